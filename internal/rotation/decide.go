@@ -1,0 +1,412 @@
+package rotation
+
+import (
+	"slices"
+	"time"
+)
+
+// Decide says what to do about one credential. The same arguments always give
+// the same plan.
+func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
+	v := look(s, r, now)
+	p := Plan{Published: v.published.ID, Next: v.next(t)}
+	if p.Blocked = v.blocked(); p.Blocked != "" {
+		p.Next = now.Add(r.SweepEvery)
+		if p.Blocked != Paused && p.Blocked != ClockSkew {
+			p.Steps = v.unfuse() // consumers hold it, whatever else is wrong
+		}
+		return p
+	}
+	if v.unlisted {
+		p.Waiting = NotVisible
+		return p
+	}
+	p.Steps = append(p.Steps, v.identity()...)
+	p.Steps = append(p.Steps, v.unfuse()...)
+
+	if v.inFlight() {
+		p.Waiting = InProgress
+		p.Steps = append(p.Steps, v.remember(t)...)
+		return p
+	}
+	p.Steps = append(p.Steps, v.endings()...)
+
+	due := v.due(t)
+	if due == "" {
+		p.Steps = append(p.Steps, v.repairs()...)
+		p.Steps = append(p.Steps, v.restarts()...)
+		p.Waiting = v.storeTrouble(false)
+		return p
+	}
+	if p.Blocked, p.Waiting = v.mayMint(p.Steps); p.Blocked != "" || p.Waiting != "" {
+		p.Steps = append(p.Steps, v.remember(t)...)
+		return p
+	}
+	p.Steps = append(p.Steps, v.renewal(due)...)
+	return p
+}
+
+// view is the state with what follows from it, worked out once.
+type view struct {
+	State
+	r   Rules
+	now time.Time
+
+	named     map[string]bool // the IDs that any store names
+	published Key             // zero when no live key is named
+	newest    Key             // the newest named key that IAM has, live or not
+	arbiter   int             // index into Stores of the store that decides, -1 when none is guarded
+	allRead   bool            // every store answered
+	unlisted  bool            // a young named key is not visible yet
+}
+
+func look(s State, r Rules, now time.Time) view {
+	v := view{State: s, r: r, now: now, named: map[string]bool{}, allRead: true}
+	v.arbiter = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
+	if v.arbiter >= 0 {
+		v.Stores = slices.Clone(s.Stores)
+		v.Stores[v.arbiter].Required = true // nothing is minted without the store that decides
+	}
+	for _, st := range v.Stores {
+		if st.Fault != "" {
+			v.allRead = false
+			continue
+		}
+		if st.Key == "" {
+			continue
+		}
+		v.named[st.Key] = true
+		known := slices.ContainsFunc(s.Keys, func(k Key) bool { return k.ID == st.Key })
+		// Publication is at most a Window after birth, and IAM's lag at most
+		// another: until then absence proves nothing.
+		if !known && now.Before(st.Created.Add(2*r.Window)) {
+			v.unlisted = true
+		}
+	}
+	for _, k := range s.Keys {
+		if !v.named[k.ID] {
+			continue
+		}
+		if v.newest.ID == "" || k.Compare(v.newest) > 0 {
+			v.newest = k
+		}
+		if k.Live(now) && (v.published.ID == "" || k.Compare(v.published) > 0) {
+			v.published = k
+		}
+	}
+	return v
+}
+
+// blocked names what only a person can mend.
+func (v view) blocked() Reason {
+	switch {
+	case v.Paused:
+		return Paused
+	case v.Skew.Abs() > v.r.MaxSkew:
+		return ClockSkew
+	case v.Identity.Collides:
+		return NameCollision
+	case v.Identity.NameTaken:
+		return NameTaken
+	case !v.Identity.Exists && len(v.named) > 0 && !v.unlisted:
+		return IdentityGone
+	case v.Identity.Locked && len(v.Identity.Unsatisfied) > 0:
+		return IdentityLocked
+	case v.newest.Disabled && !v.newest.Expired(v.now):
+		return KeyDisabled
+	case v.published.Locked:
+		return KeyLocked
+	}
+	return v.storeTrouble(true)
+}
+
+// storeTrouble is the first required store's fault that a person has to mend,
+// or the first fault at all that passes by itself.
+func (v view) storeTrouble(people bool) Reason {
+	for _, st := range v.Stores {
+		passes := st.Fault == StoreUnreachable || st.Fault == StoreNotActive
+		if st.Fault != "" && passes != people && (st.Required || !people) {
+			return st.Fault
+		}
+	}
+	return ""
+}
+
+// identity makes sure of the service ID and its policies.
+func (v view) identity() (steps []Step) {
+	for _, id := range v.Identity.Duplicates {
+		steps = append(steps, Step{Action: RemoveDuplicate, Target: id, Reason: Duplicate})
+	}
+	if !v.Identity.Exists {
+		steps = append(steps, Step{Action: CreateIdentity, Reason: NoIdentity})
+	}
+	for _, policy := range v.Identity.Unsatisfied {
+		steps = append(steps, Step{Action: GrantPolicy, Target: policy, Reason: NoPolicy})
+	}
+	return steps
+}
+
+// unfuse gives every named key its full life: a consumer may hold it.
+func (v view) unfuse() (steps []Step) {
+	for _, k := range v.Keys {
+		if v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
+			steps = append(steps, Step{Action: Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: FuseOn})
+		}
+	}
+	return steps
+}
+
+// rival reports whether another instance may still be at work with k.
+func (v view) rival(k Key) bool {
+	return !v.named[k.ID] && k.Live(v.now) && k.Superseded.IsZero() && v.now.Before(k.Created.Add(v.r.Window))
+}
+
+func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }
+
+// endings ends the keys that nobody may hold any more, or soon will not.
+func (v view) endings() (steps []Step) {
+	if !v.allRead {
+		return nil
+	}
+	settled := v.settled()
+	for _, k := range v.Keys {
+		switch {
+		case v.named[k.ID] || k.Locked:
+		case k.Expired(v.now):
+			if !v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
+				steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: IsExpired})
+			}
+		case k.Disabled || !k.Superseded.IsZero():
+			// Disabled by people, or already on its way out.
+		case k.Fused(v.r):
+			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
+		case v.newest.ID == "" || k.Compare(v.newest) > 0:
+			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
+		case settled:
+			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
+		}
+	}
+	return steps
+}
+
+// settled reports whether every store and every consumer has the published
+// key, so that the overlap of the others may start.
+func (v view) settled() bool {
+	for _, st := range v.Stores {
+		if st.Key != v.published.ID {
+			return false
+		}
+	}
+	for _, c := range v.Consumers {
+		if c.Unknown || c.Key != v.published.ID {
+			return false
+		}
+	}
+	return v.published.ID != ""
+}
+
+// end is now + d, rounded up to the minute that IAM stores.
+func (v view) end(d time.Duration) time.Time {
+	return v.now.Add(d + time.Minute - time.Nanosecond).Truncate(time.Minute)
+}
+
+// due says why a new key is wanted, or nothing.
+func (v view) due(t Trigger) Reason {
+	k := v.published
+	switch {
+	case k.ID == "":
+		return NothingThere
+	case t.unmet(k):
+		return Demanded
+	case !k.Meets(k.Renew):
+		return Remembered
+	case !v.now.Before(v.dueAt(k)):
+		return Aged
+	case !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
+		return ExpiresSoon
+	}
+	if v.arbiter >= 0 {
+		if st := v.Stores[v.arbiter]; st.Fault == "" && st.Key != "" && st.Key != k.ID {
+			return ArbiterBehind
+		}
+	}
+	if !v.copyable() && v.behind() {
+		return NoCopySource
+	}
+	return ""
+}
+
+func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
+
+// mayMint looks at everything that must hold before a key is made.
+func (v view) mayMint(steps []Step) (blocked, waiting Reason) {
+	freed, live, newest := 0, 0, time.Time{}
+	for _, st := range steps {
+		if st.Action == Retire {
+			freed++
+			if st.Reason == NeverPublished {
+				live--
+			}
+		}
+	}
+	for _, k := range v.Keys {
+		if !k.Expired(v.now) {
+			live++
+		}
+		if k.Created.After(newest) {
+			newest = k.Created
+		}
+	}
+	for _, st := range v.Stores {
+		if st.Fault != "" && st.Required {
+			return "", st.Fault
+		}
+	}
+	switch {
+	case !newest.IsZero() && v.now.Before(newest.Add(v.r.MinAge)):
+		return "", TooYoung
+	case len(v.Keys)+v.Foreign-freed >= v.r.KeyLimit:
+		return KeyCap, ""
+	case live >= v.r.MaxKeys:
+		return "", KeysFull
+	}
+	return "", ""
+}
+
+// order has the arbiter first, whatever the config says, then the others.
+func (v view) order() []Store {
+	if v.arbiter <= 0 {
+		return v.Stores
+	}
+	out := []Store{v.Stores[v.arbiter]}
+	for i, st := range v.Stores {
+		if i != v.arbiter {
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// renewal is the whole way of a new key.
+func (v view) renewal(due Reason) []Step {
+	steps := []Step{
+		{Action: Mint, Key: NewKey, Reason: due},
+		{Action: Prove, Key: NewKey, Reason: NewlyMinted},
+	}
+	complete := true
+	for i, st := range v.order() {
+		if st.Fault != "" {
+			complete = false
+			continue
+		}
+		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
+		if i == 0 {
+			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: FuseOn})
+		}
+	}
+	for _, c := range v.Consumers {
+		steps = append(steps, Step{Action: RestartConsumer, Key: NewKey, Target: c.Name, Reason: ConsumerBehind})
+	}
+	if !complete {
+		return steps
+	}
+	for _, k := range v.Keys {
+		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Superseded.IsZero()
+		if old && !v.now.Before(k.Created.Add(v.r.Window)) {
+			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
+		}
+	}
+	return steps
+}
+
+func (v view) behind() bool {
+	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" && st.Key != v.published.ID })
+}
+
+// copyable reports whether a store shows the published value.
+func (v view) copyable() bool {
+	return slices.ContainsFunc(v.Stores, func(st Store) bool {
+		return st.Fault == "" && st.Key == v.published.ID && st.Readable
+	})
+}
+
+// repairs copies the published key to the stores that are behind. The arbiter
+// is filled only when it is empty: due sees to it when it names another key.
+func (v view) repairs() (steps []Step) {
+	if v.arbiter >= 0 && v.Stores[v.arbiter].Fault != "" {
+		return nil // the store that decides may name a newer key
+	}
+	if !v.copyable() {
+		return nil
+	}
+	for _, st := range v.order() {
+		if st.Fault == "" && st.Key != v.published.ID {
+			steps = append(steps, Step{Action: Copy, Key: v.published.ID, Target: st.Name, Reason: StoreBehind})
+		}
+	}
+	return steps
+}
+
+// restarts catches up on consumers that an earlier run left behind.
+func (v view) restarts() (steps []Step) {
+	for _, c := range v.Consumers {
+		if !c.Unknown && c.Key != v.published.ID {
+			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
+		}
+	}
+	return steps
+}
+
+// remember writes a demand that cannot be met now on the published key, so
+// that the next sweep meets it.
+func (v view) remember(t Trigger) []Step {
+	k := v.published
+	if k.ID == "" || !t.unmet(k) || k.Locked {
+		return nil
+	}
+	at := t.NewerThan
+	if k.Meets(at) {
+		at = v.now // only NotKey is unmet
+	}
+	if !k.Renew.Before(at) {
+		return nil
+	}
+	met := func(other Key) bool { return v.rival(other) && !t.unmet(other) }
+	if slices.ContainsFunc(v.Keys, met) {
+		return nil
+	}
+	return []Step{{Action: Remember, Key: k.ID, At: at, Reason: Demanded}}
+}
+
+// next is when something will have changed by itself.
+func (v view) next(t Trigger) time.Time {
+	next := v.now.Add(max(v.r.After, v.r.SweepEvery))
+	earlier := func(at time.Time) {
+		if at.After(v.now) && at.Before(next) {
+			next = at
+		}
+	}
+	if v.published.ID != "" {
+		earlier(v.dueAt(v.published))
+		if !v.published.Expires.IsZero() && !v.published.Fused(v.r) {
+			earlier(v.published.Expires.Add(-4 * v.r.SweepEvery))
+		}
+	}
+	for _, k := range v.Keys {
+		switch {
+		case v.rival(k):
+			earlier(k.Created.Add(v.r.Window))
+		case !v.named[k.ID] && !k.Expires.IsZero():
+			earlier(k.Expires.Add(v.r.ExpiryMargin))
+		}
+	}
+	if !v.allRead || v.unlisted {
+		earlier(v.now.Add(v.r.SweepEvery))
+	}
+	if v.due(t) != "" {
+		for _, k := range v.Keys {
+			earlier(k.Created.Add(v.r.MinAge))
+		}
+	}
+	return next
+}

@@ -1,0 +1,177 @@
+package rotation
+
+import (
+	"cmp"
+	"time"
+)
+
+// Key is what IAM says of one of our keys: never its value.
+type Key struct {
+	ID string
+	// Created is IAM's created_at, which has whole minutes only.
+	Created time.Time
+	// Minted is the second at which we asked for the key, by IAM's clock: the
+	// stamp in its name. Zero for a key that was adopted.
+	Minted time.Time
+	// Expires is zero for a key that never expires.
+	Expires  time.Time
+	Disabled bool
+	Locked   bool
+
+	// Superseded is when somebody started this key's overlap.
+	Superseded time.Time
+	// Renew remembers a demand for a key newer than this moment that could not
+	// be met at once.
+	Renew time.Time
+	// Answers is the latest demand that the key was minted to meet. The clock
+	// of whoever demands may be ahead of IAM's, so birth alone cannot tell.
+	Answers time.Time
+}
+
+// Meets reports whether the key satisfies a demand for one newer than t.
+func (k Key) Meets(t time.Time) bool { return !k.Born().Before(t) || !k.Answers.Before(t) }
+
+// Born is the best knowledge of when the key came to be.
+func (k Key) Born() time.Time {
+	if k.Minted.IsZero() {
+		return k.Created
+	}
+	return k.Minted
+}
+
+// Live reports whether IAM lets the key authenticate at now.
+func (k Key) Live(now time.Time) bool { return !k.Disabled && !k.Expired(now) }
+
+// Expired reports whether IAM has ended the key by its expiry.
+func (k Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !k.Expires.After(now) }
+
+// Fused reports whether the key still carries the expiry it was born with.
+// The slack covers IAM's rounding to minutes.
+func (k Key) Fused(r Rules) bool {
+	return k.Superseded.IsZero() && !k.Expires.IsZero() && !k.Expires.After(k.Created.Add(r.Fuse+fuseSlack))
+}
+
+const fuseSlack = 2 * time.Minute
+
+// Compare orders keys by birth, then by ID: the lowest wins an election, the
+// highest is the newest.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(k.Born().Compare(other.Born()), cmp.Compare(k.ID, other.ID))
+}
+
+// Identity is what is known of the credential's service ID.
+type Identity struct {
+	// Exists is false when IAM has no service ID with our marker.
+	Exists bool
+	// Locked service IDs accept no policies and no deletion.
+	Locked bool
+	// NameTaken: the exact name exists, without our marker or with another
+	// credential's.
+	NameTaken bool
+	// Collides: another credential wants this name, or a place in a store that
+	// this one writes.
+	Collides bool
+	// Duplicates are keyless service IDs of ours with the same name, older than
+	// Window: two instances created them at once.
+	Duplicates []string
+	// Unsatisfied names each wanted policy that no policy of the service ID
+	// fulfils.
+	Unsatisfied []string
+}
+
+// Store is one store's view of the credential.
+type Store struct {
+	Name string
+	// Key is the ID that the store names; empty when it has no entry.
+	Key string
+	// Created is the named key's time of birth, as the entry records it.
+	Created time.Time
+	// Guarded stores compare and set: the first of them is the arbiter.
+	Guarded bool
+	// Required stores must answer before a key is minted.
+	Required bool
+	// Readable entries hold a value that can be copied to another store.
+	Readable bool
+	// Fault says why nothing is known; empty when the store answered.
+	Fault Reason
+}
+
+// Consumer is something that reads a store only when it starts.
+type Consumer struct {
+	Name string
+	// Key is the ID that the last restart wrote on the consumer.
+	Key string
+	// Unknown is set when the consumer could not be read.
+	Unknown bool
+}
+
+// State is everything that a decision rests on, read in one run.
+type State struct {
+	Identity Identity
+	// Keys are ours, as IAM lists them, plus those that a store names and that
+	// were found by ID.
+	Keys []Key
+	// Foreign counts the service ID's keys that are not ours.
+	Foreign int
+	// Stores are in the order of the config.
+	Stores    []Store
+	Consumers []Consumer
+	// Skew is the local clock's distance from IAM's.
+	Skew   time.Duration
+	Paused bool
+}
+
+// Rules are the durations and limits that decide.
+type Rules struct {
+	// After is the age at which a published key is replaced; Jitter, at most a
+	// tenth of it, is subtracted so that not all credentials are due at once.
+	After, Jitter time.Duration
+	// Expire is a published key's life, counted from its creation.
+	Expire time.Duration
+	// Overlap is how long a superseded key still works.
+	Overlap time.Duration
+	// SweepEvery is how often somebody looks.
+	SweepEvery time.Duration
+
+	// The rest are the same for every credential: see Standard.
+	Fuse, Window, MinAge, ExpiryMargin, MaxSkew time.Duration
+	MaxKeys, KeyLimit                           int
+}
+
+// Standard has the limits that no config changes.
+func Standard() Rules {
+	return Rules{
+		Fuse:         24 * time.Hour,
+		Window:       15 * time.Minute,
+		MinAge:       10 * time.Minute,
+		ExpiryMargin: 5 * time.Minute,
+		MaxSkew:      5 * time.Minute,
+		MaxKeys:      4,
+		KeyLimit:     15,
+	}
+}
+
+// Jitter spreads the due times of many credentials: a deterministic part, up
+// to a tenth, of after, drawn from the credential's name.
+func Jitter(credential string, after time.Duration) time.Duration {
+	// FNV-1a, written out since it is five lines and fixes the due times of
+	// every installation for ever.
+	h := uint64(14695981039346656037)
+	for i := range len(credential) {
+		h = (h ^ uint64(credential[i])) * 1099511628211
+	}
+	return time.Duration(float64(after/10) * float64(h%1000) / 1000)
+}
+
+// Trigger is what an event demands. The zero Trigger only looks.
+type Trigger struct {
+	// NewerThan demands that a key born at or after this moment is published.
+	NewerThan time.Time
+	// NotKey demands that a key other than this one is published.
+	NotKey string
+}
+
+// unmet reports whether a published key leaves the demand open.
+func (t Trigger) unmet(k Key) bool {
+	return !k.Meets(t.NewerThan) || (t.NotKey != "" && k.ID == t.NotKey)
+}
