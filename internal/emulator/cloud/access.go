@@ -1,0 +1,156 @@
+package cloud
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Names of the services whose access is emulated.
+const (
+	serviceIdentity   = "iam-identity"
+	serviceAccess     = "iam-access-management"
+	serviceLogs       = "logs"
+	serviceCodeEngine = "codeengine"
+)
+
+// target is what an action touches, in the terms of a policy's resource.
+type target struct {
+	service  string
+	instance string
+	region   string
+	kind     string // resourceType, such as "serviceid"
+	id       string // resource
+}
+
+func identityTarget(serviceID string) target {
+	return target{service: serviceIdentity, kind: "serviceid", id: serviceID}
+}
+
+// may reports whether the identity holds one of the roles on the target, by
+// the policies that are effective now. The account's owner may do everything.
+func (c *Cloud) may(a Actor, t target, roles ...string) bool {
+	if a.IAMID == OwnerIAMID {
+		return true
+	}
+	held := c.heldRoles(a, t)
+	return slices.ContainsFunc(roles, func(want string) bool { return covers(held, want) })
+}
+
+// heldRoles are the names of the roles that policies give to the identity on
+// the target.
+func (c *Cloud) heldRoles(a Actor, t target) []string {
+	var held []string
+	for _, p := range c.policiesBySubject[a.IAMID] {
+		if p.State == "active" && p.Type == "access" && !c.hidden(p.CreatedAt, c.settings.PolicyLag) && applies(p.Policy, t) {
+			for _, crn := range p.Roles {
+				if r, ok := lookupRole(crn, t.service); ok {
+					held = append(held, r.Name)
+				}
+			}
+		}
+	}
+	return held
+}
+
+// ladders order the roles of which a higher one includes the lower ones.
+var ladders = [][]string{
+	{"Viewer", "Operator", "Editor", "Administrator"},
+	{"Reader", "Writer", "Manager"},
+}
+
+func covers(held []string, want string) bool {
+	if slices.Contains(held, want) {
+		return true
+	}
+	for _, ladder := range ladders {
+		if i := slices.Index(ladder, want); i >= 0 {
+			return slices.ContainsFunc(ladder[i:], func(r string) bool { return slices.Contains(held, r) })
+		}
+	}
+	return false
+}
+
+// applies compares a policy's resource with the target. An attribute that the
+// emulator does not know makes the policy apply to nothing: granting too little
+// is noticed, granting too much is not.
+func applies(p Policy, t target) bool {
+	for _, a := range p.Resource {
+		var have string
+		switch a.Key {
+		case "accountId":
+			have = AccountID
+		case "serviceName":
+			have = t.service
+		case "serviceType":
+			have = "service"
+			if t.service == serviceIdentity || t.service == serviceAccess {
+				have = "platform_service"
+			}
+		case "serviceInstance":
+			have = t.instance
+		case "region":
+			have = t.region
+		case "resourceType":
+			have = t.kind
+		case "resource":
+			have = t.id
+		case "resourceGroupId":
+			have = ResourceGroupID
+		}
+		if !a.matches(have) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a Attribute) matches(have string) bool {
+	if have == "" {
+		return false
+	}
+	switch a.Operator {
+	case "", "stringEquals":
+		return a.Value == have
+	case "stringMatch":
+		pattern, _ := a.Value.(string)
+		ok, err := path.Match(strings.ReplaceAll(pattern, "/", "|"), strings.ReplaceAll(have, "/", "|"))
+		return err == nil && ok
+	case "stringExists":
+		return a.Value == true || a.Value == "true"
+	case "stringEqualsAnyOf":
+		values, _ := a.Value.([]any)
+		return slices.Contains(values, any(have))
+	}
+	return false
+}
+
+// administers reports whether the identity may change the service ID and its
+// keys: who created it may, and who is Administrator of it.
+func (c *Cloud) administers(a Actor, s *serviceID) bool {
+	return s.CreatedBy == a.IAMID || c.may(a, identityTarget(s.ID), "Administrator")
+}
+
+// known is the check that comes before every other: somebody must act.
+func (c *Cloud) known(a Actor) error {
+	if !c.alive(a.IAMID) {
+		return unauthenticated()
+	}
+	return nil
+}
+
+// alive reports whether the identity exists.
+func (c *Cloud) alive(iamID string) bool {
+	if iamID == OwnerIAMID {
+		return true
+	}
+	id := strings.TrimPrefix(iamID, "iam-")
+	if id == iamID {
+		return false
+	}
+	if _, ok := c.serviceIDs[id]; ok {
+		return true
+	}
+	_, ok := c.profiles[id]
+	return ok
+}

@@ -1,0 +1,508 @@
+package cloud
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// APIKey is a key of a service ID or user.
+type APIKey struct {
+	ID               string    `json:"id"`
+	EntityTag        string    `json:"entity_tag"`
+	CRN              string    `json:"crn"`
+	Locked           bool      `json:"locked"`
+	Disabled         bool      `json:"disabled"`
+	CreatedAt        time.Time `json:"created_at"`
+	CreatedBy        string    `json:"created_by"`
+	ModifiedAt       time.Time `json:"modified_at"`
+	Name             string    `json:"name"`
+	Description      string    `json:"description,omitempty"`
+	IAMID            string    `json:"iam_id"`
+	AccountID        string    `json:"account_id"`
+	ActionWhenLeaked string    `json:"action_when_leaked,omitempty"`
+	// ExpiresAt is enforced as it was sent; zero means never.
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`
+	StoreValue bool      `json:"store_value"`
+	// Value is present in the answer of the creation, in answers about a key
+	// whose value is stored, and in a state that was asked for with values.
+	Value string `json:"apikey,omitempty"`
+	// LastAuthn and AuthnCount are the key's activity.
+	LastAuthn  time.Time       `json:"last_authn,omitzero"`
+	AuthnCount int             `json:"authn_count"`
+	History    []HistoryRecord `json:"history,omitempty"`
+}
+
+type apiKey struct {
+	APIKey
+	seq int64
+}
+
+// deletedKey still authenticates until the key lag has passed.
+type deletedKey struct {
+	key *apiKey
+	at  time.Time
+}
+
+// NewAPIKey is the request for a key.
+type NewAPIKey struct {
+	Name             string
+	IAMID            string
+	AccountID        string // optional
+	Description      string
+	Value            string // optional; at least 32 characters
+	StoreValue       bool
+	ActionWhenLeaked string
+	ExpiresAt        string // "" = never
+	Locked, Disabled bool
+}
+
+// APIKeyChange is the request to change a key; nil leaves a field alone, an
+// empty string clears it.
+type APIKeyChange struct {
+	Name             *string
+	Description      *string
+	ActionWhenLeaked *string
+	ExpiresAt        *string
+}
+
+// APIKeyQuery selects keys: those of one identity, or with the scope "account"
+// those of all.
+type APIKeyQuery struct {
+	AccountID, IAMID, Scope, Type, GroupID string
+	Sort, Order, Filter                    string
+	PageSize                               int    // 0 = 20
+	PageToken                              string `json:"-"`
+	IncludeHistory                         bool
+}
+
+// CreateAPIKey makes a key. The value is in the answer and nowhere else later,
+// unless it is stored.
+func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return APIKey{}, err
+	}
+	if n.IAMID == "" {
+		return APIKey{}, identityInvalid("iam_id is required")
+	}
+	if err := c.checkNewKey(n); err != nil {
+		return APIKey{}, err
+	}
+	if n.IAMID == OwnerIAMID {
+		if a.IAMID != OwnerIAMID {
+			return APIKey{}, identityForbidden("iam-identity.apikey.create")
+		}
+		if n.StoreValue {
+			return APIKey{}, identityInvalid("store_value is not allowed for keys of users")
+		}
+	} else {
+		s, ok := c.serviceIDs[strings.TrimPrefix(n.IAMID, "iam-")]
+		if !ok || s.IAMID != n.IAMID {
+			return APIKey{}, identityNotFound("ServiceId", n.IAMID)
+		}
+		if !c.administers(a, s) {
+			return APIKey{}, identityForbidden("iam-identity.apikey.create")
+		}
+		if s.Locked {
+			return APIKey{}, c.lockedError("service ID", s.ID)
+		}
+	}
+	if len(c.keysByIAM[n.IAMID]) >= keysPerIdentity {
+		return APIKey{}, identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
+			"The limit of API keys of this identity is reached", fmt.Sprintf("limit %d", keysPerIdentity))
+	}
+	out := c.putKey(a.IAMID, n).copy(false)
+	return out, nil
+}
+
+// checkNewKey checks what does not depend on the key's owner.
+func (c *Cloud) checkNewKey(n NewAPIKey) error {
+	if n.Name == "" {
+		return identityInvalid("name is required")
+	}
+	if n.AccountID != "" && n.AccountID != AccountID {
+		return identityForbidden("iam-identity.apikey.create")
+	}
+	if n.Value != "" && len([]rune(n.Value)) < 32 {
+		return identityInvalid("apikey must have at least 32 characters")
+	}
+	if err := checkLeakAction(n.ActionWhenLeaked); err != nil {
+		return err
+	}
+	if _, err := c.parseExpiry(n.ExpiresAt); err != nil {
+		return err
+	}
+	if n.Value != "" && c.keyByValue[n.Value] != nil {
+		return identityError(c.switches.DuplicateKeyValueStatus, "conflict", "",
+			"An API key with this value exists already", "")
+	}
+	return nil
+}
+
+func checkLeakAction(action string) error {
+	switch action {
+	case "", "none", "disable", "delete":
+		return nil
+	}
+	return identityInvalid("action_when_leaked must be none, disable or delete")
+}
+
+func (c *Cloud) parseExpiry(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, ok := ParseTime(s)
+	if !ok {
+		return time.Time{}, identityInvalid("expires_at is not a date and time of the form yyyy-MM-ddTHH:mm+0000")
+	}
+	if c.switches.PastExpiryRefused && !t.After(c.now()) {
+		return time.Time{}, identityInvalid("expires_at is not in the future")
+	}
+	return t, nil
+}
+
+func (c *Cloud) putKey(creator string, n NewAPIKey) *apiKey {
+	now := c.now()
+	id := "ApiKey-" + c.uuid()
+	k := &apiKey{APIKey: APIKey{
+		ID: id, EntityTag: c.nextTag(""),
+		CRN:    fmt.Sprintf("crn:v1:bluemix:public:iam-identity::a/%s::apikey:%s", AccountID, id),
+		Locked: n.Locked, Disabled: n.Disabled, CreatedAt: now, CreatedBy: creator, ModifiedAt: now,
+		Name: n.Name, Description: n.Description, IAMID: n.IAMID, AccountID: AccountID,
+		ActionWhenLeaked: n.ActionWhenLeaked, StoreValue: n.StoreValue, Value: n.Value,
+	}}
+	k.ExpiresAt, _ = ParseTime(n.ExpiresAt)
+	if k.Value == "" {
+		k.Value = c.keyValue()
+	}
+	k.seq = c.keyShelf.add(k)
+	c.keys[id] = k
+	c.keysByIAM[k.IAMID] = append(c.keysByIAM[k.IAMID], k)
+	c.keyByValue[k.Value] = k
+	return k
+}
+
+// copy has the value; shown takes it away where the service does not show it.
+func (k *apiKey) copy(history bool) APIKey {
+	out := k.APIKey
+	out.History = nil
+	if history {
+		created := HistoryRecord{Timestamp: k.CreatedAt, IAMID: k.CreatedBy, Action: "CREATED", Message: "Created"}
+		out.History = append([]HistoryRecord{created}, k.History...)
+	}
+	return out
+}
+
+func (k *apiKey) shown(history bool) APIKey {
+	out := k.copy(history)
+	if !k.StoreValue {
+		out.Value = ""
+	}
+	return out
+}
+
+func (c *Cloud) touchKey(a Actor, k *apiKey, action string) {
+	k.EntityTag, k.ModifiedAt = c.nextTag(k.EntityTag), c.now()
+	k.History = append(k.History, HistoryRecord{Timestamp: k.ModifiedAt, IAMID: a.IAMID, Action: action, Message: action})
+}
+
+// ListAPIKeys returns one page, oldest first unless the query sorts.
+func (c *Cloud) ListAPIKeys(a Actor, q APIKeyQuery) (Page[APIKey], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return Page[APIKey]{}, err
+	}
+	at := position[APIKeyQuery]{Query: q}
+	if q.PageToken != "" {
+		var ok bool
+		if at, ok = parsePosition[APIKeyQuery](q.PageToken); !ok {
+			return Page[APIKey]{}, identityInvalid("pagetoken is not valid")
+		}
+		q = at.Query
+	}
+	limit, conditions, err := checkIdentityList(q.PageSize, q.Filter, q.Order)
+	if err != nil {
+		return Page[APIKey]{}, err
+	}
+	if err := c.checkKeyQuery(a, &q); err != nil {
+		return Page[APIKey]{}, err
+	}
+	less, err := keyOrder(q.Sort, q.Order)
+	if err != nil {
+		return Page[APIKey]{}, err
+	}
+	source := c.keyShelf.after
+	if q.Scope != "account" {
+		source = bySeq(c.keysByIAM[q.IAMID], func(k *apiKey) int64 { return k.seq })
+	}
+	items, next := cut(at, limit, source, func(k *apiKey) bool {
+		return c.inKeyQuery(k, q) && !c.hidden(k.CreatedAt, c.settings.ListLag) &&
+			!slices.ContainsFunc(conditions, func(f condition) bool { return !f.holds(k.attribute(f.attribute)) })
+	}, less)
+	page := Page[APIKey]{Limit: limit, Next: next, Items: make([]APIKey, len(items))}
+	for i, k := range items {
+		page.Items[i] = k.copy(q.IncludeHistory)
+		page.Items[i].Value = "" // no list shows a value, stored or not
+	}
+	return page, nil
+}
+
+// checkKeyQuery fills in the identity of a query that names none, as IAM does:
+// that of the token.
+func (c *Cloud) checkKeyQuery(a Actor, q *APIKeyQuery) error {
+	switch q.Scope {
+	case "", "entity", "account":
+	default:
+		return identityInvalid("scope must be entity or account")
+	}
+	switch q.Type {
+	case "", "user", "serviceid":
+	default:
+		return identityInvalid("type must be user or serviceid")
+	}
+	if q.AccountID != "" && q.AccountID != AccountID {
+		return identityForbidden("iam-identity.apikey.list")
+	}
+	if q.Scope == "account" {
+		if q.AccountID == "" {
+			return identityInvalid("account_id is required for the scope account")
+		}
+		if !c.may(a, target{service: serviceIdentity}, "Viewer") {
+			return identityForbidden("iam-identity.apikey.list")
+		}
+		return nil
+	}
+	if q.IAMID == "" {
+		q.IAMID = a.IAMID
+	}
+	if q.IAMID == a.IAMID {
+		return nil
+	}
+	id := strings.TrimPrefix(q.IAMID, "iam-")
+	if c.may(a, identityTarget(id), "Viewer") {
+		return nil
+	}
+	if s, ok := c.serviceIDs[id]; ok && s.CreatedBy == a.IAMID {
+		return nil
+	}
+	return identityForbidden("iam-identity.apikey.list")
+}
+
+func (c *Cloud) inKeyQuery(k *apiKey, q APIKeyQuery) bool {
+	s, ofService := c.serviceIDs[strings.TrimPrefix(k.IAMID, "iam-")]
+	if q.Type == "user" && ofService || q.Type == "serviceid" && !ofService {
+		return false
+	}
+	return !ofService || s.GroupID == q.GroupID
+}
+
+func (k *apiKey) attribute(name string) string {
+	switch name {
+	case "name":
+		return k.Name
+	case "description":
+		return k.Description
+	case "id":
+		return k.ID
+	default:
+		return k.IAMID
+	}
+}
+
+func keyOrder(sort, order string) (func(a, b *apiKey) int, error) {
+	var less func(a, b *apiKey) int
+	switch sort {
+	case "":
+		if order != "desc" {
+			return nil, nil
+		}
+		less = func(a, b *apiKey) int { return cmp.Compare(a.seq, b.seq) }
+	case "name":
+		less = func(a, b *apiKey) int { return cmp.Compare(a.Name, b.Name) }
+	case "description":
+		less = func(a, b *apiKey) int { return cmp.Compare(a.Description, b.Description) }
+	case "created_at":
+		less = func(a, b *apiKey) int { return a.CreatedAt.Compare(b.CreatedAt) }
+	case "created_by":
+		less = func(a, b *apiKey) int { return cmp.Compare(a.CreatedBy, b.CreatedBy) }
+	default:
+		return nil, identityInvalid("sort is not valid")
+	}
+	if order == "desc" {
+		return func(a, b *apiKey) int { return less(b, a) }, nil
+	}
+	return less, nil
+}
+
+// GetAPIKey returns one key.
+func (c *Cloud) GetAPIKey(a Actor, id string, history bool) (APIKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, err := c.findKey(a, id, "Viewer", "get")
+	if err != nil {
+		return APIKey{}, err
+	}
+	if c.hidden(k.CreatedAt, c.settings.ListLag) {
+		return APIKey{}, identityNotFound("ApiKey", id)
+	}
+	return k.shown(history), nil
+}
+
+// APIKeyByValue returns the key that has the value. The error never carries
+// the value.
+func (c *Cloud) APIKeyByValue(a Actor, value string, history bool) (APIKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return APIKey{}, err
+	}
+	k := c.keyByValue[value]
+	if k == nil || c.hidden(k.CreatedAt, c.settings.ListLag) {
+		return APIKey{}, identityError(404, "not_found", "BXNIM0102E", "Unable to find object", `Object type "ApiKey"`)
+	}
+	if !c.onKey(a, k, "Viewer") {
+		return APIKey{}, identityForbidden("iam-identity.apikey.get")
+	}
+	return k.shown(history), nil
+}
+
+func (c *Cloud) findKey(a Actor, id, role, action string) (*apiKey, error) {
+	if err := c.known(a); err != nil {
+		return nil, err
+	}
+	k, ok := c.keys[id]
+	if !ok {
+		return nil, identityNotFound("ApiKey", id)
+	}
+	if !c.onKey(a, k, role) {
+		return nil, identityForbidden("iam-identity.apikey." + action)
+	}
+	return k, nil
+}
+
+// onKey reports whether the identity has the role on the key's owner. A user
+// has every role on the own keys; a service ID may only look at them.
+func (c *Cloud) onKey(a Actor, k *apiKey, role string) bool {
+	if k.IAMID == OwnerIAMID {
+		return a.IAMID == OwnerIAMID || role == "Viewer" && c.may(a, target{service: serviceIdentity}, "Administrator")
+	}
+	if role == "Viewer" && a.IAMID == k.IAMID {
+		return true
+	}
+	id := strings.TrimPrefix(k.IAMID, "iam-")
+	if s, ok := c.serviceIDs[id]; ok && s.CreatedBy == a.IAMID {
+		return true
+	}
+	return c.may(a, identityTarget(id), role)
+}
+
+func (c *Cloud) changeableKey(a Actor, id, action string) (*apiKey, error) {
+	k, err := c.findKey(a, id, "Administrator", action)
+	if err != nil {
+		return nil, err
+	}
+	if k.Locked {
+		return nil, c.lockedError("API key", id)
+	}
+	return k, nil
+}
+
+// UpdateAPIKey changes a key if ifMatch is its entity tag or "*".
+func (c *Cloud) UpdateAPIKey(a Actor, id, ifMatch string, ch APIKeyChange) (APIKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, err := c.changeableKey(a, id, "update")
+	if err != nil {
+		return APIKey{}, err
+	}
+	if err := c.identityIfMatch(ifMatch, k.EntityTag); err != nil {
+		return APIKey{}, err
+	}
+	if ch.Name != nil && *ch.Name == "" {
+		return APIKey{}, identityInvalid("name must not be empty")
+	}
+	expires := k.ExpiresAt
+	if ch.ExpiresAt != nil {
+		if expires, err = c.parseExpiry(*ch.ExpiresAt); err != nil {
+			return APIKey{}, err
+		}
+	}
+	if ch.ActionWhenLeaked != nil {
+		if err := checkLeakAction(*ch.ActionWhenLeaked); err != nil {
+			return APIKey{}, err
+		}
+		k.ActionWhenLeaked = *ch.ActionWhenLeaked
+	}
+	k.ExpiresAt = expires
+	if ch.Name != nil {
+		k.Name = *ch.Name
+	}
+	if ch.Description != nil {
+		k.Description = *ch.Description
+	}
+	c.touchKey(a, k, "UPDATED")
+	return k.shown(false), nil
+}
+
+// DeleteAPIKey deletes a key.
+func (c *Cloud) DeleteAPIKey(a Actor, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, err := c.changeableKey(a, id, "delete")
+	if err != nil {
+		return err
+	}
+	c.dropKey(k, true)
+	return nil
+}
+
+// dropKey removes a key; one that lingers still authenticates for the key lag.
+func (c *Cloud) dropKey(k *apiKey, lingers bool) {
+	c.keyShelf.remove(k.seq)
+	delete(c.keys, k.ID)
+	delete(c.keyByValue, k.Value)
+	rest := slices.DeleteFunc(c.keysByIAM[k.IAMID], func(x *apiKey) bool { return x == k })
+	if len(rest) == 0 {
+		delete(c.keysByIAM, k.IAMID)
+	} else {
+		c.keysByIAM[k.IAMID] = rest
+	}
+	if lingers && c.settings.KeyLag > 0 && c.switches.DeletedKeysLive {
+		c.deleted = append(c.deleted, deletedKey{key: k, at: c.now()})
+	}
+}
+
+// LockAPIKey locks or unlocks a key.
+func (c *Cloud) LockAPIKey(a Actor, id string, locked bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, err := c.findKey(a, id, "Editor", "lock")
+	if err != nil {
+		return err
+	}
+	if k.Locked != locked {
+		k.Locked = locked
+		c.touchKey(a, k, map[bool]string{true: "LOCKED", false: "UNLOCKED"}[locked])
+	}
+	return nil
+}
+
+// DisableAPIKey disables or enables a key.
+func (c *Cloud) DisableAPIKey(a Actor, id string, disabled bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, err := c.changeableKey(a, id, "update")
+	if err != nil {
+		return err
+	}
+	if k.Disabled != disabled {
+		k.Disabled = disabled
+		c.touchKey(a, k, map[bool]string{true: "DISABLED", false: "ENABLED"}[disabled])
+	}
+	return nil
+}

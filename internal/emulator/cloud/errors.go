@@ -1,0 +1,64 @@
+package cloud
+
+import "fmt"
+
+// Error is a refusal of the service. Every error that an operation of [Cloud]
+// returns is an *Error; the HTTP layer writes it in the form of the service
+// that refused.
+type Error struct {
+	// Status is the HTTP status.
+	Status int
+	// Code is the machine-readable code of the service, such as "not_found".
+	Code string
+	// MessageCode is IAM's number of the message, such as "BXNIM0102E"; empty
+	// where it is not known.
+	MessageCode string
+	Message     string
+	Details     string
+	// Conflict names the policy in the way of a new one.
+	Conflict *Conflict
+}
+
+// Conflict is the existing policy that made another one impossible.
+type Conflict struct {
+	ETag     string
+	PolicyID string
+	// Policy is set if [Switches.ConflictShowsPolicy] asks for all of it.
+	Policy *Policy
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message)
+}
+
+func identityError(status int, code, messageCode, message, details string) *Error {
+	return &Error{Status: status, Code: code, MessageCode: messageCode, Message: message, Details: details}
+}
+
+func identityNotFound(kind, id string) *Error {
+	return identityError(404, "not_found", "BXNIM0102E", "Unable to find object",
+		fmt.Sprintf("Object type %q, id %q", kind, id))
+}
+
+func identityInvalid(message string) *Error {
+	return identityError(400, "validation_error", "", "Validation error", message)
+}
+
+func (c *Cloud) identityStale(tag string) *Error {
+	return identityError(c.switches.StaleIdentityStatus, "conflict", "",
+		"The object was changed by somebody else", "If-Match does not name the current revision "+tag)
+}
+
+func identityForbidden(action string) *Error {
+	return identityError(403, "insufficient_permissions", "",
+		"You are not authorized to perform this action", "Missing action: "+action)
+}
+
+func unauthenticated() *Error {
+	return identityError(401, "invalid_access_token", "",
+		"Provided access token is missing, invalid or expired", "")
+}
+
+func serviceError(status int, code, message string) *Error {
+	return &Error{Status: status, Code: code, Message: message}
+}

@@ -1,0 +1,207 @@
+package cloud
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// This file is what people do in the account while a program runs: through the
+// console, by mistake, or in a hurry. None of it asks a policy, waits for a lag
+// or needs an entity tag. A name that is not there is a mistake in the test or
+// simulation, and panics.
+
+func must[T any](v *T, ok bool, kind, id string) *T {
+	if !ok || v == nil {
+		panic(fmt.Sprintf("emulated cloud: no %s %q", kind, id))
+	}
+	return v
+}
+
+func (c *Cloud) keyAt(id string) *apiKey {
+	k, ok := c.keys[id]
+	return must(k, ok, "API key", id)
+}
+
+func (c *Cloud) projectAt(id string) *project {
+	p, ok := c.projects[id]
+	return must(p, ok, "project", id)
+}
+
+// AddServiceID adds a service ID.
+func (c *Cloud) AddServiceID(n NewServiceID) ServiceID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.putServiceID(OwnerIAMID, n).copy(false)
+}
+
+// AddAPIKey adds a key without any check of limits.
+func (c *Cloud) AddAPIKey(n NewAPIKey) APIKey {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.putKey(OwnerIAMID, n).copy(false)
+}
+
+// AddIdentity adds a service ID with one key and no policy.
+func (c *Cloud) AddIdentity(name string) (ServiceID, APIKey) {
+	s := c.AddServiceID(NewServiceID{Name: name})
+	return s, c.AddAPIKey(NewAPIKey{Name: name, IAMID: s.IAMID})
+}
+
+// AddProfile adds a trusted profile without policies.
+func (c *Cloud) AddProfile(name string) Profile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := &Profile{ID: "Profile-" + c.uuid(), Name: name, AccountID: AccountID, CreatedAt: c.now()}
+	p.IAMID = "iam-" + p.ID
+	p.CRN = "crn:v1:bluemix:public:iam-identity::a/" + AccountID + "::profile:" + p.ID
+	c.profiles[p.ID] = p
+	return *p
+}
+
+// Grant gives an identity roles on all instances of a service, named by CRN.
+func (c *Cloud) Grant(iamID, service string, roles ...string) Policy {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.grant(iamID, service, roles...).copy()
+}
+
+// Revoke takes all policies of an identity on a service away and tells how
+// many there were.
+func (c *Cloud) Revoke(iamID, service string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, p := range slices.Clone(c.policiesBySubject[iamID]) {
+		if attribute(p.Resource, "serviceName") == service {
+			c.dropPolicy(p)
+			n++
+		}
+	}
+	return n
+}
+
+// RemovePolicy takes one policy away.
+func (c *Cloud) RemovePolicy(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.policies[id]
+	c.dropPolicy(must(p, ok, "policy", id))
+}
+
+// SetKeyDisabled disables or enables a key.
+func (c *Cloud) SetKeyDisabled(id string, disabled bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.keyAt(id)
+	k.Disabled = disabled
+	c.touchKey(Owner(), k, "UPDATED")
+}
+
+// SetKeyLocked locks or unlocks a key.
+func (c *Cloud) SetKeyLocked(id string, locked bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.keyAt(id)
+	k.Locked = locked
+	c.touchKey(Owner(), k, "UPDATED")
+}
+
+// SetKeyExpiry moves a key's expiry, also into the past; zero takes it away.
+func (c *Cloud) SetKeyExpiry(id string, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.keyAt(id)
+	k.ExpiresAt = at
+	c.touchKey(Owner(), k, "UPDATED")
+}
+
+// SetKeyDescription overwrites a key's description.
+func (c *Cloud) SetKeyDescription(id, description string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.keyAt(id)
+	k.Description = description
+	c.touchKey(Owner(), k, "UPDATED")
+}
+
+// RemoveKey deletes a key, locked or not.
+func (c *Cloud) RemoveKey(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropKey(c.keyAt(id), true)
+}
+
+// SetServiceIDLocked locks or unlocks a service ID.
+func (c *Cloud) SetServiceIDLocked(id string, locked bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.serviceIDs[id]
+	must(s, ok, "service ID", id).Locked = locked
+	c.touchServiceID(Owner(), s, "UPDATED")
+}
+
+// RemoveServiceID deletes a service ID with its keys and policies.
+func (c *Cloud) RemoveServiceID(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.serviceIDs[id]
+	c.dropServiceID(must(s, ok, "service ID", id))
+}
+
+// AddProject adds a project that is active at once.
+func (c *Cloud) AddProject(name, region string) Project {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view(c.putProject(NewProject{Name: name, Region: region, Active: true}))
+}
+
+// RestoreProject brings a softly deleted project back.
+func (c *Cloud) RestoreProject(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.projectAt(id).deleted = false
+}
+
+// RemoveProject deletes a project softly.
+func (c *Cloud) RemoveProject(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.projectAt(id).deleted = true
+}
+
+// PutSecret adds a generic secret or overwrites the data of an existing one.
+func (c *Cloud) PutSecret(projectID, name string, data map[string]string) Secret {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.projectAt(projectID)
+	s := p.secrets[name]
+	if s == nil {
+		return c.putSecret(p, NewSecret{Name: name, Format: "generic", Data: data}).copy()
+	}
+	s.Data, s.EntityTag = maps.Clone(data), p.nextTag()
+	return s.copy()
+}
+
+// RemoveSecret deletes a secret; one that is not there is no mistake.
+func (c *Cloud) RemoveSecret(projectID, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.projectAt(projectID).secrets, name)
+}
+
+// AddApp adds an application; spec has the fields of the API's body.
+func (c *Cloud) AddApp(projectID, name string, spec map[string]any) App {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	full, _ := mergePatch(map[string]any{"image_reference": "icr.io/codeengine/helloworld"}, spec).(map[string]any)
+	return c.putApp(c.projectAt(projectID), name, full).copy()
+}
+
+// AddLogsInstance adds a Cloud Logs instance.
+func (c *Cloud) AddLogsInstance(id, region string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.instances[id] = LogsInstance{ID: id, Region: region}
+}

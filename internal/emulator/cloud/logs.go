@@ -1,0 +1,80 @@
+package cloud
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// LogsInstance is an instance of Cloud Logs.
+type LogsInstance struct {
+	ID     string `json:"id"` // the GUID
+	Region string `json:"region"`
+}
+
+// LogEntry is one entry of an ingestion.
+type LogEntry struct {
+	ApplicationName string          `json:"applicationName"`
+	SubsystemName   string          `json:"subsystemName"`
+	Severity        int             `json:"severity,omitempty"`
+	Timestamp       json.Number     `json:"timestamp,omitempty"` // milliseconds
+	Text            json.RawMessage `json:"text"`
+}
+
+// LogLine is an accepted entry.
+type LogLine struct {
+	LogEntry
+	Instance string    `json:"instance"`
+	Sender   string    `json:"sender"` // IAM ID
+	Received time.Time `json:"received"`
+}
+
+// Ingest takes log entries for an instance and returns how many it rejected.
+// Entries that are not valid are refused together.
+func (c *Cloud) Ingest(a Actor, instance string, entries []LogEntry) (rejected int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.alive(a.IAMID) {
+		return 0, serviceError(c.switches.LogsTokenStatus, "unauthorized", "The access token is missing, invalid or expired.")
+	}
+	in, ok := c.instances[instance]
+	if !ok {
+		return 0, serviceError(404, "not_found", "There is no such instance.")
+	}
+	for i, e := range entries {
+		if e.ApplicationName == "" || e.SubsystemName == "" || len(e.Text) == 0 || string(e.Text) == "null" || string(e.Text) == `""` {
+			return 0, serviceError(400, "bad_request", fmt.Sprintf("Entry %d needs applicationName, subsystemName and text.", i))
+		}
+		if e.Severity < 0 || e.Severity > 6 {
+			return 0, serviceError(400, "bad_request", fmt.Sprintf("The severity of entry %d is not from 1 to 6.", i))
+		}
+	}
+	if !c.may(a, target{service: serviceLogs, instance: in.ID, region: in.Region}, "Sender") {
+		return 0, serviceError(403, "forbidden", "The identity is not allowed to send logs to this instance.")
+	}
+	if c.settings.RejectLogs {
+		return len(entries), nil
+	}
+	for _, e := range entries {
+		c.lines = append(c.lines, LogLine{LogEntry: e, Instance: in.ID, Sender: a.IAMID, Received: c.now()})
+	}
+	return 0, nil
+}
+
+// Lines are the accepted entries, oldest first.
+func (c *Cloud) Lines() []LogLine {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]LogLine(nil), c.lines...)
+}
+
+// LogsInstanceIn finds an instance by GUID; an empty GUID means the seeded one.
+func (c *Cloud) LogsInstanceIn(id string) (LogsInstance, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id == "" {
+		id = LogsInstanceID
+	}
+	in, ok := c.instances[id]
+	return in, ok
+}

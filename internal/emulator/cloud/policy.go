@@ -1,0 +1,475 @@
+package cloud
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Attribute is one condition on a policy's subject or resource.
+type Attribute struct {
+	Key      string `json:"key"`
+	Operator string `json:"operator"`
+	Value    any    `json:"value"`
+}
+
+// Tag is an access management tag of a policy's resource.
+type Tag struct {
+	Key      string `json:"key"`
+	Value    string `json:"value"`
+	Operator string `json:"operator"`
+}
+
+// PolicySpec is what a caller says about a policy. Rule and Pattern are kept
+// and answered but have no effect here.
+type PolicySpec struct {
+	Type        string      `json:"type"`
+	Description string      `json:"description,omitempty"`
+	Subject     []Attribute `json:"subject"`
+	Roles       []string    `json:"roles"` // role CRNs
+	Resource    []Attribute `json:"resource"`
+	Tags        []Tag       `json:"tags,omitempty"`
+	Pattern     string      `json:"pattern,omitempty"`
+	Rule        any         `json:"rule,omitempty"`
+}
+
+// Policy is an access policy.
+type Policy struct {
+	PolicySpec
+	ID         string    `json:"id"`
+	ETag       string    `json:"etag"`
+	State      string    `json:"state"`
+	CreatedAt  time.Time `json:"created_at"`
+	CreatedBy  string    `json:"created_by_id"`
+	ModifiedAt time.Time `json:"last_modified_at"`
+	ModifiedBy string    `json:"last_modified_by_id"`
+}
+
+type policy struct {
+	Policy
+	seq   int64
+	asked []string // the roles that the creator wanted to grant, sorted
+	shape string   // what makes two policies the same, but for the roles
+}
+
+// PolicyQuery selects policies; empty fields select all.
+type PolicyQuery struct {
+	AccountID                                      string
+	IAMID, AccessGroupID, Type, ServiceName, State string
+	ServiceType, ServiceGroupID, Sort              string
+	Limit                                          int
+	Start                                          string `json:"-"`
+}
+
+// policyError gives IAM's general refusals the codes of policy management.
+func policyError(err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) && e.Status == 401 {
+		return serviceError(401, "invalid_token", e.Message)
+	}
+	return err
+}
+
+func policyNotFound(id string) *Error {
+	return serviceError(404, "policy_not_found", fmt.Sprintf("Policy with ID %s not found.", id))
+}
+
+func invalidPolicy(format string, args ...any) *Error {
+	return serviceError(400, "invalid_body", fmt.Sprintf(format, args...))
+}
+
+func policyForbidden(action string) *Error {
+	return serviceError(403, "insufficent_permissions", "You are not authorized to "+action+" this policy.")
+}
+
+func attribute(attributes []Attribute, key string) string {
+	for _, a := range attributes {
+		if a.Key == key {
+			s, _ := a.Value.(string)
+			return s
+		}
+	}
+	return ""
+}
+
+// targetOf is the most general thing that a policy's resource covers.
+func targetOf(resource []Attribute) target {
+	return target{
+		service:  attribute(resource, "serviceName"),
+		instance: attribute(resource, "serviceInstance"),
+		region:   attribute(resource, "region"),
+		kind:     attribute(resource, "resourceType"),
+		id:       attribute(resource, "resource"),
+	}
+}
+
+func (c *Cloud) checkPolicy(p PolicySpec) error {
+	if p.Type != "access" {
+		if p.Type == "authorization" {
+			return serviceError(501, "not_emulated", "Authorization policies are not emulated.")
+		}
+		return invalidPolicy("type must be access or authorization")
+	}
+	if len(p.Subject) == 0 {
+		return invalidPolicy("subject.attributes is required")
+	}
+	if attribute(p.Resource, "accountId") == "" {
+		return invalidPolicy("The resource attribute accountId is required")
+	}
+	for _, list := range [][]Attribute{p.Subject, p.Resource} {
+		seen := map[string]bool{}
+		for _, a := range list {
+			s, isText := a.Value.(string)
+			switch {
+			case a.Key == "" || a.Operator == "" || a.Value == nil:
+				return invalidPolicy("An attribute needs key, operator and value")
+			case isText && (s == "" || len(s) > 1000):
+				return invalidPolicy("The value of %s must have 1 to 1000 characters", a.Key)
+			case seen[a.Key]:
+				return invalidPolicy("The following attribute(s) had multiple entries: %s", a.Key)
+			}
+			seen[a.Key] = true
+		}
+	}
+	if !slices.ContainsFunc(p.Resource, func(a Attribute) bool {
+		return slices.Contains([]string{"serviceType", "serviceName", "resourceGroupId", "service_group_id"}, a.Key)
+	}) {
+		return invalidPolicy("The resource needs one of serviceType, serviceName, resourceGroupId and service_group_id")
+	}
+	if attribute(p.Resource, "accountId") != AccountID {
+		return policyForbidden("create")
+	}
+	if len(p.Roles) == 0 {
+		return invalidPolicy("control.grant.roles is required")
+	}
+	for _, crn := range p.Roles {
+		if _, ok := lookupRole(crn, attribute(p.Resource, "serviceName")); !ok {
+			return invalidPolicy("Role %q does not exist or is not supported by the service", crn)
+		}
+	}
+	return c.checkSubject(p)
+}
+
+func (c *Cloud) checkSubject(p PolicySpec) error {
+	if attribute(p.Subject, "access_group_id") != "" {
+		return serviceError(501, "not_emulated", "Policies of access groups are not emulated.")
+	}
+	subject := attribute(p.Subject, "iam_id")
+	if subject == "" {
+		return invalidPolicy("The subject needs iam_id or access_group_id")
+	}
+	if !c.alive(subject) {
+		return invalidPolicy("The subject %s does not exist", subject)
+	}
+	if s, ok := c.serviceIDs[strings.TrimPrefix(subject, "iam-")]; ok && s.Locked {
+		return serviceError(c.switches.LockedSubjectStatus, "request_not_processed", "The service ID is locked: its policies cannot change.")
+	}
+	return nil
+}
+
+// grantable are those of the asked roles that the creator holds on the
+// resource; IAM does not let anybody hand on more.
+func (c *Cloud) grantable(a Actor, p PolicySpec) []string {
+	if a.IAMID == OwnerIAMID {
+		return p.Roles
+	}
+	t := targetOf(p.Resource)
+	var kept []string
+	for _, crn := range p.Roles {
+		if r, ok := lookupRole(crn, t.service); ok && c.may(a, t, r.Name) {
+			kept = append(kept, crn)
+		}
+	}
+	if len(kept) == 0 {
+		kept = []string{c.switches.NothingGrantedRole}
+	}
+	return kept
+}
+
+// shapeOf is equal for two policies that give access to the same subject on
+// the same resource.
+func shapeOf(p PolicySpec) string {
+	part := func(attributes []Attribute) string {
+		lines := make([]string, 0, len(attributes))
+		for _, a := range attributes {
+			lines = append(lines, fmt.Sprintf("%q %q %q", a.Key, a.Operator, fmt.Sprint(a.Value)))
+		}
+		slices.Sort(lines)
+		return strings.Join(lines, ",")
+	}
+	return fmt.Sprintf("%s|%s|%s|%v|%v", p.Type, part(p.Subject), part(p.Resource), p.Tags, p.Rule)
+}
+
+func (c *Cloud) conflict(shape string, asked []string, except *policy, subject string) error {
+	for _, p := range c.policiesBySubject[subject] {
+		if p == except || p.shape != shape || c.switches.ConflictComparesRoles && !slices.Equal(p.asked, asked) {
+			continue
+		}
+		found := &Conflict{ETag: p.ETag, PolicyID: p.ID}
+		if c.switches.ConflictShowsPolicy {
+			whole := p.copy()
+			found.Policy = &whole
+		}
+		return &Error{Status: 409, Code: "policy_conflict_error",
+			Message: "The policy wasn't created because a policy with identical attributes exists.", Conflict: found}
+	}
+	return nil
+}
+
+func (p *policy) copy() Policy {
+	out := p.Policy
+	out.Subject, out.Resource = slices.Clone(p.Subject), slices.Clone(p.Resource)
+	out.Roles, out.Tags = slices.Clone(p.Roles), slices.Clone(p.Tags)
+	return out
+}
+
+// CreatePolicy makes a policy. If the creator lacks roles that it grants, the
+// stored policy holds fewer than it asked for; the answer may hide that.
+func (c *Cloud) CreatePolicy(a Actor, spec PolicySpec) (Policy, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return Policy{}, policyError(err)
+	}
+	if err := c.checkPolicy(spec); err != nil {
+		return Policy{}, err
+	}
+	if !c.may(a, targetOf(spec.Resource), "Administrator") {
+		return Policy{}, policyForbidden("create")
+	}
+	asked := slices.Sorted(slices.Values(spec.Roles))
+	if err := c.conflict(shapeOf(spec), asked, nil, attribute(spec.Subject, "iam_id")); err != nil {
+		return Policy{}, err
+	}
+	if len(c.policies) >= policiesPerAccount {
+		return Policy{}, serviceError(c.switches.IdentityLimitStatus, "request_not_processed", "The limit of policies is reached.")
+	}
+	stored := spec
+	stored.Roles = slices.Clone(c.grantable(a, spec))
+	answer := c.putPolicy(a, stored, asked).copy()
+	if c.switches.AskedRolesEchoed {
+		answer.Roles = slices.Clone(spec.Roles)
+	}
+	return answer, nil
+}
+
+// policiesPerAccount is far above IBM's 4,020, which forbids an account with
+// one policy for each of many service IDs: such accounts are built here to
+// measure.
+const policiesPerAccount = 200_000
+
+func (c *Cloud) putPolicy(a Actor, spec PolicySpec, asked []string) *policy {
+	now := c.now()
+	p := &policy{asked: asked, shape: shapeOf(spec), Policy: Policy{
+		PolicySpec: spec, ID: c.uuid(), ETag: c.nextTag(""), State: "active",
+		CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID,
+	}}
+	p.seq = c.policyShelf.add(p)
+	c.policies[p.ID] = p
+	subject := attribute(spec.Subject, "iam_id")
+	c.policiesBySubject[subject] = append(c.policiesBySubject[subject], p)
+	return p
+}
+
+// mayRead reports whether the identity may see a policy: its own, those of
+// services that it administers, and all if it may view access management.
+func (c *Cloud) mayRead(a Actor, p *policy) bool {
+	return attribute(p.Subject, "iam_id") == a.IAMID || c.may(a, target{service: serviceAccess}, "Viewer") ||
+		c.may(a, targetOf(p.Resource), "Administrator")
+}
+
+func (c *Cloud) findPolicy(a Actor, id string) (*policy, error) {
+	if err := c.known(a); err != nil {
+		return nil, policyError(err)
+	}
+	p, ok := c.policies[id]
+	if !ok {
+		return nil, policyNotFound(id)
+	}
+	return p, nil
+}
+
+// GetPolicy returns one policy.
+func (c *Cloud) GetPolicy(a Actor, id string) (Policy, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.findPolicy(a, id)
+	if err != nil {
+		return Policy{}, err
+	}
+	if c.hidden(p.CreatedAt, c.settings.PolicyLag) {
+		return Policy{}, policyNotFound(id)
+	}
+	if !c.mayRead(a, p) {
+		return Policy{}, policyForbidden("read")
+	}
+	return p.copy(), nil
+}
+
+// ListPolicies returns one page of those policies that the identity may see.
+func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return Page[Policy]{}, policyError(err)
+	}
+	at := position[PolicyQuery]{Query: q}
+	if q.Start != "" {
+		var ok bool
+		if at, ok = parsePosition[PolicyQuery](q.Start); !ok {
+			return Page[Policy]{}, serviceError(400, "invalid_body", "start is not valid")
+		}
+		q = at.Query
+	}
+	if q.AccountID == "" {
+		return Page[Policy]{}, serviceError(400, "missing_required_query_parameter", "account_id is required")
+	}
+	if q.AccountID != AccountID {
+		return Page[Policy]{}, serviceError(403, "insufficent_permissions", "You are not authorized to list the policies of this account.")
+	}
+	limit := cmp.Or(q.Limit, c.switches.PolicyPageSize)
+	if limit < 1 || limit > 100 {
+		return Page[Policy]{}, serviceError(400, "invalid_body", "limit must be from 1 to 100")
+	}
+	less, err := policyOrder(q.Sort)
+	if err != nil {
+		return Page[Policy]{}, err
+	}
+	source := c.policyShelf.after
+	if q.IAMID != "" {
+		source = bySeq(c.policiesBySubject[q.IAMID], func(p *policy) int64 { return p.seq })
+	}
+	items, next := cut(at, limit, source, func(p *policy) bool {
+		return inPolicyQuery(p, q) && !c.hidden(p.CreatedAt, c.settings.PolicyLag) && c.mayRead(a, p)
+	}, less)
+	page := Page[Policy]{Limit: limit, Next: next, Items: make([]Policy, len(items))}
+	for i, p := range items {
+		page.Items[i] = p.copy()
+	}
+	return page, nil
+}
+
+func inPolicyQuery(p *policy, q PolicyQuery) bool {
+	for _, pair := range [][2]string{
+		{p.Type, q.Type},
+		{p.State, cmp.Or(q.State, "active")},
+		{attribute(p.Resource, "serviceName"), q.ServiceName},
+		{attribute(p.Resource, "serviceType"), q.ServiceType},
+		{attribute(p.Resource, "service_group_id"), q.ServiceGroupID},
+		{attribute(p.Subject, "access_group_id"), q.AccessGroupID},
+	} {
+		if have, want := pair[0], pair[1]; want != "" && have != want {
+			return false
+		}
+	}
+	return true
+}
+
+func policyOrder(sort string) (func(a, b *policy) int, error) {
+	if sort == "" {
+		return nil, nil
+	}
+	var less func(a, b *policy) int
+	switch strings.TrimPrefix(sort, "-") {
+	case "id", "href":
+		less = func(a, b *policy) int { return cmp.Compare(a.ID, b.ID) }
+	case "type":
+		less = func(a, b *policy) int { return cmp.Compare(a.Type, b.Type) }
+	case "created_at":
+		less = func(a, b *policy) int { return a.CreatedAt.Compare(b.CreatedAt) }
+	case "created_by_id":
+		less = func(a, b *policy) int { return cmp.Compare(a.CreatedBy, b.CreatedBy) }
+	case "last_modified_at":
+		less = func(a, b *policy) int { return a.ModifiedAt.Compare(b.ModifiedAt) }
+	case "last_modified_by_id":
+		less = func(a, b *policy) int { return cmp.Compare(a.ModifiedBy, b.ModifiedBy) }
+	case "state":
+		less = func(a, b *policy) int { return cmp.Compare(a.State, b.State) }
+	default:
+		return nil, serviceError(400, "invalid_body", "sort is not valid")
+	}
+	if strings.HasPrefix(sort, "-") {
+		return func(a, b *policy) int { return less(b, a) }, nil
+	}
+	return less, nil
+}
+
+// ReplacePolicy replaces all that a caller says about a policy, if ifMatch is
+// its ETag.
+func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Policy, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.findPolicy(a, id)
+	if err != nil {
+		return Policy{}, err
+	}
+	if !c.may(a, targetOf(p.Resource), "Administrator") || !c.may(a, targetOf(spec.Resource), "Administrator") {
+		return Policy{}, policyForbidden("replace")
+	}
+	switch ifMatch {
+	case "":
+		return Policy{}, serviceError(c.switches.MissingIfMatchStatus, "invalid_body", "If-Match is required")
+	case p.ETag, "*":
+	default:
+		return Policy{}, serviceError(c.switches.StalePolicyStatus, "policy_conflict_error", "If-Match does not name the current revision.")
+	}
+	if err := c.checkPolicy(spec); err != nil {
+		return Policy{}, err
+	}
+	subject := attribute(spec.Subject, "iam_id")
+	asked := slices.Sorted(slices.Values(spec.Roles))
+	if err := c.conflict(shapeOf(spec), asked, p, subject); err != nil {
+		return Policy{}, err
+	}
+	old := attribute(p.Subject, "iam_id")
+	stored := spec
+	stored.Roles = slices.Clone(c.grantable(a, spec))
+	p.PolicySpec, p.asked, p.shape = stored, asked, shapeOf(spec)
+	p.ETag, p.ModifiedAt, p.ModifiedBy = c.nextTag(p.ETag), c.now(), a.IAMID
+	if old != subject {
+		c.unsubject(p, old)
+		same := append(c.policiesBySubject[subject], p)
+		slices.SortFunc(same, func(a, b *policy) int { return cmp.Compare(a.seq, b.seq) })
+		c.policiesBySubject[subject] = same
+	}
+	answer := p.copy()
+	if c.switches.AskedRolesEchoed {
+		answer.Roles = slices.Clone(spec.Roles)
+	}
+	return answer, nil
+}
+
+// DeletePolicy deletes a policy.
+func (c *Cloud) DeletePolicy(a Actor, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.findPolicy(a, id)
+	if err != nil {
+		return err
+	}
+	if !c.may(a, targetOf(p.Resource), "Administrator") {
+		return policyForbidden("delete")
+	}
+	if s, ok := c.serviceIDs[strings.TrimPrefix(attribute(p.Subject, "iam_id"), "iam-")]; ok && s.Locked {
+		return serviceError(c.switches.LockedSubjectStatus, "request_not_processed", "The service ID is locked: its policies cannot change.")
+	}
+	c.dropPolicy(p)
+	return nil
+}
+
+func (c *Cloud) dropPolicy(p *policy) {
+	c.policyShelf.remove(p.seq)
+	delete(c.policies, p.ID)
+	c.unsubject(p, attribute(p.Subject, "iam_id"))
+}
+
+func (c *Cloud) unsubject(p *policy, subject string) {
+	rest := slices.DeleteFunc(c.policiesBySubject[subject], func(x *policy) bool { return x == p })
+	if len(rest) == 0 {
+		delete(c.policiesBySubject, subject)
+	} else {
+		c.policiesBySubject[subject] = rest
+	}
+}

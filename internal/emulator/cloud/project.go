@@ -1,0 +1,252 @@
+package cloud
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Project is a Code Engine project.
+type Project struct {
+	ID              string    `json:"id"`
+	Name            string    `json:"name"`
+	Region          string    `json:"region"`
+	ResourceGroupID string    `json:"resource_group_id"`
+	AccountID       string    `json:"account_id"`
+	CRN             string    `json:"crn"`
+	Status          string    `json:"status"` // preparing, active or soft_deleted
+	CreatedAt       time.Time `json:"created_at"`
+}
+
+type project struct {
+	Project
+	seq     int64
+	readyAt time.Time
+	deleted bool
+	secrets map[string]*Secret
+	apps    map[string]*App
+	tag     uint64 // last entity tag given out; Code Engine's are numbers
+}
+
+// NewProject is the request for a project.
+type NewProject struct {
+	Name            string
+	ResourceGroupID string // "" = the default group
+	Region          string // "" = eu-de
+	Active          bool   // do not wait for the project delay
+}
+
+// ListQuery selects a page of something in Code Engine.
+type ListQuery struct {
+	Limit int    // 0 = 100
+	Start string `json:"-"`
+}
+
+const (
+	projectsPerRegion   = 20
+	secretsPerProject   = 100
+	appsPerProject      = 40
+	revisionsPerProject = 120
+)
+
+func ceForbidden() *Error {
+	return serviceError(403, "forbidden", "You are not authorized to perform this action.")
+}
+
+func ceNotFound(kind string) *Error {
+	return serviceError(404, "resource_not_found", kind+" not found.")
+}
+
+func ceInvalid(format string, args ...any) *Error {
+	return serviceError(400, "bad_request", fmt.Sprintf(format, args...))
+}
+
+func (c *Cloud) ceQuota(what string, n int) *Error {
+	return serviceError(c.switches.QuotaStatus, "quota_exceeded", fmt.Sprintf("The limit of %d %s is reached.", n, what))
+}
+
+// ceKnown is [Cloud.known] in the words of Code Engine.
+func (c *Cloud) ceKnown(a Actor) error {
+	if !c.alive(a.IAMID) {
+		return serviceError(401, "unauthorized", "The access token is missing, invalid or expired.")
+	}
+	return nil
+}
+
+func (c *Cloud) ceIfMatch(ifMatch, tag string) error {
+	switch ifMatch {
+	case "":
+		return serviceError(c.switches.MissingIfMatchStatus, "bad_request", "The header If-Match is required.")
+	case "*", tag:
+		return nil
+	}
+	return serviceError(c.switches.StaleCodeEngineStatus, "resource_conflict", "The resource was changed: If-Match does not name its entity tag.")
+}
+
+func (c *Cloud) onProject(a Actor, p *project, roles ...string) bool {
+	return c.may(a, target{service: serviceCodeEngine, instance: p.ID, region: p.Region}, roles...)
+}
+
+func (c *Cloud) view(p *project) Project {
+	out := p.Project
+	switch {
+	case p.deleted:
+		out.Status = "soft_deleted"
+	case c.now().Before(p.readyAt):
+		out.Status = "preparing"
+	default:
+		out.Status = "active"
+	}
+	return out
+}
+
+var projectName = regexp.MustCompile(`^[^\x00-\x1f]{1,128}$`)
+
+// CreateProject makes a project, which is preparing for a while.
+func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.ceKnown(a); err != nil {
+		return Project{}, err
+	}
+	n.Region = cmp.Or(n.Region, "eu-de")
+	if !c.may(a, target{service: serviceCodeEngine, region: n.Region}, "Editor") {
+		return Project{}, ceForbidden()
+	}
+	if !projectName.MatchString(n.Name) {
+		return Project{}, ceInvalid("The project name is not valid.")
+	}
+	inRegion := 0
+	for _, p := range c.projectOrder {
+		if p.Region == n.Region {
+			inRegion++
+			if p.Name == n.Name && !p.deleted {
+				return Project{}, serviceError(c.switches.ExistingCodeEngineStatus, "resource_already_exists", "A project of this name exists.")
+			}
+		}
+	}
+	if inRegion >= projectsPerRegion {
+		return Project{}, c.ceQuota("projects in this region", projectsPerRegion)
+	}
+	return c.view(c.putProject(n)), nil
+}
+
+func (c *Cloud) putProject(n NewProject) *project {
+	id := c.uuid()
+	now := c.now()
+	p := &project{
+		Project: Project{
+			ID: id, Name: n.Name, Region: cmp.Or(n.Region, "eu-de"), AccountID: AccountID, CreatedAt: now,
+			ResourceGroupID: cmp.Or(n.ResourceGroupID, ResourceGroupID),
+			CRN:             fmt.Sprintf("crn:v1:bluemix:public:codeengine:%s:a/%s:%s::", cmp.Or(n.Region, "eu-de"), AccountID, id),
+		},
+		seq: int64(len(c.projectOrder) + 1), readyAt: now, secrets: map[string]*Secret{}, apps: map[string]*App{},
+		tag: 2385407408,
+	}
+	if !n.Active {
+		p.readyAt = now.Add(c.settings.ProjectDelay)
+	}
+	c.projects[id] = p
+	c.projectOrder = append(c.projectOrder, p)
+	return p
+}
+
+func (p *project) nextTag() string {
+	p.tag++
+	return strconv.FormatUint(p.tag, 10)
+}
+
+// ListProjects returns one page of the projects in a region, or of all regions
+// if none is named. Projects that the identity may not view are left out.
+func (c *Cloud) ListProjects(a Actor, region string, q ListQuery) (Page[Project], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.ceKnown(a); err != nil {
+		return Page[Project]{}, err
+	}
+	var visible []*project
+	for _, p := range c.projectOrder {
+		if !p.deleted && (region == "" || p.Region == region) && c.onProject(a, p, "Viewer", "Reader") {
+			visible = append(visible, p)
+		}
+	}
+	if len(visible) == 0 && !c.may(a, target{service: serviceCodeEngine, region: region}, "Viewer", "Reader") {
+		return Page[Project]{}, ceForbidden()
+	}
+	return ceCut(q, visible, func(p *project) string { return fmt.Sprintf("%08d", p.seq) }, c.view)
+}
+
+// ceCut takes a page from a slice that is sorted by a key: the start token is
+// the key of the page's first item.
+func ceCut[T, U any](q ListQuery, sorted []T, key func(T) string, view func(T) U) (Page[U], error) {
+	limit := cmp.Or(q.Limit, 100)
+	if limit < 1 || limit > 100 {
+		return Page[U]{}, ceInvalid("limit must be from 1 to 100")
+	}
+	from := 0
+	if q.Start != "" {
+		from, _ = slices.BinarySearchFunc(sorted, q.Start, func(v T, start string) int { return strings.Compare(key(v), start) })
+	}
+	to := min(from+limit, len(sorted))
+	page := Page[U]{Limit: limit, Items: make([]U, 0, to-from)}
+	for _, v := range sorted[from:to] {
+		page.Items = append(page.Items, view(v))
+	}
+	if to < len(sorted) {
+		page.Next = key(sorted[to])
+	}
+	return page, nil
+}
+
+func (c *Cloud) findProject(a Actor, id, region string, roles ...string) (*project, error) {
+	if err := c.ceKnown(a); err != nil {
+		return nil, err
+	}
+	p, ok := c.projects[id]
+	if !ok || region != "" && p.Region != region {
+		return nil, ceNotFound("Project")
+	}
+	if !c.onProject(a, p, roles...) {
+		return nil, ceForbidden()
+	}
+	return p, nil
+}
+
+// activeProject finds a project in which something can be done.
+func (c *Cloud) activeProject(a Actor, id string, roles ...string) (*project, error) {
+	p, err := c.findProject(a, id, "", roles...)
+	if err != nil {
+		return nil, err
+	}
+	if status := c.view(p).Status; status != "active" {
+		return nil, serviceError(c.switches.InactiveProjectStatus, "project_not_active", "The project is "+status+".")
+	}
+	return p, nil
+}
+
+// GetProject returns one project; a region other than the project's hides it.
+func (c *Cloud) GetProject(a Actor, id, region string) (Project, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.findProject(a, id, region, "Viewer", "Reader")
+	if err != nil {
+		return Project{}, err
+	}
+	return c.view(p), nil
+}
+
+// DeleteProject deletes a project softly: it can be restored by hand.
+func (c *Cloud) DeleteProject(a Actor, id, region string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.findProject(a, id, region, "Editor")
+	if err != nil {
+		return err
+	}
+	p.deleted = true
+	return nil
+}

@@ -1,0 +1,83 @@
+package cloud
+
+import "strings"
+
+// Role is a role that a policy may grant.
+type Role struct {
+	CRN         string   `json:"crn"`
+	Name        string   `json:"display_name"`
+	Description string   `json:"description"`
+	Actions     []string `json:"actions"`
+}
+
+var systemRoles = []Role{
+	{"crn:v1:bluemix:public:iam::::role:Viewer", "Viewer", "View the service and its resources.", []string{"iam.policy.read"}},
+	{"crn:v1:bluemix:public:iam::::role:Operator", "Operator", "Operate the service.", []string{"iam.policy.read"}},
+	{"crn:v1:bluemix:public:iam::::role:Editor", "Editor", "Create, change and delete instances.", []string{"iam.policy.read"}},
+	{"crn:v1:bluemix:public:iam::::role:Administrator", "Administrator", "Do everything, and give access to others.",
+		[]string{"iam.policy.create", "iam.policy.read", "iam.policy.update", "iam.policy.delete"}},
+}
+
+var commonServiceRoles = []Role{
+	{"crn:v1:bluemix:public:iam::::serviceRole:Reader", "Reader", "Read what is in the service.", []string{"iam.policy.read"}},
+	{"crn:v1:bluemix:public:iam::::serviceRole:Writer", "Writer", "Read and change what is in the service.", []string{"iam.policy.read"}},
+	{"crn:v1:bluemix:public:iam::::serviceRole:Manager", "Manager", "Do everything in the service.", []string{"iam.policy.read"}},
+}
+
+// ownServiceRoles are the roles that one service has beside the common ones.
+var ownServiceRoles = map[string][]Role{
+	serviceLogs: {
+		{"crn:v1:bluemix:public:logs::::serviceRole:Sender", "Sender", "Send logs, but not query them.", []string{"logs.data-ingress.send"}},
+	},
+	serviceIdentity: {
+		{"crn:v1:bluemix:public:iam-identity::::serviceRole:ServiceIdCreator", "ServiceIdCreator", "Create service IDs.", []string{"iam-identity.serviceid.create"}},
+		{"crn:v1:bluemix:public:iam-identity::::serviceRole:UserApiKeyCreator", "UserApiKeyCreator", "Create API keys of users.", []string{"iam-identity.apikey.create"}},
+	},
+	"secrets-manager": {
+		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsReader", "SecretsReader", "Read secrets.", []string{"secrets-manager.secret.read"}},
+	},
+	"event-notifications": {
+		{"crn:v1:bluemix:public:event-notifications::::serviceRole:EventSourceManager", "EventSourceManager", "Send events.", []string{"event-notifications.notifications.send"}},
+	},
+}
+
+// lookupRole finds the role that a CRN means for a service. Documents spell the
+// roles of one service with that service's name or with "iam": both are known.
+func lookupRole(crn, service string) (Role, bool) {
+	for _, r := range systemRoles {
+		if r.CRN == crn {
+			return r, true
+		}
+	}
+	for _, r := range commonServiceRoles {
+		if r.CRN == crn {
+			return r, true
+		}
+	}
+	for _, r := range ownServiceRoles[service] {
+		if r.CRN == crn || strings.Replace(r.CRN, ":"+service+":", ":iam:", 1) == crn {
+			return r, true
+		}
+	}
+	return Role{}, false
+}
+
+// Roles are what may be granted.
+type Roles struct {
+	System  []Role
+	Service []Role
+}
+
+// Roles lists the roles of one service, or those of all services if none is
+// named.
+func (c *Cloud) Roles(a Actor, account, service string) (Roles, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return Roles{}, policyError(err)
+	}
+	if account != "" && account != AccountID {
+		return Roles{}, serviceError(403, "insufficent_permissions", "You are not authorized to list the roles of this account.")
+	}
+	return Roles{System: systemRoles, Service: append(commonServiceRoles[:3:3], ownServiceRoles[service]...)}, nil
+}

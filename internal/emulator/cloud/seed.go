@@ -1,0 +1,89 @@
+package cloud
+
+import (
+	"slices"
+	"time"
+)
+
+// What every cloud has, so that one configuration fits any fresh one. IDs that
+// are not named here come from the seed of the options.
+const (
+	AccountID       = "5f1d0a7e4b6c4d2f9e8a7b6c5d4e3f21"
+	OwnerIAMID      = "IBMid-2700000001"
+	ResourceGroupID = "0b5a00334eaf9eb9339d2ab48f20d7f5"
+
+	LogsInstanceID     = "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"
+	LogsInstanceRegion = "eu-de"
+)
+
+// Minter is the identity that latchkey has in this account.
+type Minter struct {
+	ServiceID string
+	IAMID     string
+	APIKeyID  string
+	APIKey    string
+	ProfileID string // the trusted profile "latchkey", which has the same policies
+}
+
+// Owner is the person to whom the account belongs; every action is allowed.
+func Owner() Actor { return Actor{IAMID: OwnerIAMID} }
+
+// Minter returns the seeded identity and the value of its key.
+func (c *Cloud) Minter() Minter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.minter
+}
+
+// Actor is the minter as the one who acts.
+func (m Minter) Actor() Actor { return Actor{IAMID: m.IAMID} }
+
+// plant fills a new cloud. Nothing here is subject to a lag: it was there long
+// before.
+func (c *Cloud) plant() {
+	now := c.now
+	settings := c.settings
+	defer func() { c.now, c.settings = now, settings }()
+	longAgo := now().Add(-30 * 24 * time.Hour)
+	c.now, c.settings = func() time.Time { return longAgo }, Settings{}
+
+	c.instances[LogsInstanceID] = LogsInstance{ID: LogsInstanceID, Region: LogsInstanceRegion}
+
+	s := c.putServiceID(OwnerIAMID, NewServiceID{Name: "latchkey", Description: "Mints and rotates API keys"})
+	k := c.putKey(OwnerIAMID, NewAPIKey{Name: "latchkey", IAMID: s.IAMID})
+	profile := &Profile{ID: "Profile-" + c.uuid(), Name: "latchkey", AccountID: AccountID, CreatedAt: c.now()}
+	profile.IAMID = "iam-" + profile.ID
+	profile.CRN = "crn:v1:bluemix:public:iam-identity::a/" + AccountID + "::profile:" + profile.ID
+	c.profiles[profile.ID] = profile
+	c.minter = Minter{ServiceID: s.ID, IAMID: s.IAMID, APIKeyID: k.ID, APIKey: k.Value, ProfileID: profile.ID}
+	for _, iamID := range []string{s.IAMID, profile.IAMID} {
+		c.grant(iamID, serviceIdentity, "crn:v1:bluemix:public:iam::::role:Administrator")
+		c.grant(iamID, serviceAccess, "crn:v1:bluemix:public:iam::::role:Administrator")
+		c.grant(iamID, serviceLogs, "crn:v1:bluemix:public:iam::::role:Administrator", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+		// Editor, so that the one key that is printed can create a project, too.
+		c.grant(iamID, serviceCodeEngine, "crn:v1:bluemix:public:iam::::role:Editor", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
+	}
+
+	teamA := c.putProject(NewProject{Name: "team-a", Region: "eu-de", Active: true})
+	c.putProject(NewProject{Name: "team-b", Region: "us-south", Active: true})
+	c.putProject(NewProject{Name: "sandbox", Region: "eu-de", Active: true})
+	c.putApp(teamA, "shipper", map[string]any{
+		"image_reference":   "icr.io/codeengine/helloworld",
+		"run_env_variables": []any{map[string]any{"type": "secret_full_reference", "reference": "logs-sender"}},
+	})
+	c.putApp(teamA, "web", map[string]any{"image_reference": "icr.io/codeengine/helloworld"})
+}
+
+// grant gives roles on all instances of a service, asking nobody.
+func (c *Cloud) grant(iamID, service string, roles ...string) *policy {
+	spec := PolicySpec{
+		Type:    "access",
+		Subject: []Attribute{{Key: "iam_id", Operator: "stringEquals", Value: iamID}},
+		Roles:   roles,
+		Resource: []Attribute{
+			{Key: "accountId", Operator: "stringEquals", Value: AccountID},
+			{Key: "serviceName", Operator: "stringEquals", Value: service},
+		},
+	}
+	return c.putPolicy(Owner(), spec, slices.Sorted(slices.Values(roles)))
+}

@@ -1,0 +1,431 @@
+package cloud
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ServiceID is an identity for programs.
+type ServiceID struct {
+	ID          string          `json:"id"`
+	IAMID       string          `json:"iam_id"`
+	EntityTag   string          `json:"entity_tag"`
+	CRN         string          `json:"crn"`
+	Locked      bool            `json:"locked"`
+	CreatedAt   time.Time       `json:"created_at"`
+	CreatedBy   string          `json:"created_by"`
+	ModifiedAt  time.Time       `json:"modified_at"`
+	AccountID   string          `json:"account_id"`
+	GroupID     string          `json:"group_id,omitempty"`
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Instances   []string        `json:"unique_instance_crns,omitempty"`
+	History     []HistoryRecord `json:"history,omitempty"`
+	// APIKey is the key that was created together with the service ID, in the
+	// answer of the creation only.
+	APIKey *APIKey `json:"apikey,omitempty"`
+}
+
+// HistoryRecord tells who did what to a service ID or key.
+type HistoryRecord struct {
+	Timestamp time.Time `json:"timestamp"`
+	IAMID     string    `json:"iam_id"`
+	Action    string    `json:"action"`
+	Message   string    `json:"message"`
+}
+
+type serviceID struct {
+	ServiceID
+	seq int64
+}
+
+// NewServiceID is the request for a service ID.
+type NewServiceID struct {
+	AccountID   string
+	Name        string
+	Description string
+	GroupID     string
+	Instances   []string
+	Locked      bool
+	APIKey      *NewAPIKey // created with it; its IAMID is filled in
+}
+
+// ServiceIDChange is the request to change a service ID; nil leaves a field
+// alone.
+type ServiceIDChange struct {
+	Name        *string
+	Description *string
+	Instances   *[]string
+}
+
+// ServiceIDQuery selects service IDs. Only the default group is seen unless
+// GroupID names another.
+type ServiceIDQuery struct {
+	AccountID, Name, GroupID string
+	Sort, Order, Filter      string
+	PageSize                 int    // 0 = 20
+	PageToken                string `json:"-"`
+	IncludeHistory           bool
+}
+
+// CreateServiceID makes a service ID; names need not be unique.
+func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return ServiceID{}, err
+	}
+	switch {
+	case n.AccountID == "":
+		return ServiceID{}, identityInvalid("account_id is required")
+	case n.Name == "":
+		return ServiceID{}, identityInvalid("name is required")
+	case n.AccountID != AccountID,
+		!c.may(a, target{service: serviceIdentity}, "Editor", "ServiceIdCreator"):
+		return ServiceID{}, identityForbidden("iam-identity.serviceid.create")
+	case c.serviceIDShelf.len() >= serviceIDsPerAccount:
+		return ServiceID{}, identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
+			"The limit of service IDs is reached", "")
+	}
+	if n.APIKey != nil {
+		if err := c.checkNewKey(*n.APIKey); err != nil {
+			return ServiceID{}, err
+		}
+	}
+	s := c.putServiceID(a.IAMID, n)
+	answer := s.copy(false)
+	if n.APIKey != nil {
+		nested := *n.APIKey
+		nested.IAMID = s.IAMID
+		k := c.putKey(a.IAMID, nested).copy(false)
+		answer.APIKey = &k
+	}
+	return answer, nil
+}
+
+const (
+	// serviceIDsPerAccount is the limit of an account that uses groups. The
+	// limit of 2,000 per group is not enforced, so that a large account can be
+	// built without groups.
+	serviceIDsPerAccount = 100_000
+	keysPerIdentity      = 20
+)
+
+func (c *Cloud) putServiceID(creator string, n NewServiceID) *serviceID {
+	now := c.now()
+	id := "ServiceId-" + c.uuid()
+	s := &serviceID{ServiceID: ServiceID{
+		ID: id, IAMID: "iam-" + id, EntityTag: c.nextTag(""),
+		CRN:    fmt.Sprintf("crn:v1:bluemix:public:iam-identity::a/%s::serviceid:%s", AccountID, id),
+		Locked: n.Locked, CreatedAt: now, CreatedBy: creator, ModifiedAt: now,
+		AccountID: AccountID, GroupID: n.GroupID, Name: n.Name, Description: n.Description, Instances: n.Instances,
+	}}
+	s.seq = c.serviceIDShelf.add(s)
+	c.serviceIDs[id] = s
+	c.serviceIDsByName[s.Name] = append(c.serviceIDsByName[s.Name], s)
+	return s
+}
+
+func (s *serviceID) copy(history bool) ServiceID {
+	out := s.ServiceID
+	out.Instances = slices.Clone(s.Instances)
+	out.History = nil
+	if history {
+		created := HistoryRecord{Timestamp: s.CreatedAt, IAMID: s.CreatedBy, Action: "CREATED", Message: "Created"}
+		out.History = append([]HistoryRecord{created}, s.History...)
+	}
+	return out
+}
+
+func (c *Cloud) touchServiceID(a Actor, s *serviceID, action string) {
+	s.EntityTag, s.ModifiedAt = c.nextTag(s.EntityTag), c.now()
+	s.History = append(s.History, HistoryRecord{Timestamp: s.ModifiedAt, IAMID: a.IAMID, Action: action, Message: action})
+}
+
+// ListServiceIDs returns one page, oldest first unless the query sorts.
+func (c *Cloud) ListServiceIDs(a Actor, q ServiceIDQuery) (Page[ServiceID], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return Page[ServiceID]{}, err
+	}
+	at := position[ServiceIDQuery]{Query: q}
+	if q.PageToken != "" {
+		var ok bool
+		if at, ok = parsePosition[ServiceIDQuery](q.PageToken); !ok {
+			return Page[ServiceID]{}, identityInvalid("pagetoken is not valid")
+		}
+		q = at.Query
+	}
+	if q.AccountID == "" {
+		return Page[ServiceID]{}, identityInvalid("account_id is required")
+	}
+	limit, conditions, err := checkIdentityList(q.PageSize, q.Filter, q.Order)
+	if err != nil {
+		return Page[ServiceID]{}, err
+	}
+	if q.AccountID != AccountID || !c.may(a, target{service: serviceIdentity}, "Viewer") {
+		return Page[ServiceID]{}, identityForbidden("iam-identity.serviceid.get")
+	}
+	less, err := serviceIDOrder(q.Sort, q.Order)
+	if err != nil {
+		return Page[ServiceID]{}, err
+	}
+	source := c.serviceIDShelf.after
+	if q.Name != "" {
+		source = bySeq(c.serviceIDsByName[q.Name], func(s *serviceID) int64 { return s.seq })
+	}
+	items, next := cut(at, limit, source, func(s *serviceID) bool {
+		return s.GroupID == q.GroupID &&
+			(!c.switches.LagHidesServiceIDs || !c.hidden(s.CreatedAt, c.settings.ListLag)) &&
+			!slices.ContainsFunc(conditions, func(f condition) bool { return !f.holds(s.attribute(f.attribute)) })
+	}, less)
+	page := Page[ServiceID]{Limit: limit, Next: next, Items: make([]ServiceID, len(items))}
+	for i, s := range items {
+		page.Items[i] = s.copy(q.IncludeHistory)
+	}
+	return page, nil
+}
+
+// bySeq makes a source of a page from a short slice that is in the order of
+// arrival.
+func bySeq[T any](items []T, seq func(T) int64) func(int64) iter.Seq2[int64, T] {
+	return func(after int64) iter.Seq2[int64, T] {
+		return func(yield func(int64, T) bool) {
+			for _, v := range items {
+				if n := seq(v); n > after && !yield(n, v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func checkIdentityList(size int, filter, order string) (limit int, conditions []condition, err error) {
+	if limit = size; limit == 0 {
+		limit = 20
+	}
+	if limit < 1 || limit > 100 {
+		return 0, nil, identityInvalid("pagesize must be from 1 to 100")
+	}
+	if order != "" && order != "asc" && order != "desc" {
+		return 0, nil, identityInvalid("order must be asc or desc")
+	}
+	conditions, ok := parseFilter(filter)
+	if !ok {
+		return 0, nil, identityInvalid("filter is not valid")
+	}
+	for _, q := range conditions {
+		if q.attribute != "name" && q.attribute != "description" && q.attribute != "id" && q.attribute != "iam_id" {
+			return 0, nil, identityInvalid("filter: unknown attribute " + q.attribute)
+		}
+	}
+	return limit, conditions, nil
+}
+
+func (s *serviceID) attribute(name string) string {
+	switch name {
+	case "name":
+		return s.Name
+	case "description":
+		return s.Description
+	case "id":
+		return s.ID
+	default:
+		return s.IAMID
+	}
+}
+
+func serviceIDOrder(sort, order string) (func(a, b *serviceID) int, error) {
+	var less func(a, b *serviceID) int
+	switch sort {
+	case "":
+		if order != "desc" {
+			return nil, nil
+		}
+		less = func(a, b *serviceID) int { return cmp.Compare(a.seq, b.seq) }
+	case "name":
+		less = func(a, b *serviceID) int { return cmp.Compare(a.Name, b.Name) }
+	case "description":
+		less = func(a, b *serviceID) int { return cmp.Compare(a.Description, b.Description) }
+	case "created_at":
+		less = func(a, b *serviceID) int { return a.CreatedAt.Compare(b.CreatedAt) }
+	case "modified_at":
+		less = func(a, b *serviceID) int { return a.ModifiedAt.Compare(b.ModifiedAt) }
+	default:
+		return nil, identityInvalid("sort is not valid")
+	}
+	if order == "desc" {
+		return func(a, b *serviceID) int { return less(b, a) }, nil
+	}
+	return less, nil
+}
+
+// GetServiceID returns one service ID.
+func (c *Cloud) GetServiceID(a Actor, id string, history bool) (ServiceID, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.findServiceID(a, id)
+	if err != nil {
+		return ServiceID{}, err
+	}
+	if a.IAMID != s.IAMID && !c.administers(a, s) && !c.may(a, identityTarget(id), "Viewer") {
+		return ServiceID{}, identityForbidden("iam-identity.serviceid.get")
+	}
+	return s.copy(history), nil
+}
+
+func (c *Cloud) findServiceID(a Actor, id string) (*serviceID, error) {
+	if err := c.known(a); err != nil {
+		return nil, err
+	}
+	s, ok := c.serviceIDs[id]
+	if !ok {
+		return nil, identityNotFound("ServiceId", id)
+	}
+	return s, nil
+}
+
+// changeableServiceID finds a service ID that the identity may change.
+func (c *Cloud) changeableServiceID(a Actor, id, action string) (*serviceID, error) {
+	s, err := c.findServiceID(a, id)
+	if err != nil {
+		return nil, err
+	}
+	if !c.administers(a, s) {
+		return nil, identityForbidden("iam-identity.serviceid." + action)
+	}
+	if s.Locked {
+		return nil, c.lockedError("service ID", id)
+	}
+	return s, nil
+}
+
+func (c *Cloud) lockedError(kind, id string) *Error {
+	return identityError(c.switches.LockedStatus, "conflict", "", "The "+kind+" is locked", kind+" "+id+" must be unlocked first")
+}
+
+func (c *Cloud) identityIfMatch(ifMatch, tag string) error {
+	switch ifMatch {
+	case "":
+		return identityError(c.switches.MissingIfMatchStatus, "validation_error", "", "Validation error", "If-Match is required")
+	case "*", tag:
+		return nil
+	}
+	return c.identityStale(tag)
+}
+
+// UpdateServiceID changes a service ID if ifMatch is its entity tag or "*".
+func (c *Cloud) UpdateServiceID(a Actor, id, ifMatch string, ch ServiceIDChange) (ServiceID, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.changeableServiceID(a, id, "update")
+	if err != nil {
+		return ServiceID{}, err
+	}
+	if err := c.identityIfMatch(ifMatch, s.EntityTag); err != nil {
+		return ServiceID{}, err
+	}
+	if ch.Name != nil && *ch.Name == "" {
+		return ServiceID{}, identityInvalid("name must not be empty")
+	}
+	if ch.Name != nil && *ch.Name != s.Name {
+		c.unname(s)
+		s.Name = *ch.Name
+		same := append(c.serviceIDsByName[s.Name], s)
+		slices.SortFunc(same, func(a, b *serviceID) int { return cmp.Compare(a.seq, b.seq) })
+		c.serviceIDsByName[s.Name] = same
+	}
+	if ch.Description != nil {
+		s.Description = *ch.Description
+	}
+	if ch.Instances != nil {
+		s.Instances = slices.Clone(*ch.Instances)
+	}
+	c.touchServiceID(a, s, "UPDATED")
+	return s.copy(false), nil
+}
+
+func (c *Cloud) unname(s *serviceID) {
+	rest := slices.DeleteFunc(c.serviceIDsByName[s.Name], func(x *serviceID) bool { return x == s })
+	if len(rest) == 0 {
+		delete(c.serviceIDsByName, s.Name)
+	} else {
+		c.serviceIDsByName[s.Name] = rest
+	}
+}
+
+// DeleteServiceID deletes a service ID with its keys and policies.
+func (c *Cloud) DeleteServiceID(a Actor, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.changeableServiceID(a, id, "delete")
+	if err != nil {
+		return err
+	}
+	c.dropServiceID(s)
+	return nil
+}
+
+func (c *Cloud) dropServiceID(s *serviceID) {
+	for _, k := range slices.Clone(c.keysByIAM[s.IAMID]) {
+		c.dropKey(k, false)
+	}
+	for _, p := range slices.Clone(c.policiesBySubject[s.IAMID]) {
+		c.dropPolicy(p)
+	}
+	c.unname(s)
+	c.serviceIDShelf.remove(s.seq)
+	delete(c.serviceIDs, s.ID)
+}
+
+// LockServiceID locks or unlocks a service ID.
+func (c *Cloud) LockServiceID(a Actor, id string, locked bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.findServiceID(a, id)
+	if err != nil {
+		return err
+	}
+	if s.CreatedBy != a.IAMID && !c.may(a, identityTarget(id), "Editor") {
+		return identityForbidden("iam-identity.serviceid.lock")
+	}
+	if s.Locked != locked {
+		s.Locked = locked
+		c.touchServiceID(a, s, map[bool]string{true: "LOCKED", false: "UNLOCKED"}[locked])
+	}
+	return nil
+}
+
+// Limit is the use of a limited resource by one identity.
+type Limit struct {
+	IAMID string
+	Count int
+}
+
+// APIKeyLimits counts the keys of identities against the limit per identity.
+func (c *Cloud) APIKeyLimits(a Actor, account string, iamIDs []string) (limit int, use []Limit, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return 0, nil, err
+	}
+	if account != AccountID || !c.may(a, target{service: serviceIdentity}, "Viewer") {
+		return 0, nil, identityForbidden("iam-identity.account.get")
+	}
+	for _, id := range iamIDs {
+		if id = strings.TrimSpace(id); c.alive(id) {
+			use = append(use, Limit{IAMID: id, Count: len(c.keysByIAM[id])})
+		}
+	}
+	return keysPerIdentity, use, nil
+}
+
+// hidden reports whether something created then is not to be seen yet.
+func (c *Cloud) hidden(created time.Time, lag time.Duration) bool {
+	return lag > 0 && c.now().Before(created.Add(lag))
+}

@@ -1,0 +1,103 @@
+package cloud
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State is a copy of everything in a cloud, in a stable order.
+type State struct {
+	Now        time.Time      `json:"now"`
+	Account    string         `json:"account"`
+	ServiceIDs []ServiceID    `json:"serviceids"`
+	APIKeys    []APIKey       `json:"apikeys"`
+	Profiles   []Profile      `json:"profiles"`
+	Policies   []Policy       `json:"policies"`
+	Projects   []ProjectState `json:"projects"`
+	Logs       []LogsInstance `json:"logs"`
+	Lines      int            `json:"lines"` // number of accepted log entries
+}
+
+// ProjectState is a project with what is in it.
+type ProjectState struct {
+	Project
+	Secrets []Secret `json:"secrets"`
+	Apps    []App    `json:"apps"`
+}
+
+// State returns a copy of everything. Without values it has neither the values
+// of keys nor the data of secrets: a secret's data keys are there with empty
+// values.
+func (c *Cloud) State(values bool) State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := State{
+		Now: c.now(), Account: AccountID, Lines: len(c.lines),
+		ServiceIDs: make([]ServiceID, 0, c.serviceIDShelf.len()),
+		APIKeys:    make([]APIKey, 0, c.keyShelf.len()),
+		Policies:   make([]Policy, 0, c.policyShelf.len()),
+		Profiles:   []Profile{},
+		Projects:   []ProjectState{},
+	}
+	for _, x := range c.serviceIDShelf.after(0) {
+		s.ServiceIDs = append(s.ServiceIDs, x.copy(true))
+	}
+	for _, k := range c.keyShelf.after(0) {
+		out := k.copy(true)
+		if !values {
+			out.Value = ""
+		}
+		s.APIKeys = append(s.APIKeys, out)
+	}
+	for _, p := range c.policyShelf.after(0) {
+		s.Policies = append(s.Policies, p.copy())
+	}
+	for _, p := range c.profiles {
+		s.Profiles = append(s.Profiles, *p)
+	}
+	slices.SortFunc(s.Profiles, func(a, b Profile) int { return strings.Compare(a.ID, b.ID) })
+	for _, p := range c.projectOrder {
+		s.Projects = append(s.Projects, c.projectState(p, values))
+	}
+	s.Logs = slices.SortedFunc(maps.Values(c.instances), func(a, b LogsInstance) int { return cmp.Compare(a.ID, b.ID) })
+	return s
+}
+
+func (c *Cloud) projectState(p *project, values bool) ProjectState {
+	out := ProjectState{Project: c.view(p), Secrets: []Secret{}, Apps: []App{}}
+	for _, name := range slices.Sorted(maps.Keys(p.secrets)) {
+		x := p.secrets[name].copy()
+		if !values {
+			for k := range x.Data {
+				x.Data[k] = ""
+			}
+			x.ServiceAccess, x.ServiceOperator = nil, nil
+		}
+		out.Secrets = append(out.Secrets, x)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.apps)) {
+		out.Apps = append(out.Apps, p.apps[name].copy())
+	}
+	return out
+}
+
+// Key finds a key by ID, with its value.
+func (s State) Key(id string) (APIKey, bool) {
+	i := slices.IndexFunc(s.APIKeys, func(k APIKey) bool { return k.ID == id })
+	if i < 0 {
+		return APIKey{}, false
+	}
+	return s.APIKeys[i], true
+}
+
+// Project finds a project by name.
+func (s State) Project(name string) (ProjectState, bool) {
+	i := slices.IndexFunc(s.Projects, func(p ProjectState) bool { return p.Name == name })
+	if i < 0 {
+		return ProjectState{}, false
+	}
+	return s.Projects[i], true
+}

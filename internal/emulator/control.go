@@ -1,0 +1,286 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+// Event is a change of IAM or Code Engine that a call made or tried to make.
+type Event struct {
+	Time   time.Time `json:"time"`
+	Actor  string    `json:"actor,omitempty"` // IAM ID
+	Method string    `json:"method"`
+	Path   string    `json:"path"`
+	Status int       `json:"status"` // of the work, whatever a fault answered
+	ID     string    `json:"id,omitempty"`
+	Fault  string    `json:"fault,omitempty"`
+}
+
+// mostEvents bounds the event log; the oldest go first.
+const mostEvents = 200_000
+
+// note writes the event log and the server's log. Neither has a query, a
+// header or a body: values travel in those.
+func (s *Server) note(rt route, c *call, a answer, fault string) {
+	now := s.Now()
+	s.log.Debug("call", "method", c.request.Method, "route", rt.pattern, "status", a.status, "actor", c.actor.IAMID, "fault", fault)
+	reads := c.request.Method == http.MethodGet || c.request.Method == http.MethodHead
+	if reads || rt.family == familyToken || rt.family == familyLogs || rt.family == familyUnknown {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.events) >= mostEvents {
+		s.events = slices.Delete(s.events, 0, mostEvents/10)
+	}
+	s.events = append(s.events, Event{Time: now, Actor: c.actor.IAMID, Method: c.request.Method,
+		Path: c.request.URL.Path, Status: a.status, ID: a.id, Fault: fault})
+}
+
+// Events are the changes since the start, oldest first.
+func (s *Server) Events() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
+func (s *Server) count(method, pattern string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counters[method+" "+pattern]++
+}
+
+// Counters are the attempts per route, such as "GET /v1/apikeys/{id}". What no
+// route takes counts under "*".
+func (s *Server) Counters() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counters)
+}
+
+// Counter adds the attempts of the routes that match; "*" stands for any text
+// in the path and, alone, for any method.
+func (s *Server) Counter(method, path string) int {
+	n := 0
+	for route, count := range s.Counters() {
+		m, pattern, _ := strings.Cut(route, " ")
+		if (method == "" || method == "*" || m == method) && (path == pattern || glob(path, pattern)) {
+			n += count
+		}
+	}
+	return n
+}
+
+// ResetCounters sets all counters to zero.
+func (s *Server) ResetCounters() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.counters)
+}
+
+// Settings are the knobs as JSON has them.
+type Settings struct {
+	Latency      Duration       `json:"latency"`
+	KeyLag       Duration       `json:"keyLag"`
+	ListLag      Duration       `json:"listLag"`
+	PolicyLag    Duration       `json:"policyLag"`
+	ProjectDelay Duration       `json:"projectDelay"`
+	RejectLogs   bool           `json:"rejectLogs"`
+	Switches     cloud.Switches `json:"switches"`
+}
+
+// Settings returns the knobs as they are.
+func (s *Server) Settings() Settings {
+	k := s.cloud.Settings()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Settings{
+		Latency: Duration{s.latency}, KeyLag: Duration{k.KeyLag}, ListLag: Duration{k.ListLag}, PolicyLag: Duration{k.PolicyLag},
+		ProjectDelay: Duration{k.ProjectDelay}, RejectLogs: k.RejectLogs, Switches: s.cloud.Switches(),
+	}
+}
+
+// Set replaces the knobs.
+func (s *Server) Set(n Settings) {
+	s.cloud.Set(cloud.Settings{KeyLag: n.KeyLag.Duration, ListLag: n.ListLag.Duration, PolicyLag: n.PolicyLag.Duration,
+		ProjectDelay: n.ProjectDelay.Duration, RejectLogs: n.RejectLogs})
+	s.cloud.SetSwitches(n.Switches)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latency = n.Latency.Duration
+}
+
+// SetLag sets the lags of keys, lists and policies.
+func (s *Server) SetLag(d time.Duration) {
+	n := s.Settings()
+	n.KeyLag, n.ListLag, n.PolicyLag = Duration{d}, Duration{d}, Duration{d}
+	s.Set(n)
+}
+
+// settingsIn is a change of the knobs; what it does not name stays. The first
+// decoding sets "lag", so that one of the three can still differ.
+type settingsIn struct {
+	Lag *Duration `json:"lag,omitempty"`
+	*Settings
+}
+
+type controlError struct {
+	Error string `json:"error"`
+}
+
+// control serves /emulator/. Only a browser that was lured here by a foreign
+// name would send another host than loopback: it is refused.
+func (s *Server) control(w http.ResponseWriter, r *http.Request, path string) {
+	if !loopbackHost(hostname(r.Host)) {
+		s.reply(w, http.StatusForbidden, controlError{"the control API answers loopback hosts only"})
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, longestBody))
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	out, err := s.steer(r, path, body)
+	switch {
+	case errors.Is(err, errNoControl):
+		s.reply(w, http.StatusNotFound, controlError{err.Error()})
+	case err != nil:
+		s.reply(w, http.StatusBadRequest, controlError{err.Error()})
+	default:
+		s.reply(w, http.StatusOK, out)
+	}
+}
+
+func loopbackHost(host string) bool {
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func (s *Server) reply(w http.ResponseWriter, status int, body any) {
+	s.write(w, answer{status: status, body: body})
+}
+
+var errNoControl = errors.New("no such control")
+
+func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
+	switch r.Method + " " + path {
+	case "GET state":
+		return s.State(r.URL.Query().Get("values") == "true"), nil
+	case "GET clock":
+		return map[string]time.Time{"now": s.Now()}, nil
+	case "POST clock":
+		return s.setClock(body)
+	case "GET faults":
+		return s.armedFaults(), nil
+	case "POST faults":
+		faults, err := ParseFaults(body)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range faults {
+			s.Inject(f)
+		}
+		return s.armedFaults(), nil
+	case "DELETE faults":
+		s.ClearFaults()
+		return s.armedFaults(), nil
+	case "GET settings":
+		return s.Settings(), nil
+	case "POST settings":
+		return s.changeSettings(body)
+	case "GET counters":
+		return s.Counters(), nil
+	case "DELETE counters":
+		s.ResetCounters()
+		return s.Counters(), nil
+	case "GET events":
+		return slices.Concat([]Event{}, s.Events()), nil
+	case "DELETE events":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.events = nil
+		return []Event{}, nil
+	case "GET logs":
+		return slices.Concat([]LogLine{}, s.Lines()), nil
+	case "POST cr-tokens":
+		return s.addCRToken(body)
+	}
+	return nil, errNoControl
+}
+
+func (s *Server) armedFaults() []armed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []armed{}
+	for _, f := range s.faults {
+		out = append(out, armed{Fault: f.Fault, Seen: f.Seen})
+	}
+	return out
+}
+
+func (s *Server) setClock(body []byte) (any, error) {
+	var in struct {
+		Advance *Duration  `json:"advance"`
+		Set     *time.Time `json:"set"`
+	}
+	if err := strictJSON(body, &in); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Advance != nil && in.Set == nil:
+		s.Advance(in.Advance.Duration)
+	case in.Set != nil && in.Advance == nil:
+		s.mu.Lock()
+		s.offset = in.Set.Sub(s.base())
+		s.mu.Unlock()
+	default:
+		return nil, errors.New("the clock takes one of advance and set")
+	}
+	return map[string]time.Time{"now": s.Now()}, nil
+}
+
+func (s *Server) changeSettings(body []byte) (any, error) {
+	next := s.Settings()
+	var lag struct {
+		Lag *Duration `json:"lag"`
+	}
+	if err := json.Unmarshal(body, &lag); err != nil {
+		return nil, err
+	}
+	if lag.Lag != nil {
+		next.KeyLag, next.ListLag, next.PolicyLag = *lag.Lag, *lag.Lag, *lag.Lag
+	}
+	if err := strictJSON(body, &settingsIn{Settings: &next}); err != nil {
+		return nil, err
+	}
+	for _, d := range []Duration{next.Latency, next.KeyLag, next.ListLag, next.PolicyLag, next.ProjectDelay} {
+		if d.Duration < 0 {
+			return nil, errors.New("no setting may be negative")
+		}
+	}
+	s.Set(next)
+	return s.Settings(), nil
+}
+
+func (s *Server) addCRToken(body []byte) (any, error) {
+	var in struct {
+		Token string `json:"token"`
+	}
+	if err := strictJSON(body, &in); err != nil {
+		return nil, err
+	}
+	if in.Token == "" {
+		in.Token = s.cloud.IssueCRToken("crn:v1:bluemix:public:codeengine")
+	} else {
+		s.cloud.TrustCRToken(in.Token)
+	}
+	return map[string]string{"token": in.Token}, nil
+}

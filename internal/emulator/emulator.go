@@ -1,0 +1,267 @@
+// Package emulator is IBM Cloud on loopback: enough of it, and strict enough,
+// that the official SDKs cannot tell it from the service and that a program
+// which works here has a good chance to work there.
+//
+// # What is emulated
+//
+// Everything is served on one origin, by path:
+//
+//   - POST /identity/token: the apikey, cr-token and assume grants. Solid where
+//     answers were recorded (BXNIM0415E); guessed for disabled and expired keys.
+//   - /v1/serviceids and /v1/apikeys: all operations of service IDs and keys
+//     with paging, filters, history, activity, entity tags, locks, values
+//     chosen by the caller and the limit of 20 keys. From the SDK's models and
+//     IBM's documents; the statuses of some refusals are guesses.
+//   - GET /v1/accounts/{id}/limits/identity for keys per identity.
+//   - /v2/policies and GET /v2/roles: access policies of identities; the
+//     creator's own roles bound what it grants. Conditions and tags are kept
+//     and answered, but have no effect.
+//   - /v2/projects with secrets, apps and revisions (Code Engine). From the SDK
+//     and documents; nothing runs, an app is ready at once.
+//   - POST /logs/v1/singles (Cloud Logs ingestion).
+//
+// Access is enforced everywhere: the acting identity needs an effective policy.
+// A request to api.<region>.codeengine.cloud.ibm.com or to
+// <guid>.ingress.<region>.logs.cloud.ibm.com (by the Host header, public or
+// private) sees only that region or instance.
+//
+// Everything else answers 501: service ID groups, activity reports, policies
+// v1, access groups, authorizations, custom roles, jobs, functions, config
+// maps, domain mappings, Secrets Manager, Event Notifications. Also missing:
+// rate limits, network of trusted profiles (any compute resource token will
+// do), lag of deletions in lists.
+//
+// What nothing public says is a switch with a guess as its default:
+// [cloud.Switches] lists them all.
+//
+// # Control API
+//
+// Below /emulator/, JSON, without authentication:
+//
+//	GET    state?values=true  everything; key values and secret data only if asked
+//	GET    clock              {"now"}
+//	POST   clock              {"advance":"1920h"} or {"set":"2027-01-01T00:00:00Z"}
+//	GET    faults             the faults with the number of calls each has seen
+//	POST   faults             one fault or a list: see [Fault]
+//	DELETE faults             takes all away; held calls go on
+//	GET    settings           the knobs: see [Settings]
+//	POST   settings           changes the knobs that the body names
+//	GET    counters           {"POST /v1/apikeys": 3, …}: attempts, faults included
+//	DELETE counters
+//	GET    events             every change of IAM and Code Engine, with its actor
+//	DELETE events
+//	GET    logs               accepted log entries
+//	POST   cr-tokens          {"token":"…"} is trusted from now on; {} makes one
+//
+// Bodies are strict: an unknown field is refused with 400.
+package emulator
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+// ErrNotLoopback refuses to serve an account without authentication of its
+// control API to a network.
+var ErrNotLoopback = errors.New("the emulator listens on loopback only")
+
+// Project is a seeded Code Engine project.
+type Project struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Region string `json:"region"`
+}
+
+// Ready is what a client needs to know; `latchkey emulator` prints it as one
+// line of JSON.
+type Ready struct {
+	URL      string    `json:"url"`
+	APIKey   string    `json:"apikey"`
+	Account  string    `json:"account"`
+	Logs     string    `json:"logs"` // GUID of the Cloud Logs instance
+	Projects []Project `json:"projects"`
+}
+
+// LogLine is an accepted log entry.
+type LogLine = cloud.LogLine
+
+// Options configure a server; the zero value is a good one.
+type Options struct {
+	// Listen is an address on loopback; "" means 127.0.0.1 and a free port.
+	Listen string
+	// Now is the clock below the emulated one; nil means time.Now. The emulated
+	// clock runs with it, at the offset that Advance makes.
+	Now func() time.Time
+	// Latency delays every emulated call.
+	Latency time.Duration
+	// Lag is the initial lag of keys, lists and policies.
+	Lag time.Duration
+	// Faults are active from the start.
+	Faults []Fault
+	// Switches replace the documented guesses; nil means the defaults.
+	Switches *cloud.Switches
+	// Seed determines all generated IDs and values; zero means a random one.
+	Seed [32]byte
+	// Log takes one line per call; nil means silence.
+	Log *slog.Logger
+}
+
+// Server is a running emulator.
+type Server struct {
+	cloud  *cloud.Cloud
+	base   func() time.Time
+	log    *slog.Logger
+	url    string
+	ready  Ready
+	http   *http.Server
+	served chan struct{} // closed when the listener's loop has ended
+	closed chan struct{} // closed first of all by Close
+	once   sync.Once
+	calls  sync.WaitGroup
+
+	mu       sync.Mutex // guards everything below
+	offset   time.Duration
+	latency  time.Duration
+	faults   []*armed
+	counters map[string]int
+	events   []Event
+}
+
+// projectDelay is how long a new Code Engine project is preparing.
+const projectDelay = 20 * time.Second
+
+// Start serves a freshly seeded cloud until Close.
+func Start(opts Options) (*Server, error) {
+	address := opts.Listen
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	if err := checkLoopback(address); err != nil {
+		return nil, err
+	}
+	for _, f := range opts.Faults {
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+	}
+	s := &Server{
+		base: opts.Now, log: opts.Log, latency: opts.Latency, counters: map[string]int{},
+		served: make(chan struct{}), closed: make(chan struct{}),
+	}
+	if s.base == nil {
+		s.base = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	seed := opts.Seed
+	if seed == [32]byte{} {
+		_, _ = rand.Read(seed[:]) // never fails
+	}
+	s.cloud = cloud.New(cloud.Options{
+		Now: s.Now, Seed: seed, Switches: opts.Switches,
+		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: projectDelay},
+	})
+	for _, f := range opts.Faults {
+		s.Inject(f)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	s.url = "http://" + listener.Addr().String()
+	s.ready = s.describe()
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.serve),
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return context.Background() },
+	}
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("serving", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+func checkLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("reading the address %q: %w", address, err)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+		return fmt.Errorf("%w: not on %q", ErrNotLoopback, address)
+	}
+	return nil
+}
+
+func (s *Server) describe() Ready {
+	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, Account: cloud.AccountID, Logs: cloud.LogsInstanceID}
+	for _, p := range s.cloud.State(false).Projects {
+		r.Projects = append(r.Projects, Project{ID: p.ID, Name: p.Name, Region: p.Region})
+	}
+	return r
+}
+
+// Ready tells what a client needs to know.
+func (s *Server) Ready() Ready { return s.ready }
+
+// URL is the origin, such as http://127.0.0.1:40001.
+func (s *Server) URL() string { return s.url }
+
+// Cloud is the state behind the server.
+func (s *Server) Cloud() *cloud.Cloud { return s.cloud }
+
+// State is a copy of everything; see [cloud.Cloud.State].
+func (s *Server) State(values bool) cloud.State { return s.cloud.State(values) }
+
+// Lines are the accepted log entries.
+func (s *Server) Lines() []LogLine { return s.cloud.Lines() }
+
+// Now is the emulated time.
+func (s *Server) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.base().Add(s.offset)
+}
+
+// Advance moves the emulated clock; a negative duration moves it back.
+func (s *Server) Advance(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset += d
+}
+
+// Close ends all calls, those that a fault holds, too, and returns when
+// nothing of the server runs any more.
+func (s *Server) Close() error {
+	var err error
+	s.once.Do(func() {
+		close(s.closed)
+		if err = s.http.Close(); err != nil {
+			err = fmt.Errorf("closing the listener: %w", err)
+		}
+	})
+	<-s.served
+	s.calls.Wait()
+	return err
+}

@@ -1,0 +1,276 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a time.Duration that JSON writes as text, such as "1920h".
+type Duration struct{ time.Duration }
+
+// MarshalJSON writes the duration as text.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+// UnmarshalJSON reads a duration from text.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return errors.New("a duration is a text such as \"90s\"")
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("reading a duration: %w", err)
+	}
+	d.Duration = v
+	return nil
+}
+
+// The kinds of faults.
+const (
+	// FaultStatus answers with Status, and with RetryAfter if it is set.
+	FaultStatus = "status"
+	// FaultLost does the work and drops the connection without an answer. A
+	// client that repeats a request on its own, as Go's does with a GET on a
+	// kept connection, is seen twice.
+	FaultLost = "lost"
+	// FaultTimeout holds the connection for Delay (1 s if unset) and drops it.
+	FaultTimeout = "timeout"
+	// FaultTruncate does the work and sends half of the body.
+	FaultTruncate = "truncate"
+	// FaultHang holds the call until the client leaves, the fault is taken away
+	// (the call then ends as if nothing had been) or the server closes.
+	FaultHang = "hang"
+	// FaultSlow waits for Delay before the work.
+	FaultSlow = "slow"
+)
+
+// Fault makes calls go wrong. The first fault that matches a call and is
+// active plays; the others count the call all the same.
+type Fault struct {
+	// Method is matched exactly; "" and "*" match all.
+	Method string `json:"method,omitempty"`
+	// Path is matched with the path of the call and with the pattern of its
+	// route, such as /v1/apikeys/{id}; "*" stands for any text, "" for all.
+	Path string `json:"path,omitempty"`
+	// After skips that many matching calls.
+	After int `json:"after,omitempty"`
+	// Count is how many calls it then hits; 0 means all.
+	Count int `json:"count,omitempty"`
+	// Kind is one of the constants above.
+	Kind string `json:"kind"`
+	// Status is the answer of FaultStatus.
+	Status int `json:"status,omitempty"`
+	// RetryAfter is the header of that name: seconds or an HTTP date.
+	RetryAfter string `json:"retryAfter,omitempty"`
+	// Effect says whether the work is done. Unset means no for status, timeout
+	// and hang; lost, truncate and slow always do it.
+	Effect *bool `json:"effect,omitempty"`
+	// Delay belongs to timeout and slow.
+	Delay Duration `json:"delay,omitzero"`
+}
+
+// armed is a fault in force.
+type armed struct {
+	Fault
+	Seen    int           `json:"seen"`
+	removed chan struct{} // closed when the fault is taken away
+}
+
+func (f Fault) check() error {
+	switch f.Kind {
+	case FaultStatus:
+		if f.Status < 400 || f.Status > 599 {
+			return fmt.Errorf("fault of kind status: status %d is not from 400 to 599", f.Status)
+		}
+	case FaultLost, FaultTruncate, FaultSlow:
+		if f.Effect != nil && !*f.Effect {
+			return fmt.Errorf("fault of kind %s always has its effect", f.Kind)
+		}
+		if f.Kind == FaultSlow && f.Delay.Duration <= 0 {
+			return errors.New("fault of kind slow needs a delay")
+		}
+	case FaultTimeout, FaultHang:
+	default:
+		return fmt.Errorf("fault kind %q is none of status, lost, timeout, truncate, hang, slow", f.Kind)
+	}
+	if f.After < 0 || f.Count < 0 || f.Delay.Duration < 0 {
+		return errors.New("after, count and delay of a fault must not be negative")
+	}
+	return nil
+}
+
+// ParseFaults reads a list of faults, or one, strictly.
+func ParseFaults(data []byte) ([]Fault, error) {
+	data = bytes.TrimSpace(data)
+	if !bytes.HasPrefix(data, []byte("[")) {
+		data = slices.Concat([]byte("["), data, []byte("]"))
+	}
+	var faults []Fault
+	if err := strictJSON(data, &faults); err != nil {
+		return nil, fmt.Errorf("reading faults: %w", err)
+	}
+	for i, f := range faults {
+		if err := f.check(); err != nil {
+			return nil, fmt.Errorf("reading fault %d: %w", i+1, err)
+		}
+	}
+	return faults, nil
+}
+
+func strictJSON(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// Inject adds a fault behind those that are there. A fault that is not well
+// formed is a mistake in the test, and panics.
+func (s *Server) Inject(f Fault) {
+	if err := f.check(); err != nil {
+		panic("emulator: " + err.Error())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, &armed{Fault: f, removed: make(chan struct{})})
+}
+
+// ClearFaults takes all faults away and lets held calls go on.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.faults {
+		close(f.removed)
+	}
+	s.faults = nil
+}
+
+// Faults are those in force.
+func (s *Server) Faults() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Fault
+	for _, f := range s.faults {
+		out = append(out, f.Fault)
+	}
+	return out
+}
+
+// strike shows a call to every fault and returns the one that plays.
+func (s *Server) strike(method, pattern, path string) *armed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var hit *armed
+	for _, f := range s.faults {
+		if f.Method != "" && f.Method != "*" && f.Method != method || !matchPath(f.Path, pattern, path) {
+			continue
+		}
+		f.Seen++
+		if hit == nil && f.Seen > f.After && (f.Count == 0 || f.Seen <= f.After+f.Count) {
+			hit = f
+		}
+	}
+	return hit
+}
+
+func matchPath(wanted, pattern, path string) bool {
+	return wanted == "" || glob(wanted, pattern) || glob(wanted, strings.TrimRight(path, "/"))
+}
+
+// glob matches with "*" for any text, slashes included.
+func glob(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == s
+	}
+	s, ok := strings.CutPrefix(s, parts[0])
+	if !ok {
+		return false
+	}
+	last := len(parts) - 1
+	for _, p := range parts[1:last] {
+		_, rest, found := strings.Cut(s, p)
+		if !found {
+			return false
+		}
+		s = rest
+	}
+	return strings.HasSuffix(s, parts[last])
+}
+
+// play answers a call as the fault wants it.
+func (s *Server) play(w http.ResponseWriter, rt route, c *call, f *armed) {
+	effect := f.Effect != nil && *f.Effect
+	switch f.Kind {
+	case FaultStatus:
+		if effect {
+			s.perform(rt, c, f.Kind)
+		}
+		if f.RetryAfter != "" {
+			w.Header().Set("Retry-After", f.RetryAfter)
+		}
+		s.write(w, s.faultAnswer(c, f.Status))
+		return
+	case FaultSlow:
+		if !s.wait(c.request, f.Delay.Duration) {
+			break
+		}
+		s.write(w, s.perform(rt, c, f.Kind))
+		return
+	case FaultTruncate:
+		s.truncate(w, s.perform(rt, c, f.Kind))
+	case FaultLost:
+		s.perform(rt, c, f.Kind)
+	case FaultTimeout:
+		if effect {
+			s.perform(rt, c, f.Kind)
+		}
+		delay := f.Delay.Duration
+		if delay == 0 {
+			delay = time.Second
+		}
+		s.wait(c.request, delay)
+	case FaultHang:
+		var done *answer
+		if effect {
+			a := s.perform(rt, c, f.Kind)
+			done = &a
+		}
+		select {
+		case <-c.request.Context().Done():
+		case <-s.closed:
+		case <-f.removed:
+			if done == nil {
+				a := s.perform(rt, c, f.Kind)
+				done = &a
+			}
+			s.write(w, *done)
+			return
+		}
+	}
+	panic(http.ErrAbortHandler) // drops the connection, without a log line
+}
+
+func (s *Server) truncate(w http.ResponseWriter, a answer) {
+	body := encode(w.Header(), a)
+	if len(body) < 2 {
+		return
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body[:len(body)/2])
+	_ = http.NewResponseController(w).Flush() // the connection is dropped next, whatever came of this
+}

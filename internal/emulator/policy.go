@@ -1,0 +1,171 @@
+package emulator
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+type attributesIn struct {
+	Attributes []cloud.Attribute `json:"attributes"`
+	Tags       []cloud.Tag       `json:"tags,omitempty"`
+}
+
+type roleRef struct {
+	RoleID string `json:"role_id"`
+}
+
+type controlBody struct {
+	Grant *grantBody `json:"grant"`
+}
+
+type grantBody struct {
+	Roles []roleRef `json:"roles"`
+}
+
+type policyIn struct {
+	Type        string          `json:"type"`
+	Description string          `json:"description"`
+	Subject     attributesIn    `json:"subject"`
+	Control     controlBody     `json:"control"`
+	Resource    attributesIn    `json:"resource"`
+	Pattern     string          `json:"pattern"`
+	Rule        json.RawMessage `json:"rule"`
+}
+
+type policyBody struct {
+	ID             string       `json:"id"`
+	Type           string       `json:"type"`
+	Description    string       `json:"description,omitempty"`
+	Subject        attributesIn `json:"subject"`
+	Control        controlBody  `json:"control"`
+	Resource       attributesIn `json:"resource"`
+	Pattern        string       `json:"pattern,omitempty"`
+	Rule           any          `json:"rule,omitempty"`
+	Href           string       `json:"href"`
+	State          string       `json:"state"`
+	CreatedAt      string       `json:"created_at"`
+	CreatedByID    string       `json:"created_by_id"`
+	LastModifiedAt string       `json:"last_modified_at"`
+	LastModifiedBy string       `json:"last_modified_by_id"`
+}
+
+func (in policyIn) spec() cloud.PolicySpec {
+	spec := cloud.PolicySpec{Type: in.Type, Description: in.Description, Subject: in.Subject.Attributes,
+		Resource: in.Resource.Attributes, Tags: in.Resource.Tags, Pattern: in.Pattern}
+	if in.Control.Grant != nil {
+		for _, r := range in.Control.Grant.Roles {
+			spec.Roles = append(spec.Roles, r.RoleID)
+		}
+	}
+	if len(in.Rule) > 0 && string(in.Rule) != "null" {
+		_ = json.Unmarshal(in.Rule, &spec.Rule) // it was valid JSON a moment ago
+	}
+	return spec
+}
+
+// policyTime is the form of timestamps in policies, to the millisecond.
+func policyTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func policyOut(c *call, p cloud.Policy) policyBody {
+	out := policyBody{
+		ID: p.ID, Type: p.Type, Description: p.Description, Pattern: p.Pattern, Rule: p.Rule, State: p.State,
+		Subject:   attributesIn{Attributes: p.Subject},
+		Resource:  attributesIn{Attributes: p.Resource, Tags: p.Tags},
+		Control:   controlBody{Grant: &grantBody{Roles: []roleRef{}}},
+		Href:      c.origin() + "/v2/policies/" + p.ID,
+		CreatedAt: policyTime(p.CreatedAt), CreatedByID: p.CreatedBy,
+		LastModifiedAt: policyTime(p.ModifiedAt), LastModifiedBy: p.ModifiedBy,
+	}
+	for _, r := range p.Roles {
+		out.Control.Grant.Roles = append(out.Control.Grant.Roles, roleRef{RoleID: r})
+	}
+	return out
+}
+
+func policyAnswer(c *call, status int, p cloud.Policy) answer {
+	return answer{status: status, etag: p.ETag, body: policyOut(c, p), id: p.ID}
+}
+
+func (s *Server) createPolicy(c *call) (answer, error) {
+	var in policyIn
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	p, err := s.cloud.CreatePolicy(c.actor, in.spec())
+	if err != nil {
+		return answer{}, err
+	}
+	return policyAnswer(c, 201, p), nil
+}
+
+func (s *Server) getPolicy(c *call) (answer, error) {
+	p, err := s.cloud.GetPolicy(c.actor, c.parts["id"])
+	if err != nil {
+		return answer{}, err
+	}
+	return policyAnswer(c, 200, p), nil
+}
+
+func (s *Server) replacePolicy(c *call) (answer, error) {
+	var in policyIn
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	p, err := s.cloud.ReplacePolicy(c.actor, c.parts["id"], c.header("If-Match"), in.spec())
+	if err != nil {
+		return answer{}, err
+	}
+	return policyAnswer(c, 200, p), nil
+}
+
+func (s *Server) deletePolicy(c *call) (answer, error) {
+	return answer{status: 204}, s.cloud.DeletePolicy(c.actor, c.parts["id"])
+}
+
+func (s *Server) listPolicies(c *call) (answer, error) {
+	limit, err := c.number("limit")
+	if err != nil {
+		return answer{}, err
+	}
+	q := c.query
+	page, err := s.cloud.ListPolicies(c.actor, cloud.PolicyQuery{
+		AccountID: q.Get("account_id"), IAMID: q.Get("iam_id"), AccessGroupID: q.Get("access_group_id"), Type: q.Get("type"),
+		ServiceName: q.Get("service_name"), ServiceType: q.Get("service_type"), ServiceGroupID: q.Get("service_group_id"),
+		State: q.Get("state"), Sort: q.Get("sort"), Limit: limit, Start: q.Get("start"),
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	policies := make([]policyBody, 0, len(page.Items))
+	for _, p := range page.Items {
+		policies = append(policies, policyOut(c, p))
+	}
+	body := map[string]any{"policies": policies}
+	link(c, body, page.Limit, page.Next)
+	return answer{status: 200, body: body}, nil
+}
+
+// link adds what policies and Code Engine say about paging.
+func link(c *call, body map[string]any, limit int, next string) {
+	path := c.origin() + c.request.URL.Path
+	query := c.request.URL.Query()
+	query.Del("start")
+	body["limit"] = limit
+	body["first"] = map[string]string{"href": path + "?" + query.Encode()}
+	if next != "" {
+		query.Set("start", next)
+		body["next"] = map[string]string{"href": path + "?" + query.Encode(), "start": next}
+	}
+}
+
+func (s *Server) listRoles(c *call) (answer, error) {
+	roles, err := s.cloud.Roles(c.actor, c.query.Get("account_id"), c.query.Get("service_name"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: map[string]any{
+		"system_roles": roles.System, "service_roles": roles.Service, "custom_roles": []any{},
+	}}, nil
+}

@@ -1,0 +1,304 @@
+package emulator_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	policyv1 "github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+const (
+	senderRole = "crn:v1:bluemix:public:logs::::serviceRole:Sender"
+	iamSender  = "crn:v1:bluemix:public:iam::::serviceRole:Sender"
+	viewerRole = "crn:v1:bluemix:public:iam::::role:Viewer"
+	editorRole = "crn:v1:bluemix:public:iam::::role:Editor"
+	adminRole  = "crn:v1:bluemix:public:iam::::role:Administrator"
+)
+
+func grantOf(roles ...string) *policyv1.Control {
+	c := &policyv1.Control{Grant: &policyv1.Grant{}}
+	for _, r := range roles {
+		c.Grant.Roles = append(c.Grant.Roles, policyv1.Roles{RoleID: ptr(r)})
+	}
+	return c
+}
+
+func subjectOf(iamID string) *policyv1.V2PolicySubject {
+	return &policyv1.V2PolicySubject{Attributes: []policyv1.V2PolicySubjectAttribute{
+		{Key: ptr("iam_id"), Operator: ptr("stringEquals"), Value: iamID}}}
+}
+
+func resourceOf(pairs ...string) *policyv1.V2PolicyResource {
+	r := &policyv1.V2PolicyResource{}
+	for i := 0; i < len(pairs); i += 2 {
+		r.Attributes = append(r.Attributes, policyv1.V2PolicyResourceAttribute{
+			Key: ptr(pairs[i]), Operator: ptr("stringEquals"), Value: pairs[i+1]})
+	}
+	return r
+}
+
+// senderPolicy lets an identity send logs to the seeded instance.
+func (w *world) senderPolicy(iamID string) *policyv1.CreateV2PolicyOptions {
+	return w.policies.NewCreateV2PolicyOptions(grantOf(senderRole), "access").SetDescription("sends").SetSubject(subjectOf(iamID)).
+		SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "logs", "serviceInstance", cloud.LogsInstanceID))
+}
+
+// stored are the roles that a policy really has.
+func (w *world) stored(t *testing.T, id string) string {
+	t.Helper()
+	p := done(w.policies.GetV2Policy(w.policies.NewGetV2PolicyOptions(id)))(t)
+	var out []string
+	for _, r := range p.Control.(*policyv1.ControlResponse).Grant.Roles {
+		out = append(out, *r.RoleID)
+	}
+	return fmt.Sprint(out)
+}
+
+func TestPolicyLife(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	o := w.senderPolicy(*sid.IamID)
+	o.Resource.Tags = []policyv1.V2PolicyResourceTag{{Key: ptr("env"), Value: ptr("prod"), Operator: ptr("stringEquals")}}
+	made, response, err := w.policies.CreateV2Policy(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != 201 || response.GetHeaders().Get("ETag") == "" {
+		t.Errorf("created with status %d, ETag %q", response.StatusCode, response.GetHeaders().Get("ETag"))
+	}
+	if *made.Description != "sends" || *made.State != "active" || *made.CreatedByID != w.Cloud().Minter().IAMID ||
+		made.Resource.Attributes[2].Value != cloud.LogsInstanceID || *made.Resource.Tags[0].Value != "prod" {
+		t.Errorf("made %+v", made)
+	}
+	if got := w.stored(t, *made.ID); got != "["+senderRole+"]" {
+		t.Errorf("stored roles %s", got)
+	}
+
+	_, _, err = w.policies.CreateV2Policy(o)
+	refused(t, err, 409, "policy_conflict_error")
+	var p *core.HTTPProblem
+	errors.As(err, &p)
+	with := p.Response.Result.(map[string]any)["errors"].([]any)[0].(map[string]any)["details"].(map[string]any)["conflicts_with"].(map[string]any)
+	if with["policy"] != *made.ID || with["etag"] != response.GetHeaders().Get("ETag") {
+		t.Errorf("conflict with %v, want %s", with, *made.ID)
+	}
+
+	tag := response.GetHeaders().Get("ETag")
+	replace := func(ifMatch string) (*policyv1.V2Policy, *core.DetailedResponse, error) {
+		return w.policies.ReplaceV2Policy(w.policies.NewReplaceV2PolicyOptions(*made.ID, ifMatch, grantOf(senderRole, viewerRole), "access").
+			SetSubject(subjectOf(*sid.IamID)).SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "logs")))
+	}
+	replaced, response, err := replace(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if replaced.Description != nil || len(replaced.Resource.Attributes) != 2 || response.GetHeaders().Get("ETag") == tag {
+		t.Errorf("replaced by %+v", replaced)
+	}
+	_, _, err = replace(tag)
+	refused(t, err, 409, "policy_conflict_error")
+
+	if _, err := w.policies.DeleteV2Policy(w.policies.NewDeleteV2PolicyOptions(*made.ID)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = w.policies.GetV2Policy(w.policies.NewGetV2PolicyOptions(*made.ID))
+	refused(t, err, 404, "policy_not_found")
+}
+
+func TestRefusedPolicies(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	locked := w.newServiceID("locked")
+	w.Cloud().SetServiceIDLocked(*locked.ID, true)
+	for name, test := range map[string]struct {
+		change func(*policyv1.CreateV2PolicyOptions)
+		status int
+		code   string
+	}{
+		"a locked subject is refused": {func(o *policyv1.CreateV2PolicyOptions) { o.SetSubject(subjectOf(*locked.IamID)) }, 409, "request_not_processed"},
+		"a subject that is not there": {func(o *policyv1.CreateV2PolicyOptions) { o.SetSubject(subjectOf("iam-ServiceId-0")) }, 400, "invalid_body"},
+		"a role that is not there":    {func(o *policyv1.CreateV2PolicyOptions) { o.SetControl(grantOf("crn:made:up")) }, 400, "invalid_body"},
+		"a role of another service": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "codeengine"))
+		}, 400, "invalid_body"},
+		"a resource without an account":    {func(o *policyv1.CreateV2PolicyOptions) { o.SetResource(resourceOf("serviceName", "logs")) }, 400, "invalid_body"},
+		"a resource that names no service": {func(o *policyv1.CreateV2PolicyOptions) { o.SetResource(resourceOf("accountId", cloud.AccountID)) }, 400, "invalid_body"},
+		"an attribute that is there twice": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "logs", "serviceName", "logs"))
+		}, 400, "invalid_body"},
+		"an empty attribute": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "logs", "region", ""))
+		}, 400, "invalid_body"},
+		"another account": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetResource(resourceOf("accountId", "other", "serviceName", "logs"))
+		}, 403, "insufficent_permissions"},
+		"a service where it is no admin": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetControl(grantOf(viewerRole)).SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "codeengine"))
+		}, 403, "insufficent_permissions"},
+		"an unknown type": {func(o *policyv1.CreateV2PolicyOptions) { o.SetType("wish") }, 400, "invalid_body"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := w.senderPolicy(*sid.IamID)
+			test.change(o)
+			_, _, err := w.policies.CreateV2Policy(o)
+			refused(t, err, test.status, test.code)
+		})
+	}
+}
+
+func TestNobodyGrantsMoreThanItHolds(t *testing.T) {
+	w := newWorld(t)
+	weak, key := w.Cloud().AddIdentity("weak minter")
+	w.Cloud().Grant(weak.IAMID, "logs", adminRole)
+	minter := w.as(w.token(key.Value))
+	consumer := w.newServiceID("consumer")
+	for name, test := range map[string]struct {
+		ask    []string
+		stored string
+	}{
+		"a role that it lacks leaves Viewer":    {[]string{senderRole}, "[" + viewerRole + "]"},
+		"of two roles the one it holds is left": {[]string{senderRole, editorRole}, "[" + editorRole + "]"},
+		"a role that it holds is granted":       {[]string{adminRole}, "[" + adminRole + "]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := minter.senderPolicy(*consumer.IamID).SetControl(grantOf(test.ask...))
+			made, response, err := minter.policies.CreateV2Policy(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(made.Control.(*policyv1.ControlResponse).Grant.Roles); response.StatusCode != 201 || n != len(test.ask) {
+				t.Errorf("status %d with %d roles: the answer must hide what is missing", response.StatusCode, n)
+			}
+			if got := minter.stored(t, *made.ID); got != test.stored {
+				t.Errorf("stored %s, want %s", got, test.stored)
+			}
+		})
+	}
+}
+
+func TestListsOfPolicies(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	first := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)))(t)
+	second := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID).SetControl(grantOf(viewerRole))))(t)
+	w.Cloud().Grant(*sid.IamID, "codeengine", viewerRole)
+	ids := func(o *policyv1.ListV2PoliciesOptions) []string {
+		t.Helper()
+		var out []string
+		for _, p := range done(w.policies.ListV2Policies(o))(t).Policies {
+			out = append(out, *p.ID)
+		}
+		return out
+	}
+	list := func() *policyv1.ListV2PoliciesOptions {
+		return w.policies.NewListV2PoliciesOptions(cloud.AccountID).SetIamID(*sid.IamID)
+	}
+	for _, test := range []struct {
+		what string
+		got  int
+		want int
+	}{
+		{"of the identity", len(ids(list())), 3},
+		{"on logs", len(ids(list().SetServiceName("logs"))), 2},
+		{"of type authorization", len(ids(list().SetType("authorization"))), 0},
+		{"that are deleted", len(ids(list().SetState("deleted"))), 0},
+		{"in the account", len(ids(w.policies.NewListV2PoliciesOptions(cloud.AccountID))), 11},
+	} {
+		if test.got != test.want {
+			t.Errorf("policies %s: %d, want %d", test.what, test.got, test.want)
+		}
+	}
+	page := done(w.policies.ListV2Policies(list().SetLimit(1)))(t)
+	if *page.Policies[0].ID != *first.ID || page.Next == nil {
+		t.Fatalf("first page %+v", page)
+	}
+	page = done(w.policies.ListV2Policies(w.policies.NewListV2PoliciesOptions(cloud.AccountID).SetStart(*page.Next.Start)))(t)
+	if *page.Policies[0].ID != *second.ID || page.Next == nil {
+		t.Errorf("second page %+v", page)
+	}
+	all := ids(list().SetSort("-id"))
+	if len(all) != 3 || all[0] < all[1] || all[1] < all[2] {
+		t.Errorf("sorted by -id: %v", all)
+	}
+	r, body := w.raw("GET", "/v2/policies", "", "Authorization", w.bearer())
+	if r.StatusCode != 400 || body["errors"].([]any)[0].(map[string]any)["code"] != "missing_required_query_parameter" {
+		t.Errorf("without account_id: %d %v", r.StatusCode, body)
+	}
+}
+
+func TestPolicyAccess(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	made := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)))(t)
+	calls := map[string]func(w *world) error{
+		"create": func(w *world) error { _, _, err := w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)); return err },
+		"get": func(w *world) error {
+			_, _, err := w.policies.GetV2Policy(w.policies.NewGetV2PolicyOptions(*made.ID))
+			return err
+		},
+		"replace": func(w *world) error {
+			_, _, err := w.policies.ReplaceV2Policy(w.policies.NewReplaceV2PolicyOptions(*made.ID, "*", grantOf(senderRole), "access").
+				SetSubject(subjectOf(*sid.IamID)).SetResource(w.senderPolicy(*sid.IamID).Resource))
+			return err
+		},
+		"delete": func(w *world) error {
+			_, err := w.policies.DeleteV2Policy(w.policies.NewDeleteV2PolicyOptions(*made.ID))
+			return err
+		},
+	}
+	stranger, nobody := w.stranger(), w.as("")
+	for name, call := range calls {
+		t.Run("a stranger may not "+name, func(t *testing.T) { refused(t, call(stranger), 403, "insufficent_permissions") })
+		t.Run("nobody may "+name, func(t *testing.T) { refused(t, call(nobody), 401, "invalid_token") })
+	}
+	if list := done(stranger.policies.ListV2Policies(stranger.policies.NewListV2PoliciesOptions(cloud.AccountID)))(t); len(list.Policies) != 0 {
+		t.Errorf("a stranger sees %d policies", len(list.Policies))
+	}
+}
+
+func TestPoliciesGoWithTheirServiceID(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	made := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)))(t)
+	if _, err := w.identity.DeleteServiceID(w.identity.NewDeleteServiceIDOptions(*sid.ID)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := w.policies.GetV2Policy(w.policies.NewGetV2PolicyOptions(*made.ID))
+	refused(t, err, 404, "policy_not_found")
+}
+
+func TestRolesOfAService(t *testing.T) {
+	w := newWorld(t)
+	roles := done(w.policies.ListRoles(w.policies.NewListRolesOptions().SetAccountID(cloud.AccountID).SetServiceName("logs").SetPolicyType("access")))(t)
+	found := ""
+	for _, r := range roles.ServiceRoles {
+		if *r.DisplayName == "Sender" {
+			found = *r.CRN
+		}
+	}
+	if found != senderRole || len(roles.SystemRoles) != 4 {
+		t.Errorf("Sender is %q beside %d system roles", found, len(roles.SystemRoles))
+	}
+}
+
+func TestConflictMayShowTheWholePolicy(t *testing.T) {
+	w := newWorld(t)
+	n := w.Settings()
+	n.Switches.ConflictShowsPolicy = true
+	w.Set(n)
+	sid := w.newServiceID("s")
+	made := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)))(t)
+	_, _, err := w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID))
+	var p *core.HTTPProblem
+	if !errors.As(err, &p) {
+		t.Fatal(err)
+	}
+	with := p.Response.Result.(map[string]any)["errors"].([]any)[0].(map[string]any)["details"].(map[string]any)["conflicts_with"].(map[string]any)
+	if whole, ok := with["policy"].(map[string]any); !ok || whole["id"] != *made.ID {
+		t.Errorf("conflict with %v", with)
+	}
+}
