@@ -1,0 +1,320 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"go.yaml.in/yaml/v3"
+)
+
+// Defaults of what a config leaves out.
+const (
+	defaultSweepEvery = time.Hour
+	defaultAfter      = 60 * 24 * time.Hour
+	defaultExpire     = 90 * 24 * time.Hour
+	defaultOverlap    = 24 * time.Hour
+	defaultOnLeak     = "disable"
+)
+
+// A draft is what the checks between fields need beside the config itself:
+// where things stand.
+type draft struct {
+	root     object
+	patterns []pattern
+	entries  []*entryDraft
+}
+
+type pattern struct {
+	at   value
+	text string
+}
+
+type entryDraft struct {
+	*Entry
+	object   object
+	rotation object // without keys if there is none
+}
+
+// config reads the whole. To teach the config a new key, add its field here or
+// below: unknown keys, suggestions and missing values follow by themselves.
+func (d *decoder) config(v value) *Config {
+	c := &Config{Endpoints: Public, SweepEvery: defaultSweepEvery}
+	var f draft
+	f.root = d.object(v,
+		field{"version", true, d.version},
+		field{"owner", true, func(v value) { c.Owner = d.word(v, checkName) }},
+		field{"identity", false, func(v value) {
+			d.object(v, field{"profile", true, func(v value) { c.Identity.Profile = d.word(v, checkProfile) }})
+		}},
+		field{"account", false, func(v value) { c.Account = d.word(v, checkAccount) }},
+		field{"regions", false, func(v value) { c.Regions = d.words(v, checkRegion) }},
+		field{"endpoints", false, func(v value) { c.Endpoints = d.word(v, oneOf(Public, Private)) }},
+		field{"sweepEvery", false, func(v value) { c.SweepEvery = d.duration(v, defaultSweepEvery) }},
+		field{"paused", false, func(v value) { c.Paused = d.truth(v) }},
+		field{"events", false, func(v value) { c.Events, f.patterns = d.events(v) }},
+		field{"credentials", true, func(v value) {
+			d.list(v, func(_ int, item value) { f.entries = append(f.entries, d.entry(item)) })
+			if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
+				d.fault(v, "is an empty list; it needs at least one")
+			}
+		}},
+	)
+	for _, e := range f.entries {
+		e.paused = e.paused || c.Paused
+		c.Entries = append(c.Entries, e.Entry)
+	}
+	d.across(c, f)
+	return c
+}
+
+func (d *decoder) events(v value) (e Events, patterns []pattern) {
+	d.object(v,
+		field{"auth", false, func(v value) {
+			o := d.object(v,
+				field{"bearerEnv", false, func(v value) { e.Auth.BearerEnv = d.secretPlace(v, checkEnv) }},
+				field{"bearerFile", false, func(v value) { e.Auth.BearerFile = d.secretPlace(v, checkSecretFile) }},
+			)
+			d.exactlyOne(o, "bearerEnv", "bearerFile")
+		}},
+		field{"allow", false, func(v value) {
+			d.list(v, func(_ int, item value) {
+				var a Allow
+				d.object(item,
+					field{"verbs", true, func(v value) { a.Verbs = d.words(v, oneOf("provision", "rotate", "revoke")) }},
+					field{"credentials", true, func(v value) {
+						a.Credentials = d.words(v, checkPattern)
+						for _, n := range v.node.Content {
+							if slices.Contains(a.Credentials, n.Value) {
+								patterns = append(patterns, pattern{at: value{node: n, path: v.path}, text: n.Value})
+							}
+						}
+					}},
+				)
+				e.Allow = append(e.Allow, a)
+			})
+		}},
+	)
+	return e, patterns
+}
+
+// secretPlace reads the name of the place that a secret is in. What is no such
+// name may be the secret itself, so no fault repeats it.
+func (d *decoder) secretPlace(v value, check func(string) error) string {
+	s, ok := d.text(v)
+	if !ok {
+		return ""
+	}
+	if err := check(s); err != nil {
+		d.fault(v, "the value (not repeated here) %v; the secret itself never stands in a config", err)
+		return ""
+	}
+	return s
+}
+
+// exactlyOne wants one of some keys in an object.
+func (d *decoder) exactlyOne(o object, keys ...string) {
+	if o.node.Kind != yaml.MappingNode || o.strange {
+		return // the fault that is recorded comes first
+	}
+	var found []string
+	for _, k := range keys {
+		if _, ok := o.keys[k]; ok {
+			found = append(found, k)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		d.fault(o.value, "needs one of %s", listed(keys, "and"))
+	case len(found) > 1:
+		d.fault(o.at(found[1]), "%s can't be together; choose one", listed(found, "and"))
+	}
+}
+
+func (d *decoder) entry(v value) *entryDraft {
+	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path}}
+	e.Rotation = Rotation{After: defaultAfter, Expire: defaultExpire, Overlap: defaultOverlap, OnLeak: defaultOnLeak}
+	e.rotation = object{value: v}
+	d.templates = nil
+	var where string
+	e.object = d.object(v,
+		field{"name", true, func(v value) { e.Name = d.word(v, checkName) }},
+		field{"forEach", false, func(v value) { e.ForEach = d.word(v, oneOf(CodeEngineProjects)) }},
+		field{"where", false, func(v value) { where, _ = d.text(v) }},
+		field{"paused", false, func(v value) { e.paused = d.truth(v) }},
+		field{"adopt", false, func(v value) { e.adopt = d.truth(v) }},
+		field{"serviceID", true, func(v value) {
+			d.object(v,
+				field{"name", true, func(v value) { e.serviceID = d.template(v, checkServiceIDName) }},
+				field{"description", false, func(v value) { e.description = d.template(v, checkDescription) }},
+				field{"policies", true, func(v value) { e.policies = d.policies(v) }},
+			)
+		}},
+		field{"rotation", false, func(v value) { e.rotation = d.rotation(v, &e.Rotation) }},
+		field{"prove", false, func(v value) { e.prove = d.prove(v) }},
+		field{"stores", true, func(v value) { e.stores = d.stores(v) }},
+	)
+	s := scopeWith
+	if _, ok := e.object.keys["forEach"]; ok {
+		s = scopeProject
+	}
+	d.defaultRegions(e.stores, s)
+	d.compileTemplates(s)
+	if where != "" {
+		d.where(e, where, s)
+	}
+	e.reads = d.parametersRead(e.Entry)
+	return e
+}
+
+func (d *decoder) where(e *entryDraft, source string, s scope) {
+	x, err := compile(source, s, cel.BoolType)
+	if err != nil {
+		hint := ""
+		if strings.Contains(source, "${") {
+			hint = " (where is an expression as a whole and needs no ${…})"
+		}
+		d.fault(e.object.at("where"), "%q: %v%s", source, err, hint)
+		return
+	}
+	e.where = x
+}
+
+// parametersRead gathers what the entry's expressions read from with.
+func (d *decoder) parametersRead(e *Entry) []string {
+	var names []string
+	if e.where != nil {
+		names = append(names, e.where.reads...)
+	}
+	for _, t := range d.templates {
+		for _, p := range t.parts {
+			if p.expression != nil {
+				names = append(names, p.expression.reads...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (d *decoder) policies(v value) (ps []policyTemplate) {
+	d.list(v, func(_ int, item value) {
+		p := policyTemplate{at: item}
+		d.object(item,
+			field{"service", true, func(v value) { p.service = d.word(v, checkService) }},
+			field{"roles", true, func(v value) { p.roles = d.words(v, checkRole) }},
+			field{"instance", false, func(v value) { p.instance = d.template(v, checkInstance) }},
+			field{"resourceGroup", false, func(v value) { p.resourceGroup = d.template(v, checkResourceGroup) }},
+		)
+		ps = append(ps, p)
+	})
+	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
+		d.fault(v, "is an empty list; a service ID without a policy can do nothing")
+	}
+	return ps
+}
+
+func (d *decoder) rotation(v value, r *Rotation) object {
+	return d.object(v,
+		field{"after", false, func(v value) { r.After = d.duration(v, defaultAfter) }},
+		field{"expire", false, func(v value) { r.Expire = d.duration(v, defaultExpire) }},
+		field{"overlap", false, func(v value) { r.Overlap = d.duration(v, defaultOverlap) }},
+		field{"onLeak", false, func(v value) { r.OnLeak = d.word(v, oneOf("none", "disable", "delete")) }},
+	)
+}
+
+func (d *decoder) prove(v value) proveTemplate {
+	var p proveTemplate
+	d.object(v,
+		field{"token", false, func(v value) {
+			// A list of fields that says what is proven may name it.
+			if strings.EqualFold(v.node.Value, "false") {
+				d.fault(v, "false can't be: a key that gives no token is given to nobody")
+				return
+			}
+			d.truth(v)
+		}},
+		field{"logs", false, func(v value) {
+			p.logs = &logsTemplate{at: v}
+			d.object(v,
+				field{"instance", true, func(v value) { p.logs.instance = d.template(v, checkInstance) }},
+				field{"region", true, func(v value) { p.logs.region = d.template(v, checkRegion) }},
+			)
+		}},
+	)
+	return p
+}
+
+func (d *decoder) stores(v value) (ss []storeTemplate) {
+	d.list(v, func(_ int, item value) {
+		s := storeTemplate{at: item, required: true}
+		o := d.object(item,
+			field{"codeEngine", false, func(v value) { s.codeEngine = d.codeEngine(v) }},
+			field{"file", false, func(v value) {
+				s.file = &fileTemplate{}
+				d.object(v, field{"path", true, func(v value) { s.file.path = d.template(v, checkPath) }})
+			}},
+			field{"restart", false, func(v value) { s.restart = d.restart(v) }},
+			field{"required", false, func(v value) { s.required = d.truth(v) }},
+		)
+		d.exactlyOne(o, "codeEngine", "file")
+		if s.codeEngine == nil && (s.restart.all || len(s.restart.names) > 0) {
+			d.fault(o.at("restart"), "only the consumers of a codeEngine store can be restarted")
+		}
+		ss = append(ss, s)
+	})
+	switch {
+	case v.node.Kind != yaml.SequenceNode:
+	case len(v.node.Content) == 0:
+		d.fault(v, "is an empty list; a key needs at least one store")
+	case !slices.ContainsFunc(ss, func(s storeTemplate) bool { return s.required }):
+		d.fault(v, "has no required store; at least one must not say required: false")
+	}
+	return ss
+}
+
+func (d *decoder) codeEngine(v value) *codeEngineTemplate {
+	c := &codeEngineTemplate{at: v}
+	d.object(v,
+		field{"project", true, func(v value) { c.project = d.template(v, checkProject) }},
+		field{"region", false, func(v value) { c.region = d.template(v, checkRegion) }},
+		field{"secret", true, func(v value) { c.secret = d.template(v, checkSecretName) }},
+		field{"entry", true, func(v value) { c.entry = d.template(v, checkEntry) }},
+	)
+	return c
+}
+
+// defaultRegions fills in the region of Code Engine stores: the project's own.
+func (d *decoder) defaultRegions(ss []storeTemplate, s scope) {
+	for _, store := range ss {
+		c := store.codeEngine
+		if c == nil || c.region != nil || c.at.node.Kind != yaml.MappingNode {
+			continue
+		}
+		at := value{node: c.at.node, path: join(c.at.path, "region")}
+		if s == scopeWith {
+			d.fault(at, "is missing; it has a default only with forEach: %s", CodeEngineProjects)
+			continue
+		}
+		c.region = &template{at: at, check: checkRegion, parts: []part{{source: "project.region"}}}
+		d.templates = append(d.templates, c.region)
+	}
+}
+
+// restart reads true, false, none or a list of consumers.
+func (d *decoder) restart(v value) (r restartTemplate) {
+	switch {
+	case v.node.Kind == yaml.SequenceNode:
+		d.list(v, func(_ int, item value) { r.names = append(r.names, d.template(item, checkApp)) })
+		if len(v.node.Content) == 0 {
+			d.fault(v, "is an empty list; write none if nothing is to be restarted")
+		}
+	case v.node.ShortTag() == "!!bool" && v.node.Kind == yaml.ScalarNode:
+		r.all = d.truth(v)
+	case v.node.Kind == yaml.ScalarNode && v.node.Value == "none":
+	case v.node.Kind != yaml.AliasNode:
+		d.fault(v, "must be true, none or a list of app/NAME")
+	}
+	return r
+}

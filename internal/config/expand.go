@@ -1,0 +1,251 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxInstance bounds what follows the slash in a credential's name: it becomes
+// part of key names, which IAM bounds.
+const maxInstance = 128
+
+// maxRepeated bounds how much of a value an error repeats: a value may come
+// from an event, and must not fill a log.
+const maxRepeated = 120
+
+// An Entry is one item of credentials, compiled. It is safe for concurrent use.
+type Entry struct {
+	Name     string
+	ForEach  string // "" or CodeEngineProjects
+	Line     int    // where it starts in the text
+	Rotation Rotation
+
+	path        string // credentials[0]
+	where       *expression
+	reads       []string // parameters of with, sorted
+	paused      bool
+	adopt       bool
+	serviceID   *template
+	description *template
+	policies    []policyTemplate
+	prove       proveTemplate
+	stores      []storeTemplate
+}
+
+// The templates below mirror the types of a Credential.
+
+type policyTemplate struct {
+	at                      value
+	service                 string
+	roles                   []string
+	instance, resourceGroup *template // nil: as wide as the service
+}
+
+type proveTemplate struct {
+	logs *logsTemplate
+}
+
+type logsTemplate struct {
+	at               value
+	instance, region *template
+}
+
+type storeTemplate struct {
+	at         value
+	codeEngine *codeEngineTemplate
+	file       *fileTemplate
+	restart    restartTemplate
+	required   bool
+}
+
+type codeEngineTemplate struct {
+	at                             value
+	project, region, secret, entry *template
+}
+
+type fileTemplate struct {
+	path *template
+}
+
+type restartTemplate struct {
+	all   bool
+	names []*template
+}
+
+// UsesWith reports whether the entry reads parameters: its instances then come
+// from provision events and markers, not from the config alone.
+func (e *Entry) UsesWith() bool { return len(e.reads) > 0 }
+
+// Expand evaluates the entry for one instance. The error is ErrExcluded when
+// where is false; any other error means that this instance is not possible,
+// and says which field and value are to blame.
+func (e *Entry) Expand(in Input) (Credential, error) {
+	name, with, vars, err := e.instance(in)
+	if err != nil {
+		return Credential{}, fmt.Errorf("expanding %s: %w", e.Name, err)
+	}
+	if e.where != nil {
+		switch wanted, err := e.where.evaluate(vars); {
+		case err != nil:
+			return Credential{}, fmt.Errorf("expanding %s: where: evaluating %q: %w", name, e.where.source, err)
+		case wanted != true:
+			return Credential{}, ErrExcluded
+		}
+	}
+	x := expansion{entry: e, vars: vars}
+	c := Credential{
+		Name:          name,
+		Entry:         e.Name,
+		With:          with,
+		ServiceIDName: x.text(e.serviceID),
+		Description:   x.text(e.description),
+		Policies:      x.policies(),
+		Rotation:      e.Rotation,
+		Prove:         x.prove(),
+		Stores:        x.stores(in.Project),
+		Paused:        e.paused,
+		Adopt:         e.adopt,
+	}
+	x.checkProof(c)
+	if x.err != nil {
+		return Credential{}, fmt.Errorf("expanding %s: %w", name, x.err)
+	}
+	return c, nil
+}
+
+// instance names the instance and gathers what its expressions see.
+func (e *Entry) instance(in Input) (name string, with map[string]string, vars map[string]any, err error) {
+	if e.ForEach != "" {
+		if in.Project == nil {
+			return "", nil, nil, fmt.Errorf("it is there for each of %s and needs a project", e.ForEach)
+		}
+		project := *in.Project
+		if err := checkIdentifier(project.ID); err != nil {
+			return "", nil, nil, fmt.Errorf("the project's ID %q %w", project.ID, err)
+		}
+		return e.Name + "/" + project.ID, map[string]string{"project": project.ID}, map[string]any{"project": project}, nil
+	}
+	if !e.UsesWith() {
+		return e.Name, nil, map[string]any{"with": map[string]string{}}, nil
+	}
+	with = map[string]string{}
+	values := make([]string, len(e.reads))
+	for i, parameter := range e.reads {
+		v, ok := in.With[parameter]
+		if !ok {
+			return "", nil, nil, fmt.Errorf("it needs the parameter %q, which is missing; it reads %s", parameter, listed(e.reads, "and"))
+		}
+		if err := checkIdentifier(v); err != nil {
+			return "", nil, nil, fmt.Errorf("the parameter %q: the value %q %w", parameter, shortened(v, maxRepeated), err)
+		}
+		with[parameter], values[i] = v, v
+	}
+	instance := strings.Join(values, ".")
+	if len(instance) > maxInstance {
+		return "", nil, nil, fmt.Errorf("the parameters %s have %d characters together; the most is %d", listed(e.reads, "and"), len(instance), maxInstance)
+	}
+	return e.Name + "/" + instance, with, map[string]any{"with": with}, nil
+}
+
+// An expansion evaluates one entry's templates and keeps the first error.
+type expansion struct {
+	entry *Entry
+	vars  map[string]any
+	err   error
+}
+
+func (x *expansion) fail(at value, err error) {
+	if x.err == nil {
+		x.err = fmt.Errorf("%s: %w", strings.TrimPrefix(at.path, x.entry.path+"."), err)
+	}
+}
+
+func (x *expansion) text(t *template) string {
+	s, err := t.evaluate(x.vars)
+	if err != nil {
+		x.fail(t.at, err)
+	}
+	return s
+}
+
+func (x *expansion) policies() (ps []Policy) {
+	for _, p := range x.entry.policies {
+		ps = append(ps, Policy{
+			Service: p.service, Roles: append([]string(nil), p.roles...),
+			Instance: x.text(p.instance), ResourceGroup: x.text(p.resourceGroup),
+		})
+	}
+	return ps
+}
+
+func (x *expansion) prove() Prove {
+	var p Prove
+	if l := x.entry.prove.logs; l != nil {
+		p.Logs = &LogsProof{Instance: x.text(l.instance), Region: x.text(l.region)}
+	}
+	return p
+}
+
+// checkProof wants the proof's instance among those that the policies open: a
+// proof elsewhere fails for ever, and only after a key was made.
+func (x *expansion) checkProof(c Credential) {
+	if c.Prove.Logs == nil {
+		return
+	}
+	for _, p := range c.Policies {
+		if p.Service == logsService && (p.Instance == "" || p.Instance == c.Prove.Logs.Instance) {
+			return
+		}
+	}
+	x.fail(x.entry.prove.logs.instance.at, fmt.Errorf("%q is covered by none of the policies for %s", c.Prove.Logs.Instance, logsService))
+}
+
+func (x *expansion) stores(project *Project) (ss []Store) {
+	taken := map[string]int{}
+	for i, t := range x.entry.stores {
+		s := Store{Required: t.required, Restart: Restart{All: t.restart.all}}
+		for _, n := range t.restart.names {
+			s.Restart.Names = append(s.Restart.Names, x.text(n))
+		}
+		if c := t.codeEngine; c != nil {
+			s.CodeEngine = &CodeEngineStore{
+				Project: x.text(c.project), Region: x.text(c.region), Secret: x.text(c.secret), Entry: x.text(c.entry),
+			}
+		} else {
+			s.File = &FileStore{Path: x.path(t.file.path)}
+		}
+		where := place(s, project)
+		if first, ok := taken[where]; ok && x.err == nil {
+			x.fail(t.at, fmt.Errorf("%s is the place of stores[%d] too", where, first))
+		}
+		taken[where] = i
+		ss = append(ss, s)
+	}
+	return ss
+}
+
+// path evaluates a path. What a project is called must not choose a directory.
+func (x *expansion) path(t *template) string {
+	s := x.text(t)
+	slashes := 0
+	for _, p := range t.parts {
+		slashes += strings.Count(p.literal, "/")
+	}
+	if x.err == nil && strings.Count(s, "/") != slashes {
+		x.fail(t.at, fmt.Errorf("%q has a slash that comes from an expression", s))
+	}
+	return s
+}
+
+// place says where a store is, in words that differ for different places. A
+// Code Engine project is the same by its ID and by its name.
+func place(s Store, project *Project) string {
+	if s.File != nil {
+		return fmt.Sprintf("the file %q", s.File.Path)
+	}
+	c := *s.CodeEngine
+	if project != nil && c.Project == project.Name && c.Region == project.Region {
+		c.Project = project.ID
+	}
+	return fmt.Sprintf("the entry %q of the secret %q in project %q in %s", c.Entry, c.Secret, c.Project, c.Region)
+}

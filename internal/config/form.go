@@ -1,0 +1,151 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The forms of single values. Each is a func(string) error whose text
+// continues a sentence that starts with the quoted value. Load applies them to
+// literals and Expand to what expressions yield, so most of them are also what
+// keeps a project's name or an event's parameter from reaching a host name, a
+// path or a marker as something else than a name.
+
+// marker is how the part of a description starts that belongs to latchkey.
+const marker = "[latchkey"
+
+// Suffixes of the entries that latchkey writes beside a store's entry: the
+// key's ID, and what else it has to remember there.
+const (
+	suffixID       = "_ID"
+	suffixLatchkey = "_LATCHKEY"
+)
+
+// form is the check for a regular expression; must says it in words. It is
+// compiled when first needed, as most programs need few.
+func form(expr, must string) func(string) error {
+	re := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:` + expr + `)$`) })
+	return func(s string) error {
+		if re().MatchString(s) {
+			return nil
+		}
+		return errors.New("must be " + must)
+	}
+}
+
+var (
+	// A name becomes part of key names and markers, where / and . separate.
+	checkName = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
+		"lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
+	// The region and the instance become part of host names.
+	checkRegion = form(`[a-z]{2}-[a-z0-9]{2,20}`,
+		"a region such as eu-de")
+	checkInstance = form(`[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?`,
+		"the ID (GUID) of a service instance: letters, digits and dashes, not a name or a CRN")
+	checkResourceGroup = form(`[A-Za-z0-9_-]{1,64}`,
+		"the ID of a resource group: letters, digits and dashes, not its name with spaces")
+	checkAccount = form(`[A-Za-z0-9_-]{1,64}`,
+		"an account ID: letters and digits, at most 64")
+	checkService = form(`[a-z0-9]([-a-z0-9.]{0,98}[a-z0-9])?`,
+		"the name of a service as IAM knows it, such as logs")
+	checkSecretName = form(`[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?`,
+		"a secret's name: lower-case letters, digits, dashes and dots, at most 253, a letter or digit at both ends")
+	// As the Code Engine API has it: an ID is a special case of a name.
+	checkProject = form(`([^\x00-\x7F]|[a-zA-Z0-9\-._: ]){1,128}`,
+		"the ID or name of a Code Engine project: letters, digits, spaces and -._: , at most 128")
+	checkApp = form(`app/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
+		"app/NAME with the name of a Code Engine application")
+	checkParameter = form(`[A-Za-z][A-Za-z0-9_-]{0,62}`,
+		"letters, digits, _ and -, at most 63, a letter first")
+	// An instance's name is made of them, separated by dots.
+	checkIdentifier = form(`[A-Za-z0-9_-]{1,63}`,
+		"letters, digits, _ and -, at least 1 and at most 63")
+	checkEnv = form(`[A-Z][A-Z0-9_]{0,127}`,
+		"the name of an environment variable in upper case, such as EVENTS_TOKEN")
+	checkEntryForm = form(`[A-Za-z0-9._-]{1,244}`,
+		"an entry of a secret: letters, digits and ._- , at most 244 (253 with what latchkey adds to it)")
+)
+
+// checkEntry is for an entry of a Code Engine secret.
+func checkEntry(s string) error {
+	for _, suffix := range []string{suffixID, suffixLatchkey} {
+		if strings.HasSuffix(s, suffix) {
+			return fmt.Errorf("ends in %s, which is kept for what latchkey writes beside an entry", suffix)
+		}
+	}
+	return checkEntryForm(s)
+}
+
+// line is the check of text for people: one line, of at most the given number
+// of characters.
+func line(most int) func(string) error {
+	return func(s string) error {
+		switch {
+		case strings.TrimSpace(s) == "":
+			return errors.New("must not be empty")
+		case s != strings.TrimSpace(s):
+			return errors.New("must not start or end with space or a line break (for a folded text use >-)")
+		case !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable):
+			return errors.New("must be one line of printable characters")
+		case utf8.RuneCountInString(s) > most:
+			return fmt.Errorf("must have at most %d characters, not %d", most, utf8.RuneCountInString(s))
+		}
+		return nil
+	}
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+var (
+	checkProfile       = line(255)
+	checkRole          = line(255)
+	checkServiceIDName = withoutMarker(line(255))
+	// IAM takes 1000 characters; the marker, with parameters, needs the rest.
+	checkDescription = withoutMarker(line(400))
+)
+
+// withoutMarker keeps people and project names from forging a marker.
+func withoutMarker(check func(string) error) func(string) error {
+	return func(s string) error {
+		if strings.Contains(strings.ToLower(s), marker) {
+			return fmt.Errorf("must not contain %s, which starts latchkey's own marker", marker)
+		}
+		return check(s)
+	}
+}
+
+// checkPath is for the file of a file store.
+func checkPath(s string) error {
+	switch err := line(1024)(s); {
+	case err != nil:
+		return err
+	case strings.HasSuffix(s, "/"):
+		return errors.New("must be the path of a file, not of a directory")
+	case s != path.Clean(s) || s == "." || s == ".." || strings.HasPrefix(s, "../"):
+		return errors.New("must be a path without . and .. and double slashes")
+	}
+	return nil
+}
+
+// checkSecretFile is for a file that a secret is read from. Its error never
+// repeats the value.
+func checkSecretFile(s string) error {
+	if !path.IsAbs(s) || checkPath(s) != nil {
+		return errors.New("must be the absolute path of a file, such as /run/secrets/events-token")
+	}
+	return nil
+}
+
+// checkPattern is for a pattern of credentials in events.allow.
+func checkPattern(s string) error {
+	if _, err := path.Match(s, "x"); err != nil || strings.Count(s, "/") > 1 {
+		return errors.New("must be a pattern such as *, logs-sender or logs-sender/*")
+	}
+	return nil
+}

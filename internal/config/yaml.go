@@ -1,0 +1,126 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxText bounds a config. The whole text may have to fit into an environment
+// variable, so real ones are far smaller.
+const maxText = 1 << 20
+
+// parse reads one YAML document and refuses what would make a config hard to
+// read or big out of small: anchors, aliases and merge keys, further documents.
+// Without a node in the result there is nothing to go on with.
+func (d *decoder) parse(data []byte) value {
+	at := func(line int) value { return value{node: &yaml.Node{Line: line, Column: 1}} }
+	if len(data) > maxText {
+		d.fault(at(1), "the config has %d bytes; the most is %d", len(data), maxText)
+		return value{}
+	}
+	if line, what := unreadable(data); line > 0 {
+		d.fault(at(line), "%s", what)
+		return value{}
+	}
+	var document, second yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(data))
+	err := in.Decode(&document)
+	if errors.Is(err, io.EOF) {
+		d.fault(at(1), "the config is empty; see deploy/examples/emulator.yaml for one to start from")
+		return value{}
+	}
+	if err != nil {
+		line, message := syntaxError(err, bytes.Count(data, []byte("\n"))+1)
+		d.fault(at(line), "reading YAML: %s", message)
+		return value{}
+	}
+	switch err := in.Decode(&second); {
+	case err == nil:
+		d.fault(at(second.Line), "a second YAML document starts here; a config is one")
+	case !errors.Is(err, io.EOF):
+		line, message := syntaxError(err, bytes.Count(data, []byte("\n"))+1)
+		d.fault(at(line), "reading YAML: %s", message)
+	}
+	if len(document.Content) != 1 || document.Content[0].Tag == "!!null" {
+		d.fault(at(1), "the config is empty; see deploy/examples/emulator.yaml for one to start from")
+		return value{}
+	}
+	d.refuseReferences(&document)
+	return value{node: document.Content[0]}
+}
+
+func (d *decoder) refuseReferences(n *yaml.Node) {
+	switch {
+	case n.Kind == yaml.AliasNode:
+		d.fault(value{node: n}, "aliases are not supported; write the value out")
+	case n.Tag == "!!merge":
+		d.fault(value{node: n}, "merge keys are not supported; write the values out")
+	case n.Anchor != "":
+		d.fault(value{node: n}, "anchors are not supported; write the value out where it is needed")
+	}
+	for _, child := range n.Content {
+		d.refuseReferences(child)
+	}
+}
+
+// unreadable finds the first line with something that YAML refuses without
+// saying where: broken UTF-8 and control characters.
+func unreadable(data []byte) (line int, what string) {
+	line = 1
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return line, "the text is not valid UTF-8"
+		case r == '\n':
+			line++
+		case r < ' ' && r != '\t' && r != '\r', r == 0x7f:
+			return line, fmt.Sprintf("the text has the control character %U", r)
+		}
+		data = data[size:]
+	}
+	return 0, ""
+}
+
+var yamlLine = regexp.MustCompile(`^line (\d+): `)
+
+// syntaxError takes apart an error of the YAML library, which gives the line
+// in its text only, counts it from 0 for what its parser (not its scanner)
+// finds, and leaves the first line out. It never passes on the name of an
+// anchor, which may be a piece of a secret that was not quoted.
+func syntaxError(err error, lines int) (line int, message string) {
+	message = strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.HasPrefix(message, "unknown anchor") {
+		return 1, "an alias (*…) names an anchor that is not there; quote a value that starts with *"
+	}
+	line = 1
+	if m := yamlLine.FindStringSubmatch(message); m != nil {
+		message = message[len(m[0]):]
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			line = n
+		}
+		if fromParser(message) {
+			line++
+		}
+	}
+	if strings.HasPrefix(message, "did not find expected ',' or") {
+		message += "; inside { } and [ ] a value with ${…} has to stand in quotes"
+	}
+	return min(max(line, 1), lines), message
+}
+
+func fromParser(message string) bool {
+	return slices.ContainsFunc([]string{
+		"did not find expected node content", "did not find expected '-' indicator", "did not find expected key",
+		"did not find expected ',' or", "did not find expected <",
+	}, func(s string) bool { return strings.HasPrefix(message, s) })
+}
