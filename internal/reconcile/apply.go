@@ -1,0 +1,460 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// minted is the key that this round made.
+type minted struct {
+	rotation.Key
+	value  secret.Value
+	stored bool // a store may hold it
+}
+
+// patience is how long a proof or a read-back may wait for IAM's lag.
+const patience = 60 * time.Second
+
+// round observes, decides and applies once.
+func (ru *run) round(ctx context.Context) error {
+	if err := ru.observe(ctx); err != nil {
+		return err
+	}
+	plan := ru.decide()
+	switch {
+	case plan.Blocked != "":
+		ru.block(plan.Blocked)
+	case plan.Waiting != "":
+		ru.out.Result, ru.out.Reason = ResultInProgress, plan.Waiting
+	}
+	return ru.apply(ctx, plan)
+}
+
+func (ru *run) block(reason rotation.Reason) {
+	ru.out.Result, ru.out.Reason, ru.out.Message = ResultBlocked, reason, reason.Sentence()
+}
+
+// apply takes the steps in order. A step that fails ends the round, except
+// for a store or a consumer that is not the first: its trouble only keeps the
+// old key from being ended.
+func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
+	var late error
+	for _, step := range plan.Steps {
+		if late != nil && step.Action == rotation.Supersede {
+			continue // somebody may still hold the old key
+		}
+		if step.Key == rotation.NewKey && ru.fresh != nil {
+			step.Key = ru.fresh.ID
+		}
+		err := ru.take(ctx, step)
+		if errors.Is(err, errAgain) {
+			return err
+		}
+		done := StepOutcome{Step: step}
+		if step.Action == rotation.Mint && ru.fresh != nil {
+			done.Key = ru.fresh.ID
+		}
+		if err != nil {
+			done.Error = err.Error()
+		}
+		ru.out.Steps = append(ru.out.Steps, done)
+		ru.log.Info("step", "action", string(step.Action), "key", done.Key, "target", step.Target,
+			"reason", string(step.Reason), "error", done.Error)
+		if err == nil {
+			continue
+		}
+		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
+			late = errors.Join(late, err)
+			continue
+		}
+		return errors.Join(late, ru.explain(step, err))
+	}
+	if ru.fresh != nil && ru.fresh.stored {
+		ru.out.Result = ResultPublished
+	}
+	return late
+}
+
+// explain turns a step's failure into a blocked reason where only a person can
+// mend it.
+func (ru *run) explain(step rotation.Step, err error) error {
+	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
+	switch {
+	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
+		ru.block(storeFault(err))
+	case step.Action == rotation.GrantPolicy && denied:
+		ru.block(rotation.PolicyDenied)
+	case step.Action == rotation.GrantPolicy && refused:
+		ru.block(rotation.PolicyWeaker)
+	case step.Action == rotation.Prove && (denied || refused || errors.Is(err, ErrNotYet)):
+		ru.block(rotation.ProofDenied)
+	case step.Action == rotation.Mint && refused:
+		ru.block(rotation.ValueRefused)
+	case denied:
+		ru.block(rotation.IdentityDenied)
+	}
+	return err
+}
+
+func (ru *run) take(ctx context.Context, s rotation.Step) error {
+	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		return err
+	}
+	switch s.Action {
+	case rotation.CreateIdentity:
+		return ru.createIdentity(ctx)
+	case rotation.RemoveDuplicate:
+		return ru.Identities.Remove(ctx, s.Target)
+	case rotation.GrantPolicy:
+		return ru.grant(ctx, s.Target)
+	case rotation.Unfuse:
+		return ru.change(ctx, s.Key, KeyChange{Expires: ru.unfused(s)},
+			func(k rotation.Key) bool { return !k.Fused(ru.c.Rules) })
+	case rotation.Supersede:
+		err := ru.change(ctx, s.Key, KeyChange{Expires: s.At, Superseded: ru.now()},
+			func(k rotation.Key) bool { return !k.Superseded.IsZero() })
+		if err == nil && s.Key == ru.out.Replaced {
+			ru.out.ReplacedEnds = s.At
+		}
+		return err
+	case rotation.Remember:
+		return ru.change(ctx, s.Key, KeyChange{Renew: s.At},
+			func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
+	case rotation.Retire:
+		return ru.retire(ctx, s)
+	case rotation.Mint:
+		return ru.mint(ctx)
+	case rotation.Prove:
+		return ru.prove(ctx)
+	case rotation.Publish:
+		return ru.publish(ctx, s.Target)
+	case rotation.Copy:
+		return ru.copy(ctx, s)
+	case rotation.RestartConsumer:
+		return ru.whose[s.Target].Restart(ctx, s.Target, s.Key)
+	}
+	return fmt.Errorf("taking step: unknown action %q", s.Action)
+}
+
+// mayWrite refuses a write that comes too late: nobody writes later than a
+// window after its observation, or after the birth of the key it is about.
+// The wall clock tells, so a process that was frozen sees it.
+func (ru *run) mayWrite(ctx context.Context, born time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errTooLate, err)
+	}
+	age := ru.wall().Sub(ru.started)
+	if !born.IsZero() {
+		age = max(age, ru.now().Sub(born))
+	}
+	if age < 0 || age >= ru.c.Rules.Window {
+		return fmt.Errorf("%w: %s old", errTooLate, age.Round(time.Second))
+	}
+	return nil
+}
+
+func (ru *run) marker() Marker {
+	return Marker{Owner: ru.Owner, Credential: ru.c.Name, With: ru.c.With}
+}
+
+func (ru *run) createIdentity(ctx context.Context) error {
+	id, err := ru.Identities.Create(ctx, ru.c.ServiceIDName, ru.marker().Describe(ru.c.Description))
+	if err != nil {
+		return fmt.Errorf("creating service ID %q: %w", ru.c.ServiceIDName, err)
+	}
+	ru.id, ru.out.ServiceID = id, id.ID
+	return nil
+}
+
+// grant makes one policy and reads it back: IAM may answer success and grant
+// less, and it is eventually consistent. A policy on the right resource that
+// lacks a role is the former; none at all may be the latter.
+func (ru *run) grant(ctx context.Context, label string) error {
+	i := slices.IndexFunc(ru.c.Policies, func(p Policy) bool { return p.Label() == label })
+	want := ru.c.Policies[i]
+	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
+		return fmt.Errorf("granting %s: %w", label, err)
+	}
+	return ru.poll(ctx, patience, func() error {
+		granted, err := ru.Identities.Granted(ctx, ru.id.IAMID)
+		if err != nil {
+			return fmt.Errorf("reading back %s: %w", label, err)
+		}
+		if fulfilled(want, granted) {
+			return nil
+		}
+		for _, g := range granted {
+			if g.Service == want.Service && g.Instance == want.Instance && g.ResourceGroup == want.ResourceGroup {
+				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, ErrRefused)
+			}
+		}
+		return fmt.Errorf("reading back %s: %w", label, ErrNotYet)
+	})
+}
+
+// unfused is the new key's full life where the plan could not know its birth.
+func (ru *run) unfused(s rotation.Step) time.Time {
+	if s.At.IsZero() && ru.fresh != nil {
+		return ru.fresh.Created.Add(ru.c.Rules.Expire)
+	}
+	return s.At
+}
+
+// change updates one key: read, look whether it is still wanted, write under
+// the version that was read.
+func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(rotation.Key) bool) error {
+	rec, err := ru.get(ctx, keyID)
+	if err != nil {
+		return err
+	}
+	if done(rec.Key) {
+		return nil
+	}
+	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		return err
+	}
+	switch err := ru.Keys.Update(ctx, rec, c); {
+	case errors.Is(err, ErrConflict):
+		return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
+	case err != nil:
+		return fmt.Errorf("updating key %s: %w", keyID, err)
+	}
+	if ru.out.Key == keyID && !c.Expires.IsZero() {
+		ru.out.KeyExpires = c.Expires
+	}
+	return nil
+}
+
+// get reads a key and the clock with it.
+func (ru *run) get(ctx context.Context, keyID string) (KeyRecord, error) {
+	rec, err := ru.Keys.Get(ctx, keyID)
+	if err != nil {
+		return rec, fmt.Errorf("reading key %s: %w", keyID, err)
+	}
+	if err := ru.checkDrift(rec.Date); err != nil {
+		return rec, err
+	}
+	if !rec.Ours {
+		return rec, fmt.Errorf("reading key %s: no longer ours: %w", keyID, ErrRefused)
+	}
+	return rec, nil
+}
+
+// retire deletes a key that nobody holds, if it still is as it was observed:
+// an instance may have published it meanwhile.
+func (ru *run) retire(ctx context.Context, s rotation.Step) error {
+	rec, err := ru.get(ctx, s.Key)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key }); i < 0 || !ru.keys[i].Expires.Equal(rec.Expires) {
+		return fmt.Errorf("%w: key %s has another expiry", errAgain, s.Key)
+	}
+	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		return err
+	}
+	return ru.Keys.Retire(ctx, s.Key)
+}
+
+func (ru *run) mint(ctx context.Context) error {
+	value, err := secret.Random(ru.Rand)
+	if err != nil {
+		return err
+	}
+	// The name's random part need not be secret; it must not come from the
+	// value's bytes in a way that tells them.
+	sum := sha256.Sum256([]byte("name of " + value.Expose()))
+	now := ru.now()
+	m := ru.marker()
+	m.With = nil
+	m.Answers = ru.answers()
+	k, err := ru.Keys.Mint(ctx, MintRequest{
+		IAMID:       ru.id.IAMID,
+		Name:        KeyName(ru.c.Name, now, hex.EncodeToString(sum[:4])),
+		Description: m.Describe(ru.ask.Cause),
+		Expires:     now.Add(ru.c.Rules.Fuse),
+		OnLeak:      ru.c.OnLeak,
+	}, value)
+	if err != nil {
+		return fmt.Errorf("minting a key: %w", err)
+	}
+	ru.fresh = &minted{Key: k, value: value}
+	return nil
+}
+
+// answers is the latest demand that the new key meets.
+func (ru *run) answers() time.Time {
+	at := ru.clamp(ru.ask.Trigger).NewerThan
+	for _, k := range ru.keys {
+		if k.Renew.After(at) {
+			at = k.Renew
+		}
+	}
+	return at
+}
+
+// prove shows that the new key does its job, while the keys are listed once
+// more: of two instances that minted at once, the lower key wins.
+func (ru *run) prove(ctx context.Context) error {
+	var proof, lost error
+	var g errgroup.Group
+	g.Go(func() error {
+		proof = ru.proveKey(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		lost = ru.elect(ctx)
+		return nil
+	})
+	_ = g.Wait()
+	if lost != nil {
+		return lost
+	}
+	return proof
+}
+
+func (ru *run) proveKey(ctx context.Context) error {
+	var who Bearer
+	err := ru.poll(ctx, patience, func() (err error) {
+		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("proving key %s: getting a token: %w", ru.fresh.ID, err)
+	}
+	if who.IAMID != ru.id.IAMID {
+		return fmt.Errorf("proving key %s: its token is for %s: %w", ru.fresh.ID, who.IAMID, ErrRefused)
+	}
+	if ru.Account != nil {
+		account, err := ru.Account(ctx)
+		if err != nil {
+			return fmt.Errorf("proving key %s: %w", ru.fresh.ID, err)
+		}
+		if who.Account != account {
+			return fmt.Errorf("proving key %s: its token is for account %s: %w", ru.fresh.ID, who.Account, ErrRefused)
+		}
+	}
+	for _, p := range ru.c.Provers {
+		err := ru.poll(ctx, patience, func() error {
+			return p.Prove(ctx, Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token})
+		})
+		if err != nil {
+			return fmt.Errorf("proving key %s: %s: %w", ru.fresh.ID, p.Name(), err)
+		}
+	}
+	return nil
+}
+
+// elect withdraws the new key if a rival's is lower. A list that lags hides
+// rivals: the store that decides settles those.
+func (ru *run) elect(ctx context.Context) error {
+	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.Name)
+	if err != nil {
+		return nil //nolint:nilerr // an election that could not be held decides nothing
+	}
+	for _, k := range l.Keys {
+		young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
+		known := ru.listed(k.ID) // it was here before: then it was no rival, or nothing would have been minted
+		if k.ID != ru.fresh.ID && !known && young && k.Live(ru.now()) && k.Superseded.IsZero() && k.Compare(ru.fresh.Key) < 0 {
+			return ru.withdraw(ctx, "the rival key "+k.ID+" is lower")
+		}
+	}
+	return nil
+}
+
+// withdraw deletes the own key: only while no store can hold it.
+func (ru *run) withdraw(ctx context.Context, why string) error {
+	if err := ru.Keys.Retire(ctx, ru.fresh.ID); err != nil {
+		return fmt.Errorf("withdrawing key %s: %w", ru.fresh.ID, err)
+	}
+	return fmt.Errorf("%w: %s", errAgain, why)
+}
+
+func (ru *run) reading(store string) reading {
+	i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
+	return ru.entries[i]
+}
+
+// publish writes the new key to one store. The first one to be written is the
+// store that decides between instances.
+func (ru *run) publish(ctx context.Context, store string) error {
+	at := ru.reading(store)
+	if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
+		return fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
+	}
+	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
+	err := at.store.Publish(ctx, entry, at.Revision)
+	if err == nil {
+		ru.published(store)
+		return nil
+	}
+	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
+	conflict := errors.Is(err, ErrConflict)
+	if !conflict && !errors.Is(err, ErrUnavailable) {
+		return err // a definite refusal: the key is left to its fuse, which keeps minAge's brake
+	}
+	// A lost answer, or a conflict with our own lost answer: read back.
+	back, rerr := at.store.Read(context.WithoutCancel(ctx))
+	switch {
+	case rerr == nil && back.KeyID == ru.fresh.ID:
+		ru.published(store)
+		return nil
+	case conflict && !ru.fresh.stored && (rerr == nil || errors.Is(rerr, ErrNotFound)):
+		return ru.withdraw(ctx, "another instance published to "+store+" first")
+	}
+	return err
+}
+
+// published notes that consumers may hold the new key from now on.
+func (ru *run) published(store string) {
+	if !ru.fresh.stored {
+		ru.fresh.stored, ru.out.Replaced = true, ru.before
+		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
+		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
+		ru.keep(ru.c.Name, ru.id)
+	}
+	ru.named(store, ru.fresh.ID)
+}
+
+func (ru *run) named(store, keyID string) {
+	for i := range ru.out.Stores {
+		if ru.out.Stores[i].Name == store {
+			ru.out.Stores[i].Key = keyID
+		}
+	}
+}
+
+// copy brings a store up to the published key from one that has it.
+func (ru *run) copy(ctx context.Context, s rotation.Step) error {
+	to := ru.reading(s.Target)
+	for _, from := range ru.entries {
+		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() {
+			continue
+		}
+		e := from.Entry
+		e.Revision = ""
+		err := to.store.Publish(ctx, e, to.Revision)
+		if errors.Is(err, ErrConflict) {
+			return fmt.Errorf("%w: copying key %s to %s: %w", errAgain, s.Key, s.Target, err)
+		}
+		if err != nil {
+			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
+		}
+		ru.named(s.Target, s.Key)
+		return nil
+	}
+	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)
+}

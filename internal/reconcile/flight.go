@@ -1,0 +1,88 @@
+package reconcile
+
+import (
+	"context"
+	"sync"
+)
+
+// flights runs one call at a time per name. A call that waits is shared by
+// those that come with the same key before it starts: it will observe after
+// all of them arrived, so it sees what they tell of. A running call is never
+// shared, since its observation may be older than the news.
+type flights struct {
+	mu    sync.Mutex
+	names map[string]*lane
+}
+
+type lane struct {
+	running bool
+	queue   []*call
+}
+
+type call struct {
+	key   string
+	start chan struct{} // closed when it is this call's turn
+	done  chan struct{}
+	out   Outcome
+	err   error
+}
+
+func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, error)) (Outcome, error) {
+	f.mu.Lock()
+	if f.names == nil {
+		f.names = map[string]*lane{}
+	}
+	l := f.names[name]
+	if l == nil {
+		l = &lane{}
+		f.names[name] = l
+	}
+	for _, waiting := range l.queue {
+		if waiting.key == key {
+			f.mu.Unlock()
+			select {
+			case <-waiting.done:
+				return waiting.out, waiting.err
+			case <-ctx.Done():
+				return Outcome{Credential: name}, ctx.Err()
+			}
+		}
+	}
+	c := &call{key: key, start: make(chan struct{}), done: make(chan struct{})}
+	if l.running {
+		l.queue = append(l.queue, c)
+	} else {
+		l.running = true
+		close(c.start)
+	}
+	f.mu.Unlock()
+
+	select {
+	case <-c.start:
+	case <-ctx.Done():
+		// Others may share this call, so it is not taken out of the queue: it
+		// ends with the error when its turn comes.
+		go func() {
+			<-c.start
+			f.finish(name, l, c, Outcome{Credential: name}, ctx.Err())
+		}()
+		return Outcome{Credential: name}, ctx.Err()
+	}
+	out, err := fn()
+	f.finish(name, l, c, out, err)
+	return out, err
+}
+
+func (f *flights) finish(name string, l *lane, c *call, out Outcome, err error) {
+	c.out, c.err = out, err
+	close(c.done)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(l.queue) == 0 {
+		delete(f.names, name)
+		return
+	}
+	next := l.queue[0]
+	l.queue = l.queue[1:]
+	close(next.start)
+}

@@ -1,0 +1,137 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Marker is how a later run knows a service ID or a key as ours. It stands at
+// the end of the description, behind the person's own text:
+//
+//	Sends the logs of team-a [latchkey v=1 owner=prod credential=logs-sender/4f… with={"project":"4f…"}]
+//
+// An unknown version is left alone, so a newer latchkey's things are foreign
+// to an older one.
+type Marker struct {
+	Owner      string
+	Credential string
+	// With are the parameters that expand the config entry to this credential
+	// again.
+	With map[string]string
+	// KeyMarks are written on keys only.
+	KeyMarks
+}
+
+// KeyMarks are what one run leaves on a key for the later ones.
+type KeyMarks struct {
+	Superseded, Renew, Answers time.Time
+}
+
+const markerVersion = "1"
+
+var markerForm = regexp.MustCompile(`\[latchkey ((?:[a-z]+=(?:\{.*\}|[^ \]]*) ?)+)\]$`)
+
+// Text is the marker as it stands in a description.
+func (m Marker) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[latchkey v=%s owner=%s credential=%s", markerVersion, m.Owner, m.Credential)
+	for _, mark := range []struct {
+		name string
+		at   time.Time
+	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}} {
+		if !mark.at.IsZero() {
+			fmt.Fprintf(&b, " %s=%s", mark.name, mark.at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	if len(m.With) > 0 {
+		with, err := json.Marshal(m.With)
+		if err != nil {
+			panic(fmt.Sprintf("encoding a map of strings: %v", err))
+		}
+		fmt.Fprintf(&b, " with=%s", with)
+	}
+	b.WriteByte(']')
+	return b.String()
+}
+
+// Describe puts the marker behind a person's text.
+func (m Marker) Describe(text string) string { return strings.TrimSpace(text + " " + m.Text()) }
+
+// ParseMarker reads the marker at the end of a description. It returns the
+// text before it, and false when there is no marker that this version knows.
+func ParseMarker(description string) (m Marker, text string, ok bool) {
+	loc := markerForm.FindStringSubmatchIndex(description)
+	if loc == nil {
+		return Marker{}, description, false
+	}
+	text = strings.TrimSpace(description[:loc[0]])
+	body := description[loc[2]:loc[3]]
+	if i := strings.Index(body, " with="); i >= 0 {
+		if err := json.Unmarshal([]byte(body[i+len(" with="):]), &m.With); err != nil {
+			return Marker{}, description, false
+		}
+		body = body[:i]
+	}
+	version := ""
+	for _, field := range strings.Fields(body) {
+		name, value, _ := strings.Cut(field, "=")
+		var err error
+		switch name {
+		case "v":
+			version = value
+		case "owner":
+			m.Owner = value
+		case "credential":
+			m.Credential = value
+		case "superseded":
+			m.Superseded, err = time.Parse(time.RFC3339Nano, value)
+		case "renew":
+			m.Renew, err = time.Parse(time.RFC3339Nano, value)
+		case "answers":
+			m.Answers, err = time.Parse(time.RFC3339Nano, value)
+		}
+		if err != nil {
+			return Marker{}, description, false
+		}
+	}
+	if version != markerVersion || m.Owner == "" || m.Credential == "" {
+		return Marker{}, description, false
+	}
+	return m, text, true
+}
+
+// stampForm is the moment of minting in a key's name. It has milliseconds,
+// which IAM's created_at lacks: a demand is compared with it.
+const stampForm = "20060102T150405.000Z"
+
+// KeyName is <credential>.<UTC stamp>.<random>.
+func KeyName(credential string, at time.Time, random string) string {
+	return credential + "." + at.UTC().Format(stampForm) + "." + random
+}
+
+var keyNameForm = regexp.MustCompile(`\.(\d{8}T\d{6}\.\d{3}Z)\.[^.]+$`)
+
+// Stamp is the moment of minting in a key's name, or zero.
+func Stamp(keyName string) time.Time {
+	m := keyNameForm.FindStringSubmatch(keyName)
+	if m == nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(stampForm, m[1])
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// Mark puts what the name and the description say on a key that IAM listed.
+func Mark(k rotation.Key, name string, m Marker) rotation.Key {
+	k.Minted = Stamp(name)
+	k.Superseded, k.Renew, k.Answers = m.Superseded, m.Renew, m.Answers
+	return k
+}

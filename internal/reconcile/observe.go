@@ -1,0 +1,295 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// run is one round over one credential: what was observed, and what the steps
+// need of it.
+type run struct {
+	*Reconciler
+	c   Credential
+	ask Ask
+	log *slog.Logger
+	out *Outcome
+
+	started time.Time     // local wall clock at the start of the observation
+	offset  time.Duration // IAM's clock less the local one
+	id      ServiceID
+	dupes   []ServiceID // other service IDs of ours with the same name
+	taken   bool        // the name is somebody else's
+	collide bool        // the name is another credential's
+	cached  bool        // id came from an earlier run
+	keys    []rotation.Key
+	foreign int
+	granted []Policy
+	entries []reading // in the order of c.Stores
+	serving []rotation.Consumer
+	whose   map[string]Consumers // consumer name → who restarts it
+	before  string               // the key that was published when the run observed
+	fresh   *minted
+}
+
+// reading is one store's answer.
+type reading struct {
+	store Store
+	Entry
+	err error
+}
+
+// now is IAM's clock as far as this run knows it.
+func (ru *run) now() time.Time { return ru.wall().Add(ru.offset) }
+
+// observe reads IAM, the stores and the consumers at once.
+func (ru *run) observe(ctx context.Context) error {
+	ru.started = ru.wall()
+	ru.entries = make([]reading, len(ru.c.Stores))
+	ru.whose = map[string]Consumers{}
+	var identity error
+
+	var g errgroup.Group
+	g.Go(func() error {
+		identity = ru.observeIdentity(ctx)
+		return nil
+	})
+	for i, st := range ru.c.Stores {
+		g.Go(func() error {
+			e, err := st.Read(ctx)
+			if errors.Is(err, ErrNotFound) {
+				e, err = Entry{Revision: e.Revision}, nil
+			}
+			ru.entries[i] = reading{store: st, Entry: e, err: err}
+			return nil
+		})
+	}
+	listed := make([][]rotation.Consumer, len(ru.c.Consumers))
+	for i, cs := range ru.c.Consumers {
+		g.Go(func() error {
+			found, err := cs.Consumers(ctx)
+			if err != nil {
+				ru.log.Warn("reading the consumers", "error", err.Error())
+				found = []rotation.Consumer{{Name: fmt.Sprintf("consumers of store %d", i+1), Unknown: true}}
+			}
+			listed[i] = found
+			return nil
+		})
+	}
+	_ = g.Wait() // every failure is kept beside its place
+	if identity != nil {
+		return identity
+	}
+	for i, found := range listed {
+		for _, c := range found {
+			ru.serving = append(ru.serving, c)
+			ru.whose[c.Name] = ru.c.Consumers[i]
+		}
+	}
+	return ru.observeNamed(ctx)
+}
+
+// observeIdentity finds the service ID, its keys and its policies. One that an
+// earlier run knew spares the look-up, as long as it has keys: a service ID
+// that people deleted has none.
+func (ru *run) observeIdentity(ctx context.Context) error {
+	if id, ok := ru.recall(ru.c.Name); ok && id.Name == ru.c.ServiceIDName {
+		if err := ru.read(ctx, id); err == nil && len(ru.keys) > 0 {
+			ru.id, ru.cached = id, true
+			return nil
+		}
+		ru.keep(ru.c.Name, ServiceID{})
+		ru.keys, ru.foreign, ru.granted = nil, 0, nil
+	}
+	found, date, err := ru.Identities.Find(ctx, ru.c.ServiceIDName)
+	if err != nil {
+		return fmt.Errorf("%w: finding service ID %q: %w", ErrObserve, ru.c.ServiceIDName, err)
+	}
+	var ours []ServiceID
+	for _, id := range found {
+		if ru.owns(id) {
+			ours = append(ours, id)
+		}
+	}
+	if len(ours) == 0 {
+		ru.taken = len(found) > 0
+		ru.collide = slices.ContainsFunc(found, func(id ServiceID) bool { return id.Marked && id.Marker.Owner == ru.Owner })
+		ru.settleClock(date)
+		return nil
+	}
+	slices.SortFunc(ours, func(a, b ServiceID) int {
+		if d := a.Created.Compare(b.Created); d != 0 {
+			return d
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	ru.id, ru.dupes = ours[0], ours[1:]
+	return ru.read(ctx, ours...)
+}
+
+func (ru *run) owns(id ServiceID) bool {
+	return id.Marked && id.Marker.Owner == ru.Owner && id.Marker.Credential == ru.c.Name
+}
+
+// read lists the keys of every one of our service IDs, and the policies of the
+// first, at once. Keys of duplicates are ours too.
+func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
+	lists := make([]KeyList, len(ids))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, id := range ids {
+		g.Go(func() error {
+			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.Name)
+			if err != nil {
+				return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
+			}
+			lists[i] = l
+			return nil
+		})
+	}
+	g.Go(func() error {
+		granted, err := ru.Identities.Granted(ctx, ids[0].IAMID)
+		if err != nil {
+			return fmt.Errorf("%w: reading policies of %s: %w", ErrObserve, ids[0].ID, err)
+		}
+		ru.granted = granted
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	ru.settleClock(lists[0].Date)
+	for i, l := range lists {
+		ru.keys = append(ru.keys, l.Keys...)
+		ru.foreign += l.Foreign
+		if i > 0 && len(l.Keys)+l.Foreign > 0 {
+			ru.dupes = slices.DeleteFunc(ru.dupes, func(d ServiceID) bool { return d.ID == ids[i].ID })
+		}
+	}
+	return nil
+}
+
+// settleClock takes IAM's Date as the truth. It has whole seconds, so a
+// smaller difference than that says nothing.
+func (ru *run) settleClock(date time.Time) {
+	offset := date.Add(500 * time.Millisecond).Sub(ru.wall())
+	if offset.Abs() <= 1500*time.Millisecond {
+		offset = 0
+	}
+	ru.offset = offset
+}
+
+// checkDrift compares the clocks once more: a run in which they moved against
+// each other knows nothing about time.
+func (ru *run) checkDrift(date time.Time) error {
+	const most = 2 * time.Minute
+	if d := date.Sub(ru.now()); d.Abs() > most {
+		return fmt.Errorf("%w: by %s", errDrift, d.Round(time.Second))
+	}
+	return nil
+}
+
+// observeNamed reads the keys that a store names and the list lacks. IAM's
+// lists lag, so only a look-up by ID may say that a key is gone.
+func (ru *run) observeNamed(ctx context.Context) error {
+	for _, e := range ru.entries {
+		if e.err != nil || e.KeyID == "" || ru.listed(e.KeyID) {
+			continue
+		}
+		rec, err := ru.Keys.Get(ctx, e.KeyID)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrObserve, e.KeyID, e.store.Name(), err)
+		case rec.Ours && ru.ourIdentity(rec.IAMID):
+			ru.keys = append(ru.keys, rec.Key)
+		case rec.Ours && ru.id.ID == "":
+			// The list lacks the service ID too: look it up by its ID.
+			id, err := ru.Identities.Lookup(ctx, rec.IAMID)
+			if err == nil && ru.owns(id) {
+				return fmt.Errorf("%w: IAM's list lacks service ID %s, which exists", ErrObserve, id.ID)
+			}
+		}
+	}
+	return nil
+}
+
+func (ru *run) listed(keyID string) bool {
+	return slices.ContainsFunc(ru.keys, func(k rotation.Key) bool { return k.ID == keyID })
+}
+
+func (ru *run) ourIdentity(iamID string) bool {
+	return iamID == ru.id.IAMID || slices.ContainsFunc(ru.dupes, func(d ServiceID) bool { return d.IAMID == iamID })
+}
+
+// state is what Decide sees.
+func (ru *run) state() rotation.State {
+	s := rotation.State{
+		Paused:    ru.c.Paused,
+		Keys:      ru.keys,
+		Foreign:   ru.foreign,
+		Consumers: ru.serving,
+		Skew:      ru.offset,
+		Identity: rotation.Identity{
+			Exists: ru.id.ID != "", Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.c.Collides || ru.collide,
+			Unsatisfied: missing(ru.c.Policies, ru.granted),
+		},
+	}
+	for _, d := range ru.dupes {
+		if ru.now().Sub(d.Created) >= ru.c.Rules.Window && !d.Locked {
+			s.Identity.Duplicates = append(s.Identity.Duplicates, d.ID)
+		}
+	}
+	for _, e := range ru.entries {
+		st := rotation.Store{
+			Name: e.store.Name(), Guarded: e.store.Guarded(), Required: !ru.c.Optional[e.store.Name()],
+			Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty(),
+		}
+		switch {
+		case e.err != nil:
+			st.Fault = storeFault(e.err)
+			ru.log.Warn("reading a store", "store", st.Name, "error", e.err.Error())
+		case e.Unmarked() && !ru.c.Adopt:
+			st.Fault = rotation.EntryUnmarked
+		}
+		s.Stores = append(s.Stores, st)
+	}
+	return s
+}
+
+// decide plans, and notes in the outcome what was found.
+func (ru *run) decide() rotation.Plan {
+	s := ru.state()
+	plan := rotation.Decide(s, ru.c.Rules, ru.clamp(ru.ask.Trigger), ru.now())
+	ru.before = plan.Published
+	ru.out.ServiceID = ru.id.ID
+	ru.out.Next = plan.Next
+	ru.out.Stores = nil
+	for _, st := range s.Stores {
+		ru.out.Stores = append(ru.out.Stores, StoreOutcome{Name: st.Name, Key: st.Key, Fault: st.Fault})
+	}
+	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = "", time.Time{}, time.Time{}
+	for _, k := range s.Keys {
+		if k.ID == plan.Published {
+			ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = k.ID, k.Created, k.Expires
+		}
+	}
+	return plan
+}
+
+// clamp keeps a demand out of the future: a sender's clock may be ahead, and a
+// key can't be newer than now. What it answered stays on the key.
+func (ru *run) clamp(t rotation.Trigger) rotation.Trigger {
+	const ahead = 5 * time.Minute
+	if latest := ru.now().Add(ahead); t.NewerThan.After(latest) {
+		t.NewerThan = latest
+	}
+	return t
+}

@@ -1,0 +1,178 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Reconciler runs the algorithm. Its fields are set once, before the first
+// run.
+type Reconciler struct {
+	Identities Identities
+	Keys       Keys
+	Exchange   Exchange
+	// Owner stands in every marker: two installations never touch each
+	// other's things.
+	Owner string
+	// Account is the account that a new key's token must name; empty skips
+	// the check.
+	Account func(context.Context) (string, error)
+
+	// Now is the local wall clock; nil is time.Now.
+	Now func() time.Time
+	// Sleep waits between polls; nil is a timer.
+	Sleep func(context.Context, time.Duration) error
+	// Rand is where values come from; nil is crypto/rand.
+	Rand io.Reader
+	Log  *slog.Logger
+
+	flights flights
+
+	mu    sync.Mutex
+	known map[string]ServiceID // by credential: spares the look-up by name
+}
+
+// maxRounds bounds how often one run observes anew when others keep changing
+// the facts. The next event or sweep goes on.
+const maxRounds = 4
+
+// Reconcile looks at one credential and does what is due. It runs once at a
+// time per credential; a call that arrives meanwhile observes after it, and
+// calls that wait with the same demand share one run.
+//
+// The error is ErrObserve when nothing could be learned; everything else is in
+// the outcome.
+func (r *Reconciler) Reconcile(ctx context.Context, c Credential, ask Ask) (Outcome, error) {
+	key := fmt.Sprintf("%s|%s", ask.Trigger.NewerThan.Format(time.RFC3339Nano), ask.Trigger.NotKey)
+	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) { return r.reconcile(ctx, c, ask) })
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outcome, error) {
+	// The window bounds what a run may write; the context ends its calls too.
+	ctx, cancel := context.WithTimeout(ctx, c.Rules.Window)
+	defer cancel()
+
+	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
+	log := r.log().With("credential", c.Name, "cause", ask.Cause)
+	var err error
+	for range maxRounds {
+		out.Result, out.Reason, out.Message = ResultUnchanged, "", ""
+		ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: &out}
+		if err = ru.round(ctx); !errors.Is(err, errAgain) {
+			break
+		}
+		log.Info("observing again", "why", err.Error())
+	}
+	switch {
+	case errors.Is(err, ErrObserve):
+		log.Warn("could not observe", "error", err.Error())
+		return out, err
+	case errors.Is(err, errAgain):
+		out.Result, out.Reason = ResultInProgress, rotation.InProgress
+	case err != nil:
+		out.Error = err.Error()
+		if out.Result != ResultBlocked && out.Result != ResultInProgress {
+			out.Result = ResultFailed
+		}
+	}
+	if out.Result == ResultUnchanged && len(out.Steps) > 0 {
+		out.Result = ResultChanged
+	}
+	if out.Message == "" {
+		out.Message = out.Reason.Sentence()
+	}
+	level := slog.LevelInfo
+	if out.Result == ResultBlocked || out.Result == ResultFailed {
+		level = slog.LevelWarn
+	}
+	log.Log(ctx, level, "reconciled", "result", string(out.Result), "reason", string(out.Reason), "key", out.Key,
+		"steps", len(out.Steps), "next", out.Next, "error", out.Error)
+	return out, nil
+}
+
+// Plan observes and decides, and changes nothing.
+func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, rotation.Plan, error) {
+	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
+	ru := &run{Reconciler: r, c: c, ask: ask, log: r.log(), out: &out}
+	if err := ru.observe(ctx); err != nil {
+		return out, rotation.Plan{}, err
+	}
+	plan := ru.decide()
+	return out, plan, nil
+}
+
+func (r *Reconciler) log() *slog.Logger {
+	if r.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Log
+}
+
+// wall is the local clock without its monotonic part: a machine that was
+// suspended must see that time has passed.
+func (r *Reconciler) wall() time.Time {
+	if r.Now == nil {
+		return time.Now().Round(0)
+	}
+	return r.Now().Round(0)
+}
+
+func (r *Reconciler) sleep(ctx context.Context, d time.Duration) error {
+	if r.Sleep != nil {
+		return r.Sleep(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// poll calls try until it succeeds, gives a final error, or patience ends.
+// ErrNotYet and ErrUnavailable are worth another try.
+func (r *Reconciler) poll(ctx context.Context, patience time.Duration, try func() error) error {
+	const first, longest = 100 * time.Millisecond, 4 * time.Second
+	end := r.wall().Add(patience)
+	for pause := first; ; pause = min(2*pause, longest) {
+		err := try()
+		if err == nil || (!errors.Is(err, ErrNotYet) && !errors.Is(err, ErrUnavailable)) {
+			return err
+		}
+		if !r.wall().Add(pause).Before(end) {
+			return fmt.Errorf("after %s: %w", patience, err)
+		}
+		if serr := r.sleep(ctx, pause); serr != nil {
+			return fmt.Errorf("waiting (%w): %w", serr, err)
+		}
+	}
+}
+
+func (r *Reconciler) recall(credential string) (ServiceID, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id, ok := r.known[credential]
+	return id, ok
+}
+
+func (r *Reconciler) keep(credential string, id ServiceID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == nil {
+		r.known = map[string]ServiceID{}
+	}
+	if id.IAMID == "" {
+		delete(r.known, credential)
+		return
+	}
+	r.known[credential] = id
+}

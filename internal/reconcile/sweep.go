@@ -1,0 +1,84 @@
+package reconcile
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Scope says which credentials somebody wants looked at. The zero Scope is all
+// of them.
+type Scope struct {
+	// Names are entries or instances.
+	Names []string
+	// Project is a Code Engine project ID: the instances for it.
+	Project string
+	// Secret is the name of a secret that is about to expire.
+	Secret string
+	// With are the parameters of an instance that may not exist yet.
+	With map[string]string
+	// Provision allows With to name an instance that neither the config nor a
+	// marker yields.
+	Provision bool
+}
+
+// All reports whether nothing narrows the scope.
+func (s Scope) All() bool { return len(s.Names) == 0 && s.Project == "" && s.Secret == "" }
+
+// Catalog yields the credentials that the config, the projects and the markers
+// make up.
+type Catalog interface {
+	// Credentials returns those in the scope. Partial results may come with an
+	// error: what is known is still looked at.
+	Credentials(ctx context.Context, scope Scope) ([]Credential, error)
+}
+
+// Swept is the answer of a sweep.
+type Swept struct {
+	Outcomes []Outcome
+	// Unknown is the first error that kept something from being observed.
+	Unknown error
+}
+
+// Worst is the result that decides the answer to the caller.
+func (s Swept) Worst() Result {
+	rank := map[Result]int{ResultUnchanged: 0, ResultChanged: 1, ResultPublished: 2, ResultInProgress: 3, ResultBlocked: 4, ResultFailed: 5}
+	worst := ResultUnchanged
+	for _, o := range s.Outcomes {
+		if rank[o.Result] > rank[worst] {
+			worst = o.Result
+		}
+	}
+	return worst
+}
+
+// sweepWidth is how many credentials are looked at at once.
+const sweepWidth = 32
+
+// Sweep reconciles every credential in the scope. One credential's trouble
+// does not keep the others waiting.
+func (r *Reconciler) Sweep(ctx context.Context, cat Catalog, scope Scope, ask Ask) Swept {
+	credentials, err := cat.Credentials(ctx, scope)
+	s := Swept{Outcomes: make([]Outcome, len(credentials)), Unknown: err}
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(sweepWidth)
+	for i, c := range credentials {
+		g.Go(func() error {
+			out, err := r.Reconcile(ctx, c, ask)
+			if err != nil {
+				out.Result, out.Error = ResultFailed, err.Error()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			s.Outcomes[i] = out
+			if err != nil && s.Unknown == nil {
+				s.Unknown = err
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // every failure is in its outcome
+	return s
+}
