@@ -1,0 +1,191 @@
+package codeengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/IBM/code-engine-go-sdk/codeenginev2"
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// Restart says which apps are restarted when the entry changes.
+type Restart struct {
+	All   bool     // every app that takes the entry from its environment
+	Names []string // these, as app/NAME
+}
+
+// Consumers are the apps that take the entry from their environment: such an
+// app sees a change only in a new revision. One that mounts the secret as a
+// volume sees it by itself. It is nil when no restart is configured.
+func (s *Store) Consumers() reconcile.Consumers {
+	if !s.cfg.Restart.All && len(s.cfg.Restart.Names) == 0 {
+		return nil
+	}
+	return &apps{store: s}
+}
+
+type apps struct{ store *Store }
+
+var _ reconcile.Consumers = (*apps)(nil)
+
+// kind is how the config writes an app: app/NAME.
+const kind = "app/"
+
+// label is how a consumer is named. It has the project: a credential may have
+// stores in several, each with an app of the same name.
+func (a *apps) label(app string) string { return kind + a.store.cfg.Project + "/" + app }
+
+// Consumers lists the apps with the key that the last restart left on each.
+func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
+	doing := fmt.Sprintf("listing the apps of project %s in %s", a.store.cfg.Project, a.store.cfg.Region)
+	api, project, err := a.store.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	var found []rotation.Consumer
+	opts := &codeenginev2.ListAppsOptions{ProjectID: &project, Limit: core.Int64Ptr(pageSize)}
+	for range maxPages {
+		page, resp, err := api.ListAppsWithContext(ctx, opts)
+		if err = fault(ctx, doing, resp, err); err != nil {
+			return nil, err
+		}
+		if page == nil {
+			return nil, incomplete(doing, "body")
+		}
+		for i := range page.Apps {
+			if app := &page.Apps[i]; a.wanted(app) {
+				found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Key: a.left(app)})
+			}
+		}
+		if page.Next == nil || text(page.Next.Start) == "" {
+			return append(found, a.missing(found)...), nil
+		}
+		opts.Start = page.Next.Start
+	}
+	return nil, fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
+}
+
+func (a *apps) wanted(app *codeenginev2.App) bool {
+	return a.store.cfg.Restart.All && a.refers(app) || slices.Contains(a.store.cfg.Restart.Names, kind+text(app.Name))
+}
+
+// refers looks at the environment only.
+func (a *apps) refers(app *codeenginev2.App) bool {
+	return slices.ContainsFunc(app.RunEnvVariables, func(v codeenginev2.EnvVar) bool {
+		if text(v.Reference) != a.store.cfg.Secret {
+			return false
+		}
+		switch text(v.Type) {
+		case codeenginev2.EnvVar_Type_SecretFullReference:
+			return true
+		case codeenginev2.EnvVar_Type_SecretKeyReference:
+			return text(v.Key) == a.store.cfg.Entry
+		}
+		return false
+	})
+}
+
+// missing are the apps that the config names and the project lacks: nobody
+// knows which key they have.
+func (a *apps) missing(found []rotation.Consumer) (unknown []rotation.Consumer) {
+	for _, name := range a.store.cfg.Restart.Names {
+		label := a.label(strings.TrimPrefix(name, kind))
+		if !slices.ContainsFunc(found, func(c rotation.Consumer) bool { return c.Name == label }) {
+			unknown = append(unknown, rotation.Consumer{Name: label, Unknown: true})
+		}
+	}
+	return unknown
+}
+
+var notInVariable = regexp.MustCompile(`[^A-Z0-9]`)
+
+// marker is the variable that a restart writes on an app. It names the entry
+// too: if two credentials shared one secret and one marker, each would undo the
+// other's and restart the app for ever.
+func (a *apps) marker() string {
+	return "LATCHKEY_KEY_ID_" + notInVariable.ReplaceAllString(strings.ToUpper(a.store.cfg.Secret+"_"+a.store.cfg.Entry), "_")
+}
+
+// left is the key ID that the last restart wrote.
+func (a *apps) left(app *codeenginev2.App) string {
+	for _, v := range app.RunEnvVariables {
+		if text(v.Type) == codeenginev2.EnvVar_Type_Literal && text(v.Name) == a.marker() {
+			return text(v.Value)
+		}
+	}
+	return ""
+}
+
+// restartTries bounds how often a restart starts over because somebody else
+// changed the app.
+const restartTries = 3
+
+// Restart gives the app a new revision by writing the key's ID on it. One that
+// has the ID already is left alone.
+func (a *apps) Restart(ctx context.Context, name, keyID string) error {
+	doing := fmt.Sprintf("restarting %s in %s", name, a.store.cfg.Region)
+	app, ours := strings.CutPrefix(name, a.label(""))
+	if !ours {
+		return fmt.Errorf("%s: %w: it is no consumer of %s", doing, reconcile.ErrRefused, a.store.Name())
+	}
+	api, project, err := a.store.open(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	for range restartTries {
+		err = a.roll(ctx, doing, api, project, app, keyID)
+		if !errors.Is(err, reconcile.ErrConflict) {
+			return err
+		}
+		a.store.client.cfg.Log.Debug("somebody else changed the app, reading it again", "app", name, "region", a.store.cfg.Region)
+	}
+	return err
+}
+
+// roll makes one attempt. The whole environment is sent, since a patch replaces
+// a list as a whole.
+func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app, keyID string) error {
+	got, resp, err := api.GetAppWithContext(ctx, &codeenginev2.GetAppOptions{ProjectID: &project, Name: &app})
+	if err = fault(ctx, doing, resp, err); err != nil {
+		return err
+	}
+	if got == nil || text(got.EntityTag) == "" {
+		return incomplete(doing, "entity tag")
+	}
+	if a.left(got) == keyID {
+		return nil
+	}
+	env := a.environment(got, keyID)
+	_, resp, err = api.UpdateAppWithContext(ctx, &codeenginev2.UpdateAppOptions{
+		ProjectID: &project, Name: &app, IfMatch: got.EntityTag, App: map[string]any{"run_env_variables": env},
+	})
+	return fault(ctx, doing, resp, err, literals(env)...)
+}
+
+func (a *apps) environment(app *codeenginev2.App, keyID string) []codeenginev2.EnvVar {
+	env := slices.DeleteFunc(slices.Clone(app.RunEnvVariables), func(v codeenginev2.EnvVar) bool {
+		return text(v.Name) == a.marker()
+	})
+	return append(env, codeenginev2.EnvVar{
+		Type: core.StringPtr(codeenginev2.EnvVar_Type_Literal), Name: core.StringPtr(a.marker()), Value: &keyID,
+	})
+}
+
+// literals are what people wrote into the environment as it is: often enough a
+// password.
+func literals(env []codeenginev2.EnvVar) (values []secret.Value) {
+	for _, v := range env {
+		if v.Value != nil {
+			values = append(values, secret.New(*v.Value))
+		}
+	}
+	return values
+}

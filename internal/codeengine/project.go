@@ -1,0 +1,187 @@
+package codeengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/IBM/code-engine-go-sdk/codeenginev2"
+	"github.com/IBM/go-sdk-core/v5/core"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// Project is a Code Engine project.
+type Project struct {
+	ID, Name, Region, ResourceGroup, CRN, Status string
+}
+
+// pageSize is the most that Code Engine gives at once; maxPages bounds a
+// listing that never ends.
+const (
+	pageSize = 100
+	maxPages = 100
+)
+
+// Projects lists the projects of the regions, in the order of the regions, each
+// once. It returns what it found together with the errors of the regions that
+// did not answer.
+func (c *Client) Projects(ctx context.Context, regions []string) ([]Project, error) {
+	lists := make([][]Project, len(regions))
+	faults := make([]error, len(regions))
+	var g errgroup.Group
+	for i, region := range regions {
+		g.Go(func() error {
+			lists[i], faults[i] = c.list(ctx, region)
+			return nil
+		})
+	}
+	_ = g.Wait() // every failure is kept beside its region
+	var out []Project
+	seen := map[string]bool{}
+	for _, p := range slices.Concat(lists...) {
+		if !seen[p.ID] {
+			seen[p.ID] = true
+			out = append(out, p)
+		}
+	}
+	return out, errors.Join(faults...)
+}
+
+func (c *Client) list(ctx context.Context, region string) ([]Project, error) {
+	doing := "listing the projects in " + region
+	api, err := c.region(region)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	var out []Project
+	opts := &codeenginev2.ListProjectsOptions{Limit: core.Int64Ptr(pageSize)}
+	for range maxPages {
+		page, resp, err := api.ListProjectsWithContext(ctx, opts)
+		if err = fault(ctx, doing, resp, err); err != nil {
+			return nil, err
+		}
+		if page == nil {
+			return nil, incomplete(doing, "body")
+		}
+		for i := range page.Projects {
+			// An endpoint that serves all regions may ignore which was asked.
+			if p := project(&page.Projects[i]); p.Region == region {
+				out = append(out, p)
+			}
+		}
+		if page.Next == nil || text(page.Next.Start) == "" {
+			return out, nil
+		}
+		opts.Start = page.Next.Start
+	}
+	return nil, fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
+}
+
+func project(p *codeenginev2.Project) Project {
+	return Project{
+		ID: text(p.ID), Name: text(p.Name), Region: text(p.Region), ResourceGroup: text(p.ResourceGroupID),
+		CRN: text(p.Crn), Status: text(p.Status),
+	}
+}
+
+// projectID is the form of IDs; anything else is a name.
+var projectID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// Project finds one project by its ID or name: ErrNotFound.
+func (c *Client) Project(ctx context.Context, region, idOrName string) (Project, error) {
+	if projectID.MatchString(idOrName) {
+		return c.byID(ctx, region, idOrName)
+	}
+	return c.byName(ctx, region, idOrName)
+}
+
+func (c *Client) byID(ctx context.Context, region, id string) (Project, error) {
+	doing := fmt.Sprintf("reading project %s in %s", id, region)
+	api, err := c.region(region)
+	if err != nil {
+		return Project{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	p, resp, err := api.GetProjectWithContext(ctx, &codeenginev2.GetProjectOptions{ID: &id})
+	if err = fault(ctx, doing, resp, err); err != nil {
+		return Project{}, err
+	}
+	if p == nil || p.ID == nil {
+		return Project{}, incomplete(doing, "project")
+	}
+	return project(p), nil
+}
+
+// byName prefers the active one of several, since a deleted project keeps its
+// name for a while.
+func (c *Client) byName(ctx context.Context, region, name string) (Project, error) {
+	list, err := c.list(ctx, region)
+	if err != nil {
+		return Project{}, fmt.Errorf("finding project %q: %w", name, err)
+	}
+	named := slices.DeleteFunc(list, func(p Project) bool { return p.Name != name })
+	if len(named) == 0 {
+		return Project{}, fmt.Errorf("finding project %q: %w: %s has none of this name", name, reconcile.ErrNotFound, region)
+	}
+	if i := slices.IndexFunc(named, func(p Project) bool { return p.Status == active }); i >= 0 {
+		return named[i], nil
+	}
+	return named[0], nil
+}
+
+// resolve returns the ID of a project. A name is looked up once; an ID is taken
+// as it is, and the calls that use it find out whether it is any good.
+func (c *Client) resolve(ctx context.Context, region, idOrName string) (string, error) {
+	if projectID.MatchString(idOrName) {
+		return idOrName, nil
+	}
+	at := place{region, idOrName}
+	c.mu.Lock()
+	id := c.ids[at]
+	c.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	p, err := c.byName(ctx, region, idOrName)
+	if errors.Is(err, reconcile.ErrNotFound) {
+		return "", fmt.Errorf("project %q: %w: there is none of this name in %s", idOrName, reconcile.ErrRefused, region)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := p.usable(); err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ids[at] = p.ID
+	return p.ID, nil
+}
+
+// forget makes the next look at a name find its project anew: it may have been
+// deleted and made again.
+func (c *Client) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.ids, func(_ place, known string) bool { return known == id })
+}
+
+// active is the only status in which a project takes secrets.
+const active = "active"
+
+// usable says why a project takes nothing. Two statuses pass into active by
+// themselves; the others (deleted, failed, disabled) need a person.
+func (p Project) usable() error {
+	switch p.Status {
+	case active:
+		return nil
+	case "creating", "preparing":
+		return fmt.Errorf("project %q (%s): %w: it is %s", p.Name, p.ID, reconcile.ErrNotActive, p.Status)
+	default:
+		return fmt.Errorf("project %q (%s): %w: it is %s", p.Name, p.ID, reconcile.ErrRefused, p.Status)
+	}
+}

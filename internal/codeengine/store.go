@@ -1,0 +1,278 @@
+package codeengine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/IBM/code-engine-go-sdk/codeenginev2"
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// StoreConfig names one entry of one secret.
+type StoreConfig struct {
+	Project string // ID or name
+	Region  string
+	Secret  string
+	Entry   string
+	// Owner is written beside an entry that names none.
+	Owner string
+	// Restart says which apps Consumers lists; zero is none.
+	Restart Restart
+}
+
+// Store is one entry of a generic secret. A write replaces the whole secret
+// under its entity tag, with everything of others kept.
+type Store struct {
+	client *Client
+	cfg    StoreConfig
+
+	mu   sync.Mutex
+	last *snapshot // guarded by mu
+}
+
+// snapshot is a secret's data at one entity tag. The one that a read found is
+// kept for the write that follows, and dropped by it: that spares reading the
+// secret again, and the tag makes it safe.
+type snapshot struct {
+	tag  string
+	data map[string]secret.Value
+}
+
+var _ reconcile.Store = (*Store)(nil)
+
+// Store returns a store. Nothing is called yet.
+func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
+
+// Name is codeEngine/<region>/<project>/<secret>#<entry>.
+func (s *Store) Name() string {
+	return fmt.Sprintf("codeEngine/%s/%s/%s#%s", s.cfg.Region, s.cfg.Project, s.cfg.Secret, s.cfg.Entry)
+}
+
+// Guarded is true: If-Match is required of every replacement, and a create is
+// refused if the name is taken.
+func (*Store) Guarded() bool { return true }
+
+// The companions of an entry.
+const (
+	idSuffix   = "_ID"
+	noteSuffix = "_LATCHKEY"
+)
+
+// note is what an entry says of its key beside the ID. It holds no value.
+type note struct {
+	Owner   string    `json:"owner"`
+	Created time.Time `json:"created"`
+	IAMID   string    `json:"iam_id"`
+}
+
+// The rules of Code Engine, checked here so that a person reads which was
+// broken.
+var (
+	secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	entryName  = regexp.MustCompile(`^[-._A-Za-z0-9]+$`)
+)
+
+const (
+	longestName  = 253
+	longestValue = 1 << 20
+)
+
+func (s *Store) check() error {
+	if len(s.cfg.Secret) > longestName || !secretName.MatchString(s.cfg.Secret) {
+		return fmt.Errorf("checking the name %q: %w: a secret's name has up to %d lower-case letters, digits, '-' and '.', and each part between dots starts and ends with a letter or digit",
+			s.cfg.Secret, reconcile.ErrRefused, longestName)
+	}
+	if most := longestName - len(noteSuffix); len(s.cfg.Entry) > most || !entryName.MatchString(s.cfg.Entry) {
+		return fmt.Errorf("checking the name %q: %w: an entry's name has up to %d letters, digits, '-', '_' and '.'",
+			s.cfg.Entry, reconcile.ErrRefused, most)
+	}
+	return nil
+}
+
+func (s *Store) doing(verb string) string {
+	return fmt.Sprintf("%s secret %s of project %s in %s", verb, s.cfg.Secret, s.cfg.Project, s.cfg.Region)
+}
+
+// open finds the SDK's client and the project's ID.
+func (s *Store) open(ctx context.Context) (api *codeenginev2.CodeEngineV2, project string, err error) {
+	if err := s.check(); err != nil {
+		return nil, "", err
+	}
+	if api, err = s.client.region(s.cfg.Region); err != nil {
+		return nil, "", err
+	}
+	project, err = s.client.resolve(ctx, s.cfg.Region, s.cfg.Project)
+	return api, project, err
+}
+
+// Read returns the entry. Code Engine shows values in clear, so it is always
+// readable.
+func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+	snap, err := s.fetch(ctx, s.doing("reading"))
+	if err != nil {
+		return reconcile.Entry{}, err
+	}
+	s.mu.Lock()
+	s.last = snap
+	s.mu.Unlock()
+	return s.entry(snap)
+}
+
+func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
+	api, project, err := s.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	got, resp, err := api.GetSecretWithContext(ctx, &codeenginev2.GetSecretOptions{ProjectID: &project, Name: &s.cfg.Secret})
+	if err = fault(ctx, doing, resp, err); err != nil {
+		return nil, s.blame(ctx, doing, project, err)
+	}
+	// Without a tag the secret would look absent.
+	if got == nil || text(got.EntityTag) == "" {
+		return nil, incomplete(doing, "entity tag")
+	}
+	if format := text(got.Format); format != codeenginev2.Secret_Format_Generic {
+		return nil, fmt.Errorf("%s: %w: its format is %q, not generic", doing, reconcile.ErrRefused, format)
+	}
+	snap := &snapshot{tag: *got.EntityTag, data: make(map[string]secret.Value, len(got.Data))}
+	for name, value := range got.Data {
+		snap.data[name] = secret.New(value)
+	}
+	return snap, nil
+}
+
+// blame tells whether the project is the reason that a call on its secret was
+// refused. A secret counts as absent only in a project that is active: nobody
+// may mint for a place that can't take the key.
+func (s *Store) blame(ctx context.Context, doing, project string, err error) error {
+	absent := errors.Is(err, reconcile.ErrNotFound)
+	if !absent && !errors.Is(err, reconcile.ErrConflict) && !errors.Is(err, reconcile.ErrRefused) {
+		return err
+	}
+	p, perr := s.client.byID(ctx, s.cfg.Region, project)
+	if errors.Is(perr, reconcile.ErrNotFound) {
+		s.client.forget(project)
+		return fmt.Errorf("%s: project %s: %w: it does not exist in %s", doing, project, reconcile.ErrRefused, s.cfg.Region)
+	}
+	if perr != nil {
+		if absent {
+			return fmt.Errorf("%s: %w", doing, perr)
+		}
+		return err
+	}
+	if perr = p.usable(); perr != nil {
+		s.client.forget(project)
+		return fmt.Errorf("%s: %w", doing, perr)
+	}
+	return err
+}
+
+func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
+	e := reconcile.Entry{Revision: snap.tag}
+	value := snap.data[s.cfg.Entry]
+	if value.Empty() {
+		return e, fmt.Errorf("%s: entry %s: %w", s.doing("reading"), s.cfg.Entry, reconcile.ErrNotFound)
+	}
+	e.Value = value
+	e.KeyID = snap.data[s.cfg.Entry+idSuffix].Expose()
+	var n note // stays empty if a person spoilt it: the ID alone says whose key it is
+	if json.Unmarshal([]byte(snap.data[s.cfg.Entry+noteSuffix].Expose()), &n) == nil {
+		e.Owner, e.Created, e.IAMID = n.Owner, n.Created, n.IAMID
+	}
+	return e, nil
+}
+
+// Publish writes the entry and its companions, and keeps everything else.
+func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+	doing := s.doing("writing")
+	api, project, err := s.open(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	data, err := s.neighbours(ctx, doing, revision)
+	if err != nil {
+		return err
+	}
+	if err := s.put(data, e); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	body := &codeenginev2.SecretDataGenericSecretData{}
+	for name, value := range data {
+		body.SetProperty(name, core.StringPtr(value.Expose()))
+	}
+	format := core.StringPtr(codeenginev2.Secret_Format_Generic)
+	var resp *core.DetailedResponse
+	if revision == "" {
+		_, resp, err = api.CreateSecretWithContext(ctx, &codeenginev2.CreateSecretOptions{
+			ProjectID: &project, Name: &s.cfg.Secret, Format: format, Data: body,
+		})
+	} else {
+		_, resp, err = api.ReplaceSecretWithContext(ctx, &codeenginev2.ReplaceSecretOptions{
+			ProjectID: &project, Name: &s.cfg.Secret, IfMatch: &revision, Format: format, Data: body,
+		})
+	}
+	err = fault(ctx, doing, resp, err, slices.Collect(maps.Values(data))...)
+	err = s.blame(ctx, doing, project, err)
+	if !errors.Is(err, reconcile.ErrNotFound) {
+		return err
+	}
+	if revision == "" {
+		return fmt.Errorf("%s: %w: project %s exists and takes no secret", doing, reconcile.ErrUnavailable, project)
+	}
+	return fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+}
+
+// put adds the entry to the data.
+func (s *Store) put(data map[string]secret.Value, e reconcile.Entry) error {
+	if e.Value.Empty() || e.KeyID == "" {
+		return fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
+	}
+	if len(e.Value.Expose()) > longestValue {
+		return fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
+	}
+	noted, err := json.Marshal(note{Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created.UTC(), IAMID: e.IAMID})
+	if err != nil {
+		return fmt.Errorf("entry %s: %w: its time can't be written: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+	}
+	data[s.cfg.Entry] = e.Value
+	data[s.cfg.Entry+idSuffix] = secret.New(e.KeyID)
+	data[s.cfg.Entry+noteSuffix] = secret.New(string(noted))
+	return nil
+}
+
+// neighbours is the whole data at the revision: as the read before found it,
+// else read again.
+func (s *Store) neighbours(ctx context.Context, doing, revision string) (map[string]secret.Value, error) {
+	s.mu.Lock()
+	snap := s.last
+	s.last = nil
+	s.mu.Unlock()
+	if revision == "" {
+		return map[string]secret.Value{}, nil
+	}
+	if snap == nil || snap.tag != revision {
+		var err error
+		snap, err = s.fetch(ctx, doing)
+		if errors.Is(err, reconcile.ErrNotFound) {
+			return nil, fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if snap.tag != revision {
+		return nil, fmt.Errorf("%s: %w: it is no longer at revision %s", doing, reconcile.ErrConflict, revision)
+	}
+	return snap.data, nil
+}

@@ -1,0 +1,410 @@
+package codeengine_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/storetest"
+)
+
+// TestStoreKeepsTheContract runs the suite once for each answer that IBM's
+// documents leave open.
+func TestStoreKeepsTheContract(t *testing.T) {
+	for name, change := range map[string]func(*cloud.Switches){
+		"as the emulator guesses":           func(*cloud.Switches) {},
+		"with 409 for a stale tag":          func(s *cloud.Switches) { s.StaleCodeEngineStatus = 409 },
+		"with 412 for a name that is taken": func(s *cloud.Switches) { s.ExistingCodeEngineStatus = 412 },
+		"with 400 for a quota":              func(s *cloud.Switches) { s.QuotaStatus = 400 },
+		"with 409 for a quota":              func(s *cloud.Switches) { s.QuotaStatus = 409 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			switches := cloud.DefaultSwitches()
+			change(&switches)
+			storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
+				return newWorld(t, emulator.Options{Switches: &switches}).place()
+			}})
+		})
+	}
+}
+
+func (w *world) place() storetest.Place {
+	neighbours := 0
+	lose := func(f emulator.Fault) func(*testing.T) {
+		return func(*testing.T) {
+			w.ClearFaults()
+			for method, path := range map[string]string{"POST": "/v2/projects/*/secrets", "PUT": "/v2/projects/*/secrets/*"} {
+				f.Method, f.Path, f.Count = method, path, 1
+				w.Inject(f)
+			}
+		}
+	}
+	effect := true
+	return storetest.Place{
+		Store: w.store(), Other: w.store(),
+		Neighbour: func(*testing.T) func(*testing.T) {
+			neighbours++
+			name, value := fmt.Sprint("neighbour-", neighbours), fmt.Sprint("\x00<ünchanged> ", neighbours)
+			w.set(name, value)
+			return func(t *testing.T) {
+				t.Helper()
+				if got := w.data()[name]; got != value {
+					t.Errorf("%s is now %q", name, got)
+				}
+			}
+		},
+		Handwrite: func(_ *testing.T, value string) { w.set(entryName, value) },
+		Remove:    func(*testing.T) { w.Cloud().RemoveSecret(w.team().ID, secretName) },
+		Unclear: map[string]func(*testing.T){
+			"the connection drops":       lose(emulator.Fault{Kind: emulator.FaultLost}),
+			"the answer is cut off":      lose(emulator.Fault{Kind: emulator.FaultTruncate}),
+			"a gateway answers 504":      lose(emulator.Fault{Kind: emulator.FaultStatus, Status: 504, Effect: &effect}),
+			"too many requests, it says": lose(emulator.Fault{Kind: emulator.FaultStatus, Status: 429, RetryAfter: "1", Effect: &effect}),
+		},
+		Down: func(*testing.T) func() {
+			w.Inject(emulator.Fault{Path: "/v2/*", Kind: emulator.FaultStatus, Status: 503})
+			return w.ClearFaults
+		},
+		Hang: func(*testing.T) { w.Inject(emulator.Fault{Path: "/v2/*", Kind: emulator.FaultHang}) },
+		Deny: func(*testing.T) func() {
+			me := w.Cloud().Minter().IAMID
+			w.Cloud().Revoke(me, "codeengine")
+			w.Cloud().Grant(me, "codeengine", "crn:v1:bluemix:public:iam::::serviceRole:Reader")
+			return func() { w.Cloud().Grant(me, "codeengine", "crn:v1:bluemix:public:iam::::serviceRole:Writer") }
+		},
+		Fill: func(*testing.T) {
+			for n := range 100 {
+				w.Cloud().PutSecret(w.team().ID, fmt.Sprint("filler-", n), nil)
+			}
+		},
+	}
+}
+
+func TestAnEntryStandsInTheDataWithItsCompanions(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	if err := w.store().Publish(t.Context(), entry(1), ""); err != nil {
+		t.Fatal(err)
+	}
+	data := w.data()
+	if len(data) != 3 || data["IAM_API_KEY"] != canary+"1" || data["IAM_API_KEY_ID"] != "ApiKey-1" {
+		t.Errorf("the data is %v", data)
+	}
+	var note map[string]string
+	if err := json.Unmarshal([]byte(data["IAM_API_KEY_LATCHKEY"]), &note); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"owner": "prod", "created": "2026-11-24T10:01:00Z", "iam_id": "iam-ServiceId-1"}
+	if fmt.Sprint(note) != fmt.Sprint(want) {
+		t.Errorf("the note is %v, want %v", note, want)
+	}
+	s := w.store()
+	if want := "codeEngine/eu-de/" + w.team().ID + "/logs-sender#IAM_API_KEY"; s.Name() != want {
+		t.Errorf("the store's name is %s, want %s", s.Name(), want)
+	}
+}
+
+func TestTwoEntriesShareOneSecret(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	one := w.store()
+	two := w.store(func(c *codeengine.StoreConfig) { c.Entry = "OTHER_KEY" })
+	if err := one.Publish(t.Context(), entry(1), ""); err != nil {
+		t.Fatal(err)
+	}
+	e, err := two.Read(t.Context())
+	if !errors.Is(err, reconcile.ErrNotFound) || e.Revision == "" {
+		t.Fatalf("an entry beside another: revision %q, %v", e.Revision, err)
+	}
+	if err := two.Publish(t.Context(), entry(2), e.Revision); err != nil {
+		t.Fatal(err)
+	}
+	for s, want := range map[*codeengine.Store]string{one: "ApiKey-1", two: "ApiKey-2"} {
+		if got, err := s.Read(t.Context()); err != nil || got.KeyID != want {
+			t.Errorf("%s names %s (%v), want %s", s.Name(), got.KeyID, err, want)
+		}
+	}
+}
+
+func TestANoteThatAPersonSpoiltCostsOnlyWhatItSaid(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.set(entryName, canary)
+	w.set(entryName+"_ID", "ApiKey-1")
+	w.set(entryName+"_LATCHKEY", `{"owner":`)
+	got, err := w.store().Read(t.Context())
+	if err != nil || got.KeyID != "ApiKey-1" || got.Owner != "" || !got.Created.IsZero() || got.Unmarked() {
+		t.Errorf("entry of key %s, owner %q, created %s (%v)", got.KeyID, got.Owner, got.Created, err)
+	}
+}
+
+// TestCalls: a publication at the revision of the read before costs one call.
+func TestCalls(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	s := w.store()
+	calls := func(doing string, want int, f func() error) {
+		t.Helper()
+		w.ResetCounters()
+		if err := f(); err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+			t.Errorf("%s: %v", doing, err)
+		}
+		if got := w.Counter("*", "/v2/*"); got != want {
+			t.Errorf("%s took %d calls, want %d: %v", doing, got, want, w.Counters())
+		}
+	}
+	var at string
+	read := func() error {
+		e, err := s.Read(t.Context())
+		at = e.Revision
+		return err
+	}
+	calls("reading an absent secret", 2, read) // the project is asked, too
+	calls("creating", 1, func() error { return s.Publish(t.Context(), entry(1), at) })
+	calls("reading", 1, read)
+	calls("replacing what was read", 1, func() error { return s.Publish(t.Context(), entry(2), at) })
+	calls("reading elsewhere", 1, func() error {
+		e, err := w.store().Read(t.Context())
+		at = e.Revision
+		return err
+	})
+	calls("replacing what somebody else read", 2, func() error { return s.Publish(t.Context(), entry(3), at) })
+}
+
+func TestAProjectByNameIsLookedUpOnce(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	s := w.store(func(c *codeengine.StoreConfig) { c.Project = "team-a" })
+	for n, revision := range []string{"", "read"} {
+		if revision != "" {
+			e, err := s.Read(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			revision = e.Revision
+		}
+		if err := s.Publish(t.Context(), entry(n), revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.Counter("GET", "/v2/projects"); got != 1 {
+		t.Errorf("the projects were listed %d times", got)
+	}
+}
+
+func TestAProjectThatWasMadeAnewIsFoundAnew(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	s := w.store(func(c *codeengine.StoreConfig) { c.Project = "team-a" })
+	if err := s.Publish(t.Context(), entry(1), ""); err != nil {
+		t.Fatal(err)
+	}
+	w.Cloud().RemoveProject(w.team().ID)
+	if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrRefused) {
+		t.Fatalf("reading in a deleted project: %v", err)
+	}
+	w.Cloud().AddProject("team-a", region)
+	if e, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) || e.Revision != "" {
+		t.Errorf("reading in the new project: %q, %v", e.Revision, err)
+	}
+}
+
+// TestAProjectThatIsNoPlaceToPublish: reading says so before anybody mints.
+func TestAProjectThatIsNoPlaceToPublish(t *testing.T) {
+	const unknown = "00000000-0000-4000-8000-000000000000"
+	byName := func(c *codeengine.StoreConfig) { c.Project = "team-c" }
+	for name, c := range map[string]struct {
+		status int // of the switch for an inactive project
+		make   func(w *world) func(*codeengine.StoreConfig)
+		want   error
+		says   string
+	}{
+		"that is being made": {409, func(w *world) func(*codeengine.StoreConfig) {
+			id := w.create("team-c")
+			return func(c *codeengine.StoreConfig) { c.Project = id }
+		}, reconcile.ErrNotActive, "preparing"},
+		"that is being made, with 404": {404, func(w *world) func(*codeengine.StoreConfig) {
+			id := w.create("team-c")
+			return func(c *codeengine.StoreConfig) { c.Project = id }
+		}, reconcile.ErrNotActive, "preparing"},
+		"that is being made, with 400": {400, func(w *world) func(*codeengine.StoreConfig) {
+			id := w.create("team-c")
+			return func(c *codeengine.StoreConfig) { c.Project = id }
+		}, reconcile.ErrNotActive, "preparing"},
+		"that is being made, by name": {409, func(w *world) func(*codeengine.StoreConfig) {
+			w.create("team-c")
+			return byName
+		}, reconcile.ErrNotActive, "preparing"},
+		"that was deleted": {409, func(w *world) func(*codeengine.StoreConfig) {
+			id := w.Cloud().AddProject("team-c", region).ID
+			w.Cloud().RemoveProject(id)
+			return func(c *codeengine.StoreConfig) { c.Project = id }
+		}, reconcile.ErrRefused, "soft_deleted"},
+		"that never was": {409, func(*world) func(*codeengine.StoreConfig) {
+			return func(c *codeengine.StoreConfig) { c.Project = unknown }
+		}, reconcile.ErrRefused, unknown},
+		"of a name that nobody has": {409, func(*world) func(*codeengine.StoreConfig) { return byName }, reconcile.ErrRefused, "team-c"},
+		"of another region": {409, func(*world) func(*codeengine.StoreConfig) {
+			return func(c *codeengine.StoreConfig) { c.Region, c.Project = "us-south", "team-a" }
+		}, reconcile.ErrRefused, "us-south"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			switches := cloud.DefaultSwitches()
+			switches.InactiveProjectStatus = c.status
+			w := newWorld(t, emulator.Options{Switches: &switches})
+			s := w.store(c.make(w))
+			_, err := s.Read(t.Context())
+			wants(t, err, c.want, c.says)
+			wants(t, s.Publish(t.Context(), entry(1), ""), c.want, c.says)
+			if _, err := s.Read(t.Context()); !errors.Is(err, c.want) {
+				t.Errorf("reading once more: %v", err)
+			}
+		})
+	}
+}
+
+func wants(t *testing.T, err, want error, says ...string) {
+	t.Helper()
+	never(t, err)
+	if !errors.Is(err, want) {
+		t.Fatalf("error %v: want %v", err, want)
+	}
+	for _, s := range says {
+		if !strings.Contains(err.Error(), s) {
+			t.Errorf("error %q does not say %q", err, s)
+		}
+	}
+}
+
+// create makes a project that is preparing.
+func (w *world) create(name string) string {
+	w.t.Helper()
+	p, err := w.Cloud().CreateProject(cloud.Owner(), cloud.NewProject{Name: name, Region: region})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p.ID
+}
+
+func TestAnAbsentSecretIsNotBelievedWhenTheProjectCannotBeRead(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.Inject(emulator.Fault{Method: "GET", Path: "/v2/projects/{project}", Kind: emulator.FaultStatus, Status: 500})
+	_, err := w.store().Read(t.Context())
+	wants(t, err, reconcile.ErrUnavailable)
+	if errors.Is(err, reconcile.ErrNotFound) {
+		t.Errorf("error %v counts as absence", err)
+	}
+}
+
+func TestNamesAndEntriesThatCodeEngineRefusesAreNotSent(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	long := strings.Repeat("a", 254)
+	for name, c := range map[string]struct {
+		secret, entry string
+		value         string
+		says          string
+	}{
+		"a secret with capitals":        {"Logs", "K", canary, "lower-case"},
+		"a secret with a slash":         {"a/b", "K", canary, "lower-case"},
+		"a secret that starts with '-'": {"-a", "K", canary, "starts and ends"},
+		"a secret with an empty part":   {"a..b", "K", canary, "starts and ends"},
+		"a secret without a name":       {"", "K", canary, "lower-case"},
+		"a secret with too long a name": {long, "K", canary, "253"},
+		"an entry with a space":         {"a", "my key", canary, "letters, digits"},
+		"an entry without a name":       {"a", "", canary, "letters, digits"},
+		"an entry with no room for _ID": {"a", long[:250], canary, "244"},
+		"a value that is too long":      {"a", "K", strings.Repeat(canary, 1<<15), "1048576"},
+		"a value that is not there":     {"a", "K", "", "no value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := w.store(func(sc *codeengine.StoreConfig) { sc.Secret, sc.Entry = c.secret, c.entry })
+			e := entry(1)
+			e.Value = secret.New(c.value)
+			wants(t, s.Publish(t.Context(), e, ""), reconcile.ErrRefused, c.says)
+			if c.says != "no value" && c.says != "1048576" {
+				_, err := s.Read(t.Context())
+				wants(t, err, reconcile.ErrRefused, c.says)
+			}
+		})
+	}
+	if got := w.Counter("*", "/v2/*"); got != 0 {
+		t.Errorf("%d calls were made", got)
+	}
+}
+
+func TestASecretOfAnotherFormatIsRefused(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	if _, err := w.Cloud().CreateSecret(cloud.Owner(), w.team().ID, cloud.NewSecret{
+		Name: secretName, Format: "basic_auth", Data: map[string]string{"username": "u", "password": canary},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s := w.store()
+	_, err := s.Read(t.Context())
+	wants(t, err, reconcile.ErrRefused, secretName, "basic_auth")
+	wants(t, s.Publish(t.Context(), entry(1), "2385407409"), reconcile.ErrRefused, "basic_auth")
+}
+
+// TestAnswers: every answer has its meaning, whatever else is in it.
+func TestAnswers(t *testing.T) {
+	const body = `{"errors":[{"code":"some_code","message":"Some words."}],"status_code":0}`
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   error
+		says   string
+	}{
+		"400":                              {400, body, reconcile.ErrRefused, "some_code Some words."},
+		"401, as our token was not taken":  {401, body, reconcile.ErrUnavailable, "401"},
+		"403":                              {403, body, reconcile.ErrDenied, "some_code"},
+		"403 with a quota's code":          {403, `{"errors":[{"code":"secret_quota_reached"}]}`, reconcile.ErrQuota, "secret_quota_reached"},
+		"409 with a limit's code":          {409, `{"errors":[{"code":"limit_exceeded"}]}`, reconcile.ErrQuota, "limit_exceeded"},
+		"413":                              {413, "", reconcile.ErrRefused, "413"},
+		"422":                              {422, body, reconcile.ErrRefused, "some_code"},
+		"429 with a limit's code":          {429, `{"errors":[{"code":"rate_limit"}]}`, reconcile.ErrUnavailable, "429"},
+		"500":                              {500, body, reconcile.ErrUnavailable, "some_code"},
+		"502 from a gateway":               {502, "<html>" + canary + "</html>", reconcile.ErrUnavailable, "502"},
+		"200 that is not JSON":             {200, canary, reconcile.ErrUnavailable, "can't be read"},
+		"200 of another shape":             {200, `{"entity_tag":{"x":"` + canary + `"}}`, reconcile.ErrUnavailable, "can't be read"},
+		"200 without a body":               {200, "", reconcile.ErrUnavailable, "entity tag"},
+		"200 without an entity tag":        {200, `{"name":"x","format":"generic","data":{"IAM_API_KEY":"` + canary + `"}}`, reconcile.ErrUnavailable, "entity tag"},
+		"an error that quotes nothing":     {400, `{"errors":"` + canary + `"}`, reconcile.ErrRefused, "400"},
+		"an error with far too many words": {400, `{"errors":[{"message":"` + strings.Repeat("ü ", 1000) + `"}]}`, reconcile.ErrRefused, "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fake(t, func(rw http.ResponseWriter, r *http.Request) {
+				rw.Header().Set("Content-Type", "application/json")
+				status, out := c.status, c.body
+				if strings.Count(r.URL.Path, "/") == 3 { // the project, which is fine
+					status, out = 200, `{"id":"5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21","status":"active"}`
+				}
+				rw.WriteHeader(status)
+				_, _ = io.WriteString(rw, out)
+			})
+			_, err := s.Read(t.Context())
+			wants(t, err, c.want, c.says)
+			if len(err.Error()) > 600 {
+				t.Errorf("the error has %d characters", len(err.Error()))
+			}
+		})
+	}
+}
+
+func TestAServiceThatRepeatsTheSecretIsNotQuoted(t *testing.T) {
+	s := fake(t, func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(rw, `{"format":"generic","entity_tag":"1","id":"x","status":"active","data":{"theirs":"their-`+canary+`"}}`)
+			return
+		}
+		sent, _ := io.ReadAll(r.Body)
+		said, _ := json.Marshal("This is not valid: " + string(sent))
+		rw.WriteHeader(400)
+		_, _ = io.WriteString(rw, `{"errors":[{"code":"bad_request","message":`+string(said)+`}]}`)
+	})
+	wants(t, s.Publish(t.Context(), entry(1), ""), reconcile.ErrRefused, "400", "left out")
+	wants(t, s.Publish(t.Context(), entry(1), "1"), reconcile.ErrRefused, "400", "left out")
+}

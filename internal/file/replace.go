@@ -1,0 +1,132 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// lockPause is how long a writer waits before it tries the lock again. The
+// kernel's own waiting would not heed the context.
+const lockPause = 5 * time.Millisecond
+
+// lock waits for the lock and returns what gives it back.
+func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
+	doing := s.doing("locking")
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		}
+		unlock, err := s.tryLock()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return unlock, sortError(doing, err)
+		}
+		pause := time.NewTimer(lockPause)
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+		pause.Stop()
+	}
+}
+
+// tryLock takes the lock, or fails with EWOULDBLOCK when somebody has it. The
+// lock's file stays for ever: if it were removed, two writers could hold a lock
+// on two files of its name.
+func (s *Store) tryLock() (unlock func(), err error) {
+	f, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EINTR) {
+			err = syscall.EWOULDBLOCK
+		}
+		return nil, err
+	}
+	return func() { f.Close() }, nil // closing unlocks
+}
+
+// unfinished is where the next content is written, under the lock. It has one
+// name, so that whoever comes next finds what a crash left there.
+func (s *Store) unfinished() string {
+	return filepath.Join(filepath.Dir(s.path), "."+filepath.Base(s.path)+".unfinished")
+}
+
+// sweep removes what a crash left of an unfinished write: it holds a value. It
+// does nothing while somebody writes, and leaves any trouble to the next
+// writer.
+func (s *Store) sweep() {
+	if _, err := os.Lstat(s.unfinished()); err != nil {
+		return
+	}
+	unlock, err := s.tryLock()
+	if err != nil {
+		return
+	}
+	defer unlock()
+	_ = os.Remove(s.unfinished())
+}
+
+// replace puts the content in place in one step. The lock is held.
+func (s *Store) replace(doing string, content []byte) error {
+	next := s.unfinished()
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return sortError(doing, err)
+	}
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return sortError(doing, err)
+	}
+	if err := fill(f, content); err != nil {
+		return sortError(doing, errors.Join(err, os.Remove(next)))
+	}
+	if err := os.Rename(next, s.path); err != nil {
+		return sortError(doing, errors.Join(err, os.Remove(next)))
+	}
+	// The new name must survive a power cut, too.
+	dir, err := os.Open(filepath.Dir(s.path))
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil {
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
+	return nil
+}
+
+func fill(f *os.File, content []byte) error {
+	_, err := f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// sortError turns an error of the file system into one that says what the
+// caller may do. Such errors name operations and paths, never content.
+func sortError(doing string, err error) error {
+	meaning := reconcile.ErrUnavailable
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		meaning = reconcile.ErrDenied
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		meaning = reconcile.ErrQuota
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w: its directory does not exist", doing, reconcile.ErrRefused)
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG):
+		meaning = reconcile.ErrRefused
+	}
+	return fmt.Errorf("%s: %w: %w", doing, meaning, err)
+}

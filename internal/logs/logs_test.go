@@ -1,0 +1,62 @@
+package logs_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/logs"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+func TestAnAnswerMeansWhatTheCallerMayDoNext(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   error
+	}{
+		"200 is a proof":                                      {200, "", nil},
+		"200 with an empty object is a proof":                 {200, "{}", nil},
+		"200 that reports rejected lines is none":             {200, `{"message":"Not all logs were accepted"}`, reconcile.ErrRefused},
+		"403 may be the lag of the policy":                    {403, "", reconcile.ErrNotYet},
+		"401 may be the lag of the token":                     {401, "", reconcile.ErrNotYet},
+		"429 tells nothing":                                   {429, "", reconcile.ErrUnavailable},
+		"503 tells nothing":                                   {503, "", reconcile.ErrUnavailable},
+		"404 will never work":                                 {404, "", reconcile.ErrRefused},
+		"a redirect is not followed to who knows where: none": {302, "", reconcile.ErrRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var host, auth string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				host, auth = r.Host, r.Header.Get("Authorization")
+				w.WriteHeader(tc.status)
+				_, _ = w.Write([]byte(tc.body))
+			}))
+			defer server.Close()
+			p := logs.New(logs.Config{Endpoint: server.URL, Instance: "7a1c", Region: "eu-de", Private: true})
+			err := p.Prove(t.Context(), reconcile.Proof{Credential: "c", KeyID: "ApiKey-1", Token: secret.New("tok-canary")})
+			if !errors.Is(err, tc.want) {
+				t.Errorf("err = %v, want %v", err, tc.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "canary") {
+				t.Errorf("the error holds the token: %v", err)
+			}
+			if host != "7a1c.ingress.private.eu-de.logs.cloud.ibm.com" || auth != "Bearer tok-canary" {
+				t.Errorf("host %q, authorization of %d characters", host, len(auth))
+			}
+		})
+	}
+}
+
+func TestNoAnswerTellsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := logs.New(logs.Config{Endpoint: "http://127.0.0.1:1", Instance: "7a1c", Region: "eu-de"})
+	if err := p.Prove(ctx, reconcile.Proof{}); !errors.Is(err, reconcile.ErrUnavailable) {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -1,0 +1,296 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+func sameName(b *bench) {
+	name, guarded := b.Store.Name(), b.Store.Guarded()
+	if name == "" {
+		b.t.Error("the store has no name")
+	}
+	b.first()
+	if b.Store.Name() != name || b.Store.Guarded() != guarded {
+		b.t.Errorf("name and guard changed from %q, %v to %q, %v", name, guarded, b.Store.Name(), b.Store.Guarded())
+	}
+	if b.Other.Name() != name || b.Other.Guarded() != guarded {
+		b.t.Errorf("another process calls the store %q, guarded %v; want %q, %v", b.Other.Name(), b.Other.Guarded(), name, guarded)
+	}
+}
+
+func absent(b *bench) {
+	if first, again := b.vacant(b.Store), b.vacant(b.Store); first != again {
+		b.t.Errorf("two reads of nothing have revisions %q and %q", first, again)
+	}
+}
+
+func absentBeside(b *bench) {
+	b.needs(b.Neighbour != nil, "Neighbour")
+	check := b.Neighbour(b.t)
+	e := b.entry()
+	b.publish(b.Store, e, b.vacant(b.Store))
+	b.holds(e)
+	check(b.t)
+}
+
+func readBack(b *bench) {
+	e := b.entry()
+	b.publish(b.Store, e, b.vacant(b.Store))
+	b.holds(e)
+}
+
+func readElsewhere(b *bench) {
+	e := b.entry()
+	revision := b.vacant(b.Other)
+	b.publish(b.Store, e, revision) // which did not read it itself
+	b.holds(e)
+	next := b.entry()
+	b.publish(b.Store, next, b.read(b.Other).Revision)
+	b.holds(next)
+}
+
+func revisionMoves(b *bench) {
+	vacant := b.vacant(b.Store)
+	b.publish(b.Store, b.entry(), vacant)
+	one, same := b.read(b.Store).Revision, b.read(b.Other).Revision
+	if one == "" || one == vacant || one != same {
+		b.t.Errorf("revisions: %q before, then %q, and %q for another process", vacant, one, same)
+	}
+	b.publish(b.Store, b.entry(), one)
+	if two := b.read(b.Store).Revision; two == one {
+		b.t.Errorf("the revision is still %q after another publication", two)
+	}
+}
+
+func replaced(b *bench) {
+	before := b.first()
+	e := b.entry()
+	b.publish(b.Store, e, before.Revision)
+	b.holds(e)
+}
+
+func stale(b *bench) {
+	old := b.first()
+	now := b.entry()
+	b.publish(b.Other, now, old.Revision)
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision")
+	b.holds(now)
+	// The same again: what the first attempt learned must not help the second.
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision again")
+	b.holds(now)
+}
+
+func created(b *bench) {
+	vacant := b.vacant(b.Store)
+	e := b.entry()
+	b.publish(b.Other, e, vacant)
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrConflict, "creating what exists")
+	b.holds(e)
+}
+
+func raceToCreate(b *bench)  { race(b, b.vacant(b.Store)) }
+func raceToReplace(b *bench) { race(b, b.first().Revision) }
+
+// race lets several publishers of either process start from one revision.
+func race(b *bench, revision string) {
+	const publishers = 8
+	entries, errs := make([]reconcile.Entry, publishers), make([]error, publishers)
+	for i := range entries {
+		entries[i] = b.entry()
+	}
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range entries {
+		s := []reconcile.Store{b.Store, b.Other}[i%2]
+		all.Go(func() {
+			<-start
+			errs[i] = s.Publish(b.t.Context(), entries[i], revision)
+		})
+	}
+	close(start)
+	all.Wait()
+	winner := -1
+	for i, err := range errs {
+		switch {
+		case err != nil:
+			b.want(err, reconcile.ErrConflict, "losing the race")
+		case winner >= 0:
+			b.t.Errorf("publishers %d and %d both won", winner, i)
+		default:
+			winner = i
+		}
+	}
+	if winner < 0 {
+		b.t.Fatal("nobody won")
+	}
+	b.holds(entries[winner])
+}
+
+func neighboursKept(b *bench) {
+	b.needs(b.Neighbour != nil, "Neighbour")
+	one, two := b.Neighbour(b.t), b.Neighbour(b.t)
+	before := b.first()
+	one(b.t)
+	two(b.t)
+	b.publish(b.Store, b.entry(), before.Revision)
+	one(b.t)
+	two(b.t)
+	// A publisher that has not read the place must keep them as well.
+	b.publish(b.Other, b.entry(), b.read(b.Store).Revision)
+	one(b.t)
+	two(b.t)
+}
+
+func neighbourMoves(b *bench) {
+	b.needs(b.Neighbour != nil, "Neighbour")
+	before := b.first()
+	check := b.Neighbour(b.t)
+	e := b.entry()
+	// A server may guard the whole place or only the entry.
+	if err := b.Store.Publish(b.t.Context(), e, before.Revision); err != nil {
+		b.want(err, reconcile.ErrConflict, "publishing after a neighbour's change")
+		check(b.t)
+		b.holds(before)
+		b.publish(b.Store, e, b.read(b.Store).Revision)
+	}
+	check(b.t)
+	b.holds(e)
+}
+
+func handwritten(b *bench) {
+	b.needs(b.Handwrite != nil, "Handwrite")
+	const value = "canary-by-hand-kT5uW9xQ2mZ7rB4nC8vL1pS6"
+	b.values = append(b.values, value)
+	b.Handwrite(b.t, value)
+	got := b.read(b.Store)
+	if !got.Unmarked() || !got.Value.Equal(secret.New(value)) {
+		b.t.Errorf("a value written by hand has key %q; unmarked is %v", got.KeyID, got.Unmarked())
+	}
+	e := b.entry()
+	b.publish(b.Store, e, got.Revision)
+	b.holds(e)
+}
+
+func removed(b *bench) {
+	b.needs(b.Remove != nil, "Remove")
+	b.first()
+	b.Remove(b.t)
+	e := b.entry()
+	b.publish(b.Store, e, b.vacant(b.Store))
+	b.holds(e)
+}
+
+func removedMeanwhile(b *bench) {
+	b.needs(b.Remove != nil, "Remove")
+	for who, s := range map[string]reconcile.Store{"who read it": b.Store, "who did not": b.Other} {
+		e := b.first()
+		b.Remove(b.t)
+		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrConflict, "publishing over a deletion by one "+who)
+		b.vacant(b.Store)
+	}
+}
+
+func cancelled(b *bench) {
+	vacant := b.vacant(b.Store)
+	ctx := cancelledContext(b.t)
+	unclearBecause(b, b.Store.Publish(ctx, b.entry(), vacant), context.Canceled, "publishing")
+	_, err := b.Store.Read(ctx)
+	unclearBecause(b, err, context.Canceled, "reading")
+	b.vacant(b.Store) // nothing was sent
+	e := b.first()
+	unclearBecause(b, b.Store.Publish(ctx, b.entry(), e.Revision), context.Canceled, "replacing")
+	b.holds(e)
+}
+
+func hanging(b *bench) {
+	b.needs(b.Hang != nil, "Hang")
+	e := b.first()
+	b.Hang(b.t)
+	const patience = 50 * time.Millisecond
+	short := func() context.Context {
+		ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+		b.t.Cleanup(cancel)
+		return ctx
+	}
+	_, err := b.Store.Read(short())
+	unclearBecause(b, err, context.DeadlineExceeded, "reading")
+	unclearBecause(b, b.Store.Publish(short(), b.entry(), e.Revision), context.DeadlineExceeded, "publishing")
+}
+
+func unclearBecause(b *bench, err, cause error, doing string) {
+	b.t.Helper()
+	b.want(err, reconcile.ErrUnavailable, doing+" in a context that is over")
+	if !errors.Is(err, cause) {
+		b.t.Errorf("%s: %q does not say %q", doing, err, cause)
+	}
+}
+
+func unclear(b *bench) {
+	b.needs(len(b.Unclear) > 0, "Unclear")
+	// Each way acts on the next write, so one place serves them all.
+	for way, lose := range b.Unclear {
+		b.t.Run(way, func(t *testing.T) {
+			in := &bench{Place: b.Place, t: t, made: b.made}
+			defer func() { b.made = in.made }()
+			now, err := in.Store.Read(t.Context())
+			if !errors.Is(err, reconcile.ErrNotFound) {
+				in.want(err, nil, "reading")
+			}
+			for range 2 { // a creation or a replacement, and a replacement
+				e := in.entry()
+				lose(t)
+				in.want(in.Store.Publish(t.Context(), e, now.Revision), reconcile.ErrUnavailable, "publishing with the answer lost")
+				in.holds(e)
+				if in.Store.Guarded() {
+					// A repetition does no harm, and what it reads back is its own.
+					in.want(in.Store.Publish(t.Context(), e, now.Revision), reconcile.ErrConflict, "publishing it again")
+					in.holds(e)
+				}
+				now = in.read(in.Store)
+			}
+		})
+	}
+}
+
+func down(b *bench) {
+	b.needs(b.Down != nil, "Down")
+	e := b.first()
+	up := b.Down(b.t)
+	_, err := b.Store.Read(b.t.Context())
+	b.want(err, reconcile.ErrUnavailable, "reading from a server that is down")
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrUnavailable, "publishing to a server that is down")
+	b.want(b.Other.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrUnavailable, "publishing to a server that is down")
+	up()
+	b.holds(e)
+	next := b.entry()
+	b.publish(b.Store, next, b.read(b.Store).Revision)
+	b.holds(next)
+}
+
+func denied(b *bench) {
+	b.needs(b.Deny != nil, "Deny")
+	vacant := b.vacant(b.Store)
+	allow := b.Deny(b.t)
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrDenied, "creating without permission")
+	allow()
+	e := b.first()
+	allow = b.Deny(b.t)
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrDenied, "replacing without permission")
+	allow()
+	b.holds(e)
+}
+
+func full(b *bench) {
+	b.needs(b.Fill != nil, "Fill")
+	vacant := b.vacant(b.Store)
+	b.Fill(b.t)
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrQuota, "creating on a full server")
+	b.vacant(b.Store)
+}
