@@ -1,0 +1,415 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+type demoCommand struct {
+	Keep bool `help:"Stay up afterwards and print curl lines to play with."`
+}
+
+// Run tells the story of a key on the emulator, with the real program as a
+// separate process that takes real events over HTTP.
+func (c demoCommand) Run(ctx context.Context, p *process) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server, err := emulator.Start(emulator.Options{Lag: 300 * time.Millisecond})
+	if err != nil {
+		return fmt.Errorf("starting the emulator: %w", err)
+	}
+	defer server.Close()
+	token, err := secret.Random(nil)
+	if err != nil {
+		return err
+	}
+	d := &demo{out: p.stdout, cloud: server, token: token, http: &http.Client{Timeout: 30 * time.Second}}
+	defer d.stop()
+	if err := d.tell(ctx); err != nil {
+		return fmt.Errorf("telling the story: %w\n%s", err, d.log.String())
+	}
+	if !c.Keep {
+		return nil
+	}
+	return d.keep(ctx)
+}
+
+// demo is the stage: the emulator, the program under way, and the audience.
+type demo struct {
+	out   io.Writer
+	cloud *emulator.Server
+	token secret.Value
+	http  *http.Client
+
+	child *exec.Cmd
+	ended chan struct{} // closed when the child has ended
+	url   string
+	log   logTail
+}
+
+const newProject = "team-shop"
+
+func (d *demo) tell(ctx context.Context) error {
+	ready := d.cloud.Ready()
+	d.say("IBM Cloud is emulated on %s: account %s, Cloud Logs instance %s.", ready.URL, ready.Account, ready.Logs)
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	d.say("latchkey serves events on %s (process %d), with deploy/examples/emulator.yaml.\n", d.url, d.child.Process.Pid)
+
+	d.say("1. Somebody creates the Code Engine project %s. IBM sends the lifecycle event.", newProject)
+	project := d.cloud.Cloud().AddProject(newProject, "eu-de")
+	created := lifecycleEvent(ready.Account, project.ID, newProject, d.cloud.Now())
+	first, err := d.send(ctx, created, false)
+	if err != nil {
+		return err
+	}
+	if err := d.expect(first, reconcile.ResultPublished); err != nil {
+		return err
+	}
+	d.say("   service ID   %s, marked as latchkey's", first.ServiceID)
+	d.say("   policy       Sender on logs, read back before a key was made")
+	d.say("   key          %s, expires %s", first.Key, day(first.KeyExpires))
+	lines := d.cloud.Lines()
+	if len(lines) == 0 {
+		return errors.New("no log line arrived")
+	}
+	d.say("   proof        a token for it, and %d log line accepted by instance %s", len(lines), ready.Logs)
+	d.say("   published    %s\n", first.Stores[0].Name)
+
+	d.say("2. The same event arrives once more, as events do.")
+	again, err := d.send(ctx, created, false)
+	if err != nil {
+		return err
+	}
+	if err := d.expect(again, reconcile.ResultUnchanged); err != nil {
+		return err
+	}
+	d.say("   nothing to do: %s is published; next look %s\n", again.Key, day(again.Next))
+
+	d.cloud.Advance(50 * 24 * time.Hour)
+	d.say("3. 50 days later (the emulator's clock was moved) Secrets Manager says that the secret is about to expire.")
+	expiring := expiringEvent(ready.Account, "logs-sender-"+newProject, d.cloud.Now())
+	second, err := d.send(ctx, expiring, true)
+	if err != nil {
+		return err
+	}
+	if err := d.expect(second, reconcile.ResultPublished); err != nil {
+		return err
+	}
+	d.say("   new key      %s, proven and published", second.Key)
+	d.say("   old key      %s, works until %s: IAM ends it even if latchkey never runs again", second.Replaced, second.ReplacedEnds.Format(time.DateTime))
+	if again, err = d.send(ctx, expiring, true); err != nil {
+		return err
+	}
+	if err := d.expect(again, reconcile.ResultUnchanged); err != nil {
+		return err
+	}
+	d.say("   same event   nothing to do\n")
+
+	if err := d.crash(ctx, second); err != nil {
+		return err
+	}
+
+	d.say("5. The timer ticks: every project of a team is looked at.")
+	outcomes, err := d.sendAll(ctx, tickEvent(d.cloud.Now()), false)
+	if err != nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultFailed {
+			return fmt.Errorf("%s: %s: %s", o.Credential, o.Result, o.Error)
+		}
+	}
+	d.say("   the old keys have ended, and so has the one of the killed process\n")
+	return d.table(outcomes)
+}
+
+// crash kills the program between minting and publishing, and lets the next
+// event heal.
+func (d *demo) crash(ctx context.Context, before reconcile.Outcome) error {
+	d.cloud.Advance(48 * time.Hour)
+	d.say("4. A ticket demands a new key. The process is killed (SIGKILL) after it minted the key, before it published it.")
+	no := false
+	d.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultHang, Effect: &no})
+	d.cloud.ResetCounters()
+	rotate := rotateEvent(before.Credential, d.cloud.Now())
+	lost := make(chan error, 1)
+	go func() {
+		_, err := d.send(ctx, rotate, true)
+		lost <- err
+	}()
+	if err := until(ctx, 20*time.Second, func() bool { return d.cloud.Counter(http.MethodPut, "/v2/projects/*/secrets/*") > 0 }); err != nil {
+		return fmt.Errorf("waiting for the publication: %w", err)
+	}
+	if err := d.child.Process.Kill(); err != nil {
+		return fmt.Errorf("killing the process: %w", err)
+	}
+	<-d.ended
+	if err := <-lost; err == nil {
+		return errors.New("the killed process answered")
+	}
+	d.cloud.ClearFaults()
+	pending := d.newestKey()
+	d.say("   left behind  %s: minted, in no store; its fuse ends it %s", pending.ID, pending.Expires.Format(time.DateTime))
+	d.say("   consumers    still hold %s, which works", before.Key)
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	held, err := d.send(ctx, rotate, true)
+	if err != nil {
+		return err
+	}
+	if err := d.expect(held, reconcile.ResultInProgress); err != nil {
+		return err
+	}
+	d.say("   at once      a new process (%d) gets the event again: %q", d.child.Process.Pid, held.Message)
+	d.cloud.Advance(20 * time.Minute)
+	healed, err := d.send(ctx, rotate, true)
+	if err != nil {
+		return err
+	}
+	if err := d.expect(healed, reconcile.ResultPublished); err != nil {
+		return err
+	}
+	d.say("   20 min later the event comes again: %s is retired, %s is minted, proven and published\n", pending.ID, healed.Key)
+	d.cloud.Advance(25 * time.Hour)
+	return nil
+}
+
+func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
+
+func day(t time.Time) string { return t.Format(time.DateOnly) }
+
+func (d *demo) expect(o reconcile.Outcome, want reconcile.Result) error {
+	if o.Result != want {
+		return fmt.Errorf("the result is %s (%s %s), want %s", o.Result, o.Message, o.Error, want)
+	}
+	return nil
+}
+
+// start runs the program as a process of its own, and waits until it is ready.
+func (d *demo) start(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the program: %w", err)
+	}
+	ready := d.cloud.Ready()
+	cmd := exec.Command(self, "serve", "--listen", "127.0.0.1:0") //nolint:noctx // stopped by signals, as the platform does
+	cmd.Env = []string{
+		"LATCHKEY_ENDPOINT=" + ready.URL, "IBMCLOUD_API_KEY=" + ready.APIKey,
+		"LATCHKEY_CONFIG=" + examples.Emulator, "EVENTS_TOKEN=" + d.token.Expose(),
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return fmt.Errorf("starting latchkey: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting latchkey: %w", err)
+	}
+	address := make(chan string, 1)
+	ended := make(chan struct{})
+	d.child, d.ended = cmd, ended
+	go func() {
+		defer close(ended)
+		d.log.follow(stderr, address)
+		_ = cmd.Wait() // how it ended is the story's business
+	}()
+	select {
+	case a := <-address:
+		d.url = "http://" + a
+	case <-ended:
+		return errors.New("latchkey ended before it served")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return until(ctx, 10*time.Second, func() bool {
+		resp, err := d.http.Get(d.url + "/readyz") //nolint:noctx // the client has a timeout
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusNoContent
+	})
+}
+
+// stop ends the program as the platform does.
+func (d *demo) stop() {
+	if d.child == nil {
+		return
+	}
+	_ = d.child.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.ended:
+	case <-time.After(5 * time.Second):
+		_ = d.child.Process.Kill()
+		<-d.ended
+	}
+}
+
+// send posts one event and returns its one outcome.
+func (d *demo) send(ctx context.Context, e demoEvent, authenticated bool) (reconcile.Outcome, error) {
+	outcomes, err := d.sendAll(ctx, e, authenticated)
+	if err != nil {
+		return reconcile.Outcome{}, err
+	}
+	if len(outcomes) != 1 {
+		return reconcile.Outcome{}, fmt.Errorf("%d outcomes, want one", len(outcomes))
+	}
+	return outcomes[0], nil
+}
+
+func (d *demo) sendAll(ctx context.Context, e demoEvent, authenticated bool) ([]reconcile.Outcome, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+"/", bytes.NewReader(e.body))
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range e.header {
+		req.Header.Set(name, value)
+	}
+	if authenticated {
+		req.Header.Set("Authorization", "Bearer "+d.token.Expose())
+	}
+	resp, err := d.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("sending the event: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
+		return nil, fmt.Errorf("the answer is %s: %s", resp.Status, body)
+	}
+	var many struct{ Outcomes []reconcile.Outcome }
+	if err := json.Unmarshal(body, &many); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if len(many.Outcomes) > 0 {
+		return many.Outcomes, nil
+	}
+	var one reconcile.Outcome
+	if err := json.Unmarshal(body, &one); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	return []reconcile.Outcome{one}, nil
+}
+
+type leftKey struct {
+	ID      string
+	Expires time.Time
+}
+
+// newestKey is the key that was minted last.
+func (d *demo) newestKey() (found leftKey) {
+	var newest string
+	for _, k := range d.cloud.State(false).APIKeys {
+		if k.Name > newest && strings.HasPrefix(k.Name, "logs-sender/") && strings.Contains(k.Name, ".") {
+			stamp := k.Name[strings.Index(k.Name, "."):]
+			if stamp > newest {
+				newest, found = stamp, leftKey{ID: k.ID, Expires: k.ExpiresAt}
+			}
+		}
+	}
+	return found
+}
+
+func (d *demo) table(outcomes []reconcile.Outcome) error {
+	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CREDENTIAL\tKEY\tAGE\tEXPIRES\tSTORES\tNEXT")
+	for _, o := range outcomes {
+		var stores []string
+		for _, s := range o.Stores {
+			stores = append(stores, s.Name)
+		}
+		age := d.cloud.Now().Sub(o.KeyCreated)
+		fmt.Fprintf(w, "%s\t%s\t%.1fd\t%s\t%s\t%s\n", o.Credential, o.Key, age.Hours()/24, day(o.KeyExpires), strings.Join(stores, ", "), day(o.Next))
+	}
+	return w.Flush()
+}
+
+// keep stays up and says how to play.
+func (d *demo) keep(ctx context.Context) error {
+	ready := d.cloud.Ready()
+	d.say("\nlatchkey stays up on %s; Ctrl-C ends it. To play:\n", d.url)
+	d.say("  # a sweep: nothing is due")
+	d.say("  curl -s %s/ -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /me' -H 'ce-type: dev.latchkey.sweep'", d.url)
+	d.say("  # a new key for every project of a team")
+	d.say("  curl -s %s/ -H 'Authorization: Bearer %s' -H 'ce-specversion: 1.0' -H 'ce-id: 2' -H 'ce-source: /me' \\", d.url, d.token.Expose())
+	d.say("    -H 'ce-type: dev.latchkey.rotate' -H \"ce-time: $(date -u -d @$(curl -s %s/emulator/clock | sed 's/.*\"now\":\"\\([^\"]*\\)\".*/\\1/' | date -u -f - +%%s) +%%FT%%TZ)\" \\", ready.URL)
+	d.say("    -H 'Content-Type: application/json' -d '{\"credential\":\"logs-sender\"}'")
+	d.say("  # 61 days pass; the next sweep rotates what is due")
+	d.say("  curl -s %s/emulator/clock -d '{\"advance\":\"1464h\"}'", ready.URL)
+	d.say("  # everything that IBM Cloud holds now, without values; the accepted log lines")
+	d.say("  curl -s %s/emulator/state", ready.URL)
+	d.say("  curl -s %s/emulator/logs", ready.URL)
+	<-ctx.Done()
+	return nil
+}
+
+// until polls a condition of another process.
+func until(ctx context.Context, patience time.Duration, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// logTail keeps the last lines of the program's log, to be shown when the
+// story fails.
+type logTail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// follow reads the log until it ends, and hands over the address that the
+// program serves on.
+func (l *logTail) follow(r io.Reader, address chan<- string) {
+	const keep = 40
+	scanner := bufio.NewScanner(r)
+	for scanner.Scan() {
+		var line struct{ Msg, Address string }
+		if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Msg == "serving" {
+			address <- line.Address
+		}
+		l.mu.Lock()
+		l.lines = append(l.lines, scanner.Text())
+		if len(l.lines) > keep {
+			l.lines = l.lines[1:]
+		}
+		l.mu.Unlock()
+	}
+}
+
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}

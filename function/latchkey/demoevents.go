@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// demoEvent is an event as its sender puts it on the wire.
+type demoEvent struct {
+	header map[string]string
+	body   []byte
+}
+
+func binaryEvent(kind, source string, at time.Time, data any) demoEvent {
+	e := demoEvent{header: map[string]string{
+		"ce-specversion": "1.0", "ce-id": uuid.NewString(), "ce-source": source, "ce-type": kind,
+		"ce-time": at.UTC().Format(time.RFC3339Nano),
+	}}
+	if data != nil {
+		e.header["Content-Type"] = "application/json"
+		e.body = encode(data)
+	}
+	return e
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("encoding an event: " + err.Error()) // maps of strings
+	}
+	return b
+}
+
+// lifecycleEvent tells of a new Code Engine project, as Event Notifications'
+// resource lifecycle source does.
+func lifecycleEvent(account, project, name string, at time.Time) demoEvent {
+	crn := fmt.Sprintf("crn:v1:bluemix:public:codeengine:eu-de:a/%s:%s::", account, project)
+	return binaryEvent("com.ibm.cloud.resource-controller.instance.create", crn, at, map[string]any{
+		"account_id": account, "event_id": uuid.NewString(), "event_type": "resource-controller.instance.create",
+		"timestamp": at.UTC().Format(time.RFC3339),
+		"context": map[string]any{"activity": map[string]any{
+			"action": "codeengine.instance.create", "outcome": "success", "target_name": name,
+		}},
+		"event_properties": map[string]any{
+			"crn": crn, "guid": project, "name": name, "region_id": "eu-de", "state": "active", "type": "service_instance",
+			"last_operation": map[string]any{"type": "create", "state": "succeeded"},
+		},
+	})
+}
+
+// expiringEvent is Secrets Manager's notification in the envelope of Event
+// Notifications.
+func expiringEvent(account, name string, at time.Time) demoEvent {
+	instance := fmt.Sprintf("crn:v1:bluemix:public:secrets-manager:eu-de:a/%s:5b2d0e7c-9a41-4b57-8f3e-1c6d2a9b8e70::", account)
+	return demoEvent{
+		header: map[string]string{"Content-Type": "application/json"},
+		body: encode(map[string]any{
+			"specversion": "1.0", "id": uuid.NewString(), "source": instance,
+			"type":            "com.ibm.cloud.secrets-manager.secret_about_to_expire:in_10_days",
+			"time":            at.UTC().Format("2006-01-02T15:04:05.000Z"),
+			"datacontenttype": "application/json",
+			"ibmensourceid":   instance, "ibmenseverity": "high", "notification_id": uuid.NewString(),
+			"data": map[string]any{
+				"event_type": "secret_about_to_expire", "event_sub_type": "in_10_days", "secret_type": "arbitrary",
+				"secrets": []any{map[string]any{
+					"event_time": at.UTC().Format(time.RFC3339), "event_triggered_by": "SecretsManager",
+					"secret_expiration": at.Add(10 * 24 * time.Hour).UTC().Format(time.RFC3339), "secret_group_id": "default",
+					"secret_id":   instance[:len(instance)-1] + "secret:7b1e5a52-30c8-4c8e-9a5b-2f1d6c7e8f90",
+					"secret_name": name,
+				}},
+				"source_instance_crn": instance, "source_service": "SecretsManager",
+			},
+		}),
+	}
+}
+
+func rotateEvent(credential string, at time.Time) demoEvent {
+	return binaryEvent("dev.latchkey.rotate", "/tickets/4711", at, map[string]string{"credential": credential})
+}
+
+// tickEvent is what a Code Engine timer without data sends.
+func tickEvent(at time.Time) demoEvent {
+	return binaryEvent("dev.knative.sources.ping", "/apis/v1/namespaces/demo/pingsources/hourly", at, nil)
+}

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/time/rate"
+
+	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// How long a caller waits for an answer. Event Notifications gives up after
+// 10 s and loses the event after its third try; others have the platform's
+// patience. The work goes on in the background, bounded by its window.
+const (
+	answerNotification = 8 * time.Second
+	answerOthers       = 100 * time.Second
+)
+
+// What callers that show no token may ask for: looks only, and not too many.
+const (
+	looksPerSecond = 10
+	looksBurst     = 60
+)
+
+// desk takes requests: who asks, what is asked, is it allowed; then the work,
+// then the answer. Every form of the program has the same desk.
+type desk struct {
+	cfg        config.Events
+	reconciler *reconcile.Reconciler
+	catalog    reconcile.Catalog
+	usable     func(context.Context) error
+	now        func() time.Time
+	bearer     secret.Value
+	log        *slog.Logger
+	looks      *rate.Limiter
+
+	work    context.Context //nolint:containedctx // the life of the process, not of a call
+	running sync.WaitGroup
+}
+
+func newDesk(work context.Context, h *house, bearer secret.Value, log *slog.Logger) *desk {
+	return &desk{
+		cfg: h.cfg.Events, reconciler: h.reconciler, catalog: h, usable: h.iam.Usable, now: h.now,
+		bearer: bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), work: work,
+	}
+}
+
+func (d *desk) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", d.root)
+	mux.HandleFunc("/events", d.events)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /readyz", d.ready)
+	return mux
+}
+
+func (d *desk) root(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, version()+"\nPOST CloudEvents here.\n")
+		return
+	}
+	d.events(w, r)
+}
+
+// ready says whether our own identity works: without it no event can be acted
+// on.
+func (d *desk) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	if err := d.usable(ctx); err != nil {
+		d.log.Warn("not ready", "error", err.Error())
+		w.Header().Set("Retry-After", "5")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// wait returns when no work is under way, or when ctx ends.
+func (d *desk) wait(ctx context.Context) {
+	idle := make(chan struct{})
+	go func() {
+		d.running.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		d.log.Warn("work was under way when the time was up; the next sweep goes on from there")
+	}
+}
+
+// events answers one CloudEvent.
+func (d *desk) events(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		problem(w, http.StatusMethodNotAllowed, r.Method+" is not for this path: send a CloudEvent by POST")
+		return
+	}
+	known, ok := d.authenticate(r)
+	if !ok {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if !known && !d.looks.Allow() {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, event.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		problem(w, http.StatusRequestEntityTooLarge, "the body is longer than "+strconv.Itoa(event.MaxBody)+" bytes")
+		return
+	case err != nil:
+		problem(w, http.StatusBadRequest, "the body could not be read")
+		return
+	}
+	a := d.answer(r.Context(), r.Header, body, known)
+	a.write(w)
+}
+
+// authenticate compares the bearer token in constant time. No token at all is
+// an unknown caller; a wrong one is refused.
+func (d *desk) authenticate(r *http.Request) (known, ok bool) {
+	header := r.Header.Values("Authorization")
+	if len(header) == 0 {
+		return false, true
+	}
+	scheme, token, _ := strings.Cut(header[0], " ")
+	if len(header) > 1 || !strings.EqualFold(scheme, "bearer") || d.bearer.Empty() {
+		return false, false
+	}
+	given := secret.New(strings.TrimSpace(token))
+	return d.bearer.Equal(given), d.bearer.Equal(given)
+}
+
+// answer decodes, asks, works and answers. It is the same in every form of the
+// program.
+func (d *desk) answer(ctx context.Context, header http.Header, body []byte, known bool) answer {
+	e, err := event.Decode(header, body)
+	if err != nil {
+		return d.refuse(err)
+	}
+	log := d.log.With("event", e.ID(), "type", e.Type(), "source", e.Source())
+	requests, err := event.Interpret(e, d.now)
+	if err != nil {
+		log.Info("event refused", "error", err.Error())
+		return d.refuse(err)
+	}
+	patience := answerOthers
+	if _, notified := e.Extensions()["ibmensourceid"]; notified {
+		patience = answerNotification
+	}
+	log.Info("event", "authenticated", known, "requests", len(requests))
+
+	var demand bool
+	for i, req := range requests {
+		if !req.NeedsAuth() || known {
+			demand = demand || req.NeedsAuth()
+			continue
+		}
+		if req.Secret == "" {
+			return answer{status: http.StatusUnauthorized}
+		}
+		// A notification without a token still says where to look.
+		requests[i] = event.Request{Verb: event.Look, Secret: req.Secret, Cause: req.Cause}
+	}
+	done := make(chan answer, 1)
+	d.running.Add(1)
+	go func() {
+		defer d.running.Done()
+		done <- d.do(requests, known)
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case a := <-done:
+		return a
+	case <-ctx.Done(): // the caller is gone; nobody reads this
+	case <-timer.C:
+	}
+	if demand {
+		// Nothing says yet that the demand outlives this process: the sender
+		// has to keep it.
+		return answer{status: http.StatusServiceUnavailable, retry: 10}
+	}
+	return answer{status: http.StatusAccepted, outcomes: []reconcile.Outcome{{
+		Result: reconcile.ResultInProgress, Message: "the work goes on; the next look finishes what is left",
+	}}}
+}
+
+// do works through what was asked. Only verbs that the config allows are
+// taken further.
+func (d *desk) do(requests []event.Request, known bool) answer {
+	var swept reconcile.Swept
+	forbidden := 0
+	for _, req := range requests {
+		scope := reconcile.Scope{
+			Names: req.Credentials, Project: req.Project, Secret: req.Secret, With: req.With, Provision: req.Verb == event.Provision,
+		}
+		catalog := d.catalog
+		if req.NeedsAuth() {
+			catalog = &permitted{Catalog: d.catalog, allow: d.cfg.Allow, verb: string(req.Verb), refused: &forbidden}
+		}
+		s := d.reconciler.Sweep(d.work, catalog, scope, reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause})
+		swept.Outcomes = append(swept.Outcomes, s.Outcomes...)
+		swept.Unknown = errors.Join(swept.Unknown, s.Unknown)
+	}
+	if forbidden > 0 && len(swept.Outcomes) == 0 && known {
+		return answer{status: http.StatusForbidden}
+	}
+	if swept.Unknown == nil && len(swept.Outcomes) == 0 {
+		for _, req := range requests {
+			if len(req.Credentials) > 0 {
+				return answer{status: http.StatusBadRequest, problem: fmt.Sprintf("credential %q: the config yields no such credential for these parameters", req.Credentials)}
+			}
+		}
+	}
+	if swept.Unknown != nil {
+		d.log.Warn("not everything could be looked at", "error", swept.Unknown.Error())
+	}
+	return conclude(swept, d.now())
+}
+
+// permitted is a catalog without the credentials that the caller may not ask
+// the verb for.
+type permitted struct {
+	reconcile.Catalog
+	allow   []config.Allow
+	verb    string
+	refused *int
+}
+
+func (p *permitted) Credentials(ctx context.Context, scope reconcile.Scope) ([]reconcile.Credential, error) {
+	all, err := p.Catalog.Credentials(ctx, scope)
+	var kept []reconcile.Credential
+	for _, c := range all {
+		allowed := false
+		for _, a := range p.allow {
+			allowed = allowed || a.Permits(p.verb, c.Entry, c.Name)
+		}
+		if !allowed {
+			*p.refused++
+			continue
+		}
+		kept = append(kept, c)
+	}
+	return kept, err
+}
+
+// refuse turns what is wrong with an event into an answer: the one place that
+// does.
+func (d *desk) refuse(err error) answer {
+	switch {
+	case errors.Is(err, event.ErrNotForUs):
+		return answer{status: http.StatusNoContent}
+	case errors.Is(err, event.ErrTooLarge):
+		return answer{status: http.StatusRequestEntityTooLarge, problem: err.Error()}
+	case errors.Is(err, event.ErrUnsupported):
+		return answer{status: http.StatusUnsupportedMediaType, problem: err.Error()}
+	}
+	return answer{status: http.StatusBadRequest, problem: err.Error()}
+}
+
+// answer is what a caller gets, in every form of the program.
+type answer struct {
+	status   int
+	outcomes []reconcile.Outcome
+	at       time.Time
+	problem  string
+	retry    int // seconds
+}
+
+// conclude turns outcomes into an answer: the one place that does.
+func conclude(s reconcile.Swept, now time.Time) answer {
+	a := answer{status: http.StatusOK, outcomes: s.Outcomes, at: now}
+	switch worst := s.Worst(); {
+	case s.Unknown != nil || worst == reconcile.ResultFailed:
+		a.status, a.retry = http.StatusServiceUnavailable, 30
+	case worst == reconcile.ResultBlocked || worst == reconcile.ResultInProgress:
+		a.status = http.StatusAccepted
+	case len(s.Outcomes) == 0:
+		a.status = http.StatusNoContent
+	}
+	return a
+}
+
+// head and body are the answer as HTTP has it. Outcomes are a CloudEvent in
+// binary mode.
+func (a answer) render() (http.Header, []byte) {
+	h := http.Header{}
+	if a.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(a.retry))
+	}
+	var body any
+	switch {
+	case a.problem != "":
+		h.Set("Content-Type", "application/problem+json")
+		body = map[string]any{"title": http.StatusText(a.status), "status": a.status, "detail": a.problem}
+	case len(a.outcomes) == 1:
+		body = a.outcomes[0]
+	case len(a.outcomes) > 1:
+		body = map[string]any{"outcomes": a.outcomes}
+	default:
+		return h, nil
+	}
+	if a.problem == "" {
+		h.Set("Content-Type", "application/json")
+		h.Set("Ce-Specversion", "1.0")
+		h.Set("Ce-Id", uuid.NewString())
+		h.Set("Ce-Source", "/latchkey")
+		h.Set("Ce-Type", "dev.latchkey.credential."+outcomeType(a.outcomes))
+		if !a.at.IsZero() {
+			h.Set("Ce-Time", a.at.UTC().Format(time.RFC3339))
+		}
+		if len(a.outcomes) == 1 && a.outcomes[0].Credential != "" {
+			h.Set("Ce-Subject", a.outcomes[0].Credential)
+		}
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic("encoding an outcome: " + err.Error()) // its fields are strings and times
+	}
+	return h, append(b, '\n')
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	h, body := a.render()
+	for name, values := range h {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body)
+}
+
+func problem(w http.ResponseWriter, status int, detail string) {
+	answer{status: status, problem: detail}.write(w)
+}
+
+// outcomeType names the answer's event after its worst outcome.
+func outcomeType(outcomes []reconcile.Outcome) string {
+	switch worst := (reconcile.Swept{Outcomes: outcomes}).Worst(); worst {
+	case reconcile.ResultPublished:
+		for _, o := range outcomes {
+			if o.Replaced != "" {
+				return "rotated"
+			}
+		}
+		return "provisioned"
+	case reconcile.ResultChanged:
+		return "repaired"
+	default:
+		return string(worst)
+	}
+}

@@ -1,0 +1,340 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/file"
+	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/logs"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// tokenFile is where Code Engine mounts the compute resource token of an app,
+// a job or a function with trusted profiles enabled.
+const tokenFile = "/var/run/secrets/codeengine.cloud.ibm.com/compute-resource-token/token"
+
+// house is the program with its parts connected.
+type house struct {
+	cfg        *config.Config
+	iam        *iam.Client
+	codeengine *codeengine.Client
+	reconciler *reconcile.Reconciler
+	http       *http.Client
+	endpoint   string // of the emulator; empty on IBM Cloud
+	now        func() time.Time
+}
+
+// wire builds the program from its config. Nothing is called yet.
+func (p *process) wire(cfg *config.Config, endpoint string) (*house, error) {
+	if endpoint == "" {
+		endpoint = p.env("LATCHKEY_ENDPOINT")
+	}
+	h := &house{cfg: cfg, endpoint: strings.TrimSuffix(endpoint, "/"), now: time.Now}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64 // the default of 3 would close what a sweep opens
+	// No API here redirects: one that did would be given our token.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	h.http = &http.Client{Transport: transport, CheckRedirect: stay}
+	if h.endpoint != "" {
+		loopback, err := checkEndpoint(h.endpoint)
+		if err != nil {
+			return nil, err
+		}
+		if loopback {
+			h.now = (&emulatedClock{endpoint: h.endpoint, http: &http.Client{Timeout: 2 * time.Second}}).now
+		}
+	}
+
+	login := iam.Config{URL: h.iamURL(), Owner: cfg.Owner, HTTP: h.http, Now: h.now, Log: p.log}
+	switch key := p.env("IBMCLOUD_API_KEY"); {
+	case cfg.Identity.Profile != "":
+		login.Profile, login.TokenFile = cfg.Identity.Profile, tokenFile
+		if other := p.env("LATCHKEY_TOKEN_FILE"); other != "" {
+			login.TokenFile = other
+		}
+	case key != "":
+		login.APIKey = secret.New(key)
+		if h.endpoint == "" {
+			p.log.Warn("logging in with a stored API key: a trusted profile needs none", "variable", "IBMCLOUD_API_KEY")
+		}
+	default:
+		return nil, errors.New("finding an identity: the config names no identity.profile and IBMCLOUD_API_KEY is not set")
+	}
+	client, err := iam.New(login)
+	if err != nil {
+		return nil, fmt.Errorf("setting up IAM: %w", err)
+	}
+	h.iam = client
+	h.codeengine = codeengine.New(codeengine.Config{
+		Endpoint: h.endpoint, Private: cfg.Endpoints == config.Private, HTTP: client.HTTP(), Log: p.log,
+	})
+	h.reconciler = &reconcile.Reconciler{
+		Identities: client, Keys: client, Exchange: client, Owner: cfg.Owner,
+		Account: h.account, Now: h.now, Log: p.log,
+	}
+	return h, nil
+}
+
+func (h *house) account(ctx context.Context) (string, error) {
+	if h.cfg.Account != "" {
+		return h.cfg.Account, nil
+	}
+	return h.iam.Account(ctx)
+}
+
+func (h *house) iamURL() string {
+	switch {
+	case h.endpoint != "":
+		return h.endpoint
+	case h.cfg.Endpoints == config.Private:
+		return "https://private.iam.cloud.ibm.com"
+	}
+	return "https://iam.cloud.ibm.com"
+}
+
+// checkEndpoint accepts https anywhere, and plain http on loopback only.
+func checkEndpoint(endpoint string) (loopback bool, err error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" {
+		return false, fmt.Errorf("checking LATCHKEY_ENDPOINT %q: not a URL", endpoint)
+	}
+	host := u.Hostname()
+	addr, aerr := netip.ParseAddr(host)
+	loopback = host == "localhost" || (aerr == nil && addr.IsLoopback())
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return false, fmt.Errorf("checking LATCHKEY_ENDPOINT %q: plain http is for loopback only", endpoint)
+	}
+	return loopback, nil
+}
+
+// emulatedClock follows the emulator's clock, which can be moved: this process'
+// clock has to move with it. IBM Cloud's clock cannot be moved, so it is never
+// used there.
+type emulatedClock struct {
+	endpoint string
+	http     *http.Client
+	mu       sync.Mutex
+	offset   time.Duration
+}
+
+func (c *emulatedClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if there, err := c.ask(); err == nil { // else the last answer still holds
+		c.offset = time.Until(there).Round(time.Millisecond)
+	}
+	return time.Now().Add(c.offset)
+}
+
+func (c *emulatedClock) ask() (time.Time, error) {
+	resp, err := c.http.Get(c.endpoint + "/emulator/clock") //nolint:noctx // the client has a timeout
+	if err != nil {
+		return time.Time{}, fmt.Errorf("asking for the emulator's clock: %w", err)
+	}
+	defer resp.Body.Close()
+	var clock struct{ Now time.Time }
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<10)).Decode(&clock); err != nil || clock.Now.IsZero() {
+		return time.Time{}, fmt.Errorf("reading the emulator's clock: %w", err)
+	}
+	return clock.Now, nil
+}
+
+// bearer is the token that senders of events must show; empty when the config
+// authenticates nobody.
+func (p *process) bearer(auth config.Auth) (secret.Value, error) {
+	switch {
+	case auth.BearerEnv != "":
+		v := p.env(auth.BearerEnv)
+		if v == "" {
+			return nil, fmt.Errorf("reading events.auth.bearerEnv: %s is not set", auth.BearerEnv)
+		}
+		return secret.New(v), nil
+	case auth.BearerFile != "":
+		data, err := os.ReadFile(auth.BearerFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading events.auth.bearerFile: %w", err)
+		}
+		v := strings.TrimSpace(string(data))
+		if v == "" {
+			return nil, fmt.Errorf("reading events.auth.bearerFile: %s is empty", auth.BearerFile)
+		}
+		return secret.New(v), nil
+	}
+	return nil, nil
+}
+
+// Credentials makes the house the catalog: the config's entries, expanded over
+// the projects that exist and the parameters that markers keep.
+func (h *house) Credentials(ctx context.Context, scope reconcile.Scope) ([]reconcile.Credential, error) {
+	var found []reconcile.Credential
+	var unknown error
+	wanted := map[string]string{} // service ID name or place in a store → credential
+	add := func(e *config.Entry, in config.Input) {
+		c, err := e.Expand(in)
+		switch {
+		case errors.Is(err, config.ErrExcluded):
+			return
+		case err != nil:
+			unknown = errors.Join(unknown, err)
+			return
+		case !inScope(scope, c):
+			return
+		}
+		built := h.credential(c)
+		wants := []string{"service ID " + c.ServiceIDName}
+		for _, st := range built.Stores {
+			wants = append(wants, "store "+st.Name())
+		}
+		for _, want := range wants {
+			if other, taken := wanted[want]; taken {
+				built.Collides = true
+				for i := range found {
+					found[i].Collides = found[i].Collides || found[i].Name == other
+				}
+			}
+			wanted[want] = c.Name
+		}
+		found = append(found, built)
+	}
+
+	projects := sync.OnceValues(func() ([]codeengine.Project, error) {
+		return h.codeengine.Projects(ctx, h.cfg.Regions)
+	})
+	marked := sync.OnceValues(func() ([]reconcile.ServiceID, error) { return h.iam.Ours(ctx) })
+
+	for _, e := range h.cfg.Entries {
+		if !mayYield(scope, e.Name) {
+			continue
+		}
+		switch {
+		case e.ForEach != "":
+			list, err := projects()
+			unknown = errors.Join(unknown, err)
+			for _, p := range list {
+				add(e, config.Input{Project: &config.Project{
+					ID: p.ID, Name: p.Name, Region: p.Region, ResourceGroup: p.ResourceGroup, CRN: p.CRN, Status: p.Status,
+				}})
+			}
+		case e.UsesWith():
+			sets := []map[string]string{}
+			ids, err := marked()
+			unknown = errors.Join(unknown, err)
+			for _, id := range ids {
+				if entry, _, _ := strings.Cut(id.Marker.Credential, "/"); entry == e.Name {
+					sets = append(sets, id.Marker.With)
+				}
+			}
+			if scope.Provision && len(scope.With) > 0 && !slices.ContainsFunc(sets, func(s map[string]string) bool { return maps.Equal(s, scope.With) }) {
+				sets = append(sets, scope.With)
+			}
+			for _, with := range sets {
+				add(e, config.Input{With: with})
+			}
+		default:
+			add(e, config.Input{})
+		}
+	}
+	return found, unknown
+}
+
+// mayYield spares entries that cannot have a credential in the scope.
+func mayYield(scope reconcile.Scope, entry string) bool {
+	return len(scope.Names) == 0 || slices.ContainsFunc(scope.Names, func(name string) bool {
+		head, _, _ := strings.Cut(name, "/")
+		return head == entry
+	})
+}
+
+func inScope(scope reconcile.Scope, c config.Credential) bool {
+	if len(scope.Names) > 0 && !slices.Contains(scope.Names, c.Entry) && !slices.Contains(scope.Names, c.Name) {
+		return false
+	}
+	if scope.Project != "" && c.With["project"] != scope.Project {
+		return false
+	}
+	if scope.Secret != "" && c.ServiceIDName != scope.Secret && c.Name != scope.Secret {
+		return false
+	}
+	if scope.Provision {
+		for name, value := range scope.With {
+			if c.With[name] != value {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// credential builds the adapters of one expanded entry.
+func (h *house) credential(c config.Credential) reconcile.Credential {
+	rules := rotation.Standard()
+	rules.After, rules.Expire, rules.Overlap = c.Rotation.After, c.Rotation.Expire, c.Rotation.Overlap
+	rules.Jitter = rotation.Jitter(c.Name, c.Rotation.After)
+	rules.SweepEvery = h.cfg.SweepEvery
+	out := reconcile.Credential{
+		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, Description: c.Description,
+		OnLeak: c.Rotation.OnLeak, Rules: rules, Paused: c.Paused, Adopt: c.Adopt, Optional: map[string]bool{},
+	}
+	for _, p := range c.Policies {
+		out.Policies = append(out.Policies, reconcile.Policy(p))
+	}
+	for _, s := range c.Stores {
+		var st reconcile.Store
+		switch {
+		case s.CodeEngine != nil:
+			ce := h.codeengine.Store(codeengine.StoreConfig{
+				Project: s.CodeEngine.Project, Region: s.CodeEngine.Region, Secret: s.CodeEngine.Secret, Entry: s.CodeEngine.Entry,
+				Owner: h.cfg.Owner, Restart: codeengine.Restart{All: s.Restart.All, Names: s.Restart.Names},
+			})
+			if consumers := ce.Consumers(); consumers != nil {
+				out.Consumers = append(out.Consumers, consumers)
+			}
+			st = ce
+		case s.File != nil:
+			st = file.New(s.File.Path, h.cfg.Owner)
+		}
+		out.Stores = append(out.Stores, st)
+		out.Optional[st.Name()] = !s.Required
+	}
+	if c.Prove.Logs != nil {
+		out.Provers = append(out.Provers, logs.New(logs.Config{
+			HTTP: h.http, Endpoint: h.endpoint, Instance: c.Prove.Logs.Instance, Region: c.Prove.Logs.Region,
+			Private: h.cfg.Endpoints == config.Private, Now: h.now,
+		}))
+	}
+	return out
+}
+
+// listen opens the port that the platform names.
+func (p *process) listen(ctx context.Context, address string) (net.Listener, error) {
+	if address == "" {
+		port := p.env("PORT")
+		if port == "" {
+			port = "8080"
+		}
+		address = ":" + port
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return l, nil
+}
