@@ -1,6 +1,7 @@
 package codeengine_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
@@ -400,11 +402,41 @@ func TestAServiceThatRepeatsTheSecretIsNotQuoted(t *testing.T) {
 			_, _ = io.WriteString(rw, `{"format":"generic","entity_tag":"1","id":"x","status":"active","data":{"theirs":"their-`+canary+`"}}`)
 			return
 		}
-		sent, _ := io.ReadAll(r.Body)
-		said, _ := json.Marshal("This is not valid: " + string(sent))
+		said := []byte(`"The neighbour their-` + canary + ` is not valid."`)
+		if r.Method == http.MethodPost {
+			sent, _ := io.ReadAll(r.Body)
+			said, _ = json.Marshal("This is not valid: " + string(sent))
+		}
 		rw.WriteHeader(400)
 		_, _ = io.WriteString(rw, `{"errors":[{"code":"bad_request","message":`+string(said)+`}]}`)
 	})
 	wants(t, s.Publish(t.Context(), entry(1), ""), reconcile.ErrRefused, "400", "left out")
 	wants(t, s.Publish(t.Context(), entry(1), "1"), reconcile.ErrRefused, "400", "left out")
+}
+
+// TestAProjectThatIsThereAndTakesNoSecret: the two answers contradict each
+// other, so nothing is known.
+func TestAProjectThatIsThereAndTakesNoSecret(t *testing.T) {
+	s := fake(t, func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodPost {
+			rw.WriteHeader(404)
+		}
+		_, _ = io.WriteString(rw, `{"id":"x","status":"active"}`)
+	})
+	wants(t, s.Publish(t.Context(), entry(1), ""), reconcile.ErrUnavailable, "takes no secret")
+}
+
+func TestAnAnswerThatStopsInItsMiddleEndsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := codeengine.New(codeengine.Config{HTTP: &http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+		body := iotest.ErrReader(errors.New("stopped"))
+		cancel() // the headers are there, the body is not
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(body), Request: r}, nil
+	})}}).Store(codeengine.StoreConfig{Project: "5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21", Region: region, Secret: secretName, Entry: entryName})
+	_, err := s.Read(ctx)
+	wants(t, err, reconcile.ErrUnavailable)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v does not say that the call was cancelled", err)
+	}
 }

@@ -239,7 +239,7 @@ func assemble(attributes map[string]any) (Event, error) {
 		}
 		text, isText := value.(string)
 		if isText {
-			if text == "" {
+			if strings.TrimSpace(text) == "" {
 				return Event{}, malformed("%s is empty", name)
 			}
 			if strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || (r >= 0x7f && r <= 0x9f) }) {

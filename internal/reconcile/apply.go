@@ -141,7 +141,8 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 	case rotation.Copy:
 		return ru.copy(ctx, s)
 	case rotation.RestartConsumer:
-		return ru.whose[s.Target].Restart(ctx, s.Target, s.Key)
+		consumer := ru.whose[s.Target]
+		return consumer.by.Restart(ctx, consumer.name, s.Key)
 	}
 	return fmt.Errorf("taking step: unknown action %q", s.Action)
 }

@@ -35,9 +35,15 @@ type run struct {
 	granted []Policy
 	entries []reading // in the order of c.Stores
 	serving []rotation.Consumer
-	whose   map[string]Consumers // consumer name → who restarts it
-	before  string               // the key that was published when the run observed
+	whose   map[string]owned // by the name that the plan uses
+	before  string           // the key that was published when the run observed
 	fresh   *minted
+}
+
+// owned is a consumer with who restarts it, by the name that it has there.
+type owned struct {
+	by   Consumers
+	name string
 }
 
 // reading is one store's answer.
@@ -54,7 +60,7 @@ func (ru *run) now() time.Time { return ru.wall().Add(ru.offset) }
 func (ru *run) observe(ctx context.Context) error {
 	ru.started = ru.wall()
 	ru.entries = make([]reading, len(ru.c.Stores))
-	ru.whose = map[string]Consumers{}
+	ru.whose = map[string]owned{}
 	var identity error
 
 	var g errgroup.Group
@@ -90,8 +96,14 @@ func (ru *run) observe(ctx context.Context) error {
 	}
 	for i, found := range listed {
 		for _, c := range found {
+			// One app may take two entries, and two projects may have apps of
+			// one name: each is a consumer of its own.
+			own := owned{by: ru.c.Consumers[i], name: c.Name}
+			if _, taken := ru.whose[c.Name]; taken {
+				c.Name = fmt.Sprintf("%s (of store %d)", c.Name, i+1)
+			}
 			ru.serving = append(ru.serving, c)
-			ru.whose[c.Name] = ru.c.Consumers[i]
+			ru.whose[c.Name] = own
 		}
 	}
 	return ru.observeNamed(ctx)
@@ -258,6 +270,8 @@ func (ru *run) state() rotation.State {
 			ru.log.Warn("reading a store", "store", st.Name, "error", e.err.Error())
 		case e.Unmarked() && !ru.c.Adopt:
 			st.Fault = rotation.EntryUnmarked
+		case e.Owner != "" && e.Owner != ru.Owner:
+			st.Fault = rotation.EntryForeign
 		}
 		s.Stores = append(s.Stores, st)
 	}

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -35,7 +36,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	if due == "" {
 		p.Steps = append(p.Steps, v.repairs()...)
 		p.Steps = append(p.Steps, v.restarts()...)
-		p.Waiting = v.storeTrouble(false)
+		p.Waiting = cmp.Or(v.storeTrouble(false), v.consumerTrouble())
 		return p
 	}
 	if p.Blocked, p.Waiting = v.mayMint(p.Steps); p.Blocked != "" || p.Waiting != "" {
@@ -128,6 +129,14 @@ func (v view) storeTrouble(people bool) Reason {
 		if st.Fault != "" && passes != people && (st.Required || !people) {
 			return st.Fault
 		}
+	}
+	return ""
+}
+
+// consumerTrouble says that nobody knows which key some consumer has.
+func (v view) consumerTrouble() Reason {
+	if slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown }) {
+		return ConsumerUnknown
 	}
 	return ""
 }
@@ -305,6 +314,10 @@ func (v view) renewal(due Reason) []Step {
 		}
 	}
 	for _, c := range v.Consumers {
+		if c.Unknown {
+			complete = false
+			continue
+		}
 		steps = append(steps, Step{Action: RestartConsumer, Key: NewKey, Target: c.Name, Reason: ConsumerBehind})
 	}
 	if !complete {

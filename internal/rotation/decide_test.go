@@ -212,7 +212,7 @@ func TestDecide(t *testing.T) {
 				s.Consumers = []Consumer{{Name: "app/x", Unknown: true}}
 				return s
 			}(),
-			want: "",
+			want: "waiting: consumer-unknown",
 		},
 
 		// Stores.
@@ -302,6 +302,7 @@ func TestDecide(t *testing.T) {
 		"a published key that people disabled":    {state: settledState([]Store{at("a", disabled)}, disabled), want: "blocked: key-disabled"},
 		"a published key that people locked":      {state: settledState([]Store{at("a", locked)}, locked), want: "blocked: key-locked"},
 		"a store that denies access":              {state: settledState([]Store{faulty("a", StoreDenied)}), want: "blocked: store-denied"},
+		"an entry of another installation":        {state: settledState([]Store{faulty("a", EntryForeign)}), want: "blocked: entry-foreign"},
 		"an entry without a key ID":               {state: settledState([]Store{faulty("a", EntryUnmarked)}), want: "blocked: entry-unmarked"},
 
 		// Duplicates.

@@ -84,6 +84,7 @@ const (
 	NotVisible       Reason = "key-not-visible"
 	StoreUnreachable Reason = "store-unreachable"
 	StoreNotActive   Reason = "store-not-active"
+	ConsumerUnknown  Reason = "consumer-unknown"
 )
 
 // Reasons to be blocked: a person has to act.
@@ -104,6 +105,7 @@ const (
 	StoreRefused   Reason = "store-refused"
 	StoreQuota     Reason = "store-quota"
 	EntryUnmarked  Reason = "entry-unmarked"
+	EntryForeign   Reason = "entry-foreign"
 	ValueRefused   Reason = "value-refused"
 	ProofDenied    Reason = "proof-denied"
 )
@@ -133,6 +135,7 @@ var sentences = map[Reason]string{
 	KeysFull:         "as many keys as allowed are alive; superseded ones end soon",
 	NotVisible:       "a store names a key that IAM does not show yet",
 	StoreUnreachable: "a store did not answer, so nothing is minted and nothing is ended",
+	ConsumerUnknown:  "a consumer could not be read, or does not exist, so the keys before the published one are not ended by us",
 	StoreNotActive:   "the project of a store is not active yet",
 
 	Paused:         "paused in the config: set paused to false to go on",
@@ -151,6 +154,7 @@ var sentences = map[Reason]string{
 	StoreRefused:   "a store refused the entry: the error names the rule",
 	StoreQuota:     "a store is full: delete secrets that nobody needs, or raise the quota",
 	EntryUnmarked:  "a store's entry holds a value without a key ID: remove it, or set adopt to true",
+	EntryForeign:   "a store's entry belongs to another installation of latchkey: name another entry, or remove that one",
 	ValueRefused:   "IAM refused the key's value",
 	ProofDenied:    "the new key does not do its job: the error says what was denied",
 }

@@ -51,6 +51,9 @@ func readElsewhere(b *bench) {
 	revision := b.vacant(b.Other)
 	b.publish(b.Store, e, revision) // which did not read it itself
 	b.holds(e)
+	// One that read it before, and then learns from another process what is new.
+	b.read(b.Store)
+	b.publish(b.Other, b.entry(), b.read(b.Other).Revision)
 	next := b.entry()
 	b.publish(b.Store, next, b.read(b.Other).Revision)
 	b.holds(next)
