@@ -43,13 +43,14 @@ func (c demoCommand) Run(ctx context.Context, p *process) error {
 	}
 	d := &demo{out: p.stdout, cloud: server, token: token, http: &http.Client{Timeout: 30 * time.Second}}
 	defer d.stop()
-	if err := d.tell(ctx); err != nil {
+	last, err := d.tell(ctx)
+	if err != nil {
 		return fmt.Errorf("telling the story: %w\n%s", err, d.log.String())
 	}
 	if !c.Keep {
 		return nil
 	}
-	return d.keep(ctx)
+	return d.keep(ctx, last)
 }
 
 // demo is the stage: the emulator, the program under way, and the audience.
@@ -67,11 +68,12 @@ type demo struct {
 
 const newProject = "team-shop"
 
-func (d *demo) tell(ctx context.Context) error {
+// tell tells the story and returns the last outcome of its project.
+func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	ready := d.cloud.Ready()
 	d.say("IBM Cloud is emulated on %s: account %s, Cloud Logs instance %s.", ready.URL, ready.Account, ready.Logs)
 	if err := d.start(ctx); err != nil {
-		return err
+		return last, err
 	}
 	d.say("latchkey serves events on %s (process %d), with deploy/examples/emulator.yaml.\n", d.url, d.child.Process.Pid)
 
@@ -80,17 +82,17 @@ func (d *demo) tell(ctx context.Context) error {
 	created := lifecycleEvent(ready.Account, project.ID, newProject, d.cloud.Now())
 	first, err := d.send(ctx, created, false)
 	if err != nil {
-		return err
+		return last, err
 	}
 	if err := d.expect(first, reconcile.ResultPublished); err != nil {
-		return err
+		return last, err
 	}
 	d.say("   service ID   %s, marked as latchkey's", first.ServiceID)
 	d.say("   policy       Sender on logs, read back before a key was made")
 	d.say("   key          %s, expires %s", first.Key, day(first.KeyExpires))
 	lines := d.cloud.Lines()
 	if len(lines) == 0 {
-		return errors.New("no log line arrived")
+		return last, errors.New("no log line arrived")
 	}
 	d.say("   proof        a token for it, and %d log line accepted by instance %s", len(lines), ready.Logs)
 	d.say("   published    %s\n", first.Stores[0].Name)
@@ -98,10 +100,10 @@ func (d *demo) tell(ctx context.Context) error {
 	d.say("2. The same event arrives once more, as events do.")
 	again, err := d.send(ctx, created, false)
 	if err != nil {
-		return err
+		return last, err
 	}
 	if err := d.expect(again, reconcile.ResultUnchanged); err != nil {
-		return err
+		return last, err
 	}
 	d.say("   nothing to do: %s is published; next look %s\n", again.Key, day(again.Next))
 
@@ -110,37 +112,42 @@ func (d *demo) tell(ctx context.Context) error {
 	expiring := expiringEvent(ready.Account, "logs-sender-"+newProject, d.cloud.Now())
 	second, err := d.send(ctx, expiring, true)
 	if err != nil {
-		return err
+		return last, err
 	}
 	if err := d.expect(second, reconcile.ResultPublished); err != nil {
-		return err
+		return last, err
 	}
 	d.say("   new key      %s, proven and published", second.Key)
 	d.say("   old key      %s, works until %s: IAM ends it even if latchkey never runs again", second.Replaced, second.ReplacedEnds.Format(time.DateTime))
 	if again, err = d.send(ctx, expiring, true); err != nil {
-		return err
+		return last, err
 	}
 	if err := d.expect(again, reconcile.ResultUnchanged); err != nil {
-		return err
+		return last, err
 	}
 	d.say("   same event   nothing to do\n")
 
 	if err := d.crash(ctx, second); err != nil {
-		return err
+		return last, err
 	}
 
 	d.say("5. The timer ticks: every project of a team is looked at.")
 	outcomes, err := d.sendAll(ctx, tickEvent(d.cloud.Now()), false)
 	if err != nil {
-		return err
+		return last, err
 	}
 	for _, o := range outcomes {
 		if o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultFailed {
-			return fmt.Errorf("%s: %s: %s", o.Credential, o.Result, o.Error)
+			return last, fmt.Errorf("%s: %s: %s", o.Credential, o.Result, o.Error)
 		}
 	}
 	d.say("   the old keys have ended, and so has the one of the killed process\n")
-	return d.table(outcomes)
+	for _, o := range outcomes {
+		if o.Credential == first.Credential {
+			last = o
+		}
+	}
+	return last, d.table(outcomes)
 }
 
 // crash kills the program between minting and publishing, and lets the next
@@ -348,15 +355,14 @@ func (d *demo) table(outcomes []reconcile.Outcome) error {
 }
 
 // keep stays up and says how to play.
-func (d *demo) keep(ctx context.Context) error {
+func (d *demo) keep(ctx context.Context, last reconcile.Outcome) error {
 	ready := d.cloud.Ready()
 	d.say("\nlatchkey stays up on %s; Ctrl-C ends it. To play:\n", d.url)
 	d.say("  # a sweep: nothing is due")
-	d.say("  curl -s %s/ -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /me' -H 'ce-type: dev.latchkey.sweep'", d.url)
-	d.say("  # a new key for every project of a team")
+	d.say("  curl -s -X POST %s/ -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /me' -H 'ce-type: dev.latchkey.sweep'", d.url)
+	d.say("  # another key for one project (not within 10 minutes of the last: move the clock, see below)")
 	d.say("  curl -s %s/ -H 'Authorization: Bearer %s' -H 'ce-specversion: 1.0' -H 'ce-id: 2' -H 'ce-source: /me' \\", d.url, d.token.Expose())
-	d.say("    -H 'ce-type: dev.latchkey.rotate' -H \"ce-time: $(date -u -d @$(curl -s %s/emulator/clock | sed 's/.*\"now\":\"\\([^\"]*\\)\".*/\\1/' | date -u -f - +%%s) +%%FT%%TZ)\" \\", ready.URL)
-	d.say("    -H 'Content-Type: application/json' -d '{\"credential\":\"logs-sender\"}'")
+	d.say("    -H 'ce-type: dev.latchkey.rotate' -H 'Content-Type: application/json' -d '{\"credential\":\"%s\",\"notKey\":\"%s\"}'", last.Credential, last.Key)
 	d.say("  # 61 days pass; the next sweep rotates what is due")
 	d.say("  curl -s %s/emulator/clock -d '{\"advance\":\"1464h\"}'", ready.URL)
 	d.say("  # everything that IBM Cloud holds now, without values; the accepted log lines")
