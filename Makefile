@@ -17,9 +17,10 @@ all: build
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./function/latchkey
 
-# KEEP=1 stays up afterwards and prints curl lines to play with.
-run: build
-	$(BIN) demo $(if $(KEEP),--keep)
+# KEEP=1 stays up afterwards and prints curl lines to play with. FORM=function
+# (needs Node) and FORM=job tell the same story through the other forms.
+run: build $(if $(filter function,$(FORM)),bundle)
+	$(BIN) demo $(if $(KEEP),--keep) $(if $(FORM),--form $(FORM))
 
 test:
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")

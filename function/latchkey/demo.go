@@ -24,7 +24,10 @@ import (
 )
 
 type demoCommand struct {
-	Keep bool `help:"Stay up afterwards and print curl lines to play with."`
+	Keep     bool   `help:"Stay up afterwards and print curl lines to play with."`
+	Form     string `help:"The form of the program that the story is told with: app, function or job." enum:"app,function,job" default:"app"`
+	Platform string `help:"For a function: the script that stands in for Code Engine." default:"function/testdata/platform.js"`
+	Bundle   string `help:"For a function: its bundle." default:"dist/function"`
 }
 
 // Run tells the story of a key on the emulator, with the real program as a
@@ -41,7 +44,10 @@ func (c demoCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{out: p.stdout, cloud: server, token: token, http: &http.Client{Timeout: 30 * time.Second}}
+	if c.Keep && c.Form == "job" {
+		return errors.New("a job does not stay up: use --keep with another form")
+	}
+	d := &demo{form: c, out: p.stdout, cloud: server, token: token, http: &http.Client{Timeout: 30 * time.Second}}
 	defer d.stop()
 	last, err := d.tell(ctx)
 	if err != nil {
@@ -55,11 +61,13 @@ func (c demoCommand) Run(ctx context.Context, p *process) error {
 
 // demo is the stage: the emulator, the program under way, and the audience.
 type demo struct {
+	form  demoCommand
 	out   io.Writer
 	cloud *emulator.Server
 	token secret.Value
 	http  *http.Client
 
+	mu    sync.Mutex // a job is started while the story waits to kill it
 	child *exec.Cmd
 	ended chan struct{} // closed when the child has ended
 	url   string
@@ -75,7 +83,14 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	if err := d.start(ctx); err != nil {
 		return last, err
 	}
-	d.say("latchkey serves events on %s (process %d), with deploy/examples/emulator.yaml.\n", d.url, d.child.Process.Pid)
+	switch d.form.Form {
+	case "job":
+		d.say("Each event starts one run of latchkey as a job, with deploy/examples/emulator.yaml.\n")
+	case "function":
+		d.say("latchkey is called as a function on %s (Node is process %d), with deploy/examples/emulator.yaml.\n", d.url, d.child.Process.Pid)
+	default:
+		d.say("latchkey serves events on %s (process %d), with deploy/examples/emulator.yaml.\n", d.url, d.child.Process.Pid)
+	}
 
 	d.say("1. Somebody creates the Code Engine project %s. IBM sends the lifecycle event.", newProject)
 	project := d.cloud.Cloud().AddProject(newProject, "eu-de")
@@ -167,10 +182,9 @@ func (d *demo) crash(ctx context.Context, before reconcile.Outcome) error {
 	if err := until(ctx, 20*time.Second, func() bool { return d.cloud.Counter(http.MethodPut, "/v2/projects/*/secrets/*") > 0 }); err != nil {
 		return fmt.Errorf("waiting for the publication: %w", err)
 	}
-	if err := d.child.Process.Kill(); err != nil {
+	if err := d.kill(); err != nil {
 		return fmt.Errorf("killing the process: %w", err)
 	}
-	<-d.ended
 	if err := <-lost; err == nil {
 		return errors.New("the killed process answered")
 	}
@@ -188,7 +202,7 @@ func (d *demo) crash(ctx context.Context, before reconcile.Outcome) error {
 	if err := d.expect(held, reconcile.ResultInProgress); err != nil {
 		return err
 	}
-	d.say("   at once      a new process (%d) gets the event again: %q", d.child.Process.Pid, held.Message)
+	d.say("   at once      a new process gets the event again: %q", held.Message)
 	d.cloud.Advance(20 * time.Minute)
 	healed, err := d.send(ctx, rotate, true)
 	if err != nil {
@@ -213,17 +227,33 @@ func (d *demo) expect(o reconcile.Outcome, want reconcile.Result) error {
 	return nil
 }
 
-// start runs the program as a process of its own, and waits until it is ready.
+// command is the program as a process of its own. It gets its own group, so
+// that a kill takes a function's child too, as the end of an instance does.
+func (d *demo) command(name string, args ...string) *exec.Cmd {
+	ready := d.cloud.Ready()
+	cmd := exec.Command(name, args...) //nolint:noctx // stopped by signals, as the platform does
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"LATCHKEY_ENDPOINT=" + ready.URL, "IBMCLOUD_API_KEY=" + ready.APIKey,
+		"LATCHKEY_CONFIG=" + examples.Emulator, "EVENTS_TOKEN=" + d.token.Expose(),
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// start brings the program up, and waits until it is ready. A job has nothing
+// that stays up.
 func (d *demo) start(ctx context.Context) error {
+	if d.form.Form == "job" {
+		return nil
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding the program: %w", err)
 	}
-	ready := d.cloud.Ready()
-	cmd := exec.Command(self, "serve", "--listen", "127.0.0.1:0") //nolint:noctx // stopped by signals, as the platform does
-	cmd.Env = []string{
-		"LATCHKEY_ENDPOINT=" + ready.URL, "IBMCLOUD_API_KEY=" + ready.APIKey,
-		"LATCHKEY_CONFIG=" + examples.Emulator, "EVENTS_TOKEN=" + d.token.Expose(),
+	cmd := d.command(self, "serve", "--listen", "127.0.0.1:0")
+	if d.form.Form == "function" {
+		cmd = d.command("node", d.form.Platform, d.form.Bundle, "--serve", "--freeze")
 	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -258,6 +288,54 @@ func (d *demo) start(ctx context.Context) error {
 	})
 }
 
+// kill ends everything of the program at once.
+func (d *demo) kill() error {
+	d.mu.Lock()
+	child, ended := d.child, d.ended
+	d.mu.Unlock()
+	if err := syscall.Kill(-child.Process.Pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-ended
+	return nil
+}
+
+// runJob starts one job run with the event in its environment, and returns
+// what it printed.
+func (d *demo) runJob(e demoEvent) ([]byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding the program: %w", err)
+	}
+	cmd := d.command(self, "job")
+	if e.header["ce-id"] == "" { // Event Notifications' envelope
+		cmd.Env = append(cmd.Env, "ibmendata="+string(e.body))
+	} else {
+		for name, value := range e.header {
+			if attribute, is := strings.CutPrefix(name, "ce-"); is {
+				cmd.Env = append(cmd.Env, "CE_"+strings.ToUpper(attribute)+"="+value)
+			}
+		}
+		cmd.Env = append(cmd.Env, "CE_DATA="+string(e.body))
+	}
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the job: %w", err)
+	}
+	ended := make(chan struct{})
+	d.mu.Lock()
+	d.child, d.ended = cmd, ended
+	d.mu.Unlock()
+	err = cmd.Wait()
+	close(ended)
+	d.log.follow(&log, make(chan string, 1))
+	if err != nil {
+		return nil, fmt.Errorf("running the job: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
 // stop ends the program as the platform does.
 func (d *demo) stop() {
 	if d.child == nil {
@@ -267,9 +345,9 @@ func (d *demo) stop() {
 	select {
 	case <-d.ended:
 	case <-time.After(5 * time.Second):
-		_ = d.child.Process.Kill()
-		<-d.ended
 	}
+	_ = syscall.Kill(-d.child.Process.Pid, syscall.SIGKILL) // what is left of its group
+	<-d.ended
 }
 
 // send posts one event and returns its one outcome.
@@ -285,6 +363,13 @@ func (d *demo) send(ctx context.Context, e demoEvent, authenticated bool) (recon
 }
 
 func (d *demo) sendAll(ctx context.Context, e demoEvent, authenticated bool) ([]reconcile.Outcome, error) {
+	if d.form.Form == "job" {
+		body, err := d.runJob(e)
+		if err != nil {
+			return nil, err
+		}
+		return readOutcomes(body)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+"/", bytes.NewReader(e.body))
 	if err != nil {
 		return nil, err
@@ -307,6 +392,10 @@ func (d *demo) sendAll(ctx context.Context, e demoEvent, authenticated bool) ([]
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
 		return nil, fmt.Errorf("the answer is %s: %s", resp.Status, body)
 	}
+	return readOutcomes(body)
+}
+
+func readOutcomes(body []byte) ([]reconcile.Outcome, error) {
 	var many struct{ Outcomes []reconcile.Outcome }
 	if err := json.Unmarshal(body, &many); err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)

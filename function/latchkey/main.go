@@ -43,6 +43,7 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Take events over HTTP and act on them."`
 	Invoke   invokeCommand   `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
 	Job      jobCommand      `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
+	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Validate validateCommand `cmd:"" help:"Check a config and name every fault with its line."`
 	Emulator emulatorCommand `cmd:"" help:"Run IBM Cloud on loopback."`
 	Demo     demoCommand     `cmd:"" help:"Show the whole path on the emulator: no account needed."`

@@ -4,6 +4,8 @@
 //   node platform.js BUNDLE --lines        calls it with requests from stdin,
 //                                          one JSON line each, and prints answers
 //
+//   node platform.js BUNDLE --serve        takes requests over HTTP on loopback
+//
 // Options: --together calls with all requests at once (an instance with
 // concurrency); --freeze stops the function's child after each answer, as a
 // frozen container would, and lets it go on with the next call.
@@ -14,6 +16,7 @@
 'use strict';
 
 const fs = require('fs');
+const http = require('http');
 const path = require('path');
 const { execFileSync } = require('child_process');
 
@@ -84,10 +87,38 @@ async function call(main, request) {
   return answer;
 }
 
+// serve is the platform's front door. It says where it listens in one line of
+// JSON on stderr, as latchkey's own server does, and stays.
+function serve(main) {
+  const server = http.createServer((req, res) => {
+    const parts = [];
+    req.on('data', (part) => parts.push(part));
+    req.on('end', async () => {
+      const url = new URL(req.url, 'http://function');
+      const headers = {};
+      for (let i = 0; i < req.rawHeaders.length; i += 2) (headers[req.rawHeaders[i]] ||= []).push(req.rawHeaders[i + 1]);
+      const answer = await call(main, {
+        method: req.method, path: url.pathname, query: url.search.slice(1), headers, body: Buffer.concat(parts).toString('base64'),
+      });
+      res.writeHead(answer.statusCode || 200, answer.headers);
+      res.end(answer.body || '');
+    });
+  });
+  server.listen(0, '127.0.0.1', () => {
+    console.error(JSON.stringify({ msg: 'serving', address: `127.0.0.1:${server.address().port}` }));
+  });
+  process.on('SIGTERM', () => process.exit(0));
+  return new Promise(() => {});
+}
+
 async function run() {
   const manifest = JSON.parse(fs.readFileSync(path.join(bundle, 'package.json'), 'utf8'));
   process.chdir(bundle);
   const { main } = require(path.resolve('.', manifest.main));
+  if (flags.includes('--serve')) {
+    await serve(main);
+    return;
+  }
   if (flags.includes('--lines')) {
     const requests = fs.readFileSync(0, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
     const answers = [];

@@ -7,14 +7,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Config says which instance has to accept the line.
@@ -43,6 +44,10 @@ func New(cfg Config) *Prover {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
 	}
+	// A redirect would carry the token to whoever it names.
+	client := *cfg.HTTP
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	cfg.HTTP = &client
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -70,12 +75,13 @@ const maxAnswer = 64 << 10
 
 // Prove sends one line. 401 and 403 may be the lag of a token or a policy.
 func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
+	doing := "sending a log line to instance " + p.cfg.Instance
 	body, err := json.Marshal([]line{{
 		Application: "latchkey", Subsystem: proof.Credential, Severity: 3, Timestamp: p.cfg.Now().UnixMilli(),
 		Text: map[string]string{"event": "key_proof", "apikey_id": proof.KeyID, "credential": proof.Credential},
 	}})
 	if err != nil {
-		return fmt.Errorf("writing a log line: %w", err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	base := "https://" + p.host
 	if p.cfg.Endpoint != "" {
@@ -83,42 +89,120 @@ func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/logs/v1/singles", bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("sending a log line: %w", err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	req.Host = p.host
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+proof.Token.Expose())
 	resp, err := p.cfg.HTTP.Do(req)
 	if err != nil {
-		return fmt.Errorf("sending a log line to instance %s: %w: %w", p.cfg.Instance, reconcile.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	var meant error
 	switch status := resp.StatusCode; {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return fmt.Errorf("sending a log line to instance %s: %w: status %d (the Sender role is not effective)", p.cfg.Instance, reconcile.ErrNotYet, status)
-	case status == http.StatusTooManyRequests || status >= 500:
-		return fmt.Errorf("sending a log line to instance %s: %w: status %d", p.cfg.Instance, reconcile.ErrUnavailable, status)
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return fmt.Errorf("%s: %w: status %d (the Sender role is not effective)", doing, reconcile.ErrNotYet, status)
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
+		meant = reconcile.ErrUnavailable
 	case status != http.StatusOK:
-		return fmt.Errorf("sending a log line to instance %s: %w: status %d", p.cfg.Instance, reconcile.ErrRefused, status)
-	case err != nil:
-		return fmt.Errorf("sending a log line to instance %s: reading the answer: %w: %w", p.cfg.Instance, reconcile.ErrUnavailable, err)
+		meant = reconcile.ErrRefused
+	case err != nil: // the answer broke off, and its end may say that the line was rejected
+		return fmt.Errorf("%s: reading the answer: %w: %w", doing, reconcile.ErrUnavailable, err)
+	case !accepted(answer):
+		meant = reconcile.ErrRefused
+	default:
+		return nil
 	}
-	return accepted(answer)
+	return fmt.Errorf("%s: %w: status %d%s", doing, meant, resp.StatusCode, quote(answer, proof.Token))
 }
-
-// errRejected is a 200 that is none.
-var errRejected = errors.New("the instance answered 200 and did not accept the line")
 
 // accepted looks into a 200: it may carry a message that not all lines were
 // taken. Neither the message nor the body of full success is documented, so
-// this is the one place that decides: any sign of a rejection counts as one.
-func accepted(body []byte) error {
-	said := strings.ToLower(string(body))
-	for _, sign := range []string{"reject", "not all", "invalid", "fail", "error", "drop"} {
-		if strings.Contains(said, sign) {
-			return fmt.Errorf("%w: %w", reconcile.ErrRefused, errRejected)
+// this is the one place that decides: a body with a word of rejection in it is
+// one, unless the word is the name of something that is empty, as in
+// {"rejected": 0}.
+func accepted(body []byte) bool {
+	var said any
+	if json.Unmarshal(body, &said) != nil {
+		return !rejecting(string(body))
+	}
+	return acceptedIn(said)
+}
+
+func acceptedIn(said any) bool {
+	switch said := said.(type) {
+	case string:
+		return !rejecting(said)
+	case []any:
+		return !slices.ContainsFunc(said, func(v any) bool { return !acceptedIn(v) })
+	case map[string]any:
+		for name, v := range said {
+			if rejecting(name) && !empty(v) || !acceptedIn(v) {
+				return false
+			}
 		}
 	}
-	return nil
+	return true
+}
+
+func rejecting(words string) bool {
+	words = strings.ToLower(words)
+	return slices.ContainsFunc([]string{"reject", "not all", "not accepted", "invalid", "fail", "error", "drop"},
+		func(sign string) bool { return strings.Contains(words, sign) })
+}
+
+func empty(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return v == nil || v == false || v == 0.0
+}
+
+// quote is what the instance said, on one line, cut short and without the
+// token, should it be repeated there.
+func quote(answer []byte, token secret.Value) string {
+	const most = 200
+	said := strings.ToValidUTF8(string(answer), "")
+	if plain := token.Expose(); plain != "" {
+		said = strings.ReplaceAll(said, plain, "[secret]")
+	}
+	said = strings.Join(strings.Fields(said), " ")
+	if len(said) > most {
+		said = strings.ToValidUTF8(said[:most], "") + "…"
+	}
+	if said == "" {
+		return ""
+	}
+	return ": " + said
+}
+
+// Reach reports whether the endpoint answers at all, and its host. Nothing is
+// sent to it but a request without a token.
+func (p *Prover) Reach(ctx context.Context) (host string, err error) {
+	base := "https://" + p.host
+	if p.cfg.Endpoint != "" {
+		base = strings.TrimSuffix(p.cfg.Endpoint, "/")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/logs/v1/singles", strings.NewReader("[]"))
+	if err != nil {
+		return p.host, fmt.Errorf("asking for an answer: %w", err)
+	}
+	req.Host = p.host
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := p.cfg.HTTP.Do(req)
+	if err != nil {
+		return p.host, fmt.Errorf("asking for an answer: %w: %w", reconcile.ErrUnavailable, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return p.host, fmt.Errorf("asking for an answer: %w: status %d", reconcile.ErrUnavailable, resp.StatusCode)
+	}
+	return p.host, nil
 }

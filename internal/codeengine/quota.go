@@ -1,0 +1,91 @@
+package codeengine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/IBM/code-engine-go-sdk/codeenginev2"
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// Limits of a project, from IBM's documents.
+const (
+	MaxSecrets   = 100
+	MaxRevisions = 120
+)
+
+// Used is how much of a project's limits is in use.
+type Used struct{ Secrets, Revisions int }
+
+// Used counts. The list of secrets shows their data, which is dropped at once.
+func (s *Store) Used(ctx context.Context) (Used, error) {
+	var used Used
+	api, project, err := s.open(ctx)
+	if err != nil {
+		return used, err
+	}
+	secrets := &codeenginev2.ListSecretsOptions{ProjectID: &project, Limit: core.Int64Ptr(100)}
+	err = pages(func() (*codeenginev2.ListNextMetadata, error) {
+		page, resp, err := api.ListSecretsWithContext(ctx, secrets)
+		if err != nil {
+			return nil, fault(ctx, "counting the secrets of project "+project, resp, err)
+		}
+		used.Secrets += len(page.Secrets)
+		if page.Next != nil {
+			secrets.Start = page.Next.Start
+		}
+		return page.Next, nil
+	})
+	if err != nil {
+		return used, err
+	}
+	var apps []string
+	list := &codeenginev2.ListAppsOptions{ProjectID: &project, Limit: core.Int64Ptr(100)}
+	err = pages(func() (*codeenginev2.ListNextMetadata, error) {
+		page, resp, err := api.ListAppsWithContext(ctx, list)
+		if err != nil {
+			return nil, fault(ctx, "listing the apps of project "+project, resp, err)
+		}
+		for i := range page.Apps {
+			apps = append(apps, core.StringNilMapper(page.Apps[i].Name))
+		}
+		if page.Next != nil {
+			list.Start = page.Next.Start
+		}
+		return page.Next, nil
+	})
+	for i := range apps {
+		if err != nil {
+			break
+		}
+		revisions := &codeenginev2.ListAppRevisionsOptions{ProjectID: &project, AppName: &apps[i], Limit: core.Int64Ptr(100)}
+		err = pages(func() (*codeenginev2.ListNextMetadata, error) {
+			page, resp, err := api.ListAppRevisionsWithContext(ctx, revisions)
+			if err != nil {
+				return nil, fault(ctx, "counting the revisions of app "+apps[i], resp, err)
+			}
+			used.Revisions += len(page.Revisions)
+			if page.Next != nil {
+				revisions.Start = page.Next.Start
+			}
+			return page.Next, nil
+		})
+	}
+	return used, err
+}
+
+// pages calls read until it returns no next page.
+func pages(read func() (*codeenginev2.ListNextMetadata, error)) error {
+	for range maxPages {
+		next, err := read()
+		if err != nil {
+			return err
+		}
+		if next == nil || core.StringNilMapper(next.Start) == "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("reading pages: %w: the list does not end", reconcile.ErrUnavailable)
+}
