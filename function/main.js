@@ -8,9 +8,7 @@
 
 const { spawn } = require('child_process');
 const fs = require('fs');
-const os = require('os');
 const path = require('path');
-const readline = require('readline');
 
 // A call that outlasts the platform's 120 s is answered 299 by it, which a
 // sender takes for success. The program answers within 100 s; this is for a
@@ -40,7 +38,7 @@ function start() {
   proc.on('error', (err) => end(err.code || 'error'));
   proc.on('exit', (code, signal) => end(signal || `exit ${code}`));
   proc.stdin.on('error', () => end('stdin'));
-  readline.createInterface({ input: proc.stdout, crlfDelay: Infinity }).on('line', (line) => {
+  lines(proc.stdout, (line) => {
     let answer;
     try {
       answer = JSON.parse(line);
@@ -52,6 +50,21 @@ function start() {
   });
   child = self;
   return self;
+}
+
+// lines calls back with each whole line of a stream.
+function lines(stream, each) {
+  let parts = [];
+  stream.on('data', (data) => {
+    let from = 0;
+    for (let to; (to = data.indexOf(10, from)) >= 0; from = to + 1) {
+      parts.push(data.subarray(from, to));
+      const line = Buffer.concat(parts).toString('utf8');
+      parts = [];
+      each(line);
+    }
+    if (from < data.length) parts.push(data.subarray(from));
+  });
 }
 
 function finish(self, id, call, answer) {
@@ -80,7 +93,7 @@ function executable() {
     fs.chmodSync(bundled, 0o755);
     if (canExecute(bundled)) return bundled;
   } catch { /* read-only: a copy will do */ }
-  const copy = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-')), BINARY);
+  const copy = path.join(fs.mkdtempSync(path.join(require('os').tmpdir(), 'latchkey-')), BINARY);
   fs.copyFileSync(bundled, copy);
   fs.chmodSync(copy, 0o755);
   return copy;
@@ -161,5 +174,9 @@ async function main(args) {
   if (answer.body) out.body = Buffer.from(answer.body, 'base64').toString('utf8');
   return out;
 }
+
+// The platform loads the bundle before the first call: the program comes up
+// meanwhile.
+idle(start());
 
 module.exports.main = main;

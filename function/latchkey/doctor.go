@@ -147,7 +147,7 @@ func (d *doctor) grant(role, service string) string {
 
 // need checks that we hold one of the roles, a higher one counts too, on at
 // least the place.
-func (d *doctor) need(service, role, why string, place reconcile.Policy) bool {
+func (d *doctor) need(service, role, why string, place reconcile.Policy) {
 	enough := map[string][]string{
 		"Writer": {"Writer", "Manager"},
 		"Viewer": {"Viewer", "Operator", "Editor", "Administrator"},
@@ -160,11 +160,10 @@ func (d *doctor) need(service, role, why string, place reconcile.Policy) bool {
 			(p.ResourceGroup == "" || p.ResourceGroup == place.ResourceGroup)
 		if covers && slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(enough, r) }) {
 			d.good("permission: %s on %s, %s", role, service, why)
-			return true
+			return
 		}
 	}
 	d.bad(d.grant(role, service), "permission: %s on %s is missing, %s", role, service, why)
-	return false
 }
 
 func (d *doctor) expand(ctx context.Context) []reconcile.Credential {
