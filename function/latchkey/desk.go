@@ -48,6 +48,7 @@ type desk struct {
 	bearer     secret.Value
 	log        *slog.Logger
 	looks      *rate.Limiter
+	patience   time.Duration // how long a caller waits for an answer
 
 	work    context.Context //nolint:containedctx // the life of the process, not of a call
 	running sync.WaitGroup
@@ -56,7 +57,7 @@ type desk struct {
 func newDesk(work context.Context, h *house, bearer secret.Value, log *slog.Logger) *desk {
 	return &desk{
 		cfg: h.cfg.Events, reconciler: h.reconciler, catalog: h, usable: h.iam.Usable, now: h.now,
-		bearer: bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), work: work,
+		bearer: bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers, work: work,
 	}
 }
 
@@ -165,9 +166,9 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 		log.Info("event refused", "error", err.Error())
 		return d.refuse(err)
 	}
-	patience := answerOthers
+	patience := d.patience
 	if _, notified := e.Extensions()["ibmensourceid"]; notified {
-		patience = answerNotification
+		patience = min(patience, answerNotification)
 	}
 	log.Info("event", "authenticated", known, "requests", len(requests))
 

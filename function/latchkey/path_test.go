@@ -29,6 +29,7 @@ const testToken = "bearer-canary-5c1f0e"
 // minted, and for the bearer token, in everything that was logged or answered.
 type stage struct {
 	t     *testing.T
+	desk  *desk // of the first instance
 	cloud *emulator.Server
 	url   string
 	said  *record
@@ -87,6 +88,9 @@ func (s *stage) serve(yaml string) string {
 	}
 	work, cancel := context.WithCancel(context.Background())
 	d := newDesk(work, h, bearer, p.log)
+	if s.desk == nil {
+		s.desk = d
+	}
 	server := httptest.NewServer(d.routes())
 	s.t.Cleanup(func() {
 		server.Close()

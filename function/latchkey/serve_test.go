@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+)
+
+// serving runs the serve command until its context ends, as the platform's
+// SIGTERM does, and returns its address and exit code.
+func (s *stage) serving(ctx context.Context) (url string, exit <-chan int) {
+	s.t.Helper()
+	ready := s.cloud.Ready()
+	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken, "LATCHKEY_CONFIG": examples.Emulator}
+	read, write := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0"}, func(name string) string { return env[name] }, nil, s.said, write)
+		write.Close()
+	}()
+	address := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(io.TeeReader(read, s.said))
+		for lines.Scan() {
+			var line struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
+				address <- line.Address
+			}
+		}
+		close(address)
+	}()
+	a, ok := <-address
+	if !ok {
+		s.t.Fatalf("serve ended at once: %s", s.said)
+	}
+	return "http://" + a, done
+}
+
+func TestSIGTERMWaitsForWorkThatIsUnderWay(t *testing.T) {
+	s := newStage(t, emulator.Options{Latency: 20 * time.Millisecond})
+	ctx, stop := context.WithCancel(t.Context())
+	url, exit := s.serving(ctx)
+	e, credential := s.created("team-b")
+	replied := make(chan reply, 1)
+	go func() { replied <- s.post(url, e, "") }()
+	if err := until(t.Context(), 10*time.Second, func() bool { return s.cloud.Counter(http.MethodPost, "/v1/serviceids*") > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if r := <-replied; r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Key == "" {
+		t.Errorf("the event under way was answered %d %s", r.status, r.body)
+	}
+	if code := <-exit; code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	if n := len(s.keys(credential)); n != 1 {
+		t.Errorf("%d keys, want 1", n)
+	}
+	if _, err := http.Get(url + "/healthz"); err == nil {
+		t.Error("it still serves")
+	}
+}
+
+func TestReadyOnlyWhenOurIdentityWorks(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/identity/token", Kind: emulator.FaultStatus, Status: 503})
+	get := func(path string) int {
+		resp, err := http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := get("/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("without a token /readyz is %d", got)
+	}
+	if got := get("/healthz"); got != http.StatusNoContent {
+		t.Errorf("/healthz is %d", got)
+	}
+	s.cloud.ClearFaults()
+	if got := get("/readyz"); got != http.StatusNoContent {
+		t.Errorf("with a token /readyz is %d", got)
+	}
+	e, _ := s.created("team-a")
+	s.one(e, "", "published")
+}
+
+func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		event  func(s *stage) demoEvent
+		token  string
+		status int
+	}{
+		"a look is answered 202": {func(s *stage) demoEvent { e, _ := s.created("team-b"); return e }, "", http.StatusAccepted},
+		"a demand, which nothing remembers yet, is answered 503: the sender keeps it": {func(s *stage) demoEvent {
+			_, credential := s.created("team-b")
+			return rotateEvent(credential, s.cloud.Now())
+		}, testToken, http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, emulator.Options{})
+			s.desk.patience = 30 * time.Millisecond
+			_, credential := s.created("team-b")
+			before := false
+			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &before})
+			r := s.post(s.url, tc.event(s), tc.token)
+			if r.status != tc.status {
+				t.Errorf("answered %d %s", r.status, r.body)
+			}
+			if tc.status == http.StatusServiceUnavailable && r.header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			s.cloud.ClearFaults()
+			s.desk.wait(t.Context())
+			if data := s.data("team-b"); data["IAM_API_KEY"] == "" || len(s.keys(credential)) != 1 {
+				t.Errorf("the work did not go on: %d keys", len(s.keys(credential)))
+			}
+		})
+	}
+}
+
+func TestUnknownCallersAreLimited(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	e := binaryEvent("com.acme.order", "/t", s.cloud.Now(), nil)
+	limited, known := 0, 0
+	for range 2 * looksBurst {
+		r := s.post(s.url, e, "")
+		if r.status == http.StatusTooManyRequests && r.header.Get("Retry-After") != "" {
+			limited++
+		}
+		if r = s.post(s.url, e, testToken); r.status == http.StatusNoContent {
+			known++
+		}
+	}
+	if limited == 0 || known != 2*looksBurst {
+		t.Errorf("%d unknown callers were limited, %d of %d known ones were served", limited, known, 2*looksBurst)
+	}
+	created, _ := s.created("team-a")
+	s.post(s.url, created, testToken)
+}
+
+func TestAHealthCheckNeedsNoBodyAndGivesNothingAway(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	resp, err := http.Get(s.url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK || strings.Contains(body.String(), s.cloud.Ready().Account) {
+		t.Errorf("%d %s", resp.StatusCode, body.String())
+	}
+	created, _ := s.created("team-a")
+	s.post(s.url, created, "")
+}
