@@ -160,17 +160,18 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 	if err != nil {
 		return d.refuse(err)
 	}
-	log := d.log.With("event", e.ID(), "type", e.Type(), "source", e.Source())
 	requests, err := event.Interpret(e, d.now)
 	if err != nil {
-		log.Info("event refused", "error", err.Error())
+		// A source may carry a password: only a cause, which is free of it, is
+		// logged.
+		d.log.Info("event refused", "event", e.ID(), "type", e.Type(), "error", err.Error())
 		return d.refuse(err)
 	}
 	patience := d.patience
 	if _, notified := e.Extensions()["ibmensourceid"]; notified {
 		patience = min(patience, answerNotification)
 	}
-	log.Info("event", "authenticated", known, "requests", len(requests))
+	d.log.Info("event", "cause", requests[0].Cause, "authenticated", known, "requests", len(requests))
 
 	var demand bool
 	for i, req := range requests {
@@ -222,6 +223,13 @@ func (d *desk) do(requests []event.Request, known bool) answer {
 		catalog := d.catalog
 		if req.NeedsAuth() {
 			catalog = &permitted{Catalog: d.catalog, allow: d.cfg.Allow, verb: string(req.Verb), refused: &forbidden}
+		}
+		if req.Verb == event.Revoke {
+			// Nothing is worse than a revocation that only seems done.
+			if found, err := catalog.Credentials(d.work, scope); len(found) > 0 || err != nil {
+				return answer{status: http.StatusNotImplemented, problem: "revoke is not built yet: rotate with notKey, and delete the key in IAM"}
+			}
+			continue
 		}
 		s := d.reconciler.Sweep(d.work, catalog, scope, reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause})
 		swept.Outcomes = append(swept.Outcomes, s.Outcomes...)

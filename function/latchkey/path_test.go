@@ -511,3 +511,14 @@ func TestLagIsWaitedForAndNeverTakenForAbsence(t *testing.T) {
 		t.Errorf("%d keys, want the published one", len(keys))
 	}
 }
+
+func TestARevocationIsRefusedRatherThanSeeminglyDone(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	e, credential := s.created("team-a")
+	out := s.one(e, "", reconcile.ResultPublished)
+	url := s.serve(strings.Replace(examples.Emulator, "verbs: [provision, rotate]", "verbs: [provision, rotate, revoke]", 1))
+	r := s.post(url, binaryEvent("dev.latchkey.revoke", "/t", s.cloud.Now(), map[string]any{"credential": credential, "keyID": out.Key}), testToken)
+	if r.status != http.StatusNotImplemented || !strings.Contains(r.body, "not built yet") {
+		t.Errorf("answered %d %s", r.status, r.body)
+	}
+}

@@ -74,7 +74,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a missing type":                        {headers("Ce-Type", ""), "", ErrMalformed, "type is missing"},
 		"a missing specversion":                 {headers("Ce-Specversion", ""), "", ErrMalformed, "specversion is missing"},
 		"another specversion":                   {headers("Ce-Specversion", "0.3"), "", ErrMalformed, `specversion "0.3"`},
-		"a header twice":                        {http.Header{"Ce-Id": {"1", "2"}}, "", ErrMalformed, "ce-id occurs 2 times"},
+		"a header twice":                        {http.Header{"Ce-Id": {"1", "2"}}, "", ErrMalformed, "ce-id occurs more than once"},
 		"datacontenttype as a header":           {headers("Ce-Datacontenttype", "text/plain"), "", ErrMalformed, "ce-datacontenttype"},
 		"a broken percent-encoding":             {headers("Ce-Subject", "%zz"), "", ErrMalformed, `"%zz"`},
 		"bytes that are not UTF-8":              {headers("Ce-Subject", "%C0%A0"), "", ErrMalformed, "UTF-8"},

@@ -2,11 +2,17 @@ package event
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -47,6 +53,8 @@ const (
 	typeSweep     = typePrefix + "sweep"
 	typeTick      = "dev.knative.sources.ping"
 	typeSecrets   = "com.ibm.cloud.secrets-manager."
+	// lifecyclePrefix begins the event_type in the data of a lifecycle event.
+	lifecyclePrefix = "resource-controller."
 )
 
 // Interpret says what an event asks for. The clock bounds demands for the
@@ -60,8 +68,7 @@ func Interpret(e Event, clock func() time.Time) ([]Request, error) {
 		r.Cause = cause
 		return []Request{r}, nil
 	}
-	kind, _, _ := strings.Cut(e.Type(), ":") // <event type>:<sub-type>
-	switch {
+	switch kind := e.Type(); {
 	case kind == typeProvision:
 		return one(provision(e))
 	case kind == typeRotate:
@@ -73,67 +80,121 @@ func Interpret(e Event, clock func() time.Time) ([]Request, error) {
 	case kind == typeTick:
 		return one(Request{Verb: Look}, nil)
 	case strings.HasPrefix(kind, typePrefix):
-		return nil, fmt.Errorf("type %s: %w", quote(e.Type()), ErrNotForUs)
-	case kind == typeSecrets+"secret_about_to_expire" || kind == typeSecrets+"secret_expired":
-		return expiring(e, clock(), cause)
+		// Our own outcomes are among them: acting on one would go round for ever.
+		return nil, fmt.Errorf("type %s: %w", quote(kind), ErrNotForUs)
+	case strings.HasPrefix(kind, typeSecrets):
+		short, _, _ := strings.Cut(strings.TrimPrefix(kind, typeSecrets), ":") // <event type>:<sub-type>
+		if short != "secret_about_to_expire" && short != "secret_expired" {
+			return nil, fmt.Errorf("type %s: %w", quote(kind), ErrNotForUs)
+		}
+		return expiring(e, clock, cause)
 	}
-	// The type of the lifecycle source is not documented: its data tells.
-	if bytes.Contains(e.Data(), []byte(`"resource-controller.`)) {
+	// The type of the lifecycle source is not documented: its data tells. What
+	// cannot be one is told by a scan, without parsing anything.
+	if bytes.Contains(e.Data(), []byte(lifecyclePrefix)) {
 		return one(lifecycle(e))
 	}
 	return nil, fmt.Errorf("type %s: %w", quote(e.Type()), ErrNotForUs)
 }
 
 // causeOf is printable and bounded: it stands in the descriptions of keys. A
-// bracket would make it look like a marker.
+// bracket would make it look like a marker, and what of a source can be a
+// credential is left out.
 func causeOf(e Event) string {
 	const most = 200
+	source := e.Source()
+	if u, err := url.Parse(source); err == nil && (u.User != nil || u.RawQuery != "") {
+		u.User, u.RawQuery = nil, ""
+		source = u.String()
+	}
 	s := strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e || r == '[' || r == ']' {
 			return '_'
 		}
 		return r
-	}, e.Type()+" "+e.Source()+" "+e.ID())
+	}, e.Type()+" "+source+" "+e.ID())
 	if len(s) > most {
 		s = s[:most]
 	}
 	return strings.TrimSpace(s)
 }
 
-// read decodes the data of one of our own types: an unknown field is a fault.
-func read(e Event, into any) error {
-	data := e.Data()
-	if len(data) == 0 {
+// read decodes the data of one of our own types into the fields that it may
+// have; null is unset. Names are exact, unlike encoding/json's, and one that is
+// not among them is a fault: a misspelt demand must not be a smaller one.
+func read(e Event, into map[string]any) error {
+	if len(e.Data()) == 0 {
 		return malformed("%s has no data", e.Type())
 	}
-	if err := checkJSON(data); err != nil {
-		return malformed("data: %v", err)
+	fields, err := object(e.Data())
+	if err != nil {
+		return malformed("data: %w", err)
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return malformed("data: %s", strings.TrimPrefix(err.Error(), "json: "))
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		target, known := into[name]
+		if !known {
+			return malformed("data has the unknown field %s", quote(name))
+		}
+		if isNull(fields[name]) {
+			continue
+		}
+		if json.Unmarshal(fields[name], target) != nil {
+			return malformed("data.%s is not %s", name, wanted(target))
+		}
 	}
 	return nil
 }
 
-func named(credential string) ([]string, error) {
-	if credential == "" {
-		return nil, malformed("data.credential is missing")
+// wanted says to people what belongs into a field.
+func wanted(target any) string {
+	switch target.(type) {
+	case *bool:
+		return "true or false"
+	case *[]string:
+		return "a list of strings"
+	case *map[string]*string:
+		return "an object of strings"
 	}
-	return []string{credential}, nil
+	return "a string"
 }
 
-func provision(e Event) (Request, error) {
-	var data struct {
-		Credential string            `json:"credential"`
-		With       map[string]string `json:"with"`
+// checkName checks a name that is looked up later: here only that it can be
+// told and logged.
+func checkName(field, credential string) error {
+	const most = 300
+	switch {
+	case credential == "":
+		return malformed("data.%s is missing", field)
+	case len(credential) > most || strings.ContainsFunc(credential, func(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) }):
+		return malformed("data.%s %s is no name", field, quote(credential))
 	}
-	if err := read(e, &data); err != nil {
+	return nil
+}
+
+// keyID bounds what may stand in the path of a call to IAM.
+var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+func provision(e Event) (Request, error) {
+	var credential string
+	var with map[string]*string
+	err := read(e, map[string]any{"credential": &credential, "with": &with})
+	if err == nil {
+		err = checkName("credential", credential)
+	}
+	if err != nil {
 		return Request{}, err
 	}
-	names, err := named(data.Credential)
-	return Request{Verb: Provision, Credentials: names, With: data.With}, err
+	r := Request{Verb: Provision, Credentials: []string{credential}}
+	for _, key := range slices.Sorted(maps.Keys(with)) {
+		if with[key] == nil {
+			return Request{}, malformed("data.with: %s is null", quote(key))
+		}
+		if r.With == nil {
+			r.With = map[string]string{}
+		}
+		r.With[key] = *with[key]
+	}
+	return r, nil
 }
 
 // ahead is how far a sender's clock may be before ours. A demand for a key
@@ -141,25 +202,25 @@ func provision(e Event) (Request, error) {
 const ahead = 5 * time.Minute
 
 func rotate(e Event, clock func() time.Time) (Request, error) {
-	var data struct {
-		Credential string `json:"credential"`
-		NewerThan  string `json:"newerThan"`
-		NotKey     string `json:"notKey"`
+	var credential, newerThan, notKey string
+	err := read(e, map[string]any{"credential": &credential, "newerThan": &newerThan, "notKey": &notKey})
+	if err == nil {
+		err = checkName("credential", credential)
 	}
-	if err := read(e, &data); err != nil {
-		return Request{}, err
-	}
-	names, err := named(data.Credential)
 	if err != nil {
 		return Request{}, err
 	}
-	t := rotation.Trigger{NewerThan: e.Time(), NotKey: data.NotKey}
-	if data.NewerThan != "" {
-		if t.NewerThan, err = time.Parse(time.RFC3339, data.NewerThan); err != nil {
-			return Request{}, malformed("data.newerThan %s is not an RFC 3339 time", quote(data.NewerThan))
+	t := rotation.Trigger{NewerThan: e.Time(), NotKey: notKey}
+	switch {
+	case newerThan != "":
+		if t.NewerThan, err = parseTime(newerThan); err != nil {
+			return Request{}, malformed("data.newerThan %s: %w", quote(newerThan), err)
 		}
-	} else if data.NotKey != "" {
+	case notKey != "":
 		t.NewerThan = time.Time{} // another key is all that is asked
+	}
+	if notKey != "" && !keyID.MatchString(notKey) {
+		return Request{}, malformed("data.notKey %s is no ID of a key", quote(notKey))
 	}
 	if t.NewerThan.IsZero() && t.NotKey == "" {
 		return Request{}, malformed("time is missing, and data has neither newerThan nor notKey: nothing says when the new key is new enough")
@@ -167,68 +228,82 @@ func rotate(e Event, clock func() time.Time) (Request, error) {
 	if t.NewerThan.After(clock().Add(ahead)) {
 		return Request{}, malformed("newerThan %s is in the future", t.NewerThan.Format(time.RFC3339))
 	}
-	return Request{Verb: Rotate, Credentials: names, Trigger: t}, nil
+	return Request{Verb: Rotate, Credentials: []string{credential}, Trigger: t}, nil
 }
 
 func revoke(e Event) (Request, error) {
-	var data struct {
-		Credential  string `json:"credential"`
-		KeyID       string `json:"keyID"`
-		Containment bool   `json:"containment"`
+	var credential, key string
+	var contain bool
+	err := read(e, map[string]any{"credential": &credential, "keyID": &key, "containment": &contain})
+	if err == nil {
+		err = checkName("credential", credential)
 	}
-	if err := read(e, &data); err != nil {
+	switch {
+	case err != nil:
 		return Request{}, err
+	case key == "":
+		return Request{}, malformed("data.keyID is missing")
+	case !keyID.MatchString(key):
+		return Request{}, malformed("data.keyID %s is no ID of a key", quote(key))
 	}
-	names, err := named(data.Credential)
-	if err == nil && data.KeyID == "" {
-		err = malformed("data.keyID is missing")
-	}
-	return Request{Verb: Revoke, Credentials: names, KeyID: data.KeyID, Contain: data.Containment}, err
+	return Request{Verb: Revoke, Credentials: []string{credential}, KeyID: key, Contain: contain}, nil
 }
 
 func sweep(e Event) (Request, error) {
-	var data struct {
-		Credentials []string `json:"credentials"`
-	}
+	var credentials []string
 	if len(e.Data()) > 0 {
-		if err := read(e, &data); err != nil {
+		if err := read(e, map[string]any{"credentials": &credentials}); err != nil {
 			return Request{}, err
 		}
 	}
-	return Request{Verb: Look, Credentials: data.Credentials}, nil
+	for i, credential := range credentials {
+		if err := checkName(fmt.Sprintf("credentials[%d]", i), credential); err != nil {
+			return Request{}, err
+		}
+	}
+	return Request{Verb: Look, Credentials: credentials}, nil
 }
 
 // maxSecrets is how many secrets one notification covers.
 const maxSecrets = 100
 
 // expiring is Secrets Manager's notification. None of its URLs is ever used.
-func expiring(e Event, now time.Time, cause string) ([]Request, error) {
-	var data struct {
-		Secrets []struct {
-			Name string    `json:"secret_name"`
-			Time time.Time `json:"event_time"`
-		} `json:"secrets"`
+// It is taken whole or not at all: one of which a part was done would be
+// answered as done, and is not sent again.
+func expiring(e Event, clock func() time.Time, cause string) ([]Request, error) {
+	fields, err := object(e.Data())
+	if err != nil {
+		return nil, malformed("data: %w", err)
 	}
-	if err := checkJSON(e.Data()); err != nil {
-		return nil, malformed("data: %v", err)
+	var secrets []json.RawMessage
+	if fields["secrets"] != nil && json.Unmarshal(fields["secrets"], &secrets) != nil {
+		return nil, malformed("data.secrets is not a list")
 	}
-	if err := json.Unmarshal(e.Data(), &data); err != nil {
-		return nil, malformed("data: %s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if n := len(data.Secrets); n == 0 || n > maxSecrets {
+	if n := len(secrets); n == 0 || n > maxSecrets {
 		return nil, malformed("data.secrets has %d secrets; a notification covers 1 to %d", n, maxSecrets)
 	}
-	requests := make([]Request, 0, len(data.Secrets))
-	for i, s := range data.Secrets {
-		if s.Name == "" {
-			return nil, malformed("data.secrets[%d].secret_name is missing", i)
+	latest := clock().Add(ahead)
+	requests := make([]Request, 0, len(secrets))
+	for i, raw := range secrets {
+		var s struct {
+			Name string `json:"secret_name"`
+			Time string `json:"event_time"`
+		}
+		if json.Unmarshal(raw, &s) != nil {
+			return nil, malformed("data.secrets[%d]: secret_name and event_time have to be strings", i)
+		}
+		if err := checkName(fmt.Sprintf("secrets[%d].secret_name", i), s.Name); err != nil {
+			return nil, err
 		}
 		at := e.Time()
 		if at.IsZero() {
-			at = s.Time
+			// Only then does the time of the entry count, and have to be one.
+			if at, err = parseTime(s.Time); err != nil {
+				return nil, malformed("time is missing, and data.secrets[%d].event_time %s: %w", i, quote(s.Time), err)
+			}
 		}
-		if at.IsZero() || at.After(now.Add(ahead)) {
-			return nil, malformed("data.secrets[%d].event_time and time: neither says when this happened, or it is in the future", i)
+		if at.After(latest) {
+			return nil, malformed("data.secrets[%d]: the time %s is in the future", i, at.Format(time.RFC3339))
 		}
 		requests = append(requests, Request{Verb: Rotate, Secret: s.Name, Trigger: rotation.Trigger{NewerThan: at}, Cause: cause})
 	}
@@ -238,11 +313,21 @@ func expiring(e Event, now time.Time, cause string) ([]Request, error) {
 var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // lifecycle is the event of a resource that came to be. Only where to look is
-// taken from it: the project is looked up, not believed.
+// taken from it: the project is looked up, not believed. What is no lifecycle
+// event of a project is not for us, however it is written: the whole account's
+// events come by here.
 func lifecycle(e Event) (Request, error) {
 	var data struct {
 		EventType string `json:"event_type"`
-		Context   struct {
+	}
+	if json.Unmarshal(e.Data(), &data) != nil || !strings.HasPrefix(data.EventType, lifecyclePrefix) {
+		return Request{}, fmt.Errorf("type %s: %w", quote(e.Type()), ErrNotForUs)
+	}
+	if kind := strings.TrimPrefix(data.EventType, lifecyclePrefix); kind != "instance.create" && kind != "instance.restore" {
+		return Request{}, fmt.Errorf("event_type %s: %w", quote(data.EventType), ErrNotForUs)
+	}
+	var rest struct {
+		Context struct {
 			Activity struct {
 				Outcome string `json:"outcome"`
 			} `json:"activity"`
@@ -256,29 +341,26 @@ func lifecycle(e Event) (Request, error) {
 		} `json:"event_properties"`
 	}
 	if err := checkJSON(e.Data()); err != nil {
-		return Request{}, malformed("data: %v", err)
+		return Request{}, malformed("data: %w", err)
 	}
-	if err := json.Unmarshal(e.Data(), &data); err != nil {
-		return Request{}, malformed("data: %s", strings.TrimPrefix(err.Error(), "json: "))
+	if json.Unmarshal(e.Data(), &rest) != nil {
+		return Request{}, malformed("data: context or event_properties is not of the shape of a lifecycle event")
 	}
-	if data.EventType != "resource-controller.instance.create" && data.EventType != "resource-controller.instance.restore" {
-		return Request{}, fmt.Errorf("event_type %s: %w", quote(data.EventType), ErrNotForUs)
-	}
-	state := data.Properties.LastOperation.State
-	if state == "" && data.Context.Activity.Outcome == "success" {
+	state := rest.Properties.LastOperation.State
+	if state == "" && rest.Context.Activity.Outcome == "success" {
 		state = "succeeded"
 	}
 	// crn:v1:<cloud>:<public>:<service>:<region>:<scope>:<instance>::
-	parts := strings.Split(data.Properties.CRN, ":")
-	if len(parts) != 10 || parts[0] != "crn" {
-		return Request{}, malformed("data.event_properties.crn %s is no CRN", quote(data.Properties.CRN))
+	parts := strings.Split(rest.Properties.CRN, ":")
+	if len(parts) < 10 || parts[0] != "crn" {
+		return Request{}, malformed("data.event_properties.crn %s is no CRN", quote(rest.Properties.CRN))
 	}
 	if parts[4] != "codeengine" || state != "succeeded" {
 		return Request{}, fmt.Errorf("service %s, operation %s: %w", quote(parts[4]), quote(state), ErrNotForUs)
 	}
-	project := parts[7]
-	if !guid.MatchString(project) || (data.Properties.GUID != "" && data.Properties.GUID != project) {
-		return Request{}, malformed("data.event_properties: crn names project %s, guid %s", quote(project), quote(data.Properties.GUID))
+	project := cmp.Or(parts[7], rest.Properties.GUID)
+	if len(parts) != 10 || !guid.MatchString(project) || (rest.Properties.GUID != "" && rest.Properties.GUID != project) {
+		return Request{}, malformed("data.event_properties: crn names project %s, guid %s", quote(parts[7]), quote(rest.Properties.GUID))
 	}
 	return Request{Verb: Look, Project: project}, nil
 }
