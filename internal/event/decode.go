@@ -258,14 +258,14 @@ func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
 // member is the value of an attribute in the envelope.
 func member(raw json.RawMessage) (any, error) {
-	switch c := raw[0]; {
-	case c == '"':
+	switch c := raw[0]; c {
+	case '"':
 		var s string
 		err := json.Unmarshal(raw, &s)
 		return s, err
-	case c == 't' || c == 'f':
+	case 't', 'f':
 		return c == 't', nil
-	case c == '{' || c == '[':
+	case '{', '[':
 		return nil, errors.New("it is neither a string, a number nor a boolean")
 	}
 	n, err := strconv.ParseInt(string(raw), 10, 32)
