@@ -1,91 +1,137 @@
 package iam
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// sortError turns an SDK's error into one that says what the caller may do: the one
-// place that does. resp may be nil: then no answer came.
-func sortError(doing string, resp *core.DetailedResponse, err error) error {
+// sortError turns an SDK's error into one that says what the caller may do
+// next: the one place that does. The SDK's error is not wrapped and its
+// response not printed, since the answer to a create holds the key's value.
+// hidden are values that IAM may repeat in its words.
+func sortError(doing string, resp *core.DetailedResponse, err error, hidden ...secret.Value) error {
 	if err == nil {
 		return nil
 	}
-	for _, known := range []error{reconcile.ErrDenied, reconcile.ErrUnavailable} {
-		if errors.Is(err, known) { // from our own login
-			return fmt.Errorf("%s: %w", doing, err)
-		}
+	// Our own login failed, not the call that wanted it. The SDK would report
+	// the login's 400 as if it were the call's.
+	if own := (*loginError)(nil); errors.As(err, &own) {
+		return fmt.Errorf("%s: %w", doing, own)
 	}
-	status := 0
-	if resp != nil {
-		status = resp.StatusCode
+	if resp == nil {
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, noAnswer(err))
 	}
-	return fmt.Errorf("%s: %w: %s", doing, meaning(status), saying(status, resp, err))
+	code, words := firstError(resp)
+	if resp.StatusCode < 300 {
+		words = "the answer can't be read"
+	}
+	return fmt.Errorf("%s: %w: %s", doing, meaning(resp.StatusCode, code), say(resp.StatusCode, code, words, hidden))
 }
 
-func meaning(status int) error {
+// meaning sorts an answer that is not the wanted one.
+func meaning(status int, code string) error {
 	switch {
-	case status == http.StatusForbidden:
+	case status == http.StatusUnauthorized, status == http.StatusRequestTimeout,
+		status == http.StatusTooEarly, status == http.StatusTooManyRequests:
+		return reconcile.ErrUnavailable
+	case status < 400 || status > 499: // also a success that can't be read
+		return reconcile.ErrUnavailable
+	case isQuota(code):
+		return reconcile.ErrQuota
+	case status == http.StatusForbidden, status == http.StatusLocked:
 		return reconcile.ErrDenied
 	case status == http.StatusNotFound:
 		return reconcile.ErrNotFound
-	case slices.Contains(staleStatus, status):
+	case isStale(status):
 		return reconcile.ErrConflict
-	case status == http.StatusBadRequest || status == http.StatusUnprocessableEntity:
+	default:
 		return reconcile.ErrRefused
-	default: // no answer, 2xx that could not be read, 401, 429, 5xx
-		return reconcile.ErrUnavailable
 	}
 }
 
-// saying is what IAM said, cut short. An answer to a create holds the key's
-// value, so a body is quoted only from an error's known fields.
-func saying(status int, resp *core.DetailedResponse, err error) string {
-	if resp != nil {
-		if result, ok := resp.Result.(map[string]any); ok {
-			if list, ok := result["errors"].([]any); ok && len(list) > 0 {
-				if first, ok := list[0].(map[string]any); ok {
-					return cut(fmt.Sprintf("%d %v: %v", status, first["code"], first["message"]))
-				}
-			}
+// firstError reads IAM's error body: the code and the words for people.
+func firstError(resp *core.DetailedResponse) (code, words string) {
+	body, _ := resp.Result.(map[string]any)
+	list, _ := body["errors"].([]any)
+	if len(list) == 0 {
+		return "", ""
+	}
+	first, _ := list[0].(map[string]any)
+	code, _ = first["code"].(string)
+	words, _ = first["message"].(string)
+	if details, ok := first["details"].(string); ok { // where identity errors have the reason
+		words += " (" + details + ")"
+	}
+	return code, words
+}
+
+// say is what IAM said, on one line and cut short.
+func say(status int, code, words string, hidden []secret.Value) string {
+	const most = 300
+	s := strings.Join(strings.Fields(fmt.Sprintf("%d %s %s", status, code, words)), " ")
+	for _, v := range hidden {
+		if plain := v.Expose(); plain != "" {
+			s = strings.ReplaceAll(s, plain, "[secret]")
 		}
 	}
-	if status != 0 {
-		return fmt.Sprintf("status %d", status)
-	}
-	return cut(err.Error())
-}
-
-func cut(s string) string {
-	const most = 300
 	if len(s) > most {
-		return s[:most] + "…"
+		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }
 
-// dateOf is IAM's clock when it answered.
-func dateOf(doing string, resp *core.DetailedResponse) (date time.Time, err error) {
-	date, err = http.ParseTime(resp.Headers.Get("Date"))
+var errNoAnswer = errors.New("the request could not be sent or answered")
+
+// noAnswer keeps those causes that are known to quote nothing that was sent or
+// received.
+func noAnswer(err error) error {
+	var network *net.OpError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded): // the client's own timeout, too
+		return context.DeadlineExceeded
+	case errors.As(err, &network):
+		return network
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	case strings.Contains(err.Error(), core.SSL_CERTIFICATION_ERROR): // the SDK drops the cause of these
+		return errors.New("the server's certificate is not trusted")
+	default:
+		return errNoAnswer
+	}
+}
+
+// lacking is an answer that says success and has not what it must have.
+func lacking(doing, what string) error {
+	return fmt.Errorf("%s: %w: the answer has no %s", doing, reconcile.ErrUnavailable, what)
+}
+
+// dateOf is IAM's clock when it answered. Without it no decision may be made.
+func dateOf(doing string, resp *core.DetailedResponse) (time.Time, error) {
+	date, err := http.ParseTime(resp.Headers.Get("Date"))
 	if err != nil {
-		return date, fmt.Errorf("%s: %w: the answer has no Date", doing, reconcile.ErrUnavailable)
+		return time.Time{}, lacking(doing, "Date")
 	}
 	return date, nil
 }
 
-// remarshal reads a decoded body into a struct.
-func remarshal(from, to any) error {
-	b, err := json.Marshal(from)
-	if err != nil {
-		return fmt.Errorf("reading an answer: %w", err)
+func str(s *string) string {
+	if s == nil {
+		return ""
 	}
-	return json.Unmarshal(b, to)
+	return *s
 }
+
+func yes(b *bool) bool { return b != nil && *b }

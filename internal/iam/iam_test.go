@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ type world struct {
 	*Client
 	t     *testing.T
 	cloud *emulator.Server
-	log   bytes.Buffer
+	log   logBuffer
 	slept time.Duration
 }
 
@@ -33,6 +34,13 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { server.Close() })
+	return newWorldOn(t, server, change)
+}
+
+// newWorldOn is another client on the same emulator.
+func newWorldOn(t *testing.T, server *emulator.Server, change func(*Config)) *world {
+	t.Helper()
 	w := &world{t: t, cloud: server}
 	transport := &http.Transport{}
 	cfg := Config{
@@ -42,6 +50,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	if change != nil {
 		change(&cfg)
 	}
+	var err error
 	if w.Client, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -50,13 +59,14 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 		return ctx.Err()
 	}
 	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		server.Close() // ends exchanges that hang
+		w.landed()
 		for _, k := range server.State(true).APIKeys {
 			if k.Value != "" && strings.Contains(w.log.String(), k.Value) {
 				t.Errorf("the value of %s was logged", k.ID)
 			}
 		}
-		transport.CloseIdleConnections()
-		server.Close()
 	})
 	return w
 }
@@ -88,6 +98,34 @@ func value(t *testing.T) secret.Value {
 	return v
 }
 
+// logBuffer collects what is logged, from any goroutine.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// landed waits for an exchange that goes on in the background.
+func (w *world) landed() {
+	w.login.mu.Lock()
+	f := w.login.flight
+	w.login.mu.Unlock()
+	if f != nil {
+		<-f.done
+	}
+}
+
 // clean fails when an error tells a value.
 func clean(t *testing.T, err error, v secret.Value) {
 	t.Helper()
@@ -110,8 +148,8 @@ func TestAMintedKeyIsBornWithItsFuseAndIsListedAsOurs(t *testing.T) {
 		t.Errorf("minted %s ago", d)
 	}
 	stored, _ := w.cloud.State(true).Key(k.ID)
-	if stored.Value != v.Expose() || stored.ActionWhenLeaked != "disable" {
-		t.Errorf("stored with action %q", stored.ActionWhenLeaked)
+	if stored.Value != v.Expose() || stored.ActionWhenLeaked != "disable" || stored.StoreValue {
+		t.Errorf("stored with action %q, value kept: %v", stored.ActionWhenLeaked, stored.StoreValue)
 	}
 	foreign, err := w.Mint(t.Context(), func() reconcile.MintRequest { m := w.request(id); m.Description = "by hand"; return m }(), value(t))
 	if err != nil {
@@ -418,6 +456,7 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 	if err := w.Usable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	w.landed()
 	if n := w.cloud.Counter("POST", "/identity/token"); n != 2 {
 		t.Errorf("%d tokens were fetched, want a new one at 80%% of the hour", n)
 	}
@@ -457,7 +496,7 @@ func TestATrustedProfileLogsInWithTheComputeResourceToken(t *testing.T) {
 	if err := w.Usable(t.Context()); !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "trusted profiles enabled") {
 		t.Errorf("without a token file: %v", err)
 	}
-	if err := os.WriteFile(file, []byte(w.cloud.Cloud().IssueCRToken("crn:v1:bluemix:public:codeengine:eu-de:a/acc:project::")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(w.cloud.Cloud().IssueCRToken("crn:v1:bluemix:public:codeengine:eu-de:a/acc:project::")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := w.Find(t.Context(), "x"); err != nil {

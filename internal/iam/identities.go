@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
+	"github.com/go-openapi/strfmt"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
@@ -18,68 +19,89 @@ const iamPrefix = "iam-"
 
 // Find returns every service ID of exactly this name.
 func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, time.Time, error) {
-	found, date, err := c.list(ctx, fmt.Sprintf("finding service ID %q", name), &name)
-	kept := found[:0]
-	for _, id := range found {
-		if id.Name == name { // the service's own comparison is not documented
-			kept = append(kept, id)
+	var found []reconcile.ServiceID
+	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, func(id reconcile.ServiceID) {
+		if id.Name == name { // how the service compares is not documented
+			found = append(found, id)
 		}
+	})
+	if err != nil {
+		return nil, time.Time{}, err
 	}
-	return kept, date, err
+	return found, date, nil
 }
 
 // Ours returns the account's service IDs that carry our owner's marker.
 func (c *Client) Ours(ctx context.Context) ([]reconcile.ServiceID, error) {
-	found, _, err := c.list(ctx, "listing our service IDs", nil)
-	kept := found[:0]
-	for _, id := range found {
+	var found []reconcile.ServiceID
+	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, func(id reconcile.ServiceID) {
 		if id.Marked && id.Marker.Owner == c.cfg.Owner {
-			kept = append(kept, id)
+			found = append(found, id)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
-	return kept, err
+	return found, nil
 }
 
-func (c *Client) list(ctx context.Context, doing string, name *string) (found []reconcile.ServiceID, date time.Time, err error) {
+// eachServiceID lists service IDs page by page and returns IAM's clock at the
+// last one.
+func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, visit func(reconcile.ServiceID)) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
-		return nil, date, fmt.Errorf("%s: %w", doing, err)
+		return date, fmt.Errorf("%s: %w", doing, err)
 	}
 	opts := &iamidentityv1.ListServiceIdsOptions{AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100)}
-	for range maxPages {
+	err = eachPage(doing, func(token *string) (string, error) {
+		opts.Pagetoken = token
 		page, resp, err := c.identity.ListServiceIdsWithContext(ctx, opts)
 		if err != nil {
-			return nil, date, sortError(doing, resp, err)
+			return "", sortError(doing, resp, err)
 		}
 		if date, err = dateOf(doing, resp); err != nil {
-			return nil, date, err
+			return "", err
+		}
+		if page == nil {
+			return "", lacking(doing, "list")
 		}
 		for i := range page.Serviceids {
-			found = append(found, serviceID(&page.Serviceids[i]))
+			visit(serviceID(&page.Serviceids[i]))
 		}
-		token, err := nextPage(page.Next)
-		if err != nil || token == "" {
-			return found, date, err
-		}
-		opts.Pagetoken = &token
-	}
-	return nil, date, fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
+		return pageToken(doing, page.Next)
+	})
+	return date, err
 }
 
 func serviceID(s *iamidentityv1.ServiceID) reconcile.ServiceID {
 	id := reconcile.ServiceID{
-		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: fromStamp(s.CreatedAt),
+		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: moment(s.CreatedAt),
 	}
 	id.Marker, _, id.Marked = reconcile.ParseMarker(str(s.Description))
 	return id
 }
 
+// moment is a time that the SDK has read, in any of IAM's forms.
+func moment(d *strfmt.DateTime) time.Time {
+	if d == nil {
+		return time.Time{}
+	}
+	return time.Time(*d).UTC()
+}
+
 // Lookup reads one service ID by its IAM ID.
 func (c *Client) Lookup(ctx context.Context, iamID string) (reconcile.ServiceID, error) {
-	id := strings.TrimPrefix(iamID, iamPrefix)
+	return c.readServiceID(ctx, strings.TrimPrefix(iamID, iamPrefix))
+}
+
+func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.ServiceID, error) {
+	doing := "reading service ID " + id
 	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{ID: &id})
 	if err != nil {
-		return reconcile.ServiceID{}, sortError("reading service ID "+id, resp, err)
+		return reconcile.ServiceID{}, sortError(doing, resp, err)
+	}
+	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
+		return reconcile.ServiceID{}, lacking(doing, "ID")
 	}
 	return serviceID(s), nil
 }
@@ -98,20 +120,40 @@ func (c *Client) Create(ctx context.Context, name, description string) (reconcil
 	if err != nil {
 		return reconcile.ServiceID{}, sortError(doing, resp, err)
 	}
-	id := serviceID(s)
-	if id.ID == "" || id.IAMID == "" {
-		return id, fmt.Errorf("%s: %w: the answer has no ID", doing, reconcile.ErrUnavailable)
+	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
+		return reconcile.ServiceID{}, lacking(doing, "ID")
 	}
-	return id, nil
+	return serviceID(s), nil
 }
 
 // Remove deletes a service ID with its keys and policies. One that is gone
 // already is a success.
 func (c *Client) Remove(ctx context.Context, id string) error {
+	doing := "deleting service ID " + id
 	resp, err := c.identity.DeleteServiceIDWithContext(ctx, &iamidentityv1.DeleteServiceIDOptions{ID: &id})
-	err = sortError("deleting service ID "+id, resp, err)
-	if errors.Is(err, reconcile.ErrNotFound) {
+	return c.deleted(doing, sortError(doing, resp, err), func() (bool, error) {
+		s, err := c.readServiceID(ctx, id)
+		return s.Locked, err
+	})
+}
+
+// deleted explains why something was not deleted. IAM refuses what is locked,
+// and says to a refusal of another kind that a retry may help: only the thing
+// itself tells the two apart.
+func (c *Client) deleted(doing string, err error, locked func() (bool, error)) error {
+	switch {
+	case err == nil, errors.Is(err, reconcile.ErrNotFound):
 		return nil
+	case !errors.Is(err, reconcile.ErrConflict) && !errors.Is(err, reconcile.ErrRefused):
+		return err
 	}
-	return err
+	switch is, rerr := locked(); {
+	case errors.Is(rerr, reconcile.ErrNotFound):
+		return nil
+	case rerr == nil && is:
+		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
+	case errors.Is(err, reconcile.ErrRefused):
+		return err
+	}
+	return fmt.Errorf("%s: %w: IAM answered with a conflict", doing, reconcile.ErrUnavailable)
 }

@@ -2,17 +2,16 @@ package iam
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -20,243 +19,247 @@ import (
 
 // token is an access token with what it says of itself.
 type token struct {
-	value   secret.Value
-	claims  claims
-	expires time.Time
-	refresh time.Time // at 80 % of its life
+	value  secret.Value
+	claims claims
+	// refresh is at 80 % of its life, expires a little before its end.
+	refresh, expires time.Time
 }
 
-// claims are read and not verified: TLS to IAM is what we trust.
-type claims struct {
-	IAMID   string `json:"iam_id"`
-	Account struct {
-		BSS string `json:"bss"`
-	} `json:"account"`
-}
-
-func (c claims) account() string { return c.Account.BSS }
-
-// login keeps our own token fresh, and puts it on every request of client.
+// login keeps our own token. It is a core.Authenticator, and uses IBM's for
+// the exchange only, by RequestToken: their cache goes by the process' clock,
+// and filling it holds a lock of the whole process and heeds no context.
 type login struct {
-	cfg    Config
-	bare   *http.Client // without our token
-	client *http.Client
+	cfg  Config
+	http *http.Client
 
-	lock chan struct{} // held while fetching; a channel, so that waiting heeds the context
-	mu   sync.Mutex
-	now  token
+	mu     sync.Mutex // guards what follows
+	held   token
+	flight *flight   // the exchange that is under way
+	retry  time.Time // no early refresh before this: the last one failed
 }
 
-func newLogin(cfg Config) (*login, error) {
-	if cfg.APIKey.Empty() == (cfg.Profile == "") {
-		return nil, errors.New("setting up our login: give either an API key or a trusted profile")
-	}
-	l := &login{cfg: cfg, bare: cfg.HTTP, lock: make(chan struct{}, 1)}
-	next := cfg.HTTP.Transport
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	l.client = &http.Client{Transport: &authorized{login: l, next: next}, Timeout: cfg.HTTP.Timeout, CheckRedirect: cfg.HTTP.CheckRedirect}
-	return l, nil
+// flight is one exchange that all who need a token wait for.
+type flight struct {
+	done chan struct{} // closed when the rest is set
+	t    token
+	err  error
 }
 
-// token returns the current token, fetching one when it is due.
+const (
+	loginTimeout = 30 * time.Second // RequestToken heeds no context, so this bounds it
+	expiryMargin = 10 * time.Second // for the way of a request
+	retryPause   = 30 * time.Second
+)
+
+func newLogin(cfg Config, client http.Client) *login {
+	client.Timeout = loginTimeout
+	return &login{cfg: cfg, http: &client}
+}
+
+// token returns our token. From 80 % of its life on the next is fetched while
+// the old one still serves; without one all callers wait for the same
+// exchange, each as long as its context lasts.
 func (l *login) token(ctx context.Context) (token, error) {
-	if t, ok := l.current(); ok {
-		return t, nil
+	now := l.cfg.Now()
+	l.mu.Lock()
+	held := l.held
+	works := !held.value.Empty() && now.Before(held.expires)
+	if works && (now.Before(held.refresh) || now.Before(l.retry)) {
+		l.mu.Unlock()
+		return held, nil
+	}
+	f := l.flight
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		l.flight = f
+		go l.fly(f)
+	}
+	l.mu.Unlock()
+	if works {
+		return held, nil
 	}
 	select {
-	case l.lock <- struct{}{}:
-		defer func() { <-l.lock }()
+	case <-f.done:
+		return f.t, f.err
 	case <-ctx.Done():
-		return token{}, fmt.Errorf("waiting for our own token: %w: %w", reconcile.ErrUnavailable, ctx.Err())
+		return token{}, &loginError{meant: reconcile.ErrUnavailable, cause: ctx.Err()}
 	}
-	if t, ok := l.current(); ok {
-		return t, nil
+}
+
+func (l *login) fly(f *flight) {
+	f.t, f.err = l.fetch()
+	if f.err != nil {
+		l.cfg.Log.Warn("no token for ourselves", "error", f.err.Error())
 	}
-	form, err := l.grant()
-	if err != nil {
-		return token{}, err
-	}
-	t, err := exchange(ctx, l.bare, l.cfg.URL, form, l.cfg.Now)
-	var refused *tokenRefusal
-	switch {
-	case errors.As(err, &refused):
-		// Our own credential is not good: only a person can mend that.
-		return token{}, fmt.Errorf("logging in as ourselves: %w: %w", reconcile.ErrDenied, err)
-	case err != nil:
-		return token{}, fmt.Errorf("logging in as ourselves: %w", err)
-	}
+	now := l.cfg.Now()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.now = t
+	l.flight = nil
+	if f.err == nil {
+		l.held = f.t
+	} else {
+		l.retry = now.Add(retryPause)
+	}
+	l.mu.Unlock()
+	close(f.done)
+}
+
+// fetch exchanges our key, or the compute resource token, for an access token.
+func (l *login) fetch() (token, error) {
+	asked := l.cfg.Now()
+	answer, err := l.request()
+	if err != nil {
+		return token{}, sortLogin(err)
+	}
+	if answer == nil || answer.AccessToken == "" { // RequestToken ignores a body that it can't read
+		return token{}, &loginError{meant: reconcile.ErrUnavailable, cause: errors.New("the answer has no token")}
+	}
+	t := token{value: secret.New(answer.AccessToken)}
+	if t.claims, err = readClaims(answer.AccessToken); err != nil {
+		return token{}, &loginError{meant: reconcile.ErrUnavailable, cause: err}
+	}
+	life := time.Duration(answer.ExpiresIn) * time.Second
+	t.refresh, t.expires = asked.Add(life*4/5), asked.Add(life-expiryMargin)
 	return t, nil
 }
 
-func (l *login) current() (token, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.now, !l.now.value.Empty() && l.cfg.Now().Before(l.now.refresh)
-}
-
-// forget drops a token that a service did not take, unless a newer one is
-// there already.
-func (l *login) forget(value secret.Value) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.now.value.Equal(value) {
-		l.now = token{}
-	}
-}
-
-// grant is how we log in. The compute resource token is read anew each time:
-// the platform replaces it.
-func (l *login) grant() (url.Values, error) {
+// request makes an authenticator for one use, so that our key stays in its
+// closure. The compute resource token is read anew each time: the platform
+// replaces it.
+func (l *login) request() (*core.IamTokenServerResponse, error) {
 	if !l.cfg.APIKey.Empty() {
-		return apiKeyGrant(l.cfg.APIKey), nil
+		a := &core.IamAuthenticator{ApiKey: l.cfg.APIKey.Expose(), URL: l.cfg.URL, Client: l.http}
+		return a.RequestToken()
 	}
-	cr, err := os.ReadFile(l.cfg.TokenFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading the compute resource token: %w: %w (are trusted profiles enabled for this function, app or job?)", reconcile.ErrDenied, err)
+	if _, err := os.Stat(l.cfg.TokenFile); err != nil {
+		return nil, &loginError{meant: reconcile.ErrDenied,
+			cause: fmt.Errorf("finding the compute resource token: %w (are trusted profiles enabled for this function, app or job?)", err)}
 	}
-	form := url.Values{
-		"grant_type": {"urn:ibm:params:oauth:grant-type:cr-token"},
-		"cr_token":   {strings.TrimSpace(string(cr))},
-	}
+	a := &core.ContainerAuthenticator{CRTokenFilename: l.cfg.TokenFile, URL: l.cfg.URL, Client: l.http}
 	if strings.HasPrefix(l.cfg.Profile, "Profile-") {
-		form.Set("profile_id", l.cfg.Profile)
+		a.IAMProfileID = l.cfg.Profile
 	} else {
-		form.Set("profile_name", l.cfg.Profile)
+		a.IAMProfileName = l.cfg.Profile
 	}
-	return form, nil
+	return a.RequestToken()
 }
 
-func apiKeyGrant(v secret.Value) url.Values {
-	return url.Values{
-		"grant_type":    {"urn:ibm:params:oauth:grant-type:apikey"},
-		"response_type": {"cloud_iam"},
-		"apikey":        {v.Expose()},
+// loginError says that our own login failed, whatever wanted it.
+type loginError struct{ meant, cause error }
+
+func (e *loginError) Error() string {
+	return fmt.Sprintf("logging in as ourselves: %v: %v", e.meant, e.cause)
+}
+
+func (e *loginError) Unwrap() []error { return []error{e.meant, e.cause} }
+
+// sortLogin sorts what RequestToken returns. Of the answer only status and
+// errorCode are kept: the rest may repeat what was sent.
+func sortLogin(err error) error {
+	if own := (*loginError)(nil); errors.As(err, &own) {
+		return own
+	}
+	refused := (*core.AuthenticationError)(nil)
+	if !errors.As(err, &refused) || refused.Response == nil || refused.Response.StatusCode == 0 {
+		return &loginError{meant: reconcile.ErrUnavailable, cause: noAnswer(err)}
+	}
+	body, _ := refused.Response.Result.(map[string]any)
+	code, _ := body["errorCode"].(string)
+	no := &tokenRefusal{status: refused.Response.StatusCode, code: plainCode(code)}
+	switch no.status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		// Our own key or profile is not good: only a person can mend that.
+		return &loginError{meant: reconcile.ErrDenied, cause: no}
+	}
+	return &loginError{meant: reconcile.ErrUnavailable, cause: no}
+}
+
+// Forget drops our token, so that the next call fetches one.
+func (l *login) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = token{}
+}
+
+// reject drops the token that a service did not take, unless a newer one is
+// there already.
+func (l *login) reject(value secret.Value) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held.value.Equal(value) {
+		l.held = token{}
 	}
 }
 
-// authorized puts our token on requests. A read that is answered 401 is
-// repeated once with a new token: a token dies early when its clock was moved
-// or its identity was changed.
+// AuthenticationType satisfies core.Authenticator.
+func (l *login) AuthenticationType() string {
+	if l.cfg.APIKey.Empty() {
+		return core.AUTHTYPE_CONTAINER
+	}
+	return core.AUTHTYPE_IAM
+}
+
+// Validate satisfies core.Authenticator; New has checked the config.
+func (*login) Validate() error { return nil }
+
+// Authenticate satisfies core.Authenticator. The SDK keeps the cause of an
+// SDKProblem only, and drops that of any other error.
+func (l *login) Authenticate(req *http.Request) error {
+	t, err := l.token(req.Context())
+	if err != nil {
+		return core.SDKErrorf(err, "", "login", core.NewProblemComponent("latchkey", "1"))
+	}
+	req.Header.Set("Authorization", bearerPrefix+t.value.Expose())
+	return nil
+}
+
+const bearerPrefix = "Bearer "
+
+// authorized is a transport for requests that are ours.
 type authorized struct {
 	login *login
 	next  http.RoundTripper
 }
 
+// RoundTrip logs in where the caller did not. A token that is answered 401 is
+// forgotten: it dies early when a clock was moved or our identity changed. A
+// read is then repeated once; a write is the caller's decision.
 func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, used, err := a.try(req)
+	used, ok := strings.CutPrefix(req.Header.Get("Authorization"), bearerPrefix)
+	if !ok {
+		own, err := a.authorize(req)
+		if err != nil {
+			return nil, err
+		}
+		req = own
+		used = strings.TrimPrefix(req.Header.Get("Authorization"), bearerPrefix)
+	}
+	resp, err := a.next.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	a.login.forget(used)
+	a.login.reject(secret.New(used))
+	a.login.cfg.Log.Info("our token was not taken", "host", req.URL.Host)
 	if req.Method != http.MethodGet {
 		return resp, nil
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+	again, err := a.authorize(req)
+	if err != nil {
+		return resp, nil //nolint:nilerr // the 401 says enough
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection is used again
 	_ = resp.Body.Close()
-	resp, _, err = a.try(req)
-	return resp, err
+	return a.next.RoundTrip(again)
 }
 
-func (a *authorized) try(req *http.Request) (*http.Response, secret.Value, error) {
+func (a *authorized) authorize(req *http.Request) (*http.Request, error) {
 	t, err := a.login.token(req.Context())
 	if err != nil {
 		if req.Body != nil {
-			_ = req.Body.Close()
+			_ = req.Body.Close() // a transport closes it on errors, too
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	own := req.Clone(req.Context())
-	own.Header.Set("Authorization", "Bearer "+t.value.Expose())
-	resp, err := a.next.RoundTrip(own)
-	return resp, t.value, err
-}
-
-// maxAnswer bounds what is read of any answer.
-const maxAnswer = 16 << 20
-
-// tokenRefusal is IAM's no to a grant.
-type tokenRefusal struct {
-	status int
-	code   string
-}
-
-func (e *tokenRefusal) Error() string {
-	return fmt.Sprintf("IAM gives no token: %d %s", e.status, e.code)
-}
-
-// exchange posts one grant. The form holds a secret, so nothing of it, and
-// nothing of a body that may repeat it, gets into an error.
-func exchange(ctx context.Context, client *http.Client, base string, form url.Values, now func() time.Time) (token, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(base, "/")+"/identity/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return token{}, fmt.Errorf("asking for a token: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	resp, err := client.Do(req)
-	if err != nil {
-		return token{}, fmt.Errorf("asking for a token: %w: %w", reconcile.ErrUnavailable, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return token{}, fmt.Errorf("asking for a token: reading the answer: %w: %w", reconcile.ErrUnavailable, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var no struct {
-			ErrorCode string `json:"errorCode"`
-		}
-		_ = json.Unmarshal(body, &no) // a body of another shape has no code
-		if (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnauthorized) && no.ErrorCode != "" {
-			return token{}, &tokenRefusal{status: resp.StatusCode, code: no.ErrorCode}
-		}
-		return token{}, fmt.Errorf("asking for a token: %w: status %d", reconcile.ErrUnavailable, resp.StatusCode)
-	}
-	var yes struct {
-		AccessToken string `json:"access_token"`
-		ExpiresIn   int64  `json:"expires_in"`
-	}
-	if err := json.Unmarshal(body, &yes); err != nil || yes.AccessToken == "" {
-		return token{}, fmt.Errorf("asking for a token: %w: the answer holds none", reconcile.ErrUnavailable)
-	}
-	t := token{value: secret.New(yes.AccessToken)}
-	life := time.Duration(yes.ExpiresIn) * time.Second
-	t.expires = now().Add(life)
-	t.refresh = now().Add(life * 4 / 5)
-	if t.claims, err = readClaims(yes.AccessToken); err != nil {
-		return token{}, err
-	}
-	return t, nil
-}
-
-func readClaims(jwt string) (claims, error) {
-	var c claims
-	parts := strings.Split(jwt, ".")
-	if len(parts) != 3 {
-		return c, fmt.Errorf("reading a token: %w: it is no JWT", reconcile.ErrUnavailable)
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil || json.Unmarshal(payload, &c) != nil || c.IAMID == "" {
-		return c, fmt.Errorf("reading a token: %w: it has no iam_id", reconcile.ErrUnavailable)
-	}
-	return c, nil
-}
-
-// Exchange turns a key's value into a token, as a consumer would. No refusal
-// is final: IAM answers the same for a key that it does not know yet.
-func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer, error) {
-	t, err := exchange(ctx, c.cfg.HTTP, c.cfg.URL, apiKeyGrant(v), c.cfg.Now)
-	var refused *tokenRefusal
-	switch {
-	case errors.As(err, &refused):
-		return reconcile.Bearer{}, fmt.Errorf("%w: %w", reconcile.ErrNotYet, err)
-	case err != nil:
-		return reconcile.Bearer{}, err
-	}
-	return reconcile.Bearer{IAMID: t.claims.IAMID, Account: t.claims.account(), Token: t.value}, nil
+	own.Header.Set("Authorization", bearerPrefix+t.value.Expose())
+	return own, nil
 }

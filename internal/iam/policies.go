@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
@@ -23,76 +25,86 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy,
 	}
 	opts := &iampolicymanagementv1.ListV2PoliciesOptions{AccountID: &account, IamID: &iamID, Type: core.StringPtr("access")}
 	var out []reconcile.Policy
-	for range maxPages {
+	err = eachPage(doing, func(start *string) (string, error) {
+		opts.Start = start
 		page, resp, err := c.policies.ListV2PoliciesWithContext(ctx, opts)
 		if err != nil {
-			return nil, sortError(doing, resp, err)
+			return "", sortError(doing, resp, err)
+		}
+		if page == nil {
+			return "", lacking(doing, "list")
 		}
 		for i := range page.Policies {
-			p := &page.Policies[i]
-			if str(p.State) != "active" || p.Rule != nil || p.Pattern != nil {
-				continue
-			}
-			if plain, ok := plainGrant(p.Resource, rolesOf(p.Control)); ok {
-				out = append(out, plain)
+			if p, ok := plainGrant(&page.Policies[i], account, iamID); ok {
+				out = append(out, p)
 			}
 		}
-		if page.Next == nil || str(page.Next.Start) == "" {
-			return out, nil
+		if page.Next == nil {
+			return "", nil
 		}
-		opts.Start = page.Next.Start
+		if str(page.Next.Start) == "" {
+			return "", lacking(doing, "start of the next page")
+		}
+		return *page.Next.Start, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
+	return out, nil
 }
 
-func rolesOf(control iampolicymanagementv1.ControlResponseIntf) (crns []string) {
-	var grant *iampolicymanagementv1.Grant
-	switch r := control.(type) {
-	case *iampolicymanagementv1.ControlResponse:
-		grant = r.Grant
-	case *iampolicymanagementv1.ControlResponseControl:
-		grant = r.Grant
+func plainGrant(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account, iamID string) (out reconcile.Policy, ok bool) {
+	if str(p.Type) != "access" || str(p.State) != "active" || p.Rule != nil || str(p.Pattern) != "" ||
+		p.Resource == nil || len(p.Resource.Tags) > 0 || !subjectIs(p.Subject, iamID) {
+		return out, false
 	}
-	if grant == nil {
+	for _, a := range p.Resource.Attributes {
+		value, text := a.Value.(string)
+		if !text || str(a.Operator) != "stringEquals" {
+			return out, false
+		}
+		switch str(a.Key) {
+		case "accountId":
+			if value != account {
+				return out, false
+			}
+		case "serviceName":
+			out.Service = value
+		case "serviceInstance":
+			out.Instance = value
+		case "resourceGroupId":
+			out.ResourceGroup = value
+		default:
+			return out, false
+		}
+	}
+	for _, crn := range rolesOf(p) {
+		out.Roles = append(out.Roles, crn[strings.LastIndexByte(crn, ':')+1:])
+	}
+	return out, out.Service != ""
+}
+
+// subjectIs reports whether the subject is this identity, without more
+// attributes that would narrow it.
+func subjectIs(s *iampolicymanagementv1.V2PolicySubject, iamID string) bool {
+	return s == nil || len(s.Attributes) == 1 && str(s.Attributes[0].Key) == "iam_id" && s.Attributes[0].Value == any(iamID)
+}
+
+// rolesOf returns the CRNs of a policy's roles.
+func rolesOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData) (crns []string) {
+	control, ok := p.Control.(*iampolicymanagementv1.ControlResponse)
+	if !ok || control.Grant == nil {
 		return nil
 	}
-	for _, role := range grant.Roles {
+	for _, role := range control.Grant.Roles {
 		crns = append(crns, str(role.RoleID))
 	}
 	return crns
 }
 
-func plainGrant(resource *iampolicymanagementv1.V2PolicyResource, crns []string) (reconcile.Policy, bool) {
-	var p reconcile.Policy
-	if resource == nil || len(resource.Tags) > 0 {
-		return p, false
-	}
-	for _, a := range resource.Attributes {
-		value, text := a.Value.(string)
-		if !text || str(a.Operator) != "stringEquals" {
-			return p, false
-		}
-		switch str(a.Key) {
-		case "accountId":
-		case "serviceName":
-			p.Service = value
-		case "serviceInstance":
-			p.Instance = value
-		case "resourceGroupId":
-			p.ResourceGroup = value
-		default:
-			return p, false
-		}
-	}
-	for _, crn := range crns {
-		p.Roles = append(p.Roles, crn[strings.LastIndexByte(crn, ':')+1:])
-	}
-	return p, p.Service != ""
-}
-
-// Grant makes sure that a policy exists. A policy that exists already is
-// replaced if it is ours and lacks a role. Success does not mean that the
-// roles were granted: IAM grants at most what the grantor holds.
+// Grant makes sure that a policy exists. One that exists already is given the
+// roles that it lacks if it is ours. Success does not mean that the roles were
+// granted: IAM grants at most what the grantor holds.
 func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) error {
 	doing := "granting " + p.Label()
 	account, err := c.Account(ctx)
@@ -103,63 +115,81 @@ func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) er
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	attribute := func(key, value string) iampolicymanagementv1.V2PolicyResourceAttribute {
-		return iampolicymanagementv1.V2PolicyResourceAttribute{Key: &key, Operator: core.StringPtr("stringEquals"), Value: value}
-	}
-	attributes := []iampolicymanagementv1.V2PolicyResourceAttribute{attribute("accountId", account), attribute("serviceName", p.Service)}
-	if p.Instance != "" {
-		attributes = append(attributes, attribute("serviceInstance", p.Instance))
-	}
-	if p.ResourceGroup != "" {
-		attributes = append(attributes, attribute("resourceGroupId", p.ResourceGroup))
-	}
-	opts := &iampolicymanagementv1.CreateV2PolicyOptions{
-		Type:        core.StringPtr("access"),
-		Description: core.StringPtr(c.policyText()),
-		Control:     &iampolicymanagementv1.Control{Grant: &iampolicymanagementv1.Grant{Roles: roles}},
-		Subject: &iampolicymanagementv1.V2PolicySubject{Attributes: []iampolicymanagementv1.V2PolicySubjectAttribute{
-			{Key: core.StringPtr("iam_id"), Operator: core.StringPtr("stringEquals"), Value: iamID},
-		}},
-		Resource: &iampolicymanagementv1.V2PolicyResource{Attributes: attributes},
-	}
+	opts := c.request(iamID, account, p, roles)
 	_, resp, err := c.policies.CreateV2PolicyWithContext(ctx, opts)
+	if err == nil {
+		return nil
+	}
 	err = sortError(doing, resp, err)
-	if err == nil || !errors.Is(err, reconcile.ErrConflict) {
+	if !errors.Is(err, reconcile.ErrConflict) {
 		return err
 	}
-	return c.widen(ctx, doing, conflicting(resp), opts)
+	if code, _ := firstError(resp); code == policyExists {
+		return c.widen(ctx, doing, conflicting(resp), opts)
+	}
+	// IAM has other conflicts, such as a locked service ID.
+	if id, lerr := c.Lookup(ctx, iamID); lerr == nil && id.Locked {
+		return fmt.Errorf("%s: %w: service ID %s is locked", doing, reconcile.ErrDenied, id.ID)
+	}
+	return err
 }
 
-// policyText is how a later run knows a policy as ours.
-func (c *Client) policyText() string { return "Managed by latchkey, owner " + c.cfg.Owner }
+func (c *Client) request(iamID, account string, p reconcile.Policy, roles []string) *iampolicymanagementv1.CreateV2PolicyOptions {
+	const equals = "stringEquals"
+	resource := &iampolicymanagementv1.V2PolicyResource{}
+	for _, a := range [][2]string{
+		{"accountId", account}, {"serviceName", p.Service}, {"serviceInstance", p.Instance}, {"resourceGroupId", p.ResourceGroup},
+	} {
+		if a[1] != "" {
+			resource.Attributes = append(resource.Attributes, iampolicymanagementv1.V2PolicyResourceAttribute{
+				Key: core.StringPtr(a[0]), Operator: core.StringPtr(equals), Value: a[1],
+			})
+		}
+	}
+	return &iampolicymanagementv1.CreateV2PolicyOptions{
+		Type:        core.StringPtr("access"),
+		Description: core.StringPtr("Managed by latchkey " + c.policyMarker()),
+		Control:     granting(roles),
+		Subject: &iampolicymanagementv1.V2PolicySubject{Attributes: []iampolicymanagementv1.V2PolicySubjectAttribute{
+			{Key: core.StringPtr("iam_id"), Operator: core.StringPtr(equals), Value: iamID},
+		}},
+		Resource: resource,
+	}
+}
 
-// conflicting is the ID of the policy that was there first. Recorded answers
-// have the ID, or the whole policy.
+func granting(crns []string) *iampolicymanagementv1.Control {
+	grant := &iampolicymanagementv1.Grant{}
+	for _, crn := range crns {
+		grant.Roles = append(grant.Roles, iampolicymanagementv1.Roles{RoleID: &crn})
+	}
+	return &iampolicymanagementv1.Control{Grant: grant}
+}
+
+// policyMarker is how a later run knows a policy as ours. The credential is
+// that of the subject.
+func (c *Client) policyMarker() string { return "[latchkey v=1 owner=" + c.cfg.Owner + "]" }
+
+// conflicting is the ID of the policy that was there first. The model has its
+// ID in this place, recorded answers the whole policy.
 func conflicting(resp *core.DetailedResponse) string {
-	var body struct {
-		Errors []struct {
-			Details struct {
-				ConflictsWith struct {
-					Policy any `json:"policy"`
-				} `json:"conflicts_with"`
-			} `json:"details"`
-		} `json:"errors"`
+	at := resp.Result
+	for _, key := range []string{"errors", "details", "conflicts_with", "policy"} {
+		m, _ := at.(map[string]any)
+		at = m[key]
+		if list, ok := at.([]any); ok && len(list) > 0 {
+			at = list[0]
+		}
 	}
-	if resp == nil || remarshal(resp.Result, &body) != nil || len(body.Errors) == 0 {
-		return ""
+	if whole, ok := at.(map[string]any); ok {
+		at = whole["id"]
 	}
-	switch p := body.Errors[0].Details.ConflictsWith.Policy.(type) {
-	case string:
-		return p
-	case map[string]any:
-		id, _ := p["id"].(string)
-		return id
-	}
-	return ""
+	id, _ := at.(string)
+	return id
 }
 
-// widen gives a policy of ours the roles that it lacks. Anybody else's is left
-// alone: the read-back tells what it grants.
+// widen gives a policy of ours the roles that it lacks and keeps those that it
+// has: two entries of a config may share it. Anybody else's is left alone.
+// Where it does nothing, the read-back tells what is granted.
 func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicymanagementv1.CreateV2PolicyOptions) error {
 	if id == "" {
 		return nil
@@ -168,77 +198,90 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	if err != nil {
 		err = sortError(doing, resp, err)
 		if errors.Is(err, reconcile.ErrNotFound) {
-			return nil // it is too young to be shown, or gone: the read-back tells
+			return nil // too young to be shown, or gone
 		}
 		return err
 	}
-	if str(got.Description) != c.policyText() {
+	if got == nil || !strings.HasSuffix(str(got.Description), c.policyMarker()) {
 		return nil
 	}
-	has := map[string]bool{}
-	for _, crn := range rolesOf(got.Control) {
-		has[crn] = true
-	}
-	lacks := false
+	roles := rolesOf(got)
+	had := len(roles)
 	for _, r := range want.Control.Grant.Roles {
-		lacks = lacks || !has[str(r.RoleID)]
-	}
-	if !lacks {
-		return nil
+		if !slices.Contains(roles, str(r.RoleID)) {
+			roles = append(roles, str(r.RoleID))
+		}
 	}
 	tag := resp.Headers.Get("Etag")
+	if len(roles) == had || tag == "" {
+		return nil
+	}
 	_, resp, err = c.policies.ReplaceV2PolicyWithContext(ctx, &iampolicymanagementv1.ReplaceV2PolicyOptions{
 		ID: &id, IfMatch: &tag, Type: want.Type, Description: want.Description,
-		Control: want.Control, Subject: want.Subject, Resource: want.Resource,
+		Control: granting(roles), Subject: want.Subject, Resource: want.Resource,
 	})
 	err = sortError(doing, resp, err)
 	if errors.Is(err, reconcile.ErrConflict) {
-		return nil // somebody else is at it: the read-back tells
+		return nil // somebody else is at it
 	}
 	return err
 }
 
+// roleBook remembers the roles of each service.
+type roleBook struct {
+	mu    sync.Mutex
+	known map[string][]role
+}
+
+type role struct{ display, crn string }
+
 // resolve finds the CRNs of a policy's roles by their display names.
-func (c *Client) resolve(ctx context.Context, account string, p reconcile.Policy) ([]iampolicymanagementv1.Roles, error) {
+func (c *Client) resolve(ctx context.Context, account string, p reconcile.Policy) (crns []string, err error) {
 	known, err := c.rolesFor(ctx, account, p.Service)
 	if err != nil {
 		return nil, err
 	}
-	var out []iampolicymanagementv1.Roles
-	for _, role := range p.Roles {
-		crn := known[role]
-		if crn == "" {
-			crn = roleCRN(p.Service, role)
+	for _, name := range p.Roles {
+		crn := roleCRN(p.Service, name)
+		if i := slices.IndexFunc(known, func(r role) bool { return r.display == name }); i >= 0 {
+			crn = known[i].crn
 		}
-		out = append(out, iampolicymanagementv1.Roles{RoleID: &crn})
+		crns = append(crns, crn)
 	}
-	return out, nil
+	return crns, nil
 }
 
-func (c *Client) rolesFor(ctx context.Context, account, service string) (map[string]string, error) {
+// rolesFor lists what may be granted on a service. Who may not see it goes by
+// the documented form of a role's CRN.
+func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role, error) {
 	c.roles.mu.Lock()
-	known := c.roles.known[service]
+	known, ok := c.roles.known[service]
 	c.roles.mu.Unlock()
-	if known != nil {
+	if ok {
 		return known, nil
 	}
 	list, resp, err := c.policies.ListRolesWithContext(ctx, &iampolicymanagementv1.ListRolesOptions{
 		AccountID: &account, ServiceName: &service, PolicyType: core.StringPtr("access"),
 	})
-	if err != nil {
-		return nil, sortError("listing the roles of "+service, resp, err)
+	if err = sortError("listing the roles of "+service, resp, err); err != nil {
+		if own := (*loginError)(nil); errors.Is(err, reconcile.ErrDenied) && !errors.As(err, &own) {
+			return nil, nil
+		}
+		return nil, err
 	}
-	known = map[string]string{}
-	for _, r := range append(list.SystemRoles, list.ServiceRoles...) {
-		known[str(r.DisplayName)] = str(r.CRN)
+	if list == nil {
+		return nil, lacking("listing the roles of "+service, "list")
+	}
+	for _, r := range slices.Concat(list.SystemRoles, list.ServiceRoles) {
+		known = append(known, role{display: str(r.DisplayName), crn: str(r.CRN)})
 	}
 	for _, r := range list.CustomRoles {
-		known[str(r.DisplayName)] = str(r.CRN)
+		known = append(known, role{display: str(r.DisplayName), crn: str(r.CRN)})
 	}
 	c.roles.mu.Lock()
 	defer c.roles.mu.Unlock()
 	if c.roles.known == nil {
-		c.roles.known = map[string]map[string]string{}
+		c.roles.known = map[string][]role{}
 	}
 	c.roles.known[service] = known
 	return known, nil

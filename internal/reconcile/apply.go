@@ -98,6 +98,8 @@ func (ru *run) explain(step rotation.Step, err error) error {
 		ru.block(rotation.PolicyWeaker)
 	case step.Action == rotation.Prove && (denied || refused || errors.Is(err, ErrNotYet)):
 		ru.block(rotation.ProofDenied)
+	case step.Action == rotation.Mint && errors.Is(err, ErrQuota):
+		ru.block(rotation.KeyCap)
 	case step.Action == rotation.Mint && refused:
 		ru.block(rotation.ValueRefused)
 	case denied:

@@ -146,7 +146,7 @@ var sentences = map[Reason]string{
 	IdentityLocked: "the service ID is locked: unlock it (ibmcloud iam service-id-unlock)",
 	KeyDisabled:    "somebody disabled the published key: enable it, or delete it to get a new one",
 	KeyLocked:      "somebody locked the published key: unlock it (ibmcloud iam service-api-key-unlock)",
-	KeyCap:         "the service ID has 15 of IAM's 20 keys: delete keys that nobody needs",
+	KeyCap:         "the service ID has too many keys (15 of IAM's 20 stop us): delete keys that nobody needs",
 	PolicyDenied:   "IAM refused the policy: give latchkey's identity Administrator on the service and the role that it grants",
 	PolicyWeaker:   "IAM granted less than asked: who grants a role must hold it, so give latchkey's identity that role",
 	IdentityDenied: "IAM refused access to service IDs or keys: give latchkey's identity Administrator on IAM Identity",

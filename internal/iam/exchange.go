@@ -1,0 +1,131 @@
+package iam
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// maxAnswer bounds what is read of an answer about tokens.
+const maxAnswer = 1 << 20
+
+// Exchange turns a key's value into a token, as a consumer would. It has its
+// own request, since the SDK's heeds no context. No refusal is final: IAM
+// answers the same for a key that it does not know yet.
+func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer, error) {
+	const doing = "exchanging the key for a token"
+	status, body, err := c.postForm(ctx, url.Values{
+		"grant_type":    {"urn:ibm:params:oauth:grant-type:apikey"},
+		"response_type": {"cloud_iam"},
+		"apikey":        {v.Expose()},
+	})
+	if err != nil {
+		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, noAnswer(err))
+	}
+	if status != http.StatusOK {
+		no := &tokenRefusal{status: status, code: errorCode(body)}
+		if (status == http.StatusBadRequest || status == http.StatusUnauthorized) && no.code != "" {
+			return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrNotYet, no)
+		}
+		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, no)
+	}
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
+		return reconcile.Bearer{}, lacking(doing, "token")
+	}
+	says, err := readClaims(answer.AccessToken)
+	if err != nil {
+		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
+	return reconcile.Bearer{IAMID: says.IAMID, Account: says.Account.BSS, Token: secret.New(answer.AccessToken)}, nil
+}
+
+// postForm asks for a token. The form holds a secret: it stands in the body
+// and nowhere else.
+func (c *Client) postForm(ctx context.Context, form url.Values) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL+"/identity/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.bare.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return resp.StatusCode, body, err
+}
+
+// tokenRefusal is IAM's no to a grant, without its words: they may repeat what
+// was sent.
+type tokenRefusal struct {
+	status int
+	code   string
+}
+
+func (e *tokenRefusal) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("IAM gives no token: %d %s", e.status, e.code))
+}
+
+func errorCode(body []byte) string {
+	var no struct {
+		ErrorCode string `json:"errorCode"`
+	}
+	_ = json.Unmarshal(body, &no) // a body of another shape has no code
+	return plainCode(no.ErrorCode)
+}
+
+var codeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,24}$`)
+
+// plainCode lets through what looks like a code, such as BXNIM0415E: too short
+// to be a key.
+func plainCode(code string) string {
+	if codeForm.MatchString(code) {
+		return code
+	}
+	return ""
+}
+
+// claims are what a token says. They are read and not verified: the token came
+// from IAM itself over TLS, and that is what we trust.
+type claims struct {
+	IAMID   string `json:"iam_id"`
+	Account struct {
+		BSS string `json:"bss"`
+	} `json:"account"`
+}
+
+var (
+	errNoJWT    = errors.New("the token is no JWT")
+	errNoClaims = errors.New("the token has no iam_id or no account")
+)
+
+func readClaims(jwt string) (claims, error) {
+	parts := strings.Split(jwt, ".")
+	if len(parts) != 3 {
+		return claims{}, errNoJWT
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return claims{}, errNoJWT
+	}
+	var c claims
+	if json.Unmarshal(payload, &c) != nil || c.IAMID == "" || c.Account.BSS == "" {
+		return claims{}, errNoClaims
+	}
+	return c, nil
+}

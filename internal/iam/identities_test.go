@@ -1,0 +1,133 @@
+package iam
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+func TestAnUnclearCreateOfAServiceIDIsNotRepeated(t *testing.T) {
+	for name, f := range map[string]emulator.Fault{
+		"a lost answer":      {Kind: emulator.FaultLost},
+		"a truncated answer": {Kind: emulator.FaultTruncate},
+		"a server error":     {Kind: emulator.FaultStatus, Status: 502, Effect: ptr(true)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			f.Method, f.Path = "POST", "/v1/serviceids"
+			w.cloud.Inject(f)
+			marker := reconcile.Marker{Owner: "test", Credential: "a", With: map[string]string{"project": "p"}}
+			_, err := w.Create(t.Context(), "a", marker.Describe("For a"))
+			if !errors.Is(err, reconcile.ErrUnavailable) || f.Kind == emulator.FaultTruncate && !strings.Contains(err.Error(), "can't be read") {
+				t.Errorf("err = %v", err)
+			}
+			if n := w.cloud.Counter("POST", "/v1/serviceids"); n != 1 {
+				t.Errorf("%d creates", n)
+			}
+			found, _, err := w.Find(t.Context(), "a")
+			if err != nil || len(found) != 1 || !found[0].Marked || found[0].Marker.With["project"] != "p" || found[0].Created.IsZero() {
+				t.Errorf("found %+v, %v", found, err)
+			}
+		})
+	}
+}
+
+func TestAnswersOfIAMAreSortedByWhatMayBeDoneNext(t *testing.T) {
+	for status, want := range map[int]error{
+		400: reconcile.ErrRefused, 401: reconcile.ErrUnavailable, 403: reconcile.ErrDenied, 404: reconcile.ErrNotFound,
+		408: reconcile.ErrUnavailable, 409: reconcile.ErrConflict, 412: reconcile.ErrConflict, 422: reconcile.ErrRefused,
+		423: reconcile.ErrDenied, 429: reconcile.ErrUnavailable, 500: reconcile.ErrUnavailable, 503: reconcile.ErrUnavailable,
+	} {
+		w := newWorld(t, nil)
+		w.cloud.Inject(emulator.Fault{Path: "/v1/serviceids*", Kind: emulator.FaultStatus, Status: status})
+		_, cerr := w.Create(t.Context(), "a", "")
+		_, lerr := w.Lookup(t.Context(), "iam-ServiceId-1")
+		_, _, ferr := w.Find(t.Context(), "a")
+		for _, err := range []error{cerr, lerr, ferr} {
+			if !errors.Is(err, want) || !strings.Contains(err.Error(), "The service cannot answer") {
+				t.Errorf("status %d: %v", status, err)
+			}
+		}
+	}
+}
+
+func TestALimitIsNoConflict(t *testing.T) {
+	w := newWorld(t, bend(func(r *http.Response) {
+		if r.Request.Method == http.MethodPost && strings.HasPrefix(r.Request.URL.Path, "/v1/serviceids") {
+			r.StatusCode = 409
+			setBody(r, map[string]any{"errors": []any{map[string]any{"code": "limit_exceeded", "message": "full"}}})
+		}
+	}))
+	if _, err := w.Create(t.Context(), "a", ""); !errors.Is(err, reconcile.ErrQuota) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestErrorsAreShortAndOnOneLine(t *testing.T) {
+	long := strings.Repeat("so\nlong ", 500)
+	resp := &core.DetailedResponse{StatusCode: 400, Result: map[string]any{"errors": []any{map[string]any{"code": "c", "message": long}}}}
+	err := sortError("doing it", resp, errors.New("x"), secret.New("long"))
+	if s := err.Error(); len(s) > 400 || strings.ContainsAny(s, "\n") || !strings.HasPrefix(s, "doing it: refused: 400 c so [secret] so") {
+		t.Errorf("err = %s", s)
+	}
+}
+
+func TestOnlyOurOwnersServiceIDsAreOurs(t *testing.T) {
+	w := newWorld(t, nil)
+	w.identity("a")
+	w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "b", Description: reconcile.Marker{Owner: "other", Credential: "b"}.Text()})
+	w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c"})
+	ours, err := w.Ours(t.Context())
+	if err != nil || len(ours) != 1 || ours[0].Name != "a" || ours[0].Marker.Credential != "a" {
+		t.Errorf("ours %+v, %v", ours, err)
+	}
+}
+
+func TestANewServiceIDIsReadableBeforeItIsListed(t *testing.T) {
+	w := newWorld(t, nil)
+	w.cloud.SetLag(time.Minute)
+	id := w.identity("a")
+	if found, date, err := w.Find(t.Context(), "a"); err != nil || len(found) != 0 || date.IsZero() {
+		t.Errorf("within the lag: %+v, %v", found, err)
+	}
+	if got, err := w.Lookup(t.Context(), id.IAMID); err != nil || got.ID != id.ID || got.IAMID != id.IAMID {
+		t.Errorf("looked up %+v, %v", got, err)
+	}
+	w.cloud.Advance(time.Minute)
+	if found, _, err := w.Find(t.Context(), "a"); err != nil || len(found) != 1 {
+		t.Errorf("after the lag: %+v, %v", found, err)
+	}
+}
+
+func TestNamesAreComparedExactly(t *testing.T) {
+	w := newWorld(t, bend(func(r *http.Response) { // as if the service looked for the beginning
+		rewrite(r, func(body map[string]any) {
+			if list, ok := body["serviceids"].([]any); ok && len(list) == 2 {
+				list[0].(map[string]any)["name"] = "logs-2"
+			}
+		})
+	}))
+	w.identity("logs")
+	second := w.identity("logs")
+	if found, _, err := w.Find(t.Context(), "logs"); err != nil || len(found) != 1 || found[0].ID != second.ID {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+func TestALockIsRead(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.identity("a")
+	w.cloud.Cloud().SetServiceIDLocked(id.ID, true)
+	if got, err := w.Lookup(t.Context(), id.IAMID); err != nil || !got.Locked {
+		t.Errorf("looked up %+v, %v", got, err)
+	}
+}

@@ -1,0 +1,291 @@
+package iam
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// key is a new one of the identity, with its value.
+func (w *world) key(id reconcile.ServiceID) (rotation.Key, secret.Value) {
+	w.t.Helper()
+	v := value(w.t)
+	k, err := w.Mint(w.t.Context(), w.request(id), v)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return k, v
+}
+
+func (w *world) record(keyID string) reconcile.KeyRecord {
+	w.t.Helper()
+	rec, err := w.Get(w.t.Context(), keyID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rec
+}
+
+func TestAnAnswerWithoutIAMsClockDecidesNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.identity("a")
+	k, _ := w.key(id)
+	bent := newWorldOn(t, w.cloud, bend(func(r *http.Response) { r.Header.Del("Date") }))
+	_, lerr := bent.List(t.Context(), id.IAMID, "a")
+	_, gerr := bent.Get(t.Context(), k.ID)
+	_, _, ferr := bent.Find(t.Context(), "a")
+	for _, err := range []error{lerr, gerr, ferr} {
+		if !errors.Is(err, reconcile.ErrUnavailable) || !strings.Contains(err.Error(), "Date") {
+			t.Errorf("err = %v", err)
+		}
+	}
+}
+
+func TestIAMsClockIsPassedOn(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.identity("a")
+	k, _ := w.key(id)
+	w.cloud.Advance(17 * 24 * time.Hour)
+	list, err := w.List(t.Context(), id.IAMID, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, found, err := w.Find(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, date := range []time.Time{list.Date, found, w.record(k.ID).Date} {
+		if d := w.cloud.Now().Sub(date).Abs(); d > 3*time.Second {
+			t.Errorf("off by %s", d)
+		}
+	}
+}
+
+func TestKeysThatAreNotOursAreCountedAndNotRead(t *testing.T) {
+	w := newWorld(t, bend(func(r *http.Response) {
+		rewrite(r, func(body map[string]any) {
+			list, _ := body["apikeys"].([]any)
+			for _, x := range list {
+				if k := x.(map[string]any); k["name"] == "by hand" {
+					k["expires_at"] = "next summer"
+				}
+			}
+		})
+	}))
+	id := w.identity("a")
+	k, _ := w.key(id)
+	for name, description := range map[string]string{
+		"by hand": "for a test", "another owner": reconcile.Marker{Owner: "other", Credential: "a"}.Text(),
+		"another credential":   reconcile.Marker{Owner: "test", Credential: "b"}.Text(),
+		"a version of our own": "[latchkey v=2 owner=test credential=a]",
+	} {
+		w.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{Name: name, Description: description, IAMID: id.IAMID})
+	}
+	list, err := w.List(t.Context(), id.IAMID, "a")
+	if err != nil || len(list.Keys) != 1 || list.Keys[0].ID != k.ID || list.Foreign != 4 {
+		t.Errorf("list %+v, %v", list, err)
+	}
+}
+
+func TestTheStateOfAKeyIsRead(t *testing.T) {
+	w := newWorld(t, nil)
+	k, _ := w.key(w.identity("a"))
+	w.cloud.Cloud().SetKeyLocked(k.ID, true)
+	w.cloud.Cloud().SetKeyDisabled(k.ID, true)
+	at := w.cloud.Now().Add(time.Hour).Truncate(time.Minute).UTC()
+	w.cloud.Cloud().SetKeyExpiry(k.ID, at)
+	rec := w.record(k.ID)
+	if !rec.Locked || !rec.Disabled || !rec.Expires.Equal(at) || !rec.Ours || rec.Version == "" {
+		t.Errorf("record %+v", rec)
+	}
+	w.cloud.Cloud().SetKeyDescription(k.ID, "edited by hand")
+	if rec := w.record(k.ID); rec.Ours || !rec.Minted.IsZero() {
+		t.Errorf("without its marker: %+v", rec)
+	}
+}
+
+func TestAListThatIsNotWholeIsAnError(t *testing.T) {
+	for name, next := range map[string]any{
+		"a next page that is the same again": "https://iam.test/v1/x?pagetoken=t",
+		"a next page without its token":      "https://iam.test/v1/x",
+		"a next page that is no URL":         "::",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			id := w.identity("a")
+			bent := newWorldOn(t, w.cloud, bend(func(r *http.Response) {
+				if r.Request.Method == http.MethodGet {
+					r.StatusCode = 200
+					setBody(r, map[string]any{"next": next, "apikeys": []any{}, "serviceids": []any{}})
+				}
+			}))
+			_, lerr := bent.List(t.Context(), id.IAMID, "a")
+			_, _, ferr := bent.Find(t.Context(), "a")
+			_, oerr := bent.Ours(t.Context())
+			if n := w.cloud.Counter("GET", "/v1/apikeys"); n > 2 {
+				t.Errorf("%d pages were asked for", n)
+			}
+			for _, err := range []error{lerr, ferr, oerr} {
+				if !errors.Is(err, reconcile.ErrUnavailable) {
+					t.Errorf("err = %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestAnUpdateKeepsWhatItDoesNotChange(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.identity("a")
+	k, v := w.key(id)
+	before, _ := w.cloud.State(true).Key(k.ID)
+	ends := w.cloud.Now().Add(90 * 24 * time.Hour)
+	for _, c := range []reconcile.KeyChange{
+		{Expires: ends}, {Superseded: w.cloud.Now()}, {Renew: w.cloud.Now()},
+	} {
+		if err := w.Update(t.Context(), w.record(k.ID), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, _ := w.cloud.State(true).Key(k.ID)
+	if after.Name != before.Name || after.Value != v.Expose() || after.ActionWhenLeaked != "disable" || !strings.HasPrefix(after.Description, "a test [") {
+		t.Errorf("changed to %q, %q", after.Name, after.Description)
+	}
+	if d := after.ExpiresAt.Sub(ends); d < 0 || d >= time.Minute || after.ExpiresAt.Second() != 0 {
+		t.Errorf("ends at %s, asked for %s", after.ExpiresAt, ends)
+	}
+	if rec := w.record(k.ID); rec.Superseded.IsZero() || rec.Renew.IsZero() {
+		t.Errorf("marks %+v", rec.Key)
+	}
+	if _, err := w.Exchange(t.Context(), v); err != nil {
+		t.Errorf("the key no longer works: %v", err)
+	}
+}
+
+func TestAKeyThatHasExpiredCanStillBeMarked(t *testing.T) {
+	w := newWorld(t, nil)
+	k, _ := w.key(w.identity("a"))
+	w.cloud.Advance(48 * time.Hour)
+	if err := w.Update(t.Context(), w.record(k.ID), reconcile.KeyChange{Renew: w.cloud.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if rec := w.record(k.ID); rec.Renew.IsZero() || !rec.Expires.Equal(k.Expires) {
+		t.Errorf("record %+v", rec.Key)
+	}
+}
+
+func TestAnUpdateThatIsNotDoneSaysWhy(t *testing.T) {
+	type setup struct {
+		w   *world
+		rec *reconcile.KeyRecord
+	}
+	for name, tc := range map[string]struct {
+		before func(setup)
+		want   error
+	}{
+		"changed meanwhile (409)": {func(s setup) { s.w.cloud.Cloud().SetKeyDescription(s.rec.ID, s.rec.Description+" ") }, reconcile.ErrConflict},
+		"changed meanwhile (412)": {func(s setup) {
+			s.w.switches(func(n *emulator.Settings) { n.Switches.StaleIdentityStatus = 412 })
+			s.w.cloud.Cloud().SetKeyDisabled(s.rec.ID, true)
+		}, reconcile.ErrConflict},
+		"deleted meanwhile": {func(s setup) { s.w.cloud.Cloud().RemoveKey(s.rec.ID) }, reconcile.ErrNotFound},
+		"locked": {func(s setup) {
+			s.w.cloud.Cloud().SetKeyLocked(s.rec.ID, true)
+			*s.rec = s.w.record(s.rec.ID)
+		}, reconcile.ErrDenied},
+		"locked, and refused with 400": {func(s setup) {
+			s.w.switches(func(n *emulator.Settings) { n.Switches.LockedStatus = 400 })
+			s.w.cloud.Cloud().SetKeyLocked(s.rec.ID, true)
+			*s.rec = s.w.record(s.rec.ID)
+		}, reconcile.ErrDenied},
+		"denied": {func(s setup) {
+			s.w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultStatus, Status: 403})
+		}, reconcile.ErrDenied},
+		"no answer": {func(s setup) { s.w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultLost}) }, reconcile.ErrUnavailable},
+		"a server error": {func(s setup) {
+			s.w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultStatus, Status: 500})
+		}, reconcile.ErrUnavailable},
+		"an expiry in the past": {func(s setup) { s.w.cloud.Advance(2 * time.Hour) }, reconcile.ErrRefused},
+		"any version":           {func(s setup) { s.rec.Version = "*" }, reconcile.ErrRefused},
+		"no version":            {func(s setup) { s.rec.Version = "" }, reconcile.ErrRefused},
+		"no marker":             {func(s setup) { s.rec.Description = "by hand" }, reconcile.ErrRefused},
+		"another owner's": {func(s setup) {
+			s.rec.Description = reconcile.Marker{Owner: "other", Credential: "a"}.Text()
+		}, reconcile.ErrRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			k, _ := w.key(w.identity("a"))
+			rec, at := w.record(k.ID), w.cloud.Now().Add(time.Hour)
+			tc.before(setup{w, &rec})
+			if err := w.Update(t.Context(), rec, reconcile.KeyChange{Expires: at}); !errors.Is(err, tc.want) {
+				t.Errorf("err = %v, want %v", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestAnUpdateWhoseAnswerBreaksOffWasDone(t *testing.T) {
+	w := newWorld(t, nil)
+	k, _ := w.key(w.identity("a"))
+	w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultTruncate})
+	if err := w.Update(t.Context(), w.record(k.ID), reconcile.KeyChange{Superseded: w.cloud.Now()}); err != nil {
+		t.Error(err)
+	}
+	if w.record(k.ID).Superseded.IsZero() {
+		t.Error("it was not done")
+	}
+}
+
+func TestADeletionThatIsNotDoneSaysWhy(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before func(w *world, keyID, serviceID string)
+		want   error
+	}{
+		"locked": {func(w *world, keyID, serviceID string) {
+			w.cloud.Cloud().SetKeyLocked(keyID, true)
+			w.cloud.Cloud().SetServiceIDLocked(serviceID, true)
+		}, reconcile.ErrDenied},
+		"locked, and refused with 400": {func(w *world, keyID, serviceID string) {
+			w.switches(func(n *emulator.Settings) { n.Switches.LockedStatus = 400 })
+			w.cloud.Cloud().SetKeyLocked(keyID, true)
+			w.cloud.Cloud().SetServiceIDLocked(serviceID, true)
+		}, reconcile.ErrDenied},
+		"a conflict of which IAM says that a retry may help": {func(w *world, _, _ string) {
+			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 409})
+		}, reconcile.ErrUnavailable},
+		"a bad request": {func(w *world, _, _ string) {
+			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 400})
+		}, reconcile.ErrRefused},
+		"denied": {func(w *world, _, _ string) {
+			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 403})
+		}, reconcile.ErrDenied},
+		"no answer": {func(w *world, _, _ string) {
+			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultLost})
+		}, reconcile.ErrUnavailable},
+		"a conflict, and gone": {func(w *world, _, _ string) {
+			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 409, Effect: ptr(true)})
+		}, nil},
+		"gone": {func(w *world, _, serviceID string) { w.cloud.Cloud().RemoveServiceID(serviceID) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			id := w.identity("a")
+			k, _ := w.key(id)
+			tc.before(w, k.ID, id.ID)
+			for _, err := range []error{w.Retire(t.Context(), k.ID), w.Remove(t.Context(), id.ID)} {
+				if !errors.Is(err, tc.want) || (tc.want == nil) != (err == nil) {
+					t.Errorf("err = %v, want %v", err, tc.want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,158 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// How often, and how patiently, an unclear create is cleared up.
+const (
+	mintTries    = 3
+	mintPause    = 400 * time.Millisecond // doubled with each try
+	lookUpPause  = 250 * time.Millisecond // doubled with each look-up
+	lookUps      = 3                      // when the look-up itself fails
+	patientFinds = 6                      // when the key should be there: 7.75 s in all
+)
+
+// Mint creates a key with the value v. After any unclear answer it looks the
+// key up by its value, and only when IAM does not have it posts the same
+// again: IAM refuses a second key with the same value, so even a look-up that
+// lags makes no two.
+//
+//	post ─ 201 ────────────────────────────────────▶ the key
+//	  ├─── no answer, 401, 429, 5xx, unreadable ─┐
+//	  ├─── 409, 400: the value may be taken ─────┤
+//	  └─── 403, 404: no key                      ▼
+//	  ▲                                       look up ─ there ─▶ the key
+//	  └──── (unclear answer) ─ not there ────────┘
+func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+	const doing = "creating a key"
+	account, err := c.Account(ctx)
+	if err != nil {
+		return rotation.Key{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	opts := &iamidentityv1.CreateAPIKeyOptions{
+		Name: &m.Name, IamID: &m.IAMID, AccountID: &account, Description: &m.Description,
+		Apikey: core.StringPtr(v.Expose()), StoreValue: core.BoolPtr(false), ExpiresAt: core.StringPtr(roundUp(m.Expires)),
+	}
+	if m.OnLeak != "" {
+		opts.ActionWhenLeaked = &m.OnLeak
+	}
+	unclear := false // whether a key may be there although no look-up saw it
+	for try := range mintTries {
+		if try > 0 {
+			if serr := c.sleep(ctx, mintPause<<(try-1)); serr != nil {
+				return rotation.Key{}, fmt.Errorf("%w: %w", err, noAnswer(serr))
+			}
+		}
+		k, resp, cerr := c.identity.CreateAPIKeyWithContext(ctx, opts)
+		if cerr == nil {
+			made, rerr := c.born(k, m)
+			if rerr == nil {
+				return made, nil
+			}
+			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
+		} else {
+			err = sortError(doing, resp, cerr, v)
+		}
+		gone := errors.Is(err, reconcile.ErrDenied) || errors.Is(err, reconcile.ErrNotFound)
+		conflict := errors.Is(err, reconcile.ErrConflict)
+		lost := errors.Is(err, reconcile.ErrUnavailable)
+		if gone && !unclear {
+			return rotation.Key{}, err
+		}
+		found, ferr := c.findByValue(ctx, m, v, !lost && (conflict || unclear))
+		switch {
+		case ferr == nil:
+			return found, nil
+		case errors.Is(ferr, reconcile.ErrRefused): // it is somebody else's
+			return rotation.Key{}, ferr
+		case !errors.Is(ferr, reconcile.ErrNotFound):
+			return rotation.Key{}, unsure(err, ferr)
+		case lost:
+			unclear = true // and post it again
+		case conflict || unclear:
+			return rotation.Key{}, unsure(err, ferr)
+		default: // refused for another reason than the value, at the first try
+			return rotation.Key{}, err
+		}
+	}
+	return rotation.Key{}, err
+}
+
+// unsure is the end of a mint of which nobody knows whether it made a key: the
+// fuse takes care of one that is found by nobody. What both calls said is
+// kept; what they would mean alone is not.
+func unsure(create, lookUp error) error {
+	return fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, create, lookUp) //nolint:errorlint // see above
+}
+
+var errElsewhere = errors.New("it belongs to another identity")
+
+// born reads a key that we made. The value in the answer is ours and not
+// needed. A name or description that the answer leaves out is as we sent it.
+func (c *Client) born(k *iamidentityv1.APIKey, m reconcile.MintRequest) (rotation.Key, error) {
+	if k == nil {
+		return rotation.Key{}, errors.New("the answer is empty")
+	}
+	own := *k
+	own.Apikey = nil
+	if str(own.Name) == "" {
+		own.Name = &m.Name
+	}
+	if str(own.Description) == "" {
+		own.Description = &m.Description
+	}
+	r, err := c.read(&own)
+	switch {
+	case err != nil:
+		return rotation.Key{}, err
+	case r.iamID != m.IAMID:
+		return rotation.Key{}, errElsewhere
+	case r.Created.IsZero():
+		return rotation.Key{}, fmt.Errorf("reading key %s: it has no created_at", r.ID)
+	}
+	return r.Key, nil
+}
+
+// findByValue looks a key up by its value. patient waits for IAM's lag: the
+// key should be there.
+func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v secret.Value, patient bool) (rotation.Key, error) {
+	const doing = "looking a key up by its value"
+	tries := lookUps
+	if patient {
+		tries = patientFinds
+	}
+	for try := 1; ; try++ {
+		k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
+		if err == nil {
+			found, rerr := c.born(k, m)
+			switch {
+			case errors.Is(rerr, errElsewhere):
+				return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, rerr)
+			case rerr == nil:
+				return found, nil
+			}
+			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
+		} else if err = sortError(doing, resp, err, v); errors.Is(err, reconcile.ErrRefused) {
+			// Of a look-up that is a mistake of ours: it says nothing of the key.
+			return rotation.Key{}, unsure(err, errors.New("the look-up was refused"))
+		}
+		again := errors.Is(err, reconcile.ErrUnavailable) || (patient && errors.Is(err, reconcile.ErrNotFound))
+		if !again || try == tries {
+			return rotation.Key{}, err
+		}
+		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {
+			return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, noAnswer(serr))
+		}
+	}
+}
