@@ -62,7 +62,7 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 		}
 		for i := range page.Apps {
 			if app := &page.Apps[i]; a.wanted(app) {
-				found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Key: a.left(app)})
+				found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: a.left(app)})
 			}
 		}
 		if page.Next == nil || text(page.Next.Start) == "" {
@@ -99,7 +99,7 @@ func (a *apps) missing(found []rotation.Consumer) (unknown []rotation.Consumer) 
 	for _, name := range a.store.cfg.Restart.Names {
 		label := a.label(strings.TrimPrefix(name, kind))
 		if !slices.ContainsFunc(found, func(c rotation.Consumer) bool { return c.Name == label }) {
-			unknown = append(unknown, rotation.Consumer{Name: label, Unknown: true})
+			unknown = append(unknown, rotation.Consumer{Name: label, Store: a.store.Name(), Unknown: true})
 		}
 	}
 	return unknown

@@ -49,9 +49,13 @@ func (ru *run) block(reason rotation.Reason) {
 // old key from being ended.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 	var late error
+	unwritten := false
 	for _, step := range plan.Steps {
 		if late != nil && step.Action == rotation.Supersede {
 			continue // somebody may still hold the old key
+		}
+		if unwritten && step.Action == rotation.RestartConsumer {
+			continue // it might be marked with a key that its store does not have
 		}
 		if step.Key == rotation.NewKey && ru.fresh != nil {
 			step.Key = ru.fresh.ID
@@ -75,6 +79,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
 			late = errors.Join(late, err)
+			unwritten = unwritten || step.Action != rotation.RestartConsumer
 			continue
 		}
 		return errors.Join(late, ru.explain(step, err))
@@ -124,7 +129,7 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 			func(k rotation.Key) bool { return !k.Fused(ru.c.Rules) })
 	case rotation.Supersede:
 		err := ru.change(ctx, s.Key, KeyChange{Expires: s.At, Superseded: ru.now()},
-			func(k rotation.Key) bool { return !k.Superseded.IsZero() })
+			func(k rotation.Key) bool { return !k.Superseded.IsZero() && !k.Expires.Before(s.At) })
 		if err == nil && s.Key == ru.out.Replaced {
 			ru.out.ReplacedEnds = s.At
 		}

@@ -36,7 +36,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	if due == "" {
 		p.Steps = append(p.Steps, v.repairs()...)
 		p.Steps = append(p.Steps, v.restarts()...)
-		p.Waiting = cmp.Or(v.storeTrouble(false), v.consumerTrouble())
+		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
 		return p
 	}
 	if p.Blocked, p.Waiting = v.mayMint(p.Steps); p.Blocked != "" || p.Waiting != "" {
@@ -122,11 +122,23 @@ func (v view) blocked() Reason {
 }
 
 // storeTrouble is the first required store's fault that a person has to mend,
-// or the first fault at all that passes by itself.
+// or the first fault at all that passes by itself. What somebody else wrote
+// into a store is a person's to clear up even if the store is optional.
 func (v view) storeTrouble(people bool) Reason {
 	for _, st := range v.Stores {
 		passes := st.Fault == StoreUnreachable || st.Fault == StoreNotActive
-		if st.Fault != "" && passes != people && (st.Required || !people) {
+		others := st.Fault == EntryUnmarked || st.Fault == EntryForeign
+		if st.Fault != "" && passes != people && (st.Required || !people || others) {
+			return st.Fault
+		}
+	}
+	return ""
+}
+
+// optionalTrouble is a fault that holds nothing back but the ending of keys.
+func (v view) optionalTrouble() Reason {
+	for _, st := range v.Stores {
+		if st.Fault != "" {
 			return st.Fault
 		}
 	}
@@ -227,7 +239,7 @@ func (v view) due(t Trigger) Reason {
 		return NothingThere
 	case t.unmet(k):
 		return Demanded
-	case !k.Meets(k.Renew):
+	case slices.ContainsFunc(v.Keys, func(o Key) bool { return !k.Meets(o.Renew) }):
 		return Remembered
 	case !v.now.Before(v.dueAt(k)):
 		return Aged
@@ -259,7 +271,7 @@ func (v view) mayMint(steps []Step) (blocked, waiting Reason) {
 		}
 	}
 	for _, k := range v.Keys {
-		if !k.Expired(v.now) {
+		if k.Live(v.now) {
 			live++
 		}
 		if k.Created.After(newest) {
@@ -270,6 +282,9 @@ func (v view) mayMint(steps []Step) (blocked, waiting Reason) {
 		if st.Fault != "" && st.Required {
 			return "", st.Fault
 		}
+	}
+	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
+		return "", StoreUnreachable
 	}
 	switch {
 	case !newest.IsZero() && v.now.Before(newest.Add(v.r.MinAge)):
@@ -302,19 +317,22 @@ func (v view) renewal(due Reason) []Step {
 		{Action: Mint, Key: NewKey, Reason: due},
 		{Action: Prove, Key: NewKey, Reason: NewlyMinted},
 	}
-	complete := true
-	for i, st := range v.order() {
+	complete, first := true, true
+	written := map[string]bool{}
+	for _, st := range v.order() {
 		if st.Fault != "" {
 			complete = false
 			continue
 		}
 		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
-		if i == 0 {
+		written[st.Name] = true
+		if first {
+			first = false
 			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: FuseOn})
 		}
 	}
 	for _, c := range v.Consumers {
-		if c.Unknown {
+		if c.Unknown || !v.reaches(c, written) {
 			complete = false
 			continue
 		}
@@ -324,7 +342,7 @@ func (v view) renewal(due Reason) []Step {
 		return steps
 	}
 	for _, k := range v.Keys {
-		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Superseded.IsZero()
+		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && (k.Superseded.IsZero() || k.Expires.Before(v.end(v.r.Overlap)))
 		if old && !v.now.Before(k.Created.Add(v.r.Window)) {
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
 		}
@@ -362,12 +380,28 @@ func (v view) repairs() (steps []Step) {
 
 // restarts catches up on consumers that an earlier run left behind.
 func (v view) restarts() (steps []Step) {
+	current := map[string]bool{}
+	for _, st := range v.Stores {
+		current[st.Name] = st.Fault == "" && st.Key == v.published.ID
+	}
+	for _, copied := range v.repairs() {
+		current[copied.Target] = true
+	}
 	for _, c := range v.Consumers {
-		if !c.Unknown && c.Key != v.published.ID {
+		if !c.Unknown && c.Key != v.published.ID && v.reaches(c, current) {
 			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps
+}
+
+// reaches reports whether a restart makes the consumer read the key: its store
+// has it. One whose store is not known waits until every store does.
+func (v view) reaches(c Consumer, has map[string]bool) bool {
+	if c.Store != "" {
+		return has[c.Store]
+	}
+	return !slices.ContainsFunc(v.Stores, func(st Store) bool { return !has[st.Name] })
 }
 
 // remember writes a demand that cannot be met now on the published key, so
@@ -379,6 +413,9 @@ func (v view) remember(t Trigger) []Step {
 	}
 	at := t.NewerThan
 	if k.Meets(at) {
+		if !k.Meets(k.Renew) {
+			return nil
+		}
 		at = v.now // only NotKey is unmet
 	}
 	if !k.Renew.Before(at) {
@@ -411,6 +448,11 @@ func (v view) next(t Trigger) time.Time {
 			earlier(k.Created.Add(v.r.Window))
 		case !v.named[k.ID] && !k.Expires.IsZero():
 			earlier(k.Expires.Add(v.r.ExpiryMargin))
+		}
+	}
+	for _, st := range v.Stores {
+		if v.unlisted && st.Key != "" {
+			earlier(st.Created.Add(2 * v.r.Window))
 		}
 	}
 	if !v.allRead || v.unlisted {

@@ -215,6 +215,23 @@ func TestDecide(t *testing.T) {
 			want: "waiting: consumer-unknown",
 		},
 
+		"a consumer is restarted as soon as its own store has the key": {
+			state: func() State {
+				s := settledState([]Store{at("a", old), optional(faulty("b", StoreUnreachable))}, old)
+				s.Consumers = []Consumer{{Name: "app/x", Store: "a", Key: "old"}, {Name: "app/y", Store: "b", Key: "old"}}
+				return s
+			}(),
+			want: renewal(Aged, "a") + "\nrestart new app/x (consumer-behind)",
+		},
+		"and a later run does the same for a store that it fills by copy": {
+			state: func() State {
+				s := settledState([]Store{at("a", k1), empty("b"), optional(faulty("c", StoreUnreachable))}, k1)
+				s.Consumers = []Consumer{{Name: "app/y", Store: "b", Key: "old"}, {Name: "app/z", Store: "c", Key: "old"}}
+				return s
+			}(),
+			want: "copy k1 b (store-behind)\nrestart k1 app/y (consumer-behind)\nwaiting: store-unreachable",
+		},
+
 		// Stores.
 		"a store that can't be read: nothing is minted, nothing is ended": {
 			state: settledState([]Store{faulty("a", StoreUnreachable)}, fused("r", time.Hour), aged("o", 80*day)),

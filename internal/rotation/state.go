@@ -99,6 +99,8 @@ type Store struct {
 // Consumer is something that reads a store only when it starts.
 type Consumer struct {
 	Name string
+	// Store is the one that it reads; empty when that is not known.
+	Store string
 	// Key is the ID that the last restart wrote on the consumer.
 	Key string
 	// Unknown is set when the consumer could not be read.
