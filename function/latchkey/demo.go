@@ -171,7 +171,7 @@ func (d *demo) crash(ctx context.Context, before reconcile.Outcome) error {
 	d.cloud.Advance(48 * time.Hour)
 	d.say("4. A ticket demands a new key. The process is killed (SIGKILL) after it minted the key, before it published it.")
 	no := false
-	d.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultHang, Effect: &no})
+	d.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultTimeout, Effect: &no, Delay: emulator.Duration{Duration: 20 * time.Second}})
 	d.cloud.ResetCounters()
 	rotate := rotateEvent(before.Credential, d.cloud.Now())
 	lost := make(chan error, 1)
@@ -222,7 +222,7 @@ func day(t time.Time) string { return t.Format(time.DateOnly) }
 
 func (d *demo) expect(o reconcile.Outcome, want reconcile.Result) error {
 	if o.Result != want {
-		return fmt.Errorf("the result is %s (%s %s), want %s", o.Result, o.Message, o.Error, want)
+		return fmt.Errorf("the result is %s (%s %s) after steps %+v, want %s", o.Result, o.Message, o.Error, o.Steps, want)
 	}
 	return nil
 }
