@@ -11,7 +11,7 @@ LINT_BIN := $(CACHE)/golangci-lint-$(LINT)/golangci-lint
 CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v clang)
 RACE     := $(if $(CC_FOUND),-race)
 
-.PHONY: all build bundle run test test-real bench lint clean
+.PHONY: all build bundle run test test-real deploy-check bench lint clean
 all: build
 
 build:
@@ -44,6 +44,10 @@ test-real: bundle $(NODE24)
 	@echo "Node for the function: $$($(NODE24) --version), and of the machine: $$(node --version)"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function' ./function/latchkey
+
+# The deploy scripts against a stand-in for ibmcloud.
+deploy-check:
+	bash deploy/check.sh
 
 # What the function's entry costs, as ratios of one run.
 bench: bundle

@@ -1,0 +1,315 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2016 # what stands in single quotes is for eval and jq
+# Checks the deploy scripts without an account: shellcheck, then each of them
+# against a stand-in for IBM Cloud's CLI that refuses what is not documented
+# (testdata/ibmcloud). It shows that the scripts agree with the documents as we
+# read them; nothing here shows that IBM Cloud does.
+set -euo pipefail
+umask 077
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+
+passed=0 failed=0
+ok() { # DESCRIPTION COMMAND...
+	local what=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		printf 'ok    %s\n' "$what"
+	else
+		failed=$((failed + 1))
+		printf 'FAIL  %s\n' "$what"
+	fi
+}
+no() { ! "$@"; }
+json() { jq -e "$@" >/dev/null; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# --- Tools
+
+for tool in shellcheck jq; do
+	command -v "$tool" >/dev/null && continue
+	if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+		{ apt-get install -yq "$tool" || { apt-get update -q && apt-get install -yq "$tool"; }; } >"$work/apt.log" 2>&1 || tail -3 "$work/apt.log"
+	fi
+	command -v "$tool" >/dev/null || {
+		echo "FAIL  $tool is not installed, and this is not root on Debian"
+		echo "0 passed, 1 failed"
+		exit 1
+	}
+done
+
+# --- Shell
+
+mapfile -t scripts < <(cd "$here" && find . -name '*.sh' | sort && echo ./testdata/ibmcloud)
+for script in "${scripts[@]}"; do
+	ok "shellcheck ${script#./}" shellcheck -x -P SCRIPTDIR "$here/$script"
+	ok "no trace in ${script#./}" no grep -nE '^[^#]*(\bset +-[a-wyz]*x|xtrace)' "$here/$script"
+done
+
+# --- A world for the scripts
+
+events_token='events-token-5Zq8vT'
+api_key='api-key-R2k7Wm'
+kafka_password='kafka-password-9bLx3C'
+printf '%s\n' "$events_token" >"$work/events-token"
+printf '%s\n' "$api_key" >"$work/api-key"
+printf '%s\n' "$kafka_password" >"$work/kafka-password"
+
+mkdir -p "$work/bin" "$work/bundle" "$work/tmp"
+ln -s "$here/testdata/ibmcloud" "$work/bin/ibmcloud"
+touch "$work/bundle/main.js" "$work/bundle/latchkey"
+
+en_crn=crn:v1:bluemix:public:event-notifications:eu-de:a/5f1d0a7e4b6c4d2f9e8a7b6c5d4e3f21:33333333-2222-4333-8444-555555555555::
+sm_crn=crn:v1:bluemix:public:secrets-manager:eu-de:a/5f1d0a7e4b6c4d2f9e8a7b6c5d4e3f21:44444444-2222-4333-8444-555555555555::
+es_crn=crn:v1:bluemix:public:messagehub:eu-de:a/5f1d0a7e4b6c4d2f9e8a7b6c5d4e3f21:55555555-2222-4333-8444-555555555555::
+logs=7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10
+base=(
+	"PATH=$work/bin:$PATH" "HOME=$work" "TMPDIR=$work/tmp"
+	PROJECT=tools REGION=eu-de RESOURCE_GROUP=Default "CONFIG=$here/examples/full.yaml"
+)
+
+# world NAME starts anew with no state.
+world() {
+	state=$work/$1
+	mkdir -p "$state"
+}
+
+# script FILE [VARIABLE=value...] runs it with these variables and no others.
+# bash's own flags come in BASH_FLAGS.
+script() {
+	local file=$1
+	shift
+	# shellcheck disable=SC2086 # several flags
+	env -i "${base[@]}" "FAKE_STATE=$state" "$@" bash ${BASH_FLAGS:-} "$here/$file" >>"$state/output.log" 2>&1
+}
+
+# count N PATTERN: so many calls begin with PATTERN (an extended expression).
+count() {
+	local n
+	n=$(grep -cE "^$2" "$state/calls.log" || true)
+	[[ $n == "$1" ]] || {
+		echo "      $n calls of $2, not $1"
+		return 1
+	}
+}
+called() { grep -qE "^$1" "$state/calls.log" || { echo "      no call of $1"; return 1; }; }
+gone() { [[ -z $(ls -A "$state/$1" 2>/dev/null) ]] || { echo "      $1 left: $(ls "$state/$1")"; return 1; }; }
+show() { tail -5 "$state/output.log" | sed 's/^/      /'; }
+runs() { script "$@" || { show; return 1; }; }
+
+# quiet: no secret, plain or as base64, in arguments, output or what children inherit.
+quiet() {
+	local value file bad=0
+	for value in "$events_token" "$api_key" "$kafka_password"; do
+		for file in calls.log environment.log output.log; do
+			if grep -qF -e "$value" -e "$(printf %s "$value" | base64)" "$state/$file" 2>/dev/null; then
+				echo "      a secret in $file"
+				bad=1
+			fi
+		done
+	done
+	return "$bad"
+}
+swept() { [[ -z $(ls -A "$work/tmp") ]] || { echo "      left: $(ls "$work/tmp")"; return 1; }; }
+holds() { grep -qxF "$2" "$state/$1"; }
+
+tokens=("EVENTS_TOKEN_FILE=$work/events-token")
+kafka=("KAFKA_BROKERS=b0.example:9093,b1.example:9093" KAFKA_TOPIC=audit "KAFKA_PASSWORD_FILE=$work/kafka-password")
+
+# --- The stand-in refuses
+
+world fake
+fake() { FAKE_STATE=$state "$here/testdata/ibmcloud" "$@" >/dev/null 2>&1; }
+ok "the stand-in refuses an unknown subcommand" no fake ce function deploy --name a
+ok "the stand-in refuses an undocumented flag" no fake ce configmap get --name a --colour
+ok "the stand-in refuses a flag of another command" no fake ce subscription kafka update --name a --consumer-group g
+ok "the stand-in refuses a missing required flag" no fake ce configmap create --from-file a="$work/events-token"
+ok "the stand-in refuses a flag without its value" no fake ce configmap get --name --quiet
+ok "the stand-in refuses a stray argument" no fake ce configmap get --name a b
+ok "the stand-in refuses a secret as an argument" no fake ce secret create --name a --from-literal k=v
+ok "the stand-in refuses a get of what is not there" no fake ce configmap get --name a
+ok "the stand-in takes a documented call" fake ce configmap create --name a --from-file "k=$work/events-token"
+ok "the stand-in refuses to create twice" no fake ce configmap create --name a --from-file "k=$work/events-token"
+ok "the stand-in refuses Kafka for a function" no fake ce subscription kafka create --name a --destination a --destination-type function --topic t --broker b
+
+# --- The three forms, each deployed twice and removed twice
+
+world function
+run=("${tokens[@]}" "BUNDLE=$work/bundle")
+ok "function: deploy" runs function/deploy.sh "${run[@]}"
+ok "function: created with Node 24, small, 120 s, trusted profile" called \
+	'ce function create --name latchkey --runtime nodejs-24 --build-source .* --cpu 0.25 --memory 1G --maxexecutiontime 120 --trusted-profiles-enabled=true '
+ok "function: config and secret by reference" called 'ce function create .*--env-from-configmap latchkey-config --env-from-secret latchkey-secrets'
+ok "function: config map holds LATCHKEY_CONFIG" called 'ce configmap create --name latchkey-config --from-file LATCHKEY_CONFIG='
+ok "function: timer with an explicit schedule" called 'ce subscription cron create --name latchkey-tick --destination latchkey --destination-type function --schedule '
+ok "function: deploy again" runs function/deploy.sh "${run[@]}"
+creates_once() { # KIND... : one create, one update of each
+	local kind
+	for kind in "$@"; do
+		count 1 "ce $kind create " && count 1 "ce $kind update " || return 1
+	done
+}
+ok "function: the second time updates" creates_once configmap secret function 'subscription cron'
+ok "function: the secret has the token" holds secret-latchkey-secrets.env "EVENTS_TOKEN=$events_token"
+ok "function: no secret in arguments, output or environment" quiet
+ok "function: teardown" runs function/teardown.sh
+for kind in configmap secret function cron; do ok "function: no $kind left" gone "$kind"; done
+ok "function: teardown again" runs function/teardown.sh
+ok "function: no temporary file left" swept
+
+for form in app job; do
+	component=$form
+	[[ $form == job ]] || component=application
+	world "$form"
+	run=("${tokens[@]}" "${kafka[@]}")
+	ok "$form: deploy" runs "$form/deploy.sh" "${run[@]}"
+	ok "$form: built from source, trusted profile" called "ce $component create --name latchkey --build-source .* --build-dockerfile function/Dockerfile .*--trusted-profiles-enabled=true "
+	ok "$form: config mounted" called "ce $component create .*--mount-configmap /etc/latchkey=latchkey-config --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml"
+	ok "$form: CPU and memory are said" called "ce $component create .*--cpu 0.25 --memory 0.5G"
+	ok "$form: timer" called "ce subscription cron create --name latchkey-tick --destination latchkey --destination-type $form --schedule "
+	ok "$form: Kafka with a secret by name, every broker" called \
+		"ce subscription kafka create --name latchkey-audit --broker b0.example:9093 --broker b1.example:9093 --topic audit --secret latchkey-kafka --destination latchkey --destination-type $form --consumer-group latchkey"
+	ok "$form: deploy again" runs "$form/deploy.sh" "${run[@]}"
+	ok "$form: the second time updates" creates_once configmap "$component" 'subscription cron' 'subscription kafka'
+	ok "$form: both secrets made once, updated once" eval 'count 2 "ce secret create " && count 2 "ce secret update "'
+	ok "$form: the Kafka secret has user and password" eval 'holds secret-latchkey-kafka.env username=token && holds secret-latchkey-kafka.env "password=$kafka_password"'
+	ok "$form: no secret in arguments, output or environment" quiet
+	ok "$form: teardown" runs "$form/teardown.sh"
+	for kind in configmap secret "$component" cron kafka; do ok "$form: no $kind left" gone "$kind"; done
+	ok "$form: teardown again" runs "$form/teardown.sh"
+	ok "$form: no temporary file left" swept
+done
+ok "job: retries and its command" called 'ce job create .*--argument job .*--maxexecutiontime 900 --retrylimit 3 '
+
+world image
+ok "app: a ready image and its registry secret" runs app/deploy.sh "${tokens[@]}" IMAGE=registry.example/latchkey:1 REGISTRY_SECRET=registry
+ok "app: no build then" eval 'called "ce application create --name latchkey --image registry.example/latchkey:1 --registry-secret registry " && no grep -q build-source "$state/calls.log"'
+ok "app: without brokers no Kafka subscription" count 0 'ce subscription kafka create'
+ok "job: an array" runs job/deploy.sh "${tokens[@]}" NAME=sweeper ARRAY_SIZE=4
+ok "job: as indices" called 'ce job create --name sweeper .*--array-indices 0-3 '
+
+# --- Identity
+
+world iam
+run=(FORM=function "GRANTS=logs:$logs:Sender;cloud-object-storage::Reader,Writer")
+ok "iam: deploy" runs iam/deploy.sh "${run[@]}"
+ok "iam: the link names the component, in the Code Engine project" called \
+	'iam trusted-profile-link-create latchkey --name latchkey-function --cr-type CE --link-crn crn:v1:bluemix:public:codeengine:.* --link-component-type function --link-component-name latchkey'
+ok "iam: Administrator on IAM Identity" called 'iam trusted-profile-policy-create latchkey --roles Administrator --service-name iam-identity $'
+ok "iam: Viewer and Writer on Code Engine" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine $'
+ok "iam: the granted role and Administrator, on that instance" called "iam trusted-profile-policy-create latchkey --roles Administrator.*Sender --service-name logs --service-instance $logs"
+ok "iam: a grant without an instance" called 'iam trusted-profile-policy-create latchkey --roles Administrator.*Reader.*Writer --service-name cloud-object-storage $'
+ok "iam: deploy again" runs iam/deploy.sh "${run[@]}"
+ok "iam: nothing made twice" eval 'count 1 "iam trusted-profile-create " && count 1 "iam trusted-profile-link-create " && count 4 "iam trusted-profile-policy-create " && count 4 "iam trusted-profile-policy-update "'
+ok "iam: another form is one more link" eval 'runs iam/deploy.sh "${run[@]}" FORM=app && called "iam trusted-profile-link-create latchkey --name latchkey-app .*--link-component-type application"'
+ok "iam: a grant without a role is refused" no script iam/deploy.sh FORM=app "GRANTS=logs:$logs"
+ok "iam: an unknown form is refused" no script iam/deploy.sh FORM=lambda "GRANTS=logs:$logs:Sender"
+ok "iam: teardown" runs iam/teardown.sh
+ok "iam: no profile left" gone profile
+ok "iam: teardown again" runs iam/teardown.sh
+
+# --- Event Notifications
+
+for form in function app job; do
+	world "notifications-$form"
+	ok "notifications to $form: the form first" runs "$form/deploy.sh" "${tokens[@]}" "BUNDLE=$work/bundle"
+	run=("FORM=$form" "EVENT_NOTIFICATIONS_CRN=$en_crn" "SECRETS_MANAGER_CRN=$sm_crn")
+	[[ $form == job ]] || run+=("${tokens[@]}")
+	ok "notifications to $form: deploy" runs notifications/deploy.sh "${run[@]}"
+	ok "notifications to $form: lifecycle source enabled" called 'event-notifications source-update --id .* --enabled=true '
+	ok "notifications to $form: Secrets Manager registered" called 'secrets-manager notifications-registration-create '
+	ok "notifications to $form: two sources on the topic" called 'event-notifications topic-create .*rules.*rules'
+	ok "notifications to $form: the config comes from a file" called 'event-notifications destination-create .*--config=@'
+	if [[ $form == job ]]; then
+		ok "notifications to job: job and project" json '.params == {type: "job", job_name: "latchkey", project_crn: .params.project_crn} and (.params.project_crn | test(":codeengine:"))' "$state/destination.json"
+		ok "notifications to job: Viewer and Writer" called 'iam authorization-policy-create event-notifications codeengine Writer.*Viewer '
+	else
+		ok "notifications to $form: posts with the token, marked sensitive" json --arg t "Bearer $events_token" '.params | .type == "application" and .verb == "post" and (.url | startswith("https://latchkey."))
+			and .custom_headers == {Authorization: $t} and .sensitive_headers == ["Authorization"]' "$state/destination.json"
+	fi
+	ok "notifications to $form: deploy again" runs notifications/deploy.sh "${run[@]}"
+	ok "notifications to $form: nothing made twice" eval 'count 1 "event-notifications topic-create" && count 1 "event-notifications destination-create" && count 1 "event-notifications subscription-create" && count 1 "secrets-manager notifications-registration-create" && count 1 "event-notifications destination-update"'
+	ok "notifications to $form: no secret in arguments, output or environment" quiet
+	ok "notifications to $form: teardown" runs notifications/teardown.sh "EVENT_NOTIFICATIONS_CRN=$en_crn"
+	for kind in topics destinations subscriptions; do ok "notifications to $form: no $kind left" gone "$kind"; done
+	ok "notifications to $form: teardown again" runs notifications/teardown.sh "EVENT_NOTIFICATIONS_CRN=$en_crn"
+	ok "notifications to $form: no temporary file left" swept
+done
+
+# --- Audit route
+
+world audit
+run=("EVENT_STREAMS_CRN=$es_crn" "KAFKA_BROKERS=b0.example:9093,b1.example:9093" KAFKA_TOPIC=audit "AUDIT_LOCATIONS=eu-de,global")
+ok "audit: deploy" runs audit/deploy.sh "${run[@]}"
+ok "audit: the target has no API key" called 'atracker target create --name latchkey-audit --type event_streams .*--service-to-service-enabled TRUE'
+ok "audit: the route names the locations" called 'atracker route create --name latchkey-audit --rules .*eu-de.*global'
+ok "audit: deploy again" runs audit/deploy.sh "${run[@]}"
+ok "audit: nothing made twice" eval 'count 1 "atracker target create" && count 1 "atracker target update" && count 1 "atracker route create" && count 1 "atracker route update" && count 1 "iam authorization-policy-create"'
+ok "audit: teardown" runs audit/teardown.sh
+for kind in aroute atarget; do ok "audit: no ${kind#a} left" gone "$kind"; done
+ok "audit: teardown again" runs audit/teardown.sh
+
+# --- What is missing is said, and nothing leaks
+
+world missing
+says() { # PATTERN SCRIPT VARIABLE...: it fails, and says so
+	local pattern=$1
+	shift
+	if script "$@" || ! grep -qE "$pattern" "$state/output.log"; then
+		show
+		return 1
+	fi
+}
+ok "missing variables are named" says 'set CONFIG first' function/deploy.sh CONFIG=
+ok "a missing project is named" says 'set PROJECT RESOURCE_GROUP first' app/deploy.sh "${tokens[@]}" PROJECT= RESOURCE_GROUP=
+ok "a missing bundle says how to make one" says 'run make bundle' function/deploy.sh "${tokens[@]}" BUNDLE=/nowhere
+ok "a token that the config wants is asked for" says 'the config wants EVENTS_TOKEN' job/deploy.sh
+ok "an unreadable token file is named by its variable" says 'EVENTS_TOKEN_FILE names no readable file' job/deploy.sh EVENTS_TOKEN_FILE=/nowhere
+ok "a token of two lines is refused" says 'EVENTS_TOKEN must be one line' job/deploy.sh "EVENTS_TOKEN=$events_token"$'\n'"$events_token"
+ok "a token inside of the checkout is refused" says 'inside of the checkout' job/deploy.sh "EVENTS_TOKEN_FILE=$here/lib.sh"
+ok "a name that is none is refused" says 'NAME must be' job/deploy.sh "${tokens[@]}" 'NAME=a;b'
+printf 'version: 1\n' >"$work/no-profile.yaml"
+ok "a config without a profile is refused" says 'deploy/iam makes one' job/deploy.sh "CONFIG=$work/no-profile.yaml"
+for part in function app job iam audit notifications; do
+	ok "$part: a teardown that isn't logged in fails" no script "$part/teardown.sh" FAKE_LOGGED_OUT=1 "EVENT_NOTIFICATIONS_CRN=$en_crn"
+done
+ok "nothing secret was said" quiet
+
+world fallback
+ok "fallback: an API key, with a warning" runs job/deploy.sh "${tokens[@]}" "LATCHKEY_API_KEY_FILE=$work/api-key"
+ok "fallback: no compute resource token then" called 'ce job create .*--trusted-profiles-enabled=false'
+ok "fallback: the warning" grep -q 'warning: latchkey gets a stored API key' "$state/output.log"
+ok "fallback: the key is in the secret" holds secret-latchkey-secrets.env "IBMCLOUD_API_KEY=$api_key"
+ok "fallback: no secret in arguments, output or environment" quiet
+
+world traced
+BASH_FLAGS=-x
+ok "bash -x: deploy with secrets in variables" runs app/deploy.sh "EVENTS_TOKEN=$events_token" "LATCHKEY_API_KEY=$api_key" \
+	KAFKA_BROKERS=b0.example:9093 KAFKA_TOPIC=audit "KAFKA_PASSWORD=$kafka_password"
+ok "bash -x: notifications" runs notifications/deploy.sh FORM=app "EVENT_NOTIFICATIONS_CRN=$en_crn" "EVENTS_TOKEN=$events_token"
+BASH_FLAGS=
+ok "bash -x: no secret in the trace, arguments or environment" quiet
+
+# --- Examples
+
+for event in "$here"/examples/events/*.json; do
+	ok "event ${event##*/} is a CloudEvent in JSON" json '.specversion == "1.0" and all(.id, .source, .type; type == "string" and . != "")' "$event"
+done
+latchkey=(false)
+if [[ -n ${LATCHKEY:-} ]]; then
+	latchkey=("$LATCHKEY")
+elif command -v go >/dev/null; then
+	latchkey=(go -C "$root" run ./function/latchkey)
+else
+	echo "      neither LATCHKEY nor go: the configs can't be checked"
+fi
+valid() { "${latchkey[@]}" validate --config "$1" >"$work/valid.log" 2>&1 || { sed 's/^/      /' "$work/valid.log"; return 1; }; }
+for config in "$here"/examples/*.yaml; do
+	ok "config ${config##*/} is valid" valid "$config"
+done
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))

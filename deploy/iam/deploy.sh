@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The trusted profile that one form of latchkey logs in with, and its policies.
+# deploy/iam/README.md has the reason for each.
+#   FORM=function|app|job   whom the profile trusts: this one component
+#   GRANTS='service:instance:role,role;…'   what latchkey may hand on
+# shellcheck source=../lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+need FORM GRANTS
+tools
+select_project
+PROFILE=${PROFILE:-$NAME}
+case $FORM in
+function | job) component=$FORM ;;
+app) component=application ;;
+*) die "FORM must be function, app or job" ;;
+esac
+
+if ibmcloud iam trusted-profile "$PROFILE" >/dev/null 2>&1; then
+	say "trusted profile $PROFILE: there"
+else
+	say "trusted profile $PROFILE: create"
+	ibmcloud iam trusted-profile-create "$PROFILE" --description "latchkey: mints and rotates service ID API keys" >/dev/null
+fi
+
+# The link names the component: others in the project can't use the profile.
+# The CLI's reference page has --cr-type CE and the two --link-component flags
+# not; IBM's Code Engine samples use them for job, application and function.
+link=$NAME-$FORM
+if ibmcloud iam trusted-profile-links "$PROFILE" --output JSON | jq -e --arg n "$link" 'any(.[]?; .name == $n)' >/dev/null; then
+	say "link $link: there"
+else
+	crn=$(project_crn)
+	say "link $link: create"
+	ibmcloud iam trusted-profile-link-create "$PROFILE" --name "$link" --cr-type CE --link-crn "$crn" \
+		--link-component-type "$component" --link-component-name "$NAME" >/dev/null
+fi
+
+# policy ROLES SERVICE [INSTANCE [RESOURCE-GROUP-ID]]
+# One policy for each service and scope, so a second run changes it in place.
+policy() {
+	local roles=$1 service=$2 instance=${3:-} group=${4:-} id flags
+	flags=(--roles "$roles" --service-name "$service")
+	[[ -z $instance ]] || flags+=(--service-instance "$instance")
+	[[ -z $group ]] || flags+=(--resource-group-id "$group")
+	id=$(ibmcloud iam trusted-profile-policies "$PROFILE" --output JSON |
+		jq -r --arg s "$service" --arg i "$instance" --arg g "$group" '
+			def value($n): [.resources[]?.attributes[]? | select(.name == $n) | .value][0] // "";
+			[.[]? | select(value("serviceName") == $s and value("serviceInstance") == $i and value("resourceGroupId") == $g) | .id][0] // ""')
+	if [[ -n $id ]]; then
+		say "policy $service ${instance:-all instances}: update to $roles"
+		ibmcloud iam trusted-profile-policy-update "$PROFILE" "$id" "${flags[@]}" >/dev/null
+	else
+		say "policy $service ${instance:-all instances}: create with $roles"
+		ibmcloud iam trusted-profile-policy-create "$PROFILE" "${flags[@]}" >/dev/null
+	fi
+}
+
+policy "${IDENTITY_ROLES:-Administrator}" iam-identity
+policy Viewer,Writer codeengine "" "${CODE_ENGINE_RESOURCE_GROUP_ID:-}"
+
+# To hand a role on, latchkey must administer the instance and hold the role.
+# shellcheck disable=SC2153 # GRANTS comes from the environment
+IFS=';' read -r -a grants <<<"$GRANTS"
+for grant in "${grants[@]}"; do
+	[[ -n $grant ]] || continue
+	IFS=: read -r service instance roles <<<"$grant"
+	[[ -n $service && -n $roles ]] || die "GRANTS: '$grant' is not service:instance:role,role"
+	policy "Administrator,$roles" "$service" "$instance"
+done
+
+say "trusted profile $PROFILE: done. The config says: identity: {profile: $PROFILE}"

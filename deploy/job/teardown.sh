@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Removes what job/deploy.sh made. Service IDs and keys stay.
+# shellcheck source=../lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+tools
+select_project
+drop subscription kafka "$AUDIT"
+drop subscription cron "$TICK"
+drop job "$NAME"
+drop secret "$KAFKA_SECRET"
+drop secret "$SECRET"
+drop configmap "$CONFIG_MAP"

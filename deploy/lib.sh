@@ -1,0 +1,206 @@
+# shellcheck shell=bash disable=SC2034 # the scripts use what is set here
+# What all deploy scripts share. Each script sources it first.
+#
+# The rules it keeps:
+#   - A secret comes by an environment variable or a file, goes into a file that
+#     only we can read, and is handed to the CLI as the name of that file. It is
+#     never an argument, since others can read a process' arguments.
+#   - There is no trace: `bash -x` is switched off here.
+#   - Every step looks first: what is there is updated, what is not is created.
+#     So a script that failed half-way is simply run again.
+
+set +x
+set -euo pipefail
+umask 077
+export IBMCLOUD_COLOR=false IBMCLOUD_VERSION_CHECK=false
+# Ours from here on: no child inherits them.
+export -n EVENTS_TOKEN LATCHKEY_API_KEY KAFKA_PASSWORD
+
+DEPLOY=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(dirname "$DEPLOY")
+
+NAME=${NAME:-latchkey}
+CONFIG_MAP=$NAME-config
+SECRET=$NAME-secrets
+KAFKA_SECRET=$NAME-kafka
+TICK=$NAME-tick
+AUDIT=$NAME-audit
+
+SCRATCH=$(mktemp -d)
+trap 'rm -rf "$SCRATCH"' EXIT
+trap 'exit 130' INT TERM HUP
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# need VARIABLE... wants them set. It names them and never prints their values.
+need() {
+	local name missing=()
+	for name in "$@"; do
+		[[ -n ${!name:-} ]] || missing+=("$name")
+	done
+	((${#missing[@]} == 0)) || die "set ${missing[*]} first; deploy/README.md says what each is"
+}
+
+tools() {
+	local tool
+	((BASH_VERSINFO[0] >= 5)) || die "bash 5 or newer is needed"
+	for tool in ibmcloud jq; do
+		command -v "$tool" >/dev/null || die "$tool is not installed"
+	done
+	# The names become names of Code Engine entities, file names and filters.
+	[[ $NAME =~ ^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$ ]] ||
+		die "NAME must be lower-case letters, digits and dashes, at most 42, a letter first"
+}
+
+select_project() {
+	need PROJECT REGION RESOURCE_GROUP
+	ibmcloud target -r "$REGION" -g "$RESOURCE_GROUP" >/dev/null
+	ibmcloud ce project select --name "$PROJECT" >/dev/null
+}
+
+# there KIND... NAME: is it there? The output is dropped: `secret get` prints values.
+there() {
+	local name=${*: -1}
+	ibmcloud ce "${@:1:$#-1}" get --name "$name" >/dev/null 2>&1
+}
+
+# put KIND... NAME -- FLAG... creates or updates a Code Engine entity.
+put() {
+	local kind=()
+	while [[ $1 != -- ]]; do
+		kind+=("$1")
+		shift
+	done
+	shift
+	local name=${kind[-1]} verb=create
+	unset 'kind[-1]'
+	if there "${kind[@]}" "$name"; then verb=update; fi
+	say "${kind[*]} $name: $verb"
+	ibmcloud ce "${kind[@]}" "$verb" --name "$name" "$@" >/dev/null
+}
+
+# drop KIND... NAME deletes what is there.
+drop() {
+	local name=${*: -1}
+	local kind=("${@:1:$#-1}")
+	if there "${kind[@]}" "$name"; then
+		say "${kind[*]} $name: delete"
+		ibmcloud ce "${kind[@]}" delete --name "$name" --force >/dev/null
+	else
+		say "${kind[*]} $name: not there"
+	fi
+}
+
+# secret_line KEY VARIABLE FILE adds KEY=value to an env file. The value comes
+# from VARIABLE, or from the file that VARIABLE_FILE names; neither: nothing to
+# add, and the result is false.
+secret_line() {
+	local key=$1 variable=$2 file=$3 source=${2}_FILE value
+	if [[ -n ${!variable:-} ]]; then
+		value=${!variable}
+	elif [[ -n ${!source:-} ]]; then
+		[[ -r ${!source} ]] || die "$source names no readable file"
+		[[ $(realpath "${!source}") != "$ROOT"/* ]] || die "$source is inside of the checkout, which a build uploads: keep it elsewhere"
+		value=$(<"${!source}")
+	else
+		return 1
+	fi
+	[[ -n $value ]] || die "$variable is empty"
+	[[ $value != *$'\n'* && $value != *$'\r'* ]] || die "$variable must be one line"
+	printf '%s=%s\n' "$key" "$value" >>"$file"
+}
+
+# config_file FILE checks the config as far as a script can.
+config_file() {
+	[[ -r $1 ]] || die "CONFIG names no readable file"
+	if [[ -n ${LATCHKEY:-} ]]; then "$LATCHKEY" validate --config "$1" >/dev/null || die "the config has faults"; fi
+}
+
+# secrets makes the secret that the program's environment comes from, and sets
+# WITH_SECRET to the flags that refer to it. Without anything secret there is none.
+secrets() {
+	local file=$SCRATCH/secrets.env
+	: >"$file"
+	if ! secret_line EVENTS_TOKEN EVENTS_TOKEN "$file"; then
+		if grep -Eq '^[^#]*bearerEnv:[[:space:]]*EVENTS_TOKEN' "$CONFIG"; then
+			die "the config wants EVENTS_TOKEN: set EVENTS_TOKEN or EVENTS_TOKEN_FILE"
+		fi
+	fi
+	TRUSTED=true
+	if secret_line IBMCLOUD_API_KEY LATCHKEY_API_KEY "$file"; then
+		TRUSTED=false
+		say "warning: latchkey gets a stored API key; a trusted profile needs none (deploy/iam)" >&2
+	elif ! grep -Eq '^[^#]*profile:' "$CONFIG"; then
+		die "the config names no identity.profile; deploy/iam makes one"
+	fi
+	WITH_SECRET=()
+	if [[ -s $file ]]; then
+		put secret "$SECRET" -- --from-env-file "$file"
+		WITH_SECRET=(--env-from-secret "$SECRET")
+	fi
+}
+
+# tick TYPE subscribes the component to a timer. Without data: a bare tick asks
+# for a sweep. Without --schedule the platform would send one every minute.
+tick() {
+	put subscription cron "$TICK" -- \
+		--destination "$NAME" --destination-type "$1" --schedule "${SCHEDULE:-7 * * * *}"
+}
+
+# kafka TYPE subscribes an app or a job to the audit events' topic, if there is one.
+kafka() {
+	[[ -n ${KAFKA_BROKERS:-} ]] || return 0
+	need KAFKA_TOPIC
+	local file=$SCRATCH/kafka.env flags=() broker brokers
+	printf 'username=%s\n' "${KAFKA_USERNAME:-token}" >"$file"
+	secret_line password KAFKA_PASSWORD "$file" || die "set KAFKA_PASSWORD_FILE or KAFKA_PASSWORD"
+	put secret "$KAFKA_SECRET" -- --from-env-file "$file"
+	IFS=, read -r -a brokers <<<"$KAFKA_BROKERS"
+	for broker in "${brokers[@]}"; do flags+=(--broker "$broker"); done
+	flags+=(--topic "$KAFKA_TOPIC" --secret "$KAFKA_SECRET" --destination "$NAME" --destination-type "$1")
+	# The group can be given at creation only.
+	there subscription kafka "$AUDIT" || flags+=(--consumer-group "$NAME")
+	put subscription kafka "$AUDIT" -- "${flags[@]}"
+}
+
+# project_crn is the project's CRN: a project is a service instance. Other
+# services' instances may have its name, hence the filter.
+project_crn() {
+	if [[ -n ${PROJECT_CRN:-} ]]; then
+		printf '%s\n' "$PROJECT_CRN"
+		return
+	fi
+	local crn
+	crn=$(ibmcloud resource service-instance "$PROJECT" --location "$REGION" -g "$RESOURCE_GROUP" --crn 2>/dev/null |
+		grep -m1 -o 'crn:[^[:space:]]*:codeengine:[^[:space:]]*') || die "finding the project's CRN: set PROJECT_CRN"
+	printf '%s\n' "$crn"
+}
+
+# authorize SOURCE TARGET ROLES SOURCE-INSTANCE TARGET-INSTANCE lets one service
+# call another. An empty instance means all of them. The JSON is the list of
+# policies as the policy API shows them (attributes with name and value).
+authorize() {
+	local source=$1 target=$2 roles=$3 from=$4 to=$5 flags=() known
+	known=$(ibmcloud iam authorization-policies --output JSON |
+		jq --arg s "$source" --arg t "$target" --arg f "$from" --arg i "$to" '
+			def has($n; $v): any(.[]?.attributes[]?; .name == $n and .value == $v);
+			[.[]? | select((.subjects | has("serviceName"; $s)) and (.resources | has("serviceName"; $t))
+				and ($f == "" or (.subjects | has("serviceInstance"; $f)))
+				and ($i == "" or (.resources | has("serviceInstance"; $i))))] | length')
+	if ((known > 0)); then
+		say "authorization $source -> $target: there"
+		return
+	fi
+	[[ -z $from ]] || flags+=(--source-service-instance-id "$from")
+	[[ -z $to ]] || flags+=(--target-service-instance-id "$to")
+	say "authorization $source -> $target: create"
+	ibmcloud iam authorization-policy-create "$source" "$target" "$roles" "${flags[@]}" >/dev/null
+}
+
+# guid CRN is the instance's ID in it.
+guid() { cut -d: -f8 <<<"$1"; }

@@ -1,0 +1,47 @@
+variable "name" {
+  description = "Name of the function, and the start of the other names."
+  type        = string
+  default     = "latchkey"
+}
+
+variable "project_id" {
+  description = "ID of the Code Engine project that latchkey runs in."
+  type        = string
+}
+
+variable "config_file" {
+  description = "Path of latchkey's config. It says identity: {profile: <name>}."
+  type        = string
+}
+
+variable "code_reference" {
+  description = "The code bundle's image, as the CLI built it: ibmcloud ce function get."
+  type        = string
+}
+
+variable "code_secret" {
+  description = "Name of the registry secret in the project for a private bundle; null for none."
+  type        = string
+  default     = null
+}
+
+variable "secret_name" {
+  description = "Name of the secret in the project with EVENTS_TOKEN; null for none. Its value stays out of Terraform's state."
+  type        = string
+  default     = "latchkey-secrets"
+}
+
+variable "code_engine_resource_group_id" {
+  description = "Resource group of the projects that latchkey works in; null for all."
+  type        = string
+  default     = null
+}
+
+variable "grants" {
+  description = "What latchkey may hand on: the roles, on one instance or (null) all instances of a service."
+  type = map(object({
+    service  = string
+    instance = optional(string)
+    roles    = list(string)
+  }))
+}
