@@ -43,7 +43,7 @@ $(NODE24):
 test-real: bundle $(NODE24)
 	@echo "Node for the function: $$($(NODE24) --version), and of the machine: $$(node --version)"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
-	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function' ./function/latchkey
+	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle' ./function/latchkey
 
 # The deploy scripts against a stand-in for ibmcloud.
 deploy-check:

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
@@ -274,6 +276,43 @@ const control = process.argv[3];
 			t.Errorf("answers %s, want 503 for the call that was killed and 200 for the next", got)
 		}
 	})
+}
+
+func TestTheFunctionAnswersBeforeThePlatformAborts(t *testing.T) {
+	eachNode(t, func(t *testing.T, f *function, s *stage) {
+		created, _ := s.created("team-a")
+		before := false
+		s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultTimeout, Effect: &before, Count: 1, Delay: emulator.Duration{Duration: 1500 * time.Millisecond}})
+		f.env = append(f.env, "LATCHKEY_DEADLINE_MS=300") // in place of 110 s; the platform aborts at 120 s with a 299
+		a := f.call(s.said, []map[string]any{f.request(created, "")})[0]
+		if a.StatusCode != http.StatusServiceUnavailable || fmt.Sprint(a.Headers["Retry-After"]) == "" {
+			t.Errorf("answer %d %v", a.StatusCode, a.Headers)
+		}
+		// What was under way is finished even so: the program ends only then.
+		s.one(created, "", "unchanged")
+	})
+}
+
+func TestTheBundleIsSmallStaticAndComplete(t *testing.T) {
+	nodes(t)
+	bundle := os.Getenv("LATCHKEY_BUNDLE")
+	var packed bytes.Buffer
+	cmd := exec.Command("tar", "-cz", "-C", bundle, ".")
+	cmd.Stdout = &packed
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if packed.Len() > 20<<20 {
+		t.Errorf("the bundle is %d bytes compressed, more than 20 MiB", packed.Len())
+	}
+	program, err := elf.Open(filepath.Join(bundle, "latchkey"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	if libraries, err := program.ImportedLibraries(); err != nil || len(libraries) > 0 || program.Machine != elf.EM_X86_64 {
+		t.Errorf("%s, needs %v, %v", program.Machine, libraries, err)
+	}
 }
 
 func canonicalHeaders(h map[string]string) map[string]string {
