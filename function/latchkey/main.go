@@ -22,6 +22,7 @@ import (
 const (
 	exitOK       = 0
 	exitError    = 1
+	exitPending  = 2
 	exitBlocked  = 3
 	exitTryAgain = 75
 )
@@ -43,6 +44,10 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Take events over HTTP and act on them."`
 	Invoke   invokeCommand   `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
 	Job      jobCommand      `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
+	Sweep    sweepCommand    `cmd:"" help:"Look at credentials once and do what is due."`
+	Plan     planCommand     `cmd:"" help:"Say what a sweep would do now, and why. Exit 2: changes are pending."`
+	Rotate   rotateCommand   `cmd:"" help:"Demand a newer key."`
+	Status   statusCommand   `cmd:"" help:"Show each credential's key and stores; change nothing."`
 	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Validate validateCommand `cmd:"" help:"Check a config and name every fault with its line."`
 	Emulator emulatorCommand `cmd:"" help:"Run IBM Cloud on loopback."`
@@ -96,6 +101,8 @@ func (p *process) exit(err error) int {
 	case errors.As(err, &faults):
 		fmt.Fprintln(p.stderr, faults)
 		return exitError
+	case errors.Is(err, errPending) && !errors.Is(err, errTryAgain) && !errors.Is(err, errBlocked):
+		return exitPending
 	case errors.Is(err, errTryAgain):
 		fmt.Fprintln(p.stderr, "latchkey:", err)
 		return exitTryAgain

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// command runs one command by hand.
+func (s *stage) command(args ...string) (int, string) {
+	s.t.Helper()
+	ready := s.cloud.Ready()
+	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken, "LATCHKEY_CONFIG": examples.Emulator}
+	var out bytes.Buffer
+	code := run(context.Background(), args, func(name string) string { return env[name] }, nil, io.MultiWriter(&out, s.said), s.said)
+	return code, out.String()
+}
+
+func TestPlanSweepStatusAndRotateByHand(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	code, out := s.command("plan")
+	if code != exitPending || !strings.Contains(out, "mint new: no store names a live key") {
+		t.Errorf("plan: exit %d\n%s", code, out)
+	}
+	if n := len(s.cloud.Events()); n != 0 {
+		t.Errorf("plan changed %d things", n)
+	}
+	if code, out = s.command("sweep"); code != exitOK || strings.Count(out, "published") != 2 {
+		t.Errorf("sweep: exit %d\n%s", code, out)
+	}
+	if code, out = s.command("plan"); code != exitOK || strings.Count(out, "nothing to do") != 2 {
+		t.Errorf("plan after the sweep: exit %d\n%s", code, out)
+	}
+	changes := len(s.cloud.Events())
+	if code, out = s.command("status"); code != exitOK || strings.Count(out, ": current") != 2 {
+		t.Errorf("status: exit %d\n%s", code, out)
+	}
+	if n := len(s.cloud.Events()); n != changes {
+		t.Errorf("status changed %d things", n-changes)
+	}
+	credential := "logs-sender/" + s.project("team-a").ID
+	before := s.data("team-a")["IAM_API_KEY_ID"]
+	s.cloud.Advance(time.Hour)
+	if code, out = s.command("rotate", credential); code != exitOK || s.data("team-a")["IAM_API_KEY_ID"] == before {
+		t.Errorf("rotate: exit %d\n%s", code, out)
+	}
+	if got := len(s.keys("logs-sender/" + s.project("team-b").ID)); got != 1 {
+		t.Errorf("rotate touched another credential: %d keys", got)
+	}
+	var listed struct{ Outcomes []reconcile.Outcome }
+	if code, out = s.command("status", "--json", credential); code != exitOK || json.Unmarshal([]byte(out), &listed) != nil || len(listed.Outcomes) != 1 {
+		t.Errorf("status --json: exit %d\n%s", code, out)
+	}
+	if code, out = s.command("sweep", "nobody"); code != exitError {
+		t.Errorf("a credential that does not exist: exit %d\n%s", code, out)
+	}
+}
+
+func TestWhatIsBlockedOrUnreachableHasItsOwnExitCode(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	s.cloud.Cloud().SetKeyDisabled(s.data("team-a")["IAM_API_KEY_ID"], true)
+	for _, command := range []string{"sweep", "plan", "status"} {
+		if code, out := s.command(command); code != exitBlocked || !strings.Contains(out, "somebody disabled the published key") {
+			t.Errorf("%s: exit %d\n%s", command, code, out)
+		}
+	}
+	s.cloud.Inject(emulator.Fault{Path: "/v1/*", Kind: emulator.FaultStatus, Status: 503})
+	for _, command := range []string{"sweep", "plan", "status"} {
+		if code, out := s.command(command); code != exitTryAgain {
+			t.Errorf("%s: exit %d\n%s", command, code, out)
+		}
+	}
+	s.cloud.ClearFaults()
+}
