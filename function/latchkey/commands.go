@@ -68,7 +68,7 @@ type statusCommand struct {
 
 // Run shows what is there, and changes nothing.
 func (c statusCommand) Run(ctx context.Context, p *process) error {
-	swept, _, err := c.place.plan(ctx, p, c.Credentials)
+	swept, _, err := c.plan(ctx, p, c.Credentials)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ var errPending = errors.New("changes are pending")
 
 // Run says what a sweep would do now, and why, and does none of it.
 func (c planCommand) Run(ctx context.Context, p *process) error {
-	swept, steps, err := c.place.plan(ctx, p, c.Credentials)
+	swept, steps, err := c.plan(ctx, p, c.Credentials)
 	if err != nil {
 		return err
 	}

@@ -522,3 +522,27 @@ func TestARevocationIsRefusedRatherThanSeeminglyDone(t *testing.T) {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }
+
+// Two instances that provision at once may make two service IDs: names are not
+// unique. The one whose key is published stays, whichever is lower.
+func TestOfTwoServiceIDsTheOneWhoseKeyIsPublishedStays(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	e, credential := s.created("team-b")
+	marker := reconcile.Marker{Owner: "example", Credential: credential, With: map[string]string{"project": s.project("team-b").ID}}
+	lower := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
+	s.cloud.Advance(time.Hour)
+	higher := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
+	s.cloud.Cloud().Grant(higher.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+	key := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{
+		IAMID: higher.IAMID, AccountID: s.cloud.Ready().Account, Name: reconcile.KeyName(credential, s.cloud.Now(), "0a1b"),
+		Description: reconcile.Marker{Owner: "example", Credential: credential}.Text(), ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
+	})
+	note := fmt.Sprintf(`{"owner":"example","created":%q,"iam_id":%q}`, s.cloud.Now().UTC().Truncate(time.Minute).Format(time.RFC3339), higher.IAMID)
+	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": key.Value, "IAM_API_KEY_ID": key.ID, "IAM_API_KEY_LATCHKEY": note})
+
+	out := s.one(e, "", reconcile.ResultChanged)
+	if out.Key != key.ID || out.ServiceID != higher.ID || len(out.Steps) != 1 || out.Steps[0].Action != rotation.RemoveDuplicate || out.Steps[0].Target != lower.ID {
+		t.Errorf("outcome %+v, want only %s removed", out, lower.ID)
+	}
+	s.one(e, "", reconcile.ResultUnchanged)
+}

@@ -121,7 +121,7 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 	case rotation.CreateIdentity:
 		return ru.createIdentity(ctx)
 	case rotation.RemoveDuplicate:
-		return ru.Identities.Remove(ctx, s.Target)
+		return ru.removeDuplicate(ctx, s.Target)
 	case rotation.GrantPolicy:
 		return ru.grant(ctx, s.Target)
 	case rotation.Unfuse:
@@ -182,6 +182,20 @@ func (ru *run) createIdentity(ctx context.Context) error {
 	}
 	ru.id, ru.out.ServiceID = id, id.ID
 	return nil
+}
+
+// removeDuplicate deletes a service ID if it still has no keys: they would be
+// deleted with it.
+func (ru *run) removeDuplicate(ctx context.Context, id string) error {
+	i := slices.IndexFunc(ru.ours, func(d ServiceID) bool { return d.ID == id })
+	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.Name)
+	if err != nil {
+		return fmt.Errorf("removing duplicate %s: %w", id, err)
+	}
+	if len(l.Keys)+l.Foreign > 0 {
+		return fmt.Errorf("%w: duplicate %s has keys now", errAgain, id)
+	}
+	return ru.Identities.Remove(ctx, id)
 }
 
 // grant makes one policy and reads it back: IAM may answer success and grant

@@ -26,10 +26,11 @@ type run struct {
 	started time.Time     // local wall clock at the start of the observation
 	offset  time.Duration // IAM's clock less the local one
 	id      ServiceID
-	dupes   []ServiceID // other service IDs of ours with the same name
-	taken   bool        // the name is somebody else's
-	collide bool        // the name is another credential's
-	cached  bool        // id came from an earlier run
+	ours    []ServiceID     // every service ID of ours with the name, id included
+	busy    map[string]bool // those of ours, by ID, that have keys
+	taken   bool            // the name is somebody else's
+	collide bool            // the name is another credential's
+	cached  bool            // id came from an earlier run
 	keys    []rotation.Key
 	foreign int
 	granted []Policy
@@ -106,7 +107,34 @@ func (ru *run) observe(ctx context.Context) error {
 			ru.whose[c.Name] = own
 		}
 	}
+	if err := ru.preferOwner(ctx); err != nil {
+		return err
+	}
 	return ru.observeNamed(ctx)
+}
+
+// preferOwner settles which of several service IDs of ours is the
+// credential's: the one whose key a store names, else the lowest.
+func (ru *run) preferOwner(ctx context.Context) error {
+	if len(ru.ours) < 2 {
+		return nil
+	}
+	var newest Entry
+	for _, e := range ru.entries {
+		if e.err == nil && e.KeyID != "" && ru.listed(e.KeyID) && !e.Created.Before(newest.Created) {
+			newest = e.Entry
+		}
+	}
+	i := slices.IndexFunc(ru.ours, func(id ServiceID) bool { return id.IAMID == newest.IAMID })
+	if i < 0 || ru.ours[i].ID == ru.id.ID {
+		return nil
+	}
+	granted, err := ru.Identities.Granted(ctx, newest.IAMID)
+	if err != nil {
+		return fmt.Errorf("%w: reading policies of %s: %w", ErrObserve, ru.ours[i].ID, err)
+	}
+	ru.id, ru.granted = ru.ours[i], granted
+	return nil
 }
 
 // observeIdentity finds the service ID, its keys and its policies. One that an
@@ -115,7 +143,7 @@ func (ru *run) observe(ctx context.Context) error {
 func (ru *run) observeIdentity(ctx context.Context) error {
 	if id, ok := ru.recall(ru.c.Name); ok && id.Name == ru.c.ServiceIDName {
 		if err := ru.read(ctx, id); err == nil && len(ru.keys) > 0 {
-			ru.id, ru.cached = id, true
+			ru.id, ru.ours, ru.cached = id, []ServiceID{id}, true
 			return nil
 		}
 		ru.keep(ru.c.Name, ServiceID{})
@@ -143,7 +171,7 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	ru.id, ru.dupes = ours[0], ours[1:]
+	ru.id, ru.ours = ours[0], ours
 	return ru.read(ctx, ours...)
 }
 
@@ -178,12 +206,11 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 		return err
 	}
 	ru.settleClock(lists[0].Date)
+	ru.busy = map[string]bool{}
 	for i, l := range lists {
 		ru.keys = append(ru.keys, l.Keys...)
 		ru.foreign += l.Foreign
-		if i > 0 && len(l.Keys)+l.Foreign > 0 {
-			ru.dupes = slices.DeleteFunc(ru.dupes, func(d ServiceID) bool { return d.ID == ids[i].ID })
-		}
+		ru.busy[ids[i].ID] = len(l.Keys)+l.Foreign > 0
 	}
 	return nil
 }
@@ -238,7 +265,7 @@ func (ru *run) listed(keyID string) bool {
 }
 
 func (ru *run) ourIdentity(iamID string) bool {
-	return iamID == ru.id.IAMID || slices.ContainsFunc(ru.dupes, func(d ServiceID) bool { return d.IAMID == iamID })
+	return slices.ContainsFunc(ru.ours, func(d ServiceID) bool { return d.IAMID == iamID })
 }
 
 // state is what Decide sees.
@@ -254,8 +281,8 @@ func (ru *run) state() rotation.State {
 			Unsatisfied: missing(ru.c.Policies, ru.granted),
 		},
 	}
-	for _, d := range ru.dupes {
-		if ru.now().Sub(d.Created) >= ru.c.Rules.Window && !d.Locked {
+	for _, d := range ru.ours {
+		if d.ID != ru.id.ID && !ru.busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {
 			s.Identity.Duplicates = append(s.Identity.Duplicates, d.ID)
 		}
 	}
