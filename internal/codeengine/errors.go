@@ -36,7 +36,7 @@ func fault(ctx context.Context, doing string, resp *core.DetailedResponse, err e
 		message = "(the answer can't be read)"
 	}
 	said := words(status, code, message)
-	if quotes(said, hidden) {
+	if quotes(code+" "+message, hidden) {
 		said = words(status, "", "(what it said is left out, since it quotes the secret)")
 	}
 	meant := meaning(status, code)
