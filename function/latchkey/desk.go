@@ -216,6 +216,7 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 func (d *desk) do(requests []event.Request, known bool) answer {
 	var swept reconcile.Swept
 	forbidden := 0
+	lost := false // something asked is neither done nor written down
 	for _, req := range requests {
 		scope := reconcile.Scope{
 			Names: req.Credentials, Project: req.Project, Secret: req.Secret, With: req.With, Provision: req.Verb == event.Provision,
@@ -232,6 +233,10 @@ func (d *desk) do(requests []event.Request, known bool) answer {
 			continue
 		}
 		s := d.reconciler.Sweep(d.work, catalog, scope, reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause})
+		for _, o := range s.Outcomes {
+			held := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked
+			lost = lost || (req.NeedsAuth() && held && !o.Kept)
+		}
 		swept.Outcomes = append(swept.Outcomes, s.Outcomes...)
 		swept.Unknown = errors.Join(swept.Unknown, s.Unknown)
 	}
@@ -248,7 +253,11 @@ func (d *desk) do(requests []event.Request, known bool) answer {
 	if swept.Unknown != nil {
 		d.log.Warn("not everything could be looked at", "error", swept.Unknown.Error())
 	}
-	return conclude(swept, d.now())
+	a := conclude(swept, d.now())
+	if lost && a.status == http.StatusAccepted {
+		a.status, a.retry = http.StatusServiceUnavailable, 60 // the sender has to keep it
+	}
+	return a
 }
 
 // permitted is a catalog without the credentials that the caller may not ask

@@ -210,9 +210,9 @@ func (h *house) Credentials(ctx context.Context, scope reconcile.Scope) ([]recon
 		case errors.Is(err, config.ErrExcluded):
 			return
 		case err != nil:
-			unknown = errors.Join(unknown, err)
-			return
-		case !inScope(scope, c):
+			if mayYield(scope, e.Name) {
+				unknown = errors.Join(unknown, err)
+			}
 			return
 		}
 		built := h.credential(c)
@@ -229,7 +229,9 @@ func (h *house) Credentials(ctx context.Context, scope reconcile.Scope) ([]recon
 			}
 			wanted[want] = c.Name
 		}
-		found = append(found, built)
+		if inScope(scope, c) { // the others are built to see whether they collide
+			found = append(found, built)
+		}
 	}
 
 	projects := sync.OnceValues(func() ([]codeengine.Project, error) {
@@ -238,13 +240,17 @@ func (h *house) Credentials(ctx context.Context, scope reconcile.Scope) ([]recon
 	marked := sync.OnceValues(func() ([]reconcile.ServiceID, error) { return h.iam.Ours(ctx) })
 
 	for _, e := range h.cfg.Entries {
-		if !mayYield(scope, e.Name) {
+		// An entry of many instances may collide with what is in the scope. One
+		// that needs IAM's whole list to know its instances is left to a sweep.
+		if !mayYield(scope, e.Name) && e.UsesWith() {
 			continue
 		}
 		switch {
 		case e.ForEach != "":
 			list, err := projects()
-			unknown = errors.Join(unknown, err)
+			if mayYield(scope, e.Name) {
+				unknown = errors.Join(unknown, err)
+			}
 			for _, p := range list {
 				add(e, config.Input{Project: &config.Project{
 					ID: p.ID, Name: p.Name, Region: p.Region, ResourceGroup: p.ResourceGroup, CRN: p.CRN, Status: p.Status,

@@ -37,7 +37,32 @@ func (ru *run) round(ctx context.Context) error {
 	case plan.Waiting != "":
 		ru.out.Result, ru.out.Reason = ResultInProgress, plan.Waiting
 	}
-	return ru.apply(ctx, plan)
+	err := ru.apply(ctx, plan)
+	ru.out.Kept = ru.kept(plan)
+	return err
+}
+
+// kept reports whether the demand is met or written down. Without a service ID
+// nothing is: a marker is what a sweep finds.
+func (ru *run) kept(plan rotation.Plan) bool {
+	if ru.id.ID == "" {
+		return false
+	}
+	t := ru.clamp(ru.ask.Trigger)
+	if t == (rotation.Trigger{}) {
+		return true
+	}
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
+	if i < 0 {
+		// Where nothing is published, the next look mints anyway. Where that is
+		// not known, nobody keeps the demand.
+		unread := slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
+		return !unread && plan.Waiting != rotation.NotVisible
+	}
+	if !ru.keys[i].Owes(t) || (ru.fresh != nil && ru.fresh.stored) {
+		return true
+	}
+	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == rotation.Remember && s.Error == "" })
 }
 
 func (ru *run) block(reason rotation.Reason) {
@@ -78,6 +103,9 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			continue
 		}
 		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
+			if errors.Is(err, errAltered) {
+				ru.block(rotation.EntryAltered)
+			}
 			late = errors.Join(late, err)
 			unwritten = unwritten || step.Action != rotation.RestartConsumer
 			continue
@@ -126,8 +154,10 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 		return ru.grant(ctx, s.Target)
 	case rotation.Unfuse:
 		return ru.change(ctx, s.Key, KeyChange{Expires: ru.unfused(s)},
-			func(k rotation.Key) bool { return !k.Fused(ru.c.Rules) })
+			func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(ru.unfused(s)) })
 	case rotation.Supersede:
+		// The overlap starts now, not when it was planned.
+		s.At = s.At.Add(ru.wall().Sub(ru.started)).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
 		err := ru.change(ctx, s.Key, KeyChange{Expires: s.At, Superseded: ru.now()},
 			func(k rotation.Key) bool { return !k.Superseded.IsZero() && !k.Expires.Before(s.At) })
 		if err == nil && s.Key == ru.out.Replaced {
@@ -154,6 +184,10 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 	return fmt.Errorf("taking step: unknown action %q", s.Action)
 }
 
+// underWay is how long a write may take to arrive: somebody else may end the
+// key at the window, so the last one leaves before.
+const underWay = 2 * time.Minute
+
 // mayWrite refuses a write that comes too late: nobody writes later than a
 // window after its observation, or after the birth of the key it is about.
 // The wall clock tells, so a process that was frozen sees it.
@@ -163,7 +197,7 @@ func (ru *run) mayWrite(ctx context.Context, born time.Time) error {
 	}
 	age := ru.wall().Sub(ru.started)
 	if !born.IsZero() {
-		age = max(age, ru.now().Sub(born))
+		age = max(age, ru.now().Sub(born)+underWay)
 	}
 	if age < 0 || age >= ru.c.Rules.Window {
 		return fmt.Errorf("%w: %s old", errTooLate, age.Round(time.Second))
@@ -285,10 +319,31 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	if i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key }); i < 0 || !ru.keys[i].Expires.Equal(rec.Expires) {
 		return fmt.Errorf("%w: key %s has another expiry", errAgain, s.Key)
 	}
+	if s.Reason == rotation.NeverPublished {
+		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
+			return err
+		}
+	}
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
 	}
 	return ru.Keys.Retire(ctx, s.Key)
+}
+
+// checkUnnamed looks once more whether a store names a key that is about to be
+// deleted: its instance may have been slow, not gone.
+func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
+	for _, e := range ru.entries {
+		now, err := e.store.Read(ctx)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return fmt.Errorf("looking for key %s in %s: %w", keyID, e.store.Name(), err)
+		case now.KeyID == keyID:
+			return fmt.Errorf("%w: store %s names key %s now", errAgain, e.store.Name(), keyID)
+		}
+	}
+	return nil
 }
 
 func (ru *run) mint(ctx context.Context) error {
@@ -430,11 +485,19 @@ func (ru *run) publish(ctx context.Context, store string) error {
 	}
 	// A lost answer, or a conflict with our own lost answer: read back.
 	back, rerr := at.store.Read(context.WithoutCancel(ctx))
+	if errors.Is(rerr, ErrNotFound) {
+		back, rerr = Entry{Revision: back.Revision}, nil
+	}
 	switch {
 	case rerr == nil && back.KeyID == ru.fresh.ID:
 		ru.published(store)
 		return nil
-	case conflict && !ru.fresh.stored && (rerr == nil || errors.Is(rerr, ErrNotFound)):
+	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision:
+		// A neighbour in the same place changed, not our entry: nobody was first.
+		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
+		ru.entries[i].Entry = back
+		return ru.publish(ctx, store)
+	case conflict && !ru.fresh.stored && rerr == nil:
 		return ru.withdraw(ctx, "another instance published to "+store+" first")
 	}
 	return err
@@ -459,12 +522,30 @@ func (ru *run) named(store, keyID string) {
 	}
 }
 
+// proveCopy shows that a value is the key's before another store gets it:
+// people's hands may have changed it.
+func (ru *run) proveCopy(ctx context.Context, from reading) error {
+	who, err := ru.Exchange.Exchange(ctx, from.Value)
+	switch {
+	case errors.Is(err, ErrNotYet):
+		return fmt.Errorf("%w: %w", errAltered, err)
+	case err != nil:
+		return err
+	case !ru.ourIdentity(who.IAMID):
+		return fmt.Errorf("%w: its token is for %s", errAltered, who.IAMID)
+	}
+	return nil
+}
+
 // copy brings a store up to the published key from one that has it.
 func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 	to := ru.reading(s.Target)
 	for _, from := range ru.entries {
 		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() {
 			continue
+		}
+		if err := ru.proveCopy(ctx, from); err != nil {
+			return fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.store.Name(), s.Target, err)
 		}
 		e := from.Entry
 		e.Revision = ""

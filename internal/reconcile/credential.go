@@ -86,7 +86,10 @@ type Outcome struct {
 	Stores       []StoreOutcome `json:"stores,omitempty"`
 	Steps        []StepOutcome  `json:"steps,omitempty"`
 	Next         time.Time      `json:"next,omitzero"`
-	Error        string         `json:"error,omitempty"`
+	// Kept says that what was asked outlives this process: it is done, or
+	// written down where the next look finds it.
+	Kept  bool   `json:"-"`
+	Error string `json:"error,omitempty"`
 }
 
 // missing returns the wanted policies that no granted one fulfils, by label. A

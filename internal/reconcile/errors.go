@@ -38,6 +38,8 @@ var (
 	errAgain = errors.New("the facts changed")
 	// errTooLate: this run is too old to write anything more.
 	errTooLate = errors.New("this run is too old to write")
+	// errAltered: a store's value is not the key that it names.
+	errAltered = errors.New("the value is not that of the key that the store names")
 	// errDrift: the clocks moved against each other in mid-run.
 	errDrift = errors.New("the clock moved during the run")
 )

@@ -249,6 +249,9 @@ func (ru *run) observeNamed(ctx context.Context) error {
 			return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrObserve, e.KeyID, e.store.Name(), err)
 		case rec.Ours && ru.ourIdentity(rec.IAMID):
 			ru.keys = append(ru.keys, rec.Key)
+		case rec.Ours && ru.cached:
+			ru.keep(ru.c.Name, ServiceID{})
+			return fmt.Errorf("%w: store %s names key %s of another service ID", errAgain, e.store.Name(), e.KeyID)
 		case rec.Ours && ru.id.ID == "":
 			// The list lacks the service ID too: look it up by its ID.
 			id, err := ru.Identities.Lookup(ctx, rec.IAMID)
@@ -308,7 +311,7 @@ func (ru *run) state() rotation.State {
 // decide plans, and notes in the outcome what was found.
 func (ru *run) decide() rotation.Plan {
 	s := ru.state()
-	plan := rotation.Decide(s, ru.c.Rules, ru.clamp(ru.ask.Trigger), ru.now())
+	plan := rotation.Decide(s, ru.c.Rules, ru.clamp(ru.ask.Trigger), ru.started.Add(ru.offset))
 	ru.before = plan.Published
 	ru.out.ServiceID = ru.id.ID
 	ru.out.Next = plan.Next

@@ -14,12 +14,15 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	if p.Blocked = v.blocked(); p.Blocked != "" {
 		p.Next = now.Add(r.SweepEvery)
 		if p.Blocked != Paused && p.Blocked != ClockSkew {
-			p.Steps = v.unfuse() // consumers hold it, whatever else is wrong
+			// Consumers hold it, whatever else is wrong; and a demand outlives
+			// what a person has to mend first.
+			p.Steps = append(v.unfuse(), v.remember(t)...)
 		}
 		return p
 	}
 	if v.unlisted {
 		p.Waiting = NotVisible
+		p.Steps = v.remember(t)
 		return p
 	}
 	p.Steps = append(p.Steps, v.identity()...)
@@ -419,10 +422,6 @@ func (v view) remember(t Trigger) []Step {
 		at = v.now // only NotKey is unmet
 	}
 	if !k.Renew.Before(at) {
-		return nil
-	}
-	met := func(other Key) bool { return v.rival(other) && !t.unmet(other) }
-	if slices.ContainsFunc(v.Keys, met) {
 		return nil
 	}
 	return []Step{{Action: Remember, Key: k.ID, At: at, Reason: Demanded}}

@@ -170,10 +170,10 @@ func TestDecide(t *testing.T) {
 			trigger: Trigger{NewerThan: noon.Add(-time.Minute)},
 			want:    "remember k1 @-1m0s (demanded)\nwaiting: in-progress",
 		},
-		"a demand that a rival will meet is not": {
+		"so is one that a rival would meet: it may never be published": {
 			state:   settledState([]Store{at("a", k1)}, k1, fused("r", 5*time.Minute)),
 			trigger: Trigger{NewerThan: noon.Add(-10 * time.Minute)},
-			want:    "waiting: in-progress",
+			want:    "remember k1 @-10m0s (demanded)\nwaiting: in-progress",
 		},
 
 		// Endings.

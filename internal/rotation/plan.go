@@ -106,6 +106,7 @@ const (
 	StoreQuota     Reason = "store-quota"
 	EntryUnmarked  Reason = "entry-unmarked"
 	EntryForeign   Reason = "entry-foreign"
+	EntryAltered   Reason = "entry-altered"
 	ValueRefused   Reason = "value-refused"
 	ProofDenied    Reason = "proof-denied"
 )
@@ -155,6 +156,7 @@ var sentences = map[Reason]string{
 	StoreQuota:     "a store is full: delete secrets that nobody needs, or raise the quota",
 	EntryUnmarked:  "a store's entry holds a value without a key ID: remove it, or set adopt to true",
 	EntryForeign:   "a store's entry belongs to another installation of latchkey: name another entry, or remove that one",
+	EntryAltered:   "a store's value is not that of the key that it names, so it is not copied: remove the entry to get a new key",
 	ValueRefused:   "IAM refused the key's value",
 	ProofDenied:    "the new key does not do its job: the error says what was denied",
 }

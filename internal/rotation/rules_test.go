@@ -261,9 +261,10 @@ func TestDemands(t *testing.T) {
 			trigger: rotation.Trigger{NewerThan: now},
 			want:    renewed(rotation.Demanded, "a"),
 		},
-		"a demand that the key in flight will meet is not remembered": {
+		"a demand that the key in flight would meet is remembered: that key may never be published": {
 			state:   credential(stores(guarded("a", k)), k, pending("r", 5*time.Minute)),
 			trigger: rotation.Trigger{NewerThan: now.Add(-6 * time.Minute)}, waiting: rotation.InProgress,
+			want: []string{"remember k -6m0s: demanded"},
 		},
 		"one that it was born too early for is": {
 			state:   credential(stores(guarded("a", k)), k, pending("r", 5*time.Minute)),

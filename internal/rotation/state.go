@@ -173,6 +173,15 @@ type Trigger struct {
 	NotKey string
 }
 
+// Owes reports whether the key leaves the demand open, and nothing on it
+// remembers that.
+func (k Key) Owes(t Trigger) bool {
+	if !t.unmet(k) {
+		return false
+	}
+	return k.Meets(k.Renew) || k.Renew.Before(t.NewerThan)
+}
+
 // unmet reports whether a published key leaves the demand open.
 func (t Trigger) unmet(k Key) bool {
 	return !k.Meets(t.NewerThan) || (t.NotKey != "" && k.ID == t.NotKey)
