@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -140,7 +141,7 @@ func TestHangingCalls(t *testing.T) {
 			result <- err
 		}()
 		for w.Counter("POST", "/v1/serviceids") == 0 || fault.Effect != nil && w.made("x") == 0 {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 		return result
 	}
