@@ -240,8 +240,8 @@ func TestTheFunctionsChildThatDiesAnswers503AndIsStartedAgain(t *testing.T) {
 		// A script in the bundle's place of main.js drives the real one and
 		// kills the child in mid-call.
 		created, _ := s.created("team-a")
-		hang := false
-		s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &hang})
+		effect := false // a held call that is let go would still mint
+		s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultTimeout, Effect: &effect, Delay: emulator.Duration{Duration: 20 * time.Second}})
 		args, err := json.Marshal(map[string]any{
 			"__ce_method": "POST", "__ce_path": "/", "__ce_headers": canonicalHeaders(created.header), "__ce_body": base64.StdEncoding.EncodeToString(created.body),
 		})
