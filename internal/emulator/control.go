@@ -89,13 +89,19 @@ func (s *Server) ResetCounters() {
 
 // Settings are the knobs as JSON has them.
 type Settings struct {
-	Latency      Duration       `json:"latency"`
-	KeyLag       Duration       `json:"keyLag"`
-	ListLag      Duration       `json:"listLag"`
-	PolicyLag    Duration       `json:"policyLag"`
-	ProjectDelay Duration       `json:"projectDelay"`
-	RejectLogs   bool           `json:"rejectLogs"`
-	Switches     cloud.Switches `json:"switches"`
+	Latency      Duration `json:"latency"`
+	KeyLag       Duration `json:"keyLag"`
+	ListLag      Duration `json:"listLag"`
+	PolicyLag    Duration `json:"policyLag"`
+	ProjectDelay Duration `json:"projectDelay"`
+	RejectLogs   bool     `json:"rejectLogs"`
+	// RateLimit is how many emulated calls per second are answered, by the
+	// emulated clock; the others get 429 with Retry-After. 0 is no limit.
+	RateLimit int `json:"rateLimit"`
+	// RateBurst is how many calls may come at once; 0 means as many as in a
+	// second.
+	RateBurst int            `json:"rateBurst"`
+	Switches  cloud.Switches `json:"switches"`
 }
 
 // Settings returns the knobs as they are.
@@ -105,7 +111,8 @@ func (s *Server) Settings() Settings {
 	defer s.mu.Unlock()
 	return Settings{
 		Latency: Duration{s.latency}, KeyLag: Duration{k.KeyLag}, ListLag: Duration{k.ListLag}, PolicyLag: Duration{k.PolicyLag},
-		ProjectDelay: Duration{k.ProjectDelay}, RejectLogs: k.RejectLogs, Switches: s.cloud.Switches(),
+		ProjectDelay: Duration{k.ProjectDelay}, RejectLogs: k.RejectLogs,
+		RateLimit: s.bucket.rate, RateBurst: s.bucket.burst, Switches: s.cloud.Switches(),
 	}
 }
 
@@ -117,6 +124,9 @@ func (s *Server) Set(n Settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latency = n.Latency.Duration
+	if s.bucket.rate != n.RateLimit || s.bucket.burst != n.RateBurst {
+		s.bucket = newBucket(n.RateLimit, n.RateBurst, s.base().Add(s.offset))
+	}
 }
 
 // SetLag sets the lags of keys, lists and policies.
@@ -265,6 +275,9 @@ func (s *Server) changeSettings(body []byte) (any, error) {
 		if d.Duration < 0 {
 			return nil, errors.New("no setting may be negative")
 		}
+	}
+	if next.RateLimit < 0 || next.RateBurst < 0 {
+		return nil, errors.New("no setting may be negative")
 	}
 	s.Set(next)
 	return s.Settings(), nil

@@ -132,6 +132,7 @@ type Server struct {
 	mu       sync.Mutex // guards everything below
 	offset   time.Duration
 	latency  time.Duration
+	bucket   bucket
 	faults   []*armed
 	counters map[string]int
 	events   []Event

@@ -132,6 +132,16 @@ func (w *world) stranger() *world {
 	return w.as(w.token(k.Value))
 }
 
+// ownerToken is a token of the account's owner.
+func (w *world) ownerToken() string {
+	w.t.Helper()
+	token, err := w.Cloud().TokenFor(cloud.OwnerIAMID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token.AccessToken
+}
+
 // teamA is the ID of the first seeded project.
 func (w *world) teamA() string { return w.Ready().Projects[0].ID }
 

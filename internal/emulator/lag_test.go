@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/go-sdk-core/v5/core"
+
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
@@ -138,5 +140,119 @@ func TestANewPolicyWorksAfterTheLag(t *testing.T) {
 	done(w.policies.GetV2Policy(w.policies.NewGetV2PolicyOptions(*made.ID)))(t)
 	if status := sender.sendLog(oneLine); status != 200 {
 		t.Errorf("sending after the lag: status %d", status)
+	}
+}
+
+func TestADeletionIsListedForTheLag(t *testing.T) {
+	w := newWorld(t)
+	w.SetLag(10 * time.Second)
+	before := w.newServiceID("s")
+	sid := w.newServiceID("s")
+	after := w.newServiceID("s")
+	w.Advance(time.Hour)
+	w = w.as(w.ownerToken())
+	key := w.newKey(*sid.IamID, "k")
+	w.Advance(time.Minute)
+	keys := func() int {
+		return len(done(w.identity.ListAPIKeys(w.identity.NewListAPIKeysOptions().SetIamID(*sid.IamID)))(t).Apikeys)
+	}
+	ids := func() string {
+		var out []string
+		o := w.identity.NewListServiceIdsOptions().SetAccountID(cloud.AccountID).SetName("s").SetPagesize(2)
+		for {
+			list := done(w.identity.ListServiceIds(o))(t)
+			for _, s := range list.Serviceids {
+				out = append(out, *s.ID)
+			}
+			token, err := core.GetQueryParam(list.Next, "pagetoken")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if token == nil {
+				return strings.Join(out, " ")
+			}
+			o.SetPagetoken(*token)
+		}
+	}
+
+	if _, err := w.identity.DeleteAPIKey(w.identity.NewDeleteAPIKeyOptions(*key.ID)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := w.identity.GetAPIKey(w.identity.NewGetAPIKeyOptions(*key.ID))
+	refused(t, err, 404, "not_found")
+	if keys() != 1 {
+		t.Error("the deleted key is not listed within the lag")
+	}
+	w.Advance(10 * time.Second)
+	if keys() != 0 {
+		t.Error("the deleted key is listed after the lag")
+	}
+
+	if _, err := w.identity.DeleteServiceID(w.identity.NewDeleteServiceIDOptions(*sid.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := ids(), *before.ID+" "+*sid.ID+" "+*after.ID; got != want {
+		t.Errorf("within the lag %s, want %s", got, want)
+	}
+	w.Advance(10 * time.Second)
+	if got, want := ids(), *before.ID+" "+*after.ID; got != want {
+		t.Errorf("after the lag %s, want %s", got, want)
+	}
+
+	n := w.Settings()
+	n.Switches.DeletedListed = false
+	w.Set(n)
+	if _, err := w.identity.DeleteServiceID(w.identity.NewDeleteServiceIDOptions(*after.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(); got != *before.ID {
+		t.Errorf("with the switch off %s", got)
+	}
+}
+
+func TestAChangedPolicyWorksAfterTheLag(t *testing.T) {
+	w := newWorld(t)
+	sid, key := w.Cloud().AddIdentity("sender")
+	made := done(w.policies.CreateV2Policy(w.senderPolicy(sid.IAMID)))(t)
+	w.SetLag(10 * time.Second)
+	w.Advance(time.Minute)
+	sender := w.as(w.token(key.Value))
+	sends := func(what string, want int) {
+		t.Helper()
+		if status := sender.sendLog(oneLine); status != want {
+			t.Errorf("%s: status %d, want %d", what, status, want)
+		}
+	}
+	sends("at first", 200)
+
+	o := w.senderPolicy(sid.IAMID)
+	r := w.policies.NewReplaceV2PolicyOptions(*made.ID, "*", grantOf(viewerRole), "access").SetSubject(o.Subject).SetResource(o.Resource)
+	done(w.policies.ReplaceV2Policy(r))(t)
+	sends("taken away, within the lag", 200)
+	w.Advance(10 * time.Second)
+	sends("taken away, after the lag", 403)
+
+	r.Control = grantOf(senderRole)
+	done(w.policies.ReplaceV2Policy(r))(t)
+	sends("given again, within the lag", 403)
+	w.Advance(10 * time.Second)
+	sends("given again, after the lag", 200)
+
+	if _, err := w.policies.DeleteV2Policy(w.policies.NewDeleteV2PolicyOptions(*made.ID)); err != nil {
+		t.Fatal(err)
+	}
+	listed := func() int {
+		return len(done(w.policies.ListV2Policies(w.policies.NewListV2PoliciesOptions(cloud.AccountID).SetIamID(sid.IAMID)))(t).Policies)
+	}
+	_, _, err := w.policies.GetV2Policy(w.policies.NewGetV2PolicyOptions(*made.ID))
+	refused(t, err, 404, "policy_not_found")
+	sends("deleted, within the lag", 200)
+	if listed() != 1 {
+		t.Error("the deleted policy is not listed within the lag")
+	}
+	w.Advance(10 * time.Second)
+	sends("deleted, after the lag", 403)
+	if listed() != 0 {
+		t.Error("the deleted policy is listed after the lag")
 	}
 }

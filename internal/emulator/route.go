@@ -171,6 +171,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !s.wait(r, s.pause()) {
 		panic(http.ErrAbortHandler)
 	}
+	if after := s.throttle(); after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(after))
+		s.write(w, s.faultAnswer(c, http.StatusTooManyRequests))
+		return
+	}
 	fault := s.strike(r.Method, rt.pattern, r.URL.Path)
 	if fault == nil {
 		s.write(w, s.perform(rt, c, ""))

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Names of the services whose access is emulated.
@@ -40,14 +41,28 @@ func (c *Cloud) may(a Actor, t target, roles ...string) bool {
 // heldRoles are the names of the roles that policies give to the identity on
 // the target.
 func (c *Cloud) heldRoles(a Actor, t target) []string {
-	var held []string
-	for _, p := range c.policiesBySubject[a.IAMID] {
-		if p.State == "active" && p.Type == "access" && !c.hidden(p.CreatedAt, c.settings.PolicyLag) && applies(p.Policy, t) {
-			for _, crn := range p.Roles {
-				if r, ok := lookupRole(crn, t.service); ok {
-					held = append(held, r.Name)
-				}
+	return c.rolesFor(nil, a.IAMID, t)
+}
+
+// rolesFor adds the roles that a subject's effective policies give.
+func (c *Cloud) rolesFor(held []string, subject string, t target) []string {
+	lag := c.settings.PolicyLag
+	add := func(p *Policy, since time.Time) {
+		if p.State != "active" || p.Type != "access" || c.hidden(since, lag) || !applies(*p, t) {
+			return
+		}
+		for _, crn := range p.Roles {
+			if r, ok := lookupRole(crn, t.service); ok {
+				held = append(held, r.Name)
 			}
+		}
+	}
+	for _, p := range c.policiesBySubject[subject] {
+		add(&p.Policy, p.since)
+	}
+	for i := range c.fading[subject] {
+		if f := &c.fading[subject][i]; c.hidden(f.gone, lag) {
+			add(&f.Policy, f.since)
 		}
 	}
 	return held

@@ -37,7 +37,8 @@ type APIKey struct {
 
 type apiKey struct {
 	APIKey
-	seq int64
+	seq   int64
+	group string // that of the service ID
 }
 
 // deletedKey still authenticates until the key lag has passed.
@@ -179,6 +180,9 @@ func (c *Cloud) putKey(creator string, n NewAPIKey) *apiKey {
 	if k.Value == "" {
 		k.Value = c.keyValue()
 	}
+	if s, ok := c.serviceIDs[strings.TrimPrefix(k.IAMID, "iam-")]; ok {
+		k.group = s.GroupID
+	}
 	k.seq = c.keyShelf.add(k)
 	c.keys[id] = k
 	c.keysByIAM[k.IAMID] = append(c.keysByIAM[k.IAMID], k)
@@ -240,8 +244,9 @@ func (c *Cloud) ListAPIKeys(a Actor, q APIKeyQuery) (Page[APIKey], error) {
 	if q.Scope != "account" {
 		source = bySeq(c.keysByIAM[q.IAMID], func(k *apiKey) int64 { return k.seq })
 	}
+	source = c.goneKeys.with(source, c.now(), c.settings.ListLag)
 	items, next := cut(at, limit, source, func(k *apiKey) bool {
-		return c.inKeyQuery(k, q) && !c.hidden(k.CreatedAt, c.settings.ListLag) &&
+		return k.in(q) && !c.hidden(k.CreatedAt, c.settings.ListLag) &&
 			!slices.ContainsFunc(conditions, func(f condition) bool { return !f.holds(k.attribute(f.attribute)) })
 	}, less)
 	page := Page[APIKey]{Limit: limit, Next: next, Items: make([]APIKey, len(items))}
@@ -293,12 +298,12 @@ func (c *Cloud) checkKeyQuery(a Actor, q *APIKeyQuery) error {
 	return identityForbidden("iam-identity.apikey.list")
 }
 
-func (c *Cloud) inKeyQuery(k *apiKey, q APIKeyQuery) bool {
-	s, ofService := c.serviceIDs[strings.TrimPrefix(k.IAMID, "iam-")]
-	if q.Type == "user" && ofService || q.Type == "serviceid" && !ofService {
+func (k *apiKey) in(q APIKeyQuery) bool {
+	ofService := strings.HasPrefix(k.IAMID, "iam-ServiceId-")
+	if q.Type == "user" && ofService || q.Type == "serviceid" && !ofService || q.Scope != "account" && k.IAMID != q.IAMID {
 		return false
 	}
-	return !ofService || s.GroupID == q.GroupID
+	return !ofService || k.group == q.GroupID
 }
 
 func (k *apiKey) attribute(name string) string {
@@ -461,7 +466,8 @@ func (c *Cloud) DeleteAPIKey(a Actor, id string) error {
 	return nil
 }
 
-// dropKey removes a key; one that lingers still authenticates for the key lag.
+// dropKey removes a key; one that lingers still authenticates for the key lag
+// and is listed for the list lag.
 func (c *Cloud) dropKey(k *apiKey, lingers bool) {
 	c.keyShelf.remove(k.seq)
 	delete(c.keys, k.ID)
@@ -474,6 +480,9 @@ func (c *Cloud) dropKey(k *apiKey, lingers bool) {
 	}
 	if lingers && c.settings.KeyLag > 0 && c.switches.DeletedKeysLive {
 		c.deleted = append(c.deleted, deletedKey{key: k, at: c.now()})
+	}
+	if lingers && c.switches.DeletedListed {
+		c.goneKeys.add(k.seq, c.now(), c.settings.ListLag, k)
 	}
 }
 

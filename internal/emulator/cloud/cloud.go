@@ -34,9 +34,11 @@ type Settings struct {
 	// long it still accepts a deleted one.
 	KeyLag time.Duration
 	// ListLag is how long lists, gets and lookups by value hide a new key, and
-	// lists hide a new service ID.
+	// lists hide a new service ID. Lists show what was deleted for as long.
 	ListLag time.Duration
-	// PolicyLag is how long a new policy is neither visible nor effective.
+	// PolicyLag is how long a new policy is neither visible nor effective, a
+	// changed one has the effect that it had before, and a deleted one is still
+	// listed and effective.
 	PolicyLag time.Duration
 	// ProjectDelay is how long a new Code Engine project is preparing.
 	ProjectDelay time.Duration
@@ -87,12 +89,17 @@ type Cloud struct {
 	keyByValue map[string]*apiKey
 	deleted    []deletedKey // oldest first, pruned as their lag passes
 
+	goneServiceIDs ghosts[*serviceID]
+	goneKeys       ghosts[*apiKey]
+
 	profiles map[string]*Profile
 	crTokens map[string]bool
 
 	policies          map[string]*policy
 	policyShelf       shelf[*policy]
 	policiesBySubject map[string][]*policy
+	gonePolicies      ghosts[*policy]
+	fading            map[string][]fadingPolicy // by subject
 
 	projects     map[string]*project
 	projectOrder []*project
@@ -118,6 +125,7 @@ func New(opts Options) *Cloud {
 		crTokens:          map[string]bool{},
 		policies:          map[string]*policy{},
 		policiesBySubject: map[string][]*policy{},
+		fading:            map[string][]fadingPolicy{},
 		projects:          map[string]*project{},
 		instances:         map[string]LogsInstance{},
 	}

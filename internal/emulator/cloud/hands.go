@@ -9,7 +9,8 @@ import (
 
 // This file is what people do in the account while a program runs: through the
 // console, by mistake, or in a hurry. None of it asks a policy, waits for a lag
-// or needs an entity tag. A name that is not there is a mistake in the test or
+// (but for the removal of a key, which is what people do most) or needs an
+// entity tag. A name that is not there is a mistake in the test or
 // simulation, and panics.
 
 func must[T any](v *T, ok bool, kind, id string) *T {
@@ -75,7 +76,7 @@ func (c *Cloud) Revoke(iamID, service string) int {
 	n := 0
 	for _, p := range slices.Clone(c.policiesBySubject[iamID]) {
 		if attribute(p.Resource, "serviceName") == service {
-			c.dropPolicy(p)
+			c.dropPolicy(p, false)
 			n++
 		}
 	}
@@ -87,7 +88,7 @@ func (c *Cloud) RemovePolicy(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.policies[id]
-	c.dropPolicy(must(p, ok, "policy", id))
+	c.dropPolicy(must(p, ok, "policy", id), false)
 }
 
 // SetKeyDisabled disables or enables a key.
@@ -147,7 +148,7 @@ func (c *Cloud) RemoveServiceID(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, ok := c.serviceIDs[id]
-	c.dropServiceID(must(s, ok, "service ID", id))
+	c.dropServiceID(must(s, ok, "service ID", id), false)
 }
 
 // AddProject adds a project that is active at once.

@@ -48,11 +48,19 @@ type Policy struct {
 	ModifiedBy string    `json:"last_modified_by_id"`
 }
 
+// fadingPolicy is how a policy was before it was changed or deleted: effective
+// until that has arrived everywhere.
+type fadingPolicy struct {
+	Policy
+	since, gone time.Time
+}
+
 type policy struct {
 	Policy
 	seq   int64
-	asked []string // the roles that the creator wanted to grant, sorted
-	shape string   // what makes two policies the same, but for the roles
+	since time.Time // of the last change of what it grants
+	asked []string  // the roles that the creator wanted to grant, sorted
+	shape string    // what makes two policies the same, but for the roles
 }
 
 // PolicyQuery selects policies; empty fields select all.
@@ -240,7 +248,7 @@ func (c *Cloud) CreatePolicy(a Actor, spec PolicySpec) (Policy, error) {
 		return Policy{}, policyForbidden("create")
 	}
 	asked := slices.Sorted(slices.Values(spec.Roles))
-	if err := c.conflict(shapeOf(spec), asked, nil, attribute(spec.Subject, "iam_id")); err != nil {
+	if err := c.conflict(shapeOf(spec), asked, nil, subjectOf(spec)); err != nil {
 		return Policy{}, err
 	}
 	if len(c.policies) >= policiesPerAccount {
@@ -260,15 +268,34 @@ func (c *Cloud) CreatePolicy(a Actor, spec PolicySpec) (Policy, error) {
 // measure.
 const policiesPerAccount = 200_000
 
+// subjectOf is the identity or access group that a policy is for.
+func subjectOf(p PolicySpec) string {
+	return cmp.Or(attribute(p.Subject, "iam_id"), attribute(p.Subject, "access_group_id"))
+}
+
+// fade keeps a policy as it is now in force for the policy lag.
+func (c *Cloud) fade(p *policy) {
+	lag, subject := c.settings.PolicyLag, subjectOf(p.PolicySpec)
+	rest := slices.DeleteFunc(c.fading[subject], func(f fadingPolicy) bool { return !c.hidden(f.gone, lag) })
+	if lag > 0 {
+		rest = append(rest, fadingPolicy{Policy: p.Policy, since: p.since, gone: c.now()})
+	}
+	if len(rest) == 0 {
+		delete(c.fading, subject)
+	} else {
+		c.fading[subject] = rest
+	}
+}
+
 func (c *Cloud) putPolicy(a Actor, spec PolicySpec, asked []string) *policy {
 	now := c.now()
-	p := &policy{asked: asked, shape: shapeOf(spec), Policy: Policy{
+	p := &policy{since: now, asked: asked, shape: shapeOf(spec), Policy: Policy{
 		PolicySpec: spec, ID: c.uuid(), ETag: c.nextTag(""), State: "active",
 		CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID,
 	}}
 	p.seq = c.policyShelf.add(p)
 	c.policies[p.ID] = p
-	subject := attribute(spec.Subject, "iam_id")
+	subject := subjectOf(spec)
 	c.policiesBySubject[subject] = append(c.policiesBySubject[subject], p)
 	return p
 }
@@ -276,7 +303,7 @@ func (c *Cloud) putPolicy(a Actor, spec PolicySpec, asked []string) *policy {
 // mayRead reports whether the identity may see a policy: its own, those of
 // services that it administers, and all if it may view access management.
 func (c *Cloud) mayRead(a Actor, p *policy) bool {
-	return attribute(p.Subject, "iam_id") == a.IAMID || c.may(a, target{service: serviceAccess}, "Viewer") ||
+	return subjectOf(p.PolicySpec) == a.IAMID || c.may(a, target{service: serviceAccess}, "Viewer") ||
 		c.may(a, targetOf(p.Resource), "Administrator")
 }
 
@@ -341,6 +368,7 @@ func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 	if q.IAMID != "" {
 		source = bySeq(c.policiesBySubject[q.IAMID], func(p *policy) int64 { return p.seq })
 	}
+	source = c.gonePolicies.with(source, c.now(), c.settings.PolicyLag)
 	items, next := cut(at, limit, source, func(p *policy) bool {
 		return inPolicyQuery(p, q) && !c.hidden(p.CreatedAt, c.settings.PolicyLag) && c.mayRead(a, p)
 	}, less)
@@ -353,6 +381,7 @@ func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 
 func inPolicyQuery(p *policy, q PolicyQuery) bool {
 	for _, pair := range [][2]string{
+		{attribute(p.Subject, "iam_id"), q.IAMID},
 		{p.Type, q.Type},
 		{p.State, cmp.Or(q.State, "active")},
 		{attribute(p.Resource, "serviceName"), q.ServiceName},
@@ -418,16 +447,18 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 	if err := c.checkPolicy(spec); err != nil {
 		return Policy{}, err
 	}
-	subject := attribute(spec.Subject, "iam_id")
+	subject := subjectOf(spec)
 	asked := slices.Sorted(slices.Values(spec.Roles))
 	if err := c.conflict(shapeOf(spec), asked, p, subject); err != nil {
 		return Policy{}, err
 	}
-	old := attribute(p.Subject, "iam_id")
+	old := subjectOf(p.PolicySpec)
 	stored := spec
 	stored.Roles = slices.Clone(c.grantable(a, spec))
+	c.fade(p)
 	p.PolicySpec, p.asked, p.shape = stored, asked, shapeOf(spec)
 	p.ETag, p.ModifiedAt, p.ModifiedBy = c.nextTag(p.ETag), c.now(), a.IAMID
+	p.since = p.ModifiedAt
 	if old != subject {
 		c.unsubject(p, old)
 		same := append(c.policiesBySubject[subject], p)
@@ -452,17 +483,23 @@ func (c *Cloud) DeletePolicy(a Actor, id string) error {
 	if !c.may(a, targetOf(p.Resource), "Administrator") {
 		return policyForbidden("delete")
 	}
-	if s, ok := c.serviceIDs[strings.TrimPrefix(attribute(p.Subject, "iam_id"), "iam-")]; ok && s.Locked {
+	if s, ok := c.serviceIDs[strings.TrimPrefix(subjectOf(p.PolicySpec), "iam-")]; ok && s.Locked {
 		return serviceError(c.switches.LockedSubjectStatus, "request_not_processed", "The service ID is locked: its policies cannot change.")
 	}
-	c.dropPolicy(p)
+	c.dropPolicy(p, true)
 	return nil
 }
 
-func (c *Cloud) dropPolicy(p *policy) {
+// dropPolicy removes a policy; one that lingers is still listed and effective
+// for the policy lag.
+func (c *Cloud) dropPolicy(p *policy, lingers bool) {
+	if lingers {
+		c.fade(p)
+		c.gonePolicies.add(p.seq, c.now(), c.settings.PolicyLag, p)
+	}
 	c.policyShelf.remove(p.seq)
 	delete(c.policies, p.ID)
-	c.unsubject(p, attribute(p.Subject, "iam_id"))
+	c.unsubject(p, subjectOf(p.PolicySpec))
 }
 
 func (c *Cloud) unsubject(p *policy, subject string) {

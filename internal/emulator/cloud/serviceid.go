@@ -179,8 +179,9 @@ func (c *Cloud) ListServiceIDs(a Actor, q ServiceIDQuery) (Page[ServiceID], erro
 	if q.Name != "" {
 		source = bySeq(c.serviceIDsByName[q.Name], func(s *serviceID) int64 { return s.seq })
 	}
+	source = c.goneServiceIDs.with(source, c.now(), c.settings.ListLag)
 	items, next := cut(at, limit, source, func(s *serviceID) bool {
-		return s.GroupID == q.GroupID &&
+		return s.GroupID == q.GroupID && (q.Name == "" || s.Name == q.Name) &&
 			(!c.switches.LagHidesServiceIDs || !c.hidden(s.CreatedAt, c.settings.ListLag)) &&
 			!slices.ContainsFunc(conditions, func(f condition) bool { return !f.holds(s.attribute(f.attribute)) })
 	}, less)
@@ -367,16 +368,21 @@ func (c *Cloud) DeleteServiceID(a Actor, id string) error {
 	if err != nil {
 		return err
 	}
-	c.dropServiceID(s)
+	c.dropServiceID(s, true)
 	return nil
 }
 
-func (c *Cloud) dropServiceID(s *serviceID) {
+// dropServiceID removes a service ID with all that is its own; one that lingers
+// is still listed for the list lag, with its keys. Its tokens die at once.
+func (c *Cloud) dropServiceID(s *serviceID, lingers bool) {
 	for _, k := range slices.Clone(c.keysByIAM[s.IAMID]) {
-		c.dropKey(k, false)
+		c.dropKey(k, lingers)
 	}
 	for _, p := range slices.Clone(c.policiesBySubject[s.IAMID]) {
-		c.dropPolicy(p)
+		c.dropPolicy(p, false)
+	}
+	if lingers && c.switches.DeletedListed {
+		c.goneServiceIDs.add(s.seq, c.now(), c.settings.ListLag, s)
 	}
 	c.unname(s)
 	c.serviceIDShelf.remove(s.seq)

@@ -36,6 +36,9 @@ type Switches struct {
 	// LagHidesServiceIDs applies the list lag to lists of service IDs.
 	// Guess: true.
 	LagHidesServiceIDs bool `json:"lagHidesServiceIDs"`
+	// DeletedListed keeps deleted service IDs and keys in lists for the list
+	// lag. Guess: true; it shows only with a lag.
+	DeletedListed bool `json:"deletedListed"`
 
 	// AskedRolesEchoed makes the 201 of a policy show the roles that were
 	// asked for although the stored policy holds fewer, because its creator
@@ -93,6 +96,7 @@ func DefaultSwitches() Switches {
 		PastExpiryRefused:       true,
 		DeletedKeysLive:         true,
 		LagHidesServiceIDs:      true,
+		DeletedListed:           true,
 
 		AskedRolesEchoed:      true,
 		NothingGrantedRole:    "crn:v1:bluemix:public:iam::::role:Viewer",

@@ -1,0 +1,56 @@
+package cloud
+
+import (
+	"iter"
+	"slices"
+	"time"
+)
+
+// ghosts are things that were deleted while lists still show them. They are in
+// the order of their sequence numbers.
+type ghosts[T any] struct{ items []ghost[T] }
+
+type ghost[T any] struct {
+	seq   int64
+	gone  time.Time
+	value T
+}
+
+// add keeps a thing that is gone since now, and forgets those that have been
+// gone for the lag.
+func (g *ghosts[T]) add(seq int64, now time.Time, lag time.Duration, v T) {
+	g.items = slices.DeleteFunc(g.items, func(x ghost[T]) bool { return !now.Before(x.gone.Add(lag)) })
+	if lag <= 0 {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(g.items, seq, func(x ghost[T], seq int64) int { return int(x.seq - seq) })
+	g.items = slices.Insert(g.items, i, ghost[T]{seq: seq, gone: now, value: v})
+}
+
+// with puts those that have not been gone for the lag yet between the things of
+// a source.
+func (g *ghosts[T]) with(source func(int64) iter.Seq2[int64, T], now time.Time, lag time.Duration) func(int64) iter.Seq2[int64, T] {
+	if len(g.items) == 0 || lag <= 0 {
+		return source
+	}
+	return func(after int64) iter.Seq2[int64, T] {
+		return func(yield func(int64, T) bool) {
+			rest := g.items
+			until := func(seq int64) bool {
+				for ; len(rest) > 0 && (seq == 0 || rest[0].seq < seq); rest = rest[1:] {
+					x := rest[0]
+					if x.seq > after && now.Before(x.gone.Add(lag)) && !yield(x.seq, x.value) {
+						return false
+					}
+				}
+				return true
+			}
+			for seq, v := range source(after) {
+				if !until(seq) || !yield(seq, v) {
+					return
+				}
+			}
+			until(0)
+		}
+	}
+}
