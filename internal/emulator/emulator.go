@@ -13,9 +13,14 @@
 //     chosen by the caller and the limit of 20 keys. From the SDK's models and
 //     IBM's documents; the statuses of some refusals are guesses.
 //   - GET /v1/accounts/{id}/limits/identity for keys per identity.
-//   - /v2/policies and GET /v2/roles: access policies of identities; the
-//     creator's own roles bound what it grants. Conditions and tags are kept
-//     and answered, but have no effect.
+//   - /v2/policies, /v1/policies and GET /v2/roles: access policies of identities
+//     and access groups; the creator's own roles bound what it grants. Conditions
+//     and tags are kept and answered, but have no effect. PATCH of a policy's
+//     state restores a deleted one, as documented. That version 1 shows policies
+//     of version 2 as placeholders is documented; what those look like, and that
+//     version 1 cannot replace them, is a guess.
+//   - /v2/groups: access groups and their members, from the SDK; codes of the
+//     refusals are guesses. No rules, no templates, no Public Access group.
 //   - /v2/projects with secrets, apps and revisions (Code Engine). From the SDK
 //     and documents; nothing runs, an app is ready at once.
 //   - POST /logs/v1/singles (Cloud Logs ingestion).
@@ -25,8 +30,8 @@
 // <guid>.ingress.<region>.logs.cloud.ibm.com (by the Host header, public or
 // private) sees only that region or instance.
 //
-// Everything else answers 501: service ID groups, activity reports, policies
-// v1, access groups, authorizations, custom roles, jobs, functions, config
+// Everything else answers 501: service ID groups, activity reports,
+// authorizations, custom roles, jobs, functions, config
 // maps, domain mappings, Secrets Manager, Event Notifications. Also missing:
 // rate limits, network of trusted profiles (any compute resource token will
 // do), lag of deletions in lists.

@@ -128,8 +128,7 @@ func (w *world) as(token string) *world {
 // stranger is an identity without any policy.
 func (w *world) stranger() *world {
 	w.t.Helper()
-	_, k := w.Cloud().AddIdentity("stranger")
-	return w.as(w.token(k.Value))
+	return w.as(w.strangersToken())
 }
 
 // ownerToken is a token of the account's owner.
@@ -140,6 +139,22 @@ func (w *world) ownerToken() string {
 		w.t.Fatal(err)
 	}
 	return token.AccessToken
+}
+
+// strangersToken is a token of an identity without any policy.
+func (w *world) strangersToken() string {
+	w.t.Helper()
+	_, k := w.Cloud().AddIdentity("stranger")
+	return w.token(k.Value)
+}
+
+// status is that of an SDK's error, or 0.
+func status(err error) int {
+	var p *core.HTTPProblem
+	if !errors.As(err, &p) {
+		return 0
+	}
+	return p.Response.StatusCode
 }
 
 // teamA is the ID of the first seeded project.

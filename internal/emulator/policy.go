@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
@@ -133,10 +134,14 @@ func (s *Server) listPolicies(c *call) (answer, error) {
 	page, err := s.cloud.ListPolicies(c.actor, cloud.PolicyQuery{
 		AccountID: q.Get("account_id"), IAMID: q.Get("iam_id"), AccessGroupID: q.Get("access_group_id"), Type: q.Get("type"),
 		ServiceName: q.Get("service_name"), ServiceType: q.Get("service_type"), ServiceGroupID: q.Get("service_group_id"),
-		State: q.Get("state"), Sort: q.Get("sort"), Limit: limit, Start: q.Get("start"),
+		State: q.Get("state"), Sort: q.Get("sort"), TagName: q.Get("tag_name"), TagValue: q.Get("tag_value"),
+		Limit: limit, Start: q.Get("start"),
 	})
 	if err != nil {
 		return answer{}, err
+	}
+	if strings.HasPrefix(c.request.URL.Path, "/v1/") {
+		return s.v1PolicyList(c, page), nil
 	}
 	policies := make([]policyBody, 0, len(page.Items))
 	for _, p := range page.Items {

@@ -22,6 +22,7 @@ const (
 	familyToken family = iota
 	familyIdentity
 	familyPolicy
+	familyGroup
 	familyCodeEngine
 	familyLogs
 	familyUnknown
@@ -82,6 +83,26 @@ var routes = []route{
 	{"GET", "/v2/policies/{id}", familyPolicy, (*Server).getPolicy},
 	{"PUT", "/v2/policies/{id}", familyPolicy, (*Server).replacePolicy},
 	{"DELETE", "/v2/policies/{id}", familyPolicy, (*Server).deletePolicy},
+	{"GET", "/v1/policies", familyPolicy, (*Server).listPolicies},
+	{"POST", "/v1/policies", familyPolicy, (*Server).createV1Policy},
+	{"GET", "/v1/policies/{id}", familyPolicy, (*Server).getV1Policy},
+	{"PUT", "/v1/policies/{id}", familyPolicy, (*Server).replaceV1Policy},
+	{"PATCH", "/v1/policies/{id}", familyPolicy, (*Server).patchV1Policy},
+	{"DELETE", "/v1/policies/{id}", familyPolicy, (*Server).deletePolicy},
+
+	{"GET", "/v2/groups", familyGroup, (*Server).listGroups},
+	{"POST", "/v2/groups", familyGroup, (*Server).createGroup},
+	{"GET", "/v2/groups/{group}", familyGroup, (*Server).getGroup},
+	{"PATCH", "/v2/groups/{group}", familyGroup, (*Server).updateGroup},
+	{"DELETE", "/v2/groups/{group}", familyGroup, (*Server).deleteGroup},
+	{"GET", "/v2/groups/{group}/members", familyGroup, (*Server).listMembers},
+	{"PUT", "/v2/groups/{group}/members", familyGroup, (*Server).addMembers},
+	{"POST", "/v2/groups/{group}/members/delete", familyGroup, (*Server).removeMembers},
+	{"PUT", "/v2/groups/_allgroups/members/{member}", familyGroup, (*Server).joinGroups},
+	{"DELETE", "/v2/groups/_allgroups/members/{member}", familyGroup, (*Server).leaveGroups},
+	{"HEAD", "/v2/groups/{group}/members/{member}", familyGroup, (*Server).isMember},
+	{"DELETE", "/v2/groups/{group}/members/{member}", familyGroup, (*Server).removeMember},
+
 	{"GET", "/v2/roles", familyPolicy, (*Server).listRoles},
 
 	{"GET", "/v2/projects", familyCodeEngine, (*Server).listProjects},
@@ -187,7 +208,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // unauthenticated is the code of a 401; families that are not here look at the
 // token themselves.
 var unauthenticated = map[family]string{
-	familyIdentity: "invalid_access_token", familyPolicy: "invalid_token", familyCodeEngine: "unauthorized",
+	familyIdentity: "invalid_access_token", familyPolicy: "invalid_token", familyGroup: "invalid_token", familyCodeEngine: "unauthorized",
 }
 
 // perform runs the handler and notes what it changed.
@@ -292,7 +313,7 @@ func (c *call) json(v any) error {
 }
 
 var badBody = map[family]string{
-	familyIdentity: "validation_error", familyPolicy: "invalid_body", familyCodeEngine: "bad_request", familyLogs: "bad_request",
+	familyIdentity: "validation_error", familyPolicy: "invalid_body", familyGroup: "invalid_body", familyCodeEngine: "bad_request", familyLogs: "bad_request",
 }
 
 // number reads a query parameter; 0 means that it is not there.

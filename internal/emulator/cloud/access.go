@@ -11,6 +11,7 @@ import (
 const (
 	serviceIdentity   = "iam-identity"
 	serviceAccess     = "iam-access-management"
+	serviceGroups     = "iam-groups"
 	serviceLogs       = "logs"
 	serviceCodeEngine = "codeengine"
 )
@@ -41,7 +42,13 @@ func (c *Cloud) may(a Actor, t target, roles ...string) bool {
 // heldRoles are the names of the roles that policies give to the identity on
 // the target.
 func (c *Cloud) heldRoles(a Actor, t target) []string {
-	return c.rolesFor(nil, a.IAMID, t)
+	held := c.rolesFor(nil, a.IAMID, t)
+	for _, g := range c.groupsByMember[a.IAMID] {
+		if !c.hidden(g.members[a.IAMID].CreatedAt, c.settings.PolicyLag) {
+			held = c.rolesFor(held, g.ID, t)
+		}
+	}
+	return held
 }
 
 // rolesFor adds the roles that a subject's effective policies give.
@@ -99,7 +106,7 @@ func applies(p Policy, t target) bool {
 			have = t.service
 		case "serviceType":
 			have = "service"
-			if t.service == serviceIdentity || t.service == serviceAccess {
+			if t.service == serviceIdentity || t.service == serviceAccess || t.service == serviceGroups {
 				have = "platform_service"
 			}
 		case "serviceInstance":

@@ -99,7 +99,12 @@ type Cloud struct {
 	policyShelf       shelf[*policy]
 	policiesBySubject map[string][]*policy
 	gonePolicies      ghosts[*policy]
+	trash             []*policy                 // deleted, by sequence number
 	fading            map[string][]fadingPolicy // by subject
+
+	groups         map[string]*group
+	groupOrder     []*group
+	groupsByMember map[string][]*group
 
 	projects     map[string]*project
 	projectOrder []*project
@@ -126,6 +131,8 @@ func New(opts Options) *Cloud {
 		policies:          map[string]*policy{},
 		policiesBySubject: map[string][]*policy{},
 		fading:            map[string][]fadingPolicy{},
+		groups:            map[string]*group{},
+		groupsByMember:    map[string][]*group{},
 		projects:          map[string]*project{},
 		instances:         map[string]LogsInstance{},
 	}

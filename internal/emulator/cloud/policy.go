@@ -34,6 +34,8 @@ type PolicySpec struct {
 	Tags        []Tag       `json:"tags,omitempty"`
 	Pattern     string      `json:"pattern,omitempty"`
 	Rule        any         `json:"rule,omitempty"`
+	// V1 is set if the policy was last written in the form of version 1.
+	V1 bool `json:"v1,omitempty"`
 }
 
 // Policy is an access policy.
@@ -68,6 +70,7 @@ type PolicyQuery struct {
 	AccountID                                      string
 	IAMID, AccessGroupID, Type, ServiceName, State string
 	ServiceType, ServiceGroupID, Sort              string
+	TagName, TagValue                              string
 	Limit                                          int
 	Start                                          string `json:"-"`
 }
@@ -161,11 +164,16 @@ func (c *Cloud) checkPolicy(p PolicySpec) error {
 }
 
 func (c *Cloud) checkSubject(p PolicySpec) error {
-	if attribute(p.Subject, "access_group_id") != "" {
-		return serviceError(501, "not_emulated", "Policies of access groups are not emulated.")
-	}
-	subject := attribute(p.Subject, "iam_id")
-	if subject == "" {
+	subject, group := attribute(p.Subject, "iam_id"), attribute(p.Subject, "access_group_id")
+	switch {
+	case subject != "" && group != "":
+		return invalidPolicy("The subject must not have both iam_id and access_group_id")
+	case group != "":
+		if c.groups[group] == nil {
+			return invalidPolicy("The subject %s does not exist", group)
+		}
+		return nil
+	case subject == "":
 		return invalidPolicy("The subject needs iam_id or access_group_id")
 	}
 	if !c.alive(subject) {
@@ -369,6 +377,9 @@ func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 		source = bySeq(c.policiesBySubject[q.IAMID], func(p *policy) int64 { return p.seq })
 	}
 	source = c.gonePolicies.with(source, c.now(), c.settings.PolicyLag)
+	if q.State == "deleted" {
+		source = bySeq(c.trash, func(p *policy) int64 { return p.seq })
+	}
 	items, next := cut(at, limit, source, func(p *policy) bool {
 		return inPolicyQuery(p, q) && !c.hidden(p.CreatedAt, c.settings.PolicyLag) && c.mayRead(a, p)
 	}, less)
@@ -380,6 +391,11 @@ func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 }
 
 func inPolicyQuery(p *policy, q PolicyQuery) bool {
+	if q.TagName+q.TagValue != "" && !slices.ContainsFunc(p.Tags, func(t Tag) bool {
+		return (q.TagName == "" || t.Key == q.TagName) && (q.TagValue == "" || t.Value == q.TagValue)
+	}) {
+		return false
+	}
 	for _, pair := range [][2]string{
 		{attribute(p.Subject, "iam_id"), q.IAMID},
 		{p.Type, q.Type},
@@ -437,12 +453,11 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 	if !c.may(a, targetOf(p.Resource), "Administrator") || !c.may(a, targetOf(spec.Resource), "Administrator") {
 		return Policy{}, policyForbidden("replace")
 	}
-	switch ifMatch {
-	case "":
-		return Policy{}, serviceError(c.switches.MissingIfMatchStatus, "invalid_body", "If-Match is required")
-	case p.ETag, "*":
-	default:
-		return Policy{}, serviceError(c.switches.StalePolicyStatus, "policy_conflict_error", "If-Match does not name the current revision.")
+	if err := c.policyIfMatch(ifMatch, p.ETag); err != nil {
+		return Policy{}, err
+	}
+	if spec.V1 && !p.V1 {
+		return Policy{}, invalidPolicy("A policy of version 2 cannot be replaced by one of version 1")
 	}
 	if err := c.checkPolicy(spec); err != nil {
 		return Policy{}, err
@@ -491,10 +506,11 @@ func (c *Cloud) DeletePolicy(a Actor, id string) error {
 }
 
 // dropPolicy removes a policy; one that lingers is still listed and effective
-// for the policy lag.
+// for the policy lag, and can be restored.
 func (c *Cloud) dropPolicy(p *policy, lingers bool) {
 	if lingers {
 		c.fade(p)
+		c.discard(p)
 		c.gonePolicies.add(p.seq, c.now(), c.settings.PolicyLag, p)
 	}
 	c.policyShelf.remove(p.seq)
@@ -509,4 +525,72 @@ func (c *Cloud) unsubject(p *policy, subject string) {
 	} else {
 		c.policiesBySubject[subject] = rest
 	}
+}
+
+func (c *Cloud) policyIfMatch(ifMatch, tag string) error {
+	switch ifMatch {
+	case "":
+		return serviceError(c.switches.MissingIfMatchStatus, "invalid_body", "If-Match is required")
+	case tag, "*":
+		return nil
+	}
+	return serviceError(c.switches.StalePolicyStatus, "policy_conflict_error", "If-Match does not name the current revision.")
+}
+
+// mostDeleted bounds the deleted policies that can be restored. How long IAM
+// keeps them is not documented.
+const mostDeleted = 10_000
+
+// discard keeps a deleted policy, in the order of creation.
+func (c *Cloud) discard(p *policy) {
+	gone := *p
+	gone.State = "deleted"
+	if len(c.trash) >= mostDeleted {
+		c.trash = slices.Delete(c.trash, 0, 1)
+	}
+	i, _ := slices.BinarySearchFunc(c.trash, gone.seq, func(p *policy, seq int64) int { return cmp.Compare(p.seq, seq) })
+	c.trash = slices.Insert(c.trash, i, &gone)
+}
+
+// SetPolicyState restores a policy that was deleted: "active" is the only state
+// that may be asked for. An active policy stays as it is, but for its ETag.
+func (c *Cloud) SetPolicyState(a Actor, id, ifMatch, state string) (Policy, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return Policy{}, policyError(err)
+	}
+	p, active := c.policies[id]
+	if !active {
+		i := slices.IndexFunc(c.trash, func(p *policy) bool { return p.ID == id })
+		if i < 0 {
+			return Policy{}, policyNotFound(id)
+		}
+		p = c.trash[i]
+	}
+	if !c.may(a, targetOf(p.Resource), "Administrator") {
+		return Policy{}, policyForbidden("restore")
+	}
+	if err := c.policyIfMatch(ifMatch, p.ETag); err != nil {
+		return Policy{}, err
+	}
+	if state != "active" {
+		return Policy{}, invalidPolicy("state must be active")
+	}
+	if !active {
+		if err := c.checkSubject(p.PolicySpec); err != nil {
+			return Policy{}, err
+		}
+		subject := subjectOf(p.PolicySpec)
+		if err := c.conflict(p.shape, p.asked, nil, subject); err != nil {
+			return Policy{}, err
+		}
+		c.trash = slices.DeleteFunc(c.trash, func(x *policy) bool { return x == p })
+		p.State, p.since = "active", c.now()
+		p.seq = c.policyShelf.add(p)
+		c.policies[id] = p
+		c.policiesBySubject[subject] = append(c.policiesBySubject[subject], p)
+	}
+	p.ETag, p.ModifiedAt, p.ModifiedBy = c.nextTag(p.ETag), c.now(), a.IAMID
+	return p.copy(), nil
 }

@@ -62,6 +62,9 @@ func lookupRole(crn, service string) (Role, bool) {
 	return Role{}, false
 }
 
+// RoleOf finds the role that a CRN means for a service.
+func RoleOf(crn, service string) (Role, bool) { return lookupRole(crn, service) }
+
 // Roles are what may be granted.
 type Roles struct {
 	System  []Role

@@ -384,6 +384,7 @@ func (c *Cloud) dropServiceID(s *serviceID, lingers bool) {
 	if lingers && c.switches.DeletedListed {
 		c.goneServiceIDs.add(s.seq, c.now(), c.settings.ListLag, s)
 	}
+	c.leaveGroups(s.IAMID)
 	c.unname(s)
 	c.serviceIDShelf.remove(s.seq)
 	delete(c.serviceIDs, s.ID)

@@ -16,6 +16,7 @@ type State struct {
 	APIKeys    []APIKey       `json:"apikeys"`
 	Profiles   []Profile      `json:"profiles"`
 	Policies   []Policy       `json:"policies"`
+	Groups     []GroupState   `json:"groups"`
 	Projects   []ProjectState `json:"projects"`
 	Logs       []LogsInstance `json:"logs"`
 	Lines      int            `json:"lines"` // number of accepted log entries
@@ -26,6 +27,12 @@ type ProjectState struct {
 	Project
 	Secrets []Secret `json:"secrets"`
 	Apps    []App    `json:"apps"`
+}
+
+// GroupState is an access group with its members.
+type GroupState struct {
+	AccessGroup
+	Members []GroupMember `json:"members"`
 }
 
 // State returns a copy of everything. Without values it has neither the values
@@ -40,6 +47,7 @@ func (c *Cloud) State(values bool) State {
 		APIKeys:    make([]APIKey, 0, c.keyShelf.len()),
 		Policies:   make([]Policy, 0, c.policyShelf.len()),
 		Profiles:   []Profile{},
+		Groups:     []GroupState{},
 		Projects:   []ProjectState{},
 	}
 	for _, x := range c.serviceIDShelf.after(0) {
@@ -54,6 +62,9 @@ func (c *Cloud) State(values bool) State {
 	}
 	for _, p := range c.policyShelf.after(0) {
 		s.Policies = append(s.Policies, p.copy())
+	}
+	for _, g := range c.groupOrder {
+		s.Groups = append(s.Groups, GroupState{AccessGroup: g.AccessGroup, Members: g.sorted()})
 	}
 	for _, p := range c.profiles {
 		s.Profiles = append(s.Profiles, *p)

@@ -58,6 +58,12 @@ type Switches struct {
 	// PolicyPageSize is the page size of a list of policies that names none.
 	// Guess: 50.
 	PolicyPageSize int `json:"policyPageSize"`
+	// PlaceholderText stands in the roles and resources that lists of version 1
+	// show for a policy of version 2. Guess: "unsupported version".
+	PlaceholderText string `json:"placeholderText"`
+	// GroupConflictStatus answers a second access group of the same name, and
+	// the deletion, without force, of one that has members. Guess: 409.
+	GroupConflictStatus int `json:"groupConflictStatus"`
 	// LockedSubjectStatus answers a policy for a locked service ID. Guess: 409.
 	LockedSubjectStatus int `json:"lockedSubjectStatus"`
 
@@ -102,6 +108,8 @@ func DefaultSwitches() Switches {
 		NothingGrantedRole:    "crn:v1:bluemix:public:iam::::role:Viewer",
 		ConflictComparesRoles: true,
 		PolicyPageSize:        50,
+		PlaceholderText:       "unsupported version",
+		GroupConflictStatus:   409,
 		LockedSubjectStatus:   409,
 
 		ExistingCodeEngineStatus: 409,

@@ -1,0 +1,248 @@
+package emulator
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+func groupBody(c *call, g cloud.AccessGroup) map[string]any {
+	out := map[string]any{
+		"id": g.ID, "name": g.Name, "account_id": g.AccountID, "href": c.origin() + "/v2/groups/" + g.ID,
+		"created_at": policyTime(g.CreatedAt), "created_by_id": g.CreatedBy,
+		"last_modified_at": policyTime(g.ModifiedAt), "last_modified_by_id": g.ModifiedBy,
+	}
+	if g.Description != "" {
+		out["description"] = g.Description
+	}
+	if c.flag("show_federated") {
+		out["is_federated"] = false // rules are not emulated
+	}
+	if c.flag("show_crn") {
+		out["crn"] = g.CRN
+	}
+	return out
+}
+
+func groupAnswer(c *call, status int, g cloud.AccessGroup) answer {
+	return answer{status: status, etag: g.ETag, body: groupBody(c, g), id: g.ID}
+}
+
+// slice writes a page with its links.
+func slice[T any](c *call, field string, page cloud.Slice[T], view func(T) map[string]any) answer {
+	items := make([]map[string]any, 0, len(page.Items))
+	for _, x := range page.Items {
+		items = append(items, view(x))
+	}
+	at := func(offset int) map[string]string {
+		q := c.request.URL.Query()
+		q.Set("limit", strconv.Itoa(page.Limit))
+		q.Set("offset", strconv.Itoa(offset))
+		return map[string]string{"href": c.origin() + c.request.URL.Path + "?" + q.Encode()}
+	}
+	out := map[string]any{"limit": page.Limit, "offset": page.Offset, "total_count": page.Total, field: items,
+		"first": at(0), "last": at(max(0, page.Total-1) / page.Limit * page.Limit)}
+	if page.Offset > 0 {
+		out["previous"] = at(max(0, page.Offset-page.Limit))
+	}
+	if page.Offset+page.Limit < page.Total {
+		out["next"] = at(page.Offset + page.Limit)
+	}
+	return answer{status: 200, body: out}
+}
+
+// cutQuery reads limit and offset; an offset of 0 is one that is not there.
+func (c *call) cutQuery() (limit, offset int, err error) {
+	if limit, err = c.number("limit"); err != nil {
+		return 0, 0, err
+	}
+	if c.query.Get("offset") != "0" {
+		offset, err = c.number("offset")
+	}
+	return limit, offset, err
+}
+
+func (s *Server) listGroups(c *call) (answer, error) {
+	limit, offset, err := c.cutQuery()
+	if err != nil {
+		return answer{}, err
+	}
+	q := c.query
+	page, err := s.cloud.ListGroups(c.actor, cloud.GroupQuery{AccountID: q.Get("account_id"), IAMID: q.Get("iam_id"),
+		Search: q.Get("search"), Sort: q.Get("sort"), Limit: limit, Offset: offset})
+	if err != nil {
+		return answer{}, err
+	}
+	return slice(c, "groups", page, func(g cloud.AccessGroup) map[string]any { return groupBody(c, g) }), nil
+}
+
+func (s *Server) createGroup(c *call) (answer, error) {
+	var in struct {
+		Name        string `json:"name"`
+		Description string `json:"description"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	g, err := s.cloud.CreateGroup(c.actor, c.query.Get("account_id"), in.Name, in.Description)
+	if err != nil {
+		return answer{}, err
+	}
+	return groupAnswer(c, 201, g), nil
+}
+
+func (s *Server) getGroup(c *call) (answer, error) {
+	g, err := s.cloud.GetGroup(c.actor, c.parts["group"])
+	if err != nil {
+		return answer{}, err
+	}
+	return groupAnswer(c, 200, g), nil
+}
+
+func (s *Server) updateGroup(c *call) (answer, error) {
+	var in struct {
+		Name        *string `json:"name"`
+		Description *string `json:"description"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	g, err := s.cloud.UpdateGroup(c.actor, c.parts["group"], c.header("If-Match"), in.Name, in.Description)
+	if err != nil {
+		return answer{}, err
+	}
+	return groupAnswer(c, 200, g), nil
+}
+
+func (s *Server) deleteGroup(c *call) (answer, error) {
+	return answer{status: 204}, s.cloud.DeleteGroup(c.actor, c.parts["group"], c.flag("force"))
+}
+
+func (s *Server) listMembers(c *call) (answer, error) {
+	limit, offset, err := c.cutQuery()
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := s.cloud.ListMembers(c.actor, c.parts["group"], c.query.Get("type"), limit, offset)
+	if err != nil {
+		return answer{}, err
+	}
+	return slice(c, "members", page, func(m cloud.GroupMember) map[string]any {
+		return map[string]any{"iam_id": m.IAMID, "type": m.Type, "membership_type": "static",
+			"href":       c.origin() + "/v2/groups/" + c.parts["group"] + "/members/" + m.IAMID,
+			"created_at": policyTime(m.CreatedAt), "created_by_id": m.CreatedBy}
+	}), nil
+}
+
+// outcome is one element of a 207: its own status, and its errors if any.
+func outcome(out map[string]any, ok int, err error) map[string]any {
+	out["status_code"], out["trace"] = ok, trace()
+	if e := (*cloud.Error)(nil); errors.As(err, &e) {
+		out["status_code"] = e.Status
+		out["errors"] = []errorItem{{Code: e.Code, Message: e.Message}}
+	}
+	return out
+}
+
+func (s *Server) addMembers(c *call) (answer, error) {
+	var in struct {
+		Members []struct {
+			IAMID string `json:"iam_id"`
+			Type  string `json:"type"`
+		} `json:"members"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	if _, err := s.cloud.GetGroup(c.actor, c.parts["group"]); err != nil {
+		return answer{}, err
+	}
+	if len(in.Members) == 0 || len(in.Members) > 50 {
+		return answer{}, &cloud.Error{Status: 400, Code: "invalid_body", Message: "members must have 1 to 50 elements"}
+	}
+	members := []map[string]any{}
+	for _, m := range in.Members {
+		made, err := s.cloud.AddMember(c.actor, c.parts["group"], m.IAMID, m.Type)
+		out := map[string]any{"iam_id": m.IAMID, "type": m.Type}
+		if err == nil {
+			out["created_at"], out["created_by_id"] = policyTime(made.CreatedAt), made.CreatedBy
+		}
+		members = append(members, outcome(out, 200, err))
+	}
+	return answer{status: 207, body: map[string]any{"members": members}, id: c.parts["group"]}, nil
+}
+
+func (s *Server) removeMembers(c *call) (answer, error) {
+	var in struct {
+		Members []string `json:"members"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	if _, err := s.cloud.GetGroup(c.actor, c.parts["group"]); err != nil {
+		return answer{}, err
+	}
+	members := []map[string]any{}
+	for _, id := range in.Members {
+		members = append(members, outcome(map[string]any{"iam_id": id}, 204, s.cloud.RemoveMember(c.actor, c.parts["group"], id)))
+	}
+	return answer{status: 207, body: map[string]any{"access_group_id": c.parts["group"], "members": members}}, nil
+}
+
+func (s *Server) joinGroups(c *call) (answer, error) {
+	var in struct {
+		Type   string   `json:"type"`
+		Groups []string `json:"groups"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	if err := c.ownAccount(); err != nil {
+		return answer{}, err
+	}
+	groups := []map[string]any{}
+	for _, id := range in.Groups {
+		_, err := s.cloud.AddMember(c.actor, id, c.parts["member"], in.Type)
+		groups = append(groups, outcome(map[string]any{"access_group_id": id}, 200, err))
+	}
+	return answer{status: 207, body: map[string]any{"iam_id": c.parts["member"], "groups": groups}}, nil
+}
+
+func (s *Server) leaveGroups(c *call) (answer, error) {
+	if err := c.ownAccount(); err != nil {
+		return answer{}, err
+	}
+	ids, err := s.cloud.GroupsOf(c.actor, c.parts["member"])
+	if err != nil {
+		return answer{}, err
+	}
+	groups := []map[string]any{}
+	for _, id := range ids {
+		groups = append(groups, outcome(map[string]any{"access_group_id": id}, 204, s.cloud.RemoveMember(c.actor, id, c.parts["member"])))
+	}
+	return answer{status: 207, body: map[string]any{"iam_id": c.parts["member"], "groups": groups}}, nil
+}
+
+func (s *Server) isMember(c *call) (answer, error) {
+	ok, err := s.cloud.IsMember(c.actor, c.parts["group"], c.parts["member"])
+	if err == nil && !ok {
+		err = &cloud.Error{Status: 404, Code: "not_found_error", Message: c.parts["member"] + " is not a member of the group"}
+	}
+	return answer{status: 204}, err
+}
+
+func (s *Server) removeMember(c *call) (answer, error) {
+	return answer{status: 204}, s.cloud.RemoveMember(c.actor, c.parts["group"], c.parts["member"])
+}
+
+// ownAccount checks the account of the operations on all groups.
+func (c *call) ownAccount() error {
+	switch c.query.Get("account_id") {
+	case cloud.AccountID:
+		return nil
+	case "":
+		return &cloud.Error{Status: 400, Code: "invalid_body", Message: "account_id is required"}
+	}
+	return &cloud.Error{Status: 403, Code: "insufficient_permissions", Message: "You are not authorized to use the groups of this account."}
+}
