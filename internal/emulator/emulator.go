@@ -12,7 +12,13 @@
 //     with paging, filters, history, activity, entity tags, locks, values
 //     chosen by the caller and the limit of 20 keys. From the SDK's models and
 //     IBM's documents; the statuses of some refusals are guesses.
-//   - GET /v1/accounts/{id}/limits/identity for keys per identity.
+//   - /v1/serviceid_groups: all operations; from the SDK. The shape of their IDs,
+//     the number of groups in an account and the refusals are guesses. 2,000
+//     service IDs per group, but any number in the default group.
+//   - /v1/accounts/{id}/limits/identity, GET and POST: service ID groups, service
+//     IDs per group, trusted profiles, keys per identity; nothing else is counted.
+//   - Keys of users: they make their own only. There is no API for users; the
+//     owner is one, [cloud.Cloud.AddUser] makes more.
 //   - /v2/policies, /v1/policies and GET /v2/roles: access policies of identities
 //     and access groups; the creator's own roles bound what it grants. Conditions
 //     and tags are kept and answered, but have no effect. PATCH of a policy's
@@ -21,8 +27,10 @@
 //     version 1 cannot replace them, is a guess.
 //   - /v2/groups: access groups and their members, from the SDK; codes of the
 //     refusals are guesses. No rules, no templates, no Public Access group.
-//   - /v2/projects with secrets, apps and revisions (Code Engine). From the SDK
-//     and documents; nothing runs, an app is ready at once.
+//   - /v2/projects with secrets, config maps, apps and revisions, jobs, job runs
+//     and functions (Code Engine). From the SDK and documents, functions from
+//     documents only; nothing runs: an app is ready, and a job run completed, at
+//     once. That a job takes its runs along is a guess.
 //   - POST /logs/v1/singles (Cloud Logs ingestion).
 //
 // Access is enforced everywhere: the acting identity needs an effective policy.
@@ -30,9 +38,9 @@
 // <guid>.ingress.<region>.logs.cloud.ibm.com (by the Host header, public or
 // private) sees only that region or instance.
 //
-// Everything else answers 501: service ID groups, activity reports,
-// authorizations, custom roles, jobs, functions, config
-// maps, domain mappings, Secrets Manager, Event Notifications. Also missing:
+// Everything else answers 501: activity reports,
+// authorizations, custom roles, builds, function runtimes,
+// domain mappings, Secrets Manager, Event Notifications. Also missing:
 // rate limits, network of trusted profiles (any compute resource token will
 // do), lag of deletions in lists.
 //

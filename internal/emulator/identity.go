@@ -237,21 +237,6 @@ func (s *Server) lockServiceID(c *call) (answer, error) {
 	return answer{status: 204}, s.cloud.LockServiceID(c.actor, c.parts["id"], c.request.Method == "POST")
 }
 
-func (s *Server) limits(c *call) (answer, error) {
-	ids := strings.Split(c.query.Get("apikeys_per_identity"), ",")
-	limit, use, err := s.cloud.APIKeyLimits(c.actor, c.parts["account"], ids)
-	if err != nil {
-		return answer{}, err
-	}
-	identities := []map[string]any{}
-	for _, u := range use {
-		identities = append(identities, map[string]any{"iam_id": u.IAMID, "count": u.Count})
-	}
-	return answer{status: 200, body: map[string]any{
-		"apikeys_per_identity": map[string]any{"limit": limit, "identities": identities},
-	}}, nil
-}
-
 func (s *Server) listKeys(c *call) (answer, error) {
 	size, err := c.number("pagesize")
 	if err != nil {

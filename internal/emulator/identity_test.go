@@ -343,7 +343,8 @@ func TestListsOfServiceIDs(t *testing.T) {
 	for _, name := range []string{"b", "a", "b"} {
 		w.newServiceID(name)
 	}
-	done(w.identity.CreateServiceID(w.identity.NewCreateServiceIDOptions(cloud.AccountID, "hidden").SetGroupID("g")))(t)
+	group := *w.newIDGroup("g").ID
+	done(w.identity.CreateServiceID(w.identity.NewCreateServiceIDOptions(cloud.AccountID, "hidden").SetGroupID(group)))(t)
 	names := func(o *iamidentityv1.ListServiceIdsOptions) string {
 		t.Helper()
 		var out []string
@@ -356,7 +357,7 @@ func TestListsOfServiceIDs(t *testing.T) {
 	for _, test := range []struct{ what, got, want string }{
 		{"the default group only", names(list()), "latchkey b a b"},
 		{"a name, exactly", names(list().SetName("b")), "b b"},
-		{"another group, if it is named", names(list().SetGroupID("g")), "hidden"},
+		{"another group, if it is named", names(list().SetGroupID(group)), "hidden"},
 		{"a filter", names(list().SetFilter(`name co "atch"`)), "latchkey"},
 		{"sorted", names(list().SetSort("name")), "a b b latchkey"},
 	} {

@@ -66,6 +66,13 @@ var routes = []route{
 	{"POST", "/v1/serviceids/{id}/lock", familyIdentity, (*Server).lockServiceID},
 	{"DELETE", "/v1/serviceids/{id}/lock", familyIdentity, (*Server).lockServiceID},
 	{"GET", "/v1/accounts/{account}/limits/identity", familyIdentity, (*Server).limits},
+	{"POST", "/v1/accounts/{account}/limits/identity", familyIdentity, (*Server).bulkLimits},
+
+	{"GET", "/v1/serviceid_groups", familyIdentity, (*Server).listIDGroups},
+	{"POST", "/v1/serviceid_groups", familyIdentity, (*Server).createIDGroup},
+	{"GET", "/v1/serviceid_groups/{id}", familyIdentity, (*Server).getIDGroup},
+	{"PUT", "/v1/serviceid_groups/{id}", familyIdentity, (*Server).updateIDGroup},
+	{"DELETE", "/v1/serviceid_groups/{id}", familyIdentity, (*Server).deleteIDGroup},
 
 	{"GET", "/v1/apikeys", familyIdentity, (*Server).listKeys},
 	{"POST", "/v1/apikeys", familyIdentity, (*Server).createKey},

@@ -163,7 +163,7 @@ func (c *Cloud) known(a Actor) error {
 
 // alive reports whether the identity exists.
 func (c *Cloud) alive(iamID string) bool {
-	if iamID == OwnerIAMID {
+	if c.isUser(iamID) {
 		return true
 	}
 	id := strings.TrimPrefix(iamID, "iam-")

@@ -93,8 +93,8 @@ func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
 	if err := c.checkNewKey(n); err != nil {
 		return APIKey{}, err
 	}
-	if n.IAMID == OwnerIAMID {
-		if a.IAMID != OwnerIAMID {
+	if c.isUser(n.IAMID) {
+		if a.IAMID != n.IAMID { // the owner, too, makes no keys for others
 			return APIKey{}, identityForbidden("iam-identity.apikey.create")
 		}
 		if n.StoreValue {
@@ -288,6 +288,9 @@ func (c *Cloud) checkKeyQuery(a Actor, q *APIKeyQuery) error {
 	if q.IAMID == a.IAMID {
 		return nil
 	}
+	if c.isUser(q.IAMID) { // not even by an administrator
+		return identityForbidden("iam-identity.apikey.list")
+	}
 	id := strings.TrimPrefix(q.IAMID, "iam-")
 	if c.may(a, identityTarget(id), "Viewer") {
 		return nil
@@ -393,8 +396,8 @@ func (c *Cloud) findKey(a Actor, id, role, action string) (*apiKey, error) {
 // onKey reports whether the identity has the role on the key's owner. A user
 // has every role on the own keys; a service ID may only look at them.
 func (c *Cloud) onKey(a Actor, k *apiKey, role string) bool {
-	if k.IAMID == OwnerIAMID {
-		return a.IAMID == OwnerIAMID || role == "Viewer" && c.may(a, target{service: serviceIdentity}, "Administrator")
+	if c.isUser(k.IAMID) {
+		return a.IAMID == k.IAMID || a.IAMID == OwnerIAMID || role == "Viewer" && c.may(a, target{service: serviceIdentity}, "Administrator")
 	}
 	if role == "Viewer" && a.IAMID == k.IAMID {
 		return true

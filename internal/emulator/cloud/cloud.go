@@ -83,6 +83,12 @@ type Cloud struct {
 	serviceIDShelf   shelf[*serviceID]
 	serviceIDsByName map[string][]*serviceID
 
+	idGroups     map[string]*ServiceIDGroup
+	idGroupOrder []*ServiceIDGroup
+	inGroup      map[string]int // service IDs per group
+
+	users map[string]User
+
 	keys       map[string]*apiKey
 	keyShelf   shelf[*apiKey]
 	keysByIAM  map[string][]*apiKey
@@ -131,6 +137,9 @@ func New(opts Options) *Cloud {
 		policies:          map[string]*policy{},
 		policiesBySubject: map[string][]*policy{},
 		fading:            map[string][]fadingPolicy{},
+		idGroups:          map[string]*ServiceIDGroup{},
+		inGroup:           map[string]int{},
+		users:             map[string]User{},
 		groups:            map[string]*group{},
 		groupsByMember:    map[string][]*group{},
 		projects:          map[string]*project{},

@@ -50,6 +50,15 @@ func (c *Cloud) AddIdentity(name string) (ServiceID, APIKey) {
 	return s, c.AddAPIKey(NewAPIKey{Name: name, IAMID: s.IAMID})
 }
 
+// AddUser adds a person to the account, without policies.
+func (c *Cloud) AddUser(email string) User {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := User{IAMID: fmt.Sprintf("IBMid-27%08d", len(c.users)+2), Email: email}
+	c.users[u.IAMID] = u
+	return u
+}
+
 // AddProfile adds a trusted profile without policies.
 func (c *Cloud) AddProfile(name string) Profile {
 	c.mu.Lock()

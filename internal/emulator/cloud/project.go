@@ -29,7 +29,9 @@ type project struct {
 	deleted bool
 	secrets map[string]*Secret
 	apps    map[string]*App
-	tag     uint64 // last entity tag given out; Code Engine's are numbers
+
+	workloads map[workloadKey]*Workload // made with the first one
+	tag       uint64                    // last entity tag given out; Code Engine's are numbers
 }
 
 // NewProject is the request for a project.

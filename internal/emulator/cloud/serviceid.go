@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -91,6 +90,9 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 		return ServiceID{}, identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
 			"The limit of service IDs is reached", "")
 	}
+	if err := c.checkIDGroup(n.GroupID); err != nil {
+		return ServiceID{}, err
+	}
 	if n.APIKey != nil {
 		if err := c.checkNewKey(*n.APIKey); err != nil {
 			return ServiceID{}, err
@@ -109,8 +111,8 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 
 const (
 	// serviceIDsPerAccount is the limit of an account that uses groups. The
-	// limit of 2,000 per group is not enforced, so that a large account can be
-	// built without groups.
+	// limit of 2,000 per group is not enforced in the default group, so that a
+	// large account can be built without groups.
 	serviceIDsPerAccount = 100_000
 	keysPerIdentity      = 20
 )
@@ -126,6 +128,7 @@ func (c *Cloud) putServiceID(creator string, n NewServiceID) *serviceID {
 	}}
 	s.seq = c.serviceIDShelf.add(s)
 	c.serviceIDs[id] = s
+	c.inGroup[s.GroupID]++
 	c.serviceIDsByName[s.Name] = append(c.serviceIDsByName[s.Name], s)
 	return s
 }
@@ -388,6 +391,9 @@ func (c *Cloud) dropServiceID(s *serviceID, lingers bool) {
 	c.unname(s)
 	c.serviceIDShelf.remove(s.seq)
 	delete(c.serviceIDs, s.ID)
+	if c.inGroup[s.GroupID]--; c.inGroup[s.GroupID] == 0 {
+		delete(c.inGroup, s.GroupID)
+	}
 }
 
 // LockServiceID locks or unlocks a service ID.
@@ -406,30 +412,6 @@ func (c *Cloud) LockServiceID(a Actor, id string, locked bool) error {
 		c.touchServiceID(a, s, map[bool]string{true: "LOCKED", false: "UNLOCKED"}[locked])
 	}
 	return nil
-}
-
-// Limit is the use of a limited resource by one identity.
-type Limit struct {
-	IAMID string
-	Count int
-}
-
-// APIKeyLimits counts the keys of identities against the limit per identity.
-func (c *Cloud) APIKeyLimits(a Actor, account string, iamIDs []string) (limit int, use []Limit, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.known(a); err != nil {
-		return 0, nil, err
-	}
-	if account != AccountID || !c.may(a, target{service: serviceIdentity}, "Viewer") {
-		return 0, nil, identityForbidden("iam-identity.account.get")
-	}
-	for _, id := range iamIDs {
-		if id = strings.TrimSpace(id); c.alive(id) {
-			use = append(use, Limit{IAMID: id, Count: len(c.keysByIAM[id])})
-		}
-	}
-	return keysPerIdentity, use, nil
 }
 
 // hidden reports whether something created then is not to be seen yet.

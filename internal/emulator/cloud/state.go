@@ -10,16 +10,18 @@ import (
 
 // State is a copy of everything in a cloud, in a stable order.
 type State struct {
-	Now        time.Time      `json:"now"`
-	Account    string         `json:"account"`
-	ServiceIDs []ServiceID    `json:"serviceids"`
-	APIKeys    []APIKey       `json:"apikeys"`
-	Profiles   []Profile      `json:"profiles"`
-	Policies   []Policy       `json:"policies"`
-	Groups     []GroupState   `json:"groups"`
-	Projects   []ProjectState `json:"projects"`
-	Logs       []LogsInstance `json:"logs"`
-	Lines      int            `json:"lines"` // number of accepted log entries
+	Now        time.Time        `json:"now"`
+	Account    string           `json:"account"`
+	ServiceIDs []ServiceID      `json:"serviceids"`
+	APIKeys    []APIKey         `json:"apikeys"`
+	IDGroups   []ServiceIDGroup `json:"serviceid_groups"`
+	Users      []User           `json:"users"`
+	Profiles   []Profile        `json:"profiles"`
+	Policies   []Policy         `json:"policies"`
+	Groups     []GroupState     `json:"groups"`
+	Projects   []ProjectState   `json:"projects"`
+	Logs       []LogsInstance   `json:"logs"`
+	Lines      int              `json:"lines"` // number of accepted log entries
 }
 
 // ProjectState is a project with what is in it.
@@ -27,6 +29,8 @@ type ProjectState struct {
 	Project
 	Secrets []Secret `json:"secrets"`
 	Apps    []App    `json:"apps"`
+	// Workloads are config maps, jobs, job runs and functions.
+	Workloads []Workload `json:"workloads"`
 }
 
 // GroupState is an access group with its members.
@@ -47,6 +51,8 @@ func (c *Cloud) State(values bool) State {
 		APIKeys:    make([]APIKey, 0, c.keyShelf.len()),
 		Policies:   make([]Policy, 0, c.policyShelf.len()),
 		Profiles:   []Profile{},
+		IDGroups:   []ServiceIDGroup{},
+		Users:      []User{},
 		Groups:     []GroupState{},
 		Projects:   []ProjectState{},
 	}
@@ -63,6 +69,10 @@ func (c *Cloud) State(values bool) State {
 	for _, p := range c.policyShelf.after(0) {
 		s.Policies = append(s.Policies, p.copy())
 	}
+	for _, g := range c.idGroupOrder {
+		s.IDGroups = append(s.IDGroups, *g)
+	}
+	s.Users = append(s.Users, slices.SortedFunc(maps.Values(c.users), func(a, b User) int { return cmp.Compare(a.IAMID, b.IAMID) })...)
 	for _, g := range c.groupOrder {
 		s.Groups = append(s.Groups, GroupState{AccessGroup: g.AccessGroup, Members: g.sorted()})
 	}
@@ -78,7 +88,7 @@ func (c *Cloud) State(values bool) State {
 }
 
 func (c *Cloud) projectState(p *project, values bool) ProjectState {
-	out := ProjectState{Project: c.view(p), Secrets: []Secret{}, Apps: []App{}}
+	out := ProjectState{Project: c.view(p), Secrets: []Secret{}, Apps: []App{}, Workloads: []Workload{}}
 	for _, name := range slices.Sorted(maps.Keys(p.secrets)) {
 		x := p.secrets[name].copy()
 		if !values {
@@ -91,6 +101,9 @@ func (c *Cloud) projectState(p *project, values bool) ProjectState {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.apps)) {
 		out.Apps = append(out.Apps, p.apps[name].copy())
+	}
+	for _, x := range p.sorted(func(*Workload) bool { return true }) {
+		out.Workloads = append(out.Workloads, x.copy())
 	}
 	return out
 }

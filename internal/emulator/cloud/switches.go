@@ -22,6 +22,12 @@ type Switches struct {
 	// IdentityLimitStatus answers the 21st key of an identity and the service
 	// ID above the account's limit. Guess: 409.
 	IdentityLimitStatus int `json:"identityLimitStatus"`
+	// MissingIDGroupStatus answers the creation of a service ID in a group that
+	// is not there. Guess: 404.
+	MissingIDGroupStatus int `json:"missingIDGroupStatus"`
+	// IDGroupConflictStatus answers a second service ID group of the same name,
+	// and the deletion of one that has service IDs. Guess: 409.
+	IDGroupConflictStatus int `json:"idGroupConflictStatus"`
 	// UnusableKeyCode is the errorCode for a disabled or expired key at
 	// /identity/token. Guess: that of an unknown key.
 	UnusableKeyCode string `json:"unusableKeyCode"`
@@ -97,6 +103,8 @@ func DefaultSwitches() Switches {
 		MissingIfMatchStatus:    400,
 		LockedStatus:            409,
 		IdentityLimitStatus:     409,
+		MissingIDGroupStatus:    404,
+		IDGroupConflictStatus:   409,
 		UnusableKeyCode:         "BXNIM0415E",
 		UnusableKeyStatus:       400,
 		PastExpiryRefused:       true,

@@ -1,0 +1,284 @@
+package cloud
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind is a kind of things in a Code Engine project, by its name in paths.
+type Kind string
+
+// The kinds that are alike. Secrets and apps are not.
+const (
+	ConfigMaps Kind = "config_maps"
+	Jobs       Kind = "jobs"
+	JobRuns    Kind = "job_runs"
+	Functions  Kind = "functions"
+)
+
+// Workload is a config map, job, job run or function. Spec holds every field
+// that a caller may set, as JSON values, known to the emulator or not.
+type Workload struct {
+	Kind      Kind           `json:"kind"`
+	ID        string         `json:"id"`
+	Name      string         `json:"name"`
+	EntityTag string         `json:"entity_tag"`
+	ProjectID string         `json:"project_id"`
+	Region    string         `json:"region"`
+	CreatedAt time.Time      `json:"created_at"`
+	Spec      map[string]any `json:"spec"`
+}
+
+type workloadKey struct {
+	kind Kind
+	name string
+}
+
+var workloadsPerProject = map[Kind]int{ConfigMaps: 100, Jobs: 100, JobRuns: 100, Functions: 20}
+
+// workloadDefaults are the fields that Code Engine fills in.
+var workloadDefaults = map[Kind]map[string]any{
+	ConfigMaps: {"data": map[string]any{}},
+	Jobs: {
+		"run_arguments": []any{}, "run_commands": []any{}, "run_env_variables": []any{}, "run_volume_mounts": []any{},
+		"run_mode": "task", "run_service_account": "default", "scale_array_spec": "0", "scale_cpu_limit": "1",
+		"scale_ephemeral_storage_limit": "400M", "scale_max_execution_time": float64(7200), "scale_memory_limit": "4G",
+		"scale_retry_limit": float64(3),
+	},
+	Functions: {
+		"code_binary": false, "code_main": "main", "managed_domain_mappings": "local_public", "run_env_variables": []any{},
+		"scale_concurrency": float64(1), "scale_cpu_limit": "1", "scale_down_delay": float64(1),
+		"scale_max_execution_time": float64(60), "scale_memory_limit": "4G",
+	},
+}
+
+func init() { workloadDefaults[JobRuns] = workloadDefaults[Jobs] }
+
+func (x *Workload) copy() Workload {
+	out := *x
+	out.Spec, _ = cloneJSON(x.Spec).(map[string]any)
+	return out
+}
+
+func checkWorkload(kind Kind, spec map[string]any) error {
+	text := func(field string) string { s, _ := spec[field].(string); return s }
+	switch kind {
+	case ConfigMaps:
+		data, ok := spec["data"].(map[string]any)
+		if !ok && spec["data"] != nil {
+			return ceInvalid("data must be an object.")
+		}
+		for k, v := range data {
+			if s, ok := v.(string); !ok || !dataKey.MatchString(k) || len(s) > longestValue {
+				return ceInvalid("The data %q is not valid.", k)
+			}
+		}
+		return nil
+	case Functions:
+		if text("code_reference") == "" || text("runtime") == "" {
+			return ceInvalid("code_reference and runtime are required.")
+		}
+		if n, _ := spec["scale_max_execution_time"].(float64); n > 120 {
+			return ceInvalid("scale_max_execution_time must be at most 120.")
+		}
+	case Jobs, JobRuns:
+		return checkApp(spec)
+	}
+	if v, present := spec["run_env_variables"]; present {
+		if _, ok := v.([]any); !ok {
+			return ceInvalid("run_env_variables must be a list.")
+		}
+	}
+	return nil
+}
+
+func cleanWorkload(kind Kind, spec map[string]any) map[string]any {
+	out, _ := cloneJSON(spec).(map[string]any)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for _, k := range answered {
+		delete(out, k)
+	}
+	for k, v := range workloadDefaults[kind] {
+		if out[k] == nil {
+			out[k] = cloneJSON(v)
+		}
+	}
+	return out
+}
+
+// CreateWorkload makes a thing. spec has the fields of the API's body. A job
+// run takes what it does not say from its job, and its name, too.
+func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string, spec map[string]any) (Workload, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.activeProject(a, projectID, "Writer")
+	if err != nil {
+		return Workload{}, err
+	}
+	if kind == JobRuns {
+		if spec, err = p.runOf(spec); err != nil {
+			return Workload{}, err
+		}
+		if job, _ := spec["job_name"].(string); name == "" && job != "" {
+			name = job + "-jobrun-" + c.uuid()[:5]
+		} else if name == "" {
+			name = "jobrun-" + c.uuid()[:5]
+		}
+	}
+	valid, longest := appName.MatchString(name), 63
+	if kind == ConfigMaps {
+		valid, longest = resourceName.MatchString(name), 253
+	}
+	if !valid || len(name) > longest {
+		return Workload{}, ceInvalid("The name %q is not valid.", name)
+	}
+	if err := checkWorkload(kind, spec); err != nil {
+		return Workload{}, err
+	}
+	if p.workloads[workloadKey{kind, name}] != nil {
+		return Workload{}, serviceError(c.switches.ExistingCodeEngineStatus, "resource_already_exists", "A resource of this name exists.")
+	}
+	if limit := workloadsPerProject[kind]; p.count(kind) >= limit {
+		return Workload{}, c.ceQuota(strings.ReplaceAll(string(kind), "_", " ")+" in this project", limit)
+	}
+	x := &Workload{Kind: kind, ID: c.uuid(), Name: name, EntityTag: p.nextTag(), ProjectID: p.ID, Region: p.Region,
+		CreatedAt: c.now(), Spec: cleanWorkload(kind, spec)}
+	if p.workloads == nil {
+		p.workloads = map[workloadKey]*Workload{}
+	}
+	p.workloads[workloadKey{kind, name}] = x
+	return x.copy(), nil
+}
+
+// runOf completes a job run by the fields of its job.
+func (p *project) runOf(spec map[string]any) (map[string]any, error) {
+	name, _ := spec["job_name"].(string)
+	if name == "" {
+		return spec, nil
+	}
+	job := p.workloads[workloadKey{Jobs, name}]
+	if job == nil {
+		return nil, ceNotFound("Job")
+	}
+	full, _ := cloneJSON(job.Spec).(map[string]any)
+	maps.Copy(full, spec)
+	return full, nil
+}
+
+func (p *project) count(kind Kind) int {
+	n := 0
+	for k := range p.workloads {
+		if k.kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *project) sorted(keep func(*Workload) bool) []*Workload {
+	var found []*Workload
+	for _, x := range p.workloads {
+		if keep(x) {
+			found = append(found, x)
+		}
+	}
+	slices.SortFunc(found, func(a, b *Workload) int {
+		return strings.Compare(string(a.Kind)+"/"+a.Name, string(b.Kind)+"/"+b.Name)
+	})
+	return found
+}
+
+// ListWorkloads returns one page of the things of a kind by name; job selects
+// the runs of one job.
+func (c *Cloud) ListWorkloads(a Actor, projectID string, kind Kind, job string, q ListQuery) (Page[Workload], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.activeProject(a, projectID, readers(kind)...)
+	if err != nil {
+		return Page[Workload]{}, err
+	}
+	found := p.sorted(func(x *Workload) bool { return x.Kind == kind && (job == "" || x.Spec["job_name"] == job) })
+	return ceCut(q, found, func(x *Workload) string { return x.Name }, (*Workload).copy)
+}
+
+// readers are the roles that may look: what is in a config map is more than
+// what a Viewer sees.
+func readers(kind Kind) []string {
+	if kind == ConfigMaps {
+		return []string{"Reader"}
+	}
+	return []string{"Reader", "Viewer"}
+}
+
+func (c *Cloud) findWorkload(a Actor, projectID string, kind Kind, name string, roles ...string) (*project, *Workload, error) {
+	p, err := c.activeProject(a, projectID, roles...)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, ok := p.workloads[workloadKey{kind, name}]
+	if !ok {
+		return nil, nil, ceNotFound("Resource")
+	}
+	return p, x, nil
+}
+
+// GetWorkload returns one thing.
+func (c *Cloud) GetWorkload(a Actor, projectID string, kind Kind, name string) (Workload, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, x, err := c.findWorkload(a, projectID, kind, name, readers(kind)...)
+	if err != nil {
+		return Workload{}, err
+	}
+	return x.copy(), nil
+}
+
+// UpdateWorkload applies a merge patch if ifMatch is the entity tag or "*"; the
+// data of a config map is replaced. A job run does not change.
+func (c *Cloud) UpdateWorkload(a Actor, projectID string, kind Kind, name, ifMatch string, patch map[string]any) (Workload, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, x, err := c.findWorkload(a, projectID, kind, name, "Writer")
+	if err != nil {
+		return Workload{}, err
+	}
+	if err := c.ceIfMatch(ifMatch, x.EntityTag); err != nil {
+		return Workload{}, err
+	}
+	next := patch
+	if kind != ConfigMaps {
+		next, _ = mergePatch(cloneJSON(x.Spec), patch).(map[string]any)
+	}
+	if err := checkWorkload(kind, next); err != nil {
+		return Workload{}, err
+	}
+	x.Spec, x.EntityTag = cleanWorkload(kind, next), p.nextTag()
+	return x.copy(), nil
+}
+
+// DeleteWorkload deletes one thing; the runs of a job go with it.
+func (c *Cloud) DeleteWorkload(a Actor, projectID string, kind Kind, name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, _, err := c.findWorkload(a, projectID, kind, name, "Writer")
+	if err != nil {
+		return err
+	}
+	delete(p.workloads, workloadKey{kind, name})
+	if kind == Jobs {
+		maps.DeleteFunc(p.workloads, func(k workloadKey, x *Workload) bool {
+			return k.kind == JobRuns && x.Spec["job_name"] == name
+		})
+	}
+	return nil
+}
+
+// ResourceType is the type that Code Engine shows.
+func (x Workload) ResourceType() string {
+	return fmt.Sprintf("%s_v2", strings.TrimSuffix(string(x.Kind), "s"))
+}

@@ -1,0 +1,134 @@
+package emulator
+
+import (
+	"strings"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+type idGroupOut struct {
+	ID          string `json:"id"`
+	EntityTag   string `json:"entity_tag"`
+	AccountID   string `json:"account_id"`
+	CRN         string `json:"crn"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	CreatedAt   string `json:"created_at"`
+	CreatedBy   string `json:"created_by"`
+	ModifiedAt  string `json:"modified_at"`
+}
+
+func idGroupBody(g cloud.ServiceIDGroup) idGroupOut {
+	return idGroupOut{ID: g.ID, EntityTag: g.EntityTag, AccountID: g.AccountID, CRN: g.CRN, Name: g.Name, Description: g.Description,
+		CreatedAt: cloud.FormatTime(g.CreatedAt), CreatedBy: g.CreatedBy, ModifiedAt: cloud.FormatTime(g.ModifiedAt)}
+}
+
+func idGroupAnswer(status int, g cloud.ServiceIDGroup) answer {
+	return answer{status: status, etag: g.EntityTag, body: idGroupBody(g), id: g.ID}
+}
+
+func (s *Server) listIDGroups(c *call) (answer, error) {
+	groups, err := s.cloud.ListServiceIDGroups(c.actor, c.query.Get("account_id"))
+	if err != nil {
+		return answer{}, err
+	}
+	out := []idGroupOut{}
+	for _, g := range groups {
+		out = append(out, idGroupBody(g))
+	}
+	return answer{status: 200, body: map[string]any{"serviceid_groups": out}}, nil
+}
+
+func (s *Server) createIDGroup(c *call) (answer, error) {
+	var in struct {
+		AccountID   string `json:"account_id"`
+		Name        string `json:"name"`
+		Description string `json:"description"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	g, err := s.cloud.CreateServiceIDGroup(c.actor, in.AccountID, in.Name, in.Description)
+	if err != nil {
+		return answer{}, err
+	}
+	return idGroupAnswer(201, g), nil
+}
+
+func (s *Server) getIDGroup(c *call) (answer, error) {
+	g, err := s.cloud.GetServiceIDGroup(c.actor, c.parts["id"])
+	if err != nil {
+		return answer{}, err
+	}
+	return idGroupAnswer(200, g), nil
+}
+
+func (s *Server) updateIDGroup(c *call) (answer, error) {
+	var in struct {
+		Name        string  `json:"name"`
+		Description *string `json:"description"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	g, err := s.cloud.UpdateServiceIDGroup(c.actor, c.parts["id"], c.header("If-Match"), in.Name, in.Description)
+	if err != nil {
+		return answer{}, err
+	}
+	return idGroupAnswer(200, g), nil
+}
+
+func (s *Server) deleteIDGroup(c *call) (answer, error) {
+	return answer{status: 204}, s.cloud.DeleteServiceIDGroup(c.actor, c.parts["id"])
+}
+
+func (s *Server) limits(c *call) (answer, error) {
+	list := func(name string) []string {
+		if v := c.query.Get(name); v != "" {
+			return strings.Split(v, ",")
+		}
+		return nil
+	}
+	return s.limitsOf(c, cloud.LimitQuery{ServiceIDGroups: c.flag("serviceid_groups"), ServiceIDsPerGroup: list("serviceids_per_group"),
+		Profiles: c.flag("profiles"), APIKeysPerIdentity: list("apikeys_per_identity")})
+}
+
+func (s *Server) bulkLimits(c *call) (answer, error) {
+	var in struct {
+		ServiceIDGroups    bool     `json:"serviceid_groups"`
+		ServiceIDsPerGroup []string `json:"serviceids_per_group"`
+		Profiles           bool     `json:"profiles"`
+		APIKeysPerIdentity []string `json:"apikeys_per_identity"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	return s.limitsOf(c, cloud.LimitQuery{ServiceIDGroups: in.ServiceIDGroups, ServiceIDsPerGroup: in.ServiceIDsPerGroup,
+		Profiles: in.Profiles, APIKeysPerIdentity: in.APIKeysPerIdentity})
+}
+
+func (s *Server) limitsOf(c *call, q cloud.LimitQuery) (answer, error) {
+	limits, err := s.cloud.AccountLimits(c.actor, c.parts["account"], q)
+	if err != nil {
+		return answer{}, err
+	}
+	body := map[string]any{}
+	for name, l := range map[string]*cloud.Limit{"serviceid_groups": limits.ServiceIDGroups, "profiles": limits.Profiles} {
+		if l != nil {
+			body[name] = map[string]any{"limit": l.Limit, "count": l.Uses[0].Count}
+		}
+	}
+	each := func(name, list, id string, l *cloud.Limit) {
+		if l == nil {
+			return
+		}
+		uses := []map[string]any{}
+		for _, u := range l.Uses {
+			uses = append(uses, map[string]any{id: u.ID, "count": u.Count})
+		}
+		body[name] = map[string]any{"limit": l.Limit, list: uses}
+	}
+	each("serviceids_per_group", "serviceid_groups", "group_id", limits.ServiceIDsPerGroup)
+	each("apikeys_per_identity", "identities", "iam_id", limits.APIKeysPerIdentity)
+	return answer{status: 200, body: body}, nil
+}

@@ -1,0 +1,99 @@
+package emulator
+
+import (
+	"maps"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+// workloadRoutes are the operations of a kind; change is the method that
+// changes one, or "".
+func workloadRoutes(kind cloud.Kind, change string, created int) []route {
+	const base = "/v2/projects/{project}/"
+	list := base + string(kind)
+	one := list + "/{name}"
+	out := []route{
+		{"GET", list, familyCodeEngine, func(s *Server, c *call) (answer, error) { return s.listWorkloads(c, kind) }},
+		{"POST", list, familyCodeEngine, func(s *Server, c *call) (answer, error) { return s.createWorkload(c, kind, created) }},
+		{"GET", one, familyCodeEngine, func(s *Server, c *call) (answer, error) {
+			x, err := s.cloud.GetWorkload(c.actor, c.parts["project"], kind, c.parts["name"])
+			return s.workloadAnswer(c, 200, x, err)
+		}},
+		{"DELETE", one, familyCodeEngine, func(s *Server, c *call) (answer, error) {
+			return answer{status: 202}, s.cloud.DeleteWorkload(c.actor, c.parts["project"], kind, c.parts["name"])
+		}},
+	}
+	if change != "" {
+		out = append(out, route{change, one, familyCodeEngine, func(s *Server, c *call) (answer, error) {
+			var patch map[string]any
+			if err := c.json(&patch); err != nil {
+				return answer{}, err
+			}
+			x, err := s.cloud.UpdateWorkload(c.actor, c.parts["project"], kind, c.parts["name"], c.header("If-Match"), patch)
+			return s.workloadAnswer(c, 200, x, err)
+		}})
+	}
+	return out
+}
+
+func init() {
+	routes = append(routes, workloadRoutes(cloud.ConfigMaps, "PUT", 201)...)
+	routes = append(routes, workloadRoutes(cloud.Jobs, "PATCH", 201)...)
+	routes = append(routes, workloadRoutes(cloud.JobRuns, "", 202)...)
+	routes = append(routes, workloadRoutes(cloud.Functions, "PATCH", 201)...)
+}
+
+func workloadBody(c *call) func(cloud.Workload) map[string]any {
+	return func(x cloud.Workload) map[string]any {
+		out := maps.Clone(x.Spec)
+		maps.Copy(out, map[string]any{
+			"id": x.ID, "name": x.Name, "entity_tag": x.EntityTag, "project_id": x.ProjectID, "region": x.Region,
+			"created_at": ceTime(x.CreatedAt), "resource_type": x.ResourceType(),
+			"href": c.origin() + "/v2/projects/" + x.ProjectID + "/" + string(x.Kind) + "/" + x.Name,
+		})
+		switch x.Kind {
+		case cloud.Functions:
+			out["status"], out["status_details"] = "ready", map[string]any{"reason": "ready"}
+			out["endpoint"] = "https://" + x.Name + "." + x.ProjectID[:12] + "." + x.Region + ".codeengine.appdomain.cloud"
+		case cloud.JobRuns:
+			delete(out, "entity_tag")
+			out["status"] = "completed"
+			out["status_details"] = map[string]any{"requested": 0, "pending": 0, "running": 0, "failed": 0, "succeeded": 1,
+				"start_time": ceTime(x.CreatedAt), "completion_time": ceTime(x.CreatedAt)}
+		}
+		return out
+	}
+}
+
+func (s *Server) workloadAnswer(c *call, status int, x cloud.Workload, err error) (answer, error) {
+	if err != nil {
+		return answer{}, err
+	}
+	out := answer{status: status, body: workloadBody(c)(x), id: x.ID}
+	if x.Kind != cloud.JobRuns {
+		out.etag = x.EntityTag
+	}
+	return out, nil
+}
+
+func (s *Server) listWorkloads(c *call, kind cloud.Kind) (answer, error) {
+	q, err := c.listQuery()
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := s.cloud.ListWorkloads(c.actor, c.parts["project"], kind, c.query.Get("job_name"), q)
+	if err != nil {
+		return answer{}, err
+	}
+	return ceList(c, string(kind), page, workloadBody(c)), nil
+}
+
+func (s *Server) createWorkload(c *call, kind cloud.Kind, status int) (answer, error) {
+	var in map[string]any
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	name, _ := in["name"].(string)
+	x, err := s.cloud.CreateWorkload(c.actor, c.parts["project"], kind, name, in)
+	return s.workloadAnswer(c, status, x, err)
+}
