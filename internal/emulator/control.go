@@ -106,13 +106,13 @@ type Settings struct {
 
 // Settings returns the knobs as they are.
 func (s *Server) Settings() Settings {
-	k := s.cloud.Settings()
+	k, switches := s.cloud.Settings(), s.cloud.Switches() // not under the lock: the cloud asks for the time under its own
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Settings{
 		Latency: Duration{s.latency}, KeyLag: Duration{k.KeyLag}, ListLag: Duration{k.ListLag}, PolicyLag: Duration{k.PolicyLag},
 		ProjectDelay: Duration{k.ProjectDelay}, RejectLogs: k.RejectLogs,
-		RateLimit: s.bucket.rate, RateBurst: s.bucket.burst, Switches: s.cloud.Switches(),
+		RateLimit: s.bucket.rate, RateBurst: s.bucket.burst, Switches: switches,
 	}
 }
 
@@ -220,6 +220,17 @@ func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
 		return []Event{}, nil
 	case "GET logs":
 		return slices.Concat([]LogLine{}, s.Lines()), nil
+	case "GET subscriptions":
+		return s.Subscriptions(), nil
+	case "POST subscriptions":
+		var n Subscription
+		if err := strictJSON(body, &n); err != nil {
+			return nil, err
+		}
+		return s.Subscribe(n)
+	case "DELETE subscriptions":
+		s.Unsubscribe()
+		return s.Subscriptions(), nil
 	case "POST cr-tokens":
 		return s.addCRToken(body)
 	}

@@ -44,6 +44,10 @@
 // rate limits, network of trusted profiles (any compute resource token will
 // do), lag of deletions in lists.
 //
+// Subscriptions get the lifecycle events of projects, in the shape that IBM
+// documents for another service; the type of the envelope is not documented.
+// Audit and Secrets Manager events are not sent yet.
+//
 // What nothing public says is a switch with a guess as its default:
 // [cloud.Switches] lists them all.
 //
@@ -64,6 +68,9 @@
 //	GET    events             every change of IAM and Code Engine, with its actor
 //	DELETE events
 //	GET    logs               accepted log entries
+//	POST   subscriptions      {"url","kind":"lifecycle","duplicates":1,"reorder":true}: see [Subscription]
+//	GET    subscriptions      with the number of deliveries
+//	DELETE subscriptions      ends all
 //	POST   cr-tokens          {"token":"…"} is trusted from now on; {} makes one
 //
 // Bodies are strict: an unknown field is refused with 400.
@@ -141,6 +148,7 @@ type Server struct {
 	closed chan struct{} // closed first of all by Close
 	once   sync.Once
 	calls  sync.WaitGroup
+	hub    *hub
 
 	mu       sync.Mutex // guards everything below
 	offset   time.Duration
@@ -170,7 +178,7 @@ func Start(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		base: opts.Now, log: opts.Log, latency: opts.Latency, counters: map[string]int{},
-		served: make(chan struct{}), closed: make(chan struct{}),
+		hub: newHub(), served: make(chan struct{}), closed: make(chan struct{}),
 	}
 	if s.base == nil {
 		s.base = time.Now
@@ -183,7 +191,7 @@ func Start(opts Options) (*Server, error) {
 		_, _ = rand.Read(seed[:]) // never fails
 	}
 	s.cloud = cloud.New(cloud.Options{
-		Now: s.Now, Seed: seed, Switches: opts.Switches,
+		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged,
 		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: projectDelay},
 	})
 	for _, f := range opts.Faults {
@@ -277,5 +285,6 @@ func (s *Server) Close() error {
 	})
 	<-s.served
 	s.calls.Wait()
+	s.hub.close()
 	return err
 }

@@ -55,6 +55,9 @@ type Options struct {
 	Seed [32]byte
 	// Settings are the initial knobs.
 	Settings Settings
+	// OnProject hears of projects that come and go, after the seed; nil means
+	// nobody does. Like Now it is called under the cloud's lock.
+	OnProject func(ProjectChange)
 	// Switches replace the documented guesses; nil means [DefaultSwitches].
 	Switches *Switches
 }
@@ -76,6 +79,8 @@ type Cloud struct {
 	settings Settings
 	switches Switches
 	signing  []byte // key of the HS256 signature of access tokens
+
+	tell func(ProjectChange)
 
 	minter Minter
 
@@ -150,6 +155,7 @@ func New(opts Options) *Cloud {
 	}
 	c.signing = c.random(32)
 	c.plant()
+	c.tell = opts.OnProject
 	return c
 }
 

@@ -164,21 +164,29 @@ func (c *Cloud) RemoveServiceID(id string) {
 func (c *Cloud) AddProject(name, region string) Project {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.view(c.putProject(NewProject{Name: name, Region: region, Active: true}))
+	p := c.putProject(NewProject{Name: name, Region: region, Active: true})
+	c.changed(Owner(), p, ProjectCreated)
+	return c.view(p)
 }
 
 // RestoreProject brings a softly deleted project back.
 func (c *Cloud) RestoreProject(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.projectAt(id).deleted = false
+	if p := c.projectAt(id); p.deleted {
+		p.deleted = false
+		c.changed(Owner(), p, ProjectRestored)
+	}
 }
 
 // RemoveProject deletes a project softly.
 func (c *Cloud) RemoveProject(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.projectAt(id).deleted = true
+	if p := c.projectAt(id); !p.deleted {
+		p.deleted = true
+		c.changed(Owner(), p, ProjectDeleted)
+	}
 }
 
 // PutSecret adds a generic secret or overwrites the data of an existing one.

@@ -134,7 +134,9 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 	if inRegion >= projectsPerRegion {
 		return Project{}, c.ceQuota("projects in this region", projectsPerRegion)
 	}
-	return c.view(c.putProject(n)), nil
+	p := c.putProject(n)
+	c.changed(a, p, ProjectCreated)
+	return c.view(p), nil
 }
 
 func (c *Cloud) putProject(n NewProject) *project {
@@ -249,6 +251,30 @@ func (c *Cloud) DeleteProject(a Actor, id, region string) error {
 	if err != nil {
 		return err
 	}
-	p.deleted = true
+	if !p.deleted {
+		p.deleted = true
+		c.changed(a, p, ProjectDeleted)
+	}
 	return nil
+}
+
+// What can happen to a project, in the words of lifecycle events.
+const (
+	ProjectCreated  = "create"
+	ProjectRestored = "restore"
+	ProjectDeleted  = "delete"
+)
+
+// ProjectChange tells that a project has come or gone.
+type ProjectChange struct {
+	Action  string
+	Project Project
+	Actor   string // IAM ID
+	At      time.Time
+}
+
+func (c *Cloud) changed(a Actor, p *project, action string) {
+	if c.tell != nil {
+		c.tell(ProjectChange{Action: action, Project: c.view(p), Actor: a.IAMID, At: c.now()})
+	}
 }

@@ -1,0 +1,292 @@
+package emulator
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+// KindLifecycle are the resource lifecycle events of Event Notifications, for
+// Code Engine projects that are created, restored or deleted.
+const KindLifecycle = "lifecycle"
+
+// Subscription asks for events to be sent to a URL on loopback, as CloudEvents
+// in binary mode. Like Event Notifications, an event that is not accepted with
+// a 2xx within 10 s is tried three times more, ten times faster than there, and
+// then lost.
+type Subscription struct {
+	ID   string `json:"id"`
+	URL  string `json:"url"`
+	Kind string `json:"kind"`
+	// Duplicates is how many times more each event is sent.
+	Duplicates int `json:"duplicates,omitempty"`
+	// Reorder sends two events that come within a moment the wrong way round.
+	Reorder bool `json:"reorder,omitempty"`
+	// Sent counts accepted deliveries, Lost those that were given up, and
+	// Dropped the events that found the queue full.
+	Sent    int `json:"sent"`
+	Lost    int `json:"lost"`
+	Dropped int `json:"dropped"`
+}
+
+const (
+	mostSubscriptions = 20
+	mostWaiting       = 1_000 // events per subscription
+	mostDuplicates    = 10
+	deliveryTimeout   = 10 * time.Second
+	firstRetry        = 100 * time.Millisecond
+	deliveryAttempts  = 4
+	reorderWindow     = 300 * time.Millisecond
+)
+
+// message is an event on its way.
+type message struct {
+	id, kind, source string
+	time             time.Time
+	data             []byte
+}
+
+// hub sends events. It has a lock of its own, below that of the cloud, which
+// publishes while it is locked.
+type hub struct {
+	mu     sync.Mutex // guards everything below
+	subs   []*subscriber
+	closed bool
+
+	work   sync.WaitGroup
+	client *http.Client
+}
+
+type subscriber struct {
+	Subscription
+	queue chan message
+	ctx   context.Context
+	stop  context.CancelFunc
+}
+
+func newHub() *hub {
+	return &hub{client: &http.Client{
+		Timeout:   deliveryTimeout,
+		Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 2},
+		// A redirect could leave loopback.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+func (n Subscription) check() error {
+	u, err := url.Parse(n.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("url must be an http or https URL")
+	}
+	if !loopbackHost(u.Hostname()) {
+		return fmt.Errorf("%w: events are not sent to %q", ErrNotLoopback, u.Hostname())
+	}
+	switch n.Kind {
+	case KindLifecycle:
+	case "audit", "secrets":
+		return fmt.Errorf("events of the kind %s are not emulated", n.Kind)
+	default:
+		return errors.New("kind must be lifecycle")
+	}
+	if n.Duplicates < 0 || n.Duplicates > mostDuplicates {
+		return fmt.Errorf("duplicates must be from 0 to %d", mostDuplicates)
+	}
+	return nil
+}
+
+// Subscribe sends events from now on, until Unsubscribe or Close. ID and
+// counters of what is handed in are ignored.
+func (s *Server) Subscribe(n Subscription) (Subscription, error) {
+	if err := n.check(); err != nil {
+		return Subscription{}, err
+	}
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return Subscription{}, errors.New("the emulator is closed")
+	case len(h.subs) >= mostSubscriptions:
+		return Subscription{}, fmt.Errorf("there are %d subscriptions already", mostSubscriptions)
+	}
+	n.ID, n.Sent, n.Lost, n.Dropped = trace()[:12], 0, 0, 0
+	sub := &subscriber{Subscription: n, queue: make(chan message, mostWaiting)}
+	sub.ctx, sub.stop = context.WithCancel(context.Background())
+	h.subs = append(h.subs, sub)
+	h.work.Go(func() { h.deliver(sub) })
+	return n, nil
+}
+
+// Subscriptions are those in force, with their counters.
+func (s *Server) Subscriptions() []Subscription {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	out := []Subscription{}
+	for _, sub := range s.hub.subs {
+		out = append(out, sub.Subscription)
+	}
+	return out
+}
+
+// Unsubscribe ends all subscriptions; events that wait are not sent.
+func (s *Server) Unsubscribe() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, sub := range s.hub.subs {
+		sub.stop()
+	}
+	s.hub.subs = nil
+}
+
+// close ends everything and waits for it.
+func (h *hub) close() {
+	h.mu.Lock()
+	h.closed = true
+	for _, sub := range h.subs {
+		sub.stop()
+	}
+	h.mu.Unlock()
+	h.work.Wait()
+	h.client.CloseIdleConnections()
+}
+
+// publish never waits: the cloud is locked.
+func (h *hub) publish(m message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, sub := range h.subs {
+		select {
+		case sub.queue <- m:
+		default:
+			sub.Dropped++
+		}
+	}
+}
+
+func (h *hub) deliver(sub *subscriber) {
+	for {
+		var batch []message
+		select {
+		case <-sub.ctx.Done():
+			return
+		case m := <-sub.queue:
+			batch = append(batch, m)
+		}
+		if sub.Reorder {
+			t := time.NewTimer(reorderWindow)
+			select {
+			case m := <-sub.queue:
+				batch = append(batch, m)
+			case <-t.C:
+			case <-sub.ctx.Done():
+			}
+			t.Stop()
+			slices.Reverse(batch)
+		}
+		for _, m := range batch {
+			for range 1 + sub.Duplicates {
+				accepted := h.try(sub, m)
+				if sub.ctx.Err() != nil {
+					return
+				}
+				h.mu.Lock()
+				if accepted {
+					sub.Sent++
+				} else {
+					sub.Lost++
+				}
+				h.mu.Unlock()
+			}
+		}
+	}
+}
+
+func (h *hub) try(sub *subscriber, m message) bool {
+	for attempt := range deliveryAttempts {
+		if attempt > 0 {
+			t := time.NewTimer(firstRetry << (attempt - 1))
+			select {
+			case <-t.C:
+			case <-sub.ctx.Done():
+				t.Stop()
+				return false
+			}
+		}
+		if h.post(sub, m) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *hub) post(sub *subscriber, m message) bool {
+	r, err := http.NewRequestWithContext(sub.ctx, http.MethodPost, sub.URL, bytes.NewReader(m.data))
+	if err != nil {
+		return false
+	}
+	for k, v := range map[string]string{
+		"Content-Type": "application/json", "Ce-Specversion": "1.0", "Ce-Id": m.id, "Ce-Source": m.source, "Ce-Type": m.kind,
+		"Ce-Time": m.time.UTC().Format(time.RFC3339Nano),
+	} {
+		r.Header.Set(k, v)
+	}
+	answer, err := h.client.Do(r)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20)) // so that the connection is kept
+	return answer.StatusCode/100 == 2
+}
+
+func eventID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// projectChanged makes a lifecycle event. That a Code Engine project shows up
+// with "codeengine" in action and CRN is inferred, and the type of the envelope
+// is not documented.
+func (s *Server) projectChanged(change cloud.ProjectChange) {
+	p, at := change.Project, change.At
+	state, code := "active", 201
+	if change.Action == cloud.ProjectDeleted {
+		state, code = "removed", 204
+	}
+	data, err := json.Marshal(map[string]any{
+		"account_id": p.AccountID, "event_id": eventID(), "event_type": "resource-controller.instance." + change.Action,
+		"timestamp": at.UTC().Format(time.RFC3339),
+		"context": map[string]any{
+			"subject_id": change.Actor, "subject_name": change.Actor,
+			"activity": map[string]any{
+				"action": "codeengine.instance." + change.Action, "outcome": "success", "reason_reasonCode": code,
+				"message": "Code Engine: " + change.Action + " instance " + p.Name, "target_name": p.Name,
+			},
+		},
+		"event_properties": map[string]any{
+			"crn": p.CRN, "guid": p.ID, "name": p.Name, "region_id": p.Region, "resource_group_id": p.ResourceGroupID,
+			"resource_id": "codeengine", "state": state, "type": "service_instance",
+			"last_operation": map[string]any{"type": change.Action, "state": "succeeded",
+				"description": "Completed " + change.Action + " instance operation"},
+			"created_at": p.CreatedAt.UTC().Format(time.RFC3339Nano), "created_by": change.Actor,
+			"updated_at": at.UTC().Format(time.RFC3339Nano),
+		},
+	})
+	if err != nil {
+		panic("encoding an event: " + strconv.Quote(err.Error())) // plain data
+	}
+	s.hub.publish(message{id: eventID(), kind: "com.ibm.cloud.resource-controller.instance." + change.Action, source: p.CRN, time: at, data: data})
+}
