@@ -130,6 +130,10 @@ type Options struct {
 	Faults []Fault
 	// Switches replace the documented guesses; nil means the defaults.
 	Switches *cloud.Switches
+	// SeedCredentials is how many service IDs there are at the start, each with
+	// a key, a policy and the marker [latchkey v=1 owner=example
+	// credential=seed-N] in its description. At most 99,999.
+	SeedCredentials int
 	// Seed determines all generated IDs and values; zero means a random one.
 	Seed [32]byte
 	// Log takes one line per call; nil means silence.
@@ -159,6 +163,9 @@ type Server struct {
 	events   []Event
 }
 
+// mostSeeded leaves the account's limit of service IDs room for the minter.
+const mostSeeded = 99_999
+
 // projectDelay is how long a new Code Engine project is preparing.
 const projectDelay = 20 * time.Second
 
@@ -176,6 +183,9 @@ func Start(opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	if opts.SeedCredentials < 0 || opts.SeedCredentials > mostSeeded {
+		return nil, fmt.Errorf("credentials to seed: %d is not from 0 to %d", opts.SeedCredentials, mostSeeded)
+	}
 	s := &Server{
 		base: opts.Now, log: opts.Log, latency: opts.Latency, counters: map[string]int{},
 		hub: newHub(), served: make(chan struct{}), closed: make(chan struct{}),
@@ -191,7 +201,7 @@ func Start(opts Options) (*Server, error) {
 		_, _ = rand.Read(seed[:]) // never fails
 	}
 	s.cloud = cloud.New(cloud.Options{
-		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged,
+		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged, SeedCredentials: opts.SeedCredentials,
 		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: projectDelay},
 	})
 	for _, f := range opts.Faults {

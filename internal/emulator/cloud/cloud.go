@@ -1,6 +1,7 @@
 // Package cloud is the state machine behind the emulator: one IBM Cloud
-// account with its service IDs, API keys, trusted profiles, access policies,
-// Code Engine projects and Cloud Logs instances.
+// account with its service IDs and their groups, API keys, users, trusted
+// profiles, access policies and groups, Code Engine projects and Cloud Logs
+// instances.
 //
 // It is pure: no HTTP, no goroutine, no clock and no randomness of its own.
 // The caller hands in the clock and the seed of all generated IDs and values,
@@ -55,6 +56,10 @@ type Options struct {
 	Seed [32]byte
 	// Settings are the initial knobs.
 	Settings Settings
+	// SeedCredentials is how many service IDs there are, as if the minter had
+	// made them for credentials seed-1, seed-2, …: each with a key, and with a
+	// policy to send logs.
+	SeedCredentials int
 	// OnProject hears of projects that come and go, after the seed; nil means
 	// nobody does. Like Now it is called under the cloud's lock.
 	OnProject func(ProjectChange)
@@ -154,7 +159,7 @@ func New(opts Options) *Cloud {
 		c.switches = *opts.Switches
 	}
 	c.signing = c.random(32)
-	c.plant()
+	c.plant(opts.SeedCredentials)
 	c.tell = opts.OnProject
 	return c
 }

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -40,7 +41,7 @@ func (m Minter) Actor() Actor { return Actor{IAMID: m.IAMID} }
 
 // plant fills a new cloud. Nothing here is subject to a lag: it was there long
 // before.
-func (c *Cloud) plant() {
+func (c *Cloud) plant(credentials int) {
 	now := c.now
 	settings := c.settings
 	defer func() { c.now, c.settings = now, settings }()
@@ -72,6 +73,27 @@ func (c *Cloud) plant() {
 		"run_env_variables": []any{map[string]any{"type": "secret_full_reference", "reference": "logs-sender"}},
 	})
 	c.putApp(teamA, "web", map[string]any{"image_reference": "icr.io/codeengine/helloworld"})
+
+	for i := range credentials {
+		c.plantCredential(fmt.Sprintf("seed-%d", i+1))
+	}
+}
+
+// plantCredential makes what latchkey makes for a credential.
+func (c *Cloud) plantCredential(name string) {
+	minter := c.minter.Actor()
+	s := c.putServiceID(minter.IAMID, NewServiceID{Name: name, Description: "Seeded [latchkey v=1 owner=example credential=" + name + "]"})
+	roles := []string{"crn:v1:bluemix:public:logs::::serviceRole:Sender"}
+	c.putPolicy(minter, PolicySpec{
+		Type: "access", Description: "Seeded [latchkey v=1 owner=example]", Roles: roles,
+		Subject: []Attribute{{Key: "iam_id", Operator: "stringEquals", Value: s.IAMID}},
+		Resource: []Attribute{
+			{Key: "accountId", Operator: "stringEquals", Value: AccountID},
+			{Key: "serviceName", Operator: "stringEquals", Value: serviceLogs},
+			{Key: "serviceInstance", Operator: "stringEquals", Value: LogsInstanceID},
+		},
+	}, roles)
+	c.putKey(minter.IAMID, NewAPIKey{Name: name, IAMID: s.IAMID, Description: "owner=example credential=" + name})
 }
 
 // grant gives roles on all instances of a service, asking nobody.
