@@ -38,11 +38,17 @@
 // <guid>.ingress.<region>.logs.cloud.ibm.com (by the Host header, public or
 // private) sees only that region or instance.
 //
-// Everything else answers 501: activity reports,
-// authorizations, custom roles, builds, function runtimes,
-// domain mappings, Secrets Manager, Event Notifications. Also missing:
-// rate limits, network of trusted profiles (any compute resource token will
-// do), lag of deletions in lists.
+// Everything else answers 501: activity reports, authorizations, custom roles,
+// builds, function runtimes, domain mappings, Secrets Manager, Event
+// Notifications. Also missing: the network of trusted profiles (any compute
+// resource token will do).
+//
+// Lags make IAM eventually consistent: a new thing arrives late, a deleted one
+// stays in lists (and in effect, if it is a policy or a key) for as long, and a
+// changed policy has its old effect. That it is so is documented; how long, and
+// that a GET of a deleted thing is 404 at once, is not. The members of a group
+// have its access after the policy lag, and lose it at once. The rate limit
+// answers 429 before any fault sees the call; IBM publishes no numbers.
 //
 // Subscriptions get the lifecycle events of projects, in the shape that IBM
 // documents for another service; the type of the envelope is not documented.

@@ -250,6 +250,22 @@ func TestAChangedPolicyWorksAfterTheLag(t *testing.T) {
 	if listed() != 1 {
 		t.Error("the deleted policy is not listed within the lag")
 	}
+	restore := w.policies.NewUpdatePolicyStateOptions(*made.ID, "*").SetState("active")
+	done(w.policies.UpdatePolicyState(restore))(t)
+	w.Advance(10 * time.Second)
+	if _, err := w.policies.DeleteV2Policy(w.policies.NewDeleteV2PolicyOptions(*made.ID)); err != nil {
+		t.Fatal(err)
+	}
+	done(w.policies.UpdatePolicyState(restore))(t)
+	if n := listed(); n != 1 {
+		t.Errorf("a restored policy is listed %d times", n)
+	}
+	sends("restored, within the lag", 200) // by what it was before
+	w.Advance(10 * time.Second)
+	sends("restored, after the lag", 200)
+	if _, err := w.policies.DeleteV2Policy(w.policies.NewDeleteV2PolicyOptions(*made.ID)); err != nil {
+		t.Fatal(err)
+	}
 	w.Advance(10 * time.Second)
 	sends("deleted, after the lag", 403)
 	if listed() != 0 {

@@ -27,6 +27,11 @@ func (g *ghosts[T]) add(seq int64, now time.Time, lag time.Duration, v T) {
 	g.items = slices.Insert(g.items, i, ghost[T]{seq: seq, gone: now, value: v})
 }
 
+// drop forgets a thing, since it is there again.
+func (g *ghosts[T]) drop(seq int64) {
+	g.items = slices.DeleteFunc(g.items, func(x ghost[T]) bool { return x.seq == seq })
+}
+
 // with puts those that have not been gone for the lag yet between the things of
 // a source.
 func (g *ghosts[T]) with(source func(int64) iter.Seq2[int64, T], now time.Time, lag time.Duration) func(int64) iter.Seq2[int64, T] {

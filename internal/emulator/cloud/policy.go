@@ -586,6 +586,7 @@ func (c *Cloud) SetPolicyState(a Actor, id, ifMatch, state string) (Policy, erro
 			return Policy{}, err
 		}
 		c.trash = slices.DeleteFunc(c.trash, func(x *policy) bool { return x == p })
+		c.gonePolicies.drop(p.seq)
 		p.State, p.since = "active", c.now()
 		p.seq = c.policyShelf.add(p)
 		c.policies[id] = p
