@@ -72,7 +72,7 @@ type hub struct {
 type subscriber struct {
 	Subscription
 	queue chan message
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // ends its deliveries, which no call waits for
 	stop  context.CancelFunc
 }
 

@@ -173,11 +173,14 @@ func TestAnEventThatNobodyTakesIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Cloud().AddProject("p", "eu-de")
-	for range 500 {
-		if w.Subscriptions()[0].Lost == 1 {
-			return
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	patience := time.After(10 * time.Second)
+	for w.Subscriptions()[0].Lost != 1 {
+		select {
+		case <-tick.C:
+		case <-patience:
+			t.Fatalf("subscription %+v", w.Subscriptions()[0])
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("subscription %+v", w.Subscriptions()[0])
 }
