@@ -300,16 +300,16 @@ func (d *demo) kill() error {
 	return nil
 }
 
-// runJob starts one job run with the event in its environment, and returns
-// what it printed.
-func (d *demo) runJob(e demoEvent) ([]byte, error) {
+// runJob starts one job run with the event in its environment, as Event
+// Notifications does or as a timer, and returns what it printed.
+func (d *demo) runJob(e demoEvent, authenticated bool) ([]byte, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding the program: %w", err)
 	}
 	cmd := d.command(self, "job")
-	if e.header["ce-id"] == "" { // Event Notifications' envelope
-		cmd.Env = append(cmd.Env, "ibmendata="+string(e.body))
+	if authenticated {
+		cmd.Env = append(cmd.Env, "ibmendata="+string(notified(e)))
 	} else {
 		for name, value := range e.header {
 			if attribute, is := strings.CutPrefix(name, "ce-"); is {
@@ -364,7 +364,7 @@ func (d *demo) send(ctx context.Context, e demoEvent, authenticated bool) (recon
 
 func (d *demo) sendAll(ctx context.Context, e demoEvent, authenticated bool) ([]reconcile.Outcome, error) {
 	if d.form.Form == "job" {
-		body, err := d.runJob(e)
+		body, err := d.runJob(e, authenticated)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,4 +85,22 @@ func rotateEvent(credential string, at time.Time) demoEvent {
 // tickEvent is what a Code Engine timer without data sends.
 func tickEvent(at time.Time) demoEvent {
 	return binaryEvent("dev.knative.sources.ping", "/apis/v1/namespaces/demo/pingsources/hourly", at, nil)
+}
+
+// notified puts an event into the envelope in which Event Notifications hands
+// it to a job.
+func notified(e demoEvent) []byte {
+	if e.header["ce-id"] == "" {
+		return e.body // it is in one already
+	}
+	envelope := map[string]any{"ibmensourceid": e.header["ce-source"], "notification_id": uuid.NewString()}
+	for name, value := range e.header {
+		if attribute, is := strings.CutPrefix(name, "ce-"); is {
+			envelope[attribute] = value
+		}
+	}
+	if len(e.body) > 0 {
+		envelope["data"] = json.RawMessage(e.body)
+	}
+	return encode(envelope)
 }

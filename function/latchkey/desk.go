@@ -180,6 +180,7 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 			continue
 		}
 		if req.Secret == "" {
+			d.log.Warn("event refused: "+string(req.Verb)+" needs a caller that is known", "cause", req.Cause)
 			return answer{status: http.StatusUnauthorized}
 		}
 		// A notification without a token still says where to look.

@@ -125,6 +125,32 @@ func TestTheJobTakesItsEventFromTheEnvironment(t *testing.T) {
 	}
 }
 
+// Kafka hands a record that is a CloudEvent on as it is, so whoever writes to
+// the topic chooses the type: a job's event is no more trusted than a call
+// without a token.
+func TestAJobsEventCanOnlyMakeLatchkeyLook(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	created, credential := s.created("team-b")
+	if code, out := s.job(jobEnvironment(created)); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+		t.Fatalf("exit %d, %s", code, out)
+	}
+	s.cloud.Advance(time.Hour)
+	changes := len(s.cloud.Events())
+	if code, out := s.job(jobEnvironment(rotateEvent(credential, s.cloud.Now()))); code != exitOK || out != "" {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	if n := len(s.cloud.Events()) - changes; n != 0 {
+		t.Errorf("a demand in the environment changed %d things", n)
+	}
+	if !strings.Contains(s.said.String(), "needs a caller that is known") {
+		t.Error("nothing was recorded")
+	}
+	// Event Notifications starts a job with an authorization of its own.
+	if code, out := s.job(map[string]string{"ibmendata": string(notified(rotateEvent(credential, s.cloud.Now())))}); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+		t.Errorf("by Event Notifications: exit %d, %s", code, out)
+	}
+}
+
 func TestAnEventThatWillNeverBeRightDoesNotMakeTheJobFail(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	code, out := s.job(map[string]string{"CE_ID": "1", "CE_SOURCE": "/me", "CE_SPECVERSION": "0.3", "CE_TYPE": "dev.latchkey.sweep"})

@@ -31,15 +31,12 @@ func (c jobCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	header, body, triggered := p.jobEvent()
-	if triggered {
+	if e, triggered := p.jobEvent(); triggered {
 		if index != 0 {
 			p.log.Info("an event is for index 0", "index", index)
 			return nil
 		}
-		// Whoever may start a job in the project decides what it is started
-		// with: the environment is trusted as the config is.
-		return p.conclude(d.answer(ctx, header, body, true))
+		return p.conclude(d.answer(ctx, e.header, e.body, e.known))
 	}
 	share := &shard{Catalog: d.catalog, index: index, size: size}
 	swept := d.reconciler.Sweep(ctx, share, reconcile.Scope{}, reconcile.Ask{Cause: "job " + p.env("CE_JOBRUN")})
@@ -60,16 +57,27 @@ func (p *process) conclude(a answer) error {
 	return nil
 }
 
-// jobEvent is the event in the environment. Three names together tell it from
-// Code Engine's own variables, which have the same prefix. Event Notifications
-// puts its envelope into ibmendata instead.
-func (p *process) jobEvent() (http.Header, []byte, bool) {
+// jobEvent is an event in the environment.
+type jobEvent struct {
+	header http.Header
+	body   []byte
+	// known senders may ask for what the config allows; others can only make
+	// latchkey look.
+	known bool
+}
+
+// jobEvent reads the environment. Three names together tell an event from Code
+// Engine's own variables, which have the same prefix. It comes from a timer or
+// from Kafka, where whoever writes to the topic chooses its type, so it is not
+// trusted. Event Notifications uses ibmendata instead, and needs an
+// authorization to start jobs.
+func (p *process) jobEvent() (jobEvent, bool) {
 	if data := p.env("ibmendata"); data != "" {
-		return http.Header{"Content-Type": {"application/json"}}, []byte(data), true
+		return jobEvent{header: http.Header{"Content-Type": {"application/json"}}, body: []byte(data), known: true}, true
 	}
 	for _, name := range []string{"CE_ID", "CE_TYPE", "CE_SPECVERSION"} {
 		if p.env(name) == "" {
-			return nil, nil, false
+			return jobEvent{}, false
 		}
 	}
 	header := http.Header{}
@@ -81,7 +89,7 @@ func (p *process) jobEvent() (http.Header, []byte, bool) {
 	if ct := p.env("CONTENT_TYPE"); ct != "" {
 		header.Set("Content-Type", ct)
 	}
-	return header, jobData(p.env("CE_DATA")), true
+	return jobEvent{header: header, body: jobData(p.env("CE_DATA"))}, true
 }
 
 // escape makes a plain value one of the HTTP binding, where % and quotes have
