@@ -23,9 +23,6 @@ type Scope struct {
 	Provision bool
 }
 
-// All reports whether nothing narrows the scope.
-func (s Scope) All() bool { return len(s.Names) == 0 && s.Project == "" && s.Secret == "" }
-
 // Catalog yields the credentials that the config, the projects and the markers
 // make up.
 type Catalog interface {

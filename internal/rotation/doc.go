@@ -28,7 +28,12 @@
 // still at work: nobody else touches it, and nobody mints beside it. An older
 // one belongs to an instance that is gone, and is ended before a new key is
 // minted. An overlap starts once: the write that starts it also leaves a mark
-// on the key, and later runs see the mark.
+// on the key, and later runs see the mark; they may lengthen it, when people
+// rolled a store back to that key, and never shorten it.
+//
+// A demand that cannot be met now is remembered on the published key (Renew),
+// and counts until a key meets it. The key that does keeps the demand's moment
+// (Answers): a sender's clock may be ahead, so birth alone cannot tell.
 //
 // A store that cannot be read means: end nothing. An error is not absence.
 package rotation
