@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
 type emulatorCommand struct {
@@ -17,12 +19,45 @@ type emulatorCommand struct {
 	Lag     time.Duration `help:"How long IAM does not see new keys and policies."`
 	Faults  string        `help:"A JSON file with faults per route." placeholder:"FILE"`
 	Verbose bool          `help:"Log every call."`
+	Switch  []string      `help:"Replace a guess about IBM Cloud: see below. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
+
+	SeedCredentials int `help:"How many service IDs with a key and a policy there are at the start." placeholder:"N"`
+}
+
+// Help lists the switches for --help.
+func (emulatorCommand) Help() string {
+	var b strings.Builder
+	b.WriteString("What no document, SDK or recorded answer says about IBM Cloud is a switch. --switch NAME=VALUE, or a POST of " +
+		"{\"switches\": {NAME: VALUE}} to /emulator/settings while it runs, replaces the guess.\n")
+	for _, w := range cloud.SwitchList() {
+		fmt.Fprintf(&b, "\n%s (%s) %s.\n", w.Name, w.Guess, w.Meaning)
+	}
+	return b.String()
+}
+
+func (c emulatorCommand) switches() (*cloud.Switches, error) {
+	out := cloud.DefaultSwitches()
+	for _, s := range c.Switch {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return nil, fmt.Errorf("--switch %s is not NAME=VALUE", s)
+		}
+		if err := out.Turn(name, value); err != nil {
+			return nil, fmt.Errorf("--switch %s: %w", s, err)
+		}
+	}
+	return &out, nil
 }
 
 // Run serves IBM Cloud on loopback until it is told to stop. The first line on
 // stdout is JSON: what a client needs to know.
 func (c emulatorCommand) Run(ctx context.Context, p *process) error {
-	opts := emulator.Options{Listen: c.Listen, Latency: c.Latency, Lag: c.Lag, Log: slog.New(slog.DiscardHandler)}
+	switches, err := c.switches()
+	if err != nil {
+		return err
+	}
+	opts := emulator.Options{Listen: c.Listen, Latency: c.Latency, Lag: c.Lag, Switches: switches,
+		SeedCredentials: c.SeedCredentials, Log: slog.New(slog.DiscardHandler)}
 	if c.Verbose {
 		opts.Log = p.log
 	}

@@ -290,6 +290,9 @@ func (s *Server) changeSettings(body []byte) (any, error) {
 	if next.RateLimit < 0 || next.RateBurst < 0 {
 		return nil, errors.New("no setting may be negative")
 	}
+	if err := next.Switches.Check(); err != nil {
+		return nil, err
+	}
 	s.Set(next)
 	return s.Settings(), nil
 }

@@ -189,6 +189,11 @@ func Start(opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	if opts.Switches != nil {
+		if err := opts.Switches.Check(); err != nil {
+			return nil, err
+		}
+	}
 	if opts.SeedCredentials < 0 || opts.SeedCredentials > mostSeeded {
 		return nil, fmt.Errorf("credentials to seed: %d is not from 0 to %d", opts.SeedCredentials, mostSeeded)
 	}
