@@ -214,3 +214,22 @@ func TestAServiceIDLeavesItsGroups(t *testing.T) {
 		t.Errorf("members %+v", s.Groups[0].Members)
 	}
 }
+
+func TestTheMinterMakesAccessGroups(t *testing.T) {
+	w := newWorld(t)
+	g := w.groups(w.token(w.Ready().APIKey))
+	made := done(g.CreateAccessGroup(g.NewCreateAccessGroupOptions(cloud.AccountID, "senders")))(t)
+	sid := w.newServiceID("sender")
+	added := done(g.AddMembersToAccessGroup(g.NewAddMembersToAccessGroupOptions(*made.ID).SetMembers([]groupsv2.AddGroupMembersRequestMembersItem{member(*sid.IamID, "service")})))(t)
+	if *added.Members[0].StatusCode != 200 {
+		t.Errorf("adding a member: %+v", added.Members[0])
+	}
+	o := w.senderPolicy("")
+	o.SetSubject(&policyv1.V2PolicySubject{Attributes: []policyv1.V2PolicySubjectAttribute{
+		{Key: ptr("access_group_id"), Operator: ptr("stringEquals"), Value: *made.ID}}})
+	done(w.policies.CreateV2Policy(o))(t)
+	key := w.newKey(*sid.IamID, "k")
+	if status := w.as(w.token(*key.Apikey)).sendLog(oneLine); status != 200 {
+		t.Errorf("a member sends with status %d", status)
+	}
+}

@@ -61,6 +61,8 @@ func (c *Cloud) plant(credentials int) {
 		c.grant(iamID, serviceIdentity, "crn:v1:bluemix:public:iam::::role:Administrator")
 		c.grant(iamID, serviceAccess, "crn:v1:bluemix:public:iam::::role:Administrator")
 		c.grant(iamID, serviceLogs, "crn:v1:bluemix:public:iam::::role:Administrator", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+		// Editor, so that it can make access groups and their members.
+		c.grant(iamID, serviceGroups, "crn:v1:bluemix:public:iam::::role:Editor")
 		// Editor, so that the one key that is printed can create a project, too.
 		c.grant(iamID, serviceCodeEngine, "crn:v1:bluemix:public:iam::::role:Editor", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
 	}
