@@ -51,8 +51,9 @@
 // answers 429 before any fault sees the call; IBM publishes no numbers.
 //
 // Subscriptions get the lifecycle events of projects, in the shape that IBM
-// documents for another service; the type of the envelope is not documented.
-// Audit and Secrets Manager events are not sent yet.
+// documents for another service; the type of the envelope is not documented. Or
+// they get audit records as a Kafka subscription delivers them: see [KindAudit].
+// Secrets Manager events are not sent yet.
 //
 // What nothing public says is a switch with a guess as its default:
 // [cloud.Switches] lists them all.
@@ -74,7 +75,7 @@
 //	GET    events             every change of IAM and Code Engine, with its actor
 //	DELETE events
 //	GET    logs               accepted log entries
-//	POST   subscriptions      {"url","kind":"lifecycle","duplicates":1,"reorder":true}: see [Subscription]
+//	POST   subscriptions      {"url","kind","duplicates":1,"reorder":true}: see [Subscription]
 //	GET    subscriptions      with the number of deliveries
 //	DELETE subscriptions      ends all
 //	POST   cr-tokens          {"token":"…"} is trusted from now on; {} makes one
@@ -92,6 +93,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
@@ -159,6 +161,8 @@ type Server struct {
 	once   sync.Once
 	calls  sync.WaitGroup
 	hub    *hub
+
+	auditOffset atomic.Int64 // of the last audit record in its topic
 
 	mu       sync.Mutex // guards everything below
 	offset   time.Duration

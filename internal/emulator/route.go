@@ -231,7 +231,9 @@ func (s *Server) perform(rt route, c *call, fault string) answer {
 		if code, needed := unauthenticated[rt.family]; needed && nobody != nil {
 			err = &cloud.Error{Status: 401, Code: code, Message: "Provided access token is missing, invalid or expired."}
 		} else {
+			testify := s.witness(rt, c)
 			a, err = rt.handle(s, c)
+			defer func() { testify(a, err) }()
 		}
 	}
 	if err != nil {

@@ -29,7 +29,7 @@ const KindLifecycle = "lifecycle"
 type Subscription struct {
 	ID   string `json:"id"`
 	URL  string `json:"url"`
-	Kind string `json:"kind"`
+	Kind string `json:"kind"` // KindLifecycle or KindAudit
 	// Duplicates is how many times more each event is sent.
 	Duplicates int `json:"duplicates,omitempty"`
 	// Reorder sends two events that come within a moment the wrong way round.
@@ -53,9 +53,12 @@ const (
 
 // message is an event on its way.
 type message struct {
-	id, kind, source string
-	time             time.Time
-	data             []byte
+	of                        string // the kind of subscription that gets it
+	id, kind, source, subject string
+	time                      time.Time
+	data                      []byte
+	untyped                   bool // without Content-Type
+	extensions                map[string]string
 }
 
 // hub sends events. It has a lock of its own, below that of the cloud, which
@@ -94,11 +97,11 @@ func (n Subscription) check() error {
 		return fmt.Errorf("%w: events are not sent to %q", ErrNotLoopback, u.Hostname())
 	}
 	switch n.Kind {
-	case KindLifecycle:
-	case "audit", "secrets":
+	case KindLifecycle, KindAudit:
+	case "secrets":
 		return fmt.Errorf("events of the kind %s are not emulated", n.Kind)
 	default:
-		return errors.New("kind must be lifecycle")
+		return errors.New("kind must be lifecycle or audit")
 	}
 	if n.Duplicates < 0 || n.Duplicates > mostDuplicates {
 		return fmt.Errorf("duplicates must be from 0 to %d", mostDuplicates)
@@ -162,11 +165,21 @@ func (h *hub) close() {
 	h.client.CloseIdleConnections()
 }
 
+// wants reports whether anybody subscribed to a kind.
+func (h *hub) wants(kind string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.subs, func(sub *subscriber) bool { return sub.Kind == kind })
+}
+
 // publish never waits: the cloud is locked.
 func (h *hub) publish(m message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, sub := range h.subs {
+		if sub.Kind != m.of {
+			continue
+		}
 		select {
 		case sub.queue <- m:
 		default:
@@ -237,10 +250,19 @@ func (h *hub) post(sub *subscriber, m message) bool {
 		return false
 	}
 	for k, v := range map[string]string{
-		"Content-Type": "application/json", "Ce-Specversion": "1.0", "Ce-Id": m.id, "Ce-Source": m.source, "Ce-Type": m.kind,
+		"Ce-Specversion": "1.0", "Ce-Id": m.id, "Ce-Source": m.source, "Ce-Type": m.kind,
 		"Ce-Time": m.time.UTC().Format(time.RFC3339Nano),
 	} {
 		r.Header.Set(k, v)
+	}
+	for k, v := range m.extensions {
+		r.Header.Set("Ce-"+k, v)
+	}
+	if m.subject != "" {
+		r.Header.Set("Ce-Subject", m.subject)
+	}
+	if !m.untyped {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := h.client.Do(r)
 	if err != nil {
@@ -288,5 +310,9 @@ func (s *Server) projectChanged(change cloud.ProjectChange) {
 	if err != nil {
 		panic("encoding an event: " + strconv.Quote(err.Error())) // plain data
 	}
-	s.hub.publish(message{id: eventID(), kind: "com.ibm.cloud.resource-controller.instance." + change.Action, source: p.CRN, time: at, data: data})
+	s.hub.publish(message{of: KindLifecycle, id: eventID(), kind: "com.ibm.cloud.resource-controller.instance." + change.Action,
+		source: p.CRN, time: at, data: data})
+	if change.ByHand && s.hub.wants(KindAudit) {
+		s.projectByHand(change)
+	}
 }

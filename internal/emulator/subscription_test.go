@@ -121,7 +121,6 @@ func TestRefusedSubscriptions(t *testing.T) {
 		"another scheme is refused":            `{"url":"file:///etc/passwd","kind":"lifecycle"}`,
 		"no URL is refused":                    `{"kind":"lifecycle"}`,
 		"no kind is refused":                   `{"url":"http://127.0.0.1:1/"}`,
-		"audit events are not emulated":        `{"url":"http://127.0.0.1:1/","kind":"audit"}`,
 		"too many duplicates are refused":      `{"url":"http://127.0.0.1:1/","kind":"lifecycle","duplicates":11}`,
 		"a field that is not known is refused": `{"url":"http://127.0.0.1:1/","kind":"lifecycle","speed":1}`,
 	} {

@@ -56,6 +56,7 @@ func (s *Server) token(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	c.actor = cloud.Actor{IAMID: t.IAMID}
 	return answer{status: 200, body: tokenOut{
 		AccessToken: t.AccessToken, RefreshToken: "not_supported", IMSUserID: 1, TokenType: "Bearer",
 		ExpiresIn: int64(t.Expires.Sub(t.IssuedAt).Seconds()), Expiration: t.Expires.Unix(), Scope: "ibm openid",

@@ -165,7 +165,7 @@ func (c *Cloud) AddProject(name, region string) Project {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.putProject(NewProject{Name: name, Region: region, Active: true})
-	c.changed(Owner(), p, ProjectCreated)
+	c.changed(Owner(), p, ProjectCreated, true)
 	return c.view(p)
 }
 
@@ -175,7 +175,7 @@ func (c *Cloud) RestoreProject(id string) {
 	defer c.mu.Unlock()
 	if p := c.projectAt(id); p.deleted {
 		p.deleted = false
-		c.changed(Owner(), p, ProjectRestored)
+		c.changed(Owner(), p, ProjectRestored, true)
 	}
 }
 
@@ -185,7 +185,7 @@ func (c *Cloud) RemoveProject(id string) {
 	defer c.mu.Unlock()
 	if p := c.projectAt(id); !p.deleted {
 		p.deleted = true
-		c.changed(Owner(), p, ProjectDeleted)
+		c.changed(Owner(), p, ProjectDeleted, true)
 	}
 }
 

@@ -135,7 +135,7 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 		return Project{}, c.ceQuota("projects in this region", projectsPerRegion)
 	}
 	p := c.putProject(n)
-	c.changed(a, p, ProjectCreated)
+	c.changed(a, p, ProjectCreated, false)
 	return c.view(p), nil
 }
 
@@ -253,7 +253,7 @@ func (c *Cloud) DeleteProject(a Actor, id, region string) error {
 	}
 	if !p.deleted {
 		p.deleted = true
-		c.changed(a, p, ProjectDeleted)
+		c.changed(a, p, ProjectDeleted, false)
 	}
 	return nil
 }
@@ -271,10 +271,11 @@ type ProjectChange struct {
 	Project Project
 	Actor   string // IAM ID
 	At      time.Time
+	ByHand  bool // not by a call of the API
 }
 
-func (c *Cloud) changed(a Actor, p *project, action string) {
+func (c *Cloud) changed(a Actor, p *project, action string, byHand bool) {
 	if c.tell != nil {
-		c.tell(ProjectChange{Action: action, Project: c.view(p), Actor: a.IAMID, At: c.now()})
+		c.tell(ProjectChange{Action: action, Project: c.view(p), Actor: a.IAMID, At: c.now(), ByHand: byHand})
 	}
 }

@@ -1,0 +1,302 @@
+package emulator
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+// KindAudit are the records of Activity Tracker Event Routing, each as a Code
+// Engine subscription to the Kafka topic delivers it: every call that changes
+// IAM or Code Engine, and every login with a key or compute resource token.
+// Their fields are those of
+// https://cloud.ibm.com/docs/atracker?topic=atracker-event, their actions those
+// of https://cloud.ibm.com/docs/atracker?topic=atracker-at_events_iam and
+// https://cloud.ibm.com/docs/codeengine?topic=codeengine-at_events, the record's
+// headers those of https://cloud.ibm.com/docs/atracker?topic=atracker-es_headers.
+// Guessed: the actions for service ID groups and functions, CRNs of what is in
+// a project, and the spelling of the headers' attributes.
+const KindAudit = "audit"
+
+const (
+	auditSource = "/apis/v1/namespaces/emulator/kafkasources/audit-events#audit"
+	auditRegion = "eu-de" // where the records are collected
+	auditTime   = "2006-01-02T15:04:05.00-0700"
+)
+
+// deed is what an audit record says of a route.
+type deed struct {
+	action string // with "*" where the key is of a user or a service ID
+	thing  string // the pattern's part that names the target, or "" for what was made
+	lock   string // requestData.lock, where there is one
+}
+
+var deeds = map[string]deed{
+	"POST /v1/serviceids":                              {action: "iam-identity.account-serviceid.create"},
+	"PUT /v1/serviceids/{id}":                          {action: "iam-identity.account-serviceid.update", thing: "id", lock: "false"},
+	"DELETE /v1/serviceids/{id}":                       {action: "iam-identity.account-serviceid.delete", thing: "id"},
+	"POST /v1/serviceids/{id}/lock":                    {action: "iam-identity.account-serviceid.update", thing: "id", lock: "true"},
+	"DELETE /v1/serviceids/{id}/lock":                  {action: "iam-identity.account-serviceid.update", thing: "id", lock: "false"},
+	"POST /v1/serviceid_groups":                        {action: "iam-identity.serviceid-group.create"},
+	"PUT /v1/serviceid_groups/{id}":                    {action: "iam-identity.serviceid-group.update", thing: "id"},
+	"DELETE /v1/serviceid_groups/{id}":                 {action: "iam-identity.serviceid-group.delete", thing: "id"},
+	"POST /v1/apikeys":                                 {action: "iam-identity.*-apikey.create"},
+	"PUT /v1/apikeys/{id}":                             {action: "iam-identity.*-apikey.update", thing: "id", lock: "false"},
+	"DELETE /v1/apikeys/{id}":                          {action: "iam-identity.*-apikey.delete", thing: "id"},
+	"POST /v1/apikeys/{id}/lock":                       {action: "iam-identity.*-apikey.update", thing: "id", lock: "true"},
+	"DELETE /v1/apikeys/{id}/lock":                     {action: "iam-identity.*-apikey.update", thing: "id", lock: "false"},
+	"POST /v1/apikeys/{id}/disable":                    {action: "iam-identity.*-apikey.update", thing: "id"},
+	"DELETE /v1/apikeys/{id}/disable":                  {action: "iam-identity.*-apikey.update", thing: "id"},
+	"POST /identity/token":                             {action: "iam-identity.*-apikey.login"},
+	"POST /v2/policies":                                {action: "iam-am.policy.create"},
+	"PUT /v2/policies/{id}":                            {action: "iam-am.policy.update", thing: "id"},
+	"DELETE /v2/policies/{id}":                         {action: "iam-am.policy.delete", thing: "id"},
+	"POST /v1/policies":                                {action: "iam-am.policy.create"},
+	"PUT /v1/policies/{id}":                            {action: "iam-am.policy.update", thing: "id"},
+	"PATCH /v1/policies/{id}":                          {action: "iam-am.policy.update", thing: "id"},
+	"DELETE /v1/policies/{id}":                         {action: "iam-am.policy.delete", thing: "id"},
+	"POST /v2/groups":                                  {action: "iam-groups.group.create"},
+	"PATCH /v2/groups/{group}":                         {action: "iam-groups.group.update", thing: "group"},
+	"DELETE /v2/groups/{group}":                        {action: "iam-groups.group.delete", thing: "group"},
+	"PUT /v2/groups/{group}/members":                   {action: "iam-groups.member.add", thing: "group"},
+	"POST /v2/groups/{group}/members/delete":           {action: "iam-groups.member.delete", thing: "group"},
+	"PUT /v2/groups/_allgroups/members/{member}":       {action: "iam-groups.member.add", thing: "member"},
+	"DELETE /v2/groups/_allgroups/members/{member}":    {action: "iam-groups.member.delete", thing: "member"},
+	"DELETE /v2/groups/{group}/members/{member}":       {action: "iam-groups.member.delete", thing: "group"},
+	"POST /v2/projects":                                {action: "codeengine.project.create"},
+	"DELETE /v2/projects/{project}":                    {action: "codeengine.project.delete", thing: "project"},
+	"POST /v2/projects/{project}/secrets":              {action: "codeengine.secret.create"},
+	"PUT /v2/projects/{project}/secrets/{name}":        {action: "codeengine.secret.update"},
+	"DELETE /v2/projects/{project}/secrets/{name}":     {action: "codeengine.secret.delete"},
+	"POST /v2/projects/{project}/apps":                 {action: "codeengine.application.create"},
+	"PATCH /v2/projects/{project}/apps/{name}":         {action: "codeengine.application.update"},
+	"DELETE /v2/projects/{project}/apps/{name}":        {action: "codeengine.application.delete"},
+	"POST /v2/projects/{project}/config_maps":          {action: "codeengine.configmap.create"},
+	"PUT /v2/projects/{project}/config_maps/{name}":    {action: "codeengine.configmap.update"},
+	"DELETE /v2/projects/{project}/config_maps/{name}": {action: "codeengine.configmap.delete"},
+	"POST /v2/projects/{project}/jobs":                 {action: "codeengine.job.create"},
+	"PATCH /v2/projects/{project}/jobs/{name}":         {action: "codeengine.job.update"},
+	"DELETE /v2/projects/{project}/jobs/{name}":        {action: "codeengine.job.delete"},
+	"POST /v2/projects/{project}/job_runs":             {action: "codeengine.jobrun.create"},
+	"DELETE /v2/projects/{project}/job_runs/{name}":    {action: "codeengine.jobrun.delete"},
+	"POST /v2/projects/{project}/functions":            {action: "codeengine.function.create"},
+	"PATCH /v2/projects/{project}/functions/{name}":    {action: "codeengine.function.update"},
+	"DELETE /v2/projects/{project}/functions/{name}":   {action: "codeengine.function.delete"},
+}
+
+// auditRecord has the fields that the documents name.
+type auditRecord struct {
+	Action          string         `json:"action"`
+	Outcome         string         `json:"outcome"`
+	EventTime       string         `json:"eventTime"`
+	CorrelationID   string         `json:"correlationId"`
+	DataEvent       bool           `json:"dataEvent"`
+	Severity        string         `json:"severity"`
+	Message         string         `json:"message"`
+	LogSourceCRN    string         `json:"logSourceCRN"`
+	SaveServiceCopy bool           `json:"saveServiceCopy"`
+	Observer        map[string]any `json:"observer"`
+	Reason          map[string]any `json:"reason"`
+	Initiator       map[string]any `json:"initiator"`
+	Target          map[string]any `json:"target"`
+	RequestData     map[string]any `json:"requestData"`
+	ResponseData    map[string]any `json:"responseData"`
+}
+
+// witness looks at what a call is about to change, since what is deleted has no
+// name any more; testify makes the record. Both cost nothing without a
+// subscriber.
+func (s *Server) witness(rt route, c *call) (testify func(answer, error)) {
+	d, ok := deeds[rt.method+" "+rt.pattern]
+	if !ok || !s.hub.wants(KindAudit) {
+		return func(answer, error) {}
+	}
+	before := s.cloud.Label(c.parts[d.thing])
+	return func(a answer, err error) {
+		if c.actor.IAMID == "" || rt.family == familyToken && err != nil {
+			return // IAM does not know whose account it is: "Failed log in actions do not generate an event"
+		}
+		s.testify(d, c, before, a, err)
+	}
+}
+
+func (s *Server) testify(d deed, c *call, target cloud.Label, a answer, err error) {
+	now, said := s.Now(), c.said()
+	action, request := d.action, map[string]any{}
+	source := "crn:v1:bluemix:public:" + strings.SplitN(action, ".", 2)[0] + ":global:a/" + cloud.AccountID + ":::"
+	switch {
+	case c.family == familyToken:
+		target = s.cloud.Label(c.actor.IAMID)
+	case c.parts["project"] != "":
+		project := s.cloud.Label(c.parts["project"])
+		source = project.CRN
+		if d.thing == "" {
+			target = within(project, action, c)
+		}
+	case d.thing == "":
+		target = s.cloud.Label(a.id)
+	}
+	if action == "codeengine.project.create" {
+		source = target.CRN
+	}
+	target.Name = cmp.Or(target.Name, said.Name)
+	if strings.Contains(action, "*") {
+		of := "serviceid"
+		if target.OfUser || d.thing == "" && c.family == familyIdentity && strings.HasPrefix(said.IAMID, "IBMid-") {
+			of = "user"
+		}
+		action = strings.Replace(action, "*", of, 1)
+		if c.family == familyToken && strings.HasPrefix(c.actor.IAMID, "iam-Profile-") {
+			action = "iam-identity.computeresource-token.login"
+		}
+	}
+	if d.lock != "" {
+		request["lock"] = d.lock == "true"
+		request["prev_instance_name"], request["instance_name"] = target.Name, cmp.Or(said.Name, target.Name)
+	}
+	r := s.auditOf(now, action, target, source, a.status)
+	r.Initiator = s.initiator(c)
+	r.RequestData = request
+	if err != nil {
+		r.Reason["reasonForFailure"] = err.Error()
+	}
+	s.record(now, r)
+	if action == "codeengine.project.create" || action == "codeengine.project.delete" {
+		// The resource controller records a project, too, as the instance that it is.
+		r.Action = strings.Replace(action, "project", "instance", 1)
+		r.Message = strings.Replace(r.Message, "project", "instance", 1)
+		r.Target["typeURI"] = "codeengine/instance"
+		s.record(now, r)
+	}
+}
+
+// within is the target of a call on something in a project.
+func within(project cloud.Label, action string, c *call) cloud.Label {
+	name := cmp.Or(c.parts["name"], c.said().Name)
+	kind := strings.Split(action, ".")[1]
+	return cloud.Label{Name: name, CRN: strings.TrimSuffix(project.CRN, ":") + kind + ":" + name, ResourceGroupID: project.ResourceGroupID}
+}
+
+// said is what a body tells of its thing. Nothing else of it gets into a
+// record: keys and secrets are in bodies.
+type said struct {
+	Name  string `json:"name"`
+	IAMID string `json:"iam_id"`
+}
+
+func (c *call) said() (in said) {
+	_ = json.Unmarshal(c.body, &in) // a body without these is no mistake here
+	return in
+}
+
+var auditServices = map[string]string{
+	"iam-identity": "IAM Identity Service", "iam-am": "IAM Access Management", "iam-groups": "IAM Access Groups", "codeengine": "Code Engine",
+}
+
+func (s *Server) auditOf(now time.Time, action string, target cloud.Label, source string, status int) auditRecord {
+	part := strings.Split(action, ".")
+	r := auditRecord{
+		Action: action, Outcome: "success", EventTime: now.UTC().Format(auditTime), CorrelationID: eventID(),
+		Severity: severity(part[2], status), LogSourceCRN: source, SaveServiceCopy: true,
+		Message:  strings.TrimSpace(fmt.Sprintf("%s: %s %s %s", auditServices[part[0]], part[2], part[1], target.Name)),
+		Observer: map[string]any{"name": "ActivityTracker"},
+		Reason:   map[string]any{"reasonCode": status, "reasonType": http.StatusText(status)},
+		Target: map[string]any{"id": target.CRN, "name": target.Name, "typeURI": part[0] + "/" + part[1],
+			"host": map[string]any{"address": strings.TrimPrefix(s.url, "http://")}},
+		RequestData: map[string]any{}, ResponseData: map[string]any{},
+	}
+	if status >= 400 {
+		r.Outcome = "failure"
+		r.Message += " -failure"
+	}
+	if target.ResourceGroupID != "" {
+		r.Target["resourceGroupId"] = "crn:v1:bluemix:public:resource-controller::a/" + cloud.AccountID + "::resource-group:" + target.ResourceGroupID
+	}
+	return r
+}
+
+// severity is what the documents assign to the kinds of actions and answers.
+func severity(verb string, status int) string {
+	switch {
+	case status == 401 || status == 403 || status == 503 || status == 507:
+		return "critical"
+	case status >= 400:
+		return "warning"
+	case verb == "delete":
+		return "critical"
+	case verb == "update":
+		return "warning"
+	}
+	return "normal"
+}
+
+func (s *Server) initiator(c *call) map[string]any {
+	kind := "serviceid" // of a profile, too: the documents name no kind of its own
+	l := s.cloud.Label(c.actor.IAMID)
+	if l.OfUser {
+		kind = "user"
+	}
+	credential := "token"
+	switch {
+	case strings.HasPrefix(c.actor.IAMID, "iam-Profile-"):
+		credential = "compute-resource"
+	case c.family == familyToken && l.OfUser:
+		credential = "apikey"
+	case c.family == familyToken:
+		credential = "apikey-serviceid"
+	}
+	address, _, _ := net.SplitHostPort(c.request.RemoteAddr)
+	family := "IPv4"
+	if ip, err := netip.ParseAddr(address); err == nil && ip.Is6() {
+		family = "IPv6"
+	}
+	return map[string]any{
+		"id": c.actor.IAMID, "name": cmp.Or(l.Name, c.actor.IAMID), "typeURI": "service/security/account/" + kind,
+		"credential": map[string]any{"type": credential},
+		"host":       map[string]any{"address": address, "addressType": family, "agent": c.request.UserAgent()},
+	}
+}
+
+// projectByHand records what people do to a project in the console.
+func (s *Server) projectByHand(change cloud.ProjectChange) {
+	p := change.Project
+	target := cloud.Label{Name: p.Name, CRN: p.CRN, ResourceGroupID: p.ResourceGroupID}
+	actions := []string{"codeengine.project." + change.Action, "codeengine.instance." + change.Action}
+	if change.Action == cloud.ProjectRestored {
+		actions = actions[1:]
+	}
+	for _, action := range actions {
+		r := s.auditOf(change.At, action, target, p.CRN, http.StatusAccepted)
+		r.Initiator = map[string]any{"id": change.Actor, "name": change.Actor, "typeURI": "service/security/account/user",
+			"credential": map[string]any{"type": "token"}, "host": map[string]any{"address": "127.0.0.1", "addressType": "IPv4", "agent": "console"}}
+		s.record(change.At, r)
+	}
+}
+
+// record sends a record as the Kafka source of Knative does, which knows no
+// content type.
+func (s *Server) record(now time.Time, r auditRecord) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		panic("encoding an audit record: " + err.Error()) // plain data
+	}
+	location := "global"
+	if part := strings.Split(r.LogSourceCRN, ":"); len(part) > 5 && part[5] != "" {
+		location = part[5]
+	}
+	offset := s.auditOffset.Add(1)
+	s.hub.publish(message{
+		of: KindAudit, id: fmt.Sprintf("partition:0/offset:%d", offset), subject: fmt.Sprintf("partition:0#%d", offset),
+		kind: "dev.knative.kafka.event", source: auditSource, time: now, data: data, untyped: true,
+		extensions: map[string]string{
+			"kafkaheadertype": "audit", "kafkaheaderaccount": cloud.AccountID, "kafkaheaderregion": auditRegion, "kafkaheaderlocation": location,
+		},
+	})
+}

@@ -1,0 +1,30 @@
+package emulator
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+)
+
+// TestEveryChangeHasAnAuditAction fails for a route that was added without its
+// action, and for an action whose route is gone.
+func TestEveryChangeHasAnAuditAction(t *testing.T) {
+	reads := []string{"POST /v1/accounts/{account}/limits/identity", "POST /logs/v1/singles"}
+	left := map[string]bool{}
+	for route := range deeds {
+		left[route] = true
+	}
+	for _, r := range routes {
+		name := r.method + " " + r.pattern
+		if r.method == http.MethodGet || r.method == http.MethodHead || slices.Contains(reads, name) {
+			continue
+		}
+		if deeds[name].action == "" {
+			t.Errorf("%s has no action", name)
+		}
+		delete(left, name)
+	}
+	for name := range left {
+		t.Errorf("the action of %s has no route", name)
+	}
+}
