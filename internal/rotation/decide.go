@@ -9,24 +9,35 @@ import (
 // Decide says what to do about one credential. The same arguments always give
 // the same plan.
 func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
-	v := look(s, r, now)
-	p := Plan{Published: v.published.ID, Next: v.next(t)}
-	if p.Blocked = v.blocked(); p.Blocked != "" {
+	v := look(s, r, t, now)
+	p := Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes()}
+	if p.Blocked = v.blocked(t); p.Blocked != "" {
 		p.Next = now.Add(r.SweepEvery)
+		if p.Blocked != Paused {
+			// A leak does not wait for a person, and consumers hold what is
+			// published, whatever else is wrong.
+			p.Steps = append(v.leak(t), v.unfuse()...)
+		}
 		if p.Blocked != Paused && p.Blocked != ClockSkew {
-			// Consumers hold it, whatever else is wrong; and a demand outlives
-			// what a person has to mend first.
-			p.Steps = append(v.unfuse(), v.remember(t)...)
+			p.Steps = append(p.Steps, v.remember(t)...) // a demand outlives what a person has to mend first
 		}
 		return p
 	}
+	p.Steps = v.leak(t)
 	if v.unlisted {
 		p.Waiting = NotVisible
-		p.Steps = v.remember(t)
+		p.Steps = append(p.Steps, v.remember(t)...)
 		return p
 	}
-	p.Steps = append(p.Steps, v.identity()...)
-	p.Steps = append(p.Steps, v.unfuse()...)
+	if v.Gone {
+		p.Steps = append(p.Steps, v.farewell()...)
+		return p
+	}
+	if adoptions := v.adoptions(); len(adoptions) > 0 {
+		p.Steps, p.Next = append(p.Steps, adoptions...), now
+		return p // what an adopted key needs is decided once it is ours
+	}
+	p.Steps = slices.Concat(p.Steps, v.identity(), v.unfuse(), v.extensions())
 
 	if v.inFlight() {
 		p.Waiting = InProgress
@@ -42,7 +53,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
 		return p
 	}
-	if p.Blocked, p.Waiting = v.mayMint(p.Steps); p.Blocked != "" || p.Waiting != "" {
+	if p.Blocked, p.Waiting = v.mayMint(due, p.Steps); p.Blocked != "" || p.Waiting != "" {
 		p.Steps = append(p.Steps, v.remember(t)...)
 		return p
 	}
@@ -62,10 +73,20 @@ type view struct {
 	arbiter   int             // index into Stores of the store that decides, -1 when none is guarded
 	allRead   bool            // every store answered
 	unlisted  bool            // a young named key is not visible yet
+	leaked    Key             // the key whose revocation is asked for, as IAM has it; zero when it is not ours
 }
 
-func look(s State, r Rules, now time.Time) view {
+func look(s State, r Rules, t Trigger, now time.Time) view {
 	v := view{State: s, r: r, now: now, named: map[string]bool{}, allRead: true}
+	if i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.ID == t.Leaked }); t.Leaked != "" && i >= 0 {
+		// The rest of the plan sees the key as the first steps leave it.
+		v.leaked = s.Keys[i]
+		v.Keys = slices.Clone(s.Keys)
+		v.Keys[i].Disabled = v.leaked.Disabled || t.Contain
+		if v.leaked.Leaked.IsZero() {
+			v.Keys[i].Leaked = now
+		}
+	}
 	v.arbiter = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
 	if v.arbiter >= 0 {
 		v.Stores = slices.Clone(s.Stores)
@@ -87,7 +108,7 @@ func look(s State, r Rules, now time.Time) view {
 			v.unlisted = true
 		}
 	}
-	for _, k := range s.Keys {
+	for _, k := range v.Keys {
 		if !v.named[k.ID] {
 			continue
 		}
@@ -98,11 +119,17 @@ func look(s State, r Rules, now time.Time) view {
 			v.published = k
 		}
 	}
+	for i, st := range v.Stores {
+		if st.Adoptable != "" && v.published.ID != "" && v.published.ID != st.Adoptable {
+			v.Stores = slices.Clone(v.Stores)
+			v.Stores[i].Fault, v.allRead = EntryUnmarked, false // too late: another key is published
+		}
+	}
 	return v
 }
 
 // blocked names what only a person can mend.
-func (v view) blocked() Reason {
+func (v view) blocked(t Trigger) Reason {
 	switch {
 	case v.Paused:
 		return Paused
@@ -112,14 +139,20 @@ func (v view) blocked() Reason {
 		return NameCollision
 	case v.Identity.NameTaken:
 		return NameTaken
+	case v.Identity.Given && !v.Identity.Exists:
+		return IdentityAbsent
 	case !v.Identity.Exists && len(v.named) > 0 && !v.unlisted:
 		return IdentityGone
 	case v.Identity.Locked && len(v.Identity.Unsatisfied) > 0:
 		return IdentityLocked
-	case v.newest.Disabled && !v.newest.Expired(v.now):
+	case v.newest.Disabled && v.newest.Leaked.IsZero() && !v.newest.Expired(v.now):
 		return KeyDisabled
-	case v.published.Locked:
+	case v.published.Locked, v.leaked.Locked && v.leaked.Live(v.now):
 		return KeyLocked
+	case t.Leaked != "" && t.Leaked == v.Stranger:
+		return KeyForeign
+	case v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable():
+		return AdoptionFailed
 	}
 	return v.storeTrouble(true)
 }
@@ -161,6 +194,9 @@ func (v view) identity() (steps []Step) {
 	for _, id := range v.Identity.Duplicates {
 		steps = append(steps, Step{Action: RemoveDuplicate, Target: id, Reason: Duplicate})
 	}
+	if v.Identity.Former != "" {
+		steps = append(steps, Step{Action: Rename, Target: v.Identity.Former, Reason: Renamed})
+	}
 	if !v.Identity.Exists {
 		steps = append(steps, Step{Action: CreateIdentity, Reason: NoIdentity})
 	}
@@ -168,6 +204,109 @@ func (v view) identity() (steps []Step) {
 		steps = append(steps, Step{Action: GrantPolicy, Target: policy, Reason: NoPolicy})
 	}
 	return steps
+}
+
+// leak writes on a key that it leaked, so that the next look knows it too, and
+// ends it at once where that was asked for.
+func (v view) leak(t Trigger) (steps []Step) {
+	k := v.leaked
+	if k.ID == "" || k.Locked {
+		return nil
+	}
+	if k.Leaked.IsZero() {
+		steps = append(steps, Step{Action: Condemn, Key: k.ID, At: v.now, Reason: KeyLeaked})
+	}
+	if t.Contain && k.Live(v.now) {
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
+	}
+	return steps
+}
+
+// adoptable reports whether a store holds the value of the key that is to be
+// taken over.
+func (v view) adoptable() bool {
+	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Adoptable != "" })
+}
+
+// adoptions take an existing key over where its value is.
+func (v view) adoptions() (steps []Step) {
+	for _, st := range v.order() {
+		if st.Adoptable != "" && st.Fault == "" {
+			steps = append(steps, Step{Action: Adopt, Key: st.Adoptable, Target: st.Name, Reason: Adoption})
+		}
+	}
+	return steps
+}
+
+// farewell ends the keys of something that is gone, and then its service ID.
+func (v view) farewell() (steps []Step) {
+	for _, k := range v.Keys {
+		switch {
+		case k.Locked || v.rival(k):
+		case k.Expired(v.now):
+			if !v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
+				steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: IsExpired})
+			}
+		case k.Disabled || !k.Superseded.IsZero():
+		case k.Fused(v.r):
+			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
+		default:
+			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: SubjectGone})
+		}
+	}
+	if v.Identity.Exists && !v.Identity.Given && !v.Identity.Locked && len(v.Keys)+v.Foreign == 0 {
+		steps = append(steps, Step{Action: RemoveIdentity, Reason: SubjectGone})
+	}
+	return steps
+}
+
+// mostOverlaps is how many overlaps a superseded key may live in all.
+const mostOverlaps = 3
+
+// extension is the end of a superseded key that somebody still uses, and
+// whether that is later than the end it has. A consumer that reads its store
+// again within the overlap does not use the key in the second half of it.
+func (v view) extension(k Key) (at time.Time, used, later bool) {
+	if v.named[k.ID] || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
+		return k.Expires, false, false
+	}
+	at = k.Expires.Add(v.r.Overlap)
+	if last := k.Superseded.Add(mostOverlaps * v.r.Overlap).Truncate(time.Minute); at.After(last) {
+		at = last
+	}
+	return at, true, at.After(k.Expires)
+}
+
+// extensions lengthen the overlap of keys that are still used. That needs no
+// store: it takes nothing from anybody.
+func (v view) extensions() (steps []Step) {
+	for _, k := range v.Keys {
+		if at, _, later := v.extension(k); later {
+			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: StillUsed})
+		}
+	}
+	return steps
+}
+
+// notice is how long before its end people hear of a published key that should
+// have been replaced.
+const notice = 14 * 24 * time.Hour
+
+// notes are what people should know.
+func (v view) notes() (notes []Note) {
+	k := v.published
+	if k.ID != "" && !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(v.dueAt(k)) && k.Expires.Sub(v.now) <= notice {
+		notes = append(notes, Note{Reason: Expiring, Key: k.ID, At: k.Expires})
+	}
+	for _, k := range v.Keys {
+		switch _, used, later := v.extension(k); {
+		case later:
+			notes = append(notes, Note{Reason: StillUsed, Key: k.ID, At: k.Used})
+		case used:
+			notes = append(notes, Note{Reason: UsedToTheEnd, Key: k.ID, At: k.Used})
+		}
+	}
+	return notes
 }
 
 // unfuse gives every named key its full life: a consumer may hold it.
@@ -182,7 +321,7 @@ func (v view) unfuse() (steps []Step) {
 
 // rival reports whether another instance may still be at work with k.
 func (v view) rival(k Key) bool {
-	return !v.named[k.ID] && k.Live(v.now) && k.Superseded.IsZero() && v.now.Before(k.Created.Add(v.r.Window))
+	return !v.named[k.ID] && k.Live(v.now) && k.Superseded.IsZero() && k.Leaked.IsZero() && v.now.Before(k.Created.Add(v.r.Window))
 }
 
 func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }
@@ -199,6 +338,10 @@ func (v view) endings() (steps []Step) {
 		case k.Expired(v.now):
 			if !v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
 				steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: IsExpired})
+			}
+		case !k.Leaked.IsZero():
+			if k.Disabled || v.published.ID == "" || v.restarted() {
+				steps = append(steps, v.revoke(k)...)
 			}
 		case k.Disabled || !k.Superseded.IsZero():
 			// Disabled by people, or already on its way out.
@@ -221,12 +364,20 @@ func (v view) settled() bool {
 			return false
 		}
 	}
-	for _, c := range v.Consumers {
-		if c.Unknown || c.Key != v.published.ID {
-			return false
-		}
+	return v.restarted() && v.published.ID != ""
+}
+
+// restarted reports whether every consumer has the published key.
+func (v view) restarted() bool {
+	return !slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown || c.Key != v.published.ID })
+}
+
+// revoke ends a leaked key: it stops at once, whatever a deletion may take.
+func (v view) revoke(k Key) (steps []Step) {
+	if k.Live(v.now) {
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
 	}
-	return v.published.ID != ""
+	return append(steps, Step{Action: Retire, Key: k.ID, Reason: KeyLeaked})
 }
 
 // end is now + d, rounded up to the minute that IAM stores.
@@ -240,6 +391,8 @@ func (v view) due(t Trigger) Reason {
 	switch {
 	case k.ID == "":
 		return NothingThere
+	case !v.newest.Leaked.IsZero():
+		return KeyLeaked
 	case t.unmet(k):
 		return Demanded
 	case slices.ContainsFunc(v.Keys, func(o Key) bool { return !k.Meets(o.Renew) }):
@@ -263,21 +416,25 @@ func (v view) due(t Trigger) Reason {
 func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
 
 // mayMint looks at everything that must hold before a key is made.
-func (v view) mayMint(steps []Step) (blocked, waiting Reason) {
+func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	freed, live, newest := 0, 0, time.Time{}
 	for _, st := range steps {
-		if st.Action == Retire {
+		switch {
+		case st.Action == Retire:
 			freed++
 			if st.Reason == NeverPublished {
 				live--
 			}
+		case st.Action == Disable && v.leaked.ID != st.Key:
+			live--
 		}
 	}
 	for _, k := range v.Keys {
 		if k.Live(v.now) {
 			live++
 		}
-		if k.Created.After(newest) {
+		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have nothing: they can't wait
+		if k.Created.After(newest) && !contained {
 			newest = k.Created
 		}
 	}
@@ -289,7 +446,10 @@ func (v view) mayMint(steps []Step) (blocked, waiting Reason) {
 	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
 		return "", StoreUnreachable
 	}
+	forced := due == Demanded || due == Remembered || due == KeyLeaked
 	switch {
+	case forced && v.Storm:
+		return Storm, ""
 	case !newest.IsZero() && v.now.Before(newest.Add(v.r.MinAge)):
 		return "", TooYoung
 	case len(v.Keys)+v.Foreign-freed >= v.r.KeyLimit:
@@ -345,6 +505,10 @@ func (v view) renewal(due Reason) []Step {
 		return steps
 	}
 	for _, k := range v.Keys {
+		if v.named[k.ID] && !k.Locked && !k.Leaked.IsZero() {
+			steps = append(steps, v.revoke(k)...)
+			continue
+		}
 		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && (k.Superseded.IsZero() || k.Expires.Before(v.end(v.r.Overlap)))
 		if old && !v.now.Before(k.Created.Add(v.r.Window)) {
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
@@ -411,7 +575,7 @@ func (v view) reaches(c Consumer, has map[string]bool) bool {
 // that the next sweep meets it.
 func (v view) remember(t Trigger) []Step {
 	k := v.published
-	if k.ID == "" || !t.unmet(k) || k.Locked {
+	if k.ID == "" || !t.unmet(k) || k.Locked || !k.Leaked.IsZero() {
 		return nil
 	}
 	at := t.NewerThan

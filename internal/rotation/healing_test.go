@@ -103,7 +103,12 @@ func TestWhateverDiesHealsWithinTwoSweeps(t *testing.T) {
 		made := w.minted
 		for range 2 {
 			at = at.Add(limits().SweepEvery)
-			w.sweep(t, rotation.Trigger{}, at, all)
+			p := w.sweep(t, rotation.Trigger{}, at, all)
+			for _, i := range where(p, rotation.Mint) {
+				if why := p.Steps[i].Reason; why == rotation.Aged || why == rotation.ExpiresSoon {
+					return // time has made it due meanwhile
+				}
+			}
 		}
 		if w.minted != made {
 			t.Errorf("%d more keys where nothing was due", w.minted-made)

@@ -33,6 +33,12 @@ func anyState(t *rapid.T) (State, Trigger) {
 		case 2:
 			k.Renew = noon.Add(-span.Draw(t, "renew"))
 		}
+		if rapid.IntRange(0, 9).Draw(t, "leaked") == 0 {
+			k.Leaked = noon.Add(-span.Draw(t, "leaked since"))
+		}
+		if rapid.IntRange(0, 2).Draw(t, "known use") == 0 {
+			k.Used = noon.Add(-span.Draw(t, "used"))
+		}
 		k.Disabled = rapid.IntRange(0, 9).Draw(t, "disabled") == 0
 		k.Locked = rapid.IntRange(0, 9).Draw(t, "locked") == 0
 		s.Keys = append(s.Keys, k)
@@ -64,6 +70,9 @@ func anyState(t *rapid.T) (State, Trigger) {
 	}
 	if rapid.Bool().Draw(t, "not") {
 		trigger.NotKey = rapid.SampledFrom(ids).Draw(t, "not key")
+	}
+	if rapid.IntRange(0, 4).Draw(t, "revoke") == 0 {
+		trigger.Leaked, trigger.Contain = rapid.SampledFrom(ids).Draw(t, "leak"), rapid.Bool().Draw(t, "contain")
 	}
 	return s, trigger
 }
@@ -103,15 +112,38 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 			switch step.Action {
 			case Publish:
 				published[step.Target] = true
-			case Retire, Supersede:
-				if unread {
-					t.Errorf("%+v although a store could not be read", step)
+			case Extend:
+				if most := k.Superseded.Add(3 * r.Overlap); !step.At.After(k.Expires) || step.At.After(most) || !k.Leaked.IsZero() {
+					t.Errorf("%+v of a key that ends at %v, superseded at %v", step, k.Expires, k.Superseded)
 				}
+			case Condemn, Disable, Retire, Supersede:
 				if !known {
 					t.Errorf("%+v ends a key that is not ours", step)
 				}
 				if k.Locked {
 					t.Errorf("%+v ends a key that people locked", step)
+				}
+				asked := step.Key == trigger.Leaked
+				if step.Action == Condemn || step.Action == Disable && asked && trigger.Contain {
+					if !asked {
+						t.Errorf("%+v, and nobody said so", step)
+					}
+					continue
+				}
+				if unread {
+					t.Errorf("%+v although a store could not be read", step)
+				}
+				if asked || !k.Leaked.IsZero() {
+					if step.Action == Supersede {
+						t.Errorf("%+v gives a leaked key an overlap", step)
+					}
+					if named[step.Key] && len(published) != len(s.Stores) {
+						t.Errorf("%+v ends a key that a store names", step)
+					}
+					continue
+				}
+				if step.Action == Disable {
+					t.Errorf("%+v of a key that did not leak", step)
 				}
 				if named[step.Key] && (step.Action == Retire || len(published) != len(s.Stores)) {
 					t.Errorf("%+v ends a key that a store names", step)
@@ -130,7 +162,8 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 					t.Error("a key is not proven at once")
 				}
 				for _, key := range s.Keys {
-					if noon.Sub(key.Created) < r.MinAge {
+					contained := !key.Leaked.IsZero() && key.Disabled || key.ID == trigger.Leaked && (trigger.Contain || key.Disabled)
+					if noon.Sub(key.Created) < r.MinAge && !contained {
 						t.Errorf("minted %s after key %s", noon.Sub(key.Created), key.ID)
 					}
 				}
@@ -151,7 +184,10 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 		if mint >= 0 && (p.Blocked != "" || p.Waiting != "") {
 			t.Errorf("minted although %s%s", p.Blocked, p.Waiting)
 		}
-		if (p.Blocked == Paused || p.Blocked == ClockSkew) && len(p.Steps) > 0 {
+		if p.Blocked == Paused && len(p.Steps) > 0 {
+			t.Errorf("%s, and yet %+v", p.Blocked, p.Steps)
+		}
+		if p.Blocked == ClockSkew && slices.ContainsFunc(p.Steps, func(st Step) bool { return st.Action != Unfuse && st.Reason != KeyLeaked }) {
 			t.Errorf("%s, and yet %+v", p.Blocked, p.Steps)
 		}
 		for _, reason := range []Reason{p.Blocked, p.Waiting} {

@@ -9,15 +9,21 @@ type Action string
 const (
 	RemoveDuplicate Action = "remove-duplicate"  // delete a keyless duplicate service ID
 	CreateIdentity  Action = "create-service-id" // create the service ID with our marker
+	Rename          Action = "rename"            // write the credential's new name into the service ID's marker
 	GrantPolicy     Action = "grant-policy"      // create a policy and read it back
 	Unfuse          Action = "unfuse"            // move the fuse out to the key's full life
 	Remember        Action = "remember"          // write an unmet demand on the published key
+	Condemn         Action = "condemn"           // write on a key that it leaked
+	Disable         Action = "disable"           // stop a leaked key from authenticating
+	Adopt           Action = "adopt"             // mark an existing key as ours, and its entry in a store
+	Extend          Action = "extend"            // lengthen the overlap of a key that is still used
 	Retire          Action = "retire"            // delete a key
 	Supersede       Action = "supersede"         // start a key's overlap: move its expiry in
 	Mint            Action = "mint"              // create a key, fuse on
 	Prove           Action = "prove"             // show that the new key does its job
 	Publish         Action = "publish"           // write the new key to a store
 	Copy            Action = "copy"              // bring a store that is behind up to the published key
+	RemoveIdentity  Action = "remove-service-id" // delete our keyless service ID of something that is gone
 	RestartConsumer Action = "restart"           // restart a consumer and leave the key's ID on it
 )
 
@@ -49,6 +55,17 @@ type Plan struct {
 	Blocked Reason
 	// Waiting says what keeps a step back for now and will pass by itself.
 	Waiting Reason
+	// Notes are what people should know although nothing is wrong yet.
+	Notes []Note
+}
+
+// Note is something that people should know.
+type Note struct {
+	Reason Reason `json:"reason"`
+	// Key is the ID of the key that the note is about.
+	Key string `json:"key,omitempty"`
+	// At is when it happened, or will.
+	At time.Time `json:"at,omitzero"`
 }
 
 // Reason is why a step is taken, held back or refused.
@@ -74,6 +91,21 @@ const (
 	IsExpired      Reason = "expired"
 	ConsumerBehind Reason = "consumer-behind"
 	NewlyMinted    Reason = "newly-minted"
+	KeyLeaked      Reason = "key-leaked"
+	StillUsed      Reason = "still-used"
+	Renamed        Reason = "renamed"
+	Adoption       Reason = "adoption"
+	SubjectGone    Reason = "subject-gone"
+)
+
+// Reasons to tell people something.
+const (
+	UsedToTheEnd Reason = "used-to-the-end"
+	Expiring     Reason = "expiring"
+	TokensLive   Reason = "tokens-live"
+	LeakedAlive  Reason = "leaked-key-alive"
+	Unconfigured Reason = "unconfigured"
+	StoreDropped Reason = "store-dropped"
 )
 
 // Reasons to wait: each passes by itself.
@@ -109,6 +141,11 @@ const (
 	EntryAltered   Reason = "entry-altered"
 	ValueRefused   Reason = "value-refused"
 	ProofDenied    Reason = "proof-denied"
+	Storm          Reason = "storm"
+	KeyForeign     Reason = "key-foreign"
+	IdentityAbsent Reason = "service-id-absent"
+	GroupDenied    Reason = "access-group-denied"
+	AdoptionFailed Reason = "adoption-failed"
 )
 
 var sentences = map[Reason]string{
@@ -131,6 +168,18 @@ var sentences = map[Reason]string{
 	ConsumerBehind: "the consumer has not been restarted since the key changed",
 	NewlyMinted:    "the key was minted in this run",
 
+	KeyLeaked:    "the key leaked: it ends as soon as consumers have another",
+	StillUsed:    "somebody still authenticates with the key, so its overlap is lengthened (to three overlaps at most)",
+	Renamed:      "the config has renamed the credential, so the service ID's marker follows",
+	Adoption:     "the config says that this existing key is to be taken over",
+	SubjectGone:  "the project is gone, and onGone says that its keys end with it",
+	UsedToTheEnd: "somebody still authenticates with a key whose overlap ends for good: find the consumer that does not read the store again",
+	Expiring:     "the published key ends within 14 days",
+	TokensLive:   "access tokens that were issued for the ended key stay valid for up to 60 minutes",
+	LeakedAlive:  "the leaked key still works, since something that may hold it could not be given another: the next look goes on, and containment ends it now",
+	Unconfigured: "the service ID carries our marker, but no config entry yields it any more: nobody rotates its keys. Bring the entry back (formerly, if it was renamed), or delete the service ID",
+	StoreDropped: "a store that the config named earlier got this key and is written no more: its consumers lose the key when it ends",
+
 	InProgress:       "another instance is at work on this credential; the next look finishes what is left",
 	TooYoung:         "the newest key is younger than 10 minutes; the demand is remembered",
 	KeysFull:         "as many keys as allowed are alive; superseded ones end soon",
@@ -146,7 +195,7 @@ var sentences = map[Reason]string{
 	IdentityGone:   "a store names a key whose service ID is gone, and what people delete is not brought back: remove the store's entry to start anew",
 	IdentityLocked: "the service ID is locked: unlock it (ibmcloud iam service-id-unlock)",
 	KeyDisabled:    "somebody disabled the published key: enable it, or delete it to get a new one",
-	KeyLocked:      "somebody locked the published key: unlock it (ibmcloud iam service-api-key-unlock)",
+	KeyLocked:      "somebody locked a key that has to be changed: unlock it (ibmcloud iam service-api-key-unlock)",
 	KeyCap:         "the service ID has too many keys (15 of IAM's 20 stop us): delete keys that nobody needs",
 	PolicyDenied:   "IAM refused the policy: give latchkey's identity Administrator on the service and the role that it grants",
 	PolicyWeaker:   "IAM granted less than asked: who grants a role must hold it, so give latchkey's identity that role",
@@ -158,6 +207,11 @@ var sentences = map[Reason]string{
 	EntryForeign:   "a store's entry belongs to another installation of latchkey: name another entry, or remove that one",
 	EntryAltered:   "a store's value is not that of the key that it names, so it is not copied: remove the entry to get a new key",
 	ValueRefused:   "IAM refused the key's value",
+	Storm:          "more than 10 rotations were forced within an hour: find out who asks. What was asked is remembered and goes on as the hour passes",
+	KeyForeign:     "the key is not one of this credential's, so it is not touched: end it where it was made",
+	IdentityAbsent: "the service ID that the config names does not exist: create it, or correct serviceID.id",
+	GroupDenied:    "IAM refused the membership of an access group: give latchkey's identity Editor on IAM Access Groups, or correct the group's name",
+	AdoptionFailed: "no store holds the value of the key that is to be adopted: put it there, or take adopt away",
 	ProofDenied:    "the new key does not do its job: the error says what was denied",
 }
 

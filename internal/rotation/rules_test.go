@@ -571,9 +571,16 @@ func TestBlocked(t *testing.T) {
 		"paused takes no step, not even for a key with its fuse on": {
 			state: but(plan(f), func(s *rotation.State) { s.Paused = true }), blocked: rotation.Paused,
 		},
-		"a clock five minutes off is good enough":            {state: but(plan(f), skew(5*time.Minute)), want: []string{"unfuse f 2159h40m0s: fuse-on"}},
-		"a clock more than five minutes ahead takes no step": {state: but(plan(f), skew(5*time.Minute+time.Second)), blocked: rotation.ClockSkew},
-		"nor does one more than five minutes behind":         {state: but(plan(f), skew(-5*time.Minute-time.Second)), blocked: rotation.ClockSkew},
+		"a clock five minutes off is good enough": {state: but(plan(f), skew(5*time.Minute)), want: []string{"unfuse f 2159h40m0s: fuse-on"}},
+		"a clock more than five minutes ahead ends nothing, not even by leaving a fuse on": {
+			state: but(plan(f), skew(5*time.Minute+time.Second)), blocked: rotation.ClockSkew, want: []string{"unfuse f 2159h40m0s: fuse-on"},
+		},
+		"nor does one more than five minutes behind": {
+			state: but(plan(f), skew(-5*time.Minute-time.Second)), blocked: rotation.ClockSkew, want: []string{"unfuse f 2159h40m0s: fuse-on"},
+		},
+		"a clock that is off retires nothing": {
+			state: but(plan(old), skew(-6*time.Minute)), blocked: rotation.ClockSkew,
+		},
 		"a published key that people disabled is not replaced behind their backs": {
 			state: plan(disabled(old)), blocked: rotation.KeyDisabled,
 		},

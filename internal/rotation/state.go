@@ -26,6 +26,13 @@ type Key struct {
 	// Answers is the latest demand that the key was minted to meet. The clock
 	// of whoever demands may be ahead of IAM's, so birth alone cannot tell.
 	Answers time.Time
+	// Leaked is when somebody asked for the key's revocation. It is ended as
+	// soon as no store names it, however young or wanted it is.
+	Leaked time.Time
+	// Used is the key's last known authentication, asked for near the end of an
+	// overlap only; zero when it is not known. IAM tells it late, so it never
+	// ends a key: it only lengthens an overlap.
+	Used time.Time
 }
 
 // Meets reports whether the key satisfies a demand for one newer than t.
@@ -53,6 +60,15 @@ func (k Key) Fused(r Rules) bool {
 
 const fuseSlack = 2 * time.Minute
 
+// Ending reports whether a superseded key's overlap is near its end: then it is
+// worth asking when the key was last used.
+func (k Key) Ending(r Rules, now time.Time) bool {
+	if k.Superseded.IsZero() || k.Locked || !k.Leaked.IsZero() || !k.Live(now) || k.Expires.IsZero() {
+		return false
+	}
+	return !now.Before(k.Expires.Add(-max(r.Overlap/4, 2*r.SweepEvery)))
+}
+
 // Compare orders keys by birth, then by ID: the lowest wins an election, the
 // highest is the newest.
 func (k Key) Compare(other Key) int {
@@ -71,6 +87,12 @@ type Identity struct {
 	// Collides: another credential wants this name, or a place in a store that
 	// this one writes.
 	Collides bool
+	// Given service IDs are named by the config and belong to somebody else:
+	// nothing but our keys is ever changed on them.
+	Given bool
+	// Former is the name under which the service ID is marked, when the config
+	// has renamed its credential since.
+	Former string
 	// Duplicates are keyless service IDs of ours with the same name, older than
 	// Window: two instances created them at once.
 	Duplicates []string
@@ -92,6 +114,9 @@ type Store struct {
 	Required bool
 	// Readable entries hold a value that can be copied to another store.
 	Readable bool
+	// Adoptable is the existing key whose value an entry without a key ID holds,
+	// when the config says that it is to be taken over.
+	Adoptable string
 	// Fault says why nothing is known; empty when the store answered.
 	Fault Reason
 }
@@ -121,6 +146,16 @@ type State struct {
 	// Skew is the local clock's distance from IAM's.
 	Skew   time.Duration
 	Paused bool
+	// Storm: as many forced rotations as an hour may see have happened.
+	Storm bool
+	// Stranger is the key whose revocation is asked for, if it exists and is not
+	// one of ours.
+	Stranger string
+	// Adopting is the existing key that the config says is to be taken over.
+	Adopting string
+	// Gone: what the credential was for is gone for good, and the config says
+	// that its keys end with it.
+	Gone bool
 }
 
 // Rules are the durations and limits that decide.
@@ -171,6 +206,10 @@ type Trigger struct {
 	NewerThan time.Time
 	// NotKey demands that a key other than this one is published.
 	NotKey string
+	// Leaked demands that this key ends as soon as consumers have another;
+	// Contain ends it first.
+	Leaked  string
+	Contain bool
 }
 
 // Owes reports whether the key leaves the demand open, and nothing on it
