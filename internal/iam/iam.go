@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
+	"github.com/IBM/platform-services-go-sdk/iamaccessgroupsv2"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
@@ -59,6 +60,7 @@ type Client struct {
 	http     *http.Client // with our token
 	identity *iamidentityv1.IamIdentityV1
 	policies *iampolicymanagementv1.IamPolicyManagementV1
+	groups   *iamaccessgroupsv2.IamAccessGroupsV2
 	roles    roleBook
 	sleep    func(context.Context, time.Duration) error
 }
@@ -107,6 +109,10 @@ func New(cfg Config) (*Client, error) {
 	if c.policies, err = iampolicymanagementv1.NewIamPolicyManagementV1(&iampolicymanagementv1.IamPolicyManagementV1Options{URL: cfg.URL, Authenticator: l}); err != nil {
 		return nil, fmt.Errorf("setting up the policy API: %w", err)
 	}
+	if c.groups, err = iamaccessgroupsv2.NewIamAccessGroupsV2(&iamaccessgroupsv2.IamAccessGroupsV2Options{URL: cfg.URL, Authenticator: l}); err != nil {
+		return nil, fmt.Errorf("setting up the access group API: %w", err)
+	}
+	c.groups.Service.SetHTTPClient(c.http)
 	c.identity.Service.SetHTTPClient(c.http)
 	c.policies.Service.SetHTTPClient(c.http)
 	return c, nil

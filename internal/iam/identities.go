@@ -77,7 +77,8 @@ func serviceID(s *iamidentityv1.ServiceID) reconcile.ServiceID {
 	id := reconcile.ServiceID{
 		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: moment(s.CreatedAt),
 	}
-	id.Marker, _, id.Marked = reconcile.ParseMarker(str(s.Description))
+	id.Version = str(s.EntityTag)
+	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(str(s.Description))
 	return id
 }
 
@@ -103,7 +104,34 @@ func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.Servic
 	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
 		return reconcile.ServiceID{}, lacking(doing, "ID")
 	}
-	return serviceID(s), nil
+	found := serviceID(s)
+	if tag := resp.Headers.Get("Etag"); tag != "" {
+		found.Version = tag
+	}
+	return found, nil
+}
+
+// Mark writes our marker under the version that was read: never "*", which
+// would undo what somebody else decided.
+func (c *Client) Mark(ctx context.Context, id reconcile.ServiceID, m reconcile.Marker) error {
+	doing := "marking service ID " + id.ID
+	switch {
+	case !id.Marked || id.Marker.Owner != c.cfg.Owner:
+		return fmt.Errorf("%s: %w: it has not our marker", doing, reconcile.ErrRefused)
+	case id.Version == "" || id.Version == "*":
+		return fmt.Errorf("%s: %w: its version is not known", doing, reconcile.ErrRefused)
+	}
+	_, resp, err := c.identity.UpdateServiceIDWithContext(ctx, &iamidentityv1.UpdateServiceIDOptions{
+		ID: &id.ID, IfMatch: &id.Version, Name: &id.Name, Description: core.StringPtr(m.Describe(id.Text)),
+	})
+	if err != nil && resp != nil && resp.StatusCode < 300 {
+		return nil // it was done, and what the answer says is not needed
+	}
+	err = sortError(doing, resp, err)
+	if id.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
+		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
+	}
+	return err
 }
 
 // Create makes a service ID. It is sent once: names are not unique, so a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // stampForm is IAM's: whole minutes, no colon in the offset.
@@ -67,9 +69,9 @@ func (c *Client) read(k *iamidentityv1.APIKey) (record, error) {
 	return r, nil
 }
 
-// List returns the keys of one identity. Ours carry our owner's marker and
-// this credential's name.
-func (c *Client) List(ctx context.Context, iamID, credential string) (reconcile.KeyList, error) {
+// List returns the keys of one identity. Ours carry our owner's marker and one
+// of the credential's names.
+func (c *Client) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
 	doing := "listing the keys of " + iamID
 	account, err := c.Account(ctx)
 	if err != nil {
@@ -97,7 +99,7 @@ func (c *Client) List(ctx context.Context, iamID, credential string) (reconcile.
 			case err != nil:
 				return "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 			case r.iamID != iamID: // not asked for
-			case r.ours && r.marker.Credential == credential:
+			case r.ours && slices.Contains(credentials, r.marker.Credential):
 				out.Keys = append(out.Keys, r.Key)
 			default:
 				out.Foreign++
@@ -130,9 +132,82 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 	if version == "" {
 		version = str(k.EntityTag) // the same, in the body
 	}
+	return c.whole(r, version, date), nil
+}
+
+func (c *Client) whole(r record, version string, date time.Time) reconcile.KeyRecord {
 	return reconcile.KeyRecord{
 		Key: r.Key, IAMID: r.iamID, Ours: r.ours, Version: version, Name: r.name, Description: r.description, Date: date,
-	}, nil
+	}
+}
+
+// Used reads when a key last authenticated. IAM calls the question expensive,
+// and answers it on single keys only.
+func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
+	doing := "reading the use of key " + keyID
+	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID, IncludeActivity: core.BoolPtr(true)})
+	if err != nil {
+		return time.Time{}, sortError(doing, resp, err)
+	}
+	if k == nil || k.Activity == nil || str(k.Activity.LastAuthn) == "" {
+		return time.Time{}, nil
+	}
+	used, err := parseStamp(*k.Activity.LastAuthn)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
+	return used, nil
+}
+
+// Identify reads the key that has a value.
+func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRecord, error) {
+	const doing = "looking a key up by its value"
+	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
+	switch err = sortError(doing, resp, err, v); {
+	case errors.Is(err, reconcile.ErrRefused):
+		// How IAM answers for a value that is no key's is not documented: 404 is
+		// the guess, and another refusal says the same.
+		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %v", doing, reconcile.ErrNotFound, err) //nolint:errorlint // its meaning is replaced
+	case err != nil:
+		return reconcile.KeyRecord{}, err
+	case k == nil:
+		return reconcile.KeyRecord{}, lacking(doing, "key")
+	}
+	date, err := dateOf(doing, resp)
+	if err != nil {
+		return reconcile.KeyRecord{}, err
+	}
+	own := *k
+	own.Apikey = nil
+	r, err := c.read(&own)
+	if err != nil {
+		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
+	return c.whole(r, str(k.EntityTag), date), nil
+}
+
+// Adopt puts our marker behind whatever the key's description says.
+func (c *Client) Adopt(ctx context.Context, rec reconcile.KeyRecord, m reconcile.Marker) error {
+	doing := "marking key " + rec.ID
+	if _, _, marked := reconcile.ParseMarker(rec.Description); marked && !rec.Ours {
+		return fmt.Errorf("%s: %w: it belongs to another installation", doing, reconcile.ErrRefused)
+	}
+	if rec.Version == "" || rec.Version == "*" {
+		return fmt.Errorf("%s: %w: its version is not known", doing, reconcile.ErrRefused)
+	}
+	return c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
+		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(rec.Description)),
+	})
+}
+
+// Disable stops a key from authenticating. One that is gone is a success.
+func (c *Client) Disable(ctx context.Context, keyID string) error {
+	doing := "disabling key " + keyID
+	resp, err := c.identity.DisableAPIKeyWithContext(ctx, &iamidentityv1.DisableAPIKeyOptions{ID: &keyID})
+	return c.deleted(doing, sortError(doing, resp, err), func() (bool, error) {
+		rec, err := c.Get(ctx, keyID)
+		return rec.Locked, err
+	})
 }
 
 // Update changes expiry and marks under the version that was read: never "*",
@@ -152,15 +227,22 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 	if !change.Renew.IsZero() {
 		marker.Renew = change.Renew
 	}
+	if !change.Leaked.IsZero() {
+		marker.Leaked = change.Leaked
+	}
 	opts := &iamidentityv1.UpdateAPIKeyOptions{
 		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(marker.Describe(text)),
 	}
+	if !change.Expires.IsZero() {
+		opts.ExpiresAt = core.StringPtr(roundUp(change.Expires))
+	}
+	return c.update(ctx, doing, rec, opts)
+}
+
+func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) error {
 	// Whether an update keeps what it does not name is not documented, so an
 	// expiry that stays is sent again. One in the past would be refused.
-	switch {
-	case !change.Expires.IsZero():
-		opts.ExpiresAt = core.StringPtr(roundUp(change.Expires))
-	case rec.Expires.After(rec.Date):
+	if opts.ExpiresAt == nil && rec.Expires.After(rec.Date) {
 		opts.ExpiresAt = core.StringPtr(roundUp(rec.Expires))
 	}
 	_, resp, err := c.identity.UpdateAPIKeyWithContext(ctx, opts)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,6 +40,7 @@ func (ru *run) round(ctx context.Context) error {
 	}
 	err := ru.apply(ctx, plan)
 	ru.out.Kept = ru.kept(plan)
+	ru.report(plan)
 	return err
 }
 
@@ -49,8 +51,12 @@ func (ru *run) kept(plan rotation.Plan) bool {
 		return false
 	}
 	t := ru.clamp(ru.ask.Trigger)
-	if t == (rotation.Trigger{}) {
+	if t == (rotation.Trigger{}) || plan.Blocked == rotation.KeyForeign {
 		return true
+	}
+	if t.Leaked != "" {
+		i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == t.Leaked })
+		return i < 0 || !ru.keys[i].Leaked.IsZero() || ru.took(rotation.Condemn, t.Leaked)
 	}
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
 	if i < 0 {
@@ -62,7 +68,42 @@ func (ru *run) kept(plan rotation.Plan) bool {
 	if !ru.keys[i].Owes(t) || (ru.fresh != nil && ru.fresh.stored) {
 		return true
 	}
-	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == rotation.Remember && s.Error == "" })
+	return ru.took(rotation.Remember, plan.Published)
+}
+
+// took reports whether a step about a key was taken with success.
+func (ru *run) took(a rotation.Action, keyID string) bool {
+	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Key == keyID && s.Error == "" })
+}
+
+// report tells people what the steps leave behind.
+func (ru *run) report(plan rotation.Plan) {
+	for _, n := range plan.Notes {
+		replaced := n.Reason == rotation.Expiring && ru.fresh != nil && ru.fresh.stored
+		if !replaced {
+			ru.tell(n)
+		}
+	}
+	for _, k := range ru.keys {
+		if k.Leaked.IsZero() && k.ID != ru.ask.Trigger.Leaked {
+			continue
+		}
+		switch {
+		case ru.took(rotation.Disable, k.ID):
+			ru.tell(rotation.Note{Reason: rotation.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
+		case k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID):
+			ru.tell(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
+		}
+	}
+}
+
+// tokenLife is how long an access token outlives its key at the most.
+const tokenLife = time.Hour
+
+func (ru *run) tell(notes ...rotation.Note) {
+	for _, n := range notes {
+		ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence()})
+	}
 }
 
 func (ru *run) block(reason rotation.Reason) {
@@ -73,10 +114,10 @@ func (ru *run) block(reason rotation.Reason) {
 // for a store or a consumer that is not the first: its trouble only keeps the
 // old key from being ended.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
-	var late error
+	var late, unmarked error
 	unwritten := false
 	for _, step := range plan.Steps {
-		if late != nil && step.Action == rotation.Supersede {
+		if late != nil && ru.ends(step) {
 			continue // somebody may still hold the old key
 		}
 		if unwritten && step.Action == rotation.RestartConsumer {
@@ -102,6 +143,10 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		if err == nil {
 			continue
 		}
+		if step.Action == rotation.Condemn {
+			unmarked = err // what the mark says is being done
+			continue
+		}
 		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
 			if errors.Is(err, errAltered) {
 				ru.block(rotation.EntryAltered)
@@ -110,12 +155,25 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			unwritten = unwritten || step.Action != rotation.RestartConsumer
 			continue
 		}
-		return errors.Join(late, ru.explain(step, err))
+		return errors.Join(unmarked, late, ru.explain(step, err))
 	}
 	if ru.fresh != nil && ru.fresh.stored {
 		ru.out.Result = ResultPublished
 	}
-	return late
+	return errors.Join(unmarked, late)
+}
+
+// ends reports whether a step ends a key that consumers may hold. A contained
+// key has ended already.
+func (ru *run) ends(s rotation.Step) bool {
+	switch s.Action {
+	case rotation.Supersede:
+		return true
+	case rotation.Disable, rotation.Retire:
+		contained := ru.ask.Trigger.Contain && s.Key == ru.ask.Trigger.Leaked
+		return s.Reason == rotation.KeyLeaked && !contained
+	}
+	return false
 }
 
 // explain turns a step's failure into a blocked reason where only a person can
@@ -125,6 +183,10 @@ func (ru *run) explain(step rotation.Step, err error) error {
 	switch {
 	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
 		ru.block(storeFault(err))
+	case errors.Is(err, errStorm):
+		ru.block(rotation.Storm)
+	case step.Action == rotation.GrantPolicy && strings.HasPrefix(step.Target, groupLabel) && (denied || refused || errors.Is(err, ErrNotFound)):
+		ru.block(rotation.GroupDenied)
 	case step.Action == rotation.GrantPolicy && denied:
 		ru.block(rotation.PolicyDenied)
 	case step.Action == rotation.GrantPolicy && refused:
@@ -150,7 +212,22 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 		return ru.createIdentity(ctx)
 	case rotation.RemoveDuplicate:
 		return ru.removeDuplicate(ctx, s.Target)
+	case rotation.Rename:
+		return ru.rename(ctx)
+	case rotation.RemoveIdentity:
+		return ru.removeIdentity(ctx)
+	case rotation.Condemn:
+		return ru.change(ctx, s.Key, KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
+	case rotation.Disable:
+		return ru.disable(ctx, s)
+	case rotation.Extend:
+		return ru.change(ctx, s.Key, KeyChange{Expires: s.At}, func(k rotation.Key) bool { return !k.Expires.Before(s.At) })
+	case rotation.Adopt:
+		return ru.adopt(ctx, s)
 	case rotation.GrantPolicy:
+		if group, ok := strings.CutPrefix(s.Target, groupLabel); ok {
+			return ru.join(ctx, group)
+		}
 		return ru.grant(ctx, s.Target)
 	case rotation.Unfuse:
 		return ru.change(ctx, s.Key, KeyChange{Expires: ru.unfused(s)},
@@ -170,7 +247,7 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 	case rotation.Retire:
 		return ru.retire(ctx, s)
 	case rotation.Mint:
-		return ru.mint(ctx)
+		return ru.mint(ctx, s.Reason)
 	case rotation.Prove:
 		return ru.prove(ctx)
 	case rotation.Publish:
@@ -222,7 +299,7 @@ func (ru *run) createIdentity(ctx context.Context) error {
 // deleted with it.
 func (ru *run) removeDuplicate(ctx context.Context, id string) error {
 	i := slices.IndexFunc(ru.ours, func(d ServiceID) bool { return d.ID == id })
-	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.Name)
+	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.names()...)
 	if err != nil {
 		return fmt.Errorf("removing duplicate %s: %w", id, err)
 	}
@@ -319,7 +396,7 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	if i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key }); i < 0 || !ru.keys[i].Expires.Equal(rec.Expires) {
 		return fmt.Errorf("%w: key %s has another expiry", errAgain, s.Key)
 	}
-	if s.Reason == rotation.NeverPublished {
+	if s.Reason == rotation.NeverPublished || (s.Reason == rotation.KeyLeaked && !rec.Disabled) {
 		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
 			return err
 		}
@@ -346,7 +423,11 @@ func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
 	return nil
 }
 
-func (ru *run) mint(ctx context.Context) error {
+func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
+	forced := due == rotation.Demanded || due == rotation.Remembered || due == rotation.KeyLeaked
+	if forced && !ru.storm.enter(ru.now()) {
+		return fmt.Errorf("minting a key: %w: %d within an hour", errStorm, forcedPerHour)
+	}
 	value, err := secret.Random(ru.Rand)
 	if err != nil {
 		return err
@@ -438,14 +519,14 @@ func (ru *run) proveKey(ctx context.Context) error {
 // elect withdraws the new key if a rival's is lower. A list that lags hides
 // rivals: the store that decides settles those.
 func (ru *run) elect(ctx context.Context) error {
-	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.Name)
+	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
 	if err != nil {
 		return nil //nolint:nilerr // an election that could not be held decides nothing
 	}
 	for _, k := range l.Keys {
 		young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
 		known := ru.listed(k.ID) // it was here before: then it was no rival, or nothing would have been minted
-		if k.ID != ru.fresh.ID && !known && young && k.Live(ru.now()) && k.Superseded.IsZero() && k.Compare(ru.fresh.Key) < 0 {
+		if k.ID != ru.fresh.ID && !known && young && k.Leaked.IsZero() && k.Live(ru.now()) && k.Superseded.IsZero() && k.Compare(ru.fresh.Key) < 0 {
 			return ru.withdraw(ctx, "the rival key "+k.ID+" is lower")
 		}
 	}
@@ -471,6 +552,9 @@ func (ru *run) publish(ctx context.Context, store string) error {
 	at := ru.reading(store)
 	if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
 		return fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
+	}
+	if err := ru.clear(ctx, at); err != nil {
+		return err
 	}
 	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
 	err := at.store.Publish(ctx, entry, at.Revision)
@@ -511,10 +595,10 @@ func (ru *run) published(store string) {
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
 		ru.keep(ru.c.Name, ru.id)
 	}
-	ru.named(store, ru.fresh.ID)
+	ru.noteStore(store, ru.fresh.ID)
 }
 
-func (ru *run) named(store, keyID string) {
+func (ru *run) noteStore(store, keyID string) {
 	for i := range ru.out.Stores {
 		if ru.out.Stores[i].Name == store {
 			ru.out.Stores[i].Key = keyID
@@ -547,6 +631,9 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		if err := ru.proveCopy(ctx, from); err != nil {
 			return fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.store.Name(), s.Target, err)
 		}
+		if err := ru.unmoved(ctx, to); err != nil {
+			return err
+		}
 		e := from.Entry
 		e.Revision = ""
 		err := to.store.Publish(ctx, e, to.Revision)
@@ -556,7 +643,7 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		if err != nil {
 			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
 		}
-		ru.named(s.Target, s.Key)
+		ru.noteStore(s.Target, s.Key)
 		return nil
 	}
 	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)

@@ -19,6 +19,14 @@ type Credential struct {
 	// added to the description.
 	ServiceIDName, Description string
 	Policies                   []Policy
+	// Groups are the access groups, by ID or name, that the service ID is made
+	// a member of.
+	Groups []string
+	// Given is the ID of a service ID that belongs to somebody else: only our
+	// keys on it are ours to change. ServiceIDName is then not used.
+	Given string
+	// Former are names that the credential had before the config renamed it.
+	Former []string
 	// OnLeak is IAM's action_when_leaked for every key.
 	OnLeak    string
 	Rules     rotation.Rules
@@ -30,10 +38,21 @@ type Credential struct {
 	Paused  bool
 	// Adopt lets the next key take the place of a value without a key ID.
 	Adopt bool
+	// AdoptKey is an existing key to be taken over where a store holds its
+	// value.
+	AdoptKey string
 	// Collides is set when another credential wants the same service ID name,
 	// or the same place in a store.
 	Collides bool
+	// Gone: what the credential was for is gone for good, and its keys end.
+	Gone bool
+	// Unconfigured: no config entry yields it any more, so nothing is done. The
+	// service ID is only named.
+	Unconfigured *ServiceID
 }
+
+// names are all that the credential has had: keys are marked with them.
+func (c Credential) names() []string { return append([]string{c.Name}, c.Former...) }
 
 // Ask is why somebody looks at a credential.
 type Ask struct {
@@ -48,12 +67,13 @@ type Result string
 
 // The results.
 const (
-	ResultUnchanged  Result = "unchanged"   // nothing to do
-	ResultChanged    Result = "changed"     // repaired or cleaned up; the published key is the same
-	ResultPublished  Result = "published"   // a new key is in the stores
-	ResultInProgress Result = "in-progress" // held back for now; the next look goes on
-	ResultBlocked    Result = "blocked"     // a person has to act
-	ResultFailed     Result = "failed"      // a step failed; the next look tries again
+	ResultUnchanged  Result = "unchanged"    // nothing to do
+	ResultChanged    Result = "changed"      // repaired or cleaned up; the published key is the same
+	ResultPublished  Result = "published"    // a new key is in the stores
+	ResultInProgress Result = "in-progress"  // held back for now; the next look goes on
+	ResultBlocked    Result = "blocked"      // a person has to act
+	ResultOrphaned   Result = "unconfigured" // marked as ours, but no config entry yields it any more
+	ResultFailed     Result = "failed"       // a step failed; the next look tries again
 )
 
 // StoreOutcome is what a store holds after the run.
@@ -61,6 +81,12 @@ type StoreOutcome struct {
 	Name  string          `json:"name"`
 	Key   string          `json:"key,omitempty"`
 	Fault rotation.Reason `json:"fault,omitempty"`
+}
+
+// NoteOutcome is something that people should know, with its sentence.
+type NoteOutcome struct {
+	rotation.Note
+	Message string `json:"message"`
 }
 
 // StepOutcome is one step and how it went.
@@ -88,8 +114,10 @@ type Outcome struct {
 	Next         time.Time      `json:"next,omitzero"`
 	// Kept says that what was asked outlives this process: it is done, or
 	// written down where the next look finds it.
-	Kept  bool   `json:"-"`
-	Error string `json:"error,omitempty"`
+	Kept bool `json:"-"`
+	// Notes are what people should know although nothing failed.
+	Notes []NoteOutcome `json:"notes,omitempty"`
+	Error string        `json:"error,omitempty"`
 }
 
 // missing returns the wanted policies that no granted one fulfils, by label. A

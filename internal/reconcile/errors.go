@@ -40,6 +40,8 @@ var (
 	errTooLate = errors.New("this run is too old to write")
 	// errAltered: a store's value is not the key that it names.
 	errAltered = errors.New("the value is not that of the key that the store names")
+	// errStorm: as many rotations were forced as an hour may see.
+	errStorm = errors.New("too many forced rotations")
 	// errDrift: the clocks moved against each other in mid-run.
 	errDrift = errors.New("the clock moved during the run")
 )

@@ -23,13 +23,18 @@ type Marker struct {
 	// With are the parameters that expand the config entry to this credential
 	// again.
 	With map[string]string
+	// Current is the key that was last cleared for publication, where no store
+	// compares and sets: then this settles who of two instances was first.
+	// Since is when.
+	Current string
+	Since   time.Time
 	// KeyMarks are written on keys only.
 	KeyMarks
 }
 
 // KeyMarks are what one run leaves on a key for the later ones.
 type KeyMarks struct {
-	Superseded, Renew, Answers time.Time
+	Superseded, Renew, Answers, Leaked time.Time
 }
 
 const markerVersion = "1"
@@ -43,10 +48,13 @@ func (m Marker) Text() string {
 	for _, mark := range []struct {
 		name string
 		at   time.Time
-	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}} {
+	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}, {"leaked", m.Leaked}, {"since", m.Since}} {
 		if !mark.at.IsZero() {
 			fmt.Fprintf(&b, " %s=%s", mark.name, mark.at.UTC().Format(time.RFC3339Nano))
 		}
+	}
+	if m.Current != "" {
+		fmt.Fprintf(&b, " current=%s", m.Current)
 	}
 	if len(m.With) > 0 {
 		with, err := json.Marshal(m.With)
@@ -94,6 +102,12 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 			m.Renew, err = time.Parse(time.RFC3339Nano, value)
 		case "answers":
 			m.Answers, err = time.Parse(time.RFC3339Nano, value)
+		case "leaked":
+			m.Leaked, err = time.Parse(time.RFC3339Nano, value)
+		case "since":
+			m.Since, err = time.Parse(time.RFC3339Nano, value)
+		case "current":
+			m.Current = value
 		}
 		if err != nil {
 			return Marker{}, description, false
@@ -132,6 +146,6 @@ func Stamp(keyName string) time.Time {
 // Mark puts what the name and the description say on a key that IAM listed.
 func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 	k.Minted = Stamp(name)
-	k.Superseded, k.Renew, k.Answers = m.Superseded, m.Renew, m.Answers
+	k.Superseded, k.Renew, k.Answers, k.Leaked = m.Superseded, m.Renew, m.Answers, m.Leaked
 	return k
 }

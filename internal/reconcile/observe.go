@@ -34,7 +34,10 @@ type run struct {
 	keys    []rotation.Key
 	foreign int
 	granted []Policy
-	entries []reading // in the order of c.Stores
+	member  []Group
+	other   string          // the key to be revoked, which exists and is not ours
+	adopted map[string]bool // stores, by name, that hold the value of the key to be adopted
+	entries []reading       // in the order of c.Stores
 	serving []rotation.Consumer
 	whose   map[string]owned // by the name that the plan uses
 	before  string           // the key that was published when the run observed
@@ -110,7 +113,17 @@ func (ru *run) observe(ctx context.Context) error {
 	if err := ru.preferOwner(ctx); err != nil {
 		return err
 	}
-	return ru.observeNamed(ctx)
+	if err := ru.observeNamed(ctx); err != nil {
+		return err
+	}
+	if err := ru.observeLeaked(ctx); err != nil {
+		return err
+	}
+	if err := ru.observeAdoptable(ctx); err != nil {
+		return err
+	}
+	ru.observeUse(ctx)
+	return nil
 }
 
 // preferOwner settles which of several service IDs of ours is the
@@ -129,18 +142,17 @@ func (ru *run) preferOwner(ctx context.Context) error {
 	if i < 0 || ru.ours[i].ID == ru.id.ID {
 		return nil
 	}
-	granted, err := ru.Identities.Granted(ctx, newest.IAMID)
-	if err != nil {
-		return fmt.Errorf("%w: reading policies of %s: %w", ErrObserve, ru.ours[i].ID, err)
-	}
-	ru.id, ru.granted = ru.ours[i], granted
-	return nil
+	ru.id = ru.ours[i]
+	return ru.readAccess(ctx, ru.id)
 }
 
 // observeIdentity finds the service ID, its keys and its policies. One that an
 // earlier run knew spares the look-up, as long as it has keys: a service ID
 // that people deleted has none.
 func (ru *run) observeIdentity(ctx context.Context) error {
+	if ru.c.Given != "" {
+		return ru.observeGiven(ctx)
+	}
 	if id, ok := ru.recall(ru.c.Name); ok && id.Name == ru.c.ServiceIDName {
 		if err := ru.read(ctx, id); err == nil && len(ru.keys) > 0 {
 			ru.id, ru.ours, ru.cached = id, []ServiceID{id}, true
@@ -175,8 +187,22 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 	return ru.read(ctx, ours...)
 }
 
+// observeGiven reads a service ID that the config names by its ID. It has no
+// marker of ours.
+func (ru *run) observeGiven(ctx context.Context) error {
+	id, err := ru.Identities.Lookup(ctx, "iam-"+ru.c.Given)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: reading service ID %s: %w", ErrObserve, ru.c.Given, err)
+	}
+	ru.id, ru.ours = id, []ServiceID{id}
+	return ru.read(ctx, id)
+}
+
 func (ru *run) owns(id ServiceID) bool {
-	return id.Marked && id.Marker.Owner == ru.Owner && id.Marker.Credential == ru.c.Name
+	return id.Marked && id.Marker.Owner == ru.Owner && slices.Contains(ru.c.names(), id.Marker.Credential)
 }
 
 // read lists the keys of every one of our service IDs, and the policies of the
@@ -186,7 +212,7 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i, id := range ids {
 		g.Go(func() error {
-			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.Name)
+			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
 			if err != nil {
 				return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 			}
@@ -194,14 +220,7 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 			return nil
 		})
 	}
-	g.Go(func() error {
-		granted, err := ru.Identities.Granted(ctx, ids[0].IAMID)
-		if err != nil {
-			return fmt.Errorf("%w: reading policies of %s: %w", ErrObserve, ids[0].ID, err)
-		}
-		ru.granted = granted
-		return nil
-	})
+	g.Go(func() error { return ru.readAccess(ctx, ids[0]) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -211,6 +230,22 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 		ru.keys = append(ru.keys, l.Keys...)
 		ru.foreign += l.Foreign
 		ru.busy[ids[i].ID] = len(l.Keys)+l.Foreign > 0
+	}
+	return nil
+}
+
+// readAccess reads what the identity may do, as far as the config asks for it.
+func (ru *run) readAccess(ctx context.Context, id ServiceID) (err error) {
+	ru.granted, ru.member = nil, nil
+	if len(ru.c.Policies) > 0 {
+		if ru.granted, err = ru.Identities.Granted(ctx, id.IAMID); err != nil {
+			return fmt.Errorf("%w: reading policies of %s: %w", ErrObserve, id.ID, err)
+		}
+	}
+	if len(ru.c.Groups) > 0 {
+		if ru.member, err = ru.Identities.Groups(ctx, id.IAMID); err != nil {
+			return fmt.Errorf("%w: reading access groups of %s: %w", ErrObserve, id.ID, err)
+		}
 	}
 	return nil
 }
@@ -263,6 +298,71 @@ func (ru *run) observeNamed(ctx context.Context) error {
 	return nil
 }
 
+// observeLeaked reads the key whose revocation is asked for, if the list lacks
+// it.
+func (ru *run) observeLeaked(ctx context.Context) error {
+	id := ru.ask.Trigger.Leaked
+	if id == "" || ru.listed(id) {
+		return nil
+	}
+	rec, err := ru.Keys.Get(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil // it is gone
+	case err != nil:
+		return fmt.Errorf("%w: reading key %s that is to be revoked: %w", ErrObserve, id, err)
+	case rec.Ours && ru.ourIdentity(rec.IAMID):
+		ru.keys = append(ru.keys, rec.Key)
+	default:
+		ru.other = id
+	}
+	return nil
+}
+
+// observeAdoptable finds the stores that hold the value of the key that is to
+// be taken over. IAM tells whose value it is.
+func (ru *run) observeAdoptable(ctx context.Context) error {
+	if ru.c.AdoptKey == "" || ru.id.ID == "" {
+		return nil
+	}
+	ru.adopted = map[string]bool{}
+	for _, e := range ru.entries {
+		if e.err != nil || !e.Unmarked() {
+			continue
+		}
+		rec, err := ru.Keys.Identify(ctx, e.Value)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return fmt.Errorf("%w: identifying the value in store %s: %w", ErrObserve, e.store.Name(), err)
+		default:
+			ru.adopted[e.store.Name()] = rec.ID == ru.c.AdoptKey && rec.IAMID == ru.id.IAMID
+		}
+	}
+	return nil
+}
+
+// observeUse asks when keys near the end of their overlap were last used. Not
+// to know is no trouble: they then end as planned.
+func (ru *run) observeUse(ctx context.Context) {
+	for i, k := range ru.keys {
+		if ru.named(k.ID) || !k.Ending(ru.c.Rules, ru.now()) {
+			continue
+		}
+		used, err := ru.Keys.Used(ctx, k.ID)
+		if err != nil {
+			ru.log.Warn("asking when a key was last used", "key", k.ID, "error", err.Error())
+			continue
+		}
+		ru.keys[i].Used = used
+	}
+}
+
+// named reports whether a store names the key, as far as they were read.
+func (ru *run) named(keyID string) bool {
+	return slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err == nil && e.KeyID == keyID })
+}
+
 func (ru *run) listed(keyID string) bool {
 	return slices.ContainsFunc(ru.keys, func(k rotation.Key) bool { return k.ID == keyID })
 }
@@ -279,10 +379,17 @@ func (ru *run) state() rotation.State {
 		Foreign:   ru.foreign,
 		Consumers: ru.serving,
 		Skew:      ru.offset,
+		Storm:     ru.storm.over(ru.now()),
+		Gone:      ru.c.Gone,
+		Stranger:  ru.other,
+		Adopting:  ru.c.AdoptKey,
 		Identity: rotation.Identity{
 			Exists: ru.id.ID != "", Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.c.Collides || ru.collide,
-			Unsatisfied: missing(ru.c.Policies, ru.granted),
+			Unsatisfied: append(missing(ru.c.Policies, ru.granted), ru.outside()...), Given: ru.c.Given != "",
 		},
+	}
+	if m := ru.id.Marker; ru.id.Marked && ru.c.Given == "" && m.Credential != ru.c.Name {
+		s.Identity.Former = m.Credential
 	}
 	for _, d := range ru.ours {
 		if d.ID != ru.id.ID && !ru.busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {
@@ -298,6 +405,8 @@ func (ru *run) state() rotation.State {
 		case e.err != nil:
 			st.Fault = storeFault(e.err)
 			ru.log.Warn("reading a store", "store", st.Name, "error", e.err.Error())
+		case ru.adopted[st.Name]:
+			st.Adoptable = ru.c.AdoptKey
 		case e.Unmarked() && !ru.c.Adopt:
 			st.Fault = rotation.EntryUnmarked
 		case e.Owner != "" && e.Owner != ru.Owner:
@@ -307,6 +416,19 @@ func (ru *run) state() rotation.State {
 	}
 	return s
 }
+
+// outside are the access groups that the service ID is not a member of, in the
+// form of a step's target.
+func (ru *run) outside() (labels []string) {
+	for _, want := range ru.c.Groups {
+		if !slices.ContainsFunc(ru.member, func(g Group) bool { return g.ID == want || g.Name == want }) {
+			labels = append(labels, groupLabel+want)
+		}
+	}
+	return labels
+}
+
+const groupLabel = "membership of "
 
 // decide plans, and notes in the outcome what was found.
 func (ru *run) decide() rotation.Plan {

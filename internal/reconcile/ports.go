@@ -14,8 +14,13 @@ type ServiceID struct {
 	// the latter.
 	ID, IAMID string
 	Name      string
-	Locked    bool
-	Created   time.Time
+	// Text is the description without our marker.
+	Text    string
+	Locked  bool
+	Created time.Time
+	// Version is IAM's entity tag: an update carries it. A list may know it, a
+	// Lookup does.
+	Version string
 	// Marker is valid when Marked: the service ID is some latchkey's.
 	Marker Marker
 	Marked bool
@@ -49,7 +54,18 @@ type Identities interface {
 	// Grant makes sure that a policy exists. IAM may answer success and grant
 	// less: read back with Granted.
 	Grant(ctx context.Context, iamID string, p Policy) error
+	// Mark writes our marker on a service ID only if it still is as id says:
+	// ErrConflict.
+	Mark(ctx context.Context, id ServiceID, m Marker) error
+	// Groups returns the access groups that an identity is a member of.
+	Groups(ctx context.Context, iamID string) ([]Group, error)
+	// Join makes an identity a member of the access group of this ID or name;
+	// ErrNotFound.
+	Join(ctx context.Context, iamID, group string) error
 }
+
+// Group is an access group.
+type Group struct{ ID, Name string }
 
 // KeyList is one listing of a service ID's keys.
 type KeyList struct {
@@ -75,8 +91,8 @@ type KeyRecord struct {
 
 // KeyChange is what an update sets; zero fields stay as they are.
 type KeyChange struct {
-	Expires           time.Time
-	Superseded, Renew time.Time
+	Expires                   time.Time
+	Superseded, Renew, Leaked time.Time
 }
 
 // MintRequest describes a key to be created, fuse on.
@@ -91,8 +107,9 @@ type MintRequest struct {
 
 // Keys are the API keys of service IDs.
 type Keys interface {
-	// List returns the keys of one identity, all pages.
-	List(ctx context.Context, iamID, credential string) (KeyList, error)
+	// List returns the keys of one identity, all pages. Ours are those marked
+	// with one of the credential's names.
+	List(ctx context.Context, iamID string, credentials ...string) (KeyList, error)
 	// Get reads one key; ErrNotFound.
 	Get(ctx context.Context, keyID string) (KeyRecord, error)
 	// Mint creates a key with the value v and returns it with its marks. It is
@@ -103,6 +120,17 @@ type Keys interface {
 	Update(ctx context.Context, rec KeyRecord, c KeyChange) error
 	// Retire deletes a key; absent is success.
 	Retire(ctx context.Context, keyID string) error
+	// Disable stops a key from authenticating; absent is success. Access tokens
+	// that were issued for it live on, for up to 60 minutes.
+	Disable(ctx context.Context, keyID string) error
+	// Used returns when the key last authenticated, as far as IAM tells; zero
+	// when it never did. IAM calls the question expensive.
+	Used(ctx context.Context, keyID string) (time.Time, error)
+	// Identify returns the key that has this value; ErrNotFound.
+	Identify(ctx context.Context, v secret.Value) (KeyRecord, error)
+	// Adopt writes our marker on somebody's key only if it still is as rec
+	// says: ErrConflict.
+	Adopt(ctx context.Context, rec KeyRecord, m Marker) error
 }
 
 // Bearer is who a key turned out to be.

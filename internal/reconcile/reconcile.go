@@ -37,6 +37,7 @@ type Reconciler struct {
 
 	mu    sync.Mutex
 	known map[string]ServiceID // by credential: spares the look-up by name
+	storm storm
 }
 
 // maxRounds bounds how often one run observes anew when others keep changing
@@ -50,7 +51,11 @@ const maxRounds = 4
 // The error is ErrObserve when nothing could be learned; everything else is in
 // the outcome.
 func (r *Reconciler) Reconcile(ctx context.Context, c Credential, ask Ask) (Outcome, error) {
-	key := fmt.Sprintf("%s|%s", ask.Trigger.NewerThan.Format(time.RFC3339Nano), ask.Trigger.NotKey)
+	if c.Unconfigured != nil {
+		return c.orphaned(), nil
+	}
+	t := ask.Trigger
+	key := fmt.Sprintf("%s|%s|%s|%t|%s", t.NewerThan.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey)
 	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) { return r.reconcile(ctx, c, ask) })
 }
 
@@ -63,7 +68,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	log := r.log().With("credential", c.Name, "cause", ask.Cause)
 	var err error
 	for range maxRounds {
-		out.Result, out.Reason, out.Message = ResultUnchanged, "", ""
+		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
 		ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: &out}
 		if err = ru.round(ctx); !errors.Is(err, errAgain) {
 			break
@@ -99,13 +104,25 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 
 // Plan observes and decides, and changes nothing.
 func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, rotation.Plan, error) {
+	if c.Unconfigured != nil {
+		return c.orphaned(), rotation.Plan{}, nil
+	}
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
 	ru := &run{Reconciler: r, c: c, ask: ask, log: r.log(), out: &out}
 	if err := ru.observe(ctx); err != nil {
 		return out, rotation.Plan{}, err
 	}
 	plan := ru.decide()
+	ru.tell(plan.Notes...)
 	return out, plan, nil
+}
+
+// orphaned is the outcome of a service ID of ours that no config entry yields.
+func (c Credential) orphaned() Outcome {
+	return Outcome{
+		Credential: c.Name, Result: ResultOrphaned, Reason: rotation.Unconfigured, Message: rotation.Unconfigured.Sentence(),
+		ServiceID: c.Unconfigured.ID, Kept: true,
+	}
 }
 
 func (r *Reconciler) log() *slog.Logger {

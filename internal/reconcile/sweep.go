@@ -40,7 +40,9 @@ type Swept struct {
 
 // Worst is the result that decides the answer to the caller.
 func (s Swept) Worst() Result {
-	rank := map[Result]int{ResultUnchanged: 0, ResultChanged: 1, ResultPublished: 2, ResultInProgress: 3, ResultBlocked: 4, ResultFailed: 5}
+	rank := map[Result]int{
+		ResultUnchanged: 0, ResultOrphaned: 1, ResultChanged: 2, ResultPublished: 3, ResultInProgress: 4, ResultBlocked: 5, ResultFailed: 6,
+	}
 	worst := ResultUnchanged
 	for _, o := range s.Outcomes {
 		if rank[o.Result] > rank[worst] {

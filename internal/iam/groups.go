@@ -1,0 +1,93 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	"github.com/IBM/platform-services-go-sdk/iamaccessgroupsv2"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// groupPage is how many access groups one page holds at most.
+const groupPage = 100
+
+// Groups returns the access groups that an identity was added to. Membership
+// by a dynamic rule is for users, so it is not asked for.
+func (c *Client) Groups(ctx context.Context, iamID string) ([]reconcile.Group, error) {
+	doing := "listing the access groups of " + iamID
+	return c.listGroups(ctx, doing, &iamaccessgroupsv2.ListAccessGroupsOptions{
+		IamID: &iamID, MembershipType: core.StringPtr("static"),
+	})
+}
+
+func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgroupsv2.ListAccessGroupsOptions) ([]reconcile.Group, error) {
+	account, err := c.Account(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	opts.AccountID, opts.Limit = &account, core.Int64Ptr(groupPage)
+	var found []reconcile.Group
+	for offset := int64(0); ; offset += groupPage {
+		opts.Offset = core.Int64Ptr(offset)
+		page, resp, err := c.groups.ListAccessGroupsWithContext(ctx, opts)
+		if err != nil {
+			return nil, sortError(doing, resp, err)
+		}
+		if page == nil {
+			return nil, lacking(doing, "list")
+		}
+		for i := range page.Groups {
+			found = append(found, reconcile.Group{ID: str(page.Groups[i].ID), Name: str(page.Groups[i].Name)})
+		}
+		if len(page.Groups) < groupPage {
+			return found, nil
+		}
+	}
+}
+
+// groupPrefix begins the ID of every access group.
+const groupPrefix = "AccessGroupId-"
+
+// Join adds an identity to an access group. Adding a member twice is a
+// success: the answer has a status for each member, and the one of a member
+// that is there already is not documented, so the caller reads back.
+func (c *Client) Join(ctx context.Context, iamID, group string) error {
+	doing := fmt.Sprintf("adding %s to access group %q", iamID, group)
+	id := group
+	if !strings.HasPrefix(group, groupPrefix) {
+		found, err := c.listGroups(ctx, doing, &iamaccessgroupsv2.ListAccessGroupsOptions{Search: core.StringPtr("name:" + group)})
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(found, func(g reconcile.Group) bool { return g.Name == group })
+		if i < 0 {
+			return fmt.Errorf("%s: %w: the account has no access group of this name", doing, reconcile.ErrNotFound)
+		}
+		id = found[i].ID
+	}
+	out, resp, err := c.groups.AddMembersToAccessGroupWithContext(ctx, &iamaccessgroupsv2.AddMembersToAccessGroupOptions{
+		AccessGroupID: &id,
+		Members:       []iamaccessgroupsv2.AddGroupMembersRequestMembersItem{{IamID: &iamID, Type: core.StringPtr("service")}},
+	})
+	if err != nil {
+		return sortError(doing, resp, err)
+	}
+	if out == nil {
+		return nil // read back
+	}
+	for _, m := range out.Members {
+		if m.StatusCode == nil || *m.StatusCode < 300 || *m.StatusCode == 409 {
+			continue
+		}
+		code, words := "", ""
+		if len(m.Errors) > 0 {
+			code, words = str(m.Errors[0].Code), str(m.Errors[0].Message)
+		}
+		return fmt.Errorf("%s: %w: %s", doing, meaning(int(*m.StatusCode), code), say(int(*m.StatusCode), code, words, nil))
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Where no store compares and sets, two instances that minted at once would
+// both publish, one store naming the one's key and the next the other's. Then
+// the service ID's description is the arbiter: whoever first writes its key
+// there, under the version that it read, goes on.
+
+// clear lets the new key be written to a store, or says who was first.
+func (ru *run) clear(ctx context.Context, at reading) error {
+	if at.store.Guarded() {
+		return nil
+	}
+	guarded := slices.ContainsFunc(ru.c.Stores, Store.Guarded)
+	if !ru.fresh.stored && !guarded && ru.c.Given == "" {
+		if err := ru.arbitrate(ctx); err != nil {
+			return err
+		}
+	}
+	// A store that only overwrites is read right before: what a newer run left
+	// there stays.
+	now, err := ru.glance(ctx, at)
+	switch {
+	case err != nil:
+		return fmt.Errorf("publishing key %s to %s: reading it once more: %w", ru.fresh.ID, at.store.Name(), err)
+	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, now.Created.Before(ru.fresh.Created):
+		return nil
+	case !ru.fresh.stored:
+		return ru.withdraw(ctx, "another instance published to "+at.store.Name()+" first")
+	}
+	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.store.Name(), ErrConflict, now.KeyID)
+}
+
+// unmoved refuses to overwrite what has changed since it was read, where the
+// store itself does not.
+func (ru *run) unmoved(ctx context.Context, at reading) error {
+	if at.store.Guarded() {
+		return nil
+	}
+	now, err := ru.glance(ctx, at)
+	if err != nil {
+		return fmt.Errorf("reading %s once more: %w", at.store.Name(), err)
+	}
+	if now.KeyID != at.KeyID {
+		return fmt.Errorf("%w: store %s names key %q now", errAgain, at.store.Name(), now.KeyID)
+	}
+	return nil
+}
+
+func (ru *run) glance(ctx context.Context, at reading) (Entry, error) {
+	e, err := at.store.Read(ctx)
+	if errors.Is(err, ErrNotFound) {
+		return Entry{}, nil
+	}
+	return e, err
+}
+
+// arbitrate writes the new key's ID into the service ID's marker.
+func (ru *run) arbitrate(ctx context.Context) error {
+	for range 3 {
+		id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
+		if err != nil {
+			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
+		}
+		m := id.Marker
+		switch {
+		case !ru.owns(id):
+			return fmt.Errorf("clearing key %s for publication: service ID %s is no longer ours: %w", ru.fresh.ID, id.ID, ErrRefused)
+		case m.Current == ru.fresh.ID:
+			return nil
+		case m.Current != "" && !ru.listed(m.Current) && ru.now().Sub(m.Since) < ru.c.Rules.Window:
+			return ru.withdraw(ctx, "the key "+m.Current+" was cleared for publication first")
+		}
+		if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
+			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
+		}
+		m.Current, m.Since = ru.fresh.ID, ru.now().Truncate(time.Second)
+		err = ru.Identities.Mark(ctx, id, m)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnavailable) {
+			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
+		}
+		// Somebody changed the service ID, or the answer was lost: read again.
+	}
+	return fmt.Errorf("clearing key %s for publication: %w: the service ID keeps changing", ru.fresh.ID, ErrUnavailable)
+}

@@ -1,0 +1,128 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// The steps that change a service ID itself.
+
+// rename writes the credential's new name into the marker, so that the config
+// may forget the old one.
+func (ru *run) rename(ctx context.Context) error {
+	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
+	if err != nil {
+		return fmt.Errorf("renaming the credential of %s: %w", ru.id.ID, err)
+	}
+	if !ru.owns(id) {
+		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, ErrRefused)
+	}
+	m := ru.marker()
+	m.Current, m.Since = id.Marker.Current, id.Marker.Since
+	switch err := ru.Identities.Mark(ctx, id, m); {
+	case errors.Is(err, ErrConflict):
+		return fmt.Errorf("%w: renaming the credential of %s: %w", errAgain, id.ID, err)
+	case err != nil:
+		return fmt.Errorf("renaming the credential of %s: %w", id.ID, err)
+	}
+	ru.id.Marker = m
+	ru.keep(ru.c.Name, ServiceID{})
+	return nil
+}
+
+// removeIdentity deletes the service ID of something that is gone, if it still
+// has no keys: they would be deleted with it.
+func (ru *run) removeIdentity(ctx context.Context) error {
+	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
+	if err != nil {
+		return fmt.Errorf("removing service ID %s: %w", ru.id.ID, err)
+	}
+	if len(l.Keys)+l.Foreign > 0 {
+		return fmt.Errorf("%w: service ID %s has keys now", errAgain, ru.id.ID)
+	}
+	ru.keep(ru.c.Name, ServiceID{})
+	return ru.Identities.Remove(ctx, ru.id.ID)
+}
+
+// join makes the service ID a member of an access group and reads it back: IAM
+// is eventually consistent.
+func (ru *run) join(ctx context.Context, group string) error {
+	if err := ru.Identities.Join(ctx, ru.id.IAMID, group); err != nil {
+		return fmt.Errorf("joining access group %q: %w", group, err)
+	}
+	return ru.poll(ctx, patience, func() error {
+		member, err := ru.Identities.Groups(ctx, ru.id.IAMID)
+		if err != nil {
+			return fmt.Errorf("reading back access group %q: %w", group, err)
+		}
+		if slices.ContainsFunc(member, func(g Group) bool { return g.ID == group || g.Name == group }) {
+			return nil
+		}
+		return fmt.Errorf("reading back access group %q: %w", group, ErrNotYet)
+	})
+}
+
+// disable stops a leaked key. Unless it is contained, the stores are read once
+// more: an instance that was slow may have published it meanwhile.
+func (ru *run) disable(ctx context.Context, s rotation.Step) error {
+	rec, err := ru.get(ctx, s.Key)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !rec.Live(rec.Date) {
+		return nil
+	}
+	if contain := ru.ask.Trigger.Contain && s.Key == ru.ask.Trigger.Leaked; !contain {
+		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
+			return err
+		}
+	}
+	if err := ru.Keys.Disable(ctx, s.Key); err != nil {
+		return fmt.Errorf("disabling key %s: %w", s.Key, err)
+	}
+	return nil
+}
+
+// adopt marks an existing key as ours, if it is not, and then its entry in a
+// store. The value was compared with IAM when the store was read; the entry
+// is written only if it is still what was read.
+func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
+	at := ru.reading(s.Target)
+	rec, err := ru.Keys.Get(ctx, s.Key)
+	if err != nil {
+		return fmt.Errorf("adopting key %s: %w", s.Key, err)
+	}
+	if rec.IAMID != ru.id.IAMID {
+		return fmt.Errorf("adopting key %s: it belongs to %s: %w", s.Key, rec.IAMID, ErrRefused)
+	}
+	if !rec.Ours {
+		m := ru.marker()
+		m.With = nil
+		switch err := ru.Keys.Adopt(ctx, rec, m); {
+		case errors.Is(err, ErrConflict):
+			return fmt.Errorf("%w: adopting key %s: %w", errAgain, s.Key, err)
+		case err != nil:
+			return fmt.Errorf("adopting key %s: %w", s.Key, err)
+		}
+	}
+	if err := ru.unmoved(ctx, at); err != nil {
+		return err
+	}
+	e := Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
+	switch err := at.store.Publish(ctx, e, at.Revision); {
+	case errors.Is(err, ErrConflict):
+		return fmt.Errorf("%w: adopting key %s in %s: %w", errAgain, s.Key, s.Target, err)
+	case err != nil:
+		return fmt.Errorf("adopting key %s in %s: %w", s.Key, s.Target, err)
+	}
+	ru.noteStore(s.Target, s.Key)
+	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = rec.ID, rec.Created, rec.Expires
+	return nil
+}
