@@ -13,8 +13,7 @@
 //     chosen by the caller and the limit of 20 keys. From the SDK's models and
 //     IBM's documents; the statuses of some refusals are guesses.
 //   - /v1/serviceid_groups: all operations; from the SDK. The shape of their IDs,
-//     the number of groups in an account and the refusals are guesses. 2,000
-//     service IDs per group, but any number in the default group.
+//     the number of groups in an account and the refusals are guesses.
 //   - /v1/accounts/{id}/limits/identity, GET and POST: service ID groups, service
 //     IDs per group, trusted profiles, keys per identity; nothing else is counted.
 //   - Keys of users: they make their own only. There is no API for users; the
@@ -140,7 +139,8 @@ type Options struct {
 	Switches *cloud.Switches
 	// SeedCredentials is how many service IDs there are at the start, each with
 	// a key, a policy and the marker [latchkey v=1 owner=example
-	// credential=seed-N] in its description. At most 99,999.
+	// credential=seed-N] in its description. They count toward no limit of the
+	// account. At most 100,000.
 	SeedCredentials int
 	// Seed determines all generated IDs and values; zero means a random one.
 	Seed [32]byte
@@ -173,8 +173,7 @@ type Server struct {
 	events   []Event
 }
 
-// mostSeeded leaves the account's limit of service IDs room for the minter.
-const mostSeeded = 99_999
+const mostSeeded = 100_000
 
 // projectDelay is how long a new Code Engine project is preparing.
 const projectDelay = 20 * time.Second

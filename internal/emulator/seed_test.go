@@ -52,7 +52,7 @@ func TestSeededCredentials(t *testing.T) {
 }
 
 func TestSeedingIsBounded(t *testing.T) {
-	for _, n := range []int{-1, 100_000} {
+	for _, n := range []int{-1, 100_001} {
 		if s, err := emulator.Start(emulator.Options{SeedCredentials: n}); err == nil {
 			_ = s.Close()
 			t.Errorf("%d credentials are accepted", n)

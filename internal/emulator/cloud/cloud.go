@@ -88,6 +88,7 @@ type Cloud struct {
 	tell func(ProjectChange)
 
 	minter Minter
+	seeded int // credentials: each a service ID, a key and a policy
 
 	serviceIDs       map[string]*serviceID
 	serviceIDShelf   shelf[*serviceID]

@@ -33,19 +33,21 @@ func (c *Cloud) isUser(iamID string) bool {
 }
 
 const (
-	serviceIDGroupsPerAccount = 50 // 100,000 service IDs in groups of 2,000
-	serviceIDsPerGroup        = 2_000
+	serviceIDGroupsPerAccount = serviceIDsPerAccount / serviceIDsPerGroup
 	profilesPerAccount        = 2_000
 )
 
 // checkIDGroup refuses a group in which no service ID can be made.
 func (c *Cloud) checkIDGroup(id string) error {
+	taken := c.inGroup[id]
+	if id == "" {
+		taken -= c.seeded
+	}
 	switch {
-	case id == "":
-	case c.idGroups[id] == nil:
+	case id != "" && c.idGroups[id] == nil:
 		return identityError(c.switches.MissingIDGroupStatus, "not_found", "BXNIM0102E", "Unable to find object",
 			fmt.Sprintf("Object type %q, id %q", "ServiceIdGroup", id))
-	case c.inGroup[id] >= serviceIDsPerGroup:
+	case taken >= serviceIDsPerGroup:
 		return identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
 			"The limit of service IDs in this group is reached", fmt.Sprintf("limit %d", serviceIDsPerGroup))
 	}

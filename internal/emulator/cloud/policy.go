@@ -259,8 +259,8 @@ func (c *Cloud) CreatePolicy(a Actor, spec PolicySpec) (Policy, error) {
 	if err := c.conflict(shapeOf(spec), asked, nil, subjectOf(spec)); err != nil {
 		return Policy{}, err
 	}
-	if len(c.policies) >= policiesPerAccount {
-		return Policy{}, serviceError(c.switches.IdentityLimitStatus, "request_not_processed", "The limit of policies is reached.")
+	if err := c.checkPolicyLimits(subjectOf(spec)); err != nil {
+		return Policy{}, err
 	}
 	stored := spec
 	stored.Roles = slices.Clone(c.grantable(a, spec))
@@ -271,10 +271,17 @@ func (c *Cloud) CreatePolicy(a Actor, spec PolicySpec) (Policy, error) {
 	return answer, nil
 }
 
-// policiesPerAccount is far above IBM's 4,020, which forbids an account with
-// one policy for each of many service IDs: such accounts are built here to
-// measure.
-const policiesPerAccount = 200_000
+func (c *Cloud) checkPolicyLimits(subject string) error {
+	switch {
+	case len(c.policies)-c.seeded >= policiesPerAccount:
+		return serviceError(c.switches.IdentityLimitStatus, "request_not_processed",
+			fmt.Sprintf("The limit of %d policies in the account is reached.", policiesPerAccount))
+	case len(c.policiesBySubject[subject]) >= policiesPerSubject:
+		return serviceError(c.switches.IdentityLimitStatus, "request_not_processed",
+			fmt.Sprintf("The limit of %d policies of the subject is reached.", policiesPerSubject))
+	}
+	return nil
+}
 
 // subjectOf is the identity or access group that a policy is for.
 func subjectOf(p PolicySpec) string {
@@ -583,6 +590,9 @@ func (c *Cloud) SetPolicyState(a Actor, id, ifMatch, state string) (Policy, erro
 		}
 		subject := subjectOf(p.PolicySpec)
 		if err := c.conflict(p.shape, p.asked, nil, subject); err != nil {
+			return Policy{}, err
+		}
+		if err := c.checkPolicyLimits(subject); err != nil {
 			return Policy{}, err
 		}
 		c.trash = slices.DeleteFunc(c.trash, func(x *policy) bool { return x == p })

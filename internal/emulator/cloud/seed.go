@@ -76,6 +76,7 @@ func (c *Cloud) plant(credentials int) {
 	})
 	c.putApp(teamA, "web", map[string]any{"image_reference": "icr.io/codeengine/helloworld"})
 
+	c.seeded = credentials
 	for i := range credentials {
 		c.plantCredential(fmt.Sprintf("seed-%d", i+1))
 	}

@@ -86,9 +86,9 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 	case n.AccountID != AccountID,
 		!c.may(a, target{service: serviceIdentity}, "Editor", "ServiceIdCreator"):
 		return ServiceID{}, identityForbidden("iam-identity.serviceid.create")
-	case c.serviceIDShelf.len() >= serviceIDsPerAccount:
+	case c.serviceIDShelf.len()-c.seeded >= serviceIDsPerAccount:
 		return ServiceID{}, identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
-			"The limit of service IDs is reached", "")
+			"The limit of service IDs is reached", fmt.Sprintf("limit %d", serviceIDsPerAccount))
 	}
 	if err := c.checkIDGroup(n.GroupID); err != nil {
 		return ServiceID{}, err
@@ -109,12 +109,15 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 	return answer, nil
 }
 
+// Limits of an account, as IBM's documents have them (ibm-cloud-docs/iam,
+// iam-manageaccess.md and iam-serviceid.md). What was seeded does not count, as
+// in an account to which IBM gave more.
 const (
-	// serviceIDsPerAccount is the limit of an account that uses groups. The
-	// limit of 2,000 per group is not enforced in the default group, so that a
-	// large account can be built without groups.
-	serviceIDsPerAccount = 100_000
+	serviceIDsPerAccount = 100_000 // in all groups
+	serviceIDsPerGroup   = 2_000   // the default group is one
 	keysPerIdentity      = 20
+	policiesPerAccount   = 4_020
+	policiesPerSubject   = 1_000
 )
 
 func (c *Cloud) putServiceID(creator string, n NewServiceID) *serviceID {
