@@ -93,6 +93,8 @@ type Settings struct {
 	KeyLag       Duration `json:"keyLag"`
 	ListLag      Duration `json:"listLag"`
 	PolicyLag    Duration `json:"policyLag"`
+	ActivityLag  Duration `json:"activityLag"`
+	ReportDelay  Duration `json:"reportDelay"`
 	ProjectDelay Duration `json:"projectDelay"`
 	RejectLogs   bool     `json:"rejectLogs"`
 	// RateLimit is how many emulated calls per second are answered, by the
@@ -111,7 +113,7 @@ func (s *Server) Settings() Settings {
 	defer s.mu.Unlock()
 	return Settings{
 		Latency: Duration{s.latency}, KeyLag: Duration{k.KeyLag}, ListLag: Duration{k.ListLag}, PolicyLag: Duration{k.PolicyLag},
-		ProjectDelay: Duration{k.ProjectDelay}, RejectLogs: k.RejectLogs,
+		ActivityLag: Duration{k.ActivityLag}, ReportDelay: Duration{k.ReportDelay}, ProjectDelay: Duration{k.ProjectDelay}, RejectLogs: k.RejectLogs,
 		RateLimit: s.bucket.rate, RateBurst: s.bucket.burst, Switches: switches,
 	}
 }
@@ -119,7 +121,7 @@ func (s *Server) Settings() Settings {
 // Set replaces the knobs.
 func (s *Server) Set(n Settings) {
 	s.cloud.Set(cloud.Settings{KeyLag: n.KeyLag.Duration, ListLag: n.ListLag.Duration, PolicyLag: n.PolicyLag.Duration,
-		ProjectDelay: n.ProjectDelay.Duration, RejectLogs: n.RejectLogs})
+		ActivityLag: n.ActivityLag.Duration, ReportDelay: n.ReportDelay.Duration, ProjectDelay: n.ProjectDelay.Duration, RejectLogs: n.RejectLogs})
 	s.cloud.SetSwitches(n.Switches)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,7 +284,7 @@ func (s *Server) changeSettings(body []byte) (any, error) {
 	if err := strictJSON(body, &settingsIn{Settings: &next}); err != nil {
 		return nil, err
 	}
-	for _, d := range []Duration{next.Latency, next.KeyLag, next.ListLag, next.PolicyLag, next.ProjectDelay} {
+	for _, d := range []Duration{next.Latency, next.KeyLag, next.ListLag, next.PolicyLag, next.ActivityLag, next.ReportDelay, next.ProjectDelay} {
 		if d.Duration < 0 {
 			return nil, errors.New("no setting may be negative")
 		}

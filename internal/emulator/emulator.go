@@ -12,6 +12,9 @@
 //     with paging, filters, history, activity, entity tags, locks, values
 //     chosen by the caller and the limit of 20 keys. From the SDK's models and
 //     IBM's documents; the statuses of some refusals are guesses.
+//   - /v1/activity/accounts/{id}/report: reports of who is inactive, of which only
+//     the latest is kept, for a day; from the SDK and its tests. How long one
+//     takes to be made is a guess.
 //   - /v1/serviceid_groups: all operations; from the SDK. The shape of their IDs,
 //     the number of groups in an account and the refusals are guesses.
 //   - /v1/accounts/{id}/limits/identity, GET and POST: service ID groups, service
@@ -37,7 +40,7 @@
 // <guid>.ingress.<region>.logs.cloud.ibm.com (by the Host header, public or
 // private) sees only that region or instance.
 //
-// Everything else answers 501: activity reports, authorizations, custom roles,
+// Everything else answers 501: authorizations, custom roles,
 // builds, function runtimes, domain mappings, Secrets Manager, Event
 // Notifications. Also missing: the network of trusted profiles (any compute
 // resource token will do).
@@ -178,6 +181,10 @@ const mostSeeded = 100_000
 // projectDelay is how long a new Code Engine project is preparing.
 const projectDelay = 20 * time.Second
 
+// reportDelay is how long an activity report is being made: the SDK's own test
+// sees a 204 first, and looks for up to 30 s.
+const reportDelay = 2 * time.Second
+
 // Start serves a freshly seeded cloud until Close.
 func Start(opts Options) (*Server, error) {
 	address := opts.Listen
@@ -216,7 +223,7 @@ func Start(opts Options) (*Server, error) {
 	}
 	s.cloud = cloud.New(cloud.Options{
 		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged, SeedCredentials: opts.SeedCredentials,
-		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: projectDelay},
+		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: projectDelay, ReportDelay: reportDelay},
 	})
 	for _, f := range opts.Faults {
 		s.Inject(f)

@@ -3,6 +3,7 @@ package emulator
 import (
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
@@ -114,18 +115,19 @@ func keyBody(k cloud.APIKey) keyOut {
 		CreatedAt: cloud.FormatTime(k.CreatedAt), CreatedBy: k.CreatedBy, ModifiedAt: cloud.FormatTime(k.ModifiedAt),
 		Name: k.Name, Description: k.Description, ActionWhenLeaked: k.ActionWhenLeaked, IAMID: k.IAMID,
 		AccountID: k.AccountID, Value: k.Value, History: historyList(k.History)}
-	if !k.ExpiresAt.IsZero() {
-		out.ExpiresAt = cloud.FormatTime(k.ExpiresAt)
-	}
+	out.ExpiresAt = optionalTime(k.ExpiresAt)
 	return out
 }
 
-func keyActivity(k cloud.APIKey) *activityOut {
-	out := &activityOut{AuthnCount: k.AuthnCount}
-	if !k.LastAuthn.IsZero() {
-		out.LastAuthn = cloud.FormatTime(k.LastAuthn)
+func activityBody(x cloud.Activity) *activityOut {
+	return &activityOut{AuthnCount: x.AuthnCount, LastAuthn: optionalTime(x.LastAuthn)}
+}
+
+func optionalTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-	return out
+	return cloud.FormatTime(t)
 }
 
 // identityList wraps a page as IAM does: links are URLs, and there is no next
@@ -209,7 +211,12 @@ func (s *Server) getServiceID(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return serviceIDAnswer(c, 200, x, "get"), nil
+	out := serviceIDBody(x, c.flag("show_group_id"))
+	out.Context = identityContext("get")
+	if c.flag("include_activity") {
+		out.Activity = activityBody(x.Activity)
+	}
+	return answer{status: 200, etag: x.EntityTag, body: out}, nil
 }
 
 func (s *Server) updateServiceID(c *call) (answer, error) {
@@ -291,7 +298,7 @@ func (s *Server) getKey(c *call) (answer, error) {
 	out := keyBody(k)
 	out.Context = identityContext("get")
 	if c.flag("include_activity") {
-		out.Activity = keyActivity(k)
+		out.Activity = activityBody(k.Activity)
 	}
 	return answer{status: 200, etag: k.EntityTag, body: out}, nil
 }

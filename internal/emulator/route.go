@@ -68,6 +68,9 @@ var routes = []route{
 	{"GET", "/v1/accounts/{account}/limits/identity", familyIdentity, (*Server).limits},
 	{"POST", "/v1/accounts/{account}/limits/identity", familyIdentity, (*Server).bulkLimits},
 
+	{"POST", "/v1/activity/accounts/{account}/report", familyIdentity, (*Server).createReport},
+	{"GET", "/v1/activity/accounts/{account}/report/{reference}", familyIdentity, (*Server).getReport},
+
 	{"GET", "/v1/serviceid_groups", familyIdentity, (*Server).listIDGroups},
 	{"POST", "/v1/serviceid_groups", familyIdentity, (*Server).createIDGroup},
 	{"GET", "/v1/serviceid_groups/{id}", familyIdentity, (*Server).getIDGroup},

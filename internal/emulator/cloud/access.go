@@ -155,6 +155,7 @@ func (c *Cloud) administers(a Actor, s *serviceID) bool {
 
 // known is the check that comes before every other: somebody must act.
 func (c *Cloud) known(a Actor) error {
+	c.reap()
 	if !c.alive(a.IAMID) {
 		return unauthenticated()
 	}

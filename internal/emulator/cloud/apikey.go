@@ -29,16 +29,15 @@ type APIKey struct {
 	// Value is present in the answer of the creation, in answers about a key
 	// whose value is stored, and in a state that was asked for with values.
 	Value string `json:"apikey,omitempty"`
-	// LastAuthn and AuthnCount are the key's activity.
-	LastAuthn  time.Time       `json:"last_authn,omitzero"`
-	AuthnCount int             `json:"authn_count"`
-	History    []HistoryRecord `json:"history,omitempty"`
+	Activity
+	History []HistoryRecord `json:"history,omitempty"`
 }
 
 type apiKey struct {
 	APIKey
 	seq   int64
 	group string // that of the service ID
+	fresh marks
 }
 
 // deletedKey still authenticates until the key lag has passed.
@@ -177,6 +176,7 @@ func (c *Cloud) putKey(creator string, n NewAPIKey) *apiKey {
 		ActionWhenLeaked: n.ActionWhenLeaked, StoreValue: n.StoreValue, Value: n.Value,
 	}}
 	k.ExpiresAt, _ = ParseTime(n.ExpiresAt)
+	c.reapLater(k)
 	if k.Value == "" {
 		k.Value = c.keyValue()
 	}
@@ -211,6 +211,7 @@ func (k *apiKey) shown(history bool) APIKey {
 
 func (c *Cloud) touchKey(a Actor, k *apiKey, action string) {
 	k.EntityTag, k.ModifiedAt = c.nextTag(k.EntityTag), c.now()
+	c.reapLater(k)
 	k.History = append(k.History, HistoryRecord{Timestamp: k.ModifiedAt, IAMID: a.IAMID, Action: action, Message: action})
 }
 
@@ -358,7 +359,9 @@ func (c *Cloud) GetAPIKey(a Actor, id string, history bool) (APIKey, error) {
 	if c.hidden(k.CreatedAt, c.settings.ListLag) {
 		return APIKey{}, identityNotFound("ApiKey", id)
 	}
-	return k.shown(history), nil
+	out := k.shown(history)
+	out.Activity = c.seen(k.Activity, k.fresh)
+	return out, nil
 }
 
 // APIKeyByValue returns the key that has the value. The error never carries
@@ -368,6 +371,9 @@ func (c *Cloud) APIKeyByValue(a Actor, value string, history bool) (APIKey, erro
 	defer c.mu.Unlock()
 	if err := c.known(a); err != nil {
 		return APIKey{}, err
+	}
+	if value == "" {
+		return APIKey{}, identityInvalid("The header IAM-ApiKey is required")
 	}
 	k := c.keyByValue[value]
 	if k == nil || c.hidden(k.CreatedAt, c.settings.ListLag) {

@@ -41,6 +41,11 @@ type Settings struct {
 	// changed one has the effect that it had before, and a deleted one is still
 	// listed and effective.
 	PolicyLag time.Duration
+	// ActivityLag is how long the activity of keys and service IDs does not show
+	// an authentication.
+	ActivityLag time.Duration
+	// ReportDelay is how long an activity report is being made.
+	ReportDelay time.Duration
 	// ProjectDelay is how long a new Code Engine project is preparing.
 	ProjectDelay time.Duration
 	// RejectLogs makes log ingestion answer 200 and reject every entry.
@@ -105,6 +110,10 @@ type Cloud struct {
 	keysByIAM  map[string][]*apiKey
 	keyByValue map[string]*apiKey
 	deleted    []deletedKey // oldest first, pruned as their lag passes
+	reapAt     time.Time    // when the first expired key is due for deletion, or zero
+
+	lastAuthn map[string]time.Time // of users and profiles
+	report    *report              // the latest
 
 	goneServiceIDs ghosts[*serviceID]
 	goneKeys       ghosts[*apiKey]
@@ -143,6 +152,7 @@ func New(opts Options) *Cloud {
 		keys:              map[string]*apiKey{},
 		keysByIAM:         map[string][]*apiKey{},
 		keyByValue:        map[string]*apiKey{},
+		lastAuthn:         map[string]time.Time{},
 		profiles:          map[string]*Profile{},
 		crTokens:          map[string]bool{},
 		policies:          map[string]*policy{},

@@ -23,6 +23,7 @@ type ServiceID struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description,omitempty"`
 	Instances   []string        `json:"unique_instance_crns,omitempty"`
+	Activity                    // of all its keys
 	History     []HistoryRecord `json:"history,omitempty"`
 	// APIKey is the key that was created together with the service ID, in the
 	// answer of the creation only.
@@ -39,7 +40,8 @@ type HistoryRecord struct {
 
 type serviceID struct {
 	ServiceID
-	seq int64
+	seq   int64
+	fresh marks
 }
 
 // NewServiceID is the request for a service ID.
@@ -283,7 +285,9 @@ func (c *Cloud) GetServiceID(a Actor, id string, history bool) (ServiceID, error
 	if a.IAMID != s.IAMID && !c.administers(a, s) && !c.may(a, identityTarget(id), "Viewer") {
 		return ServiceID{}, identityForbidden("iam-identity.serviceid.get")
 	}
-	return s.copy(history), nil
+	out := s.copy(history)
+	out.Activity = c.seen(s.Activity, s.fresh)
+	return out, nil
 }
 
 func (c *Cloud) findServiceID(a Actor, id string) (*serviceID, error) {

@@ -45,6 +45,7 @@ type GroupState struct {
 func (c *Cloud) State(values bool) State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.reap()
 	s := State{
 		Now: c.now(), Account: AccountID, Lines: len(c.lines),
 		ServiceIDs: make([]ServiceID, 0, c.serviceIDShelf.len()),

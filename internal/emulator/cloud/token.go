@@ -69,6 +69,7 @@ func unknownKey() *Error {
 func (c *Cloud) ExchangeAPIKey(value string) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.reap()
 	k := c.keyByValue[value]
 	if k == nil {
 		k = c.lingering(value)
@@ -84,8 +85,12 @@ func (c *Cloud) ExchangeAPIKey(value string) (Token, error) {
 		e.Status, e.MessageCode = c.switches.UnusableKeyStatus, c.switches.UnusableKeyCode
 		return Token{}, e
 	}
-	k.LastAuthn = now
-	k.AuthnCount++
+	c.authenticated(&k.Activity, &k.fresh)
+	if s, ok := c.serviceIDs[strings.TrimPrefix(k.IAMID, "iam-")]; ok {
+		c.authenticated(&s.Activity, &s.fresh)
+	} else {
+		c.lastAuthn[k.IAMID] = now
+	}
 	return c.issue(k.IAMID, "urn:ibm:params:oauth:grant-type:apikey"), nil
 }
 
@@ -119,6 +124,7 @@ func (c *Cloud) ExchangeCRToken(crToken, profileName, profileID string) (Token, 
 			Message: "No trusted profile can be assumed with the provided compute resource token.",
 			Details: "The profile is not known or does not trust the compute resource."}
 	}
+	c.lastAuthn[p.IAMID] = c.now()
 	return c.issue(p.IAMID, "urn:ibm:params:oauth:grant-type:cr-token"), nil
 }
 
@@ -136,6 +142,7 @@ func (c *Cloud) AssumeProfile(accessToken, profileName, profileID string) (Token
 		return Token{}, &Error{Status: 400, Code: "bad_request", MessageCode: "BXNIM0437E",
 			Message: "The trusted profile cannot be assumed."}
 	}
+	c.lastAuthn[p.IAMID] = c.now()
 	return c.issue(p.IAMID, "urn:ibm:params:oauth:grant-type:assume"), nil
 }
 
@@ -185,6 +192,7 @@ func (c *Cloud) TokenFor(iamID string) (Token, error) {
 	if !c.alive(iamID) {
 		return Token{}, unauthenticated()
 	}
+	c.lastAuthn[iamID] = c.now()
 	return c.issue(iamID, "urn:ibm:params:oauth:grant-type:passcode"), nil
 }
 
