@@ -2,10 +2,10 @@
 //
 // # Modes
 //
-// Decode takes an HTTP request's header and body. The Content-Type says what
-// they are, tested in this order:
+// Batched, Decode and DecodeBatch take an HTTP request's header and body. The
+// Content-Type says what they are, tested in this order:
 //
-//	application/cloudevents-batch…   refused: batches were not asked for
+//	application/cloudevents-batch…   a JSON array of events, each with its own fault
 //	application/cloudevents+json     structured: everything in one JSON object
 //	application/cloudevents…         refused: of the formats only JSON is read
 //	anything, with ce- headers       binary: attributes in headers, data in the body
@@ -13,18 +13,25 @@
 //	                                 looks like structured mode and is not legal
 //
 // The SDK's types are used and its receiver is not: it does not undo the
-// encoding of header values, and takes names twice.
+// encoding of header values, takes names twice, and knows a batch only by the
+// exact Content-Type.
 //
 // # Senders
 //
-// Interpret knows latchkey's own types, the platform's timer, the resource
-// lifecycle events of Code Engine projects, and Secrets Manager's notifications
-// of expiring secrets. Everything else is not for us, and is told so without
-// its data being parsed.
+// A Reader says what an event asks. Each sender has a file of its own:
+//
+//	own.go               latchkey's types: provision, rotate, revoke, sweep
+//	interpret.go         the platform's timer
+//	secretsmanager.go    secrets that are about to expire, or have
+//	lifecycle.go         Code Engine projects that came, came back or went
+//	audit.go             the same, and IBM Cloud Projects, from an audit topic of Kafka
+//
+// Everything else is not for us, and is told so without its data being parsed.
+// Passing does that for the flood of audit events before anything is decoded.
 //
 // # Trust
 //
-// What Interpret returns is a hint: where to look, and what is demanded.
+// What a Reader returns is a hint: where to look, and what is demanded.
 // Anybody may ask for a look; the other verbs need a caller that is known and
 // allowed. Nothing else in an event is believed, and no URL in one is ever
 // called. Errors name the attribute, and show its value only where that cannot

@@ -17,7 +17,7 @@ import (
 
 var now = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 
-func clock() time.Time { return now }
+var here = Reader{Now: func() time.Time { return now }, Self: func() string { return us }}
 
 // headers of a legal binary event, with changes: "" takes a header away.
 func headers(changes ...string) http.Header {
@@ -130,7 +130,7 @@ func TestATickWithoutBodyAndContentTypeIsLegal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Interpret(e, clock)
+	got, err := here.Interpret(e)
 	if err != nil || len(got) != 1 || got[0].Verb != Look || got[0].NeedsAuth() {
 		t.Errorf("asked %+v, %v", got, err)
 	}
@@ -146,12 +146,13 @@ func ask(t *testing.T, kind, at, data string) ([]Request, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Interpret(e, clock)
+	return here.Interpret(e)
 }
 
 func TestInterpret(t *testing.T) {
 	const at = "2026-11-24T09:59:00Z"
 	when := now.Add(-time.Minute)
+	created := Request{Verb: Look, Project: "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d", Sender: SenderLifecycle}
 	lifecycle := string(file(t, "lifecycle.json"))
 	swap := func(old, with string) string {
 		if !strings.Contains(lifecycle, old) {
@@ -182,9 +183,10 @@ func TestInterpret(t *testing.T) {
 		"another of our types":                  {typePrefix + "credential.rotated", at, `{}`, Request{}, ErrNotForUs, ""},
 		"a tick with data":                      {typeTick, at, `{"mode":"x"}`, Request{Verb: Look}, nil, ""},
 		"somebody else's event":                 {"com.acme.order", at, `{"credential":"a"}`, Request{}, ErrNotForUs, "com.acme.order"},
-		"a created project":                     {"whatever", at, lifecycle, Request{Verb: Look, Project: "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d"}, nil, ""},
-		"a restored project":                    {"whatever", at, swap("controller.instance.create", "controller.instance.restore"), Request{Verb: Look, Project: "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d"}, nil, ""},
-		"a deleted project":                     {"whatever", at, swap("controller.instance.create", "controller.instance.delete"), Request{}, ErrNotForUs, "delete"},
+		"a created project":                     {"whatever", at, lifecycle, created, nil, ""},
+		"a restored project":                    {"whatever", at, swap("controller.instance.create", "controller.instance.restore"), created, nil, ""},
+		"a deleted project":                     {"whatever", at, swap("controller.instance.create", "controller.instance.delete"), created, nil, ""},
+		"a project that is about to go":         {"whatever", at, swap("controller.instance.create", "controller.instance.schedule_reclaim"), Request{}, ErrNotForUs, "schedule_reclaim"},
 		"a project whose creation goes on":      {"whatever", at, swap("succeeded", "in progress"), Request{}, ErrNotForUs, "in progress"},
 		"an instance of another service":        {"whatever", at, swap("public:codeengine", "public:databases"), Request{}, ErrNotForUs, "databases"},
 		"a project whose CRN is none":           {"whatever", at, swap("crn:v1:bluemix:", "crn:"), Request{}, ErrMalformed, "crn"},
@@ -205,6 +207,12 @@ func TestInterpret(t *testing.T) {
 				t.Fatal(err)
 			}
 			tc.want.Cause = tc.kind + " /me e-1"
+			switch {
+			case tc.kind == typeTick:
+				tc.want.Sender = SenderTimer
+			case Own(tc.kind):
+				tc.want.Sender = SenderOwn
+			}
 			if diff := cmp.Diff([]Request{tc.want}, got); diff != "" {
 				t.Error(diff)
 			}
@@ -222,7 +230,7 @@ func TestANotificationIsReadAlthoughItIsNoLegalEvent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Interpret(e, clock)
+			got, err := here.Interpret(e)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -271,7 +279,7 @@ func TestACauseIsPrintableBoundedAndNoMarker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cause := causeOf(e)
+	cause := Cause(e)
 	if len(cause) > 200 || strings.ContainsAny(cause, "[]é") {
 		t.Errorf("cause %q", cause)
 	}
@@ -301,12 +309,12 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		first, ferr := Interpret(e, clock)
+		first, ferr := here.Interpret(e)
 		again, err := Decode(reencode(e))
 		if err != nil {
 			t.Fatalf("accepted, but not when sent again: %v", err)
 		}
-		second, serr := Interpret(again, clock)
+		second, serr := here.Interpret(again)
 		if fmt.Sprint(ferr) != fmt.Sprint(serr) || cmp.Diff(first, second) != "" {
 			t.Fatalf("asked %+v %v, then %+v %v", first, ferr, second, serr)
 		}

@@ -130,7 +130,7 @@ func TestInterpretTakesFieldsToTheLetter(t *testing.T) {
 		"a secret that is a number":           {typeSecrets + "secret_expired", `{"secrets":[{"secret_name":"a"},7]}`, "secrets[1]"},
 		"secrets that are no list":            {typeSecrets + "secret_expired", `{"secrets":{}}`, "not a list"},
 		"a notification without data":         {typeSecrets + "secret_expired", ``, "object"},
-		"a project without a name in its CRN": {"x", `{"event_type":"resource-controller.instance.create","event_properties":{"crn":"crn:v1:bluemix:public:codeengine:us-south:a/1:::","last_operation":{"state":"succeeded"}}}`, "crn names project"},
+		"a project without a name in its CRN": {"x", `{"event_type":"resource-controller.instance.create","event_properties":{"crn":"crn:v1:bluemix:public:codeengine:us-south:a/1:::","last_operation":{"state":"succeeded"}}}`, "name no project"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := ask(t, tc.kind, at, tc.data); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), tc.names) || got != nil {
@@ -182,7 +182,7 @@ func TestErrorsAreShortPrintableAndTellNoSecret(t *testing.T) {
 	decode := func(h http.Header, body string) {
 		e, err := Decode(h, []byte(body))
 		if err == nil {
-			_, err = Interpret(e, clock)
+			_, err = here.Interpret(e)
 		}
 		got = append(got, err)
 	}
@@ -226,7 +226,7 @@ func TestACauseTellsNoCredentialOfASource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := causeOf(e), typeSweep+" https://host/path#topic e-1"; got != want {
+	if got, want := Cause(e), typeSweep+" https://host/path#topic e-1"; got != want {
 		t.Errorf("cause %q, want %q", got, want)
 	}
 }
@@ -311,8 +311,8 @@ func FuzzInterpret(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := Interpret(e, clock)
-		repeated, rerr := Interpret(e.Clone(), clock)
+		got, err := here.Interpret(e)
+		repeated, rerr := here.Interpret(e.Clone())
 		if diff := cmp.Diff(got, repeated); diff != "" || (err == nil) != (rerr == nil) || (err != nil && err.Error() != rerr.Error()) {
 			t.Fatalf("asked twice: %s %v, %v", diff, err, rerr)
 		}

@@ -1,0 +1,105 @@
+package event
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// attribute is one of an event's: a string, a bool or an int32.
+type attribute struct {
+	name  string
+	value any
+}
+
+// header takes the content type and the ce- headers, whatever the case of
+// their names: not everything that calls here went through net/http.
+func header(h http.Header) (contentType string, attributes []attribute, err error) {
+	const prefix = "ce-"
+	types := 0
+	for key, values := range h {
+		switch {
+		case strings.EqualFold(key, "Content-Type") && len(values) > 0:
+			types += len(values)
+			contentType = strings.TrimSpace(values[0])
+		case len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix):
+			name := strings.ToLower(key[len(prefix):])
+			for _, value := range values {
+				attributes = append(attributes, attribute{name, value})
+			}
+		}
+	}
+	if types > 1 {
+		return "", nil, malformed("header Content-Type occurs %d times", types)
+	}
+	return contentType, attributes, nil
+}
+
+// binary has the attributes in headers and the data in the body.
+func binary(contentType string, attributes []attribute, body []byte) (Event, error) {
+	slices.SortStableFunc(attributes, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
+	for i, a := range attributes {
+		if a.name == "datacontenttype" {
+			return Event{}, malformed("header ce-datacontenttype: Content-Type says it")
+		}
+		if i > 0 && a.name == attributes[i-1].name { // readers differ on which one counts
+			return Event{}, malformed("header ce-%s occurs more than once", clip(a.name))
+		}
+		encoded, _ := a.value.(string)
+		value, err := headerValue(encoded)
+		if err != nil {
+			return Event{}, malformed("header ce-%s: %w", shown(a.name, encoded), err)
+		}
+		attributes[i].value = value
+	}
+	if contentType != "" {
+		attributes = append(attributes, attribute{"datacontenttype", contentType})
+	}
+	e, err := assemble(attributes)
+	if err != nil || len(body) == 0 {
+		return e, err
+	}
+	e.DataEncoded = body
+	return e, nil
+}
+
+// headerValue undoes what the HTTP binding does to a value: first quotes, then
+// one round of percent-encoding.
+func headerValue(s string) (string, error) {
+	if strings.HasPrefix(s, `"`) {
+		inner, err := unquote(s)
+		if err != nil {
+			return "", err
+		}
+		s = inner
+	}
+	s, err := url.PathUnescape(s)
+	if err != nil {
+		return "", errors.New("the percent-encoding is broken")
+	}
+	if !utf8.ValidString(s) {
+		return "", errors.New("it is not UTF-8")
+	}
+	return s, nil
+}
+
+// unquote reads a quoted string of RFC 9110: a backslash takes the next
+// character as it is, and the first bare quote has to be the last character.
+func unquote(s string) (string, error) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' && i == len(s)-1:
+			return b.String(), nil
+		case c == '"':
+			return "", errors.New("something follows the quoted string")
+		case c == '\\' && i+1 < len(s):
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return "", errors.New("the quoted string has no end")
+}

@@ -1,0 +1,54 @@
+package event
+
+import (
+	"cmp"
+	"encoding/json"
+)
+
+// notification reads the envelope of Event Notifications. It looks like a
+// structured event and is not a legal one: notification_id has an underscore,
+// its time need not be RFC 3339, and no header says what it is. Only its type
+// has to be there; what else is missing or illegal is made up for or left out.
+func notification(body []byte) (Event, error) {
+	fields, err := object(body)
+	if err != nil {
+		return Event{}, malformed("no ce- headers (ce-specversion is missing), and the body is no notification: %w", err)
+	}
+	text := func(name string) string {
+		var s string
+		if err := json.Unmarshal(fields[name], &s); err != nil {
+			return "" // absent, or no string
+		}
+		return s
+	}
+	sender, id := text("ibmensourceid"), text("notification_id")
+	if sender == "" && id == "" {
+		return Event{}, malformed("no ce- headers (ce-specversion is missing), and the body has neither ibmensourceid nor notification_id")
+	}
+	attributes := []attribute{
+		{"specversion", cmp.Or(text("specversion"), "1.0")},
+		// Marks the sender, whose patience is short.
+		{"ibmensourceid", cmp.Or(sender, "unknown")},
+	}
+	add := func(name, value string, legal bool) {
+		if value != "" && legal {
+			attributes = append(attributes, attribute{name, value})
+		}
+	}
+	add("id", cmp.Or(text("id"), id), true)
+	add("source", cmp.Or(text("source"), sender), true)
+	for _, name := range []string{"type", "subject", "ibmenseverity"} {
+		add(name, text(name), true)
+	}
+	_, err = parseTime(text("time"))
+	add("time", text("time"), err == nil)
+	add("datacontenttype", text("datacontenttype"), checkMediaType(text("datacontenttype")) == nil)
+	e, err := assemble(attributes)
+	if err != nil {
+		return Event{}, err
+	}
+	if data := fields["data"]; data != nil && !isNull(data) {
+		e.DataEncoded = data
+	}
+	return e, nil
+}

@@ -1,0 +1,186 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Types of our own. Everything else that begins like them is not for us: our
+// own outcomes are among it, and acting on one would go round for ever.
+const (
+	typeProvision = typePrefix + "provision"
+	typeRotate    = typePrefix + "rotate"
+	typeRevoke    = typePrefix + "revoke"
+	typeSweep     = typePrefix + "sweep"
+)
+
+func (r Reader) own(e Event) (q Request, err error) {
+	switch e.Type() {
+	case typeProvision:
+		q, err = provision(e)
+	case typeRotate:
+		q, err = r.rotate(e)
+	case typeRevoke:
+		q, err = revoke(e)
+	case typeSweep:
+		q, err = sweep(e)
+	default:
+		return Request{}, notForUs("type", e.Type())
+	}
+	q.Sender = SenderOwn
+	return q, err
+}
+
+// read decodes the data of one of our own types into the fields that it may
+// have; null is unset. Names are exact, unlike encoding/json's, and one that is
+// not among them is a fault: a misspelt demand must not be a smaller one.
+func read(e Event, into map[string]any) error {
+	if len(e.Data()) == 0 {
+		return malformed("%s has no data", e.Type())
+	}
+	fields, err := object(e.Data())
+	if err != nil {
+		return malformed("data: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		target, known := into[name]
+		if !known {
+			return malformed("data has the unknown field %s", quote(name))
+		}
+		if isNull(fields[name]) {
+			continue
+		}
+		if json.Unmarshal(fields[name], target) != nil {
+			return malformed("data.%s is not %s", name, wanted(target))
+		}
+	}
+	return nil
+}
+
+// wanted says to people what belongs into a field.
+func wanted(target any) string {
+	switch target.(type) {
+	case *bool:
+		return "true or false"
+	case *[]string:
+		return "a list of strings"
+	case *map[string]*string:
+		return "an object of strings"
+	}
+	return "a string"
+}
+
+// checkName checks a name that is looked up later: here only that it can be
+// told and logged.
+func checkName(field, credential string) error {
+	const most = 300
+	switch {
+	case credential == "":
+		return malformed("data.%s is missing", field)
+	case len(credential) > most || strings.ContainsFunc(credential, func(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) }):
+		return malformed("data.%s %s is no name", field, quote(credential))
+	}
+	return nil
+}
+
+// keyID bounds what may stand in the path of a call to IAM.
+var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+func provision(e Event) (Request, error) {
+	var credential string
+	var with map[string]*string
+	err := read(e, map[string]any{"credential": &credential, "with": &with})
+	if err == nil {
+		err = checkName("credential", credential)
+	}
+	if err != nil {
+		return Request{}, err
+	}
+	r := Request{Verb: Provision, Credentials: []string{credential}}
+	for _, key := range slices.Sorted(maps.Keys(with)) {
+		if with[key] == nil {
+			return Request{}, malformed("data.with: %s is null", quote(key))
+		}
+		if r.With == nil {
+			r.With = map[string]string{}
+		}
+		r.With[key] = *with[key]
+	}
+	return r, nil
+}
+
+// ahead is how far a sender's clock may be before ours. A demand for a key
+// newer than the far future could never be met.
+const ahead = 5 * time.Minute
+
+func (r Reader) rotate(e Event) (Request, error) {
+	var credential, newerThan, notKey string
+	err := read(e, map[string]any{"credential": &credential, "newerThan": &newerThan, "notKey": &notKey})
+	if err == nil {
+		err = checkName("credential", credential)
+	}
+	if err != nil {
+		return Request{}, err
+	}
+	t := rotation.Trigger{NewerThan: e.Time(), NotKey: notKey}
+	switch {
+	case newerThan != "":
+		if t.NewerThan, err = parseTime(newerThan); err != nil {
+			return Request{}, malformed("data.newerThan %s: %w", quote(newerThan), err)
+		}
+	case notKey != "":
+		t.NewerThan = time.Time{} // another key is all that is asked
+	}
+	if notKey != "" && !keyID.MatchString(notKey) {
+		return Request{}, malformed("data.notKey %s is no ID of a key", quote(notKey))
+	}
+	if t.NewerThan.IsZero() && t.NotKey == "" {
+		return Request{}, malformed("time is missing, and data has neither newerThan nor notKey: nothing says when the new key is new enough")
+	}
+	if t.NewerThan.After(r.Now().Add(ahead)) {
+		return Request{}, malformed("newerThan %s is in the future", t.NewerThan.Format(time.RFC3339))
+	}
+	return Request{Verb: Rotate, Credentials: []string{credential}, Trigger: t}, nil
+}
+
+func revoke(e Event) (Request, error) {
+	var credential, key string
+	var contain bool
+	err := read(e, map[string]any{"credential": &credential, "keyID": &key, "containment": &contain})
+	if err == nil {
+		err = checkName("credential", credential)
+	}
+	switch {
+	case err != nil:
+		return Request{}, err
+	case key == "":
+		return Request{}, malformed("data.keyID is missing")
+	case !keyID.MatchString(key):
+		return Request{}, malformed("data.keyID %s is no ID of a key", quote(key))
+	}
+	return Request{Verb: Revoke, Credentials: []string{credential}, KeyID: key, Contain: contain}, nil
+}
+
+func sweep(e Event) (Request, error) {
+	var credentials []string
+	if len(e.Data()) > 0 {
+		if err := read(e, map[string]any{"credentials": &credentials}); err != nil {
+			return Request{}, err
+		}
+	}
+	for i, credential := range credentials {
+		if err := checkName(fmt.Sprintf("credentials[%d]", i), credential); err != nil {
+			return Request{}, err
+		}
+	}
+	return Request{Verb: Look, Credentials: credentials}, nil
+}

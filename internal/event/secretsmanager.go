@@ -1,0 +1,87 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// maxSecrets is how many secrets one notification covers.
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-event-notifications
+const maxSecrets = 100
+
+// secrets is Secrets Manager's notification. Of its types two say that
+// something has to be done. The others tell of what is done already, by us too:
+// secret_rotated comes of every publication.
+//
+// The type is <event type>:<sub-type>, where the sub-type says how many days
+// are left. None of the URLs in the data is ever used. The notification is
+// taken whole or not at all: one of which a part was read would be answered as
+// done, and is not sent again.
+func (r Reader) secrets(e Event) ([]Request, error) {
+	short, _, _ := strings.Cut(strings.TrimPrefix(e.Type(), typeSecrets), ":")
+	if short != "secret_about_to_expire" && short != "secret_expired" {
+		return nil, notForUs("type", e.Type())
+	}
+	fields, err := object(e.Data())
+	if err != nil {
+		return nil, malformed("data: %w", err)
+	}
+	var secrets []json.RawMessage
+	if fields["secrets"] != nil && json.Unmarshal(fields["secrets"], &secrets) != nil {
+		return nil, malformed("data.secrets is not a list")
+	}
+	if n := len(secrets); n == 0 || n > maxSecrets {
+		return nil, malformed("data.secrets has %d secrets; a notification covers 1 to %d", n, maxSecrets)
+	}
+	latest := r.Now().Add(ahead)
+	requests := make([]Request, 0, len(secrets))
+	for i, raw := range secrets {
+		var s struct {
+			Name string `json:"secret_name"`
+			ID   string `json:"secret_id"`
+			Time string `json:"event_time"`
+		}
+		if json.Unmarshal(raw, &s) != nil {
+			return nil, malformed("data.secrets[%d]: secret_name, secret_id and event_time have to be strings", i)
+		}
+		if err := checkName(fmt.Sprintf("secrets[%d].secret_name", i), s.Name); err != nil {
+			return nil, err
+		}
+		at := e.Time()
+		if at.IsZero() {
+			// Only then does the time of the entry count, and have to be one.
+			if at, err = parseTime(s.Time); err != nil {
+				return nil, malformed("time is missing, and data.secrets[%d].event_time %s: %w", i, quote(s.Time), err)
+			}
+		}
+		if at.After(latest) {
+			return nil, malformed("data.secrets[%d]: the time %s is in the future", i, at.Format(time.RFC3339))
+		}
+		requests = append(requests, Request{
+			Verb: Rotate, Secret: s.Name, SecretID: secretID(s.ID), Trigger: rotation.Trigger{NewerThan: at}, Sender: SenderSecretsManager,
+		})
+	}
+	return requests, nil
+}
+
+// plainID is an ID that may become part of a path.
+var plainID = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`)
+
+// secretID is the last part of the CRN of a secret, or the ID itself; empty
+// when it is neither.
+//
+//	crn:v1:<cloud>:public:secrets-manager:<region>:a/<account>:<instance>:secret:<ID>
+func secretID(s string) string {
+	if strings.HasPrefix(s, "crn:") {
+		s = s[strings.LastIndexByte(s, ':')+1:]
+	}
+	if !plainID.MatchString(s) {
+		return ""
+	}
+	return s
+}
