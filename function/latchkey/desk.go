@@ -45,6 +45,7 @@ type desk struct {
 	catalog    reconcile.Catalog
 	usable     func(context.Context) error
 	now        func() time.Time
+	reader     event.Reader
 	bearer     secret.Value
 	log        *slog.Logger
 	looks      *rate.Limiter
@@ -57,6 +58,7 @@ type desk struct {
 func newDesk(work context.Context, h *house, bearer secret.Value, log *slog.Logger) *desk {
 	return &desk{
 		cfg: h.cfg.Events, reconciler: h.reconciler, catalog: h, usable: h.iam.Usable, now: h.now,
+		reader: event.Reader{Now: h.now, Self: h.self(work)},
 		bearer: bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers, work: work,
 	}
 }
@@ -109,6 +111,9 @@ func (d *desk) wait(ctx context.Context) {
 
 // events answers one CloudEvent.
 func (d *desk) events(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions && d.consent(w, r) {
+		return
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		problem(w, http.StatusMethodNotAllowed, r.Method+" is not for this path: send a CloudEvent by POST")
@@ -119,12 +124,13 @@ func (d *desk) events(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	if !known && !d.looks.Allow() {
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusTooManyRequests)
+	// The flood of audit events would use up what others may ask: those that
+	// ask nothing do not count.
+	audit := event.FromKafka(r.Header)
+	if !known && !audit && d.tooMany(w) {
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, event.MaxBody))
+	body, err := read(http.MaxBytesReader(w, r.Body, event.MaxBody), r.ContentLength)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -133,6 +139,15 @@ func (d *desk) events(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		problem(w, http.StatusBadRequest, "the body could not be read")
 		return
+	}
+	if audit {
+		if event.Passing(r.Header, body) {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if !known && d.tooMany(w) {
+			return
+		}
 	}
 	a := d.answer(r.Context(), r.Header, body, known)
 	a.write(w)
@@ -153,14 +168,21 @@ func (d *desk) authenticate(r *http.Request) (known, ok bool) {
 	return d.bearer.Equal(given), d.bearer.Equal(given)
 }
 
-// answer decodes, asks, works and answers. It is the same in every form of the
-// program.
+// answer decodes what was sent and answers it, in every form of the program.
 func (d *desk) answer(ctx context.Context, header http.Header, body []byte, known bool) answer {
+	if event.Batched(header) {
+		return d.batch(ctx, header, body, known)
+	}
 	e, err := event.Decode(header, body)
 	if err != nil {
 		return d.refuse(err)
 	}
-	requests, err := event.Interpret(e, d.now)
+	return d.take(ctx, e, known)
+}
+
+// take answers one event.
+func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
+	requests, err := d.reader.Interpret(e)
 	if err != nil {
 		// A source may carry a password: only a cause, which is free of it, is
 		// logged.
@@ -218,13 +240,21 @@ func (d *desk) do(requests []event.Request, known bool) answer {
 	var swept reconcile.Swept
 	forbidden := 0
 	lost := false // something asked is neither done nor written down
-	for _, req := range requests {
+	for _, bundle := range bundled(requests) {
+		req := bundle[0]
 		scope := reconcile.Scope{
-			Names: req.Credentials, Project: req.Project, Secret: req.Secret, With: req.With, Provision: req.Verb == event.Provision,
+			Names: req.Credentials, Project: req.Project, With: req.With, Provision: req.Verb == event.Provision,
 		}
 		catalog := d.catalog
+		if req.Secret != "" {
+			named := &secretsOf{Catalog: catalog, names: map[string]bool{}}
+			for _, same := range bundle {
+				named.names[same.Secret] = true
+			}
+			catalog = named
+		}
 		if req.NeedsAuth() {
-			catalog = &permitted{Catalog: d.catalog, allow: d.cfg.Allow, verb: string(req.Verb), refused: &forbidden}
+			catalog = &permitted{Catalog: catalog, allow: d.cfg.Allow, verb: string(req.Verb), refused: &forbidden}
 		}
 		if req.Verb == event.Revoke {
 			// Nothing is worse than a revocation that only seems done.
@@ -306,6 +336,7 @@ type answer struct {
 	status   int
 	about    string // source and ID of the event that asked
 	outcomes []reconcile.Outcome
+	parts    []part // of a batch, instead of outcomes
 	at       time.Time
 	problem  string
 	retry    int // seconds
@@ -337,6 +368,9 @@ func (a answer) render() (http.Header, []byte) {
 	case a.problem != "":
 		h.Set("Content-Type", "application/problem+json")
 		body = map[string]any{"title": http.StatusText(a.status), "status": a.status, "detail": a.problem}
+	case a.parts != nil:
+		h.Set("Content-Type", "application/json")
+		body = a.parts
 	case len(a.outcomes) == 1:
 		body = a.outcomes[0]
 	case len(a.outcomes) > 1:
@@ -344,7 +378,8 @@ func (a answer) render() (http.Header, []byte) {
 	default:
 		return h, nil
 	}
-	if a.problem == "" {
+	event := a.problem == "" && a.parts == nil
+	if event {
 		h.Set("Content-Type", "application/json")
 		h.Set("Ce-Specversion", "1.0")
 		h.Set("Ce-Source", "/latchkey")
@@ -361,7 +396,7 @@ func (a answer) render() (http.Header, []byte) {
 		panic("encoding an outcome: " + err.Error()) // its fields are strings and times
 	}
 	b = append(b, '\n')
-	if a.problem == "" {
+	if event {
 		// The same answer to the same event is the same event.
 		sum := sha256.Sum256(append([]byte(a.about+"\x00"), b...))
 		h.Set("Ce-Id", hex.EncodeToString(sum[:16]))

@@ -117,6 +117,21 @@ func (h *house) account(ctx context.Context) (string, error) {
 	return h.iam.Account(ctx)
 }
 
+// self gives our own IAM ID to what has to tell our own work from others'. It
+// is empty when IAM does not say: then the work is looked at, which changes
+// nothing.
+func (h *house) self(ctx context.Context) func() string {
+	return func() string {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		id, err := h.iam.Self(ctx)
+		if err != nil {
+			return ""
+		}
+		return id
+	}
+}
+
 func (h *house) iamURL() string {
 	switch {
 	case h.endpoint != "":

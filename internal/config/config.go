@@ -80,6 +80,9 @@ type Identity struct {
 type Events struct {
 	Auth  Auth
 	Allow []Allow
+	// Origins are the senders, by DNS name, whose question whether they may
+	// send is answered with yes; "*" is all of them. It authenticates nobody.
+	Origins []string
 }
 
 // Auth names the place of the bearer token that senders must show. Both fields

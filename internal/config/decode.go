@@ -95,6 +95,7 @@ func (d *decoder) events(v value) (e Events, patterns []pattern) {
 				e.Allow = append(e.Allow, a)
 			})
 		}},
+		field{"origins", false, func(v value) { e.Origins = d.words(v, checkOrigin) }},
 	)
 	return e, patterns
 }

@@ -68,6 +68,8 @@ var (
 		"letters, digits, _ and -, at least 1 and at most 63")
 	checkEnv = form(`[A-Z][A-Z0-9_]{0,127}`,
 		"the name of an environment variable in upper case, such as EVENTS_TOKEN")
+	checkOrigin = form(`\*|[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?`,
+		"the DNS name of a sender, such as events.example.com, or * for all")
 	checkEntryForm = form(`[A-Za-z0-9._-]{1,244}`,
 		"an entry of a secret: letters, digits and ._- , at most 244 (253 with what latchkey adds to it)")
 )

@@ -1,0 +1,311 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// auditEvent is a record of an audit topic as a Kafka subscription of Code
+// Engine delivers it.
+func auditEvent(account, action, outcome, initiator, project string, at time.Time) demoEvent {
+	crn := fmt.Sprintf("crn:v1:bluemix:public:codeengine:eu-de:a/%s:%s::", account, project)
+	e := binaryEvent("dev.knative.kafka.event", "/apis/v1/namespaces/demo/kafkasources/audit#audit", at, nil)
+	e.header["ce-id"] = fmt.Sprintf("partition:0/offset:%d", at.UnixMilli())
+	e.header["ce-kafkaheadertype"] = "audit"
+	e.body = encode(map[string]any{
+		"action": action, "outcome": outcome, "eventTime": at.UTC().Format("2006-01-02T15:04:05.00-0700"),
+		"initiator": map[string]any{"id": initiator}, "target": map[string]any{"id": crn, "typeURI": "codeengine/project"},
+		"observer": map[string]any{"name": "ActivityTracker"}, "requestData": map[string]any{}, "responseData": map[string]any{},
+	})
+	return e
+}
+
+// batchOf puts events with JSON data into one batch.
+func batchOf(events ...demoEvent) demoEvent {
+	var list []map[string]any
+	for _, e := range events {
+		members := map[string]any{}
+		for name, value := range e.header {
+			if attribute, is := strings.CutPrefix(name, "ce-"); is {
+				members[attribute] = value
+			}
+		}
+		if len(e.body) > 0 {
+			members["data"] = json.RawMessage(e.body)
+		}
+		list = append(list, members)
+	}
+	return demoEvent{header: map[string]string{"Content-Type": "application/cloudevents-batch+json; charset=utf-8"}, body: encode(list)}
+}
+
+func TestABatchIsAnsweredWithTheWorstStatusAndEachOutcome(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	now := s.cloud.Now()
+	created, credential := s.created("team-a")
+	other := binaryEvent("com.acme.order", "/t", now, nil)
+	bad := binaryEvent("dev.latchkey.sweep", "/t", now, map[string]any{"colour": "red"})
+	demand := rotateEvent(credential, now.Add(-time.Hour))
+	for name, tc := range map[string]struct {
+		events []demoEvent
+		token  string
+		status int
+		each   []int
+	}{
+		"nothing asked":                          {[]demoEvent{other, other}, "", 204, nil},
+		"done, and nothing asked":                {[]demoEvent{other, created}, "", 200, []int{204, 200}},
+		"one that is malformed":                  {[]demoEvent{bad, created, other}, "", 400, []int{400, 200, 204}},
+		"a demand without a token":               {[]demoEvent{created, demand}, "", 401, []int{200, 401}},
+		"a demand with a token":                  {[]demoEvent{created, demand}, testToken, 200, []int{200, 200}},
+		"the same event twice is answered twice": {[]demoEvent{created, created}, "", 200, []int{200, 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := s.post(s.url, batchOf(tc.events...), tc.token)
+			var parts []part
+			if r.body != "" {
+				if err := json.Unmarshal([]byte(r.body), &parts); err != nil {
+					t.Fatalf("%s: %v", r.body, err)
+				}
+			}
+			var each []int
+			for i, p := range parts {
+				each = append(each, p.Status)
+				if p.Event != tc.events[i].header["ce-id"] || (p.Status == 200) != (len(p.Outcomes) == 1) || (p.Status == 400) != (p.Detail != "") {
+					t.Errorf("part %d: %+v", i, p)
+				}
+			}
+			if r.status != tc.status || fmt.Sprint(each) != fmt.Sprint(tc.each) || r.header.Get("Ce-Id") != "" {
+				t.Errorf("answered %d %v, want %d %v", r.status, each, tc.status, tc.each)
+			}
+		})
+	}
+	if n := len(s.keys(credential)); n != 1 {
+		t.Errorf("%d keys", n)
+	}
+}
+
+func TestTheWorstStatusOfABatchIsOneThatIsRepeated(t *testing.T) {
+	items := make([]event.Item, 3)
+	got := together(items, []answer{{status: http.StatusServiceUnavailable, retry: 30}, {status: http.StatusForbidden}, {status: http.StatusTooManyRequests, retry: 1}})
+	if got.status != http.StatusServiceUnavailable || got.retry != 30 || len(got.parts) != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestABatchDoesNotGetUnknownCallersPastTheirLimit(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	tick := tickEvent(s.cloud.Now())
+	events := make([]demoEvent, event.MaxBatch)
+	for i := range events {
+		events[i] = tick
+	}
+	if r := s.post(s.url, batchOf(events...), ""); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") == "" {
+		t.Errorf("answered %d", r.status)
+	}
+	if r := s.post(s.url, batchOf(events...), testToken); r.status != http.StatusOK {
+		t.Errorf("a known caller is answered %d", r.status)
+	}
+}
+
+func TestASenderIsToldBeforehandWhetherItsEventsAreWanted(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	open := s.serve(strings.Replace(examples.Emulator, "\nevents:\n", "\nevents:\n  origins: [events.example.com]\n", 1))
+	ask := func(url, origin string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodOptions, url+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("WebHook-Request-Origin", origin)
+		req.Header.Set("WebHook-Request-Callback", url+"/consent")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	if r := ask(open, "events.example.com"); r.StatusCode != 200 || r.Header.Get("WebHook-Allowed-Origin") != "events.example.com" ||
+		r.Header.Get("WebHook-Allowed-Rate") != "600" || r.Header.Get("Allow") != "POST" {
+		t.Errorf("a listed origin: %d %v", r.StatusCode, r.Header)
+	}
+	for name, r := range map[string]*http.Response{"another origin": ask(open, "evil.example"), "no origins in the config": ask(s.url, "events.example.com")} {
+		if r.StatusCode != http.StatusMethodNotAllowed || r.Header.Get("WebHook-Allowed-Origin") != "" || r.Header.Get("WebHook-Allowed-Rate") != "" {
+			t.Errorf("%s: %d %v", name, r.StatusCode, r.Header)
+		}
+	}
+	created, _ := s.created("team-a")
+	s.post(s.url, created, "")
+}
+
+func TestTheFloodOfAuditEventsTakesNothingFromTheLimitOfLooks(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	account, id := s.cloud.Ready().Account, s.project("team-b").ID
+	login := auditEvent(account, "iam-identity.serviceid-apikey.login", "success", "iam-ServiceId-1", id, s.cloud.Now())
+	pending := auditEvent(account, "codeengine.project.create", "pending", "IBMid-1", id, s.cloud.Now())
+	for range 5 * looksBurst {
+		if r := s.post(s.url, login, ""); r.status != http.StatusNoContent {
+			t.Fatalf("answered %d", r.status)
+		}
+	}
+	if r := s.post(s.url, pending, ""); r.status != http.StatusNoContent {
+		t.Errorf("a pending one is answered %d %s", r.status, r.body)
+	}
+	created := auditEvent(account, "codeengine.project.create", "success", "IBMid-1", id, s.cloud.Now())
+	if out := s.one(created, "", reconcile.ResultPublished); out.Credential != "logs-sender/"+id {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestWhatWeDidOurselvesDoesNotCallUs(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	created, _ := s.created("team-a")
+	s.one(created, "", reconcile.ResultPublished)
+	own := auditEvent(s.cloud.Ready().Account, "codeengine.project.create", "success", s.cloud.Cloud().Minter().IAMID, s.project("team-b").ID, s.cloud.Now())
+	if r := s.post(s.url, own, ""); r.status != http.StatusNoContent {
+		t.Errorf("answered %d %s", r.status, r.body)
+	}
+}
+
+// the events of one story, with what each of them may change.
+func (s *stage) story() []demoEvent {
+	account := s.cloud.Ready().Account
+	var events []demoEvent
+	for _, name := range []string{"team-a", "team-b"} {
+		p := s.project(name)
+		events = append(events,
+			lifecycleEvent(account, p.ID, name, s.cloud.Now()),
+			auditEvent(account, "codeengine.project.create", "success", "IBMid-1", p.ID, s.cloud.Now()),
+			expiringEvent(account, "logs-sender-"+name, s.cloud.Now()),
+			rotateEvent("logs-sender/"+p.ID, s.cloud.Now()),
+			binaryEvent("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "logs-sender", "with": map[string]string{"project": p.ID}}),
+			binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"logs-sender/" + p.ID}}),
+		)
+	}
+	return append(events, tickEvent(s.cloud.Now()), rotateEvent("logs-sender", s.cloud.Now()))
+}
+
+func TestReplayedDuplicatedAndReorderedEventsChangeNothingThatTheFirstDidNot(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	s := newStage(t, emulator.Options{})
+	first, _ := s.created("team-a")
+	s.post(s.url, first, "")
+	s.cloud.Advance(24 * time.Hour)
+	events := s.story()
+	for _, e := range events {
+		s.post(s.url, e, testToken)
+		s.cloud.Advance(11 * time.Minute) // past the least age: only the demand itself holds a rotation back
+	}
+	s.cloud.Advance(26 * time.Hour)
+	s.sweeps(2) // superseded keys end
+	settled, keys := len(s.cloud.Events()), len(s.cloud.State(true).APIKeys)
+
+	for range 3 {
+		replay := append(append([]demoEvent{}, events...), events...)
+		random.Shuffle(len(replay), func(i, j int) { replay[i], replay[j] = replay[j], replay[i] })
+		var g sync.WaitGroup
+		for i, e := range replay {
+			if i%2 == 0 {
+				s.post(s.url, e, testToken)
+				continue
+			}
+			g.Go(func() { s.post(s.url, e, testToken) })
+		}
+		g.Wait()
+		s.post(s.url, batchOf(events[0], events[1], events[3], events[len(events)-1]), testToken)
+		s.cloud.Advance(time.Hour)
+	}
+	if changed := s.cloud.Events()[settled:]; len(changed) > 0 || len(s.cloud.State(true).APIKeys) != keys {
+		t.Errorf("%d changes, %d keys before and %d after: %+v", len(changed), keys, len(s.cloud.State(true).APIKeys), changed)
+	}
+}
+
+func TestEventsInAnyOrderEndInTheSameState(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 4 {
+		s := newStage(t, emulator.Options{})
+		events := s.story()
+		events = append(events, events...)
+		random.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		var g sync.WaitGroup
+		for _, e := range events {
+			g.Go(func() { s.post(s.url, e, testToken) })
+		}
+		g.Wait()
+		s.cloud.Advance(20 * time.Minute)
+		s.sweeps(1)
+		for _, name := range []string{"team-a", "team-b"} {
+			keys := s.keys("logs-sender/" + s.project(name).ID)
+			if _, published := keys[s.data(name)["IAM_API_KEY_ID"]]; !published || len(keys) != 1 {
+				t.Errorf("%s: %d keys, the published one is among them: %v", name, len(keys), published)
+			}
+		}
+	}
+}
+
+func TestNoURLOfAnEventIsEverCalled(t *testing.T) {
+	var calls atomic.Int64
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
+	defer trap.Close()
+	s := newStage(t, emulator.Options{})
+	created, credential := s.created("team-a")
+	expiring := expiringEvent(s.cloud.Ready().Account, "logs-sender-team-a", s.cloud.Now())
+	var envelope map[string]any
+	if err := json.Unmarshal(expiring.body, &envelope); err != nil {
+		t.Fatal(err)
+	}
+	data := envelope["data"].(map[string]any)
+	for _, name := range []string{"source_instance_api_public_url", "source_instance_api_private_url", "source_instance_dashboard_url", "action_url", "callback"} {
+		data[name] = trap.URL + "/" + name
+	}
+	envelope["source"], envelope["ibmenurl"] = trap.URL, trap.URL
+	expiring.body = encode(envelope)
+	events := []demoEvent{created, expiring, rotateEvent(credential, s.cloud.Now()), tickEvent(s.cloud.Now())}
+	for i := range events {
+		if events[i].header["ce-id"] == "" {
+			continue
+		}
+		events[i].header["ce-source"] = trap.URL + "/source"
+		events[i].header["ce-dataschema"] = trap.URL + "/schema"
+		events[i].header["ce-callback"] = trap.URL + "/extension"
+	}
+	for _, e := range append(events, batchOf(created, events[3])) {
+		e.header["WebHook-Request-Origin"] = "events.example.com"
+		e.header["WebHook-Request-Callback"] = trap.URL + "/consent"
+		e.header["Location"] = trap.URL
+		if r := s.post(s.url, e, testToken); r.status >= 300 {
+			t.Errorf("answered %d %s", r.status, r.body)
+		}
+	}
+	req, err := http.NewRequest(http.MethodOptions, s.url+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("WebHook-Request-Origin", "events.example.com")
+	req.Header.Set("WebHook-Request-Callback", trap.URL)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	s.desk.wait(t.Context())
+	if n := calls.Load(); n != 0 {
+		t.Errorf("%d calls to URLs that events named", n)
+	}
+}
