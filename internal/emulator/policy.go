@@ -13,8 +13,30 @@ type attributesIn struct {
 	Tags       []cloud.Tag       `json:"tags,omitempty"`
 }
 
+// roleRef has all but the ID for format=display only.
 type roleRef struct {
-	RoleID string `json:"role_id"`
+	RoleID      string       `json:"role_id"`
+	DisplayName string       `json:"display_name,omitempty"`
+	Description string       `json:"description,omitempty"`
+	Actions     []roleAction `json:"actions,omitempty"`
+}
+
+type roleAction struct {
+	ID          string `json:"id"`
+	DisplayName string `json:"display_name"`
+	Description string `json:"description"`
+}
+
+// roleOut shows a role as the call's format asks.
+func roleOut(c *call, crn, service string) roleRef {
+	out := roleRef{RoleID: crn}
+	if r, ok := cloud.RoleOf(crn, service); ok && c.query.Get("format") == "display" {
+		out.DisplayName, out.Description = r.Name, r.Description
+		for _, id := range r.Actions {
+			out.Actions = append(out.Actions, roleAction{ID: id, DisplayName: id, Description: id})
+		}
+	}
+	return out
 }
 
 type controlBody struct {
@@ -79,8 +101,14 @@ func policyOut(c *call, p cloud.Policy) policyBody {
 		CreatedAt: policyTime(p.CreatedAt), CreatedByID: p.CreatedBy,
 		LastModifiedAt: policyTime(p.ModifiedAt), LastModifiedBy: p.ModifiedBy,
 	}
-	for _, r := range p.Roles {
-		out.Control.Grant.Roles = append(out.Control.Grant.Roles, roleRef{RoleID: r})
+	service := ""
+	for _, a := range p.Resource {
+		if a.Key == "serviceName" {
+			service, _ = a.Value.(string)
+		}
+	}
+	for _, crn := range p.Roles {
+		out.Control.Grant.Roles = append(out.Control.Grant.Roles, roleOut(c, crn, service))
 	}
 	return out
 }

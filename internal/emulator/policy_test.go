@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -300,5 +301,63 @@ func TestConflictMayShowTheWholePolicy(t *testing.T) {
 	with := p.Response.Result.(map[string]any)["errors"].([]any)[0].(map[string]any)["details"].(map[string]any)["conflicts_with"].(map[string]any)
 	if whole, ok := with["policy"].(map[string]any); !ok || whole["id"] != *made.ID {
 		t.Errorf("conflict with %v", with)
+	}
+}
+
+func TestConditionsAndTagsAreKept(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	o := w.senderPolicy(*sid.IamID)
+	o.SetPattern("time-based-conditions:weekly:custom-hours")
+	o.SetRule(&policyv1.V2PolicyRuleRuleWithNestedConditions{Operator: ptr("and"), Conditions: []policyv1.NestedConditionIntf{
+		&policyv1.NestedConditionRuleAttribute{Key: ptr("{{environment.attributes.day_of_week}}"), Operator: ptr("dayOfWeekAnyOf"),
+			Value: []any{"1+00:00", "2+00:00"}},
+		&policyv1.NestedConditionRuleAttribute{Key: ptr("{{environment.attributes.current_time}}"), Operator: ptr("timeGreaterThanOrEquals"), Value: "09:00:00+00:00"},
+	}})
+	o.Resource.Tags = []policyv1.V2PolicyResourceTag{{Key: ptr("env"), Value: ptr("prod"), Operator: ptr("stringEquals")}}
+	made := done(w.policies.CreateV2Policy(o))(t)
+	same := func(what string, pattern *string, rule policyv1.V2PolicyRuleIntf, resource *policyv1.V2PolicyResource) {
+		t.Helper()
+		got, err := json.Marshal([]any{pattern, rule, resource.Tags})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.Marshal([]any{o.Pattern, o.Rule, o.Resource.Tags})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+	same("the answer", made.Pattern, made.Rule, made.Resource)
+	got := done(w.policies.GetV2Policy(w.policies.NewGetV2PolicyOptions(*made.ID)))(t)
+	same("a get", got.Pattern, got.Rule, got.Resource)
+	list := done(w.policies.ListV2Policies(w.policies.NewListV2PoliciesOptions(cloud.AccountID).SetIamID(*sid.IamID)))(t)
+	if len(list.Policies) != 1 {
+		t.Fatalf("%d policies", len(list.Policies))
+	}
+	same("a list", list.Policies[0].Pattern, list.Policies[0].Rule, list.Policies[0].Resource)
+
+	// Other conditions make another policy; the same ones a conflict.
+	_, _, err := w.policies.CreateV2Policy(o)
+	refused(t, err, 409, "policy_conflict_error")
+	o.SetRule(&policyv1.V2PolicyRuleRuleAttribute{Key: ptr("{{environment.attributes.day_of_week}}"), Operator: ptr("dayOfWeekEquals"), Value: "3+00:00"})
+	done(w.policies.CreateV2Policy(o))(t)
+}
+
+func TestRolesAreShownAsTheFormatAsks(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	made := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)))(t)
+	token := "Bearer " + w.token(w.Ready().APIKey)
+	for format, want := range map[string]string{"": "map[role_id:" + senderRole + "]", "include_last_permit": "map[role_id:" + senderRole + "]",
+		"display": "map[actions:[map[description:logs.data-ingress.send display_name:logs.data-ingress.send id:logs.data-ingress.send]] " +
+			"description:Send logs, but not query them. display_name:Sender role_id:" + senderRole + "]"} {
+		_, body := w.raw("GET", "/v2/policies/"+*made.ID+"?format="+format, "", "Authorization", token)
+		got := body["control"].(map[string]any)["grant"].(map[string]any)["roles"].([]any)
+		if fmt.Sprint(got) != "["+want+"]" {
+			t.Errorf("format %q: %v", format, got)
+		}
 	}
 }

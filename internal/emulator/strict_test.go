@@ -1,0 +1,325 @@
+package emulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+// site is an emulator that has one of everything, with the IDs that fill the
+// patterns of the routes.
+type site struct {
+	*Server
+	t        *testing.T
+	owner    string // tokens
+	stranger string
+	client   *http.Client
+	made     map[string]string // by collection
+}
+
+const sender = `"crn:v1:bluemix:public:logs::::serviceRole:Sender"`
+
+// body has the fields that a route requires and one that IBM does not know.
+type body map[string]string
+
+func (b body) without(field string) string {
+	parts := []string{`"unheard_of":{"deep":[1]}`}
+	for _, name := range slices.Sorted(maps.Keys(b)) {
+		if name != field {
+			parts = append(parts, fmt.Sprintf("%q:%s", name, b[name]))
+		}
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+// required are the fields without which a route refuses, by method and pattern.
+func (s *site) required() map[string]body {
+	account := `"` + cloud.AccountID + `"`
+	subject := `{"attributes":[{"key":"iam_id","operator":"stringEquals","value":"` + s.made["iam"] + `"}]}`
+	resource := func(instance string) string {
+		return `{"attributes":[{"key":"accountId","operator":"stringEquals","value":` + account + `},{"key":"serviceName","operator":"stringEquals","value":"logs"},{"key":"serviceInstance","operator":"stringEquals","value":"` + instance + `"}]}`
+	}
+	v1 := func(s string) string {
+		s = strings.ReplaceAll(strings.ReplaceAll(s, `"key"`, `"name"`), "Instances", "")
+		return "[" + s + "]"
+	}
+	roles := `[{"role_id":` + sender + `}]`
+	env := `"icr.io/codeengine/helloworld"`
+	return map[string]body{
+		"POST /v1/serviceids":                       {"account_id": account, "name": `"s"`},
+		"POST /v1/apikeys":                          {"iam_id": `"` + s.made["iam"] + `"`, "name": `"k"`},
+		"POST /v1/serviceid_groups":                 {"account_id": account, "name": `"another"`},
+		"PUT /v1/serviceid_groups/{id}":             {"name": `"renamed"`},
+		"POST /v2/policies":                         {"type": `"access"`, "control": `{"grant":{"roles":` + roles + `}}`, "subject": subject, "resource": resource("a")},
+		"PUT /v2/policies/{id}":                     {"type": `"access"`, "control": `{"grant":{"roles":` + roles + `}}`, "subject": subject, "resource": resource("b")},
+		"POST /v1/policies":                         {"type": `"access"`, "roles": roles, "subjects": v1(subject), "resources": v1(resource("c"))},
+		"PUT /v1/policies/{id}":                     {"type": `"access"`, "roles": roles, "subjects": v1(subject), "resources": v1(resource("d"))},
+		"PATCH /v1/policies/{id}":                   {"state": `"active"`},
+		"POST /v2/groups":                           {"name": `"another"`},
+		"POST /v2/projects":                         {"name": `"another"`},
+		"POST /v2/projects/{project}/secrets":       {"name": `"another"`, "format": `"generic"`},
+		"PUT /v2/projects/{project}/secrets/{name}": {"format": `"generic"`},
+		"POST /v2/projects/{project}/apps":          {"name": `"another"`, "image_reference": env},
+		"POST /v2/projects/{project}/config_maps":   {"name": `"another"`},
+		"POST /v2/projects/{project}/jobs":          {"name": `"another"`, "image_reference": env},
+		"POST /v2/projects/{project}/functions":     {"name": `"another"`, "code_reference": `"data:text/plain;base64,eA=="`, "runtime": `"nodejs-24"`},
+	}
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	server, err := Start(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	s := &site{Server: server, t: t, client: &http.Client{Transport: transport}, made: map[string]string{}}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		_ = server.Close()
+	})
+	token := func(iamID string) string {
+		got, err := server.Cloud().TokenFor(iamID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.AccessToken
+	}
+	s.owner = token(cloud.OwnerIAMID)
+	sid, key := server.Cloud().AddIdentity("stranger")
+	s.stranger = token(sid.IAMID)
+	subject := server.Cloud().AddServiceID(cloud.NewServiceID{Name: "subject"})
+	s.made["iam"] = subject.IAMID
+	s.made["/v1/serviceids"] = subject.ID
+	s.made["/v1/apikeys"] = server.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: subject.IAMID, Name: "k"}).ID
+	_ = key
+	s.made["project"] = server.Ready().Projects[0].ID
+	create := func(path, body string) string {
+		status, out := s.call(s.owner, "POST", path, body)
+		if status/100 != 2 {
+			t.Fatalf("POST %s: %d %v", path, status, out)
+		}
+		id, _ := out["id"].(string)
+		return id
+	}
+	required := s.required()
+	for pattern, path := range map[string]string{
+		"/v1/serviceid_groups": "/v1/serviceid_groups", "/v2/policies": "/v2/policies", "/v1/policies": "/v1/policies",
+		"/v2/groups": "/v2/groups?account_id=" + cloud.AccountID,
+	} {
+		s.made[pattern] = create(path, required["POST "+pattern].without(""))
+	}
+	status, out := s.call(s.owner, "PUT", "/v2/groups/"+s.made["/v2/groups"]+"/members", `{"members":[{"iam_id":"`+subject.IAMID+`","type":"service"}]}`)
+	if status != http.StatusMultiStatus {
+		t.Fatalf("%d %v", status, out)
+	}
+	for _, kind := range []string{"secrets", "apps", "config_maps", "jobs", "functions"} {
+		create("/v2/projects/"+s.made["project"]+"/"+kind, strings.Replace(required["POST /v2/projects/{project}/"+kind].without(""), "another", "one", 1))
+	}
+	create("/v2/projects/"+s.made["project"]+"/job_runs", `{"name":"one","job_name":"one"}`)
+	create("/v1/activity/accounts/"+cloud.AccountID+"/report", "")
+	return s
+}
+
+func (s *site) call(token, method, path, body string) (int, map[string]any) {
+	s.t.Helper()
+	r, err := http.NewRequest(method, s.URL()+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("If-Match", "*")
+	answer, err := s.client.Do(r)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var out map[string]any
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &out); err != nil {
+			s.t.Errorf("%s %s: %d %q", method, path, answer.StatusCode, text)
+		}
+	}
+	return answer.StatusCode, out
+}
+
+// path fills a pattern with what is there.
+func (s *site) path(pattern string) string {
+	collection, _, _ := strings.Cut(pattern, "/{id}")
+	fill := map[string]string{
+		"{id}": s.made[collection], "{account}": cloud.AccountID, "{reference}": "latest", "{group}": s.made["/v2/groups"],
+		"{member}": s.made["iam"], "{project}": s.made["project"], "{name}": "one", "{revision}": "one-00001",
+	}
+	for name, value := range fill {
+		pattern = strings.ReplaceAll(pattern, name, value)
+	}
+	if strings.HasPrefix(pattern, "/v1/serviceid") || strings.HasPrefix(pattern, "/v2/policies") || strings.HasPrefix(pattern, "/v1/policies") ||
+		pattern == "/v2/groups" || strings.Contains(pattern, "_allgroups") {
+		pattern += "?account_id=" + cloud.AccountID
+	}
+	return pattern
+}
+
+// refusal asserts that an answer is one of IBM's refusals.
+func refusal(t *testing.T, what string, status int, out map[string]any) {
+	t.Helper()
+	if _, isToken := out["errorCode"]; isToken {
+		if out["errorMessage"] == "" || out["errorCode"] == "" || out["context"] == nil {
+			t.Errorf("%s: %v", what, out)
+		}
+		return
+	}
+	list, _ := out["errors"].([]any)
+	if len(list) == 0 || out["trace"] == "" || out["status_code"] != float64(status) {
+		t.Errorf("%s: %d %v", what, status, out)
+		return
+	}
+	for _, e := range list {
+		if x := e.(map[string]any); x["code"] == "" || x["message"] == "" {
+			t.Errorf("%s: %v", what, out)
+		}
+	}
+}
+
+func TestEveryRouteRefusesNobody(t *testing.T) {
+	s := newSite(t)
+	for _, r := range routes {
+		if r.family == familyToken {
+			continue
+		}
+		what := r.method + " " + r.pattern
+		status, out := s.call("", r.method, s.path(r.pattern), "{}")
+		if status != http.StatusUnauthorized {
+			t.Errorf("%s: status %d", what, status)
+		} else if r.method != http.MethodHead {
+			refusal(t, what, status, out)
+		}
+	}
+}
+
+func TestEveryRouteRefusesAStranger(t *testing.T) {
+	s := newSite(t)
+	// Lists of what is one's own, and what everybody may see.
+	open := []string{"GET /v1/apikeys", "GET /v2/policies", "GET /v1/policies", "GET /v2/roles"}
+	for _, r := range routes {
+		what := r.method + " " + r.pattern
+		if r.family == familyToken || slices.Contains(open, what) {
+			continue
+		}
+		text := s.required()[what].without("")
+		if r.pattern == "/logs/v1/singles" {
+			text = "[]"
+		}
+		status, out := s.call(s.stranger, r.method, s.path(r.pattern), text)
+		switch {
+		case r.pattern == "/v1/apikeys/details":
+			if status != http.StatusBadRequest {
+				t.Errorf("%s: status %d", what, status)
+			}
+		case status == http.StatusMultiStatus: // each member by itself
+		case status != http.StatusForbidden:
+			t.Errorf("%s: status %d, %v", what, status, out)
+		case r.method != http.MethodHead:
+			refusal(t, what, status, out)
+		}
+	}
+}
+
+func TestEveryRouteRefusesABodyThatIsNone(t *testing.T) {
+	s := newSite(t)
+	bodiless := []string{"POST /v1/serviceids/{id}/lock", "POST /v1/apikeys/{id}/lock", "POST /v1/apikeys/{id}/disable",
+		"POST /v1/activity/accounts/{account}/report"}
+	for _, r := range routes {
+		what := r.method + " " + r.pattern
+		if r.method == http.MethodGet || r.method == http.MethodHead || r.method == http.MethodDelete || slices.Contains(bodiless, what) {
+			continue
+		}
+		for _, text := range []string{"", "{", "[", `"text"`, "7", "{} {}", "\x00"} {
+			status, out := s.call(s.owner, r.method, s.path(r.pattern), text)
+			if status != http.StatusBadRequest {
+				t.Errorf("%s with %q: status %d, %v", what, text, status, out)
+				continue
+			}
+			refusal(t, what, status, out)
+		}
+		// null is an empty object or a bad request, but never a failure.
+		if status, out := s.call(s.owner, r.method, s.path(r.pattern), "null"); status >= 500 {
+			t.Errorf("%s with null: %d %v", what, status, out)
+		}
+	}
+}
+
+func TestWhatARouteRequiresAndWhatItIgnores(t *testing.T) {
+	names := slices.Sorted(maps.Keys((&site{made: map[string]string{}}).required()))
+	for _, what := range names {
+		t.Run(what, func(t *testing.T) {
+			s := newSite(t)
+			method, pattern, _ := strings.Cut(what, " ")
+			for field := range s.required()[what] {
+				status, out := s.call(s.owner, method, s.path(pattern), s.required()[what].without(field))
+				if status != http.StatusBadRequest {
+					t.Errorf("without %s: status %d, %v", field, status, out)
+					continue
+				}
+				refusal(t, what, status, out)
+			}
+			text := s.required()[what].without("")
+			if method == http.MethodPost {
+				text = strings.NewReplacer("another", "a-third", `"a"`, `"e"`, `"c"`, `"f"`).Replace(text)
+			}
+			if status, out := s.call(s.owner, method, s.path(pattern), text); status/100 != 2 {
+				t.Errorf("with an unknown field: status %d, %v", status, out)
+			}
+		})
+	}
+}
+
+func TestWhatNoRouteTakesIsNotEmulated(t *testing.T) {
+	s := newSite(t)
+	known := map[string]bool{}
+	for _, r := range routes {
+		known[r.method+" "+r.pattern] = true
+	}
+	try := func(method, path string) {
+		t.Helper()
+		status, out := s.call(s.owner, method, path, "")
+		if status != http.StatusNotImplemented {
+			t.Errorf("%s %s: status %d, %v", method, path, status, out)
+			return
+		}
+		refusal(t, path, status, out)
+		if out["errors"].([]any)[0].(map[string]any)["code"] != "not_emulated" {
+			t.Errorf("%s %s: %v", method, path, out)
+		}
+	}
+	for _, r := range routes {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+			if slices.ContainsFunc(routes, func(x route) bool {
+				_, ok := matchPattern(x.pattern, strings.Split(r.pattern, "/"))
+				return x.method == method && ok
+			}) {
+				continue
+			}
+			try(method, s.path(r.pattern))
+		}
+	}
+	for _, path := range []string{"/", "/v1", "/v1/serviceids/x/y/z", "/v2/policy_templates", "/v1/authorization", "/v2/service_bindings",
+		"/v3/anything", "/v2/projects/p/builds", "/emulator", "/v1//serviceids"} {
+		try("GET", path)
+	}
+	try("POST", "/v2/roles")
+}
