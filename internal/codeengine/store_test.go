@@ -88,6 +88,12 @@ func (w *world) place() storetest.Place {
 				w.Cloud().PutSecret(w.team().ID, fmt.Sprint("filler-", n), nil)
 			}
 		},
+		Longest: 1 << 20,
+		Misnamed: map[string]reconcile.Store{
+			"the secret has capitals":    w.store(func(c *codeengine.StoreConfig) { c.Secret = "Logs-Sender" }),
+			"the entry has a space":      w.store(func(c *codeengine.StoreConfig) { c.Entry = "IAM API KEY" }),
+			"the project does not exist": w.store(func(c *codeengine.StoreConfig) { c.Project = "no-such-project" }),
+		},
 	}
 }
 

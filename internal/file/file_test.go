@@ -50,6 +50,10 @@ func TestStoreKeepsTheContract(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
+			Misnamed: map[string]reconcile.Store{
+				"the path is a directory":      file.New(filepath.Dir(path), "prod"),
+				"the directory does not exist": file.New(filepath.Join(filepath.Dir(path), "missing", "key.json"), "prod"),
+			},
 		}
 	}})
 }

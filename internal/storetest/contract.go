@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -281,13 +282,24 @@ func denied(b *bench) {
 	b.needs(b.Deny != nil, "Deny")
 	vacant := b.vacant(b.Store)
 	allow := b.Deny(b.t)
-	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrDenied, "creating without permission")
+	b.lacks(b.Store.Publish(b.t.Context(), b.entry(), vacant), "creating without permission")
 	allow()
 	e := b.first()
 	allow = b.Deny(b.t)
-	b.want(b.Store.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrDenied, "replacing without permission")
+	b.lacks(b.Store.Publish(b.t.Context(), b.entry(), e.Revision), "replacing without permission")
 	allow()
 	b.holds(e)
+}
+
+// lacks wants an error that says which permission is missing.
+func (b *bench) lacks(err error, doing string) {
+	b.t.Helper()
+	b.want(err, reconcile.ErrDenied, doing)
+	for _, word := range b.Permission {
+		if err != nil && !strings.Contains(err.Error(), word) {
+			b.t.Errorf("%s: %q does not say %q", doing, err, word)
+		}
+	}
 }
 
 func full(b *bench) {
@@ -295,5 +307,64 @@ func full(b *bench) {
 	vacant := b.vacant(b.Store)
 	b.Fill(b.t)
 	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrQuota, "creating on a full server")
+	// A store that tries first says it here already, which spares a key.
+	if _, err := b.Store.Read(b.t.Context()); !errors.Is(err, reconcile.ErrQuota) {
+		b.want(err, reconcile.ErrNotFound, "reading on a full server")
+	}
+}
+
+func tooLong(b *bench) {
+	b.needs(b.Longest > 0, "Longest")
+	long := func(n int) reconcile.Entry {
+		e := b.entry()
+		e.Value = secret.New(b.values[len(b.values)-1] + strings.Repeat("x", n-len(e.Value.Expose())))
+		return e
+	}
+	vacant := b.vacant(b.Store)
+	b.want(b.Store.Publish(b.t.Context(), long(b.Longest+1), vacant), reconcile.ErrRefused, "creating with a value that is too long")
 	b.vacant(b.Store)
+	e := b.first()
+	b.want(b.Store.Publish(b.t.Context(), long(b.Longest+1), e.Revision), reconcile.ErrRefused, "replacing with a value that is too long")
+	b.holds(e)
+}
+
+func misnamed(b *bench) {
+	b.needs(len(b.Misnamed) > 0, "Misnamed")
+	for wrong, s := range b.Misnamed {
+		e, err := s.Read(b.t.Context())
+		b.want(err, reconcile.ErrRefused, "reading where "+wrong)
+		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrRefused, "publishing where "+wrong)
+	}
+}
+
+func writeOnly(b *bench) {
+	b.needs(b.WriteOnly != nil, "WriteOnly")
+	blind := b.WriteOnly(b.t)
+	e := b.entry()
+	b.publish(blind, e, b.vacant(blind))
+	b.holds(e)
+	check := func(*testing.T) {}
+	if b.Neighbour != nil {
+		check = b.Neighbour(b.t)
+		b.publish(b.Store, e, b.read(b.Store).Revision) // so that the place says again whose key it has
+	}
+	for range 2 {
+		got := b.read(blind)
+		if got.KeyID != e.KeyID || got.IAMID != e.IAMID || got.Owner != e.Owner || !got.Created.Equal(e.Created) {
+			b.t.Errorf("it reads key %s of %s, made %s by %s; want %s of %s, made %s by %s",
+				got.KeyID, got.IAMID, got.Created, got.Owner, e.KeyID, e.IAMID, e.Created, e.Owner)
+		}
+		if !got.Value.Empty() && !got.Value.Equal(e.Value) {
+			b.t.Error("it reads another value")
+		}
+		e = b.entry()
+		b.publish(blind, e, got.Revision)
+		b.holds(e)
+		check(b.t)
+	}
+	old := b.read(blind)
+	b.publish(b.Store, b.entry(), b.read(b.Store).Revision)
+	if blind.Guarded() {
+		b.want(blind.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision")
+	}
 }

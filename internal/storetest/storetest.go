@@ -65,8 +65,19 @@ type Place struct {
 	// Deny takes the permission to write, if not to read as well, until allow
 	// is called.
 	Deny func(t *testing.T) (allow func())
+	// Permission are words that an error must have when Deny caused it: they
+	// name what is missing.
+	Permission []string
 	// Fill uses up what the server grants: nothing more can be created.
 	Fill func(t *testing.T)
+	// Longest is the length of the longest value that fits, in bytes.
+	Longest int
+	// Misnamed are stores whose names the server never takes, by what is wrong
+	// with each.
+	Misnamed map[string]reconcile.Store
+	// WriteOnly is the place as one sees it who may write the entry and learn
+	// which key it has, but may not read values.
+	WriteOnly func(t *testing.T) reconcile.Store
 }
 
 // Run tests the contract. A store that does not compare and set is excused from
@@ -115,6 +126,9 @@ var contract = []struct {
 	{"a server that is down gives no clear answer", false, down},
 	{"a missing permission is denied and changes nothing", false, denied},
 	{"a full server is a quota and changes nothing", false, full},
+	{"a value that is too long is refused and changes nothing", false, tooLong},
+	{"a name that the server never takes is refused", false, misnamed},
+	{"who may not read values publishes all the same", false, writeOnly},
 }
 
 // bench is one test's place with what the tests have in common.

@@ -30,8 +30,38 @@ type server struct {
 	trouble string // what happens to the next write, or to all calls
 }
 
+// longest is what the server takes.
+const longest = 1000
+
 // memory is a client of the server.
 type memory struct{ *server }
+
+// nameless is a client with a name that no server takes.
+type nameless struct{ memory }
+
+func (n nameless) Read(context.Context) (reconcile.Entry, error) {
+	if n.flaw == "takes any name" {
+		return reconcile.Entry{}, fmt.Errorf("reading memory: %w", reconcile.ErrNotFound)
+	}
+	return reconcile.Entry{}, fmt.Errorf("reading memory: %w: it has no name", reconcile.ErrRefused)
+}
+
+func (n nameless) Publish(ctx context.Context, _ reconcile.Entry, _ string) error {
+	_, err := n.Read(ctx)
+	return err
+}
+
+// blind is a client that may not read values.
+type blind struct{ memory }
+
+func (c blind) Read(ctx context.Context) (reconcile.Entry, error) {
+	e, err := c.memory.Read(ctx)
+	e.Value = nil
+	if c.flaw == "forgets the key when it can't read the value" {
+		e.KeyID = ""
+	}
+	return e, err
+}
 
 func (m memory) Name() string {
 	if m.flaw == "changes its name" {
@@ -111,8 +141,12 @@ func (m memory) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		m.trouble = ""
 	}
 	switch {
-	case trouble == "denies" && m.flaw != "reports a conflict for everything":
+	case trouble == "denies" && m.flaw == "keeps to itself what is missing":
 		return fmt.Errorf("writing memory: %w", reconcile.ErrDenied)
+	case trouble == "denies" && m.flaw != "reports a conflict for everything":
+		return fmt.Errorf("writing memory: %w: it needs the right to write", reconcile.ErrDenied)
+	case len(e.Value.Expose()) > longest && m.flaw != "takes values of any length":
+		return fmt.Errorf("writing memory: %w: a value has up to %d bytes", reconcile.ErrRefused, longest)
 	case trouble == "is full" && !m.exists():
 		return fmt.Errorf("writing memory: %w", reconcile.ErrQuota)
 	case revision != m.revision() && m.checks(revision) || trouble == "denies":
@@ -187,6 +221,9 @@ func newPlace(flaw string) storetest.Place {
 		Hang:    func(*testing.T) { s.set("hangs") },
 		Deny:    func(*testing.T) func() { s.set("denies"); return func() { s.set("") } },
 		Fill:    func(*testing.T) { s.set("is full") },
+		Longest: longest, Permission: []string{"the right to write"},
+		Misnamed:  map[string]reconcile.Store{"the name is empty": nameless{memory{s}}},
+		WriteOnly: func(*testing.T) reconcile.Store { return blind{memory{s}} },
 	}
 }
 
@@ -206,6 +243,11 @@ var flaws = map[string]string{
 	"reports success for everything":    "after an unclear answer the next read tells",
 	"takes an outage for absence":       "a server that is down gives no clear answer",
 	"reports a conflict for everything": "a missing permission is denied and changes nothing",
+	"keeps to itself what is missing":   "a missing permission is denied and changes nothing",
+	"takes values of any length":        "a value that is too long is refused and changes nothing",
+	"takes any name":                    "a name that the server never takes is refused",
+
+	"forgets the key when it can't read the value": "who may not read values publishes all the same",
 }
 
 const flawVariable = "STORETEST_FLAW"
