@@ -1,0 +1,235 @@
+package kubernetes
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Restart says which workloads are restarted when the entry changes.
+type Restart struct {
+	All   bool     // every one of the namespace that reads the entry when its pods start
+	Names []string // these, as daemonset/NAME, deployment/NAME or statefulset/NAME
+}
+
+// Consumers are the workloads of the Secret's namespace that read the entry
+// when their pods start: from the environment, or through a mount with subPath.
+// Any other mount follows the Secret by itself. It is nil when no restart is
+// configured.
+func (s *Store) Consumers() reconcile.Consumers {
+	if !s.cfg.Restart.All && len(s.cfg.Restart.Names) == 0 {
+		return nil
+	}
+	return &workloads{store: s}
+}
+
+type workloads struct{ store *Store }
+
+var _ reconcile.Consumers = (*workloads)(nil)
+
+// label is how a workload is named, with its namespace: a credential may have
+// stores in several.
+func (w *workloads) label(kind, name string) string {
+	return kind + "/" + w.store.cfg.Namespace + "/" + name
+}
+
+func (w *workloads) api(kind string) (dynamic.ResourceInterface, error) {
+	resource, known := kinds[kind]
+	if !known {
+		return nil, fmt.Errorf("%w: %q is none of daemonset, deployment and statefulset", reconcile.ErrRefused, kind)
+	}
+	api, err := w.store.client.open()
+	if err != nil {
+		return nil, err
+	}
+	return api.Resource(resource).Namespace(w.store.cfg.Namespace), nil
+}
+
+func (w *workloads) fault(ctx context.Context, doing, verb, kind string, err error) error {
+	return w.store.client.fault(ctx, doing, fmt.Sprintf("%s on %s of apps in namespace %s", verb, kinds[kind].Resource, w.store.cfg.Namespace), err)
+}
+
+// Consumers lists them with the key that each was started with: what the last
+// restart wrote, once no pod of before is left.
+func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
+	var found []rotation.Consumer
+	add := func(kind string, got *unstructured.Unstructured) {
+		c := rotation.Consumer{Name: w.label(kind, got.GetName()), Store: w.store.Name()}
+		if !look(kind, got).outdated {
+			c.Key = w.left(got)
+		}
+		if !slices.Contains(found, c) {
+			found = append(found, c)
+		}
+	}
+	for _, name := range w.store.cfg.Restart.Names {
+		kind, name, _ := strings.Cut(name, "/")
+		doing := fmt.Sprintf("reading %s of namespace %s in %s", kind+"/"+name, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
+		api, err := w.api(kind)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		got, err := api.Get(ctx, name, metav1.GetOptions{})
+		err = w.fault(ctx, doing, "get", kind, err)
+		switch {
+		case errors.Is(err, reconcile.ErrNotFound): // nobody knows which key it has
+			found = append(found, rotation.Consumer{Name: w.label(kind, name), Store: w.store.Name(), Unknown: true})
+		case err != nil:
+			return nil, err
+		default:
+			add(kind, got)
+		}
+	}
+	if !w.store.cfg.Restart.All {
+		return found, nil
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		if err := w.each(ctx, kind, func(got *unstructured.Unstructured) {
+			if w.refers(got) {
+				add(kind, got)
+			}
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// pageSize is how many workloads one answer brings.
+const pageSize = 250
+
+func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured.Unstructured)) error {
+	doing := fmt.Sprintf("listing the %s of namespace %s in %s", kinds[kind].Resource, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
+	api, err := w.api(kind)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	opts := metav1.ListOptions{Limit: pageSize}
+	for {
+		page, err := api.List(ctx, opts)
+		if err := w.fault(ctx, doing, "list", kind, err); err != nil {
+			return err
+		}
+		for i := range page.Items {
+			do(&page.Items[i])
+		}
+		if opts.Continue = page.GetContinue(); opts.Continue == "" {
+			return nil
+		}
+	}
+}
+
+// marker is the annotation that a restart writes on the pod template. It names
+// Secret and entry: if two credentials shared one, each would undo the other's
+// and restart the workload for ever.
+func (w *workloads) marker() string {
+	const longest = 63
+	name := w.store.cfg.Secret + "." + w.store.cfg.Entry
+	if len(name) > longest {
+		sum := sha256.Sum256([]byte(name))
+		tail := hex.EncodeToString(sum[:8])
+		name = name[:longest-len(tail)-1] + "." + tail
+	}
+	return "key-id." + domain + "/" + name
+}
+
+// templateNotes is where the annotations of the pod template are.
+var templateNotes = []string{"spec", "template", "metadata", "annotations"}
+
+// left is the key ID that the last restart wrote.
+func (w *workloads) left(got *unstructured.Unstructured) string {
+	id, _, _ := unstructured.NestedString(got.Object, append(slices.Clone(templateNotes), w.marker())...)
+	return id
+}
+
+// Restart writes the key's ID on the workload's pod template, which starts its
+// pods anew, and waits for the roll-out. One that has the ID already is only
+// waited for.
+func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
+	doing := fmt.Sprintf("restarting %s in %s", name, w.store.client.cfg.Cluster)
+	kind, rest, _ := strings.Cut(name, "/")
+	workload, ours := strings.CutPrefix(rest, w.store.cfg.Namespace+"/")
+	if !ours {
+		return fmt.Errorf("%s: %w: it is no consumer of %s", doing, reconcile.ErrRefused, w.store.Name())
+	}
+	api, err := w.api(kind)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	got, err := api.Get(ctx, workload, metav1.GetOptions{})
+	if err := w.fault(ctx, doing, "get", kind, err); err != nil {
+		return err
+	}
+	if w.left(got) != keyID {
+		patch, err := w.patch(keyID)
+		if err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		got, err = api.Patch(ctx, workload, types.MergePatchType, patch, metav1.PatchOptions{})
+		if err := w.fault(ctx, doing, "patch", kind, err); err != nil {
+			return err
+		}
+	}
+	return w.wait(ctx, doing, kind, api, got)
+}
+
+// patch needs no guard: it names nothing but two annotations, which are ours.
+// The stamp has fractions of a second: of two restarts within one, the second
+// would else change nothing.
+func (w *workloads) patch(keyID string) ([]byte, error) {
+	notes := map[string]string{
+		w.marker():                          keyID,
+		"kubectl.kubernetes.io/restartedAt": w.store.client.cfg.Now().UTC().Format(time.RFC3339Nano),
+	}
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": notes}}}})
+	if err != nil {
+		return nil, fmt.Errorf("%w: the patch can't be written", reconcile.ErrRefused)
+	}
+	return patch, nil
+}
+
+// wait polls until the roll-out is complete.
+func (w *workloads) wait(ctx context.Context, doing, kind string, api dynamic.ResourceInterface, got *unstructured.Unstructured) error {
+	const shortest, longest = 50 * time.Millisecond, 2 * time.Second
+	enough := time.NewTimer(w.store.client.cfg.Patience)
+	defer enough.Stop()
+	for pause := shortest; ; pause = min(2*pause, longest) {
+		r := look(kind, got)
+		switch {
+		case r.missing == "":
+			return nil
+		case r.held != "":
+			return fmt.Errorf("%s: %w: %s; %s", doing, reconcile.ErrRefused, r.missing, r.held)
+		}
+		next := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return fmt.Errorf("%s: the roll-out goes on (%s): %w: %w", doing, r.missing, reconcile.ErrUnavailable, ctx.Err())
+		case <-enough.C:
+			next.Stop()
+			return fmt.Errorf("%s: the roll-out goes on after %s (%s): %w", doing, w.store.client.cfg.Patience, r.missing, reconcile.ErrUnavailable)
+		case <-next.C:
+		}
+		again, err := api.Get(ctx, got.GetName(), metav1.GetOptions{})
+		if err := w.fault(ctx, doing, "get", kind, err); err != nil {
+			return err
+		}
+		got = again
+	}
+}

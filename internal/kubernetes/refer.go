@@ -1,0 +1,66 @@
+package kubernetes
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// refers reports whether a workload's pods read the entry when they start and
+// then never again.
+func (w *workloads) refers(got *unstructured.Unstructured) bool {
+	pod, _, _ := unstructured.NestedMap(got.Object, "spec", "template", "spec")
+	mounted := w.volumes(pod)
+	for _, kind := range []string{"containers", "initContainers"} {
+		for _, c := range list(pod, kind) {
+			if w.environment(c) || slices.ContainsFunc(list(c, "volumeMounts"), func(m map[string]any) bool {
+				part := text(m, "subPath") != "" || text(m, "subPathExpr") != ""
+				return part && slices.Contains(mounted, text(m, "name"))
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *workloads) environment(container map[string]any) bool {
+	cfg := w.store.cfg
+	for _, v := range list(container, "envFrom") {
+		if text(v, "secretRef", "name") == cfg.Secret {
+			return true
+		}
+	}
+	return slices.ContainsFunc(list(container, "env"), func(v map[string]any) bool {
+		return text(v, "valueFrom", "secretKeyRef", "name") == cfg.Secret && text(v, "valueFrom", "secretKeyRef", "key") == cfg.Entry
+	})
+}
+
+// volumes are the names of those that hold the Secret, alone or projected.
+func (w *workloads) volumes(pod map[string]any) (names []string) {
+	for _, v := range list(pod, "volumes") {
+		projected, _, _ := unstructured.NestedMap(v, "projected")
+		if text(v, "secret", "secretName") == w.store.cfg.Secret || slices.ContainsFunc(list(projected, "sources"), func(s map[string]any) bool {
+			return text(s, "secret", "name") == w.store.cfg.Secret
+		}) {
+			names = append(names, text(v, "name"))
+		}
+	}
+	return names
+}
+
+// list is a field that holds objects.
+func list(in map[string]any, field string) (found []map[string]any) {
+	items, _ := in[field].([]any)
+	for _, item := range items {
+		if m, ok := item.(map[string]any); ok {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+func text(in map[string]any, path ...string) string {
+	s, _, _ := unstructured.NestedString(in, path...)
+	return s
+}

@@ -1,0 +1,241 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// StoreConfig names one entry of one Secret.
+type StoreConfig struct {
+	Namespace string
+	Secret    string
+	Entry     string
+	// Owner is written beside an entry that names none.
+	Owner string
+	// Restart says which workloads Consumers lists; zero is none.
+	Restart Restart
+}
+
+// Store is one entry of a Secret.
+type Store struct {
+	client *Client
+	cfg    StoreConfig
+}
+
+var _ reconcile.Store = (*Store)(nil)
+
+// Store returns a store. Nothing is called yet.
+func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
+
+// Name is kubernetes/<cluster>/<namespace>/<secret>#<entry>.
+func (s *Store) Name() string {
+	return fmt.Sprintf("kubernetes/%s/%s/%s#%s", s.client.cfg.Cluster, s.cfg.Namespace, s.cfg.Secret, s.cfg.Entry)
+}
+
+// Guarded is true: a patch that carries a resourceVersion is refused when the
+// Secret has another, and a create when the name is taken.
+func (*Store) Guarded() bool { return true }
+
+// The rules of Kubernetes, checked here so that a person reads which was
+// broken. An entry is part of an annotation's name, which has stricter rules
+// than a key of a Secret's data.
+//
+// Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+var (
+	labelName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	objectDNS = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	entryName = regexp.MustCompile(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
+)
+
+const (
+	longestName = 253
+	// longestData is for all of a Secret's data together.
+	//
+	// Source: https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size
+	longestData = 1 << 20
+)
+
+func (s *Store) check() error {
+	switch {
+	case !labelName.MatchString(s.cfg.Namespace):
+		return fmt.Errorf("checking the namespace %q: %w: it has up to 63 lower-case letters, digits and '-', a letter or digit at both ends",
+			s.cfg.Namespace, reconcile.ErrRefused)
+	case len(s.cfg.Secret) > longestName || !objectDNS.MatchString(s.cfg.Secret):
+		return fmt.Errorf("checking the name %q: %w: a Secret's name has up to %d lower-case letters, digits, '-' and '.', and each part between dots starts and ends with a letter or digit",
+			s.cfg.Secret, reconcile.ErrRefused, longestName)
+	case !entryName.MatchString(s.cfg.Entry):
+		return fmt.Errorf("checking the entry %q: %w: it has up to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
+			s.cfg.Entry, reconcile.ErrRefused)
+	}
+	return nil
+}
+
+func (s *Store) doing(verb string) string {
+	return fmt.Sprintf("%s Secret %s of namespace %s in %s", verb, s.cfg.Secret, s.cfg.Namespace, s.client.cfg.Cluster)
+}
+
+func (s *Store) open() (dynamic.ResourceInterface, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	api, err := s.client.open()
+	if err != nil {
+		return nil, err
+	}
+	return api.Resource(secrets).Namespace(s.cfg.Namespace), nil
+}
+
+// fault sorts an error of a call with one verb on the Secret.
+func (s *Store) fault(ctx context.Context, doing, verb string, err error, hidden ...secret.Value) error {
+	return s.client.fault(ctx, doing, fmt.Sprintf("%s on secrets in namespace %s", verb, s.cfg.Namespace), err, hidden...)
+}
+
+// annotation is the name of one that belongs to the entry.
+func (s *Store) annotation(what string) string { return what + "." + domain + "/" + s.cfg.Entry }
+
+// Read returns the entry. A Secret that can't be replaced is refused, and one
+// that is absent counts as absent only where it could be created: nobody may
+// mint a key for a place that can't take it.
+func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+	doing := s.doing("reading")
+	api, err := s.open()
+	if err != nil {
+		return reconcile.Entry{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	got, err := api.Get(ctx, s.cfg.Secret, metav1.GetOptions{})
+	err = s.fault(ctx, doing, "get", err)
+	if errors.Is(err, reconcile.ErrDenied) {
+		// Who may patch is shown the whole Secret by the answer, and an empty
+		// patch that is not meant changes nothing.
+		if seen, perr := api.Patch(ctx, s.cfg.Secret, types.MergePatchType, []byte("{}"), metav1.PatchOptions{DryRun: dry}); perr == nil {
+			got, err = seen, nil
+		} else if perr = s.fault(ctx, doing, "patch", perr); errors.Is(perr, reconcile.ErrNotFound) {
+			err = perr
+		}
+	}
+	if errors.Is(err, reconcile.ErrNotFound) {
+		if err := s.tryCreate(ctx, api); err != nil {
+			return reconcile.Entry{}, err
+		}
+	}
+	if err != nil {
+		return reconcile.Entry{}, err
+	}
+	if got.GetDeletionTimestamp() != nil {
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is being deleted", doing, reconcile.ErrNotActive)
+	}
+	if immutable, _, _ := unstructured.NestedBool(got.Object, "immutable"); immutable {
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is immutable, so its key can't be replaced; put one that is not in its place, or name another in the config",
+			doing, reconcile.ErrRefused)
+	}
+	return s.entry(doing, got)
+}
+
+var dry = []string{metav1.DryRunAll}
+
+// tryCreate asks the server whether it would take the Secret.
+func (s *Store) tryCreate(ctx context.Context, api dynamic.ResourceInterface) error {
+	doing := s.doing("trying to create")
+	probe := s.object(map[string]any{}, map[string]any{s.cfg.Entry: base64.StdEncoding.EncodeToString([]byte("probe"))})
+	_, err := api.Create(ctx, probe, metav1.CreateOptions{DryRun: dry})
+	err = s.fault(ctx, doing, "create", err)
+	switch {
+	case errors.Is(err, reconcile.ErrNotFound):
+		return s.noNamespace(doing)
+	case errors.Is(err, reconcile.ErrConflict):
+		return fmt.Errorf("%s: %w: somebody just did", doing, reconcile.ErrUnavailable)
+	case noDryRun(err):
+		return nil // an admission webhook that knows no dry run says nothing about the real one
+	}
+	return err
+}
+
+func (s *Store) noNamespace(doing string) error {
+	return fmt.Errorf("%s: %w: the namespace %s does not exist", doing, reconcile.ErrRefused, s.cfg.Namespace)
+}
+
+func (s *Store) object(annotations, data map[string]any) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+		"metadata": map[string]any{"name": s.cfg.Secret, "namespace": s.cfg.Namespace, "annotations": annotations},
+		"data":     data,
+	}}
+}
+
+func (s *Store) entry(doing string, got *unstructured.Unstructured) (reconcile.Entry, error) {
+	e := reconcile.Entry{Revision: got.GetResourceVersion()}
+	if e.Revision == "" {
+		return e, fmt.Errorf("%s: %w: the answer has no resourceVersion", doing, reconcile.ErrUnavailable)
+	}
+	coded, _, _ := unstructured.NestedString(got.Object, "data", s.cfg.Entry)
+	value, err := base64.StdEncoding.DecodeString(coded)
+	if err != nil {
+		return e, fmt.Errorf("%s: entry %s: %w: its data is not base64", doing, s.cfg.Entry, reconcile.ErrUnavailable)
+	}
+	if len(value) == 0 {
+		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
+	}
+	e.Value = secret.New(string(value))
+	notes := got.GetAnnotations()
+	e.KeyID, e.IAMID, e.Owner = notes[s.annotation("key-id")], notes[s.annotation("iam-id")], notes[s.annotation("owner")]
+	// Zero if a person spoilt it: the ID alone says whose key it is.
+	e.Created, _ = time.Parse(time.RFC3339, notes[s.annotation("created")])
+	return e, nil
+}
+
+// Publish writes the entry and its annotations, and touches nothing else.
+func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+	doing := s.doing("writing")
+	api, err := s.open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	switch {
+	case e.Value.Empty() || e.KeyID == "":
+		return fmt.Errorf("%s: entry %s: %w: there is no value with a key ID to write", doing, s.cfg.Entry, reconcile.ErrRefused)
+	case len(e.Value.Expose()) > longestData:
+		return fmt.Errorf("%s: entry %s: %w: all data of a Secret together has up to %d bytes", doing, s.cfg.Entry, reconcile.ErrRefused, longestData)
+	}
+	coded := base64.StdEncoding.EncodeToString([]byte(e.Value.Expose()))
+	annotations := map[string]any{
+		s.annotation("key-id"):  e.KeyID,
+		s.annotation("created"): e.Created.UTC().Format(time.RFC3339),
+		s.annotation("iam-id"):  e.IAMID,
+		s.annotation("owner"):   cmp.Or(e.Owner, s.cfg.Owner),
+	}
+	data := map[string]any{s.cfg.Entry: coded}
+	if revision == "" {
+		_, err = api.Create(ctx, s.object(annotations, data), metav1.CreateOptions{})
+		err = s.fault(ctx, doing, "create", err, e.Value, secret.New(coded))
+		if errors.Is(err, reconcile.ErrNotFound) {
+			return s.noNamespace(doing)
+		}
+		return err
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations}, "data": data,
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w: the patch can't be written", doing, reconcile.ErrRefused)
+	}
+	_, err = api.Patch(ctx, s.cfg.Secret, types.MergePatchType, patch, metav1.PatchOptions{})
+	err = s.fault(ctx, doing, "patch", err, e.Value, secret.New(coded))
+	if errors.Is(err, reconcile.ErrNotFound) {
+		return fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+	}
+	return err
+}
