@@ -220,6 +220,8 @@ func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
 		defer s.mu.Unlock()
 		s.events = nil
 		return []Event{}, nil
+	case "GET notifications":
+		return slices.Concat([]cloud.Notification{}, s.cloud.Notifications()), nil
 	case "GET logs":
 		return slices.Concat([]LogLine{}, s.Lines()), nil
 	case "GET subscriptions":
@@ -264,6 +266,7 @@ func (s *Server) setClock(body []byte) (any, error) {
 		s.mu.Lock()
 		s.offset = in.Set.Sub(s.base())
 		s.mu.Unlock()
+		s.cloud.ExpireSecrets()
 	default:
 		return nil, errors.New("the clock takes one of advance and set")
 	}

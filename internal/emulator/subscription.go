@@ -29,7 +29,7 @@ const KindLifecycle = "lifecycle"
 type Subscription struct {
 	ID   string `json:"id"`
 	URL  string `json:"url"`
-	Kind string `json:"kind"` // KindLifecycle or KindAudit
+	Kind string `json:"kind"` // KindLifecycle, KindAudit or KindSecrets
 	// Duplicates is how many times more each event is sent.
 	Duplicates int `json:"duplicates,omitempty"`
 	// Reorder sends two events that come within a moment the wrong way round.
@@ -58,6 +58,7 @@ type message struct {
 	time                      time.Time
 	data                      []byte
 	untyped                   bool // without Content-Type
+	bare                      bool // without ce- headers
 	extensions                map[string]string
 }
 
@@ -97,11 +98,9 @@ func (n Subscription) check() error {
 		return fmt.Errorf("%w: events are not sent to %q", ErrNotLoopback, u.Hostname())
 	}
 	switch n.Kind {
-	case KindLifecycle, KindAudit:
-	case "secrets":
-		return fmt.Errorf("events of the kind %s are not emulated", n.Kind)
+	case KindLifecycle, KindAudit, KindSecrets:
 	default:
-		return errors.New("kind must be lifecycle or audit")
+		return errors.New("kind must be lifecycle, audit or secrets")
 	}
 	if n.Duplicates < 0 || n.Duplicates > mostDuplicates {
 		return fmt.Errorf("duplicates must be from 0 to %d", mostDuplicates)
@@ -249,11 +248,13 @@ func (h *hub) post(sub *subscriber, m message) bool {
 	if err != nil {
 		return false
 	}
-	for k, v := range map[string]string{
-		"Ce-Specversion": "1.0", "Ce-Id": m.id, "Ce-Source": m.source, "Ce-Type": m.kind,
-		"Ce-Time": m.time.UTC().Format(time.RFC3339Nano),
-	} {
-		r.Header.Set(k, v)
+	if !m.bare {
+		for k, v := range map[string]string{
+			"Ce-Specversion": "1.0", "Ce-Id": m.id, "Ce-Source": m.source, "Ce-Type": m.kind,
+			"Ce-Time": m.time.UTC().Format(time.RFC3339Nano),
+		} {
+			r.Header.Set(k, v)
+		}
 	}
 	for k, v := range m.extensions {
 		r.Header.Set("Ce-"+k, v)
