@@ -28,12 +28,15 @@ type Event struct {
 // mostEvents bounds the event log; the oldest go first.
 const mostEvents = 200_000
 
+// postedReads are the routes whose POST changes nothing.
+var postedReads = []string{"/v1/accounts/{account}/limits/identity", "/v1/activity/accounts/{account}/report"}
+
 // note writes the event log and the server's log. Neither has a query, a
 // header or a body: values travel in those.
 func (s *Server) note(rt route, c *call, a answer, fault string) {
 	now := s.Now()
 	s.log.Debug("call", "method", c.request.Method, "route", rt.pattern, "status", a.status, "actor", c.actor.IAMID, "fault", fault)
-	reads := c.request.Method == http.MethodGet || c.request.Method == http.MethodHead
+	reads := c.request.Method == http.MethodGet || c.request.Method == http.MethodHead || slices.Contains(postedReads, rt.pattern)
 	if reads || rt.family == familyToken || rt.family == familyLogs || rt.family == familyUnknown {
 		return
 	}

@@ -24,8 +24,9 @@ const KindLifecycle = "lifecycle"
 
 // Subscription asks for events to be sent to a URL on loopback, as CloudEvents
 // in binary mode. Like Event Notifications, an event that is not accepted with
-// a 2xx within 10 s is tried three times more, ten times faster than there, and
-// then lost.
+// a 2xx within 10 s is tried three times more and then lost. The times between
+// the attempts, also those that a Retry-After in seconds asks for, are a tenth of
+// what they are there.
 type Subscription struct {
 	ID   string `json:"id"`
 	URL  string `json:"url"`
@@ -47,6 +48,7 @@ const (
 	mostDuplicates    = 10
 	deliveryTimeout   = 10 * time.Second
 	firstRetry        = 100 * time.Millisecond
+	longestRetry      = 10 * time.Second
 	deliveryAttempts  = 4
 	reorderWindow     = 300 * time.Millisecond
 )
@@ -226,9 +228,10 @@ func (h *hub) deliver(sub *subscriber) {
 }
 
 func (h *hub) try(sub *subscriber, m message) bool {
+	var asked time.Duration
 	for attempt := range deliveryAttempts {
 		if attempt > 0 {
-			t := time.NewTimer(firstRetry << (attempt - 1))
+			t := time.NewTimer(max(firstRetry<<(attempt-1), asked))
 			select {
 			case <-t.C:
 			case <-sub.ctx.Done():
@@ -236,17 +239,19 @@ func (h *hub) try(sub *subscriber, m message) bool {
 				return false
 			}
 		}
-		if h.post(sub, m) {
+		accepted, retryAfter := h.post(sub, m)
+		if accepted {
 			return true
 		}
+		asked = retryAfter
 	}
 	return false
 }
 
-func (h *hub) post(sub *subscriber, m message) bool {
+func (h *hub) post(sub *subscriber, m message) (accepted bool, retryAfter time.Duration) {
 	r, err := http.NewRequestWithContext(sub.ctx, http.MethodPost, sub.URL, bytes.NewReader(m.data))
 	if err != nil {
-		return false
+		return false, 0
 	}
 	if !m.bare {
 		for k, v := range map[string]string{
@@ -267,11 +272,12 @@ func (h *hub) post(sub *subscriber, m message) bool {
 	}
 	answer, err := h.client.Do(r)
 	if err != nil {
-		return false
+		return false, 0
 	}
 	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20)) // so that the connection is kept
-	return answer.StatusCode/100 == 2
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))            // so that the connection is kept
+	seconds, _ := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16) // absent is 0
+	return answer.StatusCode/100 == 2, min(time.Duration(seconds)*time.Second/10, longestRetry)
 }
 
 func eventID() string {

@@ -20,6 +20,7 @@ type Switches struct {
 	StaleCodeEngineStatus   int    `json:"staleCodeEngineStatus" guess:"412" help:"is the same for Code Engine"`
 	MissingIfMatchStatus    int    `json:"missingIfMatchStatus" guess:"400" help:"answers a PUT or PATCH without If-Match"`
 	LockedStatus            int    `json:"lockedStatus" guess:"409" help:"answers a change or deletion of something locked"`
+	LockedTakesNoKeys       bool   `json:"lockedTakesNoKeys" guess:"true" help:"refuses a new key of a locked service ID; documented is only that the service ID and its policies do not change"`
 	IdentityLimitStatus     int    `json:"identityLimitStatus" guess:"409" help:"answers the 21st key of an identity, and the service ID, group or policy above its limit"`
 	MissingIDGroupStatus    int    `json:"missingIDGroupStatus" guess:"404" help:"answers the creation of a service ID in a group that is not there"`
 	IDGroupConflictStatus   int    `json:"idGroupConflictStatus" guess:"409" help:"answers a second service ID group of the same name, and the deletion of one that has service IDs"`
