@@ -33,6 +33,7 @@ func (d *decoder) across(c *Config, f draft) {
 	names := map[string]int{}         // to the line
 	serviceIDs := map[string]string{} // to the credential
 	places := map[string]string{}     // to the credential
+	given := map[string]string{}      // service IDs by ID, to the credential
 	complete := len(f.entries) > 0
 	for _, e := range f.entries {
 		if line, ok := names[e.Name]; ok && e.Name != "" {
@@ -48,11 +49,11 @@ func (d *decoder) across(c *Config, f draft) {
 		d.checkLogs(e)
 		d.checkInstances(e)
 		d.checkServiceID(e, serviceIDs)
+		d.checkIdentity(e, f.entries, given)
 		d.checkPlaces(e, places)
 	}
 	if complete {
 		d.checkPatterns(f.patterns, names)
-		d.checkRules(f.rules, f.entries)
 	}
 }
 

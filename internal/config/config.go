@@ -17,9 +17,6 @@
 //	forEach   forEach: codeengine.projects      one per Code Engine project    project
 //	with      reads with.NAME somewhere         one per set of parameters      with
 //
-// A rule makes an event that latchkey does not know by itself ask for something:
-// Rule.Apply turns it into a demand. Its expressions see event and data.
-//
 // What a static or a forEach entry yields follows from the config and from
 // what is there. The instances of a with entry are asked for by provision
 // events and remembered in markers; Credential.With is what a marker must
@@ -71,7 +68,6 @@ type Config struct {
 	SweepEvery time.Duration // how often the timer asks for a sweep
 	Paused     bool          // observe and report, change nothing
 	Events     Events
-	Rules      []*Rule  // in the order of the text
 	Entries    []*Entry // in the order of the text, names unique
 }
 
@@ -183,17 +179,23 @@ type Credential struct {
 	// the parameters that it reads, in the order of the parameters' names.
 	Name  string
 	Entry string
-	// With is what a marker carries to expand again: {"project": ID} for a
-	// forEach entry, the parameters that it reads for a with entry, else nil.
-	With          map[string]string
+	// With is what a marker carries to know the instance again: the project's ID
+	// and region for a forEach entry, the parameters that it reads for a with entry, else nil.
+	With map[string]string
+	// ServiceID is the ID of a service ID that belongs to somebody else; the
+	// next four are then empty.
+	ServiceID     string
 	ServiceIDName string
 	Description   string
 	Policies      []Policy
+	AccessGroups  []string // by ID or name, instead of policies
 	Rotation      Rotation
 	Prove         Prove
 	Stores        []Store
-	Paused        bool // by its entry or by the whole config
-	Adopt         bool // take over store entries that carry no key ID of ours
+	Paused        bool     // by its entry or by the whole config
+	Adopt         bool     // let the next key take the place of store entries that carry no key ID of ours
+	AdoptKey      string   // "": none; else take this key over where a store holds its value
+	Formerly      []string // names that the credential had
 }
 
 // Project is a Code Engine project as expressions see it.

@@ -86,7 +86,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 	want := Credential{
 		Name:          "logs-sender/" + project,
 		Entry:         "logs-sender",
-		With:          map[string]string{"project": project},
+		With:          map[string]string{"project": project, "region": "us-south"},
 		ServiceIDName: "logs-sender-team-blue",
 		Description:   "Sends the logs of team-blue to Cloud Logs",
 		Policies:      []Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"}},
@@ -134,7 +134,8 @@ func TestFaults(t *testing.T) {
 	}{
 		// Keys and kinds.
 		"an unknown key suggests the near one":          {"sweepEvery: 1h", "sweepevery: 1h", []string{`4: : unknown key "sweepevery"; did you mean "sweepEvery"?`}},
-		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, paused, events, rules, credentials`}},
+		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, paused, events, credentials`}},
+		"rules are not there yet":                       {"sweepEvery: 1h", "rules: []", []string{`4: : unknown key "rules"; known here:`}},
 		"an unknown kind of store names the known ones": {"  - file: {path: /keys/logs.json}", "  - vault: {path: x}", []string{`20: credentials[0].stores[0]: unknown key "vault"; known here: codeEngine, file, restart, required`}},
 		"a key that is there twice":                     {"sweepEvery: 1h", "owner: other", []string{`4: owner: the key "owner" is there twice; the first is on line 2`}},
 		"a key without a value":                         {"sweepEvery: 1h", "sweepEvery:", []string{`4: sweepEvery: has no value`}},

@@ -24,7 +24,6 @@ type draft struct {
 	root     object
 	patterns []pattern
 	entries  []*entryDraft
-	rules    []*Rule
 }
 
 type pattern struct {
@@ -36,6 +35,8 @@ type entryDraft struct {
 	*Entry
 	object   object
 	rotation object // without keys if there is none
+
+	givenAt, adoptAt, formerlyAt value
 }
 
 // config reads the whole. To teach the config a new key, add its field here or
@@ -55,7 +56,6 @@ func (d *decoder) config(v value) *Config {
 		field{"sweepEvery", false, func(v value) { c.SweepEvery = d.duration(v, defaultSweepEvery) }},
 		field{"paused", false, func(v value) { c.Paused = d.truth(v) }},
 		field{"events", false, func(v value) { c.Events, f.patterns = d.events(v) }},
-		field{"rules", false, func(v value) { f.rules = d.rules(v) }},
 		field{"credentials", true, func(v value) {
 			d.list(v, func(_ int, item value) { f.entries = append(f.entries, d.entry(item)) })
 			if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
@@ -67,7 +67,6 @@ func (d *decoder) config(v value) *Config {
 		e.paused = e.paused || c.Paused
 		c.Entries = append(c.Entries, e.Entry)
 	}
-	c.Rules = f.rules
 	d.across(c, f)
 	return c
 }
@@ -137,7 +136,7 @@ func (d *decoder) exactlyOne(o object, keys ...string) {
 }
 
 func (d *decoder) entry(v value) *entryDraft {
-	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path}}
+	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path, OnGone: GoneKeep}}
 	e.Rotation = Rotation{After: defaultAfter, Expire: defaultExpire, Overlap: defaultOverlap, OnLeak: defaultOnLeak}
 	e.rotation = object{value: v}
 	d.templates = nil
@@ -147,14 +146,10 @@ func (d *decoder) entry(v value) *entryDraft {
 		field{"forEach", false, func(v value) { e.ForEach = d.word(v, oneOf(CodeEngineProjects)) }},
 		field{"where", false, func(v value) { where, _ = d.text(v) }},
 		field{"paused", false, func(v value) { e.paused = d.truth(v) }},
-		field{"adopt", false, func(v value) { e.adopt = d.truth(v) }},
-		field{"serviceID", true, func(v value) {
-			d.object(v,
-				field{"name", true, func(v value) { e.serviceID = d.template(v, checkServiceIDName) }},
-				field{"description", false, func(v value) { e.description = d.template(v, checkDescription) }},
-				field{"policies", true, func(v value) { e.policies = d.policies(v) }},
-			)
-		}},
+		field{"adopt", false, func(v value) { d.adoption(v, e) }},
+		field{"formerly", false, func(v value) { d.formerly(v, e) }},
+		field{"onGone", false, func(v value) { e.OnGone = d.word(v, oneOf(GoneKeep, GoneRevoke)) }},
+		field{"serviceID", true, func(v value) { d.serviceID(v, e) }},
 		field{"rotation", false, func(v value) { e.rotation = d.rotation(v, &e.Rotation) }},
 		field{"prove", false, func(v value) { e.prove = d.prove(v) }},
 		field{"stores", true, func(v value) { e.stores = d.stores(v) }},

@@ -19,15 +19,22 @@ type Entry struct {
 	ForEach  string // "" or CodeEngineProjects
 	Line     int    // where it starts in the text
 	Rotation Rotation
+	// Formerly are the names that the entry had before; OnGone is GoneKeep or
+	// GoneRevoke.
+	Formerly []string
+	OnGone   string
 
 	path        string // credentials[0]
 	where       *expression
 	reads       []string // parameters of with, sorted
 	paused      bool
 	adopt       bool
+	adoptKey    string
+	given       string // the ID of a service ID that is not ours; then without the next two
 	serviceID   *template
 	description *template
 	policies    []policyTemplate
+	groups      []string
 	prove       proveTemplate
 	stores      []storeTemplate
 }
@@ -97,14 +104,20 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		Name:          name,
 		Entry:         e.Name,
 		With:          with,
+		ServiceID:     e.given,
 		ServiceIDName: x.text(e.serviceID),
 		Description:   x.text(e.description),
 		Policies:      x.policies(),
+		AccessGroups:  append([]string(nil), e.groups...),
 		Rotation:      e.Rotation,
 		Prove:         x.prove(),
 		Stores:        x.stores(in.Project),
 		Paused:        e.paused,
 		Adopt:         e.adopt,
+		AdoptKey:      e.adoptKey,
+	}
+	for _, former := range e.Formerly {
+		c.Formerly = append(c.Formerly, former+strings.TrimPrefix(name, e.Name))
 	}
 	x.checkProof(c)
 	if x.err != nil {
@@ -123,7 +136,7 @@ func (e *Entry) instance(in Input) (name string, with map[string]string, vars ma
 		if err := checkIdentifier(project.ID); err != nil {
 			return "", nil, nil, fmt.Errorf("the project's ID %q %w", project.ID, err)
 		}
-		return e.Name + "/" + project.ID, map[string]string{"project": project.ID}, map[string]any{"project": project}, nil
+		return e.Name + "/" + project.ID, map[string]string{"project": project.ID, "region": project.Region}, map[string]any{"project": project}, nil
 	}
 	if !e.UsesWith() {
 		return e.Name, nil, map[string]any{"with": map[string]string{}}, nil
@@ -189,8 +202,8 @@ func (x *expansion) prove() Prove {
 // checkProof wants the proof's instance among those that the policies open: a
 // proof elsewhere fails for ever, and only after a key was made.
 func (x *expansion) checkProof(c Credential) {
-	if c.Prove.Logs == nil {
-		return
+	if c.Prove.Logs == nil || len(c.Policies) == 0 {
+		return // or who grants it by other means knows
 	}
 	for _, p := range c.Policies {
 		if p.Service == logsService && (p.Instance == "" || p.Instance == c.Prove.Logs.Instance) {
