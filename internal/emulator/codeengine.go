@@ -300,15 +300,11 @@ func (s *Server) revisionBody(c *call, x cloud.App) func(string) map[string]any 
 }
 
 func (s *Server) listRevisions(c *call) (answer, error) {
-	q, err := c.listQuery()
+	x, err := s.cloud.GetApp(c.actor, c.parts["project"], c.parts["name"])
 	if err != nil {
 		return answer{}, err
 	}
-	x, page, err := s.cloud.ListRevisions(c.actor, c.parts["project"], c.parts["name"], q)
-	if err != nil {
-		return answer{}, err
-	}
-	return ceList(c, "revisions", page, s.revisionBody(c, x)), nil
+	return ceList(c, "revisions", cloud.Page[string]{Items: x.Revisions, Limit: 100}, s.revisionBody(c, x)), nil
 }
 
 func (s *Server) getRevision(c *call) (answer, error) {

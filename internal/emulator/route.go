@@ -25,8 +25,6 @@ const (
 	familyGroup
 	familyCodeEngine
 	familyLogs
-	familySecrets
-	familyNotifications
 	familyUnknown
 )
 

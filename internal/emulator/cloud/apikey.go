@@ -107,7 +107,7 @@ func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
 		if !c.administers(a, s) {
 			return APIKey{}, identityForbidden("iam-identity.apikey.create")
 		}
-		if s.Locked && c.switches.LockedTakesNoKeys {
+		if s.Locked && !c.switches.LockedTakesKeys {
 			return APIKey{}, c.lockedError("service ID", s.ID)
 		}
 	}

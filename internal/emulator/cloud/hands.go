@@ -189,6 +189,16 @@ func (c *Cloud) RemoveProject(id string) {
 	}
 }
 
+// PurgeProject ends a softly deleted project for good, as IBM does after seven
+// days. Nothing of it is left.
+func (c *Cloud) PurgeProject(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.projectAt(id)
+	delete(c.projects, id)
+	c.projectOrder = slices.DeleteFunc(c.projectOrder, func(x *project) bool { return x == p })
+}
+
 // PutSecret adds a generic secret or overwrites the data of an existing one.
 func (c *Cloud) PutSecret(projectID, name string, data map[string]string) Secret {
 	c.mu.Lock()

@@ -139,6 +139,14 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 	return c.view(p), nil
 }
 
+// nextProject keeps the order of a list when an earlier project is purged.
+func (c *Cloud) nextProject() int64 {
+	if n := len(c.projectOrder); n > 0 {
+		return c.projectOrder[n-1].seq + 1
+	}
+	return 1
+}
+
 func (c *Cloud) putProject(n NewProject) *project {
 	id := c.uuid()
 	now := c.now()
@@ -148,7 +156,7 @@ func (c *Cloud) putProject(n NewProject) *project {
 			ResourceGroupID: cmp.Or(n.ResourceGroupID, ResourceGroupID),
 			CRN:             fmt.Sprintf("crn:v1:bluemix:public:codeengine:%s:a/%s:%s::", cmp.Or(n.Region, "eu-de"), AccountID, id),
 		},
-		seq: int64(len(c.projectOrder) + 1), readyAt: now, secrets: map[string]*Secret{}, apps: map[string]*App{},
+		seq: c.nextProject(), readyAt: now, secrets: map[string]*Secret{}, apps: map[string]*App{},
 		tag: 2385407408,
 	}
 	if !n.Active {

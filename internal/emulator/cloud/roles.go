@@ -33,14 +33,10 @@ var ownServiceRoles = map[string][]Role{
 		{"crn:v1:bluemix:public:iam-identity::::serviceRole:ServiceIdCreator", "ServiceIdCreator", "Create service IDs.", []string{"iam-identity.serviceid.create"}},
 		{"crn:v1:bluemix:public:iam-identity::::serviceRole:UserApiKeyCreator", "UserApiKeyCreator", "Create API keys of users.", []string{"iam-identity.apikey.create"}},
 	},
-	serviceSecrets: {
-		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsWriter", "SecretsWriter", "Create and rotate secrets without reading them.",
-			[]string{"secrets-manager.secret.create", "secrets-manager.secret-version.create"}},
-		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretTaskUpdater", "SecretTaskUpdater", "Report the end of tasks.",
-			[]string{"secrets-manager.secret-task.update"}},
+	"secrets-manager": {
 		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsReader", "SecretsReader", "Read secrets.", []string{"secrets-manager.secret.read"}},
 	},
-	serviceNotifications: {
+	"event-notifications": {
 		{"crn:v1:bluemix:public:event-notifications::::serviceRole:EventSourceManager", "EventSourceManager", "Send events.", []string{"event-notifications.notifications.send"}},
 	},
 }

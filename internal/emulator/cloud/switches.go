@@ -20,7 +20,7 @@ type Switches struct {
 	StaleCodeEngineStatus   int    `json:"staleCodeEngineStatus" guess:"412" help:"is the same for Code Engine"`
 	MissingIfMatchStatus    int    `json:"missingIfMatchStatus" guess:"400" help:"answers a PUT or PATCH without If-Match"`
 	LockedStatus            int    `json:"lockedStatus" guess:"409" help:"answers a change or deletion of something locked"`
-	LockedTakesNoKeys       bool   `json:"lockedTakesNoKeys" guess:"true" help:"refuses a new key of a locked service ID; documented is only that the service ID and its policies do not change"`
+	LockedTakesKeys         bool   `json:"lockedTakesKeys" guess:"true" help:"lets keys be created for a locked service ID: the documents forbid its change, its deletion and its policies only"`
 	IdentityLimitStatus     int    `json:"identityLimitStatus" guess:"409" help:"answers the 21st key of an identity, and the service ID, group or policy above its limit"`
 	MissingIDGroupStatus    int    `json:"missingIDGroupStatus" guess:"404" help:"answers the creation of a service ID in a group that is not there"`
 	IDGroupConflictStatus   int    `json:"idGroupConflictStatus" guess:"409" help:"answers a second service ID group of the same name, and the deletion of one that has service IDs"`
@@ -44,13 +44,6 @@ type Switches struct {
 	QuotaStatus              int  `json:"quotaStatus" guess:"403" help:"answers what exceeds a Code Engine quota"`
 	InactiveProjectStatus    int  `json:"inactiveProjectStatus" guess:"409" help:"answers secrets and apps of a project that is not active"`
 	VersionlessIsOldest      bool `json:"versionlessIsOldest" guess:"false" help:"treats a Code Engine request without ?version= as one of before 2024-05-13, when CE_ variables were mixed into run_env_variables"`
-
-	ExistingSecretStatus   int  `json:"existingSecretStatus" guess:"409" help:"answers a POST to Secrets Manager of a secret, secret group or configuration whose name is taken"`
-	SecretNamesPerGroup    bool `json:"secretNamesPerGroup" guess:"false" help:"lets secrets of one type have one name in several groups; the page of known issues says they can't"`
-	SecretLimitStatus      int  `json:"secretLimitStatus" guess:"403" help:"answers the secret group or configuration above its limit"`
-	GroupWithSecretsStatus int  `json:"groupWithSecretsStatus" guess:"409" help:"answers the deletion of a secret group or configuration that has secrets, and of a secret that a configuration refers to"`
-	DestroyedSecretStatus  int  `json:"destroyedSecretStatus" guess:"412" help:"answers a new version or expiration date of a secret that has expired"`
-	BusySecretStatus       int  `json:"busySecretStatus" guess:"409" help:"answers the rotation of custom credentials while a task makes some"`
 
 	LogsSuccessBody string `json:"logsSuccessBody" guess:"{}" help:"is the body of a fully accepted ingestion"`
 	LogsTokenStatus int    `json:"logsTokenStatus" guess:"401" help:"answers an ingestion with a bad or absent token"`
