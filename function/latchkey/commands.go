@@ -96,7 +96,7 @@ func (c planCommand) Run(ctx context.Context, p *process) error {
 		switch {
 		case o.Result == reconcile.ResultFailed:
 			fmt.Fprintf(p.stdout, "%s: could not be looked at: %s\n", o.Credential, o.Error)
-		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress:
+		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultOrphaned:
 			fmt.Fprintf(p.stdout, "%s: %s: %s\n", o.Credential, o.Result, o.Message)
 		case len(o.Steps) == 0:
 			fmt.Fprintf(p.stdout, "%s: nothing to do\n", o.Credential)
@@ -105,6 +105,9 @@ func (c planCommand) Run(ctx context.Context, p *process) error {
 		}
 		for _, s := range o.Steps {
 			fmt.Fprintf(p.stdout, "  %s: %s\n", say(s.Step), s.Reason.Sentence())
+		}
+		for _, n := range o.Notes {
+			fmt.Fprintf(p.stdout, "  %s\n", note(n))
 		}
 	}
 	return errors.Join(p.verdict(swept, c.Credentials), pending(steps))
@@ -140,6 +143,7 @@ func (c place) plan(ctx context.Context, p *process, names []string) (swept reco
 		case perr != nil:
 			out.Result, out.Error = reconcile.ResultFailed, perr.Error()
 			swept.Unknown = errors.Join(swept.Unknown, perr)
+		case out.Result == reconcile.ResultOrphaned:
 		case plan.Blocked != "":
 			out.Result, out.Reason = reconcile.ResultBlocked, plan.Blocked
 		case plan.Waiting != "":
@@ -191,13 +195,29 @@ func (p *process) report(c place, swept reconcile.Swept, names []string) error {
 		return fmt.Errorf("printing outcomes: %w", err)
 	}
 	for _, o := range swept.Outcomes {
-		for _, line := range []string{o.Message, o.Error} {
+		lines := []string{o.Message, o.Error}
+		for _, n := range o.Notes {
+			lines = append(lines, note(n))
+		}
+		for _, line := range lines {
 			if line != "" {
 				fmt.Fprintf(p.stdout, "%s: %s\n", o.Credential, line)
 			}
 		}
 	}
 	return p.verdict(swept, names)
+}
+
+// note is something that people should know, in one line.
+func note(n reconcile.NoteOutcome) string {
+	line := n.Message
+	if n.Key != "" {
+		line = n.Key + ": " + line
+	}
+	if !n.At.IsZero() {
+		line += " (" + n.At.UTC().Format(time.DateTime) + ")"
+	}
+	return line
 }
 
 func dash(s string) string {

@@ -45,7 +45,7 @@ type desk struct {
 	catalog    reconcile.Catalog
 	usable     func(context.Context) error
 	now        func() time.Time
-	reading    interpreter
+	reader     event.Reader
 	bearer     secret.Value
 	log        *slog.Logger
 	looks      *rate.Limiter
@@ -58,8 +58,8 @@ type desk struct {
 func newDesk(work context.Context, h *house, bearer secret.Value, log *slog.Logger) *desk {
 	return &desk{
 		cfg: h.cfg.Events, reconciler: h.reconciler, catalog: h, usable: h.iam.Usable, now: h.now,
-		reading: interpreter{reader: event.Reader{Now: h.now, Self: h.self(work)}, rules: h.cfg.Rules},
-		bearer:  bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers, work: work,
+		reader: event.Reader{Now: h.now, Self: h.self(work)},
+		bearer: bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers, work: work,
 	}
 }
 
@@ -141,7 +141,7 @@ func (d *desk) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if audit {
-		if event.Passing(r.Header, body) && d.reading.passing(r.Header["Ce-Type"][0], body) {
+		if event.Passing(r.Header, body) {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -182,10 +182,7 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 
 // take answers one event.
 func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
-	requests, notes, err := d.reading.interpret(e)
-	for _, note := range notes {
-		d.log.Debug("a rule could not be decided", "event", e.ID(), "type", e.Type(), "error", note)
-	}
+	requests, err := d.reader.Interpret(e)
 	if err != nil {
 		// A source may carry a password: only a cause, which is free of it, is
 		// logged.
@@ -259,14 +256,17 @@ func (d *desk) do(requests []event.Request, known bool) answer {
 		if req.NeedsAuth() {
 			catalog = &permitted{Catalog: catalog, allow: d.cfg.Allow, verb: string(req.Verb), refused: &forbidden}
 		}
+		ask := reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause}
 		if req.Verb == event.Revoke {
-			// Nothing is worse than a revocation that only seems done.
-			if found, err := catalog.Credentials(d.work, scope); len(found) > 0 || err != nil {
-				return answer{status: http.StatusNotImplemented, problem: "revoke is not built yet: rotate with notKey, and delete the key in IAM"}
-			}
-			continue
+			ask.Trigger.Leaked, ask.Trigger.Contain = req.KeyID, req.Contain
 		}
-		s := d.reconciler.Sweep(d.work, catalog, scope, reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause})
+		s := d.reconciler.Sweep(d.work, catalog, scope, ask)
+		if req.Verb == event.Revoke {
+			var here bool
+			if s, here = reconcile.WhereLeaked(s); !here && s.Unknown == nil {
+				return answer{status: http.StatusBadRequest, problem: fmt.Sprintf("key %q is not one of the credential %q", req.KeyID, req.Credentials)}
+			}
+		}
 		for _, o := range s.Outcomes {
 			held := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked
 			lost = lost || (req.NeedsAuth() && held && !o.Kept)

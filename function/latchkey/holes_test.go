@@ -19,7 +19,7 @@ const holesHead = `
 version: 1
 owner: example
 regions: [eu-de, us-south]
-events: {auth: {bearerEnv: EVENTS_TOKEN}, allow: [{verbs: [provision, rotate], credentials: ["*"]}]}
+events: {auth: {bearerEnv: EVENTS_TOKEN}, allow: [{verbs: [provision, rotate, revoke], credentials: ["*"]}]}
 credentials:
 `
 

@@ -47,6 +47,8 @@ type commands struct {
 	Sweep    sweepCommand    `cmd:"" help:"Look at credentials once and do what is due."`
 	Plan     planCommand     `cmd:"" help:"Say what a sweep would do now, and why. Exit 2: changes are pending."`
 	Rotate   rotateCommand   `cmd:"" help:"Demand a newer key."`
+	Revoke   revokeCommand   `cmd:"" help:"End a key that leaked, as soon as consumers have another."`
+	Adopt    adoptCommand    `cmd:"" help:"Take an existing key over where a store holds its value."`
 	Status   statusCommand   `cmd:"" help:"Show each credential's key and stores; change nothing."`
 	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Validate validateCommand `cmd:"" help:"Check a config and name every fault with its line."`

@@ -30,6 +30,8 @@ const testToken = "bearer-canary-5c1f0e"
 type stage struct {
 	t     *testing.T
 	desk  *desk // of the first instance
+	last  *desk // of the last instance that was started
+	mend  func()
 	cloud *emulator.Server
 	url   string
 	said  *record
@@ -68,6 +70,25 @@ func newStage(t *testing.T, opts emulator.Options) *stage {
 	return s
 }
 
+// wired is one more instance of the program on the same cloud, behind no
+// server.
+func (s *stage) wired(yaml string) *house {
+	s.t.Helper()
+	ready := s.cloud.Ready()
+	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken}
+	p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	cfg, err := config.Load("test.yaml", []byte(yaml))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	h, err := p.wire(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(h.http.CloseIdleConnections)
+	return h
+}
+
 // serve starts one more instance of the program on the same cloud.
 func (s *stage) serve(yaml string) string {
 	s.t.Helper()
@@ -91,6 +112,7 @@ func (s *stage) serve(yaml string) string {
 	if s.desk == nil {
 		s.desk = d
 	}
+	s.last = d
 	server := httptest.NewServer(d.routes())
 	s.t.Cleanup(func() {
 		server.Close()
@@ -510,17 +532,6 @@ func TestLagIsWaitedForAndNeverTakenForAbsence(t *testing.T) {
 	s.one(e, "", reconcile.ResultUnchanged)
 	if keys := s.keys(credential); len(keys) != 1 || keys[out.Key].ID == "" {
 		t.Errorf("%d keys, want the published one", len(keys))
-	}
-}
-
-func TestARevocationIsRefusedRatherThanSeeminglyDone(t *testing.T) {
-	s := newStage(t, emulator.Options{})
-	e, credential := s.created("team-a")
-	out := s.one(e, "", reconcile.ResultPublished)
-	url := s.serve(strings.Replace(examples.Emulator, "verbs: [provision, rotate]", "verbs: [provision, rotate, revoke]", 1))
-	r := s.post(url, binaryEvent("dev.latchkey.revoke", "/t", s.cloud.Now(), map[string]any{"credential": credential, "keyID": out.Key}), testToken)
-	if r.status != http.StatusNotImplemented || !strings.Contains(r.body, "not built yet") {
-		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }
 

@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -213,123 +211,13 @@ func (p *process) bearer(auth config.Auth) (secret.Value, error) {
 	return nil, nil
 }
 
-// Credentials makes the house the catalog: the config's entries, expanded over
-// the projects that exist and the parameters that markers keep.
-func (h *house) Credentials(ctx context.Context, scope reconcile.Scope) ([]reconcile.Credential, error) {
-	var found []reconcile.Credential
-	var unknown error
-	wanted := map[string]string{} // service ID name or place in a store → credential
-	add := func(e *config.Entry, in config.Input) {
-		c, err := e.Expand(in)
-		switch {
-		case errors.Is(err, config.ErrExcluded):
-			return
-		case err != nil:
-			if mayYield(scope, e.Name) {
-				unknown = errors.Join(unknown, err)
-			}
-			return
-		}
-		built := h.credential(c)
-		wants := []string{"service ID " + c.ServiceIDName}
-		for _, st := range built.Stores {
-			wants = append(wants, "store "+st.Name())
-		}
-		for _, want := range wants {
-			if other, taken := wanted[want]; taken {
-				built.Collides = true
-				for i := range found {
-					found[i].Collides = found[i].Collides || found[i].Name == other
-				}
-			}
-			wanted[want] = c.Name
-		}
-		if inScope(scope, c) { // the others are built to see whether they collide
-			found = append(found, built)
-		}
-	}
-
-	projects := sync.OnceValues(func() ([]codeengine.Project, error) {
-		return h.codeengine.Projects(ctx, h.cfg.Regions)
-	})
-	marked := sync.OnceValues(func() ([]reconcile.ServiceID, error) { return h.iam.Ours(ctx) })
-
-	for _, e := range h.cfg.Entries {
-		// An entry of many instances may collide with what is in the scope. One
-		// that needs IAM's whole list to know its instances is left to a sweep.
-		if !mayYield(scope, e.Name) && e.UsesWith() {
-			continue
-		}
-		switch {
-		case e.ForEach != "":
-			list, err := projects()
-			if mayYield(scope, e.Name) {
-				unknown = errors.Join(unknown, err)
-			}
-			for _, p := range list {
-				add(e, config.Input{Project: &config.Project{
-					ID: p.ID, Name: p.Name, Region: p.Region, ResourceGroup: p.ResourceGroup, CRN: p.CRN, Status: p.Status,
-				}})
-			}
-		case e.UsesWith():
-			sets := []map[string]string{}
-			ids, err := marked()
-			unknown = errors.Join(unknown, err)
-			for _, id := range ids {
-				if entry, _, _ := strings.Cut(id.Marker.Credential, "/"); entry == e.Name {
-					sets = append(sets, id.Marker.With)
-				}
-			}
-			if scope.Provision && len(scope.With) > 0 && !slices.ContainsFunc(sets, func(s map[string]string) bool { return maps.Equal(s, scope.With) }) {
-				sets = append(sets, scope.With)
-			}
-			for _, with := range sets {
-				add(e, config.Input{With: with})
-			}
-		default:
-			add(e, config.Input{})
-		}
-	}
-	return found, unknown
-}
-
-// mayYield spares entries that cannot have a credential in the scope.
-func mayYield(scope reconcile.Scope, entry string) bool {
-	return len(scope.Names) == 0 || slices.ContainsFunc(scope.Names, func(name string) bool {
-		head, _, _ := strings.Cut(name, "/")
-		return head == entry
-	})
-}
-
-func inScope(scope reconcile.Scope, c config.Credential) bool {
-	if len(scope.Names) > 0 && !slices.Contains(scope.Names, c.Entry) && !slices.Contains(scope.Names, c.Name) {
-		return false
-	}
-	if scope.Project != "" && c.With["project"] != scope.Project {
-		return false
-	}
-	if scope.Secret != "" && c.ServiceIDName != scope.Secret && c.Name != scope.Secret {
-		return false
-	}
-	if scope.Provision {
-		for name, value := range scope.With {
-			if c.With[name] != value {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // credential builds the adapters of one expanded entry.
 func (h *house) credential(c config.Credential) reconcile.Credential {
-	rules := rotation.Standard()
-	rules.After, rules.Expire, rules.Overlap = c.Rotation.After, c.Rotation.Expire, c.Rotation.Overlap
-	rules.Jitter = rotation.Jitter(c.Name, c.Rotation.After)
-	rules.SweepEvery = h.cfg.SweepEvery
+	rules := h.rules(c.Name, c.Rotation)
 	out := reconcile.Credential{
 		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, Description: c.Description,
 		OnLeak: c.Rotation.OnLeak, Rules: rules, Paused: c.Paused, Adopt: c.Adopt, Optional: map[string]bool{},
+		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
 	}
 	for _, p := range c.Policies {
 		out.Policies = append(out.Policies, reconcile.Policy(p))
@@ -359,6 +247,15 @@ func (h *house) credential(c config.Credential) reconcile.Credential {
 		}))
 	}
 	return out
+}
+
+// rules are the durations that a config sets, beside those that it does not.
+func (h *house) rules(credential string, r config.Rotation) rotation.Rules {
+	rules := rotation.Standard()
+	rules.After, rules.Expire, rules.Overlap = r.After, r.Expire, r.Overlap
+	rules.Jitter = rotation.Jitter(credential, r.After)
+	rules.SweepEvery = h.cfg.SweepEvery
+	return rules
 }
 
 // listen opens the port that the platform names.

@@ -137,7 +137,7 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 
 func (c *Client) whole(r record, version string, date time.Time) reconcile.KeyRecord {
 	return reconcile.KeyRecord{
-		Key: r.Key, IAMID: r.iamID, Ours: r.ours, Version: version, Name: r.name, Description: r.description, Date: date,
+		Key: r.Key, IAMID: r.iamID, Ours: r.ours, Credential: r.marker.Credential, Version: version, Name: r.name, Description: r.description, Date: date,
 	}
 }
 

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// trouble is one way to be blocked: what people or IBM Cloud did, and what a
+// person does to mend it.
+type trouble struct {
+	config string // the credentials; the default is one static credential c
+	first  bool   // c is provisioned before
+	cause  func(s *stage)
+	ask    func(s *stage) reply // the default is a sweep
+	mend   func(s *stage)
+	// after is how the next sweep of c ends.
+	after reconcile.Result
+}
+
+func (s *stage) publishedKey() string {
+	key, _ := s.entry("team-b", "logs-sender", "IAM_API_KEY")
+	if key == "" {
+		s.t.Fatal("nothing is published")
+	}
+	return key
+}
+
+func (s *stage) serviceID(name string) string {
+	for _, id := range s.cloud.State(false).ServiceIDs {
+		if id.Name == name {
+			return id.ID
+		}
+	}
+	s.t.Fatalf("no service ID %s", name)
+	return ""
+}
+
+func fails(method, path string, status int) func(*stage) {
+	return func(s *stage) {
+		s.cloud.Inject(emulator.Fault{Method: method, Path: path, Kind: emulator.FaultStatus, Status: status})
+	}
+}
+
+func mends(s *stage) { s.cloud.ClearFaults() }
+
+// Nobody is blocked without a way out: each reason is caused here through the
+// emulator, and goes away when a person does what its sentence says.
+func TestEveryBlockIsCausedAndMended(t *testing.T) {
+	const secrets = "/v2/projects/*/secrets"
+	due := func(s *stage) { s.cloud.Advance(60 * 24 * time.Hour) }
+	given := func(id string) string {
+		return strings.Replace(static("c", place1), "serviceID: {name: c, policies: [{service: logs, roles: [Sender]}]}", "serviceID: {id: "+id+", manage: keys}", 1)
+	}
+	adopting := func(key string) string {
+		return strings.Replace(static("c", place1), "serviceID:", "adopt: "+key+"\n  serviceID:", 1)
+	}
+	grouped := strings.Replace(static("c", place1), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [senders]", 1)
+	var many string
+	for i := range 11 {
+		many += static(fmt.Sprintf("c%d", i), fmt.Sprintf("us-south/team-b/many#K%d", i))
+	}
+
+	troubles := map[rotation.Reason]trouble{
+		rotation.Paused: {
+			cause: func(s *stage) {
+				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID:", "paused: true\n  serviceID:", 1))
+			},
+			mend:  func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
+			after: reconcile.ResultPublished,
+		},
+		rotation.ClockSkew: {
+			first: true,
+			cause: func(s *stage) {
+				right := s.last.reconciler.Now
+				s.last.reconciler.Now = func() time.Time { return right().Add(6 * time.Minute) }
+				s.mend = func() { s.last.reconciler.Now = right }
+			},
+			mend: func(s *stage) { s.mend() }, after: reconcile.ResultUnchanged,
+		},
+		rotation.NameTaken: {
+			cause: func(s *stage) {
+				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: "somebody's"})
+			},
+			mend:  func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
+			after: reconcile.ResultPublished,
+		},
+		rotation.NameCollision: {
+			cause: func(s *stage) {
+				m := reconcile.Marker{Owner: "example", Credential: "other"}
+				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: m.Text()})
+			},
+			mend:  func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
+			after: reconcile.ResultPublished,
+		},
+		rotation.IdentityLocked: {
+			first: true,
+			cause: func(s *stage) {
+				s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
+				s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), true)
+				s.url = s.serve(holesHead + static("c", place1))
+			},
+			mend:  func(s *stage) { s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false) },
+			after: reconcile.ResultChanged,
+		},
+		rotation.IdentityGone: {
+			first: true,
+			cause: func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")); s.cloud.Advance(time.Hour) },
+			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			after: reconcile.ResultPublished,
+		},
+		rotation.KeyDisabled: {
+			first: true,
+			cause: func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), true) },
+			mend:  func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), false) },
+			after: reconcile.ResultUnchanged,
+		},
+		rotation.KeyLocked: {
+			first: true,
+			cause: func(s *stage) { s.cloud.Cloud().SetKeyLocked(s.publishedKey(), true) },
+			mend:  func(s *stage) { s.cloud.Cloud().SetKeyLocked(s.publishedKey(), false) },
+			after: reconcile.ResultUnchanged,
+		},
+		rotation.KeyCap: {
+			first: true,
+			cause: func(s *stage) {
+				for i := range 14 {
+					s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: "iam-" + s.serviceID("c"), AccountID: s.cloud.Ready().Account, Name: fmt.Sprintf("foreign%d", i)})
+				}
+				due(s)
+			},
+			mend: func(s *stage) {
+				for _, k := range s.cloud.State(false).APIKeys {
+					if k.Name == "foreign0" {
+						s.cloud.Cloud().RemoveKey(k.ID)
+					}
+				}
+			},
+			after: reconcile.ResultPublished,
+		},
+		rotation.PolicyDenied:   {cause: fails(http.MethodPost, "/v2/policies", 403), mend: mends, after: reconcile.ResultPublished},
+		rotation.IdentityDenied: {cause: fails(http.MethodPost, "/v1/serviceids", 403), mend: mends, after: reconcile.ResultPublished},
+		rotation.PolicyWeaker: {
+			cause: func(s *stage) {
+				s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "logs")
+				s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator")
+			},
+			mend: func(s *stage) {
+				s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+			},
+			after: reconcile.ResultPublished,
+		},
+		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), mend: mends, after: reconcile.ResultPublished},
+		rotation.StoreRefused: {
+			cause: fails(http.MethodPost, secrets, 400), after: reconcile.ResultPublished,
+			mend: func(s *stage) { mends(s); s.cloud.Advance(16 * time.Minute) },
+		},
+		rotation.StoreQuota: {
+			cause: func(s *stage) {
+				for i := range 100 {
+					s.cloud.Cloud().PutSecret(s.project("team-b").ID, fmt.Sprintf("other%d", i), map[string]string{"a": "b"})
+				}
+			},
+			mend: func(s *stage) {
+				for i := range 10 {
+					s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, fmt.Sprintf("other%d", i))
+				}
+				s.cloud.Advance(16 * time.Minute)
+			},
+			after: reconcile.ResultPublished,
+		},
+		rotation.EntryUnmarked: {
+			cause: func(s *stage) {
+				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": "by hand"})
+			},
+			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			after: reconcile.ResultPublished,
+		},
+		rotation.EntryForeign: {
+			cause: func(s *stage) {
+				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{
+					"IAM_API_KEY": "theirs", "IAM_API_KEY_ID": "ApiKey-theirs", "IAM_API_KEY_LATCHKEY": `{"owner":"other","created":"2026-01-01T00:00:00Z","iam_id":"iam-ServiceId-theirs"}`,
+				})
+			},
+			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			after: reconcile.ResultPublished,
+		},
+		rotation.EntryAltered: {
+			config: static("c", place1, place2), first: true,
+			cause: func(s *stage) {
+				data := map[string]string{}
+				for _, sec := range s.project("team-b").Secrets {
+					if sec.Name == "logs-sender" {
+						data = sec.Data
+					}
+				}
+				data["IAM_API_KEY"] = "altered by hand and no key at all"
+				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
+				s.cloud.Cloud().RemoveSecret(s.project("team-a").ID, "logs-sender")
+				s.cloud.Advance(time.Hour)
+			},
+			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			after: reconcile.ResultPublished,
+		},
+		rotation.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), mend: mends, after: reconcile.ResultPublished},
+		rotation.ProofDenied: {
+			config: strings.Replace(static("c", place1), "  stores:", "  prove: {logs: {instance: "+cloud.LogsInstanceID+", region: eu-de}}\n  stores:", 1),
+			cause:  fails(http.MethodPost, "/logs/v1/singles", 400),
+			mend:   func(s *stage) { mends(s); s.cloud.Advance(16 * time.Minute) },
+			after:  reconcile.ResultPublished,
+		},
+		rotation.Storm: {
+			config: many + static("c", place1), first: true,
+			cause: func(s *stage) {
+				s.cloud.Advance(time.Hour)
+				for i := range 10 {
+					s.post(s.url, rotateEvent(fmt.Sprintf("c%d", i), s.cloud.Now()), testToken)
+				}
+			},
+			ask:   func(s *stage) reply { return s.post(s.url, rotateEvent("c", s.cloud.Now()), testToken) },
+			mend:  func(s *stage) { s.cloud.Advance(61 * time.Minute) },
+			after: reconcile.ResultPublished,
+		},
+		rotation.KeyForeign: {
+			first: true,
+			cause: func(s *stage) {
+				s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: "iam-" + s.serviceID("c"), AccountID: s.cloud.Ready().Account, Name: "theirs"})
+			},
+			ask: func(s *stage) reply {
+				for _, k := range s.cloud.State(false).APIKeys {
+					if k.Name == "theirs" {
+						return s.revoke("c", k.ID, true)
+					}
+				}
+				return reply{}
+			},
+			mend:  func(*stage) {}, // a demand that could never be met is not remembered
+			after: reconcile.ResultUnchanged,
+		},
+		rotation.IdentityAbsent: {
+			cause: func(s *stage) { s.url = s.serve(holesHead + given("ServiceId-00000000-0000-4000-8000-000000000000")) },
+			mend: func(s *stage) {
+				made := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: s.cloud.Ready().Account})
+				s.cloud.Cloud().Grant(made.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+				s.url = s.serve(holesHead + given(made.ID))
+			},
+			after: reconcile.ResultPublished,
+		},
+		rotation.GroupDenied: {
+			config: grouped, cause: func(*stage) {},
+			mend: func(s *stage) {
+				createGroup(s.t, s.cloud.Ready().URL, s.admin(), s.cloud.Ready().Account, "senders")
+			},
+			after: reconcile.ResultPublished,
+		},
+		rotation.AdoptionFailed: {
+			cause: func(s *stage) {
+				made := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{
+					Name: "c", AccountID: s.cloud.Ready().Account, Description: reconcile.Marker{Owner: "example", Credential: "c"}.Text(),
+				})
+				s.cloud.Cloud().Grant(made.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+				key := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: made.IAMID, AccountID: s.cloud.Ready().Account, Name: "old"})
+				s.url = s.serve(holesHead + adopting(key.ID))
+				s.mend = func() {
+					s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": key.Value})
+				}
+			},
+			mend: func(s *stage) { s.mend() }, after: reconcile.ResultChanged,
+		},
+	}
+
+	for _, reason := range blockedReasons(t) {
+		tc, ok := troubles[reason]
+		if !ok {
+			t.Errorf("nothing here causes %q", reason)
+			continue
+		}
+		t.Run(string(reason), func(t *testing.T) {
+			t.Parallel()
+			credentials := tc.config
+			if credentials == "" {
+				credentials = static("c", place1)
+			}
+			s := holed(t, credentials)
+			if tc.first {
+				s.sweep()
+				s.publishedKey()
+			}
+			tc.cause(s)
+			ask := tc.ask
+			if ask == nil {
+				ask = (*stage).sweep
+			}
+			r := ask(s)
+			out := find(r.outcomes, "c")
+			if out == nil || out.Result != reconcile.ResultBlocked || out.Reason != reason || out.Message == "" || r.status != http.StatusAccepted {
+				t.Fatalf("answered %d %s", r.status, r.body)
+			}
+			tc.mend(s)
+			if out := find(s.sweep().outcomes, "c"); out == nil || out.Result != tc.after {
+				t.Errorf("after it was mended: %+v, want %s", out, tc.after)
+			}
+		})
+	}
+}
+
+// blockedReasons reads the reasons from where they are declared, so that a new
+// one without a test is found.
+func blockedReasons(t *testing.T) (reasons []rotation.Reason) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "../../internal/rotation/plan.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, decl := range f.Decls {
+		group, ok := decl.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST || !strings.HasPrefix(group.Doc.Text(), "Reasons to be blocked") {
+			continue
+		}
+		for _, spec := range group.Specs {
+			value := spec.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value
+			reasons = append(reasons, rotation.Reason(strings.Trim(value, `"`)))
+		}
+	}
+	if len(reasons) < 20 {
+		t.Fatalf("only %d reasons were found", len(reasons))
+	}
+	return reasons
+}
+
+// Whether a locked service ID takes keys is not documented: either way is
+// understood.
+func TestALockedServiceIDThatRefusesKeysIsNamed(t *testing.T) {
+	s := holed(t, static("c", place1))
+	s.sweep()
+	switches := s.cloud.Cloud().Switches()
+	switches.LockedTakesKeys = false
+	s.cloud.Cloud().SetSwitches(switches)
+	s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), true)
+	s.cloud.Advance(60 * 24 * time.Hour)
+	if out := s.sweep().only(t, reconcile.ResultBlocked); out.Reason != rotation.IdentityLocked {
+		t.Errorf("outcome %+v", out)
+	}
+	s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false)
+	s.sweep().only(t, reconcile.ResultPublished)
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// drawn is a credential in a state that some past has left, in the emulator.
+type drawn struct {
+	*stage
+	t    *rapid.T
+	name string
+	id   cloud.ServiceID
+	keys []cloud.APIKey
+}
+
+func (d *drawn) chance(oneIn int, what string) bool {
+	return rapid.IntRange(1, oneIn).Draw(d.t, what) == 1
+}
+
+// serviceID may be missing, lack its policy, or be a duplicate's twin.
+func (d *drawn) serviceID() {
+	if d.chance(8, "no service ID") {
+		return
+	}
+	marker := reconcile.Marker{Owner: "example", Credential: d.name}
+	d.id = d.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: d.name, AccountID: d.cloud.Ready().Account, Description: marker.Describe("drawn")})
+	if !d.chance(4, "no policy") {
+		d.cloud.Cloud().Grant(d.id.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+	}
+	if d.chance(10, "locked service ID") {
+		d.cloud.Cloud().SetServiceIDLocked(d.id.ID, true)
+	}
+}
+
+// key adds one that is so old now; the emulator's clock moves on to the next.
+func (d *drawn) key(kind string) {
+	now := d.cloud.Now()
+	m := reconcile.Marker{Owner: "example", Credential: d.name}
+	expires := now.Add(90 * 24 * time.Hour)
+	switch kind {
+	case "pending":
+		expires = now.Add(24 * time.Hour)
+	case "superseded":
+		m.Superseded, expires = now, now.Add(24*time.Hour)
+	case "leaked":
+		m.Leaked = now
+	case "remembering":
+		m.Renew = now.Add(time.Minute)
+	case "foreign":
+		m.Owner = "somebody"
+	}
+	k := d.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{
+		IAMID: d.id.IAMID, AccountID: d.cloud.Ready().Account, Name: reconcile.KeyName(d.name, now, "00"), Description: m.Text(), ExpiresAt: cloud.FormatTime(expires),
+	})
+	if d.chance(12, "disabled") {
+		d.cloud.Cloud().SetKeyDisabled(k.ID, true)
+	}
+	if d.chance(12, "locked") {
+		d.cloud.Cloud().SetKeyLocked(k.ID, true)
+	}
+	d.keys = append(d.keys, k)
+}
+
+// entry writes a store's entry: a key, the value by hand, or nothing.
+func (d *drawn) entry(project string) {
+	data := map[string]string{"NEIGHBOUR": "kept"}
+	i := rapid.IntRange(-2, len(d.keys)-1).Draw(d.t, "the store names")
+	switch {
+	case i >= 0:
+		k := d.keys[i]
+		data["KEY"], data["KEY_ID"] = k.Value, k.ID
+		data["KEY_LATCHKEY"] = fmt.Sprintf(`{"owner":"example","created":%q,"iam_id":%q}`, k.CreatedAt.UTC().Truncate(time.Minute).Format(time.RFC3339), k.IAMID)
+	case i == -2 && d.chance(6, "unmarked"):
+		data["KEY"] = "by hand"
+	case d.chance(2, "no secret"):
+		return
+	}
+	d.cloud.Cloud().PutSecret(d.project(project).ID, d.name, data)
+}
+
+func (d *drawn) clear(projects ...string) {
+	for _, name := range projects {
+		p := d.project(name)
+		for _, sec := range p.Secrets {
+			if sec.Name == d.name {
+				d.cloud.Cloud().RemoveSecret(p.ID, sec.Name)
+			}
+		}
+	}
+}
+
+// What plan says is what sweep then does, step by step and reason by reason:
+// a person who has read the plan is not surprised.
+func TestPlanPredictsWhatSweepDoes(t *testing.T) {
+	server, err := emulator.Start(emulator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	s := &stage{t: t, cloud: server, said: &record{}}
+	count := 0
+	one := func(t *rapid.T) {
+		count++
+		d := &drawn{stage: s, t: t, name: fmt.Sprintf("c%d", count)}
+		d.serviceID()
+		if d.id.ID != "" {
+			for range rapid.IntRange(0, 4).Draw(t, "keys") {
+				d.key(rapid.SampledFrom([]string{"full", "full", "pending", "superseded", "leaked", "remembering", "foreign"}).Draw(t, "kind"))
+				d.cloud.Advance(time.Duration(rapid.SampledFrom([]int{1, 12, 20, 90, 1500, 40000, 90000}).Draw(t, "minutes later")) * time.Minute)
+			}
+		}
+		d.entry("team-b")
+		two := d.chance(2, "two stores")
+		places := []string{"us-south/team-b/" + d.name + "#KEY"}
+		if two {
+			d.entry("team-a")
+			places = append(places, "eu-de/team-a/"+d.name+"#KEY")
+		}
+		defer d.clear("team-a", "team-b") // a project has room for 100 secrets
+		var trigger rotation.Trigger
+		if len(d.keys) > 0 {
+			pick := rapid.SampledFrom(d.keys).Draw(t, "about").ID
+			switch rapid.IntRange(0, 5).Draw(t, "asks") {
+			case 0:
+				trigger.NewerThan = d.cloud.Now()
+			case 1:
+				trigger.NotKey = pick
+			case 2:
+				trigger.Leaked = pick
+			case 3:
+				trigger.Leaked, trigger.Contain = pick, true
+			}
+		}
+
+		h := s.wired(holesHead + static(d.name, places...))
+		all, err := h.Credentials(context.Background(), reconcile.Scope{Names: []string{d.name}})
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%d credentials, %v", len(all), err)
+		}
+		ask := reconcile.Ask{Trigger: trigger, Cause: "drawn"}
+		_, plan, err := h.reconciler.Plan(context.Background(), all[0], ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.reconciler.Reconcile(context.Background(), all[0], ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(lines(plan.Steps, out.Key), did(out)); diff != "" || out.Error != "" {
+			t.Errorf("planned and done (-plan +done), error %q:\n%s", out.Error, diff)
+		}
+		if held := string(plan.Blocked) + string(plan.Waiting); held != string(out.Reason) {
+			t.Errorf("planned to be held by %q, held by %q", held, out.Reason)
+		}
+	}
+	for range 10 { // each checks a hundred
+		rapid.Check(t, one)
+	}
+	t.Logf("%d states", count)
+}
+
+func lines(steps []rotation.Step, fresh string) (out []string) {
+	for _, s := range steps {
+		if s.Key == rotation.NewKey {
+			s.Key = fresh
+		}
+		out = append(out, fmt.Sprint(s.Action, " ", s.Key, " ", s.Target, ": ", s.Reason))
+	}
+	return out
+}
+
+func did(o reconcile.Outcome) (out []string) {
+	for _, s := range o.Steps {
+		line := fmt.Sprint(s.Action, " ", s.Key, " ", s.Target, ": ", s.Reason)
+		if s.Error != "" {
+			line += " FAILED " + s.Error
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// Whatever latchkey does in the life of a credential, nothing that is not its
+// own changes: not a service ID, not a key or policy, not a neighbour in a
+// secret.
+func TestNothingForeignIsEverChanged(t *testing.T) {
+	s := holed(t, static("c", place1, place2)+static("d", "us-south/team-b/logs-sender#OTHER"))
+	c, account := s.cloud.Cloud(), s.cloud.Ready().Account
+	theirs := c.AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: account, Description: "by hand"})
+	c.Grant(theirs.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+	c.AddAPIKey(cloud.NewAPIKey{IAMID: theirs.IAMID, AccountID: account, Name: "theirs"})
+	other := reconcile.Marker{Owner: "another-installation", Credential: "c"}
+	same := c.AddServiceID(cloud.NewServiceID{Name: "c-of-another", AccountID: account, Description: other.Text()})
+	c.AddAPIKey(cloud.NewAPIKey{IAMID: same.IAMID, AccountID: account, Name: "c.20200101T000000.000Z.00", Description: other.Text()})
+	c.PutSecret(s.project("team-a").ID, "logs-sender", map[string]string{"NEIGHBOUR": "kept"})
+	c.PutSecret(s.project("team-b").ID, "theirs", map[string]string{"IAM_API_KEY": "kept"})
+	s.sweep()
+	// On our own service ID too.
+	c.AddAPIKey(cloud.NewAPIKey{IAMID: "iam-" + s.serviceID("c"), AccountID: account, Name: "by hand on ours"})
+	c.Grant("iam-"+s.serviceID("c"), "cloud-object-storage", "crn:v1:bluemix:public:iam::::serviceRole:Reader")
+
+	foreign := func() map[string]any {
+		state, out := s.cloud.State(true), map[string]any{}
+		ours := map[string]bool{"iam-" + s.serviceID("c"): true, "iam-" + s.serviceID("d"): true}
+		for _, id := range state.ServiceIDs {
+			if !ours[id.IAMID] {
+				out["service ID "+id.ID] = id
+			}
+		}
+		for _, k := range state.APIKeys {
+			if !ours[k.IAMID] || k.Name == "by hand on ours" {
+				out["key "+k.ID] = k
+			}
+		}
+		for _, p := range state.Policies {
+			if text := fmt.Sprint(p); !strings.Contains(text, s.serviceID("c")) && !strings.Contains(text, s.serviceID("d")) || strings.Contains(text, "cloud-object-storage") {
+				out["policy "+p.ID] = p
+			}
+		}
+		for _, p := range state.Projects {
+			for _, sec := range p.Secrets {
+				for name, value := range sec.Data {
+					if !strings.HasPrefix(name, "IAM_API_KEY") && !strings.HasPrefix(name, "OTHER") || sec.Name != "logs-sender" {
+						out["entry "+p.Name+"/"+sec.Name+"/"+name] = value
+					}
+				}
+			}
+		}
+		return out
+	}
+	before := foreign()
+	if len(before) < 8 {
+		t.Fatalf("only %d foreign things", len(before))
+	}
+	s.cloud.Advance(time.Hour)
+	s.post(s.url, rotateEvent("c", s.cloud.Now()), testToken)
+	s.cloud.Advance(time.Hour)
+	s.revoke("c", s.publishedKey(), false)
+	s.cloud.Advance(time.Hour)
+	s.revoke("c", s.publishedKey(), true)
+	for range 4 {
+		s.cloud.Advance(61 * 24 * time.Hour)
+		s.sweep()
+		s.sweeps(26)
+	}
+	s.url = s.serve(holesHead + static("d", "us-south/team-b/logs-sender#OTHER"))
+	s.sweep()
+	if diff := cmp.Diff(before, foreign(), ignoreUse); diff != "" {
+		t.Errorf("foreign things changed:\n%s", diff)
+	}
+}
