@@ -54,6 +54,10 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		return p
 	}
 	if p.Blocked, p.Waiting = v.mayMint(due, p.Steps); p.Blocked != "" || p.Waiting != "" {
+		// Stores and consumers that are behind hold back the end of older keys,
+		// which may be what the new one waits for.
+		p.Steps = append(p.Steps, v.repairs()...)
+		p.Steps = append(p.Steps, v.restarts()...)
 		p.Steps = append(p.Steps, v.remember(t)...)
 		return p
 	}
@@ -347,9 +351,12 @@ func (v view) endings() (steps []Step) {
 			// Disabled by people, or already on its way out.
 		case k.Fused(v.r):
 			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
+		case v.newest.ID == "" && len(v.named) > 0:
+			// What a store names is gone: somebody may live on this one until
+			// another is published.
 		case v.newest.ID == "" || k.Compare(v.newest) > 0:
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
-		case settled:
+		case settled || v.full() && v.unheld():
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
 		}
 	}
@@ -378,6 +385,33 @@ func (v view) revoke(k Key) (steps []Step) {
 		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
 	}
 	return append(steps, Step{Action: Retire, Key: k.ID, Reason: KeyLeaked})
+}
+
+// full reports whether as many keys as allowed are alive.
+func (v view) full() bool {
+	live := 0
+	for _, k := range v.Keys {
+		if k.Live(v.now) {
+			live++
+		}
+	}
+	return live >= v.r.MaxKeys
+}
+
+// unheld reports whether every consumer has what its own store names. Then
+// nobody holds a key that no store names, although a store may be behind:
+// enough to end such a key when no other can be made for the store otherwise.
+func (v view) unheld() bool {
+	for _, c := range v.Consumers {
+		has := v.published.ID
+		if i := slices.IndexFunc(v.Stores, func(st Store) bool { return st.Name == c.Store }); i >= 0 {
+			has = v.Stores[i].Key
+		}
+		if c.Unknown || c.Key == "" || c.Key != has {
+			return false
+		}
+	}
+	return v.published.ID != ""
 }
 
 // end is now + d, rounded up to the minute that IAM stores.
@@ -537,8 +571,9 @@ func (v view) repairs() (steps []Step) {
 	if !v.copyable() {
 		return nil
 	}
-	for _, st := range v.order() {
-		if st.Fault == "" && st.Key != v.published.ID {
+	for i, st := range v.order() {
+		decides := v.arbiter >= 0 && i == 0 && st.Key != ""
+		if st.Fault == "" && st.Key != v.published.ID && !decides {
 			steps = append(steps, Step{Action: Copy, Key: v.published.ID, Target: st.Name, Reason: StoreBehind})
 		}
 	}

@@ -1,0 +1,91 @@
+package rotation_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// crowded has as many keys as allowed: the arbiter, whose value can't be read,
+// has moved on to the fourth, and the other store still names the first. Only
+// a new key can help that store.
+func crowded() rotation.State {
+	k1, k2, k3, k4 := full("k1", 20*day), full("k2", 3*day), full("k3", 2*day), full("k4", day)
+	return credential(stores(sealed(guarded("a", k4)), plain("b", k1)), k1, k2, k3, k4)
+}
+
+// P9: keys are full, the keys end when the stores agree, and the stores agree
+// when there is a new key: somebody must go first.
+func TestKeysThatNobodyHoldsEndAlthoughAStoreIsBehindWhenKeysAreFull(t *testing.T) {
+	w := newWorld(but(crowded(), func(s *rotation.State) { s.Stores[1].Readable = false }))
+	at := now
+	for range 60 {
+		p := rotation.Decide(w.State, limits(), rotation.Trigger{}, at)
+		w.apply(p.Steps, rotation.Trigger{}, at)
+		at = at.Add(limits().SweepEvery)
+	}
+	for _, s := range w.Stores {
+		if s.Key != published(w.State, at) {
+			t.Errorf("store %s still names %s", s.Name, s.Key)
+		}
+	}
+}
+
+func TestAKeyThatAConsumerMayHoldDoesNotEndHoweverFullTheKeysAre(t *testing.T) {
+	for name, c := range map[string]rotation.Consumer{
+		"a consumer that holds it":              {Name: "app", Store: "b", Key: "k2"},
+		"a consumer that is not known":          {Name: "app", Unknown: true},
+		"a consumer that was never restarted":   {Name: "app", Store: "b"},
+		"a consumer behind its own store":       {Name: "app", Store: "a", Key: "k1"},
+		"a consumer whose store nobody can say": {Name: "app", Key: "k1"},
+	} {
+		s := consumers(crowded(), c)
+		for _, step := range rotation.Decide(s, limits(), rotation.Trigger{}, now).Steps {
+			if step.Action == rotation.Supersede {
+				t.Errorf("%s: superseded %s", name, step.Key)
+			}
+		}
+	}
+}
+
+// While a new key has to wait, what can be mended with the present one is.
+func TestStoresAndConsumersCatchUpWhileANewKeyHasToWait(t *testing.T) {
+	old, young := full("old", day), full("young", 5*time.Minute)
+	s := consumers(credential(stores(guarded("a", young), plain("b", old)), old, young),
+		rotation.Consumer{Name: "app", Store: "b", Key: "old"})
+	p := rotation.Decide(s, limits(), rotation.Trigger{NewerThan: now}, now)
+	if p.Waiting != rotation.TooYoung {
+		t.Fatalf("waiting %q", p.Waiting)
+	}
+	for _, want := range []rotation.Action{rotation.Copy, rotation.RestartConsumer, rotation.Remember} {
+		if !slices.ContainsFunc(p.Steps, func(s rotation.Step) bool { return s.Action == want }) {
+			t.Errorf("no %s in %q", want, steps(p))
+		}
+	}
+}
+
+// The arbiter is written by whoever mints, or when it is empty: an older copy
+// must not undo what another instance wrote.
+func TestTheArbiterIsNotCopiedToWhileANewKeyHasToWait(t *testing.T) {
+	gone, good := full("gone", 2*day), full("good", 5*time.Minute)
+	p := rotation.Decide(credential(stores(guarded("a", gone), plain("b", good)), good, gone), limits(), rotation.Trigger{}, now)
+	for _, s := range p.Steps {
+		if s.Action == rotation.Copy {
+			t.Errorf("copies to the arbiter: %q", steps(p))
+		}
+	}
+}
+
+// A person deleted the published key, or took its marker off: a consumer may
+// live on the one before until another is published.
+func TestTheKeyBeforeAPublishedOneThatIsGoneDoesNotEndUntilAnotherIsPublished(t *testing.T) {
+	old, gone := full("old", 70*day), full("gone", day)
+	p := rotation.Decide(credential(stores(guarded("a", gone)), old), limits(), rotation.Trigger{}, now)
+	for _, s := range p.Steps {
+		if s.Action == rotation.Supersede {
+			t.Errorf("superseded: %q", steps(p))
+		}
+	}
+}
