@@ -32,6 +32,11 @@ func (ru *run) round(ctx context.Context) error {
 		return err
 	}
 	plan := ru.decide()
+	// Who lost an election must not go on to mint: a list that lags hides the
+	// rival, and the next key would lose to it again.
+	if i := slices.IndexFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint }); i >= 0 && ru.spent {
+		plan.Steps, plan.Waiting = plan.Steps[:i], rotation.InProgress
+	}
 	switch {
 	case plan.Blocked != "":
 		ru.block(plan.Blocked)
@@ -84,7 +89,6 @@ func (ru *run) report(plan rotation.Plan) {
 			ru.tell(n)
 		}
 	}
-	ru.out.Leaked = ru.fate()
 	for _, k := range ru.keys {
 		if k.Leaked.IsZero() && k.ID != ru.ask.Trigger.Leaked {
 			continue
@@ -96,23 +100,6 @@ func (ru *run) report(plan rotation.Plan) {
 			ru.tell(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
 		}
 	}
-}
-
-// fate is what has become of the key whose revocation was asked for.
-func (ru *run) fate() Leaked {
-	id := ru.ask.Trigger.Leaked
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
-	switch {
-	case id == "" || ru.out.Leaked == LeakedElsewhere:
-		return ru.out.Leaked
-	case ru.other != "":
-		return LeakedForeign
-	case i < 0:
-		return LeakedGone
-	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
-		return LeakedEnded
-	}
-	return LeakedAlive
 }
 
 // tokenLife is how long an access token outlives its key at the most.
@@ -211,11 +198,10 @@ func (ru *run) explain(step rotation.Step, err error) error {
 		ru.block(rotation.PolicyWeaker)
 	case step.Action == rotation.Prove && (denied || refused || errors.Is(err, ErrNotYet)):
 		ru.block(rotation.ProofDenied)
-	case step.Action == rotation.Mint && ru.id.Locked && !errors.Is(err, ErrQuota):
-		// Whether a locked service ID takes keys is not documented.
-		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Mint && errors.Is(err, ErrQuota):
 		ru.block(rotation.KeyCap)
+	case step.Action == rotation.Mint && ru.id.Locked:
+		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Mint && refused:
 		ru.block(rotation.ValueRefused)
 	case denied:
@@ -254,14 +240,7 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 		return ru.change(ctx, s.Key, KeyChange{Expires: ru.unfused(s)},
 			func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(ru.unfused(s)) })
 	case rotation.Supersede:
-		// The overlap starts now, not when it was planned.
-		s.At = s.At.Add(ru.wall().Sub(ru.started)).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
-		err := ru.change(ctx, s.Key, KeyChange{Expires: s.At, Superseded: ru.now()},
-			func(k rotation.Key) bool { return !k.Superseded.IsZero() && !k.Expires.Before(s.At) })
-		if err == nil && s.Key == ru.out.Replaced {
-			ru.out.ReplacedEnds = s.At
-		}
-		return err
+		return ru.supersede(ctx, s)
 	case rotation.Remember:
 		return ru.change(ctx, s.Key, KeyChange{Renew: s.At},
 			func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
@@ -339,7 +318,7 @@ func (ru *run) grant(ctx context.Context, label string) error {
 	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
 		return fmt.Errorf("granting %s: %w", label, err)
 	}
-	return ru.poll(ctx, func() error {
+	return ru.poll(ctx, patience, func() error {
 		granted, err := ru.Identities.Granted(ctx, ru.id.IAMID)
 		if err != nil {
 			return fmt.Errorf("reading back %s: %w", label, err)
@@ -364,14 +343,34 @@ func (ru *run) unfused(s rotation.Step) time.Time {
 	return s.At
 }
 
-// change updates one key: read, look whether it is still wanted, write under
-// the version that was read.
+// supersede starts a key's overlap. It starts at the write, not when it was
+// planned: the process may have stood still in between.
+func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
+	var ends time.Time
+	err := ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
+		ends = s.At.Add(ru.wall().Sub(ru.started)).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
+		return KeyChange{Expires: ends, Superseded: ru.now()}, k.Superseded.IsZero() || k.Expires.Before(ends)
+	})
+	if err == nil && s.Key == ru.out.Replaced {
+		ru.out.ReplacedEnds = ends
+	}
+	return err
+}
+
+// change updates one key unless that is done already.
 func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(rotation.Key) bool) error {
-	rec, err := ru.get(ctx, keyID)
+	return ru.changeAsRead(ctx, keyID, func(k rotation.Key) (KeyChange, bool) { return c, !done(k) })
+}
+
+// changeAsRead updates one key: read, look whether a change is still wanted and
+// which, write under the version that was read.
+func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (KeyChange, bool)) error {
+	rec, err := ru.getPatiently(ctx, keyID)
 	if err != nil {
 		return err
 	}
-	if done(rec.Key) {
+	c, open := wanted(rec.Key)
+	if !open {
 		return nil
 	}
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
@@ -387,6 +386,20 @@ func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(
 		ru.out.KeyExpires = c.Expires
 	}
 	return nil
+}
+
+// getPatiently reads a key that was seen to exist: that IAM does not know it
+// may be IAM's lag.
+func (ru *run) getPatiently(ctx context.Context, keyID string) (rec KeyRecord, err error) {
+	const visible = patience + 15*time.Second // its lag counts from its birth, another read's from now
+	err = ru.poll(ctx, visible, func() error {
+		rec, err = ru.get(ctx, keyID)
+		if errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("%w: %w", ErrNotYet, err)
+		}
+		return err
+	})
+	return rec, err
 }
 
 // get reads a key and the clock with it.
@@ -422,10 +435,33 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 			return err
 		}
 	}
+	if s.Reason == rotation.NeverPublished {
+		// A deletion carries no version, and what IAM showed may lag: only a
+		// change under the version that was read proves that nobody moved the
+		// fuse out.
+		if err := ru.mark(ctx, rec); err != nil {
+			return err
+		}
+	}
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
 	}
 	return ru.Keys.Retire(ctx, s.Key)
+}
+
+// mark notes on a key that it is on its way out; its expiry stays.
+func (ru *run) mark(ctx context.Context, rec KeyRecord) error {
+	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		return err
+	}
+	err := ru.Keys.Update(ctx, rec, KeyChange{Superseded: ru.now()})
+	if errors.Is(err, ErrConflict) {
+		return fmt.Errorf("%w: marking key %s: %w", errAgain, rec.ID, err)
+	}
+	if err != nil {
+		return fmt.Errorf("marking key %s: %w", rec.ID, err)
+	}
+	return nil
 }
 
 // checkUnnamed looks once more whether a store names a key that is about to be
@@ -507,7 +543,7 @@ func (ru *run) prove(ctx context.Context) error {
 
 func (ru *run) proveKey(ctx context.Context) error {
 	var who Bearer
-	err := ru.poll(ctx, func() (err error) {
+	err := ru.poll(ctx, patience, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
 		return err
 	})
@@ -527,7 +563,7 @@ func (ru *run) proveKey(ctx context.Context) error {
 		}
 	}
 	for _, p := range ru.c.Provers {
-		err := ru.poll(ctx, func() error {
+		err := ru.poll(ctx, patience, func() error {
 			return p.Prove(ctx, Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token})
 		})
 		if err != nil {
@@ -571,11 +607,12 @@ func (ru *run) reading(store string) reading {
 // store that decides between instances.
 func (ru *run) publish(ctx context.Context, store string) error {
 	at := ru.reading(store)
-	if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
-		return fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
-	}
 	if err := ru.clear(ctx, at); err != nil {
 		return err
+	}
+	// Clearing takes calls, and the process may have stood still in one.
+	if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
+		return fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
 	}
 	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
 	err := at.store.Publish(ctx, entry, at.Revision)

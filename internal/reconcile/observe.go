@@ -42,6 +42,7 @@ type run struct {
 	whose   map[string]owned // by the name that the plan uses
 	before  string           // the key that was published when the run observed
 	fresh   *minted
+	spent   bool // an earlier round of this run has minted
 }
 
 // owned is a consumer with who restarts it, by the name that it has there.
@@ -302,7 +303,6 @@ func (ru *run) observeNamed(ctx context.Context) error {
 // it.
 func (ru *run) observeLeaked(ctx context.Context) error {
 	id := ru.ask.Trigger.Leaked
-	ru.out.Leaked = ""
 	if id == "" || ru.listed(id) {
 		return nil
 	}
@@ -314,8 +314,6 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 		return fmt.Errorf("%w: reading key %s that is to be revoked: %w", ErrObserve, id, err)
 	case rec.Ours && ru.ourIdentity(rec.IAMID):
 		ru.keys = append(ru.keys, rec.Key)
-	case rec.Ours:
-		ru.out.Leaked = LeakedElsewhere
 	default:
 		ru.other = id
 	}

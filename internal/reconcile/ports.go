@@ -80,10 +80,8 @@ type KeyList struct {
 type KeyRecord struct {
 	rotation.Key
 	IAMID string
-	// Ours is false for a key without our owner's marker; Credential is the name
-	// in the marker.
-	Ours       bool
-	Credential string
+	// Ours is false for a key without our owner's marker.
+	Ours bool
 	// Version is IAM's entity tag: an update carries it.
 	Version string
 	// Name and Description as IAM has them: an update replaces all three.

@@ -67,12 +67,14 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
 	log := r.log().With("credential", c.Name, "cause", ask.Cause)
 	var err error
+	spent := false
 	for range maxRounds {
 		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
-		ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: &out}
+		ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: &out, spent: spent}
 		if err = ru.round(ctx); !errors.Is(err, errAgain) {
 			break
 		}
+		spent = spent || ru.fresh != nil
 		log.Info("observing again", "why", err.Error())
 	}
 	switch {
@@ -157,7 +159,7 @@ func (r *Reconciler) sleep(ctx context.Context, d time.Duration) error {
 
 // poll calls try until it succeeds, gives a final error, or patience ends.
 // ErrNotYet and ErrUnavailable are worth another try.
-func (r *Reconciler) poll(ctx context.Context, try func() error) error {
+func (r *Reconciler) poll(ctx context.Context, patience time.Duration, try func() error) error {
 	const first, longest = 100 * time.Millisecond, 4 * time.Second
 	end := r.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {
