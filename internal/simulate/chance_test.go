@@ -1,0 +1,78 @@
+package simulate
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// chance is the policy of a random history: every call takes its time, and
+// some go wrong.
+type chance struct {
+	*sim
+	rnd *rand.Rand
+	// on is false at the quiet beginning and end of a history.
+	on bool
+	// often is the share of calls that go wrong.
+	often float64
+	// slow is the share of calls that take seconds.
+	slow float64
+	// target is a fault that happens for certain, as soon as its step comes.
+	target cell
+	struck bool
+}
+
+func (p *chance) arrives(*call) bool { return p.on && p.rnd.IntN(2) == 0 }
+
+func (p *chance) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(p.rnd.Int64N(int64(most-least)+1))
+}
+
+func (p *chance) fate(c *call) fate {
+	f := fate{effect: true, send: p.between(2*time.Millisecond, 80*time.Millisecond), back: p.between(2*time.Millisecond, 80*time.Millisecond)}
+	if c.step == napping {
+		f.send, f.back = c.nap, 0
+	}
+	if !p.on {
+		return f
+	}
+	if p.rnd.Float64() < p.slow {
+		f.send += p.between(0, 10*time.Second)
+		f.back += p.between(0, 10*time.Second)
+	}
+	what := none
+	switch {
+	case c.step == p.target.step && !p.struck:
+		what, p.struck = p.target.fault, true
+	case p.rnd.Float64() < p.often:
+		what = drawn[p.rnd.IntN(len(drawn))]
+	}
+	if c.step == napping && what != crashBefore && what != frozenBefore {
+		what = none
+	}
+	switch what {
+	case none:
+		return f
+	case timeout:
+		const never = 1000 * time.Hour
+		switch p.rnd.IntN(3) {
+		case 0:
+			f.back = never
+		case 1:
+			f.effect, f.back = false, never
+		default: // it arrives after all, when nobody waits for it any more
+			f.send = c.run.limit.Sub(p.now) + p.between(0, 90*time.Second)
+		}
+		return f
+	case frozenBefore, frozenAfter:
+		f.freeze = p.between(time.Minute, 2*time.Hour)
+		if p.rnd.IntN(8) == 0 {
+			f.freeze = p.between(2*time.Hour, 30*time.Hour)
+		}
+		f.suspend = p.rnd.IntN(2) == 0
+		f.late = what == frozenAfter
+		if what == frozenBefore && p.rnd.IntN(2) == 0 {
+			f.send += f.freeze // the timer fires first when it goes on
+		}
+	}
+	return f.apply(what, c.step)
+}

@@ -1,0 +1,527 @@
+package simulate
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// ledger is what the checker remembers of a history.
+type ledger struct {
+	violations []string
+	complete   []span // runs that saw everything and failed in nothing
+	out        string // how IAM is out: "", "unavailable" or "denied"
+	// idGone: a person deleted the service ID. taken: its name is somebody
+	// else's now.
+	idGone  bool
+	issued  time.Time // when the call that has its effect now was made
+	doubles int       // second keys of one window where no store compares and sets
+	firsts  int       // keys that a store has named
+}
+
+type span struct{ from, to time.Time }
+
+// evidence is what a run may know: what it has read, and when.
+type evidence struct {
+	reads   map[*place]sight
+	granted []reconcile.Policy
+	found   time.Time            // when it asked for the service IDs
+	listed  map[string]time.Time // when it last listed the keys of an identity
+	skew    time.Duration
+	limit   time.Time // when its context ends
+	minted  int
+	wrote   map[string]bool // keys that it has tried to publish
+}
+
+// sight is a run's last knowledge of a store.
+type sight struct {
+	key    string
+	value  bool
+	owner  string
+	failed bool
+	at     time.Time
+}
+
+func newEvidence() evidence {
+	return evidence{reads: map[*place]sight{}, wrote: map[string]bool{}, listed: map[string]time.Time{}}
+}
+
+func (s *sim) violate(promise, format string, args ...any) {
+	text := fmt.Sprintf("%s: at %s: ", promise, s.now.Format("02 15:04:05")) + fmt.Sprintf(format, args...)
+	s.violations = append(s.violations, text)
+	s.note("VIOLATION %s", text)
+}
+
+// nick is a short name for a key or a service ID in a trace.
+func (w *world) nick(id string) string {
+	for i, f := range w.order {
+		if f.id == id {
+			return fmt.Sprintf("k%d", i+1)
+		}
+	}
+	if len(id) > 4 {
+		return id[len(id)-4:]
+	}
+	return id
+}
+
+// slack covers IAM's minutes, and the seconds of its Date.
+const slack = time.Minute + 2*time.Second
+
+func (s *sim) wasRead(r *run, p *place, e reconcile.Entry, err error) {
+	r.reads[p] = sight{key: e.KeyID, value: !e.Value.Empty(), owner: e.Owner, failed: err != nil && !is(err, reconcile.ErrNotFound), at: s.now}
+}
+
+func (s *sim) mutated(what, key string) {
+	if s.acting != nil {
+		s.acting.mutations++
+		s.note("  %s %s", what, s.nick(key))
+	}
+}
+
+// skewed reports whether the acting run's clock is too far off to end or to
+// make anything.
+func (s *sim) skewed() bool {
+	r := s.acting
+	return min(r.skew.Abs(), r.offset.Abs()) > s.rules.MaxSkew+30*time.Second && r.skew == r.offset && r.thaw.IsZero()
+}
+
+// racing counts the runs that may not see each other's keys: those at work,
+// and those that minted less than IAM's lag ago.
+func (s *sim) racing() int {
+	n := 0
+	for _, r := range s.runs {
+		if !r.over && !r.dead {
+			n++
+			continue
+		}
+		for _, f := range s.order {
+			if f.by == r && s.now.Sub(f.born) < s.lag+slack {
+				n++
+				break
+			}
+		}
+	}
+	return max(n, 1)
+}
+
+// checkMint looks at a creation of a key: P3, P5, P6, P8 and P10.
+func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud.APIKey) {
+	s.mutated("mint", "")
+	live, all := 0, 0
+	for _, f := range s.order {
+		if f.iamID != k.IAMID || !f.gone.IsZero() {
+			continue
+		}
+		all++
+		if f.ours() && f.liveAt(s.now) {
+			live++
+		}
+	}
+	all += s.foreign[k.IAMID]
+	racing := s.racing()
+	if s.now.Sub(s.issued) > 2*time.Minute {
+		racing++ // nobody can call back what is under way
+	}
+	if most := s.rules.MaxKeys + racing - 1; live+1 > most {
+		s.violate("P3", "%d live keys, %d allowed with %d racing", live+1, most, racing)
+	}
+	if all >= s.rules.KeyLimit+racing-1 {
+		s.violate("P3", "minted with %d keys there", all)
+	}
+	if lacks := absent(s.wanted, r.granted); len(lacks) > 0 {
+		s.violate("P5", "minted although the policies that were read lack %s", strings.Join(lacks, ", "))
+	}
+	for _, text := range []string{m.Name, m.Description} {
+		if strings.Contains(text, v.Expose()[:8]) {
+			s.violate("P6", "the value stands in %q", text)
+		}
+	}
+	if s.skewed() {
+		s.violate("P8", "minted with a clock that is off by %s", r.offset)
+	}
+	if at := k.ExpiresAt; at.IsZero() || at.After(s.now.Add(s.rules.Fuse+2*slack)) || at.Before(r.start.Add(s.rules.Fuse-2*slack)) {
+		s.violate("P2", "born with expiry %s", at)
+	}
+	for _, f := range s.order {
+		// The brake counts created_at, which has minutes.
+		if s.arbiterLost() && s.arbitrated() && !f.gone.IsZero() {
+			continue // it lost to a person's hand in the store, and is gone
+		}
+		if s.now.Sub(s.issued) < 2*time.Minute && s.now.Sub(f.born) < s.rules.MinAge-slack && !f.born.After(r.listed[f.iamID].Add(-s.lag)) && f.excused == "" && f.by != nil {
+			s.violate("P10", "minted %s after %s, which it could see", s.now.Sub(f.born), s.nick(f.id))
+		}
+	}
+	if r.minted++; r.minted > 2 {
+		s.violate("P10", "one run mints %d keys", r.minted)
+	}
+	f := &fact{id: k.ID, iamID: k.IAMID, value: v.Expose(), born: s.now, by: r}
+	s.keys[k.ID], s.order = f, append(s.order, f)
+	s.changed(k)
+}
+
+// newest is the newest live key that a store names.
+func (w *world) newest() *fact {
+	var best *fact
+	for _, f := range w.order {
+		if w.named(f.id) && f.liveAt(w.now) {
+			best = f
+		}
+	}
+	return best
+}
+
+func (w *world) arbitrated() bool {
+	for _, p := range w.places {
+		if p.guarded {
+			return true
+		}
+	}
+	return false
+}
+
+// checkPublish looks at a write to a store: P1, P7 and P11.
+func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
+	r, f := s.acting, s.keys[e.KeyID]
+	s.mutated("write "+p.name, e.KeyID)
+	p.late = s.now.Sub(s.issued) > 2*time.Minute
+	saw, ok := r.reads[p]
+	if !ok || saw.failed && saw.key == "" && !r.wrote[e.KeyID] {
+		s.violate("P11", "writes to %s, which it could not read", p.name)
+	}
+	if p.there && ok && !saw.failed && (p.entry.KeyID == "" && saw.key == "" && saw.value || p.entry.Owner != "" && p.entry.Owner != owner && saw.owner == p.entry.Owner) {
+		s.violate("P11", "writes over what somebody else has in %s", p.name)
+	}
+	if f == nil {
+		s.violate("P11", "writes a key that is not ours to %s", p.name)
+		return
+	}
+	if !e.Value.Equal(secret.New(f.value)) {
+		s.violate("P1", "writes to %s a value that is not that of %s", p.name, s.nick(f.id))
+	}
+	if s.skewed() {
+		s.violate("P8", "writes to %s with a clock that is off by %s", p.name, r.offset)
+	}
+	if !f.liveAt(s.now) && f.excused == "" && !p.late {
+		s.violate("P1", "writes %s to %s, which does not work", s.nick(f.id), p.name)
+	}
+	if st == publish && f.stored.IsZero() && s.issued.Sub(f.born) > s.rules.Window {
+		s.violate("P1", "publishes %s to %s %s after its birth", s.nick(f.id), p.name, s.issued.Sub(f.born))
+	}
+	if has := s.keys[p.keyID()]; has != nil && has != f && saw.key == has.id && has.liveAt(s.now) && has.excused == "" && older(f, has) {
+		s.violate("P7", "writes %s to %s over %s, which is newer", s.nick(f.id), p.name, s.nick(has.id))
+	}
+	if !f.stored.IsZero() || st != publish {
+		return
+	}
+	s.firsts++
+	if before := s.newest(); before != nil && before.by != nil && f.born.Sub(before.born).Abs() < s.rules.MinAge-slack && before.excused == "" && !p.late {
+		if s.arbitrated() && !s.arbiterLost() {
+			s.violate("P7", "publishes %s although %s was published for the same", s.nick(f.id), s.nick(before.id))
+		}
+		s.doubles++
+	}
+}
+
+// arbiterLost reports whether people took away what the instances agree by.
+func (w *world) arbiterLost() bool {
+	for _, p := range w.places {
+		if p.guarded {
+			return p.handled
+		}
+	}
+	return true
+}
+
+func older(a, b *fact) bool { return a.born.Before(b.born.Add(-slack)) }
+
+// checkEnd looks at whatever ends a key: P4 and P8.
+func (s *sim) checkEnd(f *fact, doing string) {
+	r := s.acting
+	if s.skewed() && !f.contained { // what is contained ends whatever the time
+		s.violate("P8", "%s %s with a clock that is off by %s", doing, s.nick(f.id), r.offset)
+	}
+	for _, p := range s.places {
+		if f.contained || r.ask.Trigger.Leaked == f.id && r.ask.Trigger.Contain {
+			break
+		}
+		saw, ok := r.reads[p]
+		switch {
+		case ok && saw.key == f.id:
+			s.violate("P4", "%s %s, which %s names", doing, s.nick(f.id), p.name)
+		case f.by == r && !r.wrote[f.id]: // it takes back what nobody can have
+		case !ok || saw.failed:
+			s.violate("P4", "%s %s although %s could not be read", doing, s.nick(f.id), p.name)
+		case p.keyID() == f.id && !p.byPerson && !p.late && p.since.Before(s.issued.Add(-s.rules.Window)):
+			s.violate("P4", "%s %s, which %s has named for long", doing, s.nick(f.id), p.name)
+		}
+	}
+}
+
+// checkUpdate looks at a change of a key: P1, P2, P4 and P11.
+func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st step) {
+	f := s.keys[rec.ID]
+	s.mutated(string(st), rec.ID)
+	if f == nil {
+		s.violate("P11", "changes the foreign key %s", rec.ID)
+		return
+	}
+	if c.Expires.IsZero() {
+		return
+	}
+	old := f.shown[len(f.shown)-1]
+	marker, _, _ := reconcile.ParseMarker(old.Description)
+	shortens := f.expires.IsZero() || c.Expires.Before(f.expires.Add(-slack))
+	if shortens {
+		s.checkEnd(f, "shortens")
+	}
+	switch st {
+	case extend:
+		if last := marker.Superseded.Add(3*s.rules.Overlap + slack); shortens || c.Expires.After(last) {
+			s.violate("P2", "extends %s until %s", s.nick(f.id), c.Expires)
+		}
+	case unfuse:
+		if f.stored.IsZero() {
+			s.violate("P2", "gives %s its full life although no store ever had it", s.nick(f.id))
+		}
+		if !marker.Superseded.IsZero() {
+			s.violate("P2", "gives %s its full life although it is superseded", s.nick(f.id))
+		}
+	case supersede:
+		if shortens && !marker.Superseded.IsZero() {
+			s.violate("P1", "shortens the overlap of %s", s.nick(f.id))
+		}
+		if least := s.issued.Add(min(s.rules.Overlap, s.rules.Fuse) - 2*time.Minute); c.Expires.Before(least) {
+			s.violate("P1", "leaves %s no overlap: until %s at %s", s.nick(f.id), c.Expires, s.issued)
+		}
+		for _, a := range s.apps {
+			if a.key == f.id && !a.place.byPerson && !a.place.handled && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
+				s.violate("P1", "supersedes %s, which %s still holds", s.nick(f.id), a.name)
+			}
+		}
+	}
+}
+
+// taken reports whether people deleted a key that a store names.
+func (w *world) taken() bool {
+	for _, p := range w.places {
+		if f := w.keys[p.keyID()]; f != nil && f.excused == "deleted" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkRetire looks at the deletion of a key: P1, P4 and P11.
+func (s *sim) checkRetire(id string) {
+	f, r := s.keys[id], s.acting
+	s.mutated("retire", id)
+	if f == nil {
+		s.violate("P11", "deletes the foreign key %s", id)
+		s.keys[id] = &fact{id: id}
+		return
+	}
+	s.checkEnd(f, "deletes")
+	switch {
+	case f.leaked:
+	case f.liveAt(s.now) && !f.stored.IsZero() && !f.removed && (s.arbitrated() || s.doubles == 0):
+		s.violate("P1", "deletes %s, which a store had and which still works", s.nick(id))
+	case f.liveAt(s.now) && f.by != r && s.now.Sub(f.born) < s.rules.Window-slack:
+		s.violate("P7", "deletes %s of another instance after %s", s.nick(id), s.now.Sub(f.born))
+	case !f.expires.IsZero() && !f.expires.After(s.now) && s.now.Sub(f.expires) < s.rules.ExpiryMargin-3*time.Second:
+		s.violate("P1", "deletes %s %s after its expiry", s.nick(id), s.now.Sub(f.expires))
+	case f.disabled && f.excused != "" && f.liveUnlessDisabled(s.now):
+		s.violate("P11", "deletes %s, which a person disabled", s.nick(id))
+	}
+}
+
+func (f *fact) liveUnlessDisabled(at time.Time) bool {
+	return f.expires.IsZero() || f.expires.After(at)
+}
+
+// checkDisable looks at the end of a leaked key: P4 and P11.
+func (s *sim) checkDisable(id string) {
+	f := s.keys[id]
+	s.mutated("disable", id)
+	if f == nil || !f.leaked {
+		s.violate("P11", "disables %s, which nobody asked for", s.nick(id))
+		return
+	}
+	s.checkEnd(f, "disables")
+}
+
+// checkCreate looks at the creation of a service ID: P7 and P11.
+func (s *sim) checkCreate(made cloud.ServiceID) {
+	s.mutated("create", made.ID)
+	if s.idGone {
+		for _, p := range s.places {
+			if saw := s.acting.reads[p]; saw.key != "" && s.keys[saw.key] != nil {
+				s.violate("P11", "brings back the service ID that a person deleted")
+			}
+		}
+	}
+	for id, since := range s.ids {
+		if !since.After(s.acting.found.Add(-s.lag)) {
+			s.violate("P7", "creates a second service ID beside %s", s.nick(id))
+		}
+	}
+	s.ids[made.ID] = s.now
+}
+
+// checkRemove looks at the deletion of a service ID.
+func (s *sim) checkRemove(id string, keys int) {
+	s.mutated("remove", id)
+	since, ours := s.ids[id]
+	if !ours {
+		s.violate("P11", "deletes the service ID %s, which is not ours", s.nick(id))
+	}
+	if keys > 0 {
+		s.violate("P4", "deletes the service ID %s with %d keys", s.nick(id), keys)
+	}
+	if s.now.Sub(since) < s.rules.Window-slack {
+		s.violate("P7", "deletes the service ID %s after %s", s.nick(id), s.now.Sub(since))
+	}
+	delete(s.ids, id)
+}
+
+// checkGrant looks at a policy: P11.
+func (s *sim) checkGrant(iamID string, p reconcile.Policy) {
+	s.mutated("grant", iamID)
+	if _, ours := s.ids[strings.TrimPrefix(iamID, "iam-")]; !ours {
+		s.violate("P11", "grants a policy to %s, which is not ours", s.nick(iamID))
+	}
+	for _, w := range s.wanted {
+		if w.Label() == p.Label() {
+			return
+		}
+	}
+	s.violate("P11", "grants %s, which nobody wants", p.Label())
+}
+
+// finished takes note of a run that returned, and looks for values in what it
+// says: P6.
+func (s *sim) finished(r *run) {
+	text, err := json.Marshal(r.out)
+	if err != nil {
+		s.violate("P6", "the outcome can't be written: %v", err)
+	}
+	said := string(text)
+	if r.err != nil {
+		said += r.err.Error()
+	}
+	for _, f := range s.order {
+		if f.value != "" && strings.Contains(said, f.value[:12]) {
+			s.violate("P6", "the outcome tells the value of %s", s.nick(f.id))
+		}
+	}
+	if r.out.Result == reconcile.ResultBlocked && (r.out.Reason == "" || r.out.Reason.Sentence() == "") {
+		s.violate("P9", "blocked without a reason that people can read: %q", r.out.Reason)
+	}
+	whole := r.err == nil && r.out.Error == "" && r.out.Reason != rotation.ClockSkew
+	for _, st := range r.out.Stores {
+		whole = whole && st.Fault == ""
+	}
+	for _, saw := range r.reads {
+		whole = whole && !saw.failed
+	}
+	if whole {
+		s.complete = append(s.complete, span{r.start, s.now})
+	}
+}
+
+// swept reports whether a run was complete between two moments.
+func (s *sim) swept(from, to time.Time) bool {
+	for _, c := range s.complete {
+		if !c.from.Before(from) && !c.to.After(to) {
+			return true
+		}
+	}
+	return false
+}
+
+// authenticate is a consumer's use of what it holds: P1, seen from where it
+// matters.
+func (s *sim) authenticate(r *reader) {
+	if r.key == "" || r.excused {
+		return
+	}
+	f := s.keys[r.key]
+	if f == nil || f.excused != "" {
+		return
+	}
+	s.lagged(0, 0, 0)
+	_, err := s.cloud.ExchangeAPIKey(r.value.Expose())
+	if err == nil {
+		return
+	}
+	if !s.arbitrated() && s.doubles > 0 {
+		return
+	}
+	if !s.swept(f.stored, minTime(f.expires, f.gone, s.now)) || !s.swept(s.now.Add(-s.rules.Fuse), s.now) {
+		return // nobody looked for a whole fuse
+	}
+	s.violate("P1", "%s holds %s since %s and does not get in", r.name, s.nick(r.key), r.since.Format("02 15:04:05"))
+	r.excused = true
+}
+
+func minTime(ts ...time.Time) time.Time {
+	var least time.Time
+	for _, t := range ts {
+		if !t.IsZero() && (least.IsZero() || t.Before(least)) {
+			least = t
+		}
+	}
+	return least
+}
+
+// checkHealed is P2, P3 and P9 after faults have ended and two sweeps have
+// passed.
+func (s *sim) checkHealed(last *run) {
+	if last.err != nil {
+		s.violate("P9", "the second sweep after the faults fails: %v", last.err)
+		return
+	}
+	if last.out.Result == reconcile.ResultBlocked {
+		return
+	}
+	if last.out.Error != "" {
+		s.violate("P9", "the second sweep after the faults fails: %s", last.out.Error)
+	}
+	good := s.newest()
+	if good == nil {
+		s.violate("P9", "nothing is published after two sweeps, and the last says %s %s", last.out.Result, last.out.Reason)
+		return
+	}
+	for _, p := range s.places {
+		if p.keyID() != good.id {
+			s.violate("P9", "%s names %s and not %s after two sweeps (%s %s)", p.name, s.nick(p.keyID()), s.nick(good.id), last.out.Result, last.out.Reason)
+		}
+	}
+	if !good.expires.After(good.born.Add(s.rules.Fuse + 2*slack)) {
+		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
+	}
+	for _, a := range s.apps {
+		if (a.mark != good.id || a.key != good.id) && (s.arbitrated() || s.doubles == 0) {
+			s.violate("P9", "%s holds %s, marked %s, after two sweeps", a.name, s.nick(a.key), s.nick(a.mark))
+		}
+	}
+}
+
+// checkEnding is P2: what no store names is on its way out.
+func (s *sim) checkEnding() {
+	for _, f := range s.order {
+		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+		if !m.Superseded.IsZero() && !f.expires.IsZero() && !f.expires.After(m.Superseded.Add(3*s.rules.Overlap+slack)) {
+			continue
+		}
+		if !s.named(f.id) && f.ours() && f.liveAt(s.now) && f.excused == "" && (f.expires.IsZero() || f.expires.After(s.now.Add(max(s.rules.Overlap, s.rules.Fuse)+2*slack))) {
+			s.violate("P2", "%s, which no store names, lives until %s", s.nick(f.id), f.expires)
+		}
+	}
+}

@@ -1,0 +1,366 @@
+package simulate
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// verdict is what became of a history.
+type verdict struct {
+	seed       uint64
+	violations []string
+	hash       uint64
+	lines      []string
+	hits       *coverage
+	life       time.Duration // of all keys together
+	published  int
+	doubles    int
+}
+
+// mutant is a wrong protocol: it bends an instance when that starts.
+type mutant struct {
+	name string
+	bend func(s *sim, in *instance)
+}
+
+// options of a history.
+type options struct {
+	trace  bool
+	mutant *mutant
+}
+
+// play runs the history of a seed.
+func play(t *testing.T, seed uint64, o options) (v verdict) {
+	synctest.Test(t, func(*testing.T) {
+		s := newSim(seed, o)
+		s.history()
+		for _, in := range s.instances {
+			s.kill(in)
+		}
+		s.settle()
+		v = s.verdict(seed)
+	})
+	return v
+}
+
+func newSim(seed uint64, o options) *sim {
+	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.trace, seed: seed, mutant: o.mutant}
+	s.chance = rand.New(rand.NewPCG(seed, 2))
+	return s
+}
+
+func (s *sim) verdict(seed uint64) verdict {
+	v := verdict{seed: seed, violations: s.violations, hash: s.hash, lines: s.lines, hits: s.hits, published: s.firsts, doubles: s.doubles}
+	for _, f := range s.order {
+		v.life += minTime(f.gone, f.expires, s.now).Sub(f.born)
+	}
+	return v
+}
+
+// boot starts an instance's process, with an empty memory.
+func (s *sim) boot(in *instance) {
+	in.born++
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], s.seed)
+	copy(seed[8:], fmt.Sprintf("%s/%d", in.name, in.born))
+	api := iam{s}
+	in.rec = &reconcile.Reconciler{
+		Identities: api, Keys: api, Exchange: api, Owner: owner,
+		Account: func(context.Context) (string, error) { return cloud.AccountID, nil },
+		Now:     func() time.Time { return s.now.Add(in.offset) },
+		Sleep:   s.nap,
+		Rand:    rand.NewChaCha8(seed),
+	}
+	in.cred = reconcile.Credential{
+		Name: credential, Entry: credential, ServiceIDName: idName, Description: "Sends logs",
+		Policies: s.wanted, OnLeak: "disable", Rules: s.rules, Optional: map[string]bool{}, Provers: []reconcile.Prover{logs{s}},
+	}
+	for _, p := range s.places {
+		in.cred.Stores = append(in.cred.Stores, port{s, p})
+		in.cred.Optional[p.name] = p.optional
+		for _, a := range s.apps {
+			if a.place == p {
+				in.cred.Consumers = append(in.cred.Consumers, crew{s, p})
+				break
+			}
+		}
+	}
+	if s.mutant != nil {
+		s.note("%s boots as the mutant %q", in.name, s.mutant.name)
+		s.mutant.bend(s, in)
+	}
+}
+
+// layouts are the stores that a credential may have: g compares and sets, p
+// does not; capitals show their values; o is an optional one that does.
+var layouts = []string{"G", "G", "GP", "GP", "PG", "P", "GG", "PP", "g", "gP", "GPo", "GO", "p", "gp"}
+
+func (s *sim) furnish(layout string, apps int) {
+	for i, kind := range layout {
+		s.places = append(s.places, &place{
+			name: fmt.Sprintf("store-%c", 'a'+i), guarded: kind == 'G' || kind == 'g' || kind == 'O',
+			shows: kind < 'a', optional: kind == 'O' || kind == 'o',
+		})
+		p := s.places[i]
+		s.readers = append(s.readers, &reader{name: "reader of " + p.name, place: p})
+	}
+	for i := range apps {
+		p := s.places[i%len(s.places)]
+		s.apps = append(s.apps, &app{name: fmt.Sprintf("app-%d", i), place: p, reader: reader{name: fmt.Sprintf("app-%d", i), place: p}})
+	}
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// history is one random story: a quiet or an eventful first provision, then
+// whatever the seed holds, then faults end and everything must heal.
+func (s *sim) history() {
+	r := s.rnd
+	ch := &chance{sim: s, rnd: rand.New(rand.NewPCG(s.seed, 3))}
+	s.policy = ch
+	all := cells()
+	ch.target = all[s.seed%uint64(len(all))]
+	ch.often = pick(r, 0, 0.003, 0.02, 0.02, 0.1)
+	ch.slow = pick(r, 0, 0.01, 0.2)
+
+	s.rules = rotation.Standard()
+	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
+	s.rules.Jitter = rotation.Jitter(credential, s.rules.After)
+	s.rules.Overlap = pick(r, 2*time.Hour, 24*time.Hour)
+	s.rules.SweepEvery = pick(r, time.Hour, 6*time.Hour)
+	s.lag = pick(r, 0, 5*time.Second, 60*time.Second)
+	s.stale = s.lag > 0 && r.IntN(2) == 0
+	s.furnish(pick(r, layouts...), pick(r, 0, 0, 1, 2))
+
+	for i := range pick(r, 1, 2, 2, 3, 4) {
+		in := &instance{name: string(rune('A' + i))}
+		if r.IntN(4) == 0 {
+			in.offset = time.Duration(r.Int64N(int64(8*time.Minute))) - 4*time.Minute
+		}
+		if r.IntN(10) == 0 {
+			in.offset = time.Duration(r.Int64N(int64(20*time.Minute))) - 10*time.Minute
+		}
+		s.instances = append(s.instances, in)
+		s.boot(in)
+	}
+	if r.IntN(12) == 0 { // two instances created the service ID at once, long ago
+		for range 2 {
+			id := s.cloud.AddServiceID(cloud.NewServiceID{
+				AccountID: cloud.AccountID, Name: idName,
+				Description: reconcile.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
+			})
+			s.ids[id.ID] = s.now
+		}
+	}
+	s.now = s.now.Add(time.Duration(r.Int64N(int64(time.Hour)))) // anywhere between minutes
+
+	fresh := r.IntN(3) == 0
+	if !fresh {
+		s.quiet(2)
+		s.leap()
+	}
+	ch.on = true
+	s.eventful()
+	ch.on = false
+	s.heal()
+}
+
+// quiet sweeps without faults, so that a state is reached that may be left
+// alone.
+func (s *sim) quiet(sweeps int) {
+	for range sweeps {
+		in := s.instances[0]
+		was := in.offset
+		in.offset = 0
+		s.sweep(in)
+		s.until(s.now.Add(s.rules.SweepEvery))
+		in.offset = was
+	}
+}
+
+func (s *sim) sweep(in *instance) *run {
+	r := s.begin(in, reconcile.Ask{Cause: "timer"}, 100*time.Second)
+	s.settle()
+	return r
+}
+
+// leap jumps to when the published key is nearly due.
+func (s *sim) leap() {
+	f := s.newest()
+	if f == nil {
+		return
+	}
+	due := f.born.Add(s.rules.After - s.rules.Jitter)
+	s.until(due.Add(-time.Duration(s.rnd.Int64N(int64(3 * time.Hour)))))
+	s.complete = append(s.complete, span{s.now, s.now})
+	for _, rd := range s.readers {
+		s.reread(rd)
+		s.authenticate(rd)
+	}
+	for _, a := range s.apps {
+		s.authenticate(&a.reader)
+	}
+}
+
+// eventful fills the next hours with sweeps, demands, outages and hands.
+func (s *sim) eventful() {
+	r := s.rnd
+	length := pick(r, 3*time.Hour, 10*time.Hour, 10*time.Hour, 30*time.Hour)
+	end := s.now.Add(length)
+	within := func() time.Duration { return time.Duration(r.Int64N(int64(length))) }
+
+	copies := pick(r, 1, 1, 2, 5) // of every event
+	for at := time.Duration(0); at < length; at += s.rules.SweepEvery / time.Duration(pick(r, 1, 1, 4)) {
+		s.deliver5(at, copies, reconcile.Ask{Cause: "timer"})
+	}
+	for range pick(r, 0, 0, 1, 2, 3) {
+		at := within()
+		ask := reconcile.Ask{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now.Add(at)}}
+		s.after(at, func() {
+			if f := s.newest(); f != nil && r.IntN(3) == 0 {
+				ask.Trigger = rotation.Trigger{NotKey: f.id}
+			}
+			if len(s.order) > 0 && r.IntN(5) == 0 {
+				f := s.order[len(s.order)-1-r.IntN(min(2, len(s.order)))]
+				ask.Trigger = rotation.Trigger{Leaked: f.id, Contain: r.IntN(2) == 0}
+				f.leaked, f.contained, f.excused = true, ask.Trigger.Contain, "revoked"
+			}
+			s.deliver5(0, copies, ask)
+		})
+	}
+	for range pick(r, 0, 0, 0, 1, 2) {
+		h := hands[r.IntN(len(hands))]
+		s.after(within(), func() {
+			undo, done := h.do(s)
+			s.note("a person %s: %t", h.name, done)
+			if late := within() / 2; undo != nil && done && r.IntN(3) > 0 && s.now.Add(late).Before(end) {
+				s.after(late, func() { s.note("a person undoes it: %s", h.name); undo() })
+			}
+		})
+	}
+	for range pick(r, 0, 0, 1, 2) {
+		what, long := pick(r, "unavailable", "unavailable", "denied"), time.Duration(r.Int64N(int64(6*time.Hour)))
+		var where *string
+		if r.IntN(3) == 0 {
+			where = &s.out
+		} else {
+			where = &s.anyPlace().down
+		}
+		s.after(within(), func() {
+			*where = what
+			s.note("outage: %s", what)
+			s.after(long, func() { *where = ""; s.note("outage over") })
+		})
+	}
+	for _, rd := range s.readers {
+		s.consume(rd, end.Add(3*s.rules.SweepEvery+24*time.Hour))
+	}
+	for _, a := range s.apps {
+		s.serve(&a.reader, end.Add(3*s.rules.SweepEvery+24*time.Hour))
+	}
+	s.until(end)
+}
+
+// deliver5 sends an event to some instances: copies of it, late, lost or out
+// of order.
+func (s *sim) deliver5(at time.Duration, copies int, ask reconcile.Ask) {
+	r := s.rnd
+	for range copies {
+		if r.IntN(12) == 0 {
+			continue // lost
+		}
+		late := time.Duration(0)
+		switch r.IntN(6) {
+		case 0, 1:
+			late = time.Duration(r.Int64N(int64(2 * time.Second)))
+		case 2:
+			late = time.Duration(r.Int64N(int64(20 * time.Minute)))
+		}
+		deadline := pick(r, 100*time.Second, 100*time.Second, 10*time.Minute, 8*time.Second)
+		s.after(at+late, func() {
+			in := s.instances[r.IntN(len(s.instances))]
+			for _, l := range in.live {
+				if s.now.Before(l.thaw) {
+					return // nobody hears it
+				}
+			}
+			s.begin(in, ask, deadline)
+		})
+	}
+}
+
+// consume lets a consumer re-read its store at random times, within the
+// overlap, and use what it holds in between.
+func (s *sim) consume(rd *reader, end time.Time) {
+	if !s.now.Before(end) {
+		return
+	}
+	s.authenticate(rd)
+	s.reread(rd)
+	s.authenticate(rd)
+	most := s.rules.Overlap - 3*time.Minute
+	next := most/8 + time.Duration(s.rnd.Int64N(int64(most-most/8)))
+	s.after(time.Duration(s.rnd.Int64N(int64(next))), func() { s.authenticate(rd) })
+	s.after(next, func() { s.consume(rd, end) })
+}
+
+// serve lets an app use what it read when it started.
+func (s *sim) serve(rd *reader, end time.Time) {
+	if !s.now.Before(end) {
+		return
+	}
+	s.authenticate(rd)
+	s.after(time.Minute+time.Duration(s.rnd.Int64N(int64(2*time.Hour))), func() { s.serve(rd, end) })
+}
+
+// heal ends all faults and looks whether two sweeps put everything right, and
+// a third finds nothing to do.
+func (s *sim) heal() {
+	s.out = ""
+	for _, p := range s.places {
+		p.down = ""
+	}
+	for _, in := range s.instances {
+		s.kill(in)
+	}
+	s.settle()
+	for _, in := range s.instances {
+		in.offset = 0
+	}
+	// What was under way arrives within two minutes, and leaves the window of
+	// a process that died.
+	s.until(s.now.Add(s.rules.Window + 2*time.Minute))
+	// Two sweeps must do, unless as many keys as allowed live out an overlap.
+	var last *run
+	for i := range 2 + int(25*time.Hour/s.rules.SweepEvery) {
+		last = s.sweep(s.instances[i%len(s.instances)])
+		s.until(s.now.Add(s.rules.SweepEvery))
+		if i > 0 && last.out.Reason != rotation.KeysFull {
+			break
+		}
+	}
+	s.checkHealed(last)
+	for range 3 {
+		last = s.sweep(s.instances[0])
+		s.until(s.now.Add(time.Second))
+	}
+	if last.out.Result != reconcile.ResultBlocked {
+		s.checkEnding()
+	}
+	before := last.out.Steps
+	last = s.sweep(s.instances[0])
+	s.until(s.now.Add(2 * time.Minute))
+	if last.mutations > 0 && len(before) == 0 {
+		s.violate("P10", "a look that finds nothing due changes something")
+	}
+	s.until(s.now.Add(s.rules.Overlap + 2*time.Hour)) // and all consumers live on
+}

@@ -1,0 +1,530 @@
+package simulate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+type ctx = context.Context
+
+func is(err, target error) bool { return errors.Is(err, target) }
+
+func runOf(ctx ctx) *run { return ctx.Value(runKey{}).(*run) }
+
+// iam is IAM as the adapter shows it to the reconciler, over the state machine
+// of the emulator.
+type iam struct {
+	*sim
+}
+
+var (
+	_ reconcile.Identities = iam{}
+	_ reconcile.Keys       = iam{}
+	_ reconcile.Exchange   = iam{}
+)
+
+// sorted gives IAM's refusals the meaning that the adapter gives them.
+func sorted(err error) error {
+	var e *cloud.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	meaning := reconcile.ErrRefused
+	switch {
+	case e.Status == 401 || e.Status == 429 || e.Status >= 500:
+		meaning = reconcile.ErrUnavailable
+	case strings.Contains(e.Code, "limit"):
+		meaning = reconcile.ErrQuota
+	case e.Status == 403:
+		meaning = reconcile.ErrDenied
+	case e.Status == 404:
+		meaning = reconcile.ErrNotFound
+	case e.Status == 409 || e.Status == 412:
+		meaning = reconcile.ErrConflict
+	}
+	return fmt.Errorf("%w: %w", meaning, err)
+}
+
+// call waits for the scheduler and then asks IAM, which may be out.
+func (i iam) call(ctx ctx, st step, detail string, op func() error) error {
+	return i.yield(ctx, st, detail, func() error {
+		switch i.out {
+		case "unavailable":
+			return fmt.Errorf("%w: IAM is down", reconcile.ErrUnavailable)
+		case "denied":
+			if st != exchange {
+				return fmt.Errorf("%w: IAM refuses us", reconcile.ErrDenied)
+			}
+		}
+		return sorted(op())
+	})
+}
+
+// lagged sets the lags for one read.
+func (w *world) lagged(keys, lists, policies time.Duration) {
+	w.cloud.Set(cloud.Settings{KeyLag: keys, ListLag: lists, PolicyLag: policies})
+}
+
+func (i iam) date() time.Time { return i.now.Truncate(time.Second) }
+
+func serviceID(s cloud.ServiceID) reconcile.ServiceID {
+	id := reconcile.ServiceID{ID: s.ID, IAMID: s.IAMID, Name: s.Name, Locked: s.Locked, Created: s.CreatedAt.Truncate(time.Minute)}
+	id.Version = s.EntityTag
+	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(s.Description)
+	return id
+}
+
+func (i iam) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+	var out []reconcile.ServiceID
+	var date time.Time
+	r := runOf(ctx)
+	err := i.call(ctx, find, "", func() error {
+		i.lagged(0, i.delay(), 0)
+		page, err := i.cloud.ListServiceIDs(i.minter.Actor(), cloud.ServiceIDQuery{AccountID: cloud.AccountID, Name: name, PageSize: 100})
+		for _, s := range page.Items {
+			out = append(out, serviceID(s))
+		}
+		date = i.date()
+		r.found = i.now
+		return err
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return out, date, nil
+}
+
+func (i iam) Lookup(ctx ctx, iamID string) (reconcile.ServiceID, error) {
+	var out reconcile.ServiceID
+	err := i.call(ctx, lookup, "", func() error {
+		s, err := i.cloud.GetServiceID(i.minter.Actor(), strings.TrimPrefix(iamID, "iam-"), false)
+		out = serviceID(s)
+		return err
+	})
+	return out, err
+}
+
+func (i iam) Create(ctx ctx, name, description string) (reconcile.ServiceID, error) {
+	var out reconcile.ServiceID
+	err := i.call(ctx, create, "", func() error {
+		s, err := i.cloud.CreateServiceID(i.minter.Actor(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: name, Description: description})
+		if err == nil {
+			i.checkCreate(s)
+			out = serviceID(s)
+		}
+		return err
+	})
+	return out, err
+}
+
+func (i iam) Remove(ctx ctx, id string) error {
+	err := i.call(ctx, remove, "", func() error {
+		keys := 0
+		for _, f := range i.order {
+			if f.iamID == "iam-"+id && f.gone.IsZero() {
+				keys++
+			}
+		}
+		i.lagged(0, i.lag, 0)
+		err := i.cloud.DeleteServiceID(i.minter.Actor(), id)
+		if err == nil {
+			i.checkRemove(id, keys)
+		}
+		return err
+	})
+	if is(err, reconcile.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
+	var out []reconcile.Policy
+	r := runOf(ctx)
+	err := i.call(ctx, granted, i.nick(iamID), func() error {
+		out = i.policies(iamID, i.delay())
+		r.granted = out
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// policies are an identity's, as a reader with a lag sees them.
+func (w *world) policies(iamID string, lag time.Duration) (out []reconcile.Policy) {
+	w.lagged(0, 0, lag)
+	page, err := w.cloud.ListPolicies(cloud.Owner(), cloud.PolicyQuery{AccountID: cloud.AccountID, IAMID: iamID, Type: "access", Limit: 100})
+	if err != nil {
+		panic(err) // the account's owner may list
+	}
+	for _, p := range page.Items {
+		var q reconcile.Policy
+		for _, a := range p.Resource {
+			text, _ := a.Value.(string)
+			switch a.Key {
+			case "serviceName":
+				q.Service = text
+			case "serviceInstance":
+				q.Instance = text
+			}
+		}
+		for _, crn := range p.Roles {
+			q.Roles = append(q.Roles, crn[strings.LastIndexByte(crn, ':')+1:])
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+func (i iam) Grant(ctx ctx, iamID string, p reconcile.Policy) error {
+	return i.call(ctx, grant, i.nick(iamID), func() error {
+		spec := cloud.PolicySpec{
+			Type:    "access",
+			Subject: []cloud.Attribute{{Key: "iam_id", Operator: "stringEquals", Value: iamID}},
+			Resource: []cloud.Attribute{
+				{Key: "accountId", Operator: "stringEquals", Value: cloud.AccountID},
+				{Key: "serviceName", Operator: "stringEquals", Value: p.Service},
+			},
+		}
+		if p.Instance != "" {
+			spec.Resource = append(spec.Resource, cloud.Attribute{Key: "serviceInstance", Operator: "stringEquals", Value: p.Instance})
+		}
+		for _, r := range p.Roles {
+			spec.Roles = append(spec.Roles, "crn:v1:bluemix:public:"+p.Service+"::::serviceRole:"+r)
+		}
+		i.lagged(0, 0, 0)
+		_, err := i.cloud.CreatePolicy(i.minter.Actor(), spec)
+		var e *cloud.Error
+		switch {
+		case err == nil:
+			i.checkGrant(iamID, p)
+		case errors.As(err, &e) && e.Conflict != nil:
+			return nil // it is there
+		case is(sorted(err), reconcile.ErrConflict):
+			return fmt.Errorf("%w: the service ID is locked", reconcile.ErrDenied)
+		}
+		return err
+	})
+}
+
+func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
+	m, _, marked := reconcile.ParseMarker(k.Description)
+	ours := marked && m.Owner == owner
+	out := rotation.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
+	if ours {
+		out = reconcile.Mark(out, k.Name, m)
+	}
+	return out, m, ours
+}
+
+func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+	var out reconcile.KeyList
+	r := runOf(ctx)
+	err := i.call(ctx, list, i.nick(iamID), func() error {
+		lag := i.delay()
+		i.lagged(0, lag, 0)
+		page, err := i.cloud.ListAPIKeys(i.minter.Actor(), cloud.APIKeyQuery{AccountID: cloud.AccountID, IAMID: iamID, PageSize: 100})
+		for _, k := range page.Items {
+			k, m, ours := i.keyOf(i.seen(k, lag))
+			if ours && slices.Contains(creds, m.Credential) {
+				out.Keys = append(out.Keys, k)
+			} else {
+				out.Foreign++
+			}
+		}
+		out.Date = i.date()
+		r.listed[iamID] = i.now
+		return err
+	})
+	if err != nil {
+		return reconcile.KeyList{}, err
+	}
+	return out, nil
+}
+
+func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	var out reconcile.KeyRecord
+	err := i.call(ctx, get, i.nick(keyID), func() error {
+		lag := i.delay()
+		i.lagged(0, lag, 0)
+		k, err := i.cloud.GetAPIKey(i.minter.Actor(), keyID, false)
+		if err != nil {
+			return err
+		}
+		k = i.seen(k, lag)
+		out = reconcile.KeyRecord{IAMID: k.IAMID, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
+		out.Key, _, out.Ours = i.keyOf(k)
+		return nil
+	})
+	if err != nil {
+		return reconcile.KeyRecord{}, err
+	}
+	return out, nil
+}
+
+// Mint is the adapter's way through unclear answers, call by call.
+func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+	var err error
+	unclear := false
+	for try := range 3 {
+		if try > 0 {
+			if serr := i.nap(ctx, 400*time.Millisecond<<(try-1)); serr != nil {
+				return rotation.Key{}, fmt.Errorf("%w: %w", err, serr)
+			}
+		}
+		var made rotation.Key
+		made, err = i.post(ctx, m, v)
+		if err == nil {
+			return made, nil
+		}
+		conflict, gone := is(err, reconcile.ErrConflict), is(err, reconcile.ErrDenied) || is(err, reconcile.ErrNotFound)
+		missed := is(err, reconcile.ErrUnavailable)
+		if gone && !unclear {
+			return rotation.Key{}, err
+		}
+		found, ferr := i.findByValue(ctx, v, !missed && (conflict || unclear))
+		switch {
+		case ferr == nil:
+			return found, nil
+		case !is(ferr, reconcile.ErrNotFound):
+			return rotation.Key{}, fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept
+		case missed:
+			unclear = true
+		case conflict || unclear:
+			return rotation.Key{}, fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, err, ferr) //nolint:errorlint // as above
+		default:
+			return rotation.Key{}, err
+		}
+	}
+	return rotation.Key{}, err
+}
+
+const stampForm = "2006-01-02T15:04+0000"
+
+func roundUp(t time.Time) string {
+	return t.UTC().Add(time.Minute - time.Nanosecond).Truncate(time.Minute).Format(stampForm)
+}
+
+func (i iam) post(ctx ctx, m reconcile.MintRequest, v secret.Value) (made rotation.Key, err error) {
+	r := runOf(ctx)
+	err = i.call(ctx, post, "", func() error {
+		k, err := i.cloud.CreateAPIKey(i.minter.Actor(), cloud.NewAPIKey{
+			Name: m.Name, IAMID: m.IAMID, Description: m.Description, Value: v.Expose(), ExpiresAt: roundUp(m.Expires), ActionWhenLeaked: m.OnLeak,
+		})
+		if err != nil {
+			return err
+		}
+		i.checkMint(r, m, v, k)
+		made, _, _ = i.keyOf(k)
+		return nil
+	})
+	return made, err
+}
+
+func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (rotation.Key, error) {
+	tries := 3
+	if patient {
+		tries = 6
+	}
+	for try := 1; ; try++ {
+		var found rotation.Key
+		err := i.call(ctx, byValue, "", func() error {
+			i.lagged(0, i.delay(), 0)
+			k, err := i.cloud.APIKeyByValue(i.minter.Actor(), v.Expose(), false)
+			if err == nil {
+				found, _, _ = i.keyOf(k)
+			}
+			return err
+		})
+		again := is(err, reconcile.ErrUnavailable) || (patient && is(err, reconcile.ErrNotFound))
+		if err == nil || !again || try == tries {
+			return found, err
+		}
+		if serr := i.nap(ctx, 250*time.Millisecond<<(try-1)); serr != nil {
+			return rotation.Key{}, fmt.Errorf("%w: %w", reconcile.ErrUnavailable, serr)
+		}
+	}
+}
+
+func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	st := remember
+	switch {
+	case !c.Superseded.IsZero():
+		st = supersede
+	case !c.Leaked.IsZero():
+		st = condemn
+	case !c.Expires.IsZero() && !rec.Superseded.IsZero():
+		st = extend
+	case !c.Expires.IsZero():
+		st = unfuse
+	}
+	m, text, ok := reconcile.ParseMarker(rec.Description)
+	if !ok || m.Owner != owner {
+		return fmt.Errorf("%w: it has not our marker", reconcile.ErrRefused)
+	}
+	m.Superseded = cmp.Or(c.Superseded, m.Superseded)
+	m.Renew = cmp.Or(c.Renew, m.Renew)
+	m.Leaked = cmp.Or(c.Leaked, m.Leaked)
+	description := m.Describe(text)
+	change := cloud.APIKeyChange{Description: &description}
+	if at := cmp.Or(c.Expires, rec.Expires); at.After(rec.Date) || !c.Expires.IsZero() {
+		stamp := roundUp(at)
+		change.ExpiresAt = &stamp
+	}
+	err := i.call(ctx, st, i.nick(rec.ID), func() error {
+		i.lagged(0, 0, 0)
+		k, err := i.cloud.UpdateAPIKey(i.minter.Actor(), rec.ID, rec.Version, change)
+		if err != nil {
+			return err
+		}
+		i.checkUpdate(rec, c, st)
+		i.changed(k)
+		return nil
+	})
+	if rec.Locked && (is(err, reconcile.ErrConflict) || is(err, reconcile.ErrRefused)) {
+		return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+	}
+	return err
+}
+
+func (i iam) Disable(ctx ctx, keyID string) error {
+	err := i.call(ctx, disable, i.nick(keyID), func() error {
+		err := i.cloud.DisableAPIKey(i.minter.Actor(), keyID, true)
+		if err == nil {
+			i.checkDisable(keyID)
+			i.refresh(i.keys[keyID])
+		}
+		return err
+	})
+	switch {
+	case is(err, reconcile.ErrNotFound):
+		return nil
+	case is(err, reconcile.ErrConflict):
+		return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+	}
+	return err
+}
+
+func (i iam) Used(ctx ctx, keyID string) (time.Time, error) {
+	var at time.Time
+	err := i.call(ctx, used, i.nick(keyID), func() error {
+		i.lagged(0, 0, 0)
+		k, err := i.cloud.GetAPIKey(i.minter.Actor(), keyID, false)
+		at = k.LastAuthn
+		return err
+	})
+	return at, err
+}
+
+// Mark clears a key for publication: the config of a history never renames.
+func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
+	return i.call(ctx, clearing, i.nick(m.Current), func() error {
+		description := m.Describe(id.Text)
+		_, err := i.cloud.UpdateServiceID(i.minter.Actor(), id.ID, id.Version, cloud.ServiceIDChange{Description: &description})
+		switch {
+		case err == nil:
+			i.mutated("clear", m.Current)
+		case id.Locked && is(sorted(err), reconcile.ErrConflict):
+			return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+		}
+		return err
+	})
+}
+
+var errNotPlayed = errors.New("no history asks for this")
+
+// Groups, Join, Identify and Adopt belong to configs that no history has.
+func (iam) Groups(ctx, string) ([]reconcile.Group, error) { return nil, errNotPlayed }
+
+// Join is not played.
+func (iam) Join(ctx, string, string) error { return errNotPlayed }
+
+// Identify is not played.
+func (iam) Identify(ctx, secret.Value) (reconcile.KeyRecord, error) {
+	return reconcile.KeyRecord{}, errNotPlayed
+}
+
+// Adopt is not played.
+func (iam) Adopt(ctx, reconcile.KeyRecord, reconcile.Marker) error { return errNotPlayed }
+
+func (i iam) Retire(ctx ctx, keyID string) error {
+	err := i.call(ctx, retire, i.nick(keyID), func() error {
+		i.lagged(i.lag, i.lag, 0)
+		err := i.cloud.DeleteAPIKey(i.minter.Actor(), keyID)
+		if err == nil {
+			i.checkRetire(keyID)
+			if f := i.keys[keyID]; f.gone.IsZero() {
+				f.gone = i.now
+			}
+		}
+		return err
+	})
+	switch {
+	case is(err, reconcile.ErrNotFound):
+		return nil
+	case is(err, reconcile.ErrConflict):
+		return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+	}
+	return err
+}
+
+func (i iam) Exchange(ctx ctx, v secret.Value) (reconcile.Bearer, error) {
+	var out reconcile.Bearer
+	err := i.call(ctx, exchange, "", func() error {
+		i.lagged(i.delay(), 0, 0)
+		t, err := i.cloud.ExchangeAPIKey(v.Expose())
+		if err != nil {
+			return fmt.Errorf("%w: %w", reconcile.ErrNotYet, err)
+		}
+		out = reconcile.Bearer{IAMID: t.IAMID, Account: cloud.AccountID, Token: secret.New(t.AccessToken)}
+		return nil
+	})
+	if err != nil {
+		return reconcile.Bearer{}, err
+	}
+	return out, nil
+}
+
+// logs proves that the bearer may send a line.
+type logs struct{ *sim }
+
+func (logs) Name() string { return "logs" }
+
+func (l logs) Prove(ctx ctx, p reconcile.Proof) error {
+	return l.yield(ctx, prove, l.nick(p.KeyID), func() error {
+		f := l.keys[p.KeyID]
+		if f == nil {
+			return fmt.Errorf("%w: no such key", reconcile.ErrRefused)
+		}
+		if len(absent(l.wanted, l.policies(f.iamID, l.delay()))) > 0 {
+			return fmt.Errorf("%w: the role is missing", reconcile.ErrNotYet)
+		}
+		return nil
+	})
+}
+
+// absent are the wanted policies that are not granted in full.
+func absent(wanted, have []reconcile.Policy) (labels []string) {
+	for _, w := range wanted {
+		for _, role := range w.Roles {
+			if !slices.ContainsFunc(have, func(g reconcile.Policy) bool {
+				return g.Service == w.Service && (g.Instance == "" || g.Instance == w.Instance) && slices.Contains(g.Roles, role)
+			}) {
+				labels = append(labels, role+" on "+w.Service)
+			}
+		}
+	}
+	return labels
+}

@@ -1,0 +1,218 @@
+package simulate
+
+import (
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// hand is something that a person does behind latchkey's back. It returns how
+// the person undoes it, where one would, and false where there was nothing to
+// do it to.
+type hand struct {
+	name string
+	do   func(s *sim) (undo func(), done bool)
+}
+
+// publishedFact is the key that people see in the stores.
+func (s *sim) publishedFact() *fact {
+	f := s.newest()
+	if f == nil || !f.gone.IsZero() {
+		return nil
+	}
+	return f
+}
+
+func (s *sim) anyPlace() *place { return s.places[s.rnd.IntN(len(s.places))] }
+
+func (s *sim) refresh(f *fact) {
+	k, err := s.keyNow(f.id)
+	if err == nil {
+		s.changed(k)
+	}
+}
+
+func (s *sim) keyNow(id string) (cloud.APIKey, error) {
+	s.lagged(0, 0, 0)
+	return s.cloud.GetAPIKey(cloud.Owner(), id, false)
+}
+
+// idOf is the service ID of the published key, or any of ours.
+func (s *sim) idOf() string {
+	if f := s.publishedFact(); f != nil {
+		return strings.TrimPrefix(f.iamID, "iam-")
+	}
+	least := ""
+	for id := range s.ids {
+		if least == "" || id < least {
+			least = id
+		}
+	}
+	return least
+}
+
+var hands = []hand{
+	{"rolls a store back", func(s *sim) (func(), bool) {
+		p := s.anyPlace()
+		for i := len(p.past) - 1; i >= 0; i-- {
+			if e := p.past[i]; e.KeyID != p.keyID() && e.KeyID != "" {
+				s.put(p, e, true, true)
+				return nil, true
+			}
+		}
+		return nil, false
+	}},
+	{"removes an entry", func(s *sim) (func(), bool) {
+		p := s.anyPlace()
+		if !p.there {
+			return nil, false
+		}
+		s.put(p, reconcile.Entry{}, false, true)
+		return nil, true
+	}},
+	{"writes a value by hand", func(s *sim) (func(), bool) {
+		p := s.anyPlace()
+		s.put(p, reconcile.Entry{Value: secret.New("typed by a person, who knows what it is")}, true, true)
+		return func() { s.put(p, reconcile.Entry{}, false, true) }, true
+	}},
+	{"lets another installation use the entry", func(s *sim) (func(), bool) {
+		p := s.anyPlace()
+		s.put(p, reconcile.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}, true, true)
+		return func() { s.put(p, reconcile.Entry{}, false, true) }, true
+	}},
+	{"locks the published key", func(s *sim) (func(), bool) {
+		f := s.publishedFact()
+		if f == nil {
+			return nil, false
+		}
+		f.excused = "locked"
+		s.cloud.SetKeyLocked(f.id, true)
+		s.refresh(f)
+		return func() {
+			if f.gone.IsZero() {
+				s.cloud.SetKeyLocked(f.id, false)
+				s.refresh(f)
+			}
+		}, true
+	}},
+	{"disables the published key", func(s *sim) (func(), bool) {
+		f := s.publishedFact()
+		if f == nil {
+			return nil, false
+		}
+		f.excused = "disabled"
+		s.cloud.SetKeyDisabled(f.id, true)
+		s.refresh(f)
+		return func() {
+			if f.gone.IsZero() {
+				s.cloud.SetKeyDisabled(f.id, false)
+				s.refresh(f)
+			}
+		}, true
+	}},
+	{"deletes the published key", func(s *sim) (func(), bool) {
+		f := s.publishedFact()
+		if f == nil {
+			return nil, false
+		}
+		f.excused, f.gone = "deleted", s.now
+		s.lagged(0, s.lag, 0)
+		s.cloud.RemoveKey(f.id)
+		return nil, true
+	}},
+	{"takes the marker off the published key", func(s *sim) (func(), bool) {
+		f := s.publishedFact()
+		if f == nil {
+			return nil, false
+		}
+		f.excused = "unmarked"
+		s.cloud.SetKeyDescription(f.id, "mine now")
+		s.refresh(f)
+		return nil, true
+	}},
+	{"locks the service ID", func(s *sim) (func(), bool) {
+		id := s.idOf()
+		if id == "" {
+			return nil, false
+		}
+		s.cloud.SetServiceIDLocked(id, true)
+		return func() {
+			if _, there := s.ids[id]; there {
+				s.cloud.SetServiceIDLocked(id, false)
+			}
+		}, true
+	}},
+	{"deletes the service ID", func(s *sim) (func(), bool) {
+		id := s.idOf()
+		if id == "" {
+			return nil, false
+		}
+		for _, f := range s.order {
+			if f.iamID == "iam-"+id && f.gone.IsZero() {
+				f.excused, f.gone = "deleted", s.now
+			}
+		}
+		s.idGone = true
+		delete(s.ids, id)
+		s.cloud.RemoveServiceID(id)
+		return nil, true
+	}},
+	{"takes the policies away", func(s *sim) (func(), bool) {
+		id := s.idOf()
+		if id == "" {
+			return nil, false
+		}
+		s.cloud.Revoke("iam-"+id, "logs")
+		return nil, true
+	}},
+	{"takes the Sender role from latchkey", func(s *sim) (func(), bool) {
+		s.cloud.Revoke(s.minter.IAMID, "logs")
+		s.cloud.Grant(s.minter.IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator")
+		if id := s.idOf(); id != "" {
+			s.cloud.Revoke("iam-"+id, "logs")
+		}
+		return func() {
+			s.cloud.Grant(s.minter.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+			if id := s.idOf(); id != "" {
+				s.cloud.Revoke("iam-"+id, "logs") // the weaker policy that stands in the way
+			}
+		}, true
+	}},
+	{"makes many keys", func(s *sim) (func(), bool) {
+		id := s.idOf()
+		if id == "" {
+			return nil, false
+		}
+		n := 9 + s.rnd.IntN(10)
+		var made []string
+		for range n {
+			made = append(made, s.cloud.AddAPIKey(cloud.NewAPIKey{Name: "theirs", IAMID: "iam-" + id}).ID)
+		}
+		s.foreign["iam-"+id] += n
+		return func() {
+			if _, there := s.ids[id]; !there {
+				return
+			}
+			for _, k := range made {
+				s.cloud.RemoveKey(k)
+			}
+			s.foreign["iam-"+id] -= n
+		}, true
+	}},
+	{"asks for a wider policy", func(s *sim) (func(), bool) {
+		s.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}
+		for _, in := range s.instances {
+			s.kill(in)
+		}
+		return nil, true
+	}},
+	{"sets a clock", func(s *sim) (func(), bool) {
+		in := s.instances[s.rnd.IntN(len(s.instances))]
+		was := in.offset
+		in.offset += time.Duration(s.rnd.Int64N(int64(20*time.Minute))) - 10*time.Minute
+		return func() { in.offset = was }, true
+	}},
+}

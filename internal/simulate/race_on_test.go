@@ -1,0 +1,7 @@
+//go:build race
+
+package simulate
+
+// ordinary is how many histories an ordinary test run plays. The race detector
+// makes each several times as expensive.
+const ordinary = 500

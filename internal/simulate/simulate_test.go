@@ -1,0 +1,124 @@
+package simulate
+
+import (
+	"flag"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	histories = flag.Int("histories", 0, "how many histories to play; 0 is as many as an ordinary test run has time for")
+	firstSeed = flag.Uint64("seed", 1, "the seed of the first history")
+	replay    = flag.Bool("replay", false, "play the one history of -seed and print what happened")
+)
+
+// workers play histories at the same time; each history has one bubble.
+const workers = 2
+
+// tally adds up verdicts.
+type tally struct {
+	mu        sync.Mutex
+	histories int
+	bad       []verdict
+	life      time.Duration
+	hits      *coverage
+	published int
+	doubles   int
+}
+
+func (y *tally) add(v verdict) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.histories++
+	y.life += v.life / 1000 // a Duration holds 292 years
+	y.hits.merge(v.hits)
+	y.published += v.published
+	y.doubles += v.doubles
+	if len(v.violations) > 0 {
+		y.bad = append(y.bad, v)
+	}
+}
+
+func (y *tally) String() string {
+	const year = 365 * 24 * time.Hour
+	return fmt.Sprintf("histories=%d violations=%d key-years=%.1f coverage=%s",
+		y.histories, len(y.bad), float64(y.life)*1000/float64(year), y.hits)
+}
+
+// many plays n histories from a seed on, until stop says that it knows enough.
+func many(t *testing.T, first uint64, n int, o options, stop func(*tally) bool) *tally {
+	y := &tally{hits: newCoverage()}
+	next := make(chan uint64)
+	var over sync.Once
+	quit := make(chan struct{})
+	t.Run("histories", func(t *testing.T) {
+		for range workers {
+			t.Run("worker", func(t *testing.T) {
+				t.Parallel()
+				for seed := range next {
+					y.add(play(t, seed, o))
+					y.mu.Lock()
+					enough := stop(y)
+					y.mu.Unlock()
+					if enough {
+						over.Do(func() { close(quit) })
+					}
+				}
+			})
+		}
+		go func() {
+			defer close(next)
+			for i := range n {
+				select {
+				case next <- first + uint64(i):
+				case <-quit:
+					return
+				}
+			}
+		}()
+	})
+	return y
+}
+
+func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
+	if *replay {
+		v := play(t, *firstSeed, options{trace: true})
+		for _, line := range v.lines {
+			t.Log(line)
+		}
+		for _, line := range v.violations {
+			t.Error(line)
+		}
+		t.Logf("seed %d, trace %016x", v.seed, v.hash)
+		return
+	}
+	n := *histories
+	if n == 0 {
+		n = ordinary
+	}
+	began := time.Now()
+	y := many(t, *firstSeed, n, options{}, func(*tally) bool { return false })
+	for i, v := range y.bad {
+		if i == 20 {
+			t.Errorf("… and %d more", len(y.bad)-i)
+			break
+		}
+		t.Errorf("seed %d (replay: go test ./internal/simulate -run Promise -replay -seed %d -v): %s", v.seed, v.seed, v.violations[0])
+	}
+	if missing := y.hits.missing(); len(missing) > 0 && n >= 10_000 {
+		t.Errorf("never hit: %v\n%s", missing, y.hits.table())
+	}
+	t.Logf("published=%d doubles=%d in %s", y.published, y.doubles, time.Since(began).Round(time.Second))
+	t.Log(y)
+}
+
+func TestTheSameSeedTellsTheSameStory(t *testing.T) {
+	for seed := uint64(1); seed <= 40; seed++ {
+		a, b := play(t, seed, options{}), play(t, seed, options{})
+		if a.hash != b.hash {
+			t.Fatalf("seed %d: traces %016x and %016x", seed, a.hash, b.hash)
+		}
+	}
+}

@@ -1,0 +1,325 @@
+package simulate
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// world is what is outside of latchkey: IAM, stores, their readers, and the
+// truth about all of it.
+type world struct {
+	now    time.Time
+	cloud  *cloud.Cloud
+	minter cloud.Minter
+	chance *rand.Rand // for what IAM does by chance: its lags
+
+	// lag is the longest that IAM's lists, gets and tokens are behind; stale
+	// means that they may also show how a key was.
+	lag   time.Duration
+	stale bool
+
+	places  []*place
+	apps    []*app
+	readers []*reader
+	rules   rotation.Rules
+	wanted  []reconcile.Policy
+
+	keys      map[string]*fact // every key of ours there ever was
+	order     []*fact
+	ids       map[string]time.Time // our service IDs since when
+	foreign   map[string]int       // foreign keys of a service ID, by IAM ID
+	acting    *run                 // whose call has its effect just now
+	instances []*instance
+
+	ledger
+}
+
+const (
+	owner      = "prod"
+	credential = "logs-sender"
+	idName     = "logs-sender"
+)
+
+var epoch = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
+
+// fact is the truth about one key.
+type fact struct {
+	id, iamID, value string
+	born, gone       time.Time // gone is zero while IAM has it
+	by               *run
+	shown            []version // what lists and gets have shown since when
+	// stored is when a store first named it, left when the last one stopped.
+	stored, left time.Time
+	// excused keys were touched by people: what becomes of them is theirs.
+	excused string
+	// ends is when it stopped to authenticate, by expiry or deletion.
+	expires  time.Time
+	disabled bool
+	// removed: a person took it out of a store. leaked: its revocation was
+	// asked for, and contained if it was to end first.
+	removed, leaked, contained bool
+}
+
+// ours reports whether latchkey still knows the key as its own.
+func (f *fact) ours() bool { return f.gone.IsZero() && f.excused != "unmarked" }
+
+type version struct {
+	since time.Time
+	cloud.APIKey
+}
+
+func (f *fact) liveAt(at time.Time) bool {
+	return f.gone.IsZero() && !f.disabled && (f.expires.IsZero() || f.expires.After(at))
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{now: epoch, keys: map[string]*fact{}, ids: map[string]time.Time{}, foreign: map[string]int{}}
+	var s [32]byte
+	binary.LittleEndian.PutUint64(s[:], seed)
+	w.cloud = cloud.New(cloud.Options{Now: func() time.Time { return w.now }, Seed: s})
+	w.minter = w.cloud.Minter()
+	w.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}}
+	return w
+}
+
+// changed takes note of how IAM has a key now.
+func (w *world) changed(k cloud.APIKey) {
+	f := w.keys[k.ID]
+	if f == nil {
+		return // not ours
+	}
+	k.Value = ""
+	f.shown = append(f.shown, version{since: w.now, APIKey: k})
+	f.expires, f.disabled = k.ExpiresAt, k.Disabled
+}
+
+// seen is how IAM shows a key to somebody who reads with a lag.
+func (w *world) seen(k cloud.APIKey, lag time.Duration) cloud.APIKey {
+	f := w.keys[k.ID]
+	if f == nil || !w.stale || lag == 0 {
+		return k
+	}
+	shown := f.shown[0]
+	for _, v := range f.shown {
+		if !v.since.After(w.now.Add(-lag)) {
+			shown = v
+		}
+	}
+	return shown.APIKey
+}
+
+// delay draws the lag of one read.
+func (w *world) delay() time.Duration {
+	if w.lag == 0 || w.chance.IntN(3) == 0 {
+		return 0
+	}
+	return time.Duration(w.chance.Int64N(int64(w.lag)))
+}
+
+// place is one store's entry.
+type place struct {
+	name     string
+	guarded  bool
+	shows    bool // its values can be read back
+	optional bool
+	entry    reconcile.Entry
+	there    bool
+	rev      int
+	past     []reconcile.Entry // what it had, for people who roll back
+	since    time.Time         // of the current entry
+	byPerson bool              // who wrote it last
+	// late: the last write had been under way for long. handled: people have
+	// changed the entry.
+	late, handled bool
+	down          string // "", "unavailable" or "denied"
+}
+
+func (p *place) keyID() string {
+	if !p.there {
+		return ""
+	}
+	return p.entry.KeyID
+}
+
+// put writes an entry, whoever does it.
+func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
+	old := p.keyID()
+	if p.there {
+		p.past = append(p.past, p.entry)
+	}
+	p.entry, p.there, p.since, p.byPerson = e, there, w.now, person
+	p.rev++
+	if person {
+		p.handled, p.late = true, false
+		if f := w.keys[old]; f != nil {
+			f.removed = true
+		}
+	}
+	if f := w.keys[p.keyID()]; f != nil {
+		if f.stored.IsZero() {
+			f.stored = w.now
+		}
+		f.left = time.Time{}
+	}
+	if f := w.keys[old]; f != nil && !w.named(old) {
+		f.left = w.now
+	}
+}
+
+func (w *world) named(id string) bool {
+	return id != "" && slices.ContainsFunc(w.places, func(p *place) bool { return p.keyID() == id })
+}
+
+// port is a store as one instance's adapter has it.
+type port struct {
+	*sim
+	*place
+}
+
+var _ reconcile.Store = port{}
+
+func (p port) Name() string  { return p.name }
+func (p port) Guarded() bool { return p.guarded }
+
+func (p port) trouble() error {
+	switch p.down {
+	case "unavailable":
+		return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, p.name)
+	case "denied":
+		return fmt.Errorf("%w: %s", reconcile.ErrDenied, p.name)
+	}
+	return nil
+}
+
+func (p port) Read(ctx ctx) (reconcile.Entry, error) {
+	var e reconcile.Entry
+	err := p.yieldAnd(ctx, read, p.name, func() error {
+		if err := p.trouble(); err != nil {
+			return err
+		}
+		e = reconcile.Entry{Revision: strconv.Itoa(p.rev)}
+		if !p.there {
+			return fmt.Errorf("reading %s: %w", p.name, reconcile.ErrNotFound)
+		}
+		e = p.entry
+		e.Revision = strconv.Itoa(p.rev)
+		if !p.shows && e.KeyID != "" {
+			e.Value = nil
+		}
+		return nil
+	}, func(err error) {
+		if err != nil && !is(err, reconcile.ErrNotFound) {
+			e = reconcile.Entry{}
+		}
+		p.wasRead(runOf(ctx), p.place, e, err)
+	})
+	return e, err
+}
+
+func (p port) Publish(ctx ctx, e reconcile.Entry, revision string) error {
+	st := publish
+	if f := p.keys[e.KeyID]; f == nil || f.by != runOf(ctx) {
+		st = copying
+	}
+	r := runOf(ctx)
+	return p.yieldAnd(ctx, st, p.name+" "+p.nick(e.KeyID), func() error {
+		if err := p.trouble(); err != nil {
+			return err
+		}
+		if p.guarded && revision != strconv.Itoa(p.rev) {
+			return fmt.Errorf("writing %s: %w", p.name, reconcile.ErrConflict)
+		}
+		p.checkPublish(p.place, e, st)
+		p.put(p.place, reconcile.Entry{KeyID: e.KeyID, Value: e.Value, Created: e.Created, IAMID: e.IAMID, Owner: e.Owner}, true, false)
+		return nil
+	}, func(err error) {
+		switch saw := r.reads[p.place]; {
+		case err == nil:
+			r.reads[p.place] = sight{key: e.KeyID, value: true, owner: e.Owner, at: p.now}
+			r.wrote[e.KeyID] = true
+		case is(err, reconcile.ErrUnavailable):
+			saw.failed = true
+			r.reads[p.place] = saw
+			r.wrote[e.KeyID] = true
+		}
+	})
+}
+
+// app is a program that reads its store only when it starts.
+type app struct {
+	name  string
+	place *place
+	mark  string // the key ID that the last restart left
+	reader
+}
+
+type crew struct {
+	*sim
+	of *place
+}
+
+var _ reconcile.Consumers = crew{}
+
+func (c crew) Consumers(ctx ctx) ([]rotation.Consumer, error) {
+	var out []rotation.Consumer
+	err := c.yield(ctx, consumers, c.of.name, func() error {
+		if c.of.down != "" {
+			return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, c.of.name)
+		}
+		for _, a := range c.apps {
+			if a.place == c.of {
+				out = append(out, rotation.Consumer{Name: a.name, Store: c.of.name, Key: a.mark})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c crew) Restart(ctx ctx, name, keyID string) error {
+	return c.yield(ctx, restart, name+" "+c.nick(keyID), func() error {
+		if c.of.down != "" {
+			return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, c.of.name)
+		}
+		for _, a := range c.apps {
+			if a.name == name {
+				c.mutated("restart", keyID)
+				a.mark = keyID
+				c.reread(&a.reader)
+			}
+		}
+		return nil
+	})
+}
+
+// reader holds a value and authenticates with it: a consumer.
+type reader struct {
+	name  string
+	place *place
+	value secret.Value
+	key   string
+	since time.Time
+	// excused readers hold what a person or a late write put there.
+	excused bool
+}
+
+func (w *world) reread(r *reader) {
+	r.since, r.excused = w.now, r.place.byPerson || r.place.late
+	if !r.place.there {
+		r.value, r.key = nil, ""
+		return
+	}
+	r.value, r.key = r.place.entry.Value, r.place.entry.KeyID
+}
