@@ -89,6 +89,7 @@ func (ru *run) report(plan rotation.Plan) {
 			ru.tell(n)
 		}
 	}
+	ru.out.Leaked = ru.fate()
 	for _, k := range ru.keys {
 		if k.Leaked.IsZero() && k.ID != ru.ask.Trigger.Leaked {
 			continue
@@ -100,6 +101,23 @@ func (ru *run) report(plan rotation.Plan) {
 			ru.tell(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
 		}
 	}
+}
+
+// fate is what has become of the key whose revocation was asked for.
+func (ru *run) fate() Leaked {
+	id := ru.ask.Trigger.Leaked
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
+	switch {
+	case id == "" || ru.out.Leaked == LeakedElsewhere:
+		return ru.out.Leaked
+	case ru.other != "":
+		return LeakedForeign
+	case i < 0:
+		return LeakedGone
+	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
+		return LeakedEnded
+	}
+	return LeakedAlive
 }
 
 // tokenLife is how long an access token outlives its key at the most.
@@ -198,6 +216,9 @@ func (ru *run) explain(step rotation.Step, err error) error {
 		ru.block(rotation.PolicyWeaker)
 	case step.Action == rotation.Prove && (denied || refused || errors.Is(err, ErrNotYet)):
 		ru.block(rotation.ProofDenied)
+	case step.Action == rotation.Mint && ru.id.Locked && !errors.Is(err, ErrQuota):
+		// Whether a locked service ID takes keys is not documented.
+		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Mint && errors.Is(err, ErrQuota):
 		ru.block(rotation.KeyCap)
 	case step.Action == rotation.Mint && ru.id.Locked:
@@ -318,7 +339,7 @@ func (ru *run) grant(ctx context.Context, label string) error {
 	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
 		return fmt.Errorf("granting %s: %w", label, err)
 	}
-	return ru.poll(ctx, patience, func() error {
+	return ru.poll(ctx, func() error {
 		granted, err := ru.Identities.Granted(ctx, ru.id.IAMID)
 		if err != nil {
 			return fmt.Errorf("reading back %s: %w", label, err)
@@ -391,8 +412,7 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 // getPatiently reads a key that was seen to exist: that IAM does not know it
 // may be IAM's lag.
 func (ru *run) getPatiently(ctx context.Context, keyID string) (rec KeyRecord, err error) {
-	const visible = patience + 15*time.Second // its lag counts from its birth, another read's from now
-	err = ru.poll(ctx, visible, func() error {
+	err = ru.poll(ctx, func() error {
 		rec, err = ru.get(ctx, keyID)
 		if errors.Is(err, ErrNotFound) {
 			return fmt.Errorf("%w: %w", ErrNotYet, err)
@@ -543,7 +563,7 @@ func (ru *run) prove(ctx context.Context) error {
 
 func (ru *run) proveKey(ctx context.Context) error {
 	var who Bearer
-	err := ru.poll(ctx, patience, func() (err error) {
+	err := ru.poll(ctx, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
 		return err
 	})
@@ -563,7 +583,7 @@ func (ru *run) proveKey(ctx context.Context) error {
 		}
 	}
 	for _, p := range ru.c.Provers {
-		err := ru.poll(ctx, patience, func() error {
+		err := ru.poll(ctx, func() error {
 			return p.Prove(ctx, Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token})
 		})
 		if err != nil {

@@ -83,6 +83,18 @@ type StoreOutcome struct {
 	Fault rotation.Reason `json:"fault,omitempty"`
 }
 
+// Leaked is what has become of a key whose revocation was asked for.
+type Leaked string
+
+// The fates of a leaked key.
+const (
+	LeakedEnded     Leaked = "ended"     // it authenticates no more
+	LeakedAlive     Leaked = "alive"     // not yet: it is written down, and the next look goes on
+	LeakedGone      Leaked = "gone"      // IAM has no such key
+	LeakedElsewhere Leaked = "elsewhere" // it is a key of another credential
+	LeakedForeign   Leaked = "foreign"   // it is nobody's that latchkey knows
+)
+
 // NoteOutcome is something that people should know, with its sentence.
 type NoteOutcome struct {
 	rotation.Note
@@ -115,6 +127,8 @@ type Outcome struct {
 	// Kept says that what was asked outlives this process: it is done, or
 	// written down where the next look finds it.
 	Kept bool `json:"-"`
+	// Leaked says what has become of the key whose revocation was asked for.
+	Leaked Leaked `json:"leakedKey,omitempty"`
 	// Notes are what people should know although nothing failed.
 	Notes []NoteOutcome `json:"notes,omitempty"`
 	Error string        `json:"error,omitempty"`

@@ -54,7 +54,7 @@ func (ru *run) join(ctx context.Context, group string) error {
 	if err := ru.Identities.Join(ctx, ru.id.IAMID, group); err != nil {
 		return fmt.Errorf("joining access group %q: %w", group, err)
 	}
-	return ru.poll(ctx, patience, func() error {
+	return ru.poll(ctx, func() error {
 		member, err := ru.Identities.Groups(ctx, ru.id.IAMID)
 		if err != nil {
 			return fmt.Errorf("reading back access group %q: %w", group, err)

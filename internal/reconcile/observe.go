@@ -303,6 +303,7 @@ func (ru *run) observeNamed(ctx context.Context) error {
 // it.
 func (ru *run) observeLeaked(ctx context.Context) error {
 	id := ru.ask.Trigger.Leaked
+	ru.out.Leaked = ""
 	if id == "" || ru.listed(id) {
 		return nil
 	}
@@ -314,6 +315,8 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 		return fmt.Errorf("%w: reading key %s that is to be revoked: %w", ErrObserve, id, err)
 	case rec.Ours && ru.ourIdentity(rec.IAMID):
 		ru.keys = append(ru.keys, rec.Key)
+	case rec.Ours:
+		ru.out.Leaked = LeakedElsewhere
 	default:
 		ru.other = id
 	}

@@ -80,8 +80,10 @@ type KeyList struct {
 type KeyRecord struct {
 	rotation.Key
 	IAMID string
-	// Ours is false for a key without our owner's marker.
-	Ours bool
+	// Ours is false for a key without our owner's marker; Credential is the name
+	// in the marker.
+	Ours       bool
+	Credential string
 	// Version is IAM's entity tag: an update carries it.
 	Version string
 	// Name and Description as IAM has them: an update replaces all three.

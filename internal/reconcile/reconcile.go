@@ -159,7 +159,7 @@ func (r *Reconciler) sleep(ctx context.Context, d time.Duration) error {
 
 // poll calls try until it succeeds, gives a final error, or patience ends.
 // ErrNotYet and ErrUnavailable are worth another try.
-func (r *Reconciler) poll(ctx context.Context, patience time.Duration, try func() error) error {
+func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 	const first, longest = 100 * time.Millisecond, 4 * time.Second
 	end := r.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -50,6 +51,21 @@ func (s Swept) Worst() Result {
 		}
 	}
 	return worst
+}
+
+// WhereLeaked leaves out of a sweep that asked for a key's revocation the
+// credentials that the key does not belong to. It reports false when it belongs
+// to none of those that were looked at: nothing is worse than a revocation that
+// only seems done.
+func WhereLeaked(s Swept) (Swept, bool) {
+	elsewhere := func(o Outcome) bool { return o.Leaked == LeakedElsewhere }
+	here := slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return !elsewhere(o) && o.Leaked != LeakedGone })
+	known := slices.ContainsFunc(s.Outcomes, elsewhere)
+	if !here && known {
+		return Swept{Unknown: s.Unknown}, false
+	}
+	s.Outcomes = slices.DeleteFunc(slices.Clone(s.Outcomes), elsewhere)
+	return s, true
 }
 
 // sweepWidth is how many credentials are looked at at once.
