@@ -108,7 +108,6 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			cause: func(s *stage) {
 				s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
 				s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), true)
-				s.url = s.serve(holesHead + static("c", place1))
 			},
 			mend:  func(s *stage) { s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false) },
 			after: reconcile.ResultChanged,

@@ -178,7 +178,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			unwritten = unwritten || step.Action != rotation.RestartConsumer
 			continue
 		}
-		return errors.Join(unmarked, late, ru.explain(step, err))
+		return errors.Join(unmarked, late, ru.explain(ctx, step, err))
 	}
 	if ru.fresh != nil && ru.fresh.stored {
 		ru.out.Result = ResultPublished
@@ -201,9 +201,11 @@ func (ru *run) ends(s rotation.Step) bool {
 
 // explain turns a step's failure into a blocked reason where only a person can
 // mend it.
-func (ru *run) explain(step rotation.Step, err error) error {
+func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error {
 	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
 	switch {
+	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy) && ru.locked(ctx, err):
+		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
 		ru.block(storeFault(err))
 	case errors.Is(err, errStorm):
@@ -216,9 +218,6 @@ func (ru *run) explain(step rotation.Step, err error) error {
 		ru.block(rotation.PolicyWeaker)
 	case step.Action == rotation.Prove && (denied || refused || errors.Is(err, ErrNotYet)):
 		ru.block(rotation.ProofDenied)
-	case step.Action == rotation.Mint && ru.id.Locked && !errors.Is(err, ErrQuota):
-		// Whether a locked service ID takes keys is not documented.
-		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Mint && errors.Is(err, ErrQuota):
 		ru.block(rotation.KeyCap)
 	case step.Action == rotation.Mint && ru.id.Locked:
@@ -229,6 +228,20 @@ func (ru *run) explain(step rotation.Step, err error) error {
 		ru.block(rotation.IdentityDenied)
 	}
 	return err
+}
+
+// locked reports whether a lock on the service ID explains why something was
+// not created on it: an earlier run that knew it may not know the lock, and
+// whether a locked one takes keys is not documented.
+func (ru *run) locked(ctx context.Context, err error) bool {
+	if errors.Is(err, ErrQuota) || errors.Is(err, errTooLate) {
+		return false
+	}
+	id, lerr := ru.Identities.Lookup(ctx, ru.id.IAMID)
+	if lerr == nil && id.Locked {
+		ru.keep(ru.c.Name, ServiceID{}) // the next run reads it anew
+	}
+	return lerr == nil && id.Locked
 }
 
 func (ru *run) take(ctx context.Context, s rotation.Step) error {
