@@ -66,7 +66,7 @@ test-real: bundle $(NODE24) real-servers
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
-	  ./function/latchkey ./internal/kubernetes/...
+	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/...
 
 # The deploy scripts against a stand-in for ibmcloud.
 deploy-check:

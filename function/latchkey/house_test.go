@@ -30,7 +30,7 @@ func deps(t *testing.T, pkg string) (own, others []string) {
 // Dependencies point one way: function/latchkey → adapters → reconcile →
 // rotation.
 func TestTheHouseHasItsDoorsWhereTheDesignSays(t *testing.T) {
-	adapters := []string{"internal/iam", "internal/codeengine", "internal/file", "internal/logs", "internal/kubernetes"}
+	adapters := []string{"internal/iam", "internal/codeengine", "internal/file", "internal/logs", "internal/kubernetes", "internal/vault"}
 	core := []string{"internal/reconcile", "internal/rotation", "internal/secret"}
 	allowed := map[string][]string{
 		"internal/rotation":       nil,

@@ -1,0 +1,230 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// version is a secret's current one.
+type version struct {
+	version int64
+	data    map[string]any // nil when the version is deleted, or there is none
+}
+
+func (v version) exists() bool { return v.data != nil }
+
+// fetch reads the data. A secret that is absent or deleted is no error.
+func (s *Store) fetch(ctx context.Context, doing string) (v version, err error) {
+	got, err := s.get(ctx, doing, s.data())
+	if err != nil || got == nil {
+		return v, err
+	}
+	meta, _ := got["metadata"].(map[string]any)
+	if v.version, err = integer(meta["version"]); err != nil || v.version < 1 {
+		return v, fmt.Errorf("%s: %w: the answer has no version; the mount must be of a key value engine, version 2", doing, reconcile.ErrUnavailable)
+	}
+	v.data, _ = got["data"].(map[string]any)
+	return v, nil
+}
+
+// get reads a path; nil is what a path that does not exist holds.
+func (s *Store) get(ctx context.Context, doing, path string) (data map[string]any, err error) {
+	err = s.client.call(ctx, doing, func(v *api.Client) error {
+		resp, err := v.Logical().ReadRawWithContext(ctx, path)
+		if resp != nil {
+			defer resp.Body.Close()
+		}
+		if err != nil && (resp == nil || !answered(err, http.StatusNotFound)) {
+			return err
+		}
+		got, perr := api.ParseSecret(resp.Body)
+		switch {
+		case perr != nil:
+			return perr
+		case got != nil:
+			data = got.Data
+		}
+		var r *api.ResponseError
+		if errors.As(err, &r) && len(data) == 0 && len(r.Errors) > 0 && r.Errors[0] != "" {
+			return fmt.Errorf("%s: %w: %s", doing, reconcile.ErrRefused, words(r.StatusCode, strings.Join(r.Errors, "; ")))
+		}
+		return nil
+	})
+	if len(data) == 0 {
+		data = nil
+	}
+	return data, fault(ctx, doing, "read on "+path, err)
+}
+
+func integer(v any) (int64, error) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, errors.New("not a number")
+	}
+	return n.Int64()
+}
+
+// write puts data under the guard of the version that it replaces, and returns
+// the one that it makes. Who can't read the data lets the vault merge it.
+func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]any, at int64, merge bool, hidden secret.Value) (made int64, err error) {
+	body := map[string]any{"options": map[string]any{"cas": at}}
+	needs, send := "update", (*api.Logical).WriteWithContext
+	switch {
+	case merge:
+		body["data"] = ours
+		needs, send = "patch", (*api.Logical).JSONMergePatch
+	default:
+		all := map[string]any{}
+		maps.Copy(all, keep)
+		maps.Copy(all, ours)
+		body["data"] = all
+		if at == 0 {
+			needs = "create"
+		}
+	}
+	var got *api.Secret
+	err = s.client.call(ctx, doing, func(v *api.Client) (err error) {
+		got, err = send(v.Logical(), ctx, s.data(), body)
+		return err
+	})
+	err = fault(ctx, doing, needs+" on "+s.data(), err, hidden)
+	if errors.Is(err, reconcile.ErrNotFound) || err == nil && got == nil {
+		return 0, fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+	}
+	if err != nil {
+		return 0, err
+	}
+	made, err = integer(got.Data["version"])
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%s: %w: the answer has no version", doing, reconcile.ErrUnavailable)
+	case made <= at: // of a version that is deleted: the library takes it for a success
+		return 0, fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+	}
+	return made, nil
+}
+
+// noteDown writes the note into the custom metadata, and touches nothing else
+// there.
+func (s *Store) noteDown(ctx context.Context, doing string, n note) error {
+	noted, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("%s: %w: the note can't be written", doing, reconcile.ErrRefused)
+	}
+	err = s.client.call(ctx, doing, func(v *api.Client) error {
+		_, err := v.Logical().JSONMergePatch(ctx, s.metadata(), map[string]any{
+			"custom_metadata": map[string]any{notePrefix + s.cfg.Entry: string(noted)},
+		})
+		return err
+	})
+	return fault(ctx, doing, "patch on "+s.metadata(), err)
+}
+
+// readBlind is Read for who may not read data: refused is the error that said
+// so.
+func (s *Store) readBlind(ctx context.Context, doing string, refused error) (reconcile.Entry, error) {
+	meta, err := s.get(ctx, doing, s.metadata())
+	if errors.Is(err, reconcile.ErrDenied) {
+		return reconcile.Entry{}, fmt.Errorf("%w (or read on %s, for a store whose values are not read)", refused, s.metadata())
+	}
+	if err != nil {
+		return reconcile.Entry{}, err
+	}
+	now, _ := integer(meta["current_version"]) // 0 if there is none
+	gone := now > 0 && s.ended(meta, now)
+	if err := s.ready(ctx, doing, now); err != nil {
+		return reconcile.Entry{}, err
+	}
+	e := reconcile.Entry{Revision: revision(now, gone)}
+	notes, _ := meta["custom_metadata"].(map[string]any)
+	text, _ := notes[notePrefix+s.cfg.Entry].(string)
+	var n note
+	if gone || json.Unmarshal([]byte(text), &n) != nil || n.Version != now || n.KeyID == "" {
+		// Without the data nobody knows what another writer left there.
+		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
+	}
+	e.KeyID, e.Owner, e.Created, e.IAMID = n.KeyID, n.Owner, n.Created, n.IAMID
+	return e, nil
+}
+
+// ended reports whether the metadata calls a version deleted or destroyed.
+func (s *Store) ended(meta map[string]any, number int64) bool {
+	all, _ := meta["versions"].(map[string]any)
+	v, _ := all[fmt.Sprint(number)].(map[string]any)
+	destroyed, _ := v["destroyed"].(bool)
+	text, _ := v["deletion_time"].(string)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	return destroyed || err == nil && at.Before(s.client.cfg.Now())
+}
+
+// ready asks the vault whether it would take a write: nobody may mint a key for
+// a place that can't take it. A vault that does not say is believed to.
+func (s *Store) ready(ctx context.Context, doing string, at int64) error {
+	if at == 0 {
+		if err := s.engine(ctx, doing); err != nil {
+			return err
+		}
+	}
+	var may map[string]any
+	err := s.client.call(ctx, doing, func(v *api.Client) error {
+		got, err := v.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": []string{s.data(), s.metadata()}})
+		if got != nil {
+			may = got.Data
+		}
+		return err
+	})
+	if err = fault(ctx, doing, "update on sys/capabilities-self", err); errors.Is(err, reconcile.ErrUnavailable) {
+		return err
+	}
+	lacks := func(path, verb string) bool {
+		have, _ := may[path].([]any)
+		return len(have) > 0 && !slices.Contains(have, any(verb)) && !slices.Contains(have, any("root"))
+	}
+	needs := map[string]string{s.data(): "create"}
+	switch {
+	case !lacks(s.data(), "read"):
+		if at > 0 {
+			needs[s.data()] = "update"
+		}
+	case at > 0:
+		needs = map[string]string{s.data(): "patch", s.metadata(): "patch"}
+	default:
+		needs[s.metadata()] = "patch"
+	}
+	for path, verb := range needs {
+		if lacks(path, verb) {
+			return fmt.Errorf("%s: %w: it takes the capability %s on %s", doing, reconcile.ErrDenied, verb, path)
+		}
+	}
+	return nil
+}
+
+// engine looks what is mounted where nothing was found. The path is what the
+// vault's own command line asks.
+func (s *Store) engine(ctx context.Context, doing string) error {
+	mount, err := s.get(ctx, doing, "sys/internal/ui/mounts/"+s.cfg.Mount)
+	if errors.Is(err, reconcile.ErrUnavailable) {
+		return err
+	}
+	if mount == nil {
+		return nil // it keeps that to itself
+	}
+	options, _ := mount["options"].(map[string]any)
+	if mount["type"] != "kv" || options["version"] != "2" {
+		return fmt.Errorf("%s: %w: the mount %s is of type %v, version %v; it must be kv, version 2",
+			doing, reconcile.ErrRefused, s.cfg.Mount, mount["type"], options["version"])
+	}
+	return nil
+}
