@@ -61,12 +61,19 @@ real-servers: $(KUBE_BIN) $(VAULT_BIN)
 	@echo "Kubernetes: $$($(KUBE_BIN) --version), $$(etcd --version | head -1)"
 	@echo "Vault: $$($(GO) version -m $(VAULT_BIN) | awk '$$2 == "github.com/hashicorp/vault" {print $$3}')"
 
-test-real: bundle $(NODE24) real-servers
+# IBM's Node SDK, the second client of the emulator.
+PLATFORM_SERVICES := $(CACHE)/platform-services-0.83.1/node_modules
+
+$(PLATFORM_SERVICES): $(NODE24)
+	npm install --silent --no-audit --no-fund --prefix $(CACHE)/platform-services-0.83.1 @ibm-cloud/platform-services@0.83.1
+
+test-real: bundle $(NODE24) $(PLATFORM_SERVICES) real-servers
 	@echo "Node for the function: $$($(NODE24) --version), and of the machine: $$(node --version)"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
+	LATCHKEY_PLATFORM_SERVICES=$(PLATFORM_SERVICES) \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
-	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/...
+	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator
 
 # The deploy scripts against a stand-in for ibmcloud.
 deploy-check:

@@ -47,27 +47,3 @@ func loadFile(file string) (*config.Config, error) {
 	}
 	return config.Load(file, data)
 }
-
-type validateCommand struct {
-	Config string `help:"The config file." placeholder:"FILE"`
-}
-
-// Run says what the config makes up, or every fault of it.
-func (c validateCommand) Run(p *process) error {
-	cfg, err := p.load(c.Config)
-	if err != nil {
-		return err
-	}
-	for _, e := range cfg.Entries {
-		each := "one credential"
-		switch {
-		case e.ForEach != "":
-			each = "one credential for each of " + e.ForEach
-		case e.UsesWith():
-			each = "one credential for each set of parameters that a provision event gives"
-		}
-		fmt.Fprintf(p.stdout, "%s: %s\n", e.Name, each)
-	}
-	fmt.Fprintln(p.stdout, "The config is valid.")
-	return nil
-}

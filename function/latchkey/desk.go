@@ -45,7 +45,7 @@ type desk struct {
 	catalog    reconcile.Catalog
 	usable     func(context.Context) error
 	now        func() time.Time
-	reader     event.Reader
+	reading    interpreter
 	bearer     secret.Value
 	log        *slog.Logger
 	looks      *rate.Limiter
@@ -58,8 +58,8 @@ type desk struct {
 func newDesk(work context.Context, h *house, bearer secret.Value, log *slog.Logger) *desk {
 	return &desk{
 		cfg: h.cfg.Events, reconciler: h.reconciler, catalog: h, usable: h.iam.Usable, now: h.now,
-		reader: event.Reader{Now: h.now, Self: h.self(work)},
-		bearer: bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers, work: work,
+		reading: interpreter{reader: event.Reader{Now: h.now, Self: h.self(work)}, rules: h.cfg.Rules},
+		bearer:  bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers, work: work,
 	}
 }
 
@@ -141,7 +141,7 @@ func (d *desk) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if audit {
-		if event.Passing(r.Header, body) {
+		if event.Passing(r.Header, body) && d.reading.passing(r.Header["Ce-Type"][0], body) {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -182,7 +182,10 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 
 // take answers one event.
 func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
-	requests, err := d.reader.Interpret(e)
+	requests, notes, err := d.reading.interpret(e)
+	for _, note := range notes {
+		d.log.Debug("a rule could not be decided", "event", e.ID(), "type", e.Type(), "error", note)
+	}
 	if err != nil {
 		// A source may carry a password: only a cause, which is free of it, is
 		// logged.

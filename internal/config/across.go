@@ -54,6 +54,7 @@ func (d *decoder) across(c *Config, f draft) {
 	}
 	if complete {
 		d.checkPatterns(f.patterns, names)
+		d.checkRules(f.rules, f.entries)
 	}
 }
 

@@ -17,6 +17,9 @@
 //	forEach   forEach: codeengine.projects      one per Code Engine project    project
 //	with      reads with.NAME somewhere         one per set of parameters      with
 //
+// A rule makes an event that latchkey does not know by itself ask for something:
+// Rule.Apply turns it into a demand. Its expressions see event and data.
+//
 // What a static or a forEach entry yields follows from the config and from
 // what is there. The instances of a with entry are asked for by provision
 // events and remembered in markers; Credential.With is what a marker must
@@ -68,6 +71,7 @@ type Config struct {
 	SweepEvery time.Duration // how often the timer asks for a sweep
 	Paused     bool          // observe and report, change nothing
 	Events     Events
+	Rules      []*Rule  // in the order of the text
 	Entries    []*Entry // in the order of the text, names unique
 }
 

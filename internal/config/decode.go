@@ -24,6 +24,7 @@ type draft struct {
 	root     object
 	patterns []pattern
 	entries  []*entryDraft
+	rules    []*Rule
 }
 
 type pattern struct {
@@ -56,6 +57,7 @@ func (d *decoder) config(v value) *Config {
 		field{"sweepEvery", false, func(v value) { c.SweepEvery = d.duration(v, defaultSweepEvery) }},
 		field{"paused", false, func(v value) { c.Paused = d.truth(v) }},
 		field{"events", false, func(v value) { c.Events, f.patterns = d.events(v) }},
+		field{"rules", false, func(v value) { f.rules = d.rules(v) }},
 		field{"credentials", true, func(v value) {
 			d.list(v, func(_ int, item value) { f.entries = append(f.entries, d.entry(item)) })
 			if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
@@ -67,6 +69,7 @@ func (d *decoder) config(v value) *Config {
 		e.paused = e.paused || c.Paused
 		c.Entries = append(c.Entries, e.Entry)
 	}
+	c.Rules = f.rules
 	d.across(c, f)
 	return c
 }

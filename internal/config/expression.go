@@ -29,6 +29,7 @@ type scope int
 const (
 	scopeWith    scope = iota // with: the parameters of a provision event
 	scopeProject              // project: the instance of forEach
+	scopeEvent                // event and data: what a rule is applied to
 )
 
 // The environments are built when the first expression needs one: a config
@@ -36,27 +37,36 @@ const (
 var (
 	withEnv    = sync.OnceValues(func() (*cel.Env, error) { return newEnv(scopeWith) })
 	projectEnv = sync.OnceValues(func() (*cel.Env, error) { return newEnv(scopeProject) })
+	eventEnv   = sync.OnceValues(func() (*cel.Env, error) { return newEnv(scopeEvent) })
 )
 
 func newEnv(s scope) (*cel.Env, error) {
 	options := []cel.EnvOption{
-		ext.Strings(ext.StringsVersion(4)), // lowerAscii, replace, split, … ; the version pins the set
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(maxNesting),
 	}
-	if s == scopeProject {
-		options = append(options,
+	switch s {
+	case scopeProject:
+		options = append(options, ext.Strings(ext.StringsVersion(4)),
 			cel.Types(cel.NativeTypeFor[Project](cel.NativeTypeAlias("Project"), types.ParseStructTag("cel"))),
 			cel.Variable("project", cel.ObjectType("Project")))
-	} else {
-		options = append(options, cel.Variable("with", cel.MapType(cel.StringType, cel.StringType)))
+	case scopeEvent:
+		options = append(options,
+			ext.Strings(ext.StringsVersion(5)), // the first that counts the length of a text as cost
+			cel.Types(cel.NativeTypeFor[Event](cel.NativeTypeAlias("Event"), types.ParseStructTag("cel"))),
+			cel.Variable("event", cel.ObjectType("Event")), cel.Variable("data", cel.DynType))
+	default:
+		options = append(options, ext.Strings(ext.StringsVersion(4)), cel.Variable("with", cel.MapType(cel.StringType, cel.StringType)))
 	}
 	return cel.NewEnv(options...)
 }
 
 func (s scope) env() (*cel.Env, error) {
-	if s == scopeProject {
+	switch s {
+	case scopeProject:
 		return projectEnv()
+	case scopeEvent:
+		return eventEnv()
 	}
 	return withEnv()
 }
@@ -66,6 +76,8 @@ type expression struct {
 	source  string
 	program cel.Program
 	reads   []string // the parameters of with that it reads
+
+	kinds, needs []string // what conjuncts found
 }
 
 // compile checks source against the scope and the type that it has to yield.
@@ -81,22 +93,26 @@ func compile(source string, s scope, want *cel.Type) (*expression, error) {
 	if issues.Err() != nil {
 		return nil, compileError(issues, s)
 	}
-	if got := checked.OutputType(); !got.IsExactType(want) {
+	// What data holds is known only when it is there.
+	if got := checked.OutputType(); !got.IsExactType(want) && (s != scopeEvent || !got.IsExactType(cel.DynType)) {
 		hint := ""
 		if want == cel.StringType {
 			hint = "; wrap it in string(…) if that is what you mean"
 		}
 		return nil, fmt.Errorf("it yields %s and must yield %s%s", got, want, hint)
 	}
-	reads, err := parameters(checked.NativeRep())
-	if err != nil {
-		return nil, err
+	var reads []string
+	if s == scopeWith {
+		if reads, err = parameters(checked.NativeRep()); err != nil {
+			return nil, err
+		}
 	}
 	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, fmt.Errorf("planning it: %w", err)
 	}
-	return &expression{source: source, program: program, reads: reads}, nil
+	kinds, needs := conjuncts(checked.NativeRep().Expr())
+	return &expression{source: source, program: program, reads: reads, kinds: kinds, needs: needs}, nil
 }
 
 // compileError makes one line of what CEL found. Positions are counted within
@@ -108,6 +124,8 @@ func compileError(issues *cel.Issues, s scope) error {
 		switch {
 		case s == scopeWith && strings.Contains(message, "reference to 'project'"):
 			message = "project is known only in an entry with forEach: " + CodeEngineProjects
+		case s == scopeEvent && strings.Contains(message, "reference to 'with'"), s == scopeEvent && strings.Contains(message, "reference to 'project'"):
+			message = "a rule knows event and data, nothing else"
 		case s == scopeProject && strings.Contains(message, "reference to 'with'"):
 			message = "with is not known in an entry with forEach"
 		case strings.HasPrefix(message, "Syntax error: "):
@@ -269,6 +287,10 @@ func (t *template) key() string {
 
 // evaluate gives the template's string for one instance, checked.
 func (t *template) evaluate(vars map[string]any) (string, error) {
+	return t.evaluateWith(func(x *expression) (any, error) { return x.evaluate(vars) })
+}
+
+func (t *template) evaluateWith(run func(*expression) (any, error)) (string, error) {
 	if t == nil {
 		return "", nil
 	}
@@ -278,7 +300,7 @@ func (t *template) evaluate(vars map[string]any) (string, error) {
 			b.WriteString(p.literal)
 			continue
 		}
-		v, err := p.expression.evaluate(vars)
+		v, err := run(p.expression)
 		if err != nil {
 			return "", fmt.Errorf("evaluating ${%s}: %w", p.source, err)
 		}

@@ -68,6 +68,10 @@ var (
 		"letters, digits, _ and -, at least 1 and at most 63")
 	checkEnv = form(`[A-Z][A-Z0-9_]{0,127}`,
 		"the name of an environment variable in upper case, such as EVENTS_TOKEN")
+	checkTarget = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[A-Za-z0-9_.-]{1,128})?`,
+		"the name of a credential, such as logs-sender or logs-sender/<project ID>")
+	checkKeyID = form(`[A-Za-z0-9_-]{1,128}`,
+		"the ID of a key, such as ApiKey-…")
 	checkOrigin = form(`\*|[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?`,
 		"the DNS name of a sender, such as events.example.com, or * for all")
 	checkEntryForm = form(`[A-Za-z0-9._-]{1,244}`,

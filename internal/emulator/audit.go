@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // of https://cloud.ibm.com/docs/atracker?topic=atracker-at_events_iam and
 // https://cloud.ibm.com/docs/codeengine?topic=codeengine-at_events, the record's
 // headers those of https://cloud.ibm.com/docs/atracker?topic=atracker-es_headers.
-// Guessed: the actions for service ID groups and functions, CRNs of what is in
+// Guessed: the actions of a login with a compute resource token, for service ID groups and functions, CRNs of what is in
 // a project, and the spelling of the headers' attributes.
 const KindAudit = "audit"
 
@@ -153,7 +154,11 @@ func (s *Server) testify(d deed, c *call, target cloud.Label, a answer, err erro
 			of = "user"
 		}
 		action = strings.Replace(action, "*", of, 1)
-		if c.family == familyToken && strings.HasPrefix(c.actor.IAMID, "iam-Profile-") {
+		switch form, _ := url.ParseQuery(string(c.body)); {
+		case c.family != familyToken:
+		case form.Get("grant_type") == grantPrefix+"assume":
+			action = "iam-identity.trustedprofile-apikey.login"
+		case form.Get("grant_type") == grantPrefix+"cr-token":
 			action = "iam-identity.computeresource-token.login"
 		}
 	}

@@ -300,11 +300,15 @@ func (s *Server) revisionBody(c *call, x cloud.App) func(string) map[string]any 
 }
 
 func (s *Server) listRevisions(c *call) (answer, error) {
-	x, err := s.cloud.GetApp(c.actor, c.parts["project"], c.parts["name"])
+	q, err := c.listQuery()
 	if err != nil {
 		return answer{}, err
 	}
-	return ceList(c, "revisions", cloud.Page[string]{Items: x.Revisions, Limit: 100}, s.revisionBody(c, x)), nil
+	x, page, err := s.cloud.ListRevisions(c.actor, c.parts["project"], c.parts["name"], q)
+	if err != nil {
+		return answer{}, err
+	}
+	return ceList(c, "revisions", page, s.revisionBody(c, x)), nil
 }
 
 func (s *Server) getRevision(c *call) (answer, error) {

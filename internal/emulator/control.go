@@ -28,12 +28,15 @@ type Event struct {
 // mostEvents bounds the event log; the oldest go first.
 const mostEvents = 200_000
 
+// postedReads are the routes whose POST changes nothing.
+var postedReads = []string{"/v1/accounts/{account}/limits/identity", "/v1/activity/accounts/{account}/report"}
+
 // note writes the event log and the server's log. Neither has a query, a
 // header or a body: values travel in those.
 func (s *Server) note(rt route, c *call, a answer, fault string) {
 	now := s.Now()
 	s.log.Debug("call", "method", c.request.Method, "route", rt.pattern, "status", a.status, "actor", c.actor.IAMID, "fault", fault)
-	reads := c.request.Method == http.MethodGet || c.request.Method == http.MethodHead
+	reads := c.request.Method == http.MethodGet || c.request.Method == http.MethodHead || slices.Contains(postedReads, rt.pattern)
 	if reads || rt.family == familyToken || rt.family == familyLogs || rt.family == familyUnknown {
 		return
 	}
@@ -220,6 +223,8 @@ func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
 		defer s.mu.Unlock()
 		s.events = nil
 		return []Event{}, nil
+	case "GET notifications":
+		return slices.Concat([]cloud.Notification{}, s.cloud.Notifications()), nil
 	case "GET logs":
 		return slices.Concat([]LogLine{}, s.Lines()), nil
 	case "GET subscriptions":
@@ -264,6 +269,7 @@ func (s *Server) setClock(body []byte) (any, error) {
 		s.mu.Lock()
 		s.offset = in.Set.Sub(s.base())
 		s.mu.Unlock()
+		s.cloud.ExpireSecrets()
 	default:
 		return nil, errors.New("the clock takes one of advance and set")
 	}

@@ -9,7 +9,6 @@ import (
 // TestEveryChangeHasAnAuditAction fails for a route that was added without its
 // action, and for an action whose route is gone.
 func TestEveryChangeHasAnAuditAction(t *testing.T) {
-	reads := []string{"POST /v1/accounts/{account}/limits/identity", "POST /v1/activity/accounts/{account}/report"}
 	left := map[string]bool{}
 	for route := range deeds {
 		left[route] = true
@@ -17,7 +16,7 @@ func TestEveryChangeHasAnAuditAction(t *testing.T) {
 	for _, r := range routes {
 		name := r.method + " " + r.pattern
 		emulatesAudit := []family{familyToken, familyIdentity, familyPolicy, familyGroup, familyCodeEngine}
-		if !slices.Contains(emulatesAudit, r.family) || r.method == http.MethodGet || r.method == http.MethodHead || slices.Contains(reads, name) {
+		if !slices.Contains(emulatesAudit, r.family) || r.method == http.MethodGet || r.method == http.MethodHead || slices.Contains(postedReads, r.pattern) {
 			continue
 		}
 		if deeds[name].action == "" {

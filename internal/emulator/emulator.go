@@ -33,17 +33,27 @@
 //     and functions (Code Engine). From the SDK and documents, functions from
 //     documents only; nothing runs: an app is ready, and a job run completed, at
 //     once. That a job takes its runs along is a guess.
+//   - /api/v2 (Secrets Manager): secret groups, secrets of the types arbitrary,
+//     kv, iam_credentials and custom_credentials with versions, metadata, locks
+//     and tasks, and configurations for custom credentials. From the SDK's
+//     models and IBM's documents; codes and most statuses of refusals are
+//     guesses. A task starts a run of its Code Engine job, which nothing runs:
+//     the caller plays the job and reports, or the task times out.
+//   - POST /event-notifications/v1/instances/{id}/notifications (Event
+//     Notifications): events are checked and kept, and delivered to nobody.
 //   - POST /logs/v1/singles (Cloud Logs ingestion).
 //
 // Access is enforced everywhere: the acting identity needs an effective policy.
-// A request to api.<region>.codeengine.cloud.ibm.com or to
+// A request to api.<region>.codeengine.cloud.ibm.com, to
+// <guid>.<region>.secrets-manager.appdomain.cloud or to
 // <guid>.ingress.<region>.logs.cloud.ibm.com (by the Host header, public or
 // private) sees only that region or instance.
 //
 // Everything else answers 501: authorizations, custom roles,
-// builds, function runtimes, domain mappings, Secrets Manager, Event
-// Notifications. Also missing: the network of trusted profiles (any compute
-// resource token will do).
+// builds, function runtimes, domain mappings, certificates and the other types
+// of secrets, the rest of Event Notifications. Also missing: the network of
+// trusted profiles (any compute resource token will do), and audit records of
+// Secrets Manager.
 //
 // Lags make IAM eventually consistent: a new thing arrives late, a deleted one
 // stays in lists (and in effect, if it is a policy or a key) for as long, and a
@@ -55,7 +65,8 @@
 // Subscriptions get the lifecycle events of projects, in the shape that IBM
 // documents for another service; the type of the envelope is not documented. Or
 // they get audit records as a Kafka subscription delivers them: see [KindAudit].
-// Secrets Manager events are not sent yet.
+// Or those of Secrets Manager, as Event Notifications delivers them: see
+// [KindSecrets].
 //
 // What nothing public says is a switch with a guess as its default:
 // [cloud.Switches] lists them all.
@@ -74,9 +85,10 @@
 //	POST   settings           changes the knobs that the body names
 //	GET    counters           {"POST /v1/apikeys": 3, …}: attempts, faults included
 //	DELETE counters
-//	GET    events             every change of IAM and Code Engine, with its actor
+//	GET    events             every change, but for tokens and logs, with its actor
 //	DELETE events
 //	GET    logs               accepted log entries
+//	GET    notifications      events that Event Notifications was sent
 //	POST   subscriptions      {"url","kind","duplicates":1,"reorder":true}: see [Subscription]
 //	GET    subscriptions      with the number of deliveries
 //	DELETE subscriptions      ends all
@@ -120,6 +132,16 @@ type Ready struct {
 	Account  string    `json:"account"`
 	Logs     string    `json:"logs"` // GUID of the Cloud Logs instance
 	Projects []Project `json:"projects"`
+	// SecretsManager is the instance of Secrets Manager, and Notifications the
+	// GUID of the one of Event Notifications.
+	SecretsManager Instance `json:"secretsManager"`
+	Notifications  string   `json:"notifications"`
+}
+
+// Instance is a seeded instance of a service.
+type Instance struct {
+	ID     string `json:"id"`
+	Region string `json:"region"`
 }
 
 // LogLine is an accepted log entry.
@@ -222,7 +244,7 @@ func Start(opts Options) (*Server, error) {
 		_, _ = rand.Read(seed[:]) // never fails
 	}
 	s.cloud = cloud.New(cloud.Options{
-		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged, SeedCredentials: opts.SeedCredentials,
+		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged, OnSecret: s.secretChanged, SeedCredentials: opts.SeedCredentials,
 		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: projectDelay, ReportDelay: reportDelay},
 	})
 	for _, f := range opts.Faults {
@@ -244,6 +266,7 @@ func Start(opts Options) (*Server, error) {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return context.Background() },
 	}
+	s.calls.Go(s.passTime)
 	go func() {
 		defer close(s.served)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -268,7 +291,8 @@ func checkLoopback(address string) error {
 }
 
 func (s *Server) describe() Ready {
-	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, Account: cloud.AccountID, Logs: cloud.LogsInstanceID}
+	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, Account: cloud.AccountID, Logs: cloud.LogsInstanceID,
+		SecretsManager: Instance{cloud.SecretsInstanceID, cloud.SecretsInstanceRegion}, Notifications: cloud.NotificationsInstanceID}
 	for _, p := range s.cloud.State(false).Projects {
 		r.Projects = append(r.Projects, Project{ID: p.ID, Name: p.Name, Region: p.Region})
 	}
@@ -300,8 +324,9 @@ func (s *Server) Now() time.Time {
 // Advance moves the emulated clock; a negative duration moves it back.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.offset += d
+	s.mu.Unlock()
+	s.cloud.ExpireSecrets()
 }
 
 // Close ends all calls, those that a fault holds, too, and returns when

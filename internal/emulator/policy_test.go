@@ -207,7 +207,7 @@ func TestListsOfPolicies(t *testing.T) {
 		{"on logs", len(ids(list().SetServiceName("logs"))), 2},
 		{"of type authorization", len(ids(list().SetType("authorization"))), 0},
 		{"that are deleted", len(ids(list().SetState("deleted"))), 0},
-		{"in the account", len(ids(w.policies.NewListV2PoliciesOptions(cloud.AccountID))), 13},
+		{"in the account", len(ids(w.policies.NewListV2PoliciesOptions(cloud.AccountID))), 17},
 	} {
 		if test.got != test.want {
 			t.Errorf("policies %s: %d, want %d", test.what, test.got, test.want)

@@ -43,9 +43,12 @@ func (c *call) v1Spec() (cloud.PolicySpec, error) {
 		return cloud.PolicySpec{}, err
 	}
 	spec := cloud.PolicySpec{Type: in.Type, Description: in.Description, V1: true}
-	for list, what := range map[*[]v1Attributes]string{&in.Subjects: "subjects", &in.Resources: "resources"} {
-		if len(*list) != 1 {
-			return spec, &cloud.Error{Status: 400, Code: "invalid_body", Message: what + " must have exactly one element"}
+	for _, list := range []struct {
+		what string
+		have []v1Attributes
+	}{{"subjects", in.Subjects}, {"resources", in.Resources}} {
+		if len(list.have) != 1 {
+			return spec, &cloud.Error{Status: 400, Code: "invalid_body", Message: list.what + " must have exactly one element"}
 		}
 	}
 	for _, a := range in.Subjects[0].Attributes {

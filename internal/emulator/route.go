@@ -25,6 +25,8 @@ const (
 	familyGroup
 	familyCodeEngine
 	familyLogs
+	familySecrets
+	familyNotifications
 	familyUnknown
 )
 

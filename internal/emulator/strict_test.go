@@ -174,6 +174,12 @@ func (s *site) path(pattern string) string {
 	return pattern
 }
 
+// strict are the routes of IAM, Code Engine and Cloud Logs, which site can fill.
+func strict() []route {
+	families := []family{familyIdentity, familyPolicy, familyGroup, familyCodeEngine, familyLogs, familyToken}
+	return slices.DeleteFunc(slices.Clone(routes), func(r route) bool { return !slices.Contains(families, r.family) })
+}
+
 // refusal asserts that an answer is one of IBM's refusals.
 func refusal(t *testing.T, what string, status int, out map[string]any) {
 	t.Helper()
@@ -197,7 +203,7 @@ func refusal(t *testing.T, what string, status int, out map[string]any) {
 
 func TestEveryRouteRefusesNobody(t *testing.T) {
 	s := newSite(t)
-	for _, r := range routes {
+	for _, r := range strict() {
 		if r.family == familyToken {
 			continue
 		}
@@ -215,7 +221,7 @@ func TestEveryRouteRefusesAStranger(t *testing.T) {
 	s := newSite(t)
 	// Lists of what is one's own, and what everybody may see.
 	open := []string{"GET /v1/apikeys", "GET /v2/policies", "GET /v1/policies", "GET /v2/roles"}
-	for _, r := range routes {
+	for _, r := range strict() {
 		what := r.method + " " + r.pattern
 		if r.family == familyToken || slices.Contains(open, what) {
 			continue
@@ -243,7 +249,7 @@ func TestEveryRouteRefusesABodyThatIsNone(t *testing.T) {
 	s := newSite(t)
 	bodiless := []string{"POST /v1/serviceids/{id}/lock", "POST /v1/apikeys/{id}/lock", "POST /v1/apikeys/{id}/disable",
 		"POST /v1/activity/accounts/{account}/report"}
-	for _, r := range routes {
+	for _, r := range strict() {
 		what := r.method + " " + r.pattern
 		if r.method == http.MethodGet || r.method == http.MethodHead || r.method == http.MethodDelete || slices.Contains(bodiless, what) {
 			continue
@@ -290,10 +296,6 @@ func TestWhatARouteRequiresAndWhatItIgnores(t *testing.T) {
 
 func TestWhatNoRouteTakesIsNotEmulated(t *testing.T) {
 	s := newSite(t)
-	known := map[string]bool{}
-	for _, r := range routes {
-		known[r.method+" "+r.pattern] = true
-	}
 	try := func(method, path string) {
 		t.Helper()
 		status, out := s.call(s.owner, method, path, "")
@@ -306,7 +308,7 @@ func TestWhatNoRouteTakesIsNotEmulated(t *testing.T) {
 			t.Errorf("%s %s: %v", method, path, out)
 		}
 	}
-	for _, r := range routes {
+	for _, r := range strict() {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 			if slices.ContainsFunc(routes, func(x route) bool {
 				_, ok := matchPattern(x.pattern, strings.Split(r.pattern, "/"))

@@ -24,12 +24,13 @@ const KindLifecycle = "lifecycle"
 
 // Subscription asks for events to be sent to a URL on loopback, as CloudEvents
 // in binary mode. Like Event Notifications, an event that is not accepted with
-// a 2xx within 10 s is tried three times more, ten times faster than there, and
-// then lost.
+// a 2xx within 10 s is tried three times more and then lost. The times between
+// the attempts, also those that a Retry-After in seconds asks for, are a tenth of
+// what they are there.
 type Subscription struct {
 	ID   string `json:"id"`
 	URL  string `json:"url"`
-	Kind string `json:"kind"` // KindLifecycle or KindAudit
+	Kind string `json:"kind"` // KindLifecycle, KindAudit or KindSecrets
 	// Duplicates is how many times more each event is sent.
 	Duplicates int `json:"duplicates,omitempty"`
 	// Reorder sends two events that come within a moment the wrong way round.
@@ -47,6 +48,7 @@ const (
 	mostDuplicates    = 10
 	deliveryTimeout   = 10 * time.Second
 	firstRetry        = 100 * time.Millisecond
+	longestRetry      = 10 * time.Second
 	deliveryAttempts  = 4
 	reorderWindow     = 300 * time.Millisecond
 )
@@ -58,6 +60,7 @@ type message struct {
 	time                      time.Time
 	data                      []byte
 	untyped                   bool // without Content-Type
+	bare                      bool // without ce- headers
 	extensions                map[string]string
 }
 
@@ -97,11 +100,9 @@ func (n Subscription) check() error {
 		return fmt.Errorf("%w: events are not sent to %q", ErrNotLoopback, u.Hostname())
 	}
 	switch n.Kind {
-	case KindLifecycle, KindAudit:
-	case "secrets":
-		return fmt.Errorf("events of the kind %s are not emulated", n.Kind)
+	case KindLifecycle, KindAudit, KindSecrets:
 	default:
-		return errors.New("kind must be lifecycle or audit")
+		return errors.New("kind must be lifecycle, audit or secrets")
 	}
 	if n.Duplicates < 0 || n.Duplicates > mostDuplicates {
 		return fmt.Errorf("duplicates must be from 0 to %d", mostDuplicates)
@@ -227,9 +228,10 @@ func (h *hub) deliver(sub *subscriber) {
 }
 
 func (h *hub) try(sub *subscriber, m message) bool {
+	var asked time.Duration
 	for attempt := range deliveryAttempts {
 		if attempt > 0 {
-			t := time.NewTimer(firstRetry << (attempt - 1))
+			t := time.NewTimer(max(firstRetry<<(attempt-1), asked))
 			select {
 			case <-t.C:
 			case <-sub.ctx.Done():
@@ -237,23 +239,27 @@ func (h *hub) try(sub *subscriber, m message) bool {
 				return false
 			}
 		}
-		if h.post(sub, m) {
+		accepted, retryAfter := h.post(sub, m)
+		if accepted {
 			return true
 		}
+		asked = retryAfter
 	}
 	return false
 }
 
-func (h *hub) post(sub *subscriber, m message) bool {
+func (h *hub) post(sub *subscriber, m message) (accepted bool, retryAfter time.Duration) {
 	r, err := http.NewRequestWithContext(sub.ctx, http.MethodPost, sub.URL, bytes.NewReader(m.data))
 	if err != nil {
-		return false
+		return false, 0
 	}
-	for k, v := range map[string]string{
-		"Ce-Specversion": "1.0", "Ce-Id": m.id, "Ce-Source": m.source, "Ce-Type": m.kind,
-		"Ce-Time": m.time.UTC().Format(time.RFC3339Nano),
-	} {
-		r.Header.Set(k, v)
+	if !m.bare {
+		for k, v := range map[string]string{
+			"Ce-Specversion": "1.0", "Ce-Id": m.id, "Ce-Source": m.source, "Ce-Type": m.kind,
+			"Ce-Time": m.time.UTC().Format(time.RFC3339Nano),
+		} {
+			r.Header.Set(k, v)
+		}
 	}
 	for k, v := range m.extensions {
 		r.Header.Set("Ce-"+k, v)
@@ -266,11 +272,12 @@ func (h *hub) post(sub *subscriber, m message) bool {
 	}
 	answer, err := h.client.Do(r)
 	if err != nil {
-		return false
+		return false, 0
 	}
 	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20)) // so that the connection is kept
-	return answer.StatusCode/100 == 2
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))            // so that the connection is kept
+	seconds, _ := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16) // absent is 0
+	return answer.StatusCode/100 == 2, min(time.Duration(seconds)*time.Second/10, longestRetry)
 }
 
 func eventID() string {

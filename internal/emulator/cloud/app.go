@@ -224,6 +224,20 @@ func (c *Cloud) GetApp(a Actor, projectID, name string) (App, error) {
 	return x.copy(), nil
 }
 
+// ListRevisions returns one page of an app's revisions, oldest first, with the
+// app.
+func (c *Cloud) ListRevisions(a Actor, projectID, name string, q ListQuery) (App, Page[string], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, x, err := c.findApp(a, projectID, name, "Reader", "Viewer")
+	if err != nil {
+		return App{}, Page[string]{}, err
+	}
+	same := func(s string) string { return s }
+	page, err := ceCut(q, x.Revisions, same, same)
+	return x.copy(), page, err
+}
+
 // UpdateApp applies a merge patch if ifMatch is the app's entity tag or "*";
 // that makes a new revision.
 func (c *Cloud) UpdateApp(a Actor, projectID, name, ifMatch string, patch map[string]any) (App, error) {

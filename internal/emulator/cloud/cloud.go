@@ -1,7 +1,7 @@
 // Package cloud is the state machine behind the emulator: one IBM Cloud
 // account with its service IDs and their groups, API keys, users, trusted
-// profiles, access policies and groups, Code Engine projects and Cloud Logs
-// instances.
+// profiles, access policies and groups, Code Engine projects, and instances of
+// Secrets Manager and Cloud Logs.
 //
 // It is pure: no HTTP, no goroutine, no clock and no randomness of its own.
 // The caller hands in the clock and the seed of all generated IDs and values,
@@ -68,6 +68,9 @@ type Options struct {
 	// OnProject hears of projects that come and go, after the seed; nil means
 	// nobody does. Like Now it is called under the cloud's lock.
 	OnProject func(ProjectChange)
+	// OnSecret hears what Secrets Manager tells Event Notifications; like
+	// OnProject.
+	OnSecret func(SecretEvent)
 	// Switches replace the documented guesses; nil means [DefaultSwitches].
 	Switches *Switches
 }
@@ -137,6 +140,12 @@ type Cloud struct {
 
 	instances map[string]LogsInstance
 	lines     []LogLine
+
+	safes      map[string]*safe // instances of Secrets Manager
+	nextTick   time.Time        // when time next changes something in them; zero = never
+	tellSecret func(SecretEvent)
+
+	notifications []Notification
 }
 
 // New makes a cloud that holds the seed: the minter with its policies, three
@@ -171,7 +180,7 @@ func New(opts Options) *Cloud {
 	}
 	c.signing = c.random(32)
 	c.plant(opts.SeedCredentials)
-	c.tell = opts.OnProject
+	c.tell, c.tellSecret = opts.OnProject, opts.OnSecret
 	return c
 }
 

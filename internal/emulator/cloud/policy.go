@@ -179,6 +179,10 @@ func (c *Cloud) checkSubject(p PolicySpec) error {
 	if !c.alive(subject) {
 		return invalidPolicy("The subject %s does not exist", subject)
 	}
+	return c.checkUnlocked(subject)
+}
+
+func (c *Cloud) checkUnlocked(subject string) error {
 	if s, ok := c.serviceIDs[strings.TrimPrefix(subject, "iam-")]; ok && s.Locked {
 		return serviceError(c.switches.LockedSubjectStatus, "request_not_processed", "The service ID is locked: its policies cannot change.")
 	}
@@ -457,7 +461,7 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	if !c.may(a, targetOf(p.Resource), "Administrator") || !c.may(a, targetOf(spec.Resource), "Administrator") {
+	if !c.may(a, targetOf(p.Resource), "Administrator") {
 		return Policy{}, policyForbidden("replace")
 	}
 	if err := c.policyIfMatch(ifMatch, p.ETag); err != nil {
@@ -467,6 +471,12 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 		return Policy{}, invalidPolicy("A policy of version 2 cannot be replaced by one of version 1")
 	}
 	if err := c.checkPolicy(spec); err != nil {
+		return Policy{}, err
+	}
+	if !c.may(a, targetOf(spec.Resource), "Administrator") {
+		return Policy{}, policyForbidden("replace")
+	}
+	if err := c.checkUnlocked(subjectOf(p.PolicySpec)); err != nil {
 		return Policy{}, err
 	}
 	subject := subjectOf(spec)
@@ -505,8 +515,8 @@ func (c *Cloud) DeletePolicy(a Actor, id string) error {
 	if !c.may(a, targetOf(p.Resource), "Administrator") {
 		return policyForbidden("delete")
 	}
-	if s, ok := c.serviceIDs[strings.TrimPrefix(subjectOf(p.PolicySpec), "iam-")]; ok && s.Locked {
-		return serviceError(c.switches.LockedSubjectStatus, "request_not_processed", "The service ID is locked: its policies cannot change.")
+	if err := c.checkUnlocked(subjectOf(p.PolicySpec)); err != nil {
+		return err
 	}
 	c.dropPolicy(p, true)
 	return nil

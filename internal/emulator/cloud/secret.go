@@ -177,6 +177,7 @@ func (c *Cloud) ReplaceSecret(a Actor, projectID, name, ifMatch string, n NewSec
 		return Secret{}, err
 	}
 	s.Data, s.EntityTag = maps.Clone(n.Data), p.nextTag()
+	s.ServiceAccess, s.ServiceOperator = n.ServiceAccess, n.ServiceOperator
 	return s.copy(), nil
 }
 

@@ -49,6 +49,7 @@ func (c *Cloud) plant(credentials int) {
 	c.now, c.settings = func() time.Time { return longAgo }, Settings{}
 
 	c.instances[LogsInstanceID] = LogsInstance{ID: LogsInstanceID, Region: LogsInstanceRegion}
+	c.putSafe(SecretsInstanceID, SecretsInstanceRegion)
 
 	s := c.putServiceID(OwnerIAMID, NewServiceID{Name: "latchkey", Description: "Mints and rotates API keys"})
 	k := c.putKey(OwnerIAMID, NewAPIKey{Name: "latchkey", IAMID: s.IAMID})
@@ -65,6 +66,8 @@ func (c *Cloud) plant(credentials int) {
 		c.grant(iamID, serviceGroups, "crn:v1:bluemix:public:iam::::role:Editor")
 		// Editor, so that the one key that is printed can create a project, too.
 		c.grant(iamID, serviceCodeEngine, "crn:v1:bluemix:public:iam::::role:Editor", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
+		c.grant(iamID, serviceSecrets, "crn:v1:bluemix:public:iam::::serviceRole:Writer")
+		c.grant(iamID, serviceNotifications, "crn:v1:bluemix:public:event-notifications::::serviceRole:EventSourceManager")
 	}
 
 	teamA := c.putProject(NewProject{Name: "team-a", Region: "eu-de", Active: true})

@@ -22,6 +22,10 @@ type State struct {
 	Projects   []ProjectState   `json:"projects"`
 	Logs       []LogsInstance   `json:"logs"`
 	Lines      int              `json:"lines"` // number of accepted log entries
+	// SecretsManager are its instances, and Notifications how many events Event
+	// Notifications was sent.
+	SecretsManager []SecretsState `json:"secrets_manager"`
+	Notifications  int            `json:"notifications"`
 }
 
 // ProjectState is a project with what is in it.
@@ -84,6 +88,7 @@ func (c *Cloud) State(values bool) State {
 	for _, p := range c.projectOrder {
 		s.Projects = append(s.Projects, c.projectState(p, values))
 	}
+	s.SecretsManager, s.Notifications = c.secretsState(values), len(c.notifications)
 	s.Logs = slices.SortedFunc(maps.Values(c.instances), func(a, b LogsInstance) int { return cmp.Compare(a.ID, b.ID) })
 	return s
 }

@@ -45,6 +45,13 @@ type Switches struct {
 	InactiveProjectStatus    int  `json:"inactiveProjectStatus" guess:"409" help:"answers secrets and apps of a project that is not active"`
 	VersionlessIsOldest      bool `json:"versionlessIsOldest" guess:"false" help:"treats a Code Engine request without ?version= as one of before 2024-05-13, when CE_ variables were mixed into run_env_variables"`
 
+	ExistingSecretStatus   int  `json:"existingSecretStatus" guess:"409" help:"answers a POST to Secrets Manager of a secret, secret group or configuration whose name is taken"`
+	SecretNamesPerGroup    bool `json:"secretNamesPerGroup" guess:"false" help:"lets secrets of one type have one name in several groups; the page of known issues says they can't"`
+	SecretLimitStatus      int  `json:"secretLimitStatus" guess:"403" help:"answers the secret group or configuration above its limit"`
+	GroupWithSecretsStatus int  `json:"groupWithSecretsStatus" guess:"409" help:"answers the deletion of a secret group or configuration that has secrets, and of a secret that a configuration refers to"`
+	DestroyedSecretStatus  int  `json:"destroyedSecretStatus" guess:"412" help:"answers a new version or expiration date of a secret that has expired"`
+	BusySecretStatus       int  `json:"busySecretStatus" guess:"409" help:"answers the rotation of custom credentials while a task makes some"`
+
 	LogsSuccessBody string `json:"logsSuccessBody" guess:"{}" help:"is the body of a fully accepted ingestion"`
 	LogsTokenStatus int    `json:"logsTokenStatus" guess:"401" help:"answers an ingestion with a bad or absent token"`
 }

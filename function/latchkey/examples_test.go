@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every example event asks for something of the example config, or says that it
+// does not.
+func TestTheExampleEventsAskOfTheExampleConfig(t *testing.T) {
+	const dir = "../../deploy/examples/"
+	files, err := filepath.Glob(dir + "events/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var out, errs bytes.Buffer
+	args := append([]string{"validate", "--config", dir + "full.yaml", "--event"}, files...)
+	if code := run(t.Context(), args, func(string) string { return "" }, nil, &out, &errs); code != exitOK {
+		t.Fatalf("exit %d: %s%s", code, &out, &errs)
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(out.String()) {
+		file, said, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		got[filepath.Base(file)] = said
+	}
+	const project = "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d"
+	want := map[string]string{
+		"audit-ibm-cloud-project-created.json": "audit: look at what belongs to project 3f8f2b2e-1111-4c0a-8e55-9d2f4b7c6a01",
+		"audit-key-deleted.json":               "rules[3] (line 50): look at logs-sender, billing-reader",
+		"audit-key-used.json":                  `type "dev.knative.kafka.event": not for us`,
+		"audit-project-created.json":           "audit: look at what belongs to project " + project,
+		"batch.json[0]":                        "latchkey's own type: look at billing-reader",
+		"batch.json[1]":                        "rules[0] (line 39): provision tenant with stage=prod, tenant=books (for known callers)",
+		"leak-found.json":                      "rules[2] (line 44): revoke billing-reader key ApiKey-1d6c3a52-7c0e-4a8b-9b1f-0b8a5d1e2f30, disabling it first (for known callers)",
+		"order-placed.json":                    `type "com.acme.order.placed": not for us`,
+		"project-created.json":                 "resource lifecycle: look at what belongs to project " + project,
+		"provision.json":                       "latchkey's own type: provision logs-sender (for known callers)",
+		"rotate.json":                          "latchkey's own type: rotate logs-sender, newer than 2026-11-24T10:00:00Z (for known callers)",
+		"secret-expiring.json":                 "Secrets Manager: rotate what the secret logs-sender-team-a holds, newer than 2026-11-24T10:00:00Z (a caller that is not known: only a look)",
+		"sweep.json":                           "latchkey's own type: look at logs-sender",
+		"tenant-created.json":                  "rules[0] (line 39): provision tenant with stage=prod, tenant=shop (for known callers)",
+		"tenant-moved.json":                    "rules[1] (line 42): rotate tenant/prod.shop, newer than 2026-11-24T10:00:00Z (for known callers)",
+		"tick.json":                            "timer: look at everything",
+	}
+	for file, said := range got {
+		if want[file] != said {
+			t.Errorf("%s: %s\nwant %s", file, said, want[file])
+		}
+	}
+	if len(got) != len(want) {
+		t.Error(fmt.Sprint(len(got)), "lines, want", len(want))
+	}
+}

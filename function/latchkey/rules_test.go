@@ -1,0 +1,71 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+const ruledConfig = `
+rules:
+- {when: 'event.type == "com.acme.project.ready"', provision: logs-sender, with: {project: "${data.project.id}"}}
+- {when: 'event.type == "com.acme.leak" && data.severity > 3', rotate: "logs-sender/${data.project}"}
+- {when: 'event.type == "com.acme.end"', revoke: logs-sender, key: "${data.key}"}
+- {when: 'event.type == "dev.knative.kafka.event" && data.action == "iam-identity.serviceid-apikey.delete"', sweep: [logs-sender]}
+- {when: 'data.text.matches("(a*)*b")', sweep: ["*"]}
+`
+
+func TestRulesMakeEventsOfOthersAsk(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	url := s.serve(examples.Emulator + ruledConfig)
+	id, credential := s.project("team-b").ID, "logs-sender/"+s.project("team-b").ID
+	ready := func() demoEvent {
+		return binaryEvent("com.acme.project.ready", "/acme", s.cloud.Now(), map[string]any{"project": map[string]string{"id": id}})
+	}
+	leak := func(severity int) demoEvent {
+		return binaryEvent("com.acme.leak", "/acme", s.cloud.Now(), map[string]any{"severity": severity, "project": id})
+	}
+	account := s.cloud.Ready().Account
+	deleted := func(initiator string) demoEvent {
+		return auditEvent(account, "iam-identity.serviceid-apikey.delete", "success", initiator, id, s.cloud.Now())
+	}
+	expect := func(what string, e demoEvent, token string, status int, result reconcile.Result) reconcile.Outcome {
+		t.Helper()
+		r := s.post(url, e, token)
+		if r.status != status {
+			t.Fatalf("%s: answered %d %s, want %d", what, r.status, r.body, status)
+		}
+		if result == "" {
+			return reconcile.Outcome{}
+		}
+		for _, o := range r.outcomes {
+			if o.Credential == credential && o.Result == result {
+				return o
+			}
+		}
+		t.Fatalf("%s: %s", what, r.body)
+		return reconcile.Outcome{}
+	}
+	expect("a provision of nobody known", ready(), "", http.StatusUnauthorized, "")
+	first := expect("a provision", ready(), testToken, http.StatusOK, reconcile.ResultPublished)
+	s.cloud.Advance(time.Hour)
+	expect("a leak that is none", leak(1), testToken, http.StatusNoContent, "")
+	second := expect("a leak", leak(7), testToken, http.StatusOK, reconcile.ResultPublished)
+	if second.Replaced != first.Key {
+		t.Errorf("%+v", second)
+	}
+	expect("a revocation that the config does not allow", binaryEvent("com.acme.end", "/acme", s.cloud.Now(), map[string]string{"key": second.Key}), testToken, http.StatusForbidden, "")
+	expect("a record that makes look", deleted("IBMid-1"), "", http.StatusOK, reconcile.ResultUnchanged)
+	expect("a record of our own work", deleted(s.cloud.Cloud().Minter().IAMID), "", http.StatusNoContent, "")
+	expect("a parameter that is none", binaryEvent("com.acme.project.ready", "/acme", s.cloud.Now(), map[string]any{"project": map[string]string{"id": "../x"}}), testToken, http.StatusBadRequest, "")
+	expect("a payload that costs too much", binaryEvent("com.acme.text", "/acme", s.cloud.Now(), map[string]any{"text": strings.Repeat("a", 900_000)}), "", http.StatusBadRequest, "")
+	expect("data with a name twice", demoEvent{
+		header: map[string]string{"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "com.acme.text"}, body: []byte(`{"text":"x","text":"y"}`),
+	}, "", http.StatusBadRequest, "")
+	expect("one of our own types", binaryEvent("dev.latchkey.credential.rotated", "/latchkey", s.cloud.Now(), map[string]string{"text": "b"}), "", http.StatusNoContent, "")
+}

@@ -1,0 +1,392 @@
+package cloud
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// The instance of Secrets Manager that every cloud has.
+const (
+	SecretsInstanceID     = "c4a7e2f0-6d15-4b98-9e3a-7f20d1c8b546"
+	SecretsInstanceRegion = "eu-de"
+)
+
+const serviceSecrets = "secrets-manager"
+
+// SecretsInstance is an instance of Secrets Manager.
+type SecretsInstance struct {
+	ID     string `json:"id"`
+	Region string `json:"region"`
+}
+
+// CRN names the instance, with two empty parts at its end.
+func (in SecretsInstance) CRN() string {
+	return "crn:v1:bluemix:public:secrets-manager:" + in.Region + ":a/" + AccountID + ":" + in.ID + "::"
+}
+
+// SecretGroup is a group of secrets, which policies can name.
+type SecretGroup struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	CreatedAt   time.Time `json:"created_at"`
+	CreatedBy   string    `json:"created_by"`
+	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+// DefaultGroup is the ID of the group that every instance has.
+const DefaultGroup = "default"
+
+// safe is an instance with what is in it.
+type safe struct {
+	SecretsInstance
+	groups     map[string]*SecretGroup
+	groupOrder []*SecretGroup
+	secrets    map[string]*managedSecret
+	order      []*managedSecret
+	engines    []*Engine
+}
+
+// Limits of an instance, from "Known issues and limits" of Secrets Manager.
+const (
+	groupsPerInstance  = 200
+	versionsPerSecret  = 50 // of which the metadata is kept
+	locksPerSecret     = 1000
+	labelsPerSecret    = 30
+	mostSecretsPerPage = 1000
+	longestMetadata    = 10 << 10
+	longestPayload     = 1 << 20
+	longestKeyValue    = 512 << 10
+)
+
+func smError(status int, code, format string, args ...any) *Error {
+	return serviceError(status, code, fmt.Sprintf(format, args...))
+}
+
+func smInvalid(format string, args ...any) *Error {
+	return smError(400, "bad_request", format, args...)
+}
+
+func smNotFound(kind, id string) *Error {
+	return smError(404, "not_found", "The %s %s was not found.", kind, id)
+}
+
+func smForbidden(action string) *Error {
+	return smError(403, "forbidden", "You are not authorized to perform this action: %s.", action)
+}
+
+func smLocked() *Error {
+	return smError(412, "precondition_failed", "The requested action can't be completed because the secret version is locked.")
+}
+
+// actions of Secrets Manager and the roles that have each, from its page
+// "Managing IAM access". SecretsWriter is not on that page: here it is what
+// its name says, a Writer that can't read a value. The roles for tasks are
+// inferred from what IBM's credentials providers are told to have.
+var (
+	secretsReaders  = []string{"Reader", "SecretsReader", "SecretsWriter", "Writer", "Manager"}
+	secretsValues   = []string{"SecretsReader", "Writer", "Manager"}
+	secretsWriters  = []string{"SecretsWriter", "Writer", "Manager"}
+	secretsManagers = []string{"Manager"}
+
+	secretsActions = map[string][]string{
+		"secret-group.create": secretsManagers, "secret-group.update": secretsManagers, "secret-group.delete": secretsManagers,
+		"secret-group.read": secretsReaders, "secret-groups.list": secretsReaders,
+		"secret.create": secretsWriters, "secret.read": secretsValues, "secret.delete": secretsManagers, "secrets.list": secretsReaders,
+		"secret-metadata.read": secretsReaders, "secret-metadata.update": secretsWriters,
+		"secret-version.create": secretsWriters, "secret-version.read": secretsValues, "secret-versions.list": secretsReaders,
+		"secret-version.delete":        secretsManagers,
+		"secret-version-metadata.read": secretsReaders, "secret-version-metadata.update": secretsWriters,
+		"secret-locks.create": secretsWriters, "secret-locks.delete": secretsManagers, "secret-locks.list": secretsReaders,
+		"configuration.create": secretsManagers, "configuration.read": secretsManagers, "configuration.delete": secretsManagers,
+		"configurations.list": {"Reader", "Writer", "Manager"},
+		"secret-tasks.list":   secretsReaders, "secret-task.read": secretsReaders,
+		"secret-task.update": {"SecretTaskUpdater", "Manager"}, "secret-task.delete": {"Writer", "Manager"},
+	}
+)
+
+// holds reports whether the actor may do the action in a group; "" asks for the
+// instance as a whole.
+func (c *Cloud) holds(a Actor, in *safe, group, action string) bool {
+	t := target{service: serviceSecrets, instance: in.ID, region: in.Region}
+	if group != "" {
+		t.kind, t.id = "secret-group", group
+	}
+	return c.may(a, t, secretsActions[action]...)
+}
+
+// safeFor finds an instance for somebody known.
+func (c *Cloud) safeFor(a Actor, instance string) (*safe, error) {
+	if !c.alive(a.IAMID) {
+		return nil, smError(401, "unauthorized", "The access token is missing, invalid or expired.")
+	}
+	in, ok := c.safes[instance]
+	if !ok {
+		return nil, smNotFound("instance", instance)
+	}
+	c.tick()
+	return in, nil
+}
+
+// allowed is safeFor for an action on the instance or, with a group, in it.
+func (c *Cloud) allowed(a Actor, instance, group, action string) (*safe, error) {
+	in, err := c.safeFor(a, instance)
+	if err == nil && !c.holds(a, in, group, action) {
+		err = smForbidden(serviceSecrets + "." + action)
+	}
+	return in, err
+}
+
+// anywhere reports whether the actor may do the action in some group.
+func (c *Cloud) anywhere(a Actor, in *safe, action string) bool {
+	return c.holds(a, in, "", action) || slices.ContainsFunc(in.groupOrder, func(g *SecretGroup) bool { return c.holds(a, in, g.ID, action) })
+}
+
+// SecretsInstanceIn returns the instance of an ID.
+func (c *Cloud) SecretsInstanceIn(id string) (SecretsInstance, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in, ok := c.safes[id]
+	if !ok {
+		return SecretsInstance{}, false
+	}
+	return in.SecretsInstance, true
+}
+
+func (c *Cloud) putSafe(id, region string) {
+	in := &safe{SecretsInstance: SecretsInstance{ID: id, Region: region}, groups: map[string]*SecretGroup{}, secrets: map[string]*managedSecret{}}
+	in.addGroup(&SecretGroup{ID: DefaultGroup, Name: DefaultGroup, Description: "The default secret group", CreatedAt: c.now(), CreatedBy: OwnerIAMID, UpdatedAt: c.now()})
+	if c.safes == nil {
+		c.safes = map[string]*safe{}
+	}
+	c.safes[id] = in
+}
+
+func (in *safe) addGroup(g *SecretGroup) {
+	in.groups[g.ID] = g
+	in.groupOrder = append(in.groupOrder, g)
+}
+
+// AddSecretsInstance adds an instance of Secrets Manager.
+func (c *Cloud) AddSecretsInstance(id, region string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.putSafe(id, region)
+}
+
+var groupNameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_ .-]*$`)
+
+// checkSize is for names and other short texts, all of which have at least two
+// characters.
+func checkSize(field, s string, most int) error {
+	if n := utf8.RuneCountInString(s); n < 2 || n > most {
+		return smInvalid("%s must have from 2 to %d characters.", field, most)
+	}
+	return nil
+}
+
+func checkDescription(s string) error {
+	if s == "" {
+		return nil
+	}
+	return checkSize("description", s, 1024)
+}
+
+func (c *Cloud) checkSecretGroup(in *safe, name string, except *SecretGroup) error {
+	if err := checkSize("name", name, 64); err != nil {
+		return err
+	}
+	if !groupNameForm.MatchString(name) {
+		return smInvalid("The name %q is not valid.", name)
+	}
+	if slices.ContainsFunc(in.groupOrder, func(g *SecretGroup) bool { return g != except && g.Name == name }) {
+		return smError(c.switches.ExistingSecretStatus, "conflict", "A secret group of this name exists already.")
+	}
+	return nil
+}
+
+// CreateSecretGroup makes a group.
+func (c *Cloud) CreateSecretGroup(a Actor, instance, name, description string) (SecretGroup, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in, err := c.allowed(a, instance, "", "secret-group.create")
+	if err != nil {
+		return SecretGroup{}, err
+	}
+	if err := cmp.Or(c.checkSecretGroup(in, name, nil), checkDescription(description)); err != nil {
+		return SecretGroup{}, err
+	}
+	if len(in.groupOrder) >= groupsPerInstance {
+		return SecretGroup{}, smError(c.switches.SecretLimitStatus, "limit_reached", "The limit of %d secret groups is reached.", groupsPerInstance)
+	}
+	now := c.now()
+	g := &SecretGroup{ID: c.uuid(), Name: name, Description: description, CreatedAt: now, CreatedBy: a.IAMID, UpdatedAt: now}
+	in.addGroup(g)
+	return *g, nil
+}
+
+// ListSecretGroups lists the groups that the actor may see.
+func (c *Cloud) ListSecretGroups(a Actor, instance string) ([]SecretGroup, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in, err := c.safeFor(a, instance)
+	if err != nil {
+		return nil, err
+	}
+	if !c.anywhere(a, in, "secret-groups.list") {
+		return nil, smForbidden("secrets-manager.secret-groups.list")
+	}
+	out := []SecretGroup{}
+	for _, g := range in.groupOrder {
+		if c.holds(a, in, g.ID, "secret-groups.list") {
+			out = append(out, *g)
+		}
+	}
+	return out, nil
+}
+
+func (c *Cloud) secretGroup(a Actor, instance, id, action string) (*safe, *SecretGroup, error) {
+	in, err := c.allowed(a, instance, id, action)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, ok := in.groups[id]
+	if !ok {
+		return nil, nil, smNotFound("secret group", id)
+	}
+	return in, g, nil
+}
+
+// GetSecretGroup returns one group.
+func (c *Cloud) GetSecretGroup(a Actor, instance, id string) (SecretGroup, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, g, err := c.secretGroup(a, instance, id, "secret-group.read")
+	if err != nil {
+		return SecretGroup{}, err
+	}
+	return *g, nil
+}
+
+// UpdateSecretGroup changes what is not nil. That the default group can't be
+// changed is a guess.
+func (c *Cloud) UpdateSecretGroup(a Actor, instance, id string, name, description *string) (SecretGroup, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in, g, err := c.secretGroup(a, instance, id, "secret-group.update")
+	if err != nil {
+		return SecretGroup{}, err
+	}
+	if id == DefaultGroup {
+		return SecretGroup{}, smInvalid("The default secret group can't be changed.")
+	}
+	if name != nil {
+		if err := c.checkSecretGroup(in, *name, g); err != nil {
+			return SecretGroup{}, err
+		}
+	}
+	if description != nil {
+		if err := checkDescription(*description); err != nil {
+			return SecretGroup{}, err
+		}
+		g.Description = *description
+	}
+	if name != nil {
+		g.Name = *name
+	}
+	g.UpdatedAt = c.now()
+	return *g, nil
+}
+
+// DeleteSecretGroup deletes a group that has no secrets.
+func (c *Cloud) DeleteSecretGroup(a Actor, instance, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in, g, err := c.secretGroup(a, instance, id, "secret-group.delete")
+	if err != nil {
+		return err
+	}
+	if id == DefaultGroup {
+		return smInvalid("The default secret group can't be deleted.")
+	}
+	if slices.ContainsFunc(in.order, func(s *managedSecret) bool { return s.GroupID == id }) {
+		return smError(c.switches.GroupWithSecretsStatus, "conflict", "The secret group has secrets.")
+	}
+	delete(in.groups, id)
+	in.groupOrder = slices.DeleteFunc(in.groupOrder, func(x *SecretGroup) bool { return x == g })
+	return nil
+}
+
+// contains compares as the search of Secrets Manager is taken to: without case.
+func contains(s, part string) bool {
+	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
+}
+
+// SecretsState is an instance of Secrets Manager with everything in it.
+type SecretsState struct {
+	SecretsInstance
+	Groups         []SecretGroup `json:"secret_groups"`
+	Secrets        []SecretState `json:"secrets"`
+	Configurations []Engine      `json:"configurations"`
+}
+
+// SecretState is a secret with its versions, the oldest first, their locks and
+// its tasks.
+type SecretState struct {
+	ManagedSecret
+	Versions []SecretVersion `json:"versions"`
+	Locks    []SecretLock    `json:"locks"`
+	Tasks    []SecretTask    `json:"tasks"`
+}
+
+func (c *Cloud) secretsState(values bool) []SecretsState {
+	out := []SecretsState{}
+	for _, id := range slices.Sorted(maps.Keys(c.safes)) {
+		in := c.safes[id]
+		s := SecretsState{SecretsInstance: in.SecretsInstance, Secrets: []SecretState{}, Configurations: []Engine{}}
+		for _, g := range in.groupOrder {
+			s.Groups = append(s.Groups, *g)
+		}
+		for _, x := range in.order {
+			s.Secrets = append(s.Secrets, x.state(values))
+		}
+		for _, e := range in.engines {
+			s.Configurations = append(s.Configurations, *e)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (s *managedSecret) state(values bool) SecretState {
+	out := SecretState{ManagedSecret: s.copy(), Versions: []SecretVersion{}, Locks: []SecretLock{}, Tasks: []SecretTask{}}
+	for _, v := range s.versions {
+		out.Versions = append(out.Versions, v.copy(values))
+		for _, l := range v.locks {
+			l.VersionAlias = v.Alias
+			out.Locks = append(out.Locks, l)
+		}
+	}
+	for _, t := range s.tasks {
+		out.Tasks = append(out.Tasks, *t)
+	}
+	return out
+}
+
+// ManagedSecret finds a secret of an instance by type and name.
+func (s State) ManagedSecret(instance, kind, name string) (SecretState, bool) {
+	for _, in := range s.SecretsManager {
+		for _, x := range in.Secrets {
+			if in.ID == instance && x.Type == kind && x.Name == name {
+				return x, true
+			}
+		}
+	}
+	return SecretState{}, false
+}

@@ -1,0 +1,56 @@
+package emulator
+
+import "github.com/latchkey-io/latchkey/internal/emulator/cloud"
+
+func secretGroupBody(g cloud.SecretGroup) map[string]any {
+	return map[string]any{"id": g.ID, "name": g.Name, "description": g.Description, "created_at": smTime(g.CreatedAt),
+		"created_by": g.CreatedBy, "updated_at": smTime(g.UpdatedAt)}
+}
+
+func (s *Server) listSecretGroups(c *call) (answer, error) {
+	groups, err := s.cloud.ListSecretGroups(c.actor, s.safe(c))
+	if err != nil {
+		return answer{}, err
+	}
+	items := []map[string]any{}
+	for _, g := range groups {
+		items = append(items, secretGroupBody(g))
+	}
+	return answer{status: 200, body: map[string]any{"secret_groups": items, "total_count": len(items)}}, nil
+}
+
+func (s *Server) createSecretGroup(c *call) (answer, error) {
+	var in struct{ Name, Description string }
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	g, err := s.cloud.CreateSecretGroup(c.actor, s.safe(c), in.Name, in.Description)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 201, body: secretGroupBody(g), id: g.ID}, nil
+}
+
+func (s *Server) getSecretGroup(c *call) (answer, error) {
+	g, err := s.cloud.GetSecretGroup(c.actor, s.safe(c), c.parts["group"])
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: secretGroupBody(g)}, nil
+}
+
+func (s *Server) updateSecretGroup(c *call) (answer, error) {
+	var in struct{ Name, Description *string }
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	g, err := s.cloud.UpdateSecretGroup(c.actor, s.safe(c), c.parts["group"], in.Name, in.Description)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: secretGroupBody(g)}, nil
+}
+
+func (s *Server) deleteSecretGroup(c *call) (answer, error) {
+	return answer{status: 204}, s.cloud.DeleteSecretGroup(c.actor, s.safe(c), c.parts["group"])
+}

@@ -1,0 +1,75 @@
+package emulator
+
+import "github.com/latchkey-io/latchkey/internal/emulator/cloud"
+
+func lockBody(l cloud.SecretLock) map[string]any {
+	out := map[string]any{
+		"name": l.Name, "description": l.Description, "attributes": l.Attributes, "created_at": smTime(l.CreatedAt), "updated_at": smTime(l.UpdatedAt),
+		"created_by": l.CreatedBy, "secret_group_id": l.GroupID, "secret_id": l.SecretID, "secret_version_id": l.VersionID,
+		"secret_version_alias": l.VersionAlias,
+	}
+	if l.Attributes == nil {
+		out["attributes"] = map[string]any{}
+	}
+	return out
+}
+
+func lockedBody(l cloud.LockedSecret) map[string]any {
+	versions := []map[string]any{}
+	for _, v := range l.Versions {
+		names := v.Locks
+		if names == nil {
+			names = []string{}
+		}
+		versions = append(versions, map[string]any{"version_id": v.ID, "version_alias": v.Alias, "locks": names, "payload_available": v.PayloadAvailable})
+	}
+	return map[string]any{"secret_id": l.Secret.ID, "secret_group_id": l.Secret.GroupID, "secret_type": l.Secret.Type,
+		"secret_name": l.Secret.Name, "versions": versions}
+}
+
+func (s *Server) listSecretsLocks(c *call) (answer, error) {
+	offset, limit, err := c.window()
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := s.cloud.ListSecretsLocks(c.actor, s.safe(c), c.query.Get("search"), words(c.query.Get("groups")), limit, offset)
+	if err != nil {
+		return answer{}, err
+	}
+	return smPage(c, "secrets_locks", page, lockedBody), nil
+}
+
+func (s *Server) listSecretLocks(c *call) (answer, error) {
+	offset, limit, err := c.window()
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := s.cloud.ListSecretLocks(c.actor, s.safe(c), c.parts["secret"], c.parts["version"],
+		cloud.LockQuery{Offset: offset, Limit: limit, Sort: c.query.Get("sort"), Search: c.query.Get("search")})
+	if err != nil {
+		return answer{}, err
+	}
+	return smPage(c, "locks", page, lockBody), nil
+}
+
+func (s *Server) createSecretLocks(c *call) (answer, error) {
+	var in struct {
+		Locks []cloud.NewSecretLock `json:"locks"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	l, err := s.cloud.CreateSecretLocks(c.actor, s.safe(c), c.parts["secret"], c.parts["version"], c.query.Get("mode"), in.Locks)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 201, body: lockedBody(l)}, nil
+}
+
+func (s *Server) deleteSecretLocks(c *call) (answer, error) {
+	l, err := s.cloud.DeleteSecretLocks(c.actor, s.safe(c), c.parts["secret"], c.parts["version"], words(c.query.Get("name")))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: lockedBody(l)}, nil
+}

@@ -1,0 +1,71 @@
+package emulator
+
+import "github.com/latchkey-io/latchkey/internal/emulator/cloud"
+
+func (s *Server) listSecretVersions(c *call) (answer, error) {
+	versions, err := s.cloud.ListSecretVersions(c.actor, s.safe(c), c.parts["secret"])
+	if err != nil {
+		return answer{}, err
+	}
+	items := []map[string]any{}
+	for _, v := range versions {
+		items = append(items, versionBody(v))
+	}
+	return answer{status: 200, body: map[string]any{"versions": items, "total_count": len(items)}}, nil
+}
+
+func (s *Server) createSecretVersion(c *call) (answer, error) {
+	var in struct {
+		Payload               string         `json:"payload"`
+		Data                  map[string]any `json:"data"`
+		CustomMetadata        map[string]any `json:"custom_metadata"`
+		VersionCustomMetadata map[string]any `json:"version_custom_metadata"`
+		RestoreFrom           string         `json:"restore_from_version"`
+		Parameters            map[string]any `json:"parameters"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	v, err := s.cloud.CreateSecretVersion(c.actor, s.safe(c), c.parts["secret"], cloud.NewSecretVersion{
+		Payload: in.Payload, Data: in.Data, CustomMetadata: in.CustomMetadata, VersionCustomMetadata: in.VersionCustomMetadata,
+		RestoreFrom: in.RestoreFrom, Parameters: in.Parameters,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 201, body: versionBody(v), id: v.ID}, nil
+}
+
+func (s *Server) getSecretVersion(c *call) (answer, error) {
+	v, err := s.cloud.GetSecretVersion(c.actor, s.safe(c), c.parts["secret"], c.parts["version"])
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: versionBody(v)}, nil
+}
+
+func (s *Server) secretVersionMetadata(c *call) (answer, error) {
+	v, err := s.cloud.SecretVersionMetadata(c.actor, s.safe(c), c.parts["secret"], c.parts["version"])
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: versionBody(v)}, nil
+}
+
+func (s *Server) updateSecretVersionMetadata(c *call) (answer, error) {
+	var in struct {
+		CustomMetadata map[string]any `json:"version_custom_metadata"`
+	}
+	if err := c.json(&in); err != nil {
+		return answer{}, err
+	}
+	v, err := s.cloud.UpdateSecretVersionMetadata(c.actor, s.safe(c), c.parts["secret"], c.parts["version"], in.CustomMetadata)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: versionBody(v)}, nil
+}
+
+func (s *Server) deleteSecretVersionData(c *call) (answer, error) {
+	return answer{status: 204}, s.cloud.DeleteSecretVersionData(c.actor, s.safe(c), c.parts["secret"], c.parts["version"])
+}

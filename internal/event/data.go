@@ -1,0 +1,108 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// Data is the data of an event as values: nil, bool, int64, float64, string,
+// []any and map[string]any of JSON, a string of other text, else []byte. Only a
+// Kafka record can hold several, one for each record in it.
+//
+// The error is ErrMalformed, for JSON that readers read differently.
+func Data(e Event) ([]any, error) {
+	raw := e.Data()
+	switch {
+	case len(raw) == 0:
+		return []any{nil}, nil
+	case !utf8.Valid(raw):
+		return []any{raw}, nil
+	case !json.Valid(raw) && e.Type() != typeKafka:
+		return []any{string(raw)}, nil
+	}
+	if e.Type() == typeKafka && !streamed(raw) {
+		return []any{string(raw)}, nil
+	}
+	if err := checkJSON(raw); err != nil {
+		return nil, malformed("data: %w", err)
+	}
+	values := []json.RawMessage{raw}
+	if e.Type() == typeKafka {
+		var err error
+		if values, err = split(raw); err != nil {
+			return nil, malformed("data: %w", err)
+		}
+	}
+	out := make([]any, len(values))
+	for i, raw := range values {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		if err := d.Decode(&out[i]); err != nil {
+			return nil, malformed("data is not JSON")
+		}
+		out[i] = plain(out[i])
+	}
+	return out, nil
+}
+
+// streamed reports whether raw is JSON, or several pieces of it.
+func streamed(raw []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	for {
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return len(bytes.TrimSpace(raw[d.InputOffset():])) == 0
+		}
+	}
+}
+
+// plain makes numbers of numbers: whole ones as such, so that an ID of digits
+// does not become 1.2e+07.
+func plain(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return v.String() // beyond all bounds
+		}
+		return f
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = plain(v[name])
+		}
+	}
+	return v
+}
+
+// Ours reports whether data is an audit event of what latchkey did itself.
+func (r Reader) Ours(e Event, data any) bool {
+	if e.Type() != typeKafka || r.Self == nil {
+		return false
+	}
+	record, _ := data.(map[string]any)
+	initiator, _ := record["initiator"].(map[string]any)
+	id, _ := initiator["id"].(string)
+	return id != "" && id == r.Self()
+}
+
+// Newer is the demand for a key that is newer than the event. Without a time,
+// or with one in the future, nothing could meet it.
+func (r Reader) Newer(e Event) (Request, error) {
+	q := Request{Verb: Rotate}
+	q.Trigger.NewerThan = e.Time()
+	switch {
+	case e.Time().IsZero():
+		return Request{}, malformed("time is missing: nothing says when the new key is new enough")
+	case e.Time().After(r.Now().Add(ahead)):
+		return Request{}, malformed("time %s is in the future", quote(e.Time().String()))
+	}
+	return q, nil
+}
