@@ -1,0 +1,252 @@
+package secretsmanager
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
+	"github.com/go-openapi/strfmt"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+func when(t *strfmt.DateTime) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return time.Time(*t)
+}
+
+// Publish writes the entry as a new version, or creates the secret. Between its
+// look and its write another may write: see the package comment.
+func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+	doing := s.deed("writing", "", "").doing
+	api, err := s.open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if e.Value.Empty() || e.KeyID == "" {
+		return fmt.Errorf("%s: %w: there is no value with a key ID to write", doing, reconcile.ErrRefused)
+	}
+	if len(e.Value.Expose()) > longestValue {
+		return fmt.Errorf("%s: %w: a value has up to %d bytes", doing, reconcile.ErrRefused, longestValue)
+	}
+	m := mark{KeyID: e.KeyID, Created: e.Created.UTC(), IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}
+	noted, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("%s: %w: its time can't be written: %w", doing, reconcile.ErrRefused, err)
+	}
+	if revision == "" {
+		return s.create(ctx, api, e, string(noted))
+	}
+	return s.replace(ctx, api, e, string(noted), revision)
+}
+
+// expiry is when an arbitrary secret with the key expires; zero is never.
+func (s *Store) expiry(e reconcile.Entry) time.Time {
+	if s.cfg.Type != Arbitrary || s.cfg.Expire <= 0 || e.Created.IsZero() {
+		return time.Time{}
+	}
+	return e.Created.Add(s.cfg.Expire).UTC()
+}
+
+func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, noted string) error {
+	group, err := s.group(ctx, api, "creating")
+	if err != nil {
+		return err
+	}
+	d := s.deed("creating", "secret.create", forWriting)
+	marks := map[string]any{s.markName(): noted}
+	labels := []string{markName}
+	if owner := cmp.Or(e.Owner, s.cfg.Owner); len(owner) >= 2 && owner != markName {
+		labels = append(labels, owner)
+	}
+	description := core.StringPtr("An API key that latchkey keeps")
+	var n sm.SecretPrototypeIntf
+	switch s.cfg.Type {
+	case Arbitrary:
+		a := &sm.ArbitrarySecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
+			Labels: labels, VersionCustomMetadata: marks, Payload: core.StringPtr(e.Value.Expose())}
+		if at := s.expiry(e); !at.IsZero() {
+			date := strfmt.DateTime(at)
+			a.ExpirationDate = &date
+		}
+		n = a
+	default:
+		data := map[string]any{}
+		if err := s.put(data, e, noted); err != nil {
+			return fmt.Errorf("%s: %w", d.doing, err)
+		}
+		n = &sm.KVSecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
+			Labels: labels, VersionCustomMetadata: marks, Data: data}
+	}
+	got, resp, err := api.CreateSecretWithContext(ctx, &sm.CreateSecretOptions{SecretPrototype: n})
+	switch err = d.fault(ctx, resp, err, e.Value); {
+	case errors.Is(err, reconcile.ErrNotFound):
+		s.client.forgetGroup(place{s.cfg.Instance, s.cfg.Group})
+		return fmt.Errorf("%s: %w: the instance or the secret group %q does not exist", d.doing, reconcile.ErrRefused, s.cfg.Group)
+	case errors.Is(err, reconcile.ErrConflict):
+		// A name is unique in the whole instance: it may be taken where we do
+		// not look.
+		if _, in, serr := s.search(ctx, api, "looking for", ""); serr == nil && in != group {
+			return fmt.Errorf("%s: %w: the name is taken in the secret group with ID %s", d.doing, reconcile.ErrRefused, in)
+		}
+		return err
+	case err != nil:
+		return err
+	case secretID(got) == "":
+		return fmt.Errorf("%s: %w: the answer has no ID", d.doing, reconcile.ErrUnavailable)
+	}
+	s.known(secretID(got))
+	return nil
+}
+
+func secretID(x sm.SecretIntf) string {
+	switch x := x.(type) {
+	case *sm.ArbitrarySecret:
+		return text(x.ID)
+	case *sm.KVSecret:
+		return text(x.ID)
+	}
+	return ""
+}
+
+func (c *Client) forgetGroup(p place) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.groups, p)
+}
+
+func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, noted, revision string) error {
+	d := s.deed("writing", "secret-version.create", forWriting)
+	// The data of a kv secret have to be read to be kept, those of another not.
+	id, snap, err := s.current(ctx, api, "writing", s.cfg.Type == KeyValue)
+	switch {
+	case errors.Is(err, reconcile.ErrNotFound):
+		return fmt.Errorf("%s: %w: somebody deleted it", d.doing, reconcile.ErrConflict)
+	case err != nil:
+		return err
+	case snap.id != revision:
+		return fmt.Errorf("%s: %w: it is no longer at version %s", d.doing, reconcile.ErrConflict, revision)
+	}
+	if now := s.entry(snap); now.Created.After(e.Created) {
+		return fmt.Errorf("%s: %w: it names key %s, which is newer", d.doing, reconcile.ErrConflict, now.KeyID)
+	}
+	marks := maps.Clone(snap.marks)
+	if marks == nil {
+		marks = map[string]any{}
+	}
+	marks[s.markName()] = noted
+	hidden := []secret.Value{e.Value}
+	var n sm.SecretVersionPrototypeIntf
+	if s.cfg.Type == Arbitrary {
+		n = &sm.ArbitrarySecretVersionPrototype{Payload: core.StringPtr(e.Value.Expose()), VersionCustomMetadata: marks}
+	} else {
+		for name, x := range snap.data {
+			if !exact(x) {
+				return fmt.Errorf("%s: %w: the number in its entry %s would not be kept as it is", d.doing, reconcile.ErrRefused, name)
+			}
+			if value, ok := x.(string); ok {
+				hidden = append(hidden, secret.New(value))
+			}
+		}
+		if err := s.put(snap.data, e, noted); err != nil {
+			return fmt.Errorf("%s: %w", d.doing, err)
+		}
+		n = &sm.KVSecretVersionPrototype{Data: snap.data, VersionCustomMetadata: marks}
+	}
+	// The date first: if the version came first and this failed, the old date
+	// would destroy the new key.
+	if err := s.postpone(ctx, api, id, snap, s.expiry(e)); err != nil {
+		return err
+	}
+	got, resp, err := api.CreateSecretVersionWithContext(ctx, &sm.CreateSecretVersionOptions{SecretID: &id, SecretVersionPrototype: n})
+	if err = d.fault(ctx, resp, err, hidden...); err != nil {
+		if errors.Is(err, reconcile.ErrNotFound) {
+			return fmt.Errorf("%s: %w: somebody deleted it", d.doing, reconcile.ErrConflict)
+		}
+		return err
+	}
+	return s.confirm(ctx, api, d, id, versionID(got))
+}
+
+// put adds the entry to the data of a kv secret.
+func (s *Store) put(data map[string]any, e reconcile.Entry, noted string) error {
+	data[s.cfg.Entry] = e.Value.Expose()
+	data[s.cfg.Entry+idSuffix] = e.KeyID
+	data[s.cfg.Entry+noteSuffix] = noted
+	if b, err := json.Marshal(data); err != nil || len(b) > longestData {
+		return fmt.Errorf("entry %s: %w: the data of a secret have up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestData)
+	}
+	return nil
+}
+
+// exact reports whether a value of JSON is the same after it was decoded: a
+// large integer is not.
+func exact(x any) bool {
+	const most = 1 << 53
+	switch x := x.(type) {
+	case float64:
+		return math.Abs(x) < most
+	case map[string]any:
+		for _, y := range x {
+			if !exact(y) {
+				return false
+			}
+		}
+	case []any:
+		for _, y := range x {
+			if !exact(y) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// postpone moves the secret's expiration date out; it never brings it nearer.
+func (s *Store) postpone(ctx context.Context, api *sm.SecretsManagerV2, id string, snap *snapshot, to time.Time) error {
+	if to.IsZero() || !snap.expires.IsZero() && !snap.expires.Before(to.Truncate(time.Second)) {
+		return nil
+	}
+	d := s.deed("dating", "secret-metadata.update", forWriting)
+	patch := map[string]any{"expiration_date": to.Format(time.RFC3339)}
+	_, resp, err := api.UpdateSecretMetadataWithContext(ctx, &sm.UpdateSecretMetadataOptions{ID: &id, SecretMetadataPatch: patch})
+	if err = d.fault(ctx, resp, err); errors.Is(err, reconcile.ErrNotFound) {
+		return fmt.Errorf("%s: %w: somebody deleted it", d.doing, reconcile.ErrConflict)
+	}
+	return err
+}
+
+func versionID(v sm.SecretVersionIntf) string {
+	switch v := v.(type) {
+	case *sm.ArbitrarySecretVersion:
+		return text(v.ID)
+	case *sm.KVSecretVersion:
+		return text(v.ID)
+	}
+	return ""
+}
+
+// confirm looks whether the version that was made is the current one. If it is
+// not, another write followed, and whoever calls has to read again.
+func (s *Store) confirm(ctx context.Context, api *sm.SecretsManagerV2, d deed, id, version string) error {
+	snap, err := s.version(ctx, api, "reading back", id, false)
+	switch {
+	case errors.Is(err, reconcile.ErrUnavailable):
+		return err
+	case err != nil:
+		return fmt.Errorf("%s: %w: %s", d.doing, reconcile.ErrUnavailable, err.Error()) // as words only: one error means one thing
+	case version == "" || snap.id != version:
+		return fmt.Errorf("%s: %w: version %s followed at once", d.doing, reconcile.ErrUnavailable, snap.id)
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+// Package secretsmanager keeps keys in IBM Cloud Secrets Manager: in a secret of
+// the type arbitrary, which is the key's value, or in one entry of a secret of
+// the type kv, beside whatever others keep there.
+//
+// Each publication is a new version, whose version_custom_metadata says which
+// key it has: under the name "latchkey" in an arbitrary secret, and
+// "latchkey_<entry>" in a kv secret,
+//
+//	{"key_id":"ApiKey-…","created":"2026-11-24T10:00:00Z","iam_id":"iam-ServiceId-…","owner":"prod"}
+//
+// as one text. An entry of a kv secret has two companions in the data as well,
+// so that a neighbour's new version, which has no metadata of ours, keeps them:
+//
+//	IAM_API_KEY_ID        the key's ID
+//	IAM_API_KEY_LATCHKEY  the rest of the same text
+//
+// # What Secrets Manager has no guard for
+//
+// A version replaces another without a comparison: there is no entity tag. The
+// store looks before it writes, refuses what changed since the read or names a
+// newer key, and looks again behind its write; between look and write another
+// may still slip in. Only the first publication is guarded, by the secret's name.
+//
+// A lock on the previous version says that somebody still uses it: Secrets
+// Manager then refuses the next version, and so the publication is refused.
+// latchkey sets no locks.
+//
+// # Expiry
+//
+// An arbitrary secret gets the key's expiry as its expiration date, so that
+// Secrets Manager announces it by secret_about_to_expire, which latchkey takes
+// for a reason to look. When the date passes Secrets Manager destroys the data
+// and takes no more versions: a person has to delete the secret. A kv secret has
+// no such date.
+//
+// # Permissions
+//
+// Writer on the instance or secret group is enough. Who may not read values
+// (a custom role) can publish to an arbitrary secret, since which key it has is
+// metadata; an entry of a kv secret can only be created then, because the others
+// have to be read to be kept. The facts are from
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-iam and the
+// models of IBM's SDK.
+package secretsmanager
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// Config says how Secrets Manager is reached, and as whom.
+type Config struct {
+	// Endpoint serves every instance in place of IBM's addresses: the
+	// emulator's URL. Requests still name the instance's host. Empty is IBM
+	// Cloud.
+	Endpoint string
+	// Private takes the addresses inside IBM's network.
+	Private bool
+	// HTTP carries every call; nil is a client with the default transport.
+	HTTP *http.Client
+	// Auth logs in. Nil means that HTTP does.
+	Auth core.Authenticator
+}
+
+// Client reaches all instances. It is safe for concurrent use.
+type Client struct {
+	cfg Config
+
+	mu        sync.Mutex // guards what follows
+	instances map[string]*sm.SecretsManagerV2
+	groups    map[place]string // IDs of secret groups by name
+}
+
+// place is something in an instance, by name.
+type place struct{ instance, name string }
+
+// New builds a client. Nothing is called yet: each instance's SDK client is
+// built when it is first used.
+func New(cfg Config) *Client {
+	if cfg.HTTP == nil {
+		cfg.HTTP = &http.Client{}
+	}
+	return &Client{cfg: cfg, instances: map[string]*sm.SecretsManagerV2{}, groups: map[place]string{}}
+}
+
+func (c *Client) host(instance, region string) string {
+	if c.cfg.Private {
+		region = "private." + region
+	}
+	return instance + "." + region + ".secrets-manager.appdomain.cloud"
+}
+
+// instance returns the SDK's client for one instance. Its retries stay off:
+// they would repeat a version whose answer was lost.
+func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	host := c.host(id, region)
+	if api := c.instances[host]; api != nil {
+		return api, nil
+	}
+	door := &door{auth: c.cfg.Auth, next: c.cfg.HTTP.Transport}
+	if door.next == nil {
+		door.next = http.DefaultTransport
+	}
+	base := "https://" + host
+	if c.cfg.Endpoint != "" {
+		base, door.host = strings.TrimSuffix(c.cfg.Endpoint, "/"), host
+	}
+	api, err := sm.NewSecretsManagerV2(&sm.SecretsManagerV2Options{URL: base, Authenticator: &core.NoAuthAuthenticator{}}) // the door logs in
+	if err != nil {
+		return nil, fmt.Errorf("setting up Secrets Manager in %s: %w: %w", region, reconcile.ErrRefused, err)
+	}
+	client := *c.cfg.HTTP
+	client.Transport = door
+	api.Service.SetHTTPClient(&client)
+	c.instances[host] = api
+	return api, nil
+}
+
+// door is what every request goes through. It names the host and logs in: an
+// authenticator inside the SDK loses the cause of its failure, which then looks
+// like the service's own answer.
+type door struct {
+	host string // "" = as the URL says
+	auth core.Authenticator
+	next http.RoundTripper
+}
+
+// RoundTrip satisfies http.RoundTripper.
+func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
+	own := req.Clone(req.Context())
+	if d.host != "" {
+		own.Host = d.host
+	}
+	if d.auth != nil {
+		if err := d.auth.Authenticate(own); err != nil {
+			closeBody(req.Body)
+			return nil, loginFault(err)
+		}
+	}
+	return d.next.RoundTrip(own)
+}
+
+// closeBody closes what the transport would have closed.
+func closeBody(body io.Closer) {
+	if body != nil {
+		_ = body.Close() // nothing of it was read
+	}
+}
+
+// loginFault sorts the failure of our own login. IAM's text may repeat the
+// request, so only its code is quoted.
+func loginFault(err error) error {
+	var answered *core.AuthenticationError
+	if !errors.As(err, &answered) || answered.HTTPProblem == nil || answered.Response == nil {
+		return fmt.Errorf("logging in: %w", reconcile.ErrUnavailable)
+	}
+	code := ""
+	if body, ok := answered.Response.Result.(map[string]any); ok {
+		code, _ = body["errorCode"].(string)
+	}
+	meaning := reconcile.ErrUnavailable
+	switch answered.Response.StatusCode {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		meaning = reconcile.ErrDenied // only a person can mend our credential
+	}
+	return fmt.Errorf("logging in: %w: %s", meaning, words(answered.Response.StatusCode, code, ""))
+}
+
+// text is what a field of the SDK's models holds.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

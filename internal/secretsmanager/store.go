@@ -1,0 +1,355 @@
+package secretsmanager
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// The types of secrets that a key can be kept in.
+const (
+	Arbitrary = "arbitrary"
+	KeyValue  = "kv"
+)
+
+// defaultGroup is the secret group that every instance has; its name is its ID.
+const defaultGroup = "default"
+
+// StoreConfig names one secret, or one entry of it.
+type StoreConfig struct {
+	Instance string // GUID
+	Region   string
+	Group    string // name of the secret group; "" is the default one
+	Secret   string // name
+	Type     string // Arbitrary or KeyValue
+	Entry    string // of KeyValue
+	// Owner is written beside an entry that names none.
+	Owner string
+	// Expire is how long a key lives: an arbitrary secret expires so long after
+	// the key's creation. Zero sets no date.
+	Expire time.Duration
+}
+
+// Store is one secret, or one entry of it.
+type Store struct {
+	client *Client
+	cfg    StoreConfig
+
+	mu sync.Mutex
+	id string // of the secret, once it was found; guarded by mu
+}
+
+var _ reconcile.Store = (*Store)(nil)
+
+// Store returns a store. Nothing is called yet.
+func (c *Client) Store(cfg StoreConfig) *Store {
+	cfg.Group = cmp.Or(cfg.Group, defaultGroup)
+	return &Store{client: c, cfg: cfg}
+}
+
+// Name is secretsManager/<region>/<instance>/<group>/<secret>, and for an entry
+// of a kv secret #<entry> behind it.
+func (s *Store) Name() string {
+	name := fmt.Sprintf("secretsManager/%s/%s/%s/%s", s.cfg.Region, s.cfg.Instance, s.cfg.Group, s.cfg.Secret)
+	if s.cfg.Type == KeyValue {
+		name += "#" + s.cfg.Entry
+	}
+	return name
+}
+
+// Guarded is false: Secrets Manager has no entity tags.
+func (*Store) Guarded() bool { return false }
+
+// The companions of an entry of a kv secret, and the name of the mark in a
+// version's metadata.
+const (
+	idSuffix   = "_ID"
+	noteSuffix = "_LATCHKEY"
+	markName   = "latchkey"
+)
+
+// mark is what a version says of its key. It holds no value.
+type mark struct {
+	KeyID   string    `json:"key_id,omitempty"`
+	Created time.Time `json:"created"`
+	IAMID   string    `json:"iam_id"`
+	Owner   string    `json:"owner"`
+}
+
+func (s *Store) markName() string {
+	if s.cfg.Type == KeyValue {
+		return markName + "_" + s.cfg.Entry
+	}
+	return markName
+}
+
+// The rules of Secrets Manager, checked here so that a person reads which was
+// broken.
+var (
+	secretName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]$`)
+	entryName  = regexp.MustCompile(`^[-._A-Za-z0-9]+$`)
+)
+
+const (
+	longestName  = 256
+	longestEntry = 244
+	longestValue = 1 << 20
+	longestData  = 512 << 10
+)
+
+func (s *Store) check() error {
+	if s.cfg.Type != Arbitrary && s.cfg.Type != KeyValue {
+		return fmt.Errorf("checking the type %q: %w: it is neither %s nor %s", s.cfg.Type, reconcile.ErrRefused, Arbitrary, KeyValue)
+	}
+	if len(s.cfg.Secret) > longestName || !secretName.MatchString(s.cfg.Secret) {
+		return fmt.Errorf("checking the name %q: %w: a secret's name has from 2 to %d letters, digits, '-' and '.', and starts and ends with a letter or digit",
+			s.cfg.Secret, reconcile.ErrRefused, longestName)
+	}
+	if s.cfg.Type == KeyValue && (len(s.cfg.Entry) > longestEntry || !entryName.MatchString(s.cfg.Entry)) {
+		return fmt.Errorf("checking the name %q: %w: an entry's name has up to %d letters, digits, '-', '_' and '.'",
+			s.cfg.Entry, reconcile.ErrRefused, longestEntry)
+	}
+	return nil
+}
+
+func (s *Store) deed(verb, action, roles string) deed {
+	return deed{fmt.Sprintf("%s secret %s of group %s in %s", verb, s.cfg.Secret, s.cfg.Group, s.cfg.Region), action, roles}
+}
+
+// Who may do what.
+const (
+	forReading = "role Reader, or one above it"
+	forValues  = "role SecretsReader or Writer"
+	forWriting = "role Writer"
+)
+
+func (s *Store) open() (*sm.SecretsManagerV2, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s.client.instance(s.cfg.Instance, s.cfg.Region)
+}
+
+// snapshot is the current version of a secret.
+type snapshot struct {
+	id      string // of the version
+	expires time.Time
+	marks   map[string]any
+	payload secret.Value
+	data    map[string]any // of kv; nil if it was not read
+	read    bool           // the values were
+}
+
+// Read returns the entry. Who may not read values gets one without.
+func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+	api, err := s.open()
+	if err != nil {
+		return reconcile.Entry{}, err
+	}
+	_, snap, err := s.current(ctx, api, "reading", true)
+	if errors.Is(err, reconcile.ErrDenied) {
+		_, snap, err = s.current(ctx, api, "reading", false)
+	}
+	if err != nil {
+		return reconcile.Entry{}, err
+	}
+	e := s.entry(snap)
+	doing := s.deed("reading", "", "").doing
+	switch {
+	case e.KeyID == "" && !snap.read:
+		return e, fmt.Errorf("%s: %w: it names no key of latchkey, and to see whether it has a value needs the permission secrets-manager.secret.read (%s)", doing, reconcile.ErrDenied, forValues)
+	case e.KeyID == "" && e.Value.Empty():
+		return e, fmt.Errorf("%s: %w", doing, reconcile.ErrNotFound)
+	}
+	return e, nil
+}
+
+// entry is what a version says of our key. In a kv secret the data tell, as far
+// as they were read: a neighbour's version has no marks.
+func (s *Store) entry(snap *snapshot) reconcile.Entry {
+	e := reconcile.Entry{Revision: snap.id}
+	var m mark
+	raw, _ := snap.marks[s.markName()].(string)
+	if json.Unmarshal([]byte(raw), &m) != nil {
+		m = mark{} // spoilt by somebody
+	}
+	if s.cfg.Type == Arbitrary {
+		e.Value = snap.payload
+	} else if snap.read {
+		m = mark{}
+		value, _ := snap.data[s.cfg.Entry].(string)
+		note, _ := snap.data[s.cfg.Entry+noteSuffix].(string)
+		if json.Unmarshal([]byte(note), &m) != nil {
+			m = mark{} // the ID alone says whose key it is
+		}
+		m.KeyID, _ = snap.data[s.cfg.Entry+idSuffix].(string)
+		if value == "" {
+			return e
+		}
+		e.Value = secret.New(value)
+	}
+	e.KeyID, e.Created, e.IAMID, e.Owner = m.KeyID, m.Created, m.IAMID, m.Owner
+	return e
+}
+
+// current finds the secret, unless it is known, and reads its current version.
+// ErrNotFound when there is no secret.
+func (s *Store) current(ctx context.Context, api *sm.SecretsManagerV2, verb string, values bool) (id string, snap *snapshot, err error) {
+	for range 2 { // a secret that is gone may be there again under another ID
+		known := s.known("")
+		if id = known; id == "" {
+			if id, err = s.find(ctx, api, verb); err != nil {
+				return "", nil, err
+			}
+		}
+		if snap, err = s.version(ctx, api, verb, id, values); !errors.Is(err, reconcile.ErrNotFound) {
+			return id, snap, err
+		}
+		s.forget(id)
+		if known == "" {
+			break
+		}
+	}
+	return "", nil, err
+}
+
+// known returns the secret's ID, after setting it if one is given.
+func (s *Store) known(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id = cmp.Or(id, s.id)
+	return s.id
+}
+
+func (s *Store) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id == id {
+		s.id = ""
+	}
+}
+
+// version reads the current version, with or without what is secret in it.
+func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id string, values bool) (*snapshot, error) {
+	alias := core.StringPtr("current")
+	if !values {
+		d := s.deed(verb, "secret-version-metadata.read", forReading)
+		got, resp, err := api.GetSecretVersionMetadataWithContext(ctx, &sm.GetSecretVersionMetadataOptions{SecretID: &id, ID: alias})
+		if err = d.fault(ctx, resp, err); err != nil {
+			return nil, err
+		}
+		switch v := got.(type) {
+		case *sm.ArbitrarySecretVersionMetadata:
+			return complete(d, &snapshot{id: text(v.ID), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata})
+		case *sm.KVSecretVersionMetadata:
+			return complete(d, &snapshot{id: text(v.ID), marks: v.VersionCustomMetadata})
+		}
+		return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, reconcile.ErrUnavailable)
+	}
+	d := s.deed(verb, "secret-version.read", forValues)
+	got, resp, err := api.GetSecretVersionWithContext(ctx, &sm.GetSecretVersionOptions{SecretID: &id, ID: alias})
+	if err = d.fault(ctx, resp, err); err != nil {
+		return nil, err
+	}
+	switch v := got.(type) {
+	case *sm.ArbitrarySecretVersion:
+		return complete(d, &snapshot{id: text(v.ID), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata, payload: secret.New(text(v.Payload)), read: true})
+	case *sm.KVSecretVersion:
+		return complete(d, &snapshot{id: text(v.ID), marks: v.VersionCustomMetadata, data: v.Data, read: true})
+	}
+	return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, reconcile.ErrUnavailable)
+}
+
+// complete refuses a version without an ID: the secret would look absent.
+func complete(d deed, snap *snapshot) (*snapshot, error) {
+	if snap.id == "" {
+		return nil, fmt.Errorf("%s: %w: the answer has no version ID", d.doing, reconcile.ErrUnavailable)
+	}
+	return snap, nil
+}
+
+// find looks the secret up by its name, without reading its value.
+func (s *Store) find(ctx context.Context, api *sm.SecretsManagerV2, verb string) (string, error) {
+	group, err := s.group(ctx, api, verb)
+	if err != nil {
+		return "", err
+	}
+	id, _, err := s.search(ctx, api, verb, group)
+	if err != nil {
+		return "", err
+	}
+	return s.known(id), nil
+}
+
+// search returns the ID and the group of the secret of our name in a group; ""
+// looks in all of them.
+func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, group string) (id, in string, err error) {
+	d := s.deed(verb, "secrets.list", forReading)
+	const most = 1000
+	o := &sm.ListSecretsOptions{Limit: core.Int64Ptr(most), Offset: core.Int64Ptr(0), Search: &s.cfg.Secret, SecretTypes: []string{s.cfg.Type}}
+	if group != "" {
+		o.Groups = []string{group}
+	}
+	for {
+		page, resp, err := api.ListSecretsWithContext(ctx, o)
+		if err = d.fault(ctx, resp, err); err != nil {
+			return "", "", err
+		}
+		for _, x := range page.Secrets {
+			var name, found, of *string
+			switch x := x.(type) {
+			case *sm.ArbitrarySecretMetadata:
+				name, found, of = x.Name, x.ID, x.SecretGroupID
+			case *sm.KVSecretMetadata:
+				name, found, of = x.Name, x.ID, x.SecretGroupID
+			}
+			if text(name) == s.cfg.Secret && text(found) != "" {
+				return *found, text(of), nil
+			}
+		}
+		if page.Next == nil || len(page.Secrets) == 0 {
+			return "", "", fmt.Errorf("%s: %w", d.doing, reconcile.ErrNotFound)
+		}
+		*o.Offset += int64(len(page.Secrets))
+	}
+}
+
+// group returns the ID of the secret group.
+func (s *Store) group(ctx context.Context, api *sm.SecretsManagerV2, verb string) (string, error) {
+	if s.cfg.Group == defaultGroup {
+		return defaultGroup, nil
+	}
+	where := place{s.cfg.Instance, s.cfg.Group}
+	s.client.mu.Lock()
+	id := s.client.groups[where]
+	s.client.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	d := s.deed(verb, "secret-groups.list", forReading)
+	list, resp, err := api.ListSecretGroupsWithContext(ctx, &sm.ListSecretGroupsOptions{})
+	if err = d.fault(ctx, resp, err); err != nil {
+		return "", err
+	}
+	for _, g := range list.SecretGroups {
+		if text(g.Name) == s.cfg.Group && text(g.ID) != "" {
+			s.client.mu.Lock()
+			s.client.groups[where] = *g.ID
+			s.client.mu.Unlock()
+			return *g.ID, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w: the secret group %q does not exist, or is not ours to see", d.doing, reconcile.ErrRefused, strings.TrimSpace(s.cfg.Group))
+}

@@ -1,0 +1,179 @@
+package secretsmanager_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	"go.uber.org/goleak"
+
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/secretsmanager"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	canary     = "canary-7f3e9d-hunter2-kT5uW9xQ2mZ7rB4nC8vL1p"
+	secretName = "logs-sender"
+	entryName  = "IAM_API_KEY"
+	life       = 90 * 24 * time.Hour
+)
+
+// start is when the clock of every emulator stands still.
+var start = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
+
+// world is a fresh emulated cloud.
+type world struct {
+	*emulator.Server
+	t     *testing.T
+	http  *http.Client
+	group string // ID of the secret group team-a
+}
+
+func newWorld(t *testing.T, opts emulator.Options) *world {
+	t.Helper()
+	opts.Now = func() time.Time { return start }
+	s, err := emulator.Start(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w := &world{Server: s, t: t, http: &http.Client{Transport: transport}}
+	g, err := s.Cloud().CreateSecretGroup(cloud.Owner(), cloud.SecretsInstanceID, "team-a", "for team a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.group = g.ID
+	return w
+}
+
+// client is a new one: another process, logged in with the key.
+func (w *world) client(key string) *secretsmanager.Client {
+	return secretsmanager.New(secretsmanager.Config{
+		Endpoint: w.URL(), HTTP: w.http, Auth: &core.IamAuthenticator{ApiKey: key, URL: w.URL(), Client: w.http},
+	})
+}
+
+func config(kind string) secretsmanager.StoreConfig {
+	c := secretsmanager.StoreConfig{Instance: cloud.SecretsInstanceID, Region: cloud.SecretsInstanceRegion, Group: "team-a",
+		Secret: secretName, Type: kind, Owner: "prod", Expire: life}
+	if kind == secretsmanager.KeyValue {
+		c.Entry = entryName
+	}
+	return c
+}
+
+func (w *world) store(kind string, change ...func(*secretsmanager.StoreConfig)) *secretsmanager.Store {
+	c := config(kind)
+	for _, f := range change {
+		f(&c)
+	}
+	return w.client(w.Ready().APIKey).Store(c)
+}
+
+// as is the store of somebody who has just these roles.
+func (w *world) as(kind string, roles ...string) *secretsmanager.Store {
+	id, k := w.Cloud().AddIdentity("somebody")
+	w.Cloud().Grant(id.IAMID, "secrets-manager", roles...)
+	return w.client(k.Value).Store(config(kind))
+}
+
+const (
+	reader        = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
+	writer        = "crn:v1:bluemix:public:iam::::serviceRole:Writer"
+	secretsWriter = "crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsWriter"
+)
+
+// secret is the store's secret as it is.
+func (w *world) secret(kind string) (cloud.SecretState, bool) {
+	return w.State(true).ManagedSecret(cloud.SecretsInstanceID, kind, secretName)
+}
+
+// current is the current version.
+func (w *world) current(kind string) cloud.SecretVersion {
+	w.t.Helper()
+	s, ok := w.secret(kind)
+	if !ok {
+		w.t.Fatal("there is no secret")
+	}
+	return s.Versions[len(s.Versions)-1]
+}
+
+// must is for what the owner does by hand.
+func must[T any](w *world) func(v T, err error) T {
+	return func(v T, err error) T {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// write makes a version by hand, or the secret: nothing of ours is in its
+// metadata.
+func (w *world) write(kind, payload string, data map[string]any) {
+	w.t.Helper()
+	if s, ok := w.secret(kind); ok {
+		must[cloud.SecretVersion](w)(w.Cloud().CreateSecretVersion(cloud.Owner(), cloud.SecretsInstanceID, s.ID, cloud.NewSecretVersion{Payload: payload, Data: data}))
+		return
+	}
+	_, _, err := w.Cloud().CreateManagedSecret(cloud.Owner(), cloud.SecretsInstanceID,
+		cloud.NewManagedSecret{Type: kind, Name: secretName, GroupID: w.group, Payload: payload, Data: data})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// data is that of the kv secret, empty if there is none.
+func (w *world) data() map[string]any {
+	if _, ok := w.secret(secretsmanager.KeyValue); !ok {
+		return map[string]any{}
+	}
+	data, _ := w.current(secretsmanager.KeyValue).Data["data"].(map[string]any)
+	return data
+}
+
+func entry(n int) reconcile.Entry {
+	return reconcile.Entry{
+		KeyID: fmt.Sprint("ApiKey-", n), Value: secret.New(fmt.Sprint(canary, n)), IAMID: "iam-ServiceId-1",
+		Created: time.Date(2026, time.November, 24, 10, n, 0, 0, time.UTC),
+	}
+}
+
+// never fails if the error, printed in any way, has the canary.
+func never(t *testing.T, err error) {
+	t.Helper()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%q"} {
+		if strings.Contains(fmt.Sprintf(verb, err), canary[:12]) {
+			t.Errorf("an error quotes the value: %s", fmt.Sprintf(verb, err))
+		}
+	}
+}
+
+// fake is a Secrets Manager that answers everything alike, in ways that the
+// emulator does not.
+func fake(t *testing.T, answer http.HandlerFunc) *secretsmanager.Store {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	transport := &http.Transport{}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		server.Close()
+	})
+	return secretsmanager.New(secretsmanager.Config{Endpoint: server.URL, HTTP: &http.Client{Transport: transport}}).Store(config(secretsmanager.Arbitrary))
+}
