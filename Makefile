@@ -11,7 +11,7 @@ LINT_BIN := $(CACHE)/golangci-lint-$(LINT)/golangci-lint
 CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v clang)
 RACE     := $(if $(CC_FOUND),-race)
 
-.PHONY: all build bundle run test test-real deploy-check bench lint clean
+.PHONY: all build bundle run test fuzz test-real deploy-check bench lint clean
 all: build
 
 build:
@@ -25,6 +25,14 @@ run: build $(if $(filter function,$(FORM)),bundle)
 test:
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -shuffle=on -timeout 10m ./...
+
+# Every fuzz target for T each. The seeds are committed; what is found on the way
+# stays in Go's cache, and what fails is written beside the seeds.
+T ?= 30s
+fuzz:
+	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' internal function | sed 's/:[0-9]*:func / /' | \
+	while read -r file target; do echo "$$target ($$(dirname $$file))"; \
+	  $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) ./$$(dirname $$file) </dev/null || exit 1; done
 
 # The function's bundle: everything that Code Engine gets.
 bundle:
