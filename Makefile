@@ -90,6 +90,7 @@ deploy-check:
 # What the function's entry costs, as ratios of one run.
 bench: bundle
 	npm install --silent --no-audit --no-fund --prefix $(CACHE)/cloudevents cloudevents@10.0.0
+	$(GO) test -run '^$$' -bench AuditEvents -benchtime 20x ./function/latchkey | grep x-bare
 	node function/testdata/bench.js dist/function $(CACHE)/cloudevents/node_modules/cloudevents 2>/dev/null
 
 # golangci-lint is built from its module, outside of the product's go.mod.

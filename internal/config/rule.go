@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,10 +94,9 @@ func (r *Rule) Ignores(kind string, data []byte) bool {
 	if r.kinds != nil && !slices.Contains(r.kinds, kind) {
 		return true
 	}
-	text := string(data)
 	// Only an escape spells a plain text in another way.
-	return len(r.needs) > 0 && !strings.Contains(text, `\u`) &&
-		slices.ContainsFunc(r.needs, func(s string) bool { return !strings.Contains(text, s) })
+	return len(r.needs) > 0 && !bytes.Contains(data, []byte(`\u`)) &&
+		slices.ContainsFunc(r.needs, func(s string) bool { return !bytes.Contains(data, []byte(s)) })
 }
 
 // Apply says what the rule asks because of the event; data is what JSON makes
