@@ -75,11 +75,18 @@ PLATFORM_SERVICES := $(CACHE)/platform-services-0.83.1/node_modules
 $(PLATFORM_SERVICES): $(NODE24)
 	npm install --silent --no-audit --no-fund --prefix $(CACHE)/platform-services-0.83.1 @ibm-cloud/platform-services@0.83.1
 
-test-real: bundle $(NODE24) $(PLATFORM_SERVICES) real-servers
+# The CloudEvents SDK for JavaScript: a sender that nobody here wrote.
+CLOUDEVENTS := $(CACHE)/cloudevents/node_modules/cloudevents
+
+$(CLOUDEVENTS)/package.json: | $(NODE24)
+	npm install --silent --no-audit --no-fund --prefix $(CACHE)/cloudevents cloudevents@10.0.0
+
+test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) real-servers
 	@echo "Node for the function: $$($(NODE24) --version), and of the machine: $$(node --version)"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
 	LATCHKEY_PLATFORM_SERVICES=$(PLATFORM_SERVICES) \
+	LATCHKEY_CLOUDEVENTS=$(CLOUDEVENTS) \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
 	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator
 
@@ -88,10 +95,9 @@ deploy-check:
 	bash deploy/check.sh
 
 # What the function's entry costs, as ratios of one run.
-bench: bundle
-	npm install --silent --no-audit --no-fund --prefix $(CACHE)/cloudevents cloudevents@10.0.0
+bench: bundle $(CLOUDEVENTS)/package.json
 	$(GO) test -run '^$$' -bench AuditEvents -benchtime 20x ./function/latchkey | grep x-bare
-	node function/testdata/bench.js dist/function $(CACHE)/cloudevents/node_modules/cloudevents 2>/dev/null
+	node function/testdata/bench.js dist/function $(CLOUDEVENTS) 2>/dev/null
 
 # golangci-lint is built from its module, outside of the product's go.mod.
 $(LINT_BIN):
