@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,15 +52,21 @@ type desk struct {
 	looks      *rate.Limiter
 	patience   time.Duration // how long a caller waits for an answer
 
+	hooks     map[string]*hook
+	leaks     leaks
+	intake    *intake
+	strangers turnedAway
+
 	work    context.Context //nolint:containedctx // the life of the process, not of a call
 	running sync.WaitGroup
 }
 
-func newDesk(work context.Context, h *house, bearer secret.Value, log *slog.Logger) *desk {
+func newDesk(work context.Context, h *house, bearer secret.Value, hooks map[string]*hook, log *slog.Logger) *desk {
 	return &desk{
 		cfg: h.cfg.Events, reconciler: h.reconciler, catalog: h, usable: h.iam.Usable, now: h.now,
 		reading: interpreter{reader: event.Reader{Now: h.now, Self: h.self(work)}, rules: h.cfg.Rules},
-		bearer:  bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers, work: work,
+		bearer:  bearer, log: log, looks: rate.NewLimiter(looksPerSecond, looksBurst), patience: answerOthers,
+		hooks: hooks, leaks: h.iam, intake: newIntake(), strangers: turnedAway{tell: rate.Sometimes{Interval: time.Second}}, work: work,
 	}
 }
 
@@ -67,6 +74,7 @@ func (d *desk) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", d.root)
 	mux.HandleFunc("/events", d.events)
+	mux.HandleFunc("/hooks/{name...}", d.deliver)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /readyz", d.ready)
 	return mux
@@ -180,8 +188,26 @@ func (d *desk) answer(ctx context.Context, header http.Header, body []byte, know
 	return d.take(ctx, e, known)
 }
 
-// take answers one event.
+// take answers one event of /events.
 func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
+	return d.act(ctx, e, caller{known: known, allow: d.cfg.Allow, patience: d.patience})
+}
+
+// caller is who asks, and what may be asked.
+type caller struct {
+	known    bool
+	allow    []config.Allow
+	patience time.Duration // how long it waits for an answer
+}
+
+// may reports whether the caller may ask for the verb at all.
+func (c caller) may(verb event.Verb) bool {
+	return slices.ContainsFunc(c.allow, func(a config.Allow) bool { return slices.Contains(a.Verbs, string(verb)) })
+}
+
+// act asks what an event wants, works and answers.
+func (d *desk) act(ctx context.Context, e event.Event, who caller) answer {
+	known := who.known
 	requests, notes, err := d.reading.interpret(e)
 	for _, note := range notes {
 		d.log.Debug("a rule could not be decided", "event", e.ID(), "type", e.Type(), "error", note)
@@ -192,7 +218,7 @@ func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
 		d.log.Info("event refused", "event", e.ID(), "type", e.Type(), "error", err.Error())
 		return d.refuse(err)
 	}
-	patience := d.patience
+	patience := min(who.patience, d.patience)
 	if _, notified := e.Extensions()["ibmensourceid"]; notified {
 		patience = min(patience, answerNotification)
 	}
@@ -200,6 +226,10 @@ func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
 
 	var demand bool
 	for i, req := range requests {
+		if known && req.NeedsAuth() && !who.may(req.Verb) {
+			d.log.Warn("event refused: "+string(req.Verb)+" is allowed to this caller for no credential", "cause", req.Cause)
+			return answer{status: http.StatusForbidden}
+		}
 		if !req.NeedsAuth() || known {
 			demand = demand || req.NeedsAuth()
 			continue
@@ -212,10 +242,11 @@ func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
 		requests[i] = event.Request{Verb: event.Look, Secret: req.Secret, Cause: req.Cause}
 	}
 	done := make(chan answer, 1)
+	var kept demands
 	d.running.Add(1)
 	go func() {
 		defer d.running.Done()
-		done <- d.do(requests, known)
+		done <- d.do(requests, who, &kept)
 	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -228,6 +259,9 @@ func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
 	case <-timer.C:
 	}
 	if demand {
+		if names := kept.all(); len(names) > 0 {
+			return answer{status: http.StatusAccepted, about: about, outcomes: underWay(names)}
+		}
 		// Nothing says yet that the demand outlives this process: the sender
 		// has to keep it.
 		return answer{status: http.StatusServiceUnavailable, retry: 10}
@@ -239,11 +273,13 @@ func (d *desk) take(ctx context.Context, e event.Event, known bool) answer {
 
 // do works through what was asked. Only verbs that the config allows are
 // taken further.
-func (d *desk) do(requests []event.Request, known bool) answer {
+func (d *desk) do(requests []event.Request, who caller, kept *demands) answer {
+	bundles := bundled(requests)
+	kept.open(len(bundles))
 	var swept reconcile.Swept
 	forbidden := 0
 	lost := false // something asked is neither done nor written down
-	for _, bundle := range bundled(requests) {
+	for _, bundle := range bundles {
 		req := bundle[0]
 		scope := reconcile.Scope{
 			Names: req.Credentials, Project: req.Project, With: req.With, Provision: req.Verb == event.Provision,
@@ -257,9 +293,9 @@ func (d *desk) do(requests []event.Request, known bool) answer {
 			catalog = named
 		}
 		if req.NeedsAuth() {
-			catalog = &permitted{Catalog: catalog, allow: d.cfg.Allow, verb: string(req.Verb), refused: &forbidden}
+			catalog = &permitted{Catalog: catalog, allow: who.allow, verb: string(req.Verb), refused: &forbidden, demands: kept}
 		}
-		ask := reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause}
+		ask := reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause, Kept: kept.keep}
 		if req.Verb == event.Revoke {
 			ask.Trigger.Leaked, ask.Trigger.Contain = req.KeyID, req.Contain
 		}
@@ -277,7 +313,7 @@ func (d *desk) do(requests []event.Request, known bool) answer {
 		swept.Outcomes = append(swept.Outcomes, s.Outcomes...)
 		swept.Unknown = errors.Join(swept.Unknown, s.Unknown)
 	}
-	if forbidden > 0 && len(swept.Outcomes) == 0 && known {
+	if forbidden > 0 && len(swept.Outcomes) == 0 && who.known {
 		return answer{status: http.StatusForbidden}
 	}
 	if swept.Unknown == nil && len(swept.Outcomes) == 0 {
@@ -304,6 +340,7 @@ type permitted struct {
 	allow   []config.Allow
 	verb    string
 	refused *int
+	demands *demands
 }
 
 func (p *permitted) Credentials(ctx context.Context, scope reconcile.Scope) ([]reconcile.Credential, error) {
@@ -320,6 +357,7 @@ func (p *permitted) Credentials(ctx context.Context, scope reconcile.Scope) ([]r
 		}
 		kept = append(kept, c)
 	}
+	p.demands.expect(kept, err)
 	return kept, err
 }
 

@@ -37,6 +37,7 @@ func TestTheHouseHasItsDoorsWhereTheDesignSays(t *testing.T) {
 		"internal/secret":         nil,
 		"internal/config":         nil,
 		"internal/event":          {"internal/rotation"},
+		"internal/webhook":        {"internal/event", "internal/rotation", "internal/secret"},
 		"internal/reconcile":      {"internal/rotation", "internal/secret"},
 		"internal/emulator/cloud": nil,
 		"internal/emulator":       {"internal/emulator/cloud"},

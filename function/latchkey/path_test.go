@@ -93,7 +93,7 @@ func (s *stage) wired(yaml string) *house {
 func (s *stage) serve(yaml string) string {
 	s.t.Helper()
 	ready := s.cloud.Ready()
-	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken}
+	env := hookEnv(map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken})
 	p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	cfg, err := config.Load("test.yaml", []byte(yaml))
 	if err != nil {
@@ -108,7 +108,11 @@ func (s *stage) serve(yaml string) string {
 		s.t.Fatal(err)
 	}
 	work, cancel := context.WithCancel(context.Background())
-	d := newDesk(work, h, bearer, p.log)
+	hooks, err := p.hooks(cfg, h.now)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	d := newDesk(work, h, bearer, hooks, p.log)
 	if s.desk == nil {
 		s.desk = d
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
 // serving runs the serve command until its context ends, as the platform's
@@ -96,33 +97,45 @@ func TestReadyOnlyWhenOurIdentityWorks(t *testing.T) {
 }
 
 func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
+	first := func(s *stage) demoEvent {
+		_, credential := s.created("team-b")
+		return rotateEvent(credential, s.cloud.Now())
+	}
 	for name, tc := range map[string]struct {
 		event  func(s *stage) demoEvent
 		token  string
 		status int
+		keys   int
 	}{
-		"a look is answered 202": {func(s *stage) demoEvent { e, _ := s.created("team-b"); return e }, "", http.StatusAccepted},
+		"a look is answered 202": {func(s *stage) demoEvent { e, _ := s.created("team-b"); return e }, "", http.StatusAccepted, 1},
+		"a demand for a first key is answered 202 once the service ID is there: a sweep finds it": {first, testToken, http.StatusAccepted, 1},
 		"a demand, which nothing remembers yet, is answered 503: the sender keeps it": {func(s *stage) demoEvent {
-			_, credential := s.created("team-b")
-			return rotateEvent(credential, s.cloud.Now())
-		}, testToken, http.StatusServiceUnavailable},
+			e, _ := s.created("team-b")
+			s.one(e, "", reconcile.ResultPublished)
+			s.cloud.Advance(time.Hour)
+			return first(s)
+		}, testToken, http.StatusServiceUnavailable, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, emulator.Options{})
-			s.desk.patience = 30 * time.Millisecond
 			_, credential := s.created("team-b")
+			e := tc.event(s)
+			s.desk.patience = 500 * time.Millisecond
 			before := false
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &before})
-			r := s.post(s.url, tc.event(s), tc.token)
+			r := s.post(s.url, e, tc.token)
 			if r.status != tc.status {
 				t.Errorf("answered %d %s", r.status, r.body)
 			}
 			if tc.status == http.StatusServiceUnavailable && r.header.Get("Retry-After") == "" {
 				t.Error("503 without Retry-After")
 			}
+			if tc.token != "" && r.status == http.StatusAccepted && (len(r.outcomes) != 1 || r.outcomes[0].Credential != credential) {
+				t.Errorf("202 does not name the credential: %s", r.body)
+			}
 			s.cloud.ClearFaults()
 			s.desk.wait(t.Context())
-			if data := s.data("team-b"); data["IAM_API_KEY"] == "" || len(s.keys(credential)) != 1 {
+			if data := s.data("team-b"); data["IAM_API_KEY"] == "" || len(s.keys(credential)) != tc.keys {
 				t.Errorf("the work did not go on: %d keys", len(s.keys(credential)))
 			}
 		})

@@ -45,7 +45,11 @@ func (p *process) desk(work context.Context, file string) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDesk(work, h, bearer, p.log), nil
+	hooks, err := p.hooks(cfg, h.now)
+	if err != nil {
+		return nil, err
+	}
+	return newDesk(work, h, bearer, hooks, p.log), nil
 }
 
 // house is the program with its parts connected.

@@ -27,7 +27,7 @@
 //
 // # Expressions
 //
-// `${…}` inside a value, and `where` as a whole, are CEL. They are compiled
+// `${…}` inside a value, and `where` and `when` as a whole, are CEL. They are compiled
 // and type-checked by Load, and each evaluation has a bounded cost. The value
 // that results is checked by the same rule as a literal in its place: what
 // comes from a project's name or from an event is never trusted to be
@@ -72,6 +72,7 @@ type Config struct {
 	Paused     bool          // observe and report, change nothing
 	Events     Events
 	Rules      []*Rule  // in the order of the text
+	Hooks      []*Hook  // in the order of the text, names unique
 	Entries    []*Entry // in the order of the text, names unique
 }
 

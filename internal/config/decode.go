@@ -56,8 +56,15 @@ func (d *decoder) config(v value) *Config {
 		field{"endpoints", false, func(v value) { c.Endpoints = d.word(v, oneOf(Public, Private)) }},
 		field{"sweepEvery", false, func(v value) { c.SweepEvery = d.duration(v, defaultSweepEvery) }},
 		field{"paused", false, func(v value) { c.Paused = d.truth(v) }},
-		field{"events", false, func(v value) { c.Events, f.patterns = d.events(v) }},
+		field{"events", false, func(v value) {
+			events, patterns := d.events(v)
+			c.Events, f.patterns = events, append(f.patterns, patterns...)
+		}},
 		field{"rules", false, func(v value) { f.rules = d.rules(v) }},
+		field{"hooks", false, func(v value) {
+			hooks, patterns := d.hooks(v)
+			c.Hooks, f.patterns = hooks, append(f.patterns, patterns...)
+		}},
 		field{"credentials", true, func(v value) {
 			d.list(v, func(_ int, item value) { f.entries = append(f.entries, d.entry(item)) })
 			if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
@@ -83,26 +90,30 @@ func (d *decoder) events(v value) (e Events, patterns []pattern) {
 			)
 			d.exactlyOne(o, "bearerEnv", "bearerFile")
 		}},
-		field{"allow", false, func(v value) {
-			d.list(v, func(_ int, item value) {
-				var a Allow
-				d.object(item,
-					field{"verbs", true, func(v value) { a.Verbs = d.words(v, oneOf("provision", "rotate", "revoke")) }},
-					field{"credentials", true, func(v value) {
-						a.Credentials = d.words(v, checkPattern)
-						for _, n := range v.node.Content {
-							if slices.Contains(a.Credentials, n.Value) {
-								patterns = append(patterns, pattern{at: value{node: n, path: v.path}, text: n.Value})
-							}
-						}
-					}},
-				)
-				e.Allow = append(e.Allow, a)
-			})
-		}},
+		field{"allow", false, func(v value) { e.Allow, patterns = d.allow(v) }},
 		field{"origins", false, func(v value) { e.Origins = d.words(v, checkOrigin) }},
 	)
 	return e, patterns
+}
+
+// allow reads who may ask what of one source.
+func (d *decoder) allow(v value) (allow []Allow, patterns []pattern) {
+	d.list(v, func(_ int, item value) {
+		var a Allow
+		d.object(item,
+			field{"verbs", true, func(v value) { a.Verbs = d.words(v, oneOf("provision", "rotate", "revoke")) }},
+			field{"credentials", true, func(v value) {
+				a.Credentials = d.words(v, checkPattern)
+				for _, n := range v.node.Content {
+					if slices.Contains(a.Credentials, n.Value) {
+						patterns = append(patterns, pattern{at: value{node: n, path: v.path}, text: n.Value})
+					}
+				}
+			}},
+		)
+		allow = append(allow, a)
+	})
+	return allow, patterns
 }
 
 // secretPlace reads the name of the place that a secret is in. What is no such

@@ -30,6 +30,7 @@ const (
 	scopeWith    scope = iota // with: the parameters of a provision event
 	scopeProject              // project: the instance of forEach
 	scopeEvent                // event and data: what a rule is applied to
+	scopeHook                 // body and headers: what a hook was sent
 )
 
 // The environments are built when the first expression needs one: a config

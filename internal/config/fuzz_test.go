@@ -20,6 +20,8 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add(string(example))
 	f.Add(static)
+	f.Add(hooked)
+	f.Add(hooked + "  b: {verify: {basic: {user: a, secretFile: [/a, /b]}}, event: {when: 'body.a', type: x, data: [\"${body}\", 1, {a: ~}], leaked: \"${body.a}\"}}\n")
 	f.Add(entryWith("logs-${with.team}", `file: {path: "keys/${with.team}.json"}`, `  where: with.team != "a"`))
 	f.Add(entryWith("logs-${project.crn}", `codeEngine: {project: "${project.name}", secret: "${project.status}", entry: "${project.name}"}`, "  forEach: codeengine.projects"))
 	f.Add("version: 1\nowner: &a [*a]\n<<: {a: b}\n")

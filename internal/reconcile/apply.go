@@ -164,6 +164,9 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		ru.log.Info("step", "action", string(step.Action), "key", done.Key, "target", step.Target,
 			"reason", string(step.Reason), "error", done.Error)
 		if err == nil {
+			if ru.ask.Kept != nil && ru.kept(plan) {
+				ru.ask.Kept(ru.c.Name)
+			}
 			continue
 		}
 		if step.Action == rotation.Condemn {

@@ -60,6 +60,10 @@ type Ask struct {
 	// Cause goes into the description of a key minted for it: event type,
 	// source and ID.
 	Cause string
+	// Kept, if set, is called with the credential's name as soon as the demand
+	// outlives this process, which may be long before the run ends. A call that
+	// shares another's run does not get one.
+	Kept func(credential string)
 }
 
 // Result is how a run ended, in one word.
