@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -82,4 +83,51 @@ func TestWhatIsBlockedOrUnreachableHasItsOwnExitCode(t *testing.T) {
 		}
 	}
 	s.cloud.ClearFaults()
+}
+
+func TestRevokeByHand(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	credential, leaked := "logs-sender/"+s.project("team-a").ID, s.data("team-a")["IAM_API_KEY_ID"]
+	changes := len(s.cloud.Events())
+	if code, _ := s.command("revoke", credential, "--key", leaked); code != exitError || len(s.cloud.Events()) != changes {
+		t.Errorf("unasked on no terminal: exit %d, %d changes", code, len(s.cloud.Events())-changes)
+	}
+	// Right after it was published: another key has to wait, and the leak is
+	// written down.
+	if code, out := s.command("revoke", credential, "--key", leaked, "--yes"); code != exitOK || !strings.Contains(out, "the leaked key still works") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	s.cloud.Advance(time.Hour)
+	if code, out := s.command("revoke", credential, "--key", leaked, "--yes"); code != exitOK || !strings.Contains(out, "up to 60 minutes") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if _, alive := s.keys(credential)[leaked]; alive || s.data("team-a")["IAM_API_KEY_ID"] == leaked {
+		t.Error("the leaked key is still there")
+	}
+	for _, other := range s.keys("logs-sender/" + s.project("team-b").ID) {
+		if code, _ := s.command("revoke", credential, "--key", other.ID, "--yes"); code != exitError {
+			t.Errorf("another credential's key: exit %d", code)
+		}
+	}
+	s.cloud.Advance(time.Hour)
+	contained := s.data("team-a")["IAM_API_KEY_ID"]
+	if code, out := s.command("revoke", "logs-sender", "--key", contained, "--containment", "--yes"); code != exitOK || strings.Count(out, "logs-sender/") < 1 {
+		t.Errorf("by the entry's name: exit %d\n%s", code, out)
+	}
+	if _, alive := s.keys(credential)[contained]; alive {
+		t.Error("the contained key is still there")
+	}
+}
+
+func TestTheQuestionBeforeAKeyEnds(t *testing.T) {
+	for answer, want := range map[string]error{"y\n": nil, "Yes\n": nil, "n\n": errNo, "\n": errNo, "": errNo, "yep\n": errNo} {
+		var out bytes.Buffer
+		p := &process{stdin: strings.NewReader(answer), stdout: &out}
+		if err := p.ask("End it?"); !errors.Is(err, want) || !strings.HasPrefix(out.String(), "End it? [y/N]") {
+			t.Errorf("answered %q: %v, %q", answer, err, out.String())
+		}
+	}
 }

@@ -47,7 +47,7 @@ func (c demoCommand) Run(ctx context.Context, p *process) error {
 	if c.Keep && c.Form == "job" {
 		return errors.New("a job does not stay up: use --keep with another form")
 	}
-	d := &demo{form: c, out: p.stdout, cloud: server, token: token, http: &http.Client{Timeout: 30 * time.Second}}
+	d := &demo{form: c, out: p.stdout, cloud: server, config: examples.Emulator, token: token, http: &http.Client{Timeout: 30 * time.Second}}
 	defer d.stop()
 	last, err := d.tell(ctx)
 	if err != nil {
@@ -61,11 +61,12 @@ func (c demoCommand) Run(ctx context.Context, p *process) error {
 
 // demo is the stage: the emulator, the program under way, and the audience.
 type demo struct {
-	form  demoCommand
-	out   io.Writer
-	cloud *emulator.Server
-	token secret.Value
-	http  *http.Client
+	form   demoCommand
+	out    io.Writer
+	cloud  *emulator.Server
+	config string // what the program is started with
+	token  secret.Value
+	http   *http.Client
 
 	mu    sync.Mutex // a job is started while the story waits to kill it
 	child *exec.Cmd
@@ -157,10 +158,14 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 		}
 	}
 	d.say("   the old keys have ended, and so has the one of the killed process\n")
-	for _, o := range outcomes {
-		if o.Credential == first.Credential {
-			last = o
-		}
+	if err := d.life(ctx, first.Credential); err != nil {
+		return last, err
+	}
+	if outcomes, err = d.sendAll(ctx, tickEvent(d.cloud.Now()), false); err != nil {
+		return last, err
+	}
+	if last, err = ours(outcomes, first.Credential); err != nil {
+		return last, err
 	}
 	return last, d.table(outcomes)
 }
@@ -235,7 +240,7 @@ func (d *demo) command(name string, args ...string) *exec.Cmd {
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"),
 		"LATCHKEY_ENDPOINT=" + ready.URL, "IBMCLOUD_API_KEY=" + ready.APIKey,
-		"LATCHKEY_CONFIG=" + examples.Emulator, "EVENTS_TOKEN=" + d.token.Expose(),
+		"LATCHKEY_CONFIG=" + d.config, "EVENTS_TOKEN=" + d.token.Expose(),
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// The second half of the story: what else can happen in the life of a key.
+
+const secondStore = "logs-sender-copy"
+
+var firstStore = regexp.MustCompile(`(?m)^ +restart: true.*\n`)
+
+// withSecondStore adds a store to the example's only credential, and lets
+// tickets revoke.
+func withSecondStore(config string) string {
+	at := firstStore.FindStringIndex(config)
+	if at == nil {
+		return config
+	}
+	config = config[:at[1]] + `      - codeEngine: {project: "${project.id}", region: "${project.region}", secret: ` + secondStore + ", entry: IAM_API_KEY}\n" + config[at[1]:]
+	return strings.Replace(config, "verbs: [provision, rotate]", "verbs: [provision, rotate, revoke]", 1)
+}
+
+// ours picks the story's credential out of a sweep.
+func ours(outcomes []reconcile.Outcome, credential string) (reconcile.Outcome, error) {
+	for _, o := range outcomes {
+		if o.Credential == credential {
+			return o, nil
+		}
+	}
+	return reconcile.Outcome{}, fmt.Errorf("the sweep did not look at %s", credential)
+}
+
+// tick sweeps and returns the story's credential.
+func (d *demo) tick(ctx context.Context, credential string, want reconcile.Result) (o reconcile.Outcome, err error) {
+	outcomes, err := d.sendAll(ctx, tickEvent(d.cloud.Now()), false)
+	if err != nil {
+		return o, err
+	}
+	if o, err = ours(outcomes, credential); err != nil {
+		return o, err
+	}
+	return o, d.expect(o, want)
+}
+
+func (d *demo) life(ctx context.Context, credential string) error {
+	for _, chapter := range []func(context.Context, string) error{d.addStore, d.overlap, d.leak, d.block} {
+		if err := chapter(ctx, credential); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) addStore(ctx context.Context, credential string) error {
+	d.say("6. The config gets a second store for each project.")
+	d.stop()
+	d.config = withSecondStore(d.config)
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	o, err := d.tick(ctx, credential, reconcile.ResultChanged)
+	if err != nil {
+		return err
+	}
+	d.say("   filled       %s with the published key by copy: nothing is rotated for it", o.Stores[len(o.Stores)-1].Name)
+	d.say("   key          %s, as before\n", o.Key)
+	return nil
+}
+
+func (d *demo) overlap(ctx context.Context, credential string) error {
+	d.say("7. A ticket demands a new key, and one consumer goes on with the old one.")
+	old, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
+	if err != nil {
+		return err
+	}
+	o, err := d.send(ctx, rotateEvent(credential, d.cloud.Now()), true)
+	if err != nil {
+		return err
+	}
+	if err := d.expect(o, reconcile.ResultPublished); err != nil {
+		return err
+	}
+	d.say("   new key      %s in %d stores; the old one works until %s", o.Key, len(o.Stores), o.ReplacedEnds.Format(time.DateTime))
+	d.cloud.Advance(20 * time.Hour)
+	for _, k := range d.cloud.State(true).APIKeys {
+		if k.ID == old.Key {
+			if _, err := d.cloud.Cloud().ExchangeAPIKey(k.Value); err != nil {
+				return fmt.Errorf("using the old key: %w", err)
+			}
+		}
+	}
+	d.cloud.Advance(time.Hour)
+	if o, err = d.tick(ctx, credential, reconcile.ResultChanged); err != nil {
+		return err
+	}
+	if len(o.Notes) == 0 || o.Notes[0].Reason != rotation.StillUsed {
+		return fmt.Errorf("nobody was told that %s is still used: %+v", old.Key, o)
+	}
+	d.say("   20 h later   %s", note(o.Notes[0]))
+	d.say("   extended     until %s\n", o.Steps[0].At.Format(time.DateTime))
+	return nil
+}
+
+func (d *demo) leak(ctx context.Context, credential string) error {
+	d.say("8. The published key is found on a public page. A ticket revokes it.")
+	before, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
+	if err != nil {
+		return err
+	}
+	o, err := d.send(ctx, binaryEvent("dev.latchkey.revoke", "/tickets/4711", d.cloud.Now(), map[string]any{"credential": credential, "keyID": before.Key}), true)
+	if err != nil {
+		return err
+	}
+	if err := d.expect(o, reconcile.ResultPublished); err != nil {
+		return err
+	}
+	if o.Leaked != reconcile.LeakedEnded {
+		return fmt.Errorf("the leaked key is %s", o.Leaked)
+	}
+	d.say("   new key      %s, proven and in every store before the old one ended", o.Key)
+	for _, n := range o.Notes {
+		d.say("   leaked key   %s", note(n))
+	}
+	d.say("")
+	return nil
+}
+
+func (d *demo) block(ctx context.Context, credential string) error {
+	d.cloud.Advance(time.Hour) // IAM's lists have forgotten what was deleted
+	d.say("9. Somebody disables the published key by hand.")
+	before, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
+	if err != nil {
+		return err
+	}
+	d.cloud.Cloud().SetKeyDisabled(before.Key, true)
+	o, err := d.tick(ctx, credential, reconcile.ResultBlocked)
+	if err != nil {
+		return err
+	}
+	d.say("   blocked      %s: %s", o.Reason, o.Message)
+	d.cloud.Cloud().SetKeyDisabled(before.Key, false)
+	if o, err = d.tick(ctx, credential, reconcile.ResultUnchanged); err != nil {
+		return err
+	}
+	if o.Key != before.Key {
+		return errors.New("another key is published")
+	}
+	d.say("   mended       it is enabled again, and nothing is left to do\n")
+	return nil
+}
