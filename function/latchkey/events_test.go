@@ -309,3 +309,78 @@ func TestNoURLOfAnEventIsEverCalled(t *testing.T) {
 		t.Errorf("%d calls to URLs that events named", n)
 	}
 }
+
+// expiringEvents is one notification of several secrets.
+func expiringEvents(t *testing.T, account string, at time.Time, names ...string) demoEvent {
+	t.Helper()
+	e := expiringEvent(account, names[0], at)
+	var envelope map[string]any
+	if err := json.Unmarshal(e.body, &envelope); err != nil {
+		t.Fatal(err)
+	}
+	data := envelope["data"].(map[string]any)
+	first := data["secrets"].([]any)[0].(map[string]any)
+	var secrets []any
+	for _, name := range names {
+		another := map[string]any{}
+		for field, value := range first {
+			another[field] = value
+		}
+		another["secret_name"] = name
+		secrets = append(secrets, another)
+	}
+	data["secrets"] = secrets
+	e.body = encode(envelope)
+	return e
+}
+
+func TestOfANotificationOfManySecretsEachIsDoneByItself(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	for _, name := range []string{"team-a", "team-b"} {
+		created, _ := s.created(name)
+		s.one(created, "", reconcile.ResultPublished)
+	}
+	s.cloud.Advance(50 * 24 * time.Hour)
+	names := []string{"somebody-elses", "logs-sender-team-a", "logs-sender-team-b"}
+	for len(names) < 100 {
+		names = append(names, fmt.Sprintf("another-%d", len(names)))
+	}
+	e := expiringEvents(t, s.cloud.Ready().Account, s.cloud.Now(), names...)
+	broken := "logs-sender/" + s.project("team-b").ID
+	s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/" + s.project("team-b").ID + "/secrets/*", Kind: emulator.FaultStatus, Status: 500})
+	lists := s.cloud.Counter(http.MethodGet, "/v2/projects")
+	r := s.post(s.url, e, testToken)
+	if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" || len(r.outcomes) != 2 {
+		t.Fatalf("answered %d %s", r.status, r.body)
+	}
+	for _, o := range r.outcomes {
+		if want := map[bool]reconcile.Result{true: reconcile.ResultFailed, false: reconcile.ResultPublished}[o.Credential == broken]; o.Result != want {
+			t.Errorf("%s: %s, want %s", o.Credential, o.Result, want)
+		}
+	}
+	if n := s.cloud.Counter(http.MethodGet, "/v2/projects") - lists; n == 0 || n > 4 {
+		t.Errorf("%d lists of projects for one notification", n)
+	}
+	s.cloud.ClearFaults()
+	s.cloud.Advance(20 * time.Minute)
+	r = s.post(s.url, e, testToken) // the sender's next try
+	for _, o := range r.outcomes {
+		if want := map[bool]reconcile.Result{true: reconcile.ResultPublished, false: reconcile.ResultUnchanged}[o.Credential == broken]; o.Result != want {
+			t.Errorf("tried again, %s: %s, want %s", o.Credential, o.Result, want)
+		}
+	}
+}
+
+func TestAJobReadsARecordOfKafkaAsTheApplicationDoes(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	id := s.project("team-b").ID
+	created := auditEvent(s.cloud.Ready().Account, "codeengine.instance.create", "success", "IBMid-1", id, s.cloud.Now())
+	if code, out := s.job(jobEnvironment(created)); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+		t.Fatalf("exit %d, %s", code, out)
+	}
+	s.one(created, "", reconcile.ResultUnchanged)
+	login := auditEvent(s.cloud.Ready().Account, "iam-identity.serviceid-apikey.login", "success", "IBMid-1", id, s.cloud.Now())
+	if code, out := s.job(jobEnvironment(login)); code != exitOK || out != "" {
+		t.Errorf("exit %d, %s", code, out)
+	}
+}
