@@ -41,7 +41,7 @@ func flooded(tb testing.TB) (http.Handler, *http.Request, []byte) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d := &desk{reading: interpreter{reader: event.Reader{Now: time.Now}, rules: cfg.Rules}, log: slog.New(slog.NewTextHandler(io.Discard, nil)), looks: rate.NewLimiter(0, 0)}
+	d := &desk{reading: interpreter{reader: event.Reader{Now: time.Now}, rules: cfg.Rules}, log: slog.New(slog.DiscardHandler), looks: rate.NewLimiter(0, 0)}
 	return d.routes(), r, raw
 }
 

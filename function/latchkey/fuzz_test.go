@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -22,7 +21,7 @@ func FuzzJobEvent(f *testing.F) {
 	f.Add("dev.latchkey.sweep", "é", "/s", "", "", "eyJjcmVkZW50aWFscyI6WyJhIl19")
 	f.Fuzz(func(t *testing.T, kind, id, source, subject, at, data string) {
 		env := map[string]string{"CE_SPECVERSION": "1.0", "CE_TYPE": kind, "CE_ID": id, "CE_SOURCE": source, "CE_SUBJECT": subject, "CE_TIME": at, "CE_DATA": data}
-		p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.DiscardHandler)}
 		sent, triggered := p.jobEvent()
 		if triggered != (kind != "" && id != "") {
 			t.Fatalf("an event: %v", triggered)
