@@ -211,6 +211,9 @@ func (p *process) report(c place, swept reconcile.Swept, names []string) error {
 // note is something that people should know, in one line.
 func note(n reconcile.NoteOutcome) string {
 	line := n.Message
+	if n.Store != "" {
+		line = n.Store + ": " + line
+	}
 	if n.Key != "" {
 		line = n.Key + ": " + line
 	}

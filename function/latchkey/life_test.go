@@ -209,8 +209,14 @@ func TestAStoreThatIsAddedIsFilledWithoutARotation(t *testing.T) {
 		t.Errorf("outcome %+v, the added store names %q", out, key)
 	}
 	// And one that is removed keeps what it has.
+	s.sweeps(1)
+	second := s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
 	s.url = s.serve(holesHead + static("c", place1))
-	s.sweep().only(t, reconcile.ResultUnchanged)
+	left := s.sweep().only(t, reconcile.ResultUnchanged)
+	if len(left.Notes) != 1 || left.Notes[0].Reason != rotation.StoreDropped || !strings.Contains(left.Notes[0].Store, "team-a") || left.Notes[0].At.IsZero() {
+		t.Errorf("notes %+v: who reads the removed store loses the key, and nobody is told", left.Notes)
+	}
+	first.Key = second.Key
 	if key, _ := s.entry("team-a", "logs-sender", "IAM_API_KEY"); key != first.Key {
 		t.Errorf("the removed store names %q", key)
 	}

@@ -532,6 +532,9 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	m := ru.marker()
 	m.With = nil
 	m.Answers = ru.answers()
+	for _, st := range ru.c.Stores {
+		m.Stores = append(m.Stores, st.Name())
+	}
 	k, err := ru.Keys.Mint(ctx, MintRequest{
 		IAMID:       ru.id.IAMID,
 		Name:        KeyName(ru.c.Name, now, hex.EncodeToString(sum[:4])),

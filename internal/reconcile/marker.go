@@ -3,6 +3,7 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -35,6 +36,33 @@ type Marker struct {
 // KeyMarks are what one run leaves on a key for the later ones.
 type KeyMarks struct {
 	Superseded, Renew, Answers, Leaked time.Time
+	// Stores are where the key was to be published when it was minted.
+	Stores []string
+}
+
+// maxStores bounds what the names of the stores may take of a description,
+// which IAM bounds: if they need more they are left out, and nobody hears when
+// one of them leaves the config.
+const maxStores = 300
+
+// storesText is the names in a form without spaces, commas and brackets.
+func (k KeyMarks) storesText() string {
+	escaped := make([]string, len(k.Stores))
+	for i, name := range k.Stores {
+		escaped[i] = url.QueryEscape(name)
+	}
+	return strings.Join(escaped, ",")
+}
+
+func parseStores(text string) (names []string, err error) {
+	for _, escaped := range strings.Split(text, ",") {
+		name, err := url.QueryUnescape(escaped)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 const markerVersion = "1"
@@ -52,6 +80,9 @@ func (m Marker) Text() string {
 		if !mark.at.IsZero() {
 			fmt.Fprintf(&b, " %s=%s", mark.name, mark.at.UTC().Format(time.RFC3339Nano))
 		}
+	}
+	if stores := m.storesText(); stores != "" && len(stores) <= maxStores {
+		fmt.Fprintf(&b, " stores=%s", stores)
 	}
 	if m.Current != "" {
 		fmt.Fprintf(&b, " current=%s", m.Current)
@@ -106,6 +137,8 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 			m.Leaked, err = time.Parse(time.RFC3339Nano, value)
 		case "since":
 			m.Since, err = time.Parse(time.RFC3339Nano, value)
+		case "stores":
+			m.Stores, err = parseStores(value)
 		case "current":
 			m.Current = value
 		}
@@ -146,6 +179,7 @@ func Stamp(keyName string) time.Time {
 // Mark puts what the name and the description say on a key that IAM listed.
 func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 	k.Minted = Stamp(name)
+	k.Stores = m.Stores
 	k.Superseded, k.Renew, k.Answers, k.Leaked = m.Superseded, m.Renew, m.Answers, m.Leaked
 	return k
 }

@@ -302,6 +302,11 @@ func (v view) notes() (notes []Note) {
 	if k.ID != "" && !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(v.dueAt(k)) && k.Expires.Sub(v.now) <= notice {
 		notes = append(notes, Note{Reason: Expiring, Key: k.ID, At: k.Expires})
 	}
+	for _, name := range k.Stores {
+		if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Name == name }) {
+			notes = append(notes, Note{Reason: StoreDropped, Key: k.ID, Store: name, At: k.Expires})
+		}
+	}
 	for _, k := range v.Keys {
 		switch _, used, later := v.extension(k); {
 		case later:

@@ -64,6 +64,8 @@ type Note struct {
 	Reason Reason `json:"reason"`
 	// Key is the ID of the key that the note is about.
 	Key string `json:"key,omitempty"`
+	// Store is the name of the store that it is about.
+	Store string `json:"store,omitempty"`
 	// At is when it happened, or will.
 	At time.Time `json:"at,omitzero"`
 }

@@ -29,6 +29,9 @@ type Key struct {
 	// Leaked is when somebody asked for the key's revocation. It is ended as
 	// soon as no store names it, however young or wanted it is.
 	Leaked time.Time
+	// Stores are where the key was to be published when it was minted; empty
+	// when that is not known.
+	Stores []string
 	// Used is the key's last known authentication, asked for near the end of an
 	// overlap only; zero when it is not known. IAM tells it late, so it never
 	// ends a key: it only lengthens an overlap.
