@@ -58,6 +58,8 @@ policy() {
 
 policy "${IDENTITY_ROLES:-Administrator}" iam-identity
 policy Viewer,Writer codeengine "" "${CODE_ENGINE_RESOURCE_GROUP_ID:-}"
+# Only a config with accessGroups needs it: it may add members to any group.
+[[ -z ${ACCESS_GROUPS:-} ]] || policy Editor iam-groups
 
 # To hand a role on, latchkey must administer the instance and hold the role.
 # shellcheck disable=SC2153 # GRANTS comes from the environment
