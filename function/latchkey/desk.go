@@ -255,7 +255,7 @@ func (d *desk) act(ctx context.Context, e event.Event, who caller) answer {
 	case a := <-done:
 		a.about = about
 		return a
-	case <-ctx.Done(): // the caller is gone; nobody reads this
+	case <-ctx.Done(): // the caller is gone, or the time of its batch is up
 	case <-timer.C:
 	}
 	if demand {

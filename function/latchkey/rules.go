@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -59,6 +60,9 @@ func (in *interpreter) interpret(e event.Event) (requests []event.Request, notes
 			req, rerr := in.request(e, r, asked)
 			if rerr != nil {
 				return nil, notes, rerr
+			}
+			if slices.ContainsFunc(requests, func(q event.Request) bool { return reflect.DeepEqual(q, req) }) {
+				continue // another record has asked for it
 			}
 			if len(requests) == mostRequests {
 				return nil, notes, fmt.Errorf("%w: one event asks for more than %d things", event.ErrMalformed, mostRequests)

@@ -61,6 +61,11 @@ func TestRulesMakeEventsOfOthersAsk(t *testing.T) {
 	}
 	expect("a revocation that the config does not allow", binaryEvent("com.acme.end", "/acme", s.cloud.Now(), map[string]string{"key": second.Key}), testToken, http.StatusForbidden, "")
 	expect("a record that makes look", deleted("IBMid-1"), "", http.StatusOK, reconcile.ResultUnchanged)
+	many := deleted("IBMid-1")
+	many.body = append(append(append(append([]byte{}, many.body...), '\n'), deleted(s.cloud.Cloud().Minter().IAMID).body...), many.body...)
+	if r := s.post(url, many, ""); r.status != http.StatusOK || strings.Count(r.body, `"credential":`) != strings.Count(s.post(url, deleted("IBMid-1"), "").body, `"credential":`) {
+		t.Errorf("three records in one are answered %d %s", r.status, r.body)
+	}
 	expect("a record of our own work", deleted(s.cloud.Cloud().Minter().IAMID), "", http.StatusNoContent, "")
 	expect("a parameter that is none", binaryEvent("com.acme.project.ready", "/acme", s.cloud.Now(), map[string]any{"project": map[string]string{"id": "../x"}}), testToken, http.StatusBadRequest, "")
 	expect("a payload that costs too much", binaryEvent("com.acme.text", "/acme", s.cloud.Now(), map[string]any{"text": strings.Repeat("a", 900_000)}), "", http.StatusBadRequest, "")

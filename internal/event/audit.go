@@ -247,22 +247,22 @@ func plainReference(s string) bool {
 	return len(s) > 1 && s[0] == '/' && lowerOrDigit(s[1]|0x20) && strings.Count(s, "#") <= 1
 }
 
-// plainExtension is the name of an extension as net/http writes it. The rest of
-// what the specification names is left to Decode.
+// plainExtension is the name of an extension in the spelling of net/http: in
+// another it could be an attribute that is there twice. The rest of what the
+// specification names is left to Decode.
 func plainExtension(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if i == 0 {
-			c |= 0x20
-		}
-		if !lowerOrDigit(c) {
+	if name == "" || (name[0] < 'A' || name[0] > 'Z') && !isDigit(name[0]) {
+		return false
+	}
+	for i := 1; i < len(name); i++ {
+		if !lowerOrDigit(name[i]) {
 			return false
 		}
 	}
-	return name != "" && name != "Data" && name != "Datacontenttype" && name != "Dataschema"
+	return name != "Data" && name != "Datacontenttype" && name != "Dataschema"
 }
 
-func lowerOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+func lowerOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || isDigit(c) }
 
 // FromKafka reports whether the header says that a Kafka subscription delivers
 // a record, which may be one of a flood.
