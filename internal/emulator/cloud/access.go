@@ -23,6 +23,7 @@ type target struct {
 	region   string
 	kind     string // resourceType, such as "serviceid"
 	id       string // resource
+	group    string // resource group; IAM's own things are in none
 }
 
 func identityTarget(serviceID string) target {
@@ -118,7 +119,7 @@ func applies(p Policy, t target) bool {
 		case "resource":
 			have = t.id
 		case "resourceGroupId":
-			have = ResourceGroupID
+			have = t.group
 		}
 		if !a.matches(have) {
 			return false

@@ -266,3 +266,55 @@ func TestManyDeletionsLeaveTheListsWhole(t *testing.T) {
 		t.Errorf("page of %d, %v", len(page.Items), err)
 	}
 }
+
+// TestAResourceGroupBoundsAPolicy has one project in the default group and one
+// in another.
+func TestAResourceGroupBoundsAPolicy(t *testing.T) {
+	c := newCloud()
+	inside := c.State(false).Projects[0].ID
+	made, err := c.CreateProject(cloud.Owner(), cloud.NewProject{Name: "elsewhere", ResourceGroupID: "another", Active: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within := func(service, role string) cloud.PolicySpec {
+		sid, _ := c.AddIdentity("x")
+		spec := cloud.PolicySpec{Type: "access", Roles: []string{role},
+			Subject: []cloud.Attribute{{Key: "iam_id", Operator: "stringEquals", Value: sid.IAMID}},
+			Resource: []cloud.Attribute{
+				{Key: "accountId", Operator: "stringEquals", Value: cloud.AccountID},
+				{Key: "resourceGroupId", Operator: "stringEquals", Value: cloud.ResourceGroupID},
+			}}
+		if service != "" {
+			spec.Resource = append(spec.Resource, cloud.Attribute{Key: "serviceName", Operator: "stringEquals", Value: service})
+		}
+		if _, err := c.CreatePolicy(cloud.Owner(), spec); err != nil {
+			t.Fatal(err)
+		}
+		return spec
+	}
+	actor := func(spec cloud.PolicySpec) cloud.Actor { return cloud.Actor{IAMID: spec.Subject[0].Value.(string)} }
+
+	look := actor(within("codeengine", viewer))
+	if _, err := c.GetProject(look, inside, ""); err != nil {
+		t.Errorf("a project of the group: %v", err)
+	}
+	if _, err := c.GetProject(look, made.ID, ""); status(err) != 403 {
+		t.Errorf("a project of another group: %v", err)
+	}
+	// Identities are in no resource group.
+	if _, err := c.ListServiceIDs(actor(within("", admin)), cloud.ServiceIDQuery{AccountID: cloud.AccountID}); status(err) != 403 {
+		t.Errorf("service IDs: %v", err)
+	}
+	// Who administers a group grants no access beyond it.
+	grantor := within("logs", admin)
+	grant := cloud.PolicySpec{Type: "access", Roles: []string{viewer}, Subject: grantor.Subject, Resource: []cloud.Attribute{
+		grantor.Resource[0], {Key: "serviceName", Operator: "stringEquals", Value: "logs"},
+	}}
+	if _, err := c.CreatePolicy(actor(grantor), grant); status(err) != 403 {
+		t.Errorf("a policy beyond the group: %v", err)
+	}
+	grant.Resource = append(grant.Resource, cloud.Attribute{Key: "serviceInstance", Operator: "stringEquals", Value: cloud.LogsInstanceID})
+	if _, err := c.CreatePolicy(actor(grantor), grant); err != nil {
+		t.Errorf("a policy on an instance of the group: %v", err)
+	}
+}

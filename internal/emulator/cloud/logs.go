@@ -49,7 +49,7 @@ func (c *Cloud) Ingest(a Actor, instance string, entries []LogEntry) (rejected i
 			return 0, serviceError(400, "bad_request", fmt.Sprintf("The severity of entry %d is not from 1 to 6.", i))
 		}
 	}
-	if !c.may(a, target{service: serviceLogs, instance: in.ID, region: in.Region}, "Sender") {
+	if !c.may(a, target{service: serviceLogs, instance: in.ID, region: in.Region, group: ResourceGroupID}, "Sender") {
 		return 0, serviceError(403, "forbidden", "The identity is not allowed to send logs to this instance.")
 	}
 	if c.settings.RejectLogs {

@@ -37,7 +37,7 @@ func (c *Cloud) SendNotification(a Actor, instance string, body []byte) (Notific
 	if !c.alive(a.IAMID) {
 		return Notification{}, smError(401, "unauthorized", "The access token is missing, invalid or expired.")
 	}
-	if !c.may(a, target{service: serviceNotifications, instance: instance}, "EventSourceManager", "Manager") {
+	if !c.may(a, target{service: serviceNotifications, instance: instance, group: ResourceGroupID}, "EventSourceManager", "Manager") {
 		return Notification{}, smForbidden("event-notifications.notifications.send")
 	}
 	if len(body) > longestNotification {

@@ -105,9 +105,17 @@ func attribute(attributes []Attribute, key string) string {
 	return ""
 }
 
-// targetOf is the most general thing that a policy's resource covers.
-func targetOf(resource []Attribute) target {
+// targetOf is the most general thing that a policy's resource covers. An
+// instance is in a resource group although the policy does not say so.
+func (c *Cloud) targetOf(resource []Attribute) target {
+	group, instance := attribute(resource, "resourceGroupId"), attribute(resource, "serviceInstance")
+	if p, ok := c.projects[instance]; ok && group == "" {
+		group = p.ResourceGroupID
+	} else if instance != "" && group == "" {
+		group = ResourceGroupID
+	}
 	return target{
+		group:    group,
 		service:  attribute(resource, "serviceName"),
 		instance: attribute(resource, "serviceInstance"),
 		region:   attribute(resource, "region"),
@@ -195,7 +203,7 @@ func (c *Cloud) grantable(a Actor, p PolicySpec) []string {
 	if a.IAMID == OwnerIAMID {
 		return p.Roles
 	}
-	t := targetOf(p.Resource)
+	t := c.targetOf(p.Resource)
 	var kept []string
 	for _, crn := range p.Roles {
 		if r, ok := lookupRole(crn, t.service); ok && c.may(a, t, r.Name) {
@@ -256,7 +264,7 @@ func (c *Cloud) CreatePolicy(a Actor, spec PolicySpec) (Policy, error) {
 	if err := c.checkPolicy(spec); err != nil {
 		return Policy{}, err
 	}
-	if !c.may(a, targetOf(spec.Resource), "Administrator") {
+	if !c.may(a, c.targetOf(spec.Resource), "Administrator") {
 		return Policy{}, policyForbidden("create")
 	}
 	asked := slices.Sorted(slices.Values(spec.Roles))
@@ -323,7 +331,7 @@ func (c *Cloud) putPolicy(a Actor, spec PolicySpec, asked []string) *policy {
 // services that it administers, and all if it may view access management.
 func (c *Cloud) mayRead(a Actor, p *policy) bool {
 	return subjectOf(p.PolicySpec) == a.IAMID || c.may(a, target{service: serviceAccess}, "Viewer") ||
-		c.may(a, targetOf(p.Resource), "Administrator")
+		c.may(a, c.targetOf(p.Resource), "Administrator")
 }
 
 func (c *Cloud) findPolicy(a Actor, id string) (*policy, error) {
@@ -461,7 +469,7 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	if !c.may(a, targetOf(p.Resource), "Administrator") {
+	if !c.may(a, c.targetOf(p.Resource), "Administrator") {
 		return Policy{}, policyForbidden("replace")
 	}
 	if err := c.policyIfMatch(ifMatch, p.ETag); err != nil {
@@ -473,7 +481,7 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 	if err := c.checkPolicy(spec); err != nil {
 		return Policy{}, err
 	}
-	if !c.may(a, targetOf(spec.Resource), "Administrator") {
+	if !c.may(a, c.targetOf(spec.Resource), "Administrator") {
 		return Policy{}, policyForbidden("replace")
 	}
 	if err := c.checkUnlocked(subjectOf(p.PolicySpec)); err != nil {
@@ -512,7 +520,7 @@ func (c *Cloud) DeletePolicy(a Actor, id string) error {
 	if err != nil {
 		return err
 	}
-	if !c.may(a, targetOf(p.Resource), "Administrator") {
+	if !c.may(a, c.targetOf(p.Resource), "Administrator") {
 		return policyForbidden("delete")
 	}
 	if err := c.checkUnlocked(subjectOf(p.PolicySpec)); err != nil {
@@ -585,7 +593,7 @@ func (c *Cloud) SetPolicyState(a Actor, id, ifMatch, state string) (Policy, erro
 		}
 		p = c.trash[i]
 	}
-	if !c.may(a, targetOf(p.Resource), "Administrator") {
+	if !c.may(a, c.targetOf(p.Resource), "Administrator") {
 		return Policy{}, policyForbidden("restore")
 	}
 	if err := c.policyIfMatch(ifMatch, p.ETag); err != nil {

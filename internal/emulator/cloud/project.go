@@ -90,7 +90,7 @@ func (c *Cloud) ceIfMatch(ifMatch, tag string) error {
 }
 
 func (c *Cloud) onProject(a Actor, p *project, roles ...string) bool {
-	return c.may(a, target{service: serviceCodeEngine, instance: p.ID, region: p.Region}, roles...)
+	return c.may(a, target{service: serviceCodeEngine, instance: p.ID, region: p.Region, group: p.ResourceGroupID}, roles...)
 }
 
 func (c *Cloud) view(p *project) Project {
@@ -116,7 +116,7 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 		return Project{}, err
 	}
 	n.Region = cmp.Or(n.Region, "eu-de")
-	if !c.may(a, target{service: serviceCodeEngine, region: n.Region}, "Editor") {
+	if !c.may(a, target{service: serviceCodeEngine, region: n.Region, group: cmp.Or(n.ResourceGroupID, ResourceGroupID)}, "Editor") {
 		return Project{}, ceForbidden()
 	}
 	if !projectName.MatchString(n.Name) {
@@ -186,7 +186,7 @@ func (c *Cloud) ListProjects(a Actor, region string, q ListQuery) (Page[Project]
 			visible = append(visible, p)
 		}
 	}
-	if len(visible) == 0 && !c.may(a, target{service: serviceCodeEngine, region: region}, "Viewer", "Reader") {
+	if len(visible) == 0 && !c.may(a, target{service: serviceCodeEngine, region: region, group: ResourceGroupID}, "Viewer", "Reader") {
 		return Page[Project]{}, ceForbidden()
 	}
 	return ceCut(q, visible, func(p *project) string { return fmt.Sprintf("%08d", p.seq) }, c.view)

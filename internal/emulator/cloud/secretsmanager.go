@@ -114,7 +114,7 @@ var (
 // holds reports whether the actor may do the action in a group; "" asks for the
 // instance as a whole.
 func (c *Cloud) holds(a Actor, in *safe, group, action string) bool {
-	t := target{service: serviceSecrets, instance: in.ID, region: in.Region}
+	t := target{service: serviceSecrets, instance: in.ID, region: in.Region, group: ResourceGroupID}
 	if group != "" {
 		t.kind, t.id = "secret-group", group
 	}
