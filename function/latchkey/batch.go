@@ -92,12 +92,13 @@ type secretsOf struct {
 	names map[string]bool
 }
 
-// Credentials returns those that are called like one of the secrets.
+// Credentials returns those that are called like one of the secrets, or kept in
+// it.
 func (s *secretsOf) Credentials(ctx context.Context, scope reconcile.Scope) ([]reconcile.Credential, error) {
 	all, err := s.Catalog.Credentials(ctx, scope)
 	var kept []reconcile.Credential
 	for _, c := range all {
-		if s.names[c.ServiceIDName] || s.names[c.Name] {
+		if there, _ := keptIn(c, s.names); there || s.names[c.ServiceIDName] || s.names[c.Name] {
 			kept = append(kept, c)
 		}
 	}

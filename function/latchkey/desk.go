@@ -285,12 +285,12 @@ func (d *desk) do(requests []event.Request, who caller, kept *demands) answer {
 			Names: req.Credentials, Project: req.Project, With: req.With, Provision: req.Verb == event.Provision,
 		}
 		catalog := d.catalog
+		secrets := map[string]bool{}
 		if req.Secret != "" {
-			named := &secretsOf{Catalog: catalog, names: map[string]bool{}}
 			for _, same := range bundle {
-				named.names[same.Secret] = true
+				secrets[same.Secret] = true
 			}
-			catalog = named
+			catalog = &secretsOf{Catalog: catalog, names: secrets}
 		}
 		if req.NeedsAuth() {
 			catalog = &permitted{Catalog: catalog, allow: who.allow, verb: string(req.Verb), refused: &forbidden, demands: kept}
@@ -299,7 +299,7 @@ func (d *desk) do(requests []event.Request, who caller, kept *demands) answer {
 		if req.Verb == event.Revoke {
 			ask.Trigger.Leaked, ask.Trigger.Contain = req.KeyID, req.Contain
 		}
-		s := d.reconciler.Sweep(d.work, catalog, scope, ask)
+		s := d.sweep(catalog, secrets, scope, ask)
 		if req.Verb == event.Revoke {
 			var here bool
 			if s, here = reconcile.WhereLeaked(s); !here && s.Unknown == nil {

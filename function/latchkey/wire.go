@@ -24,6 +24,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
 // tokenFile is where Code Engine mounts the compute resource token of an app,
@@ -57,6 +58,7 @@ type house struct {
 	cfg        *config.Config
 	iam        *iam.Client
 	codeengine *codeengine.Client
+	secrets    func() *secretsmanager.Client // built by the first store
 	reconciler *reconcile.Reconciler
 	http       *http.Client
 	endpoint   string // of the emulator; empty on IBM Cloud
@@ -104,6 +106,9 @@ func (p *process) wire(cfg *config.Config) (*house, error) {
 	h.iam = client
 	h.codeengine = codeengine.New(codeengine.Config{
 		Endpoint: h.endpoint, Private: cfg.Endpoints == config.Private, HTTP: client.HTTP(), Log: p.log,
+	})
+	h.secrets = sync.OnceValue(func() *secretsmanager.Client {
+		return secretsmanager.New(secretsmanager.Config{Endpoint: h.endpoint, Private: cfg.Endpoints == config.Private, HTTP: client.HTTP()})
 	})
 	h.reconciler = &reconcile.Reconciler{
 		Identities: client, Keys: client, Exchange: client, Owner: cfg.Owner,
@@ -238,6 +243,12 @@ func (h *house) credential(c config.Credential) reconcile.Credential {
 				out.Consumers = append(out.Consumers, consumers)
 			}
 			st = ce
+		case s.SecretsManager != nil:
+			sm := s.SecretsManager
+			st = h.secrets().Store(secretsmanager.StoreConfig{
+				Instance: sm.Instance, Region: sm.Region, Group: sm.Group, Secret: sm.Name, Type: sm.Type, Entry: sm.Entry,
+				Owner: h.cfg.Owner, Expire: c.Rotation.Expire,
+			})
 		case s.File != nil:
 			st = file.New(s.File.Path, h.cfg.Owner)
 		}

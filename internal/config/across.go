@@ -239,6 +239,8 @@ func (s storeTemplate) placeParts() []*template {
 	case s.codeEngine != nil:
 		c := s.codeEngine
 		return []*template{c.project, c.region, c.secret, c.entry}
+	case s.secretsManager != nil:
+		return s.secretsManager.placeParts()
 	case s.file != nil:
 		return []*template{s.file.path}
 	}

@@ -147,12 +147,13 @@ type LogsProof struct {
 }
 
 // Store is one place that consumers read the key from: exactly one of
-// CodeEngine and File is set.
+// CodeEngine, SecretsManager and File is set.
 type Store struct {
-	CodeEngine *CodeEngineStore
-	File       *FileStore
-	Restart    Restart
-	Required   bool // false: others go ahead without it
+	CodeEngine     *CodeEngineStore
+	SecretsManager *SecretsManagerStore
+	File           *FileStore
+	Restart        Restart
+	Required       bool // false: others go ahead without it
 }
 
 // CodeEngineStore is an entry of a Code Engine secret. Beside Entry latchkey

@@ -264,6 +264,7 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 		s := storeTemplate{at: item, required: true}
 		o := d.object(item,
 			field{"codeEngine", false, func(v value) { s.codeEngine = d.codeEngine(v) }},
+			field{"secretsManager", false, func(v value) { s.secretsManager = d.secretsManager(v) }},
 			field{"file", false, func(v value) {
 				s.file = &fileTemplate{}
 				d.object(v, field{"path", true, func(v value) { s.file.path = d.template(v, checkPath) }})
@@ -271,7 +272,7 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 			field{"restart", false, func(v value) { s.restart = d.restart(v) }},
 			field{"required", false, func(v value) { s.required = d.truth(v) }},
 		)
-		d.exactlyOne(o, "codeEngine", "file")
+		d.exactlyOne(o, "codeEngine", "secretsManager", "file")
 		if s.codeEngine == nil && (s.restart.all || len(s.restart.names) > 0) {
 			d.fault(o.at("restart"), "only the consumers of a codeEngine store can be restarted")
 		}

@@ -58,11 +58,12 @@ type logsTemplate struct {
 }
 
 type storeTemplate struct {
-	at         value
-	codeEngine *codeEngineTemplate
-	file       *fileTemplate
-	restart    restartTemplate
-	required   bool
+	at             value
+	codeEngine     *codeEngineTemplate
+	secretsManager *secretsManagerTemplate
+	file           *fileTemplate
+	restart        restartTemplate
+	required       bool
 }
 
 type codeEngineTemplate struct {
@@ -220,11 +221,14 @@ func (x *expansion) stores(project *Project) (ss []Store) {
 		for _, n := range t.restart.names {
 			s.Restart.Names = append(s.Restart.Names, x.text(n))
 		}
-		if c := t.codeEngine; c != nil {
+		switch c := t.codeEngine; {
+		case c != nil:
 			s.CodeEngine = &CodeEngineStore{
 				Project: x.text(c.project), Region: x.text(c.region), Secret: x.text(c.secret), Entry: x.text(c.entry),
 			}
-		} else {
+		case t.secretsManager != nil:
+			s.SecretsManager = t.secretsManager.expand(x)
+		default:
 			s.File = &FileStore{Path: x.path(t.file.path)}
 		}
 		where := place(s, project)
@@ -253,8 +257,11 @@ func (x *expansion) path(t *template) string {
 // place says where a store is, in words that differ for different places. A
 // Code Engine project is the same by its ID and by its name.
 func place(s Store, project *Project) string {
-	if s.File != nil {
+	switch {
+	case s.File != nil:
 		return fmt.Sprintf("the file %q", s.File.Path)
+	case s.SecretsManager != nil:
+		return s.SecretsManager.place()
 	}
 	c := *s.CodeEngine
 	if project != nil && c.Project == project.Name && c.Region == project.Region {

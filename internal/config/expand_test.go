@@ -165,6 +165,14 @@ func TestExpandErrorsNameEntryFieldAndValue(t *testing.T) {
 			entryWith("logs-${project.id}", `codeEngine: {project: "${project.id}", secret: a, entry: K}`, `  - codeEngine: {project: "${project.name}", region: eu-de, secret: a, entry: K}`, each), project(nil),
 			`expanding logs-sender/p1: stores[1]: the entry "K" of the secret "a" in project "p1" in eu-de is the place of stores[0] too`,
 		},
+		"two stores that become one secret of Secrets Manager": {
+			entryWith("logs-${project.id}", `secretsManager: {instance: 7a1c, region: eu-de, name: "x-${project.id}", type: kv, entry: K}`, `  - secretsManager: {instance: 7a1c, region: eu-de, group: other, name: "x-${string(project.id)}", type: kv, entry: K}`, each), project(nil),
+			`expanding logs-sender/p1: stores[1]: the entry "K" of the kv secret "x-p1" of the Secrets Manager instance 7a1c in eu-de is the place of stores[0] too`,
+		},
+		"a secret's name that an expression spoils": {
+			entryWith("logs-${project.id}", `secretsManager: {instance: 7a1c, region: eu-de, name: "${project.name}", type: arbitrary}`, each), project(func(p *Project) { p.Name = "a b" }),
+			`expanding logs-sender/p1: stores[0].secretsManager.name: "a b" must be the name of a secret`,
+		},
 		"a logs proof that no policy opens": {
 			strings.Replace(entryWith("logs-${project.id}", `file: {path: "keys/${project.id}.json"}`, each, `  prove: {logs: {instance: "${project.id}", region: eu-de}}`), "roles: [Sender]", `roles: [Sender], instance: "${project.status}"`, 1), project(nil),
 			`expanding logs-sender/p1: prove.logs.instance: "p1" is covered by none of the policies for logs`,

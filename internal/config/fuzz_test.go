@@ -24,6 +24,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(hooked + "  b: {verify: {basic: {user: a, secretFile: [/a, /b]}}, event: {when: 'body.a', type: x, data: [\"${body}\", 1, {a: ~}], leaked: \"${body.a}\"}}\n")
 	f.Add(entryWith("logs-${with.team}", `file: {path: "keys/${with.team}.json"}`, `  where: with.team != "a"`))
 	f.Add(entryWith("logs-${project.crn}", `codeEngine: {project: "${project.name}", secret: "${project.status}", entry: "${project.name}"}`, "  forEach: codeengine.projects"))
+	f.Add(entryWith("logs-${project.name}", `secretsManager: {instance: "${project.id}", region: "${project.region}", group: "${project.name}", name: "${project.name}", type: kv, entry: "${project.name}"}`, "  forEach: codeengine.projects"))
 	f.Add("version: 1\nowner: &a [*a]\n<<: {a: b}\n")
 	f.Add("credentials: [{name: a, stores: [{codeEngine: }, ~, {file: []}], rotation: {after: 99999d99999999m}}]")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -84,7 +85,13 @@ func checkCredential(t *testing.T, e *Entry, c Credential) {
 		t.Errorf("%s lacks a policy or a required store: %+v", c.Name, c)
 	}
 	for _, s := range c.Stores {
-		if (s.CodeEngine == nil) == (s.File == nil) {
+		kinds := 0
+		for _, there := range []bool{s.CodeEngine != nil, s.SecretsManager != nil, s.File != nil} {
+			if there {
+				kinds++
+			}
+		}
+		if kinds != 1 {
 			t.Errorf("a store of %s is of two kinds or none: %+v", c.Name, s)
 		}
 	}

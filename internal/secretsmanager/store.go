@@ -69,6 +69,12 @@ func (s *Store) Name() string {
 	return name
 }
 
+// Secret is the secret's name.
+func (s *Store) Secret() string { return s.cfg.Secret }
+
+// Dates reports whether this store gives its secret the expiration date.
+func (s *Store) Dates() bool { return s.cfg.Type == Arbitrary && s.cfg.Expire > 0 }
+
 // Guarded is false: Secrets Manager has no entity tags.
 func (*Store) Guarded() bool { return false }
 

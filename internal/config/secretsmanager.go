@@ -1,0 +1,82 @@
+package config
+
+import "fmt"
+
+// SecretsManagerStore is a secret of Secrets Manager: the whole secret, of the
+// type arbitrary, or an entry of one of the type kv. Beside Entry latchkey
+// writes the companions Entry+"_ID" and Entry+"_LATCHKEY".
+type SecretsManagerStore struct {
+	Instance string // GUID
+	Region   string
+	Group    string // name of the secret group; "": the default one
+	Name     string
+	Type     string // "arbitrary" or "kv"
+	Entry    string // only with the type kv
+}
+
+// Types of secrets that a secretsManager store can be.
+const (
+	typeArbitrary = "arbitrary"
+	typeKeyValue  = "kv"
+)
+
+type secretsManagerTemplate struct {
+	instance, region, group, name, entry *template // group and entry may be nil
+	kind                                 string
+}
+
+var (
+	checkSecretGroup = form(`[A-Za-z0-9_]([A-Za-z0-9_ .-]{0,62}[A-Za-z0-9_.-])?`,
+		"the name of a secret group: letters, digits, spaces and _.- , at most 64")
+	checkManagedName = form(`[A-Za-z0-9][A-Za-z0-9.-]{0,254}[A-Za-z0-9]`,
+		"the name of a secret: letters, digits, dashes and dots, from 2 to 256, a letter or digit at both ends")
+)
+
+func (d *decoder) secretsManager(v value) *secretsManagerTemplate {
+	s := &secretsManagerTemplate{}
+	o := d.object(v,
+		field{"instance", true, func(v value) { s.instance = d.template(v, checkInstance) }},
+		field{"region", true, func(v value) { s.region = d.template(v, checkRegion) }},
+		field{"group", false, func(v value) { s.group = d.template(v, checkSecretGroup) }},
+		field{"name", true, func(v value) { s.name = d.template(v, checkManagedName) }},
+		field{"type", true, func(v value) { s.kind = d.word(v, oneOf(typeArbitrary, typeKeyValue)) }},
+		field{"entry", false, func(v value) { s.entry = d.template(v, checkEntry) }},
+	)
+	_, entry := o.keys["entry"]
+	switch {
+	case s.kind == typeKeyValue && !entry:
+		d.fault(value{node: v.node, path: join(v.path, "entry")}, "is missing; a secret of the type kv has many")
+	case s.kind == typeArbitrary && entry:
+		d.fault(o.at("entry"), "can't be with the type arbitrary: the whole secret is the key")
+	}
+	return s
+}
+
+// placeParts are what tells two places apart. The group is not among them: a
+// name is unique in the instance, per type.
+func (s *secretsManagerTemplate) placeParts() []*template {
+	parts := []*template{{parts: []part{{literal: s.kind}}}, s.instance, s.region, s.name}
+	if s.kind == typeKeyValue {
+		parts = append(parts, s.entry)
+	}
+	return parts
+}
+
+func (s *secretsManagerTemplate) expand(x *expansion) *SecretsManagerStore {
+	out := &SecretsManagerStore{Instance: x.text(s.instance), Region: x.text(s.region), Name: x.text(s.name), Type: s.kind}
+	if s.group != nil {
+		out.Group = x.text(s.group)
+	}
+	if s.entry != nil {
+		out.Entry = x.text(s.entry)
+	}
+	return out
+}
+
+func (s SecretsManagerStore) place() string {
+	where := fmt.Sprintf("the %s secret %q of the Secrets Manager instance %s in %s", s.Type, s.Name, s.Instance, s.Region)
+	if s.Type == typeKeyValue {
+		return fmt.Sprintf("the entry %q of %s", s.Entry, where)
+	}
+	return where
+}
