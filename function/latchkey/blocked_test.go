@@ -164,6 +164,11 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			cause: fails(http.MethodPost, secrets, 400), after: reconcile.ResultPublished,
 			mend: func(s *stage) { mends(s); s.cloud.Advance(16 * time.Minute) },
 		},
+		rotation.StoreSilent: {
+			first: true,
+			cause: func(s *stage) { s.cloud.Advance(77 * 24 * time.Hour); fails(http.MethodGet, secrets+"/*", 500)(s) },
+			mend:  mends, after: reconcile.ResultPublished,
+		},
 		rotation.StoreQuota: {
 			cause: func(s *stage) {
 				for i := range 100 {

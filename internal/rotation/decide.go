@@ -53,7 +53,11 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
 		return p
 	}
-	if p.Blocked, p.Waiting = v.mayMint(due, p.Steps); p.Blocked != "" || p.Waiting != "" {
+	p.Blocked, p.Waiting = v.mayMint(due, p.Steps)
+	if p.Waiting == StoreUnreachable && v.expiring(v.presumed()) {
+		p.Blocked, p.Waiting = StoreSilent, ""
+	}
+	if p.Blocked != "" || p.Waiting != "" {
 		// Stores and consumers that are behind hold back the end of older keys,
 		// which may be what the new one waits for.
 		p.Steps = append(p.Steps, v.repairs()...)
@@ -296,10 +300,28 @@ func (v view) extensions() (steps []Step) {
 // have been replaced.
 const notice = 14 * 24 * time.Hour
 
+// presumed is the key that consumers must have, when the stores that would say
+// so do not answer.
+func (v view) presumed() Key {
+	k := v.published
+	for _, other := range v.Keys {
+		presumable := other.Live(v.now) && other.Superseded.IsZero() && !other.Fused(v.r)
+		if v.published.ID == "" && presumable && other.Compare(k) > 0 {
+			k = other
+		}
+	}
+	return k
+}
+
+// expiring reports whether a key should have been replaced and ends soon.
+func (v view) expiring(k Key) bool {
+	return k.ID != "" && !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(v.dueAt(k)) && k.Expires.Sub(v.now) <= notice
+}
+
 // notes are what people should know.
 func (v view) notes() (notes []Note) {
 	k := v.published
-	if k.ID != "" && !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(v.dueAt(k)) && k.Expires.Sub(v.now) <= notice {
+	if v.expiring(k) {
 		notes = append(notes, Note{Reason: Expiring, Key: k.ID, At: k.Expires})
 	}
 	for _, name := range k.Stores {

@@ -234,7 +234,7 @@ func TestDecide(t *testing.T) {
 
 		// Stores.
 		"a store that can't be read: nothing is minted, nothing is ended": {
-			state: settledState([]Store{faulty("a", StoreUnreachable)}, fused("r", time.Hour), aged("o", 80*day)),
+			state: settledState([]Store{faulty("a", StoreUnreachable)}, fused("r", time.Hour), aged("o", 65*day)),
 			want:  "waiting: store-unreachable",
 		},
 		"an optional store that can't be read holds no key back, but ends nothing": {

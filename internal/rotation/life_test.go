@@ -156,6 +156,22 @@ func TestAKeyThatShouldHaveBeenReplacedIsReported(t *testing.T) {
 	}
 }
 
+func TestAStoreThatIsSilentForTooLongIsAPersonsToMend(t *testing.T) {
+	late, later := full("k", 70*day), full("k", 77*day)
+	play(t, map[string]scene{
+		"while the key has weeks, the store is waited for": {
+			state: credential(stores(guarded("a", late), failing(plain("b", none), rotation.StoreUnreachable)), late), waiting: rotation.StoreUnreachable,
+		},
+		"then a person hears of it": {
+			state: credential(stores(guarded("a", later), failing(plain("b", none), rotation.StoreUnreachable)), later), blocked: rotation.StoreSilent,
+		},
+		"an optional store holds nothing back": {
+			state: credential(stores(guarded("a", later), optional(failing(plain("b", none), rotation.StoreUnreachable))), later),
+			want:  renewed(rotation.Aged, "a"),
+		},
+	})
+}
+
 func TestBrownfield(t *testing.T) {
 	k := full("k", 30*day)
 	given := func(s *rotation.State) { s.Identity.Given = true }

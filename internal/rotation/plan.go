@@ -137,6 +137,7 @@ const (
 	IdentityDenied Reason = "service-id-denied"
 	StoreDenied    Reason = "store-denied"
 	StoreRefused   Reason = "store-refused"
+	StoreSilent    Reason = "store-silent"
 	StoreQuota     Reason = "store-quota"
 	EntryUnmarked  Reason = "entry-unmarked"
 	EntryForeign   Reason = "entry-foreign"
@@ -204,6 +205,7 @@ var sentences = map[Reason]string{
 	IdentityDenied: "IAM refused access to service IDs or keys: give latchkey's identity Administrator on IAM Identity",
 	StoreDenied:    "a store refused access: give latchkey's identity the role that the store needs",
 	StoreRefused:   "a store refused the entry: the error names the rule",
+	StoreSilent:    "a required store has not answered for so long that the published key ends within 14 days: bring the store back, or say required: false",
 	StoreQuota:     "a store is full: delete secrets that nobody needs, or raise the quota",
 	EntryUnmarked:  "a store's entry holds a value without a key ID: remove it, or set adopt to true",
 	EntryForeign:   "a store's entry belongs to another installation of latchkey: name another entry, or remove that one",
