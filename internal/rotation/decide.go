@@ -686,6 +686,9 @@ func (v view) next(t Trigger) time.Time {
 	if v.due(t) != "" {
 		for _, k := range v.Keys {
 			earlier(k.Created.Add(v.r.MinAge))
+			if !k.Expires.IsZero() {
+				earlier(k.Expires) // one live key fewer
+			}
 		}
 	}
 	return next
