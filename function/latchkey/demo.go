@@ -47,7 +47,11 @@ func (c demoCommand) Run(ctx context.Context, p *process) error {
 	if c.Keep && c.Form == "job" {
 		return errors.New("a job does not stay up: use --keep with another form")
 	}
-	d := &demo{form: c, out: p.stdout, cloud: server, config: examples.Emulator, token: token, http: &http.Client{Timeout: 30 * time.Second}}
+	hooks, err := newDemoHooks()
+	if err != nil {
+		return err
+	}
+	d := &demo{form: c, out: p.stdout, cloud: server, config: examples.HooksEmulator, token: token, hooks: hooks, http: &http.Client{Timeout: 30 * time.Second}}
 	defer d.stop()
 	last, err := d.tell(ctx)
 	if err != nil {
@@ -66,6 +70,7 @@ type demo struct {
 	cloud  *emulator.Server
 	config string // what the program is started with
 	token  secret.Value
+	hooks  demoHooks
 	http   *http.Client
 
 	mu    sync.Mutex // a job is started while the story waits to kill it
@@ -86,11 +91,11 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	}
 	switch d.form.Form {
 	case "job":
-		d.say("Each event starts one run of latchkey as a job, with deploy/examples/emulator.yaml.\n")
+		d.say("Each event starts one run of latchkey as a job, with deploy/examples/hooks/emulator.yaml.\n")
 	case "function":
-		d.say("latchkey is called as a function on %s (Node is process %d), with deploy/examples/emulator.yaml.\n", d.url, d.child.Process.Pid)
+		d.say("latchkey is called as a function on %s (Node is process %d), with deploy/examples/hooks/emulator.yaml.\n", d.url, d.child.Process.Pid)
 	default:
-		d.say("latchkey serves events on %s (process %d), with deploy/examples/emulator.yaml.\n", d.url, d.child.Process.Pid)
+		d.say("latchkey serves events on %s (process %d), with deploy/examples/hooks/emulator.yaml.\n", d.url, d.child.Process.Pid)
 	}
 
 	d.say("1. Somebody creates the Code Engine project %s. IBM sends the lifecycle event.", newProject)
@@ -242,6 +247,7 @@ func (d *demo) command(name string, args ...string) *exec.Cmd {
 		"LATCHKEY_ENDPOINT=" + ready.URL, "IBMCLOUD_API_KEY=" + ready.APIKey,
 		"LATCHKEY_CONFIG=" + d.config, "EVENTS_TOKEN=" + d.token.Expose(),
 	}
+	cmd.Env = append(cmd.Env, d.hooks.environment()...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
@@ -457,6 +463,9 @@ func (d *demo) keep(ctx context.Context, last reconcile.Outcome) error {
 	d.say("  # another key for one project (not within 10 minutes of the last: move the clock, see below)")
 	d.say("  curl -s %s/ -H 'Authorization: Bearer %s' -H 'ce-specversion: 1.0' -H 'ce-id: 2' -H 'ce-source: /me' \\", d.url, d.token.Expose())
 	d.say("    -H 'ce-type: dev.latchkey.rotate' -H 'Content-Type: application/json' -d '{\"credential\":\"%s\",\"notKey\":\"%s\"}'", last.Credential, last.Key)
+	for _, line := range d.hooks.lines(d.url, last.Credential, d.cloud.Now()) {
+		d.say("  %s", line)
+	}
 	d.say("  # 61 days pass; the next sweep rotates what is due")
 	d.say("  curl -s %s/emulator/clock -d '{\"advance\":\"1464h\"}'", ready.URL)
 	d.say("  # everything that IBM Cloud holds now, without values; the accepted log lines")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -174,6 +175,9 @@ func (d *desk) turnAway(w http.ResponseWriter, h *hook) {
 		d.log.Warn("deliveries refused: no or wrong signature", "hook", h.Name, "so many since the last line", d.strangers.count.Swap(0))
 	})
 	w.WriteHeader(http.StatusUnauthorized)
+	// Who sends many at once over one connection does not keep the others
+	// waiting for a whole slice of the processor.
+	runtime.Gosched()
 }
 
 // revokeLeaked makes a demand to revoke the key that has the leaked value. The

@@ -22,9 +22,14 @@ const (
 )
 
 // intake reads bodies within one budget of memory.
-type intake struct{ budget *semaphore.Weighted }
+type intake struct {
+	budget   *semaphore.Weighted
+	patience time.Duration
+}
 
-func newIntake() *intake { return &intake{budget: semaphore.NewWeighted(intakeBytes)} }
+func newIntake() *intake {
+	return &intake{budget: semaphore.NewWeighted(intakeBytes), patience: intakeTime}
+}
 
 // Why a body was not read.
 var (
@@ -45,7 +50,7 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 	// Behind the function's entry a body is there already, and no deadline can be
 	// set.
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(intakeTime))
+	_ = control.SetReadDeadline(time.Now().Add(in.patience))
 	limited := http.MaxBytesReader(w, r.Body, webhook.MaxBody)
 	for next := int64(intakeFirst); ; next = min(2*next, webhook.MaxBody+1) {
 		// While it is copied, a body is there twice.
