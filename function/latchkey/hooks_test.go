@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -148,6 +149,35 @@ func TestTheRecipesOfTheHooks(t *testing.T) {
 	}
 }
 
+func TestATicketLearnsWhyNothingIsDone(t *testing.T) {
+	s := hookedStage(t)
+	created, _ := s.created("team-b")
+	s.post(s.url, created, "")
+	s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "app-sender-shop", Description: "somebody's"})
+	r := s.call("servicenow", payload(t, "servicenow-approved.json"), "X-Latchkey-Token", snowToken)
+	if len(r.outcomes) != 1 || r.outcomes[0].Credential != "app-sender/shop" || r.outcomes[0].Result != reconcile.ResultBlocked || r.outcomes[0].Reason == "" || r.outcomes[0].Message == "" {
+		t.Errorf("answered %d %s", r.status, r.body)
+	}
+}
+
+func TestATicketLearnsWhatGoesOn(t *testing.T) {
+	s := hookedStage(t)
+	s.desk.patience = 500 * time.Millisecond
+	before := false
+	s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &before})
+	approved := payload(t, "servicenow-approved.json")
+	r := s.call("servicenow", approved, "X-Latchkey-Token", snowToken)
+	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Credential != "app-sender/shop" || r.outcomes[0].Result != reconcile.ResultInProgress {
+		t.Errorf("answered %d %s", r.status, r.body)
+	}
+	s.cloud.ClearFaults()
+	s.desk.wait(t.Context())
+	s.desk.patience = answerOthers
+	if r = s.call("servicenow", approved, "X-Latchkey-Token", snowToken); r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Key == "" {
+		t.Errorf("asked again it answers %d %s", r.status, r.body)
+	}
+}
+
 // alert is GitHub's, with the value that the relay adds.
 func alert(t *testing.T, value string) string {
 	return strings.Replace(payload(t, "github-alert.json"), `"number": 42,`, fmt.Sprintf(`"number": 42, "secret": %q,`, value), 1)
@@ -161,8 +191,18 @@ func TestALeakedKeyIsFoundByItsValue(t *testing.T) {
 		body := alert(t, value)
 		return s.call("github-alerts", body, "X-Hub-Signature-256", signature(githubSecret, body))
 	}
-	if r := send(key.Value); r.status != http.StatusOK && r.status != http.StatusAccepted && r.status != http.StatusNotImplemented {
-		t.Errorf("answered %d %s", r.status, r.body)
+	s.cloud.Advance(time.Hour)
+	as := payload(t, "github-alert.json")
+	if r := s.call("github-alerts", as, "X-Hub-Signature-256", signature(githubSecret, as)); r.status != http.StatusBadRequest || !strings.Contains(r.body, "body.alert.secret") {
+		t.Errorf("GitHub's own alert, which has no value, is answered %d %s", r.status, r.body)
+	}
+	for range 2 { // the second time there is no such key any more
+		if r := send(key.Value); r.status != http.StatusOK && r.status != http.StatusNoContent {
+			t.Errorf("answered %d %s", r.status, r.body)
+		}
+	}
+	if k, lives := s.keys("app-sender/shop")[o.Key]; lives && !k.Disabled {
+		t.Errorf("the leaked key lives on: %+v", k.ID)
 	}
 	if said := s.said.String(); !strings.Contains(said, `"msg":"key leaked"`) || !strings.Contains(said, o.Key) {
 		t.Error("it was not said which key leaked")
