@@ -466,3 +466,32 @@ func TestAMinterWithoutItsKeyIsDenied(t *testing.T) {
 		t.Errorf("reading: %v", err)
 	}
 }
+
+// TestAVersionThatFollowsAtOnceIsNoClearAnswer lets somebody write in the moment
+// between our version and the look behind it.
+func TestAVersionThatFollowsAtOnceIsNoClearAnswer(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	if err := w.store(secretsmanager.Arbitrary).Publish(t.Context(), entry(1), ""); err != nil {
+		t.Fatal(err)
+	}
+	plain := w.http.Transport
+	w.http = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := plain.RoundTrip(r)
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/versions") {
+			w.write(secretsmanager.Arbitrary, "by hand", nil)
+		}
+		return resp, err
+	})}
+	s := w.store(secretsmanager.Arbitrary)
+	now, err := s.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Publish(t.Context(), entry(2), now.Revision)
+	if never(t, err); !errors.Is(err, reconcile.ErrUnavailable) || !strings.Contains(err.Error(), "followed") {
+		t.Errorf("publishing: %v", err)
+	}
+	if got, err := s.Read(t.Context()); err != nil || !got.Unmarked() {
+		t.Errorf("it reads %s, %v", got.KeyID, err)
+	}
+}
