@@ -108,7 +108,7 @@ func compile(source string, s scope, want *cel.Type) (*expression, error) {
 			return nil, err
 		}
 	}
-	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := env.Program(checked, cel.CostTracking(textCost{}), cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, fmt.Errorf("planning it: %w", err)
 	}

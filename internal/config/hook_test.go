@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cel.dev/cel-go/cel"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -198,5 +199,18 @@ func TestALeakedValueIsAClosure(t *testing.T) {
 	d, err := c.Hooks[0].Map(map[string]any{"secret": "canary"}, nil)
 	if err != nil || d.Leaked == nil || d.Leaked() != "canary" || d.Data != nil {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// What a rule sees of an event is as hostile: a loop that makes texts ends by
+// its cost, although no type is known before.
+func TestARulePaysForTheTextsThatItMakes(t *testing.T) {
+	x, err := compile(`size(data.list.map(i, data.text + data.text)) > 0`, scopeEvent, cel.BoolType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = x.evaluate(map[string]any{"data": map[string]any{"list": make([]int, 100), "text": strings.Repeat("a", 1<<20)}})
+	if err == nil || !strings.Contains(err.Error(), "cost limit") {
+		t.Errorf("%v, want the limit of cost", err)
 	}
 }
