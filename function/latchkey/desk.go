@@ -224,6 +224,11 @@ func (d *desk) act(ctx context.Context, e event.Event, who caller) answer {
 	}
 	d.log.Info("event", "cause", requests[0].Cause, "authenticated", known, "requests", len(requests))
 
+	if all := len(requests); !known {
+		if requests = looks(requests); len(requests) < all {
+			d.log.Warn("what rules demand is left out: it needs a caller that is known", "cause", requests[0].Cause)
+		}
+	}
 	var demand bool
 	for i, req := range requests {
 		if known && req.NeedsAuth() && !who.may(req.Verb) {

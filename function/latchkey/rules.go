@@ -99,3 +99,14 @@ func (in *interpreter) request(e event.Event, r *config.Rule, asked config.Asked
 	req.Credentials, req.Cause, req.Sender = asked.Credentials, event.Cause(e), fmt.Sprintf("%s (line %d)", r.Name, r.Line)
 	return req, nil
 }
+
+// looks is what an unknown caller's event may ask when it asks for several
+// things: the demands of rules are left out beside a look. An event that demands
+// and nothing else stays as it is, to be refused.
+func looks(requests []event.Request) []event.Request {
+	isLook := func(q event.Request) bool { return !q.NeedsAuth() || q.Secret != "" }
+	if !slices.ContainsFunc(requests, isLook) {
+		return requests
+	}
+	return slices.DeleteFunc(requests, func(q event.Request) bool { return !isLook(q) })
+}

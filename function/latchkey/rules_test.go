@@ -74,3 +74,18 @@ func TestRulesMakeEventsOfOthersAsk(t *testing.T) {
 	}, "", http.StatusBadRequest, "")
 	expect("one of our own types", binaryEvent("dev.latchkey.credential.rotated", "/latchkey", s.cloud.Now(), map[string]string{"text": "b"}), "", http.StatusNoContent, "")
 }
+
+func TestALookIsDoneEvenWhereARuleDemandsMore(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	url := s.serve(examples.Emulator + `
+rules:
+- {when: 'event.type == "dev.knative.kafka.event" && data.action == "codeengine.project.create"', provision: logs-sender}
+`)
+	created := auditEvent(s.cloud.Ready().Account, "codeengine.project.create", "success", "IBMid-1", s.project("team-b").ID, s.cloud.Now())
+	if r := s.post(url, created, ""); r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Result != reconcile.ResultPublished {
+		t.Errorf("without a token: %d %s", r.status, r.body)
+	}
+	if r := s.post(url, created, testToken); r.status != http.StatusOK || len(r.outcomes) < 2 {
+		t.Errorf("with one: %d %s", r.status, r.body)
+	}
+}
