@@ -66,8 +66,7 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 			n, err := limited.Read(body[len(body):cap(body)])
 			body = body[:len(body)+n]
 			if errors.Is(err, io.EOF) {
-				// From here on it is the answer that takes time: a deadline that
-				// stayed would end the request's context.
+				// From here on it is the answer that takes time.
 				_ = control.SetReadDeadline(time.Time{})
 				return body, release, nil
 			}
