@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,6 +36,7 @@ type stage struct {
 	cloud *emulator.Server
 	url   string
 	said  *record
+	env   map[string]string // what instances find beside how the cloud is reached
 }
 
 // record is everything that the program logged or answered.
@@ -76,6 +78,7 @@ func (s *stage) wired(yaml string) *house {
 	s.t.Helper()
 	ready := s.cloud.Ready()
 	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken}
+	maps.Copy(env, s.env)
 	p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	cfg, err := config.Load("test.yaml", []byte(yaml))
 	if err != nil {
@@ -94,6 +97,7 @@ func (s *stage) serve(yaml string) string {
 	s.t.Helper()
 	ready := s.cloud.Ready()
 	env := hookEnv(map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken})
+	maps.Copy(env, s.env)
 	p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	cfg, err := config.Load("test.yaml", []byte(yaml))
 	if err != nil {

@@ -63,12 +63,14 @@ type house struct {
 	http       *http.Client
 	endpoint   string // of the emulator; empty on IBM Cloud
 	now        func() time.Time
+	abroad     abroad
 }
 
 // wire builds the program from its config. Nothing is called yet.
 func (p *process) wire(cfg *config.Config) (*house, error) {
 	endpoint := cmp.Or(p.endpoint, p.env("LATCHKEY_ENDPOINT"))
 	h := &house{cfg: cfg, endpoint: strings.TrimSuffix(endpoint, "/"), now: time.Now}
+	h.abroad = abroad{env: p.env, log: p.log}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64 // the default of 3 would close what a sweep opens
 	// No API here redirects: one that did would be given our token.
@@ -251,6 +253,14 @@ func (h *house) credential(c config.Credential) reconcile.Credential {
 			})
 		case s.File != nil:
 			st = file.New(s.File.Path, h.cfg.Owner)
+		case s.Kubernetes != nil:
+			in := h.abroad.kubernetes(*s.Kubernetes, s.Restart, h.cfg.Owner)
+			if consumers := in.Consumers(); consumers != nil {
+				out.Consumers = append(out.Consumers, consumers)
+			}
+			st = in
+		case s.Vault != nil:
+			st = h.abroad.vault(*s.Vault, h.cfg.Owner)
 		}
 		out.Stores = append(out.Stores, st)
 		out.Optional[st.Name()] = !s.Required

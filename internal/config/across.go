@@ -243,6 +243,10 @@ func (s storeTemplate) placeParts() []*template {
 		return s.secretsManager.placeParts()
 	case s.file != nil:
 		return []*template{s.file.path}
+	case s.kubernetes != nil:
+		return s.kubernetes.placeParts()
+	case s.vault != nil:
+		return s.vault.placeParts()
 	}
 	return nil
 }

@@ -147,11 +147,13 @@ type LogsProof struct {
 }
 
 // Store is one place that consumers read the key from: exactly one of
-// CodeEngine, SecretsManager and File is set.
+// CodeEngine, SecretsManager, File, Kubernetes and Vault is set.
 type Store struct {
 	CodeEngine     *CodeEngineStore
 	SecretsManager *SecretsManagerStore
 	File           *FileStore
+	Kubernetes     *KubernetesStore
+	Vault          *VaultStore
 	Restart        Restart
 	Required       bool // false: others go ahead without it
 }
@@ -173,8 +175,9 @@ type FileStore struct {
 
 // Restart says which consumers are restarted after a publication.
 type Restart struct {
-	All   bool     // all that refer to the secret through their environment
-	Names []string // app/NAME
+	All      bool     // all that read the secret only when they start
+	Names    []string // app/NAME; daemonset/NAME, deployment/NAME or statefulset/NAME of a cluster
+	Announce bool     // none: somebody else acts on the outcome
 }
 
 // Credential is one wanted service ID with its policies, rotation rules,

@@ -135,7 +135,7 @@ func TestFaults(t *testing.T) {
 		// Keys and kinds.
 		"an unknown key suggests the near one":          {"sweepEvery: 1h", "sweepevery: 1h", []string{`4: : unknown key "sweepevery"; did you mean "sweepEvery"?`}},
 		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, paused, events, rules, hooks, credentials`}},
-		"an unknown kind of store names the known ones": {"  - file: {path: /keys/logs.json}", "  - vault: {path: x}", []string{`20: credentials[0].stores[0]: unknown key "vault"; known here: codeEngine, secretsManager, file, restart, required`}},
+		"an unknown kind of store names the known ones": {"  - file: {path: /keys/logs.json}", "  - keychain: {path: x}", []string{`20: credentials[0].stores[0]: unknown key "keychain"; known here: codeEngine, secretsManager, file, kubernetes, vault, restart, required`}},
 		"a key that is there twice":                     {"sweepEvery: 1h", "owner: other", []string{`4: owner: the key "owner" is there twice; the first is on line 2`}},
 		"a key without a value":                         {"sweepEvery: 1h", "sweepEvery:", []string{`4: sweepEvery: has no value`}},
 		"an empty auth":                                 {"{bearerEnv: EVENTS_TOKEN}", "{}", []string{`6: events.auth: needs one of bearerEnv and bearerFile`}},
@@ -196,9 +196,9 @@ func TestFaults(t *testing.T) {
 		"a file path that climbs":                     {"/keys/logs.json", "../keys/logs.json", []string{`20: credentials[0].stores[0].file.path: "../keys/logs.json" must be a path without . and ..`}},
 		"a file path that is a directory":             {"/keys/logs.json", "/keys/", []string{`20: credentials[0].stores[0].file.path: "/keys/" must be the path of a file`}},
 		"a restart of something that is no app":       {"restart: true", "restart: [job/nightly]", []string{`22: credentials[0].stores[1].restart[0]: "job/nightly" must be app/NAME`}},
-		"a restart of nothing in particular":          {"restart: true", "restart: all", []string{`22: credentials[0].stores[1].restart: must be true, none or a list`}},
+		"a restart of nothing in particular":          {"restart: true", "restart: all", []string{`22: credentials[0].stores[1].restart: must be true, none, announce or a list`}},
 		"a restart without names":                     {"restart: true", "restart: []", []string{`22: credentials[0].stores[1].restart: is an empty list`}},
-		"a restart of a file's readers":               {"  - file: {path: /keys/logs.json}", "  - file: {path: /keys/logs.json}\n    restart: true", []string{`21: credentials[0].stores[0].restart: only the consumers of a codeEngine store`}},
+		"a restart of a file's readers":               {"  - file: {path: /keys/logs.json}", "  - file: {path: /keys/logs.json}\n    restart: true", []string{`21: credentials[0].stores[0].restart: only the consumers of a codeEngine or kubernetes store`}},
 
 		// Secrets.
 		"a token in place of a variable's name is not repeated": {"{bearerEnv: EVENTS_TOKEN}", "{bearerEnv: hunter2-hunter2}", []string{`6: events.auth.bearerEnv: the value (not repeated here) must be the name of an environment variable`}},
@@ -254,7 +254,7 @@ func TestFaults(t *testing.T) {
 		"a secret group with a slash":                      {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, group: a/b, name: logs, type: arbitrary}\n", []string{`20: credentials[0].stores[0].secretsManager.group: "a/b" must be the name of a secret group`}},
 		"one secret in two groups":                         {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, group: a1, name: logs, type: arbitrary}\n  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: arbitrary}\n", []string{`21: credentials[0].stores[1]: is the place of stores[0] too`}},
 		"one entry of a kv secret twice":                   {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: kv, entry: A}\n  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: kv, entry: A}\n", []string{`21: credentials[0].stores[1]: is the place of stores[0] too`}},
-		"a restart of what Secrets Manager has not":        {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: arbitrary}\n    restart: true\n", []string{`21: credentials[0].stores[0].restart: only the consumers of a codeEngine store can be restarted`}},
+		"a restart of what Secrets Manager has not":        {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: arbitrary}\n    restart: true\n", []string{`21: credentials[0].stores[0].restart: only the consumers of a codeEngine or kubernetes store can be restarted`}},
 		"two stores at one place":                          {"  - file: {path: /keys/logs.json}\n", "  - file: {path: /keys/logs.json}\n  - file: {path: /keys/logs.json}\n", []string{`21: credentials[0].stores[1]: is the place of stores[0] too`}},
 		"a forEach over something unknown":                 {"  serviceID:", "  forEach: codeengine.apps\n  serviceID:", []string{`11: credentials[0].forEach: "codeengine.apps" must be codeengine.projects`}},
 		"instances with one service ID name":               {"{path: /keys/logs.json}", `{path: "/keys/${with.team}.json"}`, []string{`12: credentials[0].serviceID.name: "logs-sender" is one name, but its parameters (team) give many instances`, `21: credentials[0].stores[1]: is one place`}},

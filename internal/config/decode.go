@@ -262,6 +262,7 @@ func (d *decoder) prove(v value) proveTemplate {
 func (d *decoder) stores(v value) (ss []storeTemplate) {
 	d.list(v, func(_ int, item value) {
 		s := storeTemplate{at: item, required: true}
+		var restart *value
 		o := d.object(item,
 			field{"codeEngine", false, func(v value) { s.codeEngine = d.codeEngine(v) }},
 			field{"secretsManager", false, func(v value) { s.secretsManager = d.secretsManager(v) }},
@@ -269,13 +270,13 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 				s.file = &fileTemplate{}
 				d.object(v, field{"path", true, func(v value) { s.file.path = d.template(v, checkPath) }})
 			}},
-			field{"restart", false, func(v value) { s.restart = d.restart(v) }},
+			field{"kubernetes", false, func(v value) { s.kubernetes = d.kubernetes(v) }},
+			field{"vault", false, func(v value) { s.vault = d.vault(v) }},
+			field{"restart", false, func(v value) { restart = &v }},
 			field{"required", false, func(v value) { s.required = d.truth(v) }},
 		)
-		d.exactlyOne(o, "codeEngine", "secretsManager", "file")
-		if s.codeEngine == nil && (s.restart.all || len(s.restart.names) > 0) {
-			d.fault(o.at("restart"), "only the consumers of a codeEngine store can be restarted")
-		}
+		d.exactlyOne(o, "codeEngine", "secretsManager", "file", "kubernetes", "vault")
+		d.restarts(&s, restart)
 		ss = append(ss, s)
 	})
 	switch {
@@ -316,19 +317,21 @@ func (d *decoder) defaultRegions(ss []storeTemplate, s scope) {
 	}
 }
 
-// restart reads true, false, none or a list of consumers.
-func (d *decoder) restart(v value) (r restartTemplate) {
+// restart reads true, false, none, announce or a list of consumers.
+func (d *decoder) restart(v value, check func(string) error, kinds string) (r restartTemplate) {
 	switch {
 	case v.node.Kind == yaml.SequenceNode:
-		d.list(v, func(_ int, item value) { r.names = append(r.names, d.template(item, checkApp)) })
+		d.list(v, func(_ int, item value) { r.names = append(r.names, d.template(item, check)) })
 		if len(v.node.Content) == 0 {
 			d.fault(v, "is an empty list; write none if nothing is to be restarted")
 		}
 	case v.node.ShortTag() == "!!bool" && v.node.Kind == yaml.ScalarNode:
 		r.all = d.truth(v)
 	case v.node.Kind == yaml.ScalarNode && v.node.Value == "none":
+	case v.node.Kind == yaml.ScalarNode && v.node.Value == "announce":
+		r.announce = true
 	case v.node.Kind != yaml.AliasNode:
-		d.fault(v, "must be true, none or a list of app/NAME")
+		d.fault(v, "must be true, none, announce or a list of %s", kinds)
 	}
 	return r
 }

@@ -62,6 +62,8 @@ type storeTemplate struct {
 	codeEngine     *codeEngineTemplate
 	secretsManager *secretsManagerTemplate
 	file           *fileTemplate
+	kubernetes     *kubernetesTemplate
+	vault          *vaultTemplate
 	restart        restartTemplate
 	required       bool
 }
@@ -76,8 +78,9 @@ type fileTemplate struct {
 }
 
 type restartTemplate struct {
-	all   bool
-	names []*template
+	all      bool
+	announce bool
+	names    []*template
 }
 
 // UsesWith reports whether the entry reads parameters: its instances then come
@@ -217,7 +220,7 @@ func (x *expansion) checkProof(c Credential) {
 func (x *expansion) stores(project *Project) (ss []Store) {
 	taken := map[string]int{}
 	for i, t := range x.entry.stores {
-		s := Store{Required: t.required, Restart: Restart{All: t.restart.all}}
+		s := Store{Required: t.required, Restart: Restart{All: t.restart.all, Announce: t.restart.announce}}
 		for _, n := range t.restart.names {
 			s.Restart.Names = append(s.Restart.Names, x.text(n))
 		}
@@ -228,6 +231,10 @@ func (x *expansion) stores(project *Project) (ss []Store) {
 			}
 		case t.secretsManager != nil:
 			s.SecretsManager = t.secretsManager.expand(x)
+		case t.kubernetes != nil:
+			s.Kubernetes = x.kubernetes(t.kubernetes)
+		case t.vault != nil:
+			s.Vault = x.vault(t.vault)
 		default:
 			s.File = &FileStore{Path: x.path(t.file.path)}
 		}
@@ -262,6 +269,10 @@ func place(s Store, project *Project) string {
 		return fmt.Sprintf("the file %q", s.File.Path)
 	case s.SecretsManager != nil:
 		return s.SecretsManager.place()
+	case s.Kubernetes != nil:
+		return s.Kubernetes.place()
+	case s.Vault != nil:
+		return s.Vault.place()
 	}
 	c := *s.CodeEngine
 	if project != nil && c.Project == project.Name && c.Region == project.Region {

@@ -7,6 +7,7 @@ package kubetest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -269,4 +270,20 @@ func (c *Cluster) Rollout(t testing.TB, kind, namespace, name string, updated, r
 		status["replicas"], status["updatedReplicas"], status["readyReplicas"], status["availableReplicas"] = pods, updated, ready, ready
 	}
 	c.Do(t, "PATCH", workloads(kind, namespace)+"/"+name+"/status", map[string]any{"status": status})
+}
+
+// Entry returns the key that a Secret's entry names, and its value.
+func (c *Cluster) Entry(t testing.TB, namespace, secret, entry string) (key, value string) {
+	t.Helper()
+	_, got := c.try(t, adminToken, http.MethodGet, "/api/v1/namespaces/"+namespace+"/secrets/"+secret, nil)
+	meta, _ := got["metadata"].(map[string]any)
+	notes, _ := meta["annotations"].(map[string]any)
+	data, _ := got["data"].(map[string]any)
+	key, _ = notes["key-id.latchkey.dev/"+entry].(string)
+	coded, _ := data[entry].(string)
+	plain, err := base64.StdEncoding.DecodeString(coded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, string(plain)
 }

@@ -151,3 +151,14 @@ func (s *Server) Revoke(t testing.TB, login string) {
 	t.Helper()
 	s.Do(t, "PUT", "sys/leases/revoke-force/auth/"+login, nil)
 }
+
+// Entry returns the key that a secret's entry names, and its value.
+func (s *Server) Entry(t testing.TB, path, entry string) (key, value string) {
+	t.Helper()
+	_, answer := s.Try(t, s.token, http.MethodGet, s.Mount+"/data/"+path, nil)
+	outer, _ := answer["data"].(map[string]any)
+	data, _ := outer["data"].(map[string]any)
+	key, _ = data[entry+"_ID"].(string)
+	value, _ = data[entry].(string)
+	return key, value
+}

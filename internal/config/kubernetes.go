@@ -1,0 +1,148 @@
+package config
+
+import (
+	"fmt"
+)
+
+// KubernetesStore is an entry of a Kubernetes Secret. Beside it latchkey writes
+// annotations of the Secret.
+type KubernetesStore struct {
+	Namespace string
+	Secret    string
+	Entry     string
+	// KubeconfigEnv and KubeconfigFile say where the kubeconfig is; both empty
+	// means the cluster that latchkey runs in.
+	KubeconfigEnv, KubeconfigFile string
+	Context                       string // "": the kubeconfig's current one
+}
+
+// LogsAgent is the preset for the agent of IBM Cloud Logs as Helm installs it:
+// its namespace, Secret and entry, and the DaemonSet that has to be restarted.
+// What a store says itself comes first.
+//
+// Source: https://cloud.ibm.com/docs/cloud-logs?topic=cloud-logs-agent-helm-kube-deploy
+const LogsAgent = "logs-agent"
+
+var presets = map[string]struct{ namespace, secret, entry, restart string }{
+	LogsAgent: {"ibm-observe", "logs-agent", "IAM_API_KEY", "daemonset/logs-agent"},
+}
+
+type kubernetesTemplate struct {
+	at                                     value
+	namespace, secret, entry               *template
+	kubeconfigEnv, kubeconfigFile, context string
+	preset                                 string
+}
+
+var (
+	checkNamespace = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
+		"a namespace: lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
+	// It becomes part of an annotation's name, which has stricter rules than a
+	// key of a Secret's data.
+	checkKubernetesEntry = form(`[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?`,
+		"an entry of a Secret: letters, digits and ._- , at most 63, a letter or digit at both ends")
+	checkWorkload = form(`(daemonset|deployment|statefulset)/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?`,
+		"daemonset/NAME, deployment/NAME or statefulset/NAME")
+	checkContext = line(255)
+)
+
+func (d *decoder) kubernetes(v value) *kubernetesTemplate {
+	k := &kubernetesTemplate{at: v}
+	o := d.object(v,
+		field{"preset", false, func(v value) { k.preset = d.word(v, oneOf(LogsAgent)) }},
+		field{"namespace", false, func(v value) { k.namespace = d.template(v, checkNamespace) }},
+		field{"secret", false, func(v value) { k.secret = d.template(v, checkSecretName) }},
+		field{"entry", false, func(v value) { k.entry = d.template(v, checkKubernetesEntry) }},
+		field{"kubeconfigEnv", false, func(v value) { k.kubeconfigEnv = d.secretPlace(v, checkEnv) }},
+		field{"kubeconfigFile", false, func(v value) { k.kubeconfigFile = d.secretPlace(v, checkSecretFile) }},
+		field{"context", false, func(v value) { k.context = d.word(v, checkContext) }},
+	)
+	_, env := o.keys["kubeconfigEnv"]
+	_, file := o.keys["kubeconfigFile"]
+	switch _, context := o.keys["context"]; {
+	case env && file:
+		d.fault(o.at("kubeconfigFile"), "kubeconfigEnv and kubeconfigFile can't be together; choose one")
+	case context && !env && !file:
+		d.fault(o.at("context"), "is of a kubeconfig: it needs kubeconfigEnv or kubeconfigFile")
+	}
+	preset, known := presets[k.preset]
+	for _, f := range []struct {
+		key     string
+		to      **template
+		literal string
+	}{{"namespace", &k.namespace, preset.namespace}, {"secret", &k.secret, preset.secret}, {"entry", &k.entry, preset.entry}} {
+		_, given := o.keys[f.key]
+		switch {
+		case given:
+		case known:
+			*f.to = fixed(v, f.literal)
+		case o.node.Content != nil && !o.strange && o.keys["preset"].node == nil:
+			d.fault(value{node: v.node, path: join(v.path, f.key)}, "is missing")
+		}
+	}
+	return k
+}
+
+// fixed is a template of what the config does not spell out.
+func fixed(at value, literal string) *template {
+	return &template{at: at, check: func(string) error { return nil }, parts: []part{{literal: literal}}}
+}
+
+// restarted is what a preset restarts.
+func (k *kubernetesTemplate) restarted() (r restartTemplate) {
+	if preset, ok := presets[k.preset]; ok {
+		r.names = []*template{fixed(k.at, preset.restart)}
+	}
+	return r
+}
+
+// cluster tells one cluster from another by how it is reached.
+func (k *kubernetesTemplate) cluster() *template {
+	return fixed(k.at, "kubernetes "+k.kubeconfigEnv+" "+k.kubeconfigFile+" "+k.context)
+}
+
+func (k *kubernetesTemplate) placeParts() []*template {
+	return []*template{k.cluster(), k.namespace, k.secret, k.entry}
+}
+
+func (x *expansion) kubernetes(k *kubernetesTemplate) *KubernetesStore {
+	return &KubernetesStore{
+		Namespace: x.text(k.namespace), Secret: x.text(k.secret), Entry: x.text(k.entry),
+		KubeconfigEnv: k.kubeconfigEnv, KubeconfigFile: k.kubeconfigFile, Context: k.context,
+	}
+}
+
+// Cluster names the cluster by how it is reached; empty is the one that
+// latchkey runs in.
+func (k KubernetesStore) Cluster() string {
+	name := k.KubeconfigEnv + k.KubeconfigFile
+	if k.Context != "" {
+		name += ":" + k.Context
+	}
+	return name
+}
+
+func (k KubernetesStore) place() string {
+	where := k.Cluster()
+	if where == "" {
+		where = "this cluster"
+	}
+	return fmt.Sprintf("the entry %q of the Secret %q in the namespace %q of %s", k.Entry, k.Secret, k.Namespace, where)
+}
+
+// restarts reads what is restarted after a publication, which depends on the
+// store.
+func (d *decoder) restarts(s *storeTemplate, at *value) {
+	switch {
+	case at == nil && s.kubernetes != nil:
+		s.restart = s.kubernetes.restarted()
+	case at == nil:
+	case s.kubernetes != nil:
+		s.restart = d.restart(*at, checkWorkload, "daemonset/NAME, deployment/NAME or statefulset/NAME")
+	default:
+		s.restart = d.restart(*at, checkApp, "app/NAME")
+		if s.codeEngine == nil && (s.restart.all || len(s.restart.names) > 0) {
+			d.fault(*at, "only the consumers of a codeEngine or kubernetes store can be restarted")
+		}
+	}
+}
