@@ -1,5 +1,6 @@
 # make run   the main job on the emulated IBM Cloud: no account, nothing left behind
 # make test  all tests that need only Go and make
+# make test-real  the rest: the function in Node, the stores on their real servers
 
 GO       ?= go
 BIN      := bin/latchkey
