@@ -89,3 +89,26 @@ func TestTheKeyBeforeAPublishedOneThatIsGoneDoesNotEndUntilAnotherIsPublished(t 
 		}
 	}
 }
+
+// Without a store that compares and sets, the service ID's description clears a
+// key for publication: while it is locked, every key would be made in vain.
+func TestNoKeyIsMintedThatALockedServiceIDCanNotClearForPublication(t *testing.T) {
+	locked := func(s *rotation.State) { s.Identity.Locked = true }
+	k := full("k", 70*day)
+	if p := rotation.Decide(but(credential(stores(plain("a", k)), k), locked), limits(), rotation.Trigger{}, now); p.Blocked != rotation.IdentityLocked {
+		t.Errorf("blocked %q: %q", p.Blocked, steps(p))
+	}
+	if p := rotation.Decide(but(credential(stores(guarded("a", k)), k), locked), limits(), rotation.Trigger{}, now); p.Blocked != "" {
+		t.Errorf("with an arbiter: blocked %q", p.Blocked)
+	}
+}
+
+// A clock that moved between IAM's answer and the minting puts the fuse some
+// minutes off; a key that looks as if it had its full life would end with it.
+func TestAFuseThatIsSomeMinutesOffIsMovedOutToo(t *testing.T) {
+	k := with(pending("k", time.Hour), func(k *rotation.Key) { k.Expires = k.Expires.Add(9 * time.Minute) })
+	p := rotation.Decide(credential(stores(guarded("a", k)), k), limits(), rotation.Trigger{}, now)
+	if !slices.ContainsFunc(p.Steps, func(s rotation.Step) bool { return s.Action == rotation.Unfuse }) {
+		t.Errorf("%q", steps(p))
+	}
+}

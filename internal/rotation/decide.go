@@ -434,7 +434,7 @@ func (v view) unheld() bool {
 		if i := slices.IndexFunc(v.Stores, func(st Store) bool { return st.Name == c.Store }); i >= 0 {
 			has = v.Stores[i].Key
 		}
-		if c.Unknown || c.Key == "" || c.Key != has {
+		if c.Unknown || c.Key != has {
 			return false
 		}
 	}
@@ -509,6 +509,10 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	}
 	forced := due == Demanded || due == Remembered || due == KeyLeaked
 	switch {
+	case v.Identity.Locked && v.arbiter < 0 && !v.Identity.Given:
+		// The service ID itself decides between instances, and can't be written:
+		// the key could not be published.
+		return IdentityLocked, ""
 	case forced && v.Storm:
 		return Storm, ""
 	case !newest.IsZero() && v.now.Before(newest.Add(v.r.MinAge)):

@@ -56,12 +56,13 @@ func (k Key) Live(now time.Time) bool { return !k.Disabled && !k.Expired(now) }
 func (k Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !k.Expires.After(now) }
 
 // Fused reports whether the key still carries the expiry it was born with.
-// The slack covers IAM's rounding to minutes.
+// The slack covers IAM's rounding to minutes, and the clock of whoever minted
+// it: one that moved in mid-run must not make a fuse look like a full life.
 func (k Key) Fused(r Rules) bool {
 	return k.Superseded.IsZero() && !k.Expires.IsZero() && !k.Expires.After(k.Created.Add(r.Fuse+fuseSlack))
 }
 
-const fuseSlack = 2 * time.Minute
+const fuseSlack = 15 * time.Minute
 
 // Ending reports whether a superseded key's overlap is near its end: then it is
 // worth asking when the key was last used.
