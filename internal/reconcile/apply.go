@@ -64,11 +64,14 @@ func (ru *run) kept(plan rotation.Plan) bool {
 		return i < 0 || !ru.keys[i].Leaked.IsZero() || ru.took(rotation.Condemn, t.Leaked)
 	}
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
+	unread := slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
 	if i < 0 {
 		// Where nothing is published, the next look mints anyway. Where that is
 		// not known, nobody keeps the demand.
-		unread := slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
 		return !unread && plan.Waiting != rotation.NotVisible
+	}
+	if unread && t.NotKey != "" && t.NotKey != plan.Published && (ru.fresh == nil || !ru.fresh.stored) {
+		return false // the store that could not be read may name that very key
 	}
 	if !ru.keys[i].Owes(t) || (ru.fresh != nil && ru.fresh.stored) {
 		return true
@@ -223,8 +226,6 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error
 		ru.block(rotation.ProofDenied)
 	case step.Action == rotation.Mint && errors.Is(err, ErrQuota):
 		ru.block(rotation.KeyCap)
-	case step.Action == rotation.Mint && ru.id.Locked:
-		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Mint && refused:
 		ru.block(rotation.ValueRefused)
 	case denied:

@@ -30,6 +30,8 @@ func (ru *run) clear(ctx context.Context, at reading) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("publishing key %s to %s: reading it once more: %w", ru.fresh.ID, at.store.Name(), err)
+	case ru.anothers(now) && !ru.anothers(at.Entry):
+		return fmt.Errorf("publishing key %s to %s: %w: somebody else has written there", ru.fresh.ID, at.store.Name(), ErrConflict)
 	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, now.Created.Before(ru.fresh.Created):
 		return nil
 	case !ru.fresh.stored:
@@ -48,10 +50,16 @@ func (ru *run) unmoved(ctx context.Context, at reading) error {
 	if err != nil {
 		return fmt.Errorf("reading %s once more: %w", at.store.Name(), err)
 	}
-	if now.KeyID != at.KeyID {
+	if now.KeyID != at.KeyID || ru.anothers(now) != ru.anothers(at.Entry) {
 		return fmt.Errorf("%w: store %s names key %q now", errAgain, at.store.Name(), now.KeyID)
 	}
 	return nil
+}
+
+// anothers reports whether an entry holds what latchkey, or this installation of
+// it, did not write.
+func (ru *run) anothers(e Entry) bool {
+	return e.Unmarked() || (e.Owner != "" && e.Owner != ru.Owner)
 }
 
 func (ru *run) glance(ctx context.Context, at reading) (Entry, error) {

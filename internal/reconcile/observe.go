@@ -437,7 +437,11 @@ const groupLabel = "membership of "
 // decide plans, and notes in the outcome what was found.
 func (ru *run) decide() rotation.Plan {
 	s := ru.state()
-	plan := rotation.Decide(s, ru.c.Rules, ru.clamp(ru.ask.Trigger), ru.started.Add(ru.offset))
+	decide := rotation.Decide
+	if ru.Decide != nil {
+		decide = ru.Decide
+	}
+	plan := decide(s, ru.c.Rules, ru.clamp(ru.ask.Trigger), ru.started.Add(ru.offset))
 	ru.before = plan.Published
 	ru.out.ServiceID = ru.id.ID
 	ru.out.Next = plan.Next

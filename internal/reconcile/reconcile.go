@@ -27,6 +27,9 @@ type Reconciler struct {
 
 	// Now is the local wall clock; nil is time.Now.
 	Now func() time.Time
+	// Decide plans; nil is rotation.Decide. A simulation puts wrong protocols
+	// here, to see that they are noticed.
+	Decide func(rotation.State, rotation.Rules, rotation.Trigger, time.Time) rotation.Plan
 	// Sleep waits between polls; nil is a timer.
 	Sleep func(context.Context, time.Duration) error
 	// Rand is where values come from; nil is crypto/rand.
