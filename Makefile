@@ -12,7 +12,7 @@ LINT_BIN := $(CACHE)/golangci-lint-$(LINT)/golangci-lint
 CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v clang)
 RACE     := $(if $(CC_FOUND),-race)
 
-.PHONY: all build bundle run test fuzz test-real deploy-check bench lint clean
+.PHONY: all build bundle run test fuzz test-real deploy-check bench lint clean simulate enumerate
 all: build
 
 build:
@@ -26,6 +26,8 @@ run: build $(if $(filter function,$(FORM)),bundle)
 test:
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -shuffle=on -timeout 10m ./...
+	@echo "the simulation once more without the race detector: ten thousand histories, and the mutants"
+	$(GO) test -timeout 10m ./internal/simulate
 
 # Every fuzz target for T each. The seeds are committed; what is found on the way
 # stays in Go's cache, and what fails is written beside the seeds.
@@ -99,6 +101,18 @@ deploy-check:
 bench: bundle $(CLOUDEVENTS)/package.json
 	$(GO) test -run '^$$' -bench AuditEvents -benchtime 20x ./function/latchkey | grep x-bare
 	node function/testdata/bench.js dist/function $(CLOUDEVENTS) 2>/dev/null
+
+# Every promise under seeded faults: N histories from SEED on, in one line. What
+# is seen at a seed: go test ./internal/simulate -run Promise -replay -seed SEED -v
+N    ?= 100000
+SEED ?= 1
+
+simulate:
+	cd internal/simulate && $(GO) test -run Promise -count=1 -timeout 24h -histories $(N) -seed $(SEED)
+
+# All pairs of faults in every flow, and all interleavings of two instances: long.
+enumerate:
+	cd internal/simulate && $(GO) test -run Enumerate -count=1 -timeout 24h -pairs -interleave
 
 # golangci-lint is built from its module, outside of the product's go.mod.
 $(LINT_BIN):

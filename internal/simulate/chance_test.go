@@ -35,6 +35,13 @@ func (p *chance) fate(c *call) fate {
 	if !p.on {
 		return f
 	}
+	if c.step == get && p.rnd.IntN(200) == 0 { // somebody sets the clock meanwhile
+		step := p.between(2*time.Minute, 9*time.Minute)
+		if p.rnd.IntN(2) == 0 {
+			step = -step
+		}
+		p.after(f.send, func() { c.run.offset += step })
+	}
 	if p.rnd.Float64() < p.slow {
 		f.send += p.between(0, 10*time.Second)
 		f.back += p.between(0, 10*time.Second)
@@ -53,7 +60,6 @@ func (p *chance) fate(c *call) fate {
 	case none:
 		return f
 	case timeout:
-		const never = 1000 * time.Hour
 		switch p.rnd.IntN(3) {
 		case 0:
 			f.back = never

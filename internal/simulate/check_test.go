@@ -23,6 +23,11 @@ type ledger struct {
 	issued  time.Time // when the call that has its effect now was made
 	doubles int       // second keys of one window where no store compares and sets
 	firsts  int       // keys that a store has named
+	// owed is the latest demand for a newer key that was accepted; unwanted and
+	// revoked are the keys that were to be replaced and ended.
+	owed              time.Time
+	crowded           time.Time // when people made many keys
+	unwanted, revoked []string
 }
 
 type span struct{ from, to time.Time }
@@ -124,7 +129,9 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 			live++
 		}
 	}
-	all += s.foreign[k.IAMID]
+	if s.crowded.IsZero() || s.crowded.Before(r.listed[k.IAMID].Add(-s.lag)) {
+		all += s.foreign[k.IAMID] // else it could not know of them
+	}
 	racing := s.racing()
 	if s.now.Sub(s.issued) > 2*time.Minute {
 		racing++ // nobody can call back what is under way
@@ -135,7 +142,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	if all >= s.rules.KeyLimit+racing-1 {
 		s.violate("P3", "minted with %d keys there", all)
 	}
-	if lacks := absent(s.wanted, r.granted); len(lacks) > 0 {
+	if lacks := absent(s.wanted, r.granted); len(lacks) > 0 && s.now.Sub(s.issued) < 2*time.Minute {
 		s.violate("P5", "minted although the policies that were read lack %s", strings.Join(lacks, ", "))
 	}
 	for _, text := range []string{m.Name, m.Description} {
@@ -146,24 +153,43 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	if s.skewed() {
 		s.violate("P8", "minted with a clock that is off by %s", r.offset)
 	}
-	if at := k.ExpiresAt; at.IsZero() || at.After(s.now.Add(s.rules.Fuse+2*slack)) || at.Before(r.start.Add(s.rules.Fuse-2*slack)) {
+	if at := k.ExpiresAt; r.offset == r.skew && (at.IsZero() || at.After(s.now.Add(s.rules.Fuse+2*slack)) || at.Before(r.start.Add(s.rules.Fuse-2*slack))) {
 		s.violate("P2", "born with expiry %s", at)
 	}
 	for _, f := range s.order {
 		// The brake counts created_at, which has minutes.
-		if s.arbiterLost() && s.arbitrated() && !f.gone.IsZero() {
-			continue // it lost to a person's hand in the store, and is gone
+		if !f.gone.IsZero() && (s.arbiterLost() && s.arbitrated() || s.contained()) {
+			continue // it lost to a person's hand, and is gone
 		}
 		if s.now.Sub(s.issued) < 2*time.Minute && s.now.Sub(f.born) < s.rules.MinAge-slack && !f.born.After(r.listed[f.iamID].Add(-s.lag)) && f.excused == "" && f.by != nil {
 			s.violate("P10", "minted %s after %s, which it could see", s.now.Sub(f.born), s.nick(f.id))
 		}
 	}
-	if r.minted++; r.minted > 2 {
+	for p, saw := range r.reads {
+		if f := s.keys[saw.key]; f != nil && f.disabled && f.excused == "disabled" && !f.leaked && f.liveUnlessDisabled(s.now) && p.keyID() == f.id &&
+			f.shown[len(f.shown)-1].since.Before(r.listed[f.iamID].Add(-s.lag)) {
+			s.violate("P11", "mints beside %s, which a person disabled", s.nick(f.id))
+		}
+	}
+	// A process that stood still between two tries of the adapter's makes a
+	// second key when the first has been ended for it.
+	if r.minted++; r.minted > 1 && s.now.Sub(r.start) < s.rules.Window {
 		s.violate("P10", "one run mints %d keys", r.minted)
 	}
 	f := &fact{id: k.ID, iamID: k.IAMID, value: v.Expose(), born: s.now, by: r}
 	s.keys[k.ID], s.order = f, append(s.order, f)
 	s.changed(k)
+}
+
+// contained reports whether some key was to end at once: its consumers don't
+// wait for a brake.
+func (w *world) contained() bool {
+	for _, f := range w.order {
+		if f.contained {
+			return true
+		}
+	}
+	return false
 }
 
 // newest is the newest live key that a store names.
@@ -205,6 +231,9 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	if !e.Value.Equal(secret.New(f.value)) {
 		s.violate("P1", "writes to %s a value that is not that of %s", p.name, s.nick(f.id))
 	}
+	if st == publish && !f.proven {
+		s.violate("P1", "publishes %s to %s without a proof", s.nick(f.id), p.name)
+	}
 	if s.skewed() {
 		s.violate("P8", "writes to %s with a clock that is off by %s", p.name, r.offset)
 	}
@@ -214,7 +243,7 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	if st == publish && f.stored.IsZero() && s.issued.Sub(f.born) > s.rules.Window {
 		s.violate("P1", "publishes %s to %s %s after its birth", s.nick(f.id), p.name, s.issued.Sub(f.born))
 	}
-	if has := s.keys[p.keyID()]; has != nil && has != f && saw.key == has.id && has.liveAt(s.now) && has.excused == "" && older(f, has) {
+	if has := s.keys[p.keyID()]; has != nil && has != f && saw.key == has.id && has.liveAt(s.now) && has.excused == "" && older(f, has) && !p.late && s.now.Sub(s.issued) < 5*time.Second {
 		s.violate("P7", "writes %s to %s over %s, which is newer", s.nick(f.id), p.name, s.nick(has.id))
 	}
 	if !f.stored.IsZero() || st != publish {
@@ -222,7 +251,9 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	}
 	s.firsts++
 	if before := s.newest(); before != nil && before.by != nil && f.born.Sub(before.born).Abs() < s.rules.MinAge-slack && before.excused == "" && !p.late {
-		if s.arbitrated() && !s.arbiterLost() {
+		// Without a store that compares and sets, two service IDs that were
+		// created at once have an arbiter each.
+		if s.arbitrated() && !s.arbiterLost() || !s.arbitrated() && f.iamID == before.iamID {
 			s.violate("P7", "publishes %s although %s was published for the same", s.nick(f.id), s.nick(before.id))
 		}
 		s.doubles++
@@ -423,6 +454,7 @@ func (s *sim) finished(r *run) {
 	if r.out.Result == reconcile.ResultBlocked && (r.out.Reason == "" || r.out.Reason.Sentence() == "") {
 		s.violate("P9", "blocked without a reason that people can read: %q", r.out.Reason)
 	}
+	s.promised(r)
 	whole := r.err == nil && r.out.Error == "" && r.out.Reason != rotation.ClockSkew
 	for _, st := range r.out.Stores {
 		whole = whole && st.Fault == ""
@@ -432,6 +464,55 @@ func (s *sim) finished(r *run) {
 	}
 	if whole {
 		s.complete = append(s.complete, span{r.start, s.now})
+	}
+}
+
+// promised takes note of a demand that a run says is kept: done, or written
+// down for the next look.
+func (s *sim) promised(r *run) {
+	if r.err != nil || !r.out.Kept {
+		return
+	}
+	t := r.ask.Trigger
+	if t.NewerThan.After(s.owed) && !t.NewerThan.After(s.now) {
+		s.owed = t.NewerThan
+	}
+	if t.NotKey != "" {
+		s.unwanted = append(s.unwanted, t.NotKey)
+	}
+	if t.Leaked != "" {
+		s.revoked = append(s.revoked, t.Leaked)
+	}
+}
+
+// checkKept is P7: a demand that was accepted is met in the end, and a key that
+// is due is replaced.
+func (s *sim) checkKept(good *fact) {
+	for _, f := range s.order {
+		if f.excused != "" && f.excused != "revoked" {
+			return // what was written on it may be gone with it
+		}
+	}
+	for _, p := range s.places {
+		if p.handled {
+			return
+		}
+	}
+	if good.born.Add(slack).Before(s.owed) {
+		s.violate("P7", "%s was born at %s, and a newer one than %s was promised", s.nick(good.id), good.born, s.owed)
+	}
+	for _, id := range s.unwanted {
+		if id == good.id {
+			s.violate("P7", "%s is published still, and another was promised", s.nick(id))
+		}
+	}
+	for _, id := range s.revoked {
+		if f := s.keys[id]; f != nil && f.liveAt(s.now) {
+			s.violate("P7", "%s is alive still, and its revocation was promised", s.nick(id))
+		}
+	}
+	if age := s.now.Sub(good.born); age > s.rules.After-s.rules.Jitter+3*s.rules.SweepEvery {
+		s.violate("P7", "%s is %s old and due, and nobody replaces it", s.nick(good.id), age)
 	}
 }
 
@@ -498,12 +579,15 @@ func (s *sim) checkHealed(last *run) {
 		s.violate("P9", "nothing is published after two sweeps, and the last says %s %s", last.out.Result, last.out.Reason)
 		return
 	}
+	if last.out.Result != reconcile.ResultInProgress {
+		s.checkKept(good)
+	}
 	for _, p := range s.places {
 		if p.keyID() != good.id {
 			s.violate("P9", "%s names %s and not %s after two sweeps (%s %s)", p.name, s.nick(p.keyID()), s.nick(good.id), last.out.Result, last.out.Reason)
 		}
 	}
-	if !good.expires.After(good.born.Add(s.rules.Fuse + 2*slack)) {
+	if !good.expires.After(good.born.Add(s.rules.Fuse + 16*time.Minute)) {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
 	}
 	for _, a := range s.apps {

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -232,7 +233,7 @@ func (s *sim) eventful() {
 			if len(s.order) > 0 && r.IntN(5) == 0 {
 				f := s.order[len(s.order)-1-r.IntN(min(2, len(s.order)))]
 				ask.Trigger = rotation.Trigger{Leaked: f.id, Contain: r.IntN(2) == 0}
-				f.leaked, f.contained, f.excused = true, ask.Trigger.Contain, "revoked"
+				f.leaked, f.contained, f.excused = true, ask.Trigger.Contain, cmp.Or(f.excused, "revoked")
 			}
 			s.deliver5(0, copies, ask)
 		})

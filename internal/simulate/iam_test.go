@@ -511,6 +511,7 @@ func (l logs) Prove(ctx ctx, p reconcile.Proof) error {
 		if len(absent(l.wanted, l.policies(f.iamID, l.delay()))) > 0 {
 			return fmt.Errorf("%w: the role is missing", reconcile.ErrNotYet)
 		}
+		f.proven = true
 		return nil
 	})
 }

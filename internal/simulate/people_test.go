@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -78,6 +79,16 @@ var hands = []hand{
 		s.put(p, reconcile.Entry{Value: secret.New("typed by a person, who knows what it is")}, true, true)
 		return func() { s.put(p, reconcile.Entry{}, false, true) }, true
 	}},
+	{"spoils a value", func(s *sim) (func(), bool) {
+		p := s.anyPlace()
+		if p.keyID() == "" {
+			return nil, false
+		}
+		e := p.entry
+		e.Value = secret.New("not the value that IAM knows, whoever wrote it")
+		s.put(p, e, true, true)
+		return func() { s.put(p, reconcile.Entry{}, false, true) }, true
+	}},
 	{"lets another installation use the entry", func(s *sim) (func(), bool) {
 		p := s.anyPlace()
 		s.put(p, reconcile.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}, true, true)
@@ -88,7 +99,7 @@ var hands = []hand{
 		if f == nil {
 			return nil, false
 		}
-		f.excused = "locked"
+		f.excused = cmp.Or(f.excused, "locked")
 		s.cloud.SetKeyLocked(f.id, true)
 		s.refresh(f)
 		return func() {
@@ -103,7 +114,7 @@ var hands = []hand{
 		if f == nil {
 			return nil, false
 		}
-		f.excused = "disabled"
+		f.excused = cmp.Or(f.excused, "disabled")
 		s.cloud.SetKeyDisabled(f.id, true)
 		s.refresh(f)
 		return func() {
@@ -192,6 +203,7 @@ var hands = []hand{
 			made = append(made, s.cloud.AddAPIKey(cloud.NewAPIKey{Name: "theirs", IAMID: "iam-" + id}).ID)
 		}
 		s.foreign["iam-"+id] += n
+		s.crowded = s.now
 		return func() {
 			if _, there := s.ids[id]; !there {
 				return

@@ -4,3 +4,5 @@ package simulate
 
 // ordinary is how many histories an ordinary test run plays.
 const ordinary = 10_000
+
+const raceDetector = false

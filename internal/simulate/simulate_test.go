@@ -111,7 +111,7 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 		t.Errorf("never hit: %v\n%s", missing, y.hits.table())
 	}
 	t.Logf("published=%d doubles=%d in %s", y.published, y.doubles, time.Since(began).Round(time.Second))
-	t.Log(y)
+	report(t, *histories > 0, y.String())
 }
 
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {
@@ -120,5 +120,14 @@ func TestTheSameSeedTellsTheSameStory(t *testing.T) {
 		if a.hash != b.hash {
 			t.Fatalf("seed %d: traces %016x and %016x", seed, a.hash, b.hash)
 		}
+	}
+}
+
+// report shows a result; aloud is for those who did not ask for every log.
+func report(t *testing.T, aloud bool, line string) {
+	t.Helper()
+	t.Log(line)
+	if aloud && !testing.Verbose() {
+		fmt.Println(line)
 	}
 }

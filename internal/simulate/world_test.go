@@ -67,6 +67,7 @@ type fact struct {
 	// removed: a person took it out of a store. leaked: its revocation was
 	// asked for, and contained if it was to end first.
 	removed, leaked, contained bool
+	proven                     bool // a token was had for it, and did its job
 }
 
 // ours reports whether latchkey still knows the key as its own.
@@ -160,6 +161,8 @@ func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
 	p.rev++
 	if person {
 		p.handled, p.late = true, false
+	}
+	if person || p.late { // what comes hours late displaces as a hand does
 		if f := w.keys[old]; f != nil {
 			f.removed = true
 		}

@@ -1,0 +1,94 @@
+package simulate
+
+import (
+	"flag"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+var (
+	pairs   = flag.Bool("pairs", false, "enumerate all ordered pairs of faults as well")
+	flowing = flag.String("flow", "", "only the flow of this name")
+)
+
+// TestEnumerateFaults puts every fault at every call of every flow.
+func TestEnumerateFaults(t *testing.T) {
+	type scenario struct {
+		flow   flow
+		faults map[int]fault
+		calls  []step
+	}
+	var all []scenario
+	singles := 0
+	for _, fl := range flows {
+		if *flowing != "" && fl.name != *flowing {
+			continue
+		}
+		calls, v := fl.run(t, nil, options{})
+		for _, line := range v.violations {
+			t.Errorf("%s, without a fault: %s", fl.name, line)
+		}
+		for i := range calls {
+			for _, f := range enumerated {
+				all = append(all, scenario{fl, map[int]fault{i: f}, calls})
+				singles++
+			}
+		}
+		if !*pairs {
+			continue
+		}
+		for i := range calls {
+			for _, f := range enumerated {
+				then, _ := fl.run(t, map[int]fault{i: f}, options{})
+				// The calls behind the first fault are those of the flow as it
+				// goes on with it, and then of the run that comes after.
+				for j := i + 1; j < len(then)+pairsBehind; j++ {
+					for _, g := range enumerated {
+						all = append(all, scenario{fl, map[int]fault{i: f, j: g}, then})
+					}
+				}
+			}
+		}
+	}
+
+	var mu sync.Mutex
+	done, bad := 0, 0
+	work := make(chan scenario)
+	t.Run("scenarios", func(t *testing.T) {
+		for range workers {
+			t.Run("worker", func(t *testing.T) {
+				t.Parallel()
+				for sc := range work {
+					_, v := sc.flow.run(t, sc.faults, options{})
+					mu.Lock()
+					done++
+					if len(v.violations) > 0 {
+						if bad++; bad <= 30 {
+							t.Errorf("%s: %s", sc.flow.describe(sc.faults, sc.calls), v.violations[0])
+						}
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		go func() {
+			defer close(work)
+			for _, sc := range all {
+				work <- sc
+			}
+		}()
+	})
+	report(t, *pairs, fmt.Sprintf("flows=%d %s violations=%d", len(flows), counts(singles, len(all)-singles, done), bad))
+}
+
+// pairsBehind is how many calls of the run behind the flow a second fault may
+// hit.
+const pairsBehind = 12
+
+func counts(singles, pairs, done int) string {
+	if pairs == 0 {
+		return fmt.Sprintf("singles %d/%d", done, singles)
+	}
+	return fmt.Sprintf("singles %d, ordered pairs %d, done %d/%d", singles, pairs, done, singles+pairs)
+}

@@ -1,0 +1,224 @@
+package simulate
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// flow is one way that a credential takes, from a quiet state on.
+type flow struct {
+	name   string
+	layout string
+	apps   int
+	// prepare leads to the state in which the flow starts, without faults.
+	prepare func(*sim)
+	// ask is what the event demands; nil is a sweep.
+	ask func(*sim) reconcile.Ask
+}
+
+func sweeping(*sim) reconcile.Ask { return reconcile.Ask{Cause: "timer"} }
+
+// rested has a key published, long enough ago that nothing is in flight.
+func rested(s *sim) { s.quiet(3) }
+
+func due(s *sim) {
+	rested(s)
+	f := s.newest()
+	s.until(f.born.Add(s.rules.After))
+	s.complete = append(s.complete, span{s.now, s.now})
+}
+
+// died leaves a key in flight whose instance is gone.
+func died(s *sim) {
+	due(s)
+	s.policy = &script{sim: s, faults: map[int]fault{}, at: publish, then: crashBefore}
+	s.sweep(s.instances[0])
+	s.until(s.now.Add(s.rules.Window + time.Minute))
+}
+
+var flows = []flow{
+	{name: "first mint", layout: "G", apps: 1, prepare: func(*sim) {}, ask: sweeping},
+	{name: "first mint without compare-and-set", layout: "P", prepare: func(*sim) {}, ask: sweeping},
+	{name: "due", layout: "GP", apps: 1, prepare: due, ask: sweeping},
+	{name: "forced", layout: "G", apps: 1, prepare: rested, ask: func(s *sim) reconcile.Ask {
+		return reconcile.Ask{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
+	}},
+	{name: "three stores with one down", layout: "GPo", apps: 2, prepare: func(s *sim) {
+		due(s)
+		s.places[2].down = "unavailable"
+	}, ask: sweeping},
+	{name: "supersede", layout: "GP", apps: 1, prepare: func(s *sim) {
+		due(s)
+		s.policy = &script{sim: s, faults: map[int]fault{}, at: supersede, then: crashBefore}
+		s.sweep(s.instances[0])
+		s.until(s.now.Add(s.rules.Window + time.Minute))
+	}, ask: sweeping},
+	{name: "delete what expired", layout: "G", prepare: func(s *sim) {
+		due(s)
+		s.sweep(s.instances[0])
+		s.until(s.now.Add(s.rules.Overlap + time.Hour))
+	}, ask: sweeping},
+	{name: "delete what nobody published", layout: "GP", prepare: died, ask: sweeping},
+	{name: "repair", layout: "GP", apps: 2, prepare: func(s *sim) {
+		rested(s)
+		s.put(s.places[1], reconcile.Entry{}, false, true)
+	}, ask: sweeping},
+	{name: "policy change", layout: "G", prepare: func(s *sim) {
+		rested(s)
+		s.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}
+		for _, in := range s.instances {
+			s.kill(in)
+		}
+	}, ask: sweeping},
+	{name: "unblock", layout: "G", apps: 1, prepare: func(s *sim) {
+		rested(s)
+		f := s.newest()
+		f.excused = "disabled"
+		s.cloud.SetKeyDisabled(f.id, true)
+		s.refresh(f)
+		s.sweep(s.instances[0])
+		s.until(s.now.Add(time.Hour))
+		s.lagged(0, 0, 0)
+		s.cloud.RemoveKey(f.id) // the way out that the reason names
+		f.gone, f.excused = s.now, "deleted"
+		s.until(s.now.Add(time.Hour))
+	}, ask: sweeping},
+	{name: "revoke", layout: "GP", apps: 1, prepare: rested, ask: revoking(false)},
+	{name: "revoke at once", layout: "GP", apps: 1, prepare: rested, ask: revoking(true)},
+	{name: "two service IDs", layout: "G", prepare: func(s *sim) {
+		for range 2 {
+			id := s.cloud.AddServiceID(cloud.NewServiceID{
+				AccountID: cloud.AccountID, Name: idName,
+				Description: reconcile.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
+			})
+			s.ids[id.ID] = s.now
+		}
+		s.until(s.now.Add(time.Hour))
+	}, ask: sweeping},
+}
+
+func revoking(contain bool) func(*sim) reconcile.Ask {
+	return func(s *sim) reconcile.Ask {
+		f := s.newest()
+		f.leaked, f.contained, f.excused = true, contain, "revoked"
+		return reconcile.Ask{Cause: "revoke", Trigger: rotation.Trigger{Leaked: f.id, Contain: contain}}
+	}
+}
+
+// script is the policy of an enumeration: what goes wrong is given by the index
+// of the call, counted over all runs since it began; everything takes a moment.
+type script struct {
+	*sim
+	faults map[int]fault
+	seen   int
+	calls  []step
+	// at and then give one fault by step, for those who prepare a state.
+	at   step
+	then fault
+	// applied counts the faults that were reached.
+	applied int
+	landed  bool // whether what was under way at a deadline arrives
+}
+
+func (p *script) arrives(*call) bool { return p.landed }
+
+func (p *script) fate(c *call) fate {
+	f := fate{effect: true, send: 10 * time.Millisecond, back: 10 * time.Millisecond}
+	if c.step == napping {
+		f.send, f.back = c.nap, 0
+		return f
+	}
+	what := p.faults[p.seen]
+	p.seen++
+	p.calls = append(p.calls, c.step)
+	if what == none && p.at == c.step && p.then != none {
+		what, p.then = p.then, none
+	}
+	if what == none {
+		return f
+	}
+	p.applied++
+	switch what {
+	case timeout:
+		f.effect, f.back = false, never
+		return f
+	case timeoutDone:
+		f.back = never
+		return f
+	}
+	return f.apply(what, c.step)
+}
+
+// timeoutDone is a timeout whose effect came.
+const timeoutDone fault = "timeout-after-effect"
+
+// enumerated are the faults of the enumeration.
+var enumerated = []fault{crashBefore, crashAfter, lost, truncated, broken, limited, denied, refused, timeout, timeoutDone}
+
+// run plays a flow with faults by the index of the call, then two clean runs
+// and more: promises hold all the way, and the last look changes nothing. It
+// returns the calls that the flow made.
+func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step, v verdict) {
+	synctest.Test(t, func(*testing.T) {
+		s := newSim(1, o)
+		s.rules = rotation.Standard()
+		s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
+		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
+		s.furnish(fl.layout, fl.apps)
+		for _, name := range []string{"A", "B"} {
+			in := &instance{name: name}
+			s.instances = append(s.instances, in)
+			s.boot(in)
+		}
+		calm := &script{sim: s}
+		s.policy = calm
+		fl.prepare(s)
+		s.policy = calm
+		for _, rd := range s.readers {
+			s.consume(rd, s.now.Add(12*time.Hour))
+		}
+		for _, a := range s.apps {
+			s.serve(&a.reader, s.now.Add(12*time.Hour))
+		}
+		sc := &script{sim: s, faults: faults}
+		s.policy = sc
+		s.begin(s.instances[0], fl.ask(s), 100*time.Second)
+		s.settle()
+		s.until(s.now.Add(10 * time.Minute))
+		calls = sc.calls
+		// The second fault of a pair may come in the next run.
+		if len(faults) > 0 {
+			s.sweep(s.instances[1])
+			s.until(s.now.Add(10 * time.Minute))
+		}
+		s.policy = calm
+		s.heal()
+		for _, in := range s.instances {
+			s.kill(in)
+		}
+		s.settle()
+		v = s.verdict(1)
+	})
+	return calls, v
+}
+
+// describe names a scenario for whoever has to look at it.
+func (fl flow) describe(faults map[int]fault, calls []step) string {
+	text := fl.name
+	for i := range 200 {
+		if f, ok := faults[i]; ok {
+			where := step("later")
+			if i < len(calls) {
+				where = calls[i]
+			}
+			text += fmt.Sprintf(", %s at call %d (%s)", f, i, where)
+		}
+	}
+	return text
+}

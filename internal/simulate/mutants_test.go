@@ -1,0 +1,543 @@
+package simulate
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// A mutant is a wrong protocol. It is made of the right one from outside: by
+// another plan in place of the decision, or by a port that does not do what its
+// caller relies on. So production code has no switch but the hook for the
+// decision.
+
+type (
+	state   = rotation.State
+	rules   = rotation.Rules
+	trigger = rotation.Trigger
+	plan    = rotation.Plan
+	decider = func(state, rules, trigger, time.Time) plan
+)
+
+// deciding mutants plan wrongly.
+func deciding(name string, d decider) mutant {
+	return mutant{name, func(_ *sim, in *instance) { in.rec.Decide = d }}
+}
+
+// ruled mutants obey other rules.
+func ruled(name string, change func(*rules)) mutant {
+	return deciding(name, func(s state, r rules, t trigger, now time.Time) plan {
+		change(&r)
+		return rotation.Decide(s, r, t, now)
+	})
+}
+
+// blind mutants see another state.
+func blind(name string, change func(*state)) mutant {
+	return deciding(name, func(s state, r rules, t trigger, now time.Time) plan {
+		s.Keys, s.Stores, s.Consumers = slices.Clone(s.Keys), slices.Clone(s.Stores), slices.Clone(s.Consumers)
+		change(&s)
+		return rotation.Decide(s, r, t, now)
+	})
+}
+
+// lacking mutants leave steps out.
+func lacking(name string, out func(rotation.Step) bool) mutant {
+	return deciding(name, func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), out)
+		return p
+	})
+}
+
+func action(a rotation.Action) func(rotation.Step) bool {
+	return func(s rotation.Step) bool { return s.Action == a }
+}
+
+// altered mutants take other steps.
+func altered(name string, change func(*rotation.Step)) mutant {
+	return deciding(name, func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		p.Steps = slices.Clone(p.Steps)
+		for i := range p.Steps {
+			change(&p.Steps[i])
+		}
+		return p
+	})
+}
+
+// ported mutants have another IAM or other stores.
+func ported(name string, bend func(s *sim, in *instance)) mutant { return mutant{name, bend} }
+
+func keysBy(name string, wrap func(iam) reconcile.Keys) mutant {
+	return ported(name, func(s *sim, in *instance) { in.rec.Keys = wrap(iam{s}) })
+}
+
+func storesBy(name string, wrap func(port) reconcile.Store) mutant {
+	return ported(name, func(_ *sim, in *instance) {
+		for i, st := range in.cred.Stores {
+			in.cred.Stores[i] = wrap(st.(port))
+		}
+	})
+}
+
+// The ports that lie.
+
+type keepsNothing struct{ iam }
+
+func (k keepsNothing) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	if !c.Renew.IsZero() {
+		return nil
+	}
+	return k.iam.Update(ctx, rec, c)
+}
+
+type condemnsNothing struct{ iam }
+
+func (k condemnsNothing) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	if !c.Leaked.IsZero() {
+		return nil
+	}
+	return k.iam.Update(ctx, rec, c)
+}
+
+type overwrites struct{ iam }
+
+// Update takes whatever version there is: If-Match: *.
+func (k overwrites) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	if now, err := k.keyNow(rec.ID); err == nil {
+		rec.Version = now.EntityTag
+	}
+	return k.iam.Update(ctx, rec, c)
+}
+
+type provesNoState struct{ iam }
+
+// Update believes what was read before a deletion.
+func (k provesNoState) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	if !c.Superseded.IsZero() && c.Expires.IsZero() {
+		return nil
+	}
+	return k.iam.Update(ctx, rec, c)
+}
+
+type mintsAnew struct{ iam }
+
+// Mint answers an unclear creation with another one, as an SDK's retry of a
+// create without a value of its own does.
+func (k mintsAnew) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (made rotation.Key, err error) {
+	for range 3 {
+		if made, err = k.post(ctx, m, v); err == nil || !is(err, reconcile.ErrUnavailable) {
+			return made, err
+		}
+		v = secret.New(v.Expose()[1:] + "x")
+	}
+	return made, err
+}
+
+type mintsWithoutFuse struct{ iam }
+
+func (k mintsWithoutFuse) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+	m.Expires = m.Expires.Add(89 * 24 * time.Hour)
+	return k.iam.Mint(ctx, m, v)
+}
+
+type trustsClock struct {
+	iam
+	in *instance
+}
+
+func (k trustsClock) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+	l, err := k.iam.List(ctx, iamID, creds...)
+	l.Date = k.now.Add(k.in.offset)
+	return l, err
+}
+
+func (k trustsClock) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	rec, err := k.iam.Get(ctx, keyID)
+	rec.Date = k.now.Add(k.in.offset)
+	return rec, err
+}
+
+func (k trustsClock) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+	ids, _, err := k.iam.Find(ctx, name)
+	return ids, k.now.Add(k.in.offset), err
+}
+
+type seesNoDrift struct {
+	iam
+	in *instance
+}
+
+// Get shows the time that the run expects: it began with its run's skew.
+func (k seesNoDrift) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	rec, err := k.iam.Get(ctx, keyID)
+	if err == nil {
+		rec.Date = k.now.Add(k.in.offset - runOf(ctx).skew)
+	}
+	return rec, err
+}
+
+type everybodys struct{ iam }
+
+func ours(rec reconcile.KeyRecord) reconcile.KeyRecord {
+	if !rec.Ours {
+		rec.Ours = true
+		rec.Description = reconcile.Marker{Owner: owner, Credential: credential}.Describe(rec.Description)
+	}
+	return rec
+}
+
+// List takes all keys of the service ID for ours.
+func (k everybodys) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+	l, err := k.iam.List(ctx, iamID, creds...)
+	if err != nil || l.Foreign == 0 {
+		return l, err
+	}
+	k.lagged(0, 0, 0)
+	page, _ := k.cloud.ListAPIKeys(cloud.Owner(), cloud.APIKeyQuery{AccountID: cloud.AccountID, IAMID: iamID, PageSize: 100})
+	for _, key := range page.Items {
+		if _, _, mine := k.keyOf(key); !mine {
+			out, _, _ := k.keyOf(key)
+			l.Keys = append(l.Keys, out)
+		}
+	}
+	l.Foreign = 0
+	return l, nil
+}
+
+func (k everybodys) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	rec, err := k.iam.Get(ctx, keyID)
+	return ours(rec), err
+}
+
+type listIsAll struct{ iam }
+
+// Get finds only what the run's list has shown.
+func (k listIsAll) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	if k.hiddenFrom(keyID) {
+		return reconcile.KeyRecord{}, fmt.Errorf("%w: not in the list", reconcile.ErrNotFound)
+	}
+	return k.iam.Get(ctx, keyID)
+}
+
+// hiddenFrom reports whether a list may lack the key.
+func (w *world) hiddenFrom(keyID string) bool {
+	f := w.keys[keyID]
+	return f != nil && w.now.Sub(f.born) < w.lag
+}
+
+type grantsAnything struct{ iam }
+
+func (k grantsAnything) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
+	_, err := k.iam.Granted(ctx, iamID)
+	return k.wanted, err
+}
+
+type clearsAll struct{ iam }
+
+// Mark agrees to every key.
+func (clearsAll) Mark(ctx, reconcile.ServiceID, reconcile.Marker) error { return nil }
+
+type hearsNoRival struct {
+	iam
+}
+
+// List shows no rivals to whoever has minted.
+func (k hearsNoRival) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+	l, err := k.iam.List(ctx, iamID, creds...)
+	if r := runOf(ctx); r.minted > 0 {
+		l.Keys = slices.DeleteFunc(l.Keys, func(key rotation.Key) bool {
+			f := k.keys[key.ID]
+			return f != nil && f.by != r && f.born.After(r.start.Add(-time.Minute))
+		})
+	}
+	return l, err
+}
+
+type forces struct{ port }
+
+// Publish writes whatever was there.
+func (p forces) Publish(ctx ctx, e reconcile.Entry, _ string) error {
+	return p.port.Publish(ctx, e, fmt.Sprint(p.rev))
+}
+
+type seesOnce struct {
+	port
+	first *map[*run]reconcile.Entry
+}
+
+// Read remembers what its run read first.
+func (p seesOnce) Read(ctx ctx) (reconcile.Entry, error) {
+	r := runOf(ctx)
+	if e, ok := (*p.first)[r]; ok {
+		if e.Value.Empty() {
+			return e, reconcile.ErrNotFound
+		}
+		return e, nil
+	}
+	e, err := p.port.Read(ctx)
+	if err == nil || is(err, reconcile.ErrNotFound) {
+		*p.first = map[*run]reconcile.Entry{r: e}
+	}
+	return e, err
+}
+
+type surely struct{ port }
+
+// Publish takes an unclear answer for a refusal by somebody who was first.
+func (p surely) Publish(ctx ctx, e reconcile.Entry, revision string) error {
+	err := p.port.Publish(ctx, e, revision)
+	if is(err, reconcile.ErrUnavailable) {
+		return reconcile.ErrConflict
+	}
+	return err
+}
+
+// Read never shows the own write, so that a read-back does not help.
+func (p surely) Read(ctx ctx) (reconcile.Entry, error) {
+	e, err := p.port.Read(ctx)
+	if f := p.keys[e.KeyID]; err == nil && f != nil && f.by == runOf(ctx) {
+		return reconcile.Entry{Revision: e.Revision, KeyID: "someone-else"}, nil
+	}
+	return e, err
+}
+
+type believes struct{ iam }
+
+// Exchange takes every value for that of the key.
+func (k believes) Exchange(ctx ctx, v secret.Value) (reconcile.Bearer, error) {
+	b, err := k.iam.Exchange(ctx, v)
+	if is(err, reconcile.ErrNotYet) {
+		for _, f := range k.order {
+			if f.gone.IsZero() && runOf(ctx).minted == 0 {
+				return reconcile.Bearer{IAMID: f.iamID, Account: cloud.AccountID}, nil
+			}
+		}
+	}
+	return b, err
+}
+
+type impatient struct{ logs }
+
+// Prove deletes the key that fails.
+func (p impatient) Prove(ctx ctx, proof reconcile.Proof) error {
+	err := p.logs.Prove(ctx, proof)
+	if err != nil {
+		_ = iam{p.sim}.Retire(ctx, proof.KeyID)
+		return fmt.Errorf("%w: %v", reconcile.ErrRefused, err) //nolint:errorlint // a final no
+	}
+	return nil
+}
+
+var mutants = []mutant{
+	// Rule 1: the window, and the time of a write.
+	ruled("has no window: keys of others are retired while they are at work", func(r *rules) { r.Window = 0 }),
+	ported("looks at no deadline before it writes", func(s *sim, in *instance) {
+		in.rec.Now = func() time.Time {
+			if len(in.live) > 0 {
+				return in.live[0].start.Add(in.offset)
+			}
+			return s.now.Add(in.offset)
+		}
+	}),
+	// Rule 2: an overlap starts once, under a real version, and is as long as it
+	// says.
+	altered("retires superseded keys before their overlap", func(s *rotation.Step) {
+		if s.Action == rotation.Supersede {
+			s.Action, s.At = rotation.Retire, time.Time{}
+		}
+	}),
+	ruled("gives no overlap", func(r *rules) { r.Overlap = 0 }),
+	altered("halves the overlap", func(s *rotation.Step) {
+		if s.Action == rotation.Supersede {
+			s.At = s.At.Add(-time.Hour)
+		}
+	}),
+	keysBy("updates whatever version there is", func(k iam) reconcile.Keys { return overwrites{k} }),
+	ruled("deletes at the moment of expiry", func(r *rules) { r.ExpiryMargin = 0 }),
+	lacking("never starts an overlap", action(rotation.Supersede)),
+	// Rule 3: restarts are remembered, and waited for.
+	lacking("restarts no consumer", action(rotation.RestartConsumer)),
+	blind("does not know its consumers", func(s *state) { s.Consumers = nil }),
+	blind("takes a consumer that it could not read for settled", func(s *state) {
+		s.Consumers = slices.DeleteFunc(s.Consumers, func(c rotation.Consumer) bool { return c.Unknown })
+	}),
+	blind("takes every consumer for restarted", func(s *state) {
+		for i := range s.Consumers {
+			if len(s.Stores) > 0 && s.Stores[0].Key != "" {
+				s.Consumers[i].Key = s.Stores[0].Key
+			}
+		}
+	}),
+	// Rule 4: demands are remembered.
+	keysBy("says that it remembers a demand", func(k iam) reconcile.Keys { return keepsNothing{k} }),
+	keysBy("says that it remembers a leak", func(k iam) reconcile.Keys { return condemnsNothing{k} }),
+	// Rule 5: the arbiter decides.
+	deciding("writes the arbiter last", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		p.Steps = slices.Clone(p.Steps)
+		var at []int
+		for i, st := range p.Steps {
+			if st.Action == rotation.Publish {
+				at = append(at, i)
+			}
+		}
+		if n := len(at); n > 1 {
+			p.Steps[at[0]].Target, p.Steps[at[n-1]].Target = p.Steps[at[n-1]].Target, p.Steps[at[0]].Target
+		}
+		return p
+	}),
+	storesBy("ignores a conflict", func(p port) reconcile.Store { return forces{p} }),
+	storesBy("takes an unclear write for a refusal, and withdraws the key", func(p port) reconcile.Store { return surely{p} }),
+	// Rule 6: without an arbiter the service ID decides, and stores are read
+	// right before.
+	ported("agrees to every key where no store compares and sets", func(s *sim, in *instance) {
+		in.rec.Identities, in.rec.Keys = clearsAll{iam{s}}, hearsNoRival{iam{s}}
+	}),
+	storesBy("reads a store once and never again", func(p port) reconcile.Store { return seesOnce{p, &map[*run]reconcile.Entry{}} }),
+	// Rule 7: orphans end.
+	lacking("leaves orphans alone", func(s rotation.Step) bool { return s.Reason == rotation.RolledBack }),
+	// Rule 8: absence from a list proves nothing, and minAge brakes.
+	ported("trusts a list's absence", func(s *sim, in *instance) {
+		in.rec.Keys = listIsAll{iam{s}}
+		in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
+			st.Stores = slices.Clone(st.Stores)
+			for i := range st.Stores {
+				st.Stores[i].Created = time.Time{}
+			}
+			return rotation.Decide(st, r, t, now)
+		}
+	}),
+	ruled("mints without a brake", func(r *rules) { r.MinAge = 0 }),
+	keysBy("deletes what a list that lags shows as never published", func(k iam) reconcile.Keys { return provesNoState{k} }),
+	// Rule 10: no key without a place, and an error is not absence.
+	blind("takes a store's error for an empty store", func(s *state) {
+		for i := range s.Stores {
+			s.Stores[i].Fault = ""
+		}
+	}),
+	blind("ends keys although a store could not be read", func(s *state) {
+		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == rotation.StoreUnreachable })
+	}),
+	// Rule 11: a failed proof leaves its key to the fuse.
+	ported("deletes a key whose proof failed", func(s *sim, in *instance) {
+		in.cred.Provers = []reconcile.Prover{impatient{logs{s}}}
+	}),
+	// Rule 12: the clock.
+	ported("trusts the local clock", func(s *sim, in *instance) {
+		k := trustsClock{iam{s}, in}
+		in.rec.Keys, in.rec.Identities = k, k
+	}),
+	blind("acts whatever its clock says", func(s *state) { s.Skew = 0 }),
+	ported("does not notice that the clock moves", func(s *sim, in *instance) { in.rec.Keys = seesNoDrift{iam{s}, in} }),
+	// Rule 13: what others wrote.
+	blind("writes over what others wrote", func(s *state) {
+		for i := range s.Stores {
+			if f := s.Stores[i].Fault; f == rotation.EntryUnmarked || f == rotation.EntryForeign {
+				s.Stores[i].Fault, s.Stores[i].Key = "", ""
+			}
+		}
+	}),
+	// The promises.
+	deciding("moves the fuse out before it publishes", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		p.Steps = slices.Clone(p.Steps)
+		for i := 1; i < len(p.Steps); i++ {
+			if p.Steps[i].Action == rotation.Unfuse && p.Steps[i-1].Action == rotation.Publish {
+				p.Steps[i], p.Steps[i-1] = p.Steps[i-1], p.Steps[i]
+			}
+		}
+		return p
+	}),
+	lacking("leaves the fuse on", action(rotation.Unfuse)),
+	keysBy("mints without a fuse", func(k iam) reconcile.Keys { return mintsWithoutFuse{k} }),
+	keysBy("answers an unclear creation with another", func(k iam) reconcile.Keys { return mintsAnew{k} }),
+	ported("does not read the policies back", func(s *sim, in *instance) { in.rec.Identities = grantsAnything{iam{s}} }),
+	lacking("grants no policy", action(rotation.GrantPolicy)),
+	lacking("proves nothing", action(rotation.Prove)),
+	ported("copies a value without a proof", func(s *sim, in *instance) { in.rec.Exchange = believes{iam{s}} }),
+	ruled("keeps any number of keys", func(r *rules) { r.MaxKeys = 100 }),
+	ruled("mints up to IAM's limit", func(r *rules) { r.KeyLimit = 100 }),
+	ruled("rotates nothing", func(r *rules) { r.After, r.Expire = 80*24*time.Hour, 100*24*time.Hour }),
+	deciding("finds something due at every look", func(s state, r rules, t trigger, now time.Time) plan {
+		t.NewerThan = now
+		return rotation.Decide(s, r, t, now)
+	}),
+	deciding("copies nothing", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), action(rotation.Copy))
+		return p
+	}),
+	deciding("brings back a service ID that people deleted", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		if p.Blocked != rotation.IdentityGone {
+			return p
+		}
+		s.Stores = slices.Clone(s.Stores)
+		for i := range s.Stores {
+			s.Stores[i].Key = ""
+		}
+		return rotation.Decide(s, r, t, now)
+	}),
+	blind("mints beside a key that people disabled", func(s *state) {
+		s.Keys = slices.DeleteFunc(s.Keys, func(k rotation.Key) bool { return k.Disabled })
+	}),
+	keysBy("takes everybody's keys for its own", func(k iam) reconcile.Keys { return everybodys{k} }),
+	ported("asks for more than the config", func(_ *sim, in *instance) {
+		in.cred.Policies = append(slices.Clone(in.cred.Policies), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})
+	}),
+	deciding("contains every leak at once", func(s state, r rules, t trigger, now time.Time) plan {
+		t.Contain = t.Leaked != ""
+		return rotation.Decide(s, r, t, now)
+	}),
+	lacking("ends no leaked key", func(s rotation.Step) bool {
+		return s.Reason == rotation.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
+	}),
+	deciding("takes the oldest key for the published one", func(s state, r rules, t trigger, now time.Time) plan {
+		s.Keys = slices.Clone(s.Keys)
+		for i := range s.Keys {
+			k := &s.Keys[i]
+			k.Minted = time.Unix(0, 0).Add(now.Sub(k.Born()))
+		}
+		return rotation.Decide(s, r, t, now)
+	}),
+}
+
+var onlyMutant = flag.String("mutant", "", "only the mutant of this name")
+
+// patienceWithMutants is how many histories a mutant may live through.
+const patienceWithMutants = 10_000
+
+// TestMutants shows that the checker notices every wrong protocol.
+func TestMutants(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes 50 mutants too slow: make test runs them without it")
+	}
+	killed := 0
+	for _, m := range mutants {
+		if *onlyMutant != "" && m.name != *onlyMutant {
+			continue
+		}
+		limit := patienceWithMutants
+		y := many(t, 1, limit, options{mutant: &m}, func(y *tally) bool {
+			// Only a history that the right protocol comes through well counts.
+			y.bad = slices.DeleteFunc(y.bad, func(v verdict) bool { return len(play(t, v.seed, options{}).violations) > 0 })
+			return len(y.bad) > 0
+		})
+		if len(y.bad) == 0 {
+			t.Errorf("survived %d histories: %s", y.histories, m.name)
+			continue
+		}
+		killed++
+		t.Logf("killed after %d: %s: seed %d: %s", y.histories, m.name, y.bad[0].seed, y.bad[0].violations[0])
+	}
+	t.Logf("killed %d/%d", killed, len(mutants))
+}
