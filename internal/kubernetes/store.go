@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,9 +57,9 @@ func (*Store) Guarded() bool { return true }
 //
 // Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 var (
-	labelName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	objectDNS = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-	entryName = regexp.MustCompile(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
+	labelName = compiled(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	objectDNS = compiled(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	entryName = compiled(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
 )
 
 const (
@@ -69,15 +70,21 @@ const (
 	longestData = 1 << 20
 )
 
+// compiled is an expression that is compiled when it is first needed: most
+// programs have no such store, and all of them have to start.
+func compiled(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
 func (s *Store) check() error {
 	switch {
-	case !labelName.MatchString(s.cfg.Namespace):
+	case !labelName().MatchString(s.cfg.Namespace):
 		return fmt.Errorf("checking the namespace %q: %w: it has up to 63 lower-case letters, digits and '-', a letter or digit at both ends",
 			s.cfg.Namespace, reconcile.ErrRefused)
-	case len(s.cfg.Secret) > longestName || !objectDNS.MatchString(s.cfg.Secret):
+	case len(s.cfg.Secret) > longestName || !objectDNS().MatchString(s.cfg.Secret):
 		return fmt.Errorf("checking the name %q: %w: a Secret's name has up to %d lower-case letters, digits, '-' and '.', and each part between dots starts and ends with a letter or digit",
 			s.cfg.Secret, reconcile.ErrRefused, longestName)
-	case !entryName.MatchString(s.cfg.Entry):
+	case !entryName().MatchString(s.cfg.Entry):
 		return fmt.Errorf("checking the entry %q: %w: it has up to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
 			s.cfg.Entry, reconcile.ErrRefused)
 	}

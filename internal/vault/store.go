@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -72,8 +73,8 @@ type note struct {
 // The rules that names have here. A vault takes more, but what it does with a
 // path that has to be escaped differs by version.
 var (
-	pathName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
-	entryName = regexp.MustCompile(`^[-._A-Za-z0-9]+$`)
+	pathName  = compiled(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
+	entryName = compiled(`^[-._A-Za-z0-9]+$`)
 )
 
 const (
@@ -89,14 +90,20 @@ const (
 	longestValue = 500 << 10
 )
 
+// compiled is an expression that is compiled when it is first needed: most
+// programs have no such store, and all of them have to start.
+func compiled(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
 func (s *Store) check() error {
 	for what, name := range map[string]string{"mount": s.cfg.Mount, "path": s.cfg.Path} {
-		if len(name) > longestPath || !pathName.MatchString(name) {
+		if len(name) > longestPath || !pathName().MatchString(name) {
 			return fmt.Errorf("checking the %s %q: %w: it has up to %d letters, digits, '-', '_' and '.', in parts between single slashes, of which none starts with '-' or '.'",
 				what, name, reconcile.ErrRefused, longestPath)
 		}
 	}
-	if len(s.cfg.Entry) > longestEntry || !entryName.MatchString(s.cfg.Entry) {
+	if len(s.cfg.Entry) > longestEntry || !entryName().MatchString(s.cfg.Entry) {
 		return fmt.Errorf("checking the entry %q: %w: it has up to %d letters, digits, '-', '_' and '.'", s.cfg.Entry, reconcile.ErrRefused, longestEntry)
 	}
 	return nil
