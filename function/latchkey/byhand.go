@@ -36,8 +36,9 @@ func (c revokeCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	defer d.farewell(reportInJob)
 	names := []string{c.Credential}
-	swept := d.reconciler.Sweep(ctx, d.catalog, reconcile.Scope{Names: names}, reconcile.Ask{
+	swept := d.reconcile(ctx, d.catalog, reconcile.Scope{Names: names}, reconcile.Ask{
 		Trigger: rotation.Trigger{Leaked: c.Key, Contain: c.Containment}, Cause: "revoke by hand",
 	})
 	swept, here := reconcile.WhereLeaked(swept)
@@ -60,13 +61,14 @@ func (c adoptCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	defer d.farewell(reportInJob)
 	names := []string{c.Credential}
 	catalog := &adopting{Catalog: d.catalog, key: c.Key}
 	// The first look takes the key over; the second does what is due for it.
 	ask := reconcile.Ask{Cause: "adopt by hand"}
-	swept := d.reconciler.Sweep(ctx, catalog, reconcile.Scope{Names: names}, ask)
+	swept := d.reconcile(ctx, catalog, reconcile.Scope{Names: names}, ask)
 	if len(swept.Outcomes) == 1 && swept.Outcomes[0].Result == reconcile.ResultChanged {
-		next := d.reconciler.Sweep(ctx, catalog, reconcile.Scope{Names: names}, ask)
+		next := d.reconcile(ctx, catalog, reconcile.Scope{Names: names}, ask)
 		if len(next.Outcomes) == 1 {
 			next.Outcomes[0].Steps = append(swept.Outcomes[0].Steps, next.Outcomes[0].Steps...)
 		}

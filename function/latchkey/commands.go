@@ -36,7 +36,8 @@ func (c sweepCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	swept := d.reconciler.Sweep(ctx, d.catalog, reconcile.Scope{Names: c.Credentials}, reconcile.Ask{Cause: "sweep by hand"})
+	defer d.farewell(reportInJob)
+	swept := d.reconcile(ctx, d.catalog, reconcile.Scope{Names: c.Credentials}, reconcile.Ask{Cause: "sweep by hand"})
 	return p.report(c.place, swept, c.Credentials)
 }
 
@@ -52,12 +53,13 @@ func (c rotateCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	defer d.farewell(reportInJob)
 	demand := rotation.Trigger{NotKey: c.NotKey}
 	if c.NotKey == "" {
 		demand.NewerThan = d.now()
 	}
 	names := []string{c.Credential}
-	swept := d.reconciler.Sweep(ctx, d.catalog, reconcile.Scope{Names: names}, reconcile.Ask{Trigger: demand, Cause: "rotate by hand"})
+	swept := d.reconcile(ctx, d.catalog, reconcile.Scope{Names: names}, reconcile.Ask{Trigger: demand, Cause: "rotate by hand"})
 	return p.report(c.place, swept, names)
 }
 

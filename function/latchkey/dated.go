@@ -27,10 +27,10 @@ func keptIn(c reconcile.Credential, names map[string]bool) (kept, dated bool) {
 // demand.
 func (d *desk) sweep(catalog reconcile.Catalog, secrets map[string]bool, scope reconcile.Scope, ask reconcile.Ask) reconcile.Swept {
 	if len(secrets) == 0 || ask.Trigger == (reconcile.Ask{}).Trigger {
-		return d.reconciler.Sweep(d.work, catalog, scope, ask)
+		return d.reconcile(d.work, catalog, scope, ask)
 	}
-	others := d.reconciler.Sweep(d.work, &datedBy{catalog, secrets, false}, scope, ask)
-	ours := d.reconciler.Sweep(d.work, &datedBy{catalog, secrets, true}, scope, reconcile.Ask{Cause: ask.Cause})
+	others := d.reconcile(d.work, &datedBy{catalog, secrets, false}, scope, ask)
+	ours := d.reconcile(d.work, &datedBy{catalog, secrets, true}, scope, reconcile.Ask{Cause: ask.Cause})
 	return reconcile.Swept{Outcomes: append(others.Outcomes, ours.Outcomes...), Unknown: errors.Join(others.Unknown, ours.Unknown)}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/report"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -56,6 +57,7 @@ type desk struct {
 	leaks     leaks
 	intake    *intake
 	strangers turnedAway
+	reporter  *report.Reporter // nil: outcomes are sent nowhere
 
 	work    context.Context //nolint:containedctx // the life of the process, not of a call
 	running sync.WaitGroup
@@ -432,7 +434,7 @@ func (a answer) render() (http.Header, []byte) {
 		h.Set("Content-Type", "application/json")
 		h.Set("Ce-Specversion", "1.0")
 		h.Set("Ce-Source", "/latchkey")
-		h.Set("Ce-Type", "dev.latchkey.credential."+outcomeType(a.outcomes))
+		h.Set("Ce-Type", report.Type(a.outcomes...))
 		if !a.at.IsZero() {
 			h.Set("Ce-Time", a.at.UTC().Format(time.RFC3339))
 		}
@@ -464,21 +466,4 @@ func (a answer) write(w http.ResponseWriter) {
 
 func problem(w http.ResponseWriter, status int, detail string) {
 	answer{status: status, problem: detail}.write(w)
-}
-
-// outcomeType names the answer's event after its worst outcome.
-func outcomeType(outcomes []reconcile.Outcome) string {
-	switch worst := (reconcile.Swept{Outcomes: outcomes}).Worst(); worst {
-	case reconcile.ResultPublished:
-		for _, o := range outcomes {
-			if o.Replaced != "" {
-				return "rotated"
-			}
-		}
-		return "provisioned"
-	case reconcile.ResultChanged:
-		return "repaired"
-	default:
-		return string(worst)
-	}
 }

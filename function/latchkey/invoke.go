@@ -44,7 +44,8 @@ func (c invokeCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	return invoke(ctx, d.routes(), p.stdin, p.stdout)
+	defer d.farewell(reportAtEnd)
+	return invoke(ctx, d.reported(d.routes()), p.stdin, p.stdout)
 }
 
 // maxLine is the longest call: the platform takes bodies of 5 MB, and base64

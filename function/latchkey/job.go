@@ -27,6 +27,7 @@ func (c jobCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	defer d.farewell(reportInJob)
 	index, size, err := p.share()
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func (c jobCommand) Run(ctx context.Context, p *process) error {
 		return p.conclude(d.answer(ctx, e.header, e.body, e.known))
 	}
 	share := &shard{Catalog: d.catalog, index: index, size: size}
-	swept := d.reconciler.Sweep(ctx, share, reconcile.Scope{}, reconcile.Ask{Cause: "job " + p.env("CE_JOBRUN")})
+	swept := d.reconcile(ctx, share, reconcile.Scope{}, reconcile.Ask{Cause: "job " + p.env("CE_JOBRUN")})
 	return p.conclude(conclude(swept, d.now()))
 }
 

@@ -47,6 +47,7 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 	defer cancel()
 	err = server.Shutdown(end)
 	d.wait(end)
+	d.farewell(reportAtEnd)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("shutting down: %w", err)
 	}

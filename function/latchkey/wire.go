@@ -50,7 +50,11 @@ func (p *process) desk(work context.Context, file string) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDesk(work, h, bearer, hooks, p.log), nil
+	d := newDesk(work, h, bearer, hooks, p.log)
+	if d.reporter, err = p.reporter(h); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // house is the program with its parts connected.

@@ -71,9 +71,10 @@ type Config struct {
 	SweepEvery time.Duration // how often the timer asks for a sweep
 	Paused     bool          // observe and report, change nothing
 	Events     Events
-	Rules      []*Rule  // in the order of the text
-	Hooks      []*Hook  // in the order of the text, names unique
-	Entries    []*Entry // in the order of the text, names unique
+	Rules      []*Rule   // in the order of the text
+	Hooks      []*Hook   // in the order of the text, names unique
+	Outcomes   []Outcome // sinks, in the order of the text
+	Entries    []*Entry  // in the order of the text, names unique
 }
 
 // Identity is latchkey's own.

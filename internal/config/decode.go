@@ -65,6 +65,7 @@ func (d *decoder) config(v value) *Config {
 			hooks, patterns := d.hooks(v)
 			c.Hooks, f.patterns = hooks, append(f.patterns, patterns...)
 		}},
+		field{"outcomes", false, func(v value) { c.Outcomes = d.outcomes(v) }},
 		field{"credentials", true, func(v value) {
 			d.list(v, func(_ int, item value) { f.entries = append(f.entries, d.entry(item)) })
 			if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
