@@ -10,6 +10,7 @@ import (
 // demands follows what one event demanded until all of it outlives the process:
 // only then may an answer that comes before the end say 202.
 type demands struct {
+	late     chan struct{} // closed when the answer is near
 	mu       sync.Mutex
 	pending  int // requests that are not expanded yet
 	unknown  bool

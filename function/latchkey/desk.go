@@ -249,21 +249,21 @@ func (d *desk) act(ctx context.Context, e event.Event, who caller) answer {
 		requests[i] = event.Request{Verb: event.Look, Secret: req.Secret, Cause: req.Cause}
 	}
 	done := make(chan answer, 1)
-	var kept demands
+	kept := demands{late: make(chan struct{})}
 	d.running.Add(1)
 	go func() {
 		defer d.running.Done()
 		done <- d.do(requests, who, &kept)
 	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
 	about := e.Source() + " " + e.ID()
-	select {
-	case a := <-done:
+	if a, ok := wait(ctx, done, patience-lateWrite(patience)); ok {
 		a.about = about
 		return a
-	case <-ctx.Done(): // the caller is gone, or the time of its batch is up
-	case <-timer.C:
+	}
+	close(kept.late) // what nothing remembers is written down now
+	if a, ok := wait(ctx, done, lateWrite(patience)); ok {
+		a.about = about
+		return a
 	}
 	if demand {
 		if names := kept.all(); len(names) > 0 {
@@ -276,6 +276,23 @@ func (d *desk) act(ctx context.Context, e event.Event, who caller) answer {
 	return answer{status: http.StatusAccepted, about: about, outcomes: []reconcile.Outcome{{
 		Result: reconcile.ResultInProgress, Message: "the work goes on; the next look finishes what is left",
 	}}}
+}
+
+// lateWrite is the part of a caller's patience in which a demand is written
+// down that would be forgotten otherwise.
+func lateWrite(patience time.Duration) time.Duration { return min(1500*time.Millisecond, patience/4) }
+
+// wait waits for the answer, until the time is up or the caller is gone.
+func wait(ctx context.Context, done <-chan answer, patience time.Duration) (answer, bool) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case a := <-done:
+		return a, true
+	case <-ctx.Done(): // the caller is gone, or the time of its batch is up
+	case <-timer.C:
+	}
+	return answer{}, false
 }
 
 // do works through what was asked. Only verbs that the config allows are
@@ -302,7 +319,7 @@ func (d *desk) do(requests []event.Request, who caller, kept *demands) answer {
 		if req.NeedsAuth() {
 			catalog = &permitted{Catalog: catalog, allow: who.allow, verb: string(req.Verb), refused: &forbidden, demands: kept}
 		}
-		ask := reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause, Kept: kept.keep}
+		ask := reconcile.Ask{Trigger: req.Trigger, Cause: req.Cause, Kept: kept.keep, Late: kept.late}
 		if req.Verb == event.Revoke {
 			ask.Trigger.Leaked, ask.Trigger.Contain = req.KeyID, req.Contain
 		}

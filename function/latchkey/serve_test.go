@@ -101,20 +101,23 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 		_, credential := s.created("team-b")
 		return rotateEvent(credential, s.cloud.Now())
 	}
+	another := func(s *stage) demoEvent {
+		e, _ := s.created("team-b")
+		s.one(e, "", reconcile.ResultPublished)
+		s.cloud.Advance(time.Hour)
+		return first(s)
+	}
 	for name, tc := range map[string]struct {
 		event  func(s *stage) demoEvent
 		token  string
 		status int
 		keys   int
+		broken bool // IAM takes no changes of keys
 	}{
-		"a look is answered 202": {func(s *stage) demoEvent { e, _ := s.created("team-b"); return e }, "", http.StatusAccepted, 1},
-		"a demand for a first key is answered 202 once the service ID is there: a sweep finds it": {first, testToken, http.StatusAccepted, 1},
-		"a demand, which nothing remembers yet, is answered 503: the sender keeps it": {func(s *stage) demoEvent {
-			e, _ := s.created("team-b")
-			s.one(e, "", reconcile.ResultPublished)
-			s.cloud.Advance(time.Hour)
-			return first(s)
-		}, testToken, http.StatusServiceUnavailable, 2},
+		"a look is answered 202": {func(s *stage) demoEvent { e, _ := s.created("team-b"); return e }, "", http.StatusAccepted, 1, false},
+		"a demand for a first key is answered 202 once the service ID is there: a sweep finds it": {first, testToken, http.StatusAccepted, 1, false},
+		"a demand for another key is written down before the answer":                              {another, testToken, http.StatusAccepted, 2, false},
+		"a demand that cannot be written down is answered 503: the sender keeps it":               {another, testToken, http.StatusServiceUnavailable, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, emulator.Options{})
@@ -123,6 +126,9 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 			s.desk.patience = 500 * time.Millisecond
 			before := false
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &before})
+			if tc.broken {
+				s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v1/apikeys/*", Kind: emulator.FaultStatus, Status: 500})
+			}
 			r := s.post(s.url, e, tc.token)
 			if r.status != tc.status {
 				t.Errorf("answered %d %s", r.status, r.body)
@@ -137,6 +143,12 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 			s.desk.wait(t.Context())
 			if data := s.data("team-b"); data["IAM_API_KEY"] == "" || len(s.keys(credential)) != tc.keys {
 				t.Errorf("the work did not go on: %d keys", len(s.keys(credential)))
+			}
+			s.cloud.Advance(time.Hour)
+			s.sweep()
+			s.cloud.Advance(time.Hour)
+			if s.sweep(); len(s.keys(credential)) != tc.keys {
+				t.Errorf("what was met already was met again: %d keys", len(s.keys(credential)))
 			}
 		})
 	}

@@ -140,6 +140,7 @@ func (ru *run) block(reason rotation.Reason) {
 // for a store or a consumer that is not the first: its trouble only keeps the
 // old key from being ended.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
+	defer ru.rememberLate(ctx, plan)()
 	var late, unmarked error
 	unwritten := false
 	for _, step := range plan.Steps {
@@ -420,7 +421,7 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 	case err != nil:
 		return fmt.Errorf("updating key %s: %w", keyID, err)
 	}
-	if ru.out.Key == keyID && !c.Expires.IsZero() {
+	if !c.Expires.IsZero() && ru.out.Key == keyID {
 		ru.out.KeyExpires = c.Expires
 	}
 	return nil

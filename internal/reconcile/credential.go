@@ -64,6 +64,9 @@ type Ask struct {
 	// outlives this process, which may be long before the run ends. A call that
 	// shares another's run does not get one.
 	Kept func(credential string)
+	// Late, if set, is closed when the caller is about to be answered although
+	// the work goes on: a demand that nothing remembers is then written down.
+	Late <-chan struct{}
 }
 
 // Result is how a run ended, in one word.

@@ -114,6 +114,9 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 		if err := json.Unmarshal([]byte(body[i+len(" with="):]), &m.With); err != nil {
 			return Marker{}, description, false
 		}
+		if len(m.With) == 0 {
+			m.With = nil
+		}
 		body = body[:i]
 	}
 	version := ""
