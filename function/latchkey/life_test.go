@@ -507,3 +507,19 @@ func createGroup(t *testing.T, url, token, account, name string) string {
 	}
 	return group.ID
 }
+
+func TestAPublicationIsReadBackWhereTheConfigAsks(t *testing.T) {
+	s := holed(t, strings.Replace(static("c", place1), "entry: IAM_API_KEY}", "entry: IAM_API_KEY}\n    readBack: true", 1))
+	first := s.sweep().only(t, reconcile.ResultPublished)
+	s.cloud.Advance(60 * 24 * time.Hour)
+	// The look's read is let through, the one that follows the write is not.
+	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 500, After: 1, Count: 1})
+	out := s.sweep().only(t, reconcile.ResultFailed)
+	if out.Key == first.Key || slices.Contains(took(out), "supersede") || !strings.Contains(out.Error, "back from") {
+		t.Errorf("outcome %+v: nobody knows what consumers read, and yet the old key ends", out)
+	}
+	s.cloud.ClearFaults()
+	if out := s.sweep().only(t, reconcile.ResultChanged); !slices.Equal(took(out), []string{"supersede"}) {
+		t.Errorf("outcome %+v", out)
+	}
+}

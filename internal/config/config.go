@@ -157,6 +157,7 @@ type Store struct {
 	Vault          *VaultStore
 	Restart        Restart
 	Required       bool // false: others go ahead without it
+	ReadBack       bool // what was published is read and compared
 }
 
 // CodeEngineStore is an entry of a Code Engine secret. Beside Entry latchkey

@@ -275,6 +275,7 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 			field{"vault", false, func(v value) { s.vault = d.vault(v) }},
 			field{"restart", false, func(v value) { restart = &v }},
 			field{"required", false, func(v value) { s.required = d.truth(v) }},
+			field{"readBack", false, func(v value) { s.readBack = d.truth(v) }},
 		)
 		d.exactlyOne(o, "codeEngine", "secretsManager", "file", "kubernetes", "vault")
 		d.restarts(&s, restart)

@@ -65,6 +65,7 @@ type storeTemplate struct {
 	kubernetes     *kubernetesTemplate
 	vault          *vaultTemplate
 	restart        restartTemplate
+	readBack       bool
 	required       bool
 }
 
@@ -220,7 +221,7 @@ func (x *expansion) checkProof(c Credential) {
 func (x *expansion) stores(project *Project) (ss []Store) {
 	taken := map[string]int{}
 	for i, t := range x.entry.stores {
-		s := Store{Required: t.required, Restart: Restart{All: t.restart.all, Announce: t.restart.announce}}
+		s := Store{Required: t.required, ReadBack: t.readBack, Restart: Restart{All: t.restart.all, Announce: t.restart.announce}}
 		for _, n := range t.restart.names {
 			s.Restart.Names = append(s.Restart.Names, x.text(n))
 		}

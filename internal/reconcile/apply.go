@@ -658,8 +658,10 @@ func (ru *run) publish(ctx context.Context, store string) error {
 	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
 	err := at.store.Publish(ctx, entry, at.Revision)
 	if err == nil {
+		// The store said that it is done: consumers may hold the key, whatever
+		// reading it back tells.
 		ru.published(store)
-		return nil
+		return ru.readBack(ctx, at.store, entry)
 	}
 	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
 	conflict := errors.Is(err, ErrConflict)
@@ -684,6 +686,24 @@ func (ru *run) publish(ctx context.Context, store string) error {
 		return ru.withdraw(ctx, "another instance published to "+store+" first")
 	}
 	return err
+}
+
+// readBack compares what a store gives with what it was given, where the config
+// asks for that. The old key stays until they are the same.
+func (ru *run) readBack(ctx context.Context, st Store, given Entry) error {
+	if !ru.c.ReadBack[st.Name()] {
+		return nil
+	}
+	got, err := st.Read(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), err)
+	case got.KeyID != given.KeyID:
+		return fmt.Errorf("reading key %s back from %s: %w: it names %q", given.KeyID, st.Name(), ErrUnavailable, got.KeyID)
+	case !got.Value.Empty() && !got.Value.Equal(given.Value):
+		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), errAltered)
+	}
+	return nil
 }
 
 // published notes that consumers may hold the new key from now on.
@@ -743,7 +763,7 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
 		}
 		ru.noteStore(s.Target, s.Key)
-		return nil
+		return ru.readBack(ctx, to.store, e)
 	}
 	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)
 }

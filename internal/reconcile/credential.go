@@ -28,10 +28,13 @@ type Credential struct {
 	// Former are names that the credential had before the config renamed it.
 	Former []string
 	// OnLeak is IAM's action_when_leaked for every key.
-	OnLeak    string
-	Rules     rotation.Rules
-	Stores    []Store
-	Optional  map[string]bool // stores by name whose trouble holds nothing back
+	OnLeak   string
+	Rules    rotation.Rules
+	Stores   []Store
+	Optional map[string]bool // stores by name whose trouble holds nothing back
+	// ReadBack are the stores, by name, that are read after a publication and
+	// compared with it.
+	ReadBack  map[string]bool
 	Consumers []Consumers
 	// Provers run with the key's own token; the token itself is always proven.
 	Provers []Prover
