@@ -125,6 +125,7 @@ func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what 
 				s.until(s.now.Add(50 * time.Millisecond))
 				continue
 			}
+			s.settle()
 			s.until(s.now.Add(time.Millisecond))
 		}
 		calls = p.seen
@@ -187,14 +188,11 @@ func TestEnumerateInterleavings(t *testing.T) {
 							work <- scenario{layout, turns, -1, none}
 							continue
 						}
-						if len(turns) > 1 && !*interleave {
+						if (len(turns) > 1 || raceDetector) && !*interleave {
 							continue
 						}
 						for at := range n {
-							if len(turns) > 2 && at%3 != 0 && !*interleave {
-								continue
-							}
-							wanted++
+											wanted++
 							work <- scenario{layout, turns, at, f}
 						}
 					}

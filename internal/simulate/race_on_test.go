@@ -4,6 +4,6 @@ package simulate
 
 // ordinary is how many histories an ordinary test run plays. The race detector
 // makes each several times as expensive.
-const ordinary = 500
+const ordinary = 300
 
 const raceDetector = true
