@@ -111,10 +111,10 @@ func (ru *run) observe(ctx context.Context) error {
 			ru.whose[c.Name] = own
 		}
 	}
-	if err := ru.preferOwner(ctx); err != nil {
+	if err := ru.observeNamed(ctx); err != nil {
 		return err
 	}
-	if err := ru.observeNamed(ctx); err != nil {
+	if err := ru.preferOwner(ctx); err != nil {
 		return err
 	}
 	if err := ru.observeLeaked(ctx); err != nil {
@@ -288,15 +288,47 @@ func (ru *run) observeNamed(ctx context.Context) error {
 		case rec.Ours && ru.cached:
 			ru.keep(ru.c.Name, ServiceID{})
 			return fmt.Errorf("%w: store %s names key %s of another service ID", errAgain, e.store.Name(), e.KeyID)
-		case rec.Ours && ru.id.ID == "":
-			// The list lacks the service ID too: look it up by its ID.
-			id, err := ru.Identities.Lookup(ctx, rec.IAMID)
-			if err == nil && ru.owns(id) {
-				return fmt.Errorf("%w: IAM's list lacks service ID %s, which exists", ErrObserve, id.ID)
+		case rec.Ours && ru.c.Given == "":
+			if err := ru.admit(ctx, rec); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// admit takes in the service ID of a key that a store names, which was not
+// found by its name: the config, or a person, has given it another.
+func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
+	id, err := ru.Identities.Lookup(ctx, rec.IAMID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: reading the service ID of key %s: %w", ErrObserve, rec.ID, err)
+	case !ru.owns(id):
+		return nil
+	case id.Name == ru.c.ServiceIDName && ru.id.ID == "":
+		return fmt.Errorf("%w: IAM's list lacks service ID %s, which exists", ErrObserve, id.ID)
+	}
+	l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
+	if err != nil {
+		return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
+	}
+	ru.log.Warn("the service ID has another name than the config says", "serviceID", id.ID, "name", id.Name, "wanted", ru.c.ServiceIDName)
+	ru.ours, ru.keys, ru.foreign = append(ru.ours, id), append(ru.keys, l.Keys...), ru.foreign+l.Foreign
+	if ru.busy == nil {
+		ru.busy = map[string]bool{}
+	}
+	ru.busy[id.ID] = true
+	if !ru.listed(rec.ID) {
+		ru.keys = append(ru.keys, rec.Key)
+	}
+	if ru.id.ID != "" {
+		return nil
+	}
+	ru.id = id
+	return ru.readAccess(ctx, id)
 }
 
 // observeLeaked reads the key whose revocation is asked for, if the list lacks
@@ -315,6 +347,9 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 		return fmt.Errorf("%w: reading key %s that is to be revoked: %w", ErrObserve, id, err)
 	case rec.Ours && ru.ourIdentity(rec.IAMID):
 		ru.keys = append(ru.keys, rec.Key)
+	case rec.Ours && ru.cached && slices.Contains(ru.c.names(), rec.Credential):
+		ru.keep(ru.c.Name, ServiceID{})
+		return fmt.Errorf("%w: key %s that is to be revoked is of another service ID", errAgain, id)
 	case rec.Ours:
 		ru.out.Leaked = LeakedElsewhere
 	default:
@@ -365,6 +400,14 @@ func (ru *run) observeUse(ctx context.Context) {
 // named reports whether a store names the key, as far as they were read.
 func (ru *run) named(keyID string) bool {
 	return slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err == nil && e.KeyID == keyID })
+}
+
+// unseen reports whether a store names a key that IAM does not show, so lately
+// that this proves nothing.
+func (ru *run) unseen(keyID string) bool {
+	return !ru.listed(keyID) && slices.ContainsFunc(ru.entries, func(e reading) bool {
+		return e.err == nil && e.KeyID == keyID && ru.now().Before(e.Created.Add(2*ru.c.Rules.Window))
+	})
 }
 
 func (ru *run) listed(keyID string) bool {
