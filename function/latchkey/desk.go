@@ -331,7 +331,7 @@ func (d *desk) do(requests []event.Request, who caller, kept *demands) answer {
 			}
 		}
 		for _, o := range s.Outcomes {
-			held := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked
+			held := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked || o.Leaked == reconcile.LeakedAlive
 			lost = lost || (req.NeedsAuth() && held && !o.Kept)
 		}
 		swept.Outcomes = append(swept.Outcomes, s.Outcomes...)
@@ -413,10 +413,11 @@ type answer struct {
 // conclude turns outcomes into an answer: the one place that does.
 func conclude(s reconcile.Swept, now time.Time) answer {
 	a := answer{status: http.StatusOK, outcomes: s.Outcomes, at: now}
+	alive := slices.ContainsFunc(s.Outcomes, func(o reconcile.Outcome) bool { return o.Leaked == reconcile.LeakedAlive })
 	switch worst := s.Worst(); {
 	case s.Unknown != nil || worst == reconcile.ResultFailed:
 		a.status, a.retry = http.StatusServiceUnavailable, 30
-	case worst == reconcile.ResultBlocked || worst == reconcile.ResultInProgress:
+	case worst == reconcile.ResultBlocked || worst == reconcile.ResultInProgress || alive:
 		a.status = http.StatusAccepted
 	case len(s.Outcomes) == 0:
 		a.status = http.StatusNoContent

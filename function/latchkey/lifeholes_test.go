@@ -1,11 +1,15 @@
 package main
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // More sequences that once broke a promise of a key's life.
@@ -49,3 +53,99 @@ func TestAServiceIDThatGetsAnotherNameKeepsItsKeysFresh(t *testing.T) {
 	}
 }
 
+func TestALeakIsNotForgottenSinceIAMDoesNotShowTheKeyYet(t *testing.T) {
+	s := holed(t, static("c", place1))
+	s.sweep()
+	s.cloud.Advance(time.Hour)
+	second := s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/apikeys/" + second.Key, Kind: emulator.FaultStatus, Status: 404})
+	s.cloud.SetLag(time.Minute)
+	r := s.revoke("c", second.Key, false)
+	s.cloud.ClearFaults()
+	s.cloud.SetLag(0)
+	s.sweeps(2)
+	if _, alive := s.keys("c")[second.Key]; alive && (r.status == http.StatusAccepted || r.status == http.StatusOK) {
+		t.Errorf("answered %d %s, and the key still works", r.status, r.body)
+	}
+}
+
+func TestALeakedKeyThatNobodyHoldsWaitsForNobody(t *testing.T) {
+	for what, cause := range map[string]func(*stage){
+		"while a policy can't be granted": func(s *stage) {
+			s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
+			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v2/policies", Kind: emulator.FaultStatus, Status: 403})
+		},
+		"while somebody has disabled the published key": func(s *stage) {
+			s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), true)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := holed(t, static("c", place1))
+			first := s.sweep().only(t, reconcile.ResultPublished)
+			s.cloud.Advance(time.Hour)
+			s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+			s.cloud.Advance(time.Hour)
+			cause(s)
+			r := s.revoke("c", first.Key, false)
+			if k, there := s.keys("c")[first.Key]; there && !k.Disabled {
+				t.Errorf("answered %d %s, and the key still works", r.status, r.body)
+			}
+		})
+	}
+}
+
+func TestSupersededKeysDontKeepALeakedOneAlive(t *testing.T) {
+	s := holed(t, static("c", place1))
+	s.sweep()
+	var last reconcile.Outcome
+	for range 3 {
+		s.cloud.Advance(20 * time.Minute)
+		last = s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	}
+	s.cloud.Advance(20 * time.Minute)
+	r := s.revoke("c", last.Key, false)
+	if k, there := s.keys("c")[last.Key]; there && !k.Disabled {
+		t.Errorf("answered %d %s, and the key still works", r.status, r.body)
+	}
+	if n := len(s.keys("c")); n != 4 {
+		t.Errorf("%d keys", n)
+	}
+}
+
+func TestALeakedKeyThatStillWorksIsNotAnswered200(t *testing.T) {
+	optional := strings.Replace(static("c", place1, place2), "entry: IAM_API_KEY}\n  - codeEngine: {project: team-a, region: eu-de, secret: logs-sender, entry: IAM_API_KEY}",
+		"entry: IAM_API_KEY}\n  - codeEngine: {project: team-a, region: eu-de, secret: logs-sender, entry: IAM_API_KEY}\n    required: false", 1)
+	s := holed(t, optional)
+	first := s.sweep().only(t, reconcile.ResultPublished)
+	s.cloud.Advance(time.Hour)
+	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/" + s.project("team-a").ID + "/secrets/*", Kind: emulator.FaultStatus, Status: 503})
+	r := s.revoke("c", first.Key, false)
+	if k := s.keys("c")[first.Key]; k.ID != "" && !k.Disabled && r.status == http.StatusOK {
+		t.Errorf("answered %d %s, and the key still works", r.status, r.body)
+	}
+	s.cloud.ClearFaults()
+	// The store is back, and names the leaked key.
+	again := s.revoke("c", first.Key, false)
+	if k, there := s.keys("c")[first.Key]; there && !k.Disabled {
+		t.Errorf("answered %d %s, and the key still works", again.status, again.body)
+	}
+}
+
+func TestAStoreThatCanBeReadAndNotWrittenBlocks(t *testing.T) {
+	s := holed(t, static("c", place1))
+	s.sweep()
+	s.url = s.serve(holesHead + static("c", place1, place2))
+	s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v2/projects/" + s.project("team-a").ID + "/secrets", Kind: emulator.FaultStatus, Status: 403})
+	r := s.sweep()
+	if r.status != http.StatusAccepted || r.only(t, reconcile.ResultBlocked).Reason != rotation.StoreDenied {
+		t.Errorf("a copy: answered %d %s", r.status, r.body)
+	}
+	s.cloud.Advance(61 * 24 * time.Hour)
+	r = s.sweep()
+	if r.status != http.StatusAccepted || r.only(t, reconcile.ResultBlocked).Reason != rotation.StoreDenied {
+		t.Errorf("a new key: answered %d %s", r.status, r.body)
+	}
+	if steps := took(r.outcomes[0]); !slices.Contains(steps, "unfuse") {
+		t.Errorf("steps %v", steps)
+	}
+}

@@ -61,7 +61,10 @@ func (ru *run) kept(plan rotation.Plan) bool {
 	}
 	if t.Leaked != "" {
 		i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == t.Leaked })
-		return i < 0 || !ru.keys[i].Leaked.IsZero() || ru.took(rotation.Condemn, t.Leaked)
+		if i < 0 {
+			return !ru.unseen(t.Leaked)
+		}
+		return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.Condemn, t.Leaked)
 	}
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
 	unread := slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
@@ -115,6 +118,8 @@ func (ru *run) fate() Leaked {
 		return ru.out.Leaked
 	case ru.other != "":
 		return LeakedForeign
+	case i < 0 && ru.unseen(id):
+		return LeakedAlive
 	case i < 0:
 		return LeakedGone
 	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
@@ -178,19 +183,32 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			continue
 		}
 		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
-			if errors.Is(err, errAltered) {
-				ru.block(rotation.EntryAltered)
-			}
+			ru.hold(step, err)
 			late = errors.Join(late, err)
 			unwritten = unwritten || step.Action != rotation.RestartConsumer
 			continue
 		}
 		return errors.Join(unmarked, late, ru.explain(ctx, step, err))
 	}
-	if ru.fresh != nil && ru.fresh.stored {
+	if held := ru.out.Result == ResultBlocked || ru.out.Result == ResultInProgress; ru.fresh != nil && ru.fresh.stored && !held {
 		ru.out.Result = ResultPublished
 	}
 	return errors.Join(unmarked, late)
+}
+
+// hold says why a store that is not the first did not get the key, where only a
+// person can mend that. One that is optional blocks nothing.
+func (ru *run) hold(step rotation.Step, err error) {
+	final := errors.Is(err, ErrDenied) || errors.Is(err, ErrRefused) || errors.Is(err, ErrQuota)
+	switch {
+	case errors.Is(err, errAltered):
+		ru.block(rotation.EntryAltered)
+	case !final || step.Action == rotation.RestartConsumer:
+	case !ru.c.Optional[step.Target]:
+		ru.block(storeFault(err))
+	case ru.out.Result != ResultBlocked:
+		ru.out.Result, ru.out.Reason = ResultInProgress, storeFault(err)
+	}
 }
 
 // ends reports whether a step ends a key that consumers may hold. A contained

@@ -19,6 +19,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 			p.Steps = append(v.leak(t), v.unfuse()...)
 		}
 		if p.Blocked != Paused && p.Blocked != ClockSkew {
+			p.Steps = append(p.Steps, v.exposed()...)
 			p.Steps = append(p.Steps, v.remember(t)...) // a demand outlives what a person has to mend first
 		}
 		return p
@@ -37,7 +38,9 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		p.Steps, p.Next = append(p.Steps, adoptions...), now
 		return p // what an adopted key needs is decided once it is ours
 	}
-	p.Steps = slices.Concat(p.Steps, v.identity(), v.unfuse(), v.extensions())
+	// What is alive comes first: a policy that can't be granted keeps nothing
+	// from it.
+	p.Steps = slices.Concat(p.Steps, v.unfuse(), v.extensions(), v.exposed(), v.identity())
 
 	if v.inFlight() {
 		p.Waiting = InProgress
@@ -230,6 +233,23 @@ func (v view) leak(t Trigger) (steps []Step) {
 	return steps
 }
 
+// exposed ends the leaked keys that nobody has to hold any more. What else is
+// wrong with the credential does not keep them alive.
+func (v view) exposed() (steps []Step) {
+	if !v.allRead || v.unlisted {
+		return nil
+	}
+	for _, k := range v.Keys {
+		if k.Leaked.IsZero() || v.named[k.ID] || k.Locked || k.Expired(v.now) {
+			continue
+		}
+		if k.Disabled || v.published.ID == "" || v.restarted() {
+			steps = append(steps, v.revoke(k)...)
+		}
+	}
+	return steps
+}
+
 // adoptable reports whether a store holds the value of the key that is to be
 // taken over.
 func (v view) adoptable() bool {
@@ -255,6 +275,8 @@ func (v view) farewell() (steps []Step) {
 			if !v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
 				steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: IsExpired})
 			}
+		case !k.Leaked.IsZero():
+			steps = append(steps, v.revoke(k)...)
 		case k.Disabled || !k.Superseded.IsZero():
 		case k.Fused(v.r):
 			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
@@ -370,10 +392,7 @@ func (v view) endings() (steps []Step) {
 			if !v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
 				steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: IsExpired})
 			}
-		case !k.Leaked.IsZero():
-			if k.Disabled || v.published.ID == "" || v.restarted() {
-				steps = append(steps, v.revoke(k)...)
-			}
+		case !k.Leaked.IsZero(): // see exposed
 		case k.Disabled || !k.Superseded.IsZero():
 			// Disabled by people, or already on its way out.
 		case k.Fused(v.r):
@@ -479,19 +498,18 @@ func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitt
 // mayMint looks at everything that must hold before a key is made.
 func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	freed, live, newest := 0, 0, time.Time{}
+	ended := map[string]bool{}
 	for _, st := range steps {
-		switch {
-		case st.Action == Retire:
+		if st.Action == Retire {
 			freed++
-			if st.Reason == NeverPublished {
-				live--
-			}
-		case st.Action == Disable && v.leaked.ID != st.Key:
-			live--
 		}
+		ended[st.Key] = ended[st.Key] || st.Action == Retire || st.Action == Disable
 	}
 	for _, k := range v.Keys {
-		if k.Live(v.now) {
+		// A leaked key ends as soon as the new one is published, so the keys
+		// before it, which may live for days, do not keep it alive.
+		replaced := due == KeyLeaked && !k.Leaked.IsZero()
+		if k.Live(v.now) && !ended[k.ID] && !replaced {
 			live++
 		}
 		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have nothing: they can't wait

@@ -30,12 +30,14 @@
 //
 // # How Decide goes
 //
-//	blocked?            → a person has to act: only a containment, an unfuse and
-//	                      a remembered demand go on
+//	blocked?            → a person has to act: only a containment, an unfuse, the
+//	                      end of leaked keys that nobody has to hold and a
+//	                      remembered demand go on
 //	a leak is asked for → write it on the key; disable it where containment is asked
 //	a named key is not visible yet, its project is gone, a key is to be adopted
 //	                    → that alone
-//	service ID and policies → unfuse what stores name → lengthen what is still used
+//	unfuse what stores name → lengthen what is still used → end leaked keys that
+//	nobody has to hold → service ID and policies
 //	somebody is at work → wait
 //	end what nobody holds
 //	due?                → mint, prove, publish (the arbiter first), restart, supersede
