@@ -148,15 +148,28 @@ func (y *yield) orphans(ctx context.Context) {
 				continue
 			}
 			if gone {
+				e := y.cfg.Entries[i]
 				y.found = append(y.found, reconcile.Credential{
-					Name: name, Entry: y.cfg.Entries[i].Name, With: id.Marker.With, ServiceIDName: id.Name, Gone: true,
-					Rules: y.rules(name, y.cfg.Entries[i].Rotation), Paused: y.cfg.Paused,
+					Name: name, Entry: e.Name, Former: others(name, e), With: id.Marker.With, ServiceIDName: id.Name, Gone: true,
+					Rules: y.rules(name, e.Rotation), Paused: e.Paused(),
 				})
 				continue
 			}
 		}
 		y.found = append(y.found, reconcile.Credential{Name: name, Unconfigured: &id})
 	}
+}
+
+// others are the names that an instance has and had beside this one: its keys
+// were minted under any of them.
+func others(name string, e *config.Entry) (names []string) {
+	head, _, _ := strings.Cut(name, "/")
+	for _, other := range append([]string{e.Name}, e.Formerly...) {
+		if other != head {
+			names = append(names, other+strings.TrimPrefix(name, head))
+		}
+	}
+	return names
 }
 
 // gone reports whether a project does not exist any more. A list that lacks it
@@ -178,12 +191,21 @@ func (h *house) gone(ctx context.Context, with map[string]string) (bool, error) 
 func mayYield(scope reconcile.Scope, e *config.Entry) bool {
 	return len(scope.Names) == 0 || slices.ContainsFunc(scope.Names, func(name string) bool {
 		head, _, _ := strings.Cut(name, "/")
-		return head == e.Name
+		return head == e.Name || slices.Contains(e.Formerly, head)
+	})
+}
+
+// called reports whether a name is the credential's or its entry's, or once
+// was: keys keep the name under which they were minted.
+func called(c config.Credential, name string) bool {
+	return name == c.Entry || name == c.Name || slices.ContainsFunc(c.Formerly, func(former string) bool {
+		entry, _, _ := strings.Cut(former, "/")
+		return name == former || name == entry
 	})
 }
 
 func inScope(scope reconcile.Scope, c config.Credential) bool {
-	if len(scope.Names) > 0 && !slices.Contains(scope.Names, c.Entry) && !slices.Contains(scope.Names, c.Name) {
+	if len(scope.Names) > 0 && !slices.ContainsFunc(scope.Names, func(name string) bool { return called(c, name) }) {
 		return false
 	}
 	if scope.Project != "" && c.With["project"] != scope.Project {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,6 +51,19 @@ func TestAServiceIDThatGetsAnotherNameKeepsItsKeysFresh(t *testing.T) {
 				t.Errorf("%d service IDs of ours", n)
 			}
 		})
+	}
+}
+
+func TestAKeyOfACredentialThatWasRenamedIsRevokedByItsOldName(t *testing.T) {
+	s := holed(t, static("c", place1))
+	first := s.sweep().only(t, reconcile.ResultPublished)
+	s.url = s.serve(holesHead + strings.Replace(static("e", place1), "serviceID: {name: e,", "formerly: [c]\n  serviceID: {name: c,", 1))
+	s.sweep()
+	s.cloud.Advance(time.Hour)
+	// The key's marker says c, so that is what a hook asks for that found its value.
+	r := s.revoke("c", first.Key, false)
+	if r.status != http.StatusOK || r.only(t, reconcile.ResultPublished).Leaked != reconcile.LeakedEnded {
+		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }
 
@@ -128,6 +142,36 @@ func TestALeakedKeyThatStillWorksIsNotAnswered200(t *testing.T) {
 	again := s.revoke("c", first.Key, false)
 	if k, there := s.keys("c")[first.Key]; there && !k.Disabled {
 		t.Errorf("answered %d %s, and the key still works", again.status, again.body)
+	}
+}
+
+func TestAPausedEntryEndsNothingOfAProjectThatIsGone(t *testing.T) {
+	s := holed(t, fmt.Sprintf(perProject, "revoke"))
+	s.cloud.Cloud().AddProject("team-shop", "eu-de")
+	s.sweep()
+	id := s.project("team-shop").ID
+	s.url = s.serve(holesHead + strings.Replace(fmt.Sprintf(perProject, "revoke"), "onGone:", "paused: true\n  onGone:", 1))
+	s.cloud.Cloud().RemoveProject(id)
+	s.cloud.Cloud().PurgeProject(id)
+	before := len(s.cloud.Events())
+	s.sweeps(2)
+	if n := len(s.cloud.Events()) - before; n != 0 {
+		t.Errorf("%d changes", n)
+	}
+}
+
+func TestTheKeysOfAProjectThatIsGoneEndUnderTheirOldNameToo(t *testing.T) {
+	s := holed(t, fmt.Sprintf(perProject, "revoke"))
+	s.cloud.Cloud().AddProject("team-shop", "eu-de")
+	s.sweep()
+	id := s.project("team-shop").ID
+	s.url = s.serve(holesHead + strings.Replace(fmt.Sprintf(perProject, "revoke"), "- name: logs-sender\n", "- name: sender\n  formerly: [logs-sender]\n", 1))
+	s.sweep()
+	s.cloud.Cloud().RemoveProject(id)
+	s.cloud.Cloud().PurgeProject(id)
+	s.sweeps(30)
+	if n := len(s.keys("logs-sender/" + id)); n != 0 {
+		t.Errorf("%d keys are left", n)
 	}
 }
 

@@ -88,6 +88,10 @@ type restartTemplate struct {
 // from provision events and markers, not from the config alone.
 func (e *Entry) UsesWith() bool { return len(e.reads) > 0 }
 
+// Paused reports whether the entry, or the whole config, is to be observed
+// only.
+func (e *Entry) Paused() bool { return e.paused }
+
 // Expand evaluates the entry for one instance. The error is ErrExcluded when
 // where is false; any other error means that this instance is not possible,
 // and says which field and value are to blame.
