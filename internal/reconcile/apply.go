@@ -483,7 +483,10 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key }); i < 0 || !ru.keys[i].Expires.Equal(rec.Expires) {
+	// A leaked key ends whatever became of its expiry: this plan may have moved
+	// its fuse out.
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key })
+	if i < 0 || (s.Reason != rotation.KeyLeaked && !ru.keys[i].Expires.Equal(rec.Expires)) {
 		return fmt.Errorf("%w: key %s has another expiry", errAgain, s.Key)
 	}
 	if s.Reason == rotation.NeverPublished || (s.Reason == rotation.KeyLeaked && !rec.Disabled) {
