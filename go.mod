@@ -9,6 +9,7 @@ require (
 	github.com/IBM/platform-services-go-sdk v0.101.0
 	github.com/IBM/secrets-manager-go-sdk/v2 v2.0.22
 	github.com/alecthomas/kong v1.17.0
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/cloudevents/sdk-go/v2 v2.16.2
 	github.com/go-openapi/strfmt v0.27.4
 	github.com/google/go-cmp v0.7.0

@@ -28,7 +28,8 @@
 //
 // Every effect on IAM and the stores is compared with the truth at that moment
 // and with what its run had read (check_test.go). Consumers authenticate with
-// what they hold: P1 is observed, not computed. At the end all faults stop, two
+// what they hold: P1 is observed, not computed. What the instances were told by
+// the store that decides must fit a register (register_test.go). At the end all faults stop, two
 // sweeps must put everything right, and a further one must change nothing.
 // Every step of the protocol is hit by every fault: coverage counts the cells.
 //

@@ -364,4 +364,7 @@ func (s *sim) heal() {
 		s.violate("P10", "a look that finds nothing due changes something")
 	}
 	s.until(s.now.Add(s.rules.Overlap + 2*time.Hour)) // and all consumers live on
+	if s.seed%8 == 0 {
+		s.checkArbiter()
+	}
 }

@@ -246,6 +246,10 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 		}
 		out.Date = i.date()
 		r.listed[iamID] = i.now
+		r.asListed, r.moved, r.saw = r.offset, time.Time{}, map[string]bool{}
+		for _, k := range out.Keys {
+			r.saw[k.ID] = true
+		}
 		return err
 	})
 	if err != nil {
@@ -256,12 +260,16 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 
 func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	var out reconcile.KeyRecord
+	r := runOf(ctx)
 	err := i.call(ctx, get, i.nick(keyID), func() error {
 		lag := i.delay()
 		i.lagged(0, lag, 0)
 		k, err := i.cloud.GetAPIKey(i.minter.Actor(), keyID, false)
 		if err != nil {
 			return err
+		}
+		if r.saw[keyID] && (r.offset-r.asListed).Abs() > 2*time.Minute+3*time.Second {
+			r.moved = i.now
 		}
 		k = i.seen(k, lag)
 		out = reconcile.KeyRecord{IAMID: k.IAMID, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}

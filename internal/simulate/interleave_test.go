@@ -192,7 +192,7 @@ func TestEnumerateInterleavings(t *testing.T) {
 							continue
 						}
 						for at := range n {
-											wanted++
+							wanted++
 							work <- scenario{layout, turns, at, f}
 						}
 					}

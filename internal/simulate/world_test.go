@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/anishathalye/porcupine"
+
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -142,6 +144,7 @@ type place struct {
 	// changed the entry.
 	late, handled bool
 	down          string // "", "unavailable" or "denied"
+	ops           []porcupine.Operation
 }
 
 func (p *place) keyID() string {
@@ -160,6 +163,7 @@ func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
 	p.entry, p.there, p.since, p.byPerson = e, there, w.now, person
 	p.rev++
 	if person {
+		w.recordHand(p)
 		p.handled, p.late = true, false
 	}
 	if person || p.late { // what comes hours late displaces as a hand does
@@ -205,6 +209,7 @@ func (p port) trouble() error {
 
 func (p port) Read(ctx ctx) (reconcile.Entry, error) {
 	var e reconcile.Entry
+	made := p.now
 	err := p.yieldAnd(ctx, read, p.name, func() error {
 		if err := p.trouble(); err != nil {
 			return err
@@ -224,6 +229,9 @@ func (p port) Read(ctx ctx) (reconcile.Entry, error) {
 			e = reconcile.Entry{}
 		}
 		p.wasRead(runOf(ctx), p.place, e, err)
+		if err == nil || is(err, reconcile.ErrNotFound) {
+			p.recordRead(p.place, made, e.Revision)
+		}
 	})
 	return e, err
 }
@@ -233,7 +241,7 @@ func (p port) Publish(ctx ctx, e reconcile.Entry, revision string) error {
 	if f := p.keys[e.KeyID]; f == nil || f.by != runOf(ctx) {
 		st = copying
 	}
-	r := runOf(ctx)
+	r, made := runOf(ctx), p.now
 	return p.yieldAnd(ctx, st, p.name+" "+p.nick(e.KeyID), func() error {
 		if err := p.trouble(); err != nil {
 			return err
@@ -245,6 +253,7 @@ func (p port) Publish(ctx ctx, e reconcile.Entry, revision string) error {
 		p.put(p.place, reconcile.Entry{KeyID: e.KeyID, Value: e.Value, Created: e.Created, IAMID: e.IAMID, Owner: e.Owner}, true, false)
 		return nil
 	}, func(err error) {
+		p.recordWrite(p.place, made, revision, err)
 		switch saw := r.reads[p.place]; {
 		case err == nil:
 			r.reads[p.place] = sight{key: e.KeyID, value: true, owner: e.Owner, at: p.now}
