@@ -133,7 +133,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 			continue
 		}
 		all++
-		if f.ours() && f.liveAt(s.now) {
+		if f.ours() && !f.leaked && f.liveAt(s.now) {
 			live++
 		}
 	}
