@@ -151,6 +151,7 @@ func (d *doctor) need(service, role, why string, place reconcile.Policy) {
 	enough := map[string][]string{
 		"Writer": {"Writer", "Manager"},
 		"Viewer": {"Viewer", "Operator", "Editor", "Administrator"},
+		"Editor": {"Editor", "Administrator"},
 	}[role]
 	if enough == nil {
 		enough = []string{role}
@@ -185,7 +186,7 @@ func (d *doctor) expand(ctx context.Context) []reconcile.Credential {
 // roles checks the run-book's rule: who grants a role must hold it.
 func (d *doctor) roles(credentials []reconcile.Credential) {
 	seen := map[string]bool{}
-	writes := false
+	writes, groups := false, false
 	for _, c := range credentials {
 		for _, p := range c.Policies {
 			for _, role := range append(slices.Clone(p.Roles), "Administrator") {
@@ -201,6 +202,10 @@ func (d *doctor) roles(credentials []reconcile.Credential) {
 				}
 				d.need(p.Service, role, why, p)
 			}
+		}
+		if len(c.Groups) > 0 && !groups {
+			groups = true
+			d.need("iam-groups", "Editor", "to add service IDs to access groups", reconcile.Policy{})
 		}
 		for _, st := range c.Stores {
 			writes = writes || strings.HasPrefix(st.Name(), "codeEngine/")
@@ -223,6 +228,11 @@ func (d *doctor) codeEngine() {
 
 // credential looks at one, as a sweep would, and at what is left of quotas.
 func (d *doctor) credential(ctx context.Context, c reconcile.Credential) {
+	if c.Unconfigured != nil {
+		d.bad("bring the entry back (formerly, if it was renamed), or: ibmcloud iam service-id-delete "+c.Unconfigured.ID,
+			"%s: no entry yields it any more, so nobody rotates the keys of %s", c.Name, c.Unconfigured.ID)
+		return
+	}
 	out, plan, err := d.h.reconciler.Plan(ctx, c, reconcile.Ask{Cause: "doctor"})
 	if err != nil {
 		d.bad("", "%s: %v", c.Name, err)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
 // examine runs the doctor, and returns its exit code and checklist.
@@ -57,6 +59,13 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 		"Code Engine": {harm: func(s *stage) {
 			s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects*", Kind: emulator.FaultStatus, Status: 503})
 		}, says: []string{"FAIL  config: not every credential is known"}},
+		"the right to add members to groups": {harm: func(s *stage) { s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "iam-groups") },
+			env:  map[string]string{"LATCHKEY_CONFIG": holesHead + strings.Replace(static("c", place1), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [senders]", 1), "EVENTS_TOKEN": testToken},
+			says: []string{"FAIL  permission: Editor on iam-groups is missing", "--roles Editor --service-name iam-groups"}},
+		"an entry for a service ID of ours": {harm: func(s *stage) {
+			m := reconcile.Marker{Owner: "example", Credential: "left-behind"}
+			s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "left", AccountID: s.cloud.Ready().Account, Description: m.Text()})
+		}, says: []string{"FAIL  left-behind: no entry yields it any more", "ibmcloud iam service-id-delete ServiceId-"}},
 		"the logs endpoint": {harm: func(s *stage) {
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/logs/v1/singles", Kind: emulator.FaultStatus, Status: 503})
 		}, says: []string{"FAIL  logs:"}},
