@@ -166,7 +166,7 @@ var enumerated = []fault{crashBefore, crashAfter, lost, truncated, broken, limit
 // returns the calls that the flow made.
 func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step, v verdict) {
 	synctest.Test(t, func(*testing.T) {
-		s := newSim(1, o)
+		s := newSim(o.seed, o)
 		s.rules = rotation.Standard()
 		s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
 		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
@@ -180,6 +180,9 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step,
 		s.policy = calm
 		fl.prepare(s)
 		s.policy = calm
+		if o.lagging {
+			s.lag, s.stale = 60*time.Second, true
+		}
 		for _, rd := range s.readers {
 			s.consume(rd, s.now.Add(12*time.Hour))
 		}
@@ -188,9 +191,12 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step,
 		}
 		sc := &script{sim: s, faults: faults}
 		s.policy = sc
-		s.begin(s.instances[0], fl.ask(s), 100*time.Second)
+		r := s.begin(s.instances[0], fl.ask(s), 10*time.Minute)
 		s.settle()
 		s.until(s.now.Add(10 * time.Minute))
+		if len(faults) == 0 && (r.err != nil || r.out.Error != "") {
+			s.violate("P9", "the flow itself fails: %v %s", r.err, r.out.Error)
+		}
 		calls = sc.calls
 		// The second fault of a pair may come in the next run.
 		if len(faults) > 0 {
@@ -203,7 +209,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step,
 			s.kill(in)
 		}
 		s.settle()
-		v = s.verdict(1)
+		v = s.verdict(o.seed)
 	})
 	return calls, v
 }

@@ -37,6 +37,9 @@ type mutant struct {
 type options struct {
 	trace  bool
 	mutant *mutant
+	// lagging flows are played with all that IAM may be behind.
+	lagging bool
+	seed    uint64
 }
 
 // play runs the history of a seed.
