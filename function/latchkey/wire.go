@@ -79,7 +79,7 @@ func (p *process) wire(cfg *config.Config) (*house, error) {
 	transport.MaxIdleConnsPerHost = 64 // the default of 3 would close what a sweep opens
 	// No API here redirects: one that did would be given our token.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h.http = &http.Client{Transport: transport, CheckRedirect: stay}
+	h.http = &http.Client{Transport: punctual{transport}, CheckRedirect: stay}
 	if h.endpoint != "" {
 		loopback, err := checkEndpoint(h.endpoint)
 		if err != nil {

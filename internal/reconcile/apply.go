@@ -43,7 +43,7 @@ func (ru *run) round(ctx context.Context) error {
 	case plan.Waiting != "":
 		ru.out.Result, ru.out.Reason = ResultInProgress, plan.Waiting
 	}
-	err := ru.apply(ctx, plan)
+	err := ru.apply(ru.within(ctx), plan)
 	ru.out.Kept = ru.kept(plan)
 	ru.report(plan)
 	return err
@@ -362,6 +362,9 @@ func (ru *run) removeDuplicate(ctx context.Context, id string) error {
 	}
 	if len(l.Keys)+l.Foreign > 0 {
 		return fmt.Errorf("%w: duplicate %s has keys now", errAgain, id)
+	}
+	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		return fmt.Errorf("removing duplicate %s: %w", id, err)
 	}
 	return ru.Identities.Remove(ctx, id)
 }
@@ -773,6 +776,9 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		}
 		if err := ru.unmoved(ctx, to); err != nil {
 			return err
+		}
+		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
 		}
 		e := from.Entry
 		e.Revision = ""
