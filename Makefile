@@ -37,6 +37,12 @@ fuzz:
 	while read -r file target; do echo "$$target ($$(dirname $$file))"; \
 	  $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) ./$$(dirname $$file) </dev/null || exit 1; done
 
+# The real program, killed, ended, stopped and woken at every request of every
+# flow; some of them are in make test. SEED=… draws the same again.
+.PHONY: kills
+kills:
+	$(GO) test -C function/latchkey -run '^TestKills$$' -kills $(if $(SEED),-killseed $(SEED)) -count 1 -timeout 90m
+
 # The function's bundle: everything that Code Engine gets.
 bundle:
 	rm -rf dist/function && mkdir -p dist/function
