@@ -23,15 +23,22 @@ type jobCommand struct {
 // The exit code is 0 for everything that a repetition does not change, since
 // the platform starts a failed index again: 75 says that it may.
 func (c jobCommand) Run(ctx context.Context, p *process) error {
+	index, size, err := p.share()
+	if err != nil {
+		return err
+	}
+	if p.env("SM_ACTION") != "" {
+		if index != 0 {
+			p.log.Info("a task is for index 0", "index", index)
+			return nil
+		}
+		return p.provide(ctx, c.Config)
+	}
 	d, err := p.desk(ctx, c.Config)
 	if err != nil {
 		return err
 	}
 	defer d.farewell(reportInJob)
-	index, size, err := p.share()
-	if err != nil {
-		return err
-	}
 	if e, triggered := p.jobEvent(); triggered {
 		if index != 0 {
 			p.log.Info("an event is for index 0", "index", index)

@@ -91,7 +91,8 @@ func (p *process) wire(cfg *config.Config) (*house, error) {
 	}
 
 	login := iam.Config{URL: h.iamURL(), Owner: cfg.Owner, HTTP: h.http, Now: h.now, Log: p.log}
-	switch key := p.env("IBMCLOUD_API_KEY"); {
+	// What Secrets Manager gives its provider is the last choice.
+	switch key := cmp.Or(p.env("IBMCLOUD_API_KEY"), p.env("SM_ACCESS_APIKEY")); {
 	case cfg.Identity.Profile != "":
 		login.Profile, login.TokenFile = cfg.Identity.Profile, tokenFile
 		if other := p.env("LATCHKEY_TOKEN_FILE"); other != "" {

@@ -74,6 +74,7 @@ type Config struct {
 	Rules      []*Rule   // in the order of the text
 	Hooks      []*Hook   // in the order of the text, names unique
 	Outcomes   []Outcome // sinks, in the order of the text
+	Provider   *Provider // nil: the job makes no credentials for Secrets Manager
 	Entries    []*Entry  // in the order of the text, names unique
 }
 

@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 	}{
 		// Keys and kinds.
 		"an unknown key suggests the near one":          {"sweepEvery: 1h", "sweepevery: 1h", []string{`4: : unknown key "sweepevery"; did you mean "sweepEvery"?`}},
-		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, paused, events, rules, hooks, outcomes, credentials`}},
+		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, paused, events, rules, hooks, outcomes, provider, credentials`}},
 		"an unknown kind of store names the known ones": {"  - file: {path: /keys/logs.json}", "  - keychain: {path: x}", []string{`20: credentials[0].stores[0]: unknown key "keychain"; known here: codeEngine, secretsManager, file, kubernetes, vault, restart, required`}},
 		"a key that is there twice":                     {"sweepEvery: 1h", "owner: other", []string{`4: owner: the key "owner" is there twice; the first is on line 2`}},
 		"a key without a value":                         {"sweepEvery: 1h", "sweepEvery:", []string{`4: sweepEvery: has no value`}},

@@ -66,6 +66,7 @@ func (d *decoder) config(v value) *Config {
 			c.Hooks, f.patterns = hooks, append(f.patterns, patterns...)
 		}},
 		field{"outcomes", false, func(v value) { c.Outcomes = d.outcomes(v) }},
+		field{"provider", false, func(v value) { c.Provider = d.provider(v) }},
 		field{"credentials", true, func(v value) {
 			d.list(v, func(_ int, item value) { f.entries = append(f.entries, d.entry(item)) })
 			if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {

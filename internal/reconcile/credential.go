@@ -144,6 +144,9 @@ type Outcome struct {
 	Error string        `json:"error,omitempty"`
 }
 
+// Missing returns the wanted policies that no granted one fulfils, by label.
+func Missing(wanted, granted []Policy) (labels []string) { return missing(wanted, granted) }
+
 // missing returns the wanted policies that no granted one fulfils, by label. A
 // granted policy may be wider than the wanted one: somebody else's, since ours
 // never is.

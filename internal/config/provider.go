@@ -1,0 +1,99 @@
+package config
+
+import (
+	"slices"
+	"time"
+)
+
+// Provider says for what the job makes the credentials of Secrets Manager's
+// secrets of the type custom_credentials. Nil: for nothing.
+type Provider struct {
+	// Instances are the instances of Secrets Manager, by GUID, that may ask:
+	// keys and our token are sent to no other.
+	Instances []string
+	Allow     []ProviderAllow
+	Expire    time.Duration // a key's life
+	OnLeak    string        // as Rotation's
+	Logs      *LogsProof    // nil: not asked for
+}
+
+// ProviderAllow lets secrets have keys of some service IDs.
+type ProviderAllow struct {
+	ServiceIDs []string
+	// Groups are the IDs of the secret groups whose secrets may; none: all.
+	Groups []string
+	// Policies are what a service ID must hold before a key of it is made. They
+	// are looked for and never granted.
+	Policies []Policy
+}
+
+// Permits returns what is allowed for a key of the service ID in a secret of the
+// group; false when nothing is.
+func (p *Provider) Permits(serviceID, group string) (ProviderAllow, bool) {
+	if p == nil {
+		return ProviderAllow{}, false
+	}
+	i := slices.IndexFunc(p.Allow, func(a ProviderAllow) bool {
+		return slices.Contains(a.ServiceIDs, serviceID) && (len(a.Groups) == 0 || slices.Contains(a.Groups, group))
+	})
+	if i < 0 {
+		return ProviderAllow{}, false
+	}
+	return p.Allow[i], true
+}
+
+var checkSecretGroupID = form(`default|[0-9a-fA-F-]{36}`,
+	"the ID of a secret group: default, or a UUID; not its name")
+
+func (d *decoder) provider(v value) *Provider {
+	p := &Provider{Expire: defaultExpire, OnLeak: defaultOnLeak}
+	d.object(v,
+		field{"instances", true, func(v value) { p.Instances = d.words(v, checkInstance) }},
+		field{"allow", true, func(v value) {
+			d.list(v, func(_ int, item value) { p.Allow = append(p.Allow, d.providerAllow(item)) })
+			if len(v.node.Content) == 0 {
+				d.fault(v, "is an empty list; leave provider out if nothing is allowed")
+			}
+		}},
+		field{"expire", false, func(v value) {
+			p.Expire = d.duration(v, defaultExpire)
+			if p.Expire < leastProvided {
+				d.fault(v, "must be at least %s: a key is made with a life of a day, which is then lengthened", "2d")
+			}
+		}},
+		field{"onLeak", false, func(v value) { p.OnLeak = d.word(v, oneOf("none", "disable", "delete")) }},
+		field{"prove", false, func(v value) {
+			d.object(v, field{"logs", true, func(v value) {
+				p.Logs = &LogsProof{}
+				d.object(v,
+					field{"instance", true, func(v value) { p.Logs.Instance = d.word(v, checkInstance) }},
+					field{"region", true, func(v value) { p.Logs.Region = d.word(v, checkRegion) }},
+				)
+			}})
+		}},
+	)
+	return p
+}
+
+// leastProvided is the shortest life of a key that the job makes.
+const leastProvided = 48 * time.Hour
+
+func (d *decoder) providerAllow(v value) (a ProviderAllow) {
+	d.object(v,
+		field{"serviceIDs", true, func(v value) { a.ServiceIDs = d.words(v, checkServiceID) }},
+		field{"groups", false, func(v value) { a.Groups = d.words(v, checkSecretGroupID) }},
+		field{"policies", false, func(v value) {
+			d.list(v, func(_ int, item value) {
+				var p Policy
+				d.object(item,
+					field{"service", true, func(v value) { p.Service = d.word(v, checkService) }},
+					field{"roles", true, func(v value) { p.Roles = d.words(v, checkRole) }},
+					field{"instance", false, func(v value) { p.Instance = d.word(v, checkInstance) }},
+					field{"resourceGroup", false, func(v value) { p.ResourceGroup = d.word(v, checkResourceGroup) }},
+				)
+				a.Policies = append(a.Policies, p)
+			})
+		}},
+	)
+	return a
+}

@@ -1,0 +1,252 @@
+package secretsmanager
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// The types of tasks, and their statuses:
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-secret-tasks.
+const (
+	CreateCredentials = "create_credentials"
+	DeleteCredentials = "delete_credentials"
+
+	TaskCreated = "credentials_created"
+	TaskDeleted = "credentials_deleted"
+	TaskFailed  = "failed"
+)
+
+// TaskConfig names one task of a secret of the type custom_credentials.
+type TaskConfig struct {
+	Instance string // GUID
+	Region   string
+	Secret   string // ID
+	Task     string // ID
+	// Outputs are the names that the job declares, beside APIKeyOutput:
+	// IDOutput, ServiceIDOutput.
+	Outputs []string
+	// ServiceID is the value of ServiceIDOutput.
+	ServiceID string
+	// Pause is waited between tries of one update, and doubled; zero is 1 s.
+	Pause time.Duration
+}
+
+// What the credentials of a secret may have: SMOUT_APIKEY, SMOUT_ID and
+// SMOUT_SERVICE_ID of the job's definition.
+const (
+	APIKeyOutput    = "apikey"
+	IDOutput        = "id"
+	ServiceIDOutput = "service_id"
+)
+
+// Task is a task as a store: empty until it is final, and then for ever what it
+// became. Secrets Manager ends a task once, so whoever is first is the one:
+// that is its guard.
+type Task struct {
+	client *Client
+	cfg    TaskConfig
+}
+
+var _ reconcile.Store = (*Task)(nil)
+
+// Task returns a task. Nothing is called yet.
+func (c *Client) Task(cfg TaskConfig) *Task {
+	cfg.Pause = cmp.Or(cfg.Pause, time.Second)
+	return &Task{client: c, cfg: cfg}
+}
+
+// Name is secretsManager/<region>/<instance>/task/<secret>/<task>.
+func (t *Task) Name() string {
+	return fmt.Sprintf("secretsManager/%s/%s/task/%s/%s", t.cfg.Region, t.cfg.Instance, t.cfg.Secret, t.cfg.Task)
+}
+
+// Guarded is true: a task that is final takes no other end.
+func (*Task) Guarded() bool { return true }
+
+var instanceHost = regexp.MustCompile(`^([0-9a-fA-F-]{1,64})\.(?:private\.)?([a-z]{2}-[a-z0-9]{2,20})\.secrets-manager\.appdomain\.cloud$`)
+
+// ParseInstance reads the GUID and the region out of an instance's address, which
+// is where a token and a key are going to be sent: nothing else is one.
+func ParseInstance(address string) (instance, region string, err error) {
+	u, err := url.Parse(address)
+	if err == nil && u.Scheme == "https" && u.User == nil && u.RawQuery == "" && u.Fragment == "" && (u.Path == "" || u.Path == "/" || u.Path == "/api") {
+		if m := instanceHost.FindStringSubmatch(u.Host); m != nil {
+			return strings.ToLower(m[1]), m[2], nil
+		}
+	}
+	return "", "", fmt.Errorf("reading the address of Secrets Manager: %w: it is not https://<instance>.<region>.secrets-manager.appdomain.cloud", reconcile.ErrRefused)
+}
+
+// TaskState is what a task has become.
+type TaskState struct {
+	Type, Status string
+	// KeyID is the ID of the credentials that the task is about: those that it
+	// made, or is to delete. It is empty when Secrets Manager does not say.
+	KeyID string
+}
+
+// Final reports whether the task takes no more updates.
+func (s TaskState) Final() bool {
+	return slices.Contains([]string{TaskCreated, TaskDeleted, TaskFailed}, s.Status)
+}
+
+// forTasks is who may update a task.
+const forTasks = "role SecretTaskUpdater"
+
+func (t *Task) deed(verb, action, roles string) deed {
+	return deed{fmt.Sprintf("%s task %s of secret %s in %s", verb, t.cfg.Task, t.cfg.Secret, t.cfg.Region), action, roles}
+}
+
+// State reads the task. ErrNotFound when there is none: it was cancelled.
+func (t *Task) State(ctx context.Context) (TaskState, error) {
+	api, err := t.client.instance(t.cfg.Instance, t.cfg.Region)
+	if err != nil {
+		return TaskState{}, err
+	}
+	d := t.deed("reading", "secret-task.read", forReading)
+	got, resp, err := api.GetSecretTaskWithContext(ctx, &sm.GetSecretTaskOptions{SecretID: &t.cfg.Secret, ID: &t.cfg.Task})
+	if err = d.fault(ctx, resp, err); err != nil {
+		return TaskState{}, err
+	}
+	s := TaskState{Type: text(got.Type), Status: text(got.Status)}
+	if s.Status == "" || s.Type == "" {
+		return TaskState{}, fmt.Errorf("%s: %w: the answer has no type or status", d.doing, reconcile.ErrUnavailable)
+	}
+	if version := text(got.SecretVersionID); version != "" {
+		if s.KeyID, err = t.credentials(ctx, api, version); errors.Is(err, reconcile.ErrNotFound) {
+			err = nil // the version is gone, the task is not
+		}
+	}
+	return s, err
+}
+
+// credentials reads which credentials a version has.
+func (t *Task) credentials(ctx context.Context, api *sm.SecretsManagerV2, version string) (string, error) {
+	d := t.deed("reading the version of", "secret-version-metadata.read", forReading)
+	got, resp, err := api.GetSecretVersionMetadataWithContext(ctx, &sm.GetSecretVersionMetadataOptions{SecretID: &t.cfg.Secret, ID: &version})
+	if err = d.fault(ctx, resp, err); err != nil {
+		return "", err
+	}
+	v, ok := got.(*sm.CustomCredentialsSecretVersionMetadata)
+	if !ok {
+		return "", fmt.Errorf("%s: %w: the version is of another type", d.doing, reconcile.ErrRefused)
+	}
+	return text(v.CredentialsID), nil
+}
+
+// Read returns the key that the task made. ErrNotFound while it has none. A task
+// that has another end, or is of another kind, takes no key: ErrRefused.
+func (t *Task) Read(ctx context.Context) (reconcile.Entry, error) {
+	s, err := t.State(ctx)
+	switch {
+	case errors.Is(err, reconcile.ErrNotFound): // which would mean that it waits for a key
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: it was cancelled", t.Name(), reconcile.ErrRefused)
+	case err != nil:
+		return reconcile.Entry{}, err
+	case s.Type != CreateCredentials:
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is of the type %s", t.Name(), reconcile.ErrRefused, s.Type)
+	case s.Status == TaskCreated && s.KeyID == "":
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: it does not say which key it made", t.Name(), reconcile.ErrUnavailable)
+	case s.Status == TaskCreated:
+		return reconcile.Entry{KeyID: s.KeyID, Revision: s.Status}, nil
+	case s.Final():
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is %s", t.Name(), reconcile.ErrRefused, s.Status)
+	}
+	return reconcile.Entry{Revision: "open"}, reconcile.ErrNotFound
+}
+
+// Publish ends the task with the key.
+func (t *Task) Publish(ctx context.Context, e reconcile.Entry, _ string) error {
+	payload := map[string]any{APIKeyOutput: e.Value.Expose()}
+	for name, value := range map[string]string{IDOutput: e.KeyID, ServiceIDOutput: t.cfg.ServiceID} {
+		if slices.Contains(t.cfg.Outputs, name) {
+			payload[name] = value
+		}
+	}
+	body := &sm.SecretTaskPrototypeUpdateSecretTaskCredentialsCreated{
+		Status: core.StringPtr(TaskCreated), Credentials: &sm.CustomCredentialsNewCredentials{ID: &e.KeyID, Payload: payload},
+	}
+	done := func(s TaskState) bool { return s.Status == TaskCreated && s.KeyID == e.KeyID }
+	err := t.end(ctx, "publishing to", body, done, e.Value)
+	if errors.Is(err, reconcile.ErrRefused) || errors.Is(err, reconcile.ErrNotFound) {
+		if s, serr := t.State(ctx); serr == nil && s.Status == TaskCreated && s.KeyID != "" {
+			return fmt.Errorf("%s: %w: it has the key %s", t.Name(), reconcile.ErrConflict, s.KeyID)
+		}
+		if errors.Is(err, reconcile.ErrNotFound) {
+			return fmt.Errorf("%w: %w", reconcile.ErrRefused, err)
+		}
+	}
+	return err
+}
+
+// Deleted ends a task that was to delete credentials.
+func (t *Task) Deleted(ctx context.Context) error {
+	body := &sm.SecretTaskPrototypeUpdateSecretTaskCredentialsDeleted{Status: core.StringPtr(TaskDeleted)}
+	return t.end(ctx, "ending", body, func(s TaskState) bool { return s.Status == TaskDeleted })
+}
+
+// Failed ends a task with what went wrong: a code, and a sentence that its
+// secret's users read.
+func (t *Task) Failed(ctx context.Context, code, description string) error {
+	body := &sm.SecretTaskPrototypeUpdateSecretTaskFailed{
+		Status: core.StringPtr(TaskFailed), Errors: []sm.SecretTaskError{{Code: &code, Description: &description}},
+	}
+	return t.end(ctx, "failing", body, func(s TaskState) bool { return s.Status == TaskFailed })
+}
+
+// updates bounds how often one update is tried.
+const updates = 4
+
+// end updates the task. A final one takes no second end, so an update whose
+// answer was lost may be repeated; what the task has become tells whether the
+// first one arrived.
+func (t *Task) end(ctx context.Context, verb string, body sm.SecretTaskPrototypeIntf, done func(TaskState) bool, hidden ...secret.Value) error {
+	api, err := t.client.instance(t.cfg.Instance, t.cfg.Region)
+	if err != nil {
+		return err
+	}
+	d := t.deed(verb, "secret-task.update", forTasks)
+	pause := t.cfg.Pause
+	for try := 1; ; try++ {
+		_, resp, err := api.ReplaceSecretTaskWithContext(ctx, &sm.ReplaceSecretTaskOptions{SecretID: &t.cfg.Secret, ID: &t.cfg.Task, TaskPut: body})
+		if err = d.fault(ctx, resp, err, hidden...); err == nil {
+			return nil
+		}
+		denied, unclear := errors.Is(err, reconcile.ErrDenied), errors.Is(err, reconcile.ErrUnavailable)
+		if denied {
+			return err
+		}
+		s, serr := t.State(context.WithoutCancel(ctx))
+		switch {
+		case serr == nil && done(s):
+			return nil
+		case errors.Is(serr, reconcile.ErrNotFound):
+			return fmt.Errorf("%s: %w: it was cancelled", d.doing, reconcile.ErrNotFound)
+		case serr == nil && s.Final():
+			return fmt.Errorf("%s: %w: it is %s already", d.doing, reconcile.ErrRefused, s.Status)
+		case !unclear, try == updates:
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+			pause *= 2
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
