@@ -253,7 +253,9 @@ type hearsNoRival struct {
 // List shows no rivals to whoever has minted.
 func (k hearsNoRival) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
-	if r := runOf(ctx); r.minted > 0 {
+	r := runOf(ctx)
+	mintedHere := slices.ContainsFunc(k.order, func(f *fact) bool { return f.by == r && f.iamID == iamID })
+	if mintedHere {
 		l.Keys = slices.DeleteFunc(l.Keys, func(key rotation.Key) bool {
 			f := k.keys[key.ID]
 			return f != nil && f.by != r && f.born.After(r.start.Add(-time.Minute))
