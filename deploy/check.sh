@@ -191,6 +191,20 @@ ok "app: without brokers no Kafka subscription" count 0 'ce subscription kafka c
 ok "job: an array" runs job/deploy.sh "${tokens[@]}" NAME=sweeper ARRAY_SIZE=4
 ok "job: as indices" called 'ce job create --name sweeper .*--array-indices 0-3 '
 
+world provider
+provider=("${tokens[@]}" "SECRETS_MANAGER_CRN=$sm_crn")
+for run in first second; do
+	ok "provider: $run run" runs job/provider.sh "${provider[@]}"
+done
+ok "provider: one job, no retries, what its secrets give and get" called 'ce job create --name latchkey-provider .*--env SMIN_SERVICE_ID=.*--env SMOUT_APIKEY=.*--maxexecutiontime 3000 --retrylimit 0 '
+ok "provider: Secrets Manager may start it, once" count 1 'iam authorization-policy-create secrets-manager codeengine '
+ok "provider: only with one in the config" eval 'grep -v "^provider:" "$here/examples/full.yaml" >"$work/no-provider.yaml"; no script job/provider.sh "${provider[@]}" "CONFIG=$work/no-provider.yaml"'
+ok "provider: its identity ends tasks and hands nothing on" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job SECRETS_TASKS=44444444-2222-4333-8444-555555555555
+ok "provider: SecretTaskUpdater" called 'iam trusted-profile-policy-create latchkey --roles SecretTaskUpdater.*SecretsReader --service-name secrets-manager --service-instance 44444444-2222-4333-8444-555555555555'
+ok "provider: removed" runs job/teardown.sh
+ok "provider: no job left" gone job
+ok "provider: no secret told" quiet
+
 # --- Identity
 
 world iam

@@ -2,11 +2,13 @@
 # The trusted profile that one form of latchkey logs in with, and its policies.
 # deploy/iam/README.md has the reason for each.
 #   FORM=function|app|job   whom the profile trusts: this one component
+#   SECRETS_TASKS           an instance of Secrets Manager whose provider this is
 #   GRANTS='service:instance:role,role;…'   what latchkey may hand on
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-need FORM GRANTS
+need FORM
+[[ -n ${SECRETS_TASKS:-} ]] || need GRANTS
 tools
 select_project
 PROFILE=${PROFILE:-$NAME}
@@ -61,9 +63,12 @@ policy Viewer,Writer codeengine "" "${CODE_ENGINE_RESOURCE_GROUP_ID:-}"
 # Only a config with accessGroups needs it: it may add members to any group.
 [[ -z ${ACCESS_GROUPS:-} ]] || policy Editor iam-groups
 
+# Only the provider of custom credentials needs it: it reads and ends tasks.
+[[ -z ${SECRETS_TASKS:-} ]] || policy SecretTaskUpdater,SecretsReader secrets-manager "$SECRETS_TASKS"
+
 # To hand a role on, latchkey must administer the instance and hold the role.
 # shellcheck disable=SC2153 # GRANTS comes from the environment
-IFS=';' read -r -a grants <<<"$GRANTS"
+IFS=';' read -r -a grants <<<"${GRANTS:-}"
 for grant in "${grants[@]}"; do
 	[[ -n $grant ]] || continue
 	IFS=: read -r service instance roles <<<"$grant"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes what job/deploy.sh made. Service IDs and keys stay.
+# Removes what job/deploy.sh and job/provider.sh made. Service IDs and keys stay.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -11,3 +11,6 @@ drop job "$NAME"
 drop secret "$KAFKA_SECRET"
 drop secret "$SECRET"
 drop configmap "$CONFIG_MAP"
+drop job "$NAME-provider"
+drop secret "$NAME-provider-secrets"
+drop configmap "$NAME-provider-config"
