@@ -127,7 +127,7 @@ $(LINT_BIN):
 lint: $(LINT_BIN)
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) mod tidy -diff
-	$(LINT_BIN) run ./...
+	$(LINT_BIN) run --allow-parallel-runners ./...
 
 clean:
 	rm -rf bin dist
