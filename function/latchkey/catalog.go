@@ -28,6 +28,8 @@ func (h *house) Credentials(ctx context.Context, scope reconcile.Scope) ([]recon
 	}
 	if all := len(scope.Names) == 0 && scope.Project == "" && scope.Secret == "" && !scope.Provision; all {
 		y.orphans(ctx)
+		unfinished, err := h.unfinished(ctx)
+		y.found, y.unknown = append(y.found, unfinished...), errors.Join(y.unknown, err)
 	}
 	return y.found, y.unknown
 }

@@ -107,9 +107,7 @@ func (p *process) newProvider(h *house, reporter *report.Reporter) *provider {
 		cfg: c, paused: h.cfg.Paused, identities: h.iam, keys: h.iam, reconciler: h.reconciler, secrets: h.secrets(),
 		reporter: reporter, log: p.log, out: p.stdout, pause: providerPause, patience: providerPatience,
 	}
-	// A task's key is never replaced: the next task makes another.
-	out.rules = h.rules(providerEntry, config.Rotation{After: c.Expire, Expire: c.Expire, Overlap: 24 * time.Hour})
-	out.rules.Jitter = 0
+	out.rules = h.providerRules()
 	if c.Logs != nil {
 		out.provers = append(out.provers, logs.New(logs.Config{
 			HTTP: h.http, Endpoint: h.endpoint, Instance: c.Logs.Instance, Region: c.Logs.Region,

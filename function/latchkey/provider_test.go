@@ -492,6 +492,24 @@ func TestARunThatDiedInTheMiddleIsFinishedByTheNext(t *testing.T) {
 		}
 		p.delivered()
 	})
+	t.Run("before the key had its full life, and only a sweep comes by", func(t *testing.T) {
+		p := newProviding(t)
+		p.create(p.serviceID.ID)
+		p.cloud.Inject(emulator.Fault{Method: "PUT", Path: "/v1/apikeys/{id}", Kind: emulator.FaultStatus, Status: 403})
+		if out, err := p.inHaste(t); err != nil {
+			t.Fatalf("%v, %s", err, out)
+		}
+		p.cloud.ClearFaults()
+		url := p.serve(p.yaml)
+		for step, want := range []bool{false, true, false} { // too young, due, done
+			r := p.post(url, tickEvent(p.cloud.Now()), "")
+			if got := strings.Contains(r.body, p.task().ID) && strings.Contains(r.body, "unfuse"); r.status != http.StatusOK || got != want {
+				t.Errorf("sweep %d: %d %s", step, r.status, r.body)
+			}
+			p.cloud.Advance(16 * time.Minute)
+		}
+		p.delivered()
+	})
 	t.Run("before the task had its key", func(t *testing.T) {
 		p := newProviding(t)
 		p.create(p.serviceID.ID)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -72,12 +73,47 @@ func (c *Client) read(k *iamidentityv1.APIKey) (record, error) {
 // List returns the keys of one identity. Ours carry our owner's marker and one
 // of the credential's names.
 func (c *Client) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+	var out reconcile.KeyList
+	date, err := c.eachKey(ctx, iamID, func(r record) {
+		if r.ours && slices.Contains(credentials, r.marker.Credential) {
+			out.Keys = append(out.Keys, r.Key)
+		} else {
+			out.Foreign++
+		}
+	})
+	if err != nil {
+		return reconcile.KeyList{}, err
+	}
+	out.Date = date
+	return out, nil
+}
+
+// Marked returns the keys of one identity that carry our owner's marker with a
+// credential whose name starts so. They have no version: read a key before it
+// is changed.
+func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]reconcile.KeyRecord, error) {
+	var found []reconcile.KeyRecord
+	date, err := c.eachKey(ctx, iamID, func(r record) {
+		if r.ours && strings.HasPrefix(r.marker.Credential, prefix) {
+			found = append(found, c.whole(r, "", time.Time{}))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		found[i].Date = date
+	}
+	return found, nil
+}
+
+// eachKey visits the keys of one identity, and returns IAM's clock.
+func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) (date time.Time, err error) {
 	doing := "listing the keys of " + iamID
 	account, err := c.Account(ctx)
 	if err != nil {
-		return reconcile.KeyList{}, fmt.Errorf("%s: %w", doing, err)
+		return date, fmt.Errorf("%s: %w", doing, err)
 	}
-	var out reconcile.KeyList
 	opts := &iamidentityv1.ListAPIKeysOptions{
 		AccountID: &account, IamID: &iamID, Pagesize: core.Int64Ptr(100), Scope: core.StringPtr("entity"),
 	}
@@ -87,7 +123,7 @@ func (c *Client) List(ctx context.Context, iamID string, credentials ...string) 
 		if err != nil {
 			return "", sortError(doing, resp, err)
 		}
-		if out.Date, err = dateOf(doing, resp); err != nil {
+		if date, err = dateOf(doing, resp); err != nil {
 			return "", err
 		}
 		if page == nil {
@@ -95,22 +131,16 @@ func (c *Client) List(ctx context.Context, iamID string, credentials ...string) 
 		}
 		for i := range page.Apikeys {
 			r, err := c.read(&page.Apikeys[i])
-			switch {
-			case err != nil:
+			if err != nil {
 				return "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
-			case r.iamID != iamID: // not asked for
-			case r.ours && slices.Contains(credentials, r.marker.Credential):
-				out.Keys = append(out.Keys, r.Key)
-			default:
-				out.Foreign++
+			}
+			if r.iamID == iamID { // others were not asked for
+				visit(r)
 			}
 		}
 		return pageToken(doing, page.Next)
 	})
-	if err != nil {
-		return reconcile.KeyList{}, err
-	}
-	return out, nil
+	return date, err
 }
 
 // Get reads one key with its version.
