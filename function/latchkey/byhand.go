@@ -45,7 +45,7 @@ func (c revokeCommand) Run(ctx context.Context, p *process) error {
 	if !here && swept.Unknown == nil {
 		return fmt.Errorf("revoking key %s: it is not one of %s", c.Key, c.Credential)
 	}
-	return p.report(c.place, swept, names)
+	return errors.Join(p.report(c.place, swept, names), lost(swept))
 }
 
 type adoptCommand struct {

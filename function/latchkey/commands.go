@@ -60,7 +60,19 @@ func (c rotateCommand) Run(ctx context.Context, p *process) error {
 	}
 	names := []string{c.Credential}
 	swept := d.reconcile(ctx, d.catalog, reconcile.Scope{Names: names}, reconcile.Ask{Trigger: demand, Cause: "rotate by hand"})
-	return p.report(c.place, swept, names)
+	return errors.Join(p.report(c.place, swept, names), lost(swept))
+}
+
+// lost is a demand that is neither met nor written down: it has to be made
+// again. What a blocked credential waits for says its reason.
+func lost(swept reconcile.Swept) error {
+	for _, o := range swept.Outcomes {
+		held := o.Result == reconcile.ResultInProgress || (o.Leaked == reconcile.LeakedAlive && o.Result != reconcile.ResultBlocked)
+		if held && !o.Kept {
+			return fmt.Errorf("%w: what was asked of %s is not done, and nobody will remember it", errTryAgain, o.Credential)
+		}
+	}
+	return nil
 }
 
 type statusCommand struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -192,4 +193,64 @@ func TestAStoreThatCanBeReadAndNotWrittenBlocks(t *testing.T) {
 	if steps := took(r.outcomes[0]); !slices.Contains(steps, "unfuse") {
 		t.Errorf("steps %v", steps)
 	}
+}
+
+// takenOver is a stage on which an existing key is to be taken over.
+func takenOver(t *testing.T, entry func(s *stage, value string) map[string]string) (s *stage, keyID string) {
+	t.Helper()
+	s = holed(t, static("c", place1))
+	s.sweep()
+	given := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "old", AccountID: s.cloud.Ready().Account})
+	s.cloud.Cloud().Grant(given.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+	key := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: given.IAMID, AccountID: s.cloud.Ready().Account, Name: "by hand"})
+	s.cloud.Cloud().PutSecret(s.project("team-a").ID, "old", entry(s, key.Value))
+	s.url = s.serve(holesHead + strings.Replace(static("a", "eu-de/team-a/old#KEY"), "serviceID: {name: a, policies: [{service: logs, roles: [Sender]}]}",
+		fmt.Sprintf("adopt: %s\n  serviceID: {id: %s, manage: keys}", key.ID, given.ID), 1))
+	return s, key.ID
+}
+
+func TestADemandIsNotLostInATakeover(t *testing.T) {
+	s, key := takenOver(t, func(_ *stage, value string) map[string]string { return map[string]string{"KEY": value} })
+	s.cloud.Advance(time.Hour)
+	e := rotateEvent("a", s.cloud.Now())
+	r := s.post(s.url, e, testToken)
+	if r.status == http.StatusServiceUnavailable {
+		r = s.post(s.url, e, testToken)
+	}
+	s.sweeps(2)
+	if id, _ := s.entry("team-a", "old", "KEY"); id == key {
+		t.Errorf("answered %d %s, and the old key is still published", r.status, r.body)
+	}
+}
+
+func TestWhatIsNoKeyIsNotSentToIAM(t *testing.T) {
+	s, _ := takenOver(t, func(*stage, string) map[string]string { return map[string]string{"KEY": "a password\nof two lines"} })
+	before := s.cloud.Counter("GET", "/v1/apikeys/details")
+	r := s.sweep()
+	if n := s.cloud.Counter("GET", "/v1/apikeys/details") - before; n != 0 {
+		t.Errorf("it was sent to IAM")
+	}
+	if out := find(r.outcomes, "a"); out == nil || out.Reason != rotation.EntryUnmarked {
+		t.Errorf("answered %d %s", r.status, r.body)
+	}
+}
+
+func TestByHandADemandThatNobodyKeepsIsNoSuccess(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	credential := "logs-sender/" + s.project("team-a").ID
+	s.cloud.Advance(5 * time.Minute)
+	// Too young for another key, and the demand can't be written down.
+	s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v1/apikeys/*", Kind: emulator.FaultStatus, Status: 403})
+	if code, out := s.command("rotate", credential); code != exitTryAgain && code != exitBlocked {
+		t.Errorf("rotate: exit %d\n%s", code, out)
+	}
+	s.cloud.ClearFaults()
+	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 503})
+	if code, out := s.command("rotate", credential); code != exitTryAgain {
+		t.Errorf("rotate while the store is down: exit %d\n%s", code, out)
+	}
+	s.cloud.ClearFaults()
 }

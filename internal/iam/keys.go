@@ -192,6 +192,9 @@ func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 // Identify reads the key that has a value.
 func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRecord, error) {
 	const doing = "looking a key up by its value"
+	if !keyValue.MatchString(v.Expose()) {
+		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: it has not the shape of one", doing, reconcile.ErrNotFound)
+	}
 	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
 	switch err = sortError(doing, resp, err, v); {
 	case errors.Is(err, reconcile.ErrRefused):

@@ -70,8 +70,9 @@ func (ru *run) kept(plan rotation.Plan) bool {
 	unread := slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
 	if i < 0 {
 		// Where nothing is published, the next look mints anyway. Where that is
-		// not known, nobody keeps the demand.
-		return !unread && plan.Waiting != rotation.NotVisible
+		// not known, nobody keeps the demand; nor where another instance, or a
+		// takeover, is about to publish a key that may be too old.
+		return !unread && plan.Waiting != rotation.NotVisible && plan.Waiting != rotation.InProgress
 	}
 	if unread && t.NotKey != "" && t.NotKey != plan.Published && (ru.fresh == nil || !ru.fresh.stored) {
 		return false // the store that could not be read may name that very key

@@ -36,6 +36,9 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	}
 	if adoptions := v.adoptions(); len(adoptions) > 0 {
 		p.Steps, p.Next = append(p.Steps, adoptions...), now
+		if t != (Trigger{}) {
+			p.Waiting = InProgress // what is demanded is for the next look
+		}
 		return p // what an adopted key needs is decided once it is ours
 	}
 	// What is alive comes first: a policy that can't be granted keeps nothing
