@@ -52,9 +52,11 @@ done
 # --- A world for the scripts
 
 events_token='events-token-5Zq8vT'
+outcomes_token='outcomes-token-4Hn1sD'
 api_key='api-key-R2k7Wm'
 kafka_password='kafka-password-9bLx3C'
 printf '%s\n' "$events_token" >"$work/events-token"
+printf '%s\n' "$outcomes_token" >"$work/outcomes-token"
 printf '%s\n' "$api_key" >"$work/api-key"
 printf '%s\n' "$kafka_password" >"$work/kafka-password"
 
@@ -68,7 +70,7 @@ es_crn=crn:v1:bluemix:public:messagehub:eu-de:a/5f1d0a7e4b6c4d2f9e8a7b6c5d4e3f21
 logs=7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10
 base=(
 	"PATH=$work/bin:$PATH" "HOME=$work" "TMPDIR=$work/tmp"
-	PROJECT=tools REGION=eu-de RESOURCE_GROUP=Default "CONFIG=$here/examples/full.yaml"
+	PROJECT=tools REGION=eu-de RESOURCE_GROUP=Default "CONFIG=$here/examples/full.yaml" "OUTCOMES_TOKEN_FILE=$work/outcomes-token"
 )
 
 # world NAME starts anew with no state.
@@ -103,7 +105,7 @@ runs() { script "$@" || { show; return 1; }; }
 # quiet: no secret, plain or as base64, in arguments, output or what children inherit.
 quiet() {
 	local value file bad=0
-	for value in "$events_token" "$api_key" "$kafka_password"; do
+	for value in "$events_token" "$outcomes_token" "$api_key" "$kafka_password"; do
 		for file in calls.log environment.log output.log; do
 			if grep -qF -e "$value" -e "$(printf %s "$value" | base64)" "$state/$file" 2>/dev/null; then
 				echo "      a secret in $file"
@@ -281,6 +283,7 @@ ok "missing variables are named" says 'set CONFIG first' function/deploy.sh CONF
 ok "a missing project is named" says 'set PROJECT RESOURCE_GROUP first' app/deploy.sh "${tokens[@]}" PROJECT= RESOURCE_GROUP=
 ok "a missing bundle says how to make one" says 'run make bundle' function/deploy.sh "${tokens[@]}" BUNDLE=/nowhere
 ok "a token that the config wants is asked for" says 'the config wants EVENTS_TOKEN' job/deploy.sh
+ok "the token of a sink, too" says 'the config wants OUTCOMES_TOKEN' job/deploy.sh "${tokens[@]}" OUTCOMES_TOKEN_FILE=
 ok "an unreadable token file is named by its variable" says 'EVENTS_TOKEN_FILE names no readable file' job/deploy.sh EVENTS_TOKEN_FILE=/nowhere
 ok "a token of two lines is refused" says 'EVENTS_TOKEN must be one line' job/deploy.sh "EVENTS_TOKEN=$events_token"$'\n'"$events_token"
 ok "a token inside of the checkout is refused" says 'inside of the checkout' job/deploy.sh "EVENTS_TOKEN_FILE=$here/lib.sh"
@@ -310,7 +313,7 @@ ok "bash -x: no secret in the trace, arguments or environment" quiet
 # --- Examples
 
 for event in "$here"/examples/events/*.json; do
-	ok "event ${event##*/} is a CloudEvent in JSON" json '.specversion == "1.0" and all(.id, .source, .type; type == "string" and . != "")' "$event"
+	ok "event ${event##*/} is a CloudEvent in JSON" json 'all(if type == "array" then .[] else . end; .specversion == "1.0" and all(.id, .source, .type; type == "string" and . != ""))' "$event"
 done
 latchkey=(false)
 if [[ -n ${LATCHKEY:-} ]]; then

@@ -14,7 +14,7 @@ set -euo pipefail
 umask 077
 export IBMCLOUD_COLOR=false IBMCLOUD_VERSION_CHECK=false
 # Ours from here on: no child inherits them.
-export -n EVENTS_TOKEN LATCHKEY_API_KEY KAFKA_PASSWORD
+export -n EVENTS_TOKEN OUTCOMES_TOKEN LATCHKEY_API_KEY KAFKA_PASSWORD
 
 DEPLOY=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$DEPLOY")
@@ -130,6 +130,9 @@ secrets() {
 		if grep -Eq '^[^#]*bearerEnv:[[:space:]]*EVENTS_TOKEN' "$CONFIG"; then
 			die "the config wants EVENTS_TOKEN: set EVENTS_TOKEN or EVENTS_TOKEN_FILE"
 		fi
+	fi
+	if ! secret_line OUTCOMES_TOKEN OUTCOMES_TOKEN "$file" && grep -Eq '^[^#]*bearerEnv:[[:space:]]*OUTCOMES_TOKEN' "$CONFIG"; then
+		die "the config wants OUTCOMES_TOKEN: set OUTCOMES_TOKEN or OUTCOMES_TOKEN_FILE"
 	fi
 	TRUSTED=true
 	if secret_line IBMCLOUD_API_KEY LATCHKEY_API_KEY "$file"; then
