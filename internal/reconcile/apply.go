@@ -180,6 +180,9 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			continue
 		}
 		if step.Action == rotation.Condemn {
+			if errors.Is(err, errDrift) || errors.Is(err, errTooLate) {
+				return err // this run knows nothing about time any more
+			}
 			unmarked = err // what the mark says is being done
 			continue
 		}

@@ -246,7 +246,8 @@ func (v view) exposed() (steps []Step) {
 		if k.Leaked.IsZero() || v.named[k.ID] || k.Locked || k.Expired(v.now) {
 			continue
 		}
-		if k.Disabled || v.published.ID == "" || v.restarted() {
+		// What no store took, no consumer has.
+		if k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.unheld() {
 			steps = append(steps, v.revoke(k)...)
 		}
 	}

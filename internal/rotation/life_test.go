@@ -65,6 +65,10 @@ func TestRevoke(t *testing.T) {
 			state: consumers(both(k, leaked(s)), unseen),
 			want:  []string{}, waiting: rotation.ConsumerUnknown,
 		},
+		"one that no store took ends whatever consumers hold: they can't have it": {
+			state: consumers(both(k, leaked(pending("p", time.Hour))), unseen),
+			want:  []string{"disable p: key-leaked", "retire p: key-leaked"}, waiting: rotation.ConsumerUnknown,
+		},
 		"one that is contained is cleaned up whatever consumers hold": {
 			state: consumers(both(k, leaked(disabled(s))), unseen), want: []string{"retire s: key-leaked"}, waiting: rotation.ConsumerUnknown,
 		},

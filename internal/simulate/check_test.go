@@ -141,7 +141,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 		all += s.foreign[k.IAMID] // else it could not know of them
 	}
 	racing := s.racing()
-	if s.now.Sub(s.issued) > 2*time.Minute {
+	if r.over || r.dead || s.now.Sub(s.issued) > 2*time.Minute {
 		racing++ // nobody can call back what is under way
 	}
 	if most := s.rules.MaxKeys + racing - 1; live+1 > most {
@@ -478,8 +478,8 @@ func (s *sim) finished(r *run) {
 // promised takes note of a demand that a run says is kept: done, or written
 // down for the next look.
 func (s *sim) promised(r *run) {
-	if r.err != nil || !r.out.Kept {
-		return
+	if r.err != nil || !r.out.Kept || r.out.Result == reconcile.ResultFailed {
+		return // a failure is answered 503: the sender keeps the demand
 	}
 	t := r.ask.Trigger
 	if t.NewerThan.After(s.owed) && !t.NewerThan.After(s.now) {

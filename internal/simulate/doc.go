@@ -101,6 +101,11 @@
 //   - 667: a clock that moved between IAM's answer and the minting put the fuse
 //     seven minutes off, and the published key passed for one with its full life.
 //   - 4376: a consumer that never started held back the keys that were full.
+//   - 41586: a leaked key that no store ever took was held alive by a consumer that
+//     was behind, the consumer by the lack of a new key, and the new key by the
+//     number of keys alive, the leaked one among them.
+//   - 20915, 20999, 30611, 32708, 45340: the clock moved while a leak was written
+//     down, and the run went on and minted.
 //   - 21, 73: a process that stood still while it cleared a key for publication
 //     published it hours later.
 package simulate
