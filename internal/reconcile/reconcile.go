@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -75,18 +74,12 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	for range maxRounds {
 		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
 		ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: &out, spent: spent}
-		before := len(out.Steps)
 		err = ru.round(ctx)
 		spent, published = spent || ru.fresh != nil, published || out.Result == ResultPublished
-		switch {
-		case errors.Is(err, errAgain):
-			log.Info("observing again", "why", err.Error())
-			continue
-		case err == nil && out.Leaked == LeakedAlive && len(out.Steps) > before && spread(out.Steps[before:]):
-			log.Info("observing again", "why", "what held the leaked key has got another")
-			continue
+		if !errors.Is(err, errAgain) {
+			break
 		}
-		break
+		log.Info("observing again", "why", err.Error())
 	}
 	if published && (out.Result == ResultUnchanged || out.Result == ResultChanged) {
 		out.Result = ResultPublished
@@ -116,14 +109,6 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	log.Log(ctx, level, "reconciled", "result", string(out.Result), "reason", string(out.Reason), "key", out.Key,
 		"steps", len(out.Steps), "next", out.Next, "error", out.Error)
 	return out, nil
-}
-
-// spread reports whether a store or a consumer got another key, so that one
-// which leaked may end now and not with the next sweep.
-func spread(steps []StepOutcome) bool {
-	return slices.ContainsFunc(steps, func(s StepOutcome) bool {
-		return s.Error == "" && (s.Action == rotation.Copy || s.Action == rotation.Publish || s.Action == rotation.RestartConsumer)
-	})
 }
 
 // Plan observes and decides, and changes nothing.

@@ -54,8 +54,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 
 	due := v.due(t)
 	if due == "" {
-		p.Steps = append(p.Steps, v.repairs()...)
-		p.Steps = append(p.Steps, v.restarts()...)
+		p.Steps = append(p.Steps, v.catchUp()...)
 		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
 		return p
 	}
@@ -66,8 +65,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	if p.Blocked != "" || p.Waiting != "" {
 		// Stores and consumers that are behind hold back the end of older keys,
 		// which may be what the new one waits for.
-		p.Steps = append(p.Steps, v.repairs()...)
-		p.Steps = append(p.Steps, v.restarts()...)
+		p.Steps = append(p.Steps, v.catchUp()...)
 		p.Steps = append(p.Steps, v.remember(t)...)
 		return p
 	}
@@ -236,6 +234,41 @@ func (v view) leak(t Trigger) (steps []Step) {
 	return steps
 }
 
+// catchUp brings stores and consumers that are behind up to the published key,
+// and then ends the leaked keys that they held.
+func (v view) catchUp() []Step {
+	steps := append(v.repairs(), v.restarts()...)
+	done := func(a Action, target string) bool {
+		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target })
+	}
+	for _, c := range v.Consumers {
+		if c.Unknown || c.Key != v.published.ID && !done(RestartConsumer, c.Name) {
+			return steps
+		}
+	}
+	named := map[string]bool{}
+	for _, st := range v.Stores {
+		if st.Fault != "" {
+			return steps
+		}
+		if !done(Copy, st.Name) {
+			named[st.Key] = true
+		}
+	}
+	for _, k := range v.Keys {
+		if !k.Leaked.IsZero() && !k.Locked && !k.Expired(v.now) && !named[k.ID] && !v.free(k) && !v.unlisted {
+			steps = append(steps, v.revoke(k)...)
+		}
+	}
+	return steps
+}
+
+// free reports whether nobody has to hold a leaked key any more. What no store
+// took, no consumer has.
+func (v view) free(k Key) bool {
+	return !v.named[k.ID] && (k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.unheld())
+}
+
 // exposed ends the leaked keys that nobody has to hold any more. What else is
 // wrong with the credential does not keep them alive.
 func (v view) exposed() (steps []Step) {
@@ -243,11 +276,7 @@ func (v view) exposed() (steps []Step) {
 		return nil
 	}
 	for _, k := range v.Keys {
-		if k.Leaked.IsZero() || v.named[k.ID] || k.Locked || k.Expired(v.now) {
-			continue
-		}
-		// What no store took, no consumer has.
-		if k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.unheld() {
+		if !k.Leaked.IsZero() && !k.Locked && !k.Expired(v.now) && v.free(k) {
 			steps = append(steps, v.revoke(k)...)
 		}
 	}
@@ -592,8 +621,11 @@ func (v view) renewal(due Reason) []Step {
 		return steps
 	}
 	for _, k := range v.Keys {
-		if v.named[k.ID] && !k.Locked && !k.Leaked.IsZero() {
-			steps = append(steps, v.revoke(k)...)
+		if !k.Leaked.IsZero() {
+			// One that nobody has to hold was ended before.
+			if !k.Locked && !k.Expired(v.now) && !v.free(k) {
+				steps = append(steps, v.revoke(k)...)
+			}
 			continue
 		}
 		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && (k.Superseded.IsZero() || k.Expires.Before(v.end(v.r.Overlap)))

@@ -83,7 +83,7 @@ func TestRevoke(t *testing.T) {
 		},
 		"a store that is behind gets the new key by copy, not another one": {
 			state: credential(stores(guarded("a", k), plain("b", leaked(s))), k, leaked(s)),
-			want:  []string{"copy k b: store-behind"},
+			want:  []string{"copy k b: store-behind", "disable s: key-leaked", "retire s: key-leaked"},
 		},
 		"a key that is locked cannot be ended": {
 			state: both(k, locked(s)), trigger: revoke("s"), blocked: rotation.KeyLocked,
