@@ -62,6 +62,9 @@ func parseStores(text string) (names []string, err error) {
 		}
 		names = append(names, name)
 	}
+	if k := (KeyMarks{Stores: names}).storesText(); k == "" || len(k) > maxStores {
+		return nil, nil // as it would be written
+	}
 	return names, nil
 }
 

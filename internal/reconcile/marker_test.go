@@ -71,6 +71,9 @@ func TestAKeysNameTellsWhenItWasMinted(t *testing.T) {
 func FuzzParseMarker(f *testing.F) {
 	f.Add("x [latchkey v=1 owner=a credential=b/c with={\"p\":\"q]\"}]")
 	f.Add("[latchkey v=1 owner=a credential=b superseded=2026-11-24T08:30:00Z]")
+	f.Add("[latchkey v=1 owner=a credential=b stores=]")
+	f.Add("[latchkey v=1 owner=a credential=b stores=file%2Fa+b,,c with={}]")
+	f.Add("[latchkey v=1 owner=a credential=b stores=" + strings.Repeat("a", 301) + "]")
 	f.Fuzz(func(t *testing.T, description string) {
 		m, text, ok := ParseMarker(description)
 		if !ok {
