@@ -20,6 +20,9 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		}
 		if p.Blocked != Paused && p.Blocked != ClockSkew {
 			p.Steps = append(p.Steps, v.exposed()...)
+			if p.Blocked == KeyLocked {
+				p.Steps = append(p.Steps, v.catchUp()...) // stores and consumers can have it all the same
+			}
 			p.Steps = append(p.Steps, v.remember(t)...) // a demand outlives what a person has to mend first
 		}
 		return p

@@ -160,6 +160,18 @@ func TestAKeyThatShouldHaveBeenReplacedIsReported(t *testing.T) {
 	}
 }
 
+// People who lock a key do not mean that its consumers go on with the one
+// before, until that ends.
+func TestConsumersGetAPublishedKeyThatIsLocked(t *testing.T) {
+	k := locked(full("k", 30*day))
+	play(t, map[string]scene{
+		"they are restarted although a person has to unlock it": {
+			state: consumers(credential(stores(guarded("a", k)), k), rotation.Consumer{Name: "app/x", Store: "a", Key: "before"}),
+			want:  []string{"restart k app/x: consumer-behind"}, blocked: rotation.KeyLocked,
+		},
+	})
+}
+
 func TestAStoreThatIsSilentForTooLongIsAPersonsToMend(t *testing.T) {
 	late, later := full("k", 70*day), full("k", 77*day)
 	play(t, map[string]scene{

@@ -169,12 +169,15 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 		if !f.gone.IsZero() && (s.arbiterLost() && s.arbitrated() || s.contained()) {
 			continue // it lost to a person's hand, and is gone
 		}
+		if !f.gone.IsZero() && f.gone.Before(r.listed[f.iamID].Add(-s.lag)) && s.outrun(f) {
+			continue // it lost an election, and is gone
+		}
 		if s.now.Sub(s.issued) < 2*time.Minute && s.now.Sub(f.born) < s.rules.MinAge-slack && !f.born.After(r.listed[f.iamID].Add(-s.lag)) && f.excused == "" && f.by != nil {
 			s.violate("P10", "minted %s after %s, which it could see", s.now.Sub(f.born), s.nick(f.id))
 		}
 	}
 	for p, saw := range r.reads {
-		if f := s.keys[saw.key]; f != nil && f.disabled && f.excused == "disabled" && !f.leaked && f.liveUnlessDisabled(s.now) && p.keyID() == f.id &&
+		if f := s.keys[saw.key]; f != nil && f.disabled && f.excused == "disabled" && !f.leaked && !s.outlived(r, f) && f.liveUnlessDisabled(s.now) && p.keyID() == f.id &&
 			f.shown[len(f.shown)-1].since.Before(r.listed[f.iamID].Add(-s.lag)) {
 			s.violate("P11", "mints beside %s, which a person disabled", s.nick(f.id))
 		}
@@ -194,6 +197,27 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 func (w *world) contained() bool {
 	for _, f := range w.order {
 		if f.contained {
+			return true
+		}
+	}
+	return false
+}
+
+// outrun reports whether a key lost to one that was minted beside it.
+func (w *world) outrun(f *fact) bool {
+	for _, g := range w.order {
+		if g != f && g.by != f.by && g.born.Sub(f.born).Abs() < w.rules.Window && !g.stored.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// outlived reports whether a store names a newer key, which leaked: then the
+// older one was on its way out.
+func (w *world) outlived(r *run, f *fact) bool {
+	for _, saw := range r.reads {
+		if g := w.keys[saw.key]; g != nil && g.leaked && older(f, g) {
 			return true
 		}
 	}

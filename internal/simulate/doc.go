@@ -108,4 +108,14 @@
 //     down, and the run went on and minted.
 //   - 21, 73: a process that stood still while it cleared a key for publication
 //     published it hours later.
+//   - 1087910: a person locked the published key, so consumers were not restarted,
+//     and the key that they held came to the end of its overlap.
+//
+// # Known, and open
+//
+//   - 1044646: people roll the stores back to a key whose overlap runs, and lock the
+//     service ID, where no store compares and sets: latchkey is blocked and says
+//     so, and the key ends before anybody unlocks.
+//   - 1045069: while as many keys as allowed live out an overlap that somebody's use
+//     lengthens, a store stays behind for as long.
 package simulate

@@ -268,7 +268,8 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 		if err != nil {
 			return err
 		}
-		if r.saw[keyID] && (r.offset-r.asListed).Abs() > 2*time.Minute+3*time.Second {
+		// IAM's Date has seconds, and is some seconds old when it arrives.
+		if r.saw[keyID] && (r.offset-r.asListed).Abs() > 2*time.Minute+15*time.Second {
 			r.moved = i.now
 		}
 		k = i.seen(k, lag)
