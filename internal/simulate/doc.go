@@ -116,6 +116,13 @@
 //   - 1044646: people roll the stores back to a key whose overlap runs, and lock the
 //     service ID, where no store compares and sets: latchkey is blocked and says
 //     so, and the key ends before anybody unlocks.
-//   - 1045069: while as many keys as allowed live out an overlap that somebody's use
+//   - 3050238: a key was marked as never published and then published by a process
+//     that had stood still: the mark keeps its fuse on, and it is replaced before
+//     that ends instead of being given its life.
+//   - 3053764: a deletion that stood still for minutes meets a publication that did,
+//     too: what is under way can't be called back.
+//   - 3024839, 3038619, 3050387 (5 keys beside a mint that was decided minutes ago),
+//     3009925, 3034378, 3053012: not understood yet.
+//   - 1045069, 3049397: while as many keys as allowed live out an overlap that somebody's use
 //     lengthens, a store stays behind for as long.
 package simulate
