@@ -43,8 +43,15 @@ func fault(ctx context.Context, doing string, resp *core.DetailedResponse, err e
 	if cause := ctx.Err(); cause != nil && errors.Is(meant, reconcile.ErrUnavailable) {
 		return fmt.Errorf("%s: %w: %s: %w", doing, meant, said, cause)
 	}
+	if errors.Is(meant, reconcile.ErrDenied) {
+		return fmt.Errorf("%s: %w (%s): %s", doing, meant, permission, said)
+	}
 	return fmt.Errorf("%s: %w: %s", doing, meant, said)
 }
+
+// permission is what every call of this package needs; Code Engine does not say
+// which role it missed.
+const permission = "it needs the roles Viewer and Writer on codeengine"
 
 // noAnswer sorts an error without an answer. Our own login speaks in the
 // sentinels already. Of the rest only known causes are kept: others may quote

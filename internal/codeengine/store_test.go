@@ -52,7 +52,7 @@ func (w *world) place() storetest.Place {
 	}
 	effect := true
 	return storetest.Place{
-		Store: w.store(), Other: w.store(),
+		Store: w.store(), Other: w.store(), Permission: []string{"Viewer", "Writer", "codeengine"},
 		Neighbour: func(*testing.T) func(*testing.T) {
 			neighbours++
 			name, value := fmt.Sprint("neighbour-", neighbours), fmt.Sprint("\x00<ünchanged> ", neighbours)
