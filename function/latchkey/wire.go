@@ -254,7 +254,7 @@ func (h *house) credential(c config.Credential) reconcile.Credential {
 			sm := s.SecretsManager
 			st = h.secrets().Store(secretsmanager.StoreConfig{
 				Instance: sm.Instance, Region: sm.Region, Group: sm.Group, Secret: sm.Name, Type: sm.Type, Entry: sm.Entry,
-				Owner: h.cfg.Owner, Expire: c.Rotation.Expire,
+				Owner: h.cfg.Owner, Expire: c.Rotation.Expire, Lock: sm.Lock, Credential: c.Name,
 			})
 		case s.File != nil:
 			st = file.New(s.File.Path, h.cfg.Owner)

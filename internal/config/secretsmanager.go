@@ -12,6 +12,9 @@ type SecretsManagerStore struct {
 	Name     string
 	Type     string // "arbitrary" or "kv"
 	Entry    string // only with the type kv
+	// Lock says in Secrets Manager that what was published is in use. It takes
+	// the role Manager, where Writer does for the rest.
+	Lock bool
 }
 
 // Types of secrets that a secretsManager store can be.
@@ -23,6 +26,7 @@ const (
 type secretsManagerTemplate struct {
 	instance, region, group, name, entry *template // group and entry may be nil
 	kind                                 string
+	lock                                 bool
 }
 
 var (
@@ -41,6 +45,7 @@ func (d *decoder) secretsManager(v value) *secretsManagerTemplate {
 		field{"name", true, func(v value) { s.name = d.template(v, checkManagedName) }},
 		field{"type", true, func(v value) { s.kind = d.word(v, oneOf(typeArbitrary, typeKeyValue)) }},
 		field{"entry", false, func(v value) { s.entry = d.template(v, checkEntry) }},
+		field{"lock", false, func(v value) { s.lock = d.truth(v) }},
 	)
 	_, entry := o.keys["entry"]
 	switch {
@@ -63,7 +68,7 @@ func (s *secretsManagerTemplate) placeParts() []*template {
 }
 
 func (s *secretsManagerTemplate) expand(x *expansion) *SecretsManagerStore {
-	out := &SecretsManagerStore{Instance: x.text(s.instance), Region: x.text(s.region), Name: x.text(s.name), Type: s.kind}
+	out := &SecretsManagerStore{Instance: x.text(s.instance), Region: x.text(s.region), Name: x.text(s.name), Type: s.kind, Lock: s.lock}
 	if s.group != nil {
 		out.Group = x.text(s.group)
 	}

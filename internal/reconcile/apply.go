@@ -485,6 +485,7 @@ func (ru *run) get(ctx context.Context, keyID string) (KeyRecord, error) {
 func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	rec, err := ru.get(ctx, s.Key)
 	if errors.Is(err, ErrNotFound) {
+		ru.release(ctx, s.Key) // whoever deleted it may not have come so far
 		return nil
 	}
 	if err != nil {
@@ -512,7 +513,11 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
 	}
-	return ru.Keys.Retire(ctx, s.Key)
+	if err := ru.Keys.Retire(ctx, s.Key); err != nil {
+		return err
+	}
+	ru.release(ctx, s.Key)
+	return nil
 }
 
 // mark notes on a key that it is on its way out; its expiry stays.
@@ -684,7 +689,7 @@ func (ru *run) publish(ctx context.Context, store string) error {
 		return fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
 	}
 	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
-	err := at.store.Publish(ctx, entry, at.Revision)
+	err := ru.put(ctx, at.store, entry, at.Revision)
 	if err == nil {
 		// The store said that it is done: consumers may hold the key, whatever
 		// reading it back tells.
@@ -786,7 +791,7 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		}
 		e := from.Entry
 		e.Revision = ""
-		err := to.store.Publish(ctx, e, to.Revision)
+		err := ru.put(ctx, to.store, e, to.Revision)
 		if errors.Is(err, ErrConflict) {
 			return fmt.Errorf("%w: copying key %s to %s: %w", errAgain, s.Key, s.Target, err)
 		}

@@ -27,6 +27,9 @@ var (
 	ErrNotYet = errors.New("not effective yet")
 	// ErrUnavailable: no clear answer. A write may or may not have happened.
 	ErrUnavailable = errors.New("no clear answer")
+	// ErrUnlocked: it was written, but what says there that the key is in use
+	// could not be set. The publication stands.
+	ErrUnlocked = errors.New("written, but not locked")
 )
 
 // Errors that Reconcile itself returns.

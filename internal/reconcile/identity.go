@@ -132,7 +132,7 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 		return fmt.Errorf("adopting key %s in %s: %w", s.Key, s.Target, err)
 	}
 	e := Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
-	switch err := at.store.Publish(ctx, e, at.Revision); {
+	switch err := ru.put(ctx, at.store, e, at.Revision); {
 	case errors.Is(err, ErrConflict):
 		return fmt.Errorf("%w: adopting key %s in %s: %w", errAgain, s.Key, s.Target, err)
 	case err != nil:

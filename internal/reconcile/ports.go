@@ -186,8 +186,16 @@ type Store interface {
 	// then still valid, so that it can be created beside its neighbours.
 	Read(ctx context.Context) (Entry, error)
 	// Publish writes e if the place still has the revision: ErrConflict. It
-	// keeps everything that is not ours. An unclear answer is ErrUnavailable.
+	// keeps everything that is not ours. An unclear answer is ErrUnavailable;
+	// ErrUnlocked is a success that people should know about.
 	Publish(ctx context.Context, e Entry, revision string) error
+}
+
+// Releaser is a Store that says, where it keeps a key, that the key is in use.
+type Releaser interface {
+	// Release ends that for a key which was deleted. Absent is success, and
+	// nothing depends on it: the next publication makes up for a failure.
+	Release(ctx context.Context, keyID string) error
 }
 
 // Consumers are the programs that read a store only when they start.

@@ -105,8 +105,15 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 	case secretID(got) == "":
 		return fmt.Errorf("%s: %w: the answer has no ID", d.doing, reconcile.ErrUnavailable)
 	}
-	s.known(secretID(got))
-	return nil
+	id := s.known(secretID(got))
+	if !s.cfg.Lock {
+		return nil
+	}
+	snap, err := s.version(ctx, api, "reading back", id, aliasCurrent, false)
+	if err == nil && s.entry(snap).KeyID == e.KeyID {
+		return s.keep(ctx, api, id, snap.id, e.KeyID)
+	}
+	return s.flaw(err) // another version that followed is not ours to lock
 }
 
 func secretID(x sm.SecretIntf) string {
@@ -158,24 +165,60 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 				hidden = append(hidden, secret.New(value))
 			}
 		}
-		if err := s.put(snap.data, e, noted); err != nil {
+		data := maps.Clone(snap.data)
+		if data == nil {
+			data = map[string]any{}
+		}
+		if err := s.put(data, e, noted); err != nil {
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
-		n = &sm.KVSecretVersionPrototype{Data: snap.data, VersionCustomMetadata: marks}
+		n = &sm.KVSecretVersionPrototype{Data: data, VersionCustomMetadata: marks}
+	}
+	return s.roll(ctx, api, d, id, snap, e, n, hidden)
+}
+
+// roll makes a version over the one that was read.
+func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id string, over *snapshot, e reconcile.Entry, n sm.SecretVersionPrototypeIntf, hidden []secret.Value) error {
+	placed := false
+	if s.cfg.Lock {
+		var err error
+		if placed, err = s.claim(ctx, api, id, over); err != nil {
+			return err
+		}
 	}
 	// The date first: if the version came first and this failed, the old date
 	// would destroy the new key.
-	if err := s.postpone(ctx, api, id, snap, s.expiry(e)); err != nil {
+	if err := s.postpone(ctx, api, id, over, s.expiry(e)); err != nil {
 		return err
 	}
-	got, resp, err := api.CreateSecretVersionWithContext(ctx, &sm.CreateSecretVersionOptions{SecretID: &id, SecretVersionPrototype: n})
-	if err = d.fault(ctx, resp, err, hidden...); err != nil {
-		if errors.Is(err, reconcile.ErrNotFound) {
-			return fmt.Errorf("%s: %w: somebody deleted it", d.doing, reconcile.ErrConflict)
+	for try := 1; ; try++ {
+		got, resp, err := api.CreateSecretVersionWithContext(ctx, &sm.CreateSecretVersionOptions{SecretID: &id, SecretVersionPrototype: n})
+		err = d.fault(ctx, resp, err, hidden...)
+		if s.cfg.Lock && barring(resp) {
+			again := false
+			if again, err = s.barred(ctx, api, id, over, err); again && try == 1 {
+				if _, err := s.claim(ctx, api, id, over); err != nil {
+					return err
+				}
+				continue // a refusal made nothing, so this is no repetition
+			}
 		}
-		return err
+		if err != nil {
+			return vanished(d.doing, err)
+		}
+		version := versionID(got)
+		if err := s.confirm(ctx, api, d, id, version); err != nil || !s.cfg.Lock {
+			return err
+		}
+		if err := s.keep(ctx, api, id, version, e.KeyID); err != nil {
+			return err
+		}
+		if placed && s.entry(over).KeyID == "" {
+			// The lock was for the moment: no key of ours ends with that version.
+			return s.flaw(s.unlock(ctx, api, id, over.id, LockName(s.cfg.Owner)))
+		}
+		return nil
 	}
-	return s.confirm(ctx, api, d, id, versionID(got))
 }
 
 // put adds the entry to the data of a kv secret.
@@ -239,7 +282,7 @@ func versionID(v sm.SecretVersionIntf) string {
 // confirm looks whether the version that was made is the current one. If it is
 // not, another write followed, and whoever calls has to read again.
 func (s *Store) confirm(ctx context.Context, api *sm.SecretsManagerV2, d deed, id, version string) error {
-	snap, err := s.version(ctx, api, "reading back", id, false)
+	snap, err := s.version(ctx, api, "reading back", id, aliasCurrent, false)
 	switch {
 	case errors.Is(err, reconcile.ErrUnavailable):
 		return err

@@ -21,26 +21,53 @@
 // newer key, and looks again behind its write; between look and write another
 // may still slip in. Only the first publication is guarded, by the secret's name.
 //
+// # Locks
+//
 // A lock on the previous version says that somebody still uses it: Secrets
 // Manager then refuses the next version, and so the publication is refused.
-// latchkey sets no locks.
+//
+// With StoreConfig.Lock every version that is published has a lock named
+// LockName, which says whose key, and which, is in use. It does two things.
+// People don't roll on or delete while consumers may hold the key before, until
+// latchkey has ended it: Release. And publications that start from one version
+// exclude each other:
+//
+//  1. our lock is put on the version that was read, unless it has it already;
+//  2. our lock, and no other, is taken off the version before it;
+//  3. the new version is made: the server refuses while the previous is locked;
+//  4. our lock is put on the new version.
+//
+// Of two who read the same version the second finds it as the previous one,
+// locked in step 1, and gets a conflict: nothing was changed. That is no
+// comparison: who stands still after step 2 still gets through if meanwhile
+// another version was made and the one before it unlocked again, by the
+// publication after that, between its steps 2 and 3, or since its key ended. So
+// the store is not Guarded.
+//
+// Any two steps may be torn apart: step 1 of the next publication does what step
+// 4 did not, and so a failing step 4 is reconcile.ErrUnlocked, which hides no
+// publication. To repeat it would only hold up what comes after. Locks go by a
+// version's ID, never by an alias, so a process that is late does not touch
+// another version than it has read.
 //
 // # Expiry
 //
 // An arbitrary secret gets the key's expiry as its expiration date, so that
 // Secrets Manager announces it by secret_about_to_expire, which latchkey takes
-// for a reason to look. When the date passes Secrets Manager destroys the data
-// and takes no more versions: a person has to delete the secret. A kv secret has
-// no such date.
+// for a reason to look. When the date passes Secrets Manager destroys the data,
+// unless it is locked, and takes no more versions: a person has to delete the
+// secret. A kv secret has no such date.
 //
 // # Permissions
 //
 // Writer on the instance or secret group is enough. Who may not read values
 // (a custom role) can publish to an arbitrary secret, since which key it has is
 // metadata; an entry of a kv secret can only be created then, because the others
-// have to be read to be kept. The facts are from
-// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-iam and the
-// models of IBM's SDK.
+// have to be read to be kept. Locks need Manager: a Writer may place them, but
+// not take them off, and therefore places none here. The facts are from
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-iam,
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-secret-locks
+// and the models of IBM's SDK.
 package secretsmanager
 
 import (

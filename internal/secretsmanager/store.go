@@ -37,6 +37,11 @@ type StoreConfig struct {
 	Entry    string // of KeyValue
 	// Owner is written beside an entry that names none.
 	Owner string
+	// Lock says in Secrets Manager that the versions are in use: see the package
+	// comment. It takes the role Manager.
+	Lock bool
+	// Credential is what the description of a lock says the key is of.
+	Credential string
 	// Expire is how long a key lives: an arbitrary secret expires so long after
 	// the key's creation. Zero sets no date.
 	Expire time.Duration
@@ -51,7 +56,10 @@ type Store struct {
 	id string // of the secret, once it was found; guarded by mu
 }
 
-var _ reconcile.Store = (*Store)(nil)
+var (
+	_ reconcile.Store    = (*Store)(nil)
+	_ reconcile.Releaser = (*Store)(nil)
+)
 
 // Store returns a store. Nothing is called yet.
 func (c *Client) Store(cfg StoreConfig) *Store {
@@ -139,6 +147,7 @@ const (
 	forReading = "role Reader, or one above it"
 	forValues  = "role SecretsReader or Writer"
 	forWriting = "role Writer"
+	forLocks   = "role Manager"
 )
 
 func (s *Store) open() (*sm.SecretsManagerV2, error) {
@@ -153,6 +162,7 @@ type snapshot struct {
 	id      string // of the version
 	expires time.Time
 	marks   map[string]any
+	cleared bool // somebody took its data away
 	payload secret.Value
 	data    map[string]any // of kv; nil if it was not read
 	read    bool           // the values were
@@ -220,7 +230,7 @@ func (s *Store) current(ctx context.Context, api *sm.SecretsManagerV2, verb stri
 				return "", nil, err
 			}
 		}
-		if snap, err = s.version(ctx, api, verb, id, values); !errors.Is(err, reconcile.ErrNotFound) {
+		if snap, err = s.version(ctx, api, verb, id, aliasCurrent, values); !errors.Is(err, reconcile.ErrNotFound) {
 			return id, snap, err
 		}
 		s.forget(id)
@@ -247,36 +257,38 @@ func (s *Store) forget(id string) {
 	}
 }
 
-// version reads the current version, with or without what is secret in it.
-func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id string, values bool) (*snapshot, error) {
-	alias := core.StringPtr("current")
+// version reads a version by its ID or alias, with or without what is secret in
+// it.
+func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id, which string, values bool) (*snapshot, error) {
 	if !values {
 		d := s.deed(verb, "secret-version-metadata.read", forReading)
-		got, resp, err := api.GetSecretVersionMetadataWithContext(ctx, &sm.GetSecretVersionMetadataOptions{SecretID: &id, ID: alias})
+		got, resp, err := api.GetSecretVersionMetadataWithContext(ctx, &sm.GetSecretVersionMetadataOptions{SecretID: &id, ID: &which})
 		if err = d.fault(ctx, resp, err); err != nil {
 			return nil, err
 		}
 		switch v := got.(type) {
 		case *sm.ArbitrarySecretVersionMetadata:
-			return complete(d, &snapshot{id: text(v.ID), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata})
+			return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata})
 		case *sm.KVSecretVersionMetadata:
-			return complete(d, &snapshot{id: text(v.ID), marks: v.VersionCustomMetadata})
+			return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), marks: v.VersionCustomMetadata})
 		}
 		return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, reconcile.ErrUnavailable)
 	}
 	d := s.deed(verb, "secret-version.read", forValues)
-	got, resp, err := api.GetSecretVersionWithContext(ctx, &sm.GetSecretVersionOptions{SecretID: &id, ID: alias})
+	got, resp, err := api.GetSecretVersionWithContext(ctx, &sm.GetSecretVersionOptions{SecretID: &id, ID: &which})
 	if err = d.fault(ctx, resp, err); err != nil {
 		return nil, err
 	}
 	switch v := got.(type) {
 	case *sm.ArbitrarySecretVersion:
-		return complete(d, &snapshot{id: text(v.ID), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata, payload: secret.New(text(v.Payload)), read: true})
+		return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata, payload: secret.New(text(v.Payload)), read: true})
 	case *sm.KVSecretVersion:
-		return complete(d, &snapshot{id: text(v.ID), marks: v.VersionCustomMetadata, data: v.Data, read: true})
+		return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), marks: v.VersionCustomMetadata, data: v.Data, read: true})
 	}
 	return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, reconcile.ErrUnavailable)
 }
+
+func cleared(available *bool) bool { return available != nil && !*available }
 
 // complete refuses a version without an ID: the secret would look absent.
 func complete(d deed, snap *snapshot) (*snapshot, error) {

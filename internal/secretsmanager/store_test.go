@@ -16,21 +16,27 @@ import (
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
-// TestStoreKeepsTheContract runs the suite for each type, and once for each
-// answer that IBM's documents leave open.
+// TestStoreKeepsTheContract runs the suite for each type, with and without
+// locks, and once for each answer that IBM's documents leave open.
 func TestStoreKeepsTheContract(t *testing.T) {
 	for name, change := range map[string]func(*cloud.Switches){
 		"as the emulator guesses":            func(*cloud.Switches) {},
 		"with names that are free per group": func(s *cloud.Switches) { s.SecretNamesPerGroup = true },
 	} {
 		for _, kind := range []string{secretsmanager.Arbitrary, secretsmanager.KeyValue} {
-			t.Run(kind+" "+name, func(t *testing.T) {
-				switches := cloud.DefaultSwitches()
-				change(&switches)
-				storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
-					return newWorld(t, emulator.Options{Switches: &switches}).place(kind)
-				}})
-			})
+			for _, way := range []string{"", " with locks"} {
+				t.Run(kind+" "+name+way, func(t *testing.T) {
+					switches := cloud.DefaultSwitches()
+					change(&switches)
+					storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
+						w := newWorld(t, emulator.Options{Switches: &switches})
+						if way == "" {
+							return w.place(kind)
+						}
+						return w.locking(kind)
+					}})
+				})
+			}
 		}
 	}
 }

@@ -95,6 +95,7 @@ func (w *world) as(kind string, roles ...string) *secretsmanager.Store {
 const (
 	reader        = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
 	writer        = "crn:v1:bluemix:public:iam::::serviceRole:Writer"
+	manager       = "crn:v1:bluemix:public:iam::::serviceRole:Manager"
 	secretsWriter = "crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsWriter"
 )
 
