@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
 type doctorCommand struct {
@@ -186,7 +187,7 @@ func (d *doctor) expand(ctx context.Context) []reconcile.Credential {
 // roles checks the run-book's rule: who grants a role must hold it.
 func (d *doctor) roles(credentials []reconcile.Credential) {
 	seen := map[string]bool{}
-	writes, groups := false, false
+	writes, groups, locked := false, false, map[string]bool{}
 	for _, c := range credentials {
 		for _, p := range c.Policies {
 			for _, role := range append(slices.Clone(p.Roles), "Administrator") {
@@ -209,6 +210,11 @@ func (d *doctor) roles(credentials []reconcile.Credential) {
 		}
 		for _, st := range c.Stores {
 			writes = writes || strings.HasPrefix(st.Name(), "codeEngine/")
+			if sm, ok := st.(*secretsmanager.Store); ok && sm.Locks() && !locked[sm.Instance()] {
+				locked[sm.Instance()] = true
+				d.need("secrets-manager", "Manager", "to take the locks of its stores off again (one on a secret group alone is not seen here)",
+					reconcile.Policy{Instance: sm.Instance()})
+			}
 		}
 	}
 	if writes {
