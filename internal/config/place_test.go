@@ -17,7 +17,7 @@ credentials:
   - ` + strings.ReplaceAll(store, "\n", "\n    ") + "\n"
 }
 
-func TestStoresOutsideOfIBMCloudExpand(t *testing.T) {
+func TestStoresExpand(t *testing.T) {
 	token := VaultAuth{TokenEnv: "VAULT_LOGIN"}
 	for text, want := range map[string]Store{
 		"kubernetes: {namespace: tools, secret: logs.v1, entry: API_KEY}\nrestart: [deployment/web, statefulset/db]": {
@@ -43,6 +43,12 @@ func TestStoresOutsideOfIBMCloudExpand(t *testing.T) {
 		"vault: {address: http://127.0.0.1:8200, namespace: a/b, caFile: /etc/ca.pem, mount: kv/two, path: p, entry: KEY, auth: {appRole: {roleID: 1-2, secretIDFile: /run/id}}}": {
 			Vault: &VaultStore{Address: "http://127.0.0.1:8200", Namespace: "a/b", CAFile: "/etc/ca.pem", Mount: "kv/two", Path: "p", Entry: "KEY",
 				Auth: VaultAuth{AppRole: &VaultAppRole{Mount: "approle", RoleID: "1-2", SecretIDFile: "/run/id"}}},
+		},
+		"secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: arbitrary, lock: true}": {
+			SecretsManager: &SecretsManagerStore{Instance: "7a1c", Region: "eu-de", Name: "logs", Type: "arbitrary", Lock: true},
+		},
+		"secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: kv, entry: KEY, lock: false}": {
+			SecretsManager: &SecretsManagerStore{Instance: "7a1c", Region: "eu-de", Name: "logs", Type: "kv", Entry: "KEY"},
 		},
 		"vault: {address: https://v, mount: s, path: p, entry: KEY, auth: {kubernetes: {role: latchkey}}}": {
 			Vault: &VaultStore{Address: "https://v", Mount: "s", Path: "p", Entry: "KEY",

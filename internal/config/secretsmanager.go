@@ -12,8 +12,8 @@ type SecretsManagerStore struct {
 	Name     string
 	Type     string // "arbitrary" or "kv"
 	Entry    string // only with the type kv
-	// Lock says in Secrets Manager that what was published is in use. It takes
-	// the role Manager, where Writer does for the rest.
+	// Lock says in Secrets Manager that what was published is in use. It is off
+	// by default, since it takes the role Manager where Writer does for the rest.
 	Lock bool
 }
 
