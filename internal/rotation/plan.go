@@ -183,7 +183,7 @@ var sentences = map[Reason]string{
 	LeakedAlive:  "the leaked key still works, since something that may hold it could not be given another: the next look goes on, and containment ends it now",
 	Unconfigured: "the service ID carries our marker, but no config entry yields it any more: nobody rotates its keys. Bring the entry back (formerly, if it was renamed), or delete the service ID",
 	StoreDropped: "a store that the config named earlier got this key and is written no more: its consumers lose the key when it ends",
-	LockFailed:   "a store could not be told that a key is in use, or no longer is: the next publication makes up for it",
+	LockFailed:   "a store could not be told that a key is in use, or no longer is: the error says why, and the next publication tries again",
 
 	InProgress:       "another instance is at work on this credential; the next look finishes what is left",
 	TooYoung:         "the newest key is younger than 10 minutes; the demand is remembered",
