@@ -33,6 +33,37 @@ func TestKeysThatNobodyHoldsEndAlthoughAStoreIsBehindWhenKeysAreFull(t *testing.
 	}
 }
 
+// P9: as above, and a consumer holds on to a key that no store names any more.
+func TestAConsumerBehindItsOwnStoreDoesNotKeepKeysFull(t *testing.T) {
+	for name, change := range map[string]func(*rotation.State){
+		"its store names a key that works: it is restarted onto that": func(s *rotation.State) {
+			s.Stores[1].Key, s.Stores[1].Created = "k2", full("k2", 3*day).Created
+		},
+		"its store names nothing: the keys that it does not have end": func(s *rotation.State) {
+			s.Stores[1].Key = ""
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(but(consumers(crowded(), rotation.Consumer{Name: "app", Store: "b", Key: "k1"}), change))
+			w.Stores[1].Readable = false
+			at := now
+			for range 60 {
+				p := rotation.Decide(w.State, limits(), rotation.Trigger{}, at)
+				w.apply(p.Steps, rotation.Trigger{}, at)
+				if k := w.key(w.Consumers[0].Key); !k.Live(at) {
+					t.Fatalf("after %s the app's key has ended", at.Sub(now))
+				}
+				at = at.Add(limits().SweepEvery)
+			}
+			for _, s := range w.Stores {
+				if s.Key != published(w.State, at) {
+					t.Errorf("store %s still names %s", s.Name, s.Key)
+				}
+			}
+		})
+	}
+}
+
 func TestAKeyThatAConsumerMayHoldDoesNotEndHoweverFullTheKeysAre(t *testing.T) {
 	for name, c := range map[string]rotation.Consumer{
 		"a consumer that holds it":              {Name: "app", Store: "b", Key: "k2"},
@@ -64,6 +95,22 @@ func TestStoresAndConsumersCatchUpWhileANewKeyHasToWait(t *testing.T) {
 			t.Errorf("no %s in %q", want, steps(p))
 		}
 	}
+}
+
+// An app that started while its store had something else holds that, whatever
+// the mark of its last restart says.
+func TestTheConsumersOfARepairedStoreAreRestarted(t *testing.T) {
+	old, good := full("old", 20*day), full("good", day)
+	state := func(b rotation.Key, app rotation.Consumer) rotation.State {
+		return consumers(credential(stores(guarded("a", good), plain("b", b)), old, good), app)
+	}
+	repaired := []string{"copy good b: store-behind", "restart good app: consumer-behind"}
+	play(t, map[string]scene{
+		"one that reads the store":          {state: state(old, rotation.Consumer{Name: "app", Store: "b", Key: "good"}), want: repaired},
+		"one whose store is not known":      {state: state(old, rotation.Consumer{Name: "app", Key: "good"}), want: repaired},
+		"one that reads another store":      {state: state(old, rotation.Consumer{Name: "app", Store: "a", Key: "good"}), want: repaired[:1]},
+		"where nothing is repaired, nobody": {state: state(good, rotation.Consumer{Name: "app", Store: "b", Key: "good"}), want: []string{"supersede old 36h0m0s: replaced"}},
+	})
 }
 
 // The arbiter is written by whoever mints, or when it is empty: an older copy

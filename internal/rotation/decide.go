@@ -19,6 +19,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 			p.Steps = append(v.leak(t), v.unfuse()...)
 		}
 		if p.Blocked != Paused && p.Blocked != ClockSkew {
+			p.Steps = append(p.Steps, v.sustained()...)
 			p.Steps = append(p.Steps, v.exposed()...)
 			if p.Blocked == KeyLocked {
 				p.Steps = append(p.Steps, v.catchUp()...) // stores and consumers can have it all the same
@@ -46,7 +47,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	}
 	// What is alive comes first: a policy that can't be granted keeps nothing
 	// from it.
-	p.Steps = slices.Concat(p.Steps, v.unfuse(), v.extensions(), v.exposed(), v.identity())
+	p.Steps = slices.Concat(p.Steps, v.unfuse(), v.sustained(), v.extensions(), v.exposed(), v.identity())
 
 	if v.inFlight() {
 		p.Waiting = InProgress
@@ -160,7 +161,7 @@ func (v view) blocked(t Trigger) Reason {
 		return IdentityGone
 	case v.Identity.Locked && len(v.Identity.Unsatisfied) > 0:
 		return IdentityLocked
-	case v.newest.Disabled && v.newest.Leaked.IsZero() && !v.newest.Expired(v.now):
+	case v.disabled():
 		return KeyDisabled
 	case v.published.Locked, v.leaked.Locked && v.leaked.Live(v.now):
 		return KeyLocked
@@ -170,6 +171,22 @@ func (v view) blocked(t Trigger) Reason {
 		return AdoptionFailed
 	}
 	return v.storeTrouble(true)
+}
+
+// disabled reports whether people disabled the newest key that a store names. One
+// that has expired since says nothing more, and the one before it counts.
+func (v view) disabled() bool {
+	named := slices.DeleteFunc(slices.Clone(v.Keys), func(k Key) bool { return !v.named[k.ID] })
+	slices.SortFunc(named, func(a, b Key) int { return b.Compare(a) })
+	for _, k := range named {
+		if !k.Disabled || !k.Leaked.IsZero() {
+			return false
+		}
+		if !k.Expired(v.now) {
+			return true
+		}
+	}
+	return false
 }
 
 // storeTrouble is the first required store's fault that a person has to mend,
@@ -242,7 +259,7 @@ func (v view) leak(t Trigger) (steps []Step) {
 func (v view) catchUp() []Step {
 	steps := append(v.repairs(), v.restarts()...)
 	done := func(a Action, target string) bool {
-		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target })
+		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target && s.Key == v.published.ID })
 	}
 	for _, c := range v.Consumers {
 		if c.Unknown || c.Key != v.published.ID && !done(RestartConsumer, c.Name) {
@@ -269,7 +286,7 @@ func (v view) catchUp() []Step {
 // free reports whether nobody has to hold a leaked key any more. What no store
 // took, no consumer has.
 func (v view) free(k Key) bool {
-	return !v.named[k.ID] && (k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.unheld())
+	return !v.named[k.ID] && (k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.served())
 }
 
 // exposed ends the leaked keys that nobody has to hold any more. What else is
@@ -333,7 +350,7 @@ const mostOverlaps = 3
 // whether that is later than the end it has. A consumer that reads its store
 // again within the overlap does not use the key in the second half of it.
 func (v view) extension(k Key) (at time.Time, used, later bool) {
-	if v.named[k.ID] || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
+	if v.held(k) || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
 		return k.Expires, false, false
 	}
 	at = k.Expires.Add(v.r.Overlap)
@@ -352,6 +369,33 @@ func (v view) extensions() (steps []Step) {
 		}
 	}
 	return steps
+}
+
+// sustained lengthens the life of keys that a store went back to after their
+// overlap had started, and of those that a consumer was last restarted with, bit
+// by bit while nothing newer takes their place: whatever keeps a new key back may
+// last. What is left of a bit is no more than an overlap once the key is replaced.
+func (v view) sustained() (steps []Step) {
+	for _, k := range v.Keys {
+		overlapping := !k.Superseded.IsZero() && k.Leaked.IsZero() && !k.Expires.IsZero()
+		if v.Gone || !v.held(k) || !overlapping || !k.Live(v.now) || k.Locked || v.now.Before(k.Expires.Add(-3*v.r.SweepEvery)) {
+			continue
+		}
+		at := v.end(max(v.r.Overlap, v.r.Fuse))
+		if last := k.Created.Add(v.r.Expire); at.After(last) {
+			at = last
+		}
+		if at.After(k.Expires) {
+			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: StillHeld})
+		}
+	}
+	return steps
+}
+
+// held reports whether a store names the key, or a consumer was last restarted
+// with it.
+func (v view) held(k Key) bool {
+	return v.named[k.ID] || slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
 }
 
 // notice is how long before its end people hear of a published key that should
@@ -438,7 +482,7 @@ func (v view) endings() (steps []Step) {
 			// another is published.
 		case v.newest.ID == "" || k.Compare(v.newest) > 0:
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
-		case settled || v.full() && v.unheld():
+		case settled || v.full() && v.unheld(k):
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
 		}
 	}
@@ -461,6 +505,15 @@ func (v view) restarted() bool {
 	return !slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown || c.Key != v.published.ID })
 }
 
+// served reports whether every consumer has what its own store names, or the
+// published key.
+func (v view) served() bool {
+	return v.published.ID != "" && !slices.ContainsFunc(v.Consumers, func(c Consumer) bool {
+		own, _ := v.own(c)
+		return c.Unknown || c.Key != v.published.ID && (own == "" || c.Key != own)
+	})
+}
+
 // revoke ends a leaked key: it stops at once, whatever a deletion may take.
 func (v view) revoke(k Key) (steps []Step) {
 	if k.Live(v.now) {
@@ -480,20 +533,36 @@ func (v view) full() bool {
 	return live >= v.r.MaxKeys
 }
 
-// unheld reports whether every consumer has what its own store names. Then
-// nobody holds a key that no store names, although a store may be behind:
-// enough to end such a key when no other can be made for the store otherwise.
-func (v view) unheld() bool {
+// unheld reports whether no consumer can have a key that no store names, although
+// a store may be behind: enough to end the key when no other can be made for that
+// store otherwise. A consumer has what its own store names, or the published key;
+// one whose store has nothing that works has what its last restart gave it.
+func (v view) unheld(k Key) bool {
 	for _, c := range v.Consumers {
-		has := v.published.ID
-		if i := slices.IndexFunc(v.Stores, func(st Store) bool { return st.Name == c.Store }); i >= 0 {
-			has = v.Stores[i].Key
-		}
-		if c.Unknown || c.Key != has {
+		own, known := v.own(c)
+		switch {
+		case c.Unknown:
+			return false
+		case c.Key == v.published.ID || own != "" && c.Key == own:
+		case own != "" || !known || c.Key == "" || c.Key == k.ID:
 			return false
 		}
 	}
 	return v.published.ID != ""
+}
+
+// own is the live key that a consumer's own store names, if any, and whether
+// that is known.
+func (v view) own(c Consumer) (id string, known bool) {
+	i := slices.IndexFunc(v.Stores, func(st Store) bool { return st.Name == c.Store && st.Fault == "" })
+	if i < 0 {
+		return "", false
+	}
+	live := slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == v.Stores[i].Key && k.Live(v.now) })
+	if !live {
+		return "", true
+	}
+	return v.Stores[i].Key, true
 }
 
 // end is now + d, rounded up to the minute that IAM stores.
@@ -668,18 +737,26 @@ func (v view) repairs() (steps []Step) {
 	return steps
 }
 
-// restarts catches up on consumers that an earlier run left behind.
+// restarts catches up on consumers that an earlier run left behind. One that has
+// the key may have started anew while its store had something else.
 func (v view) restarts() (steps []Step) {
-	current := map[string]bool{}
+	current, repaired := map[string]bool{}, map[string]bool{}
 	for _, st := range v.Stores {
 		current[st.Name] = st.Fault == "" && st.Key == v.published.ID
 	}
 	for _, copied := range v.repairs() {
-		current[copied.Target] = true
+		current[copied.Target], repaired[copied.Target] = true, true
 	}
 	for _, c := range v.Consumers {
-		if !c.Unknown && c.Key != v.published.ID && v.reaches(c, current) {
+		behind := c.Key != v.published.ID || repaired[c.Store] || c.Store == "" && len(repaired) > 0
+		if !c.Unknown && behind && v.reaches(c, current) {
 			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
+			continue
+		}
+		// While keys are full, the key that one holds on to may be what the next
+		// one waits for.
+		if own, _ := v.own(c); !c.Unknown && behind && own != "" && c.Key != own && v.full() {
+			steps = append(steps, Step{Action: RestartConsumer, Key: own, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps
@@ -734,6 +811,8 @@ func (v view) next(t Trigger) time.Time {
 			earlier(k.Created.Add(v.r.Window))
 		case !v.named[k.ID] && !k.Expires.IsZero():
 			earlier(k.Expires.Add(v.r.ExpiryMargin))
+		case !k.Superseded.IsZero() && !k.Expires.IsZero():
+			earlier(k.Expires.Add(-3 * v.r.SweepEvery))
 		}
 	}
 	for _, st := range v.Stores {

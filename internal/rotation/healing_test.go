@@ -52,6 +52,8 @@ func (w *world) apply(list []rotation.Step, trigger rotation.Trigger, at time.Ti
 			w.Stores[i].Key, w.Stores[i].Created, w.Stores[i].Readable = id, w.key(id).Created, true
 		case rotation.Unfuse:
 			w.key(id).Expires = w.key(id).Created.Add(limits().Expire)
+		case rotation.Extend:
+			w.key(id).Expires = step.At
 		case rotation.Remember:
 			w.key(id).Renew = step.At
 		case rotation.Supersede:

@@ -113,7 +113,11 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 			case Publish, Copy:
 				published[step.Target] = true
 			case Extend:
-				if most := k.Superseded.Add(3 * r.Overlap); !step.At.After(k.Expires) || step.At.After(most) || !k.Leaked.IsZero() {
+				most := k.Superseded.Add(3 * r.Overlap)
+				if named[step.Key] || slices.ContainsFunc(s.Consumers, func(c Consumer) bool { return c.Key == step.Key }) {
+					most = k.Created.Add(r.Expire)
+				}
+				if !step.At.After(k.Expires) || step.At.After(most) || !k.Leaked.IsZero() {
 					t.Errorf("%+v of a key that ends at %v, superseded at %v", step, k.Expires, k.Superseded)
 				}
 			case Condemn, Disable, Retire, Supersede:

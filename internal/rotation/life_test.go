@@ -147,6 +147,48 @@ func TestAnOverlapIsLengthenedWhileSomebodyUsesTheKey(t *testing.T) {
 	}
 }
 
+// A person rolled the stores back, and something keeps a new key back: the
+// service ID is locked, and it decides between instances where no store does.
+func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
+	back := ending("o", 20*day, 34*time.Hour) // 2 of 36 hours are left
+	held := func(k rotation.Key) rotation.State {
+		return but(credential(stores(plain("a", k)), k), func(s *rotation.State) { s.Identity.Locked = true })
+	}
+	old := with(back, func(k *rotation.Key) { k.Created = now.Add(-90*day + 12*time.Hour) })
+	play(t, map[string]scene{
+		"two sweeps before its end it gets another overlap": {state: held(back), want: []string{"extend o 36h0m0s: still-held"}, blocked: rotation.IdentityLocked},
+		"long before its end it does not":                   {state: held(ending("o", 20*day, 20*time.Hour))},
+		"it never outlives the life of a key":               {state: held(old), want: []string{"extend o 12h0m0s: still-held"}, blocked: rotation.IdentityLocked},
+		"one that leaked does not live on": {
+			state: held(leaked(back)), blocked: rotation.IdentityLocked,
+		},
+		"one that people locked is theirs": {state: held(locked(back)), blocked: rotation.KeyLocked},
+		"one that a consumer was last restarted with lives on like one that a store names": {
+			state: consumers(credential(stores(guarded("a", disabled(full("n", day)))), disabled(full("n", day)), back), rotation.Consumer{Name: "app", Store: "a", Key: "o"}),
+			want:  []string{"extend o 36h0m0s: still-held"}, blocked: rotation.KeyDisabled,
+		},
+	})
+	w, at := newWorld(held(back)), now
+	for range 100 {
+		w.apply(rotation.Decide(w.State, limits(), rotation.Trigger{}, at).Steps, rotation.Trigger{}, at)
+		at = at.Add(limits().SweepEvery)
+		if published(w.State, at) != "o" {
+			t.Fatalf("after %s nothing is published", at.Sub(now))
+		}
+	}
+	w.Identity.Locked = false
+	for w.minted == 0 && published(w.State, at) == "o" {
+		w.apply(rotation.Decide(w.State, limits(), rotation.Trigger{}, at).Steps, rotation.Trigger{}, at)
+		at = at.Add(limits().SweepEvery)
+	}
+	if w.minted != 1 {
+		t.Fatalf("minted %d keys once nothing held them back", w.minted)
+	}
+	if left := w.key("o").Expires.Sub(at); left > limits().Overlap {
+		t.Errorf("replaced, it lives %s more", left)
+	}
+}
+
 func TestAKeyThatShouldHaveBeenReplacedIsReported(t *testing.T) {
 	k := full("k", 77*day)
 	late := credential(stores(guarded("a", k), failing(plain("b", none), rotation.StoreUnreachable)), k)

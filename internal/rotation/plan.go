@@ -16,7 +16,7 @@ const (
 	Condemn         Action = "condemn"           // write on a key that it leaked
 	Disable         Action = "disable"           // stop a leaked key from authenticating
 	Adopt           Action = "adopt"             // mark an existing key as ours, and its entry in a store
-	Extend          Action = "extend"            // lengthen the overlap of a key that is still used
+	Extend          Action = "extend"            // lengthen the overlap of a key that is still used or held
 	Retire          Action = "retire"            // delete a key
 	Supersede       Action = "supersede"         // start a key's overlap: move its expiry in
 	Mint            Action = "mint"              // create a key, fuse on
@@ -95,6 +95,7 @@ const (
 	NewlyMinted    Reason = "newly-minted"
 	KeyLeaked      Reason = "key-leaked"
 	StillUsed      Reason = "still-used"
+	StillHeld      Reason = "still-held"
 	Renamed        Reason = "renamed"
 	Adoption       Reason = "adoption"
 	SubjectGone    Reason = "subject-gone"
@@ -174,6 +175,7 @@ var sentences = map[Reason]string{
 
 	KeyLeaked:    "the key leaked: it ends as soon as consumers have another",
 	StillUsed:    "somebody still authenticates with the key, so its overlap is lengthened (to three overlaps at most)",
+	StillHeld:    "a store went back to the key after its overlap had started, or a consumer still has it, so it lives on until they have another",
 	Renamed:      "the config has renamed the credential, so the service ID's marker follows",
 	Adoption:     "the config says that this existing key is to be taken over",
 	SubjectGone:  "the project is gone, and onGone says that its keys end with it",

@@ -388,7 +388,7 @@ func TestEndings(t *testing.T) {
 		// consumers are owed a whole overlap, and later runs may lengthen one.
 		"a named key whose own overlap is nearly over lives a whole overlap more once it is replaced": {
 			state: credential(stores(guarded("a", ending("o", 20*day, 33*time.Hour))), ending("o", 20*day, 33*time.Hour)),
-			want:  also(renewed(rotation.ExpiresSoon, "a"), "supersede o 36h0m0s: replaced"),
+			want:  before(also(renewed(rotation.ExpiresSoon, "a"), "supersede o 36h0m0s: replaced"), "extend o 36h0m0s: still-held"),
 		},
 		"an overlap does not start a second time":            {state: one(ending("o", 20*day, 35*time.Hour))},
 		"nor does an orphan's":                               {state: one(ending("n", day, 20*time.Hour))},
@@ -583,6 +583,10 @@ func TestBlocked(t *testing.T) {
 		},
 		"a published key that people disabled is not replaced behind their backs": {
 			state: plan(disabled(old)), blocked: rotation.KeyDisabled,
+		},
+		"nor is the one before it, once the newer has burnt down disabled": {
+			state:   credential(stores(guarded("a", disabled(pending("n", 25*time.Hour))), plain("b", disabled(old))), disabled(old), disabled(pending("n", 25*time.Hour))),
+			blocked: rotation.KeyDisabled, open: true,
 		},
 		"a due key that people locked could not be ended": {state: plan(locked(old)), blocked: rotation.KeyLocked},
 		"a locked service ID takes no policy":             {state: but(but(plan(old), lack), lock), blocked: rotation.IdentityLocked},
