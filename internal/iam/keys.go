@@ -254,6 +254,9 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 	case rec.Version == "" || rec.Version == "*":
 		return fmt.Errorf("%s: %w: its version is not known", doing, reconcile.ErrRefused)
 	}
+	if !change.Withdrawn.IsZero() {
+		marker.Withdrawn = change.Withdrawn
+	}
 	if !change.Superseded.IsZero() {
 		marker.Superseded = change.Superseded
 	}

@@ -149,7 +149,7 @@ func TestAnUpdateKeepsWhatItDoesNotChange(t *testing.T) {
 	before, _ := w.cloud.State(true).Key(k.ID)
 	ends := w.cloud.Now().Add(90 * 24 * time.Hour)
 	for _, c := range []reconcile.KeyChange{
-		{Expires: ends}, {Superseded: w.cloud.Now()}, {Renew: w.cloud.Now()},
+		{Expires: ends}, {Superseded: w.cloud.Now()}, {Renew: w.cloud.Now()}, {Withdrawn: w.cloud.Now()},
 	} {
 		if err := w.Update(t.Context(), w.record(k.ID), c); err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func TestAnUpdateKeepsWhatItDoesNotChange(t *testing.T) {
 	if d := after.ExpiresAt.Sub(ends); d < 0 || d >= time.Minute || after.ExpiresAt.Second() != 0 {
 		t.Errorf("ends at %s, asked for %s", after.ExpiresAt, ends)
 	}
-	if rec := w.record(k.ID); rec.Superseded.IsZero() || rec.Renew.IsZero() {
+	if rec := w.record(k.ID); rec.Superseded.IsZero() || rec.Renew.IsZero() || !strings.Contains(rec.Description, "withdrawn=") {
 		t.Errorf("marks %+v", rec.Key)
 	}
 	if _, err := w.Exchange(t.Context(), v); err != nil {

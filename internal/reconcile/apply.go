@@ -70,9 +70,12 @@ func (ru *run) kept(plan rotation.Plan) bool {
 	unread := slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
 	if i < 0 {
 		// Where nothing is published, the next look mints anyway. Where that is
-		// not known, nobody keeps the demand; nor where another instance, or a
-		// takeover, is about to publish a key that may be too old.
-		return !unread && plan.Waiting != rotation.NotVisible && plan.Waiting != rotation.InProgress
+		// not known, nobody keeps the demand; nor where another instance, a
+		// takeover, or who enables a key again, may publish one that is too old.
+		rival := slices.ContainsFunc(ru.keys, func(k rotation.Key) bool {
+			return k.Live(ru.now()) && k.Superseded.IsZero() && k.Leaked.IsZero() && ru.now().Before(k.Created.Add(ru.c.Rules.Window))
+		})
+		return !unread && !rival && plan.Waiting != rotation.NotVisible && plan.Waiting != rotation.InProgress && plan.Blocked != rotation.KeyDisabled
 	}
 	if unread && t.NotKey != "" && t.NotKey != plan.Published && (ru.fresh == nil || !ru.fresh.stored) {
 		return false // the store that could not be read may name that very key
@@ -520,12 +523,12 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	return nil
 }
 
-// mark notes on a key that it is on its way out; its expiry stays.
+// mark notes on a key that it is about to be deleted; its expiry stays.
 func (ru *run) mark(ctx context.Context, rec KeyRecord) error {
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
 	}
-	err := ru.Keys.Update(ctx, rec, KeyChange{Superseded: ru.now()})
+	err := ru.Keys.Update(ctx, rec, KeyChange{Withdrawn: ru.now()})
 	if errors.Is(err, ErrConflict) {
 		return fmt.Errorf("%w: marking key %s: %w", errAgain, rec.ID, err)
 	}

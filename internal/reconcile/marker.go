@@ -36,6 +36,9 @@ type Marker struct {
 // KeyMarks are what one run leaves on a key for the later ones.
 type KeyMarks struct {
 	Superseded, Renew, Answers, Leaked time.Time
+	// Withdrawn is when somebody was about to delete the key as one that no store
+	// took. It decides nothing: that the key was changed is what counts.
+	Withdrawn time.Time
 	// Stores are where the key was to be published when it was minted.
 	Stores []string
 }
@@ -79,7 +82,7 @@ func (m Marker) Text() string {
 	for _, mark := range []struct {
 		name string
 		at   time.Time
-	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}, {"leaked", m.Leaked}, {"since", m.Since}} {
+	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}, {"leaked", m.Leaked}, {"withdrawn", m.Withdrawn}, {"since", m.Since}} {
 		if !mark.at.IsZero() {
 			fmt.Fprintf(&b, " %s=%s", mark.name, mark.at.UTC().Format(time.RFC3339Nano))
 		}
@@ -141,6 +144,8 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 			m.Answers, err = time.Parse(time.RFC3339Nano, value)
 		case "leaked":
 			m.Leaked, err = time.Parse(time.RFC3339Nano, value)
+		case "withdrawn":
+			m.Withdrawn, err = time.Parse(time.RFC3339Nano, value)
 		case "since":
 			m.Since, err = time.Parse(time.RFC3339Nano, value)
 		case "stores":

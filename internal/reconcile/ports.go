@@ -95,6 +95,7 @@ type KeyRecord struct {
 type KeyChange struct {
 	Expires                   time.Time
 	Superseded, Renew, Leaked time.Time
+	Withdrawn                 time.Time
 }
 
 // MintRequest describes a key to be created, fuse on.
