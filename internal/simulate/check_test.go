@@ -106,16 +106,18 @@ func (s *sim) skewed() bool {
 }
 
 // racing counts the runs that may not see each other's keys: those at work,
-// and those that minted less than IAM's lag ago.
-func (s *sim) racing() int {
+// those that minted less than IAM's lag ago, and those that minted since the
+// one that mints now has looked, less that lag.
+func (s *sim) racing(minting *run, iamID string) int {
 	n := 0
+	looked := minting.listed[iamID].Add(-s.lag)
 	for _, r := range s.runs {
 		if !r.over && !r.dead {
 			n++
 			continue
 		}
 		for _, f := range s.order {
-			if f.by == r && s.now.Sub(f.born) < s.lag+slack {
+			if f.by == r && (s.now.Sub(f.born) < s.lag+slack || f.born.After(looked)) {
 				n++
 				break
 			}
@@ -140,7 +142,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	if s.crowded.IsZero() || s.crowded.Before(r.listed[k.IAMID].Add(-s.lag)) {
 		all += s.foreign[k.IAMID] // else it could not know of them
 	}
-	racing := s.racing()
+	racing := s.racing(r, k.IAMID)
 	if r.over || r.dead || s.now.Sub(s.issued) > 2*time.Minute {
 		racing++ // nobody can call back what is under way
 	}
@@ -206,18 +208,18 @@ func (w *world) contained() bool {
 // outrun reports whether a key lost to one that was minted beside it.
 func (w *world) outrun(f *fact) bool {
 	for _, g := range w.order {
-		if g != f && g.by != f.by && g.born.Sub(f.born).Abs() < w.rules.Window && !g.stored.IsZero() {
+		if g != f && g.by != f.by && g.born.Sub(f.born).Abs() < w.rules.Window && (!g.stored.IsZero() || g.leaked) {
 			return true
 		}
 	}
 	return false
 }
 
-// outlived reports whether a store names a newer key, which leaked: then the
-// older one was on its way out.
+// outlived reports whether a store names a newer key, which is there or leaked:
+// then the older one was on its way out.
 func (w *world) outlived(r *run, f *fact) bool {
 	for _, saw := range r.reads {
-		if g := w.keys[saw.key]; g != nil && g.leaked && older(f, g) {
+		if g := w.keys[saw.key]; g != nil && (g.leaked || g.gone.IsZero() && !g.disabled) && older(f, g) {
 			return true
 		}
 	}
@@ -329,7 +331,7 @@ func (s *sim) checkEnd(f *fact, doing string) {
 
 // checkUpdate looks at a change of a key: P1, P2, P4 and P11.
 func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st step) {
-	f := s.keys[rec.ID]
+	f, r := s.keys[rec.ID], s.acting
 	s.mutated(string(st), rec.ID)
 	if f == nil {
 		s.violate("P11", "changes the foreign key %s", rec.ID)
@@ -346,7 +348,11 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 	}
 	switch st {
 	case extend:
-		if last := marker.Superseded.Add(3*s.rules.Overlap + slack); shortens || c.Expires.After(last) {
+		last := marker.Superseded.Add(3*s.rules.Overlap + slack)
+		if s.sawHeld(r, f) {
+			last = s.now.Add(max(s.rules.Overlap, s.rules.Fuse) + 2*slack)
+		}
+		if shortens || c.Expires.After(last) {
 			s.violate("P2", "extends %s until %s", s.nick(f.id), c.Expires)
 		}
 	case unfuse:
@@ -364,11 +370,27 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 			s.violate("P1", "leaves %s no overlap: until %s at %s", s.nick(f.id), c.Expires, s.issued)
 		}
 		for _, a := range s.apps {
-			if a.key == f.id && !a.place.byPerson && !a.place.handled && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
+			if a.key == f.id && !a.place.byPerson && !a.place.handled && !a.place.late && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
 				s.violate("P1", "supersedes %s, which %s still holds", s.nick(f.id), a.name)
 			}
 		}
 	}
+}
+
+// sawHeld reports whether a run has read a store that names the key, or may have
+// read a consumer that has it.
+func (s *sim) sawHeld(r *run, f *fact) bool {
+	for _, a := range s.apps {
+		if a.mark == f.id || a.key == f.id {
+			return true
+		}
+	}
+	for _, saw := range r.reads {
+		if saw.key == f.id {
+			return true
+		}
+	}
+	return false
 }
 
 // taken reports whether people deleted a key that a store names.
@@ -393,6 +415,8 @@ func (s *sim) checkRetire(id string) {
 	s.checkEnd(f, "deletes")
 	switch {
 	case f.leaked:
+	case s.now.Sub(s.issued) > 2*time.Minute && f.stored.After(s.issued):
+		// It was under way for minutes when the key was published.
 	case f.liveAt(s.now) && !f.stored.IsZero() && !f.removed && (s.arbitrated() || s.doubles == 0):
 		s.violate("P1", "deletes %s, which a store had and which still works", s.nick(id))
 	case f.liveAt(s.now) && f.by != r && s.now.Sub(f.born) < s.rules.Window-slack:
@@ -623,7 +647,7 @@ func (s *sim) checkHealed(last *run) {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
 	}
 	for _, a := range s.apps {
-		if (a.mark != good.id || a.key != good.id) && (s.arbitrated() || s.doubles == 0) {
+		if (a.mark != good.id || a.key != good.id && !a.excused) && (s.arbitrated() || s.doubles == 0) {
 			s.violate("P9", "%s holds %s, marked %s, after two sweeps", a.name, s.nick(a.key), s.nick(a.mark))
 		}
 	}

@@ -344,9 +344,10 @@ func (s *sim) heal() {
 	// What was under way arrives within two minutes, and leaves the window of
 	// a process that died.
 	s.until(s.now.Add(s.rules.Window + 2*time.Minute))
-	// Two sweeps must do, unless as many keys as allowed live out an overlap.
+	// Two sweeps must do, unless as many keys as allowed live out an overlap, which
+	// use lengthens to three, or what is left of a fuse.
 	var last *run
-	for i := range 2 + int(25*time.Hour/s.rules.SweepEvery) {
+	for i := range 2 + int((max(3*s.rules.Overlap, s.rules.Fuse)+time.Hour)/s.rules.SweepEvery) {
 		last = s.sweep(s.instances[i%len(s.instances)])
 		s.until(s.now.Add(s.rules.SweepEvery))
 		if i > 0 && last.out.Reason != rotation.KeysFull {
@@ -356,7 +357,7 @@ func (s *sim) heal() {
 	s.checkHealed(last)
 	for range 3 {
 		last = s.sweep(s.instances[0])
-		s.until(s.now.Add(time.Second))
+		s.until(s.now.Add(2 * time.Minute))
 	}
 	if last.out.Result != reconcile.ResultBlocked {
 		s.checkEnding()
@@ -368,8 +369,25 @@ func (s *sim) heal() {
 	if last.mutations > 0 && len(before) == 0 && !slices.ContainsFunc(last.out.Steps, expired) {
 		s.violate("P10", "a look that finds nothing due changes something")
 	}
-	s.until(s.now.Add(s.rules.Overlap + 2*time.Hour)) // and all consumers live on
+	s.liveOn(last)
 	if s.seed%8 == 0 {
 		s.checkArbiter()
+	}
+}
+
+// liveOn looks whether all consumers get in until the last overlap is over. Where
+// a person has something to mend, or the published key ends meanwhile, sweeps go
+// on.
+func (s *sim) liveOn(last *run) {
+	end := s.now.Add(s.rules.Overlap + 2*time.Hour)
+	for s.now.Before(end) {
+		good := s.newest()
+		lasting := good != nil && (good.expires.IsZero() || good.expires.After(end))
+		if lasting && last.out.Result != reconcile.ResultBlocked {
+			s.until(end)
+			return
+		}
+		last = s.sweep(s.instances[0])
+		s.until(minTime(end, s.now.Add(s.rules.SweepEvery)))
 	}
 }

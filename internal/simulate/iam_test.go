@@ -370,7 +370,7 @@ func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (rotation.Key, e
 func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
 	st := remember
 	switch {
-	case !c.Superseded.IsZero():
+	case !c.Superseded.IsZero(), !c.Withdrawn.IsZero():
 		st = supersede
 	case !c.Leaked.IsZero():
 		st = condemn
@@ -384,6 +384,7 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 		return fmt.Errorf("%w: it has not our marker", reconcile.ErrRefused)
 	}
 	m.Superseded = cmp.Or(c.Superseded, m.Superseded)
+	m.Withdrawn = cmp.Or(c.Withdrawn, m.Withdrawn)
 	m.Renew = cmp.Or(c.Renew, m.Renew)
 	m.Leaked = cmp.Or(c.Leaked, m.Leaked)
 	description := m.Describe(text)

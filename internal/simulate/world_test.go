@@ -170,6 +170,9 @@ func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
 		if f := w.keys[old]; f != nil {
 			f.removed = true
 		}
+		for _, r := range w.readers {
+			r.excused = r.excused || r.place == p && r.key == old
+		}
 	}
 	if f := w.keys[p.keyID()]; f != nil {
 		if f.stored.IsZero() {
