@@ -381,6 +381,9 @@ func (v view) sustained() (steps []Step) {
 		if v.Gone || !v.held(k) || !overlapping || !k.Live(v.now) || k.Locked || v.now.Before(k.Expires.Add(-3*v.r.SweepEvery)) {
 			continue
 		}
+		if v.now.Before(k.Superseded.Add(v.r.Window)) {
+			continue // another instance may have served who held it since we looked
+		}
 		at := v.end(max(v.r.Overlap, v.r.Fuse))
 		if last := k.Created.Add(v.r.Expire); at.After(last) {
 			at = last
