@@ -370,6 +370,9 @@ func (ru *run) removeDuplicate(ctx context.Context, id string) error {
 	if len(l.Keys)+l.Foreign > 0 {
 		return fmt.Errorf("%w: duplicate %s has keys now", errAgain, id)
 	}
+	if err := ru.checkDrift(l.Date); err != nil {
+		return fmt.Errorf("removing duplicate %s: %w", id, err)
+	}
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return fmt.Errorf("removing duplicate %s: %w", id, err)
 	}
@@ -713,7 +716,7 @@ func (ru *run) publish(ctx context.Context, store string) error {
 	case rerr == nil && back.KeyID == ru.fresh.ID:
 		ru.published(store)
 		return nil
-	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision:
+	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision && ru.anothers(back) == ru.anothers(at.Entry):
 		// A neighbour in the same place changed, not our entry: nobody was first.
 		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
 		ru.entries[i].Entry = back

@@ -93,6 +93,66 @@ func counts(singles, pairs, done int) string {
 	return fmt.Sprintf("singles %d, ordered pairs %d, done %d/%d", singles, pairs, done, singles+pairs)
 }
 
+// TestEnumerateHands lets a person do everything that one can do behind
+// latchkey's back, before every call of every flow, and take it back or not.
+func TestEnumerateHands(t *testing.T) {
+	type scenario struct {
+		flow flow
+		o    options
+	}
+	var all []scenario
+	for _, fl := range flows {
+		if *flowing != "" && fl.name != *flowing {
+			continue
+		}
+		calls, _ := fl.run(t, nil, options{})
+		for i := range hands {
+			for at := range calls {
+				for seed := range uint64(len(fl.layout)) { // which of the stores, among others
+					for _, undone := range []bool{false, true} {
+						all = append(all, scenario{fl, options{hand: &hands[i], at: at, undone: undone, seed: seed}})
+					}
+				}
+			}
+		}
+	}
+	if raceDetector { // it takes ten times as long; make test plays all of them without it
+		some := all[:0]
+		for i := 0; i < len(all); i += 16 {
+			some = append(some, all[i])
+		}
+		all = some
+	}
+	var mu sync.Mutex
+	done, bad := 0, 0
+	work := make(chan scenario)
+	t.Run("scenarios", func(t *testing.T) {
+		for range workers {
+			t.Run("worker", func(t *testing.T) {
+				t.Parallel()
+				for sc := range work {
+					_, v := sc.flow.run(t, nil, sc.o)
+					mu.Lock()
+					done++
+					if len(v.violations) > 0 {
+						if bad++; bad <= 30 {
+							t.Errorf("%s, a person %s before call %d (undone: %t, seed %d): %s", sc.flow.name, sc.o.hand.name, sc.o.at, sc.o.undone, sc.o.seed, v.violations[0])
+						}
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		go func() {
+			defer close(work)
+			for _, sc := range all {
+				work <- sc
+			}
+		}()
+	})
+	report(t, *pairs, fmt.Sprintf("hands %d/%d violations=%d", done, len(all), bad))
+}
+
 // TestEveryFlowSucceedsWhateverIAMIsBehind plays the flows without a fault, but
 // with lists, gets and tokens that are up to a minute behind, and show keys as
 // they were.

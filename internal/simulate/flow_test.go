@@ -124,6 +124,10 @@ type script struct {
 	// applied counts the faults that were reached.
 	applied int
 	landed  bool // whether what was under way at a deadline arrives
+	// meddle is what a person does right before the call of the index before is
+	// sent.
+	meddle func()
+	before int
 }
 
 func (p *script) arrives(*call) bool { return p.landed }
@@ -135,6 +139,9 @@ func (p *script) fate(c *call) fate {
 		return f
 	}
 	what := p.faults[p.seen]
+	if p.meddle != nil && p.seen == p.before {
+		p.meddle()
+	}
 	p.seen++
 	p.calls = append(p.calls, c.step)
 	if what == none && p.at == c.step && p.then != none {
@@ -190,17 +197,32 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step,
 			s.serve(&a.reader, s.now.Add(12*time.Hour))
 		}
 		sc := &script{sim: s, faults: faults}
+		undo := func() {}
+		if o.hand != nil {
+			sc.before = o.at
+			sc.meddle = func() {
+				back, done := o.hand.do(s)
+				s.note("a person %s: %t", o.hand.name, done)
+				if back != nil && done {
+					undo = back
+				}
+			}
+		}
 		s.policy = sc
 		r := s.begin(s.instances[0], fl.ask(s), 10*time.Minute)
 		s.settle()
 		s.until(s.now.Add(10 * time.Minute))
-		if len(faults) == 0 && (r.err != nil || r.out.Error != "") {
+		if len(faults) == 0 && o.hand == nil && (r.err != nil || r.out.Error != "") {
 			s.violate("P9", "the flow itself fails: %v %s", r.err, r.out.Error)
 		}
 		calls = sc.calls
 		// The second fault of a pair may come in the next run.
-		if len(faults) > 0 {
+		if len(faults) > 0 || o.hand != nil {
 			s.sweep(s.instances[1])
+			s.until(s.now.Add(10 * time.Minute))
+		}
+		if o.undone {
+			undo()
 			s.until(s.now.Add(10 * time.Minute))
 		}
 		s.policy = calm

@@ -41,6 +41,11 @@ type options struct {
 	// lagging flows are played with all that IAM may be behind.
 	lagging bool
 	seed    uint64
+	// hand is what a person does in a flow before the call at; undone tells
+	// whether the person takes it back.
+	hand   *hand
+	at     int
+	undone bool
 }
 
 // play runs the history of a seed.
@@ -237,7 +242,7 @@ func (s *sim) eventful() {
 			if len(s.order) > 0 && r.IntN(5) == 0 {
 				f := s.order[len(s.order)-1-r.IntN(min(2, len(s.order)))]
 				ask.Trigger = rotation.Trigger{Leaked: f.id, Contain: r.IntN(2) == 0}
-				f.leaked, f.contained, f.excused = true, ask.Trigger.Contain, cmp.Or(f.excused, "revoked")
+				f.leaked, f.contained, f.excused = true, f.contained || ask.Trigger.Contain, cmp.Or(f.excused, "revoked")
 			}
 			s.deliver5(0, copies, ask)
 		})

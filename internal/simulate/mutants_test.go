@@ -122,7 +122,7 @@ type provesNoState struct{ iam }
 
 // Update believes what was read before a deletion.
 func (k provesNoState) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
-	if !c.Superseded.IsZero() && c.Expires.IsZero() {
+	if !c.Withdrawn.IsZero() {
 		return nil
 	}
 	return k.iam.Update(ctx, rec, c)
