@@ -397,8 +397,11 @@ func (v view) sustained() (steps []Step) {
 
 // held reports whether a store names the key, or a consumer was last restarted
 // with it.
-func (v view) held(k Key) bool {
-	return v.named[k.ID] || slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
+func (v view) held(k Key) bool { return v.named[k.ID] || v.marked(k) }
+
+// marked reports whether a consumer was last restarted with the key.
+func (v view) marked(k Key) bool {
+	return slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
 }
 
 // notice is how long before its end people hear of a published key that should
@@ -483,6 +486,8 @@ func (v view) endings() (steps []Step) {
 		case v.newest.ID == "" && len(v.named) > 0:
 			// What a store names is gone: somebody may live on this one until
 			// another is published.
+		case (v.newest.ID == "" || k.Compare(v.newest) > 0) && v.marked(k):
+			// A consumer has it, and gets what the stores name first.
 		case v.newest.ID == "" || k.Compare(v.newest) > 0:
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
 		case settled || v.full() && v.unheld(k):
@@ -512,8 +517,8 @@ func (v view) restarted() bool {
 // published key.
 func (v view) served() bool {
 	return v.published.ID != "" && !slices.ContainsFunc(v.Consumers, func(c Consumer) bool {
-		own, _ := v.own(c)
-		return c.Unknown || c.Key != v.published.ID && (own == "" || c.Key != own)
+		own, known := v.own(c)
+		return c.Unknown || c.Key != v.published.ID && (!known || c.Key != own)
 	})
 }
 
@@ -539,7 +544,7 @@ func (v view) full() bool {
 // unheld reports whether no consumer can have a key that no store names, although
 // a store may be behind: enough to end the key when no other can be made for that
 // store otherwise. A consumer has what its own store names, or the published key;
-// one whose store has nothing that works has what its last restart gave it.
+// one whose store has nothing that works has what its last restart gave it, if any.
 func (v view) unheld(k Key) bool {
 	for _, c := range v.Consumers {
 		own, known := v.own(c)
@@ -547,7 +552,7 @@ func (v view) unheld(k Key) bool {
 		case c.Unknown:
 			return false
 		case c.Key == v.published.ID || own != "" && c.Key == own:
-		case own != "" || !known || c.Key == "" || c.Key == k.ID:
+		case own != "" || !known || c.Key == k.ID:
 			return false
 		}
 	}

@@ -376,6 +376,10 @@ func TestEndings(t *testing.T) {
 	play(t, map[string]scene{
 		"an unnamed key older than a named one lives one overlap more":  {state: one(full("o", 20*day)), want: []string{"supersede o 36h0m0s: replaced"}},
 		"an unnamed key newer than every named one lives one fuse more": {state: one(full("n", day)), want: []string{"supersede n 24h0m0s: rolled-back"}},
+		"unless a consumer was last restarted with it: that gets what the store names first": {
+			state: consumers(one(full("n", day)), rotation.Consumer{Name: "app", Store: "a", Key: "n"}),
+			want:  []string{"restart k app: consumer-behind"},
+		},
 		"where no store names any, an unnamed key is an orphan": {
 			state: credential(stores(guarded("a", none)), full("o", 10*day)),
 			want:  before(renewed(rotation.NothingThere, "a"), "supersede o 24h0m0s: rolled-back"),

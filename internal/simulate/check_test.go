@@ -255,7 +255,7 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	if !ok || saw.failed && saw.key == "" && !r.wrote[e.KeyID] {
 		s.violate("P11", "writes to %s, which it could not read", p.name)
 	}
-	if p.there && ok && !saw.failed && (p.entry.KeyID == "" && saw.key == "" && saw.value || p.entry.Owner != "" && p.entry.Owner != owner && saw.owner == p.entry.Owner) {
+	if p.there && ok && !saw.failed && !p.late && (p.entry.KeyID == "" && saw.key == "" && saw.value || p.entry.Owner != "" && p.entry.Owner != owner && saw.owner == p.entry.Owner) {
 		s.violate("P11", "writes over what somebody else has in %s", p.name)
 	}
 	if f == nil {
@@ -471,8 +471,13 @@ func (s *sim) checkRemove(id string, keys int) {
 	if !ours {
 		s.violate("P11", "deletes the service ID %s, which is not ours", s.nick(id))
 	}
-	if keys > 0 {
+	if late := s.now.Sub(s.issued) > 2*time.Minute; keys > 0 && !late {
 		s.violate("P4", "deletes the service ID %s with %d keys", s.nick(id), keys)
+	}
+	for _, f := range s.order {
+		if f.iamID == "iam-"+id && f.gone.IsZero() {
+			f.gone, f.excused = s.now, "deleted" // it was under way, and can't be called back
+		}
 	}
 	const drift = 2 * time.Minute // that a run does not notice
 	if s.now.Sub(since) < s.rules.Window-slack-drift {
@@ -556,7 +561,7 @@ func (s *sim) checkKept(good *fact) {
 		}
 	}
 	for _, p := range s.places {
-		if p.handled {
+		if p.handled || p.late { // a key that was under way for long may be too old
 			return
 		}
 	}

@@ -39,11 +39,14 @@
 //
 // # What the promises mean here
 //
-// P1 excepts what people did to a key or wrote into a store, and a write that
-// was under way for minutes: nobody can call it back, and the next sweep heals
-// it. P3 and P10 count as racing those who can't see each other's keys: runs at
-// work, and those that minted less than IAM's lag ago. P9's two sweeps become
-// more while as many keys as allowed live out an overlap.
+// P1 excepts what people did to a key or wrote into a store, and a write or a
+// deletion that was under way for minutes: nobody can call it back, and the next
+// sweep heals it. P3 and P10 count as racing those who can't see each other's keys:
+// runs at work, those that minted less than IAM's lag ago, and those that minted
+// since a slow run has looked. P9's two sweeps become more while as many keys as
+// allowed live out an overlap, which use lengthens to three. A consumer that
+// started on what people had put into its store is theirs until the store is
+// repaired.
 //
 // # What is known and stays
 //
@@ -62,7 +65,7 @@
 // hook Decide, or a port that does not do what its caller relies on. Each is
 // noticed within 10,000 histories, by one that the right protocol comes through
 // well. flow_test.go and interleave_test.go leave nothing to chance: every fault
-// at every call of every flow, and two instances in all orders.
+// and every hand at every call of every flow, and two instances in all orders.
 //
 // # Holes that were found here, and mended
 //
@@ -110,19 +113,23 @@
 //     published it hours later.
 //   - 1087910: a person locked the published key, so consumers were not restarted,
 //     and the key that they held came to the end of its overlap.
-//
-// # Known, and open
-//
-//   - 1044646: people roll the stores back to a key whose overlap runs, and lock the
-//     service ID, where no store compares and sets: latchkey is blocked and says
-//     so, and the key ends before anybody unlocks.
-//   - 3050238: a key was marked as never published and then published by a process
-//     that had stood still: the mark keeps its fuse on, and it is replaced before
-//     that ends instead of being given its life.
-//   - 3053764: a deletion that stood still for minutes meets a publication that did,
-//     too: what is under way can't be called back.
-//   - 3024839, 3038619, 3050387 (5 keys beside a mint that was decided minutes ago),
-//     3009925, 3034378, 3053012: not understood yet.
-//   - 1045069, 3049397: while as many keys as allowed live out an overlap that somebody's use
-//     lengthens, a store stays behind for as long.
+//   - 1044646: people rolled the stores back to a key whose overlap ran, and locked
+//     the service ID, where no store compares and sets: the key ended before
+//     anybody unlocked. A key that a store or a consumer still has is lengthened.
+//   - 5177542: people disabled the new key before the consumers had it, and the
+//     one that they had ended while latchkey was blocked. As above.
+//   - 3050238: the mark on a key that is about to be deleted was that of an overlap:
+//     published by a process that had stood still, the key kept its fuse; and
+//     where the deletion failed (6170671) it counted as alive until it burnt down.
+//   - 5070060, 5173190: four keys were alive, and a consumer behind its own store,
+//     or one whose store was empty, held all of them: for as long as a key lives.
+//   - 7001194, 3053012: a person emptied a store while its app was restarted. Apps
+//     of a store that is repaired are restarted now, whatever their mark says.
+//   - 8049688: a person's value in the second store passed for a neighbour's change
+//     when the publication met a conflict, and was overwritten.
+//   - 8191550: the clock moved between the list and the removal of a duplicate.
+//   - 6045811: the newest key burnt down disabled, and the one before it, which
+//     people had disabled as well, no longer blocked.
+//   - 5114153, 5125088: a demand was said to be kept while all that could come to
+//     be published was a rival's key, or one that people had disabled.
 package simulate

@@ -370,8 +370,10 @@ func (s *sim) heal() {
 	before := last.out.Steps
 	last = s.sweep(s.instances[0])
 	s.until(s.now.Add(2 * time.Minute))
-	expired := func(st reconcile.StepOutcome) bool { return st.Reason == rotation.IsExpired } // in between
-	if last.mutations > 0 && len(before) == 0 && !slices.ContainsFunc(last.out.Steps, expired) {
+	between := func(st reconcile.StepOutcome) bool { // a key expired, or was used
+		return st.Reason == rotation.IsExpired || st.Reason == rotation.StillUsed
+	}
+	if last.mutations > 0 && len(before) == 0 && !slices.ContainsFunc(last.out.Steps, between) {
 		s.violate("P10", "a look that finds nothing due changes something")
 	}
 	s.liveOn(last)
