@@ -55,7 +55,7 @@ func (ru *run) kept(plan rotation.Plan) bool {
 	if ru.id.ID == "" {
 		return false
 	}
-	t := ru.clamp(ru.ask.Trigger)
+	t := ru.wanted
 	if t == (rotation.Trigger{}) || plan.Blocked == rotation.KeyForeign {
 		return true
 	}
@@ -75,7 +75,10 @@ func (ru *run) kept(plan rotation.Plan) bool {
 		rival := slices.ContainsFunc(ru.keys, func(k rotation.Key) bool {
 			return k.Live(ru.now()) && k.Superseded.IsZero() && k.Leaked.IsZero() && ru.now().Before(k.Created.Add(ru.c.Rules.Window))
 		})
-		return !unread && !rival && plan.Waiting != rotation.NotVisible && plan.Waiting != rotation.InProgress && plan.Blocked != rotation.KeyDisabled
+		disabled := slices.ContainsFunc(ru.keys, func(k rotation.Key) bool {
+			return ru.named(k.ID) && k.Disabled && k.Leaked.IsZero() && !k.Expired(ru.now())
+		})
+		return !unread && !rival && !disabled && plan.Waiting != rotation.NotVisible && plan.Waiting != rotation.InProgress
 	}
 	if unread && t.NotKey != "" && t.NotKey != plan.Published && (ru.fresh == nil || !ru.fresh.stored) {
 		return false // the store that could not be read may name that very key
@@ -592,7 +595,7 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 
 // answers is the latest demand that the new key meets.
 func (ru *run) answers() time.Time {
-	at := ru.clamp(ru.ask.Trigger).NewerThan
+	at := ru.wanted.NewerThan
 	for _, k := range ru.keys {
 		if k.Renew.After(at) {
 			at = k.Renew

@@ -12,7 +12,7 @@ import (
 // to be answered while a new key is under way: from then on it outlives the
 // process. The function that it returns ends the waiting.
 func (ru *run) rememberLate(ctx context.Context, plan rotation.Plan) (stop func()) {
-	t := ru.clamp(ru.ask.Trigger)
+	t := ru.wanted
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
 	mints := slices.ContainsFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint })
 	if ru.ask.Late == nil || ru.ask.Kept == nil || !mints || i < 0 || t.Leaked != "" || !ru.keys[i].Owes(t) {

@@ -42,7 +42,10 @@ type run struct {
 	whose   map[string]owned // by the name that the plan uses
 	before  string           // the key that was published when the run observed
 	fresh   *minted
-	spent   bool // an earlier round of this run has minted
+	// wanted is what the event demands, as it was when the plan was made: the
+	// clock may move.
+	wanted rotation.Trigger
+	spent  bool // an earlier round of this run has minted
 }
 
 // owned is a consumer with who restarts it, by the name that it has there.
@@ -484,7 +487,9 @@ func (ru *run) decide() rotation.Plan {
 	if ru.Decide != nil {
 		decide = ru.Decide
 	}
-	plan := decide(s, ru.c.Rules, ru.clamp(ru.ask.Trigger), ru.started.Add(ru.offset))
+	now := ru.started.Add(ru.offset)
+	ru.wanted = clamp(ru.ask.Trigger, now)
+	plan := decide(s, ru.c.Rules, ru.wanted, now)
 	ru.before = plan.Published
 	ru.out.ServiceID = ru.id.ID
 	ru.out.Next = plan.Next
@@ -503,9 +508,9 @@ func (ru *run) decide() rotation.Plan {
 
 // clamp keeps a demand out of the future: a sender's clock may be ahead, and a
 // key can't be newer than now. What it answered stays on the key.
-func (ru *run) clamp(t rotation.Trigger) rotation.Trigger {
+func clamp(t rotation.Trigger, now time.Time) rotation.Trigger {
 	const ahead = 5 * time.Minute
-	if latest := ru.now().Add(ahead); t.NewerThan.After(latest) {
+	if latest := now.Add(ahead); t.NewerThan.After(latest) {
 		t.NewerThan = latest
 	}
 	return t
