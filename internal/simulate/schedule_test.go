@@ -331,6 +331,7 @@ func (s *sim) begin(in *instance, ask reconcile.Ask, deadline time.Duration) *ru
 	s.runs = append(s.runs, r)
 	in.live = append(in.live, r)
 	r.evidence = newEvidence()
+	r.wants = s.wanted
 	r.skew = in.offset
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.WithValue(context.Background(), runKey{}, r))
@@ -398,6 +399,6 @@ func (s *sim) returned(r *run) {
 	if r.dead {
 		return
 	}
-	s.note("%s#%d ends: %s %s %s", r.name, r.nth, r.out.Result, r.out.Reason, r.out.Error)
+	s.note("%s#%d ends: %s %s %s (kept: %t)", r.name, r.nth, r.out.Result, r.out.Reason, r.out.Error, r.out.Kept)
 	s.finished(r)
 }
