@@ -754,7 +754,9 @@ func (ru *run) published(store string) {
 		ru.fresh.stored, ru.out.Replaced = true, ru.before
 		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
-		ru.keep(ru.c.Name, ru.id)
+		if len(ru.ours) < 2 { // the keys of a second service ID have to be looked at
+			ru.keep(ru.c.Name, ru.id)
+		}
 	}
 	ru.noteStore(store, ru.fresh.ID)
 }

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -21,7 +20,7 @@ func (ru *run) rememberLate(ctx context.Context, plan rotation.Plan) (stop func(
 	old := ru.keys[i]
 	at := t.NewerThan
 	if old.Meets(at) {
-		at = old.Born().Add(time.Second) // only NotKey is unmet: any newer key meets it
+		at = old.After(old.Born()) // only NotKey is unmet: any newer key meets it
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -791,7 +791,7 @@ func (v view) remember(t Trigger) []Step {
 		if !k.Meets(k.Renew) {
 			return nil
 		}
-		at = v.now // only NotKey is unmet
+		at = k.After(v.now) // only NotKey is unmet
 	}
 	if !k.Renew.Before(at) {
 		return nil

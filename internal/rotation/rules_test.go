@@ -316,6 +316,25 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 	}
 }
 
+// The clock of who minted the key was ahead, or that of who demanded it.
+func TestADemandForAnotherKeyIsRememberedWhateverTheKeyAnswered(t *testing.T) {
+	for name, n := range map[string]rotation.Key{
+		"minted by a clock that was ahead": with(full("n", 5*time.Minute), func(k *rotation.Key) { k.Minted = now.Add(time.Minute) }),
+		"answers a clock that was ahead":   with(full("n", 5*time.Minute), func(k *rotation.Key) { k.Answers = now.Add(4 * time.Minute) }),
+	} {
+		s := credential(stores(guarded("a", n)), n)
+		p := rotation.Decide(s, limits(), rotation.Trigger{NotKey: "n"}, now)
+		if len(p.Steps) != 1 || p.Steps[0].Action != rotation.Remember {
+			t.Fatalf("%s: not just remembered: %q", name, steps(p))
+		}
+		s.Keys[0].Renew = p.Steps[0].At
+		later := rotation.Decide(s, limits(), rotation.Trigger{}, now.Add(time.Hour))
+		if len(later.Steps) == 0 || later.Steps[0].Reason != rotation.Remembered {
+			t.Errorf("%s: an hour later, with nobody asking: %q", name, steps(later))
+		}
+	}
+}
+
 func TestTheFuse(t *testing.T) {
 	f := pending("f", 20*time.Minute)
 	play(t, map[string]scene{

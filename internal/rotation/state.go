@@ -41,6 +41,17 @@ type Key struct {
 // Meets reports whether the key satisfies a demand for one newer than t.
 func (k Key) Meets(t time.Time) bool { return !k.Born().Before(t) || !k.Answers.Before(t) }
 
+// After is a moment not before t that a demand can name and the key does not
+// meet: the clocks of who minted it and of who demanded it may be ahead.
+func (k Key) After(t time.Time) time.Time {
+	for _, met := range []time.Time{k.Born(), k.Answers} {
+		if !t.After(met) {
+			t = met.Add(time.Millisecond)
+		}
+	}
+	return t
+}
+
 // Born is the best knowledge of when the key came to be.
 func (k Key) Born() time.Time {
 	if k.Minted.IsZero() {

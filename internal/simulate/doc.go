@@ -132,4 +132,8 @@
 //     people had disabled as well, no longer blocked.
 //   - 5114153, 5125088: a demand was said to be kept while all that could come to
 //     be published was a rival's key, or one that people had disabled.
+//   - 12148771: a clock that moved bent a demand to one that was met; 14171255:
+//     another key than this one was remembered by a moment that this one met.
+//   - 14186512: a process that had just published knew one of two service IDs only,
+//     and the key of the other was never ended.
 package simulate
