@@ -49,46 +49,6 @@ func (ru *run) round(ctx context.Context) error {
 	return err
 }
 
-// kept reports whether the demand is met or written down. Without a service ID
-// nothing is: a marker is what a sweep finds.
-func (ru *run) kept(plan rotation.Plan) bool {
-	if ru.id.ID == "" {
-		return false
-	}
-	t := ru.wanted
-	if t == (rotation.Trigger{}) || plan.Blocked == rotation.KeyForeign {
-		return true
-	}
-	if t.Leaked != "" {
-		i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == t.Leaked })
-		if i < 0 {
-			return !ru.unseen(t.Leaked)
-		}
-		return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.Condemn, t.Leaked)
-	}
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
-	unread := slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
-	if i < 0 {
-		// Where nothing is published, the next look mints anyway. Where that is
-		// not known, nobody keeps the demand; nor where another instance, a
-		// takeover, or who enables a key again, may publish one that is too old.
-		rival := slices.ContainsFunc(ru.keys, func(k rotation.Key) bool {
-			return k.Live(ru.now()) && k.Superseded.IsZero() && k.Leaked.IsZero() && ru.now().Before(k.Created.Add(ru.c.Rules.Window))
-		})
-		disabled := slices.ContainsFunc(ru.keys, func(k rotation.Key) bool {
-			return ru.named(k.ID) && k.Disabled && k.Leaked.IsZero() && !k.Expired(ru.now())
-		})
-		return !unread && !rival && !disabled && plan.Waiting != rotation.NotVisible && plan.Waiting != rotation.InProgress
-	}
-	if unread && t.NotKey != "" && t.NotKey != plan.Published && (ru.fresh == nil || !ru.fresh.stored) {
-		return false // the store that could not be read may name that very key
-	}
-	if !ru.keys[i].Owes(t) || (ru.fresh != nil && ru.fresh.stored) {
-		return true
-	}
-	return ru.took(rotation.Remember, plan.Published)
-}
-
 // took reports whether a step about a key was taken with success.
 func (ru *run) took(a rotation.Action, keyID string) bool {
 	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Key == keyID && s.Error == "" })

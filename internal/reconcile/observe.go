@@ -488,7 +488,10 @@ func (ru *run) decide() rotation.Plan {
 		decide = ru.Decide
 	}
 	now := ru.started.Add(ru.offset)
-	ru.wanted = clamp(ru.ask.Trigger, now)
+	ru.wanted = ru.ask.Trigger
+	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else nobody knows what time it is, and nothing is decided by it
+		ru.wanted = clamp(ru.wanted, now)
+	}
 	plan := decide(s, ru.c.Rules, ru.wanted, now)
 	ru.before = plan.Published
 	ru.out.ServiceID = ru.id.ID

@@ -1,0 +1,65 @@
+package reconcile
+
+import (
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// kept reports whether the demand is met or written down. Without a service ID
+// nothing is: a marker is what a sweep finds.
+func (ru *run) kept(plan rotation.Plan) bool {
+	if ru.id.ID == "" {
+		return false
+	}
+	t := ru.wanted
+	if t == (rotation.Trigger{}) || plan.Blocked == rotation.KeyForeign {
+		return true
+	}
+	if t.Leaked != "" {
+		return ru.keptLeak(t.Leaked)
+	}
+	published := ru.fresh != nil && ru.fresh.stored
+	if t.NotKey != "" && !published && (ru.unseen(t.NotKey) || t.NotKey != plan.Published && ru.unread()) {
+		return false // a store may name that very key
+	}
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
+	if i < 0 {
+		return ru.mintsNext(plan)
+	}
+	return published || !ru.keys[i].Owes(t) || ru.took(rotation.Remember, plan.Published)
+}
+
+func (ru *run) keptLeak(id string) bool {
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
+	if i < 0 {
+		return !ru.unseen(id)
+	}
+	return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.Condemn, id)
+}
+
+// mintsNext reports whether, with nothing published, the next look mints a key
+// that meets any demand. That is not so where nobody knows what is published, nor
+// where another instance, a takeover, or who enables a key again, may publish one
+// that is too old.
+func (ru *run) mintsNext(plan rotation.Plan) bool {
+	if ru.unread() || plan.Waiting == rotation.InProgress {
+		return false
+	}
+	for _, e := range ru.entries {
+		if ru.unseen(e.KeyID) {
+			return false
+		}
+	}
+	at := ru.started.Add(ru.offset)
+	return !slices.ContainsFunc(ru.keys, func(k rotation.Key) bool {
+		rival := k.Live(at) && k.Superseded.IsZero() && at.Before(k.Created.Add(ru.c.Rules.Window))
+		disabled := ru.named(k.ID) && k.Disabled && !k.Expired(at)
+		return k.Leaked.IsZero() && (rival || disabled)
+	})
+}
+
+// unread reports whether a store could not be read.
+func (ru *run) unread() bool {
+	return slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
+}
