@@ -396,29 +396,41 @@ func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(
 }
 
 // changeAsRead updates one key: read, look whether a change is still wanted and
-// which, write under the version that was read.
+// which, write under the version that was read. A conflict is read again: to
+// observe everything anew would lose the value of a key that is half published,
+// and who was first may have done the same.
 func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (KeyChange, bool)) error {
-	rec, err := ru.getPatiently(ctx, keyID)
-	if err != nil {
-		return err
-	}
-	c, open := wanted(rec.Key)
-	if !open {
+	const first, longest = 250 * time.Millisecond, 8 * time.Second
+	end := ru.wall().Add(patience)
+	for pause := first; ; pause = min(2*pause, longest) {
+		rec, err := ru.getPatiently(ctx, keyID)
+		if err != nil {
+			return err
+		}
+		c, open := wanted(rec.Key)
+		if !open {
+			return nil
+		}
+		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+			return err
+		}
+		err = ru.Keys.Update(ctx, rec, c)
+		if errors.Is(err, ErrConflict) && ru.wall().Add(pause).Before(end) {
+			if serr := ru.sleep(ctx, pause); serr == nil { // what was read may lag
+				continue
+			}
+		}
+		switch {
+		case errors.Is(err, ErrConflict):
+			return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
+		case err != nil:
+			return fmt.Errorf("updating key %s: %w", keyID, err)
+		}
+		if !c.Expires.IsZero() && ru.out.Key == keyID {
+			ru.out.KeyExpires = c.Expires
+		}
 		return nil
 	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return err
-	}
-	switch err := ru.Keys.Update(ctx, rec, c); {
-	case errors.Is(err, ErrConflict):
-		return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
-	case err != nil:
-		return fmt.Errorf("updating key %s: %w", keyID, err)
-	}
-	if !c.Expires.IsZero() && ru.out.Key == keyID {
-		ru.out.KeyExpires = c.Expires
-	}
-	return nil
 }
 
 // getPatiently reads a key that was seen to exist: that IAM does not know it

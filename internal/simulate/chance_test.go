@@ -14,6 +14,8 @@ type chance struct {
 	on bool
 	// often is the share of calls that go wrong.
 	often float64
+	// steady clocks are not set while a run is under way.
+	steady bool
 	// slow is the share of calls that take seconds.
 	slow float64
 	// target is a fault that happens for certain, as soon as its step comes.
@@ -35,7 +37,7 @@ func (p *chance) fate(c *call) fate {
 	if !p.on {
 		return f
 	}
-	if c.step == get && p.rnd.IntN(200) == 0 { // somebody sets the clock meanwhile
+	if c.step == get && p.rnd.IntN(200) == 0 && !p.steady { // somebody sets the clock meanwhile
 		step := p.between(2*time.Minute, 9*time.Minute)
 		if p.rnd.IntN(2) == 0 {
 			step = -step

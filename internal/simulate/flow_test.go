@@ -216,6 +216,9 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step,
 			s.violate("P9", "the flow itself fails: %v %s", r.err, r.out.Error)
 		}
 		calls = sc.calls
+		if o.after != nil {
+			o.after(s)
+		}
 		// The second fault of a pair may come in the next run.
 		if len(faults) > 0 || o.hand != nil {
 			s.sweep(s.instances[1])

@@ -46,6 +46,8 @@ type options struct {
 	hand   *hand
 	at     int
 	undone bool
+	// after looks at what a flow has left, before anything else happens.
+	after func(*sim)
 }
 
 // play runs the history of a seed.

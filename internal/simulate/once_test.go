@@ -1,0 +1,102 @@
+package simulate
+
+import (
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Every event comes five times, to four instances, within seconds: the store that
+// compares and sets lets one of the keys through, and the others are taken back.
+func TestFiveCopiesOnFourInstancesPublishOneKeyInADueWindow(t *testing.T) {
+	seeds := uint64(100)
+	if raceDetector {
+		seeds = 10 // make test plays the others without it
+	}
+	for _, layout := range []string{"G", "GP", "PG", "GG", "g", "gP"} {
+		for _, what := range []string{"due by age", "demanded"} {
+			for seed := uint64(1); seed <= seeds; seed++ {
+				v, published := five(t, layout, what == "demanded", seed)
+				if len(v.violations) > 0 {
+					t.Errorf("%s, %s, seed %d: %s", layout, what, seed, v.violations[0])
+				}
+				if published != 1 {
+					t.Errorf("%s, %s, seed %d: %d keys were published, want 1", layout, what, seed, published)
+				}
+			}
+		}
+	}
+}
+
+// five plays the copies of one event and tells how many keys a store named for the
+// first time because of it.
+func five(t *testing.T, layout string, demanded bool, seed uint64) (v verdict, published int) {
+	synctest.Test(t, func(*testing.T) {
+		s := newSim(seed, options{})
+		s.rules = rotation.Standard()
+		s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
+		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
+		s.furnish(layout, 1)
+		for _, name := range []string{"A", "B", "C", "D"} {
+			in := &instance{name: name}
+			s.instances = append(s.instances, in)
+			s.boot(in)
+		}
+		s.policy = &script{sim: s}
+		due(s)
+		ask := reconcile.Ask{Cause: "timer"}
+		if demanded {
+			ask = reconcile.Ask{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
+		}
+		s.lag, s.stale = pick(s.rnd, 0, 5*time.Second, 60*time.Second), s.rnd.IntN(2) == 0
+		s.policy = &chance{sim: s, rnd: rand.New(rand.NewPCG(seed, 3)), on: true, slow: 0.2, steady: true}
+		before := s.firsts
+		for range 5 {
+			in := s.instances[s.rnd.IntN(len(s.instances))]
+			s.after(time.Duration(s.rnd.Int64N(int64(4*time.Second))), func() { s.begin(in, ask, 10*time.Minute) })
+		}
+		s.until(s.now.Add(20 * time.Minute))
+		for _, in := range s.instances {
+			s.sweep(in)
+			s.until(s.now.Add(5 * time.Minute))
+		}
+		published = s.firsts - before
+		for _, in := range s.instances {
+			s.kill(in)
+		}
+		s.settle()
+		v = s.verdict(seed)
+	})
+	return v, published
+}
+
+func TestALostAnswerToTheCreateLeavesOneKey(t *testing.T) {
+	for _, fl := range flows[:4] {
+		clean, _ := fl.run(t, nil, options{})
+		for i, st := range clean {
+			if st != post {
+				continue
+			}
+			for _, what := range []fault{lost, truncated} {
+				var made, left int
+				_, v := fl.run(t, map[int]fault{i: what}, options{after: func(s *sim) {
+					for _, f := range s.order {
+						if f.by == s.runs[len(s.runs)-1] {
+							made++
+							if f.gone.IsZero() {
+								left++
+							}
+						}
+					}
+				}})
+				if made != 1 || left != 1 || len(v.violations) > 0 {
+					t.Errorf("%s, %s: %d keys were made and %d are there, want one: %v", fl.name, what, made, left, v.violations)
+				}
+			}
+		}
+	}
+}
