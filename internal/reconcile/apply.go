@@ -199,7 +199,7 @@ func (ru *run) ends(s rotation.Step) bool {
 func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error {
 	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
 	switch {
-	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy) && ru.locked(ctx, err):
+	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || step.Action == rotation.Publish) && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
 		ru.block(storeFault(err))
@@ -255,7 +255,9 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 	case rotation.Disable:
 		return ru.disable(ctx, s)
 	case rotation.Extend:
-		return ru.change(ctx, s.Key, KeyChange{Expires: s.At}, func(k rotation.Key) bool { return !k.Expires.Before(s.At) })
+		return ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
+			return KeyChange{Expires: s.At}, k.Leaked.IsZero() && k.Expires.Before(s.At)
+		})
 	case rotation.Adopt:
 		return ru.adopt(ctx, s)
 	case rotation.GrantPolicy:
@@ -382,7 +384,11 @@ func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 	var ends time.Time
 	err := ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
 		ends = s.At.Add(ru.wall().Sub(ru.started)).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
-		return KeyChange{Expires: ends, Superseded: ru.now()}, k.Superseded.IsZero() || k.Expires.Before(ends)
+		open := k.Superseded.IsZero() || k.Expires.Before(ends)
+		if !open {
+			ends = k.Expires // it lives longer already
+		}
+		return KeyChange{Expires: ends, Superseded: ru.now()}, open
 	})
 	if err == nil && s.Key == ru.out.Replaced {
 		ru.out.ReplacedEnds = ends
@@ -390,47 +396,48 @@ func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 	return err
 }
 
-// change updates one key unless that is done already.
+// change updates one key unless that is done already. A conflict is read again
+// for a while, since what was read may lag: to observe everything anew would lose
+// the value of a key that is half published, and who was first may have done the
+// same.
 func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(rotation.Key) bool) error {
-	return ru.changeAsRead(ctx, keyID, func(k rotation.Key) (KeyChange, bool) { return c, !done(k) })
-}
-
-// changeAsRead updates one key: read, look whether a change is still wanted and
-// which, write under the version that was read. A conflict is read again: to
-// observe everything anew would lose the value of a key that is half published,
-// and who was first may have done the same.
-func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (KeyChange, bool)) error {
 	const first, longest = 250 * time.Millisecond, 8 * time.Second
 	end := ru.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {
-		rec, err := ru.getPatiently(ctx, keyID)
-		if err != nil {
+		err := ru.changeAsRead(ctx, keyID, func(k rotation.Key) (KeyChange, bool) { return c, !done(k) })
+		if !errors.Is(err, ErrConflict) || !ru.wall().Add(pause).Before(end) {
 			return err
 		}
-		c, open := wanted(rec.Key)
-		if !open {
-			return nil
-		}
-		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		if serr := ru.sleep(ctx, pause); serr != nil {
 			return err
 		}
-		err = ru.Keys.Update(ctx, rec, c)
-		if errors.Is(err, ErrConflict) && ru.wall().Add(pause).Before(end) {
-			if serr := ru.sleep(ctx, pause); serr == nil { // what was read may lag
-				continue
-			}
-		}
-		switch {
-		case errors.Is(err, ErrConflict):
-			return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
-		case err != nil:
-			return fmt.Errorf("updating key %s: %w", keyID, err)
-		}
-		if !c.Expires.IsZero() && ru.out.Key == keyID {
-			ru.out.KeyExpires = c.Expires
-		}
+	}
+}
+
+// changeAsRead updates one key: read, look whether a change is still wanted and
+// which, write under the version that was read. A conflict is to be observed anew.
+func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (KeyChange, bool)) error {
+	rec, err := ru.getPatiently(ctx, keyID)
+	if err != nil {
+		return err
+	}
+	c, open := wanted(rec.Key)
+	if !open {
 		return nil
 	}
+	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		return err
+	}
+	switch err := ru.Keys.Update(ctx, rec, c); {
+	case errors.Is(err, ErrConflict):
+		return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
+	case err != nil:
+		return fmt.Errorf("updating key %s: %w", keyID, err)
+	}
+	if !c.Expires.IsZero() && ru.out.Key == keyID {
+		ru.out.KeyExpires = c.Expires
+	}
+	return nil
 }
 
 // getPatiently reads a key that was seen to exist: that IAM does not know it
@@ -726,7 +733,7 @@ func (ru *run) published(store string) {
 		ru.fresh.stored, ru.out.Replaced = true, ru.before
 		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
-		if len(ru.ours) < 2 { // the keys of a second service ID have to be looked at
+		if len(ru.ours) == 1 { // the keys of a second service ID have to be looked at
 			ru.keep(ru.c.Name, ru.id)
 		}
 	}

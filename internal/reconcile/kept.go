@@ -43,7 +43,7 @@ func (ru *run) keptLeak(id string) bool {
 // where another instance, a takeover, or who enables a key again, may publish one
 // that is too old.
 func (ru *run) mintsNext(plan rotation.Plan) bool {
-	if ru.unread() || plan.Waiting == rotation.InProgress {
+	if ru.unread() || plan.Waiting == rotation.InProgress || ru.c.AdoptKey != "" || ru.c.Gone {
 		return false
 	}
 	for _, e := range ru.entries {

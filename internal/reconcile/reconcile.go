@@ -39,7 +39,7 @@ type Reconciler struct {
 	flights flights
 
 	mu    sync.Mutex
-	known map[string]ServiceID // by credential: spares the look-up by name
+	known map[string]memory // by credential: spares the look-up by name
 	storm storm
 }
 
@@ -76,7 +76,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 		ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: &out, spent: spent}
 		err = ru.round(ctx)
 		spent, published = spent || ru.fresh != nil, published || out.Result == ResultPublished
-		if !errors.Is(err, errAgain) {
+		if !errors.Is(err, errAgain) || ctx.Err() != nil {
 			break
 		}
 		log.Info("observing again", "why", err.Error())
@@ -183,22 +183,31 @@ func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 	}
 }
 
+// memory is a service ID that a run knew, and since when.
+type memory struct {
+	ServiceID
+	at time.Time
+}
+
+// recall is what an earlier run knew. It does not last: a list that lagged may
+// have hidden a second service ID.
 func (r *Reconciler) recall(credential string) (ServiceID, bool) {
+	const lasts = time.Hour
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	id, ok := r.known[credential]
-	return id, ok
+	m, ok := r.known[credential]
+	return m.ServiceID, ok && r.wall().Sub(m.at).Abs() < lasts
 }
 
 func (r *Reconciler) keep(credential string, id ServiceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {
-		r.known = map[string]ServiceID{}
+		r.known = map[string]memory{}
 	}
 	if id.IAMID == "" {
 		delete(r.known, credential)
 		return
 	}
-	r.known[credential] = id
+	r.known[credential] = memory{id, r.wall()}
 }

@@ -97,20 +97,27 @@ func TestStoresAndConsumersCatchUpWhileANewKeyHasToWait(t *testing.T) {
 	}
 }
 
-// An app that started while its store had something else holds that, whatever
-// the mark of its last restart says.
-func TestTheConsumersOfARepairedStoreAreRestarted(t *testing.T) {
-	old, good := full("old", 20*day), full("good", day)
-	state := func(b rotation.Key, app rotation.Consumer) rotation.State {
-		return consumers(credential(stores(guarded("a", good), plain("b", b)), old, good), app)
+// A key that is full for another reason than its consumers is waited for; what
+// leaked is given to nobody.
+func TestAConsumerIsRestartedOntoAnOlderKeyOnlyIfThatMakesRoom(t *testing.T) {
+	app := rotation.Consumer{Name: "app", Store: "b", Key: "k2"}
+	own := func(s rotation.State) rotation.State {
+		s = consumers(s, app)
+		s.Stores[1].Readable = false
+		return s
 	}
-	repaired := []string{"copy good b: store-behind", "restart good app: consumer-behind"}
-	play(t, map[string]scene{
-		"one that reads the store":          {state: state(old, rotation.Consumer{Name: "app", Store: "b", Key: "good"}), want: repaired},
-		"one whose store is not known":      {state: state(old, rotation.Consumer{Name: "app", Key: "good"}), want: repaired},
-		"one that reads another store":      {state: state(old, rotation.Consumer{Name: "app", Store: "a", Key: "good"}), want: repaired[:1]},
-		"where nothing is repaired, nobody": {state: state(good, rotation.Consumer{Name: "app", Store: "b", Key: "good"}), want: []string{"supersede old 36h0m0s: replaced"}},
-	})
+	young := crowded()
+	young.Keys[3] = full("k4", 5*time.Minute)
+	young.Stores[0] = sealed(guarded("a", young.Keys[3]))
+	bad := crowded()
+	bad.Keys[0] = leaked(bad.Keys[0])
+	for name, s := range map[string]rotation.State{"too young": own(young), "leaked": own(bad)} {
+		for _, step := range rotation.Decide(s, limits(), rotation.Trigger{}, now).Steps {
+			if step.Action == rotation.RestartConsumer {
+				t.Errorf("%s: %s", name, say(step))
+			}
+		}
+	}
 }
 
 // The arbiter is written by whoever mints, or when it is empty: an older copy

@@ -19,10 +19,10 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 			p.Steps = append(v.leak(t), v.unfuse()...)
 		}
 		if p.Blocked != Paused && p.Blocked != ClockSkew {
-			p.Steps = append(p.Steps, v.sustained()...)
 			p.Steps = append(p.Steps, v.exposed()...)
+			p.Steps = append(p.Steps, v.sustained()...)
 			if p.Blocked == KeyLocked {
-				p.Steps = append(p.Steps, v.catchUp()...) // stores and consumers can have it all the same
+				p.Steps = append(p.Steps, v.catchUp("")...) // stores and consumers can have it all the same
 			}
 			p.Steps = append(p.Steps, v.remember(t)...) // a demand outlives what a person has to mend first
 		}
@@ -47,7 +47,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	}
 	// What is alive comes first: a policy that can't be granted keeps nothing
 	// from it.
-	p.Steps = slices.Concat(p.Steps, v.unfuse(), v.sustained(), v.extensions(), v.exposed(), v.identity())
+	p.Steps = slices.Concat(p.Steps, v.unfuse(), v.exposed(), v.sustained(), v.extensions(), v.identity())
 
 	if v.inFlight() {
 		p.Waiting = InProgress
@@ -58,7 +58,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 
 	due := v.due(t)
 	if due == "" {
-		p.Steps = append(p.Steps, v.catchUp()...)
+		p.Steps = append(p.Steps, v.catchUp("")...)
 		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
 		return p
 	}
@@ -69,7 +69,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	if p.Blocked != "" || p.Waiting != "" {
 		// Stores and consumers that are behind hold back the end of older keys,
 		// which may be what the new one waits for.
-		p.Steps = append(p.Steps, v.catchUp()...)
+		p.Steps = append(p.Steps, v.catchUp(p.Waiting)...)
 		p.Steps = append(p.Steps, v.remember(t)...)
 		return p
 	}
@@ -255,9 +255,10 @@ func (v view) leak(t Trigger) (steps []Step) {
 }
 
 // catchUp brings stores and consumers that are behind up to the published key,
-// and then ends the leaked keys that they held.
-func (v view) catchUp() []Step {
-	steps := append(v.repairs(), v.restarts()...)
+// and then ends the leaked keys that they held. A new key may be waiting for
+// something meanwhile.
+func (v view) catchUp(waiting Reason) []Step {
+	steps := append(v.repairs(), v.restarts(waiting == KeysFull)...)
 	done := func(a Action, target string) bool {
 		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target && s.Key == v.published.ID })
 	}
@@ -374,18 +375,24 @@ func (v view) extensions() (steps []Step) {
 // sustained lengthens the life of keys that a store went back to after their
 // overlap had started, and of those that a consumer was last restarted with, bit
 // by bit while nothing newer takes their place: whatever keeps a new key back may
-// last. What is left of a bit is no more than an overlap once the key is replaced.
+// last. A bit is an overlap, or long enough that no sweep comes too late; what is
+// left of it once the key is replaced is the key's last.
 func (v view) sustained() (steps []Step) {
+	bit, near := v.bit()
 	for _, k := range v.Keys {
 		overlapping := !k.Superseded.IsZero() && k.Leaked.IsZero() && !k.Expires.IsZero()
-		if v.Gone || !v.held(k) || !overlapping || !k.Live(v.now) || k.Locked || v.now.Before(k.Expires.Add(-3*v.r.SweepEvery)) {
+		if v.Gone || !v.held(k) || !overlapping || !k.Live(v.now) || k.Locked || v.now.Before(k.Expires.Add(-near)) {
 			continue
 		}
 		if v.now.Before(k.Superseded.Add(v.r.Window)) {
 			continue // another instance may have served who held it since we looked
 		}
-		at := v.end(max(v.r.Overlap, v.r.Fuse))
-		if last := k.Created.Add(v.r.Expire); at.After(last) {
+		last := k.Created.Add(v.r.Expire)
+		if k.Minted.IsZero() { // adopted, and perhaps older than that
+			last = k.Superseded.Add(v.r.Expire)
+		}
+		at := v.end(bit)
+		if at.After(last) {
 			at = last
 		}
 		if at.After(k.Expires) {
@@ -393,6 +400,13 @@ func (v view) sustained() (steps []Step) {
 		}
 	}
 	return steps
+}
+
+// bit is how much longer a held key lives at a time, and how near its end that is
+// added: not at every look, and not so late that a sweep misses it.
+func (v view) bit() (bit, near time.Duration) {
+	bit = max(v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery)
+	return bit, min(3*v.r.SweepEvery, bit/2)
 }
 
 // held reports whether a store names the key, or a consumer was last restarted
@@ -486,8 +500,8 @@ func (v view) endings() (steps []Step) {
 		case v.newest.ID == "" && len(v.named) > 0:
 			// What a store names is gone: somebody may live on this one until
 			// another is published.
-		case (v.newest.ID == "" || k.Compare(v.newest) > 0) && v.marked(k):
-			// A consumer has it, and gets what the stores name first.
+		case (v.newest.ID == "" || k.Compare(v.newest) > 0) && (v.marked(k) || v.consumerTrouble() != ""):
+			// A consumer may have it, and gets what the stores name first.
 		case v.newest.ID == "" || k.Compare(v.newest) > 0:
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
 		case settled || v.full() && v.unheld(k):
@@ -745,29 +759,32 @@ func (v view) repairs() (steps []Step) {
 	return steps
 }
 
-// restarts catches up on consumers that an earlier run left behind. One that has
-// the key may have started anew while its store had something else.
-func (v view) restarts() (steps []Step) {
-	current, repaired := map[string]bool{}, map[string]bool{}
+// restarts catches up on consumers that an earlier run left behind. While as many
+// keys as allowed are alive, the key that one holds on to may be what the next one
+// waits for: then what its own store names is better.
+func (v view) restarts(full bool) (steps []Step) {
+	current := map[string]bool{}
 	for _, st := range v.Stores {
 		current[st.Name] = st.Fault == "" && st.Key == v.published.ID
 	}
 	for _, copied := range v.repairs() {
-		current[copied.Target], repaired[copied.Target] = true, true
+		current[copied.Target] = true
 	}
 	for _, c := range v.Consumers {
-		behind := c.Key != v.published.ID || repaired[c.Store] || c.Store == "" && len(repaired) > 0
-		if !c.Unknown && behind && v.reaches(c, current) {
+		own, _ := v.own(c)
+		switch {
+		case c.Unknown || c.Key == v.published.ID:
+		case v.reaches(c, current):
 			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
-			continue
-		}
-		// While keys are full, the key that one holds on to may be what the next
-		// one waits for.
-		if own, _ := v.own(c); !c.Unknown && behind && own != "" && c.Key != own && v.full() {
+		case full && own != "" && c.Key != own && !v.leakedID(own):
 			steps = append(steps, Step{Action: RestartConsumer, Key: own, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps
+}
+
+func (v view) leakedID(id string) bool {
+	return slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == id && !k.Leaked.IsZero() })
 }
 
 // reaches reports whether a restart makes the consumer read the key: its store
@@ -820,7 +837,8 @@ func (v view) next(t Trigger) time.Time {
 		case !v.named[k.ID] && !k.Expires.IsZero():
 			earlier(k.Expires.Add(v.r.ExpiryMargin))
 		case !k.Superseded.IsZero() && !k.Expires.IsZero():
-			earlier(k.Expires.Add(-3 * v.r.SweepEvery))
+			_, near := v.bit()
+			earlier(k.Expires.Add(-near))
 		}
 	}
 	for _, st := range v.Stores {

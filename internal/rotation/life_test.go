@@ -158,7 +158,11 @@ func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
 	play(t, map[string]scene{
 		"two sweeps before its end it gets another overlap": {state: held(back), want: []string{"extend o 36h0m0s: still-held"}, blocked: rotation.IdentityLocked},
 		"long before its end it does not":                   {state: held(ending("o", 20*day, 20*time.Hour))},
-		"it never outlives the life of a key":               {state: held(old), want: []string{"extend o 12h0m0s: still-held"}, blocked: rotation.IdentityLocked},
+		"one that was adopted may be older than any of ours": {
+			state: held(with(ending("o", 400*day, 34*time.Hour), func(k *rotation.Key) { k.Minted = time.Time{} })),
+			want:  []string{"extend o 36h0m0s: still-held"}, blocked: rotation.IdentityLocked,
+		},
+		"it never outlives the life of a key": {state: held(old), want: []string{"extend o 12h0m0s: still-held"}, blocked: rotation.IdentityLocked},
 		"one that leaked does not live on": {
 			state: held(leaked(back)), blocked: rotation.IdentityLocked,
 		},
@@ -186,6 +190,37 @@ func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
 	}
 	if left := w.key("o").Expires.Sub(at); left > limits().Overlap {
 		t.Errorf("replaced, it lives %s more", left)
+	}
+}
+
+// What holds a new key back may last for weeks.
+func TestAHeldKeyIsLengthenedInTimeAndNotAtEveryLook(t *testing.T) {
+	for _, sweep := range []time.Duration{time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour} {
+		for _, overlap := range []time.Duration{time.Hour, 24 * time.Hour} {
+			r := limits()
+			r.SweepEvery, r.Overlap = sweep, overlap
+			k := with(full("o", 20*day), func(k *rotation.Key) { k.Superseded, k.Expires = now.Add(-time.Hour), now.Add(23*time.Hour) })
+			s := but(credential(stores(plain("a", k)), k), func(s *rotation.State) { s.Identity.Locked = true })
+			look := func(at time.Time) (extended int) {
+				if !s.Keys[0].Live(at) {
+					t.Fatalf("sweeps every %s, overlap %s: after %s the key that the store names has ended", sweep, overlap, at.Sub(now))
+				}
+				for _, step := range rotation.Decide(s, r, rotation.Trigger{}, at).Steps {
+					if step.Action == rotation.Extend {
+						s.Keys[0].Expires, extended = step.At, extended+1
+					}
+				}
+				return extended
+			}
+			at := now
+			for at.Before(now.Add(30 * day)) {
+				look(at)
+				if again := look(at.Add(time.Minute)); again > 0 {
+					t.Errorf("sweeps every %s, overlap %s: lengthened twice within a minute", sweep, overlap)
+				}
+				at = at.Add(sweep + 90*time.Second) // a timer is never early
+			}
+		}
 	}
 }
 

@@ -399,6 +399,9 @@ func TestEndings(t *testing.T) {
 			state: consumers(one(full("n", day)), rotation.Consumer{Name: "app", Store: "a", Key: "n"}),
 			want:  []string{"restart k app: consumer-behind"},
 		},
+		"nor where nobody knows what consumers have": {
+			state: consumers(one(full("n", day)), rotation.Consumer{Name: "app", Unknown: true}), waiting: rotation.ConsumerUnknown,
+		},
 		"where no store names any, an unnamed key is an orphan": {
 			state: credential(stores(guarded("a", none)), full("o", 10*day)),
 			want:  before(renewed(rotation.NothingThere, "a"), "supersede o 24h0m0s: rolled-back"),

@@ -112,6 +112,9 @@ func (s *sim) skewed() bool {
 func (s *sim) racing(minting *run, iamID string) int {
 	n := 0
 	looked := minting.listed[iamID].Add(-s.lag)
+	if minting.listed[iamID].IsZero() {
+		looked = minting.start.Add(-s.lag)
+	}
 	for _, r := range s.runs {
 		if !r.over && !r.dead {
 			n++
@@ -209,7 +212,7 @@ func (w *world) contained() bool {
 // outrun reports whether a key lost to one that was minted beside it.
 func (w *world) outrun(f *fact) bool {
 	for _, g := range w.order {
-		if g != f && g.by != f.by && g.born.Sub(f.born).Abs() < w.rules.Window {
+		if g != f && g.by != f.by && g.born.Sub(f.born).Abs() < w.rules.Window && (!g.stored.IsZero() || g.born.Before(f.born) || g.born.Equal(f.born) && g.id < f.id) {
 			return true
 		}
 	}
@@ -288,7 +291,7 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	if before := s.newest(); before != nil && before.by != nil && before.excused == "" && !p.late {
 		// Without a store that compares and sets, two service IDs that were
 		// created at once have an arbiter each.
-		if f.leaked {
+		if f.leaked && !leakSeen(f) {
 			return // its publication was under way when its end was asked for
 		}
 		near, two := f.born.Sub(before.born).Abs() < s.rules.MinAge-slack, !s.arbitrated() && f.iamID != before.iamID
@@ -356,8 +359,11 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 	switch st {
 	case extend:
 		last := marker.Superseded.Add(3*s.rules.Overlap + slack)
+		if !marker.Leaked.IsZero() {
+			s.violate("P7", "extends %s, which leaked", s.nick(f.id))
+		}
 		if s.sawHeld(r, f) {
-			last = s.now.Add(max(s.rules.Overlap, s.rules.Fuse) + 2*slack)
+			last = minTime(s.now.Add(max(s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery)+2*slack), f.born.Add(s.rules.Expire+2*slack))
 		}
 		if shortens || c.Expires.After(last) {
 			s.violate("P2", "extends %s until %s", s.nick(f.id), c.Expires)
@@ -377,7 +383,7 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 			s.violate("P1", "leaves %s no overlap: until %s at %s", s.nick(f.id), c.Expires, s.issued)
 		}
 		for _, a := range s.apps {
-			if a.key == f.id && !a.place.byPerson && !a.place.handled && !a.place.late && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
+			if a.key == f.id && !a.place.byPerson && !a.place.handled && !a.excused && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
 				s.violate("P1", "supersedes %s, which %s still holds", s.nick(f.id), a.name)
 			}
 		}
@@ -578,7 +584,7 @@ func (s *sim) checkKept(good *fact) {
 		}
 	}
 	for _, p := range s.places {
-		if p.handled || p.late { // a key that was under way for long may be too old
+		if p.handled || p.late && p.keyID() == good.id { // a key that was under way for long may be too old
 			return
 		}
 	}
@@ -675,6 +681,7 @@ func (s *sim) checkHealed(last *run) {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
 	}
 	for _, a := range s.apps {
+		// One that started on what people had put there has it until its next restart.
 		if (a.mark != good.id || a.key != good.id && !a.excused) && (s.arbitrated() || s.doubles == 0) {
 			s.violate("P9", "%s holds %s, marked %s, after two sweeps", a.name, s.nick(a.key), s.nick(a.mark))
 		}
@@ -688,8 +695,13 @@ func (s *sim) checkEnding() {
 		if !m.Superseded.IsZero() && !f.expires.IsZero() && !f.expires.After(m.Superseded.Add(3*s.rules.Overlap+slack)) {
 			continue
 		}
-		if !s.named(f.id) && f.ours() && f.liveAt(s.now) && f.excused == "" && (f.expires.IsZero() || f.expires.After(s.now.Add(max(s.rules.Overlap, s.rules.Fuse)+2*slack))) {
+		if !s.named(f.id) && f.ours() && f.liveAt(s.now) && f.excused == "" && (f.expires.IsZero() || f.expires.After(s.now.Add(max(s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery)+2*slack))) {
 			s.violate("P2", "%s, which no store names, lives until %s", s.nick(f.id), f.expires)
 		}
 	}
+}
+
+func leakSeen(f *fact) bool {
+	m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+	return !m.Leaked.IsZero()
 }

@@ -52,6 +52,9 @@
 //
 //   - Without a compare-and-set store, two instances that create the service ID
 //     at once have an arbiter each: both publish, and the next sweep settles it.
+//   - An app that started while a person's value, or nothing, stood in its store
+//     (7001194, 3053012) has that until its next restart: latchkey knows which key
+//     it was last restarted with, and no more.
 //   - A deletion, a creation and a write to a store that only overwrites can't be
 //     called back once they are under way.
 //   - An adapter's second try to create a key looks at no wall clock: a machine
@@ -123,8 +126,6 @@
 //     where the deletion failed (6170671) it counted as alive until it burnt down.
 //   - 5070060, 5173190: four keys were alive, and a consumer behind its own store,
 //     or one whose store was empty, held all of them: for as long as a key lives.
-//   - 7001194, 3053012: a person emptied a store while its app was restarted. Apps
-//     of a store that is repaired are restarted now, whatever their mark says.
 //   - 8049688: a person's value in the second store passed for a neighbour's change
 //     when the publication met a conflict, and was overwritten.
 //   - 8191550: the clock moved between the list and the removal of a duplicate.
@@ -136,4 +137,12 @@
 //     another key than this one was remembered by a moment that this one met.
 //   - 14186512: a process that had just published knew one of two service IDs only,
 //     and the key of the other was never ended.
+//
+// Reasoning found these; regress_test.go plays them:
+//
+//   - A process that had created one of two service IDs never looked for the other.
+//   - A service ID that was locked when a process knew it already got a key at
+//     every sweep, where no store compares and sets.
+//   - A conflict was read again, and a key that another instance had condemned
+//     meanwhile was lengthened.
 package simulate

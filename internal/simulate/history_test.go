@@ -147,8 +147,8 @@ func (s *sim) history() {
 	s.rules = rotation.Standard()
 	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
 	s.rules.Jitter = rotation.Jitter(credential, s.rules.After)
-	s.rules.Overlap = pick(r, 2*time.Hour, 24*time.Hour)
-	s.rules.SweepEvery = pick(r, time.Hour, 6*time.Hour)
+	s.rules.Overlap = pick(r, time.Hour, 2*time.Hour, 24*time.Hour, 24*time.Hour)
+	s.rules.SweepEvery = pick(r, time.Hour, time.Hour, 6*time.Hour, 6*time.Hour, 24*time.Hour)
 	s.lag = pick(r, 0, 5*time.Second, 60*time.Second)
 	s.stale = s.lag > 0 && r.IntN(2) == 0
 	s.furnish(pick(r, layouts...), pick(r, 0, 0, 1, 2))
@@ -354,10 +354,12 @@ func (s *sim) heal() {
 	// Two sweeps must do, unless as many keys as allowed live out an overlap, which
 	// use lengthens to three, or what is left of a fuse.
 	var last *run
-	for i := range 2 + int((max(3*s.rules.Overlap, s.rules.Fuse)+time.Hour)/s.rules.SweepEvery) {
+	longest := s.now.Add(max(3*s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery) + time.Hour)
+	for i := range 3 + int(longest.Sub(s.now)/s.rules.SweepEvery) {
+		room := s.makesRoom(longest)
 		last = s.sweep(s.instances[i%len(s.instances)])
 		s.until(s.now.Add(s.rules.SweepEvery))
-		if i > 0 && last.out.Reason != rotation.KeysFull {
+		if i > 0 && last.out.Reason != rotation.KeysFull || i > 2 && !room {
 			break
 		}
 	}
@@ -374,6 +376,13 @@ func (s *sim) heal() {
 	if s.seed%8 == 0 {
 		s.checkArbiter()
 	}
+}
+
+// makesRoom reports whether a key of ours ends by then.
+func (s *sim) makesRoom(by time.Time) bool {
+	return slices.ContainsFunc(s.order, func(f *fact) bool {
+		return f.ours() && f.liveAt(s.now) && !f.expires.IsZero() && f.expires.Before(by)
+	})
 }
 
 // rest looks whether looks come to rest: one that follows one without steps

@@ -309,7 +309,7 @@ func (c crew) Restart(ctx ctx, name, keyID string) error {
 			return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, c.of.name)
 		}
 		for _, a := range c.apps {
-			if a.name == name {
+			if a.name == name && a.mark != keyID { // as the adapters do
 				c.mutated("restart", keyID)
 				a.mark = keyID
 				c.reread(&a.reader)

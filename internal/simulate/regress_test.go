@@ -1,0 +1,107 @@
+package simulate
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Sequences that reasoning found and no history had drawn.
+
+// Two first provisions at once make two service IDs where no store compares and
+// sets; then one of the instances is scaled to zero.
+func TestTheKeysOfBothServiceIDsEndWhicheverInstanceLivesOn(t *testing.T) {
+	for _, layout := range []string{"P", "PP"} {
+		for apart := 5 * time.Millisecond; apart <= 60*time.Millisecond; apart += 5 * time.Millisecond {
+			for which := range 2 {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSim(uint64(apart), options{})
+					s.rules = rotation.Standard()
+					s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
+					s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
+					s.furnish(layout, 0)
+					for _, name := range []string{"A", "B"} {
+						in := &instance{name: name}
+						s.instances = append(s.instances, in)
+						s.boot(in)
+					}
+					s.policy = &script{sim: s}
+					ask := reconcile.Ask{Cause: "timer"}
+					s.begin(s.instances[0], ask, 10*time.Minute)
+					s.after(apart, func() { s.begin(s.instances[1], ask, 10*time.Minute) })
+					s.settle()
+					s.until(s.now.Add(time.Hour))
+					s.kill(s.instances[1-which])
+					for range 24 * 7 {
+						s.sweep(s.instances[which])
+						s.until(s.now.Add(time.Hour))
+					}
+					for _, f := range s.order {
+						if !s.named(f.id) && f.liveAt(s.now) {
+							t.Errorf("%s, %s apart, %s lives on: after a week %s, which no store names, lives until %s", layout, apart, s.instances[which].name, s.nick(f.id), f.expires)
+						}
+					}
+					for _, in := range s.instances {
+						s.kill(in)
+					}
+					s.settle()
+				})
+			}
+		}
+	}
+}
+
+// wentBack has a store that people rolled back to the key before, and a service ID
+// that they locked when the process knew it already.
+var wentBack = flow{name: "a store went back", layout: "P", prepare: func(s *sim) {
+	due(s)
+	s.quiet(1)
+	p := s.places[0]
+	s.put(p, p.past[0], true, true)
+	s.cloud.SetServiceIDLocked(s.idOf(), true)
+}, ask: sweeping}
+
+func TestALockedServiceIDGetsNoKeyAtEverySweep(t *testing.T) {
+	wentBack.run(t, nil, options{after: func(s *sim) {
+		before := len(s.order)
+		var last *run
+		for range 48 {
+			last = s.sweep(s.instances[0])
+			s.until(s.now.Add(time.Hour))
+		}
+		if n := len(s.order) - before; n > 1 || last.out.Reason != rotation.IdentityLocked {
+			t.Errorf("%d keys in 48 sweeps, and the last says %s %s", n, last.out.Result, last.out.Reason)
+		}
+	}})
+}
+
+func TestAKeyThatAnotherInstanceCondemnsMeanwhileIsNotLengthened(t *testing.T) {
+	calls, _ := wentBack.run(t, nil, options{})
+	lengthened := 0
+	for i, st := range calls {
+		if st != extend {
+			continue
+		}
+		lengthened++
+		condemns := hand{"is another instance, which condemns it", func(s *sim) (func(), bool) {
+			f := s.keys[s.places[0].keyID()]
+			m, text, ok := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+			m.Leaked = s.now
+			s.cloud.SetKeyDescription(f.id, m.Describe(text))
+			s.refresh(f)
+			f.leaked, f.excused = true, "revoked"
+			return nil, ok
+		}}
+		wentBack.run(t, nil, options{hand: &condemns, at: i, after: func(s *sim) {
+			if f := s.order[0]; f.leaked && f.expires.Sub(s.now) > 20*time.Hour {
+				t.Errorf("%s leaked, and lives until %s", s.nick(f.id), f.expires)
+			}
+		}})
+	}
+	if lengthened == 0 {
+		t.Error("nothing was lengthened")
+	}
+}
