@@ -149,6 +149,9 @@ func (s *sim) history() {
 	s.rules.Jitter = rotation.Jitter(credential, s.rules.After)
 	s.rules.Overlap = pick(r, time.Hour, 2*time.Hour, 24*time.Hour, 24*time.Hour)
 	s.rules.SweepEvery = pick(r, time.Hour, time.Hour, 6*time.Hour, 6*time.Hour, 24*time.Hour)
+	if ch.target.step == extend { // which needs somebody who looks near the end of an overlap
+		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
+	}
 	s.lag = pick(r, 0, 5*time.Second, 60*time.Second)
 	s.stale = s.lag > 0 && r.IntN(2) == 0
 	s.furnish(pick(r, layouts...), pick(r, 0, 0, 1, 2))
@@ -227,6 +230,9 @@ func (s *sim) leap() {
 func (s *sim) eventful() {
 	r := s.rnd
 	length := pick(r, 3*time.Hour, 10*time.Hour, 10*time.Hour, 30*time.Hour)
+	if ch, ok := s.policy.(*chance); ok && ch.target.step == extend {
+		length = 30 * time.Hour
+	}
 	end := s.now.Add(length)
 	within := func() time.Duration { return time.Duration(r.Int64N(int64(length))) }
 
