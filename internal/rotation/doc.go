@@ -31,13 +31,13 @@
 // # How Decide goes
 //
 //	blocked?            → a person has to act: only a containment, an unfuse, the
-//	                      end of leaked keys that nobody has to hold and a
-//	                      remembered demand go on
+//	                      end of leaked keys that nobody has to hold, the life of
+//	                      those that somebody holds and a remembered demand go on
 //	a leak is asked for → write it on the key; disable it where containment is asked
 //	a named key is not visible yet, its project is gone, a key is to be adopted
 //	                    → that alone
-//	unfuse what stores name → lengthen what is still used → end leaked keys that
-//	nobody has to hold → service ID and policies
+//	unfuse what stores name → end leaked keys that nobody has to hold → lengthen
+//	what is still held or used → service ID and policies
 //	somebody is at work → wait
 //	end what nobody holds
 //	due?                → mint, prove, publish (the arbiter first), restart, supersede
@@ -51,8 +51,14 @@
 // still at work: nobody else touches it, and nobody mints beside it. An older
 // one belongs to an instance that is gone, and is ended before a new key is
 // minted. An overlap starts once: the write that starts it also leaves a mark
-// on the key, and later runs see the mark; they may lengthen it, when people
-// rolled a store back to that key, and never shorten it.
+// on the key, and later runs see the mark; they may lengthen it and never
+// shorten it.
+//
+// A key that consumers still have is not ended by its overlap: while a store that
+// people rolled back names it, or a consumer was last restarted with it, it is
+// lengthened bit by bit, to a key's whole life at the most. Once as many keys as
+// allowed are alive, a consumer that holds on to an older one is restarted onto
+// what its own store names, which makes room for the key that its store waits for.
 //
 // A demand that cannot be met now is remembered on the published key (Renew),
 // and counts until a key meets it. The key that does keeps the demand's moment
