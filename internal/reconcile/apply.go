@@ -284,8 +284,7 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 	case rotation.Copy:
 		return ru.copy(ctx, s)
 	case rotation.RestartConsumer:
-		consumer := ru.whose[s.Target]
-		return consumer.by.Restart(ctx, consumer.name, s.Key)
+		return ru.restart(ctx, s)
 	}
 	return fmt.Errorf("taking step: unknown action %q", s.Action)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Where no store compares and sets, two instances that minted at once would
@@ -54,6 +56,29 @@ func (ru *run) unmoved(ctx context.Context, at reading) error {
 		return fmt.Errorf("%w: store %s names key %q now", errAgain, at.store.Name(), now.KeyID)
 	}
 	return nil
+}
+
+// restart lets a consumer read its store. A store that only overwrites is read
+// right before: the mark would name a key that the consumer does not get.
+func (ru *run) restart(ctx context.Context, s rotation.Step) error {
+	consumer := ru.whose[s.Target]
+	i := slices.IndexFunc(ru.serving, func(c rotation.Consumer) bool { return c.Name == s.Target })
+	for _, at := range ru.entries {
+		if i < 0 || at.store.Name() != ru.serving[i].Store || at.store.Guarded() {
+			continue
+		}
+		now, err := ru.glance(ctx, at)
+		if err != nil {
+			return fmt.Errorf("restarting %s: reading store %s once more: %w", s.Target, at.store.Name(), err)
+		}
+		if now.KeyID != s.Key {
+			return fmt.Errorf("restarting %s: %w: store %s names key %q now", s.Target, ErrConflict, at.store.Name(), now.KeyID)
+		}
+		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+			return fmt.Errorf("restarting %s: %w", s.Target, err)
+		}
+	}
+	return consumer.by.Restart(ctx, consumer.name, s.Key)
 }
 
 // anothers reports whether an entry holds what latchkey, or this installation of

@@ -137,6 +137,8 @@
 //     another key than this one was remembered by a moment that this one met.
 //   - 14186512: a process that had just published knew one of two service IDs only,
 //     and the key of the other was never ended.
+//   - 1571261: where no store compares and sets, a slow run wrote an older key before
+//     an app was restarted, which was then marked with the one that it did not get.
 //
 // Reasoning found these; regress_test.go plays them:
 //

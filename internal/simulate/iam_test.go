@@ -260,6 +260,7 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 
 func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	var out reconcile.KeyRecord
+	moved := false
 	r := runOf(ctx)
 	err := i.call(ctx, get, i.nick(keyID), func() error {
 		lag := i.delay()
@@ -268,10 +269,9 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 		if err != nil {
 			return err
 		}
-		// IAM's Date has seconds, and is some seconds old when it arrives.
-		if r.saw[keyID] && (r.offset-r.asListed).Abs() > 2*time.Minute+15*time.Second {
-			r.moved = i.now
-		}
+		// IAM's Date has seconds, and is up to ten seconds old when it arrives, as
+		// that of the list was.
+		moved = r.saw[keyID] && (r.offset-r.asListed).Abs() > 2*time.Minute+25*time.Second
 		k = i.seen(k, lag)
 		out = reconcile.KeyRecord{IAMID: k.IAMID, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
 		out.Key, _, out.Ours = i.keyOf(k)
@@ -279,6 +279,9 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	})
 	if err != nil {
 		return reconcile.KeyRecord{}, err
+	}
+	if moved {
+		r.moved = i.now
 	}
 	return out, nil
 }
