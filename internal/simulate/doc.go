@@ -147,4 +147,15 @@
 //     every sweep, where no store compares and sets.
 //   - A conflict was read again, and a key that another instance had condemned
 //     meanwhile was lengthened.
+//
+// # Known, and open
+//
+// Three of the million histories from seed 1000000 on:
+//
+//   - 1810827: with sweeps once a day, a fuse that could not be moved out burns down
+//     before anybody tries again: the fuse is a day, too.
+//   - 1198293: four keys are alive, one of them leaked and named by the second store,
+//     and no room is made within the time that the checker allows.
+//   - 1612924: a clock that moved during a publication, by less than a run notices or
+//     by more than the checker takes it for: not understood yet.
 package simulate
