@@ -199,7 +199,7 @@ func (ru *run) ends(s rotation.Step) bool {
 func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error {
 	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
 	switch {
-	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || step.Action == rotation.Publish) && ru.locked(ctx, err):
+	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || errors.Is(err, errUncleared)) && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked)
 	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
 		ru.block(storeFault(err))

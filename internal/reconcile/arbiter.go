@@ -120,7 +120,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnavailable) {
-			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
+			return fmt.Errorf("%w: key %s: %w", errUncleared, ru.fresh.ID, err)
 		}
 		// Somebody changed the service ID, or the answer was lost: read again.
 	}

@@ -43,6 +43,9 @@ var (
 	errTooLate = errors.New("this run is too old to write")
 	// errAltered: a store's value is not the key that it names.
 	errAltered = errors.New("the value is not that of the key that the store names")
+	// errUncleared: the service ID, which decides between instances where no store
+	// does, could not be written.
+	errUncleared = errors.New("clearing for publication")
 	// errStorm: as many rotations were forced as an hour may see.
 	errStorm = errors.New("too many forced rotations")
 	// errDrift: the clocks moved against each other in mid-run.

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,16 +19,7 @@ func TestTheKeysOfBothServiceIDsEndWhicheverInstanceLivesOn(t *testing.T) {
 		for apart := 5 * time.Millisecond; apart <= 60*time.Millisecond; apart += 5 * time.Millisecond {
 			for which := range 2 {
 				synctest.Test(t, func(t *testing.T) {
-					s := newSim(uint64(apart), options{})
-					s.rules = rotation.Standard()
-					s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
-					s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
-					s.furnish(layout, 0)
-					for _, name := range []string{"A", "B"} {
-						in := &instance{name: name}
-						s.instances = append(s.instances, in)
-						s.boot(in)
-					}
+					s := staged(uint64(apart), options{}, layout, 0, "A", "B")
 					s.policy = &script{sim: s}
 					ask := reconcile.Ask{Cause: "timer"}
 					s.begin(s.instances[0], ask, 10*time.Minute)
@@ -104,4 +96,19 @@ func TestAKeyThatAnotherInstanceCondemnsMeanwhileIsNotLengthened(t *testing.T) {
 	if lengthened == 0 {
 		t.Error("nothing was lengthened")
 	}
+}
+
+// The lock of a service ID explains a refusal by IAM, and none by a store.
+func TestAStoreThatRefusesAKeyIsNotExplainedByTheServiceIDsLock(t *testing.T) {
+	fl := flow{name: "due, with a locked service ID", layout: "G", prepare: func(s *sim) {
+		due(s)
+		s.cloud.SetServiceIDLocked(s.idOf(), true)
+	}, ask: sweeping}
+	calls, _ := fl.run(t, nil, options{})
+	i := slices.Index(calls, publish)
+	fl.run(t, map[int]fault{i: denied}, options{after: func(s *sim) {
+		if out := s.runs[len(s.runs)-1].out; out.Reason != rotation.StoreDenied {
+			t.Errorf("blocked by %q: %s", out.Reason, out.Error)
+		}
+	}})
 }
