@@ -52,20 +52,30 @@ func TestEnumerateFaults(t *testing.T) {
 		}
 	}
 
+	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) verdict {
+		_, v := sc.flow.run(t, sc.faults, options{})
+		return v
+	}, func(sc scenario) string { return sc.flow.describe(sc.faults, sc.calls) })
+	report(t, *pairs, fmt.Sprintf("flows=%d %s violations=%d", len(flows), counts(singles, len(all)-singles, done), bad))
+}
+
+// enumerate plays scenarios and tells how many were played, and how many of them
+// broke a promise.
+func enumerate[S any](t *testing.T, all []S, play func(*testing.T, S) verdict, describe func(S) string) (done, bad int) {
+	const most = 30 // are reported
 	var mu sync.Mutex
-	done, bad := 0, 0
-	work := make(chan scenario)
+	work := make(chan S)
 	t.Run("scenarios", func(t *testing.T) {
 		for range workers {
 			t.Run("worker", func(t *testing.T) {
 				t.Parallel()
 				for sc := range work {
-					_, v := sc.flow.run(t, sc.faults, options{})
+					v := play(t, sc)
 					mu.Lock()
 					done++
 					if len(v.violations) > 0 {
-						if bad++; bad <= 30 {
-							t.Errorf("%s: %s", sc.flow.describe(sc.faults, sc.calls), v.violations[0])
+						if bad++; bad <= most {
+							t.Errorf("%s: %s", describe(sc), v.violations[0])
 						}
 					}
 					mu.Unlock()
@@ -79,7 +89,7 @@ func TestEnumerateFaults(t *testing.T) {
 			}
 		}()
 	})
-	report(t, *pairs, fmt.Sprintf("flows=%d %s violations=%d", len(flows), counts(singles, len(all)-singles, done), bad))
+	return done, bad
 }
 
 // pairsBehind is how many calls of the run behind the flow a second fault may
@@ -123,32 +133,11 @@ func TestEnumerateHands(t *testing.T) {
 		}
 		all = some
 	}
-	var mu sync.Mutex
-	done, bad := 0, 0
-	work := make(chan scenario)
-	t.Run("scenarios", func(t *testing.T) {
-		for range workers {
-			t.Run("worker", func(t *testing.T) {
-				t.Parallel()
-				for sc := range work {
-					_, v := sc.flow.run(t, nil, sc.o)
-					mu.Lock()
-					done++
-					if len(v.violations) > 0 {
-						if bad++; bad <= 30 {
-							t.Errorf("%s, a person %s before call %d (undone: %t, seed %d): %s", sc.flow.name, sc.o.hand.name, sc.o.at, sc.o.undone, sc.o.seed, v.violations[0])
-						}
-					}
-					mu.Unlock()
-				}
-			})
-		}
-		go func() {
-			defer close(work)
-			for _, sc := range all {
-				work <- sc
-			}
-		}()
+	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) verdict {
+		_, v := sc.flow.run(t, nil, sc.o)
+		return v
+	}, func(sc scenario) string {
+		return fmt.Sprintf("%s, a person %s before call %d (undone: %t, seed %d)", sc.flow.name, sc.o.hand.name, sc.o.at, sc.o.undone, sc.o.seed)
 	})
 	report(t, *pairs, fmt.Sprintf("hands %d/%d violations=%d", done, len(all), bad))
 }

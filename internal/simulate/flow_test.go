@@ -168,21 +168,28 @@ const timeoutDone fault = "timeout-after-effect"
 // enumerated are the faults of the enumeration.
 var enumerated = []fault{crashBefore, crashAfter, lost, truncated, broken, limited, denied, refused, timeout, timeoutDone}
 
+// staged is a world with stores of a layout, apps and instances, where nothing has
+// happened yet and nothing is left to chance.
+func staged(seed uint64, o options, layout string, apps int, names ...string) *sim {
+	s := newSim(seed, o)
+	s.rules = rotation.Standard()
+	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
+	s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
+	s.furnish(layout, apps)
+	for _, name := range names {
+		in := &instance{name: name}
+		s.instances = append(s.instances, in)
+		s.boot(in)
+	}
+	return s
+}
+
 // run plays a flow with faults by the index of the call, then two clean runs
 // and more: promises hold all the way, and the last look changes nothing. It
 // returns the calls that the flow made.
 func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step, v verdict) {
 	synctest.Test(t, func(*testing.T) {
-		s := newSim(o.seed, o)
-		s.rules = rotation.Standard()
-		s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
-		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
-		s.furnish(fl.layout, fl.apps)
-		for _, name := range []string{"A", "B"} {
-			in := &instance{name: name}
-			s.instances = append(s.instances, in)
-			s.boot(in)
-		}
+		s := staged(o.seed, o, fl.layout, fl.apps, "A", "B")
 		calm := &script{sim: s}
 		s.policy = calm
 		fl.prepare(s)

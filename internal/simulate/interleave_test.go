@@ -3,12 +3,9 @@ package simulate
 import (
 	"flag"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var interleave = flag.Bool("interleave", false, "enumerate all interleavings of two instances, not only a few")
@@ -97,16 +94,7 @@ func (p *schedule) napping(i int) bool {
 // there were.
 func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what fault) (calls int, v verdict) {
 	synctest.Test(t, func(*testing.T) {
-		s := newSim(1, options{})
-		s.rules = rotation.Standard()
-		s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
-		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
-		s.furnish(layout, 0)
-		for _, name := range []string{"A", "B"} {
-			in := &instance{name: name}
-			s.instances = append(s.instances, in)
-			s.boot(in)
-		}
+		s := staged(1, options{}, layout, 0, "A", "B")
 		calm := &script{sim: s}
 		s.policy = calm
 		due(s)
@@ -153,54 +141,31 @@ func TestEnumerateInterleavings(t *testing.T) {
 		fault  fault
 	}
 	faults := []fault{none, crashAfter, lost, broken}
-	work := make(chan scenario, 64)
-	var mu sync.Mutex
-	done, bad, wanted := 0, 0, 0
-	t.Run("scenarios", func(t *testing.T) {
-		for range workers {
-			t.Run("worker", func(t *testing.T) {
-				t.Parallel()
-				for sc := range work {
-					_, v := interleaving(t, sc.layout, sc.turns, sc.at, sc.fault)
-					mu.Lock()
-					done++
-					if len(v.violations) > 0 {
-						if bad++; bad <= 20 {
-							t.Errorf("%s, turns before %v, %s at %d: %s", sc.layout, sc.turns, sc.fault, sc.at, v.violations[0])
-						}
-					}
-					mu.Unlock()
+	var all []scenario
+	for _, layout := range []string{"G", "GP", "P"} {
+		n, _ := interleaving(t, layout, map[int]bool{1: true}, -1, none)
+		for _, turns := range turnsOf(n, *interleave) {
+			for _, f := range faults {
+				if f == none {
+					all = append(all, scenario{layout, turns, -1, none})
+					continue
 				}
-			})
-		}
-		lengths := map[string]int{}
-		for _, layout := range []string{"G", "GP", "P"} {
-			n, _ := interleaving(t, layout, map[int]bool{1: true}, -1, none)
-			lengths[layout] = n
-		}
-		go func() {
-			defer close(work)
-			for layout, n := range lengths {
-				for _, turns := range turnsOf(n, *interleave) {
-					for _, f := range faults {
-						if f == none {
-							wanted++
-							work <- scenario{layout, turns, -1, none}
-							continue
-						}
-						if (len(turns) > 1 || raceDetector) && !*interleave {
-							continue
-						}
-						for at := range n {
-							wanted++
-							work <- scenario{layout, turns, at, f}
-						}
-					}
+				if (len(turns) > 1 || raceDetector) && !*interleave {
+					continue
+				}
+				for at := range n {
+					all = append(all, scenario{layout, turns, at, f})
 				}
 			}
-		}()
+		}
+	}
+	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) verdict {
+		_, v := interleaving(t, sc.layout, sc.turns, sc.at, sc.fault)
+		return v
+	}, func(sc scenario) string {
+		return fmt.Sprintf("%s, turns before %v, %s at %d", sc.layout, sc.turns, sc.fault, sc.at)
 	})
-	report(t, *interleave, fmt.Sprintf("interleavings %d/%d violations=%d", done, wanted, bad))
+	report(t, *interleave, fmt.Sprintf("interleavings %d/%d violations=%d", done, len(all), bad))
 }
 
 // turnsOf are all sets of up to three preemptions among n calls; up to two

@@ -36,16 +36,7 @@ func TestFiveCopiesOnFourInstancesPublishOneKeyInADueWindow(t *testing.T) {
 // first time because of it.
 func five(t *testing.T, layout string, demanded bool, seed uint64) (v verdict, published int) {
 	synctest.Test(t, func(*testing.T) {
-		s := newSim(seed, options{})
-		s.rules = rotation.Standard()
-		s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
-		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
-		s.furnish(layout, 1)
-		for _, name := range []string{"A", "B", "C", "D"} {
-			in := &instance{name: name}
-			s.instances = append(s.instances, in)
-			s.boot(in)
-		}
+		s := staged(seed, options{}, layout, 1, "A", "B", "C", "D")
 		s.policy = &script{sim: s}
 		due(s)
 		ask := reconcile.Ask{Cause: "timer"}
