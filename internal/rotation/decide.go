@@ -546,9 +546,9 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 		ended[st.Key] = ended[st.Key] || st.Action == Retire || st.Action == Disable
 	}
 	for _, k := range v.Keys {
-		// A leaked key ends as soon as the new one is published, so the keys
+		// A leaked key ends as soon as consumers have the new one, so the keys
 		// before it, which may live for days, do not keep it alive.
-		replaced := due == KeyLeaked && !k.Leaked.IsZero()
+		replaced := !k.Leaked.IsZero() && !k.Locked
 		if k.Live(v.now) && !ended[k.ID] && !replaced {
 			live++
 		}
@@ -674,7 +674,8 @@ func (v view) repairs() (steps []Step) {
 
 // restarts catches up on consumers that an earlier run left behind. While as many
 // keys as allowed are alive, the key that one holds on to may be what the next one
-// waits for: then what its own store names is better.
+// waits for: then what its own store names is better, even a leaked key, which has
+// to live until that store names another.
 func (v view) restarts(full bool) (steps []Step) {
 	current := map[string]bool{}
 	for _, st := range v.Stores {
@@ -689,15 +690,11 @@ func (v view) restarts(full bool) (steps []Step) {
 		case c.Unknown || c.Key == v.published.ID:
 		case v.reaches(c, current):
 			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
-		case full && own != "" && c.Key != own && !v.leakedID(own):
+		case full && own != "" && c.Key != own:
 			steps = append(steps, Step{Action: RestartConsumer, Key: own, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps
-}
-
-func (v view) leakedID(id string) bool {
-	return slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == id && !k.Leaked.IsZero() })
 }
 
 // reaches reports whether a restart makes the consumer read the key: its store
