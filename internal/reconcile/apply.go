@@ -641,6 +641,9 @@ func (ru *run) elect(ctx context.Context) error {
 	if err != nil {
 		return nil //nolint:nilerr // an election that could not be held decides nothing
 	}
+	if err := ru.checkDrift(l.Date); err != nil {
+		return fmt.Errorf("electing among new keys: %w", err)
+	}
 	for _, k := range l.Keys {
 		young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
 		known := ru.listed(k.ID) // it was here before: then it was no rival, or nothing would have been minted

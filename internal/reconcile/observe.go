@@ -25,6 +25,7 @@ type run struct {
 
 	started time.Time     // local wall clock at the start of the observation
 	offset  time.Duration // IAM's clock less the local one
+	dated   bool          // offset is known
 	id      ServiceID
 	ours    []ServiceID     // every service ID of ours with the name, id included
 	busy    map[string]bool // those of ours, by ID, that have keys
@@ -261,7 +262,7 @@ func (ru *run) settleClock(date time.Time) {
 	if offset.Abs() <= 1500*time.Millisecond {
 		offset = 0
 	}
-	ru.offset = offset
+	ru.offset, ru.dated = offset, true
 }
 
 // checkDrift compares the clocks once more: a run in which they moved against
@@ -274,6 +275,16 @@ func (ru *run) checkDrift(date time.Time) error {
 	return nil
 }
 
+// lookUp reads a key that the list lacks, and the clock with it, where the list
+// has set it.
+func (ru *run) lookUp(ctx context.Context, keyID string) (KeyRecord, error) {
+	rec, err := ru.Keys.Get(ctx, keyID)
+	if err == nil && ru.dated {
+		err = ru.checkDrift(rec.Date)
+	}
+	return rec, err
+}
+
 // observeNamed reads the keys that a store names and the list lacks. IAM's
 // lists lag, so only a look-up by ID may say that a key is gone.
 func (ru *run) observeNamed(ctx context.Context) error {
@@ -281,7 +292,7 @@ func (ru *run) observeNamed(ctx context.Context) error {
 		if e.err != nil || e.KeyID == "" || ru.listed(e.KeyID) {
 			continue
 		}
-		rec, err := ru.Keys.Get(ctx, e.KeyID)
+		rec, err := ru.lookUp(ctx, e.KeyID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 		case err != nil:
@@ -342,7 +353,7 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 	if id == "" || ru.listed(id) {
 		return nil
 	}
-	rec, err := ru.Keys.Get(ctx, id)
+	rec, err := ru.lookUp(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil // it is gone

@@ -43,11 +43,12 @@ type evidence struct {
 	limit   time.Time // when its context ends
 	minted  int
 	wrote   map[string]bool // keys that it has tried to publish
-	// asListed is its clock when it last listed keys, and which it saw; moved is
-	// when a key that it then read showed that the clock had moved.
-	asListed time.Duration
-	saw      map[string]bool
-	moved    time.Time
+	// asListed is its clock when it last observed; settling: it still does.
+	// electing: the next list is that of an election, which settles nothing. moved
+	// is when a key that it then read showed that the clock had moved.
+	asListed           time.Duration
+	settling, electing bool
+	moved              time.Time
 }
 
 // sight is a run's last knowledge of a store.
@@ -91,6 +92,7 @@ func (s *sim) wasRead(r *run, p *place, e reconcile.Entry, err error) {
 
 func (s *sim) mutated(what, key string) {
 	if r := s.acting; r != nil {
+		r.settling = false
 		if !r.moved.IsZero() && s.issued.After(r.moved) {
 			s.violate("P8", "%s although the clock has moved since the observation", what)
 		}

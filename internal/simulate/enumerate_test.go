@@ -3,6 +3,7 @@ package simulate
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -116,11 +117,11 @@ func TestEnumerateHands(t *testing.T) {
 			continue
 		}
 		calls, _ := fl.run(t, nil, options{})
-		for i := range hands {
+		for _, h := range slices.Concat(hands, clocks) {
 			for at := range calls {
 				for seed := range uint64(len(fl.layout)) { // which of the stores, among others
 					for _, undone := range []bool{false, true} {
-						all = append(all, scenario{fl, options{hand: &hands[i], at: at, undone: undone, seed: seed}})
+						all = append(all, scenario{fl, options{hand: &h, at: at, undone: undone, seed: seed}})
 					}
 				}
 			}

@@ -101,6 +101,7 @@ func (i iam) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error
 	if err != nil {
 		return nil, time.Time{}, err
 	}
+	r.compare()
 	return out, date, nil
 }
 
@@ -159,6 +160,7 @@ func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.settle()
 	return out, nil
 }
 
@@ -232,6 +234,8 @@ func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
 func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
 	var out reconcile.KeyList
 	r := runOf(ctx)
+	electing := r.electing
+	r.electing = false
 	err := i.call(ctx, list, i.nick(iamID), func() error {
 		lag := i.delay()
 		i.lagged(0, lag, 0)
@@ -246,21 +250,42 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 		}
 		out.Date = i.date()
 		r.listed[iamID] = i.now
-		r.asListed, r.moved, r.saw = r.offset, time.Time{}, map[string]bool{}
-		for _, k := range out.Keys {
-			r.saw[k.ID] = true
-		}
 		return err
 	})
 	if err != nil {
 		return reconcile.KeyList{}, err
 	}
+	if electing {
+		i.drifted(r)
+	} else {
+		r.compare()
+	}
 	return out, nil
+}
+
+// compare notes that the run compares its clock with IAM's now.
+func (r *run) compare() {
+	r.settling, r.moved = true, time.Time{}
+	r.settle()
+}
+
+// settle takes the run's clock for the one that it has compared.
+func (r *run) settle() {
+	if r.settling {
+		r.asListed = r.offset
+	}
+}
+
+// drifted notes that an answer shows that the clock has moved. IAM's Date has
+// seconds, and is up to ten seconds old when it arrives, as that of the list was.
+func (i iam) drifted(r *run) {
+	if (r.offset - r.asListed).Abs() > 2*time.Minute+25*time.Second {
+		r.moved = i.now
+	}
 }
 
 func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	var out reconcile.KeyRecord
-	moved := false
 	r := runOf(ctx)
 	err := i.call(ctx, get, i.nick(keyID), func() error {
 		lag := i.delay()
@@ -269,9 +294,6 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 		if err != nil {
 			return err
 		}
-		// IAM's Date has seconds, and is up to ten seconds old when it arrives, as
-		// that of the list was.
-		moved = r.saw[keyID] && (r.offset-r.asListed).Abs() > 2*time.Minute+25*time.Second
 		k = i.seen(k, lag)
 		out = reconcile.KeyRecord{IAMID: k.IAMID, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
 		out.Key, _, out.Ours = i.keyOf(k)
@@ -280,9 +302,7 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	if err != nil {
 		return reconcile.KeyRecord{}, err
 	}
-	if moved {
-		r.moved = i.now
-	}
+	i.drifted(r)
 	return out, nil
 }
 
@@ -299,6 +319,7 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 		var made rotation.Key
 		made, err = i.post(ctx, m, v)
 		if err == nil {
+			runOf(ctx).electing = true
 			return made, nil
 		}
 		conflict, gone := is(err, reconcile.ErrConflict), is(err, reconcile.ErrDenied) || is(err, reconcile.ErrNotFound)
@@ -309,6 +330,7 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 		found, ferr := i.findByValue(ctx, v, !missed && (conflict || unclear))
 		switch {
 		case ferr == nil:
+			runOf(ctx).electing = true
 			return found, nil
 		case !is(ferr, reconcile.ErrNotFound):
 			return rotation.Key{}, fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept

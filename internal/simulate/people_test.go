@@ -55,6 +55,22 @@ func (s *sim) idOf() string {
 	return least
 }
 
+// clocks are set while an instance is at work; random histories do so at gets.
+var clocks = []hand{
+	{"sets the clock on", setClock(4 * time.Minute)},
+	{"sets the clock back", setClock(-4 * time.Minute)},
+	{"sets the clock on by more than is allowed", setClock(9 * time.Minute)},
+	{"sets the clock back by more than is allowed", setClock(-9 * time.Minute)},
+}
+
+func setClock(by time.Duration) func(*sim) (func(), bool) {
+	return func(s *sim) (func(), bool) {
+		in := s.instances[0]
+		in.offset += by
+		return func() { in.offset -= by }, true
+	}
+}
+
 var hands = []hand{
 	{"rolls a store back", func(s *sim) (func(), bool) {
 		p := s.anyPlace()

@@ -112,3 +112,44 @@ func TestAStoreThatRefusesAKeyIsNotExplainedByTheServiceIDsLock(t *testing.T) {
 		}
 	}})
 }
+
+// IAM's list lacks a young key that a store names, so the key is read by its ID:
+// by then somebody has set the clock.
+func TestAClockThatMovesWhileANamedKeyIsReadIsNoticed(t *testing.T) {
+	read := 0
+	for seed := range uint64(40) {
+		var calls []step
+		for _, meddles := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				s := staged(seed, options{}, "Go", 0, "A", "B")
+				s.policy = &script{sim: s}
+				due(s)
+				s.places[1].down = "unavailable"
+				s.sweep(s.instances[0])
+				s.until(s.now.Add(5 * time.Second))
+				s.places[1].down = "" // what it lacks can be copied
+				s.lag = 60 * time.Second
+				sc := &script{sim: s}
+				if i := slices.Index(calls, get); meddles && i >= 0 {
+					sc.before, sc.meddle = i, func() { s.instances[1].offset += 4 * time.Minute }
+				}
+				s.policy = sc
+				s.sweep(s.instances[1])
+				s.until(s.now.Add(10 * time.Minute))
+				if calls = sc.calls; meddles && slices.Contains(calls, get) {
+					read++
+				}
+				for _, v := range s.violations {
+					t.Errorf("seed %d: %s", seed, v)
+				}
+				for _, in := range s.instances {
+					s.kill(in)
+				}
+				s.settle()
+			})
+		}
+	}
+	if read == 0 {
+		t.Error("no key was read by its ID")
+	}
+}
