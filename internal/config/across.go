@@ -12,9 +12,10 @@ const logsService = "logs"
 // Bounds of the timing.
 const (
 	minSweepEvery = time.Minute
-	// A key is born with a fuse of a day, and it takes a sweep within the fuse
-	// to heal whatever was interrupted.
-	maxSweepEvery = 24 * time.Hour
+	// A key is born with a fuse of a day, and it takes a whole sweep within the
+	// fuse to heal whatever was interrupted, however late the timer is.
+	fuse          = 24 * time.Hour
+	maxSweepEvery = fuse / 2
 	minAfter      = 24 * time.Hour
 	minOverlap    = time.Hour
 	// The fuse has to end well before the key itself.
@@ -27,8 +28,8 @@ const (
 // across checks what no single field can show.
 func (d *decoder) across(c *Config, f draft) {
 	if c.SweepEvery < minSweepEvery || c.SweepEvery > maxSweepEvery {
-		d.fault(f.root.at("sweepEvery"), "%s must be from %s to %s: keys are born with a fuse of %s, and a sweep must come before it ends",
-			days(c.SweepEvery), days(minSweepEvery), days(maxSweepEvery), days(maxSweepEvery))
+		d.fault(f.root.at("sweepEvery"), "%s must be from %s to %s: keys are born with a fuse of %s, and a sweep must come well before it ends",
+			days(c.SweepEvery), days(minSweepEvery), days(maxSweepEvery), days(fuse))
 	}
 	names := map[string]int{}         // to the line
 	serviceIDs := map[string]string{} // to the credential

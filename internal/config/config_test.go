@@ -228,8 +228,8 @@ func TestFaults(t *testing.T) {
 		"a where that is always the same is nobody's bug": {"  serviceID:", "  where: 'true'\n  serviceID:", nil},
 
 		// Between fields.
-		"a sweep too rare for the fuse":                    {"sweepEvery: 1h", "sweepEvery: 25h", []string{`4: sweepEvery: 1d1h must be from 1m to 1d: keys are born with a fuse of 1d`}},
-		"a sweep without a pause":                          {"sweepEvery: 1h", "sweepEvery: 0m", []string{`4: sweepEvery: 0m must be from 1m to 1d`}},
+		"a sweep too rare for the fuse":                    {"sweepEvery: 1h", "sweepEvery: 13h", []string{`4: sweepEvery: 13h must be from 1m to 12h: keys are born with a fuse of 1d`}},
+		"a sweep without a pause":                          {"sweepEvery: 1h", "sweepEvery: 0m", []string{`4: sweepEvery: 0m must be from 1m to 12h`}},
 		"an age that is below a day":                       {"after: 60d", "after: 23h", []string{`16: credentials[0].rotation.after: 23h is too short; the least is 1d`}},
 		"an end before the fuse's":                         {"after: 60d, expire: 90d", "after: 1d, expire: 47h", []string{`16: credentials[0].rotation.expire: 1d23h is too short; the least is 2d`}},
 		"an overlap below an hour":                         {"expire: 90d", "overlap: 59m", []string{`16: credentials[0].rotation.overlap: 59m is too short; the least is 1h`}},

@@ -148,7 +148,7 @@ func (s *sim) history() {
 	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
 	s.rules.Jitter = rotation.Jitter(credential, s.rules.After)
 	s.rules.Overlap = pick(r, time.Hour, 2*time.Hour, 24*time.Hour, 24*time.Hour)
-	s.rules.SweepEvery = pick(r, time.Hour, time.Hour, 6*time.Hour, 6*time.Hour, 24*time.Hour)
+	s.rules.SweepEvery = pick(r, time.Hour, time.Hour, 6*time.Hour, 6*time.Hour, 12*time.Hour)
 	if ch.target.step == extend { // which needs somebody who looks near the end of an overlap
 		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
 	}
