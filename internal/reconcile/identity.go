@@ -142,3 +142,62 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = rec.ID, rec.Created, rec.Expires
 	return nil
 }
+
+func (ru *run) marker() Marker {
+	return Marker{Owner: ru.Owner, Credential: ru.c.Name, With: ru.c.With}
+}
+
+func (ru *run) createIdentity(ctx context.Context) error {
+	id, err := ru.Identities.Create(ctx, ru.c.ServiceIDName, ru.marker().Describe(ru.c.Description))
+	if err != nil {
+		return fmt.Errorf("creating service ID %q: %w", ru.c.ServiceIDName, err)
+	}
+	ru.id, ru.out.ServiceID = id, id.ID
+	return nil
+}
+
+// removeDuplicate deletes a service ID if it still has no keys: they would be
+// deleted with it.
+func (ru *run) removeDuplicate(ctx context.Context, id string) error {
+	i := slices.IndexFunc(ru.ours, func(d ServiceID) bool { return d.ID == id })
+	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.names()...)
+	if err != nil {
+		return fmt.Errorf("removing duplicate %s: %w", id, err)
+	}
+	if len(l.Keys)+l.Foreign > 0 {
+		return fmt.Errorf("%w: duplicate %s has keys now", errAgain, id)
+	}
+	if err := ru.checkDrift(l.Date); err != nil {
+		return fmt.Errorf("removing duplicate %s: %w", id, err)
+	}
+	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+		return fmt.Errorf("removing duplicate %s: %w", id, err)
+	}
+	return ru.Identities.Remove(ctx, id)
+}
+
+// grant makes one policy and reads it back: IAM may answer success and grant
+// less, and it is eventually consistent. A policy on the right resource that
+// lacks a role is the former; none at all may be the latter.
+func (ru *run) grant(ctx context.Context, label string) error {
+	i := slices.IndexFunc(ru.c.Policies, func(p Policy) bool { return p.Label() == label })
+	want := ru.c.Policies[i]
+	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
+		return fmt.Errorf("granting %s: %w", label, err)
+	}
+	return ru.poll(ctx, func() error {
+		granted, err := ru.Identities.Granted(ctx, ru.id.IAMID)
+		if err != nil {
+			return fmt.Errorf("reading back %s: %w", label, err)
+		}
+		if fulfilled(want, granted) {
+			return nil
+		}
+		for _, g := range granted {
+			if g.Service == want.Service && g.Instance == want.Instance && g.ResourceGroup == want.ResourceGroup {
+				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, ErrRefused)
+			}
+		}
+		return fmt.Errorf("reading back %s: %w", label, ErrNotYet)
+	})
+}

@@ -1,0 +1,145 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// minted is the key that this round made.
+type minted struct {
+	rotation.Key
+	value  secret.Value
+	stored bool // a store may hold it
+}
+
+func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
+	forced := due == rotation.Demanded || due == rotation.Remembered || due == rotation.KeyLeaked
+	if forced && !ru.storm.enter(ru.now()) {
+		return fmt.Errorf("minting a key: %w: %d within an hour", errStorm, forcedPerHour)
+	}
+	value, err := secret.Random(ru.Rand)
+	if err != nil {
+		return err
+	}
+	// The name's random part need not be secret; it must not come from the
+	// value's bytes in a way that tells them.
+	sum := sha256.Sum256([]byte("name of " + value.Expose()))
+	now := ru.now()
+	m := ru.marker()
+	m.With = nil
+	m.Answers = ru.answers()
+	for _, st := range ru.c.Stores {
+		m.Stores = append(m.Stores, st.Name())
+	}
+	k, err := ru.Keys.Mint(ctx, MintRequest{
+		IAMID:       ru.id.IAMID,
+		Name:        KeyName(ru.c.Name, now, hex.EncodeToString(sum[:4])),
+		Description: m.Describe(ru.ask.Cause),
+		Expires:     now.Add(ru.c.Rules.Fuse),
+		OnLeak:      ru.c.OnLeak,
+	}, value)
+	if err != nil {
+		return fmt.Errorf("minting a key: %w", err)
+	}
+	ru.fresh = &minted{Key: k, value: value}
+	return nil
+}
+
+// answers is the latest demand that the new key meets.
+func (ru *run) answers() time.Time {
+	at := ru.wanted.NewerThan
+	for _, k := range ru.keys {
+		if k.Renew.After(at) {
+			at = k.Renew
+		}
+	}
+	return at
+}
+
+// prove shows that the new key does its job, while the keys are listed once
+// more: of two instances that minted at once, the lower key wins.
+func (ru *run) prove(ctx context.Context) error {
+	var proof, lost error
+	var g errgroup.Group
+	g.Go(func() error {
+		proof = ru.proveKey(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		lost = ru.elect(ctx)
+		return nil
+	})
+	_ = g.Wait()
+	if lost != nil {
+		return lost
+	}
+	return proof
+}
+
+func (ru *run) proveKey(ctx context.Context) error {
+	var who Bearer
+	err := ru.poll(ctx, func() (err error) {
+		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("proving key %s: getting a token: %w", ru.fresh.ID, err)
+	}
+	if who.IAMID != ru.id.IAMID {
+		return fmt.Errorf("proving key %s: its token is for %s: %w", ru.fresh.ID, who.IAMID, ErrRefused)
+	}
+	if ru.Account != nil {
+		account, err := ru.Account(ctx)
+		if err != nil {
+			return fmt.Errorf("proving key %s: %w", ru.fresh.ID, err)
+		}
+		if who.Account != account {
+			return fmt.Errorf("proving key %s: its token is for account %s: %w", ru.fresh.ID, who.Account, ErrRefused)
+		}
+	}
+	for _, p := range ru.c.Provers {
+		err := ru.poll(ctx, func() error {
+			return p.Prove(ctx, Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token})
+		})
+		if err != nil {
+			return fmt.Errorf("proving key %s: %s: %w", ru.fresh.ID, p.Name(), err)
+		}
+	}
+	return nil
+}
+
+// elect withdraws the new key if a rival's is lower. A list that lags hides
+// rivals: the store that decides settles those.
+func (ru *run) elect(ctx context.Context) error {
+	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
+	if err != nil {
+		return nil //nolint:nilerr // an election that could not be held decides nothing
+	}
+	if err := ru.checkDrift(l.Date); err != nil {
+		return fmt.Errorf("electing among new keys: %w", err)
+	}
+	for _, k := range l.Keys {
+		young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
+		known := ru.listed(k.ID) // it was here before: then it was no rival, or nothing would have been minted
+		if k.ID != ru.fresh.ID && !known && young && k.Leaked.IsZero() && k.Live(ru.now()) && k.Superseded.IsZero() && k.Compare(ru.fresh.Key) < 0 {
+			return ru.withdraw(ctx, "the rival key "+k.ID+" is lower")
+		}
+	}
+	return nil
+}
+
+// withdraw deletes the own key: only while no store can hold it.
+func (ru *run) withdraw(ctx context.Context, why string) error {
+	if err := ru.Keys.Retire(ctx, ru.fresh.ID); err != nil {
+		return fmt.Errorf("withdrawing key %s: %w", ru.fresh.ID, err)
+	}
+	return fmt.Errorf("%w: %s", errAgain, why)
+}

@@ -1,0 +1,145 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+func (ru *run) reading(store string) reading {
+	i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
+	return ru.entries[i]
+}
+
+// publish writes the new key to one store. The first one to be written is the
+// store that decides between instances.
+func (ru *run) publish(ctx context.Context, store string) error {
+	at := ru.reading(store)
+	if err := ru.clear(ctx, at); err != nil {
+		return err
+	}
+	// Clearing takes calls, and the process may have stood still in one.
+	if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
+		return fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
+	}
+	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
+	err := ru.put(ctx, at.store, entry, at.Revision)
+	if err == nil {
+		// The store said that it is done: consumers may hold the key, whatever
+		// reading it back tells.
+		ru.published(store)
+		return ru.readBack(ctx, at.store, entry)
+	}
+	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
+	conflict := errors.Is(err, ErrConflict)
+	if !conflict && !errors.Is(err, ErrUnavailable) {
+		return err // a definite refusal: the key is left to its fuse, which keeps minAge's brake
+	}
+	// A lost answer, or a conflict with our own lost answer: read back.
+	back, rerr := at.store.Read(context.WithoutCancel(ctx))
+	if errors.Is(rerr, ErrNotFound) {
+		back, rerr = Entry{Revision: back.Revision}, nil
+	}
+	switch {
+	case rerr == nil && back.KeyID == ru.fresh.ID:
+		ru.published(store)
+		return nil
+	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision && ru.anothers(back) == ru.anothers(at.Entry):
+		// A neighbour in the same place changed, not our entry: nobody was first.
+		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
+		ru.entries[i].Entry = back
+		return ru.publish(ctx, store)
+	case conflict && !ru.fresh.stored && rerr == nil:
+		return ru.withdraw(ctx, "another instance published to "+store+" first")
+	}
+	return err
+}
+
+// readBack compares what a store gives with what it was given, where the config
+// asks for that. The old key stays until they are the same.
+func (ru *run) readBack(ctx context.Context, st Store, given Entry) error {
+	if !ru.c.ReadBack[st.Name()] {
+		return nil
+	}
+	got, err := st.Read(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), err)
+	case got.KeyID != given.KeyID:
+		return fmt.Errorf("reading key %s back from %s: %w: it names %q", given.KeyID, st.Name(), ErrUnavailable, got.KeyID)
+	case !got.Value.Empty() && !got.Value.Equal(given.Value):
+		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), errAltered)
+	}
+	return nil
+}
+
+// published notes that consumers may hold the new key from now on.
+func (ru *run) published(store string) {
+	if !ru.fresh.stored {
+		ru.fresh.stored, ru.out.Replaced = true, ru.before
+		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
+		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
+		if len(ru.ours) == 1 { // the keys of a second service ID have to be looked at
+			ru.keep(ru.c.Name, ru.id)
+		}
+	}
+	ru.noteStore(store, ru.fresh.ID)
+}
+
+func (ru *run) noteStore(store, keyID string) {
+	for i := range ru.out.Stores {
+		if ru.out.Stores[i].Name == store {
+			ru.out.Stores[i].Key = keyID
+		}
+	}
+}
+
+// proveCopy shows that a value is the key's before another store gets it:
+// people's hands may have changed it.
+func (ru *run) proveCopy(ctx context.Context, from reading) error {
+	who, err := ru.Exchange.Exchange(ctx, from.Value)
+	switch {
+	case errors.Is(err, ErrNotYet):
+		return fmt.Errorf("%w: %w", errAltered, err)
+	case err != nil:
+		return err
+	case !ru.ourIdentity(who.IAMID):
+		return fmt.Errorf("%w: its token is for %s", errAltered, who.IAMID)
+	}
+	return nil
+}
+
+// copy brings a store up to the published key from one that has it.
+func (ru *run) copy(ctx context.Context, s rotation.Step) error {
+	to := ru.reading(s.Target)
+	for _, from := range ru.entries {
+		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() {
+			continue
+		}
+		if err := ru.proveCopy(ctx, from); err != nil {
+			return fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.store.Name(), s.Target, err)
+		}
+		if err := ru.unmoved(ctx, to); err != nil {
+			return err
+		}
+		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
+		}
+		e := from.Entry
+		e.Revision = ""
+		err := ru.put(ctx, to.store, e, to.Revision)
+		if errors.Is(err, ErrConflict) {
+			return fmt.Errorf("%w: copying key %s to %s: %w", errAgain, s.Key, s.Target, err)
+		}
+		if err != nil {
+			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
+		}
+		ru.noteStore(s.Target, s.Key)
+		return ru.readBack(ctx, to.store, e)
+	}
+	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)
+}

@@ -1,0 +1,127 @@
+package reconcile
+
+import (
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// named reports whether a store names the key, as far as they were read.
+func (ru *run) named(keyID string) bool {
+	return slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err == nil && e.KeyID == keyID })
+}
+
+// unseen reports whether a store names a key that IAM does not show, so lately
+// that this proves nothing.
+func (ru *run) unseen(keyID string) bool {
+	return !ru.listed(keyID) && slices.ContainsFunc(ru.entries, func(e reading) bool {
+		return e.err == nil && e.KeyID == keyID && ru.now().Before(e.Created.Add(2*ru.c.Rules.Window))
+	})
+}
+
+func (ru *run) listed(keyID string) bool {
+	return slices.ContainsFunc(ru.keys, func(k rotation.Key) bool { return k.ID == keyID })
+}
+
+func (ru *run) ourIdentity(iamID string) bool {
+	return slices.ContainsFunc(ru.ours, func(d ServiceID) bool { return d.IAMID == iamID })
+}
+
+// state is what Decide sees.
+func (ru *run) state() rotation.State {
+	s := rotation.State{
+		Paused:    ru.c.Paused,
+		Keys:      ru.keys,
+		Foreign:   ru.foreign,
+		Consumers: ru.serving,
+		Skew:      ru.offset,
+		Storm:     ru.storm.over(ru.now()),
+		Gone:      ru.c.Gone,
+		Stranger:  ru.other,
+		Adopting:  ru.c.AdoptKey,
+		Identity: rotation.Identity{
+			Exists: ru.id.ID != "", Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.c.Collides || ru.collide,
+			Unsatisfied: append(missing(ru.c.Policies, ru.granted), ru.outside()...), Given: ru.c.Given != "",
+		},
+	}
+	if m := ru.id.Marker; ru.id.Marked && ru.c.Given == "" && m.Credential != ru.c.Name {
+		s.Identity.Former = m.Credential
+	}
+	for _, d := range ru.ours {
+		if d.ID != ru.id.ID && !ru.busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {
+			s.Identity.Duplicates = append(s.Identity.Duplicates, d.ID)
+		}
+	}
+	for _, e := range ru.entries {
+		st := rotation.Store{
+			Name: e.store.Name(), Guarded: e.store.Guarded(), Required: !ru.c.Optional[e.store.Name()],
+			Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty(),
+		}
+		switch {
+		case e.err != nil:
+			st.Fault = storeFault(e.err)
+			ru.log.Warn("reading a store", "store", st.Name, "error", e.err.Error())
+		case ru.adopted[st.Name]:
+			st.Adoptable = ru.c.AdoptKey
+		case e.Unmarked() && !ru.c.Adopt:
+			st.Fault = rotation.EntryUnmarked
+		case e.Owner != "" && e.Owner != ru.Owner:
+			st.Fault = rotation.EntryForeign
+		}
+		s.Stores = append(s.Stores, st)
+	}
+	return s
+}
+
+// outside are the access groups that the service ID is not a member of, in the
+// form of a step's target.
+func (ru *run) outside() (labels []string) {
+	for _, want := range ru.c.Groups {
+		if !slices.ContainsFunc(ru.member, func(g Group) bool { return g.ID == want || g.Name == want }) {
+			labels = append(labels, groupLabel+want)
+		}
+	}
+	return labels
+}
+
+const groupLabel = "membership of "
+
+// decide plans, and notes in the outcome what was found.
+func (ru *run) decide() rotation.Plan {
+	s := ru.state()
+	decide := rotation.Decide
+	if ru.Decide != nil {
+		decide = ru.Decide
+	}
+	now := ru.started.Add(ru.offset)
+	ru.wanted = ru.ask.Trigger
+	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else nobody knows what time it is, and nothing is decided by it
+		ru.wanted = clamp(ru.wanted, now)
+	}
+	plan := decide(s, ru.c.Rules, ru.wanted, now)
+	ru.before = plan.Published
+	ru.out.ServiceID = ru.id.ID
+	ru.out.Next = plan.Next
+	ru.out.Stores = nil
+	for _, st := range s.Stores {
+		ru.out.Stores = append(ru.out.Stores, StoreOutcome{Name: st.Name, Key: st.Key, Fault: st.Fault})
+	}
+	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = "", time.Time{}, time.Time{}
+	for _, k := range s.Keys {
+		if k.ID == plan.Published {
+			ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = k.ID, k.Created, k.Expires
+		}
+	}
+	return plan
+}
+
+// clamp keeps a demand out of the future: a sender's clock may be ahead, and a
+// key can't be newer than now. What it answered stays on the key.
+func clamp(t rotation.Trigger, now time.Time) rotation.Trigger {
+	const ahead = 5 * time.Minute
+	if latest := now.Add(ahead); t.NewerThan.After(latest) {
+		t.NewerThan = latest
+	}
+	return t
+}

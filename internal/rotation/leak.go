@@ -1,0 +1,79 @@
+package rotation
+
+import (
+	"slices"
+)
+
+// leak writes on a key that it leaked, so that the next look knows it too, and
+// ends it at once where that was asked for.
+func (v view) leak(t Trigger) (steps []Step) {
+	k := v.leaked
+	if k.ID == "" || k.Locked {
+		return nil
+	}
+	if k.Leaked.IsZero() {
+		steps = append(steps, Step{Action: Condemn, Key: k.ID, At: v.now, Reason: KeyLeaked})
+	}
+	if t.Contain && k.Live(v.now) {
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
+	}
+	return steps
+}
+
+// catchUp brings stores and consumers that are behind up to the published key,
+// and then ends the leaked keys that they held. A new key may be waiting for
+// something meanwhile.
+func (v view) catchUp(waiting Reason) []Step {
+	steps := append(v.repairs(), v.restarts(waiting == KeysFull)...)
+	done := func(a Action, target string) bool {
+		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target && s.Key == v.published.ID })
+	}
+	for _, c := range v.Consumers {
+		if c.Unknown || c.Key != v.published.ID && !done(RestartConsumer, c.Name) {
+			return steps
+		}
+	}
+	named := map[string]bool{}
+	for _, st := range v.Stores {
+		if st.Fault != "" {
+			return steps
+		}
+		if !done(Copy, st.Name) {
+			named[st.Key] = true
+		}
+	}
+	for _, k := range v.Keys {
+		if !k.Leaked.IsZero() && !k.Locked && !k.Expired(v.now) && !named[k.ID] && !v.free(k) && !v.unlisted {
+			steps = append(steps, v.revoke(k)...)
+		}
+	}
+	return steps
+}
+
+// free reports whether nobody has to hold a leaked key any more. What no store
+// took, no consumer has.
+func (v view) free(k Key) bool {
+	return !v.named[k.ID] && (k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.served())
+}
+
+// exposed ends the leaked keys that nobody has to hold any more. What else is
+// wrong with the credential does not keep them alive.
+func (v view) exposed() (steps []Step) {
+	if !v.allRead || v.unlisted {
+		return nil
+	}
+	for _, k := range v.Keys {
+		if !k.Leaked.IsZero() && !k.Locked && !k.Expired(v.now) && v.free(k) {
+			steps = append(steps, v.revoke(k)...)
+		}
+	}
+	return steps
+}
+
+// revoke ends a leaked key: it stops at once, whatever a deletion may take.
+func (v view) revoke(k Key) (steps []Step) {
+	if k.Live(v.now) {
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
+	}
+	return append(steps, Step{Action: Retire, Key: k.ID, Reason: KeyLeaked})
+}

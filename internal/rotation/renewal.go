@@ -1,0 +1,144 @@
+package rotation
+
+import (
+	"slices"
+	"time"
+)
+
+// due says why a new key is wanted, or nothing.
+func (v view) due(t Trigger) Reason {
+	k := v.published
+	switch {
+	case k.ID == "":
+		return NothingThere
+	case !v.newest.Leaked.IsZero():
+		return KeyLeaked
+	case t.unmet(k):
+		return Demanded
+	case slices.ContainsFunc(v.Keys, func(o Key) bool { return !k.Meets(o.Renew) }):
+		return Remembered
+	case !v.now.Before(v.dueAt(k)):
+		return Aged
+	case !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
+		return ExpiresSoon
+	}
+	if v.arbiter >= 0 {
+		if st := v.Stores[v.arbiter]; st.Fault == "" && st.Key != "" && st.Key != k.ID {
+			return ArbiterBehind
+		}
+	}
+	if !v.copyable() && v.behind() {
+		return NoCopySource
+	}
+	return ""
+}
+
+func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
+
+// mayMint looks at everything that must hold before a key is made.
+func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
+	freed, live, newest := 0, 0, time.Time{}
+	ended := map[string]bool{}
+	for _, st := range steps {
+		if st.Action == Retire {
+			freed++
+		}
+		ended[st.Key] = ended[st.Key] || st.Action == Retire || st.Action == Disable
+	}
+	for _, k := range v.Keys {
+		// A leaked key ends as soon as consumers have the new one, so the keys
+		// before it, which may live for days, do not keep it alive.
+		replaced := !k.Leaked.IsZero() && !k.Locked
+		if k.Live(v.now) && !ended[k.ID] && !replaced {
+			live++
+		}
+		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have nothing: they can't wait
+		if k.Created.After(newest) && !contained {
+			newest = k.Created
+		}
+	}
+	for _, st := range v.Stores {
+		if st.Fault != "" && st.Required {
+			return "", st.Fault
+		}
+	}
+	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
+		return "", StoreUnreachable
+	}
+	forced := due == Demanded || due == Remembered || due == KeyLeaked
+	switch {
+	case v.Identity.Locked && v.arbiter < 0 && !v.Identity.Given:
+		// The service ID itself decides between instances, and can't be written:
+		// the key could not be published.
+		return IdentityLocked, ""
+	case forced && v.Storm:
+		return Storm, ""
+	case !newest.IsZero() && v.now.Before(newest.Add(v.r.MinAge)):
+		return "", TooYoung
+	case len(v.Keys)+v.Foreign-freed >= v.r.KeyLimit:
+		return KeyCap, ""
+	case live >= v.r.MaxKeys:
+		return "", KeysFull
+	}
+	return "", ""
+}
+
+// order has the arbiter first, whatever the config says, then the others.
+func (v view) order() []Store {
+	if v.arbiter <= 0 {
+		return v.Stores
+	}
+	out := []Store{v.Stores[v.arbiter]}
+	for i, st := range v.Stores {
+		if i != v.arbiter {
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// renewal is the whole way of a new key.
+func (v view) renewal(due Reason) []Step {
+	steps := []Step{
+		{Action: Mint, Key: NewKey, Reason: due},
+		{Action: Prove, Key: NewKey, Reason: NewlyMinted},
+	}
+	complete, first := true, true
+	written := map[string]bool{}
+	for _, st := range v.order() {
+		if st.Fault != "" {
+			complete = false
+			continue
+		}
+		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
+		written[st.Name] = true
+		if first {
+			first = false
+			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: FuseOn})
+		}
+	}
+	for _, c := range v.Consumers {
+		if c.Unknown || !v.reaches(c, written) {
+			complete = false
+			continue
+		}
+		steps = append(steps, Step{Action: RestartConsumer, Key: NewKey, Target: c.Name, Reason: ConsumerBehind})
+	}
+	if !complete {
+		return steps
+	}
+	for _, k := range v.Keys {
+		if !k.Leaked.IsZero() {
+			// One that nobody has to hold was ended before.
+			if !k.Locked && !k.Expired(v.now) && !v.free(k) {
+				steps = append(steps, v.revoke(k)...)
+			}
+			continue
+		}
+		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && (k.Superseded.IsZero() || k.Expires.Before(v.end(v.r.Overlap)))
+		if old && !v.now.Before(k.Created.Add(v.r.Window)) {
+			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
+		}
+	}
+	return steps
+}
