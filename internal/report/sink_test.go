@@ -130,9 +130,9 @@ func TestANotificationThatIsTooLongGoesWithoutItsData(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	})
 	sink := NewNotifications(NotificationsConfig{Instance: "7a1c", Region: "eu-de", Source: "src", Endpoint: s.URL, HTTP: s.Client()})
-	o := blockedBy("a", rotation.KeyCap)
-	o.Message = strings.Repeat("ü", 4000)
 	for name, big := range map[string]bool{"as it is": false, "too long": true} {
+		o := blockedBy("a", rotation.KeyCap)
+		o.Message = strings.Repeat("ü", 4000)
 		if big {
 			o.Error = strings.Repeat("x", largest)
 		}
