@@ -101,7 +101,7 @@ func (i iam) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	r.compare()
+	i.compare(r)
 	return out, date, nil
 }
 
@@ -160,7 +160,7 @@ func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.settle()
+	i.settle(r)
 	return out, nil
 }
 
@@ -234,8 +234,7 @@ func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
 func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
 	var out reconcile.KeyList
 	r := runOf(ctx)
-	electing := r.electing
-	r.electing = false
+	electing := i.elects(r)
 	err := i.call(ctx, list, i.nick(iamID), func() error {
 		lag := i.delay()
 		i.lagged(0, lag, 0)
@@ -258,19 +257,32 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 	if electing {
 		i.drifted(r)
 	} else {
-		r.compare()
+		i.compare(r)
 	}
 	return out, nil
 }
 
+// elects reports whether the list that is asked for now is that of an election.
+func (i iam) elects(r *run) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	electing := r.electing
+	r.electing = false
+	return electing
+}
+
 // compare notes that the run compares its clock with IAM's now.
-func (r *run) compare() {
+func (i iam) compare(r *run) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	r.settling, r.moved = true, time.Time{}
-	r.settle()
+	r.asListed = r.offset
 }
 
 // settle takes the run's clock for the one that it has compared.
-func (r *run) settle() {
+func (i iam) settle(r *run) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	if r.settling {
 		r.asListed = r.offset
 	}
@@ -279,6 +291,8 @@ func (r *run) settle() {
 // drifted notes that an answer shows that the clock has moved. IAM's Date has
 // seconds, and is up to ten seconds old when it arrives, as that of the list was.
 func (i iam) drifted(r *run) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	if (r.offset - r.asListed).Abs() > 2*time.Minute+25*time.Second {
 		r.moved = i.now
 	}
