@@ -31,11 +31,12 @@ func deps(t *testing.T, pkg string) (own, others []string) {
 // rotation.
 func TestTheHouseHasItsDoorsWhereTheDesignSays(t *testing.T) {
 	adapters := []string{"internal/iam", "internal/codeengine", "internal/file", "internal/logs", "internal/kubernetes", "internal/vault"}
-	core := []string{"internal/reconcile", "internal/rotation", "internal/secret"}
+	core := []string{"internal/entry", "internal/reconcile", "internal/rotation", "internal/secret"}
 	allowed := map[string][]string{
 		"internal/rotation":       nil,
 		"internal/secret":         nil,
-		"internal/config":         nil,
+		"internal/entry":          nil,
+		"internal/config":         {"internal/entry"},
 		"internal/event":          {"internal/rotation"},
 		"internal/webhook":        {"internal/event", "internal/rotation", "internal/secret"},
 		"internal/reconcile":      {"internal/rotation", "internal/secret"},

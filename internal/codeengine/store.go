@@ -3,18 +3,16 @@ package codeengine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -63,41 +61,14 @@ func (s *Store) Name() string {
 // refused if the name is taken.
 func (*Store) Guarded() bool { return true }
 
-// The companions of an entry.
-const (
-	idSuffix   = "_ID"
-	noteSuffix = "_LATCHKEY"
-)
-
-// note is what an entry says of its key beside the ID. It holds no value.
-type note struct {
-	Owner   string    `json:"owner"`
-	Created time.Time `json:"created"`
-	IAMID   string    `json:"iam_id"`
-}
-
-// The rules of Code Engine, checked here so that a person reads which was
-// broken.
-var (
-	secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-	entryName  = regexp.MustCompile(`^[-._A-Za-z0-9]+$`)
-)
-
-const (
-	longestName  = 253
-	longestValue = 1 << 20
-)
+const longestValue = 1 << 20
 
 func (s *Store) check() error {
-	if len(s.cfg.Secret) > longestName || !secretName.MatchString(s.cfg.Secret) {
-		return fmt.Errorf("checking the name %q: %w: a secret's name has up to %d lower-case letters, digits, '-' and '.', and each part between dots starts and ends with a letter or digit",
-			s.cfg.Secret, reconcile.ErrRefused, longestName)
-	}
-	if most := longestName - len(noteSuffix); len(s.cfg.Entry) > most || !entryName.MatchString(s.cfg.Entry) {
-		return fmt.Errorf("checking the name %q: %w: an entry's name has up to %d letters, digits, '-', '_' and '.'",
-			s.cfg.Entry, reconcile.ErrRefused, most)
-	}
-	return nil
+	return entry.Check(reconcile.ErrRefused,
+		entry.Name{What: "project", Text: s.cfg.Project, Rule: entry.CheckProject},
+		entry.Name{What: "region", Text: s.cfg.Region, Rule: entry.CheckRegion},
+		entry.Name{What: "secret", Text: s.cfg.Secret, Rule: entry.CheckSecret},
+		entry.Name{What: "entry", Text: s.cfg.Entry, Rule: entry.CheckEntry})
 }
 
 func (s *Store) doing(verb string) string {
@@ -185,11 +156,8 @@ func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
 		return e, fmt.Errorf("%s: entry %s: %w", s.doing("reading"), s.cfg.Entry, reconcile.ErrNotFound)
 	}
 	e.Value = value
-	e.KeyID = snap.data[s.cfg.Entry+idSuffix].Expose()
-	var n note // stays empty if a person spoilt it: the ID alone says whose key it is
-	if json.Unmarshal([]byte(snap.data[s.cfg.Entry+noteSuffix].Expose()), &n) == nil {
-		e.Owner, e.Created, e.IAMID = n.Owner, n.Created, n.IAMID
-	}
+	m := entry.FromCompanions(s.cfg.Entry, func(name string) string { return snap.data[name].Expose() })
+	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
 	return e, nil
 }
 
@@ -241,13 +209,14 @@ func (s *Store) put(data map[string]secret.Value, e reconcile.Entry) error {
 	if len(e.Value.Expose()) > longestValue {
 		return fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
 	}
-	noted, err := json.Marshal(note{Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created.UTC(), IAMID: e.IAMID})
+	companions, err := entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}.Companions(s.cfg.Entry)
 	if err != nil {
-		return fmt.Errorf("entry %s: %w: its time can't be written: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
 	}
 	data[s.cfg.Entry] = e.Value
-	data[s.cfg.Entry+idSuffix] = secret.New(e.KeyID)
-	data[s.cfg.Entry+noteSuffix] = secret.New(string(noted))
+	for name, text := range companions {
+		data[name] = secret.New(text)
+	}
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
 // Defaults of what a config leaves out.
@@ -52,7 +54,7 @@ func (d *decoder) config(v value) *Config {
 			d.object(v, field{"profile", true, func(v value) { c.Identity.Profile = d.word(v, checkProfile) }})
 		}},
 		field{"account", false, func(v value) { c.Account = d.word(v, checkAccount) }},
-		field{"regions", false, func(v value) { c.Regions = d.words(v, checkRegion) }},
+		field{"regions", false, func(v value) { c.Regions = d.words(v, entry.CheckRegion) }},
 		field{"endpoints", false, func(v value) { c.Endpoints = d.word(v, oneOf(Public, Private)) }},
 		field{"sweepEvery", false, func(v value) { c.SweepEvery = d.duration(v, defaultSweepEvery) }},
 		field{"paused", false, func(v value) { c.Paused = d.truth(v) }},
@@ -219,7 +221,7 @@ func (d *decoder) policies(v value) (ps []policyTemplate) {
 		d.object(item,
 			field{"service", true, func(v value) { p.service = d.word(v, checkService) }},
 			field{"roles", true, func(v value) { p.roles = d.words(v, checkRole) }},
-			field{"instance", false, func(v value) { p.instance = d.template(v, checkInstance) }},
+			field{"instance", false, func(v value) { p.instance = d.template(v, entry.CheckInstance) }},
 			field{"resourceGroup", false, func(v value) { p.resourceGroup = d.template(v, checkResourceGroup) }},
 		)
 		ps = append(ps, p)
@@ -253,8 +255,8 @@ func (d *decoder) prove(v value) proveTemplate {
 		field{"logs", false, func(v value) {
 			p.logs = &logsTemplate{at: v}
 			d.object(v,
-				field{"instance", true, func(v value) { p.logs.instance = d.template(v, checkInstance) }},
-				field{"region", true, func(v value) { p.logs.region = d.template(v, checkRegion) }},
+				field{"instance", true, func(v value) { p.logs.instance = d.template(v, entry.CheckInstance) }},
+				field{"region", true, func(v value) { p.logs.region = d.template(v, entry.CheckRegion) }},
 			)
 		}},
 	)
@@ -295,10 +297,10 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 func (d *decoder) codeEngine(v value) *codeEngineTemplate {
 	c := &codeEngineTemplate{at: v}
 	d.object(v,
-		field{"project", true, func(v value) { c.project = d.template(v, checkProject) }},
-		field{"region", false, func(v value) { c.region = d.template(v, checkRegion) }},
-		field{"secret", true, func(v value) { c.secret = d.template(v, checkSecretName) }},
-		field{"entry", true, func(v value) { c.entry = d.template(v, checkEntry) }},
+		field{"project", true, func(v value) { c.project = d.template(v, entry.CheckProject) }},
+		field{"region", false, func(v value) { c.region = d.template(v, entry.CheckRegion) }},
+		field{"secret", true, func(v value) { c.secret = d.template(v, entry.CheckSecret) }},
+		field{"entry", true, func(v value) { c.entry = d.template(v, entry.CheckEntry) }},
 	)
 	return c
 }
@@ -315,7 +317,7 @@ func (d *decoder) defaultRegions(ss []storeTemplate, s scope) {
 			d.fault(at, "is missing; it has a default only with forEach: %s", CodeEngineProjects)
 			continue
 		}
-		c.region = &template{at: at, check: checkRegion, parts: []part{{source: "project.region"}}}
+		c.region = &template{at: at, check: entry.CheckRegion, parts: []part{{source: "project.region"}}}
 		d.templates = append(d.templates, c.region)
 	}
 }

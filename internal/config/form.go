@@ -9,9 +9,12 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// The forms of single values. Each is a func(string) error whose text
+// The forms of single values that only the config has; the names that a store
+// takes are in package entry. Each is a func(string) error whose text
 // continues a sentence that starts with the quoted value. Load applies them to
 // literals and Expand to what expressions yield, so most of them are also what
 // keeps a project's name or an event's parameter from reaching a host name, a
@@ -19,13 +22,6 @@ import (
 
 // marker is how the part of a description starts that belongs to latchkey.
 const marker = "[latchkey"
-
-// Suffixes of the entries that latchkey writes beside a store's entry: the
-// key's ID, and what else it has to remember there.
-const (
-	suffixID       = "_ID"
-	suffixLatchkey = "_LATCHKEY"
-)
 
 // form is the check for a regular expression; must says it in words. It is
 // compiled when first needed, as most programs need few.
@@ -43,22 +39,12 @@ var (
 	// A name becomes part of key names and markers, where / and . separate.
 	checkName = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 		"lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
-	// The region and the instance become part of host names.
-	checkRegion = form(`[a-z]{2}-[a-z0-9]{2,20}`,
-		"a region such as eu-de")
-	checkInstance = form(`[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?`,
-		"the ID (GUID) of a service instance: letters, digits and dashes, not a name or a CRN")
 	checkResourceGroup = form(`[A-Za-z0-9_-]{1,64}`,
 		"the ID of a resource group: letters, digits and dashes, not its name with spaces")
 	checkAccount = form(`[A-Za-z0-9_-]{1,64}`,
 		"an account ID: letters and digits, at most 64")
 	checkService = form(`[a-z0-9]([-a-z0-9.]{0,98}[a-z0-9])?`,
 		"the name of a service as IAM knows it, such as logs")
-	checkSecretName = form(`[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?`,
-		"a secret's name: lower-case letters, digits, dashes and dots, at most 253, a letter or digit at both ends")
-	// As the Code Engine API has it: an ID is a special case of a name.
-	checkProject = form(`([^\x00-\x7F]|[a-zA-Z0-9\-._: ]){1,128}`,
-		"the ID or name of a Code Engine project: letters, digits, spaces and -._: , at most 128")
 	checkApp = form(`app/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 		"app/NAME with the name of a Code Engine application")
 	checkParameter = form(`[A-Za-z][A-Za-z0-9_-]{0,62}`,
@@ -74,19 +60,7 @@ var (
 		"the ID of a key, such as ApiKey-…")
 	checkOrigin = form(`\*|[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?`,
 		"the DNS name of a sender, such as events.example.com, or * for all")
-	checkEntryForm = form(`[A-Za-z0-9._-]{1,244}`,
-		"an entry of a secret: letters, digits and ._- , at most 244 (253 with what latchkey adds to it)")
 )
-
-// checkEntry is for an entry of a Code Engine secret.
-func checkEntry(s string) error {
-	for _, suffix := range []string{suffixID, suffixLatchkey} {
-		if strings.HasSuffix(s, suffix) {
-			return fmt.Errorf("ends in %s, which is kept for what latchkey writes beside an entry", suffix)
-		}
-	}
-	return checkEntryForm(s)
-}
 
 // line is the check of text for people: one line, of at most the given number
 // of characters.
@@ -136,7 +110,7 @@ func checkPath(s string) error {
 	case s != path.Clean(s) || s == "." || s == ".." || strings.HasPrefix(s, "../"):
 		return errors.New("must be a path without . and .. and double slashes")
 	}
-	return nil
+	return entry.CheckFile(s)
 }
 
 // checkSecretFile is for a file that a secret is read from. Its error never

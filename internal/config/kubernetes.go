@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
 // KubernetesStore is an entry of a Kubernetes Secret. Beside it latchkey writes
@@ -34,25 +36,15 @@ type kubernetesTemplate struct {
 	preset                                 string
 }
 
-var (
-	checkNamespace = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
-		"a namespace: lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
-	// It becomes part of an annotation's name, which has stricter rules than a
-	// key of a Secret's data.
-	checkKubernetesEntry = form(`[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?`,
-		"an entry of a Secret: letters, digits and ._- , at most 63, a letter or digit at both ends")
-	checkWorkload = form(`(daemonset|deployment|statefulset)/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?`,
-		"daemonset/NAME, deployment/NAME or statefulset/NAME")
-	checkContext = line(255)
-)
+var checkContext = line(255)
 
 func (d *decoder) kubernetes(v value) *kubernetesTemplate {
 	k := &kubernetesTemplate{at: v}
 	o := d.object(v,
 		field{"preset", false, func(v value) { k.preset = d.word(v, oneOf(LogsAgent)) }},
-		field{"namespace", false, func(v value) { k.namespace = d.template(v, checkNamespace) }},
-		field{"secret", false, func(v value) { k.secret = d.template(v, checkSecretName) }},
-		field{"entry", false, func(v value) { k.entry = d.template(v, checkKubernetesEntry) }},
+		field{"namespace", false, func(v value) { k.namespace = d.template(v, entry.CheckNamespace) }},
+		field{"secret", false, func(v value) { k.secret = d.template(v, entry.CheckSecret) }},
+		field{"entry", false, func(v value) { k.entry = d.template(v, entry.CheckKubernetesEntry) }},
 		field{"kubeconfigEnv", false, func(v value) { k.kubeconfigEnv = d.secretPlace(v, checkEnv) }},
 		field{"kubeconfigFile", false, func(v value) { k.kubeconfigFile = d.secretPlace(v, checkSecretFile) }},
 		field{"context", false, func(v value) { k.context = d.word(v, checkContext) }},
@@ -138,7 +130,7 @@ func (d *decoder) restarts(s *storeTemplate, at *value) {
 		s.restart = s.kubernetes.restarted()
 	case at == nil:
 	case s.kubernetes != nil:
-		s.restart = d.restart(*at, checkWorkload, "daemonset/NAME, deployment/NAME or statefulset/NAME")
+		s.restart = d.restart(*at, entry.CheckWorkload, "daemonset/NAME, deployment/NAME or statefulset/NAME")
 	default:
 		s.restart = d.restart(*at, checkApp, "app/NAME")
 		if s.codeEngine == nil && (s.restart.all || len(s.restart.names) > 0) {

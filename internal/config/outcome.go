@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
 // Outcome is one sink that outcomes are sent to as CloudEvents: exactly one of
@@ -38,8 +40,8 @@ func (d *decoder) outcomes(v value) (sinks []Outcome) {
 			field{"eventNotifications", false, func(v value) {
 				s.Notifications = &Notifications{}
 				d.object(v,
-					field{"instance", true, func(v value) { s.Notifications.Instance = d.word(v, checkInstance) }},
-					field{"region", true, func(v value) { s.Notifications.Region = d.word(v, checkRegion) }},
+					field{"instance", true, func(v value) { s.Notifications.Instance = d.word(v, entry.CheckInstance) }},
+					field{"region", true, func(v value) { s.Notifications.Region = d.word(v, entry.CheckRegion) }},
 					field{"source", true, func(v value) { s.Notifications.Source = d.word(v, checkSource) }},
 				)
 			}},

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
 // Provider says for what the job makes the credentials of Secrets Manager's
@@ -48,7 +50,7 @@ var checkSecretGroupID = form(`default|[0-9a-fA-F-]{36}`,
 func (d *decoder) provider(v value) *Provider {
 	p := &Provider{Expire: defaultExpire, OnLeak: defaultOnLeak}
 	d.object(v,
-		field{"instances", true, func(v value) { p.Instances = d.words(v, checkInstance) }},
+		field{"instances", true, func(v value) { p.Instances = d.words(v, entry.CheckInstance) }},
 		field{"allow", true, func(v value) {
 			d.list(v, func(_ int, item value) { p.Allow = append(p.Allow, d.providerAllow(item)) })
 			if len(v.node.Content) == 0 {
@@ -66,8 +68,8 @@ func (d *decoder) provider(v value) *Provider {
 			d.object(v, field{"logs", true, func(v value) {
 				p.Logs = &LogsProof{}
 				d.object(v,
-					field{"instance", true, func(v value) { p.Logs.Instance = d.word(v, checkInstance) }},
-					field{"region", true, func(v value) { p.Logs.Region = d.word(v, checkRegion) }},
+					field{"instance", true, func(v value) { p.Logs.Instance = d.word(v, entry.CheckInstance) }},
+					field{"region", true, func(v value) { p.Logs.Region = d.word(v, entry.CheckRegion) }},
 				)
 			}})
 		}},
@@ -88,7 +90,7 @@ func (d *decoder) providerAllow(v value) (a ProviderAllow) {
 				d.object(item,
 					field{"service", true, func(v value) { p.Service = d.word(v, checkService) }},
 					field{"roles", true, func(v value) { p.Roles = d.words(v, checkRole) }},
-					field{"instance", false, func(v value) { p.Instance = d.word(v, checkInstance) }},
+					field{"instance", false, func(v value) { p.Instance = d.word(v, entry.CheckInstance) }},
 					field{"resourceGroup", false, func(v value) { p.ResourceGroup = d.word(v, checkResourceGroup) }},
 				)
 				a.Policies = append(a.Policies, p)

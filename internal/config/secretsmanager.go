@@ -1,6 +1,10 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
+)
 
 // SecretsManagerStore is a secret of Secrets Manager: the whole secret, of the
 // type arbitrary, or an entry of one of the type kv. Beside Entry latchkey
@@ -29,29 +33,22 @@ type secretsManagerTemplate struct {
 	lock                                 bool
 }
 
-var (
-	checkSecretGroup = form(`[A-Za-z0-9_]([A-Za-z0-9_ .-]{0,62}[A-Za-z0-9_.-])?`,
-		"the name of a secret group: letters, digits, spaces and _.- , at most 64")
-	checkManagedName = form(`[A-Za-z0-9][A-Za-z0-9.-]{0,254}[A-Za-z0-9]`,
-		"the name of a secret: letters, digits, dashes and dots, from 2 to 256, a letter or digit at both ends")
-)
-
 func (d *decoder) secretsManager(v value) *secretsManagerTemplate {
 	s := &secretsManagerTemplate{}
 	o := d.object(v,
-		field{"instance", true, func(v value) { s.instance = d.template(v, checkInstance) }},
-		field{"region", true, func(v value) { s.region = d.template(v, checkRegion) }},
-		field{"group", false, func(v value) { s.group = d.template(v, checkSecretGroup) }},
-		field{"name", true, func(v value) { s.name = d.template(v, checkManagedName) }},
+		field{"instance", true, func(v value) { s.instance = d.template(v, entry.CheckInstance) }},
+		field{"region", true, func(v value) { s.region = d.template(v, entry.CheckRegion) }},
+		field{"group", false, func(v value) { s.group = d.template(v, entry.CheckSecretGroup) }},
+		field{"name", true, func(v value) { s.name = d.template(v, entry.CheckManagedSecret) }},
 		field{"type", true, func(v value) { s.kind = d.word(v, oneOf(typeArbitrary, typeKeyValue)) }},
-		field{"entry", false, func(v value) { s.entry = d.template(v, checkEntry) }},
+		field{"entry", false, func(v value) { s.entry = d.template(v, entry.CheckEntry) }},
 		field{"lock", false, func(v value) { s.lock = d.truth(v) }},
 	)
-	_, entry := o.keys["entry"]
+	_, given := o.keys["entry"]
 	switch {
-	case s.kind == typeKeyValue && !entry:
+	case s.kind == typeKeyValue && !given:
 		d.fault(value{node: v.node, path: join(v.path, "entry")}, "is missing; a secret of the type kv has many")
-	case s.kind == typeArbitrary && entry:
+	case s.kind == typeArbitrary && given:
 		d.fault(o.at("entry"), "can't be with the type arbitrary: the whole secret is the key")
 	}
 	return s

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
 // VaultStore is an entry of a secret in HashiCorp Vault or OpenBao, in a key
@@ -55,22 +57,7 @@ type vaultTemplate struct {
 	auth                              VaultAuth
 }
 
-const vaultPart = `[A-Za-z0-9_][A-Za-z0-9._-]*`
-
-var (
-	checkVaultPath = form(vaultPart+`(/`+vaultPart+`)*`,
-		"a path: letters, digits and ._- in parts between single slashes, of which none starts with . or -")
-	checkVaultRole  = form(`[A-Za-z0-9._-]{1,128}`, "a role: letters, digits and ._- , at most 128")
-	checkVaultEntry = form(`[A-Za-z0-9._-]{1,110}`, "an entry of a secret: letters, digits and ._- , at most 110")
-)
-
-// checkVaultData is for an entry, which has companions.
-func checkVaultData(s string) error {
-	if err := checkEntry(s); err != nil && checkVaultEntry(s) == nil {
-		return err
-	}
-	return checkVaultEntry(s)
-}
+var checkVaultRole = form(`[A-Za-z0-9._-]{1,128}`, "a role: letters, digits and ._- , at most 128")
 
 // checkVaultAddress wants TLS, except on loopback: keys go there.
 func checkVaultAddress(s string) error {
@@ -90,11 +77,11 @@ func (d *decoder) vault(v value) *vaultTemplate {
 	t := &vaultTemplate{at: v}
 	d.object(v,
 		field{"address", true, func(v value) { t.address = d.word(v, checkVaultAddress) }},
-		field{"namespace", false, func(v value) { t.namespace = d.word(v, checkVaultPath) }},
+		field{"namespace", false, func(v value) { t.namespace = d.word(v, entry.CheckVaultPath) }},
 		field{"caFile", false, func(v value) { t.caFile = d.word(v, checkSecretFile) }},
-		field{"mount", true, func(v value) { t.mount = d.word(v, checkVaultPath) }},
-		field{"path", true, func(v value) { t.path = d.template(v, checkVaultPath) }},
-		field{"entry", true, func(v value) { t.entry = d.template(v, checkVaultData) }},
+		field{"mount", true, func(v value) { t.mount = d.word(v, entry.CheckVaultPath) }},
+		field{"path", true, func(v value) { t.path = d.template(v, entry.CheckVaultPath) }},
+		field{"entry", true, func(v value) { t.entry = d.template(v, entry.CheckVaultEntry) }},
 		field{"auth", true, func(v value) { t.auth = d.vaultAuth(v) }},
 	)
 	return t
@@ -108,7 +95,7 @@ func (d *decoder) vaultAuth(v value) (a VaultAuth) {
 			r := &VaultAppRole{Mount: "approle"}
 			a.AppRole = r
 			o := d.object(v,
-				field{"mount", false, func(v value) { r.Mount = d.word(v, checkVaultPath) }},
+				field{"mount", false, func(v value) { r.Mount = d.word(v, entry.CheckVaultPath) }},
 				field{"roleID", true, func(v value) { r.RoleID = d.word(v, checkVaultRole) }},
 				field{"secretIDEnv", false, func(v value) { r.SecretIDEnv = d.secretPlace(v, checkEnv) }},
 				field{"secretIDFile", false, func(v value) { r.SecretIDFile = d.secretPlace(v, checkSecretFile) }},
@@ -126,7 +113,7 @@ func (d *decoder) vaultAuth(v value) (a VaultAuth) {
 func (d *decoder) vaultJWT(v value, mount, file string) *VaultJWT {
 	j := &VaultJWT{Mount: mount}
 	o := d.object(v,
-		field{"mount", false, func(v value) { j.Mount = d.word(v, checkVaultPath) }},
+		field{"mount", false, func(v value) { j.Mount = d.word(v, entry.CheckVaultPath) }},
 		field{"role", true, func(v value) { j.Role = d.word(v, checkVaultRole) }},
 		field{"tokenEnv", false, func(v value) { j.TokenEnv = d.secretPlace(v, checkEnv) }},
 		field{"tokenFile", false, func(v value) { j.TokenFile = d.secretPlace(v, checkSecretFile) }},

@@ -34,6 +34,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -96,9 +97,16 @@ func encode(v any) ([]byte, error) {
 
 func (s *Store) doing(verb string) string { return verb + " " + s.path }
 
+func (s *Store) check() error {
+	return entry.Check(reconcile.ErrRefused, entry.Name{What: "path", Text: s.path, Rule: entry.CheckFile})
+}
+
 // Read returns the entry.
 func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	doing := s.doing("reading")
+	if err := s.check(); err != nil {
+		return reconcile.Entry{}, err
+	}
 	if err := ctx.Err(); err != nil {
 		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 	}
@@ -168,6 +176,9 @@ func (s *Store) load(doing string) (revision string, content fields, err error) 
 // Publish writes the entry if the file still has the revision.
 func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
 	doing := s.doing("writing")
+	if err := s.check(); err != nil {
+		return err
+	}
 	if e.Value.Empty() || e.KeyID == "" {
 		return fmt.Errorf("%s: %w: there is no value with a key ID to write", doing, reconcile.ErrRefused)
 	}

@@ -2,8 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -78,6 +77,9 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 		}
 	}
 	for _, name := range w.store.cfg.Restart.Names {
+		if err := entry.Check(reconcile.ErrRefused, entry.Name{What: "workload", Text: name, Rule: entry.CheckWorkload}); err != nil {
+			return nil, err
+		}
 		kind, name, _ := strings.Cut(name, "/")
 		doing := fmt.Sprintf("reading %s of namespace %s in %s", kind+"/"+name, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
 		api, err := w.api(kind)
@@ -134,18 +136,10 @@ func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured
 	}
 }
 
-// marker is the annotation that a restart writes on the pod template. It names
-// Secret and entry: if two credentials shared one, each would undo the other's
-// and restart the workload for ever.
-func (w *workloads) marker() string {
-	const longest = 63
-	name := w.store.cfg.Secret + "." + w.store.cfg.Entry
-	if len(name) > longest {
-		sum := sha256.Sum256([]byte(name))
-		tail := hex.EncodeToString(sum[:8])
-		name = name[:longest-len(tail)-1] + "." + tail
-	}
-	return "key-id." + domain + "/" + name
+// annotation is the name of the annotation that a restart writes on the pod
+// template.
+func (w *workloads) annotation() string {
+	return entry.TemplateAnnotation(w.store.cfg.Secret, w.store.cfg.Entry)
 }
 
 // templateNotes is where the annotations of the pod template are.
@@ -153,7 +147,7 @@ var templateNotes = []string{"spec", "template", "metadata", "annotations"}
 
 // left is the key ID that the last restart wrote.
 func (w *workloads) left(got *unstructured.Unstructured) string {
-	id, _, _ := unstructured.NestedString(got.Object, append(slices.Clone(templateNotes), w.marker())...)
+	id, _, _ := unstructured.NestedString(got.Object, append(slices.Clone(templateNotes), w.annotation())...)
 	return id
 }
 
@@ -193,7 +187,7 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 // would else change nothing.
 func (w *workloads) patch(keyID string) ([]byte, error) {
 	notes := map[string]string{
-		w.marker():                          keyID,
+		w.annotation():                      keyID,
 		"kubectl.kubernetes.io/restartedAt": w.store.client.cfg.Now().UTC().Format(time.RFC3339Nano),
 	}
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": notes}}}})

@@ -35,9 +35,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// domain is what our annotations end in.
-const domain = "latchkey.dev"
-
 // The place where the agent of IBM Cloud Logs has its key when Helm installed
 // it under its usual name, and the workload that has to be restarted.
 //

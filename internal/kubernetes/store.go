@@ -7,15 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
-	"sync"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -51,44 +49,16 @@ func (s *Store) Name() string {
 // Secret has another, and a create when the name is taken.
 func (*Store) Guarded() bool { return true }
 
-// The rules of Kubernetes, checked here so that a person reads which was
-// broken. An entry is part of an annotation's name, which has stricter rules
-// than a key of a Secret's data.
+// longestData is the size limit of all data of a Secret together.
 //
-// Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-var (
-	labelName = compiled(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	objectDNS = compiled(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-	entryName = compiled(`^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
-)
-
-const (
-	longestName = 253
-	// longestData is for all of a Secret's data together.
-	//
-	// Source: https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size
-	longestData = 1 << 20
-)
-
-// compiled is an expression that is compiled when it is first needed: most
-// programs have no such store, and all of them have to start.
-func compiled(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
+// Source: https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size
+const longestData = 1 << 20
 
 func (s *Store) check() error {
-	switch {
-	case !labelName().MatchString(s.cfg.Namespace):
-		return fmt.Errorf("checking the namespace %q: %w: it has up to 63 lower-case letters, digits and '-', a letter or digit at both ends",
-			s.cfg.Namespace, reconcile.ErrRefused)
-	case len(s.cfg.Secret) > longestName || !objectDNS().MatchString(s.cfg.Secret):
-		return fmt.Errorf("checking the name %q: %w: a Secret's name has up to %d lower-case letters, digits, '-' and '.', and each part between dots starts and ends with a letter or digit",
-			s.cfg.Secret, reconcile.ErrRefused, longestName)
-	case !entryName().MatchString(s.cfg.Entry):
-		return fmt.Errorf("checking the entry %q: %w: it has up to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
-			s.cfg.Entry, reconcile.ErrRefused)
-	}
-	return nil
+	return entry.Check(reconcile.ErrRefused,
+		entry.Name{What: "namespace", Text: s.cfg.Namespace, Rule: entry.CheckNamespace},
+		entry.Name{What: "Secret", Text: s.cfg.Secret, Rule: entry.CheckSecret},
+		entry.Name{What: "entry", Text: s.cfg.Entry, Rule: entry.CheckKubernetesEntry})
 }
 
 func (s *Store) doing(verb string) string {
@@ -110,9 +80,6 @@ func (s *Store) open() (dynamic.ResourceInterface, error) {
 func (s *Store) fault(ctx context.Context, doing, verb string, err error, hidden ...secret.Value) error {
 	return s.client.fault(ctx, doing, fmt.Sprintf("%s on secrets in namespace %s", verb, s.cfg.Namespace), err, hidden...)
 }
-
-// annotation is the name of one that belongs to the entry.
-func (s *Store) annotation(what string) string { return what + "." + domain + "/" + s.cfg.Entry }
 
 // Read returns the entry. A Secret that can't be replaced is refused, and one
 // that is absent counts as absent only where it could be created: nobody may
@@ -197,10 +164,8 @@ func (s *Store) entry(doing string, got *unstructured.Unstructured) (reconcile.E
 		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
 	}
 	e.Value = secret.New(string(value))
-	notes := got.GetAnnotations()
-	e.KeyID, e.IAMID, e.Owner = notes[s.annotation("key-id")], notes[s.annotation("iam-id")], notes[s.annotation("owner")]
-	// Zero if a person spoilt it: the ID alone says whose key it is.
-	e.Created, _ = time.Parse(time.RFC3339, notes[s.annotation("created")])
+	m := entry.FromAnnotations(s.cfg.Entry, got.GetAnnotations())
+	e.KeyID, e.IAMID, e.Owner, e.Created = m.KeyID, m.IAMID, m.Owner, m.Created
 	return e, nil
 }
 
@@ -218,11 +183,10 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		return fmt.Errorf("%s: entry %s: %w: all data of a Secret together has up to %d bytes", doing, s.cfg.Entry, reconcile.ErrRefused, longestData)
 	}
 	coded := base64.StdEncoding.EncodeToString([]byte(e.Value.Expose()))
-	annotations := map[string]any{
-		s.annotation("key-id"):  e.KeyID,
-		s.annotation("created"): e.Created.UTC().Format(time.RFC3339),
-		s.annotation("iam-id"):  e.IAMID,
-		s.annotation("owner"):   cmp.Or(e.Owner, s.cfg.Owner),
+	m := entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}
+	annotations := map[string]any{}
+	for name, text := range m.Annotations(s.cfg.Entry) {
+		annotations[name] = text
 	}
 	data := map[string]any{s.cfg.Entry: coded}
 	if revision == "" {

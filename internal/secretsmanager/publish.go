@@ -14,6 +14,7 @@ import (
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 	"github.com/go-openapi/strfmt"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -39,15 +40,15 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	if len(e.Value.Expose()) > longestValue {
 		return fmt.Errorf("%s: %w: a value has up to %d bytes", doing, reconcile.ErrRefused, longestValue)
 	}
-	m := mark{KeyID: e.KeyID, Created: e.Created.UTC(), IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}
-	noted, err := json.Marshal(m)
+	m := entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}
+	noted, err := m.Encode()
 	if err != nil {
-		return fmt.Errorf("%s: %w: its time can't be written: %w", doing, reconcile.ErrRefused, err)
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
 	}
 	if revision == "" {
-		return s.create(ctx, api, e, string(noted))
+		return s.create(ctx, api, e, m, noted)
 	}
-	return s.replace(ctx, api, e, string(noted), revision)
+	return s.replace(ctx, api, e, m, noted, revision)
 }
 
 // expiry is when an arbitrary secret with the key expires; zero is never.
@@ -58,7 +59,7 @@ func (s *Store) expiry(e reconcile.Entry) time.Time {
 	return e.Created.Add(s.cfg.Expire).UTC()
 }
 
-func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, noted string) error {
+func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, m entry.Metadata, noted string) error {
 	group, err := s.group(ctx, api, "creating")
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 		n = a
 	default:
 		data := map[string]any{}
-		if err := s.put(data, e, noted); err != nil {
+		if err := s.put(data, e.Value, m); err != nil {
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
 		n = &sm.KVSecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
@@ -132,7 +133,7 @@ func (c *Client) forgetGroup(p place) {
 	delete(c.groups, p)
 }
 
-func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, noted, revision string) error {
+func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, m entry.Metadata, noted, revision string) error {
 	d := s.deed("writing", "secret-version.create", forWriting)
 	// The data of a kv secret have to be read to be kept, those of another not.
 	id, snap, err := s.current(ctx, api, "writing", s.cfg.Type == KeyValue)
@@ -169,7 +170,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 		if data == nil {
 			data = map[string]any{}
 		}
-		if err := s.put(data, e, noted); err != nil {
+		if err := s.put(data, e.Value, m); err != nil {
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
 		n = &sm.KVSecretVersionPrototype{Data: data, VersionCustomMetadata: marks}
@@ -222,10 +223,15 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 }
 
 // put adds the entry to the data of a kv secret.
-func (s *Store) put(data map[string]any, e reconcile.Entry, noted string) error {
-	data[s.cfg.Entry] = e.Value.Expose()
-	data[s.cfg.Entry+idSuffix] = e.KeyID
-	data[s.cfg.Entry+noteSuffix] = noted
+func (s *Store) put(data map[string]any, value secret.Value, m entry.Metadata) error {
+	companions, err := m.Companions(s.cfg.Entry)
+	if err != nil {
+		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+	}
+	data[s.cfg.Entry] = value.Expose()
+	for name, text := range companions {
+		data[name] = text
+	}
 	if b, err := json.Marshal(data); err != nil || len(b) > longestData {
 		return fmt.Errorf("entry %s: %w: the data of a secret have up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestData)
 	}

@@ -6,7 +6,7 @@
 // key it has: under the name "latchkey" in an arbitrary secret, and
 // "latchkey_<entry>" in a kv secret,
 //
-//	{"key_id":"ApiKey-…","created":"2026-11-24T10:00:00Z","iam_id":"iam-ServiceId-…","owner":"prod"}
+//	{"key_id":"ApiKey-…","owner":"prod","created":"2026-11-24T10:00:00Z","iam_id":"iam-ServiceId-…"}
 //
 // as one text. An entry of a kv secret has two companions in the data as well,
 // so that a neighbour's new version, which has no metadata of ours, keeps them:

@@ -3,10 +3,8 @@ package secretsmanager
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -86,21 +85,8 @@ func (s *Store) Dates() bool { return s.cfg.Type == Arbitrary && s.cfg.Expire > 
 // Guarded is false: Secrets Manager has no entity tags.
 func (*Store) Guarded() bool { return false }
 
-// The companions of an entry of a kv secret, and the name of the mark in a
-// version's metadata.
-const (
-	idSuffix   = "_ID"
-	noteSuffix = "_LATCHKEY"
-	markName   = "latchkey"
-)
-
-// mark is what a version says of its key. It holds no value.
-type mark struct {
-	KeyID   string    `json:"key_id,omitempty"`
-	Created time.Time `json:"created"`
-	IAMID   string    `json:"iam_id"`
-	Owner   string    `json:"owner"`
-}
+// markName is the name of the key's metadata in a version's custom metadata.
+const markName = "latchkey"
 
 func (s *Store) markName() string {
 	if s.cfg.Type == KeyValue {
@@ -109,16 +95,7 @@ func (s *Store) markName() string {
 	return markName
 }
 
-// The rules of Secrets Manager, checked here so that a person reads which was
-// broken.
-var (
-	secretName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]$`)
-	entryName  = regexp.MustCompile(`^[-._A-Za-z0-9]+$`)
-)
-
 const (
-	longestName  = 256
-	longestEntry = 244
 	longestValue = 1 << 20
 	longestData  = 512 << 10
 )
@@ -127,15 +104,16 @@ func (s *Store) check() error {
 	if s.cfg.Type != Arbitrary && s.cfg.Type != KeyValue {
 		return fmt.Errorf("checking the type %q: %w: it is neither %s nor %s", s.cfg.Type, reconcile.ErrRefused, Arbitrary, KeyValue)
 	}
-	if len(s.cfg.Secret) > longestName || !secretName.MatchString(s.cfg.Secret) {
-		return fmt.Errorf("checking the name %q: %w: a secret's name has from 2 to %d letters, digits, '-' and '.', and starts and ends with a letter or digit",
-			s.cfg.Secret, reconcile.ErrRefused, longestName)
+	names := []entry.Name{
+		{What: "instance", Text: s.cfg.Instance, Rule: entry.CheckInstance},
+		{What: "region", Text: s.cfg.Region, Rule: entry.CheckRegion},
+		{What: "secret group", Text: s.cfg.Group, Rule: entry.CheckSecretGroup},
+		{What: "secret", Text: s.cfg.Secret, Rule: entry.CheckManagedSecret},
 	}
-	if s.cfg.Type == KeyValue && (len(s.cfg.Entry) > longestEntry || !entryName.MatchString(s.cfg.Entry)) {
-		return fmt.Errorf("checking the name %q: %w: an entry's name has up to %d letters, digits, '-', '_' and '.'",
-			s.cfg.Entry, reconcile.ErrRefused, longestEntry)
+	if s.cfg.Type == KeyValue {
+		names = append(names, entry.Name{What: "entry", Text: s.cfg.Entry, Rule: entry.CheckEntry})
 	}
-	return nil
+	return entry.Check(reconcile.ErrRefused, names...)
 }
 
 func (s *Store) deed(verb, action, roles string) deed {
@@ -196,25 +174,17 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 // as they were read: a neighbour's version has no marks.
 func (s *Store) entry(snap *snapshot) reconcile.Entry {
 	e := reconcile.Entry{Revision: snap.id}
-	var m mark
 	raw, _ := snap.marks[s.markName()].(string)
-	if json.Unmarshal([]byte(raw), &m) != nil {
-		m = mark{} // spoilt by somebody
-	}
+	m := entry.Decode(raw)
 	if s.cfg.Type == Arbitrary {
 		e.Value = snap.payload
 	} else if snap.read {
-		m = mark{}
-		value, _ := snap.data[s.cfg.Entry].(string)
-		note, _ := snap.data[s.cfg.Entry+noteSuffix].(string)
-		if json.Unmarshal([]byte(note), &m) != nil {
-			m = mark{} // the ID alone says whose key it is
-		}
-		m.KeyID, _ = snap.data[s.cfg.Entry+idSuffix].(string)
-		if value == "" {
+		text := func(name string) string { t, _ := snap.data[name].(string); return t }
+		if text(s.cfg.Entry) == "" {
 			return e
 		}
-		e.Value = secret.New(value)
+		m = entry.FromCompanions(s.cfg.Entry, text)
+		e.Value = secret.New(text(s.cfg.Entry))
 	}
 	e.KeyID, e.Created, e.IAMID, e.Owner = m.KeyID, m.Created, m.IAMID, m.Owner
 	return e

@@ -176,7 +176,7 @@ func TestAnArbitrarySecretSaysWhoseKeyItHas(t *testing.T) {
 	}
 	got, _ := w.secret(secretsmanager.Arbitrary)
 	v := w.current(secretsmanager.Arbitrary)
-	const note = `{"key_id":"ApiKey-1","created":"2026-11-24T10:01:00Z","iam_id":"iam-ServiceId-1","owner":"prod"}`
+	const note = `{"key_id":"ApiKey-1","owner":"prod","created":"2026-11-24T10:01:00Z","iam_id":"iam-ServiceId-1"}`
 	if v.Data["payload"] != canary+"1" || v.CustomMetadata["latchkey"] != note || fmt.Sprint(got.Labels) != "[latchkey prod]" || got.GroupID != w.group {
 		t.Errorf("secret %+v, version %+v", got, v)
 	}

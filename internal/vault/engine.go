@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -116,16 +117,16 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 	return made, nil
 }
 
-// noteDown writes the note into the custom metadata, and touches nothing else
-// there.
-func (s *Store) noteDown(ctx context.Context, doing string, n note) error {
-	noted, err := json.Marshal(n)
+// describe writes the key's metadata to the secret's custom metadata and leaves
+// everything else there unchanged.
+func (s *Store) describe(ctx context.Context, doing string, m entry.Metadata) error {
+	text, err := m.Encode()
 	if err != nil {
-		return fmt.Errorf("%s: %w: the note can't be written", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
 	}
 	err = s.client.call(ctx, doing, func(v *api.Client) error {
 		_, err := v.Logical().JSONMergePatch(ctx, s.metadata(), map[string]any{
-			"custom_metadata": map[string]any{notePrefix + s.cfg.Entry: string(noted)},
+			"custom_metadata": map[string]any{entry.VaultPrefix + s.cfg.Entry: text},
 		})
 		return err
 	})
@@ -149,13 +150,13 @@ func (s *Store) readBlind(ctx context.Context, doing string, refused error) (rec
 	}
 	e := reconcile.Entry{Revision: revision(now, gone)}
 	notes, _ := meta["custom_metadata"].(map[string]any)
-	text, _ := notes[notePrefix+s.cfg.Entry].(string)
-	var n note
-	if gone || json.Unmarshal([]byte(text), &n) != nil || n.Version != now || n.KeyID == "" {
+	text, _ := notes[entry.VaultPrefix+s.cfg.Entry].(string)
+	m := entry.Decode(text)
+	if gone || m.Version != now || m.KeyID == "" {
 		// Without the data nobody knows what another writer left there.
 		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
 	}
-	e.KeyID, e.Owner, e.Created, e.IAMID = n.KeyID, n.Owner, n.Created, n.IAMID
+	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
 	return e, nil
 }
 

@@ -3,16 +3,13 @@ package vault
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
+	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -53,60 +50,21 @@ func (s *Store) Name() string {
 // Guarded is true: every write carries the version that it replaces.
 func (*Store) Guarded() bool { return true }
 
-// The companions of an entry, and what its note is called in the custom
-// metadata.
-const (
-	idSuffix   = "_ID"
-	noteSuffix = "_LATCHKEY"
-	notePrefix = "latchkey."
-)
-
-// note is what an entry says of its key. It holds no value.
-type note struct {
-	KeyID   string    `json:"key_id,omitempty"` // in the custom metadata only, as is the version
-	Version int64     `json:"version,omitempty"`
-	Owner   string    `json:"owner"`
-	Created time.Time `json:"created"`
-	IAMID   string    `json:"iam_id"`
-}
-
-// The rules that names have here. A vault takes more, but what it does with a
-// path that has to be escaped differs by version.
-var (
-	pathName  = compiled(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$`)
-	entryName = compiled(`^[-._A-Za-z0-9]+$`)
-)
-
-const (
-	longestPath = 512
-	// longestEntry leaves room in the name of custom metadata, which has up to
-	// 128 bytes.
-	//
-	// Source: https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#create-update-metadata
-	longestEntry = 128 - len(notePrefix)
-	// longestValue is what every storage of a vault takes of one secret.
-	//
-	// Source: https://developer.hashicorp.com/vault/docs/internals/limits
-	longestValue = 500 << 10
-)
-
-// compiled is an expression that is compiled when it is first needed: most
-// programs have no such store, and all of them have to start.
-func compiled(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
+// longestValue is the size of a secret that every storage backend accepts.
+//
+// Source: https://developer.hashicorp.com/vault/docs/internals/limits
+const longestValue = 500 << 10
 
 func (s *Store) check() error {
-	for what, name := range map[string]string{"mount": s.cfg.Mount, "path": s.cfg.Path} {
-		if len(name) > longestPath || !pathName().MatchString(name) {
-			return fmt.Errorf("checking the %s %q: %w: it has up to %d letters, digits, '-', '_' and '.', in parts between single slashes, of which none starts with '-' or '.'",
-				what, name, reconcile.ErrRefused, longestPath)
-		}
+	names := []entry.Name{
+		{What: "mount", Text: s.cfg.Mount, Rule: entry.CheckVaultPath},
+		{What: "path", Text: s.cfg.Path, Rule: entry.CheckVaultPath},
+		{What: "entry", Text: s.cfg.Entry, Rule: entry.CheckVaultEntry},
 	}
-	if len(s.cfg.Entry) > longestEntry || !entryName().MatchString(s.cfg.Entry) {
-		return fmt.Errorf("checking the entry %q: %w: it has up to %d letters, digits, '-', '_' and '.'", s.cfg.Entry, reconcile.ErrRefused, longestEntry)
+	if namespace := s.client.cfg.Namespace; namespace != "" {
+		names = append(names, entry.Name{What: "namespace", Text: namespace, Rule: entry.CheckVaultPath})
 	}
-	return nil
+	return entry.Check(reconcile.ErrRefused, names...)
 }
 
 func (s *Store) doing(verb string) string {
@@ -152,12 +110,8 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
 	}
 	e.Value = secret.New(value)
-	e.KeyID, _ = got.data[s.cfg.Entry+idSuffix].(string)
-	var n note // stays empty if a person spoilt it: the ID alone says whose key it is
-	text, _ := got.data[s.cfg.Entry+noteSuffix].(string)
-	if json.Unmarshal([]byte(text), &n) == nil {
-		e.Owner, e.Created, e.IAMID = n.Owner, n.Created, n.IAMID
-	}
+	m := entry.FromCompanions(s.cfg.Entry, func(name string) string { text, _ := got.data[name].(string); return text })
+	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
 	return e, nil
 }
 
@@ -167,7 +121,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	if err := s.check(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	ours, n, err := s.ours(e)
+	ours, m, err := s.ours(e)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -190,8 +144,8 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	if err != nil {
 		return err
 	}
-	n.Version, n.KeyID = written, e.KeyID
-	err = s.noteDown(ctx, doing, n)
+	m.Version = written
+	err = s.describe(ctx, doing, m)
 	if err != nil && !blind {
 		s.client.cfg.Log.Debug("the custom metadata could not be written; the data says the same", "store", s.Name(), "error", err.Error())
 		return nil
@@ -200,19 +154,21 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 }
 
 // ours is what a publication sets.
-func (s *Store) ours(e reconcile.Entry) (map[string]any, note, error) {
-	n := note{Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created.UTC(), IAMID: e.IAMID}
+func (s *Store) ours(e reconcile.Entry) (map[string]any, entry.Metadata, error) {
+	m := entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}
 	switch {
 	case e.Value.Empty() || e.KeyID == "":
-		return nil, n, fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
+		return nil, m, fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
 	case len(e.Value.Expose()) > longestValue:
-		return nil, n, fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
+		return nil, m, fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
 	}
-	noted, err := json.Marshal(n)
+	companions, err := m.Companions(s.cfg.Entry)
 	if err != nil {
-		return nil, n, fmt.Errorf("entry %s: %w: its time can't be written: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+		return nil, m, fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
 	}
-	return map[string]any{
-		s.cfg.Entry: e.Value.Expose(), s.cfg.Entry + idSuffix: e.KeyID, s.cfg.Entry + noteSuffix: string(noted),
-	}, n, nil
+	data := map[string]any{s.cfg.Entry: e.Value.Expose()}
+	for name, text := range companions {
+		data[name] = text
+	}
+	return data, m, nil
 }

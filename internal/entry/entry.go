@@ -1,0 +1,122 @@
+// Package entry defines what latchkey writes beside a key in a store, and which
+// names a store takes. The stores and the config share it.
+//
+// A store entry holds one key's value. [Metadata] describes the key. Code
+// Engine, Secrets Manager and Vault keep it in two companion entries of the
+// same secret; for the entry IAM_API_KEY they are
+//
+//	IAM_API_KEY_ID        the key's ID
+//	IAM_API_KEY_LATCHKEY  {"owner":"prod","created":"2026-11-24T10:00:00Z","iam_id":"iam-ServiceId-…"}
+//
+// Kubernetes keeps it in annotations of the Secret:
+//
+//	key-id.latchkey.dev/IAM_API_KEY   the key's ID
+//	created.latchkey.dev/IAM_API_KEY  IAM's created_at of the key, RFC 3339
+//	iam-id.latchkey.dev/IAM_API_KEY   the service ID's IAM ID
+//	owner.latchkey.dev/IAM_API_KEY    the installation that wrote it
+package entry
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// The suffixes of an entry's companions.
+const (
+	suffixID       = "_ID"
+	suffixMetadata = "_LATCHKEY"
+)
+
+// Metadata describes the key in a store entry. It never holds the value.
+type Metadata struct {
+	KeyID string `json:"key_id,omitempty"`
+	// Version is the version of the secret that the metadata belongs to. Only
+	// Vault's custom metadata has it.
+	Version int64     `json:"version,omitempty"`
+	Owner   string    `json:"owner"`
+	Created time.Time `json:"created"`
+	IAMID   string    `json:"iam_id"`
+}
+
+// Encode returns the metadata as one line of JSON.
+func (m Metadata) Encode() (string, error) {
+	m.Created = m.Created.UTC()
+	text, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("encoding the metadata of key %s: %w", m.KeyID, err)
+	}
+	return string(text), nil
+}
+
+// Decode reads what Encode wrote. A text that is not valid JSON yields the zero
+// Metadata, because a hand-edited companion must not block a rotation.
+func Decode(text string) Metadata {
+	var m Metadata
+	if json.Unmarshal([]byte(text), &m) != nil {
+		return Metadata{}
+	}
+	return m
+}
+
+// Companions returns the entries to write beside the entry with the given name.
+func (m Metadata) Companions(name string) (map[string]string, error) {
+	id := m.KeyID
+	m.KeyID, m.Version = "", 0
+	text, err := m.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{name + suffixID: id, name + suffixMetadata: text}, nil
+}
+
+// FromCompanions reads the companions of the entry with the given name. text
+// returns the text of an entry of the secret, or "" if there is none.
+func FromCompanions(name string, text func(name string) string) Metadata {
+	m := Decode(text(name + suffixMetadata))
+	m.KeyID = text(name + suffixID)
+	return m
+}
+
+// domain is the last part of every annotation's prefix.
+const domain = ".latchkey.dev/"
+
+// Annotations returns the annotations to set on a Kubernetes Secret for the
+// entry with the given name.
+func (m Metadata) Annotations(name string) map[string]string {
+	return map[string]string{
+		"key-id" + domain + name:  m.KeyID,
+		"created" + domain + name: m.Created.UTC().Format(time.RFC3339),
+		"iam-id" + domain + name:  m.IAMID,
+		"owner" + domain + name:   m.Owner,
+	}
+}
+
+// FromAnnotations reads the annotations of the entry with the given name.
+// Created is zero if its annotation is missing or not a time.
+func FromAnnotations(name string, annotations map[string]string) Metadata {
+	m := Metadata{
+		KeyID: annotations["key-id"+domain+name],
+		IAMID: annotations["iam-id"+domain+name],
+		Owner: annotations["owner"+domain+name],
+	}
+	m.Created, _ = time.Parse(time.RFC3339, annotations["created"+domain+name])
+	return m
+}
+
+// TemplateAnnotation returns the name of the annotation that a restart sets on a
+// workload's pod template. It contains the secret and the entry: if two
+// credentials shared one annotation, each would overwrite the other's and
+// restart the workload for ever. A long name is cut and gets a hash.
+func TemplateAnnotation(secret, name string) string {
+	const longest = 63
+	full := secret + "." + name
+	if len(full) > longest {
+		sum := sha256.Sum256([]byte(full))
+		tail := hex.EncodeToString(sum[:8])
+		full = full[:longest-len(tail)-1] + "." + tail
+	}
+	return "key-id" + domain + full
+}
