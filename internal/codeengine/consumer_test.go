@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
 const marker = "LATCHKEY_KEY_ID_LOGS_SENDER_IAM_API_KEY"
@@ -120,6 +121,17 @@ func TestAllPagesOfAppsAreRead(t *testing.T) {
 	list, err := s.Consumers().Consumers(t.Context())
 	if err != nil || len(list) != 2 || list[0].Name == list[1].Name {
 		t.Errorf("consumers %v (%v)", list, err)
+	}
+}
+
+func TestARunThatIsTooOldToWriteRestartsNothing(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.Cloud().AddApp(w.team().ID, "theirs", env(map[string]any{"type": "secret_full_reference", "reference": secretName}))
+	before := len(w.app("theirs").Revisions)
+	err := w.consumers(codeengine.Restart{All: true}).Restart(storetest.TooOld(t), w.label("theirs"), "ApiKey-1")
+	wants(t, err, reconcile.ErrUnavailable)
+	if now := len(w.app("theirs").Revisions); now != before {
+		t.Errorf("the app has %d revisions, had %d", now, before)
 	}
 }
 

@@ -210,5 +210,8 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	if err != nil {
 		return fmt.Errorf("%s: %w: its other fields can't be kept", doing, reconcile.ErrRefused)
 	}
+	if err := reconcile.MayWrite(ctx); err != nil { // waiting for the lock takes time
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
 	return s.replace(doing, data)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
 var everyKind = []string{"daemonset", "deployment", "statefulset"}
@@ -39,6 +40,7 @@ func consumerScenarios(t *testing.T, c *kubetest.Cluster) {
 		"a workload that does not exist is not known":         unknown,
 		"a roll-out that takes long is left to the next look": slow,
 		"a roll-out ends with its context":                    over,
+		"a run that is too old to write restarts nothing":     tooOld,
 		"what waits for a person is refused with the reason":  held,
 		"who may not patch is told what is missing":           noPatch,
 		"two entries have a mark each":                        marks,
@@ -152,6 +154,17 @@ func slow(t *testing.T, k *corner) {
 	k.Workload(t, "daemonset", k.namespace, "agent", nil, nil)
 	says(t, k.store(restart("daemonset/agent")).Consumers().Restart(t.Context(), "daemonset/"+k.namespace+"/agent", "ApiKey-1"),
 		reconcile.ErrUnavailable, "goes on after 1s")
+}
+
+func tooOld(t *testing.T, k *corner) {
+	k.Workload(t, "daemonset", k.namespace, "agent", nil, nil)
+	k.Rollout(t, "daemonset", k.namespace, "agent", 2, 2)
+	_, before := k.Template(t, "daemonset", k.namespace, "agent")
+	err := k.store(restart("daemonset/agent")).Consumers().Restart(storetest.TooOld(t), "daemonset/"+k.namespace+"/agent", "ApiKey-1")
+	says(t, err, reconcile.ErrUnavailable)
+	if notes, now := k.Template(t, "daemonset", k.namespace, "agent"); now != before || len(notes) > 0 {
+		t.Errorf("the template is of generation %v, was %v; its annotations are %v", now, before, notes)
+	}
 }
 
 func over(t *testing.T, k *corner) {

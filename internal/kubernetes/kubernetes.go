@@ -116,6 +116,7 @@ func (c *Client) open() (dynamic.Interface, error) {
 	cfg.QPS = -1 // our own sweep has a limit; the client's would be 5 calls a second
 	cfg.WarningHandler = rest.NoWarnings{}
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return once{next} })
+	cfg.Wrap(reconcile.GuardWrites)
 	api, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)

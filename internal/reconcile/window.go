@@ -10,7 +10,7 @@ type windowKey struct{}
 // within lets whoever sends a request of this run ask whether it may still be
 // sent: some steps read before they write, where only the adapter sees it.
 func (ru *run) within(ctx context.Context) context.Context {
-	return context.WithValue(ctx, windowKey{}, func() error { return ru.mayWrite(ctx, time.Time{}) })
+	return WithWriteCheck(ctx, func() error { return ru.mayWrite(ctx, time.Time{}) })
 }
 
 // MayWrite reports whether a request that changes something may still be sent:

@@ -228,6 +228,18 @@ func hanging(b *bench) {
 	unclearBecause(b, b.Store.Publish(short(), b.entry(), e.Revision), context.DeadlineExceeded, "publishing")
 }
 
+func tooOld(b *bench) {
+	ctx := TooOld(b.t)
+	vacant := b.vacant(b.Store)
+	b.want(b.Store.Publish(ctx, b.entry(), vacant), reconcile.ErrUnavailable, "creating in a run that is too old")
+	b.vacant(b.Store)
+	b.first()
+	e, err := b.Store.Read(ctx)
+	b.want(err, nil, "reading in a run that is too old")
+	b.want(b.Store.Publish(ctx, b.entry(), e.Revision), reconcile.ErrUnavailable, "replacing in a run that is too old")
+	b.holds(e)
+}
+
 func unclearBecause(b *bench, err, cause error, doing string) {
 	b.t.Helper()
 	b.want(err, reconcile.ErrUnavailable, doing+" in a context that is over")

@@ -126,6 +126,7 @@ var contract = []struct {
 	{"a deletion after the read is a conflict", true, removedMeanwhile},
 	{"a cancelled call is unclear and says why", false, cancelled},
 	{"a call that hangs ends with its context", false, hanging},
+	{"a run that is too old to write writes nothing", false, tooOld},
 	{"after an unclear answer the next read tells", false, unclear},
 	{"a server that is down gives no clear answer", false, down},
 	{"a missing permission is denied and changes nothing", false, denied},
@@ -266,6 +267,12 @@ func (b *bench) needs(there bool, what string) {
 	if !there {
 		b.t.Skip("the harness has no " + what)
 	}
+}
+
+// TooOld returns the context of a run that is too old to write.
+func TooOld(t *testing.T) context.Context {
+	t.Helper()
+	return reconcile.WithWriteCheck(t.Context(), func() error { return errors.New("this run is too old to write") })
 }
 
 // cancelledContext is over before it starts.

@@ -134,6 +134,9 @@ func (m memory) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	if err := m.ready(ctx); err != nil {
 		return err
 	}
+	if err := reconcile.MayWrite(ctx); err != nil && m.flaw != "writes when its run is too old" {
+		return fmt.Errorf("writing memory: %w: %w", reconcile.ErrUnavailable, err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	trouble := m.trouble
@@ -240,6 +243,7 @@ var flaws = map[string]string{
 	"replaces what was deleted":         "a deletion after the read is a conflict",
 	"quotes the value":                  "creating what exists is a conflict and changes nothing",
 	"ignores the context":               "a cancelled call is unclear and says why",
+	"writes when its run is too old":    "a run that is too old to write writes nothing",
 	"reports success for everything":    "after an unclear answer the next read tells",
 	"takes an outage for absence":       "a server that is down gives no clear answer",
 	"reports a conflict for everything": "a missing permission is denied and changes nothing",

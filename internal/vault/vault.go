@@ -102,6 +102,7 @@ func New(cfg Config) *Client {
 // after a lost answer would lose against itself.
 func (c *Client) open(token string) (*api.Client, error) {
 	carrier := *c.cfg.HTTP // the library changes its own
+	carrier.Transport = reconcile.GuardWrites(carrier.Transport)
 	v, err := api.NewClient(&api.Config{Address: c.cfg.Address, HttpClient: &carrier, DisableRedirects: true})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the vault %s: %w: its address or a VAULT_ variable can't be used", c.cfg.Address, reconcile.ErrRefused)
