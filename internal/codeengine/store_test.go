@@ -32,14 +32,14 @@ func TestStoreKeepsTheContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			switches := cloud.DefaultSwitches()
 			change(&switches)
-			storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
+			storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
 				return newWorld(t, emulator.Options{Switches: &switches}).place()
 			}})
 		})
 	}
 }
 
-func (w *world) place() storetest.Place {
+func (w *world) place() storetest.Location {
 	neighbours := 0
 	lose := func(f emulator.Fault) func(*testing.T) {
 		return func(*testing.T) {
@@ -51,7 +51,7 @@ func (w *world) place() storetest.Place {
 		}
 	}
 	effect := true
-	return storetest.Place{
+	return storetest.Location{
 		Store: w.store(), Other: w.store(), Permission: []string{"Viewer", "Writer", "codeengine"},
 		Neighbour: func(*testing.T) func(*testing.T) {
 			neighbours++

@@ -1,20 +1,19 @@
-// Package file keeps a key in one JSON file: the run-book's --file, and a store
-// for development.
+// Package file stores a key in one JSON file, for the flag --file and for
+// development.
 //
 //	{"name": "logs-sender", "apikey": "…", "key_id": "ApiKey-…", "iam_id": "iam-ServiceId-…", "created": "…", "owner": "…"}
 //
-// `ibmcloud login --apikey @FILE` reads it. Fields of others are kept. Nobody
-// but the owner may be able to read it: a file that others can read is refused.
+// `ibmcloud login --apikey @FILE` reads the file. Other fields are kept. The store
+// rejects a file that other users can access.
 //
-// Three files stand in the directory, which must exist:
+// The directory must exist. It holds three files:
 //
 //	logs-sender.json              the key
-//	logs-sender.json.lock         empty; whoever writes holds a lock on it
-//	.logs-sender.json.unfinished  the next content, while it is being written
+//	logs-sender.json.lock         empty; a writer holds a lock on it
+//	.logs-sender.json.unfinished  the next content, while it is written
 //
-// The last takes the place of the first in one step, so a reader sees the old
-// or the new content and never a part. One that a crash left behind is removed
-// by the next read.
+// The last file replaces the first by a rename, so a reader never sees partial
+// content. The next read removes a file that a crash left behind.
 package file
 
 import (
@@ -44,14 +43,15 @@ type Store struct{ path, owner string }
 
 var _ reconcile.Store = (*Store)(nil)
 
-// New returns the store at path. The owner is written beside an entry that
-// names none.
+// New returns the store at path. The owner is written for an entry that has no
+// owner.
 func New(path, owner string) *Store { return &Store{path: path, owner: owner} }
 
-// Name is file:<path>.
+// Name returns file:<path>.
 func (s *Store) Name() string { return "file:" + s.path }
 
-// Guarded is true: the revision is the content's hash, compared under the lock.
+// Guarded returns true. The revision is the content's hash, compared under the
+// lock.
 func (*Store) Guarded() bool { return true }
 
 // The fields of the file.
@@ -64,10 +64,10 @@ const (
 	fieldOwner   = "owner"
 )
 
-// fields are the whole content, each value as it stands in the file.
+// fields is the whole content, each value in its original encoding.
 type fields map[string]json.RawMessage
 
-// text is a field that holds a text; what is absent or something else is "".
+// text returns a field that holds a text, or "".
 func (f fields) text(name string) string {
 	var v string
 	if json.Unmarshal(f[name], &v) != nil {
@@ -76,7 +76,7 @@ func (f fields) text(name string) string {
 	return v
 }
 
-// set writes a field. Encoding a text never fails.
+// set sets a field. Encoding a text never fails.
 func (f fields) set(name, v string) {
 	raw, err := encode(v)
 	if err != nil {
@@ -85,7 +85,7 @@ func (f fields) set(name, v string) {
 	f[name] = bytes.TrimSpace(raw)
 }
 
-// encode leaves <, > and & as they are: a person reads the file.
+// encode returns indented JSON in which <, > and & are not escaped.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -117,31 +117,31 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	}
 	value := content.text(fieldValue)
 	if value == "" {
-		return reconcile.Entry{Revision: revision}, fmt.Errorf("%s: %w: it has no %s", doing, reconcile.ErrNotFound, fieldValue)
+		return reconcile.Entry{Revision: revision}, fmt.Errorf("%s: %w: the file has no %s", doing, reconcile.ErrNotFound, fieldValue)
 	}
 	e := reconcile.Entry{
 		KeyID: content.text(fieldKeyID), Value: secret.New(value), IAMID: content.text(fieldIAMID),
 		Owner: content.text(fieldOwner), Revision: revision,
 	}
 	if at, err := time.Parse(time.RFC3339Nano, content.text(fieldCreated)); err == nil {
-		e.Created = at // else it stays unknown
+		e.Created = at
 	}
 	return e, nil
 }
 
-// longest bounds what is read: more is no key file.
+// longest is the size limit of a key file.
 const longest = 1 << 20
 
-// load returns the file's revision and content. ErrNotFound when there is no
-// file in an existing directory.
+// load returns the file's revision and content, or ErrNotFound if the directory
+// exists and the file does not.
 func (s *Store) load(doing string) (revision string, content fields, err error) {
-	// Without following a link: a rename would replace the link, not the file.
-	// Without blocking: opening a pipe would wait for its writer.
+	// O_NOFOLLOW, because a rename would replace a link, not its target.
+	// O_NONBLOCK, because opening a pipe would wait for a writer.
 	f, err := os.OpenFile(s.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, derr := os.Stat(filepath.Dir(s.path)); derr != nil {
-			return "", nil, fmt.Errorf("%s: %w: its directory does not exist", doing, reconcile.ErrRefused)
+			return "", nil, fmt.Errorf("%s: %w: the directory does not exist", doing, reconcile.ErrRefused)
 		}
 		return "", nil, fmt.Errorf("%s: %w", doing, reconcile.ErrNotFound)
 	case err != nil:
@@ -153,10 +153,10 @@ func (s *Store) load(doing string) (revision string, content fields, err error) 
 		return "", nil, sortError(doing, err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", nil, fmt.Errorf("%s: %w: it is no regular file", doing, reconcile.ErrRefused)
+		return "", nil, fmt.Errorf("%s: %w: it is not a regular file", doing, reconcile.ErrRefused)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", nil, fmt.Errorf("%s: %w: its mode is %04o, so that others have access; it must be 0600", doing, reconcile.ErrRefused, mode)
+		return "", nil, fmt.Errorf("%s: %w: its mode is %04o, which gives other users access; it must be 0600", doing, reconcile.ErrRefused, mode)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, longest+1))
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	content.set(fieldCreated, e.Created.UTC().Format(time.RFC3339Nano))
 	data, err := encode(content)
 	if err != nil {
-		return fmt.Errorf("%s: %w: its other fields can't be kept", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: encoding its other fields", doing, reconcile.ErrRefused)
 	}
 	if err := reconcile.MayWrite(ctx); err != nil { // waiting for the lock takes time
 		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)

@@ -26,10 +26,10 @@ import (
 const canary = "canary-7f3e9d-hunter2-kT5uW9xQ2mZ7rB4nC8vL1p"
 
 func TestStoreKeepsTheContract(t *testing.T) {
-	storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
+	storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
 		path := filepath.Join(t.TempDir(), "key.json")
 		neighbours := 0
-		return storetest.Place{
+		return storetest.Location{
 			Store: file.New(path, "prod"), Other: file.New(path, "prod"),
 			Neighbour: func(t *testing.T) func(*testing.T) {
 				neighbours++
@@ -185,12 +185,12 @@ func TestRefusals(t *testing.T) {
 		"a JSON text":                    {func(t *testing.T, path string) { write(t, path, `"`+canary+`"`, 0o600) }, "not a JSON object"},
 		"a JSON null":                    {func(t *testing.T, path string) { write(t, path, "null", 0o600) }, "not a JSON object"},
 		"a file that is far too long":    {func(t *testing.T, path string) { write(t, path, strings.Repeat(" ", 1<<20)+content, 0o600) }, "longer than"},
-		"a directory":                    {func(t *testing.T, path string) { mkdir(t, path) }, "no regular file"},
+		"a directory":                    {func(t *testing.T, path string) { mkdir(t, path) }, "not a regular file"},
 		"a pipe": {func(t *testing.T, path string) {
 			if err := syscall.Mkfifo(path, 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "no regular file"},
+		}, "not a regular file"},
 		"a link, even to a good file": {func(t *testing.T, path string) {
 			write(t, path+".real", content, 0o600)
 			if err := os.Symlink(path+".real", path); err != nil {

@@ -13,11 +13,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// lockPause is how long a writer waits before it tries the lock again. The
-// kernel's own waiting would not heed the context.
+// lockPause is the pause between two attempts to lock. A blocking flock would
+// ignore the context.
 const lockPause = 5 * time.Millisecond
 
-// lock waits for the lock and returns what gives it back.
+// lock waits for the lock and returns a function that releases it.
 func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	doing := s.doing("locking")
 	for {
@@ -37,9 +37,9 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// tryLock takes the lock, or fails with EWOULDBLOCK when somebody has it. The
-// lock's file stays for ever: if it were removed, two writers could hold a lock
-// on two files of its name.
+// tryLock takes the lock, or fails with EWOULDBLOCK if another process has it.
+// The lock file is never removed: otherwise two writers could lock two files of
+// the same name.
 func (s *Store) tryLock() (unlock func(), err error) {
 	f, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -55,15 +55,15 @@ func (s *Store) tryLock() (unlock func(), err error) {
 	return func() { f.Close() }, nil // closing unlocks
 }
 
-// unfinished is where the next content is written, under the lock. It has one
-// name, so that whoever comes next finds what a crash left there.
+// unfinished returns the path for the next content, which is written under the
+// lock. The path is fixed, so that the next process finds what a crash left.
 func (s *Store) unfinished() string {
 	return filepath.Join(filepath.Dir(s.path), "."+filepath.Base(s.path)+".unfinished")
 }
 
-// sweep removes what a crash left of an unfinished write: it holds a value. It
-// does nothing while somebody writes, and leaves any trouble to the next
-// writer.
+// sweep removes the unfinished file of a crash, because it holds a value. It does
+// nothing while another process writes, and ignores errors: the next writer
+// returns them.
 func (s *Store) sweep() {
 	if _, err := os.Lstat(s.unfinished()); err != nil {
 		return
@@ -76,7 +76,7 @@ func (s *Store) sweep() {
 	_ = os.Remove(s.unfinished())
 }
 
-// replace puts the content in place in one step. The lock is held.
+// replace replaces the file's content by a rename. The caller holds the lock.
 func (s *Store) replace(doing string, content []byte) error {
 	next := s.unfinished()
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -92,7 +92,7 @@ func (s *Store) replace(doing string, content []byte) error {
 	if err := os.Rename(next, s.path); err != nil {
 		return sortError(doing, errors.Join(err, os.Remove(next)))
 	}
-	// The new name must survive a power cut, too.
+	// Sync the directory, so that the rename survives a power failure.
 	dir, err := os.Open(filepath.Dir(s.path))
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
@@ -104,6 +104,7 @@ func (s *Store) replace(doing string, content []byte) error {
 	return nil
 }
 
+// fill writes the content, syncs the file and closes it.
 func fill(f *os.File, content []byte) error {
 	_, err := f.Write(content)
 	if err == nil {
@@ -112,8 +113,8 @@ func fill(f *os.File, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// sortError turns an error of the file system into one that says what the
-// caller may do. Such errors name operations and paths, never content.
+// sortError wraps an error of the file system with a sentinel of reconcile. Such
+// an error names operations and paths, never content.
 func sortError(doing string, err error) error {
 	meaning := reconcile.ErrUnavailable
 	switch {
@@ -124,7 +125,7 @@ func sortError(doing string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		meaning = reconcile.ErrQuota
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: %w: its directory does not exist", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: the directory does not exist", doing, reconcile.ErrRefused)
 	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG):
 		meaning = reconcile.ErrRefused
 	}

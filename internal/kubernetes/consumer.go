@@ -20,15 +20,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Restart says which workloads are restarted when the entry changes.
+// Restart selects the workloads to restart when the entry changes.
 type Restart struct {
-	All   bool     // every one of the namespace that reads the entry when its pods start
-	Names []string // these, as daemonset/NAME, deployment/NAME or statefulset/NAME
+	All   bool     // every workload of the namespace that reads the entry only at start
+	Names []string // daemonset/NAME, deployment/NAME or statefulset/NAME
 }
 
-// Consumers are the workloads of the Secret's namespace that read the entry
-// when their pods start: from the environment, or through a mount with subPath.
-// Any other mount follows the Secret by itself. It is nil when no restart is
+// Consumers returns the workloads of the Secret's namespace that read the entry
+// only at start: from the environment or through a mount with subPath. Other
+// mounts follow the Secret by themselves. The result is nil if no restart is
 // configured.
 func (s *Store) Consumers() reconcile.Consumers {
 	if !s.cfg.Restart.All && len(s.cfg.Restart.Names) == 0 {
@@ -41,8 +41,8 @@ type workloads struct{ store *Store }
 
 var _ reconcile.Consumers = (*workloads)(nil)
 
-// label is how a workload is named, with its namespace: a credential may have
-// stores in several.
+// label returns a workload's name as a consumer. It contains the namespace,
+// because a credential may have stores in several.
 func (w *workloads) label(kind, name string) string {
 	return kind + "/" + w.store.cfg.Namespace + "/" + name
 }
@@ -50,7 +50,7 @@ func (w *workloads) label(kind, name string) string {
 func (w *workloads) api(kind string) (dynamic.ResourceInterface, error) {
 	resource, known := kinds[kind]
 	if !known {
-		return nil, fmt.Errorf("%w: %q is none of daemonset, deployment and statefulset", reconcile.ErrRefused, kind)
+		return nil, fmt.Errorf("%w: %q is not daemonset, deployment or statefulset", reconcile.ErrRefused, kind)
 	}
 	api, err := w.store.client.open()
 	if err != nil {
@@ -63,14 +63,14 @@ func (w *workloads) fault(ctx context.Context, doing, verb, kind string, err err
 	return w.store.client.fault(ctx, doing, fmt.Sprintf("%s on %s of apps in namespace %s", verb, kinds[kind].Resource, w.store.cfg.Namespace), err)
 }
 
-// Consumers lists them with the key that each was started with: what the last
-// restart wrote, once no pod of before is left.
+// Consumers lists the workloads with the key that each was started with: the one
+// that the last restart wrote, once no older pod is left.
 func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 	var found []rotation.Consumer
 	add := func(kind string, got *unstructured.Unstructured) {
 		c := rotation.Consumer{Name: w.label(kind, got.GetName()), Store: w.store.Name()}
-		if !look(kind, got).outdated {
-			c.Key = w.left(got)
+		if !progress(kind, got).outdated {
+			c.Key = w.startedWith(got)
 		}
 		if !slices.Contains(found, c) {
 			found = append(found, c)
@@ -89,7 +89,7 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 		got, err := api.Get(ctx, name, metav1.GetOptions{})
 		err = w.fault(ctx, doing, "get", kind, err)
 		switch {
-		case errors.Is(err, reconcile.ErrNotFound): // nobody knows which key it has
+		case errors.Is(err, reconcile.ErrNotFound): // its key is unknown
 			found = append(found, rotation.Consumer{Name: w.label(kind, name), Store: w.store.Name(), Unknown: true})
 		case err != nil:
 			return nil, err
@@ -112,9 +112,10 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 	return found, nil
 }
 
-// pageSize is how many workloads one answer brings.
+// pageSize is the number of workloads per answer.
 const pageSize = 250
 
+// each calls do for every workload of a kind.
 func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured.Unstructured)) error {
 	doing := fmt.Sprintf("listing the %s of namespace %s in %s", kinds[kind].Resource, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
 	api, err := w.api(kind)
@@ -136,30 +137,30 @@ func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured
 	}
 }
 
-// annotation is the name of the annotation that a restart writes on the pod
+// annotation returns the name of the annotation that a restart writes to the pod
 // template.
 func (w *workloads) annotation() string {
 	return entry.TemplateAnnotation(w.store.cfg.Secret, w.store.cfg.Entry)
 }
 
-// templateNotes is where the annotations of the pod template are.
-var templateNotes = []string{"spec", "template", "metadata", "annotations"}
+// templateAnnotations is the path of the pod template's annotations.
+var templateAnnotations = []string{"spec", "template", "metadata", "annotations"}
 
-// left is the key ID that the last restart wrote.
-func (w *workloads) left(got *unstructured.Unstructured) string {
-	id, _, _ := unstructured.NestedString(got.Object, append(slices.Clone(templateNotes), w.annotation())...)
+// startedWith returns the key ID that the last restart wrote.
+func (w *workloads) startedWith(got *unstructured.Unstructured) string {
+	id, _, _ := unstructured.NestedString(got.Object, append(slices.Clone(templateAnnotations), w.annotation())...)
 	return id
 }
 
-// Restart writes the key's ID on the workload's pod template, which starts its
-// pods anew, and waits for the roll-out. One that has the ID already is only
-// waited for.
+// Restart writes the key's ID to the workload's pod template, which replaces its
+// pods, and waits for the rollout. If the template already has the ID, Restart
+// only waits.
 func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 	doing := fmt.Sprintf("restarting %s in %s", name, w.store.client.cfg.Cluster)
 	kind, rest, _ := strings.Cut(name, "/")
 	workload, ours := strings.CutPrefix(rest, w.store.cfg.Namespace+"/")
 	if !ours {
-		return fmt.Errorf("%s: %w: it is no consumer of %s", doing, reconcile.ErrRefused, w.store.Name())
+		return fmt.Errorf("%s: %w: the workload is no consumer of %s", doing, reconcile.ErrRefused, w.store.Name())
 	}
 	api, err := w.api(kind)
 	if err != nil {
@@ -169,7 +170,7 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 	if err := w.fault(ctx, doing, "get", kind, err); err != nil {
 		return err
 	}
-	if w.left(got) != keyID {
+	if w.startedWith(got) != keyID {
 		patch, err := w.patch(keyID)
 		if err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
@@ -182,42 +183,42 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 	return w.wait(ctx, doing, kind, api, got)
 }
 
-// patch needs no guard: it names nothing but two annotations, which are ours.
-// The stamp has fractions of a second: of two restarts within one, the second
-// would else change nothing.
+// patch returns the merge patch of a restart. It needs no resourceVersion,
+// because it names only latchkey's annotation and the time. The time has
+// fractions of a second, so that a second restart within one changes it.
 func (w *workloads) patch(keyID string) ([]byte, error) {
-	notes := map[string]string{
+	annotations := map[string]string{
 		w.annotation():                      keyID,
 		"kubectl.kubernetes.io/restartedAt": w.store.client.cfg.Now().UTC().Format(time.RFC3339Nano),
 	}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": notes}}}})
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": annotations}}}})
 	if err != nil {
-		return nil, fmt.Errorf("%w: the patch can't be written", reconcile.ErrRefused)
+		return nil, fmt.Errorf("%w: encoding the patch", reconcile.ErrRefused)
 	}
 	return patch, nil
 }
 
-// wait polls until the roll-out is complete.
+// wait polls until the rollout is complete.
 func (w *workloads) wait(ctx context.Context, doing, kind string, api dynamic.ResourceInterface, got *unstructured.Unstructured) error {
 	const shortest, longest = 50 * time.Millisecond, 2 * time.Second
 	enough := time.NewTimer(w.store.client.cfg.Patience)
 	defer enough.Stop()
 	for pause := shortest; ; pause = min(2*pause, longest) {
-		r := look(kind, got)
+		r := progress(kind, got)
 		switch {
 		case r.missing == "":
 			return nil
-		case r.held != "":
-			return fmt.Errorf("%s: %w: %s; %s", doing, reconcile.ErrRefused, r.missing, r.held)
+		case r.blocked != "":
+			return fmt.Errorf("%s: %w: %s; %s", doing, reconcile.ErrRefused, r.missing, r.blocked)
 		}
 		next := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			next.Stop()
-			return fmt.Errorf("%s: the roll-out goes on (%s): %w: %w", doing, r.missing, reconcile.ErrUnavailable, ctx.Err())
+			return fmt.Errorf("%s: the rollout is not complete (%s): %w: %w", doing, r.missing, reconcile.ErrUnavailable, ctx.Err())
 		case <-enough.C:
 			next.Stop()
-			return fmt.Errorf("%s: the roll-out goes on after %s (%s): %w", doing, w.store.client.cfg.Patience, r.missing, reconcile.ErrUnavailable)
+			return fmt.Errorf("%s: the rollout is not complete after %s (%s): %w", doing, w.store.client.cfg.Patience, r.missing, reconcile.ErrUnavailable)
 		case <-next.C:
 		}
 		again, err := api.Get(ctx, got.GetName(), metav1.GetOptions{})

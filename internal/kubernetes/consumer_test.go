@@ -36,14 +36,14 @@ func consumerScenarios(t *testing.T, c *kubetest.Cluster) {
 		})
 	}
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
-		"those that read the entry when they start are found": found,
-		"a workload that does not exist is not known":         unknown,
-		"a roll-out that takes long is left to the next look": slow,
-		"a roll-out ends with its context":                    over,
-		"a run that is too old to write restarts nothing":     tooOld,
-		"what waits for a person is refused with the reason":  held,
-		"who may not patch is told what is missing":           noPatch,
-		"two entries have a mark each":                        marks,
+		"workloads that read the entry only at start are found": found,
+		"a workload that does not exist has an unknown key":     unknown,
+		"a rollout longer than the patience gives no answer":    slow,
+		"waiting for a rollout ends with the context":           over,
+		"a run that is too old to write restarts nothing":       tooOld,
+		"a blocked rollout is refused with the reason":          held,
+		"a missing permission to patch is named":                noPatch,
+		"two entries have an annotation each":                   marks,
 	} {
 		t.Run(sentence, func(t *testing.T) { scenario(t, newCorner(t, c)) })
 	}
@@ -153,7 +153,7 @@ func unknown(t *testing.T, k *corner) {
 func slow(t *testing.T, k *corner) {
 	k.Workload(t, "daemonset", k.namespace, "agent", nil, nil)
 	says(t, k.store(restart("daemonset/agent")).Consumers().Restart(t.Context(), "daemonset/"+k.namespace+"/agent", "ApiKey-1"),
-		reconcile.ErrUnavailable, "goes on after 1s")
+		reconcile.ErrUnavailable, "not complete after 1s")
 }
 
 func tooOld(t *testing.T, k *corner) {

@@ -1,22 +1,16 @@
-// Package kubernetes publishes keys to Secrets of a Kubernetes cluster, and
-// restarts the workloads that read them only when they start.
+// Package kubernetes publishes keys to Secrets of a Kubernetes cluster and
+// restarts the workloads that read them only at start.
 //
-// An entry is one key of a Secret's data. What belongs to it stands in the
-// Secret's annotations; for the entry IAM_API_KEY they are
-//
-//	key-id.latchkey.dev/IAM_API_KEY     the key's ID
-//	created.latchkey.dev/IAM_API_KEY    IAM's created_at of the key, RFC 3339
-//	iam-id.latchkey.dev/IAM_API_KEY     whose key it is
-//	owner.latchkey.dev/IAM_API_KEY      which latchkey wrote it
-//
-// A write is one merge patch under the Secret's resourceVersion that names
-// nothing but the entry and these, so that everything else is kept by the
-// server itself. A restart writes on the pod template
+// A store entry is one key of a Secret's data. Its metadata is in annotations of
+// the Secret: see package entry. A write is one merge patch under the Secret's
+// resourceVersion. The patch names only the entry and its annotations, so the
+// server keeps everything else. A restart writes to the pod template
 //
 //	key-id.latchkey.dev/<secret>.<entry>    the key's ID
-//	kubectl.kubernetes.io/restartedAt       when, as kubectl rollout restart does
+//	kubectl.kubernetes.io/restartedAt       the time, as kubectl rollout restart does
 //
-// The first is how a later run knows which key a workload was started with.
+// The first annotation shows a later run which key the workload was started
+// with.
 package kubernetes
 
 import (
@@ -35,8 +29,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// The place where the agent of IBM Cloud Logs has its key when Helm installed
-// it under its usual name, and the workload that has to be restarted.
+// The Secret, the entry and the workload of the IBM Cloud Logs agent when Helm
+// installs it under its usual name.
 //
 // Source: https://cloud.ibm.com/docs/cloud-logs?topic=cloud-logs-agent-helm-kube-deploy
 const (
@@ -46,27 +40,27 @@ const (
 	LogsAgentWorkload  = "daemonset/logs-agent"
 )
 
-// Config says which cluster is meant, and how patient we are with it.
+// Config configures the access to one cluster.
 type Config struct {
-	// Cluster tells it from others in the names of stores. Empty is
-	// "in-cluster".
+	// Cluster names the cluster in the names of stores. Empty is "in-cluster".
 	Cluster string
-	// Kubeconfig returns the text of a kubeconfig. It is asked when the cluster
-	// is first used, and again after the cluster has refused who we are. Nil
-	// means the cluster that this process runs in, by its service account.
+	// Kubeconfig returns the text of a kubeconfig. It is called on first use and
+	// again after the cluster has rejected the login. Nil is the cluster that
+	// this process runs in, with its service account.
 	Kubeconfig func() ([]byte, error)
-	// Context picks one of the kubeconfig; empty is its current one.
+	// Context is a context of the kubeconfig. Empty is the current one.
 	Context string
-	// Patience is how long a restart waits for the roll-out; zero is a minute.
-	// A later run finds out what became of one that takes longer.
+	// Patience is how long a restart waits for the rollout. Zero is a minute.
+	// A later run observes the result of a longer rollout.
 	Patience time.Duration
-	// Now is the clock of the stamp that a restart leaves; nil is time.Now.
+	// Now returns the time that a restart writes. Nil is time.Now.
 	Now func() time.Time
-	// Log is told what no error says; nil is silence.
+	// Log receives diagnostics that are not returned as errors. If nil, nothing
+	// is logged.
 	Log *slog.Logger
 }
 
-// Client reaches one cluster. It is safe for concurrent use.
+// Client calls the API of one cluster. It is safe for concurrent use.
 type Client struct {
 	cfg Config
 
@@ -74,7 +68,7 @@ type Client struct {
 	api dynamic.Interface // guarded by mu; nil until the cluster is first used
 }
 
-// New makes a client. Nothing is read or called yet.
+// New returns a client. It reads and calls nothing.
 func New(cfg Config) *Client {
 	if cfg.Cluster == "" {
 		cfg.Cluster = "in-cluster"
@@ -91,7 +85,7 @@ func New(cfg Config) *Client {
 	return &Client{cfg: cfg}
 }
 
-// The kinds of objects that this package has to do with.
+// The kinds of objects that this package reads and writes.
 var (
 	secrets = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
 	kinds   = map[string]schema.GroupVersionResource{
@@ -101,7 +95,7 @@ var (
 	}
 )
 
-// open returns the API, and sets it up when it is first needed.
+// open returns the API client and builds it on first use.
 func (c *Client) open() (dynamic.Interface, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -110,16 +104,16 @@ func (c *Client) open() (dynamic.Interface, error) {
 	}
 	cfg, err := c.config()
 	if err != nil {
-		return nil, fmt.Errorf("setting up the cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
 	}
 	cfg.UserAgent = "latchkey"
-	cfg.QPS = -1 // our own sweep has a limit; the client's would be 5 calls a second
+	cfg.QPS = -1 // a sweep limits itself; the default is 5 calls a second
 	cfg.WarningHandler = rest.NoWarnings{}
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return once{next} })
 	cfg.Wrap(reconcile.GuardWrites)
 	api, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("setting up the cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
 	}
 	c.api = api
 	return api, nil
@@ -135,22 +129,23 @@ func (c *Client) config() (*rest.Config, error) {
 	}
 	known, err := clientcmd.Load(text)
 	if err != nil {
-		// What YAML says of a text may repeat it, and there are tokens in this.
-		return nil, errors.New("the kubeconfig can't be read as one")
+		// A YAML error may quote the text, which contains tokens.
+		return nil, errors.New("the kubeconfig is not valid")
 	}
 	return clientcmd.NewNonInteractiveClientConfig(*known, c.cfg.Context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 }
 
-// forget makes the next call read the kubeconfig again: its token may have been
-// replaced.
+// forget makes the next call read the kubeconfig again, because its token may
+// have been replaced.
 func (c *Client) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.api = nil
 }
 
-// once keeps the client from repeating a write whose answer says "later": the
-// server may have done it, and a repetition would then lose against ourselves.
+// once removes Retry-After from the answer to a write, so that the client does
+// not repeat it. The server may have done the write, and the repetition would
+// then conflict with it.
 type once struct{ next http.RoundTripper }
 
 // RoundTrip satisfies http.RoundTripper.

@@ -6,8 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// refers reports whether a workload's pods read the entry when they start and
-// then never again.
+// refers reports whether a workload's pods read the entry only at start.
 func (w *workloads) refers(got *unstructured.Unstructured) bool {
 	pod, _, _ := unstructured.NestedMap(got.Object, "spec", "template", "spec")
 	mounted := w.volumes(pod)
@@ -24,6 +23,7 @@ func (w *workloads) refers(got *unstructured.Unstructured) bool {
 	return false
 }
 
+// environment reports whether a container has the entry in its environment.
 func (w *workloads) environment(container map[string]any) bool {
 	cfg := w.store.cfg
 	for _, v := range list(container, "envFrom") {
@@ -36,7 +36,8 @@ func (w *workloads) environment(container map[string]any) bool {
 	})
 }
 
-// volumes are the names of those that hold the Secret, alone or projected.
+// volumes returns the names of the volumes that contain the Secret, alone or
+// projected.
 func (w *workloads) volumes(pod map[string]any) (names []string) {
 	for _, v := range list(pod, "volumes") {
 		projected, _, _ := unstructured.NestedMap(v, "projected")
@@ -49,7 +50,7 @@ func (w *workloads) volumes(pod map[string]any) (names []string) {
 	return names
 }
 
-// list is a field that holds objects.
+// list returns the objects in a field.
 func list(in map[string]any, field string) (found []map[string]any) {
 	items, _ := in[field].([]any)
 	for _, item := range items {
@@ -60,6 +61,7 @@ func list(in map[string]any, field string) (found []map[string]any) {
 	return found
 }
 
+// text returns the text at the path, or "".
 func text(in map[string]any, path ...string) string {
 	s, _, _ := unstructured.NestedString(in, path...)
 	return s

@@ -7,24 +7,25 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// rollout is how far the newest pod template of a workload has come.
+// rollout is the progress of a workload's newest pod template.
 type rollout struct {
-	// missing says what has to happen until every pod is of that template and
-	// ready; empty when that is so.
+	// missing describes what the rollout still waits for. Empty means that every
+	// pod has the newest template and is ready.
 	missing string
-	// outdated: there may be pods of an older template, with an older key.
+	// outdated reports that pods of an older template, with an older key, may
+	// exist.
 	outdated bool
-	// held is why nothing more will happen until a person acts.
-	held string
+	// blocked is the reason why the rollout does not continue by itself.
+	blocked string
 }
 
-// look reads a workload's status.
+// progress reads a workload's status. It uses the same fields as kubectl rollout
+// status.
 //
-// Source: https://kubernetes.io/docs/concepts/workloads/controllers/, the
-// fields that kubectl rollout status looks at.
-func look(kind string, got *unstructured.Unstructured) rollout {
+// Source: https://kubernetes.io/docs/concepts/workloads/controllers/
+func progress(kind string, got *unstructured.Unstructured) rollout {
 	if number(got, 0, "status", "observedGeneration") < got.GetGeneration() {
-		return rollout{missing: "its controller has not seen the change", outdated: true}
+		return rollout{missing: "the controller has not observed the change", outdated: true}
 	}
 	var want, updated, ready, old int64
 	switch kind {
@@ -34,8 +35,8 @@ func look(kind string, got *unstructured.Unstructured) rollout {
 	case "statefulset":
 		want = number(got, 1, "spec", "replicas")
 		updated, ready = number(got, 0, "status", "updatedReplicas"), number(got, 0, "status", "readyReplicas")
-		// The count is of a roll-out under way; the two revisions are equal
-		// when there is none.
+		// updatedReplicas counts only during a rollout. Otherwise the two
+		// revisions are equal.
 		if newest := text(got.Object, "status", "updateRevision"); newest != "" && newest == text(got.Object, "status", "currentRevision") {
 			updated = want
 		}
@@ -46,30 +47,32 @@ func look(kind string, got *unstructured.Unstructured) rollout {
 	}
 	r := rollout{outdated: updated < want || old > 0}
 	if r.outdated || ready < want {
-		r.missing = fmt.Sprintf("%d of %d pods updated, %d ready, %d old ones left", updated, want, ready, old)
+		r.missing = fmt.Sprintf("%d of %d pods updated, %d ready, %d old pods left", updated, want, ready, old)
 	}
 	if r.outdated {
-		r.held = hold(got)
+		r.blocked = blocker(got)
 	}
 	return r
 }
 
-func hold(got *unstructured.Unstructured) string {
+// blocker returns the reason why an unfinished rollout does not continue by
+// itself, or "".
+func blocker(got *unstructured.Unstructured) string {
 	paused, _, _ := unstructured.NestedBool(got.Object, "spec", "paused")
 	switch {
 	case paused:
-		return "its roll-out is paused"
+		return "the rollout is paused"
 	case text(got.Object, "spec", "updateStrategy", "type") == "OnDelete":
-		return "its update strategy is OnDelete, so its pods have to be deleted"
+		return "the update strategy is OnDelete: delete the old pods"
 	case number(got, 0, "spec", "updateStrategy", "rollingUpdate", "partition") > 0:
-		return "its update strategy has a partition, which holds pods back"
+		return "the update strategy has a partition, which excludes pods"
 	}
 	conditions, _, _ := unstructured.NestedSlice(got.Object, "status", "conditions")
 	if slices.ContainsFunc(conditions, func(c any) bool {
 		m, _ := c.(map[string]any)
 		return m["type"] == "Progressing" && m["reason"] == "ProgressDeadlineExceeded"
 	}) {
-		return "it exceeded its progress deadline"
+		return "the rollout exceeded its progress deadline"
 	}
 	return ""
 }

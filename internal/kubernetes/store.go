@@ -18,14 +18,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// StoreConfig names one entry of one Secret.
+// StoreConfig is the location of one entry of one Secret.
 type StoreConfig struct {
 	Namespace string
 	Secret    string
 	Entry     string
-	// Owner is written beside an entry that names none.
+	// Owner is written for an entry that has no owner.
 	Owner string
-	// Restart says which workloads Consumers lists; zero is none.
+	// Restart selects the workloads that Consumers lists. Zero is none.
 	Restart Restart
 }
 
@@ -37,16 +37,16 @@ type Store struct {
 
 var _ reconcile.Store = (*Store)(nil)
 
-// Store returns a store. Nothing is called yet.
+// Store returns a store. It calls nothing.
 func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
 
-// Name is kubernetes/<cluster>/<namespace>/<secret>#<entry>.
+// Name returns kubernetes/<cluster>/<namespace>/<secret>#<entry>.
 func (s *Store) Name() string {
 	return fmt.Sprintf("kubernetes/%s/%s/%s#%s", s.client.cfg.Cluster, s.cfg.Namespace, s.cfg.Secret, s.cfg.Entry)
 }
 
-// Guarded is true: a patch that carries a resourceVersion is refused when the
-// Secret has another, and a create when the name is taken.
+// Guarded returns true. The server rejects a patch whose resourceVersion is not
+// the Secret's, and a create if the name is taken.
 func (*Store) Guarded() bool { return true }
 
 // longestData is the size limit of all data of a Secret together.
@@ -76,14 +76,14 @@ func (s *Store) open() (dynamic.ResourceInterface, error) {
 	return api.Resource(secrets).Namespace(s.cfg.Namespace), nil
 }
 
-// fault sorts an error of a call with one verb on the Secret.
+// fault sorts the error of a call with the given verb on the Secret.
 func (s *Store) fault(ctx context.Context, doing, verb string, err error, hidden ...secret.Value) error {
 	return s.client.fault(ctx, doing, fmt.Sprintf("%s on secrets in namespace %s", verb, s.cfg.Namespace), err, hidden...)
 }
 
-// Read returns the entry. A Secret that can't be replaced is refused, and one
-// that is absent counts as absent only where it could be created: nobody may
-// mint a key for a place that can't take it.
+// Read returns the entry. It returns ErrRefused for a Secret that can't be
+// changed, and ErrNotFound only if the Secret could be created, so that no key
+// is created for a location that rejects it.
 func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	doing := s.doing("reading")
 	api, err := s.open()
@@ -93,8 +93,8 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	got, err := api.Get(ctx, s.cfg.Secret, metav1.GetOptions{})
 	err = s.fault(ctx, doing, "get", err)
 	if errors.Is(err, reconcile.ErrDenied) {
-		// Who may patch is shown the whole Secret by the answer, and an empty
-		// patch that is not meant changes nothing.
+		// The answer to an empty patch as a dry run is the whole Secret; the verb
+		// patch suffices for it.
 		if seen, perr := api.Patch(ctx, s.cfg.Secret, types.MergePatchType, []byte("{}"), metav1.PatchOptions{DryRun: dry}); perr == nil {
 			got, err = seen, nil
 		} else if perr = s.fault(ctx, doing, "patch", perr); errors.Is(perr, reconcile.ErrNotFound) {
@@ -110,10 +110,10 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 		return reconcile.Entry{}, err
 	}
 	if got.GetDeletionTimestamp() != nil {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is being deleted", doing, reconcile.ErrNotActive)
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: the Secret is being deleted", doing, reconcile.ErrNotActive)
 	}
 	if immutable, _, _ := unstructured.NestedBool(got.Object, "immutable"); immutable {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is immutable, so its key can't be replaced; put one that is not in its place, or name another in the config",
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: the Secret is immutable; replace it with a mutable one or configure another",
 			doing, reconcile.ErrRefused)
 	}
 	return s.entry(doing, got)
@@ -121,7 +121,7 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 
 var dry = []string{metav1.DryRunAll}
 
-// tryCreate asks the server whether it would take the Secret.
+// tryCreate checks with a dry run that the server would create the Secret.
 func (s *Store) tryCreate(ctx context.Context, api dynamic.ResourceInterface) error {
 	doing := s.doing("trying to create")
 	probe := s.object(map[string]any{}, map[string]any{s.cfg.Entry: base64.StdEncoding.EncodeToString([]byte("probe"))})
@@ -131,9 +131,9 @@ func (s *Store) tryCreate(ctx context.Context, api dynamic.ResourceInterface) er
 	case errors.Is(err, reconcile.ErrNotFound):
 		return s.noNamespace(doing)
 	case errors.Is(err, reconcile.ErrConflict):
-		return fmt.Errorf("%s: %w: somebody just did", doing, reconcile.ErrUnavailable)
+		return fmt.Errorf("%s: %w: it was created in the meantime", doing, reconcile.ErrUnavailable)
 	case noDryRun(err):
-		return nil // an admission webhook that knows no dry run says nothing about the real one
+		return nil // an admission webhook without dry runs; the real create may succeed
 	}
 	return err
 }
@@ -169,7 +169,8 @@ func (s *Store) entry(doing string, got *unstructured.Unstructured) (reconcile.E
 	return e, nil
 }
 
-// Publish writes the entry and its annotations, and touches nothing else.
+// Publish writes the entry and its annotations and leaves the rest of the Secret
+// unchanged.
 func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
 	doing := s.doing("writing")
 	api, err := s.open()
@@ -180,7 +181,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	case e.Value.Empty() || e.KeyID == "":
 		return fmt.Errorf("%s: entry %s: %w: there is no value with a key ID to write", doing, s.cfg.Entry, reconcile.ErrRefused)
 	case len(e.Value.Expose()) > longestData:
-		return fmt.Errorf("%s: entry %s: %w: all data of a Secret together has up to %d bytes", doing, s.cfg.Entry, reconcile.ErrRefused, longestData)
+		return fmt.Errorf("%s: entry %s: %w: the data of a Secret has at most %d bytes", doing, s.cfg.Entry, reconcile.ErrRefused, longestData)
 	}
 	coded := base64.StdEncoding.EncodeToString([]byte(e.Value.Expose()))
 	m := entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}
@@ -201,12 +202,12 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations}, "data": data,
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w: the patch can't be written", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: encoding the patch", doing, reconcile.ErrRefused)
 	}
 	_, err = api.Patch(ctx, s.cfg.Secret, types.MergePatchType, patch, metav1.PatchOptions{})
 	err = s.fault(ctx, doing, "patch", err, e.Value, secret.New(coded))
 	if errors.Is(err, reconcile.ErrNotFound) {
-		return fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+		return fmt.Errorf("%s: %w: the Secret was deleted since it was read", doing, reconcile.ErrConflict)
 	}
 	return err
 }

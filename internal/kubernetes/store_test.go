@@ -92,9 +92,9 @@ func (k *corner) secret(t *testing.T) (data, annotations, labels map[string]any)
 
 func coded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
-func (k *corner) place() storetest.Place {
+func (k *corner) place() storetest.Location {
 	neighbours := 0
-	return storetest.Place{
+	return storetest.Location{
 		Store: k.store(), Other: k.store(),
 		Neighbour: func(t *testing.T) func(*testing.T) {
 			neighbours++
@@ -155,7 +155,7 @@ func entry(n int) reconcile.Entry {
 // storeScenarios are what a store does in a cluster.
 func storeScenarios(t *testing.T, c *kubetest.Cluster) {
 	t.Run("it keeps the contract", func(t *testing.T) {
-		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
+		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
 			k := newCorner(t, c)
 			p := k.place()
 			// The namespace that does not exist would need rights of its own.

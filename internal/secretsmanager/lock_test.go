@@ -31,7 +31,7 @@ func lockWorld(t *testing.T) *world {
 }
 
 // locking is the place with locks.
-func (w *world) locking(kind string) storetest.Place {
+func (w *world) locking(kind string) storetest.Location {
 	me := w.Cloud().Minter().IAMID
 	w.Cloud().Grant(me, "secrets-manager", manager)
 	p := w.place(kind)

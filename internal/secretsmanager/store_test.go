@@ -28,7 +28,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 				t.Run(kind+" "+name+way, func(t *testing.T) {
 					switches := cloud.DefaultSwitches()
 					change(&switches)
-					storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
+					storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
 						w := newWorld(t, emulator.Options{Switches: &switches})
 						if way == "" {
 							return w.place(kind)
@@ -41,7 +41,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	}
 }
 
-func (w *world) place(kind string) storetest.Place {
+func (w *world) place(kind string) storetest.Location {
 	lose := func(f emulator.Fault) func(*testing.T) {
 		return func(*testing.T) {
 			w.ClearFaults()
@@ -53,7 +53,7 @@ func (w *world) place(kind string) storetest.Place {
 	}
 	effect := true
 	named := func(change func(*secretsmanager.StoreConfig)) reconcile.Store { return w.store(kind, change) }
-	p := storetest.Place{
+	p := storetest.Location{
 		Store: w.store(kind), Other: w.store(kind),
 		Remove: func(*testing.T) {
 			s, _ := w.secret(kind)

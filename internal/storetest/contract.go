@@ -22,13 +22,13 @@ func sameName(b *bench) {
 		b.t.Errorf("name and guard changed from %q, %v to %q, %v", name, guarded, b.Store.Name(), b.Store.Guarded())
 	}
 	if b.Other.Name() != name || b.Other.Guarded() != guarded {
-		b.t.Errorf("another process calls the store %q, guarded %v; want %q, %v", b.Other.Name(), b.Other.Guarded(), name, guarded)
+		b.t.Errorf("the name and guard of the other store are %q, %v; want %q, %v", b.Other.Name(), b.Other.Guarded(), name, guarded)
 	}
 }
 
 func absent(b *bench) {
 	if first, again := b.vacant(b.Store), b.vacant(b.Store); first != again {
-		b.t.Errorf("two reads of nothing have revisions %q and %q", first, again)
+		b.t.Errorf("two reads of an absent entry have revisions %q and %q", first, again)
 	}
 }
 
@@ -50,9 +50,9 @@ func readBack(b *bench) {
 func readElsewhere(b *bench) {
 	e := b.entry()
 	revision := b.vacant(b.Other)
-	b.publish(b.Store, e, revision) // which did not read it itself
+	b.publish(b.Store, e, revision) // a store that has not read it
 	b.holds(e)
-	// One that read it before, and then learns from another process what is new.
+	// A store that read an older revision before.
 	b.read(b.Store)
 	b.publish(b.Other, b.entry(), b.read(b.Other).Revision)
 	next := b.entry()
@@ -86,7 +86,7 @@ func stale(b *bench) {
 	b.publish(b.Other, now, old.Revision)
 	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision")
 	b.holds(now)
-	// The same again: what the first attempt learned must not help the second.
+	// Again: what the first attempt read must not make the second succeed.
 	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision again")
 	b.holds(now)
 }
@@ -102,7 +102,7 @@ func created(b *bench) {
 func raceToCreate(b *bench)  { race(b, b.vacant(b.Store)) }
 func raceToReplace(b *bench) { race(b, b.first().Revision) }
 
-// race lets several publishers of either process start from one revision.
+// race lets several publishers of both stores start from one revision.
 func race(b *bench, revision string) {
 	const publishers = 8
 	entries, errs := make([]reconcile.Entry, publishers), make([]error, publishers)
@@ -132,7 +132,7 @@ func race(b *bench, revision string) {
 		}
 	}
 	if winner < 0 {
-		b.t.Fatal("nobody won")
+		b.t.Fatal("no publisher won")
 	}
 	b.holds(entries[winner])
 }
@@ -146,7 +146,7 @@ func neighboursKept(b *bench) {
 	b.publish(b.Store, b.entry(), before.Revision)
 	one(b.t)
 	two(b.t)
-	// A publisher that has not read the place must keep them as well.
+	// A store that has not read the location must keep them as well.
 	b.publish(b.Other, b.entry(), b.read(b.Store).Revision)
 	one(b.t)
 	two(b.t)
@@ -157,7 +157,7 @@ func neighbourMoves(b *bench) {
 	before := b.first()
 	check := b.Neighbour(b.t)
 	e := b.entry()
-	// A server may guard the whole place or only the entry.
+	// A server may guard the whole location or only the entry.
 	if err := b.Store.Publish(b.t.Context(), e, before.Revision); err != nil {
 		b.want(err, reconcile.ErrConflict, "publishing after a neighbour's change")
 		check(b.t)
@@ -193,10 +193,10 @@ func removed(b *bench) {
 
 func removedMeanwhile(b *bench) {
 	b.needs(b.Remove != nil, "Remove")
-	for who, s := range map[string]reconcile.Store{"who read it": b.Store, "who did not": b.Other} {
+	for name, s := range map[string]reconcile.Store{"has read it": b.Store, "has not": b.Other} {
 		e := b.first()
 		b.Remove(b.t)
-		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrConflict, "publishing over a deletion by one "+who)
+		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrConflict, "publishing over a deletion by a store that "+name)
 		b.vacant(b.Store)
 	}
 }
@@ -240,20 +240,21 @@ func tooOld(b *bench) {
 	b.holds(e)
 }
 
+// unclearBecause wants ErrUnavailable with the context's cause.
 func unclearBecause(b *bench, err, cause error, doing string) {
 	b.t.Helper()
-	b.want(err, reconcile.ErrUnavailable, doing+" in a context that is over")
+	b.want(err, reconcile.ErrUnavailable, doing+" in a context that has ended")
 	if !errors.Is(err, cause) {
-		b.t.Errorf("%s: %q does not say %q", doing, err, cause)
+		b.t.Errorf("%s: %q does not contain %q", doing, err, cause)
 	}
 }
 
 func unclear(b *bench) {
 	b.needs(len(b.Unclear) > 0, "Unclear")
-	// Each way acts on the next write, so one place serves them all.
+	// Each way affects the next write, so one location serves them all.
 	for way, lose := range b.Unclear {
 		b.t.Run(way, func(t *testing.T) {
-			in := &bench{Place: b.Place, t: t, made: b.made}
+			in := &bench{Location: b.Location, t: t, made: b.made}
 			defer func() { b.made = in.made }()
 			now, err := in.Store.Read(t.Context())
 			if !errors.Is(err, reconcile.ErrNotFound) {
@@ -265,7 +266,7 @@ func unclear(b *bench) {
 				in.want(in.Store.Publish(t.Context(), e, now.Revision), reconcile.ErrUnavailable, "publishing with the answer lost")
 				in.holds(e)
 				if in.Store.Guarded() {
-					// A repetition does no harm, and what it reads back is its own.
+					// A repetition is a conflict with itself and changes nothing.
 					in.want(in.Store.Publish(t.Context(), e, now.Revision), reconcile.ErrConflict, "publishing it again")
 					in.holds(e)
 				}
@@ -303,13 +304,13 @@ func denied(b *bench) {
 	b.holds(e)
 }
 
-// lacks wants an error that says which permission is missing.
+// lacks wants an error that names the missing permission.
 func (b *bench) lacks(err error, doing string) {
 	b.t.Helper()
 	b.want(err, reconcile.ErrDenied, doing)
 	for _, word := range b.Permission {
 		if err != nil && !strings.Contains(err.Error(), word) {
-			b.t.Errorf("%s: %q does not say %q", doing, err, word)
+			b.t.Errorf("%s: %q does not contain %q", doing, err, word)
 		}
 	}
 }
@@ -319,7 +320,7 @@ func full(b *bench) {
 	vacant := b.vacant(b.Store)
 	b.Fill(b.t)
 	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrQuota, "creating on a full server")
-	// A store that tries first says it here already, which spares a key.
+	// A store that tries to create returns it here already, which saves a key.
 	if _, err := b.Store.Read(b.t.Context()); !errors.Is(err, reconcile.ErrQuota) {
 		b.want(err, reconcile.ErrNotFound, "reading on a full server")
 	}
@@ -342,10 +343,10 @@ func tooLong(b *bench) {
 
 func misnamed(b *bench) {
 	b.needs(len(b.Misnamed) > 0, "Misnamed")
-	for wrong, s := range b.Misnamed {
+	for fault, s := range b.Misnamed {
 		e, err := s.Read(b.t.Context())
-		b.want(err, reconcile.ErrRefused, "reading where "+wrong)
-		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrRefused, "publishing where "+wrong)
+		b.want(err, reconcile.ErrRefused, "reading where "+fault)
+		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrRefused, "publishing where "+fault)
 	}
 }
 
@@ -358,7 +359,7 @@ func writeOnly(b *bench) {
 	check := func(*testing.T) {}
 	if b.Neighbour != nil {
 		check = b.Neighbour(b.t)
-		b.publish(b.Store, e, b.read(b.Store).Revision) // so that the place says again whose key it has
+		b.publish(b.Store, e, b.read(b.Store).Revision) // the neighbour may have removed the metadata
 	}
 	for range 2 {
 		got := b.read(blind)

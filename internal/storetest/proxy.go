@@ -13,15 +13,15 @@ import (
 	"testing"
 )
 
-// Proxy stands between a store and a server over HTTP, real or not, and spoils
-// calls. It speaks TLS with a certificate of its own.
+// Proxy forwards the calls of a store to a server over HTTP and makes calls fail.
+// It serves TLS with a self-signed certificate.
 type Proxy struct {
-	// URL is where the store finds the server.
+	// URL is the address for the store.
 	URL string
-	// Certificate is what the store has to trust, in PEM.
+	// Certificate is the proxy's certificate in PEM.
 	Certificate []byte
-	// Writes picks the calls that Lose is about. Nil is every one that is
-	// neither GET nor HEAD.
+	// Writes selects the calls that Unclear affects. Nil is every call except GET
+	// and HEAD.
 	Writes func(*http.Request) bool
 
 	target  string
@@ -33,8 +33,8 @@ type Proxy struct {
 	calls   []string
 }
 
-// NewProxy starts one in front of the server at target, which is reached
-// through forward. It ends with the test.
+// NewProxy starts a proxy in front of the server at target and stops it at the
+// end of the test. It sends calls through forward.
 func NewProxy(t testing.TB, target string, forward http.RoundTripper) *Proxy {
 	t.Helper()
 	p := &Proxy{target: strings.TrimSuffix(target, "/"), forward: forward}
@@ -49,12 +49,13 @@ func NewProxy(t testing.TB, target string, forward http.RoundTripper) *Proxy {
 	return p
 }
 
-// Insecure reaches a server on loopback whose certificate is its own.
+// Insecure returns a transport for a server on loopback with a self-signed
+// certificate.
 func Insecure() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a test's own server on loopback
 }
 
-// Unclear are the ways to lose the answer to the next write.
+// Unclear returns the ways to lose the answer to the next write.
 func (p *Proxy) Unclear() map[string]func(*testing.T) {
 	ways := map[string]func(http.ResponseWriter, answer){
 		"the connection drops": func(http.ResponseWriter, answer) { panic(http.ErrAbortHandler) },
@@ -68,20 +69,20 @@ func (p *Proxy) Unclear() map[string]func(*testing.T) {
 		"a gateway answers 504": func(w http.ResponseWriter, _ answer) {
 			http.Error(w, "upstream timed out", http.StatusGatewayTimeout)
 		},
-		"try again in a second, it says": func(w http.ResponseWriter, _ answer) {
+		"a server answers 503 with Retry-After": func(w http.ResponseWriter, _ answer) {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "busy", http.StatusServiceUnavailable)
 		},
 	}
-	hands := map[string]func(*testing.T){}
+	set := map[string]func(*testing.T){}
 	for name, way := range ways {
-		hands[name] = func(*testing.T) {
+		set[name] = func(*testing.T) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.lose = way
 		}
 	}
-	return hands
+	return set
 }
 
 // Down makes every call fail at once until up is called.
@@ -92,7 +93,7 @@ func (p *Proxy) Down() (up func()) {
 	return func() { p.set(nil) }
 }
 
-// Hang makes every call wait until its caller gives up.
+// Hang makes every call wait until its context ends.
 func (p *Proxy) Hang() {
 	p.set(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 }
@@ -103,7 +104,7 @@ func (p *Proxy) set(trouble func(http.ResponseWriter, *http.Request)) {
 	p.trouble = trouble
 }
 
-// Calls are the calls since the last Calls, as "GET /path".
+// Calls returns the calls since the last call of Calls, as "GET /path".
 func (p *Proxy) Calls() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,7 +120,7 @@ func (p *Proxy) isWrite(r *http.Request) bool {
 	return r.Method != http.MethodGet && r.Method != http.MethodHead
 }
 
-// ServeHTTP passes a call on, or does what it was told instead.
+// ServeHTTP forwards a call or makes it fail.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	trouble, lose := p.trouble, p.lose
@@ -130,9 +131,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.calls = append(p.calls, r.Method+" "+r.URL.Path)
 	p.mu.Unlock()
-	body, err := io.ReadAll(r.Body) // a server sees that its client is gone only after this
+	body, err := io.ReadAll(r.Body) // only then does the server notice a client that disconnects
 	if err != nil {
-		http.Error(w, "the body can't be read", http.StatusBadRequest)
+		http.Error(w, "reading the body failed", http.StatusBadRequest)
 		return
 	}
 	if trouble != nil {
@@ -142,7 +143,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a, err := p.pass(r, body)
 	switch {
 	case err != nil:
-		http.Error(w, "the server can't be reached", http.StatusBadGateway)
+		http.Error(w, "calling the server failed", http.StatusBadGateway)
 	case lose != nil:
 		lose(w, a)
 	default:
@@ -152,7 +153,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer is what the server said.
+// answer is the server's answer.
 type answer struct {
 	status int
 	header http.Header
@@ -160,12 +161,12 @@ type answer struct {
 }
 
 func (p *Proxy) pass(r *http.Request, body []byte) (answer, error) {
-	out, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.RequestURI(), bytes.NewReader(body)) //nolint:gosec // passing calls on is its purpose
+	out, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.RequestURI(), bytes.NewReader(body)) //nolint:gosec // forwarding is its purpose
 	if err != nil {
 		return answer{}, err
 	}
 	out.Header = r.Header.Clone()
-	out.Header.Del("Accept-Encoding") // the transport's own, which it undoes
+	out.Header.Del("Accept-Encoding") // the transport sets it and decodes the answer
 	resp, err := p.forward.RoundTrip(out)
 	if err != nil {
 		return answer{}, err

@@ -1,10 +1,10 @@
-// Package storetest is the contract of a reconcile.Store as one suite. Every
-// adapter passes it, against its real server or the emulator:
+// Package storetest tests the contract of a reconcile.Store. Every adapter runs
+// the suite against its real server or the emulator:
 //
 //	func TestStoreKeepsTheContract(t *testing.T) {
-//		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place {
+//		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
 //			server := startServer(t)
-//			return storetest.Place{
+//			return storetest.Location{
 //				Store: newClient(server).Store(…),
 //				Other: newClient(server).Store(…),
 //				Neighbour: func(t *testing.T) func(*testing.T) { … },
@@ -13,9 +13,9 @@
 //		}})
 //	}
 //
-// What Place leaves nil can't be brought about with that server; the tests that
-// need it are skipped and say so. Whatever the suite does, it looks at every
-// error that it gets for the values that it wrote: none may be quoted.
+// A test that needs a field of Location which is nil is skipped and names the
+// field. The suite checks every error that it gets for the values that it wrote:
+// no error may quote one.
 package storetest
 
 import (
@@ -30,69 +30,69 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// Harness makes places to test on.
+// Harness creates locations for tests.
 type Harness struct {
-	// New makes a place without an entry. It is called once per test and cleans
-	// up by t.Cleanup.
-	New func(t *testing.T) Place
+	// New creates a location without an entry. It is called once per test and
+	// cleans up with t.Cleanup.
+	New func(t *testing.T) Location
 }
 
-// Place is where one entry can be, with the hands of those who have to do with
-// it. Only Store and Other are needed.
-type Place struct {
-	// Store is under test.
+// Location is where one entry lives, with functions that change the server. Only
+// Store and Other are required.
+type Location struct {
+	// Store is the store under test.
 	Store reconcile.Store
-	// Other is the same place as another process sees it: it shares nothing
-	// with Store but the server.
+	// Other is a store of another process at the same location. It shares only
+	// the server with Store.
 	Other reconcile.Store
-	// Exclusive says that of those who start from one revision the server lets
-	// one through, although the store is not Guarded: it does not compare, so a
-	// process that stood still for long may yet get through.
+	// Exclusive reports that the server lets one of several writers of one
+	// revision succeed, although the store is not Guarded: a process that was
+	// suspended for long may still succeed later.
 	Exclusive bool
 
-	// Neighbour adds something of somebody else's to the place, something new
-	// on each call, and creates the place if it has to. The function that it
-	// returns fails the test unless that is still there, unchanged.
+	// Neighbour adds data of another writer to the location, different data on
+	// each call. It creates the location if needed. check fails the test unless
+	// the data is still there, unchanged.
 	Neighbour func(t *testing.T) (check func(t *testing.T))
-	// Handwrite puts a value in the entry as a person would: without a key ID.
+	// Handwrite writes a value without a key ID to the entry, as a person would.
 	Handwrite func(t *testing.T, value string)
-	// Remove deletes the place as a person would, neighbours and all.
+	// Remove deletes the location with its neighbours, as a person would.
 	Remove func(t *testing.T)
 
-	// Unclear are the ways in which the next write can be done while its answer
-	// gets lost, by a name such as "the connection drops".
+	// Unclear has the ways to do the next write and lose its answer, by a name
+	// such as "the connection drops".
 	Unclear map[string]func(t *testing.T)
-	// Down makes every call fail without an effect, until up is called.
+	// Down makes every call fail without an effect until up is called.
 	Down func(t *testing.T) (up func())
-	// Hang makes every call hang until its context ends.
+	// Hang makes every call block until its context ends.
 	Hang func(t *testing.T)
-	// Deny takes the permission to write, if not to read as well, until allow
-	// is called.
+	// Deny removes the permission to write until allow is called. It may remove
+	// the permission to read as well.
 	Deny func(t *testing.T) (allow func())
-	// Permission are words that an error must have when Deny caused it: they
-	// name what is missing.
+	// Permission has the words that an error caused by Deny must contain. They
+	// name the missing permission.
 	Permission []string
-	// Fill uses up what the server grants: nothing more can be created.
+	// Fill uses up the server's quota: nothing more can be created.
 	Fill func(t *testing.T)
-	// Longest is the length of the longest value that fits, in bytes.
+	// Longest is the maximum length of a value in bytes.
 	Longest int
-	// Misnamed are stores whose names the server never takes, by what is wrong
-	// with each.
+	// Misnamed has stores with names that the server rejects, by the fault of
+	// each.
 	Misnamed map[string]reconcile.Store
-	// WriteOnly is the place as one sees it who may write the entry and learn
-	// which key it has, but may not read values.
+	// WriteOnly returns a store at the location that may write the entry and read
+	// its metadata, but not its value.
 	WriteOnly func(t *testing.T) reconcile.Store
 }
 
-// Run tests the contract. A store that does not compare and set is excused from
-// the tests that need it, unless its server is Exclusive.
+// Run tests the contract. It skips the tests of compare-and-set for a store that
+// is not Guarded, unless its server is Exclusive.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	for _, c := range contract {
 		t.Run(c.sentence, func(t *testing.T) {
-			b := &bench{t: t, Place: h.New(t)}
+			b := &bench{t: t, Location: h.New(t)}
 			if b.Store == nil || b.Other == nil {
-				t.Fatal("the harness made a place without Store and Other")
+				t.Fatal("the location has no Store or no Other")
 			}
 			if c.guarded && !b.Store.Guarded() && !b.Exclusive {
 				t.Skip("this store does not compare and set")
@@ -102,19 +102,19 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// contract is the suite in the order in which a reader would want it.
+// contract is the suite, in reading order.
 var contract = []struct {
 	sentence string
 	guarded  bool
 	test     func(*bench)
 }{
 	{"a store has one name and one kind of guard", false, sameName},
-	{"reading an absent entry says not found", false, absent},
-	{"an absent entry says not found beside its neighbours", false, absentBeside},
+	{"reading an absent entry returns not found", false, absent},
+	{"reading an absent entry beside its neighbours returns not found", false, absentBeside},
 	{"what was published is read back", false, readBack},
 	{"what was published is what another process reads", false, readElsewhere},
-	{"a revision lives until the next publication", false, revisionMoves},
-	{"a publication over another one replaces it as a whole", false, replaced},
+	{"a revision is valid until the next publication", false, revisionMoves},
+	{"a publication replaces the whole entry", false, replaced},
 	{"a stale revision is a conflict and changes nothing", true, stale},
 	{"creating what exists is a conflict and changes nothing", true, created},
 	{"of concurrent first publications exactly one wins", true, raceToCreate},
@@ -122,29 +122,29 @@ var contract = []struct {
 	{"neighbours survive the creation and the replacement of an entry", false, neighboursKept},
 	{"a neighbour's change after the read is not lost", false, neighbourMoves},
 	{"a value without a key ID is reported and can be replaced", false, handwritten},
-	{"an entry that a person deleted is created again", false, removed},
+	{"a deleted entry is created again", false, removed},
 	{"a deletion after the read is a conflict", true, removedMeanwhile},
-	{"a cancelled call is unclear and says why", false, cancelled},
+	{"a cancelled call gives no clear answer and names the cause", false, cancelled},
 	{"a call that hangs ends with its context", false, hanging},
 	{"a run that is too old to write writes nothing", false, tooOld},
-	{"after an unclear answer the next read tells", false, unclear},
+	{"after a lost answer the next read is right", false, unclear},
 	{"a server that is down gives no clear answer", false, down},
-	{"a missing permission is denied and changes nothing", false, denied},
-	{"a full server is a quota and changes nothing", false, full},
+	{"a missing permission is named and changes nothing", false, denied},
+	{"a full server is a quota error and changes nothing", false, full},
 	{"a value that is too long is refused and changes nothing", false, tooLong},
-	{"a name that the server never takes is refused", false, misnamed},
-	{"who may not read values publishes all the same", false, writeOnly},
+	{"a name that the server rejects is refused", false, misnamed},
+	{"a store that may not read values publishes", false, writeOnly},
 }
 
-// bench is one test's place with what the tests have in common.
+// bench is one test's location with what the tests share.
 type bench struct {
-	Place
+	Location
 	t      *testing.T
 	made   int
-	values []string // all that may stand in no error
+	values []string // no error may contain one of these
 }
 
-// entry makes an entry with everything in it, different each time.
+// entry returns a complete entry, a different one on each call.
 func (b *bench) entry() reconcile.Entry {
 	b.made++
 	value := fmt.Sprintf("canary-%02d-kT5uW9xQ2mZ7rB4nC8vL1pS6hJ3fD0gY", b.made)
@@ -152,15 +152,15 @@ func (b *bench) entry() reconcile.Entry {
 	return reconcile.Entry{
 		KeyID: fmt.Sprintf("ApiKey-%04d", b.made),
 		Value: secret.New(value),
-		// IAM's clock has whole minutes.
+		// IAM's times have whole minutes.
 		Created: time.Date(2026, time.November, 24, 10, b.made%60, 0, 0, time.UTC),
 		IAMID:   fmt.Sprintf("iam-ServiceId-%04d", b.made),
 		Owner:   "storetest",
 	}
 }
 
-// want fails unless err is of the wanted sort and of no other; nil wants
-// success. It looks for values in the error.
+// want fails the test unless err wraps the sentinel sort and no other. A nil sort
+// means success. It also fails if the error contains a value.
 func (b *bench) want(err, sort error, doing string) {
 	b.t.Helper()
 	b.clean(err)
@@ -178,7 +178,7 @@ func (b *bench) want(err, sort error, doing string) {
 	}
 	for _, other := range sorts {
 		if errors.Is(err, other) && !errors.Is(sort, other) {
-			b.t.Errorf("%s: %q is %q, too; one error must mean one thing", doing, err, other)
+			b.t.Errorf("%s: %q is also %q; an error must wrap one sentinel", doing, err, other)
 		}
 	}
 }
@@ -188,7 +188,7 @@ var sorts = []error{
 	reconcile.ErrQuota, reconcile.ErrNotActive, reconcile.ErrNotYet, reconcile.ErrUnavailable,
 }
 
-// clean fails if the error, or one that it wraps, prints a value.
+// clean fails the test if the error, or one that it wraps, prints a value.
 func (b *bench) clean(err error) {
 	b.t.Helper()
 	if err == nil {
@@ -231,41 +231,41 @@ func (b *bench) vacant(s reconcile.Store) string {
 	return e.Revision
 }
 
-// publish must succeed.
+// publish publishes the entry and fails the test unless that succeeds.
 func (b *bench) publish(s reconcile.Store, e reconcile.Entry, revision string) {
 	b.t.Helper()
 	b.want(s.Publish(b.t.Context(), e, revision), nil, "publishing")
 }
 
-// first publishes the first entry and returns it as it was read back.
+// first publishes the first entry and returns what it reads back.
 func (b *bench) first() reconcile.Entry {
 	b.t.Helper()
 	b.publish(b.Store, b.entry(), b.vacant(b.Store))
 	return b.read(b.Store)
 }
 
-// holds fails unless the place has exactly this entry, whoever looks.
+// holds fails the test unless both stores read exactly this entry.
 func (b *bench) holds(want reconcile.Entry) {
 	b.t.Helper()
-	for who, s := range map[string]reconcile.Store{"the store": b.Store, "another process": b.Other} {
+	for name, s := range map[string]reconcile.Store{"the store": b.Store, "another process": b.Other} {
 		got := b.read(s)
 		if got.KeyID != want.KeyID || !got.Value.Equal(want.Value) || !got.Created.Equal(want.Created) ||
 			got.IAMID != want.IAMID || got.Owner != want.Owner {
-			b.t.Errorf("%s reads key %s of %s, made %s by %s, value %s; want key %s of %s, made %s by %s, value %s", who,
+			b.t.Errorf("%s reads key %s of %s, made %s by %s, value %s; want key %s of %s, made %s by %s, value %s", name,
 				got.KeyID, got.IAMID, got.Created, got.Owner, got.Value.Fingerprint(),
 				want.KeyID, want.IAMID, want.Created, want.Owner, want.Value.Fingerprint())
 		}
 		if got.Revision == "" {
-			b.t.Errorf("%s reads no revision", who)
+			b.t.Errorf("%s reads no revision", name)
 		}
 	}
 }
 
-// needs skips the test when the harness lacks a hand for it.
+// needs skips the test if the location lacks a field.
 func (b *bench) needs(there bool, what string) {
 	b.t.Helper()
 	if !there {
-		b.t.Skip("the harness has no " + what)
+		b.t.Skip("the location has no " + what)
 	}
 }
 
@@ -275,7 +275,7 @@ func TooOld(t *testing.T) context.Context {
 	return reconcile.WithWriteCheck(t.Context(), func() error { return errors.New("this run is too old to write") })
 }
 
-// cancelledContext is over before it starts.
+// cancelledContext returns a context that is cancelled.
 func cancelledContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -144,7 +144,7 @@ func (m memory) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		m.trouble = ""
 	}
 	switch {
-	case trouble == "denies" && m.flaw == "keeps to itself what is missing":
+	case trouble == "denies" && m.flaw == "does not name the missing permission":
 		return fmt.Errorf("writing memory: %w", reconcile.ErrDenied)
 	case trouble == "denies" && m.flaw != "reports a conflict for everything":
 		return fmt.Errorf("writing memory: %w: it needs the right to write", reconcile.ErrDenied)
@@ -187,9 +187,9 @@ func (s *server) set(trouble string) {
 	s.trouble = trouble
 }
 
-func newPlace(flaw string) storetest.Place {
+func newPlace(flaw string) storetest.Location {
 	s := &server{flaw: flaw, others: map[string]string{}}
-	return storetest.Place{
+	return storetest.Location{
 		Store: memory{s}, Other: memory{s},
 		Neighbour: func(*testing.T) func(*testing.T) {
 			s.mu.Lock()
@@ -232,26 +232,26 @@ func newPlace(flaw string) storetest.Place {
 
 // flaws are the wrong stores with the sentence that must catch each.
 var flaws = map[string]string{
-	"changes its name":                  "a store has one name and one kind of guard",
-	"has no error for nothing":          "reading an absent entry says not found",
-	"forgets the identity":              "what was published is read back",
-	"keeps its revision":                "a revision lives until the next publication",
-	"ignores revisions":                 "a stale revision is a conflict and changes nothing",
-	"creates over what exists":          "of concurrent first publications exactly one wins",
-	"drops neighbours":                  "neighbours survive the creation and the replacement of an entry",
-	"makes up a key ID":                 "a value without a key ID is reported and can be replaced",
-	"replaces what was deleted":         "a deletion after the read is a conflict",
-	"quotes the value":                  "creating what exists is a conflict and changes nothing",
-	"ignores the context":               "a cancelled call is unclear and says why",
-	"writes when its run is too old":    "a run that is too old to write writes nothing",
-	"reports success for everything":    "after an unclear answer the next read tells",
-	"takes an outage for absence":       "a server that is down gives no clear answer",
-	"reports a conflict for everything": "a missing permission is denied and changes nothing",
-	"keeps to itself what is missing":   "a missing permission is denied and changes nothing",
-	"takes values of any length":        "a value that is too long is refused and changes nothing",
-	"takes any name":                    "a name that the server never takes is refused",
+	"changes its name":                     "a store has one name and one kind of guard",
+	"has no error for nothing":             "reading an absent entry returns not found",
+	"forgets the identity":                 "what was published is read back",
+	"keeps its revision":                   "a revision is valid until the next publication",
+	"ignores revisions":                    "a stale revision is a conflict and changes nothing",
+	"creates over what exists":             "of concurrent first publications exactly one wins",
+	"drops neighbours":                     "neighbours survive the creation and the replacement of an entry",
+	"makes up a key ID":                    "a value without a key ID is reported and can be replaced",
+	"replaces what was deleted":            "a deletion after the read is a conflict",
+	"quotes the value":                     "creating what exists is a conflict and changes nothing",
+	"ignores the context":                  "a cancelled call gives no clear answer and names the cause",
+	"writes when its run is too old":       "a run that is too old to write writes nothing",
+	"reports success for everything":       "after a lost answer the next read is right",
+	"takes an outage for absence":          "a server that is down gives no clear answer",
+	"reports a conflict for everything":    "a missing permission is named and changes nothing",
+	"does not name the missing permission": "a missing permission is named and changes nothing",
+	"takes values of any length":           "a value that is too long is refused and changes nothing",
+	"takes any name":                       "a name that the server rejects is refused",
 
-	"forgets the key when it can't read the value": "who may not read values publishes all the same",
+	"forgets the key when it can't read the value": "a store that may not read values publishes",
 }
 
 const flawVariable = "STORETEST_FLAW"
@@ -260,13 +260,13 @@ const flawVariable = "STORETEST_FLAW"
 // names; without one on a good store, which passes.
 func TestSuite(t *testing.T) {
 	flaw := os.Getenv(flawVariable)
-	storetest.Run(t, storetest.Harness{New: func(*testing.T) storetest.Place { return newPlace(flaw) }})
+	storetest.Run(t, storetest.Harness{New: func(*testing.T) storetest.Location { return newPlace(flaw) }})
 }
 
-func TestAStoreWithoutAGuardAndHandsPasses(t *testing.T) {
-	storetest.Run(t, storetest.Harness{New: func(*testing.T) storetest.Place {
+func TestAStoreWithoutAGuardAndOptionalFieldsPasses(t *testing.T) {
+	storetest.Run(t, storetest.Harness{New: func(*testing.T) storetest.Location {
 		p := newPlace("does not guard")
-		return storetest.Place{Store: p.Store, Other: p.Other}
+		return storetest.Location{Store: p.Store, Other: p.Other}
 	}})
 }
 

@@ -18,15 +18,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// version is a secret's current one.
+// version is the current version of a secret.
 type version struct {
 	version int64
-	data    map[string]any // nil when the version is deleted, or there is none
+	data    map[string]any // nil if the version is deleted or does not exist
 }
 
 func (v version) exists() bool { return v.data != nil }
 
-// fetch reads the data. A secret that is absent or deleted is no error.
+// fetch reads the data. An absent or deleted secret is not an error.
 func (s *Store) fetch(ctx context.Context, doing string) (v version, err error) {
 	got, err := s.get(ctx, doing, s.data())
 	if err != nil || got == nil {
@@ -34,13 +34,13 @@ func (s *Store) fetch(ctx context.Context, doing string) (v version, err error) 
 	}
 	meta, _ := got["metadata"].(map[string]any)
 	if v.version, err = integer(meta["version"]); err != nil || v.version < 1 {
-		return v, fmt.Errorf("%s: %w: the answer has no version; the mount must be of a key value engine, version 2", doing, reconcile.ErrUnavailable)
+		return v, fmt.Errorf("%s: %w: the answer has no version; the mount must be a key value engine, version 2", doing, reconcile.ErrUnavailable)
 	}
 	v.data, _ = got["data"].(map[string]any)
 	return v, nil
 }
 
-// get reads a path; nil is what a path that does not exist holds.
+// get reads a path. The data is nil if the path does not exist.
 func (s *Store) get(ctx context.Context, doing, path string) (data map[string]any, err error) {
 	err = s.client.call(ctx, doing, func(v *api.Client) error {
 		resp, err := v.Logical().ReadRawWithContext(ctx, path)
@@ -77,8 +77,8 @@ func integer(v any) (int64, error) {
 	return n.Int64()
 }
 
-// write puts data under the guard of the version that it replaces, and returns
-// the one that it makes. Who can't read the data lets the vault merge it.
+// write replaces the version at with check-and-set and returns the new version.
+// If merge is set, the vault merges ours into data that the store can't read.
 func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]any, at int64, merge bool, hidden secret.Value) (made int64, err error) {
 	body := map[string]any{"options": map[string]any{"cas": at}}
 	needs, send := "update", (*api.Logical).WriteWithContext
@@ -102,7 +102,7 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 	})
 	err = fault(ctx, doing, needs+" on "+s.data(), err, hidden)
 	if errors.Is(err, reconcile.ErrNotFound) || err == nil && got == nil {
-		return 0, fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, reconcile.ErrConflict)
 	}
 	if err != nil {
 		return 0, err
@@ -111,8 +111,8 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("%s: %w: the answer has no version", doing, reconcile.ErrUnavailable)
-	case made <= at: // of a version that is deleted: the library takes it for a success
-		return 0, fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+	case made <= at: // the version is deleted; the library takes this answer for a success
+		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, reconcile.ErrConflict)
 	}
 	return made, nil
 }
@@ -133,35 +133,35 @@ func (s *Store) describe(ctx context.Context, doing string, m entry.Metadata) er
 	return fault(ctx, doing, "patch on "+s.metadata(), err)
 }
 
-// readBlind is Read for who may not read data: refused is the error that said
-// so.
-func (s *Store) readBlind(ctx context.Context, doing string, refused error) (reconcile.Entry, error) {
+// readMetadata is Read for a policy that does not allow reading data. denied is
+// the error of that attempt.
+func (s *Store) readMetadata(ctx context.Context, doing string, denied error) (reconcile.Entry, error) {
 	meta, err := s.get(ctx, doing, s.metadata())
 	if errors.Is(err, reconcile.ErrDenied) {
-		return reconcile.Entry{}, fmt.Errorf("%w (or read on %s, for a store whose values are not read)", refused, s.metadata())
+		return reconcile.Entry{}, fmt.Errorf("%w (or read on %s, for a store without access to values)", denied, s.metadata())
 	}
 	if err != nil {
 		return reconcile.Entry{}, err
 	}
-	now, _ := integer(meta["current_version"]) // 0 if there is none
-	gone := now > 0 && s.ended(meta, now)
-	if err := s.ready(ctx, doing, now); err != nil {
+	now, _ := integer(meta["current_version"]) // 0 if there is no version
+	gone := now > 0 && s.deleted(meta, now)
+	if err := s.checkWritable(ctx, doing, now); err != nil {
 		return reconcile.Entry{}, err
 	}
 	e := reconcile.Entry{Revision: revision(now, gone)}
-	notes, _ := meta["custom_metadata"].(map[string]any)
-	text, _ := notes[entry.VaultPrefix+s.cfg.Entry].(string)
+	custom, _ := meta["custom_metadata"].(map[string]any)
+	text, _ := custom[entry.VaultPrefix+s.cfg.Entry].(string)
 	m := entry.Decode(text)
 	if gone || m.Version != now || m.KeyID == "" {
-		// Without the data nobody knows what another writer left there.
+		// The data may hold the key of another writer, but it can't be read.
 		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
 	}
 	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
 	return e, nil
 }
 
-// ended reports whether the metadata calls a version deleted or destroyed.
-func (s *Store) ended(meta map[string]any, number int64) bool {
+// deleted reports whether a version is deleted or destroyed.
+func (s *Store) deleted(meta map[string]any, number int64) bool {
 	all, _ := meta["versions"].(map[string]any)
 	v, _ := all[fmt.Sprint(number)].(map[string]any)
 	destroyed, _ := v["destroyed"].(bool)
@@ -170,11 +170,12 @@ func (s *Store) ended(meta map[string]any, number int64) bool {
 	return destroyed || err == nil && at.Before(s.client.cfg.Now())
 }
 
-// ready asks the vault whether it would take a write: nobody may mint a key for
-// a place that can't take it. A vault that does not say is believed to.
-func (s *Store) ready(ctx context.Context, doing string, at int64) error {
+// checkWritable asks the vault whether the policy allows the write, so that no key
+// is created for a location that rejects it. If the vault does not answer the
+// question, checkWritable assumes that it does.
+func (s *Store) checkWritable(ctx context.Context, doing string, at int64) error {
 	if at == 0 {
-		if err := s.engine(ctx, doing); err != nil {
+		if err := s.checkEngine(ctx, doing); err != nil {
 			return err
 		}
 	}
@@ -206,21 +207,21 @@ func (s *Store) ready(ctx context.Context, doing string, at int64) error {
 	}
 	for path, verb := range needs {
 		if lacks(path, verb) {
-			return fmt.Errorf("%s: %w: it takes the capability %s on %s", doing, reconcile.ErrDenied, verb, path)
+			return fmt.Errorf("%s: %w: it needs the capability %s on %s", doing, reconcile.ErrDenied, verb, path)
 		}
 	}
 	return nil
 }
 
-// engine looks what is mounted where nothing was found. The path is what the
-// vault's own command line asks.
-func (s *Store) engine(ctx context.Context, doing string) error {
+// checkEngine checks the type of the mount if the secret was not found. It uses
+// the same path as the vault command.
+func (s *Store) checkEngine(ctx context.Context, doing string) error {
 	mount, err := s.get(ctx, doing, "sys/internal/ui/mounts/"+s.cfg.Mount)
 	if errors.Is(err, reconcile.ErrUnavailable) {
 		return err
 	}
 	if mount == nil {
-		return nil // it keeps that to itself
+		return nil // the policy hides the mount
 	}
 	options, _ := mount["options"].(map[string]any)
 	if mount["type"] != "kv" || options["version"] != "2" {

@@ -14,12 +14,12 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// StoreConfig names one entry of one secret.
+// StoreConfig is the location of one entry of one secret.
 type StoreConfig struct {
 	Mount string // of a key value engine, version 2
 	Path  string
 	Entry string
-	// Owner is written beside an entry that names none.
+	// Owner is written for an entry that has no owner.
 	Owner string
 }
 
@@ -31,10 +31,10 @@ type Store struct {
 
 var _ reconcile.Store = (*Store)(nil)
 
-// Store returns a store. Nothing is called yet.
+// Store returns a store. It calls nothing.
 func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
 
-// Name is vault/<host>/[<namespace>/]<mount>/<path>#<entry>.
+// Name returns vault/<host>/[<namespace>/]<mount>/<path>#<entry>.
 func (s *Store) Name() string {
 	host := s.client.cfg.Address
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
@@ -47,7 +47,7 @@ func (s *Store) Name() string {
 	return strings.Join(where, "/") + "#" + s.cfg.Entry
 }
 
-// Guarded is true: every write carries the version that it replaces.
+// Guarded returns true. Every write names the version that it replaces.
 func (*Store) Guarded() bool { return true }
 
 // longestValue is the size of a secret that every storage backend accepts.
@@ -74,11 +74,11 @@ func (s *Store) doing(verb string) string {
 func (s *Store) data() string     { return s.cfg.Mount + "/data/" + s.cfg.Path }
 func (s *Store) metadata() string { return s.cfg.Mount + "/metadata/" + s.cfg.Path }
 
-// deleted is what a revision ends in when the current version is deleted: the
-// vault counts on from it.
+// deleted is the suffix of a revision whose version is deleted. The vault keeps
+// counting from that version.
 const deleted = "-deleted"
 
-// revision is a version as the store names it; 0 is none.
+// revision returns a version as a revision of the store. Version 0 is no version.
 func revision(version int64, gone bool) string {
 	r := strconv.FormatInt(version, 10)
 	if gone && version > 0 {
@@ -87,8 +87,8 @@ func revision(version int64, gone bool) string {
 	return r
 }
 
-// Read returns the entry. Whose policy does not let it read data learns from
-// the metadata which key it is, without the value.
+// Read returns the entry. If the policy does not allow reading data, Read takes
+// the key's ID from the custom metadata and returns no value.
 func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	doing := s.doing("reading")
 	if err := s.check(); err != nil {
@@ -96,7 +96,7 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	}
 	got, err := s.fetch(ctx, doing)
 	if errors.Is(err, reconcile.ErrDenied) {
-		return s.readBlind(ctx, doing, err)
+		return s.readMetadata(ctx, doing, err)
 	}
 	if err != nil {
 		return reconcile.Entry{}, err
@@ -104,7 +104,7 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	e := reconcile.Entry{Revision: revision(got.version, !got.exists())}
 	value, _ := got.data[s.cfg.Entry].(string)
 	if value == "" {
-		if err := s.ready(ctx, doing, got.version); err != nil {
+		if err := s.checkWritable(ctx, doing, got.version); err != nil {
 			return reconcile.Entry{}, err
 		}
 		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
@@ -115,7 +115,7 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	return e, nil
 }
 
-// Publish writes the entry with its companions, and keeps everything else.
+// Publish writes the entry with its companions and keeps everything else.
 func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error {
 	doing := s.doing("writing")
 	if err := s.check(); err != nil {
@@ -127,10 +127,10 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	}
 	version, err := strconv.ParseInt(strings.TrimSuffix(at, deleted), 10, 64)
 	if err != nil || version < 0 {
-		return fmt.Errorf("%s: %w: %q is no revision", doing, reconcile.ErrRefused, at)
+		return fmt.Errorf("%s: %w: %q is not a revision", doing, reconcile.ErrRefused, at)
 	}
-	// The secret is read once more: a deletion keeps the version number, so the
-	// vault's own guard would not see one.
+	// Read the secret again: a deletion keeps the version number, so the vault's
+	// check-and-set does not detect it.
 	got, err := s.fetch(ctx, doing)
 	blind := errors.Is(err, reconcile.ErrDenied)
 	switch {
@@ -138,7 +138,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	case err != nil:
 		return err
 	case revision(got.version, !got.exists()) != at:
-		return fmt.Errorf("%s: %w: it is no longer at revision %s", doing, reconcile.ErrConflict, at)
+		return fmt.Errorf("%s: %w: the secret is no longer at revision %s", doing, reconcile.ErrConflict, at)
 	}
 	written, err := s.write(ctx, doing, got.data, ours, version, blind && at == revision(version, false) && version > 0, e.Value)
 	if err != nil {
@@ -147,20 +147,20 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	m.Version = written
 	err = s.describe(ctx, doing, m)
 	if err != nil && !blind {
-		s.client.cfg.Log.Debug("the custom metadata could not be written; the data says the same", "store", s.Name(), "error", err.Error())
+		s.client.cfg.Log.Debug("writing custom metadata failed; the companions hold the same", "store", s.Name(), "error", err.Error())
 		return nil
 	}
 	return err
 }
 
-// ours is what a publication sets.
+// ours returns the data that a publication sets, and the key's metadata.
 func (s *Store) ours(e reconcile.Entry) (map[string]any, entry.Metadata, error) {
 	m := entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}
 	switch {
 	case e.Value.Empty() || e.KeyID == "":
 		return nil, m, fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
 	case len(e.Value.Expose()) > longestValue:
-		return nil, m, fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
+		return nil, m, fmt.Errorf("entry %s: %w: a value has at most %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
 	}
 	companions, err := m.Companions(s.cfg.Entry)
 	if err != nil {

@@ -102,9 +102,9 @@ func (c *corner) notes(t *testing.T) map[string]any {
 	return custom
 }
 
-func (c *corner) place() storetest.Place {
+func (c *corner) place() storetest.Location {
 	neighbours := 0
-	return storetest.Place{
+	return storetest.Location{
 		Store: c.store(), Other: c.store(),
 		Neighbour: func(t *testing.T) func(*testing.T) {
 			neighbours++
@@ -171,7 +171,7 @@ func made(n int) reconcile.Entry {
 // storeScenarios are what a store does in a vault.
 func storeScenarios(t *testing.T, s *vaulttest.Server) {
 	t.Run("it keeps the contract", func(t *testing.T) {
-		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Place { return newCorner(t, s).place() }})
+		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location { return newCorner(t, s).place() }})
 	})
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
 		"an entry has its companions in the data and a note in the metadata": companions,
@@ -374,7 +374,7 @@ func newToken(t *testing.T, c *corner) {
 		cfg.Auth.Token = func() (secret.Value, error) { return secret.New(kept), nil }
 	})
 	_, err := s.Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "does not know our token")
+	says(t, err, reconcile.ErrDenied, "rejected the token")
 	kept = c.token
 	_, err = s.Read(t.Context())
 	says(t, err, reconcile.ErrNotFound)

@@ -1,21 +1,16 @@
-// Package vault publishes keys to the key value engine, version 2, of
-// HashiCorp Vault and of OpenBao, which has the same API.
+// Package vault publishes keys to the key value engine, version 2, of HashiCorp
+// Vault and of OpenBao, which has the same API.
 //
-// An entry is one key of a secret's data. It has two companions there, so that
-// a value and whose it is change in one step; for the entry IAM_API_KEY they
-// are
-//
-//	IAM_API_KEY_ID        the key's ID
-//	IAM_API_KEY_LATCHKEY  {"owner":"prod","created":"2026-11-24T10:00:00Z","iam_id":"iam-ServiceId-…"}
-//
-// The same stands in the secret's custom metadata, for people and for a policy
-// that may not read values:
+// A store entry is one key of a secret's data. Its two companions are in the
+// same data, so one write changes the value and its metadata: see package entry.
+// The custom metadata of the secret repeats the metadata, for readers whose
+// policy does not allow reading values:
 //
 //	latchkey.IAM_API_KEY  {"key_id":"ApiKey-…","version":7,"owner":…,"created":…,"iam_id":…}
 //
-// It is written after the data, so it says which version it is about, and
-// counts only while that is the current one. Everything else in the secret and
-// its metadata is somebody else's and is kept.
+// It is written after the data and names the version that it describes. It is
+// valid only while that version is the current one. The store keeps everything
+// else in the secret and its metadata.
 package vault
 
 import (
@@ -31,16 +26,16 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// Source returns a secret from where it is kept, each time that it is needed.
+// Source returns a secret. It is called each time that the secret is needed.
 type Source func() (secret.Value, error)
 
-// Auth is how we log in: one of its fields is set.
+// Auth configures the login. Exactly one field is set.
 type Auth struct {
-	// Token is used as it is.
+	// Token is used without a login.
 	Token Source
-	// AppRole exchanges a role ID and a secret ID.
+	// AppRole logs in with a role ID and a secret ID.
 	AppRole *AppRole
-	// JWT exchanges a token that somebody else issued: the method "jwt", and
+	// JWT logs in with a token of a third party: the method "jwt", or
 	// "kubernetes" with the token of a service account.
 	JWT *JWT
 }
@@ -59,31 +54,31 @@ type JWT struct {
 	Token Source
 }
 
-// Config says how a vault is reached, and as whom.
+// Config configures the access to one vault.
 type Config struct {
-	// Address is its URL, such as https://vault.example.com:8200.
+	// Address is the vault's URL, such as https://vault.example.com:8200.
 	Address string
-	// Namespace is one of Vault Enterprise or OpenBao; empty is the root.
+	// Namespace is a namespace of Vault Enterprise or OpenBao. Empty is the root.
 	Namespace string
 	Auth      Auth
-	// HTTP carries every call; nil is a client with the default transport.
+	// HTTP sends every request. Nil is a client with the default transport.
 	HTTP *http.Client
-	// Now is the clock that tells when a token has to be renewed; nil is
-	// time.Now.
+	// Now decides when to renew a token. Nil is time.Now.
 	Now func() time.Time
-	// Log is told what no error says; nil is silence.
+	// Log receives diagnostics that are not returned as errors. If nil, nothing
+	// is logged.
 	Log *slog.Logger
 }
 
-// Client reaches one vault. It is safe for concurrent use.
+// Client calls the API of one vault. It is safe for concurrent use.
 type Client struct {
 	cfg Config
 
-	turn chan struct{} // who holds it logs in
-	held *session      // guarded by turn; nil before the first login
+	turn    chan struct{} // a lock that can be awaited with a context
+	current *session      // guarded by turn; nil before the first login
 }
 
-// New makes a client. Nothing is read or called yet.
+// New returns a client. It reads and calls nothing.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{Transport: http.DefaultTransport}
@@ -97,15 +92,15 @@ func New(cfg Config) *Client {
 	return &Client{cfg: cfg, turn: make(chan struct{}, 1)}
 }
 
-// open builds the library's client. It takes a token and a namespace from the
-// environment, and repeats calls: neither is wanted. A write that is repeated
-// after a lost answer would lose against itself.
+// open builds the library's client. It overrides two defaults: the library takes
+// a token and a namespace from the environment, and it repeats calls. A write
+// that is repeated after a lost answer conflicts with itself.
 func (c *Client) open(token string) (*api.Client, error) {
-	carrier := *c.cfg.HTTP // the library changes its own
+	carrier := *c.cfg.HTTP // a copy, because the library changes it
 	carrier.Transport = reconcile.GuardWrites(carrier.Transport)
 	v, err := api.NewClient(&api.Config{Address: c.cfg.Address, HttpClient: &carrier, DisableRedirects: true})
 	if err != nil {
-		return nil, fmt.Errorf("setting up the vault %s: %w: its address or a VAULT_ variable can't be used", c.cfg.Address, reconcile.ErrRefused)
+		return nil, fmt.Errorf("connecting to the vault %s: %w: the address or a VAULT_ environment variable is not valid", c.cfg.Address, reconcile.ErrRefused)
 	}
 	v.SetMaxRetries(0)
 	v.SetToken(token)
@@ -116,4 +111,4 @@ func (c *Client) open(token string) (*api.Client, error) {
 	return v, nil
 }
 
-var errNoLogin = errors.New("no way to log in is configured")
+var errNoLogin = errors.New("no login is configured")

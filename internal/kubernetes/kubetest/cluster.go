@@ -1,7 +1,7 @@
-// Package kubetest gives the tests of the Kubernetes store a cluster to talk
-// to: Fake is an API server in this process that does what those tests look
-// at; with the build tag real, Real starts Kubernetes' own with its etcd. Both
-// pass the same tests, which is what keeps the fake faithful.
+// Package kubetest provides clusters for tests of the Kubernetes store. Fake is
+// an API server in this process with the behavior that the tests need. With the
+// build tag real, Real starts Kubernetes' own API server and etcd. Both pass the
+// same tests, which keeps the fake faithful.
 package kubetest
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
-// The tokens of a cluster's two users: one may do everything, the other what
-// Grant gives it.
+// The tokens of a cluster's two users. The admin has all rights, the other user
+// those that Grant gives.
 const (
 	adminToken = "admin-token"
 	userToken  = "rotator-token"
@@ -29,12 +29,13 @@ const (
 
 // Cluster is an API server.
 type Cluster struct {
-	// URL is where it listens; its certificate is its own.
+	// URL is the address of the server, whose certificate is self-signed.
 	URL     string
 	forward http.RoundTripper
 }
 
-// Proxy starts one in front of the cluster. Dry runs are no writes to it.
+// Proxy starts a proxy in front of the cluster. It does not count dry runs as
+// writes.
 func (c *Cluster) Proxy(t testing.TB) *storetest.Proxy {
 	p := storetest.NewProxy(t, c.URL, c.forward)
 	p.Writes = func(r *http.Request) bool {
@@ -43,7 +44,8 @@ func (c *Cluster) Proxy(t testing.TB) *storetest.Proxy {
 	return p
 }
 
-// Kubeconfig is that of the user without rights of its own, through a proxy.
+// Kubeconfig returns a kubeconfig for the user whose rights Grant sets. It
+// connects through the proxy.
 func (c *Cluster) Kubeconfig(p *storetest.Proxy) []byte {
 	text, err := json.Marshal(map[string]any{ // JSON is YAML
 		"apiVersion": "v1", "kind": "Config", "current-context": user,
@@ -84,11 +86,11 @@ func (c *Cluster) try(t testing.TB, token, method, path string, body any) (int, 
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
 	var answer map[string]any
-	_ = json.Unmarshal(got, &answer) // an answer that is no JSON has a status that says so
+	_ = json.Unmarshal(got, &answer) // an answer without JSON has an error status
 	return resp.StatusCode, answer
 }
 
-// Do calls the API as who may do everything, and must succeed.
+// Do calls the API as the admin and fails the test unless the call succeeds.
 func (c *Cluster) Do(t testing.TB, method, path string, body any) map[string]any {
 	t.Helper()
 	status, answer := c.try(t, adminToken, method, path, body)
@@ -98,34 +100,35 @@ func (c *Cluster) Do(t testing.TB, method, path string, body any) map[string]any
 	return answer
 }
 
-// Has reports whether there is something at the path.
+// Has reports whether an object exists at the path.
 func (c *Cluster) Has(t testing.TB, path string) bool {
 	t.Helper()
 	status, _ := c.try(t, adminToken, http.MethodGet, path, nil)
 	return status == http.StatusOK
 }
 
-// Rule is what a role grants.
+// Rule is a rule of a role.
 type Rule struct {
 	Group     string // "" is the core group
 	Resources []string
 	Verbs     []string
 }
 
-// Everything is what the store and its restarts use.
+// Everything is the set of rights that the store and its restarts use.
 var Everything = []Rule{
 	{Resources: []string{"secrets"}, Verbs: []string{"get", "create", "patch"}},
 	{Group: "apps", Resources: []string{"daemonsets", "deployments", "statefulsets"}, Verbs: []string{"get", "list", "patch"}},
 }
 
-// Namespace makes a namespace in which the user may do what the rules say.
+// Namespace creates a namespace and grants the user the rules.
 func (c *Cluster) Namespace(t testing.TB, name string, rules ...Rule) {
 	t.Helper()
 	c.Do(t, "POST", "/api/v1/namespaces", map[string]any{"metadata": map[string]any{"name": name}})
 	c.Grant(t, name, rules...)
 }
 
-// Grant sets what the user may do in the namespace, and waits until it is so.
+// Grant sets the user's rights in the namespace and waits until they are
+// effective.
 func (c *Cluster) Grant(t testing.TB, namespace string, rules ...Rule) {
 	t.Helper()
 	granted := []any{}
@@ -163,6 +166,7 @@ func contains(list []string, word string) bool {
 	return strings.Contains(" "+strings.Join(list, " ")+" ", " "+word+" ")
 }
 
+// may reports whether the user has a right.
 func (c *Cluster) may(t testing.TB, namespace, group, resource, verb string) bool {
 	t.Helper()
 	status, answer := c.try(t, userToken, http.MethodPost, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", map[string]any{
@@ -176,7 +180,7 @@ func (c *Cluster) may(t testing.TB, namespace, group, resource, verb string) boo
 	return allowed
 }
 
-// Eventually waits until something is so, for a time that no good run needs.
+// Eventually waits until so returns true. It fails the test after 30 seconds.
 func Eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -186,7 +190,7 @@ func Eventually(t testing.TB, what string, so func() bool) {
 			return
 		}
 	}
-	t.Fatalf("waited in vain until %s", what)
+	t.Fatalf("timed out waiting until %s", what)
 }
 
 // Fill uses up the namespace's quota of Secrets.
@@ -203,7 +207,7 @@ func (c *Cluster) Fill(t testing.TB, namespace string) {
 	})
 }
 
-// Workload makes a Deployment, DaemonSet or StatefulSet of one container.
+// Workload creates a Deployment, DaemonSet or StatefulSet with one container.
 func (c *Cluster) Workload(t testing.TB, kind, namespace, name string, container, spec map[string]any) {
 	t.Helper()
 	labels := map[string]any{"app": name}
@@ -233,7 +237,7 @@ func (c *Cluster) Workload(t testing.TB, kind, namespace, name string, container
 	c.Do(t, "POST", workloads(kind, namespace), map[string]any{"metadata": map[string]any{"name": name}, "spec": whole})
 }
 
-// pods are what every workload wants to have.
+// pods is the number of pods of every workload.
 const pods = 2
 
 func workloads(kind, namespace string) string {
@@ -242,20 +246,20 @@ func workloads(kind, namespace string) string {
 
 // Template returns the annotations of a workload's pod template, and the
 // workload's generation.
-func (c *Cluster) Template(t testing.TB, kind, namespace, name string) (notes map[string]any, generation float64) {
+func (c *Cluster) Template(t testing.TB, kind, namespace, name string) (annotations map[string]any, generation float64) {
 	t.Helper()
 	got := c.Do(t, "GET", workloads(kind, namespace)+"/"+name, nil)
 	spec, _ := got["spec"].(map[string]any)
 	template, _ := spec["template"].(map[string]any)
 	meta, _ := template["metadata"].(map[string]any)
-	notes, _ = meta["annotations"].(map[string]any)
+	annotations, _ = meta["annotations"].(map[string]any)
 	generation, _ = got["metadata"].(map[string]any)["generation"].(float64)
-	return notes, generation
+	return annotations, generation
 }
 
-// Rollout sets a workload's status as its controller would, which neither kind
-// of cluster here has: that it has seen the newest generation, and how many of
-// two pods are updated and ready.
+// Rollout sets a workload's status as a controller would: the newest generation
+// as observed, and how many of two pods are updated and ready. Neither kind of
+// cluster runs controllers.
 func (c *Cluster) Rollout(t testing.TB, kind, namespace, name string, updated, ready int) {
 	t.Helper()
 	_, generation := c.Template(t, kind, namespace, name)
@@ -272,14 +276,14 @@ func (c *Cluster) Rollout(t testing.TB, kind, namespace, name string, updated, r
 	c.Do(t, "PATCH", workloads(kind, namespace)+"/"+name+"/status", map[string]any{"status": status})
 }
 
-// Entry returns the key that a Secret's entry names, and its value.
+// Entry returns the key ID and the value of a Secret's entry.
 func (c *Cluster) Entry(t testing.TB, namespace, secret, entry string) (key, value string) {
 	t.Helper()
 	_, got := c.try(t, adminToken, http.MethodGet, "/api/v1/namespaces/"+namespace+"/secrets/"+secret, nil)
 	meta, _ := got["metadata"].(map[string]any)
-	notes, _ := meta["annotations"].(map[string]any)
+	annotations, _ := meta["annotations"].(map[string]any)
 	data, _ := got["data"].(map[string]any)
-	key, _ = notes["key-id.latchkey.dev/"+entry].(string)
+	key, _ = annotations["key-id.latchkey.dev/"+entry].(string)
 	coded, _ := data[entry].(string)
 	plain, err := base64.StdEncoding.DecodeString(coded)
 	if err != nil {

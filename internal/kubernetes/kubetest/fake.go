@@ -20,10 +20,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
-// Fake starts an API server in this process, which ends with the test. It keeps
-// objects of any kind, knows resourceVersion, generation, merge patches, dry
-// runs, the status subresource, roles of a namespace, immutable Secrets, their
-// size and quota, and nothing else: no admission, no watching, no controllers.
+// Fake starts an API server in this process and stops it at the end of the test.
+// It stores objects of any kind and supports resourceVersion, generation, merge
+// patches, dry runs, the status subresource, roles of a namespace, immutable
+// Secrets, and the size and quota of Secrets. It has no admission, watches or
+// controllers.
 func Fake(t testing.TB) *Cluster {
 	t.Helper()
 	f := &fake{objects: map[string]map[string]any{}}
@@ -56,7 +57,7 @@ func (c call) collection() string {
 
 func (c call) key() string { return c.collection() + c.name }
 
-// refused is an answer that is a failure.
+// refused is an error answer.
 type refused struct {
 	code            int
 	reason, message string
@@ -91,7 +92,7 @@ func parse(r *http.Request) (call, *refused) {
 		err = json.Unmarshal(body, &c.body)
 	}
 	if err != nil {
-		return c, refuse(400, "BadRequest", "the body can't be read")
+		return c, refuse(400, "BadRequest", "the body is not valid JSON")
 	}
 	if c.verb == "create" && c.name == "" {
 		meta, _ := c.body["metadata"].(map[string]any)
@@ -140,7 +141,7 @@ func (f *fake) review(c call) map[string]any {
 	return map[string]any{"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": map[string]any{"allowed": allowed}}
 }
 
-// granted looks at the one role that Grant makes.
+// granted reports whether the role that Grant creates allows the call.
 func (f *fake) granted(c call) bool {
 	role := f.objects["rbac.authorization.k8s.io/"+c.namespace+"/roles/latchkey"]
 	rules, _ := role["rules"].([]any)
@@ -213,9 +214,9 @@ func (f *fake) create(c call, exists bool) (any, *refused) {
 	return f.keep(c, made), nil
 }
 
-// change replaces an object, its status or all but its status.
+// change replaces an object's status, or everything except its status.
 func (f *fake) change(c call, now, next map[string]any) (any, *refused) {
-	next = merge(next, map[string]any{"metadata": map[string]any{}}).(map[string]any) // not the one that is kept
+	next = merge(next, map[string]any{"metadata": map[string]any{}}).(map[string]any) // a copy
 	was, _ := now["metadata"].(map[string]any)
 	meta, _ := next["metadata"].(map[string]any)
 	if version, given := meta["resourceVersion"]; given && version != was["resourceVersion"] {
@@ -231,7 +232,7 @@ func (f *fake) change(c call, now, next map[string]any) (any, *refused) {
 		meta[servers] = was[servers]
 	}
 	if reflect.DeepEqual(now, next) {
-		return now, nil // a change that changes nothing keeps its version
+		return now, nil // no change, so the version stays
 	}
 	if no := f.validate(c, now, next); no != nil {
 		return nil, no
@@ -243,7 +244,7 @@ func (f *fake) change(c call, now, next map[string]any) (any, *refused) {
 	return f.keep(c, next), nil
 }
 
-// kind is what an object of a resource is called in its answers.
+// kind returns the kind of a resource's objects.
 func kind(resource string) string {
 	switch resource {
 	case "daemonsets":
@@ -254,7 +255,7 @@ func kind(resource string) string {
 	return strings.ToUpper(resource[:1]) + strings.TrimSuffix(resource[1:], "s")
 }
 
-// keep stores an object under a new version, unless it is only tried.
+// keep stores an object under a new version, except in a dry run.
 func (f *fake) keep(c call, made map[string]any) map[string]any {
 	if c.dry {
 		return made

@@ -19,10 +19,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
-// Real starts an etcd and the API server of Kubernetes on loopback; both end
-// with the test. The programs are named by LATCHKEY_ETCD and
-// LATCHKEY_KUBE_APISERVER, which make test-real sets; without them the test
-// fails. No controllers run: a test sets the status of a workload itself.
+// Real starts etcd and the API server of Kubernetes on loopback and stops them at
+// the end of the test. LATCHKEY_ETCD and LATCHKEY_KUBE_APISERVER name the
+// programs; make test-real sets them, and without them the test fails. No
+// controllers run, so a test sets the status of a workload itself.
 func Real(t testing.TB) *Cluster {
 	t.Helper()
 	dir := t.TempDir()
@@ -80,7 +80,7 @@ func write(t testing.TB, path string, content []byte) {
 	}
 }
 
-// freePort is one that nobody has at the moment.
+// freePort returns a port that is not in use.
 func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -95,8 +95,8 @@ func freePort(t testing.TB) string {
 	return port
 }
 
-// start runs a server until the test ends, and shows its last words if the test
-// failed.
+// start runs a server until the end of the test. If the test failed, it logs the
+// server's last lines.
 func start(t testing.TB, variable, log string, args ...string) (ended chan struct{}) {
 	t.Helper()
 	program := os.Getenv(variable)
@@ -107,7 +107,7 @@ func start(t testing.TB, variable, log string, args ...string) (ended chan struc
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := exec.Command(program, args...) //nolint:noctx // it is killed at the end, after the test's context
+	server := exec.Command(program, args...) //nolint:noctx // Cleanup kills it, after the test's context has ended
 	server.Stdout, server.Stderr = out, out
 	if err := server.Start(); err != nil {
 		t.Fatalf("starting %s: %v", program, err)
@@ -118,13 +118,13 @@ func start(t testing.TB, variable, log string, args ...string) (ended chan struc
 		close(ended)
 	}()
 	t.Cleanup(func() {
-		_ = server.Process.Kill() // it has nothing to lose
+		_ = server.Process.Kill()
 		<-ended
 		out.Close()
 		if t.Failed() {
 			said, _ := os.ReadFile(log)
 			lines := bytes.Split(bytes.TrimSpace(said), []byte("\n"))
-			t.Logf("%s said last:\n%s", filepath.Base(program), bytes.Join(lines[max(0, len(lines)-20):], []byte("\n")))
+			t.Logf("the last lines of %s:\n%s", filepath.Base(program), bytes.Join(lines[max(0, len(lines)-20):], []byte("\n")))
 		}
 	})
 	return ended

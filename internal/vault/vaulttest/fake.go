@@ -16,20 +16,20 @@ import (
 	"time"
 )
 
-// Namespace is one that Fake knows besides its root, with the same in it.
+// Namespace is an alias of Fake's root namespace.
 const Namespace = "team/east"
 
-// ThirdPartyToken is what Fake's logins "jwt" and "kubernetes" take for the
-// role "latchkey"; what such a login gives may do everything.
+// ThirdPartyToken is the token that Fake's logins "jwt" and "kubernetes" accept for
+// the role "latchkey". Such a login yields a root token.
 const ThirdPartyToken = "third-party-token-9c2e"
 
-// Fake starts a vault in this process, which ends with the test. It knows
-// versions with their guard, deletion and custom metadata, policies by exact
-// path, tokens, AppRole, and logins by tokens of third parties; nothing else.
+// Fake starts a vault in this process and stops it at the end of the test. It
+// supports versions with check-and-set, deletion and custom metadata, policies
+// by exact path, tokens, AppRole, and logins by tokens of third parties.
 func Fake(t testing.TB) *Server {
 	t.Helper()
 	f := &fake{
-		secrets: map[string]*kept{}, policies: map[string]Policy{}, roles: map[string]*role{},
+		secrets: map[string]*stored{}, policies: map[string]Policy{}, roles: map[string]*role{},
 		tokens: map[string]*token{"root-token": {policies: []string{"root"}}},
 	}
 	server := httptest.NewServer(f)
@@ -43,14 +43,15 @@ func Fake(t testing.TB) *Server {
 
 type fake struct {
 	mu       sync.Mutex // guards what follows
-	secrets  map[string]*kept
+	secrets  map[string]*stored
 	policies map[string]Policy
 	tokens   map[string]*token
 	roles    map[string]*role
 	made     int
 }
 
-type kept struct {
+// stored is a secret.
+type stored struct {
 	versions []*written
 	custom   map[string]any
 }
@@ -71,7 +72,7 @@ type role struct {
 	policies []string
 	life     int
 	uses     int
-	secrets  map[string]int // uses that are left; below 0 for ever
+	secrets  map[string]int // remaining uses; below 0 is without limit
 }
 
 type request struct {
@@ -247,14 +248,14 @@ func (f *fake) login(mount string, body map[string]any) reply {
 		return f.issue(&token{policies: r.policies, login: mount, life: r.life})
 	case "jwt", "kubernetes":
 		if body["role"] != "latchkey" || body["jwt"] != ThirdPartyToken {
-			return failed(400, "error validating token: "+fmt.Sprint(body["jwt"])) // no vault repeats it; ours must not either
+			return failed(400, "error validating token: "+fmt.Sprint(body["jwt"])) // a real vault does not quote the token; the client must not either
 		}
 		return f.issue(&token{policies: []string{"root"}, login: mount, life: 3600})
 	}
 	return failed(403, "permission denied")
 }
 
-// secret serves the engine.
+// secret answers a call to the engine of version 2.
 func (f *fake) secret(q request, path string) reply {
 	kind, name, _ := strings.Cut(path, "/")
 	have, exists := f.secrets[name], f.secrets[name] != nil
@@ -266,7 +267,7 @@ func (f *fake) secret(q request, path string) reply {
 		return failed(403, "1 error occurred:\n\t* permission denied\n\n")
 	}
 	if !exists {
-		have = &kept{}
+		have = &stored{}
 	}
 	switch kind + " " + verb {
 	case "data read":
@@ -310,9 +311,9 @@ func (f *fake) secret(q request, path string) reply {
 	return failed(405, "unsupported operation")
 }
 
-func (k *kept) last() *written { return k.versions[len(k.versions)-1] }
+func (k *stored) last() *written { return k.versions[len(k.versions)-1] }
 
-func (k *kept) about(number int) map[string]any {
+func (k *stored) about(number int) map[string]any {
 	v := k.versions[number-1]
 	text := ""
 	if !v.deleted.IsZero() {
@@ -321,7 +322,7 @@ func (k *kept) about(number int) map[string]any {
 	return map[string]any{"version": number, "deletion_time": text, "destroyed": false, "custom_metadata": k.custom}
 }
 
-func (f *fake) put(q request, name string, have *kept, patch bool) reply {
+func (f *fake) put(q request, name string, have *stored, patch bool) reply {
 	options, _ := q.body["options"].(map[string]any)
 	data, _ := q.body["data"].(map[string]any)
 	if patch && len(have.versions) == 0 {
@@ -341,7 +342,7 @@ func (f *fake) put(q request, name string, have *kept, patch bool) reply {
 	return reply{data: have.about(len(have.versions))}
 }
 
-// merge is a merge patch of one level, which is all that is asked for here.
+// merge applies a merge patch of one level.
 func merge(to, patch map[string]any) map[string]any {
 	merged := map[string]any{}
 	maps.Copy(merged, to)

@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
-// Real starts the core of Vault, built for tests by make real-servers and named
-// by LATCHKEY_VAULT; without it the test fails. It ends with the test.
+// Real starts the core of Vault and stops it at the end of the test. make
+// real-servers builds it and LATCHKEY_VAULT names it; without that variable the
+// test fails.
 func Real(t testing.TB) *Server {
 	t.Helper()
 	program := os.Getenv("LATCHKEY_VAULT")
 	if program == "" {
 		t.Fatal("LATCHKEY_VAULT is not set: run make test-real")
 	}
-	server := exec.Command(program) //nolint:noctx // it is killed at the end, after the test's context
+	server := exec.Command(program) //nolint:noctx // Cleanup kills it, after the test's context has ended
 	server.Stderr = os.Stderr
 	out, err := server.StdoutPipe()
 	if err != nil {
@@ -30,13 +31,13 @@ func Real(t testing.TB) *Server {
 		t.Fatalf("starting %s: %v", program, err)
 	}
 	t.Cleanup(func() {
-		_ = server.Process.Kill() // it keeps nothing
+		_ = server.Process.Kill()
 		_ = server.Wait()
 	})
 	var ready struct{ Address, Token, Version string }
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &ready) != nil {
-		t.Fatalf("the vault did not say where it listens, but %q", lines.Text())
+		t.Fatalf("reading the vault's address: got %q", lines.Text())
 	}
 	t.Logf("Vault %s", ready.Version)
 	forward := &http.Transport{}

@@ -1,7 +1,7 @@
-// Package vaulttest gives the tests of the Vault store a vault to talk to: Fake
-// is one in this process that does what those tests look at; with the build tag
-// real, Real starts Vault's own core. Both pass the same tests, which is what
-// keeps the fake faithful.
+// Package vaulttest provides vaults for tests of the Vault store. Fake is a vault
+// in this process with the behavior that the tests need. With the build tag
+// real, Real starts Vault's own core. Both pass the same tests, which keeps the
+// fake faithful.
 package vaulttest
 
 import (
@@ -19,18 +19,18 @@ import (
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
-// Server is a vault with a key value engine, version 2, mounted at Mount, one
-// of version 1 at "old", and logins by AppRole.
+// Server is a vault with a key value engine of version 2, another of version 1 at
+// the mount "old", and logins by AppRole.
 type Server struct {
 	URL   string
-	Mount string
+	Mount string // of the engine of version 2
 
 	token   string
 	forward http.RoundTripper
 	made    atomic.Int32
 }
 
-// Proxy starts one in front of the vault. A write to it is one to data.
+// Proxy starts a proxy in front of the vault. It counts only writes to data.
 func (s *Server) Proxy(t testing.TB) *storetest.Proxy {
 	p := storetest.NewProxy(t, s.URL, s.forward)
 	p.Writes = func(r *http.Request) bool {
@@ -67,12 +67,12 @@ func (s *Server) Try(t testing.TB, token, method, path string, body any) (int, m
 	var answer map[string]any
 	numbers := json.NewDecoder(bytes.NewReader(got))
 	numbers.UseNumber()
-	_ = numbers.Decode(&answer) // there may be none
+	_ = numbers.Decode(&answer) // the body may be empty
 	return resp.StatusCode, answer
 }
 
-// Do calls the vault as who may do everything, and must succeed. It returns the
-// data of the answer.
+// Do calls the vault with the root token and fails the test unless the call
+// succeeds. It returns the data of the answer.
 func (s *Server) Do(t testing.TB, method, path string, body any) map[string]any {
 	t.Helper()
 	status, answer := s.Try(t, s.token, method, path, body)
@@ -86,10 +86,10 @@ func (s *Server) Do(t testing.TB, method, path string, body any) map[string]any 
 	return data
 }
 
-// Policy is what a token may do: capabilities by path.
+// Policy maps paths to capabilities.
 type Policy map[string][]string
 
-// Full is what a store at a path uses.
+// Full returns the policy that a store at the path uses.
 func (s *Server) Full(path string) Policy {
 	return Policy{
 		s.Mount + "/data/" + path:     {"create", "read", "update"},
@@ -97,7 +97,7 @@ func (s *Server) Full(path string) Policy {
 	}
 }
 
-// Blind is what a store at a path uses that may not read values.
+// Blind returns the policy of a store at the path that may not read values.
 func (s *Server) Blind(path string) Policy {
 	return Policy{
 		s.Mount + "/data/" + path:     {"create", "update", "patch"},
@@ -105,21 +105,21 @@ func (s *Server) Blind(path string) Policy {
 	}
 }
 
-// Allow sets a policy, from now on.
+// Allow sets the policy with the given name.
 func (s *Server) Allow(t testing.TB, name string, p Policy) {
 	t.Helper()
 	paths := map[string]any{}
 	for path, capabilities := range p {
 		paths[path] = map[string]any{"capabilities": capabilities}
 	}
-	text, err := json.Marshal(map[string]any{"path": paths}) // which is HCL, too
+	text, err := json.Marshal(map[string]any{"path": paths}) // JSON is valid HCL
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Do(t, "PUT", "sys/policies/acl/"+name, map[string]any{"policy": string(text)})
 }
 
-// Token makes a token with a policy of its own, and returns both.
+// Token creates a token with its own policy and returns both.
 func (s *Server) Token(t testing.TB, p Policy) (token, policy string) {
 	t.Helper()
 	policy = fmt.Sprint("policy-", s.made.Add(1))
@@ -128,9 +128,9 @@ func (s *Server) Token(t testing.TB, p Policy) (token, policy string) {
 	return token, policy
 }
 
-// AppRole makes a role with a policy, whose tokens live for a while and whose
-// secret IDs work so many times (0: always). It returns its ID and what makes
-// another secret ID.
+// AppRole creates a role with a policy. Its tokens expire after life, and each of
+// its secret IDs works the given number of times (0: without limit). AppRole
+// returns the role's ID and a function that creates a secret ID.
 func (s *Server) AppRole(t testing.TB, p Policy, life time.Duration, uses int) (roleID string, secretID func() string) {
 	t.Helper()
 	name := fmt.Sprint("role-", s.made.Add(1))
@@ -146,13 +146,13 @@ func (s *Server) AppRole(t testing.TB, p Policy, life time.Duration, uses int) (
 	}
 }
 
-// Revoke ends all tokens that logins of a kind gave out.
+// Revoke revokes all tokens of a kind of login.
 func (s *Server) Revoke(t testing.TB, login string) {
 	t.Helper()
 	s.Do(t, "PUT", "sys/leases/revoke-force/auth/"+login, nil)
 }
 
-// Entry returns the key that a secret's entry names, and its value.
+// Entry returns the key ID and the value of a secret's entry.
 func (s *Server) Entry(t testing.TB, path, entry string) (key, value string) {
 	t.Helper()
 	_, answer := s.Try(t, s.token, http.MethodGet, s.Mount+"/data/"+path, nil)

@@ -1,6 +1,6 @@
 // Command kube-apiserver is the API server of Kubernetes, built from its
-// published modules so that the tests of the Kubernetes store meet the server
-// itself. No part of latchkey links it.
+// published modules for the tests of the Kubernetes store. latchkey does not link
+// it.
 package main
 
 import (

@@ -1,13 +1,13 @@
-// Command vault runs the core of HashiCorp Vault with its HTTP API, so that the
-// tests of the Vault store meet the server itself. It listens on loopback,
-// keeps everything in memory, and has the parts that those tests use: the key
-// value engine and logins by token and AppRole. When it is ready it prints one
-// line of JSON: {"address", "token", "version"}.
+// Command vault runs the core of HashiCorp Vault with its HTTP API for the tests of
+// the Vault store. It listens on loopback, stores everything in memory, and has
+// the parts that the tests use: the key value engine and logins by token and
+// AppRole. When it is ready it prints one line of JSON: {"address", "token",
+// "version"}.
 //
-// Vault is under the Business Source License 1.1. This program is for tests:
-// nothing that latchkey ships is linked with it. The full vault command can't
-// be built from its modules, and neither can this one with the sdk that the
-// release pins, so the sdk is another than the release's own (go.mod).
+// Vault is under the Business Source License 1.1. This program is for tests only;
+// latchkey does not link it. The full vault command can't be built from Vault's
+// modules. This program can't be built with the sdk version that the release
+// pins, so go.mod requires another one.
 package main
 
 import (
@@ -50,7 +50,7 @@ func serve(ctx context.Context) error {
 	}
 	ready := map[string]string{"address": "http://" + listener.Addr().String(), "token": token, "version": version()}
 	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
-		return fmt.Errorf("saying where it listens: %w", err)
+		return fmt.Errorf("printing the address: %w", err)
 	}
 	server := &http.Server{
 		Handler:           vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core, ListenerConfig: &configutil.Listener{}}),
@@ -59,7 +59,7 @@ func serve(ctx context.Context) error {
 	return server.Serve(listener)
 }
 
-// open sets up a vault in memory and unseals it.
+// open creates a vault in memory and unseals it.
 func open(ctx context.Context) (core *vault.Core, token string, err error) {
 	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr})
 	storage, err := inmem.NewInmem(nil, log)
@@ -75,21 +75,21 @@ func open(ctx context.Context) (core *vault.Core, token string, err error) {
 		return nil, "", fmt.Errorf("making the core: %w", err)
 	}
 	one := &vault.SealConfig{SecretShares: 1, SecretThreshold: 1, StoredShares: 1}
-	born, err := core.Initialize(ctx, &vault.InitParams{BarrierConfig: one, RecoveryConfig: &vault.SealConfig{}})
+	initialized, err := core.Initialize(ctx, &vault.InitParams{BarrierConfig: one, RecoveryConfig: &vault.SealConfig{}})
 	if err != nil {
 		return nil, "", fmt.Errorf("initializing: %w", err)
 	}
-	open, err := core.Unseal(born.SecretShares[0])
+	open, err := core.Unseal(initialized.SecretShares[0])
 	if err != nil {
 		return nil, "", fmt.Errorf("unsealing: %w", err)
 	}
 	if !open {
 		return nil, "", errors.New("unsealing: one share was not enough")
 	}
-	return core, born.RootToken, nil
+	return core, initialized.RootToken, nil
 }
 
-// version is that of the module which the core is built from.
+// version returns the version of the vault module.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if ok {
@@ -102,8 +102,7 @@ func version() string {
 	return "unknown"
 }
 
-// catalog lists what is linked in, by the kind of plugin that the core takes it
-// for.
+// catalog holds the factories of the built-in plugins by kind and name.
 type catalog map[consts.PluginType]map[string]logical.Factory
 
 var linked = catalog{
@@ -111,7 +110,7 @@ var linked = catalog{
 	consts.PluginTypeCredential: {"approle": approle.Factory},
 }
 
-// Contains reports whether a plugin is linked in.
+// Contains reports whether a plugin is built in.
 func (c catalog) Contains(name string, kind consts.PluginType) bool { return c[kind][name] != nil }
 
 // Get returns a plugin's factory.
@@ -120,7 +119,7 @@ func (c catalog) Get(name string, kind consts.PluginType) (func() (any, error), 
 	return func() (any, error) { return factory, nil }, factory != nil
 }
 
-// Keys are the names of the plugins of one kind.
+// Keys returns the names of the plugins of one kind.
 func (c catalog) Keys(kind consts.PluginType) (names []string) {
 	for name := range c[kind] {
 		names = append(names, name)
@@ -128,10 +127,10 @@ func (c catalog) Keys(kind consts.PluginType) (names []string) {
 	return names
 }
 
-// DeprecationStatus says that all that is linked in is supported.
+// DeprecationStatus returns that every built-in plugin is supported.
 func (c catalog) DeprecationStatus(name string, kind consts.PluginType) (consts.DeprecationStatus, bool) {
 	return consts.Supported, c.Contains(name, kind)
 }
 
-// IsBuiltinEntPlugin is false: nothing here is of the enterprise edition.
+// IsBuiltinEntPlugin returns false: no plugin is of the enterprise edition.
 func (catalog) IsBuiltinEntPlugin(string, consts.PluginType) bool { return false }
