@@ -164,13 +164,13 @@ func storeScenarios(t *testing.T, c *kubetest.Cluster) {
 		}})
 	})
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
-		"an entry stands in the data and its key in the annotations": annotated,
-		"an immutable Secret is refused before a key is made":        immutable,
-		"a Secret that is being deleted is not active":               deleting,
-		"who may not create is told at the first look":               noCreate,
-		"who may not look is told what is missing":                   noGet,
-		"a token that the cluster refuses is read anew":              newToken,
-		"data of others counts towards what a Secret holds":          tooMuch,
+		"an entry is in the data and its metadata in annotations": annotated,
+		"an immutable Secret is refused before a key is made":     immutable,
+		"a Secret that is being deleted is not active":            deleting,
+		"reading without the right to create names it":            noCreate,
+		"reading without the right to get names it":               noGet,
+		"a rejected token is read again":                          newToken,
+		"other data counts toward the size limit":                 tooMuch,
 	} {
 		t.Run(sentence, func(t *testing.T) { scenario(t, newCorner(t, c)) })
 	}

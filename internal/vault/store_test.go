@@ -174,14 +174,14 @@ func storeScenarios(t *testing.T, s *vaulttest.Server) {
 		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location { return newCorner(t, s).place() }})
 	})
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
-		"an entry has its companions in the data and a note in the metadata": companions,
-		"numbers of others stay what they are":                               digits,
-		"who may not create is told at the first look":                       noCreate,
-		"who may not read anything is told both ways to mend it":             noRead,
-		"who may not write notes publishes all the same, if it may read":     noNote,
-		"who may not read needs the right to write notes":                    blindWithoutNote,
-		"who may not read takes what another wrote for nothing":              blindAfterOthers,
-		"a deletion from the history is an absence":                          forgotten,
+		"an entry has companions in the data and custom metadata":         companions,
+		"numbers in other entries are unchanged":                          digits,
+		"reading without the right to create names it":                    noCreate,
+		"reading without any right names both fixes":                      noRead,
+		"a store that reads data publishes without custom metadata":       noNote,
+		"a store that may not read data needs custom metadata":            blindWithoutNote,
+		"a store that may not read data ignores another writer's version": blindAfterOthers,
+		"a secret deleted with its history is absent":                     forgotten,
 	} {
 		t.Run(sentence, func(t *testing.T) { scenario(t, newCorner(t, s)) })
 	}
@@ -358,11 +358,11 @@ func TestANamespaceIsSentAndNamed(t *testing.T) {
 // loginScenarios are the ways in that both vaults have.
 func loginScenarios(t *testing.T, s *vaulttest.Server) {
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
-		"a token that is replaced where it is kept is taken from there": newToken,
-		"AppRole logs in once for many calls":                           appRole,
-		"a token that ended is replaced, once":                          relogin,
-		"a secret ID for one use is enough while the token is renewed":  oneUse,
-		"a policy that refuses costs no second login":                   refusedByPolicy,
+		"a replaced token is read from its source":                     newToken,
+		"AppRole logs in once for many calls":                          appRole,
+		"an expired token is replaced once":                            relogin,
+		"a secret ID for one use is enough while the token is renewed": oneUse,
+		"a denial by policy causes no second login":                    refusedByPolicy,
 	} {
 		t.Run(sentence, func(t *testing.T) { scenario(t, newCorner(t, s)) })
 	}
