@@ -14,18 +14,17 @@
 package codeengine
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"strings"
+	"net/url"
 	"sync"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // apiVersion is the date of the API that answers are shaped for. Before
@@ -89,79 +88,18 @@ func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
 	if api := c.regions[name]; api != nil {
 		return api, nil
 	}
-	door := &door{auth: c.cfg.Auth, next: c.cfg.HTTP.Transport}
-	if door.next == nil {
-		door.next = http.DefaultTransport
-	}
-	base := "https://" + c.host(name)
-	if c.cfg.Endpoint != "" {
-		base, door.host = strings.TrimSuffix(c.cfg.Endpoint, "/"), c.host(name)
-	}
+	client, base := upstream.Server{
+		Host: c.host(name), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
+	}.Client()
 	api, err := codeenginev2.NewCodeEngineV2(&codeenginev2.CodeEngineV2Options{
-		URL: base + "/v2", Authenticator: &core.NoAuthAuthenticator{}, // the door logs in
+		URL: base + "/v2", Authenticator: &core.NoAuthAuthenticator{}, // the client logs in
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up Code Engine in %s: %w: %w", name, reconcile.ErrRefused, err)
 	}
-	client := *c.cfg.HTTP
-	client.Transport = door
-	api.Service.SetHTTPClient(&client)
+	api.Service.SetHTTPClient(client)
 	c.regions[name] = api
 	return api, nil
-}
-
-// door is what every request goes through. It sets the API's date, which this
-// SDK does not know, and logs in: an authenticator inside the SDK loses the
-// cause of its failure, which then looks like the service's own answer.
-type door struct {
-	host string // "" = as the URL says
-	auth core.Authenticator
-	next http.RoundTripper
-}
-
-// RoundTrip satisfies http.RoundTripper.
-func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
-	own := req.Clone(req.Context())
-	if d.host != "" {
-		own.Host = d.host
-	}
-	query := own.URL.Query()
-	query.Set("version", apiVersion)
-	own.URL.RawQuery = query.Encode()
-	if d.auth != nil {
-		if err := d.auth.Authenticate(own); err != nil {
-			closeBody(req.Body)
-			return nil, loginFault(err)
-		}
-	}
-	return d.next.RoundTrip(own)
-}
-
-// closeBody closes what the transport would have closed.
-func closeBody(body io.Closer) {
-	if body != nil {
-		_ = body.Close() // nothing of it was read
-	}
-}
-
-// loginFault sorts the failure of our own login. The operation is always
-// get_token, whatever call it stood before. IAM's text may repeat the request,
-// so only its code is quoted.
-func loginFault(err error) error {
-	var answered *core.AuthenticationError
-	if !errors.As(err, &answered) || answered.HTTPProblem == nil || answered.Response == nil {
-		return fmt.Errorf("logging in: %w", reconcile.ErrUnavailable)
-	}
-	code := ""
-	if body, ok := answered.Response.Result.(map[string]any); ok {
-		code, _ = body["errorCode"].(string)
-	}
-	meaning := reconcile.ErrUnavailable
-	switch status := answered.Response.StatusCode; status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		meaning = reconcile.ErrDenied // only a person can mend our credential
-	}
-	return fmt.Errorf("logging in: %w: %s", meaning, words(answered.Response.StatusCode, code, ""))
 }
 
 // text is what a field of the SDK's models holds.

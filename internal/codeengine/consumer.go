@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Restart says which apps are restarted when the entry changes.
@@ -58,7 +59,7 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 			return nil, err
 		}
 		if page == nil {
-			return nil, incomplete(doing, "body")
+			return nil, upstream.Incomplete(doing, "body")
 		}
 		for i := range page.Apps {
 			if app := &page.Apps[i]; a.wanted(app) {
@@ -158,7 +159,7 @@ func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEng
 		return err
 	}
 	if got == nil || text(got.EntityTag) == "" {
-		return incomplete(doing, "entity tag")
+		return upstream.Incomplete(doing, "entity tag")
 	}
 	if a.left(got) == keyID {
 		return nil

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Project is a Code Engine project.
@@ -66,7 +67,7 @@ func (c *Client) list(ctx context.Context, region string) ([]Project, error) {
 			return nil, err
 		}
 		if page == nil {
-			return nil, incomplete(doing, "body")
+			return nil, upstream.Incomplete(doing, "body")
 		}
 		for i := range page.Projects {
 			// An endpoint that serves all regions may ignore which was asked.
@@ -111,7 +112,7 @@ func (c *Client) byID(ctx context.Context, region, id string) (Project, error) {
 		return Project{}, err
 	}
 	if p == nil || p.ID == nil {
-		return Project{}, incomplete(doing, "project")
+		return Project{}, upstream.Incomplete(doing, "project")
 	}
 	return project(p), nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // StoreConfig names one entry of one secret.
@@ -111,7 +112,7 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 	}
 	// Without a tag the secret would look absent.
 	if got == nil || text(got.EntityTag) == "" {
-		return nil, incomplete(doing, "entity tag")
+		return nil, upstream.Incomplete(doing, "entity tag")
 	}
 	if format := text(got.Format); format != codeenginev2.Secret_Format_Generic {
 		return nil, fmt.Errorf("%s: %w: its format is %q, not generic", doing, reconcile.ErrRefused, format)

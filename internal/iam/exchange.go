@@ -9,11 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // maxAnswer bounds what is read of an answer about tokens.
@@ -30,11 +30,12 @@ func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer
 		"apikey":        {v.Expose()},
 	})
 	if err != nil {
-		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, noAnswer(err))
+		return reconcile.Bearer{}, upstream.NoAnswer(ctx, doing, err)
 	}
 	if status != http.StatusOK {
-		no := &tokenRefusal{status: status, code: errorCode(body)}
-		if (status == http.StatusBadRequest || status == http.StatusUnauthorized) && no.code != "" {
+		code := errorCode(body)
+		no := upstream.NoToken(status, code)
+		if (status == http.StatusBadRequest || status == http.StatusUnauthorized) && code != "" {
 			return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrNotYet, no)
 		}
 		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, no)
@@ -43,7 +44,7 @@ func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer
 		AccessToken string `json:"access_token"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
-		return reconcile.Bearer{}, lacking(doing, "token")
+		return reconcile.Bearer{}, upstream.Incomplete(doing, "token")
 	}
 	says, err := readClaims(answer.AccessToken)
 	if err != nil {
@@ -70,34 +71,12 @@ func (c *Client) postForm(ctx context.Context, form url.Values) (status int, bod
 	return resp.StatusCode, body, err
 }
 
-// tokenRefusal is IAM's no to a grant, without its words: they may repeat what
-// was sent.
-type tokenRefusal struct {
-	status int
-	code   string
-}
-
-func (e *tokenRefusal) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("IAM gives no token: %d %s", e.status, e.code))
-}
-
 func errorCode(body []byte) string {
 	var no struct {
 		ErrorCode string `json:"errorCode"`
 	}
 	_ = json.Unmarshal(body, &no) // a body of another shape has no code
-	return plainCode(no.ErrorCode)
-}
-
-var codeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,24}$`)
-
-// plainCode lets through what looks like a code, such as BXNIM0415E: too short
-// to be a key.
-func plainCode(code string) string {
-	if codeForm.MatchString(code) {
-		return code
-	}
-	return ""
+	return upstream.PlainCode(no.ErrorCode)
 }
 
 // claims are what a token says. They are read and not verified: the token came

@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iamaccessgroupsv2"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // groupPage is how many access groups one page holds at most.
@@ -35,10 +36,10 @@ func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgr
 		opts.Offset = core.Int64Ptr(offset)
 		page, resp, err := c.groups.ListAccessGroupsWithContext(ctx, opts)
 		if err != nil {
-			return nil, sortError(doing, resp, err)
+			return nil, fault(ctx, doing, resp, err)
 		}
 		if page == nil {
-			return nil, lacking(doing, "list")
+			return nil, upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Groups {
 			found = append(found, reconcile.Group{ID: str(page.Groups[i].ID), Name: str(page.Groups[i].Name)})
@@ -74,7 +75,7 @@ func (c *Client) Join(ctx context.Context, iamID, group string) error {
 		Members:       []iamaccessgroupsv2.AddGroupMembersRequestMembersItem{{IamID: &iamID, Type: core.StringPtr("service")}},
 	})
 	if err != nil {
-		return sortError(doing, resp, err)
+		return fault(ctx, doing, resp, err)
 	}
 	if out == nil {
 		return nil // read back
@@ -83,11 +84,11 @@ func (c *Client) Join(ctx context.Context, iamID, group string) error {
 		if m.StatusCode == nil || *m.StatusCode < 300 || *m.StatusCode == 409 {
 			continue
 		}
-		code, words := "", ""
+		a := upstream.Answer{Status: int(*m.StatusCode)}
 		if len(m.Errors) > 0 {
-			code, words = str(m.Errors[0].Code), str(m.Errors[0].Message)
+			a.Code, a.Message = str(m.Errors[0].Code), str(m.Errors[0].Message)
 		}
-		return fmt.Errorf("%s: %w: %s", doing, meaning(int(*m.StatusCode), code), say(int(*m.StatusCode), code, words, nil))
+		return upstream.IAM.Fault(ctx, doing, "", a)
 	}
 	return nil
 }

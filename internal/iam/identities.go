@@ -12,6 +12,7 @@ import (
 	"github.com/go-openapi/strfmt"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // iamPrefix is what IAM puts before a service ID's ID where it is a subject.
@@ -57,13 +58,13 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListServiceIdsWithContext(ctx, opts)
 		if err != nil {
-			return "", sortError(doing, resp, err)
+			return "", fault(ctx, doing, resp, err)
 		}
 		if date, err = dateOf(doing, resp); err != nil {
 			return "", err
 		}
 		if page == nil {
-			return "", lacking(doing, "list")
+			return "", upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Serviceids {
 			visit(serviceID(&page.Serviceids[i]))
@@ -99,10 +100,10 @@ func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.Servic
 	doing := "reading service ID " + id
 	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{ID: &id})
 	if err != nil {
-		return reconcile.ServiceID{}, sortError(doing, resp, err)
+		return reconcile.ServiceID{}, fault(ctx, doing, resp, err)
 	}
 	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
-		return reconcile.ServiceID{}, lacking(doing, "ID")
+		return reconcile.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	found := serviceID(s)
 	if tag := resp.Headers.Get("Etag"); tag != "" {
@@ -127,7 +128,7 @@ func (c *Client) Mark(ctx context.Context, id reconcile.ServiceID, m reconcile.M
 	if err != nil && resp != nil && resp.StatusCode < 300 {
 		return nil // it was done, and what the answer says is not needed
 	}
-	err = sortError(doing, resp, err)
+	err = fault(ctx, doing, resp, err)
 	if id.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
 		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
 	}
@@ -146,10 +147,10 @@ func (c *Client) Create(ctx context.Context, name, description string) (reconcil
 		AccountID: &account, Name: &name, Description: &description,
 	})
 	if err != nil {
-		return reconcile.ServiceID{}, sortError(doing, resp, err)
+		return reconcile.ServiceID{}, fault(ctx, doing, resp, err)
 	}
 	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
-		return reconcile.ServiceID{}, lacking(doing, "ID")
+		return reconcile.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	return serviceID(s), nil
 }
@@ -159,7 +160,7 @@ func (c *Client) Create(ctx context.Context, name, description string) (reconcil
 func (c *Client) Remove(ctx context.Context, id string) error {
 	doing := "deleting service ID " + id
 	resp, err := c.identity.DeleteServiceIDWithContext(ctx, &iamidentityv1.DeleteServiceIDOptions{ID: &id})
-	return c.deleted(doing, sortError(doing, resp, err), func() (bool, error) {
+	return c.deleted(doing, fault(ctx, doing, resp, err), func() (bool, error) {
 		s, err := c.readServiceID(ctx, id)
 		return s.Locked, err
 	})

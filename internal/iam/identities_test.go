@@ -75,8 +75,8 @@ func TestALimitIsNoConflict(t *testing.T) {
 func TestErrorsAreShortAndOnOneLine(t *testing.T) {
 	long := strings.Repeat("so\nlong ", 500)
 	resp := &core.DetailedResponse{StatusCode: 400, Result: map[string]any{"errors": []any{map[string]any{"code": "c", "message": long}}}}
-	err := sortError("doing it", resp, errors.New("x"), secret.New("long"))
-	if s := err.Error(); len(s) > 400 || strings.ContainsAny(s, "\n") || !strings.HasPrefix(s, "doing it: refused: 400 c so [secret] so") {
+	err := fault(t.Context(), "doing it", resp, errors.New("x"), secret.New("long"))
+	if s := err.Error(); len(s) > 400 || strings.ContainsAny(s, "\n") || !strings.HasPrefix(s, "doing it: refused: status 400 c so [secret] so") {
 		t.Errorf("err = %s", s)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // stampForm is IAM's: whole minutes, no colon in the offset.
@@ -121,13 +122,13 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListAPIKeysWithContext(ctx, opts)
 		if err != nil {
-			return "", sortError(doing, resp, err)
+			return "", fault(ctx, doing, resp, err)
 		}
 		if date, err = dateOf(doing, resp); err != nil {
 			return "", err
 		}
 		if page == nil {
-			return "", lacking(doing, "list")
+			return "", upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Apikeys {
 			r, err := c.read(&page.Apikeys[i])
@@ -148,7 +149,7 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 	doing := "reading key " + keyID
 	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID})
 	if err != nil {
-		return reconcile.KeyRecord{}, sortError(doing, resp, err)
+		return reconcile.KeyRecord{}, fault(ctx, doing, resp, err)
 	}
 	date, err := dateOf(doing, resp)
 	if err != nil {
@@ -177,7 +178,7 @@ func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 	doing := "reading the use of key " + keyID
 	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID, IncludeActivity: core.BoolPtr(true)})
 	if err != nil {
-		return time.Time{}, sortError(doing, resp, err)
+		return time.Time{}, fault(ctx, doing, resp, err)
 	}
 	if k == nil || k.Activity == nil || str(k.Activity.LastAuthn) == "" {
 		return time.Time{}, nil
@@ -196,7 +197,7 @@ func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRec
 		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: it has not the shape of one", doing, reconcile.ErrNotFound)
 	}
 	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
-	switch err = sortError(doing, resp, err, v); {
+	switch err = fault(ctx, doing, resp, err, v); {
 	case errors.Is(err, reconcile.ErrRefused):
 		// How IAM answers for a value that is no key's is not documented: 404 is
 		// the guess, and another refusal says the same.
@@ -204,7 +205,7 @@ func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRec
 	case err != nil:
 		return reconcile.KeyRecord{}, err
 	case k == nil:
-		return reconcile.KeyRecord{}, lacking(doing, "key")
+		return reconcile.KeyRecord{}, upstream.Incomplete(doing, "key")
 	}
 	date, err := dateOf(doing, resp)
 	if err != nil {
@@ -237,7 +238,7 @@ func (c *Client) Adopt(ctx context.Context, rec reconcile.KeyRecord, m reconcile
 func (c *Client) Disable(ctx context.Context, keyID string) error {
 	doing := "disabling key " + keyID
 	resp, err := c.identity.DisableAPIKeyWithContext(ctx, &iamidentityv1.DisableAPIKeyOptions{ID: &keyID})
-	return c.deleted(doing, sortError(doing, resp, err), func() (bool, error) {
+	return c.deleted(doing, fault(ctx, doing, resp, err), func() (bool, error) {
 		rec, err := c.Get(ctx, keyID)
 		return rec.Locked, err
 	})
@@ -285,7 +286,7 @@ func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyReco
 	if err == nil {
 		return nil
 	}
-	err = sortError(doing, resp, err)
+	err = fault(ctx, doing, resp, err)
 	if rec.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
 		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
 	}
@@ -299,7 +300,7 @@ func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyReco
 func (c *Client) Retire(ctx context.Context, keyID string) error {
 	doing := "deleting key " + keyID
 	resp, err := c.identity.DeleteAPIKeyWithContext(ctx, &iamidentityv1.DeleteAPIKeyOptions{ID: &keyID})
-	return c.deleted(doing, sortError(doing, resp, err), func() (bool, error) {
+	return c.deleted(doing, fault(ctx, doing, resp, err), func() (bool, error) {
 		rec, err := c.Get(ctx, keyID)
 		return rec.Locked, err
 	})

@@ -37,11 +37,11 @@ func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential s
 			}
 			return r.ID, r.marker.Credential, nil
 		}
-		if err = sortError(doing, resp, err, v); !errors.Is(err, reconcile.ErrUnavailable) || try == lookUps {
+		if err = fault(ctx, doing, resp, err, v); !errors.Is(err, reconcile.ErrUnavailable) || try == lookUps {
 			return "", "", err
 		}
 		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {
-			return "", "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, noAnswer(serr))
+			return "", "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, serr)
 		}
 	}
 }

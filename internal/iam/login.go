@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // token is an access token with what it says of itself.
@@ -82,7 +83,7 @@ func (l *login) token(ctx context.Context) (token, error) {
 	case <-f.done:
 		return f.t, f.err
 	case <-ctx.Done():
-		return token{}, &loginError{meant: reconcile.ErrUnavailable, cause: ctx.Err()}
+		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: ctx.Err()}
 	}
 }
 
@@ -108,14 +109,14 @@ func (l *login) fetch() (token, error) {
 	asked := l.cfg.Now()
 	answer, err := l.request()
 	if err != nil {
-		return token{}, sortLogin(err)
+		return token{}, upstream.SortLogin(err)
 	}
 	if answer == nil || answer.AccessToken == "" { // RequestToken ignores a body that it can't read
-		return token{}, &loginError{meant: reconcile.ErrUnavailable, cause: errors.New("the answer has no token")}
+		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: errors.New("the answer has no token")}
 	}
 	t := token{value: secret.New(answer.AccessToken)}
 	if t.claims, err = readClaims(answer.AccessToken); err != nil {
-		return token{}, &loginError{meant: reconcile.ErrUnavailable, cause: err}
+		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: err}
 	}
 	life := time.Duration(answer.ExpiresIn) * time.Second
 	t.refresh, t.expires = asked.Add(life*4/5), asked.Add(life-expiryMargin)
@@ -131,8 +132,8 @@ func (l *login) request() (*core.IamTokenServerResponse, error) {
 		return a.RequestToken()
 	}
 	if _, err := os.Stat(l.cfg.TokenFile); err != nil {
-		return nil, &loginError{meant: reconcile.ErrDenied,
-			cause: fmt.Errorf("finding the compute resource token: %w (are trusted profiles enabled for this function, app or job?)", err)}
+		return nil, &upstream.LoginError{Meaning: reconcile.ErrDenied,
+			Cause: fmt.Errorf("finding the compute resource token: %w (are trusted profiles enabled for this function, app or job?)", err)}
 	}
 	a := &core.ContainerAuthenticator{CRTokenFilename: l.cfg.TokenFile, URL: l.cfg.URL, Client: l.http}
 	if strings.HasPrefix(l.cfg.Profile, "Profile-") {
@@ -141,36 +142,6 @@ func (l *login) request() (*core.IamTokenServerResponse, error) {
 		a.IAMProfileName = l.cfg.Profile
 	}
 	return a.RequestToken()
-}
-
-// loginError says that our own login failed, whatever wanted it.
-type loginError struct{ meant, cause error }
-
-func (e *loginError) Error() string {
-	return fmt.Sprintf("logging in as ourselves: %v: %v", e.meant, e.cause)
-}
-
-func (e *loginError) Unwrap() []error { return []error{e.meant, e.cause} }
-
-// sortLogin sorts what RequestToken returns. Of the answer only status and
-// errorCode are kept: the rest may repeat what was sent.
-func sortLogin(err error) error {
-	if own := (*loginError)(nil); errors.As(err, &own) {
-		return own
-	}
-	refused := (*core.AuthenticationError)(nil)
-	if !errors.As(err, &refused) || refused.Response == nil || refused.Response.StatusCode == 0 {
-		return &loginError{meant: reconcile.ErrUnavailable, cause: noAnswer(err)}
-	}
-	body, _ := refused.Response.Result.(map[string]any)
-	code, _ := body["errorCode"].(string)
-	no := &tokenRefusal{status: refused.Response.StatusCode, code: plainCode(code)}
-	switch no.status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		// Our own key or profile is not good: only a person can mend that.
-		return &loginError{meant: reconcile.ErrDenied, cause: no}
-	}
-	return &loginError{meant: reconcile.ErrUnavailable, cause: no}
 }
 
 // Forget drops our token, so that the next call fetches one.

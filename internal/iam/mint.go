@@ -51,7 +51,7 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 	for try := range mintTries {
 		if try > 0 {
 			if serr := c.sleep(ctx, mintPause<<(try-1)); serr != nil {
-				return rotation.Key{}, fmt.Errorf("%w: %w", err, noAnswer(serr))
+				return rotation.Key{}, fmt.Errorf("%w: %w", err, serr)
 			}
 		}
 		k, resp, cerr := c.identity.CreateAPIKeyWithContext(ctx, opts)
@@ -62,7 +62,7 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
 		} else {
-			err = sortError(doing, resp, cerr, v)
+			err = fault(ctx, doing, resp, cerr, v)
 		}
 		gone := errors.Is(err, reconcile.ErrDenied) || errors.Is(err, reconcile.ErrNotFound)
 		conflict := errors.Is(err, reconcile.ErrConflict)
@@ -143,7 +143,7 @@ func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v sec
 				return found, nil
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
-		} else if err = sortError(doing, resp, err, v); errors.Is(err, reconcile.ErrRefused) {
+		} else if err = fault(ctx, doing, resp, err, v); errors.Is(err, reconcile.ErrRefused) {
 			// Of a look-up that is a mistake of ours: it says nothing of the key.
 			return rotation.Key{}, unsure(err, errors.New("the look-up was refused"))
 		}
@@ -152,7 +152,7 @@ func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v sec
 			return rotation.Key{}, err
 		}
 		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {
-			return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, noAnswer(serr))
+			return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, serr)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // mostPages bounds a listing: 100 per page of the 100,000 service IDs that an
@@ -41,5 +42,5 @@ func pageToken(doing string, next *string) (string, error) {
 			return token, nil
 		}
 	}
-	return "", lacking(doing, "token of the next page")
+	return "", upstream.Incomplete(doing, "token of the next page")
 }

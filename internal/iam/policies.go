@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Granted returns the active access policies of an identity that are a plain
@@ -29,10 +30,10 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy,
 		opts.Start = start
 		page, resp, err := c.policies.ListV2PoliciesWithContext(ctx, opts)
 		if err != nil {
-			return "", sortError(doing, resp, err)
+			return "", fault(ctx, doing, resp, err)
 		}
 		if page == nil {
-			return "", lacking(doing, "list")
+			return "", upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Policies {
 			if p, ok := plainGrant(&page.Policies[i], account, iamID); ok {
@@ -43,7 +44,7 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy,
 			return "", nil
 		}
 		if str(page.Next.Start) == "" {
-			return "", lacking(doing, "start of the next page")
+			return "", upstream.Incomplete(doing, "start of the next page")
 		}
 		return *page.Next.Start, nil
 	})
@@ -120,11 +121,11 @@ func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) er
 	if err == nil {
 		return nil
 	}
-	err = sortError(doing, resp, err)
+	err = fault(ctx, doing, resp, err)
 	if !errors.Is(err, reconcile.ErrConflict) {
 		return err
 	}
-	if code, _ := firstError(resp); code == policyExists {
+	if upstream.SDKAnswer(resp).Code == policyExists {
 		return c.widen(ctx, doing, conflicting(resp), opts)
 	}
 	// IAM has other conflicts, such as a locked service ID.
@@ -196,7 +197,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	}
 	got, resp, err := c.policies.GetV2PolicyWithContext(ctx, &iampolicymanagementv1.GetV2PolicyOptions{ID: &id})
 	if err != nil {
-		err = sortError(doing, resp, err)
+		err = fault(ctx, doing, resp, err)
 		if errors.Is(err, reconcile.ErrNotFound) {
 			return nil // too young to be shown, or gone
 		}
@@ -220,7 +221,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 		ID: &id, IfMatch: &tag, Type: want.Type, Description: want.Description,
 		Control: granting(roles), Subject: want.Subject, Resource: want.Resource,
 	})
-	err = sortError(doing, resp, err)
+	err = fault(ctx, doing, resp, err)
 	if errors.Is(err, reconcile.ErrConflict) {
 		return nil // somebody else is at it
 	}
@@ -263,14 +264,14 @@ func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role,
 	list, resp, err := c.policies.ListRolesWithContext(ctx, &iampolicymanagementv1.ListRolesOptions{
 		AccountID: &account, ServiceName: &service, PolicyType: core.StringPtr("access"),
 	})
-	if err = sortError("listing the roles of "+service, resp, err); err != nil {
-		if own := (*loginError)(nil); errors.Is(err, reconcile.ErrDenied) && !errors.As(err, &own) {
+	if err = fault(ctx, "listing the roles of "+service, resp, err); err != nil {
+		if own := (*upstream.LoginError)(nil); errors.Is(err, reconcile.ErrDenied) && !errors.As(err, &own) {
 			return nil, nil
 		}
 		return nil, err
 	}
 	if list == nil {
-		return nil, lacking("listing the roles of "+service, "list")
+		return nil, upstream.Incomplete("listing the roles of "+service, "list")
 	}
 	for _, r := range slices.Concat(list.SystemRoles, list.ServiceRoles) {
 		known = append(known, role{display: str(r.DisplayName), crn: str(r.CRN)})

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Config says which instance has to accept the line.
@@ -96,26 +96,23 @@ func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	req.Header.Set("Authorization", "Bearer "+proof.Token.Expose())
 	resp, err := p.cfg.HTTP.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return upstream.NoAnswer(ctx, doing, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	var meant error
+	said := upstream.Answer{Status: resp.StatusCode, Message: string(answer)}
 	switch status := resp.StatusCode; {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return fmt.Errorf("%s: %w: status %d (the Sender role is not effective)", doing, reconcile.ErrNotYet, status)
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
-		meant = reconcile.ErrUnavailable
+	case status < http.StatusBadRequest && status != http.StatusOK:
+		said.Meaning = reconcile.ErrRefused
 	case status != http.StatusOK:
-		meant = reconcile.ErrRefused
-	case err != nil: // the answer broke off, and its end may say that the line was rejected
+	case err != nil: // the rest of the answer may report a rejected line
 		return fmt.Errorf("%s: reading the answer: %w: %w", doing, reconcile.ErrUnavailable, err)
 	case !accepted(answer):
-		meant = reconcile.ErrRefused
+		said.Meaning = reconcile.ErrRefused
 	default:
 		return nil
 	}
-	return fmt.Errorf("%s: %w: status %d%s", doing, meant, resp.StatusCode, quote(answer, proof.Token))
+	return upstream.CloudLogs.Fault(ctx, doing, "", said, proof.Token)
 }
 
 // accepted looks into a 200: it may carry a message that not all lines were
@@ -165,24 +162,6 @@ func empty(v any) bool {
 	return v == nil || v == false || v == 0.0
 }
 
-// quote is what the instance said, on one line, cut short and without the
-// token, should it be repeated there.
-func quote(answer []byte, token secret.Value) string {
-	const most = 200
-	said := strings.ToValidUTF8(string(answer), "")
-	if plain := token.Expose(); plain != "" {
-		said = strings.ReplaceAll(said, plain, "[secret]")
-	}
-	said = strings.Join(strings.Fields(said), " ")
-	if len(said) > most {
-		said = strings.ToValidUTF8(said[:most], "") + "…"
-	}
-	if said == "" {
-		return ""
-	}
-	return ": " + said
-}
-
 // Reach reports whether the endpoint answers at all, and its host. Nothing is
 // sent to it but a request without a token.
 func (p *Prover) Reach(ctx context.Context) (host string, err error) {
@@ -198,7 +177,7 @@ func (p *Prover) Reach(ctx context.Context) (host string, err error) {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := p.cfg.HTTP.Do(req)
 	if err != nil {
-		return p.host, fmt.Errorf("asking for an answer: %w: %w", reconcile.ErrUnavailable, err)
+		return p.host, upstream.NoAnswer(ctx, "asking for an answer", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= http.StatusInternalServerError {

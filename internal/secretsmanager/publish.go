@@ -17,6 +17,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 func when(t *strfmt.DateTime) time.Time {
@@ -104,7 +105,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 	case err != nil:
 		return err
 	case secretID(got) == "":
-		return fmt.Errorf("%s: %w: the answer has no ID", d.doing, reconcile.ErrUnavailable)
+		return upstream.Incomplete(d.doing, "ID")
 	}
 	id := s.known(secretID(got))
 	if !s.cfg.Lock {

@@ -71,17 +71,15 @@
 package secretsmanager
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Config says how Secrets Manager is reached, and as whom.
@@ -135,73 +133,14 @@ func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
 	if api := c.instances[host]; api != nil {
 		return api, nil
 	}
-	door := &door{auth: c.cfg.Auth, next: c.cfg.HTTP.Transport}
-	if door.next == nil {
-		door.next = http.DefaultTransport
-	}
-	base := "https://" + host
-	if c.cfg.Endpoint != "" {
-		base, door.host = strings.TrimSuffix(c.cfg.Endpoint, "/"), host
-	}
-	api, err := sm.NewSecretsManagerV2(&sm.SecretsManagerV2Options{URL: base, Authenticator: &core.NoAuthAuthenticator{}}) // the door logs in
+	client, base := upstream.Server{Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth}.Client()
+	api, err := sm.NewSecretsManagerV2(&sm.SecretsManagerV2Options{URL: base, Authenticator: &core.NoAuthAuthenticator{}}) // the client logs in
 	if err != nil {
 		return nil, fmt.Errorf("setting up Secrets Manager in %s: %w: %w", region, reconcile.ErrRefused, err)
 	}
-	client := *c.cfg.HTTP
-	client.Transport = door
-	api.Service.SetHTTPClient(&client)
+	api.Service.SetHTTPClient(client)
 	c.instances[host] = api
 	return api, nil
-}
-
-// door is what every request goes through. It names the host and logs in: an
-// authenticator inside the SDK loses the cause of its failure, which then looks
-// like the service's own answer.
-type door struct {
-	host string // "" = as the URL says
-	auth core.Authenticator
-	next http.RoundTripper
-}
-
-// RoundTrip satisfies http.RoundTripper.
-func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
-	own := req.Clone(req.Context())
-	if d.host != "" {
-		own.Host = d.host
-	}
-	if d.auth != nil {
-		if err := d.auth.Authenticate(own); err != nil {
-			closeBody(req.Body)
-			return nil, loginFault(err)
-		}
-	}
-	return d.next.RoundTrip(own)
-}
-
-// closeBody closes what the transport would have closed.
-func closeBody(body io.Closer) {
-	if body != nil {
-		_ = body.Close() // nothing of it was read
-	}
-}
-
-// loginFault sorts the failure of our own login. IAM's text may repeat the
-// request, so only its code is quoted.
-func loginFault(err error) error {
-	var answered *core.AuthenticationError
-	if !errors.As(err, &answered) || answered.HTTPProblem == nil || answered.Response == nil {
-		return fmt.Errorf("logging in: %w", reconcile.ErrUnavailable)
-	}
-	code := ""
-	if body, ok := answered.Response.Result.(map[string]any); ok {
-		code, _ = body["errorCode"].(string)
-	}
-	meaning := reconcile.ErrUnavailable
-	switch answered.Response.StatusCode {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		meaning = reconcile.ErrDenied // only a person can mend our credential
-	}
-	return fmt.Errorf("logging in: %w: %s", meaning, words(answered.Response.StatusCode, code, ""))
 }
 
 // text is what a field of the SDK's models holds.

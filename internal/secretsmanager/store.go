@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // The types of secrets that a key can be kept in.
@@ -263,7 +264,7 @@ func cleared(available *bool) bool { return available != nil && !*available }
 // complete refuses a version without an ID: the secret would look absent.
 func complete(d deed, snap *snapshot) (*snapshot, error) {
 	if snap.id == "" {
-		return nil, fmt.Errorf("%s: %w: the answer has no version ID", d.doing, reconcile.ErrUnavailable)
+		return nil, upstream.Incomplete(d.doing, "version ID")
 	}
 	return snap, nil
 }

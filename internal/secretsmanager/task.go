@@ -16,6 +16,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // The types of tasks, and their statuses:
@@ -123,7 +124,7 @@ func (t *Task) State(ctx context.Context) (TaskState, error) {
 	}
 	s := TaskState{Type: text(got.Type), Status: text(got.Status)}
 	if s.Status == "" || s.Type == "" {
-		return TaskState{}, fmt.Errorf("%s: %w: the answer has no type or status", d.doing, reconcile.ErrUnavailable)
+		return TaskState{}, upstream.Incomplete(d.doing, "type or status")
 	}
 	if version := text(got.SecretVersionID); version != "" {
 		if s.KeyID, err = t.credentials(ctx, api, version); errors.Is(err, reconcile.ErrNotFound) {

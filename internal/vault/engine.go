@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -16,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // version is the current version of a secret.
@@ -59,7 +59,7 @@ func (s *Store) get(ctx context.Context, doing, path string) (data map[string]an
 		}
 		var r *api.ResponseError
 		if errors.As(err, &r) && len(data) == 0 && len(r.Errors) > 0 && r.Errors[0] != "" {
-			return fmt.Errorf("%s: %w: %s", doing, reconcile.ErrRefused, words(r.StatusCode, strings.Join(r.Errors, "; ")))
+			return fmt.Errorf("%s: %w: %s", doing, reconcile.ErrRefused, upstream.Vault.Quote(answer(r)))
 		}
 		return nil
 	})

@@ -2,11 +2,7 @@ package vault
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // answered reports whether the vault answered with one of these statuses.
@@ -23,99 +20,33 @@ func answered(err error, statuses ...int) bool {
 	return errors.As(err, &r) && slices.Contains(statuses, r.StatusCode)
 }
 
-// fault turns the library's error into one that says what the caller may do:
-// the one place that does. needs is the capability that the call takes. hidden
-// are values that the vault may repeat in its words; then the words are left
-// out.
+// fault returns the library's error, sorted by what the caller may do next.
+// needs is the capability that the call takes, or empty. hidden are values that
+// the vault may quote.
 func fault(ctx context.Context, doing, needs string, err error, hidden ...secret.Value) error {
 	if err == nil {
 		return nil
 	}
 	for _, known := range []error{reconcile.ErrDenied, reconcile.ErrRefused, reconcile.ErrUnavailable} {
 		if errors.Is(err, known) {
-			return err // our own login's
+			return err // of our own login
 		}
 	}
 	var r *api.ResponseError
 	if !errors.As(err, &r) {
-		return noAnswer(ctx, doing, err)
+		return upstream.NoAnswer(ctx, doing, err)
 	}
-	said := strings.Join(r.Errors, "; ")
-	if quotes(said, hidden) {
-		said = "(what it said is left out, since it quotes a secret)"
+	if needs != "" {
+		needs = "the capability " + needs
 	}
-	said = words(r.StatusCode, said)
-	switch meant := meaning(r); {
-	case errors.Is(meant, reconcile.ErrUnavailable) && ctx.Err() != nil:
-		return fmt.Errorf("%s: %w: %s: %w", doing, meant, said, ctx.Err())
-	case errors.Is(meant, reconcile.ErrDenied) && needs != "":
-		return fmt.Errorf("%s: %w: it takes the capability %s: %s", doing, meant, needs, said)
-	default:
-		return fmt.Errorf("%s: %w: %s", doing, meant, said)
-	}
+	return upstream.Vault.Fault(ctx, doing, needs, answer(r), hidden...)
 }
 
-// meaning sorts an answer.
-func meaning(r *api.ResponseError) error {
-	switch r.StatusCode {
-	case http.StatusForbidden, http.StatusUnauthorized:
-		return reconcile.ErrDenied
-	case http.StatusNotFound:
-		return reconcile.ErrNotFound
-	case http.StatusBadRequest:
-		if strings.Contains(strings.Join(r.Errors, " "), "check-and-set parameter did not match") {
-			return reconcile.ErrConflict
-		}
-		return reconcile.ErrRefused
-	case http.StatusRequestTimeout, http.StatusPreconditionFailed, http.StatusTooEarly, http.StatusTooManyRequests:
-		return reconcile.ErrUnavailable // 412: a standby has not caught up
+// answer reads an error of the library.
+func answer(r *api.ResponseError) upstream.Answer {
+	a := upstream.Answer{Status: r.StatusCode, Message: strings.Join(r.Errors, "; ")}
+	if r.StatusCode == http.StatusBadRequest && strings.Contains(a.Message, "check-and-set parameter did not match") {
+		a.Meaning = reconcile.ErrConflict
 	}
-	if r.StatusCode >= 400 && r.StatusCode <= 499 {
-		return reconcile.ErrRefused
-	}
-	return reconcile.ErrUnavailable
-}
-
-// noAnswer sorts an error without an answer. Only known causes are kept: others
-// may quote what was received.
-func noAnswer(ctx context.Context, doing string, err error) error {
-	var (
-		network     *net.OpError
-		certificate *tls.CertificateVerificationError
-	)
-	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case errors.As(err, &network):
-		err = network
-	case errors.As(err, &certificate):
-		err = certificate
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		err = io.ErrUnexpectedEOF
-	default:
-		return fmt.Errorf("%s: %w", doing, reconcile.ErrUnavailable)
-	}
-	return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
-}
-
-// words are what the vault said, cut short.
-func words(status int, message string) string {
-	const most = 300
-	s := strings.Join(strings.Fields(fmt.Sprintf("status %d %s", status, message)), " ")
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
-}
-
-// quotes reports whether s repeats one of the values. Very short ones stand in
-// any sentence.
-func quotes(s string, values []secret.Value) bool {
-	const least = 4
-	for _, v := range values {
-		if plain := v.Expose(); len(plain) >= least && strings.Contains(s, plain) {
-			return true
-		}
-	}
-	return false
+	return a
 }

@@ -1,0 +1,62 @@
+package upstream
+
+import (
+	"net/http"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// The upstreams of latchkey, by what differs from the table of common.
+var (
+	// IAM is IBM Cloud IAM. Its documents name 409 for a stale version of a
+	// service ID; 412 is what HTTP asks for. They name neither status nor code of
+	// an exceeded limit, such as 20 keys or 2,000 service IDs.
+	IAM = API{
+		Meanings: map[int]error{
+			http.StatusPreconditionFailed: reconcile.ErrConflict,
+			http.StatusLocked:             reconcile.ErrDenied,
+		},
+		QuotaCodes: true,
+		Redact:     true,
+	}
+	// CodeEngine is IBM Cloud Code Engine. Its documents name neither status nor
+	// code of an exceeded quota, nor whether a stale entity tag is a 409 or a 412.
+	CodeEngine = API{
+		Meanings:   map[int]error{http.StatusPreconditionFailed: reconcile.ErrConflict},
+		QuotaCodes: true,
+	}
+	// SecretsManager is IBM Cloud Secrets Manager. A 412 is a lock, which is
+	// documented, or an expired secret, which is a guess. A person must resolve
+	// both.
+	SecretsManager = API{
+		Explain: map[int]string{
+			http.StatusPreconditionFailed: "its previous version is locked as in use, or it has expired and must be deleted",
+		},
+		QuotaCodes: true,
+	}
+	// CloudLogs is the ingestion endpoint of IBM Cloud Logs. A 401 or 403 may be
+	// the lag of a token or a policy.
+	CloudLogs = API{
+		Meanings: map[int]error{
+			http.StatusUnauthorized: reconcile.ErrNotYet,
+			http.StatusForbidden:    reconcile.ErrNotYet,
+			http.StatusNotFound:     reconcile.ErrRefused,
+			http.StatusConflict:     reconcile.ErrRefused,
+		},
+		Explain: map[int]string{
+			http.StatusUnauthorized: "the Sender role is not effective",
+			http.StatusForbidden:    "the Sender role is not effective",
+		},
+		Redact: true,
+	}
+	// Kubernetes is an API server. A 401 means that our credential is not valid: a
+	// person must replace it.
+	Kubernetes = API{Meanings: map[int]error{http.StatusUnauthorized: reconcile.ErrDenied}}
+	// Vault is HashiCorp Vault or OpenBao. A failed check-and-set is a 400; a 412
+	// means that a standby has not caught up.
+	Vault = API{Meanings: map[int]error{
+		http.StatusUnauthorized:       reconcile.ErrDenied,
+		http.StatusConflict:           reconcile.ErrRefused,
+		http.StatusPreconditionFailed: reconcile.ErrUnavailable,
+	}}
+)

@@ -1,0 +1,73 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// NoAnswer returns the error of a call without an answer. The failure of our
+// own login keeps its meaning; everything else is ErrUnavailable.
+func NoAnswer(ctx context.Context, doing string, err error) error {
+	if own := loginFailure(err); own != nil {
+		return fmt.Errorf("%s: %w", doing, own)
+	}
+	cause := ctx.Err()
+	if cause == nil {
+		cause = safeCause(err)
+	}
+	return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, cause)
+}
+
+// loginFailure returns the failure of our own login in err, or nil. A transport
+// that logs in returns a LoginError or wraps one of the two sentinels.
+func loginFailure(err error) error {
+	if own := (*LoginError)(nil); errors.As(err, &own) {
+		return own
+	}
+	if !errors.Is(err, reconcile.ErrDenied) && !errors.Is(err, reconcile.ErrUnavailable) {
+		return nil
+	}
+	if sent := (*url.Error)(nil); errors.As(err, &sent) {
+		return sent.Err
+	}
+	return err
+}
+
+var (
+	errUnsent    = errors.New("the request was not sent or not answered")
+	errUntrusted = errors.New("the server's certificate is not trusted")
+)
+
+// safeCause returns why a call has no answer. It keeps only causes that quote
+// nothing that was sent or received.
+func safeCause(err error) error {
+	var (
+		network     *net.OpError
+		certificate *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded): // includes the client's own timeout
+		return context.DeadlineExceeded
+	case errors.As(err, &network):
+		return network
+	case errors.As(err, &certificate):
+		return certificate
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	case err != nil && strings.Contains(err.Error(), core.SSL_CERTIFICATION_ERROR): // IBM's SDK drops the cause of these
+		return errUntrusted
+	}
+	return errUnsent
+}

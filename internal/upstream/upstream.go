@@ -1,0 +1,126 @@
+// Package upstream turns the failed calls of IAM and of the stores into errors
+// that say what the caller may do next.
+//
+// An error wraps one of reconcile's sentinels, which the status of the answer
+// selects. Its text names the step, the sentinel, the missing permission if the
+// adapter knows it, and the upstream's own words: on one line, cut short and
+// without any secret that they quote. Neither a client library's error nor its
+// response is printed, since both may carry the data of a secret.
+//
+// Each adapter describes its upstream by an API value. What only one upstream
+// does, such as the words of a failed check-and-set, stays with its adapter.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// API describes how the answers of one upstream differ from those of most.
+type API struct {
+	// Meanings are the statuses that mean something else here than in the table
+	// of common.
+	Meanings map[int]error
+	// Explain says in words what a status means here.
+	Explain map[int]string
+	// QuotaCodes makes every final refusal whose code contains "quota" or "limit"
+	// an ErrQuota.
+	QuotaCodes bool
+	// Redact replaces a quoted secret by [secret] and keeps the rest of the
+	// words. It suits an upstream that receives one random value. By default all
+	// words are left out: a store may quote the values of other entries, too.
+	Redact bool
+}
+
+// Answer is an answer that is not the wanted one.
+type Answer struct {
+	Status        int
+	Code, Message string
+	// Meaning is set where more than the status selects the sentinel.
+	Meaning error
+}
+
+// common is what a status means for most upstreams.
+func common(status int) error {
+	switch status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return reconcile.ErrUnavailable
+	case http.StatusForbidden:
+		return reconcile.ErrDenied
+	case http.StatusNotFound:
+		return reconcile.ErrNotFound
+	case http.StatusConflict:
+		return reconcile.ErrConflict
+	}
+	if status >= 400 && status <= 499 {
+		return reconcile.ErrRefused
+	}
+	return reconcile.ErrUnavailable // includes a success that cannot be read
+}
+
+func (p API) meaning(a Answer) error {
+	meaning := a.Meaning
+	if meaning == nil {
+		meaning = p.Meanings[a.Status]
+	}
+	if meaning == nil {
+		meaning = common(a.Status)
+	}
+	quota := strings.Contains(a.Code, "quota") || strings.Contains(a.Code, "limit")
+	if p.QuotaCodes && quota && !errors.Is(meaning, reconcile.ErrUnavailable) {
+		return reconcile.ErrQuota
+	}
+	return meaning
+}
+
+// Fault returns the error of a call that was answered. doing names the step;
+// needs is the permission that the call takes, or empty. hidden are secrets
+// that the upstream may quote.
+func (p API) Fault(ctx context.Context, doing, needs string, a Answer, hidden ...secret.Value) error {
+	meaning := p.meaning(a)
+	parts := []string{doing, meaning.Error()}
+	if needs != "" && errors.Is(meaning, reconcile.ErrDenied) {
+		parts = append(parts, "it needs "+needs)
+	}
+	if explained := p.Explain[a.Status]; explained != "" {
+		parts = append(parts, explained)
+	}
+	parts = append(parts, p.Quote(a, hidden...))
+	f := &fault{status: a.Status, wraps: []error{meaning}}
+	if cause := ctx.Err(); cause != nil && errors.Is(meaning, reconcile.ErrUnavailable) {
+		parts = append(parts, cause.Error())
+		f.wraps = append(f.wraps, cause)
+	}
+	f.text = strings.Join(parts, ": ")
+	return f
+}
+
+// fault is an error with the status of the answer that caused it.
+type fault struct {
+	text   string
+	status int
+	wraps  []error
+}
+
+func (f *fault) Error() string   { return f.text }
+func (f *fault) Unwrap() []error { return f.wraps }
+
+// Status returns the status of the answer that caused err, or 0.
+func Status(err error) int {
+	if f := (*fault)(nil); errors.As(err, &f) {
+		return f.status
+	}
+	return 0
+}
+
+// Incomplete returns the error of an answer that reports success but lacks what
+// it must have.
+func Incomplete(doing, what string) error {
+	return fmt.Errorf("%s: %w: the answer has no %s", doing, reconcile.ErrUnavailable, what)
+}

@@ -1,0 +1,216 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
+)
+
+var apis = map[string]upstream.API{
+	"IAM": upstream.IAM, "Code Engine": upstream.CodeEngine, "Secrets Manager": upstream.SecretsManager,
+	"Cloud Logs": upstream.CloudLogs, "Kubernetes": upstream.Kubernetes, "Vault": upstream.Vault,
+}
+
+// most says of the upstreams that a row does not name.
+const most = "most"
+
+func TestAStatusSelectsTheMeaning(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		status int
+		code   string
+		want   map[string]error
+	}{
+		"200 that cannot be used is no clear answer": {200, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"302 is no clear answer":                     {302, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"400 is a final refusal":                     {400, "", map[string]error{most: reconcile.ErrRefused}},
+		"401 is a token to renew for IBM, our credential for the others, and lag for a proof": {401, "", map[string]error{
+			most: reconcile.ErrUnavailable, "Kubernetes": reconcile.ErrDenied, "Vault": reconcile.ErrDenied, "Cloud Logs": reconcile.ErrNotYet,
+		}},
+		"403 is a missing permission, and lag for a proof": {403, "", map[string]error{
+			most: reconcile.ErrDenied, "Cloud Logs": reconcile.ErrNotYet,
+		}},
+		"404 is not found, and a wrong instance for a proof": {404, "", map[string]error{
+			most: reconcile.ErrNotFound, "Cloud Logs": reconcile.ErrRefused,
+		}},
+		"408 is no clear answer": {408, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"409 is a conflict where there are versions": {409, "", map[string]error{
+			most: reconcile.ErrConflict, "Vault": reconcile.ErrRefused, "Cloud Logs": reconcile.ErrRefused,
+		}},
+		"412 is a conflict, a lock, or a standby that lags": {412, "", map[string]error{
+			most: reconcile.ErrRefused, "IAM": reconcile.ErrConflict, "Code Engine": reconcile.ErrConflict, "Vault": reconcile.ErrUnavailable,
+		}},
+		"413 is a final refusal":            {413, "", map[string]error{most: reconcile.ErrRefused}},
+		"422 is a final refusal":            {422, "", map[string]error{most: reconcile.ErrRefused}},
+		"423 is a lock for IAM":             {423, "", map[string]error{most: reconcile.ErrRefused, "IAM": reconcile.ErrDenied}},
+		"425 is no clear answer":            {425, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"429 is no clear answer":            {429, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"500 is no clear answer":            {500, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"502 is no clear answer":            {502, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"503 is no clear answer":            {503, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"599 is no clear answer":            {599, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"a code with a limit is IBM's 400":  {400, "limit_exceeded", quota(reconcile.ErrRefused)},
+		"a code with a quota is IBM's 403":  {403, "secret_quota_reached", quota(reconcile.ErrDenied)},
+		"a code with a limit is IBM's 409":  {409, "limit_exceeded", quota(reconcile.ErrConflict)},
+		"a rate limit is no quota":          {429, "rate_limit", map[string]error{most: reconcile.ErrUnavailable}},
+		"a 503 with a quota's code is none": {503, "quota", map[string]error{most: reconcile.ErrUnavailable}},
+	} {
+		for name, api := range apis {
+			want, named := row.want[name]
+			if !named {
+				want = row.want[most]
+			}
+			err := api.Fault(t.Context(), "doing it", "the role X", upstream.Answer{Status: row.status, Code: row.code})
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %s: %v", sentence, name, err)
+			}
+			for _, other := range sentinels {
+				if other != want && errors.Is(err, other) {
+					t.Errorf("%s: %s: %v is also %v", sentence, name, err, other)
+				}
+			}
+			if says := strings.Contains(err.Error(), "it needs the role X"); says != errors.Is(want, reconcile.ErrDenied) {
+				t.Errorf("%s: %s: the error names the permission: %v", sentence, name, says)
+			}
+			if got := upstream.Status(fmt.Errorf("wrapped: %w", err)); got != row.status {
+				t.Errorf("%s: %s: the status is %d", sentence, name, got)
+			}
+		}
+	}
+}
+
+var sentinels = []error{
+	reconcile.ErrNotFound, reconcile.ErrConflict, reconcile.ErrDenied, reconcile.ErrRefused, reconcile.ErrQuota,
+	reconcile.ErrNotActive, reconcile.ErrNotYet, reconcile.ErrUnavailable, reconcile.ErrUnlocked,
+}
+
+// quota wants ErrQuota of the IBM services that have codes for it.
+func quota(others error) map[string]error {
+	want := map[string]error{"IAM": reconcile.ErrQuota, "Code Engine": reconcile.ErrQuota, "Secrets Manager": reconcile.ErrQuota, most: others}
+	switch others {
+	case reconcile.ErrDenied:
+		want["Cloud Logs"] = reconcile.ErrNotYet
+	case reconcile.ErrConflict:
+		want["Cloud Logs"], want["Vault"] = reconcile.ErrRefused, reconcile.ErrRefused
+	}
+	return want
+}
+
+func TestTheAdapterMayKnowMoreThanTheStatus(t *testing.T) {
+	err := upstream.Vault.Fault(t.Context(), "writing", "", upstream.Answer{Status: 400, Meaning: reconcile.ErrConflict})
+	if !errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused) {
+		t.Error(err)
+	}
+}
+
+func TestTheTextOfAnError(t *testing.T) {
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	for want, err := range map[string]error{
+		"writing: access denied: it needs the role X: status 403 no_role Not yours.": upstream.CodeEngine.Fault(
+			t.Context(), "writing", "the role X", upstream.Answer{Status: 403, Code: "no_role", Message: "Not\nyours."}),
+		"writing: refused: its previous version is locked as in use, or it has expired and must be deleted: status 412": upstream.SecretsManager.Fault(
+			t.Context(), "writing", "the role X", upstream.Answer{Status: 412}),
+		"writing: no clear answer: status 503: context canceled": upstream.IAM.Fault(done, "writing", "", upstream.Answer{Status: 503}),
+		"writing: refused: status 400 (the message is left out because it quotes a secret)": upstream.Kubernetes.Fault(
+			t.Context(), "writing", "", upstream.Answer{Status: 400, Code: "Invalid", Message: "not hunter2"}, secret.New("hunter2")),
+		"writing: refused: status 400 not [secret]": upstream.IAM.Fault(
+			t.Context(), "writing", "", upstream.Answer{Status: 400, Message: "not hunter2"}, secret.New("hunter2")),
+		"reading: no clear answer: the answer has no version":                            upstream.Incomplete("reading", "version"),
+		"reading: no clear answer: unexpected EOF":                                       upstream.NoAnswer(t.Context(), "reading", io.EOF),
+		"reading: no clear answer: context canceled":                                     upstream.NoAnswer(done, "reading", errors.New("hunter2")),
+		"reading: no clear answer: context deadline exceeded":                            upstream.NoAnswer(t.Context(), "reading", context.DeadlineExceeded),
+		"reading: no clear answer: the request was not sent or not answered":             upstream.NoAnswer(t.Context(), "reading", errors.New("hunter2")),
+		"reading: no clear answer: the server's certificate is not trusted":              upstream.NoAnswer(t.Context(), "reading", errors.New("x509: certificate: hunter2")),
+		"reading: no clear answer: dial: refused":                                        upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: &net.OpError{Op: "dial", Err: errors.New("refused")}}),
+		"reading: logging in: access denied":                                             upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: fmt.Errorf("logging in: %w", reconcile.ErrDenied)}),
+		"reading: logging in as ourselves: no clear answer: unexpected EOF":              upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: upstream.SortLogin(io.EOF)}),
+		"reading: logging in as ourselves: access denied: IAM issued no token: status 1": upstream.NoAnswer(t.Context(), "reading", &upstream.LoginError{Meaning: reconcile.ErrDenied, Cause: upstream.NoToken(1, "hunter2 and more")}),
+	} {
+		if err.Error() != want {
+			t.Errorf("got  %s\nwant %s", err, want)
+		}
+	}
+}
+
+func TestAFailedLoginKeepsItsMeaningBehindIBMsSDK(t *testing.T) {
+	for status, want := range map[int]error{
+		400: reconcile.ErrDenied, 401: reconcile.ErrDenied, 403: reconcile.ErrDenied,
+		404: reconcile.ErrUnavailable, 429: reconcile.ErrUnavailable, 500: reconcile.ErrUnavailable,
+	} {
+		client, base := upstream.Server{Host: "api.example.com", HTTP: &http.Client{}, Auth: refuser(status)}.Client()
+		_, err := client.Get(base)
+		err = upstream.NoAnswer(t.Context(), "reading", err)
+		if !errors.Is(err, want) || !strings.HasSuffix(err.Error(), fmt.Sprintf("IAM issued no token: status %d BXNIM0415E", status)) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
+}
+
+// refuser is a login that IAM answers with a status.
+type refuser int
+
+func (refuser) AuthenticationType() string { return "test" }
+func (refuser) Validate() error            { return nil }
+func (r refuser) Authenticate(*http.Request) error {
+	return core.NewAuthenticationError(&core.DetailedResponse{
+		StatusCode: int(r), Result: map[string]any{"errorCode": "BXNIM0415E", "errorMessage": "hunter2"},
+	}, errors.New("hunter2"))
+}
+
+func TestASDKAnswerHasTheFirstError(t *testing.T) {
+	for want, resp := range map[string]*core.DetailedResponse{
+		"status 400 a b (c)":                    {StatusCode: 400, Result: map[string]any{"errors": []any{map[string]any{"code": "a", "message": "b", "details": "c"}, "d"}}},
+		"status 401 a":                          {StatusCode: 401, Result: map[string]any{"errors": []any{map[string]any{"code": "a", "details": map[string]any{}}}}},
+		"status 402":                            {StatusCode: 402, Result: map[string]any{"errors": []any{}}},
+		"status 403":                            {StatusCode: 403, Result: []byte("hunter2")},
+		"status 404":                            {StatusCode: 404, Result: map[string]any{"errors": "hunter2"}},
+		"status 200 (the answer can't be read)": {StatusCode: 200, Result: map[string]any{"errors": []any{map[string]any{"code": "hunter2"}}}},
+	} {
+		if got := upstream.IAM.Quote(upstream.SDKAnswer(resp)); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// FuzzQuote: an error is short, stands on one line and contains no hidden value
+// of an upstream's words, wherever the words are cut.
+func FuzzQuote(f *testing.F) {
+	f.Add("invalid", "not hunter2 ", "hunter2", "other", 0)
+	f.Add("invalid", "line one\nline two \xff", "one\nline", "hunter\xff2", 290)
+	f.Add("hunter2", "hunter\xff2 hunter 2", "hunter2", "r2 h", 100)
+	f.Add("a", "ü", "aaaa", "ü ü", 280)
+	f.Fuzz(func(t *testing.T, code, message, one, two string, before int) {
+		a := upstream.Answer{Status: 400, Code: code, Message: strings.Repeat("ü", max(0, min(before, 1000))) + message}
+		for name, api := range apis {
+			got := api.Quote(a, secret.New(one), secret.New(two))
+			if len(got) > 303 || strings.ContainsAny(got, "\r\n\t") {
+				t.Errorf("%s: %d bytes: %q", name, len(got), got)
+			}
+			for _, own := range []string{"status 400", "(the message is left out because it quotes a secret)", "[secret]", "…"} {
+				got = strings.ReplaceAll(got, own, "\x00")
+			}
+			for _, hidden := range []string{one, two} {
+				// Shorter values occur in any sentence. Keys and tokens have no
+				// brackets, so the mark of a replaced one cannot complete another.
+				if len(strings.Join(strings.Fields(strings.ToValidUTF8(hidden, "")), " ")) < 4 || strings.ContainsAny(one+two, "[]\x00") {
+					continue
+				}
+				if strings.Contains(got, hidden) {
+					t.Errorf("%s: %q contains %q", name, got, hidden)
+				}
+			}
+		}
+	})
+}
