@@ -16,12 +16,12 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// maxAnswer bounds what is read of an answer about tokens.
+// maxAnswer bounds how many bytes of a token answer are read.
 const maxAnswer = 1 << 20
 
-// Exchange turns a key's value into a token, as a consumer would. It has its
-// own request, since the SDK's heeds no context. No refusal is final: IAM
-// answers the same for a key that it does not know yet.
+// Exchange turns a key's value into a token, as a consumer does. It sends its
+// own request, since the SDK's ignores the context. No refusal is final: IAM
+// gives the same answer for a key that it has not propagated yet.
 func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer, error) {
 	const doing = "exchanging the key for a token"
 	status, body, err := c.postForm(ctx, url.Values{
@@ -46,15 +46,15 @@ func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer
 	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
 		return reconcile.Bearer{}, upstream.Incomplete(doing, "token")
 	}
-	says, err := readClaims(answer.AccessToken)
+	claims, err := readClaims(answer.AccessToken)
 	if err != nil {
 		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 	}
-	return reconcile.Bearer{IAMID: says.IAMID, Account: says.Account.BSS, Token: secret.New(answer.AccessToken)}, nil
+	return reconcile.Bearer{IAMID: claims.IAMID, Account: claims.Account.BSS, Token: secret.New(answer.AccessToken)}, nil
 }
 
-// postForm asks for a token. The form holds a secret: it stands in the body
-// and nowhere else.
+// postForm requests a token. The form holds a secret, which appears in the body
+// only.
 func (c *Client) postForm(ctx context.Context, form url.Values) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL+"/identity/token", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -75,12 +75,12 @@ func errorCode(body []byte) string {
 	var no struct {
 		ErrorCode string `json:"errorCode"`
 	}
-	_ = json.Unmarshal(body, &no) // a body of another shape has no code
+	_ = json.Unmarshal(body, &no) // a body of another form has no code
 	return upstream.PlainCode(no.ErrorCode)
 }
 
-// claims are what a token says. They are read and not verified: the token came
-// from IAM itself over TLS, and that is what we trust.
+// claims are the claims of a token. Their signature is not verified, since the
+// token came from IAM over TLS.
 type claims struct {
 	IAMID   string `json:"iam_id"`
 	Account struct {
@@ -89,8 +89,8 @@ type claims struct {
 }
 
 var (
-	errNoJWT    = errors.New("the token is no JWT")
-	errNoClaims = errors.New("the token has no iam_id or no account")
+	errNoJWT    = errors.New("the token is not a JWT")
+	errNoClaims = errors.New("the token has no iam_id or account")
 )
 
 func readClaims(jwt string) (claims, error) {

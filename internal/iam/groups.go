@@ -13,11 +13,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// groupPage is how many access groups one page holds at most.
+// groupPage is the largest number of access groups in one page.
 const groupPage = 100
 
-// Groups returns the access groups that an identity was added to. Membership
-// by a dynamic rule is for users, so it is not asked for.
+// Groups returns the access groups of an identity. Dynamic rules apply to users
+// only, so it lists static memberships.
 func (c *Client) Groups(ctx context.Context, iamID string) ([]reconcile.Group, error) {
 	doing := "listing the access groups of " + iamID
 	return c.listGroups(ctx, doing, &iamaccessgroupsv2.ListAccessGroupsOptions{
@@ -53,9 +53,9 @@ func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgr
 // groupPrefix begins the ID of every access group.
 const groupPrefix = "AccessGroupId-"
 
-// Join adds an identity to an access group. Adding a member twice is a
-// success: the answer has a status for each member, and the one of a member
-// that is there already is not documented, so the caller reads back.
+// Join adds an identity to an access group, given by its ID or name. Adding a
+// member twice succeeds. The answer has a status per member, which is not
+// documented for an existing member, so the caller reads back.
 func (c *Client) Join(ctx context.Context, iamID, group string) error {
 	doing := fmt.Sprintf("adding %s to access group %q", iamID, group)
 	id := group
@@ -66,7 +66,7 @@ func (c *Client) Join(ctx context.Context, iamID, group string) error {
 		}
 		i := slices.IndexFunc(found, func(g reconcile.Group) bool { return g.Name == group })
 		if i < 0 {
-			return fmt.Errorf("%s: %w: the account has no access group of this name", doing, reconcile.ErrNotFound)
+			return fmt.Errorf("%s: %w: the account has no access group with this name", doing, reconcile.ErrNotFound)
 		}
 		id = found[i].ID
 	}
@@ -78,7 +78,7 @@ func (c *Client) Join(ctx context.Context, iamID, group string) error {
 		return fault(ctx, doing, resp, err)
 	}
 	if out == nil {
-		return nil // read back
+		return nil // the caller reads back
 	}
 	for _, m := range out.Members {
 		if m.StatusCode == nil || *m.StatusCode < 300 || *m.StatusCode == 409 {

@@ -1,15 +1,16 @@
-// Package iam is latchkey's door to IBM Cloud IAM: service IDs, their policies
-// and their API keys, and the tokens that keys are exchanged for.
+// Package iam manages service IDs, their policies, access groups and API keys in
+// IBM Cloud IAM, and exchanges keys for tokens.
 //
-// It uses IBM's SDKs with their retries off, since those repeat creates, and
-// with a login of its own: the SDK's authenticators ignore the request's
-// context and hold a lock that is shared by the whole process.
+// It uses IBM's SDKs without their retries, which repeat creates. It logs in by
+// itself, since the SDK's authenticators ignore the request's context and hold
+// a lock that the whole process shares.
 //
-// Lists see the default group of service IDs only. That is where service IDs
-// are made that name no group, and they cannot be moved, so ours are there.
+// Lists cover the default group of service IDs only. IAM creates a service ID
+// there unless the request names another group, and cannot move it, so all of
+// latchkey's service IDs are in it.
 //
-// Facts about IAM are from IBM's documents and SDK models; what they leave
-// open is named in unknowns.go.
+// Facts about IAM come from IBM's documents and SDK models. The file
+// unknowns.go lists the questions that they leave open.
 package iam
 
 import (
@@ -31,31 +32,33 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// Config says where IAM is and who we are. Either APIKey or Profile is set.
+// Config describes how to reach IAM and how to log in. Exactly one of APIKey and
+// Profile is set.
 type Config struct {
 	// URL is IAM's base, such as https://iam.cloud.ibm.com.
-	URL   string
-	Owner string // stands in every marker
-	// HTTP carries every call; nil is a client with the default transport. Its
-	// CheckRedirect is not used: redirects are never followed.
+	URL string
+	// Owner is the owner in every marker.
+	Owner string
+	// HTTP sends every request. If nil, it is a client with the default
+	// transport. Its CheckRedirect is ignored: redirects are never followed.
 	HTTP *http.Client
-	// Now is the clock that our own token's life is measured by; nil is
-	// time.Now.
+	// Now measures the life of our own token. If nil, it is time.Now.
 	Now func() time.Time
-	// Log is told what no error says; nil is silence.
+	// Log receives diagnostics that are not returned as errors. If nil, nothing
+	// is logged.
 	Log *slog.Logger
 
+	// APIKey is the API key to log in with.
 	APIKey secret.Value
-	// Profile is the name or ID of a trusted profile; TokenFile is where the
-	// platform puts the compute resource token that it trusts.
+	// Profile is the name or ID of a trusted profile. TokenFile is the file of
+	// the compute resource token, which the platform writes.
 	Profile, TokenFile string
 }
 
-// Client implements what reconcile wants of IAM. It is safe for concurrent
-// use.
+// Client implements reconcile's ports to IAM. It is safe for concurrent use.
 type Client struct {
 	cfg      Config
-	bare     *http.Client // without our token: for other people's keys
+	bare     *http.Client // without our token, to exchange other keys
 	login    *login
 	http     *http.Client // with our token
 	identity *iamidentityv1.IamIdentityV1
@@ -71,19 +74,19 @@ var (
 	_ reconcile.Exchange   = (*Client)(nil)
 )
 
-// New builds a client. Nothing is called yet.
+// New returns a client. It sends no request.
 func New(cfg Config) (*Client, error) {
 	if u, err := url.Parse(cfg.URL); err != nil || u.Host == "" {
-		return nil, fmt.Errorf("checking IAM's URL %q: not a URL", cfg.URL)
+		return nil, fmt.Errorf("checking IAM's URL %q: it has no host", cfg.URL)
 	}
 	if cfg.APIKey.Empty() == (cfg.Profile == "") {
-		return nil, errors.New("setting up our login: give either an API key or a trusted profile")
+		return nil, errors.New("setting up our login: exactly one of API key and trusted profile must be set")
 	}
 	if cfg.Profile != "" && cfg.TokenFile == "" {
 		return nil, errors.New("setting up our login: a trusted profile needs the file of the compute resource token")
 	}
 	if core.GetLogger().IsLogLevelEnabled(core.LevelDebug) {
-		return nil, errors.New("setting up IAM: the SDK's debug log is on, and it prints keys")
+		return nil, errors.New("setting up IAM: the SDK's debug log is on and would print keys")
 	}
 	cfg.URL = strings.TrimSuffix(cfg.URL, "/")
 	if cfg.HTTP == nil {
@@ -96,7 +99,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	bare := *cfg.HTTP
-	bare.CheckRedirect = stay
+	bare.CheckRedirect = noRedirect
 	l := newLogin(cfg, bare)
 	ours := bare
 	ours.Transport = &authorized{login: l, next: transport(bare)}
@@ -118,8 +121,9 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// stay follows no redirect: it would carry a key or token to whoever it names.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// noRedirect follows no redirect, which would send a key or token to another
+// server.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func transport(c http.Client) http.RoundTripper {
 	if c.Transport == nil {
@@ -128,28 +132,27 @@ func transport(c http.Client) http.RoundTripper {
 	return c.Transport
 }
 
-// HTTP is a client whose requests are ours: those that do not carry a token
-// yet are given ours, and a token that a service no longer takes is forgotten.
-// The other adapters share it.
+// HTTP returns a client that adds our token to requests without one. It drops
+// the token when a service rejects it. The other adapters share this client.
 func (c *Client) HTTP() *http.Client { return c.http }
 
-// Authenticator is our login for an SDK. Use it with HTTP, which sees when a
-// service no longer takes the token.
+// Authenticator returns our login for an SDK. Use it with HTTP, which notices
+// when a service rejects the token.
 func (c *Client) Authenticator() core.Authenticator { return c.login }
 
-// Account is the account that our own token is for.
+// Account returns the account of our own token.
 func (c *Client) Account(ctx context.Context) (string, error) {
 	t, err := c.login.token(ctx)
 	return t.claims.Account.BSS, err
 }
 
-// Self is our own IAM ID.
+// Self returns our own IAM ID.
 func (c *Client) Self(ctx context.Context) (string, error) {
 	t, err := c.login.token(ctx)
 	return t.claims.IAMID, err
 }
 
-// Usable reports whether our identity gets a token.
+// Usable returns an error if we cannot log in.
 func (c *Client) Usable(ctx context.Context) error {
 	_, err := c.login.token(ctx)
 	return err

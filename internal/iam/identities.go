@@ -15,14 +15,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// iamPrefix is what IAM puts before a service ID's ID where it is a subject.
+// iamPrefix comes before a service ID's ID in its IAM ID.
 const iamPrefix = "iam-"
 
-// Find returns every service ID of exactly this name.
+// Find returns the service IDs with exactly this name, and the time of IAM's
+// clock.
 func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, time.Time, error) {
 	var found []reconcile.ServiceID
 	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, func(id reconcile.ServiceID) {
-		if id.Name == name { // how the service compares is not documented
+		if id.Name == name { // how IAM compares names is not documented
 			found = append(found, id)
 		}
 	})
@@ -32,7 +33,7 @@ func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, 
 	return found, date, nil
 }
 
-// Ours returns the account's service IDs that carry our owner's marker.
+// Ours returns the account's service IDs with our owner's marker.
 func (c *Client) Ours(ctx context.Context) ([]reconcile.ServiceID, error) {
 	var found []reconcile.ServiceID
 	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, func(id reconcile.ServiceID) {
@@ -46,8 +47,8 @@ func (c *Client) Ours(ctx context.Context) ([]reconcile.ServiceID, error) {
 	return found, nil
 }
 
-// eachServiceID lists service IDs page by page and returns IAM's clock at the
-// last one.
+// eachServiceID visits the service IDs page by page. It returns the time of
+// IAM's clock at the last page.
 func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, visit func(reconcile.ServiceID)) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
@@ -83,7 +84,7 @@ func serviceID(s *iamidentityv1.ServiceID) reconcile.ServiceID {
 	return id
 }
 
-// moment is a time that the SDK has read, in any of IAM's forms.
+// moment converts a time that the SDK has parsed.
 func moment(d *strfmt.DateTime) time.Time {
 	if d == nil {
 		return time.Time{}
@@ -91,7 +92,7 @@ func moment(d *strfmt.DateTime) time.Time {
 	return time.Time(*d).UTC()
 }
 
-// Lookup reads one service ID by its IAM ID.
+// Lookup returns the service ID with this IAM ID.
 func (c *Client) Lookup(ctx context.Context, iamID string) (reconcile.ServiceID, error) {
 	return c.readServiceID(ctx, strings.TrimPrefix(iamID, iamPrefix))
 }
@@ -112,21 +113,21 @@ func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.Servic
 	return found, nil
 }
 
-// Mark writes our marker under the version that was read: never "*", which
-// would undo what somebody else decided.
+// Mark writes our marker, on condition that the service ID still has the version
+// that was read. It never sends "*", which would overwrite another change.
 func (c *Client) Mark(ctx context.Context, id reconcile.ServiceID, m reconcile.Marker) error {
 	doing := "marking service ID " + id.ID
 	switch {
 	case !id.Marked || id.Marker.Owner != c.cfg.Owner:
-		return fmt.Errorf("%s: %w: it has not our marker", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: it does not have our marker", doing, reconcile.ErrRefused)
 	case id.Version == "" || id.Version == "*":
-		return fmt.Errorf("%s: %w: its version is not known", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
 	}
 	_, resp, err := c.identity.UpdateServiceIDWithContext(ctx, &iamidentityv1.UpdateServiceIDOptions{
 		ID: &id.ID, IfMatch: &id.Version, Name: &id.Name, Description: core.StringPtr(m.Describe(id.Text)),
 	})
 	if err != nil && resp != nil && resp.StatusCode < 300 {
-		return nil // it was done, and what the answer says is not needed
+		return nil // the update succeeded, and its answer is not needed
 	}
 	err = fault(ctx, doing, resp, err)
 	if id.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
@@ -135,8 +136,8 @@ func (c *Client) Mark(ctx context.Context, id reconcile.ServiceID, m reconcile.M
 	return err
 }
 
-// Create makes a service ID. It is sent once: names are not unique, so a
-// repeat would make two.
+// Create creates a service ID. It sends one request: names are not unique, so a
+// retry might create a second one.
 func (c *Client) Create(ctx context.Context, name, description string) (reconcile.ServiceID, error) {
 	doing := fmt.Sprintf("creating service ID %q", name)
 	account, err := c.Account(ctx)
@@ -155,8 +156,8 @@ func (c *Client) Create(ctx context.Context, name, description string) (reconcil
 	return serviceID(s), nil
 }
 
-// Remove deletes a service ID with its keys and policies. One that is gone
-// already is a success.
+// Remove deletes a service ID with its keys and policies. It succeeds if the
+// service ID does not exist.
 func (c *Client) Remove(ctx context.Context, id string) error {
 	doing := "deleting service ID " + id
 	resp, err := c.identity.DeleteServiceIDWithContext(ctx, &iamidentityv1.DeleteServiceIDOptions{ID: &id})
@@ -166,9 +167,9 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 	})
 }
 
-// deleted explains why something was not deleted. IAM refuses what is locked,
-// and says to a refusal of another kind that a retry may help: only the thing
-// itself tells the two apart.
+// deleted explains a failed delete. IAM gives the same conflict for a locked
+// object and for one whose deletion may be retried, so deleted reads the
+// object's lock to tell them apart.
 func (c *Client) deleted(doing string, err error, locked func() (bool, error)) error {
 	switch {
 	case err == nil, errors.Is(err, reconcile.ErrNotFound):

@@ -17,15 +17,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// stampForm is IAM's: whole minutes, no colon in the offset.
+// stampForm is IAM's format of times: whole minutes, no colon in the offset.
 const stampForm = "2006-01-02T15:04+0000"
 
-// roundUp keeps a key from ending before the moment that was asked for.
+// roundUp formats a time. It rounds up, so a key never expires before t.
 func roundUp(t time.Time) string {
 	return t.UTC().Add(time.Minute - time.Nanosecond).Truncate(time.Minute).Format(stampForm)
 }
 
-// parseStamp reads an expiry. IAM answers with what was sent: minutes or
+// parseStamp parses an expiry. IAM returns it as it was sent, in minutes or
 // seconds.
 func parseStamp(s string) (time.Time, error) {
 	if s == "" {
@@ -36,7 +36,7 @@ func parseStamp(s string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("reading the time %q: unknown form", s)
+	return time.Time{}, fmt.Errorf("reading the time %q: unknown format", s)
 }
 
 // record is a key as IAM describes it, without its value.
@@ -47,8 +47,8 @@ type record struct {
 	ours                     bool
 }
 
-// read takes what matters from an answer. How a foreign key says when it
-// expires does not matter, so it can't stop us.
+// read converts a key of an answer. A foreign key whose times cannot be parsed
+// is no error, since they are not used.
 func (c *Client) read(k *iamidentityv1.APIKey) (record, error) {
 	if k == nil || str(k.ID) == "" {
 		return record{}, errors.New("reading a key: it has no ID")
@@ -71,8 +71,8 @@ func (c *Client) read(k *iamidentityv1.APIKey) (record, error) {
 	return r, nil
 }
 
-// List returns the keys of one identity. Ours carry our owner's marker and one
-// of the credential's names.
+// List returns the keys of an identity. A key is ours if it has our owner's
+// marker with one of the given credential names; the others are counted only.
 func (c *Client) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
 	var out reconcile.KeyList
 	date, err := c.eachKey(ctx, iamID, func(r record) {
@@ -89,9 +89,9 @@ func (c *Client) List(ctx context.Context, iamID string, credentials ...string) 
 	return out, nil
 }
 
-// Marked returns the keys of one identity that carry our owner's marker with a
-// credential whose name starts so. They have no version: read a key before it
-// is changed.
+// Marked returns the keys of an identity whose marker has our owner and a
+// credential name with the given prefix. The records have no version: read a key
+// before changing it.
 func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]reconcile.KeyRecord, error) {
 	var found []reconcile.KeyRecord
 	date, err := c.eachKey(ctx, iamID, func(r record) {
@@ -108,7 +108,7 @@ func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]reconcile.
 	return found, nil
 }
 
-// eachKey visits the keys of one identity, and returns IAM's clock.
+// eachKey visits the keys of an identity. It returns the time of IAM's clock.
 func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) (date time.Time, err error) {
 	doing := "listing the keys of " + iamID
 	account, err := c.Account(ctx)
@@ -135,7 +135,7 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 			if err != nil {
 				return "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 			}
-			if r.iamID == iamID { // others were not asked for
+			if r.iamID == iamID { // ignore keys of other identities
 				visit(r)
 			}
 		}
@@ -144,7 +144,7 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 	return date, err
 }
 
-// Get reads one key with its version.
+// Get returns one key with its version.
 func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, error) {
 	doing := "reading key " + keyID
 	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID})
@@ -172,8 +172,8 @@ func (c *Client) whole(r record, version string, date time.Time) reconcile.KeyRe
 	}
 }
 
-// Used reads when a key last authenticated. IAM calls the question expensive,
-// and answers it on single keys only.
+// Used returns when a key last authenticated. IAM calls the query expensive and
+// supports it for single keys only.
 func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 	doing := "reading the use of key " + keyID
 	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID, IncludeActivity: core.BoolPtr(true)})
@@ -190,17 +190,17 @@ func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 	return used, nil
 }
 
-// Identify reads the key that has a value.
+// Identify returns the key with the value v.
 func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRecord, error) {
 	const doing = "looking a key up by its value"
 	if !keyValue.MatchString(v.Expose()) {
-		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: it has not the shape of one", doing, reconcile.ErrNotFound)
+		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
 	}
 	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
 	switch err = fault(ctx, doing, resp, err, v); {
 	case errors.Is(err, reconcile.ErrRefused):
-		// How IAM answers for a value that is no key's is not documented: 404 is
-		// the guess, and another refusal says the same.
+		// The answer for a value without a key is not documented. A 404 is likely;
+		// another refusal is taken for the same.
 		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %v", doing, reconcile.ErrNotFound, err) //nolint:errorlint // its meaning is replaced
 	case err != nil:
 		return reconcile.KeyRecord{}, err
@@ -220,21 +220,22 @@ func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRec
 	return c.whole(r, str(k.EntityTag), date), nil
 }
 
-// Adopt puts our marker behind whatever the key's description says.
+// Adopt appends our marker to the key's description.
 func (c *Client) Adopt(ctx context.Context, rec reconcile.KeyRecord, m reconcile.Marker) error {
 	doing := "marking key " + rec.ID
 	if _, _, marked := reconcile.ParseMarker(rec.Description); marked && !rec.Ours {
 		return fmt.Errorf("%s: %w: it belongs to another installation", doing, reconcile.ErrRefused)
 	}
 	if rec.Version == "" || rec.Version == "*" {
-		return fmt.Errorf("%s: %w: its version is not known", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
 	}
 	return c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
 		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(rec.Description)),
 	})
 }
 
-// Disable stops a key from authenticating. One that is gone is a success.
+// Disable stops a key from authenticating. It succeeds if the key does not
+// exist.
 func (c *Client) Disable(ctx context.Context, keyID string) error {
 	doing := "disabling key " + keyID
 	resp, err := c.identity.DisableAPIKeyWithContext(ctx, &iamidentityv1.DisableAPIKeyOptions{ID: &keyID})
@@ -244,16 +245,17 @@ func (c *Client) Disable(ctx context.Context, keyID string) error {
 	})
 }
 
-// Update changes expiry and marks under the version that was read: never "*",
-// which would undo what somebody else decided.
+// Update changes a key's expiry and marks, on condition that the key still has
+// the version that was read. It never sends "*", which would overwrite another
+// change.
 func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change reconcile.KeyChange) error {
 	doing := "updating key " + rec.ID
 	marker, text, ok := reconcile.ParseMarker(rec.Description)
 	switch {
 	case !ok || marker.Owner != c.cfg.Owner:
-		return fmt.Errorf("%s: %w: it has not our marker", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: it does not have our marker", doing, reconcile.ErrRefused)
 	case rec.Version == "" || rec.Version == "*":
-		return fmt.Errorf("%s: %w: its version is not known", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
 	}
 	if !change.Withdrawn.IsZero() {
 		marker.Withdrawn = change.Withdrawn
@@ -277,8 +279,8 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 }
 
 func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) error {
-	// Whether an update keeps what it does not name is not documented, so an
-	// expiry that stays is sent again. One in the past would be refused.
+	// Whether an update keeps fields that it omits is not documented, so an
+	// unchanged expiry is sent again. IAM would reject one in the past.
 	if opts.ExpiresAt == nil && rec.Expires.After(rec.Date) {
 		opts.ExpiresAt = core.StringPtr(roundUp(rec.Expires))
 	}
@@ -291,12 +293,12 @@ func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyReco
 		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
 	}
 	if resp != nil && resp.StatusCode < 300 {
-		return nil // it was done, and what the answer says is not needed
+		return nil // the update succeeded, and its answer is not needed
 	}
 	return err
 }
 
-// Retire deletes a key. One that is gone already is a success.
+// Retire deletes a key. It succeeds if the key does not exist.
 func (c *Client) Retire(ctx context.Context, keyID string) error {
 	doing := "deleting key " + keyID
 	resp, err := c.identity.DeleteAPIKeyWithContext(ctx, &iamidentityv1.DeleteAPIKeyOptions{ID: &keyID})

@@ -13,17 +13,17 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// keyValue is the shape of what may be the value of a key: IBM's have 44 of
-// these characters. Anything else is not sent to IAM.
+// keyValue is the form of a key's value; IBM's own have 44 characters. No other
+// text is sent to IAM.
 var keyValue = regexp.MustCompile(`^[A-Za-z0-9_-]{20,128}$`)
 
-// Owner returns the ID of the key that has the value v, and the credential that
-// its marker names. reconcile.ErrNotFound: IAM knows no such key, or it is not
-// ours.
+// Owner returns the ID of the key with the value v, and the credential in its
+// marker. It returns reconcile.ErrNotFound if IAM has no such key or the key is
+// not ours.
 func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential string, err error) {
-	const doing = "looking up whose key has a value"
+	const doing = "looking up the owner of a key's value"
 	if !keyValue.MatchString(v.Expose()) {
-		return "", "", fmt.Errorf("%s: %w: it has not the shape of one", doing, reconcile.ErrNotFound)
+		return "", "", fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
 	}
 	for try := 1; ; try++ {
 		k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})

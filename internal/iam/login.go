@@ -18,28 +18,28 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// token is an access token with what it says of itself.
+// token is an access token with its claims.
 type token struct {
 	value  secret.Value
 	claims claims
-	// refresh is at 80 % of its life, expires a little before its end.
+	// refresh is at 80 % of the token's life, expires shortly before its end.
 	refresh, expires time.Time
 }
 
-// login keeps our own token. It is a core.Authenticator, and uses IBM's for
-// the exchange only, by RequestToken: their cache goes by the process' clock,
-// and filling it holds a lock of the whole process and heeds no context.
+// login caches our own token. It is a core.Authenticator and uses IBM's
+// authenticators only to request a token: their cache follows the process's
+// clock, and filling it holds a process-wide lock and ignores the context.
 type login struct {
 	cfg  Config
 	http *http.Client
 
 	mu     sync.Mutex // guards what follows
 	held   token
-	flight *flight   // the exchange that is under way
-	retry  time.Time // no early refresh before this: the last one failed
+	flight *flight   // the exchange in progress
+	retry  time.Time // after a failure, no early refresh before this
 }
 
-// flight is one exchange that all who need a token wait for.
+// flight is an exchange that several callers wait for.
 type flight struct {
 	done chan struct{} // closed when the rest is set
 	t    token
@@ -47,8 +47,8 @@ type flight struct {
 }
 
 const (
-	loginTimeout = 30 * time.Second // RequestToken heeds no context, so this bounds it
-	expiryMargin = 10 * time.Second // for the way of a request
+	loginTimeout = 30 * time.Second // bounds RequestToken, which ignores the context
+	expiryMargin = 10 * time.Second // time for a request to arrive
 	retryPause   = 30 * time.Second
 )
 
@@ -57,9 +57,9 @@ func newLogin(cfg Config, client http.Client) *login {
 	return &login{cfg: cfg, http: &client}
 }
 
-// token returns our token. From 80 % of its life on the next is fetched while
-// the old one still serves; without one all callers wait for the same
-// exchange, each as long as its context lasts.
+// token returns our token. After 80 % of its life it fetches the next one in the
+// background. Without a valid token, all callers wait for the same exchange,
+// each until its context ends.
 func (l *login) token(ctx context.Context) (token, error) {
 	now := l.cfg.Now()
 	l.mu.Lock()
@@ -90,7 +90,7 @@ func (l *login) token(ctx context.Context) (token, error) {
 func (l *login) fly(f *flight) {
 	f.t, f.err = l.fetch()
 	if f.err != nil {
-		l.cfg.Log.Warn("no token for ourselves", "error", f.err.Error())
+		l.cfg.Log.Warn("logging in to IAM failed", "error", f.err.Error())
 	}
 	now := l.cfg.Now()
 	l.mu.Lock()
@@ -104,14 +104,14 @@ func (l *login) fly(f *flight) {
 	close(f.done)
 }
 
-// fetch exchanges our key, or the compute resource token, for an access token.
+// fetch exchanges our key or compute resource token for an access token.
 func (l *login) fetch() (token, error) {
 	asked := l.cfg.Now()
 	answer, err := l.request()
 	if err != nil {
 		return token{}, upstream.SortLogin(err)
 	}
-	if answer == nil || answer.AccessToken == "" { // RequestToken ignores a body that it can't read
+	if answer == nil || answer.AccessToken == "" { // RequestToken ignores a body that it cannot parse
 		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: errors.New("the answer has no token")}
 	}
 	t := token{value: secret.New(answer.AccessToken)}
@@ -123,8 +123,8 @@ func (l *login) fetch() (token, error) {
 	return t, nil
 }
 
-// request makes an authenticator for one use, so that our key stays in its
-// closure. The compute resource token is read anew each time: the platform
+// request creates an authenticator for a single use, so our key stays in its
+// closure. It reads the compute resource token each time, since the platform
 // replaces it.
 func (l *login) request() (*core.IamTokenServerResponse, error) {
 	if !l.cfg.APIKey.Empty() {
@@ -144,15 +144,14 @@ func (l *login) request() (*core.IamTokenServerResponse, error) {
 	return a.RequestToken()
 }
 
-// Forget drops our token, so that the next call fetches one.
+// Forget drops our token. The next call fetches a new one.
 func (l *login) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held = token{}
 }
 
-// reject drops the token that a service did not take, unless a newer one is
-// there already.
+// reject drops a token that a service rejected, unless it was replaced already.
 func (l *login) reject(value secret.Value) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,8 +171,8 @@ func (l *login) AuthenticationType() string {
 // Validate satisfies core.Authenticator; New has checked the config.
 func (*login) Validate() error { return nil }
 
-// Authenticate satisfies core.Authenticator. The SDK keeps the cause of an
-// SDKProblem only, and drops that of any other error.
+// Authenticate satisfies core.Authenticator. It returns an SDKProblem, since the
+// SDK drops the cause of any other error.
 func (l *login) Authenticate(req *http.Request) error {
 	t, err := l.token(req.Context())
 	if err != nil {
@@ -185,15 +184,15 @@ func (l *login) Authenticate(req *http.Request) error {
 
 const bearerPrefix = "Bearer "
 
-// authorized is a transport for requests that are ours.
+// authorized is a transport that adds our token to requests.
 type authorized struct {
 	login *login
 	next  http.RoundTripper
 }
 
-// RoundTrip logs in where the caller did not. A token that is answered 401 is
-// forgotten: it dies early when a clock was moved or our identity changed. A
-// read is then repeated once; a write is the caller's decision.
+// RoundTrip adds our token to a request without one. It drops a token that gets
+// a 401, as happens after a clock change or a change of our identity. It then
+// repeats a read once; retrying a write is left to the caller.
 func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	used, ok := strings.CutPrefix(req.Header.Get("Authorization"), bearerPrefix)
 	if !ok {
@@ -209,15 +208,15 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	a.login.reject(secret.New(used))
-	a.login.cfg.Log.Info("our token was not taken", "host", req.URL.Host)
+	a.login.cfg.Log.Info("a service rejected our token", "host", req.URL.Host)
 	if req.Method != http.MethodGet {
 		return resp, nil
 	}
 	again, err := a.authorize(req)
 	if err != nil {
-		return resp, nil //nolint:nilerr // the 401 says enough
+		return resp, nil //nolint:nilerr // the caller gets the 401
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection is used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so the connection is reused
 	_ = resp.Body.Close()
 	return a.next.RoundTrip(again)
 }
@@ -226,7 +225,7 @@ func (a *authorized) authorize(req *http.Request) (*http.Request, error) {
 	t, err := a.login.token(req.Context())
 	if err != nil {
 		if req.Body != nil {
-			_ = req.Body.Close() // a transport closes it on errors, too
+			_ = req.Body.Close() // a transport closes it on errors too
 		}
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func TestATokenServesToItsEndIfNoneFollows(t *testing.T) {
 	if err := usable(); err != nil {
 		t.Errorf("when IAM is back: %v", err)
 	}
-	if !strings.Contains(w.log.String(), "no token for ourselves") {
+	if !strings.Contains(w.log.String(), "logging in to IAM failed") {
 		t.Errorf("nobody was told: %s", w.log.String())
 	}
 }
@@ -136,7 +136,7 @@ func TestAWriteThatIsAnswered401IsNotRepeatedButTheTokenIsForgotten(t *testing.T
 	if err := w.Remove(t.Context(), id.ID); err != nil || w.tokens() != 2 {
 		t.Errorf("the next call: %v, %d exchanges", err, w.tokens())
 	}
-	if log := w.log.String(); !strings.Contains(log, "our token was not taken") {
+	if log := w.log.String(); !strings.Contains(log, "a service rejected our token") {
 		t.Errorf("log %s", log)
 	}
 }

@@ -14,19 +14,19 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// How often, and how patiently, an unclear create is cleared up.
+// How often and how long an unclear create is resolved.
 const (
 	mintTries    = 3
 	mintPause    = 400 * time.Millisecond // doubled with each try
 	lookUpPause  = 250 * time.Millisecond // doubled with each look-up
-	lookUps      = 3                      // when the look-up itself fails
-	patientFinds = 6                      // when the key should be there: 7.75 s in all
+	lookUps      = 3                      // if the look-up itself fails
+	patientFinds = 6                      // if the key should exist: 7.75 s in all
 )
 
-// Mint creates a key with the value v. After any unclear answer it looks the
-// key up by its value, and only when IAM does not have it posts the same
-// again: IAM refuses a second key with the same value, so even a look-up that
-// lags makes no two.
+// Mint creates a key with the value v. After an unclear answer it looks the key
+// up by its value. If IAM does not have it, Mint sends the same request again.
+// IAM rejects a second key with the same value, so even a look-up that lags
+// never leads to two keys.
 //
 //	post ─ 201 ────────────────────────────────────▶ the key
 //	  ├─── no answer, 401, 429, 5xx, unreadable ─┐
@@ -47,7 +47,7 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 	if m.OnLeak != "" {
 		opts.ActionWhenLeaked = &m.OnLeak
 	}
-	unclear := false // whether a key may be there although no look-up saw it
+	unclear := false // whether a key may exist although no look-up found it
 	for try := range mintTries {
 		if try > 0 {
 			if serr := c.sleep(ctx, mintPause<<(try-1)); serr != nil {
@@ -74,32 +74,31 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 		switch {
 		case ferr == nil:
 			return found, nil
-		case errors.Is(ferr, reconcile.ErrRefused): // it is somebody else's
+		case errors.Is(ferr, reconcile.ErrRefused): // the key belongs to another identity
 			return rotation.Key{}, ferr
 		case !errors.Is(ferr, reconcile.ErrNotFound):
 			return rotation.Key{}, unsure(err, ferr)
 		case lost:
-			unclear = true // and post it again
+			unclear = true // and send the request again
 		case conflict || unclear:
 			return rotation.Key{}, unsure(err, ferr)
-		default: // refused for another reason than the value, at the first try
+		default: // rejected at the first try, for another reason than the value
 			return rotation.Key{}, err
 		}
 	}
 	return rotation.Key{}, err
 }
 
-// unsure is the end of a mint of which nobody knows whether it made a key: the
-// fuse takes care of one that is found by nobody. What both calls said is
-// kept; what they would mean alone is not.
+// unsure reports a create whose result is unknown. If a key was made, it expires
+// by its fuse. The error has the texts of both calls but only one meaning.
 func unsure(create, lookUp error) error {
 	return fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, create, lookUp) //nolint:errorlint // see above
 }
 
 var errElsewhere = errors.New("it belongs to another identity")
 
-// born reads a key that we made. The value in the answer is ours and not
-// needed. A name or description that the answer leaves out is as we sent it.
+// born converts the answer to a create, without the key's value. A name or
+// description that the answer omits is taken from the request.
 func (c *Client) born(k *iamidentityv1.APIKey, m reconcile.MintRequest) (rotation.Key, error) {
 	if k == nil {
 		return rotation.Key{}, errors.New("the answer is empty")
@@ -124,8 +123,8 @@ func (c *Client) born(k *iamidentityv1.APIKey, m reconcile.MintRequest) (rotatio
 	return r.Key, nil
 }
 
-// findByValue looks a key up by its value. patient waits for IAM's lag: the
-// key should be there.
+// findByValue looks a key up by its value. If patient, the key should exist and
+// findByValue waits for IAM's lag.
 func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v secret.Value, patient bool) (rotation.Key, error) {
 	const doing = "looking a key up by its value"
 	tries := lookUps
@@ -144,8 +143,8 @@ func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v sec
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
 		} else if err = fault(ctx, doing, resp, err, v); errors.Is(err, reconcile.ErrRefused) {
-			// Of a look-up that is a mistake of ours: it says nothing of the key.
-			return rotation.Key{}, unsure(err, errors.New("the look-up was refused"))
+			// The look-up itself was invalid, so it proves nothing about the key.
+			return rotation.Key{}, unsure(err, errors.New("the look-up was rejected"))
 		}
 		again := errors.Is(err, reconcile.ErrUnavailable) || (patient && errors.Is(err, reconcile.ErrNotFound))
 		if !again || try == tries {

@@ -8,13 +8,13 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// mostPages bounds a listing: 100 per page of the 100,000 service IDs that an
-// account may have, and as much again.
+// mostPages bounds a listing. An account has up to 100,000 service IDs, 100 per
+// page; the bound is twice that.
 const mostPages = 2000
 
-// eachPage calls page with the token of each page, nil for the first, until
-// there is no next one. A list that does not end or whose next page can't be
-// found is an error: half a list must not pass for a whole one.
+// eachPage calls page with the token of each page, nil for the first, until no
+// next page exists. A list without end is an error, so a partial list never
+// passes for a complete one.
 func eachPage(doing string, page func(token *string) (next string, err error)) error {
 	seen := map[string]bool{}
 	var token *string
@@ -32,7 +32,7 @@ func eachPage(doing string, page func(token *string) (next string, err error)) e
 	return fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
 }
 
-// pageToken is the token in the URL of a next page; empty if there is none.
+// pageToken returns the token in the URL of a next page, or "" if next is empty.
 func pageToken(doing string, next *string) (string, error) {
 	if str(next) == "" {
 		return "", nil

@@ -15,9 +15,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// Granted returns the active access policies of an identity that are a plain
-// grant. One with a condition or another attribute grants less than it seems,
-// so it does not count.
+// Granted returns the active access policies of an identity that are plain
+// grants. It ignores a policy with a condition or another attribute, which
+// grants less than its roles.
 func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error) {
 	doing := "reading the policies of " + iamID
 	account, err := c.Account(ctx)
@@ -85,8 +85,8 @@ func plainGrant(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account, iamI
 	return out, out.Service != ""
 }
 
-// subjectIs reports whether the subject is this identity, without more
-// attributes that would narrow it.
+// subjectIs reports whether the subject is this identity, without further
+// attributes.
 func subjectIs(s *iampolicymanagementv1.V2PolicySubject, iamID string) bool {
 	return s == nil || len(s.Attributes) == 1 && str(s.Attributes[0].Key) == "iam_id" && s.Attributes[0].Value == any(iamID)
 }
@@ -103,9 +103,9 @@ func rolesOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData) (crns []string) 
 	return crns
 }
 
-// Grant makes sure that a policy exists. One that exists already is given the
-// roles that it lacks if it is ours. Success does not mean that the roles were
-// granted: IAM grants at most what the grantor holds.
+// Grant creates a policy. If it exists and is ours, Grant adds the missing roles.
+// Success does not prove that the roles were granted: IAM grants at most what
+// the grantor holds.
 func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) error {
 	doing := "granting " + p.Label()
 	account, err := c.Account(ctx)
@@ -166,12 +166,12 @@ func granting(crns []string) *iampolicymanagementv1.Control {
 	return &iampolicymanagementv1.Control{Grant: grant}
 }
 
-// policyMarker is how a later run knows a policy as ours. The credential is
-// that of the subject.
+// policyMarker marks a policy as ours. It names no credential, since the
+// policy's subject does.
 func (c *Client) policyMarker() string { return "[latchkey v=1 owner=" + c.cfg.Owner + "]" }
 
-// conflicting is the ID of the policy that was there first. The model has its
-// ID in this place, recorded answers the whole policy.
+// conflicting returns the ID of the existing policy. The SDK's model has the ID
+// here; recorded answers have the whole policy.
 func conflicting(resp *core.DetailedResponse) string {
 	at := resp.Result
 	for _, key := range []string{"errors", "details", "conflicts_with", "policy"} {
@@ -188,9 +188,9 @@ func conflicting(resp *core.DetailedResponse) string {
 	return id
 }
 
-// widen gives a policy of ours the roles that it lacks and keeps those that it
-// has: two entries of a config may share it. Anybody else's is left alone.
-// Where it does nothing, the read-back tells what is granted.
+// widen adds missing roles to a policy of ours. It keeps the others, since two
+// config entries may share the policy. It leaves a policy of another owner
+// alone; the caller's read-back then shows the missing roles.
 func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicymanagementv1.CreateV2PolicyOptions) error {
 	if id == "" {
 		return nil
@@ -199,7 +199,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	if err != nil {
 		err = fault(ctx, doing, resp, err)
 		if errors.Is(err, reconcile.ErrNotFound) {
-			return nil // too young to be shown, or gone
+			return nil // deleted, or not yet visible
 		}
 		return err
 	}
@@ -223,12 +223,12 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	})
 	err = fault(ctx, doing, resp, err)
 	if errors.Is(err, reconcile.ErrConflict) {
-		return nil // somebody else is at it
+		return nil // another writer changed it
 	}
 	return err
 }
 
-// roleBook remembers the roles of each service.
+// roleBook caches the roles of each service.
 type roleBook struct {
 	mu    sync.Mutex
 	known map[string][]role
@@ -236,7 +236,7 @@ type roleBook struct {
 
 type role struct{ display, crn string }
 
-// resolve finds the CRNs of a policy's roles by their display names.
+// resolve returns the CRNs of a policy's roles.
 func (c *Client) resolve(ctx context.Context, account string, p reconcile.Policy) (crns []string, err error) {
 	known, err := c.rolesFor(ctx, account, p.Service)
 	if err != nil {
@@ -252,8 +252,8 @@ func (c *Client) resolve(ctx context.Context, account string, p reconcile.Policy
 	return crns, nil
 }
 
-// rolesFor lists what may be granted on a service. Who may not see it goes by
-// the documented form of a role's CRN.
+// rolesFor lists the roles of a service. If we may not list them, it returns
+// none, and resolve uses the documented form of a CRN.
 func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role, error) {
 	c.roles.mu.Lock()
 	known, ok := c.roles.known[service]

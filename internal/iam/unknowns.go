@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// What no document answers, in one place. Each has the documented guess.
+// This file holds our assumptions where IBM's documents are silent. The statuses
+// of a stale version and of an exceeded limit are in upstream.IAM.
 
-// The answer to a create with a value that IAM has is not known either: the
-// model says "checked for uniqueness". Mint therefore looks the value up after
-// every refusal, whatever its status.
+// The answer to a create with an existing value is not documented; the model
+// says "checked for uniqueness". Mint therefore looks the value up after every
+// refusal, whatever its status.
 
-// Nor is the answer to a change of something locked. So what was refused is
-// read, and its field "locked" tells.
+// The answer to a change of a locked object is not documented. The object is
+// therefore read after a refusal, and its field "locked" decides.
 
-// policyExists is the code of a refusal to create a policy that is there.
+// policyExists is the code of the refusal to create an existing policy.
 const policyExists = "policy_conflict_error"
 
-// roleCRN is a role's CRN where IAM's list of roles does not have it. IBM's
-// pages show this form for service roles, and once one with "iam" in the
-// service's place.
+// roleCRN returns the CRN of a role that IAM's list does not have. IBM's pages
+// show this form for service roles, and once with "iam" instead of the service.
 func roleCRN(service, role string) string {
 	if slices.Contains(platformRoles, role) {
 		return "crn:v1:bluemix:public:iam::::role:" + role
