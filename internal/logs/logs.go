@@ -1,6 +1,6 @@
-// Package logs proves that a key may send to IBM Cloud Logs: it sends one line
-// to the ingestion endpoint with the key's own token. IBM's page on verifying
-// an ingestion key makes the same call.
+// Package logs proves that a key may send to IBM Cloud Logs. It sends one line to
+// the ingestion endpoint with the key's own token, which is also how IBM's
+// documents verify an ingestion key.
 package logs
 
 import (
@@ -18,36 +18,35 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// Config says which instance has to accept the line.
+// Config names the Cloud Logs instance that must accept the line.
 type Config struct {
+	// HTTP sends the requests. If nil, it is a client with the default transport.
+	// Its CheckRedirect is ignored: redirects are never followed.
 	HTTP *http.Client
-	// Endpoint replaces the instance's own address: the emulator's URL.
+	// Endpoint, if set, replaces the instance's address. The emulator uses it.
 	Endpoint string
-	// Instance is the GUID of the Cloud Logs instance.
+	// Instance is the GUID of the instance, Region its region.
 	Instance, Region string
-	// Private takes the address inside IBM's network.
+	// Private selects the address inside IBM's network.
 	Private bool
-	// Now stamps the line; nil is time.Now.
+	// Now dates the line. If nil, it is time.Now.
 	Now func() time.Time
 }
 
-// Prover is the proof by one log line.
+// Prover proves a key by sending one log line.
 type Prover struct {
-	cfg  Config
-	host string
+	cfg       Config
+	http      *http.Client
+	host, url string
 }
 
 var _ reconcile.Prover = (*Prover)(nil)
 
-// New builds the proof. Nothing is called yet.
+// New returns a prover. It sends no request.
 func New(cfg Config) *Prover {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
 	}
-	// A redirect would carry the token to whoever it names.
-	client := *cfg.HTTP
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	cfg.HTTP = &client
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -55,13 +54,17 @@ func New(cfg Config) *Prover {
 	if cfg.Private {
 		ingress = "ingress.private"
 	}
-	return &Prover{cfg: cfg, host: fmt.Sprintf("%s.%s.%s.logs.cloud.ibm.com", cfg.Instance, ingress, cfg.Region)}
+	host := fmt.Sprintf("%s.%s.%s.logs.cloud.ibm.com", cfg.Instance, ingress, cfg.Region)
+	client, base := upstream.Server{Host: host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
+	// A redirect would send the token to another server.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Prover{cfg: cfg, http: client, host: host, url: base + "/logs/v1/singles"}
 }
 
-// Name is how outcomes call the proof.
+// Name returns the name of the proof in outcomes.
 func (*Prover) Name() string { return "logs" }
 
-// line is one entry of POST /logs/v1/singles.
+// line is one element of the body of POST /logs/v1/singles.
 type line struct {
 	Application string            `json:"applicationName"`
 	Subsystem   string            `json:"subsystemName"`
@@ -70,10 +73,11 @@ type line struct {
 	Text        map[string]string `json:"text"`
 }
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
-// Prove sends one line. 401 and 403 may be the lag of a token or a policy.
+// Prove sends one line. It returns ErrNotYet after a 401 or 403, which may be
+// the lag of a token or a policy.
 func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	doing := "sending a log line to instance " + p.cfg.Instance
 	body, err := json.Marshal([]line{{
@@ -83,20 +87,9 @@ func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	base := "https://" + p.host
-	if p.cfg.Endpoint != "" {
-		base = strings.TrimSuffix(p.cfg.Endpoint, "/")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/logs/v1/singles", bytes.NewReader(body))
+	resp, err := p.post(ctx, doing, body, "Bearer "+proof.Token.Expose())
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	req.Host = p.host
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+proof.Token.Expose())
-	resp, err := p.cfg.HTTP.Do(req)
-	if err != nil {
-		return upstream.NoAnswer(ctx, doing, err)
+		return err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -115,11 +108,27 @@ func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	return upstream.CloudLogs.Fault(ctx, doing, "", said, proof.Token)
 }
 
-// accepted looks into a 200: it may carry a message that not all lines were
-// taken. Neither the message nor the body of full success is documented, so
-// this is the one place that decides: a body with a word of rejection in it is
-// one, unless the word is the name of something that is empty, as in
-// {"rejected": 0}.
+// post sends a body to the ingestion endpoint.
+func (p *Prover) post(ctx context.Context, doing string, body []byte, authorization string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		return nil, upstream.NoAnswer(ctx, doing, err)
+	}
+	return resp, nil
+}
+
+// accepted reports whether the body of a 200 shows that the line was accepted.
+// A 200 may report rejected lines, but neither that message nor the body of a
+// full success is documented. A body with a word of rejection is a rejection,
+// unless the word names an empty value, as in {"rejected": 0}.
 func accepted(body []byte) bool {
 	var said any
 	if json.Unmarshal(body, &said) != nil {
@@ -162,26 +171,17 @@ func empty(v any) bool {
 	return v == nil || v == false || v == 0.0
 }
 
-// Reach reports whether the endpoint answers at all, and its host. Nothing is
-// sent to it but a request without a token.
+// Reach reports whether the endpoint answers, and returns its host. It sends a
+// request without a token.
 func (p *Prover) Reach(ctx context.Context) (host string, err error) {
-	base := "https://" + p.host
-	if p.cfg.Endpoint != "" {
-		base = strings.TrimSuffix(p.cfg.Endpoint, "/")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/logs/v1/singles", strings.NewReader("[]"))
+	const doing = "reaching the ingestion endpoint"
+	resp, err := p.post(ctx, doing, []byte("[]"), "")
 	if err != nil {
-		return p.host, fmt.Errorf("asking for an answer: %w", err)
-	}
-	req.Host = p.host
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := p.cfg.HTTP.Do(req)
-	if err != nil {
-		return p.host, upstream.NoAnswer(ctx, "asking for an answer", err)
+		return p.host, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= http.StatusInternalServerError {
-		return p.host, fmt.Errorf("asking for an answer: %w: status %d", reconcile.ErrUnavailable, resp.StatusCode)
+		return p.host, upstream.CloudLogs.Fault(ctx, doing, "", upstream.Answer{Status: resp.StatusCode})
 	}
 	return p.host, nil
 }
