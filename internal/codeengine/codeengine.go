@@ -1,16 +1,16 @@
-// Package codeengine is latchkey's door to IBM Cloud Code Engine: the projects
-// that credentials are made for, the generic secrets that hold their keys, and
-// the apps that see a change only when they are restarted.
+// Package codeengine lists the projects of IBM Cloud Code Engine, publishes keys
+// to their generic secrets, and restarts the apps that read a secret only when
+// they start.
 //
-// A secret has nothing but its data, so an entry has two companions there: for
-// the entry IAM_API_KEY they are
+// A generic secret has no metadata, so an entry has two companions in its data.
+// Those of the entry IAM_API_KEY are
 //
 //	IAM_API_KEY_ID        the key's ID
 //	IAM_API_KEY_LATCHKEY  {"owner":"prod","created":"2026-11-24T10:00:00Z","iam_id":"iam-ServiceId-…"}
 //
-// An app that takes the whole secret into its environment sees them too, which
-// is harmless: neither holds a value. Everything else in the secret is somebody
-// else's and is kept.
+// An app with the whole secret in its environment sees them too, which is
+// harmless, since neither holds a value. latchkey keeps all other data of the
+// secret.
 package codeengine
 
 import (
@@ -27,42 +27,43 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// apiVersion is the date of the API that answers are shaped for. Before
-// 2024-05-13 an app's run_env_variables also held Code Engine's own CE_*
-// variables, and sending those back would make them the user's. From this date
-// on a volume mount has no name; the SDK does not mind, since we send none.
+// apiVersion is the date of the API version in use. Before 2024-05-13 an app's
+// run_env_variables included Code Engine's own CE_* variables, and sending those
+// back would turn them into the user's. In the current version a volume mount
+// has no name, which does not matter, since latchkey sends no mounts.
 const apiVersion = "2025-07-10"
 
-// Config says how Code Engine is reached, and as whom.
+// Config describes how to reach Code Engine and how to log in.
 type Config struct {
-	// Endpoint serves every region in place of IBM's addresses: the emulator's
-	// URL. Requests still name the region's host, so that it knows which is
-	// meant. Empty is IBM Cloud.
+	// Endpoint, if set, replaces IBM's address of every region. Requests still
+	// name the region's host. The emulator uses it.
 	Endpoint string
-	// Private takes the addresses inside IBM's network.
+	// Private selects the addresses inside IBM's network.
 	Private bool
-	// HTTP carries every call; nil is a client with the default transport.
+	// HTTP sends every request. If nil, it is a client with the default
+	// transport.
 	HTTP *http.Client
-	// Auth logs in. Nil means that HTTP does.
+	// Auth logs in. If nil, HTTP does.
 	Auth core.Authenticator
-	// Log is told what no error says; nil is silence.
+	// Log receives diagnostics that are not returned as errors. If nil, nothing
+	// is logged.
 	Log *slog.Logger
 }
 
-// Client reaches all regions. It is safe for concurrent use.
+// Client accesses Code Engine in all regions. It is safe for concurrent use.
 type Client struct {
 	cfg Config
 
 	mu      sync.Mutex // guards what follows
 	regions map[string]*codeenginev2.CodeEngineV2
-	ids     map[place]string // IDs of projects that were named
+	ids     map[projectName]string // IDs of the projects that were looked up
 }
 
-// place is a project by region and name.
-type place struct{ region, name string }
+// projectName is the name of a project in a region.
+type projectName struct{ region, name string }
 
-// New builds a client. Nothing is called yet: each region's SDK client is
-// built when it is first used.
+// New returns a client. It sends no request; a region's SDK client is created
+// when it is first used.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
@@ -70,7 +71,7 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[place]string{}}
+	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[projectName]string{}}
 }
 
 func (c *Client) host(region string) string {
@@ -80,8 +81,8 @@ func (c *Client) host(region string) string {
 	return "api." + region + ".codeengine.cloud.ibm.com"
 }
 
-// region returns the SDK's client for one region. Its retries stay off: they
-// would repeat a create whose answer was lost.
+// region returns the SDK's client for one region. Its retries are off, since
+// they would repeat a create whose answer was lost.
 func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,7 +103,7 @@ func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
 	return api, nil
 }
 
-// text is what a field of the SDK's models holds.
+// text returns the value of an SDK field, or "" for nil.
 func text(s *string) string {
 	if s == nil {
 		return ""

@@ -17,15 +17,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// Restart says which apps are restarted when the entry changes.
+// Restart selects the apps to restart when the entry changes.
 type Restart struct {
-	All   bool     // every app that takes the entry from its environment
-	Names []string // these, as app/NAME
+	All   bool     // every app that reads the entry from its environment
+	Names []string // these apps, as app/NAME
 }
 
-// Consumers are the apps that take the entry from their environment: such an
-// app sees a change only in a new revision. One that mounts the secret as a
-// volume sees it by itself. It is nil when no restart is configured.
+// Consumers returns the apps that read the entry from their environment, which
+// see a change only in a new revision. An app that mounts the secret as a volume
+// needs no restart. It returns nil if no restart is configured.
 func (s *Store) Consumers() reconcile.Consumers {
 	if !s.cfg.Restart.All && len(s.cfg.Restart.Names) == 0 {
 		return nil
@@ -37,14 +37,14 @@ type apps struct{ store *Store }
 
 var _ reconcile.Consumers = (*apps)(nil)
 
-// kind is how the config writes an app: app/NAME.
+// kind comes before an app's name in the config: app/NAME.
 const kind = "app/"
 
-// label is how a consumer is named. It has the project: a credential may have
-// stores in several, each with an app of the same name.
+// label returns the name of a consumer. It includes the project, since a
+// credential may have stores in several projects with apps of the same name.
 func (a *apps) label(app string) string { return kind + a.store.cfg.Project + "/" + app }
 
-// Consumers lists the apps with the key that the last restart left on each.
+// Consumers lists the apps, each with the key ID that its last restart wrote.
 func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 	doing := fmt.Sprintf("listing the apps of project %s in %s", a.store.cfg.Project, a.store.cfg.Region)
 	api, project, err := a.store.open(ctx)
@@ -78,7 +78,7 @@ func (a *apps) wanted(app *codeenginev2.App) bool {
 	return a.store.cfg.Restart.All && a.refers(app) || slices.Contains(a.store.cfg.Restart.Names, kind+text(app.Name))
 }
 
-// refers looks at the environment only.
+// refers reports whether the app reads the entry from its environment.
 func (a *apps) refers(app *codeenginev2.App) bool {
 	return slices.ContainsFunc(app.RunEnvVariables, func(v codeenginev2.EnvVar) bool {
 		if text(v.Reference) != a.store.cfg.Secret {
@@ -94,8 +94,8 @@ func (a *apps) refers(app *codeenginev2.App) bool {
 	})
 }
 
-// missing are the apps that the config names and the project lacks: nobody
-// knows which key they have.
+// missing returns the apps that the config names but the project does not have.
+// Their keys are unknown.
 func (a *apps) missing(found []rotation.Consumer) (unknown []rotation.Consumer) {
 	for _, name := range a.store.cfg.Restart.Names {
 		label := a.label(strings.TrimPrefix(name, kind))
@@ -108,14 +108,14 @@ func (a *apps) missing(found []rotation.Consumer) (unknown []rotation.Consumer) 
 
 var notInVariable = regexp.MustCompile(`[^A-Z0-9]`)
 
-// marker is the variable that a restart writes on an app. It names the entry
-// too: if two credentials shared one secret and one marker, each would undo the
-// other's and restart the app for ever.
+// marker returns the name of the variable that a restart writes on an app. It
+// includes the entry: if two credentials in one secret shared a variable, each
+// would overwrite the other's and restart the app again and again.
 func (a *apps) marker() string {
 	return "LATCHKEY_KEY_ID_" + notInVariable.ReplaceAllString(strings.ToUpper(a.store.cfg.Secret+"_"+a.store.cfg.Entry), "_")
 }
 
-// left is the key ID that the last restart wrote.
+// left returns the key ID that the app's last restart wrote, or "".
 func (a *apps) left(app *codeenginev2.App) string {
 	for _, v := range app.RunEnvVariables {
 		if text(v.Type) == codeenginev2.EnvVar_Type_Literal && text(v.Name) == a.marker() {
@@ -125,12 +125,12 @@ func (a *apps) left(app *codeenginev2.App) string {
 	return ""
 }
 
-// restartTries bounds how often a restart starts over because somebody else
+// restartTries bounds how often a restart starts over after another writer
 // changed the app.
 const restartTries = 3
 
-// Restart gives the app a new revision by writing the key's ID on it. One that
-// has the ID already is left alone.
+// Restart creates a new revision of the app by writing the key's ID on it. It
+// does nothing if the app has this ID already.
 func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 	doing := fmt.Sprintf("restarting %s in %s", name, a.store.cfg.Region)
 	app, ours := strings.CutPrefix(name, a.label(""))
@@ -146,13 +146,13 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 		if !errors.Is(err, reconcile.ErrConflict) {
 			return err
 		}
-		a.store.client.cfg.Log.Debug("somebody else changed the app, reading it again", "app", name, "region", a.store.cfg.Region)
+		a.store.client.cfg.Log.Debug("retrying the restart: another writer changed the app", "app", name, "region", a.store.cfg.Region)
 	}
 	return err
 }
 
-// roll makes one attempt. The whole environment is sent, since a patch replaces
-// a list as a whole.
+// roll makes one attempt. It sends the whole environment, since a patch replaces
+// the whole list.
 func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app, keyID string) error {
 	got, resp, err := api.GetAppWithContext(ctx, &codeenginev2.GetAppOptions{ProjectID: &project, Name: &app})
 	if err = fault(ctx, doing, resp, err); err != nil {
@@ -180,8 +180,7 @@ func (a *apps) environment(app *codeenginev2.App, keyID string) []codeenginev2.E
 	})
 }
 
-// literals are what people wrote into the environment as it is: often enough a
-// password.
+// literals returns the literal values of an environment, which may be passwords.
 func literals(env []codeenginev2.EnvVar) (values []secret.Value) {
 	for _, v := range env {
 		if v.Value != nil {

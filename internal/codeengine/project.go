@@ -16,21 +16,21 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// Project is a Code Engine project.
+// Project describes a Code Engine project.
 type Project struct {
 	ID, Name, Region, ResourceGroup, CRN, Status string
 }
 
-// pageSize is the most that Code Engine gives at once; maxPages bounds a
-// listing that never ends.
+// pageSize is the largest page of Code Engine. maxPages bounds a listing that
+// never ends.
 const (
 	pageSize = 100
 	maxPages = 100
 )
 
-// Projects lists the projects of the regions, in the order of the regions, each
-// once. It returns what it found together with the errors of the regions that
-// did not answer.
+// Projects lists the projects of the regions, in the order of the regions and
+// without duplicates. If some regions fail, it returns the projects of the
+// others together with the errors.
 func (c *Client) Projects(ctx context.Context, regions []string) ([]Project, error) {
 	lists := make([][]Project, len(regions))
 	faults := make([]error, len(regions))
@@ -41,7 +41,7 @@ func (c *Client) Projects(ctx context.Context, regions []string) ([]Project, err
 			return nil
 		})
 	}
-	_ = g.Wait() // every failure is kept beside its region
+	_ = g.Wait() // faults has the errors
 	var out []Project
 	seen := map[string]bool{}
 	for _, p := range slices.Concat(lists...) {
@@ -70,7 +70,7 @@ func (c *Client) list(ctx context.Context, region string) ([]Project, error) {
 			return nil, upstream.Incomplete(doing, "body")
 		}
 		for i := range page.Projects {
-			// An endpoint that serves all regions may ignore which was asked.
+			// An endpoint for all regions may ignore the region in the request.
 			if p := project(&page.Projects[i]); p.Region == region {
 				out = append(out, p)
 			}
@@ -90,10 +90,11 @@ func project(p *codeenginev2.Project) Project {
 	}
 }
 
-// projectID is the form of IDs; anything else is a name.
+// projectID is the form of a project's ID. Any other text is a name.
 var projectID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// Project finds one project by its ID or name: ErrNotFound.
+// Project returns the project with this ID or name. It returns ErrNotFound if
+// there is none.
 func (c *Client) Project(ctx context.Context, region, idOrName string) (Project, error) {
 	if projectID.MatchString(idOrName) {
 		return c.byID(ctx, region, idOrName)
@@ -117,8 +118,8 @@ func (c *Client) byID(ctx context.Context, region, id string) (Project, error) {
 	return project(p), nil
 }
 
-// byName prefers the active one of several, since a deleted project keeps its
-// name for a while.
+// byName returns the project with this name. It prefers an active one, since a
+// deleted project keeps its name for a while.
 func (c *Client) byName(ctx context.Context, region, name string) (Project, error) {
 	list, err := c.list(ctx, region)
 	if err != nil {
@@ -126,7 +127,7 @@ func (c *Client) byName(ctx context.Context, region, name string) (Project, erro
 	}
 	named := slices.DeleteFunc(list, func(p Project) bool { return p.Name != name })
 	if len(named) == 0 {
-		return Project{}, fmt.Errorf("finding project %q: %w: %s has none of this name", name, reconcile.ErrNotFound, region)
+		return Project{}, fmt.Errorf("finding project %q: %w: %s has no project with this name", name, reconcile.ErrNotFound, region)
 	}
 	if i := slices.IndexFunc(named, func(p Project) bool { return p.Status == active }); i >= 0 {
 		return named[i], nil
@@ -134,13 +135,13 @@ func (c *Client) byName(ctx context.Context, region, name string) (Project, erro
 	return named[0], nil
 }
 
-// resolve returns the ID of a project. A name is looked up once; an ID is taken
-// as it is, and the calls that use it find out whether it is any good.
+// resolve returns the ID of a project. It looks up a name once. It returns an ID
+// unchecked: the calls that use it fail if it is wrong.
 func (c *Client) resolve(ctx context.Context, region, idOrName string) (string, error) {
 	if projectID.MatchString(idOrName) {
 		return idOrName, nil
 	}
-	at := place{region, idOrName}
+	at := projectName{region, idOrName}
 	c.mu.Lock()
 	id := c.ids[at]
 	c.mu.Unlock()
@@ -149,7 +150,7 @@ func (c *Client) resolve(ctx context.Context, region, idOrName string) (string, 
 	}
 	p, err := c.byName(ctx, region, idOrName)
 	if errors.Is(err, reconcile.ErrNotFound) {
-		return "", fmt.Errorf("project %q: %w: there is none of this name in %s", idOrName, reconcile.ErrRefused, region)
+		return "", fmt.Errorf("project %q: %w: %s has no project with this name", idOrName, reconcile.ErrRefused, region)
 	}
 	if err != nil {
 		return "", err
@@ -163,19 +164,20 @@ func (c *Client) resolve(ctx context.Context, region, idOrName string) (string, 
 	return p.ID, nil
 }
 
-// forget makes the next look at a name find its project anew: it may have been
-// deleted and made again.
+// forget drops a project's ID, so that the next use of its name looks it up
+// again. The project may have been deleted and created again.
 func (c *Client) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	maps.DeleteFunc(c.ids, func(_ place, known string) bool { return known == id })
+	maps.DeleteFunc(c.ids, func(_ projectName, known string) bool { return known == id })
 }
 
-// active is the only status in which a project takes secrets.
+// active is the only status in which a project accepts secrets.
 const active = "active"
 
-// usable says why a project takes nothing. Two statuses pass into active by
-// themselves; the others (deleted, failed, disabled) need a person.
+// usable returns an error if the project accepts no secrets. A project that is
+// being created becomes active by itself; a deleted, failed or disabled one
+// needs a person.
 func (p Project) usable() error {
 	switch p.Status {
 	case active:

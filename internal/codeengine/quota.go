@@ -12,14 +12,17 @@ import (
 
 // Limits of a project, from IBM's documents.
 const (
-	MaxSecrets   = 100
+	// MaxSecrets is the largest number of secrets.
+	MaxSecrets = 100
+	// MaxRevisions is the largest number of app revisions.
 	MaxRevisions = 120
 )
 
-// Used is how much of a project's limits is in use.
+// Used has the numbers of secrets and app revisions of a project.
 type Used struct{ Secrets, Revisions int }
 
-// Used counts. The list of secrets shows their data, which is dropped at once.
+// Used counts the secrets and app revisions of the store's project. The list of
+// secrets includes their data, which is dropped at once.
 func (s *Store) Used(ctx context.Context) (Used, error) {
 	var used Used
 	api, project, err := s.open(ctx)

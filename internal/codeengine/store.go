@@ -18,20 +18,20 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// StoreConfig names one entry of one secret.
+// StoreConfig names one entry of a secret.
 type StoreConfig struct {
 	Project string // ID or name
 	Region  string
 	Secret  string
 	Entry   string
-	// Owner is written beside an entry that names none.
+	// Owner is the owner of an entry that names none.
 	Owner string
-	// Restart says which apps Consumers lists; zero is none.
+	// Restart selects the apps that Consumers lists. The zero value selects none.
 	Restart Restart
 }
 
-// Store is one entry of a generic secret. A write replaces the whole secret
-// under its entity tag, with everything of others kept.
+// Store is one entry of a generic secret. A write replaces the whole secret on
+// condition of its entity tag, and keeps all other data.
 type Store struct {
 	client *Client
 	cfg    StoreConfig
@@ -40,9 +40,8 @@ type Store struct {
 	last *snapshot // guarded by mu
 }
 
-// snapshot is a secret's data at one entity tag. The one that a read found is
-// kept for the write that follows, and dropped by it: that spares reading the
-// secret again, and the tag makes it safe.
+// snapshot is a secret's data at one entity tag. A write reuses the snapshot of
+// the read before it, which saves a second read. The tag makes this safe.
 type snapshot struct {
 	tag  string
 	data map[string]secret.Value
@@ -50,16 +49,16 @@ type snapshot struct {
 
 var _ reconcile.Store = (*Store)(nil)
 
-// Store returns a store. Nothing is called yet.
+// Store returns a store. It sends no request.
 func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
 
-// Name is codeEngine/<region>/<project>/<secret>#<entry>.
+// Name returns codeEngine/<region>/<project>/<secret>#<entry>.
 func (s *Store) Name() string {
 	return fmt.Sprintf("codeEngine/%s/%s/%s#%s", s.cfg.Region, s.cfg.Project, s.cfg.Secret, s.cfg.Entry)
 }
 
-// Guarded is true: If-Match is required of every replacement, and a create is
-// refused if the name is taken.
+// Guarded returns true: every replacement carries If-Match, and a create fails if
+// the name is taken.
 func (*Store) Guarded() bool { return true }
 
 const longestValue = 1 << 20
@@ -76,7 +75,7 @@ func (s *Store) doing(verb string) string {
 	return fmt.Sprintf("%s secret %s of project %s in %s", verb, s.cfg.Secret, s.cfg.Project, s.cfg.Region)
 }
 
-// open finds the SDK's client and the project's ID.
+// open returns the SDK's client and the project's ID.
 func (s *Store) open(ctx context.Context) (api *codeenginev2.CodeEngineV2, project string, err error) {
 	if err := s.check(); err != nil {
 		return nil, "", err
@@ -88,8 +87,8 @@ func (s *Store) open(ctx context.Context) (api *codeenginev2.CodeEngineV2, proje
 	return api, project, err
 }
 
-// Read returns the entry. Code Engine shows values in clear, so it is always
-// readable.
+// Read returns the entry. Code Engine returns values in clear text, so the entry
+// always has its value.
 func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	snap, err := s.fetch(ctx, s.doing("reading"))
 	if err != nil {
@@ -110,7 +109,7 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 	if err = fault(ctx, doing, resp, err); err != nil {
 		return nil, s.blame(ctx, doing, project, err)
 	}
-	// Without a tag the secret would look absent.
+	// Without a tag the secret would look like an absent one.
 	if got == nil || text(got.EntityTag) == "" {
 		return nil, upstream.Incomplete(doing, "entity tag")
 	}
@@ -124,9 +123,9 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 	return snap, nil
 }
 
-// blame tells whether the project is the reason that a call on its secret was
-// refused. A secret counts as absent only in a project that is active: nobody
-// may mint for a place that can't take the key.
+// blame checks whether the project is the reason why a call on its secret
+// failed. A secret counts as absent only in an active project: no key may be
+// created for a store that cannot hold it.
 func (s *Store) blame(ctx context.Context, doing, project string, err error) error {
 	absent := errors.Is(err, reconcile.ErrNotFound)
 	if !absent && !errors.Is(err, reconcile.ErrConflict) && !errors.Is(err, reconcile.ErrRefused) {
@@ -162,7 +161,7 @@ func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
 	return e, nil
 }
 
-// Publish writes the entry and its companions, and keeps everything else.
+// Publish writes the entry and its companions, and keeps all other data.
 func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
 	doing := s.doing("writing")
 	api, project, err := s.open(ctx)
@@ -197,15 +196,15 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		return err
 	}
 	if revision == "" {
-		return fmt.Errorf("%s: %w: project %s exists and takes no secret", doing, reconcile.ErrUnavailable, project)
+		return fmt.Errorf("%s: %w: project %s exists but takes no secret", doing, reconcile.ErrUnavailable, project)
 	}
-	return fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+	return fmt.Errorf("%s: %w: the secret was deleted", doing, reconcile.ErrConflict)
 }
 
-// put adds the entry to the data.
+// put sets the entry in the data.
 func (s *Store) put(data map[string]secret.Value, e reconcile.Entry) error {
 	if e.Value.Empty() || e.KeyID == "" {
-		return fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
+		return fmt.Errorf("entry %s: %w: it has no value or no key ID", s.cfg.Entry, reconcile.ErrRefused)
 	}
 	if len(e.Value.Expose()) > longestValue {
 		return fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
@@ -221,8 +220,8 @@ func (s *Store) put(data map[string]secret.Value, e reconcile.Entry) error {
 	return nil
 }
 
-// neighbours is the whole data at the revision: as the read before found it,
-// else read again.
+// neighbours returns the secret's data at the revision, from the read before or
+// from a new one.
 func (s *Store) neighbours(ctx context.Context, doing, revision string) (map[string]secret.Value, error) {
 	s.mu.Lock()
 	snap := s.last
@@ -235,7 +234,7 @@ func (s *Store) neighbours(ctx context.Context, doing, revision string) (map[str
 		var err error
 		snap, err = s.fetch(ctx, doing)
 		if errors.Is(err, reconcile.ErrNotFound) {
-			return nil, fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+			return nil, fmt.Errorf("%s: %w: the secret was deleted", doing, reconcile.ErrConflict)
 		}
 		if err != nil {
 			return nil, err
