@@ -16,16 +16,16 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// LockPrefix is what the name of each of our locks starts with.
+// LockPrefix is the prefix of the names of latchkey's locks.
 const LockPrefix = "latchkey-"
 
-// triedName is the name of a lock that nobody places: who may take it off may
-// take off ours. An owner's name has no dot.
+// triedName is the name of a lock that never exists. Permission to remove it is
+// permission to remove ours. An owner's name has no dot.
 const triedName = "latchkey.tried"
 
-// LockName is the name of the locks of one installation. It is the same for all
-// its credentials, since the entries of a kv secret share a version: a lock of
-// one entry must not hold up the next key of another.
+// LockName returns the name of the locks of an installation. It is the same for
+// all its credentials, since the entries of a kv secret share their versions and
+// the lock of one entry must not block the next key of another.
 func LockName(owner string) string {
 	const most = 64
 	name := LockPrefix + owner
@@ -43,28 +43,28 @@ const (
 	lockCredential = "credential"
 )
 
-// The aliases of versions that can have locks.
+// Aliases of the versions that can be locked.
 const (
 	aliasCurrent  = "current"
 	aliasPrevious = "previous"
 )
 
-// lock is one lock of a secret. Versions go by their IDs wherever one is placed
-// or taken off: what an alias means may have changed since it was read.
+// lock is a lock of a secret. Its version is an ID, since an alias may name
+// another version by the time the lock is placed or removed.
 type lock struct {
 	name, version, alias string
-	key                  string // the ID of the key that is in use, if it is ours
+	key                  string // ID of the key in use, if the lock is ours
 }
 
 func (s *Store) own(l lock) bool { return l.name == LockName(s.cfg.Owner) }
 
-// Locks reports whether the store locks what it publishes.
+// Locks reports whether the store locks the versions that it publishes.
 func (s *Store) Locks() bool { return s.cfg.Lock }
 
-// Instance is the GUID of the instance that the secret is in.
+// Instance returns the GUID of the secret's instance.
 func (s *Store) Instance() string { return s.cfg.Instance }
 
-// locks lists those of all versions.
+// locks lists the locks of all versions.
 func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) (all []lock, err error) {
 	d := s.deed("looking for locks on", "secrets-locks.list", forReading)
 	const most = 100
@@ -86,27 +86,27 @@ func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) 
 	}
 }
 
-// place locks a version in the name of a key, "" is none. Creating locks takes
-// a lower role than taking them off, so that is tried first: a lock that stays
-// for ever would hold up every publication after the next.
-func (s *Store) place(ctx context.Context, api *sm.SecretsManagerV2, id, version, keyID string) error {
+// addLock locks a version. keyID is the key in use, or "". Placing a lock needs a
+// lower role than removing it, so addLock first tries a removal: a lock that
+// cannot be removed would block every publication after the next.
+func (s *Store) addLock(ctx context.Context, api *sm.SecretsManagerV2, id, version, keyID string) error {
 	err := s.unlock(ctx, api, id, version, triedName)
 	if errors.Is(err, reconcile.ErrDenied) || errors.Is(err, reconcile.ErrUnavailable) {
 		return err
 	}
 	d := s.deed("locking", "secret-locks.create", forLocks)
 	attributes := map[string]any{lockCredential: s.cfg.Credential}
-	description := "latchkey makes the version after this one for " + s.cfg.Credential
+	description := "latchkey is creating the next version for " + s.cfg.Credential
 	if keyID != "" {
 		attributes[lockKey] = keyID
-		description = fmt.Sprintf("API key %s of %s is in use until latchkey has ended it", keyID, s.cfg.Credential)
+		description = fmt.Sprintf("API key %s of %s is in use until latchkey deletes it", keyID, s.cfg.Credential)
 	}
 	_, resp, err := api.CreateSecretVersionLocksBulkWithContext(ctx, &sm.CreateSecretVersionLocksBulkOptions{SecretID: &id, ID: &version,
 		Locks: []sm.SecretLockPrototype{{Name: core.StringPtr(LockName(s.cfg.Owner)), Description: &description, Attributes: attributes}}})
 	return d.fault(ctx, resp, err)
 }
 
-// unlock takes one lock off a version; absent is success.
+// unlock removes a lock from a version. It succeeds if there is none.
 func (s *Store) unlock(ctx context.Context, api *sm.SecretsManagerV2, id, version, name string) error {
 	d := s.deed("unlocking", "secret-locks.delete", forLocks)
 	_, resp, err := api.DeleteSecretVersionLocksBulkWithContext(ctx, &sm.DeleteSecretVersionLocksBulkOptions{SecretID: &id, ID: &version, Name: []string{name}})
@@ -116,10 +116,10 @@ func (s *Store) unlock(ctx context.Context, api *sm.SecretsManagerV2, id, versio
 	return err
 }
 
-// claim prepares the publication over a version. With our lock on it, it is
-// locked as soon as somebody else's version follows: whoever comes second is
-// refused. Our lock on the version before comes off, since it would refuse even
-// the first. It reports whether the version had no lock of ours.
+// claim prepares a publication over the version that was read. It locks that
+// version, so that a second publication from it is refused. It removes our lock
+// from the version before, which would refuse even the first publication. It
+// reports whether it placed a lock.
 func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot) (placed bool, err error) {
 	doing := s.deed("writing", "", "").doing
 	all, err := s.locks(ctx, api, id)
@@ -131,11 +131,11 @@ func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 			return false, fmt.Errorf("%s: %w: it is no longer at version %s", doing, reconcile.ErrConflict, over.id)
 		}
 	}
-	// What has no data takes no lock, and nothing in it is in use. The lock goes
-	// on first: on a version that others have replaced twice it is refused, and
-	// theirs stays.
+	// A version without data accepts no lock, and none of its keys is in use. The
+	// new lock comes first: if others replaced the version twice, it is refused
+	// and their lock stays.
 	if !over.cleared && !slices.ContainsFunc(all, func(l lock) bool { return s.own(l) && l.version == over.id }) {
-		err := s.place(ctx, api, id, over.id, s.entry(over).KeyID)
+		err := s.addLock(ctx, api, id, over.id, s.entry(over).KeyID)
 		if errors.Is(err, reconcile.ErrRefused) {
 			err = s.moved(ctx, api, id, over, err)
 		}
@@ -154,28 +154,30 @@ func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 	return placed, nil
 }
 
+// vanished turns ErrNotFound into a conflict: the secret existed when it was
+// read.
 func vanished(doing string, err error) error {
 	if errors.Is(err, reconcile.ErrNotFound) {
-		return fmt.Errorf("%s: %w: somebody deleted it", doing, reconcile.ErrConflict)
+		return fmt.Errorf("%s: %w: the secret was deleted", doing, reconcile.ErrConflict)
 	}
 	return err
 }
 
-// moved is a conflict if the version is no longer the current one, and else the
-// refusal.
+// moved returns a conflict if the version is no longer current, and otherwise
+// the refusal.
 func (s *Store) moved(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot, refusal error) error {
-	now, err := s.version(ctx, api, "looking at", id, aliasCurrent, false)
+	now, err := s.version(ctx, api, "reading", id, aliasCurrent, false)
 	if err == nil && now.id != over.id {
 		return fmt.Errorf("%s: %w: version %s has replaced version %s", s.deed("writing", "", "").doing, reconcile.ErrConflict, now.id, over.id)
 	}
-	return refusal // nothing was written, that much is certain
+	return refusal // nothing was written
 }
 
-// barred says what a refusal with 412 means, by what is there now and not by its
-// words. If another version has replaced ours, our lock on it was in the way, and
-// its publication came first. If not, our lock on the version before is that of
-// a latecomer, who believed it to be the current one: then it is worth another
-// try. Everything else is for people.
+// barred explains a 412 by the current locks rather than by the answer's words.
+// If another version replaced ours, our lock on it was the reason, and the other
+// publication was first. If only our lock is on the version before, a slow
+// publication placed it when that version was current, and a retry helps. In all
+// other cases a person must act.
 func (s *Store) barred(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot, refusal error) (again bool, err error) {
 	if err := s.moved(ctx, api, id, over, refusal); errors.Is(err, reconcile.ErrConflict) {
 		return false, err
@@ -198,34 +200,32 @@ func (s *Store) barred(ctx context.Context, api *sm.SecretsManagerV2, id string,
 		return false, fmt.Errorf("%w (locks of others: %s)", refusal, strings.Join(others, ", "))
 	}
 	if again {
-		return true, fmt.Errorf("%s: %w: a publication of before keeps locking its previous version", s.deed("writing", "", "").doing, reconcile.ErrUnavailable)
+		return true, fmt.Errorf("%s: %w: an earlier publication keeps locking its previous version", s.deed("writing", "", "").doing, reconcile.ErrUnavailable)
 	}
 	return false, refusal
 }
 
-// barring reports whether an answer is what a lock gives.
+// barring reports whether an answer may be caused by a lock.
 func barring(resp *core.DetailedResponse) bool {
 	return resp != nil && resp.StatusCode == http.StatusPreconditionFailed
 }
 
-// keep locks the version that was made. The publication stands whatever comes
-// of it: nobody is held up by a missing lock, and the next publication places
-// it, before anything else.
-func (s *Store) keep(ctx context.Context, api *sm.SecretsManagerV2, id, version, keyID string) error {
-	return s.flaw(s.place(ctx, api, id, version, keyID))
+// lockNew locks a version that was created. If it fails, the publication stands:
+// a missing lock blocks nothing, and the next publication first places it.
+func (s *Store) lockNew(ctx context.Context, api *sm.SecretsManagerV2, id, version, keyID string) error {
+	return s.unlocked(s.addLock(ctx, api, id, version, keyID))
 }
 
-// flaw turns the failure of a lock, behind a publication, into one that hides no
-// publication.
-func (s *Store) flaw(err error) error {
+// unlocked turns the failure of a lock after a publication into ErrUnlocked.
+func (s *Store) unlocked(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w: %s", s.deed("writing", "", "").doing, reconcile.ErrUnlocked, err.Error()) // as words only: one error means one thing
+	return fmt.Errorf("%s: %w: %s", s.deed("writing", "", "").doing, reconcile.ErrUnlocked, err.Error()) // as text only, so the error has one meaning
 }
 
-// Release takes our lock off the version that has a key which has ended: nobody
-// uses that version any more, and people may roll on or delete.
+// Release removes our lock from the version with a key that was deleted. The
+// version is no longer in use, so others may rotate or delete the secret.
 func (s *Store) Release(ctx context.Context, keyID string) error {
 	if !s.cfg.Lock || keyID == "" {
 		return nil
@@ -259,9 +259,9 @@ func (s *Store) Release(ctx context.Context, keyID string) error {
 	return nil
 }
 
-// uses reports whether a lock is ours because of the key. In a kv secret the
-// lock may name the key of another entry: then the version's mark tells, and the
-// current version has the others' keys as well.
+// uses reports whether a lock is ours and was placed for the key. In a kv secret
+// the lock may name the key of another entry, so the version's metadata decide.
+// The current version also has the keys of other entries.
 func (s *Store) uses(ctx context.Context, api *sm.SecretsManagerV2, id string, l lock, keyID string) (bool, error) {
 	switch {
 	case !s.own(l) || s.cfg.Type == KeyValue && l.alias != aliasPrevious:
@@ -278,7 +278,7 @@ func (s *Store) uses(ctx context.Context, api *sm.SecretsManagerV2, id string, l
 	return s.entry(snap).KeyID == keyID, nil
 }
 
-// absent takes what is not there for done.
+// absent turns ErrNotFound into success.
 func absent(err error) error {
 	if errors.Is(err, reconcile.ErrNotFound) {
 		return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
+// when converts a time of the SDK, or nil to the zero time.
 func when(t *strfmt.DateTime) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -27,8 +28,8 @@ func when(t *strfmt.DateTime) time.Time {
 	return time.Time(*t)
 }
 
-// Publish writes the entry as a new version, or creates the secret. Between its
-// look and its write another may write: see the package comment.
+// Publish writes the entry as a new version, or creates the secret. Another
+// write may happen between its read and its write: see the package comment.
 func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
 	doing := s.deed("writing", "", "").doing
 	api, err := s.open()
@@ -36,7 +37,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	if e.Value.Empty() || e.KeyID == "" {
-		return fmt.Errorf("%s: %w: there is no value with a key ID to write", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: the entry has no value or no key ID", doing, reconcile.ErrRefused)
 	}
 	if len(e.Value.Expose()) > longestValue {
 		return fmt.Errorf("%s: %w: a value has up to %d bytes", doing, reconcile.ErrRefused, longestValue)
@@ -52,7 +53,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	return s.replace(ctx, api, e, m, noted, revision)
 }
 
-// expiry is when an arbitrary secret with the key expires; zero is never.
+// expiry returns when an arbitrary secret with the key expires. Zero is never.
 func (s *Store) expiry(e reconcile.Entry) time.Time {
 	if s.cfg.Type != Arbitrary || s.cfg.Expire <= 0 || e.Created.IsZero() {
 		return time.Time{}
@@ -71,7 +72,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 	if owner := cmp.Or(e.Owner, s.cfg.Owner); len(owner) >= 2 && owner != markName {
 		labels = append(labels, owner)
 	}
-	description := core.StringPtr("An API key that latchkey keeps")
+	description := core.StringPtr("An API key that latchkey manages")
 	var n sm.SecretPrototypeIntf
 	switch s.cfg.Type {
 	case Arbitrary:
@@ -93,12 +94,11 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 	got, resp, err := api.CreateSecretWithContext(ctx, &sm.CreateSecretOptions{SecretPrototype: n})
 	switch err = d.fault(ctx, resp, err, e.Value); {
 	case errors.Is(err, reconcile.ErrNotFound):
-		s.client.forgetGroup(place{s.cfg.Instance, s.cfg.Group})
+		s.client.forgetGroup(groupName{s.cfg.Instance, s.cfg.Group})
 		return fmt.Errorf("%s: %w: the instance or the secret group %q does not exist", d.doing, reconcile.ErrRefused, s.cfg.Group)
 	case errors.Is(err, reconcile.ErrConflict):
-		// A name is unique in the whole instance: it may be taken where we do
-		// not look.
-		if _, in, serr := s.search(ctx, api, "looking for", ""); serr == nil && in != group {
+		// A name is unique in the whole instance, so another group may have it.
+		if _, in, serr := s.search(ctx, api, "finding", ""); serr == nil && in != group {
 			return fmt.Errorf("%s: %w: the name is taken in the secret group with ID %s", d.doing, reconcile.ErrRefused, in)
 		}
 		return err
@@ -113,9 +113,9 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 	}
 	snap, err := s.version(ctx, api, "reading back", id, aliasCurrent, false)
 	if err == nil && s.entry(snap).KeyID == e.KeyID {
-		return s.keep(ctx, api, id, snap.id, e.KeyID)
+		return s.lockNew(ctx, api, id, snap.id, e.KeyID)
 	}
-	return s.flaw(err) // another version that followed is not ours to lock
+	return s.unlocked(err) // a version that followed is not ours to lock
 }
 
 func secretID(x sm.SecretIntf) string {
@@ -128,19 +128,19 @@ func secretID(x sm.SecretIntf) string {
 	return ""
 }
 
-func (c *Client) forgetGroup(p place) {
+func (c *Client) forgetGroup(name groupName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.groups, p)
+	delete(c.groups, name)
 }
 
 func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, m entry.Metadata, noted, revision string) error {
 	d := s.deed("writing", "secret-version.create", forWriting)
-	// The data of a kv secret have to be read to be kept, those of another not.
+	// The data of a kv secret must be read to be kept.
 	id, snap, err := s.current(ctx, api, "writing", s.cfg.Type == KeyValue)
 	switch {
 	case errors.Is(err, reconcile.ErrNotFound):
-		return fmt.Errorf("%s: %w: somebody deleted it", d.doing, reconcile.ErrConflict)
+		return fmt.Errorf("%s: %w: the secret was deleted", d.doing, reconcile.ErrConflict)
 	case err != nil:
 		return err
 	case snap.id != revision:
@@ -161,7 +161,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 	} else {
 		for name, x := range snap.data {
 			if !exact(x) {
-				return fmt.Errorf("%s: %w: the number in its entry %s would not be kept as it is", d.doing, reconcile.ErrRefused, name)
+				return fmt.Errorf("%s: %w: the number in its entry %s would change when written back", d.doing, reconcile.ErrRefused, name)
 			}
 			if value, ok := x.(string); ok {
 				hidden = append(hidden, secret.New(value))
@@ -179,7 +179,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 	return s.roll(ctx, api, d, id, snap, e, n, hidden)
 }
 
-// roll makes a version over the one that was read.
+// roll creates a version over the one that was read.
 func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id string, over *snapshot, e reconcile.Entry, n sm.SecretVersionPrototypeIntf, hidden []secret.Value) error {
 	placed := false
 	if s.cfg.Lock {
@@ -188,8 +188,8 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 			return err
 		}
 	}
-	// The date first: if the version came first and this failed, the old date
-	// would destroy the new key.
+	// The date comes first. If it failed after the version was created, the old
+	// date would destroy the new key.
 	if err := s.postpone(ctx, api, id, over, s.expiry(e)); err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 				if _, err := s.claim(ctx, api, id, over); err != nil {
 					return err
 				}
-				continue // a refusal made nothing, so this is no repetition
+				continue // the refusal created nothing
 			}
 		}
 		if err != nil {
@@ -212,12 +212,12 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 		if err := s.confirm(ctx, api, d, id, version); err != nil || !s.cfg.Lock {
 			return err
 		}
-		if err := s.keep(ctx, api, id, version, e.KeyID); err != nil {
+		if err := s.lockNew(ctx, api, id, version, e.KeyID); err != nil {
 			return err
 		}
 		if placed && s.entry(over).KeyID == "" {
-			// The lock was for the moment: no key of ours ends with that version.
-			return s.flaw(s.unlock(ctx, api, id, over.id, LockName(s.cfg.Owner)))
+			// The lock was temporary: that version has no key of ours.
+			return s.unlocked(s.unlock(ctx, api, id, over.id, LockName(s.cfg.Owner)))
 		}
 		return nil
 	}
@@ -239,8 +239,8 @@ func (s *Store) put(data map[string]any, value secret.Value, m entry.Metadata) e
 	return nil
 }
 
-// exact reports whether a value of JSON is the same after it was decoded: a
-// large integer is not.
+// exact reports whether a JSON value survives decoding unchanged. A large integer
+// does not.
 func exact(x any) bool {
 	const most = 1 << 53
 	switch x := x.(type) {
@@ -262,7 +262,8 @@ func exact(x any) bool {
 	return true
 }
 
-// postpone moves the secret's expiration date out; it never brings it nearer.
+// postpone moves the secret's expiration date to a later time, never to an
+// earlier one.
 func (s *Store) postpone(ctx context.Context, api *sm.SecretsManagerV2, id string, snap *snapshot, to time.Time) error {
 	if to.IsZero() || !snap.expires.IsZero() && !snap.expires.Before(to.Truncate(time.Second)) {
 		return nil
@@ -271,7 +272,7 @@ func (s *Store) postpone(ctx context.Context, api *sm.SecretsManagerV2, id strin
 	patch := map[string]any{"expiration_date": to.Format(time.RFC3339)}
 	_, resp, err := api.UpdateSecretMetadataWithContext(ctx, &sm.UpdateSecretMetadataOptions{ID: &id, SecretMetadataPatch: patch})
 	if err = d.fault(ctx, resp, err); errors.Is(err, reconcile.ErrNotFound) {
-		return fmt.Errorf("%s: %w: somebody deleted it", d.doing, reconcile.ErrConflict)
+		return fmt.Errorf("%s: %w: the secret was deleted", d.doing, reconcile.ErrConflict)
 	}
 	return err
 }
@@ -286,15 +287,15 @@ func versionID(v sm.SecretVersionIntf) string {
 	return ""
 }
 
-// confirm looks whether the version that was made is the current one. If it is
-// not, another write followed, and whoever calls has to read again.
+// confirm checks that the version that was created is the current one. If it is
+// not, another write followed, and the caller must read again.
 func (s *Store) confirm(ctx context.Context, api *sm.SecretsManagerV2, d deed, id, version string) error {
 	snap, err := s.version(ctx, api, "reading back", id, aliasCurrent, false)
 	switch {
 	case errors.Is(err, reconcile.ErrUnavailable):
 		return err
 	case err != nil:
-		return fmt.Errorf("%s: %w: %s", d.doing, reconcile.ErrUnavailable, err.Error()) // as words only: one error means one thing
+		return fmt.Errorf("%s: %w: %s", d.doing, reconcile.ErrUnavailable, err.Error()) // as text only, so the error has one meaning
 	case version == "" || snap.id != version:
 		return fmt.Errorf("%s: %w: version %s followed at once", d.doing, reconcile.ErrUnavailable, snap.id)
 	}

@@ -1,70 +1,70 @@
-// Package secretsmanager keeps keys in IBM Cloud Secrets Manager: in a secret of
-// the type arbitrary, which is the key's value, or in one entry of a secret of
-// the type kv, beside whatever others keep there.
+// Package secretsmanager publishes keys to IBM Cloud Secrets Manager and
+// completes its tasks. A key is the payload of a secret of the type arbitrary,
+// or one entry in a secret of the type kv, whose other entries latchkey keeps.
 //
-// Each publication is a new version, whose version_custom_metadata says which
-// key it has: under the name "latchkey" in an arbitrary secret, and
-// "latchkey_<entry>" in a kv secret,
+// Each publication creates a version. The version's custom metadata describe its
+// key, under the name "latchkey" in an arbitrary secret and
+// "latchkey_<entry>" in a kv secret, as one text:
 //
 //	{"key_id":"ApiKey-…","owner":"prod","created":"2026-11-24T10:00:00Z","iam_id":"iam-ServiceId-…"}
 //
-// as one text. An entry of a kv secret has two companions in the data as well,
-// so that a neighbour's new version, which has no metadata of ours, keeps them:
+// An entry of a kv secret also has two companions in the data. They survive a
+// version of another writer, which lacks latchkey's metadata:
 //
 //	IAM_API_KEY_ID        the key's ID
 //	IAM_API_KEY_LATCHKEY  the rest of the same text
 //
-// # What Secrets Manager has no guard for
+// # No compare-and-set
 //
-// A version replaces another without a comparison: there is no entity tag. The
-// store looks before it writes, refuses what changed since the read or names a
-// newer key, and looks again behind its write; between look and write another
-// may still slip in. Only the first publication is guarded, by the secret's name.
+// Secrets Manager has no entity tags, so a version replaces another without a
+// comparison. The store re-reads before each write, and returns a conflict if
+// the version changed or names a newer key. It re-reads after the write, too.
+// Another write may still happen in between. Only the first publication is
+// guarded, by the secret's name. The store is therefore not Guarded.
 //
 // # Locks
 //
-// A lock on the previous version says that somebody still uses it: Secrets
-// Manager then refuses the next version, and so the publication is refused.
+// A lock marks a version as in use. While the previous version is locked,
+// Secrets Manager rejects a new one, and so the publication is refused.
 //
-// With StoreConfig.Lock every version that is published has a lock named
-// LockName, which says whose key, and which, is in use. It does two things.
-// People don't roll on or delete while consumers may hold the key before, until
-// latchkey has ended it: Release. And publications that start from one version
-// exclude each other:
+// With StoreConfig.Lock each published version has a lock named LockName, which
+// names the key and its credential. The lock has two effects. Other users cannot
+// rotate or delete the secret while consumers may use its previous key, until
+// latchkey deletes that key and calls Release. And publications that start from
+// the same version exclude each other:
 //
-//  1. our lock is put on the version that was read, unless it has it already;
-//  2. our lock, and no other, is taken off the version before it;
-//  3. the new version is made: the server refuses while the previous is locked;
-//  4. our lock is put on the new version.
+//  1. lock the version that was read, unless it has our lock;
+//  2. remove our lock, and no other, from the version before it;
+//  3. create the new version, which fails while the previous one is locked;
+//  4. lock the new version.
 //
-// Of two who read the same version the second finds it as the previous one,
-// locked in step 1, and gets a conflict: nothing was changed. That is no
-// comparison: who stands still after step 2 still gets through if meanwhile
-// another version was made and the one before it unlocked again, by the
-// publication after that, between its steps 2 and 3, or since its key ended. So
-// the store is not Guarded.
+// If two publications read the same version, the slower one finds it as the
+// previous version, locked in step 1. It gets a conflict and changes nothing.
+// This does not replace a comparison. A publication that pauses after step 2
+// still succeeds if another version was created meanwhile and the one before it
+// was unlocked again: by step 2 of the publication after that, or because its
+// key was deleted.
 //
-// Any two steps may be torn apart: step 1 of the next publication does what step
-// 4 did not, and so a failing step 4 is reconcile.ErrUnlocked, which hides no
-// publication. To repeat it would only hold up what comes after. Locks go by a
-// version's ID, never by an alias, so a process that is late does not touch
-// another version than it has read.
+// Any two steps may be separated by a crash. Step 1 of the next publication
+// repeats a failed step 4, so that failure is reconcile.ErrUnlocked, and the
+// publication stands. Locks are placed on a version's ID, never on an alias, so a
+// delayed process changes no version that it has not read.
 //
 // # Expiry
 //
-// An arbitrary secret gets the key's expiry as its expiration date, so that
-// Secrets Manager announces it by secret_about_to_expire, which latchkey takes
-// for a reason to look. When the date passes Secrets Manager destroys the data,
-// unless it is locked, and takes no more versions: a person has to delete the
-// secret. A kv secret has no such date.
+// An arbitrary secret has its key's expiry as its expiration date. Secrets
+// Manager then sends secret_about_to_expire, which makes latchkey check the
+// credential. On that date Secrets Manager destroys the data, unless they are
+// locked, and accepts no more versions until a person deletes the secret. A kv
+// secret has no such date.
 //
 // # Permissions
 //
-// Writer on the instance or secret group is enough. Who may not read values
-// (a custom role) can publish to an arbitrary secret, since which key it has is
-// metadata; an entry of a kv secret can only be created then, because the others
-// have to be read to be kept. Locks need Manager: a Writer may place them, but
-// not take them off, and therefore places none here. The facts are from
+// The role Writer on the instance or secret group is enough. A custom role that
+// cannot read values can publish to an arbitrary secret, since the metadata name
+// its key. In a kv secret it can only create the secret, since the other entries
+// must be read to be kept. Locks need the role Manager: a Writer can place them
+// but not remove them, so latchkey then places none. The facts are from
 // https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-iam,
 // https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-secret-locks
 // and the models of IBM's SDK.
@@ -82,39 +82,39 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// Config says how Secrets Manager is reached, and as whom.
+// Config describes how to reach Secrets Manager and how to log in.
 type Config struct {
-	// Endpoint serves every instance in place of IBM's addresses: the
-	// emulator's URL. Requests still name the instance's host. Empty is IBM
-	// Cloud.
+	// Endpoint, if set, replaces IBM's address of every instance. Requests still
+	// name the instance's host. The emulator uses it.
 	Endpoint string
-	// Private takes the addresses inside IBM's network.
+	// Private selects the addresses inside IBM's network.
 	Private bool
-	// HTTP carries every call; nil is a client with the default transport.
+	// HTTP sends every request. If nil, it is a client with the default
+	// transport.
 	HTTP *http.Client
-	// Auth logs in. Nil means that HTTP does.
+	// Auth logs in. If nil, HTTP does.
 	Auth core.Authenticator
 }
 
-// Client reaches all instances. It is safe for concurrent use.
+// Client accesses all instances. It is safe for concurrent use.
 type Client struct {
 	cfg Config
 
 	mu        sync.Mutex // guards what follows
 	instances map[string]*sm.SecretsManagerV2
-	groups    map[place]string // IDs of secret groups by name
+	groups    map[groupName]string // IDs of secret groups
 }
 
-// place is something in an instance, by name.
-type place struct{ instance, name string }
+// groupName is the name of a secret group in an instance.
+type groupName struct{ instance, name string }
 
-// New builds a client. Nothing is called yet: each instance's SDK client is
-// built when it is first used.
+// New returns a client. It sends no request; an instance's SDK client is created
+// when it is first used.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
 	}
-	return &Client{cfg: cfg, instances: map[string]*sm.SecretsManagerV2{}, groups: map[place]string{}}
+	return &Client{cfg: cfg, instances: map[string]*sm.SecretsManagerV2{}, groups: map[groupName]string{}}
 }
 
 func (c *Client) host(instance, region string) string {
@@ -124,8 +124,8 @@ func (c *Client) host(instance, region string) string {
 	return instance + "." + region + ".secrets-manager.appdomain.cloud"
 }
 
-// instance returns the SDK's client for one instance. Its retries stay off:
-// they would repeat a version whose answer was lost.
+// instance returns the SDK's client for one instance. Its retries are off, since
+// they would repeat the creation of a version whose answer was lost.
 func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,7 +143,7 @@ func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
 	return api, nil
 }
 
-// text is what a field of the SDK's models holds.
+// text returns the value of an SDK field, or "" for nil.
 func text(s *string) string {
 	if s == nil {
 		return ""

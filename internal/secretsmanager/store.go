@@ -18,16 +18,18 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// The types of secrets that a key can be kept in.
+// The types of secrets that can hold a key.
 const (
+	// Arbitrary is a secret whose payload is the key's value.
 	Arbitrary = "arbitrary"
-	KeyValue  = "kv"
+	// KeyValue is a secret with several entries.
+	KeyValue = "kv"
 )
 
-// defaultGroup is the secret group that every instance has; its name is its ID.
+// defaultGroup is the secret group of every instance. Its name is also its ID.
 const defaultGroup = "default"
 
-// StoreConfig names one secret, or one entry of it.
+// StoreConfig names a secret, or one entry of it.
 type StoreConfig struct {
 	Instance string // GUID
 	Region   string
@@ -35,19 +37,19 @@ type StoreConfig struct {
 	Secret   string // name
 	Type     string // Arbitrary or KeyValue
 	Entry    string // of KeyValue
-	// Owner is written beside an entry that names none.
+	// Owner is the owner of an entry that names none.
 	Owner string
-	// Lock says in Secrets Manager that the versions are in use: see the package
-	// comment. It takes the role Manager.
+	// Lock locks the published versions: see the package comment. It needs the
+	// role Manager.
 	Lock bool
-	// Credential is what the description of a lock says the key is of.
+	// Credential is the credential that a lock's description names.
 	Credential string
-	// Expire is how long a key lives: an arbitrary secret expires so long after
-	// the key's creation. Zero sets no date.
+	// Expire is the lifetime of a key. An arbitrary secret expires this long
+	// after its key's creation. Zero sets no date.
 	Expire time.Duration
 }
 
-// Store is one secret, or one entry of it.
+// Store is a secret, or one entry of it.
 type Store struct {
 	client *Client
 	cfg    StoreConfig
@@ -61,14 +63,14 @@ var (
 	_ reconcile.Releaser = (*Store)(nil)
 )
 
-// Store returns a store. Nothing is called yet.
+// Store returns a store. It sends no request.
 func (c *Client) Store(cfg StoreConfig) *Store {
 	cfg.Group = cmp.Or(cfg.Group, defaultGroup)
 	return &Store{client: c, cfg: cfg}
 }
 
-// Name is secretsManager/<region>/<instance>/<group>/<secret>, and for an entry
-// of a kv secret #<entry> behind it.
+// Name returns secretsManager/<region>/<instance>/<group>/<secret>, followed by
+// #<entry> for a kv secret.
 func (s *Store) Name() string {
 	name := fmt.Sprintf("secretsManager/%s/%s/%s/%s", s.cfg.Region, s.cfg.Instance, s.cfg.Group, s.cfg.Secret)
 	if s.cfg.Type == KeyValue {
@@ -77,10 +79,10 @@ func (s *Store) Name() string {
 	return name
 }
 
-// Secret is the secret's name.
+// Secret returns the secret's name.
 func (s *Store) Secret() string { return s.cfg.Secret }
 
-// Dates reports whether this store gives its secret the expiration date.
+// Dates reports whether the store sets its secret's expiration date.
 func (s *Store) Dates() bool { return s.cfg.Type == Arbitrary && s.cfg.Expire > 0 }
 
 // Guarded is false: Secrets Manager has no entity tags.
@@ -121,9 +123,9 @@ func (s *Store) deed(verb, action, roles string) deed {
 	return deed{fmt.Sprintf("%s secret %s of group %s in %s", verb, s.cfg.Secret, s.cfg.Group, s.cfg.Region), action, roles}
 }
 
-// Who may do what.
+// Roles that a call needs.
 const (
-	forReading = "role Reader, or one above it"
+	forReading = "role Reader or higher"
 	forValues  = "role SecretsReader or Writer"
 	forWriting = "role Writer"
 	forLocks   = "role Manager"
@@ -141,13 +143,13 @@ type snapshot struct {
 	id      string // of the version
 	expires time.Time
 	marks   map[string]any
-	cleared bool // somebody took its data away
+	cleared bool // its data were deleted
 	payload secret.Value
-	data    map[string]any // of kv; nil if it was not read
-	read    bool           // the values were
+	data    map[string]any // of a kv secret; nil if not read
+	read    bool           // whether the values were read
 }
 
-// Read returns the entry. Who may not read values gets one without.
+// Read returns the entry. Without permission to read values, the entry has none.
 func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	api, err := s.open()
 	if err != nil {
@@ -164,15 +166,15 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	doing := s.deed("reading", "", "").doing
 	switch {
 	case e.KeyID == "" && !snap.read:
-		return e, fmt.Errorf("%s: %w: it names no key of latchkey, and to see whether it has a value needs the permission secrets-manager.secret.read (%s)", doing, reconcile.ErrDenied, forValues)
+		return e, fmt.Errorf("%s: %w: it names no key of latchkey, and reading its value needs the permission secrets-manager.secret.read (%s)", doing, reconcile.ErrDenied, forValues)
 	case e.KeyID == "" && e.Value.Empty():
 		return e, fmt.Errorf("%s: %w", doing, reconcile.ErrNotFound)
 	}
 	return e, nil
 }
 
-// entry is what a version says of our key. In a kv secret the data tell, as far
-// as they were read: a neighbour's version has no marks.
+// entry returns the entry in a version. In a kv secret the data decide if they
+// were read, since a version of another writer has no metadata of ours.
 func (s *Store) entry(snap *snapshot) reconcile.Entry {
 	e := reconcile.Entry{Revision: snap.id}
 	raw, _ := snap.marks[s.markName()].(string)
@@ -191,10 +193,10 @@ func (s *Store) entry(snap *snapshot) reconcile.Entry {
 	return e
 }
 
-// current finds the secret, unless it is known, and reads its current version.
-// ErrNotFound when there is no secret.
+// current finds the secret, unless its ID is known, and reads its current
+// version. It returns ErrNotFound if there is no secret.
 func (s *Store) current(ctx context.Context, api *sm.SecretsManagerV2, verb string, values bool) (id string, snap *snapshot, err error) {
-	for range 2 { // a secret that is gone may be there again under another ID
+	for range 2 { // a deleted secret may exist again under another ID
 		known := s.known("")
 		if id = known; id == "" {
 			if id, err = s.find(ctx, api, verb); err != nil {
@@ -212,7 +214,7 @@ func (s *Store) current(ctx context.Context, api *sm.SecretsManagerV2, verb stri
 	return "", nil, err
 }
 
-// known returns the secret's ID, after setting it if one is given.
+// known returns the secret's ID, or "". A given ID is set first.
 func (s *Store) known(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,8 +230,7 @@ func (s *Store) forget(id string) {
 	}
 }
 
-// version reads a version by its ID or alias, with or without what is secret in
-// it.
+// version reads a version by its ID or alias, with or without its values.
 func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id, which string, values bool) (*snapshot, error) {
 	if !values {
 		d := s.deed(verb, "secret-version-metadata.read", forReading)
@@ -261,7 +262,8 @@ func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id,
 
 func cleared(available *bool) bool { return available != nil && !*available }
 
-// complete refuses a version without an ID: the secret would look absent.
+// complete rejects a version without an ID, which would look like an absent
+// secret.
 func complete(d deed, snap *snapshot) (*snapshot, error) {
 	if snap.id == "" {
 		return nil, upstream.Incomplete(d.doing, "version ID")
@@ -269,7 +271,7 @@ func complete(d deed, snap *snapshot) (*snapshot, error) {
 	return snap, nil
 }
 
-// find looks the secret up by its name, without reading its value.
+// find returns the ID of the secret. It does not read its value.
 func (s *Store) find(ctx context.Context, api *sm.SecretsManagerV2, verb string) (string, error) {
 	group, err := s.group(ctx, api, verb)
 	if err != nil {
@@ -282,8 +284,8 @@ func (s *Store) find(ctx context.Context, api *sm.SecretsManagerV2, verb string)
 	return s.known(id), nil
 }
 
-// search returns the ID and the group of the secret of our name in a group; ""
-// looks in all of them.
+// search returns the ID and the group of the secret with our name. It searches
+// one group, or all groups if group is "".
 func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, group string) (id, in string, err error) {
 	d := s.deed(verb, "secrets.list", forReading)
 	const most = 1000
@@ -320,7 +322,7 @@ func (s *Store) group(ctx context.Context, api *sm.SecretsManagerV2, verb string
 	if s.cfg.Group == defaultGroup {
 		return defaultGroup, nil
 	}
-	where := place{s.cfg.Instance, s.cfg.Group}
+	where := groupName{s.cfg.Instance, s.cfg.Group}
 	s.client.mu.Lock()
 	id := s.client.groups[where]
 	s.client.mu.Unlock()
@@ -340,5 +342,5 @@ func (s *Store) group(ctx context.Context, api *sm.SecretsManagerV2, verb string
 			return *g.ID, nil
 		}
 	}
-	return "", fmt.Errorf("%s: %w: the secret group %q does not exist, or is not ours to see", d.doing, reconcile.ErrRefused, strings.TrimSpace(s.cfg.Group))
+	return "", fmt.Errorf("%s: %w: the secret group %q does not exist or is not visible to us", d.doing, reconcile.ErrRefused, strings.TrimSpace(s.cfg.Group))
 }

@@ -19,43 +19,51 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// The types of tasks, and their statuses:
+// Types and final statuses of tasks:
 // https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-secret-tasks.
 const (
+	// CreateCredentials is the type of a task that creates credentials.
 	CreateCredentials = "create_credentials"
+	// DeleteCredentials is the type of a task that deletes credentials.
 	DeleteCredentials = "delete_credentials"
 
+	// TaskCreated is the status of a task that has created credentials.
 	TaskCreated = "credentials_created"
+	// TaskDeleted is the status of a task that has deleted credentials.
 	TaskDeleted = "credentials_deleted"
-	TaskFailed  = "failed"
+	// TaskFailed is the status of a task that has failed.
+	TaskFailed = "failed"
 )
 
-// TaskConfig names one task of a secret of the type custom_credentials.
+// TaskConfig names a task of a secret of the type custom_credentials.
 type TaskConfig struct {
 	Instance string // GUID
 	Region   string
 	Secret   string // ID
 	Task     string // ID
-	// Outputs are the names that the job declares, beside APIKeyOutput:
-	// IDOutput, ServiceIDOutput.
+	// Outputs are the outputs that the job declares besides APIKeyOutput:
+	// IDOutput and ServiceIDOutput.
 	Outputs []string
 	// ServiceID is the value of ServiceIDOutput.
 	ServiceID string
-	// Pause is waited between tries of one update, and doubled; zero is 1 s.
+	// Pause is the time between the first two tries of an update. It doubles with
+	// each try. Zero is 1 s.
 	Pause time.Duration
 }
 
-// What the credentials of a secret may have: SMOUT_APIKEY, SMOUT_ID and
-// SMOUT_SERVICE_ID of the job's definition.
+// The outputs of credentials, which the job's definition declares.
 const (
-	APIKeyOutput    = "apikey"
-	IDOutput        = "id"
+	// APIKeyOutput is SMOUT_APIKEY, the key's value.
+	APIKeyOutput = "apikey"
+	// IDOutput is SMOUT_ID, the key's ID.
+	IDOutput = "id"
+	// ServiceIDOutput is SMOUT_SERVICE_ID, the service ID.
 	ServiceIDOutput = "service_id"
 )
 
-// Task is a task as a store: empty until it is final, and then for ever what it
-// became. Secrets Manager ends a task once, so whoever is first is the one:
-// that is its guard.
+// Task is a task as a store. It is empty until it is final, and never changes
+// afterwards. Secrets Manager completes a task once, which guards it against a
+// second key.
 type Task struct {
 	client *Client
 	cfg    TaskConfig
@@ -63,24 +71,24 @@ type Task struct {
 
 var _ reconcile.Store = (*Task)(nil)
 
-// Task returns a task. Nothing is called yet.
+// Task returns a task. It sends no request.
 func (c *Client) Task(cfg TaskConfig) *Task {
 	cfg.Pause = cmp.Or(cfg.Pause, time.Second)
 	return &Task{client: c, cfg: cfg}
 }
 
-// Name is secretsManager/<region>/<instance>/task/<secret>/<task>.
+// Name returns secretsManager/<region>/<instance>/task/<secret>/<task>.
 func (t *Task) Name() string {
 	return fmt.Sprintf("secretsManager/%s/%s/task/%s/%s", t.cfg.Region, t.cfg.Instance, t.cfg.Secret, t.cfg.Task)
 }
 
-// Guarded is true: a task that is final takes no other end.
+// Guarded returns true: a final task accepts no update.
 func (*Task) Guarded() bool { return true }
 
 var instanceHost = regexp.MustCompile(`^([0-9a-fA-F-]{1,64})\.(?:private\.)?([a-z]{2}-[a-z0-9]{2,20})\.secrets-manager\.appdomain\.cloud$`)
 
-// ParseInstance reads the GUID and the region out of an instance's address, which
-// is where a token and a key are going to be sent: nothing else is one.
+// ParseInstance returns the GUID and the region in an instance's address. It
+// rejects every other URL, since a token and a key are sent to the address.
 func ParseInstance(address string) (instance, region string, err error) {
 	u, err := url.Parse(address)
 	if err == nil && u.Scheme == "https" && u.User == nil && u.RawQuery == "" && u.Fragment == "" && (u.Path == "" || u.Path == "/" || u.Path == "/api") {
@@ -91,27 +99,27 @@ func ParseInstance(address string) (instance, region string, err error) {
 	return "", "", fmt.Errorf("reading the address of Secrets Manager: %w: it is not https://<instance>.<region>.secrets-manager.appdomain.cloud", reconcile.ErrRefused)
 }
 
-// TaskState is what a task has become.
+// TaskState is the state of a task.
 type TaskState struct {
 	Type, Status string
-	// KeyID is the ID of the credentials that the task is about: those that it
-	// made, or is to delete. It is empty when Secrets Manager does not say.
+	// KeyID is the ID of the credentials that the task created or is to delete.
+	// It is empty if Secrets Manager does not name them.
 	KeyID string
 }
 
-// Final reports whether the task takes no more updates.
+// Final reports whether the task accepts no more updates.
 func (s TaskState) Final() bool {
 	return slices.Contains([]string{TaskCreated, TaskDeleted, TaskFailed}, s.Status)
 }
 
-// forTasks is who may update a task.
+// forTasks is the role that can update a task.
 const forTasks = "role SecretTaskUpdater"
 
 func (t *Task) deed(verb, action, roles string) deed {
 	return deed{fmt.Sprintf("%s task %s of secret %s in %s", verb, t.cfg.Task, t.cfg.Secret, t.cfg.Region), action, roles}
 }
 
-// State reads the task. ErrNotFound when there is none: it was cancelled.
+// State reads the task. It returns ErrNotFound if the task was cancelled.
 func (t *Task) State(ctx context.Context) (TaskState, error) {
 	api, err := t.client.instance(t.cfg.Instance, t.cfg.Region)
 	if err != nil {
@@ -128,13 +136,13 @@ func (t *Task) State(ctx context.Context) (TaskState, error) {
 	}
 	if version := text(got.SecretVersionID); version != "" {
 		if s.KeyID, err = t.credentials(ctx, api, version); errors.Is(err, reconcile.ErrNotFound) {
-			err = nil // the version is gone, the task is not
+			err = nil // only the version was deleted
 		}
 	}
 	return s, err
 }
 
-// credentials reads which credentials a version has.
+// credentials returns the ID of a version's credentials.
 func (t *Task) credentials(ctx context.Context, api *sm.SecretsManagerV2, version string) (string, error) {
 	d := t.deed("reading the version of", "secret-version-metadata.read", forReading)
 	got, resp, err := api.GetSecretVersionMetadataWithContext(ctx, &sm.GetSecretVersionMetadataOptions{SecretID: &t.cfg.Secret, ID: &version})
@@ -148,19 +156,20 @@ func (t *Task) credentials(ctx context.Context, api *sm.SecretsManagerV2, versio
 	return text(v.CredentialsID), nil
 }
 
-// Read returns the key that the task made. ErrNotFound while it has none. A task
-// that has another end, or is of another kind, takes no key: ErrRefused.
+// Read returns the key that the task created, or ErrNotFound while it has none.
+// It returns ErrRefused for a task that is of another type or was completed in
+// another way.
 func (t *Task) Read(ctx context.Context) (reconcile.Entry, error) {
 	s, err := t.State(ctx)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound): // which would mean that it waits for a key
+	case errors.Is(err, reconcile.ErrNotFound): // not returned: it would mean that the task waits for a key
 		return reconcile.Entry{}, fmt.Errorf("%s: %w: it was cancelled", t.Name(), reconcile.ErrRefused)
 	case err != nil:
 		return reconcile.Entry{}, err
 	case s.Type != CreateCredentials:
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is of the type %s", t.Name(), reconcile.ErrRefused, s.Type)
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: its type is %s", t.Name(), reconcile.ErrRefused, s.Type)
 	case s.Status == TaskCreated && s.KeyID == "":
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: it does not say which key it made", t.Name(), reconcile.ErrUnavailable)
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: it does not name its key", t.Name(), reconcile.ErrUnavailable)
 	case s.Status == TaskCreated:
 		return reconcile.Entry{KeyID: s.KeyID, Revision: s.Status}, nil
 	case s.Final():
@@ -169,7 +178,7 @@ func (t *Task) Read(ctx context.Context) (reconcile.Entry, error) {
 	return reconcile.Entry{Revision: "open"}, reconcile.ErrNotFound
 }
 
-// Publish ends the task with the key.
+// Publish completes the task with the key.
 func (t *Task) Publish(ctx context.Context, e reconcile.Entry, _ string) error {
 	payload := map[string]any{APIKeyOutput: e.Value.Expose()}
 	for name, value := range map[string]string{IDOutput: e.KeyID, ServiceIDOutput: t.cfg.ServiceID} {
@@ -181,7 +190,7 @@ func (t *Task) Publish(ctx context.Context, e reconcile.Entry, _ string) error {
 		Status: core.StringPtr(TaskCreated), Credentials: &sm.CustomCredentialsNewCredentials{ID: &e.KeyID, Payload: payload},
 	}
 	done := func(s TaskState) bool { return s.Status == TaskCreated && s.KeyID == e.KeyID }
-	err := t.end(ctx, "publishing to", body, done, e.Value)
+	err := t.complete(ctx, "publishing to", body, done, e.Value)
 	if errors.Is(err, reconcile.ErrRefused) || errors.Is(err, reconcile.ErrNotFound) {
 		if s, serr := t.State(ctx); serr == nil && s.Status == TaskCreated && s.KeyID != "" {
 			return fmt.Errorf("%s: %w: it has the key %s", t.Name(), reconcile.ErrConflict, s.KeyID)
@@ -193,28 +202,28 @@ func (t *Task) Publish(ctx context.Context, e reconcile.Entry, _ string) error {
 	return err
 }
 
-// Deleted ends a task that was to delete credentials.
+// Deleted completes a task that deletes credentials.
 func (t *Task) Deleted(ctx context.Context) error {
 	body := &sm.SecretTaskPrototypeUpdateSecretTaskCredentialsDeleted{Status: core.StringPtr(TaskDeleted)}
-	return t.end(ctx, "ending", body, func(s TaskState) bool { return s.Status == TaskDeleted })
+	return t.complete(ctx, "completing", body, func(s TaskState) bool { return s.Status == TaskDeleted })
 }
 
-// Failed ends a task with what went wrong: a code, and a sentence that its
-// secret's users read.
+// Failed completes a task with an error: a code, and a sentence for the users of
+// its secret.
 func (t *Task) Failed(ctx context.Context, code, description string) error {
 	body := &sm.SecretTaskPrototypeUpdateSecretTaskFailed{
 		Status: core.StringPtr(TaskFailed), Errors: []sm.SecretTaskError{{Code: &code, Description: &description}},
 	}
-	return t.end(ctx, "failing", body, func(s TaskState) bool { return s.Status == TaskFailed })
+	return t.complete(ctx, "failing", body, func(s TaskState) bool { return s.Status == TaskFailed })
 }
 
-// updates bounds how often one update is tried.
+// updates bounds how often an update is tried.
 const updates = 4
 
-// end updates the task. A final one takes no second end, so an update whose
-// answer was lost may be repeated; what the task has become tells whether the
-// first one arrived.
-func (t *Task) end(ctx context.Context, verb string, body sm.SecretTaskPrototypeIntf, done func(TaskState) bool, hidden ...secret.Value) error {
+// complete makes the task final. A final task accepts no update, so an update
+// whose answer was lost can be repeated. The task's state then shows whether the
+// first one succeeded.
+func (t *Task) complete(ctx context.Context, verb string, body sm.SecretTaskPrototypeIntf, done func(TaskState) bool, hidden ...secret.Value) error {
 	api, err := t.client.instance(t.cfg.Instance, t.cfg.Region)
 	if err != nil {
 		return err
