@@ -96,7 +96,7 @@ func TestConsumersAreTheAppsThatTakeTheEntryFromTheirEnvironment(t *testing.T) {
 	}
 }
 
-func TestConsumersOfAPlaceThatCannotBeReadAreNotNone(t *testing.T) {
+func TestConsumersOfAnUnreadableProjectAreAnError(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	c := w.consumers(codeengine.Restart{All: true})
 	w.Inject(emulator.Fault{Path: "/v2/projects/*/apps", Kind: emulator.FaultStatus, Status: 500, Count: 1})
@@ -219,9 +219,9 @@ func TestARestartStartsOverWhenTheAppWasChanged(t *testing.T) {
 	}
 }
 
-// TestAChangeOfSomebodyElseIsNotUndone changes the app between our read and our
+// TestAnotherWritersChangeIsNotUndone changes the app between our read and our
 // patch.
-func TestAChangeOfSomebodyElseIsNotUndone(t *testing.T) {
+func TestAnotherWritersChangeIsNotUndone(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	changed := false
 	inner := w.http.Transport

@@ -97,7 +97,7 @@ func (w *world) place() storetest.Location {
 	}
 }
 
-func TestAnEntryStandsInTheDataWithItsCompanions(t *testing.T) {
+func TestAnEntryIsInTheDataWithItsCompanions(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	if err := w.store().Publish(t.Context(), entry(1), ""); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestTwoEntriesShareOneSecret(t *testing.T) {
 	}
 }
 
-func TestANoteThatAPersonSpoiltCostsOnlyWhatItSaid(t *testing.T) {
+func TestADamagedCompanionLosesOnlyItsOwnFields(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	w.set(entryName, canary)
 	w.set(entryName+"_ID", "ApiKey-1")
@@ -220,8 +220,8 @@ func TestAProjectThatWasMadeAnewIsFoundAnew(t *testing.T) {
 	}
 }
 
-// TestAProjectThatIsNoPlaceToPublish: reading says so before anybody mints.
-func TestAProjectThatIsNoPlaceToPublish(t *testing.T) {
+// TestAProjectThatIsNotActiveIsNotPublishedTo: reading says so before anybody mints.
+func TestAProjectThatIsNotActiveIsNotPublishedTo(t *testing.T) {
 	const unknown = "00000000-0000-4000-8000-000000000000"
 	byName := func(c *codeengine.StoreConfig) { c.Project = "team-c" }
 	for name, c := range map[string]struct {
@@ -297,7 +297,7 @@ func (w *world) create(name string) string {
 	return p.ID
 }
 
-func TestAnAbsentSecretIsNotBelievedWhenTheProjectCannotBeRead(t *testing.T) {
+func TestASecretIsNotAbsentWhileTheProjectCannotBeRead(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	w.Inject(emulator.Fault{Method: "GET", Path: "/v2/projects/{project}", Kind: emulator.FaultStatus, Status: 500})
 	_, err := w.store().Read(t.Context())
@@ -356,8 +356,8 @@ func TestASecretOfAnotherFormatIsRefused(t *testing.T) {
 	wants(t, s.Publish(t.Context(), entry(1), "2385407409"), reconcile.ErrRefused, "basic_auth")
 }
 
-// TestAnswers: every answer has its meaning, whatever else is in it.
-func TestAnswers(t *testing.T) {
+// TestAStatusSelectsTheError: every answer has its meaning, whatever else is in it.
+func TestAStatusSelectsTheError(t *testing.T) {
 	const body = `{"errors":[{"code":"some_code","message":"Some words."}],"status_code":0}`
 	for name, c := range map[string]struct {
 		status int

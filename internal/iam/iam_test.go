@@ -263,7 +263,7 @@ func TestCreatesAreRefusedForGood(t *testing.T) {
 	})
 }
 
-func TestAnUpdateNeverUndoesWhatSomebodyElseDecided(t *testing.T) {
+func TestAnUpdateNeverOverwritesAnotherChange(t *testing.T) {
 	w := newWorld(t, nil)
 	id := w.identity("a")
 	k, err := w.Mint(t.Context(), w.request(id), value(t))
@@ -302,7 +302,7 @@ func TestAnUpdateNeverUndoesWhatSomebodyElseDecided(t *testing.T) {
 	}
 }
 
-func TestPeoplesHands(t *testing.T) {
+func TestALockedKeyIsNotChangedAndADisabledOneIsRead(t *testing.T) {
 	w := newWorld(t, nil)
 	id := w.identity("a")
 	k, err := w.Mint(t.Context(), w.request(id), value(t))
@@ -428,7 +428,7 @@ func TestAGrantorThatHoldsLessGrantsLess(t *testing.T) {
 	}
 }
 
-func TestOurOwnTokenIsFetchedOnceAndAnewWhenItIsNotTaken(t *testing.T) {
+func TestOurOwnTokenIsFetchedOnceAndAgainAfterARejection(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Now = time.Now }) // a clock that does not see the emulator's move
 	for range 3 {
 		if _, _, err := w.Find(t.Context(), "x"); err != nil {
@@ -462,7 +462,7 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 	}
 }
 
-func TestALoginThatFailsSaysWhose(t *testing.T) {
+func TestAFailedLoginIsReportedAsOurOwn(t *testing.T) {
 	t.Run("a bad key is denied", func(t *testing.T) {
 		bad := value(t)
 		w := newWorld(t, func(c *Config) { c.APIKey = bad })

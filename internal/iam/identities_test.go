@@ -41,7 +41,7 @@ func TestAnUnclearCreateOfAServiceIDIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestAnswersOfIAMAreSortedByWhatMayBeDoneNext(t *testing.T) {
+func TestAStatusOfIAMSelectsTheError(t *testing.T) {
 	for status, want := range map[int]error{
 		400: reconcile.ErrRefused, 401: reconcile.ErrUnavailable, 403: reconcile.ErrDenied, 404: reconcile.ErrNotFound,
 		408: reconcile.ErrUnavailable, 409: reconcile.ErrConflict, 412: reconcile.ErrConflict, 422: reconcile.ErrRefused,

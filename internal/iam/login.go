@@ -34,7 +34,7 @@ type login struct {
 	http *http.Client
 
 	mu     sync.Mutex // guards what follows
-	held   token
+	cached token
 	flight *flight   // the exchange in progress
 	retry  time.Time // after a failure, no early refresh before this
 }
@@ -63,11 +63,11 @@ func newLogin(cfg Config, client http.Client) *login {
 func (l *login) token(ctx context.Context) (token, error) {
 	now := l.cfg.Now()
 	l.mu.Lock()
-	held := l.held
-	works := !held.value.Empty() && now.Before(held.expires)
-	if works && (now.Before(held.refresh) || now.Before(l.retry)) {
+	cached := l.cached
+	works := !cached.value.Empty() && now.Before(cached.expires)
+	if works && (now.Before(cached.refresh) || now.Before(l.retry)) {
 		l.mu.Unlock()
-		return held, nil
+		return cached, nil
 	}
 	f := l.flight
 	if f == nil {
@@ -77,7 +77,7 @@ func (l *login) token(ctx context.Context) (token, error) {
 	}
 	l.mu.Unlock()
 	if works {
-		return held, nil
+		return cached, nil
 	}
 	select {
 	case <-f.done:
@@ -96,7 +96,7 @@ func (l *login) fly(f *flight) {
 	l.mu.Lock()
 	l.flight = nil
 	if f.err == nil {
-		l.held = f.t
+		l.cached = f.t
 	} else {
 		l.retry = now.Add(retryPause)
 	}
@@ -148,15 +148,15 @@ func (l *login) request() (*core.IamTokenServerResponse, error) {
 func (l *login) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held = token{}
+	l.cached = token{}
 }
 
 // reject drops a token that a service rejected, unless it was replaced already.
 func (l *login) reject(value secret.Value) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held.value.Equal(value) {
-		l.held = token{}
+	if l.cached.value.Equal(value) {
+		l.cached = token{}
 	}
 }
 

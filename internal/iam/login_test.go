@@ -42,7 +42,7 @@ func (g gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	return g.next.RoundTrip(req)
 }
 
-func TestAllWhoNeedATokenWaitForTheSameExchange(t *testing.T) {
+func TestConcurrentCallsShareOneExchange(t *testing.T) {
 	g := gate{entered: make(chan struct{}, 100), open: make(chan struct{})}
 	w := newWorld(t, func(c *Config) {
 		g.next = c.HTTP.Transport
@@ -72,7 +72,7 @@ func TestAllWhoNeedATokenWaitForTheSameExchange(t *testing.T) {
 	}
 }
 
-func TestATokenServesToItsEndIfNoneFollows(t *testing.T) {
+func TestATokenIsUsedUntilItExpiresIfRenewalFails(t *testing.T) {
 	w := newWorld(t, nil)
 	usable := func() error {
 		err := w.Usable(t.Context())
@@ -190,7 +190,7 @@ func TestOtherAdaptersShareOurLogin(t *testing.T) {
 	}
 }
 
-func TestOurOwnLoginsFailureIsNeverTakenForTheCalls(t *testing.T) {
+func TestAFailedLoginIsNeverReportedAsTheCallsFailure(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fault emulator.Fault
 		want  error
@@ -272,7 +272,7 @@ func TestTheExchangeSortsRefusals(t *testing.T) {
 	}
 }
 
-func TestARefusalWithoutACodeIsNotIAMs(t *testing.T) {
+func TestARefusalWithoutACodeIsNoClearAnswer(t *testing.T) {
 	w := newWorld(t, bend(func(r *http.Response) {
 		r.StatusCode = http.StatusBadRequest
 		setText(r, "<html>the proxy does not like this</html>")
@@ -317,7 +317,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	if err := w.Usable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	bent.login.held = w.login.held
+	bent.login.cached = w.login.cached
 	if _, err := bent.findByValue(t.Context(), reconcile.MintRequest{}, v, false); !errors.Is(err, reconcile.ErrUnavailable) {
 		t.Errorf("the look-up: %v", err)
 	}

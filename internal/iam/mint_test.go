@@ -160,7 +160,7 @@ func TestAnAnswerMayLeaveOutWhatWeSent(t *testing.T) {
 	}
 }
 
-func TestAMintHeedsItsContext(t *testing.T) {
+func TestAMintStopsWithItsContext(t *testing.T) {
 	w := newWorld(t, nil)
 	id, v := w.identity("a"), value(t)
 	w.cloud.Inject(emulator.Fault{Method: "POST", Path: "/v1/apikeys", Kind: emulator.FaultStatus, Status: 503})
@@ -204,7 +204,7 @@ func TestNoErrorOrLogHasAValue(t *testing.T) {
 			w := newWorld(t, nil)
 			id, v := w.identity("a"), value(t) // before anything is bent
 			bent := newWorldOn(t, w.cloud, bend(change))
-			bent.login.held = w.login.held
+			bent.login.cached = w.login.cached
 			for range 2 {
 				_, err := bent.Mint(t.Context(), w.request(id), v)
 				clean(t, err, v)
@@ -222,7 +222,7 @@ func TestNoErrorOrLogHasAValue(t *testing.T) {
 				if err == nil || strings.Contains(err.Error(), w.cloud.Ready().APIKey) {
 					t.Errorf("logging in: %v", err)
 				}
-				bent.login.held = w.login.held
+				bent.login.cached = w.login.cached
 			}
 			if strings.Contains(bent.log.String(), v.Expose()) || strings.Contains(bent.log.String(), w.cloud.Ready().APIKey) {
 				t.Error("a value was logged")

@@ -151,7 +151,7 @@ func TestRolesAreListedOncePerService(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotListRolesGoesByTheirDocumentedForm(t *testing.T) {
+func TestRolesThatCannotBeListedHaveTheirDocumentedForm(t *testing.T) {
 	w := newWorld(t, nil)
 	w.cloud.Inject(emulator.Fault{Path: "/v2/roles", Kind: emulator.FaultStatus, Status: 403})
 	id := w.identity("a")
@@ -197,7 +197,7 @@ func TestAPolicyThatIsThereIsWidenedOnlyIfItIsOurs(t *testing.T) {
 	}
 }
 
-func TestAGrantHeedsTheLagOfPolicies(t *testing.T) {
+func TestAGrantIsVisibleAfterTheLagOfPolicies(t *testing.T) {
 	w := newWorld(t, nil)
 	id := w.identity("a")
 	w.cloud.SetLag(1e10)

@@ -101,7 +101,7 @@ func TestAPolicyWithLagIsNotYetEffective(t *testing.T) {
 	}
 }
 
-func TestAnInstanceThatCannotTakeTheLineSaysSo(t *testing.T) {
+func TestALineThatIsNotAcceptedIsAnError(t *testing.T) {
 	fault := func(f emulator.Fault) func(*world, *logs.Config) {
 		return func(w *world, _ *logs.Config) { w.Inject(f) }
 	}
@@ -140,7 +140,7 @@ func TestAnInstanceThatCannotTakeTheLineSaysSo(t *testing.T) {
 	}
 }
 
-func TestA200IsReadForWordsOfRejection(t *testing.T) {
+func TestA200WithWordsOfRejectionIsRefused(t *testing.T) {
 	for body, proven := range map[string]bool{
 		"": true, "{}": true, "[]": true, "null": true, "OK": true, `"accepted"`: true,
 		`{"accepted": 1, "rejected": 0}`:                          true,

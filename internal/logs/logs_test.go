@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-func TestAnAnswerMeansWhatTheCallerMayDoNext(t *testing.T) {
+func TestAStatusSelectsTheError(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int
 		body   string
@@ -52,7 +52,7 @@ func TestAnAnswerMeansWhatTheCallerMayDoNext(t *testing.T) {
 	}
 }
 
-func TestNoAnswerTellsNothing(t *testing.T) {
+func TestNoAnswerIsUnavailable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	p := logs.New(logs.Config{Endpoint: "http://127.0.0.1:1", Instance: "7a1c", Region: "eu-de"})

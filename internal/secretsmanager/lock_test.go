@@ -168,7 +168,7 @@ func TestAStoreWithoutLocksAsksForNone(t *testing.T) {
 	w.wantLocks(secretsmanager.Arbitrary, "current[] previous[]")
 }
 
-func TestAReleaseOfWhatIsGoneIsDone(t *testing.T) {
+func TestAReleaseOfADeletedSecretSucceeds(t *testing.T) {
 	w := lockWorld(t)
 	s := w.store(secretsmanager.Arbitrary, locks)
 	if err := s.Release(t.Context(), "ApiKey-1"); err != nil {
@@ -181,7 +181,7 @@ func TestAReleaseOfWhatIsGoneIsDone(t *testing.T) {
 	}
 }
 
-func TestTheNameOfALockIsOfItsInstallation(t *testing.T) {
+func TestALockIsNamedAfterItsInstallation(t *testing.T) {
 	long := strings.Repeat("a", 62)
 	names := map[string]bool{}
 	for _, owner := range []string{"prod", "dev", long + "b", long + "c"} {
@@ -215,7 +215,7 @@ func (w *world) slipping(kind, at string, meanwhile func()) *secretsmanager.Stor
 	return w.store(kind, locks)
 }
 
-func TestWhoComesSecondToAVersionIsRefusedByTheLockOnIt(t *testing.T) {
+func TestTheSecondPublicationFromAVersionIsRefusedByItsLock(t *testing.T) {
 	for _, kind := range kinds {
 		w := lockWorld(t)
 		n := 0
@@ -268,7 +268,7 @@ func (w *world) unlockCurrent(kind string) {
 	must[cloud.LockedSecret](w)(w.Cloud().DeleteSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, s.ID, "current", nil))
 }
 
-func TestALatecomersLockOnThePreviousVersionIsTakenOffOnceMore(t *testing.T) {
+func TestADelayedLockOnThePreviousVersionIsRemovedAgain(t *testing.T) {
 	for _, kind := range kinds {
 		w := lockWorld(t)
 		published(t, w.store(kind, locks), 1, 2)
@@ -278,7 +278,7 @@ func TestALatecomersLockOnThePreviousVersionIsTakenOffOnceMore(t *testing.T) {
 	}
 }
 
-func TestALockOfSomebodyElseOnThePreviousVersionIsRefusedAndStays(t *testing.T) {
+func TestAnotherUsersLockOnThePreviousVersionRefusesAndStays(t *testing.T) {
 	for _, kind := range kinds {
 		w := lockWorld(t)
 		s := w.store(kind, locks)
@@ -304,9 +304,9 @@ func TestALockOfSomebodyElseOnThePreviousVersionIsRefusedAndStays(t *testing.T) 
 	}
 }
 
-// TestAPublicationThatEndsAnywhereIsMadeUpFor lets a process die after each of
+// TestAnInterruptedPublicationIsCompletedByTheNext lets a process die after each of
 // the requests that change something, and another one go on.
-func TestAPublicationThatEndsAnywhereIsMadeUpFor(t *testing.T) {
+func TestAnInterruptedPublicationIsCompletedByTheNext(t *testing.T) {
 	for _, kind := range kinds {
 		for first := range 2 { // a creation, or a replacement
 			for requests := 0; ; requests++ {
@@ -352,7 +352,7 @@ func TestAPublicationThatEndsAnywhereIsMadeUpFor(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotTakeLocksOffPlacesNoneAndReadsTheRole(t *testing.T) {
+func TestWithoutPermissionToRemoveLocksNoneIsPlaced(t *testing.T) {
 	for _, kind := range kinds {
 		w := newWorld(t, emulator.Options{}) // we are Writer, who may create locks
 		s := w.store(kind, locks)
@@ -372,7 +372,7 @@ func TestWhoMayNotTakeLocksOffPlacesNoneAndReadsTheRole(t *testing.T) {
 	}
 }
 
-func TestALockThatFailsBehindAPublicationHidesNothing(t *testing.T) {
+func TestALockThatFailsAfterAPublicationIsErrUnlocked(t *testing.T) {
 	for _, kind := range kinds {
 		w := lockWorld(t)
 		s := w.store(kind, locks)
@@ -389,7 +389,7 @@ func TestALockThatFailsBehindAPublicationHidesNothing(t *testing.T) {
 	}
 }
 
-func TestTheEntriesOfOneSecretDoNotHoldEachOtherUp(t *testing.T) {
+func TestTheEntriesOfOneSecretDoNotBlockEachOther(t *testing.T) {
 	w := lockWorld(t)
 	const kind = secretsmanager.KeyValue
 	one := w.store(kind, locks)
@@ -409,7 +409,7 @@ func TestTheEntriesOfOneSecretDoNotHoldEachOtherUp(t *testing.T) {
 	w.wantLocks(kind, "current[ours] previous[]")
 }
 
-func TestAVersionWithoutAKeyOfOursIsLockedForTheMomentOnly(t *testing.T) {
+func TestAVersionWithoutOurKeyIsLockedOnlyDuringAPublication(t *testing.T) {
 	for _, kind := range kinds {
 		w := lockWorld(t)
 		w.write(kind, "by hand", map[string]any{"mine": "kept"})
@@ -418,7 +418,7 @@ func TestAVersionWithoutAKeyOfOursIsLockedForTheMomentOnly(t *testing.T) {
 	}
 }
 
-func TestAVersionWithoutDataTakesNoLockAndHoldsNothingUp(t *testing.T) {
+func TestAVersionWithoutDataIsNotLockedAndBlocksNothing(t *testing.T) {
 	w := lockWorld(t)
 	const kind = secretsmanager.Arbitrary
 	s := w.store(kind, locks)

@@ -185,7 +185,7 @@ func TestAnArbitrarySecretSaysWhoseKeyItHas(t *testing.T) {
 	}
 }
 
-func TestAnEntryOfAKVSecretStandsInTheDataWithItsCompanions(t *testing.T) {
+func TestAnEntryOfAKVSecretIsInTheDataWithItsCompanions(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	one := w.store(secretsmanager.KeyValue)
 	two := w.store(secretsmanager.KeyValue, func(c *secretsmanager.StoreConfig) { c.Entry = "OTHER_KEY" })
@@ -338,7 +338,7 @@ func TestANameThatIsTakenInAnotherGroupIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotReadValuesNeverTakesAPersonsSecretForNone(t *testing.T) {
+func TestWithoutPermissionToReadValuesASecretIsNotAbsent(t *testing.T) {
 	for _, kind := range []string{secretsmanager.Arbitrary, secretsmanager.KeyValue} {
 		w := newWorld(t, emulator.Options{})
 		w.write(kind, "by hand", map[string]any{entryName: "by hand"})
@@ -349,7 +349,7 @@ func TestWhoMayNotReadValuesNeverTakesAPersonsSecretForNone(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotReadValuesKeepsNoNeighboursOfAKVSecret(t *testing.T) {
+func TestWithoutPermissionToReadValuesAKVSecretIsNotReplaced(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	blind := w.as(secretsmanager.KeyValue, secretsWriter)
 	if err := blind.Publish(t.Context(), entry(1), ""); err != nil {
@@ -389,7 +389,7 @@ func TestAnEntryWithoutAValueOrAKeyIsRefused(t *testing.T) {
 	}
 }
 
-func TestASecretThatHasExpiredIsRefusedWithTheRemedy(t *testing.T) {
+func TestAnExpiredSecretIsRefusedWithTheFix(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	s := w.store(secretsmanager.Arbitrary)
 	if err := s.Publish(t.Context(), entry(1), ""); err != nil {
@@ -428,7 +428,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestAnswersOfAStrangeServer(t *testing.T) {
+func TestAStatusSelectsTheError(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
 		body   string
@@ -473,9 +473,9 @@ func TestAMinterWithoutItsKeyIsDenied(t *testing.T) {
 	}
 }
 
-// TestAVersionThatFollowsAtOnceIsNoClearAnswer lets somebody write in the moment
+// TestAVersionThatFollowsAtOnceIsUnavailable lets somebody write in the moment
 // between our version and the look behind it.
-func TestAVersionThatFollowsAtOnceIsNoClearAnswer(t *testing.T) {
+func TestAVersionThatFollowsAtOnceIsUnavailable(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	if err := w.store(secretsmanager.Arbitrary).Publish(t.Context(), entry(1), ""); err != nil {
 		t.Fatal(err)

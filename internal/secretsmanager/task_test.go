@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
-func TestAnAddressIsAnInstancesOrNone(t *testing.T) {
+func TestOnlyAnInstancesAddressIsParsed(t *testing.T) {
 	const guid = "c4a7e2f0-6d15-4b98-9e3a-7f20d1c8b546"
 	for address, want := range map[string]string{
 		"https://" + guid + ".eu-de.secrets-manager.appdomain.cloud":            "eu-de",

@@ -133,11 +133,16 @@ func TestTheTextOfAnError(t *testing.T) {
 		"reading: no clear answer: context deadline exceeded":                            upstream.NoAnswer(t.Context(), "reading", context.DeadlineExceeded),
 		"reading: no clear answer: the request was not sent or not answered":             upstream.NoAnswer(t.Context(), "reading", errors.New("hunter2")),
 		"reading: no clear answer: the server's certificate is not trusted":              upstream.NoAnswer(t.Context(), "reading", errors.New("x509: certificate: hunter2")),
-		"reading: no clear answer: dial: refused":                                        upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: &net.OpError{Op: "dial", Err: errors.New("refused")}}),
+		"reading: no clear answer: dial: reset":                                          upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: &net.OpError{Op: "dial", Err: errors.New("reset")}}),
 		"reading: logging in: access denied":                                             upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: fmt.Errorf("logging in: %w", reconcile.ErrDenied)}),
 		"reading: logging in as ourselves: no clear answer: unexpected EOF":              upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: upstream.SortLogin(io.EOF)}),
 		"reading: logging in as ourselves: access denied: IAM issued no token: status 1": upstream.NoAnswer(t.Context(), "reading", &upstream.LoginError{Meaning: reconcile.ErrDenied, Cause: upstream.NoToken(1, "hunter2 and more")}),
 	} {
+		for words, sentinel := range map[string]error{
+			"access denied": reconcile.ErrDenied, "refused": reconcile.ErrRefused, "no clear answer": reconcile.ErrUnavailable,
+		} {
+			want = strings.Replace(want, ": "+words, ": "+sentinel.Error(), 1)
+		}
 		if err.Error() != want {
 			t.Errorf("got  %s\nwant %s", err, want)
 		}
