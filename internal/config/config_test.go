@@ -281,7 +281,7 @@ func TestTextsThatAreNoConfig(t *testing.T) {
 		"a word":              {"hello", "1: : must be a mapping of keys to values, not a string"},
 		"bytes":               {"version: 1\nowner: \xff\n", "2: : the text is not valid UTF-8"},
 		"a control character": {"version: 1\nowner: \x07\n", "2: : the text has the control character U+0007"},
-		"more than a config":  {strings.Repeat("# comment\n", maxText/10+1), "1: : the config has 1048580 bytes; the most is 1048576"},
+		"more than a config":  {strings.Repeat("# comment\n", maxConfig/10+1), "1: : the config has 1048580 bytes; the most is 1048576"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { checkFaults(t, test.text, []string{test.want}) })

@@ -185,7 +185,7 @@ func (d *decoder) entry(v value) *entryDraft {
 	return e
 }
 
-func (d *decoder) where(e *entryDraft, source string, s scope) {
+func (d *decoder) where(e *entryDraft, source string, s *scope) {
 	x, err := compile(source, s, cel.BoolType)
 	if err != nil {
 		hint := ""
@@ -306,7 +306,7 @@ func (d *decoder) codeEngine(v value) *codeEngineTemplate {
 }
 
 // defaultRegions fills in the region of Code Engine stores: the project's own.
-func (d *decoder) defaultRegions(ss []storeTemplate, s scope) {
+func (d *decoder) defaultRegions(ss []storeTemplate, s *scope) {
 	for _, store := range ss {
 		c := store.codeEngine
 		if c == nil || c.region != nil || c.at.node.Kind != yaml.MappingNode {

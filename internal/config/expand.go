@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"cel.dev/cel-go/common/types"
 )
 
 // maxInstance bounds what follows the slash in a credential's name: it becomes
@@ -101,10 +103,10 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		return Credential{}, fmt.Errorf("expanding %s: %w", e.Name, err)
 	}
 	if e.where != nil {
-		switch wanted, err := e.where.evaluate(vars); {
+		switch wanted, err := e.where.evaluate(vars, nil); {
 		case err != nil:
 			return Credential{}, fmt.Errorf("expanding %s: where: evaluating %q: %w", name, e.where.source, err)
-		case wanted != true:
+		case wanted != types.True:
 			return Credential{}, ErrExcluded
 		}
 	}
@@ -183,7 +185,7 @@ func (x *expansion) fail(at value, err error) {
 }
 
 func (x *expansion) text(t *template) string {
-	s, err := t.evaluate(x.vars)
+	s, err := t.evaluate(x.vars, nil)
 	if err != nil {
 		x.fail(t.at, err)
 	}

@@ -30,9 +30,9 @@ type Hook struct {
 	Allow  []Allow
 
 	when                  *expression
-	kind, subject, moment *hookTemplate
+	kind, subject, moment *template
 	data                  *shape
-	leaked                *hookTemplate
+	leaked                *template
 }
 
 // Delivery is what a hook's expressions make of a body.
@@ -55,7 +55,7 @@ var ErrUnwanted = errors.New("excluded by when")
 func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 	vars := map[string]any{"body": body, "headers": header}
 	if h.when != nil {
-		v, err := h.when.run(vars)
+		v, err := h.when.evaluate(vars, nil)
 		if err != nil {
 			return Delivery{}, fmt.Errorf("hooks.%s.event.when: %w", h.Name, err)
 		}
@@ -66,13 +66,13 @@ func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 	var d Delivery
 	for _, t := range []struct {
 		field string
-		from  *hookTemplate
+		from  *template
 		into  *string
 	}{{"type", h.kind, &d.Type}, {"subject", h.subject, &d.Subject}, {"time", h.moment, &d.Time}} {
 		if t.from == nil {
 			continue
 		}
-		s, err := t.from.evaluate(vars)
+		s, err := t.from.evaluate(vars, nil)
 		if err != nil {
 			return Delivery{}, fmt.Errorf("hooks.%s.event.%s: %w", h.Name, t.field, err)
 		}
@@ -86,7 +86,7 @@ func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 		d.Data = data
 	}
 	if h.leaked != nil {
-		s, err := h.leaked.evaluate(vars)
+		s, err := h.leaked.evaluate(vars, nil)
 		if err != nil {
 			return Delivery{}, fmt.Errorf("hooks.%s.event.leaked: %w", h.Name, err)
 		}
@@ -174,7 +174,7 @@ func (d *decoder) hookEvent(v value, h *Hook) object {
 			if !ok {
 				return
 			}
-			x, err := compileHook(source, cel.BoolType)
+			x, err := compile(source, scopeHook, cel.BoolType)
 			if err != nil {
 				d.fault(v, "%v", err)
 			}

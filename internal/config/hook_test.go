@@ -51,7 +51,7 @@ func TestFaultsOfHooks(t *testing.T) {
 		"an expression without end":  {data, `data: "${body"`, []string{"28: hooks.tickets.event.data: has a ${ without its }"}},
 		"a type that is a number":    {"type: dev.latchkey.provision", `type: "${size(headers)}"`, []string{"27: hooks.tickets.event.type: ${size(headers)}: it yields int and must yield string"}},
 		"a when that is none":        {"      " + data, "      when: headers.a\n      " + data, []string{"28: hooks.tickets.event.when: it yields string and must yield bool"}},
-		"a pattern from the body":    {"      " + data, "      when: '\"a\".matches(body.p)'\n      " + data, []string{"28: hooks.tickets.event.when: the pattern of matches must stand in the expression"}},
+		"a pattern from the body":    {"      " + data, "      when: '\"a\".matches(body.p)'\n      " + data, []string{"28: hooks.tickets.event.when: the pattern of matches must be a literal"}},
 		"a leak that is written out": {data, "leaked: canary-value", []string{"28: hooks.tickets.event.leaked: is for the type dev.latchkey.revoke only", "28: hooks.tickets.event.leaked: must be an expression"}},
 		"an empty hook":              {hooked[strings.Index(hooked, "    verify:"):], "", []string{"24: hooks.tickets: has no value"}},
 	} {
@@ -142,10 +142,10 @@ func TestAHookMapsABody(t *testing.T) {
 // the body.
 func TestABodyThatAHookCannotMap(t *testing.T) {
 	for name, tc := range map[string]struct{ event, body, want string }{
-		"a name is missing":        {"      type: t\n      subject: ${body.a.b}\n", `{"a":{"canary":1}}`, "hooks.tickets.event.subject: ${body.a.b}: the body lacks what it reads"},
-		"another type":             {"      type: t\n      subject: ${body.a}\n", `{"a":["canary"]}`, "${body.a}: it yields no string on this body"},
-		"another type in an event": {"      type: t\n      subject: ${body.a + \"x\"}\n", `{"a":1}`, "the body has a value of another type than it reads"},
-		"no number":                {"      type: t\n      data: {n: \"${int(body.a)}\"}\n", `{"a":"canary"}`, "data.n: ${int(body.a)}: it fails on this body"},
+		"a name is missing":        {"      type: t\n      subject: ${body.a.b}\n", `{"a":{"canary":1}}`, "hooks.tickets.event.subject: evaluating ${body.a.b}: the body lacks a field that it reads"},
+		"another type":             {"      type: t\n      subject: ${body.a}\n", `{"a":["canary"]}`, "${body.a}: it yields list, not string"},
+		"another type in an event": {"      type: t\n      subject: ${body.a + \"x\"}\n", `{"a":1}`, "the body has a value of another type than it expects"},
+		"no number":                {"      type: t\n      data: {n: \"${int(body.a)}\"}\n", `{"a":"canary"}`, "data.n: evaluating ${int(body.a)}: it fails on this body"},
 		"a when that is no bool":   {"      when: body.a\n      type: t\n", `{"a":"canary"}`, "hooks.tickets: excluded by when"},
 		"a type that is none":      {"      type: ${body.a}\n", `{"a":"canary\n"}`, "event.type: the value must be the type of an event"},
 		"a map of numbers":         {"      type: t\n      data: \"${{1: body.a}}\"\n", `{"a":1}`, "keys that are no strings"},
@@ -209,7 +209,7 @@ func TestARulePaysForTheTextsThatItMakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = x.evaluate(map[string]any{"data": map[string]any{"list": make([]int, 100), "text": strings.Repeat("a", 1<<20)}})
+	_, err = x.evaluate(map[string]any{"data": map[string]any{"list": make([]int, 100), "text": strings.Repeat("a", 1<<20)}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "cost limit") {
 		t.Errorf("%v, want the limit of cost", err)
 	}

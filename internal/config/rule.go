@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -16,7 +17,7 @@ import (
 const (
 	maxRules = 100
 	// maxEventCost bounds what all rules together spend on one event, in CEL's
-	// own units; one evaluation is bounded by maxCost.
+	// own units; one evaluation is bounded by its scope.
 	maxEventCost = 1_000_000
 )
 
@@ -105,13 +106,13 @@ func (r *Rule) Ignores(kind string, data []byte) bool {
 // that the budget is spent.
 func (r *Rule) Apply(e Event, data any, budget *Budget) (Asked, error) {
 	vars := map[string]any{"event": e, "data": data}
-	matched, err := r.when.spend(vars, budget)
+	matched, err := r.when.evaluate(vars, budget)
 	switch {
 	case errors.Is(err, errTooCostly):
 		return Asked{}, fmt.Errorf("applying %s: when: %w", r.Name, err)
 	case err != nil:
 		return Asked{}, fmt.Errorf("applying %s: %w: %w", r.Name, ErrUndecided, err)
-	case matched != true:
+	case matched != types.True:
 		return Asked{}, fmt.Errorf("applying %s: %w", r.Name, ErrNoMatch)
 	}
 	x := ruling{rule: r, vars: vars, budget: budget}
@@ -146,34 +147,11 @@ func (x *ruling) text(t *template) string {
 	if x.err != nil {
 		return ""
 	}
-	s, err := t.evaluateWith(func(e *expression) (any, error) { return e.spend(x.vars, x.budget) })
+	s, err := t.evaluate(x.vars, x.budget)
 	if err != nil {
 		x.err = fmt.Errorf("%s: %w", strings.TrimPrefix(t.at.path, x.rule.at.path+"."), err)
 	}
 	return s
-}
-
-var errTooCostly = errors.New("evaluating it costs too much")
-
-// spend runs the expression and takes what it costs from the budget.
-func (x *expression) spend(vars map[string]any, budget *Budget) (any, error) {
-	if budget.spent >= maxEventCost {
-		return nil, errTooCostly
-	}
-	result, details, err := x.program.Eval(vars)
-	if details != nil {
-		if c := details.ActualCost(); c != nil {
-			budget.spent += *c
-		}
-	}
-	if err != nil {
-		if strings.Contains(err.Error(), "cost limit exceeded") {
-			budget.spent = max(budget.spent, maxCost)
-			return nil, errTooCostly
-		}
-		return nil, err
-	}
-	return result.Value(), nil
 }
 
 // rules reads the rules; what they ask for is checked by checkRules, once the

@@ -63,7 +63,7 @@ func TestRulesAsk(t *testing.T) {
 		"when yields no truth":         {`- {when: data.a, provision: one}`, `{"a":"yes"}`, Asked{}, ErrNoMatch, ""},
 		"a parameter that is a path":   {`- {when: "true", provision: asked, with: {tenant: "${data.t}", stage: x}}`, `{"t":"../etc"}`, Asked{}, nil, `with.tenant: "../etc" must be letters`},
 		"a parameter that is missing":  {`- {when: "true", provision: asked, with: {tenant: "${data.t}", stage: x}}`, `{}`, Asked{}, nil, "no such key: t"},
-		"a parameter that is a number": {`- {when: "true", provision: asked, with: {tenant: "${data.t}", stage: x}}`, `{"t":1}`, Asked{}, nil, "int64, not a string"},
+		"a parameter that is a number": {`- {when: "true", provision: asked, with: {tenant: "${data.t}", stage: x}}`, `{"t":1}`, Asked{}, nil, "it yields int, not string"},
 		"an instance with a slash":     {`- {when: "true", rotate: "each/${data.id}"}`, `{"id":"a/b"}`, Asked{}, nil, "must be the name of a credential"},
 		"a key that is a path":         {`- {when: "true", revoke: one, key: "${data.k}"}`, `{"k":"../x"}`, Asked{}, nil, "key: \"../x\" must be the ID of a key"},
 	} {
@@ -127,7 +127,7 @@ func TestFaultsOfRulesHaveTheirLine(t *testing.T) {
 		"a condition that does not compile":       {"- provision: one\n  when: event.typ == 'x'", `6: rules[0].when: "event.typ == 'x'": at character 6: undefined field 'typ'`},
 		"a condition that yields a text":          {`- {when: event.type, provision: one}`, `5: rules[0].when: "event.type": it yields string and must yield bool`},
 		"a condition in ${…}":                     {`- {when: "${true}", provision: one}`, `(when is an expression as a whole and needs no ${…})`},
-		"a condition on project":                  {`- {when: project.name == "x", provision: one}`, `a rule knows event and data, nothing else`},
+		"a condition on project":                  {`- {when: project.name == "x", provision: one}`, `a rule can read only event and data`},
 		"no verb":                                 {`- {when: "true"}`, `5: rules[0]: needs one of provision, rotate, revoke and sweep`},
 		"two verbs":                               {`- {when: "true", provision: one, rotate: one}`, `can't be together`},
 		"an unknown verb":                         {`- {when: "true", provison: one}`, `unknown key "provison"; did you mean "provision"?`},
@@ -175,6 +175,8 @@ func TestAHostilePayloadCannotMakeARuleExpensive(t *testing.T) {
 		`data.list.all(x, data.text.replace("a", "bb") != x)`,
 		`data.text.matches("(a*)*b")`,
 		`data.list.map(x, data.list).size() == 1`,
+		`data.list.map(x, data.text).join("") == ""`,
+		`data.list.all(x, strings.quote(data.text) != x)`,
 	} {
 		c, err := Load("f.yaml", []byte(ruled("- when: '"+when+"'\n  provision: one")))
 		if err != nil {

@@ -14,17 +14,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxText bounds a config. The whole text may have to fit into an environment
+// maxConfig bounds a config. The whole text may have to fit into an environment
 // variable, so real ones are far smaller.
-const maxText = 1 << 20
+const maxConfig = 1 << 20
 
 // parse reads one YAML document and refuses what would make a config hard to
 // read or big out of small: anchors, aliases and merge keys, further documents.
 // Without a node in the result there is nothing to go on with.
 func (d *decoder) parse(data []byte) value {
 	at := func(line int) value { return value{node: &yaml.Node{Line: line, Column: 1}} }
-	if len(data) > maxText {
-		d.fault(at(1), "the config has %d bytes; the most is %d", len(data), maxText)
+	if len(data) > maxConfig {
+		d.fault(at(1), "the config has %d bytes; the most is %d", len(data), maxConfig)
 		return value{}
 	}
 	if line, what := unreadable(data); line > 0 {
