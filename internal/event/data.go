@@ -24,26 +24,22 @@ func Data(e Event) ([]any, error) {
 	if e.Type() == typeKafka && !streamed(raw) {
 		return []any{string(raw)}, nil
 	}
-	if err := checkJSON(raw); err != nil {
+	values, err := parseStream(raw)
+	if err != nil {
 		return nil, malformed("data: %w", err)
 	}
-	values := []json.RawMessage{raw}
-	if e.Type() == typeKafka {
-		var err error
-		if values, err = split(raw); err != nil {
-			return nil, malformed("data: %w", err)
-		}
+	if e.Type() != typeKafka {
+		return values, nil
 	}
-	out := make([]any, len(values))
-	for i, raw := range values {
-		d := json.NewDecoder(bytes.NewReader(raw))
-		d.UseNumber()
-		if err := d.Decode(&out[i]); err != nil {
-			return nil, malformed("data is not JSON")
+	var records []any
+	for _, v := range values {
+		if list, ok := v.([]any); ok {
+			records = append(records, list...)
+			continue
 		}
-		out[i] = plain(out[i])
+		records = append(records, v)
 	}
-	return out, nil
+	return records, nil
 }
 
 // streamed reports whether raw is JSON, or several pieces of it.
@@ -55,31 +51,6 @@ func streamed(raw []byte) bool {
 			return len(bytes.TrimSpace(raw[d.InputOffset():])) == 0
 		}
 	}
-}
-
-// plain makes numbers of numbers: whole ones as such, so that an ID of digits
-// does not become 1.2e+07.
-func plain(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, err := v.Float64()
-		if err != nil {
-			return v.String() // beyond all bounds
-		}
-		return f
-	case []any:
-		for i := range v {
-			v[i] = plain(v[i])
-		}
-	case map[string]any:
-		for name := range v {
-			v[name] = plain(v[name])
-		}
-	}
-	return v
 }
 
 // Ours reports whether data is an audit event of what latchkey did itself.

@@ -43,7 +43,7 @@ func (h *Hook) Event(c Claim, header http.Header, body []byte) (event.Event, sec
 	if err := readable(header); err != nil {
 		return none, nil, err
 	}
-	parsed, err := parse(body)
+	parsed, err := event.ParseJSON(body, event.Limits{Depth: maxDepth, Values: maxValues})
 	if err != nil {
 		return none, nil, fmt.Errorf("%w: the body: %w", event.ErrMalformed, err)
 	}
