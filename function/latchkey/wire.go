@@ -232,7 +232,7 @@ func (h *house) credential(c config.Credential) reconcile.Credential {
 	rules := h.rules(c.Name, c.Rotation)
 	out := reconcile.Credential{
 		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, Description: c.Description,
-		OnLeak: c.Rotation.OnLeak, Rules: rules, Paused: c.Paused, Adopt: c.Adopt, Optional: map[string]bool{}, ReadBack: map[string]bool{},
+		OnLeak: c.Rotation.OnLeak, Rules: rules, Paused: c.Paused, Adopt: c.Overwrite, Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
 	}
 	for _, p := range c.Policies {

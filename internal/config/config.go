@@ -205,8 +205,8 @@ type Credential struct {
 	Prove         Prove
 	Stores        []Store
 	Paused        bool     // by its entry or by the whole config
-	Adopt         bool     // let the next key take the place of store entries that carry no key ID of ours
-	AdoptKey      string   // "": none; else take this key over where a store holds its value
+	Overwrite     bool     // replace a store's value that has no key ID of latchkey's
+	AdoptKey      string   // ID of a key to adopt where a store holds its value; "": none
 	Formerly      []string // names that the credential had
 }
 

@@ -164,6 +164,7 @@ func (d *decoder) entry(v value) *entryDraft {
 		field{"forEach", false, func(v value) { e.ForEach = d.word(v, oneOf(CodeEngineProjects)) }},
 		field{"where", false, func(v value) { where, _ = d.text(v) }},
 		field{"paused", false, func(v value) { e.paused = d.truth(v) }},
+		field{"overwrite", false, func(v value) { e.overwrite = d.truth(v) }},
 		field{"adopt", false, func(v value) { d.adoption(v, e) }},
 		field{"formerly", false, func(v value) { d.formerly(v, e) }},
 		field{"onGone", false, func(v value) { e.OnGone = d.word(v, oneOf(GoneKeep, GoneRevoke)) }},

@@ -30,7 +30,7 @@ type Entry struct {
 	where       *expression
 	reads       []string // parameters of with, sorted
 	paused      bool
-	adopt       bool
+	overwrite   bool
 	adoptKey    string
 	given       string // the ID of a service ID that is not ours; then without the next two
 	serviceID   *template
@@ -124,7 +124,7 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		Prove:         x.prove(),
 		Stores:        x.stores(in.Project),
 		Paused:        e.paused,
-		Adopt:         e.adopt,
+		Overwrite:     e.overwrite,
 		AdoptKey:      e.adoptKey,
 	}
 	for _, former := range e.Formerly {

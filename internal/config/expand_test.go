@@ -213,6 +213,21 @@ func TestPausedByTheEntryOrByAll(t *testing.T) {
 	}
 }
 
+func TestOverwriteAndAdopt(t *testing.T) {
+	text := entryWith("logs", `file: {path: keys/a.json}`)
+	for line, want := range map[string]Credential{
+		"overwrite: true":  {Overwrite: true},
+		"overwrite: false": {},
+		"adopt: ApiKey-1":  {AdoptKey: "ApiKey-1"},
+		"adopt: false":     {},
+	} {
+		got, err := mustLoad(t, text+"  "+line+"\n").Entries[0].Expand(Input{})
+		if err != nil || got.Overwrite != want.Overwrite || got.AdoptKey != want.AdoptKey {
+			t.Errorf("%s: overwrite %t, adopt %q, %v", line, got.Overwrite, got.AdoptKey, err)
+		}
+	}
+}
+
 func TestRestarts(t *testing.T) {
 	for text, want := range map[string]Restart{
 		"":                            {},

@@ -20,7 +20,7 @@ const maxFormer = 5
 
 var (
 	checkServiceID = form(`ServiceId-[A-Za-z0-9-]{1,64}`, "the ID of a service ID: ServiceId-…")
-	checkAPIKey    = form(`ApiKey-[A-Za-z0-9-]{1,64}`, "true, false or the ID of an API key: ApiKey-…")
+	checkAPIKey    = form(`ApiKey-[A-Za-z0-9-]{1,64}`, "the ID of an API key: ApiKey-…")
 	checkGroup     = line(100)
 )
 
@@ -49,13 +49,14 @@ func (d *decoder) serviceID(v value, e *entryDraft) {
 	d.exactlyOne(o, "policies", "accessGroups")
 }
 
-// adoption reads true, false or the ID of the key that is to be taken over.
+// adoption reads the ID of the key that is to be adopted. false means none.
 func (d *decoder) adoption(v value, e *entryDraft) {
-	if v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!str" {
+	switch {
+	case v.node.Kind != yaml.ScalarNode || v.node.ShortTag() != "!!bool":
 		e.adoptKey, e.adoptAt = d.word(v, checkAPIKey), v
-		return
+	case d.truth(v):
+		d.fault(v, "true is spelled overwrite: true; adopt takes the ID of an API key: ApiKey-…")
 	}
-	e.adopt = d.truth(v)
 }
 
 // formerly reads the names that the entry had.
@@ -77,6 +78,9 @@ func (d *decoder) checkIdentity(e *entryDraft, entries []*entryDraft, given map[
 			d.fault(e.givenAt, "%q is the service ID of the credential %q too", e.given, other)
 		}
 		given[e.given] = e.Name
+	}
+	if e.adoptKey != "" && e.overwrite {
+		d.fault(e.object.at("overwrite"), "adopt and overwrite can't be together; choose one")
 	}
 	if e.adoptKey != "" && many {
 		d.fault(e.adoptAt, "%q is one key, but the entry yields many credentials", e.adoptKey)
