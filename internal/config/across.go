@@ -6,44 +6,44 @@ import (
 	"time"
 )
 
-// logsService is the name that IAM knows Cloud Logs by.
+// logsService is the name of Cloud Logs in IAM.
 const logsService = "logs"
 
-// Bounds of the timing.
+// Bounds of durations.
 const (
 	minSweepEvery = time.Minute
-	// A key is born with a fuse of a day, and it takes a whole sweep within the
-	// fuse to heal whatever was interrupted, however late the timer is.
+	// A new key expires after the fuse unless it is published. A whole sweep must fit
+	// into the fuse to finish an interrupted rotation, even if the timer is late.
 	fuse          = 24 * time.Hour
 	maxSweepEvery = fuse / 2
 	minAfter      = 24 * time.Hour
 	minOverlap    = time.Hour
-	// The fuse has to end well before the key itself.
+	// The fuse must be shorter than the key's life.
 	minExpire = 48 * time.Hour
-	// A key that nears its end is due this many sweeps before: a sweep may
-	// fail, and the next ones still find time.
+	// A key is due this many sweeps before it expires, so that a failed sweep can be
+	// repeated.
 	sweepsBeforeExpiry = 4
 )
 
-// across checks what no single field can show.
+// across checks fields against each other.
 func (d *decoder) across(c *Config, f draft) {
 	if c.SweepEvery < minSweepEvery || c.SweepEvery > maxSweepEvery {
-		d.fault(f.root.at("sweepEvery"), "%s must be from %s to %s: keys are born with a fuse of %s, and a sweep must come well before it ends",
+		d.fault(f.root.at("sweepEvery"), "%s must be from %s to %s: a new key expires after %s unless a sweep finishes its rotation",
 			days(c.SweepEvery), days(minSweepEvery), days(maxSweepEvery), days(fuse))
 	}
-	names := map[string]int{}         // to the line
-	serviceIDs := map[string]string{} // to the credential
-	places := map[string]string{}     // to the credential
-	given := map[string]string{}      // service IDs by ID, to the credential
+	names := map[string]int{}         // entry name to line
+	serviceIDs := map[string]string{} // service ID name to entry
+	locations := map[string]string{}  // store location to entry
+	given := map[string]string{}      // service ID to entry
 	complete := len(f.entries) > 0
 	for _, e := range f.entries {
 		if line, ok := names[e.Name]; ok && e.Name != "" {
-			d.fault(e.object.at("name"), "%q is the name of the credential on line %d too", e.Name, line)
+			d.fault(e.object.at("name"), "%q is already the name of the credential on line %d", e.Name, line)
 		}
 		names[e.Name] = e.Line
 		complete = complete && e.Name != ""
 		if _, ok := f.root.keys["regions"]; e.ForEach != "" && !ok {
-			d.fault(e.object.at("forEach"), "%s needs regions at the top of the config: they say where projects are looked for", e.ForEach)
+			d.fault(e.object.at("forEach"), "%s needs regions at the top of the config: projects are searched there", e.ForEach)
 		}
 		d.checkRotation(e, c.SweepEvery)
 		d.checkPolicies(e)
@@ -51,7 +51,7 @@ func (d *decoder) across(c *Config, f draft) {
 		d.checkInstances(e)
 		d.checkServiceID(e, serviceIDs)
 		d.checkIdentity(e, f.entries, given)
-		d.checkPlaces(e, places)
+		d.checkLocations(e, locations)
 	}
 	if complete {
 		d.checkPatterns(f.patterns, names)
@@ -59,7 +59,7 @@ func (d *decoder) across(c *Config, f draft) {
 	}
 }
 
-// checkPatterns finds patterns that can permit nothing: mostly a slip in a name.
+// checkPatterns rejects patterns that permit nothing, mostly because of a typo.
 func (d *decoder) checkPatterns(patterns []pattern, names map[string]int) {
 	for _, p := range patterns {
 		entry, _, _ := strings.Cut(p.text, "/")
@@ -78,7 +78,7 @@ func (d *decoder) checkRotation(e *entryDraft, sweepEvery time.Duration) {
 	r := e.Rotation
 	least := func(key string, is, min time.Duration) {
 		if is < min {
-			d.fault(e.rotation.at(key), "%s is too short; the least is %s", days(is), days(min))
+			d.fault(e.rotation.at(key), "%s is too short; the minimum is %s", days(is), days(min))
 		}
 	}
 	least("after", r.After, minAfter)
@@ -96,16 +96,16 @@ func (d *decoder) checkRotation(e *entryDraft, sweepEvery time.Duration) {
 	}
 	switch early := sweepsBeforeExpiry * min(sweepEvery, maxSweepEvery); {
 	case r.After+r.Overlap >= r.Expire:
-		d.fault(at, "after %s and overlap %s together must be less than expire %s: an old key must outlive its overlap",
+		d.fault(at, "after %s plus overlap %s must be less than expire %s: an old key must not expire during its overlap",
 			days(r.After), days(r.Overlap), days(r.Expire))
 	case r.After+early >= r.Expire:
-		d.fault(at, "after %s and %d times sweepEvery (%s) together must be less than expire %s: a sweep may fail",
+		d.fault(at, "after %s plus %d times sweepEvery (%s) must be less than expire %s: a failed sweep needs time to be repeated",
 			days(r.After), sweepsBeforeExpiry, days(sweepEvery), days(r.Expire))
 	}
 }
 
-// checkPolicies wants one policy per target: IAM adds two up, and whoever reads
-// the config should not have to.
+// checkPolicies requires one policy per target. IAM would merge two, which hides the
+// effective roles from the config's reader.
 func (d *decoder) checkPolicies(e *entryDraft) {
 	seen := map[string]bool{}
 	for _, p := range e.policies {
@@ -114,13 +114,13 @@ func (d *decoder) checkPolicies(e *entryDraft) {
 		}
 		target := p.service + " " + p.instance.key() + " " + p.resourceGroup.key()
 		if seen[target] {
-			d.fault(p.at, "a policy for the same %s is there already; give its roles there", p.service)
+			d.fault(p.at, "repeats the target of an earlier policy for %s; add the roles there", p.service)
 		}
 		seen[target] = true
 	}
 }
 
-// checkLogs wants a policy that lets the proof's line in.
+// checkLogs requires a policy that permits the log line of the proof.
 func (d *decoder) checkLogs(e *entryDraft) {
 	if e.prove.logs == nil || len(e.policies) == 0 {
 		return
@@ -129,52 +129,51 @@ func (d *decoder) checkLogs(e *entryDraft) {
 	covered, logs := false, false
 	for _, p := range e.policies {
 		if p.service == "" {
-			return // a fault that hides the answer
+			return // has a fault already
 		}
 		if p.service != logsService {
 			continue
 		}
 		logs = true
-		// What an expression yields is compared by Expand.
+		// Expand checks an instance that an expression yields.
 		covered = covered || p.instance == nil || p.instance.varies() || p.instance.key() == proof.key()
 	}
 	switch literal, ok := proof.literal(); {
 	case !logs:
-		d.fault(e.prove.logs.at, "needs a policy for the service %s: without one, no log line is accepted", logsService)
+		d.fault(e.prove.logs.at, "needs a policy for the service %s: otherwise Cloud Logs rejects the line", logsService)
 	case !covered && ok:
-		d.fault(proof.at, "%q is covered by none of the policies for %s", literal, logsService)
+		d.fault(proof.at, "no policy for %[2]s covers %[1]q", literal, logsService)
 	}
 }
 
-// checkInstances finds entries whose instances can only collide.
+// checkInstances rejects an entry whose credentials would always collide.
 func (d *decoder) checkInstances(e *entryDraft) {
 	many := e.ForEach != "" || e.UsesWith()
 	if !many {
 		return
 	}
-	why := "forEach gives many instances"
+	why := "forEach yields many credentials"
 	if e.UsesWith() {
-		why = "its parameters (" + strings.Join(e.reads, ", ") + ") give many instances"
+		why = "its parameters (" + strings.Join(e.reads, ", ") + ") yield many credentials"
 	}
 	if s, ok := e.serviceID.literal(); ok {
-		d.fault(e.serviceID.at, "%q is one name, but %s; use an expression in it, such as ${%s}", s, why, e.example())
+		d.fault(e.serviceID.at, "%q is a fixed name, but %s; use an expression, such as ${%s}", s, why, e.example())
 	}
 	for _, s := range e.stores {
-		if at, fixed := s.fixedPlace(); fixed {
-			d.fault(at, "is one place, but %s; use an expression in it, such as ${%s}", why, e.example())
+		if at, fixed := s.fixedLocation(); fixed {
+			d.fault(at, "is a fixed location, but %s; use an expression, such as ${%s}", why, e.example())
 		}
 	}
 }
 
-// checkServiceID finds two credentials with one service ID, as far as that
-// shows without instances.
+// checkServiceID rejects two entries with the same literal service ID name.
 func (d *decoder) checkServiceID(e *entryDraft, taken map[string]string) {
 	s, ok := e.serviceID.literal()
 	if !ok {
 		return
 	}
 	if other, twice := taken[s]; twice {
-		d.fault(e.serviceID.at, "%q is the service ID of the credential %q too", s, other)
+		d.fault(e.serviceID.at, "%q is already the service ID of the credential %q", s, other)
 	}
 	taken[s] = e.Name
 }
@@ -186,68 +185,68 @@ func (e *Entry) example() string {
 	return `with["` + e.reads[0] + `"]`
 }
 
-// checkPlaces finds two stores at one place, within the credential and, where
-// no expression is involved, among all of them.
-func (d *decoder) checkPlaces(e *entryDraft, places map[string]string) {
+// checkLocations rejects two stores at one location: within the credential and,
+// without expressions, in the whole config.
+func (d *decoder) checkLocations(e *entryDraft, locations map[string]string) {
 	own := map[string]value{}
 	for _, s := range e.stores {
-		at, where, ok := s.sourcePlace()
+		at, where, ok := s.sourceLocation()
 		if !ok {
 			continue
 		}
 		if first, twice := own[where]; twice {
-			d.fault(at, "is the place of %s too; a credential writes to a place once", strings.TrimPrefix(first.path, e.path+"."))
+			d.fault(at, "is the same location as %s; a credential writes to a location once", strings.TrimPrefix(first.path, e.path+"."))
 			continue
 		}
 		own[where] = at
-		if _, fixed := s.fixedPlace(); !fixed || e.ForEach != "" || e.UsesWith() {
+		if _, fixed := s.fixedLocation(); !fixed || e.ForEach != "" || e.UsesWith() {
 			continue
 		}
-		if other, twice := places[where]; twice {
-			d.fault(at, "is a place that the credential %q writes to already", other)
+		if other, twice := locations[where]; twice {
+			d.fault(at, "is already a location of the credential %q", other)
 		}
-		places[where] = e.Name
+		locations[where] = e.Name
 	}
 }
 
-// sourcePlace is equal for two stores that always are at the same place.
-func (s storeTemplate) sourcePlace() (at value, where string, ok bool) {
-	parts := s.placeParts()
+// sourceLocation is equal for two stores that always have the same location.
+func (s storeTemplate) sourceLocation() (at value, where string, ok bool) {
+	parts := s.locationParts()
 	at = s.at
 	if slices.Contains(parts, nil) {
 		return at, "", false
 	}
 	for _, t := range parts {
 		if len(t.parts) == 0 {
-			return at, "", false // its fault is recorded
+			return at, "", false // has a fault already
 		}
 		where += t.key() + "\n"
 	}
 	return at, where, len(parts) > 0
 }
 
-// fixedPlace is a sourcePlace without expressions.
-func (s storeTemplate) fixedPlace() (at value, ok bool) {
-	if slices.ContainsFunc(s.placeParts(), (*template).varies) {
+// fixedLocation reports whether the store has a location without expressions.
+func (s storeTemplate) fixedLocation() (at value, ok bool) {
+	if slices.ContainsFunc(s.locationParts(), (*template).varies) {
 		return s.at, false
 	}
-	at, _, ok = s.sourcePlace()
+	at, _, ok = s.sourceLocation()
 	return at, ok
 }
 
-func (s storeTemplate) placeParts() []*template {
+func (s storeTemplate) locationParts() []*template {
 	switch {
 	case s.codeEngine != nil:
 		c := s.codeEngine
 		return []*template{c.project, c.region, c.secret, c.entry}
 	case s.secretsManager != nil:
-		return s.secretsManager.placeParts()
+		return s.secretsManager.locationParts()
 	case s.file != nil:
 		return []*template{s.file.path}
 	case s.kubernetes != nil:
-		return s.kubernetes.placeParts()
+		return s.kubernetes.locationParts()
 	case s.vault != nil:
-		return s.vault.placeParts()
+		return s.vault.locationParts()
 	}
 	return nil
 }

@@ -1,45 +1,45 @@
-// Package config turns the text of a latchkey.yaml into the credentials that
-// latchkey keeps, and refuses a text that can't be meant.
+// Package config loads latchkey.yaml and expands its entries to the credentials
+// that latchkey manages. It rejects a file that contradicts itself.
 //
 // # Model
 //
-// The text describes entries; an entry yields credentials:
+// A config has entries; each entry yields credentials:
 //
 //	latchkey.yaml ── Load ──▶ Config ── Entries ──▶ Entry ── Expand(Input) ──▶ Credential
 //	                  │                                                           │
-//	                  └─▶ Faults: every one at once,                              └─▶ error: names the entry,
+//	                  └─▶ Faults: all at once,                                    └─▶ error: names the entry,
 //	                      with line, column and path                                  the field and the value
 //
-// An entry is of one of three kinds, told apart by what it says:
+// The fields of an entry determine its kind:
 //
-//	kind      says                              yields                         its expressions see
-//	static    neither of the two below          one credential                 nothing
-//	forEach   forEach: codeengine.projects      one per Code Engine project    project
-//	with      reads with.NAME somewhere         one per set of parameters      with
+//	kind      fields                        yields                         its expressions read
+//	static    neither of the two below      one credential                 nothing
+//	forEach   forEach: codeengine.projects  one per Code Engine project    project
+//	with      reads with.NAME somewhere     one per set of parameters      with
 //
-// A rule makes an event that latchkey does not know by itself ask for something:
-// Rule.Apply turns it into a demand. Its expressions see event and data.
+// A Rule maps an event of an unknown type to a request: see Rule.Apply. Its
+// expressions read event and data. A Hook maps a webhook's body to an event: see
+// Hook.Map. Its expressions read body and headers.
 //
-// What a static or a forEach entry yields follows from the config and from
-// what is there. The instances of a with entry are asked for by provision
-// events and remembered in markers; Credential.With is what a marker must
-// carry so that Expand gives the same credential again.
+// The credentials of static and forEach entries follow from the config and the
+// projects that exist. The credentials of a with entry are requested by provision
+// events and recorded in markers: a marker carries Credential.With, so that Expand
+// returns the same credential again.
 //
 // # Expressions
 //
-// `${…}` inside a value, and `where` and `when` as a whole, are CEL. They are compiled
-// and type-checked by Load, and each evaluation has a bounded cost. The value
-// that results is checked by the same rule as a literal in its place: what
-// comes from a project's name or from an event is never trusted to be
-// well-formed. What is granted stands there for all to read: a policy's service
-// and roles take no expression, nor do names of entries, durations and what is
-// outside of credentials. `$${` stands for a plain `${`.
+// `${…}` inside a value, and `where` and `when` as a whole, are CEL. Load compiles
+// and type-checks them, and each evaluation has a bounded cost. The result
+// passes the same check as a literal in that field: a project's name and an event's
+// data are not trusted to be well-formed. Grants are always literal: a policy's
+// service and roles take no expression, nor do names of entries, durations and
+// fields outside of credentials. `$${` stands for a plain `${`.
 //
 // # Secrets
 //
-// No secret stands in a config. Where one is needed, the config names an
-// environment variable or a file. A value that looks misplaced there is never
-// repeated in a fault.
+// A config contains no secrets. Where one is needed, the config names an
+// environment variable or a file. A fault never repeats a value that may be
+// a misplaced secret.
 //
 // This package reads neither files nor the environment.
 package config
@@ -52,48 +52,50 @@ import (
 	"time"
 )
 
-// Endpoints of IBM Cloud that a config can ask for.
+// Values of Config.Endpoints.
 const (
-	Public  = "public"
-	Private = "private"
+	Public  = "public"  // IBM Cloud's public endpoints
+	Private = "private" // its private endpoints, reachable from inside IBM Cloud
 )
 
-// CodeEngineProjects is the only collection that forEach knows today.
+// CodeEngineProjects is the only collection that forEach supports.
 const CodeEngineProjects = "codeengine.projects"
 
-// Config is a config without faults, its defaults filled in.
+// Config is a config without faults, with defaults filled in.
 type Config struct {
-	Owner      string        // stands in every marker: two installations never touch each other's things
+	Owner      string        // written into every marker; two installations with different owners never touch each other's keys
 	Identity   Identity      // how latchkey itself logs in
-	Account    string        // "": taken from our own token
-	Regions    []string      // where Code Engine projects are looked for
-	Endpoints  string        // Public or Private
-	SweepEvery time.Duration // how often the timer asks for a sweep
-	Paused     bool          // observe and report, change nothing
-	Events     Events
-	Rules      []*Rule   // in the order of the text
-	Hooks      []*Hook   // in the order of the text, names unique
-	Outcomes   []Outcome // sinks, in the order of the text
-	Provider   *Provider // nil: the job makes no credentials for Secrets Manager
-	Entries    []*Entry  // in the order of the text, names unique
+	Account    string        // account ID; "": the account of latchkey's own token
+	Regions    []string      // regions that are searched for Code Engine projects; default none
+	Endpoints  string        // Public (default) or Private
+	SweepEvery time.Duration // interval of the timer's sweeps, from 1m to 12h; default 1h
+	Paused     bool          // observe without changing anything; default false
+	Events     Events        // authentication and permissions of events
+	Rules      []*Rule       // in file order
+	Hooks      []*Hook       // in file order, with unique names
+	Outcomes   []Outcome     // sinks in file order
+	Provider   *Provider     // nil: the job creates no credentials for Secrets Manager
+	Entries    []*Entry      // in file order, with unique names
 }
 
-// Identity is latchkey's own.
+// Identity is the identity that latchkey logs in as.
 type Identity struct {
 	Profile string // name or ID of a trusted profile; "": an API key from the environment
 }
 
-// Events says who may ask for what.
+// Events configures which senders may request what.
 type Events struct {
 	Auth  Auth
-	Allow []Allow
-	// Origins are the senders, by DNS name, whose question whether they may
-	// send is answered with yes; "*" is all of them. It authenticates nobody.
+	Allow []Allow // default none: authenticated senders may only trigger a check
+	// Origins lists the DNS names of senders that may send webhooks, or "*" for
+	// all; default none. It answers the CloudEvents handshake and does not
+	// authenticate.
 	Origins []string
 }
 
-// Auth names the place of the bearer token that senders must show. Both fields
-// empty: nobody is authenticated, and events can only make latchkey look.
+// Auth names the environment variable or file with the bearer token that senders
+// present. If both are empty, no sender is authenticated, and events only trigger
+// a check.
 type Auth struct {
 	BearerEnv, BearerFile string
 }
@@ -101,18 +103,18 @@ type Auth struct {
 // Allow permits authenticated senders some verbs on some credentials.
 type Allow struct {
 	Verbs       []string // provision, rotate, revoke
-	Credentials []string // patterns: *, logs-sender, logs-sender/*
+	Credentials []string // patterns such as *, logs-sender or logs-sender/*
 }
 
-// Permits reports whether a permits verb on the credential called instance,
-// which the entry called entry yields. A pattern that matches the entry covers
-// all its instances; a pattern with a slash picks among the instances.
-func (a Allow) Permits(verb, entry, instance string) bool {
+// Permits reports whether a permits verb on the named credential of the named entry.
+// A pattern that matches the entry covers all its credentials; a pattern with
+// a slash selects among them.
+func (a Allow) Permits(verb, entry, credential string) bool {
 	if !slices.Contains(a.Verbs, verb) {
 		return false
 	}
 	return slices.ContainsFunc(a.Credentials, func(pattern string) bool {
-		return matches(pattern, entry) || matches(pattern, instance)
+		return matches(pattern, entry) || matches(pattern, credential)
 	})
 }
 
@@ -121,34 +123,35 @@ func matches(pattern, name string) bool {
 	return ok && err == nil
 }
 
-// Rotation says when a key is replaced and how the old one ends.
+// Rotation configures when a key is rotated and when the old one is deleted.
 type Rotation struct {
-	After   time.Duration // age at which a key is due
-	Expire  time.Duration // age at which IAM ends a key by itself
-	Overlap time.Duration // how long a superseded key still works
-	OnLeak  string        // what IAM does with a key that is found in public: none, disable or delete
+	After   time.Duration // age at which a key is rotated; default 60d, at least 1d
+	Expire  time.Duration // age at which a key expires in IAM; default 90d, at least 2d
+	Overlap time.Duration // how long a superseded key still works; default 1d, at least 1h
+	OnLeak  string        // what IAM does with a key that is found in public: none, disable (default) or delete
 }
 
 // Policy is one IAM access policy of the service ID.
 type Policy struct {
-	Service       string
-	Roles         []string
-	Instance      string // "": all instances
-	ResourceGroup string // "": all resource groups
+	Service       string   // service name in IAM, such as logs
+	Roles         []string // display names, such as Sender
+	Instance      string   // GUID; "": all instances
+	ResourceGroup string   // ID; "": all resource groups
 }
 
-// Prove says which proofs a key has to pass before anybody is given it, beside
-// the one that is always asked for: IAM exchanges it for a token.
+// Prove lists the proofs that a new key passes before it is published. A key always
+// has to yield an IAM token.
 type Prove struct {
-	Logs *LogsProof // nil: not asked for
+	Logs *LogsProof // nil: no proof
 }
 
-// LogsProof is one log line that a Cloud Logs instance accepts.
+// LogsProof sends one log line, which the Cloud Logs instance must accept.
 type LogsProof struct {
-	Instance, Region string
+	Instance string // GUID
+	Region   string // such as eu-de
 }
 
-// Store is one place that consumers read the key from: exactly one of
+// Store is a location that consumers read the key from. Exactly one of
 // CodeEngine, SecretsManager, File, Kubernetes and Vault is set.
 type Store struct {
 	CodeEngine     *CodeEngineStore
@@ -157,45 +160,47 @@ type Store struct {
 	Kubernetes     *KubernetesStore
 	Vault          *VaultStore
 	Restart        Restart
-	Required       bool // false: others go ahead without it
-	ReadBack       bool // what was published is read and compared
+	Required       bool // false: a failure of this store does not stop the others; default true
+	ReadBack       bool // read the value after publishing and compare it; default false
 }
 
-// CodeEngineStore is an entry of a Code Engine secret. Beside Entry latchkey
-// writes the companions Entry+"_ID" and Entry+"_LATCHKEY".
+// CodeEngineStore is an entry of a Code Engine secret. latchkey also writes
+// Entry+"_ID" and Entry+"_LATCHKEY".
 type CodeEngineStore struct {
 	Project string // ID or name
-	Region  string
-	Secret  string
-	Entry   string
+	Region  string // such as eu-de; default with forEach: the project's
+	Secret  string // the secret's name
+	Entry   string // key in the secret's data
 }
 
-// FileStore is one JSON file. A relative path starts at the directory that
-// latchkey was started in.
+// FileStore is one JSON file.
 type FileStore struct {
-	Path string
+	Path string // a relative path starts at latchkey's working directory
 }
 
-// Restart says which consumers are restarted after a publication.
+// Restart selects the consumers that are restarted after a publication; default
+// none.
 type Restart struct {
-	All      bool     // all that read the secret only when they start
-	Names    []string // app/NAME; daemonset/NAME, deployment/NAME or statefulset/NAME of a cluster
-	Announce bool     // none: somebody else acts on the outcome
+	All      bool     // all consumers that read the secret only when they start
+	Names    []string // app/NAME, or in a cluster daemonset/NAME, deployment/NAME or statefulset/NAME
+	Announce bool     // none: a receiver of the outcome restarts them
 }
 
-// Credential is one wanted service ID with its policies, rotation rules,
-// proofs and stores: every expression evaluated, every value checked.
+// Credential is one service ID with its policies, rotation, proofs and stores.
+// Every expression has been evaluated and every value checked.
 type Credential struct {
-	// Name is the entry's for a static entry, "logs-sender/<project ID>" for
-	// a forEach entry, and for a with entry "logs-sender/a.b": the values of
-	// the parameters that it reads, in the order of the parameters' names.
+	// Name is "logs-sender" for a static entry of that name and
+	// "logs-sender/<project ID>" for a forEach entry. For a with entry it is
+	// "logs-sender/a.b": the values of the parameters that it reads, sorted by
+	// the parameters' names.
 	Name  string
-	Entry string
-	// With is what a marker carries to know the instance again: the project's ID
-	// and region for a forEach entry, the parameters that it reads for a with entry, else nil.
+	Entry string // the entry's name
+	// With identifies the credential in a marker. It holds the project's ID and
+	// region for a forEach entry, the parameters that it reads for a with entry,
+	// and is nil otherwise.
 	With map[string]string
-	// ServiceID is the ID of a service ID that belongs to somebody else; the
-	// next four are then empty.
+	// ServiceID is the ID of a service ID that latchkey does not own; the next four
+	// fields are then empty.
 	ServiceID     string
 	ServiceIDName string
 	Description   string
@@ -204,35 +209,35 @@ type Credential struct {
 	Rotation      Rotation
 	Prove         Prove
 	Stores        []Store
-	Paused        bool     // by its entry or by the whole config
+	Paused        bool     // set by the entry or by the config
 	Overwrite     bool     // replace a store's value that has no key ID of latchkey's
 	AdoptKey      string   // ID of a key to adopt where a store holds its value; "": none
-	Formerly      []string // names that the credential had
+	Formerly      []string // earlier names of the credential
 }
 
 // Project is a Code Engine project as expressions see it.
 type Project struct {
 	ID            string `cel:"id"`
 	Name          string `cel:"name"`
-	Region        string `cel:"region"`
-	ResourceGroup string `cel:"resourceGroup"`
+	Region        string `cel:"region"`        // such as eu-de
+	ResourceGroup string `cel:"resourceGroup"` // ID
 	CRN           string `cel:"crn"`
-	Status        string `cel:"status"`
+	Status        string `cel:"status"` // such as active
 }
 
-// Input is what an instance is expanded from. Which of the two counts follows
-// from the entry; the other is ignored.
+// Input is the input of Expand. The entry's kind determines which field is
+// used.
 type Input struct {
-	Project *Project
-	With    map[string]string
+	Project *Project          // for a forEach entry
+	With    map[string]string // parameters, for a with entry
 }
 
-// ErrExcluded is what Expand returns when the entry's where is false: the
-// instance is not wanted, and nothing is wrong.
+// ErrExcluded is returned by Expand when the entry's where is false. It is not
+// a failure.
 var ErrExcluded = errors.New("excluded by where")
 
-// Load reads a config. The file is only a name for faults. If anything is
-// wrong the error is Faults, with everything that is wrong.
+// Load parses a config. The file name only appears in faults. If the config is
+// invalid, the error is of type Faults and contains every fault.
 func Load(file string, data []byte) (*Config, error) {
 	d := &decoder{file: file}
 	c := &Config{}
@@ -245,7 +250,7 @@ func Load(file string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// listed puts words into a sentence: a, b or c.
+// listed joins words for a sentence: a, b or c.
 func listed(words []string, and string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
@@ -254,7 +259,7 @@ func listed(words []string, and string) string {
 	return strings.Join(words[:last], ", ") + " " + and + " " + words[last]
 }
 
-// shortened keeps the two ends of a text that is too long for a fault or a log.
+// shortened returns both ends of a text that is too long for a fault or a log.
 func shortened(s string, most int) string {
 	r := []rune(s)
 	if len(r) <= most {

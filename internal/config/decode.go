@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// Defaults of what a config leaves out.
+// Defaults of optional fields.
 const (
 	defaultSweepEvery = time.Hour
 	defaultAfter      = 60 * 24 * time.Hour
@@ -20,8 +20,7 @@ const (
 	defaultOnLeak     = "disable"
 )
 
-// A draft is what the checks between fields need beside the config itself:
-// where things stand.
+// A draft holds positions in the file, for the checks between fields.
 type draft struct {
 	root     object
 	patterns []pattern
@@ -37,13 +36,13 @@ type pattern struct {
 type entryDraft struct {
 	*Entry
 	object   object
-	rotation object // without keys if there is none
+	rotation object // without keys if the entry has none
 
 	givenAt, adoptAt, formerlyAt value
 }
 
-// config reads the whole. To teach the config a new key, add its field here or
-// below: unknown keys, suggestions and missing values follow by themselves.
+// config reads the root. To add a key, add its field here or below: the faults for
+// unknown keys and missing values follow from the fields.
 func (d *decoder) config(v value) *Config {
 	c := &Config{Endpoints: Public, SweepEvery: defaultSweepEvery}
 	var f draft
@@ -89,8 +88,8 @@ func (d *decoder) events(v value) (e Events, patterns []pattern) {
 	d.object(v,
 		field{"auth", false, func(v value) {
 			o := d.object(v,
-				field{"bearerEnv", false, func(v value) { e.Auth.BearerEnv = d.secretPlace(v, checkEnv) }},
-				field{"bearerFile", false, func(v value) { e.Auth.BearerFile = d.secretPlace(v, checkSecretFile) }},
+				field{"bearerEnv", false, func(v value) { e.Auth.BearerEnv = d.secretSource(v, checkEnv) }},
+				field{"bearerFile", false, func(v value) { e.Auth.BearerFile = d.secretSource(v, checkSecretFile) }},
 			)
 			d.exactlyOne(o, "bearerEnv", "bearerFile")
 		}},
@@ -100,7 +99,7 @@ func (d *decoder) events(v value) (e Events, patterns []pattern) {
 	return e, patterns
 }
 
-// allow reads who may ask what of one source.
+// allow reads the permissions of the senders of one source.
 func (d *decoder) allow(v value) (allow []Allow, patterns []pattern) {
 	d.list(v, func(_ int, item value) {
 		var a Allow
@@ -120,24 +119,24 @@ func (d *decoder) allow(v value) (allow []Allow, patterns []pattern) {
 	return allow, patterns
 }
 
-// secretPlace reads the name of the place that a secret is in. What is no such
-// name may be the secret itself, so no fault repeats it.
-func (d *decoder) secretPlace(v value, check func(string) error) string {
+// secretSource reads the name of an environment variable or file that holds
+// a secret. A fault does not repeat the value, since it may be the secret itself.
+func (d *decoder) secretSource(v value, check func(string) error) string {
 	s, ok := d.text(v)
 	if !ok {
 		return ""
 	}
 	if err := check(s); err != nil {
-		d.fault(v, "the value (not repeated here) %v; the secret itself never stands in a config", err)
+		d.fault(v, "the value (not repeated here) %v; a config never contains the secret itself", err)
 		return ""
 	}
 	return s
 }
 
-// exactlyOne wants one of some keys in an object.
+// exactlyOne requires that an object has exactly one of the keys.
 func (d *decoder) exactlyOne(o object, keys ...string) {
 	if o.node.Kind != yaml.MappingNode || o.strange {
-		return // the fault that is recorded comes first
+		return // has a fault already
 	}
 	var found []string
 	for _, k := range keys {
@@ -149,7 +148,7 @@ func (d *decoder) exactlyOne(o object, keys ...string) {
 	case len(found) == 0:
 		d.fault(o.value, "needs one of %s", listed(keys, "and"))
 	case len(found) > 1:
-		d.fault(o.at(found[1]), "%s can't be together; choose one", listed(found, "and"))
+		d.fault(o.at(found[1]), "%s cannot be combined; choose one", listed(found, "and"))
 	}
 }
 
@@ -191,7 +190,7 @@ func (d *decoder) where(e *entryDraft, source string, s *scope) {
 	if err != nil {
 		hint := ""
 		if strings.Contains(source, "${") {
-			hint = " (where is an expression as a whole and needs no ${…})"
+			hint = " (where is a whole expression: write it without ${…})"
 		}
 		d.fault(e.object.at("where"), "%q: %v%s", source, err, hint)
 		return
@@ -199,7 +198,7 @@ func (d *decoder) where(e *entryDraft, source string, s *scope) {
 	e.where = x
 }
 
-// parametersRead gathers what the entry's expressions read from with.
+// parametersRead returns the parameters that the entry's expressions read.
 func (d *decoder) parametersRead(e *Entry) []string {
 	var names []string
 	if e.where != nil {
@@ -228,7 +227,7 @@ func (d *decoder) policies(v value) (ps []policyTemplate) {
 		ps = append(ps, p)
 	})
 	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
-		d.fault(v, "is an empty list; a service ID without a policy can do nothing")
+		d.fault(v, "is an empty list; a service ID needs at least one policy")
 	}
 	return ps
 }
@@ -246,9 +245,9 @@ func (d *decoder) prove(v value) proveTemplate {
 	var p proveTemplate
 	d.object(v,
 		field{"token", false, func(v value) {
-			// A list of fields that says what is proven may name it.
+			// The token proof cannot be turned off, but may be written out.
 			if strings.EqualFold(v.node.Value, "false") {
-				d.fault(v, "false can't be: a key that gives no token is given to nobody")
+				d.fault(v, "cannot be false: a key that yields no token is never published")
 				return
 			}
 			d.truth(v)
@@ -288,9 +287,9 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 	switch {
 	case v.node.Kind != yaml.SequenceNode:
 	case len(v.node.Content) == 0:
-		d.fault(v, "is an empty list; a key needs at least one store")
+		d.fault(v, "is an empty list; a credential needs at least one store")
 	case !slices.ContainsFunc(ss, func(s storeTemplate) bool { return s.required }):
-		d.fault(v, "has no required store; at least one must not say required: false")
+		d.fault(v, "has no required store; remove required: false from at least one")
 	}
 	return ss
 }
@@ -306,7 +305,7 @@ func (d *decoder) codeEngine(v value) *codeEngineTemplate {
 	return c
 }
 
-// defaultRegions fills in the region of Code Engine stores: the project's own.
+// defaultRegions sets the region of Code Engine stores to the project's.
 func (d *decoder) defaultRegions(ss []storeTemplate, s *scope) {
 	for _, store := range ss {
 		c := store.codeEngine
@@ -329,7 +328,7 @@ func (d *decoder) restart(v value, check func(string) error, kinds string) (r re
 	case v.node.Kind == yaml.SequenceNode:
 		d.list(v, func(_ int, item value) { r.names = append(r.names, d.template(item, check)) })
 		if len(v.node.Content) == 0 {
-			d.fault(v, "is an empty list; write none if nothing is to be restarted")
+			d.fault(v, "is an empty list; write none to restart nothing")
 		}
 	case v.node.ShortTag() == "!!bool" && v.node.Kind == yaml.ScalarNode:
 		r.all = d.truth(v)

@@ -6,25 +6,28 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-var durationForm = regexp.MustCompile(`^(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?$`)
+var durationForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?$`)
+})
 
 func parseDuration(s string) (time.Duration, error) {
-	m := durationForm.FindStringSubmatch(s)
+	m := durationForm().FindStringSubmatch(s)
 	if m == nil || s == "" {
-		return 0, errors.New("is not a duration; write days, hours and minutes, such as 90d, 24h or 1d12h")
+		return 0, errors.New("is not a duration; use days, hours and minutes, such as 90d, 24h or 1d12h")
 	}
 	var total time.Duration
 	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
-		n, _ := strconv.Atoi(m[i+1]) // the form leaves digits or nothing
+		n, _ := strconv.Atoi(m[i+1]) // digits or empty
 		total += time.Duration(n) * unit
 	}
 	return total, nil
 }
 
-// days writes a duration the way that parseDuration reads it.
+// days formats a duration as parseDuration reads it.
 func days(t time.Duration) string {
 	var b strings.Builder
 	for _, u := range []struct {

@@ -64,5 +64,5 @@ credentials:
 	// Output:
 	// latchkey.yaml:3:1: unknown key "sweepEvry"; did you mean "sweepEvery"?
 	// latchkey.yaml:7:11: credentials[0].serviceID.name: ${project.name}: at character 1: project is known only in an entry with forEach: codeengine.projects
-	// latchkey.yaml:10:21: credentials[0].rotation.after: after 100d and overlap 1d together must be less than expire 90d: an old key must outlive its overlap
+	// latchkey.yaml:10:21: credentials[0].rotation.after: after 100d plus overlap 1d must be less than expire 90d: an old key must not expire during its overlap
 }

@@ -7,24 +7,22 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// maxInstance bounds what follows the slash in a credential's name: it becomes
-// part of key names, which IAM bounds.
+// maxInstance is how many characters may follow the slash in a credential's name.
+// They become part of key names, whose length IAM limits.
 const maxInstance = 128
 
-// maxRepeated bounds how much of a value an error repeats: a value may come
-// from an event, and must not fill a log.
+// maxRepeated is how many characters of a value an error repeats. A value from an
+// event must not fill the log.
 const maxRepeated = 120
 
 // An Entry is one item of credentials, compiled. It is safe for concurrent use.
 type Entry struct {
 	Name     string
-	ForEach  string // "" or CodeEngineProjects
-	Line     int    // where it starts in the text
-	Rotation Rotation
-	// Formerly are the names that the entry had before; OnGone is GoneKeep or
-	// GoneRevoke.
-	Formerly []string
-	OnGone   string
+	ForEach  string   // "" (default) or CodeEngineProjects
+	Line     int      // line in the config, from 1
+	Rotation Rotation // with defaults filled in
+	Formerly []string // earlier names of the entry, at most 5
+	OnGone   string   // GoneKeep (default) or GoneRevoke
 
 	path        string // credentials[0]
 	where       *expression
@@ -32,7 +30,7 @@ type Entry struct {
 	paused      bool
 	overwrite   bool
 	adoptKey    string
-	given       string // the ID of a service ID that is not ours; then without the next two
+	given       string // the ID of a service ID that latchkey does not own; the next two are then nil
 	serviceID   *template
 	description *template
 	policies    []policyTemplate
@@ -41,13 +39,13 @@ type Entry struct {
 	stores      []storeTemplate
 }
 
-// The templates below mirror the types of a Credential.
+// The templates below mirror the types in Credential.
 
 type policyTemplate struct {
 	at                      value
 	service                 string
 	roles                   []string
-	instance, resourceGroup *template // nil: as wide as the service
+	instance, resourceGroup *template // nil: all
 }
 
 type proveTemplate struct {
@@ -86,17 +84,15 @@ type restartTemplate struct {
 	names    []*template
 }
 
-// UsesWith reports whether the entry reads parameters: its instances then come
-// from provision events and markers, not from the config alone.
+// UsesWith reports whether the entry reads parameters. Its credentials then come
+// from provision events and markers.
 func (e *Entry) UsesWith() bool { return len(e.reads) > 0 }
 
-// Paused reports whether the entry, or the whole config, is to be observed
-// only.
+// Paused reports whether the entry or the config is paused.
 func (e *Entry) Paused() bool { return e.paused }
 
-// Expand evaluates the entry for one instance. The error is ErrExcluded when
-// where is false; any other error means that this instance is not possible,
-// and says which field and value are to blame.
+// Expand evaluates the entry for one input. The error is ErrExcluded if where is
+// false. Any other error names the field and the value at fault.
 func (e *Entry) Expand(in Input) (Credential, error) {
 	name, with, vars, err := e.instance(in)
 	if err != nil {
@@ -137,11 +133,11 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 	return c, nil
 }
 
-// instance names the instance and gathers what its expressions see.
+// instance returns the credential's name and the variables of its expressions.
 func (e *Entry) instance(in Input) (name string, with map[string]string, vars map[string]any, err error) {
 	if e.ForEach != "" {
 		if in.Project == nil {
-			return "", nil, nil, fmt.Errorf("it is there for each of %s and needs a project", e.ForEach)
+			return "", nil, nil, fmt.Errorf("an entry with forEach: %s needs a project", e.ForEach)
 		}
 		project := *in.Project
 		if err := checkIdentifier(project.ID); err != nil {
@@ -157,7 +153,7 @@ func (e *Entry) instance(in Input) (name string, with map[string]string, vars ma
 	for i, parameter := range e.reads {
 		v, ok := in.With[parameter]
 		if !ok {
-			return "", nil, nil, fmt.Errorf("it needs the parameter %q, which is missing; it reads %s", parameter, listed(e.reads, "and"))
+			return "", nil, nil, fmt.Errorf("the parameter %q is missing; the entry reads %s", parameter, listed(e.reads, "and"))
 		}
 		if err := checkIdentifier(v); err != nil {
 			return "", nil, nil, fmt.Errorf("the parameter %q: the value %q %w", parameter, shortened(v, maxRepeated), err)
@@ -166,7 +162,7 @@ func (e *Entry) instance(in Input) (name string, with map[string]string, vars ma
 	}
 	instance := strings.Join(values, ".")
 	if len(instance) > maxInstance {
-		return "", nil, nil, fmt.Errorf("the parameters %s have %d characters together; the most is %d", listed(e.reads, "and"), len(instance), maxInstance)
+		return "", nil, nil, fmt.Errorf("the parameters %s have %d characters together; the maximum is %d", listed(e.reads, "and"), len(instance), maxInstance)
 	}
 	return e.Name + "/" + instance, with, map[string]any{"with": with}, nil
 }
@@ -210,18 +206,18 @@ func (x *expansion) prove() Prove {
 	return p
 }
 
-// checkProof wants the proof's instance among those that the policies open: a
-// proof elsewhere fails for ever, and only after a key was made.
+// checkProof requires a policy that covers the proof's instance. Otherwise each
+// proof would fail, after a key has been created.
 func (x *expansion) checkProof(c Credential) {
 	if c.Prove.Logs == nil || len(c.Policies) == 0 {
-		return // or who grants it by other means knows
+		return // access is granted elsewhere, for example by an access group
 	}
 	for _, p := range c.Policies {
 		if p.Service == logsService && (p.Instance == "" || p.Instance == c.Prove.Logs.Instance) {
 			return
 		}
 	}
-	x.fail(x.entry.prove.logs.instance.at, fmt.Errorf("%q is covered by none of the policies for %s", c.Prove.Logs.Instance, logsService))
+	x.fail(x.entry.prove.logs.instance.at, fmt.Errorf("no policy for %s covers %q", logsService, c.Prove.Logs.Instance))
 }
 
 func (x *expansion) stores(project *Project) (ss []Store) {
@@ -245,9 +241,9 @@ func (x *expansion) stores(project *Project) (ss []Store) {
 		default:
 			s.File = &FileStore{Path: x.path(t.file.path)}
 		}
-		where := place(s, project)
+		where := location(s, project)
 		if first, ok := taken[where]; ok && x.err == nil {
-			x.fail(t.at, fmt.Errorf("%s is the place of stores[%d] too", where, first))
+			x.fail(t.at, fmt.Errorf("%s is already the location of stores[%d]", where, first))
 		}
 		taken[where] = i
 		ss = append(ss, s)
@@ -255,7 +251,7 @@ func (x *expansion) stores(project *Project) (ss []Store) {
 	return ss
 }
 
-// path evaluates a path. What a project is called must not choose a directory.
+// path evaluates a path. An expression must not add a directory.
 func (x *expansion) path(t *template) string {
 	s := x.text(t)
 	slashes := 0
@@ -268,18 +264,18 @@ func (x *expansion) path(t *template) string {
 	return s
 }
 
-// place says where a store is, in words that differ for different places. A
-// Code Engine project is the same by its ID and by its name.
-func place(s Store, project *Project) string {
+// location describes where a store is; two locations have different descriptions.
+// A Code Engine project has the same description by ID and by name.
+func location(s Store, project *Project) string {
 	switch {
 	case s.File != nil:
 		return fmt.Sprintf("the file %q", s.File.Path)
 	case s.SecretsManager != nil:
-		return s.SecretsManager.place()
+		return s.SecretsManager.location()
 	case s.Kubernetes != nil:
-		return s.Kubernetes.place()
+		return s.Kubernetes.location()
 	case s.Vault != nil:
-		return s.Vault.place()
+		return s.Vault.location()
 	}
 	c := *s.CodeEngine
 	if project != nil && c.Project == project.Name && c.Region == project.Region {

@@ -77,11 +77,11 @@ func TestExpandErrorsNameEntryFieldAndValue(t *testing.T) {
 	}{
 		"a missing parameter": {
 			entryWith("logs-${with.team}", `file: {path: "keys/${with.stage}.json"}`), with("team", "blue"),
-			`expanding logs-sender: it needs the parameter "stage", which is missing; it reads stage and team`,
+			`expanding logs-sender: the parameter "stage" is missing; the entry reads stage and team`,
 		},
 		"no parameters at all": {
 			entryWith("logs-${with.team}", `file: {path: "keys/${with.team}.json"}`), Input{},
-			`expanding logs-sender: it needs the parameter "team", which is missing`,
+			`expanding logs-sender: the parameter "team" is missing`,
 		},
 		"a parameter that climbs": {
 			entryWith("logs-${with.team}", `file: {path: "keys/${with.team}.json"}`), with("team", "../etc"),
@@ -102,11 +102,11 @@ func TestExpandErrorsNameEntryFieldAndValue(t *testing.T) {
 		"parameters that are too long together": {
 			entryWith("logs-${with.a}", `file: {path: "keys/${with.a}${with.b}${with.c}.json"}`),
 			with("a", strings.Repeat("a", 60), "b", strings.Repeat("b", 60), "c", strings.Repeat("c", 60)),
-			`expanding logs-sender: the parameters a, b and c have 182 characters together; the most is 128`,
+			`expanding logs-sender: the parameters a, b and c have 182 characters together; the maximum is 128`,
 		},
 		"no project": {
 			entryWith("logs-${project.name}", `file: {path: "keys/${project.id}.json"}`, each), Input{},
-			`expanding logs-sender: it is there for each of codeengine.projects and needs a project`,
+			`expanding logs-sender: an entry with forEach: codeengine.projects needs a project`,
 		},
 		"a project's ID that is none": {
 			entryWith("logs-${project.name}", `file: {path: "keys/${project.id}.json"}`, each), project(func(p *Project) { p.ID = "a/b" }),
@@ -163,11 +163,11 @@ func TestExpandErrorsNameEntryFieldAndValue(t *testing.T) {
 		},
 		"two stores at one place": {
 			entryWith("logs-${project.id}", `codeEngine: {project: "${project.id}", secret: a, entry: K}`, `  - codeEngine: {project: "${project.name}", region: eu-de, secret: a, entry: K}`, each), project(nil),
-			`expanding logs-sender/p1: stores[1]: the entry "K" of the secret "a" in project "p1" in eu-de is the place of stores[0] too`,
+			`expanding logs-sender/p1: stores[1]: the entry "K" of the secret "a" in project "p1" in eu-de is already the location of stores[0]`,
 		},
 		"two stores that become one secret of Secrets Manager": {
 			entryWith("logs-${project.id}", `secretsManager: {instance: 7a1c, region: eu-de, name: "x-${project.id}", type: kv, entry: K}`, `  - secretsManager: {instance: 7a1c, region: eu-de, group: other, name: "x-${string(project.id)}", type: kv, entry: K}`, each), project(nil),
-			`expanding logs-sender/p1: stores[1]: the entry "K" of the kv secret "x-p1" of the Secrets Manager instance 7a1c in eu-de is the place of stores[0] too`,
+			`expanding logs-sender/p1: stores[1]: the entry "K" of the kv secret "x-p1" of the Secrets Manager instance 7a1c in eu-de is already the location of stores[0]`,
 		},
 		"a secret's name that an expression spoils": {
 			entryWith("logs-${project.id}", `secretsManager: {instance: 7a1c, region: eu-de, name: "${project.name}", type: arbitrary}`, each), project(func(p *Project) { p.Name = "a b" }),
@@ -175,7 +175,7 @@ func TestExpandErrorsNameEntryFieldAndValue(t *testing.T) {
 		},
 		"a logs proof that no policy opens": {
 			strings.Replace(entryWith("logs-${project.id}", `file: {path: "keys/${project.id}.json"}`, each, `  prove: {logs: {instance: "${project.id}", region: eu-de}}`), "roles: [Sender]", `roles: [Sender], instance: "${project.status}"`, 1), project(nil),
-			`expanding logs-sender/p1: prove.logs.instance: "p1" is covered by none of the policies for logs`,
+			`expanding logs-sender/p1: prove.logs.instance: no policy for logs covers "p1"`,
 		},
 	}
 	for name, test := range tests {

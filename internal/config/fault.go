@@ -7,18 +7,16 @@ import (
 	"strings"
 )
 
-// A Fault is one thing wrong with a config, at the place that has to change.
-// Line and Column count from 1. Path is empty where the text as a whole is at
-// fault, as with YAML that can't be read.
+// A Fault is one error in a config.
 type Fault struct {
-	File         string
-	Line, Column int
-	Path         string
-	Message      string
+	File         string // as passed to Load
+	Line, Column int    // position to change, from 1
+	Path         string // such as credentials[0].rotation.after; "": the whole file, for example invalid YAML
+	Message      string // one line of at most 600 characters
 }
 
-// String gives "latchkey.yaml:12:5: credentials[0].rotation.after: …", which
-// editors and terminals turn into a link.
+// String returns "latchkey.yaml:12:5: credentials[0].rotation.after: …". Editors
+// and terminals turn it into a link.
 func (f Fault) String() string {
 	s := fmt.Sprintf("%s:%d:%d: ", f.File, f.Line, f.Column)
 	if f.Path != "" {
@@ -27,10 +25,10 @@ func (f Fault) String() string {
 	return s + f.Message
 }
 
-// Faults is everything that is wrong with a config, in the order of the lines.
+// Faults is a list of faults, sorted by line.
 type Faults []Fault
 
-// Error gives one fault a line.
+// Error returns one fault per line.
 func (fs Faults) Error() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {
@@ -39,7 +37,7 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// inOrder sorts by place; faults at one place keep the order they were found in.
+// inOrder sorts by position and is stable.
 func (fs Faults) inOrder() Faults {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))

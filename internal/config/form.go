@@ -13,18 +13,17 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// The forms of single values that only the config has; the names that a store
-// takes are in package entry. Each is a func(string) error whose text
-// continues a sentence that starts with the quoted value. Load applies them to
-// literals and Expand to what expressions yield, so most of them are also what
-// keeps a project's name or an event's parameter from reaching a host name, a
-// path or a marker as something else than a name.
+// The checks of single values that only the config has; the names that a store
+// takes are in package entry. Each is a func(string) error whose text continues
+// a sentence that starts with the quoted value. Load applies them to literals and
+// Expand to the results of expressions. They keep a project's name or an event's
+// parameter from injecting anything into a host name, a path or a marker.
 
-// marker is how the part of a description starts that belongs to latchkey.
+// marker starts latchkey's part of a description.
 const marker = "[latchkey"
 
-// form is the check for a regular expression; must says it in words. It is
-// compiled when first needed, as most programs need few.
+// form returns a check against a regular expression, which must describes. The
+// expression is compiled on first use, since most configs need few of them.
 func form(expr, must string) func(string) error {
 	re := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:` + expr + `)$`) })
 	return func(s string) error {
@@ -36,7 +35,7 @@ func form(expr, must string) func(string) error {
 }
 
 var (
-	// A name becomes part of key names and markers, where / and . separate.
+	// A name becomes part of key names and markers, in which / and . are separators.
 	checkName = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 		"lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
 	checkResourceGroup = form(`[A-Za-z0-9_-]{1,64}`,
@@ -44,12 +43,12 @@ var (
 	checkAccount = form(`[A-Za-z0-9_-]{1,64}`,
 		"an account ID: letters and digits, at most 64")
 	checkService = form(`[a-z0-9]([-a-z0-9.]{0,98}[a-z0-9])?`,
-		"the name of a service as IAM knows it, such as logs")
+		"the name of a service in IAM, such as logs")
 	checkApp = form(`app/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 		"app/NAME with the name of a Code Engine application")
 	checkParameter = form(`[A-Za-z][A-Za-z0-9_-]{0,62}`,
 		"letters, digits, _ and -, at most 63, a letter first")
-	// An instance's name is made of them, separated by dots.
+	// A credential's name contains these values, separated by dots.
 	checkIdentifier = form(`[A-Za-z0-9_-]{1,63}`,
 		"letters, digits, _ and -, at least 1 and at most 63")
 	checkEnv = form(`[A-Z][A-Z0-9_]{0,127}`,
@@ -62,7 +61,7 @@ var (
 		"the DNS name of a sender, such as events.example.com, or * for all")
 )
 
-// line is the check of text for people: one line, of at most the given number
+// line returns a check for one line of printable text of at most the given number
 // of characters.
 func line(most int) func(string) error {
 	return func(s string) error {
@@ -70,7 +69,7 @@ func line(most int) func(string) error {
 		case strings.TrimSpace(s) == "":
 			return errors.New("must not be empty")
 		case s != strings.TrimSpace(s):
-			return errors.New("must not start or end with space or a line break (for a folded text use >-)")
+			return errors.New("must not start or end with a space or a line break (use >- for a folded text)")
 		case !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable):
 			return errors.New("must be one line of printable characters")
 		case utf8.RuneCountInString(s) > most:
@@ -86,11 +85,11 @@ var (
 	checkProfile       = line(255)
 	checkRole          = line(255)
 	checkServiceIDName = withoutMarker(line(255))
-	// IAM takes 1000 characters; the marker, with parameters, needs the rest.
+	// IAM accepts 1000 characters; the rest is for the marker and its parameters.
 	checkDescription = withoutMarker(line(400))
 )
 
-// withoutMarker keeps people and project names from forging a marker.
+// withoutMarker rejects a value that could forge a marker.
 func withoutMarker(check func(string) error) func(string) error {
 	return func(s string) error {
 		if strings.Contains(strings.ToLower(s), marker) {
@@ -100,7 +99,7 @@ func withoutMarker(check func(string) error) func(string) error {
 	}
 }
 
-// checkPath is for the file of a file store.
+// checkPath checks the path of a file store.
 func checkPath(s string) error {
 	switch err := line(1024)(s); {
 	case err != nil:
@@ -108,13 +107,13 @@ func checkPath(s string) error {
 	case strings.HasSuffix(s, "/"):
 		return errors.New("must be the path of a file, not of a directory")
 	case s != path.Clean(s) || s == "." || s == ".." || strings.HasPrefix(s, "../"):
-		return errors.New("must be a path without . and .. and double slashes")
+		return errors.New("must be a path without ., .. and double slashes")
 	}
 	return entry.CheckFile(s)
 }
 
-// checkSecretFile is for a file that a secret is read from. Its error never
-// repeats the value.
+// checkSecretFile checks the path of a file with a secret. Its error does not repeat the
+// value.
 func checkSecretFile(s string) error {
 	if !path.IsAbs(s) || checkPath(s) != nil {
 		return errors.New("must be the absolute path of a file, such as /run/secrets/events-token")
@@ -122,7 +121,7 @@ func checkSecretFile(s string) error {
 	return nil
 }
 
-// checkPattern is for a pattern of credentials in events.allow.
+// checkPattern checks a pattern of credentials in events.allow.
 func checkPattern(s string) error {
 	if _, err := path.Match(s, "x"); err != nil || strings.Count(s, "/") > 1 {
 		return errors.New("must be a pattern such as *, logs-sender or logs-sender/*")

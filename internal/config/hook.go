@@ -12,22 +12,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Verify names how a hook's callers show who they are, and where the secrets
-// for it are.
+// Verify configures how a hook authenticates its callers.
 type Verify struct {
 	Scheme string // github, jira, standardWebhooks, bearer, header, basic
-	Header string // of the scheme header
-	User   string // of the scheme basic
-	// SecretEnv or SecretFile has one name, or two while a secret is changed.
+	Header string // the header's name, for the scheme header
+	User   string // the user, for the scheme basic
+	// SecretEnv or SecretFile lists one environment variable or file with
+	// a secret, or two during a change of secrets.
 	SecretEnv, SecretFile []string
 }
 
-// Hook is one path that a system outside calls, compiled. It is safe for
-// concurrent use.
+// Hook is one webhook, compiled. It is safe for concurrent use.
 type Hook struct {
-	Name   string
+	Name   string // last part of the path /hooks/NAME
 	Verify Verify
-	Allow  []Allow
+	Allow  []Allow // default none: deliveries only trigger a check
 
 	when                  *expression
 	kind, subject, moment *template
@@ -35,23 +34,23 @@ type Hook struct {
 	leaked                *template
 }
 
-// Delivery is what a hook's expressions make of a body.
+// Delivery is the event that a hook makes from a body.
 type Delivery struct {
-	Type, Subject, Time string
-	// Data is made of maps, lists, strings, numbers and booleans; nil: none.
-	Data any
-	// Leaked gives the value of a key that leaked; nil: the hook has none. It is
-	// a closure so that nothing prints it.
+	Type, Subject string // attributes of the event; Subject may be ""
+	Time          string // RFC 3339; "": none
+	Data          any    // maps, lists, strings, numbers and booleans; nil: none
+	// Leaked returns the value of a leaked key; nil: the hook has none. It is
+	// a closure so that no log prints the value.
 	Leaked func() string
 }
 
-// ErrUnwanted is what Map returns when the hook's when is false: the delivery
-// is not for latchkey, and nothing is wrong.
+// ErrUnwanted is returned by Map when the hook's when is false. It is not
+// a failure.
 var ErrUnwanted = errors.New("excluded by when")
 
-// Map evaluates the hook's event. body is what encoding/json gives, header has
-// lower-case names. An error names the field and the expression, never a value:
-// a body may hold a secret.
+// Map evaluates the hook's event. body is a value as encoding/json decodes it; header
+// has lower-case names. An error names the field and the expression and never
+// repeats a value, since a body may contain a secret.
 func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 	vars := map[string]any{"body": body, "headers": header}
 	if h.when != nil {
@@ -95,7 +94,7 @@ func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 	return d, nil
 }
 
-// The types of our own that a hook can make; see package event.
+// latchkey's own event types and the verbs that they need; see package event.
 const ownPrefix = "dev.latchkey."
 
 var ownVerbs = map[string]string{"provision": "provision", "rotate": "rotate", "revoke": "revoke", "sweep": ""}
@@ -110,9 +109,9 @@ func (d *decoder) hooks(v value) (hooks []*Hook, patterns []pattern) {
 		key := value{node: v.node.Content[i], path: v.path}
 		switch {
 		case key.node.Tag == "!!merge":
-			continue // refuseReferences has spoken
+			continue // rejectReferences has added a fault
 		case key.node.Kind != yaml.ScalarNode:
-			d.fault(key, "a key must be a plain word")
+			d.fault(key, "a key must be a string")
 			continue
 		}
 		name := key.node.Value
@@ -121,13 +120,13 @@ func (d *decoder) hooks(v value) (hooks []*Hook, patterns []pattern) {
 			continue
 		}
 		if line, twice := lines[name]; twice {
-			d.fault(key, "the key %q is there twice; the first is on line %d", name, line)
+			d.fault(key, "the key %q occurs twice; the first is on line %d", name, line)
 			continue
 		}
 		lines[name] = key.node.Line
 		if v.node.Content[i+1].Tag == "!!null" {
 			key.path = join(v.path, name)
-			d.fault(key, "has no value; give it one or leave the key out")
+			d.fault(key, "has no value; set one or remove the key")
 			continue
 		}
 		h, ps := d.hook(value{node: v.node.Content[i+1], path: join(v.path, name)})
@@ -135,7 +134,7 @@ func (d *decoder) hooks(v value) (hooks []*Hook, patterns []pattern) {
 		hooks, patterns = append(hooks, h), append(patterns, ps...)
 	}
 	if len(v.node.Content) == 0 {
-		d.fault(v, "is an empty mapping; leave it out if there are no hooks")
+		d.fault(v, "is an empty mapping; remove the key if there are no hooks")
 	}
 	return hooks, patterns
 }
@@ -157,12 +156,12 @@ func (d *decoder) hook(v value) (*Hook, []pattern) {
 	switch {
 	case !literal || !strings.HasPrefix(kind, ownPrefix):
 	case !known:
-		d.fault(made.at("type"), "%q is none of latchkey's types; it has %sprovision, rotate, revoke and sweep", kind, ownPrefix)
+		d.fault(made.at("type"), "%q is not a type of latchkey; it has %sprovision, rotate, revoke and sweep", kind, ownPrefix)
 	case verb != "" && !slices.ContainsFunc(h.Allow, func(a Allow) bool { return slices.Contains(a.Verbs, verb) }):
-		d.fault(value{node: o.node, path: join(v.path, "allow")}, "does not allow %s to any credential, so each delivery would be refused", verb)
+		d.fault(value{node: o.node, path: join(v.path, "allow")}, "does not allow %s on any credential, so every delivery would be rejected", verb)
 	}
 	if h.leaked != nil && kind != ownPrefix+"revoke" {
-		d.fault(made.at("leaked"), "is for the type %srevoke only: it says which key to revoke", ownPrefix)
+		d.fault(made.at("leaked"), "is only for the type %srevoke: it identifies the key to revoke", ownPrefix)
 	}
 	return h, patterns
 }
@@ -187,8 +186,8 @@ func (d *decoder) hookEvent(v value, h *Hook) object {
 		field{"leaked", false, func(v value) {
 			h.leaked = d.hookTemplate(v, nil)
 			if _, literal := h.leaked.literal(); literal {
-				// It may be a key's value, so it is not repeated.
-				d.fault(v, "must be an expression: a key's value never stands in a config")
+				// The fault does not repeat it: it may be a key's value.
+				d.fault(v, "must be an expression: a config never contains a key's value")
 			}
 		}},
 	)
@@ -202,11 +201,11 @@ func checkEventType(s string) error {
 	return nil
 }
 
-// verify reads the one scheme of a hook.
+// verify reads the scheme of a hook.
 func (d *decoder) verify(v value) (out Verify) {
 	secrets := []field{
-		{"secretEnv", false, func(v value) { out.SecretEnv = d.secretPlaces(v, checkEnv) }},
-		{"secretFile", false, func(v value) { out.SecretFile = d.secretPlaces(v, checkSecretFile) }},
+		{"secretEnv", false, func(v value) { out.SecretEnv = d.secretSources(v, checkEnv) }},
+		{"secretFile", false, func(v value) { out.SecretFile = d.secretSources(v, checkSecretFile) }},
 	}
 	scheme := func(name string, more ...field) field {
 		return field{name, false, func(v value) {
@@ -226,42 +225,42 @@ func (d *decoder) verify(v value) (out Verify) {
 
 var checkHeaderForm = form(`[A-Za-z][A-Za-z0-9-]{0,63}`, "the name of a header, such as X-Api-Key")
 
-// checkHeader keeps to headers that a sender chooses freely.
+// checkHeader rejects headers that HTTP itself uses.
 func checkHeader(s string) error {
 	switch textproto.CanonicalMIMEHeaderKey(s) {
 	case "Host", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Connection", "Trailer", "User-Agent":
-		return errors.New("is a header with a meaning of its own; a secret needs another")
+		return errors.New("is a standard header of HTTP; a secret needs another")
 	}
 	return checkHeaderForm(s)
 }
 
 func checkUser(s string) error {
 	if strings.Contains(s, ":") {
-		return errors.New("must have no colon: it ends the user in the header")
+		return errors.New("must not contain a colon, which separates user and password")
 	}
 	return line(128)(s)
 }
 
-// secretPlaces reads the name of a place, or a list of two: the new secret and
-// the old one, while the sender changes over.
-func (d *decoder) secretPlaces(v value, check func(string) error) (places []string) {
+// secretSources reads one secret source, or a list of two during a change of
+// secrets: the new one and the old one.
+func (d *decoder) secretSources(v value, check func(string) error) (sources []string) {
 	if v.node.Kind != yaml.SequenceNode {
-		if s := d.secretPlace(v, check); s != "" {
-			places = append(places, s)
+		if s := d.secretSource(v, check); s != "" {
+			sources = append(sources, s)
 		}
-		return places
+		return sources
 	}
 	d.list(v, func(_ int, item value) {
-		switch s := d.secretPlace(item, check); {
+		switch s := d.secretSource(item, check); {
 		case s == "":
-		case slices.Contains(places, s):
-			d.fault(item, "is there twice")
+		case slices.Contains(sources, s):
+			d.fault(item, "is listed twice")
 		default:
-			places = append(places, s)
+			sources = append(sources, s)
 		}
 	})
 	if n := len(v.node.Content); n == 0 || n > 2 {
-		d.fault(v, "has %d secrets; a hook has one, or two while it is changed", n)
+		d.fault(v, "has %d secrets; a hook has one, or two during a change", n)
 	}
-	return places
+	return sources
 }

@@ -4,18 +4,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ManageKeys is what a config may ask for on a service ID that is named by its
-// ID: it belongs to somebody else, such as Terraform, and only keys that
-// latchkey minted on it are latchkey's.
+// ManageKeys is the only value of manage, for a service ID that is configured by its
+// ID. Such a service ID is owned by another tool, such as Terraform. latchkey
+// creates keys on it and touches no other keys.
 const ManageKeys = "keys"
 
-// What happens to the keys of a forEach instance whose project is gone.
+// Values of Entry.OnGone: what happens to a forEach credential after its project was
+// deleted.
 const (
-	GoneKeep   = "keep"   // nothing: it is reported
-	GoneRevoke = "revoke" // they end after an overlap, and the service ID with them
+	GoneKeep   = "keep"   // nothing; the outcome says so
+	GoneRevoke = "revoke" // its keys and its service ID are deleted after an overlap
 )
 
-// maxFormer bounds how many names an entry may have had.
+// maxFormer is how many earlier names an entry may list.
 const maxFormer = 5
 
 var (
@@ -24,8 +25,8 @@ var (
 	checkGroup     = line(100)
 )
 
-// serviceID reads what the credential's service ID is: one that latchkey makes,
-// by name, or one that is there, by ID.
+// serviceID reads the service ID of a credential: by name if latchkey creates it,
+// by ID if it exists.
 func (d *decoder) serviceID(v value, e *entryDraft) {
 	given := false
 	if v.node.Kind == yaml.MappingNode {
@@ -59,15 +60,15 @@ func (d *decoder) adoption(v value, e *entryDraft) {
 	}
 }
 
-// formerly reads the names that the entry had.
+// formerly reads the entry's earlier names.
 func (d *decoder) formerly(v value, e *entryDraft) {
 	e.Formerly, e.formerlyAt = d.words(v, checkName), v
 	if len(e.Formerly) > maxFormer {
-		d.fault(v, "has %d names; the most is %d", len(e.Formerly), maxFormer)
+		d.fault(v, "has %d names; the maximum is %d", len(e.Formerly), maxFormer)
 	}
 }
 
-// checkIdentity checks what else an entry says about its service ID.
+// checkIdentity checks the fields about a service ID against the other fields.
 func (d *decoder) checkIdentity(e *entryDraft, entries []*entryDraft, given map[string]string) {
 	many := e.ForEach != "" || e.UsesWith()
 	if e.given != "" {
@@ -75,12 +76,12 @@ func (d *decoder) checkIdentity(e *entryDraft, entries []*entryDraft, given map[
 			d.fault(e.givenAt, "%q is one service ID, but the entry yields many credentials", e.given)
 		}
 		if other, twice := given[e.given]; twice {
-			d.fault(e.givenAt, "%q is the service ID of the credential %q too", e.given, other)
+			d.fault(e.givenAt, "%q is already the service ID of the credential %q", e.given, other)
 		}
 		given[e.given] = e.Name
 	}
 	if e.adoptKey != "" && e.overwrite {
-		d.fault(e.object.at("overwrite"), "adopt and overwrite can't be together; choose one")
+		d.fault(e.object.at("overwrite"), "adopt and overwrite cannot be combined; choose one")
 	}
 	if e.adoptKey != "" && many {
 		d.fault(e.adoptAt, "%q is one key, but the entry yields many credentials", e.adoptKey)
@@ -88,11 +89,11 @@ func (d *decoder) checkIdentity(e *entryDraft, entries []*entryDraft, given map[
 	for _, other := range entries {
 		for _, name := range e.Formerly {
 			if other.Name == name {
-				d.fault(e.formerlyAt, "%q is a name that is in use", name)
+				d.fault(e.formerlyAt, "%q is the name of another entry", name)
 			}
 			for _, theirs := range other.Formerly {
 				if other != e && theirs == name && other.Line < e.Line {
-					d.fault(e.formerlyAt, "%q was the name of the credential %q too", name, other.Name)
+					d.fault(e.formerlyAt, "%q is already an earlier name of the credential %q", name, other.Name)
 				}
 			}
 		}
@@ -102,16 +103,16 @@ func (d *decoder) checkIdentity(e *entryDraft, entries []*entryDraft, given map[
 	}
 }
 
-// checkGone wants nothing but the project itself to hold a key that ends with
-// it: once the project is gone, nobody can tell where else the key was.
+// checkGone requires that with onGone: revoke every store lies in the project.
+// After the project was deleted, consumers of other stores cannot be found.
 func (d *decoder) checkGone(e *entryDraft, at value) {
 	if e.ForEach == "" {
-		d.fault(at, "is for entries with forEach: only their projects can go")
+		d.fault(at, "is only for entries with forEach, whose projects can be deleted")
 		return
 	}
 	for _, s := range e.stores {
 		if e.OnGone == GoneRevoke && (s.codeEngine == nil || !s.codeEngine.project.varies()) {
-			d.fault(at, "revoke needs every store in the project itself: %s is not", s.at.path)
+			d.fault(at, "revoke requires every store to be in the project; %s is not", s.at.path)
 		}
 	}
 }

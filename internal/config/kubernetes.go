@@ -6,21 +6,21 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// KubernetesStore is an entry of a Kubernetes Secret. Beside it latchkey writes
+// KubernetesStore is an entry of a Kubernetes Secret. latchkey also writes
 // annotations of the Secret.
 type KubernetesStore struct {
-	Namespace string
-	Secret    string
-	Entry     string
-	// KubeconfigEnv and KubeconfigFile say where the kubeconfig is; both empty
-	// means the cluster that latchkey runs in.
+	Namespace string // default: the preset's
+	Secret    string // the Secret's name; default: the preset's
+	Entry     string // key in the Secret's data; default: the preset's
+	// KubeconfigEnv or KubeconfigFile names the kubeconfig. If both are empty, the
+	// store is in the cluster that latchkey runs in.
 	KubeconfigEnv, KubeconfigFile string
-	Context                       string // "": the kubeconfig's current one
+	Context                       string // context of the kubeconfig; "": the current one
 }
 
-// LogsAgent is the preset for the agent of IBM Cloud Logs as Helm installs it:
-// its namespace, Secret and entry, and the DaemonSet that has to be restarted.
-// What a store says itself comes first.
+// LogsAgent is the preset for the agent of IBM Cloud Logs as Helm installs it. It
+// sets the namespace, the Secret, the entry, and the DaemonSet to restart. Fields
+// of the store override it.
 //
 // Source: https://cloud.ibm.com/docs/cloud-logs?topic=cloud-logs-agent-helm-kube-deploy
 const LogsAgent = "logs-agent"
@@ -45,17 +45,17 @@ func (d *decoder) kubernetes(v value) *kubernetesTemplate {
 		field{"namespace", false, func(v value) { k.namespace = d.template(v, entry.CheckNamespace) }},
 		field{"secret", false, func(v value) { k.secret = d.template(v, entry.CheckSecret) }},
 		field{"entry", false, func(v value) { k.entry = d.template(v, entry.CheckKubernetesEntry) }},
-		field{"kubeconfigEnv", false, func(v value) { k.kubeconfigEnv = d.secretPlace(v, checkEnv) }},
-		field{"kubeconfigFile", false, func(v value) { k.kubeconfigFile = d.secretPlace(v, checkSecretFile) }},
+		field{"kubeconfigEnv", false, func(v value) { k.kubeconfigEnv = d.secretSource(v, checkEnv) }},
+		field{"kubeconfigFile", false, func(v value) { k.kubeconfigFile = d.secretSource(v, checkSecretFile) }},
 		field{"context", false, func(v value) { k.context = d.word(v, checkContext) }},
 	)
 	_, env := o.keys["kubeconfigEnv"]
 	_, file := o.keys["kubeconfigFile"]
 	switch _, context := o.keys["context"]; {
 	case env && file:
-		d.fault(o.at("kubeconfigFile"), "kubeconfigEnv and kubeconfigFile can't be together; choose one")
+		d.fault(o.at("kubeconfigFile"), "kubeconfigEnv and kubeconfigFile cannot be combined; choose one")
 	case context && !env && !file:
-		d.fault(o.at("context"), "is of a kubeconfig: it needs kubeconfigEnv or kubeconfigFile")
+		d.fault(o.at("context"), "needs kubeconfigEnv or kubeconfigFile: a context belongs to a kubeconfig")
 	}
 	preset, known := presets[k.preset]
 	for _, f := range []struct {
@@ -75,12 +75,12 @@ func (d *decoder) kubernetes(v value) *kubernetesTemplate {
 	return k
 }
 
-// fixed is a template of what the config does not spell out.
+// fixed returns a template for a literal that is not in the config.
 func fixed(at value, literal string) *template {
 	return &template{at: at, check: func(string) error { return nil }, parts: []part{{literal: literal}}}
 }
 
-// restarted is what a preset restarts.
+// restarted returns the restarts of the preset.
 func (k *kubernetesTemplate) restarted() (r restartTemplate) {
 	if preset, ok := presets[k.preset]; ok {
 		r.names = []*template{fixed(k.at, preset.restart)}
@@ -88,12 +88,12 @@ func (k *kubernetesTemplate) restarted() (r restartTemplate) {
 	return r
 }
 
-// cluster tells one cluster from another by how it is reached.
+// cluster identifies the cluster by its kubeconfig.
 func (k *kubernetesTemplate) cluster() *template {
 	return fixed(k.at, "kubernetes "+k.kubeconfigEnv+" "+k.kubeconfigFile+" "+k.context)
 }
 
-func (k *kubernetesTemplate) placeParts() []*template {
+func (k *kubernetesTemplate) locationParts() []*template {
 	return []*template{k.cluster(), k.namespace, k.secret, k.entry}
 }
 
@@ -104,8 +104,8 @@ func (x *expansion) kubernetes(k *kubernetesTemplate) *KubernetesStore {
 	}
 }
 
-// Cluster names the cluster by how it is reached; empty is the one that
-// latchkey runs in.
+// Cluster returns a name for the cluster: its kubeconfig's source and context. It
+// is empty for the cluster that latchkey runs in.
 func (k KubernetesStore) Cluster() string {
 	name := k.KubeconfigEnv + k.KubeconfigFile
 	if k.Context != "" {
@@ -114,7 +114,7 @@ func (k KubernetesStore) Cluster() string {
 	return name
 }
 
-func (k KubernetesStore) place() string {
+func (k KubernetesStore) location() string {
 	where := k.Cluster()
 	if where == "" {
 		where = "this cluster"
@@ -122,8 +122,7 @@ func (k KubernetesStore) place() string {
 	return fmt.Sprintf("the entry %q of the Secret %q in the namespace %q of %s", k.Entry, k.Secret, k.Namespace, where)
 }
 
-// restarts reads what is restarted after a publication, which depends on the
-// store.
+// restarts reads the restarts of a store, which depend on the store's kind.
 func (d *decoder) restarts(s *storeTemplate, at *value) {
 	switch {
 	case at == nil && s.kubernetes != nil:
@@ -134,7 +133,7 @@ func (d *decoder) restarts(s *storeTemplate, at *value) {
 	default:
 		s.restart = d.restart(*at, checkApp, "app/NAME")
 		if s.codeEngine == nil && (s.restart.all || len(s.restart.names) > 0) {
-			d.fault(*at, "only the consumers of a codeEngine or kubernetes store can be restarted")
+			d.fault(*at, "only consumers of a codeEngine or kubernetes store can be restarted")
 		}
 	}
 }

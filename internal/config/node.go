@@ -9,11 +9,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxMessage bounds what a fault says, as it may repeat a value.
+// maxMessage is how many characters a fault has, as it may repeat a value.
 const maxMessage = 600
 
-// A decoder walks the YAML and collects faults. Its methods that read a value
-// report a fault and go on with a harmless result, so that one run finds all.
+// A decoder walks the YAML and collects faults. A method that reads a value adds
+// a fault and returns a harmless result, so that one run finds all faults.
 type decoder struct {
 	file   string
 	faults Faults
@@ -21,13 +21,13 @@ type decoder struct {
 	templates []*template // of the entry being read, not yet compiled
 }
 
-// A value is a YAML node and the way to it.
+// A value is a YAML node and its path.
 type value struct {
 	node *yaml.Node
 	path string
 }
 
-// fault records what is wrong with v, in one line of a length that people read.
+// fault adds a fault of v, as one line of limited length.
 func (d *decoder) fault(v value, format string, args ...any) {
 	message := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
 	f := Fault{File: d.file, Line: 1, Column: 1, Path: v.path, Message: shortened(message, maxMessage)}
@@ -37,21 +37,21 @@ func (d *decoder) fault(v value, format string, args ...any) {
 	d.faults = append(d.faults, f)
 }
 
-// A field is a key that a mapping may have, and what to do with its value.
+// A field is a key that a mapping may have, and the reader of its value.
 type field struct {
 	key      string
 	required bool
 	read     func(value)
 }
 
-// An object is a mapping that was read.
+// An object is a mapping after reading.
 type object struct {
 	value
-	keys    map[string]value // the values that it has, by key
-	strange bool             // it has unknown keys as well
+	keys    map[string]value // values by key
+	strange bool             // has unknown keys
 }
 
-// at is where to point for key: its value, or the mapping if it has none.
+// at returns the value of key, or the mapping if the key is absent.
 func (o object) at(key string) value {
 	if v, ok := o.keys[key]; ok {
 		return v
@@ -59,7 +59,7 @@ func (o object) at(key string) value {
 	return o.value
 }
 
-// object reads a mapping: each field at most once, nothing but the fields.
+// object reads a mapping. Each field may occur once; other keys are faults.
 func (d *decoder) object(v value, fields ...field) object {
 	o := object{value: v, keys: map[string]value{}}
 	if !d.kind(v, yaml.MappingNode, "!!map", "a mapping of keys to values") {
@@ -68,11 +68,11 @@ func (d *decoder) object(v value, fields ...field) object {
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		key := v.node.Content[i]
 		if key.Tag == "!!merge" {
-			continue // refuseReferences has spoken
+			continue // rejectReferences has added a fault
 		}
 		at := value{node: key, path: v.path}
 		if key.Kind != yaml.ScalarNode {
-			d.fault(at, "a key must be a plain word")
+			d.fault(at, "a key must be a string")
 			continue
 		}
 		n := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
@@ -83,14 +83,14 @@ func (d *decoder) object(v value, fields ...field) object {
 		}
 		at.path = join(v.path, key.Value)
 		if first, twice := o.keys[key.Value]; twice {
-			d.fault(at, "the key %q is there twice; the first is on line %d", key.Value, first.node.Line)
+			d.fault(at, "the key %q occurs twice; the first is on line %d", key.Value, first.node.Line)
 			continue
 		}
 		child := value{node: v.node.Content[i+1], path: at.path}
 		o.keys[key.Value] = child
 		if child.node.Tag == "!!null" {
-			// The node of an absent value may lie anywhere; its key does not.
-			d.fault(at, "has no value; give it one or leave the key out")
+			// The position of an absent value is arbitrary; its key's is not.
+			d.fault(at, "has no value; set one or remove the key")
 			continue
 		}
 		fields[n].read(child)
@@ -110,7 +110,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// suggestion names the known key that a wrong one is near to, or all of them.
+// suggestion returns the known key that is near the wrong one, or all of them.
 func suggestion(wrong string, fields []field) string {
 	known := make([]string, len(fields))
 	for i, f := range fields {
@@ -122,8 +122,8 @@ func suggestion(wrong string, fields []field) string {
 	return "known here: " + strings.Join(known, ", ")
 }
 
-// near is true for words that differ in case, in separators, in an s at the
-// end, or by one letter that is wrong, missing, extra or swapped.
+// near reports whether two words differ only in case, separators, a final s, or
+// one letter that is wrong, missing, extra or swapped.
 func near(a, b string) bool {
 	if len(a) > 40 {
 		return false
@@ -148,7 +148,7 @@ func (d *decoder) list(v value, read func(i int, item value)) {
 	for i, n := range v.node.Content {
 		item := value{node: n, path: fmt.Sprintf("%s[%d]", v.path, i)}
 		if n.Tag == "!!null" {
-			// Without a value the node has no place of its own to be trusted.
+			// The position of an absent value is arbitrary.
 			d.fault(value{node: v.node, path: item.path}, "has no value")
 			continue
 		}
@@ -156,7 +156,7 @@ func (d *decoder) list(v value, read func(i int, item value)) {
 	}
 }
 
-// text reads a string; what YAML takes for a number or a boolean is a fault.
+// text reads a string. A value that YAML reads as a number or boolean is a fault.
 func (d *decoder) text(v value) (string, bool) {
 	if !d.kind(v, yaml.ScalarNode, "!!str", "a string") {
 		return "", false
@@ -175,7 +175,7 @@ func (d *decoder) word(v value, check func(string) error) string {
 	case !ok:
 		return ""
 	case strings.Contains(s, "${"):
-		d.fault(v, "%q is an expression; this field takes none", s)
+		d.fault(v, "%q is an expression, which this field does not support", s)
 		return ""
 	}
 	if err := check(s); err != nil {
@@ -185,14 +185,14 @@ func (d *decoder) word(v value, check func(string) error) string {
 	return s
 }
 
-// words reads a list of different words, at least one.
+// words reads a list of one or more different words.
 func (d *decoder) words(v value, check func(string) error) (words []string) {
 	d.list(v, func(_ int, item value) {
 		s := d.word(item, check)
 		switch {
 		case s == "":
 		case slices.Contains(words, s):
-			d.fault(item, "%q is there twice", s)
+			d.fault(item, "%q is listed twice", s)
 		default:
 			words = append(words, s)
 		}
@@ -203,7 +203,7 @@ func (d *decoder) words(v value, check func(string) error) (words []string) {
 	return words
 }
 
-// oneOf is the check of a word out of a few.
+// oneOf returns a check for one of the known words.
 func oneOf(known ...string) func(string) error {
 	return func(s string) error {
 		if slices.Contains(known, s) {
@@ -221,15 +221,15 @@ func (d *decoder) truth(v value) bool {
 	return strings.EqualFold(v.node.Value, "true")
 }
 
-// version reads the version of the config's form, which is 1 so far.
+// version reads the version of the config format, which is 1.
 func (d *decoder) version(v value) {
 	if d.kind(v, yaml.ScalarNode, "!!int", "the number 1") && v.node.Value != "1" {
-		d.fault(v, "%s is not a version that this latchkey reads; it reads 1", v.node.Value)
+		d.fault(v, "%s is not supported; this latchkey reads version 1", v.node.Value)
 	}
 }
 
-// duration reads days, hours and minutes. A fault gives the fallback, so that
-// the checks between fields don't complain about a value nobody wrote.
+// duration reads days, hours and minutes. After a fault it returns the fallback, so
+// that later checks do not add a fault for the same value.
 func (d *decoder) duration(v value, fallback time.Duration) time.Duration {
 	if !d.kind(v, yaml.ScalarNode, "!!str", "a duration in d, h and m, such as 90d or 1d12h") {
 		return fallback
@@ -242,11 +242,11 @@ func (d *decoder) duration(v value, fallback time.Duration) time.Duration {
 	return t
 }
 
-// kind reports a fault unless v is what the field wants. The fault names what
-// was found, not its content, which may be a secret in the wrong place.
+// kind reports whether v has the wanted kind, and adds a fault if not. The fault
+// names the kind found, not the content, which may be a misplaced secret.
 func (d *decoder) kind(v value, kind yaml.Kind, tag, want string) bool {
 	if v.node.Kind == yaml.AliasNode {
-		return false // refuseReferences has spoken
+		return false // rejectReferences has added a fault
 	}
 	if v.node.Kind == kind && v.node.ShortTag() == tag {
 		return true
@@ -256,11 +256,11 @@ func (d *decoder) kind(v value, kind yaml.Kind, tag, want string) bool {
 		"!!float": "a number", "!!null": "nothing", "!!timestamp": "a date",
 	}[v.node.ShortTag()]
 	if found == "" {
-		found = "a value with a tag (!…) of its own"
+		found = "a value with a custom tag (!…)"
 	}
 	hint := ""
 	if tag == "!!str" && v.node.Kind == yaml.ScalarNode && found != "nothing" {
-		hint = "; quote it if it is meant as a string"
+		hint = "; quote it to make it a string"
 		if strings.HasPrefix(want, "a duration") {
 			hint = ""
 		}

@@ -9,19 +9,20 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// Outcome is one sink that outcomes are sent to as CloudEvents: exactly one of
-// URL and Notifications is set.
+// Outcome is one sink that receives outcomes as CloudEvents. Exactly one of URL and
+// Notifications is set.
 type Outcome struct {
 	URL       string // https, or http on loopback
-	BearerEnv string // with URL; "": no token is shown
+	BearerEnv string // environment variable with the token for URL; "": no token
 
 	Notifications *Notifications
 }
 
 // Notifications is an API source of IBM Cloud Event Notifications.
 type Notifications struct {
-	Instance, Region string
-	Source           string // the source's ID
+	Instance string // GUID
+	Region   string // such as eu-de
+	Source   string // the source's ID
 }
 
 var checkSource = form(`[A-Za-z0-9][-A-Za-z0-9:._/]{0,299}`,
@@ -29,14 +30,14 @@ var checkSource = form(`[A-Za-z0-9][-A-Za-z0-9:._/]{0,299}`,
 
 // outcomes reads the sinks.
 func (d *decoder) outcomes(v value) (sinks []Outcome) {
-	places := map[string]int{}
+	lines := map[string]int{}
 	d.list(v, func(_ int, item value) {
 		var s Outcome
 		o := d.object(item,
 			field{"url", false, func(v value) {
-				s.URL = d.secretPlace(v, checkSink)
+				s.URL = d.secretSource(v, checkSink)
 			}},
-			field{"bearerEnv", false, func(v value) { s.BearerEnv = d.secretPlace(v, checkEnv) }},
+			field{"bearerEnv", false, func(v value) { s.BearerEnv = d.secretSource(v, checkEnv) }},
 			field{"eventNotifications", false, func(v value) {
 				s.Notifications = &Notifications{}
 				d.object(v,
@@ -48,37 +49,37 @@ func (d *decoder) outcomes(v value) (sinks []Outcome) {
 		)
 		d.exactlyOne(o, "url", "eventNotifications")
 		if s.Notifications != nil && s.BearerEnv != "" {
-			d.fault(o.at("bearerEnv"), "is for a url only: Event Notifications takes our own identity")
+			d.fault(o.at("bearerEnv"), "is only for a url: for Event Notifications latchkey uses its own identity")
 		}
-		place := s.URL
+		key := s.URL
 		if n := s.Notifications; n != nil {
-			place = n.Region + "/" + n.Instance + "/" + n.Source
+			key = n.Region + "/" + n.Instance + "/" + n.Source
 		}
-		if line, twice := places[place]; twice && place != "" {
-			d.fault(item, "is the sink of line %d again: each outcome would be sent twice", line)
+		if line, twice := lines[key]; twice && key != "" {
+			d.fault(item, "repeats the sink on line %d: each outcome would be sent twice", line)
 		}
-		places[place] = item.node.Line
+		lines[key] = item.node.Line
 		sinks = append(sinks, s)
 	})
 	return sinks
 }
 
-// checkSink is for the URL of a sink. What it says of a bad one repeats
-// nothing: people put tokens into URLs.
+// checkSink checks the URL of a sink. Its errors do not repeat the URL, which may
+// contain a token.
 func checkSink(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || len(s) > 2000 || strings.ContainsFunc(s, unprintable):
 		return errors.New("must be a URL such as https://events.example.com/latchkey")
 	case u.User != nil:
-		return errors.New("must not have a user or password in it; bearerEnv names where a token is")
+		return errors.New("must not have a user or password; name the variable with a token in bearerEnv")
 	case u.Fragment != "":
 		return errors.New("must not have a fragment (#…)")
 	}
 	addr, aerr := netip.ParseAddr(u.Hostname())
 	loopback := u.Hostname() == "localhost" || (aerr == nil && addr.IsLoopback())
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
-		return errors.New("must start with https:// (http:// is for loopback only)")
+		return errors.New("must start with https://; http:// is only for loopback")
 	}
 	return nil
 }

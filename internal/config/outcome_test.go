@@ -38,10 +38,10 @@ func TestFaultsOfOutcomes(t *testing.T) {
 		"no host":                      {sink, "https://:443/", "must be a URL such as"},
 		"a fragment":                   {sink, sink + "#canary", "must not have a fragment"},
 		"a token instead of its place": {"SINK_TOKEN", "canary-token", "must be the name of an environment variable"},
-		"a token for our own service":  {"5d0f:api}", "5d0f:api}\n  bearerEnv: SINK_TOKEN", "takes our own identity"},
+		"a token for our own service":  {"5d0f:api}", "5d0f:api}\n  bearerEnv: SINK_TOKEN", "latchkey uses its own identity"},
 		"a CRN for an instance":        {"9f27b3d4", "crn:v1:x", "the ID (GUID) of a service instance"},
 		"no source":                    {", source: 5d0f:api", "", "source: is missing"},
-		"one sink twice":               {"- eventNotifications: {instance: 9f27b3d4, region: eu-de, source: 5d0f:api}", "- {url: " + sink + "}", "is the sink of line"},
+		"one sink twice":               {"- eventNotifications: {instance: 9f27b3d4, region: eu-de, source: 5d0f:api}", "- {url: " + sink + "}", "repeats the sink on line"},
 		"neither":                      {"url: https://events.example.com/in, ", "", "needs one of url and eventNotifications"},
 		"another kind":                 {"url: " + sink, "kafka: x", `unknown key "kafka"`},
 	} {

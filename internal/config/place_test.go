@@ -85,11 +85,11 @@ func TestFaultsOfStoresOutsideOfIBMCloud(t *testing.T) {
 		"kubernetes: {preset: logs-agent, namespace: A, entry: .dockerconfigjson}": {
 			`7: credentials[0].stores[0].kubernetes.namespace: "A" must be a namespace`, `7: credentials[0].stores[0].kubernetes.entry: ".dockerconfigjson" must be an entry`},
 		"kubernetes: {preset: logs-agent, kubeconfigEnv: hunter2}":                                                        {"7: credentials[0].stores[0].kubernetes.kubeconfigEnv: the value (not repeated here)"},
-		"kubernetes: {preset: logs-agent, kubeconfigEnv: KUBECONFIG, kubeconfigFile: /k}":                                 {"7: credentials[0].stores[0].kubernetes.kubeconfigFile: kubeconfigEnv and kubeconfigFile can't be together"},
-		"kubernetes: {preset: logs-agent, context: east}":                                                                 {"7: credentials[0].stores[0].kubernetes.context: is of a kubeconfig"},
+		"kubernetes: {preset: logs-agent, kubeconfigEnv: KUBECONFIG, kubeconfigFile: /k}":                                 {"7: credentials[0].stores[0].kubernetes.kubeconfigFile: kubeconfigEnv and kubeconfigFile cannot be combined"},
+		"kubernetes: {preset: logs-agent, context: east}":                                                                 {"7: credentials[0].stores[0].kubernetes.context: needs kubeconfigEnv or kubeconfigFile"},
 		"kubernetes: {preset: logs-agent}\nrestart: [app/web]":                                                            {`8: credentials[0].stores[0].restart[0]: "app/web" must be daemonset/NAME`},
 		"kubernetes: {preset: logs-agent}\nrestart: all":                                                                  {"8: credentials[0].stores[0].restart: must be true, none, announce or a list of daemonset/NAME"},
-		"kubernetes: {preset: logs-agent}\nvault: {address: https://v, mount: s, path: p, entry: K, auth: {tokenEnv: T}}": {"8: credentials[0].stores[0].vault: kubernetes and vault can't be together"},
+		"kubernetes: {preset: logs-agent}\nvault: {address: https://v, mount: s, path: p, entry: K, auth: {tokenEnv: T}}": {"8: credentials[0].stores[0].vault: kubernetes and vault cannot be combined"},
 		"vault: {address: http://vault.example.com, mount: s/, path: ../p, entry: KEY_ID, auth: {}}": {
 			`7: credentials[0].stores[0].vault.address: "http://vault.example.com" must start with https://`,
 			`7: credentials[0].stores[0].vault.mount: "s/" must be a path`, `7: credentials[0].stores[0].vault.path: "../p" must be a path`,
@@ -98,9 +98,9 @@ func TestFaultsOfStoresOutsideOfIBMCloud(t *testing.T) {
 		vault + "auth: {tokenEnv: hvs.hunter2}}":                                 {"7: credentials[0].stores[0].vault.auth.tokenEnv: the value (not repeated here)"},
 		vault + "auth: {appRole: {roleID: r}}}":                                  {"7: credentials[0].stores[0].vault.auth.appRole: needs one of secretIDEnv and secretIDFile"},
 		vault + "auth: {jwt: {role: r}}}":                                        {"7: credentials[0].stores[0].vault.auth.jwt: needs one of tokenEnv and tokenFile"},
-		vault + "auth: {kubernetes: {role: r, tokenEnv: A, tokenFile: /a}}}":     {"7: credentials[0].stores[0].vault.auth.kubernetes.tokenFile: tokenEnv and tokenFile can't be together"},
-		vault + "auth: {tokenEnv: A, jwt: {role: r, tokenEnv: B}}}":              {"7: credentials[0].stores[0].vault.auth.jwt: tokenEnv and jwt can't be together"},
-		vault + "auth: {tokenEnv: A}}\nrestart: [deployment/web]":                {`8: credentials[0].stores[0].restart: only the consumers`, `8: credentials[0].stores[0].restart[0]: "deployment/web" must be app/NAME`},
+		vault + "auth: {kubernetes: {role: r, tokenEnv: A, tokenFile: /a}}}":     {"7: credentials[0].stores[0].vault.auth.kubernetes.tokenFile: tokenEnv and tokenFile cannot be combined"},
+		vault + "auth: {tokenEnv: A, jwt: {role: r, tokenEnv: B}}}":              {"7: credentials[0].stores[0].vault.auth.jwt: tokenEnv and jwt cannot be combined"},
+		vault + "auth: {tokenEnv: A}}\nrestart: [deployment/web]":                {`8: credentials[0].stores[0].restart: only consumers`, `8: credentials[0].stores[0].restart[0]: "deployment/web" must be app/NAME`},
 		vault + "auth: {tokenEnv: A}}\n- " + vault + "auth: {tokenEnv: B}}\n":    nil,
 		"kubernetes: {preset: logs-agent}\n- kubernetes: {preset: logs-agent}\n": nil,
 	} {
@@ -109,7 +109,7 @@ func TestFaultsOfStoresOutsideOfIBMCloud(t *testing.T) {
 				text = strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n- ", "\n- ")
 				text = strings.Replace(withStore(text), "\n    - ", "\n  - ", 1)
 				_, err := Load("latchkey.yaml", []byte(text))
-				if err == nil || !strings.Contains(err.Error(), "is the place of stores[0] too") {
+				if err == nil || !strings.Contains(err.Error(), "is the same location as stores[0]") {
 					t.Errorf("error %v", err)
 				}
 				return

@@ -8,10 +8,10 @@ import (
 	"cel.dev/cel-go/common/operators"
 )
 
-// conjuncts finds what an event must have for a checked expression to be true:
-// the types that event.type is compared with, and texts that something in data
-// is. Both come from comparisons that stand between &&, so that the expression
-// is never true without them.
+// conjuncts returns conditions that an event must meet for a checked expression to be
+// true: the types that event.type is compared with, and texts that must occur in
+// data. It reads only comparisons joined by &&, so the expression is never true
+// without them.
 func conjuncts(e ast.Expr) (kinds, needs []string) {
 	if e.Kind() != ast.CallKind {
 		return nil, nil
@@ -65,7 +65,7 @@ func isEventType(e ast.Expr) bool {
 		e.AsSelect().Operand().Kind() == ast.IdentKind
 }
 
-// rooted is true for name, name.field, name["field"] and so on.
+// rooted reports whether e is name, name.field, name["field"] and so on.
 func rooted(e ast.Expr, name string) bool {
 	switch e.Kind() {
 	case ast.IdentKind:
@@ -79,7 +79,7 @@ func rooted(e ast.Expr, name string) bool {
 	return false
 }
 
-// plainText stands in JSON as it is, unless it is spelt with \u.
+// plainText reports whether JSON contains s verbatim, unless it uses \u escapes.
 func plainText(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r < ' ' || r > '~' || slices.Contains([]rune{'"', '\\', '/'}, r)

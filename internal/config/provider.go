@@ -7,30 +7,29 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// Provider says for what the job makes the credentials of Secrets Manager's
-// secrets of the type custom_credentials. Nil: for nothing.
+// Provider configures the job that creates credentials for Secrets Manager's secrets
+// of the type custom_credentials. A nil Provider permits nothing.
 type Provider struct {
-	// Instances are the instances of Secrets Manager, by GUID, that may ask:
-	// keys and our token are sent to no other.
+	// Instances lists the GUIDs of the Secrets Manager instances that may request
+	// credentials. Keys and latchkey's token are sent only to them.
 	Instances []string
 	Allow     []ProviderAllow
-	Expire    time.Duration // a key's life
-	OnLeak    string        // as Rotation's
-	Logs      *LogsProof    // nil: not asked for
+	Expire    time.Duration // age at which a key expires; default 90d, at least 2d
+	OnLeak    string        // as in Rotation
+	Logs      *LogsProof    // nil: no proof
 }
 
-// ProviderAllow lets secrets have keys of some service IDs.
+// ProviderAllow permits keys of some service IDs in some secrets.
 type ProviderAllow struct {
-	ServiceIDs []string
-	// Groups are the IDs of the secret groups whose secrets may; none: all.
-	Groups []string
-	// Policies are what a service ID must hold before a key of it is made. They
-	// are looked for and never granted.
+	ServiceIDs []string // by ID
+	Groups     []string // IDs of secret groups; empty: all
+	// Policies must be present on a service ID before latchkey creates a key of it.
+	// latchkey never grants them.
 	Policies []Policy
 }
 
-// Permits returns what is allowed for a key of the service ID in a secret of the
-// group; false when nothing is.
+// Permits returns the rule that permits a key of the service ID in a secret of the
+// group, and false if there is none.
 func (p *Provider) Permits(serviceID, group string) (ProviderAllow, bool) {
 	if p == nil {
 		return ProviderAllow{}, false
@@ -54,13 +53,13 @@ func (d *decoder) provider(v value) *Provider {
 		field{"allow", true, func(v value) {
 			d.list(v, func(_ int, item value) { p.Allow = append(p.Allow, d.providerAllow(item)) })
 			if len(v.node.Content) == 0 {
-				d.fault(v, "is an empty list; leave provider out if nothing is allowed")
+				d.fault(v, "is an empty list; remove provider if nothing is allowed")
 			}
 		}},
 		field{"expire", false, func(v value) {
 			p.Expire = d.duration(v, defaultExpire)
 			if p.Expire < leastProvided {
-				d.fault(v, "must be at least %s: a key is made with a life of a day, which is then lengthened", "2d")
+				d.fault(v, "must be at least %s: a new key lives for a day until it is extended", days(leastProvided))
 			}
 		}},
 		field{"onLeak", false, func(v value) { p.OnLeak = d.word(v, oneOf("none", "disable", "delete")) }},
@@ -77,7 +76,7 @@ func (d *decoder) provider(v value) *Provider {
 	return p
 }
 
-// leastProvided is the shortest life of a key that the job makes.
+// leastProvided is the shortest life of a key that the job creates.
 const leastProvided = 48 * time.Hour
 
 func (d *decoder) providerAllow(v value) (a ProviderAllow) {

@@ -74,7 +74,7 @@ func TestFaultsOfAProvider(t *testing.T) {
 		"a life that is not":           {"30d", "1d", "must be at least 2d"},
 		"an action that there is not":  {"onLeak: delete", "onLeak: shout", "provider.onLeak"},
 		"a policy without roles":       {", roles: [Sender]", "", "roles: is missing"},
-		"an expression where none is":  {"ServiceId-2", `"${with.id}"`, "this field takes none"},
+		"an expression where none is":  {"ServiceId-2", `"${with.id}"`, "which this field does not support"},
 		"a proof without its instance": {"{instance: 7a1c, region: eu-de}}", "{region: eu-de}}", "provider.prove.logs.instance: is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,16 +13,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds of what rules may cost.
+// Bounds of rules.
 const (
 	maxRules = 100
-	// maxEventCost bounds what all rules together spend on one event, in CEL's
-	// own units; one evaluation is bounded by its scope.
+	// maxEventCost is the cost that all rules together may spend on one event, in
+	// CEL's units. The scope bounds one evaluation.
 	maxEventCost = 1_000_000
 )
 
-// Event is an event as the expressions of rules see it, beside its data. What
-// an event does not have is empty.
+// Event holds the attributes of an event as the expressions of rules see them. An
+// absent attribute is empty.
 type Event struct {
 	ID              string         `cel:"id"`
 	Source          string         `cel:"source"`
@@ -35,26 +35,26 @@ type Event struct {
 	Extensions      map[string]any `cel:"extensions"`
 }
 
-// Verbs that a rule can give an event.
+// Verbs of rules.
 const (
-	VerbProvision = "provision"
-	VerbRotate    = "rotate"
-	VerbRevoke    = "revoke"
-	VerbSweep     = "sweep"
+	VerbProvision = "provision" // create a credential
+	VerbRotate    = "rotate"    // replace its key by a newer one
+	VerbRevoke    = "revoke"    // revoke a leaked key
+	VerbSweep     = "sweep"     // check credentials
 )
 
-// A Rule makes an event that latchkey does not know by itself ask for
-// something. It is safe for concurrent use.
+// A Rule maps an event of an unknown type to a request. It is safe for concurrent
+// use.
 type Rule struct {
-	Name string // rules[0]
-	Line int    // where it starts in the text
-	Verb string
+	Name string // such as rules[0]
+	Line int    // line in the config, from 1
+	Verb string // one of the verbs above
 
 	at      value
 	when    *expression
-	kinds   []string    // the types that it can match; nil: any
-	needs   []string    // what the data of an event that it matches contains
-	targets []*template // none: a sweep of everything
+	kinds   []string    // types that it can match; nil: any
+	needs   []string    // texts that the data of a matching event contains
+	targets []*template // none: sweep all credentials
 	with    []parameter
 	key     *template
 	contain bool
@@ -67,43 +67,44 @@ type parameter struct {
 	value *template
 }
 
-// Asked is what a rule asks for because of an event.
+// Asked is the request that a rule makes from an event.
 type Asked struct {
-	Verb        string
-	Credentials []string // entries or instances; of a sweep none is all
-	With        map[string]string
-	KeyID       string // of a revoke
-	Containment bool
+	Verb        string            // one of the verbs above
+	Credentials []string          // entries or credentials; empty: a sweep of all
+	With        map[string]string // parameters of a provision
+	KeyID       string            // key to revoke
+	Containment bool              // disable the key before revoking it; default false
 }
 
-// What Apply says instead of asking.
+// Errors of Apply for an event that a rule does not match.
 var (
-	// ErrNoMatch: when is false.
+	// ErrNoMatch is returned if when is false.
 	ErrNoMatch = errors.New("the rule does not match")
-	// ErrUndecided: when reads what the event does not have. It wraps
-	// ErrNoMatch.
-	ErrUndecided = fmt.Errorf("%w: it cannot be decided", ErrNoMatch)
+	// ErrUndecided is returned if when fails, for example because it reads a field
+	// that the event lacks. It wraps ErrNoMatch.
+	ErrUndecided = fmt.Errorf("%w: its condition failed", ErrNoMatch)
 )
 
-// Budget is what rules may still spend on one event. The zero Budget is a fresh
-// one.
+// Budget counts the cost that rules have spent on one event. The zero Budget is
+// ready to use.
 type Budget struct{ spent uint64 }
 
-// Ignores reports whether the rule cannot match an event of this type with this
-// data, as it came: told without reading the data. False says nothing.
+// Ignores reports whether the rule cannot match an event of this type with this raw
+// data. It does not parse the data, so the rule may not match even if Ignores
+// returns false.
 func (r *Rule) Ignores(kind string, data []byte) bool {
 	if r.kinds != nil && !slices.Contains(r.kinds, kind) {
 		return true
 	}
-	// Only an escape spells a plain text in another way.
+	// JSON can spell a plain text differently only with an escape.
 	return len(r.needs) > 0 && !bytes.Contains(data, []byte(`\u`)) &&
 		slices.ContainsFunc(r.needs, func(s string) bool { return !bytes.Contains(data, []byte(s)) })
 }
 
-// Apply says what the rule asks because of the event; data is what JSON makes
-// of the data: nil, bool, int64, float64, string, []any and map[string]any, or
-// []byte. The error is ErrNoMatch, or says which field cannot be filled in, or
-// that the budget is spent.
+// Apply returns the request that the rule makes from the event. data is nil, bool,
+// int64, float64, string, []any or map[string]any, or []byte if it is not text. The
+// error wraps ErrNoMatch, or names the field that cannot be evaluated, or reports that
+// the cost limit is exceeded.
 func (r *Rule) Apply(e Event, data any, budget *Budget) (Asked, error) {
 	vars := map[string]any{"event": e, "data": data}
 	matched, err := r.when.evaluate(vars, budget)
@@ -135,7 +136,7 @@ func (r *Rule) Apply(e Event, data any, budget *Budget) (Asked, error) {
 	return a, nil
 }
 
-// A ruling evaluates one rule's templates and keeps the first error.
+// A ruling evaluates one rule's templates and records the first error.
 type ruling struct {
 	rule   *Rule
 	vars   map[string]any
@@ -154,15 +155,15 @@ func (x *ruling) text(t *template) string {
 	return s
 }
 
-// rules reads the rules; what they ask for is checked by checkRules, once the
-// credentials are known.
+// rules reads the rules. checkRules checks their targets once the entries are
+// known.
 func (d *decoder) rules(v value) (rules []*Rule) {
 	d.list(v, func(i int, item value) { rules = append(rules, d.rule(i, item)) })
 	switch {
 	case v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0:
-		d.fault(v, "is an empty list; leave the key out")
+		d.fault(v, "is an empty list; remove the key if there are no rules")
 	case len(rules) > maxRules:
-		d.fault(v, "has %d rules; the most is %d", len(rules), maxRules)
+		d.fault(v, "has %d rules; the maximum is %d", len(rules), maxRules)
 	}
 	return rules
 }
@@ -203,7 +204,7 @@ func (d *decoder) rule(i int, v value) *Rule {
 	}
 	if at, ok := o.keys[VerbRevoke]; ok && r.key == nil {
 		if _, ok := o.keys["key"]; !ok {
-			d.fault(at, `needs key beside it: the ID of the key to end, such as key: "${data.keyID}"`)
+			d.fault(at, `needs key: the ID of the key to revoke, such as key: "${data.keyID}"`)
 		}
 	}
 	d.compileTemplates(scopeEvent)
@@ -212,7 +213,7 @@ func (d *decoder) rule(i int, v value) *Rule {
 		if err != nil {
 			hint := ""
 			if strings.Contains(when, "${") {
-				hint = " (when is an expression as a whole and needs no ${…})"
+				hint = " (when is a whole expression: write it without ${…})"
 			}
 			d.fault(o.at("when"), "%q: %v%s", when, err, hint)
 		} else {
@@ -223,18 +224,18 @@ func (d *decoder) rule(i int, v value) *Rule {
 	return r
 }
 
-// sweepTargets reads a list of names, or of "*" alone, which is everything.
+// sweepTargets reads a list of names, or ["*"] for all credentials.
 func (d *decoder) sweepTargets(v value, r *Rule) {
 	if n := v.node; n.Kind == yaml.SequenceNode && len(n.Content) == 1 && n.Content[0].Value == "*" {
 		return
 	}
 	d.list(v, func(_ int, item value) { r.targets = append(r.targets, d.template(item, checkTarget)) })
 	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
-		d.fault(v, `is an empty list; for everything write ["*"]`)
+		d.fault(v, `is an empty list; write ["*"] for all credentials`)
 	}
 }
 
-// with reads the parameters of a provision: a mapping whose keys are free.
+// with reads the parameters of a provision: a mapping with arbitrary keys.
 func (d *decoder) with(v value) (ps []parameter) {
 	if !d.kind(v, yaml.MappingNode, "!!map", "a mapping of parameters to values") {
 		return nil
@@ -244,12 +245,12 @@ func (d *decoder) with(v value) (ps []parameter) {
 		at := value{node: key, path: join(v.path, key.Value)}
 		switch {
 		case key.Tag == "!!merge":
-			continue // refuseReferences has spoken
+			continue // rejectReferences has added a fault
 		case key.Kind != yaml.ScalarNode || checkParameter(key.Value) != nil:
 			d.fault(value{node: key, path: v.path}, "%q %v", key.Value, checkParameter(key.Value))
 			continue
 		case slices.ContainsFunc(ps, func(p parameter) bool { return p.name == key.Value }):
-			d.fault(at, "is there twice")
+			d.fault(at, "occurs twice")
 			continue
 		}
 		ps = append(ps, parameter{name: key.Value, at: at, value: d.template(value{node: v.node.Content[i+1], path: at.path}, checkIdentifier)})
@@ -257,8 +258,8 @@ func (d *decoder) with(v value) (ps []parameter) {
 	return ps
 }
 
-// checkRules wants what rules ask for among the credentials, and each parameter
-// of an instance given.
+// checkRules checks that the targets of rules exist and that each provision sets every
+// parameter.
 func (d *decoder) checkRules(rules []*Rule, entries []*entryDraft) {
 	known := map[string]*entryDraft{}
 	for _, e := range entries {
@@ -267,23 +268,23 @@ func (d *decoder) checkRules(rules []*Rule, entries []*entryDraft) {
 	for _, r := range rules {
 		for _, t := range r.targets {
 			if len(t.parts) == 0 {
-				continue // its fault is recorded
+				continue // has a fault already
 			}
 			name, rest, instance := strings.Cut(t.parts[0].literal, "/")
 			if t.varies() && !instance {
-				d.fault(t.at, "the entry has to stand there as it is: write NAME/${…}")
+				d.fault(t.at, "the entry must be literal: write NAME/${…}")
 				continue
 			}
 			e, ok := known[name]
 			switch {
 			case !ok:
-				d.fault(t.at, "%q is no credential of this config", name)
+				d.fault(t.at, "%q is not a credential of this config", name)
 			case instance && e.ForEach == "" && !e.UsesWith():
-				d.fault(t.at, "%q is one credential and has no instances", name)
+				d.fault(t.at, "%q yields a single credential: write it without a slash", name)
 			case r.Verb == VerbProvision:
 				d.checkWith(r, t, e)
 			case instance && rest == "" && len(t.parts) == 1:
-				d.fault(t.at, "has no instance after the slash")
+				d.fault(t.at, "needs a value after the slash")
 			}
 		}
 	}
@@ -304,11 +305,11 @@ func (d *decoder) checkWith(r *Rule, t *template, e *entryDraft) {
 		}
 	}
 	if e.ForEach != "" {
-		return // without the project, all of them
+		return // without a project it provisions all
 	}
 	for _, name := range wanted {
 		if !slices.ContainsFunc(r.with, func(p parameter) bool { return p.name == name }) {
-			d.fault(t.at, "%s needs the parameter %s; give it in with", e.Name, name)
+			d.fault(t.at, "%s needs the parameter %s; set it in with", e.Name, name)
 		}
 	}
 }

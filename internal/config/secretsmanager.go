@@ -6,22 +6,22 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// SecretsManagerStore is a secret of Secrets Manager: the whole secret, of the
-// type arbitrary, or an entry of one of the type kv. Beside Entry latchkey
-// writes the companions Entry+"_ID" and Entry+"_LATCHKEY".
+// SecretsManagerStore is a whole secret of type arbitrary in Secrets Manager, or an
+// entry of a secret of type kv. For an entry latchkey also writes Entry+"_ID" and
+// Entry+"_LATCHKEY".
 type SecretsManagerStore struct {
 	Instance string // GUID
-	Region   string
-	Group    string // name of the secret group; "": the default one
-	Name     string
+	Region   string // such as eu-de
+	Group    string // name of the secret group; "": the default group
+	Name     string // the secret's name
 	Type     string // "arbitrary" or "kv"
-	Entry    string // only with the type kv
-	// Lock says in Secrets Manager that what was published is in use. It is off
-	// by default, since it takes the role Manager where Writer does for the rest.
+	Entry    string // key in a secret of type kv; otherwise ""
+	// Lock locks the published version as in use; default false. It requires the
+	// role Manager; everything else requires Writer.
 	Lock bool
 }
 
-// Types of secrets that a secretsManager store can be.
+// Values of SecretsManagerStore.Type.
 const (
 	typeArbitrary = "arbitrary"
 	typeKeyValue  = "kv"
@@ -47,16 +47,16 @@ func (d *decoder) secretsManager(v value) *secretsManagerTemplate {
 	_, given := o.keys["entry"]
 	switch {
 	case s.kind == typeKeyValue && !given:
-		d.fault(value{node: v.node, path: join(v.path, "entry")}, "is missing; a secret of the type kv has many")
+		d.fault(value{node: v.node, path: join(v.path, "entry")}, "is missing; a secret of type kv has several entries")
 	case s.kind == typeArbitrary && given:
-		d.fault(o.at("entry"), "can't be with the type arbitrary: the whole secret is the key")
+		d.fault(o.at("entry"), "cannot be combined with the type arbitrary: the key is the whole secret")
 	}
 	return s
 }
 
-// placeParts are what tells two places apart. The group is not among them: a
-// name is unique in the instance, per type.
-func (s *secretsManagerTemplate) placeParts() []*template {
+// locationParts distinguish two locations. The group is not one of them: a name is
+// unique in the instance, per type.
+func (s *secretsManagerTemplate) locationParts() []*template {
 	parts := []*template{{parts: []part{{literal: s.kind}}}, s.instance, s.region, s.name}
 	if s.kind == typeKeyValue {
 		parts = append(parts, s.entry)
@@ -75,7 +75,7 @@ func (s *secretsManagerTemplate) expand(x *expansion) *SecretsManagerStore {
 	return out
 }
 
-func (s SecretsManagerStore) place() string {
+func (s SecretsManagerStore) location() string {
 	where := fmt.Sprintf("the %s secret %q of the Secrets Manager instance %s in %s", s.Type, s.Name, s.Instance, s.Region)
 	if s.Type == typeKeyValue {
 		return fmt.Sprintf("the entry %q of %s", s.Entry, where)

@@ -19,8 +19,8 @@ const (
 	maxShape = 16      // levels in the config
 )
 
-// A shape is an event's data as the config draws it: a mapping or a list with
-// expressions in it, or one expression that yields all.
+// A shape is the config of an event's data: a mapping or a list that contains
+// expressions, or one expression that yields all of it.
 type shape struct {
 	path    string
 	fields  []shapeField
@@ -54,7 +54,7 @@ func (d *decoder) shape(v value, depth int) *shape {
 				continue
 			}
 			if key.Kind != yaml.ScalarNode || seen[key.Value] {
-				d.fault(value{node: key, path: v.path}, "a key must be a plain word, and there once")
+				d.fault(value{node: key, path: v.path}, "a key must be a string and occur once")
 				continue
 			}
 			seen[key.Value] = true
@@ -80,10 +80,10 @@ func (d *decoder) shapeScalar(v value, s *shape) {
 		s.text = &template{parts: parts}
 	case "!!bool", "!!int", "!!float", "!!null":
 		if err := v.node.Decode(&s.literal); err != nil {
-			d.fault(v, "can't be read")
+			d.fault(v, "cannot be read")
 		}
 	default:
-		d.fault(v, "must be a string, a number, true or false; quote it if it is meant as a string")
+		d.fault(v, "must be a string, a number, true or false; quote it to make it a string")
 	}
 }
 
@@ -92,7 +92,7 @@ func (s *shape) evaluate(vars map[string]any) (any, error) {
 	return s.fill(vars, &left)
 }
 
-// fill makes the value; left is how much more of it there may be.
+// fill returns the value and subtracts its size from left.
 func (s *shape) fill(vars map[string]any, left *int) (any, error) {
 	switch {
 	case s.mapping:
@@ -134,10 +134,10 @@ func (s *shape) fill(vars map[string]any, left *int) (any, error) {
 	return s.literal, nil
 }
 
-// plain is a CEL value as encoding/json takes it.
+// plain converts a CEL value to one that encoding/json encodes.
 func plain(v ref.Val, left *int, depth int) (any, error) {
 	if *left -= 8; *left < 0 || depth > 2*maxNesting {
-		return nil, errors.New("what it makes of the body is too large")
+		return nil, errors.New("its value is too large")
 	}
 	switch v := v.(type) {
 	case types.String:
@@ -160,7 +160,7 @@ func plain(v ref.Val, left *int, depth int) (any, error) {
 			key := it.Next()
 			name, ok := key.(types.String)
 			if !ok {
-				return nil, errors.New("it makes a map with keys that are no strings")
+				return nil, errors.New("it yields a map with keys that are not strings")
 			}
 			*left -= len(name)
 			item, err := plain(v.Get(key), left, depth+1)
@@ -181,5 +181,5 @@ func plain(v ref.Val, left *int, depth int) (any, error) {
 		}
 		return out, nil
 	}
-	return nil, errors.New("it makes a value that JSON does not have")
+	return nil, errors.New("it yields a value that JSON cannot represent")
 }

@@ -178,7 +178,7 @@ func (t *template) evaluate(vars map[string]any, budget *Budget) (string, error)
 	}
 }
 
-// split takes a string apart at its expressions. `$${` is a literal `${`.
+// split splits a string at its expressions. `$${` is a literal `${`.
 func split(s string) ([]part, error) {
 	var parts []part
 	var literal strings.Builder
@@ -190,7 +190,7 @@ func split(s string) ([]part, error) {
 		case strings.HasPrefix(s, "${"):
 			source, rest, ok := cutExpression(s[len("${"):])
 			if !ok {
-				return nil, errors.New("has a ${ without its }; write $${ for a plain ${")
+				return nil, errors.New("has a ${ without a }; write $${ for a plain ${")
 			}
 			if strings.TrimSpace(source) == "" {
 				return nil, errors.New("has an empty expression ${}; write $${} for a plain ${}")
@@ -212,8 +212,8 @@ func split(s string) ([]part, error) {
 	return parts, nil
 }
 
-// cutExpression finds the } that ends an expression: not one that closes a {
-// of the expression, stands in one of its strings, or in a comment.
+// cutExpression finds the } that ends an expression. It skips a } that closes a {,
+// is inside a string, or is inside a comment.
 func cutExpression(s string) (source, rest string, ok bool) {
 	depth := 0
 	for i := 0; i < len(s); {
@@ -246,8 +246,8 @@ func cutExpression(s string) (source, rest string, ok bool) {
 	return "", "", false
 }
 
-// stringLength measures the CEL string that s starts with, or returns 0 if it
-// has no end.
+// stringLength returns the length of the CEL string at the start of s, or 0 if it
+// does not end.
 func stringLength(s string, raw bool) int {
 	quote := s[:1]
 	if triple := strings.Repeat(quote, 3); strings.HasPrefix(s, triple) {

@@ -12,42 +12,41 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
-// VaultStore is an entry of a secret in HashiCorp Vault or OpenBao, in a key
-// value engine of version 2. Beside Entry latchkey writes the companions
-// Entry+"_ID" and Entry+"_LATCHKEY".
+// VaultStore is an entry of a secret in a version 2 key-value engine of HashiCorp
+// Vault or OpenBao. latchkey also writes Entry+"_ID" and Entry+"_LATCHKEY".
 type VaultStore struct {
-	Address   string // https://vault.example.com:8200
-	Namespace string // "": the root
-	CAFile    string // "": what this system trusts
-	Mount     string
-	Path      string
-	Entry     string
+	Address   string // such as https://vault.example.com:8200; http only on loopback
+	Namespace string // "": the root namespace
+	CAFile    string // certificates to trust; "": those of the system
+	Mount     string // path of the key-value engine
+	Path      string // the secret's path in the engine
+	Entry     string // key in the secret's data
 	Auth      VaultAuth
 }
 
-// VaultAuth is how latchkey logs in there: by a token in TokenEnv or TokenFile,
-// or by one of the others.
+// VaultAuth configures the login: a token in TokenEnv or TokenFile, AppRole or
+// JWT.
 type VaultAuth struct {
-	TokenEnv, TokenFile string
+	TokenEnv, TokenFile string // environment variable or file with a token
 	AppRole             *VaultAppRole
-	JWT                 *VaultJWT // the methods kubernetes and jwt, which differ in their mount only
+	JWT                 *VaultJWT // the methods kubernetes and jwt, which differ only in defaults
 }
 
 // VaultAppRole is a login by AppRole.
 type VaultAppRole struct {
-	Mount                     string
+	Mount                     string // default approle
 	RoleID                    string
-	SecretIDEnv, SecretIDFile string
+	SecretIDEnv, SecretIDFile string // environment variable or file with the secret ID
 }
 
-// VaultJWT is a login by a token that somebody else issued.
+// VaultJWT is a login by a JWT of another issuer, such as Kubernetes.
 type VaultJWT struct {
-	Mount               string
+	Mount               string // default kubernetes or jwt, like the method
 	Role                string
-	TokenEnv, TokenFile string
+	TokenEnv, TokenFile string // environment variable or file with the JWT; default for kubernetes: the service account's token
 }
 
-// serviceAccountToken is where Kubernetes mounts the token of a pod.
+// serviceAccountToken is the path at which Kubernetes mounts a pod's token.
 const serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 type vaultTemplate struct {
@@ -59,7 +58,7 @@ type vaultTemplate struct {
 
 var checkVaultRole = form(`[A-Za-z0-9._-]{1,128}`, "a role: letters, digits and ._- , at most 128")
 
-// checkVaultAddress wants TLS, except on loopback: keys go there.
+// checkVaultAddress requires TLS except on loopback, since keys are sent there.
 func checkVaultAddress(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
@@ -68,7 +67,7 @@ func checkVaultAddress(s string) error {
 	host, err := netip.ParseAddr(u.Hostname())
 	loopback := u.Hostname() == "localhost" || err == nil && host.IsLoopback()
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
-		return errors.New("must start with https://; plain http is for loopback only")
+		return errors.New("must start with https://; http:// is only for loopback")
 	}
 	return nil
 }
@@ -89,16 +88,16 @@ func (d *decoder) vault(v value) *vaultTemplate {
 
 func (d *decoder) vaultAuth(v value) (a VaultAuth) {
 	o := d.object(v,
-		field{"tokenEnv", false, func(v value) { a.TokenEnv = d.secretPlace(v, checkEnv) }},
-		field{"tokenFile", false, func(v value) { a.TokenFile = d.secretPlace(v, checkSecretFile) }},
+		field{"tokenEnv", false, func(v value) { a.TokenEnv = d.secretSource(v, checkEnv) }},
+		field{"tokenFile", false, func(v value) { a.TokenFile = d.secretSource(v, checkSecretFile) }},
 		field{"appRole", false, func(v value) {
 			r := &VaultAppRole{Mount: "approle"}
 			a.AppRole = r
 			o := d.object(v,
 				field{"mount", false, func(v value) { r.Mount = d.word(v, entry.CheckVaultPath) }},
 				field{"roleID", true, func(v value) { r.RoleID = d.word(v, checkVaultRole) }},
-				field{"secretIDEnv", false, func(v value) { r.SecretIDEnv = d.secretPlace(v, checkEnv) }},
-				field{"secretIDFile", false, func(v value) { r.SecretIDFile = d.secretPlace(v, checkSecretFile) }},
+				field{"secretIDEnv", false, func(v value) { r.SecretIDEnv = d.secretSource(v, checkEnv) }},
+				field{"secretIDFile", false, func(v value) { r.SecretIDFile = d.secretSource(v, checkSecretFile) }},
 			)
 			d.exactlyOne(o, "secretIDEnv", "secretIDFile")
 		}},
@@ -109,14 +108,14 @@ func (d *decoder) vaultAuth(v value) (a VaultAuth) {
 	return a
 }
 
-// vaultJWT reads a login by token; without a place for it, it is in the file.
+// vaultJWT reads a login by JWT. file is the default of TokenFile; "": none.
 func (d *decoder) vaultJWT(v value, mount, file string) *VaultJWT {
 	j := &VaultJWT{Mount: mount}
 	o := d.object(v,
 		field{"mount", false, func(v value) { j.Mount = d.word(v, entry.CheckVaultPath) }},
 		field{"role", true, func(v value) { j.Role = d.word(v, checkVaultRole) }},
-		field{"tokenEnv", false, func(v value) { j.TokenEnv = d.secretPlace(v, checkEnv) }},
-		field{"tokenFile", false, func(v value) { j.TokenFile = d.secretPlace(v, checkSecretFile) }},
+		field{"tokenEnv", false, func(v value) { j.TokenEnv = d.secretSource(v, checkEnv) }},
+		field{"tokenFile", false, func(v value) { j.TokenFile = d.secretSource(v, checkSecretFile) }},
 	)
 	_, env := o.keys["tokenEnv"]
 	_, given := o.keys["tokenFile"]
@@ -128,7 +127,7 @@ func (d *decoder) vaultJWT(v value, mount, file string) *VaultJWT {
 	return j
 }
 
-func (t *vaultTemplate) placeParts() []*template {
+func (t *vaultTemplate) locationParts() []*template {
 	return []*template{fixed(t.at, "vault "+t.address+" "+t.namespace+" "+t.mount), t.path, t.entry}
 }
 
@@ -139,6 +138,6 @@ func (x *expansion) vault(t *vaultTemplate) *VaultStore {
 	}
 }
 
-func (v VaultStore) place() string {
+func (v VaultStore) location() string {
 	return fmt.Sprintf("the entry %q of the secret %q in the mount %q of the vault %s%s", v.Entry, v.Path, v.Mount, v.Address, strings.TrimSuffix(" "+v.Namespace, " "))
 }

@@ -9,22 +9,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// maxConfig bounds a config. The whole text may have to fit into an environment
-// variable, so real ones are far smaller.
+// maxConfig is how many bytes a config has. Real configs are far smaller, since they
+// may have to fit into an environment variable.
 const maxConfig = 1 << 20
 
-// parse reads one YAML document and refuses what would make a config hard to
-// read or big out of small: anchors, aliases and merge keys, further documents.
-// Without a node in the result there is nothing to go on with.
+// parse reads one YAML document. It rejects anchors, aliases and merge keys, which make
+// a config hard to read and can expand a small text to a large one, and further
+// documents. The result has no node if the text cannot be read.
 func (d *decoder) parse(data []byte) value {
 	at := func(line int) value { return value{node: &yaml.Node{Line: line, Column: 1}} }
 	if len(data) > maxConfig {
-		d.fault(at(1), "the config has %d bytes; the most is %d", len(data), maxConfig)
+		d.fault(at(1), "the config has %d bytes; the maximum is %d", len(data), maxConfig)
 		return value{}
 	}
 	if line, what := unreadable(data); line > 0 {
@@ -35,7 +36,7 @@ func (d *decoder) parse(data []byte) value {
 	in := yaml.NewDecoder(bytes.NewReader(data))
 	err := in.Decode(&document)
 	if errors.Is(err, io.EOF) {
-		d.fault(at(1), "the config is empty; see deploy/examples/emulator.yaml for one to start from")
+		d.fault(at(1), "the config is empty; start from deploy/examples/emulator.yaml")
 		return value{}
 	}
 	if err != nil {
@@ -45,20 +46,21 @@ func (d *decoder) parse(data []byte) value {
 	}
 	switch err := in.Decode(&second); {
 	case err == nil:
-		d.fault(at(second.Line), "a second YAML document starts here; a config is one")
+		d.fault(at(second.Line), "a second YAML document starts here; a config has one")
 	case !errors.Is(err, io.EOF):
 		line, message := syntaxError(err, bytes.Count(data, []byte("\n"))+1)
 		d.fault(at(line), "reading YAML: %s", message)
 	}
 	if len(document.Content) != 1 || document.Content[0].Tag == "!!null" {
-		d.fault(at(1), "the config is empty; see deploy/examples/emulator.yaml for one to start from")
+		d.fault(at(1), "the config is empty; start from deploy/examples/emulator.yaml")
 		return value{}
 	}
-	d.refuseReferences(&document)
+	d.rejectReferences(&document)
 	return value{node: document.Content[0]}
 }
 
-func (d *decoder) refuseReferences(n *yaml.Node) {
+// rejectReferences adds a fault for each anchor, alias and merge key.
+func (d *decoder) rejectReferences(n *yaml.Node) {
 	switch {
 	case n.Kind == yaml.AliasNode:
 		d.fault(value{node: n}, "aliases are not supported; write the value out")
@@ -68,12 +70,12 @@ func (d *decoder) refuseReferences(n *yaml.Node) {
 		d.fault(value{node: n}, "anchors are not supported; write the value out where it is needed")
 	}
 	for _, child := range n.Content {
-		d.refuseReferences(child)
+		d.rejectReferences(child)
 	}
 }
 
-// unreadable finds the first line with something that YAML refuses without
-// saying where: broken UTF-8 and control characters.
+// unreadable finds the first line with invalid UTF-8 or a control character. The YAML
+// library rejects them without a position.
 func unreadable(data []byte) (line int, what string) {
 	line = 1
 	for len(data) > 0 {
@@ -91,19 +93,19 @@ func unreadable(data []byte) (line int, what string) {
 	return 0, ""
 }
 
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line (\d+): `) })
 
-// syntaxError takes apart an error of the YAML library, which gives the line
-// in its text only, counts it from 0 for what its parser (not its scanner)
-// finds, and leaves the first line out. It never passes on the name of an
-// anchor, which may be a piece of a secret that was not quoted.
+// syntaxError returns the line and message of an error of the YAML library. The
+// library gives the line only in the text, omits the first one, and counts from
+// 0 for errors of its parser but not of its scanner. The message never contains the
+// name of an anchor, which may be part of an unquoted secret.
 func syntaxError(err error, lines int) (line int, message string) {
 	message = strings.TrimPrefix(err.Error(), "yaml: ")
 	if strings.HasPrefix(message, "unknown anchor") {
-		return 1, "an alias (*…) names an anchor that is not there; quote a value that starts with *"
+		return 1, "an alias (*…) names an unknown anchor; quote a value that starts with *"
 	}
 	line = 1
-	if m := yamlLine.FindStringSubmatch(message); m != nil {
+	if m := yamlLine().FindStringSubmatch(message); m != nil {
 		message = message[len(m[0]):]
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			line = n
@@ -113,7 +115,7 @@ func syntaxError(err error, lines int) (line int, message string) {
 		}
 	}
 	if strings.HasPrefix(message, "did not find expected ',' or") {
-		message += "; inside { } and [ ] a value with ${…} has to stand in quotes"
+		message += "; quote a value with ${…} inside { } and [ ]"
 	}
 	return min(max(line, 1), lines), message
 }
