@@ -65,9 +65,9 @@ func newEvidence() evidence {
 }
 
 func (s *sim) violate(promise, format string, args ...any) {
-	text := fmt.Sprintf("%s: at %s: ", promise, s.now.Format("02 15:04:05")) + fmt.Sprintf(format, args...)
-	s.violations = append(s.violations, text)
-	s.note("VIOLATION %s", text)
+	text := fmt.Sprintf("at %s: ", s.now.Format("02 15:04:05")) + fmt.Sprintf(format, args...)
+	s.violations = append(s.violations, promise+": "+text)
+	s.note("VIOLATION %s: %s", promise, prose(text))
 }
 
 // nick is a short name for a key or a service ID in a trace.

@@ -122,16 +122,91 @@ func (s *sim) settle() {
 	}
 }
 
-// note adds a line to the trace and to its hash.
+// note adds a line to the trace, and the line without its prose to the hash:
+// errors count by their sentinels, so rewording one leaves the hash as it is.
 func (s *sim) note(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
+	codes := slices.Clone(args)
+	for i, arg := range args {
+		if p, ok := arg.(coder); ok {
+			codes[i] = p.code()
+		} else if err, ok := arg.(error); ok {
+			codes[i] = errorCode(err)
+		}
+	}
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %d %s", s.hash, s.now.UnixNano(), line)
+	fmt.Fprintf(h, "%d %d %s", s.hash, s.now.UnixNano(), fmt.Sprintf(format, codes...))
 	s.hash = h.Sum64()
 	if s.trace {
-		s.lines = append(s.lines, s.now.Format("02 15:04:05.000 ")+line)
+		s.lines = append(s.lines, s.now.Format("02 15:04:05.000 ")+fmt.Sprintf(format, args...))
 	}
 }
+
+// coder is an argument of note that counts by its codes.
+type coder interface{ code() string }
+
+// sentinels name what an error means.
+var sentinels = []struct {
+	err  error
+	name string
+}{
+	{reconcile.ErrNotFound, "not-found"}, {reconcile.ErrConflict, "conflict"}, {reconcile.ErrDenied, "denied"},
+	{reconcile.ErrRefused, "refused"}, {reconcile.ErrQuota, "quota"}, {reconcile.ErrNotActive, "not-active"},
+	{reconcile.ErrNotYet, "not-yet"}, {reconcile.ErrUnavailable, "unavailable"}, {reconcile.ErrUnlocked, "unlocked"},
+	{reconcile.ErrObserve, "observe"}, {errDead, "dead"}, {context.Canceled, "canceled"},
+}
+
+func errorCode(err error) string {
+	code := "error"
+	for _, s := range sentinels {
+		if errors.Is(err, s.err) {
+			code += " " + s.name
+		}
+	}
+	return code
+}
+
+// ending is what a Reconcile returned.
+type ending struct {
+	out reconcile.Outcome
+	err error
+}
+
+// String is for a reader.
+func (e ending) String() string {
+	return fmt.Sprintf("%s %s %s (kept: %t)", e.out.Result, e.out.Reason, e.out.Error, e.out.Kept)
+}
+
+// code is everything in the outcome but its prose.
+func (e ending) code() string {
+	o := e.out
+	text := fmt.Sprintf("%s %s %s %s %s %s %s %s %s %s", o.Result, o.Reason, o.ServiceID, o.Key, moment(o.KeyCreated), moment(o.KeyExpires),
+		o.Replaced, moment(o.ReplacedEnds), moment(o.Next), o.Leaked)
+	for _, st := range o.Stores {
+		text += fmt.Sprintf(" store %s %s %s", st.Name, st.Key, st.Fault)
+	}
+	for _, st := range o.Steps {
+		text += fmt.Sprintf(" step %s %s %s %s %s %t", st.Action, st.Key, st.Target, moment(st.At), st.Reason, st.Error != "")
+	}
+	for _, n := range o.Notes {
+		text += fmt.Sprintf(" note %s %s %s %s", n.Reason, n.Key, n.Store, moment(n.At))
+	}
+	if e.err != nil {
+		text += " " + errorCode(e.err)
+	}
+	return text + fmt.Sprintf(" %t %t", o.Error != "", o.Kept)
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// prose is text that no hash depends on.
+type prose string
+
+func (prose) code() string { return "" }
 
 // instance is one process that runs latchkey.
 type instance struct {
@@ -399,6 +474,6 @@ func (s *sim) returned(r *run) {
 	if r.dead {
 		return
 	}
-	s.note("%s#%d ends: %s %s %s (kept: %t)", r.name, r.nth, r.out.Result, r.out.Reason, r.out.Error, r.out.Kept)
+	s.note("%s#%d ends: %s", r.name, r.nth, ending{r.out, r.err})
 	s.finished(r)
 }
