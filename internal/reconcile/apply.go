@@ -108,6 +108,7 @@ func (ru *run) ends(s rotation.Step) bool {
 	return false
 }
 
+// take makes the calls of one step. A run that is too old does not even read.
 func (ru *run) take(ctx context.Context, s rotation.Step) error {
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
@@ -158,25 +159,4 @@ func (ru *run) take(ctx context.Context, s rotation.Step) error {
 		return ru.restart(ctx, s)
 	}
 	return fmt.Errorf("taking step: unknown action %q", s.Action)
-}
-
-// underWay is how long a write may take to arrive: somebody else may end the
-// key at the window, so the last one leaves before.
-const underWay = 2 * time.Minute
-
-// mayWrite refuses a write that comes too late: nobody writes later than a
-// window after its observation, or after the birth of the key it is about.
-// The wall clock tells, so a process that was frozen sees it.
-func (ru *run) mayWrite(ctx context.Context, born time.Time) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: %w", errTooLate, err)
-	}
-	age := ru.wall().Sub(ru.started)
-	if !born.IsZero() {
-		age = max(age, ru.now().Sub(born)+underWay)
-	}
-	if age < 0 || age >= ru.c.Rules.Window {
-		return fmt.Errorf("%w: %s old", errTooLate, age.Round(time.Second))
-	}
-	return nil
 }

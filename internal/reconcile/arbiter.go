@@ -74,9 +74,6 @@ func (ru *run) restart(ctx context.Context, s rotation.Step) error {
 		if now.KeyID != s.Key {
 			return fmt.Errorf("restarting %s: %w: store %s names key %q now", s.Target, ErrConflict, at.store.Name(), now.KeyID)
 		}
-		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-			return fmt.Errorf("restarting %s: %w", s.Target, err)
-		}
 	}
 	return consumer.by.Restart(ctx, consumer.name, s.Key)
 }
@@ -111,13 +108,13 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		case m.Current != "" && !ru.listed(m.Current) && ru.now().Sub(m.Since) < ru.c.Rules.Window:
 			return ru.withdraw(ctx, "the key "+m.Current+" was cleared for publication first")
 		}
-		if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
-			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
-		}
 		m.Current, m.Since = ru.fresh.ID, ru.now().Truncate(time.Second)
 		err = ru.Identities.Mark(ctx, id, m)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errTooLate) {
+			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
 		}
 		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnavailable) {
 			return fmt.Errorf("%w: key %s: %w", errUncleared, ru.fresh.ID, err)

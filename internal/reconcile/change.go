@@ -65,9 +65,6 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 	if !open {
 		return nil
 	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return err
-	}
 	switch err := ru.Keys.Update(ctx, rec, c); {
 	case errors.Is(err, ErrConflict):
 		return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
@@ -138,9 +135,6 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 			return err
 		}
 	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return err
-	}
 	if err := ru.Keys.Retire(ctx, s.Key); err != nil {
 		return err
 	}
@@ -150,9 +144,6 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 
 // mark notes on a key that it is about to be deleted; its expiry stays.
 func (ru *run) mark(ctx context.Context, rec KeyRecord) error {
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return err
-	}
 	err := ru.Keys.Update(ctx, rec, KeyChange{Withdrawn: ru.now()})
 	if errors.Is(err, ErrConflict) {
 		return fmt.Errorf("%w: marking key %s: %w", errAgain, rec.ID, err)

@@ -27,15 +27,7 @@ func (ru *run) release(ctx context.Context, keyID string) {
 	ctx, cancel := context.WithTimeout(ctx, releasePatience)
 	defer cancel()
 	for _, st := range ru.c.Stores {
-		r, ok := st.(Releaser)
-		if !ok {
-			continue
-		}
-		err := ru.mayWrite(ctx, time.Time{})
-		if err == nil {
-			err = r.Release(ctx, keyID)
-		}
-		if err != nil {
+		if err := st.(guardedStore).Release(ctx, keyID); err != nil {
 			ru.tellLock(st, keyID, err)
 		}
 	}

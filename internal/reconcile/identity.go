@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -21,9 +20,6 @@ func (ru *run) rename(ctx context.Context) error {
 	}
 	if !ru.owns(id) {
 		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, ErrRefused)
-	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return fmt.Errorf("renaming the credential of %s: %w", id.ID, err)
 	}
 	m := ru.marker()
 	m.Current, m.Since = id.Marker.Current, id.Marker.Since
@@ -47,9 +43,6 @@ func (ru *run) removeIdentity(ctx context.Context) error {
 	}
 	if len(l.Keys)+l.Foreign > 0 {
 		return fmt.Errorf("%w: service ID %s has keys now", errAgain, ru.id.ID)
-	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return fmt.Errorf("removing service ID %s: %w", ru.id.ID, err)
 	}
 	ru.keep(ru.c.Name, ServiceID{})
 	return ru.Identities.Remove(ctx, ru.id.ID)
@@ -91,9 +84,6 @@ func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 			return err
 		}
 	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return fmt.Errorf("disabling key %s: %w", s.Key, err)
-	}
 	if err := ru.Keys.Disable(ctx, s.Key); err != nil {
 		return fmt.Errorf("disabling key %s: %w", s.Key, err)
 	}
@@ -113,9 +103,6 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 		return fmt.Errorf("adopting key %s: it belongs to %s: %w", s.Key, rec.IAMID, ErrRefused)
 	}
 	if !rec.Ours {
-		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-			return fmt.Errorf("adopting key %s: %w", s.Key, err)
-		}
 		m := ru.marker()
 		m.With = nil
 		switch err := ru.Keys.Adopt(ctx, rec, m); {
@@ -127,9 +114,6 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	}
 	if err := ru.unmoved(ctx, at); err != nil {
 		return err
-	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-		return fmt.Errorf("adopting key %s in %s: %w", s.Key, s.Target, err)
 	}
 	e := Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
 	switch err := ru.put(ctx, at.store, e, at.Revision); {
@@ -168,9 +152,6 @@ func (ru *run) removeDuplicate(ctx context.Context, id string) error {
 		return fmt.Errorf("%w: duplicate %s has keys now", errAgain, id)
 	}
 	if err := ru.checkDrift(l.Date); err != nil {
-		return fmt.Errorf("removing duplicate %s: %w", id, err)
-	}
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return fmt.Errorf("removing duplicate %s: %w", id, err)
 	}
 	return ru.Identities.Remove(ctx, id)

@@ -138,7 +138,7 @@ func (ru *run) elect(ctx context.Context) error {
 
 // withdraw deletes the own key: only while no store can hold it.
 func (ru *run) withdraw(ctx context.Context, why string) error {
-	if err := ru.Keys.Retire(ctx, ru.fresh.ID); err != nil {
+	if err := ru.Keys.withdraw(ctx, ru.fresh.ID); err != nil {
 		return fmt.Errorf("withdrawing key %s: %w", ru.fresh.ID, err)
 	}
 	return fmt.Errorf("%w: %s", errAgain, why)

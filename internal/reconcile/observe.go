@@ -18,6 +18,9 @@ import (
 // need of it.
 type run struct {
 	*Reconciler
+	Identities guardedIdentities // in place of the Reconciler's
+	Keys       guardedKeys
+
 	c   Credential
 	ask Ask
 	log *slog.Logger

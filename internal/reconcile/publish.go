@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -21,10 +20,6 @@ func (ru *run) publish(ctx context.Context, store string) error {
 	at := ru.reading(store)
 	if err := ru.clear(ctx, at); err != nil {
 		return err
-	}
-	// Clearing takes calls, and the process may have stood still in one.
-	if err := ru.mayWrite(ctx, ru.fresh.Created); err != nil {
-		return fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
 	}
 	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
 	err := ru.put(ctx, at.store, entry, at.Revision)
@@ -125,9 +120,6 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		}
 		if err := ru.unmoved(ctx, to); err != nil {
 			return err
-		}
-		if err := ru.mayWrite(ctx, time.Time{}); err != nil {
-			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
 		}
 		e := from.Entry
 		e.Revision = ""

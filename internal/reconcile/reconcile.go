@@ -73,7 +73,8 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	spent, published := false, false
 	for range maxRounds {
 		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
-		ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: &out, spent: spent}
+		ru := r.newRun(c, ask, log, &out)
+		ru.spent = spent
 		err = ru.round(ctx)
 		spent, published = spent || ru.fresh != nil, published || out.Result == ResultPublished
 		if !errors.Is(err, errAgain) || ctx.Err() != nil {
@@ -117,7 +118,7 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, 
 		return c.orphaned(), rotation.Plan{}, nil
 	}
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
-	ru := &run{Reconciler: r, c: c, ask: ask, log: r.log(), out: &out}
+	ru := r.newRun(c, ask, r.log(), &out)
 	if err := ru.observe(ctx); err != nil {
 		return out, rotation.Plan{}, err
 	}

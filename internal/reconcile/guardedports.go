@@ -1,0 +1,208 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// A run writes through these ports only. Each refuses a call that changes
+// something once the run is too old for it, and keeps the other side's own
+// words apart from what the steps add to them.
+
+// newRun is one round over a credential, with every port guarded.
+func (r *Reconciler) newRun(c Credential, ask Ask, log *slog.Logger, out *Outcome) *run {
+	ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: out}
+	ru.Identities = guardedIdentities{r.Identities, ru}
+	ru.Keys = guardedKeys{r.Keys, ru}
+	ru.c.Stores = make([]Store, len(c.Stores))
+	for i, st := range c.Stores {
+		ru.c.Stores[i] = guardedStore{st, ru}
+	}
+	ru.c.Consumers = make([]Consumers, len(c.Consumers))
+	for i, cs := range c.Consumers {
+		ru.c.Consumers[i] = guardedConsumers{cs, ru}
+	}
+	return ru
+}
+
+// underWay is how long a write may take to arrive. Other replicas may end the
+// key a window after its birth, so the last write leaves that much earlier.
+const underWay = 2 * time.Minute
+
+// mayWrite returns errTooLate once the run is older than a window, or the key
+// that it writes is about to be. It reads the wall clock, so a process that was
+// suspended notices.
+func (ru *run) mayWrite(ctx context.Context, born time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errTooLate, err)
+	}
+	age := ru.wall().Sub(ru.started)
+	if !born.IsZero() {
+		age = max(age, ru.now().Sub(born)+underWay)
+	}
+	if age < 0 || age >= ru.c.Rules.Window {
+		return fmt.Errorf("%w: %s old", errTooLate, age.Round(time.Second))
+	}
+	return nil
+}
+
+// write makes one call that changes something, unless the run is too old for
+// it.
+func (ru *run) write(ctx context.Context, born time.Time, call func() error) error {
+	if err := ru.mayWrite(ctx, born); err != nil {
+		return err
+	}
+	return answered(call())
+}
+
+// born is the birth of a key that this round made, and zero for any other.
+func (ru *run) born(keyID string) time.Time {
+	if ru.fresh != nil && ru.fresh.ID == keyID {
+		return ru.fresh.Created
+	}
+	return time.Time{}
+}
+
+// answer is an error as a port returned it.
+type answer struct{ error }
+
+// Unwrap returns what the adapter wrapped.
+func (a answer) Unwrap() error { return a.error }
+
+func answered(err error) error {
+	if err == nil {
+		return nil
+	}
+	return answer{err}
+}
+
+// words is the text of an error without what the steps added to it.
+func words(err error) string {
+	if a := (answer{}); errors.As(err, &a) {
+		return a.Error()
+	}
+	return err.Error()
+}
+
+type guardedIdentities struct {
+	Identities
+	ru *run
+}
+
+// Create creates a service ID.
+func (g guardedIdentities) Create(ctx context.Context, name, description string) (id ServiceID, err error) {
+	err = g.ru.write(ctx, time.Time{}, func() (err error) {
+		id, err = g.Identities.Create(ctx, name, description)
+		return err
+	})
+	return id, err
+}
+
+// Remove deletes a service ID.
+func (g guardedIdentities) Remove(ctx context.Context, id string) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Remove(ctx, id) })
+}
+
+// Grant creates a policy.
+func (g guardedIdentities) Grant(ctx context.Context, iamID string, p Policy) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Grant(ctx, iamID, p) })
+}
+
+// Mark writes a marker. One that clears the new key for publication is as
+// urgent as the publication.
+func (g guardedIdentities) Mark(ctx context.Context, id ServiceID, m Marker) error {
+	return g.ru.write(ctx, g.ru.born(m.Current), func() error { return g.Identities.Mark(ctx, id, m) })
+}
+
+// Join adds a member to an access group.
+func (g guardedIdentities) Join(ctx context.Context, iamID, group string) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Join(ctx, iamID, group) })
+}
+
+type guardedKeys struct {
+	Keys
+	ru *run
+}
+
+// Mint creates a key.
+func (g guardedKeys) Mint(ctx context.Context, m MintRequest, v secret.Value) (k rotation.Key, err error) {
+	err = g.ru.write(ctx, time.Time{}, func() (err error) {
+		k, err = g.Keys.Mint(ctx, m, v)
+		return err
+	})
+	return k, err
+}
+
+// Update changes a key.
+func (g guardedKeys) Update(ctx context.Context, rec KeyRecord, c KeyChange) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Update(ctx, rec, c) })
+}
+
+// Retire deletes a key.
+func (g guardedKeys) Retire(ctx context.Context, keyID string) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Retire(ctx, keyID) })
+}
+
+// withdraw deletes a key that this round made and no store can hold. That is
+// right at any age of the run. A transport that asks MayWrite may still refuse
+// it; the key's fuse then ends it.
+func (g guardedKeys) withdraw(ctx context.Context, keyID string) error {
+	return answered(g.Keys.Retire(ctx, keyID))
+}
+
+// Disable stops a key from authenticating.
+func (g guardedKeys) Disable(ctx context.Context, keyID string) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Disable(ctx, keyID) })
+}
+
+// Adopt writes a marker on a key.
+func (g guardedKeys) Adopt(ctx context.Context, rec KeyRecord, m Marker) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Adopt(ctx, rec, m) })
+}
+
+type guardedStore struct {
+	Store
+	ru *run
+}
+
+// Read returns the entry.
+func (g guardedStore) Read(ctx context.Context) (Entry, error) {
+	e, err := g.Store.Read(ctx)
+	return e, answered(err)
+}
+
+// Publish writes the entry.
+func (g guardedStore) Publish(ctx context.Context, e Entry, revision string) error {
+	return g.ru.write(ctx, g.ru.born(e.KeyID), func() error { return g.Store.Publish(ctx, e, revision) })
+}
+
+// Release unlocks the entry of a key that has ended, in a store that locks
+// entries.
+func (g guardedStore) Release(ctx context.Context, keyID string) error {
+	r, ok := g.Store.(Releaser)
+	if !ok {
+		return nil
+	}
+	return g.ru.write(ctx, time.Time{}, func() error { return r.Release(ctx, keyID) })
+}
+
+type guardedConsumers struct {
+	consumers Consumers
+	ru        *run
+}
+
+// Consumers lists the consumers.
+func (g guardedConsumers) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
+	return g.consumers.Consumers(ctx)
+}
+
+// Restart restarts a consumer.
+func (g guardedConsumers) Restart(ctx context.Context, name, keyID string) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.consumers.Restart(ctx, name, keyID) })
+}

@@ -1,0 +1,122 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// ports count the writes that reach them; every read is a nil call, which panics.
+type ports struct {
+	Identities
+	writes int
+}
+
+func (p *ports) wrote() error { p.writes++; return nil }
+
+func (p *ports) Create(context.Context, string, string) (ServiceID, error) {
+	return ServiceID{}, p.wrote()
+}
+func (p *ports) Remove(context.Context, string) error                   { return p.wrote() }
+func (p *ports) Grant(context.Context, string, Policy) error            { return p.wrote() }
+func (p *ports) Mark(context.Context, ServiceID, Marker) error          { return p.wrote() }
+func (p *ports) Join(context.Context, string, string) error             { return p.wrote() }
+func (p *ports) Restart(context.Context, string, string) error          { return p.wrote() }
+func (p *ports) Publish(context.Context, Entry, string) error           { return p.wrote() }
+func (p *ports) Release(context.Context, string) error                  { return p.wrote() }
+func (p *ports) Read(context.Context) (Entry, error)                    { return Entry{}, nil }
+func (p *ports) Name() string                                           { return "store" }
+func (p *ports) Guarded() bool                                          { return true }
+func (p *ports) Consumers(context.Context) ([]rotation.Consumer, error) { return nil, nil }
+
+type keyPorts struct {
+	Keys
+	*ports
+}
+
+func (p keyPorts) Mint(context.Context, MintRequest, secret.Value) (rotation.Key, error) {
+	return rotation.Key{}, p.wrote()
+}
+func (p keyPorts) Update(context.Context, KeyRecord, KeyChange) error { return p.wrote() }
+func (p keyPorts) Retire(context.Context, string) error               { return p.wrote() }
+func (p keyPorts) Disable(context.Context, string) error              { return p.wrote() }
+func (p keyPorts) Adopt(context.Context, KeyRecord, Marker) error     { return p.wrote() }
+
+func TestARunThatIsTooOldWritesNothing(t *testing.T) {
+	ctx, canceled := t.Context(), func() context.Context {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		return ctx
+	}()
+	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+	window := rotation.Standard().Window
+	fresh := &minted{Key: rotation.Key{ID: "fresh", Created: now}}
+	for name, write := range map[string]struct {
+		call func(ctx context.Context, ru *run) error
+		born bool // the call is about the new key, so its birth counts
+	}{
+		"create a service ID": {call: func(ctx context.Context, ru *run) error { _, err := ru.Identities.Create(ctx, "", ""); return err }},
+		"delete a service ID": {call: func(ctx context.Context, ru *run) error { return ru.Identities.Remove(ctx, "") }},
+		"grant a policy":      {call: func(ctx context.Context, ru *run) error { return ru.Identities.Grant(ctx, "", Policy{}) }},
+		"rename": {call: func(ctx context.Context, ru *run) error {
+			return ru.Identities.Mark(ctx, ServiceID{}, Marker{Current: "old"})
+		}},
+		"clear the new key": {born: true, call: func(ctx context.Context, ru *run) error {
+			return ru.Identities.Mark(ctx, ServiceID{}, Marker{Current: "fresh"})
+		}},
+		"join a group":  {call: func(ctx context.Context, ru *run) error { return ru.Identities.Join(ctx, "", "") }},
+		"mint":          {call: func(ctx context.Context, ru *run) error { _, err := ru.Keys.Mint(ctx, MintRequest{}, nil); return err }},
+		"update a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Update(ctx, KeyRecord{}, KeyChange{}) }},
+		"retire a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Retire(ctx, "") }},
+		"disable a key": {call: func(ctx context.Context, ru *run) error { return ru.Keys.Disable(ctx, "") }},
+		"adopt a key":   {call: func(ctx context.Context, ru *run) error { return ru.Keys.Adopt(ctx, KeyRecord{}, Marker{}) }},
+		"copy a key":    {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].Publish(ctx, Entry{KeyID: "old"}, "") }},
+		"publish the new key": {born: true, call: func(ctx context.Context, ru *run) error {
+			return ru.c.Stores[0].Publish(ctx, Entry{KeyID: "fresh"}, "")
+		}},
+		"release an entry":   {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(guardedStore).Release(ctx, "old") }},
+		"restart a consumer": {call: func(ctx context.Context, ru *run) error { return ru.c.Consumers[0].Restart(ctx, "", "") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, at := range []struct {
+				ctx  context.Context //nolint:containedctx // a row of the table
+				age  time.Duration
+				late bool
+			}{
+				{ctx: ctx, age: 0},
+				{ctx: ctx, age: window - underWay - time.Second},
+				{ctx: ctx, age: window - underWay, late: write.born},
+				{ctx: ctx, age: window - time.Second, late: write.born},
+				{ctx: ctx, age: window, late: true},
+				{ctx: ctx, age: 3 * time.Hour, late: true},
+				{ctx: ctx, age: -time.Second, late: !write.born}, // the clock was set back: the key's age still counts
+				{ctx: ctx, age: -underWay - time.Second, late: true},
+				{ctx: canceled, age: 0, late: true},
+			} {
+				p := &ports{}
+				r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(at.age) }}
+				ru := r.newRun(Credential{Rules: rotation.Standard(), Stores: []Store{p}, Consumers: []Consumers{p}}, Ask{}, r.log(), &Outcome{})
+				ru.started, ru.fresh = now, fresh
+				err := write.call(at.ctx, ru)
+				if at.late != errors.Is(err, errTooLate) || at.late != (p.writes == 0) {
+					t.Errorf("%s old: %d writes, err = %v, want late = %t", at.age, p.writes, err, at.late)
+				}
+			}
+		})
+	}
+}
+
+func TestARunWithdrawsItsOwnKeyAtAnyAge(t *testing.T) {
+	p := &ports{}
+	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+	r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(3 * time.Hour) }}
+	ru := r.newRun(Credential{Rules: rotation.Standard()}, Ask{}, r.log(), &Outcome{})
+	ru.started, ru.fresh = now, &minted{Key: rotation.Key{ID: "fresh", Created: now}}
+	if err := ru.withdraw(t.Context(), "a rival was first"); !errors.Is(err, errAgain) || p.writes != 1 {
+		t.Errorf("%d writes, err = %v", p.writes, err)
+	}
+}
