@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -25,12 +26,7 @@ func (ru *run) round(ctx context.Context) error {
 	if i := slices.IndexFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint }); i >= 0 && ru.spent {
 		plan.Steps, plan.Waiting = plan.Steps[:i], rotation.InProgress
 	}
-	switch {
-	case plan.Blocked != "":
-		ru.block(plan.Blocked)
-	case plan.Waiting != "":
-		ru.out.Result, ru.out.Reason = ResultInProgress, plan.Waiting
-	}
+	ru.settle(plan)
 	err := ru.apply(ru.within(ctx), plan)
 	ru.out.Kept = ru.kept(plan)
 	ru.report(plan)
@@ -64,10 +60,15 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		if err != nil {
 			done.Error = err.Error()
+			ru.noteFailure(step, err)
 		}
 		ru.out.Steps = append(ru.out.Steps, done)
-		ru.log.Info("step", "action", string(step.Action), "key", done.Key, "target", step.Target,
-			"reason", string(step.Reason), "error", done.Error)
+		level := slog.LevelInfo
+		if err != nil {
+			level = slog.LevelWarn
+		}
+		ru.log.LogAttrs(ctx, level, "step", filled("action", string(step.Action), "key", done.Key, "target", step.Target,
+			"reason", string(step.Reason), "error", done.Error)...)
 		if err == nil {
 			if ru.ask.Kept != nil && ru.kept(plan) {
 				ru.ask.Kept(ru.c.Name)

@@ -91,6 +91,9 @@ type StoreOutcome struct {
 	Name  string          `json:"name"`
 	Key   string          `json:"key,omitempty"`
 	Fault rotation.Reason `json:"fault,omitempty"`
+	// Error is the store's own error: it could not be read or written, or a
+	// consumer of it could not be restarted.
+	Error string `json:"error,omitempty"`
 }
 
 // Leaked is what has become of a key whose revocation was asked for.

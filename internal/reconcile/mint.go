@@ -88,7 +88,7 @@ func (ru *run) proveKey(ctx context.Context) error {
 	var who Bearer
 	err := ru.poll(ctx, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
-		return err
+		return answered(err)
 	})
 	if err != nil {
 		return fmt.Errorf("proving key %s: getting a token: %w", ru.fresh.ID, err)
@@ -107,7 +107,7 @@ func (ru *run) proveKey(ctx context.Context) error {
 	}
 	for _, p := range ru.c.Provers {
 		err := ru.poll(ctx, func() error {
-			return p.Prove(ctx, Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token})
+			return answered(p.Prove(ctx, Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}))
 		})
 		if err != nil {
 			return fmt.Errorf("proving key %s: %s: %w", ru.fresh.ID, p.Name(), err)

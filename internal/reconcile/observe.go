@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,9 +44,11 @@ type run struct {
 	adopted map[string]bool // stores, by name, that hold the value of the key to be adopted
 	entries []reading       // in the order of c.Stores
 	serving []rotation.Consumer
-	whose   map[string]owned // by the name that the plan uses
-	before  string           // the key that was published when the run observed
-	fresh   *minted
+	// consumerErr is the first error that kept consumers from being listed.
+	consumerErr error
+	whose       map[string]owned // by the name that the plan uses
+	before      string           // the key that was published when the run observed
+	fresh       *minted
 	// wanted is what the event demands, as it was when the plan was made: the
 	// clock may move.
 	wanted rotation.Trigger
@@ -91,11 +94,13 @@ func (ru *run) observe(ctx context.Context) error {
 		})
 	}
 	listed := make([][]rotation.Consumer, len(ru.c.Consumers))
+	unread := make([]error, len(ru.c.Consumers))
 	for i, cs := range ru.c.Consumers {
 		g.Go(func() error {
 			found, err := cs.Consumers(ctx)
 			if err != nil {
-				ru.log.Warn("reading the consumers", "error", err.Error())
+				unread[i] = err
+				ru.log.Warn("reading consumers", "error", err.Error())
 				found = []rotation.Consumer{{Name: fmt.Sprintf("consumers of store %d", i+1), Unknown: true}}
 			}
 			listed[i] = found
@@ -106,6 +111,7 @@ func (ru *run) observe(ctx context.Context) error {
 	if identity != nil {
 		return identity
 	}
+	ru.consumerErr = cmp.Or(unread...)
 	for i, found := range listed {
 		for _, c := range found {
 			// One app may take two entries, and two projects may have apps of

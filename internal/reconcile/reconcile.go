@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	defer cancel()
 
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
-	log := r.log().With("credential", c.Name, "cause", ask.Cause)
+	log := slog.New(r.log().Handler().WithAttrs(filled("credential", c.Name, "cause", ask.Cause)))
 	var err error
 	spent, published := false, false
 	for range maxRounds {
@@ -80,17 +81,17 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 		if !errors.Is(err, errAgain) || ctx.Err() != nil {
 			break
 		}
-		log.Info("observing again", "why", err.Error())
+		log.Info("observing again", "reason", err.Error())
 	}
 	if published && (out.Result == ResultUnchanged || out.Result == ResultChanged) {
 		out.Result = ResultPublished
 	}
 	switch {
 	case errors.Is(err, ErrObserve):
-		log.Warn("could not observe", "error", err.Error())
+		log.Warn("observing", "error", err.Error())
 		return out, err
 	case errors.Is(err, errAgain):
-		out.Result, out.Reason = ResultInProgress, rotation.InProgress
+		out.Result, out.Reason, out.Message = ResultInProgress, rotation.InProgress, ""
 	case err != nil:
 		out.Error = err.Error()
 		if out.Result != ResultBlocked && out.Result != ResultInProgress {
@@ -104,11 +105,14 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 		out.Message = out.Reason.Sentence()
 	}
 	level := slog.LevelInfo
-	if out.Result == ResultBlocked || out.Result == ResultFailed {
+	if out.Result == ResultBlocked || out.Result == ResultFailed || out.Error != "" {
 		level = slog.LevelWarn
 	}
-	log.Log(ctx, level, "reconciled", "result", string(out.Result), "reason", string(out.Reason), "key", out.Key,
-		"steps", len(out.Steps), "next", out.Next, "error", out.Error)
+	attrs := append(filled("reason", string(out.Reason), "key", out.Key, "error", out.Error), slog.Int("steps", len(out.Steps)))
+	if !out.Next.IsZero() {
+		attrs = append(attrs, slog.Time("next", out.Next))
+	}
+	log.LogAttrs(ctx, level, "reconciled", append([]slog.Attr{slog.String("result", string(out.Result))}, attrs...)...)
 	return out, nil
 }
 
@@ -123,6 +127,7 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, 
 		return out, rotation.Plan{}, err
 	}
 	plan := ru.decide()
+	ru.settle(plan)
 	ru.tell(plan.Notes...)
 	return out, plan, nil
 }
@@ -133,6 +138,16 @@ func (c Credential) orphaned() Outcome {
 		Credential: c.Name, Result: ResultOrphaned, Reason: rotation.Unconfigured, Message: rotation.Unconfigured.Sentence(),
 		ServiceID: c.Unconfigured.ID, Kept: true,
 	}
+}
+
+// filled are the log attributes, given as keys and values, that are not empty.
+func filled(pairs ...string) (attrs []slog.Attr) {
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			attrs = append(attrs, slog.String(pair[0], pair[1]))
+		}
+	}
+	return attrs
 }
 
 func (r *Reconciler) log() *slog.Logger {

@@ -65,8 +65,66 @@ func (ru *run) tell(notes ...rotation.Note) {
 	}
 }
 
-func (ru *run) block(reason rotation.Reason) {
-	ru.out.Result, ru.out.Reason, ru.out.Message = ResultBlocked, reason, reason.Sentence()
+// block says that a person must act. The cause, where there is one, is the
+// other side's own error.
+func (ru *run) block(reason rotation.Reason, cause error) {
+	ru.set(ResultBlocked, reason, cause)
+}
+
+func (ru *run) set(result Result, reason rotation.Reason, cause error) {
+	ru.out.Result, ru.out.Reason, ru.out.Message = result, reason, reason.Sentence()
+	if cause != nil {
+		ru.out.Message += ": " + words(cause)
+	}
+}
+
+// settle puts into the outcome what holds the plan back.
+func (ru *run) settle(plan rotation.Plan) {
+	switch {
+	case plan.Blocked != "":
+		ru.block(plan.Blocked, ru.storeError(plan.Blocked))
+	case plan.Waiting != "":
+		ru.set(ResultInProgress, plan.Waiting, ru.storeError(plan.Waiting))
+	}
+}
+
+// storeError is the first error of a store, or of its consumers, that explains
+// the reason.
+func (ru *run) storeError(reason rotation.Reason) error {
+	switch reason {
+	case rotation.ConsumerUnknown:
+		return ru.consumerErr
+	case rotation.StoreSilent:
+		reason = rotation.StoreUnreachable
+	}
+	for _, e := range ru.entries {
+		if e.err != nil && storeFault(e.err) == reason {
+			return e.err
+		}
+	}
+	return nil
+}
+
+// noteFailure records on a store's outcome why a step did not reach it or a
+// consumer of it.
+func (ru *run) noteFailure(s rotation.Step, err error) {
+	store := s.Target
+	switch s.Action {
+	case rotation.Publish, rotation.Copy, rotation.Adopt:
+	case rotation.RestartConsumer:
+		i := slices.IndexFunc(ru.serving, func(c rotation.Consumer) bool { return c.Name == s.Target })
+		if i < 0 {
+			return
+		}
+		store = ru.serving[i].Store
+	default:
+		return
+	}
+	for i := range ru.out.Stores {
+		if ru.out.Stores[i].Name == store {
+			ru.out.Stores[i].Error = words(err)
+		}
+	}
 }
 
 // hold says why a store that is not the first did not get the key, where only a
@@ -75,12 +133,12 @@ func (ru *run) hold(step rotation.Step, err error) {
 	final := errors.Is(err, ErrDenied) || errors.Is(err, ErrRefused) || errors.Is(err, ErrQuota)
 	switch {
 	case errors.Is(err, errAltered):
-		ru.block(rotation.EntryAltered)
+		ru.block(rotation.EntryAltered, err)
 	case !final || step.Action == rotation.RestartConsumer:
 	case !ru.c.Optional[step.Target]:
-		ru.block(storeFault(err))
+		ru.block(storeFault(err), err)
 	case ru.out.Result != ResultBlocked:
-		ru.out.Result, ru.out.Reason = ResultInProgress, storeFault(err)
+		ru.set(ResultInProgress, storeFault(err), err)
 	}
 }
 
@@ -90,25 +148,25 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error
 	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
 	switch {
 	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || errors.Is(err, errUncleared)) && ru.locked(ctx, err):
-		ru.block(rotation.IdentityLocked)
+		ru.block(rotation.IdentityLocked, err)
 	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
-		ru.block(storeFault(err))
+		ru.block(storeFault(err), err)
 	case errors.Is(err, errStorm):
-		ru.block(rotation.Storm)
+		ru.block(rotation.Storm, nil)
 	case step.Action == rotation.GrantPolicy && strings.HasPrefix(step.Target, groupLabel) && (denied || refused || errors.Is(err, ErrNotFound)):
-		ru.block(rotation.GroupDenied)
+		ru.block(rotation.GroupDenied, err)
 	case step.Action == rotation.GrantPolicy && denied:
-		ru.block(rotation.PolicyDenied)
+		ru.block(rotation.PolicyDenied, err)
 	case step.Action == rotation.GrantPolicy && refused:
-		ru.block(rotation.PolicyWeaker)
+		ru.block(rotation.PolicyWeaker, err)
 	case step.Action == rotation.Prove && (denied || refused || errors.Is(err, ErrNotYet)):
-		ru.block(rotation.ProofDenied)
+		ru.block(rotation.ProofDenied, err)
 	case step.Action == rotation.Mint && errors.Is(err, ErrQuota):
-		ru.block(rotation.KeyCap)
+		ru.block(rotation.KeyCap, err)
 	case step.Action == rotation.Mint && refused:
-		ru.block(rotation.ValueRefused)
+		ru.block(rotation.ValueRefused, err)
 	case denied:
-		ru.block(rotation.IdentityDenied)
+		ru.block(rotation.IdentityDenied, err)
 	}
 	return err
 }

@@ -104,8 +104,12 @@ func (ru *run) decide() rotation.Plan {
 	ru.out.ServiceID = ru.id.ID
 	ru.out.Next = plan.Next
 	ru.out.Stores = nil
-	for _, st := range s.Stores {
-		ru.out.Stores = append(ru.out.Stores, StoreOutcome{Name: st.Name, Key: st.Key, Fault: st.Fault})
+	for i, st := range s.Stores {
+		so := StoreOutcome{Name: st.Name, Key: st.Key, Fault: st.Fault}
+		if err := ru.entries[i].err; err != nil {
+			so.Error = words(err)
+		}
+		ru.out.Stores = append(ru.out.Stores, so)
 	}
 	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = "", time.Time{}, time.Time{}
 	for _, k := range s.Keys {

@@ -1,0 +1,382 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// memory is IAM as a reconciler sees it: at once consistent, and with an error
+// by the name of the method where a test wants one.
+type memory struct {
+	mu       sync.Mutex
+	now      time.Time
+	made     int
+	ids      []reconcile.ServiceID
+	policies map[string][]reconcile.Policy
+	groups   map[string][]reconcile.Group
+	keys     []held
+	fail     map[string]error
+}
+
+type held struct {
+	reconcile.KeyRecord
+	value secret.Value
+}
+
+var (
+	_ reconcile.Identities = (*memory)(nil)
+	_ reconcile.Keys       = (*memory)(nil)
+	_ reconcile.Exchange   = (*memory)(nil)
+)
+
+func (m *memory) Find(_ context.Context, name string) (found []reconcile.ServiceID, date time.Time, err error) {
+	for _, id := range m.ids {
+		if id.Name == name {
+			found = append(found, id)
+		}
+	}
+	return found, m.now, m.fail["Find"]
+}
+
+func (m *memory) Lookup(_ context.Context, iamID string) (reconcile.ServiceID, error) {
+	for _, id := range m.ids {
+		if id.IAMID == iamID {
+			return id, m.fail["Lookup"]
+		}
+	}
+	return reconcile.ServiceID{}, reconcile.ErrNotFound
+}
+
+func (m *memory) Create(_ context.Context, name, description string) (reconcile.ServiceID, error) {
+	m.made++
+	id := reconcile.ServiceID{ID: fmt.Sprintf("ServiceId-%d", m.made), Name: name, Created: m.now}
+	id.IAMID = "iam-" + id.ID
+	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(description)
+	if err := m.fail["Create"]; err != nil {
+		return reconcile.ServiceID{}, err
+	}
+	m.ids = append(m.ids, id)
+	return id, nil
+}
+
+func (m *memory) Remove(_ context.Context, id string) error {
+	m.ids = slices.DeleteFunc(m.ids, func(s reconcile.ServiceID) bool { return s.ID == id })
+	return m.fail["Remove"]
+}
+
+func (m *memory) Granted(_ context.Context, iamID string) ([]reconcile.Policy, error) {
+	return m.policies[iamID], m.fail["Granted"]
+}
+
+func (m *memory) Grant(_ context.Context, iamID string, p reconcile.Policy) error {
+	if err := m.fail["Grant"]; err != nil {
+		return err
+	}
+	if m.fail["weaker"] != nil {
+		p.Roles = []string{"Viewer"}
+	}
+	m.policies[iamID] = append(m.policies[iamID], p)
+	return nil
+}
+
+func (m *memory) Mark(_ context.Context, id reconcile.ServiceID, marker reconcile.Marker) error {
+	for i := range m.ids {
+		if m.ids[i].ID == id.ID && m.fail["Mark"] == nil {
+			m.ids[i].Marker = marker
+		}
+	}
+	return m.fail["Mark"]
+}
+
+func (m *memory) Groups(_ context.Context, iamID string) ([]reconcile.Group, error) {
+	return m.groups[iamID], m.fail["Groups"]
+}
+
+func (m *memory) Join(_ context.Context, iamID, group string) error {
+	if err := m.fail["Join"]; err != nil {
+		return err
+	}
+	m.groups[iamID] = append(m.groups[iamID], reconcile.Group{ID: group})
+	return nil
+}
+
+func (m *memory) List(_ context.Context, iamID string, credentials ...string) (l reconcile.KeyList, err error) {
+	l.Date = m.now
+	for _, k := range m.keys {
+		switch {
+		case k.IAMID != iamID:
+		case k.Ours && slices.Contains(credentials, k.Credential):
+			l.Keys = append(l.Keys, k.Key)
+		default:
+			l.Foreign++
+		}
+	}
+	return l, m.fail["List"]
+}
+
+func (m *memory) find(keyID string) *held {
+	i := slices.IndexFunc(m.keys, func(k held) bool { return k.ID == keyID })
+	if i < 0 {
+		return nil
+	}
+	return &m.keys[i]
+}
+
+func (m *memory) Get(_ context.Context, keyID string) (reconcile.KeyRecord, error) {
+	k := m.find(keyID)
+	if k == nil {
+		return reconcile.KeyRecord{}, reconcile.ErrNotFound
+	}
+	rec := k.KeyRecord
+	rec.Date = m.now
+	return rec, m.fail["Get"]
+}
+
+// add makes a key outside of a run. Without a marker it is foreign.
+func (m *memory) add(iamID, name, description string, v secret.Value, expires time.Time) rotation.Key {
+	m.made++
+	k := held{value: v}
+	k.ID, k.IAMID, k.Name, k.Description = fmt.Sprintf("ApiKey-%d", m.made), iamID, name, description
+	k.Created, k.Expires = m.now.Truncate(time.Minute), expires
+	marker, _, marked := reconcile.ParseMarker(description)
+	if k.Ours, k.Credential = marked && marker.Owner == owner, marker.Credential; k.Ours {
+		k.Key = reconcile.Mark(k.Key, name, marker)
+	}
+	m.keys = append(m.keys, k)
+	return k.Key
+}
+
+func (m *memory) Mint(_ context.Context, r reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+	if err := m.fail["Mint"]; err != nil {
+		return rotation.Key{}, err
+	}
+	return m.add(r.IAMID, r.Name, r.Description, v, r.Expires), nil
+}
+
+func (m *memory) Update(_ context.Context, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	if err := m.fail["Update"]; err != nil {
+		return err
+	}
+	k := m.find(rec.ID)
+	set := func(to *time.Time, at time.Time) {
+		if !at.IsZero() {
+			*to = at
+		}
+	}
+	set(&k.Expires, c.Expires)
+	set(&k.Superseded, c.Superseded)
+	set(&k.Renew, c.Renew)
+	set(&k.Leaked, c.Leaked)
+	return nil
+}
+
+func (m *memory) Retire(_ context.Context, keyID string) error {
+	if err := m.fail["Retire"]; err != nil {
+		return err
+	}
+	m.keys = slices.DeleteFunc(m.keys, func(k held) bool { return k.ID == keyID })
+	return nil
+}
+
+func (m *memory) Disable(_ context.Context, keyID string) error {
+	if err := m.fail["Disable"]; err != nil {
+		return err
+	}
+	m.find(keyID).Disabled = true
+	return nil
+}
+
+func (m *memory) Used(_ context.Context, keyID string) (time.Time, error) {
+	return time.Time{}, m.fail["Used"]
+}
+
+func (m *memory) Identify(_ context.Context, v secret.Value) (reconcile.KeyRecord, error) {
+	for _, k := range m.keys {
+		if k.value.Equal(v) {
+			return k.KeyRecord, m.fail["Identify"]
+		}
+	}
+	return reconcile.KeyRecord{}, reconcile.ErrNotFound
+}
+
+func (m *memory) Adopt(_ context.Context, rec reconcile.KeyRecord, marker reconcile.Marker) error {
+	if err := m.fail["Adopt"]; err != nil {
+		return err
+	}
+	k := m.find(rec.ID)
+	k.Ours, k.Credential = true, marker.Credential
+	return nil
+}
+
+func (m *memory) Exchange(_ context.Context, v secret.Value) (reconcile.Bearer, error) {
+	if err := m.fail["Exchange"]; err != nil {
+		return reconcile.Bearer{}, err
+	}
+	for _, k := range m.keys {
+		if k.value.Equal(v) && k.Live(m.now) {
+			return reconcile.Bearer{IAMID: k.IAMID, Account: "account", Token: secret.New("a token")}, nil
+		}
+	}
+	return reconcile.Bearer{}, reconcile.ErrNotYet
+}
+
+// shelf is a store in memory.
+type shelf struct {
+	mu      sync.Mutex
+	name    string
+	guarded bool
+	entry   reconcile.Entry
+	rev     int
+	fail    map[string]error
+	spoils  string // is what it has as the key ID of whatever it gets
+	// released are the keys that latchkey released.
+	released []string
+}
+
+var (
+	_ reconcile.Store    = (*shelf)(nil)
+	_ reconcile.Releaser = (*shelf)(nil)
+)
+
+func (s *shelf) Name() string  { return s.name }
+func (s *shelf) Guarded() bool { return s.guarded }
+
+func (s *shelf) Read(context.Context) (reconcile.Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.fail["Read"]; err != nil {
+		return reconcile.Entry{}, err
+	}
+	e := s.entry
+	e.Revision = strconv.Itoa(s.rev)
+	if e.Value.Empty() {
+		return e, reconcile.ErrNotFound
+	}
+	return e, nil
+}
+
+func (s *shelf) Publish(_ context.Context, e reconcile.Entry, revision string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.fail["Publish"]; err != nil {
+		return err
+	}
+	if s.guarded && revision != strconv.Itoa(s.rev) {
+		return reconcile.ErrConflict
+	}
+	s.entry, s.rev = e, s.rev+1
+	if s.spoils != "" {
+		s.entry.KeyID = s.spoils
+	}
+	return s.fail["lock"]
+}
+
+func (s *shelf) Release(_ context.Context, keyID string) error {
+	s.released = append(s.released, keyID)
+	return s.fail["Release"]
+}
+
+// app is the one consumer of a store.
+type app struct {
+	name, store, key string
+	fail             map[string]error
+}
+
+func (a *app) Consumers(context.Context) ([]rotation.Consumer, error) {
+	return []rotation.Consumer{{Name: a.name, Store: a.store, Key: a.key}}, a.fail["Consumers"]
+}
+
+func (a *app) Restart(_ context.Context, _, keyID string) error {
+	if err := a.fail["Restart"]; err != nil {
+		return err
+	}
+	a.key = keyID
+	return nil
+}
+
+const owner = "prod"
+
+// bench is a reconciler over memory, with a credential that has two stores and
+// an app.
+type bench struct {
+	*memory
+	t          *testing.T
+	reconciler *reconcile.Reconciler
+	c          reconcile.Credential
+	a, b       *shelf
+	app        *app
+	log        *strings.Builder
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	m := &memory{
+		now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC), fail: map[string]error{},
+		policies: map[string][]reconcile.Policy{}, groups: map[string][]reconcile.Group{},
+	}
+	w := &bench{memory: m, t: t, log: &strings.Builder{}}
+	w.a = &shelf{name: "store-a", guarded: true, fail: map[string]error{}}
+	w.b = &shelf{name: "store-b", fail: map[string]error{}}
+	w.app = &app{name: "app", store: "store-a", fail: map[string]error{}}
+	w.reconciler = w.process()
+	rules := rotation.Standard()
+	rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*24*time.Hour, 90*24*time.Hour, 24*time.Hour, time.Hour
+	w.c = reconcile.Credential{
+		Name: "logs-sender", Entry: "logs-sender", ServiceIDName: "logs-sender", Description: "Sends logs", OnLeak: "disable", Rules: rules,
+		Policies: []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}},
+		Stores:   []reconcile.Store{w.a, w.b}, Optional: map[string]bool{}, ReadBack: map[string]bool{},
+		Consumers: []reconcile.Consumers{w.app},
+	}
+	return w
+}
+
+// process is a reconciler without memory of earlier runs.
+func (w *bench) process() *reconcile.Reconciler {
+	return &reconcile.Reconciler{
+		Identities: w.memory, Keys: w.memory, Exchange: w.memory, Owner: owner,
+		Now:   func() time.Time { return w.now },
+		Sleep: sleepNot, Log: slog.New(slog.NewTextHandler(w.log, nil)),
+	}
+}
+
+// run reconciles once.
+func (w *bench) run(trigger rotation.Trigger) reconcile.Outcome {
+	w.t.Helper()
+	out, err := w.reconciler.Reconcile(w.t.Context(), w.c, reconcile.Ask{Trigger: trigger, Cause: "test"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+// must reconciles once and expects a result.
+func (w *bench) must(want reconcile.Result, trigger rotation.Trigger) reconcile.Outcome {
+	w.t.Helper()
+	out := w.run(trigger)
+	if out.Result != want {
+		w.t.Fatalf("the result is %s, want %s: %s %s %s", out.Result, want, out.Reason, out.Message, out.Error)
+	}
+	return out
+}
+
+// rotated has a key published, old enough for the next one.
+func (w *bench) rotated() string {
+	w.t.Helper()
+	out := w.must(reconcile.ResultPublished, rotation.Trigger{})
+	w.now = w.now.Add(time.Hour)
+	return out.Key
+}
+
+// sleepNot lets a poll end at once.
+func sleepNot(ctx context.Context, _ time.Duration) error { return context.DeadlineExceeded }

@@ -1,0 +1,155 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// says is an adapter's error.
+func says(sentinel error, text string) error {
+	return fmt.Errorf("writing secret %q: %w: %w", "logs", sentinel, errors.New(text))
+}
+
+const theirs = `400 the name "logs..sender" breaks the rule dns-1123`
+
+func TestABlockedOutcomeSaysWhatTheOtherSideSaid(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fails  func(w *bench, err error)
+		err    error
+		reason rotation.Reason
+		store  string // the store whose outcome has the error, too
+	}{
+		"the first store rejects the entry":   {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(reconcile.ErrRefused, theirs), rotation.StoreRefused, "store-a"},
+		"the first store denies the write":    {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(reconcile.ErrDenied, theirs), rotation.StoreDenied, "store-a"},
+		"the first store is full":             {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(reconcile.ErrQuota, theirs), rotation.StoreQuota, "store-a"},
+		"the second store rejects the entry":  {func(w *bench, err error) { w.b.fail["Publish"] = err }, says(reconcile.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
+		"a store denies the read":             {func(w *bench, err error) { w.b.fail["Read"] = err }, says(reconcile.ErrDenied, theirs), rotation.StoreDenied, "store-b"},
+		"a store rejects the read":            {func(w *bench, err error) { w.b.fail["Read"] = err }, says(reconcile.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
+		"IAM denies a policy":                 {func(w *bench, err error) { w.memory.fail["Grant"] = err }, says(reconcile.ErrDenied, theirs), rotation.PolicyDenied, ""},
+		"IAM rejects a policy":                {func(w *bench, err error) { w.memory.fail["Grant"] = err }, says(reconcile.ErrRefused, theirs), rotation.PolicyWeaker, ""},
+		"IAM has as many keys as it takes":    {func(w *bench, err error) { w.memory.fail["Mint"] = err }, says(reconcile.ErrQuota, theirs), rotation.KeyCap, ""},
+		"IAM rejects the value":               {func(w *bench, err error) { w.memory.fail["Mint"] = err }, says(reconcile.ErrRefused, theirs), rotation.ValueRefused, ""},
+		"IAM denies a key":                    {func(w *bench, err error) { w.memory.fail["Mint"] = err }, says(reconcile.ErrDenied, theirs), rotation.IdentityDenied, ""},
+		"IAM denies a service ID":             {func(w *bench, err error) { w.memory.fail["Create"] = err }, says(reconcile.ErrDenied, theirs), rotation.IdentityDenied, ""},
+		"IAM denies a membership":             {func(w *bench, err error) { w.memory.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(reconcile.ErrDenied, theirs), rotation.GroupDenied, ""},
+		"IAM knows no such group":             {func(w *bench, err error) { w.memory.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(reconcile.ErrNotFound, theirs), rotation.GroupDenied, ""},
+		"the new key gets no token":           {func(w *bench, err error) { w.memory.fail["Exchange"] = err }, says(reconcile.ErrRefused, theirs), rotation.ProofDenied, ""},
+		"the service ID can't be cleared for": {func(w *bench, err error) { w.a.guarded, w.memory.fail["Mark"] = false, err }, says(reconcile.ErrDenied, theirs), rotation.StoreDenied, "store-a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			tt.fails(w, tt.err)
+			out := w.must(reconcile.ResultBlocked, rotation.Trigger{})
+			if want := tt.reason.Sentence() + ": " + tt.err.Error(); out.Reason != tt.reason || out.Message != want {
+				t.Errorf("%s: %q, want %s: %q", out.Reason, out.Message, tt.reason, want)
+			}
+			checkStores(t, out, tt.store, tt.err.Error())
+		})
+	}
+}
+
+// checkStores wants the error at one store, or at none.
+func checkStores(t *testing.T, out reconcile.Outcome, store, want string) {
+	t.Helper()
+	for _, st := range out.Stores {
+		if st.Name == store && st.Error != want {
+			t.Errorf("store %s says %q, want %q", st.Name, st.Error, want)
+		}
+		if st.Name != store && st.Error != "" {
+			t.Errorf("store %s says %q", st.Name, st.Error)
+		}
+	}
+	text, err := json.Marshal(out.Stores)
+	if err != nil || strings.Contains(string(text), `"error"`) != (store != "") {
+		t.Errorf("as JSON: %s, %v", text, err)
+	}
+}
+
+func TestAStoreThatFailsSaysWhyThoughNothingIsBlocked(t *testing.T) {
+	unavailable := says(reconcile.ErrUnavailable, "503 try later")
+	for name, tt := range map[string]struct {
+		prepare func(w *bench)
+		result  reconcile.Result
+		reason  rotation.Reason
+		store   string
+	}{
+		"a store can't be read":     {func(w *bench) { w.b.fail["Read"] = unavailable }, reconcile.ResultInProgress, rotation.StoreUnreachable, "store-b"},
+		"a publication fails":       {func(w *bench) { w.a.fail["Publish"] = unavailable }, reconcile.ResultFailed, "", "store-a"},
+		"a later publication fails": {func(w *bench) { w.b.fail["Publish"] = unavailable }, reconcile.ResultFailed, "", "store-b"},
+		"an optional store rejects": {func(w *bench) {
+			w.b.fail["Publish"], w.c.Optional["store-b"] = says(reconcile.ErrRefused, "503 try later"), true
+		}, reconcile.ResultInProgress, rotation.StoreRefused, "store-b"},
+		"a copy fails": {func(w *bench) {
+			w.rotated()
+			w.b.entry, w.b.fail["Publish"] = reconcile.Entry{}, unavailable
+		}, reconcile.ResultFailed, "", "store-b"},
+		"a restart fails":                {func(w *bench) { w.app.fail["Restart"] = unavailable }, reconcile.ResultFailed, "", "store-a"},
+		"the value read back is another": {func(w *bench) { w.c.ReadBack["store-b"], w.b.spoils = true, "503 try later" }, reconcile.ResultFailed, "", "store-b"},
+		"consumers can't be read":        {func(w *bench) { w.rotated(); w.app.fail["Consumers"] = unavailable }, reconcile.ResultInProgress, rotation.ConsumerUnknown, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			tt.prepare(w)
+			out := w.run(rotation.Trigger{})
+			if out.Result != tt.result || out.Reason != tt.reason {
+				t.Errorf("%s %s, want %s %s: %s", out.Result, out.Reason, tt.result, tt.reason, out.Error)
+			}
+			if tt.reason != "" && !strings.Contains(out.Message, "503 try later") {
+				t.Errorf("the message is %q", out.Message)
+			}
+			for _, st := range out.Stores {
+				if (st.Name == tt.store) != strings.Contains(st.Error, "503 try later") {
+					t.Errorf("store %s says %q", st.Name, st.Error)
+				}
+			}
+		})
+	}
+}
+
+func TestAPlanSaysWhatAStoreSaid(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		result reconcile.Result
+		reason rotation.Reason
+	}{
+		{says(reconcile.ErrRefused, theirs), reconcile.ResultBlocked, rotation.StoreRefused},
+		{says(reconcile.ErrUnavailable, theirs), reconcile.ResultInProgress, rotation.StoreUnreachable},
+	} {
+		w := newBench(t)
+		w.b.fail["Read"] = tt.err
+		out, plan, err := w.reconciler.Plan(t.Context(), w.c, reconcile.Ask{Cause: "plan"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := tt.reason.Sentence() + ": " + tt.err.Error(); out.Result != tt.result || out.Reason != tt.reason || out.Message != want {
+			t.Errorf("%s %s %q, want %q (%+v)", out.Result, out.Reason, out.Message, want, plan)
+		}
+		checkStores(t, out, "store-b", tt.err.Error())
+	}
+}
+
+func TestAFailedStepIsLoggedAsAWarningWithoutEmptyFields(t *testing.T) {
+	w := newBench(t)
+	w.b.fail["Publish"] = says(reconcile.ErrUnavailable, "503 try later")
+	w.run(rotation.Trigger{})
+	failed := 0
+	for line := range strings.Lines(w.log.String()) {
+		if strings.Contains(line, `=""`) || strings.Contains(line, "= ") {
+			t.Errorf("an empty field: %s", line)
+		}
+		if warns := strings.Contains(line, "level=WARN"); warns != strings.Contains(line, "error=") {
+			t.Errorf("the level is wrong: %s", line)
+		} else if warns {
+			failed++
+		}
+	}
+	if failed != 2 {
+		t.Errorf("%d warnings, want those of the step and of the run:\n%s", failed, w.log)
+	}
+}
