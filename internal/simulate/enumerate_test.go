@@ -26,8 +26,8 @@ func TestEnumerateFaults(t *testing.T) {
 		if *flowing != "" && fl.name != *flowing {
 			continue
 		}
-		calls, v := fl.run(t, nil, options{})
-		for _, line := range v.violations {
+		calls, v := fl.run(t, nil, Options{})
+		for _, line := range v.Violations {
 			t.Errorf("%s, without a fault: %s", fl.name, line)
 		}
 		for i := range calls {
@@ -41,7 +41,7 @@ func TestEnumerateFaults(t *testing.T) {
 		}
 		for i := range calls {
 			for _, f := range enumerated {
-				then, _ := fl.run(t, map[int]fault{i: f}, options{})
+				then, _ := fl.run(t, map[int]fault{i: f}, Options{})
 				// The calls behind the first fault are those of the flow as it
 				// goes on with it, and then of the run that comes after.
 				for j := i + 1; j < len(then)+pairsBehind; j++ {
@@ -53,8 +53,8 @@ func TestEnumerateFaults(t *testing.T) {
 		}
 	}
 
-	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) verdict {
-		_, v := sc.flow.run(t, sc.faults, options{})
+	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) Verdict {
+		_, v := sc.flow.run(t, sc.faults, Options{})
 		return v
 	}, func(sc scenario) string { return sc.flow.describe(sc.faults, sc.calls) })
 	report(t, *pairs, fmt.Sprintf("flows=%d %s violations=%d", len(flows), counts(singles, len(all)-singles, done), bad))
@@ -62,7 +62,7 @@ func TestEnumerateFaults(t *testing.T) {
 
 // enumerate plays scenarios and tells how many were played, and how many of them
 // broke a promise.
-func enumerate[S any](t *testing.T, all []S, play func(*testing.T, S) verdict, describe func(S) string) (done, bad int) {
+func enumerate[S any](t *testing.T, all []S, play func(*testing.T, S) Verdict, describe func(S) string) (done, bad int) {
 	const most = 30 // are reported
 	var mu sync.Mutex
 	work := make(chan S)
@@ -74,9 +74,9 @@ func enumerate[S any](t *testing.T, all []S, play func(*testing.T, S) verdict, d
 					v := play(t, sc)
 					mu.Lock()
 					done++
-					if len(v.violations) > 0 {
+					if len(v.Violations) > 0 {
 						if bad++; bad <= most {
-							t.Errorf("%s: %s", describe(sc), v.violations[0])
+							t.Errorf("%s: %s", describe(sc), v.Violations[0])
 						}
 					}
 					mu.Unlock()
@@ -109,19 +109,19 @@ func counts(singles, pairs, done int) string {
 func TestEnumerateHands(t *testing.T) {
 	type scenario struct {
 		flow flow
-		o    options
+		o    Options
 	}
 	var all []scenario
 	for _, fl := range flows {
 		if *flowing != "" && fl.name != *flowing {
 			continue
 		}
-		calls, _ := fl.run(t, nil, options{})
+		calls, _ := fl.run(t, nil, Options{})
 		for _, h := range slices.Concat(hands, clocks) {
 			for at := range calls {
 				for seed := range uint64(len(fl.layout)) { // which of the stores, among others
 					for _, undone := range []bool{false, true} {
-						all = append(all, scenario{fl, options{hand: &h, at: at, undone: undone, seed: seed}})
+						all = append(all, scenario{fl, Options{hand: &h, at: at, undone: undone, seed: seed}})
 					}
 				}
 			}
@@ -134,7 +134,7 @@ func TestEnumerateHands(t *testing.T) {
 		}
 		all = some
 	}
-	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) verdict {
+	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) Verdict {
 		_, v := sc.flow.run(t, nil, sc.o)
 		return v
 	}, func(sc scenario) string {
@@ -149,9 +149,9 @@ func TestEnumerateHands(t *testing.T) {
 func TestEveryFlowSucceedsWhateverIAMIsBehind(t *testing.T) {
 	for _, fl := range flows {
 		for seed := uint64(1); seed <= 30; seed++ {
-			_, v := fl.run(t, nil, options{lagging: true, seed: seed})
-			if len(v.violations) > 0 {
-				t.Errorf("%s, seed %d: %s", fl.name, seed, v.violations[0])
+			_, v := fl.run(t, nil, Options{lagging: true, seed: seed})
+			if len(v.Violations) > 0 {
+				t.Errorf("%s, seed %d: %s", fl.name, seed, v.Violations[0])
 				break
 			}
 		}

@@ -44,10 +44,7 @@ func (p *schedule) fate(c *call) fate {
 	return fate{effect: true, send: never, fault: waits}
 }
 
-const (
-	waits fault = "waits"
-	never       = 10000 * time.Hour
-)
+const waits fault = "waits"
 
 // next carries out one call of the run whose turn it is. It returns false when
 // neither has one.
@@ -92,9 +89,9 @@ func (p *schedule) napping(i int) bool {
 // interleaving plays two sweeps of two instances, over stores of a layout, with
 // turns and a fault, from a credential that is due. It returns how many calls
 // there were.
-func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what fault) (calls int, v verdict) {
+func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what fault) (calls int, v Verdict) {
 	synctest.Test(t, func(*testing.T) {
-		s := staged(1, options{}, layout, 0, "A", "B")
+		s := staged(1, Options{}, layout, 0, "A", "B")
 		calm := &script{sim: s}
 		s.policy = calm
 		due(s)
@@ -159,7 +156,7 @@ func TestEnumerateInterleavings(t *testing.T) {
 			}
 		}
 	}
-	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) verdict {
+	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) Verdict {
 		_, v := interleaving(t, sc.layout, sc.turns, sc.at, sc.fault)
 		return v
 	}, func(sc scenario) string {

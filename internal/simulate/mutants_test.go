@@ -529,9 +529,9 @@ func TestMutants(t *testing.T) {
 			continue
 		}
 		limit := patienceWithMutants
-		y := many(t, 1, limit, options{mutant: &m}, func(y *tally) bool {
+		y := many(t, 1, limit, Options{mutant: &m}, func(y *tally) bool {
 			// Only a history that the right protocol comes through well counts.
-			y.bad = slices.DeleteFunc(y.bad, func(v verdict) bool { return len(play(t, v.seed, options{}).violations) > 0 })
+			y.bad = slices.DeleteFunc(y.bad, func(v Verdict) bool { return len(Run(t, v.Seed, Options{}).Violations) > 0 })
 			return len(y.bad) > 0
 		})
 		if len(y.bad) == 0 {
@@ -539,7 +539,7 @@ func TestMutants(t *testing.T) {
 			continue
 		}
 		killed++
-		t.Logf("killed after %d: %s: seed %d: %s", y.histories, m.name, y.bad[0].seed, y.bad[0].violations[0])
+		t.Logf("killed after %d: %s: seed %d: %s", y.histories, m.name, y.bad[0].Seed, y.bad[0].Violations[0])
 	}
 	t.Logf("killed %d/%d", killed, len(mutants))
 }

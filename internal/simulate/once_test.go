@@ -21,8 +21,8 @@ func TestFiveCopiesOnFourInstancesPublishOneKeyInADueWindow(t *testing.T) {
 		for _, what := range []string{"due by age", "demanded"} {
 			for seed := uint64(1); seed <= seeds; seed++ {
 				v, published := five(t, layout, what == "demanded", seed)
-				if len(v.violations) > 0 {
-					t.Errorf("%s, %s, seed %d: %s", layout, what, seed, v.violations[0])
+				if len(v.Violations) > 0 {
+					t.Errorf("%s, %s, seed %d: %s", layout, what, seed, v.Violations[0])
 				}
 				if published != 1 {
 					t.Errorf("%s, %s, seed %d: %d keys were published, want 1", layout, what, seed, published)
@@ -34,9 +34,9 @@ func TestFiveCopiesOnFourInstancesPublishOneKeyInADueWindow(t *testing.T) {
 
 // five plays the copies of one event and tells how many keys a store named for the
 // first time because of it.
-func five(t *testing.T, layout string, demanded bool, seed uint64) (v verdict, published int) {
+func five(t *testing.T, layout string, demanded bool, seed uint64) (v Verdict, published int) {
 	synctest.Test(t, func(*testing.T) {
-		s := staged(seed, options{}, layout, 1, "A", "B", "C", "D")
+		s := staged(seed, Options{}, layout, 1, "A", "B", "C", "D")
 		s.policy = &script{sim: s}
 		due(s)
 		ask := reconcile.Ask{Cause: "timer"}
@@ -67,14 +67,14 @@ func five(t *testing.T, layout string, demanded bool, seed uint64) (v verdict, p
 
 func TestALostAnswerToTheCreateLeavesOneKey(t *testing.T) {
 	for _, fl := range flows[:4] {
-		clean, _ := fl.run(t, nil, options{})
+		clean, _ := fl.run(t, nil, Options{})
 		for i, st := range clean {
 			if st != post {
 				continue
 			}
 			for _, what := range []fault{lost, truncated} {
 				var made, left int
-				_, v := fl.run(t, map[int]fault{i: what}, options{after: func(s *sim) {
+				_, v := fl.run(t, map[int]fault{i: what}, Options{after: func(s *sim) {
 					for _, f := range s.order {
 						if f.by == s.runs[len(s.runs)-1] {
 							made++
@@ -84,8 +84,8 @@ func TestALostAnswerToTheCreateLeavesOneKey(t *testing.T) {
 						}
 					}
 				}})
-				if made != 1 || left != 1 || len(v.violations) > 0 {
-					t.Errorf("%s, %s: %d keys were made and %d are there, want one: %v", fl.name, what, made, left, v.violations)
+				if made != 1 || left != 1 || len(v.Violations) > 0 {
+					t.Errorf("%s, %s: %d keys were made and %d are there, want one: %v", fl.name, what, made, left, v.Violations)
 				}
 			}
 		}

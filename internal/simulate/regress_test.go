@@ -19,7 +19,7 @@ func TestTheKeysOfBothServiceIDsEndWhicheverInstanceLivesOn(t *testing.T) {
 		for apart := 5 * time.Millisecond; apart <= 60*time.Millisecond; apart += 5 * time.Millisecond {
 			for which := range 2 {
 				synctest.Test(t, func(t *testing.T) {
-					s := staged(uint64(apart), options{}, layout, 0, "A", "B")
+					s := staged(uint64(apart), Options{}, layout, 0, "A", "B")
 					s.policy = &script{sim: s}
 					ask := reconcile.Ask{Cause: "timer"}
 					s.begin(s.instances[0], ask, 10*time.Minute)
@@ -57,7 +57,7 @@ var wentBack = flow{name: "a store went back", layout: "P", prepare: func(s *sim
 }, ask: sweeping}
 
 func TestALockedServiceIDGetsNoKeyAtEverySweep(t *testing.T) {
-	wentBack.run(t, nil, options{after: func(s *sim) {
+	wentBack.run(t, nil, Options{after: func(s *sim) {
 		before := len(s.order)
 		var last *run
 		for range 48 {
@@ -71,7 +71,7 @@ func TestALockedServiceIDGetsNoKeyAtEverySweep(t *testing.T) {
 }
 
 func TestAKeyThatAnotherInstanceCondemnsMeanwhileIsNotLengthened(t *testing.T) {
-	calls, _ := wentBack.run(t, nil, options{})
+	calls, _ := wentBack.run(t, nil, Options{})
 	lengthened := 0
 	for i, st := range calls {
 		if st != extend {
@@ -87,7 +87,7 @@ func TestAKeyThatAnotherInstanceCondemnsMeanwhileIsNotLengthened(t *testing.T) {
 			f.leaked, f.excused = true, "revoked"
 			return nil, ok
 		}}
-		wentBack.run(t, nil, options{hand: &condemns, at: i, after: func(s *sim) {
+		wentBack.run(t, nil, Options{hand: &condemns, at: i, after: func(s *sim) {
 			if f := s.order[0]; f.leaked && f.expires.Sub(s.now) > 20*time.Hour {
 				t.Errorf("%s leaked, and lives until %s", s.nick(f.id), f.expires)
 			}
@@ -104,9 +104,9 @@ func TestAStoreThatRefusesAKeyIsNotExplainedByTheServiceIDsLock(t *testing.T) {
 		due(s)
 		s.cloud.SetServiceIDLocked(s.idOf(), true)
 	}, ask: sweeping}
-	calls, _ := fl.run(t, nil, options{})
+	calls, _ := fl.run(t, nil, Options{})
 	i := slices.Index(calls, publish)
-	fl.run(t, map[int]fault{i: denied}, options{after: func(s *sim) {
+	fl.run(t, map[int]fault{i: denied}, Options{after: func(s *sim) {
 		if out := s.runs[len(s.runs)-1].out; out.Reason != rotation.StoreDenied {
 			t.Errorf("blocked by %q: %s", out.Reason, out.Error)
 		}
@@ -121,7 +121,7 @@ func TestAClockThatMovesWhileANamedKeyIsReadIsNoticed(t *testing.T) {
 		var calls []step
 		for _, meddles := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				s := staged(seed, options{}, "Go", 0, "A", "B")
+				s := staged(seed, Options{}, "Go", 0, "A", "B")
 				s.policy = &script{sim: s}
 				due(s)
 				s.places[1].down = "unavailable"

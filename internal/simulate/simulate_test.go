@@ -29,22 +29,22 @@ func TestMain(m *testing.M) {
 type tally struct {
 	mu        sync.Mutex
 	histories int
-	bad       []verdict
+	bad       []Verdict
 	life      time.Duration
 	hits      *coverage
 	published int
 	doubles   int
 }
 
-func (y *tally) add(v verdict) {
+func (y *tally) add(v Verdict) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.histories++
 	y.life += v.life / 1000 // a Duration holds 292 years
 	y.hits.merge(v.hits)
-	y.published += v.published
+	y.published += v.Published
 	y.doubles += v.doubles
-	if len(v.violations) > 0 {
+	if len(v.Violations) > 0 {
 		y.bad = append(y.bad, v)
 	}
 }
@@ -56,7 +56,7 @@ func (y *tally) String() string {
 }
 
 // many plays n histories from a seed on, until stop says that it knows enough.
-func many(t *testing.T, first uint64, n int, o options, stop func(*tally) bool) *tally {
+func many(t *testing.T, first uint64, n int, o Options, stop func(*tally) bool) *tally {
 	y := &tally{hits: newCoverage()}
 	next := make(chan uint64)
 	var over sync.Once
@@ -66,7 +66,7 @@ func many(t *testing.T, first uint64, n int, o options, stop func(*tally) bool) 
 			t.Run("worker", func(t *testing.T) {
 				t.Parallel()
 				for seed := range next {
-					y.add(play(t, seed, o))
+					y.add(Run(t, seed, o))
 					y.mu.Lock()
 					enough := stop(y)
 					y.mu.Unlock()
@@ -92,14 +92,14 @@ func many(t *testing.T, first uint64, n int, o options, stop func(*tally) bool) 
 
 func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 	if *replay {
-		v := play(t, *firstSeed, options{trace: true})
-		for _, line := range v.lines {
+		v := Run(t, *firstSeed, Options{Trace: true})
+		for _, line := range v.Lines {
 			t.Log(line)
 		}
-		for _, line := range v.violations {
+		for _, line := range v.Violations {
 			t.Error(line)
 		}
-		t.Logf("seed %d, trace %016x", v.seed, v.hash)
+		t.Logf("seed %d, trace %016x", v.Seed, v.Hash)
 		return
 	}
 	n := *histories
@@ -107,13 +107,13 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 		n = ordinary
 	}
 	began := time.Now()
-	y := many(t, *firstSeed, n, options{}, func(*tally) bool { return false })
+	y := many(t, *firstSeed, n, Options{}, func(*tally) bool { return false })
 	for i, v := range y.bad {
 		if i == 60 {
 			t.Errorf("… and %d more", len(y.bad)-i)
 			break
 		}
-		t.Errorf("seed %d (replay: go test ./internal/simulate -run Promise -replay -seed %d -v): %s", v.seed, v.seed, v.violations[0])
+		t.Errorf("seed %d (replay: go test ./internal/simulate -run Promise -replay -seed %d -v): %s", v.Seed, v.Seed, v.Violations[0])
 	}
 	if missing := y.hits.missing(); len(missing) > 0 && n >= 10_000 {
 		t.Errorf("never hit: %v\n%s", missing, y.hits.table())
@@ -124,9 +124,9 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {
 	for seed := uint64(1); seed <= 40; seed++ {
-		a, b := play(t, seed, options{}), play(t, seed, options{})
-		if a.hash != b.hash {
-			t.Fatalf("seed %d: traces %016x and %016x", seed, a.hash, b.hash)
+		a, b := Run(t, seed, Options{}), Run(t, seed, Options{})
+		if a.Hash != b.Hash {
+			t.Fatalf("seed %d: traces %016x and %016x", seed, a.Hash, b.Hash)
 		}
 	}
 }

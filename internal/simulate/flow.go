@@ -170,7 +170,7 @@ var enumerated = []fault{crashBefore, crashAfter, lost, truncated, broken, limit
 
 // staged is a world with stores of a layout, apps and instances, where nothing has
 // happened yet and nothing is left to chance.
-func staged(seed uint64, o options, layout string, apps int, names ...string) *sim {
+func staged(seed uint64, o Options, layout string, apps int, names ...string) *sim {
 	s := newSim(seed, o)
 	s.rules = rotation.Standard()
 	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
@@ -187,7 +187,7 @@ func staged(seed uint64, o options, layout string, apps int, names ...string) *s
 // run plays a flow with faults by the index of the call, then two clean runs
 // and more: promises hold all the way, and the last look changes nothing. It
 // returns the calls that the flow made.
-func (fl flow) run(t *testing.T, faults map[int]fault, o options) (calls []step, v verdict) {
+func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step, v Verdict) {
 	synctest.Test(t, func(*testing.T) {
 		s := staged(o.seed, o, fl.layout, fl.apps, "A", "B")
 		calm := &script{sim: s}

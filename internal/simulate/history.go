@@ -16,16 +16,22 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// verdict is what became of a history.
-type verdict struct {
-	seed       uint64
-	violations []string
-	hash       uint64
-	lines      []string
-	hits       *coverage
-	life       time.Duration // of all keys together
-	published  int
-	doubles    int
+// Verdict is the result of a history.
+type Verdict struct {
+	Seed uint64
+	// Violations are the promises that were broken, each with a sentence.
+	Violations []string
+	// Hash covers everything that happened. Two protocols that do the same for
+	// a seed have the same hash; the text of errors and messages does not count.
+	Hash uint64
+	// Lines are the trace, if the options ask for it.
+	Lines []string
+	// Published is how many keys some store has named.
+	Published int
+
+	hits    *coverage
+	life    time.Duration // of all keys together
+	doubles int
 }
 
 // mutant is a wrong protocol: it bends an instance when that starts.
@@ -34,9 +40,11 @@ type mutant struct {
 	bend func(s *sim, in *instance)
 }
 
-// options of a history.
-type options struct {
-	trace  bool
+// Options are the options of a history. The zero value plays what the seed holds.
+type Options struct {
+	// Trace keeps a line for everything that happens.
+	Trace bool
+
 	mutant *mutant
 	// lagging flows are played with all that IAM may be behind.
 	lagging bool
@@ -50,8 +58,8 @@ type options struct {
 	after func(*sim)
 }
 
-// play runs the history of a seed.
-func play(t *testing.T, seed uint64, o options) (v verdict) {
+// Run plays the history of a seed.
+func Run(t *testing.T, seed uint64, o Options) (v Verdict) {
 	synctest.Test(t, func(*testing.T) {
 		s := newSim(seed, o)
 		s.history()
@@ -64,14 +72,17 @@ func play(t *testing.T, seed uint64, o options) (v verdict) {
 	return v
 }
 
-func newSim(seed uint64, o options) *sim {
-	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.trace, seed: seed, mutant: o.mutant}
+func newSim(seed uint64, o Options) *sim {
+	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.Trace, seed: seed, mutant: o.mutant}
 	s.chance = rand.New(rand.NewPCG(seed, 2))
 	return s
 }
 
-func (s *sim) verdict(seed uint64) verdict {
-	v := verdict{seed: seed, violations: s.violations, hash: s.hash, lines: s.lines, hits: s.hits, published: s.firsts, doubles: s.doubles}
+func (s *sim) verdict(seed uint64) Verdict {
+	v := Verdict{
+		Seed: seed, Violations: s.violations, Hash: s.hash, Lines: s.lines, Published: s.firsts,
+		hits: s.hits, doubles: s.doubles,
+	}
 	for _, f := range s.order {
 		v.life += minTime(f.gone, f.expires, s.now).Sub(f.born)
 	}

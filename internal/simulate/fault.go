@@ -85,6 +85,9 @@ type fate struct {
 	suspend bool
 }
 
+// never is how long a call takes whose answer does not come.
+const never = 10000 * time.Hour
+
 // policy decides about calls: by chance, by a list of faults, by a schedule.
 type policy interface {
 	fate(c *call) fate

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/anishathalye/porcupine"
-
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -144,7 +142,7 @@ type place struct {
 	// changed the entry.
 	late, handled bool
 	down          string // "", "unavailable" or "denied"
-	ops           []porcupine.Operation
+	ops           []operation
 }
 
 func (p *place) keyID() string {
