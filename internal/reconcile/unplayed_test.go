@@ -1,0 +1,217 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// What no simulated history has: renaming, access groups, given service IDs,
+// adoption, locks in stores, the end of a project, sweeps, and demands that are
+// recorded just before the caller is answered.
+
+func TestARenamedCredentialKeepsItsKey(t *testing.T) {
+	w := newBench(t)
+	key := w.rotated()
+	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
+	w.must(reconcile.ResultChanged, rotation.Trigger{})
+	if m := w.ids[0].Marker; m.Credential != "new-name" {
+		t.Errorf("the service ID is marked %+v", m)
+	}
+	if out := w.must(reconcile.ResultUnchanged, rotation.Trigger{}); out.Key != key {
+		t.Errorf("the key is %s, want %s", out.Key, key)
+	}
+}
+
+func TestAServiceIDJoinsItsAccessGroups(t *testing.T) {
+	w := newBench(t)
+	w.c.Groups = []string{"AccessGroupId-1"}
+	w.rotated()
+	if got := w.groups[w.ids[0].IAMID]; len(got) != 1 || got[0].ID != "AccessGroupId-1" {
+		t.Errorf("its groups are %v", got)
+	}
+	w.must(reconcile.ResultUnchanged, rotation.Trigger{})
+}
+
+func TestAGivenServiceIDKeepsItsMarkerAndPolicies(t *testing.T) {
+	w := newBench(t)
+	w.c.Given = "ServiceId-of-others"
+	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); out.Reason != rotation.IdentityAbsent {
+		t.Errorf("blocked by %s", out.Reason)
+	}
+	w.ids = []reconcile.ServiceID{{ID: w.c.Given, IAMID: "iam-" + w.c.Given, Name: "theirs", Created: w.now}}
+	w.c.Policies = nil
+	w.rotated()
+	if id := w.ids[0]; len(w.ids) != 1 || id.Marked || len(w.policies) != 0 || w.a.entry.IAMID != id.IAMID {
+		t.Errorf("%+v, policies %v, the entry is for %s", w.ids, w.policies, w.a.entry.IAMID)
+	}
+}
+
+func TestAnExistingKeyIsAdoptedWhereItsValueIs(t *testing.T) {
+	w := newBench(t)
+	w.c.Given, w.c.Policies = "ServiceId-1", nil
+	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
+	old := w.add("iam-ServiceId-1", "by hand", "", secret.New("a value that was typed in"), time.Time{})
+	w.c.AdoptKey, w.now = old.ID, w.now.Add(time.Hour)
+	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); out.Reason != rotation.AdoptionFailed {
+		t.Errorf("blocked by %s", out.Reason)
+	}
+	w.a.entry.Value = secret.New("a value that was typed in")
+	if out := w.must(reconcile.ResultChanged, rotation.Trigger{}); out.Key != old.ID || w.a.entry.KeyID != old.ID || !w.find(old.ID).Ours {
+		t.Errorf("the key is %s, the entry names %s", out.Key, w.a.entry.KeyID)
+	}
+	w.must(reconcile.ResultChanged, rotation.Trigger{}) // the second store and the app catch up
+	if w.b.entry.KeyID != old.ID || w.app.key != old.ID {
+		t.Errorf("the second store names %s, the app has %s", w.b.entry.KeyID, w.app.key)
+	}
+}
+
+func TestAKeyOfAnotherServiceIDIsNotAdopted(t *testing.T) {
+	w := newBench(t)
+	w.c.Given, w.c.Policies = "ServiceId-1", nil
+	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
+	other := w.add("iam-ServiceId-2", "by hand", "", secret.New("a value that was typed in"), time.Time{})
+	w.c.AdoptKey = other.ID
+	w.a.entry.Value = secret.New("a value that was typed in")
+	w.must(reconcile.ResultBlocked, rotation.Trigger{})
+	if w.find(other.ID).Ours || w.a.entry.KeyID != "" {
+		t.Errorf("adopted: %+v, the entry names %s", w.find(other.ID), w.a.entry.KeyID)
+	}
+}
+
+func TestAStoreThatDoesNotLockFailsNoPublication(t *testing.T) {
+	w := newBench(t)
+	w.a.fail["lock"] = says(reconcile.ErrUnlocked, "403 no permission to lock")
+	out := w.must(reconcile.ResultPublished, rotation.Trigger{})
+	if len(out.Notes) != 1 || out.Notes[0].Reason != rotation.LockFailed || !strings.HasSuffix(out.Notes[0].Message, "403 no permission to lock") {
+		t.Errorf("notes %+v", out.Notes)
+	}
+}
+
+func TestAKeyThatEndedIsReleased(t *testing.T) {
+	w := newBench(t)
+	old := w.rotated()
+	w.must(reconcile.ResultPublished, rotation.Trigger{NotKey: old})
+	w.a.fail["Release"] = says(reconcile.ErrUnavailable, "503 try later")
+	w.now = w.now.Add(26 * time.Hour)
+	out := w.must(reconcile.ResultChanged, rotation.Trigger{})
+	if !slices.Equal(w.a.released, []string{old}) || !slices.Equal(w.b.released, []string{old}) {
+		t.Errorf("released %v and %v, want %s", w.a.released, w.b.released, old)
+	}
+	if len(out.Notes) != 1 || out.Notes[0].Store != "store-a" || out.Notes[0].Reason != rotation.LockFailed {
+		t.Errorf("notes %+v", out.Notes)
+	}
+}
+
+func TestWhatIsGoneLosesItsKeysAndThenItsServiceID(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	w.c.Gone = true
+	w.must(reconcile.ResultChanged, rotation.Trigger{})
+	if k := w.keys[0]; k.Superseded.IsZero() || len(w.ids) != 1 {
+		t.Errorf("the key is %+v", k)
+	}
+	w.now = w.now.Add(26 * time.Hour)
+	for range 2 {
+		w.must(reconcile.ResultChanged, rotation.Trigger{})
+	}
+	if len(w.keys) != 0 || len(w.ids) != 0 {
+		t.Errorf("%d keys and %d service IDs are left", len(w.keys), len(w.ids))
+	}
+}
+
+func TestAServiceIDThatWasRenamedIsFoundByTheKeyInAStore(t *testing.T) {
+	w := newBench(t)
+	key := w.rotated()
+	w.c.ServiceIDName, w.reconciler = "another-name", w.process()
+	if out := w.must(reconcile.ResultUnchanged, rotation.Trigger{}); out.Key != key || len(w.ids) != 1 {
+		t.Errorf("the key is %s, want %s; %d service IDs", out.Key, key, len(w.ids))
+	}
+}
+
+func TestADemandIsRecordedWhenTheCallerIsAnsweredEarly(t *testing.T) {
+	w := newBench(t)
+	key := w.rotated()
+	late, recorded := make(chan struct{}), make(chan string, 10)
+	w.c.Provers = []reconcile.Prover{waits{func() {
+		close(late)
+		if name := <-recorded; name != w.c.Name {
+			t.Errorf("recorded for %q", name)
+		}
+		if w.find(key).Renew.IsZero() {
+			t.Error("the demand is not on the key")
+		}
+	}}}
+	ask := reconcile.Ask{Trigger: rotation.Trigger{NewerThan: w.now}, Late: late, Kept: func(name string) { recorded <- name }}
+	out, err := w.reconciler.Reconcile(t.Context(), w.c, ask)
+	if err != nil || out.Result != reconcile.ResultPublished || !out.Kept {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+type waits struct{ until func() }
+
+func (waits) Name() string { return "waits" }
+
+func (p waits) Prove(context.Context, reconcile.Proof) error { p.until(); return nil }
+
+type list struct {
+	credentials []reconcile.Credential
+	err         error
+}
+
+func (l list) Credentials(context.Context, reconcile.Scope) ([]reconcile.Credential, error) {
+	return l.credentials, l.err
+}
+
+func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
+	w := newBench(t)
+	broken := w.c
+	broken.Name, broken.ServiceIDName, broken.Given = "broken", "", "ServiceId-1"
+	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
+	w.memory.fail["Lookup"] = reconcile.ErrUnavailable
+	orphan := reconcile.Credential{Name: "old", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}}
+	s := w.reconciler.Sweep(t.Context(), list{credentials: []reconcile.Credential{broken, w.c, orphan}}, reconcile.Scope{}, reconcile.Ask{})
+	var results []reconcile.Result
+	for _, o := range s.Outcomes {
+		results = append(results, o.Result)
+	}
+	want := []reconcile.Result{reconcile.ResultFailed, reconcile.ResultPublished, reconcile.ResultOrphaned}
+	if !slices.Equal(results, want) || !errors.Is(s.Unknown, reconcile.ErrObserve) || s.Worst() != reconcile.ResultFailed {
+		t.Errorf("%v, %v, worst %s; want %v", results, s.Unknown, s.Worst(), want)
+	}
+}
+
+func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
+	w := newBench(t)
+	key := w.rotated()
+	other := w.c
+	other.Name, other.ServiceIDName = "other", "other"
+	other.Stores, other.Consumers = []reconcile.Store{&shelf{name: "store-c", guarded: true}}, nil
+	all := list{credentials: []reconcile.Credential{w.c, other}}
+	sweep := func(keyID string) (reconcile.Swept, bool) {
+		return reconcile.WhereLeaked(w.reconciler.Sweep(t.Context(), all, reconcile.Scope{}, reconcile.Ask{Trigger: rotation.Trigger{Leaked: keyID}}))
+	}
+	s, known := sweep(key)
+	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != reconcile.LeakedEnded || w.find(key) != nil {
+		t.Errorf("%t, %+v", known, s.Outcomes)
+	}
+	if s, known := sweep("ApiKey-of-nobody"); !known || s.Worst() == reconcile.ResultFailed {
+		t.Errorf("a key that IAM does not have: %t, %+v", known, s.Outcomes)
+	}
+	foreign := w.add("iam-ServiceId-77", "theirs", "", secret.New("their own value"), time.Time{})
+	if s, _ := sweep(foreign.ID); s.Outcomes[0].Leaked != reconcile.LeakedForeign || s.Outcomes[0].Reason != rotation.KeyForeign {
+		t.Errorf("a foreign key: %+v", s.Outcomes[0])
+	}
+	elsewhere := w.add("iam-ServiceId-77", "x", reconcile.Marker{Owner: owner, Credential: "third"}.Describe(""), secret.New("a third value"), time.Time{})
+	if s, known := sweep(elsewhere.ID); known {
+		t.Errorf("a key of a credential that was not looked at: %+v", s.Outcomes)
+	}
+}
