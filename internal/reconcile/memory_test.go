@@ -29,6 +29,11 @@ type memory struct {
 	fail     map[string]error
 }
 
+func (m *memory) lock() (unlock func()) {
+	m.mu.Lock()
+	return m.mu.Unlock
+}
+
 type held struct {
 	reconcile.KeyRecord
 	value secret.Value
@@ -41,6 +46,7 @@ var (
 )
 
 func (m *memory) Find(_ context.Context, name string) (found []reconcile.ServiceID, date time.Time, err error) {
+	defer m.lock()()
 	for _, id := range m.ids {
 		if id.Name == name {
 			found = append(found, id)
@@ -50,6 +56,7 @@ func (m *memory) Find(_ context.Context, name string) (found []reconcile.Service
 }
 
 func (m *memory) Lookup(_ context.Context, iamID string) (reconcile.ServiceID, error) {
+	defer m.lock()()
 	for _, id := range m.ids {
 		if id.IAMID == iamID {
 			return id, m.fail["Lookup"]
@@ -59,6 +66,7 @@ func (m *memory) Lookup(_ context.Context, iamID string) (reconcile.ServiceID, e
 }
 
 func (m *memory) Create(_ context.Context, name, description string) (reconcile.ServiceID, error) {
+	defer m.lock()()
 	m.made++
 	id := reconcile.ServiceID{ID: fmt.Sprintf("ServiceId-%d", m.made), Name: name, Created: m.now}
 	id.IAMID = "iam-" + id.ID
@@ -71,15 +79,18 @@ func (m *memory) Create(_ context.Context, name, description string) (reconcile.
 }
 
 func (m *memory) Remove(_ context.Context, id string) error {
+	defer m.lock()()
 	m.ids = slices.DeleteFunc(m.ids, func(s reconcile.ServiceID) bool { return s.ID == id })
 	return m.fail["Remove"]
 }
 
 func (m *memory) Granted(_ context.Context, iamID string) ([]reconcile.Policy, error) {
+	defer m.lock()()
 	return m.policies[iamID], m.fail["Granted"]
 }
 
 func (m *memory) Grant(_ context.Context, iamID string, p reconcile.Policy) error {
+	defer m.lock()()
 	if err := m.fail["Grant"]; err != nil {
 		return err
 	}
@@ -91,6 +102,7 @@ func (m *memory) Grant(_ context.Context, iamID string, p reconcile.Policy) erro
 }
 
 func (m *memory) Mark(_ context.Context, id reconcile.ServiceID, marker reconcile.Marker) error {
+	defer m.lock()()
 	for i := range m.ids {
 		if m.ids[i].ID == id.ID && m.fail["Mark"] == nil {
 			m.ids[i].Marker = marker
@@ -100,10 +112,12 @@ func (m *memory) Mark(_ context.Context, id reconcile.ServiceID, marker reconcil
 }
 
 func (m *memory) Groups(_ context.Context, iamID string) ([]reconcile.Group, error) {
+	defer m.lock()()
 	return m.groups[iamID], m.fail["Groups"]
 }
 
 func (m *memory) Join(_ context.Context, iamID, group string) error {
+	defer m.lock()()
 	if err := m.fail["Join"]; err != nil {
 		return err
 	}
@@ -112,6 +126,7 @@ func (m *memory) Join(_ context.Context, iamID, group string) error {
 }
 
 func (m *memory) List(_ context.Context, iamID string, credentials ...string) (l reconcile.KeyList, err error) {
+	defer m.lock()()
 	l.Date = m.now
 	for _, k := range m.keys {
 		switch {
@@ -134,6 +149,7 @@ func (m *memory) find(keyID string) *held {
 }
 
 func (m *memory) Get(_ context.Context, keyID string) (reconcile.KeyRecord, error) {
+	defer m.lock()()
 	k := m.find(keyID)
 	if k == nil {
 		return reconcile.KeyRecord{}, reconcile.ErrNotFound
@@ -158,6 +174,7 @@ func (m *memory) add(iamID, name, description string, v secret.Value, expires ti
 }
 
 func (m *memory) Mint(_ context.Context, r reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+	defer m.lock()()
 	if err := m.fail["Mint"]; err != nil {
 		return rotation.Key{}, err
 	}
@@ -165,6 +182,7 @@ func (m *memory) Mint(_ context.Context, r reconcile.MintRequest, v secret.Value
 }
 
 func (m *memory) Update(_ context.Context, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	defer m.lock()()
 	if err := m.fail["Update"]; err != nil {
 		return err
 	}
@@ -182,6 +200,7 @@ func (m *memory) Update(_ context.Context, rec reconcile.KeyRecord, c reconcile.
 }
 
 func (m *memory) Retire(_ context.Context, keyID string) error {
+	defer m.lock()()
 	if err := m.fail["Retire"]; err != nil {
 		return err
 	}
@@ -190,6 +209,7 @@ func (m *memory) Retire(_ context.Context, keyID string) error {
 }
 
 func (m *memory) Disable(_ context.Context, keyID string) error {
+	defer m.lock()()
 	if err := m.fail["Disable"]; err != nil {
 		return err
 	}
@@ -198,10 +218,12 @@ func (m *memory) Disable(_ context.Context, keyID string) error {
 }
 
 func (m *memory) Used(_ context.Context, keyID string) (time.Time, error) {
+	defer m.lock()()
 	return time.Time{}, m.fail["Used"]
 }
 
 func (m *memory) Identify(_ context.Context, v secret.Value) (reconcile.KeyRecord, error) {
+	defer m.lock()()
 	for _, k := range m.keys {
 		if k.value.Equal(v) {
 			return k.KeyRecord, m.fail["Identify"]
@@ -211,6 +233,7 @@ func (m *memory) Identify(_ context.Context, v secret.Value) (reconcile.KeyRecor
 }
 
 func (m *memory) Adopt(_ context.Context, rec reconcile.KeyRecord, marker reconcile.Marker) error {
+	defer m.lock()()
 	if err := m.fail["Adopt"]; err != nil {
 		return err
 	}
@@ -220,6 +243,7 @@ func (m *memory) Adopt(_ context.Context, rec reconcile.KeyRecord, marker reconc
 }
 
 func (m *memory) Exchange(_ context.Context, v secret.Value) (reconcile.Bearer, error) {
+	defer m.lock()()
 	if err := m.fail["Exchange"]; err != nil {
 		return reconcile.Bearer{}, err
 	}
@@ -283,6 +307,8 @@ func (s *shelf) Publish(_ context.Context, e reconcile.Entry, revision string) e
 }
 
 func (s *shelf) Release(_ context.Context, keyID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.released = append(s.released, keyID)
 	return s.fail["Release"]
 }

@@ -145,6 +145,7 @@ func TestADemandIsRecordedWhenTheCallerIsAnsweredEarly(t *testing.T) {
 		if name := <-recorded; name != w.c.Name {
 			t.Errorf("recorded for %q", name)
 		}
+		defer w.lock()()
 		if w.find(key).Renew.IsZero() {
 			t.Error("the demand is not on the key")
 		}
