@@ -20,8 +20,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/outcome"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/report"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -57,7 +57,7 @@ type desk struct {
 	leaks     leaks
 	intake    *intake
 	strangers turnedAway
-	reporter  *report.Reporter // nil: outcomes are sent nowhere
+	reporter  *outcome.Sender // nil: outcomes are sent nowhere
 
 	work    context.Context //nolint:containedctx // the life of the process, not of a call
 	running sync.WaitGroup
@@ -452,7 +452,7 @@ func (a answer) render() (http.Header, []byte) {
 		h.Set("Content-Type", "application/json")
 		h.Set("Ce-Specversion", "1.0")
 		h.Set("Ce-Source", "/latchkey")
-		h.Set("Ce-Type", report.Type(a.outcomes...))
+		h.Set("Ce-Type", outcome.Type(a.outcomes...))
 		if !a.at.IsZero() {
 			h.Set("Ce-Time", a.at.UTC().Format(time.RFC3339))
 		}

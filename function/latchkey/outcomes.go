@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/outcome"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/report"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -23,20 +23,20 @@ const (
 )
 
 // reporter builds the sinks of the config. Nil when there are none.
-func (p *process) reporter(h *house) (*report.Reporter, error) {
+func (p *process) reporter(h *house) (*outcome.Sender, error) {
 	if len(h.cfg.Outcomes) == 0 {
 		return nil, nil //nolint:nilnil // a nil reporter sends nothing
 	}
-	var sinks []report.Sink
+	var sinks []outcome.Sink
 	for i, s := range h.cfg.Outcomes {
 		if n := s.Notifications; n != nil {
-			sinks = append(sinks, report.NewNotifications(report.NotificationsConfig{
+			sinks = append(sinks, outcome.NewNotifications(outcome.NotificationsConfig{
 				Instance: n.Instance, Region: n.Region, Source: n.Source,
 				Private: h.cfg.Endpoints == config.Private, Endpoint: h.endpoint, HTTP: h.iam.HTTP(),
 			}))
 			continue
 		}
-		sink := report.HTTPConfig{URL: s.URL, HTTP: h.http}
+		sink := outcome.HTTPConfig{URL: s.URL, HTTP: h.http}
 		if s.BearerEnv != "" {
 			token := p.env(s.BearerEnv)
 			if token == "" {
@@ -44,15 +44,15 @@ func (p *process) reporter(h *house) (*report.Reporter, error) {
 			}
 			sink.Bearer = secret.New(token)
 		}
-		sinks = append(sinks, report.NewHTTP(sink))
+		sinks = append(sinks, outcome.NewHTTP(sink))
 	}
-	return report.New(report.Config{Owner: h.cfg.Owner, Sinks: sinks, Now: h.now, Log: p.log}), nil
+	return outcome.New(outcome.Config{Owner: h.cfg.Owner, Sinks: sinks, Now: h.now, Log: p.log}), nil
 }
 
 // reconcile does what the reconciler's Sweep does, and tells the sinks.
 func (d *desk) reconcile(ctx context.Context, catalog reconcile.Catalog, scope reconcile.Scope, ask reconcile.Ask) reconcile.Swept {
 	swept := d.reconciler.Sweep(ctx, catalog, scope, ask)
-	d.reporter.Report(swept.Outcomes...)
+	d.reporter.Send(swept.Outcomes...)
 	return swept
 }
 

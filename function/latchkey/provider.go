@@ -14,8 +14,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/logs"
+	"github.com/latchkey-io/latchkey/internal/outcome"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/report"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
@@ -42,7 +42,7 @@ type provider struct {
 	provers    []reconcile.Prover
 	reconciler *reconcile.Reconciler
 	secrets    *secretsmanager.Client
-	reporter   *report.Reporter
+	reporter   *outcome.Sender
 	log        *slog.Logger
 	out        io.Writer
 
@@ -101,7 +101,7 @@ func (p *process) provide(ctx context.Context, file string) error {
 	return p.newProvider(h, reporter).do(ctx, o)
 }
 
-func (p *process) newProvider(h *house, reporter *report.Reporter) *provider {
+func (p *process) newProvider(h *house, reporter *outcome.Sender) *provider {
 	c := h.cfg.Provider
 	out := &provider{
 		cfg: c, paused: h.cfg.Paused, identities: h.iam, keys: h.iam, reconciler: h.reconciler, secrets: h.secrets(),
@@ -377,7 +377,7 @@ func (pr *provider) removed(ctx context.Context, o order, task *secretsmanager.T
 
 // tell prints an outcome, and sends it to the sinks.
 func (pr *provider) tell(out reconcile.Outcome) {
-	pr.reporter.Report(out)
+	pr.reporter.Send(out)
 	if err := json.NewEncoder(pr.out).Encode(out); err != nil {
 		pr.log.Warn("printing the outcome", "error", err.Error())
 	}

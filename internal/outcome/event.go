@@ -1,33 +1,34 @@
-// Package report tells others what latchkey did: each outcome that says
-// something new is a CloudEvent, and goes to the sinks of the config.
+// Package outcome turns the outcomes of a run into CloudEvents and delivers
+// them to the sinks of the config.
 //
-//	dev.latchkey.credential.TYPE   the outcome
-//	provisioned                    the first key is in the stores
-//	rotated                        a newer key is in the stores
-//	revoked                        a leaked key was ended
-//	repaired                       something else was put right; the key is the same
-//	superseded                     a key that was replaced has its end set
-//	retired                        keys that nobody is to hold any more were ended
-//	blocked                        a person has to act
-//	in-progress                    something was done, and the next look goes on
-//	expiring                       the key ends soon, or something else is worth knowing
-//	unconfigured                   the config no longer yields what carries our marker
-//	failed                         something was begun and did not succeed; the next look tries again
-//	unchanged                      nothing to do: in answers only, never sent
+// The type of an event is dev.latchkey.credential. followed by one word:
 //
-// The event's data is the outcome, which never holds a key's value.
+//	provisioned    the first key is in the stores
+//	rotated        a newer key is in the stores
+//	revoked        a leaked key was revoked
+//	repaired       something else was corrected; the key is the same
+//	superseded     a replaced key's end was set
+//	retired        keys that are no longer needed were deleted
+//	blocked        a person must act
+//	in-progress    a step was taken; the next sweep continues
+//	expiring       the key expires soon, or the outcome has another note
+//	unconfigured   the config no longer yields a credential that carries the marker
+//	failed         a step failed; the next sweep tries again
+//	unchanged      nothing to do; used in answers only, never sent
+//
+// The data of an event is the outcome. It never holds a key's value.
 //
 // # What is sent
 //
-// What changed, is blocked or has a note. A state that lasts (blocked, expiring,
-// unconfigured, …) is sent once per process, until it is another; its event's ID
-// is the same all day, whichever process sends it, so that a receiver that
-// knows IDs hears of it once a day.
+// An outcome is sent if it changed something, is blocked or has a note. A
+// lasting state (blocked, expiring, unconfigured, …) is sent once per process
+// until it changes. Its event has the same ID for the whole UTC day, whichever
+// replica sends it, so a receiver that drops known IDs sees it once a day.
 //
-// Sending never holds the work up: events wait in a bounded queue per sink, are
-// tried a few times, and are then dropped, counted and logged. Who must not
-// miss anything looks at the credentials' state, which IAM and the stores keep.
-package report
+// Sending never delays the work. Each sink has a bounded queue. An event is
+// tried a few times, then dropped, counted and logged. A receiver that must not
+// miss anything reads the credentials' state, which IAM and the stores keep.
+package outcome
 
 import (
 	"crypto/sha256"
@@ -41,10 +42,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// TypePrefix starts the type of every event that tells of an outcome.
+// TypePrefix starts the type of every outcome event.
 const TypePrefix = "dev.latchkey.credential."
 
-// Type names the event of one or more outcomes after the worst of them.
+// Type returns the event type of one or more outcomes: that of the worst.
 func Type(outcomes ...reconcile.Outcome) string {
 	worst := (reconcile.Swept{Outcomes: outcomes}).Worst()
 	var kinds []string
@@ -64,12 +65,12 @@ func Type(outcomes ...reconcile.Outcome) string {
 	return TypePrefix + string(reconcile.ResultUnchanged)
 }
 
-// kind is the last word of one outcome's type.
+// kind returns the last word of one outcome's type.
 func kind(o reconcile.Outcome) string {
 	switch o.Result {
 	case reconcile.ResultPublished:
 		switch {
-		case ended(o):
+		case revoked(o):
 			return "revoked"
 		case o.Replaced != "":
 			return "rotated"
@@ -77,7 +78,7 @@ func kind(o reconcile.Outcome) string {
 		return "provisioned"
 	case reconcile.ResultChanged:
 		switch {
-		case ended(o):
+		case revoked(o):
 			return "revoked"
 		case only(o, rotation.Retire, rotation.RemoveIdentity, rotation.RemoveDuplicate):
 			return "retired"
@@ -93,32 +94,33 @@ func kind(o reconcile.Outcome) string {
 	return string(o.Result)
 }
 
-// ended reports whether this run ended a leaked key.
-func ended(o reconcile.Outcome) bool {
+// revoked reports whether this run revoked a leaked key.
+func revoked(o reconcile.Outcome) bool {
 	return slices.ContainsFunc(o.Steps, func(s reconcile.StepOutcome) bool {
 		return s.Error == "" && s.Reason == rotation.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
 	})
 }
 
-// only reports whether the run did nothing else than one of these.
+// only reports whether the run took steps, and no others than these actions.
 func only(o reconcile.Outcome, actions ...rotation.Action) bool {
 	other := func(s reconcile.StepOutcome) bool { return !slices.Contains(actions, s.Action) }
 	return len(o.Steps) > 0 && !slices.ContainsFunc(o.Steps, other)
 }
 
-// Event is one outcome as a CloudEvent 1.0. Data is JSON.
+// Event is one outcome as a CloudEvent 1.0.
 type Event struct {
 	ID, Source, Type, Subject string
 	Time                      time.Time
-	Data                      []byte
+	Data                      []byte // JSON
 
-	// Short and Long are for people: a line and a sentence or two.
+	// Short is a line of text, Long a few sentences.
 	Short, Long string
-	// Severity is one of Event Notifications': LOW, MEDIUM, HIGH or CRITICAL.
+	// Severity is one of Event Notifications' levels: LOW, MEDIUM, HIGH or
+	// CRITICAL.
 	Severity string
 }
 
-// news reports whether an outcome is worth an event.
+// news reports whether an outcome is sent.
 func news(o reconcile.Outcome) bool {
 	switch {
 	case o.Credential == "":
@@ -135,13 +137,14 @@ func news(o reconcile.Outcome) bool {
 	return true
 }
 
-// lasting reports whether an outcome tells of a state, which the next look will
-// find again, and not of a deed.
+// lasting reports whether an outcome describes a state, which the next run
+// finds again, and not a change.
 func lasting(o reconcile.Outcome) bool {
 	return o.Result != reconcile.ResultPublished && o.Result != reconcile.ResultChanged
 }
 
-// state is what an outcome says without what differs from look to look.
+// state returns what an outcome says, without the parts that differ between
+// runs that find the same state.
 func state(o reconcile.Outcome) string {
 	var b strings.Builder
 	add := func(words ...string) {
@@ -165,9 +168,9 @@ func state(o reconcile.Outcome) string {
 	return b.String()
 }
 
-// event makes the event of an outcome. The same outcome gives the same event:
-// its ID is made of what is said and when, to the second for a deed and to the
-// day (UTC) for a state that lasts.
+// event returns the event of an outcome. The same outcome yields the same ID: a
+// hash of its content and time, to the second for a change and to the day (UTC)
+// for a lasting state.
 func event(source string, o reconcile.Outcome, at time.Time) Event {
 	data, err := json.Marshal(o)
 	if err != nil {
@@ -188,6 +191,7 @@ func event(source string, o reconcile.Outcome, at time.Time) Event {
 	return e
 }
 
+// long returns an outcome in a few sentences.
 func long(o reconcile.Outcome, short string) string {
 	sentences := []string{short}
 	if o.Message != "" {
@@ -203,14 +207,14 @@ func long(o reconcile.Outcome, short string) string {
 	return strings.Join(sentences, ". ") + "."
 }
 
-// severity is how much a person should mind.
+// severity returns how urgent an outcome is.
 func severity(o reconcile.Outcome) string {
 	switch {
 	case o.Result == reconcile.ResultBlocked, o.Leaked == reconcile.LeakedAlive:
 		return "HIGH"
 	case slices.ContainsFunc(o.Notes, func(n reconcile.NoteOutcome) bool { return n.Reason == rotation.LeakedAlive }):
 		return "HIGH"
-	case ended(o), len(o.Notes) > 0, o.Result == reconcile.ResultFailed, o.Result == reconcile.ResultOrphaned:
+	case revoked(o), len(o.Notes) > 0, o.Result == reconcile.ResultFailed, o.Result == reconcile.ResultOrphaned:
 		return "MEDIUM"
 	}
 	return "LOW"

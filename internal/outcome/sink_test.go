@@ -1,4 +1,4 @@
-package report
+package outcome
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ func TestAnEventIsACloudEventInBinaryMode(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	})
 	sink := NewHTTP(HTTPConfig{URL: s.URL + "/in?token=" + canary, Bearer: secret.New("b-" + canary), HTTP: s.Client()})
-	if err := sink.Send(t.Context(), e); err != nil {
+	if err := sink.Deliver(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
@@ -75,17 +75,17 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		again  bool
 		after  time.Duration
 	}{
-		"200 is fine":                          {status: 200, fine: true},
-		"204 is fine":                          {status: 204, fine: true},
-		"400 is final":                         {status: 400},
-		"401 is final: the token is wrong":     {status: 401},
-		"a redirect is not followed":           {status: 307},
-		"404 is final":                         {status: 404},
-		"413 is final":                         {status: 413},
-		"408 may be better later":              {status: 408, again: true},
-		"429 says when":                        {status: 429, header: "17", again: true, after: 17 * time.Second},
-		"503 may say when":                     {status: 503, header: "nonsense", again: true},
-		"a date that is over asks for no wait": {status: 503, header: "Tue, 24 Nov 2020 10:00:00 GMT", again: true},
+		"200 is fine":                      {status: 200, fine: true},
+		"204 is fine":                      {status: 204, fine: true},
+		"400 is final":                     {status: 400},
+		"401 is final: the token is wrong": {status: 401},
+		"a redirect is not followed":       {status: 307},
+		"404 is final":                     {status: 404},
+		"413 is final":                     {status: 413},
+		"408 is worth a retry":             {status: 408, again: true},
+		"429 says when":                    {status: 429, header: "17", again: true, after: 17 * time.Second},
+		"503 may say when":                 {status: 503, header: "nonsense", again: true},
+		"a past date asks for no wait":     {status: 503, header: "Tue, 24 Nov 2020 10:00:00 GMT", again: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := receiver(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) {
@@ -98,7 +98,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			})
 			client := s.Client()
 			client.CheckRedirect = stay
-			err := NewHTTP(HTTPConfig{URL: s.URL, HTTP: client}).Send(t.Context(), event("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
+			err := NewHTTP(HTTPConfig{URL: s.URL, HTTP: client}).Deliver(t.Context(), event("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
 			var asked *pause
 			errors.As(err, &asked)
 			if (err == nil) != tc.fine || errors.Is(err, ErrAgain) != tc.again || (asked != nil && asked.after != tc.after) {
@@ -111,10 +111,10 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	}
 }
 
-func TestASinkThatIsNotThereIsTriedAgainAndItsQueryIsNotTold(t *testing.T) {
+func TestAnUnreachableSinkIsRetriedWithoutQuotingItsQuery(t *testing.T) {
 	s := receiver(t, func(http.ResponseWriter, *http.Request, []byte) {})
 	s.Close()
-	err := NewHTTP(HTTPConfig{URL: s.URL + "/in?token=" + canary, HTTP: &http.Client{}}).Send(t.Context(), event("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
+	err := NewHTTP(HTTPConfig{URL: s.URL + "/in?token=" + canary, HTTP: &http.Client{}}).Deliver(t.Context(), event("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
 	if !errors.Is(err, ErrAgain) || strings.Contains(err.Error(), canary) {
 		t.Errorf("%v", err)
 	}
@@ -136,7 +136,7 @@ func TestANotificationThatIsTooLongGoesWithoutItsData(t *testing.T) {
 		if big {
 			o.Error = strings.Repeat("x", largest)
 		}
-		if err := sink.Send(t.Context(), event("/latchkey/p", o, time.Now())); err != nil {
+		if err := sink.Deliver(t.Context(), event("/latchkey/p", o, time.Now())); err != nil {
 			t.Fatal(name, err)
 		}
 		var n notification

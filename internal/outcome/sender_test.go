@@ -1,4 +1,4 @@
-package report
+package outcome
 
 import (
 	"context"
@@ -14,22 +14,22 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// drain is a sink that a test plays. Without an answer it takes everything.
-type drain struct {
+// fakeSink is a Sink played by a test. Without an answer it takes everything.
+type fakeSink struct {
 	name   string
 	answer func(try int, e Event) error
-	hold   chan struct{} // if set, Send waits for it, or for its own end
+	hold   chan struct{} // if set, Deliver waits for it or for the end of its context
 
 	mu    sync.Mutex
 	tried []time.Time
 	took  []Event
 }
 
-var _ Sink = (*drain)(nil)
+var _ Sink = (*fakeSink)(nil)
 
-func (d *drain) Name() string { return d.name }
+func (d *fakeSink) Name() string { return d.name }
 
-func (d *drain) Send(ctx context.Context, e Event) error {
+func (d *fakeSink) Deliver(ctx context.Context, e Event) error {
 	if d.hold != nil {
 		select {
 		case <-d.hold:
@@ -49,8 +49,8 @@ func (d *drain) Send(ctx context.Context, e Event) error {
 	return nil
 }
 
-// kinds are what it took, as "type subject".
-func (d *drain) kinds() (kinds []string) {
+// kinds returns the delivered events as "type subject".
+func (d *fakeSink) kinds() (kinds []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.took {
@@ -65,8 +65,8 @@ func blockedBy(credential string, why rotation.Reason) reconcile.Outcome {
 
 func TestOnlyNewsIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sink := &drain{name: "sink"}
-		r := New(Config{Owner: "p", Sinks: []Sink{sink}})
+		sink := &fakeSink{name: "sink"}
+		s := New(Config{Owner: "p", Sinks: []Sink{sink}})
 		unchanged := reconcile.Outcome{Credential: "a", Result: reconcile.ResultUnchanged}
 		steps := []reconcile.StepOutcome{step(rotation.Retire, rotation.Replaced)}
 		begun := reconcile.Outcome{Credential: "b", Result: reconcile.ResultFailed, Steps: steps}
@@ -77,17 +77,17 @@ func TestOnlyNewsIsSent(t *testing.T) {
 			{Result: reconcile.ResultInProgress, Message: "of no credential"},
 			blockedBy("a", rotation.KeyCap),
 			blockedBy("a", rotation.KeyCap),                               // the next sweep
-			{Credential: "a", Result: reconcile.ResultFailed, Error: "x"}, // learned nothing
+			{Credential: "a", Result: reconcile.ResultFailed, Error: "x"}, // a failed run keeps the state
 			blockedBy("a", rotation.KeyCap),
 			blockedBy("a", rotation.StoreDenied),
-			unchanged, // a person has mended it
+			unchanged, // the block is resolved
 			blockedBy("a", rotation.StoreDenied),
 			{Credential: "b", Result: reconcile.ResultUnchanged, Notes: []reconcile.NoteOutcome{note(rotation.Expiring)}},
 			begun,
 		} {
-			r.Report(o)
+			s.Send(o)
 		}
-		r.Close(t.Context())
+		s.Close(t.Context())
 		want := []string{"blocked a", "blocked a", "blocked a", "expiring b", "failed b"}
 		if got := sink.kinds(); !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
@@ -95,111 +95,111 @@ func TestOnlyNewsIsSent(t *testing.T) {
 	})
 }
 
-func TestASinkIsTriedAFewTimesAndThenGivenUp(t *testing.T) {
+func TestAnEventIsTriedAFewTimesAndThenDropped(t *testing.T) {
 	again := func(int, Event) error { return fmt.Errorf("%w: status 503", ErrAgain) }
 	for name, tc := range map[string]struct {
 		answer func(int, Event) error
 		waits  []time.Duration
 		lost   int
 	}{
-		"a refusal is final":                 {func(int, Event) error { return errors.New("status 400") }, []time.Duration{}, 1},
+		"a rejection is final":               {func(int, Event) error { return errors.New("status 400") }, []time.Duration{}, 1},
 		"a sink that is down is tried 5×":    {again, []time.Duration{1e9, 2e9, 4e9, 8e9}, 1},
 		"one that comes back gets the event": {func(try int, e Event) error { return map[bool]error{true: again(try, e)}[try < 3] }, []time.Duration{1e9, 2e9}, 0},
-		"what it asks for is kept to": {func(try int, _ Event) error {
+		"the pause it asks for is kept": {func(try int, _ Event) error {
 			return map[bool]error{true: fmt.Errorf("sending: %w", &pause{after: 7 * time.Second, err: ErrAgain})}[try < 2]
 		}, []time.Duration{7e9}, 0},
-		"but not for ever": {func(try int, _ Event) error {
+		"but at most the longest pause": {func(try int, _ Event) error {
 			return map[bool]error{true: fmt.Errorf("sending: %w", &pause{after: time.Hour, err: ErrAgain})}[try < 2]
 		}, []time.Duration{longest}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sink := &drain{name: "sink", answer: tc.answer}
-				r := New(Config{Owner: "p", Sinks: []Sink{sink}})
-				r.Report(blockedBy("a", rotation.KeyCap))
-				r.Close(t.Context())
+				sink := &fakeSink{name: "sink", answer: tc.answer}
+				s := New(Config{Owner: "p", Sinks: []Sink{sink}})
+				s.Send(blockedBy("a", rotation.KeyCap))
+				s.Close(t.Context())
 				waits := []time.Duration{}
 				for i := 1; i < len(sink.tried); i++ {
 					waits = append(waits, sink.tried[i].Sub(sink.tried[i-1]))
 				}
-				if !slices.Equal(waits, tc.waits) || r.Dropped()["sink"] != tc.lost || len(sink.took) != 1-tc.lost {
-					t.Errorf("waited %v, lost %v, delivered %d", waits, r.Dropped(), len(sink.took))
+				if !slices.Equal(waits, tc.waits) || s.Dropped()["sink"] != tc.lost || len(sink.took) != 1-tc.lost {
+					t.Errorf("waited %v, lost %v, delivered %d", waits, s.Dropped(), len(sink.took))
 				}
 			})
 		})
 	}
 }
 
-func TestASinkThatHangsHoldsNobodyUp(t *testing.T) {
+func TestAHangingSinkDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stuck, quick := &drain{name: "stuck", hold: make(chan struct{})}, &drain{name: "quick"}
-		r := New(Config{Owner: "p", Sinks: []Sink{stuck, quick}})
+		stuck, quick := &fakeSink{name: "stuck", hold: make(chan struct{})}, &fakeSink{name: "quick"}
+		s := New(Config{Owner: "p", Sinks: []Sink{stuck, quick}})
 		start := time.Now()
 		const many = queueLength + 100
 		for i := range many {
-			r.Report(blockedBy(fmt.Sprintf("c-%d", i), rotation.KeyCap))
+			s.Send(blockedBy(fmt.Sprintf("c-%d", i), rotation.KeyCap))
 			if i%100 == 0 {
 				synctest.Wait() // the quick one keeps up
 			}
 		}
 		if !time.Now().Equal(start) {
-			t.Error("reporting took time")
+			t.Error("sending took time")
 		}
 		synctest.Wait()
 		if n := len(quick.kinds()); n != many {
 			t.Errorf("the other sink got %d of %d", n, many)
 		}
-		if lost := r.Dropped(); lost["stuck"] != 100 || lost["quick"] != 0 {
+		if lost := s.Dropped(); lost["stuck"] != 100 || lost["quick"] != 0 {
 			t.Errorf("lost %v", lost)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		r.Flush(ctx)
-		if len(stuck.kinds()) != 0 || r.Dropped()["stuck"] != 100 {
-			t.Error("a flush gave up what may still be delivered")
+		s.Flush(ctx)
+		if len(stuck.kinds()) != 0 || s.Dropped()["stuck"] != 100 {
+			t.Error("a flush dropped events")
 		}
-		r.Close(ctx)
-		if took := time.Since(start); took != 3*time.Second || r.Dropped()["stuck"] != many {
-			t.Errorf("closed after %s with %v", took, r.Dropped())
+		s.Close(ctx)
+		if took := time.Since(start); took != 3*time.Second || s.Dropped()["stuck"] != many {
+			t.Errorf("closed after %s with %v", took, s.Dropped())
 		}
-		r.Report(blockedBy("late", rotation.KeyCap))
-		if r.Dropped()["stuck"] != many+1 || r.Dropped()["quick"] != 1 {
-			t.Errorf("what comes late is not counted: %v", r.Dropped())
+		s.Send(blockedBy("late", rotation.KeyCap))
+		if s.Dropped()["stuck"] != many+1 || s.Dropped()["quick"] != 1 {
+			t.Errorf("later events are not counted: %v", s.Dropped())
 		}
 	})
 }
 
-func TestNothingIsLostOrDoubledWhenManyReport(t *testing.T) {
+func TestConcurrentSendsLoseAndDoubleNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		flaky := &drain{name: "flaky", answer: func(try int, _ Event) error {
+		flaky := &fakeSink{name: "flaky", answer: func(try int, _ Event) error {
 			return map[bool]error{true: ErrAgain}[try%3 == 0]
 		}}
-		r := New(Config{Owner: "p", Sinks: []Sink{flaky}})
+		s := New(Config{Owner: "p", Sinks: []Sink{flaky}})
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
 				for j := range 50 {
-					r.Report(blockedBy(fmt.Sprintf("c-%d", j), rotation.KeyCap))
+					s.Send(blockedBy(fmt.Sprintf("c-%d", j), rotation.KeyCap))
 				}
 			})
 		}
 		all.Wait()
-		r.Close(t.Context())
+		s.Close(t.Context())
 		got := flaky.kinds()
 		slices.Sort(got)
-		if n := len(got); n != 50 || len(slices.Compact(got)) != 50 || r.lost() != 0 {
-			t.Errorf("%d delivered, %v lost", n, r.Dropped())
+		if n := len(got); n != 50 || len(slices.Compact(got)) != 50 || s.lost() != 0 {
+			t.Errorf("%d delivered, %v lost", n, s.Dropped())
 		}
 	})
 }
 
 func TestWithoutSinksNothingHappens(t *testing.T) {
-	var none *Reporter
-	for _, r := range []*Reporter{none, New(Config{Owner: "p"})} {
-		r.Report(blockedBy("a", rotation.KeyCap))
-		r.Flush(t.Context())
-		r.Close(t.Context())
-		if n := len(r.Dropped()); n != 0 {
+	var none *Sender
+	for _, s := range []*Sender{none, New(Config{Owner: "p"})} {
+		s.Send(blockedBy("a", rotation.KeyCap))
+		s.Flush(t.Context())
+		s.Close(t.Context())
+		if n := len(s.Dropped()); n != 0 {
 			t.Errorf("%d sinks", n)
 		}
 	}

@@ -1,4 +1,4 @@
-package report
+package outcome
 
 import (
 	"bytes"
@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// NotificationsConfig is an API source of an instance of IBM Cloud Event
-// Notifications. Our identity needs the role Event Source Manager there.
+// NotificationsConfig configures a NotificationsSink. latchkey's identity needs
+// the role Event Source Manager on the instance.
 type NotificationsConfig struct {
-	Instance string // GUID
+	Instance string // the GUID of the Event Notifications instance
 	Region   string
 	Source   string // the ID of the API source
-	// Private takes the address inside IBM's network.
+	// Private selects the address inside IBM's network.
 	Private bool
-	// Endpoint serves in place of IBM's address: the emulator's URL. Empty is
-	// IBM Cloud.
+	// Endpoint replaces IBM's address, for example with the emulator's URL. If
+	// empty, IBM Cloud is used.
 	Endpoint string
-	// HTTP carries every call and logs in.
+	// HTTP carries every request and adds the IAM token.
 	HTTP *http.Client
 }
 
-// NotificationsSink sends to Event Notifications: the send-notification API of
+// NotificationsSink sends events to IBM Cloud Event Notifications, by the API of
 // https://cloud.ibm.com/apidocs/event-notifications#send-notifications, whose
 // body is a CloudEvent with IBM's extensions.
 type NotificationsSink struct {
@@ -36,7 +36,7 @@ type NotificationsSink struct {
 
 var _ Sink = (*NotificationsSink)(nil)
 
-// NewNotifications builds a sink. Nothing is called yet.
+// NewNotifications returns a sink. It sends nothing yet.
 func NewNotifications(cfg NotificationsConfig) *NotificationsSink {
 	region := cfg.Region
 	if cfg.Private {
@@ -52,10 +52,10 @@ func NewNotifications(cfg NotificationsConfig) *NotificationsSink {
 	}
 }
 
-// Name is eventNotifications/<region>/<instance>.
+// Name returns eventNotifications/<region>/<instance>.
 func (s *NotificationsSink) Name() string { return s.name }
 
-// largest is the longest notification that is taken:
+// largest is the largest notification accepted, in bytes:
 // https://cloud.ibm.com/docs/event-notifications?topic=event-notifications-en-about.
 const largest = 64 << 10
 
@@ -75,9 +75,9 @@ type notification struct {
 	Data            json.RawMessage `json:"data,omitempty"`
 }
 
-// Send sends one event. Data that make it too long are left out: the sentences
-// say what matters.
-func (s *NotificationsSink) Send(ctx context.Context, e Event) error {
+// Deliver sends one event. If its data make it too large they are left out; the
+// sentences remain.
+func (s *NotificationsSink) Deliver(ctx context.Context, e Event) error {
 	n := notification{
 		SpecVersion: "1.0", ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject, Time: e.Time.Format(time.RFC3339),
 		DataContentType: "application/json", SourceID: s.cfg.Source, Severity: e.Severity,
@@ -99,7 +99,7 @@ func (s *NotificationsSink) Send(ctx context.Context, e Event) error {
 	return post(s.cfg.HTTP, req, s.name, true)
 }
 
-// shortened cuts a text to at most so many bytes, between its letters.
+// shortened cuts text to at most so many bytes, at a character boundary.
 func shortened(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -1,0 +1,138 @@
+package outcome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	ce "github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// HTTPConfig configures an HTTPSink.
+type HTTPConfig struct {
+	URL string
+	// Bearer is the token sent with each event. If empty, none is sent.
+	Bearer secret.Value
+	// HTTP carries every request. It must not follow redirects: the token would
+	// go with them.
+	HTTP *http.Client
+}
+
+// HTTPSink posts CloudEvents in the binary mode of
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md.
+type HTTPSink struct {
+	cfg  HTTPConfig
+	name string
+}
+
+var _ Sink = (*HTTPSink)(nil)
+
+// NewHTTP returns a sink. It sends nothing yet.
+func NewHTTP(cfg HTTPConfig) *HTTPSink {
+	name := "http"
+	if u, err := url.Parse(cfg.URL); err == nil {
+		name = u.Scheme + "://" + u.Host + u.EscapedPath() // the query may hold a token
+	}
+	return &HTTPSink{cfg: cfg, name: name}
+}
+
+// Name returns the URL without its query.
+func (s *HTTPSink) Name() string { return s.name }
+
+// Deliver posts one event.
+func (s *HTTPSink) Deliver(ctx context.Context, e Event) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.cfg.URL, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("sending to %s: the URL is invalid", s.name)
+	}
+	event, err := cloudEvent(e)
+	if err != nil {
+		return fmt.Errorf("sending to %s: %w", s.name, err)
+	}
+	if err := cehttp.WriteRequest(ctx, binding.ToMessage(&event), req); err != nil {
+		return fmt.Errorf("sending to %s: %w", s.name, err)
+	}
+	if !s.cfg.Bearer.Empty() {
+		req.Header.Set("Authorization", "Bearer "+s.cfg.Bearer.Expose())
+	}
+	return post(s.cfg.HTTP, req, s.name, false)
+}
+
+// cloudEvent converts e for the SDK's HTTP binding. The SDK writes attributes
+// into headers as they are, so their percent-encoding is done here.
+func cloudEvent(e Event) (ce.Event, error) {
+	event := ce.New(ce.CloudEventsVersionV1)
+	event.SetID(escape(e.ID))
+	event.SetSource(escape(e.Source))
+	event.SetType(escape(e.Type))
+	event.SetSubject(escape(e.Subject))
+	event.SetTime(e.Time)
+	if err := event.SetData(ce.ApplicationJSON, e.Data); err != nil {
+		return ce.Event{}, err
+	}
+	return event, event.Validate()
+}
+
+// escape percent-encodes an attribute for a header, as the HTTP binding
+// requires: spaces, quotes, percent signs and all but printable ASCII.
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == '"' || c == '%' || c > '~' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// post sends a request and classifies the answer. Its errors never quote the
+// answer's body. With relogin, a 401 may be cured by the next token.
+func post(client *http.Client, req *http.Request, name string, relogin bool) error {
+	resp, err := client.Do(req)
+	if err != nil {
+		var sent *url.Error // its text holds the whole URL
+		if errors.As(err, &sent) {
+			err = sent.Err
+		}
+		return fmt.Errorf("sending to %s: %w: %w", name, ErrAgain, err)
+	}
+	const enough = 64 << 10 // a connection is reused only if its answer was read
+	_, _ = io.CopyN(io.Discard, resp.Body, enough)
+	_ = resp.Body.Close()
+	switch status := resp.StatusCode; {
+	case status >= 200 && status < 300:
+		return nil
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500,
+		status == http.StatusUnauthorized && relogin:
+		return fmt.Errorf("sending to %s: %w", name, &pause{
+			after: retryAfter(resp.Header, time.Now()), err: fmt.Errorf("%w: status %d", ErrAgain, status),
+		})
+	default:
+		return fmt.Errorf("sending to %s: the sink rejected the event with status %d", name, status)
+	}
+}
+
+// retryAfter parses the Retry-After header, in seconds or as a date. Without
+// one it returns 0.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
