@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# shellcheck disable=SC2016 # what stands in single quotes is for eval and jq
-# Checks the deploy scripts without an account: shellcheck, then each of them
-# against a stand-in for IBM Cloud's CLI that refuses what is not documented
-# (testdata/ibmcloud). It shows that the scripts agree with the documents as we
-# read them; nothing here shows that IBM Cloud does.
+# shellcheck disable=SC2016 # eval and jq expand the single-quoted text
+# Checks the deploy scripts without an account. It runs shellcheck, and then each
+# script against a stand-in for IBM Cloud's CLI that rejects undocumented calls
+# (testdata/ibmcloud). It shows that the scripts follow the documentation, not
+# that IBM Cloud does.
 set -euo pipefail
 umask 077
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -49,7 +49,7 @@ for script in "${scripts[@]}"; do
 	ok "no trace in ${script#./}" no grep -nE '^[^#]*(\bset +-[a-wyz]*x|xtrace)' "$here/$script"
 done
 
-# --- A world for the scripts
+# --- The environment of the scripts
 
 events_token='events-token-5Zq8vT'
 outcomes_token='outcomes-token-4Hn1sD'
@@ -73,14 +73,14 @@ base=(
 	PROJECT=tools REGION=eu-de RESOURCE_GROUP=Default "CONFIG=$here/examples/full.yaml" "OUTCOMES_TOKEN_FILE=$work/outcomes-token"
 )
 
-# world NAME starts anew with no state.
+# world NAME starts with an empty state.
 world() {
 	state=$work/$1
 	mkdir -p "$state"
 }
 
-# script FILE [VARIABLE=value...] runs it with these variables and no others.
-# bash's own flags come in BASH_FLAGS.
+# script FILE [VARIABLE=value...] runs a script with only these variables.
+# BASH_FLAGS holds flags for bash.
 script() {
 	local file=$1
 	shift
@@ -88,12 +88,12 @@ script() {
 	env -i "${base[@]}" "FAKE_STATE=$state" "$@" bash ${BASH_FLAGS:-} "$here/$file" >>"$state/output.log" 2>&1
 }
 
-# count N PATTERN: so many calls begin with PATTERN (an extended expression).
+# count N PATTERN succeeds if N calls begin with PATTERN (an extended expression).
 count() {
 	local n
 	n=$(grep -cE "^$2" "$state/calls.log" || true)
 	[[ $n == "$1" ]] || {
-		echo "      $n calls of $2, not $1"
+		echo "      $n calls of $2, want $1"
 		return 1
 	}
 }
@@ -102,7 +102,8 @@ gone() { [[ -z $(ls -A "$state/$1" 2>/dev/null) ]] || { echo "      $1 left: $(l
 show() { tail -5 "$state/output.log" | sed 's/^/      /'; }
 runs() { script "$@" || { show; return 1; }; }
 
-# quiet: no secret, plain or as base64, in arguments, output or what children inherit.
+# quiet succeeds if no secret, plain or in base64, is in arguments, output or the
+# environment of child processes.
 quiet() {
 	local value file bad=0
 	for value in "$events_token" "$outcomes_token" "$api_key" "$kafka_password"; do
@@ -121,21 +122,21 @@ holds() { grep -qxF "$2" "$state/$1"; }
 tokens=("EVENTS_TOKEN_FILE=$work/events-token")
 kafka=("KAFKA_BROKERS=b0.example:9093,b1.example:9093" KAFKA_TOPIC=audit "KAFKA_PASSWORD_FILE=$work/kafka-password")
 
-# --- The stand-in refuses
+# --- The stand-in rejects undocumented calls
 
 world fake
 fake() { FAKE_STATE=$state "$here/testdata/ibmcloud" "$@" >/dev/null 2>&1; }
-ok "the stand-in refuses an unknown subcommand" no fake ce function deploy --name a
-ok "the stand-in refuses an undocumented flag" no fake ce configmap get --name a --colour
-ok "the stand-in refuses a flag of another command" no fake ce subscription kafka update --name a --consumer-group g
-ok "the stand-in refuses a missing required flag" no fake ce configmap create --from-file a="$work/events-token"
-ok "the stand-in refuses a flag without its value" no fake ce configmap get --name --quiet
-ok "the stand-in refuses a stray argument" no fake ce configmap get --name a b
-ok "the stand-in refuses a secret as an argument" no fake ce secret create --name a --from-literal k=v
-ok "the stand-in refuses a get of what is not there" no fake ce configmap get --name a
-ok "the stand-in takes a documented call" fake ce configmap create --name a --from-file "k=$work/events-token"
-ok "the stand-in refuses to create twice" no fake ce configmap create --name a --from-file "k=$work/events-token"
-ok "the stand-in refuses Kafka for a function" no fake ce subscription kafka create --name a --destination a --destination-type function --topic t --broker b
+ok "the stand-in rejects an unknown subcommand" no fake ce function deploy --name a
+ok "the stand-in rejects an undocumented flag" no fake ce configmap get --name a --colour
+ok "the stand-in rejects a flag of another command" no fake ce subscription kafka update --name a --consumer-group g
+ok "the stand-in rejects a missing required flag" no fake ce configmap create --from-file a="$work/events-token"
+ok "the stand-in rejects a flag without its value" no fake ce configmap get --name --quiet
+ok "the stand-in rejects a stray argument" no fake ce configmap get --name a b
+ok "the stand-in rejects a secret as an argument" no fake ce secret create --name a --from-literal k=v
+ok "the stand-in rejects a get of a missing entity" no fake ce configmap get --name a
+ok "the stand-in accepts a documented call" fake ce configmap create --name a --from-file "k=$work/events-token"
+ok "the stand-in rejects to create twice" no fake ce configmap create --name a --from-file "k=$work/events-token"
+ok "the stand-in rejects Kafka for a function" no fake ce subscription kafka create --name a --destination a --destination-type function --topic t --broker b
 
 # --- The three forms, each deployed twice and removed twice
 
@@ -170,7 +171,7 @@ for form in app job; do
 	ok "$form: deploy" runs "$form/deploy.sh" "${run[@]}"
 	ok "$form: built from source, trusted profile" called "ce $component create --name latchkey --build-source .* --build-dockerfile function/Dockerfile .*--trusted-profiles-enabled=true "
 	ok "$form: config mounted" called "ce $component create .*--mount-configmap /etc/latchkey=latchkey-config --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml"
-	ok "$form: CPU and memory are said" called "ce $component create .*--cpu 0.25 --memory 0.5G"
+	ok "$form: CPU and memory are set" called "ce $component create .*--cpu 0.25 --memory 0.5G"
 	ok "$form: timer" called "ce subscription cron create --name latchkey-tick --destination latchkey --destination-type $form --schedule "
 	ok "$form: Kafka with a secret by name, every broker" called \
 		"ce subscription kafka create --name latchkey-audit --broker b0.example:9093 --broker b1.example:9093 --topic audit --secret latchkey-kafka --destination latchkey --destination-type $form --consumer-group latchkey"
@@ -188,7 +189,7 @@ ok "job: retries and its command" called 'ce job create .*--argument job .*--max
 
 world image
 ok "app: a ready image and its registry secret" runs app/deploy.sh "${tokens[@]}" IMAGE=registry.example/latchkey:1 REGISTRY_SECRET=registry
-ok "app: no build then" eval 'called "ce application create --name latchkey --image registry.example/latchkey:1 --registry-secret registry " && no grep -q build-source "$state/calls.log"'
+ok "app: a ready image is not built" eval 'called "ce application create --name latchkey --image registry.example/latchkey:1 --registry-secret registry " && no grep -q build-source "$state/calls.log"'
 ok "app: without brokers no Kafka subscription" count 0 'ce subscription kafka create'
 ok "job: an array" runs job/deploy.sh "${tokens[@]}" NAME=sweeper ARRAY_SIZE=4
 ok "job: as indices" called 'ce job create --name sweeper .*--array-indices 0-3 '
@@ -198,14 +199,14 @@ provider=("${tokens[@]}" "SECRETS_MANAGER_CRN=$sm_crn")
 for run in first second; do
 	ok "provider: $run run" runs job/provider.sh "${provider[@]}"
 done
-ok "provider: one job, no retries, what its secrets give and get" called 'ce job create --name latchkey-provider .*--env SMIN_SERVICE_ID=.*--env SMOUT_APIKEY=.*--maxexecutiontime 3000 --retrylimit 0 '
-ok "provider: Secrets Manager may start it, once" count 1 'iam authorization-policy-create secrets-manager codeengine '
-ok "provider: only with one in the config" eval 'grep -v "^provider:" "$here/examples/full.yaml" >"$work/no-provider.yaml"; no script job/provider.sh "${provider[@]}" "CONFIG=$work/no-provider.yaml"'
-ok "provider: its identity ends tasks and hands nothing on" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job SECRETS_TASKS=44444444-2222-4333-8444-555555555555
+ok "provider: one job, no retries, the parameters and credentials of its secrets" called 'ce job create --name latchkey-provider .*--env SMIN_SERVICE_ID=.*--env SMOUT_APIKEY=.*--maxexecutiontime 3000 --retrylimit 0 '
+ok "provider: one authorization to start it" count 1 'iam authorization-policy-create secrets-manager codeengine '
+ok "provider: rejected without one in the config" eval 'grep -v "^provider:" "$here/examples/full.yaml" >"$work/no-provider.yaml"; no script job/provider.sh "${provider[@]}" "CONFIG=$work/no-provider.yaml"'
+ok "provider: its identity completes tasks and grants no role" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job SECRETS_TASKS=44444444-2222-4333-8444-555555555555
 ok "provider: SecretTaskUpdater" called 'iam trusted-profile-policy-create latchkey --roles SecretTaskUpdater.*SecretsReader --service-name secrets-manager --service-instance 44444444-2222-4333-8444-555555555555'
 ok "provider: removed" runs job/teardown.sh
 ok "provider: no job left" gone job
-ok "provider: no secret told" quiet
+ok "provider: no secret in arguments, output or environment" quiet
 
 # --- Identity
 
@@ -221,8 +222,8 @@ ok "iam: a grant without an instance" called 'iam trusted-profile-policy-create 
 ok "iam: deploy again" runs iam/deploy.sh "${run[@]}"
 ok "iam: nothing made twice" eval 'count 1 "iam trusted-profile-create " && count 1 "iam trusted-profile-link-create " && count 4 "iam trusted-profile-policy-create " && count 4 "iam trusted-profile-policy-update "'
 ok "iam: another form is one more link" eval 'runs iam/deploy.sh "${run[@]}" FORM=app && called "iam trusted-profile-link-create latchkey --name latchkey-app .*--link-component-type application"'
-ok "iam: a grant without a role is refused" no script iam/deploy.sh FORM=app "GRANTS=logs:$logs"
-ok "iam: an unknown form is refused" no script iam/deploy.sh FORM=lambda "GRANTS=logs:$logs:Sender"
+ok "iam: a grant without a role is rejected" no script iam/deploy.sh FORM=app "GRANTS=logs:$logs"
+ok "iam: an unknown form is rejected" no script iam/deploy.sh FORM=lambda "GRANTS=logs:$logs:Sender"
 ok "iam: teardown" runs iam/teardown.sh
 ok "iam: no profile left" gone profile
 ok "iam: teardown again" runs iam/teardown.sh
@@ -268,10 +269,10 @@ ok "audit: teardown" runs audit/teardown.sh
 for kind in aroute atarget; do ok "audit: no ${kind#a} left" gone "$kind"; done
 ok "audit: teardown again" runs audit/teardown.sh
 
-# --- What is missing is said, and nothing leaks
+# --- Missing values are named, and no secret leaks
 
 world missing
-says() { # PATTERN SCRIPT VARIABLE...: it fails, and says so
+says() { # PATTERN SCRIPT VARIABLE...: the script fails with this message
 	local pattern=$1
 	shift
 	if script "$@" || ! grep -qE "$pattern" "$state/output.log"; then
@@ -281,24 +282,24 @@ says() { # PATTERN SCRIPT VARIABLE...: it fails, and says so
 }
 ok "missing variables are named" says 'set CONFIG first' function/deploy.sh CONFIG=
 ok "a missing project is named" says 'set PROJECT RESOURCE_GROUP first' app/deploy.sh "${tokens[@]}" PROJECT= RESOURCE_GROUP=
-ok "a missing bundle says how to make one" says 'run make bundle' function/deploy.sh "${tokens[@]}" BUNDLE=/nowhere
-ok "a token that the config wants is asked for" says 'the config wants EVENTS_TOKEN' job/deploy.sh
-ok "the token of a sink, too" says 'the config wants OUTCOMES_TOKEN' job/deploy.sh "${tokens[@]}" OUTCOMES_TOKEN_FILE=
+ok "a missing bundle names the fix" says 'run make bundle' function/deploy.sh "${tokens[@]}" BUNDLE=/nowhere
+ok "a token that the config needs is named" says 'the config needs EVENTS_TOKEN' job/deploy.sh
+ok "the token of a sink is named" says 'the config needs OUTCOMES_TOKEN' job/deploy.sh "${tokens[@]}" OUTCOMES_TOKEN_FILE=
 ok "an unreadable token file is named by its variable" says 'EVENTS_TOKEN_FILE names no readable file' job/deploy.sh EVENTS_TOKEN_FILE=/nowhere
-ok "a token of two lines is refused" says 'EVENTS_TOKEN must be one line' job/deploy.sh "EVENTS_TOKEN=$events_token"$'\n'"$events_token"
-ok "a token inside of the checkout is refused" says 'inside of the checkout' job/deploy.sh "EVENTS_TOKEN_FILE=$here/lib.sh"
-ok "a name that is none is refused" says 'NAME must be' job/deploy.sh "${tokens[@]}" 'NAME=a;b'
+ok "a token of two lines is rejected" says 'EVENTS_TOKEN must be one line' job/deploy.sh "EVENTS_TOKEN=$events_token"$'\n'"$events_token"
+ok "a token inside of the checkout is rejected" says 'inside of the checkout' job/deploy.sh "EVENTS_TOKEN_FILE=$here/lib.sh"
+ok "an invalid name is rejected" says 'NAME must be' job/deploy.sh "${tokens[@]}" 'NAME=a;b'
 printf 'version: 1\n' >"$work/no-profile.yaml"
-ok "a config without a profile is refused" says 'deploy/iam makes one' job/deploy.sh "CONFIG=$work/no-profile.yaml"
+ok "a config without a profile is rejected" says 'deploy/iam creates one' job/deploy.sh "CONFIG=$work/no-profile.yaml"
 for part in function app job iam audit notifications; do
-	ok "$part: a teardown that isn't logged in fails" no script "$part/teardown.sh" FAKE_LOGGED_OUT=1 "EVENT_NOTIFICATIONS_CRN=$en_crn"
+	ok "$part: a teardown without a login fails" no script "$part/teardown.sh" FAKE_LOGGED_OUT=1 "EVENT_NOTIFICATIONS_CRN=$en_crn"
 done
-ok "nothing secret was said" quiet
+ok "no secret in arguments, output or environment" quiet
 
 world fallback
 ok "fallback: an API key, with a warning" runs job/deploy.sh "${tokens[@]}" "LATCHKEY_API_KEY_FILE=$work/api-key"
-ok "fallback: no compute resource token then" called 'ce job create .*--trusted-profiles-enabled=false'
-ok "fallback: the warning" grep -q 'warning: latchkey gets a stored API key' "$state/output.log"
+ok "fallback: no compute resource token" called 'ce job create .*--trusted-profiles-enabled=false'
+ok "fallback: the warning" grep -q 'warning: latchkey uses a stored API key' "$state/output.log"
 ok "fallback: the key is in the secret" holds secret-latchkey-secrets.env "IBMCLOUD_API_KEY=$api_key"
 ok "fallback: no secret in arguments, output or environment" quiet
 
@@ -321,7 +322,7 @@ if [[ -n ${LATCHKEY:-} ]]; then
 elif command -v go >/dev/null; then
 	latchkey=(go -C "$root" run ./function/latchkey)
 else
-	echo "      neither LATCHKEY nor go: the configs can't be checked"
+	echo "      neither LATCHKEY is set nor go installed: the configs can't be checked"
 fi
 valid() { "${latchkey[@]}" validate --config "$1" >"$work/valid.log" 2>&1 || { sed 's/^/      /' "$work/valid.log"; return 1; }; }
 for config in "$here"/examples/*.yaml; do

@@ -1,19 +1,19 @@
-# shellcheck shell=bash disable=SC2034 # the scripts use what is set here
-# What all deploy scripts share. Each script sources it first.
+# shellcheck shell=bash disable=SC2034 # the scripts use these variables
+# Functions and variables of all deploy scripts. Each script sources it first.
 #
-# The rules it keeps:
-#   - A secret comes by an environment variable or a file, goes into a file that
-#     only we can read, and is handed to the CLI as the name of that file. It is
-#     never an argument, since others can read a process' arguments.
-#   - There is no trace: `bash -x` is switched off here.
-#   - Every step looks first: what is there is updated, what is not is created.
-#     So a script that failed half-way is simply run again.
+# Its rules:
+#   - A secret comes from an environment variable or a file. It is written to a
+#     file that only the current user can read, and the CLI gets the name of that
+#     file. It is never an argument, since other users can read arguments.
+#   - `bash -x` is switched off, so no trace shows a secret.
+#   - Every step checks first: it updates what exists and creates the rest. A
+#     script that failed half-way can be run again.
 
 set +x
 set -euo pipefail
 umask 077
 export IBMCLOUD_COLOR=false IBMCLOUD_VERSION_CHECK=false
-# Ours from here on: no child inherits them.
+# Child processes do not inherit these.
 export -n EVENTS_TOKEN OUTCOMES_TOKEN LATCHKEY_API_KEY KAFKA_PASSWORD
 
 DEPLOY=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -37,13 +37,13 @@ die() {
 	exit 1
 }
 
-# need VARIABLE... wants them set. It names them and never prints their values.
+# need VARIABLE... fails if one is not set. It never prints values.
 need() {
 	local name missing=()
 	for name in "$@"; do
 		[[ -n ${!name:-} ]] || missing+=("$name")
 	done
-	((${#missing[@]} == 0)) || die "set ${missing[*]} first; deploy/README.md says what each is"
+	((${#missing[@]} == 0)) || die "set ${missing[*]} first; deploy/README.md explains each"
 }
 
 tools() {
@@ -52,9 +52,9 @@ tools() {
 	for tool in ibmcloud jq; do
 		command -v "$tool" >/dev/null || die "$tool is not installed"
 	done
-	# The names become names of Code Engine entities, file names and filters.
+	# NAME becomes part of entity names, file names and filters.
 	[[ $NAME =~ ^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$ ]] ||
-		die "NAME must be lower-case letters, digits and dashes, at most 42, a letter first"
+		die "NAME must be at most 42 lower-case letters, digits and dashes, starting with a letter"
 }
 
 select_project() {
@@ -63,8 +63,9 @@ select_project() {
 	ibmcloud ce project select --name "$PROJECT" >/dev/null
 }
 
-# there KIND... NAME: is it there? The output is dropped: `secret get` prints values.
-there() {
+# exists KIND... NAME succeeds if the entity exists. It drops the output, since
+# `secret get` prints values.
+exists() {
 	local name=${*: -1}
 	ibmcloud ce "${@:1:$#-1}" get --name "$name" >/dev/null 2>&1
 }
@@ -79,33 +80,33 @@ put() {
 	shift
 	local name=${kind[-1]} verb=create
 	unset 'kind[-1]'
-	if there "${kind[@]}" "$name"; then verb=update; fi
+	if exists "${kind[@]}" "$name"; then verb=update; fi
 	say "${kind[*]} $name: $verb"
 	ibmcloud ce "${kind[@]}" "$verb" --name "$name" "$@" >/dev/null
 }
 
-# drop KIND... NAME deletes what is there.
+# drop KIND... NAME deletes an entity if it exists.
 drop() {
 	local name=${*: -1}
 	local kind=("${@:1:$#-1}")
-	if there "${kind[@]}" "$name"; then
+	if exists "${kind[@]}" "$name"; then
 		say "${kind[*]} $name: delete"
 		ibmcloud ce "${kind[@]}" delete --name "$name" --force >/dev/null
 	else
-		say "${kind[*]} $name: not there"
+		say "${kind[*]} $name: not found"
 	fi
 }
 
 # secret_line KEY VARIABLE FILE adds KEY=value to an env file. The value comes
-# from VARIABLE, or from the file that VARIABLE_FILE names; neither: nothing to
-# add, and the result is false.
+# from VARIABLE or from the file that VARIABLE_FILE names. It returns false if
+# neither is set.
 secret_line() {
 	local key=$1 variable=$2 file=$3 source=${2}_FILE value
 	if [[ -n ${!variable:-} ]]; then
 		value=${!variable}
 	elif [[ -n ${!source:-} ]]; then
 		[[ -r ${!source} ]] || die "$source names no readable file"
-		[[ $(realpath "${!source}") != "$ROOT"/* ]] || die "$source is inside of the checkout, which a build uploads: keep it elsewhere"
+		[[ $(realpath "${!source}") != "$ROOT"/* ]] || die "$source is inside of the checkout, which a build uploads: move it"
 		value=$(<"${!source}")
 	else
 		return 1
@@ -115,31 +116,32 @@ secret_line() {
 	printf '%s=%s\n' "$key" "$value" >>"$file"
 }
 
-# config_file FILE checks the config as far as a script can.
+# config_file FILE fails if the config is unreadable or, with LATCHKEY, invalid.
 config_file() {
 	[[ -r $1 ]] || die "CONFIG names no readable file"
 	if [[ -n ${LATCHKEY:-} ]]; then "$LATCHKEY" validate --config "$1" >/dev/null || die "the config has faults"; fi
 }
 
-# secrets makes the secret that the program's environment comes from, and sets
-# WITH_SECRET to the flags that refer to it. Without anything secret there is none.
+# secrets creates the Code Engine secret with the program's secret environment
+# variables, and sets WITH_SECRET to the flags that refer to it. Without any
+# variable it creates none.
 secrets() {
 	local file=$SCRATCH/secrets.env
 	: >"$file"
 	if ! secret_line EVENTS_TOKEN EVENTS_TOKEN "$file"; then
 		if grep -Eq '^[^#]*bearerEnv:[[:space:]]*EVENTS_TOKEN' "$CONFIG"; then
-			die "the config wants EVENTS_TOKEN: set EVENTS_TOKEN or EVENTS_TOKEN_FILE"
+			die "the config needs EVENTS_TOKEN: set EVENTS_TOKEN or EVENTS_TOKEN_FILE"
 		fi
 	fi
 	if ! secret_line OUTCOMES_TOKEN OUTCOMES_TOKEN "$file" && grep -Eq '^[^#]*bearerEnv:[[:space:]]*OUTCOMES_TOKEN' "$CONFIG"; then
-		die "the config wants OUTCOMES_TOKEN: set OUTCOMES_TOKEN or OUTCOMES_TOKEN_FILE"
+		die "the config needs OUTCOMES_TOKEN: set OUTCOMES_TOKEN or OUTCOMES_TOKEN_FILE"
 	fi
 	TRUSTED=true
 	if secret_line IBMCLOUD_API_KEY LATCHKEY_API_KEY "$file"; then
 		TRUSTED=false
-		say "warning: latchkey gets a stored API key; a trusted profile needs none (deploy/iam)" >&2
+		say "warning: latchkey uses a stored API key; a trusted profile needs none (deploy/iam)" >&2
 	elif ! grep -Eq '^[^#]*profile:' "$CONFIG"; then
-		die "the config names no identity.profile; deploy/iam makes one"
+		die "the config has no identity.profile; deploy/iam creates one"
 	fi
 	WITH_SECRET=()
 	if [[ -s $file ]]; then
@@ -148,14 +150,14 @@ secrets() {
 	fi
 }
 
-# tick TYPE subscribes the component to a timer. Without data: a bare tick asks
-# for a sweep. Without --schedule the platform would send one every minute.
+# tick TYPE subscribes the component to a timer. An event without data requests a
+# sweep. Without --schedule the platform would send one every minute.
 tick() {
 	put subscription cron "$TICK" -- \
 		--destination "$NAME" --destination-type "$1" --schedule "${SCHEDULE:-7 * * * *}"
 }
 
-# kafka TYPE subscribes an app or a job to the audit events' topic, if there is one.
+# kafka TYPE subscribes an app or a job to the audit topic if KAFKA_BROKERS is set.
 kafka() {
 	[[ -n ${KAFKA_BROKERS:-} ]] || return 0
 	need KAFKA_TOPIC
@@ -166,13 +168,13 @@ kafka() {
 	IFS=, read -r -a brokers <<<"$KAFKA_BROKERS"
 	for broker in "${brokers[@]}"; do flags+=(--broker "$broker"); done
 	flags+=(--topic "$KAFKA_TOPIC" --secret "$KAFKA_SECRET" --destination "$NAME" --destination-type "$1")
-	# The group can be given at creation only.
-	there subscription kafka "$AUDIT" || flags+=(--consumer-group "$NAME")
+	# The group can be set at creation only.
+	exists subscription kafka "$AUDIT" || flags+=(--consumer-group "$NAME")
 	put subscription kafka "$AUDIT" -- "${flags[@]}"
 }
 
-# project_crn is the project's CRN: a project is a service instance. Other
-# services' instances may have its name, hence the filter.
+# project_crn prints the project's CRN. A project is a service instance; the
+# filter skips instances of other services with the same name.
 project_crn() {
 	if [[ -n ${PROJECT_CRN:-} ]]; then
 		printf '%s\n' "$PROJECT_CRN"
@@ -185,8 +187,8 @@ project_crn() {
 }
 
 # authorize SOURCE TARGET ROLES SOURCE-INSTANCE TARGET-INSTANCE lets one service
-# call another. An empty instance means all of them. The JSON is the list of
-# policies as the policy API shows them (attributes with name and value).
+# call another. An empty instance means all instances. The JSON has the policy
+# API's form: attributes with name and value.
 authorize() {
 	local source=$1 target=$2 roles=$3 from=$4 to=$5 flags=() known
 	known=$(ibmcloud iam authorization-policies --output JSON |
@@ -196,7 +198,7 @@ authorize() {
 				and ($f == "" or (.subjects | has("serviceInstance"; $f)))
 				and ($i == "" or (.resources | has("serviceInstance"; $i))))] | length')
 	if ((known > 0)); then
-		say "authorization $source -> $target: there"
+		say "authorization $source -> $target: exists"
 		return
 	fi
 	[[ -z $from ]] || flags+=(--source-service-instance-id "$from")
@@ -205,5 +207,5 @@ authorize() {
 	ibmcloud iam authorization-policy-create "$source" "$target" "$roles" "${flags[@]}" >/dev/null
 }
 
-# guid CRN is the instance's ID in it.
+# guid CRN prints the instance's ID.
 guid() { cut -d: -f8 <<<"$1"; }

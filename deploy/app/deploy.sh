@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# latchkey as a Code Engine application, with a timer and, if KAFKA_BROKERS is
-# set, the audit events of a topic. deploy/README.md says how.
+# Deploys latchkey as a Code Engine application with a timer and, if
+# KAFKA_BROKERS is set, a subscription to audit events. See deploy/README.md.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -12,7 +12,7 @@ select_project
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
-# A ready image, or one that Code Engine builds from this checkout.
+# Use a ready image, or let Code Engine build one from this checkout.
 if [[ -n ${IMAGE:-} ]]; then
 	code=(--image "$IMAGE")
 	[[ -z ${REGISTRY_SECRET:-} ]] || code+=(--registry-secret "$REGISTRY_SECRET")
@@ -20,8 +20,8 @@ else
 	code=(--build-source "$ROOT" --build-strategy dockerfile --build-dockerfile function/Dockerfile)
 fi
 
-# It scales to zero. Work goes on behind an answer, so an instance stays for
-# five minutes after its last request. Ready means: our own identity works.
+# The application scales to zero. Work continues after an answer, so a replica
+# stays for five minutes after its last request. It is ready once it can log in.
 put application "$NAME" -- "${code[@]}" \
 	--port 8080 --cpu "${CPU:-0.25}" --memory "${MEMORY:-0.5G}" \
 	--min-scale "${MIN_SCALE:-0}" --max-scale "${MAX_SCALE:-2}" --concurrency 50 --scale-down-delay 300 \
@@ -33,4 +33,4 @@ put application "$NAME" -- "${code[@]}" \
 
 tick app
 kafka app
-say "application $NAME: done. Its address: ibmcloud ce application get --name $NAME --output url"
+say "application $NAME: done. For its address run: ibmcloud ce application get --name $NAME --output url"

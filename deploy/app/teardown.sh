@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes what app/deploy.sh made. Service IDs and keys stay.
+# Deletes everything that app/deploy.sh created. Service IDs and keys stay.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Audit events -> Event Streams: a target and a route of Activity Tracker Event
-# Routing. The app's or job's Kafka subscription reads the topic.
+# Routes audit events to Event Streams, with a target and a route of Activity
+# Tracker Event Routing. The Kafka subscription of an app or job reads the topic.
 #   EVENT_STREAMS_CRN=crn:…   KAFKA_BROKERS=host:port,…   KAFKA_TOPIC=…
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -9,10 +9,10 @@ need EVENT_STREAMS_CRN KAFKA_BROKERS KAFKA_TOPIC REGION
 tools
 ibmcloud target -r "$REGION" >/dev/null
 
-# By authorization, so no API key is stored with the target.
+# With an authorization, no API key is stored with the target.
 authorize atracker messagehub Writer "" "$(guid "$EVENT_STREAMS_CRN")"
 
-# The reference says event_streams, an example on the same page event-streams.
+# The reference has event_streams, an example on the same page event-streams.
 flags=(--target-crn "$EVENT_STREAMS_CRN" --brokers "$KAFKA_BROKERS" --topic "$KAFKA_TOPIC" --service-to-service-enabled TRUE)
 if ibmcloud atracker target get --target "$AUDIT" >/dev/null 2>&1; then
 	say "target $AUDIT: update"
@@ -24,8 +24,8 @@ fi
 target=$(ibmcloud atracker target get --target "$AUDIT" --output JSON | jq -r .id)
 [[ -n $target && $target != null ]] || die "finding the target's ID"
 
-# A route selects by place, not by action: expect every audit event of these
-# places. IAM's are global, Code Engine's those of the project's region.
+# A route selects by location, not by action, so every audit event of these
+# locations arrives. IAM's location is global, Code Engine's the project's region.
 rules=$(jq -cn --arg l "${AUDIT_LOCATIONS:-$REGION}" --arg t "$target" '[{locations: ($l | split(",")), target_ids: [$t]}]')
 if ibmcloud atracker route get --route "$AUDIT" >/dev/null 2>&1; then
 	say "route $AUDIT: update"
@@ -34,4 +34,4 @@ else
 	say "route $AUDIT: create"
 	ibmcloud atracker route create --name "$AUDIT" --rules "$rules" >/dev/null
 fi
-say "audit route: done. It may take an hour until the first event"
+say "audit route: done. The first event may take an hour"

@@ -1,20 +1,20 @@
-// Package examples embeds the example configs, so that the demo needs no file.
+// Package examples embeds the example configs for the demo and the tests.
 package examples
 
 import "embed"
 
-// Emulator is emulator.yaml: it works on a fresh emulator.
+// Emulator is emulator.yaml. It works on a fresh emulator.
 //
 //go:embed emulator.yaml
 var Emulator string
 
-// HooksEmulator is hooks/emulator.yaml: emulator.yaml with hooks and a
-// credential that they ask for. It works on a fresh emulator.
+// HooksEmulator is hooks/emulator.yaml: emulator.yaml with hooks and the
+// credential that they provision. It works on a fresh emulator.
 //
 //go:embed hooks/emulator.yaml
 var HooksEmulator string
 
-// Hooks has what the systems of the hooks send, under hooks/.
+// Hooks holds the payloads that the systems send, under hooks/.
 //
 //go:embed hooks/*.json
 var Hooks embed.FS

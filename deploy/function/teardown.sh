@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes what function/deploy.sh made. Service IDs and keys stay.
+# Deletes everything that function/deploy.sh created. Service IDs and keys stay.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The trusted profile that one form of latchkey logs in with, and its policies.
-# deploy/iam/README.md has the reason for each.
-#   FORM=function|app|job   whom the profile trusts: this one component
-#   SECRETS_TASKS           an instance of Secrets Manager whose provider this is
-#   GRANTS='service:instance:role,role;…'   what latchkey may hand on
+# Creates the trusted profile that one form of latchkey logs in with, and its
+# policies. deploy/iam/README.md has the reason for each.
+#   FORM=function|app|job   the one component that the profile trusts
+#   SECRETS_TASKS           GUID of the Secrets Manager instance, for the provider
+#   GRANTS='service:instance:role,role;…'   the roles that latchkey may grant
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -19,18 +19,18 @@ app) component=application ;;
 esac
 
 if ibmcloud iam trusted-profile "$PROFILE" >/dev/null 2>&1; then
-	say "trusted profile $PROFILE: there"
+	say "trusted profile $PROFILE: exists"
 else
 	say "trusted profile $PROFILE: create"
-	ibmcloud iam trusted-profile-create "$PROFILE" --description "latchkey: mints and rotates service ID API keys" >/dev/null
+	ibmcloud iam trusted-profile-create "$PROFILE" --description "latchkey: creates, rotates and revokes service ID API keys" >/dev/null
 fi
 
-# The link names the component: others in the project can't use the profile.
-# The CLI's reference page has --cr-type CE and the two --link-component flags
-# not; IBM's Code Engine samples use them for job, application and function.
+# The link names the component, so other components can't use the profile. The
+# CLI's reference page lacks --cr-type CE and both --link-component flags. IBM's
+# Code Engine samples use them for jobs, applications and functions.
 link=$NAME-$FORM
 if ibmcloud iam trusted-profile-links "$PROFILE" --output JSON | jq -e --arg n "$link" 'any(.[]?; .name == $n)' >/dev/null; then
-	say "link $link: there"
+	say "link $link: exists"
 else
 	crn=$(project_crn)
 	say "link $link: create"
@@ -39,7 +39,7 @@ else
 fi
 
 # policy ROLES SERVICE [INSTANCE [RESOURCE-GROUP-ID]]
-# One policy for each service and scope, so a second run changes it in place.
+# creates or updates the one policy for this service and scope.
 policy() {
 	local roles=$1 service=$2 instance=${3:-} group=${4:-} id flags
 	flags=(--roles "$roles" --service-name "$service")
@@ -60,13 +60,13 @@ policy() {
 
 policy "${IDENTITY_ROLES:-Administrator}" iam-identity
 policy Viewer,Writer codeengine "" "${CODE_ENGINE_RESOURCE_GROUP_ID:-}"
-# Only a config with accessGroups needs it: it may add members to any group.
+# Only a config with accessGroups needs this. It allows adding members to any group.
 [[ -z ${ACCESS_GROUPS:-} ]] || policy Editor iam-groups
 
-# Only the provider of custom credentials needs it: it reads and ends tasks.
+# Only the provider of custom credentials needs this, to read and complete tasks.
 [[ -z ${SECRETS_TASKS:-} ]] || policy SecretTaskUpdater,SecretsReader secrets-manager "$SECRETS_TASKS"
 
-# To hand a role on, latchkey must administer the instance and hold the role.
+# To grant a role, latchkey must administer the instance and hold the role.
 # shellcheck disable=SC2153 # GRANTS comes from the environment
 IFS=';' read -r -a grants <<<"${GRANTS:-}"
 for grant in "${grants[@]}"; do
@@ -76,4 +76,4 @@ for grant in "${grants[@]}"; do
 	policy "Administrator,$roles" "$service" "$instance"
 done
 
-say "trusted profile $PROFILE: done. The config says: identity: {profile: $PROFILE}"
+say "trusted profile $PROFILE: done. Set in the config: identity: {profile: $PROFILE}"

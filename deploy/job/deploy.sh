@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# latchkey as a Code Engine job, with a timer and, if KAFKA_BROKERS is set, the
-# audit events of a topic. deploy/README.md says how.
+# Deploys latchkey as a Code Engine job with a timer and, if KAFKA_BROKERS is set,
+# a subscription to audit events. See deploy/README.md.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -9,7 +9,8 @@ tools
 config_file "$CONFIG"
 select_project
 
-# Mounted, since a job's definition may have 10 KiB, its environment included.
+# The config is mounted, since a job's definition, including its environment, is
+# limited to 10 KiB.
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
@@ -19,11 +20,11 @@ if [[ -n ${IMAGE:-} ]]; then
 else
 	code=(--build-source "$ROOT" --build-strategy dockerfile --build-dockerfile function/Dockerfile)
 fi
-# Several indices share a sweep; an event is for index 0 alone.
+# Several indices share a sweep. Only index 0 handles an event.
 if ((${ARRAY_SIZE:-1} > 1)); then code+=(--array-indices "0-$((ARRAY_SIZE - 1))"); fi
 
-# Three retries are safe: latchkey fails only when a repetition may help, and a
-# repetition finds what the last run left.
+# Three retries are safe: latchkey fails only if a retry may help, and a retry
+# continues where the last run stopped.
 put job "$NAME" -- "${code[@]}" --argument job \
 	--cpu "${CPU:-0.25}" --memory "${MEMORY:-0.5G}" --maxexecutiontime 900 --retrylimit 3 \
 	--trusted-profiles-enabled="$TRUSTED" \
@@ -32,4 +33,4 @@ put job "$NAME" -- "${code[@]}" --argument job \
 
 tick job
 kafka job
-say "job $NAME: done. A run by hand: ibmcloud ce jobrun submit --job $NAME"
+say "job $NAME: done. To run it now: ibmcloud ce jobrun submit --job $NAME"

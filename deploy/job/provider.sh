@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# latchkey as the provider of custom credentials for Secrets Manager: a job that
-# Secrets Manager starts, and may start. deploy/README.md says how.
-#   SECRETS_MANAGER_CRN   the instance; the config names it in provider.instances
+# Deploys latchkey as the provider of custom credentials: a job, and the
+# authorization for Secrets Manager to start it. See deploy/README.md.
+#   SECRETS_MANAGER_CRN   the instance; the config lists it in provider.instances
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 need CONFIG SECRETS_MANAGER_CRN
 tools
 config_file "$CONFIG"
-grep -Eq '^provider:' "$CONFIG" || die "the config has no provider: nothing would be allowed"
+grep -Eq '^provider:' "$CONFIG" || die "the config has no provider, so every request would be rejected"
 select_project
 NAME=$NAME-provider
 CONFIG_MAP=$NAME-config
@@ -24,14 +24,14 @@ else
 	code=(--build-source "$ROOT" --build-strategy dockerfile --build-dockerfile function/Dockerfile)
 fi
 
-# The parameters and credentials of the secrets. Secrets Manager reads them once,
-# when the configuration is made: a change needs another configuration.
+# The parameters and credentials of the secrets. Secrets Manager reads them when
+# the configuration is created, so a change needs a new configuration.
 declared=()
 while IFS= read -r line; do declared+=(--env "$line"); done < <(
 	jq -r '.job_env_variables[] | "\(.name)=\(.value)"' "$(dirname "${BASH_SOURCE[0]}")/parameters.json"
 )
 
-# No retries: Secrets Manager shows a task that failed, and people ask again.
+# No retries: Secrets Manager shows the failed task, and the user tries again.
 put job "$NAME" -- "${code[@]}" --argument job "${declared[@]}" \
 	--cpu "${CPU:-0.25}" --memory "${MEMORY:-0.5G}" --maxexecutiontime 3000 --retrylimit 0 \
 	--trusted-profiles-enabled="$TRUSTED" \
@@ -40,4 +40,4 @@ put job "$NAME" -- "${code[@]}" --argument job "${declared[@]}" \
 
 authorize secrets-manager codeengine Viewer,Writer "$(guid "$SECRETS_MANAGER_CRN")" "$(guid "$(project_crn)")"
 
-say "job $NAME: done. Now make a configuration of the custom credentials engine in Secrets Manager with project $PROJECT and job $NAME"
+say "job $NAME: done. Now create a configuration of the custom credentials engine in Secrets Manager with project $PROJECT and job $NAME"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Removes what job/deploy.sh and job/provider.sh made. Service IDs and keys stay.
+# Deletes everything that job/deploy.sh and job/provider.sh created. Service IDs
+# and keys stay.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Removes what notifications/deploy.sh made in Event Notifications. The sources
-# stay as they are: others may use them.
+# Deletes everything that notifications/deploy.sh created in Event Notifications.
+# The sources stay, since other components may use them.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -17,6 +17,6 @@ for kind in subscription destination topic; do
 		say "$kind $NAME: delete"
 		en "$kind-delete" --id "$id" --force >/dev/null
 	else
-		say "$kind $NAME: not there"
+		say "$kind $NAME: not found"
 	fi
 done

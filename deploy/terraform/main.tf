@@ -1,5 +1,5 @@
-# latchkey as a function: config, identity, permissions, function. What the
-# provider has no resource for (timer, Kafka subscription) is for the scripts.
+# latchkey as a function: config, identity, permissions and function. The provider
+# has no resource for subscriptions, so the scripts create the timer.
 
 data "ibm_code_engine_project" "this" {
   project_id = var.project_id
@@ -13,11 +13,11 @@ resource "ibm_code_engine_config_map" "config" {
   }
 }
 
-# --- Identity: reasons in deploy/iam/README.md
+# --- Identity. deploy/iam/README.md has the reasons.
 
 resource "ibm_iam_trusted_profile" "this" {
   name        = var.name
-  description = "latchkey: mints and rotates service ID API keys"
+  description = "latchkey: creates, rotates and revokes service ID API keys"
 }
 
 resource "ibm_iam_trusted_profile_link" "this" {

@@ -1,9 +1,9 @@
 output "endpoint" {
-  description = "Where the function takes events."
+  description = "URL that receives events."
   value       = ibm_code_engine_function.this.endpoint
 }
 
 output "profile" {
-  description = "The trusted profile's name, for the config's identity."
+  description = "Name of the trusted profile, for identity.profile in the config."
   value       = ibm_iam_trusted_profile.this.name
 }

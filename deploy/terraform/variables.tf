@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the function, and the start of the other names."
+  description = "Name of the function and prefix of all other names."
   type        = string
   default     = "latchkey"
 }
@@ -10,12 +10,12 @@ variable "project_id" {
 }
 
 variable "config_file" {
-  description = "Path of latchkey's config. It says identity: {profile: <name>}."
+  description = "Path of latchkey's config, with identity: {profile: <name>}."
   type        = string
 }
 
 variable "code_reference" {
-  description = "The code bundle's image, as the CLI built it: ibmcloud ce function get."
+  description = "Image of the code bundle, as printed by ibmcloud ce function get."
   type        = string
 }
 
@@ -32,13 +32,13 @@ variable "secret_name" {
 }
 
 variable "code_engine_resource_group_id" {
-  description = "Resource group of the projects that latchkey works in; null for all."
+  description = "Resource group of the projects that latchkey manages; null for all."
   type        = string
   default     = null
 }
 
 variable "grants" {
-  description = "What latchkey may hand on: the roles, on one instance or (null) all instances of a service."
+  description = "Roles that latchkey may grant, on one instance or (null) all instances of a service."
   type = map(object({
     service  = string
     instance = optional(string)
