@@ -1,27 +1,26 @@
-// What Code Engine starts when latchkey is a function. The program itself is
-// the static binary beside this file; it stays up as a child for as long as the
-// instance does, and takes each call as one line of JSON on stdin.
+// The entry point of latchkey as a Code Engine function. The program is the static
+// binary beside this file. It runs as a child process for the life of the replica
+// and receives each call as one line of JSON on stdin.
 //
-// Only the __ce_* arguments are read. The platform unfolds query parameters and
-// the fields of a JSON body beside them: those are the caller's.
+// Only the __ce_* arguments are read. The platform adds query parameters and the
+// fields of a JSON body beside them, which the caller controls.
 'use strict';
 
 const { spawn } = require('child_process');
 const fs = require('fs');
 const path = require('path');
 
-// A call that outlasts the platform's 120 s is answered 299 by it, which a
-// sender takes for success. The program answers within 100 s; this is for a
-// program that does not.
+// The platform answers 299 to a call that takes more than 120 s, and a sender
+// takes that for success. The program answers within 100 s. After this deadline
+// the call is answered 503.
 const DEADLINE_MS = Number(process.env.LATCHKEY_DEADLINE_MS || 110000);
 
-// The longest body is the platform's 5 MB, the longest answer a sweep's.
 const BINARY = 'latchkey';
 
-let child = null; // the program, when it is up
+let child = null; // the running program
 let lastId = 0;
 
-// start brings the program up. Its stderr is the platform's log.
+// start starts the program. Its stderr is the platform's log.
 function start() {
   const calls = new Map(); // id -> { resolve, timer }
   const proc = spawn(executable(), ['invoke'], {
@@ -43,7 +42,7 @@ function start() {
     try {
       answer = JSON.parse(line);
     } catch {
-      return end('an answer that is no JSON');
+      return end('invalid JSON');
     }
     const call = calls.get(answer.id);
     if (call) finish(self, answer.id, call, answer);
@@ -52,7 +51,7 @@ function start() {
   return self;
 }
 
-// lines calls back with each whole line of a stream.
+// lines calls each with every complete line of a stream.
 function lines(stream, each) {
   let parts = [];
   stream.on('data', (data) => {
@@ -67,6 +66,7 @@ function lines(stream, each) {
   });
 }
 
+// finish resolves a call with its answer.
 function finish(self, id, call, answer) {
   self.calls.delete(id);
   clearTimeout(call.timer);
@@ -74,25 +74,26 @@ function finish(self, id, call, answer) {
   call.resolve(answer);
 }
 
-// idle lets the process end although the child is up: the platform decides how
-// long an instance lives, not the child.
+// idle lets the process exit while the child runs: the platform decides how long
+// a replica lives.
 function idle(self) {
   for (const handle of [self.proc, self.proc.stdin, self.proc.stdout]) if (handle.unref) handle.unref();
 }
 
+// busy keeps the process alive until the call is answered.
 function busy(self) {
   for (const handle of [self.proc, self.proc.stdin, self.proc.stdout]) if (handle.ref) handle.ref();
 }
 
-// executable is the program's path. A bundle build may lose the bit that makes
-// a file executable, and the bundle may be read-only.
+// executable returns the program's path. A bundle build may lose the executable
+// bit, and the bundle may be read-only. Then a copy is executed.
 function executable() {
   const bundled = path.join(__dirname, BINARY);
   if (canExecute(bundled)) return bundled;
   try {
     fs.chmodSync(bundled, 0o755);
     if (canExecute(bundled)) return bundled;
-  } catch { /* read-only: a copy will do */ }
+  } catch { /* the bundle is read-only */ }
   const copy = path.join(fs.mkdtempSync(path.join(require('os').tmpdir(), 'latchkey-')), BINARY);
   fs.copyFileSync(bundled, copy);
   fs.chmodSync(copy, 0o755);
@@ -108,7 +109,8 @@ function canExecute(file) {
   }
 }
 
-// environment is ours without what is meant for Node and the platform's shim.
+// environment returns the environment without the variables of Node and of the
+// platform's wrapper.
 function environment() {
   const env = {};
   for (const [name, value] of Object.entries(process.env)) {
@@ -117,8 +119,8 @@ function environment() {
   return env;
 }
 
-// headers are lists of values per name. How the platform hands over a repeated
-// header is not documented: both forms are read.
+// headers returns a list of values for each name. The documentation does not say
+// how the platform passes a repeated header, so both forms are read.
 function headers(given) {
   const out = {};
   for (const [name, value] of Object.entries(given || {})) {
@@ -127,11 +129,11 @@ function headers(given) {
   return out;
 }
 
-// body is what was sent, as base64. The platform gives some content types as
-// text and others as base64, and its documents do not cover ours; but { and [
-// are not in base64's alphabet, so for JSON the first character tells.
+// body returns the request body in base64. The platform passes some content types
+// as text and others as base64, and does not document CloudEvents. The characters
+// { and [ are not in base64's alphabet, so they identify JSON text.
 function body(args) {
-  // Timers have been documented with body in place of __ce_body.
+  // One page documents body instead of __ce_body for timers.
   const given = args.__ce_body !== undefined ? args.__ce_body : tick(args) ? args.body : undefined;
   if (given === undefined || given === null || given === '') return '';
   if (typeof given !== 'string') return Buffer.from(JSON.stringify(given)).toString('base64');
@@ -141,12 +143,14 @@ function body(args) {
   return Buffer.from(given, 'utf8').toString('base64');
 }
 
+// tick reports whether the call is a timer event.
 function tick(args) {
   return headers(args.__ce_headers)['Ce-Type']?.[0] === 'dev.knative.sources.ping';
 }
 
+// unavailable logs the reason and returns a 503 answer.
 function unavailable(why) {
-  console.error(JSON.stringify({ level: 'ERROR', msg: 'no answer from the program', why }));
+  console.error(JSON.stringify({ level: 'ERROR', msg: 'the program did not answer', why }));
   return { status: 503, headers: { 'Retry-After': ['5'] }, body: '' };
 }
 
@@ -170,13 +174,12 @@ async function main(args) {
   });
   const out = { statusCode: answer.status, headers: {}, body: '' };
   for (const [name, values] of Object.entries(answer.headers || {})) out.headers[name] = values.length === 1 ? values[0] : values;
-  // Every answer of the program is text.
+  // Every answer is text.
   if (answer.body) out.body = Buffer.from(answer.body, 'base64').toString('utf8');
   return out;
 }
 
-// The platform loads the bundle before the first call: the program comes up
-// meanwhile.
+// The platform loads the bundle before the first call, so start the program now.
 idle(start());
 
 module.exports.main = main;

@@ -1,13 +1,12 @@
-// What the function's entry costs, as ratios of one run:
+// Measures what the function's entry point costs, as ratios of one run:
 //
 //   node bench.js BUNDLE [CLOUDEVENTS]
 //
-// warm/spawn: a warm call through main.js against starting the program for
-// each call. first/node: from nothing to the first answer, against a handler in
-// JavaScript that reads the same event with the CloudEvents project's own
-// library (CLOUDEVENTS is its folder). first/empty: against a handler that does
-// nothing at all, and, to see what any child costs, true/empty: the same with a
-// handler that starts /bin/true.
+//   warm/spawn    a warm call through main.js, against starting the program for each call
+//   first/node    the first answer of a new process, against a JavaScript handler that
+//                 reads the event with the CloudEvents SDK (CLOUDEVENTS is its folder)
+//   first/empty   the same, against a handler that does nothing
+//   true/empty    a handler that starts /bin/true, against one that does nothing
 'use strict';
 
 const { spawnSync } = require('child_process'); // the program's log is not read
@@ -18,8 +17,8 @@ const args = {
   __ce_method: 'POST', __ce_path: '/', __ce_query: '', __ce_body: '',
   __ce_headers: { 'Ce-Id': '1', 'Ce-Source': '/bench', 'Ce-Specversion': '1.0', 'Ce-Type': 'com.acme.order' },
 };
-// No call goes anywhere: the event is not for us. The token keeps the limit of
-// unauthenticated looks out of the measure.
+// latchkey ignores the event's type, so it calls nothing. The token avoids the rate
+// limit of unauthenticated calls.
 args.__ce_headers.Authorization = 'Bearer bench';
 const env = {
   PATH: process.env.PATH, LATCHKEY_ENDPOINT: 'http://127.0.0.1:1', IBMCLOUD_API_KEY: 'none', EVENTS_TOKEN: 'bench',

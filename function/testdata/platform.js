@@ -1,17 +1,17 @@
-// A Code Engine function platform for tests, as its documents describe it:
+// A Code Engine function platform for tests, as its documentation describes it:
 //
 //   node platform.js BUNDLE EVENT.json…    calls the function with each event
 //   node platform.js BUNDLE --lines        calls it with requests from stdin,
 //                                          one JSON line each, and prints answers
 //
-//   node platform.js BUNDLE --serve        takes requests over HTTP on loopback
+//   node platform.js BUNDLE --serve        serves HTTP on loopback
 //
-// Options: --together calls with all requests at once (an instance with
-// concurrency); --freeze stops the function's child after each answer, as a
-// frozen container would, and lets it go on with the next call.
+// Options: --together calls with all requests at once, like a replica with
+// concurrency. --freeze stops the function's child after each answer, as a frozen
+// container does, and continues it for the next call.
 //
-// An event file is a structured CloudEvent, or {"headers", "body"} as it is on
-// the wire. A request line is {"method","path","query","headers","body"} with
+// An event file is a structured CloudEvent, or {"headers", "body"} as sent on the
+// wire. A request line is {"method","path","query","headers","body"} with
 // the body in base64.
 'use strict';
 
@@ -23,14 +23,14 @@ const { execFileSync } = require('child_process');
 const flags = process.argv.slice(2).filter((a) => a.startsWith('--'));
 const [bundle, ...files] = process.argv.slice(2).filter((a) => !a.startsWith('--'));
 
-// canonical is how the platform spells header names.
+// canonical returns a header name as the platform spells it.
 const canonical = (name) => name.toLowerCase().replace(/(^|-)([a-z])/g, (_, dash, c) => dash + c.toUpperCase());
 
-// base64 bodies by content type; everything else arrives as text.
+// binary matches the content types whose bodies arrive in base64. Others arrive as text.
 const binary = /^(application\/json|application\/octet-stream|(audio|example|font|image|model|multipart|video)\/)/i;
 
-// args is what main is called with: the request in __ce_*, and query and JSON
-// body unfolded beside it.
+// args returns the argument of main: the request in __ce_*, with the query and the
+// fields of a JSON body beside it.
 function args(request) {
   const headers = {};
   for (const [name, values] of Object.entries(request.headers || {})) {
@@ -41,7 +41,7 @@ function args(request) {
   const out = {};
   for (const [name, value] of new URLSearchParams(request.query || '')) out[name] = value;
   if (/^application\/json/i.test(type) && raw.length > 0) {
-    const parsed = JSON.parse(raw.toString('utf8')); // the platform answers 400 for what is no JSON
+    const parsed = JSON.parse(raw.toString('utf8')); // the platform answers 400 to invalid JSON
     if (parsed && typeof parsed === 'object' && !Array.isArray(parsed)) Object.assign(out, parsed);
   }
   return Object.assign(out, {
@@ -65,7 +65,7 @@ function fromFile(file) {
   return { headers, body: Buffer.from(JSON.stringify(event)).toString('base64') };
 }
 
-// children are the processes that this instance has started.
+// children returns the processes that the function has started.
 function children() {
   try {
     return execFileSync('pgrep', ['-P', String(process.pid), '-x', 'latchkey']).toString().trim().split('\n').filter(Boolean).map(Number);
@@ -87,8 +87,8 @@ async function call(main, request) {
   return answer;
 }
 
-// serve is the platform's front door. It says where it listens in one line of
-// JSON on stderr, as latchkey's own server does, and stays.
+// serve listens on loopback until it is killed. It prints its address in one line
+// of JSON on stderr, as latchkey serve does.
 function serve(main) {
   const server = http.createServer((req, res) => {
     const parts = [];

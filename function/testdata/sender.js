@@ -1,5 +1,5 @@
-// Sends events with the CloudEvents SDK for JavaScript, and prints a line of
-// JSON for each: what was answered, and what the SDK makes of the answer.
+// Sends events with the CloudEvents SDK for JavaScript. For each event it prints a
+// line of JSON: the answer, and what the SDK reads from it.
 //
 //   node sender.js <the module cloudevents> <URL> <credential>
 //
