@@ -119,7 +119,7 @@ func (s *Server) witness(rt route, c *call) (testify func(answer, error)) {
 	if !ok || !s.hub.wants(KindAudit) {
 		return func(answer, error) {}
 	}
-	before := s.cloud.Label(c.parts[d.thing])
+	before := s.cloud.Label(c.path(d.thing))
 	return func(a answer, err error) {
 		if c.actor.IAMID == "" || rt.family == familyToken && err != nil {
 			return // IAM does not know whose account it is: "Failed log in actions do not generate an event"
@@ -135,8 +135,8 @@ func (s *Server) testify(d deed, c *call, target cloud.Label, a answer, err erro
 	switch {
 	case c.family == familyToken:
 		target = s.cloud.Label(c.actor.IAMID)
-	case c.parts["project"] != "":
-		project := s.cloud.Label(c.parts["project"])
+	case c.path("project") != "":
+		project := s.cloud.Label(c.path("project"))
 		source = project.CRN
 		if d.thing == "" {
 			target = within(project, action, c)
@@ -184,7 +184,7 @@ func (s *Server) testify(d deed, c *call, target cloud.Label, a answer, err erro
 
 // within is the target of a call on something in a project.
 func within(project cloud.Label, action string, c *call) cloud.Label {
-	name := cmp.Or(c.parts["name"], c.said().Name)
+	name := cmp.Or(c.path("name"), c.said().Name)
 	kind := strings.Split(action, ".")[1]
 	return cloud.Label{Name: name, CRN: strings.TrimSuffix(project.CRN, ":") + kind + ":" + name, ResourceGroupID: project.ResourceGroupID}
 }

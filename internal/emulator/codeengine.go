@@ -89,7 +89,7 @@ func (s *Server) createProject(c *call) (answer, error) {
 }
 
 func (s *Server) getProject(c *call) (answer, error) {
-	p, err := s.cloud.GetProject(c.actor, c.parts["project"], c.region())
+	p, err := s.cloud.GetProject(c.actor, c.path("project"), c.region())
 	if err != nil {
 		return answer{}, err
 	}
@@ -97,11 +97,11 @@ func (s *Server) getProject(c *call) (answer, error) {
 }
 
 func (s *Server) deleteProject(c *call) (answer, error) {
-	return answer{status: 202}, s.cloud.DeleteProject(c.actor, c.parts["project"], c.region())
+	return answer{status: 202}, s.cloud.DeleteProject(c.actor, c.path("project"), c.region())
 }
 
 func (s *Server) projectStatus(c *call) (answer, error) {
-	p, err := s.cloud.GetProject(c.actor, c.parts["project"], c.region())
+	p, err := s.cloud.GetProject(c.actor, c.path("project"), c.region())
 	if err != nil {
 		return answer{}, err
 	}
@@ -150,7 +150,7 @@ func (s *Server) listSecrets(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListSecrets(c.actor, c.parts["project"], c.query.Get("format"), q)
+	page, err := s.cloud.ListSecrets(c.actor, c.path("project"), c.query.Get("format"), q)
 	if err != nil {
 		return answer{}, err
 	}
@@ -166,7 +166,7 @@ func (s *Server) createSecret(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.CreateSecret(c.actor, c.parts["project"], in)
+	x, err := s.cloud.CreateSecret(c.actor, c.path("project"), in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -174,7 +174,7 @@ func (s *Server) createSecret(c *call) (answer, error) {
 }
 
 func (s *Server) getSecret(c *call) (answer, error) {
-	x, err := s.cloud.GetSecret(c.actor, c.parts["project"], c.parts["name"])
+	x, err := s.cloud.GetSecret(c.actor, c.path("project"), c.path("name"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -186,7 +186,7 @@ func (s *Server) replaceSecret(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.ReplaceSecret(c.actor, c.parts["project"], c.parts["name"], c.header("If-Match"), in)
+	x, err := s.cloud.ReplaceSecret(c.actor, c.path("project"), c.path("name"), c.header("If-Match"), in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -194,7 +194,7 @@ func (s *Server) replaceSecret(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecret(c *call) (answer, error) {
-	return answer{status: 202}, s.cloud.DeleteSecret(c.actor, c.parts["project"], c.parts["name"])
+	return answer{status: 202}, s.cloud.DeleteSecret(c.actor, c.path("project"), c.path("name"))
 }
 
 // separated is the first API version that keeps Code Engine's own variables
@@ -239,7 +239,7 @@ func (s *Server) listApps(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListApps(c.actor, c.parts["project"], q)
+	page, err := s.cloud.ListApps(c.actor, c.path("project"), q)
 	if err != nil {
 		return answer{}, err
 	}
@@ -252,7 +252,7 @@ func (s *Server) createApp(c *call) (answer, error) {
 		return answer{}, err
 	}
 	name, _ := in["name"].(string)
-	x, err := s.cloud.CreateApp(c.actor, c.parts["project"], name, in)
+	x, err := s.cloud.CreateApp(c.actor, c.path("project"), name, in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -260,7 +260,7 @@ func (s *Server) createApp(c *call) (answer, error) {
 }
 
 func (s *Server) getApp(c *call) (answer, error) {
-	x, err := s.cloud.GetApp(c.actor, c.parts["project"], c.parts["name"])
+	x, err := s.cloud.GetApp(c.actor, c.path("project"), c.path("name"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -272,7 +272,7 @@ func (s *Server) updateApp(c *call) (answer, error) {
 	if err := c.json(&patch); err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.UpdateApp(c.actor, c.parts["project"], c.parts["name"], c.header("If-Match"), patch)
+	x, err := s.cloud.UpdateApp(c.actor, c.path("project"), c.path("name"), c.header("If-Match"), patch)
 	if err != nil {
 		return answer{}, err
 	}
@@ -280,7 +280,7 @@ func (s *Server) updateApp(c *call) (answer, error) {
 }
 
 func (s *Server) deleteApp(c *call) (answer, error) {
-	return answer{status: 202}, s.cloud.DeleteApp(c.actor, c.parts["project"], c.parts["name"])
+	return answer{status: 202}, s.cloud.DeleteApp(c.actor, c.path("project"), c.path("name"))
 }
 
 func (s *Server) revisionBody(c *call, x cloud.App) func(string) map[string]any {
@@ -304,7 +304,7 @@ func (s *Server) listRevisions(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x, page, err := s.cloud.ListRevisions(c.actor, c.parts["project"], c.parts["name"], q)
+	x, page, err := s.cloud.ListRevisions(c.actor, c.path("project"), c.path("name"), q)
 	if err != nil {
 		return answer{}, err
 	}
@@ -312,12 +312,12 @@ func (s *Server) listRevisions(c *call) (answer, error) {
 }
 
 func (s *Server) getRevision(c *call) (answer, error) {
-	x, err := s.cloud.GetApp(c.actor, c.parts["project"], c.parts["name"])
+	x, err := s.cloud.GetApp(c.actor, c.path("project"), c.path("name"))
 	if err != nil {
 		return answer{}, err
 	}
-	if !slices.Contains(x.Revisions, c.parts["revision"]) {
+	if !slices.Contains(x.Revisions, c.path("revision")) {
 		return answer{}, &cloud.Error{Status: 404, Code: "resource_not_found", Message: "Resource not found."}
 	}
-	return answer{status: 200, body: s.revisionBody(c, x)(c.parts["revision"])}, nil
+	return answer{status: 200, body: s.revisionBody(c, x)(c.path("revision"))}, nil
 }

@@ -15,7 +15,7 @@ func TestEveryChangeHasAnAuditAction(t *testing.T) {
 	}
 	for _, r := range routes {
 		name := r.method + " " + r.pattern
-		emulatesAudit := []family{familyToken, familyIdentity, familyPolicy, familyGroup, familyCodeEngine}
+		emulatesAudit := []*family{familyToken, familyIdentity, familyPolicy, familyGroup, familyCodeEngine}
 		if !slices.Contains(emulatesAudit, r.family) || r.method == http.MethodGet || r.method == http.MethodHead || slices.Contains(postedReads, r.pattern) {
 			continue
 		}

@@ -83,6 +83,7 @@ type Server struct {
 	log    *slog.Logger
 	url    string
 	ready  Ready
+	mux    *http.ServeMux
 	http   *http.Server
 	served chan struct{} // closed when the listener's loop has ended
 	closed chan struct{} // closed first of all by Close
@@ -157,6 +158,7 @@ func Start(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
+	s.mux = s.newMux()
 	s.url = "http://" + listener.Addr().String()
 	s.ready = s.describe()
 	protocols := new(http.Protocols)

@@ -93,7 +93,7 @@ func (s *Server) createGroup(c *call) (answer, error) {
 }
 
 func (s *Server) getGroup(c *call) (answer, error) {
-	g, err := s.cloud.GetGroup(c.actor, c.parts["group"])
+	g, err := s.cloud.GetGroup(c.actor, c.path("group"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -108,7 +108,7 @@ func (s *Server) updateGroup(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	g, err := s.cloud.UpdateGroup(c.actor, c.parts["group"], c.header("If-Match"), in.Name, in.Description)
+	g, err := s.cloud.UpdateGroup(c.actor, c.path("group"), c.header("If-Match"), in.Name, in.Description)
 	if err != nil {
 		return answer{}, err
 	}
@@ -116,7 +116,7 @@ func (s *Server) updateGroup(c *call) (answer, error) {
 }
 
 func (s *Server) deleteGroup(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteGroup(c.actor, c.parts["group"], c.flag("force"))
+	return answer{status: 204}, s.cloud.DeleteGroup(c.actor, c.path("group"), c.flag("force"))
 }
 
 func (s *Server) listMembers(c *call) (answer, error) {
@@ -124,13 +124,13 @@ func (s *Server) listMembers(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListMembers(c.actor, c.parts["group"], c.query.Get("type"), limit, offset)
+	page, err := s.cloud.ListMembers(c.actor, c.path("group"), c.query.Get("type"), limit, offset)
 	if err != nil {
 		return answer{}, err
 	}
 	return slice(c, "members", page, func(m cloud.GroupMember) map[string]any {
 		return map[string]any{"iam_id": m.IAMID, "type": m.Type, "membership_type": "static",
-			"href":       c.origin() + "/v2/groups/" + c.parts["group"] + "/members/" + m.IAMID,
+			"href":       c.origin() + "/v2/groups/" + c.path("group") + "/members/" + m.IAMID,
 			"created_at": policyTime(m.CreatedAt), "created_by_id": m.CreatedBy}
 	}), nil
 }
@@ -155,7 +155,7 @@ func (s *Server) addMembers(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	if _, err := s.cloud.GetGroup(c.actor, c.parts["group"]); err != nil {
+	if _, err := s.cloud.GetGroup(c.actor, c.path("group")); err != nil {
 		return answer{}, err
 	}
 	if len(in.Members) == 0 || len(in.Members) > 50 {
@@ -163,14 +163,14 @@ func (s *Server) addMembers(c *call) (answer, error) {
 	}
 	members := []map[string]any{}
 	for _, m := range in.Members {
-		made, err := s.cloud.AddMember(c.actor, c.parts["group"], m.IAMID, m.Type)
+		made, err := s.cloud.AddMember(c.actor, c.path("group"), m.IAMID, m.Type)
 		out := map[string]any{"iam_id": m.IAMID, "type": m.Type}
 		if err == nil {
 			out["created_at"], out["created_by_id"] = policyTime(made.CreatedAt), made.CreatedBy
 		}
 		members = append(members, outcome(out, 200, err))
 	}
-	return answer{status: 207, body: map[string]any{"members": members}, id: c.parts["group"]}, nil
+	return answer{status: 207, body: map[string]any{"members": members}, id: c.path("group")}, nil
 }
 
 func (s *Server) removeMembers(c *call) (answer, error) {
@@ -180,14 +180,14 @@ func (s *Server) removeMembers(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	if _, err := s.cloud.GetGroup(c.actor, c.parts["group"]); err != nil {
+	if _, err := s.cloud.GetGroup(c.actor, c.path("group")); err != nil {
 		return answer{}, err
 	}
 	members := []map[string]any{}
 	for _, id := range in.Members {
-		members = append(members, outcome(map[string]any{"iam_id": id}, 204, s.cloud.RemoveMember(c.actor, c.parts["group"], id)))
+		members = append(members, outcome(map[string]any{"iam_id": id}, 204, s.cloud.RemoveMember(c.actor, c.path("group"), id)))
 	}
-	return answer{status: 207, body: map[string]any{"access_group_id": c.parts["group"], "members": members}}, nil
+	return answer{status: 207, body: map[string]any{"access_group_id": c.path("group"), "members": members}}, nil
 }
 
 func (s *Server) joinGroups(c *call) (answer, error) {
@@ -203,37 +203,37 @@ func (s *Server) joinGroups(c *call) (answer, error) {
 	}
 	groups := []map[string]any{}
 	for _, id := range in.Groups {
-		_, err := s.cloud.AddMember(c.actor, id, c.parts["member"], in.Type)
+		_, err := s.cloud.AddMember(c.actor, id, c.path("member"), in.Type)
 		groups = append(groups, outcome(map[string]any{"access_group_id": id}, 200, err))
 	}
-	return answer{status: 207, body: map[string]any{"iam_id": c.parts["member"], "groups": groups}}, nil
+	return answer{status: 207, body: map[string]any{"iam_id": c.path("member"), "groups": groups}}, nil
 }
 
 func (s *Server) leaveGroups(c *call) (answer, error) {
 	if err := c.ownAccount(); err != nil {
 		return answer{}, err
 	}
-	ids, err := s.cloud.GroupsOf(c.actor, c.parts["member"])
+	ids, err := s.cloud.GroupsOf(c.actor, c.path("member"))
 	if err != nil {
 		return answer{}, err
 	}
 	groups := []map[string]any{}
 	for _, id := range ids {
-		groups = append(groups, outcome(map[string]any{"access_group_id": id}, 204, s.cloud.RemoveMember(c.actor, id, c.parts["member"])))
+		groups = append(groups, outcome(map[string]any{"access_group_id": id}, 204, s.cloud.RemoveMember(c.actor, id, c.path("member"))))
 	}
-	return answer{status: 207, body: map[string]any{"iam_id": c.parts["member"], "groups": groups}}, nil
+	return answer{status: 207, body: map[string]any{"iam_id": c.path("member"), "groups": groups}}, nil
 }
 
 func (s *Server) isMember(c *call) (answer, error) {
-	ok, err := s.cloud.IsMember(c.actor, c.parts["group"], c.parts["member"])
+	ok, err := s.cloud.IsMember(c.actor, c.path("group"), c.path("member"))
 	if err == nil && !ok {
-		err = &cloud.Error{Status: 404, Code: "not_found_error", Message: c.parts["member"] + " is not a member of the group"}
+		err = &cloud.Error{Status: 404, Code: "not_found_error", Message: c.path("member") + " is not a member of the group"}
 	}
 	return answer{status: 204}, err
 }
 
 func (s *Server) removeMember(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.RemoveMember(c.actor, c.parts["group"], c.parts["member"])
+	return answer{status: 204}, s.cloud.RemoveMember(c.actor, c.path("group"), c.path("member"))
 }
 
 // ownAccount checks the account of the operations on all groups.

@@ -207,7 +207,7 @@ func serviceIDAnswer(c *call, status int, x cloud.ServiceID, operation string) a
 }
 
 func (s *Server) getServiceID(c *call) (answer, error) {
-	x, err := s.cloud.GetServiceID(c.actor, c.parts["id"], c.flag("include_history"))
+	x, err := s.cloud.GetServiceID(c.actor, c.path("id"), c.flag("include_history"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -228,7 +228,7 @@ func (s *Server) updateServiceID(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.UpdateServiceID(c.actor, c.parts["id"], c.header("If-Match"),
+	x, err := s.cloud.UpdateServiceID(c.actor, c.path("id"), c.header("If-Match"),
 		cloud.ServiceIDChange{Name: in.Name, Description: in.Description, Instances: in.Instances})
 	if err != nil {
 		return answer{}, err
@@ -237,11 +237,11 @@ func (s *Server) updateServiceID(c *call) (answer, error) {
 }
 
 func (s *Server) deleteServiceID(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteServiceID(c.actor, c.parts["id"])
+	return answer{status: 204}, s.cloud.DeleteServiceID(c.actor, c.path("id"))
 }
 
 func (s *Server) lockServiceID(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.LockServiceID(c.actor, c.parts["id"], c.request.Method == "POST")
+	return answer{status: 204}, s.cloud.LockServiceID(c.actor, c.path("id"), c.request.Method == "POST")
 }
 
 func (s *Server) listKeys(c *call) (answer, error) {
@@ -291,7 +291,7 @@ func (s *Server) keyDetails(c *call) (answer, error) {
 }
 
 func (s *Server) getKey(c *call) (answer, error) {
-	k, err := s.cloud.GetAPIKey(c.actor, c.parts["id"], c.flag("include_history"))
+	k, err := s.cloud.GetAPIKey(c.actor, c.path("id"), c.flag("include_history"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -313,7 +313,7 @@ func (s *Server) updateKey(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	k, err := s.cloud.UpdateAPIKey(c.actor, c.parts["id"], c.header("If-Match"), cloud.APIKeyChange{
+	k, err := s.cloud.UpdateAPIKey(c.actor, c.path("id"), c.header("If-Match"), cloud.APIKeyChange{
 		Name: in.Name, Description: in.Description, ActionWhenLeaked: in.ActionWhenLeaked, ExpiresAt: in.ExpiresAt})
 	if err != nil {
 		return answer{}, err
@@ -322,13 +322,13 @@ func (s *Server) updateKey(c *call) (answer, error) {
 }
 
 func (s *Server) deleteKey(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteAPIKey(c.actor, c.parts["id"])
+	return answer{status: 204}, s.cloud.DeleteAPIKey(c.actor, c.path("id"))
 }
 
 func (s *Server) lockKey(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.LockAPIKey(c.actor, c.parts["id"], c.request.Method == "POST")
+	return answer{status: 204}, s.cloud.LockAPIKey(c.actor, c.path("id"), c.request.Method == "POST")
 }
 
 func (s *Server) disableKey(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DisableAPIKey(c.actor, c.parts["id"], c.request.Method == "POST")
+	return answer{status: 204}, s.cloud.DisableAPIKey(c.actor, c.path("id"), c.request.Method == "POST")
 }

@@ -56,7 +56,7 @@ func (s *Server) createIDGroup(c *call) (answer, error) {
 }
 
 func (s *Server) getIDGroup(c *call) (answer, error) {
-	g, err := s.cloud.GetServiceIDGroup(c.actor, c.parts["id"])
+	g, err := s.cloud.GetServiceIDGroup(c.actor, c.path("id"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -71,7 +71,7 @@ func (s *Server) updateIDGroup(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	g, err := s.cloud.UpdateServiceIDGroup(c.actor, c.parts["id"], c.header("If-Match"), in.Name, in.Description)
+	g, err := s.cloud.UpdateServiceIDGroup(c.actor, c.path("id"), c.header("If-Match"), in.Name, in.Description)
 	if err != nil {
 		return answer{}, err
 	}
@@ -79,7 +79,7 @@ func (s *Server) updateIDGroup(c *call) (answer, error) {
 }
 
 func (s *Server) deleteIDGroup(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteServiceIDGroup(c.actor, c.parts["id"])
+	return answer{status: 204}, s.cloud.DeleteServiceIDGroup(c.actor, c.path("id"))
 }
 
 func (s *Server) limits(c *call) (answer, error) {
@@ -108,7 +108,7 @@ func (s *Server) bulkLimits(c *call) (answer, error) {
 }
 
 func (s *Server) limitsOf(c *call, q cloud.LimitQuery) (answer, error) {
-	limits, err := s.cloud.AccountLimits(c.actor, c.parts["account"], q)
+	limits, err := s.cloud.AccountLimits(c.actor, c.path("account"), q)
 	if err != nil {
 		return answer{}, err
 	}

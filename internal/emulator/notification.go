@@ -21,20 +21,12 @@ import (
 // secret; IBM collects up to 100 in a minute or two.
 const KindSecrets = "secrets"
 
-func init() {
-	routes = append(routes,
-		route{"POST", "/event-notifications/v1/instances/{instance}/notifications", familyNotifications, (*Server).sendNotification},
-		route{"POST", "/v1/instances/{instance}/notifications", familyNotifications, (*Server).sendNotification},
-	)
-	unauthenticated[familyNotifications], badBody[familyNotifications] = "unauthorized", "bad_request"
-}
-
 // sendNotification takes an event and keeps it.
 func (s *Server) sendNotification(c *call) (answer, error) {
 	if err := c.json(new(json.RawMessage)); err != nil {
 		return answer{}, err
 	}
-	n, err := s.cloud.SendNotification(c.actor, c.parts["instance"], c.body)
+	n, err := s.cloud.SendNotification(c.actor, c.path("instance"), c.body)
 	if err != nil {
 		return answer{}, err
 	}

@@ -130,7 +130,7 @@ func (s *Server) createPolicy(c *call) (answer, error) {
 }
 
 func (s *Server) getPolicy(c *call) (answer, error) {
-	p, err := s.cloud.GetPolicy(c.actor, c.parts["id"])
+	p, err := s.cloud.GetPolicy(c.actor, c.path("id"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -142,7 +142,7 @@ func (s *Server) replacePolicy(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	p, err := s.cloud.ReplacePolicy(c.actor, c.parts["id"], c.header("If-Match"), in.spec())
+	p, err := s.cloud.ReplacePolicy(c.actor, c.path("id"), c.header("If-Match"), in.spec())
 	if err != nil {
 		return answer{}, err
 	}
@@ -150,7 +150,7 @@ func (s *Server) replacePolicy(c *call) (answer, error) {
 }
 
 func (s *Server) deletePolicy(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeletePolicy(c.actor, c.parts["id"])
+	return answer{status: 204}, s.cloud.DeletePolicy(c.actor, c.path("id"))
 }
 
 func (s *Server) listPolicies(c *call) (answer, error) {

@@ -137,7 +137,7 @@ func (s *Server) createV1Policy(c *call) (answer, error) {
 }
 
 func (s *Server) getV1Policy(c *call) (answer, error) {
-	p, err := s.cloud.GetPolicy(c.actor, c.parts["id"])
+	p, err := s.cloud.GetPolicy(c.actor, c.path("id"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -149,7 +149,7 @@ func (s *Server) replaceV1Policy(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p, err := s.cloud.ReplacePolicy(c.actor, c.parts["id"], c.header("If-Match"), spec)
+	p, err := s.cloud.ReplacePolicy(c.actor, c.path("id"), c.header("If-Match"), spec)
 	if err != nil {
 		return answer{}, err
 	}
@@ -163,7 +163,7 @@ func (s *Server) patchV1Policy(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	p, err := s.cloud.SetPolicyState(c.actor, c.parts["id"], c.header("If-Match"), in.State)
+	p, err := s.cloud.SetPolicyState(c.actor, c.path("id"), c.header("If-Match"), in.State)
 	if err != nil {
 		return answer{}, err
 	}

@@ -16,7 +16,7 @@ func (s *Server) createReport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	reference, err := s.cloud.CreateReport(c.actor, c.parts["account"], c.query.Get("type"), cmp.Or(hours, defaultReport))
+	reference, err := s.cloud.CreateReport(c.actor, c.path("account"), c.query.Get("type"), cmp.Or(hours, defaultReport))
 	if err != nil {
 		return answer{}, err
 	}
@@ -24,7 +24,7 @@ func (s *Server) createReport(c *call) (answer, error) {
 }
 
 func (s *Server) getReport(c *call) (answer, error) {
-	r, ready, err := s.cloud.GetReport(c.actor, c.parts["account"], c.parts["reference"])
+	r, ready, err := s.cloud.GetReport(c.actor, c.path("account"), c.path("reference"))
 	if err != nil {
 		return answer{}, err
 	}

@@ -12,64 +12,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// secretsRoutes are the operations of Secrets Manager.
-func secretsRoutes() []route {
-	const (
-		secret  = "/api/v2/secrets/{secret}"
-		version = secret + "/versions/{version}"
-	)
-	var out []route
-	for _, r := range []route{
-		{method: "GET", pattern: "/api/v2/secret_groups", handle: (*Server).listSecretGroups},
-		{method: "POST", pattern: "/api/v2/secret_groups", handle: (*Server).createSecretGroup},
-		{method: "GET", pattern: "/api/v2/secret_groups/{group}", handle: (*Server).getSecretGroup},
-		{method: "PATCH", pattern: "/api/v2/secret_groups/{group}", handle: (*Server).updateSecretGroup},
-		{method: "DELETE", pattern: "/api/v2/secret_groups/{group}", handle: (*Server).deleteSecretGroup},
-		{method: "GET", pattern: "/api/v2/secret_groups/{group}/secret_types/{type}/secrets/{name}", handle: (*Server).managedSecretByName},
-
-		{method: "GET", pattern: "/api/v2/secrets", handle: (*Server).listManagedSecrets},
-		{method: "POST", pattern: "/api/v2/secrets", handle: (*Server).createManagedSecret},
-		{method: "GET", pattern: secret, handle: (*Server).getManagedSecret},
-		{method: "DELETE", pattern: secret, handle: (*Server).deleteManagedSecret},
-		{method: "GET", pattern: secret + "/metadata", handle: (*Server).managedSecretMetadata},
-		{method: "PATCH", pattern: secret + "/metadata", handle: (*Server).updateManagedSecret},
-
-		{method: "GET", pattern: secret + "/versions", handle: (*Server).listSecretVersions},
-		{method: "POST", pattern: secret + "/versions", handle: (*Server).createSecretVersion},
-		{method: "GET", pattern: version, handle: (*Server).getSecretVersion},
-		{method: "DELETE", pattern: version + "/secret_data", handle: (*Server).deleteSecretVersionData},
-		{method: "GET", pattern: version + "/metadata", handle: (*Server).secretVersionMetadata},
-		{method: "PATCH", pattern: version + "/metadata", handle: (*Server).updateSecretVersionMetadata},
-
-		{method: "GET", pattern: "/api/v2/secrets_locks", handle: (*Server).listSecretsLocks},
-		{method: "GET", pattern: secret + "/locks", handle: (*Server).listSecretLocks},
-		{method: "POST", pattern: secret + "/locks_bulk", handle: (*Server).createSecretLocks},
-		{method: "DELETE", pattern: secret + "/locks_bulk", handle: (*Server).deleteSecretLocks},
-		{method: "GET", pattern: version + "/locks", handle: (*Server).listSecretLocks},
-		{method: "POST", pattern: version + "/locks_bulk", handle: (*Server).createSecretLocks},
-		{method: "DELETE", pattern: version + "/locks_bulk", handle: (*Server).deleteSecretLocks},
-
-		{method: "GET", pattern: secret + "/tasks", handle: (*Server).listSecretTasks},
-		{method: "GET", pattern: secret + "/tasks/{task}", handle: (*Server).getSecretTask},
-		{method: "PUT", pattern: secret + "/tasks/{task}", handle: (*Server).replaceSecretTask},
-		{method: "DELETE", pattern: secret + "/tasks/{task}", handle: (*Server).deleteSecretTask},
-
-		{method: "GET", pattern: "/api/v2/configurations", handle: (*Server).listEngines},
-		{method: "POST", pattern: "/api/v2/configurations", handle: (*Server).createEngine},
-		{method: "GET", pattern: "/api/v2/configurations/{name}", handle: (*Server).getEngine},
-		{method: "DELETE", pattern: "/api/v2/configurations/{name}", handle: (*Server).deleteEngine},
-	} {
-		r.family = familySecrets
-		out = append(out, r)
-	}
-	return out
-}
-
-func init() {
-	routes = append(routes, secretsRoutes()...)
-	unauthenticated[familySecrets], badBody[familySecrets] = "unauthorized", "bad_request"
-}
-
 var secretsHost = regexp.MustCompile(`^([0-9a-f-]{36})\.(?:private\.)?([a-z]+-[a-z]+)\.secrets-manager\.appdomain\.cloud$`)
 
 // safe is the instance that the host names, or the seeded one.
@@ -298,7 +240,7 @@ func (s *Server) listManagedSecrets(c *call) (answer, error) {
 }
 
 func (s *Server) getManagedSecret(c *call) (answer, error) {
-	x, v, err := s.cloud.GetManagedSecret(c.actor, s.safe(c), c.parts["secret"])
+	x, v, err := s.cloud.GetManagedSecret(c.actor, s.safe(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -306,7 +248,7 @@ func (s *Server) getManagedSecret(c *call) (answer, error) {
 }
 
 func (s *Server) managedSecretByName(c *call) (answer, error) {
-	x, v, err := s.cloud.ManagedSecretByName(c.actor, s.safe(c), c.parts["group"], c.parts["type"], c.parts["name"])
+	x, v, err := s.cloud.ManagedSecretByName(c.actor, s.safe(c), c.path("group"), c.path("type"), c.path("name"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -314,11 +256,11 @@ func (s *Server) managedSecretByName(c *call) (answer, error) {
 }
 
 func (s *Server) deleteManagedSecret(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteManagedSecret(c.actor, s.safe(c), c.parts["secret"])
+	return answer{status: 204}, s.cloud.DeleteManagedSecret(c.actor, s.safe(c), c.path("secret"))
 }
 
 func (s *Server) managedSecretMetadata(c *call) (answer, error) {
-	x, err := s.cloud.ManagedSecretMetadata(c.actor, s.safe(c), c.parts["secret"])
+	x, err := s.cloud.ManagedSecretMetadata(c.actor, s.safe(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -339,7 +281,7 @@ func (s *Server) updateManagedSecret(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.UpdateManagedSecret(c.actor, s.safe(c), c.parts["secret"], cloud.ManagedSecretChange{
+	x, err := s.cloud.UpdateManagedSecret(c.actor, s.safe(c), c.path("secret"), cloud.ManagedSecretChange{
 		Name: in.Name, Description: in.Description, Labels: in.Labels, CustomMetadata: in.CustomMetadata,
 		ExpirationDate: in.ExpirationDate, TTL: (*string)(in.TTL), Rotation: in.Rotation, Parameters: in.Parameters,
 	})

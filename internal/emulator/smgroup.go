@@ -32,7 +32,7 @@ func (s *Server) createSecretGroup(c *call) (answer, error) {
 }
 
 func (s *Server) getSecretGroup(c *call) (answer, error) {
-	g, err := s.cloud.GetSecretGroup(c.actor, s.safe(c), c.parts["group"])
+	g, err := s.cloud.GetSecretGroup(c.actor, s.safe(c), c.path("group"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -44,7 +44,7 @@ func (s *Server) updateSecretGroup(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	g, err := s.cloud.UpdateSecretGroup(c.actor, s.safe(c), c.parts["group"], in.Name, in.Description)
+	g, err := s.cloud.UpdateSecretGroup(c.actor, s.safe(c), c.path("group"), in.Name, in.Description)
 	if err != nil {
 		return answer{}, err
 	}
@@ -52,5 +52,5 @@ func (s *Server) updateSecretGroup(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretGroup(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteSecretGroup(c.actor, s.safe(c), c.parts["group"])
+	return answer{status: 204}, s.cloud.DeleteSecretGroup(c.actor, s.safe(c), c.path("group"))
 }

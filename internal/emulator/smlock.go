@@ -44,7 +44,7 @@ func (s *Server) listSecretLocks(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListSecretLocks(c.actor, s.safe(c), c.parts["secret"], c.parts["version"],
+	page, err := s.cloud.ListSecretLocks(c.actor, s.safe(c), c.path("secret"), c.path("version"),
 		cloud.LockQuery{Offset: offset, Limit: limit, Sort: c.query.Get("sort"), Search: c.query.Get("search")})
 	if err != nil {
 		return answer{}, err
@@ -59,7 +59,7 @@ func (s *Server) createSecretLocks(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	l, err := s.cloud.CreateSecretLocks(c.actor, s.safe(c), c.parts["secret"], c.parts["version"], c.query.Get("mode"), in.Locks)
+	l, err := s.cloud.CreateSecretLocks(c.actor, s.safe(c), c.path("secret"), c.path("version"), c.query.Get("mode"), in.Locks)
 	if err != nil {
 		return answer{}, err
 	}
@@ -67,7 +67,7 @@ func (s *Server) createSecretLocks(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretLocks(c *call) (answer, error) {
-	l, err := s.cloud.DeleteSecretLocks(c.actor, s.safe(c), c.parts["secret"], c.parts["version"], words(c.query.Get("name")))
+	l, err := s.cloud.DeleteSecretLocks(c.actor, s.safe(c), c.path("secret"), c.path("version"), words(c.query.Get("name")))
 	if err != nil {
 		return answer{}, err
 	}

@@ -21,7 +21,7 @@ func taskBody(t cloud.SecretTask) map[string]any {
 }
 
 func (s *Server) listSecretTasks(c *call) (answer, error) {
-	tasks, err := s.cloud.ListSecretTasks(c.actor, s.safe(c), c.parts["secret"])
+	tasks, err := s.cloud.ListSecretTasks(c.actor, s.safe(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -33,7 +33,7 @@ func (s *Server) listSecretTasks(c *call) (answer, error) {
 }
 
 func (s *Server) getSecretTask(c *call) (answer, error) {
-	t, err := s.cloud.GetSecretTask(c.actor, s.safe(c), c.parts["secret"], c.parts["task"])
+	t, err := s.cloud.GetSecretTask(c.actor, s.safe(c), c.path("secret"), c.path("task"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -52,7 +52,7 @@ func (s *Server) replaceSecretTask(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := s.cloud.ReplaceSecretTask(c.actor, s.safe(c), c.parts["secret"], c.parts["task"], cloud.TaskUpdate{
+	t, err := s.cloud.ReplaceSecretTask(c.actor, s.safe(c), c.path("secret"), c.path("task"), cloud.TaskUpdate{
 		Status: in.Status, CredentialsID: in.Credentials.ID, Payload: in.Credentials.Payload, Errors: in.Errors,
 	})
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Server) replaceSecretTask(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretTask(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteSecretTask(c.actor, s.safe(c), c.parts["secret"], c.parts["task"])
+	return answer{status: 204}, s.cloud.DeleteSecretTask(c.actor, s.safe(c), c.path("secret"), c.path("task"))
 }
 
 func engineMetadata(e cloud.Engine) map[string]any {
@@ -129,7 +129,7 @@ func (s *Server) createEngine(c *call) (answer, error) {
 }
 
 func (s *Server) getEngine(c *call) (answer, error) {
-	e, err := s.cloud.GetEngine(c.actor, s.safe(c), c.parts["name"])
+	e, err := s.cloud.GetEngine(c.actor, s.safe(c), c.path("name"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -137,5 +137,5 @@ func (s *Server) getEngine(c *call) (answer, error) {
 }
 
 func (s *Server) deleteEngine(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteEngine(c.actor, s.safe(c), c.parts["name"])
+	return answer{status: 204}, s.cloud.DeleteEngine(c.actor, s.safe(c), c.path("name"))
 }

@@ -3,7 +3,7 @@ package emulator
 import "github.com/latchkey-io/latchkey/internal/emulator/cloud"
 
 func (s *Server) listSecretVersions(c *call) (answer, error) {
-	versions, err := s.cloud.ListSecretVersions(c.actor, s.safe(c), c.parts["secret"])
+	versions, err := s.cloud.ListSecretVersions(c.actor, s.safe(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -26,7 +26,7 @@ func (s *Server) createSecretVersion(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	v, err := s.cloud.CreateSecretVersion(c.actor, s.safe(c), c.parts["secret"], cloud.NewSecretVersion{
+	v, err := s.cloud.CreateSecretVersion(c.actor, s.safe(c), c.path("secret"), cloud.NewSecretVersion{
 		Payload: in.Payload, Data: in.Data, CustomMetadata: in.CustomMetadata, VersionCustomMetadata: in.VersionCustomMetadata,
 		RestoreFrom: in.RestoreFrom, Parameters: in.Parameters,
 	})
@@ -37,7 +37,7 @@ func (s *Server) createSecretVersion(c *call) (answer, error) {
 }
 
 func (s *Server) getSecretVersion(c *call) (answer, error) {
-	v, err := s.cloud.GetSecretVersion(c.actor, s.safe(c), c.parts["secret"], c.parts["version"])
+	v, err := s.cloud.GetSecretVersion(c.actor, s.safe(c), c.path("secret"), c.path("version"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -45,7 +45,7 @@ func (s *Server) getSecretVersion(c *call) (answer, error) {
 }
 
 func (s *Server) secretVersionMetadata(c *call) (answer, error) {
-	v, err := s.cloud.SecretVersionMetadata(c.actor, s.safe(c), c.parts["secret"], c.parts["version"])
+	v, err := s.cloud.SecretVersionMetadata(c.actor, s.safe(c), c.path("secret"), c.path("version"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -59,7 +59,7 @@ func (s *Server) updateSecretVersionMetadata(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	v, err := s.cloud.UpdateSecretVersionMetadata(c.actor, s.safe(c), c.parts["secret"], c.parts["version"], in.CustomMetadata)
+	v, err := s.cloud.UpdateSecretVersionMetadata(c.actor, s.safe(c), c.path("secret"), c.path("version"), in.CustomMetadata)
 	if err != nil {
 		return answer{}, err
 	}
@@ -67,5 +67,5 @@ func (s *Server) updateSecretVersionMetadata(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretVersionData(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteSecretVersionData(c.actor, s.safe(c), c.parts["secret"], c.parts["version"])
+	return answer{status: 204}, s.cloud.DeleteSecretVersionData(c.actor, s.safe(c), c.path("secret"), c.path("version"))
 }

@@ -16,11 +16,11 @@ func workloadRoutes(kind cloud.Kind, change string, created int) []route {
 		{"GET", list, familyCodeEngine, func(s *Server, c *call) (answer, error) { return s.listWorkloads(c, kind) }},
 		{"POST", list, familyCodeEngine, func(s *Server, c *call) (answer, error) { return s.createWorkload(c, kind, created) }},
 		{"GET", one, familyCodeEngine, func(s *Server, c *call) (answer, error) {
-			x, err := s.cloud.GetWorkload(c.actor, c.parts["project"], kind, c.parts["name"])
+			x, err := s.cloud.GetWorkload(c.actor, c.path("project"), kind, c.path("name"))
 			return s.workloadAnswer(c, 200, x, err)
 		}},
 		{"DELETE", one, familyCodeEngine, func(s *Server, c *call) (answer, error) {
-			return answer{status: 202}, s.cloud.DeleteWorkload(c.actor, c.parts["project"], kind, c.parts["name"])
+			return answer{status: 202}, s.cloud.DeleteWorkload(c.actor, c.path("project"), kind, c.path("name"))
 		}},
 	}
 	if change != "" {
@@ -29,18 +29,11 @@ func workloadRoutes(kind cloud.Kind, change string, created int) []route {
 			if err := c.json(&patch); err != nil {
 				return answer{}, err
 			}
-			x, err := s.cloud.UpdateWorkload(c.actor, c.parts["project"], kind, c.parts["name"], c.header("If-Match"), patch)
+			x, err := s.cloud.UpdateWorkload(c.actor, c.path("project"), kind, c.path("name"), c.header("If-Match"), patch)
 			return s.workloadAnswer(c, 200, x, err)
 		}})
 	}
 	return out
-}
-
-func init() {
-	routes = append(routes, workloadRoutes(cloud.ConfigMaps, "PUT", 201)...)
-	routes = append(routes, workloadRoutes(cloud.Jobs, "PATCH", 201)...)
-	routes = append(routes, workloadRoutes(cloud.JobRuns, "", 202)...)
-	routes = append(routes, workloadRoutes(cloud.Functions, "PATCH", 201)...)
 }
 
 func workloadBody(c *call) func(cloud.Workload) map[string]any {
@@ -81,7 +74,7 @@ func (s *Server) listWorkloads(c *call, kind cloud.Kind) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListWorkloads(c.actor, c.parts["project"], kind, c.query.Get("job_name"), q)
+	page, err := s.cloud.ListWorkloads(c.actor, c.path("project"), kind, c.query.Get("job_name"), q)
 	if err != nil {
 		return answer{}, err
 	}
@@ -94,6 +87,6 @@ func (s *Server) createWorkload(c *call, kind cloud.Kind, status int) (answer, e
 		return answer{}, err
 	}
 	name, _ := in["name"].(string)
-	x, err := s.cloud.CreateWorkload(c.actor, c.parts["project"], kind, name, in)
+	x, err := s.cloud.CreateWorkload(c.actor, c.path("project"), kind, name, in)
 	return s.workloadAnswer(c, status, x, err)
 }

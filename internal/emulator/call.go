@@ -1,0 +1,191 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+// call is one request, read whole.
+type call struct {
+	request *http.Request
+	family  *family
+	query   url.Values
+	body    []byte
+	tooLong bool
+	actor   cloud.Actor // who the access token stands for, if anybody
+}
+
+// answer is what a handler makes of a call.
+type answer struct {
+	status int
+	etag   string
+	body   any    // written as JSON; nil = no body
+	raw    string // written as it is, if body is nil
+	id     string // of the thing that was made, for the event log
+}
+
+// longestBody bounds what is read; Cloud Logs has a lower bound of its own.
+const longestBody = 8 << 20
+
+// answer reads a call whole, applies latency, rate limit and faults to it, and
+// writes the answer.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
+	s.count(r.Method, rt.pattern)
+	c := &call{request: r, family: rt.family, query: r.URL.Query()}
+	body, err := io.ReadAll(io.LimitReader(r.Body, longestBody+1))
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client went away while it sent
+	}
+	c.tooLong = len(body) > longestBody
+	c.body = body
+	if !s.wait(r, s.pause()) {
+		panic(http.ErrAbortHandler)
+	}
+	if after := s.throttle(); after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(after))
+		s.write(w, s.faultAnswer(c, http.StatusTooManyRequests))
+		return
+	}
+	fault := s.strike(r.Method, rt.pattern, r.URL.Path)
+	if fault == nil {
+		s.write(w, s.perform(rt, c, ""))
+		return
+	}
+	s.play(w, rt, c, fault)
+}
+
+// perform runs the handler and notes what it changed.
+func (s *Server) perform(rt route, c *call, fault string) answer {
+	var a answer
+	var err error
+	switch {
+	case c.tooLong:
+		err = &cloud.Error{Status: 413, Code: "payload_too_large", Message: "The request is too large."}
+	default:
+		var nobody error
+		c.actor, nobody = s.cloud.Authenticate(bearer(c.request))
+		if code := rt.family.unauthenticated; code != "" && nobody != nil {
+			err = &cloud.Error{Status: 401, Code: code, Message: "Provided access token is missing, invalid or expired."}
+		} else {
+			testify := s.witness(rt, c)
+			a, err = rt.handle(s, c)
+			defer func() { testify(a, err) }()
+		}
+	}
+	if err != nil {
+		a = s.refuse(c, err)
+	}
+	s.note(rt, c, a, fault)
+	return a
+}
+
+func (s *Server) pause() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latency
+}
+
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+func (s *Server) write(w http.ResponseWriter, a answer) {
+	body := encode(w.Header(), a)
+	if len(body) > 0 || a.status != http.StatusNoContent {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body) // a client that is gone gets nothing
+}
+
+func encode(h http.Header, a answer) []byte {
+	if a.etag != "" {
+		h.Set("Etag", a.etag)
+	}
+	h.Set("Cache-Control", "no-cache, no-store")
+	if a.body == nil && a.raw == "" {
+		return nil
+	}
+	h.Set("Content-Type", "application/json")
+	if a.body == nil {
+		return []byte(a.raw)
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(a.body); err != nil {
+		panic("encoding an answer: " + err.Error()) // answers are plain data
+	}
+	return b.Bytes()
+}
+
+// wait sleeps for the duration and reports whether the call is still wanted.
+func (s *Server) wait(r *http.Request, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.Context().Done():
+	case <-s.closed:
+	}
+	return false
+}
+
+// json reads the body; IBM's services ignore fields that they do not know.
+func (c *call) json(v any) error {
+	bad := &cloud.Error{Status: 400, Code: c.family.badBody, Message: "The request body is not valid JSON."}
+	kind, _, err := mime.ParseMediaType(c.request.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && kind != "application/merge-patch+json" {
+		bad.Message = "The content type must be application/json."
+		return bad
+	}
+	if err := json.Unmarshal(c.body, v); err != nil {
+		var field *json.UnmarshalTypeError
+		if errors.As(err, &field) {
+			bad.Message = "The field " + field.Field + " has the wrong type."
+		}
+		return bad
+	}
+	return nil
+}
+
+// number reads a query parameter; 0 means that it is not there.
+func (c *call) number(name string) (int, error) {
+	v := c.query.Get(name)
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n <= 0 {
+		return 0, &cloud.Error{Status: 400, Code: c.family.badBody, Message: name + " must be a positive number."}
+	}
+	return n, nil
+}
+
+// path is the value of a {name} in the route's pattern.
+func (c *call) path(name string) string { return c.request.PathValue(name) }
+
+func (c *call) flag(name string) bool { return c.query.Get(name) == "true" }
+
+func (c *call) header(name string) string { return c.request.Header.Get(name) }
+
+// origin is the URL under which the client reached the service.
+func (c *call) origin() string { return "http://" + c.request.Host }
