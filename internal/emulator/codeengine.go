@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"net"
 	"regexp"
@@ -37,24 +36,10 @@ func (c *call) listQuery() (cloud.ListQuery, error) {
 	return cloud.ListQuery{Limit: limit, Start: c.query.Get("start")}, err
 }
 
-func ceList[T any](c *call, field string, page cloud.Page[T], view func(T) map[string]any) answer {
-	items := make([]map[string]any, 0, len(page.Items))
-	for _, x := range page.Items {
-		items = append(items, view(x))
-	}
-	body := map[string]any{field: items}
-	link(c, body, page.Limit, page.Next)
-	return answer{status: 200, body: body}
-}
-
-func projectBody(c *call) func(cloud.Project) map[string]any {
-	return func(p cloud.Project) map[string]any {
-		return map[string]any{
-			"id": p.ID, "name": p.Name, "region": p.Region, "resource_group_id": p.ResourceGroupID, "account_id": p.AccountID,
-			"crn": p.CRN, "status": p.Status, "created_at": ceTime(p.CreatedAt), "resource_type": "project_v2",
-			"href": c.origin() + "/v2/projects/" + p.ID,
-		}
-	}
+func (c *call) projectBody(p cloud.Project) object {
+	out := fields(p, ceTime)
+	out["resource_type"], out["href"] = "project_v2", c.origin()+"/v2/projects/"+p.ID
+	return out
 }
 
 func (s *Server) listProjects(c *call) (answer, error) {
@@ -66,26 +51,22 @@ func (s *Server) listProjects(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ceList(c, "projects", page, projectBody(c)), nil
+	return startPage(c, "projects", page, c.projectBody), nil
 }
 
 // createProject takes the region from the host; the field is an addition of
 // the emulator, which serves all regions on one origin.
 func (s *Server) createProject(c *call) (answer, error) {
-	var in struct {
-		Name            string `json:"name"`
-		ResourceGroupID string `json:"resource_group_id"`
-		Region          string `json:"region"`
-	}
-	if err := c.json(&in); err != nil {
+	var n cloud.NewProject
+	if err := c.json(&n); err != nil {
 		return answer{}, err
 	}
-	p, err := s.cloud.CreateProject(c.actor, cloud.NewProject{Name: in.Name, ResourceGroupID: in.ResourceGroupID,
-		Region: cmp.Or(c.region(), in.Region)})
+	n.Region = cmp.Or(c.region(), n.Region)
+	p, err := s.cloud.CreateProject(c.actor, n)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: 202, body: projectBody(c)(p), id: p.ID}, nil
+	return answer{status: 202, body: c.projectBody(p), id: p.ID}, nil
 }
 
 func (s *Server) getProject(c *call) (answer, error) {
@@ -93,7 +74,7 @@ func (s *Server) getProject(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: 200, body: projectBody(c)(p)}, nil
+	return answer{status: 200, body: c.projectBody(p)}, nil
 }
 
 func (s *Server) deleteProject(c *call) (answer, error) {
@@ -112,37 +93,13 @@ func (s *Server) projectStatus(c *call) (answer, error) {
 	return answer{status: 200, body: body}, nil
 }
 
-func secretBody(c *call) func(cloud.Secret) map[string]any {
-	return func(x cloud.Secret) map[string]any {
-		out := map[string]any{
-			"id": x.ID, "name": x.Name, "format": x.Format, "entity_tag": x.EntityTag, "created_at": ceTime(x.CreatedAt),
-			"project_id": x.ProjectID, "region": x.Region, "resource_type": x.ResourceType(), "data": x.Data,
-			"href": c.origin() + "/v2/projects/" + x.ProjectID + "/secrets/" + x.Name,
-		}
-		if x.Data == nil {
-			out["data"] = map[string]string{}
-		}
-		if len(x.ServiceAccess) > 0 {
-			out["service_access"] = x.ServiceAccess
-		}
-		if len(x.ServiceOperator) > 0 {
-			out["service_operator"] = x.ServiceOperator
-		}
-		return out
+func (c *call) secretBody(x cloud.Secret) object {
+	out := fields(x, ceTime)
+	if len(x.Data) == 0 {
+		out["data"] = object{}
 	}
-}
-
-func (c *call) secret() (cloud.NewSecret, error) {
-	var in struct {
-		Name            string            `json:"name"`
-		Format          string            `json:"format"`
-		Data            map[string]string `json:"data"`
-		ServiceAccess   json.RawMessage   `json:"service_access"`
-		ServiceOperator json.RawMessage   `json:"service_operator"`
-	}
-	err := c.json(&in)
-	return cloud.NewSecret{Name: in.Name, Format: in.Format, Data: in.Data,
-		ServiceAccess: in.ServiceAccess, ServiceOperator: in.ServiceOperator}, err
+	out["resource_type"], out["href"] = x.ResourceType(), c.origin()+"/v2/projects/"+x.ProjectID+"/secrets/"+x.Name
+	return out
 }
 
 func (s *Server) listSecrets(c *call) (answer, error) {
@@ -154,19 +111,19 @@ func (s *Server) listSecrets(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ceList(c, "secrets", page, secretBody(c)), nil
+	return startPage(c, "secrets", page, c.secretBody), nil
 }
 
 func secretAnswer(c *call, status int, x cloud.Secret) answer {
-	return answer{status: status, etag: x.EntityTag, body: secretBody(c)(x), id: x.ID}
+	return answer{status: status, etag: x.EntityTag, body: c.secretBody(x), id: x.ID}
 }
 
 func (s *Server) createSecret(c *call) (answer, error) {
-	in, err := c.secret()
-	if err != nil {
+	var n cloud.NewSecret
+	if err := c.json(&n); err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.CreateSecret(c.actor, c.path("project"), in)
+	x, err := s.cloud.CreateSecret(c.actor, c.path("project"), n)
 	if err != nil {
 		return answer{}, err
 	}
@@ -182,11 +139,11 @@ func (s *Server) getSecret(c *call) (answer, error) {
 }
 
 func (s *Server) replaceSecret(c *call) (answer, error) {
-	in, err := c.secret()
-	if err != nil {
+	var n cloud.NewSecret
+	if err := c.json(&n); err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.ReplaceSecret(c.actor, c.path("project"), c.path("name"), c.header("If-Match"), in)
+	x, err := s.cloud.ReplaceSecret(c.actor, c.path("project"), c.path("name"), c.header("If-Match"), n)
 	if err != nil {
 		return answer{}, err
 	}
@@ -217,9 +174,9 @@ func (s *Server) appBody(c *call) func(cloud.App) map[string]any {
 		} else {
 			out["computed_env_variables"] = internal
 		}
+		maps.Copy(out, fields(x, ceTime, "spec", "revisions"))
 		maps.Copy(out, map[string]any{
-			"id": x.ID, "name": x.Name, "entity_tag": x.EntityTag, "created_at": ceTime(x.CreatedAt),
-			"project_id": x.ProjectID, "region": x.Region, "resource_type": "app_v2", "status": "ready",
+			"resource_type": "app_v2", "status": "ready",
 			"href":     c.origin() + "/v2/projects/" + x.ProjectID + "/apps/" + x.Name,
 			"endpoint": "https://" + x.Name + "." + x.ProjectID[:12] + "." + x.Region + ".codeengine.appdomain.cloud",
 			"status_details": map[string]any{
@@ -243,7 +200,7 @@ func (s *Server) listApps(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ceList(c, "apps", page, s.appBody(c)), nil
+	return startPage(c, "apps", page, s.appBody(c)), nil
 }
 
 func (s *Server) createApp(c *call) (answer, error) {
@@ -308,7 +265,7 @@ func (s *Server) listRevisions(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ceList(c, "revisions", page, s.revisionBody(c, x)), nil
+	return startPage(c, "revisions", page, s.revisionBody(c, x)), nil
 }
 
 func (s *Server) getRevision(c *call) (answer, error) {

@@ -2,20 +2,13 @@ package emulator
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
 func groupBody(c *call, g cloud.AccessGroup) map[string]any {
-	out := map[string]any{
-		"id": g.ID, "name": g.Name, "account_id": g.AccountID, "href": c.origin() + "/v2/groups/" + g.ID,
-		"created_at": policyTime(g.CreatedAt), "created_by_id": g.CreatedBy,
-		"last_modified_at": policyTime(g.ModifiedAt), "last_modified_by_id": g.ModifiedBy,
-	}
-	if g.Description != "" {
-		out["description"] = g.Description
-	}
+	out := fields(g, policyTime, "etag", "crn")
+	out["href"] = c.origin() + "/v2/groups/" + g.ID
 	if c.flag("show_federated") {
 		out["is_federated"] = false // rules are not emulated
 	}
@@ -27,29 +20,6 @@ func groupBody(c *call, g cloud.AccessGroup) map[string]any {
 
 func groupAnswer(c *call, status int, g cloud.AccessGroup) answer {
 	return answer{status: status, etag: g.ETag, body: groupBody(c, g), id: g.ID}
-}
-
-// slice writes a page with its links.
-func slice[T any](c *call, field string, page cloud.Slice[T], view func(T) map[string]any) answer {
-	items := make([]map[string]any, 0, len(page.Items))
-	for _, x := range page.Items {
-		items = append(items, view(x))
-	}
-	at := func(offset int) map[string]string {
-		q := c.request.URL.Query()
-		q.Set("limit", strconv.Itoa(page.Limit))
-		q.Set("offset", strconv.Itoa(offset))
-		return map[string]string{"href": c.origin() + c.request.URL.Path + "?" + q.Encode()}
-	}
-	out := map[string]any{"limit": page.Limit, "offset": page.Offset, "total_count": page.Total, field: items,
-		"first": at(0), "last": at(max(0, page.Total-1) / page.Limit * page.Limit)}
-	if page.Offset > 0 {
-		out["previous"] = at(max(0, page.Offset-page.Limit))
-	}
-	if page.Offset+page.Limit < page.Total {
-		out["next"] = at(page.Offset + page.Limit)
-	}
-	return answer{status: 200, body: out}
 }
 
 // cutQuery reads limit and offset; an offset of 0 is one that is not there.
@@ -74,7 +44,7 @@ func (s *Server) listGroups(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return slice(c, "groups", page, func(g cloud.AccessGroup) map[string]any { return groupBody(c, g) }), nil
+	return offsetPage(c, "groups", page, func(g cloud.AccessGroup) map[string]any { return groupBody(c, g) }), nil
 }
 
 func (s *Server) createGroup(c *call) (answer, error) {
@@ -128,10 +98,11 @@ func (s *Server) listMembers(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return slice(c, "members", page, func(m cloud.GroupMember) map[string]any {
-		return map[string]any{"iam_id": m.IAMID, "type": m.Type, "membership_type": "static",
-			"href":       c.origin() + "/v2/groups/" + c.path("group") + "/members/" + m.IAMID,
-			"created_at": policyTime(m.CreatedAt), "created_by_id": m.CreatedBy}
+	return offsetPage(c, "members", page, func(m cloud.GroupMember) map[string]any {
+		out := fields(m, policyTime)
+		out["membership_type"] = "static"
+		out["href"] = c.origin() + "/v2/groups/" + c.path("group") + "/members/" + m.IAMID
+		return out
 	}), nil
 }
 

@@ -1,107 +1,54 @@
 package emulator
 
 import (
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-type contextOut struct {
-	TransactionID string `json:"transaction_id"`
-	Operation     string `json:"operation"`
+func identityContext(operation string) object {
+	return object{"transaction_id": trace(), "operation": operation}
 }
 
-type historyOut struct {
-	Timestamp string   `json:"timestamp"`
-	IAMID     string   `json:"iam_id"`
-	Account   string   `json:"iam_id_account"`
-	Action    string   `json:"action"`
-	Params    []string `json:"params"`
-	Message   string   `json:"message"`
-}
-
-type activityOut struct {
-	LastAuthn  string `json:"last_authn,omitempty"`
-	AuthnCount int    `json:"authn_count"`
-}
-
-type serviceIDOut struct {
-	Context     *contextOut  `json:"context,omitempty"`
-	ID          string       `json:"id"`
-	IAMID       string       `json:"iam_id"`
-	EntityTag   string       `json:"entity_tag"`
-	CRN         string       `json:"crn"`
-	Locked      bool         `json:"locked"`
-	CreatedAt   string       `json:"created_at"`
-	ModifiedAt  string       `json:"modified_at"`
-	AccountID   string       `json:"account_id"`
-	GroupID     string       `json:"group_id,omitempty"`
-	Name        string       `json:"name"`
-	Description string       `json:"description,omitempty"`
-	Instances   []string     `json:"unique_instance_crns,omitempty"`
-	History     []historyOut `json:"history,omitempty"`
-	APIKey      *keyOut      `json:"apikey,omitempty"`
-	Activity    *activityOut `json:"activity,omitempty"`
-}
-
-type keyOut struct {
-	Context          *contextOut  `json:"context,omitempty"`
-	ID               string       `json:"id"`
-	EntityTag        string       `json:"entity_tag"`
-	CRN              string       `json:"crn"`
-	Locked           bool         `json:"locked"`
-	Disabled         bool         `json:"disabled"`
-	CreatedAt        string       `json:"created_at"`
-	CreatedBy        string       `json:"created_by"`
-	ModifiedAt       string       `json:"modified_at"`
-	Name             string       `json:"name"`
-	Description      string       `json:"description,omitempty"`
-	ActionWhenLeaked string       `json:"action_when_leaked,omitempty"`
-	ExpiresAt        string       `json:"expires_at,omitempty"`
-	IAMID            string       `json:"iam_id"`
-	AccountID        string       `json:"account_id"`
-	Value            string       `json:"apikey,omitempty"`
-	History          []historyOut `json:"history,omitempty"`
-	Activity         *activityOut `json:"activity,omitempty"`
-}
-
-type keyIn struct {
-	Name             string `json:"name"`
-	IAMID            string `json:"iam_id"`
-	AccountID        string `json:"account_id"`
-	Description      string `json:"description"`
-	Value            string `json:"apikey"`
-	StoreValue       bool   `json:"store_value"`
-	ActionWhenLeaked string `json:"action_when_leaked"`
-	ExpiresAt        string `json:"expires_at"`
-}
-
-func (in keyIn) request() cloud.NewAPIKey {
-	return cloud.NewAPIKey{Name: in.Name, IAMID: in.IAMID, AccountID: in.AccountID, Description: in.Description,
-		Value: in.Value, StoreValue: in.StoreValue, ActionWhenLeaked: in.ActionWhenLeaked, ExpiresAt: in.ExpiresAt}
-}
-
-func historyList(records []cloud.HistoryRecord) []historyOut {
-	var out []historyOut
-	for _, h := range records {
-		out = append(out, historyOut{Timestamp: cloud.FormatTime(h.Timestamp), IAMID: h.IAMID, Account: cloud.AccountID,
-			Action: h.Action, Params: []string{}, Message: h.Message})
-	}
+func historyBody(h cloud.HistoryRecord) object {
+	out := fields(h, cloud.FormatTime)
+	out["iam_id_account"], out["params"] = cloud.AccountID, []string{}
 	return out
 }
 
-func identityContext(operation string) *contextOut {
-	return &contextOut{TransactionID: trace(), Operation: operation}
+func activityBody(x cloud.Activity) object { return fields(x, cloud.FormatTime) }
+
+type serviceIDView struct {
+	Context object `json:"context,omitempty"`
+	cloud.ServiceID
+	CreatedAt  string   `json:"created_at"`
+	ModifiedAt string   `json:"modified_at"`
+	History    []object `json:"history,omitempty"`
+	APIKey     *keyView `json:"apikey,omitempty"`
+	Activity   object   `json:"activity,omitempty"`
+	CreatedBy  hidden   `json:"created_by,omitempty"`
+	LastAuthn  hidden   `json:"last_authn,omitempty"`
+	AuthnCount hidden   `json:"authn_count,omitempty"`
 }
 
-func serviceIDBody(x cloud.ServiceID, group bool) serviceIDOut {
-	out := serviceIDOut{ID: x.ID, IAMID: x.IAMID, EntityTag: x.EntityTag, CRN: x.CRN, Locked: x.Locked,
-		CreatedAt: cloud.FormatTime(x.CreatedAt), ModifiedAt: cloud.FormatTime(x.ModifiedAt), AccountID: x.AccountID,
-		Name: x.Name, Description: x.Description, Instances: x.Instances, History: historyList(x.History)}
-	if group {
-		out.GroupID = x.GroupID
+type keyView struct {
+	Context object `json:"context,omitempty"`
+	cloud.APIKey
+	CreatedAt  string   `json:"created_at"`
+	ModifiedAt string   `json:"modified_at"`
+	ExpiresAt  string   `json:"expires_at,omitempty"`
+	History    []object `json:"history,omitempty"`
+	Activity   object   `json:"activity,omitempty"`
+	StoreValue hidden   `json:"store_value,omitempty"`
+	LastAuthn  hidden   `json:"last_authn,omitempty"`
+	AuthnCount hidden   `json:"authn_count,omitempty"`
+}
+
+func (c *call) serviceIDBody(x cloud.ServiceID) serviceIDView {
+	out := serviceIDView{ServiceID: x, CreatedAt: cloud.FormatTime(x.CreatedAt), ModifiedAt: cloud.FormatTime(x.ModifiedAt),
+		History: views(x.History, historyBody)}
+	if !c.flag("show_group_id") {
+		out.GroupID = ""
 	}
 	if x.APIKey != nil {
 		k := keyBody(*x.APIKey)
@@ -110,50 +57,13 @@ func serviceIDBody(x cloud.ServiceID, group bool) serviceIDOut {
 	return out
 }
 
-func keyBody(k cloud.APIKey) keyOut {
-	out := keyOut{ID: k.ID, EntityTag: k.EntityTag, CRN: k.CRN, Locked: k.Locked, Disabled: k.Disabled,
-		CreatedAt: cloud.FormatTime(k.CreatedAt), CreatedBy: k.CreatedBy, ModifiedAt: cloud.FormatTime(k.ModifiedAt),
-		Name: k.Name, Description: k.Description, ActionWhenLeaked: k.ActionWhenLeaked, IAMID: k.IAMID,
-		AccountID: k.AccountID, Value: k.Value, History: historyList(k.History)}
-	out.ExpiresAt = optionalTime(k.ExpiresAt)
+func keyBody(k cloud.APIKey) keyView {
+	out := keyView{APIKey: k, CreatedAt: cloud.FormatTime(k.CreatedAt), ModifiedAt: cloud.FormatTime(k.ModifiedAt),
+		History: views(k.History, historyBody)}
+	if !k.ExpiresAt.IsZero() {
+		out.ExpiresAt = cloud.FormatTime(k.ExpiresAt)
+	}
 	return out
-}
-
-func activityBody(x cloud.Activity) *activityOut {
-	return &activityOut{AuthnCount: x.AuthnCount, LastAuthn: optionalTime(x.LastAuthn)}
-}
-
-func optionalTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return cloud.FormatTime(t)
-}
-
-// identityList wraps a page as IAM does: links are URLs, and there is no next
-// on the last page.
-func identityList[T, U any](c *call, field string, page cloud.Page[T], view func(T) U) answer {
-	items := make([]U, 0, len(page.Items))
-	for _, x := range page.Items {
-		items = append(items, view(x))
-	}
-	path := c.origin() + c.request.URL.Path
-	query := c.request.URL.Query()
-	query.Del("pagetoken")
-	first := path
-	if q := query.Encode(); q != "" {
-		first += "?" + q
-	}
-	out := map[string]any{"context": identityContext("list"), "offset": 0, "limit": page.Limit, "first": first, field: items}
-	if page.Next != "" {
-		out["next"] = path + "?" + withToken(query, page.Next).Encode()
-	}
-	return answer{status: 200, body: out}
-}
-
-func withToken(q url.Values, token string) url.Values {
-	q.Set("pagetoken", token)
-	return q
 }
 
 func (s *Server) listServiceIDs(c *call) (answer, error) {
@@ -170,29 +80,15 @@ func (s *Server) listServiceIDs(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return identityList(c, "serviceids", page, func(x cloud.ServiceID) serviceIDOut {
-		return serviceIDBody(x, c.flag("show_group_id"))
-	}), nil
+	return tokenPage(c, "serviceids", page, c.serviceIDBody), nil
 }
 
 func (s *Server) createServiceID(c *call) (answer, error) {
-	var in struct {
-		AccountID   string   `json:"account_id"`
-		Name        string   `json:"name"`
-		Description string   `json:"description"`
-		GroupID     string   `json:"group_id"`
-		Instances   []string `json:"unique_instance_crns"`
-		APIKey      *keyIn   `json:"apikey"`
-	}
-	if err := c.json(&in); err != nil {
+	var n cloud.NewServiceID
+	if err := c.json(&n); err != nil {
 		return answer{}, err
 	}
-	n := cloud.NewServiceID{AccountID: in.AccountID, Name: in.Name, Description: in.Description, GroupID: in.GroupID,
-		Instances: in.Instances, Locked: strings.EqualFold(c.header("Entity-Lock"), "true")}
-	if in.APIKey != nil {
-		k := in.APIKey.request()
-		n.APIKey = &k
-	}
+	n.Locked = strings.EqualFold(c.header("Entity-Lock"), "true")
 	x, err := s.cloud.CreateServiceID(c.actor, n)
 	if err != nil {
 		return answer{}, err
@@ -201,7 +97,7 @@ func (s *Server) createServiceID(c *call) (answer, error) {
 }
 
 func serviceIDAnswer(c *call, status int, x cloud.ServiceID, operation string) answer {
-	out := serviceIDBody(x, c.flag("show_group_id"))
+	out := c.serviceIDBody(x)
 	out.Context = identityContext(operation)
 	return answer{status: status, etag: x.EntityTag, body: out, id: x.ID}
 }
@@ -211,7 +107,7 @@ func (s *Server) getServiceID(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := serviceIDBody(x, c.flag("show_group_id"))
+	out := c.serviceIDBody(x)
 	out.Context = identityContext("get")
 	if c.flag("include_activity") {
 		out.Activity = activityBody(x.Activity)
@@ -220,16 +116,11 @@ func (s *Server) getServiceID(c *call) (answer, error) {
 }
 
 func (s *Server) updateServiceID(c *call) (answer, error) {
-	var in struct {
-		Name        *string   `json:"name"`
-		Description *string   `json:"description"`
-		Instances   *[]string `json:"unique_instance_crns"`
-	}
-	if err := c.json(&in); err != nil {
+	var change cloud.ServiceIDChange
+	if err := c.json(&change); err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.UpdateServiceID(c.actor, c.path("id"), c.header("If-Match"),
-		cloud.ServiceIDChange{Name: in.Name, Description: in.Description, Instances: in.Instances})
+	x, err := s.cloud.UpdateServiceID(c.actor, c.path("id"), c.header("If-Match"), change)
 	if err != nil {
 		return answer{}, err
 	}
@@ -258,15 +149,14 @@ func (s *Server) listKeys(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return identityList(c, "apikeys", page, keyBody), nil
+	return tokenPage(c, "apikeys", page, keyBody), nil
 }
 
 func (s *Server) createKey(c *call) (answer, error) {
-	var in keyIn
-	if err := c.json(&in); err != nil {
+	var n cloud.NewAPIKey
+	if err := c.json(&n); err != nil {
 		return answer{}, err
 	}
-	n := in.request()
 	n.Locked = strings.EqualFold(c.header("Entity-Lock"), "true")
 	n.Disabled = strings.EqualFold(c.header("Entity-Disable"), "true")
 	k, err := s.cloud.CreateAPIKey(c.actor, n)
@@ -304,17 +194,11 @@ func (s *Server) getKey(c *call) (answer, error) {
 }
 
 func (s *Server) updateKey(c *call) (answer, error) {
-	var in struct {
-		Name             *string `json:"name"`
-		Description      *string `json:"description"`
-		ActionWhenLeaked *string `json:"action_when_leaked"`
-		ExpiresAt        *string `json:"expires_at"`
-	}
-	if err := c.json(&in); err != nil {
+	var change cloud.APIKeyChange
+	if err := c.json(&change); err != nil {
 		return answer{}, err
 	}
-	k, err := s.cloud.UpdateAPIKey(c.actor, c.path("id"), c.header("If-Match"), cloud.APIKeyChange{
-		Name: in.Name, Description: in.Description, ActionWhenLeaked: in.ActionWhenLeaked, ExpiresAt: in.ExpiresAt})
+	k, err := s.cloud.UpdateAPIKey(c.actor, c.path("id"), c.header("If-Match"), change)
 	if err != nil {
 		return answer{}, err
 	}

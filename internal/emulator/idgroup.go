@@ -6,22 +6,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-type idGroupOut struct {
-	ID          string `json:"id"`
-	EntityTag   string `json:"entity_tag"`
-	AccountID   string `json:"account_id"`
-	CRN         string `json:"crn"`
-	Name        string `json:"name"`
-	Description string `json:"description,omitempty"`
-	CreatedAt   string `json:"created_at"`
-	CreatedBy   string `json:"created_by"`
-	ModifiedAt  string `json:"modified_at"`
-}
-
-func idGroupBody(g cloud.ServiceIDGroup) idGroupOut {
-	return idGroupOut{ID: g.ID, EntityTag: g.EntityTag, AccountID: g.AccountID, CRN: g.CRN, Name: g.Name, Description: g.Description,
-		CreatedAt: cloud.FormatTime(g.CreatedAt), CreatedBy: g.CreatedBy, ModifiedAt: cloud.FormatTime(g.ModifiedAt)}
-}
+func idGroupBody(g cloud.ServiceIDGroup) object { return fields(g, cloud.FormatTime) }
 
 func idGroupAnswer(status int, g cloud.ServiceIDGroup) answer {
 	return answer{status: status, etag: g.EntityTag, body: idGroupBody(g), id: g.ID}
@@ -32,11 +17,7 @@ func (s *Server) listIDGroups(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := []idGroupOut{}
-	for _, g := range groups {
-		out = append(out, idGroupBody(g))
-	}
-	return answer{status: 200, body: map[string]any{"serviceid_groups": out}}, nil
+	return answer{status: 200, body: object{"serviceid_groups": views(groups, idGroupBody)}}, nil
 }
 
 func (s *Server) createIDGroup(c *call) (answer, error) {
@@ -94,17 +75,11 @@ func (s *Server) limits(c *call) (answer, error) {
 }
 
 func (s *Server) bulkLimits(c *call) (answer, error) {
-	var in struct {
-		ServiceIDGroups    bool     `json:"serviceid_groups"`
-		ServiceIDsPerGroup []string `json:"serviceids_per_group"`
-		Profiles           bool     `json:"profiles"`
-		APIKeysPerIdentity []string `json:"apikeys_per_identity"`
-	}
-	if err := c.json(&in); err != nil {
+	var q cloud.LimitQuery
+	if err := c.json(&q); err != nil {
 		return answer{}, err
 	}
-	return s.limitsOf(c, cloud.LimitQuery{ServiceIDGroups: in.ServiceIDGroups, ServiceIDsPerGroup: in.ServiceIDsPerGroup,
-		Profiles: in.Profiles, APIKeysPerIdentity: in.APIKeysPerIdentity})
+	return s.limitsOf(c, q)
 }
 
 func (s *Server) limitsOf(c *call, q cloud.LimitQuery) (answer, error) {
@@ -122,11 +97,7 @@ func (s *Server) limitsOf(c *call, q cloud.LimitQuery) (answer, error) {
 		if l == nil {
 			return
 		}
-		uses := []map[string]any{}
-		for _, u := range l.Uses {
-			uses = append(uses, map[string]any{id: u.ID, "count": u.Count})
-		}
-		body[name] = map[string]any{"limit": l.Limit, list: uses}
+		body[name] = object{"limit": l.Limit, list: views(l.Uses, func(u cloud.Use) object { return object{id: u.ID, "count": u.Count} })}
 	}
 	each("serviceids_per_group", "serviceid_groups", "group_id", limits.ServiceIDsPerGroup)
 	each("apikeys_per_identity", "identities", "iam_id", limits.APIKeysPerIdentity)

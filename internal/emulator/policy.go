@@ -57,23 +57,6 @@ type policyIn struct {
 	Rule        json.RawMessage `json:"rule"`
 }
 
-type policyBody struct {
-	ID             string       `json:"id"`
-	Type           string       `json:"type"`
-	Description    string       `json:"description,omitempty"`
-	Subject        attributesIn `json:"subject"`
-	Control        controlBody  `json:"control"`
-	Resource       attributesIn `json:"resource"`
-	Pattern        string       `json:"pattern,omitempty"`
-	Rule           any          `json:"rule,omitempty"`
-	Href           string       `json:"href"`
-	State          string       `json:"state"`
-	CreatedAt      string       `json:"created_at"`
-	CreatedByID    string       `json:"created_by_id"`
-	LastModifiedAt string       `json:"last_modified_at"`
-	LastModifiedBy string       `json:"last_modified_by_id"`
-}
-
 func (in policyIn) spec() cloud.PolicySpec {
 	spec := cloud.PolicySpec{Type: in.Type, Description: in.Description, Subject: in.Subject.Attributes,
 		Resource: in.Resource.Attributes, Tags: in.Resource.Tags, Pattern: in.Pattern}
@@ -91,30 +74,37 @@ func (in policyIn) spec() cloud.PolicySpec {
 // policyTime is the form of timestamps in policies, to the millisecond.
 func policyTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func policyOut(c *call, p cloud.Policy) policyBody {
-	out := policyBody{
-		ID: p.ID, Type: p.Type, Description: p.Description, Pattern: p.Pattern, Rule: p.Rule, State: p.State,
-		Subject:   attributesIn{Attributes: p.Subject},
-		Resource:  attributesIn{Attributes: p.Resource, Tags: p.Tags},
-		Control:   controlBody{Grant: &grantBody{Roles: []roleRef{}}},
-		Href:      c.origin() + "/v2/policies/" + p.ID,
-		CreatedAt: policyTime(p.CreatedAt), CreatedByID: p.CreatedBy,
-		LastModifiedAt: policyTime(p.ModifiedAt), LastModifiedBy: p.ModifiedBy,
-	}
-	service := ""
+type policyView struct {
+	cloud.Policy
+	Subject    attributesIn `json:"subject"`
+	Control    controlBody  `json:"control"`
+	Resource   attributesIn `json:"resource"`
+	Href       string       `json:"href"`
+	CreatedAt  string       `json:"created_at"`
+	ModifiedAt string       `json:"last_modified_at"`
+	ETag       hidden       `json:"etag,omitempty"`
+	Roles      hidden       `json:"roles,omitempty"`
+	Tags       hidden       `json:"tags,omitempty"`
+	V1         hidden       `json:"v1,omitempty"`
+}
+
+func (c *call) policyBody(p cloud.Policy) policyView {
+	service, roles := "", []roleRef{}
 	for _, a := range p.Resource {
 		if a.Key == "serviceName" {
 			service, _ = a.Value.(string)
 		}
 	}
 	for _, crn := range p.Roles {
-		out.Control.Grant.Roles = append(out.Control.Grant.Roles, roleOut(c, crn, service))
+		roles = append(roles, roleOut(c, crn, service))
 	}
-	return out
+	return policyView{Policy: p, Subject: attributesIn{Attributes: p.Subject}, Control: controlBody{&grantBody{roles}},
+		Resource: attributesIn{Attributes: p.Resource, Tags: p.Tags}, Href: c.origin() + "/v2/policies/" + p.ID,
+		CreatedAt: policyTime(p.CreatedAt), ModifiedAt: policyTime(p.ModifiedAt)}
 }
 
 func policyAnswer(c *call, status int, p cloud.Policy) answer {
-	return answer{status: status, etag: p.ETag, body: policyOut(c, p), id: p.ID}
+	return answer{status: status, etag: p.ETag, body: c.policyBody(p), id: p.ID}
 }
 
 func (s *Server) createPolicy(c *call) (answer, error) {
@@ -169,28 +159,9 @@ func (s *Server) listPolicies(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if strings.HasPrefix(c.request.URL.Path, "/v1/") {
-		return s.v1PolicyList(c, page), nil
+		return startPage(c, "policies", page, func(p cloud.Policy) object { return s.v1Body(c, p) }), nil
 	}
-	policies := make([]policyBody, 0, len(page.Items))
-	for _, p := range page.Items {
-		policies = append(policies, policyOut(c, p))
-	}
-	body := map[string]any{"policies": policies}
-	link(c, body, page.Limit, page.Next)
-	return answer{status: 200, body: body}, nil
-}
-
-// link adds what policies and Code Engine say about paging.
-func link(c *call, body map[string]any, limit int, next string) {
-	path := c.origin() + c.request.URL.Path
-	query := c.request.URL.Query()
-	query.Del("start")
-	body["limit"] = limit
-	body["first"] = map[string]string{"href": path + "?" + query.Encode()}
-	if next != "" {
-		query.Set("start", next)
-		body["next"] = map[string]string{"href": path + "?" + query.Encode(), "start": next}
-	}
+	return startPage(c, "policies", page, c.policyBody), nil
 }
 
 func (s *Server) listRoles(c *call) (answer, error) {

@@ -22,18 +22,11 @@ type v1Role struct {
 }
 
 type v1Policy struct {
-	ID             string         `json:"id,omitempty"`
-	Type           string         `json:"type"`
-	Description    string         `json:"description,omitempty"`
-	Subjects       []v1Attributes `json:"subjects"`
-	Roles          []v1Role       `json:"roles"`
-	Resources      []v1Attributes `json:"resources"`
-	Href           string         `json:"href,omitempty"`
-	CreatedAt      string         `json:"created_at,omitempty"`
-	CreatedByID    string         `json:"created_by_id,omitempty"`
-	LastModifiedAt string         `json:"last_modified_at,omitempty"`
-	LastModifiedBy string         `json:"last_modified_by_id,omitempty"`
-	State          string         `json:"state,omitempty"`
+	Type        string         `json:"type"`
+	Description string         `json:"description"`
+	Subjects    []v1Attributes `json:"subjects"`
+	Roles       []v1Role       `json:"roles"`
+	Resources   []v1Attributes `json:"resources"`
 }
 
 // v1Spec reads a policy in the form of version 1.
@@ -73,55 +66,42 @@ func orEquals(operator string) string {
 	return operator
 }
 
-// v1Out writes a policy in the form of version 1. One of version 2 is a
-// placeholder, with the subject and without what it grants.
-func (s *Server) v1Out(c *call, p cloud.Policy) v1Policy {
-	out := v1Policy{
-		ID: p.ID, Type: p.Type, Description: p.Description, State: p.State, Href: c.origin() + "/v1/policies/" + p.ID,
-		CreatedAt: policyTime(p.CreatedAt), CreatedByID: p.CreatedBy,
-		LastModifiedAt: policyTime(p.ModifiedAt), LastModifiedBy: p.ModifiedBy,
-		Subjects: []v1Attributes{{}}, Resources: []v1Attributes{{}}, Roles: []v1Role{},
-	}
+// v1Body writes a policy in the form of version 1. A policy of version 2 becomes
+// a placeholder that has its subject but not what it grants.
+func (s *Server) v1Body(c *call, p cloud.Policy) object {
+	out := fields(p, policyTime, "etag", "subject", "roles", "resource", "tags", "pattern", "rule", "v1")
+	out["href"] = c.origin() + "/v1/policies/" + p.ID
+	service, subject, resource, roles := "", v1Attributes{}, v1Attributes{}, []v1Role{}
 	for _, a := range p.Subject {
 		value, _ := a.Value.(string)
-		out.Subjects[0].Attributes = append(out.Subjects[0].Attributes, v1Attribute{Name: a.Key, Value: value})
+		subject.Attributes = append(subject.Attributes, v1Attribute{Name: a.Key, Value: value})
 	}
 	if !p.V1 {
 		text := s.cloud.Switches().PlaceholderText
-		out.Roles = []v1Role{{RoleID: text, DisplayName: text}}
-		out.Resources[0].Attributes = []v1Attribute{{Name: text, Value: text}}
-		return out
+		roles = append(roles, v1Role{RoleID: text, DisplayName: text})
+		resource.Attributes = []v1Attribute{{Name: text, Value: text}}
+		p.Resource, p.Tags, p.Roles = nil, nil, nil
 	}
-	service := ""
 	for _, a := range p.Resource {
 		value, _ := a.Value.(string)
 		if a.Key == "serviceName" {
 			service = value
 		}
-		out.Resources[0].Attributes = append(out.Resources[0].Attributes, v1Attribute{Name: a.Key, Value: value, Operator: a.Operator})
+		resource.Attributes = append(resource.Attributes, v1Attribute{Name: a.Key, Value: value, Operator: a.Operator})
 	}
 	for _, t := range p.Tags {
-		out.Resources[0].Tags = append(out.Resources[0].Tags, v1Attribute{Name: t.Key, Value: t.Value, Operator: t.Operator})
+		resource.Tags = append(resource.Tags, v1Attribute{Name: t.Key, Value: t.Value, Operator: t.Operator})
 	}
 	for _, crn := range p.Roles {
 		r, _ := cloud.RoleOf(crn, service)
-		out.Roles = append(out.Roles, v1Role{RoleID: crn, DisplayName: r.Name, Description: r.Description})
+		roles = append(roles, v1Role{RoleID: crn, DisplayName: r.Name, Description: r.Description})
 	}
+	out["subjects"], out["roles"], out["resources"] = []v1Attributes{subject}, roles, []v1Attributes{resource}
 	return out
 }
 
 func (s *Server) v1PolicyAnswer(c *call, status int, p cloud.Policy) answer {
-	return answer{status: status, etag: p.ETag, body: s.v1Out(c, p), id: p.ID}
-}
-
-func (s *Server) v1PolicyList(c *call, page cloud.Page[cloud.Policy]) answer {
-	policies := make([]v1Policy, 0, len(page.Items))
-	for _, p := range page.Items {
-		policies = append(policies, s.v1Out(c, p))
-	}
-	body := map[string]any{"policies": policies}
-	link(c, body, page.Limit, page.Next)
-	return answer{status: 200, body: body}
+	return answer{status: status, etag: p.ETag, body: s.v1Body(c, p), id: p.ID}
 }
 
 func (s *Server) createV1Policy(c *call) (answer, error) {

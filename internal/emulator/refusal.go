@@ -70,7 +70,7 @@ func (s *Server) refuse(c *call, err error) answer {
 		if e.Conflict != nil {
 			with := map[string]any{"etag": e.Conflict.ETag, "policy": e.Conflict.PolicyID}
 			if e.Conflict.Policy != nil {
-				with["policy"] = policyOut(c, *e.Conflict.Policy)
+				with["policy"] = c.policyBody(*e.Conflict.Policy)
 			}
 			item.Details = map[string]any{"conflicts_with": with}
 		}

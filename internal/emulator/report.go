@@ -35,8 +35,8 @@ func (s *Server) getReport(c *call) (answer, error) {
 		out := []map[string]any{}
 		for _, x := range found {
 			one := map[string]any{"name": x.Name}
-			if last := optionalTime(x.LastAuthn); last != "" {
-				one["last_authn"] = last
+			if !x.LastAuthn.IsZero() {
+				one["last_authn"] = cloud.FormatTime(x.LastAuthn)
 			}
 			view(x, one)
 			out = append(out, one)

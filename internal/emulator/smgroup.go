@@ -3,8 +3,7 @@ package emulator
 import "github.com/latchkey-io/latchkey/internal/emulator/cloud"
 
 func secretGroupBody(g cloud.SecretGroup) map[string]any {
-	return map[string]any{"id": g.ID, "name": g.Name, "description": g.Description, "created_at": smTime(g.CreatedAt),
-		"created_by": g.CreatedBy, "updated_at": smTime(g.UpdatedAt)}
+	return fields(g, smTime)
 }
 
 func (s *Server) listSecretGroups(c *call) (answer, error) {
@@ -12,11 +11,7 @@ func (s *Server) listSecretGroups(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	items := []map[string]any{}
-	for _, g := range groups {
-		items = append(items, secretGroupBody(g))
-	}
-	return answer{status: 200, body: map[string]any{"secret_groups": items, "total_count": len(items)}}, nil
+	return answer{status: 200, body: object{"secret_groups": views(groups, secretGroupBody), "total_count": len(groups)}}, nil
 }
 
 func (s *Server) createSecretGroup(c *call) (answer, error) {

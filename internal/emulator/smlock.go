@@ -3,26 +3,18 @@ package emulator
 import "github.com/latchkey-io/latchkey/internal/emulator/cloud"
 
 func lockBody(l cloud.SecretLock) map[string]any {
-	out := map[string]any{
-		"name": l.Name, "description": l.Description, "attributes": l.Attributes, "created_at": smTime(l.CreatedAt), "updated_at": smTime(l.UpdatedAt),
-		"created_by": l.CreatedBy, "secret_group_id": l.GroupID, "secret_id": l.SecretID, "secret_version_id": l.VersionID,
-		"secret_version_alias": l.VersionAlias,
-	}
-	if l.Attributes == nil {
-		out["attributes"] = map[string]any{}
+	out := fields(l, smTime)
+	out["description"] = l.Description
+	if len(l.Attributes) == 0 {
+		out["attributes"] = object{}
 	}
 	return out
 }
 
 func lockedBody(l cloud.LockedSecret) map[string]any {
-	versions := []map[string]any{}
-	for _, v := range l.Versions {
-		names := v.Locks
-		if names == nil {
-			names = []string{}
-		}
-		versions = append(versions, map[string]any{"version_id": v.ID, "version_alias": v.Alias, "locks": names, "payload_available": v.PayloadAvailable})
-	}
+	versions := views(l.Versions, func(v cloud.SecretVersion) object {
+		return object{"version_id": v.ID, "version_alias": v.Alias, "locks": append([]string{}, v.Locks...), "payload_available": v.PayloadAvailable}
+	})
 	return map[string]any{"secret_id": l.Secret.ID, "secret_group_id": l.Secret.GroupID, "secret_type": l.Secret.Type,
 		"secret_name": l.Secret.Name, "versions": versions}
 }
@@ -36,7 +28,7 @@ func (s *Server) listSecretsLocks(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return smPage(c, "secrets_locks", page, lockedBody), nil
+	return offsetPage(c, "secrets_locks", page, lockedBody), nil
 }
 
 func (s *Server) listSecretLocks(c *call) (answer, error) {
@@ -49,7 +41,7 @@ func (s *Server) listSecretLocks(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return smPage(c, "locks", page, lockBody), nil
+	return offsetPage(c, "locks", page, lockBody), nil
 }
 
 func (s *Server) createSecretLocks(c *call) (answer, error) {

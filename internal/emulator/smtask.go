@@ -6,30 +6,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-func taskBody(t cloud.SecretTask) map[string]any {
-	out := map[string]any{
-		"id": t.ID, "type": t.Type, "status": t.Status, "trigger": t.Trigger, "secret_id": t.SecretID, "creation_date": smTime(t.CreationDate),
-		"created_by": t.CreatedBy, "last_update_date": smTime(t.LastUpdateDate), "updated_by": t.UpdatedBy,
-	}
-	if t.VersionID != "" {
-		out["secret_version_id"] = t.VersionID
-	}
-	if len(t.Errors) > 0 {
-		out["errors"] = t.Errors
-	}
-	return out
-}
+func taskBody(t cloud.SecretTask) object { return fields(t, smTime) }
 
 func (s *Server) listSecretTasks(c *call) (answer, error) {
 	tasks, err := s.cloud.ListSecretTasks(c.actor, s.safe(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
-	items := []map[string]any{}
-	for _, t := range tasks {
-		items = append(items, taskBody(t))
-	}
-	return answer{status: 200, body: map[string]any{"tasks": items}}, nil
+	return answer{status: 200, body: object{"tasks": views(tasks, taskBody)}}, nil
 }
 
 func (s *Server) getSecretTask(c *call) (answer, error) {
@@ -100,7 +84,7 @@ func (s *Server) listEngines(c *call) (answer, error) {
 		limit = 200
 	}
 	from := min(offset, len(found))
-	return smPage(c, "configurations", cloud.Slice[cloud.Engine]{
+	return offsetPage(c, "configurations", cloud.Slice[cloud.Engine]{
 		Items: found[from:min(from+limit, len(found))], Limit: limit, Offset: offset, Total: len(found),
 	}, engineMetadata), nil
 }
@@ -115,7 +99,7 @@ func (s *Server) createEngine(c *call) (answer, error) {
 			ProjectID string `json:"project_id"`
 			Region    string `json:"region"`
 		} `json:"code_engine"`
-		TaskTimeout span `json:"task_timeout"`
+		TaskTimeout cloud.TTL `json:"task_timeout"`
 	}
 	if err := c.json(&in); err != nil {
 		return answer{}, err

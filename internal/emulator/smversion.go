@@ -7,29 +7,15 @@ func (s *Server) listSecretVersions(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	items := []map[string]any{}
-	for _, v := range versions {
-		items = append(items, versionBody(v))
-	}
-	return answer{status: 200, body: map[string]any{"versions": items, "total_count": len(items)}}, nil
+	return answer{status: 200, body: object{"versions": views(versions, versionBody), "total_count": len(versions)}}, nil
 }
 
 func (s *Server) createSecretVersion(c *call) (answer, error) {
-	var in struct {
-		Payload               string         `json:"payload"`
-		Data                  map[string]any `json:"data"`
-		CustomMetadata        map[string]any `json:"custom_metadata"`
-		VersionCustomMetadata map[string]any `json:"version_custom_metadata"`
-		RestoreFrom           string         `json:"restore_from_version"`
-		Parameters            map[string]any `json:"parameters"`
-	}
-	if err := c.json(&in); err != nil {
+	var n cloud.NewSecretVersion
+	if err := c.json(&n); err != nil {
 		return answer{}, err
 	}
-	v, err := s.cloud.CreateSecretVersion(c.actor, s.safe(c), c.path("secret"), cloud.NewSecretVersion{
-		Payload: in.Payload, Data: in.Data, CustomMetadata: in.CustomMetadata, VersionCustomMetadata: in.VersionCustomMetadata,
-		RestoreFrom: in.RestoreFrom, Parameters: in.Parameters,
-	})
+	v, err := s.cloud.CreateSecretVersion(c.actor, s.safe(c), c.path("secret"), n)
 	if err != nil {
 		return answer{}, err
 	}

@@ -39,11 +39,9 @@ func workloadRoutes(kind cloud.Kind, change string, created int) []route {
 func workloadBody(c *call) func(cloud.Workload) map[string]any {
 	return func(x cloud.Workload) map[string]any {
 		out := maps.Clone(x.Spec)
-		maps.Copy(out, map[string]any{
-			"id": x.ID, "name": x.Name, "entity_tag": x.EntityTag, "project_id": x.ProjectID, "region": x.Region,
-			"created_at": ceTime(x.CreatedAt), "resource_type": x.ResourceType(),
-			"href": c.origin() + "/v2/projects/" + x.ProjectID + "/" + string(x.Kind) + "/" + x.Name,
-		})
+		maps.Copy(out, fields(x, ceTime, "kind", "spec"))
+		out["resource_type"] = x.ResourceType()
+		out["href"] = c.origin() + "/v2/projects/" + x.ProjectID + "/" + string(x.Kind) + "/" + x.Name
 		switch x.Kind {
 		case cloud.Functions:
 			out["status"], out["status_details"] = "ready", map[string]any{"reason": "ready"}
@@ -78,7 +76,7 @@ func (s *Server) listWorkloads(c *call, kind cloud.Kind) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ceList(c, string(kind), page, workloadBody(c)), nil
+	return startPage(c, string(kind), page, workloadBody(c)), nil
 }
 
 func (s *Server) createWorkload(c *call, kind cloud.Kind, status int) (answer, error) {

@@ -48,24 +48,25 @@ type deletedKey struct {
 
 // NewAPIKey is the request for a key.
 type NewAPIKey struct {
-	Name             string
-	IAMID            string
-	AccountID        string // optional
-	Description      string
-	Value            string // optional; at least 32 characters
-	StoreValue       bool
-	ActionWhenLeaked string
-	ExpiresAt        string // "" = never
-	Locked, Disabled bool
+	Name             string `json:"name"`
+	IAMID            string `json:"iam_id"`
+	AccountID        string `json:"account_id"` // optional
+	Description      string `json:"description"`
+	Value            string `json:"apikey"` // optional; at least 32 characters
+	StoreValue       bool   `json:"store_value"`
+	ActionWhenLeaked string `json:"action_when_leaked"`
+	ExpiresAt        string `json:"expires_at"` // "" = never
+	Locked           bool   `json:"-"`          // a header of the API, as Disabled is
+	Disabled         bool   `json:"-"`
 }
 
 // APIKeyChange is the request to change a key; nil leaves a field alone, an
 // empty string clears it.
 type APIKeyChange struct {
-	Name             *string
-	Description      *string
-	ActionWhenLeaked *string
-	ExpiresAt        *string
+	Name             *string `json:"name"`
+	Description      *string `json:"description"`
+	ActionWhenLeaked *string `json:"action_when_leaked"`
+	ExpiresAt        *string `json:"expires_at"`
 }
 
 // APIKeyQuery selects keys: those of one identity, or with the scope "account"

@@ -186,10 +186,10 @@ func (c *Cloud) DeleteServiceIDGroup(a Actor, id string) error {
 
 // LimitQuery asks how much of an account's limits is used.
 type LimitQuery struct {
-	ServiceIDGroups    bool
-	ServiceIDsPerGroup []string // IDs of groups
-	Profiles           bool
-	APIKeysPerIdentity []string // IAM IDs
+	ServiceIDGroups    bool     `json:"serviceid_groups"`
+	ServiceIDsPerGroup []string `json:"serviceids_per_group"` // IDs of groups
+	Profiles           bool     `json:"profiles"`
+	APIKeysPerIdentity []string `json:"apikeys_per_identity"` // IAM IDs
 }
 
 // Use is how much of a limit is used, by what has the ID.

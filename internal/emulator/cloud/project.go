@@ -36,10 +36,10 @@ type project struct {
 
 // NewProject is the request for a project.
 type NewProject struct {
-	Name            string
-	ResourceGroupID string // "" = the default group
-	Region          string // "" = eu-de
-	Active          bool   // do not wait for the project delay
+	Name            string `json:"name"`
+	ResourceGroupID string `json:"resource_group_id"` // "" = the default group
+	Region          string `json:"region"`            // "" = eu-de
+	Active          bool   `json:"-"`                 // without the project delay
 }
 
 // ListQuery selects a page of something in Code Engine.

@@ -30,11 +30,11 @@ func (s Secret) ResourceType() string { return "secret_" + s.Format + "_v2" }
 
 // NewSecret is the request for a secret.
 type NewSecret struct {
-	Name            string
-	Format          string
-	Data            map[string]string
-	ServiceAccess   json.RawMessage
-	ServiceOperator json.RawMessage
+	Name            string            `json:"name"`
+	Format          string            `json:"format"`
+	Data            map[string]string `json:"data"`
+	ServiceAccess   json.RawMessage   `json:"service_access"`
+	ServiceOperator json.RawMessage   `json:"service_operator"`
 }
 
 // secretFormats lists the formats and the data that each must have.

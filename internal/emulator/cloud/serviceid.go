@@ -46,21 +46,21 @@ type serviceID struct {
 
 // NewServiceID is the request for a service ID.
 type NewServiceID struct {
-	AccountID   string
-	Name        string
-	Description string
-	GroupID     string
-	Instances   []string
-	Locked      bool
-	APIKey      *NewAPIKey // created with it; its IAMID is filled in
+	AccountID   string     `json:"account_id"`
+	Name        string     `json:"name"`
+	Description string     `json:"description"`
+	GroupID     string     `json:"group_id"`
+	Instances   []string   `json:"unique_instance_crns"`
+	Locked      bool       `json:"-"`      // a header of the API
+	APIKey      *NewAPIKey `json:"apikey"` // created with the service ID; its IAMID is filled in
 }
 
 // ServiceIDChange is the request to change a service ID; nil leaves a field
 // alone.
 type ServiceIDChange struct {
-	Name        *string
-	Description *string
-	Instances   *[]string
+	Name        *string   `json:"name"`
+	Description *string   `json:"description"`
+	Instances   *[]string `json:"unique_instance_crns"`
 }
 
 // ServiceIDQuery selects service IDs. Only the default group is seen unless

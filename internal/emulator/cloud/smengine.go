@@ -52,7 +52,7 @@ func taskTimeout(s string) (time.Duration, error) {
 	if s == "" {
 		return usualTaskTimeout, nil
 	}
-	d, err := parseTTL(s, 5*time.Minute)
+	d, err := TTL(s).parse(5 * time.Minute)
 	if err != nil || d > 24*time.Hour {
 		return 0, smInvalid("task_timeout must be from 5 minutes to 24 hours.")
 	}

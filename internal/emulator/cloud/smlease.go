@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 // Lease is what secrets have whose credentials Secrets Manager makes or has
 // made: how long those live, and how often they are made anew.
 type Lease struct {
-	TTL          string        `json:"ttl,omitempty"` // as it was sent
+	TTL          TTL           `json:"ttl,omitempty"` // as it was sent
 	Rotation     *RotationRule `json:"rotation,omitempty"`
 	NextRotation time.Time     `json:"next_rotation_date,omitzero"`
 }
@@ -43,8 +44,23 @@ type lease struct {
 
 const longestLease = 90 * 24 * time.Hour
 
-// parseTTL reads a number of seconds or a duration such as 24h or 30d.
-func parseTTL(s string, least time.Duration) (time.Duration, error) {
+// TTL is a number of seconds, or a duration such as 24h or 30d. In JSON it is a
+// number or a string.
+type TTL string
+
+// UnmarshalJSON reads a number or a string.
+func (t *TTL) UnmarshalJSON(b []byte) error {
+	var n json.Number
+	if json.Unmarshal(b, &n) == nil {
+		*t = TTL(n)
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(t))
+}
+
+// parse rejects a TTL shorter than least.
+func (t TTL) parse(least time.Duration) (time.Duration, error) {
+	s := string(t)
 	var d time.Duration
 	if n, err := strconv.Atoi(s); err == nil {
 		d = time.Duration(n) * time.Second
@@ -64,7 +80,7 @@ func parseTTL(s string, least time.Duration) (time.Duration, error) {
 }
 
 func (l Lease) ttl(least time.Duration) time.Duration {
-	d, err := parseTTL(l.TTL, least)
+	d, err := l.TTL.parse(least)
 	if err != nil {
 		return 0 // it was checked when it came
 	}
@@ -97,7 +113,7 @@ func checkRotation(r *RotationRule) error {
 // counts from the next rotation on.
 func (c *Cloud) changeLease(l *Lease, ch ManagedSecretChange) error {
 	if ch.TTL != nil {
-		if _, err := parseTTL(*ch.TTL, time.Minute); err != nil {
+		if _, err := ch.TTL.parse(time.Minute); err != nil {
 			return err
 		}
 		l.TTL = *ch.TTL
@@ -115,12 +131,9 @@ func (c *Cloud) changeLease(l *Lease, ch ManagedSecretChange) error {
 
 // newIAMSecret makes the service ID, if none is named, and the key.
 func (c *Cloud) newIAMSecret(s *managedSecret, n NewManagedSecret) error {
-	own := IAMSecret{}
-	if n.IAM != nil {
-		own = *n.IAM
-	}
-	own.TTL, own.Rotation = n.TTL, n.Rotation
-	if _, err := parseTTL(own.TTL, time.Minute); err != nil {
+	own := IAMSecret{Lease: Lease{TTL: n.TTL, Rotation: n.Rotation}, AccessGroups: n.AccessGroups, ServiceID: n.ServiceID,
+		ReuseAPIKey: n.ReuseAPIKey != nil && *n.ReuseAPIKey}
+	if _, err := own.TTL.parse(time.Minute); err != nil {
 		return err
 	}
 	if err := checkRotation(own.Rotation); err != nil {

@@ -68,21 +68,23 @@ type managedSecret struct {
 // NewManagedSecret is the request for a secret. Payload, Data and the others
 // are for the type that has them.
 type NewManagedSecret struct {
-	Type                  string
-	Name                  string
-	GroupID               string // "" = default
-	Description           string
-	Labels                []string
-	CustomMetadata        map[string]any
-	VersionCustomMetadata map[string]any
-	ExpirationDate        string         // RFC 3339, for arbitrary
-	Payload               string         // of arbitrary
-	Data                  map[string]any // of kv
-	TTL                   string         // of iam_credentials and custom_credentials
-	Rotation              *RotationRule
-	IAM                   *IAMSecret
-	Configuration         string
-	Parameters            map[string]any
+	Type                  string         `json:"secret_type"`
+	Name                  string         `json:"name"`
+	GroupID               string         `json:"secret_group_id"` // "" = default
+	Description           string         `json:"description"`
+	Labels                []string       `json:"labels"`
+	CustomMetadata        map[string]any `json:"custom_metadata"`
+	VersionCustomMetadata map[string]any `json:"version_custom_metadata"`
+	ExpirationDate        string         `json:"expiration_date"` // RFC 3339, for arbitrary
+	Payload               string         `json:"payload"`         // of arbitrary
+	Data                  map[string]any `json:"data"`            // of kv
+	TTL                   TTL            `json:"ttl"`             // of iam_credentials and custom_credentials
+	Rotation              *RotationRule  `json:"rotation"`
+	AccessGroups          []string       `json:"access_groups"` // of iam_credentials, as the next two
+	ServiceID             string         `json:"service_id"`
+	ReuseAPIKey           *bool          `json:"reuse_api_key"`
+	Configuration         string         `json:"configuration"` // of custom_credentials, as Parameters
+	Parameters            map[string]any `json:"parameters"`
 }
 
 // copy is the secret as of now.
@@ -351,14 +353,14 @@ func (c *Cloud) ManagedSecretMetadata(a Actor, instance, id string) (ManagedSecr
 
 // ManagedSecretChange is a patch of a secret's metadata; nil stays as it is.
 type ManagedSecretChange struct {
-	Name           *string
-	Description    *string
-	Labels         []string
-	CustomMetadata map[string]any
-	ExpirationDate *string // of arbitrary; "" takes it away
-	TTL            *string // of iam_credentials and custom_credentials
-	Rotation       *RotationRule
-	Parameters     map[string]any // of custom_credentials
+	Name           *string        `json:"name"`
+	Description    *string        `json:"description"`
+	Labels         []string       `json:"labels"`
+	CustomMetadata map[string]any `json:"custom_metadata"`
+	ExpirationDate *string        `json:"expiration_date"` // of arbitrary; "" removes it
+	TTL            *TTL           `json:"ttl"`             // of iam_credentials and custom_credentials
+	Rotation       *RotationRule  `json:"rotation"`
+	Parameters     map[string]any `json:"parameters"` // of custom_credentials
 }
 
 // UpdateManagedSecret changes metadata. That custom_metadata is replaced as a

@@ -73,7 +73,7 @@ type SecretTask struct {
 func (c *Cloud) newCustomSecret(a Actor, s *managedSecret, n NewManagedSecret) error {
 	own := CustomSecret{Lease: Lease{TTL: n.TTL, Rotation: n.Rotation}, Configuration: n.Configuration, Parameters: n.Parameters}
 	if own.TTL != "" {
-		if _, err := parseTTL(own.TTL, 24*time.Hour); err != nil {
+		if _, err := own.TTL.parse(24 * time.Hour); err != nil {
 			return err
 		}
 	}

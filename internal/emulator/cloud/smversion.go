@@ -110,12 +110,12 @@ func (c *Cloud) clear(s *managedSecret, v *secretVersion) {
 
 // NewSecretVersion is the request for a version.
 type NewSecretVersion struct {
-	Payload               string
-	Data                  map[string]any
-	CustomMetadata        map[string]any // of the secret; nil stays
-	VersionCustomMetadata map[string]any
-	RestoreFrom           string // of iam_credentials: a version or alias
-	Parameters            map[string]any
+	Payload               string         `json:"payload"`
+	Data                  map[string]any `json:"data"`
+	CustomMetadata        map[string]any `json:"custom_metadata"` // of the secret; nil leaves it as it is
+	VersionCustomMetadata map[string]any `json:"version_custom_metadata"`
+	RestoreFrom           string         `json:"restore_from_version"` // of iam_credentials: a version or alias
+	Parameters            map[string]any `json:"parameters"`
 }
 
 // CreateSecretVersion rotates a secret. There is no entity tag: the last one
