@@ -32,14 +32,14 @@ const (
 	auditTime   = "2006-01-02T15:04:05.00-0700"
 )
 
-// deed is what an audit record says of a route.
-type deed struct {
+// auditAction is what an audit record says of a route.
+type auditAction struct {
 	action string // with "*" where the key is of a user or a service ID
 	thing  string // the pattern's part that names the target, or "" for what was made
 	lock   string // requestData.lock, where there is one
 }
 
-var deeds = map[string]deed{
+var auditActions = map[string]auditAction{
 	"POST /v1/serviceids":                              {action: "iam-identity.account-serviceid.create"},
 	"PUT /v1/serviceids/{id}":                          {action: "iam-identity.account-serviceid.update", thing: "id", lock: "false"},
 	"DELETE /v1/serviceids/{id}":                       {action: "iam-identity.account-serviceid.delete", thing: "id"},
@@ -111,46 +111,46 @@ type auditRecord struct {
 	ResponseData    map[string]any `json:"responseData"`
 }
 
-// witness looks at what a call is about to change, since what is deleted has no
-// name any more; testify makes the record. Both cost nothing without a
+// startAudit looks at what a call is about to change, since what is deleted has no
+// name any more; writeAudit makes the record. Both cost nothing without a
 // subscriber.
-func (s *Server) witness(rt route, c *call) (testify func(answer, error)) {
-	d, ok := deeds[rt.method+" "+rt.pattern]
-	if !ok || !s.hub.wants(KindAudit) {
+func (s *Server) startAudit(rt route, c *call) (writeAudit func(answer, error)) {
+	d, ok := auditActions[rt.method+" "+rt.pattern]
+	if !ok || !s.hub.hasSubscriber(KindAudit) {
 		return func(answer, error) {}
 	}
-	before := s.cloud.Label(c.path(d.thing))
+	before := s.cloud.Resource(c.path(d.thing))
 	return func(a answer, err error) {
 		if c.actor.IAMID == "" || rt.family == familyToken && err != nil {
 			return // IAM does not know whose account it is: "Failed log in actions do not generate an event"
 		}
-		s.testify(d, c, before, a, err)
+		s.writeAudit(d, c, before, a, err)
 	}
 }
 
-func (s *Server) testify(d deed, c *call, target cloud.Label, a answer, err error) {
-	now, said := s.Now(), c.said()
+func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a answer, err error) {
+	now, named := s.Now(), c.named()
 	action, request := d.action, map[string]any{}
 	source := "crn:v1:bluemix:public:" + strings.SplitN(action, ".", 2)[0] + ":global:a/" + cloud.AccountID + ":::"
 	switch {
 	case c.family == familyToken:
-		target = s.cloud.Label(c.actor.IAMID)
+		target = s.cloud.Resource(c.actor.IAMID)
 	case c.path("project") != "":
-		project := s.cloud.Label(c.path("project"))
+		project := s.cloud.Resource(c.path("project"))
 		source = project.CRN
 		if d.thing == "" {
 			target = within(project, action, c)
 		}
 	case d.thing == "":
-		target = s.cloud.Label(a.id)
+		target = s.cloud.Resource(a.id)
 	}
 	if action == "codeengine.project.create" {
 		source = target.CRN
 	}
-	target.Name = cmp.Or(target.Name, said.Name)
+	target.Name = cmp.Or(target.Name, named.Name)
 	if strings.Contains(action, "*") {
 		of := "serviceid"
-		if target.OfUser || d.thing == "" && c.family == familyIdentity && strings.HasPrefix(said.IAMID, "IBMid-") {
+		if target.OfUser || d.thing == "" && c.family == familyIdentity && strings.HasPrefix(named.IAMID, "IBMid-") {
 			of = "user"
 		}
 		action = strings.Replace(action, "*", of, 1)
@@ -164,7 +164,7 @@ func (s *Server) testify(d deed, c *call, target cloud.Label, a answer, err erro
 	}
 	if d.lock != "" {
 		request["lock"] = d.lock == "true"
-		request["prev_instance_name"], request["instance_name"] = target.Name, cmp.Or(said.Name, target.Name)
+		request["prev_instance_name"], request["instance_name"] = target.Name, cmp.Or(named.Name, target.Name)
 	}
 	r := s.auditOf(now, action, target, source, a.status)
 	r.Initiator = s.initiator(c)
@@ -183,20 +183,20 @@ func (s *Server) testify(d deed, c *call, target cloud.Label, a answer, err erro
 }
 
 // within is the target of a call on something in a project.
-func within(project cloud.Label, action string, c *call) cloud.Label {
-	name := cmp.Or(c.path("name"), c.said().Name)
+func within(project cloud.Resource, action string, c *call) cloud.Resource {
+	name := cmp.Or(c.path("name"), c.named().Name)
 	kind := strings.Split(action, ".")[1]
-	return cloud.Label{Name: name, CRN: strings.TrimSuffix(project.CRN, ":") + kind + ":" + name, ResourceGroupID: project.ResourceGroupID}
+	return cloud.Resource{Name: name, CRN: strings.TrimSuffix(project.CRN, ":") + kind + ":" + name, ResourceGroupID: project.ResourceGroupID}
 }
 
 // said is what a body tells of its thing. Nothing else of it gets into a
 // record: keys and secrets are in bodies.
-type said struct {
+type namedFields struct {
 	Name  string `json:"name"`
 	IAMID string `json:"iam_id"`
 }
 
-func (c *call) said() (in said) {
+func (c *call) named() (in namedFields) {
 	_ = json.Unmarshal(c.body, &in) // a body without these is no mistake here
 	return in
 }
@@ -205,7 +205,7 @@ var auditServices = map[string]string{
 	"iam-identity": "IAM Identity Service", "iam-am": "IAM Access Management", "iam-groups": "IAM Access Groups", "codeengine": "Code Engine",
 }
 
-func (s *Server) auditOf(now time.Time, action string, target cloud.Label, source string, status int) auditRecord {
+func (s *Server) auditOf(now time.Time, action string, target cloud.Resource, source string, status int) auditRecord {
 	part := strings.Split(action, ".")
 	r := auditRecord{
 		Action: action, Outcome: "success", EventTime: now.UTC().Format(auditTime), CorrelationID: eventID(),
@@ -244,7 +244,7 @@ func severity(verb string, status int) string {
 
 func (s *Server) initiator(c *call) map[string]any {
 	kind := "serviceid" // of a profile, too: the documents name no kind of its own
-	l := s.cloud.Label(c.actor.IAMID)
+	l := s.cloud.Resource(c.actor.IAMID)
 	if l.OfUser {
 		kind = "user"
 	}
@@ -272,7 +272,7 @@ func (s *Server) initiator(c *call) map[string]any {
 // projectByHand records what people do to a project in the console.
 func (s *Server) projectByHand(change cloud.ProjectChange) {
 	p := change.Project
-	target := cloud.Label{Name: p.Name, CRN: p.CRN, ResourceGroupID: p.ResourceGroupID}
+	target := cloud.Resource{Name: p.Name, CRN: p.CRN, ResourceGroupID: p.ResourceGroupID}
 	actions := []string{"codeengine.project." + change.Action, "codeengine.instance." + change.Action}
 	if change.Action == cloud.ProjectRestored {
 		actions = actions[1:]

@@ -27,8 +27,8 @@ func (w *world) audits(change func(*emulator.Subscription)) <-chan received {
 	return events
 }
 
-// deed is what the tests compare of a record.
-func (e received) deed() string {
+// auditAction is what the tests compare of a record.
+func (e received) auditAction() string {
 	target := e.data["target"].(map[string]any)
 	return fmt.Sprint(e.data["action"], " ", target["name"], " ", e.data["outcome"])
 }
@@ -39,7 +39,7 @@ func TestAuditRecordsOfEveryChange(t *testing.T) {
 	expect := func(want string) received {
 		t.Helper()
 		e := next(t, events)
-		if got := e.deed(); got != want {
+		if got := e.auditAction(); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		return e
@@ -164,7 +164,7 @@ func TestSubscribersGetTheirKindOnly(t *testing.T) {
 	if e := next(t, lifecycle); e.what() != "resource-controller.instance.create p" {
 		t.Errorf("%v", e.data)
 	}
-	if e := next(t, audits); e.deed() != "codeengine.project.create p success" {
+	if e := next(t, audits); e.auditAction() != "codeengine.project.create p success" {
 		t.Errorf("%v", e.data)
 	}
 }
@@ -174,7 +174,7 @@ func TestKeysOfUsersHaveTheirOwnActions(t *testing.T) {
 	events := w.audits(nil)
 	owner := w.as(w.ownerToken())
 	key := owner.newKey(cloud.OwnerIAMID, "mine")
-	if e := next(t, events); e.deed() != "iam-identity.user-apikey.create mine success" ||
+	if e := next(t, events); e.auditAction() != "iam-identity.user-apikey.create mine success" ||
 		e.data["initiator"].(map[string]any)["typeURI"] != "service/security/account/user" {
 		t.Errorf("%v", e.data)
 	}
@@ -187,6 +187,18 @@ func TestKeysOfUsersHaveTheirOwnActions(t *testing.T) {
 	}
 	if e := next(t, events); e.data["action"] != "iam-identity.computeresource-token.login" ||
 		e.data["initiator"].(map[string]any)["credential"].(map[string]any)["type"] != "compute-resource" {
+		t.Errorf("%v", e.data)
+	}
+}
+
+func TestAssumingAProfileIsAuditedAsSuch(t *testing.T) {
+	w := newWorld(t)
+	token := w.ownerToken()
+	events := w.audits(nil)
+	if status, body := w.exchange("assume", "access_token", token, "profile_id", w.Cloud().Minter().ProfileID); status != http.StatusOK {
+		t.Fatalf("status %d %v", status, body)
+	}
+	if e := next(t, events); e.data["action"] != "iam-identity.trustedprofile-apikey.login" {
 		t.Errorf("%v", e.data)
 	}
 }

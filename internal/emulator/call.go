@@ -56,12 +56,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 		s.write(w, s.faultAnswer(c, http.StatusTooManyRequests))
 		return
 	}
-	fault := s.strike(r.Method, rt.pattern, r.URL.Path)
+	fault := s.matchFault(r.Method, rt.pattern, r.URL.Path)
 	if fault == nil {
 		s.write(w, s.perform(rt, c, ""))
 		return
 	}
-	s.play(w, rt, c, fault)
+	s.applyFault(w, rt, c, fault)
 }
 
 // perform runs the handler and notes what it changed.
@@ -72,20 +72,20 @@ func (s *Server) perform(rt route, c *call, fault string) answer {
 	case c.tooLong:
 		err = &cloud.Error{Status: 413, Code: "payload_too_large", Message: "The request is too large."}
 	default:
-		var nobody error
-		c.actor, nobody = s.cloud.Authenticate(bearer(c.request))
-		if code := rt.family.unauthenticated; code != "" && nobody != nil {
+		var unknown error
+		c.actor, unknown = s.cloud.Authenticate(bearer(c.request))
+		if code := rt.family.unauthenticated; code != "" && unknown != nil {
 			err = &cloud.Error{Status: 401, Code: code, Message: "Provided access token is missing, invalid or expired."}
 		} else {
-			testify := s.witness(rt, c)
+			writeAudit := s.startAudit(rt, c)
 			a, err = rt.handle(s, c)
-			defer func() { testify(a, err) }()
+			defer func() { writeAudit(a, err) }()
 		}
 	}
 	if err != nil {
 		a = s.refuse(c, err)
 	}
-	s.note(rt, c, a, fault)
+	s.logCall(rt, c, a, fault)
 	return a
 }
 

@@ -154,14 +154,14 @@ func (s *Server) deleteSecret(c *call) (answer, error) {
 	return answer{status: 202}, s.cloud.DeleteSecret(c.actor, c.path("project"), c.path("name"))
 }
 
-// separated is the first API version that keeps Code Engine's own variables
+// separateVariables is the first API version that keeps Code Engine's own variables
 // out of run_env_variables.
-const separated = "2024-05-13"
+const separateVariables = "2024-05-13"
 
 // appBody is an app as the API version of the call shows it.
 func (s *Server) appBody(c *call) func(cloud.App) map[string]any {
 	version := c.query.Get("version")
-	mixed := version != "" && version < separated || version == "" && s.cloud.Switches().VersionlessIsOldest
+	mixed := version != "" && version < separateVariables || version == "" && s.cloud.Switches().VersionlessIsOldest
 	return func(x cloud.App) map[string]any {
 		out := maps.Clone(x.Spec)
 		internal := []any{}

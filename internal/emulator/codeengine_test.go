@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -328,5 +329,53 @@ func TestCodeEngineAccess(t *testing.T) {
 	for name, call := range reads {
 		t.Run("a stranger may not "+name, func(t *testing.T) { refused(t, call(stranger), 403, "forbidden") })
 		t.Run("nobody may "+name, func(t *testing.T) { refused(t, call(nobody), 401, "unauthorized") })
+	}
+}
+
+func TestReplacingASecretReplacesAllOfIt(t *testing.T) {
+	w := newWorld(t)
+	token := "Bearer " + w.token(w.Ready().APIKey)
+	path := "/v2/projects/" + w.teamA() + "/secrets"
+	send := func(method, path, role string) map[string]any {
+		t.Helper()
+		r, body := w.raw(method, path, `{"name":"access","format":"service_access","service_access":{"role":{"name":"`+role+`"}}}`,
+			"Authorization", token, "If-Match", "*")
+		if r.StatusCode/100 != 2 {
+			t.Fatalf("status %d %v", r.StatusCode, body)
+		}
+		return body
+	}
+	send("POST", path, "Reader")
+	send("PUT", path+"/access", "Writer")
+	_, got := w.raw("GET", path+"/access", "", "Authorization", token)
+	if text, _ := json.Marshal(got["service_access"]); string(text) != `{"role":{"name":"Writer"}}` {
+		t.Errorf("service_access %s", text)
+	}
+}
+
+func TestRevisionsComeInPages(t *testing.T) {
+	w := newWorld(t)
+	for i := range 4 {
+		patch := map[string]any{"run_arguments": []string{fmt.Sprint(i)}}
+		if err := problem(w.ce.UpdateApp(&codeenginev2.UpdateAppOptions{ProjectID: ptr(w.teamA()), Name: ptr("web"), IfMatch: ptr("*"), App: patch})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := w.ce.NewListAppRevisionsOptions(w.teamA(), "web").SetLimit(2)
+	var names []string
+	pages := 0
+	for {
+		list := done(w.ce.ListAppRevisions(o))(t)
+		pages++
+		for _, r := range list.Revisions {
+			names = append(names, strings.TrimPrefix(*r.Name, "web-0000"))
+		}
+		if list.Next == nil {
+			break
+		}
+		o.SetStart(*list.Next.Start)
+	}
+	if fmt.Sprint(names) != "[1 2 3 4 5]" || pages != 3 {
+		t.Errorf("%v on %d pages", names, pages)
 	}
 }

@@ -33,7 +33,7 @@ var postedReads = []string{"/v1/accounts/{account}/limits/identity", "/v1/activi
 
 // note writes the event log and the server's log. Neither has a query, a
 // header or a body: values travel in those.
-func (s *Server) note(rt route, c *call, a answer, fault string) {
+func (s *Server) logCall(rt route, c *call, a answer, fault string) {
 	now := s.Now()
 	s.log.Debug("call", "method", c.request.Method, "route", rt.pattern, "status", a.status, "actor", c.actor.IAMID, "fault", fault)
 	reads := c.request.Method == http.MethodGet || c.request.Method == http.MethodHead || slices.Contains(postedReads, rt.pattern)
@@ -163,7 +163,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, path string) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	out, err := s.steer(r, path, body)
+	out, err := s.controlCall(r, path, body)
 	switch {
 	case errors.Is(err, errNoControl):
 		s.reply(w, http.StatusNotFound, controlError{err.Error()})
@@ -185,7 +185,7 @@ func (s *Server) reply(w http.ResponseWriter, status int, body any) {
 
 var errNoControl = errors.New("no such control")
 
-func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
+func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, error) {
 	switch r.Method + " " + path {
 	case "GET state":
 		return s.State(r.URL.Query().Get("values") == "true"), nil
@@ -194,7 +194,7 @@ func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
 	case "POST clock":
 		return s.setClock(body)
 	case "GET faults":
-		return s.armedFaults(), nil
+		return s.activeFaults(), nil
 	case "POST faults":
 		faults, err := ParseFaults(body)
 		if err != nil {
@@ -203,10 +203,10 @@ func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
 		for _, f := range faults {
 			s.Inject(f)
 		}
-		return s.armedFaults(), nil
+		return s.activeFaults(), nil
 	case "DELETE faults":
 		s.ClearFaults()
-		return s.armedFaults(), nil
+		return s.activeFaults(), nil
 	case "GET settings":
 		return s.Settings(), nil
 	case "POST settings":
@@ -244,12 +244,12 @@ func (s *Server) steer(r *http.Request, path string, body []byte) (any, error) {
 	return nil, errNoControl
 }
 
-func (s *Server) armedFaults() []armed {
+func (s *Server) activeFaults() []activeFault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := []armed{}
+	out := []activeFault{}
 	for _, f := range s.faults {
-		out = append(out, armed{Fault: f.Fault, Seen: f.Seen})
+		out = append(out, activeFault{Fault: f.Fault, Seen: f.Seen})
 	}
 	return out
 }

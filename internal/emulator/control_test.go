@@ -325,3 +325,13 @@ func TestCloseTwice(t *testing.T) {
 		t.Error("a closed emulator answers")
 	}
 }
+
+func TestReadsByPostAreNoChanges(t *testing.T) {
+	w := newWorld(t)
+	token := "Bearer " + w.token(w.Ready().APIKey)
+	w.raw("POST", "/v1/accounts/"+cloud.AccountID+"/limits/identity", `{"profiles":true}`, "Authorization", token)
+	w.raw("POST", "/v1/activity/accounts/"+cloud.AccountID+"/report", "", "Authorization", token)
+	if events := w.Events(); len(events) != 0 {
+		t.Errorf("events %+v", events)
+	}
+}

@@ -97,7 +97,7 @@ type Server struct {
 	offset   time.Duration
 	latency  time.Duration
 	bucket   bucket
-	faults   []*armed
+	faults   []*activeFault
 	counters map[string]int
 	events   []Event
 }

@@ -77,8 +77,8 @@ type Fault struct {
 	Delay Duration `json:"delay,omitzero"`
 }
 
-// armed is a fault in force.
-type armed struct {
+// activeFault is a fault in force.
+type activeFault struct {
 	Fault
 	Seen    int           `json:"seen"`
 	removed chan struct{} // closed when the fault is taken away
@@ -145,7 +145,7 @@ func (s *Server) Inject(f Fault) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, &armed{Fault: f, removed: make(chan struct{})})
+	s.faults = append(s.faults, &activeFault{Fault: f, removed: make(chan struct{})})
 }
 
 // ClearFaults takes all faults away and lets held calls go on.
@@ -170,10 +170,10 @@ func (s *Server) Faults() []Fault {
 }
 
 // strike shows a call to every fault and returns the one that plays.
-func (s *Server) strike(method, pattern, path string) *armed {
+func (s *Server) matchFault(method, pattern, path string) *activeFault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var hit *armed
+	var hit *activeFault
 	for _, f := range s.faults {
 		if f.Method != "" && f.Method != "*" && f.Method != method || !matchPath(f.Path, pattern, path) {
 			continue
@@ -212,7 +212,7 @@ func glob(pattern, s string) bool {
 }
 
 // play answers a call as the fault wants it.
-func (s *Server) play(w http.ResponseWriter, rt route, c *call, f *armed) {
+func (s *Server) applyFault(w http.ResponseWriter, rt route, c *call, f *activeFault) {
 	effect := f.Effect != nil && *f.Effect
 	switch f.Kind {
 	case FaultStatus:

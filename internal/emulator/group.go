@@ -22,8 +22,8 @@ func groupAnswer(c *call, status int, g cloud.AccessGroup) answer {
 	return answer{status: status, etag: g.ETag, body: groupBody(c, g), id: g.ID}
 }
 
-// cutQuery reads limit and offset; an offset of 0 is one that is not there.
-func (c *call) cutQuery() (limit, offset int, err error) {
+// limitAndOffset reads limit and offset; an offset of 0 is one that is not there.
+func (c *call) limitAndOffset() (limit, offset int, err error) {
 	if limit, err = c.number("limit"); err != nil {
 		return 0, 0, err
 	}
@@ -34,7 +34,7 @@ func (c *call) cutQuery() (limit, offset int, err error) {
 }
 
 func (s *Server) listGroups(c *call) (answer, error) {
-	limit, offset, err := c.cutQuery()
+	limit, offset, err := c.limitAndOffset()
 	if err != nil {
 		return answer{}, err
 	}
@@ -90,7 +90,7 @@ func (s *Server) deleteGroup(c *call) (answer, error) {
 }
 
 func (s *Server) listMembers(c *call) (answer, error) {
-	limit, offset, err := c.cutQuery()
+	limit, offset, err := c.limitAndOffset()
 	if err != nil {
 		return answer{}, err
 	}

@@ -476,3 +476,15 @@ func TestTheCreatorAdministersItsServiceID(t *testing.T) {
 	_, _, err := c.identity.CreateAPIKey(c.identity.NewCreateAPIKeyOptions("k", *foreign.IamID))
 	refused(t, err, 403, "insufficient_permissions")
 }
+
+func TestKeysOfALockedServiceIDAreAGuess(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	w.Cloud().SetServiceIDLocked(*sid.ID, true)
+	w.newKey(*sid.IamID, "k")
+	n := w.Settings()
+	n.Switches.LockedTakesKeys = false
+	w.Set(n)
+	_, _, err := w.identity.CreateAPIKey(w.identity.NewCreateAPIKeyOptions("k", *sid.IamID))
+	refused(t, err, 409, "conflict")
+}

@@ -40,7 +40,7 @@ var severities = map[string]string{
 
 // secretChanged makes an event of Secrets Manager.
 func (s *Server) secretChanged(e cloud.SecretEvent) {
-	if !s.hub.wants(KindSecrets) {
+	if !s.hub.hasSubscriber(KindSecrets) {
 		return
 	}
 	kind := "com.ibm.cloud.secrets-manager." + e.Type

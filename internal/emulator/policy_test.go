@@ -361,3 +361,22 @@ func TestRolesAreShownAsTheFormatAsks(t *testing.T) {
 		}
 	}
 }
+
+func TestAReplacementIsCheckedBeforeTheAccessToWhatItNames(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("s")
+	made := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)))(t)
+	replace := func(iamID string, resource ...any) error {
+		o := w.policies.NewReplaceV2PolicyOptions(*made.ID, "*", grantOf(senderRole), "access").SetSubject(subjectOf(iamID))
+		o.SetResource(resourceOf(resource[0].(string), resource[1].(string)))
+		_, _, err := w.policies.ReplaceV2Policy(o)
+		return err
+	}
+	refused(t, replace(*sid.IamID, "accountId", cloud.AccountID), 400, "invalid_body") // names no service
+	other := w.newServiceID("other")
+	w.Cloud().SetServiceIDLocked(*sid.ID, true)
+	o := w.policies.NewReplaceV2PolicyOptions(*made.ID, "*", grantOf(senderRole), "access").SetSubject(subjectOf(*other.IamID)).
+		SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "logs"))
+	_, _, err := w.policies.ReplaceV2Policy(o)
+	refused(t, err, 409, "request_not_processed") // it would take the policy from one that is locked
+}

@@ -13,7 +13,7 @@ import (
 var secretsHost = regexp.MustCompile(`^([0-9a-f-]{36})\.(?:private\.)?([a-z]+-[a-z]+)\.secrets-manager\.appdomain\.cloud$`)
 
 // safe is the instance that the host names, or the seeded one.
-func (s *Server) safe(c *call) string {
+func (s *Server) secretsInstance(c *call) string {
 	m := secretsHost.FindStringSubmatch(hostname(c.request.Host))
 	if m == nil {
 		return cloud.SecretsInstanceID
@@ -27,8 +27,8 @@ func (s *Server) safe(c *call) string {
 // smTime is the form of Secrets Manager's timestamps.
 func smTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// words splits the lists of a query.
-func words(list string) []string {
+// splitList splits the lists of a query.
+func splitList(list string) []string {
 	if list == "" {
 		return nil
 	}
@@ -36,7 +36,7 @@ func words(list string) []string {
 }
 
 // window reads offset and limit; a limit that is not there is 0.
-func (c *call) window() (offset, limit int, err error) {
+func (c *call) offsetAndLimit() (offset, limit int, err error) {
 	if limit, err = c.number("limit"); err != nil {
 		return 0, 0, err
 	}
@@ -93,7 +93,7 @@ func (s *Server) createManagedSecret(c *call) (answer, error) {
 	if n.Type == cloud.IAMCredentials && n.ReuseAPIKey == nil {
 		return answer{}, &cloud.Error{Status: 400, Code: "bad_request", Message: "reuse_api_key is required."}
 	}
-	x, v, err := s.cloud.CreateManagedSecret(c.actor, s.safe(c), n)
+	x, v, err := s.cloud.CreateManagedSecret(c.actor, s.secretsInstance(c), n)
 	if err != nil {
 		return answer{}, err
 	}
@@ -101,13 +101,13 @@ func (s *Server) createManagedSecret(c *call) (answer, error) {
 }
 
 func (s *Server) listManagedSecrets(c *call) (answer, error) {
-	offset, limit, err := c.window()
+	offset, limit, err := c.offsetAndLimit()
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListManagedSecrets(c.actor, s.safe(c), cloud.ManagedSecretQuery{
-		Offset: offset, Limit: limit, Sort: c.query.Get("sort"), Search: c.query.Get("search"), Groups: words(c.query.Get("groups")),
-		Types: words(c.query.Get("secret_types")), MatchAllLabels: words(c.query.Get("match_all_labels")),
+	page, err := s.cloud.ListManagedSecrets(c.actor, s.secretsInstance(c), cloud.ManagedSecretQuery{
+		Offset: offset, Limit: limit, Sort: c.query.Get("sort"), Search: c.query.Get("search"), Groups: splitList(c.query.Get("groups")),
+		Types: splitList(c.query.Get("secret_types")), MatchAllLabels: splitList(c.query.Get("match_all_labels")),
 	})
 	if err != nil {
 		return answer{}, err
@@ -116,7 +116,7 @@ func (s *Server) listManagedSecrets(c *call) (answer, error) {
 }
 
 func (s *Server) getManagedSecret(c *call) (answer, error) {
-	x, v, err := s.cloud.GetManagedSecret(c.actor, s.safe(c), c.path("secret"))
+	x, v, err := s.cloud.GetManagedSecret(c.actor, s.secretsInstance(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -124,7 +124,7 @@ func (s *Server) getManagedSecret(c *call) (answer, error) {
 }
 
 func (s *Server) managedSecretByName(c *call) (answer, error) {
-	x, v, err := s.cloud.ManagedSecretByName(c.actor, s.safe(c), c.path("group"), c.path("type"), c.path("name"))
+	x, v, err := s.cloud.ManagedSecretByName(c.actor, s.secretsInstance(c), c.path("group"), c.path("type"), c.path("name"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -132,11 +132,11 @@ func (s *Server) managedSecretByName(c *call) (answer, error) {
 }
 
 func (s *Server) deleteManagedSecret(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteManagedSecret(c.actor, s.safe(c), c.path("secret"))
+	return answer{status: 204}, s.cloud.DeleteManagedSecret(c.actor, s.secretsInstance(c), c.path("secret"))
 }
 
 func (s *Server) managedSecretMetadata(c *call) (answer, error) {
-	x, err := s.cloud.ManagedSecretMetadata(c.actor, s.safe(c), c.path("secret"))
+	x, err := s.cloud.ManagedSecretMetadata(c.actor, s.secretsInstance(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -148,7 +148,7 @@ func (s *Server) updateManagedSecret(c *call) (answer, error) {
 	if err := c.json(&change); err != nil {
 		return answer{}, err
 	}
-	x, err := s.cloud.UpdateManagedSecret(c.actor, s.safe(c), c.path("secret"), change)
+	x, err := s.cloud.UpdateManagedSecret(c.actor, s.secretsInstance(c), c.path("secret"), change)
 	if err != nil {
 		return answer{}, err
 	}

@@ -433,7 +433,7 @@ func TestAccessToSecretsManager(t *testing.T) {
 	g := done(owner.CreateSecretGroup(owner.NewCreateSecretGroupOptions("group")))(t)
 	s := arbitrary(t, owner, "key", func(n *sm.ArbitrarySecretPrototype) { n.SecretGroupID = g.ID })
 	fresh := 0
-	deeds := []struct {
+	operations := []struct {
 		name string
 		do   func(api *sm.SecretsManagerV2) error
 	}{
@@ -500,7 +500,7 @@ func TestAccessToSecretsManager(t *testing.T) {
 			}
 			api := w.keeper(roles...)
 			var got []string
-			for _, d := range deeds {
+			for _, d := range operations {
 				if err := d.do(api); err != nil {
 					refused(t, err, 403, "forbidden")
 					continue

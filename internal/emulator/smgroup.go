@@ -7,7 +7,7 @@ func secretGroupBody(g cloud.SecretGroup) map[string]any {
 }
 
 func (s *Server) listSecretGroups(c *call) (answer, error) {
-	groups, err := s.cloud.ListSecretGroups(c.actor, s.safe(c))
+	groups, err := s.cloud.ListSecretGroups(c.actor, s.secretsInstance(c))
 	if err != nil {
 		return answer{}, err
 	}
@@ -19,7 +19,7 @@ func (s *Server) createSecretGroup(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	g, err := s.cloud.CreateSecretGroup(c.actor, s.safe(c), in.Name, in.Description)
+	g, err := s.cloud.CreateSecretGroup(c.actor, s.secretsInstance(c), in.Name, in.Description)
 	if err != nil {
 		return answer{}, err
 	}
@@ -27,7 +27,7 @@ func (s *Server) createSecretGroup(c *call) (answer, error) {
 }
 
 func (s *Server) getSecretGroup(c *call) (answer, error) {
-	g, err := s.cloud.GetSecretGroup(c.actor, s.safe(c), c.path("group"))
+	g, err := s.cloud.GetSecretGroup(c.actor, s.secretsInstance(c), c.path("group"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -39,7 +39,7 @@ func (s *Server) updateSecretGroup(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	g, err := s.cloud.UpdateSecretGroup(c.actor, s.safe(c), c.path("group"), in.Name, in.Description)
+	g, err := s.cloud.UpdateSecretGroup(c.actor, s.secretsInstance(c), c.path("group"), in.Name, in.Description)
 	if err != nil {
 		return answer{}, err
 	}
@@ -47,5 +47,5 @@ func (s *Server) updateSecretGroup(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretGroup(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteSecretGroup(c.actor, s.safe(c), c.path("group"))
+	return answer{status: 204}, s.cloud.DeleteSecretGroup(c.actor, s.secretsInstance(c), c.path("group"))
 }

@@ -20,11 +20,11 @@ func lockedBody(l cloud.LockedSecret) map[string]any {
 }
 
 func (s *Server) listSecretsLocks(c *call) (answer, error) {
-	offset, limit, err := c.window()
+	offset, limit, err := c.offsetAndLimit()
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListSecretsLocks(c.actor, s.safe(c), c.query.Get("search"), words(c.query.Get("groups")), limit, offset)
+	page, err := s.cloud.ListSecretsLocks(c.actor, s.secretsInstance(c), c.query.Get("search"), splitList(c.query.Get("groups")), limit, offset)
 	if err != nil {
 		return answer{}, err
 	}
@@ -32,11 +32,11 @@ func (s *Server) listSecretsLocks(c *call) (answer, error) {
 }
 
 func (s *Server) listSecretLocks(c *call) (answer, error) {
-	offset, limit, err := c.window()
+	offset, limit, err := c.offsetAndLimit()
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListSecretLocks(c.actor, s.safe(c), c.path("secret"), c.path("version"),
+	page, err := s.cloud.ListSecretLocks(c.actor, s.secretsInstance(c), c.path("secret"), c.path("version"),
 		cloud.LockQuery{Offset: offset, Limit: limit, Sort: c.query.Get("sort"), Search: c.query.Get("search")})
 	if err != nil {
 		return answer{}, err
@@ -51,7 +51,7 @@ func (s *Server) createSecretLocks(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	l, err := s.cloud.CreateSecretLocks(c.actor, s.safe(c), c.path("secret"), c.path("version"), c.query.Get("mode"), in.Locks)
+	l, err := s.cloud.CreateSecretLocks(c.actor, s.secretsInstance(c), c.path("secret"), c.path("version"), c.query.Get("mode"), in.Locks)
 	if err != nil {
 		return answer{}, err
 	}
@@ -59,7 +59,7 @@ func (s *Server) createSecretLocks(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretLocks(c *call) (answer, error) {
-	l, err := s.cloud.DeleteSecretLocks(c.actor, s.safe(c), c.path("secret"), c.path("version"), words(c.query.Get("name")))
+	l, err := s.cloud.DeleteSecretLocks(c.actor, s.secretsInstance(c), c.path("secret"), c.path("version"), splitList(c.query.Get("name")))
 	if err != nil {
 		return answer{}, err
 	}

@@ -9,7 +9,7 @@ import (
 func taskBody(t cloud.SecretTask) object { return fields(t, smTime) }
 
 func (s *Server) listSecretTasks(c *call) (answer, error) {
-	tasks, err := s.cloud.ListSecretTasks(c.actor, s.safe(c), c.path("secret"))
+	tasks, err := s.cloud.ListSecretTasks(c.actor, s.secretsInstance(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -17,7 +17,7 @@ func (s *Server) listSecretTasks(c *call) (answer, error) {
 }
 
 func (s *Server) getSecretTask(c *call) (answer, error) {
-	t, err := s.cloud.GetSecretTask(c.actor, s.safe(c), c.path("secret"), c.path("task"))
+	t, err := s.cloud.GetSecretTask(c.actor, s.secretsInstance(c), c.path("secret"), c.path("task"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -36,7 +36,7 @@ func (s *Server) replaceSecretTask(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := s.cloud.ReplaceSecretTask(c.actor, s.safe(c), c.path("secret"), c.path("task"), cloud.TaskUpdate{
+	t, err := s.cloud.ReplaceSecretTask(c.actor, s.secretsInstance(c), c.path("secret"), c.path("task"), cloud.TaskUpdate{
 		Status: in.Status, CredentialsID: in.Credentials.ID, Payload: in.Credentials.Payload, Errors: in.Errors,
 	})
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Server) replaceSecretTask(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretTask(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteSecretTask(c.actor, s.safe(c), c.path("secret"), c.path("task"))
+	return answer{status: 204}, s.cloud.DeleteSecretTask(c.actor, s.secretsInstance(c), c.path("secret"), c.path("task"))
 }
 
 func engineMetadata(e cloud.Engine) map[string]any {
@@ -66,11 +66,11 @@ func engineBody(e cloud.Engine) map[string]any {
 }
 
 func (s *Server) listEngines(c *call) (answer, error) {
-	offset, limit, err := c.window()
+	offset, limit, err := c.offsetAndLimit()
 	if err != nil {
 		return answer{}, err
 	}
-	engines, err := s.cloud.ListEngines(c.actor, s.safe(c))
+	engines, err := s.cloud.ListEngines(c.actor, s.secretsInstance(c))
 	if err != nil {
 		return answer{}, err
 	}
@@ -104,7 +104,7 @@ func (s *Server) createEngine(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	e, err := s.cloud.CreateEngine(c.actor, s.safe(c), cloud.Engine{Type: in.ConfigType, Name: in.Name, JobName: in.CodeEngine.JobName,
+	e, err := s.cloud.CreateEngine(c.actor, s.secretsInstance(c), cloud.Engine{Type: in.ConfigType, Name: in.Name, JobName: in.CodeEngine.JobName,
 		ProjectID: in.CodeEngine.ProjectID, Region: in.CodeEngine.Region, APIKeyRef: in.APIKeyRef, TaskTimeout: string(in.TaskTimeout)})
 	if err != nil {
 		return answer{}, err
@@ -113,7 +113,7 @@ func (s *Server) createEngine(c *call) (answer, error) {
 }
 
 func (s *Server) getEngine(c *call) (answer, error) {
-	e, err := s.cloud.GetEngine(c.actor, s.safe(c), c.path("name"))
+	e, err := s.cloud.GetEngine(c.actor, s.secretsInstance(c), c.path("name"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -121,5 +121,5 @@ func (s *Server) getEngine(c *call) (answer, error) {
 }
 
 func (s *Server) deleteEngine(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteEngine(c.actor, s.safe(c), c.path("name"))
+	return answer{status: 204}, s.cloud.DeleteEngine(c.actor, s.secretsInstance(c), c.path("name"))
 }

@@ -3,7 +3,7 @@ package emulator
 import "github.com/latchkey-io/latchkey/internal/emulator/cloud"
 
 func (s *Server) listSecretVersions(c *call) (answer, error) {
-	versions, err := s.cloud.ListSecretVersions(c.actor, s.safe(c), c.path("secret"))
+	versions, err := s.cloud.ListSecretVersions(c.actor, s.secretsInstance(c), c.path("secret"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -15,7 +15,7 @@ func (s *Server) createSecretVersion(c *call) (answer, error) {
 	if err := c.json(&n); err != nil {
 		return answer{}, err
 	}
-	v, err := s.cloud.CreateSecretVersion(c.actor, s.safe(c), c.path("secret"), n)
+	v, err := s.cloud.CreateSecretVersion(c.actor, s.secretsInstance(c), c.path("secret"), n)
 	if err != nil {
 		return answer{}, err
 	}
@@ -23,7 +23,7 @@ func (s *Server) createSecretVersion(c *call) (answer, error) {
 }
 
 func (s *Server) getSecretVersion(c *call) (answer, error) {
-	v, err := s.cloud.GetSecretVersion(c.actor, s.safe(c), c.path("secret"), c.path("version"))
+	v, err := s.cloud.GetSecretVersion(c.actor, s.secretsInstance(c), c.path("secret"), c.path("version"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -31,7 +31,7 @@ func (s *Server) getSecretVersion(c *call) (answer, error) {
 }
 
 func (s *Server) secretVersionMetadata(c *call) (answer, error) {
-	v, err := s.cloud.SecretVersionMetadata(c.actor, s.safe(c), c.path("secret"), c.path("version"))
+	v, err := s.cloud.SecretVersionMetadata(c.actor, s.secretsInstance(c), c.path("secret"), c.path("version"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -45,7 +45,7 @@ func (s *Server) updateSecretVersionMetadata(c *call) (answer, error) {
 	if err := c.json(&in); err != nil {
 		return answer{}, err
 	}
-	v, err := s.cloud.UpdateSecretVersionMetadata(c.actor, s.safe(c), c.path("secret"), c.path("version"), in.CustomMetadata)
+	v, err := s.cloud.UpdateSecretVersionMetadata(c.actor, s.secretsInstance(c), c.path("secret"), c.path("version"), in.CustomMetadata)
 	if err != nil {
 		return answer{}, err
 	}
@@ -53,5 +53,5 @@ func (s *Server) updateSecretVersionMetadata(c *call) (answer, error) {
 }
 
 func (s *Server) deleteSecretVersionData(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteSecretVersionData(c.actor, s.safe(c), c.path("secret"), c.path("version"))
+	return answer{status: 204}, s.cloud.DeleteSecretVersionData(c.actor, s.secretsInstance(c), c.path("secret"), c.path("version"))
 }

@@ -167,7 +167,7 @@ func (h *hub) close() {
 }
 
 // wants reports whether anybody subscribed to a kind.
-func (h *hub) wants(kind string) bool {
+func (h *hub) hasSubscriber(kind string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.ContainsFunc(h.subs, func(sub *subscriber) bool { return sub.Kind == kind })
@@ -319,7 +319,7 @@ func (s *Server) projectChanged(change cloud.ProjectChange) {
 	}
 	s.hub.publish(message{of: KindLifecycle, id: eventID(), kind: "com.ibm.cloud.resource-controller.instance." + change.Action,
 		source: p.CRN, time: at, data: data})
-	if change.ByHand && s.hub.wants(KindAudit) {
+	if change.ByHand && s.hub.hasSubscriber(KindAudit) {
 		s.projectByHand(change)
 	}
 }

@@ -183,3 +183,24 @@ func TestAnEventThatNobodyTakesIsLost(t *testing.T) {
 		}
 	}
 }
+
+func TestASenderWaitsAsLongAsItIsAsked(t *testing.T) {
+	w := newWorld(t)
+	var calls atomic.Int64
+	times := make(chan time.Time, 10)
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		times <- time.Now()
+		if calls.Add(1) == 1 {
+			rw.Header().Set("Retry-After", "9") // a tenth of it, as everything there
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(s.Close)
+	if _, err := w.Subscribe(emulator.Subscription{URL: s.URL, Kind: emulator.KindLifecycle}); err != nil {
+		t.Fatal(err)
+	}
+	w.Cloud().AddProject("p", "eu-de")
+	if waited := -(<-times).Sub(<-times); waited < 850*time.Millisecond {
+		t.Errorf("the sender comes back after %s", waited)
+	}
+}

@@ -68,16 +68,16 @@ func (c *Cloud) rolesFor(held []string, subject string, t target) []string {
 	for _, p := range c.policiesBySubject[subject] {
 		add(&p.Policy, p.since)
 	}
-	for i := range c.fading[subject] {
-		if f := &c.fading[subject][i]; c.hidden(f.gone, lag) {
+	for i := range c.pastPolicies[subject] {
+		if f := &c.pastPolicies[subject][i]; c.hidden(f.gone, lag) {
 			add(&f.Policy, f.since)
 		}
 	}
 	return held
 }
 
-// ladders order the roles of which a higher one includes the lower ones.
-var ladders = [][]string{
+// roleRanks order the roles of which a higher one includes the lower ones.
+var roleRanks = [][]string{
 	{"Viewer", "Operator", "Editor", "Administrator"},
 	{"Reader", "Writer", "Manager"},
 }
@@ -86,9 +86,9 @@ func covers(held []string, want string) bool {
 	if slices.Contains(held, want) {
 		return true
 	}
-	for _, ladder := range ladders {
-		if i := slices.Index(ladder, want); i >= 0 {
-			return slices.ContainsFunc(ladder[i:], func(r string) bool { return slices.Contains(held, r) })
+	for _, ranks := range roleRanks {
+		if i := slices.Index(ranks, want); i >= 0 {
+			return slices.ContainsFunc(ranks[i:], func(r string) bool { return slices.Contains(held, r) })
 		}
 	}
 	return false

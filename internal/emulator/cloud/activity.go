@@ -14,11 +14,11 @@ type Activity struct {
 	AuthnCount int       `json:"authn_count"`
 }
 
-// marks are the times of authentications that may not be shown yet, oldest
+// authnTimes are the times of authentications that may not be shown yet, oldest
 // first, behind the last one that is shown whatever the lag; zero is none.
-type marks []time.Time
+type authnTimes []time.Time
 
-func (c *Cloud) authenticated(x *Activity, fresh *marks) {
+func (c *Cloud) authenticated(x *Activity, fresh *authnTimes) {
 	now := c.now()
 	if lag := c.settings.ActivityLag; lag <= 0 {
 		*fresh = nil
@@ -36,7 +36,7 @@ func (c *Cloud) authenticated(x *Activity, fresh *marks) {
 }
 
 // seen is the activity without what the lag hides.
-func (c *Cloud) seen(x Activity, fresh marks) Activity {
+func (c *Cloud) seen(x Activity, fresh authnTimes) Activity {
 	last := len(fresh) - 1
 	for i := last; i > 0; i-- {
 		if !c.hidden(fresh[i], c.settings.ActivityLag) {
@@ -85,7 +85,7 @@ func (c *Cloud) reap() {
 	}
 	c.reapAt = time.Time{}
 	var gone []*apiKey
-	for _, k := range c.keyShelf.after(0) {
+	for _, k := range c.keySequence.after(0) {
 		if due := deletionDue(k); !due.IsZero() && !now.Before(due) {
 			gone = append(gone, k)
 		} else {
@@ -156,12 +156,12 @@ func (c *Cloud) CreateReport(a Actor, account, kind string, hours int) (string, 
 	for _, list := range [][]Inactive{r.Users, r.Profiles} {
 		slices.SortFunc(list, func(a, b Inactive) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	for _, s := range c.serviceIDShelf.after(0) {
+	for _, s := range c.serviceIDSequence.after(0) {
 		if last := c.seen(s.Activity, s.fresh).LastAuthn; idle(last) {
 			r.ServiceIDs = append(r.ServiceIDs, Inactive{ID: s.ID, Name: s.Name, LastAuthn: last})
 		}
 	}
-	for _, k := range c.keyShelf.after(0) {
+	for _, k := range c.keySequence.after(0) {
 		if last := c.seen(k.Activity, k.fresh).LastAuthn; idle(last) {
 			x := Inactive{ID: k.ID, Name: k.Name, Owner: k.IAMID, LastAuthn: last}
 			if s, ok := c.serviceIDs[strings.TrimPrefix(k.IAMID, "iam-")]; ok {

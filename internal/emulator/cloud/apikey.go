@@ -37,7 +37,7 @@ type apiKey struct {
 	APIKey
 	seq   int64
 	group string // that of the service ID
-	fresh marks
+	fresh authnTimes
 }
 
 // deletedKey still authenticates until the key lag has passed.
@@ -184,7 +184,7 @@ func (c *Cloud) putKey(creator string, n NewAPIKey) *apiKey {
 	if s, ok := c.serviceIDs[strings.TrimPrefix(k.IAMID, "iam-")]; ok {
 		k.group = s.GroupID
 	}
-	k.seq = c.keyShelf.add(k)
+	k.seq = c.keySequence.add(k)
 	c.keys[id] = k
 	c.keysByIAM[k.IAMID] = append(c.keysByIAM[k.IAMID], k)
 	c.keyByValue[k.Value] = k
@@ -242,7 +242,7 @@ func (c *Cloud) ListAPIKeys(a Actor, q APIKeyQuery) (Page[APIKey], error) {
 	if err != nil {
 		return Page[APIKey]{}, err
 	}
-	source := c.keyShelf.after
+	source := c.keySequence.after
 	if q.Scope != "account" {
 		source = bySeq(c.keysByIAM[q.IAMID], func(k *apiKey) int64 { return k.seq })
 	}
@@ -479,7 +479,7 @@ func (c *Cloud) DeleteAPIKey(a Actor, id string) error {
 // dropKey removes a key; one that lingers still authenticates for the key lag
 // and is listed for the list lag.
 func (c *Cloud) dropKey(k *apiKey, lingers bool) {
-	c.keyShelf.remove(k.seq)
+	c.keySequence.remove(k.seq)
 	delete(c.keys, k.ID)
 	delete(c.keyByValue, k.Value)
 	rest := slices.DeleteFunc(c.keysByIAM[k.IAMID], func(x *apiKey) bool { return x == k })

@@ -93,14 +93,14 @@ type Cloud struct {
 	switches Switches
 	signing  []byte // key of the HS256 signature of access tokens
 
-	tell func(ProjectChange)
+	notifyProject func(ProjectChange)
 
 	minter Minter
 	seeded int // credentials: each a service ID, a key and a policy
 
-	serviceIDs       map[string]*serviceID
-	serviceIDShelf   shelf[*serviceID]
-	serviceIDsByName map[string][]*serviceID
+	serviceIDs        map[string]*serviceID
+	serviceIDSequence sequence[*serviceID]
+	serviceIDsByName  map[string][]*serviceID
 
 	idGroups     map[string]*ServiceIDGroup
 	idGroupOrder []*ServiceIDGroup
@@ -108,28 +108,28 @@ type Cloud struct {
 
 	users map[string]User
 
-	keys       map[string]*apiKey
-	keyShelf   shelf[*apiKey]
-	keysByIAM  map[string][]*apiKey
-	keyByValue map[string]*apiKey
-	deleted    []deletedKey // oldest first, pruned as their lag passes
-	reapAt     time.Time    // when the first expired key is due for deletion, or zero
+	keys        map[string]*apiKey
+	keySequence sequence[*apiKey]
+	keysByIAM   map[string][]*apiKey
+	keyByValue  map[string]*apiKey
+	deleted     []deletedKey // oldest first, pruned as their lag passes
+	reapAt      time.Time    // when the first expired key is due for deletion, or zero
 
 	lastAuthn map[string]time.Time // of users and profiles
 	report    *report              // the latest
 
-	goneServiceIDs ghosts[*serviceID]
-	goneKeys       ghosts[*apiKey]
+	goneServiceIDs deletions[*serviceID]
+	goneKeys       deletions[*apiKey]
 
 	profiles map[string]*Profile
 	crTokens map[string]bool
 
 	policies          map[string]*policy
-	policyShelf       shelf[*policy]
+	policySequence    sequence[*policy]
 	policiesBySubject map[string][]*policy
-	gonePolicies      ghosts[*policy]
-	trash             []*policy                 // deleted, by sequence number
-	fading            map[string][]fadingPolicy // by subject
+	gonePolicies      deletions[*policy]
+	trash             []*policy               // deleted, by sequence number
+	pastPolicies      map[string][]pastPolicy // by subject
 
 	groups         map[string]*group
 	groupOrder     []*group
@@ -141,9 +141,9 @@ type Cloud struct {
 	instances map[string]LogsInstance
 	lines     []LogLine
 
-	safes      map[string]*safe // instances of Secrets Manager
-	nextTick   time.Time        // when time next changes something in them; zero = never
-	tellSecret func(SecretEvent)
+	secretsInstances map[string]*secretsInstance // instances of Secrets Manager
+	nextTick         time.Time                   // when time next changes something in them; zero = never
+	notifySecret     func(SecretEvent)
 
 	notifications []Notification
 }
@@ -166,7 +166,7 @@ func New(opts Options) *Cloud {
 		crTokens:          map[string]bool{},
 		policies:          map[string]*policy{},
 		policiesBySubject: map[string][]*policy{},
-		fading:            map[string][]fadingPolicy{},
+		pastPolicies:      map[string][]pastPolicy{},
 		idGroups:          map[string]*ServiceIDGroup{},
 		inGroup:           map[string]int{},
 		users:             map[string]User{},
@@ -179,8 +179,8 @@ func New(opts Options) *Cloud {
 		c.switches = *opts.Switches
 	}
 	c.signing = c.random(32)
-	c.plant(opts.SeedCredentials)
-	c.tell, c.tellSecret = opts.OnProject, opts.OnSecret
+	c.seed(opts.SeedCredentials)
+	c.notifyProject, c.notifySecret = opts.OnProject, opts.OnSecret
 	return c
 }
 

@@ -50,9 +50,9 @@ type Policy struct {
 	ModifiedBy string    `json:"last_modified_by_id"`
 }
 
-// fadingPolicy is how a policy was before it was changed or deleted: effective
+// pastPolicy is how a policy was before it was changed or deleted: effective
 // until that has arrived everywhere.
-type fadingPolicy struct {
+type pastPolicy struct {
 	Policy
 	since, gone time.Time
 }
@@ -301,16 +301,16 @@ func subjectOf(p PolicySpec) string {
 }
 
 // fade keeps a policy as it is now in force for the policy lag.
-func (c *Cloud) fade(p *policy) {
+func (c *Cloud) keepEffect(p *policy) {
 	lag, subject := c.settings.PolicyLag, subjectOf(p.PolicySpec)
-	rest := slices.DeleteFunc(c.fading[subject], func(f fadingPolicy) bool { return !c.hidden(f.gone, lag) })
+	rest := slices.DeleteFunc(c.pastPolicies[subject], func(f pastPolicy) bool { return !c.hidden(f.gone, lag) })
 	if lag > 0 {
-		rest = append(rest, fadingPolicy{Policy: p.Policy, since: p.since, gone: c.now()})
+		rest = append(rest, pastPolicy{Policy: p.Policy, since: p.since, gone: c.now()})
 	}
 	if len(rest) == 0 {
-		delete(c.fading, subject)
+		delete(c.pastPolicies, subject)
 	} else {
-		c.fading[subject] = rest
+		c.pastPolicies[subject] = rest
 	}
 }
 
@@ -320,7 +320,7 @@ func (c *Cloud) putPolicy(a Actor, spec PolicySpec, asked []string) *policy {
 		PolicySpec: spec, ID: c.uuid(), ETag: c.nextTag(""), State: "active",
 		CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID,
 	}}
-	p.seq = c.policyShelf.add(p)
+	p.seq = c.policySequence.add(p)
 	c.policies[p.ID] = p
 	subject := subjectOf(spec)
 	c.policiesBySubject[subject] = append(c.policiesBySubject[subject], p)
@@ -391,7 +391,7 @@ func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 	if err != nil {
 		return Page[Policy]{}, err
 	}
-	source := c.policyShelf.after
+	source := c.policySequence.after
 	if q.IAMID != "" {
 		source = bySeq(c.policiesBySubject[q.IAMID], func(p *policy) int64 { return p.seq })
 	}
@@ -495,12 +495,12 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 	old := subjectOf(p.PolicySpec)
 	stored := spec
 	stored.Roles = slices.Clone(c.grantable(a, spec))
-	c.fade(p)
+	c.keepEffect(p)
 	p.PolicySpec, p.asked, p.shape = stored, asked, shapeOf(spec)
 	p.ETag, p.ModifiedAt, p.ModifiedBy = c.nextTag(p.ETag), c.now(), a.IAMID
 	p.since = p.ModifiedAt
 	if old != subject {
-		c.unsubject(p, old)
+		c.dropFromSubject(p, old)
 		same := append(c.policiesBySubject[subject], p)
 		slices.SortFunc(same, func(a, b *policy) int { return cmp.Compare(a.seq, b.seq) })
 		c.policiesBySubject[subject] = same
@@ -534,16 +534,16 @@ func (c *Cloud) DeletePolicy(a Actor, id string) error {
 // for the policy lag, and can be restored.
 func (c *Cloud) dropPolicy(p *policy, lingers bool) {
 	if lingers {
-		c.fade(p)
+		c.keepEffect(p)
 		c.discard(p)
 		c.gonePolicies.add(p.seq, c.now(), c.settings.PolicyLag, p)
 	}
-	c.policyShelf.remove(p.seq)
+	c.policySequence.remove(p.seq)
 	delete(c.policies, p.ID)
-	c.unsubject(p, subjectOf(p.PolicySpec))
+	c.dropFromSubject(p, subjectOf(p.PolicySpec))
 }
 
-func (c *Cloud) unsubject(p *policy, subject string) {
+func (c *Cloud) dropFromSubject(p *policy, subject string) {
 	rest := slices.DeleteFunc(c.policiesBySubject[subject], func(x *policy) bool { return x == p })
 	if len(rest) == 0 {
 		delete(c.policiesBySubject, subject)
@@ -616,7 +616,7 @@ func (c *Cloud) SetPolicyState(a Actor, id, ifMatch, state string) (Policy, erro
 		c.trash = slices.DeleteFunc(c.trash, func(x *policy) bool { return x == p })
 		c.gonePolicies.drop(p.seq)
 		p.State, p.since = "active", c.now()
-		p.seq = c.policyShelf.add(p)
+		p.seq = c.policySequence.add(p)
 		c.policies[id] = p
 		c.policiesBySubject[subject] = append(c.policiesBySubject[subject], p)
 	}

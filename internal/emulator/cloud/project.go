@@ -283,7 +283,7 @@ type ProjectChange struct {
 }
 
 func (c *Cloud) changed(a Actor, p *project, action string, byHand bool) {
-	if c.tell != nil {
-		c.tell(ProjectChange{Action: action, Project: c.view(p), Actor: a.IAMID, At: c.now(), ByHand: byHand})
+	if c.notifyProject != nil {
+		c.notifyProject(ProjectChange{Action: action, Project: c.view(p), Actor: a.IAMID, At: c.now(), ByHand: byHand})
 	}
 }

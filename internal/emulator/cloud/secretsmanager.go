@@ -43,8 +43,8 @@ type SecretGroup struct {
 // DefaultGroup is the ID of the group that every instance has.
 const DefaultGroup = "default"
 
-// safe is an instance with what is in it.
-type safe struct {
+// secretsInstance is an instance with what is in it.
+type secretsInstance struct {
 	SecretsInstance
 	groups     map[string]*SecretGroup
 	groupOrder []*SecretGroup
@@ -113,7 +113,7 @@ var (
 
 // holds reports whether the actor may do the action in a group; "" asks for the
 // instance as a whole.
-func (c *Cloud) holds(a Actor, in *safe, group, action string) bool {
+func (c *Cloud) holds(a Actor, in *secretsInstance, group, action string) bool {
 	t := target{service: serviceSecrets, instance: in.ID, region: in.Region, group: ResourceGroupID}
 	if group != "" {
 		t.kind, t.id = "secret-group", group
@@ -121,12 +121,12 @@ func (c *Cloud) holds(a Actor, in *safe, group, action string) bool {
 	return c.may(a, t, secretsActions[action]...)
 }
 
-// safeFor finds an instance for somebody known.
-func (c *Cloud) safeFor(a Actor, instance string) (*safe, error) {
+// secretsInstanceFor finds an instance for somebody known.
+func (c *Cloud) secretsInstanceFor(a Actor, instance string) (*secretsInstance, error) {
 	if !c.alive(a.IAMID) {
 		return nil, smError(401, "unauthorized", "The access token is missing, invalid or expired.")
 	}
-	in, ok := c.safes[instance]
+	in, ok := c.secretsInstances[instance]
 	if !ok {
 		return nil, smNotFound("instance", instance)
 	}
@@ -134,9 +134,9 @@ func (c *Cloud) safeFor(a Actor, instance string) (*safe, error) {
 	return in, nil
 }
 
-// allowed is safeFor for an action on the instance or, with a group, in it.
-func (c *Cloud) allowed(a Actor, instance, group, action string) (*safe, error) {
-	in, err := c.safeFor(a, instance)
+// allowed is secretsInstanceFor for an action on the instance or, with a group, in it.
+func (c *Cloud) allowed(a Actor, instance, group, action string) (*secretsInstance, error) {
+	in, err := c.secretsInstanceFor(a, instance)
 	if err == nil && !c.holds(a, in, group, action) {
 		err = smForbidden(serviceSecrets + "." + action)
 	}
@@ -144,7 +144,7 @@ func (c *Cloud) allowed(a Actor, instance, group, action string) (*safe, error) 
 }
 
 // anywhere reports whether the actor may do the action in some group.
-func (c *Cloud) anywhere(a Actor, in *safe, action string) bool {
+func (c *Cloud) anywhere(a Actor, in *secretsInstance, action string) bool {
 	return c.holds(a, in, "", action) || slices.ContainsFunc(in.groupOrder, func(g *SecretGroup) bool { return c.holds(a, in, g.ID, action) })
 }
 
@@ -152,23 +152,23 @@ func (c *Cloud) anywhere(a Actor, in *safe, action string) bool {
 func (c *Cloud) SecretsInstanceIn(id string) (SecretsInstance, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, ok := c.safes[id]
+	in, ok := c.secretsInstances[id]
 	if !ok {
 		return SecretsInstance{}, false
 	}
 	return in.SecretsInstance, true
 }
 
-func (c *Cloud) putSafe(id, region string) {
-	in := &safe{SecretsInstance: SecretsInstance{ID: id, Region: region}, groups: map[string]*SecretGroup{}, secrets: map[string]*managedSecret{}}
+func (c *Cloud) putSecretsInstance(id, region string) {
+	in := &secretsInstance{SecretsInstance: SecretsInstance{ID: id, Region: region}, groups: map[string]*SecretGroup{}, secrets: map[string]*managedSecret{}}
 	in.addGroup(&SecretGroup{ID: DefaultGroup, Name: DefaultGroup, Description: "The default secret group", CreatedAt: c.now(), CreatedBy: OwnerIAMID, UpdatedAt: c.now()})
-	if c.safes == nil {
-		c.safes = map[string]*safe{}
+	if c.secretsInstances == nil {
+		c.secretsInstances = map[string]*secretsInstance{}
 	}
-	c.safes[id] = in
+	c.secretsInstances[id] = in
 }
 
-func (in *safe) addGroup(g *SecretGroup) {
+func (in *secretsInstance) addGroup(g *SecretGroup) {
 	in.groups[g.ID] = g
 	in.groupOrder = append(in.groupOrder, g)
 }
@@ -177,7 +177,7 @@ func (in *safe) addGroup(g *SecretGroup) {
 func (c *Cloud) AddSecretsInstance(id, region string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.putSafe(id, region)
+	c.putSecretsInstance(id, region)
 }
 
 var groupNameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_ .-]*$`)
@@ -198,7 +198,7 @@ func checkDescription(s string) error {
 	return checkSize("description", s, 1024)
 }
 
-func (c *Cloud) checkSecretGroup(in *safe, name string, except *SecretGroup) error {
+func (c *Cloud) checkSecretGroup(in *secretsInstance, name string, except *SecretGroup) error {
 	if err := checkSize("name", name, 64); err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (c *Cloud) CreateSecretGroup(a Actor, instance, name, description string) (
 func (c *Cloud) ListSecretGroups(a Actor, instance string) ([]SecretGroup, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, err := c.safeFor(a, instance)
+	in, err := c.secretsInstanceFor(a, instance)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +251,7 @@ func (c *Cloud) ListSecretGroups(a Actor, instance string) ([]SecretGroup, error
 	return out, nil
 }
 
-func (c *Cloud) secretGroup(a Actor, instance, id, action string) (*safe, *SecretGroup, error) {
+func (c *Cloud) secretGroup(a Actor, instance, id, action string) (*secretsInstance, *SecretGroup, error) {
 	in, err := c.allowed(a, instance, id, action)
 	if err != nil {
 		return nil, nil, err
@@ -347,8 +347,8 @@ type SecretState struct {
 
 func (c *Cloud) secretsState(values bool) []SecretsState {
 	out := []SecretsState{}
-	for _, id := range slices.Sorted(maps.Keys(c.safes)) {
-		in := c.safes[id]
+	for _, id := range slices.Sorted(maps.Keys(c.secretsInstances)) {
+		in := c.secretsInstances[id]
 		s := SecretsState{SecretsInstance: in.SecretsInstance, Secrets: []SecretState{}, Configurations: []Engine{}}
 		for _, g := range in.groupOrder {
 			s.Groups = append(s.Groups, *g)

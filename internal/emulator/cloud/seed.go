@@ -41,7 +41,7 @@ func (m Minter) Actor() Actor { return Actor{IAMID: m.IAMID} }
 
 // plant fills a new cloud. Nothing here is subject to a lag: it was there long
 // before.
-func (c *Cloud) plant(credentials int) {
+func (c *Cloud) seed(credentials int) {
 	now := c.now
 	settings := c.settings
 	defer func() { c.now, c.settings = now, settings }()
@@ -49,7 +49,7 @@ func (c *Cloud) plant(credentials int) {
 	c.now, c.settings = func() time.Time { return longAgo }, Settings{}
 
 	c.instances[LogsInstanceID] = LogsInstance{ID: LogsInstanceID, Region: LogsInstanceRegion}
-	c.putSafe(SecretsInstanceID, SecretsInstanceRegion)
+	c.putSecretsInstance(SecretsInstanceID, SecretsInstanceRegion)
 
 	s := c.putServiceID(OwnerIAMID, NewServiceID{Name: "latchkey", Description: "Mints and rotates API keys"})
 	k := c.putKey(OwnerIAMID, NewAPIKey{Name: "latchkey", IAMID: s.IAMID})
@@ -81,12 +81,12 @@ func (c *Cloud) plant(credentials int) {
 
 	c.seeded = credentials
 	for i := range credentials {
-		c.plantCredential(fmt.Sprintf("seed-%d", i+1))
+		c.seedCredential(fmt.Sprintf("seed-%d", i+1))
 	}
 }
 
-// plantCredential makes what latchkey makes for a credential.
-func (c *Cloud) plantCredential(name string) {
+// seedCredential makes what latchkey makes for a credential.
+func (c *Cloud) seedCredential(name string) {
 	minter := c.minter.Actor()
 	s := c.putServiceID(minter.IAMID, NewServiceID{Name: name, Description: "Seeded [latchkey v=1 owner=example credential=" + name + "]"})
 	roles := []string{"crn:v1:bluemix:public:logs::::serviceRole:Sender"}

@@ -41,7 +41,7 @@ type HistoryRecord struct {
 type serviceID struct {
 	ServiceID
 	seq   int64
-	fresh marks
+	fresh authnTimes
 }
 
 // NewServiceID is the request for a service ID.
@@ -88,7 +88,7 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 	case n.AccountID != AccountID,
 		!c.may(a, target{service: serviceIdentity}, "Editor", "ServiceIdCreator"):
 		return ServiceID{}, identityForbidden("iam-identity.serviceid.create")
-	case c.serviceIDShelf.len()-c.seeded >= serviceIDsPerAccount:
+	case c.serviceIDSequence.len()-c.seeded >= serviceIDsPerAccount:
 		return ServiceID{}, identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
 			"The limit of service IDs is reached", fmt.Sprintf("limit %d", serviceIDsPerAccount))
 	}
@@ -131,7 +131,7 @@ func (c *Cloud) putServiceID(creator string, n NewServiceID) *serviceID {
 		Locked: n.Locked, CreatedAt: now, CreatedBy: creator, ModifiedAt: now,
 		AccountID: AccountID, GroupID: n.GroupID, Name: n.Name, Description: n.Description, Instances: n.Instances,
 	}}
-	s.seq = c.serviceIDShelf.add(s)
+	s.seq = c.serviceIDSequence.add(s)
 	c.serviceIDs[id] = s
 	c.inGroup[s.GroupID]++
 	c.serviceIDsByName[s.Name] = append(c.serviceIDsByName[s.Name], s)
@@ -183,7 +183,7 @@ func (c *Cloud) ListServiceIDs(a Actor, q ServiceIDQuery) (Page[ServiceID], erro
 	if err != nil {
 		return Page[ServiceID]{}, err
 	}
-	source := c.serviceIDShelf.after
+	source := c.serviceIDSequence.after
 	if q.Name != "" {
 		source = bySeq(c.serviceIDsByName[q.Name], func(s *serviceID) int64 { return s.seq })
 	}
@@ -345,7 +345,7 @@ func (c *Cloud) UpdateServiceID(a Actor, id, ifMatch string, ch ServiceIDChange)
 		return ServiceID{}, identityInvalid("name must not be empty")
 	}
 	if ch.Name != nil && *ch.Name != s.Name {
-		c.unname(s)
+		c.dropName(s)
 		s.Name = *ch.Name
 		same := append(c.serviceIDsByName[s.Name], s)
 		slices.SortFunc(same, func(a, b *serviceID) int { return cmp.Compare(a.seq, b.seq) })
@@ -361,7 +361,7 @@ func (c *Cloud) UpdateServiceID(a Actor, id, ifMatch string, ch ServiceIDChange)
 	return s.copy(false), nil
 }
 
-func (c *Cloud) unname(s *serviceID) {
+func (c *Cloud) dropName(s *serviceID) {
 	rest := slices.DeleteFunc(c.serviceIDsByName[s.Name], func(x *serviceID) bool { return x == s })
 	if len(rest) == 0 {
 		delete(c.serviceIDsByName, s.Name)
@@ -395,8 +395,8 @@ func (c *Cloud) dropServiceID(s *serviceID, lingers bool) {
 		c.goneServiceIDs.add(s.seq, c.now(), c.settings.ListLag, s)
 	}
 	c.leaveGroups(s.IAMID)
-	c.unname(s)
-	c.serviceIDShelf.remove(s.seq)
+	c.dropName(s)
+	c.serviceIDSequence.remove(s.seq)
 	delete(c.serviceIDs, s.ID)
 	if c.inGroup[s.GroupID]--; c.inGroup[s.GroupID] == 0 {
 		delete(c.inGroup, s.GroupID)

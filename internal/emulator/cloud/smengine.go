@@ -90,7 +90,7 @@ func (c *Cloud) CreateEngine(a Actor, instance string, n Engine) (Engine, error)
 	if len(in.engines) >= enginesPerInstance {
 		return Engine{}, smError(c.switches.SecretLimitStatus, "limit_reached", "The limit of %d configurations is reached.", enginesPerInstance)
 	}
-	for _, other := range c.safes {
+	for _, other := range c.secretsInstances {
 		if slices.ContainsFunc(other.engines, func(e *Engine) bool { return e.ProjectID == n.ProjectID && e.JobName == n.JobName }) {
 			return Engine{}, smError(c.switches.ExistingSecretStatus, "conflict", "Another configuration has this job.")
 		}
@@ -135,7 +135,7 @@ func declared(spec map[string]any) (parameters, credentials []EngineField) {
 	return parameters, credentials
 }
 
-func (in *safe) engine(name string) *Engine {
+func (in *secretsInstance) engine(name string) *Engine {
 	i := slices.IndexFunc(in.engines, func(e *Engine) bool { return e.Name == name })
 	if i < 0 {
 		return nil
@@ -230,7 +230,7 @@ func checkFields(what string, fields []EngineField, values map[string]any) error
 	return nil
 }
 
-func (in *safe) checkParameters(x CustomSecret) error {
+func (in *secretsInstance) checkParameters(x CustomSecret) error {
 	e := in.engine(x.Configuration)
 	if e == nil {
 		return smInvalid("There is no configuration %q.", x.Configuration)
@@ -239,7 +239,7 @@ func (in *safe) checkParameters(x CustomSecret) error {
 }
 
 // unreference takes a secret out of what refers to it.
-func (in *safe) unreference(s *managedSecret) {
+func (in *secretsInstance) unreference(s *managedSecret) {
 	for _, e := range in.engines {
 		if e.APIKeyRef == s.ID {
 			e.APIKeyRef = ""

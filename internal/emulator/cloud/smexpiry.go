@@ -23,14 +23,14 @@ type SecretEvent struct {
 const bySecretsManager = "SecretsManager"
 
 func (c *Cloud) announce(a Actor, s *managedSecret, kind, sub string) {
-	if c.tellSecret == nil {
+	if c.notifySecret == nil {
 		return
 	}
 	by := a.IAMID
 	if a == s.in.actor() {
 		by = bySecretsManager
 	}
-	c.tellSecret(SecretEvent{Instance: s.in.SecretsInstance, Type: kind, SubType: sub, At: c.now(), By: by, Secret: s.copy()})
+	c.notifySecret(SecretEvent{Instance: s.in.SecretsInstance, Type: kind, SubType: sub, At: c.now(), By: by, Secret: s.copy()})
 }
 
 // warnings are the days before its expiry at which a secret is announced to be
@@ -48,7 +48,7 @@ func daysLeft(at, now time.Time) int {
 // expire sets a secret's expiration date; zero takes it away. What it has been
 // warned of counts from here: only a date that comes nearer is announced.
 func (c *Cloud) expire(s *managedSecret, at time.Time) {
-	s.ExpirationDate, s.mourned = at, time.Time{}
+	s.ExpirationDate, s.expiryAnnounced = at, time.Time{}
 	if v := s.current(); v != nil {
 		v.ExpirationDate = at
 	}
@@ -82,8 +82,8 @@ func (c *Cloud) tick() {
 		return
 	}
 	c.nextTick = time.Time{}
-	for _, id := range slices.Sorted(maps.Keys(c.safes)) {
-		for _, s := range slices.Clone(c.safes[id].order) {
+	for _, id := range slices.Sorted(maps.Keys(c.secretsInstances)) {
+		for _, s := range slices.Clone(c.secretsInstances[id].order) {
 			c.endLeases(s, now)
 			c.endTasks(s, now)
 			c.rotateByPlan(s, now)
@@ -108,11 +108,11 @@ func (c *Cloud) expireSecret(s *managedSecret, now time.Time) {
 		c.wake(s.ExpirationDate.Add(-time.Duration(left) * 24 * time.Hour).Add(time.Nanosecond))
 		return
 	}
-	if !s.mourned.IsZero() && now.Before(s.mourned.Add(24*time.Hour)) {
-		c.wake(s.mourned.Add(24 * time.Hour))
+	if !s.expiryAnnounced.IsZero() && now.Before(s.expiryAnnounced.Add(24*time.Hour)) {
+		c.wake(s.expiryAnnounced.Add(24 * time.Hour))
 		return
 	}
-	s.mourned = now
+	s.expiryAnnounced = now
 	c.wake(now.Add(24 * time.Hour))
 	if slices.ContainsFunc(s.versions, func(v *secretVersion) bool { return len(v.locks) > 0 }) {
 		c.announce(by, s, "secret_expiration_blocked", "")

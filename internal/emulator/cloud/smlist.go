@@ -20,7 +20,7 @@ type ManagedSecretQuery struct {
 func (c *Cloud) ListManagedSecrets(a Actor, instance string, q ManagedSecretQuery) (Slice[ManagedSecret], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, err := c.safeFor(a, instance)
+	in, err := c.secretsInstanceFor(a, instance)
 	if err != nil {
 		return Slice[ManagedSecret]{}, err
 	}

@@ -209,7 +209,7 @@ func (c *Cloud) ListSecretLocks(a Actor, instance, secret, version string, q Loc
 func (c *Cloud) ListSecretsLocks(a Actor, instance, search string, groups []string, limit, offset int) (Slice[LockedSecret], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, err := c.safeFor(a, instance)
+	in, err := c.secretsInstanceFor(a, instance)
 	if err != nil {
 		return Slice[LockedSecret]{}, err
 	}

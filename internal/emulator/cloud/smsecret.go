@@ -56,13 +56,13 @@ type ManagedSecret struct {
 
 type managedSecret struct {
 	ManagedSecret
-	in       *safe
-	versions []*secretVersion // oldest first
-	tasks    []*SecretTask    // oldest first
-	leases   []lease          // keys that single reads of it made
-	warned   int              // days of the last warning before the expiry, -1 before the first
-	mourned  time.Time        // last event that it is, or should be, expired
-	removing bool             // its credentials are being deleted
+	in              *secretsInstance
+	versions        []*secretVersion // oldest first
+	tasks           []*SecretTask    // oldest first
+	leases          []lease          // keys that single reads of it made
+	warned          int              // days of the last warning before the expiry, -1 before the first
+	expiryAnnounced time.Time        // last event that it is, or should be, expired
+	removing        bool             // its credentials are being deleted
 }
 
 // NewManagedSecret is the request for a secret. Payload, Data and the others
@@ -186,7 +186,7 @@ func (c *Cloud) parseExpiration(s string) (time.Time, error) {
 }
 
 // named finds a secret; group "" means in any group.
-func (in *safe) named(group, kind, name string) *managedSecret {
+func (in *secretsInstance) named(group, kind, name string) *managedSecret {
 	i := slices.IndexFunc(in.order, func(s *managedSecret) bool {
 		return s.Name == name && s.Type == kind && (group == "" || s.GroupID == group)
 	})
@@ -197,7 +197,7 @@ func (in *safe) named(group, kind, name string) *managedSecret {
 }
 
 // nameTaken refuses a second secret of a type and name.
-func (c *Cloud) nameTaken(in *safe, group, kind, name string) error {
+func (c *Cloud) nameTaken(in *secretsInstance, group, kind, name string) error {
 	if !c.switches.SecretNamesPerGroup {
 		group = ""
 	}
@@ -244,7 +244,7 @@ func (c *Cloud) CreateManagedSecret(a Actor, instance string, n NewManagedSecret
 	return s.copy(), first, nil
 }
 
-func (c *Cloud) newManagedSecret(in *safe, a Actor, n NewManagedSecret) (*managedSecret, error) {
+func (c *Cloud) newManagedSecret(in *secretsInstance, a Actor, n NewManagedSecret) (*managedSecret, error) {
 	if !slices.Contains(SecretTypes, n.Type) {
 		return nil, smInvalid("The secret_type %q is not known.", n.Type)
 	}
@@ -279,7 +279,7 @@ func (c *Cloud) newManagedSecret(in *safe, a Actor, n NewManagedSecret) (*manage
 // secret finds a secret and asks for an action on its group. Who may do the
 // action nowhere learns nothing about what exists.
 func (c *Cloud) secret(a Actor, instance, id, action string) (*managedSecret, error) {
-	in, err := c.safeFor(a, instance)
+	in, err := c.secretsInstanceFor(a, instance)
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +319,7 @@ func (c *Cloud) reveal(s *managedSecret) (ManagedSecret, SecretVersion, error) {
 func (c *Cloud) ManagedSecretByName(a Actor, instance, group, kind, name string) (ManagedSecret, SecretVersion, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, err := c.safeFor(a, instance)
+	in, err := c.secretsInstanceFor(a, instance)
 	if err != nil {
 		return ManagedSecret{}, SecretVersion{}, err
 	}
@@ -470,4 +470,4 @@ func (c *Cloud) dropManagedSecret(a Actor, s *managedSecret) {
 }
 
 // actor is the instance itself, as IAM knows it.
-func (in *safe) actor() Actor { return Actor{IAMID: fmt.Sprintf("crn-%s", in.CRN())} }
+func (in *secretsInstance) actor() Actor { return Actor{IAMID: fmt.Sprintf("crn-%s", in.CRN())} }

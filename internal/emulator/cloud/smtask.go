@@ -170,7 +170,7 @@ func (c *Cloud) runJob(e *Engine, name string, env map[string]string) {
 }
 
 func (c *Cloud) announceTask(a Actor, s *managedSecret, t *SecretTask, kind string) {
-	if c.tellSecret == nil {
+	if c.notifySecret == nil {
 		return
 	}
 	own := *t
@@ -178,7 +178,7 @@ func (c *Cloud) announceTask(a Actor, s *managedSecret, t *SecretTask, kind stri
 	if len(t.Errors) > 0 {
 		e.Reason = t.Errors[0].Description
 	}
-	c.tellSecret(e)
+	c.notifySecret(e)
 }
 
 func (c *Cloud) findTask(a Actor, instance, secret, id, action string) (*managedSecret, *SecretTask, error) {

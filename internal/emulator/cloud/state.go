@@ -52,26 +52,26 @@ func (c *Cloud) State(values bool) State {
 	c.reap()
 	s := State{
 		Now: c.now(), Account: AccountID, Lines: len(c.lines),
-		ServiceIDs: make([]ServiceID, 0, c.serviceIDShelf.len()),
-		APIKeys:    make([]APIKey, 0, c.keyShelf.len()),
-		Policies:   make([]Policy, 0, c.policyShelf.len()),
+		ServiceIDs: make([]ServiceID, 0, c.serviceIDSequence.len()),
+		APIKeys:    make([]APIKey, 0, c.keySequence.len()),
+		Policies:   make([]Policy, 0, c.policySequence.len()),
 		Profiles:   []Profile{},
 		IDGroups:   []ServiceIDGroup{},
 		Users:      []User{},
 		Groups:     []GroupState{},
 		Projects:   []ProjectState{},
 	}
-	for _, x := range c.serviceIDShelf.after(0) {
+	for _, x := range c.serviceIDSequence.after(0) {
 		s.ServiceIDs = append(s.ServiceIDs, x.copy(true))
 	}
-	for _, k := range c.keyShelf.after(0) {
+	for _, k := range c.keySequence.after(0) {
 		out := k.copy(true)
 		if !values {
 			out.Value = ""
 		}
 		s.APIKeys = append(s.APIKeys, out)
 	}
-	for _, p := range c.policyShelf.after(0) {
+	for _, p := range c.policySequence.after(0) {
 		s.Policies = append(s.Policies, p.copy())
 	}
 	for _, g := range c.idGroupOrder {

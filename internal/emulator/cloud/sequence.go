@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// shelf keeps things in the order of their arrival, so that a page of a list
+// sequence keeps things in the order of their arrival, so that a page of a list
 // costs its own length however many things there are. A removed thing leaves a
-// gap until half of the shelf is gaps.
-type shelf[T any] struct {
+// gap until half of the slots are gaps.
+type sequence[T any] struct {
 	slots []slot[T]
 	last  int64
 	gaps  int
@@ -22,19 +22,19 @@ type slot[T any] struct {
 
 // add returns the sequence number under which the thing stands; it is greater
 // than all before it.
-func (s *shelf[T]) add(v T) int64 {
+func (s *sequence[T]) add(v T) int64 {
 	s.last++
 	s.slots = append(s.slots, slot[T]{seq: s.last, taken: true, value: v})
 	return s.last
 }
 
-func (s *shelf[T]) index(seq int64) (int, bool) {
+func (s *sequence[T]) index(seq int64) (int, bool) {
 	return slices.BinarySearchFunc(s.slots, seq, func(x slot[T], seq int64) int {
 		return int(x.seq - seq)
 	})
 }
 
-func (s *shelf[T]) remove(seq int64) {
+func (s *sequence[T]) remove(seq int64) {
 	i, found := s.index(seq)
 	if !found || !s.slots[i].taken {
 		return
@@ -47,10 +47,10 @@ func (s *shelf[T]) remove(seq int64) {
 	}
 }
 
-func (s *shelf[T]) len() int { return len(s.slots) - s.gaps }
+func (s *sequence[T]) len() int { return len(s.slots) - s.gaps }
 
 // after yields what stands behind the sequence number, oldest first.
-func (s *shelf[T]) after(seq int64) iter.Seq2[int64, T] {
+func (s *sequence[T]) after(seq int64) iter.Seq2[int64, T] {
 	return func(yield func(int64, T) bool) {
 		i, _ := s.index(seq + 1)
 		for ; i < len(s.slots); i++ {

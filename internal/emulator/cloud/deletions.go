@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// ghosts are things that were deleted while lists still show them. They are in
+// deletions are things that were deleted while lists still show them. They are in
 // the order of their sequence numbers.
-type ghosts[T any] struct{ items []ghost[T] }
+type deletions[T any] struct{ items []deletion[T] }
 
-type ghost[T any] struct {
+type deletion[T any] struct {
 	seq   int64
 	gone  time.Time
 	value T
@@ -18,23 +18,23 @@ type ghost[T any] struct {
 
 // add keeps a thing that is gone since now, and forgets those that have been
 // gone for the lag.
-func (g *ghosts[T]) add(seq int64, now time.Time, lag time.Duration, v T) {
-	g.items = slices.DeleteFunc(g.items, func(x ghost[T]) bool { return !now.Before(x.gone.Add(lag)) })
+func (g *deletions[T]) add(seq int64, now time.Time, lag time.Duration, v T) {
+	g.items = slices.DeleteFunc(g.items, func(x deletion[T]) bool { return !now.Before(x.gone.Add(lag)) })
 	if lag <= 0 {
 		return
 	}
-	i, _ := slices.BinarySearchFunc(g.items, seq, func(x ghost[T], seq int64) int { return int(x.seq - seq) })
-	g.items = slices.Insert(g.items, i, ghost[T]{seq: seq, gone: now, value: v})
+	i, _ := slices.BinarySearchFunc(g.items, seq, func(x deletion[T], seq int64) int { return int(x.seq - seq) })
+	g.items = slices.Insert(g.items, i, deletion[T]{seq: seq, gone: now, value: v})
 }
 
 // drop forgets a thing, since it is there again.
-func (g *ghosts[T]) drop(seq int64) {
-	g.items = slices.DeleteFunc(g.items, func(x ghost[T]) bool { return x.seq == seq })
+func (g *deletions[T]) drop(seq int64) {
+	g.items = slices.DeleteFunc(g.items, func(x deletion[T]) bool { return x.seq == seq })
 }
 
 // with puts those that have not been gone for the lag yet between the things of
 // a source.
-func (g *ghosts[T]) with(source func(int64) iter.Seq2[int64, T], now time.Time, lag time.Duration) func(int64) iter.Seq2[int64, T] {
+func (g *deletions[T]) with(source func(int64) iter.Seq2[int64, T], now time.Time, lag time.Duration) func(int64) iter.Seq2[int64, T] {
 	if len(g.items) == 0 || lag <= 0 {
 		return source
 	}

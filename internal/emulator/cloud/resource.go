@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Label is how an audit record speaks of a thing.
-type Label struct {
+// Resource is how an audit record speaks of a thing.
+type Resource struct {
 	Name, CRN       string
 	ResourceGroupID string
 	Region          string // of a Code Engine project
 	OfUser          bool   // a user, or a user's key
 }
 
-// Label describes what has the ID, which may be the IAM ID of an identity. Of
+// Resource describes what has the ID, which may be the IAM ID of an identity. Of
 // what is not there it knows what the ID tells. It asks no policy.
-func (c *Cloud) Label(id string) Label {
+func (c *Cloud) Resource(id string) Resource {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	crn := func(service, kind string) string {
@@ -26,44 +26,44 @@ func (c *Cloud) Label(id string) Label {
 		if u, ok := c.users[id]; ok {
 			name = u.Email
 		}
-		return Label{Name: name, CRN: crn("iam-identity", "user"), OfUser: true}
+		return Resource{Name: name, CRN: crn("iam-identity", "user"), OfUser: true}
 	}
 	id = strings.TrimPrefix(id, "iam-")
 	kind, _, _ := strings.Cut(id, "-")
 	switch kind {
 	case "ServiceId":
-		l := Label{CRN: crn("iam-identity", "serviceid")}
+		l := Resource{CRN: crn("iam-identity", "serviceid")}
 		if s, ok := c.serviceIDs[id]; ok {
 			l.Name = s.Name
 		}
 		return l
 	case "ApiKey":
-		l := Label{CRN: crn("iam-identity", "apikey")}
+		l := Resource{CRN: crn("iam-identity", "apikey")}
 		if k, ok := c.keys[id]; ok {
 			l.Name, l.OfUser = k.Name, c.isUser(k.IAMID)
 		}
 		return l
 	case "ServiceIdGroup":
-		l := Label{CRN: crn("iam-identity", "serviceid-group")}
+		l := Resource{CRN: crn("iam-identity", "serviceid-group")}
 		if g, ok := c.idGroups[id]; ok {
 			l.Name = g.Name
 		}
 		return l
 	case "Profile":
-		l := Label{CRN: crn("iam-identity", "profile")}
+		l := Resource{CRN: crn("iam-identity", "profile")}
 		if p, ok := c.profiles[id]; ok {
 			l.Name = p.Name
 		}
 		return l
 	case "AccessGroupId":
-		l := Label{CRN: crn("iam-groups", "access-group")}
+		l := Resource{CRN: crn("iam-groups", "access-group")}
 		if g, ok := c.groups[id]; ok {
 			l.Name = g.Name
 		}
 		return l
 	}
 	if p, ok := c.projects[id]; ok {
-		return Label{Name: p.Name, CRN: p.CRN, Region: p.Region, ResourceGroupID: p.ResourceGroupID}
+		return Resource{Name: p.Name, CRN: p.CRN, Region: p.Region, ResourceGroupID: p.ResourceGroupID}
 	}
-	return Label{Name: id, CRN: crn("iam-access-management", "policy")}
+	return Resource{Name: id, CRN: crn("iam-access-management", "policy")}
 }

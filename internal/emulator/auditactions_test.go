@@ -10,7 +10,7 @@ import (
 // action, and for an action whose route is gone.
 func TestEveryChangeHasAnAuditAction(t *testing.T) {
 	left := map[string]bool{}
-	for route := range deeds {
+	for route := range auditActions {
 		left[route] = true
 	}
 	for _, r := range routes {
@@ -19,7 +19,7 @@ func TestEveryChangeHasAnAuditAction(t *testing.T) {
 		if !slices.Contains(emulatesAudit, r.family) || r.method == http.MethodGet || r.method == http.MethodHead || slices.Contains(postedReads, r.pattern) {
 			continue
 		}
-		if deeds[name].action == "" {
+		if auditActions[name].action == "" {
 			t.Errorf("%s has no action", name)
 		}
 		delete(left, name)
