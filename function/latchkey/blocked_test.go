@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -82,9 +83,9 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 		rotation.ClockSkew: {
 			first: true,
 			cause: func(s *stage) {
-				right := s.last.reconciler.Now
-				s.last.reconciler.Now = func() time.Time { return right().Add(6 * time.Minute) }
-				s.mend = func() { s.last.reconciler.Now = right }
+				right := s.parts.reconciler.Now
+				s.parts.reconciler.Now = func() time.Time { return right().Add(6 * time.Minute) }
+				s.mend = func() { s.parts.reconciler.Now = right }
 			},
 			mend: func(s *stage) { s.mend() }, after: reconcile.ResultUnchanged,
 		},
@@ -228,10 +229,10 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			cause: func(s *stage) {
 				s.cloud.Advance(time.Hour)
 				for i := range 10 {
-					s.post(s.url, rotateEvent(fmt.Sprintf("c%d", i), s.cloud.Now()), testToken)
+					s.post(s.url, sample.Rotate(fmt.Sprintf("c%d", i), s.cloud.Now()), testToken)
 				}
 			},
-			ask:   func(s *stage) reply { return s.post(s.url, rotateEvent("c", s.cloud.Now()), testToken) },
+			ask:   func(s *stage) reply { return s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken) },
 			mend:  func(s *stage) { s.cloud.Advance(61 * time.Minute) },
 			after: reconcile.ResultPublished,
 		},

@@ -10,19 +10,19 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 )
 
-// configFile is where a config is looked for when nothing names one.
+// configFile is the config's file when nothing names one.
 const configFile = "latchkey.yaml"
 
-// load reads the config: LATCHKEY_CONFIG is the text itself, since a function
-// has no mounts; --config or LATCHKEY_CONFIG_FILE names a file; else
-// latchkey.yaml in the working directory, then beside the program, where a
-// function's bundle has it.
-func (p *process) load(file string) (*config.Config, error) {
+// load reads the config. --config names a file; LATCHKEY_CONFIG holds the text
+// itself, since a function has no mounts; LATCHKEY_CONFIG_FILE names a file;
+// else it is latchkey.yaml in the working directory, or beside the program,
+// where a function's bundle has it.
+func load(env environment, file string) (*config.Config, error) {
 	if file == "" {
-		if text := p.env("LATCHKEY_CONFIG"); text != "" {
+		if text := env("LATCHKEY_CONFIG"); text != "" {
 			return config.Load("LATCHKEY_CONFIG", []byte(text))
 		}
-		file = p.env("LATCHKEY_CONFIG_FILE")
+		file = env("LATCHKEY_CONFIG_FILE")
 	}
 	if file != "" {
 		return loadFile(file)

@@ -55,17 +55,17 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 		"the right to write secrets": {harm: func(s *stage) { s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "codeengine") },
 			says: []string{"FAIL", "--roles Writer --service-name codeengine"}},
 		"a key that works": {harm: func(*stage) {}, env: map[string]string{"IBMCLOUD_API_KEY": strings.Repeat("x", 44)},
-			says: []string{"FAIL  identity", "mend: set IBMCLOUD_API_KEY"}},
+			says: []string{"FAIL  identity", "fix: set IBMCLOUD_API_KEY"}},
 		"Code Engine": {harm: func(s *stage) {
 			s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects*", Kind: emulator.FaultStatus, Status: 503})
-		}, says: []string{"FAIL  config: not every credential is known"}},
+		}, says: []string{"FAIL  config: some credentials could not be listed"}},
 		"the right to add members to groups": {harm: func(s *stage) { s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "iam-groups") },
 			env:  map[string]string{"LATCHKEY_CONFIG": holesHead + strings.Replace(static("c", place1), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [senders]", 1), "EVENTS_TOKEN": testToken},
 			says: []string{"FAIL  permission: Editor on iam-groups is missing", "--roles Editor --service-name iam-groups"}},
 		"an entry for a service ID of ours": {harm: func(s *stage) {
 			m := reconcile.Marker{Owner: "example", Credential: "left-behind"}
 			s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "left", AccountID: s.cloud.Ready().Account, Description: m.Text()})
-		}, says: []string{"FAIL  left-behind: no entry yields it any more", "ibmcloud iam service-id-delete ServiceId-"}},
+		}, says: []string{"FAIL  left-behind: no config entry yields it any more", "ibmcloud iam service-id-delete ServiceId-"}},
 		"the logs endpoint": {harm: func(s *stage) {
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/logs/v1/singles", Kind: emulator.FaultStatus, Status: 503})
 		}, says: []string{"FAIL  logs:"}},

@@ -1,3 +1,5 @@
+//go:build !production
+
 package main
 
 import (
@@ -16,19 +18,19 @@ import (
 type emulatorCommand struct {
 	Listen  string        `help:"Address on loopback." default:"127.0.0.1:0"`
 	Latency time.Duration `help:"Delay of every emulated call."`
-	Lag     time.Duration `help:"How long IAM does not see new keys and policies."`
+	Lag     time.Duration `help:"How long IAM does not show new keys and policies."`
 	Faults  string        `help:"A JSON file with faults per route." placeholder:"FILE"`
 	Verbose bool          `help:"Log every call."`
-	Switch  []string      `help:"Replace a guess about IBM Cloud: see below. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
+	Switch  []string      `help:"Replace a guess about IBM Cloud: see below. Repeatable." placeholder:"NAME=VALUE" sep:"none"`
 
-	SeedCredentials int `help:"How many service IDs with a key and a policy there are at the start." placeholder:"N"`
+	SeedCredentials int `help:"How many service IDs with a key and a policy to start with." placeholder:"N"`
 }
 
 // Help lists the switches for --help.
 func (emulatorCommand) Help() string {
 	var b strings.Builder
-	b.WriteString("What no document, SDK or recorded answer says about IBM Cloud is a switch. --switch NAME=VALUE, or a POST of " +
-		"{\"switches\": {NAME: VALUE}} to /emulator/settings while it runs, replaces the guess.\n")
+	b.WriteString("Where no document, SDK or recorded answer says how IBM Cloud behaves, a switch holds the guess. --switch NAME=VALUE, or a POST of " +
+		"{\"switches\": {NAME: VALUE}} to /emulator/settings, replaces it.\n")
 	for _, w := range cloud.SwitchList() {
 		fmt.Fprintf(&b, "\n%s (%s) %s.\n", w.Name, w.Guess, w.Meaning)
 	}
@@ -49,9 +51,9 @@ func (c emulatorCommand) switches() (*cloud.Switches, error) {
 	return &out, nil
 }
 
-// Run serves IBM Cloud on loopback until it is told to stop. The first line on
-// stdout is JSON: what a client needs to know.
-func (c emulatorCommand) Run(ctx context.Context, p *process) error {
+// Run serves IBM Cloud on loopback until its context ends. The first line on
+// stdout is JSON with what a client needs.
+func (c emulatorCommand) Run(ctx context.Context, std streams, log *slog.Logger) error {
 	switches, err := c.switches()
 	if err != nil {
 		return err
@@ -59,7 +61,7 @@ func (c emulatorCommand) Run(ctx context.Context, p *process) error {
 	opts := emulator.Options{Listen: c.Listen, Latency: c.Latency, Lag: c.Lag, Switches: switches,
 		SeedCredentials: c.SeedCredentials, Log: slog.New(slog.DiscardHandler)}
 	if c.Verbose {
-		opts.Log = p.log
+		opts.Log = log
 	}
 	if c.Faults != "" {
 		data, err := os.ReadFile(c.Faults)
@@ -74,8 +76,8 @@ func (c emulatorCommand) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return fmt.Errorf("starting the emulator: %w", err)
 	}
-	if err := json.NewEncoder(p.stdout).Encode(server.Ready()); err != nil {
-		return fmt.Errorf("printing what a client needs to know: %w", err)
+	if err := json.NewEncoder(std.out).Encode(server.Ready()); err != nil {
+		return fmt.Errorf("printing the ready line: %w", err)
 	}
 	<-ctx.Done()
 	return server.Close()

@@ -12,22 +12,22 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 // auditEvent is a record of an audit topic as a Kafka subscription of Code
 // Engine delivers it.
-func auditEvent(account, action, outcome, initiator, project string, at time.Time) demoEvent {
+func auditEvent(account, action, outcome, initiator, project string, at time.Time) sample.Event {
 	crn := fmt.Sprintf("crn:v1:bluemix:public:codeengine:eu-de:a/%s:%s::", account, project)
-	e := binaryEvent("dev.knative.kafka.event", "/apis/v1/namespaces/demo/kafkasources/audit#audit", at, nil)
-	e.header["ce-id"] = fmt.Sprintf("partition:0/offset:%d", at.UnixMilli())
-	e.header["ce-kafkaheadertype"] = "audit"
-	e.body = encode(map[string]any{
+	e := sample.Binary("dev.knative.kafka.event", "/apis/v1/namespaces/demo/kafkasources/audit#audit", at, nil)
+	e.Header["ce-id"] = fmt.Sprintf("partition:0/offset:%d", at.UnixMilli())
+	e.Header["ce-kafkaheadertype"] = "audit"
+	e.Body = sample.Encode(map[string]any{
 		"action": action, "outcome": outcome, "eventTime": at.UTC().Format("2006-01-02T15:04:05.00-0700"),
 		"initiator": map[string]any{"id": initiator}, "target": map[string]any{"id": crn, "typeURI": "codeengine/project"},
 		"observer": map[string]any{"name": "ActivityTracker"}, "requestData": map[string]any{}, "responseData": map[string]any{},
@@ -36,46 +36,50 @@ func auditEvent(account, action, outcome, initiator, project string, at time.Tim
 }
 
 // batchOf puts events with JSON data into one batch.
-func batchOf(events ...demoEvent) demoEvent {
+func batchOf(events ...sample.Event) sample.Event {
 	var list []map[string]any
 	for _, e := range events {
 		members := map[string]any{}
-		for name, value := range e.header {
+		for name, value := range e.Header {
 			if attribute, is := strings.CutPrefix(name, "ce-"); is {
 				members[attribute] = value
 			}
 		}
-		if len(e.body) > 0 {
-			members["data"] = json.RawMessage(e.body)
+		if len(e.Body) > 0 {
+			members["data"] = json.RawMessage(e.Body)
 		}
 		list = append(list, members)
 	}
-	return demoEvent{header: map[string]string{"Content-Type": "application/cloudevents-batch+json; charset=utf-8"}, body: encode(list)}
+	return sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+json; charset=utf-8"}, Body: sample.Encode(list)}
 }
 
 func TestABatchIsAnsweredWithTheWorstStatusAndEachOutcome(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	now := s.cloud.Now()
 	created, credential := s.created("team-a")
-	other := binaryEvent("com.acme.order", "/t", now, nil)
-	bad := binaryEvent("dev.latchkey.sweep", "/t", now, map[string]any{"colour": "red"})
-	demand := rotateEvent(credential, now.Add(-time.Hour))
+	other := sample.Binary("com.acme.order", "/t", now, nil)
+	bad := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"colour": "red"})
+	demand := sample.Rotate(credential, now.Add(-time.Hour))
 	for name, tc := range map[string]struct {
-		events []demoEvent
+		events []sample.Event
 		token  string
 		status int
 		each   []int
 	}{
-		"nothing asked":                          {[]demoEvent{other, other}, "", 204, nil},
-		"done, and nothing asked":                {[]demoEvent{other, created}, "", 200, []int{204, 200}},
-		"one that is malformed":                  {[]demoEvent{bad, created, other}, "", 400, []int{400, 200, 204}},
-		"a demand without a token":               {[]demoEvent{created, demand}, "", 401, []int{200, 401}},
-		"a demand with a token":                  {[]demoEvent{created, demand}, testToken, 200, []int{200, 200}},
-		"the same event twice is answered twice": {[]demoEvent{created, created}, "", 200, []int{200, 200}},
+		"nothing asked":                          {[]sample.Event{other, other}, "", 204, nil},
+		"done, and nothing asked":                {[]sample.Event{other, created}, "", 200, []int{204, 200}},
+		"one that is malformed":                  {[]sample.Event{bad, created, other}, "", 400, []int{400, 200, 204}},
+		"a demand without a token":               {[]sample.Event{created, demand}, "", 401, []int{200, 401}},
+		"a demand with a token":                  {[]sample.Event{created, demand}, testToken, 200, []int{200, 200}},
+		"the same event twice is answered twice": {[]sample.Event{created, created}, "", 200, []int{200, 200}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := s.post(s.url, batchOf(tc.events...), tc.token)
-			var parts []part
+			var parts []struct {
+				Event, Detail string
+				Status        int
+				Outcomes      []reconcile.Outcome
+			}
 			if r.body != "" {
 				if err := json.Unmarshal([]byte(r.body), &parts); err != nil {
 					t.Fatalf("%s: %v", r.body, err)
@@ -84,7 +88,7 @@ func TestABatchIsAnsweredWithTheWorstStatusAndEachOutcome(t *testing.T) {
 			var each []int
 			for i, p := range parts {
 				each = append(each, p.Status)
-				if p.Event != tc.events[i].header["ce-id"] || (p.Status == 200) != (len(p.Outcomes) == 1) || (p.Status == 400) != (p.Detail != "") {
+				if p.Event != tc.events[i].Header["ce-id"] || (p.Status == 200) != (len(p.Outcomes) == 1) || (p.Status == 400) != (p.Detail != "") {
 					t.Errorf("part %d: %+v", i, p)
 				}
 			}
@@ -98,26 +102,18 @@ func TestABatchIsAnsweredWithTheWorstStatusAndEachOutcome(t *testing.T) {
 	}
 }
 
-func TestTheWorstStatusOfABatchIsOneThatIsRepeated(t *testing.T) {
-	items := make([]event.Item, 3)
-	got := together(items, []answer{{status: http.StatusServiceUnavailable, retry: 30}, {status: http.StatusForbidden}, {status: http.StatusTooManyRequests, retry: 1}})
-	if got.status != http.StatusServiceUnavailable || got.retry != 30 || len(got.parts) != 3 {
-		t.Errorf("%+v", got)
-	}
-}
-
 func TestABatchDoesNotGetUnknownCallersPastTheirLimit(t *testing.T) {
 	s := newStage(t, emulator.Options{})
-	s.desk.looks = rate.NewLimiter(0, looksBurst) // whatever the machine's pace
-	tick := tickEvent(s.cloud.Now())
-	events := make([]demoEvent, event.MaxBatch)
+	url := s.serve(examples.Emulator, oneBurst)
+	tick := sample.Tick(s.cloud.Now())
+	events := make([]sample.Event, event.MaxBatch)
 	for i := range events {
 		events[i] = tick
 	}
-	if r := s.post(s.url, batchOf(events...), ""); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") == "" {
+	if r := s.post(url, batchOf(events...), ""); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") == "" {
 		t.Errorf("answered %d", r.status)
 	}
-	if r := s.post(s.url, batchOf(events...), testToken); r.status != http.StatusOK {
+	if r := s.post(url, batchOf(events...), testToken); r.status != http.StatusOK {
 		t.Errorf("a known caller is answered %d", r.status)
 	}
 }
@@ -158,7 +154,7 @@ func TestTheFloodOfAuditEventsTakesNothingFromTheLimitOfLooks(t *testing.T) {
 	account, id := s.cloud.Ready().Account, s.project("team-b").ID
 	login := auditEvent(account, "iam-identity.serviceid-apikey.login", "success", "iam-ServiceId-1", id, s.cloud.Now())
 	pending := auditEvent(account, "codeengine.project.create", "pending", "IBMid-1", id, s.cloud.Now())
-	for range 5 * looksBurst {
+	for range 5 * service.LooksBurst {
 		if r := s.post(s.url, login, ""); r.status != http.StatusNoContent {
 			t.Fatalf("answered %d", r.status)
 		}
@@ -183,21 +179,21 @@ func TestWhatWeDidOurselvesDoesNotCallUs(t *testing.T) {
 }
 
 // the events of one story, with what each of them may change.
-func (s *stage) story() []demoEvent {
+func (s *stage) story() []sample.Event {
 	account := s.cloud.Ready().Account
-	var events []demoEvent
+	var events []sample.Event
 	for _, name := range []string{"team-a", "team-b"} {
 		p := s.project(name)
 		events = append(events,
-			lifecycleEvent(account, p.ID, name, s.cloud.Now()),
+			sample.ProjectCreated(account, p.ID, name, s.cloud.Now()),
 			auditEvent(account, "codeengine.project.create", "success", "IBMid-1", p.ID, s.cloud.Now()),
-			expiringEvent(account, "logs-sender-"+name, s.cloud.Now()),
-			rotateEvent("logs-sender/"+p.ID, s.cloud.Now()),
-			binaryEvent("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "logs-sender", "with": map[string]string{"project": p.ID}}),
-			binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"logs-sender/" + p.ID}}),
+			sample.SecretExpiring(account, "logs-sender-"+name, s.cloud.Now()),
+			sample.Rotate("logs-sender/"+p.ID, s.cloud.Now()),
+			sample.Binary("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "logs-sender", "with": map[string]string{"project": p.ID}}),
+			sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"logs-sender/" + p.ID}}),
 		)
 	}
-	return append(events, tickEvent(s.cloud.Now()), rotateEvent("logs-sender", s.cloud.Now()))
+	return append(events, sample.Tick(s.cloud.Now()), sample.Rotate("logs-sender", s.cloud.Now()))
 }
 
 func TestReplayedDuplicatedAndReorderedEventsChangeNothingThatTheFirstDidNot(t *testing.T) {
@@ -218,7 +214,7 @@ func TestReplayedDuplicatedAndReorderedEventsChangeNothingThatTheFirstDidNot(t *
 	settled, keys := len(s.cloud.Events()), len(s.cloud.State(true).APIKeys)
 
 	for range 3 {
-		replay := append(append([]demoEvent{}, events...), events...)
+		replay := append(append([]sample.Event{}, events...), events...)
 		random.Shuffle(len(replay), func(i, j int) { replay[i], replay[j] = replay[j], replay[i] })
 		var g sync.WaitGroup
 		for i, e := range replay {
@@ -268,9 +264,9 @@ func TestNoURLOfAnEventIsEverCalled(t *testing.T) {
 	defer trap.Close()
 	s := newStage(t, emulator.Options{})
 	created, credential := s.created("team-a")
-	expiring := expiringEvent(s.cloud.Ready().Account, "logs-sender-team-a", s.cloud.Now())
+	expiring := sample.SecretExpiring(s.cloud.Ready().Account, "logs-sender-team-a", s.cloud.Now())
 	var envelope map[string]any
-	if err := json.Unmarshal(expiring.body, &envelope); err != nil {
+	if err := json.Unmarshal(expiring.Body, &envelope); err != nil {
 		t.Fatal(err)
 	}
 	data := envelope["data"].(map[string]any)
@@ -278,20 +274,20 @@ func TestNoURLOfAnEventIsEverCalled(t *testing.T) {
 		data[name] = trap.URL + "/" + name
 	}
 	envelope["source"], envelope["ibmenurl"] = trap.URL, trap.URL
-	expiring.body = encode(envelope)
-	events := []demoEvent{created, expiring, rotateEvent(credential, s.cloud.Now()), tickEvent(s.cloud.Now())}
+	expiring.Body = sample.Encode(envelope)
+	events := []sample.Event{created, expiring, sample.Rotate(credential, s.cloud.Now()), sample.Tick(s.cloud.Now())}
 	for i := range events {
-		if events[i].header["ce-id"] == "" {
+		if events[i].Header["ce-id"] == "" {
 			continue
 		}
-		events[i].header["ce-source"] = trap.URL + "/source"
-		events[i].header["ce-dataschema"] = trap.URL + "/schema"
-		events[i].header["ce-callback"] = trap.URL + "/extension"
+		events[i].Header["ce-source"] = trap.URL + "/source"
+		events[i].Header["ce-dataschema"] = trap.URL + "/schema"
+		events[i].Header["ce-callback"] = trap.URL + "/extension"
 	}
 	for _, e := range append(events, batchOf(created, events[3])) {
-		e.header["WebHook-Request-Origin"] = "events.example.com"
-		e.header["WebHook-Request-Callback"] = trap.URL + "/consent"
-		e.header["Location"] = trap.URL
+		e.Header["WebHook-Request-Origin"] = "events.example.com"
+		e.Header["WebHook-Request-Callback"] = trap.URL + "/consent"
+		e.Header["Location"] = trap.URL
 		if r := s.post(s.url, e, testToken); r.status >= 300 {
 			t.Errorf("answered %d %s", r.status, r.body)
 		}
@@ -307,18 +303,18 @@ func TestNoURLOfAnEventIsEverCalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	s.desk.wait(t.Context())
+	s.service.Drain(t.Context())
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d calls to URLs that events named", n)
 	}
 }
 
 // expiringEvents is one notification of several secrets.
-func expiringEvents(t *testing.T, account string, at time.Time, names ...string) demoEvent {
+func expiringEvents(t *testing.T, account string, at time.Time, names ...string) sample.Event {
 	t.Helper()
-	e := expiringEvent(account, names[0], at)
+	e := sample.SecretExpiring(account, names[0], at)
 	var envelope map[string]any
-	if err := json.Unmarshal(e.body, &envelope); err != nil {
+	if err := json.Unmarshal(e.Body, &envelope); err != nil {
 		t.Fatal(err)
 	}
 	data := envelope["data"].(map[string]any)
@@ -333,7 +329,7 @@ func expiringEvents(t *testing.T, account string, at time.Time, names ...string)
 		secrets = append(secrets, another)
 	}
 	data["secrets"] = secrets
-	e.body = encode(envelope)
+	e.Body = sample.Encode(envelope)
 	return e
 }
 

@@ -18,11 +18,11 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey-io/latchkey/internal/config"
-	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
-// flooded is a desk that has a config with rules, and the record of an audit
-// event that is not for us, as a request.
+// flooded is a service with rules, and the record of an audit event that is not
+// for us, as a request.
 func flooded(tb testing.TB) (http.Handler, *http.Request, []byte) {
 	tb.Helper()
 	text, err := os.ReadFile("../../deploy/examples/full.yaml")
@@ -41,8 +41,10 @@ func flooded(tb testing.TB) (http.Handler, *http.Request, []byte) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d := &desk{reading: interpreter{reader: event.Reader{Now: time.Now}, rules: cfg.Rules}, log: slog.New(slog.DiscardHandler), looks: rate.NewLimiter(0, 0)}
-	return d.routes(), r, raw
+	s := service.New(tb.Context(), service.Config{
+		Now: time.Now, Events: service.Events{Rules: rules(cfg.Rules)}, Log: slog.New(slog.DiscardHandler), Looks: rate.NewLimiter(0, 0),
+	})
+	return s.Handler(), r, raw
 }
 
 // bare reads the headers and the body of an event, and asks nothing of them.
@@ -63,7 +65,7 @@ func bare(w http.ResponseWriter, r *http.Request) {
 
 // A flood has no token, and no look is left here: only what asks nothing gets
 // through.
-func TestAFloodedDeskStillAnswers(t *testing.T) {
+func TestAFloodOfAuditEventsUsesNoLook(t *testing.T) {
 	h, _, raw := flooded(t)
 	for action, want := range map[string]int{
 		"iam-identity.serviceid-apikey.create": http.StatusNoContent,

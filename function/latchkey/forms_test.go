@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -90,9 +91,9 @@ func (s *stage) job(env map[string]string) (int, string) {
 }
 
 // jobEnvironment is how Code Engine hands an event to a job.
-func jobEnvironment(e demoEvent) map[string]string {
-	env := map[string]string{"CE_DATA": string(e.body)}
-	for name, value := range e.header {
+func jobEnvironment(e sample.Event) map[string]string {
+	env := map[string]string{"CE_DATA": string(e.Body)}
+	for name, value := range e.Header {
 		switch attribute, is := strings.CutPrefix(name, "ce-"); {
 		case is:
 			env["CE_"+strings.ToUpper(attribute)] = value
@@ -111,9 +112,9 @@ func TestTheJobTakesItsEventFromTheEnvironment(t *testing.T) {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	s.cloud.Advance(50 * 24 * time.Hour)
-	expiring := expiringEvent(s.cloud.Ready().Account, "logs-sender-team-b", s.cloud.Now())
+	expiring := sample.SecretExpiring(s.cloud.Ready().Account, "logs-sender-team-b", s.cloud.Now())
 	for _, want := range []string{`"result":"published"`, `"result":"unchanged"`} { // the platform may start a job again
-		if code, out = s.job(map[string]string{"ibmendata": string(expiring.body)}); code != exitOK || !strings.Contains(out, want) {
+		if code, out = s.job(map[string]string{"ibmendata": string(expiring.Body)}); code != exitOK || !strings.Contains(out, want) {
 			t.Fatalf("exit %d, %s, want %s", code, out, want)
 		}
 	}
@@ -136,17 +137,17 @@ func TestAJobsEventCanOnlyMakeLatchkeyLook(t *testing.T) {
 	}
 	s.cloud.Advance(time.Hour)
 	changes := len(s.cloud.Events())
-	if code, out := s.job(jobEnvironment(rotateEvent(credential, s.cloud.Now()))); code != exitOK || out != "" {
+	if code, out := s.job(jobEnvironment(sample.Rotate(credential, s.cloud.Now()))); code != exitOK || out != "" {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	if n := len(s.cloud.Events()) - changes; n != 0 {
 		t.Errorf("a demand in the environment changed %d things", n)
 	}
-	if !strings.Contains(s.said.String(), "needs a caller that is known") {
+	if !strings.Contains(s.said.String(), "needs an authenticated caller") {
 		t.Error("nothing was recorded")
 	}
 	// Event Notifications starts a job with an authorization of its own.
-	if code, out := s.job(map[string]string{"ibmendata": string(notified(rotateEvent(credential, s.cloud.Now())))}); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+	if code, out := s.job(map[string]string{"ibmendata": string(sample.Notified(sample.Rotate(credential, s.cloud.Now())))}); code != exitOK || !strings.Contains(out, `"result":"published"`) {
 		t.Errorf("by Event Notifications: exit %d, %s", code, out)
 	}
 }
@@ -211,9 +212,9 @@ func outcomesIn(out string) []reconcile.Outcome {
 func TestATickInAFunctionCarriesNoCredentialAndStillSweeps(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	var in, out bytes.Buffer
-	tick := tickEvent(s.cloud.Now())
+	tick := sample.Tick(s.cloud.Now())
 	headers := map[string][]string{}
-	for name, value := range tick.header {
+	for name, value := range tick.Header {
 		headers[http.CanonicalHeaderKey(name)] = []string{value}
 	}
 	if err := json.NewEncoder(&in).Encode(call{ID: "1", Method: "POST", Path: "/", Headers: headers}); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 )
 
 // platformAnswer is what main returned to the platform.
@@ -65,15 +66,15 @@ func eachNode(t *testing.T, test func(t *testing.T, f *function, s *stage)) {
 	}
 }
 
-func (f *function) request(e demoEvent, token string) map[string]any {
+func (f *function) request(e sample.Event, token string) map[string]any {
 	headers := map[string][]string{}
-	for name, value := range e.header {
+	for name, value := range e.Header {
 		headers[name] = []string{value}
 	}
 	if token != "" {
 		headers["Authorization"] = []string{"Bearer " + token}
 	}
-	return map[string]any{"method": "POST", "path": "/", "headers": headers, "body": base64.StdEncoding.EncodeToString(e.body)}
+	return map[string]any{"method": "POST", "path": "/", "headers": headers, "body": base64.StdEncoding.EncodeToString(e.Body)}
 }
 
 // call runs one instance with these requests and returns its answers.
@@ -110,19 +111,19 @@ func TestTheFunctionAnswersAsTheApplicationDoes(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		created, credential := s.created("team-b")
 		s.one(created, "", "published") // the state is then the same for both
-		structured := demoEvent{header: map[string]string{"Content-Type": "application/cloudevents+json"},
-			body: []byte(`{"specversion":"1.0","id":"1","source":"/me","type":"dev.latchkey.sweep","data":{"credentials":["` + credential + `"]}}`)}
+		structured := sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents+json"},
+			Body: []byte(`{"specversion":"1.0","id":"1","source":"/me","type":"dev.latchkey.sweep","data":{"credentials":["` + credential + `"]}}`)}
 		asText := structured
-		asText.header = map[string]string{"Content-Type": "application/cloudevents+json; charset=utf-8"}
-		unfolded := binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{credential}})
-		bad := binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"colour": "red"})
-		batch := demoEvent{header: map[string]string{"Content-Type": "application/cloudevents-batch+json"}, body: []byte("[]")}
-		noID := binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
-		delete(noID.header, "ce-id")
-		escaped := binaryEvent("com.acme.order", "/t", s.cloud.Now(), nil)
-		escaped.header["ce-subject"] = "a%20%22b%22"
+		asText.Header = map[string]string{"Content-Type": "application/cloudevents+json; charset=utf-8"}
+		unfolded := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{credential}})
+		bad := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"colour": "red"})
+		batch := sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+json"}, Body: []byte("[]")}
+		noID := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
+		delete(noID.Header, "ce-id")
+		escaped := sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil)
+		escaped.Header["ce-subject"] = "a%20%22b%22"
 		for name, tc := range map[string]struct {
-			event demoEvent
+			event sample.Event
 			token string
 		}{
 			"lifecycle":              {created, ""},
@@ -133,10 +134,10 @@ func TestTheFunctionAnswersAsTheApplicationDoes(t *testing.T) {
 			"a batch":                {batch, ""},
 			"no id":                  {noID, ""},
 			"not for us":             {escaped, ""},
-			"a demand without token": {rotateEvent(credential, s.cloud.Now()), ""},
+			"a demand without token": {sample.Rotate(credential, s.cloud.Now()), ""},
 			"a wrong token":          {created, "guess"},
-			"a met demand":           {rotateEvent(credential, s.cloud.Now().Add(-1e12)), testToken},
-			"an expiring secret":     {expiringEvent(s.cloud.Ready().Account, "somebody", s.cloud.Now()), testToken},
+			"a met demand":           {sample.Rotate(credential, s.cloud.Now().Add(-1e12)), testToken},
+			"an expiring secret":     {sample.SecretExpiring(s.cloud.Ready().Account, "somebody", s.cloud.Now()), testToken},
 		} {
 			t.Run(name, func(t *testing.T) {
 				over := s.post(s.url, tc.event, tc.token)
@@ -159,7 +160,7 @@ func TestTheFunctionAnswersAsTheApplicationDoes(t *testing.T) {
 func TestTheFunctionProvisionsFrozenOrNot(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		created, credential := s.created("team-a")
-		answers := f.call(s.said, []map[string]any{f.request(created, ""), f.request(created, ""), f.request(tickEvent(s.cloud.Now()), "")}, "--freeze")
+		answers := f.call(s.said, []map[string]any{f.request(created, ""), f.request(created, ""), f.request(sample.Tick(s.cloud.Now()), "")}, "--freeze")
 		for i, want := range []string{"published", "unchanged", "published"} {
 			if answers[i].StatusCode != http.StatusOK || !strings.Contains(answers[i].Body, `"result":"`+want+`"`) {
 				t.Errorf("call %d: %d %s, want %s", i+1, answers[i].StatusCode, answers[i].Body, want)
@@ -175,7 +176,7 @@ func TestTheFunctionKeepsCallsInFlightApart(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		var requests []map[string]any
 		for i := range 50 {
-			requests = append(requests, f.request(binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{fmt.Sprintf("nobody-%d", i)}}), ""))
+			requests = append(requests, f.request(sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{fmt.Sprintf("nobody-%d", i)}}), ""))
 		}
 		for i, a := range f.call(s.said, requests, "--together")[:50] {
 			if want := fmt.Sprintf("nobody-%d\\\"", i); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, want) {
@@ -191,7 +192,7 @@ func TestTheFunctionLeavesOneChildAfterAThousandCalls(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		created, _ := s.created("team-a")
 		f.call(s.said, []map[string]any{f.request(created, "")})
-		other := f.request(binaryEvent("com.acme.order", "/t", s.cloud.Now(), nil), "")
+		other := f.request(sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil), "")
 		measure := func(n int) platformAnswer {
 			requests := make([]map[string]any, n)
 			for i := range requests {
@@ -243,7 +244,7 @@ func TestTheFunctionsChildThatDiesAnswers503AndIsStartedAgain(t *testing.T) {
 		effect := false // a held call that is let go would still mint
 		s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultTimeout, Effect: &effect, Delay: emulator.Duration{Duration: 20 * time.Second}})
 		args, err := json.Marshal(map[string]any{
-			"__ce_method": "POST", "__ce_path": "/", "__ce_headers": canonicalHeaders(created.header), "__ce_body": base64.StdEncoding.EncodeToString(created.body),
+			"__ce_method": "POST", "__ce_path": "/", "__ce_headers": canonicalHeaders(created.Header), "__ce_body": base64.StdEncoding.EncodeToString(created.Body),
 		})
 		if err != nil {
 			t.Fatal(err)

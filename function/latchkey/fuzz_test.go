@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 // FuzzJobEvent: an event that the platform puts into the environment is the one
@@ -21,8 +20,7 @@ func FuzzJobEvent(f *testing.F) {
 	f.Add("dev.latchkey.sweep", "é", "/s", "", "", "eyJjcmVkZW50aWFscyI6WyJhIl19")
 	f.Fuzz(func(t *testing.T, kind, id, source, subject, at, data string) {
 		env := map[string]string{"CE_SPECVERSION": "1.0", "CE_TYPE": kind, "CE_ID": id, "CE_SOURCE": source, "CE_SUBJECT": subject, "CE_TIME": at, "CE_DATA": data}
-		p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.DiscardHandler)}
-		sent, triggered := p.jobEvent()
+		sent, triggered := readJobEvent(func(name string) string { return env[name] })
 		if triggered != (kind != "" && id != "") {
 			t.Fatalf("an event: %v", triggered)
 		}
@@ -53,31 +51,11 @@ func FuzzJobEvent(f *testing.F) {
 		if err != nil {
 			t.Fatalf("not read when sent over HTTP: %v", err)
 		}
-		in := interpreter{reader: event.Reader{Now: func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }}}
-		first, _, ferr := in.interpret(e)
-		second, _, serr := in.interpret(twin)
+		in := service.Interpreter{Reader: event.Reader{Now: func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }}}
+		first, _, ferr := in.Interpret(e)
+		second, _, serr := in.Interpret(twin)
 		if len(first) != len(second) || (ferr == nil) != (serr == nil) {
 			t.Fatalf("asks %+v, %v, and over HTTP %+v, %v", first, ferr, second, serr)
-		}
-	})
-}
-
-// FuzzRead: whatever body comes with whatever length, it is read whole or
-// refused.
-func FuzzRead(f *testing.F) {
-	f.Add([]byte("abc"), int64(3))
-	f.Add([]byte("abc"), int64(-1))
-	f.Add([]byte("abc"), int64(5))
-	f.Fuzz(func(t *testing.T, body []byte, length int64) {
-		if length >= 0 && length < int64(len(body)) {
-			return // net/http reads no more than was announced
-		}
-		got, err := read(bytes.NewReader(body), length)
-		if err == nil && !bytes.Equal(got, body) {
-			t.Fatalf("%q became %q", body, got)
-		}
-		if err == nil && length > int64(len(body)) && length <= event.MaxBody {
-			t.Fatalf("%d bytes were announced, and %d taken", length, len(body))
 		}
 	})
 }
@@ -89,7 +67,7 @@ func FuzzValidate(f *testing.F) {
 	f.Add([]byte(`{"specversion":"1.0","id":"1","source":"/s","type":"dev.latchkey.rotate","time":"2026-11-24T10:00:00Z","data":{"credential":"a"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		e, err := event.Decode(http.Header{"Content-Type": {"application/cloudevents+json"}}, body)
-		said, ok := explained(&config.Config{}, &interpreter{}, event.Item{Event: e, Err: err})
+		said, ok := explained(&config.Config{}, &service.Interpreter{}, event.Item{Event: e, Err: err})
 		if said == "" || strings.ContainsAny(said, "\n\r") {
 			t.Fatalf("said %q", said)
 		}

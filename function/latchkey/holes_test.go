@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -57,7 +58,7 @@ func (s *stage) sweeps(n int) {
 	s.t.Helper()
 	for range n {
 		s.cloud.Advance(time.Hour)
-		s.post(s.url, tickEvent(s.cloud.Now()), "")
+		s.post(s.url, sample.Tick(s.cloud.Now()), "")
 	}
 }
 
@@ -66,7 +67,7 @@ func TestADemandThatWasAccepted202IsMetLater(t *testing.T) {
 	readDenied := emulator.Fault{Method: "GET", Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 403, Count: 1}
 	for name, demand := range map[string]func(s *stage) reply{
 		"while a key for it is in flight that is never published": func(s *stage) reply {
-			e := rotateEvent("c", s.cloud.Now())
+			e := sample.Rotate("c", s.cloud.Now())
 			s.cloud.Inject(putFails)
 			s.post(s.url, e, testToken)
 			s.cloud.Advance(time.Minute)
@@ -74,12 +75,12 @@ func TestADemandThatWasAccepted202IsMetLater(t *testing.T) {
 		},
 		"while a store denies access": func(s *stage) reply {
 			s.cloud.Inject(readDenied)
-			return s.post(s.url, rotateEvent("c", s.cloud.Now()), testToken)
+			return s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := holed(t, static("c", place1))
-			first := s.one(tickEvent(s.cloud.Now()), "", reconcile.ResultPublished)
+			first := s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished)
 			s.cloud.Advance(time.Hour)
 			r := demand(s)
 			s.sweeps(3)
@@ -101,7 +102,7 @@ func TestAProvisionThatNoSweepWouldFindIsNotAccepted(t *testing.T) {
   - codeEngine: {project: team-b, region: us-south, secret: "c-${with.team}", entry: IAM_API_KEY}
 `)
 	s.cloud.Inject(emulator.Fault{Method: "GET", Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 403, Count: 1})
-	e := binaryEvent("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "c", "with": map[string]string{"team": "shop"}})
+	e := sample.Binary("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "c", "with": map[string]string{"team": "shop"}})
 	if r := s.post(s.url, e, testToken); r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
@@ -122,7 +123,7 @@ func TestNeighboursInOneSecretAreNoRivals(t *testing.T) {
 	}
 	s := holed(t, entries)
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "shared", map[string]string{"OTHER": "x"})
-	r := s.post(s.url, tickEvent(s.cloud.Now()), "")
+	r := s.post(s.url, sample.Tick(s.cloud.Now()), "")
 	for _, o := range r.outcomes {
 		if o.Result != reconcile.ResultPublished {
 			t.Errorf("%s: %s %s", o.Credential, o.Result, o.Reason)
@@ -141,8 +142,8 @@ func TestAScopedEventSeesACollisionToo(t *testing.T) {
   stores: [{codeEngine: {project: "${project.id}", secret: logs-sender, entry: IAM_API_KEY}}]
 `
 	s := holed(t, static("known", place1)+fmt.Sprintf(each, "a", "a")+fmt.Sprintf(each, "b", "b"))
-	s.post(s.url, binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"known"}}), "")
-	r := s.post(s.url, rotateEvent("a", s.cloud.Now()), testToken)
+	s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"known"}}), "")
+	r := s.post(s.url, sample.Rotate("a", s.cloud.Now()), testToken)
 	if len(r.outcomes) != 1 || r.outcomes[0].Reason != rotation.NameCollision {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
@@ -153,25 +154,25 @@ func TestAScopedEventSeesACollisionToo(t *testing.T) {
 
 func TestAnAlteredValueIsNotSpread(t *testing.T) {
 	s := holed(t, static("c", place1, place2))
-	s.one(tickEvent(s.cloud.Now()), "", reconcile.ResultPublished)
+	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished)
 	data := s.data("team-b")
 	data["IAM_API_KEY"] = "pasted-by-mistake-pasted-by-mistake-pasted"
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 	s.cloud.Cloud().RemoveSecret(s.project("team-a").ID, "logs-sender")
 	s.cloud.Advance(time.Hour)
-	r := s.post(s.url, tickEvent(s.cloud.Now()), "")
+	r := s.post(s.url, sample.Tick(s.cloud.Now()), "")
 	if r.outcomes[0].Reason != rotation.EntryAltered || s.data("team-a") != nil {
 		t.Errorf("answered %d %s; the second store holds %d entries", r.status, r.body, len(s.data("team-a")))
 	}
 	// The way out that the reason names.
 	s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender")
-	s.one(tickEvent(s.cloud.Now()), "", reconcile.ResultPublished)
+	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished)
 }
 
 func TestAWarmInstanceSeesThatAnotherServiceIDPublishes(t *testing.T) {
 	s := holed(t, static("c", place1))
 	cold := s.serve(holesHead + static("c", place1))
-	first := s.one(tickEvent(s.cloud.Now()), "", reconcile.ResultPublished) // s.url is warm with its service ID
+	first := s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished) // s.url is warm with its service ID
 	marker := reconcile.Marker{Owner: "example", Credential: "c"}
 	other := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", Description: marker.Text()})
 	s.cloud.Cloud().Grant(other.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
@@ -187,7 +188,7 @@ func TestAWarmInstanceSeesThatAnotherServiceIDPublishes(t *testing.T) {
 	for range 8 {
 		s.cloud.Advance(time.Hour)
 		for _, url := range []string{s.url, cold} {
-			s.post(url, tickEvent(s.cloud.Now()), "")
+			s.post(url, sample.Tick(s.cloud.Now()), "")
 		}
 	}
 	if n := s.cloud.Counter("POST", "/v1/apikeys") - mints; n != 0 || s.data("team-b")["IAM_API_KEY_ID"] != key.ID {

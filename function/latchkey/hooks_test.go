@@ -17,7 +17,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 // The secrets of the hooks in tests.
@@ -162,7 +164,8 @@ func TestATicketLearnsWhyNothingIsDone(t *testing.T) {
 
 func TestATicketLearnsWhatGoesOn(t *testing.T) {
 	s := hookedStage(t)
-	s.desk.patience = 500 * time.Millisecond
+	patient := s.url
+	s.url = s.serve(examples.HooksEmulator, func(c *service.Config) { c.AnswerWithin = 500 * time.Millisecond })
 	before := false
 	s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &before})
 	approved := payload(t, "servicenow-approved.json")
@@ -171,8 +174,8 @@ func TestATicketLearnsWhatGoesOn(t *testing.T) {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 	s.cloud.ClearFaults()
-	s.desk.wait(t.Context())
-	s.desk.patience = answerOthers
+	s.service.Drain(t.Context())
+	s.url = patient
 	if r = s.call("servicenow", approved, "X-Latchkey-Token", snowToken); r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Key == "" {
 		t.Errorf("asked again it answers %d %s", r.status, r.body)
 	}
@@ -298,7 +301,7 @@ func TestAHookMayAskOnlyWhatItIsAllowed(t *testing.T) {
 		}
 		return s.call("any", string(b), "X-Hub-Signature-256", signature(githubSecret, string(b)))
 	}
-	s.post(s.url, tickEvent(s.cloud.Now()), "")
+	s.post(s.url, sample.Tick(s.cloud.Now()), "")
 	s.cloud.Advance(time.Hour)
 	for _, tc := range []struct {
 		kind, credential string
@@ -322,7 +325,7 @@ func TestAHookMayAskOnlyWhatItIsAllowed(t *testing.T) {
 func TestAVerifiedSenderIsLimitedAndOthersDoNotCount(t *testing.T) {
 	s := hookedStage(t)
 	s.call("servicenow", payload(t, "servicenow-approved.json"), "X-Latchkey-Token", snowToken).published(t, "app-sender/shop")
-	for range 3 * deliveriesBurst {
+	for range 3 * 60 {
 		if r := s.github("ping", "{}x"); r.status == http.StatusTooManyRequests {
 			break
 		}
@@ -390,8 +393,7 @@ func TestAHookWithoutItsSecretDoesNotStart(t *testing.T) {
 		"one is not set":  {"SERVICENOW_TOKEN": snowToken, "JIRA_SECRET": jiraSecret},
 		"one is too weak": {"SERVICENOW_TOKEN": snowToken, "JIRA_SECRET": "hook-canary", "GITHUB_SECRET": githubSecret},
 	} {
-		p := &process{env: func(name string) string { return env[name] }}
-		if hooks, err := p.hooks(cfg, time.Now); err == nil || hooks != nil || strings.Contains(err.Error(), "canary") {
+		if hooks, err := hooks(func(name string) string { return env[name] }, cfg.Hooks, time.Now); err == nil || hooks != nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,7 +21,7 @@ type invokeCommand struct {
 
 // call is one invocation of the function: a line on stdin.
 type call struct {
-	ID      string              `json:"id"` // tells calls in flight apart
+	ID      string              `json:"id"` // matches an answer to its call
 	Method  string              `json:"method"`
 	Path    string              `json:"path"`
 	Query   string              `json:"query"`
@@ -37,22 +38,25 @@ type result struct {
 }
 
 // Run is the function's resident child: one JSON line in, one out, many in
-// flight. It serves the same routes as the application, so the answers are the
-// same.
-func (c invokeCommand) Run(ctx context.Context, p *process) error {
-	d, err := p.desk(ctx, c.Config)
+// flight. It serves the routes of the application.
+func (c invokeCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
+	p, err := wire(env, log, c.Config, "")
 	if err != nil {
 		return err
 	}
-	defer d.farewell(reportAtEnd)
-	return invoke(ctx, d.reported(d.routes()), p.stdin, p.stdout)
+	s, err := p.service(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer p.closeOutcomes(ctx, closeService)
+	return invoke(ctx, s.Flushing(s.Handler()), std.in, std.out)
 }
 
 // maxLine is the longest call: the platform takes bodies of 5 MB, and base64
 // makes a third more of it.
 const maxLine = 16 << 20
 
-// invoke answers calls until stdin ends. What is under way is then finished.
+// invoke answers calls until stdin ends, and then finishes those in flight.
 func invoke(ctx context.Context, h http.Handler, in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)

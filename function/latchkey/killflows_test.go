@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 )
 
 // flow is one thing that the program does, from a start state on.
@@ -16,7 +17,7 @@ type flow struct {
 	places []string // that must all hold the published key at the end
 	// begin makes the start state, and says what is asked, nothing being a
 	// sweep, and with which credentials in the config.
-	begin func(k *killing) (asked *demoEvent, credentials string)
+	begin func(k *killing) (asked *sample.Event, credentials string)
 	// down goes wrong while the program is at work, and no longer.
 	down func(k *killing) emulator.Fault
 	// met says what is missing of what was asked.
@@ -61,10 +62,10 @@ func provenIn(places ...string) string {
 func aged(k *killing) { k.cloud.Advance(61 * 24 * time.Hour) }
 
 // posted is an event that is asked.
-func posted(e demoEvent) *demoEvent { return &e }
+func posted(e sample.Event) *sample.Event { return &e }
 
-func (k *killing) revocation(contain bool) *demoEvent {
-	return posted(binaryEvent("dev.latchkey.revoke", "/tickets/1", k.cloud.Now(), map[string]any{
+func (k *killing) revocation(contain bool) *sample.Event {
+	return posted(sample.Binary("dev.latchkey.revoke", "/tickets/1", k.cloud.Now(), map[string]any{
 		"credential": "c", "keyID": k.published(), "containment": contain,
 	}))
 }
@@ -93,83 +94,83 @@ func optional(credentials string) string {
 }
 
 var flows = []flow{
-	{name: "the first key", places: []string{place2}, restarts: true, begin: func(*killing) (*demoEvent, string) {
+	{name: "the first key", places: []string{place2}, restarts: true, begin: func(*killing) (*sample.Event, string) {
 		return nil, provenIn(place2)
 	}},
-	{name: "a key that is due", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a key that is due", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		aged(k)
 		return nil, provenIn(place2)
 	}},
-	{name: "a demand", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a demand", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		k.cloud.Advance(time.Hour)
-		return posted(rotateEvent("c", k.cloud.Now())), provenIn(place2)
+		return posted(sample.Rotate("c", k.cloud.Now())), provenIn(place2)
 	}},
-	{name: "a leak", places: []string{place2, place1}, restarts: true, leaks: true, met: leakEnded, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a leak", places: []string{place2, place1}, restarts: true, leaks: true, met: leakEnded, begin: func(k *killing) (*sample.Event, string) {
 		c := provenIn(place2, place1)
 		k.inProcess(c)
 		k.cloud.Advance(time.Hour)
 		return k.revocation(false), c
 	}},
-	{name: "a leak that is contained", places: []string{place2}, restarts: true, contains: true, met: leakEnded, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a leak that is contained", places: []string{place2}, restarts: true, contains: true, met: leakEnded, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		k.cloud.Advance(time.Hour)
 		return k.revocation(true), provenIn(place2)
 	}},
-	{name: "three stores with one down", places: []string{place2, place1, third}, restarts: true, met: replaced, down: thirdIsDown, begin: func(k *killing) (*demoEvent, string) {
+	{name: "three stores with one down", places: []string{place2, place1, third}, restarts: true, met: replaced, down: thirdIsDown, begin: func(k *killing) (*sample.Event, string) {
 		c := optional(provenIn(place2, place1, third))
 		k.inProcess(c)
 		aged(k)
 		return nil, c
 	}},
-	{name: "an overlap that starts later", places: []string{place2, third}, restarts: true, begin: func(k *killing) (*demoEvent, string) {
+	{name: "an overlap that starts later", places: []string{place2, third}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		c := optional(provenIn(place2, third))
 		k.inProcess(c)
 		k.cloud.Advance(time.Hour)
 		k.cloud.Inject(thirdIsDown(k))
-		k.post(k.url, rotateEvent("c", k.cloud.Now()), testToken)
+		k.post(k.url, sample.Rotate("c", k.cloud.Now()), testToken)
 		k.cloud.ClearFaults()
 		k.cloud.Advance(20 * time.Minute)
 		k.sweep()
 		return nil, c
 	}},
-	{name: "an overlap that is lengthened", places: []string{place2}, restarts: true, begin: func(k *killing) (*demoEvent, string) {
+	{name: "an overlap that is lengthened", places: []string{place2}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		_, value := k.place(k.cloud.State(true), place2)
 		k.cloud.Advance(time.Hour)
-		k.post(k.url, rotateEvent("c", k.cloud.Now()), testToken)
+		k.post(k.url, sample.Rotate("c", k.cloud.Now()), testToken)
 		k.cloud.Advance(20 * time.Hour)
 		if _, err := k.cloud.Cloud().ExchangeAPIKey(value); err != nil {
 			k.t.Fatal(err)
 		}
 		return nil, provenIn(place2)
 	}},
-	{name: "the deletion of what has ended", places: []string{place2}, restarts: true, begin: func(k *killing) (*demoEvent, string) {
+	{name: "the deletion of what has ended", places: []string{place2}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		k.cloud.Advance(time.Hour)
-		k.post(k.url, rotateEvent("c", k.cloud.Now()), testToken)
+		k.post(k.url, sample.Rotate("c", k.cloud.Now()), testToken)
 		k.cloud.Advance(25 * time.Hour)
 		return nil, provenIn(place2)
 	}},
-	{name: "a key that no store took", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a key that no store took", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		k.cloud.Advance(time.Hour)
-		e := rotateEvent("c", k.cloud.Now())
+		e := sample.Rotate("c", k.cloud.Now())
 		k.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 500})
 		k.post(k.url, e, testToken)
 		k.cloud.ClearFaults()
 		k.cloud.Advance(20 * time.Minute)
 		return posted(e), provenIn(place2)
 	}},
-	{name: "a repair by copy", places: []string{place2, place1}, restarts: true, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a repair by copy", places: []string{place2, place1}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		c := provenIn(place2, place1)
 		k.inProcess(c)
 		k.cloud.Advance(time.Hour)
 		k.cloud.Cloud().RemoveSecret(k.project("team-b").ID, "logs-sender")
 		return nil, c
 	}},
-	{name: "another policy", places: []string{place2}, restarts: true, begin: func(k *killing) (*demoEvent, string) {
+	{name: "another policy", places: []string{place2}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		const wide, narrow = "{service: logs, roles: [Sender]}", "{service: logs, roles: [Sender], instance: " + cloud.LogsInstanceID + "}"
 		k.inProcess(strings.Replace(provenIn(place2), wide, narrow, 1))
 		k.cloud.Advance(time.Hour)
@@ -189,7 +190,7 @@ var flows = []flow{
 		}
 		return ""
 	}},
-	{name: "a policy that was taken away, and a key that is due", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a policy that was taken away, and a key that is due", places: []string{place2}, restarts: true, met: replaced, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		aged(k)
 		for _, id := range k.ourIDs(k.cloud.State(false)) {
@@ -197,18 +198,18 @@ var flows = []flow{
 		}
 		return nil, provenIn(place2)
 	}},
-	{name: "a demand that a person held up", places: []string{place2, place1}, restarts: true, met: replaced, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a demand that a person held up", places: []string{place2, place1}, restarts: true, met: replaced, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2, place1))
 		k.cloud.Advance(time.Hour)
 		k.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/" + k.project("team-b").ID + "/secrets/*", Kind: emulator.FaultStatus, Status: 403})
-		if r := k.post(k.url, rotateEvent("c", k.cloud.Now()), testToken); r.status != http.StatusAccepted {
+		if r := k.post(k.url, sample.Rotate("c", k.cloud.Now()), testToken); r.status != http.StatusAccepted {
 			k.t.Fatalf("the demand was answered %d", r.status)
 		}
 		k.cloud.ClearFaults()
 		k.cloud.Advance(time.Hour)
 		return nil, provenIn(place2, place1)
 	}},
-	{name: "a key that is taken over", places: []string{"eu-de/team-a/old#KEY", "us-south/team-b/old#KEY"}, adopts: true, remains: none, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a key that is taken over", places: []string{"eu-de/team-a/old#KEY", "us-south/team-b/old#KEY"}, adopts: true, remains: none, begin: func(k *killing) (*sample.Event, string) {
 		given := k.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "old", AccountID: k.cloud.Ready().Account})
 		k.cloud.Cloud().Grant(given.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 		key := k.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: given.IAMID, AccountID: k.cloud.Ready().Account, Name: "by hand", Description: "made in 2024"})
@@ -216,29 +217,29 @@ var flows = []flow{
 		return nil, strings.Replace(static("a", k.places...), "serviceID: {name: a, policies: [{service: logs, roles: [Sender]}]}",
 			fmt.Sprintf("adopt: %s\n  serviceID: {id: %s, manage: keys}", key.ID, given.ID), 1)
 	}},
-	{name: "another name of the credential", places: []string{place2}, restarts: true, begin: func(k *killing) (*demoEvent, string) {
+	{name: "another name of the credential", places: []string{place2}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		k.inProcess(provenIn(place2))
 		k.cloud.Advance(time.Hour)
 		return nil, strings.Replace(provenIn(place2), "- name: c\n", "- name: d\n  formerly: [c]\n", 1)
 	}},
-	{name: "two service IDs of one name", places: []string{place2}, restarts: true, begin: func(k *killing) (*demoEvent, string) {
+	{name: "two service IDs of one name", places: []string{place2}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		for range 2 {
 			k.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: k.cloud.Ready().Account, Description: "[latchkey v=1 owner=example credential=c]"})
 		}
 		k.cloud.Advance(20 * time.Minute)
 		return nil, provenIn(place2)
 	}},
-	{name: "a project that is gone", remains: 2, begin: func(k *killing) (*demoEvent, string) {
+	{name: "a project that is gone", remains: 2, begin: func(k *killing) (*sample.Event, string) {
 		k.farewell()
 		return nil, fmt.Sprintf(perProject, "revoke")
 	}},
-	{name: "the keys of a project that is gone", remains: 2, begin: func(k *killing) (*demoEvent, string) {
+	{name: "the keys of a project that is gone", remains: 2, begin: func(k *killing) (*sample.Event, string) {
 		k.farewell()
 		k.sweep()
 		k.cloud.Advance(25 * time.Hour)
 		return nil, fmt.Sprintf(perProject, "revoke")
 	}},
-	{name: "the service ID of a project that is gone", remains: 2, begin: func(k *killing) (*demoEvent, string) {
+	{name: "the service ID of a project that is gone", remains: 2, begin: func(k *killing) (*sample.Event, string) {
 		k.farewell()
 		k.sweep()
 		k.cloud.Advance(25 * time.Hour)

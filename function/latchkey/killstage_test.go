@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -23,9 +24,9 @@ import (
 type killing struct {
 	*stage
 	flow
-	config string     // what the processes are started with
-	asked  *demoEvent // nil asks for a sweep
-	old    string     // the key that was published at the start
+	config string        // what the processes are started with
+	asked  *sample.Event // nil asks for a sweep
+	old    string        // the key that was published at the start
 
 	values map[string]string    // every value that was ever seen, and whose it is
 	named  map[string]time.Time // when a store was last seen to name a key
@@ -206,14 +207,14 @@ func (d *delivered) over() bool {
 }
 
 // deliver gives the program an event, or asks for a sweep.
-func (p *program) deliver(e *demoEvent) *delivered {
+func (p *program) deliver(e *sample.Event) *delivered {
 	p.k.t.Helper()
 	d := &delivered{done: make(chan struct{})}
 	if p.form == "job" {
 		var out bytes.Buffer
 		var env []string
 		if e != nil {
-			env = append(env, "ibmendata="+string(notified(*e)))
+			env = append(env, "ibmendata="+string(sample.Notified(*e)))
 		}
 		p.start(&out, env, "job")
 		go func() {
@@ -229,17 +230,17 @@ func (p *program) deliver(e *demoEvent) *delivered {
 		}()
 		return d
 	}
-	what := tickEvent(p.k.cloud.Now())
+	what := sample.Tick(p.k.cloud.Now())
 	if e != nil {
 		what = *e
 	}
 	go func() {
 		defer close(d.done)
-		req, err := http.NewRequest(http.MethodPost, p.url+"/", bytes.NewReader(what.body))
+		req, err := http.NewRequest(http.MethodPost, p.url+"/", bytes.NewReader(what.Body))
 		if err != nil {
 			return
 		}
-		for name, value := range what.header {
+		for name, value := range what.Header {
 			req.Header.Set(name, value)
 		}
 		req.Header.Set("Authorization", "Bearer "+testToken)
@@ -307,7 +308,7 @@ func (p *program) down() {
 
 // ask gives the program an event, or asks for a sweep, and waits for the
 // answer.
-func (k *killing) ask(p *program, e *demoEvent) *delivered {
+func (k *killing) ask(p *program, e *sample.Event) *delivered {
 	k.t.Helper()
 	d := p.deliver(e)
 	<-d.done
@@ -368,7 +369,7 @@ func (k *killing) converge(form string, again bool, first *delivered) {
 }
 
 // quiet asks for something that must change nothing.
-func (k *killing) quiet(p *program, e *demoEvent, what string) {
+func (k *killing) quiet(p *program, e *sample.Event, what string) {
 	k.t.Helper()
 	before := len(k.cloud.Events())
 	k.ask(p, e)

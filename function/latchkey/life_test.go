@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -21,14 +22,14 @@ import (
 
 func (s *stage) revoke(credential, key string, contain bool) reply {
 	s.t.Helper()
-	return s.post(s.url, binaryEvent("dev.latchkey.revoke", "/t", s.cloud.Now(), map[string]any{
+	return s.post(s.url, sample.Binary("dev.latchkey.revoke", "/t", s.cloud.Now(), map[string]any{
 		"credential": credential, "keyID": key, "containment": contain,
 	}), testToken)
 }
 
 func (s *stage) sweep() reply {
 	s.t.Helper()
-	return s.post(s.url, tickEvent(s.cloud.Now()), testToken)
+	return s.post(s.url, sample.Tick(s.cloud.Now()), testToken)
 }
 
 // only is the one outcome of an answer.
@@ -151,7 +152,7 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 	first := s.sweep().only(t, reconcile.ResultPublished)
 	value := s.keys("c")[first.Key].Value
 	s.cloud.Advance(time.Hour)
-	s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
 	superseded := s.cloud.Now()
 
 	use := func() bool {
@@ -188,7 +189,7 @@ func TestAKeyThatNobodyUsesEndsWithItsOverlap(t *testing.T) {
 	first := s.sweep().only(t, reconcile.ResultPublished)
 	value := s.keys("c")[first.Key].Value
 	s.cloud.Advance(time.Hour)
-	s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
 	s.cloud.Advance(3 * time.Hour)
 	if _, err := s.cloud.Cloud().ExchangeAPIKey(value); err != nil {
 		t.Fatal(err) // a consumer that has not read its store again yet
@@ -210,7 +211,7 @@ func TestAStoreThatIsAddedIsFilledWithoutARotation(t *testing.T) {
 	}
 	// And one that is removed keeps what it has.
 	s.sweeps(1)
-	second := s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	second := s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
 	s.url = s.serve(holesHead + static("c", place1))
 	left := s.sweep().only(t, reconcile.ResultUnchanged)
 	if len(left.Notes) != 1 || left.Notes[0].Reason != rotation.StoreDropped || !strings.Contains(left.Notes[0].Store, "team-a") || left.Notes[0].At.IsZero() {
@@ -248,7 +249,7 @@ func TestTooManyForcedRotationsAreAStorm(t *testing.T) {
 	s.cloud.Advance(time.Hour)
 	rotated, held := 0, []string{}
 	for i := range 12 {
-		r := s.post(s.url, rotateEvent(fmt.Sprintf("c%d", i), s.cloud.Now()), testToken)
+		r := s.post(s.url, sample.Rotate(fmt.Sprintf("c%d", i), s.cloud.Now()), testToken)
 		switch out := r.outcomes[0]; out.Result {
 		case reconcile.ResultPublished:
 			rotated++
@@ -421,7 +422,7 @@ func TestAServiceIDIsMadeAMemberOfAccessGroups(t *testing.T) {
 			entry = strings.ToLower(entry)
 			s.url = s.serve(holesHead + strings.Replace(static(entry, "eu-de/team-a/"+entry+"#KEY"), "policies: [{service: logs, roles: [Sender]}]",
 				fmt.Sprintf("accessGroups: [%s]", want), 1))
-			r := s.post(s.url, binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{entry}}), testToken)
+			r := s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{entry}}), testToken)
 			out := r.only(t, reconcile.ResultPublished)
 			if diff := cmp.Diff([]string{"create-service-id", "grant-policy", "mint", "prove", "publish", "unfuse"}, took(out)); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
@@ -429,7 +430,7 @@ func TestAServiceIDIsMadeAMemberOfAccessGroups(t *testing.T) {
 		})
 	}
 	s.url = s.serve(holesHead + strings.Replace(static("n", "eu-de/team-a/n#KEY"), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [nobody's]", 1))
-	r := s.post(s.url, binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"n"}}), testToken)
+	r := s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"n"}}), testToken)
 	if out := r.only(t, reconcile.ResultBlocked); out.Reason != rotation.GroupDenied || len(s.keys("n")) > 0 {
 		t.Errorf("outcome %+v", out)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -72,7 +73,7 @@ func TestALeakIsNotForgottenSinceIAMDoesNotShowTheKeyYet(t *testing.T) {
 	s := holed(t, static("c", place1))
 	s.sweep()
 	s.cloud.Advance(time.Hour)
-	second := s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	second := s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/apikeys/" + second.Key, Kind: emulator.FaultStatus, Status: 404})
 	s.cloud.SetLag(time.Minute)
 	r := s.revoke("c", second.Key, false)
@@ -98,7 +99,7 @@ func TestALeakedKeyThatNobodyHoldsWaitsForNobody(t *testing.T) {
 			s := holed(t, static("c", place1))
 			first := s.sweep().only(t, reconcile.ResultPublished)
 			s.cloud.Advance(time.Hour)
-			s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+			s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
 			s.cloud.Advance(time.Hour)
 			cause(s)
 			r := s.revoke("c", first.Key, false)
@@ -115,7 +116,7 @@ func TestSupersededKeysDontKeepALeakedOneAlive(t *testing.T) {
 	var last reconcile.Outcome
 	for range 3 {
 		s.cloud.Advance(20 * time.Minute)
-		last = s.one(rotateEvent("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+		last = s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
 	}
 	s.cloud.Advance(20 * time.Minute)
 	r := s.revoke("c", last.Key, false)
@@ -212,7 +213,7 @@ func takenOver(t *testing.T, entry func(s *stage, value string) map[string]strin
 func TestADemandIsNotLostInATakeover(t *testing.T) {
 	s, key := takenOver(t, func(_ *stage, value string) map[string]string { return map[string]string{"KEY": value} })
 	s.cloud.Advance(time.Hour)
-	e := rotateEvent("a", s.cloud.Now())
+	e := sample.Rotate("a", s.cloud.Now())
 	r := s.post(s.url, e, testToken)
 	if r.status == http.StatusServiceUnavailable {
 		r = s.post(s.url, e, testToken)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -61,7 +62,7 @@ func (s *stage) wantLocks(want string) {
 func (s *stage) rotate(want reconcile.Result) reconcile.Outcome {
 	s.t.Helper()
 	s.cloud.Advance(time.Hour)
-	return s.post(s.url, binaryEvent("dev.latchkey.rotate", "/t", s.cloud.Now(), map[string]any{"credential": "c"}), testToken).only(s.t, want)
+	return s.post(s.url, sample.Binary("dev.latchkey.rotate", "/t", s.cloud.Now(), map[string]any{"credential": "c"}), testToken).only(s.t, want)
 }
 
 func TestALockSaysThatAKeyIsInUseUntilItIsEnded(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -117,7 +118,7 @@ func (m *mix) started(t *testing.T, key string) {
 // sweep posts a tick and returns the outcome for the credential.
 func (m *mix) sweep(t *testing.T) reconcile.Outcome {
 	t.Helper()
-	r := m.post(m.url, tickEvent(m.cloud.Now()), "")
+	r := m.post(m.url, sample.Tick(m.cloud.Now()), "")
 	for _, o := range r.outcomes {
 		if o.Credential == "agents" {
 			return o
@@ -145,7 +146,7 @@ func threeStores(t *testing.T, cluster *kubetest.Cluster, vault *vaulttest.Serve
 	// One that is not required is down: the others go ahead without it.
 	m.cloud.Advance(time.Hour)
 	up := m.toVault.Down()
-	second := m.one(rotateEvent("agents", m.cloud.Now()), testToken, reconcile.ResultPublished)
+	second := m.one(sample.Rotate("agents", m.cloud.Now()), testToken, reconcile.ResultPublished)
 	keys, _ := m.held(t)
 	if keys["codeEngine"] != second.Key || keys["kubernetes"] != second.Key || keys["vault"] != first.Key || second.Key == first.Key {
 		t.Errorf("with the vault down the places name %v; the new key is %s", keys, second.Key)
@@ -164,7 +165,7 @@ func threeStores(t *testing.T, cluster *kubetest.Cluster, vault *vaulttest.Serve
 	// One that is required is down: no key is made that it could not take.
 	m.cloud.Advance(time.Hour)
 	up = m.toCluster.Down()
-	r := m.post(m.url, rotateEvent("agents", m.cloud.Now()), testToken)
+	r := m.post(m.url, sample.Rotate("agents", m.cloud.Now()), testToken)
 	if len(r.outcomes) != 1 || r.outcomes[0].Key != second.Key || m.minted() != minted {
 		t.Errorf("with the cluster down: %d %s; %d keys, before %d", r.status, r.body, m.minted(), minted)
 	}
@@ -192,7 +193,7 @@ func TestOnlyWhatTheConfigNamesIsSetUp(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-a")
 	s.one(e, "", reconcile.ResultPublished)
-	if a := &s.desk.catalog.(*house).abroad; len(a.clusters)+len(a.vaults) != 0 {
+	if a := s.parts.builder.stores; len(a.clusters)+len(a.vaults) != 0 {
 		t.Errorf("%d clusters and %d vaults were set up", len(a.clusters), len(a.vaults))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -136,10 +137,10 @@ func TestOutcomesGoToTheirSinks(t *testing.T) {
 			t.Errorf("event %v with %s", h, l.bodies[i])
 		}
 		// What comes back to us is not for us.
-		back := demoEvent{header: map[string]string{"Content-Type": "application/json"}, body: []byte(l.bodies[i])}
+		back := sample.Event{Header: map[string]string{"Content-Type": "application/json"}, Body: []byte(l.bodies[i])}
 		for name := range h {
 			if strings.HasPrefix(name, "Ce-") {
-				back.header[name] = h.Get(name)
+				back.Header[name] = h.Get(name)
 			}
 		}
 		if r := s.post(s.url, back, testToken); r.status != http.StatusNoContent {
@@ -154,19 +155,13 @@ func TestOutcomesGoToTheirSinks(t *testing.T) {
 	}
 }
 
-// telling is one more instance, in-process, whose outcomes go to a sink.
+// telling is one more replica, whose outcomes go to a sink.
 func (s *stage) telling(l *listener) string {
 	s.t.Helper()
+	s.env = map[string]string{"SINK_TOKEN": sinkToken}
 	url := s.serve(tellingBoth(l.URL))
-	h := s.wired(tellingBoth(l.URL))
-	p := &process{env: func(name string) string { return map[string]string{"SINK_TOKEN": sinkToken}[name] }, log: s.last.log}
-	r, err := p.reporter(h)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.last.reporter = r
-	d := s.last
-	s.t.Cleanup(func() { d.farewell(0) })
+	p := s.parts
+	s.t.Cleanup(func() { p.closeOutcomes(context.Background(), 0) })
 	return url
 }
 
@@ -174,11 +169,11 @@ func TestABlockIsToldOnceUntilItIsMended(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	l := s.listener()
 	url := s.telling(l)
-	tick := func() { s.post(url, tickEvent(s.cloud.Now()), "") }
+	tick := func() { s.post(url, sample.Tick(s.cloud.Now()), "") }
 	tick() // first keys
 	settled := func(want ...string) {
 		t.Helper()
-		s.last.reporter.Flush(t.Context())
+		s.parts.outcomes.Flush(t.Context())
 		got := l.types()
 		slices.Sort(got)
 		slices.Sort(want)
@@ -206,7 +201,7 @@ func TestASinkThatIsDownHoldsNoAnswerUp(t *testing.T) {
 	l := s.listener()
 	l.answer(http.StatusServiceUnavailable)
 	url := s.telling(l)
-	r := s.post(url, tickEvent(s.cloud.Now()), "")
+	r := s.post(url, sample.Tick(s.cloud.Now()), "")
 	if r.status != http.StatusOK || len(r.outcomes) != 2 {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}
@@ -214,16 +209,16 @@ func TestASinkThatIsDownHoldsNoAnswerUp(t *testing.T) {
 		t.Errorf("%d were taken", n)
 	}
 	l.answer(http.StatusOK)
-	s.last.reporter.Flush(t.Context())
+	s.parts.outcomes.Flush(t.Context())
 	if got := l.types(); !slices.Equal(got, []string{"provisioned", "provisioned"}) {
 		t.Errorf("when the sink was there again it got %q", got)
 	}
 	l.answer(http.StatusServiceUnavailable)
 	s.cloud.Advance(61 * 24 * time.Hour)
-	s.post(url, tickEvent(s.cloud.Now()), "")
-	s.last.farewell(10 * time.Millisecond)
+	s.post(url, sample.Tick(s.cloud.Now()), "")
+	s.parts.closeOutcomes(t.Context(), 10*time.Millisecond)
 	lost := 0
-	for _, n := range s.last.reporter.Dropped() {
+	for _, n := range s.parts.outcomes.Dropped() {
 		lost += n
 	}
 	if lost < 2 || !strings.Contains(s.said.String(), "outcomes were not delivered") {
@@ -233,7 +228,7 @@ func TestASinkThatIsDownHoldsNoAnswerUp(t *testing.T) {
 
 func TestASinkWithoutItsTokenDoesNotStart(t *testing.T) {
 	s := newStage(t, emulator.Options{})
-	s.post(s.url, tickEvent(s.cloud.Now()), "") // some value for the canaries' sake
+	s.post(s.url, sample.Tick(s.cloud.Now()), "") // some value for the canaries' sake
 	code, _ := s.job(map[string]string{"LATCHKEY_CONFIG": tellingBoth("https://events.example.com")})
 	if code != exitError || !strings.Contains(s.said.String(), "reading outcomes[0].bearerEnv: SINK_TOKEN is not set") {
 		t.Errorf("exit %d", code)
@@ -244,20 +239,20 @@ func TestAFunctionsCallWaitsForItsOutcomes(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	l := s.listener()
 	s.telling(l)
-	e := tickEvent(s.cloud.Now())
-	line, err := json.Marshal(call{ID: "1", Method: http.MethodPost, Path: "/", Headers: headersOf(e), Body: e.body})
+	e := sample.Tick(s.cloud.Now())
+	line, err := json.Marshal(call{ID: "1", Method: http.MethodPost, Path: "/", Headers: headersOf(e), Body: e.Body})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answered := one(context.Background(), s.last.reported(s.last.routes()), line)
+	answered := one(context.Background(), s.service.Flushing(s.service.Handler()), line)
 	if got := l.types(); answered.Status != http.StatusOK || len(got) != 2 {
 		t.Errorf("answered %d after %q were delivered", answered.Status, got)
 	}
 }
 
-func headersOf(e demoEvent) map[string][]string {
+func headersOf(e sample.Event) map[string][]string {
 	h := map[string][]string{}
-	for name, value := range e.header {
+	for name, value := range e.Header {
 		h[name] = []string{value}
 	}
 	return h

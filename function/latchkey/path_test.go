@@ -19,8 +19,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 const testToken = "bearer-canary-5c1f0e"
@@ -29,14 +31,14 @@ const testToken = "bearer-canary-5c1f0e"
 // emulator of its own. At the end it looks for every value that was ever
 // minted, and for the bearer token, in everything that was logged or answered.
 type stage struct {
-	t     *testing.T
-	desk  *desk // of the first instance
-	last  *desk // of the last instance that was started
-	mend  func()
-	cloud *emulator.Server
-	url   string
-	said  *record
-	env   map[string]string // what instances find beside how the cloud is reached
+	t       *testing.T
+	parts   *parts           // of the last replica that was started
+	service *service.Service // of the last replica that was started
+	mend    func()
+	cloud   *emulator.Server
+	url     string
+	said    *record
+	env     map[string]string // what instances find beside how the cloud is reached
 }
 
 // record is everything that the program logged or answered.
@@ -72,61 +74,45 @@ func newStage(t *testing.T, opts emulator.Options) *stage {
 	return s
 }
 
-// wired is one more instance of the program on the same cloud, behind no
-// server.
-func (s *stage) wired(yaml string) *house {
+// wired is one more replica of the program on the same cloud, behind no server.
+func (s *stage) wired(yaml string) *parts {
 	s.t.Helper()
-	ready := s.cloud.Ready()
-	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken}
-	maps.Copy(env, s.env)
-	p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	env, log := s.environment(), slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg, err := config.Load("test.yaml", []byte(yaml))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	h, err := p.wire(cfg)
+	p, err := connect(env, log, cfg, "")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(h.http.CloseIdleConnections)
-	return h
+	s.t.Cleanup(p.cloud.http.CloseIdleConnections)
+	return p
 }
 
-// serve starts one more instance of the program on the same cloud.
-func (s *stage) serve(yaml string) string {
-	s.t.Helper()
+// environment is what a replica finds in its environment.
+func (s *stage) environment() environment {
 	ready := s.cloud.Ready()
 	env := hookEnv(map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken})
 	maps.Copy(env, s.env)
-	p := &process{env: func(name string) string { return env[name] }, log: slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	cfg, err := config.Load("test.yaml", []byte(yaml))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	h, err := p.wire(cfg)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	bearer, err := p.bearer(cfg.Events.Auth)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	return func(name string) string { return env[name] }
+}
+
+// serve starts one more replica of the program on the same cloud.
+func (s *stage) serve(yaml string, tune ...func(*service.Config)) string {
+	s.t.Helper()
+	s.parts = s.wired(yaml)
 	work, cancel := context.WithCancel(context.Background())
-	hooks, err := p.hooks(cfg, h.now)
+	built, err := s.parts.service(work, s.environment(), tune...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	d := newDesk(work, h, bearer, hooks, p.log)
-	if s.desk == nil {
-		s.desk = d
-	}
-	s.last = d
-	server := httptest.NewServer(d.routes())
+	s.service = built
+	server := httptest.NewServer(built.Handler())
 	s.t.Cleanup(func() {
 		server.Close()
 		cancel()
-		d.wait(context.Background())
-		h.http.CloseIdleConnections()
+		built.Drain(context.Background())
 	})
 	return server.URL
 }
@@ -159,13 +145,13 @@ type reply struct {
 	outcomes []reconcile.Outcome
 }
 
-func (s *stage) post(url string, e demoEvent, token string) reply {
+func (s *stage) post(url string, e sample.Event, token string) reply {
 	s.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, url+"/", bytes.NewReader(e.body))
+	req, err := http.NewRequest(http.MethodPost, url+"/", bytes.NewReader(e.Body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for name, value := range e.header {
+	for name, value := range e.Header {
 		req.Header.Set(name, value)
 	}
 	if token != "" {
@@ -195,7 +181,7 @@ func (s *stage) post(url string, e demoEvent, token string) reply {
 }
 
 // one posts and expects one outcome with this result.
-func (s *stage) one(e demoEvent, token string, want reconcile.Result) reconcile.Outcome {
+func (s *stage) one(e sample.Event, token string, want reconcile.Result) reconcile.Outcome {
 	s.t.Helper()
 	r := s.post(s.url, e, token)
 	if len(r.outcomes) != 1 || r.outcomes[0].Result != want {
@@ -235,9 +221,9 @@ func (s *stage) keys(credential string) map[string]cloud.APIKey {
 	return found
 }
 
-func (s *stage) created(name string) (demoEvent, string) {
+func (s *stage) created(name string) (sample.Event, string) {
 	p := s.project(name)
-	return lifecycleEvent(s.cloud.Ready().Account, p.ID, name, s.cloud.Now()), "logs-sender/" + p.ID
+	return sample.ProjectCreated(s.cloud.Ready().Account, p.ID, name, s.cloud.Now()), "logs-sender/" + p.ID
 }
 
 func TestANewProjectGetsAProvenKeyInItsSecret(t *testing.T) {
@@ -304,7 +290,7 @@ func TestAnExpiringSecretIsRotatedAndTheOldKeyEndsByItself(t *testing.T) {
 	e, credential := s.created("team-a")
 	first := s.one(e, "", reconcile.ResultPublished)
 	s.cloud.Advance(50 * 24 * time.Hour)
-	expiring := expiringEvent(s.cloud.Ready().Account, "logs-sender-team-a", s.cloud.Now())
+	expiring := sample.SecretExpiring(s.cloud.Ready().Account, "logs-sender-team-a", s.cloud.Now())
 	second := s.one(expiring, testToken, reconcile.ResultPublished)
 	if second.Replaced != first.Key || second.Key == first.Key {
 		t.Fatalf("outcome %+v", second)
@@ -316,7 +302,7 @@ func TestAnExpiringSecretIsRotatedAndTheOldKeyEndsByItself(t *testing.T) {
 	s.one(expiring, testToken, reconcile.ResultUnchanged)
 
 	s.cloud.Advance(25 * time.Hour)
-	tick := s.post(s.url, tickEvent(s.cloud.Now()), "")
+	tick := s.post(s.url, sample.Tick(s.cloud.Now()), "")
 	if tick.status != http.StatusOK {
 		t.Fatalf("the tick was answered %d %s", tick.status, tick.body)
 	}
@@ -344,7 +330,7 @@ func TestAStoreThatRefusesLeavesTheOldKeyPublishedAndAlive(t *testing.T) {
 			before := s.data("team-b")
 			s.cloud.Advance(time.Hour)
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: tc.status})
-			s.one(rotateEvent(credential, s.cloud.Now()), testToken, tc.want)
+			s.one(sample.Rotate(credential, s.cloud.Now()), testToken, tc.want)
 			old := s.keys(credential)[first.Key]
 			if got := s.data("team-b"); got["IAM_API_KEY"] != before["IAM_API_KEY"] {
 				t.Error("the secret was changed")
@@ -360,7 +346,7 @@ func TestAStoreThatRefusesLeavesTheOldKeyPublishedAndAlive(t *testing.T) {
 			// When the store takes writes again, the same event heals.
 			s.cloud.ClearFaults()
 			s.cloud.Advance(20 * time.Minute)
-			s.one(rotateEvent(credential, s.cloud.Now()), testToken, reconcile.ResultPublished)
+			s.one(sample.Rotate(credential, s.cloud.Now()), testToken, reconcile.ResultPublished)
 			if n := len(s.keys(credential)); n != 2 {
 				t.Errorf("%d keys are left, want the new one and the one that ends", n)
 			}
@@ -426,41 +412,41 @@ func TestInstancesThatRaceEndWithOnePublishedKey(t *testing.T) {
 
 func TestBadInputGetsAClearAnswerAndChangesNothing(t *testing.T) {
 	s := newStage(t, emulator.Options{})
-	long := binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
-	long.header["Content-Type"] = "application/json"
-	long.body = []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
-	without := func(attribute string) demoEvent {
-		e := binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
-		delete(e.header, attribute)
+	long := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
+	long.Header["Content-Type"] = "application/json"
+	long.Body = []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	without := func(attribute string) sample.Event {
+		e := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
+		delete(e.Header, attribute)
 		return e
 	}
-	bad := binaryEvent("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
-	bad.header["ce-time"] = "yesterday"
-	forged := binaryEvent("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "logs-sender", "colour": "red"})
-	unknown := rotateEvent("nobody", s.cloud.Now())
+	bad := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
+	bad.Header["ce-time"] = "yesterday"
+	forged := sample.Binary("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "logs-sender", "colour": "red"})
+	unknown := sample.Rotate("nobody", s.cloud.Now())
 	project := s.project("team-a")
 	for name, tc := range map[string]struct {
-		event  demoEvent
+		event  sample.Event
 		token  string
 		status int
 		says   []string
 	}{
 		"an event without an id":               {without("ce-id"), "", http.StatusBadRequest, []string{"id"}},
-		"an event of another version":          {func() demoEvent { e := without(""); e.header["ce-specversion"] = "0.3"; return e }(), "", http.StatusBadRequest, []string{"specversion", "0.3"}},
+		"an event of another version":          {func() sample.Event { e := without(""); e.Header["ce-specversion"] = "0.3"; return e }(), "", http.StatusBadRequest, []string{"specversion", "0.3"}},
 		"a time that is none":                  {bad, "", http.StatusBadRequest, []string{"time", "yesterday"}},
 		"a body over 1 MiB":                    {long, "", http.StatusRequestEntityTooLarge, []string{"1048576"}},
-		"an event of somebody else's type":     {binaryEvent("com.acme.order", "/t", s.cloud.Now(), nil), "", http.StatusNoContent, nil},
-		"an empty batch":                       {demoEvent{header: map[string]string{"Content-Type": "application/cloudevents-batch+json"}, body: []byte("[]")}, "", http.StatusNoContent, nil},
-		"a batch in another format":            {demoEvent{header: map[string]string{"Content-Type": "application/cloudevents-batch+avro"}}, "", http.StatusUnsupportedMediaType, []string{"avro"}},
-		"a demand without a token":             {rotateEvent("logs-sender", s.cloud.Now()), "", http.StatusUnauthorized, nil},
-		"a demand with a wrong token":          {rotateEvent("logs-sender", s.cloud.Now()), "guess", http.StatusUnauthorized, nil},
-		"a look with a wrong token":            {tickEvent(s.cloud.Now()), "guess", http.StatusUnauthorized, nil},
+		"an event of somebody else's type":     {sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil), "", http.StatusNoContent, nil},
+		"an empty batch":                       {sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+json"}, Body: []byte("[]")}, "", http.StatusNoContent, nil},
+		"a batch in another format":            {sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+avro"}}, "", http.StatusUnsupportedMediaType, []string{"avro"}},
+		"a demand without a token":             {sample.Rotate("logs-sender", s.cloud.Now()), "", http.StatusUnauthorized, nil},
+		"a demand with a wrong token":          {sample.Rotate("logs-sender", s.cloud.Now()), "guess", http.StatusUnauthorized, nil},
+		"a look with a wrong token":            {sample.Tick(s.cloud.Now()), "guess", http.StatusUnauthorized, nil},
 		"data with a field that we don't know": {forged, testToken, http.StatusBadRequest, []string{"colour"}},
 		"a credential that nobody configured":  {unknown, testToken, http.StatusBadRequest, []string{"nobody"}},
-		"a verb that the config does not allow": {binaryEvent("dev.latchkey.revoke", "/t", s.cloud.Now(),
+		"a verb that the config does not allow": {sample.Binary("dev.latchkey.revoke", "/t", s.cloud.Now(),
 			map[string]any{"credential": "logs-sender/" + project.ID, "keyID": "ApiKey-1"}), testToken, http.StatusForbidden, nil},
-		"a project that does not exist": {lifecycleEvent(s.cloud.Ready().Account, "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d", "x", s.cloud.Now()), "", http.StatusNoContent, nil},
-		"a project that where excludes": {lifecycleEvent(s.cloud.Ready().Account, s.project("sandbox").ID, "sandbox", s.cloud.Now()), "", http.StatusNoContent, nil},
+		"a project that does not exist": {sample.ProjectCreated(s.cloud.Ready().Account, "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d", "x", s.cloud.Now()), "", http.StatusNoContent, nil},
+		"a project that where excludes": {sample.ProjectCreated(s.cloud.Ready().Account, s.project("sandbox").ID, "sandbox", s.cloud.Now()), "", http.StatusNoContent, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := s.post(s.url, tc.event, tc.token)

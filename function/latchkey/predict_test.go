@@ -10,8 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -145,7 +147,7 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 		}
 
 		h := s.wired(holesHead + static(d.name, places...))
-		all, err := h.Credentials(context.Background(), reconcile.Scope{Names: []string{d.name}})
+		all, err := h.catalog.Credentials(context.Background(), catalog.Scope{Names: []string{d.name}})
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%d credentials, %v", len(all), err)
 		}
@@ -245,7 +247,7 @@ func TestNothingForeignIsEverChanged(t *testing.T) {
 		t.Fatalf("only %d foreign things", len(before))
 	}
 	s.cloud.Advance(time.Hour)
-	s.post(s.url, rotateEvent("c", s.cloud.Now()), testToken)
+	s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken)
 	s.cloud.Advance(time.Hour)
 	s.revoke("c", s.publishedKey(), false)
 	s.cloud.Advance(time.Hour)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
@@ -125,7 +128,7 @@ func (p *providing) run(change ...func(env map[string]string)) (int, string) {
 
 // made are the live keys that latchkey made for the secret, by ID.
 func (p *providing) made() map[string]cloud.APIKey {
-	return p.keys(providerEntry + "/" + p.secret.ID + "/" + p.taskOf())
+	return p.keys(provider.Entry + "/" + p.secret.ID + "/" + p.taskOf())
 }
 
 func (p *providing) taskOf() string { return p.task().ID }
@@ -133,7 +136,7 @@ func (p *providing) taskOf() string { return p.task().ID }
 // all are the keys of the service ID that latchkey made for any task.
 func (p *providing) all() (ids []string) {
 	for _, k := range p.cloud.State(true).APIKeys {
-		if strings.HasPrefix(k.Name, providerEntry+"/") {
+		if strings.HasPrefix(k.Name, provider.Entry+"/") {
 			ids = append(ids, k.ID)
 		}
 	}
@@ -340,7 +343,7 @@ func TestAnInstanceThatTheConfigDoesNotNameIsSentNothing(t *testing.T) {
 	if code, _ := p.run(); code != exitError || p.task().Status != cloud.TaskProcessing {
 		t.Errorf("without a provider in the config: exit %d", code)
 	}
-	p.post(p.url, tickEvent(p.cloud.Now()), "") // some value for the canaries' sake
+	p.post(p.url, sample.Tick(p.cloud.Now()), "") // some value for the canaries' sake
 }
 
 const taskPath = "*/tasks/*"
@@ -410,7 +413,7 @@ func TestATaskThatIsCancelledWhileAKeyIsMadeHasNone(t *testing.T) {
 	if keys := p.all(); code != exitOK || len(keys) != 0 {
 		t.Errorf("exit %d, keys %v", code, keys)
 	}
-	p.post(p.url, tickEvent(p.cloud.Now()), "") // some value for the canaries' sake
+	p.post(p.url, sample.Tick(p.cloud.Now()), "") // some value for the canaries' sake
 	if code, out := p.job(env); code != exitOK || out != "" {
 		t.Errorf("a run of a task that is gone: exit %d, %s", code, out)
 	}
@@ -446,16 +449,14 @@ func (p *providing) within(t *testing.T, patience time.Duration) (string, error)
 	t.Helper()
 	env := p.environment(p.task().ID)
 	var out strings.Builder
-	proc := &process{env: func(name string) string { return env[name] }, log: p.desk.log, stdout: &out}
-	o, err := proc.order()
+	r, err := provider.ReadRequest(func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := p.wired(p.yaml)
-	proc.log = p.desk.log
-	pr := proc.newProvider(h, nil)
-	pr.pause, pr.patience = 20*time.Millisecond, patience
-	err = pr.do(t.Context(), o)
+	pr := p.wired(p.yaml).provider(provider.Print(&out, slog.New(slog.DiscardHandler)), func(c *provider.Config) {
+		c.Pause, c.Within = 20*time.Millisecond, patience
+	})
+	err = pr.Run(t.Context(), r)
 	return out.String(), err
 }
 
@@ -502,7 +503,7 @@ func TestARunThatDiedInTheMiddleIsFinishedByTheNext(t *testing.T) {
 		p.cloud.ClearFaults()
 		url := p.serve(p.yaml)
 		for step, want := range []bool{false, true, false} { // too young, due, done
-			r := p.post(url, tickEvent(p.cloud.Now()), "")
+			r := p.post(url, sample.Tick(p.cloud.Now()), "")
 			if got := strings.Contains(r.body, p.task().ID) && strings.Contains(r.body, "unfuse"); r.status != http.StatusOK || got != want {
 				t.Errorf("sweep %d: %d %s", step, r.status, r.body)
 			}
@@ -626,5 +627,5 @@ func TestATaskOfAnotherKindIsNotTaken(t *testing.T) {
 	if code, _ := p.run(func(env map[string]string) { env["JOB_INDEX"], env["JOB_ARRAY_SIZE"] = "1", "2" }); code != exitOK || p.task().Status != cloud.TaskProcessing {
 		t.Errorf("index 1 acted: exit %d", code)
 	}
-	p.post(p.url, tickEvent(p.cloud.Now()), "") // some value for the canaries' sake
+	p.post(p.url, sample.Tick(p.cloud.Now()), "") // some value for the canaries' sake
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -24,17 +25,17 @@ func TestRulesMakeEventsOfOthersAsk(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	url := s.serve(examples.Emulator + ruledConfig)
 	id, credential := s.project("team-b").ID, "logs-sender/"+s.project("team-b").ID
-	ready := func() demoEvent {
-		return binaryEvent("com.acme.project.ready", "/acme", s.cloud.Now(), map[string]any{"project": map[string]string{"id": id}})
+	ready := func() sample.Event {
+		return sample.Binary("com.acme.project.ready", "/acme", s.cloud.Now(), map[string]any{"project": map[string]string{"id": id}})
 	}
-	leak := func(severity int) demoEvent {
-		return binaryEvent("com.acme.leak", "/acme", s.cloud.Now(), map[string]any{"severity": severity, "project": id})
+	leak := func(severity int) sample.Event {
+		return sample.Binary("com.acme.leak", "/acme", s.cloud.Now(), map[string]any{"severity": severity, "project": id})
 	}
 	account := s.cloud.Ready().Account
-	deleted := func(initiator string) demoEvent {
+	deleted := func(initiator string) sample.Event {
 		return auditEvent(account, "iam-identity.serviceid-apikey.delete", "success", initiator, id, s.cloud.Now())
 	}
-	expect := func(what string, e demoEvent, token string, status int, result reconcile.Result) reconcile.Outcome {
+	expect := func(what string, e sample.Event, token string, status int, result reconcile.Result) reconcile.Outcome {
 		t.Helper()
 		r := s.post(url, e, token)
 		if r.status != status {
@@ -59,20 +60,20 @@ func TestRulesMakeEventsOfOthersAsk(t *testing.T) {
 	if second.Replaced != first.Key {
 		t.Errorf("%+v", second)
 	}
-	expect("a revocation that the config does not allow", binaryEvent("com.acme.end", "/acme", s.cloud.Now(), map[string]string{"key": second.Key}), testToken, http.StatusForbidden, "")
+	expect("a revocation that the config does not allow", sample.Binary("com.acme.end", "/acme", s.cloud.Now(), map[string]string{"key": second.Key}), testToken, http.StatusForbidden, "")
 	expect("a record that makes look", deleted("IBMid-1"), "", http.StatusOK, reconcile.ResultUnchanged)
 	many := deleted("IBMid-1")
-	many.body = append(append(append(append([]byte{}, many.body...), '\n'), deleted(s.cloud.Cloud().Minter().IAMID).body...), many.body...)
+	many.Body = append(append(append(append([]byte{}, many.Body...), '\n'), deleted(s.cloud.Cloud().Minter().IAMID).Body...), many.Body...)
 	if r := s.post(url, many, ""); r.status != http.StatusOK || strings.Count(r.body, `"credential":`) != strings.Count(s.post(url, deleted("IBMid-1"), "").body, `"credential":`) {
 		t.Errorf("three records in one are answered %d %s", r.status, r.body)
 	}
 	expect("a record of our own work", deleted(s.cloud.Cloud().Minter().IAMID), "", http.StatusNoContent, "")
-	expect("a parameter that is none", binaryEvent("com.acme.project.ready", "/acme", s.cloud.Now(), map[string]any{"project": map[string]string{"id": "../x"}}), testToken, http.StatusBadRequest, "")
-	expect("a payload that costs too much", binaryEvent("com.acme.text", "/acme", s.cloud.Now(), map[string]any{"text": strings.Repeat("a", 900_000)}), "", http.StatusBadRequest, "")
-	expect("data with a name twice", demoEvent{
-		header: map[string]string{"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "com.acme.text"}, body: []byte(`{"text":"x","text":"y"}`),
+	expect("a parameter that is none", sample.Binary("com.acme.project.ready", "/acme", s.cloud.Now(), map[string]any{"project": map[string]string{"id": "../x"}}), testToken, http.StatusBadRequest, "")
+	expect("a payload that costs too much", sample.Binary("com.acme.text", "/acme", s.cloud.Now(), map[string]any{"text": strings.Repeat("a", 900_000)}), "", http.StatusBadRequest, "")
+	expect("data with a name twice", sample.Event{
+		Header: map[string]string{"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "com.acme.text"}, Body: []byte(`{"text":"x","text":"y"}`),
 	}, "", http.StatusBadRequest, "")
-	expect("one of our own types", binaryEvent("dev.latchkey.credential.rotated", "/latchkey", s.cloud.Now(), map[string]string{"text": "b"}), "", http.StatusNoContent, "")
+	expect("one of our own types", sample.Binary("dev.latchkey.credential.rotated", "/latchkey", s.cloud.Now(), map[string]string{"text": "b"}), "", http.StatusNoContent, "")
 }
 
 func TestALookIsDoneEvenWhereARuleDemandsMore(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -58,7 +59,7 @@ func (s *stage) everywhere() (id, value string) {
 // tick posts a tick and wants one outcome of this result.
 func (s *stage) tick(url string, want reconcile.Result) reconcile.Outcome {
 	s.t.Helper()
-	r := s.post(url, tickEvent(s.cloud.Now()), "")
+	r := s.post(url, sample.Tick(s.cloud.Now()), "")
 	if len(r.outcomes) != 1 || r.outcomes[0].Result != want {
 		s.t.Fatalf("answer %d %s, want one outcome %q", r.status, r.body, want)
 	}
@@ -114,7 +115,7 @@ func TestAKeyIsKeptInCodeEngineAndSecretsManagerAndItsOwnNoticeRotatesIt(t *test
 	if id, _ := s.everywhere(); id != first {
 		t.Errorf("a notice in time rotated key %s to %s", first, id)
 	}
-	known := s.post(url, expiringEvent(s.cloud.Ready().Account, "mixed-key", s.cloud.Now()), testToken)
+	known := s.post(url, sample.SecretExpiring(s.cloud.Ready().Account, "mixed-key", s.cloud.Now()), testToken)
 	if len(known.outcomes) != 1 || known.outcomes[0].Result != reconcile.ResultUnchanged {
 		t.Errorf("a notice of a date of our own from a known sender: %d %s", known.status, known.body)
 	}
@@ -141,7 +142,7 @@ func TestSecretsManagerThatRefusesKeepsTheOldKeyInAllStores(t *testing.T) {
 	me := s.cloud.Cloud().Minter().IAMID
 	s.cloud.Cloud().Revoke(me, "secrets-manager")
 	url := s.serve(mixedStores)
-	r := s.post(url, tickEvent(s.cloud.Now()), "")
+	r := s.post(url, sample.Tick(s.cloud.Now()), "")
 	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Result != reconcile.ResultBlocked || len(s.keys("mixed")) != 0 {
 		t.Errorf("answer %d %s, with %d keys", r.status, r.body, len(s.keys("mixed")))
 	}

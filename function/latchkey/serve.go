@@ -1,39 +1,44 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"time"
 )
 
 type serveCommand struct {
 	Config   string `help:"The config file." placeholder:"FILE"`
-	Listen   string `help:"Address to listen on; by default the port that PORT names, else 8080." placeholder:"ADDRESS"`
+	Listen   string `help:"Address to listen on; by default the port in PORT, else 8080." placeholder:"ADDRESS"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
 }
 
-// drain is how long SIGTERM waits for work that is under way. What is left
-// then dies at any point, and the next run goes on from there.
+// drain is how long SIGTERM waits for work that is under way. What is left is
+// abandoned, and the next run continues it.
 const drain = 25 * time.Second
 
-// Run serves events until it is told to stop.
-func (c serveCommand) Run(ctx context.Context, p *process) error {
+// Run serves events until its context ends.
+func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger) error {
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	p.endpoint = c.Endpoint
-	d, err := p.desk(work, c.Config)
+	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}
-
-	listener, err := p.listen(ctx, c.Listen)
+	s, err := p.service(work, env)
 	if err != nil {
 		return err
 	}
-	server := newServer(d.routes())
-	p.log.Info("serving", "address", listener.Addr().String())
+	listener, err := listen(ctx, cmp.Or(c.Listen, ":"+cmp.Or(env("PORT"), "8080")))
+	if err != nil {
+		return err
+	}
+	server := newServer(s.Handler())
+	log.Info("serving", "address", listener.Addr().String())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
@@ -42,19 +47,27 @@ func (c serveCommand) Run(ctx context.Context, p *process) error {
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	p.log.Info("draining", "for at most", drain.String())
+	log.Info("draining", "at_most", drain.String())
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	err = server.Shutdown(end)
-	d.wait(end)
-	d.farewell(reportAtEnd)
+	s.Drain(end)
+	p.closeOutcomes(ctx, closeService)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("shutting down: %w", err)
 	}
 	return nil
 }
 
-// newServer bounds what a caller may take of a connection.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return l, nil
+}
+
+// newServer bounds what a caller may use of a connection.
 func newServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

@@ -15,7 +15,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 // serving runs the serve command until its context ends, as the platform's
@@ -99,24 +101,24 @@ func TestReadyOnlyWhenOurIdentityWorks(t *testing.T) {
 }
 
 func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
-	first := func(s *stage) demoEvent {
+	first := func(s *stage) sample.Event {
 		_, credential := s.created("team-b")
-		return rotateEvent(credential, s.cloud.Now())
+		return sample.Rotate(credential, s.cloud.Now())
 	}
-	another := func(s *stage) demoEvent {
+	another := func(s *stage) sample.Event {
 		e, _ := s.created("team-b")
 		s.one(e, "", reconcile.ResultPublished)
 		s.cloud.Advance(time.Hour)
 		return first(s)
 	}
 	for name, tc := range map[string]struct {
-		event  func(s *stage) demoEvent
+		event  func(s *stage) sample.Event
 		token  string
 		status int
 		keys   int
 		broken bool // IAM takes no changes of keys
 	}{
-		"a look is answered 202": {func(s *stage) demoEvent { e, _ := s.created("team-b"); return e }, "", http.StatusAccepted, 1, false},
+		"a look is answered 202": {func(s *stage) sample.Event { e, _ := s.created("team-b"); return e }, "", http.StatusAccepted, 1, false},
 		"a demand for a first key is answered 202 once the service ID is there: a sweep finds it": {first, testToken, http.StatusAccepted, 1, false},
 		"a demand for another key is written down before the answer":                              {another, testToken, http.StatusAccepted, 2, false},
 		"a demand that cannot be written down is answered 503: the sender keeps it":               {another, testToken, http.StatusServiceUnavailable, 2, true},
@@ -125,13 +127,13 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 			s := newStage(t, emulator.Options{})
 			_, credential := s.created("team-b")
 			e := tc.event(s)
-			s.desk.patience = 500 * time.Millisecond
+			url := s.serve(examples.Emulator, func(c *service.Config) { c.AnswerWithin = 500 * time.Millisecond })
 			before := false
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &before})
 			if tc.broken {
 				s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v1/apikeys/*", Kind: emulator.FaultStatus, Status: 500})
 			}
-			r := s.post(s.url, e, tc.token)
+			r := s.post(url, e, tc.token)
 			if r.status != tc.status {
 				t.Errorf("answered %d %s", r.status, r.body)
 			}
@@ -142,7 +144,7 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 				t.Errorf("202 does not name the credential: %s", r.body)
 			}
 			s.cloud.ClearFaults()
-			s.desk.wait(t.Context())
+			s.service.Drain(t.Context())
 			if data := s.data("team-b"); data["IAM_API_KEY"] == "" || len(s.keys(credential)) != tc.keys {
 				t.Errorf("the work did not go on: %d keys", len(s.keys(credential)))
 			}
@@ -156,22 +158,25 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 	}
 }
 
+// oneBurst limits unknown callers to one burst, whatever the machine's pace.
+func oneBurst(c *service.Config) { c.Looks = rate.NewLimiter(0, service.LooksBurst) }
+
 func TestUnknownCallersAreLimited(t *testing.T) {
 	s := newStage(t, emulator.Options{})
-	s.desk.looks = rate.NewLimiter(0, looksBurst) // whatever the machine's pace
-	e := binaryEvent("com.acme.order", "/t", s.cloud.Now(), nil)
+	url := s.serve(examples.Emulator, oneBurst)
+	e := sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil)
 	limited, known := 0, 0
-	for range 2 * looksBurst {
-		r := s.post(s.url, e, "")
+	for range 2 * service.LooksBurst {
+		r := s.post(url, e, "")
 		if r.status == http.StatusTooManyRequests && r.header.Get("Retry-After") != "" {
 			limited++
 		}
-		if r = s.post(s.url, e, testToken); r.status == http.StatusNoContent {
+		if r = s.post(url, e, testToken); r.status == http.StatusNoContent {
 			known++
 		}
 	}
-	if limited == 0 || known != 2*looksBurst {
-		t.Errorf("%d unknown callers were limited, %d of %d known ones were served", limited, known, 2*looksBurst)
+	if limited == 0 || known != 2*service.LooksBurst {
+		t.Errorf("%d unknown callers were limited, %d of %d known ones were served", limited, known, 2*service.LooksBurst)
 	}
 	created, _ := s.created("team-a")
 	s.post(s.url, created, testToken)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 type validateCommand struct {
@@ -29,13 +30,13 @@ var errBadEvent = errors.New("an event would be refused")
 
 // Run says what the config makes up, or every fault of it; with events, what
 // each of them would ask for. Nothing is called.
-func (c validateCommand) Run(p *process) error {
-	cfg, err := p.load(c.Config)
+func (c validateCommand) Run(env environment, std streams) error {
+	cfg, err := load(env, c.Config)
 	if err != nil {
 		return err
 	}
 	if files := append(c.Event, c.Events...); len(files) > 0 {
-		return p.explain(cfg, files)
+		return explain(std, cfg, files)
 	}
 	for _, e := range cfg.Entries {
 		each := "one credential"
@@ -45,18 +46,18 @@ func (c validateCommand) Run(p *process) error {
 		case e.UsesWith():
 			each = "one credential for each set of parameters that a provision event gives"
 		}
-		fmt.Fprintf(p.stdout, "%s: %s\n", e.Name, each)
+		fmt.Fprintf(std.out, "%s: %s\n", e.Name, each)
 	}
 	for _, r := range cfg.Rules {
-		fmt.Fprintf(p.stdout, "%s (line %d): %s\n", r.Name, r.Line, r.Verb)
+		fmt.Fprintf(std.out, "%s (line %d): %s\n", r.Name, r.Line, r.Verb)
 	}
-	fmt.Fprintln(p.stdout, "The config is valid.")
+	fmt.Fprintln(std.out, "The config is valid.")
 	return nil
 }
 
 // explain prints a line for each event.
-func (p *process) explain(cfg *config.Config, files []string) error {
-	in := &interpreter{rules: cfg.Rules}
+func explain(std streams, cfg *config.Config, files []string) error {
+	in := &service.Interpreter{Rules: rules(cfg.Rules)}
 	bad := false
 	for _, file := range files {
 		header, body, err := sentBy(file)
@@ -79,7 +80,7 @@ func (p *process) explain(cfg *config.Config, files []string) error {
 			}
 			said, ok := explained(cfg, in, item)
 			bad = bad || !ok
-			fmt.Fprintf(p.stdout, "%s: %s\n", name, said)
+			fmt.Fprintf(std.out, "%s: %s\n", name, said)
 		}
 	}
 	if bad {
@@ -90,18 +91,18 @@ func (p *process) explain(cfg *config.Config, files []string) error {
 
 // explained says what one event would ask for; ok is false when it would be
 // refused as it is.
-func explained(cfg *config.Config, in *interpreter, item event.Item) (said string, ok bool) {
+func explained(cfg *config.Config, in *service.Interpreter, item event.Item) (said string, ok bool) {
 	if item.Err != nil {
 		return "refused: " + item.Err.Error(), false
 	}
 	// An example is as good on any day: it is read as if it had just been sent.
-	in.reader.Now = func() time.Time {
+	in.Reader.Now = func() time.Time {
 		if now := time.Now(); now.After(item.Event.Time()) {
 			return now
 		}
 		return item.Event.Time()
 	}
-	requests, notes, err := in.interpret(item.Event)
+	requests, notes, err := in.Interpret(item.Event)
 	var parts []string
 	switch {
 	case errors.Is(err, event.ErrNotForUs):

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 )
 
 // walked is something that happens once in a key's life, told so that every
@@ -74,7 +75,7 @@ func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
 	for name, w := range map[string]walked{
 		"a rotation": {
 			config: static("c", place1, place2), before: begin,
-			act:   func(s *stage) reply { return s.post(s.url, rotateEvent("c", s.cloud.Now()), testToken) },
+			act:   func(s *stage) reply { return s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken) },
 			after: replaced,
 		},
 		"a revocation": {
@@ -113,7 +114,7 @@ func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
 			config: static("c", place1, place2), before: begin,
 			act: func(s *stage) reply {
 				s.url = s.serve(holesHead + strings.Replace(static("e", place1, place2), "serviceID:", "formerly: [c]\n  serviceID:", 1))
-				return s.post(s.url, rotateEvent("e", s.cloud.Now()), testToken)
+				return s.post(s.url, sample.Rotate("e", s.cloud.Now()), testToken)
 			},
 			after: replaced,
 		},

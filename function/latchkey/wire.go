@@ -3,157 +3,187 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/config"
-	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/iam"
-	"github.com/latchkey-io/latchkey/internal/logs"
+	"github.com/latchkey-io/latchkey/internal/outcome"
+	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 // tokenFile is where Code Engine mounts the compute resource token of an app,
 // a job or a function with trusted profiles enabled.
 const tokenFile = "/var/run/secrets/codeengine.cloud.ibm.com/compute-resource-token/token"
 
-// desk builds the program from its config, up to where requests are taken.
-// work is the life of everything that goes on behind an answer.
-func (p *process) desk(work context.Context, file string) (*desk, error) {
-	cfg, err := p.load(file)
-	if err != nil {
-		return nil, err
-	}
-	h, err := p.wire(cfg)
-	if err != nil {
-		return nil, err
-	}
-	bearer, err := p.bearer(cfg.Events.Auth)
-	if err != nil {
-		return nil, err
-	}
-	hooks, err := p.hooks(cfg, h.now)
-	if err != nil {
-		return nil, err
-	}
-	d := newDesk(work, h, bearer, hooks, p.log)
-	if d.reporter, err = p.reporter(h); err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// house is the program with its parts connected.
-type house struct {
+// parts are the connected parts of the program that more than one command uses.
+type parts struct {
 	cfg        *config.Config
+	cloud      target
 	iam        *iam.Client
 	codeengine *codeengine.Client
-	secrets    func() *secretsmanager.Client // built by the first store
+	secrets    func() *secretsmanager.Client // built by its first store
 	reconciler *reconcile.Reconciler
-	http       *http.Client
-	endpoint   string // of the emulator; empty on IBM Cloud
-	now        func() time.Time
-	abroad     abroad
+	catalog    *catalog.Catalog
+	outcomes   *outcome.Sender // nil when the config has no sinks
+	builder    *credentialBuilder
+	log        *slog.Logger
 }
 
-// wire builds the program from its config. Nothing is called yet.
-func (p *process) wire(cfg *config.Config) (*house, error) {
-	endpoint := cmp.Or(p.endpoint, p.env("LATCHKEY_ENDPOINT"))
-	h := &house{cfg: cfg, endpoint: strings.TrimSuffix(endpoint, "/"), now: time.Now}
-	h.abroad = abroad{env: p.env, log: p.log}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64 // the default of 3 would close what a sweep opens
-	// No API here redirects: one that did would be given our token.
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h.http = &http.Client{Transport: punctual{transport}, CheckRedirect: stay}
-	if h.endpoint != "" {
-		loopback, err := checkEndpoint(h.endpoint)
-		if err != nil {
-			return nil, err
-		}
-		if loopback {
-			h.now = (&emulatedClock{endpoint: h.endpoint, http: &http.Client{Timeout: 2 * time.Second}}).now
-		}
-	}
+// target is how IBM Cloud, or the emulator, is reached.
+type target struct {
+	endpoint string // of the emulator; empty on IBM Cloud
+	private  bool   // private endpoints
+	http     *http.Client
+	now      func() time.Time
+}
 
-	login := iam.Config{URL: h.iamURL(), Owner: cfg.Owner, HTTP: h.http, Now: h.now, Log: p.log}
-	// What Secrets Manager gives its provider is the last choice.
-	switch key := cmp.Or(p.env("IBMCLOUD_API_KEY"), p.env("SM_ACCESS_APIKEY")); {
-	case cfg.Identity.Profile != "":
-		login.Profile, login.TokenFile = cfg.Identity.Profile, tokenFile
-		if other := p.env("LATCHKEY_TOKEN_FILE"); other != "" {
-			login.TokenFile = other
-		}
-	case key != "":
-		login.APIKey = secret.New(key)
-		if h.endpoint == "" {
-			p.log.Warn("logging in with a stored API key: a trusted profile needs none", "variable", "IBMCLOUD_API_KEY")
-		}
-	default:
-		return nil, errors.New("finding an identity: the config names no identity.profile and IBMCLOUD_API_KEY is not set")
-	}
-	client, err := iam.New(login)
+// wire loads the config and connects the parts. Nothing is called yet.
+func wire(env environment, log *slog.Logger, file, endpoint string) (*parts, error) {
+	cfg, err := load(env, file)
 	if err != nil {
-		return nil, fmt.Errorf("setting up IAM: %w", err)
+		return nil, err
 	}
-	h.iam = client
-	h.codeengine = codeengine.New(codeengine.Config{
-		Endpoint: h.endpoint, Private: cfg.Endpoints == config.Private, HTTP: client.HTTP(), Log: p.log,
-	})
-	h.secrets = sync.OnceValue(func() *secretsmanager.Client {
-		return secretsmanager.New(secretsmanager.Config{Endpoint: h.endpoint, Private: cfg.Endpoints == config.Private, HTTP: client.HTTP()})
-	})
-	h.reconciler = &reconcile.Reconciler{
-		Identities: client, Keys: client, Exchange: client, Owner: cfg.Owner,
-		Account: h.account, Now: h.now, Log: p.log,
-	}
-	return h, nil
+	return connect(env, log, cfg, endpoint)
 }
 
-func (h *house) account(ctx context.Context) (string, error) {
-	if h.cfg.Account != "" {
-		return h.cfg.Account, nil
+func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string) (*parts, error) {
+	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private)
+	if err != nil {
+		return nil, err
 	}
-	return h.iam.Account(ctx)
+	p := &parts{cfg: cfg, cloud: to, log: log}
+	if p.iam, err = login(env, log, cfg, to); err != nil {
+		return nil, err
+	}
+	p.codeengine = codeengine.New(codeengine.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP(), Log: log})
+	p.secrets = sync.OnceValue(func() *secretsmanager.Client {
+		return secretsmanager.New(secretsmanager.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP()})
+	})
+	p.reconciler = &reconcile.Reconciler{
+		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.account, Now: to.now, Log: log,
+	}
+	p.builder = newCredentialBuilder(env, p)
+	p.catalog = catalog.New(catalog.Config{
+		Entries: p.builder.entries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.Ours,
+		Tasks: p.tasks(),
+	})
+	if p.outcomes, err = sinks(env, p); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
-// self gives our own IAM ID to what has to tell our own work from others'. It
-// is empty when IAM does not say: then the work is looked at, which changes
-// nothing.
-func (h *house) self(ctx context.Context) func() string {
-	return func() string {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		id, err := h.iam.Self(ctx)
-		if err != nil {
-			return ""
+// account is the account of the config, else that of our own token.
+func (p *parts) account(ctx context.Context) (string, error) {
+	if p.cfg.Account != "" {
+		return p.cfg.Account, nil
+	}
+	return p.iam.Account(ctx)
+}
+
+func (p *parts) projects(ctx context.Context) ([]codeengine.Project, error) {
+	return p.codeengine.Projects(ctx, p.cfg.Regions)
+}
+
+// tasks lists what the provider left unfinished, where the config has one.
+func (p *parts) tasks() func(context.Context) ([]reconcile.Credential, error) {
+	if p.cfg.Provider == nil {
+		return nil
+	}
+	return p.provider(nil).Unfinished
+}
+
+// provider builds the provider of custom credentials. done receives the outcome
+// of a task.
+func (p *parts) provider(done func(reconcile.Outcome), tune ...func(*provider.Config)) *provider.Provider {
+	c := p.cfg.Provider
+	rules := p.builder.rules(provider.Entry, config.Rotation{After: c.Expire, Expire: c.Expire, Overlap: 24 * time.Hour})
+	rules.Jitter = 0
+	cfg := provider.Config{
+		Instances: c.Instances, Rules: rules, OnLeak: c.OnLeak, Paused: p.cfg.Paused, Keys: p.iam, Reconciler: p.reconciler,
+		Tasks: func(t secretsmanager.TaskConfig) *secretsmanager.Task { return p.secrets().Task(t) }, Done: done, Log: p.log,
+	}
+	for _, a := range c.Allow {
+		allow := provider.Allow{ServiceIDs: a.ServiceIDs, Groups: a.Groups}
+		for _, policy := range a.Policies {
+			allow.Policies = append(allow.Policies, reconcile.Policy(policy))
 		}
-		return id
+		cfg.Allow = append(cfg.Allow, allow)
 	}
+	if c.Logs != nil {
+		cfg.Provers = append(cfg.Provers, p.builder.logsProver(*c.Logs))
+	}
+	for _, f := range tune {
+		f(&cfg)
+	}
+	return provider.New(cfg)
 }
 
-func (h *house) iamURL() string {
-	switch {
-	case h.endpoint != "":
-		return h.endpoint
-	case h.cfg.Endpoints == config.Private:
-		return "https://private.iam.cloud.ibm.com"
+// service builds the service. work is the life of what goes on after an answer.
+func (p *parts) service(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
+	cfg := service.Config{
+		Sweeper: p.reconciler, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
+		Version: buildVersion(),
+		Events:  service.Events{Origins: p.cfg.Events.Origins, Allow: allows(p.cfg.Events.Allow), Rules: rules(p.cfg.Rules)},
 	}
-	return "https://iam.cloud.ibm.com"
+	if auth := p.cfg.Events.Auth; auth != (config.Auth{}) {
+		bearer, err := readSecret(env, auth.BearerEnv, auth.BearerFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading events.auth: %w", err)
+		}
+		cfg.Events.Bearer = bearer
+	}
+	var err error
+	if cfg.Hooks, err = hooks(env, p.cfg.Hooks, p.cloud.now); err != nil {
+		return nil, err
+	}
+	for _, f := range tune {
+		f(&cfg)
+	}
+	return service.New(work, cfg), nil
+}
+
+// closeOutcomes waits for outcome events to be delivered. What is left by then
+// is dropped, counted and logged.
+func (p *parts) closeOutcomes(ctx context.Context, within time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	p.outcomes.Close(ctx)
+}
+
+// reach builds the client for IBM Cloud's APIs, or for the emulator's.
+func reach(endpoint string, private bool) (target, error) {
+	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64 // the default of 2 would close what a sweep opens
+	// No API here redirects: one that did would receive our token.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	to.http = &http.Client{Transport: reconcile.GuardWrites(transport), CheckRedirect: stay}
+	if to.endpoint == "" {
+		return to, nil
+	}
+	loopback, err := checkEndpoint(to.endpoint)
+	if err != nil {
+		return to, err
+	}
+	if loopback {
+		to.now = (&emulatedClock{endpoint: to.endpoint, http: &http.Client{Timeout: 2 * time.Second}}).now
+	}
+	return to, nil
 }
 
 // checkEndpoint accepts https anywhere, and plain http on loopback only.
@@ -171,136 +201,31 @@ func checkEndpoint(endpoint string) (loopback bool, err error) {
 	return loopback, nil
 }
 
-// emulatedClock follows the emulator's clock, which can be moved: this process'
-// clock has to move with it. IBM Cloud's clock cannot be moved, so it is never
-// used there.
-type emulatedClock struct {
-	endpoint string
-	http     *http.Client
-	mu       sync.Mutex
-	offset   time.Duration
-}
-
-func (c *emulatedClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if there, err := c.ask(); err == nil { // else the last answer still holds
-		c.offset = time.Until(there).Round(time.Millisecond)
-	}
-	return time.Now().Add(c.offset)
-}
-
-func (c *emulatedClock) ask() (time.Time, error) {
-	resp, err := c.http.Get(c.endpoint + "/emulator/clock") //nolint:noctx // the client has a timeout
-	if err != nil {
-		return time.Time{}, fmt.Errorf("asking for the emulator's clock: %w", err)
-	}
-	defer resp.Body.Close()
-	var clock struct{ Now time.Time }
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<10)).Decode(&clock); err != nil || clock.Now.IsZero() {
-		return time.Time{}, fmt.Errorf("reading the emulator's clock: %w", err)
-	}
-	return clock.Now, nil
-}
-
-// bearer is the token that senders of events must show; empty when the config
-// authenticates nobody.
-func (p *process) bearer(auth config.Auth) (secret.Value, error) {
+// login builds the IAM client with our own identity: the trusted profile of the
+// config, else an API key. The key that Secrets Manager gives its provider is
+// the last choice.
+func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*iam.Client, error) {
+	in := iam.Config{URL: "https://iam.cloud.ibm.com", Owner: cfg.Owner, HTTP: to.http, Now: to.now, Log: log}
 	switch {
-	case auth.BearerEnv != "":
-		v := p.env(auth.BearerEnv)
-		if v == "" {
-			return nil, fmt.Errorf("reading events.auth.bearerEnv: %s is not set", auth.BearerEnv)
+	case to.endpoint != "":
+		in.URL = to.endpoint
+	case to.private:
+		in.URL = "https://private.iam.cloud.ibm.com"
+	}
+	switch key := cmp.Or(strings.TrimSpace(env("IBMCLOUD_API_KEY")), strings.TrimSpace(env("SM_ACCESS_APIKEY"))); {
+	case cfg.Identity.Profile != "":
+		in.Profile, in.TokenFile = cfg.Identity.Profile, cmp.Or(env("LATCHKEY_TOKEN_FILE"), tokenFile)
+	case key != "":
+		in.APIKey = secret.New(key)
+		if to.endpoint == "" {
+			log.Warn("logging in with a stored API key: a trusted profile needs none", "variable", "IBMCLOUD_API_KEY")
 		}
-		return secret.New(v), nil
-	case auth.BearerFile != "":
-		data, err := os.ReadFile(auth.BearerFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading events.auth.bearerFile: %w", err)
-		}
-		v := strings.TrimSpace(string(data))
-		if v == "" {
-			return nil, fmt.Errorf("reading events.auth.bearerFile: %s is empty", auth.BearerFile)
-		}
-		return secret.New(v), nil
+	default:
+		return nil, errors.New("finding an identity: the config has no identity.profile and IBMCLOUD_API_KEY is not set")
 	}
-	return nil, nil
-}
-
-// credential builds the adapters of one expanded entry.
-func (h *house) credential(c config.Credential) reconcile.Credential {
-	rules := h.rules(c.Name, c.Rotation)
-	out := reconcile.Credential{
-		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, Description: c.Description,
-		OnLeak: c.Rotation.OnLeak, Rules: rules, Paused: c.Paused, Adopt: c.Overwrite, Optional: map[string]bool{}, ReadBack: map[string]bool{},
-		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
-	}
-	for _, p := range c.Policies {
-		out.Policies = append(out.Policies, reconcile.Policy(p))
-	}
-	for _, s := range c.Stores {
-		var st reconcile.Store
-		switch {
-		case s.CodeEngine != nil:
-			ce := h.codeengine.Store(codeengine.StoreConfig{
-				Project: s.CodeEngine.Project, Region: s.CodeEngine.Region, Secret: s.CodeEngine.Secret, Entry: s.CodeEngine.Entry,
-				Owner: h.cfg.Owner, Restart: codeengine.Restart{All: s.Restart.All, Names: s.Restart.Names},
-			})
-			if consumers := ce.Consumers(); consumers != nil {
-				out.Consumers = append(out.Consumers, consumers)
-			}
-			st = ce
-		case s.SecretsManager != nil:
-			sm := s.SecretsManager
-			st = h.secrets().Store(secretsmanager.StoreConfig{
-				Instance: sm.Instance, Region: sm.Region, Group: sm.Group, Secret: sm.Name, Type: sm.Type, Entry: sm.Entry,
-				Owner: h.cfg.Owner, Expire: c.Rotation.Expire, Lock: sm.Lock, Credential: c.Name,
-			})
-		case s.File != nil:
-			st = file.New(s.File.Path, h.cfg.Owner)
-		case s.Kubernetes != nil:
-			in := h.abroad.kubernetes(*s.Kubernetes, s.Restart, h.cfg.Owner)
-			if consumers := in.Consumers(); consumers != nil {
-				out.Consumers = append(out.Consumers, consumers)
-			}
-			st = in
-		case s.Vault != nil:
-			st = h.abroad.vault(*s.Vault, h.cfg.Owner)
-		}
-		out.Stores = append(out.Stores, st)
-		out.Optional[st.Name()] = !s.Required
-		out.ReadBack[st.Name()] = s.ReadBack
-	}
-	if c.Prove.Logs != nil {
-		out.Provers = append(out.Provers, logs.New(logs.Config{
-			HTTP: h.http, Endpoint: h.endpoint, Instance: c.Prove.Logs.Instance, Region: c.Prove.Logs.Region,
-			Private: h.cfg.Endpoints == config.Private, Now: h.now,
-		}))
-	}
-	return out
-}
-
-// rules are the durations that a config sets, beside those that it does not.
-func (h *house) rules(credential string, r config.Rotation) rotation.Rules {
-	rules := rotation.Standard()
-	rules.After, rules.Expire, rules.Overlap = r.After, r.Expire, r.Overlap
-	rules.Jitter = rotation.Jitter(credential, r.After)
-	rules.SweepEvery = h.cfg.SweepEvery
-	return rules
-}
-
-// listen opens the port that the platform names.
-func (p *process) listen(ctx context.Context, address string) (net.Listener, error) {
-	if address == "" {
-		port := p.env("PORT")
-		if port == "" {
-			port = "8080"
-		}
-		address = ":" + port
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	client, err := iam.New(in)
 	if err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
+		return nil, fmt.Errorf("setting up IAM: %w", err)
 	}
-	return l, nil
+	return client, nil
 }

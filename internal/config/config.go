@@ -267,3 +267,6 @@ func shortened(s string, most int) string {
 	}
 	return string(r[:most*2/3]) + "…" + string(r[len(r)-most/3:])
 }
+
+// Has reports whether a permits verb on some credential.
+func (a Allow) Has(verb string) bool { return slices.Contains(a.Verbs, verb) }

@@ -8,34 +8,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Scope says which credentials somebody wants looked at. The zero Scope is all
-// of them.
-type Scope struct {
-	// Names are entries or instances.
-	Names []string
-	// Project is a Code Engine project ID: the instances for it.
-	Project string
-	// Secret is the name of a secret that is about to expire.
-	Secret string
-	// With are the parameters of an instance that may not exist yet.
-	With map[string]string
-	// Provision allows With to name an instance that neither the config nor a
-	// marker yields.
-	Provision bool
-}
-
-// Catalog yields the credentials that the config, the projects and the markers
-// make up.
-type Catalog interface {
-	// Credentials returns those in the scope. Partial results may come with an
-	// error: what is known is still looked at.
-	Credentials(ctx context.Context, scope Scope) ([]Credential, error)
-}
-
-// Swept is the answer of a sweep.
+// Swept is the result of a sweep.
 type Swept struct {
 	Outcomes []Outcome
-	// Unknown is the first error that kept something from being observed.
+	// Unknown joins the errors that kept something from being observed.
 	Unknown error
 }
 
@@ -71,11 +47,10 @@ func WhereLeaked(s Swept) (Swept, bool) {
 // sweepWidth is how many credentials are looked at at once.
 const sweepWidth = 32
 
-// Sweep reconciles every credential in the scope. One credential's trouble
-// does not keep the others waiting.
-func (r *Reconciler) Sweep(ctx context.Context, cat Catalog, scope Scope, ask Ask) Swept {
-	credentials, err := cat.Credentials(ctx, scope)
-	s := Swept{Outcomes: make([]Outcome, len(credentials)), Unknown: err}
+// Sweep reconciles the credentials. One credential's trouble does not keep the
+// others waiting. Unknown is the first error that kept one from being observed.
+func (r *Reconciler) Sweep(ctx context.Context, credentials []Credential, ask Ask) Swept {
+	s := Swept{Outcomes: make([]Outcome, len(credentials))}
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(sweepWidth)

@@ -163,15 +163,6 @@ func (waits) Name() string { return "waits" }
 
 func (p waits) Prove(context.Context, reconcile.Proof) error { p.until(); return nil }
 
-type list struct {
-	credentials []reconcile.Credential
-	err         error
-}
-
-func (l list) Credentials(context.Context, reconcile.Scope) ([]reconcile.Credential, error) {
-	return l.credentials, l.err
-}
-
 func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w := newBench(t)
 	broken := w.c
@@ -179,7 +170,7 @@ func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
 	w.memory.fail["Lookup"] = reconcile.ErrUnavailable
 	orphan := reconcile.Credential{Name: "old", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}}
-	s := w.reconciler.Sweep(t.Context(), list{credentials: []reconcile.Credential{broken, w.c, orphan}}, reconcile.Scope{}, reconcile.Ask{})
+	s := w.reconciler.Sweep(t.Context(), []reconcile.Credential{broken, w.c, orphan}, reconcile.Ask{})
 	var results []reconcile.Result
 	for _, o := range s.Outcomes {
 		results = append(results, o.Result)
@@ -196,9 +187,9 @@ func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
 	other := w.c
 	other.Name, other.ServiceIDName = "other", "other"
 	other.Stores, other.Consumers = []reconcile.Store{&shelf{name: "store-c", guarded: true}}, nil
-	all := list{credentials: []reconcile.Credential{w.c, other}}
+	all := []reconcile.Credential{w.c, other}
 	sweep := func(keyID string) (reconcile.Swept, bool) {
-		return reconcile.WhereLeaked(w.reconciler.Sweep(t.Context(), all, reconcile.Scope{}, reconcile.Ask{Trigger: rotation.Trigger{Leaked: keyID}}))
+		return reconcile.WhereLeaked(w.reconciler.Sweep(t.Context(), all, reconcile.Ask{Trigger: rotation.Trigger{Leaked: keyID}}))
 	}
 	s, known := sweep(key)
 	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != reconcile.LeakedEnded || w.find(key) != nil {

@@ -1,4 +1,6 @@
-package main
+// Package sample makes events as their senders put them on the wire. The demo and
+// tests send them.
+package sample
 
 import (
 	"encoding/json"
@@ -9,25 +11,28 @@ import (
 	"github.com/google/uuid"
 )
 
-// demoEvent is an event as its sender puts it on the wire.
-type demoEvent struct {
-	header map[string]string
-	body   []byte
+// Event is an event as its sender puts it on the wire.
+type Event struct {
+	// Header are HTTP headers.
+	Header map[string]string
+	Body   []byte
 }
 
-func binaryEvent(kind, source string, at time.Time, data any) demoEvent {
-	e := demoEvent{header: map[string]string{
+// Binary returns a CloudEvent in binary mode; nil data is no body.
+func Binary(kind, source string, at time.Time, data any) Event {
+	e := Event{Header: map[string]string{
 		"ce-specversion": "1.0", "ce-id": uuid.NewString(), "ce-source": source, "ce-type": kind,
 		"ce-time": at.UTC().Format(time.RFC3339Nano),
 	}}
 	if data != nil {
-		e.header["Content-Type"] = "application/json"
-		e.body = encode(data)
+		e.Header["Content-Type"] = "application/json"
+		e.Body = Encode(data)
 	}
 	return e
 }
 
-func encode(v any) []byte {
+// Encode returns the JSON of an event's data.
+func Encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic("encoding an event: " + err.Error()) // maps of strings
@@ -35,11 +40,11 @@ func encode(v any) []byte {
 	return b
 }
 
-// lifecycleEvent tells of a new Code Engine project, as Event Notifications'
-// resource lifecycle source does.
-func lifecycleEvent(account, project, name string, at time.Time) demoEvent {
+// ProjectCreated is the event about a new Code Engine project that Event
+// Notifications' resource lifecycle source sends.
+func ProjectCreated(account, project, name string, at time.Time) Event {
 	crn := fmt.Sprintf("crn:v1:bluemix:public:codeengine:eu-de:a/%s:%s::", account, project)
-	return binaryEvent("com.ibm.cloud.resource-controller.instance.create", crn, at, map[string]any{
+	return Binary("com.ibm.cloud.resource-controller.instance.create", crn, at, map[string]any{
 		"account_id": account, "event_id": uuid.NewString(), "event_type": "resource-controller.instance.create",
 		"timestamp": at.UTC().Format(time.RFC3339),
 		"context": map[string]any{"activity": map[string]any{
@@ -52,13 +57,13 @@ func lifecycleEvent(account, project, name string, at time.Time) demoEvent {
 	})
 }
 
-// expiringEvent is Secrets Manager's notification in the envelope of Event
-// Notifications.
-func expiringEvent(account, name string, at time.Time) demoEvent {
+// SecretExpiring is Secrets Manager's notification that a secret expires in ten
+// days, in the envelope of Event Notifications.
+func SecretExpiring(account, name string, at time.Time) Event {
 	instance := fmt.Sprintf("crn:v1:bluemix:public:secrets-manager:eu-de:a/%s:5b2d0e7c-9a41-4b57-8f3e-1c6d2a9b8e70::", account)
-	return demoEvent{
-		header: map[string]string{"Content-Type": "application/json"},
-		body: encode(map[string]any{
+	return Event{
+		Header: map[string]string{"Content-Type": "application/json"},
+		Body: Encode(map[string]any{
 			"specversion": "1.0", "id": uuid.NewString(), "source": instance,
 			"type":            "com.ibm.cloud.secrets-manager.secret_about_to_expire:in_10_days",
 			"time":            at.UTC().Format("2006-01-02T15:04:05.000Z"),
@@ -78,29 +83,30 @@ func expiringEvent(account, name string, at time.Time) demoEvent {
 	}
 }
 
-func rotateEvent(credential string, at time.Time) demoEvent {
-	return binaryEvent("dev.latchkey.rotate", "/tickets/4711", at, map[string]string{"credential": credential})
+// Rotate demands a newer key of the credential.
+func Rotate(credential string, at time.Time) Event {
+	return Binary("dev.latchkey.rotate", "/tickets/4711", at, map[string]string{"credential": credential})
 }
 
-// tickEvent is what a Code Engine timer without data sends.
-func tickEvent(at time.Time) demoEvent {
-	return binaryEvent("dev.knative.sources.ping", "/apis/v1/namespaces/demo/pingsources/hourly", at, nil)
+// Tick is what a Code Engine timer without data sends.
+func Tick(at time.Time) Event {
+	return Binary("dev.knative.sources.ping", "/apis/v1/namespaces/demo/pingsources/hourly", at, nil)
 }
 
-// notified puts an event into the envelope in which Event Notifications hands
-// it to a job.
-func notified(e demoEvent) []byte {
-	if e.header["ce-id"] == "" {
-		return e.body // it is in one already
+// Notified returns an event in the envelope in which Event Notifications hands it
+// to a job.
+func Notified(e Event) []byte {
+	if e.Header["ce-id"] == "" {
+		return e.Body // it is in one already
 	}
-	envelope := map[string]any{"ibmensourceid": e.header["ce-source"], "notification_id": uuid.NewString()}
-	for name, value := range e.header {
+	envelope := map[string]any{"ibmensourceid": e.Header["ce-source"], "notification_id": uuid.NewString()}
+	for name, value := range e.Header {
 		if attribute, is := strings.CutPrefix(name, "ce-"); is {
 			envelope[attribute] = value
 		}
 	}
-	if len(e.body) > 0 {
-		envelope["data"] = json.RawMessage(e.body)
+	if len(e.Body) > 0 {
+		envelope["data"] = json.RawMessage(e.Body)
 	}
-	return encode(envelope)
+	return Encode(envelope)
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -8,18 +8,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
-
-// The second half of the story: what else can happen in the life of a key.
 
 const secondStore = "logs-sender-copy"
 
 var firstStore = regexp.MustCompile(`(?m)^ +restart: true.*\n`)
 
-// withSecondStore adds a store to the example's only credential, and lets
-// tickets revoke.
+// withSecondStore adds a store to the example's only credential, and allows
+// revoke events.
 func withSecondStore(config string) string {
 	at := firstStore.FindStringIndex(config)
 	if at == nil {
@@ -29,19 +28,19 @@ func withSecondStore(config string) string {
 	return strings.Replace(config, "verbs: [provision, rotate]", "verbs: [provision, rotate, revoke]", 1)
 }
 
-// ours picks the story's credential out of a sweep.
+// ours returns the demo's credential from a sweep.
 func ours(outcomes []reconcile.Outcome, credential string) (reconcile.Outcome, error) {
 	for _, o := range outcomes {
 		if o.Credential == credential {
 			return o, nil
 		}
 	}
-	return reconcile.Outcome{}, fmt.Errorf("the sweep did not look at %s", credential)
+	return reconcile.Outcome{}, fmt.Errorf("the sweep did not check %s", credential)
 }
 
-// tick sweeps and returns the story's credential.
+// tick sweeps and returns the demo's credential.
 func (d *demo) tick(ctx context.Context, credential string, want reconcile.Result) (o reconcile.Outcome, err error) {
-	outcomes, err := d.sendAll(ctx, tickEvent(d.cloud.Now()), false)
+	outcomes, err := d.sendAll(ctx, sample.Tick(d.cloud.Now()), false)
 	if err != nil {
 		return o, err
 	}
@@ -71,18 +70,18 @@ func (d *demo) addStore(ctx context.Context, credential string) error {
 	if err != nil {
 		return err
 	}
-	d.say("   filled       %s with the published key by copy: nothing is rotated for it", o.Stores[len(o.Stores)-1].Name)
+	d.say("   filled       %s with a copy of the published key; nothing is rotated", o.Stores[len(o.Stores)-1].Name)
 	d.say("   key          %s, as before\n", o.Key)
 	return nil
 }
 
 func (d *demo) overlap(ctx context.Context, credential string) error {
-	d.say("7. A ticket demands a new key, and one consumer goes on with the old one.")
+	d.say("7. A ticket demands a new key, and one consumer keeps using the old one.")
 	old, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
 	if err != nil {
 		return err
 	}
-	o, err := d.send(ctx, rotateEvent(credential, d.cloud.Now()), true)
+	o, err := d.send(ctx, sample.Rotate(credential, d.cloud.Now()), true)
 	if err != nil {
 		return err
 	}
@@ -103,9 +102,9 @@ func (d *demo) overlap(ctx context.Context, credential string) error {
 		return err
 	}
 	if len(o.Notes) == 0 || o.Notes[0].Reason != rotation.StillUsed {
-		return fmt.Errorf("nobody was told that %s is still used: %+v", old.Key, o)
+		return fmt.Errorf("no note says that %s is still used: %+v", old.Key, o)
 	}
-	d.say("   20 h later   %s", note(o.Notes[0]))
+	d.say("   20 h later   %s", o.Notes[0])
 	d.say("   extended     until %s\n", o.Steps[0].At.Format(time.DateTime))
 	return nil
 }
@@ -116,7 +115,7 @@ func (d *demo) leak(ctx context.Context, credential string) error {
 	if err != nil {
 		return err
 	}
-	o, err := d.send(ctx, binaryEvent("dev.latchkey.revoke", "/tickets/4711", d.cloud.Now(), map[string]any{"credential": credential, "keyID": before.Key}), true)
+	o, err := d.send(ctx, sample.Binary("dev.latchkey.revoke", "/tickets/4711", d.cloud.Now(), map[string]any{"credential": credential, "keyID": before.Key}), true)
 	if err != nil {
 		return err
 	}
@@ -126,17 +125,17 @@ func (d *demo) leak(ctx context.Context, credential string) error {
 	if o.Leaked != reconcile.LeakedEnded {
 		return fmt.Errorf("the leaked key is %s", o.Leaked)
 	}
-	d.say("   new key      %s, proven and in every store before the old one ended", o.Key)
+	d.say("   new key      %s, proven and in every store before the old one is deleted", o.Key)
 	for _, n := range o.Notes {
-		d.say("   leaked key   %s", note(n))
+		d.say("   leaked key   %s", n)
 	}
 	d.say("")
 	return nil
 }
 
 func (d *demo) block(ctx context.Context, credential string) error {
-	d.cloud.Advance(time.Hour) // IAM's lists have forgotten what was deleted
-	d.say("9. Somebody disables the published key by hand.")
+	d.cloud.Advance(time.Hour) // IAM's lists no longer show the deleted keys
+	d.say("9. A person disables the published key.")
 	before, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
 	if err != nil {
 		return err
@@ -154,6 +153,6 @@ func (d *demo) block(ctx context.Context, credential string) error {
 	if o.Key != before.Key {
 		return errors.New("another key is published")
 	}
-	d.say("   mended       it is enabled again, and nothing is left to do\n")
+	d.say("   fixed        it is enabled again; nothing to do\n")
 	return nil
 }

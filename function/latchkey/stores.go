@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -17,42 +16,42 @@ import (
 	"github.com/latchkey-io/latchkey/internal/vault"
 )
 
-// abroad are the clusters and vaults outside of IBM Cloud that stores name. A
-// client is made when the first store names it, shared by all that do, and
-// reads and calls nothing before it is used.
-type abroad struct {
-	env func(string) string
+// storeClients are the clients of clusters and vaults that stores name. The
+// first store that names one builds its client, which all of them share. A
+// client reads and calls nothing before its first use.
+type storeClients struct {
+	env environment
 	log *slog.Logger
 
 	mu       sync.Mutex // guards what follows
 	clusters map[string]*kubernetes.Client
-	vaults   map[login]*vault.Client
+	vaults   map[vaultLogin]*vault.Client
 }
 
-// login is one way into one vault.
-type login struct {
+// vaultLogin is one way to log in to one vault.
+type vaultLogin struct {
 	address, namespace, caFile, tokenEnv, tokenFile string
 	appRole                                         config.VaultAppRole
 	jwt                                             config.VaultJWT
 }
 
-func (a *abroad) kubernetes(s config.KubernetesStore, restart config.Restart, owner string) *kubernetes.Store {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	client := a.clusters[s.Cluster()]
+func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Restart, owner string) *kubernetes.Store {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	client := c.clusters[s.Cluster()]
 	if client == nil {
-		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, Log: a.log}
+		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, Log: c.log}
 		if s.KubeconfigEnv != "" || s.KubeconfigFile != "" {
 			cfg.Kubeconfig = func() ([]byte, error) {
-				text, err := a.read(s.KubeconfigEnv, s.KubeconfigFile)
-				return []byte(text), err
+				text, err := readSecret(c.env, s.KubeconfigEnv, s.KubeconfigFile)
+				return []byte(text.Expose()), err
 			}
 		}
 		client = kubernetes.New(cfg)
-		if a.clusters == nil {
-			a.clusters = map[string]*kubernetes.Client{}
+		if c.clusters == nil {
+			c.clusters = map[string]*kubernetes.Client{}
 		}
-		a.clusters[s.Cluster()] = client
+		c.clusters[s.Cluster()] = client
 	}
 	return client.Store(kubernetes.StoreConfig{
 		Namespace: s.Namespace, Secret: s.Secret, Entry: s.Entry, Owner: owner,
@@ -60,34 +59,33 @@ func (a *abroad) kubernetes(s config.KubernetesStore, restart config.Restart, ow
 	})
 }
 
-func (a *abroad) vault(s config.VaultStore, owner string) *vault.Store {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	where := login{address: s.Address, namespace: s.Namespace, caFile: s.CAFile, tokenEnv: s.Auth.TokenEnv, tokenFile: s.Auth.TokenFile}
+func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	where := vaultLogin{address: s.Address, namespace: s.Namespace, caFile: s.CAFile, tokenEnv: s.Auth.TokenEnv, tokenFile: s.Auth.TokenFile}
 	if s.Auth.AppRole != nil {
 		where.appRole = *s.Auth.AppRole
 	}
 	if s.Auth.JWT != nil {
 		where.jwt = *s.Auth.JWT
 	}
-	client := a.vaults[where]
+	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: a.auth(s.Auth), HTTP: trusting(s.CAFile), Log: a.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.auth(s.Auth), HTTP: trusting(s.CAFile), Log: c.log,
 		})
-		if a.vaults == nil {
-			a.vaults = map[login]*vault.Client{}
+		if c.vaults == nil {
+			c.vaults = map[vaultLogin]*vault.Client{}
 		}
-		a.vaults[where] = client
+		c.vaults[where] = client
 	}
 	return client.Store(vault.StoreConfig{Mount: s.Mount, Path: s.Path, Entry: s.Entry, Owner: owner})
 }
 
-func (a *abroad) auth(auth config.VaultAuth) vault.Auth {
+func (c *storeClients) auth(auth config.VaultAuth) vault.Auth {
 	from := func(env, file string) vault.Source {
 		return func() (secret.Value, error) {
-			v, err := a.read(env, file)
-			return secret.New(strings.TrimSpace(v)), err
+			return readSecret(c.env, env, file)
 		}
 	}
 	switch r, j := auth.AppRole, auth.JWT; {
@@ -99,27 +97,8 @@ func (a *abroad) auth(auth config.VaultAuth) vault.Auth {
 	return vault.Auth{Token: from(auth.TokenEnv, auth.TokenFile)}
 }
 
-// read takes what the config names from the environment or from a file.
-func (a *abroad) read(env, file string) (string, error) {
-	if env != "" {
-		v := a.env(env)
-		if v == "" {
-			return "", fmt.Errorf("%s is not set", env)
-		}
-		return v, nil
-	}
-	v, err := os.ReadFile(file)
-	switch {
-	case err != nil:
-		return "", err
-	case len(strings.TrimSpace(string(v))) == 0:
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return string(v), nil
-}
-
-// trusting is a client for a server whose certificate is from an authority of
-// its own; without a file, from one that this system knows.
+// trusting is a client for a server whose certificate authority is in the file;
+// without a file, the system's authorities are trusted.
 func trusting(caFile string) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if caFile == "" {
@@ -128,7 +107,7 @@ func trusting(caFile string) *http.Client {
 	return &http.Client{Transport: &lateTrust{file: caFile, transport: transport}}
 }
 
-// lateTrust reads the authority's certificate when the first call is made.
+// lateTrust reads the authority's certificate at the first call.
 type lateTrust struct {
 	file      string
 	transport *http.Transport

@@ -21,7 +21,7 @@ func TestWhatAStoreAbroadLacksIsSaidAtTheFirstLook(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := &abroad{env: func(string) string { return "" }, log: slog.New(slog.DiscardHandler)}
+	a := &storeClients{env: func(string) string { return "" }, log: slog.New(slog.DiscardHandler)}
 	cluster := config.KubernetesStore{Namespace: "tools", Secret: "logs", Entry: "KEY"}
 	vault := config.VaultStore{Address: server.URL, Mount: "secret", Path: "logs", Entry: "KEY"}
 	for says, st := range map[string]reconcile.Store{
@@ -46,7 +46,7 @@ func TestAVaultsAuthorityIsReadWhenItIsNeeded(t *testing.T) {
 	if err := os.WriteFile(token, []byte("hvs.x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := &abroad{env: func(string) string { return "" }, log: slog.New(slog.DiscardHandler)}
+	a := &storeClients{env: func(string) string { return "" }, log: slog.New(slog.DiscardHandler)}
 	for says, caFile := range map[string]string{
 		"has no certificate in PEM": token,
 		"reading caFile":            token + "-not",
@@ -63,7 +63,7 @@ func TestAVaultsAuthorityIsReadWhenItIsNeeded(t *testing.T) {
 }
 
 func TestStoresOfOneVaultOrClusterShareItsClient(t *testing.T) {
-	a := &abroad{env: func(string) string { return "" }, log: slog.New(slog.DiscardHandler)}
+	a := &storeClients{env: func(string) string { return "" }, log: slog.New(slog.DiscardHandler)}
 	for _, path := range []string{"one", "two"} {
 		// Each entry of a config has values of its own.
 		role := &config.VaultAppRole{Mount: "approle", RoleID: "r", SecretIDEnv: "ID"}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/file"
+	"github.com/latchkey-io/latchkey/internal/logs"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secretsmanager"
+)
+
+// credentialBuilder turns the config's entries into credentials with their
+// adapters.
+type credentialBuilder struct {
+	*parts
+	stores *storeClients
+}
+
+func newCredentialBuilder(env environment, p *parts) *credentialBuilder {
+	return &credentialBuilder{parts: p, stores: &storeClients{env: env, log: p.log}}
+}
+
+// entries returns the config's entries as the catalog expands them.
+func (b *credentialBuilder) entries() (entries []catalog.Entry) {
+	for _, e := range b.cfg.Entries {
+		entries = append(entries, catalog.Entry{
+			Name: e.Name, Formerly: e.Formerly, PerProject: e.ForEach != "", PerParameters: e.ForEach == "" && e.UsesWith(),
+			RevokeGone: e.OnGone == config.GoneRevoke, Paused: e.Paused(),
+			Rules:  func(credential string) rotation.Rules { return b.rules(credential, e.Rotation) },
+			Expand: func(in catalog.Input) (reconcile.Credential, error) { return b.expand(e, in) },
+		})
+	}
+	return entries
+}
+
+func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (reconcile.Credential, error) {
+	with := config.Input{With: in.With}
+	if p := in.Project; p != nil {
+		with.Project = &config.Project{ID: p.ID, Name: p.Name, Region: p.Region, ResourceGroup: p.ResourceGroup, CRN: p.CRN, Status: p.Status}
+	}
+	c, err := e.Expand(with)
+	if errors.Is(err, config.ErrExcluded) {
+		return reconcile.Credential{}, catalog.ErrExcluded
+	}
+	if err != nil {
+		return reconcile.Credential{}, err
+	}
+	return b.build(c), nil
+}
+
+// build builds the adapters of one expanded entry.
+func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
+	out := reconcile.Credential{
+		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, Description: c.Description,
+		OnLeak: c.Rotation.OnLeak, Rules: b.rules(c.Name, c.Rotation), Paused: c.Paused, Adopt: c.Overwrite,
+		Optional: map[string]bool{}, ReadBack: map[string]bool{},
+		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
+	}
+	for _, p := range c.Policies {
+		out.Policies = append(out.Policies, reconcile.Policy(p))
+	}
+	for _, s := range c.Stores {
+		st, consumers := b.store(c, s)
+		if consumers != nil {
+			out.Consumers = append(out.Consumers, consumers)
+		}
+		out.Stores = append(out.Stores, st)
+		out.Optional[st.Name()] = !s.Required
+		out.ReadBack[st.Name()] = s.ReadBack
+	}
+	if c.Prove.Logs != nil {
+		out.Provers = append(out.Provers, b.logsProver(*c.Prove.Logs))
+	}
+	return out
+}
+
+// store builds one store, and the consumers that it restarts.
+func (b *credentialBuilder) store(c config.Credential, s config.Store) (reconcile.Store, reconcile.Consumers) {
+	owner := b.cfg.Owner
+	switch {
+	case s.CodeEngine != nil:
+		st := b.codeengine.Store(codeengine.StoreConfig{
+			Project: s.CodeEngine.Project, Region: s.CodeEngine.Region, Secret: s.CodeEngine.Secret, Entry: s.CodeEngine.Entry,
+			Owner: owner, Restart: codeengine.Restart{All: s.Restart.All, Names: s.Restart.Names},
+		})
+		if consumers := st.Consumers(); consumers != nil {
+			return st, consumers
+		}
+		return st, nil
+	case s.SecretsManager != nil:
+		sm := s.SecretsManager
+		return b.secrets().Store(secretsmanager.StoreConfig{
+			Instance: sm.Instance, Region: sm.Region, Group: sm.Group, Secret: sm.Name, Type: sm.Type, Entry: sm.Entry,
+			Owner: owner, Expire: c.Rotation.Expire, Lock: sm.Lock, Credential: c.Name,
+		}), nil
+	case s.Kubernetes != nil:
+		st := b.stores.kubernetes(*s.Kubernetes, s.Restart, owner)
+		if consumers := st.Consumers(); consumers != nil {
+			return st, consumers
+		}
+		return st, nil
+	case s.Vault != nil:
+		return b.stores.vault(*s.Vault, owner), nil
+	}
+	return file.New(s.File.Path, owner), nil
+}
+
+func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover {
+	return logs.New(logs.Config{
+		HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, Instance: proof.Instance, Region: proof.Region, Private: b.cloud.private, Now: b.cloud.now,
+	})
+}
+
+// rules are the durations that the config sets, and the standard ones.
+func (b *credentialBuilder) rules(credential string, r config.Rotation) rotation.Rules {
+	rules := rotation.Standard()
+	rules.After, rules.Expire, rules.Overlap = r.After, r.Expire, r.Overlap
+	rules.Jitter = rotation.Jitter(credential, r.After)
+	rules.SweepEvery = b.cfg.SweepEvery
+	return rules
+}

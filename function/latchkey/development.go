@@ -1,0 +1,10 @@
+//go:build !production
+
+package main
+
+// development are the commands that a production build leaves out: the emulator
+// is a third of the program.
+type development struct {
+	Emulator emulatorCommand `cmd:"" help:"Run IBM Cloud on loopback."`
+	Demo     demoCommand     `cmd:"" help:"Show the whole path on the emulator: no account needed."`
+}

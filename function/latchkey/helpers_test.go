@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// until polls a condition of another process.
+func until(ctx context.Context, within time.Duration, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// readOutcomes reads the body of an answer.
+func readOutcomes(body []byte) ([]reconcile.Outcome, error) {
+	var many struct{ Outcomes []reconcile.Outcome }
+	if err := json.Unmarshal(body, &many); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if len(many.Outcomes) > 0 {
+		return many.Outcomes, nil
+	}
+	var one reconcile.Outcome
+	if err := json.Unmarshal(body, &one); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	return []reconcile.Outcome{one}, nil
+}

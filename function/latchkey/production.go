@@ -1,0 +1,6 @@
+//go:build production
+
+package main
+
+// development has no commands in a production build.
+type development struct{}

@@ -1,0 +1,18 @@
+package reconcile
+
+import "time"
+
+// String returns the note on one line: store, key, sentence and time.
+func (n NoteOutcome) String() string {
+	line := n.Message
+	if n.Store != "" {
+		line = n.Store + ": " + line
+	}
+	if n.Key != "" {
+		line = n.Key + ": " + line
+	}
+	if !n.At.IsZero() {
+		line += " (" + n.At.UTC().Format(time.DateTime) + ")"
+	}
+	return line
+}

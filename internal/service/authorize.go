@@ -1,0 +1,109 @@
+package service
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// Allow lets a known caller request verbs for credentials; config.Allow does.
+type Allow interface {
+	// Has reports whether the verb is allowed for some credential.
+	Has(verb string) bool
+	// Permits reports whether the verb is allowed for the credential, which the
+	// config entry yields.
+	Permits(verb, entry, credential string) bool
+}
+
+// caller is who sent a request, and what it may request.
+type caller struct {
+	known  bool // it showed a valid token or signature
+	allow  []Allow
+	within time.Duration // how long it waits for an answer
+}
+
+// may reports whether the caller may request the verb for any credential.
+func (c caller) may(verb event.Verb) bool {
+	return slices.ContainsFunc(c.allow, func(a Allow) bool { return a.Has(string(verb)) })
+}
+
+// permitted splits credentials by whether the caller may request the verb for
+// them.
+func (c caller) permitted(verb event.Verb, all []reconcile.Credential) (allowed []reconcile.Credential, refused int) {
+	for _, credential := range all {
+		if slices.ContainsFunc(c.allow, func(a Allow) bool { return a.Permits(string(verb), credential.Entry, credential.Name) }) {
+			allowed = append(allowed, credential)
+		} else {
+			refused++
+		}
+	}
+	return allowed, refused
+}
+
+// authenticate compares the bearer token in constant time. A request without a
+// token is from an unknown caller; one with a wrong token is refused.
+func (s *Service) authenticate(r *http.Request) (known, ok bool) {
+	header := r.Header.Values("Authorization")
+	if len(header) == 0 {
+		return false, true
+	}
+	scheme, token, _ := strings.Cut(header[0], " ")
+	if len(header) > 1 || !strings.EqualFold(scheme, "bearer") || s.cfg.Events.Bearer.Empty() {
+		return false, false
+	}
+	known = s.cfg.Events.Bearer.Equal(secret.New(strings.TrimSpace(token)))
+	return known, known
+}
+
+// authorize returns the requests that the caller may make. An unknown caller's
+// event keeps its looks; a notification about a secret becomes one. refused is
+// the status of the answer when the event must be refused, else 0.
+func (s *Service) authorize(requests []event.Request, who caller) (allowed []event.Request, refused int) {
+	cause := requests[0].Cause
+	if !who.known {
+		all := len(requests)
+		if requests = looks(requests); len(requests) < all {
+			s.cfg.Log.Warn("skipping demands of rules: they need an authenticated caller", "cause", cause)
+		}
+	}
+	for i, req := range requests {
+		switch {
+		case !req.NeedsAuth():
+		case who.known && who.may(req.Verb):
+		case who.known:
+			s.cfg.Log.Warn("refusing event: the caller may not request this verb", "verb", string(req.Verb), "cause", cause)
+			return nil, http.StatusForbidden
+		case req.Secret == "":
+			s.cfg.Log.Warn("refusing event: the verb needs an authenticated caller", "verb", string(req.Verb), "cause", cause)
+			return nil, http.StatusUnauthorized
+		default:
+			requests[i] = event.Request{Verb: event.Look, Secret: req.Secret, Cause: req.Cause}
+		}
+	}
+	return requests, 0
+}
+
+// looks drops the demands of rules beside a look. Requests without a look stay
+// as they are, to be refused.
+func looks(requests []event.Request) []event.Request {
+	isLook := func(q event.Request) bool { return !q.NeedsAuth() || q.Secret != "" }
+	if !slices.ContainsFunc(requests, isLook) {
+		return requests
+	}
+	return slices.DeleteFunc(requests, func(q event.Request) bool { return !isLook(q) })
+}
+
+// tooMany answers 429 to a caller without a token that sends too much.
+func (s *Service) tooMany(w http.ResponseWriter) bool {
+	if s.looks.Allow() {
+		return false
+	}
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusTooManyRequests)
+	return true
+}

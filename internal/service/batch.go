@@ -1,0 +1,85 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// batchWidth is how many events of a batch are handled at once.
+const batchWidth = 8
+
+// part is the answer to one event of a batch. The CloudEvents specification
+// defines no answer to a batch; ours is a list in the order of the events.
+type part struct {
+	Event    string              `json:"event,omitempty"` // its ID, where it has one
+	Status   int                 `json:"status"`          // as the answer to the event alone
+	Outcomes []reconcile.Outcome `json:"outcomes,omitempty"`
+	Detail   string              `json:"detail,omitempty"` // what is wrong
+}
+
+// batch answers each event of a batch by itself. The status is the worst of
+// theirs, so that a sender that does not read the parts repeats what is not
+// done; a repetition changes nothing where it is.
+func (s *Service) batch(ctx context.Context, header http.Header, body []byte, known bool) Answer {
+	items, err := event.DecodeBatch(header, body)
+	if err != nil {
+		return refuse(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.answerWithin)
+	defer cancel()
+	answers := make([]Answer, len(items))
+	var g errgroup.Group
+	g.SetLimit(batchWidth)
+	for i, item := range items {
+		if item.Err != nil {
+			answers[i] = refuse(item.Err)
+			continue
+		}
+		if i > 0 && !known && !s.looks.Allow() { // the request has paid for the first
+			answers[i] = Answer{Status: http.StatusTooManyRequests, retry: 1}
+			continue
+		}
+		g.Go(func() error {
+			answers[i] = s.handle(ctx, item.Event, s.eventCaller(known))
+			return nil
+		})
+	}
+	_ = g.Wait() // faults are answers
+	return together(items, answers)
+}
+
+// together makes one answer of many.
+func together(items []event.Item, answers []Answer) Answer {
+	whole := Answer{Status: http.StatusNoContent, parts: make([]part, len(items))}
+	for i, a := range answers {
+		whole.parts[i] = part{Event: items[i].Event.ID(), Status: a.Status, Outcomes: a.Outcomes, Detail: a.Problem}
+		whole.retry = max(whole.retry, a.retry)
+		if severity(a.Status) > severity(whole.Status) {
+			whole.Status = a.Status
+		}
+	}
+	if whole.Status == http.StatusNoContent {
+		whole.parts = nil
+	}
+	return whole
+}
+
+// severities lists the statuses from the best to the worst. Those that a
+// repetition may resolve come last, since a sender repeats for no other status.
+var severities = []int{
+	http.StatusNoContent, http.StatusOK, http.StatusAccepted,
+	http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge,
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusNotImplemented,
+	http.StatusTooManyRequests, http.StatusServiceUnavailable,
+}
+
+func severity(status int) int {
+	return cmp.Or(slices.Index(severities, status)+1, status)
+}

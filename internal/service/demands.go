@@ -1,0 +1,67 @@
+package service
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// demands follows the demands of one event until all of them are recorded: only
+// then may an answer that comes before the end say 202.
+type demands struct {
+	late     chan struct{} // closed shortly before the answer
+	mu       sync.Mutex
+	pending  int // bundles whose credentials are not listed yet
+	unknown  bool
+	expected []string
+	recorded map[string]bool
+}
+
+func (d *demands) open(bundles int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending = bundles
+}
+
+// expect adds the credentials of one bundle.
+func (d *demands) expect(credentials []reconcile.Credential, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending--
+	d.unknown = d.unknown || err != nil
+	for _, c := range credentials {
+		d.expected = append(d.expected, c.Name)
+	}
+}
+
+// record notes that a credential's demand outlives this process.
+func (d *demands) record(credential string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.recorded == nil {
+		d.recorded = map[string]bool{}
+	}
+	d.recorded[credential] = true
+}
+
+// all returns the credentials if every one of them is recorded, else nothing.
+func (d *demands) all() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pending > 0 || d.unknown || slices.ContainsFunc(d.expected, func(name string) bool { return !d.recorded[name] }) {
+		return nil
+	}
+	return slices.Clone(d.expected)
+}
+
+// underWay returns the outcomes of work that goes on after the answer.
+func underWay(names []string) (outcomes []reconcile.Outcome) {
+	for _, name := range names {
+		outcomes = append(outcomes, reconcile.Outcome{
+			Credential: name, Result: reconcile.ResultInProgress,
+			Message: "work continues in the background, and the next sweep completes what is left; send the same event again to see the result",
+		})
+	}
+	return outcomes
+}

@@ -1,0 +1,135 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/webhook"
+)
+
+// Limits of one hook. Deliveries that fail verification do not count: they would
+// shut the sender out.
+const (
+	deliveriesPerSecond = 10
+	deliveriesBurst     = 60
+)
+
+// Hook is one path under /hooks/, and what its caller may request.
+type Hook struct {
+	*webhook.Hook
+	Allow []Allow
+}
+
+type hook struct {
+	Hook
+	deliveries *rate.Limiter
+}
+
+// delivery answers POST /hooks/NAME. The answer to an unverified caller has no
+// body. The signature header's form is checked before the body is read, so that
+// a flood of others stays cheap.
+func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
+	h, there := s.hooks[r.PathValue("name")]
+	if !there {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	claim, err := h.Verifier.Claim(r.Header)
+	if err != nil {
+		s.refuseDelivery(w, h)
+		return
+	}
+	body, release, err := s.bodies.read(w, r)
+	defer release()
+	if err != nil {
+		writeUnread(w, err)
+		return
+	}
+	if !claim.Holds(body) {
+		s.refuseDelivery(w, h)
+		return
+	}
+	if !h.deliveries.Allow() {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
+	e, leaked, err := h.Event(claim, r.Header, body)
+	if err != nil {
+		if !errors.Is(err, event.ErrNotForUs) {
+			s.cfg.Log.Warn("refusing delivery", "hook", h.Name, "error", err.Error())
+		}
+		refuse(err).write(w)
+		return
+	}
+	who := caller{known: true, allow: h.Allow, within: answerNotification}
+	if leaked != nil {
+		s.revokeLeaked(r.Context(), h, e, leaked, who).write(w)
+		return
+	}
+	s.handle(r.Context(), e, who).write(w)
+}
+
+// refusedDeliveries counts deliveries without a valid signature.
+type refusedDeliveries struct {
+	count atomic.Int64
+	log   rate.Sometimes
+}
+
+// refuseDelivery answers 401. A flood of them makes one log line a second.
+func (s *Service) refuseDelivery(w http.ResponseWriter, h *hook) {
+	s.refused.count.Add(1)
+	s.refused.log.Do(func() {
+		s.cfg.Log.Warn("deliveries refused: no or wrong signature", "hook", h.Name, "count", s.refused.count.Swap(0))
+	})
+	w.WriteHeader(http.StatusUnauthorized)
+	// One connection that sends many must not delay the others by a whole slice
+	// of the processor.
+	runtime.Gosched()
+}
+
+// revokeLeaked turns a leaked value into the demand to revoke its key. The value
+// goes to IAM and nowhere else. A key that is not ours is ignored.
+func (s *Service) revokeLeaked(ctx context.Context, h *hook, e event.Event, leaked secret.Value, who caller) Answer {
+	ctx, cancel := context.WithTimeout(ctx, who.within)
+	defer cancel()
+	keyID, credential, err := s.cfg.Identity.Owner(ctx, leaked)
+	switch {
+	case errors.Is(err, reconcile.ErrNotFound):
+		s.cfg.Log.Info("leaked value belongs to no key of ours", "hook", h.Name, "event", e.ID())
+		return Answer{Status: http.StatusNoContent}
+	case err != nil:
+		s.cfg.Log.Warn("looking up leaked value failed", "hook", h.Name, "event", e.ID(), "error", err.Error())
+		return Answer{Status: http.StatusServiceUnavailable, retry: 10}
+	}
+	s.cfg.Log.Warn("key leaked", "hook", h.Name, "event", e.ID(), "key", keyID, "credential", credential)
+	fields := map[string]any{}
+	if len(e.Data()) > 0 {
+		if err := json.Unmarshal(e.Data(), &fields); err != nil {
+			return refuse(fmt.Errorf("%w: data of a revocation is an object", event.ErrMalformed))
+		}
+	}
+	if fields == nil {
+		fields = map[string]any{}
+	}
+	fields["credential"], fields["keyID"] = credential, keyID
+	if err := e.SetData("application/json", fields); err != nil {
+		panic("encoding a demand: " + err.Error()) // strings and what was decoded
+	}
+	return s.handle(ctx, e, who)
+}

@@ -1,0 +1,122 @@
+package service
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/outcome"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// Answer is the answer to a request, in every form of the program.
+type Answer struct {
+	// Status is an HTTP status.
+	Status int
+	// Outcomes are the body, unless Problem or the parts of a batch are.
+	Outcomes []reconcile.Outcome
+	// Problem says what is wrong with the request.
+	Problem string
+
+	about string // source and ID of the event
+	parts []part
+	at    time.Time
+	retry int // seconds
+}
+
+// Respond turns outcomes into an answer: the one place that does.
+func Respond(s reconcile.Swept, now time.Time) Answer {
+	a := Answer{Status: http.StatusOK, Outcomes: s.Outcomes, at: now}
+	alive := slices.ContainsFunc(s.Outcomes, func(o reconcile.Outcome) bool { return o.Leaked == reconcile.LeakedAlive })
+	switch worst := s.Worst(); {
+	case s.Unknown != nil || worst == reconcile.ResultFailed:
+		a.Status, a.retry = http.StatusServiceUnavailable, 30
+	case worst == reconcile.ResultBlocked || worst == reconcile.ResultInProgress || alive:
+		a.Status = http.StatusAccepted
+	case len(s.Outcomes) == 0:
+		a.Status = http.StatusNoContent
+	}
+	return a
+}
+
+// refuse turns what is wrong with an event into an answer: the one place that
+// does.
+func refuse(err error) Answer {
+	switch {
+	case errors.Is(err, event.ErrNotForUs):
+		return Answer{Status: http.StatusNoContent}
+	case errors.Is(err, event.ErrTooLarge):
+		return Answer{Status: http.StatusRequestEntityTooLarge, Problem: err.Error()}
+	case errors.Is(err, event.ErrUnsupported):
+		return Answer{Status: http.StatusUnsupportedMediaType, Problem: err.Error()}
+	}
+	return Answer{Status: http.StatusBadRequest, Problem: err.Error()}
+}
+
+// Render returns the answer's HTTP headers and body. Outcomes are a CloudEvent
+// in binary mode.
+func (a Answer) Render() (http.Header, []byte) {
+	h := http.Header{}
+	if a.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(a.retry))
+	}
+	var body any
+	switch {
+	case a.Problem != "":
+		h.Set("Content-Type", "application/problem+json")
+		body = map[string]any{"title": http.StatusText(a.Status), "status": a.Status, "detail": a.Problem}
+	case a.parts != nil:
+		h.Set("Content-Type", "application/json")
+		body = a.parts
+	case len(a.Outcomes) == 1:
+		body = a.Outcomes[0]
+	case len(a.Outcomes) > 1:
+		body = map[string]any{"outcomes": a.Outcomes}
+	default:
+		return h, nil
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic("encoding an outcome: " + err.Error()) // its fields are strings and times
+	}
+	b = append(b, '\n')
+	if a.Problem == "" && a.parts == nil {
+		a.describe(h, b)
+	}
+	return h, b
+}
+
+// describe sets the CloudEvents headers of outcomes. The same answer to the same
+// event gets the same ID.
+func (a Answer) describe(h http.Header, body []byte) {
+	h.Set("Content-Type", "application/json")
+	h.Set("Ce-Specversion", "1.0")
+	h.Set("Ce-Source", "/latchkey")
+	h.Set("Ce-Type", outcome.Type(a.Outcomes...))
+	if !a.at.IsZero() {
+		h.Set("Ce-Time", a.at.UTC().Format(time.RFC3339))
+	}
+	if len(a.Outcomes) == 1 && a.Outcomes[0].Credential != "" {
+		h.Set("Ce-Subject", a.Outcomes[0].Credential)
+	}
+	sum := sha256.Sum256(append([]byte(a.about+"\x00"), body...))
+	h.Set("Ce-Id", hex.EncodeToString(sum[:16]))
+}
+
+func (a Answer) write(w http.ResponseWriter) {
+	h, body := a.Render()
+	maps.Copy(w.Header(), h)
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(body)
+}
+
+func problem(w http.ResponseWriter, status int, detail string) {
+	Answer{Status: status, Problem: detail}.write(w)
+}

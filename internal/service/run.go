@@ -1,0 +1,209 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// handle interprets an event, authorizes its caller, runs what is requested and
+// answers in time. The run goes on in the background after the answer.
+func (s *Service) handle(ctx context.Context, e event.Event, who caller) Answer {
+	requests, notes, err := s.interpreter.Interpret(e)
+	for _, note := range notes {
+		s.cfg.Log.Debug("skipping a rule that could not be decided", "event", e.ID(), "type", e.Type(), "error", note)
+	}
+	if err != nil {
+		// A source may contain a password: only a cause, which is free of it, is
+		// logged.
+		s.cfg.Log.Info("refusing event", "event", e.ID(), "type", e.Type(), "error", err.Error())
+		return refuse(err)
+	}
+	s.cfg.Log.Info("event", "cause", requests[0].Cause, "authenticated", who.known, "requests", len(requests))
+	requests, status := s.authorize(requests, who)
+	if status != 0 {
+		return Answer{Status: status}
+	}
+	within := min(who.within, s.answerWithin)
+	if _, notified := e.Extensions()["ibmensourceid"]; notified {
+		within = min(within, answerNotification)
+	}
+	return s.answerInTime(ctx, requests, who, within, e.Source()+" "+e.ID())
+}
+
+// answerInTime runs the requests and answers when they are done or when the time
+// is up.
+func (s *Service) answerInTime(ctx context.Context, requests []event.Request, who caller, within time.Duration, about string) Answer {
+	done := make(chan Answer, 1)
+	recorded := demands{late: make(chan struct{})}
+	s.running.Add(1)
+	go func() {
+		defer s.running.Done()
+		done <- s.run(requests, who, &recorded)
+	}()
+	if a, ok := wait(ctx, done, within-lateWrite(within)); ok {
+		a.about = about
+		return a
+	}
+	close(recorded.late) // demands that are not recorded yet are recorded now
+	if a, ok := wait(ctx, done, lateWrite(within)); ok {
+		a.about = about
+		return a
+	}
+	if slices.ContainsFunc(requests, event.Request.NeedsAuth) {
+		if names := recorded.all(); len(names) > 0 {
+			return Answer{Status: http.StatusAccepted, about: about, Outcomes: underWay(names)}
+		}
+		// The demand would be lost with this process: the sender has to keep it.
+		return Answer{Status: http.StatusServiceUnavailable, retry: 10}
+	}
+	return Answer{Status: http.StatusAccepted, about: about, Outcomes: []reconcile.Outcome{{
+		Result: reconcile.ResultInProgress, Message: "work continues in the background; the next sweep completes what is left",
+	}}}
+}
+
+// lateWrite is the part of a caller's waiting time that is left for recording a
+// demand.
+func lateWrite(within time.Duration) time.Duration { return min(1500*time.Millisecond, within/4) }
+
+// wait waits for the answer, until the time is up or the caller is gone.
+func wait(ctx context.Context, done <-chan Answer, within time.Duration) (Answer, bool) {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case a := <-done:
+		return a, true
+	case <-ctx.Done(): // the caller is gone, or the time of its batch is up
+	case <-timer.C:
+	}
+	return Answer{}, false
+}
+
+// run reconciles what was requested.
+func (s *Service) run(requests []event.Request, who caller, recorded *demands) Answer {
+	bundles := bundle(requests)
+	recorded.open(len(bundles))
+	var swept reconcile.Swept
+	refused, lost := 0, false
+	for _, b := range bundles {
+		some, no := s.runBundle(b, who, recorded)
+		if b.Verb == event.Revoke {
+			var here bool
+			if some, here = reconcile.WhereLeaked(some); !here && some.Unknown == nil {
+				return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("key %q is not one of the credential %q", b.KeyID, b.Credentials)}
+			}
+		}
+		refused += no
+		lost = lost || (b.NeedsAuth() && slices.ContainsFunc(some.Outcomes, unrecorded))
+		swept.Outcomes = append(swept.Outcomes, some.Outcomes...)
+		swept.Unknown = errors.Join(swept.Unknown, some.Unknown)
+	}
+	switch {
+	case refused > 0 && len(swept.Outcomes) == 0 && who.known:
+		return Answer{Status: http.StatusForbidden}
+	case swept.Unknown != nil:
+		s.cfg.Log.Warn("some credentials could not be checked", "error", swept.Unknown.Error())
+	case len(swept.Outcomes) == 0:
+		for _, req := range requests {
+			if len(req.Credentials) > 0 {
+				return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("credential %q: the config yields no such credential for these parameters", req.Credentials)}
+			}
+		}
+	}
+	a := Respond(swept, s.cfg.Now())
+	if lost && a.Status == http.StatusAccepted {
+		a.Status, a.retry = http.StatusServiceUnavailable, 60 // the sender has to keep it
+	}
+	return a
+}
+
+// unrecorded reports whether a demand is neither met nor recorded.
+func unrecorded(o reconcile.Outcome) bool {
+	unmet := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked || o.Leaked == reconcile.LeakedAlive
+	return unmet && !o.Kept
+}
+
+// runBundle reconciles the credentials of one bundle, and counts those that the
+// caller may not request.
+func (s *Service) runBundle(b bundled, who caller, recorded *demands) (swept reconcile.Swept, refused int) {
+	scope := catalog.Scope{
+		Names: b.Credentials, Project: b.Project, With: b.With, Provision: b.Verb == event.Provision, Secrets: b.secrets,
+	}
+	credentials, unknown := s.cfg.Catalog.Credentials(s.work, scope)
+	if b.NeedsAuth() {
+		credentials, refused = who.permitted(b.Verb, credentials)
+		recorded.expect(credentials, unknown)
+	}
+	ask := reconcile.Ask{Trigger: b.Trigger, Cause: b.Cause, Kept: recorded.record, Late: recorded.late}
+	if b.Verb == event.Revoke {
+		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
+	}
+	if len(b.secrets) > 0 && ask.Trigger != (rotation.Trigger{}) {
+		swept = s.sweepExpiring(credentials, b.secrets, ask)
+	} else {
+		swept = s.sweep(credentials, ask)
+	}
+	swept.Unknown = errors.Join(unknown, swept.Unknown)
+	return swept, refused
+}
+
+// sweepExpiring handles the notice that secrets are about to expire. Where the
+// secret's date is our key's expiry, the rules say what is due by then, so the
+// notice is only a look: it comes up to 90 days before. For any other secret it
+// demands a newer key.
+func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []string, ask reconcile.Ask) reconcile.Swept {
+	var ours, others []reconcile.Credential
+	for _, c := range credentials {
+		if _, dated := catalog.StoredIn(c, secrets); dated {
+			ours = append(ours, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	demanded := s.sweep(others, ask)
+	looked := s.sweep(ours, reconcile.Ask{Cause: ask.Cause})
+	return reconcile.Swept{
+		Outcomes: append(demanded.Outcomes, looked.Outcomes...), Unknown: errors.Join(demanded.Unknown, looked.Unknown),
+	}
+}
+
+// sweep reconciles credentials and sends their outcomes to the sinks.
+func (s *Service) sweep(credentials []reconcile.Credential, ask reconcile.Ask) reconcile.Swept {
+	swept := s.cfg.Sweeper.Sweep(s.work, credentials, ask)
+	s.cfg.Outcomes.Send(swept.Outcomes...)
+	return swept
+}
+
+// bundled is one request, or several about secrets that differ in the secret
+// alone: one notification covers up to a hundred secrets, and one listing of the
+// credentials finds them all.
+type bundled struct {
+	event.Request
+	secrets []string
+}
+
+func bundle(requests []event.Request) (bundles []bundled) {
+	for _, req := range requests {
+		if req.Secret == "" {
+			bundles = append(bundles, bundled{Request: req})
+			continue
+		}
+		i := slices.IndexFunc(bundles, func(b bundled) bool {
+			return len(b.secrets) > 0 && b.Verb == req.Verb && b.Trigger == req.Trigger
+		})
+		if i < 0 {
+			i = len(bundles)
+			bundles = append(bundles, bundled{Request: req})
+		}
+		bundles[i].secrets = append(bundles[i].secrets, req.Secret)
+	}
+	return bundles
+}

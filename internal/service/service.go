@@ -1,0 +1,197 @@
+package service
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/outcome"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// How long a caller waits for an answer. Event Notifications gives up after
+// 10 s and drops the event after its third try; Code Engine ends a function's
+// call after 120 s. The work goes on in the background.
+const (
+	answerNotification = 8 * time.Second
+	answerOthers       = 100 * time.Second
+)
+
+// Limits of what callers without a token may request. They can only request
+// looks.
+const (
+	LooksPerSecond = 10
+	LooksBurst     = 60
+)
+
+// Sweeper reconciles credentials; reconcile.Reconciler does.
+type Sweeper interface {
+	Sweep(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Ask) reconcile.Swept
+}
+
+// Catalog finds credentials; catalog.Catalog does.
+type Catalog interface {
+	Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error)
+}
+
+// Identity is latchkey's own identity in IAM; iam.Client is one.
+type Identity interface {
+	// Self returns our own IAM ID.
+	Self(ctx context.Context) (string, error)
+	// Usable returns nil when we can log in.
+	Usable(ctx context.Context) error
+	// Owner returns the ID and the credential of the key that has the value;
+	// reconcile.ErrNotFound when no key of ours has it.
+	Owner(ctx context.Context, v secret.Value) (keyID, credential string, err error)
+}
+
+// Events says which callers of /events are known and what events request.
+type Events struct {
+	// Bearer is the token of known callers; empty when there are none.
+	Bearer secret.Value
+	// Allow lists what a known caller may request.
+	Allow []Allow
+	// Origins are the DNS names of senders that get consent to their handshake.
+	Origins []string
+	// Rules are the config's rules; nil has none.
+	Rules Rules
+}
+
+// Config is what a Service uses.
+type Config struct {
+	Sweeper  Sweeper
+	Catalog  Catalog
+	Identity Identity
+	Events   Events
+	Hooks    []Hook
+	// Outcomes delivers outcome events; nil delivers none.
+	Outcomes *outcome.Sender
+	// Now is the clock that demands are compared with.
+	Now func() time.Time
+	Log *slog.Logger
+	// Version is what GET / shows.
+	Version string
+	// AnswerWithin is how long callers wait at most; 0 is 100 s.
+	AnswerWithin time.Duration
+	// Looks limits callers without a token; nil is LooksPerSecond and LooksBurst.
+	Looks *rate.Limiter
+}
+
+// Service answers requests. Build it with New.
+type Service struct {
+	cfg          Config
+	interpreter  Interpreter
+	looks        *rate.Limiter // of callers without a token
+	hooks        map[string]*hook
+	bodies       *bodyReader
+	refused      refusedDeliveries
+	answerWithin time.Duration
+
+	work    context.Context //nolint:containedctx // the life of the process, not of a call
+	running sync.WaitGroup
+}
+
+// New returns a Service. work is the life of everything that goes on after an
+// answer.
+func New(work context.Context, cfg Config) *Service {
+	s := &Service{
+		cfg: cfg, looks: cfg.Looks, hooks: map[string]*hook{}, bodies: newBodyReader(),
+		refused: refusedDeliveries{log: rate.Sometimes{Interval: time.Second}}, answerWithin: cfg.AnswerWithin, work: work,
+	}
+	if s.looks == nil {
+		s.looks = rate.NewLimiter(LooksPerSecond, LooksBurst)
+	}
+	if s.answerWithin == 0 {
+		s.answerWithin = answerOthers
+	}
+	s.interpreter = Interpreter{Reader: event.Reader{Now: cfg.Now, Self: s.self}, Rules: cfg.Events.Rules}
+	for _, h := range cfg.Hooks {
+		s.hooks[h.Name] = &hook{Hook: h, deliveries: rate.NewLimiter(deliveriesPerSecond, deliveriesBurst)}
+	}
+	return s
+}
+
+// self returns our own IAM ID, by which events about our own work are told from
+// others. It is empty when IAM does not answer: such an event then triggers a
+// look, which changes nothing.
+func (s *Service) self() string {
+	ctx, cancel := context.WithTimeout(s.work, 5*time.Second)
+	defer cancel()
+	id, err := s.cfg.Identity.Self(ctx)
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+// Handler returns the HTTP routes.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", s.root)
+	mux.HandleFunc("/events", s.events)
+	mux.HandleFunc("/hooks/{name...}", s.delivery)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /readyz", s.ready)
+	return mux
+}
+
+func (s *Service) root(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, s.cfg.Version+"\nPOST CloudEvents here.\n")
+		return
+	}
+	s.events(w, r)
+}
+
+// ready answers 204 when our own login works: without it no event can be acted
+// on.
+func (s *Service) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	if err := s.cfg.Identity.Usable(ctx); err != nil {
+		s.cfg.Log.Warn("not ready", "error", err.Error())
+		w.Header().Set("Retry-After", "5")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// Drain returns when no work is under way, or when ctx ends.
+func (s *Service) Drain(ctx context.Context) {
+	idle := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		s.cfg.Log.Warn("stopping with work under way; the next sweep continues it")
+	}
+}
+
+// flushInCall is how long a function's call waits for outcome events to be
+// delivered: the function may be frozen as soon as it has answered. What is
+// left is retried while the process lives.
+const flushInCall = time.Second
+
+// Flushing makes each call wait up to a second for its outcome events to be
+// delivered.
+func (s *Service) Flushing(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), flushInCall)
+		defer cancel()
+		s.cfg.Outcomes.Flush(ctx)
+	})
+}

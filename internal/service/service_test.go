@@ -1,0 +1,406 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/webhook"
+)
+
+var now = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+
+const (
+	testToken  = "bearer-canary-5c1f0e"
+	hookSecret = "hook-canary-github-d03f11"
+)
+
+// world is what a Service is tested with: a catalog, a reconciler and our
+// identity, all of them fakes.
+type world struct {
+	credentials []reconcile.Credential
+	unknown     error // what the catalog could not list
+	outcome     func(c reconcile.Credential, ask reconcile.Ask) reconcile.Outcome
+	unusable    error                // why our login fails
+	owners      map[string][2]string // value → key ID, credential
+
+	mu     sync.Mutex
+	scopes []catalog.Scope
+	asks   map[string][]reconcile.Ask // by credential
+	log    bytes.Buffer
+}
+
+func newWorld() *world {
+	return &world{
+		asks:        map[string][]reconcile.Ask{},
+		credentials: []reconcile.Credential{{Name: "logs-sender/a", Entry: "logs-sender"}, {Name: "other", Entry: "other"}},
+		outcome: func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
+			return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultPublished, Key: "ApiKey-2"}
+		},
+	}
+}
+
+func (w *world) Credentials(_ context.Context, scope catalog.Scope) (found []reconcile.Credential, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scopes = append(w.scopes, scope)
+	for _, c := range w.credentials {
+		named := len(scope.Names) == 0
+		for _, name := range scope.Names {
+			named = named || name == c.Name || name == c.Entry
+		}
+		if named {
+			found = append(found, c)
+		}
+	}
+	return found, w.unknown
+}
+
+func (w *world) Sweep(_ context.Context, credentials []reconcile.Credential, ask reconcile.Ask) (s reconcile.Swept) {
+	for _, c := range credentials {
+		w.mu.Lock()
+		w.asks[c.Name] = append(w.asks[c.Name], ask)
+		w.mu.Unlock()
+		s.Outcomes = append(s.Outcomes, w.outcome(c, ask))
+	}
+	return s
+}
+
+func (w *world) Self(context.Context) (string, error) { return "iam-ServiceId-self", nil }
+func (w *world) Usable(context.Context) error         { return w.unusable }
+func (w *world) Owner(_ context.Context, v secret.Value) (keyID, credential string, err error) {
+	o, ok := w.owners[v.Expose()]
+	if !ok {
+		return "", "", fmt.Errorf("looking up: %w", reconcile.ErrNotFound)
+	}
+	return o[0], o[1], nil
+}
+
+// allow permits verbs for the credentials of entries.
+type allow struct{ verbs, entries string }
+
+func (a allow) Has(verb string) bool { return strings.Contains(a.verbs, verb) }
+func (a allow) Permits(verb, entry, _ string) bool {
+	return a.Has(verb) && strings.Contains(a.entries, entry)
+}
+
+// service builds a Service on the world, with a bearer token and one hook in
+// GitHub's scheme that may do what the token may.
+func (w *world) service(t *testing.T, tune ...func(*Config)) *Service {
+	t.Helper()
+	allowed := []Allow{allow{"provision rotate revoke", "logs-sender"}}
+	v, err := webhook.NewVerifier(webhook.Options{Scheme: "github", Secrets: []secret.Value{secret.New(hookSecret)}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		Sweeper: w, Catalog: w, Identity: w, Now: func() time.Time { return now }, Version: "latchkey v1",
+		Log:    slog.New(slog.NewJSONHandler(&locked{w: &w.log, mu: &w.mu}, nil)),
+		Events: Events{Bearer: secret.New(testToken), Allow: allowed},
+		Hooks: []Hook{{Allow: allowed, Hook: &webhook.Hook{Name: "github", Verifier: v, Map: func(body any, _ map[string]string) (webhook.Parts, error) {
+			fields, _ := body.(map[string]any)
+			if fields["credential"] == nil && fields["leaked"] == nil {
+				return webhook.Parts{}, event.ErrNotForUs
+			}
+			p := webhook.Parts{Type: "dev.latchkey.rotate", Time: now.Format(time.RFC3339), Data: map[string]any{"credential": fields["credential"]}}
+			if value, ok := fields["leaked"].(string); ok {
+				p.Type, p.Data, p.Leaked = "dev.latchkey.revoke", nil, secret.New(value)
+			}
+			return p, nil
+		}}}},
+	}
+	for _, f := range tune {
+		f(&cfg)
+	}
+	work, cancel := context.WithCancel(context.Background())
+	s := New(work, cfg)
+	t.Cleanup(func() {
+		s.Drain(context.Background())
+		cancel()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if strings.Contains(w.log.String(), "canary") {
+			t.Errorf("a secret was logged:\n%s", w.log.String())
+		}
+	})
+	return s
+}
+
+// locked is a writer for several goroutines.
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// answered is what a caller gets.
+type answered struct {
+	*httptest.ResponseRecorder
+}
+
+// outcomes reads the body.
+func (a answered) outcomes(t *testing.T) []reconcile.Outcome {
+	t.Helper()
+	var many struct{ Outcomes []reconcile.Outcome }
+	if err := json.Unmarshal(a.Body.Bytes(), &many); err != nil {
+		t.Fatalf("%s: %v", a.Body, err)
+	}
+	if len(many.Outcomes) > 0 {
+		return many.Outcomes
+	}
+	var one reconcile.Outcome
+	if err := json.Unmarshal(a.Body.Bytes(), &one); err != nil {
+		t.Fatalf("%s: %v", a.Body, err)
+	}
+	return []reconcile.Outcome{one}
+}
+
+func post(s *Service, path string, e sample.Event, header ...string) answered {
+	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(e.Body))
+	for name, value := range e.Header {
+		r.Header.Set(name, value)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	return answered{w}
+}
+
+func withToken(token string) []string { return []string{"Authorization", "Bearer " + token} }
+
+func signature(body string) string {
+	mac := hmac.New(sha256.New, []byte(hookSecret))
+	mac.Write([]byte(body))
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+func TestWhoMayRequestWhat(t *testing.T) {
+	rotate := sample.Rotate("logs-sender/a", now)
+	for name, tc := range map[string]struct {
+		event  sample.Event
+		header []string
+		status int
+		runs   int // reconciled credentials
+	}{
+		"a tick without a token checks every credential":             {sample.Tick(now), nil, 200, 2},
+		"a demand without a token is refused":                        {rotate, nil, 401, 0},
+		"a demand with a wrong token is refused":                     {rotate, withToken("bearer-canary-wrong"), 401, 0},
+		"a demand with the token in another scheme":                  {rotate, []string{"Authorization", "Basic " + testToken}, 401, 0},
+		"a demand with the token is met":                             {rotate, withToken(testToken), 200, 1},
+		"a demand for a credential that is not permitted":            {sample.Rotate("other", now), withToken(testToken), 403, 0},
+		"a demand for a credential that does not exist":              {sample.Rotate("none", now), withToken(testToken), 400, 0},
+		"an event of an unknown type":                                {sample.Binary("com.acme.order", "/t", now, nil), nil, 204, 0},
+		"a notice of Secrets Manager without a token is only a look": {sample.SecretExpiring("a0", "logs-sender/a", now), nil, 200, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			a := post(w.service(t), "/", tc.event, tc.header...)
+			if a.Code != tc.status || (a.Code == 401 || a.Code == 403) && a.Body.Len() > 0 {
+				t.Errorf("answered %d %s, want %d", a.Code, a.Body, tc.status)
+			}
+			if len(w.asks) != tc.runs {
+				t.Errorf("%d credentials were reconciled, want %d", len(w.asks), tc.runs)
+			}
+		})
+	}
+}
+
+func TestANoticeWithATokenDemandsANewerKeyOnlyWhereTheDateIsNotOurs(t *testing.T) {
+	w := newWorld()
+	w.credentials = []reconcile.Credential{
+		{Name: "logs-sender/a", Entry: "logs-sender", Stores: []reconcile.Store{datedSecret("shop")}},
+		{Name: "logs-sender/b", Entry: "logs-sender", ServiceIDName: "shop"},
+	}
+	if a := post(w.service(t), "/", sample.SecretExpiring("a0", "shop", now), withToken(testToken)...); a.Code != 200 {
+		t.Fatalf("answered %d %s", a.Code, a.Body)
+	}
+	if got := w.scopes[0].Secrets; len(got) != 1 || got[0] != "shop" {
+		t.Errorf("scope %+v", w.scopes[0])
+	}
+	if ask := w.asks["logs-sender/a"]; len(ask) != 1 || !ask[0].Trigger.NewerThan.IsZero() {
+		t.Errorf("the secret with our date: %+v, want a look", ask)
+	}
+	if ask := w.asks["logs-sender/b"]; len(ask) != 1 || ask[0].Trigger.NewerThan.IsZero() {
+		t.Errorf("the secret with another date: %+v, want a demand", ask)
+	}
+}
+
+// datedSecret is a store in a secret whose date is our key's.
+type datedSecret string
+
+func (s datedSecret) Secret() string                                       { return string(s) }
+func (datedSecret) Dates() bool                                            { return true }
+func (s datedSecret) Name() string                                         { return string(s) }
+func (datedSecret) Guarded() bool                                          { return false }
+func (datedSecret) Read(context.Context) (reconcile.Entry, error)          { return reconcile.Entry{}, nil }
+func (datedSecret) Publish(context.Context, reconcile.Entry, string) error { return nil }
+
+func TestTheStatusSaysHowARequestEnded(t *testing.T) {
+	result := func(r reconcile.Result, kept bool) func(reconcile.Credential, reconcile.Ask) reconcile.Outcome {
+		return func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
+			return reconcile.Outcome{Credential: c.Name, Result: r, Kept: kept}
+		}
+	}
+	for name, tc := range map[string]struct {
+		outcome func(reconcile.Credential, reconcile.Ask) reconcile.Outcome
+		unknown error
+		status  int
+	}{
+		"done":                                  {result(reconcile.ResultPublished, true), nil, 200},
+		"a demand in progress that is recorded": {result(reconcile.ResultInProgress, true), nil, 202},
+		"a demand in progress that would be lost": {result(reconcile.ResultInProgress, false), nil, 503},
+		"blocked, and the demand is recorded":     {result(reconcile.ResultBlocked, true), nil, 202},
+		"blocked, and the demand would be lost":   {result(reconcile.ResultBlocked, false), nil, 503},
+		"a step failed":                           {result(reconcile.ResultFailed, false), nil, 503},
+		"IAM did not answer":                      {result(reconcile.ResultPublished, true), errors.New("IAM is down"), 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.outcome, w.unknown = tc.outcome, tc.unknown
+			a := post(w.service(t), "/", sample.Rotate("logs-sender/a", now), withToken(testToken)...)
+			if a.Code != tc.status {
+				t.Errorf("answered %d %s, want %d", a.Code, a.Body, tc.status)
+			}
+			if a.Code == 503 && a.Header().Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			if got := a.outcomes(t); len(got) != 1 || got[0].Credential != "logs-sender/a" || a.Header().Get("Ce-Subject") != "logs-sender/a" {
+				t.Errorf("outcomes %+v, headers %v", got, a.Header())
+			}
+		})
+	}
+}
+
+func TestARevocationOfAKeyOfNoCredentialIsRefused(t *testing.T) {
+	w := newWorld()
+	w.outcome = func(c reconcile.Credential, ask reconcile.Ask) reconcile.Outcome {
+		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedElsewhere}
+	}
+	revoke := sample.Binary("dev.latchkey.revoke", "/t", now, map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-9"})
+	if a := post(w.service(t), "/events", revoke, withToken(testToken)...); a.Code != 400 || !strings.Contains(a.Body.String(), "ApiKey-9") {
+		t.Errorf("answered %d %s", a.Code, a.Body)
+	}
+	if ask := w.asks["logs-sender/a"]; len(ask) != 1 || ask[0].Trigger.Leaked != "ApiKey-9" || ask[0].Trigger.Contain {
+		t.Errorf("asked %+v", ask)
+	}
+}
+
+func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		event  sample.Event
+		record bool // the run records the demand before it ends
+		status int
+	}{
+		"a look is answered 202":                           {sample.Tick(now), false, 202},
+		"a demand that is recorded is answered 202":        {sample.Rotate("logs-sender/a", now), true, 202},
+		"a demand that would be lost is answered with 503": {sample.Rotate("logs-sender/a", now), false, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			release, finished := make(chan struct{}), make(chan struct{}, 2)
+			w.outcome = func(c reconcile.Credential, ask reconcile.Ask) reconcile.Outcome {
+				if tc.record {
+					<-ask.Late
+					ask.Kept(c.Name)
+				}
+				<-release
+				finished <- struct{}{}
+				return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultPublished}
+			}
+			s := w.service(t, func(c *Config) { c.AnswerWithin = 40 * time.Millisecond })
+			a := post(s, "/", tc.event, withToken(testToken)...)
+			if a.Code != tc.status {
+				t.Errorf("answered %d %s, want %d", a.Code, a.Body, tc.status)
+			}
+			close(release)
+			<-finished
+		})
+	}
+}
+
+func TestUnknownCallersAreLimitedAndKnownOnesAreNot(t *testing.T) {
+	w := newWorld()
+	s := w.service(t, oneBurst)
+	e := sample.Binary("com.acme.order", "/t", now, nil)
+	limited := 0
+	for range 2 * LooksBurst {
+		if a := post(s, "/", e); a.Code == http.StatusTooManyRequests && a.Header().Get("Retry-After") != "" {
+			limited++
+		}
+		if a := post(s, "/", e, withToken(testToken)...); a.Code != http.StatusNoContent {
+			t.Fatalf("a known caller is answered %d", a.Code)
+		}
+	}
+	if limited != LooksBurst {
+		t.Errorf("%d of %d unknown callers were limited, want %d", limited, 2*LooksBurst, LooksBurst)
+	}
+}
+
+func TestRoutesThatTakeNoEvent(t *testing.T) {
+	w := newWorld()
+	s := w.service(t)
+	get := func(method, path string) answered {
+		a := answered{httptest.NewRecorder()}
+		s.Handler().ServeHTTP(a, httptest.NewRequest(method, path, nil))
+		return a
+	}
+	if a := get("GET", "/"); a.Code != 200 || !strings.Contains(a.Body.String(), "latchkey v1") {
+		t.Errorf("GET /: %d %s", a.Code, a.Body)
+	}
+	if a := get("PUT", "/events"); a.Code != 405 || a.Header().Get("Allow") != "POST" {
+		t.Errorf("PUT /events: %d %v", a.Code, a.Header())
+	}
+	for path, want := range map[string]int{"/healthz": 204, "/readyz": 204, "/hooks/none": 404, "/hooks/github": 405} {
+		if a := get("GET", path); a.Code != want {
+			t.Errorf("GET %s: %d, want %d", path, a.Code, want)
+		}
+	}
+	w.unusable = errors.New("no login")
+	if a := get("GET", "/readyz"); a.Code != 503 || a.Header().Get("Retry-After") == "" {
+		t.Errorf("GET /readyz without a login: %d %v", a.Code, a.Header())
+	}
+}
+
+func TestALeakedValueRevokesItsKey(t *testing.T) {
+	w := newWorld()
+	w.owners = map[string][2]string{"value-canary-1": {"ApiKey-7", "logs-sender/a"}}
+	s := w.service(t)
+	send := func(value string) answered {
+		body := `{"leaked":"` + value + `"}`
+		return post(s, "/hooks/github", sample.Event{Header: map[string]string{"Content-Type": "application/json"}, Body: []byte(body)}, "X-Hub-Signature-256", signature(body))
+	}
+	if a := send("value-canary-1"); a.Code != 200 {
+		t.Errorf("answered %d %s", a.Code, a.Body)
+	}
+	if ask := w.asks["logs-sender/a"]; len(ask) != 1 || ask[0].Trigger.Leaked != "ApiKey-7" {
+		t.Errorf("asked %+v", ask)
+	}
+	if a := send("value-canary-2"); a.Code != 204 {
+		t.Errorf("a value of no key of ours is answered %d", a.Code)
+	}
+}
