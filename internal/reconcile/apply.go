@@ -26,10 +26,10 @@ func (ru *run) round(ctx context.Context) error {
 	if i := slices.IndexFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint }); i >= 0 && ru.spent {
 		plan.Steps, plan.Waiting = plan.Steps[:i], rotation.InProgress
 	}
-	ru.settle(plan)
+	ru.setHeldBack(plan)
 	err := ru.apply(ru.within(ctx), plan)
-	ru.out.Kept = ru.kept(plan)
-	ru.report(plan)
+	ru.out.Kept = ru.recorded(plan)
+	ru.addNotes(plan)
 	return err
 }
 
@@ -37,11 +37,11 @@ func (ru *run) round(ctx context.Context) error {
 // for a store or a consumer that is not the first: its trouble only keeps the
 // old key from being ended.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
-	defer ru.rememberLate(ctx, plan)()
+	defer ru.recordLate(ctx, plan)()
 	var late, unmarked error
 	unwritten := false
 	for _, step := range plan.Steps {
-		if late != nil && ru.ends(step) {
+		if late != nil && ru.endsHeld(step) {
 			continue // somebody may still hold the old key
 		}
 		if unwritten && step.Action == rotation.RestartConsumer {
@@ -50,7 +50,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		if step.Key == rotation.NewKey && ru.fresh != nil {
 			step.Key = ru.fresh.ID
 		}
-		err := ru.take(ctx, step)
+		err := ru.takeStep(ctx, step)
 		if errors.Is(err, errAgain) {
 			return err
 		}
@@ -60,7 +60,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		if err != nil {
 			done.Error = err.Error()
-			ru.noteFailure(step, err)
+			ru.setStoreError(step, err)
 		}
 		ru.out.Steps = append(ru.out.Steps, done)
 		level := slog.LevelInfo
@@ -70,7 +70,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		ru.log.LogAttrs(ctx, level, "step", filled("action", string(step.Action), "key", done.Key, "target", step.Target,
 			"reason", string(step.Reason), "error", done.Error)...)
 		if err == nil {
-			if ru.ask.Kept != nil && ru.kept(plan) {
+			if ru.ask.Kept != nil && ru.recorded(plan) {
 				ru.ask.Kept(ru.c.Name)
 			}
 			continue
@@ -83,7 +83,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			continue
 		}
 		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
-			ru.hold(step, err)
+			ru.explainStore(step, err)
 			late = errors.Join(late, err)
 			unwritten = unwritten || step.Action != rotation.RestartConsumer
 			continue
@@ -98,7 +98,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 
 // ends reports whether a step ends a key that consumers may hold. A contained
 // key has ended already.
-func (ru *run) ends(s rotation.Step) bool {
+func (ru *run) endsHeld(s rotation.Step) bool {
 	switch s.Action {
 	case rotation.Supersede:
 		return true
@@ -110,7 +110,7 @@ func (ru *run) ends(s rotation.Step) bool {
 }
 
 // take makes the calls of one step. A run that is too old does not even read.
-func (ru *run) take(ctx context.Context, s rotation.Step) error {
+func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 			ru.id, ru.ours, ru.cached = id, []ServiceID{id}, true
 			return nil
 		}
-		ru.keep(ru.c.Name, ServiceID{})
+		ru.remember(ru.c.Name, ServiceID{})
 		ru.keys, ru.foreign, ru.granted = nil, 0, nil
 	}
 	found, date, err := ru.Identities.Find(ctx, ru.c.ServiceIDName)
@@ -309,7 +309,7 @@ func (ru *run) observeNamed(ctx context.Context) error {
 		case rec.Ours && ru.ourIdentity(rec.IAMID):
 			ru.keys = append(ru.keys, rec.Key)
 		case rec.Ours && ru.cached:
-			ru.keep(ru.c.Name, ServiceID{})
+			ru.remember(ru.c.Name, ServiceID{})
 			return fmt.Errorf("%w: store %s names key %s of another service ID", errAgain, e.store.Name(), e.KeyID)
 		case rec.Ours && ru.c.Given == "":
 			if err := ru.admit(ctx, rec); err != nil {
@@ -371,7 +371,7 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 	case rec.Ours && ru.ourIdentity(rec.IAMID):
 		ru.keys = append(ru.keys, rec.Key)
 	case rec.Ours && ru.cached && slices.Contains(ru.c.names(), rec.Credential):
-		ru.keep(ru.c.Name, ServiceID{})
+		ru.remember(ru.c.Name, ServiceID{})
 		return fmt.Errorf("%w: key %s that is to be revoked is of another service ID", errAgain, id)
 	case rec.Ours:
 		ru.out.Leaked = LeakedElsewhere

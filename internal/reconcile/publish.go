@@ -18,7 +18,7 @@ func (ru *run) reading(store string) reading {
 // store that decides between instances.
 func (ru *run) publish(ctx context.Context, store string) error {
 	at := ru.reading(store)
-	if err := ru.clear(ctx, at); err != nil {
+	if err := ru.clearFor(ctx, at); err != nil {
 		return err
 	}
 	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
@@ -43,7 +43,7 @@ func (ru *run) publish(ctx context.Context, store string) error {
 	case rerr == nil && back.KeyID == ru.fresh.ID:
 		ru.published(store)
 		return nil
-	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision && ru.anothers(back) == ru.anothers(at.Entry):
+	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision && ru.notOurs(back) == ru.notOurs(at.Entry):
 		// A neighbour in the same place changed, not our entry: nobody was first.
 		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
 		ru.entries[i].Entry = back
@@ -79,13 +79,13 @@ func (ru *run) published(store string) {
 		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
 		if len(ru.ours) == 1 { // the keys of a second service ID have to be looked at
-			ru.keep(ru.c.Name, ru.id)
+			ru.remember(ru.c.Name, ru.id)
 		}
 	}
-	ru.noteStore(store, ru.fresh.ID)
+	ru.setStoreKey(store, ru.fresh.ID)
 }
 
-func (ru *run) noteStore(store, keyID string) {
+func (ru *run) setStoreKey(store, keyID string) {
 	for i := range ru.out.Stores {
 		if ru.out.Stores[i].Name == store {
 			ru.out.Stores[i].Key = keyID
@@ -130,7 +130,7 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		if err != nil {
 			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
 		}
-		ru.noteStore(s.Target, s.Key)
+		ru.setStoreKey(s.Target, s.Key)
 		return ru.readBack(ctx, to.store, e)
 	}
 	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)

@@ -127,8 +127,8 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, 
 		return out, rotation.Plan{}, err
 	}
 	plan := ru.decide()
-	ru.settle(plan)
-	ru.tell(plan.Notes...)
+	ru.setHeldBack(plan)
+	ru.note(plan.Notes...)
 	return out, plan, nil
 }
 
@@ -215,7 +215,7 @@ func (r *Reconciler) recall(credential string) (ServiceID, bool) {
 	return m.ServiceID, ok && r.wall().Sub(m.at).Abs() < lasts
 }
 
-func (r *Reconciler) keep(credential string, id ServiceID) {
+func (r *Reconciler) remember(credential string, id ServiceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {

@@ -1,14 +1,51 @@
 package reconcile
 
 import (
+	"context"
 	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
+// recordLate writes the demand on the published key when the caller is about
+// to be answered while a new key is under way: from then on it outlives the
+// process. The function that it returns ends the waiting.
+func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func()) {
+	t := ru.wanted
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
+	mints := slices.ContainsFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint })
+	if ru.ask.Late == nil || ru.ask.Kept == nil || !mints || i < 0 || t.Leaked != "" || !ru.keys[i].Owes(t) {
+		return func() {}
+	}
+	old := ru.keys[i]
+	at := t.NewerThan
+	if old.Meets(at) {
+		at = old.After(old.Born()) // only NotKey is unmet: any newer key meets it
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-ru.ask.Late:
+		case <-done:
+			return
+		}
+		err := ru.change(ctx, old.ID, KeyChange{Renew: at}, func(k rotation.Key) bool { return !k.Renew.Before(at) })
+		if err != nil {
+			ru.log.Warn("writing a demand down before the caller is answered", "key", old.ID, "error", err.Error())
+			return
+		}
+		ru.ask.Kept(ru.c.Name)
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
 // kept reports whether the demand is met or written down. Without a service ID
 // nothing is: a marker is what a sweep finds.
-func (ru *run) kept(plan rotation.Plan) bool {
+func (ru *run) recorded(plan rotation.Plan) bool {
 	if ru.id.ID == "" {
 		return false
 	}
@@ -17,7 +54,7 @@ func (ru *run) kept(plan rotation.Plan) bool {
 		return true
 	}
 	if t.Leaked != "" {
-		return ru.keptLeak(t.Leaked)
+		return ru.leakRecorded(t.Leaked)
 	}
 	published := ru.fresh != nil && ru.fresh.stored
 	if t.NotKey != "" && !published && (ru.unseen(t.NotKey) || t.NotKey != plan.Published && ru.unread()) {
@@ -30,7 +67,7 @@ func (ru *run) kept(plan rotation.Plan) bool {
 	return published || !ru.keys[i].Owes(t) || ru.took(rotation.Remember, plan.Published)
 }
 
-func (ru *run) keptLeak(id string) bool {
+func (ru *run) leakRecorded(id string) bool {
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
 	if i < 0 {
 		return !ru.unseen(id)

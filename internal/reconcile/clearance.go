@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Where no store compares and sets, two instances that minted at once would
@@ -16,7 +14,7 @@ import (
 // there, under the version that it read, goes on.
 
 // clear lets the new key be written to a store, or says who was first.
-func (ru *run) clear(ctx context.Context, at reading) error {
+func (ru *run) clearFor(ctx context.Context, at reading) error {
 	if at.store.Guarded() {
 		return nil
 	}
@@ -28,11 +26,11 @@ func (ru *run) clear(ctx context.Context, at reading) error {
 	}
 	// A store that only overwrites is read right before: what a newer run left
 	// there stays.
-	now, err := ru.glance(ctx, at)
+	now, err := ru.reread(ctx, at)
 	switch {
 	case err != nil:
 		return fmt.Errorf("publishing key %s to %s: reading it once more: %w", ru.fresh.ID, at.store.Name(), err)
-	case ru.anothers(now) && !ru.anothers(at.Entry):
+	case ru.notOurs(now) && !ru.notOurs(at.Entry):
 		return fmt.Errorf("publishing key %s to %s: %w: somebody else has written there", ru.fresh.ID, at.store.Name(), ErrConflict)
 	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, now.Created.Before(ru.fresh.Created):
 		return nil
@@ -42,49 +40,13 @@ func (ru *run) clear(ctx context.Context, at reading) error {
 	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.store.Name(), ErrConflict, now.KeyID)
 }
 
-// unmoved refuses to overwrite what has changed since it was read, where the
-// store itself does not.
-func (ru *run) unmoved(ctx context.Context, at reading) error {
-	if at.store.Guarded() {
-		return nil
-	}
-	now, err := ru.glance(ctx, at)
-	if err != nil {
-		return fmt.Errorf("reading %s once more: %w", at.store.Name(), err)
-	}
-	if now.KeyID != at.KeyID || ru.anothers(now) != ru.anothers(at.Entry) {
-		return fmt.Errorf("%w: store %s names key %q now", errAgain, at.store.Name(), now.KeyID)
-	}
-	return nil
-}
-
-// restart lets a consumer read its store. A store that only overwrites is read
-// right before: the mark would name a key that the consumer does not get.
-func (ru *run) restart(ctx context.Context, s rotation.Step) error {
-	consumer := ru.whose[s.Target]
-	i := slices.IndexFunc(ru.serving, func(c rotation.Consumer) bool { return c.Name == s.Target })
-	for _, at := range ru.entries {
-		if i < 0 || at.store.Name() != ru.serving[i].Store || at.store.Guarded() {
-			continue
-		}
-		now, err := ru.glance(ctx, at)
-		if err != nil {
-			return fmt.Errorf("restarting %s: reading store %s once more: %w", s.Target, at.store.Name(), err)
-		}
-		if now.KeyID != s.Key {
-			return fmt.Errorf("restarting %s: %w: store %s names key %q now", s.Target, ErrConflict, at.store.Name(), now.KeyID)
-		}
-	}
-	return consumer.by.Restart(ctx, consumer.name, s.Key)
-}
-
 // anothers reports whether an entry holds what latchkey, or this installation of
 // it, did not write.
-func (ru *run) anothers(e Entry) bool {
+func (ru *run) notOurs(e Entry) bool {
 	return e.Unmarked() || (e.Owner != "" && e.Owner != ru.Owner)
 }
 
-func (ru *run) glance(ctx context.Context, at reading) (Entry, error) {
+func (ru *run) reread(ctx context.Context, at reading) (Entry, error) {
 	e, err := at.store.Read(ctx)
 	if errors.Is(err, ErrNotFound) {
 		return Entry{}, nil

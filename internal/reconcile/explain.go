@@ -5,65 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
-
-// took reports whether a step about a key was taken with success.
-func (ru *run) took(a rotation.Action, keyID string) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Key == keyID && s.Error == "" })
-}
-
-// report tells people what the steps leave behind.
-func (ru *run) report(plan rotation.Plan) {
-	for _, n := range plan.Notes {
-		replaced := n.Reason == rotation.Expiring && ru.fresh != nil && ru.fresh.stored
-		if !replaced {
-			ru.tell(n)
-		}
-	}
-	ru.out.Leaked = ru.fate()
-	for _, k := range ru.keys {
-		if k.Leaked.IsZero() && k.ID != ru.ask.Trigger.Leaked {
-			continue
-		}
-		switch {
-		case ru.took(rotation.Disable, k.ID):
-			ru.tell(rotation.Note{Reason: rotation.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
-		case k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID):
-			ru.tell(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
-		}
-	}
-}
-
-// fate is what has become of the key whose revocation was asked for.
-func (ru *run) fate() Leaked {
-	id := ru.ask.Trigger.Leaked
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
-	switch {
-	case id == "" || ru.out.Leaked == LeakedElsewhere:
-		return ru.out.Leaked
-	case ru.other != "":
-		return LeakedForeign
-	case i < 0 && ru.unseen(id):
-		return LeakedAlive
-	case i < 0:
-		return LeakedGone
-	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
-		return LeakedEnded
-	}
-	return LeakedAlive
-}
-
-// tokenLife is how long an access token outlives its key at the most.
-const tokenLife = time.Hour
-
-func (ru *run) tell(notes ...rotation.Note) {
-	for _, n := range notes {
-		ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence()})
-	}
-}
 
 // block says that a person must act. The cause, where there is one, is the
 // other side's own error.
@@ -79,7 +23,7 @@ func (ru *run) set(result Result, reason rotation.Reason, cause error) {
 }
 
 // settle puts into the outcome what holds the plan back.
-func (ru *run) settle(plan rotation.Plan) {
+func (ru *run) setHeldBack(plan rotation.Plan) {
 	switch {
 	case plan.Blocked != "":
 		ru.block(plan.Blocked, ru.storeError(plan.Blocked))
@@ -105,9 +49,9 @@ func (ru *run) storeError(reason rotation.Reason) error {
 	return nil
 }
 
-// noteFailure records on a store's outcome why a step did not reach it or a
+// setStoreError records on a store's outcome why a step did not reach it or a
 // consumer of it.
-func (ru *run) noteFailure(s rotation.Step, err error) {
+func (ru *run) setStoreError(s rotation.Step, err error) {
 	store := s.Target
 	switch s.Action {
 	case rotation.Publish, rotation.Copy, rotation.Adopt:
@@ -129,7 +73,7 @@ func (ru *run) noteFailure(s rotation.Step, err error) {
 
 // hold says why a store that is not the first did not get the key, where only a
 // person can mend that. One that is optional blocks nothing.
-func (ru *run) hold(step rotation.Step, err error) {
+func (ru *run) explainStore(step rotation.Step, err error) {
 	final := errors.Is(err, ErrDenied) || errors.Is(err, ErrRefused) || errors.Is(err, ErrQuota)
 	switch {
 	case errors.Is(err, errAltered):
@@ -180,7 +124,7 @@ func (ru *run) locked(ctx context.Context, err error) bool {
 	}
 	id, lerr := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if lerr == nil && id.Locked {
-		ru.keep(ru.c.Name, ServiceID{}) // the next run reads it anew
+		ru.remember(ru.c.Name, ServiceID{}) // the next run reads it anew
 	}
 	return lerr == nil && id.Locked
 }

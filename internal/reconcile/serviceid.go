@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
-
-// The steps that change a service ID itself.
 
 // rename writes the credential's new name into the marker, so that the config
 // may forget the old one.
@@ -30,7 +26,7 @@ func (ru *run) rename(ctx context.Context) error {
 		return fmt.Errorf("renaming the credential of %s: %w", id.ID, err)
 	}
 	ru.id.Marker = m
-	ru.keep(ru.c.Name, ServiceID{})
+	ru.remember(ru.c.Name, ServiceID{})
 	return nil
 }
 
@@ -44,7 +40,7 @@ func (ru *run) removeIdentity(ctx context.Context) error {
 	if len(l.Keys)+l.Foreign > 0 {
 		return fmt.Errorf("%w: service ID %s has keys now", errAgain, ru.id.ID)
 	}
-	ru.keep(ru.c.Name, ServiceID{})
+	ru.remember(ru.c.Name, ServiceID{})
 	return ru.Identities.Remove(ctx, ru.id.ID)
 }
 
@@ -64,67 +60,6 @@ func (ru *run) join(ctx context.Context, group string) error {
 		}
 		return fmt.Errorf("reading back access group %q: %w", group, ErrNotYet)
 	})
-}
-
-// disable stops a leaked key. Unless it is contained, the stores are read once
-// more: an instance that was slow may have published it meanwhile.
-func (ru *run) disable(ctx context.Context, s rotation.Step) error {
-	rec, err := ru.get(ctx, s.Key)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !rec.Live(rec.Date) {
-		return nil
-	}
-	if contain := ru.ask.Trigger.Contain && s.Key == ru.ask.Trigger.Leaked; !contain {
-		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
-			return err
-		}
-	}
-	if err := ru.Keys.Disable(ctx, s.Key); err != nil {
-		return fmt.Errorf("disabling key %s: %w", s.Key, err)
-	}
-	return nil
-}
-
-// adopt marks an existing key as ours, if it is not, and then its entry in a
-// store. The value was compared with IAM when the store was read; the entry
-// is written only if it is still what was read.
-func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
-	at := ru.reading(s.Target)
-	rec, err := ru.Keys.Get(ctx, s.Key)
-	if err != nil {
-		return fmt.Errorf("adopting key %s: %w", s.Key, err)
-	}
-	if rec.IAMID != ru.id.IAMID {
-		return fmt.Errorf("adopting key %s: it belongs to %s: %w", s.Key, rec.IAMID, ErrRefused)
-	}
-	if !rec.Ours {
-		m := ru.marker()
-		m.With = nil
-		switch err := ru.Keys.Adopt(ctx, rec, m); {
-		case errors.Is(err, ErrConflict):
-			return fmt.Errorf("%w: adopting key %s: %w", errAgain, s.Key, err)
-		case err != nil:
-			return fmt.Errorf("adopting key %s: %w", s.Key, err)
-		}
-	}
-	if err := ru.unmoved(ctx, at); err != nil {
-		return err
-	}
-	e := Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
-	switch err := ru.put(ctx, at.store, e, at.Revision); {
-	case errors.Is(err, ErrConflict):
-		return fmt.Errorf("%w: adopting key %s in %s: %w", errAgain, s.Key, s.Target, err)
-	case err != nil:
-		return fmt.Errorf("adopting key %s in %s: %w", s.Key, s.Target, err)
-	}
-	ru.noteStore(s.Target, s.Key)
-	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = rec.ID, rec.Created, rec.Expires
-	return nil
 }
 
 func (ru *run) marker() Marker {

@@ -13,7 +13,7 @@ import (
 func (ru *run) put(ctx context.Context, st Store, e Entry, revision string) error {
 	err := st.Publish(ctx, e, revision)
 	if errors.Is(err, ErrUnlocked) {
-		ru.tellLock(st, e.KeyID, err)
+		ru.noteLock(st, e.KeyID, err)
 		return nil
 	}
 	return err
@@ -28,12 +28,12 @@ func (ru *run) release(ctx context.Context, keyID string) {
 	defer cancel()
 	for _, st := range ru.c.Stores {
 		if err := st.(guardedStore).Release(ctx, keyID); err != nil {
-			ru.tellLock(st, keyID, err)
+			ru.noteLock(st, keyID, err)
 		}
 	}
 }
 
-func (ru *run) tellLock(st Store, keyID string, err error) {
+func (ru *run) noteLock(st Store, keyID string, err error) {
 	ru.log.Warn("locking or unlocking in a store", "store", st.Name(), "key", keyID, "error", err.Error())
 	n := rotation.Note{Reason: rotation.LockFailed, Key: keyID, Store: st.Name()}
 	ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + err.Error()})

@@ -1,0 +1,62 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// adopt marks an existing key as ours, if it is not, and then its entry in a
+// store. The value was compared with IAM when the store was read; the entry
+// is written only if it is still what was read.
+func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
+	at := ru.reading(s.Target)
+	rec, err := ru.Keys.Get(ctx, s.Key)
+	if err != nil {
+		return fmt.Errorf("adopting key %s: %w", s.Key, err)
+	}
+	if rec.IAMID != ru.id.IAMID {
+		return fmt.Errorf("adopting key %s: it belongs to %s: %w", s.Key, rec.IAMID, ErrRefused)
+	}
+	if !rec.Ours {
+		m := ru.marker()
+		m.With = nil
+		switch err := ru.Keys.Adopt(ctx, rec, m); {
+		case errors.Is(err, ErrConflict):
+			return fmt.Errorf("%w: adopting key %s: %w", errAgain, s.Key, err)
+		case err != nil:
+			return fmt.Errorf("adopting key %s: %w", s.Key, err)
+		}
+	}
+	if err := ru.unmoved(ctx, at); err != nil {
+		return err
+	}
+	e := Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
+	switch err := ru.put(ctx, at.store, e, at.Revision); {
+	case errors.Is(err, ErrConflict):
+		return fmt.Errorf("%w: adopting key %s in %s: %w", errAgain, s.Key, s.Target, err)
+	case err != nil:
+		return fmt.Errorf("adopting key %s in %s: %w", s.Key, s.Target, err)
+	}
+	ru.setStoreKey(s.Target, s.Key)
+	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = rec.ID, rec.Created, rec.Expires
+	return nil
+}
+
+// unmoved refuses to overwrite what has changed since it was read, where the
+// store itself does not.
+func (ru *run) unmoved(ctx context.Context, at reading) error {
+	if at.store.Guarded() {
+		return nil
+	}
+	now, err := ru.reread(ctx, at)
+	if err != nil {
+		return fmt.Errorf("reading %s once more: %w", at.store.Name(), err)
+	}
+	if now.KeyID != at.KeyID || ru.notOurs(now) != ru.notOurs(at.Entry) {
+		return fmt.Errorf("%w: store %s names key %q now", errAgain, at.store.Name(), now.KeyID)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// disable stops a leaked key. Unless it is contained, the stores are read once
+// more: an instance that was slow may have published it meanwhile.
+func (ru *run) disable(ctx context.Context, s rotation.Step) error {
+	rec, err := ru.get(ctx, s.Key)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !rec.Live(rec.Date) {
+		return nil
+	}
+	if contain := ru.ask.Trigger.Contain && s.Key == ru.ask.Trigger.Leaked; !contain {
+		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
+			return err
+		}
+	}
+	if err := ru.Keys.Disable(ctx, s.Key); err != nil {
+		return fmt.Errorf("disabling key %s: %w", s.Key, err)
+	}
+	return nil
+}
+
+// retire deletes a key that nobody holds, if it still is as it was observed:
+// an instance may have published it meanwhile.
+func (ru *run) retire(ctx context.Context, s rotation.Step) error {
+	rec, err := ru.get(ctx, s.Key)
+	if errors.Is(err, ErrNotFound) {
+		ru.release(ctx, s.Key) // whoever deleted it may not have come so far
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// A leaked key ends whatever became of its expiry: this plan may have moved
+	// its fuse out.
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key })
+	if i < 0 || (s.Reason != rotation.KeyLeaked && !ru.keys[i].Expires.Equal(rec.Expires)) {
+		return fmt.Errorf("%w: key %s has another expiry", errAgain, s.Key)
+	}
+	if s.Reason == rotation.NeverPublished || (s.Reason == rotation.KeyLeaked && !rec.Disabled) {
+		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
+			return err
+		}
+	}
+	if s.Reason == rotation.NeverPublished {
+		// A deletion carries no version, and what IAM showed may lag: only a
+		// change under the version that was read proves that nobody moved the
+		// fuse out.
+		if err := ru.markWithdrawn(ctx, rec); err != nil {
+			return err
+		}
+	}
+	if err := ru.Keys.Retire(ctx, s.Key); err != nil {
+		return err
+	}
+	ru.release(ctx, s.Key)
+	return nil
+}
+
+// mark notes on a key that it is about to be deleted; its expiry stays.
+func (ru *run) markWithdrawn(ctx context.Context, rec KeyRecord) error {
+	err := ru.Keys.Update(ctx, rec, KeyChange{Withdrawn: ru.now()})
+	if errors.Is(err, ErrConflict) {
+		return fmt.Errorf("%w: marking key %s: %w", errAgain, rec.ID, err)
+	}
+	if err != nil {
+		return fmt.Errorf("marking key %s: %w", rec.ID, err)
+	}
+	return nil
+}
+
+// checkUnnamed looks once more whether a store names a key that is about to be
+// deleted: its instance may have been slow, not gone.
+func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
+	for _, e := range ru.entries {
+		now, err := e.store.Read(ctx)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return fmt.Errorf("looking for key %s in %s: %w", keyID, e.store.Name(), err)
+		case now.KeyID == keyID:
+			return fmt.Errorf("%w: store %s names key %s now", errAgain, e.store.Name(), keyID)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package reconcile
+
+import (
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// took reports whether a step about a key was taken with success.
+func (ru *run) took(a rotation.Action, keyID string) bool {
+	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Key == keyID && s.Error == "" })
+}
+
+// report tells people what the steps leave behind.
+func (ru *run) addNotes(plan rotation.Plan) {
+	for _, n := range plan.Notes {
+		replaced := n.Reason == rotation.Expiring && ru.fresh != nil && ru.fresh.stored
+		if !replaced {
+			ru.note(n)
+		}
+	}
+	ru.out.Leaked = ru.fate()
+	for _, k := range ru.keys {
+		if k.Leaked.IsZero() && k.ID != ru.ask.Trigger.Leaked {
+			continue
+		}
+		switch {
+		case ru.took(rotation.Disable, k.ID):
+			ru.note(rotation.Note{Reason: rotation.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
+		case k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID):
+			ru.note(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
+		}
+	}
+}
+
+func (ru *run) note(notes ...rotation.Note) {
+	for _, n := range notes {
+		ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence()})
+	}
+}
+
+// fate is what has become of the key whose revocation was asked for.
+func (ru *run) fate() Leaked {
+	id := ru.ask.Trigger.Leaked
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
+	switch {
+	case id == "" || ru.out.Leaked == LeakedElsewhere:
+		return ru.out.Leaked
+	case ru.other != "":
+		return LeakedForeign
+	case i < 0 && ru.unseen(id):
+		return LeakedAlive
+	case i < 0:
+		return LeakedGone
+	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
+		return LeakedEnded
+	}
+	return LeakedAlive
+}
+
+// tokenLife is how long an access token outlives its key at the most.
+const tokenLife = time.Hour
