@@ -75,7 +75,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			}
 			continue
 		}
-		if step.Action == rotation.Condemn {
+		if step.Action == rotation.MarkLeaked {
 			if errors.Is(err, errDrift) || errors.Is(err, errTooLate) {
 				return err // this run knows nothing about time any more
 			}
@@ -123,7 +123,7 @@ func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
 		return ru.rename(ctx)
 	case rotation.RemoveIdentity:
 		return ru.removeIdentity(ctx)
-	case rotation.Condemn:
+	case rotation.MarkLeaked:
 		return ru.change(ctx, s.Key, KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
 	case rotation.Disable:
 		return ru.disable(ctx, s)

@@ -39,8 +39,8 @@ type Credential struct {
 	// Provers run with the key's own token; the token itself is always proven.
 	Provers []Prover
 	Paused  bool
-	// Adopt lets the next key take the place of a value without a key ID.
-	Adopt bool
+	// Overwrite lets the next key replace a value that has no key ID.
+	Overwrite bool
 	// AdoptKey is an existing key to be taken over where a store holds its
 	// value.
 	AdoptKey string

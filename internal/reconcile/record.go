@@ -72,7 +72,7 @@ func (ru *run) leakRecorded(id string) bool {
 	if i < 0 {
 		return !ru.unseen(id)
 	}
-	return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.Condemn, id)
+	return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.MarkLeaked, id)
 }
 
 // mintsNext reports whether, with nothing published, the next look mints a key

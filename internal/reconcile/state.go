@@ -64,7 +64,7 @@ func (ru *run) state() rotation.State {
 			ru.log.Warn("reading a store", "store", st.Name, "error", e.err.Error())
 		case ru.adopted[st.Name]:
 			st.Adoptable = ru.c.AdoptKey
-		case e.Unmarked() && !ru.c.Adopt:
+		case e.Unmarked() && !ru.c.Overwrite:
 			st.Fault = rotation.EntryUnmarked
 		case e.Owner != "" && e.Owner != ru.Owner:
 			st.Fault = rotation.EntryForeign

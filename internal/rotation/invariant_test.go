@@ -120,7 +120,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 				if !step.At.After(k.Expires) || step.At.After(most) || !k.Leaked.IsZero() {
 					t.Errorf("%+v of a key that ends at %v, superseded at %v", step, k.Expires, k.Superseded)
 				}
-			case Condemn, Disable, Retire, Supersede:
+			case MarkLeaked, Disable, Retire, Supersede:
 				if !known {
 					t.Errorf("%+v ends a key that is not ours", step)
 				}
@@ -128,7 +128,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 					t.Errorf("%+v ends a key that people locked", step)
 				}
 				asked := step.Key == trigger.Leaked
-				if step.Action == Condemn || step.Action == Disable && asked && trigger.Contain {
+				if step.Action == MarkLeaked || step.Action == Disable && asked && trigger.Contain {
 					if !asked {
 						t.Errorf("%+v, and nobody said so", step)
 					}

@@ -12,7 +12,7 @@ func (v view) leak(t Trigger) (steps []Step) {
 		return nil
 	}
 	if k.Leaked.IsZero() {
-		steps = append(steps, Step{Action: Condemn, Key: k.ID, At: v.now, Reason: KeyLeaked})
+		steps = append(steps, Step{Action: MarkLeaked, Key: k.ID, At: v.now, Reason: KeyLeaked})
 	}
 	if t.Contain && k.Live(v.now) {
 		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})

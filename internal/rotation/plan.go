@@ -13,7 +13,7 @@ const (
 	GrantPolicy     Action = "grant-policy"      // create a policy and read it back
 	Unfuse          Action = "unfuse"            // move the fuse out to the key's full life
 	Remember        Action = "remember"          // write an unmet demand on the published key
-	Condemn         Action = "condemn"           // write on a key that it leaked
+	MarkLeaked      Action = "condemn"           // write on a key that it leaked
 	Disable         Action = "disable"           // stop a leaked key from authenticating
 	Adopt           Action = "adopt"             // mark an existing key as ours, and its entry in a store
 	Extend          Action = "extend"            // lengthen the overlap of a key that is still used or held
