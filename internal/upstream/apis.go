@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// The upstreams of latchkey, by what differs from the table of common.
+// The upstreams of latchkey.
 var (
 	// IAM is IBM Cloud IAM. Its documents name 409 for a stale version of a
 	// service ID; 412 is what HTTP asks for. They name neither status nor code of

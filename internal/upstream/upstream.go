@@ -1,5 +1,5 @@
-// Package upstream turns the failed calls of IAM and of the stores into errors
-// that say what the caller may do next.
+// Package upstream turns the failed calls of IAM, of the stores and of Cloud Logs
+// into errors that tell the caller what to do next.
 //
 // An error wraps one of reconcile's sentinels, which the status of the answer
 // selects. Its text names the step, the sentinel, the missing permission if the
@@ -7,8 +7,9 @@
 // without any secret that they quote. Neither a client library's error nor its
 // response is printed, since both may carry the data of a secret.
 //
-// Each adapter describes its upstream by an API value. What only one upstream
-// does, such as the words of a failed check-and-set, stays with its adapter.
+// An API value describes the answers of each upstream. Cases that a status and a
+// code do not decide, such as a failed check-and-set of Vault, are in the
+// adapter.
 package upstream
 
 import (
@@ -22,12 +23,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// API describes how the answers of one upstream differ from those of most.
+// API describes how the answers of one upstream differ from the common ones.
 type API struct {
-	// Meanings are the statuses that mean something else here than in the table
-	// of common.
+	// Meanings has the sentinels of the statuses that differ from common.
 	Meanings map[int]error
-	// Explain says in words what a status means here.
+	// Explain has an explanation of a status for the error's text.
 	Explain map[int]string
 	// QuotaCodes makes every final refusal whose code contains "quota" or "limit"
 	// an ErrQuota.
@@ -42,11 +42,11 @@ type API struct {
 type Answer struct {
 	Status        int
 	Code, Message string
-	// Meaning is set where more than the status selects the sentinel.
+	// Meaning, if set, replaces the sentinel that the status selects.
 	Meaning error
 }
 
-// common is what a status means for most upstreams.
+// common returns what a status means for most upstreams.
 func common(status int) error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:

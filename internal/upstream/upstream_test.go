@@ -76,7 +76,7 @@ func TestAStatusSelectsTheMeaning(t *testing.T) {
 				t.Errorf("%s: %s: %v", sentence, name, err)
 			}
 			for _, other := range sentinels {
-				if other != want && errors.Is(err, other) {
+				if !errors.Is(want, other) && errors.Is(err, other) {
 					t.Errorf("%s: %s: %v is also %v", sentence, name, err, other)
 				}
 			}
@@ -98,10 +98,10 @@ var sentinels = []error{
 // quota wants ErrQuota of the IBM services that have codes for it.
 func quota(others error) map[string]error {
 	want := map[string]error{"IAM": reconcile.ErrQuota, "Code Engine": reconcile.ErrQuota, "Secrets Manager": reconcile.ErrQuota, most: others}
-	switch others {
-	case reconcile.ErrDenied:
+	switch {
+	case errors.Is(others, reconcile.ErrDenied):
 		want["Cloud Logs"] = reconcile.ErrNotYet
-	case reconcile.ErrConflict:
+	case errors.Is(others, reconcile.ErrConflict):
 		want["Cloud Logs"], want["Vault"] = reconcile.ErrRefused, reconcile.ErrRefused
 	}
 	return want
