@@ -48,7 +48,7 @@ func (d *decoder) across(c *Config, f draft) {
 		d.checkRotation(e, c.SweepEvery)
 		d.checkPolicies(e)
 		d.checkLogs(e)
-		d.checkInstances(e)
+		d.checkMany(e)
 		d.checkServiceID(e, serviceIDs)
 		d.checkIdentity(e, f.entries, given)
 		d.checkLocations(e, locations)
@@ -146,8 +146,8 @@ func (d *decoder) checkLogs(e *entryDraft) {
 	}
 }
 
-// checkInstances rejects an entry whose credentials would always collide.
-func (d *decoder) checkInstances(e *entryDraft) {
+// checkMany rejects an entry whose credentials would always collide.
+func (d *decoder) checkMany(e *entryDraft) {
 	many := e.ForEach != "" || e.UsesWith()
 	if !many {
 		return

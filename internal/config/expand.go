@@ -7,9 +7,9 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// maxInstance is how many characters may follow the slash in a credential's name.
+// maxSuffix is how many characters may follow the slash in a credential's name.
 // They become part of key names, whose length IAM limits.
-const maxInstance = 128
+const maxSuffix = 128
 
 // maxRepeated is how many characters of a value an error repeats. A value from an
 // event must not fill the log.
@@ -94,7 +94,7 @@ func (e *Entry) Paused() bool { return e.paused }
 // Expand evaluates the entry for one input. The error is ErrExcluded if where is
 // false. Any other error names the field and the value at fault.
 func (e *Entry) Expand(in Input) (Credential, error) {
-	name, with, vars, err := e.instance(in)
+	name, with, vars, err := e.identify(in)
 	if err != nil {
 		return Credential{}, fmt.Errorf("expanding %s: %w", e.Name, err)
 	}
@@ -133,8 +133,8 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 	return c, nil
 }
 
-// instance returns the credential's name and the variables of its expressions.
-func (e *Entry) instance(in Input) (name string, with map[string]string, vars map[string]any, err error) {
+// identify returns the credential's name and the variables of its expressions.
+func (e *Entry) identify(in Input) (name string, with map[string]string, vars map[string]any, err error) {
 	if e.ForEach != "" {
 		if in.Project == nil {
 			return "", nil, nil, fmt.Errorf("an entry with forEach: %s needs a project", e.ForEach)
@@ -160,11 +160,11 @@ func (e *Entry) instance(in Input) (name string, with map[string]string, vars ma
 		}
 		with[parameter], values[i] = v, v
 	}
-	instance := strings.Join(values, ".")
-	if len(instance) > maxInstance {
-		return "", nil, nil, fmt.Errorf("the parameters %s have %d characters together; the maximum is %d", listed(e.reads, "and"), len(instance), maxInstance)
+	suffix := strings.Join(values, ".")
+	if len(suffix) > maxSuffix {
+		return "", nil, nil, fmt.Errorf("the parameters %s have %d characters together; the maximum is %d", listed(e.reads, "and"), len(suffix), maxSuffix)
 	}
-	return e.Name + "/" + instance, with, map[string]any{"with": with}, nil
+	return e.Name + "/" + suffix, with, map[string]any{"with": with}, nil
 }
 
 // An expansion evaluates one entry's templates and keeps the first error.

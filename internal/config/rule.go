@@ -270,8 +270,8 @@ func (d *decoder) checkRules(rules []*Rule, entries []*entryDraft) {
 			if len(t.parts) == 0 {
 				continue // has a fault already
 			}
-			name, rest, instance := strings.Cut(t.parts[0].literal, "/")
-			if t.varies() && !instance {
+			name, rest, slash := strings.Cut(t.parts[0].literal, "/")
+			if t.varies() && !slash {
 				d.fault(t.at, "the entry must be literal: write NAME/${…}")
 				continue
 			}
@@ -279,11 +279,11 @@ func (d *decoder) checkRules(rules []*Rule, entries []*entryDraft) {
 			switch {
 			case !ok:
 				d.fault(t.at, "%q is not a credential of this config", name)
-			case instance && e.ForEach == "" && !e.UsesWith():
+			case slash && e.ForEach == "" && !e.UsesWith():
 				d.fault(t.at, "%q yields a single credential: write it without a slash", name)
 			case r.Verb == VerbProvision:
 				d.checkWith(r, t, e)
-			case instance && rest == "" && len(t.parts) == 1:
+			case slash && rest == "" && len(t.parts) == 1:
 				d.fault(t.at, "needs a value after the slash")
 			}
 		}

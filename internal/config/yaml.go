@@ -28,8 +28,8 @@ func (d *decoder) parse(data []byte) value {
 		d.fault(at(1), "the config has %d bytes; the maximum is %d", len(data), maxConfig)
 		return value{}
 	}
-	if line, what := unreadable(data); line > 0 {
-		d.fault(at(line), "%s", what)
+	if line, message := unreadable(data); line > 0 {
+		d.fault(at(line), "%s", message)
 		return value{}
 	}
 	var document, second yaml.Node
@@ -76,7 +76,7 @@ func (d *decoder) rejectReferences(n *yaml.Node) {
 
 // unreadable finds the first line with invalid UTF-8 or a control character. The YAML
 // library rejects them without a position.
-func unreadable(data []byte) (line int, what string) {
+func unreadable(data []byte) (line int, message string) {
 	line = 1
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)

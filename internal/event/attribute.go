@@ -15,10 +15,10 @@ func legalName(s string) bool {
 }
 
 func badName(name string) error {
-	return malformed("attribute name %s: a name has lower-case letters and digits", quote(name))
+	return malformed("attribute name %s: a name consists of lower-case letters and digits", quote(name))
 }
 
-// assemble checks the attributes, which occur once each, and makes the event.
+// assemble checks the attributes, whose names differ, and builds the event.
 func assemble(attributes []attribute) (Event, error) {
 	find := func(name string) any {
 		for _, a := range attributes {
@@ -32,7 +32,7 @@ func assemble(attributes []attribute) (Event, error) {
 		if v == "" {
 			return Event{}, malformed("specversion is missing")
 		}
-		return Event{}, malformed("specversion %s: only 1.0 is read", quote(v))
+		return Event{}, malformed("specversion %s: only 1.0 is supported", quote(v))
 	}
 	e := ce.New("1.0")
 	for _, a := range attributes {
@@ -72,8 +72,8 @@ func assemble(attributes []attribute) (Event, error) {
 	return e, nil
 }
 
-// setCore sets an attribute that the specification names. The SDK's own errors
-// repeat the value at full length, so none is passed on.
+// setCore sets an attribute that the specification defines. It does not return the
+// SDK's errors where they repeat the whole value.
 func setCore(e *Event, name, text string) error {
 	switch name {
 	case "id":
@@ -83,7 +83,7 @@ func setCore(e *Event, name, text string) error {
 	case "subject":
 		return e.Context.SetSubject(text)
 	case "source":
-		// "#" is a reference, and an empty one.
+		// "#" is an empty reference.
 		if err := e.Context.SetSource(text); err != nil || e.Source() == "" {
 			return errors.New("not a URI reference")
 		}
@@ -114,8 +114,8 @@ func checkMediaType(s string) error {
 	return nil
 }
 
-// rfc3339 is the shape of a time, with a capital T and Z; time.Parse alone also
-// takes 9:00, commas and offsets of 99 hours.
+// rfc3339 reports whether s has the form of a time, with a capital T and Z.
+// time.Parse alone also accepts 9:00, commas and offsets of 99 hours.
 func rfc3339(s string) bool {
 	const shape = "dddd-dd-ddTdd:dd:dd"
 	if len(s) <= len(shape) {
@@ -146,8 +146,8 @@ func rfc3339(s string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// parseTime keeps to the years that can be written in UTC. The zero time is
-// none: elsewhere it means that there is no time.
+// parseTime parses a time of RFC 3339 whose year in UTC is from 1 to 9999. It rejects
+// the zero time, which stands for an absent time elsewhere.
 func parseTime(s string) (time.Time, error) {
 	s = strings.ToUpper(s)
 	t, err := time.Parse(time.RFC3339, s)

@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// Audit events of Activity Tracker Event Routing, as a Kafka subscription of
-// Code Engine delivers the records of their topic: a CloudEvent in binary mode
-// without a Content-Type, whose type says nothing about the action. A route
-// selects by place and not by action, so every audit event of a region comes
-// by, those of our own work among them.
+// Audit events come from Activity Tracker Event Routing through a Kafka topic. A
+// Code Engine subscription delivers each record as a CloudEvent in binary mode
+// without a Content-Type, and its type does not name the action. A route selects
+// by region and not by action, so every audit event of a region arrives, including
+// those caused by latchkey.
 //
 // https://cloud.ibm.com/docs/atracker?topic=atracker-event
 // https://cloud.ibm.com/docs/codeengine?topic=codeengine-subscription-kafka
 
-// record is what of an audit event says where to look. Its eventTime, which is
-// not RFC 3339, does not count: what is there now does.
+// record holds the fields of an audit event that identify a project. The eventTime,
+// which is not RFC 3339, is not used: latchkey reads the current state.
 type record struct {
 	Action    string `json:"action"`
 	Outcome   string `json:"outcome"`
@@ -33,11 +33,11 @@ type record struct {
 	} `json:"target"`
 }
 
-// What is acted on: <noun>.<verb>, where the noun is a Code Engine project, by
-// its own name and by that of the resource controller, or a project of IBM
-// Cloud Projects. The event of one project may come under both names.
+// latchkey handles the actions <noun>.<verb>. The noun is a Code Engine project, under
+// its own name or the resource controller's, or a project of IBM Cloud
+// Projects. An event of one project may arrive under both names.
 var (
-	auditNouns = map[string]string{ // to the service in the target's CRN
+	auditNouns = map[string]string{ // noun to the service in the target's CRN
 		"codeengine.project":  "codeengine",
 		"codeengine.instance": "codeengine",
 		"project.project":     "project",
@@ -45,13 +45,13 @@ var (
 	auditVerbs = []string{"create", "restore", "delete"}
 )
 
-// maxProjects is how many projects of one body are looked at one by one. For
-// more, a look at everything costs less.
+// maxProjects is how many projects of one body are checked individually. For more
+// of them, one check of everything costs less.
 const maxProjects = 100
 
-// audit reads one record, or several: whether a record holds one event is
-// implied by the documentation and never said, so an array and newline-delimited
-// JSON are taken too.
+// audit reads the audit events of one Kafka record. The documentation implies that
+// a record holds one event but does not state it, so arrays and newline-delimited
+// JSON are accepted too.
 func (r Reader) audit(e Event) ([]Request, error) {
 	if !auditMayAsk(e.Data()) {
 		return nil, notForUs("type", e.Type())
@@ -65,7 +65,7 @@ func (r Reader) audit(e Event) ([]Request, error) {
 	for i, raw := range records {
 		var rec record
 		if json.Unmarshal(raw, &rec) != nil {
-			continue // no audit event: the topic may carry others
+			continue // not an audit event: the topic may carry others
 		}
 		last = rec.Action
 		service, acted := rec.acted()
@@ -77,12 +77,12 @@ func (r Reader) audit(e Event) ([]Request, error) {
 				self = r.Self()
 			}
 			if rec.Initiator.ID == self {
-				continue // our own work must not call us
+				continue // caused by latchkey itself
 			}
 		}
 		of, project, fault := resource(rec.Target.ID)
-		if of != service || fault || !guid.MatchString(project) {
-			return nil, malformed("data%s.target.id %s is no CRN of a project", at(i, len(records)), quote(rec.Target.ID))
+		if of != service || fault || !guid().MatchString(project) {
+			return nil, malformed("data%s.target.id %s is not the CRN of a project", at(i, len(records)), quote(rec.Target.ID))
 		}
 		if !slices.Contains(projects, project) {
 			projects = append(projects, project)
@@ -108,8 +108,8 @@ func at(i, n int) string {
 	return fmt.Sprintf("[%d]", i)
 }
 
-// acted names the service whose project the event is about. Asynchronous
-// actions send two events, of which the first is pending.
+// acted returns the service whose project has changed. An asynchronous action
+// sends two events, the first with the outcome pending.
 func (r record) acted() (service string, acted bool) {
 	cut := strings.LastIndexByte(r.Action, '.')
 	if cut < 0 || r.Outcome != "success" || !slices.Contains(auditVerbs, r.Action[cut+1:]) {
@@ -119,8 +119,8 @@ func (r record) acted() (service string, acted bool) {
 	return service, service != ""
 }
 
-// split takes a record apart: an object, an array of them, or several of both
-// one after the other.
+// split splits a record into objects. It may contain an object, an array of
+// objects, or a sequence of both.
 func split(body []byte) ([]json.RawMessage, error) {
 	if err := checkJSON(body); err != nil {
 		return nil, err
@@ -147,8 +147,8 @@ func split(body []byte) ([]json.RawMessage, error) {
 	}
 }
 
-// auditMayAsk tells by a scan what cannot hold an action that is acted on. A
-// \u could spell one in another way.
+// auditMayAsk scans for an action that latchkey handles. It also returns true for
+// a \u escape, which could spell one.
 func auditMayAsk(body []byte) bool {
 	for _, noun := range []string{".project.", ".instance."} {
 		for rest := body; ; {
@@ -167,10 +167,10 @@ func auditMayAsk(body []byte) bool {
 	return bytes.Contains(body, []byte(`\u`))
 }
 
-// Passing reports whether a request is an audit event that asks nothing, as
-// told by its header and a scan of its body. It is for the flood of them, and
-// sure of what it says: in whatever has an unusual form it leaves the word to
-// Decode and Interpret, so false says nothing.
+// Passing reports whether a request is a valid audit event that requests nothing. It
+// only reads the header and scans the body, so that a flood of audit events is
+// cheap. It returns false for every unusual form; Decode and Interpret then
+// decide.
 func Passing(h http.Header, body []byte) bool {
 	const required = 4
 	found := 0
@@ -225,7 +225,7 @@ func Passing(h http.Header, body []byte) bool {
 	return found == required && len(body) <= MaxBody && !auditMayAsk(body)
 }
 
-// plainValue is a header value that stands for itself.
+// plainValue reports whether a header value needs no decoding.
 func plainValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c > '~' || c == '%' || c == '"' {
@@ -235,8 +235,8 @@ func plainValue(s string) bool {
 	return s != ""
 }
 
-// plainReference is an absolute path, with a fragment perhaps: what a source of
-// Knative looks like.
+// plainReference reports whether s is an absolute path with an optional fragment, as
+// Knative's sources are.
 func plainReference(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -247,9 +247,9 @@ func plainReference(s string) bool {
 	return len(s) > 1 && s[0] == '/' && lowerOrDigit(s[1]|0x20) && strings.Count(s, "#") <= 1
 }
 
-// plainExtension is the name of an extension in the spelling of net/http: in
-// another it could be an attribute that is there twice. The rest of what the
-// specification names is left to Decode.
+// plainExtension reports whether name is an extension in the spelling of net/http.
+// Another spelling could repeat an attribute. The remaining attributes of the
+// specification are left to Decode.
 func plainExtension(name string) bool {
 	if name == "" || (name[0] < 'A' || name[0] > 'Z') && !isDigit(name[0]) {
 		return false
@@ -264,8 +264,8 @@ func plainExtension(name string) bool {
 
 func lowerOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || isDigit(c) }
 
-// FromKafka reports whether the header says that a Kafka subscription delivers
-// a record, which may be one of a flood.
+// FromKafka reports whether the header is that of a record from a Kafka
+// subscription.
 func FromKafka(h http.Header) bool {
 	kind := h["Ce-Type"]
 	return len(kind) == 1 && kind[0] == typeKafka

@@ -9,14 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// attribute is one of an event's: a string, a bool or an int32.
+// attribute is an attribute of an event. Its value is a string, a bool or an int32.
 type attribute struct {
 	name  string
 	value any
 }
 
-// header takes the content type and the ce- headers, whatever the case of
-// their names: not everything that calls here went through net/http.
+// header returns the content type and the ce- headers. It ignores the case of names,
+// since not every caller uses net/http.
 func header(h http.Header) (contentType string, attributes []attribute, err error) {
 	const prefix = "ce-"
 	types := 0
@@ -38,12 +38,12 @@ func header(h http.Header) (contentType string, attributes []attribute, err erro
 	return contentType, attributes, nil
 }
 
-// binary has the attributes in headers and the data in the body.
+// binary reads binary mode: attributes in headers, data in the body.
 func binary(contentType string, attributes []attribute, body []byte) (Event, error) {
 	slices.SortStableFunc(attributes, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
 	for i, a := range attributes {
 		if a.name == "datacontenttype" {
-			return Event{}, malformed("header ce-datacontenttype: Content-Type says it")
+			return Event{}, malformed("header ce-datacontenttype: use Content-Type instead")
 		}
 		if i > 0 && a.name == attributes[i-1].name { // readers differ on which one counts
 			return Event{}, malformed("header ce-%s occurs more than once", clip(a.name))
@@ -66,8 +66,8 @@ func binary(contentType string, attributes []attribute, body []byte) (Event, err
 	return e, nil
 }
 
-// headerValue undoes what the HTTP binding does to a value: first quotes, then
-// one round of percent-encoding.
+// headerValue decodes a value as the HTTP binding encodes it: quotes first, then one
+// round of percent-encoding.
 func headerValue(s string) (string, error) {
 	if strings.HasPrefix(s, `"`) {
 		inner, err := unquote(s)
@@ -78,7 +78,7 @@ func headerValue(s string) (string, error) {
 	}
 	s, err := url.PathUnescape(s)
 	if err != nil {
-		return "", errors.New("the percent-encoding is broken")
+		return "", errors.New("the percent-encoding is invalid")
 	}
 	if !utf8.ValidString(s) {
 		return "", errors.New("it is not UTF-8")
@@ -86,8 +86,8 @@ func headerValue(s string) (string, error) {
 	return s, nil
 }
 
-// unquote reads a quoted string of RFC 9110: a backslash takes the next
-// character as it is, and the first bare quote has to be the last character.
+// unquote reads a quoted string of RFC 9110. A backslash escapes the next character,
+// and the first unescaped quote must be the last character.
 func unquote(s string) (string, error) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
@@ -95,11 +95,11 @@ func unquote(s string) (string, error) {
 		case c == '"' && i == len(s)-1:
 			return b.String(), nil
 		case c == '"':
-			return "", errors.New("something follows the quoted string")
+			return "", errors.New("text follows the quoted string")
 		case c == '\\' && i+1 < len(s):
 			i++
 		}
 		b.WriteByte(s[i])
 	}
-	return "", errors.New("the quoted string has no end")
+	return "", errors.New("the quoted string does not end")
 }

@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// Data is the data of an event as values: nil, bool, int64, float64, string,
-// []any and map[string]any of JSON, a string of other text, else []byte. Only a
-// Kafka record can hold several, one for each record in it.
+// Data returns the data of an event as values. JSON becomes nil, bool, int64, float64,
+// string, []any and map[string]any; other text becomes a string; anything else
+// a []byte. Only a Kafka record can contain several values.
 //
-// The error is ErrMalformed, for JSON that readers read differently.
+// The error wraps ErrMalformed, for JSON that readers interpret differently.
 func Data(e Event) ([]any, error) {
 	raw := e.Data()
 	switch {
@@ -42,7 +42,7 @@ func Data(e Event) ([]any, error) {
 	return records, nil
 }
 
-// streamed reports whether raw is JSON, or several pieces of it.
+// streamed reports whether raw is a sequence of JSON values.
 func streamed(raw []byte) bool {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	for {
@@ -53,7 +53,7 @@ func streamed(raw []byte) bool {
 	}
 }
 
-// Ours reports whether data is an audit event of what latchkey did itself.
+// Ours reports whether data is an audit event that latchkey itself caused.
 func (r Reader) Ours(e Event, data any) bool {
 	if e.Type() != typeKafka || r.Self == nil {
 		return false
@@ -64,14 +64,15 @@ func (r Reader) Ours(e Event, data any) bool {
 	return id != "" && id == r.Self()
 }
 
-// Newer is the demand for a key that is newer than the event. Without a time,
-// or with one in the future, nothing could meet it.
+// Newer returns the demand for a key that is newer than the event. It is an error if
+// the event's time is absent or in the future, since no key could meet the
+// demand.
 func (r Reader) Newer(e Event) (Request, error) {
 	q := Request{Verb: Rotate}
 	q.Trigger.NewerThan = e.Time()
 	switch {
 	case e.Time().IsZero():
-		return Request{}, malformed("time is missing: nothing says when the new key is new enough")
+		return Request{}, malformed("time is missing: the demand needs a time that the new key is newer than")
 	case e.Time().After(r.Now().Add(ahead)):
 		return Request{}, malformed("time %s is in the future", quote(e.Time().String()))
 	}

@@ -13,22 +13,23 @@ import (
 	ce "github.com/cloudevents/sdk-go/v2/event"
 )
 
-// Event is the SDK's type. Its receiver is not used: it neither decodes header
-// values nor sees parameters of a content type.
+// Event is the SDK's type. The SDK's receiver is not used, because it neither decodes
+// header values nor reads parameters of a content type.
 type Event = ce.Event
 
-// MaxBody is the longest body that is read.
+// MaxBody is the length of the longest body that is read, in bytes (1 MiB).
 const MaxBody = 1 << 20
 
-// What is wrong with what was sent.
+// Errors of Decode, DecodeBatch and Interpret.
 var (
-	// ErrMalformed: it is no event, or its data is not what its type promises.
+	// ErrMalformed means that the body is not an event, or that its data does not
+	// match its type.
 	ErrMalformed = errors.New("malformed event")
-	// ErrUnsupported: a format that is not understood here.
+	// ErrUnsupported means that the format is not supported.
 	ErrUnsupported = errors.New("unsupported format")
-	// ErrTooLarge: the body is longer than MaxBody.
+	// ErrTooLarge means that the body is longer than MaxBody.
 	ErrTooLarge = errors.New("body too large")
-	// ErrNotForUs: understood, and nothing that latchkey acts on.
+	// ErrNotForUs means that the event is valid and latchkey does not handle it.
 	ErrNotForUs = errors.New("not for us")
 )
 
@@ -36,10 +37,10 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrMalformed, fmt.Errorf(format, args...))
 }
 
-// quote makes a sender's text fit for an answer and a log.
+// quote makes a sender's text safe for an answer and a log.
 func quote(s string) string { return strconv.Quote(clip(s)) }
 
-// clip shortens s, and cuts no character in two.
+// clip shortens s without splitting a character.
 func clip(s string) string {
 	const most = 80
 	if len(s) <= most {
@@ -52,8 +53,8 @@ func clip(s string) string {
 	return s[:cut] + "…"
 }
 
-// shown is an attribute with its value where that is fit to be told: the value
-// of an extension can be anything, a credential too, and a URI can hold one.
+// shown returns the name of an attribute, and its value if it cannot be
+// a credential. The value of an extension can be one, and a URI can contain one.
 func shown(name, value string) string {
 	switch name {
 	case "specversion", "id", "type", "subject", "time", "datacontenttype":
@@ -69,7 +70,7 @@ const (
 
 func tooLarge() error { return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, MaxBody) }
 
-// Decode reads one event from an HTTP request. A batch is for DecodeBatch.
+// Decode reads one event from an HTTP request. Use DecodeBatch for a batch.
 func Decode(h http.Header, body []byte) (Event, error) {
 	if len(body) > MaxBody {
 		return Event{}, tooLarge()
@@ -85,10 +86,10 @@ func Decode(h http.Header, body []byte) (Event, error) {
 	case strings.HasPrefix(contentType, structuredType):
 		media, _, err := mime.ParseMediaType(contentType)
 		if err != nil || media != structuredType+"+json" {
-			return Event{}, fmt.Errorf("%w: Content-Type %s: of the structured formats only JSON is read", ErrUnsupported, quote(contentType))
+			return Event{}, fmt.Errorf("%w: Content-Type %s: the only structured format supported is JSON", ErrUnsupported, quote(contentType))
 		}
-		// How Event Notifications labels its delivery is not documented. Its
-		// envelope is no legal event either way.
+		// The Content-Type of Event Notifications is not documented. Its envelope
+		// is not a legal event with any.
 		if bytes.Contains(body, []byte(`"notification_id"`)) {
 			if e, err := notification(body); err == nil {
 				return e, nil

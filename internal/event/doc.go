@@ -1,39 +1,38 @@
-// Package event reads CloudEvents and says what they ask for.
+// Package event reads CloudEvents and returns what they request.
 //
 // # Modes
 //
-// Batched, Decode and DecodeBatch take an HTTP request's header and body. The
-// Content-Type says what they are, tested in this order:
+// Batched, Decode and DecodeBatch take the header and body of an HTTP request. The
+// mode follows from the Content-Type, tested in this order:
 //
-//	application/cloudevents-batch…   a JSON array of events, each with its own fault
+//	application/cloudevents-batch…   a JSON array of events, each with its own error
 //	application/cloudevents+json     structured: everything in one JSON object
-//	application/cloudevents…         refused: of the formats only JSON is read
-//	anything, with ce- headers       binary: attributes in headers, data in the body
+//	application/cloudevents…         rejected: JSON is the only format supported
+//	any type, with ce- headers       binary: attributes in headers, data in the body
 //	JSON or none, without them       the envelope of IBM Event Notifications, which
-//	                                 looks like structured mode and is not legal
+//	                                 resembles structured mode but is not legal
 //
-// The SDK's types are used and its receiver is not: it does not undo the
-// encoding of header values, takes names twice, and knows a batch only by the
-// exact Content-Type.
+// The package uses the SDK's types but not its receiver: that does not decode header
+// values, accepts repeated names, and recognizes a batch only by the exact
+// Content-Type.
 //
 // # Senders
 //
-// A Reader says what an event asks. Each sender has a file of its own:
+// A Reader interprets an event. Each sender has a file of its own:
 //
 //	own.go               latchkey's types: provision, rotate, revoke, sweep
 //	interpret.go         the platform's timer
-//	secretsmanager.go    secrets that are about to expire, or have
-//	lifecycle.go         Code Engine projects that came, came back or went
-//	audit.go             the same, and IBM Cloud Projects, from an audit topic of Kafka
+//	secretsmanager.go    secrets that are about to expire or have expired
+//	lifecycle.go         Code Engine projects that were created, restored or deleted
+//	audit.go             the same and IBM Cloud Projects, from an audit topic of Kafka
 //
-// Everything else is not for us, and is told so without its data being parsed.
-// Passing does that for the flood of audit events before anything is decoded.
+// Every other event returns ErrNotForUs, without parsing its data. Passing does this
+// for the flood of audit events before they are decoded.
 //
 // # Trust
 //
-// What a Reader returns is a hint: where to look, and what is demanded.
-// Anybody may ask for a look; the other verbs need a caller that is known and
-// allowed. Nothing else in an event is believed, and no URL in one is ever
-// called. Errors name the attribute, and show its value only where that cannot
-// be a credential.
+// Events only trigger a check: latchkey reads the actual state from IAM and the
+// stores. Every sender may trigger one; the other verbs need an authenticated and
+// permitted caller. A URL in an event is never called. Errors name the attribute and
+// repeat its value only if it cannot be a credential.
 package event

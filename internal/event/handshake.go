@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// AnyOrigin in a list of origins lets everybody send.
+// AnyOrigin in a list of origins permits every origin.
 const AnyOrigin = "*"
 
-// Consent answers the abuse protection of the CloudEvents webhook
-// specification: a sender asks by OPTIONS whether its events are wanted here.
-// The result has the headers that say so; it is nil when they are not, and
-// nothing is said then. perMinute is the rate that is promised at most.
+// Consent implements the abuse protection of the CloudEvents webhook specification:
+// a sender requests permission by OPTIONS. The result is the headers that grant
+// it, or nil if the origin is not permitted. perMinute is the highest rate that is
+// granted, in requests.
 //
-// The request may name a URL to be called later with the consent. It is never
-// called: whoever sends the request chooses it.
+// The request may name a URL for a later answer. It is never called, because it
+// comes from an unauthenticated request.
 //
 // https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection
 func Consent(h http.Header, origins []string, perMinute int) http.Header {
@@ -38,7 +38,7 @@ func Consent(h http.Header, origins []string, perMinute int) http.Header {
 	return answer
 }
 
-// legalOrigin takes what a DNS name has; it is repeated in an answer.
+// legalOrigin reports whether s has the characters of a DNS name. The answer repeats it.
 func legalOrigin(s string) bool {
 	const longest = 253
 	return s != "" && len(s) <= longest && !strings.ContainsFunc(s, func(r rune) bool {

@@ -10,45 +10,46 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Verb is what an event asks for.
+// Verb is the action that an event requests.
 type Verb string
 
-// The verbs. Look needs no permission: it changes only what is due anyway.
+// The verbs. Look needs no permission, because it only does what is due anyway.
 const (
-	Look      Verb = "look"
-	Provision Verb = "provision"
-	Rotate    Verb = "rotate"
-	Revoke    Verb = "revoke"
+	Look      Verb = "look"      // check credentials
+	Provision Verb = "provision" // create a credential
+	Rotate    Verb = "rotate"    // replace its key by a newer one
+	Revoke    Verb = "revoke"    // revoke a leaked key
 )
 
-// Request is one thing that an event asks for.
+// Request is one action that an event requests.
 type Request struct {
 	Verb        Verb
-	Credentials []string          // entries or instances; empty: see Project and Secret, or all
+	Credentials []string          // config entries or credentials; empty: see Project and Secret, or all
 	With        map[string]string // parameters of a provision
-	Project     string            // ID of a project: the instances for it
+	Project     string            // ID of a project: its credentials
 	Secret      string            // name of the secret that is about to expire
-	SecretID    string            // its ID in Secrets Manager, where the event has one
-	KeyID       string            // the key to revoke
-	Contain     bool              // disable it first
-	Trigger     rotation.Trigger  // what is demanded
-	Sender      string            // who was understood, in words for people
+	SecretID    string            // ID of that secret in Secrets Manager; "": unknown
+	KeyID       string            // key to revoke
+	Contain     bool              // disable the key before revoking it
+	Trigger     rotation.Trigger  // the demand
+	Sender      string            // one of the senders below, for people to read
 	Cause       string            // type, source and ID, for key descriptions and logs
 }
 
-// NeedsAuth reports whether the caller must be known and allowed the verb.
+// NeedsAuth reports whether the caller must be authenticated and permitted the
+// verb.
 func (r Request) NeedsAuth() bool { return r.Verb != Look }
 
-// The senders that are understood, as Request.Sender names them.
+// Values of Request.Sender.
 const (
-	SenderOwn            = "latchkey's own type"
-	SenderTimer          = "timer"
-	SenderSecretsManager = "Secrets Manager"
-	SenderLifecycle      = "resource lifecycle"
-	SenderAudit          = "audit"
+	SenderOwn            = "latchkey's own type" // an event of a dev.latchkey type
+	SenderTimer          = "timer"               // a tick of the platform's timer
+	SenderSecretsManager = "Secrets Manager"     // a notification about a secret
+	SenderLifecycle      = "resource lifecycle"  // a notification about a project
+	SenderAudit          = "audit"               // an audit event about a project
 )
 
-// Types that say by themselves who the sender is.
+// Types that identify the sender.
 const (
 	typePrefix  = "dev.latchkey."
 	typeTick    = "dev.knative.sources.ping"
@@ -56,18 +57,19 @@ const (
 	typeSecrets = "com.ibm.cloud.secrets-manager."
 )
 
-// Reader says what events ask for. It holds what an event is measured by.
+// Reader interprets events.
 type Reader struct {
-	// Now bounds demands for the future; it is read only when there is one.
+	// Now returns the current time. It is called only for a demand with a time, which
+	// must not be in the future.
 	Now func() time.Time
-	// Self is the IAM ID that latchkey itself works as, empty while that is not
-	// known; nil is never known. It is read only when an audit event would
-	// otherwise be acted on.
+	// Self returns latchkey's own IAM ID, or "" if it is not yet known; nil means
+	// never known. It is called only for an audit event that would otherwise trigger
+	// a check.
 	Self func() string
 }
 
-// Interpret says what an event asks for. The error is ErrMalformed or
-// ErrNotForUs; there are no requests then.
+// Interpret returns what an event requests. The error wraps ErrMalformed or
+// ErrNotForUs.
 func (r Reader) Interpret(e Event) ([]Request, error) {
 	requests, err := r.ask(e)
 	if err != nil {
@@ -86,32 +88,32 @@ func (r Reader) ask(e Event) ([]Request, error) {
 	case Own(kind):
 		return one(r.own(e))
 	case kind == typeTick:
-		// Whatever data the subscription was given: a tick is a tick.
+		// The data of the subscription does not matter.
 		return one(Request{Verb: Look, Sender: SenderTimer}, nil)
 	case kind == typeKafka:
 		return r.audit(e)
 	case strings.HasPrefix(kind, typeSecrets):
 		return r.secrets(e)
 	}
-	// The type of the lifecycle source is not documented: its data tells. What
-	// cannot be one is told by a scan, without parsing anything.
+	// The type of a lifecycle event is not documented, so its data identifies it. The
+	// scan avoids parsing other events.
 	if bytes.Contains(e.Data(), []byte(lifecyclePrefix)) {
 		return one(lifecycle(e))
 	}
 	return nil, notForUs("type", e.Type())
 }
 
-// Own reports whether an event type is one of latchkey's own, its outcomes
-// included.
+// Own reports whether an event type is latchkey's own, including those of
+// outcomes.
 func Own(kind string) bool { return strings.HasPrefix(kind, typePrefix) }
 
 func notForUs(what, value string) error {
 	return fmt.Errorf("%s %s: %w", what, quote(value), ErrNotForUs)
 }
 
-// Cause is an event's type, source and ID, printable and bounded: it stands in
-// the descriptions of keys. A bracket would make it look like a marker, and
-// what of a source can be a credential is left out.
+// Cause returns an event's type, source and ID as printable text of at most 200 bytes,
+// for the descriptions of keys. Brackets are replaced, since they delimit
+// a marker. Parts of a source that can be a credential are omitted.
 func Cause(e Event) string {
 	const most = 200
 	source := e.Source()

@@ -5,19 +5,20 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 )
 
-// lifecyclePrefix begins the event_type in the data of a lifecycle event.
+// lifecyclePrefix starts the event_type in the data of a lifecycle event.
 const lifecyclePrefix = "resource-controller."
 
-// lifecycle is the event of a resource that came to be, came back or went. Only
-// where to look is taken from it: the project is looked up, not believed. What
-// is no lifecycle event of a project is not for us, however it is written: the
-// whole account's events come by here.
+// lifecycle reads the event of a resource that was created, restored or deleted. It
+// takes only the project's ID from it; latchkey then looks the project up. Events
+// of other resources are not for us in any form, since the events of the whole
+// account arrive here.
 //
 // https://cloud.ibm.com/docs/event-notifications?topic=event-notifications-en-resource-lifecycle-events
-// shows the shape on another service; that a Code Engine project looks the same
-// is inferred from it.
+// shows the event of another service. That a Code Engine project's event has the same
+// shape is an assumption.
 func lifecycle(e Event) (Request, error) {
 	var data struct {
 		EventType string `json:"event_type"`
@@ -48,7 +49,7 @@ func lifecycle(e Event) (Request, error) {
 		return Request{}, malformed("data: %w", err)
 	}
 	if json.Unmarshal(e.Data(), &rest) != nil {
-		return Request{}, malformed("data: context or event_properties is not of the shape of a lifecycle event")
+		return Request{}, malformed("data: context or event_properties does not have the shape of a lifecycle event")
 	}
 	state := rest.Properties.LastOperation.State
 	if state == "" && rest.Context.Activity.Outcome == "success" {
@@ -57,23 +58,26 @@ func lifecycle(e Event) (Request, error) {
 	service, project, fault := resource(rest.Properties.CRN)
 	switch {
 	case service == "":
-		return Request{}, malformed("data.event_properties.crn %s is no CRN", quote(rest.Properties.CRN))
+		return Request{}, malformed("data.event_properties.crn %s is not a CRN", quote(rest.Properties.CRN))
 	case service != "codeengine":
 		return Request{}, notForUs("service", service)
 	case state != "succeeded":
 		return Request{}, notForUs("operation", state)
 	}
 	project = cmp.Or(project, rest.Properties.GUID)
-	if fault || !guid.MatchString(project) || (rest.Properties.GUID != "" && rest.Properties.GUID != project) {
-		return Request{}, malformed("data.event_properties: crn %s and guid %s name no project", quote(rest.Properties.CRN), quote(rest.Properties.GUID))
+	if fault || !guid().MatchString(project) || (rest.Properties.GUID != "" && rest.Properties.GUID != project) {
+		return Request{}, malformed("data.event_properties: crn %s and guid %s do not identify a project", quote(rest.Properties.CRN), quote(rest.Properties.GUID))
 	}
 	return Request{Verb: Look, Project: project, Sender: SenderLifecycle}, nil
 }
 
-var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var guid = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+})
 
-// resource takes the CRN of a service instance apart. The service is empty
-// when it is no CRN at all; fault says that it names more than an instance.
+// resource returns the service and the instance in the CRN of a service instance. The
+// service is empty if crn is not a CRN; fault reports that it is not exactly the
+// CRN of an instance.
 //
 //	crn:v1:<cloud>:<public>:<service>:<region>:<scope>:<instance>::
 func resource(crn string) (service, instance string, fault bool) {

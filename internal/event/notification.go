@@ -5,19 +5,19 @@ import (
 	"encoding/json"
 )
 
-// notification reads the envelope of Event Notifications. It looks like a
-// structured event and is not a legal one: notification_id has an underscore,
-// its time need not be RFC 3339, and no header says what it is. Only its type
-// has to be there; what else is missing or illegal is made up for or left out.
+// notification reads the envelope of Event Notifications. It resembles a structured
+// event but is not legal: notification_id contains an underscore, its time may not
+// be RFC 3339, and no header identifies it. Only the type is required; other
+// missing or illegal attributes are replaced or omitted.
 func notification(body []byte) (Event, error) {
 	fields, err := object(body)
 	if err != nil {
-		return Event{}, malformed("no ce- headers (ce-specversion is missing), and the body is no notification: %w", err)
+		return Event{}, malformed("no ce- headers (ce-specversion is missing), and the body is not a notification: %w", err)
 	}
 	text := func(name string) string {
 		var s string
 		if err := json.Unmarshal(fields[name], &s); err != nil {
-			return "" // absent, or no string
+			return "" // absent or not a string
 		}
 		return s
 	}
@@ -27,7 +27,7 @@ func notification(body []byte) (Event, error) {
 	}
 	attributes := []attribute{
 		{"specversion", cmp.Or(text("specversion"), "1.0")},
-		// Marks the sender, whose patience is short.
+		// Identifies the sender, which times out early.
 		{"ibmensourceid", cmp.Or(sender, "unknown")},
 	}
 	add := func(name, value string, legal bool) {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -14,8 +15,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Types of our own. Everything else that begins like them is not for us: our
-// own outcomes are among it, and acting on one would go round for ever.
+// latchkey's own request types. Other types with the prefix are not for us: they
+// include outcomes, and handling one would cause an endless loop.
 const (
 	typeProvision = typePrefix + "provision"
 	typeRotate    = typePrefix + "rotate"
@@ -40,9 +41,9 @@ func (r Reader) own(e Event) (q Request, err error) {
 	return q, err
 }
 
-// read decodes the data of one of our own types into the fields that it may
-// have; null is unset. Names are exact, unlike encoding/json's, and one that is
-// not among them is a fault: a misspelt demand must not be a smaller one.
+// read decodes the data of latchkey's own types into the given fields; null is
+// unset. Names are case-sensitive, unlike in encoding/json. An unknown name is an
+// error, because ignoring a misspelt demand would weaken it.
 func read(e Event, into map[string]any) error {
 	if len(e.Data()) == 0 {
 		return malformed("%s has no data", e.Type())
@@ -66,7 +67,7 @@ func read(e Event, into map[string]any) error {
 	return nil
 }
 
-// wanted says to people what belongs into a field.
+// wanted describes the type of a field.
 func wanted(target any) string {
 	switch target.(type) {
 	case *bool:
@@ -79,21 +80,20 @@ func wanted(target any) string {
 	return "a string"
 }
 
-// checkName checks a name that is looked up later: here only that it can be
-// told and logged.
+// checkName checks that a name is short and printable. It is looked up later.
 func checkName(field, credential string) error {
 	const most = 300
 	switch {
 	case credential == "":
 		return malformed("data.%s is missing", field)
 	case len(credential) > most || strings.ContainsFunc(credential, func(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) }):
-		return malformed("data.%s %s is no name", field, quote(credential))
+		return malformed("data.%s %s is not a name", field, quote(credential))
 	}
 	return nil
 }
 
-// keyID bounds what may stand in the path of a call to IAM.
-var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+// keyID matches an ID that is safe in the path of a call to IAM.
+var keyID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) })
 
 func provision(e Event) (Request, error) {
 	var credential string
@@ -118,8 +118,8 @@ func provision(e Event) (Request, error) {
 	return r, nil
 }
 
-// ahead is how far a sender's clock may be before ours. A demand for a key
-// newer than the far future could never be met.
+// ahead is how far a sender's clock may be ahead of latchkey's. No key can meet
+// a demand for one that is newer than the future.
 const ahead = 5 * time.Minute
 
 func (r Reader) rotate(e Event) (Request, error) {
@@ -138,13 +138,13 @@ func (r Reader) rotate(e Event) (Request, error) {
 			return Request{}, malformed("data.newerThan %s: %w", quote(newerThan), err)
 		}
 	case notKey != "":
-		t.NewerThan = time.Time{} // another key is all that is asked
+		t.NewerThan = time.Time{} // any other key meets the demand
 	}
-	if notKey != "" && !keyID.MatchString(notKey) {
-		return Request{}, malformed("data.notKey %s is no ID of a key", quote(notKey))
+	if notKey != "" && !keyID().MatchString(notKey) {
+		return Request{}, malformed("data.notKey %s is not the ID of a key", quote(notKey))
 	}
 	if t.NewerThan.IsZero() && t.NotKey == "" {
-		return Request{}, malformed("time is missing, and data has neither newerThan nor notKey: nothing says when the new key is new enough")
+		return Request{}, malformed("time is missing, and data has neither newerThan nor notKey: the demand needs one of the three")
 	}
 	if t.NewerThan.After(r.Now().Add(ahead)) {
 		return Request{}, malformed("newerThan %s is in the future", t.NewerThan.Format(time.RFC3339))
@@ -164,8 +164,8 @@ func revoke(e Event) (Request, error) {
 		return Request{}, err
 	case key == "":
 		return Request{}, malformed("data.keyID is missing")
-	case !keyID.MatchString(key):
-		return Request{}, malformed("data.keyID %s is no ID of a key", quote(key))
+	case !keyID().MatchString(key):
+		return Request{}, malformed("data.keyID %s is not the ID of a key", quote(key))
 	}
 	return Request{Verb: Revoke, Credentials: []string{credential}, KeyID: key, Contain: contain}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -14,14 +15,13 @@ import (
 // https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-event-notifications
 const maxSecrets = 100
 
-// secrets is Secrets Manager's notification. Of its types two say that
-// something has to be done. The others tell of what is done already, by us too:
-// secret_rotated comes of every publication.
+// secrets reads a notification of Secrets Manager. Two of its types request
+// a rotation. The others announce completed changes, including latchkey's own:
+// every publication causes a secret_rotated.
 //
-// The type is <event type>:<sub-type>, where the sub-type says how many days
-// are left. None of the URLs in the data is ever used. The notification is
-// taken whole or not at all: one of which a part was read would be answered as
-// done, and is not sent again.
+// The type is <event type>:<sub-type>; the sub-type is the number of days left. URLs
+// in the data are never used. A notification with one invalid secret is rejected as
+// a whole, because a partial success would be acknowledged and not sent again.
 func (r Reader) secrets(e Event) ([]Request, error) {
 	short, _, _ := strings.Cut(strings.TrimPrefix(e.Type(), typeSecrets), ":")
 	if short != "secret_about_to_expire" && short != "secret_expired" {
@@ -47,14 +47,14 @@ func (r Reader) secrets(e Event) ([]Request, error) {
 			Time string `json:"event_time"`
 		}
 		if json.Unmarshal(raw, &s) != nil {
-			return nil, malformed("data.secrets[%d]: secret_name, secret_id and event_time have to be strings", i)
+			return nil, malformed("data.secrets[%d]: secret_name, secret_id and event_time must be strings", i)
 		}
 		if err := checkName(fmt.Sprintf("secrets[%d].secret_name", i), s.Name); err != nil {
 			return nil, err
 		}
 		at := e.Time()
 		if at.IsZero() {
-			// Only then does the time of the entry count, and have to be one.
+			// The secret's own time is read only if the event has none.
 			if at, err = parseTime(s.Time); err != nil {
 				return nil, malformed("time is missing, and data.secrets[%d].event_time %s: %w", i, quote(s.Time), err)
 			}
@@ -69,18 +69,18 @@ func (r Reader) secrets(e Event) ([]Request, error) {
 	return requests, nil
 }
 
-// plainID is an ID that may become part of a path.
-var plainID = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`)
+// plainID matches an ID that is safe in a path.
+var plainID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`) })
 
-// secretID is the last part of the CRN of a secret, or the ID itself; empty
-// when it is neither.
+// secretID returns the last part of a secret's CRN, or the ID itself. It is empty if
+// s is neither.
 //
 //	crn:v1:<cloud>:public:secrets-manager:<region>:a/<account>:<instance>:secret:<ID>
 func secretID(s string) string {
 	if strings.HasPrefix(s, "crn:") {
 		s = s[strings.LastIndexByte(s, ':')+1:]
 	}
-	if !plainID.MatchString(s) {
+	if !plainID().MatchString(s) {
 		return ""
 	}
 	return s

@@ -72,9 +72,9 @@ func TestDecodeRefusesTheUnusual(t *testing.T) {
 	}{
 		"one attribute in two spellings":               {http.Header{"Ce-Id": {"1"}, "ce-id": {"2"}}, "", "ce-id occurs more than once"},
 		"two content types":                            {http.Header{"Content-Type": {"application/json", "text/plain"}, "Ce-Id": {"1"}}, "", "Content-Type occurs 2 times"},
-		"a quoted string without an end":               {headers("Ce-Subject", `"open`), "", "no end"},
-		"a quoted string whose end is escaped":         {headers("Ce-Subject", `"open\"`), "", "no end"},
-		"text behind a quoted string":                  {headers("Ce-Subject", `"a"b`), "", "something follows"},
+		"a quoted string without an end":               {headers("Ce-Subject", `"open`), "", "does not end"},
+		"a quoted string whose end is escaped":         {headers("Ce-Subject", `"open\"`), "", "does not end"},
+		"text behind a quoted string":                  {headers("Ce-Subject", `"a"b`), "", "text follows"},
 		"an extension called data":                     {headers("Ce-Data", "x"), "", `"data"`},
 		"a time with a one-digit hour":                 {headers("Ce-Time", "2026-11-24T9:00:00Z"), "", "RFC 3339"},
 		"a time with a comma":                          {headers("Ce-Time", "2026-11-24T09:00:00,5Z"), "", "RFC 3339"},
@@ -118,7 +118,7 @@ func TestInterpretTakesFieldsToTheLetter(t *testing.T) {
 		"something behind the data":           {typeRotate, `{"credential":"a"}{"credential":"b"}`, "object"},
 		"data that is an array":               {typeRotate, `[]`, "object"},
 		"a credential that is a number":       {typeRotate, `{"credential":7}`, "data.credential is not a string"},
-		"a credential with a control code":    {typeRotate, `{"credential":"a\u0007"}`, "no name"},
+		"a credential with a control code":    {typeRotate, `{"credential":"a\u0007"}`, "is not a name"},
 		"a lax newerThan":                     {typeRotate, `{"credential":"a","newerThan":"2026-11-24T9:00:00Z"}`, "RFC 3339"},
 		"a notKey that is no ID":              {typeRotate, `{"credential":"a","notKey":"../x"}`, "data.notKey"},
 		"a null credential":                   {typeRevoke, `{"credential":null,"keyID":"ApiKey-1"}`, "data.credential is missing"},
@@ -130,7 +130,7 @@ func TestInterpretTakesFieldsToTheLetter(t *testing.T) {
 		"a secret that is a number":           {typeSecrets + "secret_expired", `{"secrets":[{"secret_name":"a"},7]}`, "secrets[1]"},
 		"secrets that are no list":            {typeSecrets + "secret_expired", `{"secrets":{}}`, "not a list"},
 		"a notification without data":         {typeSecrets + "secret_expired", ``, "object"},
-		"a project without a name in its CRN": {"x", `{"event_type":"resource-controller.instance.create","event_properties":{"crn":"crn:v1:bluemix:public:codeengine:us-south:a/1:::","last_operation":{"state":"succeeded"}}}`, "name no project"},
+		"a project without a name in its CRN": {"x", `{"event_type":"resource-controller.instance.create","event_properties":{"crn":"crn:v1:bluemix:public:codeengine:us-south:a/1:::","last_operation":{"state":"succeeded"}}}`, "do not identify a project"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := ask(t, tc.kind, at, tc.data); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), tc.names) || got != nil {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// structured has everything in one JSON object.
+// structured reads structured mode: everything in one JSON object.
 func structured(body []byte) (Event, error) {
 	fields, err := object(body)
 	if err != nil {
@@ -60,7 +60,7 @@ func structured(body []byte) (Event, error) {
 
 func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
-// member is the value of an attribute in the envelope.
+// member returns the value of an attribute in the envelope.
 func member(raw json.RawMessage) (any, error) {
 	switch c := raw[0]; c {
 	case '"':
@@ -79,9 +79,9 @@ func member(raw json.RawMessage) (any, error) {
 	return int32(n), nil
 }
 
-// payload is the data of a structured event as binary mode would carry it:
-// JSON as it stands, a string of JSON too; any other type has its text in a
-// string.
+// payload returns the data of a structured event in the form of binary mode. JSON is
+// returned verbatim, JSON strings included. Data of any other type is the text of
+// a JSON string.
 func payload(e Event, data json.RawMessage) ([]byte, error) {
 	if media, _, _ := mime.ParseMediaType(e.DataContentType()); media == "" || media == "text/json" ||
 		strings.HasSuffix(media, "/json") || strings.HasSuffix(media, "+json") {
@@ -89,7 +89,7 @@ func payload(e Event, data json.RawMessage) ([]byte, error) {
 	}
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, malformed("data: for datacontenttype %s it has to be a string", quote(e.DataContentType()))
+		return nil, malformed("data: with datacontenttype %s it must be a string", quote(e.DataContentType()))
 	}
 	return []byte(s), nil
 }

@@ -14,30 +14,28 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// Parts are what a hook's Map makes of a delivery.
+// Parts are the parts of an event that Map makes from a delivery.
 type Parts struct {
-	Type    string
-	Subject string // "": none
-	Time    string // RFC 3339; "": the time that the sender signed, or none
-	Data    any    // as encoding/json encodes it; nil: none
-	// Leaked is the value of a key that somebody found in public. It is not in
-	// the data.
-	Leaked secret.Value
+	Type    string       // type of the event
+	Subject string       // "": none
+	Time    string       // RFC 3339; "": the signed time, or none
+	Data    any          // a value for encoding/json; nil: none
+	Leaked  secret.Value // value of a key that was found in public; nil: none
 }
 
-// Hook is one path that a system outside calls.
+// Hook is one webhook.
 type Hook struct {
-	Name     string
+	Name     string // last part of the path /hooks/NAME
 	Verifier *Verifier
-	// Map makes the parts of an event. body is what encoding/json would give,
-	// with int64 for whole numbers; header has lower-case names, and none that
-	// proves who calls. An error wraps one of package event's.
+	// Map makes the parts of an event. body is a value as event.ParseJSON returns it;
+	// header has lower-case names and omits credentials. An error wraps one of
+	// package event's.
 	Map func(body any, header map[string]string) (Parts, error)
 }
 
-// Event makes the event of a delivery that was verified. The errors are those
-// of package event, and repeat nothing of the body but what an attribute of a
-// CloudEvent may show.
+// Event makes an event from a verified delivery. It also returns the value of a leaked
+// key, if any. Errors wrap those of package event and repeat only attributes that
+// event.Decode repeats.
 func (h *Hook) Event(c Claim, header http.Header, body []byte) (event.Event, secret.Value, error) {
 	none := event.Event{}
 	if err := readable(header); err != nil {
@@ -53,8 +51,7 @@ func (h *Hook) Event(c Claim, header http.Header, body []byte) (event.Event, sec
 	}
 	id := c.ID
 	if id == "" {
-		// The same delivery is the same event, however often it is sent: the
-		// IDs in headers are not signed.
+		// A repeated delivery gets the same ID. IDs in headers are not signed.
 		sum := sha256.Sum256(append([]byte(h.Name+"\x00"), body...))
 		id = hex.EncodeToString(sum[:16])
 	}
@@ -75,13 +72,13 @@ func (h *Hook) Event(c Claim, header http.Header, body []byte) (event.Event, sec
 	}
 	text, err := json.Marshal(envelope)
 	if err != nil {
-		return none, nil, fmt.Errorf("%w: what the hook makes of the body is no JSON", event.ErrMalformed)
+		return none, nil, fmt.Errorf("%w: the hook's data cannot be encoded as JSON", event.ErrMalformed)
 	}
 	e, err := event.Decode(http.Header{"Content-Type": {"application/cloudevents+json"}}, text)
 	return e, parts.Leaked, err
 }
 
-// visible are the headers that expressions get to see.
+// visible returns the headers that expressions can read.
 func (v *Verifier) visible(h http.Header) map[string]string {
 	out := make(map[string]string, len(h))
 	hidden := append([]string{"Authorization", "Proxy-Authorization", "Cookie"}, v.hidden...)

@@ -18,80 +18,74 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// Scheme is how a sender shows who it is.
+// Scheme is a method of authentication.
 type Scheme string
 
-// The schemes, by the names that the config has for them.
+// The schemes, as the config spells them; see the package comment.
 const (
-	GitHub           Scheme = "github"
-	Jira             Scheme = "jira"
-	StandardWebhooks Scheme = "standardWebhooks"
-	Bearer           Scheme = "bearer"
-	Header           Scheme = "header"
-	Basic            Scheme = "basic"
+	GitHub           Scheme = "github"           // HMAC-SHA256 of the body
+	Jira             Scheme = "jira"             // HMAC-SHA256 of the body
+	StandardWebhooks Scheme = "standardWebhooks" // HMAC-SHA256 of ID, time and body
+	Bearer           Scheme = "bearer"           // a token in Authorization
+	Header           Scheme = "header"           // a secret in Options.Header
+	Basic            Scheme = "basic"            // Options.User and a password
 )
 
-// ErrRefused is all that a caller is told, and all that there is to tell: which
-// part was wrong would help only somebody who guesses.
+// ErrRefused is the only error of Claim. It does not name the wrong part, which would
+// help an attacker.
 var ErrRefused = errors.New("no or wrong signature")
 
-// Tolerance is how far the time of a Standard Webhooks signature may be from
-// ours, either way.
+// Tolerance is how far the time of a Standard Webhooks signature may differ from
+// the current time.
 const Tolerance = 5 * time.Minute
 
-// Bounds of a secret. A shorter one can be guessed from a public URL; Standard
-// Webhooks asks for 24 to 64 bytes, and senders are found with less.
+// Bounds of secrets. A short secret can be guessed, since the URL is public. Standard
+// Webhooks specifies 24 to 64 bytes, but some senders use fewer.
 const (
 	minSecret = 16
-	// MaxSecrets is how many secrets are valid at once: the new one and the old
-	// one, while the sender changes over.
+	// MaxSecrets is how many secrets a hook has: one, or a new and an old one during
+	// a change.
 	MaxSecrets = 2
 )
 
-// Options say how callers of one hook are verified.
+// Options configure a Verifier.
 type Options struct {
-	Scheme Scheme
-	// Header is the name of the header of the scheme Header.
-	Header string
-	// User is the user of the scheme Basic; the secret is the password.
-	User string
-	// Secrets are one, or two while a secret is changed.
-	Secrets []secret.Value
-	// Now is the clock that Standard Webhooks' times are compared with; nil is
-	// time.Now.
-	Now func() time.Time
+	Scheme  Scheme
+	Header  string           // the header's name, for the scheme Header
+	User    string           // the user, for the scheme Basic; the secret is the password
+	Secrets []secret.Value   // one, or two during a change
+	Now     func() time.Time // current time, for StandardWebhooks; default time.Now
 }
 
-// Verifier tells the callers of one hook from everybody else. It is made of
-// closures, so that printing one shows no secret.
+// Verifier authenticates the callers of one hook. It consists of closures, so that
+// printing one shows no secret.
 type Verifier struct {
 	claim  func(http.Header) (Claim, error)
-	hidden []string // headers that prove something: nobody else gets to see them
+	hidden []string // headers with credentials, hidden from expressions
 }
 
-// Claim is what a request's header says, before the body is known.
+// Claim is the result of checking a request's header.
 type Claim struct {
-	// ID and Time are the sender's, where the scheme signs them.
-	ID    string
-	Time  time.Time
+	ID    string    // the signed ID; "": the scheme signs none
+	Time  time.Time // the signed time; zero: the scheme signs none
 	holds func(body []byte) bool
 }
 
-// Holds reports whether body is what was signed. It is true for any body where
-// the scheme signs none: the caller is known then, not the text.
+// Holds reports whether the claim covers body. If the scheme does not sign the body,
+// it is true for any body.
 func (c Claim) Holds(body []byte) bool { return c.holds != nil && c.holds(body) }
 
 func anyBody([]byte) bool { return true }
 
-// NewVerifier builds the verifier of one hook. A hook without a secret, or with
-// one that is not fit, is an error that doesn't repeat it.
+// NewVerifier returns a Verifier. It is an error if a secret is missing or unsuitable;
+// the error does not repeat it.
 func NewVerifier(o Options) (*Verifier, error) {
 	if n := len(o.Secrets); n == 0 || n > MaxSecrets {
-		return nil, fmt.Errorf("a hook has one secret, or two while it is changed, not %d", n)
+		return nil, fmt.Errorf("a hook has one secret, or two during a change, not %d", n)
 	}
 	for i, s := range o.Secrets {
 		if o.Scheme != StandardWebhooks && len(s.Expose()) < minSecret {
-			return nil, fmt.Errorf("secret %d has %d characters; the least is %d", i+1, len(s.Expose()), minSecret)
+			return nil, fmt.Errorf("secret %d has %d characters; the minimum is %d", i+1, len(s.Expose()), minSecret)
 		}
 	}
 	now := o.Now
@@ -115,12 +109,12 @@ func NewVerifier(o Options) (*Verifier, error) {
 		}, "", o.Secrets), nil
 	case Header:
 		if o.Header == "" {
-			return nil, errors.New("the scheme header needs the name of one")
+			return nil, errors.New("the scheme header needs the name of a header")
 		}
 		return shown(o.Header, func(given string) string { return given }, "", o.Secrets), nil
 	case Basic:
 		if o.User == "" || strings.Contains(o.User, ":") {
-			return nil, errors.New("the scheme basic needs a user, without a colon")
+			return nil, errors.New("the scheme basic needs a user without a colon")
 		}
 		return shown("Authorization", func(given string) string {
 			scheme, encoded, _ := strings.Cut(given, " ")
@@ -131,15 +125,15 @@ func NewVerifier(o Options) (*Verifier, error) {
 			return string(b)
 		}, o.User+":", o.Secrets), nil
 	}
-	return nil, fmt.Errorf("%q is no scheme", o.Scheme)
+	return nil, fmt.Errorf("%q is not a scheme", o.Scheme)
 }
 
-// Claim checks what the header alone can show. ErrRefused: whatever the body
-// is, it is not from the hook's sender.
+// Claim checks the header. The error is ErrRefused if the request is not from the
+// hook's sender, whatever its body is.
 func (v *Verifier) Claim(h http.Header) (Claim, error) { return v.claim(h) }
 
-// only returns the value of a header that is there exactly once. Readers differ
-// on which of two counts, so two are none.
+// only returns the value of a header that occurs exactly once, and otherwise "". Readers
+// differ on which of two values counts.
 func only(h http.Header, name string) string {
 	values := h.Values(name)
 	if len(values) != 1 {
@@ -148,7 +142,7 @@ func only(h http.Header, name string) string {
 	return values[0]
 }
 
-// signed verifies "sha256=" and the HMAC of the body in lower-case hex.
+// signed verifies "sha256=" followed by the HMAC of the body in lower-case hex.
 func signed(header string, secrets []secret.Value) *Verifier {
 	const prefix = "sha256="
 	return &Verifier{hidden: []string{header}, claim: func(h http.Header) (Claim, error) {
@@ -170,8 +164,8 @@ func signed(header string, secrets []secret.Value) *Verifier {
 	}}
 }
 
-// shown verifies a secret that is sent as it is. Digests are compared: the time
-// that takes says nothing of the secret's length either.
+// shown verifies a secret that is sent in clear. It compares digests, so that the time
+// does not depend on the secret's length.
 func shown(header string, read func(string) string, prefix string, secrets []secret.Value) *Verifier {
 	return &Verifier{hidden: []string{header}, claim: func(h http.Header) (Claim, error) {
 		given := sha256.Sum256([]byte(read(only(h, header))))
@@ -187,37 +181,38 @@ func shown(header string, read func(string) string, prefix string, secrets []sec
 	}}
 }
 
-// How much a Standard Webhooks header may say.
+// Bounds of a Standard Webhooks header: characters of the ID and number of
+// signatures.
 const (
 	maxID         = 256
 	maxSignatures = 16
 )
 
-// standard verifies Standard Webhooks v1. The library computes and compares;
-// what it takes too easily is refused before: it reads +1700000000 and
-// 01700000000 as the time 1700000000, ignores what follows a second comma, takes
-// the empty secret, and has no clock but the machine's.
+// standard verifies Standard Webhooks v1. The library computes and compares the
+// signature. This function rejects what the library accepts too easily: the times
+// +1700000000 and 01700000000, text after a second comma, and an empty secret. The
+// library's clock cannot be set, so this function also checks the time.
 func standard(secrets []secret.Value, now func() time.Time) (*Verifier, error) {
 	var holds []func(body []byte, h http.Header) bool
 	for i, s := range secrets {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s.Expose(), "whsec_"))
 		if err != nil {
-			return nil, fmt.Errorf("secret %d is not base64, which a secret of Standard Webhooks is (whsec_…)", i+1)
+			return nil, fmt.Errorf("secret %d is not base64, as Standard Webhooks requires (whsec_…)", i+1)
 		}
 		if len(key) < minSecret {
-			return nil, fmt.Errorf("secret %d has %d bytes; the least is %d", i+1, len(key), minSecret)
+			return nil, fmt.Errorf("secret %d has %d bytes; the minimum is %d", i+1, len(key), minSecret)
 		}
 		wh, err := standardwebhooks.NewWebhookRaw(key)
 		if err != nil {
-			return nil, fmt.Errorf("secret %d can't be used", i+1)
+			return nil, fmt.Errorf("secret %d cannot be used", i+1)
 		}
 		holds = append(holds, func(body []byte, h http.Header) bool { return wh.VerifyIgnoringTimestamp(body, h) == nil })
 	}
 	hidden := []string{standardwebhooks.HeaderWebhookSignature}
 	return &Verifier{hidden: hidden, claim: func(h http.Header) (Claim, error) {
 		id, stamp, signatures := only(h, standardwebhooks.HeaderWebhookID), only(h, standardwebhooks.HeaderWebhookTimestamp), only(h, standardwebhooks.HeaderWebhookSignature)
-		// The signed text is id.timestamp.body: an ID with a dot in it could
-		// move the borders between the three.
+		// The signed text is id.timestamp.body. A dot in the ID could shift the
+		// boundaries.
 		if id == "" || len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || r == '.' }) {
 			return Claim{}, ErrRefused
 		}
@@ -246,8 +241,8 @@ func standard(secrets []secret.Value, now func() time.Time) (*Verifier, error) {
 	}}, nil
 }
 
-// wellFormed wants signatures separated by single spaces, at least one of them
-// of the version that is read here, and none of that version of another shape.
+// wellFormed reports whether signatures are separated by single spaces, at least one
+// is of version v1, and all of v1 have the right form.
 func wellFormed(signatures string) bool {
 	list := strings.Split(signatures, " ")
 	if len(list) > maxSignatures {
@@ -262,7 +257,7 @@ func wellFormed(signatures string) bool {
 		if version != "v1" {
 			continue
 		}
-		// The length, since decoding passes over line breaks.
+		// The length is checked because decoding skips line breaks.
 		b, err := base64.StdEncoding.Strict().DecodeString(value)
 		if err != nil || len(b) != sha256.Size || len(value) != base64.StdEncoding.EncodedLen(sha256.Size) {
 			return false
