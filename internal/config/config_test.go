@@ -125,8 +125,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// A broken config is the static one with a piece replaced. The wanted faults
-// are "line: path: part of the message", all of them and in order.
+// Each config is the static one with a piece replaced. The wanted faults are
+// "line: path: start of the message", complete and in order.
 func TestFaults(t *testing.T) {
 	tests := map[string]struct {
 		old, new string
@@ -323,7 +323,7 @@ credentials:
 	})
 }
 
-// One run over a file with a fault in nearly every line finds each, in order.
+// One run finds every fault, in the order of the lines.
 func TestAllFaultsAtOnce(t *testing.T) {
 	checkFaults(t, `version: 3
 owner: Example_1

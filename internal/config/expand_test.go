@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// entryWith is a config with one entry; lines are put in at the entry's level.
+// entryWith returns a config with one entry and adds lines to that entry.
 func entryWith(serviceIDName, store string, lines ...string) string {
 	return fmt.Sprintf(`version: 1
 owner: example
@@ -47,7 +47,7 @@ func TestParametersNameTheInstance(t *testing.T) {
 		t.Errorf("service ID %q, path %q", got.ServiceIDName, got.Stores[0].File.Path)
 	}
 
-	// What the marker carries expands to the same credential again.
+	// The contents of the marker expand to the same credential.
 	again, err := e.Expand(Input{With: got.With})
 	if diff := cmp.Diff(got, again); err != nil || diff != "" {
 		t.Errorf("expanding from the marker: %v (-want +got):\n%s", err, diff)

@@ -9,10 +9,9 @@ import (
 	"testing"
 )
 
-// Whatever text comes in: a config and no fault, or faults and no config; each
-// fault has a place in the text and a reason; the same text gives the same
-// answer; and each entry of a config expands to the same checked credential
-// again, or says why not.
+// FuzzLoad checks that any text yields either a config or faults, and the same
+// result each time. Each fault has a position and a message. Each entry of a config
+// always expands to the same valid credential, or returns an error.
 func FuzzLoad(f *testing.F) {
 	example, err := os.ReadFile(emulatorYAML)
 	if err != nil {

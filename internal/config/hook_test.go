@@ -85,7 +85,7 @@ func TestFaultsOfHooks(t *testing.T) {
 	}
 }
 
-// mapped is what the first hook of a config makes of a body.
+// mapped returns the event that the first hook of a config makes from a body.
 func mapped(t *testing.T, event, body string) (Delivery, error) {
 	t.Helper()
 	text := strings.Replace(hooked, `      type: dev.latchkey.provision
@@ -138,8 +138,7 @@ func TestAHookMapsABody(t *testing.T) {
 	}
 }
 
-// An expression that fails on a body says which one and why, and nothing of
-// the body.
+// An error names the expression and the reason and repeats nothing of the body.
 func TestABodyThatAHookCannotMap(t *testing.T) {
 	for name, tc := range map[string]struct{ event, body, want string }{
 		"a name is missing":        {"      type: t\n      subject: ${body.a.b}\n", `{"a":{"canary":1}}`, "hooks.tickets.event.subject: evaluating ${body.a.b}: the body lacks a field that it reads"},
@@ -163,8 +162,8 @@ func TestABodyThatAHookCannotMap(t *testing.T) {
 	}
 }
 
-// Texts of a megabyte, lists of a hundred thousand and what else a sender may
-// come up with end soon, with an error where they have to.
+// Evaluating a hostile body, such as a text of 1 MiB or a list of 100,000 values, fails
+// soon.
 func TestHostileBodiesEndSoon(t *testing.T) {
 	long := strings.Repeat("a", 1<<20)
 	list := "[" + strings.Repeat("1,", 99_999) + "1]"
@@ -202,8 +201,8 @@ func TestALeakedValueIsAClosure(t *testing.T) {
 	}
 }
 
-// What a rule sees of an event is as hostile: a loop that makes texts ends by
-// its cost, although no type is known before.
+// A loop in a rule that makes texts hits the cost limit, even if no type is known at
+// compile time.
 func TestARulePaysForTheTextsThatItMakes(t *testing.T) {
 	x, err := compile(`size(data.list.map(i, data.text + data.text)) > 0`, scopeEvent, cel.BoolType)
 	if err != nil {

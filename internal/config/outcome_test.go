@@ -7,14 +7,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// told is the static config with two sinks, from line 23.
-const told = static + `outcomes:
+// withSinks is the static config with two sinks, from line 23.
+const withSinks = static + `outcomes:
 - {url: https://events.example.com/in, bearerEnv: SINK_TOKEN}
 - eventNotifications: {instance: 9f27b3d4, region: eu-de, source: 5d0f:api}
 `
 
 func TestSinksOfOutcomes(t *testing.T) {
-	c, err := Load("latchkey.yaml", []byte(told))
+	c, err := Load("latchkey.yaml", []byte(withSinks))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestFaultsOfOutcomes(t *testing.T) {
 		"another kind":                 {"url: " + sink, "kafka: x", `unknown key "kafka"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Replace(told, tc.old, tc.new, 1)
+			text := strings.Replace(withSinks, tc.old, tc.new, 1)
 			_, err := Load("latchkey.yaml", []byte(text))
 			switch {
 			case tc.want == "" && err != nil:

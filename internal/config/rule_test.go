@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ruled is a config with one static, one forEach and one with credential, and
-// with the rules.
+// ruled returns a config with a static, a forEach and a with entry, and the
+// rules.
 func ruled(rules string) string {
 	return `version: 1
 owner: example
@@ -86,7 +86,7 @@ func TestRulesAsk(t *testing.T) {
 	}
 }
 
-// values makes of JSON what an event's data is given as: whole numbers whole.
+// values decodes JSON as event.Data does, with int64 for whole numbers.
 func values(t testing.TB, data string) any {
 	t.Helper()
 	if data == "" {
@@ -235,8 +235,8 @@ func TestARuleIgnoresOnlyWhatItCannotMatch(t *testing.T) {
 	}
 }
 
-// FuzzRule: what a rule ignores does not match; what it asks is the same each
-// time, and well-formed.
+// FuzzRule checks that a rule never matches an event that it ignores, and that its
+// request is well-formed and the same each time.
 func FuzzRule(f *testing.F) {
 	f.Add(`event.type == "a" && data.action == "x"`, "${data.action}", "a", `{"action":"x"}`)
 	f.Add(`data.a == "b" || event.type in ["a"]`, "${event.id}", "c", `{"a":"\u0062"}`)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// withStore is a config whose only store is the text.
+// withStore returns a config with one store.
 func withStore(store string) string {
 	return `version: 1
 owner: prod

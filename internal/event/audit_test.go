@@ -176,7 +176,7 @@ func TestAuditEventsThatAreNotForUsAreToldByAScan(t *testing.T) {
 	}
 }
 
-// FuzzAudit: what is asked does not depend on how the records are put together.
+// FuzzAudit checks that the requests do not depend on how records are combined.
 func FuzzAudit(f *testing.F) {
 	for _, name := range goldens(f) {
 		if strings.HasPrefix(name, "audit") {
@@ -225,8 +225,8 @@ func FuzzAudit(f *testing.F) {
 	})
 }
 
-// FuzzPassing: the scan never says of an event that it asks nothing when it is
-// no event, or asks something.
+// FuzzPassing checks that Passing is true only for a valid event that requests
+// nothing.
 func FuzzPassing(f *testing.F) {
 	f.Add("Ce-Subject", "partition:0#1", "", "/s", "2026-11-24T10:00:00Z", []byte(`{}`))
 	f.Add("ce-id", "x", "application/json", "/a#b", "2026-11-24T10:00:00+01:00", []byte(`{"action":"codeengine.project.create"}`))

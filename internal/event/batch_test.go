@@ -96,7 +96,7 @@ func TestWhatIsNoBatchIsRefusedWhole(t *testing.T) {
 	}
 }
 
-// FuzzBatch: a batch means what its events mean one by one.
+// FuzzBatch checks that a batch is decoded like its single events.
 func FuzzBatch(f *testing.F) {
 	f.Add([]byte(`[]`))
 	f.Add([]byte(`[{` + legal + `},{` + legal + `,"data":{"credential":"a"}},null,7]`))

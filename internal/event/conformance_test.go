@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The tests of this file are written from the text of the CloudEvents
-// specification 1.0.2, its HTTP protocol binding, JSON format and Kafka protocol
-// binding: what the conformance suite covers, and what it lacks.
+// The tests in this file follow the CloudEvents specification 1.0.2, its HTTP protocol
+// binding, JSON format and Kafka protocol binding. They include the cases of the
+// conformance suite.
 //
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
 // https://github.com/cloudevents/conformance/tree/main/features
 
-// wire reads a request as it stands on the wire.
+// wire parses a raw HTTP request.
 func wire(t testing.TB, request string) (Event, error) {
 	t.Helper()
 	head, body, _ := strings.Cut(request, "\n\n")
@@ -58,14 +58,14 @@ func TestTheHTTPBinding(t *testing.T) {
 		request string
 		want    seen
 	}{
-		// What the suite's http-protocol-binding.feature covers.
+		// From the suite's http-protocol-binding.feature.
 		"binary": {"POST / HTTP/1.1\n" + attributes + "Content-Type: application/json\n\n" + full.Data, full},
 		"binary with a charset": {"POST / HTTP/1.1\n" + attributes + "Content-Type: application/json; charset=utf-8\n\n" + full.Data,
 			with(func(s *seen) { s.DataContentType = "application/json; charset=utf-8" })},
 		"structured": {"POST / HTTP/1.1\nContent-Type: application/cloudevents+json\n\n{" + members + `,"datacontenttype":"application/json","data":{"message":"Hello World!"}}`, full},
 		"structured with a charset": {"POST / HTTP/1.1\nContent-Type: application/cloudevents+json; charset=utf-8\n\n{" + members + `,"datacontenttype":"application/json","data":{"message":"Hello World!"}}`,
 			full},
-		// HTTP binding 3.1: data of any type is the body as it is.
+		// HTTP binding 3.1: data of any type is the unchanged body.
 		"binary with XML":               {"POST / HTTP/1.1\n" + attributes + "Content-Type: application/xml\n\n<much wow=\"xml\"/>", with(func(s *seen) { s.DataContentType, s.Data = "application/xml", `<much wow="xml"/>` })},
 		"binary without data":           {"POST / HTTP/1.1\n" + attributes + "\n", with(func(s *seen) { s.DataContentType, s.Data = "", "" })},
 		"binary with data of no type":   {"POST / HTTP/1.1\n" + attributes + "\nhello", with(func(s *seen) { s.DataContentType, s.Data = "", "hello" })},
@@ -163,7 +163,7 @@ func TestTheBindingsNegatives(t *testing.T) {
 	}
 }
 
-// Consumers have to take events of 64 KiB; here up to 1 MiB of body.
+// Consumers must accept events of 64 KiB. This package accepts a body of 1 MiB.
 func TestSizes(t *testing.T) {
 	for _, n := range []int{0, 64 << 10, MaxBody} {
 		if e, err := Decode(headers("Content-Type", "application/octet-stream"), make([]byte, n)); err != nil || len(e.Data()) != n {
@@ -189,8 +189,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// FuzzHeaderValue: a value that is read comes out the same when it is written
-// as the binding says, and read again.
+// FuzzHeaderValue checks that a decoded value survives encoding by the binding and
+// decoding.
 func FuzzHeaderValue(f *testing.F) {
 	for _, s := range []string{"plain", "Euro%20%E2%82%AC", `"a\"b"`, "%C0%A0", "%", `"`} {
 		f.Add(s)
@@ -224,8 +224,8 @@ func FuzzHeaderValue(f *testing.F) {
 	})
 }
 
-// FuzzTime: the shape that is looked for is that of the grammar in RFC 3339,
-// and a time that is read comes out the same when it is written.
+// FuzzTime compares rfc3339 with the grammar in RFC 3339, and checks that a parsed time
+// survives formatting.
 func FuzzTime(f *testing.F) {
 	grammar := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 	for _, s := range []string{"2026-11-24T10:00:00Z", "2026-11-24t10:00:00.123456789123z", "2026-11-24T10:00:00+23:59", "0001-01-01T00:00:00Z", "2026-11-24T10:00:00.32+0000"} {

@@ -19,7 +19,8 @@ var now = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 
 var here = Reader{Now: func() time.Time { return now }, Self: func() string { return us }}
 
-// headers of a legal binary event, with changes: "" takes a header away.
+// headers returns the headers of a legal binary event with changes; "" removes
+// a header.
 func headers(changes ...string) http.Header {
 	h := http.Header{}
 	set := func(name, value string) {
@@ -321,7 +322,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// reencode sends an accepted event again in binary mode.
+// reencode decodes an accepted event again in binary mode.
 func reencode(e Event) (http.Header, []byte) {
 	escape := func(s string) string {
 		var b strings.Builder

@@ -17,9 +17,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// golden is a request as its sender sends it: a whole one in .http; in .json a
-// body, of a notification when it has a notification_id, else of an event in
-// structured mode.
+// golden is a recorded request. A .http file is a whole request; a .json file is the
+// body of a notification if it has a notification_id, and otherwise of an event
+// in structured mode.
 func golden(t testing.TB, name string) (http.Header, []byte) {
 	t.Helper()
 	raw := file(t, name)
@@ -40,7 +40,7 @@ func golden(t testing.TB, name string) (http.Header, []byte) {
 	return r.Header, body
 }
 
-// goldens are the files that hold a whole request.
+// goldens returns the names of the files with requests.
 func goldens(t testing.TB) []string {
 	t.Helper()
 	var names []string

@@ -38,8 +38,8 @@ func TestOnlyAnAllowedOriginGetsConsent(t *testing.T) {
 	}
 }
 
-// FuzzConsent: consent is for the origin that asked, and repeats nothing that
-// could end a header.
+// FuzzConsent checks that consent is for the requesting origin and repeats no character
+// that ends a header.
 func FuzzConsent(f *testing.F) {
 	f.Add("events.example.com", "120", "https://a.b/")
 	f.Add("a\r\nb", "9999999999999999999", "")

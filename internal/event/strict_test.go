@@ -231,7 +231,7 @@ func TestACauseTellsNoCredentialOfASource(t *testing.T) {
 	}
 }
 
-// again sends an accepted event once more, in structured mode.
+// again decodes an accepted event again in structured mode.
 func again(t *testing.T, e Event) (http.Header, []byte) {
 	t.Helper()
 	members := map[string]any{"specversion": "1.0", "id": e.ID(), "source": e.Source(), "type": e.Type()}
@@ -256,7 +256,7 @@ func again(t *testing.T, e Event) (http.Header, []byte) {
 	return structuredHeader(), body
 }
 
-// same fails unless two events are one, whatever mode each came in.
+// same fails unless two events are equal, whatever their modes.
 func same(t *testing.T, a, b Event) {
 	t.Helper()
 	parts := func(e Event) []any {

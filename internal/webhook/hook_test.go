@@ -179,9 +179,9 @@ func TestALeakedValueIsBesideTheEvent(t *testing.T) {
 	}
 }
 
-// Whatever a verified sender sends: an event that a second decoding agrees
-// with, or one of the errors that have a status; and what is made of the same
-// body twice is the same.
+// FuzzEvent checks that any verified body yields an event that survives a second
+// decoding or an error with a status, and that the same body always yields the
+// same event.
 func FuzzEvent(f *testing.F) {
 	f.Add(body, "application/json", "")
 	f.Add(`{"a":[1,2.5,{"b":null}]}`, "", "identity")

@@ -11,11 +11,10 @@ import (
 	"time"
 )
 
-// The second implementation: written from the documents, with nothing but a
-// hash function in common with the package. It accepts what a sender that
-// follows its document sends, letter by letter.
+// This file is a second implementation of verification, written from the
+// specifications. It shares only a hash function with the package.
 
-// pads are the two of RFC 2104, one pair for each key.
+// pads caches the two pads of RFC 2104 by key.
 var pads sync.Map
 
 func padsOf(key string) [2]string {
@@ -82,8 +81,7 @@ var (
 	plainV1    = regexp.MustCompile(`^v1,[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$`)
 )
 
-// secondSigned says what the first implementation has to say of a GitHub or
-// Jira call.
+// secondSigned returns the wanted verdict on a GitHub or Jira request.
 func secondSigned(h http.Header, name string, secrets []string, body string) bool {
 	if len(h[name]) != 1 {
 		return false

@@ -190,7 +190,7 @@ func TestNothingOfAVerifierPrintsASecret(t *testing.T) {
 	}
 }
 
-// mutate changes one to three things of a call.
+// mutate changes one to three parts of a request.
 func mutate(r *rand.Rand, h http.Header, names []string, text string) (http.Header, string) {
 	h = h.Clone()
 	for range 1 + r.IntN(3) {
@@ -232,8 +232,8 @@ func bend(r *rand.Rand, s string) string {
 	return string(b)
 }
 
-// Of a million calls that somebody changed, none is accepted, and the second
-// implementation says the same of each.
+// None of a million mutated requests is accepted, and the second implementation agrees
+// on each.
 func TestAMillionMutatedDeliveriesAreRefused(t *testing.T) {
 	const total, shares = 1_000_000, 4
 	seed := uint64(time.Now().UnixNano())
@@ -303,7 +303,7 @@ func unchanged(a, b http.Header) bool {
 	return true
 }
 
-// Whatever is sent, both implementations agree.
+// FuzzVerify checks that both implementations agree on any request.
 func FuzzVerify(f *testing.F) {
 	f.Add(githubSignature(newSecret, body), "", "", body, uint8(0))
 	f.Add(githubSignature(oldSecret, "{}"), "", "", "{}", uint8(1))
