@@ -46,13 +46,13 @@ type scope struct {
 	err  error
 }
 
-// The scopes. All of them have the same string functions; see stringFunctions.
+// The scopes, with the variables, the cost limit and the time limit of each. All
+// have the same string functions and the bounds above.
 //
-//	scope         variables        cost     time
-//	scopeWith     with               20,000
-//	scopeProject  project            20,000
-//	scopeEvent    event, data        20,000          1,000,000 for all rules on one event
-//	scopeHook     body, headers     100,000  500 ms
+//	scopeWith     with             20,000
+//	scopeProject  project          20,000
+//	scopeEvent    event, data      20,000          and 1,000,000 for all rules on one event
+//	scopeHook     body, headers   100,000  500 ms
 var (
 	scopeWith = &scope{
 		name: "an entry", cost: 20_000,
