@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// defaultReport is what the console calls inactive: 30 days, in hours.
+// defaultReport is 30 days in hours: what the console calls inactive.
 const defaultReport = 720
 
 func (s *Server) createReport(c *call) (answer, error) {

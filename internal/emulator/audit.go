@@ -14,16 +14,17 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// KindAudit are the records of Activity Tracker Event Routing, each as a Code
-// Engine subscription to the Kafka topic delivers it: every call that changes
-// IAM or Code Engine, and every login with a key or compute resource token.
-// Their fields are those of
-// https://cloud.ibm.com/docs/atracker?topic=atracker-event, their actions those
-// of https://cloud.ibm.com/docs/atracker?topic=atracker-at_events_iam and
-// https://cloud.ibm.com/docs/codeengine?topic=codeengine-at_events, the record's
-// headers those of https://cloud.ibm.com/docs/atracker?topic=atracker-es_headers.
-// Guessed: the actions of a login with a compute resource token, for service ID groups and functions, CRNs of what is in
-// a project, and the spelling of the headers' attributes.
+// KindAudit selects the records of Activity Tracker Event Routing, delivered as
+// by a Code Engine subscription to the Kafka topic. Every call that changes IAM
+// or Code Engine makes one, and so does every login with a key or compute
+// resource token. Fields:
+// https://cloud.ibm.com/docs/atracker?topic=atracker-event. Actions:
+// https://cloud.ibm.com/docs/atracker?topic=atracker-at_events_iam and
+// https://cloud.ibm.com/docs/codeengine?topic=codeengine-at_events. Headers:
+// https://cloud.ibm.com/docs/atracker?topic=atracker-es_headers. Guessed: the
+// actions of a login with a compute resource token, of service ID groups and of
+// functions; the CRNs of resources in a project; the spelling of the headers'
+// attributes.
 const KindAudit = "audit"
 
 const (
@@ -32,11 +33,11 @@ const (
 	auditTime   = "2006-01-02T15:04:05.00-0700"
 )
 
-// auditAction is what an audit record says of a route.
+// auditAction is the part of an audit record that depends on the route.
 type auditAction struct {
-	action string // with "*" where the key is of a user or a service ID
-	thing  string // the pattern's part that names the target, or "" for what was made
-	lock   string // requestData.lock, where there is one
+	action string // "*" stands for the kind of the key's owner
+	thing  string // name of the path value with the target's ID; "" for a created resource
+	lock   string // requestData.lock, or "" if absent
 }
 
 var auditActions = map[string]auditAction{
@@ -92,7 +93,7 @@ var auditActions = map[string]auditAction{
 	"DELETE /v2/projects/{project}/functions/{name}":   {action: "codeengine.function.delete"},
 }
 
-// auditRecord has the fields that the documents name.
+// auditRecord has the fields that IBM documents.
 type auditRecord struct {
 	Action          string         `json:"action"`
 	Outcome         string         `json:"outcome"`
@@ -111,9 +112,9 @@ type auditRecord struct {
 	ResponseData    map[string]any `json:"responseData"`
 }
 
-// startAudit looks at what a call is about to change, since what is deleted has no
-// name any more; writeAudit makes the record. Both cost nothing without a
-// subscriber.
+// startAudit describes the target before the call, since a deleted resource has
+// no name afterwards, and returns the function that makes the record. Without a
+// subscriber both do nothing.
 func (s *Server) startAudit(rt route, c *call) (writeAudit func(answer, error)) {
 	d, ok := auditActions[rt.method+" "+rt.pattern]
 	if !ok || !s.hub.hasSubscriber(KindAudit) {
@@ -122,7 +123,7 @@ func (s *Server) startAudit(rt route, c *call) (writeAudit func(answer, error)) 
 	before := s.cloud.Resource(c.path(d.thing))
 	return func(a answer, err error) {
 		if c.actor.IAMID == "" || rt.family == familyToken && err != nil {
-			return // IAM does not know whose account it is: "Failed log in actions do not generate an event"
+			return // the account is unknown: "Failed log in actions do not generate an event"
 		}
 		s.writeAudit(d, c, before, a, err)
 	}
@@ -174,7 +175,7 @@ func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a ans
 	}
 	s.record(now, r)
 	if action == "codeengine.project.create" || action == "codeengine.project.delete" {
-		// The resource controller records a project, too, as the instance that it is.
+		// The resource controller also records a project as an instance.
 		r.Action = strings.Replace(action, "project", "instance", 1)
 		r.Message = strings.Replace(r.Message, "project", "instance", 1)
 		r.Target["typeURI"] = "codeengine/instance"
@@ -182,22 +183,22 @@ func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a ans
 	}
 }
 
-// within is the target of a call on something in a project.
+// within describes the target of a call on a resource in a project.
 func within(project cloud.Resource, action string, c *call) cloud.Resource {
 	name := cmp.Or(c.path("name"), c.named().Name)
 	kind := strings.Split(action, ".")[1]
 	return cloud.Resource{Name: name, CRN: strings.TrimSuffix(project.CRN, ":") + kind + ":" + name, ResourceGroupID: project.ResourceGroupID}
 }
 
-// said is what a body tells of its thing. Nothing else of it gets into a
-// record: keys and secrets are in bodies.
+// namedFields are the only fields of a body that a record may hold: bodies
+// contain keys and secrets.
 type namedFields struct {
 	Name  string `json:"name"`
 	IAMID string `json:"iam_id"`
 }
 
 func (c *call) named() (in namedFields) {
-	_ = json.Unmarshal(c.body, &in) // a body without these is no mistake here
+	_ = json.Unmarshal(c.body, &in) // the fields are optional
 	return in
 }
 
@@ -227,7 +228,7 @@ func (s *Server) auditOf(now time.Time, action string, target cloud.Resource, so
 	return r
 }
 
-// severity is what the documents assign to the kinds of actions and answers.
+// severity returns the documented severity of an action and status.
 func severity(verb string, status int) string {
 	switch {
 	case status == 401 || status == 403 || status == 503 || status == 507:
@@ -243,7 +244,7 @@ func severity(verb string, status int) string {
 }
 
 func (s *Server) initiator(c *call) map[string]any {
-	kind := "serviceid" // of a profile, too: the documents name no kind of its own
+	kind := "serviceid" // also of a profile: no other kind is documented
 	l := s.cloud.Resource(c.actor.IAMID)
 	if l.OfUser {
 		kind = "user"
@@ -269,7 +270,7 @@ func (s *Server) initiator(c *call) map[string]any {
 	}
 }
 
-// projectByHand records what people do to a project in the console.
+// projectByHand records a change that was made in the console.
 func (s *Server) projectByHand(change cloud.ProjectChange) {
 	p := change.Project
 	target := cloud.Resource{Name: p.Name, CRN: p.CRN, ResourceGroupID: p.ResourceGroupID}
@@ -285,8 +286,8 @@ func (s *Server) projectByHand(change cloud.ProjectChange) {
 	}
 }
 
-// record sends a record as the Kafka source of Knative does, which knows no
-// content type.
+// record publishes a record as Knative's Kafka source does, without a content
+// type.
 func (s *Server) record(now time.Time, r auditRecord) {
 	data, err := json.Marshal(r)
 	if err != nil {

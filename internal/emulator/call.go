@@ -15,36 +15,36 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// call is one request, read whole.
+// call is one request with its whole body.
 type call struct {
 	request *http.Request
 	family  *family
 	query   url.Values
 	body    []byte
 	tooLong bool
-	actor   cloud.Actor // who the access token stands for, if anybody
+	actor   cloud.Actor // identity of the access token; zero if there is none
 }
 
-// answer is what a handler makes of a call.
+// answer is the response that a handler returns.
 type answer struct {
 	status int
 	etag   string
 	body   any    // written as JSON; nil = no body
-	raw    string // written as it is, if body is nil
-	id     string // of the thing that was made, for the event log
+	raw    string // written unchanged if body is nil
+	id     string // ID of the created resource, for the event log
 }
 
-// longestBody bounds what is read; Cloud Logs has a lower bound of its own.
+// longestBody limits every request body. Cloud Logs has a lower limit.
 const longestBody = 8 << 20
 
-// answer reads a call whole, applies latency, rate limit and faults to it, and
-// writes the answer.
+// answer reads the whole request, applies latency, rate limit and faults, and
+// writes the response.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	s.count(r.Method, rt.pattern)
 	c := &call{request: r, family: rt.family, query: r.URL.Query()}
 	body, err := io.ReadAll(io.LimitReader(r.Body, longestBody+1))
 	if err != nil {
-		panic(http.ErrAbortHandler) // the client went away while it sent
+		panic(http.ErrAbortHandler) // the client went away
 	}
 	c.tooLong = len(body) > longestBody
 	c.body = body
@@ -64,7 +64,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	s.applyFault(w, rt, c, fault)
 }
 
-// perform runs the handler and notes what it changed.
+// perform runs the handler and logs the change.
 func (s *Server) perform(rt route, c *call, fault string) answer {
 	var a answer
 	var err error
@@ -109,7 +109,7 @@ func (s *Server) write(w http.ResponseWriter, a answer) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // a client that is gone gets nothing
+	_, _ = w.Write(body) // the client may be gone
 }
 
 func encode(h http.Header, a answer) []byte {
@@ -133,7 +133,8 @@ func encode(h http.Header, a answer) []byte {
 	return b.Bytes()
 }
 
-// wait sleeps for the duration and reports whether the call is still wanted.
+// wait sleeps for d. It returns false if the client or the server goes away
+// first.
 func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -149,7 +150,7 @@ func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// json reads the body; IBM's services ignore fields that they do not know.
+// json decodes the body. IBM's services ignore unknown fields.
 func (c *call) json(v any) error {
 	bad := &cloud.Error{Status: 400, Code: c.family.badBody, Message: "The request body is not valid JSON."}
 	kind, _, err := mime.ParseMediaType(c.request.Header.Get("Content-Type"))
@@ -167,7 +168,7 @@ func (c *call) json(v any) error {
 	return nil
 }
 
-// number reads a query parameter; 0 means that it is not there.
+// number reads a query parameter and returns 0 if it is absent.
 func (c *call) number(name string) (int, error) {
 	v := c.query.Get(name)
 	if v == "" {
@@ -180,12 +181,12 @@ func (c *call) number(name string) (int, error) {
 	return n, nil
 }
 
-// path is the value of a {name} in the route's pattern.
+// path returns the value of a {name} in the route's pattern.
 func (c *call) path(name string) string { return c.request.PathValue(name) }
 
 func (c *call) flag(name string) bool { return c.query.Get(name) == "true" }
 
 func (c *call) header(name string) string { return c.request.Header.Get(name) }
 
-// origin is the URL under which the client reached the service.
+// origin returns the URL that the client used for the service.
 func (c *call) origin() string { return "http://" + c.request.Host }

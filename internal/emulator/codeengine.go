@@ -11,12 +11,13 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// ceTime is the form of Code Engine's timestamps.
+// ceTime formats a time as Code Engine does.
 func ceTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 var regionalHost = regexp.MustCompile(`^api\.(?:private\.)?([a-z]+-[a-z]+)\.codeengine\.cloud\.ibm\.com$`)
 
-// region is that of the host which the client named, or "" for all.
+// region returns the region in the request's host, or an empty string for all
+// regions.
 func (c *call) region() string {
 	if m := regionalHost.FindStringSubmatch(hostname(c.request.Host)); m != nil {
 		return m[1]
@@ -54,8 +55,8 @@ func (s *Server) listProjects(c *call) (answer, error) {
 	return startPage(c, "projects", page, c.projectBody), nil
 }
 
-// createProject takes the region from the host; the field is an addition of
-// the emulator, which serves all regions on one origin.
+// createProject takes the region from the host. The field region is an addition
+// of the emulator, which serves all regions on one origin.
 func (s *Server) createProject(c *call) (answer, error) {
 	var n cloud.NewProject
 	if err := c.json(&n); err != nil {
@@ -154,11 +155,11 @@ func (s *Server) deleteSecret(c *call) (answer, error) {
 	return answer{status: 202}, s.cloud.DeleteSecret(c.actor, c.path("project"), c.path("name"))
 }
 
-// separateVariables is the first API version that keeps Code Engine's own variables
-// out of run_env_variables.
+// separateVariables is the first API version that keeps Code Engine's own
+// variables out of run_env_variables.
 const separateVariables = "2024-05-13"
 
-// appBody is an app as the API version of the call shows it.
+// appBody writes an app as the API version of the call shows it.
 func (s *Server) appBody(c *call) func(cloud.App) map[string]any {
 	version := c.query.Get("version")
 	mixed := version != "" && version < separateVariables || version == "" && s.cloud.Switches().VersionlessIsOldest
@@ -242,7 +243,8 @@ func (s *Server) deleteApp(c *call) (answer, error) {
 
 func (s *Server) revisionBody(c *call, x cloud.App) func(string) map[string]any {
 	return func(name string) map[string]any {
-		// Only the newest revision's fields are kept: all revisions show them.
+		// Only the newest revision's fields are stored. All revisions show
+		// them.
 		out := s.appBody(c)(x)
 		for _, k := range []string{"entity_tag", "endpoint", "managed_domain_mappings"} {
 			delete(out, k)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -14,28 +15,35 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// Event is a change of IAM or Code Engine that a call made or tried to make.
+// Event is a change of IAM or Code Engine that a call made or attempted.
 type Event struct {
 	Time   time.Time `json:"time"`
 	Actor  string    `json:"actor,omitempty"` // IAM ID
 	Method string    `json:"method"`
 	Path   string    `json:"path"`
-	Status int       `json:"status"` // of the work, whatever a fault answered
+	Status int       `json:"status"` // of the operation, even if a fault changed the response
 	ID     string    `json:"id,omitempty"`
 	Fault  string    `json:"fault,omitempty"`
 }
 
-// mostEvents bounds the event log; the oldest go first.
+// mostEvents limits the event log. The oldest events are dropped first.
 const mostEvents = 200_000
 
-// postedReads are the routes whose POST changes nothing.
+// postedReads lists the routes whose POST changes nothing.
 var postedReads = []string{"/v1/accounts/{account}/limits/identity", "/v1/activity/accounts/{account}/report"}
 
-// note writes the event log and the server's log. Neither has a query, a
-// header or a body: values travel in those.
+// logCall writes the event log and the server's log. Queries, headers and
+// bodies hold values and are never logged.
 func (s *Server) logCall(rt route, c *call, a answer, fault string) {
 	now := s.Now()
-	s.log.Debug("call", "method", c.request.Method, "route", rt.pattern, "status", a.status, "actor", c.actor.IAMID, "fault", fault)
+	attrs := []slog.Attr{slog.String("method", c.request.Method), slog.String("route", rt.pattern), slog.Int("status", a.status)}
+	if c.actor.IAMID != "" {
+		attrs = append(attrs, slog.String("actor", c.actor.IAMID))
+	}
+	if fault != "" {
+		attrs = append(attrs, slog.String("fault", fault))
+	}
+	s.log.LogAttrs(c.request.Context(), slog.LevelDebug, "call", attrs...)
 	reads := c.request.Method == http.MethodGet || c.request.Method == http.MethodHead || slices.Contains(postedReads, rt.pattern)
 	if reads || rt.family == familyToken || rt.family == familyLogs || rt.family == familyUnknown {
 		return
@@ -49,7 +57,7 @@ func (s *Server) logCall(rt route, c *call, a answer, fault string) {
 		Path: c.request.URL.Path, Status: a.status, ID: a.id, Fault: fault})
 }
 
-// Events are the changes since the start, oldest first.
+// Events returns the changes since the start, oldest first.
 func (s *Server) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,16 +70,16 @@ func (s *Server) count(method, pattern string) {
 	s.counters[method+" "+pattern]++
 }
 
-// Counters are the attempts per route, such as "GET /v1/apikeys/{id}". What no
-// route takes counts under "*".
+// Counters returns the attempts per route, such as "GET /v1/apikeys/{id}".
+// Requests that match no route count as "*".
 func (s *Server) Counters() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.counters)
 }
 
-// Counter adds the attempts of the routes that match; "*" stands for any text
-// in the path and, alone, for any method.
+// Counter sums the attempts of the matching routes. In path, "*" matches any
+// text; as the method, it matches all.
 func (s *Server) Counter(method, path string) int {
 	n := 0
 	for route, count := range s.Counters() {
@@ -90,7 +98,7 @@ func (s *Server) ResetCounters() {
 	clear(s.counters)
 }
 
-// Settings are the knobs as JSON has them.
+// Settings are the settings in JSON.
 type Settings struct {
 	Latency      Duration `json:"latency"`
 	KeyLag       Duration `json:"keyLag"`
@@ -100,18 +108,17 @@ type Settings struct {
 	ReportDelay  Duration `json:"reportDelay"`
 	ProjectDelay Duration `json:"projectDelay"`
 	RejectLogs   bool     `json:"rejectLogs"`
-	// RateLimit is how many emulated calls per second are answered, by the
-	// emulated clock; the others get 429 with Retry-After. 0 is no limit.
+	// RateLimit is how many emulated calls are answered per second of the
+	// emulated clock. The others get 429 with Retry-After. 0 means no limit.
 	RateLimit int `json:"rateLimit"`
-	// RateBurst is how many calls may come at once; 0 means as many as in a
-	// second.
+	// RateBurst is how many calls may come at once; 0 means RateLimit.
 	RateBurst int            `json:"rateBurst"`
 	Switches  cloud.Switches `json:"switches"`
 }
 
-// Settings returns the knobs as they are.
+// Settings returns the current settings.
 func (s *Server) Settings() Settings {
-	k, switches := s.cloud.Settings(), s.cloud.Switches() // not under the lock: the cloud asks for the time under its own
+	k, switches := s.cloud.Settings(), s.cloud.Switches() // not under s.mu: the cloud reads the clock with its own lock held
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Settings{
@@ -121,7 +128,7 @@ func (s *Server) Settings() Settings {
 	}
 }
 
-// Set replaces the knobs.
+// Set replaces the settings.
 func (s *Server) Set(n Settings) {
 	s.cloud.Set(cloud.Settings{KeyLag: n.KeyLag.Duration, ListLag: n.ListLag.Duration, PolicyLag: n.PolicyLag.Duration,
 		ActivityLag: n.ActivityLag.Duration, ReportDelay: n.ReportDelay.Duration, ProjectDelay: n.ProjectDelay.Duration, RejectLogs: n.RejectLogs})
@@ -141,8 +148,9 @@ func (s *Server) SetLag(d time.Duration) {
 	s.Set(n)
 }
 
-// settingsIn is a change of the knobs; what it does not name stays. The first
-// decoding sets "lag", so that one of the three can still differ.
+// settingsIn is a change of the settings. Absent fields stay as they are.
+// changeSettings applies lag first, so that one of the three lags can still
+// differ.
 type settingsIn struct {
 	Lag *Duration `json:"lag,omitempty"`
 	*Settings
@@ -152,11 +160,11 @@ type controlError struct {
 	Error string `json:"error"`
 }
 
-// control serves /emulator/. Only a browser that was lured here by a foreign
-// name would send another host than loopback: it is refused.
+// control serves /emulator/. It rejects a host that is not loopback: only a
+// browser that followed a foreign name to this address would send one.
 func (s *Server) control(w http.ResponseWriter, r *http.Request, path string) {
 	if !loopbackHost(hostname(r.Host)) {
-		s.reply(w, http.StatusForbidden, controlError{"the control API answers loopback hosts only"})
+		s.reply(w, http.StatusForbidden, controlError{"the control API answers only to loopback hosts"})
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, longestBody))
@@ -183,7 +191,7 @@ func (s *Server) reply(w http.ResponseWriter, status int, body any) {
 	s.write(w, answer{status: status, body: body})
 }
 
-var errNoControl = errors.New("no such control")
+var errNoControl = errors.New("unknown operation of the control API")
 
 func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, error) {
 	switch r.Method + " " + path {
@@ -271,7 +279,7 @@ func (s *Server) setClock(body []byte) (any, error) {
 		s.mu.Unlock()
 		s.cloud.ExpireSecrets()
 	default:
-		return nil, errors.New("the clock takes one of advance and set")
+		return nil, errors.New("the clock needs either advance or set")
 	}
 	return map[string]time.Time{"now": s.Now()}, nil
 }
@@ -292,11 +300,11 @@ func (s *Server) changeSettings(body []byte) (any, error) {
 	}
 	for _, d := range []Duration{next.Latency, next.KeyLag, next.ListLag, next.PolicyLag, next.ActivityLag, next.ReportDelay, next.ProjectDelay} {
 		if d.Duration < 0 {
-			return nil, errors.New("no setting may be negative")
+			return nil, errors.New("settings must not be negative")
 		}
 	}
 	if next.RateLimit < 0 || next.RateBurst < 0 {
-		return nil, errors.New("no setting may be negative")
+		return nil, errors.New("settings must not be negative")
 	}
 	if err := next.Switches.Check(); err != nil {
 		return nil, err

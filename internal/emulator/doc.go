@@ -1,114 +1,117 @@
-// Package emulator is IBM Cloud on loopback: enough of it, and strict enough,
-// that the official SDKs cannot tell it from the service and that a program
-// which works here has a good chance to work there.
+// Package emulator serves IBM Cloud on loopback: the parts that latchkey uses,
+// strict enough that the official SDKs work unchanged and that a program which
+// works here is likely to work there.
 //
-// Sure below means documented by IBM or recorded from the service; modelled means
-// read in the models and tests of the SDKs; guessed means that nothing public
-// says it. What is guessed and matters to a program is a switch of
-// [cloud.Switches], which `latchkey emulator --help` lists with its default.
+// "Sure" below means documented by IBM or recorded from the service; "modelled"
+// means taken from the models and tests of the SDKs; "guessed" means that
+// nothing public says it. A guess that matters to a program is a switch of
+// [cloud.Switches]. `latchkey emulator --help` lists the switches with their
+// defaults.
 //
-// # What is emulated, and how sure we are
+// # What is emulated, and how sure it is
 //
-// Everything is served on one origin, by path. An operation that is not named
-// here answers 501 with the code not_emulated.
+// Everything is served on one origin, by path. Any other operation gets 501 with
+// the code not_emulated.
 //
 //   - POST /identity/token: the apikey, cr-token and assume grants. Sure: the
 //     form, the token's claims, BXNIM0415E for an unknown key. Guessed: the
-//     answer for a disabled or expired key. Any compute resource token that the
-//     emulator issued or was told of will do for any profile, and any identity
-//     may assume one.
+//     answer for a disabled or expired key. Every profile accepts every compute
+//     resource token that the emulator knows, and any identity may assume it.
 //   - /v1/serviceids, /v1/apikeys: every operation, with paging, filters, history,
 //     activity, entity tags, locks, values chosen by the caller. Sure: the limits
 //     of 20 keys, 2,000 service IDs in a group and 100,000 in an account, names
-//     that are not unique, groups that hide what is in them, keys deleted 90 days
-//     after they expired. Modelled: the bodies. Guessed: the statuses and codes of
-//     most refusals.
+//     that are not unique, groups that hide their content, deletion of keys 90
+//     days after they expired. Modelled: the bodies. Guessed: the statuses and
+//     codes of most errors.
 //   - /v1/serviceid_groups, /v1/accounts/{id}/limits/identity: every operation;
 //     modelled. Guessed: the IDs and the number of groups.
 //   - /v1/activity/accounts/{id}/report: modelled. Guessed: how long one takes.
-//   - Keys of users: they make their own only. There is no API for users; the
-//     owner is one, [cloud.Cloud.AddUser] makes more.
+//   - Keys of users: a user creates only their own. There is no API for users:
+//     the account has its owner, and [cloud.Cloud.AddUser] adds more.
 //   - /v2/policies, /v1/policies, GET /v2/roles: access policies of identities and
-//     access groups. Sure: a creator grants no more than it has and gets a 201 all
-//     the same, a conflict names the existing policy, 4,020 in an account and 1,000
-//     of a subject, version 1 shows placeholders for version 2. Modelled: the
-//     bodies, and that a PATCH restores what was deleted. Guessed: what the
-//     placeholders are. Conditions and tags are kept and answered but have no
+//     access groups. Sure: a creator grants no more than it has and still gets a
+//     201, a conflict names the existing policy, 4,020 policies in an account and
+//     1,000 of a subject, version 1 shows placeholders for version 2. Modelled: the
+//     bodies, and that a PATCH restores a deleted policy. Guessed: the content of
+//     the placeholders. Conditions and tags are stored and returned but have no
 //     effect, and no policy has a last permit. Custom roles, templates and
 //     authorizations are not emulated.
-//   - /v2/groups: access groups and members; modelled. Guessed: the codes of the
-//     refusals. No rules, no templates, no Public Access group.
+//   - /v2/groups: access groups and members; modelled. Guessed: the error codes.
+//     No rules, no templates, no Public Access group.
 //   - /v2/projects with secrets, config maps, apps and revisions, jobs, job runs
-//     and functions (Code Engine). Sure: the limits, secrets in clear, values only
-//     under If-Match. Modelled: the bodies; those of functions are from documents.
-//     Guessed: stale tags (412), quotas (403), that a job takes its runs along.
-//     Nothing runs: an app is ready, and a job run completed, at once. Builds,
-//     runtimes and domain mappings are not emulated.
+//     and functions (Code Engine). Sure: the limits, secrets in clear text, values
+//     that change only with If-Match. Modelled: the bodies; those of functions are
+//     from documents. Guessed: the status of stale tags (412) and of quotas (403),
+//     and that deleting a job deletes its runs. Nothing runs: an app is ready, and
+//     a job run completed, at once. Builds, runtimes and domain mappings are not
+//     emulated.
 //   - /api/v2 (Secrets Manager): secret groups, secrets of the types arbitrary,
 //     kv, iam_credentials and custom_credentials with versions, metadata, locks
-//     and tasks, and configurations for custom credentials. Modelled and, for
-//     locks and expiry, sure. Guessed: codes and most statuses of refusals. A task
-//     starts a run of its Code Engine job, which nothing runs: the caller plays
-//     the job and reports, or the task times out. Other types are not emulated.
+//     and tasks, and configurations for custom credentials. Sure: locks and expiry.
+//     Modelled: the rest. Guessed: codes and most statuses of errors. A task
+//     creates a run of its Code Engine job, but nothing runs it: the caller updates
+//     the task, or it times out. Other types are not emulated.
 //   - POST /event-notifications/v1/instances/{id}/notifications: events are checked
-//     and kept, and delivered to nobody; modelled.
+//     and stored, but not delivered; modelled.
 //   - POST /logs/v1/singles (Cloud Logs ingestion). Sure: the form, the limit, 403
-//     without the role, a 200 that tells of rejected entries. Guessed: the bodies
+//     without the role, a 200 that reports rejected entries. Guessed: the bodies
 //     of success, and 401 for a bad token.
 //
-// Unknown fields of a body are ignored, missing ones refused in the form of the
-// service, and no refusal is without an error.
+// Unknown fields of a body are ignored. A missing field is rejected in the error
+// format of the service. Every rejection has an error.
 //
 // Access is enforced everywhere: the acting identity needs an effective policy.
 // A request to api.<region>.codeengine.cloud.ibm.com, to
 // <guid>.<region>.secrets-manager.appdomain.cloud or to
 // <guid>.ingress.<region>.logs.cloud.ibm.com (by the Host header, public or
-// private) sees only that region or instance.
+// private) reaches only that region or instance.
 //
-// Lags make IAM eventually consistent: a new thing arrives late, a deleted one
-// stays in lists (and in effect, if it is a policy or a key) for as long, a
-// changed policy has its old effect, and activity shows late. Sure: that it is so.
-// Guessed: how long, and that a GET of a deleted thing is 404 at once. The members
-// of a group have its access after the policy lag, and lose it at once. The rate
-// limit answers 429 before any fault sees the call; IBM publishes no numbers.
+// Lags make IAM eventually consistent. A new key, service ID or policy becomes
+// visible late. A deleted one stays in lists for as long, and a deleted policy or
+// key in effect. A changed policy keeps its old effect, and activity shows late.
+// Sure: that there are lags. Guessed: their length, and that a GET of something
+// deleted gets 404 at once. New members of a group have its access after the
+// policy lag, and lose it at once. The rate limit answers 429 before a fault
+// counts the call; IBM publishes no numbers.
 //
 // # Events
 //
-// Subscriptions get the lifecycle events of projects, in the shape that IBM
-// documents for another service, with a guessed type; or audit records as a Kafka
-// subscription of Code Engine delivers them ([KindAudit]), for all but Secrets
-// Manager; or the events of Secrets Manager as Event Notifications delivers them
-// ([KindSecrets]).
+// A subscription gets one of three kinds of events. [KindLifecycle] has the
+// lifecycle events of projects, in the form that IBM documents for another
+// service, with a guessed type. [KindAudit] has audit records of everything but
+// Secrets Manager, as a Kafka subscription of Code Engine delivers them.
+// [KindSecrets] has the events of Secrets Manager, as Event Notifications
+// delivers them.
 //
 // # Size
 //
 // 100,000 seeded credentials, each a service ID, a key and a policy, take 266 MiB
 // and are listed at 680 to 1,470 pages of 100 per second, over HTTP on two cores
-// (BenchmarkPages; a test holds a credential under 4 kB, and that a page costs its
-// own length wherever it is in the list).
+// (BenchmarkPages). Tests check that a credential takes less than 4 kB, and that
+// the cost of a page does not depend on its position in the list.
 //
 // # Control API
 //
 // Below /emulator/, JSON, without authentication:
 //
-//	GET    state?values=true  everything; key values and secret data only if asked
+//	GET    state?values=true  whole state; key values and secret data only on request
 //	GET    clock              {"now"}
 //	POST   clock              {"advance":"1920h"} or {"set":"2027-01-01T00:00:00Z"}
-//	GET    faults             the faults with the number of calls each has seen
+//	GET    faults             the faults with the number of calls each has matched
 //	POST   faults             one fault or a list: see [Fault]
-//	DELETE faults             takes all away; held calls go on
-//	GET    settings           the knobs: see [Settings]
-//	POST   settings           changes the knobs that the body names
+//	DELETE faults             removes all; held calls continue
+//	GET    settings           the settings: see [Settings]
+//	POST   settings           changes the settings in the body
 //	GET    counters           {"POST /v1/apikeys": 3, …}: attempts, faults included
 //	DELETE counters
-//	GET    events             every change, but for tokens and logs, with its actor
+//	GET    events             every change with its actor, except tokens and logs
 //	DELETE events
 //	GET    logs               accepted log entries
-//	GET    notifications      events that Event Notifications was sent
+//	GET    notifications      events that were sent to Event Notifications
 //	POST   subscriptions      {"url","kind","duplicates":1,"reorder":true}: see [Subscription]
 //	GET    subscriptions      with the number of deliveries
 //	DELETE subscriptions      ends all
-//	POST   cr-tokens          {"token":"…"} is trusted from now on; {} makes one
+//	POST   cr-tokens          {"token":"…"} makes a token valid; {} issues one
 //
-// Bodies are strict: an unknown field is refused with 400.
+// Bodies are strict: an unknown field is rejected with 400.
 package emulator

@@ -16,8 +16,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// ErrNotLoopback refuses to serve an account without authentication of its
-// control API to a network.
+// ErrNotLoopback means that an address is not on loopback. The control API has
+// no authentication, so the emulator never serves a network.
 var ErrNotLoopback = errors.New("the emulator listens on loopback only")
 
 // Project is a seeded Code Engine project.
@@ -27,7 +27,7 @@ type Project struct {
 	Region string `json:"region"`
 }
 
-// Ready is what a client needs to know; `latchkey emulator` prints it as one
+// Ready is what a client needs to connect. `latchkey emulator` prints it as one
 // line of JSON.
 type Ready struct {
 	URL      string    `json:"url"`
@@ -35,8 +35,8 @@ type Ready struct {
 	Account  string    `json:"account"`
 	Logs     string    `json:"logs"` // GUID of the Cloud Logs instance
 	Projects []Project `json:"projects"`
-	// SecretsManager is the instance of Secrets Manager, and Notifications the
-	// GUID of the one of Event Notifications.
+	// SecretsManager is the instance of Secrets Manager. Notifications is the
+	// GUID of the instance of Event Notifications.
 	SecretsManager Instance `json:"secretsManager"`
 	Notifications  string   `json:"notifications"`
 }
@@ -50,12 +50,13 @@ type Instance struct {
 // LogLine is an accepted log entry.
 type LogLine = cloud.LogLine
 
-// Options configure a server; the zero value is a good one.
+// Options configure a server. The zero value is usable.
 type Options struct {
-	// Listen is an address on loopback; "" means 127.0.0.1 and a free port.
+	// Listen is an address on loopback. The default is 127.0.0.1 with a free
+	// port.
 	Listen string
-	// Now is the clock below the emulated one; nil means time.Now. The emulated
-	// clock runs with it, at the offset that Advance makes.
+	// Now is the base of the emulated clock; nil means time.Now. Advance sets
+	// the offset between the two.
 	Now func() time.Time
 	// Latency delays every emulated call.
 	Latency time.Duration
@@ -65,14 +66,14 @@ type Options struct {
 	Faults []Fault
 	// Switches replace the documented guesses; nil means the defaults.
 	Switches *cloud.Switches
-	// SeedCredentials is how many service IDs there are at the start, each with
-	// a key, a policy and the marker [latchkey v=1 owner=example
-	// credential=seed-N] in its description. They count toward no limit of the
-	// account. At most 100,000.
+	// SeedCredentials is the number of service IDs to seed. Each has a key, a
+	// policy, and the marker [latchkey v=1 owner=example credential=seed-N] in
+	// its description. They count toward no limit of the account. At most
+	// 100,000.
 	SeedCredentials int
-	// Seed determines all generated IDs and values; zero means a random one.
+	// Seed determines all generated IDs and values; zero means a random seed.
 	Seed [32]byte
-	// Log takes one line per call; nil means silence.
+	// Log receives one line per call; nil disables it.
 	Log *slog.Logger
 }
 
@@ -86,12 +87,12 @@ type Server struct {
 	mux    *http.ServeMux
 	http   *http.Server
 	served chan struct{} // closed when the listener's loop has ended
-	closed chan struct{} // closed first of all by Close
+	closed chan struct{} // closed first by Close
 	once   sync.Once
 	calls  sync.WaitGroup
 	hub    *hub
 
-	auditOffset atomic.Int64 // of the last audit record in its topic
+	auditOffset atomic.Int64 // offset of the last audit record in its topic
 
 	mu       sync.Mutex // guards everything below
 	offset   time.Duration
@@ -104,14 +105,14 @@ type Server struct {
 
 const mostSeeded = 100_000
 
-// projectDelay is how long a new Code Engine project is preparing.
+// projectDelay is how long a new Code Engine project is in preparation.
 const projectDelay = 20 * time.Second
 
-// reportDelay is how long an activity report is being made: the SDK's own test
-// sees a 204 first, and looks for up to 30 s.
+// reportDelay is how long it takes to make an activity report. The SDK's own
+// test first sees a 204 and polls for up to 30 s.
 const reportDelay = 2 * time.Second
 
-// Start serves a freshly seeded cloud until Close.
+// Start serves a new seeded cloud until Close.
 func Start(opts Options) (*Server, error) {
 	address := opts.Listen
 	if address == "" {
@@ -131,7 +132,7 @@ func Start(opts Options) (*Server, error) {
 		}
 	}
 	if opts.SeedCredentials < 0 || opts.SeedCredentials > mostSeeded {
-		return nil, fmt.Errorf("credentials to seed: %d is not from 0 to %d", opts.SeedCredentials, mostSeeded)
+		return nil, fmt.Errorf("seeding credentials: %d is not from 0 to %d", opts.SeedCredentials, mostSeeded)
 	}
 	s := &Server{
 		base: opts.Now, log: opts.Log, latency: opts.Latency, counters: map[string]int{},
@@ -204,22 +205,22 @@ func (s *Server) describe() Ready {
 	return r
 }
 
-// Ready tells what a client needs to know.
+// Ready returns what a client needs to connect.
 func (s *Server) Ready() Ready { return s.ready }
 
-// URL is the origin, such as http://127.0.0.1:40001.
+// URL returns the origin, such as http://127.0.0.1:40001.
 func (s *Server) URL() string { return s.url }
 
-// Cloud is the state behind the server.
+// Cloud returns the state behind the server.
 func (s *Server) Cloud() *cloud.Cloud { return s.cloud }
 
-// State is a copy of everything; see [cloud.Cloud.State].
+// State returns a copy of the whole state; see [cloud.Cloud.State].
 func (s *Server) State(values bool) cloud.State { return s.cloud.State(values) }
 
-// Lines are the accepted log entries.
+// Lines returns the accepted log entries.
 func (s *Server) Lines() []LogLine { return s.cloud.Lines() }
 
-// Now is the emulated time.
+// Now returns the emulated time.
 func (s *Server) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,8 +235,8 @@ func (s *Server) Advance(d time.Duration) {
 	s.cloud.ExpireSecrets()
 }
 
-// Close ends all calls, those that a fault holds, too, and returns when
-// nothing of the server runs any more.
+// Close ends all calls, including those that a fault holds, and waits until
+// everything has stopped.
 func (s *Server) Close() error {
 	var err error
 	s.once.Do(func() {

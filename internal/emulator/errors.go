@@ -43,7 +43,7 @@ func trace() string {
 	return hex.EncodeToString(b[:])
 }
 
-// refuse writes an error as the call's service does.
+// refuse writes an error in the format of the call's family.
 func (s *Server) refuse(c *call, err error) answer {
 	var e *cloud.Error
 	if !errors.As(err, &e) {
@@ -52,7 +52,7 @@ func (s *Server) refuse(c *call, err error) answer {
 	if c.family == familyToken {
 		code := e.MessageCode
 		if code == "" {
-			code = "BXNIM0011E" // some code: never that of an unknown key
+			code = "BXNIM0011E" // any code but that of an unknown key
 		}
 		return answer{status: e.Status, body: tokenErrorBody{
 			Code: code, Message: e.Message, Details: e.Details,
@@ -81,7 +81,7 @@ func (s *Server) refuse(c *call, err error) answer {
 	return answer{status: e.Status, body: body}
 }
 
-// faultAnswer is the refusal that a fault makes up.
+// faultAnswer is the error response of a fault.
 func (s *Server) faultAnswer(c *call, status int) answer {
 	code := map[int]string{
 		400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 412: "precondition_failed",

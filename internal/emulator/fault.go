@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// Duration is a time.Duration that JSON writes as text, such as "1920h".
+// Duration is a time.Duration that is a string in JSON, such as "1920h".
 type Duration struct{ time.Duration }
 
-// MarshalJSON writes the duration as text.
+// MarshalJSON writes the duration as a string.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
-// UnmarshalJSON reads a duration from text.
+// UnmarshalJSON reads a duration from a string.
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
-		return errors.New("a duration is a text such as \"90s\"")
+		return errors.New("a duration is a string such as \"90s\"")
 	}
 	v, err := time.ParseDuration(s)
 	if err != nil {
@@ -35,53 +35,53 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 
 // The kinds of faults.
 const (
-	// FaultStatus answers with Status, and with RetryAfter if it is set.
+	// FaultStatus responds with Status, and with RetryAfter if it is set.
 	FaultStatus = "status"
-	// FaultLost does the work and drops the connection without an answer. A
-	// client that repeats a request on its own, as Go's does with a GET on a
-	// kept connection, is seen twice.
+	// FaultLost performs the call and drops the connection without a response.
+	// A client that retries on its own, as Go's does for a GET on a kept
+	// connection, counts twice.
 	FaultLost = "lost"
 	// FaultTimeout holds the connection for Delay (1 s if unset) and drops it.
 	FaultTimeout = "timeout"
-	// FaultTruncate does the work and sends half of the body.
+	// FaultTruncate performs the call and sends half of the body.
 	FaultTruncate = "truncate"
-	// FaultHang holds the call until the client leaves, the fault is taken away
-	// (the call then ends as if nothing had been) or the server closes.
+	// FaultHang holds the call until the client leaves, the server closes, or
+	// the fault is removed. In the last case the call then continues normally.
 	FaultHang = "hang"
-	// FaultSlow waits for Delay before the work.
+	// FaultSlow waits for Delay before it performs the call.
 	FaultSlow = "slow"
 )
 
-// Fault makes calls go wrong. The first fault that matches a call and is
-// active plays; the others count the call all the same.
+// Fault makes calls fail. A call gets the first active fault that it matches;
+// the other matching faults count the call, too.
 type Fault struct {
-	// Method is matched exactly; "" and "*" match all.
+	// Method must be equal; "" and "*" match all.
 	Method string `json:"method,omitempty"`
-	// Path is matched with the path of the call and with the pattern of its
-	// route, such as /v1/apikeys/{id}; "*" stands for any text, "" for all.
+	// Path is compared with the path of the call and with the pattern of its
+	// route, such as /v1/apikeys/{id}. "*" matches any text, "" matches all.
 	Path string `json:"path,omitempty"`
 	// After skips that many matching calls.
 	After int `json:"after,omitempty"`
-	// Count is how many calls it then hits; 0 means all.
+	// Count is how many calls it then affects; 0 means all.
 	Count int `json:"count,omitempty"`
 	// Kind is one of the constants above.
 	Kind string `json:"kind"`
-	// Status is the answer of FaultStatus.
+	// Status is the response status of FaultStatus.
 	Status int `json:"status,omitempty"`
-	// RetryAfter is the header of that name: seconds or an HTTP date.
+	// RetryAfter is the header Retry-After: seconds or an HTTP date.
 	RetryAfter string `json:"retryAfter,omitempty"`
-	// Effect says whether the work is done. Unset means no for status, timeout
-	// and hang; lost, truncate and slow always do it.
+	// Effect says whether the call is performed. Unset means no for status,
+	// timeout and hang. The kinds lost, truncate and slow always perform it.
 	Effect *bool `json:"effect,omitempty"`
-	// Delay belongs to timeout and slow.
+	// Delay applies to timeout and slow.
 	Delay Duration `json:"delay,omitzero"`
 }
 
-// activeFault is a fault in force.
+// activeFault is an injected fault with its counter.
 type activeFault struct {
 	Fault
 	Seen    int           `json:"seen"`
-	removed chan struct{} // closed when the fault is taken away
+	removed chan struct{} // closed when the fault is removed
 }
 
 func (f Fault) check() error {
@@ -92,14 +92,14 @@ func (f Fault) check() error {
 		}
 	case FaultLost, FaultTruncate, FaultSlow:
 		if f.Effect != nil && !*f.Effect {
-			return fmt.Errorf("fault of kind %s always has its effect", f.Kind)
+			return fmt.Errorf("fault of kind %s always performs the call: effect must not be false", f.Kind)
 		}
 		if f.Kind == FaultSlow && f.Delay.Duration <= 0 {
 			return errors.New("fault of kind slow needs a delay")
 		}
 	case FaultTimeout, FaultHang:
 	default:
-		return fmt.Errorf("fault kind %q is none of status, lost, timeout, truncate, hang, slow", f.Kind)
+		return fmt.Errorf("unknown fault kind %q: must be status, lost, timeout, truncate, hang or slow", f.Kind)
 	}
 	if f.After < 0 || f.Count < 0 || f.Delay.Duration < 0 {
 		return errors.New("after, count and delay of a fault must not be negative")
@@ -107,7 +107,7 @@ func (f Fault) check() error {
 	return nil
 }
 
-// ParseFaults reads a list of faults, or one, strictly.
+// ParseFaults reads one fault or a list and rejects unknown fields.
 func ParseFaults(data []byte) ([]Fault, error) {
 	data = bytes.TrimSpace(data)
 	if !bytes.HasPrefix(data, []byte("[")) {
@@ -137,8 +137,8 @@ func strictJSON(data []byte, v any) error {
 	return nil
 }
 
-// Inject adds a fault behind those that are there. A fault that is not well
-// formed is a mistake in the test, and panics.
+// Inject adds a fault after the existing ones. An invalid fault is a bug in the
+// test and panics.
 func (s *Server) Inject(f Fault) {
 	if err := f.check(); err != nil {
 		panic("emulator: " + err.Error())
@@ -148,7 +148,7 @@ func (s *Server) Inject(f Fault) {
 	s.faults = append(s.faults, &activeFault{Fault: f, removed: make(chan struct{})})
 }
 
-// ClearFaults takes all faults away and lets held calls go on.
+// ClearFaults removes all faults. Held calls continue.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// Faults are those in force.
+// Faults returns the injected faults.
 func (s *Server) Faults() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +169,8 @@ func (s *Server) Faults() []Fault {
 	return out
 }
 
-// strike shows a call to every fault and returns the one that plays.
+// matchFault counts the call in every matching fault and returns the one to
+// apply.
 func (s *Server) matchFault(method, pattern, path string) *activeFault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +191,7 @@ func matchPath(wanted, pattern, path string) bool {
 	return wanted == "" || glob(wanted, pattern) || glob(wanted, strings.TrimRight(path, "/"))
 }
 
-// glob matches with "*" for any text, slashes included.
+// glob matches with "*" for any text, including slashes.
 func glob(pattern, s string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
@@ -211,7 +212,7 @@ func glob(pattern, s string) bool {
 	return strings.HasSuffix(s, parts[last])
 }
 
-// play answers a call as the fault wants it.
+// applyFault responds to a call as the fault requires.
 func (s *Server) applyFault(w http.ResponseWriter, rt route, c *call, f *activeFault) {
 	effect := f.Effect != nil && *f.Effect
 	switch f.Kind {
@@ -261,7 +262,7 @@ func (s *Server) applyFault(w http.ResponseWriter, rt route, c *call, f *activeF
 			return
 		}
 	}
-	panic(http.ErrAbortHandler) // drops the connection, without a log line
+	panic(http.ErrAbortHandler) // drops the connection without a log line
 }
 
 func (s *Server) truncate(w http.ResponseWriter, a answer) {
@@ -272,5 +273,5 @@ func (s *Server) truncate(w http.ResponseWriter, a answer) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(a.status)
 	_, _ = w.Write(body[:len(body)/2])
-	_ = http.NewResponseController(w).Flush() // the connection is dropped next, whatever came of this
+	_ = http.NewResponseController(w).Flush() // best effort: the connection is dropped next
 }

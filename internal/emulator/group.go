@@ -22,7 +22,7 @@ func groupAnswer(c *call, status int, g cloud.AccessGroup) answer {
 	return answer{status: status, etag: g.ETag, body: groupBody(c, g), id: g.ID}
 }
 
-// limitAndOffset reads limit and offset; an offset of 0 is one that is not there.
+// limitAndOffset reads limit and offset. An offset of 0 is the same as none.
 func (c *call) limitAndOffset() (limit, offset int, err error) {
 	if limit, err = c.number("limit"); err != nil {
 		return 0, 0, err
@@ -106,7 +106,7 @@ func (s *Server) listMembers(c *call) (answer, error) {
 	}), nil
 }
 
-// outcome is one element of a 207: its own status, and its errors if any.
+// outcome completes one element of a 207 with its own status and errors.
 func outcome(out map[string]any, ok int, err error) map[string]any {
 	out["status_code"], out["trace"] = ok, trace()
 	if e := (*cloud.Error)(nil); errors.As(err, &e) {
@@ -207,7 +207,7 @@ func (s *Server) removeMember(c *call) (answer, error) {
 	return answer{status: 204}, s.cloud.RemoveMember(c.actor, c.path("group"), c.path("member"))
 }
 
-// ownAccount checks the account of the operations on all groups.
+// ownAccount checks the account of an operation on all groups.
 func (c *call) ownAccount() error {
 	switch c.query.Get("account_id") {
 	case cloud.AccountID:

@@ -8,12 +8,12 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// longestIngestion is what Cloud Logs takes in one request.
+// longestIngestion is the limit of Cloud Logs for one request.
 const longestIngestion = 2 << 20
 
 var ingressHost = regexp.MustCompile(`^([0-9a-f-]{36})\.ingress\.(?:private\.)?([a-z]+-[a-z]+)\.logs\.cloud\.ibm\.com$`)
 
-// instance is the one that the host names, or the seeded one.
+// instance returns the instance in the request's host, or the seeded one.
 func (s *Server) instance(c *call) (string, error) {
 	m := ingressHost.FindStringSubmatch(hostname(c.request.Host))
 	if m == nil {

@@ -10,18 +10,17 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// KindSecrets are the events of Secrets Manager, as Event Notifications
-// delivers them to a Code Engine application or a webhook: one JSON object that
-// looks like a CloudEvent in structured mode, with a notification_id, but comes
-// as application/json and without ce- headers. The events and their data are
-// those of
+// KindSecrets selects the events of Secrets Manager, as Event Notifications
+// delivers them to a Code Engine application or a webhook. Each is one JSON
+// object that looks like a structured CloudEvent with a notification_id, but
+// comes as application/json without ce- headers. Events and data:
 // https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-event-notifications.
-// Guessed: the headers, which no document names, and that a secret counts as
-// some days from its expiry until a day less is left. Each event names one
-// secret; IBM collects up to 100 in a minute or two.
+// Guessed: the headers, which are not documented, and when a secret counts as N
+// days from its expiry. Each event names one secret; IBM collects up to 100
+// within a minute or two.
 const KindSecrets = "secrets"
 
-// sendNotification takes an event and keeps it.
+// sendNotification stores an event.
 func (s *Server) sendNotification(c *call) (answer, error) {
 	if err := c.json(new(json.RawMessage)); err != nil {
 		return answer{}, err
@@ -33,12 +32,12 @@ func (s *Server) sendNotification(c *call) (answer, error) {
 	return answer{status: 202, body: map[string]string{"notification_id": n.ID}, id: n.ID}, nil
 }
 
-// severities of the events that are not low.
+// severities has the events whose severity is not low.
 var severities = map[string]string{
 	"secret_about_to_expire": "high", "secret_expired": "high", "secret_expiration_blocked": "high", "secret_rotation_failed": "high",
 }
 
-// secretChanged makes an event of Secrets Manager.
+// secretChanged publishes an event of Secrets Manager.
 func (s *Server) secretChanged(e cloud.SecretEvent) {
 	if !s.hub.hasSubscriber(KindSecrets) {
 		return
@@ -89,8 +88,7 @@ func (s *Server) secretChanged(e cloud.SecretEvent) {
 	s.hub.publish(message{of: KindSecrets, id: id, kind: kind, time: e.At, data: raw, bare: true})
 }
 
-// passTime lets time pass in Secrets Manager without a call: a secret expires,
-// and its subscribers hear of it, when its time comes.
+// passTime expires secrets on time even if no call arrives.
 func (s *Server) passTime() {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()

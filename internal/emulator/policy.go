@@ -13,7 +13,8 @@ type attributesIn struct {
 	Tags       []cloud.Tag       `json:"tags,omitempty"`
 }
 
-// roleRef has all but the ID for format=display only.
+// roleRef is a role of a policy. The name, description and actions are set for
+// format=display only.
 type roleRef struct {
 	RoleID      string       `json:"role_id"`
 	DisplayName string       `json:"display_name,omitempty"`
@@ -27,7 +28,7 @@ type roleAction struct {
 	Description string `json:"description"`
 }
 
-// roleOut shows a role as the call's format asks.
+// roleOut writes a role in the format of the call.
 func roleOut(c *call, crn, service string) roleRef {
 	out := roleRef{RoleID: crn}
 	if r, ok := cloud.RoleOf(crn, service); ok && c.query.Get("format") == "display" {
@@ -66,12 +67,12 @@ func (in policyIn) spec() cloud.PolicySpec {
 		}
 	}
 	if len(in.Rule) > 0 && string(in.Rule) != "null" {
-		_ = json.Unmarshal(in.Rule, &spec.Rule) // it was valid JSON a moment ago
+		_ = json.Unmarshal(in.Rule, &spec.Rule) // json.Unmarshal already checked it
 	}
 	return spec
 }
 
-// policyTime is the form of timestamps in policies, to the millisecond.
+// policyTime formats a time as policies do, to the millisecond.
 func policyTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 type policyView struct {

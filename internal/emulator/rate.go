@@ -8,7 +8,7 @@ import (
 
 // bucket is a token bucket on the emulated clock.
 type bucket struct {
-	rate, burst int // as they were asked for
+	rate, burst int // as configured
 	tokens      float64
 	last        time.Time
 }
@@ -17,8 +17,8 @@ func newBucket(rate, burst int, now time.Time) bucket {
 	return bucket{rate: rate, burst: burst, tokens: float64(cmp.Or(burst, rate)), last: now}
 }
 
-// take takes a token. Without one it tells after how many seconds there will be
-// one; it never waits.
+// take takes a token. If there is none, it returns the number of seconds until
+// the next one. It never waits.
 func (b *bucket) take(now time.Time) (retryAfter int) {
 	if b.rate <= 0 {
 		return 0
@@ -27,7 +27,7 @@ func (b *bucket) take(now time.Time) (retryAfter int) {
 		b.tokens = min(b.tokens+d.Seconds()*float64(b.rate), float64(cmp.Or(b.burst, b.rate)))
 	}
 	b.last = now
-	// A tick of the clock is no exact fraction of a token.
+	// The clock's ticks are not exact fractions of a token.
 	if b.tokens >= 1-1e-9 {
 		b.tokens--
 		return 0
@@ -35,8 +35,8 @@ func (b *bucket) take(now time.Time) (retryAfter int) {
 	return max(1, int(math.Ceil((1-b.tokens)/float64(b.rate))))
 }
 
-// throttle reports after how many seconds a call above the rate limit may be
-// repeated, and 0 for one below it.
+// throttle returns after how many seconds a call above the rate limit may be
+// retried, or 0 if the call is within it.
 func (s *Server) throttle() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

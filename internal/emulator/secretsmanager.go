@@ -12,22 +12,23 @@ import (
 
 var secretsHost = regexp.MustCompile(`^([0-9a-f-]{36})\.(?:private\.)?([a-z]+-[a-z]+)\.secrets-manager\.appdomain\.cloud$`)
 
-// safe is the instance that the host names, or the seeded one.
+// secretsInstance returns the instance in the request's host, or the seeded
+// one.
 func (s *Server) secretsInstance(c *call) string {
 	m := secretsHost.FindStringSubmatch(hostname(c.request.Host))
 	if m == nil {
 		return cloud.SecretsInstanceID
 	}
 	if in, ok := s.cloud.SecretsInstanceIn(m[1]); !ok || in.Region != m[2] {
-		return m[1] + " in " + m[2] // which there is not
+		return m[1] + " in " + m[2] // an ID that does not exist
 	}
 	return m[1]
 }
 
-// smTime is the form of Secrets Manager's timestamps.
+// smTime formats a time as Secrets Manager does.
 func smTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// splitList splits the lists of a query.
+// splitList splits a comma-separated query parameter.
 func splitList(list string) []string {
 	if list == "" {
 		return nil
@@ -35,7 +36,7 @@ func splitList(list string) []string {
 	return strings.Split(list, ",")
 }
 
-// window reads offset and limit; a limit that is not there is 0.
+// offsetAndLimit reads offset and limit. An absent limit is 0.
 func (c *call) offsetAndLimit() (offset, limit int, err error) {
 	if limit, err = c.number("limit"); err != nil {
 		return 0, 0, err
@@ -69,7 +70,7 @@ func secretMetadata(x cloud.ManagedSecret) object {
 	return out
 }
 
-// secretBodyOf is the metadata of a secret with the data of its version.
+// secretBodyOf returns the metadata of a secret with the data of its version.
 func secretBodyOf(x cloud.ManagedSecret, v cloud.SecretVersion) map[string]any {
 	out := secretMetadata(x)
 	maps.Copy(out, v.Data)

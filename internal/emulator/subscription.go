@@ -18,25 +18,24 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// KindLifecycle are the resource lifecycle events of Event Notifications, for
-// Code Engine projects that are created, restored or deleted.
+// KindLifecycle selects the resource lifecycle events of Event Notifications,
+// for Code Engine projects that are created, restored or deleted.
 const KindLifecycle = "lifecycle"
 
-// Subscription asks for events to be sent to a URL on loopback, as CloudEvents
-// in binary mode. Like Event Notifications, an event that is not accepted with
-// a 2xx within 10 s is tried three times more and then lost. The times between
-// the attempts, also those that a Retry-After in seconds asks for, are a tenth of
-// what they are there.
+// Subscription sends events to a URL on loopback, as binary CloudEvents. Like
+// Event Notifications, it retries an event that gets no 2xx within 10 s three
+// times and then drops it. The waits between attempts, including a Retry-After
+// in seconds, are a tenth of those of Event Notifications.
 type Subscription struct {
 	ID   string `json:"id"`
 	URL  string `json:"url"`
 	Kind string `json:"kind"` // KindLifecycle, KindAudit or KindSecrets
-	// Duplicates is how many times more each event is sent.
+	// Duplicates is how many extra times each event is sent.
 	Duplicates int `json:"duplicates,omitempty"`
-	// Reorder sends two events that come within a moment the wrong way round.
+	// Reorder swaps two events that arrive within 300 ms.
 	Reorder bool `json:"reorder,omitempty"`
-	// Sent counts accepted deliveries, Lost those that were given up, and
-	// Dropped the events that found the queue full.
+	// Sent counts accepted deliveries, Lost those that failed, and Dropped the
+	// events that found the queue full.
 	Sent    int `json:"sent"`
 	Lost    int `json:"lost"`
 	Dropped int `json:"dropped"`
@@ -53,9 +52,9 @@ const (
 	reorderWindow     = 300 * time.Millisecond
 )
 
-// message is an event on its way.
+// message is an event to deliver.
 type message struct {
-	of                        string // the kind of subscription that gets it
+	of                        string // kind of subscription that receives it
 	id, kind, source, subject string
 	time                      time.Time
 	data                      []byte
@@ -64,8 +63,8 @@ type message struct {
 	extensions                map[string]string
 }
 
-// hub sends events. It has a lock of its own, below that of the cloud, which
-// publishes while it is locked.
+// hub delivers events. Its lock is taken while the cloud's is held, never the
+// other way round.
 type hub struct {
 	mu     sync.Mutex // guards everything below
 	subs   []*subscriber
@@ -78,7 +77,7 @@ type hub struct {
 type subscriber struct {
 	Subscription
 	queue chan message
-	ctx   context.Context //nolint:containedctx // ends its deliveries, which no call waits for
+	ctx   context.Context //nolint:containedctx // cancels its deliveries, which belong to no call
 	stop  context.CancelFunc
 }
 
@@ -97,7 +96,7 @@ func (n Subscription) check() error {
 		return errors.New("url must be an http or https URL")
 	}
 	if !loopbackHost(u.Hostname()) {
-		return fmt.Errorf("%w: events are not sent to %q", ErrNotLoopback, u.Hostname())
+		return fmt.Errorf("%w: %q cannot receive events", ErrNotLoopback, u.Hostname())
 	}
 	switch n.Kind {
 	case KindLifecycle, KindAudit, KindSecrets:
@@ -110,8 +109,8 @@ func (n Subscription) check() error {
 	return nil
 }
 
-// Subscribe sends events from now on, until Unsubscribe or Close. ID and
-// counters of what is handed in are ignored.
+// Subscribe sends events from now until Unsubscribe or Close. The ID and
+// counters of n are ignored.
 func (s *Server) Subscribe(n Subscription) (Subscription, error) {
 	if err := n.check(); err != nil {
 		return Subscription{}, err
@@ -133,7 +132,7 @@ func (s *Server) Subscribe(n Subscription) (Subscription, error) {
 	return n, nil
 }
 
-// Subscriptions are those in force, with their counters.
+// Subscriptions returns the current subscriptions with their counters.
 func (s *Server) Subscriptions() []Subscription {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
@@ -144,7 +143,7 @@ func (s *Server) Subscriptions() []Subscription {
 	return out
 }
 
-// Unsubscribe ends all subscriptions; events that wait are not sent.
+// Unsubscribe ends all subscriptions. Queued events are dropped.
 func (s *Server) Unsubscribe() {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
@@ -154,7 +153,7 @@ func (s *Server) Unsubscribe() {
 	s.hub.subs = nil
 }
 
-// close ends everything and waits for it.
+// close ends all deliveries and waits for them.
 func (h *hub) close() {
 	h.mu.Lock()
 	h.closed = true
@@ -166,7 +165,7 @@ func (h *hub) close() {
 	h.client.CloseIdleConnections()
 }
 
-// wants reports whether anybody subscribed to a kind.
+// hasSubscriber reports whether there is a subscription to the kind.
 func (h *hub) hasSubscriber(kind string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -275,8 +274,8 @@ func (h *hub) post(sub *subscriber, m message) (accepted bool, retryAfter time.D
 		return false, 0
 	}
 	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))            // so that the connection is kept
-	seconds, _ := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16) // absent is 0
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))            // to reuse the connection
+	seconds, _ := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16) // 0 if absent
 	return answer.StatusCode/100 == 2, min(time.Duration(seconds)*time.Second/10, longestRetry)
 }
 
@@ -286,9 +285,8 @@ func eventID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// projectChanged makes a lifecycle event. That a Code Engine project shows up
-// with "codeengine" in action and CRN is inferred, and the type of the envelope
-// is not documented.
+// projectChanged publishes a lifecycle event. Guessed: "codeengine" in its
+// action and CRN, and the type of the envelope.
 func (s *Server) projectChanged(change cloud.ProjectChange) {
 	p, at := change.Project, change.At
 	state, code := "active", 201

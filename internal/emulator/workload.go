@@ -6,8 +6,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// workloadRoutes are the operations of a kind; change is the method that
-// changes one, or "".
+// workloadRoutes returns the operations of a kind. change is the method of an
+// update, or empty.
 func workloadRoutes(kind cloud.Kind, change string, created int) []route {
 	const base = "/v2/projects/{project}/"
 	list := base + string(kind)

@@ -16,22 +16,22 @@ const (
 	serviceCodeEngine = "codeengine"
 )
 
-// target is what an action touches, in the terms of a policy's resource.
+// target describes what an action touches, in the terms of a policy's resource.
 type target struct {
 	service  string
 	instance string
 	region   string
 	kind     string // resourceType, such as "serviceid"
 	id       string // resource
-	group    string // resource group; IAM's own things are in none
+	group    string // resource group; IAM's own resources have none
 }
 
 func identityTarget(serviceID string) target {
 	return target{service: serviceIdentity, kind: "serviceid", id: serviceID}
 }
 
-// may reports whether the identity holds one of the roles on the target, by
-// the policies that are effective now. The account's owner may do everything.
+// may reports whether the identity holds one of the roles on the target, by the
+// policies that are effective now. The account's owner holds all roles.
 func (c *Cloud) may(a Actor, t target, roles ...string) bool {
 	if a.IAMID == OwnerIAMID {
 		return true
@@ -40,7 +40,7 @@ func (c *Cloud) may(a Actor, t target, roles ...string) bool {
 	return slices.ContainsFunc(roles, func(want string) bool { return covers(held, want) })
 }
 
-// heldRoles are the names of the roles that policies give to the identity on
+// heldRoles returns the names of the roles that policies give the identity on
 // the target.
 func (c *Cloud) heldRoles(a Actor, t target) []string {
 	held := c.rolesFor(nil, a.IAMID, t)
@@ -52,7 +52,7 @@ func (c *Cloud) heldRoles(a Actor, t target) []string {
 	return held
 }
 
-// rolesFor adds the roles that a subject's effective policies give.
+// rolesFor appends the roles that the subject's effective policies give.
 func (c *Cloud) rolesFor(held []string, subject string, t target) []string {
 	lag := c.settings.PolicyLag
 	add := func(p *Policy, since time.Time) {
@@ -76,7 +76,8 @@ func (c *Cloud) rolesFor(held []string, subject string, t target) []string {
 	return held
 }
 
-// roleRanks order the roles of which a higher one includes the lower ones.
+// roleRanks lists roles from lowest to highest. A higher role includes the
+// lower ones.
 var roleRanks = [][]string{
 	{"Viewer", "Operator", "Editor", "Administrator"},
 	{"Reader", "Writer", "Manager"},
@@ -94,9 +95,9 @@ func covers(held []string, want string) bool {
 	return false
 }
 
-// applies compares a policy's resource with the target. An attribute that the
-// emulator does not know makes the policy apply to nothing: granting too little
-// is noticed, granting too much is not.
+// applies reports whether a policy's resource covers the target. A policy with
+// an attribute that the emulator does not know covers nothing: a missing grant
+// is noticed, an extra one is not.
 func applies(p Policy, t target) bool {
 	for _, a := range p.Resource {
 		var have string
@@ -149,12 +150,12 @@ func (a Attribute) matches(have string) bool {
 }
 
 // administers reports whether the identity may change the service ID and its
-// keys: who created it may, and who is Administrator of it.
+// keys. Its creator may, and so may an Administrator.
 func (c *Cloud) administers(a Actor, s *serviceID) bool {
 	return s.CreatedBy == a.IAMID || c.may(a, identityTarget(s.ID), "Administrator")
 }
 
-// known is the check that comes before every other: somebody must act.
+// known rejects an unknown identity. It is the first check of every operation.
 func (c *Cloud) known(a Actor) error {
 	c.reap()
 	if !c.alive(a.IAMID) {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Activity tells when and how often an identity or key authenticated.
+// Activity records when and how often an identity or key authenticated.
 type Activity struct {
 	LastAuthn  time.Time `json:"last_authn,omitzero"`
 	AuthnCount int       `json:"authn_count"`
 }
 
-// authnTimes are the times of authentications that may not be shown yet, oldest
-// first, behind the last one that is shown whatever the lag; zero is none.
+// authnTimes holds the authentications that the activity lag may hide, oldest
+// first. Element 0 is the last visible one before them; zero means none.
 type authnTimes []time.Time
 
 func (c *Cloud) authenticated(x *Activity, fresh *authnTimes) {
@@ -35,7 +35,7 @@ func (c *Cloud) authenticated(x *Activity, fresh *authnTimes) {
 	x.AuthnCount++
 }
 
-// seen is the activity without what the lag hides.
+// seen returns the activity without what the lag hides.
 func (c *Cloud) seen(x Activity, fresh authnTimes) Activity {
 	last := len(fresh) - 1
 	for i := last; i > 0; i-- {
@@ -49,8 +49,8 @@ func (c *Cloud) seen(x Activity, fresh authnTimes) Activity {
 	return Activity{LastAuthn: fresh[0], AuthnCount: x.AuthnCount - last}
 }
 
-// keptExpired is how long IAM keeps a key that has expired and is not changed;
-// then it deletes the key, locked or not (ibm-cloud-docs/iam, iam-apikeys.md).
+// keptExpired is how long IAM keeps an expired key that is not changed. Then it
+// deletes the key, locked or not (ibm-cloud-docs/iam, iam-apikeys.md).
 const keptExpired = 90 * 24 * time.Hour
 
 func deletionDue(k *apiKey) time.Time {
@@ -67,14 +67,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// reapLater makes sure that reap looks when the key is due.
+// reapLater schedules reap for when the key is due.
 func (c *Cloud) reapLater(k *apiKey) {
 	if due := deletionDue(k); !due.IsZero() && (c.reapAt.IsZero() || due.Before(c.reapAt)) {
 		c.reapAt = due
 	}
 }
 
-// reap deletes the keys that expired long ago.
+// reap deletes the keys whose keptExpired has passed.
 func (c *Cloud) reap() {
 	if c.reapAt.IsZero() {
 		return
@@ -97,7 +97,8 @@ func (c *Cloud) reap() {
 	}
 }
 
-// Report names who has not authenticated for a duration.
+// Report lists the identities and keys that have not authenticated for a
+// duration.
 type Report struct {
 	Reference, CreatedBy string
 	Hours                int
@@ -111,7 +112,7 @@ type Inactive struct {
 	ID, Name  string
 	Owner     string // IAM ID of a key's owner
 	OwnerName string
-	LastAuthn time.Time // zero is never
+	LastAuthn time.Time // zero means never
 }
 
 type report struct {
@@ -119,13 +120,13 @@ type report struct {
 	ready time.Time
 }
 
-// reportLife is how long a report is kept at most, if no newer one replaces it.
+// reportLife is how long a report is available if no newer one replaces it.
 const reportLife = 24 * time.Hour
 
 const mostHours = 100_000 // eleven years
 
-// CreateReport starts a report about the given number of hours and returns its
-// reference. It replaces the one before it.
+// CreateReport starts a report on the given number of hours and returns its
+// reference. It replaces the previous report.
 func (c *Cloud) CreateReport(a Actor, account, kind string, hours int) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,8 +185,8 @@ func (c *Cloud) onReports(a Actor, account string) error {
 	return nil
 }
 
-// GetReport returns the latest report if it has the reference, or if that is
-// "latest"; ready is false while it is being made.
+// GetReport returns the latest report if reference is its reference or
+// "latest". While the report is being made, ready is false.
 func (c *Cloud) GetReport(a Actor, account, reference string) (r Report, ready bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

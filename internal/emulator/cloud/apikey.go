@@ -23,11 +23,11 @@ type APIKey struct {
 	IAMID            string    `json:"iam_id"`
 	AccountID        string    `json:"account_id"`
 	ActionWhenLeaked string    `json:"action_when_leaked,omitempty"`
-	// ExpiresAt is enforced as it was sent; zero means never.
+	// ExpiresAt is enforced to the second; zero means never.
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`
 	StoreValue bool      `json:"store_value"`
-	// Value is present in the answer of the creation, in answers about a key
-	// whose value is stored, and in a state that was asked for with values.
+	// Value is set in the answer to a creation, in answers about a key with a
+	// stored value, and in a State with values.
 	Value string `json:"apikey,omitempty"`
 	Activity
 	History []HistoryRecord `json:"history,omitempty"`
@@ -36,11 +36,11 @@ type APIKey struct {
 type apiKey struct {
 	APIKey
 	seq   int64
-	group string // that of the service ID
+	group string // group of its service ID
 	fresh authnTimes
 }
 
-// deletedKey still authenticates until the key lag has passed.
+// deletedKey authenticates until the key lag has passed.
 type deletedKey struct {
 	key *apiKey
 	at  time.Time
@@ -56,12 +56,12 @@ type NewAPIKey struct {
 	StoreValue       bool   `json:"store_value"`
 	ActionWhenLeaked string `json:"action_when_leaked"`
 	ExpiresAt        string `json:"expires_at"` // "" = never
-	Locked           bool   `json:"-"`          // a header of the API, as Disabled is
+	Locked           bool   `json:"-"`          // a header in the API, like Disabled
 	Disabled         bool   `json:"-"`
 }
 
-// APIKeyChange is the request to change a key; nil leaves a field alone, an
-// empty string clears it.
+// APIKeyChange is the request to change a key. A nil field stays as it is; an
+// empty string clears the field.
 type APIKeyChange struct {
 	Name             *string `json:"name"`
 	Description      *string `json:"description"`
@@ -69,8 +69,8 @@ type APIKeyChange struct {
 	ExpiresAt        *string `json:"expires_at"`
 }
 
-// APIKeyQuery selects keys: those of one identity, or with the scope "account"
-// those of all.
+// APIKeyQuery selects the keys of one identity or, with the scope "account",
+// all keys.
 type APIKeyQuery struct {
 	AccountID, IAMID, Scope, Type, GroupID string
 	Sort, Order, Filter                    string
@@ -79,8 +79,8 @@ type APIKeyQuery struct {
 	IncludeHistory                         bool
 }
 
-// CreateAPIKey makes a key. The value is in the answer and nowhere else later,
-// unless it is stored.
+// CreateAPIKey creates a key. Only its answer has the value, unless the value
+// is stored.
 func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +94,7 @@ func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
 		return APIKey{}, err
 	}
 	if c.isUser(n.IAMID) {
-		if a.IAMID != n.IAMID { // the owner, too, makes no keys for others
+		if a.IAMID != n.IAMID { // even the owner creates no keys for others
 			return APIKey{}, identityForbidden("iam-identity.apikey.create")
 		}
 		if n.StoreValue {
@@ -120,7 +120,7 @@ func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
 	return out, nil
 }
 
-// checkNewKey checks what does not depend on the key's owner.
+// checkNewKey checks everything that does not depend on the key's owner.
 func (c *Cloud) checkNewKey(n NewAPIKey) error {
 	if n.Name == "" {
 		return identityInvalid("name is required")
@@ -191,7 +191,7 @@ func (c *Cloud) putKey(creator string, n NewAPIKey) *apiKey {
 	return k
 }
 
-// copy has the value; shown takes it away where the service does not show it.
+// copy includes the value; shown omits it unless it is stored.
 func (k *apiKey) copy(history bool) APIKey {
 	out := k.APIKey
 	out.History = nil
@@ -254,13 +254,13 @@ func (c *Cloud) ListAPIKeys(a Actor, q APIKeyQuery) (Page[APIKey], error) {
 	page := Page[APIKey]{Limit: limit, Next: next, Items: make([]APIKey, len(items))}
 	for i, k := range items {
 		page.Items[i] = k.copy(q.IncludeHistory)
-		page.Items[i].Value = "" // no list shows a value, stored or not
+		page.Items[i].Value = "" // lists show no values, not even stored ones
 	}
 	return page, nil
 }
 
-// checkKeyQuery fills in the identity of a query that names none, as IAM does:
-// that of the token.
+// checkKeyQuery checks a query. Like IAM, it defaults to the identity of the
+// token.
 func (c *Cloud) checkKeyQuery(a Actor, q *APIKeyQuery) error {
 	switch q.Scope {
 	case "", "entity", "account":
@@ -290,7 +290,7 @@ func (c *Cloud) checkKeyQuery(a Actor, q *APIKeyQuery) error {
 	if q.IAMID == a.IAMID {
 		return nil
 	}
-	if c.isUser(q.IAMID) { // not even by an administrator
+	if c.isUser(q.IAMID) { // not even for an administrator
 		return identityForbidden("iam-identity.apikey.list")
 	}
 	id := strings.TrimPrefix(q.IAMID, "iam-")
@@ -365,8 +365,8 @@ func (c *Cloud) GetAPIKey(a Actor, id string, history bool) (APIKey, error) {
 	return out, nil
 }
 
-// APIKeyByValue returns the key that has the value. The error never carries
-// the value.
+// APIKeyByValue returns the key with the value. Its errors never contain the
+// value.
 func (c *Cloud) APIKeyByValue(a Actor, value string, history bool) (APIKey, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -401,7 +401,7 @@ func (c *Cloud) findKey(a Actor, id, role, action string) (*apiKey, error) {
 }
 
 // onKey reports whether the identity has the role on the key's owner. A user
-// has every role on the own keys; a service ID may only look at them.
+// has every role on their own keys; a service ID may only view its keys.
 func (c *Cloud) onKey(a Actor, k *apiKey, role string) bool {
 	if c.isUser(k.IAMID) {
 		return a.IAMID == k.IAMID || a.IAMID == OwnerIAMID || role == "Viewer" && c.may(a, target{service: serviceIdentity}, "Administrator")
@@ -476,7 +476,7 @@ func (c *Cloud) DeleteAPIKey(a Actor, id string) error {
 	return nil
 }
 
-// dropKey removes a key; one that lingers still authenticates for the key lag
+// dropKey removes a key. If it lingers, the key authenticates for the key lag
 // and is listed for the list lag.
 func (c *Cloud) dropKey(k *apiKey, lingers bool) {
 	c.keySequence.remove(k.seq)

@@ -10,7 +10,7 @@ import (
 )
 
 // App is a Code Engine application. Spec holds every field that a caller may
-// set, as JSON values, known to the emulator or not.
+// set as JSON values, including fields that the emulator does not know.
 type App struct {
 	ID        string         `json:"id"`
 	Name      string         `json:"name"`
@@ -19,7 +19,7 @@ type App struct {
 	Region    string         `json:"region"`
 	CreatedAt time.Time      `json:"created_at"`
 	Spec      map[string]any `json:"spec"`
-	// Revisions are the names of all revisions, oldest first.
+	// Revisions lists the names of all revisions, oldest first.
 	Revisions []string `json:"revisions"`
 }
 
@@ -33,7 +33,7 @@ type EnvVar struct {
 	Prefix    string `json:"prefix,omitempty"`
 }
 
-// Env are the app's environment variables.
+// Env returns the app's environment variables.
 func (x App) Env() []EnvVar {
 	var env []EnvVar
 	b, err := json.Marshal(x.Spec["run_env_variables"])
@@ -43,7 +43,7 @@ func (x App) Env() []EnvVar {
 	return env
 }
 
-// Revision is the name of the newest revision.
+// Revision returns the name of the newest revision.
 func (x App) Revision() string {
 	if len(x.Revisions) == 0 {
 		return ""
@@ -53,7 +53,8 @@ func (x App) Revision() string {
 
 var appName = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 
-// answered are the fields that Code Engine sets itself; a caller's are ignored.
+// answered lists the fields that Code Engine sets itself. A caller's values are
+// ignored.
 var answered = []string{"id", "name", "entity_tag", "project_id", "region", "created_at", "href", "resource_type",
 	"status", "status_details", "endpoint", "endpoint_internal", "computed_env_variables", "build", "build_run"}
 
@@ -115,8 +116,8 @@ func cloneJSON(v any) any {
 	return v
 }
 
-// mergePatch is RFC 7396: null takes a member away, objects merge, everything
-// else (lists, too) replaces.
+// mergePatch implements RFC 7396: null removes a member, objects merge, and
+// everything else, lists included, replaces.
 func mergePatch(to, patch any) any {
 	p, ok := patch.(map[string]any)
 	if !ok {
@@ -143,7 +144,7 @@ func (x *App) copy() App {
 	return out
 }
 
-// CreateApp makes an application with its first revision. spec has the fields
+// CreateApp creates an application with its first revision. spec has the fields
 // of the API's body.
 func (c *Cloud) CreateApp(a Actor, projectID, name string, spec map[string]any) (App, error) {
 	c.mu.Lock()
@@ -185,7 +186,7 @@ func (c *Cloud) putApp(p *project, name string, spec map[string]any) *App {
 	return x
 }
 
-// ListApps returns one page of a project's apps by name.
+// ListApps returns one page of a project's apps, sorted by name.
 func (c *Cloud) ListApps(a Actor, projectID string, q ListQuery) (Page[App], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,8 +239,8 @@ func (c *Cloud) ListRevisions(a Actor, projectID, name string, q ListQuery) (App
 	return x.copy(), page, err
 }
 
-// UpdateApp applies a merge patch if ifMatch is the app's entity tag or "*";
-// that makes a new revision.
+// UpdateApp applies a merge patch if ifMatch is the app's entity tag or "*". It
+// creates a revision.
 func (c *Cloud) UpdateApp(a Actor, projectID, name, ifMatch string, patch map[string]any) (App, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,20 +1,20 @@
-// Package cloud is the state machine behind the emulator: one IBM Cloud
-// account with its service IDs and their groups, API keys, users, trusted
-// profiles, access policies and groups, Code Engine projects, and instances of
-// Secrets Manager and Cloud Logs.
+// Package cloud is the state machine behind the emulator: one IBM Cloud account
+// with service IDs and their groups, API keys, users, trusted profiles, access
+// policies and groups, Code Engine projects, and instances of Secrets Manager
+// and Cloud Logs.
 //
-// It is pure: no HTTP, no goroutine, no clock and no randomness of its own.
-// The caller hands in the clock and the seed of all generated IDs and values,
-// so that two clouds with the same seed, the same clock and the same calls
-// hold the same state. Every operation is one method with typed arguments; it
-// takes the identity that acts and refuses what that identity's policies do
-// not allow, as the service would. The HTTP emulator is a thin layer above it,
-// and a simulation may call the methods directly.
+// The package is pure: it has no HTTP, goroutines, clock or randomness of its
+// own. The caller supplies the clock and the seed of all generated IDs and
+// values. Two clouds with the same seed, clock and calls hold the same state.
+// Every operation is one method with typed arguments. It takes the acting
+// identity and rejects what the identity's policies do not allow, as the
+// service does. The HTTP emulator is a thin layer above it, and a simulation
+// may call the methods directly.
 //
-// What is a guess about IBM Cloud and not a documented fact is a field of
-// [Switches], with the guess as its default. What people do behind the back of
-// a program (disable a key, edit a secret, take a policy away) is in hands.go:
-// those methods ask no policy.
+// Every guess about IBM Cloud that is not a documented fact is a field of
+// [Switches], with the guess as its default. The methods in console.go change
+// the account without checking policies, as an administrator may while a
+// program runs.
 package cloud
 
 import (
@@ -27,56 +27,54 @@ import (
 	"time"
 )
 
-// Settings are the knobs that may be turned while the cloud runs. The zero
-// value is a cloud without delays, except that a new Code Engine project is
-// active at once.
+// Settings may change while the cloud runs. The zero value is a cloud without
+// delays.
 type Settings struct {
-	// KeyLag is how long /identity/token does not know a new key yet, and how
-	// long it still accepts a deleted one.
+	// KeyLag is how long /identity/token rejects a new key and still accepts a
+	// deleted one.
 	KeyLag time.Duration
 	// ListLag is how long lists, gets and lookups by value hide a new key, and
-	// lists hide a new service ID. Lists show what was deleted for as long.
+	// lists hide a new service ID. Lists show deleted ones for as long.
 	ListLag time.Duration
 	// PolicyLag is how long a new policy is neither visible nor effective, a
-	// changed one has the effect that it had before, and a deleted one is still
-	// listed and effective.
+	// changed policy keeps its old effect, and a deleted policy stays listed
+	// and effective.
 	PolicyLag time.Duration
-	// ActivityLag is how long the activity of keys and service IDs does not show
-	// an authentication.
+	// ActivityLag is how long the activity of keys and service IDs hides an
+	// authentication.
 	ActivityLag time.Duration
-	// ReportDelay is how long an activity report is being made.
+	// ReportDelay is how long it takes to make an activity report.
 	ReportDelay time.Duration
-	// ProjectDelay is how long a new Code Engine project is preparing.
+	// ProjectDelay is how long a new Code Engine project is in preparation.
 	ProjectDelay time.Duration
-	// RejectLogs makes log ingestion answer 200 and reject every entry.
+	// RejectLogs makes log ingestion answer 200 but reject every entry.
 	RejectLogs bool
 }
 
 // Options configure a Cloud.
 type Options struct {
-	// Now is the clock; it is called under the cloud's lock and must not call
-	// back into the cloud.
+	// Now is the clock. It is called with the cloud locked and must not call
+	// the cloud.
 	Now func() time.Time
 	// Seed determines every generated ID and value.
 	Seed [32]byte
-	// Settings are the initial knobs.
+	// Settings are the initial settings.
 	Settings Settings
-	// SeedCredentials is how many service IDs there are, as if the minter had
-	// made them for credentials seed-1, seed-2, …: each with a key, and with a
+	// SeedCredentials is the number of service IDs to seed, as if the minter
+	// had created them for credentials seed-1, seed-2, …. Each has a key and a
 	// policy to send logs.
 	SeedCredentials int
-	// OnProject hears of projects that come and go, after the seed; nil means
-	// nobody does. Like Now it is called under the cloud's lock.
+	// OnProject is called when a project is created, restored or deleted after
+	// the seed, with the cloud locked; nil disables it.
 	OnProject func(ProjectChange)
-	// OnSecret hears what Secrets Manager tells Event Notifications; like
-	// OnProject.
+	// OnSecret is called with the events that Secrets Manager sends to Event
+	// Notifications, with the cloud locked; nil disables it.
 	OnSecret func(SecretEvent)
 	// Switches replace the documented guesses; nil means [DefaultSwitches].
 	Switches *Switches
 }
 
-// Actor is the identity that performs an operation. The zero Actor is nobody
-// and is refused with 401.
+// Actor is the identity that performs an operation. The zero Actor gets a 401.
 type Actor struct {
 	// IAMID names a user (IBMid-…), a service ID (iam-ServiceId-…) or a trusted
 	// profile (iam-Profile-…).
@@ -96,7 +94,7 @@ type Cloud struct {
 	notifyProject func(ProjectChange)
 
 	minter Minter
-	seeded int // credentials: each a service ID, a key and a policy
+	seeded int // number of seeded credentials
 
 	serviceIDs        map[string]*serviceID
 	serviceIDSequence sequence[*serviceID]
@@ -142,14 +140,14 @@ type Cloud struct {
 	lines     []LogLine
 
 	secretsInstances map[string]*secretsInstance // instances of Secrets Manager
-	nextTick         time.Time                   // when time next changes something in them; zero = never
+	nextTick         time.Time                   // when something in them is next due; zero means never
 	notifySecret     func(SecretEvent)
 
 	notifications []Notification
 }
 
-// New makes a cloud that holds the seed: the minter with its policies, three
-// Code Engine projects, two applications and one Cloud Logs instance.
+// New returns a seeded cloud: the minter with its policies, three Code Engine
+// projects, two applications, and one instance of Cloud Logs.
 func New(opts Options) *Cloud {
 	c := &Cloud{
 		now:               opts.Now,
@@ -184,28 +182,28 @@ func New(opts Options) *Cloud {
 	return c
 }
 
-// Settings returns the knobs as they are.
+// Settings returns the current settings.
 func (c *Cloud) Settings() Settings {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.settings
 }
 
-// Set replaces the knobs.
+// Set replaces the settings.
 func (c *Cloud) Set(s Settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settings = s
 }
 
-// Switches returns the guesses in force.
+// Switches returns the current switches.
 func (c *Cloud) Switches() Switches {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.switches
 }
 
-// SetSwitches replaces the guesses.
+// SetSwitches replaces the switches.
 func (c *Cloud) SetSwitches(s Switches) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -226,14 +224,14 @@ func (c *Cloud) uuid() string {
 	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
 }
 
-// keyValue has the shape of the values that IAM generates: 44 characters of
-// the base64url alphabet.
+// keyValue returns a value like those that IAM generates: 44 characters of the
+// base64url alphabet.
 func (c *Cloud) keyValue() string {
 	return base64.RawURLEncoding.EncodeToString(c.random(33))
 }
 
-// nextTag is the entity tag that follows the given one in IAM's manner: a
-// revision counter and something that is no counter.
+// nextTag returns the entity tag after the given one, in IAM's form: a revision
+// counter and random text.
 func (c *Cloud) nextTag(tag string) string {
 	revision := 0
 	if head, _, ok := strings.Cut(tag, "-"); ok {

@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// This file is what people do in the account while a program runs: through the
-// console, by mistake, or in a hurry. None of it asks a policy, waits for a lag
-// (but for the removal of a key, which is what people do most) or needs an
-// entity tag. A name that is not there is a mistake in the test or
-// simulation, and panics.
+// The methods in this file change the account as an administrator would in the
+// console. They check no policy and need no entity tag. Their changes are
+// visible at once, except that a removed key stays for the lags. An unknown ID
+// is a bug in the test or simulation and panics.
 
 func must[T any](v *T, ok bool, kind, id string) *T {
 	if !ok || v == nil {
-		panic(fmt.Sprintf("emulated cloud: no %s %q", kind, id))
+		panic(fmt.Sprintf("emulated cloud: unknown %s %q", kind, id))
 	}
 	return v
 }
@@ -37,7 +36,7 @@ func (c *Cloud) AddServiceID(n NewServiceID) ServiceID {
 	return c.putServiceID(OwnerIAMID, n).copy(false)
 }
 
-// AddAPIKey adds a key without any check of limits.
+// AddAPIKey adds a key without checking limits.
 func (c *Cloud) AddAPIKey(n NewAPIKey) APIKey {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +49,7 @@ func (c *Cloud) AddIdentity(name string) (ServiceID, APIKey) {
 	return s, c.AddAPIKey(NewAPIKey{Name: name, IAMID: s.IAMID})
 }
 
-// AddUser adds a person to the account, without policies.
+// AddUser adds a user without policies.
 func (c *Cloud) AddUser(email string) User {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,15 +69,15 @@ func (c *Cloud) AddProfile(name string) Profile {
 	return *p
 }
 
-// Grant gives an identity roles on all instances of a service, named by CRN.
+// Grant gives an identity roles on all instances of a service. Roles are CRNs.
 func (c *Cloud) Grant(iamID, service string, roles ...string) Policy {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.grant(iamID, service, roles...).copy()
 }
 
-// Revoke takes all policies of an identity on a service away and tells how
-// many there were.
+// Revoke removes all policies of an identity on a service and returns their
+// number.
 func (c *Cloud) Revoke(iamID, service string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,7 +91,7 @@ func (c *Cloud) Revoke(iamID, service string) int {
 	return n
 }
 
-// RemovePolicy takes one policy away.
+// RemovePolicy removes one policy at once.
 func (c *Cloud) RemovePolicy(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +117,7 @@ func (c *Cloud) SetKeyLocked(id string, locked bool) {
 	c.touchKey(Owner(), k, "UPDATED")
 }
 
-// SetKeyExpiry moves a key's expiry, also into the past; zero takes it away.
+// SetKeyExpiry sets a key's expiry, which may be in the past; zero removes it.
 func (c *Cloud) SetKeyExpiry(id string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,7 +168,7 @@ func (c *Cloud) AddProject(name, region string) Project {
 	return c.view(p)
 }
 
-// RestoreProject brings a softly deleted project back.
+// RestoreProject restores a softly deleted project.
 func (c *Cloud) RestoreProject(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,8 +188,8 @@ func (c *Cloud) RemoveProject(id string) {
 	}
 }
 
-// PurgeProject ends a softly deleted project for good, as IBM does after seven
-// days. Nothing of it is left.
+// PurgeProject removes a softly deleted project for good, as IBM does after
+// seven days.
 func (c *Cloud) PurgeProject(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -212,7 +211,7 @@ func (c *Cloud) PutSecret(projectID, name string, data map[string]string) Secret
 	return s.copy()
 }
 
-// RemoveSecret deletes a secret; one that is not there is no mistake.
+// RemoveSecret deletes a secret if it exists.
 func (c *Cloud) RemoveSecret(projectID, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// deletions are things that were deleted while lists still show them. They are in
-// the order of their sequence numbers.
+// deletions holds deleted values that lists still show, in the order of their
+// sequence numbers.
 type deletions[T any] struct{ items []deletion[T] }
 
 type deletion[T any] struct {
@@ -16,8 +16,7 @@ type deletion[T any] struct {
 	value T
 }
 
-// add keeps a thing that is gone since now, and forgets those that have been
-// gone for the lag.
+// add adds a value that was deleted now and drops those whose lag has passed.
 func (g *deletions[T]) add(seq int64, now time.Time, lag time.Duration, v T) {
 	g.items = slices.DeleteFunc(g.items, func(x deletion[T]) bool { return !now.Before(x.gone.Add(lag)) })
 	if lag <= 0 {
@@ -27,13 +26,12 @@ func (g *deletions[T]) add(seq int64, now time.Time, lag time.Duration, v T) {
 	g.items = slices.Insert(g.items, i, deletion[T]{seq: seq, gone: now, value: v})
 }
 
-// drop forgets a thing, since it is there again.
+// drop removes a value that was restored.
 func (g *deletions[T]) drop(seq int64) {
 	g.items = slices.DeleteFunc(g.items, func(x deletion[T]) bool { return x.seq == seq })
 }
 
-// with puts those that have not been gone for the lag yet between the things of
-// a source.
+// with merges the values whose lag has not passed into a source.
 func (g *deletions[T]) with(source func(int64) iter.Seq2[int64, T], now time.Time, lag time.Duration) func(int64) iter.Seq2[int64, T] {
 	if len(g.items) == 0 || lag <= 0 {
 		return source

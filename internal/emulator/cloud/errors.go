@@ -2,28 +2,27 @@ package cloud
 
 import "fmt"
 
-// Error is a refusal of the service. Every error that an operation of [Cloud]
-// returns is an *Error; the HTTP layer writes it in the form of the service
-// that refused.
+// Error is a rejection by the service. Every operation of [Cloud] returns its
+// errors as *Error; the HTTP layer writes them in the format of that service.
 type Error struct {
 	// Status is the HTTP status.
 	Status int
 	// Code is the machine-readable code of the service, such as "not_found".
 	Code string
-	// MessageCode is IAM's number of the message, such as "BXNIM0102E"; empty
-	// where it is not known.
+	// MessageCode is IAM's number of the message, such as "BXNIM0102E", or
+	// empty if it is not known.
 	MessageCode string
 	Message     string
 	Details     string
-	// Conflict names the policy in the way of a new one.
+	// Conflict names the existing policy that prevents a new one.
 	Conflict *Conflict
 }
 
-// Conflict is the existing policy that made another one impossible.
+// Conflict describes an existing policy.
 type Conflict struct {
 	ETag     string
 	PolicyID string
-	// Policy is set if [Switches.ConflictShowsPolicy] asks for all of it.
+	// Policy is set if [Switches.ConflictShowsPolicy] is.
 	Policy *Policy
 }
 

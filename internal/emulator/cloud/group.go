@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// AccessGroup is a group of identities that have access together.
+// AccessGroup is a group of identities that share access.
 type AccessGroup struct {
 	ID          string    `json:"id"`
 	ETag        string    `json:"etag"`
@@ -22,8 +22,8 @@ type AccessGroup struct {
 	ModifiedBy  string    `json:"last_modified_by_id"`
 }
 
-// GroupMember is a member of an access group. A new one has the group's access
-// after the policy lag, one that is removed loses it at once.
+// GroupMember is a member of an access group. A new member has the group's
+// access after the policy lag; a removed one loses it at once.
 type GroupMember struct {
 	IAMID     string    `json:"iam_id"`
 	Type      string    `json:"type"` // user, service or profile
@@ -42,7 +42,7 @@ type GroupQuery struct {
 	Limit, Offset                  int // limit 0 = 50
 }
 
-// Slice is a page of a list that is cut by offset and limit.
+// Slice is a page selected by offset and limit.
 type Slice[T any] struct {
 	Items                []T
 	Limit, Offset, Total int
@@ -71,7 +71,8 @@ func (g *group) sorted() []GroupMember {
 	return out
 }
 
-// onGroups is the check that comes before every other.
+// onGroups checks the identity and its role on access groups. It is the first
+// check of every operation on them.
 func (c *Cloud) onGroups(a Actor, role string) error {
 	if err := c.known(a); err != nil {
 		return policyError(err)
@@ -108,8 +109,8 @@ func (c *Cloud) checkGroup(name, description string, except *group) error {
 	return nil
 }
 
-// CreateGroup makes an access group; its name is unique in the account, in any
-// case of letters.
+// CreateGroup creates an access group. Its name is unique in the account,
+// regardless of case.
 func (c *Cloud) CreateGroup(a Actor, account, name, description string) (AccessGroup, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -180,8 +181,8 @@ func (c *Cloud) UpdateGroup(a Actor, id, ifMatch string, name, description *stri
 	return next, nil
 }
 
-// DeleteGroup deletes an access group with its policies. One that has members
-// is deleted by force only.
+// DeleteGroup deletes an access group with its policies. A group with members
+// needs force.
 func (c *Cloud) DeleteGroup(a Actor, id string, force bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -262,7 +263,7 @@ func sliced[T any](all []T, limit, offset int) (Slice[T], error) {
 	return Slice[T]{Items: all[from:min(from+limit, len(all))], Limit: limit, Offset: offset, Total: len(all)}, nil
 }
 
-// ListMembers returns one page of a group's members by IAM ID.
+// ListMembers returns one page of a group's members, sorted by IAM ID.
 func (c *Cloud) ListMembers(a Actor, id, kind string, limit, offset int) (Slice[GroupMember], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -286,8 +287,7 @@ func (c *Cloud) IsMember(a Actor, id, iamID string) (bool, error) {
 	return ok, nil
 }
 
-// AddMember makes an identity a member of a group; one that is a member stays
-// what it is.
+// AddMember adds an identity to a group. An existing member stays unchanged.
 func (c *Cloud) AddMember(a Actor, id, iamID, kind string) (GroupMember, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -317,7 +317,7 @@ func (c *Cloud) AddMember(a Actor, id, iamID, kind string) (GroupMember, error) 
 	return m, nil
 }
 
-// RemoveMember takes an identity out of a group.
+// RemoveMember removes an identity from a group.
 func (c *Cloud) RemoveMember(a Actor, id, iamID string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -332,7 +332,7 @@ func (c *Cloud) RemoveMember(a Actor, id, iamID string) error {
 	return nil
 }
 
-// GroupsOf are the IDs of the groups of which an identity is a member.
+// GroupsOf returns the IDs of the groups that an identity is a member of.
 func (c *Cloud) GroupsOf(a Actor, iamID string) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ServiceIDGroup is a group of service IDs, which lets an account have more of
-// them. A service ID stays in its group.
+// ServiceIDGroup is a group of service IDs. Groups let an account have more
+// service IDs. A service ID cannot change its group.
 type ServiceIDGroup struct {
 	ID          string    `json:"id"`
 	EntityTag   string    `json:"entity_tag"`
@@ -21,7 +21,7 @@ type ServiceIDGroup struct {
 	ModifiedAt  time.Time `json:"modified_at"`
 }
 
-// User is a person in the account.
+// User is a user of the account.
 type User struct {
 	IAMID string `json:"iam_id"`
 	Email string `json:"email"`
@@ -37,7 +37,7 @@ const (
 	profilesPerAccount        = 2_000
 )
 
-// checkIDGroup refuses a group in which no service ID can be made.
+// checkIDGroup rejects a group that is unknown or full.
 func (c *Cloud) checkIDGroup(id string) error {
 	taken := c.inGroup[id]
 	if id == "" {
@@ -85,7 +85,7 @@ func (c *Cloud) checkIDGroupName(name string, except *ServiceIDGroup) error {
 	return nil
 }
 
-// CreateServiceIDGroup makes a group; its name is unique in the account.
+// CreateServiceIDGroup creates a group. Its name is unique in the account.
 func (c *Cloud) CreateServiceIDGroup(a Actor, account, name, description string) (ServiceIDGroup, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,8 +114,7 @@ func (c *Cloud) CreateServiceIDGroup(a Actor, account, name, description string)
 	return *g, nil
 }
 
-// ListServiceIDGroups returns all groups, oldest first. The default group is
-// not one of them.
+// ListServiceIDGroups returns all groups except the default one, oldest first.
 func (c *Cloud) ListServiceIDGroups(a Actor, account string) ([]ServiceIDGroup, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,7 +167,7 @@ func (c *Cloud) UpdateServiceIDGroup(a Actor, id, ifMatch, name string, descript
 	return *g, nil
 }
 
-// DeleteServiceIDGroup deletes a group that is empty.
+// DeleteServiceIDGroup deletes an empty group.
 func (c *Cloud) DeleteServiceIDGroup(a Actor, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +183,7 @@ func (c *Cloud) DeleteServiceIDGroup(a Actor, id string) error {
 	return nil
 }
 
-// LimitQuery asks how much of an account's limits is used.
+// LimitQuery selects the limits to count.
 type LimitQuery struct {
 	ServiceIDGroups    bool     `json:"serviceid_groups"`
 	ServiceIDsPerGroup []string `json:"serviceids_per_group"` // IDs of groups
@@ -192,26 +191,26 @@ type LimitQuery struct {
 	APIKeysPerIdentity []string `json:"apikeys_per_identity"` // IAM IDs
 }
 
-// Use is how much of a limit is used, by what has the ID.
+// Use is the number that counts toward a limit. ID names a group or identity
+// and is empty for the account.
 type Use struct {
 	ID    string
 	Count int
 }
 
-// Limit is a limit with its uses: one of the account itself, or one for each
-// thing that has the limit.
+// Limit is a limit with its uses: one for the account, or one for each group or
+// identity.
 type Limit struct {
 	Limit int
 	Uses  []Use
 }
 
-// Limits are what a query asked for; nil is what it did not.
+// Limits is the answer to a LimitQuery. Fields that were not selected are nil.
 type Limits struct {
 	ServiceIDGroups, ServiceIDsPerGroup, Profiles, APIKeysPerIdentity *Limit
 }
 
-// AccountLimits counts what the query asks for. Things that are not there are
-// left out.
+// AccountLimits counts what the query selects. Unknown IDs are left out.
 func (c *Cloud) AccountLimits(a Actor, account string, q LimitQuery) (Limits, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,7 +12,7 @@ type LogsInstance struct {
 	Region string `json:"region"`
 }
 
-// LogEntry is one entry of an ingestion.
+// LogEntry is one entry of a log ingestion.
 type LogEntry struct {
 	ApplicationName string          `json:"applicationName"`
 	SubsystemName   string          `json:"subsystemName"`
@@ -21,7 +21,7 @@ type LogEntry struct {
 	Text            json.RawMessage `json:"text"`
 }
 
-// LogLine is an accepted entry.
+// LogLine is an accepted log entry.
 type LogLine struct {
 	LogEntry
 	Instance string    `json:"instance"`
@@ -29,8 +29,8 @@ type LogLine struct {
 	Received time.Time `json:"received"`
 }
 
-// Ingest takes log entries for an instance and returns how many it rejected.
-// Entries that are not valid are refused together.
+// Ingest stores log entries for an instance and returns how many it rejected.
+// One invalid entry fails the whole request.
 func (c *Cloud) Ingest(a Actor, instance string, entries []LogEntry) (rejected int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,7 +61,7 @@ func (c *Cloud) Ingest(a Actor, instance string, entries []LogEntry) (rejected i
 	return 0, nil
 }
 
-// Lines are the accepted entries, oldest first.
+// Lines returns the accepted entries, oldest first.
 func (c *Cloud) Lines() []LogLine {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,29 +8,30 @@ import (
 
 const serviceNotifications = "event-notifications"
 
-// NotificationsInstanceID is the instance of Event Notifications that every cloud
-// has.
+// NotificationsInstanceID is the instance of Event Notifications in every
+// cloud.
 const NotificationsInstanceID = "9f27b3d4-50c8-4e1a-8d36-2b7e90f4a1c5"
 
-// Notification is an event that somebody sent to Event Notifications.
+// Notification is an event that was sent to Event Notifications.
 type Notification struct {
-	ID       string          `json:"id"` // that Event Notifications gave
+	ID       string          `json:"id"` // from Event Notifications
 	Instance string          `json:"instance"`
 	Sender   string          `json:"sender"` // IAM ID
 	Received time.Time       `json:"received"`
 	Body     json.RawMessage `json:"body"`
 }
 
-// notificationFields are what an event must have, as texts.
+// notificationFields lists the fields that an event needs. Each is a string.
 var notificationFields = []string{"id", "source", "type", "specversion", "ibmensourceid", "ibmendefaultshort", "ibmendefaultlong", "ibmenseverity"}
 
-// mostNotifications bounds what is kept, and longestNotification what is taken.
+// mostNotifications limits how many events are kept, longestNotification how
+// long one may be.
 const (
 	mostNotifications   = 10_000
 	longestNotification = 64 << 10
 )
 
-// SendNotification takes an event. It is checked and kept; nothing delivers it.
+// SendNotification checks an event and stores it. Nothing delivers it.
 func (c *Cloud) SendNotification(a Actor, instance string, body []byte) (Notification, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +70,7 @@ func (c *Cloud) SendNotification(a Actor, instance string, body []byte) (Notific
 	return n, nil
 }
 
-// Notifications are the accepted ones, oldest first.
+// Notifications returns the accepted events, oldest first.
 func (c *Cloud) Notifications() []Notification {
 	c.mu.Lock()
 	defer c.mu.Unlock()

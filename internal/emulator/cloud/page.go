@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// Page is one page of a list. Next is the token of the page behind it and
-// empty on the last one.
+// Page is one page of a list. Next is the token of the next page and empty on
+// the last one.
 type Page[T any] struct {
 	Items []T
 	Limit int
 	Next  string
 }
 
-// position is what a page token holds: the whole query, since IAM needs no
-// other parameter beside the token, and where the page before it ended.
+// position is the content of a page token: the whole query, since IAM needs no
+// other parameter with the token, and where the previous page ended.
 type position[Q any] struct {
 	Query Q     `json:"q"`
-	After int64 `json:"a,omitempty"` // sequence number, in the natural order
-	Skip  int   `json:"s,omitempty"` // number of things, in any other order
+	After int64 `json:"a,omitempty"` // sequence number, in the order of arrival
+	Skip  int   `json:"s,omitempty"` // number of items, in any other order
 }
 
 func (p position[Q]) token() string {
@@ -42,9 +42,8 @@ func parsePosition[Q any](token string) (position[Q], bool) {
 	return p, true
 }
 
-// cut takes one page from a source. Without less the order is that of arrival
-// and the cost is that of what is looked at; with less everything that matches
-// is sorted first.
+// cut takes one page from a source. Without less, the page is in the source's
+// order and costs what it examines. With less, all matches are sorted first.
 func cut[Q, T any](p position[Q], limit int, source func(after int64) iter.Seq2[int64, T],
 	match func(T) bool, less func(a, b T) int) (items []T, next string) {
 	if less == nil {
@@ -74,8 +73,8 @@ func cut[Q, T any](p position[Q], limit int, source func(after int64) iter.Seq2[
 	return items[from:to], next
 }
 
-// condition is one comparison of IAM's filter language, of which the common
-// part is known here: attribute, operator and quoted string, joined by "and".
+// condition is one comparison of IAM's filter language. Only the common part is
+// emulated: attribute, operator and quoted string, joined by "and".
 type condition struct{ attribute, operator, value string }
 
 func parseFilter(filter string) ([]condition, bool) {
@@ -125,13 +124,13 @@ func (q condition) holds(value string) bool {
 	}
 }
 
-// Minute is the form of IAM's timestamps: no seconds.
+// Minute is the layout of IAM's timestamps, without seconds.
 const Minute = "2006-01-02T15:04-0700"
 
-// FormatTime writes a time as IAM does: in UTC, cut to the minute.
+// FormatTime formats a time as IAM does: in UTC, truncated to the minute.
 func FormatTime(t time.Time) string { return t.UTC().Format(Minute) }
 
-// ParseTime reads the forms of a time that IAM accepts.
+// ParseTime parses the layouts that IAM accepts.
 func ParseTime(s string) (time.Time, bool) {
 	for _, layout := range []string{Minute, "2006-01-02T15:04:05-0700", "2006-01-02T15:04Z", time.RFC3339Nano} {
 		if t, err := time.Parse(layout, s); err == nil {

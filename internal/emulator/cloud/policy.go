@@ -23,8 +23,8 @@ type Tag struct {
 	Operator string `json:"operator"`
 }
 
-// PolicySpec is what a caller says about a policy. Rule and Pattern are kept
-// and answered but have no effect here.
+// PolicySpec is the part of a policy that a caller sets. Rule and Pattern are
+// stored and returned but have no effect.
 type PolicySpec struct {
 	Type        string      `json:"type"`
 	Description string      `json:"description,omitempty"`
@@ -34,7 +34,7 @@ type PolicySpec struct {
 	Tags        []Tag       `json:"tags,omitempty"`
 	Pattern     string      `json:"pattern,omitempty"`
 	Rule        any         `json:"rule,omitempty"`
-	// V1 is set if the policy was last written in the form of version 1.
+	// V1 is set if the policy was last written with version 1 of the API.
 	V1 bool `json:"v1,omitempty"`
 }
 
@@ -50,8 +50,8 @@ type Policy struct {
 	ModifiedBy string    `json:"last_modified_by_id"`
 }
 
-// pastPolicy is how a policy was before it was changed or deleted: effective
-// until that has arrived everywhere.
+// pastPolicy is a policy as it was before a change or deletion. It is effective
+// until the policy lag has passed.
 type pastPolicy struct {
 	Policy
 	since, gone time.Time
@@ -60,9 +60,9 @@ type pastPolicy struct {
 type policy struct {
 	Policy
 	seq   int64
-	since time.Time // of the last change of what it grants
-	asked []string  // the roles that the creator wanted to grant, sorted
-	shape string    // what makes two policies the same, but for the roles
+	since time.Time // last change of what it grants
+	asked []string  // requested roles, sorted
+	shape string    // identity of the policy except for its roles
 }
 
 // PolicyQuery selects policies; empty fields select all.
@@ -75,7 +75,7 @@ type PolicyQuery struct {
 	Start                                          string `json:"-"`
 }
 
-// policyError gives IAM's general refusals the codes of policy management.
+// policyError replaces the code of a 401 by that of policy management.
 func policyError(err error) error {
 	if e := (*Error)(nil); errors.As(err, &e) && e.Status == 401 {
 		return serviceError(401, "invalid_token", e.Message)
@@ -105,8 +105,8 @@ func attribute(attributes []Attribute, key string) string {
 	return ""
 }
 
-// targetOf is the most general thing that a policy's resource covers. An
-// instance is in a resource group although the policy does not say so.
+// targetOf returns the most general target that a policy's resource covers. An
+// instance has a resource group even if the policy does not name it.
 func (c *Cloud) targetOf(resource []Attribute) target {
 	group, instance := attribute(resource, "resourceGroupId"), attribute(resource, "serviceInstance")
 	if p, ok := c.projects[instance]; ok && group == "" {
@@ -197,8 +197,8 @@ func (c *Cloud) checkUnlocked(subject string) error {
 	return nil
 }
 
-// grantable are those of the asked roles that the creator holds on the
-// resource; IAM does not let anybody hand on more.
+// grantable returns those of the requested roles that the creator holds on the
+// resource. IAM lets an identity grant no others.
 func (c *Cloud) grantable(a Actor, p PolicySpec) []string {
 	if a.IAMID == OwnerIAMID {
 		return p.Roles
@@ -216,8 +216,8 @@ func (c *Cloud) grantable(a Actor, p PolicySpec) []string {
 	return kept
 }
 
-// shapeOf is equal for two policies that give access to the same subject on
-// the same resource.
+// shapeOf returns the same text for two policies that give access to the same
+// subject on the same resource.
 func shapeOf(p PolicySpec) string {
 	part := func(attributes []Attribute) string {
 		lines := make([]string, 0, len(attributes))
@@ -253,8 +253,8 @@ func (p *policy) copy() Policy {
 	return out
 }
 
-// CreatePolicy makes a policy. If the creator lacks roles that it grants, the
-// stored policy holds fewer than it asked for; the answer may hide that.
+// CreatePolicy creates a policy. The stored policy lacks the roles that its
+// creator does not hold; the answer may still show them.
 func (c *Cloud) CreatePolicy(a Actor, spec PolicySpec) (Policy, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -295,12 +295,12 @@ func (c *Cloud) checkPolicyLimits(subject string) error {
 	return nil
 }
 
-// subjectOf is the identity or access group that a policy is for.
+// subjectOf returns the identity or access group of a policy.
 func subjectOf(p PolicySpec) string {
 	return cmp.Or(attribute(p.Subject, "iam_id"), attribute(p.Subject, "access_group_id"))
 }
 
-// fade keeps a policy as it is now in force for the policy lag.
+// keepEffect keeps the present effect of a policy for the policy lag.
 func (c *Cloud) keepEffect(p *policy) {
 	lag, subject := c.settings.PolicyLag, subjectOf(p.PolicySpec)
 	rest := slices.DeleteFunc(c.pastPolicies[subject], func(f pastPolicy) bool { return !c.hidden(f.gone, lag) })
@@ -327,8 +327,8 @@ func (c *Cloud) putPolicy(a Actor, spec PolicySpec, asked []string) *policy {
 	return p
 }
 
-// mayRead reports whether the identity may see a policy: its own, those of
-// services that it administers, and all if it may view access management.
+// mayRead reports whether the identity may view a policy: its own, those of
+// services that it administers, or all as a Viewer of access management.
 func (c *Cloud) mayRead(a Actor, p *policy) bool {
 	return subjectOf(p.PolicySpec) == a.IAMID || c.may(a, target{service: serviceAccess}, "Viewer") ||
 		c.may(a, c.targetOf(p.Resource), "Administrator")
@@ -362,7 +362,7 @@ func (c *Cloud) GetPolicy(a Actor, id string) (Policy, error) {
 	return p.copy(), nil
 }
 
-// ListPolicies returns one page of those policies that the identity may see.
+// ListPolicies returns one page of the policies that the identity may view.
 func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -460,8 +460,8 @@ func policyOrder(sort string) (func(a, b *policy) int, error) {
 	return less, nil
 }
 
-// ReplacePolicy replaces all that a caller says about a policy, if ifMatch is
-// its ETag.
+// ReplacePolicy replaces the PolicySpec of a policy if ifMatch is its ETag or
+// "*".
 func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Policy, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -530,8 +530,8 @@ func (c *Cloud) DeletePolicy(a Actor, id string) error {
 	return nil
 }
 
-// dropPolicy removes a policy; one that lingers is still listed and effective
-// for the policy lag, and can be restored.
+// dropPolicy removes a policy. If it lingers, it stays listed and effective for
+// the policy lag, and can be restored.
 func (c *Cloud) dropPolicy(p *policy, lingers bool) {
 	if lingers {
 		c.keepEffect(p)
@@ -562,11 +562,11 @@ func (c *Cloud) policyIfMatch(ifMatch, tag string) error {
 	return serviceError(c.switches.StalePolicyStatus, "policy_conflict_error", "If-Match does not name the current revision.")
 }
 
-// mostDeleted bounds the deleted policies that can be restored. How long IAM
+// mostDeleted limits how many deleted policies can be restored. How long IAM
 // keeps them is not documented.
 const mostDeleted = 10_000
 
-// discard keeps a deleted policy, in the order of creation.
+// discard adds a deleted policy to the trash, in the order of creation.
 func (c *Cloud) discard(p *policy) {
 	gone := *p
 	gone.State = "deleted"
@@ -577,8 +577,8 @@ func (c *Cloud) discard(p *policy) {
 	c.trash = slices.Insert(c.trash, i, &gone)
 }
 
-// SetPolicyState restores a policy that was deleted: "active" is the only state
-// that may be asked for. An active policy stays as it is, but for its ETag.
+// SetPolicyState restores a deleted policy. The only valid state is "active".
+// An active policy gets a new ETag only.
 func (c *Cloud) SetPolicyState(a Actor, id, ifMatch, state string) (Policy, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -30,8 +30,8 @@ type project struct {
 	secrets map[string]*Secret
 	apps    map[string]*App
 
-	workloads map[workloadKey]*Workload // made with the first one
-	tag       uint64                    // last entity tag given out; Code Engine's are numbers
+	workloads map[workloadKey]*Workload // made with the first workload
+	tag       uint64                    // last entity tag; Code Engine uses numbers
 }
 
 // NewProject is the request for a project.
@@ -42,7 +42,7 @@ type NewProject struct {
 	Active          bool   `json:"-"`                 // without the project delay
 }
 
-// ListQuery selects a page of something in Code Engine.
+// ListQuery selects a page of a Code Engine list.
 type ListQuery struct {
 	Limit int    // 0 = 100
 	Start string `json:"-"`
@@ -71,7 +71,7 @@ func (c *Cloud) ceQuota(what string, n int) *Error {
 	return serviceError(c.switches.QuotaStatus, "quota_exceeded", fmt.Sprintf("The limit of %d %s is reached.", n, what))
 }
 
-// ceKnown is [Cloud.known] in the words of Code Engine.
+// ceKnown is [Cloud.known] with Code Engine's error.
 func (c *Cloud) ceKnown(a Actor) error {
 	if !c.alive(a.IAMID) {
 		return serviceError(401, "unauthorized", "The access token is missing, invalid or expired.")
@@ -108,7 +108,8 @@ func (c *Cloud) view(p *project) Project {
 
 var projectName = regexp.MustCompile(`^[^\x00-\x1f]{1,128}$`)
 
-// CreateProject makes a project, which is preparing for a while.
+// CreateProject creates a project. It is in preparation for
+// Settings.ProjectDelay.
 func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,7 +140,8 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 	return c.view(p), nil
 }
 
-// nextProject keeps the order of a list when an earlier project is purged.
+// nextProject returns a sequence number that keeps the order of lists when an
+// earlier project is purged.
 func (c *Cloud) nextProject() int64 {
 	if n := len(c.projectOrder); n > 0 {
 		return c.projectOrder[n-1].seq + 1
@@ -172,8 +174,8 @@ func (p *project) nextTag() string {
 	return strconv.FormatUint(p.tag, 10)
 }
 
-// ListProjects returns one page of the projects in a region, or of all regions
-// if none is named. Projects that the identity may not view are left out.
+// ListProjects returns one page of the projects in a region, or in all regions
+// if region is empty. Projects that the identity may not view are left out.
 func (c *Cloud) ListProjects(a Actor, region string, q ListQuery) (Page[Project], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -192,8 +194,8 @@ func (c *Cloud) ListProjects(a Actor, region string, q ListQuery) (Page[Project]
 	return ceCut(q, visible, func(p *project) string { return fmt.Sprintf("%08d", p.seq) }, c.view)
 }
 
-// ceCut takes a page from a slice that is sorted by a key: the start token is
-// the key of the page's first item.
+// ceCut takes a page from a slice that is sorted by key. The start token is the
+// key of the page's first item.
 func ceCut[T, U any](q ListQuery, sorted []T, key func(T) string, view func(T) U) (Page[U], error) {
 	limit := cmp.Or(q.Limit, 100)
 	if limit < 1 || limit > 100 {
@@ -228,7 +230,7 @@ func (c *Cloud) findProject(a Actor, id, region string, roles ...string) (*proje
 	return p, nil
 }
 
-// activeProject finds a project in which something can be done.
+// activeProject finds a project that is neither deleted nor in preparation.
 func (c *Cloud) activeProject(a Actor, id string, roles ...string) (*project, error) {
 	p, err := c.findProject(a, id, "", roles...)
 	if err != nil {
@@ -240,7 +242,8 @@ func (c *Cloud) activeProject(a Actor, id string, roles ...string) (*project, er
 	return p, nil
 }
 
-// GetProject returns one project; a region other than the project's hides it.
+// GetProject returns one project. It is not found in another region, unless
+// region is empty.
 func (c *Cloud) GetProject(a Actor, id, region string) (Project, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -251,7 +254,7 @@ func (c *Cloud) GetProject(a Actor, id, region string) (Project, error) {
 	return c.view(p), nil
 }
 
-// DeleteProject deletes a project softly: it can be restored by hand.
+// DeleteProject deletes a project softly: it can be restored in the console.
 func (c *Cloud) DeleteProject(a Actor, id, region string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -266,20 +269,20 @@ func (c *Cloud) DeleteProject(a Actor, id, region string) error {
 	return nil
 }
 
-// What can happen to a project, in the words of lifecycle events.
+// The actions of a ProjectChange, as lifecycle events name them.
 const (
 	ProjectCreated  = "create"
 	ProjectRestored = "restore"
 	ProjectDeleted  = "delete"
 )
 
-// ProjectChange tells that a project has come or gone.
+// ProjectChange describes the creation, restoration or deletion of a project.
 type ProjectChange struct {
 	Action  string
 	Project Project
 	Actor   string // IAM ID
 	At      time.Time
-	ByHand  bool // not by a call of the API
+	ByHand  bool // in the console, not by an API call
 }
 
 func (c *Cloud) changed(a Actor, p *project, action string, byHand bool) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Resource is how an audit record speaks of a thing.
+// Resource describes an identity or resource in an audit record.
 type Resource struct {
 	Name, CRN       string
 	ResourceGroupID string
@@ -13,8 +13,9 @@ type Resource struct {
 	OfUser          bool   // a user, or a user's key
 }
 
-// Resource describes what has the ID, which may be the IAM ID of an identity. Of
-// what is not there it knows what the ID tells. It asks no policy.
+// Resource describes the resource with the ID, which may be an IAM ID. The
+// description of an unknown resource comes from the ID alone. No policy is
+// checked.
 func (c *Cloud) Resource(id string) Resource {
 	c.mu.Lock()
 	defer c.mu.Unlock()

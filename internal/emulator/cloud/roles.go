@@ -2,7 +2,7 @@ package cloud
 
 import "strings"
 
-// Role is a role that a policy may grant.
+// Role is a role that a policy can grant.
 type Role struct {
 	CRN         string   `json:"crn"`
 	Name        string   `json:"display_name"`
@@ -24,7 +24,7 @@ var commonServiceRoles = []Role{
 	{"crn:v1:bluemix:public:iam::::serviceRole:Manager", "Manager", "Do everything in the service.", []string{"iam.policy.read"}},
 }
 
-// ownServiceRoles are the roles that one service has beside the common ones.
+// ownServiceRoles has the roles of a service in addition to the common ones.
 var ownServiceRoles = map[string][]Role{
 	serviceLogs: {
 		{"crn:v1:bluemix:public:logs::::serviceRole:Sender", "Sender", "Send logs, but not query them.", []string{"logs.data-ingress.send"}},
@@ -45,8 +45,8 @@ var ownServiceRoles = map[string][]Role{
 	},
 }
 
-// lookupRole finds the role that a CRN means for a service. Documents spell the
-// roles of one service with that service's name or with "iam": both are known.
+// lookupRole returns the role that a CRN names for a service. IBM's documents
+// spell a service's own roles with its name or with "iam": both work.
 func lookupRole(crn, service string) (Role, bool) {
 	for _, r := range systemRoles {
 		if r.CRN == crn {
@@ -66,17 +66,17 @@ func lookupRole(crn, service string) (Role, bool) {
 	return Role{}, false
 }
 
-// RoleOf finds the role that a CRN means for a service.
+// RoleOf returns the role that a CRN names for a service.
 func RoleOf(crn, service string) (Role, bool) { return lookupRole(crn, service) }
 
-// Roles are what may be granted.
+// Roles are the roles that a policy can grant.
 type Roles struct {
 	System  []Role
 	Service []Role
 }
 
-// Roles lists the roles of one service, or those of all services if none is
-// named.
+// Roles returns the roles of one service, or the common ones if service is
+// empty.
 func (c *Cloud) Roles(a Actor, account, service string) (Roles, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

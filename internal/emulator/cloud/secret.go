@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Secret is a Code Engine secret. Data is in clear wherever a secret is shown.
+// Secret is a Code Engine secret. Code Engine returns its data in clear text.
 type Secret struct {
 	ID        string            `json:"id"`
 	Name      string            `json:"name"`
@@ -19,13 +19,13 @@ type Secret struct {
 	ProjectID string            `json:"project_id"`
 	Region    string            `json:"region"`
 	CreatedAt time.Time         `json:"created_at"`
-	// ServiceAccess and ServiceOperator are the properties of the two formats
-	// of that name, kept as they were sent.
+	// ServiceAccess and ServiceOperator are the properties of the formats with
+	// those names, as they were sent.
 	ServiceAccess   json.RawMessage `json:"service_access,omitempty"`
 	ServiceOperator json.RawMessage `json:"service_operator,omitempty"`
 }
 
-// ResourceType is the name that Code Engine gives to the secret's kind.
+// ResourceType returns the type that Code Engine shows for the secret's format.
 func (s Secret) ResourceType() string { return "secret_" + s.Format + "_v2" }
 
 // NewSecret is the request for a secret.
@@ -37,7 +37,7 @@ type NewSecret struct {
 	ServiceOperator json.RawMessage   `json:"service_operator"`
 }
 
-// secretFormats lists the formats and the data that each must have.
+// secretFormats maps each format to the data that it requires.
 var secretFormats = map[string][]string{
 	"generic":          nil,
 	"other":            nil,
@@ -117,7 +117,8 @@ func (c *Cloud) putSecret(p *project, n NewSecret) *Secret {
 	return s
 }
 
-// ListSecrets returns one page of a project's secrets by name, values included.
+// ListSecrets returns one page of a project's secrets with their values, sorted
+// by name.
 func (c *Cloud) ListSecrets(a Actor, projectID, format string, q ListQuery) (Page[Secret], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// The instance of Secrets Manager that every cloud has.
+// The instance of Secrets Manager in every cloud.
 const (
 	SecretsInstanceID     = "c4a7e2f0-6d15-4b98-9e3a-7f20d1c8b546"
 	SecretsInstanceRegion = "eu-de"
@@ -25,12 +25,12 @@ type SecretsInstance struct {
 	Region string `json:"region"`
 }
 
-// CRN names the instance, with two empty parts at its end.
+// CRN returns the instance's CRN, which ends in two empty parts.
 func (in SecretsInstance) CRN() string {
 	return "crn:v1:bluemix:public:secrets-manager:" + in.Region + ":a/" + AccountID + ":" + in.ID + "::"
 }
 
-// SecretGroup is a group of secrets, which policies can name.
+// SecretGroup is a group of secrets. Policies can name it.
 type SecretGroup struct {
 	ID          string    `json:"id"`
 	Name        string    `json:"name"`
@@ -43,7 +43,7 @@ type SecretGroup struct {
 // DefaultGroup is the ID of the group that every instance has.
 const DefaultGroup = "default"
 
-// secretsInstance is an instance with what is in it.
+// secretsInstance is an instance with its content.
 type secretsInstance struct {
 	SecretsInstance
 	groups     map[string]*SecretGroup
@@ -53,10 +53,10 @@ type secretsInstance struct {
 	engines    []*Engine
 }
 
-// Limits of an instance, from "Known issues and limits" of Secrets Manager.
+// Limits of an instance, from Secrets Manager's page "Known issues and limits".
 const (
 	groupsPerInstance  = 200
-	versionsPerSecret  = 50 // of which the metadata is kept
+	versionsPerSecret  = 50 // older metadata is dropped
 	locksPerSecret     = 1000
 	labelsPerSecret    = 30
 	mostSecretsPerPage = 1000
@@ -85,10 +85,10 @@ func smLocked() *Error {
 	return smError(412, "precondition_failed", "The requested action can't be completed because the secret version is locked.")
 }
 
-// actions of Secrets Manager and the roles that have each, from its page
-// "Managing IAM access". SecretsWriter is not on that page: here it is what
-// its name says, a Writer that can't read a value. The roles for tasks are
-// inferred from what IBM's credentials providers are told to have.
+// The roles that may perform each action, from Secrets Manager's page "Managing
+// IAM access". SecretsWriter is not on that page: by its name, it is a Writer
+// that cannot read values. The roles for tasks are inferred from the setup of
+// IBM's credentials providers.
 var (
 	secretsReaders  = []string{"Reader", "SecretsReader", "SecretsWriter", "Writer", "Manager"}
 	secretsValues   = []string{"SecretsReader", "Writer", "Manager"}
@@ -111,8 +111,8 @@ var (
 	}
 )
 
-// holds reports whether the actor may do the action in a group; "" asks for the
-// instance as a whole.
+// holds reports whether the actor may perform the action in a group, or on the
+// whole instance if group is empty.
 func (c *Cloud) holds(a Actor, in *secretsInstance, group, action string) bool {
 	t := target{service: serviceSecrets, instance: in.ID, region: in.Region, group: ResourceGroupID}
 	if group != "" {
@@ -121,7 +121,7 @@ func (c *Cloud) holds(a Actor, in *secretsInstance, group, action string) bool {
 	return c.may(a, t, secretsActions[action]...)
 }
 
-// secretsInstanceFor finds an instance for somebody known.
+// secretsInstanceFor finds an instance and rejects an unknown actor.
 func (c *Cloud) secretsInstanceFor(a Actor, instance string) (*secretsInstance, error) {
 	if !c.alive(a.IAMID) {
 		return nil, smError(401, "unauthorized", "The access token is missing, invalid or expired.")
@@ -134,7 +134,8 @@ func (c *Cloud) secretsInstanceFor(a Actor, instance string) (*secretsInstance, 
 	return in, nil
 }
 
-// allowed is secretsInstanceFor for an action on the instance or, with a group, in it.
+// allowed finds an instance and checks the action on it or, with a group, in
+// that group.
 func (c *Cloud) allowed(a Actor, instance, group, action string) (*secretsInstance, error) {
 	in, err := c.secretsInstanceFor(a, instance)
 	if err == nil && !c.holds(a, in, group, action) {
@@ -143,12 +144,12 @@ func (c *Cloud) allowed(a Actor, instance, group, action string) (*secretsInstan
 	return in, err
 }
 
-// anywhere reports whether the actor may do the action in some group.
+// anywhere reports whether the actor may perform the action in some group.
 func (c *Cloud) anywhere(a Actor, in *secretsInstance, action string) bool {
 	return c.holds(a, in, "", action) || slices.ContainsFunc(in.groupOrder, func(g *SecretGroup) bool { return c.holds(a, in, g.ID, action) })
 }
 
-// SecretsInstanceIn returns the instance of an ID.
+// SecretsInstanceIn returns the instance with the ID.
 func (c *Cloud) SecretsInstanceIn(id string) (SecretsInstance, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -182,7 +183,7 @@ func (c *Cloud) AddSecretsInstance(id, region string) {
 
 var groupNameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_ .-]*$`)
 
-// checkSize is for names and other short texts, all of which have at least two
+// checkSize checks a name or other short text. All have at least two
 // characters.
 func checkSize(field, s string, most int) error {
 	if n := utf8.RuneCountInString(s); n < 2 || n > most {
@@ -274,8 +275,8 @@ func (c *Cloud) GetSecretGroup(a Actor, instance, id string) (SecretGroup, error
 	return *g, nil
 }
 
-// UpdateSecretGroup changes what is not nil. That the default group can't be
-// changed is a guess.
+// UpdateSecretGroup sets the fields that are not nil. Guess: the default group
+// cannot be changed.
 func (c *Cloud) UpdateSecretGroup(a Actor, instance, id string, name, description *string) (SecretGroup, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -304,7 +305,7 @@ func (c *Cloud) UpdateSecretGroup(a Actor, instance, id string, name, descriptio
 	return *g, nil
 }
 
-// DeleteSecretGroup deletes a group that has no secrets.
+// DeleteSecretGroup deletes a group without secrets.
 func (c *Cloud) DeleteSecretGroup(a Actor, instance, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -323,12 +324,12 @@ func (c *Cloud) DeleteSecretGroup(a Actor, instance, id string) error {
 	return nil
 }
 
-// contains compares as the search of Secrets Manager is taken to: without case.
+// contains ignores case. Guess: so does the search of Secrets Manager.
 func contains(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }
 
-// SecretsState is an instance of Secrets Manager with everything in it.
+// SecretsState is an instance of Secrets Manager with its content.
 type SecretsState struct {
 	SecretsInstance
 	Groups         []SecretGroup `json:"secret_groups"`
@@ -336,8 +337,8 @@ type SecretsState struct {
 	Configurations []Engine      `json:"configurations"`
 }
 
-// SecretState is a secret with its versions, the oldest first, their locks and
-// its tasks.
+// SecretState is a secret with its versions, oldest first, their locks and its
+// tasks.
 type SecretState struct {
 	ManagedSecret
 	Versions []SecretVersion `json:"versions"`

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What every cloud has, so that one configuration fits any fresh one. IDs that
-// are not named here come from the seed of the options.
+// IDs that are the same in every cloud, so that one configuration works with
+// any fresh one. All other IDs come from Options.Seed.
 const (
 	AccountID       = "5f1d0a7e4b6c4d2f9e8a7b6c5d4e3f21"
 	OwnerIAMID      = "IBMid-2700000001"
@@ -17,7 +17,7 @@ const (
 	LogsInstanceRegion = "eu-de"
 )
 
-// Minter is the identity that latchkey has in this account.
+// Minter is latchkey's identity in the account.
 type Minter struct {
 	ServiceID string
 	IAMID     string
@@ -26,7 +26,7 @@ type Minter struct {
 	ProfileID string // the trusted profile "latchkey", which has the same policies
 }
 
-// Owner is the person to whom the account belongs; every action is allowed.
+// Owner returns the account's owner. Every action is allowed.
 func Owner() Actor { return Actor{IAMID: OwnerIAMID} }
 
 // Minter returns the seeded identity and the value of its key.
@@ -36,11 +36,10 @@ func (c *Cloud) Minter() Minter {
 	return c.minter
 }
 
-// Actor is the minter as the one who acts.
+// Actor returns the minter as an actor.
 func (m Minter) Actor() Actor { return Actor{IAMID: m.IAMID} }
 
-// plant fills a new cloud. Nothing here is subject to a lag: it was there long
-// before.
+// seed fills a new cloud. The seed is 30 days old, so no lag applies to it.
 func (c *Cloud) seed(credentials int) {
 	now := c.now
 	settings := c.settings
@@ -62,9 +61,9 @@ func (c *Cloud) seed(credentials int) {
 		c.grant(iamID, serviceIdentity, "crn:v1:bluemix:public:iam::::role:Administrator")
 		c.grant(iamID, serviceAccess, "crn:v1:bluemix:public:iam::::role:Administrator")
 		c.grant(iamID, serviceLogs, "crn:v1:bluemix:public:iam::::role:Administrator", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
-		// Editor, so that it can make access groups and their members.
+		// Editor may create access groups and their members.
 		c.grant(iamID, serviceGroups, "crn:v1:bluemix:public:iam::::role:Editor")
-		// Editor, so that the one key that is printed can create a project, too.
+		// Editor lets the printed key create a project.
 		c.grant(iamID, serviceCodeEngine, "crn:v1:bluemix:public:iam::::role:Editor", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
 		c.grant(iamID, serviceSecrets, "crn:v1:bluemix:public:iam::::serviceRole:Writer")
 		c.grant(iamID, serviceNotifications, "crn:v1:bluemix:public:event-notifications::::serviceRole:EventSourceManager")
@@ -85,7 +84,7 @@ func (c *Cloud) seed(credentials int) {
 	}
 }
 
-// seedCredential makes what latchkey makes for a credential.
+// seedCredential creates what latchkey creates for a credential.
 func (c *Cloud) seedCredential(name string) {
 	minter := c.minter.Actor()
 	s := c.putServiceID(minter.IAMID, NewServiceID{Name: name, Description: "Seeded [latchkey v=1 owner=example credential=" + name + "]"})
@@ -102,7 +101,7 @@ func (c *Cloud) seedCredential(name string) {
 	c.putKey(minter.IAMID, NewAPIKey{Name: name, IAMID: s.IAMID, Description: "owner=example credential=" + name})
 }
 
-// grant gives roles on all instances of a service, asking nobody.
+// grant gives roles on all instances of a service without checking policies.
 func (c *Cloud) grant(iamID, service string, roles ...string) *policy {
 	spec := PolicySpec{
 		Type:    "access",

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// sequence keeps things in the order of their arrival, so that a page of a list
-// costs its own length however many things there are. A removed thing leaves a
-// gap until half of the slots are gaps.
+// sequence keeps values in the order of their arrival, so that a page costs its
+// own length however long the list is. A removed value leaves a gap until half
+// of the slots are gaps.
 type sequence[T any] struct {
 	slots []slot[T]
 	last  int64
@@ -20,8 +20,7 @@ type slot[T any] struct {
 	value T
 }
 
-// add returns the sequence number under which the thing stands; it is greater
-// than all before it.
+// add returns the value's sequence number, which is greater than all before it.
 func (s *sequence[T]) add(v T) int64 {
 	s.last++
 	s.slots = append(s.slots, slot[T]{seq: s.last, taken: true, value: v})
@@ -49,7 +48,7 @@ func (s *sequence[T]) remove(seq int64) {
 
 func (s *sequence[T]) len() int { return len(s.slots) - s.gaps }
 
-// after yields what stands behind the sequence number, oldest first.
+// after yields the values with greater sequence numbers, oldest first.
 func (s *sequence[T]) after(seq int64) iter.Seq2[int64, T] {
 	return func(yield func(int64, T) bool) {
 		i, _ := s.index(seq + 1)

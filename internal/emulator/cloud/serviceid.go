@@ -25,12 +25,12 @@ type ServiceID struct {
 	Instances   []string        `json:"unique_instance_crns,omitempty"`
 	Activity                    // of all its keys
 	History     []HistoryRecord `json:"history,omitempty"`
-	// APIKey is the key that was created together with the service ID, in the
-	// answer of the creation only.
+	// APIKey is the key that was created with the service ID. It is set only in
+	// the answer to that creation.
 	APIKey *APIKey `json:"apikey,omitempty"`
 }
 
-// HistoryRecord tells who did what to a service ID or key.
+// HistoryRecord is one change of a service ID or key.
 type HistoryRecord struct {
 	Timestamp time.Time `json:"timestamp"`
 	IAMID     string    `json:"iam_id"`
@@ -51,20 +51,20 @@ type NewServiceID struct {
 	Description string     `json:"description"`
 	GroupID     string     `json:"group_id"`
 	Instances   []string   `json:"unique_instance_crns"`
-	Locked      bool       `json:"-"`      // a header of the API
+	Locked      bool       `json:"-"`      // a header in the API
 	APIKey      *NewAPIKey `json:"apikey"` // created with the service ID; its IAMID is filled in
 }
 
-// ServiceIDChange is the request to change a service ID; nil leaves a field
-// alone.
+// ServiceIDChange is the request to change a service ID. A nil field stays as
+// it is.
 type ServiceIDChange struct {
 	Name        *string   `json:"name"`
 	Description *string   `json:"description"`
 	Instances   *[]string `json:"unique_instance_crns"`
 }
 
-// ServiceIDQuery selects service IDs. Only the default group is seen unless
-// GroupID names another.
+// ServiceIDQuery selects service IDs of one group. An empty GroupID is the
+// default group.
 type ServiceIDQuery struct {
 	AccountID, Name, GroupID string
 	Sort, Order, Filter      string
@@ -73,7 +73,7 @@ type ServiceIDQuery struct {
 	IncludeHistory           bool
 }
 
-// CreateServiceID makes a service ID; names need not be unique.
+// CreateServiceID creates a service ID. Names need not be unique.
 func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,12 +111,12 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 	return answer, nil
 }
 
-// Limits of an account, as IBM's documents have them (ibm-cloud-docs/iam,
-// iam-manageaccess.md and iam-serviceid.md). What was seeded does not count, as
-// in an account to which IBM gave more.
+// Limits of an account from IBM's documents (ibm-cloud-docs/iam,
+// iam-manageaccess.md and iam-serviceid.md). Seeded credentials do not count,
+// as in an account whose limits IBM raised.
 const (
 	serviceIDsPerAccount = 100_000 // in all groups
-	serviceIDsPerGroup   = 2_000   // the default group is one
+	serviceIDsPerGroup   = 2_000   // also in the default group
 	keysPerIdentity      = 20
 	policiesPerAccount   = 4_020
 	policiesPerSubject   = 1_000
@@ -200,8 +200,7 @@ func (c *Cloud) ListServiceIDs(a Actor, q ServiceIDQuery) (Page[ServiceID], erro
 	return page, nil
 }
 
-// bySeq makes a source of a page from a short slice that is in the order of
-// arrival.
+// bySeq returns a source for a short slice that is in the order of arrival.
 func bySeq[T any](items []T, seq func(T) int64) func(int64) iter.Seq2[int64, T] {
 	return func(after int64) iter.Seq2[int64, T] {
 		return func(yield func(int64, T) bool) {
@@ -382,8 +381,9 @@ func (c *Cloud) DeleteServiceID(a Actor, id string) error {
 	return nil
 }
 
-// dropServiceID removes a service ID with all that is its own; one that lingers
-// is still listed for the list lag, with its keys. Its tokens die at once.
+// dropServiceID removes a service ID with its keys and policies. If it lingers,
+// it stays listed for the list lag, with its keys. Its tokens are invalid at
+// once.
 func (c *Cloud) dropServiceID(s *serviceID, lingers bool) {
 	for _, k := range slices.Clone(c.keysByIAM[s.IAMID]) {
 		c.dropKey(k, lingers)
@@ -421,7 +421,7 @@ func (c *Cloud) LockServiceID(a Actor, id string, locked bool) error {
 	return nil
 }
 
-// hidden reports whether something created then is not to be seen yet.
+// hidden reports whether a lag still hides something created at that time.
 func (c *Cloud) hidden(created time.Time, lag time.Duration) bool {
 	return lag > 0 && c.now().Before(created.Add(lag))
 }

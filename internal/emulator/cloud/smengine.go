@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Engine is a configuration for custom credentials: the Code Engine job that
-// makes and deletes them, with the fields that it declares.
+// Engine is a configuration for custom credentials: a Code Engine job that
+// creates and deletes them, and the fields that the job declares.
 type Engine struct {
 	Type        string        `json:"config_type"` // CustomEngine
 	Name        string        `json:"name"`
@@ -26,15 +26,15 @@ type Engine struct {
 	UpdatedAt   time.Time     `json:"updated_at"`
 }
 
-// EngineField is a parameter of a job, or a part of the credentials it makes.
-// Format is as the job declares it: "type:string, required:true".
+// EngineField is a parameter of a job or a part of its credentials. Format is
+// as the job declares it: "type:string, required:true".
 type EngineField struct {
 	Name    string `json:"name"`
 	Format  string `json:"format"`
 	EnvName string `json:"env_variable_name,omitempty"`
 }
 
-// CustomEngine is the type of the configurations that are emulated.
+// CustomEngine is the emulated type of configurations.
 const CustomEngine = "custom_credentials_configuration"
 
 var otherEngines = []string{"iam_credentials_configuration", "public_cert_configuration_ca_lets_encrypt",
@@ -59,9 +59,8 @@ func taskTimeout(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// CreateEngine makes a configuration. The job's declared fields are read now,
-// and never again. The authorization that Secrets Manager needs on the project
-// is not asked for.
+// CreateEngine creates a configuration. The job's declared fields are read
+// once, now. Secrets Manager's authorization on the project is not checked.
 func (c *Cloud) CreateEngine(a Actor, instance string, n Engine) (Engine, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +116,7 @@ func (c *Cloud) CreateEngine(a Actor, instance string, n Engine) (Engine, error)
 	return e, nil
 }
 
-// declared reads the interface of a job from its variables.
+// declared returns the fields that a job declares in its variables.
 func declared(spec map[string]any) (parameters, credentials []EngineField) {
 	list, _ := spec["run_env_variables"].([]any)
 	parameters, credentials = []EngineField{}, []EngineField{}
@@ -173,7 +172,7 @@ func (c *Cloud) GetEngine(a Actor, instance, name string) (Engine, error) {
 	return *e, nil
 }
 
-// DeleteEngine deletes a configuration that no secret has.
+// DeleteEngine deletes a configuration without secrets.
 func (c *Cloud) DeleteEngine(a Actor, instance, name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,7 +194,7 @@ func (c *Cloud) DeleteEngine(a Actor, instance, name string) error {
 	return nil
 }
 
-// checkFields compares values with what a job declares.
+// checkFields checks values against the fields that a job declares.
 func checkFields(what string, fields []EngineField, values map[string]any) error {
 	for _, f := range fields {
 		v, there := values[f.Name]
@@ -238,7 +237,7 @@ func (in *secretsInstance) checkParameters(x CustomSecret) error {
 	return checkFields("parameters", e.Parameters, x.Parameters)
 }
 
-// unreference takes a secret out of what refers to it.
+// unreference removes the references to a secret.
 func (in *secretsInstance) unreference(s *managedSecret) {
 	for _, e := range in.engines {
 		if e.APIKeyRef == s.ID {

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// SecretEvent is what Secrets Manager tells Event Notifications.
+// SecretEvent is an event that Secrets Manager sends to Event Notifications.
 type SecretEvent struct {
 	Instance SecretsInstance
-	// Type is the short name, such as secret_about_to_expire, and SubType
-	// something like in_10_days, or "".
+	// Type is the short name, such as secret_about_to_expire. SubType is a text
+	// like in_10_days, or empty.
 	Type, SubType string
 	At            time.Time
 	By            string // IAM ID, or SecretsManager
 	Secret        ManagedSecret
-	Task          *SecretTask // of the events of tasks
-	Reason        string      // of failures
+	Task          *SecretTask // set for events of tasks
+	Reason        string      // set for failures
 }
 
-// bySecretsManager is who triggers what nobody asked for.
+// bySecretsManager is the originator of events that no caller caused.
 const bySecretsManager = "SecretsManager"
 
 func (c *Cloud) announce(a Actor, s *managedSecret, kind, sub string) {
@@ -33,9 +33,9 @@ func (c *Cloud) announce(a Actor, s *managedSecret, kind, sub string) {
 	c.notifySecret(SecretEvent{Instance: s.in.SecretsInstance, Type: kind, SubType: sub, At: c.now(), By: by, Secret: s.copy()})
 }
 
-// warnings are the days before its expiry at which a secret is announced to be
-// about to expire. A secret counts as N days from its expiry while at least N
-// and less than N+1 days are left: that is a guess; the days are documented.
+// warnings lists the days before the expiry when secret_about_to_expire is
+// sent. The days are documented. Guess: a secret is N days from its expiry
+// while at least N and less than N+1 days are left.
 var warnings = []int{90, 60, 30, 10, 1, 0}
 
 func daysLeft(at, now time.Time) int {
@@ -45,8 +45,8 @@ func daysLeft(at, now time.Time) int {
 	return int(at.Sub(now) / (24 * time.Hour))
 }
 
-// expire sets a secret's expiration date; zero takes it away. What it has been
-// warned of counts from here: only a date that comes nearer is announced.
+// expire sets a secret's expiration date; zero removes it. Warnings count from
+// here: only a date that comes nearer is announced.
 func (c *Cloud) expire(s *managedSecret, at time.Time) {
 	s.ExpirationDate, s.expiryAnnounced = at, time.Time{}
 	if v := s.current(); v != nil {
@@ -59,17 +59,17 @@ func (c *Cloud) expire(s *managedSecret, at time.Time) {
 	}
 }
 
-// wake makes the next tick look at the secrets if it comes then or later.
+// wake makes the next tick examine the secrets at that time or earlier.
 func (c *Cloud) wake(at time.Time) {
 	if !at.IsZero() && (c.nextTick.IsZero() || at.Before(c.nextTick)) {
 		c.nextTick = at
 	}
 }
 
-// ExpireSecrets lets time pass in Secrets Manager: secrets expire, are about
-// to, or are rotated by their own rule, and tasks run out of time. Every
-// operation does it first; a caller whose clock moves does it so that events
-// come without one.
+// ExpireSecrets processes what is due in Secrets Manager: secrets expire,
+// warnings are sent, secrets with a rotation rule rotate, and tasks time out.
+// Every operation does this first. A caller that moves the clock calls it to
+// get the events without an operation.
 func (c *Cloud) ExpireSecrets() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +98,7 @@ func (c *Cloud) expireSecret(s *managedSecret, now time.Time) {
 	}
 	by := s.in.actor()
 	left := daysLeft(s.ExpirationDate, now)
-	for _, days := range warnings { // a clock that jumps passes several at once: each is told
+	for _, days := range warnings { // a clock that jumps passes several: each is announced
 		if left >= 0 && left <= days && s.warned > days {
 			s.warned = days
 			c.announce(by, s, "secret_about_to_expire", subType(days))

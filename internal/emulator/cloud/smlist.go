@@ -15,8 +15,8 @@ type ManagedSecretQuery struct {
 	MatchAllLabels []string
 }
 
-// ListManagedSecrets lists the metadata of the secrets that the actor may see.
-// Without an order they come as they were made.
+// ListManagedSecrets returns one page of the metadata of the secrets that the
+// actor may view. The default order is that of creation.
 func (c *Cloud) ListManagedSecrets(a Actor, instance string, q ManagedSecretQuery) (Slice[ManagedSecret], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,7 +84,7 @@ func secretOrder(by string) (func(a, b ManagedSecret) int, error) {
 	return less, nil
 }
 
-// smSliced cuts a page; limit 0 takes the default.
+// smSliced takes a page; limit 0 is the default.
 func smSliced[T any](all []T, limit, offset, usual int) (Slice[T], error) {
 	limit = cmp.Or(limit, usual)
 	if limit < 1 || limit > mostSecretsPerPage || offset < 0 {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// SecretLock keeps a version from being deleted, and the version that follows
-// the next one from being made.
+// SecretLock prevents the deletion of a version, and of the version after the
+// next one the creation.
 type SecretLock struct {
 	Name         string         `json:"name"`
 	Description  string         `json:"description,omitempty"`
@@ -31,14 +31,14 @@ type NewSecretLock struct {
 	Attributes  map[string]any
 }
 
-// LockedSecret tells the names of the locks of a secret, per version that has
+// LockedSecret has the names of a secret's locks, for each version that has
 // data or locks.
 type LockedSecret struct {
 	Secret   ManagedSecret
 	Versions []SecretVersion
 }
 
-// The modes of a creation of locks.
+// The modes of CreateSecretLocks.
 const (
 	RemovePrevious          = "remove_previous"
 	RemovePreviousAndDelete = "remove_previous_and_delete"
@@ -56,8 +56,8 @@ func (s *managedSecret) locked() LockedSecret {
 	return out
 }
 
-// CreateSecretLocks puts locks on a version; "" is the current one. A lock of
-// the same name is replaced.
+// CreateSecretLocks adds locks to a version; an empty version is the current
+// one. A lock with the same name is replaced.
 func (c *Cloud) CreateSecretLocks(a Actor, instance, secret, version, mode string, locks []NewSecretLock) (LockedSecret, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,8 +129,8 @@ func (v *secretVersion) unlock(named func(string) bool) {
 	v.locks = slices.DeleteFunc(v.locks, func(l SecretLock) bool { return named(l.Name) })
 }
 
-// DeleteSecretLocks takes locks away by name, and all if none is named: from
-// one version or, with "", from all. A name that no lock has is ignored.
+// DeleteSecretLocks removes the named locks, or all if none is named, from one
+// version or, if version is empty, from all. Unknown names are ignored.
 func (c *Cloud) DeleteSecretLocks(a Actor, instance, secret, version string, names []string) (LockedSecret, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,7 +149,7 @@ func (c *Cloud) DeleteSecretLocks(a Actor, instance, secret, version string, nam
 	for _, v := range from {
 		v.unlock(func(name string) bool { return len(names) == 0 || slices.Contains(names, name) })
 	}
-	c.tick() // what its locks kept may have expired
+	c.tick() // what the locks protected may have expired
 	return s.locked(), nil
 }
 
@@ -159,7 +159,8 @@ type LockQuery struct {
 	Sort, Search  string
 }
 
-// ListSecretLocks lists the locks of a secret, or of one of its versions.
+// ListSecretLocks returns one page of the locks of a secret or of one of its
+// versions.
 func (c *Cloud) ListSecretLocks(a Actor, instance, secret, version string, q LockQuery) (Slice[SecretLock], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,8 +205,8 @@ func (c *Cloud) ListSecretLocks(a Actor, instance, secret, version string, q Loc
 	return smSliced(found, q.Limit, q.Offset, 25)
 }
 
-// ListSecretsLocks lists the secrets that have locks, as far as the actor may
-// see them; search is a part of a lock's name.
+// ListSecretsLocks returns one page of the secrets with locks that the actor
+// may view. search selects by a part of a lock's name.
 func (c *Cloud) ListSecretsLocks(a Actor, instance, search string, groups []string, limit, offset int) (Slice[LockedSecret], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

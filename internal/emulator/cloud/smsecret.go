@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The types of secrets that are emulated.
+// The emulated types of secrets.
 const (
 	Arbitrary         = "arbitrary"
 	KeyValue          = "kv"
@@ -18,11 +18,11 @@ const (
 	CustomCredentials = "custom_credentials"
 )
 
-// SecretTypes are all types that Secrets Manager has.
+// SecretTypes lists all types of Secrets Manager.
 var SecretTypes = []string{Arbitrary, KeyValue, IAMCredentials, CustomCredentials,
 	"imported_cert", "private_cert", "public_cert", "service_credentials", "username_password"}
 
-// States of a secret, by NIST SP 800-57.
+// States of a secret, from NIST SP 800-57.
 const (
 	StatePreActivation = 0
 	StateActive        = 1
@@ -48,8 +48,7 @@ type ManagedSecret struct {
 	LocksTotal     int            `json:"locks_total"`
 	VersionsTotal  int            `json:"versions_total"`
 	ReferencedBy   []string       `json:"referenced_by,omitempty"`
-	// IAM has what only secrets of the type iam_credentials have, and Custom
-	// those of the type custom_credentials.
+	// IAM is set for the type iam_credentials, Custom for custom_credentials.
 	IAM    *IAMSecret    `json:"iam,omitempty"`
 	Custom *CustomSecret `json:"custom,omitempty"`
 }
@@ -59,14 +58,14 @@ type managedSecret struct {
 	in              *secretsInstance
 	versions        []*secretVersion // oldest first
 	tasks           []*SecretTask    // oldest first
-	leases          []lease          // keys that single reads of it made
-	warned          int              // days of the last warning before the expiry, -1 before the first
-	expiryAnnounced time.Time        // last event that it is, or should be, expired
+	leases          []lease          // keys that single reads created
+	warned          int              // days of the last warning; -1 before the first
+	expiryAnnounced time.Time        // last event about its expiry
 	removing        bool             // its credentials are being deleted
 }
 
-// NewManagedSecret is the request for a secret. Payload, Data and the others
-// are for the type that has them.
+// NewManagedSecret is the request for a secret. Some fields belong to one type
+// only.
 type NewManagedSecret struct {
 	Type                  string         `json:"secret_type"`
 	Name                  string         `json:"name"`
@@ -80,14 +79,14 @@ type NewManagedSecret struct {
 	Data                  map[string]any `json:"data"`            // of kv
 	TTL                   TTL            `json:"ttl"`             // of iam_credentials and custom_credentials
 	Rotation              *RotationRule  `json:"rotation"`
-	AccessGroups          []string       `json:"access_groups"` // of iam_credentials, as the next two
+	AccessGroups          []string       `json:"access_groups"` // of iam_credentials, like the next two
 	ServiceID             string         `json:"service_id"`
 	ReuseAPIKey           *bool          `json:"reuse_api_key"`
-	Configuration         string         `json:"configuration"` // of custom_credentials, as Parameters
+	Configuration         string         `json:"configuration"` // of custom_credentials, like Parameters
 	Parameters            map[string]any `json:"parameters"`
 }
 
-// copy is the secret as of now.
+// copy returns the secret with its present counts.
 func (s *managedSecret) copy() ManagedSecret {
 	out := s.ManagedSecret
 	out.Labels = slices.Clone(s.Labels)
@@ -109,8 +108,8 @@ func (s *managedSecret) copy() ManagedSecret {
 	return out
 }
 
-// names are not limited to what the page of limits says: the API takes
-// underscores, too.
+// managedName allows underscores, unlike the page of limits: the API accepts
+// them.
 var managedName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`)
 
 func checkManagedName(name string) error {
@@ -142,7 +141,8 @@ func checkMetadata(field string, m map[string]any) error {
 	return nil
 }
 
-// checkContent checks what is kept secret, for the types that have it sent.
+// checkContent checks the secret data of the types that take it from the
+// caller.
 func checkContent(kind, payload string, data map[string]any) error {
 	switch kind {
 	case Arbitrary:
@@ -170,7 +170,7 @@ func content(kind, payload string, data map[string]any) map[string]any {
 	return map[string]any{"payload": payload}
 }
 
-// parseExpiration reads an expiration date, which must be ahead.
+// parseExpiration parses an expiration date, which must be in the future.
 func (c *Cloud) parseExpiration(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -185,7 +185,7 @@ func (c *Cloud) parseExpiration(s string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// named finds a secret; group "" means in any group.
+// named finds a secret in a group, or in any group if group is empty.
 func (in *secretsInstance) named(group, kind, name string) *managedSecret {
 	i := slices.IndexFunc(in.order, func(s *managedSecret) bool {
 		return s.Name == name && s.Type == kind && (group == "" || s.GroupID == group)
@@ -196,7 +196,7 @@ func (in *secretsInstance) named(group, kind, name string) *managedSecret {
 	return in.order[i]
 }
 
-// nameTaken refuses a second secret of a type and name.
+// nameTaken rejects a second secret with a type and name.
 func (c *Cloud) nameTaken(in *secretsInstance, group, kind, name string) error {
 	if !c.switches.SecretNamesPerGroup {
 		group = ""
@@ -207,8 +207,8 @@ func (c *Cloud) nameTaken(in *secretsInstance, group, kind, name string) error {
 	return nil
 }
 
-// CreateManagedSecret makes a secret with its first version. One of the type
-// custom_credentials has none until its task is done.
+// CreateManagedSecret creates a secret with its first version. A secret of the
+// type custom_credentials has none until its task succeeds.
 func (c *Cloud) CreateManagedSecret(a Actor, instance string, n NewManagedSecret) (ManagedSecret, SecretVersion, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -276,8 +276,8 @@ func (c *Cloud) newManagedSecret(in *secretsInstance, a Actor, n NewManagedSecre
 	return s, nil
 }
 
-// secret finds a secret and asks for an action on its group. Who may do the
-// action nowhere learns nothing about what exists.
+// secret finds a secret and checks the action on its group. An actor that may
+// perform the action nowhere cannot find out what exists.
 func (c *Cloud) secret(a Actor, instance, id, action string) (*managedSecret, error) {
 	in, err := c.secretsInstanceFor(a, instance)
 	if err != nil {
@@ -304,7 +304,7 @@ func (c *Cloud) GetManagedSecret(a Actor, instance, id string) (ManagedSecret, S
 	return c.reveal(s)
 }
 
-// reveal shows the data of the current version, which counts as a retrieval.
+// reveal returns the data of the current version. This counts as a retrieval.
 func (c *Cloud) reveal(s *managedSecret) (ManagedSecret, SecretVersion, error) {
 	v := s.current()
 	if v == nil {
@@ -314,8 +314,8 @@ func (c *Cloud) reveal(s *managedSecret) (ManagedSecret, SecretVersion, error) {
 	return s.copy(), shown, err
 }
 
-// ManagedSecretByName finds a secret by the name of its group, its type and its
-// name, and returns what [Cloud.GetManagedSecret] does.
+// ManagedSecretByName returns what [Cloud.GetManagedSecret] does, by the name
+// of the group, the type and the name.
 func (c *Cloud) ManagedSecretByName(a Actor, instance, group, kind, name string) (ManagedSecret, SecretVersion, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -351,7 +351,8 @@ func (c *Cloud) ManagedSecretMetadata(a Actor, instance, id string) (ManagedSecr
 	return s.copy(), nil
 }
 
-// ManagedSecretChange is a patch of a secret's metadata; nil stays as it is.
+// ManagedSecretChange is a patch of a secret's metadata. A nil field stays as
+// it is.
 type ManagedSecretChange struct {
 	Name           *string        `json:"name"`
 	Description    *string        `json:"description"`
@@ -363,8 +364,8 @@ type ManagedSecretChange struct {
 	Parameters     map[string]any `json:"parameters"` // of custom_credentials
 }
 
-// UpdateManagedSecret changes metadata. That custom_metadata is replaced as a
-// whole, and that a field of another type is ignored, are guesses.
+// UpdateManagedSecret changes metadata. Guesses: custom_metadata is replaced as
+// a whole, and a field of another type is ignored.
 func (c *Cloud) UpdateManagedSecret(a Actor, instance, id string, ch ManagedSecretChange) (ManagedSecret, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -428,9 +429,9 @@ func (c *Cloud) destroyed() *Error {
 	return smError(c.switches.DestroyedSecretStatus, "destroyed", "The secret has expired: it is in the Destroyed state.")
 }
 
-// DeleteManagedSecret deletes a secret with all its versions, unless one of
-// them is locked. Credentials of the type custom_credentials are deleted by
-// tasks first; that the secret is there until they are done is a guess.
+// DeleteManagedSecret deletes a secret with all its versions, unless a version
+// is locked. Tasks delete the credentials of the type custom_credentials first.
+// Guess: the secret exists until they succeed.
 func (c *Cloud) DeleteManagedSecret(a Actor, instance, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -469,5 +470,5 @@ func (c *Cloud) dropManagedSecret(a Actor, s *managedSecret) {
 	c.announce(a, s, "secret_deleted", "")
 }
 
-// actor is the instance itself, as IAM knows it.
+// actor returns the instance as an actor.
 func (in *secretsInstance) actor() Actor { return Actor{IAMID: fmt.Sprintf("crn-%s", in.CRN())} }

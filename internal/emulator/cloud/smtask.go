@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// CustomSecret is what a secret of the type custom_credentials has beside the
-// others.
+// CustomSecret has the fields of the type custom_credentials.
 type CustomSecret struct {
 	Lease
 	Configuration      string         `json:"configuration"`
@@ -46,13 +45,14 @@ const (
 	deleteCredentials = "delete_credentials"
 )
 
-// TaskError is what a job reports.
+// TaskError is an error that a job sends.
 type TaskError struct {
 	Code        string `json:"code"`
 	Description string `json:"description"`
 }
 
-// SecretTask is one run of the job that keeps a secret's credentials.
+// SecretTask is one run of the job that creates or deletes a secret's
+// credentials.
 type SecretTask struct {
 	ID             string      `json:"id"`
 	Type           string      `json:"type"`
@@ -66,7 +66,7 @@ type SecretTask struct {
 	UpdatedBy      string      `json:"updated_by"`
 	Errors         []TaskError `json:"errors,omitempty"`
 
-	metadata map[string]any // of the version to come
+	metadata map[string]any // of the next version
 	deadline time.Time
 }
 
@@ -87,8 +87,8 @@ func (c *Cloud) newCustomSecret(a Actor, s *managedSecret, n NewManagedSecret) e
 	return nil
 }
 
-// rotateCustom starts the task that makes the next version; what it answers is
-// the version that is current until then.
+// rotateCustom starts the task that creates the next version. It returns the
+// version that is current until then.
 func (c *Cloud) rotateCustom(a Actor, s *managedSecret, trigger string, metadata map[string]any) (*secretVersion, error) {
 	if slices.ContainsFunc(s.tasks, func(t *SecretTask) bool { return t.Type == createCredentials && t.Status == TaskProcessing }) {
 		return nil, smError(c.switches.BusySecretStatus, "conflict", "A task makes credentials for this secret already.")
@@ -101,8 +101,8 @@ func (c *Cloud) rotateCustom(a Actor, s *managedSecret, trigger string, metadata
 	return &secretVersion{SecretVersion: SecretVersion{SecretID: s.ID, SecretName: s.Name, SecretType: s.Type, GroupID: s.GroupID}}, nil
 }
 
-// deleteCredentials starts a task for each version that has credentials, and
-// reports whether there is one.
+// deleteCredentials starts a task for each version with credentials and reports
+// whether it started any.
 func (c *Cloud) deleteCredentials(a Actor, s *managedSecret, trigger string, versions ...*secretVersion) bool {
 	started := false
 	for _, v := range versions {
@@ -114,9 +114,9 @@ func (c *Cloud) deleteCredentials(a Actor, s *managedSecret, trigger string, ver
 	return started
 }
 
-// startTask makes a task and the run of its job, of the same name. Nothing
-// runs: whoever plays the job ends the task, or it runs out of time. That it is
-// never seen as queued is a simplification.
+// startTask creates a task and a job run with its name. Nothing runs the job:
+// the caller updates the task, or it times out. Simplification: no task is ever
+// queued.
 func (c *Cloud) startTask(a Actor, s *managedSecret, kind, trigger string, v *secretVersion, metadata map[string]any) {
 	now := c.now()
 	t := &SecretTask{ID: "sm-task-" + c.uuid(), Type: kind, Status: TaskProcessing, Trigger: trigger, SecretID: s.ID,
@@ -138,7 +138,7 @@ func (c *Cloud) startTask(a Actor, s *managedSecret, kind, trigger string, v *se
 	}
 	limit, err := taskTimeout(e.TaskTimeout)
 	if err != nil {
-		limit = usualTaskTimeout // it was checked when it came
+		limit = usualTaskTimeout // checked on creation
 	}
 	t.deadline = now.Add(limit)
 	c.wake(t.deadline)
@@ -150,7 +150,7 @@ func (in SecretsInstance) url() string {
 	return "https://" + in.ID + "." + in.Region + ".secrets-manager.appdomain.cloud"
 }
 
-// runJob adds the run of an engine's job, if that is still there.
+// runJob adds a run of the engine's job if the job still exists.
 func (c *Cloud) runJob(e *Engine, name string, env map[string]string) {
 	p := c.projects[e.ProjectID]
 	if p == nil {
@@ -193,7 +193,7 @@ func (c *Cloud) findTask(a Actor, instance, secret, id, action string) (*managed
 	return s, s.tasks[i], nil
 }
 
-// ListSecretTasks lists the tasks of a secret, the oldest first.
+// ListSecretTasks returns the tasks of a secret, oldest first.
 func (c *Cloud) ListSecretTasks(a Actor, instance, secret string) ([]SecretTask, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,7 +222,7 @@ func (c *Cloud) GetSecretTask(a Actor, instance, secret, id string) (SecretTask,
 	return *t, nil
 }
 
-// DeleteSecretTask cancels a task, or forgets one that is done.
+// DeleteSecretTask cancels a task or removes a finished one.
 func (c *Cloud) DeleteSecretTask(a Actor, instance, secret, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -235,7 +235,7 @@ func (c *Cloud) DeleteSecretTask(a Actor, instance, secret, id string) error {
 	return nil
 }
 
-// TaskUpdate is what a job reports about its task.
+// TaskUpdate is what a job sends about its task.
 type TaskUpdate struct {
 	Status        string
 	CredentialsID string
@@ -243,8 +243,8 @@ type TaskUpdate struct {
 	Errors        []TaskError
 }
 
-// ReplaceSecretTask ends a task. An answer of 400 or 404 is final: a repetition
-// would get it again.
+// ReplaceSecretTask finishes a task. The statuses 400 and 404 are final: a
+// retry gets the same answer.
 func (c *Cloud) ReplaceSecretTask(a Actor, instance, secret, id string, u TaskUpdate) (SecretTask, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -276,7 +276,7 @@ func (c *Cloud) ReplaceSecretTask(a Actor, instance, secret, id string, u TaskUp
 	return *t, nil
 }
 
-// finish is what the end of a task does to its secret.
+// finish applies the end of a task to its secret.
 func (c *Cloud) finish(a Actor, s *managedSecret, t *SecretTask, u TaskUpdate) {
 	first := s.current() == nil
 	switch {
@@ -308,7 +308,7 @@ func (c *Cloud) finish(a Actor, s *managedSecret, t *SecretTask, u TaskUpdate) {
 	}
 }
 
-// endTasks fails the tasks whose time is over.
+// endTasks fails the tasks that have timed out.
 func (c *Cloud) endTasks(s *managedSecret, now time.Time) {
 	for _, t := range slices.Clone(s.tasks) {
 		switch {

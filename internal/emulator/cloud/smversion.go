@@ -8,7 +8,7 @@ import (
 )
 
 // SecretVersion is one version of a secret. Only the current and the previous
-// one have data.
+// version have data.
 type SecretVersion struct {
 	ID               string         `json:"id"`
 	SecretID         string         `json:"secret_id"`
@@ -24,13 +24,13 @@ type SecretVersion struct {
 	ExpirationDate   time.Time      `json:"expiration_date,omitzero"`
 	CustomMetadata   map[string]any `json:"version_custom_metadata"`
 	Locks            []string       `json:"locks,omitempty"`
-	// APIKeyID and ServiceID are of iam_credentials, CredentialsID of
+	// APIKeyID and ServiceID belong to iam_credentials, CredentialsID to
 	// custom_credentials.
 	APIKeyID      string `json:"api_key_id,omitempty"`
 	ServiceID     string `json:"service_id,omitempty"`
 	CredentialsID string `json:"credentials_id,omitempty"`
-	// Data are the fields of the API that hold what is secret: payload, data,
-	// api_key or credentials_content.
+	// Data has the API's secret fields: payload, data, api_key or
+	// credentials_content.
 	Data map[string]any `json:"secret_data,omitempty"`
 }
 
@@ -65,7 +65,7 @@ func (s *managedSecret) alias(name string) *secretVersion {
 	return s.versions[i]
 }
 
-// version finds one by ID or alias.
+// version finds a version by ID or alias.
 func (s *managedSecret) version(id string) *secretVersion {
 	i := slices.IndexFunc(s.versions, func(v *secretVersion) bool { return v.ID == id || v.Alias == id })
 	if i < 0 {
@@ -74,7 +74,7 @@ func (s *managedSecret) version(id string) *secretVersion {
 	return s.versions[i]
 }
 
-// addVersion makes a new current version. The one before the previous loses
+// addVersion adds a version and makes it current. The previous version loses
 // its data.
 func (c *Cloud) addVersion(s *managedSecret, a Actor, data, metadata map[string]any) *secretVersion {
 	if v := s.previous(); v != nil {
@@ -97,7 +97,7 @@ func (c *Cloud) addVersion(s *managedSecret, a Actor, data, metadata map[string]
 	return v
 }
 
-// clear takes a version's data away, for good.
+// clear deletes a version's data for good.
 func (c *Cloud) clear(s *managedSecret, v *secretVersion) {
 	v.Data = nil
 	if s.IAM == nil {
@@ -118,8 +118,8 @@ type NewSecretVersion struct {
 	Parameters            map[string]any `json:"parameters"`
 }
 
-// CreateSecretVersion rotates a secret. There is no entity tag: the last one
-// wins, unless the previous version is locked.
+// CreateSecretVersion rotates a secret. It has no compare-and-set: the last
+// call wins, unless the previous version is locked.
 func (c *Cloud) CreateSecretVersion(a Actor, instance, id string, n NewSecretVersion) (SecretVersion, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,7 +164,7 @@ func (c *Cloud) CreateSecretVersion(a Actor, instance, id string, n NewSecretVer
 	return v.copy(true), nil
 }
 
-// rotatable refuses the rotation of what is locked or destroyed.
+// rotatable rejects the rotation of a locked or destroyed secret.
 func (c *Cloud) rotatable(a Actor, s *managedSecret) error {
 	if v := s.previous(); v != nil && len(v.locks) > 0 {
 		c.announce(a, s, "secret_rotation_blocked", "")
@@ -176,7 +176,7 @@ func (c *Cloud) rotatable(a Actor, s *managedSecret) error {
 	return nil
 }
 
-// ListSecretVersions lists the metadata of all versions, the oldest first.
+// ListSecretVersions returns the metadata of all versions, oldest first.
 func (c *Cloud) ListSecretVersions(a Actor, instance, id string) ([]SecretVersion, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -214,7 +214,7 @@ func (c *Cloud) GetSecretVersion(a Actor, instance, secret, id string) (SecretVe
 	return c.retrieve(s, v)
 }
 
-// retrieve shows a version's data and remembers that it did.
+// retrieve returns a version's data and records the retrieval.
 func (c *Cloud) retrieve(s *managedSecret, v *secretVersion) (SecretVersion, error) {
 	if s.IAM != nil && !s.IAM.ReuseAPIKey {
 		return c.leaseKey(s, v)
@@ -236,8 +236,8 @@ func (c *Cloud) SecretVersionMetadata(a Actor, instance, secret, id string) (Sec
 	return v.copy(false), nil
 }
 
-// UpdateSecretVersionMetadata replaces what a person may keep with a version;
-// nil leaves it as it is.
+// UpdateSecretVersionMetadata replaces a version's custom metadata; nil leaves
+// it as it is.
 func (c *Cloud) UpdateSecretVersionMetadata(a Actor, instance, secret, id string, metadata map[string]any) (SecretVersion, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -254,7 +254,7 @@ func (c *Cloud) UpdateSecretVersionMetadata(a Actor, instance, secret, id string
 	return v.copy(false), nil
 }
 
-// DeleteSecretVersionData takes a version's data away, for good.
+// DeleteSecretVersionData deletes a version's data for good.
 func (c *Cloud) DeleteSecretVersionData(a Actor, instance, secret, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

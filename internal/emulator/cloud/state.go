@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// State is a copy of everything in a cloud, in a stable order.
+// State is a copy of a cloud's whole content, in a stable order.
 type State struct {
 	Now        time.Time        `json:"now"`
 	Account    string           `json:"account"`
@@ -22,18 +22,18 @@ type State struct {
 	Projects   []ProjectState   `json:"projects"`
 	Logs       []LogsInstance   `json:"logs"`
 	Lines      int              `json:"lines"` // number of accepted log entries
-	// SecretsManager are its instances, and Notifications how many events Event
-	// Notifications was sent.
+	// SecretsManager has its instances. Notifications is the number of events
+	// that Event Notifications received.
 	SecretsManager []SecretsState `json:"secrets_manager"`
 	Notifications  int            `json:"notifications"`
 }
 
-// ProjectState is a project with what is in it.
+// ProjectState is a project with its content.
 type ProjectState struct {
 	Project
 	Secrets []Secret `json:"secrets"`
 	Apps    []App    `json:"apps"`
-	// Workloads are config maps, jobs, job runs and functions.
+	// Workloads has the config maps, jobs, job runs and functions.
 	Workloads []Workload `json:"workloads"`
 }
 
@@ -43,9 +43,8 @@ type GroupState struct {
 	Members []GroupMember `json:"members"`
 }
 
-// State returns a copy of everything. Without values it has neither the values
-// of keys nor the data of secrets: a secret's data keys are there with empty
-// values.
+// State returns a copy of the whole content. Without values, key values and
+// secret data are left out; the data keys of a secret have empty values.
 func (c *Cloud) State(values bool) State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,7 +113,7 @@ func (c *Cloud) projectState(p *project, values bool) ProjectState {
 	return out
 }
 
-// Key finds a key by ID, with its value.
+// Key returns the key with the ID.
 func (s State) Key(id string) (APIKey, bool) {
 	i := slices.IndexFunc(s.APIKeys, func(k APIKey) bool { return k.ID == id })
 	if i < 0 {
@@ -123,7 +122,7 @@ func (s State) Key(id string) (APIKey, bool) {
 	return s.APIKeys[i], true
 }
 
-// Project finds a project by name.
+// Project returns the project with the name.
 func (s State) Project(name string) (ProjectState, bool) {
 	i := slices.IndexFunc(s.Projects, func(p ProjectState) bool { return p.Name == name })
 	if i < 0 {

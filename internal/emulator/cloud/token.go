@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Profile is a trusted profile: an identity that is assumed, not one with keys.
+// Profile is a trusted profile: an identity without keys that other identities
+// assume.
 type Profile struct {
 	ID        string    `json:"id"`
 	IAMID     string    `json:"iam_id"`
@@ -27,7 +28,7 @@ type Token struct {
 	Expires     time.Time
 }
 
-// tokenLife is what an account has that does not shorten it.
+// tokenLife is IBM's default for an account.
 const tokenLife = time.Hour
 
 type claims struct {
@@ -58,14 +59,15 @@ type accountClaim struct {
 }
 
 // unknownKey is IAM's answer for a key that was deleted, never existed, or is
-// so new that it has not arrived everywhere.
+// still within the key lag.
 func unknownKey() *Error {
 	return &Error{Status: 400, Code: "bad_request", MessageCode: "BXNIM0415E",
 		Message: "Provided API key could not be found.",
 		Details: "BXNIM0102E: Unable to find Object. Object Type: 'ApiKey'"}
 }
 
-// ExchangeAPIKey is the apikey grant: a token for the key's identity.
+// ExchangeAPIKey exchanges a key for a token of its identity (the apikey
+// grant).
 func (c *Cloud) ExchangeAPIKey(value string) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +96,7 @@ func (c *Cloud) ExchangeAPIKey(value string) (Token, error) {
 	return c.issue(k.IAMID, "urn:ibm:params:oauth:grant-type:apikey"), nil
 }
 
-// lingering finds a deleted key whose deletion has not arrived everywhere.
+// lingering finds a deleted key that is still within the key lag.
 func (c *Cloud) lingering(value string) *apiKey {
 	now := c.now()
 	for len(c.deleted) > 0 && !now.Before(c.deleted[0].at.Add(c.settings.KeyLag)) {
@@ -111,10 +113,10 @@ func (c *Cloud) lingering(value string) *apiKey {
 	return nil
 }
 
-// ExchangeCRToken is the cr-token grant: a token for a trusted profile, named
-// by one of name and ID, in exchange for a compute resource token. Which
-// compute resources a profile trusts is not emulated: every token that
-// [Cloud.IssueCRToken] made or [Cloud.TrustCRToken] registered will do.
+// ExchangeCRToken exchanges a compute resource token for a token of a trusted
+// profile, given by name or ID (the cr-token grant). Which compute resources a
+// profile trusts is not emulated: it accepts every token from
+// [Cloud.IssueCRToken] or [Cloud.TrustCRToken].
 func (c *Cloud) ExchangeCRToken(crToken, profileName, profileID string) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,8 +130,8 @@ func (c *Cloud) ExchangeCRToken(crToken, profileName, profileID string) (Token, 
 	return c.issue(p.IAMID, "urn:ibm:params:oauth:grant-type:cr-token"), nil
 }
 
-// AssumeProfile is the assume grant: a token of an identity is exchanged for
-// one of a trusted profile.
+// AssumeProfile exchanges an identity's token for one of a trusted profile (the
+// assume grant).
 func (c *Cloud) AssumeProfile(accessToken, profileName, profileID string) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,7 +168,8 @@ func (c *Cloud) trusted(crToken string) bool {
 	return ok && got.GrantType == "" && c.now().Before(time.Unix(got.Expires, 0))
 }
 
-// IssueCRToken makes the token that Code Engine would put beside a workload.
+// IssueCRToken returns a token like the one that Code Engine mounts into a
+// workload.
 func (c *Cloud) IssueCRToken(computeResource string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,15 +180,15 @@ func (c *Cloud) IssueCRToken(computeResource string) string {
 	})
 }
 
-// TrustCRToken registers any string as a compute resource token.
+// TrustCRToken makes any string a valid compute resource token.
 func (c *Cloud) TrustCRToken(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.crTokens[token] = true
 }
 
-// TokenFor issues a token for any living identity, as a login of a person
-// would.
+// TokenFor issues a token for any existing identity, as an interactive login
+// does.
 func (c *Cloud) TokenFor(iamID string) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -248,8 +251,8 @@ func (c *Cloud) open(token string) (claims, bool) {
 	return cl, true
 }
 
-// verify accepts a token that was issued here, has not expired and whose
-// identity still exists. That its key may be gone does not matter.
+// verify accepts an issued token that has not expired and whose identity
+// exists. The key that it came from may be deleted.
 func (c *Cloud) verify(token string) (Actor, error) {
 	cl, ok := c.open(token)
 	if !ok || cl.GrantType == "" || !c.now().Before(time.Unix(cl.Expires, 0)) || !c.alive(cl.IAMID) {
@@ -258,7 +261,7 @@ func (c *Cloud) verify(token string) (Actor, error) {
 	return Actor{IAMID: cl.IAMID}, nil
 }
 
-// Authenticate turns an access token into the identity it stands for.
+// Authenticate returns the identity of an access token.
 func (c *Cloud) Authenticate(accessToken string) (Actor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Kind is a kind of things in a Code Engine project, by its name in paths.
+// Kind is the kind of a Code Engine resource, as in paths.
 type Kind string
 
-// The kinds that are alike. Secrets and apps are not.
+// The kinds that one implementation serves. Secrets and apps differ.
 const (
 	ConfigMaps Kind = "config_maps"
 	Jobs       Kind = "jobs"
@@ -20,7 +20,8 @@ const (
 )
 
 // Workload is a config map, job, job run or function. Spec holds every field
-// that a caller may set, as JSON values, known to the emulator or not.
+// that a caller may set as JSON values, including fields that the emulator does
+// not know.
 type Workload struct {
 	Kind      Kind           `json:"kind"`
 	ID        string         `json:"id"`
@@ -39,7 +40,7 @@ type workloadKey struct {
 
 var workloadsPerProject = map[Kind]int{ConfigMaps: 100, Jobs: 100, JobRuns: 100, Functions: 20}
 
-// workloadDefaults are the fields that Code Engine fills in.
+// workloadDefaults has the values that Code Engine fills in.
 var workloadDefaults = map[Kind]map[string]any{
 	ConfigMaps: {"data": map[string]any{}},
 	Jobs: {
@@ -111,8 +112,8 @@ func cleanWorkload(kind Kind, spec map[string]any) map[string]any {
 	return out
 }
 
-// CreateWorkload makes a thing. spec has the fields of the API's body. A job
-// run takes what it does not say from its job, and its name, too.
+// CreateWorkload creates a workload. spec has the fields of the API's body. A
+// job run takes missing fields, and its name, from its job.
 func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string, spec map[string]any) (Workload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,7 +156,7 @@ func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string
 	return x.copy(), nil
 }
 
-// runOf completes a job run by the fields of its job.
+// runOf completes the spec of a job run with the fields of its job.
 func (p *project) runOf(spec map[string]any) (map[string]any, error) {
 	name, _ := spec["job_name"].(string)
 	if name == "" {
@@ -193,8 +194,8 @@ func (p *project) sorted(keep func(*Workload) bool) []*Workload {
 	return found
 }
 
-// ListWorkloads returns one page of the things of a kind by name; job selects
-// the runs of one job.
+// ListWorkloads returns one page of the workloads of a kind, sorted by name.
+// job selects the runs of one job.
 func (c *Cloud) ListWorkloads(a Actor, projectID string, kind Kind, job string, q ListQuery) (Page[Workload], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -206,8 +207,8 @@ func (c *Cloud) ListWorkloads(a Actor, projectID string, kind Kind, job string, 
 	return ceCut(q, found, func(x *Workload) string { return x.Name }, (*Workload).copy)
 }
 
-// readers are the roles that may look: what is in a config map is more than
-// what a Viewer sees.
+// readers returns the roles that may read a kind. A Viewer may not see the
+// content of a config map.
 func readers(kind Kind) []string {
 	if kind == ConfigMaps {
 		return []string{"Reader"}
@@ -227,7 +228,7 @@ func (c *Cloud) findWorkload(a Actor, projectID string, kind Kind, name string, 
 	return p, x, nil
 }
 
-// GetWorkload returns one thing.
+// GetWorkload returns one workload.
 func (c *Cloud) GetWorkload(a Actor, projectID string, kind Kind, name string) (Workload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,8 +239,8 @@ func (c *Cloud) GetWorkload(a Actor, projectID string, kind Kind, name string) (
 	return x.copy(), nil
 }
 
-// UpdateWorkload applies a merge patch if ifMatch is the entity tag or "*"; the
-// data of a config map is replaced. A job run does not change.
+// UpdateWorkload applies a merge patch if ifMatch is the entity tag or "*". The
+// data of a config map is replaced. Job runs have no update.
 func (c *Cloud) UpdateWorkload(a Actor, projectID string, kind Kind, name, ifMatch string, patch map[string]any) (Workload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,7 +262,7 @@ func (c *Cloud) UpdateWorkload(a Actor, projectID string, kind Kind, name, ifMat
 	return x.copy(), nil
 }
 
-// DeleteWorkload deletes one thing; the runs of a job go with it.
+// DeleteWorkload deletes one workload. The runs of a job are deleted with it.
 func (c *Cloud) DeleteWorkload(a Actor, projectID string, kind Kind, name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,7 +279,7 @@ func (c *Cloud) DeleteWorkload(a Actor, projectID string, kind Kind, name string
 	return nil
 }
 
-// ResourceType is the type that Code Engine shows.
+// ResourceType returns the type that Code Engine shows.
 func (x Workload) ResourceType() string {
 	return fmt.Sprintf("%s_v2", strings.TrimSuffix(string(x.Kind), "s"))
 }
