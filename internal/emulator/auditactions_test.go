@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestEveryChangeHasAnAuditAction fails for a route that was added without its
-// action, and for an action whose route is gone.
+// TestEveryChangeHasAnAuditAction fails for a route without an action and for an
+// action without a route.
 func TestEveryChangeHasAnAuditAction(t *testing.T) {
 	left := map[string]bool{}
 	for route := range auditActions {

@@ -234,7 +234,7 @@ func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, er
 	case "GET notifications":
 		return slices.Concat([]cloud.Notification{}, s.cloud.Notifications()), nil
 	case "GET logs":
-		return slices.Concat([]LogLine{}, s.Lines()), nil
+		return slices.Concat([]cloud.LogLine{}, s.Lines()), nil
 	case "GET subscriptions":
 		return s.Subscriptions(), nil
 	case "POST subscriptions":

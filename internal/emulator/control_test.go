@@ -205,7 +205,7 @@ func TestEventsNameTheirActor(t *testing.T) {
 	}
 }
 
-func TestNothingThatIsNotAskedForShowsValues(t *testing.T) {
+func TestValuesAreShownOnRequestOnly(t *testing.T) {
 	log := &logBuffer{}
 	w := newWorldWith(t, emulator.Options{Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	value := strings.Repeat("canary-", 7)

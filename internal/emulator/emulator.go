@@ -37,18 +37,9 @@ type Ready struct {
 	Projects []Project `json:"projects"`
 	// SecretsManager is the instance of Secrets Manager. Notifications is the
 	// GUID of the instance of Event Notifications.
-	SecretsManager Instance `json:"secretsManager"`
-	Notifications  string   `json:"notifications"`
+	SecretsManager cloud.SecretsInstance `json:"secretsManager"`
+	Notifications  string                `json:"notifications"`
 }
-
-// Instance is a seeded instance of a service.
-type Instance struct {
-	ID     string `json:"id"`
-	Region string `json:"region"`
-}
-
-// LogLine is an accepted log entry.
-type LogLine = cloud.LogLine
 
 // Options configure a server. The zero value is usable.
 type Options struct {
@@ -198,7 +189,7 @@ func checkLoopback(address string) error {
 
 func (s *Server) describe() Ready {
 	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, Account: cloud.AccountID, Logs: cloud.LogsInstanceID,
-		SecretsManager: Instance{cloud.SecretsInstanceID, cloud.SecretsInstanceRegion}, Notifications: cloud.NotificationsInstanceID}
+		SecretsManager: cloud.SecretsInstance{ID: cloud.SecretsInstanceID, Region: cloud.SecretsInstanceRegion}, Notifications: cloud.NotificationsInstanceID}
 	for _, p := range s.cloud.State(false).Projects {
 		r.Projects = append(r.Projects, Project{ID: p.ID, Name: p.Name, Region: p.Region})
 	}
@@ -218,7 +209,7 @@ func (s *Server) Cloud() *cloud.Cloud { return s.cloud }
 func (s *Server) State(values bool) cloud.State { return s.cloud.State(values) }
 
 // Lines returns the accepted log entries.
-func (s *Server) Lines() []LogLine { return s.cloud.Lines() }
+func (s *Server) Lines() []cloud.LogLine { return s.cloud.Lines() }
 
 // Now returns the emulated time.
 func (s *Server) Now() time.Time {

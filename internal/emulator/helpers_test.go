@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start is when the clock of every test stands still, until it is advanced.
+// start is the time of every test until it advances the clock.
 var start = time.Date(2026, 11, 24, 10, 0, 30, 0, time.UTC)
 
 // world is a running emulator with the official clients, acting as the minter.
@@ -160,7 +160,7 @@ func status(err error) int {
 // teamA is the ID of the first seeded project.
 func (w *world) teamA() string { return w.Ready().Projects[0].ID }
 
-// raw sends a request that the SDKs would not let out.
+// raw sends a request that the SDKs would not send.
 func (w *world) raw(method, path, body string, headers ...string) (*http.Response, map[string]any) {
 	w.t.Helper()
 	r, err := w.send(method, path, body, headers...)

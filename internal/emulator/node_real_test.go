@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 )
 
-// TestIBMsRealNodeSDK lets IBM's other SDK judge identity and policies: what only
-// the Go SDK accepts is a mistake. `make test-real` installs it and names it by
+// TestIBMsRealNodeSDK uses IBM's Node SDK with identity and policies: an answer
+// that only the Go SDK accepts is a bug. `make test-real` installs it and names it by
 // LATCHKEY_PLATFORM_SERVICES, its node_modules.
 func TestIBMsRealNodeSDK(t *testing.T) {
 	modules := os.Getenv("LATCHKEY_PLATFORM_SERVICES")

@@ -151,7 +151,7 @@ func TestRefusedPolicies(t *testing.T) {
 	}
 }
 
-func TestNobodyGrantsMoreThanItHolds(t *testing.T) {
+func TestCreatorsGrantNoMoreThanTheyHold(t *testing.T) {
 	w := newWorld(t)
 	weak, key := w.Cloud().AddIdentity("weak minter")
 	w.Cloud().Grant(weak.IAMID, "logs", adminRole)

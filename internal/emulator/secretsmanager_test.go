@@ -33,7 +33,7 @@ func (w *world) sm(token string) *sm.SecretsManagerV2 {
 	return api
 }
 
-// keeper has the roles on Secrets Manager, by their short names.
+// keeper is an identity with the roles on Secrets Manager, by their short names.
 func (w *world) keeper(roles ...string) *sm.SecretsManagerV2 {
 	w.t.Helper()
 	id, k := w.Cloud().AddIdentity("keeper")
@@ -569,7 +569,7 @@ func TestInstancesOfSecretsManagerAreApart(t *testing.T) {
 		t.Errorf("instance %+v", in)
 	}
 	ready := w.Ready()
-	if ready.SecretsManager != (emulator.Instance{ID: cloud.SecretsInstanceID, Region: "eu-de"}) || ready.Notifications != cloud.NotificationsInstanceID {
+	if ready.SecretsManager != (cloud.SecretsInstance{ID: cloud.SecretsInstanceID, Region: "eu-de"}) || ready.Notifications != cloud.NotificationsInstanceID {
 		t.Errorf("ready %+v", ready)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// heap is what lives on the heap, in MiB.
+// heap returns the size of the live heap in MiB.
 func heap() float64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -21,7 +21,7 @@ func heap() float64 {
 	return float64(m.HeapAlloc) / (1 << 20)
 }
 
-// large starts an emulator with n seeded credentials and tells what it holds.
+// large starts an emulator with n seeded credentials and returns its heap size.
 func large(tb testing.TB, n int) (s *emulator.Server, mib float64) {
 	tb.Helper()
 	before := heap()
@@ -33,7 +33,7 @@ func large(tb testing.TB, n int) (s *emulator.Server, mib float64) {
 	return s, heap() - before
 }
 
-// walk reads a list to its end by its links and tells how many pages it has.
+// walk follows the links of a list to its end and returns the number of pages.
 func walk(tb testing.TB, client *http.Client, token, link string) int {
 	tb.Helper()
 	for pages := 1; ; pages++ {
@@ -57,8 +57,8 @@ func walk(tb testing.TB, client *http.Client, token, link string) int {
 	}
 }
 
-// nextLink finds the link in either form. The whole page is not decoded: the
-// client's work is not what is measured.
+// nextLink finds the link in either form. It does not decode the page, since the
+// benchmark measures the server only.
 func nextLink(tb testing.TB, body []byte) string {
 	tb.Helper()
 	_, rest, found := bytes.Cut(body, []byte(`"next":`))

@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// provider is a secret of the type custom_credentials with the job that makes
-// its credentials, played by the test.
+// provider is a secret of the type custom_credentials. The test plays the job
+// that creates its credentials.
 type provider struct {
 	*world
 	api     *sm.SecretsManagerV2
@@ -230,7 +230,7 @@ func TestTasksEndWithoutTheirJob(t *testing.T) {
 	refused(t, p.report(*s.ID, *task.ID, created("1", "x")), 404, "not_found")
 }
 
-func TestWhoMayEndATask(t *testing.T) {
+func TestRolesThatMayUpdateTasks(t *testing.T) {
 	p := newProvider(t)
 	p.configure(t)
 	s := p.secret(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-// site is an emulator that has one of everything, with the IDs that fill the
+// site is an emulator with one of everything and the IDs that complete the
 // patterns of the routes.
 type site struct {
 	*Server
@@ -40,7 +40,7 @@ func (b body) without(field string) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-// required are the fields without which a route refuses, by method and pattern.
+// required returns the required fields of each route, by method and pattern.
 func (s *site) required() map[string]body {
 	account := `"` + cloud.AccountID + `"`
 	subject := `{"attributes":[{"key":"iam_id","operator":"stringEquals","value":"` + s.made["iam"] + `"}]}`
@@ -158,7 +158,7 @@ func (s *site) call(token, method, path, body string) (int, map[string]any) {
 	return answer.StatusCode, out
 }
 
-// path fills a pattern with what is there.
+// path completes a pattern with existing IDs.
 func (s *site) path(pattern string) string {
 	collection, _, _ := strings.Cut(pattern, "/{id}")
 	fill := map[string]string{
@@ -175,13 +175,14 @@ func (s *site) path(pattern string) string {
 	return pattern
 }
 
-// strict are the routes of IAM, Code Engine and Cloud Logs, which site can fill.
+// strict returns the routes of IAM, Code Engine and Cloud Logs, which a site can
+// complete.
 func strict() []route {
 	families := []*family{familyIdentity, familyPolicy, familyGroup, familyCodeEngine, familyLogs, familyToken}
 	return slices.DeleteFunc(slices.Clone(routes), func(r route) bool { return !slices.Contains(families, r.family) })
 }
 
-// refusal asserts that an answer is one of IBM's refusals.
+// refusal checks the format of an error.
 func refusal(t *testing.T, what string, status int, out map[string]any) {
 	t.Helper()
 	if _, isToken := out["errorCode"]; isToken {
@@ -202,7 +203,7 @@ func refusal(t *testing.T, what string, status int, out map[string]any) {
 	}
 }
 
-func TestEveryRouteRefusesNobody(t *testing.T) {
+func TestEveryRouteRejectsAMissingToken(t *testing.T) {
 	s := newSite(t)
 	for _, r := range strict() {
 		if r.family == familyToken {
@@ -218,9 +219,9 @@ func TestEveryRouteRefusesNobody(t *testing.T) {
 	}
 }
 
-func TestEveryRouteRefusesAStranger(t *testing.T) {
+func TestEveryRouteRejectsAnIdentityWithoutPolicies(t *testing.T) {
 	s := newSite(t)
-	// Lists of what is one's own, and what everybody may see.
+	// Lists of an identity's own keys and policies, and the roles.
 	open := []string{"GET /v1/apikeys", "GET /v2/policies", "GET /v1/policies", "GET /v2/roles"}
 	for _, r := range strict() {
 		what := r.method + " " + r.pattern
@@ -246,7 +247,7 @@ func TestEveryRouteRefusesAStranger(t *testing.T) {
 	}
 }
 
-func TestEveryRouteRefusesABodyThatIsNone(t *testing.T) {
+func TestEveryRouteRejectsAnInvalidBody(t *testing.T) {
 	s := newSite(t)
 	bodiless := []string{"POST /v1/serviceids/{id}/lock", "POST /v1/apikeys/{id}/lock", "POST /v1/apikeys/{id}/disable",
 		"POST /v1/activity/accounts/{account}/report"}
@@ -270,7 +271,7 @@ func TestEveryRouteRefusesABodyThatIsNone(t *testing.T) {
 	}
 }
 
-func TestWhatARouteRequiresAndWhatItIgnores(t *testing.T) {
+func TestRequiredAndUnknownFields(t *testing.T) {
 	names := slices.Sorted(maps.Keys((&site{made: map[string]string{}}).required()))
 	for _, what := range names {
 		t.Run(what, func(t *testing.T) {
@@ -295,7 +296,7 @@ func TestWhatARouteRequiresAndWhatItIgnores(t *testing.T) {
 	}
 }
 
-func TestWhatNoRouteTakesIsNotEmulated(t *testing.T) {
+func TestOtherOperationsAreNotEmulated(t *testing.T) {
 	s := newSite(t)
 	try := func(method, path string) {
 		t.Helper()

@@ -19,7 +19,7 @@ type received struct {
 	data   map[string]any
 }
 
-// receiver is a server that takes events; refuse is how many it refuses first.
+// receiver is a server for events. It rejects the first ones, as many as refuse says.
 func receiver(t *testing.T, refuse int) (string, <-chan received) {
 	t.Helper()
 	events := make(chan received, 100)
@@ -165,7 +165,7 @@ func TestCloseEndsDeliveries(t *testing.T) {
 	}
 }
 
-func TestAnEventThatNobodyTakesIsLost(t *testing.T) {
+func TestAnEventIsLostAfterItsLastAttempt(t *testing.T) {
 	w := newWorld(t)
 	u, _ := receiver(t, 1000)
 	if _, err := w.Subscribe(emulator.Subscription{URL: u, Kind: emulator.KindLifecycle}); err != nil {
@@ -184,7 +184,7 @@ func TestAnEventThatNobodyTakesIsLost(t *testing.T) {
 	}
 }
 
-func TestASenderWaitsAsLongAsItIsAsked(t *testing.T) {
+func TestRetryAfterDelaysTheNextAttempt(t *testing.T) {
 	w := newWorld(t)
 	var calls atomic.Int64
 	times := make(chan time.Time, 10)

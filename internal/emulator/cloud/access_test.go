@@ -139,7 +139,7 @@ func TestKeysOfUsers(t *testing.T) {
 	}
 }
 
-func TestPeoplesHands(t *testing.T) {
+func TestChangesInTheConsole(t *testing.T) {
 	c := newCloud()
 	s, k := c.AddIdentity("consumer")
 	p := c.AddProject("team-c", "eu-de")
@@ -305,7 +305,7 @@ func TestAResourceGroupBoundsAPolicy(t *testing.T) {
 	if _, err := c.ListServiceIDs(actor(within("", admin)), cloud.ServiceIDQuery{AccountID: cloud.AccountID}); status(err) != 403 {
 		t.Errorf("service IDs: %v", err)
 	}
-	// Who administers a group grants no access beyond it.
+	// An administrator of a group grants no access beyond it.
 	grantor := within("logs", admin)
 	grant := cloud.PolicySpec{Type: "access", Roles: []string{viewer}, Subject: grantor.Subject, Resource: []cloud.Attribute{
 		grantor.Resource[0], {Key: "serviceName", Operator: "stringEquals", Value: "logs"},

@@ -80,8 +80,8 @@ func TestAnswersAreCopies(t *testing.T) {
 	}
 }
 
-// TestPagesAreAPartition changes a list between its pages: whatever stands
-// still is on exactly one page, in the order of creation.
+// TestPagesAreAPartition changes a list between its pages. Every item that stays
+// is on exactly one page, in the order of creation.
 func TestPagesAreAPartition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCloud()
@@ -278,7 +278,7 @@ func TestStateIsJSON(t *testing.T) {
 	}
 }
 
-func TestPeoplesMistakesPanic(t *testing.T) {
+func TestUnknownIDsInTheConsolePanic(t *testing.T) {
 	defer func() {
 		if recover() == nil {
 			t.Error("removing a key that is not there went well")
@@ -287,9 +287,8 @@ func TestPeoplesMistakesPanic(t *testing.T) {
 	newCloud().RemoveKey("ApiKey-0")
 }
 
-// TestLargeAccount holds the memory of an account of 100,000 service IDs, each
-// with a key and a policy; that
-// pages cost no scan is what makes walking it all in this test possible.
+// TestLargeAccount limits the memory of an account of 100,000 service IDs, each
+// with a key and a policy. The test can list them all because a page costs no scan.
 func TestLargeAccount(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds 100,000 service IDs")

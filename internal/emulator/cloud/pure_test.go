@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestTheCloudIsPure holds what the simulation relies on: nothing here depends
-// on anything but the calls, the clock and the seed that are handed in.
+// TestTheCloudIsPure checks what the simulation relies on: the package depends
+// only on the calls, the clock and the seed.
 func TestTheCloudIsPure(t *testing.T) {
 	forbidden := []string{"net", "net/http", "os", "crypto/rand", "log", "log/slog", "context", "syscall"}
 	names, err := filepath.Glob("*.go")
