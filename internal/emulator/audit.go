@@ -36,44 +36,44 @@ const (
 // auditAction is the part of an audit record that depends on the route.
 type auditAction struct {
 	action string // "*" stands for the kind of the key's owner
-	thing  string // name of the path value with the target's ID; "" for a created resource
+	target string // name of the path value with the target's ID; "" for a created resource
 	lock   string // requestData.lock, or "" if absent
 }
 
 var auditActions = map[string]auditAction{
 	"POST /v1/serviceids":                              {action: "iam-identity.account-serviceid.create"},
-	"PUT /v1/serviceids/{id}":                          {action: "iam-identity.account-serviceid.update", thing: "id", lock: "false"},
-	"DELETE /v1/serviceids/{id}":                       {action: "iam-identity.account-serviceid.delete", thing: "id"},
-	"POST /v1/serviceids/{id}/lock":                    {action: "iam-identity.account-serviceid.update", thing: "id", lock: "true"},
-	"DELETE /v1/serviceids/{id}/lock":                  {action: "iam-identity.account-serviceid.update", thing: "id", lock: "false"},
+	"PUT /v1/serviceids/{id}":                          {action: "iam-identity.account-serviceid.update", target: "id", lock: "false"},
+	"DELETE /v1/serviceids/{id}":                       {action: "iam-identity.account-serviceid.delete", target: "id"},
+	"POST /v1/serviceids/{id}/lock":                    {action: "iam-identity.account-serviceid.update", target: "id", lock: "true"},
+	"DELETE /v1/serviceids/{id}/lock":                  {action: "iam-identity.account-serviceid.update", target: "id", lock: "false"},
 	"POST /v1/serviceid_groups":                        {action: "iam-identity.serviceid-group.create"},
-	"PUT /v1/serviceid_groups/{id}":                    {action: "iam-identity.serviceid-group.update", thing: "id"},
-	"DELETE /v1/serviceid_groups/{id}":                 {action: "iam-identity.serviceid-group.delete", thing: "id"},
+	"PUT /v1/serviceid_groups/{id}":                    {action: "iam-identity.serviceid-group.update", target: "id"},
+	"DELETE /v1/serviceid_groups/{id}":                 {action: "iam-identity.serviceid-group.delete", target: "id"},
 	"POST /v1/apikeys":                                 {action: "iam-identity.*-apikey.create"},
-	"PUT /v1/apikeys/{id}":                             {action: "iam-identity.*-apikey.update", thing: "id", lock: "false"},
-	"DELETE /v1/apikeys/{id}":                          {action: "iam-identity.*-apikey.delete", thing: "id"},
-	"POST /v1/apikeys/{id}/lock":                       {action: "iam-identity.*-apikey.update", thing: "id", lock: "true"},
-	"DELETE /v1/apikeys/{id}/lock":                     {action: "iam-identity.*-apikey.update", thing: "id", lock: "false"},
-	"POST /v1/apikeys/{id}/disable":                    {action: "iam-identity.*-apikey.update", thing: "id"},
-	"DELETE /v1/apikeys/{id}/disable":                  {action: "iam-identity.*-apikey.update", thing: "id"},
+	"PUT /v1/apikeys/{id}":                             {action: "iam-identity.*-apikey.update", target: "id", lock: "false"},
+	"DELETE /v1/apikeys/{id}":                          {action: "iam-identity.*-apikey.delete", target: "id"},
+	"POST /v1/apikeys/{id}/lock":                       {action: "iam-identity.*-apikey.update", target: "id", lock: "true"},
+	"DELETE /v1/apikeys/{id}/lock":                     {action: "iam-identity.*-apikey.update", target: "id", lock: "false"},
+	"POST /v1/apikeys/{id}/disable":                    {action: "iam-identity.*-apikey.update", target: "id"},
+	"DELETE /v1/apikeys/{id}/disable":                  {action: "iam-identity.*-apikey.update", target: "id"},
 	"POST /identity/token":                             {action: "iam-identity.*-apikey.login"},
 	"POST /v2/policies":                                {action: "iam-am.policy.create"},
-	"PUT /v2/policies/{id}":                            {action: "iam-am.policy.update", thing: "id"},
-	"DELETE /v2/policies/{id}":                         {action: "iam-am.policy.delete", thing: "id"},
+	"PUT /v2/policies/{id}":                            {action: "iam-am.policy.update", target: "id"},
+	"DELETE /v2/policies/{id}":                         {action: "iam-am.policy.delete", target: "id"},
 	"POST /v1/policies":                                {action: "iam-am.policy.create"},
-	"PUT /v1/policies/{id}":                            {action: "iam-am.policy.update", thing: "id"},
-	"PATCH /v1/policies/{id}":                          {action: "iam-am.policy.update", thing: "id"},
-	"DELETE /v1/policies/{id}":                         {action: "iam-am.policy.delete", thing: "id"},
+	"PUT /v1/policies/{id}":                            {action: "iam-am.policy.update", target: "id"},
+	"PATCH /v1/policies/{id}":                          {action: "iam-am.policy.update", target: "id"},
+	"DELETE /v1/policies/{id}":                         {action: "iam-am.policy.delete", target: "id"},
 	"POST /v2/groups":                                  {action: "iam-groups.group.create"},
-	"PATCH /v2/groups/{group}":                         {action: "iam-groups.group.update", thing: "group"},
-	"DELETE /v2/groups/{group}":                        {action: "iam-groups.group.delete", thing: "group"},
-	"PUT /v2/groups/{group}/members":                   {action: "iam-groups.member.add", thing: "group"},
-	"POST /v2/groups/{group}/members/delete":           {action: "iam-groups.member.delete", thing: "group"},
-	"PUT /v2/groups/_allgroups/members/{member}":       {action: "iam-groups.member.add", thing: "member"},
-	"DELETE /v2/groups/_allgroups/members/{member}":    {action: "iam-groups.member.delete", thing: "member"},
-	"DELETE /v2/groups/{group}/members/{member}":       {action: "iam-groups.member.delete", thing: "group"},
+	"PATCH /v2/groups/{group}":                         {action: "iam-groups.group.update", target: "group"},
+	"DELETE /v2/groups/{group}":                        {action: "iam-groups.group.delete", target: "group"},
+	"PUT /v2/groups/{group}/members":                   {action: "iam-groups.member.add", target: "group"},
+	"POST /v2/groups/{group}/members/delete":           {action: "iam-groups.member.delete", target: "group"},
+	"PUT /v2/groups/_allgroups/members/{member}":       {action: "iam-groups.member.add", target: "member"},
+	"DELETE /v2/groups/_allgroups/members/{member}":    {action: "iam-groups.member.delete", target: "member"},
+	"DELETE /v2/groups/{group}/members/{member}":       {action: "iam-groups.member.delete", target: "group"},
 	"POST /v2/projects":                                {action: "codeengine.project.create"},
-	"DELETE /v2/projects/{project}":                    {action: "codeengine.project.delete", thing: "project"},
+	"DELETE /v2/projects/{project}":                    {action: "codeengine.project.delete", target: "project"},
 	"POST /v2/projects/{project}/secrets":              {action: "codeengine.secret.create"},
 	"PUT /v2/projects/{project}/secrets/{name}":        {action: "codeengine.secret.update"},
 	"DELETE /v2/projects/{project}/secrets/{name}":     {action: "codeengine.secret.delete"},
@@ -120,7 +120,7 @@ func (s *Server) startAudit(rt route, c *call) (writeAudit func(answer, error)) 
 	if !ok || !s.hub.hasSubscriber(KindAudit) {
 		return func(answer, error) {}
 	}
-	before := s.cloud.Resource(c.path(d.thing))
+	before := s.cloud.Resource(c.path(d.target))
 	return func(a answer, err error) {
 		if c.actor.IAMID == "" || rt.family == familyToken && err != nil {
 			return // the account is unknown: "Failed log in actions do not generate an event"
@@ -139,10 +139,10 @@ func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a ans
 	case c.path("project") != "":
 		project := s.cloud.Resource(c.path("project"))
 		source = project.CRN
-		if d.thing == "" {
+		if d.target == "" {
 			target = within(project, action, c)
 		}
-	case d.thing == "":
+	case d.target == "":
 		target = s.cloud.Resource(a.id)
 	}
 	if action == "codeengine.project.create" {
@@ -151,7 +151,7 @@ func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a ans
 	target.Name = cmp.Or(target.Name, named.Name)
 	if strings.Contains(action, "*") {
 		of := "serviceid"
-		if target.OfUser || d.thing == "" && c.family == familyIdentity && strings.HasPrefix(named.IAMID, "IBMid-") {
+		if target.OfUser || d.target == "" && c.family == familyIdentity && strings.HasPrefix(named.IAMID, "IBMid-") {
 			of = "user"
 		}
 		action = strings.Replace(action, "*", of, 1)

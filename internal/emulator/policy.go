@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-type attributesIn struct {
+type attributeList struct {
 	Attributes []cloud.Attribute `json:"attributes"`
 	Tags       []cloud.Tag       `json:"tags,omitempty"`
 }
@@ -51,9 +51,9 @@ type grantBody struct {
 type policyIn struct {
 	Type        string          `json:"type"`
 	Description string          `json:"description"`
-	Subject     attributesIn    `json:"subject"`
+	Subject     attributeList   `json:"subject"`
 	Control     controlBody     `json:"control"`
-	Resource    attributesIn    `json:"resource"`
+	Resource    attributeList   `json:"resource"`
 	Pattern     string          `json:"pattern"`
 	Rule        json.RawMessage `json:"rule"`
 }
@@ -77,16 +77,16 @@ func policyTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 
 type policyView struct {
 	cloud.Policy
-	Subject    attributesIn `json:"subject"`
-	Control    controlBody  `json:"control"`
-	Resource   attributesIn `json:"resource"`
-	Href       string       `json:"href"`
-	CreatedAt  string       `json:"created_at"`
-	ModifiedAt string       `json:"last_modified_at"`
-	ETag       hidden       `json:"etag,omitempty"`
-	Roles      hidden       `json:"roles,omitempty"`
-	Tags       hidden       `json:"tags,omitempty"`
-	V1         hidden       `json:"v1,omitempty"`
+	Subject    attributeList `json:"subject"`
+	Control    controlBody   `json:"control"`
+	Resource   attributeList `json:"resource"`
+	Href       string        `json:"href"`
+	CreatedAt  string        `json:"created_at"`
+	ModifiedAt string        `json:"last_modified_at"`
+	ETag       hidden        `json:"etag,omitempty"`
+	Roles      hidden        `json:"roles,omitempty"`
+	Tags       hidden        `json:"tags,omitempty"`
+	V1         hidden        `json:"v1,omitempty"`
 }
 
 func (c *call) policyBody(p cloud.Policy) policyView {
@@ -99,8 +99,8 @@ func (c *call) policyBody(p cloud.Policy) policyView {
 	for _, crn := range p.Roles {
 		roles = append(roles, roleOut(c, crn, service))
 	}
-	return policyView{Policy: p, Subject: attributesIn{Attributes: p.Subject}, Control: controlBody{&grantBody{roles}},
-		Resource: attributesIn{Attributes: p.Resource, Tags: p.Tags}, Href: c.origin() + "/v2/policies/" + p.ID,
+	return policyView{Policy: p, Subject: attributeList{Attributes: p.Subject}, Control: controlBody{&grantBody{roles}},
+		Resource: attributeList{Attributes: p.Resource, Tags: p.Tags}, Href: c.origin() + "/v2/policies/" + p.ID,
 		CreatedAt: policyTime(p.CreatedAt), ModifiedAt: policyTime(p.ModifiedAt)}
 }
 

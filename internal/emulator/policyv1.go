@@ -15,17 +15,11 @@ type v1Attributes struct {
 	Tags       []v1Attribute `json:"tags,omitempty"`
 }
 
-type v1Role struct {
-	RoleID      string `json:"role_id"`
-	DisplayName string `json:"display_name,omitempty"`
-	Description string `json:"description,omitempty"`
-}
-
 type v1Policy struct {
 	Type        string         `json:"type"`
 	Description string         `json:"description"`
 	Subjects    []v1Attributes `json:"subjects"`
-	Roles       []v1Role       `json:"roles"`
+	Roles       []roleRef      `json:"roles"`
 	Resources   []v1Attributes `json:"resources"`
 }
 
@@ -71,14 +65,14 @@ func orEquals(operator string) string {
 func (s *Server) v1Body(c *call, p cloud.Policy) object {
 	out := fields(p, policyTime, "etag", "subject", "roles", "resource", "tags", "pattern", "rule", "v1")
 	out["href"] = c.origin() + "/v1/policies/" + p.ID
-	service, subject, resource, roles := "", v1Attributes{}, v1Attributes{}, []v1Role{}
+	service, subject, resource, roles := "", v1Attributes{}, v1Attributes{}, []roleRef{}
 	for _, a := range p.Subject {
 		value, _ := a.Value.(string)
 		subject.Attributes = append(subject.Attributes, v1Attribute{Name: a.Key, Value: value})
 	}
 	if !p.V1 {
 		text := s.cloud.Switches().PlaceholderText
-		roles = append(roles, v1Role{RoleID: text, DisplayName: text})
+		roles = append(roles, roleRef{RoleID: text, DisplayName: text})
 		resource.Attributes = []v1Attribute{{Name: text, Value: text}}
 		p.Resource, p.Tags, p.Roles = nil, nil, nil
 	}
@@ -94,7 +88,7 @@ func (s *Server) v1Body(c *call, p cloud.Policy) object {
 	}
 	for _, crn := range p.Roles {
 		r, _ := cloud.RoleOf(crn, service)
-		roles = append(roles, v1Role{RoleID: crn, DisplayName: r.Name, Description: r.Description})
+		roles = append(roles, roleRef{RoleID: crn, DisplayName: r.Name, Description: r.Description})
 	}
 	out["subjects"], out["roles"], out["resources"] = []v1Attributes{subject}, roles, []v1Attributes{resource}
 	return out

@@ -26,6 +26,7 @@ type Conflict struct {
 	Policy *Policy
 }
 
+// Error returns the status, code and message.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message)
 }
