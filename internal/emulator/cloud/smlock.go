@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// SecretLock prevents the deletion of a version, and of the version after the
-// next one the creation.
+// SecretLock protects the data of a version. The next rotation still works; the
+// second one is blocked until the lock is removed.
 type SecretLock struct {
 	Name         string         `json:"name"`
 	Description  string         `json:"description,omitempty"`
