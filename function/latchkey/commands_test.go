@@ -72,7 +72,7 @@ func TestWhatIsBlockedOrUnreachableHasItsOwnExitCode(t *testing.T) {
 	}
 	s.cloud.Cloud().SetKeyDisabled(s.data("team-a")["IAM_API_KEY_ID"], true)
 	for _, command := range []string{"sweep", "plan", "status"} {
-		if code, out := s.command(command); code != exitBlocked || !strings.Contains(out, "somebody disabled the published key") {
+		if code, out := s.command(command); code != exitBlocked || !strings.Contains(out, "the published key is disabled") {
 			t.Errorf("%s: exit %d\n%s", command, code, out)
 		}
 	}

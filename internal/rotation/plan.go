@@ -5,72 +5,72 @@ import "time"
 // Action is one kind of step.
 type Action string
 
-// The actions, in the order in which a plan may hold them.
+// The actions, in the order in which a plan may have them.
 const (
 	RemoveDuplicate Action = "remove-duplicate"  // delete a keyless duplicate service ID
 	CreateIdentity  Action = "create-service-id" // create the service ID with our marker
 	Rename          Action = "rename"            // write the credential's new name into the service ID's marker
 	GrantPolicy     Action = "grant-policy"      // create a policy and read it back
-	Unfuse          Action = "unfuse"            // move the fuse out to the key's full life
-	Remember        Action = "remember"          // write an unmet demand on the published key
-	MarkLeaked      Action = "condemn"           // write on a key that it leaked
+	Unfuse          Action = "unfuse"            // move the key's expiry from the fuse to its full lifetime
+	Remember        Action = "remember"          // record an unmet demand on the published key
+	MarkLeaked      Action = "condemn"           // record on a key that it leaked
 	Disable         Action = "disable"           // stop a leaked key from authenticating
-	Adopt           Action = "adopt"             // mark an existing key as ours, and its entry in a store
-	Extend          Action = "extend"            // lengthen the overlap of a key that is still used or held
+	Adopt           Action = "adopt"             // mark an existing key, and its entry in a store, as ours
+	Extend          Action = "extend"            // extend the overlap of a key that is used or held
 	Retire          Action = "retire"            // delete a key
-	Supersede       Action = "supersede"         // start a key's overlap: move its expiry in
+	Supersede       Action = "supersede"         // start a key's overlap by moving its expiry in
 	Mint            Action = "mint"              // create a key, fuse on
-	Prove           Action = "prove"             // show that the new key does its job
+	Prove           Action = "prove"             // prove that the new key works
 	Publish         Action = "publish"           // write the new key to a store
-	Copy            Action = "copy"              // bring a store that is behind up to the published key
-	RemoveIdentity  Action = "remove-service-id" // delete our keyless service ID of something that is gone
+	Copy            Action = "copy"              // write the published key to a store that is behind
+	RemoveIdentity  Action = "remove-service-id" // delete the keyless service ID of a deleted project
 	RestartConsumer Action = "restart"           // restart a consumer and leave the key's ID on it
 )
 
-// NewKey stands in a step for the key that the same plan mints.
+// NewKey is the key ID in steps about the key that the same plan mints.
 const NewKey = "new"
 
-// Step is one thing to do.
+// Step is one action on one key, store, consumer, policy or service ID.
 type Step struct {
 	Action Action `json:"action"`
 	// Key is the ID of the key that the step is about, or NewKey.
 	Key string `json:"key,omitempty"`
 	// Target is the store, consumer, policy or service ID.
 	Target string `json:"target,omitempty"`
-	// At is the new expiry, or the moment of a remembered demand.
+	// At is the new expiry, or the time of a recorded demand.
 	At     time.Time `json:"at,omitzero"`
 	Reason Reason    `json:"reason"`
 }
 
-// Plan is what to do about one credential now.
+// Plan is the steps that one credential needs now.
 type Plan struct {
-	// Published is the ID of the key that consumers get; empty when none is
-	// live.
+	// Published is the ID of the key that consumers get. It is empty if no store
+	// names a live key.
 	Published string
 	Steps     []Step
-	// Next is when the next look is worth it.
+	// Next is when the next run is useful.
 	Next time.Time
-	// Blocked says that a person has to act. The steps then only keep alive
-	// what consumers hold and end what nobody does.
+	// Blocked is set if a person must act. The steps then only keep held keys
+	// alive and end leaked ones.
 	Blocked Reason
-	// Waiting says what keeps a step back for now and will pass by itself.
+	// Waiting is a temporary reason why steps are missing. It needs no action.
 	Waiting Reason
-	// Notes are what people should know although nothing is wrong yet.
+	// Notes inform the user about conditions that are not errors.
 	Notes []Note
 }
 
-// Note is something that people should know.
+// Note is one piece of information for the user.
 type Note struct {
 	Reason Reason `json:"reason"`
 	// Key is the ID of the key that the note is about.
 	Key string `json:"key,omitempty"`
-	// Store is the name of the store that it is about.
+	// Store is the name of the store that the note is about.
 	Store string `json:"store,omitempty"`
-	// At is when it happened, or will.
+	// At is when the event happened, or will happen.
 	At time.Time `json:"at,omitzero"`
 }
 
-// Reason is why a step is taken, held back or refused.
+// Reason is why a step is planned, delayed or blocked. Reasons are stable codes.
 type Reason string
 
 // Reasons to act.
@@ -101,7 +101,7 @@ const (
 	SubjectGone    Reason = "subject-gone"
 )
 
-// Reasons to tell people something.
+// Reasons for notes.
 const (
 	UsedToTheEnd Reason = "used-to-the-end"
 	Expiring     Reason = "expiring"
@@ -112,7 +112,7 @@ const (
 	LockFailed   Reason = "store-lock-failed"
 )
 
-// Reasons to wait: each passes by itself.
+// Reasons to wait. None needs an action.
 const (
 	InProgress       Reason = "in-progress"
 	TooYoung         Reason = "too-young"
@@ -123,7 +123,7 @@ const (
 	ConsumerUnknown  Reason = "consumer-unknown"
 )
 
-// Reasons to be blocked: a person has to act.
+// Reasons to be blocked. A person must act.
 const (
 	Paused         Reason = "paused"
 	ClockSkew      Reason = "clock-skew"
@@ -156,72 +156,72 @@ const (
 var sentences = map[Reason]string{
 	NoIdentity:     "IAM has no service ID for this credential yet",
 	NoPolicy:       "the service ID lacks a policy that the config asks for",
-	Duplicate:      "two instances created the service ID at once; this one has no keys and loses",
+	Duplicate:      "two replicas created the service ID at the same time, and this one has no keys",
 	NothingThere:   "no store names a live key",
-	Aged:           "the published key has reached its age for replacement",
-	ExpiresSoon:    "the published key expires before many more sweeps could replace it",
+	Aged:           "the published key has reached its rotation age",
+	ExpiresSoon:    "the published key expires within four sweeps",
 	Demanded:       "the event demands a newer key",
-	Remembered:     "an earlier event demanded a newer key, and it could not be made then",
-	ArbiterBehind:  "the store that decides names another key than the newest live one",
-	NoCopySource:   "a store is behind and no store holds a readable value to copy",
+	Remembered:     "an earlier event demanded a newer key, which could not be created then",
+	ArbiterBehind:  "the first guarded store names an older key than another store",
+	NoCopySource:   "a store is behind, and no other store returns the value to copy",
 	StoreBehind:    "the store names another key, or none",
-	FuseOn:         "a store names the key, so its fuse is moved out to its full life",
-	NeverPublished: "no store took the key, and the instance that minted it is gone",
-	Replaced:       "a newer key took its place in every store",
-	RolledBack:     "the stores went back to an older key, so this newer one is ended",
-	IsExpired:      "IAM has ended the key, so it is cleaned up",
-	ConsumerBehind: "the consumer has not been restarted since the key changed",
-	NewlyMinted:    "the key was minted in this run",
+	FuseOn:         "a store names the key, so its expiry moves from the fuse to its full lifetime",
+	NeverPublished: "no store took the key, and the run that created it has ended",
+	Replaced:       "every store names a newer key",
+	RolledBack:     "the stores went back to an older key",
+	IsExpired:      "the key has expired",
+	ConsumerBehind: "the consumer has not restarted since the key changed",
+	NewlyMinted:    "this run created the key",
 
-	KeyLeaked:    "the key leaked: it ends as soon as consumers have another",
-	StillUsed:    "somebody still authenticates with the key, so its overlap is lengthened (to three overlaps at most)",
-	StillHeld:    "a store went back to the key after its overlap had started, or a consumer still has it, so it lives on until they have another",
-	Renamed:      "the config has renamed the credential, so the service ID's marker follows",
-	Adoption:     "the config says that this existing key is to be taken over",
-	SubjectGone:  "the project is gone, and onGone says that its keys end with it",
-	UsedToTheEnd: "somebody still authenticates with a key whose overlap ends for good: find the consumer that does not read the store again",
-	Expiring:     "the published key ends within 14 days",
+	KeyLeaked:    "the key leaked: it ends as soon as consumers have another one",
+	StillUsed:    "a consumer still authenticates with the key, so its overlap is extended, to three overlaps at most",
+	StillHeld:    "a store or a consumer still has the key after its overlap started, so its expiry is extended until they have another one",
+	Renamed:      "the config renamed the credential",
+	Adoption:     "the config asks to adopt this existing key",
+	SubjectGone:  "the project is deleted, and onGone asks to end its keys",
+	UsedToTheEnd: "a consumer still authenticates with a key whose overlap can't be extended again: find the consumer that does not re-read the store",
+	Expiring:     "the published key expires within 14 days",
 	TokensLive:   "access tokens that were issued for the ended key stay valid for up to 60 minutes",
-	LeakedAlive:  "the leaked key still works, since something that may hold it could not be given another: the next look goes on, and containment ends it now",
-	Unconfigured: "the service ID carries our marker, but no config entry yields it any more: nobody rotates its keys. Bring the entry back (formerly, if it was renamed), or delete the service ID",
-	StoreDropped: "a store that the config named earlier got this key and is written no more: its consumers lose the key when it ends",
-	LockFailed:   "a store could not be told that a key is in use, or no longer is: the error says why, and the next publication tries again",
+	LeakedAlive:  "the leaked key still works, because a store or consumer that may have it could not get another one yet: the next run tries again, and revoking with containment ends the key now",
+	Unconfigured: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID",
+	StoreDropped: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires",
+	LockFailed:   "a store could not lock or unlock its copy of a key; the next publication tries again",
 
-	InProgress:       "another instance is at work on this credential; the next look finishes what is left",
-	TooYoung:         "the newest key is younger than 10 minutes; the demand is remembered",
-	KeysFull:         "as many keys as allowed are alive; superseded ones end soon",
-	NotVisible:       "a store names a key that IAM does not show yet",
-	StoreUnreachable: "a store did not answer, so nothing is minted and nothing is ended",
-	ConsumerUnknown:  "a consumer could not be read, or does not exist, so the keys before the published one are not ended by us",
+	InProgress:       "another replica is working on this credential; the next run does what remains",
+	TooYoung:         "the newest key is less than 10 minutes old; the demand is recorded",
+	KeysFull:         "the maximum number of keys is live; superseded keys expire soon",
+	NotVisible:       "a store names a key that IAM does not return yet",
+	StoreUnreachable: "a store did not answer, so no key is created or ended",
+	ConsumerUnknown:  "a consumer could not be read or does not exist, so older keys are not ended",
 	StoreNotActive:   "the project of a store is not active yet",
 
-	Paused:         "paused in the config: set paused to false to go on",
-	ClockSkew:      "the local clock and IAM's differ by more than 5 minutes: set the clock right",
-	NameTaken:      "a service ID with this exact name exists without latchkey's marker: rename it, or name another in the config",
-	NameCollision:  "two credentials want the same service ID name, or the same place in a store: make them differ per instance",
-	IdentityGone:   "a store names a key whose service ID is gone, and what people delete is not brought back: remove the store's entry to start anew",
+	Paused:         "paused in the config: set paused to false to continue",
+	ClockSkew:      "the local clock and IAM's clock differ by more than 5 minutes: correct the local clock",
+	NameTaken:      "a service ID with this name exists without this credential's marker: rename it, or use another name in the config",
+	NameCollision:  "two credentials use the same service ID name or store entry: give each its own in the config",
+	IdentityGone:   "a store names a key whose service ID is deleted, and latchkey does not recreate it: remove the entry from the store to start over",
 	IdentityLocked: "the service ID is locked: unlock it (ibmcloud iam service-id-unlock)",
-	KeyDisabled:    "somebody disabled the published key: enable it, or delete it to get a new one",
-	KeyLocked:      "somebody locked a key that has to be changed: unlock it (ibmcloud iam service-api-key-unlock)",
-	KeyCap:         "the service ID has too many keys (15 of IAM's 20 stop us): delete keys that nobody needs",
-	PolicyDenied:   "IAM refused the policy: give latchkey's identity Administrator on the service and the role that it grants",
-	PolicyWeaker:   "IAM granted less than asked: who grants a role must hold it, so give latchkey's identity that role",
-	IdentityDenied: "IAM refused access to service IDs or keys: give latchkey's identity Administrator on IAM Identity",
-	StoreDenied:    "a store refused access: give latchkey's identity the role that the store needs",
-	StoreRefused:   "a store refused the entry: the error names the rule",
-	StoreSilent:    "a required store has not answered for so long that the published key ends within 14 days: bring the store back, or say required: false",
-	StoreQuota:     "a store is full: delete secrets that nobody needs, or raise the quota",
-	EntryUnmarked:  "a store's entry holds a value without a key ID: remove it, or set adopt to true",
-	EntryForeign:   "a store's entry belongs to another installation of latchkey: name another entry, or remove that one",
-	EntryAltered:   "a store's value is not that of the key that it names, so it is not copied: remove the entry to get a new key",
-	ValueRefused:   "IAM refused the key's value",
-	Storm:          "more than 10 rotations were forced within an hour: find out who asks. What was asked is remembered and goes on as the hour passes",
-	KeyForeign:     "the key is not one of this credential's, so it is not touched: end it where it was made",
-	IdentityAbsent: "the service ID that the config names does not exist: create it, or correct serviceID.id",
-	GroupDenied:    "IAM refused the membership of an access group: give latchkey's identity Editor on IAM Access Groups, or correct the group's name",
-	AdoptionFailed: "no store holds the value of the key that is to be adopted: put it there, or take adopt away",
-	ProofDenied:    "the new key does not do its job: the error says what was denied",
+	KeyDisabled:    "the published key is disabled: enable it, or delete it to get a new one",
+	KeyLocked:      "a key that must change is locked: unlock it (ibmcloud iam service-api-key-unlock)",
+	KeyCap:         "the service ID has too many keys (latchkey stops at 15 of IAM's 20): delete unused keys",
+	PolicyDenied:   "IAM denied the policy: give latchkey's identity Administrator on the service, and the role to be granted",
+	PolicyWeaker:   "IAM granted less than the config asks for: give latchkey's identity the role to be granted",
+	IdentityDenied: "IAM denied access to service IDs or keys: give latchkey's identity Administrator on IAM Identity",
+	StoreDenied:    "the store denied access: give latchkey's identity the role that the store needs",
+	StoreRefused:   "the store rejected the entry",
+	StoreSilent:    "a required store does not answer, and the published key expires within 14 days: restore the store, or set required to false",
+	StoreQuota:     "the store is full: delete unused secrets, or raise the quota",
+	EntryUnmarked:  "the store's entry holds a value without a key ID: remove it, or set overwrite to true",
+	EntryForeign:   "the store's entry belongs to another installation of latchkey: use another entry, or remove this one",
+	EntryAltered:   "the store's value does not belong to the key that the entry names, so it is not copied: remove the entry to get a new key",
+	ValueRefused:   "IAM rejected the value of the new key",
+	Storm:          "more than 10 rotations were forced within an hour: find the sender. The demand is recorded and met within the hour",
+	KeyForeign:     "the key does not belong to this credential, so latchkey does not change it: revoke it where it was created",
+	IdentityAbsent: "the service ID in the config does not exist: create it, or correct serviceID.id",
+	GroupDenied:    "IAM denied the access group membership: give latchkey's identity Editor on IAM Access Groups, or correct the group's name",
+	AdoptionFailed: "no store holds the value of the key to adopt: put it there, or remove adopt",
+	ProofDenied:    "the new key failed its proof",
 }
 
-// Sentence says the reason to people, with the way out where there is one.
+// Sentence explains the reason in one sentence, with the fix if there is one.
 func (r Reason) Sentence() string { return sentences[r] }
