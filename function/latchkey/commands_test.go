@@ -125,7 +125,7 @@ func TestRevokeByHand(t *testing.T) {
 func TestTheQuestionBeforeAKeyEnds(t *testing.T) {
 	for answer, want := range map[string]error{"y\n": nil, "Yes\n": nil, "n\n": errNotConfirmed, "\n": errNotConfirmed, "": errNotConfirmed, "yep\n": errNotConfirmed} {
 		var out bytes.Buffer
-		if err := ask(streams{in: strings.NewReader(answer), out: &out}, "End it?"); !errors.Is(err, want) || !strings.HasPrefix(out.String(), "End it? [y/N]") {
+		if err := askYesNo(streams{in: strings.NewReader(answer), out: &out}, "End it?"); !errors.Is(err, want) || !strings.HasPrefix(out.String(), "End it? [y/N]") {
 			t.Errorf("answered %q: %v, %q", answer, err, out.String())
 		}
 	}

@@ -16,21 +16,20 @@ import (
 // credentialBuilder turns the config's entries into credentials with their
 // adapters.
 type credentialBuilder struct {
-	*parts
-	stores *storeClients
+	cfg        *config.Config
+	cloud      target
+	codeengine *codeengine.Client
+	secrets    func() *secretsmanager.Client // built by its first store
+	stores     *storeClients
 }
 
-func newCredentialBuilder(env environment, p *parts) *credentialBuilder {
-	return &credentialBuilder{parts: p, stores: &storeClients{env: env, log: p.log}}
-}
-
-// entries returns the config's entries as the catalog expands them.
-func (b *credentialBuilder) entries() (entries []catalog.Entry) {
+// catalogEntries returns the config's entries as the catalog expands them.
+func (b *credentialBuilder) catalogEntries() (entries []catalog.Entry) {
 	for _, e := range b.cfg.Entries {
 		entries = append(entries, catalog.Entry{
 			Name: e.Name, Formerly: e.Formerly, PerProject: e.ForEach != "", PerParameters: e.ForEach == "" && e.UsesWith(),
 			RevokeGone: e.OnGone == config.GoneRevoke, Paused: e.Paused(),
-			Rules:  func(credential string) rotation.Rules { return b.rules(credential, e.Rotation) },
+			Rules:  func(credential string) rotation.Rules { return b.rotationRules(credential, e.Rotation) },
 			Expand: func(in catalog.Input) (reconcile.Credential, error) { return b.expand(e, in) },
 		})
 	}
@@ -56,7 +55,7 @@ func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (reconcile
 func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 	out := reconcile.Credential{
 		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, Description: c.Description,
-		OnLeak: c.Rotation.OnLeak, Rules: b.rules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
+		OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
 	}
@@ -115,8 +114,8 @@ func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover 
 	})
 }
 
-// rules are the durations that the config sets, and the standard ones.
-func (b *credentialBuilder) rules(credential string, r config.Rotation) rotation.Rules {
+// rotationRules are the durations that the config sets, and the standard ones.
+func (b *credentialBuilder) rotationRules(credential string, r config.Rotation) rotation.Rules {
 	rules := rotation.Standard()
 	rules.After, rules.Expire, rules.Overlap = r.After, r.Expire, r.Overlap
 	rules.Jitter = rotation.Jitter(credential, r.After)

@@ -42,7 +42,7 @@ func flooded(tb testing.TB) (http.Handler, *http.Request, []byte) {
 		tb.Fatal(err)
 	}
 	s := service.New(tb.Context(), service.Config{
-		Now: time.Now, Events: service.Events{Rules: rules(cfg.Rules)}, Log: slog.New(slog.DiscardHandler), Looks: rate.NewLimiter(0, 0),
+		Now: time.Now, Events: service.Events{Rules: newRuleset(cfg.Rules)}, Log: slog.New(slog.DiscardHandler), Looks: rate.NewLimiter(0, 0),
 	})
 	return s.Handler(), r, raw
 }

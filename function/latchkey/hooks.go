@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
-// hooks builds the hooks of the config with their secrets.
-func hooks(env environment, configured []*config.Hook, now func() time.Time) (built []service.Hook, err error) {
+// newHooks builds the hooks of the config with their secrets.
+func newHooks(env environment, configured []*config.Hook, now func() time.Time) (built []service.Hook, err error) {
 	for _, h := range configured {
 		secrets, err := hookSecrets(env, h.Verify)
 		if err != nil {

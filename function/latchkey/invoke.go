@@ -44,7 +44,7 @@ func (c invokeCommand) Run(ctx context.Context, env environment, std streams, lo
 	if err != nil {
 		return err
 	}
-	s, err := p.service(ctx, env)
+	s, err := p.newService(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func invoke(ctx context.Context, h http.Handler, in io.Reader, out io.Writer) er
 	for lines.Scan() {
 		line := bytes.Clone(lines.Bytes())
 		calls.Go(func() {
-			answer := one(ctx, h, line)
+			answer := answerCall(ctx, h, line)
 			b, err := json.Marshal(answer)
 			if err != nil {
 				panic("encoding an answer: " + err.Error()) // strings and bytes
@@ -88,16 +88,16 @@ func invoke(ctx context.Context, h http.Handler, in io.Reader, out io.Writer) er
 	return nil
 }
 
-func one(ctx context.Context, h http.Handler, line []byte) result {
+func answerCall(ctx context.Context, h http.Handler, line []byte) result {
 	var c call
 	if err := json.Unmarshal(line, &c); err != nil {
 		return result{Status: http.StatusBadRequest}
 	}
-	target := &url.URL{Path: c.Path, RawQuery: c.Query}
-	if target.Path == "" {
-		target.Path = "/"
+	address := &url.URL{Path: c.Path, RawQuery: c.Query}
+	if address.Path == "" {
+		address.Path = "/"
 	}
-	req, err := http.NewRequestWithContext(ctx, c.Method, "http://function"+target.EscapedPath(), bytes.NewReader(c.Body))
+	req, err := http.NewRequestWithContext(ctx, c.Method, "http://function"+address.EscapedPath(), bytes.NewReader(c.Body))
 	if err != nil {
 		return result{ID: c.ID, Status: http.StatusBadRequest}
 	}

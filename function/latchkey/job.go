@@ -42,7 +42,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std streams, log *
 	if err != nil {
 		return err
 	}
-	s, err := p.service(ctx, env)
+	s, err := p.newService(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (c jobCommand) task(ctx context.Context, env environment, std streams, log 
 	}
 	defer p.closeOutcomes(ctx, closeJob)
 	printed := provider.Print(std.out, log)
-	err = p.provider(func(out reconcile.Outcome) {
+	err = p.newProvider(func(out reconcile.Outcome) {
 		p.outcomes.Send(out)
 		printed(out)
 	}).Run(ctx, request)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"net/http"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/outcome"
 )
 
@@ -13,21 +16,22 @@ const (
 	closeJob     = 20 * time.Second
 )
 
-// sinks builds the receivers of outcome events. Nil when the config has none.
-func sinks(env environment, p *parts) (*outcome.Sender, error) {
-	if len(p.cfg.Outcomes) == 0 {
+// newSinks builds the receivers of outcome events: nil when the config has none.
+// ours carries our token.
+func newSinks(env environment, cfg *config.Config, to target, ours *http.Client, log *slog.Logger) (*outcome.Sender, error) {
+	if len(cfg.Outcomes) == 0 {
 		return nil, nil //nolint:nilnil // a nil sender sends nothing
 	}
 	var built []outcome.Sink
-	for i, s := range p.cfg.Outcomes {
+	for i, s := range cfg.Outcomes {
 		if n := s.Notifications; n != nil {
 			built = append(built, outcome.NewNotifications(outcome.NotificationsConfig{
 				Instance: n.Instance, Region: n.Region, Source: n.Source,
-				Private: p.cloud.private, Endpoint: p.cloud.endpoint, HTTP: p.iam.HTTP(),
+				Private: to.private, Endpoint: to.endpoint, HTTP: ours,
 			}))
 			continue
 		}
-		sink := outcome.HTTPConfig{URL: s.URL, HTTP: p.cloud.http}
+		sink := outcome.HTTPConfig{URL: s.URL, HTTP: to.http}
 		if s.BearerEnv != "" {
 			token, err := readSecret(env, s.BearerEnv, "")
 			if err != nil {
@@ -37,5 +41,5 @@ func sinks(env environment, p *parts) (*outcome.Sender, error) {
 		}
 		built = append(built, outcome.NewHTTP(sink))
 	}
-	return outcome.New(outcome.Config{Owner: p.cfg.Owner, Sinks: built, Now: p.cloud.now, Log: p.log}), nil
+	return outcome.New(outcome.Config{Owner: cfg.Owner, Sinks: built, Now: to.now, Log: log}), nil
 }

@@ -244,7 +244,7 @@ func TestAFunctionsCallWaitsForItsOutcomes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answered := one(context.Background(), s.service.Flushing(s.service.Handler()), line)
+	answered := answerCall(context.Background(), s.service.Flushing(s.service.Handler()), line)
 	if got := l.types(); answered.Status != http.StatusOK || len(got) != 2 {
 		t.Errorf("answered %d after %q were delivered", answered.Status, got)
 	}

@@ -32,7 +32,7 @@ const testToken = "bearer-canary-5c1f0e"
 // minted, and for the bearer token, in everything that was logged or answered.
 type stage struct {
 	t       *testing.T
-	parts   *parts           // of the last replica that was started
+	parts   *assembly        // of the last replica that was started
 	service *service.Service // of the last replica that was started
 	mend    func()
 	cloud   *emulator.Server
@@ -75,7 +75,7 @@ func newStage(t *testing.T, opts emulator.Options) *stage {
 }
 
 // wired is one more replica of the program on the same cloud, behind no server.
-func (s *stage) wired(yaml string) *parts {
+func (s *stage) wired(yaml string) *assembly {
 	s.t.Helper()
 	env, log := s.environment(), slog.New(slog.NewJSONHandler(s.said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg, err := config.Load("test.yaml", []byte(yaml))
@@ -103,7 +103,7 @@ func (s *stage) serve(yaml string, tune ...func(*service.Config)) string {
 	s.t.Helper()
 	s.parts = s.wired(yaml)
 	work, cancel := context.WithCancel(context.Background())
-	built, err := s.parts.service(work, s.environment(), tune...)
+	built, err := s.parts.newService(work, s.environment(), tune...)
 	if err != nil {
 		s.t.Fatal(err)
 	}

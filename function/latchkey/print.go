@@ -10,7 +10,15 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
 )
+
+// common are the flags of the commands for people.
+type common struct {
+	Config   string `help:"The config file." placeholder:"FILE"`
+	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+	JSON     bool   `help:"Print outcomes as JSON." name:"json"`
+}
 
 // print writes outcomes as a table or as JSON, and returns the error that names
 // the exit code.
@@ -108,4 +116,37 @@ func verdict(swept reconcile.Swept, names []string) error {
 		return errBlocked
 	}
 	return nil
+}
+
+func printPlan(out io.Writer, swept reconcile.Swept) {
+	for _, o := range swept.Outcomes {
+		switch {
+		case o.Result == reconcile.ResultFailed:
+			fmt.Fprintf(out, "%s: could not be checked: %s\n", o.Credential, o.Error)
+		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultOrphaned:
+			fmt.Fprintf(out, "%s: %s: %s\n", o.Credential, o.Result, o.Message)
+		case len(o.Steps) == 0:
+			fmt.Fprintf(out, "%s: nothing to do\n", o.Credential)
+		default:
+			fmt.Fprintf(out, "%s:\n", o.Credential)
+		}
+		for _, s := range o.Steps {
+			fmt.Fprintf(out, "  %s: %s\n", stepLine(s.Step), s.Reason.Sentence())
+		}
+		for _, line := range storeErrors(o) {
+			fmt.Fprintf(out, "  %s\n", line)
+		}
+		for _, n := range o.Notes {
+			fmt.Fprintf(out, "  %s\n", n)
+		}
+	}
+}
+
+// stepLine is a step on one line.
+func stepLine(s rotation.Step) string {
+	words := []string{string(s.Action), s.Key, s.Target}
+	if !s.At.IsZero() {
+		words = append(words, "until "+s.At.UTC().Format(time.DateTime))
+	}
+	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
 }

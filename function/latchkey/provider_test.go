@@ -453,7 +453,7 @@ func (p *providing) within(t *testing.T, patience time.Duration) (string, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pr := p.wired(p.yaml).provider(provider.Print(&out, slog.New(slog.DiscardHandler)), func(c *provider.Config) {
+	pr := p.wired(p.yaml).newProvider(provider.Print(&out, slog.New(slog.DiscardHandler)), func(c *provider.Config) {
 		c.Pause, c.Within = 20*time.Millisecond, patience
 	})
 	err = pr.Run(t.Context(), r)

@@ -140,10 +140,10 @@ func confirm(std streams, yes bool, question string) error {
 	if !terminal {
 		return errors.New("stdin is not a terminal: pass --yes to confirm")
 	}
-	return ask(std, question)
+	return askYesNo(std, question)
 }
 
-func ask(std streams, question string) error {
+func askYesNo(std streams, question string) error {
 	fmt.Fprintf(std.out, "%s [y/N] ", question)
 	line, err := bufio.NewReader(std.in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

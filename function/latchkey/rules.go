@@ -13,8 +13,8 @@ import (
 // ruleset gives the config's rules to the service.
 type ruleset []*config.Rule
 
-// rules returns nil when the config has none.
-func rules(configured []*config.Rule) service.Rules {
+// newRuleset returns nil when the config has none.
+func newRuleset(configured []*config.Rule) service.Rules {
 	if len(configured) == 0 {
 		return nil
 	}

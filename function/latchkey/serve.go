@@ -29,7 +29,7 @@ func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	s, err := p.service(work, env)
+	s, err := p.newService(work, env)
 	if err != nil {
 		return err
 	}

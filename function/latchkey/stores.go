@@ -72,7 +72,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: c.auth(s.Auth), HTTP: trusting(s.CAFile), Log: c.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: trusting(s.CAFile), Log: c.log,
 		})
 		if c.vaults == nil {
 			c.vaults = map[vaultLogin]*vault.Client{}
@@ -82,7 +82,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 	return client.Store(vault.StoreConfig{Mount: s.Mount, Path: s.Path, Entry: s.Entry, Owner: owner})
 }
 
-func (c *storeClients) auth(auth config.VaultAuth) vault.Auth {
+func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 	from := func(env, file string) vault.Source {
 		return func() (secret.Value, error) {
 			return readSecret(c.env, env, file)

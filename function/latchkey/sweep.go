@@ -3,23 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"strings"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
-
-// common are the flags of the commands for people.
-type common struct {
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	JSON     bool   `help:"Print outcomes as JSON." name:"json"`
-}
 
 type sweepCommand struct {
 	common
@@ -35,15 +23,6 @@ func (c sweepCommand) Run(ctx context.Context, env environment, std streams, log
 	defer p.closeOutcomes(ctx, closeJob)
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Names: c.Credentials})
 	return c.print(std.out, p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "sweep by hand"}), c.Credentials)
-}
-
-// sweep reconciles credentials and sends their outcomes to the sinks. unknown is
-// what kept others from being listed.
-func (p *parts) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Ask) reconcile.Swept {
-	swept := p.reconciler.Sweep(ctx, credentials, ask)
-	swept.Unknown = errors.Join(unknown, swept.Unknown)
-	p.outcomes.Send(swept.Outcomes...)
-	return swept
 }
 
 type statusCommand struct {
@@ -72,46 +51,13 @@ func (c planCommand) Run(ctx context.Context, env environment, std streams, log 
 		return err
 	}
 	if c.JSON {
-		return errors.Join(c.print(std.out, swept, c.Credentials), pending(steps))
+		return errors.Join(c.print(std.out, swept, c.Credentials), pendingError(steps))
 	}
 	printPlan(std.out, swept)
-	return errors.Join(verdict(swept, c.Credentials), pending(steps))
+	return errors.Join(verdict(swept, c.Credentials), pendingError(steps))
 }
 
-func printPlan(out io.Writer, swept reconcile.Swept) {
-	for _, o := range swept.Outcomes {
-		switch {
-		case o.Result == reconcile.ResultFailed:
-			fmt.Fprintf(out, "%s: could not be checked: %s\n", o.Credential, o.Error)
-		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultOrphaned:
-			fmt.Fprintf(out, "%s: %s: %s\n", o.Credential, o.Result, o.Message)
-		case len(o.Steps) == 0:
-			fmt.Fprintf(out, "%s: nothing to do\n", o.Credential)
-		default:
-			fmt.Fprintf(out, "%s:\n", o.Credential)
-		}
-		for _, s := range o.Steps {
-			fmt.Fprintf(out, "  %s: %s\n", stepLine(s.Step), s.Reason.Sentence())
-		}
-		for _, line := range storeErrors(o) {
-			fmt.Fprintf(out, "  %s\n", line)
-		}
-		for _, n := range o.Notes {
-			fmt.Fprintf(out, "  %s\n", n)
-		}
-	}
-}
-
-// stepLine is a step on one line.
-func stepLine(s rotation.Step) string {
-	parts := []string{string(s.Action), s.Key, s.Target}
-	if !s.At.IsZero() {
-		parts = append(parts, "until "+s.At.UTC().Format(time.DateTime))
-	}
-	return strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
-}
-
-func pending(steps int) error {
+func pendingError(steps int) error {
 	if steps > 0 {
 		return errPending
 	}

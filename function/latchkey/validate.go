@@ -57,7 +57,7 @@ func (c validateCommand) Run(env environment, std streams) error {
 
 // explain prints a line for each event.
 func explain(std streams, cfg *config.Config, files []string) error {
-	in := &service.Interpreter{Rules: rules(cfg.Rules)}
+	in := &service.Interpreter{Rules: newRuleset(cfg.Rules)}
 	bad := false
 	for _, file := range files {
 		header, body, err := sentBy(file)

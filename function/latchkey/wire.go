@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -25,12 +22,12 @@ import (
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
-// tokenFile is where Code Engine mounts the compute resource token of an app,
+// resourceTokenFile is where Code Engine mounts the compute resource token of an app,
 // a job or a function with trusted profiles enabled.
-const tokenFile = "/var/run/secrets/codeengine.cloud.ibm.com/compute-resource-token/token"
+const resourceTokenFile = "/var/run/secrets/codeengine.cloud.ibm.com/compute-resource-token/token"
 
-// parts are the connected parts of the program that more than one command uses.
-type parts struct {
+// assembly is what more than one command uses, connected.
+type assembly struct {
 	cfg        *config.Config
 	cloud      target
 	iam        *iam.Client
@@ -43,16 +40,8 @@ type parts struct {
 	log        *slog.Logger
 }
 
-// target is how IBM Cloud, or the emulator, is reached.
-type target struct {
-	endpoint string // of the emulator; empty on IBM Cloud
-	private  bool   // private endpoints
-	http     *http.Client
-	now      func() time.Time
-}
-
 // wire loads the config and connects the parts. Nothing is called yet.
-func wire(env environment, log *slog.Logger, file, endpoint string) (*parts, error) {
+func wire(env environment, log *slog.Logger, file, endpoint string) (*assembly, error) {
 	cfg, err := load(env, file)
 	if err != nil {
 		return nil, err
@@ -60,12 +49,12 @@ func wire(env environment, log *slog.Logger, file, endpoint string) (*parts, err
 	return connect(env, log, cfg, endpoint)
 }
 
-func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string) (*parts, error) {
+func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string) (*assembly, error) {
 	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private)
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{cfg: cfg, cloud: to, log: log}
+	p := &assembly{cfg: cfg, cloud: to, log: log}
 	if p.iam, err = login(env, log, cfg, to); err != nil {
 		return nil, err
 	}
@@ -76,42 +65,44 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	p.reconciler = &reconcile.Reconciler{
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.account, Now: to.now, Log: log,
 	}
-	p.builder = newCredentialBuilder(env, p)
+	p.builder = &credentialBuilder{
+		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, log: log},
+	}
 	p.catalog = catalog.New(catalog.Config{
-		Entries: p.builder.entries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.Ours,
+		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.Ours,
 		Tasks: p.tasks(),
 	})
-	if p.outcomes, err = sinks(env, p); err != nil {
+	if p.outcomes, err = newSinks(env, cfg, to, p.iam.HTTP(), log); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
 // account is the account of the config, else that of our own token.
-func (p *parts) account(ctx context.Context) (string, error) {
+func (p *assembly) account(ctx context.Context) (string, error) {
 	if p.cfg.Account != "" {
 		return p.cfg.Account, nil
 	}
 	return p.iam.Account(ctx)
 }
 
-func (p *parts) projects(ctx context.Context) ([]codeengine.Project, error) {
+func (p *assembly) projects(ctx context.Context) ([]codeengine.Project, error) {
 	return p.codeengine.Projects(ctx, p.cfg.Regions)
 }
 
 // tasks lists what the provider left unfinished, where the config has one.
-func (p *parts) tasks() func(context.Context) ([]reconcile.Credential, error) {
+func (p *assembly) tasks() func(context.Context) ([]reconcile.Credential, error) {
 	if p.cfg.Provider == nil {
 		return nil
 	}
-	return p.provider(nil).Unfinished
+	return p.newProvider(nil).Unfinished
 }
 
-// provider builds the provider of custom credentials. done receives the outcome
+// newProvider builds the provider of custom credentials. done receives the outcome
 // of a task.
-func (p *parts) provider(done func(reconcile.Outcome), tune ...func(*provider.Config)) *provider.Provider {
+func (p *assembly) newProvider(done func(reconcile.Outcome), tune ...func(*provider.Config)) *provider.Provider {
 	c := p.cfg.Provider
-	rules := p.builder.rules(provider.Entry, config.Rotation{After: c.Expire, Expire: c.Expire, Overlap: 24 * time.Hour})
+	rules := p.builder.rotationRules(provider.Entry, config.Rotation{After: c.Expire, Expire: c.Expire, Overlap: 24 * time.Hour})
 	rules.Jitter = 0
 	cfg := provider.Config{
 		Instances: c.Instances, Rules: rules, OnLeak: c.OnLeak, Paused: p.cfg.Paused, Keys: p.iam, Reconciler: p.reconciler,
@@ -133,12 +124,12 @@ func (p *parts) provider(done func(reconcile.Outcome), tune ...func(*provider.Co
 	return provider.New(cfg)
 }
 
-// service builds the service. work is the life of what goes on after an answer.
-func (p *parts) service(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
+// newService builds the service. work is the life of what goes on after an answer.
+func (p *assembly) newService(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
 	cfg := service.Config{
 		Sweeper: p.reconciler, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
 		Version: buildVersion(),
-		Events:  service.Events{Origins: p.cfg.Events.Origins, Allow: allows(p.cfg.Events.Allow), Rules: rules(p.cfg.Rules)},
+		Events:  service.Events{Origins: p.cfg.Events.Origins, Allow: allows(p.cfg.Events.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
 	if auth := p.cfg.Events.Auth; auth != (config.Auth{}) {
 		bearer, err := readSecret(env, auth.BearerEnv, auth.BearerFile)
@@ -148,7 +139,7 @@ func (p *parts) service(work context.Context, env environment, tune ...func(*ser
 		cfg.Events.Bearer = bearer
 	}
 	var err error
-	if cfg.Hooks, err = hooks(env, p.cfg.Hooks, p.cloud.now); err != nil {
+	if cfg.Hooks, err = newHooks(env, p.cfg.Hooks, p.cloud.now); err != nil {
 		return nil, err
 	}
 	for _, f := range tune {
@@ -157,48 +148,21 @@ func (p *parts) service(work context.Context, env environment, tune ...func(*ser
 	return service.New(work, cfg), nil
 }
 
+// sweep reconciles credentials and sends their outcomes to the sinks. unknown is
+// what kept others from being listed.
+func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Ask) reconcile.Swept {
+	swept := p.reconciler.Sweep(ctx, credentials, ask)
+	swept.Unknown = errors.Join(unknown, swept.Unknown)
+	p.outcomes.Send(swept.Outcomes...)
+	return swept
+}
+
 // closeOutcomes waits for outcome events to be delivered. What is left by then
 // is dropped, counted and logged.
-func (p *parts) closeOutcomes(ctx context.Context, within time.Duration) {
+func (p *assembly) closeOutcomes(ctx context.Context, within time.Duration) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	p.outcomes.Close(ctx)
-}
-
-// reach builds the client for IBM Cloud's APIs, or for the emulator's.
-func reach(endpoint string, private bool) (target, error) {
-	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64 // the default of 2 would close what a sweep opens
-	// No API here redirects: one that did would receive our token.
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	to.http = &http.Client{Transport: reconcile.GuardWrites(transport), CheckRedirect: stay}
-	if to.endpoint == "" {
-		return to, nil
-	}
-	loopback, err := checkEndpoint(to.endpoint)
-	if err != nil {
-		return to, err
-	}
-	if loopback {
-		to.now = (&emulatedClock{endpoint: to.endpoint, http: &http.Client{Timeout: 2 * time.Second}}).now
-	}
-	return to, nil
-}
-
-// checkEndpoint accepts https anywhere, and plain http on loopback only.
-func checkEndpoint(endpoint string) (loopback bool, err error) {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" {
-		return false, fmt.Errorf("checking LATCHKEY_ENDPOINT %q: not a URL", endpoint)
-	}
-	host := u.Hostname()
-	addr, aerr := netip.ParseAddr(host)
-	loopback = host == "localhost" || (aerr == nil && addr.IsLoopback())
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
-		return false, fmt.Errorf("checking LATCHKEY_ENDPOINT %q: plain http is for loopback only", endpoint)
-	}
-	return loopback, nil
 }
 
 // login builds the IAM client with our own identity: the trusted profile of the
@@ -214,7 +178,7 @@ func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*i
 	}
 	switch key := cmp.Or(strings.TrimSpace(env("IBMCLOUD_API_KEY")), strings.TrimSpace(env("SM_ACCESS_APIKEY"))); {
 	case cfg.Identity.Profile != "":
-		in.Profile, in.TokenFile = cfg.Identity.Profile, cmp.Or(env("LATCHKEY_TOKEN_FILE"), tokenFile)
+		in.Profile, in.TokenFile = cfg.Identity.Profile, cmp.Or(env("LATCHKEY_TOKEN_FILE"), resourceTokenFile)
 	case key != "":
 		in.APIKey = secret.New(key)
 		if to.endpoint == "" {
