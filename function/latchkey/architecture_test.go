@@ -30,7 +30,7 @@ var packages = map[string][]string{
 	"logs":           append([]string{"upstream"}, core...),
 	"secretsmanager": append([]string{"entry", "upstream"}, core...),
 	"vault":          append([]string{"entry", "upstream"}, core...),
-	"outcome":        core,
+	"outcome":        append([]string{"event"}, core...),
 
 	"config":       {"entry"},
 	"event":        {"rotation"},

@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 func TestInvokeKeepsCallsApartAndFinishesWhatIsUnderWay(t *testing.T) {
@@ -34,19 +35,19 @@ func TestInvokeKeepsCallsApartAndFinishesWhatIsUnderWay(t *testing.T) {
 	var in, out bytes.Buffer
 	for i := range 20 {
 		id := fmt.Sprint(i)
-		line, err := json.Marshal(call{ID: id, Method: "POST", Path: "/a b", Query: "x=%20y", Headers: map[string][]string{"x-id": {id}}, Body: []byte{0, 255, byte(i)}})
+		line, err := json.Marshal(service.Call{ID: id, Method: "POST", Path: "/a b", Query: "x=%20y", Headers: map[string][]string{"x-id": {id}}, Body: []byte{0, 255, byte(i)}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		in.Write(append(line, '\n'))
 	}
-	if err := invoke(t.Context(), h, &in, &out); err != nil {
+	if err := service.ServeLines(t.Context(), h, &in, &out); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
 	d := json.NewDecoder(&out)
 	for d.More() {
-		var r result
+		var r service.Result
 		if err := d.Decode(&r); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +66,7 @@ func TestInvokeKeepsCallsApartAndFinishesWhatIsUnderWay(t *testing.T) {
 
 func TestALineThatIsNoCallIsAnswered400(t *testing.T) {
 	var out bytes.Buffer
-	if err := invoke(t.Context(), http.NotFoundHandler(), strings.NewReader("{\n"), &out); err != nil {
+	if err := service.ServeLines(t.Context(), http.NotFoundHandler(), strings.NewReader("{\n"), &out); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), `"status":400`) {
@@ -217,13 +218,13 @@ func TestATickInAFunctionCarriesNoCredentialAndStillSweeps(t *testing.T) {
 	for name, value := range tick.Header {
 		headers[http.CanonicalHeaderKey(name)] = []string{value}
 	}
-	if err := json.NewEncoder(&in).Encode(call{ID: "1", Method: "POST", Path: "/", Headers: headers}); err != nil {
+	if err := json.NewEncoder(&in).Encode(service.Call{ID: "1", Method: "POST", Path: "/", Headers: headers}); err != nil {
 		t.Fatal(err)
 	}
 	ready := s.cloud.Ready()
 	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken, "LATCHKEY_CONFIG": examples.Emulator}
 	code := run(t.Context(), []string{"invoke"}, func(name string) string { return env[name] }, &in, io.MultiWriter(&out, s.said), s.said)
-	var r result
+	var r service.Result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != exitOK || r.Status != http.StatusOK || r.ID != "1" {
 		t.Fatalf("exit %d, answer %d, %v", code, r.Status, err)
 	}

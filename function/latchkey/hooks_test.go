@@ -347,7 +347,7 @@ func TestTheFunctionTakesDeliveriesToo(t *testing.T) {
 	s := hookedStage(t)
 	approved, repository := payload(t, "servicenow-approved.json"), payload(t, "github-repository.json")
 	var in, out bytes.Buffer
-	for id, c := range map[string]call{
+	for id, c := range map[string]service.Call{
 		"ok":   {Path: "/hooks/servicenow", Headers: map[string][]string{"X-Latchkey-Token": {snowToken}}, Body: []byte(approved)},
 		"raw":  {Path: "/hooks/github", Headers: map[string][]string{"X-Github-Event": {"repository"}, "X-Hub-Signature-256": {signature(githubSecret, repository)}}, Body: []byte(repository)},
 		"bad":  {Path: "/hooks/github", Headers: map[string][]string{"X-Hub-Signature-256": {signature(githubSecret, repository)}}, Body: []byte(repository + "\n")},
@@ -369,7 +369,7 @@ func TestTheFunctionTakesDeliveriesToo(t *testing.T) {
 	want := map[string]int{"ok": 200, "raw": 200, "bad": 401, "none": 404, "long": 413}
 	d := json.NewDecoder(&out)
 	for d.More() {
-		var r result
+		var r service.Result
 		if err := d.Decode(&r); err != nil {
 			t.Fatal(err)
 		}

@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/service"
@@ -47,12 +45,12 @@ func (c jobCommand) Run(ctx context.Context, env environment, std streams, log *
 		return err
 	}
 	defer p.closeOutcomes(ctx, closeJob)
-	if e, triggered := readJobEvent(env); triggered {
+	if e, triggered := event.FromEnvironment(env); triggered {
 		if share.Index != 0 {
 			log.Info("skipping: index 0 takes the event", "index", share.Index)
 			return nil
 		}
-		return printAnswer(std, s.Answer(ctx, e.header, e.body, e.known))
+		return printAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
 	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "job " + env("CE_JOBRUN")})
@@ -95,65 +93,6 @@ func printAnswer(std streams, a service.Answer) error {
 		return fmt.Errorf("running the job: %w", errTryAgain)
 	}
 	return nil
-}
-
-// jobEvent is an event from the environment.
-type jobEvent struct {
-	header http.Header
-	body   []byte
-	// known: the sender may request what the config allows. Other events can only
-	// trigger a look.
-	known bool
-}
-
-// readJobEvent reads the environment. Three names together tell an event from
-// Code Engine's own variables, which have the same prefix. It comes from a timer
-// or from Kafka, where any writer of the topic chooses its type, so its sender is
-// unknown. Event Notifications uses ibmendata instead, and needs an authorization
-// to start jobs.
-func readJobEvent(env environment) (jobEvent, bool) {
-	if data := env("ibmendata"); data != "" {
-		return jobEvent{header: http.Header{"Content-Type": {"application/json"}}, body: []byte(data), known: true}, true
-	}
-	for _, name := range []string{"CE_ID", "CE_TYPE", "CE_SPECVERSION"} {
-		if env(name) == "" {
-			return jobEvent{}, false
-		}
-	}
-	header := http.Header{}
-	for _, name := range []string{"ID", "TYPE", "SPECVERSION", "SOURCE", "SUBJECT", "TIME", "DATASCHEMA"} {
-		if v := env("CE_" + name); v != "" {
-			header.Set("Ce-"+name, escape(v))
-		}
-	}
-	if ct := env("CONTENT_TYPE"); ct != "" {
-		header.Set("Content-Type", ct)
-	}
-	return jobEvent{header: header, body: jobData(env("CE_DATA"))}, true
-}
-
-// escape percent-encodes a value as the HTTP binding has it in a header.
-func escape(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == '"' || c == '%' || c > '~' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-// jobData is the data as sent. The form of binary data is not documented; base64
-// of a JSON text is recognized by its content.
-func jobData(s string) []byte {
-	if trimmed := strings.TrimSpace(s); trimmed != "" && trimmed[0] != '{' && trimmed[0] != '[' {
-		if b, err := base64.StdEncoding.DecodeString(trimmed); err == nil && json.Valid(b) {
-			return b
-		}
-	}
-	return []byte(s)
 }
 
 // readShare returns this index's share of the job array.

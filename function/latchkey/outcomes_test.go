@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 const sinkToken = "sink-canary-0b7e44"
@@ -240,11 +242,18 @@ func TestAFunctionsCallWaitsForItsOutcomes(t *testing.T) {
 	l := s.listener()
 	s.telling(l)
 	e := sample.Tick(s.cloud.Now())
-	line, err := json.Marshal(call{ID: "1", Method: http.MethodPost, Path: "/", Headers: headersOf(e), Body: e.Body})
+	line, err := json.Marshal(service.Call{ID: "1", Method: http.MethodPost, Path: "/", Headers: headersOf(e), Body: e.Body})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answered := answerCall(context.Background(), s.service.Flushing(s.service.Handler()), line)
+	var out bytes.Buffer
+	if err := service.ServeLines(t.Context(), s.service.Flushing(s.service.Handler()), bytes.NewReader(append(line, '\n')), &out); err != nil {
+		t.Fatal(err)
+	}
+	var answered service.Result
+	if err := json.Unmarshal(out.Bytes(), &answered); err != nil {
+		t.Fatal(err)
+	}
 	if got := l.types(); answered.Status != http.StatusOK || len(got) != 2 {
 		t.Errorf("answered %d after %q were delivered", answered.Status, got)
 	}

@@ -270,3 +270,8 @@ func shortened(s string, most int) string {
 
 // Has reports whether a permits verb on some credential.
 func (a Allow) Has(verb string) bool { return slices.Contains(a.Verbs, verb) }
+
+// PermitsSome reports whether a pattern names single credentials of the entry.
+func (a Allow) PermitsSome(verb, entry string) bool {
+	return a.Has(verb) && slices.ContainsFunc(a.Credentials, func(pattern string) bool { return strings.HasPrefix(pattern, entry+"/") })
+}

@@ -168,10 +168,10 @@ func state(o reconcile.Outcome) string {
 	return b.String()
 }
 
-// event returns the event of an outcome. The same outcome yields the same ID: a
+// newEvent returns the event of an outcome. The same outcome yields the same ID: a
 // hash of its content and time, to the second for a change and to the day (UTC)
 // for a lasting state.
-func event(source string, o reconcile.Outcome, at time.Time) Event {
+func newEvent(source string, o reconcile.Outcome, at time.Time) Event {
 	data, err := json.Marshal(o)
 	if err != nil {
 		panic("encoding an outcome: " + err.Error()) // its fields are strings and times

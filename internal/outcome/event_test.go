@@ -62,7 +62,7 @@ func TestTheSameOutcomeIsTheSameEvent(t *testing.T) {
 	later.Next, later.Error = at.Add(time.Hour), "seen at another time"
 	repaired := blocked
 	repaired.Result, repaired.Reason, repaired.Steps = reconcile.ResultChanged, "", []reconcile.StepOutcome{step(rotation.Copy, rotation.StoreBehind)}
-	id := func(source string, o reconcile.Outcome, at time.Time) string { return event(source, o, at).ID }
+	id := func(source string, o reconcile.Outcome, at time.Time) string { return newEvent(source, o, at).ID }
 	same := map[string][2]string{
 		"a change sent twice":          {id("/latchkey/p", repaired, at), id("/latchkey/p", repaired, at.Add(time.Millisecond))},
 		"a block found an hour later":  {id("/latchkey/p", blocked, at), id("/latchkey/p", later, at.Add(time.Hour))},
@@ -93,7 +93,7 @@ func TestShortAndLongText(t *testing.T) {
 		Credential: "logs-sender/4f", Result: reconcile.ResultBlocked, Reason: rotation.KeyCap, Message: rotation.KeyCap.Sentence(), Key: "ApiKey-1",
 		Notes: []reconcile.NoteOutcome{{Note: rotation.Note{Reason: rotation.Expiring, Key: "ApiKey-1"}, Message: rotation.Expiring.Sentence()}},
 	}
-	e := event("/latchkey/p", o, time.Now())
+	e := newEvent("/latchkey/p", o, time.Now())
 	want := "latchkey: logs-sender/4f blocked. " + rotation.KeyCap.Sentence() + ". Key: ApiKey-1. ApiKey-1: " + rotation.Expiring.Sentence() + "."
 	if e.Short != "latchkey: logs-sender/4f blocked" || e.Long != want || e.Severity != "HIGH" || e.Subject != "logs-sender/4f" {
 		t.Errorf("%+v", e)

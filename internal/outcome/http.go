@@ -15,6 +15,7 @@ import (
 	ce "github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
+	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -55,11 +56,11 @@ func (s *HTTPSink) Deliver(ctx context.Context, e Event) error {
 	if err != nil {
 		return fmt.Errorf("sending to %s: the URL is invalid", s.name)
 	}
-	event, err := cloudEvent(e)
+	out, err := cloudEvent(e)
 	if err != nil {
 		return fmt.Errorf("sending to %s: %w", s.name, err)
 	}
-	if err := cehttp.WriteRequest(ctx, binding.ToMessage(&event), req); err != nil {
+	if err := cehttp.WriteRequest(ctx, binding.ToMessage(&out), req); err != nil {
 		return fmt.Errorf("sending to %s: %w", s.name, err)
 	}
 	if !s.cfg.Bearer.Empty() {
@@ -71,30 +72,16 @@ func (s *HTTPSink) Deliver(ctx context.Context, e Event) error {
 // cloudEvent converts e for the SDK's HTTP binding. The SDK writes attributes
 // into headers as they are, so their percent-encoding is done here.
 func cloudEvent(e Event) (ce.Event, error) {
-	event := ce.New(ce.CloudEventsVersionV1)
-	event.SetID(escape(e.ID))
-	event.SetSource(escape(e.Source))
-	event.SetType(escape(e.Type))
-	event.SetSubject(escape(e.Subject))
-	event.SetTime(e.Time)
-	if err := event.SetData(ce.ApplicationJSON, e.Data); err != nil {
+	out := ce.New(ce.CloudEventsVersionV1)
+	out.SetID(event.EncodeHeader(e.ID))
+	out.SetSource(event.EncodeHeader(e.Source))
+	out.SetType(event.EncodeHeader(e.Type))
+	out.SetSubject(event.EncodeHeader(e.Subject))
+	out.SetTime(e.Time)
+	if err := out.SetData(ce.ApplicationJSON, e.Data); err != nil {
 		return ce.Event{}, err
 	}
-	return event, event.Validate()
-}
-
-// escape percent-encodes an attribute for a header, as the HTTP binding
-// requires: spaces, quotes, percent signs and all but printable ASCII.
-func escape(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == '"' || c == '%' || c > '~' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
+	return out, out.Validate()
 }
 
 // post sends a request and classifies the answer. Its errors never quote the

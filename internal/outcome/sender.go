@@ -112,7 +112,7 @@ func (s *Sender) Send(outcomes ...reconcile.Outcome) {
 			continue
 		}
 		s.sent[o.Credential] = now
-		e := event("/latchkey/"+s.cfg.Owner, o, at)
+		e := newEvent("/latchkey/"+s.cfg.Owner, o, at)
 		for _, q := range s.queues {
 			s.enqueue(q, e)
 		}

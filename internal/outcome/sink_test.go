@@ -35,7 +35,7 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 
 func TestAnEventIsACloudEventInBinaryMode(t *testing.T) {
 	o := blockedBy("logs-sender/grün 100%", rotation.KeyCap)
-	e := event("/latchkey/p", o, time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC))
+	e := newEvent("/latchkey/p", o, time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC))
 	var got http.Header
 	var data []byte
 	s := receiver(t, func(w http.ResponseWriter, r *http.Request, body []byte) {
@@ -98,7 +98,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			})
 			client := s.Client()
 			client.CheckRedirect = stay
-			err := NewHTTP(HTTPConfig{URL: s.URL, HTTP: client}).Deliver(t.Context(), event("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
+			err := NewHTTP(HTTPConfig{URL: s.URL, HTTP: client}).Deliver(t.Context(), newEvent("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
 			var asked *pause
 			errors.As(err, &asked)
 			if (err == nil) != tc.fine || errors.Is(err, ErrAgain) != tc.again || (asked != nil && asked.after != tc.after) {
@@ -114,7 +114,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 func TestAnUnreachableSinkIsRetriedWithoutQuotingItsQuery(t *testing.T) {
 	s := receiver(t, func(http.ResponseWriter, *http.Request, []byte) {})
 	s.Close()
-	err := NewHTTP(HTTPConfig{URL: s.URL + "/in?token=" + canary, HTTP: &http.Client{}}).Deliver(t.Context(), event("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
+	err := NewHTTP(HTTPConfig{URL: s.URL + "/in?token=" + canary, HTTP: &http.Client{}}).Deliver(t.Context(), newEvent("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
 	if !errors.Is(err, ErrAgain) || strings.Contains(err.Error(), canary) {
 		t.Errorf("%v", err)
 	}
@@ -136,7 +136,7 @@ func TestANotificationThatIsTooLongGoesWithoutItsData(t *testing.T) {
 		if big {
 			o.Error = strings.Repeat("x", largest)
 		}
-		if err := sink.Deliver(t.Context(), event("/latchkey/p", o, time.Now())); err != nil {
+		if err := sink.Deliver(t.Context(), newEvent("/latchkey/p", o, time.Now())); err != nil {
 			t.Fatal(name, err)
 		}
 		var n notification

@@ -18,6 +18,9 @@ type Allow interface {
 	// Permits reports whether the verb is allowed for the credential, which the
 	// config entry yields.
 	Permits(verb, entry, credential string) bool
+	// PermitsSome reports whether the verb may be allowed for some credential of
+	// the entry, which is named by a pattern.
+	PermitsSome(verb, entry string) bool
 }
 
 // caller is who sent a request, and what it may request.

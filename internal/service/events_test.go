@@ -2,7 +2,9 @@ package service
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"golang.org/x/time/rate"
@@ -53,6 +55,24 @@ func FuzzReadAll(f *testing.F) {
 		}
 		if err == nil && length > int64(len(body)) && length <= event.MaxBody {
 			t.Fatalf("%d bytes were announced, and %d taken", length, len(body))
+		}
+	})
+}
+
+// FuzzExplain: an explanation is one line, and an event that can't be decoded is
+// rejected.
+func FuzzExplain(f *testing.F) {
+	f.Add([]byte(`{"specversion":"1.0","id":"1","source":"/s","type":"dev.latchkey.provision","data":{"credential":"a/b","with":{"x":"y"}}}`))
+	f.Add([]byte(`{"specversion":"1.0","id":"1","source":"/s","type":"dev.latchkey.rotate","time":"2026-11-24T10:00:00Z","data":{"credential":"a"}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		header := http.Header{"Content-Type": {"application/cloudevents+json"}}
+		_, err := event.Decode(header, body)
+		said := (&Explainer{}).Explain(header, body)
+		if len(said) != 1 || said[0].Text == "" || strings.ContainsAny(said[0].Text, "\n\r") {
+			t.Fatalf("said %+v", said)
+		}
+		if err != nil && !errors.Is(err, event.ErrNotForUs) && !said[0].Rejected {
+			t.Fatalf("said %+v of what is no event: %v", said, err)
 		}
 	})
 }

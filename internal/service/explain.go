@@ -1,0 +1,146 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/event"
+)
+
+// Explainer says what events would request, without a call.
+type Explainer struct {
+	Interpreter Interpreter
+	// Entries are the names of the config's entries.
+	Entries []string
+	// Known says that /events knows a caller, which Allow lets request verbs.
+	Known bool
+	Allow []Allow
+}
+
+// Explanation is one event in words.
+type Explanation struct {
+	// Text is one line.
+	Text string
+	// Rejected: the event would be answered as malformed.
+	Rejected bool
+}
+
+// Explain explains each event of a request.
+func (x *Explainer) Explain(header http.Header, body []byte) (out []Explanation) {
+	items := []event.Item{{}}
+	var err error
+	if event.Batched(header) {
+		items, err = event.DecodeBatch(header, body)
+	} else {
+		items[0].Event, items[0].Err = event.Decode(header, body)
+	}
+	if err != nil {
+		items = []event.Item{{Err: err}}
+	}
+	for _, item := range items {
+		text, ok := x.one(item)
+		out = append(out, Explanation{Text: text, Rejected: !ok})
+	}
+	return out
+}
+
+// one explains one event; ok is false when it would be rejected.
+func (x *Explainer) one(item event.Item) (text string, ok bool) {
+	if item.Err != nil {
+		return "rejected: " + item.Err.Error(), false
+	}
+	// An example must not grow old: it is read as if it had just been sent.
+	in := x.Interpreter
+	in.Reader.Now = func() time.Time {
+		if now := time.Now(); now.After(item.Event.Time()) {
+			return now
+		}
+		return item.Event.Time()
+	}
+	requests, notes, err := in.Interpret(item.Event)
+	var parts []string
+	switch {
+	case errors.Is(err, event.ErrNotForUs):
+		parts = append(parts, err.Error())
+	case err != nil:
+		return "rejected: " + err.Error(), false
+	}
+	const shown = 3
+	for i, req := range requests {
+		if i == shown && len(requests) > shown+1 {
+			parts = append(parts, fmt.Sprintf("and %d more", len(requests)-shown))
+			break
+		}
+		parts = append(parts, req.Sender+": "+x.request(req))
+	}
+	return strings.Join(append(parts, notes...), "; "), true
+}
+
+// request is a request in words, with what prevents it.
+func (x *Explainer) request(req event.Request) string {
+	var b strings.Builder
+	b.WriteString(string(req.Verb))
+	switch names := strings.Join(req.Credentials, ", "); {
+	case names != "" && req.Verb == event.Look:
+		b.WriteString(" at " + names)
+	case names != "":
+		b.WriteString(" " + names)
+	case req.Project != "":
+		b.WriteString(" at what belongs to project " + req.Project)
+	case req.Secret != "":
+		b.WriteString(" what the secret " + req.Secret + " holds")
+	case req.Verb == event.Look:
+		b.WriteString(" at everything")
+	}
+	separator := " with "
+	for _, name := range slices.Sorted(maps.Keys(req.With)) {
+		b.WriteString(separator + name + "=" + req.With[name])
+		separator = ", "
+	}
+	if req.KeyID != "" {
+		b.WriteString(" key " + req.KeyID)
+	}
+	if req.Contain {
+		b.WriteString(", disabling it first")
+	}
+	if !req.Trigger.NewerThan.IsZero() {
+		b.WriteString(", newer than " + req.Trigger.NewerThan.UTC().Format(time.RFC3339))
+	}
+	if req.Trigger.NotKey != "" {
+		b.WriteString(", not key " + req.Trigger.NotKey)
+	}
+	if condition := x.condition(req); condition != "" {
+		b.WriteString(" (" + condition + ")")
+	}
+	return b.String()
+}
+
+// condition says who may make the request, or what the config lacks for it.
+func (x *Explainer) condition(req event.Request) string {
+	for _, name := range req.Credentials {
+		entry, _, single := strings.Cut(name, "/")
+		if !slices.Contains(x.Entries, entry) {
+			return "the config has no credential " + entry
+		}
+		permitted := slices.ContainsFunc(x.Allow, func(a Allow) bool {
+			return a.Permits(string(req.Verb), entry, name) || !single && a.PermitsSome(string(req.Verb), entry)
+		})
+		if req.NeedsAuth() && !permitted {
+			return "events.allow permits it to no caller"
+		}
+	}
+	switch {
+	case !req.NeedsAuth():
+		return ""
+	case !x.Known:
+		return "events.auth names no caller"
+	case req.Secret != "":
+		return "without the token: only a look"
+	}
+	return "with the token"
+}
