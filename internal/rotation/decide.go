@@ -6,25 +6,24 @@ import (
 	"time"
 )
 
-// Decide says what to do about one credential. The same arguments always give
-// the same plan.
+// Decide plans the steps for one credential. It is deterministic.
 func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	v := look(s, r, t, now)
 	p := Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes()}
 	if p.Blocked = v.blocked(t); p.Blocked != "" {
 		p.Next = now.Add(r.SweepEvery)
 		if p.Blocked != Paused {
-			// A leak does not wait for a person, and consumers hold what is
-			// published, whatever else is wrong.
+			// Leaks are recorded, and published keys get their full lifetime,
+			// whatever else is wrong.
 			p.Steps = append(v.leak(t), v.unfuse()...)
 		}
 		if p.Blocked != Paused && p.Blocked != ClockSkew {
 			p.Steps = append(p.Steps, v.exposed()...)
 			p.Steps = append(p.Steps, v.sustained()...)
 			if p.Blocked == KeyLocked {
-				p.Steps = append(p.Steps, v.catchUp("")...) // stores and consumers can have it all the same
+				p.Steps = append(p.Steps, v.catchUp("")...) // a locked key can still be copied
 			}
-			p.Steps = append(p.Steps, v.remember(t)...) // a demand outlives what a person has to mend first
+			p.Steps = append(p.Steps, v.remember(t)...) // the demand must survive until a person has acted
 		}
 		return p
 	}
@@ -35,18 +34,18 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		return p
 	}
 	if v.Gone {
-		p.Steps = append(p.Steps, v.farewell()...)
+		p.Steps = append(p.Steps, v.removal()...)
 		return p
 	}
 	if adoptions := v.adoptions(); len(adoptions) > 0 {
 		p.Steps, p.Next = append(p.Steps, adoptions...), now
 		if t != (Trigger{}) {
-			p.Waiting = InProgress // what is demanded is for the next look
+			p.Waiting = InProgress // the next run meets the demand
 		}
-		return p // what an adopted key needs is decided once it is ours
+		return p // the next run plans for the adopted key
 	}
-	// What is alive comes first: a policy that can't be granted keeps nothing
-	// from it.
+	// Live keys come first, so that a policy that can't be granted does not delay
+	// them.
 	p.Steps = slices.Concat(p.Steps, v.unfuse(), v.exposed(), v.sustained(), v.extensions(), v.identity())
 
 	if v.inFlight() {
@@ -67,8 +66,8 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		p.Blocked, p.Waiting = StoreSilent, ""
 	}
 	if p.Blocked != "" || p.Waiting != "" {
-		// Stores and consumers that are behind hold back the end of older keys,
-		// which may be what the new one waits for.
+		// Stores and consumers that are behind delay the end of older keys, which
+		// may be the reason why the new key must wait.
 		p.Steps = append(p.Steps, v.catchUp(p.Waiting)...)
 		p.Steps = append(p.Steps, v.remember(t)...)
 		return p
@@ -77,7 +76,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	return p
 }
 
-// view is the state with what follows from it, worked out once.
+// view is the state with the facts that follow from it.
 type view struct {
 	State
 	r   Rules
@@ -86,16 +85,16 @@ type view struct {
 	named     map[string]bool // the IDs that any store names
 	published Key             // zero when no live key is named
 	newest    Key             // the newest named key that IAM has, live or not
-	arbiter   int             // index into Stores of the store that decides, -1 when none is guarded
+	arbiter   int             // index into Stores of the first guarded store, -1 if there is none
 	allRead   bool            // every store answered
 	unlisted  bool            // a young named key is not visible yet
-	leaked    Key             // the key whose revocation is asked for, as IAM has it; zero when it is not ours
+	leaked    Key             // the key whose revocation is requested; zero if it is not ours
 }
 
 func look(s State, r Rules, t Trigger, now time.Time) view {
 	v := view{State: s, r: r, now: now, named: map[string]bool{}, allRead: true}
 	if i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.ID == t.Leaked }); t.Leaked != "" && i >= 0 {
-		// The rest of the plan sees the key as the first steps leave it.
+		// The rest of the plan sees the key as it is after the first steps.
 		v.leaked = s.Keys[i]
 		v.Keys = slices.Clone(s.Keys)
 		v.Keys[i].Disabled = v.leaked.Disabled || t.Contain
@@ -106,7 +105,7 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 	v.arbiter = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
 	if v.arbiter >= 0 {
 		v.Stores = slices.Clone(s.Stores)
-		v.Stores[v.arbiter].Required = true // nothing is minted without the store that decides
+		v.Stores[v.arbiter].Required = true // no key is minted without the arbiter
 	}
 	for _, st := range v.Stores {
 		if st.Fault != "" {
@@ -118,8 +117,8 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 		}
 		v.named[st.Key] = true
 		known := slices.ContainsFunc(s.Keys, func(k Key) bool { return k.ID == st.Key })
-		// Publication is at most a Window after birth, and IAM's lag at most
-		// another: until then absence proves nothing.
+		// A key is published at most one Window after its birth, and IAM's lag is
+		// at most another one. Until then, absence proves nothing.
 		if !known && now.Before(st.Created.Add(2*r.Window)) {
 			v.unlisted = true
 		}
@@ -144,7 +143,7 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 	return v
 }
 
-// blocked names what only a person can mend.
+// blocked returns why a person must act, or nothing.
 func (v view) blocked(t Trigger) Reason {
 	switch {
 	case v.Paused:
@@ -173,8 +172,8 @@ func (v view) blocked(t Trigger) Reason {
 	return v.storeTrouble(true)
 }
 
-// disabled reports whether people disabled the newest key that a store names. One
-// that has expired since says nothing more, and the one before it counts.
+// disabled reports whether a person disabled the newest key that a store names.
+// Keys that have expired since do not count.
 func (v view) disabled() bool {
 	named := slices.DeleteFunc(slices.Clone(v.Keys), func(k Key) bool { return !v.named[k.ID] })
 	slices.SortFunc(named, func(a, b Key) int { return b.Compare(a) })
@@ -189,9 +188,9 @@ func (v view) disabled() bool {
 	return false
 }
 
-// storeTrouble is the first required store's fault that a person has to mend,
-// or the first fault at all that passes by itself. What somebody else wrote
-// into a store is a person's to clear up even if the store is optional.
+// storeTrouble returns the first fault of a required store that a person must
+// fix, or, if people is false, the first temporary fault of any store. A foreign
+// or unmarked entry needs a person even in an optional store.
 func (v view) storeTrouble(people bool) Reason {
 	for _, st := range v.Stores {
 		passes := st.Fault == StoreUnreachable || st.Fault == StoreNotActive
@@ -203,7 +202,8 @@ func (v view) storeTrouble(people bool) Reason {
 	return ""
 }
 
-// optionalTrouble is a fault that holds nothing back but the ending of keys.
+// optionalTrouble returns the first fault of any store. It only delays the end of
+// keys.
 func (v view) optionalTrouble() Reason {
 	for _, st := range v.Stores {
 		if st.Fault != "" {
@@ -213,7 +213,7 @@ func (v view) optionalTrouble() Reason {
 	return ""
 }
 
-// consumerTrouble says that nobody knows which key some consumer has.
+// consumerTrouble returns ConsumerUnknown if a consumer could not be read.
 func (v view) consumerTrouble() Reason {
 	if slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown }) {
 		return ConsumerUnknown
@@ -221,7 +221,7 @@ func (v view) consumerTrouble() Reason {
 	return ""
 }
 
-// identity makes sure of the service ID and its policies.
+// identity creates the service ID and its policies, and removes duplicates.
 func (v view) identity() (steps []Step) {
 	for _, id := range v.Identity.Duplicates {
 		steps = append(steps, Step{Action: RemoveDuplicate, Target: id, Reason: Duplicate})
@@ -238,13 +238,12 @@ func (v view) identity() (steps []Step) {
 	return steps
 }
 
-// adoptable reports whether a store holds the value of the key that is to be
-// taken over.
+// adoptable reports whether a store holds the value of the key to adopt.
 func (v view) adoptable() bool {
 	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Adoptable != "" })
 }
 
-// adoptions take an existing key over where its value is.
+// adoptions adopt an existing key in every store that holds its value.
 func (v view) adoptions() (steps []Step) {
 	for _, st := range v.order() {
 		if st.Adoptable != "" && st.Fault == "" {

@@ -1,79 +1,83 @@
-// Package rotation decides what has to happen to a credential's keys. It is
-// pure: facts, rules, a trigger and the time go in, a plan comes out; there is
-// no I/O, no clock and no randomness, and it imports the standard library
-// only.
+// Package rotation decides which steps a credential's keys need. It is pure:
+// it takes the observed state, the rules, a trigger and the time, and returns a
+// plan. It does no I/O, reads no clock and imports the standard library only.
 //
 // # The life of a key
 //
 //	            a store takes it           another key takes its place
 //	 mint ──▶ pending ───────────▶ published ───────────────▶ superseded ──▶ retired
 //	(fuse on)    │      (fuse off)   ▲ │ │                    (expires at   ▲
-//	             │             adopt │ │ │ rolled back by      now + overlap)
-//	             │ older than        │ │ ▼ a person               ↺ still used: at most
-//	             │ Window      somebody's│orphan                    three overlaps
+//	             │             adopt │ │ │ stores roll back    now + overlap)
+//	             │ older than        │ │ ▼                        ↺ still used: at most
+//	             │ Window      a foreign │orphan                    three overlaps
 //	             ▼              key      ▼
 //	          retired                  leaked ──▶ disabled ──▶ retired
 //
 //	pending     ours, fuse on, no store names it
-//	published   the newest live key that any store names
-//	superseded  ours, no store names it, older than a key that one names
-//	orphan      ours, fuse off, no store names it, newer than all named ones:
+//	published   the newest live key that a store names
+//	superseded  ours, no store names it, older than a key that a store names
+//	orphan      ours, fuse off, no store names it, newer than every named key:
 //	            it expires at now + fuse
-//	leaked      ours, and somebody asked for its revocation: wherever it stands,
-//	            it ends as soon as no store names it and every consumer has been
-//	            restarted. With containment it is disabled first
-//	foreign     without our marker: counted against IAM's limit, never touched
-//	            until the config or a person says adopt
+//	leaked      ours, and its revocation was requested: it is ended as soon as no
+//	            store names it and every consumer has restarted. Containment
+//	            disables it first
+//	foreign     without our marker: it counts toward IAM's limit and is never
+//	            changed until it is adopted
 //
-// The fuse is the short expiry that every key is born with. IAM enforces it,
-// so a key that no store ever took dies even if latchkey never runs again.
+// The fuse is the short expiry of every new key. IAM enforces it, so a key that
+// no store took ends even if latchkey never runs again.
 //
-// # How Decide goes
+// # How Decide works
 //
-//	blocked?            → a person has to act: only a containment, an unfuse, the
-//	                      end of leaked keys that nobody has to hold, the life of
-//	                      those that somebody holds and a remembered demand go on
-//	a leak is asked for → write it on the key; disable it where containment is asked
-//	a named key is not visible yet, its project is gone, a key is to be adopted
-//	                    → that alone
-//	unfuse what stores name → end leaked keys that nobody has to hold → lengthen
-//	what is still held or used → service ID and policies
-//	somebody is at work → wait
-//	end what nobody holds
-//	due?                → mint, prove, publish (the arbiter first), restart, supersede
-//	                      the old key, or end it at once if it leaked
-//	else                → copy to stores that are behind, restart consumers that are
+// Decide checks these conditions in order:
 //
-// # The rules that keep two instances apart
+//	blocked              plan only what is safe: record and contain leaks, move
+//	                     fuses out, end free leaked keys, extend held keys, record
+//	                     the demand
+//	a leak is reported   mark the key as leaked; disable it if containment is asked
+//	a named key is not visible, the project is deleted, or a key is to be adopted
+//	                     plan only that
+//	always               move fuses out, end free leaked keys, extend keys that
+//	                     are held or used, create the service ID and its policies
+//	another replica is working
+//	                     wait
+//	always               end the keys that no consumer can have
+//	a new key is due     mint, prove, publish (the arbiter first), restart, then
+//	                     supersede the old key, or end it if it leaked
+//	nothing is due       copy to stores that are behind, restart consumers that are
 //
-// Window (15 min) is longer than any invocation plus IAM's lag and far below
-// the fuse. An unnamed key younger than Window belongs to an instance that is
-// still at work: nobody else touches it, and nobody mints beside it. An older
-// one belongs to an instance that is gone, and is ended before a new key is
-// minted. An overlap starts once: the write that starts it also leaves a mark
-// on the key, and later runs see the mark; they may lengthen it and never
-// shorten it.
+// # The rules that keep two replicas apart
 //
-// A key that consumers still have is not ended by its overlap: while a store that
-// people rolled back names it, or a consumer was last restarted with it, it is
-// lengthened bit by bit, to a key's whole life at the most. Once as many keys as
-// allowed are alive, a consumer that holds on to an older one is restarted onto
-// what its own store names, which makes room for the key that its store waits for.
+// Window (15 min) is longer than any run plus IAM's lag, and far shorter than
+// the fuse. An unnamed key younger than Window belongs to a replica that is
+// still working: other replicas neither change it nor mint. An older one belongs
+// to a replica that has stopped, and is ended before a new key is minted.
 //
-// A demand that cannot be met now is remembered on the published key (Renew),
-// and counts until a key meets it. The key that does keeps the demand's moment
-// (Answers): a sender's clock may be ahead, so birth alone cannot tell.
+// An overlap starts once. The write that starts it leaves a mark on the key.
+// Later runs see the mark, and may extend the overlap but never shorten it.
 //
-// A demand for a revocation is remembered too, on the leaked key itself, and
-// before anything else is tried. It has no overlap, and minAge does not hold it
-// back once the key is contained: its consumers have nothing.
+// A key that consumers still have outlives its overlap. While a rolled-back
+// store names it, or a consumer was last restarted with it, its expiry is
+// extended step by step, up to a key's full lifetime. If the maximum number of
+// keys is live, a consumer that keeps an older key is restarted onto the key
+// that its own store names. This makes room for the key that its store needs.
 //
-// More than ten forced rotations an hour are a storm: what is due by its age,
-// or because consumers have no key, goes on; what somebody forces is remembered
-// and waits.
+// A demand that cannot be met now is recorded on the published key (Renew), and
+// counts until a key meets it. That key keeps the time of the demand (Answers),
+// because a sender's clock may be ahead and the time of birth alone is not
+// enough.
 //
-// A clock that is off ends nothing. Nor does it keep a published key on its
-// fuse: that would end it, too.
+// A request to revoke a key is recorded first, on the leaked key itself. A leaked
+// key gets no overlap, and once it is contained minAge does not delay its
+// successor, because its consumers have no working key.
 //
-// A store that cannot be read means: end nothing. An error is not absence.
+// More than ten forced rotations an hour are a storm. Rotations that are due by
+// age, or because consumers have no key, continue. Forced ones are recorded and
+// wait.
+//
+// If the clock is off, no key is ended. A published key still gets its full
+// lifetime, since its fuse would end it.
+//
+// If a store cannot be read, no key is ended: an error does not prove that an
+// entry is absent.
 package rotation

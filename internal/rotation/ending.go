@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// farewell ends the keys of something that is gone, and then its service ID.
-func (v view) farewell() (steps []Step) {
+// removal ends the keys of a deleted project, and then its service ID.
+func (v view) removal() (steps []Step) {
 	for _, k := range v.Keys {
 		switch {
 		case k.Locked || v.rival(k):
@@ -29,12 +29,12 @@ func (v view) farewell() (steps []Step) {
 	return steps
 }
 
-// mostOverlaps is how many overlaps a superseded key may live in all.
+// mostOverlaps is the total number of overlaps that use can extend a key to.
 const mostOverlaps = 3
 
-// extension is the end of a superseded key that somebody still uses, and
-// whether that is later than the end it has. A consumer that reads its store
-// again within the overlap does not use the key in the second half of it.
+// extension returns the expiry of a superseded key that is still used, and
+// whether that is later than its present expiry. A consumer that re-reads its
+// store in time does not use the key in the second half of the overlap.
 func (v view) extension(k Key) (at time.Time, used, later bool) {
 	if v.held(k) || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
 		return k.Expires, false, false
@@ -46,8 +46,8 @@ func (v view) extension(k Key) (at time.Time, used, later bool) {
 	return at, true, at.After(k.Expires)
 }
 
-// extensions lengthen the overlap of keys that are still used. That needs no
-// store: it takes nothing from anybody.
+// extensions extend the overlap of keys that are still used, even if stores do
+// not answer.
 func (v view) extensions() (steps []Step) {
 	for _, k := range v.Keys {
 		if at, _, later := v.extension(k); later {
@@ -57,7 +57,7 @@ func (v view) extensions() (steps []Step) {
 	return steps
 }
 
-// unfuse gives every named key its full life: a consumer may hold it.
+// unfuse gives every named key its full lifetime, as a consumer may hold it.
 func (v view) unfuse() (steps []Step) {
 	for _, k := range v.Keys {
 		if v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
@@ -67,14 +67,14 @@ func (v view) unfuse() (steps []Step) {
 	return steps
 }
 
-// rival reports whether another instance may still be at work with k.
+// rival reports whether another replica may still be working with k.
 func (v view) rival(k Key) bool {
 	return !v.named[k.ID] && k.Live(v.now) && k.Superseded.IsZero() && k.Leaked.IsZero() && v.now.Before(k.Created.Add(v.r.Window))
 }
 
 func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }
 
-// endings ends the keys that nobody may hold any more, or soon will not.
+// endings ends the keys that no consumer holds, or starts their overlap.
 func (v view) endings() (steps []Step) {
 	if !v.allRead {
 		return nil
@@ -89,14 +89,14 @@ func (v view) endings() (steps []Step) {
 			}
 		case !k.Leaked.IsZero(): // see exposed
 		case k.Disabled || !k.Superseded.IsZero():
-			// Disabled by people, or already on its way out.
+			// Disabled by a person, or its overlap runs.
 		case k.Fused(v.r):
 			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
 		case v.newest.ID == "" && len(v.named) > 0:
-			// What a store names is gone: somebody may live on this one until
-			// another is published.
+			// The key that a store names is deleted. Consumers may still use this
+			// one until another is published.
 		case (v.newest.ID == "" || k.Compare(v.newest) > 0) && (v.marked(k) || v.consumerTrouble() != ""):
-			// A consumer may have it, and gets what the stores name first.
+			// A consumer may have it, and is restarted first.
 		case v.newest.ID == "" || k.Compare(v.newest) > 0:
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
 		case settled || v.full() && v.unheld(k):
@@ -106,8 +106,8 @@ func (v view) endings() (steps []Step) {
 	return steps
 }
 
-// settled reports whether every store and every consumer has the published
-// key, so that the overlap of the others may start.
+// settled reports whether every store and every consumer has the published key,
+// so that the overlap of the other keys may start.
 func (v view) settled() bool {
 	for _, st := range v.Stores {
 		if st.Key != v.published.ID {
@@ -122,7 +122,7 @@ func (v view) restarted() bool {
 	return !slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown || c.Key != v.published.ID })
 }
 
-// full reports whether as many keys as allowed are alive.
+// full reports whether the maximum number of keys is live.
 func (v view) full() bool {
 	live := 0
 	for _, k := range v.Keys {

@@ -5,14 +5,13 @@ import (
 	"time"
 )
 
-// What consumers have: a store names it, or a restart gave it to them. Nobody can
-// ask a consumer, so what it may have is taken for what it has.
+// A key is held if a store names it or a consumer was last restarted with it. A
+// consumer cannot be asked which key it has, so latchkey assumes that it still
+// has each key that it may have.
 
-// sustained lengthens the life of keys that a store went back to after their
-// overlap had started, and of those that a consumer was last restarted with, bit
-// by bit while nothing newer takes their place: whatever keeps a new key back may
-// last. A bit is an overlap, or long enough that no sweep comes too late; what is
-// left of it once the key is replaced is the key's last.
+// sustained extends the expiry of held keys whose overlap has started, step by
+// step until a newer key replaces them. A step is an overlap, or longer if sweeps
+// are rare.
 func (v view) sustained() (steps []Step) {
 	bit, near := v.bit()
 	for _, k := range v.Keys {
@@ -21,7 +20,7 @@ func (v view) sustained() (steps []Step) {
 			continue
 		}
 		if v.now.Before(k.Superseded.Add(v.r.Window)) {
-			continue // another instance may have served who held it since we looked
+			continue // another replica may have updated its holders since we observed
 		}
 		last := k.Created.Add(v.r.Expire)
 		if k.Minted.IsZero() { // adopted, and perhaps older than that
@@ -38,8 +37,8 @@ func (v view) sustained() (steps []Step) {
 	return steps
 }
 
-// bit is how much longer a held key lives at a time, and how near its end that is
-// added: not at every look, and not so late that a sweep misses it.
+// bit returns by how much a held key is extended at a time, and how long before
+// its expiry. The latter is long enough that no sweep comes too late.
 func (v view) bit() (bit, near time.Duration) {
 	bit = max(v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery)
 	return bit, min(3*v.r.SweepEvery, bit/2)
@@ -54,8 +53,8 @@ func (v view) marked(k Key) bool {
 	return slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
 }
 
-// served reports whether every consumer has what its own store names, or the
-// published key.
+// served reports whether every consumer has the published key or the key that its
+// own store names.
 func (v view) served() bool {
 	return v.published.ID != "" && !slices.ContainsFunc(v.Consumers, func(c Consumer) bool {
 		own, known := v.own(c)
@@ -63,10 +62,10 @@ func (v view) served() bool {
 	})
 }
 
-// unheld reports whether no consumer can have a key that no store names, although
-// a store may be behind: enough to end the key when no other can be made for that
-// store otherwise. A consumer has what its own store names, or the published key;
-// one whose store has nothing that works has what its last restart gave it, if any.
+// unheld reports whether no consumer can have k, which no store names, although a
+// store may be behind. A consumer has the published key or the key that its own
+// store names. If its store names no live key, the consumer has the key of its
+// last restart. endings uses unheld to make room for a new key.
 func (v view) unheld(k Key) bool {
 	for _, c := range v.Consumers {
 		own, known := v.own(c)
@@ -81,8 +80,8 @@ func (v view) unheld(k Key) bool {
 	return v.published.ID != ""
 }
 
-// own is the live key that a consumer's own store names, if any, and whether
-// that is known.
+// own returns the live key that a consumer's own store names, if any, and whether
+// the store is known.
 func (v view) own(c Consumer) (id string, known bool) {
 	i := slices.IndexFunc(v.Stores, func(st Store) bool { return st.Name == c.Store && st.Fault == "" })
 	if i < 0 {

@@ -4,8 +4,8 @@ import (
 	"slices"
 )
 
-// leak writes on a key that it leaked, so that the next look knows it too, and
-// ends it at once where that was asked for.
+// leak marks a key as leaked, so that later runs know, and disables it if
+// containment is requested.
 func (v view) leak(t Trigger) (steps []Step) {
 	k := v.leaked
 	if k.ID == "" || k.Locked {
@@ -21,8 +21,8 @@ func (v view) leak(t Trigger) (steps []Step) {
 }
 
 // catchUp brings stores and consumers that are behind up to the published key,
-// and then ends the leaked keys that they held. A new key may be waiting for
-// something meanwhile.
+// and then ends the leaked keys that they held. waiting is why a new key is
+// delayed, if it is.
 func (v view) catchUp(waiting Reason) []Step {
 	steps := append(v.repairs(), v.restarts(waiting == KeysFull)...)
 	done := func(a Action, target string) bool {
@@ -50,14 +50,14 @@ func (v view) catchUp(waiting Reason) []Step {
 	return steps
 }
 
-// free reports whether nobody has to hold a leaked key any more. What no store
-// took, no consumer has.
+// free reports whether no consumer needs a leaked key any more. No consumer has a
+// key that no store took.
 func (v view) free(k Key) bool {
 	return !v.named[k.ID] && (k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.served())
 }
 
-// exposed ends the leaked keys that nobody has to hold any more. What else is
-// wrong with the credential does not keep them alive.
+// exposed ends the leaked keys that no consumer needs, whatever else is wrong
+// with the credential.
 func (v view) exposed() (steps []Step) {
 	if !v.allRead || v.unlisted {
 		return nil
@@ -70,7 +70,7 @@ func (v view) exposed() (steps []Step) {
 	return steps
 }
 
-// revoke ends a leaked key: it stops at once, whatever a deletion may take.
+// revoke disables and deletes a leaked key. The deletion may fail or take time.
 func (v view) revoke(k Key) (steps []Step) {
 	if k.Live(v.now) {
 		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})

@@ -5,12 +5,10 @@ import (
 	"time"
 )
 
-// notice is how long before its end people hear of a published key that should
-// have been replaced.
+// notice is how long before its expiry a note warns of an overdue published key.
 const notice = 14 * 24 * time.Hour
 
-// presumed is the key that consumers must have, when the stores that would say
-// so do not answer.
+// presumed returns the key that consumers must have, if no store answers.
 func (v view) presumed() Key {
 	k := v.published
 	for _, other := range v.Keys {
@@ -22,12 +20,12 @@ func (v view) presumed() Key {
 	return k
 }
 
-// expiring reports whether a key should have been replaced and ends soon.
+// expiring reports whether a key is overdue and expires soon.
 func (v view) expiring(k Key) bool {
 	return k.ID != "" && !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(v.dueAt(k)) && k.Expires.Sub(v.now) <= notice
 }
 
-// notes are what people should know.
+// notes returns the information for the user.
 func (v view) notes() (notes []Note) {
 	k := v.published
 	if v.expiring(k) {
@@ -49,8 +47,8 @@ func (v view) notes() (notes []Note) {
 	return notes
 }
 
-// remember writes a demand that cannot be met now on the published key, so
-// that the next sweep meets it.
+// remember records a demand that cannot be met now on the published key, so that
+// the next sweep meets it.
 func (v view) remember(t Trigger) []Step {
 	k := v.published
 	if k.ID == "" || !t.unmet(k) || k.Locked || !k.Leaked.IsZero() {
@@ -69,7 +67,7 @@ func (v view) remember(t Trigger) []Step {
 	return []Step{{Action: Remember, Key: k.ID, At: at, Reason: Demanded}}
 }
 
-// next is when something will have changed by itself.
+// next returns when the state will have changed without an event.
 func (v view) next(t Trigger) time.Time {
 	next := v.now.Add(max(v.r.After, v.r.SweepEvery))
 	earlier := func(at time.Time) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// due says why a new key is wanted, or nothing.
+// due returns why a new key is needed, or nothing.
 func (v view) due(t Trigger) Reason {
 	k := v.published
 	switch {
@@ -35,7 +35,7 @@ func (v view) due(t Trigger) Reason {
 
 func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
 
-// mayMint looks at everything that must hold before a key is made.
+// mayMint checks the conditions for creating a key.
 func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	freed, live, newest := 0, 0, time.Time{}
 	ended := map[string]bool{}
@@ -46,13 +46,13 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 		ended[st.Key] = ended[st.Key] || st.Action == Retire || st.Action == Disable
 	}
 	for _, k := range v.Keys {
-		// A leaked key ends as soon as consumers have the new one, so the keys
-		// before it, which may live for days, do not keep it alive.
+		// A leaked key ends as soon as consumers have the new one, so it does not
+		// count toward MaxKeys.
 		replaced := !k.Leaked.IsZero() && !k.Locked
 		if k.Live(v.now) && !ended[k.ID] && !replaced {
 			live++
 		}
-		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have nothing: they can't wait
+		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have no working key
 		if k.Created.After(newest) && !contained {
 			newest = k.Created
 		}
@@ -68,8 +68,8 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	forced := due == Demanded || due == Remembered || due == KeyLeaked
 	switch {
 	case v.Identity.Locked && v.arbiter < 0 && !v.Identity.Given:
-		// The service ID itself decides between instances, and can't be written:
-		// the key could not be published.
+		// The service ID is the arbiter and can't be written, so a key could not
+		// be published.
 		return IdentityLocked, ""
 	case forced && v.Storm:
 		return Storm, ""
@@ -83,7 +83,7 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	return "", ""
 }
 
-// order has the arbiter first, whatever the config says, then the others.
+// order returns the stores with the arbiter first.
 func (v view) order() []Store {
 	if v.arbiter <= 0 {
 		return v.Stores
@@ -97,7 +97,7 @@ func (v view) order() []Store {
 	return out
 }
 
-// renewal is the whole way of a new key.
+// renewal returns the steps of a whole rotation.
 func (v view) renewal(due Reason) []Step {
 	steps := []Step{
 		{Action: Mint, Key: NewKey, Reason: due},
@@ -129,7 +129,7 @@ func (v view) renewal(due Reason) []Step {
 	}
 	for _, k := range v.Keys {
 		if !k.Leaked.IsZero() {
-			// One that nobody has to hold was ended before.
+			// A free one was ended before.
 			if !k.Locked && !k.Expired(v.now) && !v.free(k) {
 				steps = append(steps, v.revoke(k)...)
 			}

@@ -8,18 +8,18 @@ func (v view) behind() bool {
 	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" && st.Key != v.published.ID })
 }
 
-// copyable reports whether a store shows the published value.
+// copyable reports whether a store returns the published value.
 func (v view) copyable() bool {
 	return slices.ContainsFunc(v.Stores, func(st Store) bool {
 		return st.Fault == "" && st.Key == v.published.ID && st.Readable
 	})
 }
 
-// repairs copies the published key to the stores that are behind. The arbiter
-// is filled only when it is empty: due sees to it when it names another key.
+// repairs copies the published key to the stores that are behind. The arbiter is
+// only written if it is empty. If it names another key, a new key is due.
 func (v view) repairs() (steps []Step) {
 	if v.arbiter >= 0 && v.Stores[v.arbiter].Fault != "" {
-		return nil // the store that decides may name a newer key
+		return nil // the arbiter may name a newer key
 	}
 	if !v.copyable() {
 		return nil
@@ -33,10 +33,10 @@ func (v view) repairs() (steps []Step) {
 	return steps
 }
 
-// restarts catches up on consumers that an earlier run left behind. While as many
-// keys as allowed are alive, the key that one holds on to may be what the next one
-// waits for: then what its own store names is better, even a leaked key, which has
-// to live until that store names another.
+// restarts restarts consumers that are behind. If full is set, the maximum number
+// of keys is live, and the key that a consumer keeps may delay the next one. Then
+// the consumer is restarted onto the key that its own store names, even a leaked
+// one, which must live until that store names another.
 func (v view) restarts(full bool) (steps []Step) {
 	current := map[string]bool{}
 	for _, st := range v.Stores {
@@ -58,8 +58,8 @@ func (v view) restarts(full bool) (steps []Step) {
 	return steps
 }
 
-// reaches reports whether a restart makes the consumer read the key: its store
-// has it. One whose store is not known waits until every store does.
+// reaches reports whether the consumer reads the key if it is restarted. If its
+// store is unknown, every store must have the key.
 func (v view) reaches(c Consumer, has map[string]bool) bool {
 	if c.Store != "" {
 		return has[c.Store]

@@ -5,44 +5,43 @@ import (
 	"time"
 )
 
-// Key is what IAM says of one of our keys: never its value.
+// Key is the metadata of one of our keys in IAM. It never has the value.
 type Key struct {
 	ID string
-	// Created is IAM's created_at, which has whole minutes only.
+	// Created is IAM's created_at, in whole minutes.
 	Created time.Time
-	// Minted is the second at which we asked for the key, by IAM's clock: the
-	// stamp in its name. Zero for a key that was adopted.
+	// Minted is when we requested the key, by IAM's clock. It comes from the
+	// stamp in the key's name, and is zero for an adopted key.
 	Minted time.Time
 	// Expires is zero for a key that never expires.
 	Expires  time.Time
 	Disabled bool
 	Locked   bool
 
-	// Superseded is when somebody started this key's overlap.
+	// Superseded is when this key's overlap started.
 	Superseded time.Time
-	// Renew remembers a demand for a key newer than this moment that could not
-	// be met at once.
+	// Renew is a recorded demand for a key newer than this time.
 	Renew time.Time
-	// Answers is the latest demand that the key was minted to meet. The clock
-	// of whoever demands may be ahead of IAM's, so birth alone cannot tell.
+	// Answers is the latest demand that the key was minted to meet. A sender's
+	// clock may be ahead of IAM's, so the time of birth alone is not enough.
 	Answers time.Time
-	// Leaked is when somebody asked for the key's revocation. It is ended as
-	// soon as no store names it, however young or wanted it is.
+	// Leaked is when the key's revocation was requested. The key is ended as soon
+	// as no store names it, whatever its age.
 	Leaked time.Time
-	// Stores are where the key was to be published when it was minted; empty
-	// when that is not known.
+	// Stores are the stores of the config when the key was minted. Empty if
+	// unknown.
 	Stores []string
-	// Used is the key's last known authentication, asked for near the end of an
-	// overlap only; zero when it is not known. IAM tells it late, so it never
-	// ends a key: it only lengthens an overlap.
+	// Used is the key's last known authentication. It is only read near the end
+	// of an overlap, and zero if unknown. IAM reports it late, so it only ever
+	// extends an overlap.
 	Used time.Time
 }
 
 // Meets reports whether the key satisfies a demand for one newer than t.
 func (k Key) Meets(t time.Time) bool { return !k.Born().Before(t) || !k.Answers.Before(t) }
 
-// After is a moment not before t that a demand can name and the key does not
-// meet: the clocks of who minted it and of who demanded it may be ahead.
+// After returns a time at or after t that, as a demand, the key does not meet.
+// The clocks of the replica that minted the key and of the sender may be ahead.
 func (k Key) After(t time.Time) time.Time {
 	for _, met := range []time.Time{k.Born(), k.Answers} {
 		if !t.After(met) {
@@ -52,7 +51,7 @@ func (k Key) After(t time.Time) time.Time {
 	return t
 }
 
-// Born is the best knowledge of when the key came to be.
+// Born returns the most precise known time of the key's creation.
 func (k Key) Born() time.Time {
 	if k.Minted.IsZero() {
 		return k.Created
@@ -60,23 +59,23 @@ func (k Key) Born() time.Time {
 	return k.Minted
 }
 
-// Live reports whether IAM lets the key authenticate at now.
+// Live reports whether the key can authenticate at now.
 func (k Key) Live(now time.Time) bool { return !k.Disabled && !k.Expired(now) }
 
-// Expired reports whether IAM has ended the key by its expiry.
+// Expired reports whether the key has expired at now.
 func (k Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !k.Expires.After(now) }
 
-// Fused reports whether the key still carries the expiry it was born with.
-// The slack covers IAM's rounding to minutes, and the clock of whoever minted
-// it: one that moved in mid-run must not make a fuse look like a full life.
+// Fused reports whether the key still has the expiry that it was created with.
+// The slack covers IAM's rounding to minutes and a clock that moved during the
+// run that minted the key.
 func (k Key) Fused(r Rules) bool {
 	return k.Superseded.IsZero() && !k.Expires.IsZero() && !k.Expires.After(k.Created.Add(r.Fuse+fuseSlack))
 }
 
 const fuseSlack = 15 * time.Minute
 
-// Ending reports whether a superseded key's overlap is near its end: then it is
-// worth asking when the key was last used.
+// Ending reports whether a superseded key's overlap is near its end, so that its
+// last use matters.
 func (k Key) Ending(r Rules, now time.Time) bool {
 	if k.Superseded.IsZero() || k.Locked || !k.Leaked.IsZero() || !k.Live(now) || k.Expires.IsZero() {
 		return false
@@ -84,113 +83,114 @@ func (k Key) Ending(r Rules, now time.Time) bool {
 	return !now.Before(k.Expires.Add(-max(r.Overlap/4, 2*r.SweepEvery)))
 }
 
-// Compare orders keys by birth, then by ID: the lowest wins an election, the
+// Compare orders keys by birth, then by ID. The lowest wins an election; the
 // highest is the newest.
 func (k Key) Compare(other Key) int {
 	return cmp.Or(k.Born().Compare(other.Born()), cmp.Compare(k.ID, other.ID))
 }
 
-// Identity is what is known of the credential's service ID.
+// Identity is the observed state of the credential's service ID.
 type Identity struct {
-	// Exists is false when IAM has no service ID with our marker.
+	// Exists is false if IAM has no service ID with our marker.
 	Exists bool
-	// Locked service IDs accept no policies and no deletion.
+	// Locked service IDs accept no policies and cannot be deleted.
 	Locked bool
-	// NameTaken: the exact name exists, without our marker or with another
-	// credential's.
+	// NameTaken is set if a service ID with the exact name exists that has no
+	// marker, or another credential's.
 	NameTaken bool
-	// Collides: another credential wants this name, or a place in a store that
-	// this one writes.
+	// Collides is set if another credential uses this name or one of these
+	// locations in a store.
 	Collides bool
-	// Given service IDs are named by the config and belong to somebody else:
-	// nothing but our keys is ever changed on them.
+	// Given is set if the config names an existing service ID. Only our keys on
+	// it are changed.
 	Given bool
-	// Former is the name under which the service ID is marked, when the config
-	// has renamed its credential since.
+	// Former is the credential's name in the marker, if the config has renamed
+	// the credential since.
 	Former string
-	// Duplicates are keyless service IDs of ours with the same name, older than
-	// Window: two instances created them at once.
+	// Duplicates are our keyless service IDs with the same name, older than
+	// Window. Two replicas that create a service ID at the same time leave them.
 	Duplicates []string
-	// Unsatisfied names each wanted policy that no policy of the service ID
-	// fulfils.
+	// Unsatisfied are the labels of the policies in the config that the service
+	// ID does not have.
 	Unsatisfied []string
 }
 
-// Store is one store's view of the credential.
+// Store is the observed state of one store's entry.
 type Store struct {
 	Name string
-	// Key is the ID that the store names; empty when it has no entry.
+	// Key is the key ID that the entry names. Empty if there is no entry.
 	Key string
-	// Created is the named key's time of birth, as the entry records it.
+	// Created is the named key's creation time, from the entry.
 	Created time.Time
-	// Guarded stores compare and set: the first of them is the arbiter.
+	// Guarded stores compare and set. The first guarded store is the arbiter.
 	Guarded bool
 	// Required stores must answer before a key is minted.
 	Required bool
-	// Readable entries hold a value that can be copied to another store.
+	// Readable is set if the entry returns the value, so that it can be copied.
 	Readable bool
-	// Adoptable is the existing key whose value an entry without a key ID holds,
-	// when the config says that it is to be taken over.
+	// Adoptable is the key to adopt, if the entry holds its value and names no
+	// key ID.
 	Adoptable string
-	// Fault says why nothing is known; empty when the store answered.
+	// Fault is why the entry is unknown or unusable. Empty if it is fine.
 	Fault Reason
 }
 
-// Consumer is something that reads a store only when it starts.
+// Consumer is a program that reads a store only when it starts.
 type Consumer struct {
 	Name string
-	// Store is the one that it reads; empty when that is not known.
+	// Store is the store that it reads. Empty if unknown.
 	Store string
-	// Key is the ID that the last restart wrote on the consumer.
+	// Key is the key ID that the last restart wrote on the consumer.
 	Key string
-	// Unknown is set when the consumer could not be read.
+	// Unknown is set if the consumer could not be read.
 	Unknown bool
 }
 
-// State is everything that a decision rests on, read in one run.
+// State is the input of a decision, observed in one run.
 type State struct {
 	Identity Identity
-	// Keys are ours, as IAM lists them, plus those that a store names and that
-	// were found by ID.
+	// Keys are our keys in IAM's list, and those that a store names and a lookup
+	// by ID found.
 	Keys []Key
 	// Foreign counts the service ID's keys that are not ours.
 	Foreign int
 	// Stores are in the order of the config.
 	Stores    []Store
 	Consumers []Consumer
-	// Skew is the local clock's distance from IAM's.
+	// Skew is IAM's clock minus the local clock.
 	Skew   time.Duration
 	Paused bool
-	// Storm: as many forced rotations as an hour may see have happened.
+	// Storm is set if the limit of forced rotations for this hour is reached.
 	Storm bool
-	// Stranger is the key whose revocation is asked for, if it exists and is not
-	// one of ours.
+	// Stranger is the key whose revocation is requested, if it exists and is not
+	// ours.
 	Stranger string
-	// Adopting is the existing key that the config says is to be taken over.
+	// Adopting is the existing key that the config asks to adopt.
 	Adopting string
-	// Gone: what the credential was for is gone for good, and the config says
-	// that its keys end with it.
+	// Gone is set if the credential's project is deleted and the config asks to
+	// end its keys.
 	Gone bool
 }
 
-// Rules are the durations and limits that decide.
+// Rules are the durations and limits of the protocol.
 type Rules struct {
-	// After is the age at which a published key is replaced; Jitter, at most a
-	// tenth of it, is subtracted so that not all credentials are due at once.
+	// After is the age at which a published key is rotated. Jitter, at most a
+	// tenth of After, is subtracted so that credentials are due at different
+	// times.
 	After, Jitter time.Duration
-	// Expire is a published key's life, counted from its creation.
+	// Expire is a published key's lifetime, from its creation.
 	Expire time.Duration
 	// Overlap is how long a superseded key still works.
 	Overlap time.Duration
-	// SweepEvery is how often somebody looks.
+	// SweepEvery is the interval between sweeps.
 	SweepEvery time.Duration
 
-	// The rest are the same for every credential: see Standard.
+	// The others are the same for every credential. See Standard.
 	Fuse, Window, MinAge, ExpiryMargin, MaxSkew time.Duration
 	MaxKeys, KeyLimit                           int
 }
 
-// Standard has the limits that no config changes.
+// Standard returns the rules that the config cannot change.
 func Standard() Rules {
 	return Rules{
 		Fuse:         24 * time.Hour,
@@ -203,11 +203,11 @@ func Standard() Rules {
 	}
 }
 
-// Jitter spreads the due times of many credentials: a deterministic part, up
-// to a tenth, of after, drawn from the credential's name.
+// Jitter returns up to a tenth of after, derived from the credential's name. It
+// spreads the due times of many credentials.
 func Jitter(credential string, after time.Duration) time.Duration {
-	// FNV-1a, written out since it is five lines and fixes the due times of
-	// every installation for ever.
+	// FNV-1a is written out because a change of it would move the due times of
+	// every installation.
 	h := uint64(14695981039346656037)
 	for i := range len(credential) {
 		h = (h ^ uint64(credential[i])) * 1099511628211
@@ -215,20 +215,20 @@ func Jitter(credential string, after time.Duration) time.Duration {
 	return time.Duration(float64(after/10) * float64(h%1000) / 1000)
 }
 
-// Trigger is what an event demands. The zero Trigger only looks.
+// Trigger is what an event demands. The zero Trigger demands nothing.
 type Trigger struct {
-	// NewerThan demands that a key born at or after this moment is published.
+	// NewerThan demands that a key born at or after this time is published.
 	NewerThan time.Time
 	// NotKey demands that a key other than this one is published.
 	NotKey string
-	// Leaked demands that this key ends as soon as consumers have another;
-	// Contain ends it first.
+	// Leaked demands the revocation of this key as soon as consumers have another
+	// one. Contain revokes it first.
 	Leaked  string
 	Contain bool
 }
 
-// Owes reports whether the key leaves the demand open, and nothing on it
-// remembers that.
+// Owes reports whether the key does not meet the demand, and the demand is not
+// recorded on it.
 func (k Key) Owes(t Trigger) bool {
 	if !t.unmet(k) {
 		return false
@@ -236,7 +236,7 @@ func (k Key) Owes(t Trigger) bool {
 	return k.Meets(k.Renew) || k.Renew.Before(t.NewerThan)
 }
 
-// unmet reports whether a published key leaves the demand open.
+// unmet reports whether a published key does not meet the demand.
 func (t Trigger) unmet(k Key) bool {
 	return !k.Meets(t.NewerThan) || (t.NotKey != "" && k.ID == t.NotKey)
 }
