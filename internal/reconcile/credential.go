@@ -8,120 +8,118 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Credential is one wanted service ID with everything that belongs to it: an
-// expanded config entry, with its adapters built.
+// Credential is one service ID with its keys, made from a config entry, with its
+// adapters.
 type Credential struct {
-	// Name is the entry's name, or entry/instance.
+	// Name is the entry's name, or ENTRY/INSTANCE. Entry is the entry's name.
 	Name, Entry string
-	// With are the parameters that the marker keeps.
+	// With are the parameters that are written in the marker.
 	With map[string]string
-	// ServiceIDName and Description are the person's words; the marker is
-	// added to the description.
+	// ServiceIDName and Description are those of the service ID. The marker is
+	// appended to the description.
 	ServiceIDName, Description string
 	Policies                   []Policy
-	// Groups are the access groups, by ID or name, that the service ID is made
-	// a member of.
+	// Groups are the access groups, by ID or name, that the service ID joins.
 	Groups []string
-	// Given is the ID of a service ID that belongs to somebody else: only our
-	// keys on it are ours to change. ServiceIDName is then not used.
+	// Given is the ID of an existing service ID. Only our keys on it are changed,
+	// and ServiceIDName is not used.
 	Given string
-	// Former are names that the credential had before the config renamed it.
+	// Former are earlier names of the credential.
 	Former []string
 	// OnLeak is IAM's action_when_leaked for every key.
 	OnLeak   string
 	Rules    rotation.Rules
 	Stores   []Store
-	Optional map[string]bool // stores by name whose trouble holds nothing back
-	// ReadBack are the stores, by name, that are read after a publication and
-	// compared with it.
+	Optional map[string]bool // stores, by name, whose faults do not block a rotation
+	// ReadBack are the stores, by name, that are read after a publication to
+	// compare the value.
 	ReadBack  map[string]bool
 	Consumers []Consumers
-	// Provers run with the key's own token; the token itself is always proven.
+	// Provers use a token of the new key. Getting the token is always proven.
 	Provers []Prover
 	Paused  bool
 	// Overwrite lets the next key replace a value that has no key ID.
 	Overwrite bool
-	// AdoptKey is an existing key to be taken over where a store holds its
-	// value.
+	// AdoptKey is an existing key to adopt where a store holds its value.
 	AdoptKey string
-	// Collides is set when another credential wants the same service ID name,
-	// or the same place in a store.
+	// Collides is set if another credential uses the same service ID name or the
+	// same location in a store.
 	Collides bool
-	// Gone: what the credential was for is gone for good, and its keys end.
+	// Gone is set if the credential's project is deleted and its keys must end.
 	Gone bool
-	// Unconfigured: no config entry yields it any more, so nothing is done. The
-	// service ID is only named.
+	// Unconfigured is our service ID that no config entry yields. It is reported
+	// and not changed.
 	Unconfigured *ServiceID
 }
 
-// names are all that the credential has had: keys are marked with them.
+// names returns the present and the earlier names, with which keys are marked.
 func (c Credential) names() []string { return append([]string{c.Name}, c.Former...) }
 
-// Ask is why somebody looks at a credential.
+// Ask is a request to reconcile a credential.
 type Ask struct {
 	Trigger rotation.Trigger
-	// Cause goes into the description of a key minted for it: event type,
-	// source and ID.
+	// Cause is the event's type, source and ID. It is written in the description
+	// of a key that is minted for it.
 	Cause string
-	// Kept, if set, is called with the credential's name as soon as the demand
-	// outlives this process, which may be long before the run ends. A call that
-	// shares another's run does not get one.
+	// Kept, if set, is called with the credential's name once the demand is met
+	// or recorded, which may be long before the run ends. It is not called for an
+	// Ask that shares another one's run.
 	Kept func(credential string)
-	// Late, if set, is closed when the caller is about to be answered although
-	// the work goes on: a demand that nothing remembers is then written down.
+	// Late, if set, is closed when the caller is about to be answered while the
+	// run continues. A demand that is not recorded yet is then recorded.
 	Late <-chan struct{}
 }
 
-// Result is how a run ended, in one word.
+// Result is how a run ended.
 type Result string
 
 // The results.
 const (
-	ResultUnchanged  Result = "unchanged"    // nothing to do
+	ResultUnchanged  Result = "unchanged"    // nothing was due
 	ResultChanged    Result = "changed"      // repaired or cleaned up; the published key is the same
 	ResultPublished  Result = "published"    // a new key is in the stores
-	ResultInProgress Result = "in-progress"  // held back for now; the next look goes on
-	ResultBlocked    Result = "blocked"      // a person has to act
-	ResultOrphaned   Result = "unconfigured" // marked as ours, but no config entry yields it any more
-	ResultFailed     Result = "failed"       // a step failed; the next look tries again
+	ResultInProgress Result = "in-progress"  // must wait; the next run continues
+	ResultBlocked    Result = "blocked"      // a person must act
+	ResultOrphaned   Result = "unconfigured" // has our marker, but no config entry yields it
+	ResultFailed     Result = "failed"       // a step failed; the next run tries again
 )
 
-// StoreOutcome is what a store holds after the run.
+// StoreOutcome is the state of a store after the run.
 type StoreOutcome struct {
 	Name  string          `json:"name"`
 	Key   string          `json:"key,omitempty"`
 	Fault rotation.Reason `json:"fault,omitempty"`
-	// Error is the store's own error: it could not be read or written, or a
-	// consumer of it could not be restarted.
+	// Error is the store's own error, if the store could not be read or written,
+	// or if a consumer of it could not be restarted.
 	Error string `json:"error,omitempty"`
 }
 
-// Leaked is what has become of a key whose revocation was asked for.
+// Leaked is the state of a key whose revocation was requested.
 type Leaked string
 
-// The fates of a leaked key.
+// The states of a leaked key.
 const (
-	LeakedEnded     Leaked = "ended"     // it authenticates no more
-	LeakedAlive     Leaked = "alive"     // not yet: it is written down, and the next look goes on
+	LeakedEnded     Leaked = "ended"     // it no longer authenticates
+	LeakedAlive     Leaked = "alive"     // it still works; the request is recorded, and the next run continues
 	LeakedGone      Leaked = "gone"      // IAM has no such key
-	LeakedElsewhere Leaked = "elsewhere" // it is a key of another credential
-	LeakedForeign   Leaked = "foreign"   // it is nobody's that latchkey knows
+	LeakedElsewhere Leaked = "elsewhere" // it belongs to another credential
+	LeakedForeign   Leaked = "foreign"   // it has no marker of ours
 )
 
-// NoteOutcome is something that people should know, with its sentence.
+// NoteOutcome is a note with its sentence.
 type NoteOutcome struct {
 	rotation.Note
 	Message string `json:"message"`
 }
 
-// StepOutcome is one step and how it went.
+// StepOutcome is one step and its error, if any.
 type StepOutcome struct {
 	rotation.Step
 	Error string `json:"error,omitempty"`
 }
 
-// Outcome is what a run found and did: the one form for answers, logs and
-// commands. It never holds a value.
+// Outcome is what a run did to one credential. Answers, events and commands all
+// show it. It never contains a key's value.
 type Outcome struct {
 	Credential string          `json:"credential"`
 	Result     Result          `json:"result"`
@@ -137,22 +135,20 @@ type Outcome struct {
 	Stores       []StoreOutcome `json:"stores,omitempty"`
 	Steps        []StepOutcome  `json:"steps,omitempty"`
 	Next         time.Time      `json:"next,omitzero"`
-	// Kept says that what was asked outlives this process: it is done, or
-	// written down where the next look finds it.
+	// Kept is set if the demand is met, or recorded where the next run finds it.
 	Kept bool `json:"-"`
-	// Leaked says what has become of the key whose revocation was asked for.
+	// Leaked is the state of the key whose revocation was requested.
 	Leaked Leaked `json:"leakedKey,omitempty"`
-	// Notes are what people should know although nothing failed.
+	// Notes inform the user about conditions that are not errors.
 	Notes []NoteOutcome `json:"notes,omitempty"`
 	Error string        `json:"error,omitempty"`
 }
 
-// Missing returns the wanted policies that no granted one fulfils, by label.
+// Missing returns the labels of the wanted policies that are not granted.
 func Missing(wanted, granted []Policy) (labels []string) { return missing(wanted, granted) }
 
-// missing returns the wanted policies that no granted one fulfils, by label. A
-// granted policy may be wider than the wanted one: somebody else's, since ours
-// never is.
+// missing returns the labels of the wanted policies that are not granted. A
+// granted policy may be wider than a wanted one if latchkey did not create it.
 func missing(wanted, granted []Policy) (labels []string) {
 	for _, w := range wanted {
 		if !fulfilled(w, granted) {
@@ -176,14 +172,14 @@ func (p Policy) covers(w Policy) bool {
 		(p.ResourceGroup == "" || p.ResourceGroup == w.ResourceGroup)
 }
 
-// has compares roles without spaces and case: a display name "Secrets Reader"
-// is "SecretsReader" in a role's CRN.
+// has compares roles without spaces and case, since the display name "Secrets
+// Reader" is "SecretsReader" in a role's CRN.
 func (p Policy) has(role string) bool {
 	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
 	return slices.ContainsFunc(p.Roles, func(r string) bool { return plain(r) == plain(role) })
 }
 
-// Label names a policy to people: "Sender on logs (instance 7a1c…)".
+// Label returns the policy in words, such as "Sender on logs (instance 7a1c…)".
 func (p Policy) Label() string {
 	label := strings.Join(p.Roles, "+") + " on " + p.Service
 	if p.Instance != "" {

@@ -1,13 +1,31 @@
-// Package reconcile brings one credential from what is to what should be:
-// observe IAM and the stores, let rotation.Decide plan, apply the plan.
+// Package reconcile runs the protocol for one credential: it observes IAM and
+// the stores, lets rotation.Decide plan, and applies the plan.
 //
-// Every trigger takes the same way. An event says where to look and what is
-// demanded, never what is. Each step may be repeated, and the process may die
-// between and inside any two: the next run needs nothing but what IAM and the
-// stores say, and what earlier runs left there as marks (see Marker and
-// KeyMarks).
+// Every trigger takes the same way. Events only trigger a run; the run reads the
+// actual state. Each step can be repeated, and the process may stop between and
+// within any two steps. The next run needs only what IAM and the stores return,
+// including the marks that earlier runs left there (see Marker and KeyMarks).
 //
-// The package declares the small interfaces that it consumes; the adapters
-// implement them, one package per outside system. Errors of the outside are
-// sorted by the sentinels in errors.go, which say what a caller may do next.
+// # How a run works
+//
+//	flight.go      one run at a time per credential; waiting callers share one
+//	reconcile.go   the rounds of a run, and its outcome
+//	observe.go     read the service ID, keys, stores and consumers, and IAM's clock
+//	state.go       build the input of rotation.Decide
+//	apply.go       take the planned steps in order
+//	serviceid.go, mint.go, clearance.go, publish.go, restart.go, keychange.go,
+//	keyend.go, adopt.go, lock.go
+//	               the calls of each step
+//	record.go      whether a demand survives the process
+//	explain.go     turn an error into a reason to be blocked
+//	notes.go       information for the user
+//
+// A run writes through guarded ports only (guardedports.go). They refuse a write
+// that comes too late to be safe.
+//
+// # Ports
+//
+// The package declares the small interfaces that it uses (ports.go). Each
+// outside system has an adapter package. Adapters sort errors by the sentinels in
+// errors.go, which say what the caller may do next.
 package reconcile

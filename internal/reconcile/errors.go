@@ -6,53 +6,57 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// What an adapter's error means for the next step. Adapters wrap these
-// together with their cause: fmt.Errorf("reading secret %q: %w: %w", …).
+// Adapters wrap one of these sentinels together with the cause:
+// fmt.Errorf("reading secret %q: %w: %w", …). The sentinel decides the next step.
 var (
-	// ErrNotFound: it is not there. IAM is eventually consistent, so this alone
-	// proves nothing about IAM's things.
+	// ErrNotFound means that the object does not exist. IAM is eventually
+	// consistent, so for IAM it proves nothing.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: somebody else changed it since it was read. Nothing was
-	// written.
-	ErrConflict = errors.New("changed by somebody else")
-	// ErrDenied: we lack a permission. Nothing was written.
+	// ErrConflict means that the object has changed since it was read. Nothing
+	// was written.
+	ErrConflict = errors.New("changed since it was read")
+	// ErrDenied means that latchkey lacks a permission. Nothing was written.
 	ErrDenied = errors.New("access denied")
-	// ErrRefused: the other side will never accept this. Nothing was written.
-	ErrRefused = errors.New("refused")
-	// ErrQuota: the other side is full. Nothing was written.
+	// ErrRefused means that the upstream will never accept this request. Nothing
+	// was written.
+	ErrRefused = errors.New("rejected")
+	// ErrQuota means that a quota is exhausted. Nothing was written.
 	ErrQuota = errors.New("quota exceeded")
-	// ErrNotActive: it exists, but is not ready yet.
+	// ErrNotActive means that the object exists but is not ready yet.
 	ErrNotActive = errors.New("not active yet")
-	// ErrNotYet: a proof failed in a way that IAM's lag explains. Ask again.
+	// ErrNotYet means that a proof failed, and that IAM's lag may be the cause. It
+	// is worth retrying.
 	ErrNotYet = errors.New("not effective yet")
-	// ErrUnavailable: no clear answer. A write may or may not have happened.
+	// ErrUnavailable means that there was no clear answer. A write may or may not
+	// have happened.
 	ErrUnavailable = errors.New("no clear answer")
-	// ErrUnlocked: it was written, but what says there that the key is in use
-	// could not be set. The publication stands.
+	// ErrUnlocked means that the entry was written but not locked as in use. The
+	// publication is valid.
 	ErrUnlocked = errors.New("written, but not locked")
 )
 
 // Errors that Reconcile itself returns.
 var (
-	// ErrObserve: IAM could not be read, so nothing is known and nothing was
-	// changed.
+	// ErrObserve means that IAM could not be read. Nothing was changed.
 	ErrObserve = errors.New("observing the credential")
-	// errAgain: the facts changed under the plan; observe and decide anew.
-	errAgain = errors.New("the facts changed")
-	// errTooLate: this run is too old to write anything more.
+	// errAgain means that the state changed since it was observed. The run
+	// observes and decides again.
+	errAgain = errors.New("the state changed")
+	// errTooLate means that the run is too old to write.
 	errTooLate = errors.New("this run is too old to write")
-	// errAltered: a store's value is not the key that it names.
-	errAltered = errors.New("the value is not that of the key that the store names")
-	// errUncleared: the service ID, which decides between instances where no store
-	// does, could not be written.
+	// errAltered means that a store's value is not that of the key that it names.
+	errAltered = errors.New("the value does not belong to the key that the store names")
+	// errUncleared means that the service ID, the arbiter if no store is guarded,
+	// could not be written.
 	errUncleared = errors.New("clearing for publication")
-	// errStorm: as many rotations were forced as an hour may see.
+	// errStorm means that the limit of forced rotations in an hour is reached.
 	errStorm = errors.New("too many forced rotations")
-	// errDrift: the clocks moved against each other in mid-run.
+	// errDrift means that the local clock and IAM's clock moved apart during the
+	// run.
 	errDrift = errors.New("the clock moved during the run")
 )
 
-// storeFault sorts a store's error into the reason that Decide sees.
+// storeFault returns the reason for a store's error.
 func storeFault(err error) rotation.Reason {
 	switch {
 	case errors.Is(err, ErrDenied):

@@ -11,44 +11,43 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Marker is how a later run knows a service ID or a key as ours. It stands at
-// the end of the description, behind the person's own text:
+// Marker identifies a service ID or a key as ours. It is the bracketed text at the
+// end of the description, after the user's own text:
 //
 //	Sends the logs of team-a [latchkey v=1 owner=prod credential=logs-sender/4f… with={"project":"4f…"}]
 //
-// An unknown version is left alone, so a newer latchkey's things are foreign
-// to an older one.
+// A marker of an unknown version is ignored, so the keys of a newer latchkey are
+// foreign to an older one.
 type Marker struct {
 	Owner      string
 	Credential string
-	// With are the parameters that expand the config entry to this credential
-	// again.
+	// With are the parameters that make this credential from its config entry.
 	With map[string]string
-	// Current is the key that was last cleared for publication, where no store
-	// compares and sets: then this settles who of two instances was first.
-	// Since is when.
+	// Current is the key that was last cleared for publication, and Since is when.
+	// If no store is guarded, it decides which of two replicas was first.
 	Current string
 	Since   time.Time
-	// KeyMarks are written on keys only.
+	// KeyMarks are only written on keys.
 	KeyMarks
 }
 
-// KeyMarks are what one run leaves on a key for the later ones.
+// KeyMarks are the marks that a run leaves on a key for later runs. See the fields
+// of rotation.Key.
 type KeyMarks struct {
 	Superseded, Renew, Answers, Leaked time.Time
-	// Withdrawn is when somebody was about to delete the key as one that no store
-	// took. It decides nothing: that the key was changed is what counts.
+	// Withdrawn is when a run was about to delete the key because no store took
+	// it. Its value is not read; writing it proves that the key had not changed.
 	Withdrawn time.Time
-	// Stores are where the key was to be published when it was minted.
+	// Stores are the names of the stores in the config when the key was minted.
 	Stores []string
 }
 
-// maxStores bounds what the names of the stores may take of a description,
-// which IAM bounds: if they need more they are left out, and nobody hears when
-// one of them leaves the config.
+// maxStores is the maximum length of the store names in a description, whose
+// length IAM limits. Longer lists are omitted, and there is then no note if a
+// store leaves the config.
 const maxStores = 300
 
-// storesText is the names in a form without spaces, commas and brackets.
+// storesText returns the names without spaces, commas and brackets.
 func (k KeyMarks) storesText() string {
 	escaped := make([]string, len(k.Stores))
 	for i, name := range k.Stores {
@@ -75,7 +74,7 @@ const markerVersion = "1"
 
 var markerForm = regexp.MustCompile(`\[latchkey ((?:[a-z]+=(?:\{.*\}|[^ \]]*) ?)+)\]$`)
 
-// Text is the marker as it stands in a description.
+// Text returns the marker as it is written in a description.
 func (m Marker) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[latchkey v=%s owner=%s credential=%s", markerVersion, m.Owner, m.Credential)
@@ -104,11 +103,11 @@ func (m Marker) Text() string {
 	return b.String()
 }
 
-// Describe puts the marker behind a person's text.
+// Describe returns a description: the user's text, then the marker.
 func (m Marker) Describe(text string) string { return strings.TrimSpace(text + " " + m.Text()) }
 
-// ParseMarker reads the marker at the end of a description. It returns the
-// text before it, and false when there is no marker that this version knows.
+// ParseMarker parses the marker at the end of a description and returns the text
+// before it. It returns false if there is no marker of a known version.
 func ParseMarker(description string) (m Marker, text string, ok bool) {
 	loc := markerForm.FindStringSubmatchIndex(description)
 	if loc == nil {
@@ -163,18 +162,19 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 	return m, text, true
 }
 
-// stampForm is the moment of minting in a key's name. It has milliseconds,
-// which IAM's created_at lacks: a demand is compared with it.
+// stampForm is the format of the minting time in a key's name. It has
+// milliseconds, because demands are compared with it and IAM's created_at only has
+// minutes.
 const stampForm = "20060102T150405.000Z"
 
-// KeyName is <credential>.<UTC stamp>.<random>.
+// KeyName returns a key's name: CREDENTIAL.UTC-STAMP.RANDOM.
 func KeyName(credential string, at time.Time, random string) string {
 	return credential + "." + at.UTC().Format(stampForm) + "." + random
 }
 
 var keyNameForm = regexp.MustCompile(`\.(\d{8}T\d{6}\.\d{3}Z)\.[^.]+$`)
 
-// Stamp is the moment of minting in a key's name, or zero.
+// Stamp returns the minting time in a key's name, or zero if there is none.
 func Stamp(keyName string) time.Time {
 	m := keyNameForm.FindStringSubmatch(keyName)
 	if m == nil {
@@ -187,7 +187,7 @@ func Stamp(keyName string) time.Time {
 	return at
 }
 
-// Mark puts what the name and the description say on a key that IAM listed.
+// Mark sets the fields of a key that come from its name and its marker.
 func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 	k.Minted = Stamp(name)
 	k.Stores = m.Stores

@@ -8,58 +8,56 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// ServiceID is a service ID as IAM knows it.
+// ServiceID is a service ID in IAM.
 type ServiceID struct {
-	// ID is "ServiceId-…", IAMID is "iam-ServiceId-…": policies and keys go by
-	// the latter.
+	// ID is "ServiceId-…". IAMID is "iam-ServiceId-…"; policies and keys use it.
 	ID, IAMID string
 	Name      string
 	// Text is the description without our marker.
 	Text    string
 	Locked  bool
 	Created time.Time
-	// Version is IAM's entity tag: an update carries it. A list may know it, a
-	// Lookup does.
+	// Version is IAM's entity tag, which an update needs. Lookup always sets it.
 	Version string
-	// Marker is valid when Marked: the service ID is some latchkey's.
+	// Marker is valid if Marked is set.
 	Marker Marker
 	Marked bool
 }
 
-// Policy grants roles on a service, or on one instance or resource group of
-// it.
+// Policy grants roles on a service, or on one of its instances or resource
+// groups.
 type Policy struct {
 	Service       string   `json:"service"`
-	Roles         []string `json:"roles"` // display names, as the config has them
+	Roles         []string `json:"roles"` // display names, as in the config
 	Instance      string   `json:"instance,omitempty"`
 	ResourceGroup string   `json:"resourceGroup,omitempty"`
 }
 
-// Identities are IAM's service IDs and their policies.
+// Identities manages service IDs, their policies and their access groups.
 type Identities interface {
-	// Find returns every service ID of exactly this name, ours or not: names
-	// are not unique. The time is IAM's clock when it answered.
+	// Find returns every service ID with exactly this name, ours or not. Names
+	// are not unique. The time is IAM's clock.
 	Find(ctx context.Context, name string) ([]ServiceID, time.Time, error)
-	// Lookup returns one service ID by its IAM ID; ErrNotFound.
+	// Lookup returns one service ID by its IAM ID, or ErrNotFound.
 	Lookup(ctx context.Context, iamID string) (ServiceID, error)
-	// Create makes a service ID. It must not repeat an unclear create: two
-	// would have the same name.
+	// Create creates a service ID. It must not repeat a create whose result is
+	// unknown, since two service IDs could have the same name.
 	Create(ctx context.Context, name, description string) (ServiceID, error)
-	// Remove deletes a service ID with its keys and policies; absent is
-	// success.
+	// Remove deletes a service ID with its keys and policies. It succeeds if the
+	// service ID does not exist.
 	Remove(ctx context.Context, id string) error
-	// Granted returns the access policies of an identity, as far as they are a
-	// plain grant on a service, an instance or a resource group.
+	// Granted returns the access policies of an identity that are plain grants on
+	// a service, an instance or a resource group.
 	Granted(ctx context.Context, iamID string) ([]Policy, error)
-	// Grant makes sure that a policy exists. IAM may answer success and grant
-	// less: read back with Granted.
+	// Grant creates a policy unless it exists. IAM may report success and grant
+	// less, so the caller reads the policy back with Granted.
 	Grant(ctx context.Context, iamID string, p Policy) error
-	// Mark writes our marker on a service ID only if it still is as id says:
-	// ErrConflict.
+	// Mark writes our marker on a service ID. It returns ErrConflict if the
+	// service ID's version is not that of id.
 	Mark(ctx context.Context, id ServiceID, m Marker) error
-	// Groups returns the access groups that an identity is a member of.
+	// Groups returns the access groups of which an identity is a member.
 	Groups(ctx context.Context, iamID string) ([]Group, error)
-	// Join makes an identity a member of the access group of this ID or name;
+	// Join adds an identity to the access group with this ID or name, or returns
 	// ErrNotFound.
 	Join(ctx context.Context, iamID, group string) error
 }
@@ -69,36 +67,38 @@ type Group struct{ ID, Name string }
 
 // KeyList is one listing of a service ID's keys.
 type KeyList struct {
-	// Keys are those with our owner's and this credential's marker.
-	Keys    []rotation.Key
+	// Keys are those with the marker of our owner and of this credential.
+	Keys []rotation.Key
+	// Foreign counts the other keys.
 	Foreign int
-	// Date is IAM's clock when it answered.
+	// Date is IAM's clock.
 	Date time.Time
 }
 
-// KeyRecord is one key with what an update needs.
+// KeyRecord is one key with the fields that an update needs.
 type KeyRecord struct {
 	rotation.Key
 	IAMID string
-	// Ours is false for a key without our owner's marker; Credential is the name
-	// in the marker.
+	// Ours is set if the key has our owner's marker. Credential is the name in
+	// the marker.
 	Ours       bool
 	Credential string
-	// Version is IAM's entity tag: an update carries it.
+	// Version is IAM's entity tag, which an update needs.
 	Version string
-	// Name and Description as IAM has them: an update replaces all three.
+	// Name and Description are those in IAM. An update replaces both, and the
+	// expiry.
 	Name, Description string
 	Date              time.Time
 }
 
-// KeyChange is what an update sets; zero fields stay as they are.
+// KeyChange is the change of an update. Zero fields stay as they are.
 type KeyChange struct {
 	Expires                   time.Time
 	Superseded, Renew, Leaked time.Time
 	Withdrawn                 time.Time
 }
 
-// MintRequest describes a key to be created, fuse on.
+// MintRequest describes a key to create. Expires is its fuse.
 type MintRequest struct {
 	IAMID       string
 	Name        string
@@ -108,101 +108,104 @@ type MintRequest struct {
 	OnLeak string
 }
 
-// Keys are the API keys of service IDs.
+// Keys manages the API keys of service IDs.
 type Keys interface {
-	// List returns the keys of one identity, all pages. Ours are those marked
-	// with one of the credential's names.
+	// List returns all keys of one identity. Ours are those marked with one of
+	// the credential's names.
 	List(ctx context.Context, iamID string, credentials ...string) (KeyList, error)
-	// Get reads one key; ErrNotFound.
+	// Get returns one key, or ErrNotFound.
 	Get(ctx context.Context, keyID string) (KeyRecord, error)
-	// Mint creates a key with the value v and returns it with its marks. It is
-	// safe to repeat with the same v: IAM refuses a second key with a value
-	// that it has.
+	// Mint creates a key with the value v and returns it with its marks. It can
+	// be repeated with the same v, because IAM rejects a second key with the same
+	// value.
 	Mint(ctx context.Context, m MintRequest, v secret.Value) (rotation.Key, error)
-	// Update changes a key only if it still is as rec says: ErrConflict.
+	// Update changes a key. It returns ErrConflict if the key's version is not
+	// that of rec.
 	Update(ctx context.Context, rec KeyRecord, c KeyChange) error
-	// Retire deletes a key; absent is success.
+	// Retire deletes a key. It succeeds if the key does not exist.
 	Retire(ctx context.Context, keyID string) error
-	// Disable stops a key from authenticating; absent is success. Access tokens
-	// that were issued for it live on, for up to 60 minutes.
+	// Disable stops a key from authenticating. It succeeds if the key does not
+	// exist. Access tokens that were issued for it stay valid for up to 60
+	// minutes.
 	Disable(ctx context.Context, keyID string) error
-	// Used returns when the key last authenticated, as far as IAM tells; zero
-	// when it never did. IAM calls the question expensive.
+	// Used returns when the key last authenticated, or zero if it never did. The
+	// call is expensive for IAM.
 	Used(ctx context.Context, keyID string) (time.Time, error)
-	// Identify returns the key that has this value; ErrNotFound.
+	// Identify returns the key with this value, or ErrNotFound.
 	Identify(ctx context.Context, v secret.Value) (KeyRecord, error)
-	// Adopt writes our marker on somebody's key only if it still is as rec
-	// says: ErrConflict.
+	// Adopt writes our marker on a foreign key. It returns ErrConflict if the
+	// key's version is not that of rec.
 	Adopt(ctx context.Context, rec KeyRecord, m Marker) error
 }
 
-// Bearer is who a key turned out to be.
+// Bearer is the identity that a key authenticates, with its access token.
 type Bearer struct {
 	IAMID, Account string
 	Token          secret.Value
 }
 
-// Exchange turns a key's value into an access token, as a consumer would.
-// ErrNotYet when IAM does not know the key: a new key is not valid at once.
+// Exchange exchanges a key's value for an access token, as a consumer does. It
+// returns ErrNotYet if IAM does not know the key, since a new key is not valid at
+// once.
 type Exchange interface {
 	Exchange(ctx context.Context, v secret.Value) (Bearer, error)
 }
 
-// Proof is what a Prover has to show: that the bearer of token, who holds the
-// key, can do the job.
+// Proof is the input of a Prover: a new key and an access token for it.
 type Proof struct {
 	Credential, KeyID string
 	Token             secret.Value
 }
 
-// Prover shows that a key does its job. ErrNotYet when the lag of a policy
-// explains the refusal, ErrUnavailable when nothing was learned, ErrRefused
-// when it will never work.
+// Prover proves that a new key works. Prove returns ErrNotYet if IAM's lag may
+// explain the failure, ErrUnavailable if there was no clear answer, and
+// ErrRefused if the key will never work.
 type Prover interface {
 	Name() string
 	Prove(ctx context.Context, p Proof) error
 }
 
-// Entry is what a store holds of a credential.
+// Entry is a credential's entry in a store.
 type Entry struct {
 	KeyID   string
 	Value   secret.Value
 	Created time.Time // IAM's created_at of the key
-	IAMID   string    // whose key it is
+	IAMID   string    // the identity that the key belongs to
 	Owner   string
-	// Revision is the server's version of the place, for compare-and-set.
+	// Revision is the store's version of the location, for compare-and-set.
 	Revision string
 }
 
-// Unmarked reports whether there is a value that latchkey did not write.
+// Unmarked reports whether the entry has a value that latchkey did not write.
 func (e Entry) Unmarked() bool { return e.KeyID == "" && !e.Value.Empty() }
 
-// Store is a place that consumers read the key from.
+// Store is a location that consumers read the key from.
 type Store interface {
-	// Name tells the store from the others of the same credential.
+	// Name is unique among the stores of a credential.
 	Name() string
-	// Guarded reports whether Publish compares and sets.
+	// Guarded reports whether Publish compares the revision.
 	Guarded() bool
-	// Read returns the entry. ErrNotFound when there is none; the revision is
-	// then still valid, so that it can be created beside its neighbours.
+	// Read returns the entry, or ErrNotFound if there is none. The revision is
+	// valid in both cases, so that the entry can be added to an existing secret.
 	Read(ctx context.Context) (Entry, error)
-	// Publish writes e if the place still has the revision: ErrConflict. It
-	// keeps everything that is not ours. An unclear answer is ErrUnavailable;
-	// ErrUnlocked is a success that people should know about.
+	// Publish writes e. A guarded store returns ErrConflict if the revision has
+	// changed. Publish keeps all other content of the secret. It returns
+	// ErrUnavailable if the result is unknown, and ErrUnlocked if e was written
+	// but not locked.
 	Publish(ctx context.Context, e Entry, revision string) error
 }
 
-// Releaser is a Store that says, where it keeps a key, that the key is in use.
+// Releaser is a Store that locks the entry of a key that is in use.
 type Releaser interface {
-	// Release ends that for a key which was deleted. Absent is success, and
-	// nothing depends on it: the next publication makes up for a failure.
+	// Release removes the lock for a key that was deleted. It succeeds if there is
+	// none. The next publication makes up for a failure.
 	Release(ctx context.Context, keyID string) error
 }
 
-// Consumers are the programs that read a store only when they start.
+// Consumers manages the programs that read a store only when they start.
 type Consumers interface {
-	// Consumers lists them with the key ID that the last restart left on each.
+	// Consumers lists them with the key ID that the last restart wrote on each.
 	Consumers(ctx context.Context) ([]rotation.Consumer, error)
-	// Restart restarts one and leaves the key's ID on it.
+	// Restart restarts one consumer and writes the key's ID on it.
 	Restart(ctx context.Context, name, keyID string) error
 }
