@@ -8,9 +8,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// adopt marks an existing key as ours, if it is not, and then its entry in a
-// store. The value was compared with IAM when the store was read; the entry
-// is written only if it is still what was read.
+// adopt marks an existing key, and then its entry in a store, as ours. The entry
+// is only written if it has not changed since its value was identified.
 func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	at := ru.reading(s.Target)
 	rec, err := ru.Keys.Get(ctx, s.Key)
@@ -45,15 +44,15 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	return nil
 }
 
-// unmoved refuses to overwrite what has changed since it was read, where the
-// store itself does not.
+// unmoved returns errAgain if the entry of an unguarded store has changed since it
+// was read. Guarded stores check that themselves.
 func (ru *run) unmoved(ctx context.Context, at reading) error {
 	if at.store.Guarded() {
 		return nil
 	}
 	now, err := ru.reread(ctx, at)
 	if err != nil {
-		return fmt.Errorf("reading %s once more: %w", at.store.Name(), err)
+		return fmt.Errorf("reading %s again: %w", at.store.Name(), err)
 	}
 	if now.KeyID != at.KeyID || ru.notOurs(now) != ru.notOurs(at.Entry) {
 		return fmt.Errorf("%w: store %s names key %q now", errAgain, at.store.Name(), now.KeyID)

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// patience is how long a proof or a read-back may wait for IAM's lag.
+// patience is how long a proof or a read-back waits for IAM's lag.
 const patience = 60 * time.Second
 
 // round observes, decides and applies once.
@@ -21,8 +21,8 @@ func (ru *run) round(ctx context.Context) error {
 		return err
 	}
 	plan := ru.decide()
-	// Who lost an election must not go on to mint: a list that lags hides the
-	// rival, and the next key would lose to it again.
+	// A run that lost an election does not mint again. A lagging list may hide
+	// the rival key, and the next key would lose to it again.
 	if i := slices.IndexFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint }); i >= 0 && ru.spent {
 		plan.Steps, plan.Waiting = plan.Steps[:i], rotation.InProgress
 	}
@@ -33,19 +33,19 @@ func (ru *run) round(ctx context.Context) error {
 	return err
 }
 
-// apply takes the steps in order. A step that fails ends the round, except
-// for a store or a consumer that is not the first: its trouble only keeps the
-// old key from being ended.
+// apply takes the steps in order. A failed step ends the round. If only a store
+// after the first or a consumer fails, the round continues, but the old key is
+// not ended.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 	defer ru.recordLate(ctx, plan)()
 	var late, unmarked error
 	unwritten := false
 	for _, step := range plan.Steps {
 		if late != nil && ru.endsHeld(step) {
-			continue // somebody may still hold the old key
+			continue // a consumer may still hold the old key
 		}
 		if unwritten && step.Action == rotation.RestartConsumer {
-			continue // it might be marked with a key that its store does not have
+			continue // its store may not have the key
 		}
 		if step.Key == rotation.NewKey && ru.fresh != nil {
 			step.Key = ru.fresh.ID
@@ -77,9 +77,9 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		if step.Action == rotation.MarkLeaked {
 			if errors.Is(err, errDrift) || errors.Is(err, errTooLate) {
-				return err // this run knows nothing about time any more
+				return err // the run cannot trust the time
 			}
-			unmarked = err // what the mark says is being done
+			unmarked = err // the revocation continues without the mark
 			continue
 		}
 		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
@@ -96,8 +96,8 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 	return errors.Join(unmarked, late)
 }
 
-// ends reports whether a step ends a key that consumers may hold. A contained
-// key has ended already.
+// endsHeld reports whether a step ends a key that consumers may hold. A contained
+// key has already ended.
 func (ru *run) endsHeld(s rotation.Step) bool {
 	switch s.Action {
 	case rotation.Supersede:
@@ -109,7 +109,8 @@ func (ru *run) endsHeld(s rotation.Step) bool {
 	return false
 }
 
-// take makes the calls of one step. A run that is too old does not even read.
+// takeStep makes the calls of one step. A run that is too old to write does not
+// start one.
 func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err

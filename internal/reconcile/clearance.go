@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// Where no store compares and sets, two instances that minted at once would
-// both publish, one store naming the one's key and the next the other's. Then
-// the service ID's description is the arbiter: whoever first writes its key
-// there, under the version that it read, goes on.
+// If no store is guarded, two replicas that mint at the same time could both
+// publish, and the stores would name different keys. The service ID's description
+// is then the arbiter: the first replica that writes its key there, under the
+// version that it read, continues.
 
-// clear lets the new key be written to a store, or says who was first.
+// clearFor checks that the new key may be written to a store. It withdraws the key
+// if another replica was first.
 func (ru *run) clearFor(ctx context.Context, at reading) error {
 	if at.store.Guarded() {
 		return nil
@@ -24,24 +25,24 @@ func (ru *run) clearFor(ctx context.Context, at reading) error {
 			return err
 		}
 	}
-	// A store that only overwrites is read right before: what a newer run left
-	// there stays.
+	// An unguarded store is read right before the write, so that the key of a
+	// newer run stays.
 	now, err := ru.reread(ctx, at)
 	switch {
 	case err != nil:
-		return fmt.Errorf("publishing key %s to %s: reading it once more: %w", ru.fresh.ID, at.store.Name(), err)
+		return fmt.Errorf("publishing key %s to %s: reading the entry again: %w", ru.fresh.ID, at.store.Name(), err)
 	case ru.notOurs(now) && !ru.notOurs(at.Entry):
-		return fmt.Errorf("publishing key %s to %s: %w: somebody else has written there", ru.fresh.ID, at.store.Name(), ErrConflict)
+		return fmt.Errorf("publishing key %s to %s: %w: the entry was written by someone else", ru.fresh.ID, at.store.Name(), ErrConflict)
 	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, now.Created.Before(ru.fresh.Created):
 		return nil
 	case !ru.fresh.stored:
-		return ru.withdraw(ctx, "another instance published to "+at.store.Name()+" first")
+		return ru.withdraw(ctx, "another replica published to "+at.store.Name()+" first")
 	}
 	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.store.Name(), ErrConflict, now.KeyID)
 }
 
-// anothers reports whether an entry holds what latchkey, or this installation of
-// it, did not write.
+// notOurs reports whether an entry was not written by this installation of
+// latchkey.
 func (ru *run) notOurs(e Entry) bool {
 	return e.Unmarked() || (e.Owner != "" && e.Owner != ru.Owner)
 }
@@ -54,7 +55,7 @@ func (ru *run) reread(ctx context.Context, at reading) (Entry, error) {
 	return e, err
 }
 
-// arbitrate writes the new key's ID into the service ID's marker.
+// arbitrate writes the new key's ID in the service ID's marker.
 func (ru *run) arbitrate(ctx context.Context) error {
 	for range 3 {
 		id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
@@ -81,7 +82,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnavailable) {
 			return fmt.Errorf("%w: key %s: %w", errUncleared, ru.fresh.ID, err)
 		}
-		// Somebody changed the service ID, or the answer was lost: read again.
+		// The service ID has changed, or the answer was lost: read it again.
 	}
 	return fmt.Errorf("clearing key %s for publication: %w: the service ID keeps changing", ru.fresh.ID, ErrUnavailable)
 }

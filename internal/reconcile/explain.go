@@ -9,12 +9,13 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// block says that a person must act. The cause, where there is one, is the
-// other side's own error.
+// block sets the outcome to blocked. The message ends with the upstream's own
+// error, if there is one.
 func (ru *run) block(reason rotation.Reason, cause error) {
 	ru.set(ResultBlocked, reason, cause)
 }
 
+// set sets the result, its reason and the message.
 func (ru *run) set(result Result, reason rotation.Reason, cause error) {
 	ru.out.Result, ru.out.Reason, ru.out.Message = result, reason, reason.Sentence()
 	if cause != nil {
@@ -22,7 +23,7 @@ func (ru *run) set(result Result, reason rotation.Reason, cause error) {
 	}
 }
 
-// settle puts into the outcome what holds the plan back.
+// setHeldBack sets the outcome to what blocks or delays the plan.
 func (ru *run) setHeldBack(plan rotation.Plan) {
 	switch {
 	case plan.Blocked != "":
@@ -32,8 +33,8 @@ func (ru *run) setHeldBack(plan rotation.Plan) {
 	}
 }
 
-// storeError is the first error of a store, or of its consumers, that explains
-// the reason.
+// storeError returns the first error of a store, or of its consumers, with this
+// reason.
 func (ru *run) storeError(reason rotation.Reason) error {
 	switch reason {
 	case rotation.ConsumerUnknown:
@@ -49,8 +50,8 @@ func (ru *run) storeError(reason rotation.Reason) error {
 	return nil
 }
 
-// setStoreError records on a store's outcome why a step did not reach it or a
-// consumer of it.
+// setStoreError sets the error of a store in the outcome, if a step failed that
+// writes the store or restarts a consumer of it.
 func (ru *run) setStoreError(s rotation.Step, err error) {
 	store := s.Target
 	switch s.Action {
@@ -71,8 +72,8 @@ func (ru *run) setStoreError(s rotation.Step, err error) {
 	}
 }
 
-// hold says why a store that is not the first did not get the key, where only a
-// person can mend that. One that is optional blocks nothing.
+// explainStore sets the outcome if a store after the first did not get the key and
+// a person must act. An optional store blocks nothing.
 func (ru *run) explainStore(step rotation.Step, err error) {
 	final := errors.Is(err, ErrDenied) || errors.Is(err, ErrRefused) || errors.Is(err, ErrQuota)
 	switch {
@@ -86,8 +87,7 @@ func (ru *run) explainStore(step rotation.Step, err error) {
 	}
 }
 
-// explain turns a step's failure into a blocked reason where only a person can
-// mend it.
+// explain sets the outcome to blocked if a person must fix a step's error.
 func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error {
 	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
 	switch {
@@ -115,16 +115,16 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error
 	return err
 }
 
-// locked reports whether a lock on the service ID explains why something was
-// not created on it: an earlier run that knew it may not know the lock, and
-// whether a locked one takes keys is not documented.
+// locked reports whether a lock on the service ID explains the error of a create.
+// A service ID from an earlier run may have been locked since. IBM does not
+// document whether a locked service ID accepts keys.
 func (ru *run) locked(ctx context.Context, err error) bool {
 	if errors.Is(err, ErrQuota) || errors.Is(err, errTooLate) {
 		return false
 	}
 	id, lerr := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if lerr == nil && id.Locked {
-		ru.remember(ru.c.Name, ServiceID{}) // the next run reads it anew
+		ru.remember(ru.c.Name, ServiceID{}) // the next run reads it again
 	}
 	return lerr == nil && id.Locked
 }

@@ -5,10 +5,9 @@ import (
 	"sync"
 )
 
-// flights runs one call at a time per name. A call that waits is shared by
-// those that come with the same key before it starts: it will observe after
-// all of them arrived, so it sees what they tell of. A running call is never
-// shared, since its observation may be older than the news.
+// flights runs one call at a time per name. Calls with the same key share a
+// waiting call, which observes after all of them arrived. A running call is never
+// shared, because it may have observed before the later event.
 type flights struct {
 	mu    sync.Mutex
 	names map[string]*lane
@@ -60,8 +59,8 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, 
 	select {
 	case <-c.start:
 	case <-ctx.Done():
-		// Others may share this call, so it is not taken out of the queue: it
-		// ends with the error when its turn comes.
+		// Others may share this call, so it stays in the queue. It returns the
+		// error when its turn comes.
 		go func() {
 			<-c.start
 			f.finish(name, l, c, Outcome{Credential: name}, ctx.Err())

@@ -11,11 +11,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// A run writes through these ports only. Each refuses a call that changes
-// something once the run is too old for it, and keeps the other side's own
-// words apart from what the steps add to them.
+// A run writes through these ports only. Each rejects a write if the run is too
+// old, and keeps the adapter's error apart from the context that the steps add.
 
-// newRun is one round over a credential, with every port guarded.
+// newRun returns one round over a credential, with guarded ports.
 func (r *Reconciler) newRun(c Credential, ask Ask, log *slog.Logger, out *Outcome) *run {
 	ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: out}
 	ru.Identities = guardedIdentities{r.Identities, ru}
@@ -52,8 +51,7 @@ func (ru *run) mayWrite(ctx context.Context, born time.Time) error {
 	return nil
 }
 
-// write makes one call that changes something, unless the run is too old for
-// it.
+// write makes one call that changes something, unless the run is too old.
 func (ru *run) write(ctx context.Context, born time.Time, call func() error) error {
 	if err := ru.mayWrite(ctx, born); err != nil {
 		return err
@@ -61,7 +59,7 @@ func (ru *run) write(ctx context.Context, born time.Time, call func() error) err
 	return answered(call())
 }
 
-// born is the birth of a key that this round made, and zero for any other.
+// born returns the birth of a key that this round minted, and zero for others.
 func (ru *run) born(keyID string) time.Time {
 	if ru.fresh != nil && ru.fresh.ID == keyID {
 		return ru.fresh.Created
@@ -82,7 +80,7 @@ func answered(err error) error {
 	return answer{err}
 }
 
-// words is the text of an error without what the steps added to it.
+// words returns the text of an adapter's error without the steps' context.
 func words(err error) string {
 	if a := (answer{}); errors.As(err, &a) {
 		return a.Error()

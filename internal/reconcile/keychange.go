@@ -9,7 +9,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// unfused is the new key's full life where the plan could not know its birth.
+// unfused returns the expiry of a key with its full lifetime. The plan does not
+// know it for a new key.
 func (ru *run) unfused(s rotation.Step) time.Time {
 	if s.At.IsZero() && ru.fresh != nil {
 		return ru.fresh.Created.Add(ru.c.Rules.Expire)
@@ -17,15 +18,15 @@ func (ru *run) unfused(s rotation.Step) time.Time {
 	return s.At
 }
 
-// supersede starts a key's overlap. It starts at the write, not when it was
-// planned: the process may have stood still in between.
+// supersede starts a key's overlap. The overlap starts at the write, because the
+// process may have been suspended since the plan.
 func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 	var ends time.Time
 	err := ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
 		ends = s.At.Add(ru.wall().Sub(ru.started)).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
 		open := k.Superseded.IsZero() || k.Expires.Before(ends)
 		if !open {
-			ends = k.Expires // it lives longer already
+			ends = k.Expires // it already expires later
 		}
 		return KeyChange{Expires: ends, Superseded: ru.now()}, open
 	})
@@ -35,10 +36,9 @@ func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 	return err
 }
 
-// change updates one key unless that is done already. A conflict is read again
-// for a while, since what was read may lag: to observe everything anew would lose
-// the value of a key that is half published, and who was first may have done the
-// same.
+// change updates one key unless it already has the change. It retries conflicts
+// for a while, because reads may lag, and another replica may make the same
+// change. Observing again would lose the value of a new key.
 func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(rotation.Key) bool) error {
 	const first, longest = 250 * time.Millisecond, 8 * time.Second
 	end := ru.wall().Add(patience)
@@ -53,8 +53,8 @@ func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(
 	}
 }
 
-// changeAsRead updates one key: read, look whether a change is still wanted and
-// which, write under the version that was read. A conflict is to be observed anew.
+// changeAsRead reads one key and, if wanted returns a change, updates it under the
+// version that it read. It returns errAgain on a conflict.
 func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (KeyChange, bool)) error {
 	rec, err := ru.getPatiently(ctx, keyID)
 	if err != nil {
@@ -76,8 +76,7 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 	return nil
 }
 
-// getPatiently reads a key that was seen to exist: that IAM does not know it
-// may be IAM's lag.
+// getPatiently reads a key that exists. It retries ErrNotFound, because IAM lags.
 func (ru *run) getPatiently(ctx context.Context, keyID string) (rec KeyRecord, err error) {
 	err = ru.poll(ctx, func() error {
 		rec, err = ru.get(ctx, keyID)
@@ -89,7 +88,7 @@ func (ru *run) getPatiently(ctx context.Context, keyID string) (rec KeyRecord, e
 	return rec, err
 }
 
-// get reads a key and the clock with it.
+// get reads a key, and checks the clock and the marker.
 func (ru *run) get(ctx context.Context, keyID string) (KeyRecord, error) {
 	rec, err := ru.Keys.Get(ctx, keyID)
 	if err != nil {

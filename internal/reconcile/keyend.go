@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// disable stops a leaked key. Unless it is contained, the stores are read once
-// more: an instance that was slow may have published it meanwhile.
+// disable disables a leaked key. Unless it is contained, the stores are read again
+// first, because a slow replica may have published it meanwhile.
 func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 	rec, err := ru.get(ctx, s.Key)
 	if errors.Is(err, ErrNotFound) {
@@ -33,18 +33,18 @@ func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 	return nil
 }
 
-// retire deletes a key that nobody holds, if it still is as it was observed:
-// an instance may have published it meanwhile.
+// retire deletes a key that no consumer holds, unless it has changed since it was
+// observed. Another replica may have published it meanwhile.
 func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	rec, err := ru.get(ctx, s.Key)
 	if errors.Is(err, ErrNotFound) {
-		ru.release(ctx, s.Key) // whoever deleted it may not have come so far
+		ru.release(ctx, s.Key) // the replica that deleted it may have stopped before this
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	// A leaked key ends whatever became of its expiry: this plan may have moved
+	// A leaked key is deleted whatever its expiry, since this plan may have moved
 	// its fuse out.
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key })
 	if i < 0 || (s.Reason != rotation.KeyLeaked && !ru.keys[i].Expires.Equal(rec.Expires)) {
@@ -56,9 +56,9 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 		}
 	}
 	if s.Reason == rotation.NeverPublished {
-		// A deletion carries no version, and what IAM showed may lag: only a
-		// change under the version that was read proves that nobody moved the
-		// fuse out.
+		// IAM deletes without comparing versions, and its reads may lag. Only an
+		// update under the version that was read proves that no other replica has
+		// moved the fuse out.
 		if err := ru.markWithdrawn(ctx, rec); err != nil {
 			return err
 		}
@@ -70,7 +70,8 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	return nil
 }
 
-// mark notes on a key that it is about to be deleted; its expiry stays.
+// markWithdrawn writes a mark on a key that is about to be deleted. Its expiry
+// stays.
 func (ru *run) markWithdrawn(ctx context.Context, rec KeyRecord) error {
 	err := ru.Keys.Update(ctx, rec, KeyChange{Withdrawn: ru.now()})
 	if errors.Is(err, ErrConflict) {
@@ -82,8 +83,8 @@ func (ru *run) markWithdrawn(ctx context.Context, rec KeyRecord) error {
 	return nil
 }
 
-// checkUnnamed looks once more whether a store names a key that is about to be
-// deleted: its instance may have been slow, not gone.
+// checkUnnamed reads the stores again before a key is deleted. The replica that
+// minted it may be slow and publish it late.
 func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
 	for _, e := range ru.entries {
 		now, err := e.store.Read(ctx)

@@ -8,8 +8,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// put writes an entry to a store. That the store could not say that the key is
-// in use is told and nothing more: consumers have the key.
+// put writes an entry to a store. If only the lock failed, it adds a note, since
+// consumers have the key.
 func (ru *run) put(ctx context.Context, st Store, e Entry, revision string) error {
 	err := st.Publish(ctx, e, revision)
 	if errors.Is(err, ErrUnlocked) {
@@ -19,10 +19,10 @@ func (ru *run) put(ctx context.Context, st Store, e Entry, revision string) erro
 	return err
 }
 
-// releasePatience bounds what may not hold anything up.
+// releasePatience limits how long a run waits for stores to unlock entries.
 const releasePatience = 20 * time.Second
 
-// release lets the stores know that a key has ended.
+// release unlocks the entries of a key that has ended.
 func (ru *run) release(ctx context.Context, keyID string) {
 	ctx, cancel := context.WithTimeout(ctx, releasePatience)
 	defer cancel()
@@ -33,8 +33,9 @@ func (ru *run) release(ctx context.Context, keyID string) {
 	}
 }
 
+// noteLock adds a note about a lock that failed.
 func (ru *run) noteLock(st Store, keyID string, err error) {
-	ru.log.Warn("locking or unlocking in a store", "store", st.Name(), "key", keyID, "error", err.Error())
+	ru.log.Warn("locking or unlocking an entry", "store", st.Name(), "key", keyID, "error", err.Error())
 	n := rotation.Note{Reason: rotation.LockFailed, Key: keyID, Store: st.Name()}
 	ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + err.Error()})
 }

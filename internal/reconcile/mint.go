@@ -13,13 +13,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// minted is the key that this round made.
+// minted is the key that this round created.
 type minted struct {
 	rotation.Key
 	value  secret.Value
 	stored bool // a store may hold it
 }
 
+// mint creates a key with its fuse.
 func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	forced := due == rotation.Demanded || due == rotation.Remembered || due == rotation.KeyLeaked
 	if forced && !ru.storm.enter(ru.now()) {
@@ -29,8 +30,8 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	if err != nil {
 		return err
 	}
-	// The name's random part need not be secret; it must not come from the
-	// value's bytes in a way that tells them.
+	// The random part of the name is not secret, but it must not reveal the
+	// value.
 	sum := sha256.Sum256([]byte("name of " + value.Expose()))
 	now := ru.now()
 	m := ru.marker()
@@ -53,7 +54,7 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	return nil
 }
 
-// answers is the latest demand that the new key meets.
+// answers returns the latest demand that the new key meets.
 func (ru *run) answers() time.Time {
 	at := ru.wanted.NewerThan
 	for _, k := range ru.keys {
@@ -64,8 +65,8 @@ func (ru *run) answers() time.Time {
 	return at
 }
 
-// prove shows that the new key does its job, while the keys are listed once
-// more: of two instances that minted at once, the lower key wins.
+// prove proves that the new key works and, concurrently, lists the keys again. If
+// two replicas minted at the same time, the lower key wins.
 func (ru *run) prove(ctx context.Context) error {
 	var proof, lost error
 	var g errgroup.Group
@@ -84,6 +85,7 @@ func (ru *run) prove(ctx context.Context) error {
 	return proof
 }
 
+// proveKey gets a token with the new key and calls the provers with it.
 func (ru *run) proveKey(ctx context.Context) error {
 	var who Bearer
 	err := ru.poll(ctx, func() (err error) {
@@ -116,19 +118,19 @@ func (ru *run) proveKey(ctx context.Context) error {
 	return nil
 }
 
-// elect withdraws the new key if a rival's is lower. A list that lags hides
-// rivals: the store that decides settles those.
+// elect withdraws the new key if a rival key is lower. A lagging list may hide
+// rivals. The arbiter then decides.
 func (ru *run) elect(ctx context.Context) error {
 	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
 	if err != nil {
-		return nil //nolint:nilerr // an election that could not be held decides nothing
+		return nil //nolint:nilerr // without a list there is no election
 	}
 	if err := ru.checkDrift(l.Date); err != nil {
 		return fmt.Errorf("electing among new keys: %w", err)
 	}
 	for _, k := range l.Keys {
 		young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
-		known := ru.listed(k.ID) // it was here before: then it was no rival, or nothing would have been minted
+		known := ru.listed(k.ID) // a key that was listed before the mint is no rival
 		if k.ID != ru.fresh.ID && !known && young && k.Leaked.IsZero() && k.Live(ru.now()) && k.Superseded.IsZero() && k.Compare(ru.fresh.Key) < 0 {
 			return ru.withdraw(ctx, "the rival key "+k.ID+" is lower")
 		}
@@ -136,7 +138,7 @@ func (ru *run) elect(ctx context.Context) error {
 	return nil
 }
 
-// withdraw deletes the own key: only while no store can hold it.
+// withdraw deletes the new key. No store may hold it.
 func (ru *run) withdraw(ctx context.Context, why string) error {
 	if err := ru.Keys.withdraw(ctx, ru.fresh.ID); err != nil {
 		return fmt.Errorf("withdrawing key %s: %w", ru.fresh.ID, err)

@@ -7,12 +7,12 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// took reports whether a step about a key was taken with success.
+// took reports whether a step about a key succeeded.
 func (ru *run) took(a rotation.Action, keyID string) bool {
 	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Key == keyID && s.Error == "" })
 }
 
-// report tells people what the steps leave behind.
+// addNotes adds the notes of the plan and about leaked keys.
 func (ru *run) addNotes(plan rotation.Plan) {
 	for _, n := range plan.Notes {
 		replaced := n.Reason == rotation.Expiring && ru.fresh != nil && ru.fresh.stored
@@ -34,13 +34,14 @@ func (ru *run) addNotes(plan rotation.Plan) {
 	}
 }
 
+// note adds notes with their sentences.
 func (ru *run) note(notes ...rotation.Note) {
 	for _, n := range notes {
 		ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence()})
 	}
 }
 
-// fate is what has become of the key whose revocation was asked for.
+// fate returns the state of the key whose revocation was requested.
 func (ru *run) fate() Leaked {
 	id := ru.ask.Trigger.Leaked
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
@@ -59,5 +60,5 @@ func (ru *run) fate() Leaked {
 	return LeakedAlive
 }
 
-// tokenLife is how long an access token outlives its key at the most.
+// tokenLife is the longest time that an access token outlives its key.
 const tokenLife = time.Hour

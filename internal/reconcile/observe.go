@@ -15,8 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// run is one round over one credential: what was observed, and what the steps
-// need of it.
+// run is one round over one credential, with the observed state.
 type run struct {
 	*Reconciler
 	Identities guardedIdentities // in place of the Reconciler's
@@ -28,50 +27,50 @@ type run struct {
 	out *Outcome
 
 	started time.Time     // local wall clock at the start of the observation
-	offset  time.Duration // IAM's clock less the local one
+	offset  time.Duration // IAM's clock minus the local clock
 	dated   bool          // offset is known
 	id      ServiceID
-	ours    []ServiceID     // every service ID of ours with the name, id included
-	busy    map[string]bool // those of ours, by ID, that have keys
-	taken   bool            // the name is somebody else's
-	collide bool            // the name is another credential's
+	ours    []ServiceID     // all service IDs of ours with the name, including id
+	busy    map[string]bool // our service IDs, by ID, that have keys
+	taken   bool            // a service ID with the name has no marker of ours
+	collide bool            // a service ID with the name belongs to another credential
 	cached  bool            // id came from an earlier run
 	keys    []rotation.Key
 	foreign int
 	granted []Policy
 	member  []Group
-	other   string          // the key to be revoked, which exists and is not ours
-	adopted map[string]bool // stores, by name, that hold the value of the key to be adopted
+	other   string          // the key to revoke, if it is not ours
+	adopted map[string]bool // stores, by name, that hold the value of the key to adopt
 	entries []reading       // in the order of c.Stores
 	serving []rotation.Consumer
-	// consumerErr is the first error that kept consumers from being listed.
+	// consumerErr is the first error of listing consumers.
 	consumerErr error
 	whose       map[string]owned // by the name that the plan uses
 	before      string           // the key that was published when the run observed
 	fresh       *minted
-	// wanted is what the event demands, as it was when the plan was made: the
-	// clock may move.
+	// wanted is the demand as it was when the plan was made. The clock may move
+	// later.
 	wanted rotation.Trigger
 	spent  bool // an earlier round of this run has minted
 }
 
-// owned is a consumer with who restarts it, by the name that it has there.
+// owned is a consumer, with the port that restarts it and its name there.
 type owned struct {
 	by   Consumers
 	name string
 }
 
-// reading is one store's answer.
+// reading is one store's entry, or the error of reading it.
 type reading struct {
 	store Store
 	Entry
 	err error
 }
 
-// now is IAM's clock as far as this run knows it.
+// now returns the time by IAM's clock.
 func (ru *run) now() time.Time { return ru.wall().Add(ru.offset) }
 
-// observe reads IAM, the stores and the consumers at once.
+// observe reads IAM, the stores and the consumers concurrently.
 func (ru *run) observe(ctx context.Context) error {
 	ru.started = ru.wall()
 	ru.entries = make([]reading, len(ru.c.Stores))
@@ -107,15 +106,15 @@ func (ru *run) observe(ctx context.Context) error {
 			return nil
 		})
 	}
-	_ = g.Wait() // every failure is kept beside its place
+	_ = g.Wait() // the functions record their own errors
 	if identity != nil {
 		return identity
 	}
 	ru.consumerErr = cmp.Or(unread...)
 	for i, found := range listed {
 		for _, c := range found {
-			// One app may take two entries, and two projects may have apps of
-			// one name: each is a consumer of its own.
+			// An app may read two entries, and two projects may have apps with the
+			// same name. Each is a consumer of its own.
 			own := owned{by: ru.c.Consumers[i], name: c.Name}
 			if _, taken := ru.whose[c.Name]; taken {
 				c.Name = fmt.Sprintf("%s (of store %d)", c.Name, i+1)
@@ -140,8 +139,8 @@ func (ru *run) observe(ctx context.Context) error {
 	return nil
 }
 
-// preferOwner settles which of several service IDs of ours is the
-// credential's: the one whose key a store names, else the lowest.
+// preferOwner chooses one of several service IDs of ours: the one whose key a
+// store names, else the oldest.
 func (ru *run) preferOwner(ctx context.Context) error {
 	if len(ru.ours) < 2 {
 		return nil
@@ -160,9 +159,9 @@ func (ru *run) preferOwner(ctx context.Context) error {
 	return ru.readAccess(ctx, ru.id)
 }
 
-// observeIdentity finds the service ID, its keys and its policies. One that an
-// earlier run knew spares the look-up, as long as it has keys: a service ID
-// that people deleted has none.
+// observeIdentity finds the service ID, its keys and its policies. A service ID
+// from an earlier run is used without finding it again, as long as it has keys. A
+// deleted service ID has none.
 func (ru *run) observeIdentity(ctx context.Context) error {
 	if ru.c.Given != "" {
 		return ru.observeGiven(ctx)
@@ -201,7 +200,7 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 	return ru.read(ctx, ours...)
 }
 
-// observeGiven reads a service ID that the config names by its ID. It has no
+// observeGiven reads the existing service ID that the config names. It has no
 // marker of ours.
 func (ru *run) observeGiven(ctx context.Context) error {
 	id, err := ru.Identities.Lookup(ctx, "iam-"+ru.c.Given)
@@ -219,8 +218,8 @@ func (ru *run) owns(id ServiceID) bool {
 	return id.Marked && id.Marker.Owner == ru.Owner && slices.Contains(ru.c.names(), id.Marker.Credential)
 }
 
-// read lists the keys of every one of our service IDs, and the policies of the
-// first, at once. Keys of duplicates are ours too.
+// read lists the keys of all our service IDs, and the policies of the first,
+// concurrently. Keys of duplicates are ours too.
 func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 	lists := make([]KeyList, len(ids))
 	g, ctx := errgroup.WithContext(ctx)
@@ -248,7 +247,8 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 	return nil
 }
 
-// readAccess reads what the identity may do, as far as the config asks for it.
+// readAccess reads the identity's policies and access groups, if the config has
+// any.
 func (ru *run) readAccess(ctx context.Context, id ServiceID) (err error) {
 	ru.granted, ru.member = nil, nil
 	if len(ru.c.Policies) > 0 {
@@ -264,8 +264,8 @@ func (ru *run) readAccess(ctx context.Context, id ServiceID) (err error) {
 	return nil
 }
 
-// settleClock takes IAM's Date as the truth. It has whole seconds, so a
-// smaller difference than that says nothing.
+// settleClock sets the offset from IAM's Date. The Date has whole seconds, so
+// smaller differences are ignored.
 func (ru *run) settleClock(date time.Time) {
 	offset := date.Add(500 * time.Millisecond).Sub(ru.wall())
 	if offset.Abs() <= 1500*time.Millisecond {
@@ -274,8 +274,8 @@ func (ru *run) settleClock(date time.Time) {
 	ru.offset, ru.dated = offset, true
 }
 
-// checkDrift compares the clocks once more: a run in which they moved against
-// each other knows nothing about time.
+// checkDrift compares the clocks again. If they moved apart, the run cannot trust
+// any time.
 func (ru *run) checkDrift(date time.Time) error {
 	const most = 2 * time.Minute
 	if d := date.Sub(ru.now()); d.Abs() > most {
@@ -284,8 +284,8 @@ func (ru *run) checkDrift(date time.Time) error {
 	return nil
 }
 
-// lookUp reads a key that the list lacks, and the clock with it, where the list
-// has set it.
+// lookUp reads a key that is not in the list. It checks the clock if the list has
+// set it.
 func (ru *run) lookUp(ctx context.Context, keyID string) (KeyRecord, error) {
 	rec, err := ru.Keys.Get(ctx, keyID)
 	if err == nil && ru.dated {
@@ -294,8 +294,8 @@ func (ru *run) lookUp(ctx context.Context, keyID string) (KeyRecord, error) {
 	return rec, err
 }
 
-// observeNamed reads the keys that a store names and the list lacks. IAM's
-// lists lag, so only a look-up by ID may say that a key is gone.
+// observeNamed reads the keys that a store names and the list does not contain.
+// IAM's lists lag, so only a lookup by ID can show that a key is deleted.
 func (ru *run) observeNamed(ctx context.Context) error {
 	for _, e := range ru.entries {
 		if e.err != nil || e.KeyID == "" || ru.listed(e.KeyID) {
@@ -320,8 +320,8 @@ func (ru *run) observeNamed(ctx context.Context) error {
 	return nil
 }
 
-// admit takes in the service ID of a key that a store names, which was not
-// found by its name: the config, or a person, has given it another.
+// admit adds the service ID of a key that a store names, although its name is not
+// that in the config. The config or a person has renamed it.
 func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 	id, err := ru.Identities.Lookup(ctx, rec.IAMID)
 	switch {
@@ -332,13 +332,13 @@ func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 	case !ru.owns(id):
 		return nil
 	case id.Name == ru.c.ServiceIDName && ru.id.ID == "":
-		return fmt.Errorf("%w: IAM's list lacks service ID %s, which exists", ErrObserve, id.ID)
+		return fmt.Errorf("%w: IAM's list does not contain service ID %s, which exists", ErrObserve, id.ID)
 	}
 	l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
 	if err != nil {
 		return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 	}
-	ru.log.Warn("the service ID has another name than the config says", "serviceID", id.ID, "name", id.Name, "wanted", ru.c.ServiceIDName)
+	ru.log.Warn("the name of the service ID differs from the config", "service_id", id.ID, "name", id.Name, "config_name", ru.c.ServiceIDName)
 	ru.ours, ru.keys, ru.foreign = append(ru.ours, id), append(ru.keys, l.Keys...), ru.foreign+l.Foreign
 	if ru.busy == nil {
 		ru.busy = map[string]bool{}
@@ -354,8 +354,7 @@ func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 	return ru.readAccess(ctx, id)
 }
 
-// observeLeaked reads the key whose revocation is asked for, if the list lacks
-// it.
+// observeLeaked reads the key to revoke, if it is not in the list.
 func (ru *run) observeLeaked(ctx context.Context) error {
 	id := ru.ask.Trigger.Leaked
 	ru.out.Leaked = ""
@@ -365,14 +364,14 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 	rec, err := ru.lookUp(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil // it is gone
+		return nil // it is deleted
 	case err != nil:
-		return fmt.Errorf("%w: reading key %s that is to be revoked: %w", ErrObserve, id, err)
+		return fmt.Errorf("%w: reading key %s to revoke: %w", ErrObserve, id, err)
 	case rec.Ours && ru.ourIdentity(rec.IAMID):
 		ru.keys = append(ru.keys, rec.Key)
 	case rec.Ours && ru.cached && slices.Contains(ru.c.names(), rec.Credential):
 		ru.remember(ru.c.Name, ServiceID{})
-		return fmt.Errorf("%w: key %s that is to be revoked is of another service ID", errAgain, id)
+		return fmt.Errorf("%w: key %s to revoke belongs to another service ID", errAgain, id)
 	case rec.Ours:
 		ru.out.Leaked = LeakedElsewhere
 	default:
@@ -381,8 +380,8 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 	return nil
 }
 
-// observeAdoptable finds the stores that hold the value of the key that is to
-// be taken over. IAM tells whose value it is.
+// observeAdoptable finds the stores that hold the value of the key to adopt. IAM
+// identifies the key of a value.
 func (ru *run) observeAdoptable(ctx context.Context) error {
 	if ru.c.AdoptKey == "" || ru.id.ID == "" {
 		return nil
@@ -404,8 +403,8 @@ func (ru *run) observeAdoptable(ctx context.Context) error {
 	return nil
 }
 
-// observeUse asks when keys near the end of their overlap were last used. Not
-// to know is no trouble: they then end as planned.
+// observeUse reads the last use of keys near the end of their overlap. If that
+// fails, they end as planned.
 func (ru *run) observeUse(ctx context.Context) {
 	for i, k := range ru.keys {
 		if ru.named(k.ID) || !k.Ending(ru.c.Rules, ru.now()) {
@@ -413,7 +412,7 @@ func (ru *run) observeUse(ctx context.Context) {
 		}
 		used, err := ru.Keys.Used(ctx, k.ID)
 		if err != nil {
-			ru.log.Warn("asking when a key was last used", "key", k.ID, "error", err.Error())
+			ru.log.Warn("reading when a key was last used", "key", k.ID, "error", err.Error())
 			continue
 		}
 		ru.keys[i].Used = used

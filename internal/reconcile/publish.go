@@ -9,13 +9,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
+// reading returns the observed entry of a store.
 func (ru *run) reading(store string) reading {
 	i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
 	return ru.entries[i]
 }
 
-// publish writes the new key to one store. The first one to be written is the
-// store that decides between instances.
+// publish writes the new key to one store. The first store is the arbiter between
+// replicas.
 func (ru *run) publish(ctx context.Context, store string) error {
 	at := ru.reading(store)
 	if err := ru.clearFor(ctx, at); err != nil {
@@ -24,17 +25,18 @@ func (ru *run) publish(ctx context.Context, store string) error {
 	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
 	err := ru.put(ctx, at.store, entry, at.Revision)
 	if err == nil {
-		// The store said that it is done: consumers may hold the key, whatever
-		// reading it back tells.
+		// The store has the key, so consumers may hold it, whatever the read-back
+		// returns.
 		ru.published(store)
 		return ru.readBack(ctx, at.store, entry)
 	}
 	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
 	conflict := errors.Is(err, ErrConflict)
 	if !conflict && !errors.Is(err, ErrUnavailable) {
-		return err // a definite refusal: the key is left to its fuse, which keeps minAge's brake
+		return err // a final error: the fuse ends the key, and until then minAge delays the next one
 	}
-	// A lost answer, or a conflict with our own lost answer: read back.
+	// The answer was lost, or there is a conflict, perhaps with our own lost write.
+	// Read the entry back.
 	back, rerr := at.store.Read(context.WithoutCancel(ctx))
 	if errors.Is(rerr, ErrNotFound) {
 		back, rerr = Entry{Revision: back.Revision}, nil
@@ -44,18 +46,18 @@ func (ru *run) publish(ctx context.Context, store string) error {
 		ru.published(store)
 		return nil
 	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision && ru.notOurs(back) == ru.notOurs(at.Entry):
-		// A neighbour in the same place changed, not our entry: nobody was first.
+		// Another entry of the same secret changed, not ours.
 		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
 		ru.entries[i].Entry = back
 		return ru.publish(ctx, store)
 	case conflict && !ru.fresh.stored && rerr == nil:
-		return ru.withdraw(ctx, "another instance published to "+store+" first")
+		return ru.withdraw(ctx, "another replica published to "+store+" first")
 	}
 	return err
 }
 
-// readBack compares what a store gives with what it was given, where the config
-// asks for that. The old key stays until they are the same.
+// readBack compares the entry of a store with the one that was written, if the
+// config asks for that. The old key is not ended until they match.
 func (ru *run) readBack(ctx context.Context, st Store, given Entry) error {
 	if !ru.c.ReadBack[st.Name()] {
 		return nil
@@ -72,19 +74,20 @@ func (ru *run) readBack(ctx context.Context, st Store, given Entry) error {
 	return nil
 }
 
-// published notes that consumers may hold the new key from now on.
+// published records that consumers may hold the new key from now on.
 func (ru *run) published(store string) {
 	if !ru.fresh.stored {
 		ru.fresh.stored, ru.out.Replaced = true, ru.before
 		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
-		if len(ru.ours) == 1 { // the keys of a second service ID have to be looked at
+		if len(ru.ours) == 1 { // else the next run must find the second service ID, too
 			ru.remember(ru.c.Name, ru.id)
 		}
 	}
 	ru.setStoreKey(store, ru.fresh.ID)
 }
 
+// setStoreKey sets the key of a store in the outcome.
 func (ru *run) setStoreKey(store, keyID string) {
 	for i := range ru.out.Stores {
 		if ru.out.Stores[i].Name == store {
@@ -93,8 +96,8 @@ func (ru *run) setStoreKey(store, keyID string) {
 	}
 }
 
-// proveCopy shows that a value is the key's before another store gets it:
-// people's hands may have changed it.
+// proveCopy checks that a value belongs to our service ID before it is copied. A
+// person may have changed it.
 func (ru *run) proveCopy(ctx context.Context, from reading) error {
 	who, err := ru.Exchange.Exchange(ctx, from.Value)
 	switch {
@@ -108,7 +111,7 @@ func (ru *run) proveCopy(ctx context.Context, from reading) error {
 	return nil
 }
 
-// copy brings a store up to the published key from one that has it.
+// copy writes the published key to a store that is behind, from one that has it.
 func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 	to := ru.reading(s.Target)
 	for _, from := range ru.entries {

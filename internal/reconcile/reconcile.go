@@ -13,47 +13,48 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Reconciler runs the algorithm. Its fields are set once, before the first
-// run.
+// Reconciler runs the protocol. Its fields must be set before the first run and
+// not change.
 type Reconciler struct {
 	Identities Identities
 	Keys       Keys
 	Exchange   Exchange
-	// Owner stands in every marker: two installations never touch each
-	// other's things.
+	// Owner is the name of this installation in every marker. Installations never
+	// change each other's keys.
 	Owner string
-	// Account is the account that a new key's token must name; empty skips
-	// the check.
+	// Account returns the account that a new key's token must name. If nil, the
+	// account is not checked.
 	Account func(context.Context) (string, error)
 
-	// Now is the local wall clock; nil is time.Now.
+	// Now returns the local time. If nil, it is time.Now.
 	Now func() time.Time
-	// Decide plans; nil is rotation.Decide. A simulation puts wrong protocols
-	// here, to see that they are noticed.
+	// Decide plans. If nil, it is rotation.Decide. The simulation replaces it with
+	// wrong protocols, to show that they are detected.
 	Decide func(rotation.State, rotation.Rules, rotation.Trigger, time.Time) rotation.Plan
-	// Sleep waits between polls; nil is a timer.
+	// Sleep waits between polls. If nil, it uses a timer.
 	Sleep func(context.Context, time.Duration) error
-	// Rand is where values come from; nil is crypto/rand.
+	// Rand is the source of key values. If nil, it is crypto/rand.
 	Rand io.Reader
-	Log  *slog.Logger
+	// Log receives the steps of a run and its errors. If nil, they are discarded.
+	Log *slog.Logger
 
 	flights flights
 
 	mu    sync.Mutex
-	known map[string]memory // by credential: spares the look-up by name
+	known map[string]knownID // by credential, to save finding the service ID by name
 	storm storm
 }
 
-// maxRounds bounds how often one run observes anew when others keep changing
-// the facts. The next event or sweep goes on.
+// maxRounds limits how often one run observes again because the state changed.
+// The next event or sweep continues.
 const maxRounds = 4
 
-// Reconcile looks at one credential and does what is due. It runs once at a
-// time per credential; a call that arrives meanwhile observes after it, and
-// calls that wait with the same demand share one run.
+// Reconcile runs the protocol for one credential. One run at a time works on a
+// credential. Calls that arrive meanwhile wait, and those with the same demand
+// share the next run.
 //
-// The error is ErrObserve when nothing could be learned; everything else is in
-// the outcome.
+// The error is ErrObserve if IAM could not be read. All other errors are in the
+// outcome.
 func (r *Reconciler) Reconcile(ctx context.Context, c Credential, ask Ask) (Outcome, error) {
 	if c.Unconfigured != nil {
 		return c.orphaned(), nil
@@ -64,7 +65,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outcome, error) {
-	// The window bounds what a run may write; the context ends its calls too.
+	// A run must not write after the window, so its calls end with it.
 	ctx, cancel := context.WithTimeout(ctx, c.Rules.Window)
 	defer cancel()
 
@@ -116,7 +117,8 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	return out, nil
 }
 
-// Plan observes and decides, and changes nothing.
+// Plan observes and decides without changing anything. The outcome says what
+// blocks or delays the plan.
 func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, rotation.Plan, error) {
 	if c.Unconfigured != nil {
 		return c.orphaned(), rotation.Plan{}, nil
@@ -132,7 +134,7 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, 
 	return out, plan, nil
 }
 
-// orphaned is the outcome of a service ID of ours that no config entry yields.
+// orphaned returns the outcome for a service ID that no config entry yields.
 func (c Credential) orphaned() Outcome {
 	return Outcome{
 		Credential: c.Name, Result: ResultOrphaned, Reason: rotation.Unconfigured, Message: rotation.Unconfigured.Sentence(),
@@ -140,7 +142,8 @@ func (c Credential) orphaned() Outcome {
 	}
 }
 
-// filled are the log attributes, given as keys and values, that are not empty.
+// filled returns the log attributes, given as keys and values, that are not
+// empty.
 func filled(pairs ...string) (attrs []slog.Attr) {
 	for pair := range slices.Chunk(pairs, 2) {
 		if pair[1] != "" {
@@ -157,8 +160,8 @@ func (r *Reconciler) log() *slog.Logger {
 	return r.Log
 }
 
-// wall is the local clock without its monotonic part: a machine that was
-// suspended must see that time has passed.
+// wall returns the local time without the monotonic clock, which does not advance
+// while a machine is suspended.
 func (r *Reconciler) wall() time.Time {
 	if r.Now == nil {
 		return time.Now().Round(0)
@@ -180,8 +183,8 @@ func (r *Reconciler) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// poll calls try until it succeeds, gives a final error, or patience ends.
-// ErrNotYet and ErrUnavailable are worth another try.
+// poll calls try until it succeeds, fails with an error other than ErrNotYet and
+// ErrUnavailable, or patience runs out.
 func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 	const first, longest = 100 * time.Millisecond, 4 * time.Second
 	end := r.wall().Add(patience)
@@ -199,14 +202,14 @@ func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 	}
 }
 
-// memory is a service ID that a run knew, and since when.
-type memory struct {
+// knownID is a service ID from an earlier run, and when it was remembered.
+type knownID struct {
 	ServiceID
 	at time.Time
 }
 
-// recall is what an earlier run knew. It does not last: a list that lagged may
-// have hidden a second service ID.
+// recall returns the service ID of an earlier run. It expires after an hour,
+// because IAM's list may have omitted a second service ID.
 func (r *Reconciler) recall(credential string) (ServiceID, bool) {
 	const lasts = time.Hour
 	r.mu.Lock()
@@ -215,15 +218,16 @@ func (r *Reconciler) recall(credential string) (ServiceID, bool) {
 	return m.ServiceID, ok && r.wall().Sub(m.at).Abs() < lasts
 }
 
+// remember stores a service ID for later runs. The zero value deletes it.
 func (r *Reconciler) remember(credential string, id ServiceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {
-		r.known = map[string]memory{}
+		r.known = map[string]knownID{}
 	}
 	if id.IAMID == "" {
 		delete(r.known, credential)
 		return
 	}
-	r.known[credential] = memory{id, r.wall()}
+	r.known[credential] = knownID{id, r.wall()}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// recordLate writes the demand on the published key when the caller is about
-// to be answered while a new key is under way: from then on it outlives the
-// process. The function that it returns ends the waiting.
+// recordLate records the demand on the published key if the caller is about to be
+// answered before the new key is published. The returned function stops waiting
+// for that.
 func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func()) {
 	t := ru.wanted
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
@@ -20,7 +20,7 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 	old := ru.keys[i]
 	at := t.NewerThan
 	if old.Meets(at) {
-		at = old.After(old.Born()) // only NotKey is unmet: any newer key meets it
+		at = old.After(old.Born()) // only NotKey is unmet, and any newer key meets it
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -32,7 +32,7 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 		}
 		err := ru.change(ctx, old.ID, KeyChange{Renew: at}, func(k rotation.Key) bool { return !k.Renew.Before(at) })
 		if err != nil {
-			ru.log.Warn("writing a demand down before the caller is answered", "key", old.ID, "error", err.Error())
+			ru.log.Warn("recording a demand before the caller is answered", "key", old.ID, "error", err.Error())
 			return
 		}
 		ru.ask.Kept(ru.c.Name)
@@ -43,8 +43,8 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 	}
 }
 
-// kept reports whether the demand is met or written down. Without a service ID
-// nothing is: a marker is what a sweep finds.
+// recorded reports whether the demand is met or recorded. Without a service ID it
+// is not, because sweeps find credentials by their markers.
 func (ru *run) recorded(plan rotation.Plan) bool {
 	if ru.id.ID == "" {
 		return false
@@ -58,7 +58,7 @@ func (ru *run) recorded(plan rotation.Plan) bool {
 	}
 	published := ru.fresh != nil && ru.fresh.stored
 	if t.NotKey != "" && !published && (ru.unseen(t.NotKey) || t.NotKey != plan.Published && ru.unread()) {
-		return false // a store may name that very key
+		return false // a store may name that key
 	}
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
 	if i < 0 {
@@ -75,10 +75,10 @@ func (ru *run) leakRecorded(id string) bool {
 	return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.MarkLeaked, id)
 }
 
-// mintsNext reports whether, with nothing published, the next look mints a key
-// that meets any demand. That is not so where nobody knows what is published, nor
-// where another instance, a takeover, or who enables a key again, may publish one
-// that is too old.
+// mintsNext reports whether, if no key is published, the next run certainly mints
+// a key that meets any demand. That is not so if a store could not be read, or if
+// another replica, an adoption or a person who enables a key could publish an
+// older one.
 func (ru *run) mintsNext(plan rotation.Plan) bool {
 	if ru.unread() || plan.Waiting == rotation.InProgress || ru.c.AdoptKey != "" || ru.c.Gone {
 		return false

@@ -8,8 +8,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// restart lets a consumer read its store. A store that only overwrites is read
-// right before: the mark would name a key that the consumer does not get.
+// restart restarts a consumer, so that it reads its store. An unguarded store is
+// read right before, because the consumer must get the key that it is marked with.
 func (ru *run) restart(ctx context.Context, s rotation.Step) error {
 	consumer := ru.whose[s.Target]
 	i := slices.IndexFunc(ru.serving, func(c rotation.Consumer) bool { return c.Name == s.Target })
@@ -19,7 +19,7 @@ func (ru *run) restart(ctx context.Context, s rotation.Step) error {
 		}
 		now, err := ru.reread(ctx, at)
 		if err != nil {
-			return fmt.Errorf("restarting %s: reading store %s once more: %w", s.Target, at.store.Name(), err)
+			return fmt.Errorf("restarting %s: reading store %s again: %w", s.Target, at.store.Name(), err)
 		}
 		if now.KeyID != s.Key {
 			return fmt.Errorf("restarting %s: %w: store %s names key %q now", s.Target, ErrConflict, at.store.Name(), now.KeyID)

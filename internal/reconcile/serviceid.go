@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// rename writes the credential's new name into the marker, so that the config
-// may forget the old one.
+// rename writes the credential's new name in the marker, so that the config no
+// longer needs the old one.
 func (ru *run) rename(ctx context.Context) error {
 	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if err != nil {
@@ -30,8 +30,8 @@ func (ru *run) rename(ctx context.Context) error {
 	return nil
 }
 
-// removeIdentity deletes the service ID of something that is gone, if it still
-// has no keys: they would be deleted with it.
+// removeIdentity deletes the service ID of a deleted project, unless it has keys,
+// which would be deleted with it.
 func (ru *run) removeIdentity(ctx context.Context) error {
 	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
 	if err != nil {
@@ -44,8 +44,8 @@ func (ru *run) removeIdentity(ctx context.Context) error {
 	return ru.Identities.Remove(ctx, ru.id.ID)
 }
 
-// join makes the service ID a member of an access group and reads it back: IAM
-// is eventually consistent.
+// join adds the service ID to an access group and reads the membership back,
+// because IAM is eventually consistent.
 func (ru *run) join(ctx context.Context, group string) error {
 	if err := ru.Identities.Join(ctx, ru.id.IAMID, group); err != nil {
 		return fmt.Errorf("joining access group %q: %w", group, err)
@@ -75,7 +75,7 @@ func (ru *run) createIdentity(ctx context.Context) error {
 	return nil
 }
 
-// removeDuplicate deletes a service ID if it still has no keys: they would be
+// removeDuplicate deletes a second service ID, unless it has keys, which would be
 // deleted with it.
 func (ru *run) removeDuplicate(ctx context.Context, id string) error {
 	i := slices.IndexFunc(ru.ours, func(d ServiceID) bool { return d.ID == id })
@@ -92,9 +92,9 @@ func (ru *run) removeDuplicate(ctx context.Context, id string) error {
 	return ru.Identities.Remove(ctx, id)
 }
 
-// grant makes one policy and reads it back: IAM may answer success and grant
-// less, and it is eventually consistent. A policy on the right resource that
-// lacks a role is the former; none at all may be the latter.
+// grant creates one policy and reads it back. IAM may report success and grant
+// less: then the policy on the resource lacks a role. IAM is also eventually
+// consistent: then there may be no policy yet.
 func (ru *run) grant(ctx context.Context, label string) error {
 	i := slices.IndexFunc(ru.c.Policies, func(p Policy) bool { return p.Label() == label })
 	want := ru.c.Policies[i]

@@ -7,13 +7,13 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// named reports whether a store names the key, as far as they were read.
+// named reports whether a store that was read names the key.
 func (ru *run) named(keyID string) bool {
 	return slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err == nil && e.KeyID == keyID })
 }
 
-// unseen reports whether a store names a key that IAM does not show, so lately
-// that this proves nothing.
+// unseen reports whether a store names the key, and IAM does not return it, but the
+// key is so young that this proves nothing.
 func (ru *run) unseen(keyID string) bool {
 	return !ru.listed(keyID) && slices.ContainsFunc(ru.entries, func(e reading) bool {
 		return e.err == nil && e.KeyID == keyID && ru.now().Before(e.Created.Add(2*ru.c.Rules.Window))
@@ -28,7 +28,7 @@ func (ru *run) ourIdentity(iamID string) bool {
 	return slices.ContainsFunc(ru.ours, func(d ServiceID) bool { return d.IAMID == iamID })
 }
 
-// state is what Decide sees.
+// state returns the input of Decide.
 func (ru *run) state() rotation.State {
 	s := rotation.State{
 		Paused:    ru.c.Paused,
@@ -61,7 +61,7 @@ func (ru *run) state() rotation.State {
 		switch {
 		case e.err != nil:
 			st.Fault = storeFault(e.err)
-			ru.log.Warn("reading a store", "store", st.Name, "error", e.err.Error())
+			ru.log.Warn("reading store", "store", st.Name, "error", e.err.Error())
 		case ru.adopted[st.Name]:
 			st.Adoptable = ru.c.AdoptKey
 		case e.Unmarked() && !ru.c.Overwrite:
@@ -74,8 +74,8 @@ func (ru *run) state() rotation.State {
 	return s
 }
 
-// outside are the access groups that the service ID is not a member of, in the
-// form of a step's target.
+// outside returns the access groups that the service ID must join, as targets of
+// steps.
 func (ru *run) outside() (labels []string) {
 	for _, want := range ru.c.Groups {
 		if !slices.ContainsFunc(ru.member, func(g Group) bool { return g.ID == want || g.Name == want }) {
@@ -87,7 +87,7 @@ func (ru *run) outside() (labels []string) {
 
 const groupLabel = "membership of "
 
-// decide plans, and notes in the outcome what was found.
+// decide plans, and sets the observed state in the outcome.
 func (ru *run) decide() rotation.Plan {
 	s := ru.state()
 	decide := rotation.Decide
@@ -96,7 +96,7 @@ func (ru *run) decide() rotation.Plan {
 	}
 	now := ru.started.Add(ru.offset)
 	ru.wanted = ru.ask.Trigger
-	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else nobody knows what time it is, and nothing is decided by it
+	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else the time is unknown, and the plan is blocked
 		ru.wanted = clamp(ru.wanted, now)
 	}
 	plan := decide(s, ru.c.Rules, ru.wanted, now)
@@ -120,8 +120,8 @@ func (ru *run) decide() rotation.Plan {
 	return plan
 }
 
-// clamp keeps a demand out of the future: a sender's clock may be ahead, and a
-// key can't be newer than now. What it answered stays on the key.
+// clamp limits a demand to the present. A sender's clock may be ahead, and a key
+// can't be newer than now.
 func clamp(t rotation.Trigger, now time.Time) rotation.Trigger {
 	const ahead = 5 * time.Minute
 	if latest := now.Add(ahead); t.NewerThan.After(latest) {

@@ -5,19 +5,18 @@ import (
 	"time"
 )
 
-// forcedPerHour is how many rotations may be forced within an hour: somebody
-// who holds a token, or a rule that matches too much, must not be able to spin
-// every key of an account.
+// forcedPerHour is the maximum number of forced rotations in an hour. It limits
+// the damage of a stolen token, or of a rule that matches too many events.
 const forcedPerHour = 10
 
-// storm counts the forced rotations of this process. There is no place that
-// all instances share, so the bound is per instance.
+// storm counts the forced rotations of this replica. Replicas share no counter, so
+// the limit is per replica.
 type storm struct {
 	mu     sync.Mutex
 	forced []time.Time // of the last hour, oldest first
 }
 
-// over reports whether the hour before now has seen as many as it may.
+// over reports whether the limit is reached at now.
 func (s *storm) over(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -25,7 +24,7 @@ func (s *storm) over(now time.Time) bool {
 	return len(s.forced) >= forcedPerHour
 }
 
-// enter counts one more, unless there are too many.
+// enter counts one rotation. It returns false if the limit is reached.
 func (s *storm) enter(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,8 +36,8 @@ func (s *storm) enter(now time.Time) bool {
 	return true
 }
 
-// forget drops what is an hour old. One from the future is dropped too: the
-// clock was set back.
+// forget drops rotations older than an hour. It also drops those in the future,
+// since the clock was set back.
 func (s *storm) forget(now time.Time) {
 	kept := s.forced[:0]
 	for _, at := range s.forced {

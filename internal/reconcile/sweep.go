@@ -15,7 +15,7 @@ type Swept struct {
 	Unknown error
 }
 
-// Worst is the result that decides the answer to the caller.
+// Worst returns the worst result, which decides the answer to the caller.
 func (s Swept) Worst() Result {
 	rank := map[Result]int{
 		ResultUnchanged: 0, ResultOrphaned: 1, ResultChanged: 2, ResultPublished: 3, ResultInProgress: 4, ResultBlocked: 5, ResultFailed: 6,
@@ -29,10 +29,9 @@ func (s Swept) Worst() Result {
 	return worst
 }
 
-// WhereLeaked leaves out of a sweep that asked for a key's revocation the
-// credentials that the key does not belong to. It reports false when it belongs
-// to none of those that were looked at: nothing is worse than a revocation that
-// only seems done.
+// WhereLeaked reduces a sweep that requested the revocation of a key to the
+// credentials that the key may belong to. It returns false if the key belongs to
+// a credential that the sweep did not include, so it was not revoked.
 func WhereLeaked(s Swept) (Swept, bool) {
 	elsewhere := func(o Outcome) bool { return o.Leaked == LeakedElsewhere }
 	here := slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return !elsewhere(o) && o.Leaked != LeakedGone })
@@ -44,11 +43,11 @@ func WhereLeaked(s Swept) (Swept, bool) {
 	return s, true
 }
 
-// sweepWidth is how many credentials are looked at at once.
+// sweepWidth is the maximum number of concurrent runs of a sweep.
 const sweepWidth = 32
 
-// Sweep reconciles the credentials. One credential's trouble does not keep the
-// others waiting. Unknown is the first error that kept one from being observed.
+// Sweep reconciles the credentials concurrently. It continues if one fails.
+// Unknown is the first error that kept one from being observed.
 func (r *Reconciler) Sweep(ctx context.Context, credentials []Credential, ask Ask) Swept {
 	s := Swept{Outcomes: make([]Outcome, len(credentials))}
 	var mu sync.Mutex
