@@ -7,16 +7,16 @@ import (
 
 type windowKey struct{}
 
-// within lets whoever sends a request of this run ask whether it may still be
-// sent: some steps read before they write, where only the adapter sees it.
+// within returns a context with which adapters ask whether this run may still
+// write. Some adapters read before they write.
 func (ru *run) within(ctx context.Context) context.Context {
 	return WithWriteCheck(ctx, func() error { return ru.mayWrite(ctx, time.Time{}) })
 }
 
-// MayWrite reports whether a request that changes something may still be sent:
-// nobody writes later than a window after what was observed. The context's own
-// deadline does not see that a machine stood still, the wall clock does. A
-// context that belongs to no run allows everything.
+// MayWrite returns an error if the run of the context is too old to write: more
+// than a window has passed since it observed. It reads the wall clock, because the
+// context's deadline does not advance while a machine is suspended. A context
+// without a run allows everything.
 func MayWrite(ctx context.Context) error {
 	if check, of := ctx.Value(windowKey{}).(func() error); of {
 		return check()

@@ -1,158 +1,162 @@
-// Package simulate shows that latchkey keeps its promises (P1 to P11) under
-// crashes, lost answers, duplicates, races, lag and people's hands: it plays
-// the production reconcile and rotation over the state machine of the emulated
-// IAM and stores in memory, in virtual time, with every decision drawn from a
-// seed. All of it is test code; nothing here is part of the program.
+// Package simulate checks that latchkey keeps its promises (P1 to P11) under
+// crashes, lost answers, duplicate events, races, lag and manual changes. It runs
+// the production packages reconcile and rotation against the emulated IAM and
+// in-memory stores, in virtual time. A seed determines every decision. Only tests
+// use this package.
 //
-// # How a history is played
+// # How a history runs
 //
-// Instances run in goroutines of one testing/synctest bubble. Every call of a
-// port (Identities, Keys, Exchange, Prover, Store, Consumers, and the sleep
-// between two polls) waits for the scheduler, which lets the goroutines run
-// until all of them wait, sorts the calls that have arrived, and draws for each
-// when it has its effect, when its answer comes, and what goes wrong: a crash
-// before or after it, a lost or unreadable answer, 5xx, 429, 403, an answer
-// that comes after the deadline, a process that stands still before it sends
-// or before it hears, with its monotonic clock or without, and goes on minutes
-// or hours later. The clock is that of the scheduler. So the same seed gives
-// the same trace, whatever the Go runtime does, and a history of some days
-// takes some milliseconds.
+// Replicas run in goroutines of one testing/synctest bubble. Every call of a port
+// (Identities, Keys, Exchange, Prover, Store, Consumers, and the sleep between two
+// polls) waits for the scheduler. The scheduler lets the goroutines run until all
+// of them wait, and sorts the calls that have arrived. For each call it draws when
+// the call takes effect, when the answer arrives, and what fails: a crash before
+// or after the call, a lost or unreadable answer, 5xx, 429, 403, an answer after
+// the deadline, or a process that is suspended before it sends or before it
+// receives, with or without its monotonic clock, and resumes minutes or hours
+// later. Time is the scheduler's. So a seed always gives the same trace, and a
+// history of some days takes some milliseconds.
 //
-// Beside the calls, a history draws the stores (with and without
-// compare-and-set, readable or not, optional or not), the consumers (those that
-// read their store again and again, and those that do so when they start), IAM's
-// lag (also of what lists and gets tell about a key), clocks, outages, senders
-// that duplicate, delay, reorder and lose events, and what people do.
+// A history also draws the stores (guarded or not, readable or not, optional or
+// not), the consumers (those that re-read their store, and those that read it at
+// start), IAM's lag, the clocks, outages, senders that duplicate, delay, reorder
+// and lose events, and manual changes.
 //
 // # What is checked
 //
-// Every effect on IAM and the stores is compared with the truth at that moment
-// and with what its run had read (check_test.go). Consumers authenticate with
-// what they hold: P1 is observed, not computed. What the instances were told by
-// the store that decides must fit a register (register_test.go). At the end all faults stop, two
-// sweeps must put everything right, and a further one must change nothing.
-// Every step of the protocol is hit by every fault: coverage counts the cells.
+// Every effect on IAM and the stores is compared with the actual state at that
+// moment, and with what its run had read (check.go). Consumers authenticate with
+// the keys that they hold, so P1 is observed, not computed. The answers of the
+// first guarded store must fit a register (register.go). At the end all faults
+// stop: two sweeps must repair everything, and another one must change nothing.
+// Every fault hits every step of the protocol; coverage counts the pairs.
 //
-// One line replays a history and prints it:
+// This command replays a history and prints its trace:
 //
 //	go test ./internal/simulate -run Promise -replay -seed 42 -v
 //
-// # What the promises mean here
+// The trace has a hash. It covers times, calls, errors by their sentinels, and
+// outcomes without their prose, so it shows whether a change alters the protocol.
 //
-// P1 excepts what people did to a key or wrote into a store, and a write or a
-// deletion that was under way for minutes: nobody can call it back, and the next
-// sweep heals it. P3 and P10 count as racing those who can't see each other's keys:
-// runs at work, those that minted less than IAM's lag ago, and those that minted
-// since a slow run has looked. P9's two sweeps become more while as many keys as
-// allowed live out an overlap, which use lengthens to three. A consumer that
-// started on what people had put into its store is theirs until the store is
-// repaired.
+// # How the promises are read
 //
-// # What is known and stays
+//   - P1 excludes keys and entries that a person changed, and a write or deletion
+//     that was in transit for minutes. It can't be recalled; the next sweep repairs
+//     it.
+//   - P3 and P10 count replicas as racing if they can't see each other's keys:
+//     running ones, those that minted less than IAM's lag ago, and those that
+//     minted after a slow run observed.
+//   - P9's two sweeps become more while the maximum number of keys is live and
+//     their overlaps run, which use can extend to three.
+//   - A consumer that started with a value that a person wrote is excluded until
+//     its store is repaired.
 //
-//   - Without a compare-and-set store, two instances that create the service ID
-//     at once have an arbiter each: both publish, and the next sweep settles it.
-//   - An app that started while a person's value, or nothing, stood in its store
-//     (7001194, 3053012) has that until its next restart: latchkey knows which key
-//     it was last restarted with, and no more.
-//   - A deletion, a creation and a write to a store that only overwrites can't be
-//     called back once they are under way.
-//   - An adapter's second try to create a key looks at no wall clock: a machine
-//     that was suspended between the tries may make a key that the next sweep
-//     ends.
+// # Known limits
+//
+//   - If no store is guarded, two replicas that create the service ID at the same
+//     time have an arbiter each. Both publish, and the next sweep resolves it.
+//   - An app that started while its store had a person's value, or none (7001194,
+//     3053012), keeps it until its next restart. latchkey only knows which key the
+//     app was last restarted with.
+//   - A deletion, a create and a write to an unguarded store can't be recalled once
+//     they are in transit.
+//   - An adapter's second attempt to create a key does not read the wall clock. A
+//     machine that was suspended between the attempts may create a key that the
+//     next sweep ends.
+//   - No history has adoption, renaming, access groups, existing service IDs, locks
+//     in stores or onGone. The tests of reconcile have them.
 //
 // # Wrong protocols
 //
-// mutants_test.go has fifty of them, among them the removal of each rule of the
-// protocol: another plan in place of rotation.Decide, through the reconciler's
-// hook Decide, or a port that does not do what its caller relies on. Each is
-// noticed within 10,000 histories, by one that the right protocol comes through
-// well. flow_test.go and interleave_test.go leave nothing to chance: every fault
-// and every hand at every call of every flow, and two instances in all orders.
+// mutants_test.go has fifty wrong protocols, among them the removal of each rule.
+// Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
+// Each is detected within 10,000 histories, by a history that the right protocol
+// passes. enumerate_test.go and interleave_test.go leave nothing to chance: they
+// try every fault and every manual change at every call of every flow, and two
+// replicas in all orders.
 //
-// # Holes that were found here, and mended
+// # Defects that the simulation found
 //
-// The seed is that of the simulator as it was then.
+// All are fixed. The seeds are those of the simulator at that time.
 //
-//   - 33: IAM did not show a new key yet when its fuse was to be moved out, so
-//     the run failed after the first publication, with every lag, and left the
-//     other stores, the consumers and the old key to the next sweeps.
-//   - 361: who lost an election observed again, did not see the rival because of
-//     the lag, and minted again, up to four times.
-//   - 515: IAM refuses keys for a locked service ID with a conflict that looks
-//     like an unclear answer: every sweep failed, none said what a person has
-//     to do.
-//   - 696, 256, 1181: without any compare-and-set store, two instances published
-//     one after the other; the overwritten key was deleted at once although
-//     consumers had it, and an app was marked with a key that it did not hold.
-//     Rule 6 was not in place yet; with it the seeds are clean.
-//   - 4411, 6654: a process that stood still while it read the old key gave it an
-//     overlap that was shorter by that time.
-//   - 6796, 7769: a list and a get that lag show a fuse that has been moved out,
-//     and a deletion carries no version: a published key was deleted as never
-//     published. A change under If-Match now comes before the deletion.
-//   - 10905: the arbiter, whose value can't be read, had moved on, the second
-//     store was behind, and four keys were alive: the keys waited for the store,
-//     the store for a new key, and the new key for the keys. And while a key had
-//     to wait, stores and consumers that could catch up did not.
-//   - 3878, 11140: a person deleted the published key or took its marker off; the
-//     key before it was ended at once, while an app still lived on it.
-//   - 3066: without a compare-and-set store the service ID clears a key for
-//     publication; while it was locked, every sweep minted a key in vain.
-//   - 22102: a person wrote a value by hand between the look at an overwriting
-//     store and the look right before the write, which compared key IDs only:
-//     the value was overwritten.
-//   - 953: "another key than this one" was said to be kept while the store that
-//     named this one could not be read.
-//   - 667: a clock that moved between IAM's answer and the minting put the fuse
-//     seven minutes off, and the published key passed for one with its full life.
-//   - 4376: a consumer that never started held back the keys that were full.
-//   - 41586: a leaked key that no store ever took was held alive by a consumer that
-//     was behind, the consumer by the lack of a new key, and the new key by the
-//     number of keys alive, the leaked one among them.
-//   - 20915, 20999, 30611, 32708, 45340: the clock moved while a leak was written
-//     down, and the run went on and minted.
-//   - 21, 73: a process that stood still while it cleared a key for publication
+//   - 33: IAM did not return a new key yet when its fuse was to be moved out. The
+//     run failed after the first publication, at every lag, and left the other
+//     stores, the consumers and the old key to the next sweeps.
+//   - 361: a replica that lost an election observed again, did not see the rival
+//     because of the lag, and minted again, up to four times.
+//   - 515: IAM rejects keys for a locked service ID with a conflict that looks like
+//     an unclear answer. Every sweep failed, and none named the fix.
+//   - 696, 256, 1181: without a guarded store, two replicas published one after the
+//     other. The overwritten key was deleted at once although consumers had it, and
+//     an app was marked with a key that it did not hold. Rule 6 fixes these.
+//   - 4411, 6654: a process that was suspended while it read the old key shortened
+//     its overlap by that time.
+//   - 6796, 7769: a lagging list and get showed a fuse that had been moved out, and
+//     a deletion carries no version. A published key was deleted as never
+//     published. An update under If-Match now precedes the deletion.
+//   - 10905: the arbiter, whose value can't be read, named a newer key, the second
+//     store was behind, and four keys were live. The keys waited for the store, the
+//     store for a new key, and the new key for the keys. Stores and consumers that
+//     could catch up did not.
+//   - 3878, 11140: a person deleted the published key or removed its marker. The
+//     previous key was ended at once, while an app still used it.
+//   - 3066: without a guarded store the service ID clears a key for publication.
+//     While it was locked, every sweep minted a key in vain.
+//   - 22102: a person wrote a value between the observation of an unguarded store
+//     and the read right before the write, which only compared key IDs. The value
+//     was overwritten.
+//   - 953: a demand for another key than this one was reported as recorded while
+//     the store that named this one could not be read.
+//   - 667: a clock that moved between IAM's answer and the mint made the fuse seven
+//     minutes longer, and the published key looked like one with its full lifetime.
+//   - 4376: a consumer that never started blocked the end of keys at MaxKeys.
+//   - 41586: a consumer that was behind kept a leaked key alive that no store ever
+//     took. The consumer waited for a new key, and the new key for the number of
+//     live keys, which included the leaked one.
+//   - 20915, 20999, 30611, 32708, 45340: the clock moved while a leak was recorded,
+//     and the run continued and minted.
+//   - 21, 73: a process that was suspended while it cleared a key for publication
 //     published it hours later.
 //   - 1087910: a person locked the published key, so consumers were not restarted,
-//     and the key that they held came to the end of its overlap.
-//   - 1044646: people rolled the stores back to a key whose overlap ran, and locked
-//     the service ID, where no store compares and sets: the key ended before
-//     anybody unlocked. A key that a store or a consumer still has is lengthened.
-//   - 5177542: people disabled the new key before the consumers had it, and the
-//     one that they had ended while latchkey was blocked. As above.
-//   - 3050238: the mark on a key that is about to be deleted was that of an overlap:
-//     published by a process that had stood still, the key kept its fuse; and
-//     where the deletion failed (6170671) it counted as alive until it burnt down.
-//   - 5070060, 5173190: four keys were alive, and a consumer behind its own store,
-//     or one whose store was empty, held all of them: for as long as a key lives.
-//   - 8049688: a person's value in the second store passed for a neighbour's change
-//     when the publication met a conflict, and was overwritten.
+//     and the overlap of the key that they held ran out.
+//   - 1044646: without a guarded store, a person rolled the stores back to a key
+//     whose overlap ran, and locked the service ID. The key expired before the
+//     unlock. A key that a store or a consumer still has is now extended.
+//   - 5177542: a person disabled the new key before the consumers had it, and their
+//     old key expired while latchkey was blocked. The same fix.
+//   - 3050238: the mark on a key that is about to be deleted was that of an overlap.
+//     Published by a process that had been suspended, the key kept its fuse. If the
+//     deletion failed (6170671), the key counted as live until it expired.
+//   - 5070060, 5173190: four keys were live, and a consumer behind its own store, or
+//     with an empty store, held all of them for a key's lifetime.
+//   - 8049688: a person's value in the second store was taken for the change of
+//     another entry when the publication had a conflict, and was overwritten.
 //   - 8191550: the clock moved between the list and the removal of a duplicate.
-//   - 6045811: the newest key burnt down disabled, and the one before it, which
-//     people had disabled as well, no longer blocked.
-//   - 5114153, 5125088: a demand was said to be kept while all that could come to
-//     be published was a rival's key, or one that people had disabled.
-//   - 12148771: a clock that moved bent a demand to one that was met; 14171255:
-//     another key than this one was remembered by a moment that this one met.
-//   - 14186512: a process that had just published knew one of two service IDs only,
+//   - 6045811: the newest key expired disabled, and the previous one, which was
+//     disabled as well, no longer blocked.
+//   - 5114153, 5125088: a demand was reported as recorded while only a rival's key,
+//     or a disabled one, could be published.
+//   - 12148771: a clock that moved changed a demand into one that was met.
+//   - 14171255: a demand for another key than this one was recorded with a time that
+//     this one met.
+//   - 14186512: a process that had just published knew only one of two service IDs,
 //     and the key of the other was never ended.
-//   - 1571261: where no store compares and sets, a slow run wrote an older key before
-//     an app was restarted, which was then marked with the one that it did not get.
-//   - 1198293: four keys were alive, one of them leaked and named by the second store,
-//     whose consumer had another: all of them waited, for as long as a key lives. A
-//     leaked key counts no more, and where that is not enough the consumer is
-//     restarted onto it.
-//   - 1810827: with sweeps once a day, a fuse that could not be moved out burnt down
-//     before anybody tried again: the fuse is a day, too. Sweeps come twice a fuse now.
-//   - 1612924: the clock moved between the list and the election, and moved back: only
-//     changes of a key compared the clocks. Elections and look-ups of keys do, too.
+//   - 1571261: without a guarded store, a slow run wrote an older key before an app
+//     was restarted. The app was marked with the key that it did not get.
+//   - 1198293: four keys were live, one of them leaked and named by the second
+//     store, whose consumer had another. All waited for a key's lifetime. A leaked
+//     key no longer counts, and if that is not enough the consumer is restarted
+//     onto it.
+//   - 1810827: with daily sweeps, a fuse that could not be moved out ended the key
+//     before the next sweep. There are now at least two sweeps per fuse.
+//   - 1612924: the clock moved between the list and the election, and moved back.
+//     Only updates of a key compared the clocks. Elections and lookups now do, too.
 //
 // Reasoning found these; regress_test.go plays them:
 //
 //   - A process that had created one of two service IDs never looked for the other.
-//   - A service ID that was locked when a process knew it already got a key at
-//     every sweep, where no store compares and sets.
-//   - A conflict was read again, and a key that another instance had condemned
-//     meanwhile was lengthened.
+//   - Without a guarded store, a service ID that was locked when a process knew it
+//     already got a key at every sweep.
+//   - A conflict was read again, and a key that another replica had marked as leaked
+//     meanwhile was extended.
 package simulate
