@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -97,7 +96,7 @@ func New(cfg Config) *Catalog { return &Catalog{cfg: cfg} }
 // credentials: it says what could not be listed.
 func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]reconcile.Credential, error) {
 	s := &search{
-		Catalog: c, scope: scope, wanted: map[string]string{}, names: map[string]bool{}, unsure: map[string]bool{},
+		Catalog: c, scope: scope, wanted: map[string]string{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
 		projects: sync.OnceValues(func() ([]codeengine.Project, error) { return c.cfg.Projects(ctx) }),
 		marked:   sync.OnceValues(func() ([]reconcile.ServiceID, error) { return c.cfg.Marked(ctx) }),
 	}
@@ -124,6 +123,7 @@ type search struct {
 	found   []reconcile.Credential
 	unknown error             // what could not be listed
 	wanted  map[string]string // service ID name or store location → credential
+	added   map[string]bool   // credentials that entries yield, in the scope or not
 	names   map[string]bool   // every name that a credential has or had
 	unsure  map[string]bool   // entries whose credentials are not all known
 }
@@ -156,7 +156,7 @@ func (s *search) entry(e Entry) {
 				sets = append(sets, id.Marker.With)
 			}
 		}
-		if s.scope.Provision && len(s.scope.With) > 0 && !slices.ContainsFunc(sets, func(set map[string]string) bool { return maps.Equal(set, s.scope.With) }) {
+		if s.scope.Provision && len(s.scope.With) > 0 {
 			sets = append(sets, s.scope.With)
 		}
 		for _, with := range sets {
@@ -167,7 +167,9 @@ func (s *search) entry(e Entry) {
 	}
 }
 
-// add expands one credential, and finds what it collides with.
+// add expands one credential, and finds what it collides with. It ignores one
+// that it has added before: two replicas may have created its service ID twice,
+// and an event may provision what a marker records.
 func (s *search) add(e Entry, in Input) {
 	c, err := e.Expand(in)
 	switch {
@@ -180,6 +182,10 @@ func (s *search) add(e Entry, in Input) {
 		}
 		return
 	}
+	if s.added[c.Name] {
+		return
+	}
+	s.added[c.Name] = true
 	for _, name := range append([]string{c.Name}, c.Former...) {
 		s.names[name] = true
 	}
