@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,6 +160,9 @@ func (d *examination) grant(role, service string) string {
 	if d.Profile != "" {
 		who = "trusted-profile-policy-create " + d.Profile
 	}
+	if strings.Contains(role, " ") {
+		role = strconv.Quote(role)
+	}
 	return fmt.Sprintf("ibmcloud iam %s --roles %s --service-name %s", who, role, service)
 }
 
@@ -173,10 +177,9 @@ func (d *examination) need(service, role, why string, scope reconcile.Policy) {
 	if enough == nil {
 		enough = []string{role}
 	}
-	for _, p := range d.granted {
-		covers := p.Service == service && (p.Instance == "" || p.Instance == scope.Instance) &&
-			(p.ResourceGroup == "" || p.ResourceGroup == scope.ResourceGroup)
-		if covers && slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(enough, r) }) {
+	for _, r := range enough {
+		wanted := reconcile.Policy{Service: service, Roles: []string{r}, Instance: scope.Instance, ResourceGroup: scope.ResourceGroup}
+		if len(reconcile.Missing([]reconcile.Policy{wanted}, d.granted)) == 0 {
 			d.pass("permission: %s on %s, %s", role, service, why)
 			return
 		}
