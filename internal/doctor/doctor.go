@@ -69,8 +69,9 @@ type examination struct {
 	out        io.Writer
 	ok, failed int
 
-	self    string // our own IAM ID
-	granted []reconcile.Policy
+	self    string             // our own IAM ID
+	granted []reconcile.Policy // our own policies
+	unread  bool               // they can't be read
 
 	checkedCodeEngine bool
 }
@@ -147,6 +148,7 @@ func (d *examination) clock(ctx context.Context) {
 func (d *examination) ownPolicies(ctx context.Context) {
 	granted, err := d.IAM.Granted(ctx, d.self)
 	if err != nil {
+		d.unread = true
 		d.fail("", "permissions: our own policies can't be read: %v", err)
 		return
 	}
@@ -167,8 +169,11 @@ func (d *examination) grant(role, service string) string {
 }
 
 // need checks that we hold the role or a higher one on at least the scope of the
-// policy.
+// policy. It checks nothing if our policies can't be read.
 func (d *examination) need(service, role, why string, scope reconcile.Policy) {
+	if d.unread {
+		return
+	}
 	enough := map[string][]string{
 		"Writer": {"Writer", "Manager"},
 		"Viewer": {"Viewer", "Operator", "Editor", "Administrator"},
