@@ -1,0 +1,510 @@
+package doctor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	"go.uber.org/goleak"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/doctor"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var now = time.Date(2026, time.November, 24, 10, 0, 0, 0, time.UTC)
+
+// world is everything that the doctor reads. A test harms a part of it.
+type world struct {
+	cfg         doctor.Config
+	credentials []reconcile.Credential
+	granted     []reconcile.Policy
+	projects    []codeengine.Project
+	iamClock    time.Time
+	keys        reconcile.KeyList
+	outcome     reconcile.Outcome
+	plan        rotation.Plan
+
+	selfErr, accountErr, findErr, grantedErr, listErr error
+	catalogErr, projectsErr, planErr                  error
+
+	listed []string // what List was called with
+	asked  []reconcile.Ask
+}
+
+func (w *world) Self(context.Context) (string, error) { return "iam-ServiceId-1", w.selfErr }
+
+func (w *world) Find(context.Context, string) ([]reconcile.ServiceID, time.Time, error) {
+	return nil, w.iamClock, w.findErr
+}
+
+func (w *world) Granted(_ context.Context, iamID string) ([]reconcile.Policy, error) {
+	if iamID != "iam-ServiceId-1" {
+		return nil, fmt.Errorf("read the policies of %s, not our own", iamID)
+	}
+	return w.granted, w.grantedErr
+}
+
+func (w *world) List(_ context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+	w.listed = append(w.listed, iamID+" "+strings.Join(credentials, " "))
+	return w.keys, w.listErr
+}
+
+func (w *world) Credentials(_ context.Context, scope catalog.Scope) ([]reconcile.Credential, error) {
+	if len(scope.Names) > 0 || scope.Project != "" {
+		return nil, errors.New("the doctor examines every credential")
+	}
+	return w.credentials, w.catalogErr
+}
+
+func (w *world) Plan(_ context.Context, c reconcile.Credential, ask reconcile.Ask) (reconcile.Outcome, rotation.Plan, error) {
+	w.asked = append(w.asked, ask)
+	out := w.outcome
+	out.Credential = c.Name
+	return out, w.plan, w.planErr
+}
+
+// store is a store that nothing reads: the planner is a fake.
+type store struct{ name string }
+
+func (s store) Name() string { return s.name }
+func (store) Guarded() bool  { return true }
+func (store) Read(context.Context) (reconcile.Entry, error) {
+	return reconcile.Entry{}, errors.New("the doctor leaves reading to the planner")
+}
+func (store) Publish(context.Context, reconcile.Entry, string) error {
+	return errors.New("the doctor changes nothing")
+}
+
+// locking is a store in an instance of Secrets Manager.
+type locking struct {
+	store
+	instance string
+	locks    bool
+}
+
+func (s locking) Locks() bool      { return s.locks }
+func (s locking) Instance() string { return s.instance }
+
+// prover is a prover whose endpoint can be reached, or not.
+type prover struct {
+	host string
+	err  error
+}
+
+func (prover) Name() string { return "logs" }
+func (prover) Prove(context.Context, reconcile.Proof) error {
+	return errors.New("the doctor proves nothing")
+}
+func (p prover) Reach(context.Context) (string, error) { return p.host, p.err }
+
+// mute is a prover that has no endpoint to reach.
+type mute struct{}
+
+func (mute) Name() string                                 { return "mute" }
+func (mute) Prove(context.Context, reconcile.Proof) error { return nil }
+
+// healthy is a world in which every check passes.
+func healthy() *world {
+	w := &world{
+		granted: []reconcile.Policy{
+			{Service: "iam-identity", Roles: []string{"Administrator"}},
+			{Service: "iam-groups", Roles: []string{"Editor"}},
+			{Service: "logs", Roles: []string{"Administrator", "Sender"}},
+			{Service: "codeengine", Roles: []string{"Operator", "Manager"}},
+			{Service: "secrets-manager", Roles: []string{"Manager"}, Instance: "sm-1"},
+		},
+		projects: []codeengine.Project{{ID: "p1"}, {ID: "p2"}},
+		iamClock: now.Add(-2 * time.Second),
+		keys:     reconcile.KeyList{Keys: make([]rotation.Key, 2), Foreign: 1},
+		outcome: reconcile.Outcome{Key: "ApiKey-7", ServiceID: "ServiceId-7", Stores: []reconcile.StoreOutcome{
+			{Name: "codeEngine/eu-de/p1/logs#KEY", Key: "ApiKey-7"},
+		}},
+		plan: rotation.Plan{Steps: make([]rotation.Step, 3)},
+	}
+	w.credentials = []reconcile.Credential{{
+		Name: "sender", Policies: []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}, Groups: []string{"senders"},
+		Stores:  []reconcile.Store{store{"codeEngine/eu-de/p1/logs#KEY"}, locking{store{"secretsManager/sm"}, "sm-1", true}},
+		Provers: []reconcile.Prover{mute{}, prover{host: "logs.example.com"}},
+	}}
+	w.cfg = doctor.Config{
+		IAM: w, Catalog: w, Planner: w, Now: func() time.Time { return now }, Regions: []string{"eu-de", "us-south"}, PerProject: true,
+		Account:  func(context.Context) (string, error) { return "account-1", w.accountErr },
+		Projects: func(context.Context) ([]codeengine.Project, error) { return w.projects, w.projectsErr },
+	}
+	return w
+}
+
+func (w *world) examine(t *testing.T) (ok, failed int, list string) {
+	t.Helper()
+	var out strings.Builder
+	ok, failed = doctor.Examine(t.Context(), w.cfg, &out)
+	list = out.String()
+	if n := strings.Count("\n"+list, "\nok    "); n != ok {
+		t.Errorf("%d checks passed, and the list has %d", ok, n)
+	}
+	if n := strings.Count("\n"+list, "\nFAIL  "); n != failed {
+		t.Errorf("%d checks failed, and the list has %d", failed, n)
+	}
+	return ok, failed, list
+}
+
+func TestAConfigThatLacksNothingPassesEveryCheck(t *testing.T) {
+	w := healthy()
+	_, failed, list := w.examine(t)
+	const want = `ok    identity: iam-ServiceId-1 in account account-1, with an API key (IBMCLOUD_API_KEY); a trusted profile needs no stored key
+ok    IAM: reachable; the clock differs from IAM's by 2s
+ok    permissions: 5 policies of our own were read; those of access groups are not visible here
+ok    permission: Administrator on iam-identity, to make service IDs and keys
+ok    permission: Viewer on codeengine, to see projects
+ok    permission: Writer on codeengine, to write secrets and restart apps
+ok    projects: 2 in eu-de, us-south
+ok    config: 1 credentials
+ok    permission: Sender on logs, since who grants a role must hold it
+ok    permission: Administrator on logs, to grant roles on it
+ok    permission: Editor on iam-groups, to add service IDs to access groups
+ok    permission: Manager on secrets-manager, to remove the locks of its stores (a role on one secret group is not visible here)
+ok    sender: ApiKey-7 is published; 3 steps are due
+ok    sender: 3 of 20 keys are used
+ok    logs: logs.example.com answers
+`
+	if failed != 0 || list != want {
+		t.Errorf("%d failed:\n%s\nwant\n%s", failed, list, want)
+	}
+	if want := []string{"iam-ServiceId-7 sender"}; !slices.Equal(w.listed, want) {
+		t.Errorf("listed the keys of %q, want %q", w.listed, want)
+	}
+	if len(w.asked) != 1 || w.asked[0].Trigger != (rotation.Trigger{}) {
+		t.Errorf("planned for %+v", w.asked)
+	}
+}
+
+// without takes the policies on a service away.
+func without(service string) func(*world) {
+	return func(w *world) {
+		w.granted = slices.DeleteFunc(w.granted, func(p reconcile.Policy) bool { return p.Service == service })
+	}
+}
+
+func TestAFailedCheckSaysWhatToDo(t *testing.T) {
+	errDown := errors.New("no clear answer")
+	for name, tc := range map[string]struct {
+		harm func(w *world)
+		want []string // the failed checks, each with its fix
+	}{
+		"no token": {
+			harm: func(w *world) { w.selfErr = errDown },
+			want: []string{"FAIL  identity: no token with an API key (IBMCLOUD_API_KEY); a trusted profile needs no stored key: no clear answer\n" +
+				"      fix: set IBMCLOUD_API_KEY to a key that is enabled, or name a trusted profile in identity.profile\n"},
+		},
+		"no token for a trusted profile": {
+			harm: func(w *world) { w.selfErr, w.cfg.Profile = errDown, "latchkey" },
+			want: []string{"FAIL  identity: no token with the trusted profile latchkey by the compute resource token: no clear answer\n" +
+				"      fix: enable trusted profiles (--trusted-profiles-enabled) for this function, app or job, and let profile latchkey trust it\n"},
+		},
+		"no account": {
+			harm: func(w *world) { w.accountErr = errDown },
+			want: []string{"FAIL  identity: no clear answer\n      fix: set IBMCLOUD_API_KEY"},
+		},
+		"IAM does not list service IDs": {
+			harm: func(w *world) { w.findErr = errDown },
+			want: []string{"FAIL  IAM: service IDs can't be listed: no clear answer\n" +
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Administrator --service-name iam-identity\n"},
+		},
+		"a clock that is ahead of IAM's": {
+			harm: func(w *world) { w.iamClock = now.Add(-6 * time.Minute) },
+			want: []string{"FAIL  clock: it differs from IAM's by 6m0s; more than 5m0s blocks every credential\n      fix: set this machine's clock\n"},
+		},
+		"a clock that is behind IAM's": {
+			harm: func(w *world) { w.iamClock = now.Add(6 * time.Minute) },
+			want: []string{"FAIL  clock: it differs from IAM's by -6m0s"},
+		},
+		"no right to make keys": {
+			harm: without("iam-identity"),
+			want: []string{"FAIL  permission: Administrator on iam-identity is missing, to make service IDs and keys\n" +
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Administrator --service-name iam-identity\n"},
+		},
+		"no right to make keys, as a trusted profile": {
+			harm: func(w *world) { without("iam-identity")(w); w.cfg.Profile = "latchkey" },
+			want: []string{"FAIL  permission: Administrator on iam-identity is missing, to make service IDs and keys\n" +
+				"      fix: ibmcloud iam trusted-profile-policy-create latchkey --roles Administrator --service-name iam-identity\n"},
+		},
+		"no role on Code Engine": {
+			harm: without("codeengine"),
+			want: []string{
+				"FAIL  permission: Viewer on codeengine is missing, to see projects\n" +
+					"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Viewer --service-name codeengine\n",
+				"FAIL  permission: Writer on codeengine is missing, to write secrets and restart apps\n" +
+					"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Writer --service-name codeengine\n",
+			},
+		},
+		"no role on Code Engine, which only a store needs": {
+			harm: func(w *world) { without("codeengine")(w); w.cfg.PerProject = false },
+			want: []string{"FAIL  permission: Viewer on codeengine", "FAIL  permission: Writer on codeengine"},
+		},
+		"a role that is to be granted": {
+			harm: func(w *world) { w.granted[2].Roles = []string{"Administrator", "Reader"} },
+			want: []string{"FAIL  permission: Sender on logs is missing, since who grants a role must hold it\n" +
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Sender --service-name logs\n"},
+		},
+		"a role to grant with": {
+			harm: func(w *world) { w.granted[2].Roles = []string{"Sender"} },
+			want: []string{"FAIL  permission: Administrator on logs is missing, to grant roles on it\n"},
+		},
+		"a role on another instance only": {
+			harm: func(w *world) { w.granted[2].Instance = "logs-2" },
+			want: []string{"FAIL  permission: Sender on logs is missing", "FAIL  permission: Administrator on logs is missing"},
+		},
+		"a role on one resource group only": {
+			harm: func(w *world) { w.granted[2].ResourceGroup = "group-1" },
+			want: []string{"FAIL  permission: Sender on logs is missing", "FAIL  permission: Administrator on logs is missing"},
+		},
+		"no role on access groups": {
+			harm: without("iam-groups"),
+			want: []string{"FAIL  permission: Editor on iam-groups is missing, to add service IDs to access groups\n" +
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Editor --service-name iam-groups\n"},
+		},
+		"no role on an instance whose secrets are locked": {
+			harm: func(w *world) { w.granted[4].Instance = "sm-2" },
+			want: []string{"FAIL  permission: Manager on secrets-manager is missing, to remove the locks of its stores"},
+		},
+		"some credentials that can't be listed": {
+			harm: func(w *world) { w.catalogErr = errDown },
+			want: []string{"FAIL  config: some credentials could not be listed: no clear answer\n" +
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Viewer --service-name codeengine\n"},
+		},
+		"a config that yields nothing": {
+			harm: func(w *world) { w.credentials = nil },
+			want: []string{"FAIL  config: it yields no credential now\n      fix: check where, forEach and regions in the config\n"},
+		},
+		"a service ID that no entry yields": {
+			harm: func(w *world) {
+				w.credentials = append(w.credentials, reconcile.Credential{Name: "left", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}})
+			},
+			want: []string{"FAIL  left: no config entry yields it any more, so the keys of ServiceId-9 are not rotated\n" +
+				"      fix: restore the entry (formerly, if it was renamed), or: ibmcloud iam service-id-delete ServiceId-9\n"},
+		},
+		"a credential that can't be observed": {
+			harm: func(w *world) { w.planErr = fmt.Errorf("%w: %w", reconcile.ErrObserve, errDown) },
+			want: []string{"FAIL  sender: " + reconcile.ErrObserve.Error() + ": no clear answer\n"},
+		},
+		"a credential that is blocked": {
+			harm: func(w *world) {
+				w.plan.Blocked, w.outcome.Message = rotation.NameTaken, "a message of the outcome: rename it"
+			},
+			want: []string{"FAIL  sender: blocked: a message of the outcome: rename it\n"},
+		},
+		"a store that answers with an error": {
+			harm: func(w *world) {
+				w.outcome.Stores[0].Fault, w.outcome.Stores[0].Error = rotation.StoreDenied, "reading secret logs: access denied"
+			},
+			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: reading secret logs: access denied\n"},
+		},
+		"a store with a fault that has no error": {
+			harm: func(w *world) { w.outcome.Stores[0].Fault = rotation.EntryForeign },
+			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: " + rotation.EntryForeign.Sentence() + "\n"},
+		},
+		"too many keys, ours and foreign ones": {
+			harm: func(w *world) { w.keys.Foreign = 13 },
+			want: []string{"FAIL  sender: 15 of 20 keys are used\n      fix: delete keys that are not needed: ibmcloud iam service-api-keys ServiceId-7\n"},
+		},
+		"an endpoint that does not answer": {
+			harm: func(w *world) { w.credentials[0].Provers[1] = prover{"logs.example.com", errDown} },
+			want: []string{"FAIL  logs: logs.example.com: no clear answer\n      fix: check endpoints in the config, and the network from here\n"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy()
+			tc.harm(w)
+			_, failed, list := w.examine(t)
+			if failed != len(tc.want) {
+				t.Errorf("%d checks failed, want %d", failed, len(tc.want))
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(list, want) {
+					t.Errorf("the list does not have\n%s", want)
+				}
+			}
+			if t.Failed() {
+				t.Log(list)
+			}
+		})
+	}
+}
+
+func TestWithoutAnIdentityNothingElseIsChecked(t *testing.T) {
+	for name, harm := range map[string]func(w *world){
+		"no token":   func(w *world) { w.selfErr = errors.New("rejected") },
+		"no account": func(w *world) { w.accountErr = errors.New("rejected") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy()
+			harm(w)
+			if ok, failed, list := w.examine(t); ok != 0 || failed != 1 {
+				t.Errorf("%d passed, %d failed:\n%s", ok, failed, list)
+			}
+		})
+	}
+}
+
+func TestARoleThatIncludesTheNeededOneIsEnough(t *testing.T) {
+	for name, tc := range map[string]struct {
+		service string
+		roles   []string
+		want    bool
+	}{
+		"Manager is a Writer":            {"codeengine", []string{"Viewer", "Manager"}, true},
+		"Administrator is a Viewer":      {"codeengine", []string{"Administrator", "Writer"}, true},
+		"Editor is a Viewer":             {"codeengine", []string{"Editor", "Writer"}, true},
+		"Writer is no Viewer":            {"codeengine", []string{"Writer"}, false},
+		"Reader is no Writer":            {"codeengine", []string{"Viewer", "Reader"}, false},
+		"Administrator is an Editor":     {"iam-groups", []string{"Administrator"}, true},
+		"Operator is no Editor":          {"iam-groups", []string{"Operator"}, false},
+		"Editor is no Administrator":     {"iam-identity", []string{"Editor"}, false},
+		"Writer removes no locks":        {"secrets-manager", []string{"Writer"}, false},
+		"a role is held in two policies": {"logs", []string{"Sender", "Administrator"}, true},
+		"another role holds no Sender":   {"logs", []string{"Administrator", "Manager"}, false},
+		"no role is not enough":          {"logs", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy()
+			without(tc.service)(w)
+			for _, role := range tc.roles {
+				w.granted = append(w.granted, reconcile.Policy{Service: tc.service, Roles: []string{role}})
+			}
+			if _, failed, list := w.examine(t); (failed == 0) != tc.want {
+				t.Errorf("want %t:\n%s", tc.want, list)
+			}
+		})
+	}
+}
+
+func TestARoleOnTheSameScopeIsEnough(t *testing.T) {
+	w := healthy()
+	w.credentials[0].Policies[0].Instance, w.credentials[0].Policies[0].ResourceGroup = "logs-1", "group-1"
+	w.granted[2].Instance, w.granted[2].ResourceGroup = "logs-1", "group-1"
+	if _, failed, list := w.examine(t); failed != 0 {
+		t.Error(list)
+	}
+}
+
+func TestIAMSpellsRolesWithoutSpaces(t *testing.T) {
+	// The config has a role's display name, and a policy of IAM its CRN.
+	w := healthy()
+	w.credentials[0].Policies = []reconcile.Policy{{Service: "secrets-manager", Roles: []string{"Secrets Reader"}}}
+	w.granted = append(w.granted, reconcile.Policy{Service: "secrets-manager", Roles: []string{"SecretsReader", "Administrator"}})
+	if _, failed, list := w.examine(t); failed != 0 {
+		t.Error(list)
+	}
+	w.granted = w.granted[:5]
+	_, _, list := w.examine(t)
+	if want := `--roles "Secrets Reader" --service-name secrets-manager`; !strings.Contains(list, want) {
+		t.Errorf("the list does not have %s:\n%s", want, list)
+	}
+}
+
+func TestPoliciesThatCannotBeReadAreNotCalledMissing(t *testing.T) {
+	w := healthy()
+	w.grantedErr = errors.New("no clear answer")
+	_, failed, list := w.examine(t)
+	if failed != 1 || !strings.Contains(list, "FAIL  permissions: our own policies can't be read: no clear answer\n") || strings.Contains(list, "is missing") {
+		t.Errorf("%d failed:\n%s", failed, list)
+	}
+}
+
+func TestEachPermissionIsCheckedOnce(t *testing.T) {
+	w := healthy()
+	w.credentials = append(w.credentials, w.credentials[0], w.credentials[0])
+	_, _, list := w.examine(t)
+	seen := map[string]bool{}
+	for line := range strings.Lines(list) {
+		if seen[line] && (strings.Contains(line, "permission") || strings.Contains(line, "logs:")) {
+			t.Errorf("twice: %s", line)
+		}
+		seen[line] = true
+	}
+}
+
+func TestOnlyWhatTheConfigNeedsIsChecked(t *testing.T) {
+	w := healthy()
+	w.credentials = []reconcile.Credential{{Name: "plain", Stores: []reconcile.Store{locking{store{"secretsManager/sm"}, "sm-1", false}}}}
+	w.granted, w.cfg.PerProject, w.cfg.Regions = w.granted[:1], false, nil
+	w.outcome, w.plan = reconcile.Outcome{}, rotation.Plan{}
+	_, failed, list := w.examine(t)
+	if failed != 0 || strings.Count(list, "permission:") != 1 || strings.Contains(list, "projects:") ||
+		!strings.Contains(list, "ok    plain: its stores answer; nothing is published yet\n") {
+		t.Errorf("%d failed:\n%s", failed, list)
+	}
+	if len(w.listed) != 0 {
+		t.Errorf("listed the keys of %q, which has no service ID", w.listed)
+	}
+}
+
+func TestKeysThatCannotBeCountedAreLeftOut(t *testing.T) {
+	w := healthy()
+	w.listErr = errors.New("no clear answer")
+	if _, failed, list := w.examine(t); failed != 0 || strings.Contains(list, "keys are used") {
+		t.Errorf("%d failed:\n%s", failed, list)
+	}
+}
+
+func TestAProjectsQuotasAreCounted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		harm func(s *emulator.Server, project string)
+		want string
+	}{
+		"there is room": {
+			harm: func(*emulator.Server, string) {},
+			want: "ok    sender: its project uses 0 of 100 secrets and 2 of 120 revisions\n",
+		},
+		"it is full": {
+			harm: func(s *emulator.Server, project string) {
+				for i := range codeengine.MaxSecrets {
+					s.Cloud().PutSecret(project, fmt.Sprint("secret-", i), nil)
+				}
+			},
+			want: "FAIL  sender: its project uses 100 of 100 secrets and 2 of 120 revisions\n      fix: delete secrets or old revisions that are not needed\n",
+		},
+		"it can't be read": {
+			harm: func(s *emulator.Server, _ string) {
+				s.Inject(emulator.Fault{Method: http.MethodGet, Path: "*/secrets", Kind: emulator.FaultStatus, Status: http.StatusForbidden})
+			},
+			want: "FAIL  sender: counting the secrets of project ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := emulator.Start(emulator.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport := &http.Transport{}
+			t.Cleanup(func() {
+				transport.CloseIdleConnections()
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			project := s.Ready().Projects[0]
+			tc.harm(s, project.ID)
+			client := &http.Client{Transport: transport}
+			w := healthy()
+			w.credentials[0].Stores = []reconcile.Store{codeengine.New(codeengine.Config{
+				Endpoint: s.URL(), HTTP: client, Auth: &core.IamAuthenticator{ApiKey: s.Ready().APIKey, URL: s.URL(), Client: client},
+			}).Store(codeengine.StoreConfig{Project: project.ID, Region: project.Region, Secret: "logs", Entry: "KEY", Owner: "prod"})}
+			if _, _, list := w.examine(t); !strings.Contains(list, tc.want) {
+				t.Errorf("the list does not have\n%s\nbut\n%s", tc.want, list)
+			}
+		})
+	}
+}
