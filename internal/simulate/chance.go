@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// chance is the policy of a random history: every call takes its time, and
-// some go wrong.
+// chance is the policy of a random history: every call takes some time, and some
+// fail.
 type chance struct {
 	*sim
 	rnd *rand.Rand
 	// on is false at the quiet beginning and end of a history.
 	on bool
-	// often is the share of calls that go wrong.
+	// often is the share of calls that fail.
 	often float64
-	// steady clocks are not set while a run is under way.
+	// steady is set if no clock changes during a run.
 	steady bool
 	// slow is the share of calls that take seconds.
 	slow float64
-	// target is a fault that happens for certain, as soon as its step comes.
+	// target is a fault that certainly happens the first time that its step comes.
 	target cell
 	struck bool
 }
@@ -37,7 +37,7 @@ func (p *chance) fate(c *call) fate {
 	if !p.on {
 		return f
 	}
-	if c.step == get && p.rnd.IntN(200) == 0 && !p.steady { // somebody sets the clock meanwhile
+	if c.step == get && p.rnd.IntN(200) == 0 && !p.steady { // a person sets the clock meanwhile
 		step := p.between(2*time.Minute, 9*time.Minute)
 		if p.rnd.IntN(2) == 0 {
 			step = -step
@@ -67,7 +67,7 @@ func (p *chance) fate(c *call) fate {
 			f.back = never
 		case 1:
 			f.effect, f.back = false, never
-		default: // it arrives after all, when nobody waits for it any more
+		default: // it arrives after all, after the deadline
 			f.send = c.run.limit.Sub(p.now) + p.between(0, 90*time.Second)
 		}
 		return f
@@ -79,7 +79,7 @@ func (p *chance) fate(c *call) fate {
 		f.suspend = p.rnd.IntN(2) == 0
 		f.late = what == frozenAfter
 		if what == frozenBefore && p.rnd.IntN(2) == 0 {
-			f.send += f.freeze // the timer fires first when it goes on
+			f.send += f.freeze // the timer fires first when the process resumes
 		}
 	}
 	return f.apply(what, c.step)

@@ -12,19 +12,18 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// ledger is what the checker remembers of a history.
+// ledger is the checker's record of a history.
 type ledger struct {
 	violations []string
 	complete   []span // runs that saw everything and failed in nothing
 	out        string // how IAM is out: "", "unavailable" or "denied"
-	// idGone: a person deleted the service ID. taken: its name is somebody
-	// else's now.
+	// idGone is set if a person deleted the service ID.
 	idGone  bool
 	issued  time.Time // when the call that has its effect now was made
 	doubles int       // second keys of one window where no store compares and sets
 	firsts  int       // keys that a store has named
-	// owed is the latest demand for a newer key that was accepted; unwanted and
-	// revoked are the keys that were to be replaced and ended.
+	// owed is the latest accepted demand for a newer key. unwanted and revoked are
+	// the keys that accepted demands want replaced and revoked.
 	owed              time.Time
 	crowded           time.Time // when people made many keys
 	unwanted, revoked []string
@@ -32,7 +31,7 @@ type ledger struct {
 
 type span struct{ from, to time.Time }
 
-// evidence is what a run may know: what it has read, and when.
+// evidence is what a run has read, and when.
 type evidence struct {
 	reads   map[*place]sight
 	granted []reconcile.Policy
@@ -43,15 +42,15 @@ type evidence struct {
 	limit   time.Time // when its context ends
 	minted  int
 	wrote   map[string]bool // keys that it has tried to publish
-	// asListed is its clock when it last observed; settling: it still does.
-	// electing: the next list is that of an election, which settles nothing. moved
-	// is when a key that it then read showed that the clock had moved.
+	// asListed is its clock when it last observed, and settling is set while it
+	// observes. electing is set if the next list is that of an election. moved is
+	// when a key that it read showed that the clock had moved.
 	asListed           time.Duration
 	settling, electing bool
 	moved              time.Time
 }
 
-// sight is a run's last knowledge of a store.
+// sight is what a run last read from a store.
 type sight struct {
 	key    string
 	value  bool
@@ -70,7 +69,7 @@ func (s *sim) violate(promise, format string, args ...any) {
 	s.note("VIOLATION %s: %s", promise, prose(text))
 }
 
-// nick is a short name for a key or a service ID in a trace.
+// nick returns a short name for a key or a service ID.
 func (w *world) nick(id string) string {
 	for i, f := range w.order {
 		if f.id == id {
@@ -101,16 +100,15 @@ func (s *sim) mutated(what, key string) {
 	}
 }
 
-// skewed reports whether the acting run's clock is too far off to end or to
-// make anything.
+// skewed reports whether the acting run's clock is too far off to mint or end keys.
 func (s *sim) skewed() bool {
 	r := s.acting
 	return min(r.skew.Abs(), r.offset.Abs()) > s.rules.MaxSkew+30*time.Second && r.skew == r.offset && r.thaw.IsZero()
 }
 
-// racing counts the runs that may not see each other's keys: those at work,
-// those that minted less than IAM's lag ago, and those that minted since the
-// one that mints now has looked, less that lag.
+// racing counts the runs that may not see each other's keys: running ones, those
+// that minted less than IAM's lag ago, and those that minted after the minting run
+// last listed keys, less that lag.
 func (s *sim) racing(minting *run, iamID string) int {
 	n := 0
 	looked := minting.listed[iamID].Add(-s.lag)
@@ -132,7 +130,7 @@ func (s *sim) racing(minting *run, iamID string) int {
 	return max(n, 1)
 }
 
-// checkMint looks at a creation of a key: P3, P5, P6, P8 and P10.
+// checkMint checks the creation of a key: P3, P5, P6, P8 and P10.
 func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud.APIKey) {
 	s.mutated("mint", "")
 	live, all := 0, 0
@@ -173,7 +171,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 		s.violate("P2", "born with expiry %s", at)
 	}
 	for _, f := range s.order {
-		// The brake counts created_at, which has minutes.
+		// minAge counts from created_at, which has minutes.
 		if !f.gone.IsZero() && (s.arbiterLost() && s.arbitrated() || s.contained()) {
 			continue // it lost to a person's hand, and is gone
 		}
@@ -190,8 +188,8 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 			s.violate("P11", "mints beside %s, which a person disabled", s.nick(f.id))
 		}
 	}
-	// A process that stood still between two tries of the adapter's makes a
-	// second key when the first has been ended for it.
+	// A process that was suspended between two attempts of the adapter creates a
+	// second key if another replica has ended the first.
 	if r.minted++; r.minted > 1 && s.now.Sub(r.start) < s.rules.Window {
 		s.violate("P10", "one run mints %d keys", r.minted)
 	}
@@ -200,8 +198,8 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	s.changed(k)
 }
 
-// contained reports whether some key was to end at once: its consumers don't
-// wait for a brake.
+// contained reports whether a key was contained. minAge does not delay its
+// successor.
 func (w *world) contained() bool {
 	for _, f := range w.order {
 		if f.contained {
@@ -211,7 +209,7 @@ func (w *world) contained() bool {
 	return false
 }
 
-// outrun reports whether a key lost to one that was minted beside it.
+// outrun reports whether a key lost to one that was minted at the same time.
 func (w *world) outrun(f *fact) bool {
 	for _, g := range w.order {
 		if g != f && g.by != f.by && g.born.Sub(f.born).Abs() < w.rules.Window && (!g.stored.IsZero() || g.born.Before(f.born) || g.born.Equal(f.born) && g.id < f.id) {
@@ -221,8 +219,8 @@ func (w *world) outrun(f *fact) bool {
 	return false
 }
 
-// outlived reports whether a store names a newer key, which is there or leaked:
-// then the older one was on its way out.
+// outlived reports whether a store names a newer key that exists or leaked, so that
+// the older one was already being replaced.
 func (w *world) outlived(r *run, f *fact) bool {
 	for _, saw := range r.reads {
 		if g := w.keys[saw.key]; g != nil && (g.leaked || g.gone.IsZero() && !g.disabled) && older(f, g) {
@@ -252,7 +250,7 @@ func (w *world) arbitrated() bool {
 	return false
 }
 
-// checkPublish looks at a write to a store: P1, P7 and P11.
+// checkPublish checks a write to a store: P1, P7 and P11.
 func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	r, f := s.acting, s.keys[e.KeyID]
 	s.mutated("write "+p.name, e.KeyID)
@@ -291,8 +289,8 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	}
 	s.firsts++
 	if before := s.newest(); before != nil && before.by != nil && before.excused == "" && !p.late {
-		// Without a store that compares and sets, two service IDs that were
-		// created at once have an arbiter each.
+		// Without a guarded store, two service IDs that were created at the same
+		// time have an arbiter each.
 		if f.leaked && !leakSeen(f) {
 			return // its publication was under way when its end was asked for
 		}
@@ -306,7 +304,8 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	}
 }
 
-// arbiterLost reports whether people took away what the instances agree by.
+// arbiterLost reports whether a person changed the entry that the replicas agree
+// by.
 func (w *world) arbiterLost() bool {
 	for _, p := range w.places {
 		if p.guarded {
@@ -318,7 +317,7 @@ func (w *world) arbiterLost() bool {
 
 func older(a, b *fact) bool { return a.born.Before(b.born.Add(-slack)) }
 
-// checkEnd looks at whatever ends a key: P4 and P8.
+// checkEnd checks every write that ends a key: P4 and P8.
 func (s *sim) checkEnd(f *fact, doing string) {
 	r := s.acting
 	if s.skewed() && !f.contained { // what is contained ends whatever the time
@@ -341,7 +340,7 @@ func (s *sim) checkEnd(f *fact, doing string) {
 	}
 }
 
-// checkUpdate looks at a change of a key: P1, P2, P4 and P11.
+// checkUpdate checks an update of a key: P1, P2, P4 and P11.
 func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st step) {
 	f, r := s.keys[rec.ID], s.acting
 	s.mutated(string(st), rec.ID)
@@ -408,7 +407,7 @@ func (s *sim) sawHeld(r *run, f *fact) bool {
 	return false
 }
 
-// taken reports whether people deleted a key that a store names.
+// taken reports whether a person deleted a key that a store names.
 func (w *world) taken() bool {
 	for _, p := range w.places {
 		if f := w.keys[p.keyID()]; f != nil && f.excused == "deleted" {
@@ -418,7 +417,7 @@ func (w *world) taken() bool {
 	return false
 }
 
-// checkRetire looks at the deletion of a key: P1, P4 and P11.
+// checkRetire checks the deletion of a key: P1, P4 and P11.
 func (s *sim) checkRetire(id string) {
 	f, r := s.keys[id], s.acting
 	s.mutated("retire", id)
@@ -431,13 +430,13 @@ func (s *sim) checkRetire(id string) {
 	switch {
 	case f.leaked:
 	case s.now.Sub(s.issued) > 2*time.Minute && f.stored.After(s.issued):
-		// It was under way for minutes when the key was published.
+		// The deletion was in transit for minutes when the key was published.
 	case s.lateIn(f):
-		// Its publication was, and came between the look at the store and this.
+		// The publication was in transit, and came after the read of the store.
 	case f.liveAt(s.now) && !f.stored.IsZero() && !f.removed && (s.arbitrated() || s.doubles == 0):
 		s.violate("P1", "deletes %s, which a store had and which still works", s.nick(id))
 	case f.liveAt(s.now) && f.by != r && s.now.Sub(f.born) < s.rules.Window-slack:
-		s.violate("P7", "deletes %s of another instance after %s", s.nick(id), s.now.Sub(f.born))
+		s.violate("P7", "deletes %s of another replica after %s", s.nick(id), s.now.Sub(f.born))
 	case !f.expires.IsZero() && !f.expires.After(s.now) && !f.stored.IsZero() && s.now.Sub(f.expires) < s.rules.ExpiryMargin-3*time.Second:
 		s.violate("P1", "deletes %s %s after its expiry", s.nick(id), s.now.Sub(f.expires))
 	case f.disabled && f.excused != "" && f.liveUnlessDisabled(s.now):
@@ -445,8 +444,8 @@ func (s *sim) checkRetire(id string) {
 	}
 }
 
-// lateIn reports whether a store names the key by a write that was under way for
-// minutes, and the acting run has not seen it.
+// lateIn reports whether a store names the key by a write that was in transit for
+// minutes and that the acting run has not read.
 func (s *sim) lateIn(f *fact) bool {
 	for _, p := range s.places {
 		if saw := s.acting.reads[p]; p.keyID() == f.id && p.late && saw.key != f.id {
@@ -460,7 +459,7 @@ func (f *fact) liveUnlessDisabled(at time.Time) bool {
 	return f.expires.IsZero() || f.expires.After(at)
 }
 
-// checkDisable looks at the end of a leaked key: P4 and P11.
+// checkDisable checks the end of a leaked key: P4 and P11.
 func (s *sim) checkDisable(id string) {
 	f := s.keys[id]
 	s.mutated("disable", id)
@@ -471,7 +470,7 @@ func (s *sim) checkDisable(id string) {
 	s.checkEnd(f, "disables")
 }
 
-// checkCreate looks at the creation of a service ID: P7 and P11.
+// checkCreate checks the creation of a service ID: P7 and P11.
 func (s *sim) checkCreate(made cloud.ServiceID) {
 	s.mutated("create", made.ID)
 	if s.idGone {
@@ -489,7 +488,7 @@ func (s *sim) checkCreate(made cloud.ServiceID) {
 	s.ids[made.ID] = s.now
 }
 
-// checkRemove looks at the deletion of a service ID.
+// checkRemove checks the deletion of a service ID.
 func (s *sim) checkRemove(id string, keys int) {
 	s.mutated("remove", id)
 	since, ours := s.ids[id]
@@ -511,7 +510,7 @@ func (s *sim) checkRemove(id string, keys int) {
 	delete(s.ids, id)
 }
 
-// checkGrant looks at a policy: P11.
+// checkGrant checks a policy: P11.
 func (s *sim) checkGrant(iamID string, p reconcile.Policy) {
 	s.mutated("grant", iamID)
 	if _, ours := s.ids[strings.TrimPrefix(iamID, "iam-")]; !ours {
@@ -527,8 +526,7 @@ func (s *sim) checkGrant(iamID string, p reconcile.Policy) {
 	}
 }
 
-// finished takes note of a run that returned, and looks for values in what it
-// says: P6.
+// finished checks the outcome of a run for values (P6), and records it.
 func (s *sim) finished(r *run) {
 	text, err := json.Marshal(r.out)
 	if err != nil {
@@ -559,8 +557,7 @@ func (s *sim) finished(r *run) {
 	}
 }
 
-// promised takes note of a demand that a run says is kept: done, or written
-// down for the next look.
+// promised records a demand that a run reports as met or recorded.
 func (s *sim) promised(r *run) {
 	if r.err != nil || !r.out.Kept || r.out.Result == reconcile.ResultFailed {
 		return // a failure is answered 503: the sender keeps the demand
@@ -577,8 +574,8 @@ func (s *sim) promised(r *run) {
 	}
 }
 
-// checkKept is P7: a demand that was accepted is met in the end, and a key that
-// is due is replaced.
+// checkKept checks P7: an accepted demand is met in the end, and a due key is
+// replaced.
 func (s *sim) checkKept(good *fact) {
 	for _, f := range s.order {
 		if f.excused != "" && f.excused != "revoked" {
@@ -608,7 +605,7 @@ func (s *sim) checkKept(good *fact) {
 	}
 }
 
-// swept reports whether a run was complete between two moments.
+// swept reports whether a complete run took place between two times.
 func (s *sim) swept(from, to time.Time) bool {
 	for _, c := range s.complete {
 		if !c.from.Before(from) && !c.to.After(to) {
@@ -618,8 +615,7 @@ func (s *sim) swept(from, to time.Time) bool {
 	return false
 }
 
-// authenticate is a consumer's use of what it holds: P1, seen from where it
-// matters.
+// authenticate uses the key that a consumer holds: P1 as the consumer sees it.
 func (s *sim) authenticate(r *reader) {
 	if r.key == "" || r.excused {
 		return
@@ -653,8 +649,7 @@ func minTime(ts ...time.Time) time.Time {
 	return least
 }
 
-// checkHealed is P2, P3 and P9 after faults have ended and two sweeps have
-// passed.
+// checkHealed checks P2, P3 and P9, two sweeps after the last fault.
 func (s *sim) checkHealed(last *run) {
 	if last.err != nil {
 		s.violate("P9", "the second sweep after the faults fails: %v", last.err)
@@ -683,14 +678,14 @@ func (s *sim) checkHealed(last *run) {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
 	}
 	for _, a := range s.apps {
-		// One that started on what people had put there has it until its next restart.
+		// An app that started with a person's value keeps it until its next restart.
 		if (a.mark != good.id || a.key != good.id && !a.excused) && (s.arbitrated() || s.doubles == 0) {
 			s.violate("P9", "%s holds %s, marked %s, after two sweeps", a.name, s.nick(a.key), s.nick(a.mark))
 		}
 	}
 }
 
-// checkEnding is P2: what no store names is on its way out.
+// checkEnding checks P2: a key that no store names will expire.
 func (s *sim) checkEnding() {
 	for _, f := range s.order {
 		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)

@@ -8,10 +8,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// step is what a call does: a row of the coverage.
+// step is the kind of a call: a row of the coverage.
 type step string
 
-// The steps that an instance takes, as the calls that they consist of.
+// The kinds of calls that a replica makes.
 const (
 	find      step = "find"
 	lookup    step = "lookup"
@@ -47,7 +47,7 @@ const (
 var steps = []step{find, lookup, create, remove, granted, grant, list, get, post, byValue, unfuse, supersede,
 	remember, retire, exchange, prove, read, publish, copying, consumers, restart, clearing, condemn, extend, disable, used}
 
-// fault is what goes wrong with a call: a column of the coverage.
+// fault is how a call fails: a column of the coverage.
 type fault string
 
 // The faults.
@@ -66,37 +66,37 @@ const (
 	frozenAfter  fault = "frozen-after"  // the process stands still before it hears the answer
 )
 
-// drawn are the faults that a history may inject; a timeout follows from a
-// slow call.
+// drawn are the faults that a history may inject.
 var drawn = []fault{crashBefore, crashAfter, lost, truncated, broken, limited, denied, timeout, frozenBefore, frozenAfter}
 
-// fate is what becomes of a call.
+// fate is what happens to a call.
 type fate struct {
 	fault fault
-	// send is how long it takes until the effect, back until the answer.
+	// send is the time until the effect, and back the time until the answer.
 	send, back time.Duration
 	effect     bool
-	// late effects come even though the process stands still.
+	// late is set if the effect comes although the process is suspended.
 	late bool
-	// err is the answer in place of the effect's own.
+	// err replaces the error of the effect.
 	err error
-	// freeze stops the whole process; suspend its monotonic clock as well.
+	// freeze suspends the process, and suspend its monotonic clock, too.
 	freeze  time.Duration
 	suspend bool
 }
 
-// never is how long a call takes whose answer does not come.
+// never is the time that a call takes if its answer does not come.
 const never = 10000 * time.Hour
 
-// policy decides about calls: by chance, by a list of faults, by a schedule.
+// policy decides what happens to calls: by chance, by a list of faults, or by a
+// schedule.
 type policy interface {
 	fate(c *call) fate
-	// arrives says whether a call that was under way when its run ended has
-	// its effect.
+	// arrives reports whether a call that was in transit when its run ended has its
+	// effect.
 	arrives(c *call) bool
 }
 
-// apply gives a fate the fault's consequences.
+// apply returns the fate of a call with the fault.
 func (f fate) apply(what fault, st step) fate {
 	f.fault = what
 	switch what {
@@ -120,7 +120,7 @@ func (f fate) apply(what fault, st step) fate {
 	return f
 }
 
-// coverage counts the cells that histories hit.
+// coverage counts the pairs of step and fault that histories hit.
 type coverage struct{ cells map[step]map[fault]int }
 
 func newCoverage() *coverage { return &coverage{cells: map[step]map[fault]int{}} }
@@ -143,7 +143,7 @@ func (c *coverage) merge(o *coverage) {
 	}
 }
 
-// cells are all that a history can hit.
+// cells returns all pairs that a history can hit.
 func cells() (all []cell) {
 	for _, st := range steps {
 		for _, f := range drawn {
@@ -158,7 +158,7 @@ type cell struct {
 	fault fault
 }
 
-// missing names the cells that no history hit.
+// missing returns the pairs that no history hit.
 func (c *coverage) missing() (names []string) {
 	for _, x := range cells() {
 		if c.cells[x.step][x.fault] == 0 {
@@ -172,7 +172,7 @@ func (c *coverage) String() string {
 	return fmt.Sprintf("%d/%d", len(cells())-len(c.missing()), len(cells()))
 }
 
-// table shows the counts.
+// table returns the counts as text.
 func (c *coverage) table() string {
 	var b strings.Builder
 	for _, st := range steps {

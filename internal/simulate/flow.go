@@ -11,20 +11,20 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// flow is one way that a credential takes, from a quiet state on.
+// flow is one scenario, from a prepared state on.
 type flow struct {
 	name   string
 	layout string
 	apps   int
 	// prepare leads to the state in which the flow starts, without faults.
 	prepare func(*sim)
-	// ask is what the event demands; nil is a sweep.
+	// ask is the request that starts the flow.
 	ask func(*sim) reconcile.Ask
 }
 
 func sweeping(*sim) reconcile.Ask { return reconcile.Ask{Cause: "timer"} }
 
-// rested has a key published, long enough ago that nothing is in flight.
+// rested has a published key and no run at work.
 func rested(s *sim) { s.quiet(3) }
 
 func due(s *sim) {
@@ -34,11 +34,11 @@ func due(s *sim) {
 	s.complete = append(s.complete, span{s.now, s.now})
 }
 
-// died leaves a key in flight whose instance is gone.
+// died leaves an unpublished key of a replica that has stopped.
 func died(s *sim) {
 	due(s)
 	s.policy = &script{sim: s, faults: map[int]fault{}, at: publish, then: crashBefore}
-	s.sweep(s.instances[0])
+	s.sweep(s.replicas[0])
 	s.until(s.now.Add(s.rules.Window + time.Minute))
 }
 
@@ -56,12 +56,12 @@ var flows = []flow{
 	{name: "supersede", layout: "GP", apps: 1, prepare: func(s *sim) {
 		due(s)
 		s.policy = &script{sim: s, faults: map[int]fault{}, at: supersede, then: crashBefore}
-		s.sweep(s.instances[0])
+		s.sweep(s.replicas[0])
 		s.until(s.now.Add(s.rules.Window + time.Minute))
 	}, ask: sweeping},
 	{name: "delete what expired", layout: "G", prepare: func(s *sim) {
 		due(s)
-		s.sweep(s.instances[0])
+		s.sweep(s.replicas[0])
 		s.until(s.now.Add(s.rules.Overlap + time.Hour))
 	}, ask: sweeping},
 	{name: "delete what nobody published", layout: "GP", prepare: died, ask: sweeping},
@@ -72,7 +72,7 @@ var flows = []flow{
 	{name: "policy change", layout: "G", prepare: func(s *sim) {
 		rested(s)
 		s.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}
-		for _, in := range s.instances {
+		for _, in := range s.replicas {
 			s.kill(in)
 		}
 	}, ask: sweeping},
@@ -82,7 +82,7 @@ var flows = []flow{
 		f.excused = "disabled"
 		s.cloud.SetKeyDisabled(f.id, true)
 		s.refresh(f)
-		s.sweep(s.instances[0])
+		s.sweep(s.replicas[0])
 		s.until(s.now.Add(time.Hour))
 		s.lagged(0, 0, 0)
 		s.cloud.RemoveKey(f.id) // the way out that the reason names
@@ -111,21 +111,20 @@ func revoking(contain bool) func(*sim) reconcile.Ask {
 	}
 }
 
-// script is the policy of an enumeration: what goes wrong is given by the index
-// of the call, counted over all runs since it began; everything takes a moment.
+// script is the policy of an enumeration. Faults are given by the index of the
+// call, counted over all runs since the policy was set. Calls take a moment.
 type script struct {
 	*sim
 	faults map[int]fault
 	seen   int
 	calls  []step
-	// at and then give one fault by step, for those who prepare a state.
+	// at and then are one fault by step, to prepare a state.
 	at   step
 	then fault
 	// applied counts the faults that were reached.
 	applied int
 	landed  bool // whether what was under way at a deadline arrives
-	// meddle is what a person does right before the call of the index before is
-	// sent.
+	// meddle is called right before the call with the index before is sent.
 	meddle func()
 	before int
 }
@@ -162,14 +161,14 @@ func (p *script) fate(c *call) fate {
 	return f.apply(what, c.step)
 }
 
-// timeoutDone is a timeout whose effect came.
+// timeoutDone is a timeout after the effect.
 const timeoutDone fault = "timeout-after-effect"
 
 // enumerated are the faults of the enumeration.
 var enumerated = []fault{crashBefore, crashAfter, lost, truncated, broken, limited, denied, refused, timeout, timeoutDone}
 
-// staged is a world with stores of a layout, apps and instances, where nothing has
-// happened yet and nothing is left to chance.
+// staged returns a new world with stores of a layout, apps and replicas, without
+// chance.
 func staged(seed uint64, o Options, layout string, apps int, names ...string) *sim {
 	s := newSim(seed, o)
 	s.rules = rotation.Standard()
@@ -177,16 +176,16 @@ func staged(seed uint64, o Options, layout string, apps int, names ...string) *s
 	s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
 	s.furnish(layout, apps)
 	for _, name := range names {
-		in := &instance{name: name}
-		s.instances = append(s.instances, in)
+		in := &replica{name: name}
+		s.replicas = append(s.replicas, in)
 		s.boot(in)
 	}
 	return s
 }
 
-// run plays a flow with faults by the index of the call, then two clean runs
-// and more: promises hold all the way, and the last look changes nothing. It
-// returns the calls that the flow made.
+// run plays a flow with faults by the index of the call, and then clean runs.
+// Promises must hold throughout, and the last run must change nothing. It returns
+// the calls of the flow.
 func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step, v Verdict) {
 	synctest.Test(t, func(*testing.T) {
 		s := staged(o.seed, o, fl.layout, fl.apps, "A", "B")
@@ -216,7 +215,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 			}
 		}
 		s.policy = sc
-		r := s.begin(s.instances[0], fl.ask(s), 10*time.Minute)
+		r := s.begin(s.replicas[0], fl.ask(s), 10*time.Minute)
 		s.settle()
 		s.until(s.now.Add(10 * time.Minute))
 		if len(faults) == 0 && o.hand == nil && (r.err != nil || r.out.Error != "") {
@@ -228,7 +227,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 		}
 		// The second fault of a pair may come in the next run.
 		if len(faults) > 0 || o.hand != nil {
-			s.sweep(s.instances[1])
+			s.sweep(s.replicas[1])
 			s.until(s.now.Add(10 * time.Minute))
 		}
 		if o.undone {
@@ -237,7 +236,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 		}
 		s.policy = calm
 		s.heal()
-		for _, in := range s.instances {
+		for _, in := range s.replicas {
 			s.kill(in)
 		}
 		s.settle()
@@ -246,7 +245,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 	return calls, v
 }
 
-// describe names a scenario for whoever has to look at it.
+// describe returns the name of a scenario.
 func (fl flow) describe(faults map[int]fault, calls []step) string {
 	text := fl.name
 	for i := range 200 {

@@ -34,10 +34,10 @@ type Verdict struct {
 	doubles int
 }
 
-// mutant is a wrong protocol: it bends an instance when that starts.
+// mutant is a wrong protocol. bend changes a replica when it starts.
 type mutant struct {
 	name string
-	bend func(s *sim, in *instance)
+	bend func(s *sim, in *replica)
 }
 
 // Options are the options of a history. The zero value plays what the seed holds.
@@ -46,15 +46,15 @@ type Options struct {
 	Trace bool
 
 	mutant *mutant
-	// lagging flows are played with all that IAM may be behind.
+	// lagging plays a flow with the longest lags of IAM.
 	lagging bool
 	seed    uint64
-	// hand is what a person does in a flow before the call at; undone tells
-	// whether the person takes it back.
+	// hand is a manual change before the call with the index at. undone reverts it
+	// later.
 	hand   *hand
 	at     int
 	undone bool
-	// after looks at what a flow has left, before anything else happens.
+	// after is called at the end of a flow, before anything else happens.
 	after func(*sim)
 }
 
@@ -63,7 +63,7 @@ func Run(t *testing.T, seed uint64, o Options) (v Verdict) {
 	synctest.Test(t, func(*testing.T) {
 		s := newSim(seed, o)
 		s.history()
-		for _, in := range s.instances {
+		for _, in := range s.replicas {
 			s.kill(in)
 		}
 		s.settle()
@@ -89,8 +89,8 @@ func (s *sim) verdict(seed uint64) Verdict {
 	return v
 }
 
-// boot starts an instance's process, with an empty memory.
-func (s *sim) boot(in *instance) {
+// boot starts a replica's process, with empty memory.
+func (s *sim) boot(in *replica) {
 	in.born++
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], s.seed)
@@ -123,8 +123,8 @@ func (s *sim) boot(in *instance) {
 	}
 }
 
-// layouts are the stores that a credential may have: g compares and sets, p
-// does not; capitals show their values; o is an optional one that does.
+// layouts are the stores that a credential may have: g is guarded, p is not, and o
+// is optional and guarded. Stores with capitals return their values.
 var layouts = []string{"G", "G", "GP", "GP", "PG", "P", "GG", "PP", "g", "gP", "GPo", "GO", "p", "gp"}
 
 func (s *sim) furnish(layout string, apps int) {
@@ -144,8 +144,8 @@ func (s *sim) furnish(layout string, apps int) {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// history is one random story: a quiet or an eventful first provision, then
-// whatever the seed holds, then faults end and everything must heal.
+// history plays a random history: a first rotation with or without faults, random
+// events, and then a phase without faults in which everything must be repaired.
 func (s *sim) history() {
 	r := s.rnd
 	ch := &chance{sim: s, rnd: rand.New(rand.NewPCG(s.seed, 3))}
@@ -168,17 +168,17 @@ func (s *sim) history() {
 	s.furnish(pick(r, layouts...), pick(r, 0, 0, 1, 2))
 
 	for i := range pick(r, 1, 2, 2, 3, 4) {
-		in := &instance{name: string(rune('A' + i))}
+		in := &replica{name: string(rune('A' + i))}
 		if r.IntN(4) == 0 {
 			in.offset = time.Duration(r.Int64N(int64(8*time.Minute))) - 4*time.Minute
 		}
 		if r.IntN(10) == 0 {
 			in.offset = time.Duration(r.Int64N(int64(20*time.Minute))) - 10*time.Minute
 		}
-		s.instances = append(s.instances, in)
+		s.replicas = append(s.replicas, in)
 		s.boot(in)
 	}
-	if r.IntN(12) == 0 || ch.target.step == remove { // two instances created the service ID at once, long ago
+	if r.IntN(12) == 0 || ch.target.step == remove { // two replicas created the service ID at once, long ago
 		for range 2 {
 			id := s.cloud.AddServiceID(cloud.NewServiceID{
 				AccountID: cloud.AccountID, Name: idName,
@@ -200,11 +200,10 @@ func (s *sim) history() {
 	s.heal()
 }
 
-// quiet sweeps without faults, so that a state is reached that may be left
-// alone.
+// quiet sweeps without faults, until a stable state is reached.
 func (s *sim) quiet(sweeps int) {
 	for range sweeps {
-		in := s.instances[0]
+		in := s.replicas[0]
 		was := in.offset
 		in.offset = 0
 		s.sweep(in)
@@ -213,13 +212,13 @@ func (s *sim) quiet(sweeps int) {
 	}
 }
 
-func (s *sim) sweep(in *instance) *run {
+func (s *sim) sweep(in *replica) *run {
 	r := s.begin(in, reconcile.Ask{Cause: "timer"}, 100*time.Second)
 	s.settle()
 	return r
 }
 
-// leap jumps to when the published key is nearly due.
+// leap advances the time until the published key is nearly due.
 func (s *sim) leap() {
 	f := s.newest()
 	if f == nil {
@@ -237,7 +236,7 @@ func (s *sim) leap() {
 	}
 }
 
-// eventful fills the next hours with sweeps, demands, outages and hands.
+// eventful fills the next hours with sweeps, demands, outages and manual changes.
 func (s *sim) eventful() {
 	r := s.rnd
 	length := pick(r, 3*time.Hour, 10*time.Hour, 10*time.Hour, 30*time.Hour)
@@ -299,8 +298,7 @@ func (s *sim) eventful() {
 	s.until(end)
 }
 
-// deliver5 sends an event to some instances: copies of it, late, lost or out
-// of order.
+// deliver5 sends copies of an event to some replicas: late, lost or out of order.
 func (s *sim) deliver5(at time.Duration, copies int, ask reconcile.Ask) {
 	r := s.rnd
 	for range copies {
@@ -316,10 +314,10 @@ func (s *sim) deliver5(at time.Duration, copies int, ask reconcile.Ask) {
 		}
 		deadline := pick(r, 100*time.Second, 100*time.Second, 10*time.Minute, 8*time.Second)
 		s.after(at+late, func() {
-			in := s.instances[r.IntN(len(s.instances))]
+			in := s.replicas[r.IntN(len(s.replicas))]
 			for _, l := range in.live {
 				if s.now.Before(l.thaw) {
-					return // nobody hears it
+					return // the replica is suspended
 				}
 			}
 			s.begin(in, ask, deadline)
@@ -327,8 +325,8 @@ func (s *sim) deliver5(at time.Duration, copies int, ask reconcile.Ask) {
 	}
 }
 
-// consume lets a consumer re-read its store at random times, within the
-// overlap, and use what it holds in between.
+// consume lets a consumer re-read its store at random times within the overlap,
+// and use its key in between.
 func (s *sim) consume(rd *reader, end time.Time) {
 	if !s.now.Before(end) {
 		return
@@ -342,7 +340,7 @@ func (s *sim) consume(rd *reader, end time.Time) {
 	s.after(next, func() { s.consume(rd, end) })
 }
 
-// serve lets an app use what it read when it started.
+// serve lets an app use the key that it read when it started.
 func (s *sim) serve(rd *reader, end time.Time) {
 	if !s.now.Before(end) {
 		return
@@ -351,30 +349,30 @@ func (s *sim) serve(rd *reader, end time.Time) {
 	s.after(time.Minute+time.Duration(s.rnd.Int64N(int64(2*time.Hour))), func() { s.serve(rd, end) })
 }
 
-// heal ends all faults and looks whether two sweeps put everything right, and
-// a third finds nothing to do.
+// heal ends all faults, and checks that two sweeps repair everything and that a
+// third has nothing to do.
 func (s *sim) heal() {
 	s.out = ""
 	for _, p := range s.places {
 		p.down = ""
 	}
-	for _, in := range s.instances {
+	for _, in := range s.replicas {
 		s.kill(in)
 	}
 	s.settle()
-	for _, in := range s.instances {
+	for _, in := range s.replicas {
 		in.offset = 0
 	}
-	// What was under way arrives within two minutes, and leaves the window of
-	// a process that died.
+	// Calls in transit arrive within two minutes, and the window of a stopped
+	// process passes.
 	s.until(s.now.Add(s.rules.Window + 2*time.Minute))
-	// Two sweeps must do, unless as many keys as allowed live out an overlap, which
-	// use lengthens to three, or what is left of a fuse.
+	// Two sweeps suffice, unless the maximum number of keys is live until their
+	// overlaps, which use can extend to three, or fuses end.
 	var last *run
 	longest := s.now.Add(max(3*s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery) + time.Hour)
 	for i := range 3 + int(longest.Sub(s.now)/s.rules.SweepEvery) {
 		room := s.makesRoom(longest)
-		last = s.sweep(s.instances[i%len(s.instances)])
+		last = s.sweep(s.replicas[i%len(s.replicas)])
 		s.until(s.now.Add(s.rules.SweepEvery))
 		if i > 0 && last.out.Reason != rotation.KeysFull || i > 2 && !room {
 			break
@@ -382,7 +380,7 @@ func (s *sim) heal() {
 	}
 	s.checkHealed(last)
 	for range 3 {
-		last = s.sweep(s.instances[0])
+		last = s.sweep(s.replicas[0])
 		s.until(s.now.Add(2 * time.Minute))
 	}
 	if last.out.Result != reconcile.ResultBlocked {
@@ -395,19 +393,19 @@ func (s *sim) heal() {
 	}
 }
 
-// makesRoom reports whether a key of ours ends by then.
+// makesRoom reports whether a key of ours expires before by.
 func (s *sim) makesRoom(by time.Time) bool {
 	return slices.ContainsFunc(s.order, func(f *fact) bool {
 		return f.ours() && f.liveAt(s.now) && !f.expires.IsZero() && f.expires.Before(by)
 	})
 }
 
-// rest looks whether looks come to rest: one that follows one without steps
-// changes nothing, and there is one.
+// rest checks that runs come to rest: a run after one without steps changes
+// nothing, and there is such a run.
 func (s *sim) rest(last *run) *run {
 	for range 6 {
 		before, nearly := last.out.Steps, s.nearlyDue(s.newest())
-		last = s.sweep(s.instances[0])
+		last = s.sweep(s.replicas[0])
 		s.until(s.now.Add(2 * time.Minute))
 		between := func(st reconcile.StepOutcome) bool { // a key expired, came near its end or was used
 			return st.Reason == rotation.IsExpired || st.Reason == rotation.StillUsed || st.Reason == rotation.StillHeld || nearly
@@ -424,7 +422,7 @@ func (s *sim) rest(last *run) *run {
 	return last
 }
 
-// nearlyDue reports whether a key becomes due about now.
+// nearlyDue reports whether a key becomes due within minutes.
 func (s *sim) nearlyDue(f *fact) bool {
 	const about = 5 * time.Minute
 	if f == nil {
@@ -435,9 +433,8 @@ func (s *sim) nearlyDue(f *fact) bool {
 	return s.now.Sub(aged).Abs() < about || !f.expires.IsZero() && s.now.Sub(soon).Abs() < about
 }
 
-// liveOn looks whether all consumers get in until the last overlap is over. Where
-// a person has something to mend, or the published key ends meanwhile, sweeps go
-// on.
+// liveOn checks that all consumers authenticate until the last overlap is over.
+// Sweeps continue if a person must act or the published key expires meanwhile.
 func (s *sim) liveOn(last *run) {
 	end := s.now.Add(s.rules.Overlap + 2*time.Hour)
 	for s.now.Before(end) {
@@ -447,7 +444,7 @@ func (s *sim) liveOn(last *run) {
 			s.until(end)
 			return
 		}
-		last = s.sweep(s.instances[0])
+		last = s.sweep(s.replicas[0])
 		s.until(minTime(end, s.now.Add(s.rules.SweepEvery)))
 	}
 }

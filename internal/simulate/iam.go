@@ -21,8 +21,7 @@ func is(err, target error) bool { return errors.Is(err, target) }
 
 func runOf(ctx ctx) *run { return ctx.Value(runKey{}).(*run) }
 
-// iam is IAM as the adapter shows it to the reconciler, over the state machine
-// of the emulator.
+// iam is the adapter for IAM, over the state machine of the emulator.
 type iam struct {
 	*sim
 }
@@ -33,7 +32,7 @@ var (
 	_ reconcile.Exchange   = iam{}
 )
 
-// sorted gives IAM's refusals the meaning that the adapter gives them.
+// sorted sorts IAM's errors by sentinels, as the adapter does.
 func sorted(err error) error {
 	var e *cloud.Error
 	if !errors.As(err, &e) {
@@ -55,7 +54,7 @@ func sorted(err error) error {
 	return fmt.Errorf("%w: %w", meaning, err)
 }
 
-// call waits for the scheduler and then asks IAM, which may be out.
+// call waits for the scheduler and then calls IAM, which may have an outage.
 func (i iam) call(ctx ctx, st step, detail string, op func() error) error {
 	return i.yield(ctx, st, detail, func() error {
 		switch i.out {
@@ -164,7 +163,7 @@ func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
 	return out, nil
 }
 
-// policies are an identity's, as a reader with a lag sees them.
+// policies returns an identity's policies, as read with a lag.
 func (w *world) policies(iamID string, lag time.Duration) (out []reconcile.Policy) {
 	w.lagged(0, 0, lag)
 	page, err := w.cloud.ListPolicies(cloud.Owner(), cloud.PolicyQuery{AccountID: cloud.AccountID, IAMID: iamID, Type: "access", Limit: 100})
@@ -262,7 +261,7 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 	return out, nil
 }
 
-// elects reports whether the list that is asked for now is that of an election.
+// elects reports whether the next list is that of an election.
 func (i iam) elects(r *run) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -271,7 +270,7 @@ func (i iam) elects(r *run) bool {
 	return electing
 }
 
-// compare notes that the run compares its clock with IAM's now.
+// compare records that the run compares its clock with IAM's now.
 func (i iam) compare(r *run) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -279,7 +278,7 @@ func (i iam) compare(r *run) {
 	r.asListed = r.offset
 }
 
-// settle takes the run's clock for the one that it has compared.
+// settle records that the run still observes.
 func (i iam) settle(r *run) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -288,8 +287,8 @@ func (i iam) settle(r *run) {
 	}
 }
 
-// drifted notes that an answer shows that the clock has moved. IAM's Date has
-// seconds, and is up to ten seconds old when it arrives, as that of the list was.
+// drifted records that an answer shows that the clock has moved. IAM's Date has
+// seconds, and is up to ten seconds old when it arrives, like that of the list.
 func (i iam) drifted(r *run) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -320,7 +319,7 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	return out, nil
 }
 
-// Mint is the adapter's way through unclear answers, call by call.
+// Mint retries a create like the adapter does, call by call.
 func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
 	var err error
 	unclear := false
@@ -477,7 +476,7 @@ func (i iam) Used(ctx ctx, keyID string) (time.Time, error) {
 	return at, err
 }
 
-// Mark clears a key for publication: the config of a history never renames.
+// Mark clears a key for publication. No history renames a credential.
 func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 	return i.call(ctx, clearing, i.nick(m.Current), func() error {
 		description := m.Describe(id.Text)
@@ -494,7 +493,7 @@ func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 
 var errNotPlayed = errors.New("no history asks for this")
 
-// Groups, Join, Identify and Adopt belong to configs that no history has.
+// Groups is not played. No history has access groups.
 func (iam) Groups(ctx, string) ([]reconcile.Group, error) { return nil, errNotPlayed }
 
 // Join is not played.
@@ -546,7 +545,7 @@ func (i iam) Exchange(ctx ctx, v secret.Value) (reconcile.Bearer, error) {
 	return out, nil
 }
 
-// logs proves that the bearer may send a line.
+// logs proves that the bearer may send a log line.
 type logs struct{ *sim }
 
 func (logs) Name() string { return "logs" }
@@ -565,7 +564,7 @@ func (l logs) Prove(ctx ctx, p reconcile.Proof) error {
 	})
 }
 
-// absent are the wanted policies that are not granted in full.
+// absent returns the wanted policies that are not granted in full.
 func absent(wanted, have []reconcile.Policy) (labels []string) {
 	for _, w := range wanted {
 		for _, role := range w.Roles {

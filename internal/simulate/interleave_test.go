@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var interleave = flag.Bool("interleave", false, "enumerate all interleavings of two instances, not only a few")
+var interleave = flag.Bool("interleave", false, "enumerate all interleavings of two replicas, not only a few")
 
 // schedule is the policy of an interleaving: one of two runs goes on until the
 // schedule preempts it, and then the other one, until that is over or
@@ -86,7 +86,7 @@ func (p *schedule) napping(i int) bool {
 	return false
 }
 
-// interleaving plays two sweeps of two instances, over stores of a layout, with
+// interleaving plays two sweeps of two replicas, over stores of a layout, with
 // turns and a fault, from a credential that is due. It returns how many calls
 // there were.
 func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what fault) (calls int, v Verdict) {
@@ -100,8 +100,8 @@ func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what 
 		}
 		p := &schedule{sim: s, turns: turns, at: at, fault: what, first: len(s.runs)}
 		s.policy = p
-		s.sweep(s.instances[0])
-		s.sweep(s.instances[1])
+		s.sweep(s.replicas[0])
+		s.sweep(s.replicas[1])
 		for range 2000 {
 			if !p.next() {
 				if s.runs[p.first].ended() && s.runs[p.first+1].ended() {
@@ -116,7 +116,7 @@ func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what 
 		calls = p.seen
 		s.policy = calm
 		s.heal()
-		for _, in := range s.instances {
+		for _, in := range s.replicas {
 			s.kill(in)
 		}
 		s.settle()
@@ -127,7 +127,7 @@ func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what 
 
 func (r *run) ended() bool { return r.dead || r.over }
 
-// TestEnumerateInterleavings plays two instances against each other: with up to
+// TestEnumerateInterleavings plays two replicas against each other: with up to
 // three preemptions, each with one fault, over the three kinds of stores. An
 // ordinary run has one preemption, and two without a fault.
 func TestEnumerateInterleavings(t *testing.T) {

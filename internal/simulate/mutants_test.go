@@ -28,7 +28,7 @@ type (
 
 // deciding mutants plan wrongly.
 func deciding(name string, d decider) mutant {
-	return mutant{name, func(_ *sim, in *instance) { in.rec.Decide = d }}
+	return mutant{name, func(_ *sim, in *replica) { in.rec.Decide = d }}
 }
 
 // ruled mutants obey other rules.
@@ -74,14 +74,14 @@ func altered(name string, change func(*rotation.Step)) mutant {
 }
 
 // ported mutants have another IAM or other stores.
-func ported(name string, bend func(s *sim, in *instance)) mutant { return mutant{name, bend} }
+func ported(name string, bend func(s *sim, in *replica)) mutant { return mutant{name, bend} }
 
 func keysBy(name string, wrap func(iam) reconcile.Keys) mutant {
-	return ported(name, func(s *sim, in *instance) { in.rec.Keys = wrap(iam{s}) })
+	return ported(name, func(s *sim, in *replica) { in.rec.Keys = wrap(iam{s}) })
 }
 
 func storesBy(name string, wrap func(port) reconcile.Store) mutant {
-	return ported(name, func(_ *sim, in *instance) {
+	return ported(name, func(_ *sim, in *replica) {
 		for i, st := range in.cred.Stores {
 			in.cred.Stores[i] = wrap(st.(port))
 		}
@@ -151,7 +151,7 @@ func (k mintsWithoutFuse) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value)
 
 type trustsClock struct {
 	iam
-	in *instance
+	in *replica
 }
 
 func (k trustsClock) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
@@ -173,7 +173,7 @@ func (k trustsClock) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Tim
 
 type seesNoDrift struct {
 	iam
-	in *instance
+	in *replica
 }
 
 // Get shows the time that the run expects: it began with its run's skew.
@@ -342,7 +342,7 @@ func (p impatient) Prove(ctx ctx, proof reconcile.Proof) error {
 var mutants = []mutant{
 	// Rule 1: the window, and the time of a write.
 	ruled("has no window: keys of others are retired while they are at work", func(r *rules) { r.Window = 0 }),
-	ported("looks at no deadline before it writes", func(s *sim, in *instance) {
+	ported("looks at no deadline before it writes", func(s *sim, in *replica) {
 		in.rec.Now = func() time.Time {
 			if len(in.live) > 0 {
 				return in.live[0].start.Add(in.offset)
@@ -401,14 +401,14 @@ var mutants = []mutant{
 	storesBy("takes an unclear write for a refusal, and withdraws the key", func(p port) reconcile.Store { return surely{p} }),
 	// Rule 6: without an arbiter the service ID decides, and stores are read
 	// right before.
-	ported("agrees to every key where no store compares and sets", func(s *sim, in *instance) {
+	ported("agrees to every key where no store compares and sets", func(s *sim, in *replica) {
 		in.rec.Identities, in.rec.Keys = clearsAll{iam{s}}, hearsNoRival{iam{s}}
 	}),
 	storesBy("reads a store once and never again", func(p port) reconcile.Store { return seesOnce{p, &map[*run]reconcile.Entry{}} }),
 	// Rule 7: orphans end.
 	lacking("leaves orphans alone", func(s rotation.Step) bool { return s.Reason == rotation.RolledBack }),
 	// Rule 8: absence from a list proves nothing, and minAge brakes.
-	ported("trusts a list's absence", func(s *sim, in *instance) {
+	ported("trusts a list's absence", func(s *sim, in *replica) {
 		in.rec.Keys = listIsAll{iam{s}}
 		in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
 			st.Stores = slices.Clone(st.Stores)
@@ -430,16 +430,16 @@ var mutants = []mutant{
 		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == rotation.StoreUnreachable })
 	}),
 	// Rule 11: a failed proof leaves its key to the fuse.
-	ported("deletes a key whose proof failed", func(s *sim, in *instance) {
+	ported("deletes a key whose proof failed", func(s *sim, in *replica) {
 		in.cred.Provers = []reconcile.Prover{impatient{logs{s}}}
 	}),
 	// Rule 12: the clock.
-	ported("trusts the local clock", func(s *sim, in *instance) {
+	ported("trusts the local clock", func(s *sim, in *replica) {
 		k := trustsClock{iam{s}, in}
 		in.rec.Keys, in.rec.Identities = k, k
 	}),
 	blind("acts whatever its clock says", func(s *state) { s.Skew = 0 }),
-	ported("does not notice that the clock moves", func(s *sim, in *instance) { in.rec.Keys = seesNoDrift{iam{s}, in} }),
+	ported("does not notice that the clock moves", func(s *sim, in *replica) { in.rec.Keys = seesNoDrift{iam{s}, in} }),
 	// Rule 13: what others wrote.
 	blind("writes over what others wrote", func(s *state) {
 		for i := range s.Stores {
@@ -462,10 +462,10 @@ var mutants = []mutant{
 	lacking("leaves the fuse on", action(rotation.Unfuse)),
 	keysBy("mints without a fuse", func(k iam) reconcile.Keys { return mintsWithoutFuse{k} }),
 	keysBy("answers an unclear creation with another", func(k iam) reconcile.Keys { return mintsAnew{k} }),
-	ported("does not read the policies back", func(s *sim, in *instance) { in.rec.Identities = grantsAnything{iam{s}} }),
+	ported("does not read the policies back", func(s *sim, in *replica) { in.rec.Identities = grantsAnything{iam{s}} }),
 	lacking("grants no policy", action(rotation.GrantPolicy)),
 	lacking("proves nothing", action(rotation.Prove)),
-	ported("copies a value without a proof", func(s *sim, in *instance) { in.rec.Exchange = believes{iam{s}} }),
+	ported("copies a value without a proof", func(s *sim, in *replica) { in.rec.Exchange = believes{iam{s}} }),
 	ruled("keeps any number of keys", func(r *rules) { r.MaxKeys = 100 }),
 	ruled("mints up to IAM's limit", func(r *rules) { r.KeyLimit = 100 }),
 	ruled("rotates nothing", func(r *rules) { r.After, r.Expire = 80*24*time.Hour, 100*24*time.Hour }),
@@ -493,7 +493,7 @@ var mutants = []mutant{
 		s.Keys = slices.DeleteFunc(s.Keys, func(k rotation.Key) bool { return k.Disabled })
 	}),
 	keysBy("takes everybody's keys for its own", func(k iam) reconcile.Keys { return everybodys{k} }),
-	ported("asks for more than the config", func(_ *sim, in *instance) {
+	ported("asks for more than the config", func(_ *sim, in *replica) {
 		in.cred.Policies = append(slices.Clone(in.cred.Policies), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})
 	}),
 	deciding("contains every leak at once", func(s state, r rules, t trigger, now time.Time) plan {

@@ -10,9 +10,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Every event comes five times, to four instances, within seconds: the store that
+// Every event comes five times, to four replicas, within seconds: the store that
 // compares and sets lets one of the keys through, and the others are taken back.
-func TestFiveCopiesOnFourInstancesPublishOneKeyInADueWindow(t *testing.T) {
+func TestFiveCopiesOnFourReplicasPublishOneKeyInADueWindow(t *testing.T) {
 	seeds := uint64(100)
 	if raceDetector {
 		seeds = 10 // make test plays the others without it
@@ -47,16 +47,16 @@ func five(t *testing.T, layout string, demanded bool, seed uint64) (v Verdict, p
 		s.policy = &chance{sim: s, rnd: rand.New(rand.NewPCG(seed, 3)), on: true, slow: 0.2, steady: true}
 		before := s.firsts
 		for range 5 {
-			in := s.instances[s.rnd.IntN(len(s.instances))]
+			in := s.replicas[s.rnd.IntN(len(s.replicas))]
 			s.after(time.Duration(s.rnd.Int64N(int64(4*time.Second))), func() { s.begin(in, ask, 10*time.Minute) })
 		}
 		s.until(s.now.Add(20 * time.Minute))
-		for _, in := range s.instances {
+		for _, in := range s.replicas {
 			s.sweep(in)
 			s.until(s.now.Add(5 * time.Minute))
 		}
 		published = s.firsts - before
-		for _, in := range s.instances {
+		for _, in := range s.replicas {
 			s.kill(in)
 		}
 		s.settle()

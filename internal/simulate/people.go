@@ -10,15 +10,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// hand is something that a person does behind latchkey's back. It returns how
-// the person undoes it, where one would, and false where there was nothing to
-// do it to.
+// hand is a manual change. do returns how to revert it, if that makes sense, and
+// false if there was nothing to change.
 type hand struct {
 	name string
 	do   func(s *sim) (undo func(), done bool)
 }
 
-// publishedFact is the key that people see in the stores.
+// publishedFact returns the key that the stores name.
 func (s *sim) publishedFact() *fact {
 	f := s.newest()
 	if f == nil || !f.gone.IsZero() {
@@ -41,7 +40,7 @@ func (s *sim) keyNow(id string) (cloud.APIKey, error) {
 	return s.cloud.GetAPIKey(cloud.Owner(), id, false)
 }
 
-// idOf is the service ID of the published key, or any of ours.
+// idOf returns the service ID of the published key, or any of ours.
 func (s *sim) idOf() string {
 	if f := s.publishedFact(); f != nil {
 		return strings.TrimPrefix(f.iamID, "iam-")
@@ -55,7 +54,7 @@ func (s *sim) idOf() string {
 	return least
 }
 
-// clocks are set while an instance is at work; random histories do so at gets.
+// clocks are changes of a clock during a run. Random histories have them at gets.
 var clocks = []hand{
 	{"sets the clock on", setClock(4 * time.Minute)},
 	{"sets the clock back", setClock(-4 * time.Minute)},
@@ -65,7 +64,7 @@ var clocks = []hand{
 
 func setClock(by time.Duration) func(*sim) (func(), bool) {
 	return func(s *sim) (func(), bool) {
-		in := s.instances[0]
+		in := s.replicas[0]
 		in.offset += by
 		return func() { in.offset -= by }, true
 	}
@@ -232,13 +231,13 @@ var hands = []hand{
 	}},
 	{"asks for a wider policy", func(s *sim) (func(), bool) {
 		s.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}
-		for _, in := range s.instances {
+		for _, in := range s.replicas {
 			s.kill(in)
 		}
 		return nil, true
 	}},
 	{"sets a clock", func(s *sim) (func(), bool) {
-		in := s.instances[s.rnd.IntN(len(s.instances))]
+		in := s.replicas[s.rnd.IntN(len(s.replicas))]
 		was := in.offset
 		in.offset += time.Duration(s.rnd.Int64N(int64(20*time.Minute))) - 10*time.Minute
 		return func() { in.offset = was }, true

@@ -12,14 +12,14 @@ import (
 // must be explained by some order of the operations, or the replicas have
 // nothing to agree by.
 
-// access is what was asked of the register: a read, a write that expects a
-// revision, or a person's write, which expects none.
+// access is a read, a write that expects a revision, or a person's write, which
+// expects none.
 type access struct {
 	write, hand bool
 	expects     int
 }
 
-// answer is what came back.
+// answer is the answer to an access.
 type answer struct {
 	revision int  // of a read
 	done     bool // of a write
@@ -73,7 +73,7 @@ func (w *world) recordHand(p *place) {
 	}
 }
 
-// checkArbiter looks whether the first guarded store was a register.
+// checkArbiter checks that the first guarded store was a register.
 func (s *sim) checkArbiter() {
 	for _, p := range s.places {
 		if !p.guarded {

@@ -13,8 +13,8 @@ import (
 // Sequences that reasoning found and no history had drawn.
 
 // Two first provisions at once make two service IDs where no store compares and
-// sets; then one of the instances is scaled to zero.
-func TestTheKeysOfBothServiceIDsEndWhicheverInstanceLivesOn(t *testing.T) {
+// sets; then one of the replicas is scaled to zero.
+func TestTheKeysOfBothServiceIDsEndWhicheverReplicaLivesOn(t *testing.T) {
 	for _, layout := range []string{"P", "PP"} {
 		for apart := 5 * time.Millisecond; apart <= 60*time.Millisecond; apart += 5 * time.Millisecond {
 			for which := range 2 {
@@ -22,21 +22,21 @@ func TestTheKeysOfBothServiceIDsEndWhicheverInstanceLivesOn(t *testing.T) {
 					s := staged(uint64(apart), Options{}, layout, 0, "A", "B")
 					s.policy = &script{sim: s}
 					ask := reconcile.Ask{Cause: "timer"}
-					s.begin(s.instances[0], ask, 10*time.Minute)
-					s.after(apart, func() { s.begin(s.instances[1], ask, 10*time.Minute) })
+					s.begin(s.replicas[0], ask, 10*time.Minute)
+					s.after(apart, func() { s.begin(s.replicas[1], ask, 10*time.Minute) })
 					s.settle()
 					s.until(s.now.Add(time.Hour))
-					s.kill(s.instances[1-which])
+					s.kill(s.replicas[1-which])
 					for range 24 * 7 {
-						s.sweep(s.instances[which])
+						s.sweep(s.replicas[which])
 						s.until(s.now.Add(time.Hour))
 					}
 					for _, f := range s.order {
 						if !s.named(f.id) && f.liveAt(s.now) {
-							t.Errorf("%s, %s apart, %s lives on: after a week %s, which no store names, lives until %s", layout, apart, s.instances[which].name, s.nick(f.id), f.expires)
+							t.Errorf("%s, %s apart, %s lives on: after a week %s, which no store names, lives until %s", layout, apart, s.replicas[which].name, s.nick(f.id), f.expires)
 						}
 					}
-					for _, in := range s.instances {
+					for _, in := range s.replicas {
 						s.kill(in)
 					}
 					s.settle()
@@ -61,7 +61,7 @@ func TestALockedServiceIDGetsNoKeyAtEverySweep(t *testing.T) {
 		before := len(s.order)
 		var last *run
 		for range 48 {
-			last = s.sweep(s.instances[0])
+			last = s.sweep(s.replicas[0])
 			s.until(s.now.Add(time.Hour))
 		}
 		if n := len(s.order) - before; n > 1 || last.out.Reason != rotation.IdentityLocked {
@@ -70,7 +70,7 @@ func TestALockedServiceIDGetsNoKeyAtEverySweep(t *testing.T) {
 	}})
 }
 
-func TestAKeyThatAnotherInstanceCondemnsMeanwhileIsNotLengthened(t *testing.T) {
+func TestAKeyThatAnotherReplicaMarksAsLeakedIsNotExtended(t *testing.T) {
 	calls, _ := wentBack.run(t, nil, Options{})
 	lengthened := 0
 	for i, st := range calls {
@@ -78,7 +78,7 @@ func TestAKeyThatAnotherInstanceCondemnsMeanwhileIsNotLengthened(t *testing.T) {
 			continue
 		}
 		lengthened++
-		condemns := hand{"is another instance, which condemns it", func(s *sim) (func(), bool) {
+		condemns := hand{"is another replica, which condemns it", func(s *sim) (func(), bool) {
 			f := s.keys[s.places[0].keyID()]
 			m, text, ok := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
 			m.Leaked = s.now
@@ -125,16 +125,16 @@ func TestAClockThatMovesWhileANamedKeyIsReadIsNoticed(t *testing.T) {
 				s.policy = &script{sim: s}
 				due(s)
 				s.places[1].down = "unavailable"
-				s.sweep(s.instances[0])
+				s.sweep(s.replicas[0])
 				s.until(s.now.Add(5 * time.Second))
 				s.places[1].down = "" // what it lacks can be copied
 				s.lag = 60 * time.Second
 				sc := &script{sim: s}
 				if i := slices.Index(calls, get); meddles && i >= 0 {
-					sc.before, sc.meddle = i, func() { s.instances[1].offset += 4 * time.Minute }
+					sc.before, sc.meddle = i, func() { s.replicas[1].offset += 4 * time.Minute }
 				}
 				s.policy = sc
-				s.sweep(s.instances[1])
+				s.sweep(s.replicas[1])
 				s.until(s.now.Add(10 * time.Minute))
 				if calls = sc.calls; meddles && slices.Contains(calls, get) {
 					read++
@@ -142,7 +142,7 @@ func TestAClockThatMovesWhileANamedKeyIsReadIsNoticed(t *testing.T) {
 				for _, v := range s.violations {
 					t.Errorf("seed %d: %s", seed, v)
 				}
-				for _, in := range s.instances {
+				for _, in := range s.replicas {
 					s.kill(in)
 				}
 				s.settle()

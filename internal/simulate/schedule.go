@@ -16,10 +16,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// sim is one history under way: a queue of events in virtual time, and the
-// instances whose calls wait in it. Only the scheduler's goroutine touches
-// anything but arrived: an instance's goroutine runs from the answer of one
-// call to the next call, and the scheduler waits until all have come to rest.
+// sim is a running history: a queue of events in virtual time, and the replicas
+// whose calls wait in it. A replica's goroutine runs from the answer of one call to
+// the next call. The scheduler waits until all of them wait, so its goroutine alone
+// uses all fields but arrived.
 type sim struct {
 	*world
 	rnd      *rand.Rand
@@ -34,13 +34,13 @@ type sim struct {
 
 	runs   []*run
 	hash   uint64
-	lines  []string // the trace, when somebody wants to read it
+	lines  []string // the trace, if the options ask for it
 	trace  bool
 	seed   uint64
 	mutant *mutant
 }
 
-// event is something that happens at a moment.
+// event is a function to call at a time.
 type event struct {
 	at  time.Time
 	nth int
@@ -65,7 +65,7 @@ func (q *events) Pop() any {
 	return e
 }
 
-// after lets something happen d from now.
+// after calls do after d.
 func (s *sim) after(d time.Duration, do func()) { s.at(s.now.Add(max(d, 0)), do) }
 
 func (s *sim) at(at time.Time, do func()) {
@@ -73,7 +73,7 @@ func (s *sim) at(at time.Time, do func()) {
 	heap.Push(&s.queue, &event{at: at, nth: s.nth, do: do})
 }
 
-// until runs everything that happens before the moment.
+// until runs all events before end.
 func (s *sim) until(end time.Time) {
 	for len(s.queue) > 0 && s.queue[0].at.Before(end) {
 		if s.happened++; s.happened == mostEvents {
@@ -94,12 +94,12 @@ func (s *sim) until(end time.Time) {
 	}
 }
 
-// mostEvents ends a history in which somebody does something for ever: an
-// ordinary one has some thousands.
+// mostEvents ends a history that does not come to rest. An ordinary one has some
+// thousands.
 const mostEvents = 200_000
 
-// settle lets the instances run until each waits for a call's answer, and
-// decides about the new calls in an order that no goroutine's luck changes.
+// settle lets the replicas run until each waits for an answer, and accepts the new
+// calls in an order that does not depend on the Go scheduler.
 func (s *sim) settle() {
 	for {
 		synctest.Wait()
@@ -208,10 +208,10 @@ type prose string
 
 func (prose) code() string { return "" }
 
-// instance is one process that runs latchkey.
-type instance struct {
+// replica is one process of latchkey.
+type replica struct {
 	name string
-	// offset is its clock's distance from the truth.
+	// offset is its clock minus the actual time.
 	offset time.Duration
 	rec    *reconcile.Reconciler
 	cred   reconcile.Credential
@@ -221,7 +221,7 @@ type instance struct {
 
 // run is one Reconcile.
 type run struct {
-	*instance
+	*replica
 	nth     int
 	ask     reconcile.Ask
 	ctx     context.Context //nolint:containedctx // the run is what the scheduler knows of a call's context
@@ -230,13 +230,13 @@ type run struct {
 	pending []*call
 	// thaw is the moment until which the process is frozen.
 	thaw time.Time
-	// dead: the process is gone. over: Reconcile has returned.
+	// dead is set if the process has stopped, and over if Reconcile has returned.
 	dead, over bool
 	calls      int
 	out        reconcile.Outcome
 	err        error
 	end        time.Time
-	// mutations are the effects that it had on IAM, stores and consumers.
+	// mutations counts its effects on IAM, stores and consumers.
 	mutations int
 	evidence
 }
@@ -252,19 +252,20 @@ type call struct {
 	op     func() error
 	ctx    context.Context //nolint:containedctx // its end answers the call
 	answer chan error
-	// answered calls are not waited for; a dropped one never has an effect.
+	// answered is set once the replica has the answer. A dropped call never has an
+	// effect.
 	answered, dropped, sent bool
-	index                   int // the how-manieth of its run, from 0
+	index                   int // of the call in its run, from 0
 	made                    time.Time
-	// learn is told the answer before the instance is.
+	// learn gets the answer before the replica does.
 	learn func(error)
 	nap   time.Duration
 }
 
 var errDead = errors.New("the process died")
 
-// yield is what every port does: it waits until the scheduler has decided what
-// becomes of the call, and has carried it out.
+// yield makes a call of a port. It returns the answer when the scheduler delivers
+// it.
 func (s *sim) yield(ctx context.Context, st step, detail string, op func() error) error {
 	return s.yieldAnd(ctx, st, detail, op, func(error) {})
 }
@@ -278,7 +279,7 @@ func (s *sim) yieldAnd(ctx context.Context, st step, detail string, op func() er
 	return <-c.answer
 }
 
-// accept decides what becomes of a call that has arrived.
+// accept decides the fate of a call that has arrived.
 func (s *sim) accept(c *call) {
 	r := c.run
 	switch {
@@ -296,7 +297,7 @@ func (s *sim) accept(c *call) {
 	r.calls++
 	if r.calls > mostCalls {
 		s.violate("P10", "run %d of %s makes more than %d calls", r.nth, r.name, mostCalls)
-		s.kill(r.instance)
+		s.kill(r.replica)
 		c.reply(errDead)
 		return
 	}
@@ -315,11 +316,11 @@ func (s *sim) accept(c *call) {
 	s.after(f.send, func() { s.send(c, f) })
 }
 
-// mostCalls bounds a run: observing a few keys and stores, four rounds of a
-// whole rotation and two minutes of polling need far less.
+// mostCalls is the maximum number of calls in a run. Four rounds of a whole
+// rotation and two minutes of polling need far less.
 const mostCalls = 1500
 
-// send is the moment at which the call has its effect, if it has one.
+// send applies the effect of a call, if it has one.
 func (s *sim) send(c *call, f fate) {
 	if c.dropped {
 		return
@@ -329,7 +330,7 @@ func (s *sim) send(c *call, f fate) {
 	}
 	if f.fault == crashBefore {
 		if !c.answered {
-			s.kill(c.run.instance)
+			s.kill(c.run.replica)
 		}
 		return
 	}
@@ -352,13 +353,13 @@ func (s *sim) send(c *call, f fate) {
 		return
 	}
 	if f.fault == crashAfter {
-		s.kill(c.run.instance)
+		s.kill(c.run.replica)
 		return
 	}
 	s.after(f.back, func() { s.deliver(c, err) })
 }
 
-// deliver is the moment at which the instance learns of the answer.
+// deliver gives the answer to the replica.
 func (s *sim) deliver(c *call, err error) {
 	if c.answered || s.frozen(c.run, func() { s.deliver(c, err) }) {
 		return
@@ -366,8 +367,8 @@ func (s *sim) deliver(c *call, err error) {
 	c.reply(err)
 }
 
-// frozen reports whether the run's process stands still, and if so tries again
-// when it goes on.
+// frozen reports whether the run's process is suspended. If so, it calls again when
+// the process resumes.
 func (s *sim) frozen(r *run, again func()) bool {
 	if r.dead || !s.now.Before(r.thaw) {
 		return false
@@ -386,7 +387,7 @@ func (c *call) reply(err error) {
 	c.answer <- err
 }
 
-// nap is how an instance waits between polls.
+// nap is a replica's sleep between polls.
 func (s *sim) nap(ctx context.Context, d time.Duration) error {
 	r := ctx.Value(runKey{}).(*run)
 	c := &call{sim: s, run: r, step: napping, name: string(napping), op: func() error { return nil }, ctx: ctx,
@@ -400,9 +401,9 @@ func (s *sim) nap(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// begin starts a Reconcile with a deadline of its own.
-func (s *sim) begin(in *instance, ask reconcile.Ask, deadline time.Duration) *run {
-	r := &run{instance: in, nth: len(s.runs), ask: ask, start: s.now}
+// begin starts a Reconcile with its own deadline.
+func (s *sim) begin(in *replica, ask reconcile.Ask, deadline time.Duration) *run {
+	r := &run{replica: in, nth: len(s.runs), ask: ask, start: s.now}
 	s.runs = append(s.runs, r)
 	in.live = append(in.live, r)
 	r.evidence = newEvidence()
@@ -428,11 +429,10 @@ func (s *sim) deadline(r *run, at time.Time) {
 	s.at(at, func() { s.expire(r) })
 }
 
-// postpone moves the deadline of a run whose machine was suspended: its
-// monotonic clock stood still.
+// postpone moves the deadline of a run whose monotonic clock was suspended.
 func (s *sim) postpone(r *run, d time.Duration) { s.deadline(r, r.limit.Add(d)) }
 
-// expire ends a run's context. A request that is under way may still arrive.
+// expire ends a run's context. A request in transit may still arrive.
 func (s *sim) expire(r *run) {
 	if r.over || r.dead || r.ctx.Err() != nil || s.now.Before(r.limit) || s.frozen(r, func() { s.expire(r) }) {
 		return
@@ -450,9 +450,9 @@ func (s *sim) expire(r *run) {
 	}
 }
 
-// kill ends a process. What it has sent and the other side has not yet done is
-// done or not, as with a request whose connection breaks.
-func (s *sim) kill(in *instance) {
+// kill stops a process. Its requests in transit may or may not have their effect,
+// as with a broken connection.
+func (s *sim) kill(in *replica) {
 	s.note("%s dies", in.name)
 	for _, r := range slices.Clone(in.live) {
 		r.dead = true
@@ -466,7 +466,7 @@ func (s *sim) kill(in *instance) {
 	s.boot(in)
 }
 
-// returned is the end of a Reconcile.
+// returned handles the end of a Reconcile.
 func (s *sim) returned(r *run) {
 	r.over, r.end = true, s.now
 	r.cancel()

@@ -14,16 +14,16 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// world is what is outside of latchkey: IAM, stores, their readers, and the
-// truth about all of it.
+// world is everything outside of latchkey: IAM, the stores and their readers, with
+// their actual state.
 type world struct {
 	now    time.Time
 	cloud  *cloud.Cloud
 	minter cloud.Minter
 	chance *rand.Rand // for what IAM does by chance: its lags
 
-	// lag is the longest that IAM's lists, gets and tokens are behind; stale
-	// means that they may also show how a key was.
+	// lag is the longest lag of IAM's lists, gets and tokens. If stale is set, they
+	// may also return an earlier state of a key.
 	lag   time.Duration
 	stale bool
 
@@ -33,12 +33,12 @@ type world struct {
 	rules   rotation.Rules
 	wanted  []reconcile.Policy
 
-	keys      map[string]*fact // every key of ours there ever was
-	order     []*fact
-	ids       map[string]time.Time // our service IDs since when
-	foreign   map[string]int       // foreign keys of a service ID, by IAM ID
-	acting    *run                 // whose call has its effect just now
-	instances []*instance
+	keys     map[string]*fact // every key of ours there ever was
+	order    []*fact
+	ids      map[string]time.Time // our service IDs since when
+	foreign  map[string]int       // foreign keys of a service ID, by IAM ID
+	acting   *run                 // whose call has its effect just now
+	replicas []*replica
 
 	ledger
 }
@@ -51,26 +51,26 @@ const (
 
 var epoch = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
 
-// fact is the truth about one key.
+// fact is the actual state of one key.
 type fact struct {
 	id, iamID, value string
 	born, gone       time.Time // gone is zero while IAM has it
 	by               *run
 	shown            []version // what lists and gets have shown since when
-	// stored is when a store first named it, left when the last one stopped.
+	// stored is when a store first named it, and left when the last store stopped.
 	stored, left time.Time
-	// excused keys were touched by people: what becomes of them is theirs.
+	// excused says how a person changed the key. It is then not checked.
 	excused string
-	// ends is when it stopped to authenticate, by expiry or deletion.
+	// expires is its expiry in IAM.
 	expires  time.Time
 	disabled bool
-	// removed: a person took it out of a store. leaked: its revocation was
-	// asked for, and contained if it was to end first.
+	// removed is set if a person removed it from a store, leaked if its revocation
+	// was requested, and contained if that was to end it first.
 	removed, leaked, contained bool
 	proven                     bool // a token was had for it, and did its job
 }
 
-// ours reports whether latchkey still knows the key as its own.
+// ours reports whether the key exists and still has our marker.
 func (f *fact) ours() bool { return f.gone.IsZero() && f.excused != "unmarked" }
 
 type version struct {
@@ -92,7 +92,7 @@ func newWorld(seed uint64) *world {
 	return w
 }
 
-// changed takes note of how IAM has a key now.
+// changed records the state of a key in IAM.
 func (w *world) changed(k cloud.APIKey) {
 	f := w.keys[k.ID]
 	if f == nil {
@@ -103,7 +103,7 @@ func (w *world) changed(k cloud.APIKey) {
 	f.expires, f.disabled = k.ExpiresAt, k.Disabled
 }
 
-// seen is how IAM shows a key to somebody who reads with a lag.
+// seen returns a key as IAM returns it with a lag.
 func (w *world) seen(k cloud.APIKey, lag time.Duration) cloud.APIKey {
 	f := w.keys[k.ID]
 	if f == nil || !w.stale || lag == 0 {
@@ -138,8 +138,8 @@ type place struct {
 	past     []reconcile.Entry // what it had, for people who roll back
 	since    time.Time         // of the current entry
 	byPerson bool              // who wrote it last
-	// late: the last write had been under way for long. handled: people have
-	// changed the entry.
+	// late is set if the last write was in transit for long, and handled if a person
+	// has changed the entry.
 	late, handled bool
 	down          string // "", "unavailable" or "denied"
 	ops           []operation
@@ -152,7 +152,7 @@ func (p *place) keyID() string {
 	return p.entry.KeyID
 }
 
-// put writes an entry, whoever does it.
+// put writes an entry.
 func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
 	old := p.keyID()
 	if p.there {
@@ -187,7 +187,7 @@ func (w *world) named(id string) bool {
 	return id != "" && slices.ContainsFunc(w.places, func(p *place) bool { return p.keyID() == id })
 }
 
-// port is a store as one instance's adapter has it.
+// port is the adapter of a store.
 type port struct {
 	*sim
 	*place
@@ -324,7 +324,7 @@ type reader struct {
 	value secret.Value
 	key   string
 	since time.Time
-	// excused readers hold what a person or a late write put there.
+	// excused is set if it holds the value of a person or of a late write.
 	excused bool
 }
 
