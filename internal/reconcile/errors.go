@@ -19,7 +19,7 @@ var (
 	ErrDenied = errors.New("access denied")
 	// ErrRefused means that the upstream will never accept this request. Nothing
 	// was written.
-	ErrRefused = errors.New("rejected")
+	ErrRefused = errors.New("refused")
 	// ErrQuota means that a quota is exhausted. Nothing was written.
 	ErrQuota = errors.New("quota exceeded")
 	// ErrNotActive means that the object exists but is not ready yet.
