@@ -35,7 +35,7 @@ import (
 // entry has two slashes.
 const Entry = "custom-credentials"
 
-// ErrTryAgain: the task is not finished, and another run may finish it.
+// ErrTryAgain says that the task is not finished and that another run may finish it.
 var ErrTryAgain = errors.New("try again later")
 
 // Defaults of Config. A run that died keeps its key from being replaced for a

@@ -62,7 +62,7 @@ func TestASweepFindsTasksWhoseKeyLacksItsFullLife(t *testing.T) {
 		"the key records two stores":  {change: func(_ *world, k *reconcile.KeyRecord) { k.Stores = append(k.Stores, k.Stores[0]) }},
 		"the store is no location":    {change: func(_ *world, k *reconcile.KeyRecord) { k.Stores[0] = "secretsManager/eu-de" }},
 		"the store is another task's": {change: func(_ *world, k *reconcile.KeyRecord) { k.Stores[0] += "x" }},
-		"the store is in an instance that the config does not name": {change: func(w *world, k *reconcile.KeyRecord) {
+		"the store is in an instance that the config does not name": {change: func(_ *world, k *reconcile.KeyRecord) {
 			k.Stores[0] = strings.Replace(k.Stores[0], cloud.SecretsInstanceID, "another", 1)
 		}},
 		"the key is no task's": {change: func(_ *world, k *reconcile.KeyRecord) { k.Credential = provider.Entry + "/x" }},

@@ -217,7 +217,7 @@ func (m *memory) Disable(_ context.Context, keyID string) error {
 	return nil
 }
 
-func (m *memory) Used(_ context.Context, keyID string) (time.Time, error) {
+func (m *memory) Used(_ context.Context, _ string) (time.Time, error) {
 	defer m.lock()()
 	return time.Time{}, m.fail["Used"]
 }
@@ -405,4 +405,4 @@ func (w *bench) rotated() string {
 }
 
 // sleepNot lets a poll end at once.
-func sleepNot(ctx context.Context, _ time.Duration) error { return context.DeadlineExceeded }
+func sleepNot(_ context.Context, _ time.Duration) error { return context.DeadlineExceeded }

@@ -168,7 +168,7 @@ func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	broken := w.c
 	broken.Name, broken.ServiceIDName, broken.Given = "broken", "", "ServiceId-1"
 	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
-	w.memory.fail["Lookup"] = reconcile.ErrUnavailable
+	w.fail["Lookup"] = reconcile.ErrUnavailable
 	orphan := reconcile.Credential{Name: "old", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}}
 	s := w.reconciler.Sweep(t.Context(), []reconcile.Credential{broken, w.c, orphan}, reconcile.Ask{})
 	var results []reconcile.Result

@@ -29,7 +29,7 @@ type Rule interface {
 	Apply(data any) (event.Request, error)
 }
 
-// ErrNoMatch: the rule does not match the event.
+// ErrNoMatch says that the rule does not match the event.
 var ErrNoMatch = errors.New("the rule does not match")
 
 // UndecidedError says why a rule could not be decided. The rule then does not

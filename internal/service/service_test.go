@@ -299,7 +299,7 @@ func TestTheStatusSaysHowARequestEnded(t *testing.T) {
 
 func TestARevocationOfAKeyOfNoCredentialIsRefused(t *testing.T) {
 	w := newWorld()
-	w.outcome = func(c reconcile.Credential, ask reconcile.Ask) reconcile.Outcome {
+	w.outcome = func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
 		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedElsewhere}
 	}
 	revoke := sample.Binary("dev.latchkey.revoke", "/t", now, map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-9"})
