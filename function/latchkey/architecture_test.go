@@ -32,7 +32,7 @@ var packages = map[string][]string{
 	"vault":          append([]string{"entry", "upstream"}, core...),
 	"outcome":        append([]string{"event"}, core...),
 
-	"config":       {"entry"},
+	"config":       {"entry", "secret"},
 	"event":        {"rotation"},
 	"event/sample": {},
 	"webhook":      {"event", "rotation", "secret"},

@@ -10,6 +10,8 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Verify configures how a hook authenticates its callers.
@@ -36,12 +38,10 @@ type Hook struct {
 
 // Delivery is the event that a hook makes from a body.
 type Delivery struct {
-	Type, Subject string // attributes of the event; Subject may be ""
-	Time          string // RFC 3339; "": none
-	Data          any    // maps, lists, strings, numbers and booleans; nil: none
-	// Leaked returns the value of a leaked key; nil: the hook has none. It is
-	// a closure so that no log prints the value.
-	Leaked func() string
+	Type, Subject string       // attributes of the event; Subject may be ""
+	Time          string       // RFC 3339; "": none
+	Data          any          // maps, lists, strings, numbers and booleans; nil: none
+	Leaked        secret.Value // value of a leaked key; nil: none
 }
 
 // ErrUnwanted is returned by Map when the hook's when is false. It is not
@@ -89,7 +89,7 @@ func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 		if err != nil {
 			return Delivery{}, fmt.Errorf("hooks.%s.event.leaked: %w", h.Name, err)
 		}
-		d.Leaked = func() string { return s }
+		d.Leaked = secret.New(s)
 	}
 	return d, nil
 }

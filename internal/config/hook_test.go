@@ -196,7 +196,7 @@ func TestALeakedValueIsAClosure(t *testing.T) {
 		"verbs: [provision], credentials: [logs-sender]", "verbs: [revoke], credentials: [logs-sender]").Replace(hooked)
 	c := mustLoad(t, text)
 	d, err := c.Hooks[0].Map(map[string]any{"secret": "canary"}, nil)
-	if err != nil || d.Leaked == nil || d.Leaked() != "canary" || d.Data != nil {
+	if err != nil || d.Leaked == nil || d.Leaked.Expose() != "canary" || d.Data != nil {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

@@ -3,8 +3,11 @@
 // A Value is a closure. fmt, log/slog, encoding/json and reflection see a
 // function, never the bytes, however deeply it is nested. A struct with a
 // redacting String method would still print its bytes from an unexported field
-// of another struct, because fmt cannot call methods there. Expose is the only
-// way to get the secret, so a search for it finds every use.
+// of another struct, because fmt cannot call methods there.
+//
+// Another package can neither call nor write such a closure, since its parameter
+// has an unexported type. Expose is therefore the only way to get the secret,
+// and a search for it finds every use.
 package secret
 
 import (
@@ -19,17 +22,21 @@ import (
 )
 
 // Value is a secret string. The zero Value is empty and valid.
-type Value func() string
+type Value func(opener) string
+
+// opener is what a Value is called with. Other packages can neither name it nor
+// write a constant that is assignable to it.
+type opener struct{ _ byte }
 
 // New wraps s. Call it as early as possible, and do not keep the string.
-func New(s string) Value { return func() string { return s } }
+func New(s string) Value { return func(opener) string { return s } }
 
 // Expose returns the secret. Call it only to send the secret to IAM or to a store.
 func (v Value) Expose() string {
 	if v == nil {
 		return ""
 	}
-	return v()
+	return v(opener{})
 }
 
 // Empty reports whether v is the empty string.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -90,5 +91,18 @@ func TestTheZeroValueIsEmpty(t *testing.T) {
 	var v secret.Value
 	if !v.Empty() || v.Expose() != "" || fmt.Sprint(v) != "[secret]" {
 		t.Error("the zero value is not an empty secret")
+	}
+}
+
+func TestNoOtherPackageCanCallOrWriteAValue(t *testing.T) {
+	v := reflect.TypeFor[secret.Value]()
+	if v.NumIn() != 1 {
+		t.Fatalf("a Value takes %d arguments, want 1", v.NumIn())
+	}
+	// A constant, nil or a literal of another package is assignable neither to a
+	// struct nor to one of its fields that is not exported.
+	in := v.In(0)
+	if in.Kind() != reflect.Struct || in.NumField() == 0 || in.Field(0).IsExported() || strings.ToLower(in.Name()) != in.Name() {
+		t.Errorf("a Value's argument is %v, want a struct that only package secret can make", in)
 	}
 }
