@@ -104,8 +104,10 @@ func (b *credentialBuilder) store(c config.Credential, s config.Store) (reconcil
 		return st, nil
 	case s.Vault != nil:
 		return b.stores.vault(*s.Vault, owner), nil
+	case s.File != nil:
+		return file.New(s.File.Path, owner), nil
 	}
-	return file.New(s.File.Path, owner), nil
+	panic("building the stores of " + c.Name + ": one has no kind that is known here")
 }
 
 func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover {

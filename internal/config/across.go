@@ -248,5 +248,5 @@ func (s storeTemplate) locationParts() []*template {
 	case s.vault != nil:
 		return s.vault.locationParts()
 	}
-	return nil
+	return nil // has a fault already
 }

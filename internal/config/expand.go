@@ -238,8 +238,10 @@ func (x *expansion) stores(project *Project) (ss []Store) {
 			s.Kubernetes = x.kubernetes(t.kubernetes)
 		case t.vault != nil:
 			s.Vault = x.vault(t.vault)
-		default:
+		case t.file != nil:
 			s.File = &FileStore{Path: x.path(t.file.path)}
+		default:
+			panic("expanding " + t.at.path + ": a store of a kind that is not known here")
 		}
 		where := location(s, project)
 		if first, ok := taken[where]; ok && x.err == nil {
@@ -268,18 +270,20 @@ func (x *expansion) path(t *template) string {
 // A Code Engine project has the same description by ID and by name.
 func location(s Store, project *Project) string {
 	switch {
-	case s.File != nil:
-		return fmt.Sprintf("the file %q", s.File.Path)
+	case s.CodeEngine != nil:
+		c := *s.CodeEngine
+		if project != nil && c.Project == project.Name && c.Region == project.Region {
+			c.Project = project.ID
+		}
+		return fmt.Sprintf("the entry %q of the secret %q in project %q in %s", c.Entry, c.Secret, c.Project, c.Region)
 	case s.SecretsManager != nil:
 		return s.SecretsManager.location()
 	case s.Kubernetes != nil:
 		return s.Kubernetes.location()
 	case s.Vault != nil:
 		return s.Vault.location()
+	case s.File != nil:
+		return fmt.Sprintf("the file %q", s.File.Path)
 	}
-	c := *s.CodeEngine
-	if project != nil && c.Project == project.Name && c.Region == project.Region {
-		c.Project = project.ID
-	}
-	return fmt.Sprintf("the entry %q of the secret %q in project %q in %s", c.Entry, c.Secret, c.Project, c.Region)
+	panic("locating a store: its kind is not known here")
 }
