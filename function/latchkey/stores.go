@@ -72,7 +72,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: trusting(s.CAFile), Log: c.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: newVaultHTTP(s.CAFile), Log: c.log,
 		})
 		if c.vaults == nil {
 			c.vaults = map[vaultLogin]*vault.Client{}
@@ -97,9 +97,9 @@ func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 	return vault.Auth{Token: from(auth.TokenEnv, auth.TokenFile)}
 }
 
-// trusting is a client for a server whose certificate authority is in the file;
-// without a file, the system's authorities are trusted.
-func trusting(caFile string) *http.Client {
+// newVaultHTTP returns a client for a vault. It trusts the certificate authorities
+// in the file, or those of the system if there is no file.
+func newVaultHTTP(caFile string) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if caFile == "" {
 		return &http.Client{Transport: transport}
@@ -107,7 +107,7 @@ func trusting(caFile string) *http.Client {
 	return &http.Client{Transport: &lateTrust{file: caFile, transport: transport}}
 }
 
-// lateTrust reads the authority's certificate at the first call.
+// lateTrust reads the file with the certificate authorities at the first call.
 type lateTrust struct {
 	file      string
 	transport *http.Transport

@@ -95,7 +95,7 @@ type refusedDeliveries struct {
 func (s *Service) refuseDelivery(w http.ResponseWriter, h *hook) {
 	s.refused.count.Add(1)
 	s.refused.log.Do(func() {
-		s.cfg.Log.Warn("deliveries refused: no or wrong signature", "hook", h.Name, "count", s.refused.count.Swap(0))
+		s.cfg.Log.Warn("deliveries refused: not verified", "hook", h.Name, "count", s.refused.count.Swap(0))
 	})
 	w.WriteHeader(http.StatusUnauthorized)
 	// One connection that sends many must not delay the others by a whole slice

@@ -33,7 +33,7 @@ const (
 
 // ErrRefused is the only error of Claim. It does not name the wrong part, which would
 // help an attacker.
-var ErrRefused = errors.New("no or wrong signature")
+var ErrRefused = errors.New("not verified")
 
 // Tolerance is how far the time of a Standard Webhooks signature may differ from
 // the current time.
@@ -94,13 +94,13 @@ func NewVerifier(o Options) (*Verifier, error) {
 	}
 	switch o.Scheme {
 	case GitHub:
-		return signed("X-Hub-Signature-256", o.Secrets), nil
+		return newBodySignature("X-Hub-Signature-256", o.Secrets), nil
 	case Jira:
-		return signed("X-Hub-Signature", o.Secrets), nil
+		return newBodySignature("X-Hub-Signature", o.Secrets), nil
 	case StandardWebhooks:
-		return standard(o.Secrets, now)
+		return newStandardWebhooks(o.Secrets, now)
 	case Bearer:
-		return shown("Authorization", func(given string) string {
+		return newSharedSecret("Authorization", func(given string) string {
 			scheme, token, _ := strings.Cut(given, " ")
 			if !strings.EqualFold(scheme, "bearer") {
 				return ""
@@ -111,12 +111,12 @@ func NewVerifier(o Options) (*Verifier, error) {
 		if o.Header == "" {
 			return nil, errors.New("the scheme header needs the name of a header")
 		}
-		return shown(o.Header, func(given string) string { return given }, "", o.Secrets), nil
+		return newSharedSecret(o.Header, func(given string) string { return given }, "", o.Secrets), nil
 	case Basic:
 		if o.User == "" || strings.Contains(o.User, ":") {
 			return nil, errors.New("the scheme basic needs a user without a colon")
 		}
-		return shown("Authorization", func(given string) string {
+		return newSharedSecret("Authorization", func(given string) string {
 			scheme, encoded, _ := strings.Cut(given, " ")
 			b, err := base64.StdEncoding.Strict().DecodeString(encoded)
 			if err != nil || !strings.EqualFold(scheme, "basic") || strings.ContainsAny(encoded, "\r\n") {
@@ -132,9 +132,9 @@ func NewVerifier(o Options) (*Verifier, error) {
 // hook's sender, whatever its body is.
 func (v *Verifier) Claim(h http.Header) (Claim, error) { return v.claim(h) }
 
-// only returns the value of a header that occurs exactly once, and otherwise "". Readers
-// differ on which of two values counts.
-func only(h http.Header, name string) string {
+// singleValue returns the value of a header that occurs exactly once, and otherwise "".
+// Readers differ on which of two values counts.
+func singleValue(h http.Header, name string) string {
 	values := h.Values(name)
 	if len(values) != 1 {
 		return ""
@@ -142,11 +142,12 @@ func only(h http.Header, name string) string {
 	return values[0]
 }
 
-// signed verifies "sha256=" followed by the HMAC of the body in lower-case hex.
-func signed(header string, secrets []secret.Value) *Verifier {
+// newBodySignature returns a Verifier of "sha256=" followed by the HMAC of the body in
+// lower-case hex.
+func newBodySignature(header string, secrets []secret.Value) *Verifier {
 	const prefix = "sha256="
 	return &Verifier{hidden: []string{header}, claim: func(h http.Header) (Claim, error) {
-		given, ok := strings.CutPrefix(only(h, header), prefix)
+		given, ok := strings.CutPrefix(singleValue(h, header), prefix)
 		if !ok || len(given) != hex.EncodedLen(sha256.Size) || strings.ContainsFunc(given, func(r rune) bool {
 			return (r < '0' || r > '9') && (r < 'a' || r > 'f')
 		}) {
@@ -164,11 +165,11 @@ func signed(header string, secrets []secret.Value) *Verifier {
 	}}
 }
 
-// shown verifies a secret that is sent in clear. It compares digests, so that the time
-// does not depend on the secret's length.
-func shown(header string, read func(string) string, prefix string, secrets []secret.Value) *Verifier {
+// newSharedSecret returns a Verifier of a secret that is sent in clear. It compares
+// digests, so that the time does not depend on the secret's length.
+func newSharedSecret(header string, read func(string) string, prefix string, secrets []secret.Value) *Verifier {
 	return &Verifier{hidden: []string{header}, claim: func(h http.Header) (Claim, error) {
-		given := sha256.Sum256([]byte(read(only(h, header))))
+		given := sha256.Sum256([]byte(read(singleValue(h, header))))
 		found := 0
 		for _, s := range secrets {
 			want := sha256.Sum256([]byte(prefix + s.Expose()))
@@ -188,11 +189,11 @@ const (
 	maxSignatures = 16
 )
 
-// standard verifies Standard Webhooks v1. The library computes and compares the
-// signature. This function rejects what the library accepts too easily: the times
-// +1700000000 and 01700000000, text after a second comma, and an empty secret. The
-// library's clock cannot be set, so this function also checks the time.
-func standard(secrets []secret.Value, now func() time.Time) (*Verifier, error) {
+// newStandardWebhooks returns a Verifier of Standard Webhooks v1. The library computes
+// and compares the signature. The Verifier rejects what the library accepts too easily:
+// the times +1700000000 and 01700000000, text after a second comma, and an empty
+// secret. The library's clock cannot be set, so the Verifier also checks the time.
+func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifier, error) {
 	var holds []func(body []byte, h http.Header) bool
 	for i, s := range secrets {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s.Expose(), "whsec_"))
@@ -210,7 +211,7 @@ func standard(secrets []secret.Value, now func() time.Time) (*Verifier, error) {
 	}
 	hidden := []string{standardwebhooks.HeaderWebhookSignature}
 	return &Verifier{hidden: hidden, claim: func(h http.Header) (Claim, error) {
-		id, stamp, signatures := only(h, standardwebhooks.HeaderWebhookID), only(h, standardwebhooks.HeaderWebhookTimestamp), only(h, standardwebhooks.HeaderWebhookSignature)
+		id, stamp, signatures := singleValue(h, standardwebhooks.HeaderWebhookID), singleValue(h, standardwebhooks.HeaderWebhookTimestamp), singleValue(h, standardwebhooks.HeaderWebhookSignature)
 		// The signed text is id.timestamp.body. A dot in the ID could shift the
 		// boundaries.
 		if id == "" || len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || r == '.' }) {
