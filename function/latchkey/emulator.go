@@ -29,7 +29,7 @@ type emulatorCommand struct {
 // Help lists the switches for --help.
 func (emulatorCommand) Help() string {
 	var b strings.Builder
-	b.WriteString("Where no document, SDK or recorded answer says how IBM Cloud behaves, a switch holds the guess. --switch NAME=VALUE, or a POST of " +
+	b.WriteString("Where no document, SDK or recorded answer shows how IBM Cloud behaves, a switch holds the guess. --switch NAME=VALUE, or a POST of " +
 		"{\"switches\": {NAME: VALUE}} to /emulator/settings, replaces it.\n")
 	for _, w := range cloud.SwitchList() {
 		fmt.Fprintf(&b, "\n%s (%s) %s.\n", w.Name, w.Guess, w.Meaning)

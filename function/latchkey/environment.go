@@ -14,7 +14,7 @@ type streams struct {
 	out io.Writer
 }
 
-// What commands fail with beside an error: exit turns each into a code.
+// Errors with an exit code of their own; see exit.
 var (
 	errPending  = errors.New("changes are pending")
 	errTryAgain = errors.New("try again later")

@@ -32,8 +32,8 @@ func newHooks(env environment, configured []*config.Hook, now func() time.Time) 
 	return built, nil
 }
 
-// hookSecrets reads every secret that the config names: a hook that lost one
-// must not go on with the other.
+// hookSecrets reads every secret that the config names. If one is missing, the
+// hook must not work with the other alone.
 func hookSecrets(env environment, v config.Verify) (secrets []secret.Value, err error) {
 	for _, name := range v.SecretEnv {
 		s, err := readSecret(env, name, "")

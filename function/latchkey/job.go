@@ -23,7 +23,7 @@ type jobCommand struct {
 // environment, or else a sweep over this index's share of the credentials.
 //
 // The exit code is 0 for everything that a retry does not change, since the
-// platform restarts a failed index. 75 says that a retry may help.
+// platform restarts a failed index. It is 75 if a retry may help.
 func (c jobCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
 	share, err := readShare(env)
 	if err != nil {

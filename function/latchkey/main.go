@@ -80,8 +80,8 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	return exit(parsed.Run(), stderr)
 }
 
-// exit prints a command's error and turns it into an exit code: the one place
-// that does.
+// exit prints a command's error and returns its exit code. If several apply,
+// exitTryAgain precedes exitBlocked, which precedes exitPending.
 func exit(err error, stderr io.Writer) int {
 	var faults config.Faults
 	switch {

@@ -66,13 +66,13 @@ func explain(std streams, cfg *config.Config, files []string) error {
 		if err != nil {
 			return err
 		}
-		for i, said := range x.Explain(header, body) {
+		for i, explained := range x.Explain(header, body) {
 			name := file
 			if event.Batched(header) {
 				name = fmt.Sprintf("%s[%d]", file, i)
 			}
-			rejected = rejected || said.Rejected
-			fmt.Fprintf(std.out, "%s: %s\n", name, said.Text)
+			rejected = rejected || explained.Rejected
+			fmt.Fprintf(std.out, "%s: %s\n", name, explained.Text)
 		}
 	}
 	if rejected {

@@ -124,7 +124,8 @@ func (p *assembly) newProvider(done func(reconcile.Outcome), tune ...func(*provi
 	return provider.New(cfg)
 }
 
-// newService builds the service. work is the life of what goes on after an answer.
+// newService builds the service. work is the context of everything that continues
+// after an answer.
 func (p *assembly) newService(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
 	cfg := service.Config{
 		Sweeper: p.reconciler, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,

@@ -1,4 +1,4 @@
-// Package catalog says which credentials exist: the config's entries, expanded
+// Package catalog finds which credentials exist: the config's entries, expanded
 // over the Code Engine projects that exist and over the parameters that markers
 // record.
 //
@@ -7,7 +7,7 @@
 //	                                                 markers, and those of a provision event
 //	                 neither                         one credential
 //	marker, no entry                                 an unconfigured credential: reported, or ended
-//	                                                 where its project is gone and the config says so
+//	                                                 if its project is gone and onGone is revoke
 //
 // Two credentials that want the same service ID or the same location in a store
 // collide, and both are marked so.
@@ -93,7 +93,7 @@ type Catalog struct{ cfg Config }
 func New(cfg Config) *Catalog { return &Catalog{cfg: cfg} }
 
 // Credentials returns the credentials in the scope. An error may come with
-// credentials: it says what could not be listed.
+// credentials: it names what could not be listed.
 func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]reconcile.Credential, error) {
 	s := &search{
 		Catalog: c, scope: scope, wanted: map[string]string{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},

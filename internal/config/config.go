@@ -86,7 +86,7 @@ type Identity struct {
 // Events configures which senders may request what.
 type Events struct {
 	Auth  Auth
-	Allow []Allow // default none: authenticated senders may only trigger a check
+	Allow []Allow // default none: authenticated senders may only trigger a look
 	// Origins lists the DNS names of senders that may send webhooks, or "*" for
 	// all; default none. It answers the CloudEvents handshake and does not
 	// authenticate.
@@ -95,7 +95,7 @@ type Events struct {
 
 // Auth names the environment variable or file with the bearer token that senders
 // present. If both are empty, no sender is authenticated, and events only trigger
-// a check.
+// a look.
 type Auth struct {
 	BearerEnv, BearerFile string
 }

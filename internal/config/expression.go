@@ -69,7 +69,7 @@ func compile(source string, s *scope, want *cel.Type) (*expression, error) {
 	return x, nil
 }
 
-// compileError makes one line of CEL's findings. Positions are within the
+// compileError returns CEL's errors on one line. Positions are within the
 // expression and start at 1.
 func compileError(issues *cel.Issues, s *scope) error {
 	var found []string
@@ -81,7 +81,7 @@ func compileError(issues *cel.Issues, s *scope) error {
 			}
 		}
 		if strings.HasPrefix(message, "Syntax error: ") {
-			message, _, _ = strings.Cut(message, " expecting ") // what follows lists every token of CEL
+			message, _, _ = strings.Cut(message, " expecting ") // the rest lists every token of CEL
 		}
 		at := fmt.Sprintf("at character %d", max(e.Location.Column()+1, 1))
 		if e.Location.Line() > 1 {
@@ -89,7 +89,7 @@ func compileError(issues *cel.Issues, s *scope) error {
 		}
 		found = append(found, at+": "+message)
 		if len(found) == 3 {
-			break // after a syntax error the rest is mostly noise
+			break // after a syntax error the other errors seldom help
 		}
 	}
 	return errors.New(strings.Join(found, "; "))

@@ -28,7 +28,7 @@ type Verify struct {
 type Hook struct {
 	Name   string // last part of the path /hooks/NAME
 	Verify Verify
-	Allow  []Allow // default none: deliveries only trigger a check
+	Allow  []Allow // default none: deliveries only trigger a look
 
 	when                  *expression
 	kind, subject, moment *template

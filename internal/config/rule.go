@@ -37,10 +37,10 @@ type Event struct {
 
 // Verbs of rules.
 const (
-	VerbProvision = "provision" // create a credential
+	VerbProvision = "provision" // create a credential that does not exist yet
 	VerbRotate    = "rotate"    // replace its key by a newer one
 	VerbRevoke    = "revoke"    // revoke a leaked key
-	VerbSweep     = "sweep"     // check credentials
+	VerbSweep     = "sweep"     // look at credentials
 )
 
 // A Rule maps an event of an unknown type to a request. It is safe for concurrent
@@ -60,7 +60,7 @@ type Rule struct {
 	contain bool
 }
 
-// A parameter of a provision.
+// A parameter of a provision request.
 type parameter struct {
 	name  string
 	at    value
@@ -71,7 +71,7 @@ type parameter struct {
 type Asked struct {
 	Verb        string            // one of the verbs above
 	Credentials []string          // entries or credentials; empty: a sweep of all
-	With        map[string]string // parameters of a provision
+	With        map[string]string // parameters of a provision request
 	KeyID       string            // key to revoke
 	Containment bool              // disable the key before revoking it; default false
 }
@@ -235,7 +235,7 @@ func (d *decoder) sweepTargets(v value, r *Rule) {
 	}
 }
 
-// with reads the parameters of a provision: a mapping with arbitrary keys.
+// with reads the parameters of a provision request: a mapping with arbitrary keys.
 func (d *decoder) with(v value) (ps []parameter) {
 	if !d.kind(v, yaml.MappingNode, "!!map", "a mapping of parameters to values") {
 		return nil
@@ -258,8 +258,8 @@ func (d *decoder) with(v value) (ps []parameter) {
 	return ps
 }
 
-// checkRules checks that the targets of rules exist and that each provision sets every
-// parameter.
+// checkRules checks that the targets of rules exist and that each provision request sets
+// every parameter.
 func (d *decoder) checkRules(rules []*Rule, entries []*entryDraft) {
 	known := map[string]*entryDraft{}
 	for _, e := range entries {

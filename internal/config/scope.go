@@ -23,12 +23,12 @@ const (
 	maxResult     = 4096     // bytes of one template's value
 	maxText       = 64 << 10 // bytes that a string function reads or returns
 	maxPieces     = 1000     // elements that split returns
-	interruptStep = 64       // comprehension steps between two looks at the clock
+	interruptStep = 64       // comprehension steps between two readings of the clock
 )
 
 // A scope is what the expressions of one part of a config can read and spend.
 type scope struct {
-	name      string // the config entry, as messages name it
+	name      string // a kind of part, such as "a rule"; for messages
 	variables func() []cel.EnvOption
 	cost      uint64        // limit of one evaluation in CEL's units, about one per operation
 	time      time.Duration // limit of one evaluation; 0: the cost limit suffices

@@ -23,9 +23,9 @@ type Allow interface {
 	PermitsSome(verb, entry string) bool
 }
 
-// caller is who sent a request, and what it may request.
+// caller is the sender of a request and what it may request.
 type caller struct {
-	known  bool // it showed a valid token or signature
+	known  bool // it presented a valid token or signature
 	allow  []Allow
 	within time.Duration // how long it waits for an answer
 }
@@ -66,9 +66,9 @@ func (s *Service) authenticate(r *http.Request) (known, ok bool) {
 // authorize returns the requests that the caller may make. An unknown caller's
 // event keeps its looks; a notification about a secret becomes one. refused is
 // the status of the answer when the event must be refused, else 0.
-func (s *Service) authorize(requests []event.Request, who caller) (allowed []event.Request, refused int) {
+func (s *Service) authorize(requests []event.Request, from caller) (allowed []event.Request, refused int) {
 	cause := requests[0].Cause
-	if !who.known {
+	if !from.known {
 		all := len(requests)
 		if requests = looks(requests); len(requests) < all {
 			s.cfg.Log.Warn("skipping demands of rules: they need an authenticated caller", "cause", cause)
@@ -77,8 +77,8 @@ func (s *Service) authorize(requests []event.Request, who caller) (allowed []eve
 	for i, req := range requests {
 		switch {
 		case !req.NeedsAuth():
-		case who.known && who.may(req.Verb):
-		case who.known:
+		case from.known && from.may(req.Verb):
+		case from.known:
 			s.cfg.Log.Warn("refusing event: the caller may not request this verb", "verb", string(req.Verb), "cause", cause)
 			return nil, http.StatusForbidden
 		case req.Secret == "":
@@ -101,7 +101,7 @@ func looks(requests []event.Request) []event.Request {
 	return slices.DeleteFunc(requests, func(q event.Request) bool { return !isLook(q) })
 }
 
-// tooMany answers 429 to a caller without a token that sends too much.
+// tooMany answers 429 if callers without a token send too much.
 func (s *Service) tooMany(w http.ResponseWriter) bool {
 	if s.looks.Allow() {
 		return false

@@ -25,8 +25,8 @@ type part struct {
 }
 
 // batch answers each event of a batch by itself. The status is the worst of
-// theirs, so that a sender that does not read the parts repeats what is not
-// done; a repetition changes nothing where it is.
+// theirs, so a sender that does not read the parts repeats the batch if one event
+// failed. The repetition changes nothing for the others.
 func (s *Service) batch(ctx context.Context, header http.Header, body []byte, known bool) Answer {
 	items, err := event.DecodeBatch(header, body)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Service) batch(ctx context.Context, header http.Header, body []byte, kn
 			answers[i] = refuse(item.Err)
 			continue
 		}
-		if i > 0 && !known && !s.looks.Allow() { // the request has paid for the first
+		if i > 0 && !known && !s.looks.Allow() { // the first look was counted with the request
 			answers[i] = Answer{Status: http.StatusTooManyRequests, retry: 1}
 			continue
 		}
@@ -51,11 +51,11 @@ func (s *Service) batch(ctx context.Context, header http.Header, body []byte, kn
 			return nil
 		})
 	}
-	_ = g.Wait() // faults are answers
+	_ = g.Wait() // each error is an answer
 	return together(items, answers)
 }
 
-// together makes one answer of many.
+// together combines the answers of a batch.
 func together(items []event.Item, answers []Answer) Answer {
 	whole := Answer{Status: http.StatusNoContent, parts: make([]part, len(items))}
 	for i, a := range answers {

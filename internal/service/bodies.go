@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
-// What bodies of unverified callers may use. A body uses as much as has arrived
-// of it, so that a slow one uses little.
+// What bodies of unverified callers may use. A body counts with the bytes that
+// have arrived, so a slow one takes little of the budget.
 const (
 	bodyBudget = 24 << 20 // bytes, of all bodies together
 	bodyFirst  = 4 << 10  // bytes, of one body at first
@@ -75,7 +75,7 @@ func (b *bodyReader) read(w http.ResponseWriter, r *http.Request) (body []byte, 
 	}
 }
 
-// unread says why a body was not read to its end.
+// unread returns why a body was not read to its end.
 func unread(w http.ResponseWriter, err error) error {
 	var large *http.MaxBytesError
 	var network net.Error

@@ -7,8 +7,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// demands follows the demands of one event until all of them are recorded: only
-// then may an answer that comes before the end say 202.
+// demands tracks which demands of one event are recorded. An answer before the
+// run ends is 202 only if all of them are.
 type demands struct {
 	late     chan struct{} // closed shortly before the answer
 	mu       sync.Mutex
@@ -35,7 +35,7 @@ func (d *demands) expect(credentials []reconcile.Credential, err error) {
 	}
 }
 
-// record notes that a credential's demand outlives this process.
+// record marks that a credential's demand outlives this process.
 func (d *demands) record(credential string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -55,7 +55,7 @@ func (d *demands) all() []string {
 	return slices.Clone(d.expected)
 }
 
-// underWay returns the outcomes of work that goes on after the answer.
+// underWay returns the outcomes of work that continues after the answer.
 func underWay(names []string) (outcomes []reconcile.Outcome) {
 	for _, name := range names {
 		outcomes = append(outcomes, reconcile.Outcome{

@@ -55,7 +55,7 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 	a.write(w)
 }
 
-// Answer decodes a request and answers it. known says that the caller was
+// Answer decodes a request and answers it. known is true if the caller was
 // authenticated.
 func (s *Service) Answer(ctx context.Context, header http.Header, body []byte, known bool) Answer {
 	if event.Batched(header) {
@@ -73,8 +73,8 @@ func (s *Service) eventCaller(known bool) caller {
 	return caller{known: known, allow: s.cfg.Events.Allow, within: s.answerWithin}
 }
 
-// consent answers the handshake of a sender that asks beforehand whether its
-// events are wanted.
+// consent answers the handshake in which a sender requests permission to send
+// events.
 func (s *Service) consent(w http.ResponseWriter, r *http.Request) bool {
 	headers := event.Consent(r.Header, s.cfg.Events.Origins, LooksPerSecond*60)
 	if headers == nil {

@@ -12,17 +12,18 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event"
 )
 
-// Explainer says what events would request, without a call.
+// Explainer describes what events would request. It calls nothing.
 type Explainer struct {
 	Interpreter Interpreter
 	// Entries are the names of the config's entries.
 	Entries []string
-	// Known says that /events knows a caller, which Allow lets request verbs.
+	// Known is true if the config names a token for /events.
 	Known bool
+	// Allow lists what a caller with the token may request.
 	Allow []Allow
 }
 
-// Explanation is one event in words.
+// Explanation describes one event.
 type Explanation struct {
 	// Text is one line.
 	Text string
@@ -54,7 +55,7 @@ func (x *Explainer) one(item event.Item) (text string, ok bool) {
 	if item.Err != nil {
 		return "rejected: " + item.Err.Error(), false
 	}
-	// An example must not grow old: it is read as if it had just been sent.
+	// The event is read as if it had just been sent, since an example may be old.
 	in := x.Interpreter
 	in.Reader.Now = func() time.Time {
 		if now := time.Now(); now.After(item.Event.Time()) {
@@ -81,7 +82,7 @@ func (x *Explainer) one(item event.Item) (text string, ok bool) {
 	return strings.Join(append(parts, notes...), "; "), true
 }
 
-// request is a request in words, with what prevents it.
+// request describes a request and what prevents it.
 func (x *Explainer) request(req event.Request) string {
 	var b strings.Builder
 	b.WriteString(string(req.Verb))
@@ -120,7 +121,7 @@ func (x *Explainer) request(req event.Request) string {
 	return b.String()
 }
 
-// condition says who may make the request, or what the config lacks for it.
+// condition returns which caller may make the request, or what the config lacks for it.
 func (x *Explainer) condition(req event.Request) string {
 	for _, name := range req.Credentials {
 		entry, _, single := strings.Cut(name, "/")

@@ -36,8 +36,8 @@ type hook struct {
 }
 
 // delivery answers POST /hooks/NAME. The answer to an unverified caller has no
-// body. The signature header's form is checked before the body is read, so that
-// a flood of others stays cheap.
+// body. The header is checked before the body is read, so most invalid requests
+// cost little.
 func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
 	h, there := s.hooks[r.PathValue("name")]
 	if !there {
@@ -77,36 +77,36 @@ func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
 		refuse(err).write(w)
 		return
 	}
-	who := caller{known: true, allow: h.Allow, within: answerNotification}
+	from := caller{known: true, allow: h.Allow, within: answerNotification}
 	if leaked != nil {
-		s.revokeLeaked(r.Context(), h, e, leaked, who).write(w)
+		s.revokeLeaked(r.Context(), h, e, leaked, from).write(w)
 		return
 	}
-	s.handle(r.Context(), e, who).write(w)
+	s.handle(r.Context(), e, from).write(w)
 }
 
-// refusedDeliveries counts deliveries without a valid signature.
+// refusedDeliveries counts deliveries that failed verification.
 type refusedDeliveries struct {
 	count atomic.Int64
 	log   rate.Sometimes
 }
 
-// refuseDelivery answers 401. A flood of them makes one log line a second.
+// refuseDelivery answers 401. It logs at most one line per second.
 func (s *Service) refuseDelivery(w http.ResponseWriter, h *hook) {
 	s.refused.count.Add(1)
 	s.refused.log.Do(func() {
 		s.cfg.Log.Warn("deliveries refused: not verified", "hook", h.Name, "count", s.refused.count.Swap(0))
 	})
 	w.WriteHeader(http.StatusUnauthorized)
-	// One connection that sends many must not delay the others by a whole slice
-	// of the processor.
+	// One connection that sends many must not delay the others by a whole time
+	// slice of the scheduler.
 	runtime.Gosched()
 }
 
 // revokeLeaked turns a leaked value into the demand to revoke its key. The value
 // goes to IAM and nowhere else. A key that is not ours is ignored.
-func (s *Service) revokeLeaked(ctx context.Context, h *hook, e event.Event, leaked secret.Value, who caller) Answer {
-	ctx, cancel := context.WithTimeout(ctx, who.within)
+func (s *Service) revokeLeaked(ctx context.Context, h *hook, e event.Event, leaked secret.Value, from caller) Answer {
+	ctx, cancel := context.WithTimeout(ctx, from.within)
 	defer cancel()
 	keyID, credential, err := s.cfg.Identity.Owner(ctx, leaked)
 	switch {
@@ -131,5 +131,5 @@ func (s *Service) revokeLeaked(ctx context.Context, h *hook, e event.Event, leak
 	if err := e.SetData("application/json", fields); err != nil {
 		panic("encoding a demand: " + err.Error()) // strings and what was decoded
 	}
-	return s.handle(ctx, e, who)
+	return s.handle(ctx, e, from)
 }

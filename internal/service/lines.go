@@ -32,18 +32,19 @@ type Result struct {
 	Body    []byte              `json:"body"`
 }
 
-// maxLine is the longest call: the platform takes bodies of 5 MB, and base64
-// makes a third more of it.
+// maxLine is the length of the longest call. Code Engine passes on bodies of up to
+// 5 MB, and base64 makes them a third longer. Longer bodies than an event may have
+// are answered 413.
 const maxLine = 16 << 20
 
 // ServeLines answers calls, one JSON line each, until in ends. It then finishes
-// those in flight. An answer is one JSON line with the call's ID:
+// those under way. An answer is one JSON line with the call's ID:
 //
 //	{"id":"1","method":"POST","path":"/","query":"","headers":{"ce-id":["1"]},"body":"…"}
 //	{"id":"1","status":200,"headers":{…},"body":"…"}
 //
-// Bodies are base64 of the raw bytes. A line that is no call is answered with
-// status 400.
+// Bodies are base64 of the raw bytes. A line that is not a call is answered
+// with status 400.
 func ServeLines(ctx context.Context, h http.Handler, in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)

@@ -22,7 +22,7 @@ type Answer struct {
 	Status int
 	// Outcomes are the body, unless Problem or the parts of a batch are.
 	Outcomes []reconcile.Outcome
-	// Problem says what is wrong with the request.
+	// Problem describes the error in the request; "" if there is none.
 	Problem string
 
 	about string // source and ID of the event
@@ -31,7 +31,7 @@ type Answer struct {
 	retry int // seconds
 }
 
-// Respond turns outcomes into an answer: the one place that does.
+// Respond turns outcomes into an answer.
 func Respond(s reconcile.Swept, now time.Time) Answer {
 	a := Answer{Status: http.StatusOK, Outcomes: s.Outcomes, at: now}
 	alive := slices.ContainsFunc(s.Outcomes, func(o reconcile.Outcome) bool { return o.Leaked == reconcile.LeakedAlive })
@@ -46,8 +46,7 @@ func Respond(s reconcile.Swept, now time.Time) Answer {
 	return a
 }
 
-// refuse turns what is wrong with an event into an answer: the one place that
-// does.
+// refuse turns the error of an event into an answer.
 func refuse(err error) Answer {
 	switch {
 	case errors.Is(err, event.ErrNotForUs):

@@ -11,8 +11,8 @@ import (
 
 // Rules are the config's rules for events that latchkey does not know by itself.
 type Rules interface {
-	// Ignores reports that no rule can match an event of this type with these
-	// data, without decoding them. False says nothing.
+	// Ignores reports whether no rule can match an event of this type with these
+	// data. It does not decode them, so a rule may not match even if it is false.
 	Ignores(kind string, data []byte) bool
 	// For returns the rules that may match the event. They share one budget of
 	// evaluation cost.
@@ -25,15 +25,15 @@ type Rule interface {
 	Label() string
 	// Apply returns the request that the rule makes of the event's data. The
 	// error is ErrNoMatch, or an UndecidedError when data that it reads is
-	// absent. Any other error says what is wrong with the event.
+	// absent. Any other error describes a fault of the event.
 	Apply(data any) (event.Request, error)
 }
 
 // ErrNoMatch says that the rule does not match the event.
 var ErrNoMatch = errors.New("the rule does not match")
 
-// UndecidedError says why a rule could not be decided. The rule then does not
-// match.
+// UndecidedError is the cause why a rule could not be decided. The rule then does
+// not match.
 type UndecidedError struct{ Cause error }
 
 // Error returns the cause's text.
@@ -42,7 +42,7 @@ func (e *UndecidedError) Error() string { return e.Cause.Error() }
 // maxRequests is how many requests one event can make.
 const maxRequests = 200
 
-// Interpreter says what events request: by built-in senders and by rules.
+// Interpreter finds what events request, by built-in senders and by rules.
 type Interpreter struct {
 	Reader event.Reader
 	// Rules may be nil.
@@ -54,8 +54,8 @@ func (in *Interpreter) ignores(kind string, data []byte) bool {
 	return in.Rules == nil || in.Rules.Ignores(kind, data)
 }
 
-// Interpret returns what the event requests. notes say which rules could not be
-// decided, and why. The error wraps one of package event's.
+// Interpret returns what the event requests. notes contains the cause
+// of each rule that could not be decided. The error wraps one of package event's.
 func (in *Interpreter) Interpret(e event.Event) (requests []event.Request, notes []string, err error) {
 	requests, err = in.Reader.Interpret(e)
 	if err != nil && !errors.Is(err, event.ErrNotForUs) {

@@ -15,8 +15,8 @@ import (
 )
 
 // handle interprets an event, authorizes its caller, runs what is requested and
-// answers in time. The run goes on in the background after the answer.
-func (s *Service) handle(ctx context.Context, e event.Event, who caller) Answer {
+// answers in time. The run continues in the background after the answer.
+func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer {
 	requests, notes, err := s.interpreter.Interpret(e)
 	for _, note := range notes {
 		s.cfg.Log.Debug("skipping a rule that could not be decided", "event", e.ID(), "type", e.Type(), "error", note)
@@ -27,27 +27,27 @@ func (s *Service) handle(ctx context.Context, e event.Event, who caller) Answer 
 		s.cfg.Log.Info("refusing event", "event", e.ID(), "type", e.Type(), "error", err.Error())
 		return refuse(err)
 	}
-	s.cfg.Log.Info("event", "cause", requests[0].Cause, "authenticated", who.known, "requests", len(requests))
-	requests, status := s.authorize(requests, who)
+	s.cfg.Log.Info("event", "cause", requests[0].Cause, "authenticated", from.known, "requests", len(requests))
+	requests, status := s.authorize(requests, from)
 	if status != 0 {
 		return Answer{Status: status}
 	}
-	within := min(who.within, s.answerWithin)
+	within := min(from.within, s.answerWithin)
 	if _, notified := e.Extensions()["ibmensourceid"]; notified {
 		within = min(within, answerNotification)
 	}
-	return s.answerInTime(ctx, requests, who, within, e.Source()+" "+e.ID())
+	return s.answerInTime(ctx, requests, from, within, e.Source()+" "+e.ID())
 }
 
 // answerInTime runs the requests and answers when they are done or when the time
 // is up.
-func (s *Service) answerInTime(ctx context.Context, requests []event.Request, who caller, within time.Duration, about string) Answer {
+func (s *Service) answerInTime(ctx context.Context, requests []event.Request, from caller, within time.Duration, about string) Answer {
 	done := make(chan Answer, 1)
 	recorded := demands{late: make(chan struct{})}
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
-		done <- s.run(requests, who, &recorded)
+		done <- s.run(requests, from, &recorded)
 	}()
 	if a, ok := wait(ctx, done, within-lateWrite(within)); ok {
 		a.about = about
@@ -62,7 +62,7 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, wh
 		if names := recorded.all(); len(names) > 0 {
 			return Answer{Status: http.StatusAccepted, about: about, Outcomes: underWay(names)}
 		}
-		// The demand would be lost with this process: the sender has to keep it.
+		// The demand would be lost with this process, so the sender must repeat it.
 		return Answer{Status: http.StatusServiceUnavailable, retry: 10}
 	}
 	return Answer{Status: http.StatusAccepted, about: about, Outcomes: []reconcile.Outcome{{
@@ -88,13 +88,13 @@ func wait(ctx context.Context, done <-chan Answer, within time.Duration) (Answer
 }
 
 // run reconciles what was requested.
-func (s *Service) run(requests []event.Request, who caller, recorded *demands) Answer {
+func (s *Service) run(requests []event.Request, from caller, recorded *demands) Answer {
 	bundles := bundle(requests)
 	recorded.open(len(bundles))
 	var swept reconcile.Swept
 	refused, lost := 0, false
 	for _, b := range bundles {
-		some, no := s.runBundle(b, who, recorded)
+		some, no := s.runBundle(b, from, recorded)
 		if b.Verb == event.Revoke {
 			var here bool
 			if some, here = reconcile.WhereLeaked(some); !here && some.Unknown == nil {
@@ -107,7 +107,7 @@ func (s *Service) run(requests []event.Request, who caller, recorded *demands) A
 		swept.Unknown = errors.Join(swept.Unknown, some.Unknown)
 	}
 	switch {
-	case refused > 0 && len(swept.Outcomes) == 0 && who.known:
+	case refused > 0 && len(swept.Outcomes) == 0 && from.known:
 		return Answer{Status: http.StatusForbidden}
 	case swept.Unknown != nil:
 		s.cfg.Log.Warn("some credentials could not be checked", "error", swept.Unknown.Error())
@@ -120,7 +120,7 @@ func (s *Service) run(requests []event.Request, who caller, recorded *demands) A
 	}
 	a := Respond(swept, s.cfg.Now())
 	if lost && a.Status == http.StatusAccepted {
-		a.Status, a.retry = http.StatusServiceUnavailable, 60 // the sender has to keep it
+		a.Status, a.retry = http.StatusServiceUnavailable, 60 // the sender must repeat it
 	}
 	return a
 }
@@ -133,13 +133,13 @@ func unrecorded(o reconcile.Outcome) bool {
 
 // runBundle reconciles the credentials of one bundle, and counts those that the
 // caller may not request.
-func (s *Service) runBundle(b bundled, who caller, recorded *demands) (swept reconcile.Swept, refused int) {
+func (s *Service) runBundle(b bundled, from caller, recorded *demands) (swept reconcile.Swept, refused int) {
 	scope := catalog.Scope{
 		Names: b.Credentials, Project: b.Project, With: b.With, Provision: b.Verb == event.Provision, Secrets: b.secrets,
 	}
 	credentials, unknown := s.cfg.Catalog.Credentials(s.work, scope)
 	if b.NeedsAuth() {
-		credentials, refused = who.permitted(b.Verb, credentials)
+		credentials, refused = from.permitted(b.Verb, credentials)
 		recorded.expect(credentials, unknown)
 	}
 	ask := reconcile.Ask{Trigger: b.Trigger, Cause: b.Cause, Kept: recorded.record, Late: recorded.late}
@@ -156,8 +156,8 @@ func (s *Service) runBundle(b bundled, who caller, recorded *demands) (swept rec
 }
 
 // sweepExpiring handles the notice that secrets are about to expire. Where the
-// secret's date is our key's expiry, the rules say what is due by then, so the
-// notice is only a look: it comes up to 90 days before. For any other secret it
+// secret's date is our key's expiry, the notice is only a look: it comes up to 90
+// days before, and the rotation rules decide what is due. For any other secret it
 // demands a newer key.
 func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []string, ask reconcile.Ask) reconcile.Swept {
 	var ours, others []reconcile.Credential

@@ -19,7 +19,7 @@ import (
 
 // How long a caller waits for an answer. Event Notifications gives up after
 // 10 s and drops the event after its third try; Code Engine ends a function's
-// call after 120 s. The work goes on in the background.
+// call after 120 s. The work continues in the background.
 const (
 	answerNotification = 8 * time.Second
 	answerOthers       = 100 * time.Second
@@ -53,7 +53,8 @@ type Identity interface {
 	Owner(ctx context.Context, v secret.Value) (keyID, credential string, err error)
 }
 
-// Events says which callers of /events are known and what events request.
+// Events configures which callers of /events are known, what they may request and
+// what events mean.
 type Events struct {
 	// Bearer is the token of known callers; empty when there are none.
 	Bearer secret.Value
@@ -99,8 +100,8 @@ type Service struct {
 	running sync.WaitGroup
 }
 
-// New returns a Service. work is the life of everything that goes on after an
-// answer.
+// New returns a Service. work is the context of everything that continues after
+// an answer.
 func New(work context.Context, cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, looks: cfg.Looks, hooks: map[string]*hook{}, bodies: newBodyReader(),
@@ -119,9 +120,9 @@ func New(work context.Context, cfg Config) *Service {
 	return s
 }
 
-// self returns our own IAM ID, by which events about our own work are told from
-// others. It is empty when IAM does not answer: such an event then triggers a
-// look, which changes nothing.
+// self returns our own IAM ID, which identifies events about our own work. It is
+// empty when IAM does not answer: such an event then triggers a look, which only
+// does what is due anyway.
 func (s *Service) self() string {
 	ctx, cancel := context.WithTimeout(s.work, 5*time.Second)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 // The upstreams of latchkey.
 var (
 	// IAM is IBM Cloud IAM. Its documents name 409 for a stale version of a
-	// service ID; 412 is what HTTP asks for. They name neither status nor code of
+	// service ID; HTTP specifies 412. They name neither status nor code of
 	// an exceeded limit, such as 20 keys or 2,000 service IDs.
 	IAM = API{
 		Meanings: map[int]error{

@@ -21,22 +21,22 @@ const (
 // Quote returns the status, code and message of an answer on one line, cut
 // short and without the hidden values.
 func (p API) Quote(a Answer, hidden ...secret.Value) string {
-	said := oneLine(a.Code + " " + a.Message)
+	text := oneLine(a.Code + " " + a.Message)
 	for _, v := range hidden {
 		plain := oneLine(v.Expose())
 		switch {
 		case plain == "":
 		case p.Redact:
-			said = strings.ReplaceAll(said, plain, redacted)
-		case len(plain) >= shortest && strings.Contains(said, plain):
-			said = leftOut
+			text = strings.ReplaceAll(text, plain, redacted)
+		case len(plain) >= shortest && strings.Contains(text, plain):
+			text = leftOut
 		}
 	}
-	said = strings.TrimSpace(fmt.Sprintf("status %d %s", a.Status, said))
-	if len(said) > longest {
-		said = strings.ToValidUTF8(said[:longest], "") + "…"
+	text = strings.TrimSpace(fmt.Sprintf("status %d %s", a.Status, text))
+	if len(text) > longest {
+		text = strings.ToValidUTF8(text[:longest], "") + "…"
 	}
-	return said
+	return text
 }
 
 // oneLine collapses white space and drops invalid bytes. Values are compared in

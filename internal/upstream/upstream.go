@@ -46,7 +46,10 @@ type Answer struct {
 	Meaning error
 }
 
-// common returns what a status means for most upstreams.
+// common returns what a status means for most upstreams. A 401 is ErrUnavailable:
+// IBM's APIs get a token of latchkey's own login, which has expired or was
+// withdrawn. The 401 drops it, so a repetition sends a new one. If the login
+// itself is not valid, that repetition fails with a LoginError.
 func common(status int) error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
