@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,50 +11,48 @@ import (
 
 const module = "github.com/latchkey-io/latchkey/"
 
-// core are the packages that every adapter may import.
-var core = []string{"reconcile", "rotation", "secret"}
-
 // packages lists every package under internal and what it may import of the
-// others. Imports point one way: function/latchkey → service, catalog, provider,
-// doctor → adapters → reconcile → rotation. Only function/latchkey imports config.
+// others. The table in docs/architecture.md is the same.
 var packages = map[string][]string{
-	"rotation":  {},
-	"secret":    {},
-	"entry":     {},
-	"reconcile": {"rotation", "secret"},
-
-	"upstream":       {"reconcile", "rotation", "secret"},
-	"codeengine":     append([]string{"entry", "upstream"}, core...),
-	"file":           append([]string{"entry", "upstream"}, core...),
-	"iam":            append([]string{"upstream"}, core...),
-	"kubernetes":     append([]string{"entry", "upstream"}, core...),
-	"logs":           append([]string{"upstream"}, core...),
-	"secretsmanager": append([]string{"entry", "upstream"}, core...),
-	"vault":          append([]string{"entry", "upstream"}, core...),
-	"outcome":        append([]string{"event"}, core...),
-
-	"config":       {"entry", "secret"},
-	"event":        {"rotation"},
-	"event/sample": {},
-	"webhook":      {"event", "rotation", "secret"},
-
-	"catalog":  append([]string{"codeengine", "entry", "upstream"}, core...),
-	"doctor":   append([]string{"catalog", "codeengine", "entry", "upstream"}, core...),
-	"provider": append([]string{"secretsmanager", "entry", "upstream"}, core...),
-	"service":  append([]string{"catalog", "codeengine", "entry", "event", "outcome", "upstream", "webhook"}, core...),
-
-	"emulator":       {"emulator/cloud"},
+	"rotation":       {},
+	"secret":         {},
+	"entry":          {},
 	"emulator/cloud": {},
-	"demo":           append([]string{"emulator", "emulator/cloud", "event/sample"}, core...),
+	"event/sample":   {},
+
+	"reconcile": {"rotation", "secret"},
+	"upstream":  {"reconcile", "secret"},
+
+	"codeengine":     {"entry", "reconcile", "rotation", "secret", "upstream"},
+	"file":           {"entry", "reconcile", "rotation", "secret", "upstream"},
+	"kubernetes":     {"entry", "reconcile", "rotation", "secret", "upstream"},
+	"secretsmanager": {"entry", "reconcile", "rotation", "secret", "upstream"},
+	"vault":          {"entry", "reconcile", "rotation", "secret", "upstream"},
+	"iam":            {"reconcile", "rotation", "secret", "upstream"},
+	"logs":           {"reconcile", "rotation", "secret", "upstream"},
+
+	"config":  {"entry", "secret"},
+	"event":   {"rotation"},
+	"webhook": {"event", "secret"},
+
+	"outcome":  {"event", "reconcile", "rotation", "secret"},
+	"catalog":  {"codeengine", "reconcile", "rotation"},
+	"doctor":   {"catalog", "codeengine", "reconcile", "rotation"},
+	"provider": {"reconcile", "rotation", "secretsmanager"},
+	"service":  {"catalog", "event", "outcome", "reconcile", "rotation", "secret", "webhook"},
+
+	"emulator": {"emulator/cloud"},
+	"demo":     {"emulator", "event/sample", "reconcile", "rotation", "secret"},
 
 	// Used by tests alone.
-	"kubernetes/kubetest": append([]string{"kubernetes", "entry", "storetest", "upstream"}, core...),
-	"vault/vaulttest":     append([]string{"vault", "entry", "storetest", "upstream"}, core...),
-	"storetest":           core,
-	"simulate":            append([]string{"emulator/cloud"}, core...),
+	"storetest":           {"reconcile", "secret"},
+	"kubernetes/kubetest": {"storetest"},
+	"vault/vaulttest":     {"storetest"},
+	"simulate":            {"emulator/cloud", "reconcile", "rotation", "secret"},
 }
 
-// goList runs go list on packages of this module.
+// goList runs go list on packages of this module and returns the words of its
+// output.
 func goList(t *testing.T, args ...string) []string {
 	t.Helper()
 	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
@@ -64,24 +63,116 @@ func goList(t *testing.T, args ...string) []string {
 }
 
 func TestEveryPackageImportsOnlyWhatTheArchitectureAllows(t *testing.T) {
-	for _, path := range goList(t, module+"internal/...") {
+	// Every import is printed after its package: package>import.
+	const format = `{{$p := .ImportPath}}{{$p}}>{{range .Imports}} {{$p}}>{{.}}{{end}}`
+	for _, pair := range goList(t, "-f", format, module+"internal/...") {
+		path, dep, _ := strings.Cut(pair, ">")
 		name := strings.TrimPrefix(path, module+"internal/")
 		may, known := packages[name]
 		if !known {
 			t.Errorf("package internal/%s is not listed here: say what it may import", name)
-			continue
 		}
-		for _, dep := range goList(t, "-deps", path) {
-			other, ours := strings.CutPrefix(dep, module+"internal/")
-			if ours && other != name && !slices.Contains(may, other) {
-				t.Errorf("internal/%s imports internal/%s", name, other)
-			}
+		if other, ours := strings.CutPrefix(dep, module+"internal/"); ours && !slices.Contains(may, other) {
+			t.Errorf("internal/%s imports internal/%s", name, other)
 		}
 	}
 	for name := range packages {
 		if _, err := os.Stat("../../internal/" + name); err != nil {
 			t.Errorf("package internal/%s is listed and does not exist", name)
 		}
+	}
+}
+
+// docTable returns the cells of the table in a document whose header row starts
+// with the text.
+func docTable(t *testing.T, file, header string) (rows [][]string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n| "+header)
+	if !found {
+		t.Fatalf("%s has no table that starts with %q", file, header)
+	}
+	for i, line := range strings.Split(rest, "\n") {
+		if i < 2 { // the rest of the header, and the line below it
+			continue
+		}
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		rows = append(rows, strings.Split(strings.Trim(line, "| "), " | "))
+	}
+	return rows
+}
+
+// coded returns the pieces of a text that are in backticks.
+func coded(text string) (out []string) {
+	for i, piece := range strings.Split(text, "`") {
+		if i%2 == 1 {
+			out = append(out, piece)
+		}
+	}
+	return out
+}
+
+const architecture = "../../docs/architecture.md"
+
+func TestTheArchitectureListsWhatEveryPackageMayImport(t *testing.T) {
+	listed := map[string]bool{}
+	for _, row := range docTable(t, architecture, "package | may import") {
+		for _, name := range coded(row[0]) {
+			if may := coded(row[1]); !slices.Equal(may, packages[name]) {
+				t.Errorf("%s: %s may import %v, in the test %v", architecture, name, may, packages[name])
+			}
+			listed[name] = true
+		}
+	}
+	for name := range packages {
+		if !listed[name] {
+			t.Errorf("%s does not list internal/%s", architecture, name)
+		}
+	}
+}
+
+func TestTheArchitectureListsEveryFileOfPackageMain(t *testing.T) {
+	var listed []string
+	for _, row := range docTable(t, architecture, "file | holds") {
+		listed = append(listed, coded(row[0])...)
+	}
+	slices.Sort(listed)
+	files := goList(t, "-f", `{{join .GoFiles "\n"}}{{"\n"}}{{join .IgnoredGoFiles "\n"}}`, module+"function/latchkey")
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	slices.Sort(files)
+	if !slices.Equal(listed, files) {
+		t.Errorf("%s lists %v, want %v", architecture, listed, files)
+	}
+}
+
+func TestTheArchitectureListsEveryFileThatASecretLeaves(t *testing.T) {
+	var listed, files []string
+	for _, row := range docTable(t, architecture, "file | what leaves") {
+		listed = append(listed, coded(row[0])...)
+	}
+	tools := []string{"secret", "demo", "simulate", "storetest", "kubernetes/kubetest", "vault/vaulttest"} // the last five expose test values only
+	for _, path := range goList(t, "-f", `{{$d := .ImportPath}}{{range .GoFiles}}{{$d}}/{{.}} {{end}}`, module+"internal/...", module+"function/latchkey") {
+		name := strings.TrimPrefix(path, module)
+		if slices.Contains(tools, strings.TrimPrefix(filepath.Dir(name), "internal/")) {
+			continue
+		}
+		text, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), ".Expose") {
+			files = append(files, name)
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(files)
+	if !slices.Equal(listed, files) {
+		t.Errorf("%s lists %v, want %v", architecture, listed, files)
 	}
 }
 
