@@ -95,10 +95,8 @@ func docTable(t *testing.T, file, header string) (rows [][]string) {
 	if !found {
 		t.Fatalf("%s has no table that starts with %q", file, header)
 	}
-	for i, line := range strings.Split(rest, "\n") {
-		if i < 2 { // the rest of the header, and the line below it
-			continue
-		}
+	_, rest, _ = strings.Cut(rest, "|---|\n") // the end of the line below the header
+	for line := range strings.SplitSeq(rest, "\n") {
 		if !strings.HasPrefix(line, "|") {
 			break
 		}
