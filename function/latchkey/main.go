@@ -32,7 +32,7 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Take events over HTTP and act on them."`
 	Invoke   invokeCommand   `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
 	Job      jobCommand      `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
-	Sweep    sweepCommand    `cmd:"" help:"Check credentials once and do what is due."`
+	Sweep    sweepCommand    `cmd:"" help:"Look at credentials once and do what is due."`
 	Plan     planCommand     `cmd:"" help:"Print what a sweep would do now, and why. Exit 2: changes are pending."`
 	Rotate   rotateCommand   `cmd:"" help:"Demand a newer key."`
 	Revoke   revokeCommand   `cmd:"" help:"Replace and delete a key that leaked."`

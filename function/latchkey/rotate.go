@@ -86,7 +86,7 @@ func (c revokeCommand) Run(ctx context.Context, env environment, std streams, lo
 
 type adoptCommand struct {
 	common
-	Credential string `arg:"" help:"The credential."`
+	Credential string `arg:"" help:"A config entry with one credential, or a single credential of it."`
 	Key        string `help:"The ID of the existing key." placeholder:"ID" required:""`
 }
 

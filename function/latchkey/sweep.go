@@ -14,7 +14,7 @@ type sweepCommand struct {
 	Credentials []string `arg:"" optional:"" help:"Config entries or single credentials; none means all."`
 }
 
-// Run checks the credentials once and does what is due.
+// Run looks at the credentials once and does what is due.
 func (c sweepCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 type validateCommand struct {
 	Config string   `help:"The config file." placeholder:"FILE"`
 	Event  []string `help:"Print what this event would request: JSON of a CloudEvent, a batch or a notification, or a whole request in .http. Repeatable." placeholder:"FILE" sep:"none"`
-	Events []string `arg:"" optional:"" name:"file" help:"More events."`
+	Events []string `arg:"" optional:"" name:"event" help:"Files with events, as --event takes them."`
 }
 
 // errBadEvent: an event would be rejected as malformed.
