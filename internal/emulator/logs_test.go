@@ -2,13 +2,16 @@ package emulator_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-const oneLine = `[{"applicationName":"key-proof","subsystemName":"s","severity":3,"timestamp":1764000000000,"text":{"event":"key_proof"}}]`
+// oneLine has the time of start.
+const oneLine = `[{"applicationName":"key-proof","subsystemName":"s","severity":3,"timestamp":1795514430000,"text":{"event":"key_proof"}}]`
 
 // sendLog sends with the token of the world's identity client.
 func (w *world) sendLog(body string, headers ...string) int {
@@ -59,7 +62,10 @@ func TestLogIngestion(t *testing.T) {
 		"no token is refused":                        {w.as(""), oneLine, nil, 401},
 		"a forged token is refused":                  {w.as("a.b.c"), oneLine, nil, 401},
 		"an identity without Sender is refused":      {w.stranger(), oneLine, nil, 403},
-		"a reader is no sender":                      {w.sender("crn:v1:bluemix:public:iam::::serviceRole:Manager"), oneLine, nil, 403},
+		"a manager is accepted":                      {w.sender("crn:v1:bluemix:public:iam::::serviceRole:Manager"), oneLine, nil, 200},
+		"a writer is accepted":                       {w.sender("crn:v1:bluemix:public:iam::::serviceRole:Writer"), oneLine, nil, 200},
+		"a reader is refused":                        {w.sender("crn:v1:bluemix:public:iam::::serviceRole:Reader"), oneLine, nil, 403},
+		"an administrator is refused":                {w.sender("crn:v1:bluemix:public:iam::::role:Administrator"), oneLine, nil, 403},
 		"an object is no list":                       {sender, `{}`, nil, 400},
 		"broken JSON is refused":                     {sender, `[{`, nil, 400},
 		"an entry without an application is refused": {sender, strings.Replace(oneLine, "key-proof", "", 1), nil, 400},
@@ -116,5 +122,41 @@ func TestRejectedLogsAreReportedWith200(t *testing.T) {
 	}
 	if len(w.Lines()) != 0 {
 		t.Error("a rejected line was kept")
+	}
+}
+
+func TestLogEntriesAreRejectedByTheirAge(t *testing.T) {
+	w := newWorld(t)
+	at := func(d time.Duration) string {
+		return strings.Replace(strings.Trim(oneLine, "[]"), "1795514430000", strconv.FormatInt(start.Add(d).UnixMilli(), 10), 1)
+	}
+	for name, test := range map[string]struct {
+		entries  []string
+		rejected any
+	}{
+		"an entry of this moment is accepted":                {[]string{at(0)}, nil},
+		"an entry of 24 hours ago is accepted":               {[]string{at(-24 * time.Hour)}, nil},
+		"an entry older than 24 hours is rejected":           {[]string{at(-24*time.Hour - time.Millisecond)}, 1.0},
+		"an entry of 4 hours ahead is accepted":              {[]string{at(4 * time.Hour)}, nil},
+		"an entry more than 4 hours ahead is rejected":       {[]string{at(4*time.Hour + time.Millisecond)}, 1.0},
+		"the others of the same request are accepted":        {[]string{at(-25 * time.Hour), at(0), at(5 * time.Hour)}, 2.0},
+		"an entry without a timestamp has the time it comes": {[]string{`{"applicationName":"a","subsystemName":"s","text":"t"}`}, nil},
+		"seconds instead of milliseconds are too old":        {[]string{strings.Replace(at(0), "000,", ",", 1)}, 1.0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(w.Lines())
+			r, body := w.raw("POST", "/logs/v1/singles", "["+strings.Join(test.entries, ",")+"]", "Authorization", w.bearer())
+			if r.StatusCode != 200 || body["rejected"] != test.rejected {
+				t.Errorf("answer %d %v, want %v rejected", r.StatusCode, body, test.rejected)
+			}
+			rejected, _ := test.rejected.(float64)
+			if kept := len(w.Lines()) - before; kept != len(test.entries)-int(rejected) {
+				t.Errorf("%d lines were kept", kept)
+			}
+		})
+	}
+	w.raw("POST", "/emulator/settings", `{"switches":{"logsAgeStatus":400}}`)
+	if r, _ := w.raw("POST", "/logs/v1/singles", "["+at(0)+","+at(-25*time.Hour)+"]", "Authorization", w.bearer()); r.StatusCode != 400 {
+		t.Errorf("with the switch: status %d", r.StatusCode)
 	}
 }

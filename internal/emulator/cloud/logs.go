@@ -3,6 +3,7 @@ package cloud
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -29,6 +30,27 @@ type LogLine struct {
 	Received time.Time `json:"received"`
 }
 
+// An entry is rejected if it is older or further ahead than this
+// (logs/limits.md).
+const (
+	oldestEntry  = 24 * time.Hour
+	newestFuture = 4 * time.Hour
+)
+
+// timely reports whether an entry is accepted at a time. Without a timestamp it
+// has the time of arrival.
+func (e LogEntry) timely(now time.Time) bool {
+	if e.Timestamp == "" {
+		return true
+	}
+	ms, err := e.Timestamp.Float64()
+	if err != nil {
+		return false
+	}
+	at := time.UnixMilli(int64(ms))
+	return !at.Before(now.Add(-oldestEntry)) && !at.After(now.Add(newestFuture))
+}
+
 // Ingest stores log entries for an instance and returns how many it rejected.
 // One invalid entry fails the whole request.
 func (c *Cloud) Ingest(a Actor, instance string, entries []LogEntry) (rejected int, err error) {
@@ -49,16 +71,25 @@ func (c *Cloud) Ingest(a Actor, instance string, entries []LogEntry) (rejected i
 			return 0, serviceError(400, "bad_request", fmt.Sprintf("The severity of entry %d is not from 1 to 6.", i))
 		}
 	}
-	if !c.may(a, target{service: serviceLogs, instance: in.ID, region: in.Region, group: ResourceGroupID}, "Sender") {
+	if !c.may(a, target{service: serviceLogs, instance: in.ID, region: in.Region, group: ResourceGroupID}, "Sender", "Writer") {
 		return 0, serviceError(403, "forbidden", "The identity is not allowed to send logs to this instance.")
 	}
 	if c.settings.RejectLogs {
 		return len(entries), nil
 	}
-	for _, e := range entries {
-		c.lines = append(c.lines, LogLine{LogEntry: e, Instance: in.ID, Sender: a.IAMID, Received: c.now()})
+	now := c.now()
+	late := func(e LogEntry) bool { return !e.timely(now) }
+	if status := c.switches.LogsAgeStatus; status != 0 && slices.ContainsFunc(entries, late) {
+		return 0, serviceError(status, "bad_request", "An entry is older than 24 hours or more than 4 hours ahead.")
 	}
-	return 0, nil
+	for _, e := range entries {
+		if late(e) {
+			rejected++
+			continue
+		}
+		c.lines = append(c.lines, LogLine{LogEntry: e, Instance: in.ID, Sender: a.IAMID, Received: now})
+	}
+	return rejected, nil
 }
 
 // Lines returns the accepted entries, oldest first.

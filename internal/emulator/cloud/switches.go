@@ -52,6 +52,7 @@ type Switches struct {
 	BusySecretStatus       int  `json:"busySecretStatus" guess:"409" help:"is the status for rotating custom credentials while a task creates some"`
 
 	LogsSuccessBody string `json:"logsSuccessBody" guess:"{}" help:"is the body of the answer when all log entries are accepted"`
+	LogsAgeStatus   int    `json:"logsAgeStatus" guess:"0" help:"is the status for a request with a log entry older than 24 hours or more than 4 hours ahead; 0 accepts the others and reports it"`
 	LogsTokenStatus int    `json:"logsTokenStatus" guess:"401" help:"is the status for sending logs with a bad or missing token"`
 }
 
