@@ -58,7 +58,7 @@ func (c emulatorCommand) Run(ctx context.Context, std streams, log *slog.Logger)
 	if err != nil {
 		return err
 	}
-	opts := emulator.Options{Listen: c.Listen, Latency: c.Latency, Lag: c.Lag, Switches: switches,
+	opts := emulator.Options{Listen: c.Listen, Latency: c.Latency, Lag: c.Lag, ProjectDelay: emulator.UsualProjectDelay, Switches: switches,
 		SeedCredentials: c.SeedCredentials, Log: slog.New(slog.DiscardHandler)}
 	if c.Verbose {
 		opts.Log = log

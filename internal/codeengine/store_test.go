@@ -233,19 +233,19 @@ func TestAProjectThatIsNotActiveIsNotPublishedTo(t *testing.T) {
 		"that is being made": {409, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.create("team-c")
 			return func(c *codeengine.StoreConfig) { c.Project = id }
-		}, reconcile.ErrNotActive, "preparing"},
+		}, reconcile.ErrNotActive, "creating"},
 		"that is being made, with 404": {404, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.create("team-c")
 			return func(c *codeengine.StoreConfig) { c.Project = id }
-		}, reconcile.ErrNotActive, "preparing"},
+		}, reconcile.ErrNotActive, "creating"},
 		"that is being made, with 400": {400, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.create("team-c")
 			return func(c *codeengine.StoreConfig) { c.Project = id }
-		}, reconcile.ErrNotActive, "preparing"},
+		}, reconcile.ErrNotActive, "creating"},
 		"that is being made, by name": {409, func(w *world) func(*codeengine.StoreConfig) {
 			w.create("team-c")
 			return byName
-		}, reconcile.ErrNotActive, "preparing"},
+		}, reconcile.ErrNotActive, "creating"},
 		"that was deleted": {409, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.Cloud().AddProject("team-c", region).ID
 			w.Cloud().RemoveProject(id)
@@ -262,7 +262,7 @@ func TestAProjectThatIsNotActiveIsNotPublishedTo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			switches := cloud.DefaultSwitches()
 			switches.InactiveProjectStatus = c.status
-			w := newWorld(t, emulator.Options{Switches: &switches})
+			w := newWorld(t, emulator.Options{Switches: &switches, ProjectDelay: emulator.UsualProjectDelay})
 			s := w.store(c.make(w))
 			_, err := s.Read(t.Context())
 			wants(t, err, c.want, c.says)
@@ -287,7 +287,7 @@ func wants(t *testing.T, err, want error, says ...string) {
 	}
 }
 
-// create makes a project that is preparing.
+// create makes a project that is being created, if its world has a ProjectDelay.
 func (w *world) create(name string) string {
 	w.t.Helper()
 	p, err := w.Cloud().CreateProject(cloud.Owner(), cloud.NewProject{Name: name, Region: region})

@@ -73,7 +73,7 @@ func (s *Server) perform(rt route, c *call, fault string) answer {
 		err = &cloud.Error{Status: 413, Code: "payload_too_large", Message: "The request is too large."}
 	default:
 		var unknown error
-		c.actor, unknown = s.cloud.Authenticate(bearer(c.request))
+		c.actor, unknown = s.cloud.Authenticate(bearerOf(rt.family, c.request))
 		if code := rt.family.unauthenticated; code != "" && unknown != nil {
 			err = &cloud.Error{Status: 401, Code: code, Message: "Provided access token is missing, invalid or expired."}
 		} else {

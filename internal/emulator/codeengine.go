@@ -2,10 +2,15 @@ package emulator
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
@@ -30,6 +35,16 @@ func hostname(host string) string {
 		return h
 	}
 	return host
+}
+
+// bearerOf returns the access token of a request. Code Engine also takes one
+// without a scheme, as IBM's examples with curl send it
+// (cedoc/getting-started-api.md).
+func bearerOf(f *family, r *http.Request) string {
+	if header := r.Header.Get("Authorization"); f == familyCodeEngine && !strings.Contains(header, " ") {
+		return header
+	}
+	return bearer(r)
 }
 
 func (c *call) listQuery() (cloud.ListQuery, error) {
@@ -87,9 +102,14 @@ func (s *Server) projectStatus(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	body := map[string]string{"project": "disabled", "domain": "unknown", "vpe": "not_enabled"}
+	body := object{"project": "disabled", "domain": "unknown", "vpe": "unknown", "cbr": object{"data_plane": object{
+		"enforcement": "none", "inbound_private": "allowed", "inbound_public": "allowed",
+	}}}
 	if p.Status == "active" {
-		body["project"], body["domain"] = "enabled", "ready"
+		body["project"], body["domain"], body["vpe"] = "enabled", "ready", "ready"
+	}
+	if s.cloud.Switches().VPENotEnabled {
+		body["vpe"], body["vpe_not_enabled"] = "unknown", true
 	}
 	return answer{status: 200, body: body}, nil
 }
@@ -155,34 +175,60 @@ func (s *Server) deleteSecret(c *call) (answer, error) {
 	return answer{status: 202}, s.cloud.DeleteSecret(c.actor, c.path("project"), c.path("name"))
 }
 
-// separateVariables is the first API version that keeps Code Engine's own
-// variables out of run_env_variables.
-const separateVariables = "2024-05-13"
+// The API versions that changed the form of apps, jobs and functions
+// (cedoc/api-changelog.md).
+const (
+	separateVariables = "2024-05-13" // CE_ variables are not in run_env_variables
+	namelessMounts    = "2025-07-10" // entries of run_volume_mounts have no name
+)
+
+// since reports whether the call asks for an API version or a later one.
+func (s *Server) since(c *call, version string) bool {
+	asked := c.query.Get("version")
+	return asked >= version || asked == "" && !s.cloud.Switches().VersionlessIsOldest
+}
+
+// asVersion adds the variables that Code Engine sets and gives the body the form
+// of the call's API version. names has pairs of a variable and its value.
+func (s *Server) asVersion(c *call, body object, names ...string) {
+	own := []any{}
+	for i := 0; i < len(names); i += 2 {
+		if names[i+1] == "" {
+			continue // a run without a job
+		}
+		own = append(own, object{"type": "literal", "name": names[i], "value": names[i+1]})
+	}
+	if s.since(c, separateVariables) {
+		body["computed_env_variables"] = own
+	} else {
+		theirs, _ := body["run_env_variables"].([]any)
+		body["run_env_variables"] = slices.Concat(theirs, own)
+	}
+	nameless := s.since(c, namelessMounts)
+	mounts, _ := body["run_volume_mounts"].([]any)
+	for _, m := range mounts {
+		mount, _ := m.(object)
+		switch reference, _ := mount["reference"].(string); {
+		case nameless:
+			delete(mount, "name")
+		case mount["name"] == nil:
+			sum := sha256.Sum256(fmt.Append(nil, mount["mount_path"]))
+			mount["name"] = strings.ReplaceAll(reference[:min(len(reference), 58)], ".", "-") + "-" + hex.EncodeToString(sum[:2])
+		}
+	}
+}
 
 // appBody writes an app as the API version of the call shows it.
 func (s *Server) appBody(c *call) func(cloud.App) map[string]any {
-	version := c.query.Get("version")
-	mixed := version != "" && version < separateVariables || version == "" && s.cloud.Switches().VersionlessIsOldest
 	return func(x cloud.App) map[string]any {
 		out := maps.Clone(x.Spec)
-		internal := []any{}
-		for _, v := range [][2]string{{"CE_APP", x.Name}, {"CE_PROJECT_ID", x.ProjectID}, {"CE_REGION", x.Region}} {
-			internal = append(internal, map[string]any{"type": "literal", "name": v[0], "value": v[1]})
-		}
-		if mixed {
-			own, _ := out["run_env_variables"].([]any)
-			out["run_env_variables"] = slices.Concat(own, internal)
-		} else {
-			out["computed_env_variables"] = internal
-		}
+		s.asVersion(c, out, "CE_APP", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
 		maps.Copy(out, fields(x, ceTime, "spec", "revisions"))
+		details := map[string]any{"latest_created_revision": x.Revision(), "latest_ready_revision": x.Revision(), "reason": "ready"}
 		maps.Copy(out, map[string]any{
-			"resource_type": "app_v2", "status": "ready",
+			"resource_type": "app_v2", "status": "ready", "status_details": details,
 			"href":     c.origin() + "/v2/projects/" + x.ProjectID + "/apps/" + x.Name,
 			"endpoint": "https://" + x.Name + "." + x.ProjectID[:12] + "." + x.Region + ".codeengine.appdomain.cloud",
-			"status_details": map[string]any{
-				"latest_created_revision": x.Revision(), "latest_ready_revision": x.Revision(), "reason": "ready",
-			},
 		})
 		return out
 	}

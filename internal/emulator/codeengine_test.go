@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
+
+	"github.com/latchkey-io/latchkey/internal/emulator"
 )
 
 func TestProjects(t *testing.T) {
@@ -51,12 +53,12 @@ func TestProjects(t *testing.T) {
 }
 
 func TestProjectBecomesActive(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, emulator.Options{ProjectDelay: emulator.UsualProjectDelay})
 	made, response, err := w.ce.CreateProject(w.ce.NewCreateProjectOptions("team-c"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response.StatusCode != 202 || *made.Status != "preparing" {
+	if response.StatusCode != 202 || *made.Status != "creating" {
 		t.Errorf("created with %d, %s", response.StatusCode, *made.Status)
 	}
 	err = problem(w.ce.CreateSecret(w.ce.NewCreateSecretOptions(*made.ID, "generic", "s")))
@@ -260,6 +262,46 @@ func TestOldAPIVersionsMixInInternalVariables(t *testing.T) {
 	for version, want := range map[string]int{"": 1, "?version=2024-05-13": 1, "?version=2024-05-12": 4} {
 		if got := variables(version); got != want {
 			t.Errorf("%q: %d variables, want %d", version, got, want)
+		}
+	}
+}
+
+func TestAPIVersionsHaveTheirForm(t *testing.T) {
+	w := newWorld(t)
+	base := "/v2/projects/" + w.teamA()
+	auth := []string{"Authorization", w.bearer()}
+	const container = `"image_reference":"icr.io/x","run_env_variables":[{"type":"literal","name":"A","value":"1"}],
+		"run_volume_mounts":[{"type":"secret","reference":"s","mount_path":"/a","name":"mine"},{"type":"secret","reference":"s","mount_path":"/b"}]`
+	w.raw("POST", base+"/apps", `{"name":"x",`+container+`}`, auth...)
+	w.raw("POST", base+"/jobs", `{"name":"x",`+container+`}`, auth...)
+	w.raw("POST", base+"/job_runs", `{"name":"x","job_name":"x"}`, auth...)
+	w.raw("POST", base+"/functions", `{"name":"x","code_reference":"icr.io/x","runtime":"nodejs-22"}`, auth...)
+	for _, test := range []struct {
+		path, version string
+		own, computed int // variables
+		mounts, named int
+	}{
+		{"/apps/x", "2025-07-10", 1, 3, 2, 0},
+		{"/apps/x", "2025-07-09", 1, 3, 2, 2},
+		{"/apps/x", "2024-05-12", 4, 0, 2, 2},
+		{"/jobs/x", "2025-07-10", 1, 3, 2, 0},
+		{"/jobs/x", "2024-05-12", 4, 0, 2, 2},
+		{"/job_runs/x", "2025-07-10", 1, 4, 2, 0},
+		{"/job_runs/x", "2024-05-12", 5, 0, 2, 2},
+		{"/functions/x", "2025-07-10", 0, 3, 0, 0},
+	} {
+		_, body := w.raw("GET", base+test.path+"?version="+test.version, "", auth...)
+		own, _ := body["run_env_variables"].([]any)
+		computed, _ := body["computed_env_variables"].([]any)
+		mounts, _ := body["run_volume_mounts"].([]any)
+		named := 0
+		for _, m := range mounts {
+			if m.(map[string]any)["name"] != nil {
+				named++
+			}
+		}
+		if got := fmt.Sprint(len(own), len(computed), len(mounts), named); got != fmt.Sprint(test.own, test.computed, test.mounts, test.named) {
+			t.Errorf("%s of %s: %s variables, computed ones, mounts and named mounts", test.path, test.version, got)
 		}
 	}
 }

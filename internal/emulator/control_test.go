@@ -91,7 +91,7 @@ func TestClockControl(t *testing.T) {
 
 func TestSettingsControl(t *testing.T) {
 	w := newWorld(t)
-	r, body := w.raw("POST", "/emulator/settings", `{"lag":"5s","keyLag":"1s","switches":{"staleIdentityStatus":412}}`)
+	r, body := w.raw("POST", "/emulator/settings", `{"lag":"5s","keyLag":"1s","projectDelay":"20s","switches":{"staleIdentityStatus":412}}`)
 	if r.StatusCode != 200 || body["keyLag"] != "1s" || body["listLag"] != "5s" || body["policyLag"] != "5s" || body["projectDelay"] != "20s" {
 		t.Errorf("settings %d %v", r.StatusCode, body)
 	}

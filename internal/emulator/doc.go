@@ -39,12 +39,20 @@
 //   - /v2/groups: access groups and members; modelled. Guessed: the error codes.
 //     No rules, no templates, no Public Access group.
 //   - /v2/projects with secrets, config maps, apps and revisions, jobs, job runs
-//     and functions (Code Engine). Sure: the limits, secrets in clear text, values
-//     that change only with If-Match. Modelled: the bodies; those of functions are
-//     from documents. Guessed: the status of stale tags (412) and of quotas (403),
-//     and that deleting a job deletes its runs. Nothing runs: an app is ready, and
-//     a job run completed, at once. Builds, runtimes and domain mappings are not
-//     emulated.
+//     and functions (Code Engine). Sure: the quotas, the bounds of every field
+//     (those of the API definition, as IBM's Terraform provider has them, and of
+//     the pages limits and mem-cpu-combo), 10 KiB for a job and a run, secrets in
+//     clear text, values that change only with If-Match, a token with or without
+//     "Bearer", a softly deleted project that keeps its name for seven days, the
+//     forms of the API versions 2024-05-13 and 2025-07-10. Modelled: the bodies,
+//     statuses and reasons; those of functions are from the newest SDK. Guessed:
+//     the statuses of errors (412 for a stale tag, 403 for a quota, 400 for a
+//     field), lower bounds of counts and times, that the instances of an app at
+//     least must not be more than those at most, and that deleting a job deletes
+//     its runs. Nothing runs: an app is ready, and a job run
+//     completed, at once. Builds, bindings, domain mappings, runtimes,
+//     outbound destinations, data stores, instances, fleets and the deletion of
+//     revisions are not emulated.
 //   - /api/v2 (Secrets Manager): secret groups, secrets of the types arbitrary,
 //     kv, iam_credentials and custom_credentials with versions, metadata, locks
 //     and tasks, and configurations for custom credentials. Sure: locks and expiry.
@@ -54,8 +62,10 @@
 //   - POST /event-notifications/v1/instances/{id}/notifications: events are checked
 //     and stored, but not delivered; modelled.
 //   - POST /logs/v1/singles (Cloud Logs ingestion). Sure: the form, the limit, 403
-//     without the role, a 200 that reports rejected entries. Guessed: the bodies
-//     of success, and 401 for a bad token.
+//     without one of the roles Sender, Writer and Manager, a 200 that reports
+//     rejected entries, that an entry older than 24 hours or more than 4 hours
+//     ahead is not accepted. Guessed: that a 200 reports those, the bodies of
+//     success, and 401 for a bad token.
 //
 // Unknown fields of a body are ignored. A missing field is rejected in the error
 // format of the service. Every rejection has an error.

@@ -53,6 +53,9 @@ type Options struct {
 	Latency time.Duration
 	// Lag is the initial lag of keys, lists and policies.
 	Lag time.Duration
+	// ProjectDelay is the initial time that it takes to create a Code Engine
+	// project.
+	ProjectDelay time.Duration
 	// Faults are active from the start.
 	Faults []Fault
 	// Switches replace the documented guesses; nil means the defaults.
@@ -96,8 +99,9 @@ type Server struct {
 
 const mostSeeded = 100_000
 
-// projectDelay is how long a new Code Engine project is in preparation.
-const projectDelay = 20 * time.Second
+// UsualProjectDelay is a typical Options.ProjectDelay. IBM's Terraform provider
+// first looks after 20 to 60 s.
+const UsualProjectDelay = 20 * time.Second
 
 // reportDelay is how long it takes to make an activity report. The SDK's own
 // test first sees a 204 and polls for up to 30 s.
@@ -141,7 +145,7 @@ func Start(opts Options) (*Server, error) {
 	}
 	s.cloud = cloud.New(cloud.Options{
 		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged, OnSecret: s.secretChanged, SeedCredentials: opts.SeedCredentials,
-		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: projectDelay, ReportDelay: reportDelay},
+		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: opts.ProjectDelay, ReportDelay: reportDelay},
 	})
 	for _, f := range opts.Faults {
 		s.Inject(f)

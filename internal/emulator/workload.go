@@ -36,17 +36,22 @@ func workloadRoutes(kind cloud.Kind, change string, created int) []route {
 	return out
 }
 
-func workloadBody(c *call) func(cloud.Workload) map[string]any {
+func (s *Server) workloadBody(c *call) func(cloud.Workload) map[string]any {
 	return func(x cloud.Workload) map[string]any {
 		out := maps.Clone(x.Spec)
 		maps.Copy(out, fields(x, ceTime, "kind", "spec"))
 		out["resource_type"] = x.ResourceType()
 		out["href"] = c.origin() + "/v2/projects/" + x.ProjectID + "/" + string(x.Kind) + "/" + x.Name
+		job, _ := x.Spec["job_name"].(string)
 		switch x.Kind {
+		case cloud.Jobs:
+			s.asVersion(c, out, "CE_JOB", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
 		case cloud.Functions:
+			s.asVersion(c, out, "CE_FUNCTION", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
 			out["status"], out["status_details"] = "ready", map[string]any{"reason": "ready"}
 			out["endpoint"] = "https://" + x.Name + "." + x.ProjectID[:12] + "." + x.Region + ".codeengine.appdomain.cloud"
 		case cloud.JobRuns:
+			s.asVersion(c, out, "CE_JOB", job, "CE_JOBRUN", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
 			delete(out, "entity_tag")
 			out["status"] = "completed"
 			out["status_details"] = map[string]any{"requested": 0, "pending": 0, "running": 0, "failed": 0, "succeeded": 1,
@@ -60,7 +65,7 @@ func (s *Server) workloadAnswer(c *call, status int, x cloud.Workload, err error
 	if err != nil {
 		return answer{}, err
 	}
-	out := answer{status: status, body: workloadBody(c)(x), id: x.ID}
+	out := answer{status: status, body: s.workloadBody(c)(x), id: x.ID}
 	if x.Kind != cloud.JobRuns {
 		out.etag = x.EntityTag
 	}
@@ -76,7 +81,7 @@ func (s *Server) listWorkloads(c *call, kind cloud.Kind) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return startPage(c, string(kind), page, workloadBody(c)), nil
+	return startPage(c, string(kind), page, s.workloadBody(c)), nil
 }
 
 func (s *Server) createWorkload(c *call, kind cloud.Kind, status int) (answer, error) {

@@ -119,9 +119,9 @@ func TestFunctionLife(t *testing.T) {
 	if made["resource_type"] != "function_v2" || made["status"] != "ready" || made["scale_max_execution_time"] != 60.0 || made["run_compute_resource_token_enabled"] != true {
 		t.Errorf("made %v", made)
 	}
-	call(409, "POST", path, `{"name":"f","code_reference":"x","runtime":"nodejs-22"}`)
+	call(409, "POST", path, `{"name":"f","code_reference":"icr.io/x","runtime":"nodejs-22"}`)
 	call(400, "POST", path, `{"name":"g","runtime":"nodejs-22"}`)
-	call(400, "POST", path, `{"name":"g","code_reference":"x","runtime":"nodejs-22","scale_max_execution_time":121}`)
+	call(400, "POST", path, `{"name":"g","code_reference":"icr.io/x","runtime":"nodejs-22","scale_max_execution_time":121}`)
 	call(400, "PATCH", path+"/f", `{"code_main":"run"}`)
 	tag := made["entity_tag"].(string)
 	if got := call(200, "PATCH", path+"/f", `{"code_main":"run"}`, "If-Match", tag); got["code_main"] != "run" || got["runtime"] != "nodejs-22" {
@@ -135,7 +135,7 @@ func TestFunctionLife(t *testing.T) {
 	call(202, "DELETE", path+"/f", "")
 	call(404, "GET", path+"/f", "")
 	for i := range 20 {
-		call(201, "POST", path, fmt.Sprintf(`{"name":"f%d","code_reference":"x","runtime":"nodejs-22"}`, i))
+		call(201, "POST", path, fmt.Sprintf(`{"name":"f%d","code_reference":"icr.io/x","runtime":"nodejs-22"}`, i))
 	}
-	call(403, "POST", path, `{"name":"g","code_reference":"x","runtime":"nodejs-22"}`)
+	call(403, "POST", path, `{"name":"g","code_reference":"icr.io/x","runtime":"nodejs-22"}`)
 }

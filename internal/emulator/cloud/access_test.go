@@ -272,7 +272,7 @@ func TestManyDeletionsLeaveTheListsWhole(t *testing.T) {
 func TestAResourceGroupBoundsAPolicy(t *testing.T) {
 	c := newCloud()
 	inside := c.State(false).Projects[0].ID
-	made, err := c.CreateProject(cloud.Owner(), cloud.NewProject{Name: "elsewhere", ResourceGroupID: "another", Active: true})
+	made, err := c.CreateProject(cloud.Owner(), cloud.NewProject{Name: "elsewhere", ResourceGroupID: "b91e849cedb04e7e92bd68c040c672dc"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,8 @@ type App struct {
 	Revisions []string `json:"revisions"`
 }
 
+type app struct{ App }
+
 // EnvVar is an entry of run_env_variables.
 type EnvVar struct {
 	Type      string `json:"type,omitempty"`
@@ -57,27 +59,6 @@ var appName = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 // ignored.
 var answered = []string{"id", "name", "entity_tag", "project_id", "region", "created_at", "href", "resource_type",
 	"status", "status_details", "endpoint", "endpoint_internal", "computed_env_variables", "build", "build_run"}
-
-func checkApp(spec map[string]any) error {
-	if image, _ := spec["image_reference"].(string); image == "" {
-		return ceInvalid("image_reference is required.")
-	}
-	for _, list := range []string{"run_env_variables", "run_volume_mounts", "run_arguments", "run_commands"} {
-		if v, present := spec[list]; present {
-			if _, ok := v.([]any); !ok {
-				return ceInvalid("%s must be a list.", list)
-			}
-		}
-	}
-	mounts, _ := spec["run_volume_mounts"].([]any)
-	for _, m := range mounts {
-		fields, ok := m.(map[string]any)
-		if !ok || fields["mount_path"] == nil || fields["reference"] == nil || fields["type"] == nil {
-			return ceInvalid("An entry of run_volume_mounts needs mount_path, reference and type.")
-		}
-	}
-	return nil
-}
 
 func clean(spec map[string]any) map[string]any {
 	out := cloneJSON(spec).(map[string]any)
@@ -116,6 +97,19 @@ func cloneJSON(v any) any {
 	return v
 }
 
+// asJSON returns a value as encoding/json would read it.
+func asJSON(v any) any {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("emulated cloud: %v is not JSON: %v", v, err))
+	}
+	var out any
+	if err := json.Unmarshal(b, &out); err != nil {
+		panic("emulated cloud: " + err.Error())
+	}
+	return out
+}
+
 // mergePatch implements RFC 7396: null removes a member, objects merge, and
 // everything else, lists included, replaces.
 func mergePatch(to, patch any) any {
@@ -137,8 +131,9 @@ func mergePatch(to, patch any) any {
 	return out
 }
 
-func (x *App) copy() App {
-	out := *x
+// viewApp returns a copy of an app.
+func (c *Cloud) viewApp(x *app) App {
+	out := x.App
 	out.Spec = cloneJSON(x.Spec).(map[string]any)
 	out.Revisions = slices.Clone(x.Revisions)
 	return out
@@ -154,10 +149,10 @@ func (c *Cloud) CreateApp(a Actor, projectID, name string, spec map[string]any) 
 		return App{}, err
 	}
 	if len(name) > 63 || !appName.MatchString(name) {
-		return App{}, ceInvalid("The app name %q is not valid.", name)
+		return App{}, c.ceRefused(ceInvalid("The app name %q is not valid.", name))
 	}
 	if err := checkApp(spec); err != nil {
-		return App{}, err
+		return App{}, c.ceRefused(err)
 	}
 	if p.apps[name] != nil {
 		return App{}, serviceError(c.switches.ExistingCodeEngineStatus, "resource_already_exists", "An app of this name exists.")
@@ -168,7 +163,7 @@ func (c *Cloud) CreateApp(a Actor, projectID, name string, spec map[string]any) 
 	if p.revisions() >= revisionsPerProject {
 		return App{}, c.ceQuota("revisions in this project", revisionsPerProject)
 	}
-	return c.putApp(p, name, spec).copy(), nil
+	return c.viewApp(c.putApp(p, name, spec)), nil
 }
 
 func (p *project) revisions() int {
@@ -179,11 +174,16 @@ func (p *project) revisions() int {
 	return n
 }
 
-func (c *Cloud) putApp(p *project, name string, spec map[string]any) *App {
-	x := &App{ID: c.uuid(), Name: name, EntityTag: p.nextTag(), ProjectID: p.ID, Region: p.Region,
-		CreatedAt: c.now(), Spec: clean(spec), Revisions: []string{name + "-00001"}}
+func (c *Cloud) putApp(p *project, name string, spec map[string]any) *app {
+	x := &app{App: App{ID: c.uuid(), Name: name, EntityTag: p.nextTag(), ProjectID: p.ID, Region: p.Region,
+		CreatedAt: c.now(), Spec: clean(spec)}}
 	p.apps[name] = x
+	c.addRevision(x)
 	return x
+}
+
+func (c *Cloud) addRevision(x *app) {
+	x.Revisions = append(x.Revisions, fmt.Sprintf("%s-%05d", x.Name, len(x.Revisions)+1))
 }
 
 // ListApps returns one page of a project's apps, sorted by name.
@@ -194,15 +194,15 @@ func (c *Cloud) ListApps(a Actor, projectID string, q ListQuery) (Page[App], err
 	if err != nil {
 		return Page[App]{}, err
 	}
-	var found []*App
+	var found []*app
 	for _, x := range p.apps {
 		found = append(found, x)
 	}
-	slices.SortFunc(found, func(a, b *App) int { return strings.Compare(a.Name, b.Name) })
-	return ceCut(q, found, func(x *App) string { return x.Name }, (*App).copy)
+	slices.SortFunc(found, func(a, b *app) int { return strings.Compare(a.Name, b.Name) })
+	return ceCut(q, found, func(x *app) string { return x.Name }, c.viewApp)
 }
 
-func (c *Cloud) findApp(a Actor, projectID, name string, roles ...string) (*project, *App, error) {
+func (c *Cloud) findApp(a Actor, projectID, name string, roles ...string) (*project, *app, error) {
 	p, err := c.activeProject(a, projectID, roles...)
 	if err != nil {
 		return nil, nil, err
@@ -222,7 +222,7 @@ func (c *Cloud) GetApp(a Actor, projectID, name string) (App, error) {
 	if err != nil {
 		return App{}, err
 	}
-	return x.copy(), nil
+	return c.viewApp(x), nil
 }
 
 // ListRevisions returns one page of an app's revisions, oldest first, with the
@@ -236,7 +236,7 @@ func (c *Cloud) ListRevisions(a Actor, projectID, name string, q ListQuery) (App
 	}
 	same := func(s string) string { return s }
 	page, err := ceCut(q, x.Revisions, same, same)
-	return x.copy(), page, err
+	return c.viewApp(x), page, err
 }
 
 // UpdateApp applies a merge patch if ifMatch is the app's entity tag or "*". It
@@ -253,14 +253,14 @@ func (c *Cloud) UpdateApp(a Actor, projectID, name, ifMatch string, patch map[st
 	}
 	merged, _ := mergePatch(cloneJSON(x.Spec), patch).(map[string]any)
 	if err := checkApp(merged); err != nil {
-		return App{}, err
+		return App{}, c.ceRefused(err)
 	}
 	if p.revisions() >= revisionsPerProject {
 		return App{}, c.ceQuota("revisions in this project", revisionsPerProject)
 	}
 	x.Spec, x.EntityTag = clean(merged), p.nextTag()
-	x.Revisions = append(x.Revisions, fmt.Sprintf("%s-%05d", name, len(x.Revisions)+1))
-	return x.copy(), nil
+	c.addRevision(x)
+	return c.viewApp(x), nil
 }
 
 // DeleteApp deletes an app.

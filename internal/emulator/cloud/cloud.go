@@ -45,7 +45,7 @@ type Settings struct {
 	ActivityLag time.Duration
 	// ReportDelay is how long it takes to make an activity report.
 	ReportDelay time.Duration
-	// ProjectDelay is how long a new Code Engine project is in preparation.
+	// ProjectDelay is how long it takes to create a Code Engine project.
 	ProjectDelay time.Duration
 	// RejectLogs makes log ingestion answer 200 but reject every entry.
 	RejectLogs bool

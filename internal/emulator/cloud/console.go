@@ -159,11 +159,11 @@ func (c *Cloud) RemoveServiceID(id string) {
 	c.dropServiceID(must(s, ok, "service ID", id), false)
 }
 
-// AddProject adds a project that is active at once.
+// AddProject adds a project. It becomes active after Settings.ProjectDelay.
 func (c *Cloud) AddProject(name, region string) Project {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.putProject(NewProject{Name: name, Region: region, Active: true})
+	p := c.putProject(NewProject{Name: name, Region: region})
 	c.changed(Owner(), p, ProjectCreated, true)
 	return c.view(p)
 }
@@ -172,6 +172,7 @@ func (c *Cloud) AddProject(name, region string) Project {
 func (c *Cloud) RestoreProject(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.purgeProjects()
 	if p := c.projectAt(id); p.deleted {
 		p.deleted = false
 		c.changed(Owner(), p, ProjectRestored, true)
@@ -183,13 +184,13 @@ func (c *Cloud) RemoveProject(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.projectAt(id); !p.deleted {
-		p.deleted = true
+		p.deleted, p.deletedAt = true, c.now()
 		c.changed(Owner(), p, ProjectDeleted, true)
 	}
 }
 
-// PurgeProject removes a softly deleted project for good, as IBM does after
-// seven days.
+// PurgeProject removes a project for good, as `ibmcloud ce project delete --hard`
+// does.
 func (c *Cloud) PurgeProject(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,8 +223,8 @@ func (c *Cloud) RemoveSecret(projectID, name string) {
 func (c *Cloud) AddApp(projectID, name string, spec map[string]any) App {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	full, _ := mergePatch(map[string]any{"image_reference": "icr.io/codeengine/helloworld"}, spec).(map[string]any)
-	return c.putApp(c.projectAt(projectID), name, full).copy()
+	full, _ := mergePatch(map[string]any{"image_reference": "icr.io/codeengine/helloworld"}, asJSON(spec)).(map[string]any)
+	return c.viewApp(c.putApp(c.projectAt(projectID), name, full))
 }
 
 // AddLogsInstance adds a Cloud Logs instance.

@@ -18,17 +18,18 @@ type Project struct {
 	ResourceGroupID string    `json:"resource_group_id"`
 	AccountID       string    `json:"account_id"`
 	CRN             string    `json:"crn"`
-	Status          string    `json:"status"` // preparing, active or soft_deleted
+	Status          string    `json:"status"` // creating, active or soft_deleted
 	CreatedAt       time.Time `json:"created_at"`
 }
 
 type project struct {
 	Project
-	seq     int64
-	readyAt time.Time
-	deleted bool
-	secrets map[string]*Secret
-	apps    map[string]*App
+	seq       int64
+	readyAt   time.Time
+	deleted   bool
+	deletedAt time.Time
+	secrets   map[string]*Secret
+	apps      map[string]*app
 
 	workloads map[workloadKey]*Workload // made with the first workload
 	tag       uint64                    // last entity tag; Code Engine uses numbers
@@ -39,7 +40,6 @@ type NewProject struct {
 	Name            string `json:"name"`
 	ResourceGroupID string `json:"resource_group_id"` // "" = the default group
 	Region          string `json:"region"`            // "" = eu-de
-	Active          bool   `json:"-"`                 // without the project delay
 }
 
 // ListQuery selects a page of a Code Engine list.
@@ -54,6 +54,10 @@ const (
 	appsPerProject      = 40
 	revisionsPerProject = 120
 )
+
+// restorable is how long a softly deleted project can be restored. It is then
+// deleted for good.
+const restorable = 7 * 24 * time.Hour
 
 func ceForbidden() *Error {
 	return serviceError(403, "forbidden", "You are not authorized to perform this action.")
@@ -73,6 +77,7 @@ func (c *Cloud) ceQuota(what string, n int) *Error {
 
 // ceKnown is [Cloud.known] with Code Engine's error.
 func (c *Cloud) ceKnown(a Actor) error {
+	c.purgeProjects()
 	if !c.alive(a.IAMID) {
 		return serviceError(401, "unauthorized", "The access token is missing, invalid or expired.")
 	}
@@ -99,17 +104,32 @@ func (c *Cloud) view(p *project) Project {
 	case p.deleted:
 		out.Status = "soft_deleted"
 	case c.now().Before(p.readyAt):
-		out.Status = "preparing"
+		out.Status = "creating"
 	default:
 		out.Status = "active"
 	}
 	return out
 }
 
-var projectName = regexp.MustCompile(`^[^\x00-\x1f]{1,128}$`)
+var (
+	projectName = regexp.MustCompile(`^([^\x00-\x7F]|[-a-zA-Z0-9._: ]){1,128}$`)
+	groupIDForm = regexp.MustCompile(`^[a-z0-9]{32}$`)
+)
 
-// CreateProject creates a project. It is in preparation for
-// Settings.ProjectDelay.
+// purgeProjects deletes the projects for good that can no longer be restored.
+func (c *Cloud) purgeProjects() {
+	now := c.now()
+	c.projectOrder = slices.DeleteFunc(c.projectOrder, func(p *project) bool {
+		gone := p.deleted && !now.Before(p.deletedAt.Add(restorable))
+		if gone {
+			delete(c.projects, p.ID)
+		}
+		return gone
+	})
+}
+
+// CreateProject creates a project. Its status is creating for
+// Settings.ProjectDelay, and always in the answer.
 func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,13 +141,16 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 		return Project{}, ceForbidden()
 	}
 	if !projectName.MatchString(n.Name) {
-		return Project{}, ceInvalid("The project name is not valid.")
+		return Project{}, c.ceRefused(ceInvalid("The project name is not valid."))
+	}
+	if n.ResourceGroupID != "" && !groupIDForm.MatchString(n.ResourceGroupID) {
+		return Project{}, c.ceRefused(ceInvalid("resource_group_id is not valid."))
 	}
 	inRegion := 0
 	for _, p := range c.projectOrder {
 		if p.Region == n.Region {
 			inRegion++
-			if p.Name == n.Name && !p.deleted {
+			if p.Name == n.Name {
 				return Project{}, serviceError(c.switches.ExistingCodeEngineStatus, "resource_already_exists", "A project of this name exists.")
 			}
 		}
@@ -137,7 +160,9 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 	}
 	p := c.putProject(n)
 	c.changed(a, p, ProjectCreated, false)
-	return c.view(p), nil
+	out := c.view(p)
+	out.Status = "creating"
+	return out, nil
 }
 
 // nextProject returns a sequence number that keeps the order of lists when an
@@ -158,11 +183,8 @@ func (c *Cloud) putProject(n NewProject) *project {
 			ResourceGroupID: cmp.Or(n.ResourceGroupID, ResourceGroupID),
 			CRN:             fmt.Sprintf("crn:v1:bluemix:public:codeengine:%s:a/%s:%s::", cmp.Or(n.Region, "eu-de"), AccountID, id),
 		},
-		seq: c.nextProject(), readyAt: now, secrets: map[string]*Secret{}, apps: map[string]*App{},
+		seq: c.nextProject(), readyAt: now.Add(c.settings.ProjectDelay), secrets: map[string]*Secret{}, apps: map[string]*app{},
 		tag: 2385407408,
-	}
-	if !n.Active {
-		p.readyAt = now.Add(c.settings.ProjectDelay)
 	}
 	c.projects[id] = p
 	c.projectOrder = append(c.projectOrder, p)
@@ -230,7 +252,7 @@ func (c *Cloud) findProject(a Actor, id, region string, roles ...string) (*proje
 	return p, nil
 }
 
-// activeProject finds a project that is neither deleted nor in preparation.
+// activeProject finds a project that is neither deleted nor being created.
 func (c *Cloud) activeProject(a Actor, id string, roles ...string) (*project, error) {
 	p, err := c.findProject(a, id, "", roles...)
 	if err != nil {
@@ -254,7 +276,8 @@ func (c *Cloud) GetProject(a Actor, id, region string) (Project, error) {
 	return c.view(p), nil
 }
 
-// DeleteProject deletes a project softly: it can be restored in the console.
+// DeleteProject deletes a project softly. For seven days it keeps its name and
+// can be restored in the console.
 func (c *Cloud) DeleteProject(a Actor, id, region string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -263,7 +286,7 @@ func (c *Cloud) DeleteProject(a Actor, id, region string) error {
 		return err
 	}
 	if !p.deleted {
-		p.deleted = true
+		p.deleted, p.deletedAt = true, c.now()
 		c.changed(a, p, ProjectDeleted, false)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Secret is a Code Engine secret. Code Engine returns its data in clear text.
@@ -26,7 +27,15 @@ type Secret struct {
 }
 
 // ResourceType returns the type that Code Engine shows for the secret's format.
-func (s Secret) ResourceType() string { return "secret_" + s.Format + "_v2" }
+func (s Secret) ResourceType() string {
+	switch s.Format {
+	case "ssh_auth":
+		return "secret_auth_ssh_v2"
+	case "service_operator":
+		return "secret_operator_v2"
+	}
+	return "secret_" + s.Format + "_v2"
+}
 
 // NewSecret is the request for a secret.
 type NewSecret struct {
@@ -71,7 +80,7 @@ func checkSecret(format string, data map[string]string) error {
 		if !dataKey.MatchString(k) {
 			return ceInvalid("The data key %q is not valid.", k)
 		}
-		if len(v) > longestValue {
+		if utf8.RuneCountInString(v) > longestValue {
 			return ceInvalid("The value of %s is too long.", k)
 		}
 	}
@@ -93,10 +102,10 @@ func (c *Cloud) CreateSecret(a Actor, projectID string, n NewSecret) (Secret, er
 		return Secret{}, err
 	}
 	if len(n.Name) > 253 || !resourceName.MatchString(n.Name) {
-		return Secret{}, ceInvalid("The secret name %q is not valid.", n.Name)
+		return Secret{}, c.ceRefused(ceInvalid("The secret name %q is not valid.", n.Name))
 	}
 	if err := checkSecret(n.Format, n.Data); err != nil {
-		return Secret{}, err
+		return Secret{}, c.ceRefused(err)
 	}
 	if p.secrets[n.Name] != nil {
 		return Secret{}, serviceError(c.switches.ExistingCodeEngineStatus, "resource_already_exists", "A secret of this name exists.")
@@ -172,10 +181,10 @@ func (c *Cloud) ReplaceSecret(a Actor, projectID, name, ifMatch string, n NewSec
 		return Secret{}, err
 	}
 	if n.Format != s.Format {
-		return Secret{}, ceInvalid("The format of a secret cannot change.")
+		return Secret{}, c.ceRefused(ceInvalid("The format of a secret cannot change."))
 	}
 	if err := checkSecret(n.Format, n.Data); err != nil {
-		return Secret{}, err
+		return Secret{}, c.ceRefused(err)
 	}
 	s.Data, s.EntityTag = maps.Clone(n.Data), p.nextTag()
 	s.ServiceAccess, s.ServiceOperator = n.ServiceAccess, n.ServiceOperator

@@ -69,9 +69,9 @@ func (c *Cloud) seed(credentials int) {
 		c.grant(iamID, serviceNotifications, "crn:v1:bluemix:public:event-notifications::::serviceRole:EventSourceManager")
 	}
 
-	teamA := c.putProject(NewProject{Name: "team-a", Region: "eu-de", Active: true})
-	c.putProject(NewProject{Name: "team-b", Region: "us-south", Active: true})
-	c.putProject(NewProject{Name: "sandbox", Region: "eu-de", Active: true})
+	teamA := c.putProject(NewProject{Name: "team-a", Region: "eu-de"})
+	c.putProject(NewProject{Name: "team-b", Region: "us-south"})
+	c.putProject(NewProject{Name: "sandbox", Region: "eu-de"})
 	c.putApp(teamA, "shipper", map[string]any{
 		"image_reference":   "icr.io/codeengine/helloworld",
 		"run_env_variables": []any{map[string]any{"type": "secret_full_reference", "reference": "logs-sender"}},

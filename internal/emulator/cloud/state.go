@@ -84,6 +84,7 @@ func (c *Cloud) State(values bool) State {
 		s.Profiles = append(s.Profiles, *p)
 	}
 	slices.SortFunc(s.Profiles, func(a, b Profile) int { return strings.Compare(a.ID, b.ID) })
+	c.purgeProjects()
 	for _, p := range c.projectOrder {
 		s.Projects = append(s.Projects, c.projectState(p, values))
 	}
@@ -105,7 +106,7 @@ func (c *Cloud) projectState(p *project, values bool) ProjectState {
 		out.Secrets = append(out.Secrets, x)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.apps)) {
-		out.Apps = append(out.Apps, p.apps[name].copy())
+		out.Apps = append(out.Apps, c.viewApp(p.apps[name]))
 	}
 	for _, x := range p.sorted(func(*Workload) bool { return true }) {
 		out.Workloads = append(out.Workloads, x.copy())

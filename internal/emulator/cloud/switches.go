@@ -42,6 +42,10 @@ type Switches struct {
 	ExistingCodeEngineStatus int  `json:"existingCodeEngineStatus" guess:"409" help:"is the status for a POST to Code Engine with a name that exists"`
 	QuotaStatus              int  `json:"quotaStatus" guess:"403" help:"is the status for exceeding a Code Engine quota"`
 	InactiveProjectStatus    int  `json:"inactiveProjectStatus" guess:"409" help:"is the status for secrets and apps of a project that is not active"`
+	InvalidCodeEngineStatus  int  `json:"invalidCodeEngineStatus" guess:"400" help:"is the status for a field of a Code Engine request that breaks a rule; the other candidate is 422"`
+	OversizedJobStatus       int  `json:"oversizedJobStatus" guess:"400" help:"is the status for a job or job run of more than 10 KiB"`
+	AnyFunctionMemory        bool `json:"anyFunctionMemory" guess:"false" help:"allows functions other pairs of CPU and memory than the three of the documents, such as 1 and 1G in the SDK's example"`
+	VPENotEnabled            bool `json:"vpeNotEnabled" guess:"false" help:"shows all Code Engine projects as not enabled for virtual private endpoints"`
 	VersionlessIsOldest      bool `json:"versionlessIsOldest" guess:"false" help:"treats a Code Engine request without ?version= as one from before 2024-05-13, when run_env_variables included the CE_ variables"`
 
 	ExistingSecretStatus   int  `json:"existingSecretStatus" guess:"409" help:"is the status for a POST to Secrets Manager of a secret, secret group or configuration with a name that exists"`

@@ -3,6 +3,7 @@ package cloud
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -64,37 +65,40 @@ func (x *Workload) copy() Workload {
 	return out
 }
 
-func checkWorkload(kind Kind, spec map[string]any) error {
-	text := func(field string) string { s, _ := spec[field].(string); return s }
+func (c *Cloud) checkWorkload(kind Kind, name string, spec map[string]any) error {
+	var err error
 	switch kind {
 	case ConfigMaps:
-		data, ok := spec["data"].(map[string]any)
-		if !ok && spec["data"] != nil {
-			return ceInvalid("data must be an object.")
-		}
-		for k, v := range data {
-			if s, ok := v.(string); !ok || !dataKey.MatchString(k) || len(s) > longestValue {
-				return ceInvalid("The data %q is not valid.", k)
-			}
-		}
-		return nil
+		err = checkConfigMap(spec)
 	case Functions:
-		if text("code_reference") == "" || text("runtime") == "" {
-			return ceInvalid("code_reference and runtime are required.")
-		}
-		if n, _ := spec["scale_max_execution_time"].(float64); n > 120 {
-			return ceInvalid("scale_max_execution_time must be at most 120.")
-		}
+		err = c.checkFunction(spec)
 	case Jobs, JobRuns:
-		return checkApp(spec)
+		err = checkJob(spec)
 	}
-	if v, present := spec["run_env_variables"]; present {
-		if _, ok := v.([]any); !ok {
-			return ceInvalid("run_env_variables must be a list.")
+	if err != nil {
+		return c.ceRefused(err)
+	}
+	return c.checkSize(kind, name, spec)
+}
+
+func checkConfigMap(spec map[string]any) error {
+	data, ok := spec["data"].(map[string]any)
+	if !ok && spec["data"] != nil {
+		return ceInvalid("data must be an object.")
+	}
+	for k, v := range data {
+		if s, ok := v.(string); !ok || !dataKey.MatchString(k) || len(s) > longestValue {
+			return ceInvalid("The data %q is not valid.", k)
 		}
 	}
 	return nil
 }
+
+// nameForms has the form and the longest name of each kind.
+var nameForms = map[Kind]struct {
+	form    *regexp.Regexp
+	longest int
+}{ConfigMaps: {resourceName, 253}, Jobs: {jobName, 63}, JobRuns: {jobName, 53}, Functions: {appName, 63}}
 
 func cleanWorkload(kind Kind, spec map[string]any) map[string]any {
 	out, _ := cloneJSON(spec).(map[string]any)
@@ -105,9 +109,12 @@ func cleanWorkload(kind Kind, spec map[string]any) map[string]any {
 		delete(out, k)
 	}
 	for k, v := range workloadDefaults[kind] {
-		if out[k] == nil {
+		if out[k] == nil && !(out["run_mode"] == "daemon" && slices.Contains(taskOnly, k)) {
 			out[k] = cloneJSON(v)
 		}
+	}
+	if code, _ := out["code_reference"].(string); kind == Functions && !isInline(code) {
+		out["code_binary"] = true
 	}
 	return out
 }
@@ -121,24 +128,23 @@ func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string
 	if err != nil {
 		return Workload{}, err
 	}
+	sent := spec
 	if kind == JobRuns {
 		if spec, err = p.runOf(spec); err != nil {
-			return Workload{}, err
+			return Workload{}, c.ceRefused(err)
 		}
-		if job, _ := spec["job_name"].(string); name == "" && job != "" {
-			name = job + "-jobrun-" + c.uuid()[:5]
-		} else if name == "" {
-			name = "jobrun-" + c.uuid()[:5]
+		if name == "" {
+			job, _ := spec["job_name"].(string)
+			name = c.runName(job)
 		}
 	}
-	valid, longest := appName.MatchString(name), 63
-	if kind == ConfigMaps {
-		valid, longest = resourceName.MatchString(name), 253
+	if n := nameForms[kind]; len(name) > n.longest || !n.form.MatchString(name) {
+		return Workload{}, c.ceRefused(ceInvalid("The name %q is not valid.", name))
 	}
-	if !valid || len(name) > longest {
-		return Workload{}, ceInvalid("The name %q is not valid.", name)
+	if err := daemonized(spec, sent); err != nil {
+		return Workload{}, c.ceRefused(err)
 	}
-	if err := checkWorkload(kind, spec); err != nil {
+	if err := c.checkWorkload(kind, name, spec); err != nil {
 		return Workload{}, err
 	}
 	if p.workloads[workloadKey{kind, name}] != nil {
@@ -156,6 +162,18 @@ func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string
 	return x.copy(), nil
 }
 
+// runName returns a name for a run of a job, or for one without a job.
+func (c *Cloud) runName(job string) string {
+	name := "jobrun-" + c.uuid()[:5]
+	if job != "" {
+		name = strings.TrimRight(job[:min(len(job), 39)], "-") + "-" + name
+	}
+	return name
+}
+
+// jobOnly lists the fields in which a run must not differ from its job.
+var jobOnly = []string{"image_reference", "image_secret", "run_service_account"}
+
 // runOf completes the spec of a job run with the fields of its job.
 func (p *project) runOf(spec map[string]any) (map[string]any, error) {
 	name, _ := spec["job_name"].(string)
@@ -165,6 +183,11 @@ func (p *project) runOf(spec map[string]any) (map[string]any, error) {
 	job := p.workloads[workloadKey{Jobs, name}]
 	if job == nil {
 		return nil, ceNotFound("Job")
+	}
+	for _, field := range jobOnly {
+		if v := spec[field]; v != nil && v != job.Spec[field] {
+			return nil, ceInvalid("%s must not differ from that of the job.", field)
+		}
 	}
 	full, _ := cloneJSON(job.Spec).(map[string]any)
 	maps.Copy(full, spec)
@@ -255,7 +278,10 @@ func (c *Cloud) UpdateWorkload(a Actor, projectID string, kind Kind, name, ifMat
 	if kind != ConfigMaps {
 		next, _ = mergePatch(cloneJSON(x.Spec), patch).(map[string]any)
 	}
-	if err := checkWorkload(kind, next); err != nil {
+	if err := daemonized(next, patch); err != nil {
+		return Workload{}, c.ceRefused(err)
+	}
+	if err := c.checkWorkload(kind, name, next); err != nil {
 		return Workload{}, err
 	}
 	x.Spec, x.EntityTag = cleanWorkload(kind, next), p.nextTag()
