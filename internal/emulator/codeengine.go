@@ -223,10 +223,13 @@ func (s *Server) appBody(c *call) func(cloud.App) map[string]any {
 	return func(x cloud.App) map[string]any {
 		out := maps.Clone(x.Spec)
 		s.asVersion(c, out, "CE_APP", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
-		maps.Copy(out, fields(x, ceTime, "spec", "revisions"))
-		details := map[string]any{"latest_created_revision": x.Revision(), "latest_ready_revision": x.Revision(), "reason": "ready"}
+		maps.Copy(out, fields(x, ceTime, "spec", "revisions", "rollout"))
+		details := map[string]any{"latest_created_revision": x.Rollout.Created, "reason": x.Rollout.Reason}
+		if x.Rollout.Ready != "" {
+			details["latest_ready_revision"] = x.Rollout.Ready
+		}
 		maps.Copy(out, map[string]any{
-			"resource_type": "app_v2", "status": "ready", "status_details": details,
+			"resource_type": "app_v2", "status": x.Rollout.Status, "status_details": details,
 			"href":     c.origin() + "/v2/projects/" + x.ProjectID + "/apps/" + x.Name,
 			"endpoint": "https://" + x.Name + "." + x.ProjectID[:12] + "." + x.Region + ".codeengine.appdomain.cloud",
 		})
@@ -295,10 +298,15 @@ func (s *Server) revisionBody(c *call, x cloud.App) func(string) map[string]any 
 		for _, k := range []string{"entity_tag", "endpoint", "managed_domain_mappings"} {
 			delete(out, k)
 		}
+		status := x.Rollout.Revisions[slices.Index(x.Revisions, name)]
+		instances := 0
+		if least, _ := out["scale_min_instances"].(float64); status.Status == "ready" {
+			instances = int(least)
+		}
 		maps.Copy(out, map[string]any{
-			"name": name, "app_name": x.Name, "id": x.ID + "/" + name, "resource_type": "app_revision_v2",
+			"status": status.Status, "name": name, "app_name": x.Name, "id": x.ID + "/" + name, "resource_type": "app_revision_v2",
 			"href":           c.origin() + "/v2/projects/" + x.ProjectID + "/apps/" + x.Name + "/revisions/" + name,
-			"status_details": map[string]any{"actual_instances": 0, "reason": "ready"},
+			"status_details": map[string]any{"actual_instances": instances, "reason": status.Reason},
 		})
 		return out
 	}

@@ -197,6 +197,8 @@ func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, er
 	switch r.Method + " " + path {
 	case "GET state":
 		return s.State(r.URL.Query().Get("values") == "true"), nil
+	case "POST apps":
+		return s.playApp(body)
 	case "GET clock":
 		return map[string]time.Time{"now": s.Now()}, nil
 	case "POST clock":

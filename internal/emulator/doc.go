@@ -49,10 +49,13 @@
 //     the statuses of errors (412 for a stale tag, 403 for a quota, 400 for a
 //     field), lower bounds of counts and times, that the instances of an app at
 //     least must not be more than those at most, and that deleting a job deletes
-//     its runs. Nothing runs: an app is ready, and a job run
-//     completed, at once. Builds, bindings, domain mappings, runtimes,
+//     its runs. Nothing runs: unless a play says otherwise, an app is ready, and a
+//     job run completed, at once. Builds, bindings, domain mappings, runtimes,
 //     outbound destinations, data stores, instances, fleets and the deletion of
 //     revisions are not emulated.
+//   - The roll-out of an app. Modelled: the statuses and reasons of apps and
+//     revisions. Guessed: which status goes with which reason, and that an app
+//     whose newest revision fails serves the older one.
 //   - /api/v2 (Secrets Manager): secret groups, secrets of the types arbitrary,
 //     kv, iam_credentials and custom_credentials with versions, metadata, locks
 //     and tasks, and configurations for custom credentials. Sure: locks and expiry.
@@ -105,6 +108,7 @@
 // Below /emulator/, JSON, without authentication:
 //
 //	GET    state?values=true  whole state; key values and secret data only on request
+//	POST   apps               {"project","app","play":"fail","reason","delay","now"}: see [AppPlay]
 //	GET    clock              {"now"}
 //	POST   clock              {"advance":"1920h"} or {"set":"2027-01-01T00:00:00Z"}
 //	GET    faults             the faults with the number of calls each has matched

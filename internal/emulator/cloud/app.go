@@ -21,9 +21,15 @@ type App struct {
 	Spec      map[string]any `json:"spec"`
 	// Revisions lists the names of all revisions, oldest first.
 	Revisions []string `json:"revisions"`
+	// Rollout says which revision serves, and how each one is.
+	Rollout Rollout `json:"rollout"`
 }
 
-type app struct{ App }
+type app struct {
+	App
+	starts map[string]*start // of the revisions that did not start at once
+	next   *Play             // of the next revision, or nil
+}
 
 // EnvVar is an entry of run_env_variables.
 type EnvVar struct {
@@ -131,11 +137,12 @@ func mergePatch(to, patch any) any {
 	return out
 }
 
-// viewApp returns a copy of an app.
+// viewApp returns a copy of an app with its roll-out as it is now.
 func (c *Cloud) viewApp(x *app) App {
 	out := x.App
 	out.Spec = cloneJSON(x.Spec).(map[string]any)
 	out.Revisions = slices.Clone(x.Revisions)
+	out.Rollout = c.rollout(x)
 	return out
 }
 
@@ -180,10 +187,6 @@ func (c *Cloud) putApp(p *project, name string, spec map[string]any) *app {
 	p.apps[name] = x
 	c.addRevision(x)
 	return x
-}
-
-func (c *Cloud) addRevision(x *app) {
-	x.Revisions = append(x.Revisions, fmt.Sprintf("%s-%05d", x.Name, len(x.Revisions)+1))
 }
 
 // ListApps returns one page of a project's apps, sorted by name.

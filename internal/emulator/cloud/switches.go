@@ -39,14 +39,15 @@ type Switches struct {
 	GroupConflictStatus   int    `json:"groupConflictStatus" guess:"409" help:"is the status for a second access group with the same name, and for deleting one that has members without force"`
 	LockedSubjectStatus   int    `json:"lockedSubjectStatus" guess:"409" help:"is the status for a policy of a locked service ID"`
 
-	ExistingCodeEngineStatus int  `json:"existingCodeEngineStatus" guess:"409" help:"is the status for a POST to Code Engine with a name that exists"`
-	QuotaStatus              int  `json:"quotaStatus" guess:"403" help:"is the status for exceeding a Code Engine quota"`
-	InactiveProjectStatus    int  `json:"inactiveProjectStatus" guess:"409" help:"is the status for secrets and apps of a project that is not active"`
-	InvalidCodeEngineStatus  int  `json:"invalidCodeEngineStatus" guess:"400" help:"is the status for a field of a Code Engine request that breaks a rule; the other candidate is 422"`
-	OversizedJobStatus       int  `json:"oversizedJobStatus" guess:"400" help:"is the status for a job or job run of more than 10 KiB"`
-	AnyFunctionMemory        bool `json:"anyFunctionMemory" guess:"false" help:"allows functions other pairs of CPU and memory than the three of the documents, such as 1 and 1G in the SDK's example"`
-	VPENotEnabled            bool `json:"vpeNotEnabled" guess:"false" help:"shows all Code Engine projects as not enabled for virtual private endpoints"`
-	VersionlessIsOldest      bool `json:"versionlessIsOldest" guess:"false" help:"treats a Code Engine request without ?version= as one from before 2024-05-13, when run_env_variables included the CE_ variables"`
+	ExistingCodeEngineStatus int    `json:"existingCodeEngineStatus" guess:"409" help:"is the status for a POST to Code Engine with a name that exists"`
+	QuotaStatus              int    `json:"quotaStatus" guess:"403" help:"is the status for exceeding a Code Engine quota"`
+	InactiveProjectStatus    int    `json:"inactiveProjectStatus" guess:"409" help:"is the status for secrets and apps of a project that is not active"`
+	InvalidCodeEngineStatus  int    `json:"invalidCodeEngineStatus" guess:"400" help:"is the status for a field of a Code Engine request that breaks a rule; the other candidate is 422"`
+	OversizedJobStatus       int    `json:"oversizedJobStatus" guess:"400" help:"is the status for a job or job run of more than 10 KiB"`
+	AnyFunctionMemory        bool   `json:"anyFunctionMemory" guess:"false" help:"allows functions other pairs of CPU and memory than the three of the documents, such as 1 and 1G in the SDK's example"`
+	FailedRolloutStatus      string `json:"failedRolloutStatus" guess:"warning" help:"is the status of an app whose newest revision failed while an older one serves; the other candidates are failed and ready"`
+	VPENotEnabled            bool   `json:"vpeNotEnabled" guess:"false" help:"shows all Code Engine projects as not enabled for virtual private endpoints"`
+	VersionlessIsOldest      bool   `json:"versionlessIsOldest" guess:"false" help:"treats a Code Engine request without ?version= as one from before 2024-05-13, when run_env_variables included the CE_ variables"`
 
 	ExistingSecretStatus   int  `json:"existingSecretStatus" guess:"409" help:"is the status for a POST to Secrets Manager of a secret, secret group or configuration with a name that exists"`
 	SecretNamesPerGroup    bool `json:"secretNamesPerGroup" guess:"false" help:"allows secrets of one type to have the same name in several groups; the page of known issues says they cannot"`
