@@ -112,7 +112,7 @@ func (b *credentialBuilder) store(c config.Credential, s config.Store) (reconcil
 
 func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover {
 	return logs.New(logs.Config{
-		HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, Instance: proof.Instance, Region: proof.Region, Private: b.cloud.private, Now: b.cloud.now,
+		HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, Instance: proof.Instance, Region: proof.Region, Private: b.cloud.private,
 	})
 }
 

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -29,8 +28,6 @@ type Config struct {
 	Instance, Region string
 	// Private selects the address inside IBM's network.
 	Private bool
-	// Now dates the line. If nil, it is time.Now.
-	Now func() time.Time
 }
 
 // Prover proves a key by sending one log line.
@@ -47,9 +44,6 @@ func New(cfg Config) *Prover {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
 	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	ingress := "ingress"
 	if cfg.Private {
 		ingress = "ingress.private"
@@ -64,12 +58,13 @@ func New(cfg Config) *Prover {
 // Name returns the name of the proof in outcomes.
 func (*Prover) Name() string { return "logs" }
 
-// line is one element of the body of POST /logs/v1/singles.
+// line is one element of the body of POST /logs/v1/singles. It has no timestamp:
+// Cloud Logs dates it on arrival, and does not accept a line from a clock that is
+// more than 24 hours slow or 4 hours fast.
 type line struct {
 	Application string            `json:"applicationName"`
 	Subsystem   string            `json:"subsystemName"`
 	Severity    int               `json:"severity"` // 3 is info
-	Timestamp   int64             `json:"timestamp"`
 	Text        map[string]string `json:"text"`
 }
 
@@ -81,7 +76,7 @@ const maxAnswer = 64 << 10
 func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	doing := "sending a log line to instance " + p.cfg.Instance
 	body, err := json.Marshal([]line{{
-		Application: "latchkey", Subsystem: proof.Credential, Severity: 3, Timestamp: p.cfg.Now().UnixMilli(),
+		Application: "latchkey", Subsystem: proof.Credential, Severity: 3,
 		Text: map[string]string{"event": "key_proof", "apikey_id": proof.KeyID, "credential": proof.Credential},
 	}})
 	if err != nil {
