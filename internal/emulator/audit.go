@@ -91,6 +91,9 @@ var auditActions = map[string]auditAction{
 	"POST /v2/projects/{project}/functions":            {action: "codeengine.function.create"},
 	"PATCH /v2/projects/{project}/functions/{name}":    {action: "codeengine.function.update"},
 	"DELETE /v2/projects/{project}/functions/{name}":   {action: "codeengine.function.delete"},
+
+	// No action of revisions is documented.
+	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}": {action: "codeengine.application.update"},
 }
 
 // auditRecord has the fields that IBM documents.

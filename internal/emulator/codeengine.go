@@ -114,6 +114,15 @@ func (s *Server) projectStatus(c *call) (answer, error) {
 	return answer{status: 200, body: body}, nil
 }
 
+// egressIPs returns addresses of the blocks that are for documents: nothing runs
+// that could send from them.
+func (s *Server) egressIPs(c *call) (answer, error) {
+	if _, err := s.cloud.GetProject(c.actor, c.path("project"), c.region()); err != nil {
+		return answer{}, err
+	}
+	return answer{status: 200, body: object{"private": []string{"198.51.100.10", "198.51.100.11"}, "public": []string{"203.0.113.10", "203.0.113.11"}}}, nil
+}
+
 func (c *call) secretBody(x cloud.Secret) object {
 	out := fields(x, ceTime)
 	if len(x.Data) == 0 {
@@ -288,6 +297,10 @@ func (s *Server) updateApp(c *call) (answer, error) {
 
 func (s *Server) deleteApp(c *call) (answer, error) {
 	return answer{status: 202}, s.cloud.DeleteApp(c.actor, c.path("project"), c.path("name"))
+}
+
+func (s *Server) deleteRevision(c *call) (answer, error) {
+	return answer{status: 202}, s.cloud.DeleteRevision(c.actor, c.path("project"), c.path("name"), c.path("revision"))
 }
 
 func (s *Server) revisionBody(c *call, x cloud.App) func(string) map[string]any {

@@ -51,8 +51,7 @@
 //     least must not be more than those at most, and that deleting a job deletes
 //     its runs. Nothing runs: unless a play says otherwise, an app is ready, and a
 //     job run completed, at once. Builds, bindings, domain mappings, runtimes,
-//     outbound destinations, data stores, instances, fleets and the deletion of
-//     revisions are not emulated.
+//     outbound destinations, data stores, instances and fleets are not emulated.
 //   - The roll-out of an app. Modelled: the statuses and reasons of apps and
 //     revisions. Guessed: which status goes with which reason, and that an app
 //     whose newest revision fails serves the older one.

@@ -121,6 +121,15 @@ func TestResourceTypesAreTheSDKs(t *testing.T) {
 	}
 }
 
+func TestAProjectHasEgressAddresses(t *testing.T) {
+	w := newWorld(t)
+	got := done(w.ce.GetProjectEgressIps(w.ce.NewGetProjectEgressIpsOptions(w.teamA())))(t)
+	if len(got.Private) == 0 || len(got.Public) == 0 {
+		t.Errorf("addresses %+v", got)
+	}
+	refused(t, problem(w.stranger().ce.GetProjectEgressIps(w.ce.NewGetProjectEgressIpsOptions(w.teamA()))), 403, "forbidden")
+}
+
 func TestStatusDetailsHaveTheValuesOfTheSDK(t *testing.T) {
 	w := newWorldWith(t, emulator.Options{ProjectDelay: time.Minute})
 	made := done(w.ce.CreateProject(w.ce.NewCreateProjectOptions("team-c")))(t)

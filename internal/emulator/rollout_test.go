@@ -78,6 +78,26 @@ func TestRollouts(t *testing.T) {
 	}
 }
 
+func TestRevisionsCanBeDeleted(t *testing.T) {
+	w := newWorld(t)
+	for i := range 2 {
+		done(w.ce.UpdateApp(w.ce.NewUpdateAppOptions(w.teamA(), "web", "*", map[string]any{"image_port": i})))(t)
+	}
+	del := func(name string) error {
+		return deletion(w.ce.DeleteAppRevision(w.ce.NewDeleteAppRevisionOptions(w.teamA(), "web", name)))
+	}
+	refused(t, deletion(w.stranger().ce.DeleteAppRevision(w.ce.NewDeleteAppRevisionOptions(w.teamA(), "web", "web-00002"))), 403, "forbidden")
+	if err := del("web-00002"); err != nil {
+		t.Error(err)
+	}
+	refused(t, del("web-00002"), 404, "resource_not_found")
+	refused(t, del("web-00003"), 409, "resource_conflict")
+	got := done(w.ce.UpdateApp(w.ce.NewUpdateAppOptions(w.teamA(), "web", "*", map[string]any{"image_port": 9})))(t)
+	if *got.StatusDetails.LatestReadyRevision != "web-00004" {
+		t.Errorf("the next one is %s", *got.StatusDetails.LatestReadyRevision)
+	}
+}
+
 func TestTheFailedRolloutHasTheStatusOfTheSwitch(t *testing.T) {
 	w := newWorld(t)
 	w.raw("POST", "/emulator/settings", `{"switches":{"failedRolloutStatus":"failed"}}`)

@@ -99,6 +99,7 @@ var routes = slices.Concat([]route{
 	{"POST", "/v2/projects", familyCodeEngine, (*Server).createProject},
 	{"GET", "/v2/projects/{project}", familyCodeEngine, (*Server).getProject},
 	{"DELETE", "/v2/projects/{project}", familyCodeEngine, (*Server).deleteProject},
+	{"GET", "/v2/projects/{project}/egress_ips", familyCodeEngine, (*Server).egressIPs},
 	{"GET", "/v2/projects/{project}/status_details", familyCodeEngine, (*Server).projectStatus},
 	{"GET", "/v2/projects/{project}/secrets", familyCodeEngine, (*Server).listSecrets},
 	{"POST", "/v2/projects/{project}/secrets", familyCodeEngine, (*Server).createSecret},
@@ -112,6 +113,7 @@ var routes = slices.Concat([]route{
 	{"DELETE", "/v2/projects/{project}/apps/{name}", familyCodeEngine, (*Server).deleteApp},
 	{"GET", "/v2/projects/{project}/apps/{name}/revisions", familyCodeEngine, (*Server).listRevisions},
 	{"GET", "/v2/projects/{project}/apps/{name}/revisions/{revision}", familyCodeEngine, (*Server).getRevision},
+	{"DELETE", "/v2/projects/{project}/apps/{name}/revisions/{revision}", familyCodeEngine, (*Server).deleteRevision},
 
 	{"POST", "/logs/v1/singles", familyLogs, (*Server).singles},
 

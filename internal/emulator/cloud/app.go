@@ -242,6 +242,26 @@ func (c *Cloud) ListRevisions(a Actor, projectID, name string, q ListQuery) (App
 	return c.viewApp(x), page, err
 }
 
+// DeleteRevision deletes a revision of an app, but not the newest one.
+func (c *Cloud) DeleteRevision(a Actor, projectID, name, revision string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, x, err := c.findApp(a, projectID, name, "Writer")
+	if err != nil {
+		return err
+	}
+	i := slices.Index(x.Revisions, revision)
+	switch {
+	case i < 0:
+		return ceNotFound("Resource")
+	case revision == x.Revision():
+		return serviceError(c.switches.NewestRevisionStatus, "resource_conflict", "The newest revision of an app cannot be deleted.")
+	}
+	x.Revisions = slices.Delete(x.Revisions, i, i+1)
+	delete(x.starts, revision)
+	return nil
+}
+
 // UpdateApp applies a merge patch if ifMatch is the app's entity tag or "*". It
 // creates a revision.
 func (c *Cloud) UpdateApp(a Actor, projectID, name, ifMatch string, patch map[string]any) (App, error) {

@@ -43,6 +43,7 @@ type Switches struct {
 	QuotaStatus              int    `json:"quotaStatus" guess:"403" help:"is the status for exceeding a Code Engine quota"`
 	InactiveProjectStatus    int    `json:"inactiveProjectStatus" guess:"409" help:"is the status for secrets and apps of a project that is not active"`
 	InvalidCodeEngineStatus  int    `json:"invalidCodeEngineStatus" guess:"400" help:"is the status for a field of a Code Engine request that breaks a rule; the other candidate is 422"`
+	NewestRevisionStatus     int    `json:"newestRevisionStatus" guess:"409" help:"is the status for deleting the newest revision of an app"`
 	OversizedJobStatus       int    `json:"oversizedJobStatus" guess:"400" help:"is the status for a job or job run of more than 10 KiB"`
 	AnyFunctionMemory        bool   `json:"anyFunctionMemory" guess:"false" help:"allows functions other pairs of CPU and memory than the three of the documents, such as 1 and 1G in the SDK's example"`
 	FailedRolloutStatus      string `json:"failedRolloutStatus" guess:"warning" help:"is the status of an app whose newest revision failed while an older one serves; the other candidates are failed and ready"`
