@@ -128,11 +128,14 @@ func TestActivityReports(t *testing.T) {
 	}
 	w.Advance(time.Minute)
 	report := done(w.identity.GetReport(get))(t)
-	if *report.CreatedBy != w.Cloud().Minter().IAMID || *report.ReportDuration != "120" || len(report.Serviceids) != 3 || len(report.Apikeys) != 3 ||
+	if *report.CreatedBy != w.Cloud().Minter().IAMID || *report.ReportDuration != "120" || len(report.Serviceids) != 3 || len(report.Apikeys) != 4 ||
 		len(report.Profiles) != 1 || report.Users == nil {
 		t.Errorf("report %+v", report)
 	}
-	if k := report.Apikeys[0]; *k.Type != "serviceid" || *k.Serviceid.Name != "seed-1" || k.LastAuthn != nil {
+	if k := report.Apikeys[0]; *k.Type != "user" || *k.User.IamID != cloud.OwnerIAMID {
+		t.Errorf("the owner's key is %+v", k)
+	}
+	if k := report.Apikeys[1]; *k.Type != "serviceid" || *k.Serviceid.Name != "seed-1" || k.LastAuthn != nil {
 		t.Errorf("key %+v", k)
 	}
 	latest := w.identity.NewGetReportOptions(cloud.AccountID, "latest")
@@ -154,9 +157,9 @@ func TestActivityReports(t *testing.T) {
 		refused(t, err, 400, "validation_error")
 	}
 	_, _, err = w.stranger().identity.CreateReport(create)
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 	_, _, err = w.identity.GetReport(w.identity.NewGetReportOptions("other", "latest"))
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 }
 
 func TestDetailsOfNoKeyAreABadRequest(t *testing.T) {

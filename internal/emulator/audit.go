@@ -49,6 +49,7 @@ var auditActions = map[string]auditAction{
 	"POST /v1/serviceid_groups":                        {action: "iam-identity.serviceid-group.create"},
 	"PUT /v1/serviceid_groups/{id}":                    {action: "iam-identity.serviceid-group.update", target: "id"},
 	"DELETE /v1/serviceid_groups/{id}":                 {action: "iam-identity.serviceid-group.delete", target: "id"},
+	"PUT /v1/accounts/{account}/settings/identity":     {action: "iam-identity.account-settings.update"},
 	"POST /v1/apikeys":                                 {action: "iam-identity.*-apikey.create"},
 	"PUT /v1/apikeys/{id}":                             {action: "iam-identity.*-apikey.update", target: "id", lock: "false"},
 	"DELETE /v1/apikeys/{id}":                          {action: "iam-identity.*-apikey.delete", target: "id"},

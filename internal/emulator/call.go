@@ -23,6 +23,9 @@ type call struct {
 	body    []byte
 	tooLong bool
 	actor   cloud.Actor // identity of the access token; zero if there is none
+
+	transaction string // ID of the call, which IAM's answers have
+	began       time.Time
 }
 
 // answer is the response that a handler returns.
@@ -41,7 +44,8 @@ const longestBody = 8 << 20
 // writes the response.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	s.count(r.Method, rt.pattern)
-	c := &call{request: r, family: rt.family, query: r.URL.Query()}
+	c := &call{request: r, family: rt.family, query: r.URL.Query(), transaction: trace(), began: s.Now()}
+	c.iamHeaders(w.Header())
 	body, err := io.ReadAll(io.LimitReader(r.Body, longestBody+1))
 	if err != nil {
 		panic(http.ErrAbortHandler) // the client went away
@@ -74,8 +78,8 @@ func (s *Server) perform(rt route, c *call, fault string) answer {
 	default:
 		var unknown error
 		c.actor, unknown = s.cloud.Authenticate(bearerOf(rt.family, c.request))
-		if code := rt.family.unauthenticated; code != "" && unknown != nil {
-			err = &cloud.Error{Status: 401, Code: code, Message: "Provided access token is missing, invalid or expired."}
+		if rt.family.unauthenticated != "" && unknown != nil {
+			err = c.unauthenticated()
 		} else {
 			writeAudit := s.startAudit(rt, c)
 			a, err = rt.handle(s, c)
@@ -116,7 +120,9 @@ func encode(h http.Header, a answer) []byte {
 	if a.etag != "" {
 		h.Set("Etag", a.etag)
 	}
-	h.Set("Cache-Control", "no-cache, no-store")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-cache, no-store")
+	}
 	if a.body == nil && a.raw == "" {
 		return nil
 	}

@@ -195,6 +195,14 @@ var errNoControl = errors.New("unknown operation of the control API")
 
 func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, error) {
 	switch r.Method + " " + path {
+	case "GET account":
+		return s.cloud.Account(), nil
+	case "POST account":
+		return s.changeAccount(body)
+	case "POST identities":
+		return s.addActor(body)
+	case "POST revoke":
+		return s.revoke(body)
 	case "GET state":
 		return s.State(r.URL.Query().Get("values") == "true"), nil
 	case "POST apps":

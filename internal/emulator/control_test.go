@@ -183,7 +183,7 @@ func TestEventsNameTheirActor(t *testing.T) {
 	sid := w.newServiceID("s")
 	stranger := w.stranger()
 	_, err := stranger.identity.DeleteServiceID(w.identity.NewDeleteServiceIDOptions(*sid.ID))
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 	w.Inject(emulator.Fault{Method: "DELETE", Kind: "status", Status: 500, Effect: ptr(true)})
 	if _, err := w.identity.DeleteServiceID(w.identity.NewDeleteServiceIDOptions(*sid.ID)); err == nil {
 		t.Error("the fault did not play")

@@ -32,6 +32,7 @@ type Project struct {
 type Ready struct {
 	URL      string    `json:"url"`
 	APIKey   string    `json:"apikey"`
+	AdminKey string    `json:"adminApikey"` // of the account's owner, who may do everything
 	Account  string    `json:"account"`
 	Logs     string    `json:"logs"` // GUID of the Cloud Logs instance
 	Projects []Project `json:"projects"`
@@ -144,7 +145,7 @@ func Start(opts Options) (*Server, error) {
 		_, _ = rand.Read(seed[:]) // never fails
 	}
 	s.cloud = cloud.New(cloud.Options{
-		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged, OnSecret: s.secretChanged, SeedCredentials: opts.SeedCredentials,
+		Now: s.Now, Seed: seed, Switches: opts.Switches, OnProject: s.projectChanged, OnSecret: s.secretChanged, SeedCredentials: opts.SeedCredentials, AdminKey: true,
 		Settings: cloud.Settings{KeyLag: opts.Lag, ListLag: opts.Lag, PolicyLag: opts.Lag, ProjectDelay: opts.ProjectDelay, ReportDelay: reportDelay},
 	})
 	for _, f := range opts.Faults {
@@ -192,7 +193,7 @@ func checkLoopback(address string) error {
 }
 
 func (s *Server) describe() Ready {
-	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, Account: cloud.AccountID, Logs: cloud.LogsInstanceID,
+	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, AdminKey: s.cloud.AdminAPIKey(), Account: cloud.AccountID, Logs: cloud.LogsInstanceID,
 		SecretsManager: cloud.SecretsInstance{ID: cloud.SecretsInstanceID, Region: cloud.SecretsInstanceRegion}, Notifications: cloud.NotificationsInstanceID}
 	for _, p := range s.cloud.State(false).Projects {
 		r.Projects = append(r.Projects, Project{ID: p.ID, Name: p.Name, Region: p.Region})

@@ -33,8 +33,16 @@ type tokenErrorBody struct {
 type tokenContext struct {
 	RequestID   string `json:"requestId"`
 	RequestType string `json:"requestType"`
-	Locale      string `json:"locale"`
+	UserAgent   string `json:"userAgent"`
 	URL         string `json:"url"`
+	InstanceID  string `json:"instanceId"`
+	ThreadID    string `json:"threadId"`
+	Host        string `json:"host"`
+	StartTime   string `json:"startTime"`
+	EndTime     string `json:"endTime"`
+	ElapsedTime string `json:"elapsedTime"`
+	Locale      string `json:"locale"`
+	ClusterName string `json:"clusterName"`
 }
 
 func trace() string {
@@ -55,16 +63,19 @@ func (s *Server) refuse(c *call, err error) answer {
 			code = "BXNIM0011E" // any code but that of an unknown key
 		}
 		return answer{status: e.Status, body: tokenErrorBody{
-			Code: code, Message: e.Message, Details: e.Details,
-			Context: tokenContext{RequestID: trace(), RequestType: "incoming.Identity_Token", Locale: "en_US", URL: c.origin()},
+			Code: code, Message: e.Message, Details: e.Details, Context: s.tokenErrorContext(c),
 		}}
 	}
 	item := errorItem{Code: e.Code, MessageCode: e.MessageCode, Message: e.Message}
 	if e.Details != "" {
 		item.Details = e.Details
 	}
-	body := errorBody{Trace: trace(), StatusCode: e.Status}
+	body := errorBody{Trace: c.transaction, StatusCode: e.Status}
 	switch c.family {
+	case familyIdentity:
+		if e.Status == 403 && e.Details != "" {
+			item.Details = e.Details + " Outbound transaction id '" + c.transaction + "'."
+		}
 	case familyPolicy:
 		item.MoreInfo = "https://cloud.ibm.com/apidocs/iam-policy-management"
 		if e.Conflict != nil {

@@ -210,6 +210,21 @@ func refused(t *testing.T, err error, status int, code string) {
 	}
 }
 
+// messageCode is IAM's number of an SDK's error.
+func messageCode(err error) string {
+	var p *core.HTTPProblem
+	if !errors.As(err, &p) {
+		return ""
+	}
+	result, _ := p.Response.Result.(map[string]any)
+	list, _ := result["errors"].([]any)
+	if len(list) == 0 {
+		return ""
+	}
+	code, _ := list[0].(map[string]any)["message_code"].(string)
+	return code
+}
+
 // problem makes an error of the Code Engine SDK look like those of the others:
 // it is so much older than the core that errors.As finds no HTTPProblem in it,
 // and only the response has the status.

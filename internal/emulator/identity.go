@@ -6,10 +6,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
-func identityContext(operation string) object {
-	return object{"transaction_id": trace(), "operation": operation}
-}
-
 func historyBody(h cloud.HistoryRecord) object {
 	out := fields(h, cloud.FormatTime)
 	out["iam_id_account"], out["params"] = cloud.AccountID, []string{}
@@ -98,7 +94,7 @@ func (s *Server) createServiceID(c *call) (answer, error) {
 
 func serviceIDAnswer(c *call, status int, x cloud.ServiceID, operation string) answer {
 	out := c.serviceIDBody(x)
-	out.Context = identityContext(operation)
+	out.Context = c.identityContext(operation)
 	return answer{status: status, etag: x.EntityTag, body: out, id: x.ID}
 }
 
@@ -108,7 +104,7 @@ func (s *Server) getServiceID(c *call) (answer, error) {
 		return answer{}, err
 	}
 	out := c.serviceIDBody(x)
-	out.Context = identityContext("get")
+	out.Context = c.identityContext("get")
 	if c.flag("include_activity") {
 		out.Activity = activityBody(x.Activity)
 	}
@@ -163,12 +159,12 @@ func (s *Server) createKey(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return keyAnswer(201, k, "create"), nil
+	return keyAnswer(c, 201, k, "create"), nil
 }
 
-func keyAnswer(status int, k cloud.APIKey, operation string) answer {
+func keyAnswer(c *call, status int, k cloud.APIKey, operation string) answer {
 	out := keyBody(k)
-	out.Context = identityContext(operation)
+	out.Context = c.identityContext(operation)
 	return answer{status: status, etag: k.EntityTag, body: out, id: k.ID}
 }
 
@@ -177,7 +173,7 @@ func (s *Server) keyDetails(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return keyAnswer(200, k, "details"), nil
+	return keyAnswer(c, 200, k, "details"), nil
 }
 
 func (s *Server) getKey(c *call) (answer, error) {
@@ -186,7 +182,7 @@ func (s *Server) getKey(c *call) (answer, error) {
 		return answer{}, err
 	}
 	out := keyBody(k)
-	out.Context = identityContext("get")
+	out.Context = c.identityContext("get")
 	if c.flag("include_activity") {
 		out.Activity = activityBody(k.Activity)
 	}
@@ -202,7 +198,7 @@ func (s *Server) updateKey(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return keyAnswer(200, k, "update"), nil
+	return keyAnswer(c, 200, k, "update"), nil
 }
 
 func (s *Server) deleteKey(c *call) (answer, error) {

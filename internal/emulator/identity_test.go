@@ -161,8 +161,8 @@ func TestRefusedKeys(t *testing.T) {
 		"an expiry that is no date is refused":      {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetExpiresAt("tomorrow") }, 400, "validation_error"},
 		"an unknown leak action is refused":         {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetActionWhenLeaked("shout") }, 400, "validation_error"},
 		"a key of a service ID that is not there":   {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetIamID("iam-ServiceId-0") }, 404, "not_found"},
-		"a key in another account is not allowed":   {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetAccountID("other") }, 403, "insufficient_permissions"},
-		"a key of a user is made by that user only": {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetIamID(cloud.OwnerIAMID) }, 403, "insufficient_permissions"},
+		"a key in another account is not allowed":   {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetAccountID("other") }, 403, "forbidden"},
+		"a key of a user is made by that user only": {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetIamID(cloud.OwnerIAMID) }, 403, "forbidden"},
 		"a key without a name is refused":           {func(o *iamidentityv1.CreateAPIKeyOptions) { o.SetName("") }, 400, "validation_error"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,8 +172,8 @@ func TestRefusedKeys(t *testing.T) {
 			refused(t, err, test.status, test.code)
 		})
 	}
-	if n := len(w.State(false).APIKeys); n != 2 {
-		t.Errorf("%d keys after refusals, want the minter's and the first", n)
+	if n := len(w.State(false).APIKeys); n != 3 {
+		t.Errorf("%d keys after refusals, want the minter's, the owner's and the first", n)
 	}
 }
 
@@ -184,7 +184,10 @@ func TestTwentyKeysPerIdentity(t *testing.T) {
 		w.newKey(*sid.IamID, fmt.Sprint(i))
 	}
 	_, _, err := w.identity.CreateAPIKey(w.identity.NewCreateAPIKeyOptions("21", *sid.IamID))
-	refused(t, err, 409, "limit_exceeded")
+	refused(t, err, 422, "unprocessable_entity")
+	if got := messageCode(err); got != "BXNIM0151E" {
+		t.Errorf("message code %q", got)
+	}
 	_, body := w.raw("GET", "/v1/accounts/"+cloud.AccountID+"/limits/identity?apikeys_per_identity="+*sid.IamID, "", "Authorization", w.bearer())
 	limit := body["apikeys_per_identity"].(map[string]any)
 	if limit["limit"] != 20.0 || limit["identities"].([]any)[0].(map[string]any)["count"] != 20.0 {
@@ -293,7 +296,7 @@ func TestPagesOfKeys(t *testing.T) {
 		"keys of users are another type":         {func(o *iamidentityv1.ListAPIKeysOptions) { o.SetType("user") }, "[[]]"},
 		"another group does not have them":       {func(o *iamidentityv1.ListAPIKeysOptions) { o.SetGroupID("other") }, "[[]]"},
 		"the account's list has the minter's":    {func(o *iamidentityv1.ListAPIKeysOptions) { o.SetScope("account").SetType("serviceid") }, "[[latchkey c a d b]]"},
-		"the account's list is paged, too":       {func(o *iamidentityv1.ListAPIKeysOptions) { o.SetScope("account").SetPagesize(3) }, "[[latchkey c a] [d b]]"},
+		"the account's list is paged, too":       {func(o *iamidentityv1.ListAPIKeysOptions) { o.SetScope("account").SetPagesize(3) }, "[[latchkey admin c] [a d b]]"},
 		"a page of a hundred is the largest one": {func(o *iamidentityv1.ListAPIKeysOptions) { o.SetPagesize(100) }, "[[c a d b]]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -443,7 +446,7 @@ func TestIdentityAccess(t *testing.T) {
 	stranger, nobody, forged := w.stranger(), w.as(""), w.as("a.b.c")
 	for name, call := range calls {
 		t.Run("a stranger may not "+name, func(t *testing.T) {
-			refused(t, call(stranger), 403, "insufficient_permissions")
+			refused(t, call(stranger), 403, "forbidden")
 		})
 		t.Run("nobody may "+name, func(t *testing.T) {
 			refused(t, call(nobody), 401, "invalid_access_token")
@@ -462,7 +465,7 @@ func TestAnIdentityMayLookAtItself(t *testing.T) {
 	}
 	done(self.identity.GetServiceID(self.identity.NewGetServiceIDOptions(sid.ID)))(t)
 	_, err := self.identity.DeleteAPIKey(self.identity.NewDeleteAPIKeyOptions(key.ID))
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 }
 
 func TestTheCreatorAdministersItsServiceID(t *testing.T) {
@@ -474,7 +477,7 @@ func TestTheCreatorAdministersItsServiceID(t *testing.T) {
 	c.newKey(*own.IamID, "k")
 	foreign := w.newServiceID("foreign")
 	_, _, err := c.identity.CreateAPIKey(c.identity.NewCreateAPIKeyOptions("k", *foreign.IamID))
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 }
 
 func TestKeysOfALockedServiceIDAreAGuess(t *testing.T) {

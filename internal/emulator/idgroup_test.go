@@ -20,7 +20,7 @@ func TestServiceIDGroupLife(t *testing.T) {
 	_, _, err := w.identity.CreateServiceIDGroup(w.identity.NewCreateServiceIDGroupOptions(cloud.AccountID, "g"))
 	refused(t, err, 409, "conflict")
 	_, _, err = w.identity.CreateServiceIDGroup(w.identity.NewCreateServiceIDGroupOptions("other", "h"))
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 	_, _, err = w.identity.CreateServiceIDGroup(w.identity.NewCreateServiceIDGroupOptions(cloud.AccountID, ""))
 	refused(t, err, 400, "validation_error")
 
@@ -59,7 +59,7 @@ func TestServiceIDGroupLife(t *testing.T) {
 
 	stranger := w.stranger()
 	_, _, err = stranger.identity.ListServiceIDGroup(w.identity.NewListServiceIDGroupOptions().SetAccountID(cloud.AccountID))
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 	_, _, err = w.as("").identity.GetServiceIDGroup(w.identity.NewGetServiceIDGroupOptions(*made.ID))
 	refused(t, err, 401, "invalid_access_token")
 }
@@ -116,9 +116,9 @@ func TestAccountLimits(t *testing.T) {
 	check(done(w.identity.BulkListAccountEntityConsumption(w.identity.NewBulkListAccountEntityConsumptionOptions(cloud.AccountID).
 		SetServiceidGroups(true).SetServiceidsPerGroup([]string{*g.ID}).SetProfiles(true).SetApikeysPerIdentity([]string{*sid.IamID})))(t))
 	_, _, err := w.identity.GetAccountLimits(w.identity.NewGetAccountLimitsOptions("other"))
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 	_, _, err = w.stranger().identity.GetAccountLimits(get)
-	refused(t, err, 403, "insufficient_permissions")
+	refused(t, err, 403, "forbidden")
 }
 
 func TestKeysOfUsers(t *testing.T) {
@@ -142,7 +142,7 @@ func TestKeysOfUsers(t *testing.T) {
 			return err
 		}(),
 	} {
-		t.Run(name, func(t *testing.T) { refused(t, err, 403, "insufficient_permissions") })
+		t.Run(name, func(t *testing.T) { refused(t, err, 403, "forbidden") })
 	}
 	if own := done(user.identity.ListAPIKeys(w.identity.NewListAPIKeysOptions()))(t); len(own.Apikeys) != 2 {
 		t.Errorf("the user lists %d keys", len(own.Apikeys))
@@ -154,7 +154,7 @@ func TestKeysOfUsers(t *testing.T) {
 		}
 		return len(done(w.identity.ListAPIKeys(o))(t).Apikeys)
 	}
-	if got := fmt.Sprint(count("user"), count("serviceid"), count("")); got != "2 0 2" {
+	if got := fmt.Sprint(count("user"), count("serviceid"), count("")); got != "3 0 3" {
 		t.Errorf("keys of users, of service IDs and of both: %s", got)
 	}
 	if _, err := user.identity.DeleteAPIKey(w.identity.NewDeleteAPIKeyOptions(*key.ID)); err != nil {

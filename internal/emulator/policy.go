@@ -154,7 +154,7 @@ func (s *Server) listPolicies(c *call) (answer, error) {
 		AccountID: q.Get("account_id"), IAMID: q.Get("iam_id"), AccessGroupID: q.Get("access_group_id"), Type: q.Get("type"),
 		ServiceName: q.Get("service_name"), ServiceType: q.Get("service_type"), ServiceGroupID: q.Get("service_group_id"),
 		State: q.Get("state"), Sort: q.Get("sort"), TagName: q.Get("tag_name"), TagValue: q.Get("tag_value"),
-		Limit: limit, Start: q.Get("start"),
+		Format: q.Get("format"), Limit: limit, Start: q.Get("start"),
 	})
 	if err != nil {
 		return answer{}, err
@@ -166,7 +166,7 @@ func (s *Server) listPolicies(c *call) (answer, error) {
 }
 
 func (s *Server) listRoles(c *call) (answer, error) {
-	roles, err := s.cloud.Roles(c.actor, c.query.Get("account_id"), c.query.Get("service_name"))
+	roles, err := s.cloud.Roles(c.actor, c.query.Get("account_id"), c.query.Get("service_name"), c.query.Get("service_group_id"))
 	if err != nil {
 		return answer{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -84,7 +85,7 @@ func TestPolicyLife(t *testing.T) {
 	var p *core.HTTPProblem
 	errors.As(err, &p)
 	with := p.Response.Result.(map[string]any)["errors"].([]any)[0].(map[string]any)["details"].(map[string]any)["conflicts_with"].(map[string]any)
-	if with["policy"] != *made.ID || with["etag"] != response.GetHeaders().Get("ETag") {
+	if whole, _ := with["policy"].(map[string]any); whole["id"] != *made.ID || whole["state"] != "active" || with["etag"] != response.GetHeaders().Get("ETag") {
 		t.Errorf("conflict with %v, want %s", with, *made.ID)
 	}
 
@@ -140,6 +141,28 @@ func TestRefusedPolicies(t *testing.T) {
 		"a service where it is no admin": {func(o *policyv1.CreateV2PolicyOptions) {
 			o.SetControl(grantOf(viewerRole)).SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "codeengine"))
 		}, 403, "insufficent_permissions"},
+		"a resource operator that is unknown": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.Resource.Attributes[1].Operator = ptr("soundsLike")
+		}, 400, "invalid_body"},
+		"a subject operator that is one of resources only": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.Subject.Attributes[0].Operator = ptr("stringMatch")
+		}, 400, "invalid_body"},
+		"a tag operator that is one of attributes only": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.Resource.Tags = []policyv1.V2PolicyResourceTag{{Key: ptr("env"), Value: ptr("prod"), Operator: ptr("stringExists")}}
+		}, 400, "invalid_body"},
+		"a list of values for an operator that takes one": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.Resource.Attributes[1].Value = []string{"logs"}
+		}, 400, "invalid_body"},
+		"a value of 1,001 characters": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetResource(resourceOf("accountId", cloud.AccountID, "serviceName", "logs", "resource", strings.Repeat("x", 1_001)))
+		}, 400, "invalid_body"},
+		"a rule without the pattern that matches it": {func(o *policyv1.CreateV2PolicyOptions) { o.SetRule(mondays()) }, 400, "invalid_body"},
+		"a pattern that is unknown": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetRule(mondays()).SetPattern("time-based-conditions:yearly")
+		}, 400, "invalid_body"},
+		"a condition with an operator of another pattern": {func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetRule(mondays()).SetPattern("attribute-based-condition:resource:literal-and-wildcard")
+		}, 400, "invalid_body"},
 		"an unknown type": {func(o *policyv1.CreateV2PolicyOptions) { o.SetType("wish") }, 400, "invalid_body"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,6 +172,70 @@ func TestRefusedPolicies(t *testing.T) {
 			refused(t, err, test.status, test.code)
 		})
 	}
+}
+
+func mondays() *policyv1.V2PolicyRuleRuleAttribute {
+	return &policyv1.V2PolicyRuleRuleAttribute{Key: ptr("{{environment.attributes.day_of_week}}"), Operator: ptr("dayOfWeekEquals"), Value: "1+00:00"}
+}
+
+func TestAcceptedPolicies(t *testing.T) {
+	w := newWorld(t)
+	w = w.as(w.token(w.Ready().AdminKey))
+	sid := w.newServiceID("s")
+	for name, change := range map[string]func(*policyv1.CreateV2PolicyOptions){
+		"a user who is not in the account": func(o *policyv1.CreateV2PolicyOptions) { o.SetSubject(subjectOf("IBMid-GoSDK1234")) },
+		"one time condition": func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetRule(mondays()).SetPattern("time-based-conditions:weekly")
+		},
+		"nested conditions on attributes": func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetPattern("attribute-based-condition:resource:literal-and-wildcard")
+			o.SetRule(&policyv1.V2PolicyRuleRuleWithNestedConditions{Operator: ptr("or"), Conditions: []policyv1.NestedConditionIntf{
+				&policyv1.NestedCondition{Operator: ptr("and"), Conditions: []policyv1.RuleAttribute{
+					{Key: ptr("{{resource.attributes.prefix}}"), Operator: ptr("stringEquals"), Value: "home"},
+					{Key: ptr("{{environment.attributes.delimiter}}"), Operator: ptr("stringEquals"), Value: "/"},
+				}},
+				&policyv1.NestedConditionRuleAttribute{Key: ptr("{{resource.attributes.path}}"), Operator: ptr("stringMatch"), Value: "home/*"},
+			}})
+		},
+		"a role of one of the IAM services on all of them": func(o *policyv1.CreateV2PolicyOptions) {
+			o.SetControl(grantOf("crn:v1:bluemix:public:iam-identity::::serviceRole:ServiceIdCreator")).
+				SetResource(resourceOf("accountId", cloud.AccountID, "service_group_id", "IAM"))
+		},
+		"several values": func(o *policyv1.CreateV2PolicyOptions) {
+			o.Resource.Attributes[2] = policyv1.V2PolicyResourceAttribute{Key: ptr("region"), Operator: ptr("stringEqualsAnyOf"), Value: []string{"eu-de", "eu-gb"}}
+		},
+	} {
+		t.Run(name+" is accepted", func(t *testing.T) {
+			o := w.senderPolicy(*sid.IamID)
+			change(o)
+			done(w.policies.CreateV2Policy(o))(t)
+		})
+	}
+}
+
+func TestQueriesOfPolicies(t *testing.T) {
+	w := newWorld(t)
+	list := func() *policyv1.ListV2PoliciesOptions { return w.policies.NewListV2PoliciesOptions(cloud.AccountID) }
+	for _, sort := range []string{"last_permit_at", "-last_permit_at", "last_permit_frequency"} {
+		if all := done(w.policies.ListV2Policies(list().SetSort(sort).SetFormat("include_last_permit")))(t); len(all.Policies) != 14 {
+			t.Errorf("sorted by %s: %d policies", sort, len(all.Policies))
+		}
+	}
+	for name, o := range map[string]*policyv1.ListV2PoliciesOptions{
+		"a service with a group of services": list().SetServiceName("iam-identity").SetServiceGroupID("IAM"),
+		"an unknown state":                   list().SetState("lost"),
+		"an unknown type":                    list().SetType("wish"),
+		"an unknown format":                  list().SetFormat("poem"),
+		"an unknown type of service":         list().SetServiceType("platform"),
+		"an unknown sort":                    list().SetSort("colour"),
+	} {
+		t.Run(name+" is refused", func(t *testing.T) {
+			_, _, err := w.policies.ListV2Policies(o)
+			refused(t, err, 400, "invalid_body")
+		})
+	}
+	_, _, err := w.policies.ListRoles(w.policies.NewListRolesOptions().SetServiceName("iam-identity").SetServiceGroupID("IAM"))
+	refused(t, err, 400, "invalid_body")
 }
 
 func TestCreatorsGrantNoMoreThanTheyHold(t *testing.T) {
@@ -286,10 +373,10 @@ func TestRolesOfAService(t *testing.T) {
 	}
 }
 
-func TestConflictMayShowTheWholePolicy(t *testing.T) {
+func TestConflictMayShowTheIDAlone(t *testing.T) {
 	w := newWorld(t)
 	n := w.Settings()
-	n.Switches.ConflictShowsPolicy = true
+	n.Switches.ConflictShowsPolicy = false
 	w.Set(n)
 	sid := w.newServiceID("s")
 	made := done(w.policies.CreateV2Policy(w.senderPolicy(*sid.IamID)))(t)
@@ -299,7 +386,7 @@ func TestConflictMayShowTheWholePolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := p.Response.Result.(map[string]any)["errors"].([]any)[0].(map[string]any)["details"].(map[string]any)["conflicts_with"].(map[string]any)
-	if whole, ok := with["policy"].(map[string]any); !ok || whole["id"] != *made.ID {
+	if with["policy"] != *made.ID {
 		t.Errorf("conflict with %v", with)
 	}
 }

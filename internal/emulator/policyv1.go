@@ -60,21 +60,36 @@ func orEquals(operator string) string {
 	return operator
 }
 
-// v1Body writes a policy in the form of version 1. A policy of version 2 becomes
-// a placeholder that has its subject but not what it grants.
+// The placeholder for a policy of version 2, from
+// https://cloud.ibm.com/docs/account?topic=account-known-issues#placeholder-v2.
+const (
+	placeholderText    = "This is a unsupported policy version placeholder, to view the full content, please call GET with provided href"
+	placeholderSubject = "unsupported version"
+	placeholderRole    = "crn:v1:bluemix:public:iam::::role:UnsupportedVersion"
+)
+
+// placeholder writes a policy of version 2 in the form of version 1: it shows
+// neither whom the policy is for nor what it grants.
+func (c *call) placeholder(p cloud.Policy) object {
+	out := fields(p, policyTime, "etag", "subject", "roles", "resource", "tags", "pattern", "rule", "v1")
+	out["href"], out["description"] = c.origin()+"/v2/policies/"+p.ID, placeholderText
+	out["subjects"] = []v1Attributes{{Attributes: []v1Attribute{{Name: "iam_id", Value: placeholderSubject}}}}
+	out["roles"] = []roleRef{{RoleID: placeholderRole, DisplayName: "Unsupported Version", Description: placeholderText}}
+	out["resources"] = []v1Attributes{{Attributes: []v1Attribute{{Name: "accountId", Value: cloud.AccountID, Operator: "stringEquals"}}}}
+	return out
+}
+
+// v1Body writes a policy in the form of version 1.
 func (s *Server) v1Body(c *call, p cloud.Policy) object {
+	if !p.V1 {
+		return c.placeholder(p)
+	}
 	out := fields(p, policyTime, "etag", "subject", "roles", "resource", "tags", "pattern", "rule", "v1")
 	out["href"] = c.origin() + "/v1/policies/" + p.ID
 	service, subject, resource, roles := "", v1Attributes{}, v1Attributes{}, []roleRef{}
 	for _, a := range p.Subject {
 		value, _ := a.Value.(string)
 		subject.Attributes = append(subject.Attributes, v1Attribute{Name: a.Key, Value: value})
-	}
-	if !p.V1 {
-		text := s.cloud.Switches().PlaceholderText
-		roles = append(roles, roleRef{RoleID: text, DisplayName: text})
-		resource.Attributes = []v1Attribute{{Name: text, Value: text}}
-		p.Resource, p.Tags, p.Roles = nil, nil, nil
 	}
 	for _, a := range p.Resource {
 		value, _ := a.Value.(string)

@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"strings"
 	"testing"
 
 	policyv1 "github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
@@ -133,6 +134,8 @@ func TestADeletedPolicyCanBeRestored(t *testing.T) {
 	refused(t, patch(w, *made.ID, "*", "active"), 400, "invalid_body")
 }
 
+const unsupportedRole = "crn:v1:bluemix:public:iam::::role:UnsupportedVersion"
+
 func TestV2PoliciesArePlaceholdersInVersion1(t *testing.T) {
 	w := newWorld(t)
 	sid := w.newServiceID("s")
@@ -142,7 +145,10 @@ func TestV2PoliciesArePlaceholdersInVersion1(t *testing.T) {
 	if len(list.Policies) != 2 || *list.Policies[0].ID != *v2.ID || *list.Policies[1].ID != *v1.ID {
 		t.Fatalf("listed %+v", list.Policies)
 	}
-	if p := list.Policies[0]; *p.Roles[0].RoleID != "unsupported version" || *p.Subjects[0].Attributes[0].Value != *sid.IamID {
+	if p := list.Policies[0]; *p.Roles[0].RoleID != unsupportedRole || *p.Roles[0].DisplayName != "Unsupported Version" ||
+		*p.Subjects[0].Attributes[0].Value != "unsupported version" || len(p.Resources[0].Attributes) != 1 ||
+		*p.Resources[0].Attributes[0].Value != cloud.AccountID || !strings.Contains(*p.Description, "unsupported policy version placeholder") ||
+		*p.Href != w.URL()+"/v2/policies/"+*v2.ID {
 		t.Errorf("the policy of version 2 is %+v", p)
 	}
 	if p := list.Policies[1]; *p.Roles[0].RoleID != viewerRole {
@@ -159,7 +165,7 @@ func TestV2PoliciesArePlaceholdersInVersion1(t *testing.T) {
 	o := w.senderPolicy(*sid.IamID)
 	done(w.policies.ReplaceV2Policy(w.policies.NewReplaceV2PolicyOptions(*v1.ID, "*", grantOf(editorRole), "access").
 		SetSubject(o.Subject).SetResource(o.Resource)))(t)
-	if p := done(w.policies.GetPolicy(w.policies.NewGetPolicyOptions(*v1.ID)))(t); *p.Roles[0].RoleID != "unsupported version" {
+	if p := done(w.policies.GetPolicy(w.policies.NewGetPolicyOptions(*v1.ID)))(t); *p.Roles[0].RoleID != unsupportedRole {
 		t.Errorf("replaced by version 2, it is %+v", p)
 	}
 }

@@ -36,6 +36,7 @@ type route struct {
 }
 
 var routes = slices.Concat([]route{
+	{"GET", "/identity/keys", familyToken, (*Server).keys},
 	{"POST", "/identity/token", familyToken, (*Server).token},
 
 	{"GET", "/v1/serviceids", familyIdentity, (*Server).listServiceIDs},
@@ -47,6 +48,8 @@ var routes = slices.Concat([]route{
 	{"DELETE", "/v1/serviceids/{id}/lock", familyIdentity, (*Server).lockServiceID},
 	{"GET", "/v1/accounts/{account}/limits/identity", familyIdentity, (*Server).limits},
 	{"POST", "/v1/accounts/{account}/limits/identity", familyIdentity, (*Server).bulkLimits},
+	{"GET", "/v1/accounts/{account}/settings/identity", familyIdentity, (*Server).getAccountSettings},
+	{"PUT", "/v1/accounts/{account}/settings/identity", familyIdentity, (*Server).updateAccountSettings},
 
 	{"POST", "/v1/activity/accounts/{account}/report", familyIdentity, (*Server).createReport},
 	{"GET", "/v1/activity/accounts/{account}/report/{reference}", familyIdentity, (*Server).getReport},
@@ -185,6 +188,7 @@ func (s *Server) newMux() *http.ServeMux {
 		mux.HandleFunc(rt.method+" "+rt.pattern, handle)
 		mux.HandleFunc(rt.method+" "+rt.pattern+"/{$}", handle)
 	}
+	mux.HandleFunc(tokenMethods.pattern, func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, tokenMethods) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, notEmulated) })
 	return mux
 }

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"net/url"
+	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
@@ -21,15 +22,20 @@ const grantPrefix = "urn:ibm:params:oauth:grant-type:"
 func (s *Server) token(c *call) (answer, error) {
 	form, err := url.ParseQuery(string(c.body))
 	if err != nil {
-		return answer{}, tokenInvalid("The request body is not a form.")
+		return answer{}, &cloud.Error{Status: 400, MessageCode: "BXNIM0109E", Message: "Property missing or empty.", Details: "The request body is not a form."}
 	}
 	missing := func(names ...string) error {
 		for _, n := range names {
 			if form.Get(n) == "" {
-				return tokenInvalid("Property missing or empty: " + n)
+				return tokenMissing(n)
 			}
 		}
 		return nil
+	}
+	if kind := form.Get("response_type"); kind != "" && kind != "cloud_iam" {
+		shown := strings.Join(strings.FieldsFunc(kind, func(r rune) bool { return r == ',' || r == ' ' }), ", ")
+		return answer{}, &cloud.Error{Status: 400, MessageCode: "BXNIM0106E",
+			Message: "Validation of property 'response_type' with value '[" + shown + "]' failed. Valid values: 'cloud_iam'"}
 	}
 	var t cloud.Token
 	switch form.Get("grant_type") {
@@ -49,7 +55,7 @@ func (s *Server) token(c *call) (answer, error) {
 		}
 		t, err = s.cloud.AssumeProfile(form.Get("access_token"), form.Get("profile_name"), form.Get("profile_id"))
 	case "":
-		return answer{}, tokenInvalid("Property missing or empty: grant_type")
+		return answer{}, tokenMissing("grant_type")
 	default:
 		return answer{}, &cloud.Error{Status: 400, MessageCode: "BXNIM0120E", Message: "The grant type is not supported."}
 	}
@@ -63,6 +69,7 @@ func (s *Server) token(c *call) (answer, error) {
 	}}, nil
 }
 
-func tokenInvalid(message string) error {
-	return &cloud.Error{Status: 400, MessageCode: "BXNIM0109E", Message: message}
+func tokenMissing(property string) error {
+	return &cloud.Error{Status: 400, MessageCode: "BXNIM0109E", Message: "Property missing or empty.",
+		Details: "Property '" + property + "' either missing or empty."}
 }

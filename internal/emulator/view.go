@@ -88,7 +88,7 @@ func tokenPage[T, U any](c *call, name string, page cloud.Page[T], view func(T) 
 	if q := query.Encode(); q != "" {
 		first += "?" + q
 	}
-	out := object{"context": identityContext("list"), "offset": 0, "limit": page.Limit, "first": first, name: views(page.Items, view)}
+	out := object{"context": c.identityContext("list"), "offset": 0, "limit": page.Limit, "first": first, name: views(page.Items, view)}
 	if page.Next != "" {
 		query.Set("pagetoken", page.Next)
 		out["next"] = path + "?" + query.Encode()

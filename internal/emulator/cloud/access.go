@@ -24,6 +24,38 @@ type target struct {
 	kind     string // resourceType, such as "serviceid"
 	id       string // resource
 	group    string // resource group; IAM's own resources have none
+	// kindOf and collection are the service type and the group of services of a
+	// target without a service: what a policy on many services covers.
+	kindOf, collection string
+}
+
+// iamServices are what a policy on the service group IAM covers, and
+// platformServices what one on the type platform_service covers. Source:
+// ibm-cloud-docs/iam, iam-account_management.md.
+var (
+	iamServices      = []string{serviceIdentity, serviceAccess, serviceGroups, "user-management"}
+	platformServices = append([]string{"billing", "globalcatalog-collection", "context-based-restrictions", "enterprise", "globalcatalog",
+		"cloudshell", "entitlement", "project", "support", "software-instance"}, iamServices...)
+)
+
+func (t target) serviceType() string {
+	switch {
+	case t.service == "":
+		return t.kindOf
+	case slices.Contains(platformServices, t.service):
+		return "platform_service"
+	}
+	return "service"
+}
+
+func (t target) serviceGroup() string {
+	if t.service == "" {
+		return t.collection
+	}
+	if slices.Contains(iamServices, t.service) {
+		return "IAM"
+	}
+	return ""
 }
 
 func identityTarget(serviceID string) target {
@@ -38,6 +70,47 @@ func (c *Cloud) may(a Actor, t target, roles ...string) bool {
 	}
 	held := c.heldRoles(a, t)
 	return slices.ContainsFunc(roles, func(want string) bool { return covers(held, want) })
+}
+
+// mayAs is may without the order of the roles: one of them must be held itself.
+// On the IAM Identity service an Editor may not what an Operator may.
+func (c *Cloud) mayAs(a Actor, t target, roles ...string) bool {
+	if a.IAMID == OwnerIAMID {
+		return true
+	}
+	held := c.heldRoles(a, t)
+	return slices.ContainsFunc(roles, func(want string) bool { return slices.Contains(held, want) })
+}
+
+// identityRoles are the roles that may act on the service IDs of others and on
+// their keys. Sources: ibm-cloud-docs/iam, iam-account_management.md
+// (#identity-service-account-management) and iam-serviceid.md for locks.
+var identityRoles = map[string][]string{
+	"get":    {"Viewer", "Operator", "Editor", "Administrator"},
+	"create": {"Operator", "Editor", "Administrator"},
+	"update": {"Editor", "Administrator"},
+	"lock":   {"Editor", "Administrator"},
+	"delete": {"Operator", "Administrator"},
+}
+
+// onServiceID reports whether the identity may perform an action on a service
+// ID. The creator may perform all.
+func (c *Cloud) onServiceID(a Actor, id, action string) bool {
+	if s, ok := c.serviceIDs[id]; ok && s.CreatedBy == a.IAMID {
+		return true
+	}
+	return c.mayAs(a, identityTarget(id), identityRoles[action]...)
+}
+
+// onKeysOf is onServiceID for the keys of a service ID.
+func (c *Cloud) onKeysOf(a Actor, id, action string) bool {
+	if s, ok := c.serviceIDs[id]; ok && s.CreatedBy == a.IAMID {
+		return true
+	}
+	if action != "get" && c.switches.KeysNeedAdministrator {
+		return c.mayAs(a, identityTarget(id), "Administrator")
+	}
+	return c.mayAs(a, identityTarget(id), identityRoles[action]...)
 }
 
 // heldRoles returns the names of the roles that policies give the identity on
@@ -107,10 +180,9 @@ func applies(p Policy, t target) bool {
 		case "serviceName":
 			have = t.service
 		case "serviceType":
-			have = "service"
-			if t.service == serviceIdentity || t.service == serviceAccess || t.service == serviceGroups {
-				have = "platform_service"
-			}
+			have = t.serviceType()
+		case "service_group_id":
+			have = t.serviceGroup()
 		case "serviceInstance":
 			have = t.instance
 		case "region":
@@ -138,8 +210,13 @@ func (a Attribute) matches(have string) bool {
 		return a.Value == have
 	case "stringMatch":
 		pattern, _ := a.Value.(string)
-		ok, err := path.Match(strings.ReplaceAll(pattern, "/", "|"), strings.ReplaceAll(have, "/", "|"))
-		return err == nil && ok
+		return wildcard(pattern, have)
+	case "stringMatchAnyOf":
+		values, _ := a.Value.([]any)
+		return slices.ContainsFunc(values, func(v any) bool {
+			pattern, _ := v.(string)
+			return wildcard(pattern, have)
+		})
 	case "stringExists":
 		return a.Value == true || a.Value == "true"
 	case "stringEqualsAnyOf":
@@ -147,6 +224,13 @@ func (a Attribute) matches(have string) bool {
 		return slices.Contains(values, any(have))
 	}
 	return false
+}
+
+// wildcard reports whether the text matches a pattern with * and ?.
+func wildcard(pattern, text string) bool {
+	escape := strings.NewReplacer("/", "|", "[", `\[`, `\`, `\\`)
+	ok, err := path.Match(escape.Replace(pattern), strings.ReplaceAll(text, "/", "|"))
+	return err == nil && ok
 }
 
 // administers reports whether the identity may change the service ID and its

@@ -180,7 +180,7 @@ func (c *Cloud) onReports(a Actor, account string) error {
 		return err
 	}
 	if account != AccountID || !c.may(a, target{service: serviceIdentity}, "Administrator") {
-		return identityForbidden("iam-identity.activity.get")
+		return identityForbidden(a, "iam-identity.activity.get")
 	}
 	return nil
 }

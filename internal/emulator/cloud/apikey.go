@@ -23,6 +23,7 @@ type APIKey struct {
 	IAMID            string    `json:"iam_id"`
 	AccountID        string    `json:"account_id"`
 	ActionWhenLeaked string    `json:"action_when_leaked,omitempty"`
+	SupportSessions  bool      `json:"support_sessions,omitempty"` // keys of users only
 	// ExpiresAt is enforced to the second; zero means never.
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`
 	StoreValue bool      `json:"store_value"`
@@ -54,9 +55,10 @@ type NewAPIKey struct {
 	Description      string `json:"description"`
 	Value            string `json:"apikey"` // optional; at least 32 characters
 	StoreValue       bool   `json:"store_value"`
-	ActionWhenLeaked string `json:"action_when_leaked"`
-	ExpiresAt        string `json:"expires_at"` // "" = never
-	Locked           bool   `json:"-"`          // a header in the API, like Disabled
+	ActionWhenLeaked string `json:"action_when_leaked"` // "" = disable
+	SupportSessions  bool   `json:"support_sessions"`   // keys of users only
+	ExpiresAt        string `json:"expires_at"`         // "" = never
+	Locked           bool   `json:"-"`                  // a header in the API, like Disabled
 	Disabled         bool   `json:"-"`
 }
 
@@ -66,6 +68,7 @@ type APIKeyChange struct {
 	Name             *string `json:"name"`
 	Description      *string `json:"description"`
 	ActionWhenLeaked *string `json:"action_when_leaked"`
+	SupportSessions  *bool   `json:"support_sessions"`
 	ExpiresAt        *string `json:"expires_at"`
 }
 
@@ -90,12 +93,12 @@ func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
 	if n.IAMID == "" {
 		return APIKey{}, identityInvalid("iam_id is required")
 	}
-	if err := c.checkNewKey(n); err != nil {
+	if err := c.checkNewKey(a, n); err != nil {
 		return APIKey{}, err
 	}
 	if c.isUser(n.IAMID) {
-		if a.IAMID != n.IAMID { // even the owner creates no keys for others
-			return APIKey{}, identityForbidden("iam-identity.apikey.create")
+		if a.IAMID != n.IAMID || !c.mayCreateOwnKey(a) { // even the owner creates no keys for others
+			return APIKey{}, identityForbidden(a, "iam-identity.user-apikey.create")
 		}
 		if n.StoreValue {
 			return APIKey{}, identityInvalid("store_value is not allowed for keys of users")
@@ -105,28 +108,31 @@ func (c *Cloud) CreateAPIKey(a Actor, n NewAPIKey) (APIKey, error) {
 		if !ok || s.IAMID != n.IAMID {
 			return APIKey{}, identityNotFound("ServiceId", n.IAMID)
 		}
-		if !c.administers(a, s) {
-			return APIKey{}, identityForbidden("iam-identity.apikey.create")
+		if !c.onKeysOf(a, s.ID, "create") {
+			return APIKey{}, identityForbidden(a, "iam-identity.serviceid-apikey.create")
 		}
 		if s.Locked && !c.switches.LockedTakesKeys {
 			return APIKey{}, c.lockedError("service ID", s.ID)
 		}
 	}
 	if len(c.keysByIAM[n.IAMID]) >= keysPerIdentity {
-		return APIKey{}, identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
-			"The limit of API keys of this identity is reached", fmt.Sprintf("limit %d", keysPerIdentity))
+		return APIKey{}, identityError(422, c.switches.KeyLimitCode, "BXNIM0151E",
+			"The limit of supported API keys is reached", fmt.Sprintf("An identity has at most %d API keys.", keysPerIdentity))
 	}
 	out := c.putKey(a.IAMID, n).copy(false)
 	return out, nil
 }
 
 // checkNewKey checks everything that does not depend on the key's owner.
-func (c *Cloud) checkNewKey(n NewAPIKey) error {
+func (c *Cloud) checkNewKey(a Actor, n NewAPIKey) error {
 	if n.Name == "" {
 		return identityInvalid("name is required")
 	}
 	if n.AccountID != "" && n.AccountID != AccountID {
-		return identityForbidden("iam-identity.apikey.create")
+		return identityForbidden(a, "iam-identity.serviceid-apikey.create")
+	}
+	if n.SupportSessions && strings.HasPrefix(n.IAMID, "iam-") {
+		return identityInvalid("support_sessions is for the keys of users only")
 	}
 	if n.Value != "" && len([]rune(n.Value)) < 32 {
 		return identityInvalid("apikey must have at least 32 characters")
@@ -143,6 +149,10 @@ func (c *Cloud) checkNewKey(n NewAPIKey) error {
 	}
 	return nil
 }
+
+// leakDefault is what happens to a leaked key whose creator chose nothing
+// (ibm-cloud-docs/iam, iam-userid_keys.md).
+const leakDefault = "disable"
 
 func checkLeakAction(action string) error {
 	switch action {
@@ -174,7 +184,7 @@ func (c *Cloud) putKey(creator string, n NewAPIKey) *apiKey {
 		CRN:    fmt.Sprintf("crn:v1:bluemix:public:iam-identity::a/%s::apikey:%s", AccountID, id),
 		Locked: n.Locked, Disabled: n.Disabled, CreatedAt: now, CreatedBy: creator, ModifiedAt: now,
 		Name: n.Name, Description: n.Description, IAMID: n.IAMID, AccountID: AccountID,
-		ActionWhenLeaked: n.ActionWhenLeaked, StoreValue: n.StoreValue, Value: n.Value,
+		ActionWhenLeaked: cmp.Or(n.ActionWhenLeaked, leakDefault), SupportSessions: n.SupportSessions, StoreValue: n.StoreValue, Value: n.Value,
 	}}
 	k.ExpiresAt, _ = ParseTime(n.ExpiresAt)
 	c.reapLater(k)
@@ -273,14 +283,14 @@ func (c *Cloud) checkKeyQuery(a Actor, q *APIKeyQuery) error {
 		return identityInvalid("type must be user or serviceid")
 	}
 	if q.AccountID != "" && q.AccountID != AccountID {
-		return identityForbidden("iam-identity.apikey.list")
+		return identityForbidden(a, "iam-identity.serviceid-apikey.list")
 	}
 	if q.Scope == "account" {
 		if q.AccountID == "" {
 			return identityInvalid("account_id is required for the scope account")
 		}
 		if !c.may(a, target{service: serviceIdentity}, "Viewer") {
-			return identityForbidden("iam-identity.apikey.list")
+			return identityForbidden(a, "iam-identity.serviceid-apikey.list")
 		}
 		return nil
 	}
@@ -291,16 +301,13 @@ func (c *Cloud) checkKeyQuery(a Actor, q *APIKeyQuery) error {
 		return nil
 	}
 	if c.isUser(q.IAMID) { // not even for an administrator
-		return identityForbidden("iam-identity.apikey.list")
+		return identityForbidden(a, "iam-identity.user-apikey.list")
 	}
 	id := strings.TrimPrefix(q.IAMID, "iam-")
-	if c.may(a, identityTarget(id), "Viewer") {
+	if c.onKeysOf(a, id, "get") {
 		return nil
 	}
-	if s, ok := c.serviceIDs[id]; ok && s.CreatedBy == a.IAMID {
-		return nil
-	}
-	return identityForbidden("iam-identity.apikey.list")
+	return identityForbidden(a, "iam-identity.serviceid-apikey.list")
 }
 
 func (k *apiKey) in(q APIKeyQuery) bool {
@@ -353,7 +360,7 @@ func keyOrder(sort, order string) (func(a, b *apiKey) int, error) {
 func (c *Cloud) GetAPIKey(a Actor, id string, history bool) (APIKey, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k, err := c.findKey(a, id, "Viewer", "get")
+	k, err := c.findKey(a, id, "get")
 	if err != nil {
 		return APIKey{}, err
 	}
@@ -380,13 +387,20 @@ func (c *Cloud) APIKeyByValue(a Actor, value string, history bool) (APIKey, erro
 	if k == nil || c.hidden(k.CreatedAt, c.settings.ListLag) {
 		return APIKey{}, identityError(404, "not_found", "BXNIM0102E", "Unable to find object", `Object type "ApiKey"`)
 	}
-	if !c.onKey(a, k, "Viewer") {
-		return APIKey{}, identityForbidden("iam-identity.apikey.get")
+	if !c.onKey(a, k, "get") {
+		return APIKey{}, keyForbidden(a, k, "get")
 	}
 	return k.shown(history), nil
 }
 
-func (c *Cloud) findKey(a Actor, id, role, action string) (*apiKey, error) {
+func keyForbidden(a Actor, k *apiKey, action string) *Error {
+	if strings.HasPrefix(k.IAMID, "iam-") {
+		return identityForbidden(a, "iam-identity.serviceid-apikey."+action)
+	}
+	return identityForbidden(a, "iam-identity.user-apikey."+action)
+}
+
+func (c *Cloud) findKey(a Actor, id, action string) (*apiKey, error) {
 	if err := c.known(a); err != nil {
 		return nil, err
 	}
@@ -394,30 +408,23 @@ func (c *Cloud) findKey(a Actor, id, role, action string) (*apiKey, error) {
 	if !ok {
 		return nil, identityNotFound("ApiKey", id)
 	}
-	if !c.onKey(a, k, role) {
-		return nil, identityForbidden("iam-identity.apikey." + action)
+	if !c.onKey(a, k, action) {
+		return nil, keyForbidden(a, k, action)
 	}
 	return k, nil
 }
 
-// onKey reports whether the identity has the role on the key's owner. A user
-// has every role on their own keys; a service ID may only view its keys.
-func (c *Cloud) onKey(a Actor, k *apiKey, role string) bool {
+// onKey reports whether the identity may perform an action on a key. A user may
+// do everything with their own keys; a service ID may only view its keys.
+func (c *Cloud) onKey(a Actor, k *apiKey, action string) bool {
 	if c.isUser(k.IAMID) {
-		return a.IAMID == k.IAMID || a.IAMID == OwnerIAMID || role == "Viewer" && c.may(a, target{service: serviceIdentity}, "Administrator")
+		return a.IAMID == k.IAMID || a.IAMID == OwnerIAMID || action == "get" && c.may(a, target{service: serviceIdentity}, "Administrator")
 	}
-	if role == "Viewer" && a.IAMID == k.IAMID {
-		return true
-	}
-	id := strings.TrimPrefix(k.IAMID, "iam-")
-	if s, ok := c.serviceIDs[id]; ok && s.CreatedBy == a.IAMID {
-		return true
-	}
-	return c.may(a, identityTarget(id), role)
+	return action == "get" && a.IAMID == k.IAMID || c.onKeysOf(a, strings.TrimPrefix(k.IAMID, "iam-"), action)
 }
 
 func (c *Cloud) changeableKey(a Actor, id, action string) (*apiKey, error) {
-	k, err := c.findKey(a, id, "Administrator", action)
+	k, err := c.findKey(a, id, action)
 	if err != nil {
 		return nil, err
 	}
@@ -447,12 +454,22 @@ func (c *Cloud) UpdateAPIKey(a Actor, id, ifMatch string, ch APIKeyChange) (APIK
 			return APIKey{}, err
 		}
 	}
+	leak := k.ActionWhenLeaked
 	if ch.ActionWhenLeaked != nil {
 		if err := checkLeakAction(*ch.ActionWhenLeaked); err != nil {
 			return APIKey{}, err
 		}
-		k.ActionWhenLeaked = *ch.ActionWhenLeaked
+		leak = cmp.Or(*ch.ActionWhenLeaked, leakDefault)
+	} else if !c.switches.UpdateKeepsLeakAction {
+		leak = leakDefault
 	}
+	if ch.SupportSessions != nil {
+		if *ch.SupportSessions && !c.isUser(k.IAMID) {
+			return APIKey{}, identityInvalid("support_sessions is for the keys of users only")
+		}
+		k.SupportSessions = *ch.SupportSessions
+	}
+	k.ActionWhenLeaked = leak
 	k.ExpiresAt = expires
 	if ch.Name != nil {
 		k.Name = *ch.Name
@@ -500,7 +517,7 @@ func (c *Cloud) dropKey(k *apiKey, lingers bool) {
 func (c *Cloud) LockAPIKey(a Actor, id string, locked bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k, err := c.findKey(a, id, "Editor", "lock")
+	k, err := c.findKey(a, id, "lock")
 	if err != nil {
 		return err
 	}

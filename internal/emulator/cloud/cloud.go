@@ -70,6 +70,11 @@ type Options struct {
 	// OnSecret is called with the events that Secrets Manager sends to Event
 	// Notifications, with the cloud locked; nil disables it.
 	OnSecret func(SecretEvent)
+	// AdminKey seeds an API key of the account's owner.
+	AdminKey bool
+	// UnsignedTokens leaves out the signature of tokens, which takes a
+	// millisecond. No token is valid then.
+	UnsignedTokens bool
 	// Switches replace the documented guesses; nil means [DefaultSwitches].
 	Switches *Switches
 }
@@ -89,12 +94,15 @@ type Cloud struct {
 	rnd      *rand.ChaCha8
 	settings Settings
 	switches Switches
-	signing  []byte // key of the HS256 signature of access tokens
+	keyID    string // names the key that signs access tokens
+	unsigned bool
+	account  AccountSettings
 
 	notifyProject func(ProjectChange)
 
-	minter Minter
-	seeded int // number of seeded credentials
+	minter   Minter
+	adminKey string // value of the owner's key
+	seeded   int    // number of seeded credentials
 
 	serviceIDs        map[string]*serviceID
 	serviceIDSequence sequence[*serviceID]
@@ -176,8 +184,10 @@ func New(opts Options) *Cloud {
 	if opts.Switches != nil {
 		c.switches = *opts.Switches
 	}
-	c.signing = c.random(32)
-	c.seed(opts.SeedCredentials)
+	unique := c.random(32)
+	c.keyID, c.unsigned = newKeyID(unique), opts.UnsignedTokens
+	c.account = newAccountSettings("1-" + hex.EncodeToString(unique[16:]))
+	c.seed(opts.SeedCredentials, opts.AdminKey)
 	c.notifyProject, c.notifySecret = opts.OnProject, opts.OnSecret
 	return c
 }

@@ -53,6 +53,10 @@ func (c *Cloud) AddIdentity(name string) (ServiceID, APIKey) {
 func (c *Cloud) AddUser(email string) User {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.putUser(email)
+}
+
+func (c *Cloud) putUser(email string) User {
 	u := User{IAMID: fmt.Sprintf("IBMid-27%08d", len(c.users)+2), Email: email}
 	c.users[u.IAMID] = u
 	return u

@@ -49,9 +49,12 @@ func (c *Cloud) identityStale(tag string) *Error {
 		"The object was changed by somebody else", "If-Match does not name the current revision "+tag)
 }
 
-func identityForbidden(action string) *Error {
-	return identityError(403, "insufficient_permissions", "",
-		"You are not authorized to perform this action", "Missing action: "+action)
+// identityForbidden is IAM's 403 as recorded in
+// https://github.com/IBM-Cloud/terraform-provider-ibm/issues/4797.
+func identityForbidden(a Actor, action string) *Error {
+	return identityError(403, "forbidden", "", "You are not authorized to use this API.",
+		fmt.Sprintf("Reason: Access check for action '%s' for subject '%s' for resource 'a/%s' was denied due to lack of access policy.",
+			action, a.IAMID, AccountID))
 }
 
 func unauthenticated() *Error {

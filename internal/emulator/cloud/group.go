@@ -129,15 +129,19 @@ func (c *Cloud) CreateGroup(a Actor, account, name, description string) (AccessG
 	if len(c.groups) >= groupsPerAccount {
 		return AccessGroup{}, serviceError(c.switches.IdentityLimitStatus, "limit_exceeded", "The limit of access groups is reached.")
 	}
+	return c.putGroup(a.IAMID, name, description).AccessGroup, nil
+}
+
+func (c *Cloud) putGroup(creator, name, description string) *group {
 	now := c.now()
 	g := &group{members: map[string]GroupMember{}, AccessGroup: AccessGroup{
 		ID: "AccessGroupId-" + c.uuid(), ETag: c.nextTag(""), Name: name, Description: description, AccountID: AccountID,
-		CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID,
+		CreatedAt: now, CreatedBy: creator, ModifiedAt: now, ModifiedBy: creator,
 	}}
 	g.CRN = "crn:v1:bluemix:public:iam-groups::a/" + AccountID + "::access-group:" + g.ID
 	c.groups[g.ID] = g
 	c.groupOrder = append(c.groupOrder, g)
-	return g.AccessGroup, nil
+	return g
 }
 
 // GetGroup returns one access group.
@@ -295,26 +299,33 @@ func (c *Cloud) AddMember(a Actor, id, iamID, kind string) (GroupMember, error) 
 	if err != nil {
 		return GroupMember{}, err
 	}
-	want := "user"
-	switch {
-	case strings.HasPrefix(iamID, "iam-ServiceId-"):
-		want = "service"
-	case strings.HasPrefix(iamID, "iam-Profile-"):
-		want = "profile"
-	}
-	if kind != want {
+	if want := memberType(iamID); kind != want {
 		return GroupMember{}, groupInvalid("The type of %s must be %s", iamID, want)
 	}
 	if !c.alive(iamID) {
 		return GroupMember{}, serviceError(404, "not_found_error", "Failed to find "+iamID)
 	}
-	if m, ok := g.members[iamID]; ok {
-		return m, nil
+	return c.join(g, a.IAMID, iamID), nil
+}
+
+func memberType(iamID string) string {
+	switch {
+	case strings.HasPrefix(iamID, "iam-ServiceId-"):
+		return "service"
+	case strings.HasPrefix(iamID, "iam-Profile-"):
+		return "profile"
 	}
-	m := GroupMember{IAMID: iamID, Type: kind, CreatedAt: c.now(), CreatedBy: a.IAMID}
+	return "user"
+}
+
+func (c *Cloud) join(g *group, creator, iamID string) GroupMember {
+	if m, ok := g.members[iamID]; ok {
+		return m
+	}
+	m := GroupMember{IAMID: iamID, Type: memberType(iamID), CreatedAt: c.now(), CreatedBy: creator}
 	g.members[iamID] = m
 	c.groupsByMember[iamID] = append(c.groupsByMember[iamID], g)
-	return m, nil
+	return m
 }
 
 // RemoveMember removes an identity from a group.

@@ -59,7 +59,7 @@ func (c *Cloud) onIDGroups(a Actor, role, action string) error {
 		return err
 	}
 	if !c.may(a, target{service: serviceIdentity}, role) {
-		return identityForbidden("iam-identity.serviceid-group." + action)
+		return identityForbidden(a, "iam-identity.serviceid-group."+action)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (c *Cloud) CreateServiceIDGroup(a Actor, account, name, description string)
 		return ServiceIDGroup{}, identityInvalid("account_id is required")
 	}
 	if account != AccountID {
-		return ServiceIDGroup{}, identityForbidden("iam-identity.serviceid-group.create")
+		return ServiceIDGroup{}, identityForbidden(a, "iam-identity.serviceid-group.create")
 	}
 	if err := c.checkIDGroupName(name, nil); err != nil {
 		return ServiceIDGroup{}, err
@@ -125,7 +125,7 @@ func (c *Cloud) ListServiceIDGroups(a Actor, account string) ([]ServiceIDGroup, 
 		return nil, identityInvalid("account_id is required")
 	}
 	if account != AccountID {
-		return nil, identityForbidden("iam-identity.serviceid-group.list")
+		return nil, identityForbidden(a, "iam-identity.serviceid-group.list")
 	}
 	out := []ServiceIDGroup{}
 	for _, g := range c.idGroupOrder {
@@ -218,7 +218,7 @@ func (c *Cloud) AccountLimits(a Actor, account string, q LimitQuery) (Limits, er
 		return Limits{}, err
 	}
 	if account != AccountID || !c.may(a, target{service: serviceIdentity}, "Viewer") {
-		return Limits{}, identityForbidden("iam-identity.account.get")
+		return Limits{}, identityForbidden(a, "iam-identity.account.get")
 	}
 	var out Limits
 	if q.ServiceIDGroups {

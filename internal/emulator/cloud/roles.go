@@ -1,6 +1,9 @@
 package cloud
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Role is a role that a policy can grant.
 type Role struct {
@@ -66,6 +69,37 @@ func lookupRole(crn, service string) (Role, bool) {
 	return Role{}, false
 }
 
+// roleOn returns the role that a CRN names for what a policy's resource covers.
+// A policy on the service group IAM may have the roles of all its services.
+func roleOn(resource []Attribute, crn string) (Role, bool) {
+	service := attribute(resource, "serviceName")
+	if service == "" && attribute(resource, "service_group_id") == "IAM" {
+		for _, s := range iamServices {
+			if r, ok := lookupRole(crn, s); ok {
+				return r, true
+			}
+		}
+	}
+	return lookupRole(crn, service)
+}
+
+// RoleNamed returns the CRN of the role with a display name or CRN, for a
+// service or, if service is empty, for the service group IAM and all others.
+func RoleNamed(name, service string) (crn string, ok bool) {
+	own := ownServiceRoles[service]
+	if service == "" {
+		for _, s := range iamServices {
+			own = append(own[:len(own):len(own)], ownServiceRoles[s]...)
+		}
+	}
+	for _, r := range slices.Concat(systemRoles, commonServiceRoles, own) {
+		if r.Name == name || r.CRN == name {
+			return r.CRN, true
+		}
+	}
+	return "", false
+}
+
 // RoleOf returns the role that a CRN names for a service.
 func RoleOf(crn, service string) (Role, bool) { return lookupRole(crn, service) }
 
@@ -75,9 +109,9 @@ type Roles struct {
 	Service []Role
 }
 
-// Roles returns the roles of one service, or the common ones if service is
-// empty.
-func (c *Cloud) Roles(a Actor, account, service string) (Roles, error) {
+// Roles returns the roles of one service or group of services, or the common
+// ones if both are empty.
+func (c *Cloud) Roles(a Actor, account, service, group string) (Roles, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.known(a); err != nil {
@@ -86,5 +120,16 @@ func (c *Cloud) Roles(a Actor, account, service string) (Roles, error) {
 	if account != "" && account != AccountID {
 		return Roles{}, serviceError(403, "insufficent_permissions", "You are not authorized to list the roles of this account.")
 	}
-	return Roles{System: systemRoles, Service: append(commonServiceRoles[:3:3], ownServiceRoles[service]...)}, nil
+	if err := exclusive(service, group); err != nil {
+		return Roles{}, err
+	}
+	services := []string{service}
+	if group == "IAM" {
+		services = iamServices
+	}
+	out := Roles{System: systemRoles, Service: commonServiceRoles[:3:3]}
+	for _, s := range services {
+		out.Service = append(out.Service, ownServiceRoles[s]...)
+	}
+	return out, nil
 }

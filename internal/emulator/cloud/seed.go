@@ -11,6 +11,7 @@ import (
 const (
 	AccountID       = "5f1d0a7e4b6c4d2f9e8a7b6c5d4e3f21"
 	OwnerIAMID      = "IBMid-2700000001"
+	ownerEmail      = "owner@example.com"
 	ResourceGroupID = "0b5a00334eaf9eb9339d2ab48f20d7f5"
 
 	LogsInstanceID     = "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"
@@ -36,11 +37,18 @@ func (c *Cloud) Minter() Minter {
 	return c.minter
 }
 
+// AdminAPIKey returns the value of the owner's key, or "" if there is none.
+func (c *Cloud) AdminAPIKey() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.adminKey
+}
+
 // Actor returns the minter as an actor.
 func (m Minter) Actor() Actor { return Actor{IAMID: m.IAMID} }
 
 // seed fills a new cloud. The seed is 30 days old, so no lag applies to it.
-func (c *Cloud) seed(credentials int) {
+func (c *Cloud) seed(credentials int, admin bool) {
 	now := c.now
 	settings := c.settings
 	defer func() { c.now, c.settings = now, settings }()
@@ -77,6 +85,9 @@ func (c *Cloud) seed(credentials int) {
 		"run_env_variables": []any{map[string]any{"type": "secret_full_reference", "reference": "logs-sender"}},
 	})
 	c.putApp(teamA, "web", map[string]any{"image_reference": "icr.io/codeengine/helloworld"})
+	if admin {
+		c.adminKey = c.putKey(OwnerIAMID, NewAPIKey{Name: "admin", IAMID: OwnerIAMID}).Value
+	}
 
 	c.seeded = credentials
 	for i := range credentials {

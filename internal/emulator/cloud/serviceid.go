@@ -85,9 +85,8 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 		return ServiceID{}, identityInvalid("account_id is required")
 	case n.Name == "":
 		return ServiceID{}, identityInvalid("name is required")
-	case n.AccountID != AccountID,
-		!c.may(a, target{service: serviceIdentity}, "Editor", "ServiceIdCreator"):
-		return ServiceID{}, identityForbidden("iam-identity.serviceid.create")
+	case n.AccountID != AccountID, !c.mayCreateServiceID(a):
+		return ServiceID{}, identityForbidden(a, "iam-identity.serviceid.create")
 	case c.serviceIDSequence.len()-c.seeded >= serviceIDsPerAccount:
 		return ServiceID{}, identityError(c.switches.IdentityLimitStatus, "limit_exceeded", "",
 			"The limit of service IDs is reached", fmt.Sprintf("limit %d", serviceIDsPerAccount))
@@ -96,7 +95,9 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 		return ServiceID{}, err
 	}
 	if n.APIKey != nil {
-		if err := c.checkNewKey(*n.APIKey); err != nil {
+		nested := *n.APIKey
+		nested.IAMID, nested.AccountID = "iam-ServiceId-", "" // no field of the request
+		if err := c.checkNewKey(a, nested); err != nil {
 			return ServiceID{}, err
 		}
 	}
@@ -104,7 +105,7 @@ func (c *Cloud) CreateServiceID(a Actor, n NewServiceID) (ServiceID, error) {
 	answer := s.copy(false)
 	if n.APIKey != nil {
 		nested := *n.APIKey
-		nested.IAMID = s.IAMID
+		nested.IAMID, nested.SupportSessions = s.IAMID, false
 		k := c.putKey(a.IAMID, nested).copy(false)
 		answer.APIKey = &k
 	}
@@ -177,7 +178,7 @@ func (c *Cloud) ListServiceIDs(a Actor, q ServiceIDQuery) (Page[ServiceID], erro
 		return Page[ServiceID]{}, err
 	}
 	if q.AccountID != AccountID || !c.may(a, target{service: serviceIdentity}, "Viewer") {
-		return Page[ServiceID]{}, identityForbidden("iam-identity.serviceid.get")
+		return Page[ServiceID]{}, identityForbidden(a, "iam-identity.serviceid.get")
 	}
 	less, err := serviceIDOrder(q.Sort, q.Order)
 	if err != nil {
@@ -281,8 +282,8 @@ func (c *Cloud) GetServiceID(a Actor, id string, history bool) (ServiceID, error
 	if err != nil {
 		return ServiceID{}, err
 	}
-	if a.IAMID != s.IAMID && !c.administers(a, s) && !c.may(a, identityTarget(id), "Viewer") {
-		return ServiceID{}, identityForbidden("iam-identity.serviceid.get")
+	if a.IAMID != s.IAMID && !c.onServiceID(a, id, "get") {
+		return ServiceID{}, identityForbidden(a, "iam-identity.serviceid.get")
 	}
 	out := s.copy(history)
 	out.Activity = c.seen(s.Activity, s.fresh)
@@ -306,8 +307,8 @@ func (c *Cloud) changeableServiceID(a Actor, id, action string) (*serviceID, err
 	if err != nil {
 		return nil, err
 	}
-	if !c.administers(a, s) {
-		return nil, identityForbidden("iam-identity.serviceid." + action)
+	if !c.onServiceID(a, id, action) {
+		return nil, identityForbidden(a, "iam-identity.serviceid."+action)
 	}
 	if s.Locked {
 		return nil, c.lockedError("service ID", id)
@@ -411,8 +412,8 @@ func (c *Cloud) LockServiceID(a Actor, id string, locked bool) error {
 	if err != nil {
 		return err
 	}
-	if s.CreatedBy != a.IAMID && !c.may(a, identityTarget(id), "Editor") {
-		return identityForbidden("iam-identity.serviceid.lock")
+	if !c.onServiceID(a, id, "lock") {
+		return identityForbidden(a, "iam-identity.serviceid.lock")
 	}
 	if s.Locked != locked {
 		s.Locked = locked

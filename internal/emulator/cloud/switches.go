@@ -13,31 +13,35 @@ import (
 // external name, the guess that [DefaultSwitches] makes, and its meaning. A
 // correct program works with any other choice, too.
 type Switches struct {
-	DuplicateKeyValueStatus int    `json:"duplicateKeyValueStatus" guess:"409" help:"is the status for creating a key with a value that another key has"`
-	StaleIdentityStatus     int    `json:"staleIdentityStatus" guess:"409" help:"is the status for a PUT on a service ID or key whose If-Match names another revision; the other candidate is 412"`
-	StalePolicyStatus       int    `json:"stalePolicyStatus" guess:"409" help:"is the same for policies and access groups"`
-	StaleCodeEngineStatus   int    `json:"staleCodeEngineStatus" guess:"412" help:"is the same for Code Engine"`
-	MissingIfMatchStatus    int    `json:"missingIfMatchStatus" guess:"400" help:"is the status for a PUT or PATCH without If-Match"`
-	LockedStatus            int    `json:"lockedStatus" guess:"409" help:"is the status for changing or deleting something locked"`
-	LockedTakesKeys         bool   `json:"lockedTakesKeys" guess:"true" help:"allows creating keys for a locked service ID: the documents forbid changes to it, its deletion and changes to its policies only"`
-	IdentityLimitStatus     int    `json:"identityLimitStatus" guess:"409" help:"is the status for the 21st key of an identity, and for a service ID, group or policy above its limit"`
-	MissingIDGroupStatus    int    `json:"missingIDGroupStatus" guess:"404" help:"is the status for creating a service ID in an unknown group"`
-	IDGroupConflictStatus   int    `json:"idGroupConflictStatus" guess:"409" help:"is the status for a second service ID group with the same name, and for deleting one that has service IDs"`
-	UnusableKeyCode         string `json:"unusableKeyCode" guess:"BXNIM0415E" help:"is the errorCode of /identity/token for a disabled or expired key; the guess is that of an unknown key"`
-	UnusableKeyStatus       int    `json:"unusableKeyStatus" guess:"400" help:"is the status that goes with unusableKeyCode"`
-	PastExpiryRefused       bool   `json:"pastExpiryRefused" guess:"true" help:"rejects an expires_at that is not in the future with 400"`
-	DeletedKeysLive         bool   `json:"deletedKeysLive" guess:"true" help:"lets a deleted key authenticate for the key lag"`
-	LagHidesServiceIDs      bool   `json:"lagHidesServiceIDs" guess:"true" help:"applies the list lag to lists of service IDs"`
-	DeletedListed           bool   `json:"deletedListed" guess:"true" help:"keeps deleted service IDs and keys in lists for the list lag"`
+	DuplicateKeyValueStatus  int    `json:"duplicateKeyValueStatus" guess:"409" help:"is the status for creating a key with a value that another key has"`
+	StaleIdentityStatus      int    `json:"staleIdentityStatus" guess:"409" help:"is the status for a PUT on a service ID or key whose If-Match names another revision; the other candidate is 412"`
+	StalePolicyStatus        int    `json:"stalePolicyStatus" guess:"409" help:"is the same for policies and access groups"`
+	StaleCodeEngineStatus    int    `json:"staleCodeEngineStatus" guess:"412" help:"is the same for Code Engine"`
+	MissingIfMatchStatus     int    `json:"missingIfMatchStatus" guess:"400" help:"is the status for a PUT or PATCH without If-Match"`
+	LockedStatus             int    `json:"lockedStatus" guess:"409" help:"is the status for changing or deleting something locked"`
+	LockedTakesKeys          bool   `json:"lockedTakesKeys" guess:"true" help:"allows creating keys for a locked service ID: the documents forbid changes to it, its deletion and changes to its policies only"`
+	IdentityLimitStatus      int    `json:"identityLimitStatus" guess:"409" help:"is the status for a service ID, group or policy above its limit; an API key above its limit gets 422"`
+	KeyLimitCode             string `json:"keyLimitCode" guess:"unprocessable_entity" help:"is the code that goes with BXNIM0151E for an API key above the limit"`
+	UpdateKeepsLeakAction    bool   `json:"updateKeepsLeakAction" guess:"true" help:"keeps the action_when_leaked of a key that is updated without it; false resets it to disable"`
+	KeysNeedAdministrator    bool   `json:"keysNeedAdministrator" guess:"false" help:"lets only an Administrator change the API keys of other service IDs, as one page says; the table of roles names Operator and Editor, too"`
+	ProgramsCreateServiceIDs bool   `json:"programsCreateServiceIDs" guess:"false" help:"lets service IDs and trusted profiles without a role create service IDs, as every user may"`
+	MissingIDGroupStatus     int    `json:"missingIDGroupStatus" guess:"404" help:"is the status for creating a service ID in an unknown group"`
+	IDGroupConflictStatus    int    `json:"idGroupConflictStatus" guess:"409" help:"is the status for a second service ID group with the same name, and for deleting one that has service IDs"`
+	UnusableKeyCode          string `json:"unusableKeyCode" guess:"BXNIM0415E" help:"is the errorCode of /identity/token for a disabled or expired key; the guess is that of an unknown key"`
+	UnusableKeyStatus        int    `json:"unusableKeyStatus" guess:"400" help:"is the status that goes with unusableKeyCode"`
+	PastExpiryRefused        bool   `json:"pastExpiryRefused" guess:"true" help:"rejects an expires_at that is not in the future with 400"`
+	DeletedKeysLive          bool   `json:"deletedKeysLive" guess:"true" help:"lets a deleted key authenticate for the key lag"`
+	LagHidesServiceIDs       bool   `json:"lagHidesServiceIDs" guess:"true" help:"applies the list lag to lists of service IDs"`
+	DeletedListed            bool   `json:"deletedListed" guess:"true" help:"keeps deleted service IDs and keys in lists for the list lag"`
 
-	AskedRolesEchoed      bool   `json:"askedRolesEchoed" guess:"true" help:"shows all requested roles in the 201 of a policy, even if the stored policy has fewer because its creator lacks some"`
-	NothingGrantedRole    string `json:"nothingGrantedRole" guess:"crn:v1:bluemix:public:iam::::role:Viewer" help:"is the role of a policy whose creator holds none of the requested roles"`
-	ConflictComparesRoles bool   `json:"conflictComparesRoles" guess:"true" help:"makes two policies with the same type, subject and resource conflict only if they request the same roles"`
-	ConflictShowsPolicy   bool   `json:"conflictShowsPolicy" guess:"false" help:"puts the whole existing policy into the conflict's details where the SDK's model has its ID, as answers recorded in 2023 do"`
-	PolicyPageSize        int    `json:"policyPageSize" guess:"50" help:"is the default page size of lists of policies"`
-	PlaceholderText       string `json:"placeholderText" guess:"unsupported version" help:"is the text in the roles and resources that version 1 shows for a policy of version 2"`
-	GroupConflictStatus   int    `json:"groupConflictStatus" guess:"409" help:"is the status for a second access group with the same name, and for deleting one that has members without force"`
-	LockedSubjectStatus   int    `json:"lockedSubjectStatus" guess:"409" help:"is the status for a policy of a locked service ID"`
+	AskedRolesEchoed          bool   `json:"askedRolesEchoed" guess:"true" help:"shows all requested roles in the 201 of a policy, even if the stored policy has fewer because its creator lacks some"`
+	NothingGrantedRole        string `json:"nothingGrantedRole" guess:"crn:v1:bluemix:public:iam::::role:Viewer" help:"is the role of a policy whose creator holds none of the requested roles"`
+	ConflictComparesRoles     bool   `json:"conflictComparesRoles" guess:"true" help:"makes two policies with the same type, subject and resource conflict only if they request the same roles"`
+	ConflictShowsPolicy       bool   `json:"conflictShowsPolicy" guess:"true" help:"puts the whole existing policy into the conflict's details, as every recorded answer does, where the SDK's model has its ID"`
+	SubjectNeedsAdministrator bool   `json:"subjectNeedsAdministrator" guess:"false" help:"takes an Administrator of IAM Identity or of access management, in addition to one of the policy's resource, to give a policy to a service ID that another identity created, as the table of roles can be read"`
+	PolicyPageSize            int    `json:"policyPageSize" guess:"50" help:"is the default page size of lists of policies"`
+	GroupConflictStatus       int    `json:"groupConflictStatus" guess:"409" help:"is the status for a second access group with the same name, and for deleting one that has members without force"`
+	LockedSubjectStatus       int    `json:"lockedSubjectStatus" guess:"409" help:"is the status for a policy of a locked service ID"`
 
 	ExistingCodeEngineStatus int    `json:"existingCodeEngineStatus" guess:"409" help:"is the status for a POST to Code Engine with a name that exists"`
 	QuotaStatus              int    `json:"quotaStatus" guess:"403" help:"is the status for exceeding a Code Engine quota"`

@@ -38,13 +38,13 @@ func TestEverySwitchIsNamedGuessedAndExplained(t *testing.T) {
 func TestTurningASwitch(t *testing.T) {
 	s := cloud.DefaultSwitches()
 	for name, text := range map[string]string{
-		"staleIdentityStatus": "412", "pastExpiryRefused": "false", "placeholderText": "a = b", "policyPageSize": "7",
+		"staleIdentityStatus": "412", "pastExpiryRefused": "false", "unusableKeyCode": "a = b", "policyPageSize": "7",
 	} {
 		if err := s.Turn(name, text); err != nil {
 			t.Error(err)
 		}
 	}
-	if s.StaleIdentityStatus != 412 || s.PastExpiryRefused || s.PlaceholderText != "a = b" || s.PolicyPageSize != 7 {
+	if s.StaleIdentityStatus != 412 || s.PastExpiryRefused || s.UnusableKeyCode != "a = b" || s.PolicyPageSize != 7 {
 		t.Errorf("%+v", s)
 	}
 	before := s

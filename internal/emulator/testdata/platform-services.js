@@ -113,7 +113,7 @@ const checks = {
     const made = (await identity.createServiceId({ accountId, name: 'nested', apikey: { name: 'with it' } })).result;
     assert.equal(made.apikey.iam_id, made.iam_id);
     for (let i = 1; i < 20; i += 1) await identity.createApiKey({ name: `k${i}`, iamId: made.iam_id });
-    await refused(identity.createApiKey({ name: 'k20', iamId: made.iam_id }), 409, 'limit_exceeded');
+    await refused(identity.createApiKey({ name: 'k20', iamId: made.iam_id }), 422, 'unprocessable_entity');
     await identity.deleteServiceId({ id: made.id });
     await refused(identity.getApiKey({ id: made.apikey.id }), 404, 'not_found');
   },
@@ -143,7 +143,7 @@ const checks = {
     assert.deepEqual(made.result.control, request.control);
     assert.deepEqual(made.result.resource, request.resource);
     const conflict = await refused(policies.createV2Policy(request), 409, 'policy_conflict_error');
-    assert.equal(conflict.details.conflicts_with.policy, id);
+    assert.equal(conflict.details.conflicts_with.policy.id, id);
     const listed = await policies.listV2Policies({ accountId, iamId: owner.iam_id, serviceName: 'logs', type: 'access' });
     assert.deepEqual(listed.result.policies.map((p) => p.id), [id]);
     const got = await policies.getV2Policy({ id });
