@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -63,6 +64,20 @@ func TestAKeyThatWasMadeIsFoundWhateverTheAnswerWas(t *testing.T) {
 				t.Errorf("the key lacks its marks: %+v", k)
 			}
 		})
+	}
+}
+
+func TestTheKeyAboveTheLimitIsAQuota(t *testing.T) {
+	for _, code := range []string{"unprocessable_entity", "any_other"} {
+		w := newWorld(t, nil)
+		id := w.identity("a")
+		w.switches(func(s *emulator.Settings) { s.Switches.KeyLimitCode = code })
+		for range 20 {
+			w.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{Name: "foreign", IAMID: id.IAMID})
+		}
+		if _, err := w.Mint(t.Context(), w.request(id), value(t)); !errors.Is(err, reconcile.ErrQuota) {
+			t.Errorf("code %s: %v", code, err)
+		}
 	}
 }
 

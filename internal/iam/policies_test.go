@@ -70,17 +70,16 @@ func TestOnlyAPlainGrantCounts(t *testing.T) {
 		change func(*cloud.PolicySpec)
 		want   string
 	}{
-		"a whole service":                    {where(), "Sender on logs"},
-		"one instance":                       {where("serviceInstance", "stringEquals", "7a1c"), "Sender on logs (instance 7a1c)"},
-		"one resource group":                 {where("resourceGroupId", "stringEquals", "rg"), "Sender on logs (resource group rg)"},
-		"several roles":                      {func(s *cloud.PolicySpec) { s.Roles = []string{senderCRN, viewerCRN} }, "Sender+Viewer on logs"},
-		"one region is less":                 {where("region", "stringEquals", "eu-de"), ""},
-		"a pattern is something else":        {where("serviceInstance", "stringMatch", "7a*"), ""},
-		"a kind of resource is less":         {where("resourceType", "stringEquals", "x"), ""},
-		"a condition is less":                {func(s *cloud.PolicySpec) { s.Rule = rule; s.Pattern = "time-based-conditions:once" }, ""},
-		"a condition without a pattern, too": {func(s *cloud.PolicySpec) { s.Rule = rule }, ""},
-		"a pattern of time is less":          {func(s *cloud.PolicySpec) { s.Pattern = "time-based-conditions:once" }, ""},
-		"tags are less":                      {func(s *cloud.PolicySpec) { s.Tags = []cloud.Tag{{Key: "env", Value: "x", Operator: "stringEquals"}} }, ""},
+		"a whole service":             {where(), "Sender on logs"},
+		"one instance":                {where("serviceInstance", "stringEquals", "7a1c"), "Sender on logs (instance 7a1c)"},
+		"one resource group":          {where("resourceGroupId", "stringEquals", "rg"), "Sender on logs (resource group rg)"},
+		"several roles":               {func(s *cloud.PolicySpec) { s.Roles = []string{senderCRN, viewerCRN} }, "Sender+Viewer on logs"},
+		"one region is less":          {where("region", "stringEquals", "eu-de"), ""},
+		"a pattern is something else": {where("serviceInstance", "stringMatch", "7a*"), ""},
+		"a kind of resource is less":  {where("resourceType", "stringEquals", "x"), ""},
+		"a condition is less":         {func(s *cloud.PolicySpec) { s.Rule = rule; s.Pattern = "time-based-conditions:once" }, ""},
+		"a pattern of time is less":   {func(s *cloud.PolicySpec) { s.Pattern = "time-based-conditions:once" }, ""},
+		"tags are less":               {func(s *cloud.PolicySpec) { s.Tags = []cloud.Tag{{Key: "env", Value: "x", Operator: "stringEquals"}} }, ""},
 		"a grant on no service in particular": {func(s *cloud.PolicySpec) {
 			s.Roles = []string{viewerCRN}
 			s.Resource[1].Key, s.Resource[1].Value = "serviceType", "service"

@@ -10,14 +10,17 @@ import (
 var (
 	// IAM is IBM Cloud IAM. Its documents name 409 for a stale version of a
 	// service ID; HTTP specifies 412. They name neither status nor code of
-	// an exceeded limit, such as 20 keys or 2,000 service IDs.
+	// an exceeded limit, such as 2,000 service IDs. The 21st key of an identity is a
+	// 422 with the message code BXNIM0151E
+	// (https://github.com/IBM-Cloud/terraform-provider-ibm/issues/3626).
 	IAM = API{
 		Meanings: map[int]error{
 			http.StatusPreconditionFailed: reconcile.ErrConflict,
 			http.StatusLocked:             reconcile.ErrDenied,
 		},
-		QuotaCodes: true,
-		Redact:     true,
+		QuotaCodes:    true,
+		QuotaMessages: []string{"BXNIM0151E"},
+		Redact:        true,
 	}
 	// CodeEngine is IBM Cloud Code Engine. Its documents name neither status nor
 	// code of an exceeded quota, nor whether a stale entity tag is a 409 or a 412.

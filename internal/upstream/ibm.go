@@ -43,6 +43,7 @@ func SDKAnswer(resp *core.DetailedResponse) Answer {
 	}
 	first, _ := list[0].(map[string]any)
 	a.Code, _ = first["code"].(string)
+	a.MessageCode, _ = first["message_code"].(string)
 	a.Message, _ = first["message"].(string)
 	if details, ok := first["details"].(string); ok { // IAM's reason
 		a.Message += " (" + details + ")"

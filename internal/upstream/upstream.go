@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -32,6 +33,8 @@ type API struct {
 	// QuotaCodes makes every final refusal whose code contains "quota" or "limit"
 	// an ErrQuota.
 	QuotaCodes bool
+	// QuotaMessages has the message codes of exceeded limits.
+	QuotaMessages []string
 	// Redact replaces a quoted secret by [secret] and keeps the rest of the
 	// words. It suits an upstream that receives one random value. By default all
 	// words are left out: a store may quote the values of other entries, too.
@@ -42,6 +45,8 @@ type API struct {
 type Answer struct {
 	Status        int
 	Code, Message string
+	// MessageCode is IAM's number of the message, such as BXNIM0151E.
+	MessageCode string
 	// Meaning, if set, replaces the sentinel that the status selects.
 	Meaning error
 }
@@ -76,7 +81,8 @@ func (p API) meaning(a Answer) error {
 		meaning = common(a.Status)
 	}
 	quota := strings.Contains(a.Code, "quota") || strings.Contains(a.Code, "limit")
-	if p.QuotaCodes && quota && !errors.Is(meaning, reconcile.ErrUnavailable) {
+	quota = p.QuotaCodes && quota || slices.Contains(p.QuotaMessages, a.MessageCode)
+	if quota && !errors.Is(meaning, reconcile.ErrUnavailable) {
 		return reconcile.ErrQuota
 	}
 	return meaning

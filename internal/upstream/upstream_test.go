@@ -114,6 +114,21 @@ func TestTheAdapterMayKnowMoreThanTheStatus(t *testing.T) {
 	}
 }
 
+func TestALimitMayBeInTheMessageCodeOnly(t *testing.T) {
+	answer := func(status int) upstream.Answer {
+		return upstream.SDKAnswer(&core.DetailedResponse{StatusCode: status, Result: map[string]any{"errors": []any{map[string]any{
+			"code": "any", "message_code": "BXNIM0151E", "message": "The limit of supported API keys is reached"}}}})
+	}
+	for status, want := range map[int]error{422: reconcile.ErrQuota, 400: reconcile.ErrQuota, 503: reconcile.ErrUnavailable} {
+		if err := upstream.IAM.Fault(t.Context(), "creating a key", "", answer(status)); !errors.Is(err, want) {
+			t.Errorf("status %d: %v, want %v", status, err, want)
+		}
+	}
+	if err := upstream.CodeEngine.Fault(t.Context(), "writing", "", answer(422)); !errors.Is(err, reconcile.ErrRefused) {
+		t.Errorf("another service: %v", err)
+	}
+}
+
 func TestTheTextOfAnError(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
