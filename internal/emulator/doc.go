@@ -13,29 +13,44 @@
 // Everything is served on one origin, by path. Any other operation gets 501 with
 // the code not_emulated.
 //
-//   - POST /identity/token: the apikey, cr-token and assume grants. Sure: the
-//     form, the token's claims, BXNIM0415E for an unknown key. Guessed: the
-//     answer for a disabled or expired key. Every profile accepts every compute
-//     resource token that the emulator knows, and any identity may assume it.
+//   - POST /identity/token, GET /identity/keys: the apikey, cr-token and assume
+//     grants. Sure: the form, the headers, the claims of a service ID's token and
+//     its RS256 signature, BXNIM0415E for an unknown key, BXNIM0109E, BXNIM0106E
+//     and BXNIM0060E with their context. Guessed: the answer for a disabled or
+//     expired key, for an unknown grant and for a compute resource token that is
+//     not valid, and the claims of users and profiles. Every profile accepts every
+//     compute resource token that the emulator knows, and any identity may assume
+//     it.
 //   - /v1/serviceids, /v1/apikeys: every operation, with paging, filters, history,
 //     activity, entity tags, locks, values chosen by the caller. Sure: the limits
 //     of 20 keys, 2,000 service IDs in a group and 100,000 in an account, names
 //     that are not unique, groups that hide their content, deletion of keys 90
-//     days after they expired. Modelled: the bodies. Guessed: the statuses and
-//     codes of most errors.
+//     days after they expired, the 422 with BXNIM0151E for the 21st key, the 403
+//     that names action, subject and resource, BXNIM0308E, what Viewer, Operator,
+//     Editor and Administrator may, and that a leaked key is disabled by default.
+//     Modelled: the bodies and the bounds of fields. Guessed: the names of most
+//     actions, and the statuses and codes of the other errors.
+//   - /v1/accounts/{id}/settings/identity. Sure: that Operator, Editor and
+//     Administrator change it, and that a restriction of service IDs binds even
+//     the owner. Modelled: the body. The restrictions and the life of access
+//     tokens have an effect; the other settings have none. Guessed: that a
+//     program without a role creates no service IDs.
 //   - /v1/serviceid_groups, /v1/accounts/{id}/limits/identity: every operation;
 //     modelled. Guessed: the IDs and the number of groups.
 //   - /v1/activity/accounts/{id}/report: modelled. Guessed: how long one takes.
 //   - Keys of users: a user creates only their own. There is no API for users:
-//     the account has its owner, and [cloud.Cloud.AddUser] adds more.
+//     the account has its owner, and the control API adds more.
 //   - /v2/policies, /v1/policies, GET /v2/roles: access policies of identities and
 //     access groups. Sure: a creator grants no more than it has and still gets a
 //     201, a conflict names the existing policy, 4,020 policies in an account and
-//     1,000 of a subject, version 1 shows placeholders for version 2. Modelled: the
-//     bodies, and that a PATCH restores a deleted policy. Guessed: the content of
-//     the placeholders. Conditions and tags are stored and returned but have no
-//     effect, and no policy has a last permit. Custom roles, templates and
-//     authorizations are not emulated.
+//     1,000 of a subject, the placeholders that version 1 shows for version 2, the
+//     conflict with the whole policy, policies on all account management services
+//     and on the service group IAM, users who are not in the account as subjects.
+//     Modelled: the bodies, the operators and patterns, and that a PATCH restores
+//     a deleted policy. Guessed: the statuses of limits and of a locked subject.
+//     Conditions and tags are checked, stored and returned but have no effect, and
+//     no policy has a last permit. Custom roles, templates and authorizations are
+//     not emulated.
 //   - /v2/groups: access groups and members; modelled. Guessed: the error codes.
 //     No rules, no templates, no Public Access group.
 //   - /v2/projects with secrets, config maps, apps and revisions, jobs, job runs
@@ -106,6 +121,10 @@
 //
 // Below /emulator/, JSON, without authentication:
 //
+//	GET    account            the account settings
+//	POST   account            changes them: see [cloud.AccountSettingsChange]
+//	POST   identities         adds a user, service ID or access group: see [cloud.NewActor]
+//	POST   revoke             takes a role or a policy: see [cloud.Revocation]
 //	GET    state?values=true  whole state; key values and secret data only on request
 //	POST   apps               {"project","app","play":"fail","reason","delay","now"}: see [AppPlay]
 //	GET    clock              {"now"}

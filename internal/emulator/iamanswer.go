@@ -24,12 +24,14 @@ func (c *call) iamHeaders(h http.Header) {
 		h.Set("Cache-Control", "no-store")
 		h.Set("Pragma", "no-cache")
 		h.Set("Expires", "0")
-	case familyIdentity, familyPolicy, familyGroup:
+		h.Set("Content-Language", "en-US")
+	case familyIdentity:
+		h.Set("Content-Language", "en-US")
+	case familyPolicy, familyGroup:
 	default:
 		return
 	}
 	h.Set("Transaction-Id", c.transaction)
-	h.Set("Content-Language", "en-US")
 }
 
 // iamTime formats a time as IAM's contexts do.
