@@ -112,7 +112,7 @@
 //
 // # Size
 //
-// 100,000 seeded credentials, each a service ID, a key and a policy, take 266 MiB
+// 100,000 seeded credentials, each a service ID, a key and a policy, take 269 MiB
 // and are listed at 680 to 1,470 pages of 100 per second, over HTTP on two cores
 // (BenchmarkPages). Tests check that a credential takes less than 4 kB, and that
 // the cost of a page does not depend on its position in the list.
