@@ -19,14 +19,29 @@ import (
 // grants. It ignores a policy with a condition or another attribute, which
 // grants less than its roles.
 func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error) {
-	doing := "reading the policies of " + iamID
+	var out []reconcile.Policy
+	err := c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID},
+		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
+			if plain, ok := plainGrant(p, account, iamID); ok {
+				out = append(out, plain)
+			}
+		})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// eachPolicy visits the access policies that opts select, page by page.
+func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicymanagementv1.ListV2PoliciesOptions,
+	visit func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData),
+) error {
 	account, err := c.Account(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
-	opts := &iampolicymanagementv1.ListV2PoliciesOptions{AccountID: &account, IamID: &iamID, Type: core.StringPtr("access")}
-	var out []reconcile.Policy
-	err = eachPage(doing, func(start *string) (string, error) {
+	opts.AccountID, opts.Type = &account, core.StringPtr("access")
+	return eachPage(doing, func(start *string) (string, error) {
 		opts.Start = start
 		page, resp, err := c.policies.ListV2PoliciesWithContext(ctx, opts)
 		if err != nil {
@@ -36,9 +51,7 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy,
 			return "", upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Policies {
-			if p, ok := plainGrant(&page.Policies[i], account, iamID); ok {
-				out = append(out, p)
-			}
+			visit(account, &page.Policies[i])
 		}
 		if page.Next == nil {
 			return "", nil
@@ -48,10 +61,6 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy,
 		}
 		return *page.Next.Start, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 func plainGrant(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account, iamID string) (out reconcile.Policy, ok bool) {

@@ -1,0 +1,126 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
+	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
+
+	"github.com/latchkey-io/latchkey/internal/upstream"
+)
+
+// Grant is an active access policy: its roles on everything that all of its
+// attributes select.
+type Grant struct {
+	Policy string // ID
+	// Roles are the last parts of the roles' CRNs, such as Administrator or
+	// SecretsReader.
+	Roles []string
+	// Custom is set if a role is the account's own, whose actions are not known
+	// from its name.
+	Custom bool
+	// Attributes select resources. The account is not among them.
+	Attributes []Attribute
+	// Conditional is set if the grant also depends on a time or on tags.
+	Conditional bool
+}
+
+// Attribute selects resources by one of their properties.
+type Attribute struct {
+	Key, Operator string
+	Values        []string // more than one for the operators that end in AnyOf
+}
+
+// Grants returns the access policies of an identity, given by its IAM ID, or of
+// an access group, given by its ID. IAM omits those that we may not read.
+func (c *Client) Grants(ctx context.Context, subject string) ([]Grant, error) {
+	doing := "reading the policies of " + subject
+	opts := &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &subject}
+	if strings.HasPrefix(subject, groupPrefix) {
+		opts = &iampolicymanagementv1.ListV2PoliciesOptions{AccessGroupID: &subject}
+	}
+	var out []Grant
+	err := c.eachPolicy(ctx, doing, opts, func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
+		if g, ok := grantOf(p, account); ok {
+			out = append(out, g)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// grantOf converts a policy. It returns false for one that grants nothing in the
+// account.
+func grantOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account string) (g Grant, ok bool) {
+	if str(p.Type) != "access" || str(p.State) != "active" || p.Resource == nil {
+		return g, false
+	}
+	g = Grant{Policy: str(p.ID), Conditional: p.Rule != nil || str(p.Pattern) != "" || len(p.Resource.Tags) > 0}
+	for _, a := range p.Resource.Attributes {
+		one := Attribute{Key: str(a.Key), Operator: str(a.Operator), Values: texts(a.Value)}
+		if one.Key != "accountId" {
+			g.Attributes = append(g.Attributes, one)
+		} else if one.Operator == "stringEquals" && a.Value != any(account) {
+			return g, false
+		}
+	}
+	for _, crn := range rolesOf(p) {
+		g.Roles = append(g.Roles, crn[strings.LastIndexByte(crn, ':')+1:])
+		g.Custom = g.Custom || strings.Contains(crn, ":customRole:")
+	}
+	return g, len(g.Roles) > 0
+}
+
+// texts returns the values of an attribute: a text, a truth value or a list.
+func texts(v any) (out []string) {
+	list, ok := v.([]any)
+	if !ok {
+		return []string{fmt.Sprint(v)}
+	}
+	for _, x := range list {
+		out = append(out, fmt.Sprint(x))
+	}
+	return out
+}
+
+// Creator returns the IAM ID of the identity that created a service ID, or "" if
+// the history does not tell. The creator administers the service ID.
+func (c *Client) Creator(ctx context.Context, iamID string) (string, error) {
+	id := strings.TrimPrefix(iamID, iamPrefix)
+	doing := "reading the history of service ID " + id
+	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{ID: &id, IncludeHistory: core.BoolPtr(true)})
+	if err != nil {
+		return "", fault(ctx, doing, resp, err)
+	}
+	if s == nil {
+		return "", upstream.Incomplete(doing, "service ID")
+	}
+	for _, r := range s.History {
+		if strings.HasPrefix(strings.ToUpper(str(r.Action)), "CREATE") {
+			return str(r.IamID), nil
+		}
+	}
+	return "", nil
+}
+
+// Restricted reports whether the account restricts the creation of service IDs.
+func (c *Client) Restricted(ctx context.Context) (bool, error) {
+	const doing = "reading the account's settings"
+	account, err := c.Account(ctx)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", doing, err)
+	}
+	s, resp, err := c.identity.GetAccountSettingsWithContext(ctx, &iamidentityv1.GetAccountSettingsOptions{AccountID: &account})
+	if err != nil {
+		return false, fault(ctx, doing, resp, err)
+	}
+	if s == nil {
+		return false, upstream.Incomplete(doing, "settings")
+	}
+	return str(s.RestrictCreateServiceID) == "RESTRICTED", nil
+}
