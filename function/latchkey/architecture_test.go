@@ -37,7 +37,7 @@ var packages = map[string][]string{
 
 	"outcome":  {"event", "reconcile", "rotation", "secret"},
 	"catalog":  {"codeengine", "reconcile", "rotation"},
-	"doctor":   {"catalog", "codeengine", "reconcile", "rotation"},
+	"doctor":   {"catalog", "codeengine", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
 	"service":  {"catalog", "event", "outcome", "reconcile", "rotation", "secret", "webhook"},
 

@@ -28,13 +28,13 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std streams, lo
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	ok, failed := doctor.Examine(ctx, doctor.Config{
+	tally := doctor.Examine(ctx, doctor.Config{
 		IAM: p.iam, Catalog: p.catalog, Planner: p.reconciler, Account: p.account, Now: p.cloud.now,
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
 	}, std.out)
-	fmt.Fprintf(std.out, "%d ok, %d failed\n", ok, failed)
-	if failed > 0 {
+	fmt.Fprintf(std.out, "%d ok, %d failed, %d unknown\n", tally.OK, tally.Failed, tally.Unknown)
+	if tally.Failed > 0 {
 		return errFailedChecks
 	}
 	return nil

@@ -6,15 +6,15 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -23,7 +23,15 @@ import (
 type IAM interface {
 	Self(ctx context.Context) (string, error)
 	Find(ctx context.Context, name string) ([]reconcile.ServiceID, time.Time, error)
-	Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error)
+	// Grants returns the policies of an identity or of an access group, without
+	// those that we may not read.
+	Grants(ctx context.Context, subject string) ([]iam.Grant, error)
+	// Groups returns the access groups of an identity.
+	Groups(ctx context.Context, iamID string) ([]reconcile.Group, error)
+	// Creator returns the IAM ID of the creator of a service ID, or "".
+	Creator(ctx context.Context, iamID string) (string, error)
+	// Restricted reports whether the account restricts the creation of service IDs.
+	Restricted(ctx context.Context) (bool, error)
 	List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error)
 }
 
@@ -55,38 +63,51 @@ type Config struct {
 	PerProject bool
 }
 
-// Examine writes a checklist to out, and returns how many checks passed and
-// failed.
-func Examine(ctx context.Context, cfg Config, out io.Writer) (ok, failed int) {
-	d := &examination{Config: cfg, out: out}
+// Tally counts checks by their result. A check is unknown if it takes something
+// that we may not see.
+type Tally struct{ OK, Failed, Unknown int }
+
+// Examine writes a checklist to out, and counts the checks.
+func Examine(ctx context.Context, cfg Config, out io.Writer) Tally {
+	d := &examination{Config: cfg, out: out, checked: map[string]bool{}}
 	d.examine(ctx)
-	return d.ok, d.failed
+	return d.tally
 }
 
 // examination is one run of the checks.
 type examination struct {
 	Config
-	out        io.Writer
-	ok, failed int
+	out   io.Writer
+	tally Tally
 
-	self    string             // our own IAM ID
-	granted []reconcile.Policy // our own policies
-	unread  bool               // they can't be read
-
-	checkedCodeEngine bool
+	self     string    // our own IAM ID
+	policies []granted // ours and those of our access groups, as far as we see them
+	unread   string    // why there may be more, if there may
+	noGroups bool      // IAM denied listing our access groups
+	known    []codeengine.Project
+	checked  map[string]bool // needs that were checked
 }
 
 func (d *examination) pass(format string, args ...any) {
-	d.ok++
+	d.tally.OK++
 	fmt.Fprintf(d.out, "ok    "+format+"\n", args...)
 }
 
 // fail prints what is wrong and the fix.
 func (d *examination) fail(fix, format string, args ...any) {
-	d.failed++
+	d.tally.Failed++
 	fmt.Fprintf(d.out, "FAIL  "+format+"\n", args...)
 	if fix != "" {
 		fmt.Fprintf(d.out, "      fix: %s\n", fix)
+	}
+}
+
+// unsure prints what can't be seen, and what to do in case it is wrong.
+func (d *examination) unsure(fix, format string, args ...any) {
+	d.tally.Unknown++
+	fmt.Fprintf(d.out, "????  "+format+"\n", args...)
+	if fix != "" {
+		fmt.Fprintf(d.out, "      fix, if it is missing: %s\n", fix)
 	}
 }
 
@@ -94,16 +115,24 @@ func (d *examination) examine(ctx context.Context) {
 	if !d.identity(ctx) {
 		return // no other check can work
 	}
-	d.clock(ctx)
-	d.ownPolicies(ctx)
-	d.need("iam-identity", "Administrator", "to make service IDs and keys", reconcile.Policy{})
-	if d.PerProject {
-		d.codeEngine()
-	}
+	d.readPolicies(ctx)
+	mayFind := d.find(ctx)
 	credentials := d.expand(ctx)
-	d.roles(credentials)
+	var ids []found
+	create := d.PerProject
 	for _, c := range credentials {
-		d.credential(ctx, c)
+		f := d.credential(ctx, c)
+		if f.id != "" {
+			ids = append(ids, f)
+		}
+		create = create || f.create
+	}
+	d.roles(credentials)
+	if create && mayFind {
+		d.creation(ctx)
+	}
+	if mayFind {
+		d.others(ctx, ids)
 	}
 	d.logs(ctx, credentials)
 }
@@ -130,75 +159,17 @@ func (d *examination) identity(ctx context.Context) bool {
 	return true
 }
 
-func (d *examination) clock(ctx context.Context) {
-	_, date, err := d.IAM.Find(ctx, "latchkey-doctor-looks-for-nothing")
-	if err != nil {
-		d.fail(d.grant("Administrator", "iam-identity"), "IAM: service IDs can't be listed: %v", err)
-		return
-	}
-	skew := d.Now().Sub(date).Round(time.Second)
-	if limit := rotation.Standard().MaxSkew; skew.Abs() > limit {
-		d.fail("set this machine's clock", "clock: it differs from IAM's by %s; more than %s blocks every credential", skew, limit)
-		return
-	}
-	d.pass("IAM: reachable; the clock differs from IAM's by %s", skew.Abs())
-}
-
-// ownPolicies reads our own policies. Those of access groups are not among them.
-func (d *examination) ownPolicies(ctx context.Context) {
-	granted, err := d.IAM.Granted(ctx, d.self)
-	if err != nil {
-		d.unread = true
-		d.fail("", "permissions: our own policies can't be read: %v", err)
-		return
-	}
-	d.granted = granted
-	d.pass("permissions: %d policies of our own were read; those of access groups are not visible here", len(granted))
-}
-
-// grant is the command that grants us a role.
-func (d *examination) grant(role, service string) string {
-	who := fmt.Sprintf("service-policy-create %s", strings.TrimPrefix(d.self, "iam-"))
-	if d.Profile != "" {
-		who = "trusted-profile-policy-create " + d.Profile
-	}
-	if strings.Contains(role, " ") {
-		role = strconv.Quote(role)
-	}
-	return fmt.Sprintf("ibmcloud iam %s --roles %s --service-name %s", who, role, service)
-}
-
-// need checks that we hold the role or a higher one on at least the scope of the
-// policy. It checks nothing if our policies can't be read.
-func (d *examination) need(service, role, why string, scope reconcile.Policy) {
-	if d.unread {
-		return
-	}
-	enough := map[string][]string{
-		"Writer": {"Writer", "Manager"},
-		"Viewer": {"Viewer", "Operator", "Editor", "Administrator"},
-		"Editor": {"Editor", "Administrator"},
-	}[role]
-	if enough == nil {
-		enough = []string{role}
-	}
-	for _, r := range enough {
-		wanted := reconcile.Policy{Service: service, Roles: []string{r}, Instance: scope.Instance, ResourceGroup: scope.ResourceGroup}
-		if len(reconcile.Missing([]reconcile.Policy{wanted}, d.granted)) == 0 {
-			d.pass("permission: %s on %s, %s", role, service, why)
-			return
-		}
-	}
-	d.fail(d.grant(role, service), "permission: %s on %s is missing, %s", role, service, why)
-}
-
 func (d *examination) expand(ctx context.Context) []reconcile.Credential {
 	credentials, err := d.Catalog.Credentials(ctx, catalog.Scope{})
-	if err != nil {
-		d.fail(d.grant("Viewer", "codeengine"), "config: some credentials could not be listed: %v", err)
+	switch {
+	case errors.Is(err, reconcile.ErrDenied):
+		d.fail(d.grant("Viewer", resource{service: "codeengine"}), "config: some credentials could not be listed: %v", err)
+	case err != nil:
+		d.fail("", "config: some credentials could not be listed: %v", err)
 	}
-	if projects, perr := d.Projects(ctx); perr == nil && len(d.Regions) > 0 {
-		d.pass("projects: %d in %s", len(projects), strings.Join(d.Regions, ", "))
+	var perr error
+	if d.known, perr = d.Projects(ctx); perr == nil && len(d.Regions) > 0 {
+		d.pass("projects: %d in %s", len(d.known), strings.Join(d.Regions, ", "))
 	}
 	if len(credentials) == 0 {
 		d.fail("check where, forEach and regions in the config", "config: it yields no credential now")
@@ -208,71 +179,29 @@ func (d *examination) expand(ctx context.Context) []reconcile.Credential {
 	return credentials
 }
 
-// lockingStore is a store that locks what it publishes.
-type lockingStore interface {
-	Locks() bool
-	Instance() string
-}
-
-// roles checks IAM's rule that an identity can only grant roles that it holds.
-func (d *examination) roles(credentials []reconcile.Credential) {
-	seen := map[string]bool{}
-	writes, groups, locked := false, false, map[string]bool{}
-	for _, c := range credentials {
-		for _, p := range c.Policies {
-			for _, role := range append(slices.Clone(p.Roles), "Administrator") {
-				one := p
-				one.Roles = []string{role}
-				if seen[one.Label()] {
-					continue
-				}
-				seen[one.Label()] = true
-				why := "since who grants a role must hold it"
-				if role == "Administrator" {
-					why = "to grant roles on it"
-				}
-				d.need(p.Service, role, why, p)
-			}
-		}
-		if len(c.Groups) > 0 && !groups {
-			groups = true
-			d.need("iam-groups", "Editor", "to add service IDs to access groups", reconcile.Policy{})
-		}
-		for _, st := range c.Stores {
-			writes = writes || strings.HasPrefix(st.Name(), "codeEngine/")
-			if sm, ok := st.(lockingStore); ok && sm.Locks() && !locked[sm.Instance()] {
-				locked[sm.Instance()] = true
-				d.need("secrets-manager", "Manager", "to remove the locks of its stores (a role on one secret group is not visible here)",
-					reconcile.Policy{Instance: sm.Instance()})
-			}
-		}
-	}
-	if writes {
-		d.codeEngine()
-	}
-}
-
-// codeEngine checks once what projects and their secrets need.
-func (d *examination) codeEngine() {
-	if d.checkedCodeEngine {
-		return
-	}
-	d.checkedCodeEngine = true
-	d.need("codeengine", "Viewer", "to see projects", reconcile.Policy{})
-	d.need("codeengine", "Writer", "to write secrets and restart apps", reconcile.Policy{})
+// found is what the plan of a credential says about its service ID.
+type found struct {
+	id     string // empty if it does not exist
+	create bool   // it is to be created
+	grants bool   // a policy of it is due
 }
 
 // credential checks one credential as a sweep would, and its quotas.
-func (d *examination) credential(ctx context.Context, c reconcile.Credential) {
+func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f found) {
 	if c.Unconfigured != nil {
 		d.fail("restore the entry (formerly, if it was renamed), or: ibmcloud iam service-id-delete "+c.Unconfigured.ID,
 			"%s: no config entry yields it any more, so the keys of %s are not rotated", c.Name, c.Unconfigured.ID)
-		return
+		return f
 	}
 	out, plan, err := d.Planner.Plan(ctx, c, reconcile.Ask{Cause: "doctor"})
 	if err != nil {
 		d.fail("", "%s: %v", c.Name, err)
-		return
+		return f
+	}
+	f.id = out.ServiceID
+	for _, step := range plan.Steps {
+		f.create = f.create || step.Action == rotation.CreateIdentity
+		f.grants = f.grants || step.Action == rotation.GrantPolicy
 	}
 	for _, st := range out.Stores {
 		if st.Fault != "" {
@@ -301,6 +230,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) {
 			}
 		}
 	}
+	return f
 }
 
 // quotas says what is left of a project's limits.

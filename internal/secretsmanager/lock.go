@@ -64,6 +64,19 @@ func (s *Store) Locks() bool { return s.cfg.Lock }
 // Instance returns the GUID of the secret's instance.
 func (s *Store) Instance() string { return s.cfg.Instance }
 
+// Region returns the instance's region.
+func (s *Store) Region() string { return s.cfg.Region }
+
+// Group returns the ID of the secret group, or "" if no call has looked it up.
+func (s *Store) Group() string {
+	if s.cfg.Group == defaultGroup {
+		return defaultGroup
+	}
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	return s.client.groups[groupName{s.cfg.Instance, s.cfg.Group}]
+}
+
 // locks lists the locks of all versions.
 func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) (all []lock, err error) {
 	d := s.deed("looking for locks on", "secrets-locks.list", forReading)

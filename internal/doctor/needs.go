@@ -1,0 +1,236 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// everywhere is IAM Identity for the whole account.
+var everywhere = resource{service: identityService}
+
+// serviceIDRoles are the roles with which we can do everything to any service ID
+// and its keys, except for granting policies to those that others created.
+const serviceIDRoles = "Operator,Editor"
+
+// creation checks the right to create service IDs. A user needs no role, a program
+// one that creates, and everyone Service ID creator if the account restricts it. See
+// ibm-cloud-docs/iam, iam-serviceid.md; that a program needs a role is inferred.
+func (d *examination) creation(ctx context.Context) {
+	restricted, err := d.IAM.Restricted(ctx)
+	n := need{role: "Operator", enough: []string{"Operator", "Editor", "Administrator", "ServiceIdCreator"}, on: everywhere, why: "to create service IDs"}
+	switch {
+	case err != nil:
+		n.why += " (whether the account restricts it can't be seen)"
+	case restricted:
+		n.role, n.enough = "Service ID creator", []string{"ServiceIdCreator"}
+		n.why = "since the account restricts the creation of service IDs"
+	}
+	if !restricted && !strings.HasPrefix(d.self, "iam-") {
+		d.pass("permission: as a user we need no role, %s", n.why)
+		return
+	}
+	d.check(n)
+}
+
+// roles checks what the policies, access groups and stores of the credentials
+// need.
+func (d *examination) roles(credentials []reconcile.Credential) {
+	var projects []resource
+	for _, c := range credentials {
+		for _, p := range c.Policies {
+			d.granting(p)
+		}
+		if len(c.Groups) > 0 {
+			d.checkOnce(need{role: "Editor", on: resource{service: groupsService}, why: "to add service IDs to access groups"})
+		}
+		for _, st := range c.Stores {
+			if on, ok := d.project(st); ok && !slices.Contains(projects, on) {
+				projects = append(projects, on)
+			}
+			d.secrets(st)
+		}
+	}
+	if len(projects) == 0 && !d.PerProject {
+		return
+	}
+	// Reader and the roles above it see a project as Viewer does. See
+	// ibm-cloud-docs/codeengine, iam.md.
+	d.check(need{
+		role: "Viewer", enough: slices.Concat(ranks[0], ranks[1]), on: resource{service: "codeengine"}, anywhere: true,
+		why: "to see projects",
+	})
+	d.checkParts(need{role: "Writer", on: resource{service: "codeengine"}, why: "to write secrets and restart apps"}, projects, d.PerProject)
+}
+
+// granting checks IAM's rule that an identity grants only roles that it holds,
+// and only as an Administrator of the resource.
+func (d *examination) granting(p reconcile.Policy) {
+	on := resource{service: p.Service, instance: p.Instance, resourceGroup: p.ResourceGroup}
+	if p.Instance != "" {
+		on.region = unseen
+		on.resourceGroup = cmp.Or(p.ResourceGroup, unseen)
+		for _, known := range d.known {
+			if p.Service == "codeengine" && known.ID == p.Instance {
+				on = projectOf(known)
+			}
+		}
+	}
+	for _, role := range p.Roles {
+		d.checkOnce(need{role: role, on: on, why: "since who grants a role must hold it"})
+	}
+	d.checkOnce(need{role: "Administrator", on: on, why: "to grant roles on it"})
+}
+
+// checkOnce checks a need unless it was checked before.
+func (d *examination) checkOnce(n need) {
+	key := fmt.Sprint(n.role, n.on)
+	if d.checked[key] {
+		return
+	}
+	d.checked[key] = true
+	d.check(n)
+}
+
+func projectOf(p codeengine.Project) resource {
+	return resource{
+		service: "codeengine", instance: p.ID, region: cmp.Or(p.Region, unseen), resourceGroup: cmp.Or(p.ResourceGroup, unseen),
+	}
+}
+
+// project returns the project of a store in Code Engine. A config may name it
+// instead of giving its ID.
+func (d *examination) project(st reconcile.Store) (on resource, ok bool) {
+	rest, ok := strings.CutPrefix(st.Name(), "codeEngine/")
+	if !ok {
+		return on, false
+	}
+	region, rest, _ := strings.Cut(rest, "/")
+	project := rest[:max(0, strings.LastIndexByte(rest, '/'))]
+	for _, p := range d.known {
+		if p.Region == region && (p.ID == project || p.Name == project) {
+			return projectOf(p), true
+		}
+	}
+	return resource{service: "codeengine", instance: project, region: region, resourceGroup: unseen}, true
+}
+
+// secretStore is a store in an instance of Secrets Manager.
+type secretStore interface {
+	Locks() bool
+	Instance() string
+	Region() string
+	// Group is the ID of the secret group, or empty if only its name is known.
+	Group() string
+}
+
+// secrets checks what a store in Secrets Manager needs.
+func (d *examination) secrets(st reconcile.Store) {
+	sm, ok := st.(secretStore)
+	if !ok {
+		return
+	}
+	on := resource{
+		service: "secrets-manager", instance: sm.Instance(), region: sm.Region(), resourceGroup: unseen,
+		kind: "secret-group", id: cmp.Or(sm.Group(), unseen),
+	}
+	if sm.Locks() {
+		d.checkOnce(need{role: "Manager", on: on, why: "to remove the locks of its stores"})
+		return
+	}
+	d.checkOnce(need{role: "Writer", on: on, why: "to write secrets"})
+}
+
+// others checks the roles on service IDs that others created. The creator of a
+// service ID administers it. See ibm-cloud-docs/iam, iam-account_management.md,
+// #identity-service-account-management.
+func (d *examination) others(ctx context.Context, ids []found) {
+	needs := []need{
+		{role: "Operator", on: everywhere, why: "to delete keys of service IDs that others created"},
+		{role: "Editor", on: everywhere, why: "to create and update keys of service IDs that others created"},
+	}
+	mayGrant := need{role: "Administrator", on: everywhere, why: "to grant roles to service IDs that others created"}
+	if len(ids) == 0 || d.decide(mayGrant).verdict == held {
+		return // nothing to look for
+	}
+	var parts, granting []resource
+	ours := 0
+	for _, f := range ids {
+		creator, err := d.IAM.Creator(ctx, "iam-"+f.id)
+		on := resource{service: identityService, kind: "serviceid", id: f.id}
+		switch {
+		case err != nil || creator == "":
+			d.unclear(needs, on, err)
+		case creator == d.self:
+			ours++
+		default:
+			parts = append(parts, on)
+			if f.grants {
+				granting = append(granting, on)
+			}
+		}
+	}
+	if ours > 0 {
+		d.pass("permission: we created %d of the service IDs, and their creator administers them", ours)
+	}
+	if len(parts) > 0 {
+		d.checkParts(needs[0], parts, false)
+		d.checkParts(needs[1], parts, false)
+	}
+	// An Administrator of access management may grant roles to every identity.
+	if d.decide(need{role: "Administrator", on: resource{service: accessService}}).verdict == held {
+		return
+	}
+	for _, on := range granting {
+		mayGrant.on = on
+		f := d.decide(mayGrant)
+		if f.verdict == missing {
+			f = finding{unknown, "IBM does not say whether it takes more than Administrator of the service that the role is on"}
+		}
+		d.print(mayGrant, f)
+	}
+}
+
+// unclear reports a service ID whose creator is unknown, unless the roles that it
+// takes are held.
+func (d *examination) unclear(needs []need, on resource, err error) {
+	why := "its creator is not in its history"
+	if err != nil {
+		why = err.Error()
+	}
+	for _, n := range needs[:2] {
+		n.on = on
+		if f := d.decide(n); f.verdict != held {
+			d.print(n, finding{unknown, why})
+		}
+	}
+}
+
+// find looks for service IDs as a sweep does, and compares the clocks. It reports
+// whether we have a role on IAM Identity.
+func (d *examination) find(ctx context.Context) bool {
+	_, date, err := d.IAM.Find(ctx, "latchkey-doctor-looks-for-nothing")
+	switch {
+	case errors.Is(err, reconcile.ErrDenied):
+		d.fail(d.grant(serviceIDRoles, everywhere), "permission: no role on %s, to find service IDs: %v", identityService, err)
+		return false
+	case err != nil:
+		d.fail("", "IAM: service IDs can't be listed: %v", err)
+		return true
+	}
+	skew := d.Now().Sub(date).Round(time.Second)
+	if limit := rotation.Standard().MaxSkew; skew.Abs() > limit {
+		d.fail("set this machine's clock", "clock: it differs from IAM's by %s; more than %s blocks every credential", skew, limit)
+		return true
+	}
+	d.pass("IAM: service IDs can be listed; the clock differs from IAM's by %s", skew.Abs())
+	return true
+}
