@@ -243,12 +243,12 @@ func TestASweepWorksExactlyWhenTheDoctorFindsNoFailure(t *testing.T) {
 			policies: []string{allIdentity, grantsLogs, "Writer serviceName=codeengine", seesGroups}, works: true,
 		},
 		"Viewer on Code Engine": {
-			policies: []string{allIdentity, grantsLogs, "Viewer serviceName=codeengine", seesGroups},
-			fix:      []string{"--roles Writer --service-name codeengine"},
+			policies: []string{allIdentity, grantsLogs, "Viewer serviceName=codeengine", seesGroups}, unknown: true, // the quotas
+			fix: []string{"--roles Writer --service-name codeengine"},
 		},
 		"Writer on the projects of one region": {
-			policies: []string{allIdentity, grantsLogs, "Viewer serviceName=codeengine", "Writer serviceName=codeengine region=eu-de", seesGroups},
-			fix:      []string{"--roles Writer --service-name codeengine --service-instance "},
+			policies: []string{allIdentity, grantsLogs, "Viewer serviceName=codeengine", "Writer serviceName=codeengine region=eu-de", seesGroups}, unknown: true,
+			fix: []string{"--roles Writer --service-name codeengine --service-instance "},
 		},
 		"Writer on Secrets Manager": {
 			config:   inSecretsManager,

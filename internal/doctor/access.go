@@ -95,8 +95,8 @@ func (d *examination) print(n need, f finding) {
 }
 
 // checkParts checks a need on several parts of one service. One line is enough if
-// we have the role on the whole service, or on no part of it and the service is to
-// be granted.
+// we have the role on the whole service, or if no part differs from it and the
+// whole service is to be granted.
 func (d *examination) checkParts(whole need, parts []resource, grantWhole bool) {
 	f := d.decide(whole)
 	findings := make([]finding, len(parts))
@@ -107,7 +107,7 @@ func (d *examination) checkParts(whole need, parts []resource, grantWhole bool) 
 		findings[i] = d.decide(n)
 		worst, best = min(worst, findings[i].verdict), max(best, findings[i].verdict)
 	}
-	if f.verdict == held || len(parts) == 0 || grantWhole && best == missing && worst == missing {
+	if f.verdict == held || len(parts) == 0 || grantWhole && best == f.verdict && worst == f.verdict {
 		d.print(whole, f)
 		return
 	}

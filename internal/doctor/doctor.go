@@ -240,7 +240,11 @@ func (d *examination) quotas(ctx context.Context, credential string, st reconcil
 		return
 	}
 	used, err := ce.Used(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, reconcile.ErrDenied):
+		d.unsure("", "%s: %v", credential, err)
+		return
+	case err != nil:
 		d.fail("", "%s: %v", credential, err)
 		return
 	}

@@ -683,9 +683,15 @@ func TestAProjectsQuotasAreCounted(t *testing.T) {
 			},
 			want: "FAIL  sender: its project uses 100 of 100 secrets and 2 of 120 revisions\n      fix: delete secrets or old revisions that are not needed\n",
 		},
-		"it can't be read": {
+		"it may not be read": {
 			harm: func(s *emulator.Server, _ string) {
 				s.Inject(emulator.Fault{Method: http.MethodGet, Path: "*/secrets", Kind: emulator.FaultStatus, Status: http.StatusForbidden})
+			},
+			want: "????  sender: counting the secrets of project ",
+		},
+		"it can't be read": {
+			harm: func(s *emulator.Server, _ string) {
+				s.Inject(emulator.Fault{Method: http.MethodGet, Path: "*/secrets", Kind: emulator.FaultStatus, Status: http.StatusServiceUnavailable})
 			},
 			want: "FAIL  sender: counting the secrets of project ",
 		},
