@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"strings"
 	"time"
 
@@ -20,21 +21,53 @@ import (
 // within a minute or two.
 const KindSecrets = "secrets"
 
-// sendNotification stores an event.
+// sendNotification stores an event that was sent in either mode of CloudEvents.
 func (s *Server) sendNotification(c *call) (answer, error) {
-	if err := c.json(new(json.RawMessage)); err != nil {
+	envelope, err := c.envelope()
+	if err != nil {
 		return answer{}, err
 	}
-	n, err := s.cloud.SendNotification(c.actor, c.path("instance"), c.body)
+	n, err := s.cloud.SendNotification(c.actor, c.path("instance"), envelope)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: 202, body: map[string]string{"notification_id": n.ID}, id: n.ID}, nil
 }
 
+// envelope returns a sent event in the structured form. The binary mode has ce-
+// headers, and its body is the data. The type application/json without ce-
+// headers is that of IBM's SDKs.
+func (c *call) envelope() ([]byte, error) {
+	kind, _, _ := mime.ParseMediaType(c.request.Header.Get("Content-Type"))
+	fields := map[string]any{}
+	for name, values := range c.request.Header {
+		if attribute, ok := strings.CutPrefix(name, "Ce-"); ok {
+			fields[strings.ToLower(attribute)] = values[0]
+		}
+	}
+	bad := &cloud.Error{Status: 400, Code: c.family.badBody}
+	if kind != "application/json" && kind != "application/cloudevents+json" {
+		bad.Message = "The content type must be application/json or application/cloudevents+json."
+		return nil, bad
+	}
+	if kind == "application/cloudevents+json" || len(fields) == 0 {
+		return c.body, nil
+	}
+	if len(c.body) > 0 {
+		if !json.Valid(c.body) {
+			bad.Message = "The request body is not valid JSON."
+			return nil, bad
+		}
+		fields["data"] = json.RawMessage(c.body)
+	}
+	fields["datacontenttype"] = kind
+	return json.Marshal(fields)
+}
+
 // severities has the events whose severity is not low.
 var severities = map[string]string{
 	"secret_about_to_expire": "high", "secret_expired": "high", "secret_expiration_blocked": "high", "secret_rotation_failed": "high",
+	"secret_deletion_failed": "high", "secret_task_failed": "high",
 }
 
 // secretChanged publishes an event of Secrets Manager.
@@ -75,17 +108,32 @@ func (s *Server) secretChanged(e cloud.SecretEvent) {
 		data["secrets"] = []any{about}
 	}
 	short := strings.ReplaceAll(fmt.Sprintf("1 %s %s", e.Secret.Type, e.Type), "_", " ")
+	s.notify(KindSecrets, notification{kind: kind, source: e.Instance.CRN(), time: e.At, severity: cmp.Or(severities[e.Type], "low"),
+		short: short, long: short + " in " + e.Instance.ID, data: data})
+}
+
+// notification is an event that Event Notifications delivers.
+type notification struct {
+	kind, source          string
+	time                  time.Time
+	severity, short, long string
+	data                  map[string]any
+}
+
+// notify publishes an event in the envelope of Event Notifications: see
+// https://cloud.ibm.com/docs/event-notifications?topic=event-notifications-en-map-notificationpayload-destination-params.
+func (s *Server) notify(of string, n notification) {
 	id := eventID()
 	body := map[string]any{
-		"specversion": "1.0", "id": id, "source": e.Instance.CRN(), "type": kind, "time": e.At.UTC().Format("2006-01-02T15:04:05.000Z"),
-		"datacontenttype": "application/json", "ibmensourceid": e.Instance.CRN(), "ibmenseverity": cmp.Or(severities[e.Type], "low"),
-		"ibmendefaultshort": short, "ibmendefaultlong": short + " in " + e.Instance.ID, "notification_id": eventID(), "data": data,
+		"specversion": "1.0", "id": id, "source": n.source, "type": n.kind, "time": n.time.UTC().Format("2006-01-02T15:04:05.000Z"),
+		"datacontenttype": "application/json", "ibmensourceid": n.source, "ibmenseverity": n.severity,
+		"ibmendefaultshort": n.short, "ibmendefaultlong": n.long, "notification_id": eventID(), "data": n.data,
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {
 		panic("encoding an event: " + err.Error()) // plain data
 	}
-	s.hub.publish(message{of: KindSecrets, id: id, kind: kind, time: e.At, data: raw, bare: true})
+	s.hub.publish(message{of: of, id: id, kind: n.kind, time: n.time, data: raw, bare: true})
 }
 
 // passTime expires secrets on time even if no call arrives.

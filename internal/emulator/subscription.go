@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,8 @@ import (
 // for Code Engine projects that are created, restored or deleted.
 const KindLifecycle = "lifecycle"
 
-// Subscription sends events to a URL on loopback, as binary CloudEvents. Like
+// Subscription sends events to a URL on loopback. Audit records are binary
+// CloudEvents; the other kinds are notifications without ce- headers. Like
 // Event Notifications, it retries an event that gets no 2xx within 10 s three
 // times and then drops it. The waits between attempts, including a Retry-After
 // in seconds, are a tenth of those of Event Notifications.
@@ -285,15 +285,20 @@ func eventID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// projectChanged publishes a lifecycle event. Guessed: "codeengine" in its
-// action and CRN, and the type of the envelope.
+// lifecycleSource is the source of lifecycle events: it is the account's, not a
+// project.
+const lifecycleSource = "crn:v1:bluemix:public:resource-controller:global:a/" + cloud.AccountID + ":::"
+
+// projectChanged publishes a lifecycle event. Its data has the documented form.
+// Guessed: "codeengine" in its action and CRN, and the type, source and severity
+// of the envelope.
 func (s *Server) projectChanged(change cloud.ProjectChange) {
 	p, at := change.Project, change.At
 	state, code := "active", 201
 	if change.Action == cloud.ProjectDeleted {
 		state, code = "removed", 204
 	}
-	data, err := json.Marshal(map[string]any{
+	data := map[string]any{
 		"account_id": p.AccountID, "event_id": eventID(), "event_type": "resource-controller.instance." + change.Action,
 		"timestamp": at.UTC().Format(time.RFC3339),
 		"context": map[string]any{
@@ -311,12 +316,10 @@ func (s *Server) projectChanged(change cloud.ProjectChange) {
 			"created_at": p.CreatedAt.UTC().Format(time.RFC3339Nano), "created_by": change.Actor,
 			"updated_at": at.UTC().Format(time.RFC3339Nano),
 		},
-	})
-	if err != nil {
-		panic("encoding an event: " + strconv.Quote(err.Error())) // plain data
 	}
-	s.hub.publish(message{of: KindLifecycle, id: eventID(), kind: "com.ibm.cloud.resource-controller.instance." + change.Action,
-		source: p.CRN, time: at, data: data})
+	text := "Code Engine: " + change.Action + " instance " + p.Name
+	s.notify(KindLifecycle, notification{kind: "com.ibm.cloud.resource-controller.instance:" + change.Action, source: lifecycleSource,
+		time: at, severity: "low", short: text, long: text, data: data})
 	if change.ByHand && s.hub.hasSubscriber(KindAudit) {
 		s.projectByHand(change)
 	}

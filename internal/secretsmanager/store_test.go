@@ -102,7 +102,7 @@ func (w *world) place(kind string) storetest.Location {
 	p.Longest = 1 << 20
 	p.Neighbour = w.neighbourMetadata()
 	p.Handwrite = func(_ *testing.T, value string) { w.write(kind, value, nil) }
-	p.WriteOnly = func(*testing.T) reconcile.Store { return w.as(kind, secretsWriter) }
+	p.WriteOnly = func(*testing.T) reconcile.Store { return w.writeOnly(kind) }
 	return p
 }
 
@@ -342,7 +342,7 @@ func TestWithoutPermissionToReadValuesASecretIsNotAbsent(t *testing.T) {
 	for _, kind := range []string{secretsmanager.Arbitrary, secretsmanager.KeyValue} {
 		w := newWorld(t, emulator.Options{})
 		w.write(kind, "by hand", map[string]any{entryName: "by hand"})
-		_, err := w.as(kind, secretsWriter).Read(t.Context())
+		_, err := w.writeOnly(kind).Read(t.Context())
 		if !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "SecretsReader") {
 			t.Errorf("%s: %v", kind, err)
 		}
@@ -351,7 +351,7 @@ func TestWithoutPermissionToReadValuesASecretIsNotAbsent(t *testing.T) {
 
 func TestWithoutPermissionToReadValuesAKVSecretIsNotReplaced(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
-	blind := w.as(secretsmanager.KeyValue, secretsWriter)
+	blind := w.writeOnly(secretsmanager.KeyValue)
 	if err := blind.Publish(t.Context(), entry(1), ""); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -92,11 +93,43 @@ func (w *world) as(kind string, roles ...string) *secretsmanager.Store {
 	return w.client(k.Value).Store(config(kind))
 }
 
+// writeOnly is the store of an identity with a custom role that has the actions
+// of Writer but those that read values.
+func (w *world) writeOnly(kind string) *secretsmanager.Store {
+	id, k := w.Cloud().AddIdentity("write-only")
+	w.Cloud().Grant(id.IAMID, "secrets-manager", writer)
+	client := &http.Client{Transport: valuesDenied{w.http.Transport}}
+	return secretsmanager.New(secretsmanager.Config{
+		Endpoint: w.URL(), HTTP: client, Auth: &core.IamAuthenticator{ApiKey: k.Value, URL: w.URL(), Client: w.http},
+	}).Store(config(kind))
+}
+
+// valuesDenied answers what reads a value with the 403 of Secrets Manager.
+type valuesDenied struct{ next http.RoundTripper }
+
+var readsValue = regexp.MustCompile(`^/api/v2/(?:secrets/[^/]+|secret_groups/[^/]+/secret_types/[^/]+/secrets/[^/]+|secrets/[^/]+/versions/[^/]+)$`)
+
+func (d valuesDenied) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet || !readsValue.MatchString(r.URL.Path) {
+		return d.next.RoundTrip(r)
+	}
+	action := "secret.read"
+	if strings.Contains(r.URL.Path, "/versions/") {
+		action = "secret-version.read"
+	}
+	answer := httptest.NewRecorder()
+	answer.Header().Set("Content-Type", "application/json")
+	answer.WriteHeader(http.StatusForbidden)
+	fmt.Fprintf(answer, `{"status_code":403,"errors":[{"code":"forbidden","message":"You are not authorized to perform this action: secrets-manager.%s."}]}`, action)
+	out := answer.Result()
+	out.Request = r
+	return out, nil
+}
+
 const (
-	reader        = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
-	writer        = "crn:v1:bluemix:public:iam::::serviceRole:Writer"
-	manager       = "crn:v1:bluemix:public:iam::::serviceRole:Manager"
-	secretsWriter = "crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsWriter"
+	reader  = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
+	writer  = "crn:v1:bluemix:public:iam::::serviceRole:Writer"
+	manager = "crn:v1:bluemix:public:iam::::serviceRole:Manager"
 )
 
 // secret is the store's secret as it is.

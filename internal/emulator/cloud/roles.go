@@ -37,14 +37,15 @@ var ownServiceRoles = map[string][]Role{
 		{"crn:v1:bluemix:public:iam-identity::::serviceRole:UserApiKeyCreator", "UserApiKeyCreator", "Create API keys of users.", []string{"iam-identity.apikey.create"}},
 	},
 	serviceSecrets: {
-		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsWriter", "SecretsWriter", "Create and rotate secrets without reading them.",
-			[]string{"secrets-manager.secret.create", "secrets-manager.secret-version.create"}},
 		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretTaskUpdater", "SecretTaskUpdater", "Report the end of tasks.",
 			[]string{"secrets-manager.secret-task.update"}},
 		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsReader", "SecretsReader", "Read secrets.", []string{"secrets-manager.secret.read"}},
 	},
 	serviceNotifications: {
-		{"crn:v1:bluemix:public:event-notifications::::serviceRole:EventSourceManager", "EventSourceManager", "Send events.", []string{"event-notifications.notifications.send"}},
+		{"crn:v1:bluemix:public:event-notifications::::serviceRole:Event-Source-Manager", "Event Source Manager", "Manage sources and send events.",
+			[]string{"event-notifications.notifications.post"}},
+		{"crn:v1:bluemix:public:event-notifications::::serviceRole:Event-Notification-Publisher", "Event Notification Publisher", "Send events.",
+			[]string{"event-notifications.notifications.post"}},
 	},
 }
 

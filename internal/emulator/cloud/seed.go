@@ -74,7 +74,7 @@ func (c *Cloud) seed(credentials int, admin bool) {
 		// Editor lets the printed key create a project.
 		c.grant(iamID, serviceCodeEngine, "crn:v1:bluemix:public:iam::::role:Editor", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
 		c.grant(iamID, serviceSecrets, "crn:v1:bluemix:public:iam::::serviceRole:Writer")
-		c.grant(iamID, serviceNotifications, "crn:v1:bluemix:public:event-notifications::::serviceRole:EventSourceManager")
+		c.grant(iamID, serviceNotifications, "crn:v1:bluemix:public:event-notifications::::serviceRole:Event-Source-Manager")
 	}
 
 	teamA := c.putProject(NewProject{Name: "team-a", Region: "eu-de"})

@@ -61,6 +61,8 @@ type Switches struct {
 	DestroyedSecretStatus  int  `json:"destroyedSecretStatus" guess:"412" help:"is the status for a new version or expiration date of an expired secret"`
 	BusySecretStatus       int  `json:"busySecretStatus" guess:"409" help:"is the status for rotating custom credentials while a task creates some"`
 
+	NotificationTimeChecked bool `json:"notificationTimeChecked" guess:"true" help:"rejects an event for Event Notifications whose time is not of RFC 3339: the specification of the payload asks for it, but an example of another page has another form"`
+
 	LogsSuccessBody string `json:"logsSuccessBody" guess:"{}" help:"is the body of the answer when all log entries are accepted"`
 	LogsAgeStatus   int    `json:"logsAgeStatus" guess:"0" help:"is the status for a request with a log entry older than 24 hours or more than 4 hours ahead; 0 accepts the others and reports it"`
 	LogsTokenStatus int    `json:"logsTokenStatus" guess:"401" help:"is the status for sending logs with a bad or missing token"`
