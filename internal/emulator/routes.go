@@ -136,6 +136,7 @@ var routes = slices.Concat([]route{
 	{"DELETE", "/api/v2/secrets/{secret}", familySecrets, (*Server).deleteManagedSecret},
 	{"GET", "/api/v2/secrets/{secret}/metadata", familySecrets, (*Server).managedSecretMetadata},
 	{"PATCH", "/api/v2/secrets/{secret}/metadata", familySecrets, (*Server).updateManagedSecret},
+	{"POST", "/api/v2/secrets/{secret}/actions", familySecrets, (*Server).createSecretAction},
 
 	{"GET", "/api/v2/secrets/{secret}/versions", familySecrets, (*Server).listSecretVersions},
 	{"POST", "/api/v2/secrets/{secret}/versions", familySecrets, (*Server).createSecretVersion},
@@ -143,6 +144,7 @@ var routes = slices.Concat([]route{
 	{"DELETE", "/api/v2/secrets/{secret}/versions/{version}/secret_data", familySecrets, (*Server).deleteSecretVersionData},
 	{"GET", "/api/v2/secrets/{secret}/versions/{version}/metadata", familySecrets, (*Server).secretVersionMetadata},
 	{"PATCH", "/api/v2/secrets/{secret}/versions/{version}/metadata", familySecrets, (*Server).updateSecretVersionMetadata},
+	{"POST", "/api/v2/secrets/{secret}/versions/{version}/actions", familySecrets, (*Server).createSecretAction},
 
 	{"GET", "/api/v2/secrets_locks", familySecrets, (*Server).listSecretsLocks},
 	{"GET", "/api/v2/secrets/{secret}/locks", familySecrets, (*Server).listSecretLocks},
@@ -160,7 +162,14 @@ var routes = slices.Concat([]route{
 	{"GET", "/api/v2/configurations", familySecrets, (*Server).listEngines},
 	{"POST", "/api/v2/configurations", familySecrets, (*Server).createEngine},
 	{"GET", "/api/v2/configurations/{name}", familySecrets, (*Server).getEngine},
+	{"PATCH", "/api/v2/configurations/{name}", familySecrets, (*Server).updateEngine},
 	{"DELETE", "/api/v2/configurations/{name}", familySecrets, (*Server).deleteEngine},
+	{"POST", "/api/v2/configurations/{name}/actions", familySecrets, (*Server).createEngineAction},
+
+	{"GET", "/api/v2/notifications/registration", familySecrets, (*Server).getRegistration},
+	{"POST", "/api/v2/notifications/registration", familySecrets, (*Server).createRegistration},
+	{"DELETE", "/api/v2/notifications/registration", familySecrets, (*Server).deleteRegistration},
+	{"GET", "/api/v2/notifications/registration/test", familySecrets, (*Server).testRegistration},
 },
 	workloadRoutes(cloud.ConfigMaps, "PUT", 201),
 	workloadRoutes(cloud.Jobs, "PATCH", 201),

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"encoding/json"
 	"maps"
 	"regexp"
 	"strconv"
@@ -133,7 +134,7 @@ func (s *Server) managedSecretByName(c *call) (answer, error) {
 }
 
 func (s *Server) deleteManagedSecret(c *call) (answer, error) {
-	return answer{status: 204}, s.cloud.DeleteManagedSecret(c.actor, s.secretsInstance(c), c.path("secret"))
+	return answer{status: 204}, s.cloud.DeleteManagedSecret(c.actor, s.secretsInstance(c), c.path("secret"), c.flag("force_delete"))
 }
 
 func (s *Server) managedSecretMetadata(c *call) (answer, error) {
@@ -148,6 +149,18 @@ func (s *Server) updateManagedSecret(c *call) (answer, error) {
 	var change cloud.ManagedSecretChange
 	if err := c.json(&change); err != nil {
 		return answer{}, err
+	}
+	var dates struct {
+		ExpirationDate json.RawMessage `json:"expiration_date"`
+	}
+	if err := c.json(&dates); err != nil {
+		return answer{}, err
+	}
+	switch string(dates.ExpirationDate) {
+	case "null": // which the pointer does not tell from an absent field
+		change.ExpirationDate = new(cloud.Date)
+	case `""`:
+		return answer{}, &cloud.Error{Status: 400, Code: "bad_request", Message: "expiration_date is not a date."}
 	}
 	x, err := s.cloud.UpdateManagedSecret(c.actor, s.secretsInstance(c), c.path("secret"), change)
 	if err != nil {

@@ -197,17 +197,23 @@ func TestTasksMakeCustomCredentials(t *testing.T) {
 	}
 	heard("secret_task_created", "secret_task_failed", "secret_rotation_failed")
 
+	_, err = p.api.DeleteSecret(p.api.NewDeleteSecretOptions(*s.ID))
+	refused(t, err, 409, "conflict") // its provider has credentials of two versions
+	for _, alias := range []string{"previous", "current"} {
+		if _, err := p.api.DeleteSecretVersionData(p.api.NewDeleteSecretVersionDataOptions(*s.ID, alias)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.api.DeleteSecret(p.api.NewDeleteSecretOptions(*s.ID).SetForceDelete(false))
+		refused(t, err, 409, "conflict")
+		if err := p.report(*s.ID, *p.task(t, *s.ID).ID, credentialsDeleted); err != nil {
+			t.Fatal(err)
+		}
+		heard("secret_task_created", "secret_version_data_deleted", "secret_task_succeeded")
+	}
 	if _, err := p.api.DeleteSecret(p.api.NewDeleteSecretOptions(*s.ID)); err != nil {
 		t.Fatal(err)
 	}
-	heard("secret_task_created", "secret_task_created")
-	list := done(p.api.ListSecretTasks(p.api.NewListSecretTasksOptions(*s.ID)))(t).Tasks
-	for _, last := range list[len(list)-2:] {
-		if err := p.report(*s.ID, *last.ID, credentialsDeleted); err != nil {
-			t.Fatal(err)
-		}
-	}
-	heard("secret_task_succeeded", "secret_task_succeeded", "secret_deleted")
+	heard("secret_deleted")
 	_, _, err = p.api.GetSecret(p.api.NewGetSecretOptions(*s.ID))
 	refused(t, err, 404, "not_found")
 }
@@ -230,12 +236,74 @@ func TestTasksEndWithoutTheirJob(t *testing.T) {
 	refused(t, p.report(*s.ID, *task.ID, created("1", "x")), 404, "not_found")
 }
 
+func TestForceDeletesWhatItsProviderStillHas(t *testing.T) {
+	p := newProvider(t)
+	p.configure(t)
+	s := p.secret(t)
+	if err := p.report(*s.ID, *p.task(t, *s.ID).ID, created("ApiKey-1", "one")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.api.DeleteSecret(p.api.NewDeleteSecretOptions(*s.ID))
+	refused(t, err, 409, "conflict")
+	if _, err := p.api.DeleteSecret(p.api.NewDeleteSecretOptions(*s.ID).SetForceDelete(true)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = p.api.GetSecret(p.api.NewGetSecretOptions(*s.ID))
+	refused(t, err, 404, "not_found")
+}
+
+func TestForceDoesNotDeleteALockedSecret(t *testing.T) {
+	p := newProvider(t)
+	p.configure(t)
+	s := p.secret(t)
+	if err := p.report(*s.ID, *p.task(t, *s.ID).ID, created("ApiKey-1", "one")); err != nil {
+		t.Fatal(err)
+	}
+	lockOn(t, p.api, *s.ID, "current", "", "one")
+	_, err := p.api.DeleteSecret(p.api.NewDeleteSecretOptions(*s.ID).SetForceDelete(true))
+	refused(t, err, 412, "precondition_failed")
+	_, err = p.api.DeleteSecretVersionData(p.api.NewDeleteSecretVersionDataOptions(*s.ID, "current"))
+	refused(t, err, 412, "precondition_failed")
+}
+
+func TestASecretIsLockedOnlyAfterItsTasks(t *testing.T) {
+	p := newProvider(t)
+	p.configure(t)
+	s := p.secret(t)
+	if err := p.report(*s.ID, *p.task(t, *s.ID).ID, created("ApiKey-1", "one")); err != nil {
+		t.Fatal(err)
+	}
+	done(p.api.CreateSecretVersion(p.api.NewCreateSecretVersionOptions(*s.ID, &sm.CustomCredentialsSecretVersionPrototype{})))(t)
+	lock := p.api.NewCreateSecretLocksBulkOptions(*s.ID, []sm.SecretLockPrototype{{Name: ptr("one")}})
+	_, _, err := p.api.CreateSecretLocksBulk(lock)
+	refused(t, err, 409, "conflict")
+	if err := p.report(*s.ID, *p.task(t, *s.ID).ID, created("ApiKey-2", "two")); err != nil {
+		t.Fatal(err)
+	}
+	done(p.api.CreateSecretLocksBulk(lock))(t)
+}
+
+func TestASecretShowsItsLast100Tasks(t *testing.T) {
+	p := newProvider(t)
+	p.configure(t)
+	s := p.secret(t)
+	for range 105 {
+		p.Advance(21 * time.Minute) // the task times out
+		if _, err := p.Cloud().CreateSecretVersion(cloud.Owner(), cloud.SecretsInstanceID, *s.ID, cloud.NewSecretVersion{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := p.Cloud().ListSecretTasks(cloud.Owner(), cloud.SecretsInstanceID, *s.ID); err != nil || len(list) != 100 {
+		t.Errorf("%d tasks, %v", len(list), err)
+	}
+}
+
 func TestRolesThatMayUpdateTasks(t *testing.T) {
 	p := newProvider(t)
 	p.configure(t)
 	s := p.secret(t)
 	task := *p.task(t, *s.ID).ID
-	for _, role := range []string{"Writer", "SecretsReader"} {
+	for _, role := range []string{"Writer", "SecretsReader", "Manager"} {
 		api := p.keeper(role)
 		_, _, err := api.ReplaceSecretTask(api.NewReplaceSecretTaskOptions(*s.ID, task, created("1", "x")))
 		refused(t, err, 403, "forbidden")

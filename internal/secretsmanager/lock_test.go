@@ -40,7 +40,7 @@ func (w *world) locking(kind string) storetest.Location {
 	p.Remove = func(*testing.T) { // people have to unlock before they delete
 		s, _ := w.secret(kind)
 		w.lift(kind)
-		if err := w.Cloud().DeleteManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, s.ID); err != nil {
+		if err := w.Cloud().DeleteManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, s.ID, false); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -423,11 +423,12 @@ func TestAVersionWithoutDataIsNotLockedAndBlocksNothing(t *testing.T) {
 	const kind = secretsmanager.Arbitrary
 	s := w.store(kind, locks)
 	published(t, s, 1)
+	published(t, s, 2)
 	w.lift(kind)
 	secret, _ := w.secret(kind)
-	if err := w.Cloud().DeleteSecretVersionData(cloud.Owner(), cloud.SecretsInstanceID, secret.ID, "current"); err != nil {
-		t.Fatal(err)
-	}
-	published(t, s, 2)
-	w.wantLocks(kind, "current[ours] previous[]")
+	must[cloud.LockedSecret](w)(w.Cloud().CreateSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, secret.ID, "current", cloud.RemovePreviousAndDelete,
+		[]cloud.NewSecretLock{{Name: "another"}}))
+	w.lift(kind)
+	published(t, s, 3)
+	w.wantLocks(kind, "current[ours] previous[ours]")
 }

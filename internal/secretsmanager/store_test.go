@@ -57,7 +57,7 @@ func (w *world) place(kind string) storetest.Location {
 		Store: w.store(kind), Other: w.store(kind),
 		Remove: func(*testing.T) {
 			s, _ := w.secret(kind)
-			if err := w.Cloud().DeleteManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, s.ID); err != nil {
+			if err := w.Cloud().DeleteManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, s.ID, false); err != nil {
 				w.t.Fatal(err)
 			}
 		},
@@ -238,7 +238,7 @@ func TestThePublishedKeyDatesAnArbitrarySecret(t *testing.T) {
 	date(entry(2).Created.Add(life))
 	got, _ := w.secret(secretsmanager.Arbitrary)
 	later := start.Add(400 * 24 * time.Hour).Format(time.RFC3339)
-	must[cloud.ManagedSecret](w)(w.Cloud().UpdateManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, got.ID, cloud.ManagedSecretChange{ExpirationDate: &later}))
+	must[cloud.ManagedSecret](w)(w.Cloud().UpdateManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, got.ID, cloud.ManagedSecretChange{ExpirationDate: (*cloud.Date)(&later)}))
 	if err := publish(entry(3)); err != nil {
 		t.Fatal(err)
 	}

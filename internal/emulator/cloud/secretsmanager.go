@@ -51,6 +51,7 @@ type secretsInstance struct {
 	secrets    map[string]*managedSecret
 	order      []*managedSecret
 	engines    []*Engine
+	events     *Registration // with Event Notifications, or nil
 }
 
 // Limits of an instance, from Secrets Manager's page "Known issues and limits".
@@ -85,31 +86,40 @@ func smLocked() *Error {
 	return smError(412, "precondition_failed", "The requested action can't be completed because the secret version is locked.")
 }
 
-// The roles that may perform each action, from Secrets Manager's page "Managing
-// IAM access". SecretsWriter is not on that page: by its name, it is a Writer
-// that cannot read values. The roles for tasks are inferred from the setup of
-// IBM's credentials providers.
+// The roles that may perform each action, from
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-iam. That
+// page does not have the deletion of a version's data: see
+// [Switches.VersionDataDeleteRole].
 var (
-	secretsReaders  = []string{"Reader", "SecretsReader", "SecretsWriter", "Writer", "Manager"}
+	secretsReaders  = []string{"Reader", "SecretsReader", "Writer", "Manager"}
 	secretsValues   = []string{"SecretsReader", "Writer", "Manager"}
-	secretsWriters  = []string{"SecretsWriter", "Writer", "Manager"}
+	secretsWriters  = []string{"Writer", "Manager"}
 	secretsManagers = []string{"Manager"}
 
 	secretsActions = map[string][]string{
 		"secret-group.create": secretsManagers, "secret-group.update": secretsManagers, "secret-group.delete": secretsManagers,
 		"secret-group.read": secretsReaders, "secret-groups.list": secretsReaders,
 		"secret.create": secretsWriters, "secret.read": secretsValues, "secret.delete": secretsManagers, "secrets.list": secretsReaders,
-		"secret-metadata.read": secretsReaders, "secret-metadata.update": secretsWriters,
+		"secret-metadata.read": secretsReaders, "secret-metadata.update": secretsWriters, "secret-action.create": secretsWriters,
 		"secret-version.create": secretsWriters, "secret-version.read": secretsValues, "secret-versions.list": secretsReaders,
-		"secret-version.delete":        secretsManagers,
 		"secret-version-metadata.read": secretsReaders, "secret-version-metadata.update": secretsWriters,
-		"secret-locks.create": secretsWriters, "secret-locks.delete": secretsManagers, "secret-locks.list": secretsReaders,
-		"configuration.create": secretsManagers, "configuration.read": secretsManagers, "configuration.delete": secretsManagers,
-		"configurations.list": {"Reader", "Writer", "Manager"},
-		"secret-tasks.list":   secretsReaders, "secret-task.read": secretsReaders,
-		"secret-task.update": {"SecretTaskUpdater", "Manager"}, "secret-task.delete": {"Writer", "Manager"},
+		"secret-version-action.create": secretsWriters,
+		"secret-locks.create":          secretsWriters, "secret-locks.delete": secretsManagers, "secret-locks.list": secretsReaders,
+		"secrets-locks.list":          secretsReaders,
+		"secret-version-locks.create": secretsWriters, "secret-version-locks.delete": secretsManagers, "secret-version-locks.list": secretsReaders,
+		"configuration.create": secretsManagers, "configuration.read": secretsManagers, "configuration.update": secretsManagers,
+		"configuration.delete": secretsManagers, "configuration-action.create": secretsManagers,
+		"configurations.list":               {"Reader", "Writer", "Manager"},
+		"notifications-registration.create": secretsManagers, "notifications-registration.delete": secretsManagers,
+		"notifications-registration.read": secretsReaders, "notifications-registration.test": secretsReaders,
+		"secret-tasks.list": secretsReaders, "secret-task.read": secretsReaders,
+		"secret-task.update": {"SecretTaskUpdater"}, "secret-task.delete": secretsManagers,
 	}
 )
+
+// versionDataDelete is the action that deletes a version's data. The page of
+// audit events has it; the page of roles does not.
+const versionDataDelete = "secret-version-data.delete"
 
 // holds reports whether the actor may perform the action in a group, or on the
 // whole instance if group is empty.
@@ -118,7 +128,11 @@ func (c *Cloud) holds(a Actor, in *secretsInstance, group, action string) bool {
 	if group != "" {
 		t.kind, t.id = "secret-group", group
 	}
-	return c.may(a, t, secretsActions[action]...)
+	roles := secretsActions[action]
+	if action == versionDataDelete {
+		roles = []string{c.switches.VersionDataDeleteRole}
+	}
+	return c.may(a, t, roles...)
 }
 
 // secretsInstanceFor finds an instance and rejects an unknown actor.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Engine is a configuration for custom credentials: a Code Engine job that
-// creates and deletes them, and the fields that the job declares.
+// Engine is a configuration. One for custom credentials has a Code Engine job
+// that creates and deletes them, and the fields that the job declares.
 type Engine struct {
 	Type        string        `json:"config_type"` // CustomEngine
 	Name        string        `json:"name"`
@@ -24,6 +24,8 @@ type Engine struct {
 	CreatedAt   time.Time     `json:"created_at"`
 	CreatedBy   string        `json:"created_by"`
 	UpdatedAt   time.Time     `json:"updated_at"`
+	// Fields are those of another type. They may hold secrets.
+	Fields map[string]any `json:"-"`
 }
 
 // EngineField is a parameter of a job or a part of its credentials. Format is
@@ -34,15 +36,11 @@ type EngineField struct {
 	EnvName string `json:"env_variable_name,omitempty"`
 }
 
-// CustomEngine is the emulated type of configurations.
+// CustomEngine is the type of configurations for custom credentials.
 const CustomEngine = "custom_credentials_configuration"
 
-var otherEngines = []string{"iam_credentials_configuration", "public_cert_configuration_ca_lets_encrypt",
-	"public_cert_configuration_dns_classic_infrastructure", "public_cert_configuration_dns_cloud_internet_services",
-	"private_cert_configuration_root_ca", "private_cert_configuration_intermediate_ca", "private_cert_configuration_template"}
-
 const (
-	enginesPerInstance = 10
+	enginesPerInstance = 10 // of each class
 	usualTaskTimeout   = 10 * time.Minute
 )
 
@@ -68,8 +66,9 @@ func (c *Cloud) CreateEngine(a Actor, instance string, n Engine) (Engine, error)
 	if err != nil {
 		return Engine{}, err
 	}
-	if n.Type != CustomEngine {
-		if slices.Contains(otherEngines, n.Type) {
+	kind, other := configurationKinds[n.Type]
+	if n.Type != CustomEngine && !other {
+		if slices.Contains(privateEngines, n.Type) {
 			return Engine{}, smError(501, "not_emulated", "The emulator does not know the configuration type %s.", n.Type)
 		}
 		return Engine{}, smInvalid("The config_type %q is not known.", n.Type)
@@ -80,17 +79,38 @@ func (c *Cloud) CreateEngine(a Actor, instance string, n Engine) (Engine, error)
 	if !engineName.MatchString(n.Name) {
 		return Engine{}, smInvalid("The name %q is not valid.", n.Name)
 	}
-	if _, err := taskTimeout(n.TaskTimeout); err != nil {
-		return Engine{}, err
-	}
 	if in.engine(n.Name) != nil {
 		return Engine{}, smError(c.switches.ExistingSecretStatus, "conflict", "A configuration of this name exists already.")
 	}
-	if len(in.engines) >= enginesPerInstance {
+	count := 0
+	for _, e := range in.engines {
+		if e.class() == n.class() {
+			count++
+		}
+	}
+	if count >= enginesPerInstance && n.class() != "" {
 		return Engine{}, smError(c.switches.SecretLimitStatus, "limit_reached", "The limit of %d configurations is reached.", enginesPerInstance)
 	}
+	if other {
+		fields, err := kind.check(n.Fields)
+		if err != nil {
+			return Engine{}, err
+		}
+		e := Engine{Type: n.Type, Name: n.Name, Fields: fields, CreatedAt: c.now(), CreatedBy: a.IAMID, UpdatedAt: c.now()}
+		in.engines = append(in.engines, &e)
+		return e, nil
+	}
+	return c.createCustomEngine(in, a, n)
+}
+
+func (c *Cloud) createCustomEngine(in *secretsInstance, a Actor, n Engine) (Engine, error) {
+	if _, err := taskTimeout(n.TaskTimeout); err != nil {
+		return Engine{}, err
+	}
 	for _, other := range c.secretsInstances {
-		if slices.ContainsFunc(other.engines, func(e *Engine) bool { return e.ProjectID == n.ProjectID && e.JobName == n.JobName }) {
+		if slices.ContainsFunc(other.engines, func(e *Engine) bool {
+			return e.Type == CustomEngine && e.ProjectID == n.ProjectID && e.JobName == n.JobName
+		}) {
 			return Engine{}, smError(c.switches.ExistingSecretStatus, "conflict", "Another configuration has this job.")
 		}
 	}
@@ -103,6 +123,7 @@ func (c *Cloud) CreateEngine(a Actor, instance string, n Engine) (Engine, error)
 		return Engine{}, smInvalid("api_key_ref names no secret of the type iam_credentials.")
 	}
 	e := n
+	e.Fields = nil
 	e.Parameters, e.Credentials = declared(p.workloads[workloadKey{Jobs, n.JobName}].Spec)
 	if len(e.Credentials) == 0 {
 		return Engine{}, smInvalid("The job declares no credentials: it needs a variable SMOUT_… that is required.")
@@ -142,47 +163,24 @@ func (in *secretsInstance) engine(name string) *Engine {
 	return in.engines[i]
 }
 
-// ListEngines lists the configurations.
-func (c *Cloud) ListEngines(a Actor, instance string) ([]Engine, error) {
+// GetEngine returns one configuration. A kind that is not empty must be its type.
+func (c *Cloud) GetEngine(a Actor, instance, name, kind string) (Engine, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, err := c.allowed(a, instance, "", "configurations.list")
-	if err != nil {
-		return nil, err
-	}
-	out := []Engine{}
-	for _, e := range in.engines {
-		out = append(out, *e)
-	}
-	return out, nil
-}
-
-// GetEngine returns one configuration.
-func (c *Cloud) GetEngine(a Actor, instance, name string) (Engine, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	in, err := c.allowed(a, instance, "", "configuration.read")
+	_, e, err := c.findEngine(a, instance, name, kind, "configuration.read")
 	if err != nil {
 		return Engine{}, err
-	}
-	e := in.engine(name)
-	if e == nil {
-		return Engine{}, smNotFound("configuration", name)
 	}
 	return *e, nil
 }
 
 // DeleteEngine deletes a configuration without secrets.
-func (c *Cloud) DeleteEngine(a Actor, instance, name string) error {
+func (c *Cloud) DeleteEngine(a Actor, instance, name, kind string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, err := c.allowed(a, instance, "", "configuration.delete")
+	in, e, err := c.findEngine(a, instance, name, kind, "configuration.delete")
 	if err != nil {
 		return err
-	}
-	e := in.engine(name)
-	if e == nil {
-		return smNotFound("configuration", name)
 	}
 	if slices.ContainsFunc(in.order, func(s *managedSecret) bool { return s.Custom != nil && s.Custom.Configuration == name }) {
 		return smError(c.switches.GroupWithSecretsStatus, "conflict", "The configuration has secrets.")
@@ -231,7 +229,7 @@ func checkFields(what string, fields []EngineField, values map[string]any) error
 
 func (in *secretsInstance) checkParameters(x CustomSecret) error {
 	e := in.engine(x.Configuration)
-	if e == nil {
+	if e == nil || e.Type != CustomEngine {
 		return smInvalid("There is no configuration %q.", x.Configuration)
 	}
 	return checkFields("parameters", e.Parameters, x.Parameters)

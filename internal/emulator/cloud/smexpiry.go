@@ -93,7 +93,7 @@ func (c *Cloud) tick() {
 }
 
 func (c *Cloud) expireSecret(s *managedSecret, now time.Time) {
-	if s.ExpirationDate.IsZero() || s.removing {
+	if s.ExpirationDate.IsZero() {
 		return
 	}
 	by := s.in.actor()

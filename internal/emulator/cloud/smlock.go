@@ -56,14 +56,26 @@ func (s *managedSecret) locked() LockedSecret {
 	return out
 }
 
+// lockAction returns the action on the locks of a version, or of the secret if
+// version is empty.
+func lockAction(version, verb string) string {
+	if version == "" {
+		return "secret-locks." + verb
+	}
+	return "secret-version-locks." + verb
+}
+
 // CreateSecretLocks adds locks to a version; an empty version is the current
 // one. A lock with the same name is replaced.
 func (c *Cloud) CreateSecretLocks(a Actor, instance, secret, version, mode string, locks []NewSecretLock) (LockedSecret, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, v, err := c.findVersion(a, instance, secret, cmp.Or(version, "current"), "secret-locks.create")
+	s, v, err := c.findVersion(a, instance, secret, cmp.Or(version, "current"), lockAction(version, "create"))
 	if err != nil {
 		return LockedSecret{}, err
+	}
+	if slices.ContainsFunc(s.tasks, func(t *SecretTask) bool { return t.Status == TaskProcessing }) {
+		return LockedSecret{}, smError(c.switches.BusySecretStatus, "conflict", "A secret can be locked only after all its tasks are done.")
 	}
 	if err := s.checkLocks(v, mode, locks); err != nil {
 		return LockedSecret{}, err
@@ -134,7 +146,7 @@ func (v *secretVersion) unlock(named func(string) bool) {
 func (c *Cloud) DeleteSecretLocks(a Actor, instance, secret, version string, names []string) (LockedSecret, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, err := c.secret(a, instance, secret, "secret-locks.delete")
+	s, err := c.secret(a, instance, secret, lockAction(version, "delete"))
 	if err != nil {
 		return LockedSecret{}, err
 	}
@@ -164,7 +176,7 @@ type LockQuery struct {
 func (c *Cloud) ListSecretLocks(a Actor, instance, secret, version string, q LockQuery) (Slice[SecretLock], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, err := c.secret(a, instance, secret, "secret-locks.list")
+	s, err := c.secret(a, instance, secret, lockAction(version, "list"))
 	if err != nil {
 		return Slice[SecretLock]{}, err
 	}
@@ -214,12 +226,12 @@ func (c *Cloud) ListSecretsLocks(a Actor, instance, search string, groups []stri
 	if err != nil {
 		return Slice[LockedSecret]{}, err
 	}
-	if !c.anywhere(a, in, "secret-locks.list") {
+	if !c.anywhere(a, in, "secrets-locks.list") {
 		return Slice[LockedSecret]{}, smForbidden("secrets-manager.secrets-locks.list")
 	}
 	found := []LockedSecret{}
 	for _, s := range in.order {
-		if len(groups) > 0 && !slices.Contains(groups, s.GroupID) || !c.holds(a, in, s.GroupID, "secret-locks.list") {
+		if len(groups) > 0 && !slices.Contains(groups, s.GroupID) || !c.holds(a, in, s.GroupID, "secrets-locks.list") {
 			continue
 		}
 		l := s.locked()

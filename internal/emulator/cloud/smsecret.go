@@ -61,7 +61,6 @@ type managedSecret struct {
 	leases          []lease          // keys that single reads created
 	warned          int              // days of the last warning; -1 before the first
 	expiryAnnounced time.Time        // last event about its expiry
-	removing        bool             // its credentials are being deleted
 }
 
 // NewManagedSecret is the request for a secret. Some fields belong to one type
@@ -108,13 +107,17 @@ func (s *managedSecret) copy() ManagedSecret {
 	return out
 }
 
-// managedName allows underscores, unlike the page of limits: the API accepts
-// them.
-var managedName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`)
+var managedName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
 
-func checkManagedName(name string) error {
+// checkManagedName checks what
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-known-issues-and-limits
+// says about names.
+func (c *Cloud) checkManagedName(name string) error {
 	if err := checkSize("name", name, 256); err != nil {
 		return err
+	}
+	if c.switches.UnderscoresInSecretNames {
+		name = strings.ReplaceAll(name, "_", "0")
 	}
 	if !managedName.MatchString(name) {
 		return smInvalid("The name %q is not valid.", name)
@@ -254,7 +257,7 @@ func (c *Cloud) newManagedSecret(in *secretsInstance, a Actor, n NewManagedSecre
 	if in.groups[n.GroupID] == nil {
 		return nil, smNotFound("secret group", n.GroupID)
 	}
-	if err := cmp.Or(checkManagedName(n.Name), checkDescription(n.Description), checkLabels(n.Labels),
+	if err := cmp.Or(c.checkManagedName(n.Name), checkDescription(n.Description), checkLabels(n.Labels),
 		checkMetadata("custom_metadata", n.CustomMetadata), checkMetadata("version_custom_metadata", n.VersionCustomMetadata),
 		checkContent(n.Type, n.Payload, n.Data), c.nameTaken(in, n.GroupID, n.Type, n.Name)); err != nil {
 		return nil, err
@@ -358,11 +361,15 @@ type ManagedSecretChange struct {
 	Description    *string        `json:"description"`
 	Labels         []string       `json:"labels"`
 	CustomMetadata map[string]any `json:"custom_metadata"`
-	ExpirationDate *string        `json:"expiration_date"` // of arbitrary; "" removes it
+	ExpirationDate *Date          `json:"expiration_date"` // of arbitrary
 	TTL            *TTL           `json:"ttl"`             // of iam_credentials and custom_credentials
 	Rotation       *RotationRule  `json:"rotation"`
 	Parameters     map[string]any `json:"parameters"` // of custom_credentials
 }
+
+// Date is an expiration date in a patch: a date of RFC 3339, or "" for null,
+// which removes the date.
+type Date string
 
 // UpdateManagedSecret changes metadata. Guesses: custom_metadata is replaced as
 // a whole, and a field of another type is ignored.
@@ -376,7 +383,7 @@ func (c *Cloud) UpdateManagedSecret(a Actor, instance, id string, ch ManagedSecr
 	next := s.ManagedSecret
 	if ch.Name != nil && *ch.Name != s.Name {
 		next.Name = *ch.Name
-		if err := cmp.Or(checkManagedName(next.Name), c.nameTaken(s.in, s.GroupID, s.Type, next.Name)); err != nil {
+		if err := cmp.Or(c.checkManagedName(next.Name), c.nameTaken(s.in, s.GroupID, s.Type, next.Name)); err != nil {
 			return ManagedSecret{}, err
 		}
 	}
@@ -397,7 +404,7 @@ func (c *Cloud) UpdateManagedSecret(a Actor, instance, id string, ch ManagedSecr
 		if s.State == StateDestroyed {
 			return ManagedSecret{}, c.destroyed()
 		}
-		if expires, err = c.parseExpiration(*ch.ExpirationDate); err != nil {
+		if expires, err = c.parseExpiration(string(*ch.ExpirationDate)); err != nil {
 			return ManagedSecret{}, err
 		}
 	}
@@ -430,9 +437,10 @@ func (c *Cloud) destroyed() *Error {
 }
 
 // DeleteManagedSecret deletes a secret with all its versions, unless a version
-// is locked. Tasks delete the credentials of the type custom_credentials first.
-// Guess: the secret exists until they succeed.
-func (c *Cloud) DeleteManagedSecret(a Actor, instance, id string) error {
+// is locked. A secret of the type custom_credentials must not have credentials
+// at its provider: the data of its versions are deleted first. With force, it is
+// deleted in spite of them, and its provider keeps them.
+func (c *Cloud) DeleteManagedSecret(a Actor, instance, id string, force bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, err := c.secret(a, instance, id, "secret.delete")
@@ -446,9 +454,9 @@ func (c *Cloud) DeleteManagedSecret(a Actor, instance, id string) error {
 		c.announce(a, s, "secret_deletion_blocked", "")
 		return smLocked()
 	}
-	if s.Custom != nil && c.deleteCredentials(a, s, "secret_version_data_deletion", s.versions...) {
-		s.removing, s.State, s.UpdatedAt = true, StateDestroyed, c.now()
-		return nil
+	if !force && slices.ContainsFunc(s.versions, func(v *secretVersion) bool { return v.atProvider }) {
+		return smError(c.switches.UndeletedCredentialsStatus, "conflict",
+			"The secret has a version that still has to be deleted at its credentials provider.")
 	}
 	c.dropManagedSecret(a, s)
 	return nil

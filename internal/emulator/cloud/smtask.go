@@ -40,6 +40,9 @@ const (
 	TaskFailed             = "failed"
 )
 
+// tasksPerSecret is how many tasks a secret shows: older ones are dropped.
+const tasksPerSecret = 100
+
 const (
 	createCredentials = "create_credentials"
 	deleteCredentials = "delete_credentials"
@@ -106,7 +109,7 @@ func (c *Cloud) rotateCustom(a Actor, s *managedSecret, trigger string, metadata
 func (c *Cloud) deleteCredentials(a Actor, s *managedSecret, trigger string, versions ...*secretVersion) bool {
 	started := false
 	for _, v := range versions {
-		if v.Data != nil && v.CredentialsID != "" {
+		if v.Data != nil && v.atProvider {
 			c.startTask(a, s, deleteCredentials, trigger, v, nil)
 			started = true
 		}
@@ -130,6 +133,9 @@ func (c *Cloud) startTask(a Actor, s *managedSecret, kind, trigger string, v *se
 		env["SM_SECRET_VERSION_ID"], env["SM_CREDENTIALS_ID"] = v.ID, v.CredentialsID
 	}
 	s.tasks = append(s.tasks, t)
+	if more := len(s.tasks) - tasksPerSecret; more > 0 {
+		s.tasks = slices.Delete(s.tasks, 0, more)
+	}
 	e := s.in.engine(s.Custom.Configuration)
 	for _, f := range e.Parameters {
 		if x, ok := s.Custom.Parameters[f.Name]; ok {
@@ -287,6 +293,7 @@ func (c *Cloud) finish(a Actor, s *managedSecret, t *SecretTask, u TaskUpdate) {
 		s.State, s.Custom.LastRotationFailed = StateActive, false
 		v := c.addVersion(s, a, map[string]any{"credentials_content": cloneJSON(u.Payload)}, t.metadata)
 		v.CredentialsID, v.AutoRotated, t.VersionID = u.CredentialsID, t.Trigger == "automatic_secret_rotation", v.ID
+		v.atProvider = true
 		if s.Custom.TTL != "" {
 			c.expire(s, c.now().Add(s.Custom.ttl(24*time.Hour)))
 		}
@@ -301,10 +308,10 @@ func (c *Cloud) finish(a Actor, s *managedSecret, t *SecretTask, u TaskUpdate) {
 	case t.Status == TaskFailed:
 		c.announceTask(a, s, t, "secret_task_failed")
 	default:
+		if v := s.version(t.VersionID); v != nil {
+			v.atProvider = false
+		}
 		c.announceTask(a, s, t, "secret_task_succeeded")
-	}
-	if s.removing && !slices.ContainsFunc(s.tasks, func(x *SecretTask) bool { return x.Status == TaskProcessing }) {
-		c.dropManagedSecret(a, s)
 	}
 }
 

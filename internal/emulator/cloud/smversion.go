@@ -36,7 +36,8 @@ type SecretVersion struct {
 
 type secretVersion struct {
 	SecretVersion
-	locks []SecretLock // oldest first
+	locks      []SecretLock // oldest first
+	atProvider bool         // its credentials exist at the provider of custom credentials
 }
 
 func (v *secretVersion) copy(data bool) SecretVersion {
@@ -254,18 +255,24 @@ func (c *Cloud) UpdateSecretVersionMetadata(a Actor, instance, secret, id string
 	return v.copy(false), nil
 }
 
-// DeleteSecretVersionData deletes a version's data for good.
+// DeleteSecretVersionData deletes a version's data for good. Only generated
+// credentials can be deleted: of iam_credentials those of the current version,
+// of custom_credentials those of the current and the previous one.
 func (c *Cloud) DeleteSecretVersionData(a Actor, instance, secret, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, v, err := c.findVersion(a, instance, secret, id, "secret-version.delete")
+	s, v, err := c.findVersion(a, instance, secret, id, versionDataDelete)
 	if err != nil {
 		return err
 	}
-	if len(v.locks) > 0 {
+	switch {
+	case s.IAM == nil && s.Custom == nil:
+		return smInvalid("The data of a secret of the type %s can't be deleted.", s.Type)
+	case s.IAM != nil && v.Alias != "current":
+		return smInvalid("Only the data of the current version can be deleted.")
+	case len(v.locks) > 0:
 		return smLocked()
-	}
-	if v.Data == nil {
+	case v.Data == nil:
 		return smError(404, "not_found", "The version has no data.")
 	}
 	if s.Custom != nil {

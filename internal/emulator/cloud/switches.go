@@ -59,7 +59,12 @@ type Switches struct {
 	SecretLimitStatus      int  `json:"secretLimitStatus" guess:"403" help:"is the status for a secret group or configuration above its limit"`
 	GroupWithSecretsStatus int  `json:"groupWithSecretsStatus" guess:"409" help:"is the status for deleting a secret group or configuration that has secrets, or a secret that a configuration refers to"`
 	DestroyedSecretStatus  int  `json:"destroyedSecretStatus" guess:"412" help:"is the status for a new version or expiration date of an expired secret"`
-	BusySecretStatus       int  `json:"busySecretStatus" guess:"409" help:"is the status for rotating custom credentials while a task creates some"`
+	BusySecretStatus       int  `json:"busySecretStatus" guess:"409" help:"is the status for rotating custom credentials while a task creates some, and for locking a secret whose tasks are not done"`
+
+	UndeletedCredentialsStatus int    `json:"undeletedCredentialsStatus" guess:"409" help:"is the status for deleting custom credentials without force_delete while a version has credentials at its provider"`
+	UnderscoresInSecretNames   bool   `json:"underscoresInSecretNames" guess:"false" help:"allows underscores in names of secrets: the page of limits does not"`
+	VersionDataDeleteRole      string `json:"versionDataDeleteRole" guess:"Manager" help:"is the role that may delete a version's data, which the page of roles does not have"`
+	UsedRegistrationStatus     int    `json:"usedRegistrationStatus" guess:"409" help:"is the status for registering an instance of Secrets Manager with Event Notifications twice"`
 
 	NotificationTimeChecked bool `json:"notificationTimeChecked" guess:"true" help:"rejects an event for Event Notifications whose time is not of RFC 3339: the specification of the payload asks for it, but an example of another page has another form"`
 
