@@ -24,6 +24,11 @@ func TestEmulatorHelpNamesEverySwitch(t *testing.T) {
 			t.Errorf("--help lacks %q:\n%s", want, out.String())
 		}
 	}
+	for _, k := range emulator.FaultKinds() {
+		if want := k.Name + " " + k.Meaning + "."; !strings.Contains(help, want) {
+			t.Errorf("--help lacks %q:\n%s", want, out.String())
+		}
+	}
 	for _, flag := range []string{"--switch=NAME=VALUE", "--seed-credentials=N", "--latency", "--lag", "--faults=FILE"} {
 		if !strings.Contains(help, flag) {
 			t.Errorf("--help lacks %s:\n%s", flag, out.String())

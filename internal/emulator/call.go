@@ -60,7 +60,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 		s.write(w, s.faultAnswer(c, http.StatusTooManyRequests))
 		return
 	}
-	fault := s.matchFault(r.Method, rt.pattern, r.URL.Path)
+	fault := s.matchFault(r.Method, rt.pattern, r.URL.Path, s.regionOf(c))
 	if fault == nil {
 		s.write(w, s.perform(rt, c, ""))
 		return

@@ -50,7 +50,49 @@ const (
 	FaultHang = "hang"
 	// FaultSlow waits for Delay before it performs the call.
 	FaultSlow = "slow"
+	// FaultHTML responds with a gateway's page of HTML and with Status (404 if
+	// unset).
+	FaultHTML = "html"
+	// FaultRedirect responds with Status (302 if unset) and Location (a login
+	// page if unset).
+	FaultRedirect = "redirect"
+	// FaultProxy responds with a proxy's 407.
+	FaultProxy = "proxy"
+	// FaultEmpty responds with Status (200 if unset) and no body.
+	FaultEmpty = "empty"
+	// FaultDown drops the connection at once.
+	FaultDown = "down"
+	// FaultDate performs the call and moves the Date header of the answer by
+	// Skew.
+	FaultDate = "date"
+	// FaultJump moves the emulator's clock by Skew and then performs the call.
+	FaultJump = "jump"
 )
+
+// FaultKind describes a kind of faults.
+type FaultKind struct {
+	Name    string
+	Meaning string // a predicate whose subject is the fault
+}
+
+// FaultKinds returns all kinds of faults.
+func FaultKinds() []FaultKind {
+	return []FaultKind{
+		{FaultStatus, "responds with status (400 to 599), and with retryAfter if it is set"},
+		{FaultLost, "performs the call and drops the connection without a response"},
+		{FaultTimeout, "holds the connection for delay (1s) and drops it"},
+		{FaultTruncate, "performs the call and sends half of the body"},
+		{FaultHang, "holds the call until the fault is removed"},
+		{FaultSlow, "waits for delay and performs the call"},
+		{FaultHTML, "responds with a gateway's page of HTML and status (404)"},
+		{FaultRedirect, "responds with status (302) and location (a login page)"},
+		{FaultProxy, "responds with a proxy's 407"},
+		{FaultEmpty, "responds with status (200) and no body"},
+		{FaultDown, "drops the connection at once; with region, that region is down"},
+		{FaultDate, "performs the call and moves the Date header of the answer by skew"},
+		{FaultJump, "moves the emulator's clock by skew and performs the call"},
+	}
+}
 
 // Fault makes calls fail. A call gets the first active fault that it matches;
 // the other matching faults count the call, too.
@@ -60,21 +102,28 @@ type Fault struct {
 	// Path is compared with the path of the call and with the pattern of its
 	// route, such as /v1/apikeys/{id}. "*" matches any text, "" matches all.
 	Path string `json:"path,omitempty"`
+	// Region must be the region of the call: of its host, project or instance.
+	// "" matches all calls, and IAM has no region.
+	Region string `json:"region,omitempty"`
 	// After skips that many matching calls.
 	After int `json:"after,omitempty"`
 	// Count is how many calls it then affects; 0 means all.
 	Count int `json:"count,omitempty"`
 	// Kind is one of the constants above.
 	Kind string `json:"kind"`
-	// Status is the response status of FaultStatus.
+	// Status is the response status of status, html, redirect and empty.
 	Status int `json:"status,omitempty"`
 	// RetryAfter is the header Retry-After: seconds or an HTTP date.
 	RetryAfter string `json:"retryAfter,omitempty"`
-	// Effect says whether the call is performed. Unset means no for status,
-	// timeout and hang. The kinds lost, truncate and slow always perform it.
+	// Effect says whether the call is performed. Unset means no. The kinds lost,
+	// truncate, slow, date and jump always perform it; down never does.
 	Effect *bool `json:"effect,omitempty"`
 	// Delay applies to timeout and slow.
 	Delay Duration `json:"delay,omitzero"`
+	// Location is the header of redirect.
+	Location string `json:"location,omitempty"`
+	// Skew applies to date and jump. A negative one is a step back.
+	Skew Duration `json:"skew,omitzero"`
 }
 
 // activeFault is an injected fault with its counter.
@@ -90,16 +139,31 @@ func (f Fault) check() error {
 		if f.Status < 400 || f.Status > 599 {
 			return fmt.Errorf("fault of kind status: status %d is not from 400 to 599", f.Status)
 		}
-	case FaultLost, FaultTruncate, FaultSlow:
+	case FaultLost, FaultTruncate, FaultSlow, FaultDate, FaultJump:
 		if f.Effect != nil && !*f.Effect {
 			return fmt.Errorf("fault of kind %s always performs the call: effect must not be false", f.Kind)
 		}
 		if f.Kind == FaultSlow && f.Delay.Duration <= 0 {
 			return errors.New("fault of kind slow needs a delay")
 		}
-	case FaultTimeout, FaultHang:
+		if (f.Kind == FaultDate || f.Kind == FaultJump) && f.Skew.Duration == 0 {
+			return fmt.Errorf("fault of kind %s needs a skew", f.Kind)
+		}
+	case FaultHTML, FaultRedirect, FaultEmpty:
+		if from, to := statusesOf(f.Kind); f.Status != 0 && (f.Status < from || f.Status > to) {
+			return fmt.Errorf("fault of kind %s: status %d is not from %d to %d", f.Kind, f.Status, from, to)
+		}
+	case FaultDown:
+		if f.Effect != nil && *f.Effect {
+			return errors.New("fault of kind down never performs the call: effect must not be true")
+		}
+	case FaultTimeout, FaultHang, FaultProxy:
 	default:
-		return fmt.Errorf("unknown fault kind %q: must be status, lost, timeout, truncate, hang or slow", f.Kind)
+		var names []string
+		for _, k := range FaultKinds() {
+			names = append(names, k.Name)
+		}
+		return fmt.Errorf("unknown fault kind %q: must be one of %s", f.Kind, strings.Join(names, ", "))
 	}
 	if f.After < 0 || f.Count < 0 || f.Delay.Duration < 0 {
 		return errors.New("after, count and delay of a fault must not be negative")
@@ -171,12 +235,12 @@ func (s *Server) Faults() []Fault {
 
 // matchFault counts the call in every matching fault and returns the one to
 // apply.
-func (s *Server) matchFault(method, pattern, path string) *activeFault {
+func (s *Server) matchFault(method, pattern, path, region string) *activeFault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var hit *activeFault
 	for _, f := range s.faults {
-		if f.Method != "" && f.Method != "*" && f.Method != method || !matchPath(f.Path, pattern, path) {
+		if f.Method != "" && f.Method != "*" && f.Method != method || !matchPath(f.Path, pattern, path) || f.Region != "" && f.Region != region {
 			continue
 		}
 		f.Seen++
@@ -216,6 +280,24 @@ func glob(pattern, s string) bool {
 func (s *Server) applyFault(w http.ResponseWriter, rt route, c *call, f *activeFault) {
 	effect := f.Effect != nil && *f.Effect
 	switch f.Kind {
+	case FaultHTML, FaultRedirect, FaultProxy, FaultEmpty:
+		if effect {
+			s.perform(rt, c, f.Kind)
+		}
+		writeHostile(w, f.Fault)
+		return
+	case FaultDate:
+		a := s.perform(rt, c, f.Kind)
+		w.Header().Set("Date", s.Now().Add(f.Skew.Duration).UTC().Format(http.TimeFormat))
+		s.write(w, a)
+		return
+	case FaultJump:
+		s.Advance(f.Skew.Duration)
+		a := s.perform(rt, c, f.Kind)
+		w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+		s.write(w, a)
+		return
+	case FaultDown: // below
 	case FaultStatus:
 		if effect {
 			s.perform(rt, c, f.Kind)
