@@ -3,6 +3,7 @@ package emulator
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,15 +17,16 @@ import (
 
 // KindAudit selects the records of Activity Tracker Event Routing, delivered as
 // by a Code Engine subscription to the Kafka topic. Every call that changes IAM
-// or Code Engine makes one, and so does every login with a key or compute
-// resource token. Fields:
+// or Code Engine makes one, and so do every login with a key or compute resource
+// token and every call to Secrets Manager, reads included. Fields:
 // https://cloud.ibm.com/docs/atracker?topic=atracker-event. Actions:
 // https://cloud.ibm.com/docs/atracker?topic=atracker-at_events_iam and
-// https://cloud.ibm.com/docs/codeengine?topic=codeengine-at_events. Headers:
+// https://cloud.ibm.com/docs/codeengine?topic=codeengine-at_events and
+// https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-at-events. Headers:
 // https://cloud.ibm.com/docs/atracker?topic=atracker-es_headers. Guessed: the
 // actions of a login with a compute resource token, of service ID groups and of
-// functions; the CRNs of resources in a project; the spelling of the headers'
-// attributes.
+// functions; the CRNs of resources in a project or an instance of Secrets
+// Manager; the actions on tasks; the spelling of the headers' attributes.
 const KindAudit = "audit"
 
 const (
@@ -94,7 +96,48 @@ var auditActions = map[string]auditAction{
 	"DELETE /v2/projects/{project}/functions/{name}":   {action: "codeengine.function.delete"},
 
 	// No action of revisions is documented.
-	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}": {action: "codeengine.application.update"},
+	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}":       {action: "codeengine.application.update"},
+	"GET /api/v2/secret_groups":                                            {action: "secrets-manager.secret-groups.list"},
+	"POST /api/v2/secret_groups":                                           {action: "secrets-manager.secret-group.create"},
+	"GET /api/v2/secret_groups/{group}":                                    {action: "secrets-manager.secret-group.read", target: "group"},
+	"PATCH /api/v2/secret_groups/{group}":                                  {action: "secrets-manager.secret-group.update", target: "group"},
+	"DELETE /api/v2/secret_groups/{group}":                                 {action: "secrets-manager.secret-group.delete", target: "group"},
+	"GET /api/v2/secret_groups/{group}/secret_types/{type}/secrets/{name}": {action: "secrets-manager.secret.read"},
+	"GET /api/v2/secrets":                                                  {action: "secrets-manager.secrets.list"},
+	"POST /api/v2/secrets":                                                 {action: "secrets-manager.secret.create"},
+	"GET /api/v2/secrets/{secret}":                                         {action: "secrets-manager.secret.read", target: "secret"},
+	"DELETE /api/v2/secrets/{secret}":                                      {action: "secrets-manager.secret.delete", target: "secret"},
+	"GET /api/v2/secrets/{secret}/metadata":                                {action: "secrets-manager.secret-metadata.read", target: "secret"},
+	"PATCH /api/v2/secrets/{secret}/metadata":                              {action: "secrets-manager.secret-metadata.update", target: "secret"},
+	"POST /api/v2/secrets/{secret}/actions":                                {action: "secrets-manager.secret-action.create", target: "secret"},
+	"GET /api/v2/secrets/{secret}/versions":                                {action: "secrets-manager.secret-versions.list", target: "secret"},
+	"POST /api/v2/secrets/{secret}/versions":                               {action: "secrets-manager.secret-version.create", target: "secret"},
+	"GET /api/v2/secrets/{secret}/versions/{version}":                      {action: "secrets-manager.secret-version.read", target: "secret"},
+	"DELETE /api/v2/secrets/{secret}/versions/{version}/secret_data":       {action: "secrets-manager.secret-version-data.delete", target: "secret"},
+	"GET /api/v2/secrets/{secret}/versions/{version}/metadata":             {action: "secrets-manager.secret-version-metadata.read", target: "secret"},
+	"PATCH /api/v2/secrets/{secret}/versions/{version}/metadata":           {action: "secrets-manager.secret-version-metadata.update", target: "secret"},
+	"POST /api/v2/secrets/{secret}/versions/{version}/actions":             {action: "secrets-manager.secret-version-action.create", target: "secret"},
+	"GET /api/v2/secrets_locks":                                            {action: "secrets-manager.secrets-locks.list"},
+	"GET /api/v2/secrets/{secret}/locks":                                   {action: "secrets-manager.secret-locks.list", target: "secret"},
+	"POST /api/v2/secrets/{secret}/locks_bulk":                             {action: "secrets-manager.secret-locks.create", target: "secret"},
+	"DELETE /api/v2/secrets/{secret}/locks_bulk":                           {action: "secrets-manager.secret-locks.delete", target: "secret"},
+	"GET /api/v2/secrets/{secret}/versions/{version}/locks":                {action: "secrets-manager.secret-version-locks.list", target: "secret"},
+	"POST /api/v2/secrets/{secret}/versions/{version}/locks_bulk":          {action: "secrets-manager.secret-version-locks.create", target: "secret"},
+	"DELETE /api/v2/secrets/{secret}/versions/{version}/locks_bulk":        {action: "secrets-manager.secret-version-locks.delete", target: "secret"},
+	"GET /api/v2/secrets/{secret}/tasks":                                   {action: "secrets-manager.secret-tasks.list", target: "secret"},
+	"GET /api/v2/secrets/{secret}/tasks/{task}":                            {action: "secrets-manager.secret-task.read", target: "secret"},
+	"PUT /api/v2/secrets/{secret}/tasks/{task}":                            {action: "secrets-manager.secret-task.update", target: "secret"},
+	"DELETE /api/v2/secrets/{secret}/tasks/{task}":                         {action: "secrets-manager.secret-task.delete", target: "secret"},
+	"GET /api/v2/configurations":                                           {action: "secrets-manager.configurations.list"},
+	"POST /api/v2/configurations":                                          {action: "secrets-manager.configuration.create"},
+	"GET /api/v2/configurations/{name}":                                    {action: "secrets-manager.configuration.read"},
+	"PATCH /api/v2/configurations/{name}":                                  {action: "secrets-manager.configuration.update"},
+	"DELETE /api/v2/configurations/{name}":                                 {action: "secrets-manager.configuration.delete"},
+	"POST /api/v2/configurations/{name}/actions":                           {action: "secrets-manager.configuration-action.create"},
+	"GET /api/v2/notifications/registration":                               {action: "secrets-manager.notifications-registration.read"},
+	"POST /api/v2/notifications/registration":                              {action: "secrets-manager.notifications-registration.create"},
+	"DELETE /api/v2/notifications/registration":                            {action: "secrets-manager.notifications-registration.delete"},
+	"GET /api/v2/notifications/registration/test":                          {action: "secrets-manager.notifications-registration.test"},
 }
 
 // auditRecord has the fields that IBM documents.
@@ -140,6 +183,12 @@ func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a ans
 	switch {
 	case c.family == familyToken:
 		target = s.cloud.Resource(c.actor.IAMID)
+	case c.family == familySecrets:
+		instance := s.cloud.Resource(s.secretsInstance(c))
+		source = instance.CRN
+		if d.target == "" {
+			target = s.secretsTarget(c, instance, a.id)
+		}
 	case c.path("project") != "":
 		project := s.cloud.Resource(c.path("project"))
 		source = project.CRN
@@ -177,6 +226,13 @@ func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a ans
 	if err != nil {
 		r.Reason["reasonForFailure"] = err.Error()
 	}
+	if e := (*cloud.Error)(nil); errors.As(err, &e) && e.Locked {
+		// https://cloud.ibm.com/docs/atracker?topic=atracker-at_events_iam#an_fail_locked
+		r.Severity, request["lock"] = "critical", true
+	}
+	if a.status == http.StatusForbidden {
+		r.Initiator["name"] = "" // IBM leaves it out of an attempt without authorization
+	}
 	s.record(now, r)
 	if action == "codeengine.project.create" || action == "codeengine.project.delete" {
 		// The resource controller also records a project as an instance.
@@ -185,6 +241,19 @@ func (s *Server) writeAudit(d auditAction, c *call, target cloud.Resource, a ans
 		r.Target["typeURI"] = "codeengine/instance"
 		s.record(now, r)
 	}
+}
+
+// secretsTarget describes the target of a call to Secrets Manager that names no
+// secret or group: a created one, one found by its name, a configuration, or
+// the instance.
+func (s *Server) secretsTarget(c *call, instance cloud.Resource, created string) cloud.Resource {
+	if name := cmp.Or(c.path("name"), c.named().Name); name != "" {
+		if r := s.cloud.Resource(created); created != "" && r.Region != "" {
+			return r
+		}
+		instance.Name = name
+	}
+	return instance
 }
 
 // within describes the target of a call on a resource in a project.
@@ -207,7 +276,7 @@ func (c *call) named() (in namedFields) {
 }
 
 var auditServices = map[string]string{
-	"iam-identity": "IAM Identity Service", "iam-am": "IAM Access Management", "iam-groups": "IAM Access Groups", "codeengine": "Code Engine",
+	"iam-identity": "IAM Identity Service", "iam-am": "IAM Access Management", "iam-groups": "IAM Access Groups", "codeengine": "Code Engine", "secrets-manager": "Secrets Manager",
 }
 
 func (s *Server) auditOf(now time.Time, action string, target cloud.Resource, source string, status int) auditRecord {

@@ -80,7 +80,7 @@ func TestAuditRecordsOfEveryChange(t *testing.T) {
 	refused(t, err, 409, "conflict")
 	e = expect("iam-identity.serviceid-apikey.delete k2 failure")
 	if r := e.data["reason"].(map[string]any); r["reasonCode"] != 409.0 || !strings.Contains(r["reasonForFailure"].(string), "locked") ||
-		e.data["severity"] != "warning" || e.data["message"] != "IAM Identity Service: delete serviceid-apikey k2 -failure" {
+		e.data["severity"] != "critical" || e.data["requestData"].(map[string]any)["lock"] != true || e.data["message"] != "IAM Identity Service: delete serviceid-apikey k2 -failure" {
 		t.Errorf("record %v", e.data)
 	}
 
@@ -102,6 +102,9 @@ func TestAuditRecordsOfEveryChange(t *testing.T) {
 	refused(t, deletion(stranger.ce.DeleteProject(w.ce.NewDeleteProjectOptions(*made.ID))), 403, "forbidden")
 	if e = expect("codeengine.project.delete team-c failure"); e.data["severity"] != "critical" {
 		t.Errorf("severity %v", e.data["severity"])
+	}
+	if who := e.data["initiator"].(map[string]any); who["name"] != "" || !strings.HasPrefix(who["id"].(string), "iam-ServiceId-") {
+		t.Errorf("the initiator of an attempt without authorization is %v", who)
 	}
 	expect("codeengine.instance.delete team-c failure")
 	w.Cloud().RemoveProject(*made.ID)
@@ -201,4 +204,72 @@ func TestAssumingAProfileIsAuditedAsSuch(t *testing.T) {
 	if e := next(t, events); e.data["action"] != "iam-identity.trustedprofile-apikey.login" {
 		t.Errorf("%v", e.data)
 	}
+}
+
+func TestAttemptsOnLockedThingsAreCritical(t *testing.T) {
+	w := newWorld(t)
+	sid := w.newServiceID("locked")
+	key := w.newKey(*sid.IamID, "key")
+	s := arbitrary(t, w.sm(""), "secret")
+	lockOn(t, w.sm(""), *s.ID, "current", "", "one")
+	w.Cloud().SetServiceIDLocked(*sid.ID, true)
+	w.Cloud().SetKeyLocked(*key.ID, true)
+	owner := w.sm("")
+	events := w.audits(nil)
+	for action, attempt := range map[string]func(){
+		"iam-identity.account-serviceid.update": func() {
+			_, _, _ = w.identity.UpdateServiceID(w.identity.NewUpdateServiceIDOptions(*sid.ID, "*").SetName("other"))
+		},
+		"iam-identity.account-serviceid.delete": func() { _, _ = w.identity.DeleteServiceID(w.identity.NewDeleteServiceIDOptions(*sid.ID)) },
+		"iam-identity.serviceid-apikey.update": func() {
+			_, _, _ = w.identity.UpdateAPIKey(w.identity.NewUpdateAPIKeyOptions(*key.ID, "*").SetName("other"))
+		},
+		"iam-identity.serviceid-apikey.delete": func() { _, _ = w.identity.DeleteAPIKey(w.identity.NewDeleteAPIKeyOptions(*key.ID)) },
+		"secrets-manager.secret.delete":        func() { _, _ = owner.DeleteSecret(owner.NewDeleteSecretOptions(*s.ID)) },
+	} {
+		t.Run(action, func(t *testing.T) {
+			attempt()
+			e := next(t, events)
+			if e.data["action"] != action || e.data["outcome"] != "failure" || e.data["severity"] != "critical" || e.data["requestData"].(map[string]any)["lock"] != true {
+				t.Errorf("record %v", e.data)
+			}
+		})
+	}
+}
+
+func TestSecretsManagerIsAudited(t *testing.T) {
+	w := newWorld(t)
+	api := w.sm("")
+	events := w.audits(nil)
+	expect := func(want, crn string) received {
+		t.Helper()
+		e := next(t, events)
+		if e.auditAction() != want || !strings.HasSuffix(e.data["target"].(map[string]any)["id"].(string), crn) {
+			t.Fatalf("%s on %v, want %s on %s", e.auditAction(), e.data["target"], want, crn)
+		}
+		if source := e.data["logSourceCRN"].(string); !strings.HasSuffix(source, cloud.SecretsInstanceID+"::") || e.header.Get("Ce-Kafkaheaderlocation") != "eu-de" {
+			t.Fatalf("source %s, %v", source, e.header)
+		}
+		return e
+	}
+	s := arbitrary(t, api, "key")
+	e := expect("secrets-manager.secret.create key success", ":secret:"+*s.ID)
+	if text, _ := json.Marshal(e.data); strings.Contains(string(text), "payload of key") {
+		t.Errorf("the record has the value: %s", text)
+	}
+	done(api.GetSecret(api.NewGetSecretOptions(*s.ID)))(t)
+	expect("secrets-manager.secret.read key success", ":secret:"+*s.ID)
+	done(api.ListSecrets(api.NewListSecretsOptions()))(t)
+	expect("secrets-manager.secrets.list "+cloud.SecretsInstanceID+" success", cloud.SecretsInstanceID+"::")
+	rotate(t, api, *s.ID, "two")
+	expect("secrets-manager.secret-version.create key success", ":secret:"+*s.ID)
+	g := done(api.CreateSecretGroup(api.NewCreateSecretGroupOptions("team")))(t)
+	expect("secrets-manager.secret-group.create team success", ":secret-group:"+*g.ID)
+	_, _, err := api.GetConfiguration(api.NewGetConfigurationOptions("none"))
+	refused(t, err, 404, "not_found")
+	expect("secrets-manager.configuration.read none failure", cloud.SecretsInstanceID+"::")
+	if _, err := api.DeleteSecret(api.NewDeleteSecretOptions(*s.ID)); err != nil {
+		t.Fatal(err)
+	}
+	expect("secrets-manager.secret.delete key success", ":secret:"+*s.ID)
 }

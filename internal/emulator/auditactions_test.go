@@ -15,14 +15,16 @@ func TestEveryChangeHasAnAuditAction(t *testing.T) {
 	}
 	for _, r := range routes {
 		name := r.method + " " + r.pattern
-		emulatesAudit := []*family{familyToken, familyIdentity, familyPolicy, familyGroup, familyCodeEngine}
-		if !slices.Contains(emulatesAudit, r.family) || r.method == http.MethodGet || r.method == http.MethodHead || slices.Contains(postedReads, r.pattern) {
+		emulatesAudit := []*family{familyToken, familyIdentity, familyPolicy, familyGroup, familyCodeEngine, familySecrets}
+		if auditActions[name].action != "" {
+			delete(left, name)
 			continue
 		}
-		if auditActions[name].action == "" {
-			t.Errorf("%s has no action", name)
+		reads := r.family != familySecrets && r.method == http.MethodGet
+		if !slices.Contains(emulatesAudit, r.family) || reads || r.method == http.MethodHead || slices.Contains(postedReads, r.pattern) {
+			continue
 		}
-		delete(left, name)
+		t.Errorf("%s has no action", name)
 	}
 	for name := range left {
 		t.Errorf("the action of %s has no route", name)

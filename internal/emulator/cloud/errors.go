@@ -16,6 +16,14 @@ type Error struct {
 	Details     string
 	// Conflict names the existing policy that prevents a new one.
 	Conflict *Conflict
+	// Locked is set if the operation is rejected because something is locked.
+	Locked bool
+}
+
+// becauseLocked marks an error as that of something locked.
+func becauseLocked(e *Error) *Error {
+	e.Locked = true
+	return e
 }
 
 // Conflict describes an existing policy.

@@ -202,7 +202,7 @@ func (c *Cloud) mayAssign(a Actor, subject string) bool {
 
 func (c *Cloud) checkUnlocked(subject string) error {
 	if s, ok := c.serviceIDs[strings.TrimPrefix(subject, "iam-")]; ok && s.Locked {
-		return serviceError(c.switches.LockedSubjectStatus, "request_not_processed", "The service ID is locked: its policies cannot change.")
+		return becauseLocked(serviceError(c.switches.LockedSubjectStatus, "request_not_processed", "The service ID is locked: its policies cannot change."))
 	}
 	return nil
 }

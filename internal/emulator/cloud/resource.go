@@ -66,5 +66,27 @@ func (c *Cloud) Resource(id string) Resource {
 	if p, ok := c.projects[id]; ok {
 		return Resource{Name: p.Name, CRN: p.CRN, Region: p.Region, ResourceGroupID: p.ResourceGroupID}
 	}
+	for _, in := range c.secretsInstances {
+		if r, ok := in.resource(id); ok {
+			return r
+		}
+	}
 	return Resource{Name: id, CRN: crn("iam-access-management", "policy")}
+}
+
+// resource describes the instance itself, or one of its secrets or groups.
+func (in *secretsInstance) resource(id string) (Resource, bool) {
+	r := Resource{Name: in.ID, CRN: in.CRN(), Region: in.Region, ResourceGroupID: ResourceGroupID}
+	if id == in.ID {
+		return r, true
+	}
+	if s, ok := in.secrets[id]; ok {
+		r.Name, r.CRN = s.Name, s.CRN
+		return r, true
+	}
+	if g, ok := in.groups[id]; ok && id != DefaultGroup {
+		r.Name, r.CRN = g.Name, strings.TrimSuffix(in.CRN(), "::")+":secret-group:"+id
+		return r, true
+	}
+	return Resource{}, false
 }

@@ -83,7 +83,7 @@ func smForbidden(action string) *Error {
 }
 
 func smLocked() *Error {
-	return smError(412, "precondition_failed", "The requested action can't be completed because the secret version is locked.")
+	return becauseLocked(smError(412, "precondition_failed", "The requested action can't be completed because the secret version is locked."))
 }
 
 // The roles that may perform each action, from

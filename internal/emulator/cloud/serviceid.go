@@ -317,7 +317,7 @@ func (c *Cloud) changeableServiceID(a Actor, id, action string) (*serviceID, err
 }
 
 func (c *Cloud) lockedError(kind, id string) *Error {
-	return identityError(c.switches.LockedStatus, "conflict", "", "The "+kind+" is locked", kind+" "+id+" must be unlocked first")
+	return becauseLocked(identityError(c.switches.LockedStatus, "conflict", "", "The "+kind+" is locked", kind+" "+id+" must be unlocked first"))
 }
 
 func (c *Cloud) identityIfMatch(ifMatch, tag string) error {
