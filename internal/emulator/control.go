@@ -241,6 +241,10 @@ func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, er
 		defer s.mu.Unlock()
 		s.events = nil
 		return []Event{}, nil
+	case "POST leak":
+		return s.leak(body)
+	case "GET mails":
+		return s.cloud.Mails(), nil
 	case "GET notifications":
 		return slices.Concat([]cloud.Notification{}, s.cloud.Notifications()), nil
 	case "GET logs":
@@ -258,6 +262,9 @@ func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, er
 		return s.Subscriptions(), nil
 	case "POST cr-tokens":
 		return s.addCRToken(body)
+	}
+	if out, ok, err := s.controlGroups(r.Method, path, body); ok {
+		return out, err
 	}
 	return nil, errNoControl
 }

@@ -152,6 +152,7 @@ type Cloud struct {
 	notifySecret     func(SecretEvent)
 
 	notifications []Notification
+	mails         []Mail // from the scanner for leaked keys, oldest first
 }
 
 // New returns a seeded cloud: the minter with its policies, three Code Engine

@@ -129,10 +129,10 @@ func (c *Cloud) CreateGroup(a Actor, account, name, description string) (AccessG
 	if len(c.groups) >= groupsPerAccount {
 		return AccessGroup{}, serviceError(c.switches.IdentityLimitStatus, "limit_exceeded", "The limit of access groups is reached.")
 	}
-	return c.putGroup(a.IAMID, name, description).AccessGroup, nil
+	return c.putGroup(a, name, description).AccessGroup, nil
 }
 
-func (c *Cloud) putGroup(creator, name, description string) *group {
+func (c *Cloud) putGroup(a Actor, name, description string) *group {
 	now := c.now()
 	g := &group{members: map[string]GroupMember{}, AccessGroup: AccessGroup{
 		ID: "AccessGroupId-" + c.uuid(), ETag: c.nextTag(""), Name: name, Description: description, AccountID: AccountID,
@@ -197,15 +197,19 @@ func (c *Cloud) DeleteGroup(a Actor, id string, force bool) error {
 	if len(g.members) > 0 && !force {
 		return serviceError(c.switches.GroupConflictStatus, "conflict_error", "The group has members.")
 	}
+	c.dropGroup(g)
+	return nil
+}
+
+func (c *Cloud) dropGroup(g *group) {
 	for iamID := range g.members {
 		c.unjoin(g, iamID)
 	}
-	for _, p := range slices.Clone(c.policiesBySubject[id]) {
+	for _, p := range slices.Clone(c.policiesBySubject[g.ID]) {
 		c.dropPolicy(p, false)
 	}
-	delete(c.groups, id)
+	delete(c.groups, g.ID)
 	c.groupOrder = slices.DeleteFunc(c.groupOrder, func(x *group) bool { return x == g })
-	return nil
 }
 
 // ListGroups returns one page of the access groups.

@@ -66,6 +66,8 @@ type Switches struct {
 	VersionDataDeleteRole      string `json:"versionDataDeleteRole" guess:"Manager" help:"is the role that may delete a version's data, which the page of roles does not have"`
 	UsedRegistrationStatus     int    `json:"usedRegistrationStatus" guess:"409" help:"is the status for registering an instance of Secrets Manager with Event Notifications twice"`
 
+	LeakIgnoresLock bool `json:"leakIgnoresLock" guess:"true" help:"lets IBM's scanner disable or delete a leaked key that is locked"`
+
 	NotificationTimeChecked bool `json:"notificationTimeChecked" guess:"true" help:"rejects an event for Event Notifications whose time is not of RFC 3339: the specification of the payload asks for it, but an example of another page has another form"`
 
 	LogsSuccessBody string `json:"logsSuccessBody" guess:"{}" help:"is the body of the answer when all log entries are accepted"`
