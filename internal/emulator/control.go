@@ -235,7 +235,7 @@ func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, er
 		s.ResetCounters()
 		return s.Counters(), nil
 	case "GET events":
-		return slices.Concat([]Event{}, s.Events()), nil
+		return append([]Event{}, s.Events()...), nil
 	case "DELETE events":
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -246,9 +246,9 @@ func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, er
 	case "GET mails":
 		return s.cloud.Mails(), nil
 	case "GET notifications":
-		return slices.Concat([]cloud.Notification{}, s.cloud.Notifications()), nil
+		return append([]cloud.Notification{}, s.cloud.Notifications()...), nil
 	case "GET logs":
-		return slices.Concat([]cloud.LogLine{}, s.Lines()), nil
+		return append([]cloud.LogLine{}, s.Lines()...), nil
 	case "GET subscriptions":
 		return s.Subscriptions(), nil
 	case "POST subscriptions":

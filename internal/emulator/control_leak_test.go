@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -138,5 +139,20 @@ func TestAccessGroupsByHand(t *testing.T) {
 	}
 	if r, _ := w.raw("DELETE", path, ""); r.StatusCode != 400 {
 		t.Errorf("removing twice: %d", r.StatusCode)
+	}
+}
+
+func TestListsOfTheControlAPIAreNeverNull(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"events", "faults", "groups", "logs", "mails", "notifications", "subscriptions"} {
+		r, err := w.send("GET", "/emulator/"+name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != 200 || strings.TrimSpace(string(body)) != "[]" {
+			t.Errorf("%s: %d %s", name, r.StatusCode, body)
+		}
 	}
 }

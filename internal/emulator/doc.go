@@ -72,12 +72,21 @@
 //     whose newest revision fails serves the older one.
 //   - /api/v2 (Secrets Manager): secret groups, secrets of the types arbitrary,
 //     kv, iam_credentials and custom_credentials with versions, metadata, locks
-//     and tasks, and configurations for custom credentials. Sure: locks and expiry.
-//     Modelled: the rest. Guessed: codes and most statuses of errors. A task
-//     creates a run of its Code Engine job, but nothing runs it: the caller updates
-//     the task, or it times out. Other types are not emulated.
-//   - POST /event-notifications/v1/instances/{id}/notifications: events are checked
-//     and stored, but not delivered; modelled.
+//     and tasks, configurations, and the registration with Event Notifications.
+//     Sure: the role that each action needs, names and limits, locks, expiry, null
+//     for expiration_date, which version data can be deleted, force_delete for
+//     credentials that a provider still has. Modelled: the rest. Guessed: codes and
+//     most statuses of errors, the role that deletes version data, and that
+//     force_delete leaves the credentials at the provider. A task creates a run of
+//     its Code Engine job, but nothing runs it: the caller updates the task, or it
+//     times out. Deletions that failed are not retried. Configurations for IAM and
+//     public certificates are stored without effect. Other types of secrets,
+//     configurations for private certificates and actions are not emulated.
+//   - POST /event-notifications/v1/instances/{id}/notifications: events in binary or
+//     structured mode are checked and stored, but not delivered. Sure: the
+//     mandatory attributes, the free severity, 64 KB, the roles and the CRN of
+//     Event-Notification-Publisher. Modelled: 202, and the structured form sent as
+//     application/json. Guessed: the errors, and the CRN of Event-Source-Manager.
 //   - POST /logs/v1/singles (Cloud Logs ingestion). Sure: the form, the limit, 403
 //     without one of the roles Sender, Writer and Manager, a 200 that reports
 //     rejected entries, that an entry older than 24 hours or more than 4 hours
@@ -104,11 +113,20 @@
 // # Events
 //
 // A subscription gets one of three kinds of events. [KindLifecycle] has the
-// lifecycle events of projects, in the form that IBM documents for another
-// service, with a guessed type. [KindAudit] has audit records of everything but
-// Secrets Manager, as a Kafka subscription of Code Engine delivers them.
+// lifecycle events of projects. Sure: the data, which IBM documents for another
+// service, and the envelope of Event Notifications. Guessed: that they come
+// without ce- headers, and the type, source and severity. [KindAudit] has audit
+// records as a Kafka subscription of Code Engine delivers them. Sure: the
+// actions, and that an attempt on something locked is critical and one without
+// authorization has no initiator's name. Guessed: see [KindAudit].
 // [KindSecrets] has the events of Secrets Manager, as Event Notifications
-// delivers them.
+// delivers them. Sure: their names, data and severities. Guessed: the headers.
+//
+// # Leaks
+//
+// IBM's scanner does with a leaked key what its action_when_leaked says. Sure:
+// the three actions, and disable as the default. Guessed: that a lock does not
+// stop it, its IAM ID, the audit record, and the mail's receiver and text.
 //
 // # Size
 //
@@ -139,6 +157,12 @@
 //	GET    events             every change with its actor, except tokens and logs
 //	DELETE events
 //	GET    logs               accepted log entries
+//	GET    groups             the access groups with their members
+//	POST   groups             {"name","createdBy","members":[…],"grants":[…]}: see [cloud.NewGroup]
+//	POST   groups/{id}        {"add":[…],"remove":[…],"createdBy","grants":[…]}: see [cloud.GroupChange]
+//	DELETE groups/{id}        deletes a group with its policies
+//	POST   leak               {"id":"ApiKey-…"} or {"apikey":"value"}, "where": IBM's scanner finds a key
+//	GET    mails              mails of the scanner
 //	GET    notifications      events that were sent to Event Notifications
 //	POST   subscriptions      {"url","kind","duplicates":1,"reorder":true}: see [Subscription]
 //	GET    subscriptions      with the number of deliveries
