@@ -82,7 +82,12 @@ func TestALockSaysThatAKeyIsInUseUntilItIsEnded(t *testing.T) {
 	}
 	s.wantLocks("current[latchkey-example] previous[]")
 	// A person may roll on now, or delete the data.
-	if err := s.cloud.Cloud().DeleteSecretVersionData(cloud.Owner(), cloud.SecretsInstanceID, s.lockedSecret("arbitrary", "single").ID, "previous"); err != nil {
+	id := s.lockedSecret("arbitrary", "single").ID
+	if _, err := s.cloud.Cloud().CreateSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, id, "current", cloud.RemovePreviousAndDelete,
+		[]cloud.NewSecretLock{{Name: "person"}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.cloud.Cloud().DeleteSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, id, "current", []string{"person"}); err != nil {
 		t.Error(err)
 	}
 	if again := s.rotate(reconcile.ResultPublished); len(again.Notes) != 0 {
