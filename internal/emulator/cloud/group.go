@@ -129,10 +129,10 @@ func (c *Cloud) CreateGroup(a Actor, account, name, description string) (AccessG
 	if len(c.groups) >= groupsPerAccount {
 		return AccessGroup{}, serviceError(c.switches.IdentityLimitStatus, "limit_exceeded", "The limit of access groups is reached.")
 	}
-	return c.putGroup(a, name, description).AccessGroup, nil
+	return c.putGroup(a.IAMID, name, description).AccessGroup, nil
 }
 
-func (c *Cloud) putGroup(a Actor, name, description string) *group {
+func (c *Cloud) putGroup(creator, name, description string) *group {
 	now := c.now()
 	g := &group{members: map[string]GroupMember{}, AccessGroup: AccessGroup{
 		ID: "AccessGroupId-" + c.uuid(), ETag: c.nextTag(""), Name: name, Description: description, AccountID: AccountID,

@@ -31,8 +31,8 @@ type GroupChange struct {
 	Grants    []Grant  `json:"grants"`
 }
 
-// RoleNamed returns the role that a name or CRN has for a service.
-func RoleNamed(name, service string) (Role, bool) {
+// roleNamed returns the role that a name or CRN has for a service.
+func roleNamed(name, service string) (Role, bool) {
 	for _, r := range slices.Concat(systemRoles, commonServiceRoles, ownServiceRoles[service]) {
 		if strings.EqualFold(r.Name, name) {
 			return r, true
@@ -52,7 +52,7 @@ func (c *Cloud) AddGroup(n NewGroup) (GroupState, error) {
 	if err := c.checkByHand(nil, GroupChange{Add: n.Members, CreatedBy: owner, Grants: n.Grants}); err != nil {
 		return GroupState{}, err
 	}
-	g := c.putGroup(Actor{IAMID: owner}, n.Name, n.Description)
+	g := c.putGroup(owner, n.Name, n.Description)
 	c.changeByHand(g, GroupChange{Add: n.Members, Grants: n.Grants})
 	return GroupState{AccessGroup: g.AccessGroup, Members: g.sorted()}, nil
 }
@@ -101,7 +101,7 @@ func (c *Cloud) checkByHand(g *group, ch GroupChange) error {
 			return errors.New("a grant needs a service and roles")
 		}
 		for _, name := range grant.Roles {
-			if _, ok := RoleNamed(name, grant.Service); !ok {
+			if _, ok := roleNamed(name, grant.Service); !ok {
 				return fmt.Errorf("%s has no role %q", grant.Service, name)
 			}
 		}
@@ -116,11 +116,7 @@ func (c *Cloud) changeByHand(g *group, ch GroupChange) {
 		c.unjoin(g, id)
 	}
 	for _, id := range ch.Add {
-		if _, ok := g.members[id]; ok {
-			continue
-		}
-		g.members[id] = GroupMember{IAMID: id, Type: memberType(id), CreatedAt: c.now(), CreatedBy: OwnerIAMID}
-		c.groupsByMember[id] = append(c.groupsByMember[id], g)
+		c.join(g, OwnerIAMID, id)
 	}
 	if ch.CreatedBy != "" {
 		g.CreatedBy = ch.CreatedBy
@@ -129,7 +125,7 @@ func (c *Cloud) changeByHand(g *group, ch GroupChange) {
 	for _, grant := range ch.Grants {
 		var roles []string
 		for _, name := range grant.Roles {
-			r, _ := RoleNamed(name, grant.Service)
+			r, _ := roleNamed(name, grant.Service)
 			roles = append(roles, r.CRN)
 		}
 		slices.Sort(roles)
@@ -142,15 +138,4 @@ func (c *Cloud) changeByHand(g *group, ch GroupChange) {
 			},
 		}, roles)
 	}
-}
-
-// memberType is the type that an identity has as a member.
-func memberType(iamID string) string {
-	switch {
-	case strings.HasPrefix(iamID, "iam-ServiceId-"):
-		return "service"
-	case strings.HasPrefix(iamID, "iam-Profile-"):
-		return "profile"
-	}
-	return "user"
 }
