@@ -39,6 +39,13 @@ func (emulatorCommand) Help() string {
 	for _, k := range emulator.FaultKinds() {
 		fmt.Fprintf(&b, "\n%s %s.\n", k.Name, k.Meaning)
 	}
+	b.WriteString("\n\nThe control API plays what goes wrong and shows what happened; docs/emulator.md has curl lines. Below /emulator/,\n")
+	for _, op := range emulator.Controls() {
+		fmt.Fprintf(&b, "\n%s %s %s.\n", op.Method, op.Path, op.Meaning)
+		if op.Body != "" {
+			fmt.Fprintf(&b, "Body: %s\n", op.Body)
+		}
+	}
 	return b.String()
 }
 

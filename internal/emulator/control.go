@@ -194,77 +194,14 @@ func (s *Server) reply(w http.ResponseWriter, status int, body any) {
 var errNoControl = errors.New("unknown operation of the control API")
 
 func (s *Server) controlCall(r *http.Request, path string, body []byte) (any, error) {
-	switch r.Method + " " + path {
-	case "GET account":
-		return s.cloud.Account(), nil
-	case "POST account":
-		return s.changeAccount(body)
-	case "POST identities":
-		return s.addActor(body)
-	case "POST revoke":
-		return s.revoke(body)
-	case "GET state":
-		return s.State(r.URL.Query().Get("values") == "true"), nil
-	case "POST apps":
-		return s.playApp(body)
-	case "GET clock":
-		return map[string]time.Time{"now": s.Now()}, nil
-	case "POST clock":
-		return s.setClock(body)
-	case "GET faults":
-		return s.activeFaults(), nil
-	case "POST faults":
-		faults, err := ParseFaults(body)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range faults {
-			s.Inject(f)
-		}
-		return s.activeFaults(), nil
-	case "DELETE faults":
-		s.ClearFaults()
-		return s.activeFaults(), nil
-	case "GET settings":
-		return s.Settings(), nil
-	case "POST settings":
-		return s.changeSettings(body)
-	case "GET counters":
-		return s.Counters(), nil
-	case "DELETE counters":
-		s.ResetCounters()
-		return s.Counters(), nil
-	case "GET events":
-		return append([]Event{}, s.Events()...), nil
-	case "DELETE events":
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.events = nil
-		return []Event{}, nil
-	case "POST leak":
-		return s.leak(body)
-	case "GET mails":
-		return s.cloud.Mails(), nil
-	case "GET notifications":
-		return append([]cloud.Notification{}, s.cloud.Notifications()...), nil
-	case "GET logs":
-		return append([]cloud.LogLine{}, s.Lines()...), nil
-	case "GET subscriptions":
-		return s.Subscriptions(), nil
-	case "POST subscriptions":
-		var n Subscription
-		if err := strictJSON(body, &n); err != nil {
-			return nil, err
-		}
-		return s.Subscribe(n)
-	case "DELETE subscriptions":
-		s.Unsubscribe()
-		return s.Subscriptions(), nil
-	case "POST cr-tokens":
-		return s.addCRToken(body)
+	head, id, one := strings.Cut(path, "/")
+	if one {
+		head += "/{id}"
 	}
-	if out, ok, err := s.controlGroups(r.Method, path, body); ok {
-		return out, err
+	for _, op := range controls {
+		if op.Method == r.Method && op.Path == head {
+			return op.serve(s, controlRequest{id: id, query: r.URL.Query(), body: body})
+		}
 	}
 	return nil, errNoControl
 }

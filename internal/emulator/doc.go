@@ -137,37 +137,7 @@
 //
 // # Control API
 //
-// Below /emulator/, JSON, without authentication:
-//
-//	GET    account            the account settings
-//	POST   account            changes them: see [cloud.AccountSettingsChange]
-//	POST   identities         adds a user, service ID or access group: see [cloud.NewActor]
-//	POST   revoke             takes a role or a policy: see [cloud.Revocation]
-//	GET    state?values=true  whole state; key values and secret data only on request
-//	POST   apps               {"project","app","play":"fail","reason","delay","now"}: see [AppPlay]
-//	GET    clock              {"now"}
-//	POST   clock              {"advance":"1920h"} or {"set":"2027-01-01T00:00:00Z"}
-//	GET    faults             the faults with the number of calls each has matched
-//	POST   faults             one fault or a list: see [Fault]
-//	DELETE faults             removes all; held calls continue
-//	GET    settings           the settings: see [Settings]
-//	POST   settings           changes the settings in the body
-//	GET    counters           {"POST /v1/apikeys": 3, …}: attempts, faults included
-//	DELETE counters
-//	GET    events             every change with its actor, except tokens and logs
-//	DELETE events
-//	GET    logs               accepted log entries
-//	GET    groups             the access groups with their members
-//	POST   groups             {"name","createdBy","members":[…],"grants":[…]}: see [cloud.NewGroup]
-//	POST   groups/{id}        {"add":[…],"remove":[…],"createdBy","grants":[…]}: see [cloud.GroupChange]
-//	DELETE groups/{id}        deletes a group with its policies
-//	POST   leak               {"id":"ApiKey-…"} or {"apikey":"value"}, "where": IBM's scanner finds a key
-//	GET    mails              mails of the scanner
-//	GET    notifications      events that were sent to Event Notifications
-//	POST   subscriptions      {"url","kind","duplicates":1,"reorder":true}: see [Subscription]
-//	GET    subscriptions      with the number of deliveries
-//	DELETE subscriptions      ends all
-//	POST   cr-tokens          {"token":"…"} makes a token valid; {} issues one
-//
+// Below /emulator/, JSON, without authentication. [Controls] lists the operations,
+// `latchkey emulator --help` prints them, and docs/emulator.md has curl lines.
 // Bodies are strict: an unknown field is rejected with 400.
 package emulator
