@@ -99,7 +99,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 		rotation.NameCollision: {
 			cause: func(s *stage) {
 				m := reconcile.Marker{Owner: "example", Credential: "other"}
-				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: m.Text()})
+				ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: m.Text()})
 			},
 			mend:  func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
 			after: reconcile.ResultPublished,
@@ -252,6 +252,58 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			mend:  func(*stage) {}, // a demand that could never be met is not remembered
 			after: reconcile.ResultUnchanged,
 		},
+		rotation.ForgedMarker: {
+			cause: func(s *stage) {
+				m := reconcile.Marker{Owner: "example", Credential: "c"}
+				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: m.Text()})
+			},
+			mend: func(s *stage) {
+				var out strings.Builder
+				env := s.environment()
+				run := func(args ...string) int {
+					out.Reset()
+					return run(s.t.Context(), args, func(name string) string {
+						if name == "LATCHKEY_CONFIG" {
+							return holesHead + static("c", place1)
+						}
+						return env(name)
+					}, nil, &out, &out)
+				}
+				if code := run("claim", s.serviceID("c")); code != exitError || !strings.Contains(out.String(), "--yes") {
+					s.t.Errorf("without a terminal: exit %d: %s", code, out.String())
+				}
+				code := run("claim", s.serviceID("c"), "--yes")
+				if code != exitOK || !strings.Contains(out.String(), cloud.OwnerIAMID) {
+					s.t.Errorf("claim: exit %d: %s", code, out.String())
+				}
+			},
+			after: reconcile.ResultPublished,
+		},
+		rotation.IdentityShared: {
+			first: true,
+			cause: func(s *stage) {
+				s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
+				theirs := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: "iam-" + s.serviceID("c"), AccountID: s.cloud.Ready().Account, Name: "theirs"})
+				s.mend = func() { s.cloud.Cloud().RemoveKey(theirs.ID) }
+			},
+			mend: func(s *stage) { s.mend() }, after: reconcile.ResultChanged,
+		},
+		rotation.IdentityTwice: {
+			first: true,
+			cause: func(s *stage) {
+				m := reconcile.Marker{Owner: "example", Credential: "c"}
+				other := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "earlier", Description: m.Text()})
+				key := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
+					IAMID: other.IAMID, Name: reconcile.KeyName("c", s.cloud.Now(), "0a1b"), Description: m.Text(),
+					ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
+				})
+				data := s.data("team-b")
+				data["IAM_API_KEY"], data["IAM_API_KEY_ID"] = key.Value, key.ID
+				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
+				s.mend = func() { s.cloud.Cloud().RemoveServiceID(other.ID); s.cloud.Advance(time.Hour) }
+			},
+			mend: func(s *stage) { s.mend() }, after: reconcile.ResultPublished,
+		},
 		rotation.IdentityAbsent: {
 			cause: func(s *stage) { s.url = s.serve(holesHead + given("ServiceId-00000000-0000-4000-8000-000000000000")) },
 			mend: func(s *stage) {
@@ -270,7 +322,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 		},
 		rotation.AdoptionFailed: {
 			cause: func(s *stage) {
-				made := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{
+				made := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{
 					Name: "c", AccountID: s.cloud.Ready().Account, Description: reconcile.Marker{Owner: "example", Credential: "c"}.Text(),
 				})
 				s.cloud.Cloud().Grant(made.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")

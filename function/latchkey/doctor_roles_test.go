@@ -128,7 +128,10 @@ func TestASweepWorksExactlyWhenTheDoctorFindsNoFailure(t *testing.T) {
 		}
 		return ""
 	}
-	foreign := func(s *stage) { // the service IDs of both projects, created by the owner
+	// The service IDs of both projects, which latchkey created when it logged in as
+	// the owner.
+	earlier := examples.Emulator + "\nidentity: {formerly: [" + cloud.OwnerIAMID + "]}\n"
+	foreign := func(s *stage) {
 		for _, name := range []string{"team-a", "team-b"} {
 			m := reconcile.Marker{Owner: "example", Credential: "logs-sender/" + team(s, name)}
 			s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "logs-sender-" + name, AccountID: cloud.AccountID, Description: m.Text()})
@@ -202,21 +205,25 @@ func TestASweepWorksExactlyWhenTheDoctorFindsNoFailure(t *testing.T) {
 			fix:      []string{"--roles Operator,Editor --service-name iam-identity"},
 		},
 		"Operator and Editor for the service IDs of others": {
+			config:   earlier,
 			before:   foreign,
 			policies: []string{"Operator+Editor serviceName=iam-identity", "Administrator serviceName=iam-access-management", grantsLogs, writesCode, seesGroups},
 			works:    true,
 		},
 		"Operator without Editor for the service IDs of others": {
+			config:   earlier,
 			before:   foreign,
 			policies: []string{"Operator serviceName=iam-identity", "Administrator serviceName=iam-access-management", grantsLogs, writesCode, seesGroups},
 			fix:      []string{"--roles Editor --service-name iam-identity --resource-type serviceid --resource ServiceId-"},
 		},
 		"Editor without Operator for the service IDs of others": {
+			config:   earlier,
 			before:   foreign,
 			policies: []string{"Editor serviceName=iam-identity", "Administrator serviceName=iam-access-management", grantsLogs, writesCode, seesGroups},
 			fix:      []string{"--roles Operator --service-name iam-identity --resource-type serviceid --resource ServiceId-"},
 		},
 		"Operator and Editor who grant to the service IDs of others": {
+			config:   earlier,
 			before:   foreign,
 			policies: []string{"Operator+Editor serviceName=iam-identity", grantsLogs, writesCode, seesGroups}, works: true, unknown: true,
 		},

@@ -64,8 +64,12 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 			says: []string{"FAIL  permission: Editor on iam-groups is missing", "--roles Editor --service-name iam-groups"}},
 		"an entry for a service ID of ours": {harm: func(s *stage) {
 			m := reconcile.Marker{Owner: "example", Credential: "left-behind"}
-			s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "left", AccountID: s.cloud.Ready().Account, Description: m.Text()})
+			ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "left", AccountID: s.cloud.Ready().Account, Description: m.Text()})
 		}, says: []string{"FAIL  left-behind: no config entry yields it any more", "ibmcloud iam service-id-delete ServiceId-"}},
+		"that a marker is ours": {harm: func(s *stage) {
+			m := reconcile.Marker{Owner: "example", Credential: "logs-sender/x"}
+			s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "posing", AccountID: s.cloud.Ready().Account, Description: m.Text()})
+		}, says: []string{"carries latchkey's marker, and was made by " + cloud.OwnerIAMID, "identity.formerly: [" + cloud.OwnerIAMID + "]", "latchkey claim ServiceId-"}},
 		"the logs endpoint": {harm: func(s *stage) {
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/logs/v1/singles", Kind: emulator.FaultStatus, Status: 503})
 		}, says: []string{"FAIL  logs:"}},

@@ -6,8 +6,28 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
+
+// ownServiceID adds a service ID that latchkey's identity made.
+func ownServiceID(c *cloud.Cloud, n cloud.NewServiceID) cloud.ServiceID {
+	n.AccountID = cloud.AccountID
+	id, err := c.CreateServiceID(c.Minter().Actor(), n)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// ownKey adds a key that latchkey's identity made.
+func ownKey(c *cloud.Cloud, n cloud.NewAPIKey) cloud.APIKey {
+	k, err := c.CreateAPIKey(c.Minter().Actor(), n)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
 
 // until polls a condition of another process.
 func until(ctx context.Context, within time.Duration, holds func() bool) error {

@@ -224,7 +224,7 @@ var flows = []flow{
 	}},
 	{name: "two service IDs of one name", places: []string{place2}, restarts: true, begin: func(k *killing) (*sample.Event, string) {
 		for range 2 {
-			k.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: k.cloud.Ready().Account, Description: "[latchkey v=1 owner=example credential=c]"})
+			ownServiceID(k.cloud.Cloud(), cloud.NewServiceID{Name: "c", AccountID: k.cloud.Ready().Account, Description: "[latchkey v=1 owner=example credential=c]"})
 		}
 		k.cloud.Advance(20 * time.Minute)
 		return nil, provenIn(place2)

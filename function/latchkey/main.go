@@ -37,6 +37,7 @@ type commands struct {
 	Rotate   rotateCommand   `cmd:"" help:"Demand a newer key."`
 	Revoke   revokeCommand   `cmd:"" help:"Replace and delete a key that leaked."`
 	Adopt    adoptCommand    `cmd:"" help:"Take over an existing key whose value a store holds."`
+	Claim    claimCommand    `cmd:"" help:"Let latchkey manage a service ID or key that IAM does not show to be its own."`
 	Status   statusCommand   `cmd:"" help:"Print each credential's key and stores; change nothing."`
 	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Validate validateCommand `cmd:"" help:"Check a config and print every fault with its line."`

@@ -37,7 +37,7 @@ func (d *drawn) serviceID() {
 		return
 	}
 	marker := reconcile.Marker{Owner: "example", Credential: d.name}
-	d.id = d.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: d.name, AccountID: d.cloud.Ready().Account, Description: marker.Describe("drawn")})
+	d.id = ownServiceID(d.cloud.Cloud(), cloud.NewServiceID{Name: d.name, AccountID: d.cloud.Ready().Account, Description: marker.Describe("drawn")})
 	if !d.chance(4, "no policy") {
 		d.cloud.Cloud().Grant(d.id.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 	}
@@ -63,7 +63,7 @@ func (d *drawn) key(kind string) {
 	case "foreign":
 		m.Owner = "somebody"
 	}
-	k := d.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{
+	k := ownKey(d.cloud.Cloud(), cloud.NewAPIKey{
 		IAMID: d.id.IAMID, AccountID: d.cloud.Ready().Account, Name: reconcile.KeyName(d.name, now, "00"), Description: m.Text(), ExpiresAt: cloud.FormatTime(expires),
 	})
 	if d.chance(12, "disabled") {

@@ -535,11 +535,11 @@ func TestOfTwoServiceIDsTheOneWhoseKeyIsPublishedStays(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, credential := s.created("team-b")
 	marker := reconcile.Marker{Owner: "example", Credential: credential, With: map[string]string{"project": s.project("team-b").ID}}
-	lower := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
+	lower := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
 	s.cloud.Advance(time.Hour)
-	higher := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
+	higher := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
 	s.cloud.Cloud().Grant(higher.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
-	key := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{
+	key := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
 		IAMID: higher.IAMID, AccountID: s.cloud.Ready().Account, Name: reconcile.KeyName(credential, s.cloud.Now(), "0a1b"),
 		Description: reconcile.Marker{Owner: "example", Credential: credential}.Text(), ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
 	})

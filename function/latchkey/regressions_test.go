@@ -174,9 +174,9 @@ func TestAWarmInstanceSeesThatAnotherServiceIDPublishes(t *testing.T) {
 	cold := s.serve(holesHead + static("c", place1))
 	first := s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished) // s.url is warm with its service ID
 	marker := reconcile.Marker{Owner: "example", Credential: "c"}
-	other := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", Description: marker.Text()})
+	other := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: marker.Text()})
 	s.cloud.Cloud().Grant(other.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
-	key := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{
+	key := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
 		IAMID: other.IAMID, Name: reconcile.KeyName("c", s.cloud.Now().Add(time.Second), "0a1b"), Description: marker.Text(),
 		ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
 	})

@@ -69,7 +69,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, log: log},
 	}
 	p.catalog = catalog.New(catalog.Config{
-		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.Ours,
+		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,
 		Tasks: p.tasks(),
 	})
 	if p.outcomes, err = newSinks(env, cfg, to, p.iam.HTTP(), log); err != nil {
@@ -170,7 +170,7 @@ func (p *assembly) closeOutcomes(ctx context.Context, within time.Duration) {
 // config, else an API key. The key that Secrets Manager gives its provider is
 // the last choice.
 func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*iam.Client, error) {
-	in := iam.Config{URL: "https://iam.cloud.ibm.com", Owner: cfg.Owner, HTTP: to.http, Now: to.now, Log: log}
+	in := iam.Config{URL: "https://iam.cloud.ibm.com", Owner: cfg.Owner, Formerly: cfg.Identity.Formerly, HTTP: to.http, Now: to.now, Log: log}
 	switch {
 	case to.endpoint != "":
 		in.URL = to.endpoint

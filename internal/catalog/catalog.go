@@ -79,7 +79,8 @@ type Config struct {
 	// Project reads one project; reconcile.ErrNotFound when it was deleted for
 	// good.
 	Project func(ctx context.Context, region, id string) (codeengine.Project, error)
-	// Marked lists the service IDs that carry our owner's marker.
+	// Marked lists the service IDs that carry our owner's marker. Those that are
+	// not Ours add no credential.
 	Marked func(context.Context) ([]reconcile.ServiceID, error)
 	// Tasks lists credentials of Secrets Manager tasks that a run left
 	// unfinished; nil lists none.
@@ -152,7 +153,7 @@ func (s *search) entry(e Entry) {
 		s.unknown = errors.Join(s.unknown, err)
 		s.unsure[e.Name] = err != nil
 		for _, id := range ids {
-			if e.called(entryOf(id.Marker.Credential)) {
+			if id.Ours && e.called(entryOf(id.Marker.Credential)) {
 				sets = append(sets, id.Marker.With)
 			}
 		}
@@ -207,15 +208,27 @@ func (s *search) add(e Entry, in Input) {
 	}
 }
 
+// mostForged limits the reports about service IDs that others made: any member
+// of the account can make many.
+const mostForged = 10
+
 // unconfigured adds service IDs that carry our marker and belong to no entry's
-// credential.
+// credential, or are not ours.
 func (s *search) unconfigured(ctx context.Context) {
 	ids, err := s.marked()
 	if err != nil {
 		s.unknown = errors.Join(s.unknown, err)
 		return
 	}
+	forged := 0
 	for _, id := range ids {
+		if !id.Ours {
+			// Its marker may name any credential, so it is reported by its own ID.
+			if forged++; forged <= mostForged {
+				s.found = append(s.found, reconcile.Credential{Name: id.ID, Unconfigured: &id, Forged: true})
+			}
+			continue
+		}
 		name := id.Marker.Credential
 		if s.names[name] {
 			continue

@@ -156,7 +156,7 @@ func project(id, region string) codeengine.Project {
 // mark returns a service ID with our marker.
 func mark(id, credential string, with map[string]string) reconcile.ServiceID {
 	return reconcile.ServiceID{
-		ID: id, IAMID: "iam-" + id, Name: "id of " + credential, Marked: true,
+		ID: id, IAMID: "iam-" + id, Name: "id of " + credential, Marked: true, Ours: true,
 		Marker: reconcile.Marker{Owner: "prod", Credential: credential, With: with},
 	}
 }

@@ -81,6 +81,9 @@ type Config struct {
 // Identity is the identity that latchkey logs in as.
 type Identity struct {
 	Profile string // name or ID of a trusted profile; "": an API key from the environment
+	// Formerly are the IAM IDs that latchkey logged in as before. What they made
+	// counts as its own.
+	Formerly []string
 }
 
 // Events configures which senders may request what.

@@ -168,6 +168,7 @@ func TestFaults(t *testing.T) {
 		"a region listed twice":                       {"regions: [eu-de]", "regions: [eu-de, eu-de]", []string{`3: regions[1]: "eu-de" is listed twice`}},
 		"no regions in the list":                      {"regions: [eu-de]", "regions: []", []string{`3: regions: is an empty list`}},
 		"an endpoint kind that is neither":            {"sweepEvery: 1h", "endpoints: internal", []string{`4: endpoints: "internal" must be public or private`}},
+		"a former login that is no IAM ID":            {"sweepEvery: 1h", "identity: {formerly: [me]}", []string{`4: identity.formerly[0]: "me" must be an IAM ID: iam-ServiceId-…, iam-Profile-… or IBMid-…`}},
 		"an identity without a profile":               {"sweepEvery: 1h", "identity: {}", []string{`4: identity.profile: is missing`}},
 		"an account with spaces":                      {"sweepEvery: 1h", "account: my account", []string{`4: account: "my account" must be an account ID`}},
 		"a duration without a unit":                   {"sweepEvery: 1h", "sweepEvery: 60", []string{`4: sweepEvery: must be a duration in d, h and m, such as 90d or 1d12h, not a number`}},

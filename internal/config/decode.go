@@ -50,7 +50,10 @@ func (d *decoder) config(v value) *Config {
 		field{"version", true, d.version},
 		field{"owner", true, func(v value) { c.Owner = d.word(v, checkName) }},
 		field{"identity", false, func(v value) {
-			d.object(v, field{"profile", true, func(v value) { c.Identity.Profile = d.word(v, checkProfile) }})
+			d.object(v,
+				field{"profile", !has(v, "formerly"), func(v value) { c.Identity.Profile = d.word(v, checkProfile) }},
+				field{"formerly", false, func(v value) { c.Identity.Formerly = d.formerLogins(v) }},
+			)
 		}},
 		field{"account", false, func(v value) { c.Account = d.word(v, checkAccount) }},
 		field{"regions", false, func(v value) { c.Regions = d.words(v, entry.CheckRegion) }},

@@ -23,18 +23,13 @@ var (
 	checkServiceID = form(`ServiceId-[A-Za-z0-9-]{1,64}`, "the ID of a service ID: ServiceId-…")
 	checkAPIKey    = form(`ApiKey-[A-Za-z0-9-]{1,64}`, "the ID of an API key: ApiKey-…")
 	checkGroup     = line(100)
+	checkIAMID     = form(`(?:iam-ServiceId|iam-Profile|IBMid)-[A-Za-z0-9-]{1,64}`, "an IAM ID: iam-ServiceId-…, iam-Profile-… or IBMid-…")
 )
 
 // serviceID reads the service ID of a credential: by name if latchkey creates it,
 // by ID if it exists.
 func (d *decoder) serviceID(v value, e *entryDraft) {
-	given := false
-	if v.node.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(v.node.Content); i += 2 {
-			given = given || v.node.Content[i].Value == "id"
-		}
-	}
-	if given {
+	if has(v, "id") {
 		d.object(v,
 			field{"id", true, func(v value) { e.given, e.givenAt = d.word(v, checkServiceID), v }},
 			field{"manage", true, func(v value) { d.word(v, oneOf(ManageKeys)) }},
@@ -50,6 +45,19 @@ func (d *decoder) serviceID(v value, e *entryDraft) {
 	d.exactlyOne(o, "policies", "accessGroups")
 }
 
+// has reports whether a mapping has a key.
+func has(v value, key string) bool {
+	if v.node.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		if v.node.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
+}
+
 // adoption reads the ID of the key that is to be adopted. false means none.
 func (d *decoder) adoption(v value, e *entryDraft) {
 	switch {
@@ -58,6 +66,15 @@ func (d *decoder) adoption(v value, e *entryDraft) {
 	case d.truth(v):
 		d.fault(v, "true is spelled overwrite: true; adopt takes the ID of an API key: ApiKey-…")
 	}
+}
+
+// formerLogins reads the IAM IDs that latchkey logged in as before.
+func (d *decoder) formerLogins(v value) []string {
+	ids := d.words(v, checkIAMID)
+	if len(ids) > maxFormer {
+		d.fault(v, "has %d IAM IDs; the maximum is %d", len(ids), maxFormer)
+	}
+	return ids
 }
 
 // formerly reads the entry's earlier names.

@@ -188,6 +188,10 @@ type found struct {
 
 // credential checks one credential as a sweep would, and its quotas.
 func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f found) {
+	if c.Forged {
+		d.foreign("service IDs", c.Unconfigured.ID, c.Unconfigured.Creator)
+		return f
+	}
 	if c.Unconfigured != nil {
 		d.fail("restore the entry (formerly, if it was renamed), or: ibmcloud iam service-id-delete "+c.Unconfigured.ID,
 			"%s: no config entry yields it any more, so the keys of %s are not rotated", c.Name, c.Unconfigured.ID)
@@ -203,6 +207,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f
 		f.create = f.create || step.Action == rotation.CreateIdentity
 		f.grants = f.grants || step.Action == rotation.GrantPolicy
 	}
+	d.ownership(out)
 	for _, st := range out.Stores {
 		if st.Fault != "" {
 			d.fail("", "%s: store %s: %s", c.Name, st.Name, cmp.Or(st.Error, st.Fault.Sentence()))

@@ -39,6 +39,9 @@ type Config struct {
 	URL string
 	// Owner is the owner in every marker.
 	Owner string
+	// Formerly are the IAM IDs that this installation logged in as before. What
+	// they made is ours.
+	Formerly []string
 	// HTTP sends every request. If nil, it is a client with the default
 	// transport. Its CheckRedirect is ignored: redirects are never followed.
 	HTTP *http.Client
@@ -150,6 +153,15 @@ func (c *Client) Account(ctx context.Context) (string, error) {
 func (c *Client) Self(ctx context.Context) (string, error) {
 	t, err := c.login.token(ctx)
 	return t.claims.IAMID, err
+}
+
+// ownIDs returns our own IAM ID and those of earlier logins.
+func (c *Client) ownIDs(ctx context.Context) ([]string, error) {
+	self, err := c.Self(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append([]string{self}, c.cfg.Formerly...), nil
 }
 
 // Usable returns an error if we cannot log in.

@@ -374,7 +374,7 @@ func TestEveryPageOfServiceIDsIsRead(t *testing.T) {
 		w.cloud.Cloud().AddIdentity("somebody")
 	}
 	w.identity("ours")
-	ours, err := w.Ours(t.Context())
+	ours, err := w.MarkedServiceIDs(t.Context())
 	if err != nil || len(ours) != 1 || ours[0].Name != "ours" {
 		t.Errorf("ours %+v, %v", ours, err)
 	}

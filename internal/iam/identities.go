@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,10 @@ func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, 
 	return found, date, nil
 }
 
-// Ours returns the account's service IDs with our owner's marker.
-func (c *Client) Ours(ctx context.Context) ([]reconcile.ServiceID, error) {
+// MarkedServiceIDs returns the account's service IDs with our owner's marker. Those that
+// are not Ours are foreign. A service ID without a record of its creation is ours
+// if it has a key that we made for its credential.
+func (c *Client) MarkedServiceIDs(ctx context.Context) ([]reconcile.ServiceID, error) {
 	var found []reconcile.ServiceID
 	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, func(id reconcile.ServiceID) {
 		if id.Marked && id.Marker.Owner == c.cfg.Owner {
@@ -43,6 +46,16 @@ func (c *Client) Ours(ctx context.Context) ([]reconcile.ServiceID, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i, id := range found {
+		if id.Ours || id.Creator != "" {
+			continue
+		}
+		list, err := c.List(ctx, id.IAMID, id.Marker.Credential)
+		if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+			return nil, err
+		}
+		found[i].Ours = len(list.Keys) > 0
 	}
 	return found, nil
 }
@@ -54,7 +67,13 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
-	opts := &iamidentityv1.ListServiceIdsOptions{AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100)}
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return date, fmt.Errorf("%s: %w", doing, err)
+	}
+	opts := &iamidentityv1.ListServiceIdsOptions{
+		AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true),
+	}
 	err = eachPage(doing, func(token *string) (string, error) {
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListServiceIdsWithContext(ctx, opts)
@@ -68,19 +87,21 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 			return "", upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Serviceids {
-			visit(serviceID(&page.Serviceids[i]))
+			visit(c.serviceID(&page.Serviceids[i], own))
 		}
 		return pageToken(doing, page.Next)
 	})
 	return date, err
 }
 
-func serviceID(s *iamidentityv1.ServiceID) reconcile.ServiceID {
+func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) reconcile.ServiceID {
 	id := reconcile.ServiceID{
 		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: moment(s.CreatedAt),
 	}
 	id.Version = str(s.EntityTag)
 	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(str(s.Description))
+	id.Creator = creator(s.History)
+	id.Ours = id.Marked && id.Marker.Owner == c.cfg.Owner && (slices.Contains(own, id.Creator) || claimed(id.Marker, s.History, own))
 	return id
 }
 
@@ -99,14 +120,18 @@ func (c *Client) Lookup(ctx context.Context, iamID string) (reconcile.ServiceID,
 
 func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.ServiceID, error) {
 	doing := "reading service ID " + id
-	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{ID: &id})
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return reconcile.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{ID: &id, IncludeHistory: core.BoolPtr(true)})
 	if err != nil {
 		return reconcile.ServiceID{}, fault(ctx, doing, resp, err)
 	}
 	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
 		return reconcile.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
-	found := serviceID(s)
+	found := c.serviceID(s, own)
 	if tag := resp.Headers.Get("Etag"); tag != "" {
 		found.Version = tag
 	}
@@ -116,10 +141,15 @@ func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.Servic
 // Mark writes our marker, on condition that the service ID still has the version
 // that was read. It never sends "*", which would overwrite another change.
 func (c *Client) Mark(ctx context.Context, id reconcile.ServiceID, m reconcile.Marker) error {
+	if !id.Marked || id.Marker.Owner != c.cfg.Owner {
+		return fmt.Errorf("marking service ID %s: %w: it does not have our marker", id.ID, reconcile.ErrRefused)
+	}
+	return c.describe(ctx, id, m)
+}
+
+func (c *Client) describe(ctx context.Context, id reconcile.ServiceID, m reconcile.Marker) error {
 	doing := "marking service ID " + id.ID
 	switch {
-	case !id.Marked || id.Marker.Owner != c.cfg.Owner:
-		return fmt.Errorf("%s: %w: it does not have our marker", doing, reconcile.ErrRefused)
 	case id.Version == "" || id.Version == "*":
 		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
 	}
@@ -153,7 +183,12 @@ func (c *Client) Create(ctx context.Context, name, description string) (reconcil
 	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
 		return reconcile.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
-	return serviceID(s), nil
+	made := c.serviceID(s, nil)
+	if made.Creator, err = c.Self(ctx); err != nil {
+		return reconcile.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	made.Ours = true
+	return made, nil
 }
 
 // Remove deletes a service ID with its keys and policies. It succeeds if the

@@ -86,7 +86,7 @@ func TestOnlyOurOwnersServiceIDsAreOurs(t *testing.T) {
 	w.identity("a")
 	w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "b", Description: reconcile.Marker{Owner: "other", Credential: "b"}.Text()})
 	w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c"})
-	ours, err := w.Ours(t.Context())
+	ours, err := w.MarkedServiceIDs(t.Context())
 	if err != nil || len(ours) != 1 || ours[0].Name != "a" || ours[0].Marker.Credential != "a" {
 		t.Errorf("ours %+v, %v", ours, err)
 	}

@@ -43,20 +43,23 @@ func parseStamp(s string) (time.Time, error) {
 type record struct {
 	rotation.Key
 	iamID, name, description string
+	creator                  string
 	marker                   reconcile.Marker
-	ours                     bool
+	ours, forged             bool
 }
 
 // read converts a key of an answer. A foreign key whose times cannot be parsed
 // is no error, since they are not used.
-func (c *Client) read(k *iamidentityv1.APIKey) (record, error) {
+func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	if k == nil || str(k.ID) == "" {
 		return record{}, errors.New("reading a key: it has no ID")
 	}
-	r := record{iamID: str(k.IamID), name: str(k.Name), description: str(k.Description)}
+	r := record{iamID: str(k.IamID), name: str(k.Name), description: str(k.Description), creator: str(k.CreatedBy)}
 	var marked bool
 	r.marker, _, marked = reconcile.ParseMarker(r.description)
-	r.ours = marked && r.marker.Owner == c.cfg.Owner
+	marked = marked && r.marker.Owner == c.cfg.Owner
+	r.ours = marked && (slices.Contains(own, r.creator) || claimed(r.marker, k.History, own))
+	r.forged = marked && !r.ours
 	expires, err := parseStamp(str(k.ExpiresAt))
 	if err != nil && r.ours {
 		return record{}, fmt.Errorf("reading key %s: %w", *k.ID, err)
@@ -71,15 +74,18 @@ func (c *Client) read(k *iamidentityv1.APIKey) (record, error) {
 	return r, nil
 }
 
-// List returns the keys of an identity. A key is ours if it has our owner's
-// marker with one of the given credential names; the others are counted only.
+// List returns the keys of an identity: those that are ours and are marked with
+// one of the given credential names. The others are counted only.
 func (c *Client) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
 	var out reconcile.KeyList
 	date, err := c.eachKey(ctx, iamID, func(r record) {
 		if r.ours && slices.Contains(credentials, r.marker.Credential) {
 			out.Keys = append(out.Keys, r.Key)
-		} else {
-			out.Foreign++
+			return
+		}
+		out.Foreign++
+		if r.forged {
+			out.Forged = append(out.Forged, reconcile.Forgery{ID: r.ID, Creator: r.creator})
 		}
 	})
 	if err != nil {
@@ -115,8 +121,12 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return date, fmt.Errorf("%s: %w", doing, err)
+	}
 	opts := &iamidentityv1.ListAPIKeysOptions{
-		AccountID: &account, IamID: &iamID, Pagesize: core.Int64Ptr(100), Scope: core.StringPtr("entity"),
+		AccountID: &account, IamID: &iamID, Pagesize: core.Int64Ptr(100), Scope: core.StringPtr("entity"), IncludeHistory: core.BoolPtr(true),
 	}
 	err = eachPage(doing, func(token *string) (string, error) {
 		opts.Pagetoken = token
@@ -131,7 +141,7 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 			return "", upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Apikeys {
-			r, err := c.read(&page.Apikeys[i])
+			r, err := c.read(&page.Apikeys[i], own)
 			if err != nil {
 				return "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 			}
@@ -147,7 +157,11 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 // Get returns one key with its version.
 func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, error) {
 	doing := "reading key " + keyID
-	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID})
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID, IncludeHistory: core.BoolPtr(true)})
 	if err != nil {
 		return reconcile.KeyRecord{}, fault(ctx, doing, resp, err)
 	}
@@ -155,7 +169,7 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 	if err != nil {
 		return reconcile.KeyRecord{}, err
 	}
-	r, err := c.read(k)
+	r, err := c.read(k, own)
 	if err != nil {
 		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 	}
@@ -168,7 +182,7 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 
 func (c *Client) whole(r record, version string, date time.Time) reconcile.KeyRecord {
 	return reconcile.KeyRecord{
-		Key: r.Key, IAMID: r.iamID, Ours: r.ours, Credential: r.marker.Credential, Version: version, Name: r.name, Description: r.description, Date: date,
+		Key: r.Key, IAMID: r.iamID, Creator: r.creator, Ours: r.ours, Forged: r.forged, Credential: r.marker.Credential, Version: version, Name: r.name, Description: r.description, Date: date,
 	}
 }
 
@@ -196,7 +210,13 @@ func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRec
 	if !keyValue.MatchString(v.Expose()) {
 		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
 	}
-	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
+	ids, err := c.ownIDs(ctx)
+	if err != nil {
+		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{
+		IamAPIKey: core.StringPtr(v.Expose()), IncludeHistory: core.BoolPtr(true),
+	})
 	switch err = fault(ctx, doing, resp, err, v); {
 	case errors.Is(err, reconcile.ErrRefused):
 		// The answer for a value without a key is not documented. A 404 is likely;
@@ -213,24 +233,27 @@ func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRec
 	}
 	own := *k
 	own.Apikey = nil
-	r, err := c.read(&own)
+	r, err := c.read(&own, ids)
 	if err != nil {
 		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 	}
 	return c.whole(r, str(k.EntityTag), date), nil
 }
 
-// Adopt appends our marker to the key's description.
+// Adopt appends our marker to the key's description. Since another identity made
+// the key, the marker counts as long as we are the last to have written it.
 func (c *Client) Adopt(ctx context.Context, rec reconcile.KeyRecord, m reconcile.Marker) error {
 	doing := "marking key " + rec.ID
-	if _, _, marked := reconcile.ParseMarker(rec.Description); marked && !rec.Ours {
+	_, text, marked := reconcile.ParseMarker(rec.Description)
+	if marked && !rec.Ours && !rec.Forged {
 		return fmt.Errorf("%s: %w: it belongs to another installation", doing, reconcile.ErrRefused)
 	}
+	m.Claimed = rec.Date
 	if rec.Version == "" || rec.Version == "*" {
 		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
 	}
 	return c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
-		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(rec.Description)),
+		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(text)),
 	})
 }
 
@@ -252,8 +275,8 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 	doing := "updating key " + rec.ID
 	marker, text, ok := reconcile.ParseMarker(rec.Description)
 	switch {
-	case !ok || marker.Owner != c.cfg.Owner:
-		return fmt.Errorf("%s: %w: it does not have our marker", doing, reconcile.ErrRefused)
+	case !ok || marker.Owner != c.cfg.Owner || !rec.Ours:
+		return fmt.Errorf("%s: %w: it is not ours", doing, reconcile.ErrRefused)
 	case rec.Version == "" || rec.Version == "*":
 		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
 	}

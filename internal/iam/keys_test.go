@@ -129,7 +129,7 @@ func TestAListThatIsNotWholeIsAnError(t *testing.T) {
 			}))
 			_, lerr := bent.List(t.Context(), id.IAMID, "a")
 			_, _, ferr := bent.Find(t.Context(), "a")
-			_, oerr := bent.Ours(t.Context())
+			_, oerr := bent.MarkedServiceIDs(t.Context())
 			if n := w.cloud.Counter("GET", "/v1/apikeys"); n > 2 {
 				t.Errorf("%d pages were asked for", n)
 			}

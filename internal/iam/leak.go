@@ -25,10 +25,16 @@ func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential s
 	if !keyValue.MatchString(v.Expose()) {
 		return "", "", fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
 	}
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return "", "", fmt.Errorf("%s: %w", doing, err)
+	}
 	for try := 1; ; try++ {
-		k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
+		k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{
+			IamAPIKey: core.StringPtr(v.Expose()), IncludeHistory: core.BoolPtr(true),
+		})
 		if err == nil {
-			r, rerr := c.read(k)
+			r, rerr := c.read(k, own)
 			switch {
 			case rerr != nil:
 				return "", "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)

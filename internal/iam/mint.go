@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -56,9 +57,13 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 		}
 		k, resp, cerr := c.identity.CreateAPIKeyWithContext(ctx, opts)
 		if cerr == nil {
-			made, rerr := c.born(k, m)
-			if rerr == nil {
+			made, rerr := c.born(ctx, k, m)
+			switch {
+			case rerr == nil:
 				return made, nil
+			case errors.Is(rerr, errCreator):
+				// No later run would know the key as ours. Nobody has it yet.
+				return rotation.Key{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, rerr), c.Retire(ctx, *k.ID))
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
 		} else {
@@ -95,11 +100,19 @@ func unsure(create, lookUp error) error {
 	return fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, create, lookUp) //nolint:errorlint // see above
 }
 
-var errElsewhere = errors.New("it belongs to another identity")
+var (
+	errElsewhere = errors.New("it belongs to another identity")
+	// errCreator would make every key that we create foreign.
+	errCreator = errors.New("IAM names another creator for a key of ours: list it in identity.formerly")
+)
 
 // born converts the answer to a create, without the key's value. A name or
 // description that the answer omits is taken from the request.
-func (c *Client) born(k *iamidentityv1.APIKey, m reconcile.MintRequest) (rotation.Key, error) {
+func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m reconcile.MintRequest) (rotation.Key, error) {
+	ids, err := c.ownIDs(ctx)
+	if err != nil {
+		return rotation.Key{}, err
+	}
 	if k == nil {
 		return rotation.Key{}, errors.New("the answer is empty")
 	}
@@ -111,12 +124,17 @@ func (c *Client) born(k *iamidentityv1.APIKey, m reconcile.MintRequest) (rotatio
 	if str(own.Description) == "" {
 		own.Description = &m.Description
 	}
-	r, err := c.read(&own)
+	if str(own.CreatedBy) == "" {
+		own.CreatedBy = &ids[0]
+	}
+	r, err := c.read(&own, ids)
 	switch {
 	case err != nil:
 		return rotation.Key{}, err
 	case r.iamID != m.IAMID:
 		return rotation.Key{}, errElsewhere
+	case !slices.Contains(ids, r.creator):
+		return rotation.Key{}, fmt.Errorf("%w: IAM says that %s made key %s, and we are %s", errCreator, r.creator, r.ID, ids[0])
 	case r.Created.IsZero():
 		return rotation.Key{}, fmt.Errorf("reading key %s: it has no created_at", r.ID)
 	}
@@ -134,9 +152,9 @@ func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v sec
 	for try := 1; ; try++ {
 		k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
 		if err == nil {
-			found, rerr := c.born(k, m)
+			found, rerr := c.born(ctx, k, m)
 			switch {
-			case errors.Is(rerr, errElsewhere):
+			case errors.Is(rerr, errElsewhere), errors.Is(rerr, errCreator):
 				return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, rerr)
 			case rerr == nil:
 				return found, nil

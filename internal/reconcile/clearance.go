@@ -33,12 +33,25 @@ func (ru *run) clearFor(ctx context.Context, at reading) error {
 		return fmt.Errorf("publishing key %s to %s: reading the entry again: %w", ru.fresh.ID, at.store.Name(), err)
 	case ru.notOurs(now) && !ru.notOurs(at.Entry):
 		return fmt.Errorf("publishing key %s to %s: %w: the entry was written by someone else", ru.fresh.ID, at.store.Name(), ErrConflict)
-	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, now.Created.Before(ru.fresh.Created):
+	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, !ru.newer(ctx, now):
 		return nil
 	case !ru.fresh.stored:
 		return ru.withdraw(ctx, "another replica published to "+at.store.Name()+" first")
 	}
 	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.store.Name(), ErrConflict, now.KeyID)
+}
+
+// newer reports whether an entry names a key of this credential that is not older
+// than the new one. The entry's time counts only if IAM does not return the key.
+func (ru *run) newer(ctx context.Context, e Entry) bool {
+	created := e.Created
+	if rec, err := ru.Keys.Get(ctx, e.KeyID); err == nil {
+		if !rec.Ours || !slices.Contains(ru.c.names(), rec.Credential) {
+			return false
+		}
+		created = rec.Created
+	}
+	return e.KeyID != "" && !created.Before(ru.fresh.Created)
 }
 
 // notOurs reports whether an entry was not written by this installation of

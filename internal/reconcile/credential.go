@@ -50,6 +50,8 @@ type Credential struct {
 	// Unconfigured is our service ID that no config entry yields. It is reported
 	// and not changed.
 	Unconfigured *ServiceID
+	// Forged is set if Unconfigured only carries our marker and is not ours.
+	Forged bool
 }
 
 // names returns the present and the earlier names, with which keys are marked.

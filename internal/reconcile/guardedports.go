@@ -128,6 +128,22 @@ type guardedKeys struct {
 	ru *run
 }
 
+// List returns keys, without marks that can't be true.
+func (g guardedKeys) List(ctx context.Context, iamID string, credentials ...string) (KeyList, error) {
+	l, err := g.Keys.List(ctx, iamID, credentials...)
+	for i, k := range l.Keys {
+		l.Keys[i] = plausible(k, l.Date)
+	}
+	return l, err
+}
+
+// Get returns a key, without marks that can't be true.
+func (g guardedKeys) Get(ctx context.Context, keyID string) (KeyRecord, error) {
+	rec, err := g.Keys.Get(ctx, keyID)
+	rec.Key = plausible(rec.Key, rec.Date)
+	return rec, err
+}
+
 // Mint creates a key.
 func (g guardedKeys) Mint(ctx context.Context, m MintRequest, v secret.Value) (k rotation.Key, err error) {
 	err = g.ru.write(ctx, time.Time{}, func() (err error) {
@@ -169,10 +185,10 @@ type guardedStore struct {
 	ru *run
 }
 
-// Read returns the entry.
+// Read returns the entry, if it has the form of one.
 func (g guardedStore) Read(ctx context.Context) (Entry, error) {
 	e, err := g.Store.Read(ctx)
-	return e, answered(err)
+	return formed(e), answered(err)
 }
 
 // Publish writes the entry.

@@ -11,13 +11,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Marker identifies a service ID or a key as ours. It is the bracketed text at the
-// end of the description, after the user's own text:
+// Marker says which credential a service ID or a key of ours belongs to. It does
+// not show that the thing is ours: any identity that may create one can write the
+// text. It is the bracketed text at the end of the description, after the user's
+// own text:
 //
 //	Sends the logs of team-a [latchkey v=1 owner=prod credential=logs-sender/4f… with={"project":"4f…"}]
 //
 // A marker of an unknown version is ignored, so the keys of a newer latchkey are
-// foreign to an older one.
+// foreign to an older one. Fields that this version does not know are kept.
 type Marker struct {
 	Owner      string
 	Credential string
@@ -27,6 +29,12 @@ type Marker struct {
 	// If no store is guarded, it decides which of two replicas was first.
 	Current string
 	Since   time.Time
+	// Claimed is when a person let latchkey take over a thing that it did not make.
+	// It counts only while IAM shows that we wrote the description last.
+	Claimed time.Time
+	// Unknown are the fields that this version does not know, as they were read.
+	// Another version that runs at the same time may need them.
+	Unknown []string
 	// KeyMarks are only written on keys.
 	KeyMarks
 }
@@ -81,7 +89,7 @@ func (m Marker) Text() string {
 	for _, mark := range []struct {
 		name string
 		at   time.Time
-	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}, {"leaked", m.Leaked}, {"withdrawn", m.Withdrawn}, {"since", m.Since}} {
+	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}, {"leaked", m.Leaked}, {"withdrawn", m.Withdrawn}, {"since", m.Since}, {"claimed", m.Claimed}} {
 		if !mark.at.IsZero() {
 			fmt.Fprintf(&b, " %s=%s", mark.name, mark.at.UTC().Format(time.RFC3339Nano))
 		}
@@ -91,6 +99,10 @@ func (m Marker) Text() string {
 	}
 	if m.Current != "" {
 		fmt.Fprintf(&b, " current=%s", m.Current)
+	}
+	for _, field := range m.Unknown {
+		b.WriteByte(' ')
+		b.WriteString(field)
 	}
 	if len(m.With) > 0 {
 		with, err := json.Marshal(m.With)
@@ -149,8 +161,12 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 			m.Since, err = time.Parse(time.RFC3339Nano, value)
 		case "stores":
 			m.Stores, err = parseStores(value)
+		case "claimed":
+			m.Claimed, err = time.Parse(time.RFC3339Nano, value)
 		case "current":
 			m.Current = value
+		default:
+			m.Unknown = append(m.Unknown, field)
 		}
 		if err != nil {
 			return Marker{}, description, false

@@ -52,6 +52,21 @@ func TestOnlyAMarkerOfThisVersionAtTheEndIsOurs(t *testing.T) {
 	}
 }
 
+// Two versions run at once during an upgrade. The older one must not lose the marks
+// of the newer one.
+func TestUnknownFieldsOfAMarkerSurvive(t *testing.T) {
+	const description = `x [latchkey v=1 owner=a credential=b renew=2026-11-24T08:30:00Z asof=2026-11-24T08:30:00Z flag with={"p":"q r=s"}]`
+	m, text, ok := ParseMarker(strings.Replace(description, " flag", " flag=", 1))
+	if !ok || len(m.Unknown) != 2 {
+		t.Fatalf("read as %+v %t", m, ok)
+	}
+	m.Leaked = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	again, _, ok := ParseMarker(m.Describe(text))
+	if !ok || cmp.Diff(m, again) != "" {
+		t.Errorf("%q: %s", m.Describe(text), cmp.Diff(m, again))
+	}
+}
+
 func TestAKeysNameTellsWhenItWasMinted(t *testing.T) {
 	at := time.Date(2026, 11, 24, 8, 30, 1, 234e6, time.UTC)
 	name := KeyName("logs-sender/4f6a", at, "0a1b")

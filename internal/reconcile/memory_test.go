@@ -68,7 +68,7 @@ func (m *memory) Lookup(_ context.Context, iamID string) (reconcile.ServiceID, e
 func (m *memory) Create(_ context.Context, name, description string) (reconcile.ServiceID, error) {
 	defer m.lock()()
 	m.made++
-	id := reconcile.ServiceID{ID: fmt.Sprintf("ServiceId-%d", m.made), Name: name, Created: m.now}
+	id := reconcile.ServiceID{ID: fmt.Sprintf("ServiceId-%d", m.made), Name: name, Created: m.now, Ours: true}
 	id.IAMID = "iam-" + id.ID
 	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(description)
 	if err := m.fail["Create"]; err != nil {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ func (ru *run) addNotes(plan rotation.Plan) {
 			ru.note(n)
 		}
 	}
+	ru.noteForged()
 	ru.out.Leaked = ru.fate()
 	for _, k := range ru.keys {
 		if k.Leaked.IsZero() && k.ID != ru.ask.Trigger.Leaked {
@@ -32,6 +34,21 @@ func (ru *run) addNotes(plan rotation.Plan) {
 			ru.note(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
 		}
 	}
+}
+
+// mostForged limits the notes about things that others made.
+const mostForged = 10
+
+// noteForged adds a note about each thing that carries our marker and is not ours.
+func (ru *run) noteForged() {
+	for _, f := range ru.forged[:min(len(ru.forged), mostForged)] {
+		ru.out.Notes = append(ru.out.Notes, noteOf(f))
+	}
+}
+
+func noteOf(f Forgery) NoteOutcome {
+	n := rotation.Note{Reason: rotation.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
+	return NoteOutcome{Note: n, Message: n.Reason.Sentence()}
 }
 
 // note adds notes with their sentences.

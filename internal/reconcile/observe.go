@@ -30,11 +30,16 @@ type run struct {
 	offset  time.Duration // IAM's clock minus the local clock
 	dated   bool          // offset is known
 	id      ServiceID
-	ours    []ServiceID     // all service IDs of ours with the name, including id
-	busy    map[string]bool // our service IDs, by ID, that have keys
-	taken   bool            // a service ID with the name has no marker of ours
-	collide bool            // a service ID with the name belongs to another credential
-	cached  bool            // id came from an earlier run
+	ours    []ServiceID       // all service IDs of ours with the name, including id
+	busy    map[string]bool   // our service IDs, by ID, that have keys
+	home    map[string]string // the IAM ID of the service ID that each key is on
+	strange map[string]bool   // keys that a store names, and that IAM shows not to be this credential's
+	forged  []Forgery         // what carries our marker and is not ours
+	taken   bool              // a service ID with the name has no marker of ours
+	posing  bool              // the only service ID with the name and our marker is not ours
+	twice   bool              // a store names a key of a second service ID of ours, with another name
+	collide bool              // a service ID with the name belongs to another credential
+	cached  bool              // id came from an earlier run
 	keys    []rotation.Key
 	foreign int
 	granted []Policy
@@ -123,6 +128,7 @@ func (ru *run) observe(ctx context.Context) error {
 			ru.whose[c.Name] = own
 		}
 	}
+	ru.distrust()
 	if err := ru.observeNamed(ctx); err != nil {
 		return err
 	}
@@ -139,19 +145,19 @@ func (ru *run) observe(ctx context.Context) error {
 	return nil
 }
 
-// preferOwner chooses one of several service IDs of ours: the one whose key a
-// store names, else the oldest.
+// preferOwner chooses one of several service IDs of ours: the one of the newest
+// key that a store names, else the oldest. IAM says how old a key is and whose.
 func (ru *run) preferOwner(ctx context.Context) error {
 	if len(ru.ours) < 2 {
 		return nil
 	}
-	var newest Entry
-	for _, e := range ru.entries {
-		if e.err == nil && e.KeyID != "" && ru.listed(e.KeyID) && !e.Created.Before(newest.Created) {
-			newest = e.Entry
+	var newest rotation.Key
+	for _, k := range ru.keys {
+		if ru.named(k.ID) && !k.Created.Before(newest.Created) {
+			newest = k
 		}
 	}
-	i := slices.IndexFunc(ru.ours, func(id ServiceID) bool { return id.IAMID == newest.IAMID })
+	i := slices.IndexFunc(ru.ours, func(id ServiceID) bool { return id.IAMID == ru.home[newest.ID] })
 	if i < 0 || ru.ours[i].ID == ru.id.ID {
 		return nil
 	}
@@ -172,21 +178,20 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 			return nil
 		}
 		ru.remember(ru.c.Name, ServiceID{})
-		ru.keys, ru.foreign, ru.granted = nil, 0, nil
+		ru.keys, ru.foreign, ru.forged, ru.granted = nil, 0, nil, nil
 	}
 	found, date, err := ru.Identities.Find(ctx, ru.c.ServiceIDName)
 	if err != nil {
 		return fmt.Errorf("%w: finding service ID %q: %w", ErrObserve, ru.c.ServiceIDName, err)
 	}
-	var ours []ServiceID
-	for _, id := range found {
-		if ru.owns(id) {
-			ours = append(ours, id)
-		}
+	ours, err := ru.sift(ctx, found)
+	if err != nil {
+		return err
 	}
 	if len(ours) == 0 {
 		ru.taken = len(found) > 0
-		ru.collide = slices.ContainsFunc(found, func(id ServiceID) bool { return id.Marked && id.Marker.Owner == ru.Owner })
+		ru.posing = len(ru.forged) > 0
+		ru.collide = slices.ContainsFunc(found, func(id ServiceID) bool { return id.Ours && !slices.Contains(ru.c.names(), id.Marker.Credential) })
 		ru.settleClock(date)
 		return nil
 	}
@@ -214,8 +219,36 @@ func (ru *run) observeGiven(ctx context.Context) error {
 	return ru.read(ctx, id)
 }
 
-func (ru *run) owns(id ServiceID) bool {
+// claims reports whether a service ID's marker has our owner and this credential.
+func (ru *run) claims(id ServiceID) bool {
 	return id.Marked && id.Marker.Owner == ru.Owner && slices.Contains(ru.c.names(), id.Marker.Credential)
+}
+
+// owns reports whether a service ID is ours and belongs to this credential.
+func (ru *run) owns(id ServiceID) bool { return id.Ours && ru.claims(id) }
+
+// sift returns the service IDs that are ours, and notes those that only have our
+// marker. If IAM has no record of who made one, a key that we made for this
+// credential shows that it is ours.
+func (ru *run) sift(ctx context.Context, found []ServiceID) (ours []ServiceID, err error) {
+	for _, id := range found {
+		if !ru.claims(id) {
+			continue
+		}
+		if !id.Ours && id.Creator == "" {
+			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
+			if err != nil {
+				return nil, fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
+			}
+			id.Ours = len(l.Keys) > 0
+		}
+		if !id.Ours {
+			ru.forged = append(ru.forged, Forgery{ID: id.ID, Creator: id.Creator})
+			continue
+		}
+		ours = append(ours, id)
+	}
+	return ours, nil
 }
 
 // read lists the keys of all our service IDs, and the policies of the first,
@@ -238,13 +271,28 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 		return err
 	}
 	ru.settleClock(lists[0].Date)
-	ru.busy = map[string]bool{}
+	ru.busy, ru.home = map[string]bool{}, map[string]string{}
 	for i, l := range lists {
-		ru.keys = append(ru.keys, l.Keys...)
-		ru.foreign += l.Foreign
-		ru.busy[ids[i].ID] = len(l.Keys)+l.Foreign > 0
+		ru.take(ids[i], l)
 	}
 	return nil
+}
+
+// take adds the keys of one service ID of ours.
+func (ru *run) take(id ServiceID, l KeyList) {
+	if ru.busy == nil {
+		ru.busy, ru.home = map[string]bool{}, map[string]string{}
+	}
+	for _, k := range l.Keys {
+		ru.add(k, id.IAMID)
+	}
+	ru.foreign += l.Foreign
+	ru.forged = append(ru.forged, l.Forged...)
+	ru.busy[id.ID] = len(l.Keys)+l.Foreign > 0
+}
+
+func (ru *run) add(k rotation.Key, iamID string) {
+	ru.keys, ru.home[k.ID] = append(ru.keys, k), iamID
 }
 
 // readAccess reads the identity's policies and access groups, if the config has
@@ -304,17 +352,25 @@ func (ru *run) observeNamed(ctx context.Context) error {
 		rec, err := ru.lookUp(ctx, e.KeyID)
 		switch {
 		case errors.Is(err, ErrNotFound):
+			continue
 		case err != nil:
 			return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrObserve, e.KeyID, e.store.Name(), err)
-		case rec.Ours && ru.ourIdentity(rec.IAMID):
-			ru.keys = append(ru.keys, rec.Key)
-		case rec.Ours && ru.cached:
+		case !rec.Ours || !slices.Contains(ru.c.names(), rec.Credential):
+		case ru.ourIdentity(rec.IAMID):
+			ru.add(rec.Key, rec.IAMID)
+		case ru.cached:
 			ru.remember(ru.c.Name, ServiceID{})
 			return fmt.Errorf("%w: store %s names key %s of another service ID", errAgain, e.store.Name(), e.KeyID)
-		case rec.Ours && ru.c.Given == "":
+		case ru.c.Given == "":
 			if err := ru.admit(ctx, rec); err != nil {
 				return err
 			}
+		}
+		if !ru.listed(rec.ID) {
+			ru.strange[rec.ID] = true
+		}
+		if rec.Forged && !slices.ContainsFunc(ru.forged, func(f Forgery) bool { return f.ID == rec.ID }) {
+			ru.forged = append(ru.forged, Forgery{ID: rec.ID, Creator: rec.Creator})
 		}
 	}
 	return nil
@@ -329,23 +385,23 @@ func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("%w: reading the service ID of key %s: %w", ErrObserve, rec.ID, err)
-	case !ru.owns(id):
+	case !ru.claims(id) || !id.Ours && id.Creator != "": // without a record, the key shows that it is ours
 		return nil
 	case id.Name == ru.c.ServiceIDName && ru.id.ID == "":
 		return fmt.Errorf("%w: IAM's list does not contain service ID %s, which exists", ErrObserve, id.ID)
+	case id.Name != ru.c.ServiceIDName && ru.id.ID != "":
+		ru.twice = true // which of them to use is for a person to say
 	}
 	l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
 	if err != nil {
 		return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 	}
 	ru.log.Warn("the name of the service ID differs from the config", "service_id", id.ID, "name", id.Name, "config_name", ru.c.ServiceIDName)
-	ru.ours, ru.keys, ru.foreign = append(ru.ours, id), append(ru.keys, l.Keys...), ru.foreign+l.Foreign
-	if ru.busy == nil {
-		ru.busy = map[string]bool{}
-	}
+	ru.ours = append(ru.ours, id)
+	ru.take(id, l)
 	ru.busy[id.ID] = true
 	if !ru.listed(rec.ID) {
-		ru.keys = append(ru.keys, rec.Key)
+		ru.add(rec.Key, rec.IAMID)
 	}
 	if ru.id.ID != "" {
 		return nil
@@ -367,8 +423,8 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 		return nil // it is deleted
 	case err != nil:
 		return fmt.Errorf("%w: reading key %s to revoke: %w", ErrObserve, id, err)
-	case rec.Ours && ru.ourIdentity(rec.IAMID):
-		ru.keys = append(ru.keys, rec.Key)
+	case rec.Ours && ru.ourIdentity(rec.IAMID) && slices.Contains(ru.c.names(), rec.Credential):
+		ru.add(rec.Key, rec.IAMID)
 	case rec.Ours && ru.cached && slices.Contains(ru.c.names(), rec.Credential):
 		ru.remember(ru.c.Name, ServiceID{})
 		return fmt.Errorf("%w: key %s to revoke belongs to another service ID", errAgain, id)

@@ -17,11 +17,25 @@ type ServiceID struct {
 	Text    string
 	Locked  bool
 	Created time.Time
+	// Creator is the IAM ID of the identity that made the service ID. It is empty
+	// if IAM has no record of that.
+	Creator string
+	// Ours is set if IAM shows that we made the service ID, or that we claimed it.
+	Ours bool
 	// Version is IAM's entity tag, which an update needs. Lookup always sets it.
 	Version string
-	// Marker is valid if Marked is set.
+	// Marker is valid if Marked is set. Any identity that may create a service ID
+	// can write it, so it only says which credential one of ours belongs to.
 	Marker Marker
 	Marked bool
+}
+
+// Forgery is a service ID or key that carries our marker, although IAM does not
+// show that we made it. It is foreign.
+type Forgery struct {
+	// ID is "ServiceId-…" or "ApiKey-…". Creator is the IAM ID of the identity
+	// that made it, or empty if IAM does not say.
+	ID, Creator string
 }
 
 // Policy grants roles on a service, or on one of its instances or resource
@@ -67,10 +81,13 @@ type Group struct{ ID, Name string }
 
 // KeyList is one listing of a service ID's keys.
 type KeyList struct {
-	// Keys are those with the marker of our owner and of this credential.
+	// Keys are those that IAM shows to be ours and that carry the marker of this
+	// credential.
 	Keys []rotation.Key
-	// Foreign counts the other keys.
+	// Foreign counts the other keys. Forged are those of them that carry our
+	// marker.
 	Foreign int
+	Forged  []Forgery
 	// Date is IAM's clock.
 	Date time.Time
 }
@@ -79,10 +96,13 @@ type KeyList struct {
 type KeyRecord struct {
 	rotation.Key
 	IAMID string
-	// Ours is set if the key has our owner's marker. Credential is the name in
-	// the marker.
-	Ours       bool
-	Credential string
+	// Creator is the IAM ID of the identity that made the key.
+	Creator string
+	// Ours is set if IAM shows that we made or adopted the key, and it has our
+	// owner's marker. Forged is set if it only has the marker. Credential is the
+	// name in the marker.
+	Ours, Forged bool
+	Credential   string
 	// Version is IAM's entity tag, which an update needs.
 	Version string
 	// Name and Description are those in IAM. An update replaces both, and the
@@ -110,8 +130,8 @@ type MintRequest struct {
 
 // Keys manages the API keys of service IDs.
 type Keys interface {
-	// List returns all keys of one identity. Ours are those marked with one of
-	// the credential's names.
+	// List returns all keys of one identity. Those of the credential are marked
+	// with one of its names.
 	List(ctx context.Context, iamID string, credentials ...string) (KeyList, error)
 	// Get returns one key, or ErrNotFound.
 	Get(ctx context.Context, keyID string) (KeyRecord, error)

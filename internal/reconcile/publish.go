@@ -96,8 +96,8 @@ func (ru *run) setStoreKey(store, keyID string) {
 	}
 }
 
-// proveCopy checks that a value belongs to our service ID before it is copied. A
-// person may have changed it.
+// proveCopy checks that a value belongs to the key's service ID before it is
+// copied. Whoever may write the store may have changed it.
 func (ru *run) proveCopy(ctx context.Context, from reading) error {
 	who, err := ru.Exchange.Exchange(ctx, from.Value)
 	switch {
@@ -105,27 +105,36 @@ func (ru *run) proveCopy(ctx context.Context, from reading) error {
 		return fmt.Errorf("%w: %w", errAltered, err)
 	case err != nil:
 		return err
-	case !ru.ourIdentity(who.IAMID):
+	case who.IAMID != ru.home[from.KeyID]:
 		return fmt.Errorf("%w: its token is for %s", errAltered, who.IAMID)
 	}
 	return nil
 }
 
 // copy writes the published key to a store that is behind, from one that has it.
+// Only the value comes from that store.
 func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 	to := ru.reading(s.Target)
+	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key })
+	if i < 0 {
+		return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)
+	}
+	var altered error
 	for _, from := range ru.entries {
 		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() {
 			continue
 		}
 		if err := ru.proveCopy(ctx, from); err != nil {
-			return fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.store.Name(), s.Target, err)
+			altered = fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.store.Name(), s.Target, err)
+			if errors.Is(err, errAltered) {
+				continue // another store may have the value
+			}
+			return altered
 		}
 		if err := ru.unmoved(ctx, to); err != nil {
 			return err
 		}
-		e := from.Entry
-		e.Revision = ""
+		e := Entry{KeyID: s.Key, Value: from.Value, Created: ru.keys[i].Created, IAMID: ru.home[s.Key], Owner: ru.Owner}
 		err := ru.put(ctx, to.store, e, to.Revision)
 		if errors.Is(err, ErrConflict) {
 			return fmt.Errorf("%w: copying key %s to %s: %w", errAgain, s.Key, s.Target, err)
@@ -135,6 +144,9 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		}
 		ru.setStoreKey(s.Target, s.Key)
 		return ru.readBack(ctx, to.store, e)
+	}
+	if altered != nil {
+		return altered
 	}
 	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)
 }

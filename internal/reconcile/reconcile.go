@@ -131,15 +131,21 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, 
 	plan := ru.decide()
 	ru.setHeldBack(plan)
 	ru.note(plan.Notes...)
+	ru.noteForged()
 	return out, plan, nil
 }
 
 // orphaned returns the outcome for a service ID that no config entry yields.
 func (c Credential) orphaned() Outcome {
-	return Outcome{
-		Credential: c.Name, Result: ResultOrphaned, Reason: rotation.Unconfigured, Message: rotation.Unconfigured.Sentence(),
-		ServiceID: c.Unconfigured.ID, Kept: true,
+	out := Outcome{
+		Credential: c.Name, Result: ResultOrphaned, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Kept: true,
 	}
+	if c.Forged {
+		out.Reason = rotation.ForgedMarker
+		out.Notes = []NoteOutcome{noteOf(Forgery{ID: c.Unconfigured.ID, Creator: c.Unconfigured.Creator})}
+	}
+	out.Message = out.Reason.Sentence()
+	return out
 }
 
 // filled returns the log attributes, given as keys and values, that are not

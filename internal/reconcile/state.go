@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -15,7 +16,7 @@ func (ru *run) named(keyID string) bool {
 // unseen reports whether a store names the key, and IAM does not return it, but the
 // key is so young that this proves nothing.
 func (ru *run) unseen(keyID string) bool {
-	return !ru.listed(keyID) && slices.ContainsFunc(ru.entries, func(e reading) bool {
+	return !ru.listed(keyID) && !ru.strange[keyID] && slices.ContainsFunc(ru.entries, func(e reading) bool {
 		return e.err == nil && e.KeyID == keyID && ru.now().Before(e.Created.Add(2*ru.c.Rules.Window))
 	})
 }
@@ -42,6 +43,7 @@ func (ru *run) state() rotation.State {
 		Adopting:  ru.c.AdoptKey,
 		Identity: rotation.Identity{
 			Exists: ru.id.ID != "", Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.c.Collides || ru.collide,
+			Posing: ru.posing, Twice: ru.twice,
 			Unsatisfied: append(missing(ru.c.Policies, ru.granted), ru.outside()...), Given: ru.c.Given != "",
 		},
 	}
@@ -57,6 +59,9 @@ func (ru *run) state() rotation.State {
 		st := rotation.Store{
 			Name: e.store.Name(), Guarded: e.store.Guarded(), Required: !ru.c.Optional[e.store.Name()],
 			Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty(),
+		}
+		if ru.strange[e.KeyID] {
+			st.Key, st.Foreign = "", e.KeyID
 		}
 		switch {
 		case e.err != nil:
@@ -105,7 +110,7 @@ func (ru *run) decide() rotation.Plan {
 	ru.out.Next = plan.Next
 	ru.out.Stores = nil
 	for i, st := range s.Stores {
-		so := StoreOutcome{Name: st.Name, Key: st.Key, Fault: st.Fault}
+		so := StoreOutcome{Name: st.Name, Key: cmp.Or(st.Key, st.Foreign), Fault: st.Fault}
 		if err := ru.entries[i].err; err != nil {
 			so.Error = words(err)
 		}
@@ -123,7 +128,6 @@ func (ru *run) decide() rotation.Plan {
 // clamp limits a demand to the present. A sender's clock may be ahead, and a key
 // can't be newer than now.
 func clamp(t rotation.Trigger, now time.Time) rotation.Trigger {
-	const ahead = 5 * time.Minute
 	if latest := now.Add(ahead); t.NewerThan.After(latest) {
 		t.NewerThan = latest
 	}

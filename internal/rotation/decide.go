@@ -152,6 +152,10 @@ func (v view) blocked(t Trigger) Reason {
 		return ClockSkew
 	case v.Identity.Collides:
 		return NameCollision
+	case v.Identity.Posing:
+		return ForgedMarker
+	case v.Identity.Twice:
+		return IdentityTwice
 	case v.Identity.NameTaken:
 		return NameTaken
 	case v.Identity.Given && !v.Identity.Exists:
@@ -160,6 +164,8 @@ func (v view) blocked(t Trigger) Reason {
 		return IdentityGone
 	case v.Identity.Locked && len(v.Identity.Unsatisfied) > 0:
 		return IdentityLocked
+	case v.Foreign > 0 && !v.Identity.Given && len(v.Identity.Unsatisfied) > 0 && !v.adoptable():
+		return IdentityShared
 	case v.disabled():
 		return KeyDisabled
 	case v.published.Locked, v.leaked.Locked && v.leaked.Live(v.now):

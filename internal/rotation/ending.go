@@ -92,9 +92,9 @@ func (v view) endings() (steps []Step) {
 			// Disabled by a person, or its overlap runs.
 		case k.Fused(v.r):
 			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
-		case v.newest.ID == "" && len(v.named) > 0:
-			// The key that a store names is deleted. Consumers may still use this
-			// one until another is published.
+		case v.newest.ID == "" && v.occupied():
+			// The key that a store names is deleted or foreign. Consumers may still
+			// use this one until another is published.
 		case (v.newest.ID == "" || k.Compare(v.newest) > 0) && (v.marked(k) || v.consumerTrouble() != ""):
 			// A consumer may have it, and is restarted first.
 		case v.newest.ID == "" || k.Compare(v.newest) > 0:
@@ -104,6 +104,11 @@ func (v view) endings() (steps []Step) {
 		}
 	}
 	return steps
+}
+
+// occupied reports whether a store names any key.
+func (v view) occupied() bool {
+	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" && (st.Key != "" || st.Foreign != "") })
 }
 
 // settled reports whether every store and every consumer has the published key,

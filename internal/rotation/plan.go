@@ -66,6 +66,10 @@ type Note struct {
 	Key string `json:"key,omitempty"`
 	// Store is the name of the store that the note is about.
 	Store string `json:"store,omitempty"`
+	// Thing is the ID of the foreign service ID or key that the note is about, and
+	// Creator the identity that made it.
+	Thing   string `json:"thing,omitempty"`
+	Creator string `json:"creator,omitempty"`
 	// At is when the event happened, or will happen.
 	At time.Time `json:"at,omitzero"`
 }
@@ -131,6 +135,9 @@ const (
 	NameCollision  Reason = "name-collision"
 	IdentityLocked Reason = "service-id-locked"
 	IdentityGone   Reason = "service-id-gone"
+	ForgedMarker   Reason = "forged-marker" // a note as well
+	IdentityShared Reason = "service-id-shared"
+	IdentityTwice  Reason = "service-id-twice"
 	KeyDisabled    Reason = "key-disabled"
 	KeyLocked      Reason = "key-locked"
 	KeyCap         Reason = "key-cap"
@@ -185,6 +192,7 @@ var sentences = map[Reason]string{
 	LeakedAlive:  "the leaked key still works, because a store or consumer that may have it could not get another one yet: the next run tries again, and revoking with containment ends the key now",
 	Unconfigured: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID",
 	StoreDropped: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires",
+	ForgedMarker: "it carries latchkey's marker, but IAM does not show that latchkey made it, so it is left alone: delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)",
 	LockFailed:   "a store could not lock or unlock its copy of a key; the next publication tries again",
 
 	InProgress:       "another replica is working on this credential; the next run does what remains",
@@ -200,6 +208,8 @@ var sentences = map[Reason]string{
 	NameTaken:      "a service ID with this name exists without this credential's marker: rename it, or use another name in the config",
 	NameCollision:  "two credentials use the same service ID name or store entry: give each its own in the config",
 	IdentityGone:   "a store names a key whose service ID is deleted, and latchkey does not recreate it: remove the entry from the store to start over",
+	IdentityShared: "the service ID has keys that latchkey did not make, so it is granted nothing: delete those keys, or give the service ID by its ID in the config",
+	IdentityTwice:  "a store names a key of another service ID of latchkey's than the one with the configured name: delete the one that is not needed, or correct serviceID.name",
 	IdentityLocked: "the service ID is locked: unlock it (ibmcloud iam service-id-unlock)",
 	KeyDisabled:    "the published key is disabled: enable it, or delete it to get a new one",
 	KeyLocked:      "a key that must change is locked: unlock it (ibmcloud iam service-api-key-unlock)",

@@ -83,8 +83,17 @@ func (h history) draw(t *rapid.T) rotation.State {
 	if chance(t, 8, "duplicate") {
 		s.Identity.Duplicates = []string{"ServiceId-2"}
 	}
-	s.Foreign = rapid.IntRange(0, 3).Draw(t, "foreign")
+	if len(s.Identity.Unsatisfied) == 0 { // else it blocks
+		s.Foreign = rapid.IntRange(0, 3).Draw(t, "foreign")
+	}
 	if h.people {
+		for i := range s.Stores {
+			if st := &s.Stores[i]; st.Key == "" && st.Fault == "" && chance(t, 10, "names a foreign key") {
+				st.Foreign = "ApiKey-theirs"
+			}
+		}
+		s.Identity.Posing = chance(t, 20, "posing")
+		s.Identity.Twice = chance(t, 20, "twice")
 		s.Foreign = rapid.IntRange(0, 14).Draw(t, "more foreign")
 		s.Identity.Exists = !chance(t, 8, "no service ID")
 		s.Identity.Locked = chance(t, 10, "service ID locked")

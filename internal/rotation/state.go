@@ -91,13 +91,16 @@ func (k Key) Compare(other Key) int {
 
 // Identity is the observed state of the credential's service ID.
 type Identity struct {
-	// Exists is false if IAM has no service ID with our marker.
+	// Exists is false if IAM has no service ID of ours.
 	Exists bool
 	// Locked service IDs accept no policies and cannot be deleted.
 	Locked bool
-	// NameTaken is set if a service ID with the exact name exists that has no
-	// marker, or another credential's.
-	NameTaken bool
+	// NameTaken is set if a service ID with the exact name exists that is not ours,
+	// and none of ours. Posing is set if it carries our marker.
+	NameTaken, Posing bool
+	// Twice is set if a store names a key of a second service ID of ours that has
+	// another name.
+	Twice bool
 	// Collides is set if another credential uses this name or one of these
 	// locations in a store.
 	Collides bool
@@ -120,7 +123,11 @@ type Store struct {
 	Name string
 	// Key is the key ID that the entry names. Empty if there is no entry.
 	Key string
-	// Created is the named key's creation time, from the entry.
+	// Foreign is the key that the entry names, if IAM shows that it is not this
+	// credential's. The entry then counts as empty, so Key is empty too.
+	Foreign string
+	// Created is the named key's creation time, from the entry. Whoever may write
+	// the store may have chosen it.
 	Created time.Time
 	// Guarded stores compare and set. The first guarded store is the arbiter.
 	Guarded bool

@@ -180,10 +180,13 @@ func (s *sim) history() {
 	}
 	if r.IntN(12) == 0 || ch.target.step == remove { // two replicas created the service ID at once, long ago
 		for range 2 {
-			id := s.cloud.AddServiceID(cloud.NewServiceID{
+			id, err := s.cloud.CreateServiceID(s.minter.Actor(), cloud.NewServiceID{
 				AccountID: cloud.AccountID, Name: idName,
 				Description: reconcile.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
 			})
+			if err != nil {
+				panic(err)
+			}
 			s.ids[id.ID] = s.now
 		}
 	}

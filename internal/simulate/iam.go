@@ -76,10 +76,12 @@ func (w *world) lagged(keys, lists, policies time.Duration) {
 
 func (i iam) date() time.Time { return i.now.Truncate(time.Second) }
 
-func serviceID(s cloud.ServiceID) reconcile.ServiceID {
+func (w *world) serviceID(s cloud.ServiceID) reconcile.ServiceID {
 	id := reconcile.ServiceID{ID: s.ID, IAMID: s.IAMID, Name: s.Name, Locked: s.Locked, Created: s.CreatedAt.Truncate(time.Minute)}
 	id.Version = s.EntityTag
 	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(s.Description)
+	id.Creator = s.CreatedBy
+	id.Ours = id.Marked && id.Marker.Owner == owner && s.CreatedBy == w.minter.IAMID
 	return id
 }
 
@@ -91,7 +93,7 @@ func (i iam) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error
 		i.lagged(0, i.delay(), 0)
 		page, err := i.cloud.ListServiceIDs(i.minter.Actor(), cloud.ServiceIDQuery{AccountID: cloud.AccountID, Name: name, PageSize: 100})
 		for _, s := range page.Items {
-			out = append(out, serviceID(s))
+			out = append(out, i.serviceID(s))
 		}
 		date = i.date()
 		r.found = i.now
@@ -108,7 +110,7 @@ func (i iam) Lookup(ctx ctx, iamID string) (reconcile.ServiceID, error) {
 	var out reconcile.ServiceID
 	err := i.call(ctx, lookup, "", func() error {
 		s, err := i.cloud.GetServiceID(i.minter.Actor(), strings.TrimPrefix(iamID, "iam-"), false)
-		out = serviceID(s)
+		out = i.serviceID(s)
 		return err
 	})
 	return out, err
@@ -120,7 +122,7 @@ func (i iam) Create(ctx ctx, name, description string) (reconcile.ServiceID, err
 		s, err := i.cloud.CreateServiceID(i.minter.Actor(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: name, Description: description})
 		if err == nil {
 			i.checkCreate(s)
-			out = serviceID(s)
+			out = i.serviceID(s)
 		}
 		return err
 	})
@@ -222,7 +224,7 @@ func (i iam) Grant(ctx ctx, iamID string, p reconcile.Policy) error {
 
 func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
 	m, _, marked := reconcile.ParseMarker(k.Description)
-	ours := marked && m.Owner == owner
+	ours := marked && m.Owner == owner && k.CreatedBy == i.minter.IAMID
 	out := rotation.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
 	if ours {
 		out = reconcile.Mark(out, k.Name, m)
@@ -242,8 +244,11 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 			k, m, ours := i.keyOf(i.seen(k, lag))
 			if ours && slices.Contains(creds, m.Credential) {
 				out.Keys = append(out.Keys, k)
-			} else {
-				out.Foreign++
+				continue
+			}
+			out.Foreign++
+			if !ours && m.Owner == owner {
+				out.Forged = append(out.Forged, reconcile.Forgery{ID: k.ID})
 			}
 		}
 		out.Date = i.date()
@@ -308,8 +313,10 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 			return err
 		}
 		k = i.seen(k, lag)
-		out = reconcile.KeyRecord{IAMID: k.IAMID, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
-		out.Key, _, out.Ours = i.keyOf(k)
+		out = reconcile.KeyRecord{IAMID: k.IAMID, Creator: k.CreatedBy, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
+		var m reconcile.Marker
+		out.Key, m, out.Ours = i.keyOf(k)
+		out.Credential, out.Forged = m.Credential, !out.Ours && m.Owner == owner
 		return nil
 	})
 	if err != nil {
@@ -418,7 +425,7 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 		st = unfuse
 	}
 	m, text, ok := reconcile.ParseMarker(rec.Description)
-	if !ok || m.Owner != owner {
+	if !ok || m.Owner != owner || !rec.Ours {
 		return fmt.Errorf("%w: it has not our marker", reconcile.ErrRefused)
 	}
 	m.Superseded = cmp.Or(c.Superseded, m.Superseded)

@@ -1,0 +1,101 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// A description can be written by anyone who may create service IDs, which by
+// default is every member of the account. IAM's own records can't. A key is ours
+// if its created_by is one of our IAM IDs, a service ID if its history says so.
+//
+// IBM documents neither the actions of a history nor how long IAM keeps it. The
+// forms here are lenient, and a missing record shows nothing.
+
+// creator returns the identity that made a thing, by its history, or "".
+func creator(history []iamidentityv1.EnityHistoryRecord) string {
+	for i := range history {
+		if acted(history[i], "CREAT") {
+			return str(history[i].IamID)
+		}
+	}
+	return ""
+}
+
+// lastEditor returns the identity that last changed a thing's fields, or "".
+func lastEditor(history []iamidentityv1.EnityHistoryRecord) string {
+	last, editor := "", ""
+	for i := range history {
+		at := str(history[i].Timestamp)
+		// The order of the records is not documented. Two of one minute, the later
+		// of which is not ours, leave the editor unclear.
+		switch by := str(history[i].IamID); {
+		case !acted(history[i], "UPDAT") || at < last:
+		case at == last && by != editor:
+			editor = ""
+		default:
+			last, editor = at, by
+		}
+	}
+	return editor
+}
+
+func acted(r iamidentityv1.EnityHistoryRecord, action string) bool {
+	return strings.HasPrefix(strings.ToUpper(str(r.Action)), action)
+}
+
+// claimed reports whether we wrote the mark of a claim, and nobody changed the
+// description since.
+func claimed(m reconcile.Marker, history []iamidentityv1.EnityHistoryRecord, own []string) bool {
+	return !m.Claimed.IsZero() && slices.Contains(own, lastEditor(history))
+}
+
+// Creators returns who made the keys of an identity, by key ID.
+func (c *Client) Creators(ctx context.Context, iamID string) (map[string]string, error) {
+	creators := map[string]string{}
+	_, err := c.eachKey(ctx, iamID, func(r record) { creators[r.ID] = r.creator })
+	return creators, err
+}
+
+// ClaimServiceID makes a service ID with our marker ours, although IAM does not
+// show that we made it. It fails if IAM's history does not show the claim.
+func (c *Client) ClaimServiceID(ctx context.Context, id reconcile.ServiceID) error {
+	m := id.Marker
+	m.Claimed = c.cfg.Now().UTC()
+	if err := c.describe(ctx, id, m); err != nil {
+		return err
+	}
+	now, err := c.Lookup(ctx, id.IAMID)
+	if err == nil && !now.Ours {
+		err = fmt.Errorf("claiming service ID %s: %w: IAM's history does not show it", id.ID, reconcile.ErrRefused)
+	}
+	return err
+}
+
+// ClaimKey does the same for a key.
+func (c *Client) ClaimKey(ctx context.Context, rec reconcile.KeyRecord) error {
+	doing := "claiming key " + rec.ID
+	m, text, marked := reconcile.ParseMarker(rec.Description)
+	if !marked || !rec.Forged || rec.Version == "" || rec.Version == "*" {
+		return fmt.Errorf("%s: %w: it does not have our marker, or its version is unknown", doing, reconcile.ErrRefused)
+	}
+	m.Claimed = c.cfg.Now().UTC()
+	err := c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
+		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(text)),
+	})
+	if err != nil {
+		return err
+	}
+	now, err := c.Get(ctx, rec.ID)
+	if err == nil && !now.Ours {
+		err = fmt.Errorf("%s: %w: IAM's history does not show it", doing, reconcile.ErrRefused)
+	}
+	return err
+}

@@ -1,0 +1,63 @@
+package reconcile
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// What a store says is a hint from whoever may write it. Its form is checked
+// here, IAM is asked whether it is true (observeNamed), and what it says about
+// times and identities decides nothing.
+
+// keyForm is the form of a key's ID.
+var keyForm = regexp.MustCompile(`^ApiKey-[A-Za-z0-9-]{1,64}$`)
+
+// formed returns the entry without a key ID that IAM can't have given. Latchkey did
+// not write such an entry.
+func formed(e Entry) Entry {
+	if !keyForm.MatchString(e.KeyID) {
+		e.KeyID = ""
+	}
+	return e
+}
+
+// distrust drops times of stores that can't be true.
+func (ru *run) distrust() {
+	ru.strange = map[string]bool{}
+	for i := range ru.entries {
+		e := &ru.entries[i].Entry
+		if e.KeyID == "" || e.Created.After(ru.now().Add(ru.c.Rules.Window)) {
+			e.Created = time.Time{}
+		}
+	}
+}
+
+// ahead is how far ahead of IAM a sender's clock may be.
+const ahead = 5 * time.Minute
+
+// plausible returns the key without marks that can't be true. A person may have
+// edited them: those of a key that is ours can be changed by administrators only.
+func plausible(k rotation.Key, now time.Time) rotation.Key {
+	const slack = 15 * time.Minute // of clocks, IAM's minutes and a slow create
+	latest := now.Add(ahead + slack)
+	if k.Minted.Sub(k.Created).Abs() > slack {
+		k.Minted = time.Time{}
+	}
+	if k.Superseded.After(latest) {
+		k.Superseded = time.Time{}
+	} else if !k.Superseded.IsZero() && k.Superseded.Before(k.Created) {
+		k.Superseded = k.Created
+	}
+	if k.Renew.After(latest) {
+		k.Renew = time.Time{} // no event can have demanded that
+	}
+	if most := k.Created.Add(ahead + slack); k.Answers.After(most) {
+		k.Answers = most
+	}
+	if k.Leaked.After(latest) {
+		k.Leaked = now
+	}
+	return k
+}

@@ -1,0 +1,133 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// intruder has a service ID of its own, with a key on it. Both carry our marker.
+func (w *bench) intruder(name string) (key rotation.Key, value secret.Value) {
+	marker := reconcile.Marker{Owner: owner, Credential: w.c.Name}
+	id := reconcile.ServiceID{ID: "ServiceId-hers", IAMID: "iam-ServiceId-hers", Name: name, Creator: "IBMid-hers", Marker: marker, Marked: true, Created: w.now}
+	w.ids = append(w.ids, id)
+	value = secret.New("a value of her own that IAM knows")
+	key = w.add(id.IAMID, "x", marker.Text(), value, time.Time{})
+	rec := w.find(key.ID)
+	rec.Ours, rec.Forged, rec.Creator = false, true, id.Creator
+	return key, value
+}
+
+func forgedNotes(out reconcile.Outcome) (things []string) {
+	for _, n := range out.Notes {
+		if n.Reason == rotation.ForgedMarker {
+			things = append(things, n.Thing+" "+n.Creator)
+		}
+	}
+	return things
+}
+
+func TestAPlantedKeyIsOverwrittenAndNothingOfHersIsUsed(t *testing.T) {
+	for _, guarded := range []bool{true, false} {
+		for _, created := range []time.Duration{-time.Hour, 0, 1000 * time.Hour} {
+			t.Run(fmt.Sprint(guarded, created), func(t *testing.T) {
+				w := newBench(t)
+				w.a.guarded = guarded
+				genuine := w.rotated()
+				hers, value := w.intruder("anything")
+				w.a.entry = reconcile.Entry{KeyID: hers.ID, Value: value, Created: w.now.Add(created), IAMID: "iam-ServiceId-hers", Owner: owner}
+				w.a.rev++
+				out := w.run(rotation.Trigger{})
+				if out.Key != genuine || w.a.entry.KeyID != genuine || w.b.entry.KeyID != genuine || !w.a.entry.Value.Equal(w.b.entry.Value) || w.a.entry.IAMID != w.b.entry.IAMID {
+					t.Errorf("outcome %+v, store names %s", out, w.a.entry.KeyID)
+				}
+				if got := forgedNotes(out); len(got) != 1 || got[0] != hers.ID+" IBMid-hers" {
+					t.Errorf("notes %+v", out.Notes)
+				}
+				if k := w.find(genuine); k == nil || !k.Superseded.IsZero() || w.find(hers.ID) == nil || len(w.policies["iam-ServiceId-hers"]) > 0 {
+					t.Errorf("the genuine key is %+v", k)
+				}
+			})
+		}
+	}
+}
+
+func TestAForgedServiceIDIsNoDuplicate(t *testing.T) {
+	w := newBench(t)
+	genuine := w.rotated()
+	hers, _ := w.intruder(w.c.ServiceIDName)
+	w.reconciler = w.process() // a process without memory
+	out := w.run(rotation.Trigger{NewerThan: w.now.Add(time.Second)})
+	if w.find(hers.ID) == nil || len(w.ids) != 2 || len(w.policies["iam-ServiceId-hers"]) > 0 {
+		t.Errorf("what is hers was changed: %+v", out)
+	}
+	if got := forgedNotes(out); len(got) != 1 || got[0] != "ServiceId-hers IBMid-hers" {
+		t.Errorf("notes %+v", out.Notes)
+	}
+	// Her key is young, and it is no rival that the demand waits for.
+	if out.Key == genuine || out.Result != reconcile.ResultPublished {
+		t.Errorf("outcome %+v", out)
+	}
+}
+
+func TestOnlyAForgedServiceIDBlocks(t *testing.T) {
+	w := newBench(t)
+	w.intruder(w.c.ServiceIDName)
+	out := w.run(rotation.Trigger{})
+	if out.Result != reconcile.ResultBlocked || out.Reason != rotation.ForgedMarker || len(out.Steps) > 0 {
+		t.Errorf("outcome %+v", out)
+	}
+}
+
+func TestAKeyIDThatIAMCannotHaveGivenIsNoKeyID(t *testing.T) {
+	w := newBench(t)
+	genuine := w.rotated()
+	w.b.entry.KeyID = "ApiKey-x/../../y"
+	out := w.run(rotation.Trigger{})
+	if out.Key != genuine || out.Result != reconcile.ResultBlocked || out.Reason != rotation.EntryUnmarked {
+		t.Errorf("outcome %+v", out)
+	}
+}
+
+// A store that names a key that IAM does not have, born in the future, would make
+// every run wait for it.
+func TestAKeyOfTheFutureIsNotWaitedFor(t *testing.T) {
+	w := newBench(t)
+	genuine := w.rotated()
+	w.b.entry.KeyID, w.b.entry.Created = "ApiKey-of-nobody", w.now.Add(1000*time.Hour)
+	if out := w.run(rotation.Trigger{}); out.Key != genuine || w.b.entry.KeyID != genuine {
+		t.Errorf("outcome %+v", out)
+	}
+}
+
+func TestMarksOfTheFutureDoNotCount(t *testing.T) {
+	far := time.Date(9990, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, mark := range map[string]func(*rotation.Key){
+		"a demand":       func(k *rotation.Key) { k.Renew = far },
+		"a demand's end": func(k *rotation.Key) { k.Answers = far },
+		"an overlap":     func(k *rotation.Key) { k.Superseded = far },
+		"a birth":        func(k *rotation.Key) { k.Minted = far },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			genuine := w.rotated()
+			mark(&w.find(genuine).Key)
+			if out := w.run(rotation.Trigger{}); out.Key != genuine {
+				t.Errorf("a sweep: %+v", out)
+			}
+			w.now = w.now.Add(time.Hour)
+			if out := w.run(rotation.Trigger{NewerThan: w.now}); out.Result != reconcile.ResultPublished || out.Key == genuine {
+				t.Errorf("a demand: %+v", out)
+			}
+			published := w.a.entry.KeyID
+			w.now = w.now.Add(time.Hour)
+			if out := w.run(rotation.Trigger{}); out.Key != published {
+				t.Errorf("the next sweep: %+v", out)
+			}
+		})
+	}
+}
