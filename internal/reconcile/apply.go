@@ -33,19 +33,57 @@ func (ru *run) round(ctx context.Context) error {
 	return err
 }
 
-// apply takes the steps in order. A failed step ends the round. If only a store
-// after the first or a consumer fails, the round continues, but the old key is
-// not ended.
+// onFailure is what a failed step means for the steps after it.
+type onFailure int
+
+const (
+	stop           onFailure = iota // the later steps need this one
+	goOn                            // none does
+	goOnMintNot                     // it was to make room for a new key
+	goOnEndNot                      // a consumer may still have an old key, which must not end
+	goOnRestartNot                  // the same, and no consumer may get the new key yet
+)
+
+// failures says for each action what its failure means. A step that only tidies up
+// ends no round.
+var failures = map[rotation.Action]onFailure{
+	rotation.RemoveDuplicate: goOn, rotation.CreateIdentity: stop, rotation.Rename: goOn, rotation.GrantPolicy: stop,
+	rotation.Unfuse: goOnRestartNot, rotation.Remember: goOn, rotation.MarkLeaked: goOn, rotation.Disable: goOnMintNot,
+	rotation.Adopt: stop, rotation.Extend: goOn, rotation.Retire: goOnMintNot, rotation.Supersede: goOn,
+	rotation.Mint: stop, rotation.Prove: stop, rotation.Publish: stop, rotation.Copy: goOnRestartNot,
+	rotation.RemoveIdentity: goOn, rotation.RestartConsumer: goOnEndNot,
+}
+
+// afterwards returns what the failure of a step means for the later ones.
+func (ru *run) afterwards(s rotation.Step, err error) onFailure {
+	after := failures[s.Action]
+	switch {
+	case errors.Is(err, errDrift), errors.Is(err, errTooLate), errors.Is(err, errUnread):
+		return stop // the run cannot trust the time, or what it has read
+	case s.Action == rotation.Publish && ru.fresh.stored:
+		return goOnRestartNot // a store after the first
+	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
+		return goOn
+	case s.Action == rotation.Retire && s.Reason == rotation.IsExpired, s.Reason == rotation.KeyLeaked && after == goOnMintNot:
+		return goOn // it does not count toward the number of live keys
+	}
+	return after
+}
+
+// apply takes the steps in order. What a failure means for the others is in
+// failures.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 	defer ru.recordLate(ctx, plan)()
-	var late, unmarked error
-	unwritten := false
+	var failed error
+	worst := goOn
 	for _, step := range plan.Steps {
-		if late != nil && ru.endsHeld(step) {
+		switch {
+		case worst == goOnMintNot && step.Action == rotation.Mint:
+			return failed
+		case worst >= goOnEndNot && ru.endsHeld(step):
 			continue // a consumer may still hold the old key
-		}
-		if unwritten && step.Action == rotation.RestartConsumer {
-			continue // its store may not have the key
+		case worst == goOnRestartNot && step.Action == rotation.RestartConsumer:
+			continue // its store may not have the key, or the fuse may end the key
 		}
 		if step.Key == rotation.NewKey && ru.fresh != nil {
 			step.Key = ru.fresh.ID
@@ -75,25 +113,23 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			}
 			continue
 		}
-		if step.Action == rotation.MarkLeaked {
-			if errors.Is(err, errDrift) || errors.Is(err, errTooLate) {
-				return err // the run cannot trust the time
-			}
-			unmarked = err // the revocation continues without the mark
-			continue
-		}
-		if step.Action == rotation.RestartConsumer || (step.Action == rotation.Publish && ru.fresh.stored) || step.Action == rotation.Copy {
+		failed = errors.Join(failed, err)
+		after := ru.afterwards(step, err)
+		switch {
+		case after == stop:
+			ru.explain(ctx, step, err)
+			return failed
+		case after >= goOnEndNot && step.Action != rotation.Unfuse:
 			ru.explainStore(step, err)
-			late = errors.Join(late, err)
-			unwritten = unwritten || step.Action != rotation.RestartConsumer
-			continue
+		case errors.Is(err, ErrDenied) && step.Action != rotation.MarkLeaked && ru.out.Result != ResultBlocked:
+			ru.block(rotation.IdentityDenied, err)
 		}
-		return errors.Join(unmarked, late, ru.explain(ctx, step, err))
+		worst = max(worst, after)
 	}
 	if held := ru.out.Result == ResultBlocked || ru.out.Result == ResultInProgress; ru.fresh != nil && ru.fresh.stored && !held {
 		ru.out.Result = ResultPublished
 	}
-	return errors.Join(unmarked, late)
+	return failed
 }
 
 // endsHeld reports whether a step ends a key that consumers may hold. A contained

@@ -49,6 +49,10 @@ var (
 	// errUncleared means that the service ID, the arbiter if no store is guarded,
 	// could not be written.
 	errUncleared = errors.New("clearing for publication")
+	// errWithdrawal means that a new key that no store has could not be deleted.
+	errWithdrawal = errors.New("withdrawing the new key")
+	// errUnread means that a store that was read could not be read again.
+	errUnread = errors.New("reading a store again")
 	// errStorm means that the limit of forced rotations in an hour is reached.
 	errStorm = errors.New("too many forced rotations")
 	// errDrift means that the local clock and IAM's clock moved apart during the

@@ -88,9 +88,14 @@ func (ru *run) explainStore(step rotation.Step, err error) {
 }
 
 // explain sets the outcome to blocked if a person must fix a step's error.
-func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error {
+func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
 	switch {
+	case errors.Is(err, errWithdrawal):
+		// The refusal is IAM's, whatever the step was. The fuse ends the key.
+		if denied {
+			ru.block(rotation.IdentityDenied, err)
+		}
 	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || errors.Is(err, errUncleared)) && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked, err)
 	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
@@ -112,7 +117,6 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) error
 	case denied:
 		ru.block(rotation.IdentityDenied, err)
 	}
-	return err
 }
 
 // locked reports whether a lock on the service ID explains the error of a create.

@@ -91,7 +91,7 @@ func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
 		switch {
 		case errors.Is(err, ErrNotFound):
 		case err != nil:
-			return fmt.Errorf("looking for key %s in %s: %w", keyID, e.store.Name(), err)
+			return fmt.Errorf("%w: looking for key %s in %s: %w", errUnread, keyID, e.store.Name(), err)
 		case now.KeyID == keyID:
 			return fmt.Errorf("%w: store %s names key %s now", errAgain, e.store.Name(), keyID)
 		}

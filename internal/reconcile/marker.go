@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Marker says which credential a service ID or a key of ours belongs to. It does
@@ -188,6 +191,16 @@ func KeyName(credential string, at time.Time, random string) string {
 	return credential + "." + at.UTC().Format(stampForm) + "." + random
 }
 
+// printSize is the length of a value's print in a key's name.
+const printSize = 8
+
+// Print returns the last part of a key's name. It is made from the value, and does
+// not reveal it.
+func Print(v secret.Value) string {
+	sum := sha256.Sum256([]byte("name of " + v.Expose()))
+	return hex.EncodeToString(sum[:printSize/2])
+}
+
 var keyNameForm = regexp.MustCompile(`\.(\d{8}T\d{6}\.\d{3}Z)\.[^.]+$`)
 
 // Stamp returns the minting time in a key's name, or zero if there is none.
@@ -206,6 +219,9 @@ func Stamp(keyName string) time.Time {
 // Mark sets the fields of a key that come from its name and its marker.
 func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 	k.Minted = Stamp(name)
+	if i := strings.LastIndexByte(name, '.'); !k.Minted.IsZero() && len(name[i+1:]) == printSize {
+		k.Print = name[i+1:]
+	}
 	k.Stores = m.Stores
 	k.Superseded, k.Renew, k.Answers, k.Leaked = m.Superseded, m.Renew, m.Answers, m.Leaked
 	return k

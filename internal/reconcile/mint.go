@@ -2,8 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -30,9 +28,6 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	if err != nil {
 		return err
 	}
-	// The random part of the name is not secret, but it must not reveal the
-	// value.
-	sum := sha256.Sum256([]byte("name of " + value.Expose()))
 	now := ru.now()
 	m := ru.marker()
 	m.With = nil
@@ -42,10 +37,11 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	}
 	k, err := ru.Keys.Mint(ctx, MintRequest{
 		IAMID:       ru.id.IAMID,
-		Name:        KeyName(ru.c.Name, now, hex.EncodeToString(sum[:4])),
+		Name:        KeyName(ru.c.Name, now, Print(value)),
 		Description: m.Describe(ru.ask.Cause),
 		Expires:     now.Add(ru.c.Rules.Fuse),
 		OnLeak:      ru.c.OnLeak,
+		Reason:      due,
 	}, value)
 	if err != nil {
 		return fmt.Errorf("minting a key: %w", err)
@@ -141,7 +137,7 @@ func (ru *run) elect(ctx context.Context) error {
 // withdraw deletes the new key. No store may hold it.
 func (ru *run) withdraw(ctx context.Context, why string) error {
 	if err := ru.Keys.withdraw(ctx, ru.fresh.ID); err != nil {
-		return fmt.Errorf("withdrawing key %s: %w", ru.fresh.ID, err)
+		return fmt.Errorf("%w: key %s, because %s: %w", errWithdrawal, ru.fresh.ID, why, err)
 	}
 	return fmt.Errorf("%w: %s", errAgain, why)
 }

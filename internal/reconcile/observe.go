@@ -70,6 +70,9 @@ type reading struct {
 	store Store
 	Entry
 	err error
+	// altered is set if the value is not that of the key that the entry names, by
+	// the key's name. Another key of the service ID authenticates as well.
+	altered bool
 }
 
 // now returns the time by IAM's clock.
@@ -132,6 +135,7 @@ func (ru *run) observe(ctx context.Context) error {
 	if err := ru.observeNamed(ctx); err != nil {
 		return err
 	}
+	ru.attest()
 	if err := ru.preferOwner(ctx); err != nil {
 		return err
 	}
@@ -166,15 +170,14 @@ func (ru *run) preferOwner(ctx context.Context) error {
 }
 
 // observeIdentity finds the service ID, its keys and its policies. A service ID
-// from an earlier run is used without finding it again, as long as it has keys. A
-// deleted service ID has none.
+// from an earlier run is read by its ID instead, as long as it has keys.
 func (ru *run) observeIdentity(ctx context.Context) error {
 	if ru.c.Given != "" {
 		return ru.observeGiven(ctx)
 	}
 	if id, ok := ru.recall(ru.c.Name); ok && id.Name == ru.c.ServiceIDName {
-		if err := ru.read(ctx, id); err == nil && len(ru.keys) > 0 {
-			ru.id, ru.ours, ru.cached = id, []ServiceID{id}, true
+		if now, ok := ru.readKnown(ctx, id); ok {
+			ru.id, ru.ours, ru.cached = now, []ServiceID{now}, true
 			return nil
 		}
 		ru.remember(ru.c.Name, ServiceID{})
@@ -184,6 +187,7 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: finding service ID %q: %w", ErrObserve, ru.c.ServiceIDName, err)
 	}
+	ru.settleClock(date)
 	ours, err := ru.sift(ctx, found)
 	if err != nil {
 		return err
@@ -192,7 +196,6 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 		ru.taken = len(found) > 0
 		ru.posing = len(ru.forged) > 0
 		ru.collide = slices.ContainsFunc(found, func(id ServiceID) bool { return id.Ours && !slices.Contains(ru.c.names(), id.Marker.Credential) })
-		ru.settleClock(date)
 		return nil
 	}
 	slices.SortFunc(ours, func(a, b ServiceID) int {
@@ -203,6 +206,23 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 	})
 	ru.id, ru.ours = ours[0], ours
 	return ru.read(ctx, ours...)
+}
+
+// readKnown reads a service ID from an earlier run together with its keys. It
+// returns false if it is not what it was, or has no keys of ours any more.
+func (ru *run) readKnown(ctx context.Context, id ServiceID) (ServiceID, bool) {
+	var now ServiceID
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		now, err = ru.Identities.Lookup(ctx, id.IAMID)
+		return err
+	})
+	g.Go(func() error { return ru.read(ctx, id) })
+	if err := g.Wait(); err != nil || now.Name != ru.c.ServiceIDName || len(ru.keys) == 0 {
+		return ServiceID{}, false
+	}
+	// Without a record of its creation, its keys show that it is ours.
+	return now, ru.owns(now) || now.Creator == "" && ru.claims(now)
 }
 
 // observeGiven reads the existing service ID that the config names. It has no
@@ -262,7 +282,9 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 			if err != nil {
 				return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 			}
-			lists[i] = l
+			if lists[i] = l; i == 0 {
+				ru.settleClock(l.Date) // at once: the other answers may take minutes
+			}
 			return nil
 		})
 	}
@@ -270,7 +292,6 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	ru.settleClock(lists[0].Date)
 	ru.busy, ru.home = map[string]bool{}, map[string]string{}
 	for i, l := range lists {
 		ru.take(ids[i], l)

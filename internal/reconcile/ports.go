@@ -126,6 +126,8 @@ type MintRequest struct {
 	Expires     time.Time
 	// OnLeak is IAM's action_when_leaked: none, disable or delete.
 	OnLeak string
+	// Reason is why the key is due.
+	Reason rotation.Reason
 }
 
 // Keys manages the API keys of service IDs.

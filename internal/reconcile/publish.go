@@ -99,6 +99,9 @@ func (ru *run) setStoreKey(store, keyID string) {
 // proveCopy checks that a value belongs to the key's service ID before it is
 // copied. Whoever may write the store may have changed it.
 func (ru *run) proveCopy(ctx context.Context, from reading) error {
+	if from.altered {
+		return fmt.Errorf("%w: by the key's name", errAltered)
+	}
 	who, err := ru.Exchange.Exchange(ctx, from.Value)
 	switch {
 	case errors.Is(err, ErrNotYet):

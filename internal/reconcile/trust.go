@@ -61,3 +61,15 @@ func plausible(k rotation.Key, now time.Time) rotation.Key {
 	}
 	return k
 }
+
+// attest compares the stores' values with the names of the keys that they name.
+func (ru *run) attest() {
+	for i := range ru.entries {
+		e := &ru.entries[i]
+		for _, k := range ru.keys {
+			if k.ID == e.KeyID && k.Print != "" && !e.Value.Empty() {
+				e.altered = Print(e.Value) != k.Print
+			}
+		}
+	}
+}

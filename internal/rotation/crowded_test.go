@@ -73,20 +73,57 @@ func TestAConsumerBehindItsOwnStoreDoesNotKeepKeysFull(t *testing.T) {
 	}
 }
 
-func TestAKeyThatAConsumerMayHoldDoesNotEndHoweverFullTheKeysAre(t *testing.T) {
-	for name, c := range map[string]rotation.Consumer{
-		"a consumer that holds it":              {Name: "app", Store: "b", Key: "k2"},
-		"a consumer that is not known":          {Name: "app", Unknown: true},
-		"a consumer that was never restarted":   {Name: "app", Store: "b"},
-		"a consumer behind its own store":       {Name: "app", Store: "a", Key: "k1"},
-		"a consumer whose store nobody can say": {Name: "app", Key: "k1"},
-	} {
-		s := consumers(crowded(), c)
-		for _, step := range rotation.Decide(s, limits(), rotation.Trigger{}, now).Steps {
-			if step.Action == rotation.Supersede {
-				t.Errorf("%s: superseded %s", name, step.Key)
-			}
+// Demands leave room for what consumers need.
+func TestFourKeysBindDemandsAndSixBindNeeds(t *testing.T) {
+	published := full("k", day)
+	ends := func(id string) rotation.Key {
+		return with(full(id, 80*day), func(k *rotation.Key) { k.Superseded, k.Expires = now.Add(-time.Hour), now.Add(35*time.Hour) })
+	}
+	older := []rotation.Key{ends("x"), ends("y"), ends("z")}
+	demand := rotation.Trigger{NewerThan: now}
+	p := rotation.Decide(credential(stores(guarded("a", published)), append(older, published)...), limits(), demand, now)
+	if p.Waiting != rotation.KeysFull || len(where(p, rotation.Mint)) > 0 || len(where(p, rotation.Remember)) != 1 {
+		t.Errorf("a demand: waiting %q: %q", p.Waiting, steps(p))
+	}
+	aged := full("k", 70*day)
+	p = rotation.Decide(credential(stores(guarded("a", aged)), append(older, aged)...), limits(), demand, now)
+	if i := where(p, rotation.Mint); len(i) != 1 || p.Steps[i[0]].Reason != rotation.Aged {
+		t.Errorf("a demand for a key that is due by age as well: %q", steps(p))
+	}
+	p = rotation.Decide(but(credential(stores(guarded("a", aged)), aged), func(s *rotation.State) { s.Storm = true }), limits(), demand, now)
+	if len(where(p, rotation.Mint)) != 1 || p.Blocked != "" {
+		t.Errorf("in a storm: blocked %q: %q", p.Blocked, steps(p))
+	}
+}
+
+// R3: without a published key there is nothing to copy, and nothing to restart for.
+func TestNothingIsCopiedOrRestartedIfNothingIsPublished(t *testing.T) {
+	dead := with(full("k", 100*day), func(k *rotation.Key) { k.Leaked = now.Add(-time.Hour) })
+	young := with(full("y", 5*time.Minute), func(k *rotation.Key) { k.Superseded = now.Add(-time.Minute) })
+	s := consumers(credential(stores(plain("a", rotation.Key{}), plain("b", rotation.Key{})), dead, young), rotation.Consumer{Name: "app", Store: "a", Key: "y"})
+	s.Stores[0].Readable = true // a value without a key ID that may be overwritten
+	p := rotation.Decide(s, limits(), rotation.Trigger{}, now)
+	for _, step := range p.Steps {
+		if step.Action == rotation.Copy || step.Action == rotation.RestartConsumer {
+			t.Errorf("%q", steps(p))
 		}
+	}
+	if p.Waiting != rotation.TooYoung {
+		t.Errorf("waiting %q: %q", p.Waiting, steps(p))
+	}
+}
+
+// R2: a store that still has a sound key is a better source than a newer key that
+// leaked.
+func TestThePublishedKeyIsOneThatDidNotLeak(t *testing.T) {
+	sound, bad := full("sound", 2*day), leaked(full("bad", day))
+	p := rotation.Decide(credential(stores(plain("a", bad), plain("b", sound)), sound, bad), limits(), rotation.Trigger{}, now)
+	if p.Published != "sound" || len(where(p, rotation.Mint)) != 1 {
+		t.Errorf("published %q: %q", p.Published, steps(p))
+	}
+	p = rotation.Decide(credential(stores(plain("a", bad)), bad), limits(), rotation.Trigger{}, now)
+	if i := where(p, rotation.Mint); p.Published != "bad" || len(i) != 1 || p.Steps[i[0]].Reason != rotation.KeyLeaked {
+		t.Errorf("published %q: %q", p.Published, steps(p))
 	}
 }
 
@@ -102,29 +139,6 @@ func TestStoresAndConsumersCatchUpWhileANewKeyHasToWait(t *testing.T) {
 	for _, want := range []rotation.Action{rotation.Copy, rotation.RestartConsumer, rotation.Remember} {
 		if !slices.ContainsFunc(p.Steps, func(s rotation.Step) bool { return s.Action == want }) {
 			t.Errorf("no %s in %q", want, steps(p))
-		}
-	}
-}
-
-// What keeps a new key back for another reason is waited for, and a leaked key
-// keeps none back.
-func TestAConsumerIsRestartedOntoAnOlderKeyOnlyIfThatMakesRoom(t *testing.T) {
-	app := rotation.Consumer{Name: "app", Store: "b", Key: "k2"}
-	own := func(s rotation.State) rotation.State {
-		s = consumers(s, app)
-		s.Stores[1].Readable = false
-		return s
-	}
-	young := crowded()
-	young.Keys[3] = full("k4", 5*time.Minute)
-	young.Stores[0] = sealed(guarded("a", young.Keys[3]))
-	bad := crowded()
-	bad.Keys[0] = leaked(bad.Keys[0])
-	for name, s := range map[string]rotation.State{"too young": own(young), "leaked": own(bad)} {
-		for _, step := range rotation.Decide(s, limits(), rotation.Trigger{}, now).Steps {
-			if step.Action == rotation.RestartConsumer && step.Key != rotation.NewKey {
-				t.Errorf("%s: %s", name, say(step))
-			}
 		}
 	}
 }

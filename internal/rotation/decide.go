@@ -21,7 +21,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 			p.Steps = append(p.Steps, v.exposed()...)
 			p.Steps = append(p.Steps, v.sustained()...)
 			if p.Blocked == KeyLocked {
-				p.Steps = append(p.Steps, v.catchUp("")...) // a locked key can still be copied
+				p.Steps = append(p.Steps, v.catchUp()...) // a locked key can still be copied
 			}
 			p.Steps = append(p.Steps, v.remember(t)...) // the demand must survive until a person has acted
 		}
@@ -57,18 +57,23 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 
 	due := v.due(t)
 	if due == "" {
-		p.Steps = append(p.Steps, v.catchUp("")...)
+		p.Steps = append(p.Steps, v.catchUp()...)
 		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
 		return p
 	}
 	p.Blocked, p.Waiting = v.mayMint(due, p.Steps)
+	if need := v.need(); due.demand() && need != "" && (p.Waiting == KeysFull || p.Blocked == Storm) {
+		// What holds back a demand does not hold back a need.
+		due = need
+		p.Blocked, p.Waiting = v.mayMint(due, p.Steps)
+	}
 	if p.Waiting == StoreUnreachable && v.expiring(v.presumed()) {
 		p.Blocked, p.Waiting = StoreSilent, ""
 	}
 	if p.Blocked != "" || p.Waiting != "" {
 		// Stores and consumers that are behind delay the end of older keys, which
 		// may be the reason why the new key must wait.
-		p.Steps = append(p.Steps, v.catchUp(p.Waiting)...)
+		p.Steps = append(p.Steps, v.catchUp()...)
 		p.Steps = append(p.Steps, v.remember(t)...)
 		return p
 	}
@@ -83,7 +88,7 @@ type view struct {
 	now time.Time
 
 	named     map[string]bool // the IDs that any store names
-	published Key             // zero when no live key is named
+	published Key             // the newest named live key, one that did not leak if there is any; zero if none
 	newest    Key             // the newest named key that IAM has, live or not
 	arbiter   int             // index into Stores of the first guarded store, -1 if there is none
 	allRead   bool            // every store answered
@@ -130,7 +135,7 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 		if v.newest.ID == "" || k.Compare(v.newest) > 0 {
 			v.newest = k
 		}
-		if k.Live(now) && (v.published.ID == "" || k.Compare(v.published) > 0) {
+		if k.Live(now) && (v.published.ID == "" || prefer(k, v.published)) {
 			v.published = k
 		}
 	}
@@ -141,6 +146,15 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 		}
 	}
 	return v
+}
+
+// prefer reports whether the published key is k rather than other: one that did not
+// leak, else the newer one.
+func prefer(k, other Key) bool {
+	if sound := k.Leaked.IsZero(); sound != other.Leaked.IsZero() {
+		return sound
+	}
+	return k.Compare(other) > 0
 }
 
 // blocked returns why a person must act, or nothing.

@@ -284,9 +284,10 @@ func TestDecide(t *testing.T) {
 			trigger: Trigger{NewerThan: noon},
 			want:    renewal(Demanded, "a"),
 		},
-		"four live keys are enough": {
-			state: settledState([]Store{at("a", old)}, old, superseded("s1", 80*day, time.Hour), superseded("s2", 81*day, time.Hour), superseded("s3", 82*day, time.Hour)),
-			want:  "waiting: keys-full",
+		"six live keys are enough": {
+			state: settledState([]Store{at("a", old)}, old, superseded("s1", 80*day, time.Hour), superseded("s2", 81*day, time.Hour), superseded("s3", 82*day, time.Hour),
+				superseded("s4", 82*day, time.Hour), superseded("s5", 82*day, time.Hour)),
+			want: "waiting: keys-full",
 		},
 		"fifteen keys in all block": {
 			state: func() State { s := settledState([]Store{at("a", old)}, old); s.Foreign = 14; return s }(),

@@ -90,8 +90,9 @@ func (v view) endings() (steps []Step) {
 		case !k.Leaked.IsZero(): // see exposed
 		case k.Disabled || !k.Superseded.IsZero():
 			// Disabled by a person, or its overlap runs.
-		case k.Fused(v.r):
+		case k.Fused(v.r) && !v.marked(k): // else a consumer has it, and the fuse ends it
 			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
+		case k.Fused(v.r):
 		case v.newest.ID == "" && v.occupied():
 			// The key that a store names is deleted or foreign. Consumers may still
 			// use this one until another is published.
@@ -99,7 +100,7 @@ func (v view) endings() (steps []Step) {
 			// A consumer may have it, and is restarted first.
 		case v.newest.ID == "" || k.Compare(v.newest) > 0:
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
-		case settled || v.full() && v.unheld(k):
+		case settled:
 			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
 		}
 	}
@@ -125,17 +126,6 @@ func (v view) settled() bool {
 // restarted reports whether every consumer has the published key.
 func (v view) restarted() bool {
 	return !slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown || c.Key != v.published.ID })
-}
-
-// full reports whether the maximum number of keys is live.
-func (v view) full() bool {
-	live := 0
-	for _, k := range v.Keys {
-		if k.Live(v.now) {
-			live++
-		}
-	}
-	return live >= v.r.MaxKeys
 }
 
 // end is now + d, rounded up to the minute that IAM stores.

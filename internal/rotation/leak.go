@@ -21,10 +21,9 @@ func (v view) leak(t Trigger) (steps []Step) {
 }
 
 // catchUp brings stores and consumers that are behind up to the published key,
-// and then ends the leaked keys that they held. waiting is why a new key is
-// delayed, if it is.
-func (v view) catchUp(waiting Reason) []Step {
-	steps := append(v.repairs(), v.restarts(waiting == KeysFull)...)
+// and then ends the leaked keys that they held.
+func (v view) catchUp() []Step {
+	steps := append(v.repairs(), v.restarts()...)
 	done := func(a Action, target string) bool {
 		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target && s.Key == v.published.ID })
 	}
@@ -53,7 +52,7 @@ func (v view) catchUp(waiting Reason) []Step {
 // free reports whether no consumer needs a leaked key any more. No consumer has a
 // key that no store took.
 func (v view) free(k Key) bool {
-	return !v.named[k.ID] && (k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted() || v.full() && v.served())
+	return !v.named[k.ID] && (k.Disabled || k.Fused(v.r) || v.published.ID == "" || v.restarted())
 }
 
 // exposed ends the leaked keys that no consumer needs, whatever else is wrong

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// due returns why a new key is needed, or nothing.
+// due returns why a new key is due, or nothing. A demand comes before the needs
+// that can wait.
 func (v view) due(t Trigger) Reason {
 	k := v.published
 	switch {
@@ -17,6 +18,18 @@ func (v view) due(t Trigger) Reason {
 		return Demanded
 	case slices.ContainsFunc(v.Keys, func(o Key) bool { return !k.Meets(o.Renew) }):
 		return Remembered
+	}
+	return v.need()
+}
+
+// demand reports whether an event asked for the key, now or earlier. Other new
+// keys are needed.
+func (r Reason) demand() bool { return r == Demanded || r == Remembered }
+
+// need returns why a new key is needed although no event asks for one, or nothing.
+func (v view) need() Reason {
+	k := v.published
+	switch {
 	case !v.now.Before(v.dueAt(k)):
 		return Aged
 	case !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
@@ -65,7 +78,11 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
 		return "", StoreUnreachable
 	}
-	forced := due == Demanded || due == Remembered || due == KeyLeaked
+	forced := due.demand() || due == KeyLeaked
+	most := v.r.MaxKeys
+	if !due.demand() {
+		most += v.r.Spare
+	}
 	switch {
 	case v.Identity.Locked && v.arbiter < 0 && !v.Identity.Given:
 		// The service ID is the arbiter and can't be written, so a key could not
@@ -77,7 +94,7 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 		return "", TooYoung
 	case len(v.Keys)+v.Foreign-freed >= v.r.KeyLimit:
 		return KeyCap, ""
-	case live >= v.r.MaxKeys:
+	case live >= most:
 		return "", KeysFull
 	}
 	return "", ""

@@ -21,7 +21,7 @@ func (v view) repairs() (steps []Step) {
 	if v.arbiter >= 0 && v.Stores[v.arbiter].Fault != "" {
 		return nil // the arbiter may name a newer key
 	}
-	if !v.copyable() {
+	if v.published.ID == "" || !v.copyable() {
 		return nil
 	}
 	for i, st := range v.order() {
@@ -33,11 +33,11 @@ func (v view) repairs() (steps []Step) {
 	return steps
 }
 
-// restarts restarts consumers that are behind. If full is set, the maximum number
-// of keys is live, and the key that a consumer keeps may delay the next one. Then
-// the consumer is restarted onto the key that its own store names, even a leaked
-// one, which must live until that store names another.
-func (v view) restarts(full bool) (steps []Step) {
+// restarts restarts the consumers that are behind and reach the published key.
+func (v view) restarts() (steps []Step) {
+	if v.published.ID == "" {
+		return nil
+	}
 	current := map[string]bool{}
 	for _, st := range v.Stores {
 		current[st.Name] = st.Fault == "" && st.Key == v.published.ID
@@ -46,13 +46,8 @@ func (v view) restarts(full bool) (steps []Step) {
 		current[copied.Target] = true
 	}
 	for _, c := range v.Consumers {
-		own, _ := v.own(c)
-		switch {
-		case c.Unknown || c.Key == v.published.ID:
-		case v.reaches(c, current):
+		if !c.Unknown && c.Key != v.published.ID && v.reaches(c, current) {
 			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
-		case full && own != "" && c.Key != own:
-			steps = append(steps, Step{Action: RestartConsumer, Key: own, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps

@@ -563,7 +563,8 @@ func TestBrakes(t *testing.T) {
 			waiting: rotation.TooYoung,
 		},
 		"three live keys leave room for a fourth":       {state: one(0, ends("x"), ends("y")), want: go1},
-		"four live keys leave none":                     {state: one(0, ends("x"), ends("y"), ends("z")), waiting: rotation.KeysFull},
+		"a need may have two more":                      {state: one(0, ends("x"), ends("y"), ends("z"), ends("u")), want: go1},
+		"six live keys leave none":                      {state: one(0, ends("x"), ends("y"), ends("z"), ends("u"), ends("v")), waiting: rotation.KeysFull},
 		"expired keys do not count against four":        {state: one(0, ends("x"), ends("y"), past("z")), want: go1},
 		"keys that people disabled do not count either": {state: one(0, ends("x"), ends("y"), disabled(ends("z"))), want: go1},
 		"full is no matter where nothing is due": {

@@ -13,6 +13,9 @@ type Key struct {
 	// Minted is when we requested the key, by IAM's clock. It comes from the
 	// stamp in the key's name, and is zero for an adopted key.
 	Minted time.Time
+	// Print is the part of the key's name that is made from its value. It is empty
+	// for an adopted key.
+	Print string
 	// Expires is zero for a key that never expires.
 	Expires  time.Time
 	Disabled bool
@@ -194,7 +197,10 @@ type Rules struct {
 
 	// The others are the same for every credential. See Standard.
 	Fuse, Window, MinAge, ExpiryMargin, MaxSkew time.Duration
-	MaxKeys, KeyLimit                           int
+	// MaxKeys is the maximum number of live keys for a new key that an event
+	// demands. One that is needed without an event may have Spare more: consumers
+	// have none, or will have none, so it must not wait for keys that demands made.
+	MaxKeys, Spare, KeyLimit int
 }
 
 // Standard returns the rules that the config cannot change.
@@ -206,6 +212,7 @@ func Standard() Rules {
 		ExpiryMargin: 5 * time.Minute,
 		MaxSkew:      5 * time.Minute,
 		MaxKeys:      4,
+		Spare:        2,
 		KeyLimit:     15,
 	}
 }
