@@ -150,7 +150,11 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	if r.over || r.dead || s.now.Sub(s.issued) > 2*time.Minute {
 		racing++ // nobody can call back what is under way
 	}
-	if most := s.rules.MaxKeys + racing - 1; live+1 > most {
+	most := s.rules.MaxKeys + racing - 1
+	if m.Reason != rotation.Demanded && m.Reason != rotation.Remembered {
+		most += s.rules.Spare // a need may have more than a demand
+	}
+	if live+1 > most {
 		s.violate("P3", "%d live keys, %d allowed with %d racing", live+1, most, racing)
 	}
 	if all >= s.rules.KeyLimit+racing-1 {
@@ -437,7 +441,7 @@ func (s *sim) checkRetire(id string) {
 		s.violate("P1", "deletes %s, which a store had and which still works", s.nick(id))
 	case f.liveAt(s.now) && f.by != r && s.now.Sub(f.born) < s.rules.Window-slack:
 		s.violate("P7", "deletes %s of another replica after %s", s.nick(id), s.now.Sub(f.born))
-	case !f.expires.IsZero() && !f.expires.After(s.now) && !f.stored.IsZero() && s.now.Sub(f.expires) < s.rules.ExpiryMargin-3*time.Second:
+	case !f.expires.IsZero() && !f.expires.After(s.now) && !f.stored.IsZero() && !f.removed && s.now.Sub(f.expires) < s.rules.ExpiryMargin-3*time.Second:
 		s.violate("P1", "deletes %s %s after its expiry", s.nick(id), s.now.Sub(f.expires))
 	case f.disabled && f.excused != "" && f.liveUnlessDisabled(s.now):
 		s.violate("P11", "deletes %s, which a person disabled", s.nick(id))

@@ -117,7 +117,7 @@ func TestEnumerateHands(t *testing.T) {
 			continue
 		}
 		calls, _ := fl.run(t, nil, Options{})
-		for _, h := range slices.Concat(hands, clocks) {
+		for _, h := range slices.Concat(hands, clocks, tricks) {
 			for at := range calls {
 				for seed := range uint64(len(fl.layout)) { // which of the stores, among others
 					for _, undone := range []bool{false, true} {

@@ -38,6 +38,8 @@ type Verdict struct {
 type mutant struct {
 	name string
 	bend func(s *sim, in *replica)
+	// intruded is set if only the intruder shows that the protocol is wrong.
+	intruded bool
 }
 
 // Options are the options of a history. The zero value plays what the seed holds.
@@ -46,6 +48,8 @@ type Options struct {
 	Trace bool
 
 	mutant *mutant
+	// intruded lets the intruder play in any history, not only in some.
+	intruded bool
 	// lagging plays a flow with the longest lags of IAM.
 	lagging bool
 	seed    uint64
@@ -73,7 +77,7 @@ func Run(t *testing.T, seed uint64, o Options) (v Verdict) {
 }
 
 func newSim(seed uint64, o Options) *sim {
-	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.Trace, seed: seed, mutant: o.mutant}
+	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.Trace, seed: seed, mutant: o.mutant, intruded: o.intruded}
 	s.chance = rand.New(rand.NewPCG(seed, 2))
 	return s
 }
@@ -292,6 +296,7 @@ func (s *sim) eventful() {
 			s.after(long, func() { *where = ""; s.note("outage over") })
 		})
 	}
+	s.intrude(length)
 	for _, rd := range s.readers {
 		s.consume(rd, end.Add(3*s.rules.SweepEvery+24*time.Hour))
 	}

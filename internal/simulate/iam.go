@@ -161,7 +161,6 @@ func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.settle(r)
 	return out, nil
 }
 
@@ -281,15 +280,6 @@ func (i iam) compare(r *run) {
 	defer i.mu.Unlock()
 	r.settling, r.moved = true, time.Time{}
 	r.asListed = r.offset
-}
-
-// settle records that the run still observes.
-func (i iam) settle(r *run) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if r.settling {
-		r.asListed = r.offset
-	}
 }
 
 // drifted records that an answer shows that the clock has moved. IAM's Date has

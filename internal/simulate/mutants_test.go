@@ -28,7 +28,7 @@ type (
 
 // deciding mutants plan wrongly.
 func deciding(name string, d decider) mutant {
-	return mutant{name, func(_ *sim, in *replica) { in.rec.Decide = d }}
+	return mutant{name: name, bend: func(_ *sim, in *replica) { in.rec.Decide = d }}
 }
 
 // ruled mutants obey other rules.
@@ -74,7 +74,15 @@ func altered(name string, change func(*rotation.Step)) mutant {
 }
 
 // ported mutants have another IAM or other stores.
-func ported(name string, bend func(s *sim, in *replica)) mutant { return mutant{name, bend} }
+func ported(name string, bend func(s *sim, in *replica)) mutant {
+	return mutant{name: name, bend: bend}
+}
+
+// intruded mutants are wrong only if somebody makes use of it.
+func intruded(m mutant) mutant {
+	m.intruded = true
+	return m
+}
 
 func keysBy(name string, wrap func(iam) reconcile.Keys) mutant {
 	return ported(name, func(s *sim, in *replica) { in.rec.Keys = wrap(iam{s}) })
@@ -216,6 +224,58 @@ func (k everybodys) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyL
 func (k everybodys) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	return ours(rec), err
+}
+
+// trustsMarkers takes what carries our marker for ours, whoever made it.
+type trustsMarkers struct{ iam }
+
+func (k trustsMarkers) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+	ids, date, err := k.iam.Find(ctx, name)
+	for i := range ids {
+		ids[i].Ours = ids[i].Marked && ids[i].Marker.Owner == owner
+	}
+	return ids, date, err
+}
+
+func (k trustsMarkers) Lookup(ctx ctx, iamID string) (reconcile.ServiceID, error) {
+	id, err := k.iam.Lookup(ctx, iamID)
+	id.Ours = id.Marked && id.Marker.Owner == owner
+	return id, err
+}
+
+func (k trustsMarkers) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+	l, err := k.iam.List(ctx, iamID, creds...)
+	for _, f := range l.Forged {
+		key, kerr := k.keyNow(f.ID)
+		if kerr != nil {
+			continue
+		}
+		m, _, _ := reconcile.ParseMarker(key.Description)
+		out, _, _ := k.keyOf(key)
+		l.Keys, l.Foreign = append(l.Keys, reconcile.Mark(out, key.Name, m)), l.Foreign-1
+	}
+	l.Forged = nil
+	return l, err
+}
+
+func (k trustsMarkers) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	rec, err := k.iam.Get(ctx, keyID)
+	rec.Ours, rec.Forged = rec.Ours || rec.Forged, false
+	return rec, err
+}
+
+// trustsStores takes a key that a store names for ours, and its service ID too.
+type trustsStores struct{ trustsMarkers }
+
+func (k trustsStores) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+	return k.iam.Find(ctx, name)
+}
+
+func (k trustsStores) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	if !k.named(keyID) {
+		return k.iam.Get(ctx, keyID)
+	}
+	return k.trustsMarkers.Get(ctx, keyID)
 }
 
 type listIsAll struct{ iam }
@@ -448,6 +508,23 @@ var mutants = []mutant{
 			}
 		}
 	}),
+	// Whose it is.
+	intruded(ported("trusts the marker", func(s *sim, in *replica) {
+		k := trustsMarkers{iam{s}}
+		in.rec.Keys, in.rec.Identities = k, k
+	})),
+	intruded(ported("trusts the identity that a store names", func(s *sim, in *replica) {
+		k := trustsStores{trustsMarkers{iam{s}}}
+		in.rec.Keys, in.rec.Identities = k, k
+	})),
+	intruded(blind("trusts the time that a store says", func(s *state) {
+		for i, st := range s.Stores {
+			unknown := !slices.ContainsFunc(s.Keys, func(k rotation.Key) bool { return k.ID == st.Key })
+			if st.Key != "" && unknown && st.Created.IsZero() {
+				s.Stores[i].Created = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+			}
+		}
+	})),
 	// The promises.
 	deciding("moves the fuse out before it publishes", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
@@ -529,9 +606,9 @@ func TestMutants(t *testing.T) {
 			continue
 		}
 		limit := patienceWithMutants
-		y := many(t, 1, limit, Options{mutant: &m}, func(y *tally) bool {
+		y := many(t, 1, limit, Options{mutant: &m, intruded: m.intruded}, func(y *tally) bool {
 			// Only a history that the right protocol comes through well counts.
-			y.bad = slices.DeleteFunc(y.bad, func(v Verdict) bool { return len(Run(t, v.Seed, Options{}).Violations) > 0 })
+			y.bad = slices.DeleteFunc(y.bad, func(v Verdict) bool { return len(Run(t, v.Seed, Options{intruded: m.intruded}).Violations) > 0 })
 			return len(y.bad) > 0
 		})
 		if len(y.bad) == 0 {

@@ -38,6 +38,9 @@ type sim struct {
 	trace  bool
 	seed   uint64
 	mutant *mutant
+
+	intruded bool // the intruder plays in this history
+	member   *intruder
 }
 
 // event is a function to call at a time.

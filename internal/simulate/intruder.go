@@ -1,0 +1,109 @@
+package simulate
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// intruder is a member of the account who may create service IDs and keys of her
+// own, and write one store. She knows every name, ID and marker. Nothing of hers
+// may be granted, joined, copied or ended, and the other stores must not notice:
+// the checker knows no fact about her keys, so every use of one is a violation.
+type intruder struct {
+	place *place // the store that she may write
+	iamID string // of her service ID
+	keys  []cloud.APIKey
+}
+
+// hers returns the intruder, with a service ID that claims to be the credential's.
+func (s *sim) hers() *intruder {
+	if s.member == nil {
+		s.member = &intruder{place: s.anyPlace()}
+	}
+	return s.member
+}
+
+func forgery() reconcile.Marker { return reconcile.Marker{Owner: owner, Credential: credential} }
+
+// forge makes one more key of hers, and her service ID if she has none.
+func (s *sim) forge(m reconcile.Marker) cloud.APIKey {
+	she := s.hers()
+	if she.iamID == "" {
+		she.iamID = s.cloud.AddServiceID(cloud.NewServiceID{AccountID: cloud.AccountID, Name: idName, Description: forgery().Describe("Sends logs")}).IAMID
+	}
+	k := s.cloud.AddAPIKey(cloud.NewAPIKey{
+		Name: reconcile.KeyName(credential, s.now, "0a1b2c3d"), IAMID: she.iamID, Description: m.Describe(""), ExpiresAt: roundUp(s.now.Add(s.rules.Fuse)),
+	})
+	she.keys = append(she.keys, k)
+	return k
+}
+
+// plant writes her store.
+func (s *sim) plant(keyID, value string, created time.Time) {
+	she := s.hers()
+	s.put(she.place, reconcile.Entry{KeyID: keyID, Value: secret.New(value), Created: created, IAMID: she.iamID, Owner: owner}, true, true)
+}
+
+// anyTime is a time that she writes where latchkey writes a key's birth.
+func (s *sim) anyTime() time.Time {
+	return s.now.Add(pick(s.rnd, -1000*time.Hour, -time.Minute, 0, 3*time.Minute, 9000*time.Hour))
+}
+
+// tricks are what the intruder does.
+var tricks = []hand{
+	{"forges a service ID and a key", func(s *sim) (func(), bool) {
+		s.forge(forgery())
+		return nil, true
+	}},
+	{"forges a key with marks", func(s *sim) (func(), bool) {
+		m := forgery()
+		m.Renew, m.Answers, m.Leaked = s.anyTime(), s.anyTime(), s.anyTime()
+		m.Claimed, m.Current, m.Since = s.now, "ApiKey-hers", s.anyTime()
+		s.forge(m)
+		return nil, true
+	}},
+	{"plants a key of hers", func(s *sim) (func(), bool) {
+		k := s.forge(forgery())
+		s.plant(k.ID, k.Value, s.anyTime())
+		return nil, true
+	}},
+	{"plants a key that does not exist", func(s *sim) (func(), bool) {
+		s.plant("ApiKey-00000000-0000-4000-8000-000000000000", "a value that IAM does not know at all", s.anyTime())
+		return nil, true
+	}},
+	{"plants her value under the key that is published", func(s *sim) (func(), bool) {
+		f := s.publishedFact()
+		if f == nil {
+			return nil, false
+		}
+		s.plant(f.id, s.forge(forgery()).Value, s.anyTime())
+		return nil, true
+	}},
+	{"plants her value under an older key", func(s *sim) (func(), bool) {
+		if len(s.order) == 0 {
+			return nil, false
+		}
+		s.plant(s.order[0].id, s.forge(forgery()).Value, s.anyTime())
+		return nil, true
+	}},
+}
+
+// intrude lets the intruder play tricks in some histories. Her draws are her own,
+// so the other histories are those without her.
+func (s *sim) intrude(length time.Duration) {
+	r := rand.New(rand.NewPCG(s.seed, 4))
+	if sometimes := r.IntN(6) == 0; !sometimes && !s.intruded {
+		return
+	}
+	for range 1 + r.IntN(5) {
+		h := tricks[r.IntN(len(tricks))]
+		s.after(time.Duration(r.Int64N(int64(length))), func() {
+			_, done := h.do(s)
+			s.note("the intruder %s: %t", h.name, done)
+		})
+	}
+}

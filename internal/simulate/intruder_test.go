@@ -1,0 +1,23 @@
+package simulate
+
+import "testing"
+
+// TestPromisesHoldWithAnIntruder plays histories in which a member of the account
+// forges markers and writes one store.
+func TestPromisesHoldWithAnIntruder(t *testing.T) {
+	n := *histories
+	if n == 0 {
+		n = 1000
+	}
+	if raceDetector {
+		n = min(n, 100)
+	}
+	if *replay {
+		t.Skip("one history is replayed")
+	}
+	y := many(t, *firstSeed, n, Options{intruded: true}, func(y *tally) bool { return len(y.bad) >= 10 })
+	for _, v := range y.bad {
+		t.Errorf("seed %d: %s", v.Seed, v.Violations[0])
+	}
+	t.Logf("%s", y)
+}
