@@ -24,8 +24,8 @@ import (
 // https://cloud.ibm.com/docs/codeengine?topic=codeengine-at_events and
 // https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-at-events. Headers:
 // https://cloud.ibm.com/docs/atracker?topic=atracker-es_headers. Guessed: the
-// actions of a login with a compute resource token, of service ID groups and of
-// functions; the CRNs of resources in a project or an instance of Secrets
+// actions of a login with a compute resource token, of service ID groups, custom
+// roles and templates and of functions; the CRNs of resources in a project or an instance of Secrets
 // Manager; the actions on tasks; the spelling of the headers' attributes.
 const KindAudit = "audit"
 
@@ -94,6 +94,39 @@ var auditActions = map[string]auditAction{
 	"POST /v2/projects/{project}/functions":            {action: "codeengine.function.create"},
 	"PATCH /v2/projects/{project}/functions/{name}":    {action: "codeengine.function.update"},
 	"DELETE /v2/projects/{project}/functions/{name}":   {action: "codeengine.function.delete"},
+
+	// No action of custom roles, templates and settings is documented.
+	"POST /v2/roles":        {action: "iam-am.role.create"},
+	"PUT /v2/roles/{id}":    {action: "iam-am.role.update", target: "id"},
+	"DELETE /v2/roles/{id}": {action: "iam-am.role.delete", target: "id"},
+	"PATCH /v1/accounts/{account}/settings/access_management":          {action: "iam-am.account-settings.update"},
+	"POST /v1/policy_templates":                                        {action: "iam-am.policy-template.create"},
+	"DELETE /v1/policy_templates/{id}":                                 {action: "iam-am.policy-template.delete", target: "id"},
+	"POST /v1/policy_templates/{id}/versions":                          {action: "iam-am.policy-template.update", target: "id"},
+	"PUT /v1/policy_templates/{id}/versions/{version}":                 {action: "iam-am.policy-template.update", target: "id"},
+	"DELETE /v1/policy_templates/{id}/versions/{version}":              {action: "iam-am.policy-template.update", target: "id"},
+	"POST /v1/policy_templates/{id}/versions/{version}/commit":         {action: "iam-am.policy-template.update", target: "id"},
+	"POST /v1/policy_assignments":                                      {action: "iam-am.policy-assignment.create"},
+	"PATCH /v1/policy_assignments/{id}":                                {action: "iam-am.policy-assignment.update", target: "id"},
+	"DELETE /v1/policy_assignments/{id}":                               {action: "iam-am.policy-assignment.delete", target: "id"},
+	"POST /v1/action_control_templates":                                {action: "iam-am.action-control-template.create"},
+	"DELETE /v1/action_control_templates/{id}":                         {action: "iam-am.action-control-template.delete", target: "id"},
+	"POST /v1/action_control_templates/{id}/versions":                  {action: "iam-am.action-control-template.update", target: "id"},
+	"PUT /v1/action_control_templates/{id}/versions/{version}":         {action: "iam-am.action-control-template.update", target: "id"},
+	"DELETE /v1/action_control_templates/{id}/versions/{version}":      {action: "iam-am.action-control-template.update", target: "id"},
+	"POST /v1/action_control_templates/{id}/versions/{version}/commit": {action: "iam-am.action-control-template.update", target: "id"},
+	"POST /v1/action_control_assignments":                              {action: "iam-am.action-control-assignment.create"},
+	"PATCH /v1/action_control_assignments/{id}":                        {action: "iam-am.action-control-assignment.update", target: "id"},
+	"DELETE /v1/action_control_assignments/{id}":                       {action: "iam-am.action-control-assignment.delete", target: "id"},
+	"POST /v1/role_templates":                                          {action: "iam-am.role-template.create"},
+	"DELETE /v1/role_templates/{id}":                                   {action: "iam-am.role-template.delete", target: "id"},
+	"POST /v1/role_templates/{id}/versions":                            {action: "iam-am.role-template.update", target: "id"},
+	"PUT /v1/role_templates/{id}/versions/{version}":                   {action: "iam-am.role-template.update", target: "id"},
+	"DELETE /v1/role_templates/{id}/versions/{version}":                {action: "iam-am.role-template.update", target: "id"},
+	"POST /v1/role_templates/{id}/versions/{version}/commit":           {action: "iam-am.role-template.update", target: "id"},
+	"POST /v1/role_assignments":                                        {action: "iam-am.role-assignment.create"},
+	"PATCH /v1/role_assignments/{id}":                                  {action: "iam-am.role-assignment.update", target: "id"},
+	"DELETE /v1/role_assignments/{id}":                                 {action: "iam-am.role-assignment.delete", target: "id"},
 
 	// No action of revisions is documented.
 	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}":       {action: "codeengine.application.update"},

@@ -49,8 +49,30 @@
 //     Modelled: the bodies, the operators and patterns, and that a PATCH restores
 //     a deleted policy. Guessed: the statuses of limits and of a locked subject.
 //     Conditions and tags are checked, stored and returned but have no effect, and
-//     no policy has a last permit. Custom roles, templates and authorizations are
-//     not emulated.
+//     no policy has a last permit. Authorizations exist only where a template's
+//     assignment creates them.
+//   - /v2/roles: custom roles. Sure: the form of the name, at least one action of
+//     the service, 40 in an account, and that access management's Administrator
+//     changes them. Modelled: the bodies. Guessed: the other bounds (those of IBM's
+//     Terraform provider), 409 for a role that a policy grants, and that a custom
+//     role works as those roles of its service whose actions it has. The actions of
+//     the platform roles and of Reader, Writer and Manager are not known: a custom
+//     role never works as one of these.
+//   - /v1/policy_templates, /v1/role_templates, /v1/action_control_templates and
+//     their assignments: every operation. Sure: that no user, not even the owner,
+//     has the roles that manage and assign templates by default (here a policy
+//     gives them to the owner, and a test may take them), that a committed version
+//     cannot change, that only a committed one is assigned, that a name given to
+//     one version renames all, that nothing assigned can be deleted, 500 policy
+//     templates and 100 versions of each. Modelled: the bodies and states. Guessed:
+//     the CRNs of the two roles, the statuses of errors, the lengths of names, that
+//     a commit needs complete content, and that a template goes with its last
+//     version. An assignment is done at once, to the one child account, which has
+//     nothing but what assignments create. There are no account groups. An
+//     authorization and an action control have no effect, and the templates of
+//     access policies cannot be assigned by themselves.
+//   - /v1/accounts/{id}/settings/access_management: modelled; no effect. Guessed:
+//     the roles.
 //   - /v2/groups: access groups and members; modelled. Guessed: the error codes.
 //     No rules, no templates, no Public Access group.
 //   - /v2/projects with secrets, config maps, apps and revisions, jobs, job runs

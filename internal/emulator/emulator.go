@@ -30,12 +30,15 @@ type Project struct {
 // Ready is what a client needs to connect. `latchkey emulator` prints it as one
 // line of JSON.
 type Ready struct {
-	URL      string    `json:"url"`
-	APIKey   string    `json:"apikey"`
-	AdminKey string    `json:"adminApikey"` // of the account's owner, who may do everything
-	Account  string    `json:"account"`
-	Logs     string    `json:"logs"` // GUID of the Cloud Logs instance
-	Projects []Project `json:"projects"`
+	URL      string `json:"url"`
+	APIKey   string `json:"apikey"`
+	AdminKey string `json:"adminApikey"` // of the account's owner, who may do everything
+	Account  string `json:"account"`
+	Logs     string `json:"logs"` // GUID of the Cloud Logs instance
+	// ChildAccount is below Account in the enterprise, for assignments of
+	// templates.
+	ChildAccount string    `json:"childAccount"`
+	Projects     []Project `json:"projects"`
 	// SecretsManager is the instance of Secrets Manager. Notifications is the
 	// GUID of the instance of Event Notifications.
 	SecretsManager cloud.SecretsInstance `json:"secretsManager"`
@@ -193,7 +196,7 @@ func checkLoopback(address string) error {
 }
 
 func (s *Server) describe() Ready {
-	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, AdminKey: s.cloud.AdminAPIKey(), Account: cloud.AccountID, Logs: cloud.LogsInstanceID,
+	r := Ready{URL: s.url, APIKey: s.cloud.Minter().APIKey, AdminKey: s.cloud.AdminAPIKey(), Account: cloud.AccountID, Logs: cloud.LogsInstanceID, ChildAccount: cloud.ChildAccountID,
 		SecretsManager: cloud.SecretsInstance{ID: cloud.SecretsInstanceID, Region: cloud.SecretsInstanceRegion}, Notifications: cloud.NotificationsInstanceID}
 	for _, p := range s.cloud.State(false).Projects {
 		r.Projects = append(r.Projects, Project{ID: p.ID, Name: p.Name, Region: p.Region})

@@ -171,6 +171,6 @@ func (s *Server) listRoles(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{status: 200, body: map[string]any{
-		"system_roles": roles.System, "service_roles": roles.Service, "custom_roles": []any{},
+		"system_roles": roles.System, "service_roles": roles.Service, "custom_roles": views(roles.Custom, c.customRoleBody),
 	}}, nil
 }

@@ -102,7 +102,7 @@ func (s *Server) v1Body(c *call, p cloud.Policy) object {
 		resource.Tags = append(resource.Tags, v1Attribute{Name: t.Key, Value: t.Value, Operator: t.Operator})
 	}
 	for _, crn := range p.Roles {
-		r, _ := cloud.RoleOf(crn, service)
+		r, _ := s.cloud.RoleOf(crn, service)
 		roles = append(roles, roleRef{RoleID: crn, DisplayName: r.Name, Description: r.Description})
 	}
 	out["subjects"], out["roles"], out["resources"] = []v1Attributes{subject}, roles, []v1Attributes{resource}

@@ -97,6 +97,12 @@ var routes = slices.Concat([]route{
 	{"DELETE", "/v2/groups/{group}/members/{member}", familyGroup, (*Server).removeMember},
 
 	{"GET", "/v2/roles", familyPolicy, (*Server).listRoles},
+	{"POST", "/v2/roles", familyPolicy, (*Server).createRole},
+	{"GET", "/v2/roles/{id}", familyPolicy, (*Server).getRole},
+	{"PUT", "/v2/roles/{id}", familyPolicy, (*Server).replaceRole},
+	{"DELETE", "/v2/roles/{id}", familyPolicy, (*Server).deleteRole},
+	{"GET", "/v1/accounts/{account}/settings/access_management", familyPolicy, (*Server).getAccessSettings},
+	{"PATCH", "/v1/accounts/{account}/settings/access_management", familyPolicy, (*Server).updateAccessSettings},
 
 	{"GET", "/v2/projects", familyCodeEngine, (*Server).listProjects},
 	{"POST", "/v2/projects", familyCodeEngine, (*Server).createProject},
@@ -171,6 +177,9 @@ var routes = slices.Concat([]route{
 	{"DELETE", "/api/v2/notifications/registration", familySecrets, (*Server).deleteRegistration},
 	{"GET", "/api/v2/notifications/registration/test", familySecrets, (*Server).testRegistration},
 },
+	templateRoutes(cloud.PolicyTemplates),
+	templateRoutes(cloud.ActionControlTemplates),
+	templateRoutes(cloud.RoleTemplates),
 	workloadRoutes(cloud.ConfigMaps, "PUT", 201),
 	workloadRoutes(cloud.Jobs, "PATCH", 201),
 	workloadRoutes(cloud.JobRuns, "", 202),

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -53,24 +54,45 @@ func (s *site) required() map[string]body {
 	}
 	roles := `[{"role_id":` + sender + `}]`
 	env := `"icr.io/codeengine/helloworld"`
+	policy := `{"type":"authorization","control":{"grant":{"roles":[{"role_id":"crn:v1:bluemix:public:iam::::serviceRole:Reader"}]}},` +
+		`"subject":{"attributes":[{"key":"serviceName","operator":"stringEquals","value":"compliance"}]},` +
+		`"resource":{"attributes":[{"key":"serviceName","operator":"stringEquals","value":"kms"}]}}`
+	actions := `["logs.data-ingress.send"]`
+	target := `{"type":"Account","id":"` + cloud.ChildAccountID + `"}`
+	templates := func(kind string) string {
+		return `[{"id":"` + cmp.Or(s.made["/v1/"+kind+"_templates unassigned"], s.made["/v1/"+kind+"_templates"]) + `","version":"1"}]`
+	}
 	return map[string]body{
-		"POST /v1/serviceids":                       {"account_id": account, "name": `"s"`},
-		"POST /v1/apikeys":                          {"iam_id": `"` + s.made["iam"] + `"`, "name": `"k"`},
-		"POST /v1/serviceid_groups":                 {"account_id": account, "name": `"another"`},
-		"PUT /v1/serviceid_groups/{id}":             {"name": `"renamed"`},
-		"POST /v2/policies":                         {"type": `"access"`, "control": `{"grant":{"roles":` + roles + `}}`, "subject": subject, "resource": resource("a")},
-		"PUT /v2/policies/{id}":                     {"type": `"access"`, "control": `{"grant":{"roles":` + roles + `}}`, "subject": subject, "resource": resource("b")},
-		"POST /v1/policies":                         {"type": `"access"`, "roles": roles, "subjects": v1(subject), "resources": v1(resource("c"))},
-		"PUT /v1/policies/{id}":                     {"type": `"access"`, "roles": roles, "subjects": v1(subject), "resources": v1(resource("d"))},
-		"PATCH /v1/policies/{id}":                   {"state": `"active"`},
-		"POST /v2/groups":                           {"name": `"another"`},
-		"POST /v2/projects":                         {"name": `"another"`},
-		"POST /v2/projects/{project}/secrets":       {"name": `"another"`, "format": `"generic"`},
-		"PUT /v2/projects/{project}/secrets/{name}": {"format": `"generic"`},
-		"POST /v2/projects/{project}/apps":          {"name": `"another"`, "image_reference": env},
-		"POST /v2/projects/{project}/config_maps":   {"name": `"another"`},
-		"POST /v2/projects/{project}/jobs":          {"name": `"another"`, "image_reference": env},
-		"POST /v2/projects/{project}/functions":     {"name": `"another"`, "code_reference": `"data:text/plain;base64,eA=="`, "runtime": `"nodejs-24"`},
+		"POST /v2/roles":                                   {"account_id": account, "name": `"Another"`, "display_name": `"r"`, "service_name": `"logs"`, "actions": actions},
+		"PUT /v2/roles/{id}":                               {"display_name": `"r"`, "actions": actions},
+		"POST /v1/policy_templates":                        {"account_id": account, "name": `"another"`, "policy": policy},
+		"POST /v1/policy_templates/{id}/versions":          {"policy": policy},
+		"PUT /v1/policy_templates/{id}/versions/{version}": {"policy": policy},
+		"POST /v1/action_control_templates":                {"account_id": account, "name": `"another"`},
+		"POST /v1/role_templates":                          {"account_id": account, "name": `"another"`},
+		"POST /v1/policy_assignments":                      {"target": target, "templates": templates("policy")},
+		"PATCH /v1/policy_assignments/{id}":                {"template_version": `"1"`},
+		"POST /v1/action_control_assignments":              {"target": target, "templates": templates("action_control")},
+		"PATCH /v1/action_control_assignments/{id}":        {"template_version": `"1"`},
+		"POST /v1/role_assignments":                        {"target": target, "templates": templates("role")},
+		"PATCH /v1/role_assignments/{id}":                  {"template_version": `"1"`},
+		"POST /v1/serviceids":                              {"account_id": account, "name": `"s"`},
+		"POST /v1/apikeys":                                 {"iam_id": `"` + s.made["iam"] + `"`, "name": `"k"`},
+		"POST /v1/serviceid_groups":                        {"account_id": account, "name": `"another"`},
+		"PUT /v1/serviceid_groups/{id}":                    {"name": `"renamed"`},
+		"POST /v2/policies":                                {"type": `"access"`, "control": `{"grant":{"roles":` + roles + `}}`, "subject": subject, "resource": resource("a")},
+		"PUT /v2/policies/{id}":                            {"type": `"access"`, "control": `{"grant":{"roles":` + roles + `}}`, "subject": subject, "resource": resource("b")},
+		"POST /v1/policies":                                {"type": `"access"`, "roles": roles, "subjects": v1(subject), "resources": v1(resource("c"))},
+		"PUT /v1/policies/{id}":                            {"type": `"access"`, "roles": roles, "subjects": v1(subject), "resources": v1(resource("d"))},
+		"PATCH /v1/policies/{id}":                          {"state": `"active"`},
+		"POST /v2/groups":                                  {"name": `"another"`},
+		"POST /v2/projects":                                {"name": `"another"`},
+		"POST /v2/projects/{project}/secrets":              {"name": `"another"`, "format": `"generic"`},
+		"PUT /v2/projects/{project}/secrets/{name}":        {"format": `"generic"`},
+		"POST /v2/projects/{project}/apps":                 {"name": `"another"`, "image_reference": env},
+		"POST /v2/projects/{project}/config_maps":          {"name": `"another"`},
+		"POST /v2/projects/{project}/jobs":                 {"name": `"another"`, "image_reference": env},
+		"POST /v2/projects/{project}/functions":            {"name": `"another"`, "code_reference": `"data:text/plain;base64,eA=="`, "runtime": `"nodejs-24"`},
 	}
 }
 
@@ -121,6 +143,23 @@ func newSite(t *testing.T) *site {
 	if status != http.StatusMultiStatus {
 		t.Fatalf("%d %v", status, out)
 	}
+	s.made["/v2/roles"] = create("/v2/roles", strings.Replace(required["POST /v2/roles"].without(""), "Another", "One", 1))
+	for kind, content := range map[string]string{
+		"policy":         `"policy":` + required["POST /v1/policy_templates"]["policy"],
+		"action_control": `"action_control":{"service_name":"logs","actions":["logs.data-ingress.send"]}`,
+		"role":           `"role":{"name":"Sends","display_name":"sends","service_name":"logs","actions":["logs.data-ingress.send"]}`,
+	} {
+		// Version 1 is assigned, version 2 a draft, and "unassigned" is a template
+		// to assign.
+		list, assignments := "/v1/"+kind+"_templates", "/v1/"+kind+"_assignments"
+		text := `{"account_id":"` + cloud.AccountID + `","name":"one","committed":true,` + content + `}`
+		s.made[list] = create(list, text)
+		create(list+"/"+s.made[list]+"/versions", strings.Replace(text, "true", "false", 1))
+		create(assignments+"?version=1.0", s.required()["POST "+assignments].without(""))
+		s.made[assignments] = s.State(false).Assignments[len(s.State(false).Assignments)-1].ID
+		s.made[list+" unassigned"] = create(list, strings.Replace(text, `"Sends"`, `"Sends2"`, 1))
+	}
+	s.made["version"] = "2"
 	for _, kind := range []string{"secrets", "apps", "config_maps", "jobs", "functions"} {
 		create("/v2/projects/"+s.made["project"]+"/"+kind, strings.Replace(required["POST /v2/projects/{project}/"+kind].without(""), "another", "one", 1))
 	}
@@ -163,7 +202,7 @@ func (s *site) path(pattern string) string {
 	collection, _, _ := strings.Cut(pattern, "/{id}")
 	fill := map[string]string{
 		"{id}": s.made[collection], "{account}": cloud.AccountID, "{reference}": "latest", "{group}": s.made["/v2/groups"],
-		"{member}": s.made["iam"], "{project}": s.made["project"], "{name}": "one", "{revision}": "one-00001",
+		"{version}": s.made["version"], "{member}": s.made["iam"], "{project}": s.made["project"], "{name}": "one", "{revision}": "one-00001",
 	}
 	for name, value := range fill {
 		pattern = strings.ReplaceAll(pattern, name, value)
@@ -171,6 +210,8 @@ func (s *site) path(pattern string) string {
 	if strings.HasPrefix(pattern, "/v1/serviceid") || strings.HasPrefix(pattern, "/v2/policies") || strings.HasPrefix(pattern, "/v1/policies") ||
 		pattern == "/v2/groups" || strings.Contains(pattern, "_allgroups") {
 		pattern += "?account_id=" + cloud.AccountID
+	} else if strings.HasSuffix(pattern, "_templates") || strings.Contains(pattern, "_assignments") {
+		pattern += "?version=1.0&account_id=" + cloud.AccountID
 	}
 	return pattern
 }
@@ -250,7 +291,8 @@ func TestEveryRouteRejectsAnIdentityWithoutPolicies(t *testing.T) {
 func TestEveryRouteRejectsAnInvalidBody(t *testing.T) {
 	s := newSite(t)
 	bodiless := []string{"POST /v1/serviceids/{id}/lock", "POST /v1/apikeys/{id}/lock", "POST /v1/apikeys/{id}/disable",
-		"POST /v1/activity/accounts/{account}/report"}
+		"POST /v1/activity/accounts/{account}/report", "POST /v1/policy_templates/{id}/versions/{version}/commit",
+		"POST /v1/action_control_templates/{id}/versions/{version}/commit", "POST /v1/role_templates/{id}/versions/{version}/commit"}
 	for _, r := range strict() {
 		what := r.method + " " + r.pattern
 		if r.method == http.MethodGet || r.method == http.MethodHead || r.method == http.MethodDelete || slices.Contains(bodiless, what) {
@@ -287,7 +329,7 @@ func TestRequiredAndUnknownFields(t *testing.T) {
 			}
 			text := s.required()[what].without("")
 			if method == http.MethodPost {
-				text = strings.NewReplacer("another", "a-third", `"a"`, `"e"`, `"c"`, `"f"`).Replace(text)
+				text = strings.NewReplacer("another", "a-third", "Another", "AThird", `"a"`, `"e"`, `"c"`, `"f"`).Replace(text)
 			}
 			if status, out := s.call(s.owner, method, s.path(pattern), text); status/100 != 2 {
 				t.Errorf("with an unknown field: status %d, %v", status, out)
@@ -322,5 +364,5 @@ func TestOtherOperationsAreNotEmulated(t *testing.T) {
 		"/v3/anything", "/v2/projects/p/builds", "/emulator", "/v1//serviceids"} {
 		try("GET", path)
 	}
-	try("POST", "/v2/roles")
+	try("PATCH", "/v2/roles")
 }

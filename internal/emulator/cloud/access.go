@@ -135,6 +135,8 @@ func (c *Cloud) rolesFor(held []string, subject string, t target) []string {
 		for _, crn := range p.Roles {
 			if r, ok := lookupRole(crn, t.service); ok {
 				held = append(held, r.Name)
+			} else if r := c.customRoleAt(crn, t.service); r != nil {
+				held = append(append(held, r.CRN), r.grantedBy()...)
 			}
 		}
 	}

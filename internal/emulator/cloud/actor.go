@@ -168,7 +168,7 @@ func (c *Cloud) Pull(r Revocation) (int, error) {
 		}
 		left := p.Roles[:0:0]
 		for _, crn := range p.Roles {
-			if role, _ := roleOn(p.Resource, crn); r.Role != "" && r.Role != crn && r.Role != role.Name {
+			if role, _ := c.roleFor(p.Resource, crn); r.Role != "" && r.Role != crn && r.Role != role.Name {
 				left = append(left, crn)
 			}
 		}

@@ -137,6 +137,8 @@ type Cloud struct {
 	trash             []*policy               // deleted, by sequence number
 	pastPolicies      map[string][]pastPolicy // by subject
 
+	enterprise enterprise
+
 	groups         map[string]*group
 	groupOrder     []*group
 	groupsByMember map[string][]*group
@@ -187,6 +189,7 @@ func New(opts Options) *Cloud {
 	}
 	unique := c.random(32)
 	c.keyID, c.unsigned = newKeyID(unique), opts.UnsignedTokens
+	c.enterprise.settings = newAccessSettings("1-" + hex.EncodeToString(unique[:16]))
 	c.account = newAccountSettings("1-" + hex.EncodeToString(unique[16:]))
 	c.seed(opts.SeedCredentials, opts.AdminKey)
 	c.notifyProject, c.notifySecret = opts.OnProject, opts.OnSecret

@@ -48,6 +48,8 @@ type Policy struct {
 	CreatedBy  string    `json:"created_by_id"`
 	ModifiedAt time.Time `json:"last_modified_at"`
 	ModifiedBy string    `json:"last_modified_by_id"`
+	// Template is set for a policy that an assignment created.
+	Template *TemplateOrigin `json:"template,omitempty"`
 }
 
 // pastPolicy is a policy as it was before a change or deletion. It is effective
@@ -166,7 +168,7 @@ func (c *Cloud) checkPolicy(p PolicySpec) error {
 		return invalidPolicy("control.grant.roles is required")
 	}
 	for _, crn := range p.Roles {
-		if _, ok := roleOn(p.Resource, crn); !ok {
+		if _, ok := c.roleFor(p.Resource, crn); !ok {
 			return invalidPolicy("Role %q does not exist or is not supported by the service", crn)
 		}
 	}
@@ -217,6 +219,8 @@ func (c *Cloud) grantable(a Actor, p PolicySpec) []string {
 	var kept []string
 	for _, crn := range p.Roles {
 		if r, ok := roleOn(p.Resource, crn); ok && c.may(a, t, r.Name) {
+			kept = append(kept, crn)
+		} else if r, custom := c.roleFor(p.Resource, crn); !ok && custom && c.mayGrantCustom(a, t, r) {
 			kept = append(kept, crn)
 		}
 	}
@@ -350,6 +354,9 @@ func (c *Cloud) findPolicy(a Actor, id string) (*policy, error) {
 	}
 	p, ok := c.policies[id]
 	if !ok {
+		p = c.childPolicy(id)
+	}
+	if p == nil {
 		return nil, policyNotFound(id)
 	}
 	return p, nil
@@ -366,7 +373,7 @@ func (c *Cloud) GetPolicy(a Actor, id string) (Policy, error) {
 	if c.hidden(p.CreatedAt, c.settings.PolicyLag) {
 		return Policy{}, policyNotFound(id)
 	}
-	if !c.mayRead(a, p) {
+	if p.Template != nil && !c.seesChild(a) || p.Template == nil && !c.mayRead(a, p) {
 		return Policy{}, policyForbidden("read")
 	}
 	return p.copy(), nil
@@ -390,7 +397,8 @@ func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 	if q.AccountID == "" {
 		return Page[Policy]{}, serviceError(400, "missing_required_query_parameter", "account_id is required")
 	}
-	if q.AccountID != AccountID {
+	child := q.AccountID == ChildAccountID && c.seesChild(a)
+	if q.AccountID != AccountID && !child {
 		return Page[Policy]{}, serviceError(403, "insufficent_permissions", "You are not authorized to list the policies of this account.")
 	}
 	limit := cmp.Or(q.Limit, c.switches.PolicyPageSize)
@@ -412,8 +420,11 @@ func (c *Cloud) ListPolicies(a Actor, q PolicyQuery) (Page[Policy], error) {
 	if q.State == "deleted" {
 		source = bySeq(c.trash, func(p *policy) int64 { return p.seq })
 	}
+	if child {
+		source = bySeq(c.enterprise.policies, func(p *policy) int64 { return p.seq })
+	}
 	items, next := cut(at, limit, source, func(p *policy) bool {
-		return inPolicyQuery(p, q) && !c.hidden(p.CreatedAt, c.settings.PolicyLag) && c.mayRead(a, p)
+		return inPolicyQuery(p, q) && !c.hidden(p.CreatedAt, c.settings.PolicyLag) && (child || c.mayRead(a, p))
 	}, less)
 	page := Page[Policy]{Limit: limit, Next: next, Items: make([]Policy, len(items))}
 	for i, p := range items {
@@ -484,7 +495,7 @@ func (c *Cloud) ReplacePolicy(a Actor, id, ifMatch string, spec PolicySpec) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	if !c.may(a, c.targetOf(p.Resource), "Administrator") {
+	if p.Template != nil || !c.may(a, c.targetOf(p.Resource), "Administrator") {
 		return Policy{}, policyForbidden("replace")
 	}
 	if err := c.policyIfMatch(ifMatch, p.ETag); err != nil {
@@ -535,7 +546,7 @@ func (c *Cloud) DeletePolicy(a Actor, id string) error {
 	if err != nil {
 		return err
 	}
-	if !c.may(a, c.targetOf(p.Resource), "Administrator") {
+	if p.Template != nil || !c.may(a, c.targetOf(p.Resource), "Administrator") {
 		return policyForbidden("delete")
 	}
 	if err := c.checkUnlocked(subjectOf(p.PolicySpec)); err != nil {

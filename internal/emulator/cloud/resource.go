@@ -71,6 +71,9 @@ func (c *Cloud) Resource(id string) Resource {
 			return r
 		}
 	}
+	if r, ok := c.enterprise.resource(id); ok {
+		return r
+	}
 	return Resource{Name: id, CRN: crn("iam-access-management", "policy")}
 }
 

@@ -36,6 +36,10 @@ var ownServiceRoles = map[string][]Role{
 		{"crn:v1:bluemix:public:iam-identity::::serviceRole:ServiceIdCreator", "ServiceIdCreator", "Create service IDs.", []string{"iam-identity.serviceid.create"}},
 		{"crn:v1:bluemix:public:iam-identity::::serviceRole:UserApiKeyCreator", "UserApiKeyCreator", "Create API keys of users.", []string{"iam-identity.apikey.create"}},
 	},
+	serviceAccess: {
+		{templateAdministratorID, templateAdministrator, "Manage templates of the enterprise.", []string{"iam-access-management.policy-template.create"}},
+		{templateAssignerID, templateAssigner, "Assign templates to child accounts.", []string{"iam-access-management.policy-assignment.create"}},
+	},
 	serviceSecrets: {
 		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretTaskUpdater", "SecretTaskUpdater", "Report the end of tasks.",
 			[]string{"secrets-manager.secret-task.update"}},
@@ -108,6 +112,7 @@ func RoleOf(crn, service string) (Role, bool) { return lookupRole(crn, service) 
 type Roles struct {
 	System  []Role
 	Service []Role
+	Custom  []CustomRole
 }
 
 // Roles returns the roles of one service or group of services, or the common
@@ -118,7 +123,7 @@ func (c *Cloud) Roles(a Actor, account, service, group string) (Roles, error) {
 	if err := c.known(a); err != nil {
 		return Roles{}, policyError(err)
 	}
-	if account != "" && account != AccountID {
+	if account != "" && account != AccountID && !(account == ChildAccountID && c.seesChild(a)) {
 		return Roles{}, serviceError(403, "insufficent_permissions", "You are not authorized to list the roles of this account.")
 	}
 	if err := exclusive(service, group); err != nil {
@@ -128,7 +133,7 @@ func (c *Cloud) Roles(a Actor, account, service, group string) (Roles, error) {
 	if group == "IAM" {
 		services = iamServices
 	}
-	out := Roles{System: systemRoles, Service: commonServiceRoles[:3:3]}
+	out := Roles{System: systemRoles, Service: commonServiceRoles[:3:3], Custom: c.customRoles(a, account, services)}
 	for _, s := range services {
 		out.Service = append(out.Service, ownServiceRoles[s]...)
 	}

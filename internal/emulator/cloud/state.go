@@ -19,9 +19,16 @@ type State struct {
 	Profiles   []Profile        `json:"profiles"`
 	Policies   []Policy         `json:"policies"`
 	Groups     []GroupState     `json:"groups"`
-	Projects   []ProjectState   `json:"projects"`
-	Logs       []LogsInstance   `json:"logs"`
-	Lines      int              `json:"lines"` // number of accepted log entries
+	// Roles, Templates and Assignments are the custom roles, the versions of
+	// templates and their assignments. ChildPolicies are those of the child
+	// account.
+	Roles         []CustomRole   `json:"roles"`
+	Templates     []Template     `json:"templates"`
+	Assignments   []Assignment   `json:"assignments"`
+	ChildPolicies []Policy       `json:"child_policies"`
+	Projects      []ProjectState `json:"projects"`
+	Logs          []LogsInstance `json:"logs"`
+	Lines         int            `json:"lines"` // number of accepted log entries
 	// SecretsManager has its instances. Notifications is the number of events
 	// that Event Notifications received.
 	SecretsManager []SecretsState `json:"secrets_manager"`
@@ -73,6 +80,7 @@ func (c *Cloud) State(values bool) State {
 	for _, p := range c.policySequence.after(0) {
 		s.Policies = append(s.Policies, p.copy())
 	}
+	c.enterprise.state(&s)
 	for _, g := range c.idGroupOrder {
 		s.IDGroups = append(s.IDGroups, *g)
 	}
