@@ -174,8 +174,9 @@ func (c *Cloud) nextProject() int64 {
 	return 1
 }
 
-func (c *Cloud) putProject(n NewProject) *project {
-	id := c.uuid()
+func (c *Cloud) putProject(n NewProject) *project { return c.putProjectAs(n, c.uuid()) }
+
+func (c *Cloud) putProjectAs(n NewProject, id string) *project {
 	now := c.now()
 	p := &project{
 		Project: Project{
