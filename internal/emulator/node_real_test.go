@@ -27,13 +27,14 @@ func TestIBMsRealNodeSDK(t *testing.T) {
 		}
 		ready := s.Ready()
 		c := exec.CommandContext(t.Context(), node, "testdata/platform-services.js")
-		c.Env = append(os.Environ(), "NODE_PATH="+modules, "EMULATOR_URL="+ready.URL, "EMULATOR_APIKEY="+ready.APIKey, "EMULATOR_ACCOUNT="+ready.Account)
+		c.Env = append(os.Environ(), "NODE_PATH="+modules, "EMULATOR_URL="+ready.URL, "EMULATOR_APIKEY="+ready.APIKey, "EMULATOR_ADMIN="+ready.AdminKey,
+			"EMULATOR_ACCOUNT="+ready.Account, "EMULATOR_CHILD="+ready.ChildAccount)
 		var out bytes.Buffer
 		c.Stdout, c.Stderr = &out, &out
 		if err := c.Run(); err != nil {
 			t.Errorf("%s: %v\n%s", node, err, out.String())
 		}
-		if n := strings.Count(out.String(), "ok: "); n < 8 {
+		if n := strings.Count(out.String(), "ok: "); n < 10 {
 			t.Errorf("%s: %d checks\n%s", node, n, out.String())
 		}
 		if err := s.Close(); err != nil {
