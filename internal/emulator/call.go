@@ -24,6 +24,8 @@ type call struct {
 	tooLong bool
 	actor   cloud.Actor // identity of the access token; zero if there is none
 
+	roleOf func(crn, service string) (cloud.Role, bool) // with the account's custom roles
+
 	transaction string // ID of the call, which IAM's answers have
 	began       time.Time
 }
@@ -44,7 +46,7 @@ const longestBody = 8 << 20
 // writes the response.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	s.count(r.Method, rt.pattern)
-	c := &call{request: r, family: rt.family, query: r.URL.Query(), transaction: trace(), began: s.Now()}
+	c := &call{request: r, family: rt.family, query: r.URL.Query(), transaction: trace(), began: s.Now(), roleOf: s.cloud.RoleOf}
 	c.iamHeaders(w.Header())
 	body, err := io.ReadAll(io.LimitReader(r.Body, longestBody+1))
 	if err != nil {

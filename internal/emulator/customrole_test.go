@@ -37,6 +37,10 @@ func TestACustomRoleGrantsItsActions(t *testing.T) {
 	if status := sender.sendLog(oneLine); status != 200 {
 		t.Errorf("a holder of the role sends with status %d", status)
 	}
+	_, shown := w.raw("GET", "/v2/policies/"+*policy.ID+"?format=display", "", "Authorization", "Bearer "+w.token(w.Ready().AdminKey))
+	if text := fmt.Sprint(shown["control"]); !strings.Contains(text, "display_name:Role LogSender") {
+		t.Errorf("the policy shows %s", text)
+	}
 	_, err = p.DeleteRole(p.NewDeleteRoleOptions(*made.ID))
 	refused(t, err, 409, "role_conflict_error")
 

@@ -31,7 +31,10 @@ type roleAction struct {
 // roleOut writes a role in the format of the call.
 func roleOut(c *call, crn, service string) roleRef {
 	out := roleRef{RoleID: crn}
-	if r, ok := cloud.RoleOf(crn, service); ok && c.query.Get("format") == "display" {
+	if c.query.Get("format") != "display" {
+		return out
+	}
+	if r, ok := c.roleOf(crn, service); ok {
 		out.DisplayName, out.Description = r.Name, r.Description
 		for _, id := range r.Actions {
 			out.Actions = append(out.Actions, roleAction{ID: id, DisplayName: id, Description: id})
