@@ -375,7 +375,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 // one without a test is found.
 func blockedReasons(t *testing.T) (reasons []rotation.Reason) {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../../internal/rotation/plan.go", nil, parser.ParseComments)
+	f, err := parser.ParseFile(token.NewFileSet(), "../../internal/rotation/reason.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}

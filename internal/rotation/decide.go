@@ -7,78 +7,142 @@ import (
 )
 
 // Decide plans the steps for one credential. It is deterministic.
+//
+// The first closed gate says how far the plan may go. The rules that need no more
+// then add their steps, in order.
 func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	v := look(s, r, t, now)
 	p := Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes()}
-	if p.Blocked = v.blocked(t); p.Blocked != "" {
+	closed, open := v.gate(t)
+	p.hold(closed)
+	if p.Blocked != "" {
 		p.Next = now.Add(r.SweepEvery)
-		if p.Blocked != Paused {
-			// Leaks are recorded, and published keys get their full lifetime,
-			// whatever else is wrong.
-			p.Steps = append(v.leak(t), v.unfuse()...)
-		}
-		if p.Blocked != Paused && p.Blocked != ClockSkew {
-			p.Steps = append(p.Steps, v.exposed()...)
-			p.Steps = append(p.Steps, v.sustained()...)
-			if p.Blocked == KeyLocked {
-				p.Steps = append(p.Steps, v.catchUp()...) // a locked key can still be copied
-			}
-			p.Steps = append(p.Steps, v.remember(t)...) // the demand must survive until a person has acted
-		}
-		return p
 	}
-	p.Steps = v.leak(t)
-	if v.unlisted {
-		p.Waiting = NotVisible
-		p.Steps = append(p.Steps, v.remember(t)...)
-		return p
-	}
-	if v.Gone {
-		p.Steps = append(p.Steps, v.removal()...)
-		return p
-	}
-	if adoptions := v.adoptions(); len(adoptions) > 0 {
-		p.Steps, p.Next = append(p.Steps, adoptions...), now
+	course := standard
+	switch {
+	case open < adopting:
+	case v.Gone:
+		course = removing
+	case len(v.adoptions()) > 0:
+		course, p.Next = adoption, now // the next run plans for the adopted key
 		if t != (Trigger{}) {
-			p.Waiting = InProgress // the next run meets the demand
+			p.Waiting = InProgress // and meets the demand
 		}
-		return p // the next run plans for the adopted key
 	}
-	// Live keys come first, so that a policy that can't be granted does not delay
-	// them.
-	p.Steps = slices.Concat(p.Steps, v.unfuse(), v.exposed(), v.sustained(), v.extensions(), v.identity())
-
-	if v.inFlight() {
-		p.Waiting = InProgress
-		p.Steps = append(p.Steps, v.remember(t)...)
-		return p
+	for _, rule := range course {
+		if open >= rule.needs || closed == rule.despite && closed != "" {
+			p.Steps = append(p.Steps, rule.steps(v, t, &p)...)
+		}
 	}
-	p.Steps = append(p.Steps, v.endings()...)
+	return p
+}
 
+// hold sets the reason why the plan is blocked or has to wait.
+func (p *Plan) hold(r Reason) {
+	p.Blocked, p.Waiting = "", ""
+	if r.Kind() == Block {
+		p.Blocked = r
+	} else {
+		p.Waiting = r
+	}
+}
+
+// level is how far a plan may go. Each level includes those before it.
+type level int
+
+const (
+	nothing   level = iota
+	unpaused        // the config does not pause the credential
+	trusted         // the clock can be trusted
+	unblocked       // nobody must act
+	visible         // IAM returns every key that a store names
+	quiet           // no other replica is at work
+)
+
+// adopting is the level from which keys are adopted, or a deleted project's keys end.
+const adopting = visible
+
+// gate returns the first reason that closes a gate, and the level up to which the
+// plan may go.
+func (v view) gate(t Trigger) (Reason, level) {
+	closed := v.blocked(t)
+	switch {
+	case closed != "":
+	case v.unlisted:
+		closed = NotVisible
+	case v.inFlight() && !v.Gone && len(v.adoptions()) == 0:
+		closed = InProgress
+	default:
+		return "", quiet
+	}
+	return closed, reasons[closed].lets
+}
+
+// rule adds steps to a plan that may go as far as it needs.
+type rule struct {
+	name  string
+	needs level
+	steps func(v view, t Trigger, p *Plan) []Step
+	// despite is a reason that does not hold the rule back.
+	despite Reason
+}
+
+// standard is the course of a credential that is in use.
+var standard = []rule{
+	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }, ""},
+	{"give keys that a store names their full lifetime", unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }, ""},
+	{"end leaked keys that nobody needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.exposed() }, ""},
+	{"extend keys that are held", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }, ""},
+	{"extend keys that are used", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }, ""},
+	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }, ""},
+	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings() }, ""},
+	{"rotate, or catch up", quiet, view.rotate, ""},
+	{"catch up with a locked key", quiet + 1, func(v view, _ Trigger, _ *Plan) []Step { return v.catchUp() }, KeyLocked},
+	{"record the demand", trusted, view.recording, ""},
+}
+
+// removing is the course of a credential whose project is deleted.
+var removing = []rule{
+	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }, ""},
+	{"end all keys, and then the service ID", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.removal() }, ""},
+}
+
+// adoption is the course of a credential that takes over an existing key.
+var adoption = []rule{
+	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }, ""},
+	{"adopt the key", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.adoptions() }, ""},
+}
+
+// rotate plans a new key if one is due and may be created. Otherwise it brings
+// stores and consumers up to the published key: those that are behind delay the
+// end of older keys, which may be why the new key must wait.
+func (v view) rotate(t Trigger, p *Plan) []Step {
 	due := v.due(t)
 	if due == "" {
-		p.Steps = append(p.Steps, v.catchUp()...)
 		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
-		return p
+		return v.catchUp()
 	}
-	p.Blocked, p.Waiting = v.mayMint(due, p.Steps)
-	if need := v.need(); due.demand() && need != "" && (p.Waiting == KeysFull || p.Blocked == Storm) {
-		// What holds back a demand does not hold back a need.
-		due = need
-		p.Blocked, p.Waiting = v.mayMint(due, p.Steps)
+	held := v.mayMint(due, p.Steps)
+	if need := v.need(); due.demand() && need != "" && (held == KeysFull || held == Storm) {
+		due = need // what holds back a demand does not hold back a need
+		held = v.mayMint(due, p.Steps)
 	}
-	if p.Waiting == StoreUnreachable && v.expiring(v.presumed()) {
-		p.Blocked, p.Waiting = StoreSilent, ""
+	if held == "" {
+		return v.renewal(due)
 	}
-	if p.Blocked != "" || p.Waiting != "" {
-		// Stores and consumers that are behind delay the end of older keys, which
-		// may be the reason why the new key must wait.
-		p.Steps = append(p.Steps, v.catchUp()...)
-		p.Steps = append(p.Steps, v.remember(t)...)
-		return p
+	if held == StoreUnreachable && v.expiring(v.presumed()) {
+		held = StoreSilent
 	}
-	p.Steps = append(p.Steps, v.renewal(due)...)
-	return p
+	p.hold(held)
+	return v.catchUp()
+}
+
+// recording records a demand that this plan does not meet.
+func (v view) recording(t Trigger, p *Plan) []Step {
+	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Mint }) {
+		return nil
+	}
+	return v.remember(t)
 }
 
 // view is the state with the facts that follow from it.

@@ -4,47 +4,52 @@
 //
 // # The life of a key
 //
-//	            a store takes it           another key takes its place
-//	 mint ──▶ pending ───────────▶ published ───────────────▶ superseded ──▶ retired
-//	(fuse on)    │      (fuse off)   ▲ │ │                    (expires at   ▲
-//	             │             adopt │ │ │ stores roll back    now + overlap)
-//	             │ older than        │ │ ▼                        ↺ still used: at most
-//	             │ Window      a foreign │orphan                    three overlaps
-//	             ▼              key      ▼
-//	          retired                  leaked ──▶ disabled ──▶ retired
+//	mint ──▶ rival ──▶ pending ──▶ ended      nobody took it: deleted after Window
+//	           │          │
+//	           ▼          ▼                   a store names it: the fuse moves out
+//	         published ◀──┴──── foreign       (an existing key is adopted)
+//	           │    │
+//	           │    └─▶ orphan ──▶ overlapping   the stores went back to an older key
+//	           ▼
+//	         held ──▶ overlapping ──▶ ended      another key takes its place: it ends
+//	                       ↺                     after an overlap; still used: three
+//	any ──▶ leaked ──▶ ended                     at most; still held: until replaced
 //
-//	pending     ours, fuse on, no store names it
-//	published   the newest live key that a store names
-//	superseded  ours, no store names it, older than a key that a store names
-//	orphan      ours, fuse off, no store names it, newer than every named key:
-//	            it expires at now + fuse
-//	leaked      ours, and its revocation was requested: it is ended as soon as no
-//	            store names it and every consumer has restarted. Containment
-//	            disables it first
-//	foreign     without our marker: it counts toward IAM's limit and is never
-//	            changed until it is adopted
+//	rival        no store names it and it is younger than Window: another replica
+//	             may be working with it
+//	pending      its fuse is on, no store took it and no consumer has it
+//	published    the newest named live key, of those that did not leak
+//	held         a store or a consumer may have it, and another key is published
+//	overlapping  its overlap runs, and neither a store nor a consumer has it
+//	orphan       no store names it, and it is newer than every named key
+//	leaked       its revocation was requested: it ends as soon as no store names it
+//	             and every consumer has restarted. Containment disables it first
+//	ended        it does not authenticate; deleted once it has expired for a while
+//	foreign      not ours, by IAM's record of its creator: it counts toward IAM's
+//	             limit and is never changed
 //
 // The fuse is the short expiry of every new key. IAM enforces it, so a key that
 // no store took ends even if latchkey never runs again.
 //
+// The map ends has what may end a key that did not leak, revocable and free what
+// ends one that did. A rotation ends the key that it replaces.
+//
 // # How Decide works
 //
-// Decide checks these conditions in order:
+// The first closed gate says how far a plan may go (gate). Rules that need no more
+// add their steps in the order of the list standard. What a reason lets through,
+// its sentence and its fix are a row of the table reasons.
 //
-//	blocked              plan only what is safe: record and contain leaks, move
-//	                     fuses out, end free leaked keys, extend held keys, record
-//	                     the demand
-//	a leak is reported   mark the key as leaked; disable it if containment is asked
-//	a named key is not visible, the project is deleted, or a key is to be adopted
-//	                     plan only that
-//	always               move fuses out, end free leaked keys, extend keys that
-//	                     are held or used, create the service ID and its policies
-//	another replica is working
-//	                     wait
-//	always               end the keys that no consumer can have
-//	a new key is due     mint, prove, publish (the arbiter first), restart, then
-//	                     supersede the old key, or end it if it leaked
-//	nothing is due       copy to stores that are behind, restart consumers that are
+//	gate                         closed by          lets through
+//	unpaused                     the config         nothing
+//	trusted                      clock skew         leaks recorded, fuses moved out
+//	unblocked                    a person must act  leaked keys ended, keys extended, demands recorded
+//	visible                      a young named key  the same
+//	                             that IAM lacks
+//	quiet                        a rival            the service ID and its policies
+//
+// With all gates open, keys end, and a new key that is due is created unless
+// mayMint gives a reason. Then stores and consumers only catch up.
 //
 // # The rules that keep two replicas apart
 //
@@ -58,9 +63,10 @@
 //
 // A key that consumers still have outlives its overlap. While a rolled-back
 // store names it, or a consumer was last restarted with it, its expiry is
-// extended step by step, up to a key's full lifetime. If the maximum number of
-// keys is live, a consumer that keeps an older key is restarted onto the key
-// that its own store names. This makes room for the key that its store needs.
+// extended step by step, up to a key's full lifetime.
+//
+// Four live keys hold back what events demand, six what consumers need. So a key
+// that is needed never waits for keys that demands made.
 //
 // A demand that cannot be met now is recorded on the published key (Renew), and
 // counts until a key meets it. That key keeps the time of the demand (Answers),

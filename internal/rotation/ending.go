@@ -8,25 +8,38 @@ import (
 // removal ends the keys of a deleted project, and then its service ID.
 func (v view) removal() (steps []Step) {
 	for _, k := range v.Keys {
-		switch {
-		case k.Locked || v.rival(k):
-		case k.Expired(v.now):
-			if !v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
-				steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: IsExpired})
-			}
-		case !k.Leaked.IsZero():
-			steps = append(steps, v.revoke(k)...)
-		case k.Disabled || !k.Superseded.IsZero():
-		case k.Fused(v.r):
-			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
-		default:
-			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: SubjectGone})
-		}
+		steps = append(steps, v.remove(k)...)
 	}
 	if v.Identity.Exists && !v.Identity.Given && !v.Identity.Locked && len(v.Keys)+v.Foreign == 0 {
 		steps = append(steps, Step{Action: RemoveIdentity, Reason: SubjectGone})
 	}
 	return steps
+}
+
+// remove is the next step of a key whose project is deleted. Nobody holds it for
+// longer than an overlap.
+func (v view) remove(k Key) []Step {
+	switch {
+	case k.Locked:
+		return nil
+	case k.Expired(v.now):
+		return v.clear(k)
+	}
+	switch v.phase(k) {
+	case Leaked:
+		return v.revoke(k)
+	case Pending:
+		return v.discard(k)
+	case Published, Held, Orphan:
+		switch {
+		case k.Disabled || !k.Superseded.IsZero():
+		case k.Fused(v.r):
+			return v.discard(k) // the project took its store along
+		default:
+			return v.supersede(k, v.r.Overlap, SubjectGone)
+		}
+	}
+	return nil
 }
 
 // mostOverlaps is the total number of overlaps that use can extend a key to.
@@ -74,37 +87,64 @@ func (v view) rival(k Key) bool {
 
 func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }
 
-// endings ends the keys that no consumer holds, or starts their overlap.
+// endings ends the keys that no consumer holds, or starts their overlap. It needs
+// to know all of them, and who else is at work.
 func (v view) endings() (steps []Step) {
 	if !v.allRead {
 		return nil
 	}
-	settled := v.settled()
 	for _, k := range v.Keys {
-		switch {
-		case v.named[k.ID] || k.Locked:
-		case k.Expired(v.now):
-			if !v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
-				steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: IsExpired})
-			}
-		case !k.Leaked.IsZero(): // see exposed
-		case k.Disabled || !k.Superseded.IsZero():
-			// Disabled by a person, or its overlap runs.
-		case k.Fused(v.r) && !v.marked(k): // else a consumer has it, and the fuse ends it
-			steps = append(steps, Step{Action: Retire, Key: k.ID, Reason: NeverPublished})
-		case k.Fused(v.r):
-		case v.newest.ID == "" && v.occupied():
-			// The key that a store names is deleted or foreign. Consumers may still
-			// use this one until another is published.
-		case (v.newest.ID == "" || k.Compare(v.newest) > 0) && (v.marked(k) || v.consumerTrouble() != ""):
-			// A consumer may have it, and is restarted first.
-		case v.newest.ID == "" || k.Compare(v.newest) > 0:
-			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Fuse), Reason: RolledBack})
-		case settled:
-			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
+		if end := ends[v.phase(k)]; end != nil && !v.named[k.ID] && !k.Locked {
+			steps = append(steps, end(v, k)...)
 		}
 	}
 	return steps
+}
+
+// ends has the next step of a key that no store names, for each phase that has one.
+// A leaked key ends as soon as nobody needs it (see revocable), and an overlapping
+// one by its expiry.
+var ends = map[Phase]func(view, Key) []Step{
+	Pending: view.discard,
+	Held:    view.overlap,
+	Orphan:  view.fallBack,
+	Ended:   view.clear,
+}
+
+// discard deletes a key that no store took.
+func (v view) discard(k Key) []Step {
+	return []Step{{Action: Retire, Key: k.ID, Reason: NeverPublished}}
+}
+
+// clear deletes a key that has expired for long enough that clocks don't matter.
+func (v view) clear(k Key) []Step {
+	if !k.Expired(v.now) || v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
+		return nil // a person disabled it, or it has just expired
+	}
+	return []Step{{Action: Retire, Key: k.ID, Reason: IsExpired}}
+}
+
+// overlap starts the overlap of a replaced key, once every store and consumer has
+// the published one.
+func (v view) overlap(k Key) []Step {
+	if !k.Superseded.IsZero() || k.Fused(v.r) || v.newest.ID == "" || !v.settled() {
+		return nil
+	}
+	return v.supersede(k, v.r.Overlap, Replaced)
+}
+
+// fallBack gives a key a short overlap that the stores went back from. A consumer
+// that may have it is restarted first. If the stores went back to a key that IAM
+// does not have, consumers may need this one until another is published.
+func (v view) fallBack(k Key) []Step {
+	if v.newest.ID == "" && v.occupied() || v.marked(k) || v.consumerTrouble() != "" {
+		return nil
+	}
+	return v.supersede(k, v.r.Fuse, RolledBack)
+}
+
+func (v view) supersede(k Key, overlap time.Duration, why Reason) []Step {
+	return []Step{{Action: Supersede, Key: k.ID, At: v.end(overlap), Reason: why}}
 }
 
 // occupied reports whether a store names any key.

@@ -208,7 +208,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 }
 
 func TestEveryReasonHasASentence(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "plan.go", nil, 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestEveryReasonHasASentence(t *testing.T) {
 		return true
 	})
 	if count < 30 {
-		t.Errorf("only %d reasons were found in plan.go", count)
+		t.Errorf("only %d reasons were found in reason.go", count)
 	}
 }
 

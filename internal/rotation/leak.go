@@ -42,12 +42,15 @@ func (v view) catchUp() []Step {
 		}
 	}
 	for _, k := range v.Keys {
-		if !k.Leaked.IsZero() && !k.Locked && !k.Expired(v.now) && !named[k.ID] && !v.free(k) && !v.unlisted {
+		if v.revocable(k) && !named[k.ID] && !v.free(k) && !v.unlisted {
 			steps = append(steps, v.revoke(k)...)
 		}
 	}
 	return steps
 }
+
+// revocable reports whether a leaked key is to be ended once nobody needs it.
+func (v view) revocable(k Key) bool { return v.phase(k) == Leaked && !k.Locked }
 
 // free reports whether no consumer needs a leaked key any more. No consumer has a
 // key that no store took.
@@ -62,7 +65,7 @@ func (v view) exposed() (steps []Step) {
 		return nil
 	}
 	for _, k := range v.Keys {
-		if !k.Leaked.IsZero() && !k.Locked && !k.Expired(v.now) && v.free(k) {
+		if v.revocable(k) && v.free(k) {
 			steps = append(steps, v.revoke(k)...)
 		}
 	}

@@ -48,37 +48,17 @@ func (v view) need() Reason {
 
 func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
 
-// mayMint checks the conditions for creating a key.
-func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
-	freed, live, newest := 0, 0, time.Time{}
-	ended := map[string]bool{}
-	for _, st := range steps {
-		if st.Action == Retire {
-			freed++
-		}
-		ended[st.Key] = ended[st.Key] || st.Action == Retire || st.Action == Disable
-	}
-	for _, k := range v.Keys {
-		// A leaked key ends as soon as consumers have the new one, so it does not
-		// count toward MaxKeys.
-		replaced := !k.Leaked.IsZero() && !k.Locked
-		if k.Live(v.now) && !ended[k.ID] && !replaced {
-			live++
-		}
-		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have no working key
-		if k.Created.After(newest) && !contained {
-			newest = k.Created
-		}
-	}
+// mayMint returns why no key may be created, or nothing. steps are those before.
+func (v view) mayMint(due Reason, steps []Step) Reason {
 	for _, st := range v.Stores {
 		if st.Fault != "" && st.Required {
-			return "", st.Fault
+			return st.Fault
 		}
 	}
 	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
-		return "", StoreUnreachable
+		return StoreUnreachable
 	}
-	forced := due.demand() || due == KeyLeaked
+	n := v.count(steps)
 	most := v.r.MaxKeys
 	if !due.demand() {
 		most += v.r.Spare
@@ -87,17 +67,47 @@ func (v view) mayMint(due Reason, steps []Step) (blocked, waiting Reason) {
 	case v.Identity.Locked && v.arbiter < 0 && !v.Identity.Given:
 		// The service ID is the arbiter and can't be written, so a key could not
 		// be published.
-		return IdentityLocked, ""
-	case forced && v.Storm:
-		return Storm, ""
-	case !newest.IsZero() && v.now.Before(newest.Add(v.r.MinAge)):
-		return "", TooYoung
-	case len(v.Keys)+v.Foreign-freed >= v.r.KeyLimit:
-		return KeyCap, ""
-	case live >= most:
-		return "", KeysFull
+		return IdentityLocked
+	case (due.demand() || due == KeyLeaked) && v.Storm:
+		return Storm
+	case !n.newest.IsZero() && v.now.Before(n.newest.Add(v.r.MinAge)):
+		return TooYoung
+	case n.all >= v.r.KeyLimit:
+		return KeyCap
+	case n.live >= most:
+		return KeysFull
 	}
-	return "", ""
+	return ""
+}
+
+// census counts the service ID's keys as they are after some steps.
+type census struct {
+	live, all int
+	newest    time.Time // birth of the newest one that delays the next
+}
+
+func (v view) count(steps []Step) (n census) {
+	n.all = len(v.Keys) + v.Foreign
+	ended := map[string]bool{}
+	for _, st := range steps {
+		if st.Action == Retire {
+			n.all--
+		}
+		ended[st.Key] = ended[st.Key] || st.Action == Retire || st.Action == Disable
+	}
+	for _, k := range v.Keys {
+		// A leaked key ends as soon as consumers have the new one, so it does not
+		// count toward MaxKeys.
+		replaced := !k.Leaked.IsZero() && !k.Locked
+		if k.Live(v.now) && !ended[k.ID] && !replaced {
+			n.live++
+		}
+		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have no working key
+		if k.Created.After(n.newest) && !contained {
+			n.newest = k.Created
+		}
+	}
+	return n
 }
 
 // order returns the stores with the arbiter first.
@@ -146,15 +156,14 @@ func (v view) renewal(due Reason) []Step {
 	}
 	for _, k := range v.Keys {
 		if !k.Leaked.IsZero() {
-			// A free one was ended before.
-			if !k.Locked && !k.Expired(v.now) && !v.free(k) {
+			if v.revocable(k) && !v.free(k) { // a free one was ended before
 				steps = append(steps, v.revoke(k)...)
 			}
 			continue
 		}
 		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && (k.Superseded.IsZero() || k.Expires.Before(v.end(v.r.Overlap)))
 		if old && !v.now.Before(k.Created.Add(v.r.Window)) {
-			steps = append(steps, Step{Action: Supersede, Key: k.ID, At: v.end(v.r.Overlap), Reason: Replaced})
+			steps = append(steps, v.supersede(k, v.r.Overlap, Replaced)...)
 		}
 	}
 	return steps

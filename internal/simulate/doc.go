@@ -22,6 +22,9 @@
 // start), IAM's lag, the clocks, outages, senders that duplicate, delay, reorder
 // and lose events, and manual changes.
 //
+// In some histories a member of the account plays against latchkey (intruder.go).
+// She forges service IDs, keys and marks, and writes one store.
+//
 // # What is checked
 //
 // Every effect on IAM and the stores is compared with the actual state at that
@@ -68,7 +71,7 @@
 //
 // # Wrong protocols
 //
-// mutants_test.go has fifty wrong protocols, among them the removal of each rule.
+// mutants_test.go has 53 wrong protocols, among them the removal of each rule.
 // Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
 // Each is detected within 10,000 histories, by a history that the right protocol
 // passes. enumerate_test.go and interleave_test.go leave nothing to chance: they
@@ -151,6 +154,14 @@
 //     before the next sweep. There are now at least two sweeps per fuse.
 //   - 1612924: the clock moved between the list and the election, and moved back.
 //     Only updates of a key compared the clocks. Elections and lookups now do, too.
+//
+//   - 16030 with the intruder: she emptied the only store four times before a sweep
+//     was complete. Four keys had their full lifetime, and nothing was published
+//     until they expired. Needs have two keys more than demands now.
+//   - 491 with the intruder: a fuse could not be moved out, an app was restarted with
+//     the key, the store then named another, and the key was deleted as never
+//     published. No consumer is restarted before the fuse is out, and a key that a
+//     consumer is marked with is not one that nobody has.
 //
 // Reasoning found these; regress_test.go plays them:
 //

@@ -1,0 +1,43 @@
+package rotation
+
+// Phase is where a key is in its life. The package comment draws it.
+type Phase string
+
+// The phases of a key of ours. A key that is not ours is foreign, and no Key.
+const (
+	Rival       Phase = "rival"       // no store names it, and another replica may be working with it
+	Pending     Phase = "pending"     // no store took it: its fuse is on, and no consumer has it
+	Published   Phase = "published"   // the newest key that a store names, of those that did not leak
+	Held        Phase = "held"        // a store or a consumer may have it, and it is not the published one
+	Overlapping Phase = "overlapping" // its overlap runs, and neither a store nor a consumer has it
+	Orphan      Phase = "orphan"      // newer than every key that a store names: the stores went back
+	Leaked      Phase = "leaked"      // its revocation was requested
+	Ended       Phase = "ended"       // it no longer authenticates
+)
+
+// phase classifies a key.
+func (v view) phase(k Key) Phase {
+	switch {
+	case k.Expired(v.now):
+		return Ended
+	case !k.Leaked.IsZero():
+		return Leaked
+	case v.rival(k):
+		return Rival
+	case v.published.ID == k.ID:
+		return Published
+	case v.named[k.ID]:
+		return Held
+	case k.Disabled:
+		return Ended
+	case v.marked(k) && (!k.Superseded.IsZero() || k.Fused(v.r)):
+		return Held
+	case !k.Superseded.IsZero():
+		return Overlapping
+	case k.Fused(v.r):
+		return Pending
+	case v.newest.ID == "" || k.Compare(v.newest) > 0:
+		return Orphan
+	}
+	return Held
+}

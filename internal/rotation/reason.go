@@ -1,0 +1,195 @@
+package rotation
+
+// Reason is why a step is planned, delayed or blocked, or what a note is about.
+// Reasons are stable codes. The table reasons has all that follows from one.
+type Reason string
+
+// Reasons to act.
+const (
+	NoIdentity     Reason = "no-service-id"
+	NoPolicy       Reason = "policy-missing"
+	Duplicate      Reason = "duplicate-service-id"
+	NothingThere   Reason = "nothing-published"
+	Aged           Reason = "aged"
+	ExpiresSoon    Reason = "expires-soon"
+	Demanded       Reason = "demanded"
+	Remembered     Reason = "demanded-earlier"
+	ArbiterBehind  Reason = "first-store-behind"
+	NoCopySource   Reason = "no-store-to-copy-from"
+	StoreBehind    Reason = "store-behind"
+	FuseOn         Reason = "fuse-on"
+	NeverPublished Reason = "never-published"
+	Replaced       Reason = "replaced"
+	RolledBack     Reason = "rolled-back"
+	IsExpired      Reason = "expired"
+	ConsumerBehind Reason = "consumer-behind"
+	NewlyMinted    Reason = "newly-minted"
+	KeyLeaked      Reason = "key-leaked"
+	StillUsed      Reason = "still-used"
+	StillHeld      Reason = "still-held"
+	Renamed        Reason = "renamed"
+	Adoption       Reason = "adoption"
+	SubjectGone    Reason = "subject-gone"
+)
+
+// Reasons for notes.
+const (
+	UsedToTheEnd Reason = "used-to-the-end"
+	Expiring     Reason = "expiring"
+	TokensLive   Reason = "tokens-live"
+	LeakedAlive  Reason = "leaked-key-alive"
+	Unconfigured Reason = "unconfigured"
+	StoreDropped Reason = "store-dropped"
+	LockFailed   Reason = "store-lock-failed"
+)
+
+// Reasons to wait. None needs an action.
+const (
+	InProgress       Reason = "in-progress"
+	TooYoung         Reason = "too-young"
+	KeysFull         Reason = "keys-full"
+	NotVisible       Reason = "key-not-visible"
+	StoreUnreachable Reason = "store-unreachable"
+	StoreNotActive   Reason = "store-not-active"
+	ConsumerUnknown  Reason = "consumer-unknown"
+)
+
+// Reasons to be blocked. A person must act.
+const (
+	Paused         Reason = "paused"
+	ClockSkew      Reason = "clock-skew"
+	NameTaken      Reason = "name-taken"
+	NameCollision  Reason = "name-collision"
+	IdentityLocked Reason = "service-id-locked"
+	IdentityGone   Reason = "service-id-gone"
+	ForgedMarker   Reason = "forged-marker" // a note as well
+	IdentityShared Reason = "service-id-shared"
+	IdentityTwice  Reason = "service-id-twice"
+	KeyDisabled    Reason = "key-disabled"
+	KeyLocked      Reason = "key-locked"
+	KeyCap         Reason = "key-cap"
+	PolicyDenied   Reason = "policy-denied"
+	PolicyWeaker   Reason = "policy-weaker"
+	IdentityDenied Reason = "service-id-denied"
+	StoreDenied    Reason = "store-denied"
+	StoreRefused   Reason = "store-refused"
+	StoreSilent    Reason = "store-silent"
+	StoreQuota     Reason = "store-quota"
+	EntryUnmarked  Reason = "entry-unmarked"
+	EntryForeign   Reason = "entry-foreign"
+	EntryAltered   Reason = "entry-altered"
+	ValueRefused   Reason = "value-refused"
+	ProofDenied    Reason = "proof-denied"
+	Storm          Reason = "storm"
+	KeyForeign     Reason = "key-foreign"
+	IdentityAbsent Reason = "service-id-absent"
+	GroupDenied    Reason = "access-group-denied"
+	AdoptionFailed Reason = "adoption-failed"
+)
+
+// Kind says what a reason asks of its reader.
+type Kind int
+
+// The kinds.
+const (
+	Act   Kind = iota // nothing: it is why a step is planned
+	Tell              // to know
+	Wait              // to wait: it passes by itself
+	Block             // to act
+)
+
+// reason is a row of the table.
+type reason struct {
+	kind Kind
+	// lets is how far a plan may go while the reason holds it back. It is only set
+	// if the reason closes a gate; one that holds back a new key alone lets the
+	// rest pass.
+	lets level
+	text string
+	// fix is the action that resolves a block.
+	fix string
+}
+
+var reasons = map[Reason]reason{
+	NoIdentity:       {kind: Act, text: "IAM has no service ID for this credential yet"},
+	NoPolicy:         {kind: Act, text: "the service ID lacks a policy that the config asks for"},
+	Duplicate:        {kind: Act, text: "two replicas created the service ID at the same time, and this one has no keys"},
+	NothingThere:     {kind: Act, text: "no store names a live key"},
+	Aged:             {kind: Act, text: "the published key has reached its rotation age"},
+	ExpiresSoon:      {kind: Act, text: "the published key expires within four sweeps"},
+	Demanded:         {kind: Act, text: "the event demands a newer key"},
+	Remembered:       {kind: Act, text: "an earlier event demanded a newer key, which could not be created then"},
+	ArbiterBehind:    {kind: Act, text: "the first guarded store names an older key than another store"},
+	NoCopySource:     {kind: Act, text: "a store is behind, and no other store returns the value to copy"},
+	StoreBehind:      {kind: Act, text: "the store names another key, or none"},
+	FuseOn:           {kind: Act, text: "a store names the key, so its expiry moves from the fuse to its full lifetime"},
+	NeverPublished:   {kind: Act, text: "no store took the key, and the run that created it has ended"},
+	Replaced:         {kind: Act, text: "every store names a newer key"},
+	RolledBack:       {kind: Act, text: "the stores went back to an older key"},
+	IsExpired:        {kind: Act, text: "the key has expired"},
+	ConsumerBehind:   {kind: Act, text: "the consumer has not restarted since the key changed"},
+	NewlyMinted:      {kind: Act, text: "this run created the key"},
+	KeyLeaked:        {kind: Act, text: "the key leaked: it ends as soon as consumers have another one"},
+	StillUsed:        {kind: Act, text: "a consumer still authenticates with the key, so its overlap is extended, to three overlaps at most"},
+	StillHeld:        {kind: Act, text: "a store or a consumer still has the key after its overlap started, so its expiry is extended until they have another one"},
+	Renamed:          {kind: Act, text: "the config renamed the credential"},
+	Adoption:         {kind: Act, text: "the config asks to adopt this existing key"},
+	SubjectGone:      {kind: Act, text: "the project is deleted, and onGone asks to end its keys"},
+	UsedToTheEnd:     {kind: Tell, text: "a consumer still authenticates with a key whose overlap can't be extended again: find the consumer that does not re-read the store"},
+	Expiring:         {kind: Tell, text: "the published key expires within 14 days"},
+	TokensLive:       {kind: Tell, text: "access tokens that were issued for the ended key stay valid for up to 60 minutes"},
+	LeakedAlive:      {kind: Tell, text: "the leaked key still works, because a store or consumer that may have it could not get another one yet: the next run tries again, and revoking with containment ends the key now"},
+	Unconfigured:     {kind: Tell, text: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID"},
+	StoreDropped:     {kind: Tell, text: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires"},
+	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
+	InProgress:       {kind: Wait, lets: visible, text: "another replica is working on this credential; the next run does what remains"},
+	TooYoung:         {kind: Wait, lets: quiet, text: "the newest key is less than 10 minutes old; the demand is recorded"},
+	KeysFull:         {kind: Wait, lets: quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
+	NotVisible:       {kind: Wait, lets: unblocked, text: "a store names a key that IAM does not return yet"},
+	StoreUnreachable: {kind: Wait, lets: quiet, text: "a store did not answer, so no key is created or ended"},
+	StoreNotActive:   {kind: Wait, lets: quiet, text: "the project of a store is not active yet"},
+	ConsumerUnknown:  {kind: Wait, lets: quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
+	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
+	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "correct the local clock"},
+	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
+	NameCollision:    {kind: Block, lets: trusted, text: "two credentials use the same service ID name or store entry", fix: "give each its own in the config"},
+	IdentityLocked:   {kind: Block, lets: trusted, text: "the service ID is locked", fix: "unlock it (ibmcloud iam service-id-unlock)"},
+	IdentityGone:     {kind: Block, lets: trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over"},
+	ForgedMarker:     {kind: Block, lets: trusted, text: "it carries latchkey's marker, but IAM does not show that latchkey made it, so it is left alone", fix: "delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)"},
+	IdentityShared:   {kind: Block, lets: trusted, text: "the service ID has keys that latchkey did not make, so it is granted nothing", fix: "delete those keys, or give the service ID by its ID in the config"},
+	IdentityTwice:    {kind: Block, lets: trusted, text: "a store names a key of another service ID of latchkey's than the one with the configured name", fix: "delete the one that is not needed, or correct serviceID.name"},
+	KeyDisabled:      {kind: Block, lets: trusted, text: "the published key is disabled", fix: "enable it, or delete it to get a new one"},
+	KeyLocked:        {kind: Block, lets: trusted, text: "a key that must change is locked", fix: "unlock it (ibmcloud iam service-api-key-unlock)"},
+	KeyCap:           {kind: Block, lets: quiet, text: "the service ID has too many keys (latchkey stops at 15 of IAM's 20)", fix: "delete unused keys"},
+	PolicyDenied:     {kind: Block, lets: trusted, text: "IAM denied the policy", fix: "give latchkey's identity Administrator on the service, and the role to be granted"},
+	PolicyWeaker:     {kind: Block, lets: trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},
+	IdentityDenied:   {kind: Block, lets: trusted, text: "IAM denied access to service IDs or keys", fix: "give latchkey's identity Administrator on IAM Identity"},
+	StoreDenied:      {kind: Block, lets: trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
+	StoreRefused:     {kind: Block, lets: trusted, text: "the store rejected the entry"},
+	StoreSilent:      {kind: Block, lets: quiet, text: "a required store does not answer, and the published key expires within 14 days", fix: "restore the store, or set required to false"},
+	StoreQuota:       {kind: Block, lets: trusted, text: "the store is full", fix: "delete unused secrets, or raise the quota"},
+	EntryUnmarked:    {kind: Block, lets: trusted, text: "the store's entry holds a value without a key ID", fix: "remove it, or set overwrite to true"},
+	EntryForeign:     {kind: Block, lets: trusted, text: "the store's entry belongs to another installation of latchkey", fix: "use another entry, or remove this one"},
+	EntryAltered:     {kind: Block, lets: trusted, text: "the store's value does not belong to the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
+	ValueRefused:     {kind: Block, lets: quiet, text: "IAM rejected the value of the new key"},
+	ProofDenied:      {kind: Block, lets: quiet, text: "the new key failed its proof"},
+	Storm:            {kind: Block, lets: quiet, text: "more than 10 rotations were forced within an hour", fix: "find the sender. The demand is recorded and met within the hour"},
+	KeyForeign:       {kind: Block, lets: trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
+	IdentityAbsent:   {kind: Block, lets: trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
+	GroupDenied:      {kind: Block, lets: trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},
+	AdoptionFailed:   {kind: Block, lets: trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
+}
+
+// Kind returns what the reason asks of its reader.
+func (r Reason) Kind() Kind { return reasons[r].kind }
+
+// Fix returns the action that resolves a block, or nothing.
+func (r Reason) Fix() string { return reasons[r].fix }
+
+// Sentence explains the reason in one sentence, with the fix if there is one.
+func (r Reason) Sentence() string {
+	if fix := r.Fix(); fix != "" {
+		return reasons[r].text + ": " + fix
+	}
+	return reasons[r].text
+}
