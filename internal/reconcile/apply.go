@@ -77,13 +77,11 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 	var failed error
 	worst := goOn
 	for _, step := range plan.Steps {
-		switch {
-		case worst == goOnMintNot && step.Action == rotation.Mint:
+		if worst == goOnMintNot && step.Action == rotation.Mint {
 			return failed
-		case worst >= goOnEndNot && ru.endsHeld(step):
-			continue // a consumer may still hold the old key
-		case worst == goOnRestartNot && step.Action == rotation.RestartConsumer:
-			continue // its store may not have the key, or the fuse may end the key
+		}
+		if ru.spared(step, worst) {
+			continue
 		}
 		if step.Key == rotation.NewKey && ru.fresh != nil {
 			step.Key = ru.fresh.ID
@@ -92,21 +90,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		if errors.Is(err, errAgain) {
 			return err
 		}
-		done := StepOutcome{Step: step}
-		if step.Action == rotation.Mint && ru.fresh != nil {
-			done.Key = ru.fresh.ID
-		}
-		if err != nil {
-			done.Error = err.Error()
-			ru.setStoreError(step, err)
-		}
-		ru.out.Steps = append(ru.out.Steps, done)
-		level := slog.LevelInfo
-		if err != nil {
-			level = slog.LevelWarn
-		}
-		ru.log.LogAttrs(ctx, level, "step", filled("action", string(step.Action), "key", done.Key, "target", step.Target,
-			"reason", string(step.Reason), "error", done.Error)...)
+		ru.addStep(ctx, step, err)
 		if err == nil {
 			if ru.ask.Kept != nil && ru.recorded(plan) {
 				ru.ask.Kept(ru.c.Name)
@@ -115,21 +99,37 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		failed = errors.Join(failed, err)
 		after := ru.afterwards(step, err)
-		switch {
-		case after == stop:
-			ru.explain(ctx, step, err)
+		if ru.explainStep(ctx, step, err, after); after == stop {
 			return failed
-		case after >= goOnEndNot && step.Action != rotation.Unfuse:
-			ru.explainStore(step, err)
-		case errors.Is(err, ErrDenied) && step.Action != rotation.MarkLeaked && ru.out.Result != ResultBlocked:
-			ru.block(rotation.IdentityDenied, err)
 		}
 		worst = max(worst, after)
 	}
-	if held := ru.out.Result == ResultBlocked || ru.out.Result == ResultInProgress; ru.fresh != nil && ru.fresh.stored && !held {
+	if ru.fresh != nil && ru.fresh.stored && !ru.out.held() {
 		ru.out.Result = ResultPublished
 	}
 	return failed
+}
+
+// spared reports whether an earlier failure keeps a step from being taken. A
+// consumer may still hold the old key, its store may not have the new one, or the
+// fuse may end the new one.
+func (ru *run) spared(s rotation.Step, worst onFailure) bool {
+	return worst >= goOnEndNot && ru.endsHeld(s) || worst == goOnRestartNot && s.Action == rotation.RestartConsumer
+}
+
+// addStep adds a step to the outcome and the log.
+func (ru *run) addStep(ctx context.Context, step rotation.Step, err error) {
+	done, level := StepOutcome{Step: step}, slog.LevelInfo
+	if step.Action == rotation.Mint && ru.fresh != nil {
+		done.Key = ru.fresh.ID
+	}
+	if err != nil {
+		done.Error, level = err.Error(), slog.LevelWarn
+		ru.setStoreError(step, err)
+	}
+	ru.out.Steps = append(ru.out.Steps, done)
+	ru.log.LogAttrs(ctx, level, "step", filled("action", string(step.Action), "key", done.Key, "target", step.Target,
+		"reason", string(step.Reason), "error", done.Error)...)
 }
 
 // endsHeld reports whether a step ends a key that consumers may hold. A contained
@@ -151,50 +151,47 @@ func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
 	}
-	switch s.Action {
-	case rotation.CreateIdentity:
-		return ru.createIdentity(ctx)
-	case rotation.RemoveDuplicate:
-		return ru.removeDuplicate(ctx, s.Target)
-	case rotation.Rename:
-		return ru.rename(ctx)
-	case rotation.RemoveIdentity:
-		return ru.removeIdentity(ctx)
-	case rotation.MarkLeaked:
+	take, ok := takes[s.Action]
+	if !ok {
+		return fmt.Errorf("taking step: unknown action %q", s.Action)
+	}
+	return take(ru, ctx, s)
+}
+
+// takes has the calls of each action.
+var takes = map[rotation.Action]func(*run, context.Context, rotation.Step) error{
+	rotation.CreateIdentity:  func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.createIdentity(ctx) },
+	rotation.RemoveDuplicate: func(ru *run, ctx context.Context, s rotation.Step) error { return ru.removeDuplicate(ctx, s.Target) },
+	rotation.Rename:          func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.rename(ctx) },
+	rotation.RemoveIdentity:  func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.removeIdentity(ctx) },
+	rotation.MarkLeaked: func(ru *run, ctx context.Context, s rotation.Step) error {
 		return ru.change(ctx, s.Key, KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
-	case rotation.Disable:
-		return ru.disable(ctx, s)
-	case rotation.Extend:
+	},
+	rotation.Disable: (*run).disable,
+	rotation.Extend: func(ru *run, ctx context.Context, s rotation.Step) error {
 		return ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
 			return KeyChange{Expires: s.At}, k.Leaked.IsZero() && k.Expires.Before(s.At)
 		})
-	case rotation.Adopt:
-		return ru.adopt(ctx, s)
-	case rotation.GrantPolicy:
+	},
+	rotation.Adopt: (*run).adopt,
+	rotation.GrantPolicy: func(ru *run, ctx context.Context, s rotation.Step) error {
 		if group, ok := strings.CutPrefix(s.Target, groupLabel); ok {
 			return ru.join(ctx, group)
 		}
 		return ru.grant(ctx, s.Target)
-	case rotation.Unfuse:
+	},
+	rotation.Unfuse: func(ru *run, ctx context.Context, s rotation.Step) error {
 		return ru.change(ctx, s.Key, KeyChange{Expires: ru.unfused(s)},
 			func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(ru.unfused(s)) })
-	case rotation.Supersede:
-		return ru.supersede(ctx, s)
-	case rotation.Remember:
-		return ru.change(ctx, s.Key, KeyChange{Renew: s.At},
-			func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
-	case rotation.Retire:
-		return ru.retire(ctx, s)
-	case rotation.Mint:
-		return ru.mint(ctx, s.Reason)
-	case rotation.Prove:
-		return ru.prove(ctx)
-	case rotation.Publish:
-		return ru.publish(ctx, s.Target)
-	case rotation.Copy:
-		return ru.copy(ctx, s)
-	case rotation.RestartConsumer:
-		return ru.restart(ctx, s)
-	}
-	return fmt.Errorf("taking step: unknown action %q", s.Action)
+	},
+	rotation.Supersede: (*run).supersede,
+	rotation.Remember: func(ru *run, ctx context.Context, s rotation.Step) error {
+		return ru.change(ctx, s.Key, KeyChange{Renew: s.At}, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
+	},
+	rotation.Retire:          (*run).retire,
+	rotation.Mint:            func(ru *run, ctx context.Context, s rotation.Step) error { return ru.mint(ctx, s.Reason) },
+	rotation.Prove:           func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.prove(ctx) },
+	rotation.Publish:         func(ru *run, ctx context.Context, s rotation.Step) error { return ru.publish(ctx, s.Target) },
+	rotation.Copy:            (*run).copy,
+	rotation.RestartConsumer: (*run).restart,
 }

@@ -146,6 +146,9 @@ type Outcome struct {
 	Error string        `json:"error,omitempty"`
 }
 
+// held reports whether a reason held the run back.
+func (o *Outcome) held() bool { return o.Result == ResultBlocked || o.Result == ResultInProgress }
+
 // Missing returns the labels of the wanted policies that are not granted.
 func Missing(wanted, granted []Policy) (labels []string) { return missing(wanted, granted) }
 

@@ -87,36 +87,68 @@ func (ru *run) explainStore(step rotation.Step, err error) {
 	}
 }
 
-// explain sets the outcome to blocked if a person must fix a step's error.
-func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
-	denied, refused := errors.Is(err, ErrDenied), errors.Is(err, ErrRefused)
+// explainStep sets the outcome if a person must act on a step's error.
+func (ru *run) explainStep(ctx context.Context, step rotation.Step, err error, after onFailure) {
 	switch {
-	case errors.Is(err, errWithdrawal):
-		// The refusal is IAM's, whatever the step was. The fuse ends the key.
-		if denied {
-			ru.block(rotation.IdentityDenied, err)
-		}
-	case (step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || errors.Is(err, errUncleared)) && ru.locked(ctx, err):
-		ru.block(rotation.IdentityLocked, err)
-	case step.Action == rotation.Publish && (denied || refused || errors.Is(err, ErrQuota)):
-		ru.block(storeFault(err), err)
-	case errors.Is(err, errStorm):
-		ru.block(rotation.Storm, nil)
-	case step.Action == rotation.GrantPolicy && strings.HasPrefix(step.Target, groupLabel) && (denied || refused || errors.Is(err, ErrNotFound)):
-		ru.block(rotation.GroupDenied, err)
-	case step.Action == rotation.GrantPolicy && denied:
-		ru.block(rotation.PolicyDenied, err)
-	case step.Action == rotation.GrantPolicy && refused:
-		ru.block(rotation.PolicyWeaker, err)
-	case step.Action == rotation.Prove && (denied || refused || errors.Is(err, ErrNotYet)):
-		ru.block(rotation.ProofDenied, err)
-	case step.Action == rotation.Mint && errors.Is(err, ErrQuota):
-		ru.block(rotation.KeyCap, err)
-	case step.Action == rotation.Mint && refused:
-		ru.block(rotation.ValueRefused, err)
-	case denied:
+	case after == stop:
+		ru.explain(ctx, step, err)
+	case after >= goOnEndNot && step.Action != rotation.Unfuse:
+		ru.explainStore(step, err)
+	case errors.Is(err, ErrDenied) && step.Action != rotation.MarkLeaked && ru.out.Result != ResultBlocked:
 		ru.block(rotation.IdentityDenied, err)
 	}
+}
+
+// explanations say which reason explains the error of an action. The first row that
+// fits counts. An empty action is any.
+var explanations = []struct {
+	action rotation.Action
+	errs   []error
+	reason rotation.Reason
+}{
+	{joining, []error{ErrDenied, ErrRefused, ErrNotFound}, rotation.GroupDenied},
+	{rotation.Prove, []error{ErrDenied, ErrRefused, ErrNotYet}, rotation.ProofDenied},
+	{rotation.GrantPolicy, []error{ErrDenied}, rotation.PolicyDenied},
+	{rotation.GrantPolicy, []error{ErrRefused}, rotation.PolicyWeaker},
+	{rotation.Mint, []error{ErrQuota}, rotation.KeyCap},
+	{rotation.Mint, []error{ErrRefused}, rotation.ValueRefused},
+	{"", []error{ErrDenied}, rotation.IdentityDenied},
+}
+
+// joining stands for a GrantPolicy that joins an access group.
+const joining rotation.Action = "join"
+
+// explain sets the outcome to blocked if a person must fix the error that ended a
+// round.
+func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
+	creates := step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || errors.Is(err, errUncleared)
+	if step.Action == rotation.GrantPolicy && strings.HasPrefix(step.Target, groupLabel) {
+		step.Action = joining
+	}
+	switch {
+	case errors.Is(err, errWithdrawal):
+		step.Action = "" // the refusal is IAM's, whatever the step was; the fuse ends the key
+	case creates && ru.locked(ctx, err):
+		ru.block(rotation.IdentityLocked, err)
+		return
+	case step.Action == rotation.Publish && is(err, ErrDenied, ErrRefused, ErrQuota):
+		ru.block(storeFault(err), err)
+		return
+	case errors.Is(err, errStorm):
+		ru.block(rotation.Storm, nil)
+		return
+	}
+	for _, row := range explanations {
+		if (row.action == "" || row.action == step.Action) && is(err, row.errs...) {
+			ru.block(row.reason, err)
+			return
+		}
+	}
+}
+
+// is reports whether the error is one of several.
+func is(err error, any ...error) bool {
+	return slices.ContainsFunc(any, func(one error) bool { return errors.Is(err, one) })
 }
 
 // locked reports whether a lock on the service ID explains the error of a create.

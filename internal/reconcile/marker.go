@@ -89,10 +89,7 @@ var markerForm = regexp.MustCompile(`\[latchkey ((?:[a-z]+=(?:\{.*\}|[^ \]]*) ?)
 func (m Marker) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[latchkey v=%s owner=%s credential=%s", markerVersion, m.Owner, m.Credential)
-	for _, mark := range []struct {
-		name string
-		at   time.Time
-	}{{"superseded", m.Superseded}, {"renew", m.Renew}, {"answers", m.Answers}, {"leaked", m.Leaked}, {"withdrawn", m.Withdrawn}, {"since", m.Since}, {"claimed", m.Claimed}} {
+	for _, mark := range m.times() {
 		if !mark.at.IsZero() {
 			fmt.Fprintf(&b, " %s=%s", mark.name, mark.at.UTC().Format(time.RFC3339Nano))
 		}
@@ -142,36 +139,9 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 	version := ""
 	for _, field := range strings.Fields(body) {
 		name, value, _ := strings.Cut(field, "=")
-		var err error
-		switch name {
-		case "v":
+		if name == "v" {
 			version = value
-		case "owner":
-			m.Owner = value
-		case "credential":
-			m.Credential = value
-		case "superseded":
-			m.Superseded, err = time.Parse(time.RFC3339Nano, value)
-		case "renew":
-			m.Renew, err = time.Parse(time.RFC3339Nano, value)
-		case "answers":
-			m.Answers, err = time.Parse(time.RFC3339Nano, value)
-		case "leaked":
-			m.Leaked, err = time.Parse(time.RFC3339Nano, value)
-		case "withdrawn":
-			m.Withdrawn, err = time.Parse(time.RFC3339Nano, value)
-		case "since":
-			m.Since, err = time.Parse(time.RFC3339Nano, value)
-		case "stores":
-			m.Stores, err = parseStores(value)
-		case "claimed":
-			m.Claimed, err = time.Parse(time.RFC3339Nano, value)
-		case "current":
-			m.Current = value
-		default:
-			m.Unknown = append(m.Unknown, field)
-		}
-		if err != nil {
+		} else if err := m.set(name, value, field); err != nil {
 			return Marker{}, description, false
 		}
 	}
@@ -179,6 +149,42 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 		return Marker{}, description, false
 	}
 	return m, text, true
+}
+
+// set sets one field of a marker that is parsed.
+func (m *Marker) set(name, value, field string) (err error) {
+	for _, mark := range m.times() {
+		if mark.name == name {
+			*mark.at, err = time.Parse(time.RFC3339Nano, value)
+			return err
+		}
+	}
+	switch name {
+	case "owner":
+		m.Owner = value
+	case "credential":
+		m.Credential = value
+	case "stores":
+		m.Stores, err = parseStores(value)
+	case "current":
+		m.Current = value
+	default:
+		m.Unknown = append(m.Unknown, field)
+	}
+	return err
+}
+
+// times returns the marks that are times, in the order in which they are written.
+func (m *Marker) times() []timeMark {
+	return []timeMark{
+		{"superseded", &m.Superseded}, {"renew", &m.Renew}, {"answers", &m.Answers}, {"leaked", &m.Leaked},
+		{"withdrawn", &m.Withdrawn}, {"since", &m.Since}, {"claimed", &m.Claimed},
+	}
+}
+
+type timeMark struct {
+	name string
+	at   *time.Time
 }
 
 // stampForm is the format of the minting time in a key's name. It has

@@ -370,29 +370,37 @@ func (ru *run) observeNamed(ctx context.Context) error {
 		if e.err != nil || e.KeyID == "" || ru.listed(e.KeyID) {
 			continue
 		}
-		rec, err := ru.lookUp(ctx, e.KeyID)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			continue
-		case err != nil:
-			return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrObserve, e.KeyID, e.store.Name(), err)
-		case !rec.Ours || !slices.Contains(ru.c.names(), rec.Credential):
-		case ru.ourIdentity(rec.IAMID):
-			ru.add(rec.Key, rec.IAMID)
-		case ru.cached:
-			ru.remember(ru.c.Name, ServiceID{})
-			return fmt.Errorf("%w: store %s names key %s of another service ID", errAgain, e.store.Name(), e.KeyID)
-		case ru.c.Given == "":
-			if err := ru.admit(ctx, rec); err != nil {
-				return err
-			}
+		if err := ru.lookAt(ctx, e); err != nil {
+			return err
 		}
-		if !ru.listed(rec.ID) {
-			ru.strange[rec.ID] = true
+	}
+	return nil
+}
+
+// lookAt reads the key that a store names, and adds it if it is the credential's.
+func (ru *run) lookAt(ctx context.Context, e reading) error {
+	rec, err := ru.lookUp(ctx, e.KeyID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrObserve, e.KeyID, e.store.Name(), err)
+	case !rec.Ours || !slices.Contains(ru.c.names(), rec.Credential):
+	case ru.ourIdentity(rec.IAMID):
+		ru.add(rec.Key, rec.IAMID)
+	case ru.cached:
+		ru.remember(ru.c.Name, ServiceID{})
+		return fmt.Errorf("%w: store %s names key %s of another service ID", errAgain, e.store.Name(), e.KeyID)
+	case ru.c.Given == "":
+		if err := ru.admit(ctx, rec); err != nil {
+			return err
 		}
-		if rec.Forged && !slices.ContainsFunc(ru.forged, func(f Forgery) bool { return f.ID == rec.ID }) {
-			ru.forged = append(ru.forged, Forgery{ID: rec.ID, Creator: rec.Creator})
-		}
+	}
+	if !ru.listed(rec.ID) {
+		ru.strange[rec.ID] = true
+	}
+	if rec.Forged && !slices.ContainsFunc(ru.forged, func(f Forgery) bool { return f.ID == rec.ID }) {
+		ru.forged = append(ru.forged, Forgery{ID: rec.ID, Creator: rec.Creator})
 	}
 	return nil
 }

@@ -31,12 +31,16 @@ func (ru *run) publish(ctx context.Context, store string) error {
 		return ru.readBack(ctx, at.store, entry)
 	}
 	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
-	conflict := errors.Is(err, ErrConflict)
-	if !conflict && !errors.Is(err, ErrUnavailable) {
+	if !is(err, ErrConflict, ErrUnavailable) {
 		return err // a final error: the fuse ends the key, and until then minAge delays the next one
 	}
-	// The answer was lost, or there is a conflict, perhaps with our own lost write.
-	// Read the entry back.
+	return ru.settlePublish(ctx, at, err)
+}
+
+// settlePublish reads an entry back whose write had a conflict, perhaps with our own
+// lost write, or whose answer was lost.
+func (ru *run) settlePublish(ctx context.Context, at reading, err error) error {
+	store, conflict := at.store.Name(), errors.Is(err, ErrConflict)
 	back, rerr := at.store.Read(context.WithoutCancel(ctx))
 	if errors.Is(rerr, ErrNotFound) {
 		back, rerr = Entry{Revision: back.Revision}, nil

@@ -87,34 +87,44 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outc
 	if published && (out.Result == ResultUnchanged || out.Result == ResultChanged) {
 		out.Result = ResultPublished
 	}
-	switch {
-	case errors.Is(err, ErrObserve):
+	if errors.Is(err, ErrObserve) {
 		log.Warn("observing", "error", err.Error())
 		return out, err
+	}
+	out.conclude(err)
+	out.log(ctx, log)
+	return out, nil
+}
+
+// conclude sets the result of a run from its last error.
+func (o *Outcome) conclude(err error) {
+	switch {
 	case errors.Is(err, errAgain):
-		out.Result, out.Reason, out.Message = ResultInProgress, rotation.InProgress, ""
+		o.Result, o.Reason, o.Message = ResultInProgress, rotation.InProgress, ""
 	case err != nil:
-		out.Error = err.Error()
-		if out.Result != ResultBlocked && out.Result != ResultInProgress {
-			out.Result = ResultFailed
+		o.Error = err.Error()
+		if !o.held() {
+			o.Result = ResultFailed
 		}
 	}
-	if out.Result == ResultUnchanged && len(out.Steps) > 0 {
-		out.Result = ResultChanged
+	if o.Result == ResultUnchanged && len(o.Steps) > 0 {
+		o.Result = ResultChanged
 	}
-	if out.Message == "" {
-		out.Message = out.Reason.Sentence()
+	if o.Message == "" {
+		o.Message = o.Reason.Sentence()
 	}
+}
+
+func (o *Outcome) log(ctx context.Context, log *slog.Logger) {
 	level := slog.LevelInfo
-	if out.Result == ResultBlocked || out.Result == ResultFailed || out.Error != "" {
+	if o.Result == ResultBlocked || o.Result == ResultFailed || o.Error != "" {
 		level = slog.LevelWarn
 	}
-	attrs := append(filled("reason", string(out.Reason), "key", out.Key, "error", out.Error), slog.Int("steps", len(out.Steps)))
-	if !out.Next.IsZero() {
-		attrs = append(attrs, slog.Time("next", out.Next))
+	attrs := append(filled("reason", string(o.Reason), "key", o.Key, "error", o.Error), slog.Int("steps", len(o.Steps)))
+	if !o.Next.IsZero() {
+		attrs = append(attrs, slog.Time("next", o.Next))
 	}
-	log.LogAttrs(ctx, level, "reconciled", append([]slog.Attr{slog.String("result", string(out.Result))}, attrs...)...)
-	return out, nil
+	log.LogAttrs(ctx, level, "reconciled", append([]slog.Attr{slog.String("result", string(o.Result))}, attrs...)...)
 }
 
 // Plan observes and decides without changing anything. The outcome says what

@@ -56,27 +56,32 @@ func (ru *run) state() rotation.State {
 		}
 	}
 	for _, e := range ru.entries {
-		st := rotation.Store{
-			Name: e.store.Name(), Guarded: e.store.Guarded(), Required: !ru.c.Optional[e.store.Name()],
-			Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty(),
-		}
-		if ru.strange[e.KeyID] {
-			st.Key, st.Foreign = "", e.KeyID
-		}
-		switch {
-		case e.err != nil:
-			st.Fault = storeFault(e.err)
-			ru.log.Warn("reading store", "store", st.Name, "error", e.err.Error())
-		case ru.adopted[st.Name]:
-			st.Adoptable = ru.c.AdoptKey
-		case e.Unmarked() && !ru.c.Overwrite:
-			st.Fault = rotation.EntryUnmarked
-		case e.Owner != "" && e.Owner != ru.Owner:
-			st.Fault = rotation.EntryForeign
-		}
-		s.Stores = append(s.Stores, st)
+		s.Stores = append(s.Stores, ru.storeState(e))
 	}
 	return s
+}
+
+// storeState returns one store as Decide sees it.
+func (ru *run) storeState(e reading) rotation.Store {
+	st := rotation.Store{
+		Name: e.store.Name(), Guarded: e.store.Guarded(), Required: !ru.c.Optional[e.store.Name()],
+		Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty(),
+	}
+	if ru.strange[e.KeyID] {
+		st.Key, st.Foreign = "", e.KeyID
+	}
+	switch {
+	case e.err != nil:
+		st.Fault = storeFault(e.err)
+		ru.log.Warn("reading store", "store", st.Name, "error", e.err.Error())
+	case ru.adopted[st.Name]:
+		st.Adoptable = ru.c.AdoptKey
+	case e.Unmarked() && !ru.c.Overwrite:
+		st.Fault = rotation.EntryUnmarked
+	case e.Owner != "" && e.Owner != ru.Owner:
+		st.Fault = rotation.EntryForeign
+	}
+	return st
 }
 
 // outside returns the access groups that the service ID must join, as targets of

@@ -162,36 +162,13 @@ type view struct {
 
 func look(s State, r Rules, t Trigger, now time.Time) view {
 	v := view{State: s, r: r, now: now, named: map[string]bool{}, allRead: true}
-	if i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.ID == t.Leaked }); t.Leaked != "" && i >= 0 {
-		// The rest of the plan sees the key as it is after the first steps.
-		v.leaked = s.Keys[i]
-		v.Keys = slices.Clone(s.Keys)
-		v.Keys[i].Disabled = v.leaked.Disabled || t.Contain
-		if v.leaked.Leaked.IsZero() {
-			v.Keys[i].Leaked = now
-		}
-	}
+	v.lookAtLeak(t)
 	v.arbiter = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
 	if v.arbiter >= 0 {
 		v.Stores = slices.Clone(s.Stores)
 		v.Stores[v.arbiter].Required = true // no key is minted without the arbiter
 	}
-	for _, st := range v.Stores {
-		if st.Fault != "" {
-			v.allRead = false
-			continue
-		}
-		if st.Key == "" {
-			continue
-		}
-		v.named[st.Key] = true
-		known := slices.ContainsFunc(s.Keys, func(k Key) bool { return k.ID == st.Key })
-		// A key is published at most one Window after its birth, and IAM's lag is
-		// at most another one. Until then, absence proves nothing.
-		if !known && now.Before(st.Created.Add(2*r.Window)) {
-			v.unlisted = true
-		}
-	}
+	v.lookAtStores()
 	for _, k := range v.Keys {
 		if !v.named[k.ID] {
 			continue
@@ -212,6 +189,41 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 	return v
 }
 
+// lookAtLeak finds the key whose revocation is requested. The rest of the plan sees
+// it as it is after the first steps.
+func (v *view) lookAtLeak(t Trigger) {
+	i := slices.IndexFunc(v.Keys, func(k Key) bool { return k.ID == t.Leaked })
+	if t.Leaked == "" || i < 0 {
+		return
+	}
+	v.leaked = v.Keys[i]
+	v.Keys = slices.Clone(v.Keys)
+	v.Keys[i].Disabled = v.leaked.Disabled || t.Contain
+	if v.leaked.Leaked.IsZero() {
+		v.Keys[i].Leaked = v.now
+	}
+}
+
+// lookAtStores finds which keys the stores name, and whether that is all known.
+func (v *view) lookAtStores() {
+	for _, st := range v.Stores {
+		if st.Fault != "" {
+			v.allRead = false
+			continue
+		}
+		if st.Key == "" {
+			continue
+		}
+		v.named[st.Key] = true
+		known := slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == st.Key })
+		// A key is published at most one Window after its birth, and IAM's lag is
+		// at most another one. Until then, absence proves nothing.
+		if !known && v.now.Before(st.Created.Add(2*v.r.Window)) {
+			v.unlisted = true
+		}
+	}
+}
+
 // prefer reports whether the published key is k rather than other: one that did not
 // leak, else the newer one.
 func prefer(k, other Key) bool {
@@ -221,39 +233,44 @@ func prefer(k, other Key) bool {
 	return k.Compare(other) > 0
 }
 
+// blocks are the reasons that need a person, in order of precedence.
+var blocks = []struct {
+	reason Reason
+	holds  func(v view, t Trigger) bool
+}{
+	{Paused, func(v view, _ Trigger) bool { return v.Paused }},
+	{ClockSkew, func(v view, _ Trigger) bool { return v.Skew.Abs() > v.r.MaxSkew }},
+	{NameCollision, func(v view, _ Trigger) bool { return v.Identity.Collides }},
+	{ForgedMarker, func(v view, _ Trigger) bool { return v.Identity.Posing }},
+	{IdentityTwice, func(v view, _ Trigger) bool { return v.Identity.Twice }},
+	{NameTaken, func(v view, _ Trigger) bool { return v.Identity.NameTaken }},
+	{IdentityAbsent, func(v view, _ Trigger) bool { return v.Identity.Given && !v.Identity.Exists }},
+	{IdentityGone, func(v view, _ Trigger) bool { return !v.Identity.Exists && len(v.named) > 0 && !v.unlisted }},
+	{IdentityLocked, func(v view, _ Trigger) bool { return v.Identity.Locked && len(v.Identity.Unsatisfied) > 0 }},
+	{IdentityShared, view.shared},
+	{KeyDisabled, func(v view, _ Trigger) bool { return v.disabled() }},
+	{KeyLocked, func(v view, _ Trigger) bool { return v.published.Locked || v.leaked.Locked && v.leaked.Live(v.now) }},
+	{KeyForeign, func(v view, t Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
+	{AdoptionFailed, func(v view, _ Trigger) bool {
+		return v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable()
+	}},
+}
+
 // blocked returns why a person must act, or nothing.
 func (v view) blocked(t Trigger) Reason {
-	switch {
-	case v.Paused:
-		return Paused
-	case v.Skew.Abs() > v.r.MaxSkew:
-		return ClockSkew
-	case v.Identity.Collides:
-		return NameCollision
-	case v.Identity.Posing:
-		return ForgedMarker
-	case v.Identity.Twice:
-		return IdentityTwice
-	case v.Identity.NameTaken:
-		return NameTaken
-	case v.Identity.Given && !v.Identity.Exists:
-		return IdentityAbsent
-	case !v.Identity.Exists && len(v.named) > 0 && !v.unlisted:
-		return IdentityGone
-	case v.Identity.Locked && len(v.Identity.Unsatisfied) > 0:
-		return IdentityLocked
-	case v.Foreign > 0 && !v.Identity.Given && len(v.Identity.Unsatisfied) > 0 && !v.adoptable():
-		return IdentityShared
-	case v.disabled():
-		return KeyDisabled
-	case v.published.Locked, v.leaked.Locked && v.leaked.Live(v.now):
-		return KeyLocked
-	case t.Leaked != "" && t.Leaked == v.Stranger:
-		return KeyForeign
-	case v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable():
-		return AdoptionFailed
+	for _, b := range blocks {
+		if b.holds(v, t) {
+			return b.reason
+		}
 	}
 	return v.storeTrouble(true)
+}
+
+// shared reports whether something must be granted to a service ID that others have
+// keys of. One that the config gives is the user's choice, and a key to be adopted
+// is ours next.
+func (v view) shared(Trigger) bool {
+	return v.Foreign > 0 && !v.Identity.Given && len(v.Identity.Unsatisfied) > 0 && !v.adoptable()
 }
 
 // disabled reports whether a person disabled the newest key that a store names.

@@ -92,21 +92,30 @@ func (v view) next(t Trigger) time.Time {
 			earlier(k.Expires.Add(-near))
 		}
 	}
-	for _, st := range v.Stores {
-		if v.unlisted && st.Key != "" {
-			earlier(st.Created.Add(2 * v.r.Window))
-		}
-	}
 	if !v.allRead || v.unlisted {
 		earlier(v.now.Add(v.r.SweepEvery))
 	}
-	if v.due(t) != "" {
-		for _, k := range v.Keys {
-			earlier(k.Created.Add(v.r.MinAge))
-			if !k.Expires.IsZero() {
-				earlier(k.Expires) // one live key fewer
-			}
-		}
+	for _, at := range v.waits(t) {
+		earlier(at)
 	}
 	return next
+}
+
+// waits returns when what a plan waits for may be over.
+func (v view) waits(t Trigger) (times []time.Time) {
+	for _, st := range v.Stores {
+		if v.unlisted && st.Key != "" {
+			times = append(times, st.Created.Add(2*v.r.Window))
+		}
+	}
+	if v.due(t) == "" {
+		return times
+	}
+	for _, k := range v.Keys {
+		times = append(times, k.Created.Add(v.r.MinAge))
+		if !k.Expires.IsZero() {
+			times = append(times, k.Expires) // one live key fewer
+		}
+	}
+	return times
 }

@@ -50,13 +50,8 @@ func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitt
 
 // mayMint returns why no key may be created, or nothing. steps are those before.
 func (v view) mayMint(due Reason, steps []Step) Reason {
-	for _, st := range v.Stores {
-		if st.Fault != "" && st.Required {
-			return st.Fault
-		}
-	}
-	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
-		return StoreUnreachable
+	if fault := v.noPlace(); fault != "" {
+		return fault
 	}
 	n := v.count(steps)
 	most := v.r.MaxKeys
@@ -76,6 +71,19 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 		return KeyCap
 	case n.live >= most:
 		return KeysFull
+	}
+	return ""
+}
+
+// noPlace returns why no store could take a new key, or nothing.
+func (v view) noPlace() Reason {
+	for _, st := range v.Stores {
+		if st.Fault != "" && st.Required {
+			return st.Fault
+		}
+	}
+	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
+		return StoreUnreachable
 	}
 	return ""
 }
@@ -151,9 +159,14 @@ func (v view) renewal(due Reason) []Step {
 		}
 		steps = append(steps, Step{Action: RestartConsumer, Key: NewKey, Target: c.Name, Reason: ConsumerBehind})
 	}
-	if !complete {
-		return steps
+	if complete {
+		steps = append(steps, v.replace()...)
 	}
+	return steps
+}
+
+// replace ends the keys that a new one replaces in every store and consumer.
+func (v view) replace() (steps []Step) {
 	for _, k := range v.Keys {
 		if !k.Leaked.IsZero() {
 			if v.revocable(k) && !v.free(k) { // a free one was ended before

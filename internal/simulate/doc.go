@@ -154,7 +154,6 @@
 //     before the next sweep. There are now at least two sweeps per fuse.
 //   - 1612924: the clock moved between the list and the election, and moved back.
 //     Only updates of a key compared the clocks. Elections and lookups now do, too.
-//
 //   - 16030 with the intruder: she emptied the only store four times before a sweep
 //     was complete. Four keys had their full lifetime, and nothing was published
 //     until they expired. Needs have two keys more than demands now.

@@ -387,6 +387,23 @@ func (k believes) Exchange(ctx ctx, v secret.Value) (reconcile.Bearer, error) {
 	return b, err
 }
 
+// readsNoPrints does not see which value a key's name was made from.
+type readsNoPrints struct{ iam }
+
+func (k readsNoPrints) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+	l, err := k.iam.List(ctx, iamID, creds...)
+	for i := range l.Keys {
+		l.Keys[i].Print = ""
+	}
+	return l, err
+}
+
+func (k readsNoPrints) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	rec, err := k.iam.Get(ctx, keyID)
+	rec.Print = ""
+	return rec, err
+}
+
 type impatient struct{ logs }
 
 // Prove deletes the key that fails.
@@ -542,7 +559,9 @@ var mutants = []mutant{
 	ported("does not read the policies back", func(s *sim, in *replica) { in.rec.Identities = grantsAnything{iam{s}} }),
 	lacking("grants no policy", action(rotation.GrantPolicy)),
 	lacking("proves nothing", action(rotation.Prove)),
-	ported("copies a value without a proof", func(s *sim, in *replica) { in.rec.Exchange = believes{iam{s}} }),
+	ported("copies a value without a proof", func(s *sim, in *replica) {
+		in.rec.Exchange, in.rec.Keys = believes{iam{s}}, readsNoPrints{iam{s}}
+	}),
 	ruled("keeps any number of keys", func(r *rules) { r.MaxKeys = 100 }),
 	ruled("mints up to IAM's limit", func(r *rules) { r.KeyLimit = 100 }),
 	ruled("rotates nothing", func(r *rules) { r.After, r.Expire = 80*24*time.Hour, 100*24*time.Hour }),
