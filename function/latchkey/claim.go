@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,9 +18,15 @@ type claimCommand struct {
 	Yes      bool   `help:"Skip the confirmation."`
 }
 
+// claimable is the form of what can be claimed.
+var claimable = regexp.MustCompile(`^(?:ServiceId|ApiKey)-[A-Za-z0-9-]{1,64}$`)
+
 // Run makes a service ID or key ours that IAM does not show to be. It prints who
 // made it, because a marker can be forged.
 func (c claimCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
+	if !claimable.MatchString(c.Thing) {
+		return fmt.Errorf("claiming %q: it is neither the ID of a service ID (ServiceId-…) nor that of a key (ApiKey-…)", c.Thing)
+	}
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
