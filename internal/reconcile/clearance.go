@@ -77,7 +77,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		}
 		m := id.Marker
 		switch {
-		case !ru.owns(id):
+		case !ru.still(id):
 			return fmt.Errorf("clearing key %s for publication: service ID %s is no longer ours: %w", ru.fresh.ID, id.ID, ErrRefused)
 		case m.Current == ru.fresh.ID:
 			return nil

@@ -222,7 +222,8 @@ func (ru *run) readKnown(ctx context.Context, id ServiceID) (ServiceID, bool) {
 		return ServiceID{}, false
 	}
 	// Without a record of its creation, its keys show that it is ours.
-	return now, ru.owns(now) || now.Creator == "" && ru.claims(now)
+	now.Ours = now.Ours || now.Creator == ""
+	return now, ru.owns(now)
 }
 
 // observeGiven reads the existing service ID that the config names. It has no
@@ -246,6 +247,12 @@ func (ru *run) claims(id ServiceID) bool {
 
 // owns reports whether a service ID is ours and belongs to this credential.
 func (ru *run) owns(id ServiceID) bool { return id.Ours && ru.claims(id) }
+
+// still reports whether the run's service ID, read again, is ours. Without a record
+// of its creation, the keys that the run has read have shown that.
+func (ru *run) still(id ServiceID) bool {
+	return ru.owns(id) || ru.claims(id) && id.Creator == "" && id.ID == ru.id.ID && ru.id.Ours
+}
 
 // sift returns the service IDs that are ours, and notes those that only have our
 // marker. If IAM has no record of who made one, a key that we made for this
@@ -426,6 +433,7 @@ func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 		return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 	}
 	ru.log.Warn("the name of the service ID differs from the config", "service_id", id.ID, "name", id.Name, "config_name", ru.c.ServiceIDName)
+	id.Ours = true
 	ru.ours = append(ru.ours, id)
 	ru.take(id, l)
 	ru.busy[id.ID] = true

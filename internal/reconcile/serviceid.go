@@ -14,7 +14,7 @@ func (ru *run) rename(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("renaming the credential of %s: %w", ru.id.ID, err)
 	}
-	if !ru.owns(id) {
+	if !ru.still(id) {
 		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, ErrRefused)
 	}
 	m := ru.marker()

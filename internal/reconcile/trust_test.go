@@ -131,3 +131,25 @@ func TestMarksOfTheFutureDoNotCount(t *testing.T) {
 		})
 	}
 }
+
+// IBM does not say how long IAM keeps the record of a creation.
+func TestWithoutARecordOfItsCreationAServiceIDWithKeysOfOursStaysOurs(t *testing.T) {
+	for _, guarded := range []bool{true, false} { // the service ID clears keys if no store is guarded
+		w := newBench(t)
+		w.a.guarded = guarded
+		first := w.rotated()
+		w.ids[0].Ours = false // and it has no creator either
+		w.reconciler = w.process()
+		for range 2 { // with and without memory of the service ID
+			w.now = w.now.Add(time.Hour)
+			out := w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now})
+			if out.Key == first || len(forgedNotes(out)) > 0 {
+				t.Errorf("outcome %+v", out)
+			}
+		}
+		// Without a key of ours nothing shows whose it is.
+		w.keys, w.a.entry, w.b.entry = nil, reconcile.Entry{}, reconcile.Entry{}
+		w.reconciler = w.process()
+		w.must(reconcile.ResultBlocked, rotation.Trigger{})
+	}
+}
