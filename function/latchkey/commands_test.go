@@ -96,9 +96,13 @@ func TestRevokeByHand(t *testing.T) {
 		t.Errorf("unasked on no terminal: exit %d, %d changes", code, len(s.cloud.Events())-changes)
 	}
 	// Right after it was published: another key has to wait, and the leak is
-	// written down.
-	if code, out := s.command("revoke", credential, "--key", leaked, "--yes"); code != exitOK || !strings.Contains(out, "the leaked key still works") {
+	// written down. The wait is longer than a script's time, so it is not begun.
+	began := time.Now()
+	if code, out := s.command("revoke", credential, "--key", leaked, "--yes"); code != exitTryAgain || !strings.Contains(out, "the leaked key still works") {
 		t.Errorf("exit %d\n%s", code, out)
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("a wait in vain took %s", took)
 	}
 	s.cloud.Advance(time.Hour)
 	if code, out := s.command("revoke", credential, "--key", leaked, "--yes"); code != exitOK || !strings.Contains(out, "up to 60 minutes") {
@@ -119,6 +123,76 @@ func TestRevokeByHand(t *testing.T) {
 	}
 	if _, alive := s.keys(credential)[contained]; alive {
 		t.Error("the contained key is still there")
+	}
+}
+
+func TestRevokeWaitsUntilTheKeyHasEnded(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	leaked := s.data("team-a")["IAM_API_KEY_ID"]
+	later := time.AfterFunc(time.Second, func() { s.cloud.Advance(11 * time.Minute) })
+	defer later.Stop()
+	code, out := s.command("revoke", "logs-sender/"+s.project("team-a").ID, "--key", leaked, "--yes", "--timeout", "20m")
+	if code != exitOK || !strings.Contains(out, "up to 60 minutes") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if now := s.data("team-a")["IAM_API_KEY_ID"]; now == leaked {
+		t.Error("the leaked key is still published")
+	}
+}
+
+func TestASlipInANameOrAKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	for _, command := range []string{"plan", "status", "sweep"} {
+		if code, _ := s.command(command, "logs-sender", "logs-sendre"); code != exitError || !strings.Contains(s.said.String(), "finding logs-sendre: ") {
+			t.Errorf("%s: exit %d", command, code)
+		}
+	}
+	if n := len(s.cloud.Events()); n != 0 {
+		t.Errorf("%d things were changed", n)
+	}
+	if code, out := s.command("sweep"); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	changes := len(s.cloud.Events())
+	const ghost = "ApiKey-00000000-0000-4000-8000-000000000000"
+	credential := "logs-sender/" + s.project("team-a").ID
+	for _, args := range [][]string{{"revoke", credential, "--yes"}, {"adopt", credential}} {
+		if code, _ := s.command(append(args, "--key", ghost)...); code != exitError || !strings.Contains(s.said.String(), "IAM has no key "+ghost) {
+			t.Errorf("%s: exit %d", args[0], code)
+		}
+	}
+	if n := len(s.cloud.Events()); n != changes {
+		t.Errorf("%d things were changed", n-changes)
+	}
+}
+
+func TestRotatingSeveralAsksAndADryRunDoesNothing(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	s.cloud.Advance(time.Hour)
+	changes := len(s.cloud.Events())
+	if code, out := s.command("rotate", "logs-sender"); code != exitError || !strings.Contains(s.said.String(), "pass --yes to confirm") {
+		t.Errorf("unasked: exit %d\n%s", code, out)
+	}
+	key := s.data("team-a")["IAM_API_KEY_ID"]
+	for want, args := range map[string][]string{
+		"mint new: ":     {"rotate", "logs-sender"},
+		"condemn " + key: {"revoke", "logs-sender", "--key", key},
+	} {
+		if code, out := s.command(append(args, "--dry-run")...); code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%s --dry-run: exit %d\n%s", args[0], code, out)
+		}
+	}
+	if n := len(s.cloud.Events()); n != changes {
+		t.Errorf("%d things were changed", n-changes)
+	}
+	if code, out := s.command("rotate", "logs-sender", "--yes"); code != exitOK || strings.Count(out, " published ") != 2 {
+		t.Errorf("exit %d\n%s", code, out)
 	}
 }
 

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 		kong.Exit(func(code int) { left = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(environment(env), streams{in: stdin, out: stdout}, slog.New(slog.NewJSONHandler(stderr, nil))),
+		kong.Bind(environment(env), newStreams(env, stdin, stdout, stderr), slog.New(slog.NewJSONHandler(stderr, nil))),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "latchkey:", err)

@@ -7,59 +7,93 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 type rotateCommand struct {
 	common
+	demanding
 	Credential string `arg:"" help:"A config entry, or a single credential of it."`
 	NotKey     string `help:"Demand a key other than this one; by default a key newer than now." placeholder:"ID"`
 }
 
-// Run demands a newer key.
+// Run demands a newer key, and waits for it.
 func (c rotateCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}
 	defer p.closeOutcomes(ctx, closeJob)
+	names := []string{c.Credential}
+	credentials, unlisted, err := p.find(ctx, names)
+	if err != nil {
+		return err
+	}
 	demand := rotation.Trigger{NotKey: c.NotKey}
 	if c.NotKey == "" {
 		demand.NewerThan = p.cloud.now()
 	}
-	names := []string{c.Credential}
-	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Names: names})
-	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{Trigger: demand, Cause: "rotate by hand"})
-	return errors.Join(c.print(std.out, swept, names), unrecorded(swept))
-}
-
-// unrecorded returns an error for a demand that is neither met nor recorded: the
-// command has to be run again. The reason of a blocked credential is printed.
-func unrecorded(swept reconcile.Swept) error {
-	for _, o := range swept.Outcomes {
-		unmet := o.Result == reconcile.ResultInProgress || (o.Leaked == reconcile.LeakedAlive && o.Result != reconcile.ResultBlocked)
-		if unmet && !o.Kept {
-			return fmt.Errorf("%w: the demand for %s is not met and was not recorded: run the command again", errTryAgain, o.Credential)
+	ask := reconcile.Ask{Trigger: demand, Cause: "rotate by hand"}
+	if c.DryRun {
+		return c.dryRun(ctx, p, std, credentials, unlisted, ask)
+	}
+	if len(credentials) > 1 {
+		question := fmt.Sprintf("Rotate the keys of %d credentials: %s?", len(credentials), credentialNames(credentials))
+		if err := confirm(std, c.Yes, question); err != nil {
+			return err
 		}
 	}
-	return nil
+	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.Swept {
+		return p.sweep(ctx, some, unlisted, ask)
+	})
+	return errors.Join(c.print(std.out, swept, names), unfinishedError(swept))
+}
+
+// credentialNames lists the first few names.
+func credentialNames(credentials []reconcile.Credential) string {
+	const shown = 5
+	var names []string
+	for i, c := range credentials {
+		if i == shown {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 type revokeCommand struct {
 	common
+	demanding
 	Credential  string `arg:"" help:"A config entry, or a single credential of it."`
 	Key         string `help:"The ID of the key that leaked." placeholder:"ID" required:""`
 	Containment bool   `help:"Disable it before consumers have another: they fail until then."`
-	Yes         bool   `help:"Skip the confirmation."`
 }
 
-// Run replaces and deletes a leaked key. With containment it is disabled first.
+// Run replaces and deletes a leaked key. With containment it is disabled first. It
+// succeeds only if the key no longer works.
 func (c revokeCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
+	p, err := wire(env, log, c.Config, c.Endpoint)
+	if err != nil {
+		return err
+	}
+	defer p.closeOutcomes(ctx, closeJob)
+	names := []string{c.Credential}
+	credentials, unlisted, err := p.find(ctx, names)
+	if err != nil {
+		return err
+	}
+	if err := p.checkKey(ctx, c.Key, credentials); err != nil {
+		return err
+	}
+	ask := reconcile.Ask{Trigger: rotation.Trigger{Leaked: c.Key, Contain: c.Containment}, Cause: "revoke by hand"}
+	if c.DryRun {
+		return c.dryRun(ctx, p, std, credentials, unlisted, ask)
+	}
 	question := fmt.Sprintf("Replace and delete key %s of %s?", c.Key, c.Credential)
 	if c.Containment {
 		question = fmt.Sprintf("Disable key %s of %s now, before its consumers have another?", c.Key, c.Credential)
@@ -67,25 +101,21 @@ func (c revokeCommand) Run(ctx context.Context, env environment, std streams, lo
 	if err := confirm(std, c.Yes, question); err != nil {
 		return err
 	}
-	p, err := wire(env, log, c.Config, c.Endpoint)
-	if err != nil {
-		return err
-	}
-	defer p.closeOutcomes(ctx, closeJob)
-	names := []string{c.Credential}
-	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Names: names})
-	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{
-		Trigger: rotation.Trigger{Leaked: c.Key, Contain: c.Containment}, Cause: "revoke by hand",
+	here := false
+	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.Swept {
+		swept, is := reconcile.WhereLeaked(p.sweep(ctx, some, unlisted, ask))
+		here = here || is
+		return swept
 	})
-	swept, here := reconcile.WhereLeaked(swept)
 	if !here && swept.Unknown == nil {
 		return fmt.Errorf("revoking key %s: it is not a key of %s", c.Key, c.Credential)
 	}
-	return errors.Join(c.print(std.out, swept, names), unrecorded(swept))
+	return errors.Join(c.print(std.out, swept, names), unfinishedError(swept))
 }
 
 type adoptCommand struct {
 	common
+	demanding
 	Credential string `arg:"" help:"A config entry with one credential, or a single credential of it."`
 	Key        string `help:"The ID of the existing key." placeholder:"ID" required:""`
 }
@@ -102,26 +132,32 @@ func (c adoptCommand) Run(ctx context.Context, env environment, std streams, log
 	}
 	defer p.closeOutcomes(ctx, closeJob)
 	names := []string{c.Credential}
-	adopt := func() reconcile.Swept {
-		credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Names: names})
-		if len(credentials) > 1 {
-			return reconcile.Swept{Unknown: errors.Join(unknown, errManyToAdopt)}
-		}
-		for i := range credentials {
-			credentials[i].AdoptKey = c.Key
-		}
-		return p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "adopt by hand"})
+	credentials, unlisted, err := p.find(ctx, names)
+	switch {
+	case err != nil:
+		return err
+	case len(credentials) > 1:
+		return errors.Join(unlisted, errManyToAdopt)
 	}
-	// The first run adopts the key; the second does what is due for it.
-	swept := adopt()
-	if len(swept.Outcomes) == 1 && swept.Outcomes[0].Result == reconcile.ResultChanged {
-		next := adopt()
-		if len(next.Outcomes) == 1 {
-			next.Outcomes[0].Steps = append(swept.Outcomes[0].Steps, next.Outcomes[0].Steps...)
-		}
-		swept = next
+	if err := p.checkKey(ctx, c.Key, nil); err != nil {
+		return err
 	}
-	return c.print(std.out, swept, names)
+	for i := range credentials {
+		credentials[i].AdoptKey = c.Key
+	}
+	ask := reconcile.Ask{Cause: "adopt by hand"}
+	if c.DryRun {
+		return c.dryRun(ctx, p, std, credentials, unlisted, ask)
+	}
+	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.Swept {
+		// The first run adopts the key; the second does what is due for it.
+		swept := p.sweep(ctx, some, unlisted, ask)
+		if len(swept.Outcomes) == 1 && swept.Outcomes[0].Result == reconcile.ResultChanged {
+			swept = merge(swept, p.sweep(ctx, some, unlisted, ask))
+		}
+		return swept
+	})
+	return errors.Join(c.print(std.out, swept, names), unfinishedError(swept))
 }
 
 // errNotConfirmed: the answer was not yes.
@@ -132,12 +168,7 @@ func confirm(std streams, yes bool, question string) error {
 	if yes {
 		return nil
 	}
-	terminal := false
-	if f, ok := std.in.(*os.File); ok {
-		info, err := f.Stat()
-		terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if !terminal {
+	if _, is := terminal(std.in); !is {
 		return errors.New("stdin is not a terminal: pass --yes to confirm")
 	}
 	return askYesNo(std, question)

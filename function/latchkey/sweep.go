@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -21,7 +20,10 @@ func (c sweepCommand) Run(ctx context.Context, env environment, std streams, log
 		return err
 	}
 	defer p.closeOutcomes(ctx, closeJob)
-	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Names: c.Credentials})
+	credentials, unknown, err := p.find(ctx, c.Credentials)
+	if err != nil {
+		return err
+	}
 	return c.print(std.out, p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "sweep by hand"}), c.Credentials)
 }
 
@@ -70,10 +72,19 @@ func (c common) plan(ctx context.Context, env environment, log *slog.Logger, nam
 	if err != nil {
 		return swept, 0, err
 	}
-	credentials, err := p.catalog.Credentials(ctx, catalog.Scope{Names: names})
-	swept.Unknown = err
+	credentials, unlisted, err := p.find(ctx, names)
+	if err != nil {
+		return swept, 0, err
+	}
+	swept, steps = planAll(ctx, p, credentials, unlisted, reconcile.Ask{Cause: "plan"})
+	return swept, steps, nil
+}
+
+// planAll observes and decides for each credential, and counts the steps.
+func planAll(ctx context.Context, p *assembly, credentials []reconcile.Credential, unlisted error, ask reconcile.Ask) (swept reconcile.Swept, steps int) {
+	swept.Unknown = unlisted
 	for _, credential := range credentials {
-		out, plan, perr := p.reconciler.Plan(ctx, credential, reconcile.Ask{Cause: "plan"})
+		out, plan, perr := p.reconciler.Plan(ctx, credential, ask)
 		if perr != nil {
 			out.Result, out.Error = reconcile.ResultFailed, perr.Error()
 			swept.Unknown = errors.Join(swept.Unknown, perr)
@@ -84,5 +95,15 @@ func (c common) plan(ctx context.Context, env environment, log *slog.Logger, nam
 		steps += len(plan.Steps)
 		swept.Outcomes = append(swept.Outcomes, out)
 	}
-	return swept, steps, nil
+	return swept, steps
+}
+
+// dryRun prints the steps that a demand would take.
+func (c common) dryRun(ctx context.Context, p *assembly, std streams, credentials []reconcile.Credential, unlisted error, ask reconcile.Ask) error {
+	swept, _ := planAll(ctx, p, credentials, unlisted, ask)
+	if c.JSON {
+		return c.print(std.out, swept, nil)
+	}
+	printPlan(std.out, swept)
+	return verdict(swept, nil)
 }

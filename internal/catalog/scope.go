@@ -115,3 +115,15 @@ func StoredIn(c reconcile.Credential, secrets []string) (stored, dated bool) {
 	}
 	return stored, dated
 }
+
+// Unknown returns the names that name neither an entry of the config nor one of
+// the credentials found for them.
+func (c *Catalog) Unknown(names []string, found []reconcile.Credential) (unknown []string) {
+	for _, name := range names {
+		entry := slices.ContainsFunc(c.cfg.Entries, func(e Entry) bool { return e.called(name) })
+		if !entry && !slices.ContainsFunc(found, func(f reconcile.Credential) bool { return called(f, name) }) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}

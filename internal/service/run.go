@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
@@ -91,17 +92,27 @@ func wait(ctx context.Context, done <-chan Answer, within time.Duration) (Answer
 func (s *Service) run(requests []event.Request, from caller, recorded *demands) Answer {
 	bundles := bundle(requests)
 	recorded.open(len(bundles))
+	for i := range bundles {
+		b := &bundles[i]
+		s.find(b, from, recorded)
+		// A name in vain beside others is a slip, so nothing is done. A rule may name
+		// what no longer exists.
+		if names := s.cfg.Catalog.Unknown(b.Credentials, b.found); b.unknown == nil && b.Sender == event.SenderOwn && len(names) > 0 {
+			return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("credentials %q: the config yields no such credential", names)}
+		}
+	}
 	var swept reconcile.Swept
 	refused, lost := 0, false
 	for _, b := range bundles {
-		some, no := s.runBundle(b, from, recorded)
+		some := s.runBundle(b, recorded)
 		if b.Verb == event.Revoke {
 			var here bool
 			if some, here = reconcile.WhereLeaked(some); !here && some.Unknown == nil {
 				return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("key %q is not one of the credential %q", b.KeyID, b.Credentials)}
 			}
 		}
-		refused += no
+		refused += b.refused
+		nameGone(some.Outcomes, b.KeyID)
 		lost = lost || (b.NeedsAuth() && slices.ContainsFunc(some.Outcomes, unrecorded))
 		swept.Outcomes = append(swept.Outcomes, some.Outcomes...)
 		swept.Unknown = errors.Join(swept.Unknown, some.Unknown)
@@ -125,34 +136,49 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 	return a
 }
 
+// nameGone adds to outcomes that IAM has no such key. A repeated delivery of a
+// revocation finds its key gone, so that is no error.
+func nameGone(outcomes []reconcile.Outcome, keyID string) {
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Leaked == reconcile.LeakedGone {
+			o.Message = strings.TrimPrefix(o.Message+"; IAM has no key "+keyID+": it was deleted, or the ID is wrong", "; ")
+		}
+	}
+}
+
 // unrecorded reports whether a demand is neither met nor recorded.
 func unrecorded(o reconcile.Outcome) bool {
 	unmet := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked || o.Leaked == reconcile.LeakedAlive
 	return unmet && !o.Kept
 }
 
-// runBundle reconciles the credentials of one bundle, and counts those that the
-// caller may not request.
-func (s *Service) runBundle(b bundled, from caller, recorded *demands) (swept reconcile.Swept, refused int) {
+// find lists the credentials of one bundle that the caller may request, and counts
+// the others.
+func (s *Service) find(b *bundled, from caller, recorded *demands) {
 	scope := catalog.Scope{
 		Names: b.Credentials, Project: b.Project, With: b.With, Provision: b.Verb == event.Provision, Secrets: b.secrets,
 	}
-	credentials, unknown := s.cfg.Catalog.Credentials(s.work, scope)
+	b.found, b.unknown = s.cfg.Catalog.Credentials(s.work, scope)
+	b.permitted = b.found
 	if b.NeedsAuth() {
-		credentials, refused = from.permitted(b.Verb, credentials)
-		recorded.expect(credentials, unknown)
+		b.permitted, b.refused = from.permitted(b.Verb, b.found)
+		recorded.expect(b.permitted, b.unknown)
 	}
+}
+
+// runBundle reconciles the credentials of one bundle.
+func (s *Service) runBundle(b bundled, recorded *demands) (swept reconcile.Swept) {
 	ask := reconcile.Ask{Trigger: b.Trigger, Cause: b.Cause, Kept: recorded.record, Late: recorded.late}
 	if b.Verb == event.Revoke {
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}
 	if len(b.secrets) > 0 && ask.Trigger != (rotation.Trigger{}) {
-		swept = s.sweepExpiring(credentials, b.secrets, ask)
+		swept = s.sweepExpiring(b.permitted, b.secrets, ask)
 	} else {
-		swept = s.sweep(credentials, ask)
+		swept = s.sweep(b.permitted, ask)
 	}
-	swept.Unknown = errors.Join(unknown, swept.Unknown)
-	return swept, refused
+	swept.Unknown = errors.Join(b.unknown, swept.Unknown)
+	return swept
 }
 
 // sweepExpiring handles the notice that secrets are about to expire. Where the
@@ -188,6 +214,10 @@ func (s *Service) sweep(credentials []reconcile.Credential, ask reconcile.Ask) r
 type bundled struct {
 	event.Request
 	secrets []string
+
+	found, permitted []reconcile.Credential
+	refused          int   // credentials that the caller may not request
+	unknown          error // what kept others from being listed
 }
 
 func bundle(requests []event.Request) (bundles []bundled) {

@@ -40,6 +40,8 @@ type Sweeper interface {
 // Catalog finds credentials; catalog.Catalog does.
 type Catalog interface {
 	Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error)
+	// Unknown returns the names that no entry and none of these credentials has.
+	Unknown(names []string, found []reconcile.Credential) []string
 }
 
 // Identity is latchkey's own identity in IAM; iam.Client is one.

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +73,15 @@ func (w *world) Credentials(_ context.Context, scope catalog.Scope) (found []rec
 		}
 	}
 	return found, w.unknown
+}
+
+func (w *world) Unknown(names []string, found []reconcile.Credential) (unknown []string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(found, func(c reconcile.Credential) bool { return name == c.Name || name == c.Entry }) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
 }
 
 func (w *world) Sweep(_ context.Context, credentials []reconcile.Credential, ask reconcile.Ask) (s reconcile.Swept) {
@@ -294,6 +304,28 @@ func TestTheStatusSaysHowARequestEnded(t *testing.T) {
 				t.Errorf("outcomes %+v, headers %v", got, a.Header())
 			}
 		})
+	}
+}
+
+func TestASweepWithOneUnknownNameDoesNothing(t *testing.T) {
+	w := newWorld()
+	slip := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other", "othre"}})
+	if a := post(w.service(t), "/events", slip); a.Code != 400 || !strings.Contains(a.Body.String(), "othre") || strings.Contains(a.Body.String(), `"other"`) {
+		t.Errorf("answered %d %s", a.Code, a.Body)
+	}
+	if len(w.asks) != 0 {
+		t.Errorf("asked %v", w.asks)
+	}
+}
+
+func TestARevocationNamesAKeyThatIAMDoesNotHave(t *testing.T) {
+	w := newWorld()
+	w.outcome = func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
+		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedGone, Kept: true}
+	}
+	revoke := sample.Binary("dev.latchkey.revoke", "/t", now, map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-9"})
+	if a := post(w.service(t), "/events", revoke, withToken(testToken)...); a.Code != 200 || !strings.Contains(a.Body.String(), "IAM has no key ApiKey-9") {
+		t.Errorf("answered %d %s", a.Code, a.Body)
 	}
 }
 

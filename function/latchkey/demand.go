@@ -1,0 +1,195 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// demanding are the flags of commands that demand something.
+type demanding struct {
+	Yes     bool          `help:"Skip the confirmation."`
+	DryRun  bool          `help:"Print the steps, and do none of them."`
+	Wait    bool          `help:"Wait until it is done (default; see --no-wait)." default:"true" negatable:""`
+	Timeout time.Duration `help:"How long to wait. Default: 20m on a terminal, else 2m." placeholder:"DURATION"`
+}
+
+// How long a demand is waited for. A new key has to wait until the last one is 10
+// minutes old. A script must not hang that long unless it says so.
+const (
+	waitWatched = 20 * time.Minute
+	waitScript  = 2 * time.Minute
+)
+
+// The pauses between tries.
+const (
+	pauseFirst   = time.Second
+	pauseLongest = 15 * time.Second
+)
+
+func (d demanding) timeout(std streams) time.Duration {
+	if std.watched {
+		return cmp.Or(d.Timeout, waitWatched)
+	}
+	return cmp.Or(d.Timeout, waitScript)
+}
+
+// untilDone tries until every demand is met, a person has to act, or the time is
+// up. It tries only the credentials again that are not done.
+func (d demanding) untilDone(ctx context.Context, std streams, now func() time.Time, all []reconcile.Credential,
+	try func([]reconcile.Credential) reconcile.Swept,
+) reconcile.Swept {
+	end := time.Now().Add(d.timeout(std))
+	swept := try(all)
+	told := ""
+	for wait := pauseFirst; d.Wait && swept.Unknown == nil; wait = min(2*wait, pauseLongest) {
+		open, old := unfinished(all, swept)
+		left := time.Until(end)
+		if len(open) == 0 || left <= 0 {
+			break
+		}
+		young := old.Sub(now())
+		if young > left {
+			std.progress("The newest key is too young until %s, which is later than --timeout allows.", old.UTC().Format(time.TimeOnly))
+			break
+		}
+		if line := waitingFor(open, swept); line != told {
+			std.progress("Waiting at most %s: %s", left.Round(time.Second), line)
+			told = line
+		}
+		for young > 0 && ctx.Err() == nil {
+			_ = pause(ctx, min(young, pauseFirst)) // a test moves the emulator's clock meanwhile
+			young, wait = old.Sub(now()), pauseFirst
+		}
+		if !pause(ctx, min(wait, time.Until(end))) {
+			break
+		}
+		swept = merge(swept, try(open))
+	}
+	return swept
+}
+
+// open reports whether another try may finish what an outcome has not.
+func open(o reconcile.Outcome) bool {
+	switch o.Result {
+	case reconcile.ResultInProgress, reconcile.ResultFailed:
+		return true
+	case reconcile.ResultBlocked:
+		return o.Reason == rotation.Storm // passes within the hour
+	}
+	return o.Leaked == reconcile.LeakedAlive
+}
+
+// unfinished returns the credentials whose demand is not met, and when the last of
+// those is old enough for another key that wait for that alone.
+func unfinished(all []reconcile.Credential, swept reconcile.Swept) (unmet []reconcile.Credential, old time.Time) {
+	others := false
+	for _, c := range all {
+		i := slices.IndexFunc(swept.Outcomes, func(o reconcile.Outcome) bool { return o.Credential == c.Name })
+		if i < 0 || !open(swept.Outcomes[i]) {
+			continue
+		}
+		unmet = append(unmet, c)
+		o := swept.Outcomes[i]
+		if o.Reason != rotation.TooYoung || o.KeyCreated.IsZero() {
+			others = true
+			continue
+		}
+		if at := o.KeyCreated.Add(c.Rules.MinAge); at.After(old) {
+			old = at
+		}
+	}
+	if others {
+		return unmet, time.Time{}
+	}
+	return unmet, old
+}
+
+func waitingFor(unmet []reconcile.Credential, swept reconcile.Swept) string {
+	var lines []string
+	for _, o := range swept.Outcomes {
+		if slices.ContainsFunc(unmet, func(c reconcile.Credential) bool { return c.Name == o.Credential }) {
+			lines = append(lines, o.Credential+": "+cmp.Or(o.Message, o.Error, string(o.Result)))
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+// merge puts the outcomes of another try in the place of the earlier ones. What the
+// earlier try did stays in them.
+func merge(before, after reconcile.Swept) reconcile.Swept {
+	outcomes := slices.Clone(before.Outcomes)
+	for _, o := range after.Outcomes {
+		i := slices.IndexFunc(outcomes, func(b reconcile.Outcome) bool { return b.Credential == o.Credential })
+		if i < 0 {
+			outcomes = append(outcomes, o)
+			continue
+		}
+		was := outcomes[i]
+		o.Steps = append(slices.Clone(was.Steps), o.Steps...)
+		if o.Replaced == "" {
+			o.Replaced, o.ReplacedEnds = was.Replaced, was.ReplacedEnds
+		}
+		did := func(r reconcile.Result) bool { return r == reconcile.ResultPublished || r == reconcile.ResultChanged }
+		if o.Result == reconcile.ResultUnchanged && did(was.Result) || o.Result == reconcile.ResultChanged && was.Result == reconcile.ResultPublished {
+			o.Result = was.Result
+		}
+		outcomes[i] = o
+	}
+	return reconcile.Swept{Outcomes: outcomes, Unknown: after.Unknown}
+}
+
+// unfinishedError is the error of demands that are not met. A blocked one is
+// another error.
+func unfinishedError(swept reconcile.Swept) error {
+	for _, o := range swept.Outcomes {
+		if !open(o) || o.Result == reconcile.ResultFailed || o.Result == reconcile.ResultBlocked {
+			continue
+		}
+		if o.Kept {
+			return fmt.Errorf("%w: the demand for %s is recorded and not met: the next sweep continues", errTryAgain, o.Credential)
+		}
+		return fmt.Errorf("%w: the demand for %s is not met and was not recorded: run the command again", errTryAgain, o.Credential)
+	}
+	return nil
+}
+
+// find returns the credentials with these names. A name that the config does not
+// yield is an error, and nothing is done.
+func (p *assembly) find(ctx context.Context, names []string) (found []reconcile.Credential, unlisted, unknown error) {
+	found, unlisted = p.catalog.Credentials(ctx, catalog.Scope{Names: names})
+	wrong := p.catalog.Unknown(names, found)
+	if unlisted != nil { // what is missing may be there
+		wrong = slices.DeleteFunc(wrong, func(name string) bool { return strings.Contains(name, "/") })
+	}
+	if len(wrong) > 0 {
+		return nil, unlisted, fmt.Errorf("finding %s: the config yields no such credential", strings.Join(wrong, ", "))
+	}
+	return found, unlisted, nil
+}
+
+// errNoKey: the ID of a key is wrong, or the key has been deleted.
+var errNoKey = errors.New("it was deleted, or the ID is wrong")
+
+// checkKey returns an error for a key that IAM does not have. A key that is so
+// young that IAM does not show it yet is named by a store.
+func (p *assembly) checkKey(ctx context.Context, keyID string, credentials []reconcile.Credential) error {
+	if _, err := p.iam.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
+		return nil //nolint:nilerr // the run finds out what is wrong
+	}
+	for _, c := range credentials {
+		out, _, err := p.reconciler.Plan(ctx, c, reconcile.Ask{})
+		if err != nil || slices.ContainsFunc(out.Stores, func(s reconcile.StoreOutcome) bool { return s.Key == keyID || s.Error != "" }) {
+			return nil //nolint:nilerr // as above
+		}
+	}
+	return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
+}
