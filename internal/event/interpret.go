@@ -59,8 +59,8 @@ const (
 
 // Reader interprets events.
 type Reader struct {
-	// Now returns the current time. It is called only for a demand with a time, which
-	// must not be in the future.
+	// Now returns the current time. It is called only for a demand. Its time defaults
+	// to now, and must not be in the future.
 	Now func() time.Time
 	// Self returns latchkey's own IAM ID, or "" if it is not yet known; nil means
 	// never known. It is called only for an audit event that would otherwise trigger

@@ -15,13 +15,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// latchkey's own request types. Other types with the prefix are not for us: they
-// include outcomes, and handling one would cause an endless loop.
+// latchkey's own request types. Types of outcomes are not for us: handling one
+// would cause an endless loop. Any other type with the prefix is a mistake.
 const (
 	typeProvision = typePrefix + "provision"
 	typeRotate    = typePrefix + "rotate"
 	typeRevoke    = typePrefix + "revoke"
 	typeSweep     = typePrefix + "sweep"
+
+	outcomePrefix = typePrefix + "credential."
 )
 
 func (r Reader) own(e Event) (q Request, err error) {
@@ -35,10 +37,54 @@ func (r Reader) own(e Event) (q Request, err error) {
 	case typeSweep:
 		q, err = sweep(e)
 	default:
-		return Request{}, notForUs("type", e.Type())
+		if strings.HasPrefix(e.Type(), outcomePrefix) {
+			return Request{}, notForUs("type", e.Type())
+		}
+		return Request{}, malformed("type %s is none of latchkey's: %s", quote(e.Type()), suggest(e.Type()))
 	}
 	q.Sender = SenderOwn
 	return q, err
+}
+
+// suggest names the type that is meant, or all of them.
+func suggest(kind string) string {
+	types := []string{typeProvision, typeRotate, typeRevoke, typeSweep}
+	best, least := "", 4
+	for _, t := range types {
+		if d := distance(strings.ToLower(kind), t); d < least {
+			best, least = t, d
+		}
+	}
+	if best == "" {
+		return "it has " + strings.Join(types, ", ")
+	}
+	return "use " + best
+}
+
+// distance returns how many characters must be added, removed or replaced to make b
+// of a. A long a is far from every type.
+func distance(a, b string) int {
+	const longest = 64
+	if len(a) > longest {
+		return longest
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // read decodes the data of latchkey's own types into the given fields; null is
@@ -144,7 +190,7 @@ func (r Reader) rotate(e Event) (Request, error) {
 		return Request{}, malformed("data.notKey %s is not the ID of a key", quote(notKey))
 	}
 	if t.NewerThan.IsZero() && t.NotKey == "" {
-		return Request{}, malformed("time is missing, and data has neither newerThan nor notKey: the demand needs one of the three")
+		t.NewerThan = r.Now()
 	}
 	if t.NewerThan.After(r.Now().Add(ahead)) {
 		return Request{}, malformed("newerThan %s is in the future", t.NewerThan.Format(time.RFC3339))

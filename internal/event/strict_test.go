@@ -147,7 +147,6 @@ func TestWhatIsNotForUsIsNeverAFault(t *testing.T) {
 		"an event_type that is an object":       {"com.acme.json", `{"event_type":{"a":"resource-controller.a"}}`},
 		"a resource that is a key":              {"x", `{"event_type":"resource-controller.key.create"}`},
 		"another service's odd resource":        {"x", `{"event_type":"resource-controller.instance.create","event_properties":{"crn":"crn:v1:bluemix:public:kms:us-south:a/1:2:key:3:4"}}`},
-		"one of our types with a sub-type":      {typeRotate + ":x", `{"credential":"a"}`},
 		"one of our outcomes":                   {typePrefix + "credential.rotated", `not even JSON`},
 		"another event of Secrets Manager, odd": {typeSecrets + "secret_created", `not even JSON`},
 	} {
