@@ -12,6 +12,7 @@ import (
 )
 
 type claimCommand struct {
+	byHand
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
 	Thing    string `arg:"" help:"The ID of a service ID or key that carries latchkey's marker."`

@@ -34,7 +34,7 @@ func TestPlanSweepStatusAndRotateByHand(t *testing.T) {
 	if n := len(s.cloud.Events()); n != 0 {
 		t.Errorf("plan changed %d things", n)
 	}
-	if code, out = s.command("sweep"); code != exitOK || strings.Count(out, "published") != 2 {
+	if code, out = s.command("sweep"); code != exitOK || strings.Count(out, " published ") != 2 {
 		t.Errorf("sweep: exit %d\n%s", code, out)
 	}
 	if code, out = s.command("plan"); code != exitOK || strings.Count(out, "nothing to do") != 2 {

@@ -13,6 +13,7 @@ import (
 )
 
 type doctorCommand struct {
+	byHand
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
 }

@@ -16,6 +16,7 @@ import (
 )
 
 type emulatorCommand struct {
+	unattended
 	Listen  string        `help:"Address on loopback." default:"127.0.0.1:0"`
 	Latency time.Duration `help:"Delay of every emulated call."`
 	Lag     time.Duration `help:"How long IAM does not show new keys and policies."`

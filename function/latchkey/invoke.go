@@ -8,6 +8,7 @@ import (
 )
 
 type invokeCommand struct {
+	unattended
 	Config string `help:"The config file." placeholder:"FILE"`
 }
 

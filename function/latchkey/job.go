@@ -16,6 +16,7 @@ import (
 )
 
 type jobCommand struct {
+	unattended
 	Config string `help:"The config file." placeholder:"FILE"`
 }
 

@@ -56,6 +56,7 @@ func main() {
 // run is the whole program: it returns the exit code. It reads nothing of the
 // operating system's globals, so tests can run it in-process.
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	std := newStreams(env, stdin, stdout, stderr)
 	left := -1
 	parser, err := kong.New(&commands{},
 		kong.Name("latchkey"),
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 		kong.Exit(func(code int) { left = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(environment(env), newStreams(env, stdin, stdout, stderr), slog.New(slog.NewJSONHandler(stderr, nil))),
+		kong.Bind(environment(env), std),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "latchkey:", err)
@@ -78,7 +79,13 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 		fmt.Fprintf(stderr, "latchkey: %v\nlatchkey --help lists the commands.\n", err)
 		return exitError
 	}
-	return exit(parsed.Run(), stderr)
+	log := slog.New(slog.DiscardHandler)
+	if command, logs := parsed.Selected().Target.Interface().(logger); logs {
+		if log, err = command.logger(env, std); err != nil {
+			return exit(err, stderr)
+		}
+	}
+	return exit(parsed.Run(log), stderr)
 }
 
 // exit prints a command's error and returns its exit code. If several apply,

@@ -2,12 +2,15 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -15,22 +18,48 @@ import (
 
 // common are the flags of the commands for people.
 type common struct {
+	byHand
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	JSON     bool   `help:"Print outcomes as JSON." name:"json"`
+	Output   string `help:"Format of the outcomes: ${enum}. A table fits the terminal, and is wide elsewhere." short:"o" enum:"table,wide,json,yaml" default:"table" placeholder:"FORMAT"`
+	JSON     bool   `help:"The same as -o json." name:"json"`
 }
 
-// print writes outcomes as a table or as JSON, and returns the error that names
-// the exit code.
-func (c common) print(out io.Writer, swept reconcile.Swept, names []string) error {
-	write := printTable
-	if c.JSON {
-		write = printJSON
+// structured reports whether outcomes are printed for programs.
+func (c common) structured() bool { return c.JSON || c.Output == "json" || c.Output == "yaml" }
+
+// print writes outcomes in the wanted format, and returns the error that names
+// the exit code. now is the time that a terminal shows times relative to.
+func (c common) print(ctx context.Context, std streams, now time.Time, swept reconcile.Swept, names []string) error {
+	var err error
+	switch {
+	case c.JSON || c.Output == "json":
+		err = printJSON(std.out, swept.Outcomes)
+	case c.Output == "yaml":
+		err = printYAML(std.out, swept.Outcomes)
+	default:
+		if c.Output == "wide" {
+			std.width = 0
+		}
+		err = printTable(std, now, leaveOutInterrupted(ctx, swept.Outcomes))
 	}
-	if err := write(out, swept.Outcomes); err != nil {
+	if err != nil {
 		return fmt.Errorf("printing outcomes: %w", err)
 	}
 	return verdict(swept, names)
+}
+
+// leaveOutInterrupted drops credentials that Ctrl-C kept from being looked at.
+func leaveOutInterrupted(ctx context.Context, outcomes []reconcile.Outcome) (kept []reconcile.Outcome) {
+	if ctx.Err() == nil {
+		return outcomes
+	}
+	for _, o := range outcomes {
+		if o.Result != reconcile.ResultFailed || len(o.Steps) > 0 {
+			kept = append(kept, o)
+		}
+	}
+	return kept
 }
 
 func printJSON(out io.Writer, outcomes []reconcile.Outcome) error {
@@ -42,17 +71,44 @@ func printJSON(out io.Writer, outcomes []reconcile.Outcome) error {
 	return e.Encode(map[string]any{"outcomes": outcomes})
 }
 
-func printTable(out io.Writer, outcomes []reconcile.Outcome) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CREDENTIAL\tRESULT\tKEY\tEXPIRES\tNEXT\tSTORES")
-	for _, o := range outcomes {
-		var stores []string
-		for _, s := range o.Stores {
-			stores = append(stores, s.Name+": "+storeState(s, o.Key))
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", o.Credential, o.Result, cmp.Or(o.Key, "-"), day(o.KeyExpires), day(o.Next), strings.Join(stores, ", "))
+// printYAML prints the same as printJSON, which is valid YAML of another style.
+func printYAML(out io.Writer, outcomes []reconcile.Outcome) error {
+	var text strings.Builder
+	if err := printJSON(&text, outcomes); err != nil {
+		return err
 	}
-	if err := w.Flush(); err != nil {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text.String()), &doc); err != nil {
+		return err
+	}
+	plain(&doc)
+	e := yaml.NewEncoder(out)
+	e.SetIndent(2)
+	return errors.Join(e.Encode(&doc), e.Close())
+}
+
+// plain removes the style of JSON.
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plain(child)
+	}
+}
+
+func printTable(std streams, now time.Time, outcomes []reconcile.Outcome) error {
+	t := table{width: std.width, header: []string{"CREDENTIAL", "RESULT", "KEY", "EXPIRES", "NEXT", "STORES"}}
+	for _, o := range outcomes {
+		row := []cell{{text: o.Credential}, {text: string(o.Result)}, {text: cmp.Or(o.Key, "-")}, {text: day(o.KeyExpires)}, {text: day(o.Next)}, {text: storeStates(o)}}
+		if std.width > 0 {
+			row[0].text, row[2].text = shortIDs(row[0].text), shortIDs(row[2].text)
+			row[3].text, row[4].text, row[5].text = relative(o.KeyExpires, now), relative(o.Next, now), storeCount(o)
+		}
+		if std.colour {
+			row[1].colour = colours[o.Result]
+		}
+		t.rows = append(t.rows, row)
+	}
+	if err := t.write(std.out); err != nil {
 		return err
 	}
 	for _, o := range outcomes {
@@ -64,12 +120,42 @@ func printTable(out io.Writer, outcomes []reconcile.Outcome) error {
 			if line == "" {
 				continue
 			}
-			if _, err := fmt.Fprintf(out, "%s: %s\n", o.Credential, line); err != nil {
+			if err := std.printLine("%s: %s", o.Credential, line); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return std.printLine("%s", totals(outcomes))
+}
+
+// totals counts the outcomes by result, the worst first.
+func totals(outcomes []reconcile.Outcome) string {
+	var parts []string
+	for _, r := range []reconcile.Result{
+		reconcile.ResultFailed, reconcile.ResultBlocked, reconcile.ResultInProgress, reconcile.ResultPublished, reconcile.ResultChanged,
+		reconcile.ResultOrphaned, reconcile.ResultUnchanged,
+	} {
+		n := 0
+		for _, o := range outcomes {
+			if o.Result == r {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, r))
+		}
+	}
+	if len(parts) == 0 {
+		return counted(0, "credential")
+	}
+	return counted(len(outcomes), "credential") + ": " + strings.Join(parts, ", ")
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // storeErrors returns a line for each store whose error the message does not
@@ -81,6 +167,31 @@ func storeErrors(o reconcile.Outcome) (lines []string) {
 		}
 	}
 	return lines
+}
+
+func storeStates(o reconcile.Outcome) string {
+	var stores []string
+	for _, s := range o.Stores {
+		stores = append(stores, s.Name+": "+storeState(s, o.Key))
+	}
+	return strings.Join(stores, ", ")
+}
+
+// storeCount counts the stores that have the published key.
+func storeCount(o reconcile.Outcome) string {
+	current := 0
+	for _, s := range o.Stores {
+		if storeState(s, o.Key) == "current" {
+			current++
+		}
+	}
+	switch {
+	case len(o.Stores) == 0:
+		return "-"
+	case current == len(o.Stores):
+		return "current"
+	}
+	return fmt.Sprintf("%d of %d", current, len(o.Stores))
 }
 
 func storeState(s reconcile.StoreOutcome, published string) string {
@@ -118,28 +229,38 @@ func verdict(swept reconcile.Swept, names []string) error {
 	return nil
 }
 
-func printPlan(out io.Writer, swept reconcile.Swept) {
+func printPlan(std streams, swept reconcile.Swept) error {
+	var lines []string
+	steps := 0
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, o := range swept.Outcomes {
 		switch {
 		case o.Result == reconcile.ResultFailed:
-			fmt.Fprintf(out, "%s: could not be checked: %s\n", o.Credential, o.Error)
+			add("%s: could not be checked: %s", o.Credential, o.Error)
 		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultOrphaned:
-			fmt.Fprintf(out, "%s: %s: %s\n", o.Credential, o.Result, o.Message)
+			add("%s: %s: %s", o.Credential, o.Result, o.Message)
 		case len(o.Steps) == 0:
-			fmt.Fprintf(out, "%s: nothing to do\n", o.Credential)
+			add("%s: nothing to do", o.Credential)
 		default:
-			fmt.Fprintf(out, "%s:\n", o.Credential)
+			add("%s:", o.Credential)
 		}
 		for _, s := range o.Steps {
-			fmt.Fprintf(out, "  %s: %s\n", stepLine(s.Step), s.Reason.Sentence())
+			add("  %s: %s", stepLine(s.Step), s.Reason.Sentence())
+			steps++
 		}
 		for _, line := range storeErrors(o) {
-			fmt.Fprintf(out, "  %s\n", line)
+			add("  %s", line)
 		}
 		for _, n := range o.Notes {
-			fmt.Fprintf(out, "  %s\n", n)
+			add("  %s", n)
 		}
 	}
+	for _, line := range append(lines, counted(len(swept.Outcomes), "credential")+": "+counted(steps, "step")+" due") {
+		if err := std.printLine("%s", line); err != nil {
+			return fmt.Errorf("printing the plan: %w", err)
+		}
+	}
+	return nil
 }
 
 // stepLine is a step on one line.

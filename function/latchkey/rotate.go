@@ -49,7 +49,7 @@ func (c rotateCommand) Run(ctx context.Context, env environment, std streams, lo
 	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.Swept {
 		return p.sweep(ctx, some, unlisted, ask)
 	})
-	return errors.Join(c.print(std.out, swept, names), unfinishedError(swept))
+	return errors.Join(c.print(ctx, std, p.cloud.now(), swept, names), unfinishedError(swept))
 }
 
 // credentialNames lists the first few names.
@@ -110,7 +110,7 @@ func (c revokeCommand) Run(ctx context.Context, env environment, std streams, lo
 	if !here && swept.Unknown == nil {
 		return fmt.Errorf("revoking key %s: it is not a key of %s", c.Key, c.Credential)
 	}
-	return errors.Join(c.print(std.out, swept, names), unfinishedError(swept))
+	return errors.Join(c.print(ctx, std, p.cloud.now(), swept, names), unfinishedError(swept))
 }
 
 type adoptCommand struct {
@@ -157,7 +157,7 @@ func (c adoptCommand) Run(ctx context.Context, env environment, std streams, log
 		}
 		return swept
 	})
-	return errors.Join(c.print(std.out, swept, names), unfinishedError(swept))
+	return errors.Join(c.print(ctx, std, p.cloud.now(), swept, names), unfinishedError(swept))
 }
 
 // errNotConfirmed: the answer was not yes.

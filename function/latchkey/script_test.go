@@ -3,9 +3,14 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
 )
 
 // The program's own binary takes the scripts' commands: testscript runs this
@@ -18,6 +23,35 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// Each script has an emulator of its own. $EMULATOR is its URL, $APIKEY a key for
+// it, $TEAM_A a project; emulator.yaml is a config. advance moves its clock.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata"})
+	const server = "server"
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			s, err := emulator.Start(emulator.Options{})
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { _ = s.Close() })
+			ready := s.Ready()
+			env.Values[server] = s
+			env.Setenv("EMULATOR", ready.URL)
+			env.Setenv("APIKEY", ready.APIKey)
+			for _, p := range ready.Projects {
+				if p.Name == "team-a" {
+					env.Setenv("TEAM_A", p.ID)
+				}
+			}
+			return os.WriteFile(filepath.Join(env.Cd, "emulator.yaml"), []byte(examples.Emulator), 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"advance": func(ts *testscript.TestScript, _ bool, args []string) {
+				d, err := time.ParseDuration(args[0])
+				ts.Check(err)
+				ts.Value(server).(*emulator.Server).Advance(d)
+			},
+		},
+	})
 }

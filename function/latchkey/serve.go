@@ -12,6 +12,7 @@ import (
 )
 
 type serveCommand struct {
+	unattended
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Listen   string `help:"Address to listen on; by default the port in PORT, else 8080." placeholder:"ADDRESS"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`

@@ -24,7 +24,8 @@ func (c sweepCommand) Run(ctx context.Context, env environment, std streams, log
 	if err != nil {
 		return err
 	}
-	return c.print(std.out, p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "sweep by hand"}), c.Credentials)
+	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "sweep by hand"})
+	return c.print(ctx, std, p.cloud.now(), swept, c.Credentials)
 }
 
 type statusCommand struct {
@@ -34,11 +35,11 @@ type statusCommand struct {
 
 // Run prints the state of the credentials, and changes nothing.
 func (c statusCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
-	swept, _, err := c.plan(ctx, env, log, c.Credentials)
+	p, swept, _, err := c.plan(ctx, env, log, c.Credentials)
 	if err != nil {
 		return err
 	}
-	return c.print(std.out, swept, c.Credentials)
+	return c.print(ctx, std, p.cloud.now(), swept, c.Credentials)
 }
 
 type planCommand struct {
@@ -48,14 +49,16 @@ type planCommand struct {
 
 // Run prints what a sweep would do now, and why, and does none of it.
 func (c planCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
-	swept, steps, err := c.plan(ctx, env, log, c.Credentials)
+	p, swept, steps, err := c.plan(ctx, env, log, c.Credentials)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return errors.Join(c.print(std.out, swept, c.Credentials), pendingError(steps))
+	if c.structured() {
+		return errors.Join(c.print(ctx, std, p.cloud.now(), swept, c.Credentials), pendingError(steps))
 	}
-	printPlan(std.out, swept)
+	if err := printPlan(std, swept); err != nil {
+		return err
+	}
 	return errors.Join(verdict(swept, c.Credentials), pendingError(steps))
 }
 
@@ -67,17 +70,16 @@ func pendingError(steps int) error {
 }
 
 // plan observes and decides for each credential in the scope.
-func (c common) plan(ctx context.Context, env environment, log *slog.Logger, names []string) (swept reconcile.Swept, steps int, err error) {
-	p, err := wire(env, log, c.Config, c.Endpoint)
-	if err != nil {
-		return swept, 0, err
+func (c common) plan(ctx context.Context, env environment, log *slog.Logger, names []string) (p *assembly, swept reconcile.Swept, steps int, err error) {
+	if p, err = wire(env, log, c.Config, c.Endpoint); err != nil {
+		return nil, swept, 0, err
 	}
 	credentials, unlisted, err := p.find(ctx, names)
 	if err != nil {
-		return swept, 0, err
+		return nil, swept, 0, err
 	}
 	swept, steps = planAll(ctx, p, credentials, unlisted, reconcile.Ask{Cause: "plan"})
-	return swept, steps, nil
+	return p, swept, steps, nil
 }
 
 // planAll observes and decides for each credential, and counts the steps.
@@ -101,9 +103,11 @@ func planAll(ctx context.Context, p *assembly, credentials []reconcile.Credentia
 // dryRun prints the steps that a demand would take.
 func (c common) dryRun(ctx context.Context, p *assembly, std streams, credentials []reconcile.Credential, unlisted error, ask reconcile.Ask) error {
 	swept, _ := planAll(ctx, p, credentials, unlisted, ask)
-	if c.JSON {
-		return c.print(std.out, swept, nil)
+	if c.structured() {
+		return c.print(ctx, std, p.cloud.now(), swept, nil)
 	}
-	printPlan(std.out, swept)
+	if err := printPlan(std, swept); err != nil {
+		return err
+	}
 	return verdict(swept, nil)
 }

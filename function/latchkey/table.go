@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// Colours of a terminal, as parameters of ECMA-48's SGR.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+)
+
+var colours = map[reconcile.Result]string{
+	reconcile.ResultUnchanged: green, reconcile.ResultChanged: green, reconcile.ResultPublished: green,
+	reconcile.ResultInProgress: yellow, reconcile.ResultOrphaned: yellow,
+	reconcile.ResultBlocked: red, reconcile.ResultFailed: red,
+}
+
+type cell struct{ text, colour string }
+
+// table is text in columns. If it has a width, the first column is cut to fit it,
+// and then the end of each line.
+type table struct {
+	width  int
+	header []string
+	rows   [][]cell
+}
+
+const columnGap = 2
+
+func (t table) write(out io.Writer) error {
+	widths := make([]int, len(t.header))
+	header := make([]cell, len(t.header))
+	for i, h := range t.header {
+		header[i].text = h
+	}
+	rows := append([][]cell{header}, t.rows...)
+	for _, row := range rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
+	}
+	if t.width > 0 {
+		all := columnGap * (len(widths) - 1)
+		for _, w := range widths {
+			all += w
+		}
+		widths[0] = max(min(widths[0], widths[0]+t.width-all), len(t.header[0]))
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		used := 0
+		for i, c := range row {
+			text := shorten(c.text, widths[i])
+			if t.width > 0 {
+				text = cut(text, max(t.width-used, 0))
+			}
+			length := utf8.RuneCountInString(text)
+			used += widths[i] + columnGap
+			pad := ""
+			if i < len(row)-1 && (t.width == 0 || used < t.width) {
+				pad = strings.Repeat(" ", widths[i]+columnGap-length)
+			}
+			if c.colour != "" {
+				text = "\x1b[" + c.colour + "m" + text + "\x1b[0m"
+			}
+			b.WriteString(text + pad)
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// cut cuts the end of a text.
+func cut(s string, most int) string {
+	r := []rune(s)
+	switch {
+	case len(r) <= most:
+		return s
+	case most < 1:
+		return ""
+	}
+	return string(r[:most-1]) + "…"
+}
+
+// shorten cuts the middle of a text, since names differ at both ends.
+func shorten(s string, most int) string {
+	r := []rune(s)
+	if len(r) <= most || most < 1 {
+		return s
+	}
+	tail := (most - 1) / 2
+	return string(r[:most-1-tail]) + "…" + string(r[len(r)-tail:])
+}
+
+var uuid = regexp.MustCompile(`([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+// shortIDs cuts UUIDs to their first eight digits.
+func shortIDs(s string) string { return uuid.ReplaceAllString(s, "$1…") }
+
+// relative is how far a time is from now.
+func relative(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := t.Sub(now)
+	var text string
+	switch a := d.Abs(); {
+	case a < time.Minute:
+		return "now"
+	case a < time.Hour:
+		text = fmt.Sprintf("%dm", a/time.Minute)
+	case a < 48*time.Hour:
+		text = fmt.Sprintf("%dh", a/time.Hour)
+	default:
+		text = fmt.Sprintf("%dd", a/(24*time.Hour))
+	}
+	if d < 0 {
+		return text + " ago"
+	}
+	return "in " + text
+}
+
+// printLine prints a line. On a terminal it is wrapped between words.
+func (s streams) printLine(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if s.width > 0 {
+		text = wrap(text, s.width)
+	}
+	_, err := io.WriteString(s.out, text+"\n")
+	return err
+}
+
+// wrap breaks a line between words. What follows is indented by two blanks more.
+func wrap(line string, width int) string {
+	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+	out, used := indent, len(indent)
+	for i, word := range strings.Fields(line) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case used+1+n > width:
+			out += "\n" + indent + "  "
+			used = len(indent) + 2
+		default:
+			out += " "
+			used++
+		}
+		out += word
+		used += n
+	}
+	return out
+}

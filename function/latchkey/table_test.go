@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+func TestTablesFitTheTerminal(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`[a-zé-]{1,40}(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?`)
+		now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+		var outcomes []reconcile.Outcome
+		for range rapid.IntRange(0, 5).Draw(t, "outcomes") {
+			at := now.Add(time.Duration(rapid.IntRange(-5000, 5000).Draw(t, "hours")) * time.Hour)
+			outcomes = append(outcomes, reconcile.Outcome{
+				Credential: text.Draw(t, "credential"), Key: "ApiKey-39726e08-8c64-4447-8b0f-0e7471516c32", KeyExpires: at, Next: at,
+				Result: rapid.SampledFrom([]reconcile.Result{reconcile.ResultOrphaned, reconcile.ResultInProgress, reconcile.ResultBlocked}).Draw(t, "result"),
+				Stores: []reconcile.StoreOutcome{{Name: text.Draw(t, "store"), Fault: "store-denied"}},
+			})
+		}
+		width := rapid.IntRange(1, 120).Draw(t, "width")
+		var out bytes.Buffer
+		if err := printTable(streams{out: &out, width: width}, now, outcomes); err != nil {
+			t.Fatal(err)
+		}
+		rows := strings.Split(out.String(), "\n")[:len(outcomes)+1]
+		for _, row := range rows {
+			if n := utf8.RuneCountInString(row); n > width {
+				t.Errorf("%d of %d columns: %q", n, width, row)
+			}
+			if width >= 80 && !strings.HasSuffix(row, "STORES") && !strings.HasSuffix(row, "0 of 1") {
+				t.Errorf("cut at %d columns: %q", width, row)
+			}
+		}
+	})
+}
+
+func TestTimesFromNow(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for d, want := range map[time.Duration]string{
+		0: "now", -30 * time.Second: "now", 5 * time.Minute: "in 5m", -3 * time.Hour: "3h ago", 47 * time.Hour: "in 47h", 50 * time.Hour: "in 2d",
+	} {
+		if got := relative(now.Add(d), now); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+	if got := relative(time.Time{}, now); got != "-" {
+		t.Errorf("no time: %q", got)
+	}
+}
+
+func TestLinesAreWrappedBetweenWords(t *testing.T) {
+	if got := wrap("  a bb ccc dddddd", 8); got != "  a bb\n    ccc\n    dddddd" {
+		t.Errorf("%q", got)
+	}
+}
