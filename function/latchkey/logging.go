@@ -11,8 +11,8 @@ type logger interface {
 	logger(env environment, std streams) (*slog.Logger, error)
 }
 
-// byHand are the flags of commands that a person runs. Their outcomes say what went
-// wrong, so the log is quiet.
+// byHand are the flags of commands that a person runs. Their output has each
+// failure, so the log has errors only.
 type byHand struct {
 	Verbose bool `help:"Log each step to stderr." short:"v"`
 }

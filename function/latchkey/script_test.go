@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"latchkey": func() {
-			os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+			os.Exit(execute())
 		},
 	})
 }
@@ -47,6 +46,10 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.Cd, "emulator.yaml"), []byte(examples.Emulator), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// for-full runs latchkey with a full disk as stdout.
+			"for-full": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(ts.Exec("sh", append([]string{"-c", `latchkey "$@" >/dev/full; test $? = 1`, "sh"}, args...)...))
+			},
 			"advance": func(ts *testscript.TestScript, _ bool, args []string) {
 				d, err := time.ParseDuration(args[0])
 				ts.Check(err)

@@ -46,7 +46,7 @@ func terminal(stream any) (*os.File, bool) {
 	return f, true
 }
 
-// progress prints a line for who watches a command that waits.
+// progress prints a line to stderr if that is a terminal.
 func (s streams) progress(format string, args ...any) {
 	if s.watched {
 		fmt.Fprintf(s.err, format+"\n", args...)

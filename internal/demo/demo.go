@@ -66,6 +66,9 @@ func Run(ctx context.Context, o Options) error {
 	defer d.stop()
 	last, err := d.tell(ctx)
 	if err != nil {
+		if ctx.Err() != nil { // its log says nothing about Ctrl-C
+			return fmt.Errorf("running the demo: %w", ctx.Err())
+		}
 		return fmt.Errorf("running the demo: %w\n%s", err, d.log.String())
 	}
 	if !o.Keep {
@@ -258,7 +261,7 @@ func (d *demo) command(name string, args ...string) *exec.Cmd {
 		"LATCHKEY_CONFIG=" + d.config, "EVENTS_TOKEN=" + d.token.Expose(),
 	}
 	cmd.Env = append(cmd.Env, d.hooks.Environment()...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup()
 	return cmd
 }
 

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+// helpCommand is in the list of commands. The arguments become those of --help
+// before they are parsed.
+type helpCommand struct {
+	Command []string `arg:"" optional:"" help:"The command; none means all."`
+}
+
+// Run is never called.
+func (helpCommand) Run() error { return nil }
+
+// printHelp prints Kong's help, and what holds for all commands below it.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	text := exitCodesHelp
+	if ctx.Selected() == nil {
+		text = examplesHelp + environmentHelp + exitCodesHelp
+	}
+	_, err := io.WriteString(ctx.Stdout, text)
+	return err
+}
+
+const examplesHelp = `
+Examples:
+  latchkey validate --config latchkey.yaml   check a config
+  latchkey doctor                            check what it needs, from here
+  latchkey plan                              print what a sweep would do
+  latchkey status -o json                    print each credential's key
+  latchkey rotate logs-sender --dry-run      print the steps of a rotation
+  latchkey revoke logs-sender --key ApiKey-… end a leaked key, and wait for it
+`
+
+const environmentHelp = `
+Environment:
+  IBMCLOUD_API_KEY        API key of latchkey's identity, without identity.profile
+  LATCHKEY_CONFIG         the config itself
+  LATCHKEY_CONFIG_FILE    the config file, without --config; else latchkey.yaml
+  LATCHKEY_ENDPOINT       the emulator's URL, without --endpoint
+  LATCHKEY_TOKEN_FILE     the compute resource token, if not where Code Engine has it
+  LATCHKEY_LOG_LEVEL      debug, info, warn or error: serve, invoke and job
+  LATCHKEY_LOG_FORMAT     json or text: serve, invoke and job
+  PORT                    the port of serve, without --listen
+  NO_COLOR                no colours on a terminal
+  HTTPS_PROXY, NO_PROXY   the proxy to IBM Cloud
+The config names further variables with secrets. docs/ describes all.
+`
+
+const exitCodesHelp = `
+Exit codes:
+  0   done, or nothing to do
+  1   error; output could not be written
+  2   changes are pending (plan)
+  3   blocked: a person has to act
+  75  not finished, or interrupted: try again
+`
+
+// Examples of single commands.
+
+func (rotateCommand) Help() string {
+	return "Waits until the new key is in every store.\n\n" +
+		"    latchkey rotate logs-sender/<project ID>\n    latchkey rotate logs-sender --yes --timeout 15m\n    latchkey rotate logs-sender --dry-run"
+}
+
+func (revokeCommand) Help() string {
+	return "Publishes another key first, then deletes the leaked one. Waits, and exits 0 only if the key no longer works. " +
+		"Access tokens that it was used for live for up to 60 minutes.\n\n" +
+		"    latchkey revoke logs-sender/<project ID> --key ApiKey-… --yes\n    latchkey revoke logs-sender --key ApiKey-… --containment"
+}
+
+func (adoptCommand) Help() string {
+	return "A store must hold the key's value.\n\n    latchkey adopt logs-sender/<project ID> --key ApiKey-…"
+}
+
+func (sweepCommand) Help() string {
+	return "    latchkey sweep\n    latchkey sweep logs-sender audit -o json"
+}
+
+func (planCommand) Help() string {
+	return "    latchkey plan\n    latchkey plan logs-sender --json"
+}
+
+func (statusCommand) Help() string {
+	return "    latchkey status\n    latchkey status logs-sender -o wide"
+}

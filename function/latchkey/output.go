@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+)
+
+// output is stdout or stderr. It keeps the first error. Once its reader has gone it
+// writes nothing.
+type output struct {
+	to     io.Writer
+	broken func() // called when the reader has gone
+
+	mu  sync.Mutex
+	err error
+}
+
+// Write satisfies io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if errors.Is(o.err, syscall.EPIPE) {
+		return 0, o.err
+	}
+	n, err := o.to.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		o.broken()
+	}
+	if o.err == nil || errors.Is(err, syscall.EPIPE) {
+		o.err = err
+	}
+	return n, err
+}
+
+// verdict returns the exit code of a command that ended with code. Output that was
+// not written is an error.
+func (o *output) verdict(code int, stderr io.Writer) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		return code
+	}
+	// A closed pipe is no error to print. A command that failed has printed its own.
+	if !errors.Is(o.err, syscall.EPIPE) && (code == exitOK || code == exitPending) {
+		fmt.Fprintln(stderr, "latchkey: writing output:", o.err)
+	}
+	return exitError
+}
