@@ -193,3 +193,8 @@ func (p *assembly) checkKey(ctx context.Context, keyID string, credentials []rec
 	}
 	return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
 }
+
+// handOf is the cause of a command by hand.
+func handOf(env environment, verb string) reconcile.Cause {
+	return reconcile.Cause{Caller: cmp.Or(env("SUDO_USER"), env("USER"), env("LOGNAME"), "an unknown user") + " by hand", Type: verb}
+}

@@ -54,7 +54,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std streams, log *
 		return printAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
-	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "job " + env("CE_JOBRUN")})
+	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
 	return printAnswer(std, service.Respond(swept, p.cloud.now()))
 }
 
@@ -74,6 +74,7 @@ func (c jobCommand) task(ctx context.Context, env environment, std streams, log 
 	defer p.closeOutcomes(ctx, closeJob)
 	printed := provider.Print(std.out, log)
 	err = p.newProvider(func(out reconcile.Outcome) {
+		out.Cause = &reconcile.Cause{Caller: "Secrets Manager", Type: "task", Event: request.Task, Source: request.Instance}
 		p.outcomes.Send(out)
 		printed(out)
 	}).Run(ctx, request)

@@ -24,7 +24,7 @@ func (c sweepCommand) Run(ctx context.Context, env environment, std streams, log
 	if err != nil {
 		return err
 	}
-	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{Cause: "sweep by hand"})
+	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{}, handOf(env, "sweep"))
 	return c.print(ctx, std, p.cloud.now(), swept, c.Credentials)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -137,7 +138,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 		if err != nil {
 			return nil, fmt.Errorf("reading events.auth: %w", err)
 		}
-		cfg.Events.Bearer = bearer
+		cfg.Events.Bearer, cfg.Events.BearerName = bearer, cmp.Or(auth.BearerEnv, filepath.Base(auth.BearerFile))
 	}
 	var err error
 	if cfg.Hooks, err = newHooks(env, p.cfg.Hooks, p.cloud.now); err != nil {
@@ -151,9 +152,14 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 
 // sweep reconciles credentials and sends their outcomes to the sinks. unknown is
 // what kept others from being listed.
-func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Ask) reconcile.Swept {
+func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Ask, cause reconcile.Cause) reconcile.Swept {
+	cause = cause.Clean()
+	ask.Cause = cause.String()
 	swept := p.reconciler.Sweep(ctx, credentials, ask)
 	swept.Unknown = errors.Join(unknown, swept.Unknown)
+	for i := range swept.Outcomes {
+		swept.Outcomes[i].Cause = &cause
+	}
 	p.outcomes.Send(swept.Outcomes...)
 	return swept
 }

@@ -111,16 +111,23 @@ func notForUs(what, value string) error {
 	return fmt.Errorf("%s %s: %w", what, quote(value), ErrNotForUs)
 }
 
+// WithoutSecrets returns a reference without the parts that can be a credential: its
+// user and query.
+func WithoutSecrets(reference string) string {
+	u, err := url.Parse(reference)
+	if err != nil || u.User == nil && u.RawQuery == "" {
+		return reference
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
+}
+
 // Cause returns an event's type, source and ID as printable text of at most 200 bytes,
 // for the descriptions of keys. Brackets are replaced, since they delimit
 // a marker. Parts of a source that can be a credential are omitted.
 func Cause(e Event) string {
 	const most = 200
-	source := e.Source()
-	if u, err := url.Parse(source); err == nil && (u.User != nil || u.RawQuery != "") {
-		u.User, u.RawQuery = nil, ""
-		source = u.String()
-	}
+	source := WithoutSecrets(e.Source())
 	s := strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e || r == '[' || r == ']' {
 			return '_'

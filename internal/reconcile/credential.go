@@ -137,6 +137,8 @@ type Outcome struct {
 	Stores       []StoreOutcome `json:"stores,omitempty"`
 	Steps        []StepOutcome  `json:"steps,omitempty"`
 	Next         time.Time      `json:"next,omitzero"`
+	// Cause is what the run was requested by. The run itself does not set it.
+	Cause *Cause `json:"cause,omitempty"`
 	// Kept is set if the demand is met, or recorded where the next run finds it.
 	Kept bool `json:"-"`
 	// Leaked is the state of the key whose revocation was requested.

@@ -25,9 +25,18 @@ type Allow interface {
 
 // caller is the sender of a request and what it may request.
 type caller struct {
+	name   string
 	known  bool // it presented a valid token or signature
 	allow  []Allow
 	within time.Duration // how long it waits for an answer
+	cause  reconcile.Cause
+}
+
+// causeOf returns what the runs of an event are requested by.
+func causeOf(e event.Event, from caller) reconcile.Cause {
+	return reconcile.Cause{
+		Caller: from.name, Type: e.Type(), Source: event.WithoutSecrets(e.Source()), Event: e.ID(), Subject: event.WithoutSecrets(e.Subject()),
+	}.Clean()
 }
 
 // may reports whether the caller may request the verb for any credential.

@@ -27,7 +27,7 @@ type part struct {
 // batch answers each event of a batch by itself. The status is the worst of
 // theirs, so a sender that does not read the parts repeats the batch if one event
 // failed. The repetition changes nothing for the others.
-func (s *Service) batch(ctx context.Context, header http.Header, body []byte, known bool) Answer {
+func (s *Service) batch(ctx context.Context, header http.Header, body []byte, from caller) Answer {
 	items, err := event.DecodeBatch(header, body)
 	if err != nil {
 		return refuse(err)
@@ -42,12 +42,12 @@ func (s *Service) batch(ctx context.Context, header http.Header, body []byte, kn
 			answers[i] = refuse(item.Err)
 			continue
 		}
-		if i > 0 && !known && !s.looks.Allow() { // the first look was counted with the request
+		if i > 0 && !from.known && !s.looks.Allow() { // the first look was counted with the request
 			answers[i] = Answer{Status: http.StatusTooManyRequests, retry: 1}
 			continue
 		}
 		g.Go(func() error {
-			answers[i] = s.handle(ctx, item.Event, s.eventCaller(known))
+			answers[i] = s.handle(ctx, item.Event, from)
 			return nil
 		})
 	}

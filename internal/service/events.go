@@ -51,26 +51,35 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	a := s.Answer(r.Context(), r.Header, body, known)
-	a.write(w)
+	s.answer(r.Context(), r.Header, body, s.eventCaller(known)).write(w)
 }
 
-// Answer decodes a request and answers it. known is true if the caller was
-// authenticated.
+// Answer decodes the event of a job's trigger and answers it. known is true if the
+// platform authenticated the sender.
 func (s *Service) Answer(ctx context.Context, header http.Header, body []byte, known bool) Answer {
+	from := s.eventCaller(known)
+	from.name = "trigger"
+	return s.answer(ctx, header, body, from)
+}
+
+func (s *Service) answer(ctx context.Context, header http.Header, body []byte, from caller) Answer {
 	if event.Batched(header) {
-		return s.batch(ctx, header, body, known)
+		return s.batch(ctx, header, body, from)
 	}
 	e, err := event.Decode(header, body)
 	if err != nil {
 		return refuse(err)
 	}
-	return s.handle(ctx, e, s.eventCaller(known))
+	return s.handle(ctx, e, from)
 }
 
 // eventCaller is the caller of /events.
 func (s *Service) eventCaller(known bool) caller {
-	return caller{known: known, allow: s.cfg.Events.Allow, within: s.answerWithin}
+	from := caller{name: "unauthenticated", known: known, allow: s.cfg.Events.Allow, within: s.answerWithin}
+	if known {
+		from.name = "bearer " + s.cfg.Events.BearerName
+	}
+	return from
 }
 
 // consent answers the handshake in which a sender requests permission to send

@@ -77,7 +77,7 @@ func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
 		refuse(err).write(w)
 		return
 	}
-	from := caller{known: true, allow: h.Allow, within: answerNotification}
+	from := caller{name: "hook " + h.Name, known: true, allow: h.Allow, within: answerNotification}
 	if leaked != nil {
 		s.revokeLeaked(r.Context(), h, e, leaked, from).write(w)
 		return

@@ -28,7 +28,15 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 		s.cfg.Log.Info("refusing event", "event", e.ID(), "type", e.Type(), "error", err.Error())
 		return refuse(err)
 	}
-	s.cfg.Log.Info("event", "cause", requests[0].Cause, "authenticated", from.known, "requests", len(requests))
+	from.cause = causeOf(e, from)
+	for i := range requests {
+		requests[i].Cause = from.cause.String()
+	}
+	attrs := []any{"cause", requests[0].Cause, "caller", from.cause.Caller, "authenticated", from.known, "requests", len(requests)}
+	if from.cause.Subject != "" {
+		attrs = append(attrs, "subject", from.cause.Subject)
+	}
+	s.cfg.Log.Info("event", attrs...)
 	requests, status := s.authorize(requests, from)
 	if status != 0 {
 		return Answer{Status: status}
@@ -61,14 +69,14 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 	}
 	if slices.ContainsFunc(requests, event.Request.NeedsAuth) {
 		if names := recorded.all(); len(names) > 0 {
-			return Answer{Status: http.StatusAccepted, about: about, Outcomes: underWay(names)}
+			return Answer{Status: http.StatusAccepted, about: about, Outcomes: caused(underWay(names), from.cause)}
 		}
 		// The demand would be lost with this process, so the sender must repeat it.
 		return Answer{Status: http.StatusServiceUnavailable, retry: 10}
 	}
-	return Answer{Status: http.StatusAccepted, about: about, Outcomes: []reconcile.Outcome{{
+	return Answer{Status: http.StatusAccepted, about: about, Outcomes: caused([]reconcile.Outcome{{
 		Result: reconcile.ResultInProgress, Message: "work continues in the background; the next sweep completes what is left",
-	}}}
+	}}, from.cause)}
 }
 
 // lateWrite is the part of a caller's waiting time that is left for recording a
@@ -104,7 +112,7 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 	var swept reconcile.Swept
 	refused, lost := 0, false
 	for _, b := range bundles {
-		some := s.runBundle(b, recorded)
+		some := s.runBundle(b, from.cause, recorded)
 		if b.Verb == event.Revoke {
 			var here bool
 			if some, here = reconcile.WhereLeaked(some); !here && some.Unknown == nil {
@@ -167,15 +175,15 @@ func (s *Service) find(b *bundled, from caller, recorded *demands) {
 }
 
 // runBundle reconciles the credentials of one bundle.
-func (s *Service) runBundle(b bundled, recorded *demands) (swept reconcile.Swept) {
+func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands) (swept reconcile.Swept) {
 	ask := reconcile.Ask{Trigger: b.Trigger, Cause: b.Cause, Kept: recorded.record, Late: recorded.late}
 	if b.Verb == event.Revoke {
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}
 	if len(b.secrets) > 0 && ask.Trigger != (rotation.Trigger{}) {
-		swept = s.sweepExpiring(b.permitted, b.secrets, ask)
+		swept = s.sweepExpiring(b.permitted, b.secrets, ask, cause)
 	} else {
-		swept = s.sweep(b.permitted, ask)
+		swept = s.sweep(b.permitted, ask, cause)
 	}
 	swept.Unknown = errors.Join(b.unknown, swept.Unknown)
 	return swept
@@ -185,7 +193,7 @@ func (s *Service) runBundle(b bundled, recorded *demands) (swept reconcile.Swept
 // secret's date is our key's expiry, the notice is only a look: it comes up to 90
 // days before, and the rotation rules decide what is due. For any other secret it
 // demands a newer key.
-func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []string, ask reconcile.Ask) reconcile.Swept {
+func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []string, ask reconcile.Ask, cause reconcile.Cause) reconcile.Swept {
 	var ours, others []reconcile.Credential
 	for _, c := range credentials {
 		if _, dated := catalog.StoredIn(c, secrets); dated {
@@ -194,18 +202,27 @@ func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []st
 			others = append(others, c)
 		}
 	}
-	demanded := s.sweep(others, ask)
-	looked := s.sweep(ours, reconcile.Ask{Cause: ask.Cause})
+	demanded := s.sweep(others, ask, cause)
+	looked := s.sweep(ours, reconcile.Ask{Cause: ask.Cause}, cause)
 	return reconcile.Swept{
 		Outcomes: append(demanded.Outcomes, looked.Outcomes...), Unknown: errors.Join(demanded.Unknown, looked.Unknown),
 	}
 }
 
 // sweep reconciles credentials and sends their outcomes to the sinks.
-func (s *Service) sweep(credentials []reconcile.Credential, ask reconcile.Ask) reconcile.Swept {
+func (s *Service) sweep(credentials []reconcile.Credential, ask reconcile.Ask, cause reconcile.Cause) reconcile.Swept {
 	swept := s.cfg.Sweeper.Sweep(s.work, credentials, ask)
+	caused(swept.Outcomes, cause)
 	s.cfg.Outcomes.Send(swept.Outcomes...)
 	return swept
+}
+
+// caused sets what the outcomes' runs were requested by.
+func caused(outcomes []reconcile.Outcome, cause reconcile.Cause) []reconcile.Outcome {
+	for i := range outcomes {
+		outcomes[i].Cause = &cause
+	}
+	return outcomes
 }
 
 // bundled is one request, or several about secrets that differ in the secret

@@ -60,6 +60,8 @@ type Identity interface {
 type Events struct {
 	// Bearer is the token of known callers; empty when there are none.
 	Bearer secret.Value
+	// BearerName names it in causes: the variable or file that it is read from.
+	BearerName string
 	// Allow lists what a known caller may request.
 	Allow []Allow
 	// Origins are the DNS names of senders that get consent to their handshake.

@@ -307,6 +307,36 @@ func TestTheStatusSaysHowARequestEnded(t *testing.T) {
 	}
 }
 
+func TestTheCallerAndTheSubjectAreInTheOutcomeAndTheCause(t *testing.T) {
+	w := newWorld()
+	s := w.service(t, func(c *Config) { c.Events.BearerName = "EVENTS_TOKEN" })
+	rotate := sample.Binary("dev.latchkey.rotate", "https://user:pass@desk.example/?token=x", now, map[string]any{"credential": "logs-sender/a"})
+	rotate.Header["ce-subject"] = "CHG0042"
+	a := post(s, "/events", rotate, withToken(testToken)...)
+	if a.Code != 200 {
+		t.Fatalf("answered %d %s", a.Code, a.Body)
+	}
+	var o reconcile.Outcome
+	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil {
+		t.Fatal(err)
+	}
+	want := reconcile.Cause{Caller: "bearer EVENTS_TOKEN", Type: "dev.latchkey.rotate", Source: "https://desk.example/", Event: rotate.Header["ce-id"], Subject: "CHG0042"}
+	if o.Cause == nil || *o.Cause != want {
+		t.Errorf("%+v, want %+v", o.Cause, want)
+	}
+	if cause := w.asks["logs-sender/a"][0].Cause; cause != want.String() || !strings.Contains(cause, "CHG0042 by bearer EVENTS_TOKEN") {
+		t.Errorf("asked because of %q", cause)
+	}
+	log := w.log.String()
+	if !strings.Contains(log, `"subject":"CHG0042"`) || !strings.Contains(log, `"caller":"bearer EVENTS_TOKEN"`) || strings.Contains(log, "pass") {
+		t.Errorf("logged %s", log)
+	}
+	look := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}})
+	if a := post(s, "/events", look); !strings.Contains(a.Body.String(), `"caller":"unauthenticated"`) {
+		t.Errorf("answered %d %s", a.Code, a.Body)
+	}
+}
+
 func TestASweepWithOneUnknownNameDoesNothing(t *testing.T) {
 	w := newWorld()
 	slip := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other", "othre"}})
