@@ -18,7 +18,7 @@ import (
 type demanding struct {
 	Yes     bool          `help:"Skip the confirmation."`
 	DryRun  bool          `help:"Print the steps, and do none of them."`
-	Wait    bool          `help:"Wait until it is done (default; see --no-wait)." default:"true" negatable:""`
+	Wait    bool          `help:"Wait until it is done (the default), or try once." default:"true" negatable:""`
 	Timeout time.Duration `help:"How long to wait. Default: 20m on a terminal, else 2m." placeholder:"DURATION"`
 }
 
