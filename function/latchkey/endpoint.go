@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // target is how IBM Cloud, or the emulator, is reached.
@@ -25,11 +26,8 @@ type target struct {
 // reach builds the client for IBM Cloud's APIs, or for the emulator's.
 func reach(endpoint string, private bool) (target, error) {
 	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64 // the default of 2 would close what a sweep opens
-	// No API here redirects: one that did would receive our token.
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	to.http = &http.Client{Transport: reconcile.GuardWrites(transport), CheckRedirect: stay}
+	transport := reconcile.GuardWrites(upstream.NewTransport(nil))
+	to.http = &http.Client{Transport: upstream.Bound(transport), CheckRedirect: upstream.NoRedirect}
 	if to.endpoint == "" {
 		return to, nil
 	}

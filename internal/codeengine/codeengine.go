@@ -90,7 +90,7 @@ func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
 		return api, nil
 	}
 	client, base := upstream.Server{
-		Host: c.host(name), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
+		API: upstream.CodeEngine, Host: c.host(name), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
 	}.Client()
 	api, err := codeenginev2.NewCodeEngineV2(&codeenginev2.CodeEngineV2Options{
 		URL: base + "/v2", Authenticator: &core.NoAuthAuthenticator{}, // the client logs in
@@ -109,4 +109,12 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// next returns the token of the next page, or nil.
+func next(m *codeenginev2.ListNextMetadata) *string {
+	if m == nil {
+		return nil
+	}
+	return m.Start
 }

@@ -53,7 +53,8 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 	}
 	var found []rotation.Consumer
 	opts := &codeenginev2.ListAppsOptions{ProjectID: &project, Limit: core.Int64Ptr(pageSize)}
-	for range maxPages {
+	seen := upstream.Pages{Doing: doing, Most: maxPages}
+	for {
 		page, resp, err := api.ListAppsWithContext(ctx, opts)
 		if err = fault(ctx, doing, resp, err); err != nil {
 			return nil, err
@@ -66,12 +67,13 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 				found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: a.left(app)})
 			}
 		}
-		if page.Next == nil || text(page.Next.Start) == "" {
+		opts.Start = next(page.Next)
+		if more, err := seen.Next(text(opts.Start)); err != nil {
+			return nil, err
+		} else if !more {
 			return append(found, a.missing(found)...), nil
 		}
-		opts.Start = page.Next.Start
 	}
-	return nil, fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
 }
 
 func (a *apps) wanted(app *codeenginev2.App) bool {

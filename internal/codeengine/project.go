@@ -61,7 +61,8 @@ func (c *Client) list(ctx context.Context, region string) ([]Project, error) {
 	}
 	var out []Project
 	opts := &codeenginev2.ListProjectsOptions{Limit: core.Int64Ptr(pageSize)}
-	for range maxPages {
+	seen := upstream.Pages{Doing: doing, Most: maxPages}
+	for {
 		page, resp, err := api.ListProjectsWithContext(ctx, opts)
 		if err = fault(ctx, doing, resp, err); err != nil {
 			return nil, err
@@ -75,12 +76,13 @@ func (c *Client) list(ctx context.Context, region string) ([]Project, error) {
 				out = append(out, p)
 			}
 		}
-		if page.Next == nil || text(page.Next.Start) == "" {
+		opts.Start = next(page.Next)
+		if more, err := seen.Next(text(opts.Start)); err != nil {
+			return nil, err
+		} else if !more {
 			return out, nil
 		}
-		opts.Start = page.Next.Start
 	}
-	return nil, fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
 }
 
 func project(p *codeenginev2.Project) Project {

@@ -2,12 +2,11 @@ package codeengine
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Limits of a project, from IBM's documents.
@@ -81,14 +80,14 @@ func (s *Store) Used(ctx context.Context) (Used, error) {
 
 // pages calls read until it returns no next page.
 func pages(read func() (*codeenginev2.ListNextMetadata, error)) error {
-	for range maxPages {
-		next, err := read()
+	seen := upstream.Pages{Doing: "reading pages", Most: maxPages}
+	for {
+		after, err := read()
 		if err != nil {
 			return err
 		}
-		if next == nil || core.StringNilMapper(next.Start) == "" {
-			return nil
+		if more, err := seen.Next(text(next(after))); !more {
+			return err
 		}
 	}
-	return fmt.Errorf("reading pages: %w: the list does not end", reconcile.ErrUnavailable)
 }

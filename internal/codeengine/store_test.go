@@ -377,8 +377,8 @@ func TestAStatusSelectsTheError(t *testing.T) {
 		"502 from a gateway":               {502, "<html>" + canary + "</html>", reconcile.ErrUnavailable, "502"},
 		"200 that is not JSON":             {200, canary, reconcile.ErrUnavailable, "can't be read"},
 		"200 of another shape":             {200, `{"entity_tag":{"x":"` + canary + `"}}`, reconcile.ErrUnavailable, "can't be read"},
-		"200 without a body":               {200, "", reconcile.ErrUnavailable, "entity tag"},
-		"200 without an entity tag":        {200, `{"name":"x","format":"generic","data":{"IAM_API_KEY":"` + canary + `"}}`, reconcile.ErrUnavailable, "entity tag"},
+		"200 without a body":               {200, "", reconcile.ErrUnavailable, "without an answer"},
+		"200 without an entity tag":        {200, `{"name":"x","format":"generic","data":{"IAM_API_KEY":"` + canary + `"}}`, reconcile.ErrUnavailable, "entity_tag"},
 		"an error that quotes nothing":     {400, `{"errors":"` + canary + `"}`, reconcile.ErrRefused, "400"},
 		"an error with far too many words": {400, `{"errors":[{"message":"` + strings.Repeat("ü ", 1000) + `"}]}`, reconcile.ErrRefused, "…"},
 	} {
@@ -427,6 +427,8 @@ func TestAProjectThatIsThereAndTakesNoSecret(t *testing.T) {
 		rw.Header().Set("Content-Type", "application/json")
 		if r.Method == http.MethodPost {
 			rw.WriteHeader(404)
+			_, _ = io.WriteString(rw, `{"errors":[{"code":"not_found"}]}`)
+			return
 		}
 		_, _ = io.WriteString(rw, `{"id":"x","status":"active"}`)
 	})

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,6 +16,9 @@ import (
 
 // groupPage is the largest number of access groups in one page.
 const groupPage = 100
+
+// mostGroupPages bounds a list that never ends.
+const mostGroupPages = 100
 
 // Groups returns the access groups of an identity. Dynamic rules apply to users
 // only, so it lists static memberships.
@@ -32,6 +36,7 @@ func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgr
 	}
 	opts.AccountID, opts.Limit = &account, core.Int64Ptr(groupPage)
 	var found []reconcile.Group
+	seen := upstream.Pages{Doing: doing, Most: mostGroupPages}
 	for offset := int64(0); ; offset += groupPage {
 		opts.Offset = core.Int64Ptr(offset)
 		page, resp, err := c.groups.ListAccessGroupsWithContext(ctx, opts)
@@ -46,6 +51,10 @@ func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgr
 		}
 		if len(page.Groups) < groupPage {
 			return found, nil
+		}
+		// Offsets have no token. A page that begins as an earlier one repeats it.
+		if more, err := seen.Next(str(page.Groups[0].ID)); !more {
+			return nil, cmp.Or(err, upstream.Incomplete(doing, "ID of a group"))
 		}
 	}
 }

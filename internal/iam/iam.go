@@ -30,6 +30,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Config describes how to reach IAM and how to log in. Exactly one of APIKey and
@@ -102,10 +103,13 @@ func New(cfg Config) (*Client, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	bare := *cfg.HTTP
-	bare.CheckRedirect = noRedirect
+	bare.CheckRedirect = upstream.NoRedirect
+	bare.Transport = upstream.Bound(bare.Transport)
 	l := newLogin(cfg, bare)
 	ours := bare
-	ours.Transport = &authorized{login: l, next: transport(bare)}
+	ours.Transport = &authorized{login: l, next: bare.Transport}
+	strict := ours
+	strict.Transport = upstream.IAM.Strict(ours.Transport)
 
 	c := &Client{cfg: cfg, bare: &bare, login: l, http: &ours, sleep: sleep}
 	var err error
@@ -118,21 +122,10 @@ func New(cfg Config) (*Client, error) {
 	if c.groups, err = iamaccessgroupsv2.NewIamAccessGroupsV2(&iamaccessgroupsv2.IamAccessGroupsV2Options{URL: cfg.URL, Authenticator: l}); err != nil {
 		return nil, fmt.Errorf("setting up the access group API: %w", err)
 	}
-	c.groups.Service.SetHTTPClient(c.http)
-	c.identity.Service.SetHTTPClient(c.http)
-	c.policies.Service.SetHTTPClient(c.http)
+	c.groups.Service.SetHTTPClient(&strict)
+	c.identity.Service.SetHTTPClient(&strict)
+	c.policies.Service.SetHTTPClient(&strict)
 	return c, nil
-}
-
-// noRedirect follows no redirect, which would send a key or token to another
-// server.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func transport(c http.Client) http.RoundTripper {
-	if c.Transport == nil {
-		return http.DefaultTransport
-	}
-	return c.Transport
 }
 
 // HTTP returns a client that adds our token to requests without one. It drops

@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Restart selects the workloads to restart when the entry changes.
@@ -112,8 +113,12 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 	return found, nil
 }
 
-// pageSize is the number of workloads per answer.
-const pageSize = 250
+// pageSize is the number of workloads per answer. maxPages bounds a list that
+// never ends.
+const (
+	pageSize = 250
+	maxPages = 100
+)
 
 // each calls do for every workload of a kind.
 func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured.Unstructured)) error {
@@ -123,6 +128,7 @@ func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	opts := metav1.ListOptions{Limit: pageSize}
+	seen := upstream.Pages{Doing: doing, Most: maxPages}
 	for {
 		page, err := api.List(ctx, opts)
 		if err := w.fault(ctx, doing, "list", kind, err); err != nil {
@@ -131,8 +137,9 @@ func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured
 		for i := range page.Items {
 			do(&page.Items[i])
 		}
-		if opts.Continue = page.GetContinue(); opts.Continue == "" {
-			return nil
+		opts.Continue = page.GetContinue()
+		if more, err := seen.Next(opts.Continue); !more {
+			return err
 		}
 	}
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"strings"
@@ -26,6 +27,9 @@ func (c *Client) fault(ctx context.Context, doing, needs string, err error, hidd
 	}
 	var answered apierrors.APIStatus
 	if !errors.As(err, &answered) {
+		if certificate := (*tls.CertificateVerificationError)(nil); errors.As(err, &certificate) {
+			c.forget()
+		}
 		return upstream.NoAnswer(ctx, doing, err)
 	}
 	status := answered.Status()

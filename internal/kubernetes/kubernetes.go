@@ -14,10 +14,10 @@
 package kubernetes
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // The Secret, the entry and the workload of the IBM Cloud Logs agent when Helm
@@ -44,10 +45,13 @@ const (
 type Config struct {
 	// Cluster names the cluster in the names of stores. Empty is "in-cluster".
 	Cluster string
-	// Kubeconfig returns the text of a kubeconfig. It is called on first use and
-	// again after the cluster has rejected the login. Nil is the cluster that
-	// this process runs in, with its service account.
+	// Kubeconfig returns the text of a kubeconfig. It is called before each use,
+	// so that a new text replaces the old one. Nil is the cluster that this
+	// process runs in, with its service account.
 	Kubeconfig func() ([]byte, error)
+	// File is the path of the kubeconfig. Relative paths in it are taken from its
+	// folder, as kubectl does. Empty takes them from the working directory.
+	File string
 	// Context is a context of the kubeconfig. Empty is the current one.
 	Context string
 	// Patience is how long a restart waits for the rollout. Zero is a minute.
@@ -64,8 +68,9 @@ type Config struct {
 type Client struct {
 	cfg Config
 
-	mu  sync.Mutex
-	api dynamic.Interface // guarded by mu; nil until the cluster is first used
+	mu   sync.Mutex
+	api  dynamic.Interface // guarded by mu; nil until the cluster is first used
+	text []byte            // guarded by mu; the kubeconfig of api
 }
 
 // New returns a client. It reads and calls nothing.
@@ -95,64 +100,71 @@ var (
 	}
 )
 
-// open returns the API client and builds it on first use.
+// open returns the API client. It builds it on first use, and again when the
+// kubeconfig has changed. A kubeconfig that can't be read for a moment, as while
+// it is replaced, changes nothing.
 func (c *Client) open() (dynamic.Interface, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.api != nil {
+	text, err := c.kubeconfig()
+	if c.api != nil && (err != nil || bytes.Equal(text, c.text)) {
 		return c.api, nil
 	}
-	cfg, err := c.config()
+	var cfg *rest.Config
+	if err == nil {
+		cfg, err = c.config(text)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
 	}
 	cfg.UserAgent = "latchkey"
 	cfg.QPS = -1 // a sweep limits itself; the default is 5 calls a second
 	cfg.WarningHandler = rest.NoWarnings{}
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return once{next} })
 	cfg.Wrap(reconcile.GuardWrites)
+	cfg.Wrap(upstream.Kubernetes.Strict)
 	api, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
 	}
-	c.api = api
+	c.api, c.text = api, text
 	return api, nil
 }
 
-func (c *Client) config() (*rest.Config, error) {
+// kubeconfig returns the text of the kubeconfig, or nil in a cluster.
+func (c *Client) kubeconfig() ([]byte, error) {
+	if c.cfg.Kubeconfig == nil {
+		return nil, nil
+	}
+	return c.cfg.Kubeconfig()
+}
+
+func (c *Client) config(text []byte) (*rest.Config, error) {
 	if c.cfg.Kubeconfig == nil {
 		return rest.InClusterConfig()
-	}
-	text, err := c.cfg.Kubeconfig()
-	if err != nil {
-		return nil, err
 	}
 	known, err := clientcmd.Load(text)
 	if err != nil {
 		// A YAML error may quote the text, which contains tokens.
 		return nil, errors.New("the kubeconfig is not valid")
 	}
+	if c.cfg.File != "" {
+		for _, cluster := range known.Clusters {
+			cluster.LocationOfOrigin = c.cfg.File
+		}
+		for _, user := range known.AuthInfos {
+			user.LocationOfOrigin = c.cfg.File
+		}
+		if err := clientcmd.ResolveLocalPaths(known); err != nil {
+			return nil, errors.New("the paths in the kubeconfig can't be resolved")
+		}
+	}
 	return clientcmd.NewNonInteractiveClientConfig(*known, c.cfg.Context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 }
 
-// forget makes the next call read the kubeconfig again, because its token may
-// have been replaced.
+// forget makes the next call read the kubeconfig and the files that it names
+// again, because its token or its certificate authority may have been replaced.
 func (c *Client) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.api = nil
-}
-
-// once removes Retry-After from the answer to a write, so that the client does
-// not repeat it. The server may have done the write, and the repetition would
-// then conflict with it.
-type once struct{ next http.RoundTripper }
-
-// RoundTrip satisfies http.RoundTripper.
-func (o once) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := o.next.RoundTrip(req)
-	if err == nil && req.Method != http.MethodGet {
-		resp.Header.Del("Retry-After")
-	}
-	return resp, err
 }

@@ -49,9 +49,7 @@ func New(cfg Config) *Prover {
 		ingress = "ingress.private"
 	}
 	host := fmt.Sprintf("%s.%s.%s.logs.cloud.ibm.com", cfg.Instance, ingress, cfg.Region)
-	client, base := upstream.Server{Host: host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
-	// A redirect would send the token to another server.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client, base := upstream.Server{API: upstream.CloudLogs, Host: host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
 	return &Prover{cfg: cfg, http: client, host: host, url: base + "/logs/v1/singles"}
 }
 
@@ -95,6 +93,8 @@ func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	case status != http.StatusOK:
 	case err != nil: // the rest of the answer may report a rejected line
 		return fmt.Errorf("%s: reading the answer: %w: %w", doing, reconcile.ErrUnavailable, err)
+	case bytes.HasPrefix(bytes.TrimSpace(answer), []byte("<")): // a page of a gateway
+		said = upstream.Answer{Status: resp.StatusCode, Message: "(a page instead of an answer)"}
 	case !accepted(answer):
 		said.Meaning = reconcile.ErrRefused
 	default:

@@ -14,6 +14,7 @@ import (
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // LockPrefix is the prefix of the names of latchkey's locks.
@@ -82,6 +83,7 @@ func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) 
 	d := s.deed("looking for locks on", "secrets-locks.list", forReading)
 	const most = 100
 	o := &sm.ListSecretLocksOptions{ID: &id, Limit: core.Int64Ptr(most), Offset: core.Int64Ptr(0)}
+	seen := upstream.Pages{Doing: d.doing, Most: maxPages}
 	for {
 		page, resp, err := api.ListSecretLocksWithContext(ctx, o)
 		if err = d.fault(ctx, resp, err); err != nil {
@@ -96,6 +98,9 @@ func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) 
 			return all, nil
 		}
 		*o.Offset += int64(len(page.Locks))
+		if more, err := seen.Next(fmt.Sprint(*o.Offset)); !more {
+			return nil, err
+		}
 	}
 }
 

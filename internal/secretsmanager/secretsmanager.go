@@ -133,7 +133,7 @@ func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
 	if api := c.instances[host]; api != nil {
 		return api, nil
 	}
-	client, base := upstream.Server{Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth}.Client()
+	client, base := upstream.Server{API: upstream.SecretsManager, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth}.Client()
 	api, err := sm.NewSecretsManagerV2(&sm.SecretsManagerV2Options{URL: base, Authenticator: &core.NoAuthAuthenticator{}}) // the client logs in
 	if err != nil {
 		return nil, fmt.Errorf("setting up Secrets Manager in %s: %w: %w", region, reconcile.ErrRefused, err)

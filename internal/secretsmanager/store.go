@@ -98,6 +98,9 @@ func (s *Store) markName() string {
 	return markName
 }
 
+// maxPages bounds a list that never ends.
+const maxPages = 100
+
 const (
 	longestValue = 1 << 20
 	longestData  = 512 << 10
@@ -293,6 +296,7 @@ func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, grou
 	if group != "" {
 		o.Groups = []string{group}
 	}
+	seen := upstream.Pages{Doing: d.doing, Most: maxPages}
 	for {
 		page, resp, err := api.ListSecretsWithContext(ctx, o)
 		if err = d.fault(ctx, resp, err); err != nil {
@@ -314,6 +318,9 @@ func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, grou
 			return "", "", fmt.Errorf("%s: %w", d.doing, reconcile.ErrNotFound)
 		}
 		*o.Offset += int64(len(page.Secrets))
+		if more, err := seen.Next(fmt.Sprint(*o.Offset)); !more {
+			return "", "", err
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ var (
 	// 422 with the message code BXNIM0151E
 	// (https://github.com/IBM-Cloud/terraform-provider-ibm/issues/3626).
 	IAM = API{
+		Name: "IAM", Absent: ownError, Routes: iamRoutes,
 		Meanings: map[int]error{
 			http.StatusPreconditionFailed: reconcile.ErrConflict,
 			http.StatusLocked:             reconcile.ErrDenied,
@@ -25,6 +26,7 @@ var (
 	// CodeEngine is IBM Cloud Code Engine. Its documents name neither status nor
 	// code of an exceeded quota, nor whether a stale entity tag is a 409 or a 412.
 	CodeEngine = API{
+		Name: "Code Engine", Absent: ownError, Routes: codeEngineRoutes,
 		Meanings:   map[int]error{http.StatusPreconditionFailed: reconcile.ErrConflict},
 		QuotaCodes: true,
 	}
@@ -32,6 +34,7 @@ var (
 	// documented, or an expired secret, which is a guess. A person must resolve
 	// both.
 	SecretsManager = API{
+		Name: "Secrets Manager", Absent: ownError, Routes: secretsManagerRoutes,
 		Explain: map[int]string{
 			http.StatusPreconditionFailed: "its previous version is locked as in use, or it has expired and must be deleted",
 		},
@@ -54,12 +57,19 @@ var (
 	}
 	// Kubernetes is an API server. A 401 means that our credential is not valid: a
 	// person must replace it.
-	Kubernetes = API{Meanings: map[int]error{http.StatusUnauthorized: reconcile.ErrDenied}}
+	Kubernetes = API{
+		Name: "Kubernetes", Absent: ownStatus, Routes: kubernetesRoutes,
+		Meanings: map[int]error{http.StatusUnauthorized: reconcile.ErrDenied},
+	}
 	// Vault is HashiCorp Vault or OpenBao. A failed check-and-set is a 400; a 412
 	// means that a standby has not caught up.
-	Vault = API{Meanings: map[int]error{
-		http.StatusUnauthorized:       reconcile.ErrDenied,
-		http.StatusConflict:           reconcile.ErrRefused,
-		http.StatusPreconditionFailed: reconcile.ErrUnavailable,
-	}}
+	// A mount may have slashes, so Vault's routes are in its adapter.
+	Vault = API{
+		Name: "a vault", Absent: ownList,
+		Meanings: map[int]error{
+			http.StatusUnauthorized:       reconcile.ErrDenied,
+			http.StatusConflict:           reconcile.ErrRefused,
+			http.StatusPreconditionFailed: reconcile.ErrUnavailable,
+		},
+	}
 )

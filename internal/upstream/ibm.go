@@ -102,6 +102,8 @@ func PlainCode(code string) string {
 
 // Server is one host of an IBM service.
 type Server struct {
+	// API is the service. Its routes say which answers are its own.
+	API API
 	// Host is the name that requests carry.
 	Host string
 	// Endpoint is the URL that requests are sent to; empty is https://Host.
@@ -116,17 +118,16 @@ type Server struct {
 
 // Client returns a client for the server, and the base of its URLs. The client
 // logs in before each request: an authenticator inside IBM's SDK loses the
-// cause of its failure, which then looks like an answer of the service.
+// cause of its failure, which then looks like an answer of the service. It lets
+// only answers of the service pass: see API.Strict.
 func (s Server) Client() (client *http.Client, base string) {
 	base = "https://" + s.Host
 	if s.Endpoint != "" {
 		base = strings.TrimSuffix(s.Endpoint, "/")
 	}
 	own := *s.HTTP
-	if own.Transport == nil {
-		own.Transport = http.DefaultTransport
-	}
-	own.Transport = &transport{Server: s, next: own.Transport}
+	own.Transport = &transport{Server: s, next: s.API.Strict(own.Transport)}
+	own.CheckRedirect = NoRedirect
 	return &own, base
 }
 
@@ -134,6 +135,9 @@ type transport struct {
 	Server
 	next http.RoundTripper
 }
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach next.
+func (t *transport) CloseIdleConnections() { closeIdle(t.next) }
 
 // RoundTrip satisfies http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {

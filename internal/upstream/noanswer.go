@@ -54,12 +54,18 @@ func safeCause(err error) error {
 	var (
 		network     *net.OpError
 		certificate *tls.CertificateVerificationError
+		name        *net.DNSError
+		bent        *BentError
 	)
 	switch {
+	case errors.As(err, &bent):
+		return bent
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, context.DeadlineExceeded): // includes the client's own timeout
 		return context.DeadlineExceeded
+	case errors.As(err, &name):
+		return name
 	case errors.As(err, &network):
 		return network
 	case errors.As(err, &certificate):

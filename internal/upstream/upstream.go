@@ -26,6 +26,13 @@ import (
 
 // API describes how the answers of one upstream differ from the common ones.
 type API struct {
+	// Name is the service's name for an error's text.
+	Name string
+	// Absent reports whether the body of a 404 is in the server's own words. A
+	// gateway's 404 says nothing about what the server has.
+	Absent func(body []byte) bool
+	// Routes are the calls that latchkey makes.
+	Routes []Route
 	// Meanings has the sentinels of the statuses that differ from common.
 	Meanings map[int]error
 	// Explain has an explanation of a status for the error's text.

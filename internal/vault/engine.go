@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/vault/api"
-
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -42,24 +40,18 @@ func (s *Store) fetch(ctx context.Context, doing string) (v version, err error) 
 
 // get reads a path. The data is nil if the path does not exist.
 func (s *Store) get(ctx context.Context, doing, path string) (data map[string]any, err error) {
-	err = s.client.call(ctx, doing, func(v *api.Client) error {
-		resp, err := v.Logical().ReadRawWithContext(ctx, path)
-		if resp != nil {
-			defer resp.Body.Close()
-		}
-		if err != nil && (resp == nil || !answered(err, http.StatusNotFound)) {
-			return err
-		}
-		got, perr := api.ParseSecret(resp.Body)
+	err = s.client.call(ctx, doing, func(v *conn) error {
+		got, err := v.send(ctx, http.MethodGet, path, nil)
+		var no *refusal
 		switch {
-		case perr != nil:
-			return perr
-		case got != nil:
+		case err == nil:
 			data = got.Data
-		}
-		var r *api.ResponseError
-		if errors.As(err, &r) && len(data) == 0 && len(r.Errors) > 0 && r.Errors[0] != "" {
-			return fmt.Errorf("%s: %w: %s", doing, reconcile.ErrRefused, upstream.Vault.Quote(answer(r)))
+		case !errors.As(err, &no) || no.status != http.StatusNotFound:
+			return err
+		case len(no.data) == 0 && len(no.errors) > 0 && no.errors[0] != "":
+			return fmt.Errorf("%s: %w: %s", doing, reconcile.ErrRefused, upstream.Vault.Quote(answer(no)))
+		default:
+			data = no.data // the metadata of a deleted version
 		}
 		return nil
 	})
@@ -81,11 +73,11 @@ func integer(v any) (int64, error) {
 // If merge is set, the vault merges ours into data that the store can't read.
 func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]any, at int64, merge bool, hidden secret.Value) (made int64, err error) {
 	body := map[string]any{"options": map[string]any{"cas": at}}
-	needs, send := "update", (*api.Logical).WriteWithContext
+	needs, method := "update", http.MethodPut
 	switch {
 	case merge:
 		body["data"] = ours
-		needs, send = "patch", (*api.Logical).JSONMergePatch
+		needs, method = "patch", http.MethodPatch
 	default:
 		all := map[string]any{}
 		maps.Copy(all, keep)
@@ -95,13 +87,13 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 			needs = "create"
 		}
 	}
-	var got *api.Secret
-	err = s.client.call(ctx, doing, func(v *api.Client) (err error) {
-		got, err = send(v.Logical(), ctx, s.data(), body)
+	var got *answerOf
+	err = s.client.call(ctx, doing, func(v *conn) (err error) {
+		got, err = v.send(ctx, method, s.data(), body)
 		return err
 	})
 	err = fault(ctx, doing, needs+" on "+s.data(), err, hidden)
-	if errors.Is(err, reconcile.ErrNotFound) || err == nil && got == nil {
+	if errors.Is(err, reconcile.ErrNotFound) {
 		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, reconcile.ErrConflict)
 	}
 	if err != nil {
@@ -111,7 +103,7 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("%s: %w: the answer has no version", doing, reconcile.ErrUnavailable)
-	case made <= at: // the version is deleted; the library takes this answer for a success
+	case made <= at: // the version is deleted
 		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, reconcile.ErrConflict)
 	}
 	return made, nil
@@ -124,8 +116,8 @@ func (s *Store) describe(ctx context.Context, doing string, m entry.Metadata) er
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
 	}
-	err = s.client.call(ctx, doing, func(v *api.Client) error {
-		_, err := v.Logical().JSONMergePatch(ctx, s.metadata(), map[string]any{
+	err = s.client.call(ctx, doing, func(v *conn) error {
+		_, err := v.send(ctx, http.MethodPatch, s.metadata(), map[string]any{
 			"custom_metadata": map[string]any{entry.VaultPrefix + s.cfg.Entry: text},
 		})
 		return err
@@ -180,8 +172,8 @@ func (s *Store) checkWritable(ctx context.Context, doing string, at int64) error
 		}
 	}
 	var may map[string]any
-	err := s.client.call(ctx, doing, func(v *api.Client) error {
-		got, err := v.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": []string{s.data(), s.metadata()}})
+	err := s.client.call(ctx, doing, func(v *conn) error {
+		got, err := v.send(ctx, http.MethodPut, "sys/capabilities-self", map[string]any{"paths": []string{s.data(), s.metadata()}})
 		if got != nil {
 			may = got.Data
 		}

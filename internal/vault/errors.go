@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/vault/api"
-
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -16,11 +14,11 @@ import (
 
 // answered reports whether the vault answered with one of these statuses.
 func answered(err error, statuses ...int) bool {
-	var r *api.ResponseError
-	return errors.As(err, &r) && slices.Contains(statuses, r.StatusCode)
+	var r *refusal
+	return errors.As(err, &r) && slices.Contains(statuses, r.status)
 }
 
-// fault returns the library's error, sorted by what the caller may do next.
+// fault returns the error of a call, sorted by what the caller may do next.
 // needs is the capability that the call takes, or empty. hidden are values that
 // the vault may quote.
 func fault(ctx context.Context, doing, needs string, err error, hidden ...secret.Value) error {
@@ -32,7 +30,7 @@ func fault(ctx context.Context, doing, needs string, err error, hidden ...secret
 			return err // of our own login
 		}
 	}
-	var r *api.ResponseError
+	var r *refusal
 	if !errors.As(err, &r) {
 		return upstream.NoAnswer(ctx, doing, err)
 	}
@@ -42,10 +40,10 @@ func fault(ctx context.Context, doing, needs string, err error, hidden ...secret
 	return upstream.Vault.Fault(ctx, doing, needs, answer(r), hidden...)
 }
 
-// answer reads an error of the library.
-func answer(r *api.ResponseError) upstream.Answer {
-	a := upstream.Answer{Status: r.StatusCode, Message: strings.Join(r.Errors, "; ")}
-	if r.StatusCode == http.StatusBadRequest && strings.Contains(a.Message, "check-and-set parameter did not match") {
+// answer returns a refusal as package upstream reads it.
+func answer(r *refusal) upstream.Answer {
+	a := upstream.Answer{Status: r.status, Message: strings.Join(r.errors, "; ")}
+	if r.status == http.StatusBadRequest && strings.Contains(a.Message, "check-and-set parameter did not match") {
 		a.Meaning = reconcile.ErrConflict
 	}
 	return a

@@ -7,16 +7,13 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/hashicorp/vault/api"
-
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// session is a client with a token and the token's lifetime.
+// session is a connection with a token and the token's lifetime.
 type session struct {
-	*api.Client
-	token     secret.Value
+	*conn
 	renewable bool
 	// renew is the middle of the lifetime, expires is its end. Both are zero for
 	// a token that does not expire or whose expiry is unknown.
@@ -26,12 +23,12 @@ type session struct {
 // call calls do with a token. If the vault rejects the call because the token is
 // no longer valid, call repeats it once with a new token. A rejected call has
 // changed nothing.
-func (c *Client) call(ctx context.Context, doing string, do func(*api.Client) error) error {
+func (c *Client) call(ctx context.Context, doing string, do func(*conn) error) error {
 	s, err := c.session(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	err = do(s.Client)
+	err = do(s.conn)
 	if !answered(err, http.StatusForbidden) || c.valid(ctx, s) {
 		return err
 	}
@@ -40,14 +37,26 @@ func (c *Client) call(ctx context.Context, doing string, do func(*api.Client) er
 		return fmt.Errorf("%s: %w", doing, lerr)
 	}
 	if again.token.Equal(s.token) {
-		return fmt.Errorf("%s: %w: the vault rejected the token", doing, reconcile.ErrDenied)
+		return fmt.Errorf("%s: %w: the vault rejected the token%s", doing, reconcile.ErrDenied, s.ended(c.cfg.Now()))
 	}
-	return do(again.Client)
+	return do(again.conn)
+}
+
+// ended says why a token that the config names is no longer valid, if that is
+// known.
+func (s *session) ended(now time.Time) string {
+	switch {
+	case s.expires.IsZero() || now.Before(s.expires):
+		return ""
+	case s.renewable:
+		return ", which has reached its maximum lifetime: replace it"
+	}
+	return ", which has expired and is not renewable: replace it, or use one that is renewable or periodic"
 }
 
 // valid reports whether the token is valid. Every token may look itself up.
 func (c *Client) valid(ctx context.Context, s *session) bool {
-	_, err := s.Auth().Token().LookupSelfWithContext(ctx)
+	_, err := s.send(ctx, http.MethodGet, "auth/token/lookup-self", nil)
 	return !answered(err, http.StatusForbidden)
 }
 
@@ -82,8 +91,8 @@ func (c *Client) renewed(ctx context.Context, s *session) bool {
 	if !s.renewable {
 		return false
 	}
-	got, err := s.Auth().Token().RenewSelfWithContext(ctx, 0)
-	if err != nil || got == nil || got.Auth == nil {
+	got, err := s.send(ctx, http.MethodPut, "auth/token/renew-self", map[string]any{})
+	if err != nil || got.Auth == nil {
 		c.cfg.Log.Debug("renewing the token failed; logging in again", "vault", c.cfg.Address)
 		return false
 	}
@@ -91,8 +100,29 @@ func (c *Client) renewed(ctx context.Context, s *session) bool {
 	return true
 }
 
+// static returns a session with the configured token. It looks up the token's
+// lifetime, so that the token is renewed in time. Without an answer the lifetime
+// is unknown, as it is for a token whose policy does not allow the look-up.
+func (c *Client) static(ctx context.Context, token secret.Value) (*session, error) {
+	v, err := c.open(token)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{conn: v}
+	began := c.cfg.Now()
+	got, err := v.send(ctx, http.MethodGet, "auth/token/lookup-self", nil)
+	if err != nil {
+		c.cfg.Log.Debug("looking up the lifetime of the token failed", "vault", c.cfg.Address)
+		return s, nil //nolint:nilerr // the call that needs the token reports what is wrong with it
+	}
+	left, _ := integer(got.Data["ttl"]) // 0 if the token does not expire
+	renewable, _ := got.Data["renewable"].(bool)
+	s.setLifetime(began, &login{LeaseDuration: left, Renewable: renewable})
+	return s, nil
+}
+
 // setLifetime sets the lifetime that the vault answered with.
-func (s *session) setLifetime(from time.Time, auth *api.SecretAuth) {
+func (s *session) setLifetime(from time.Time, auth *login) {
 	s.renewable, s.renew, s.expires = auth.Renewable, time.Time{}, time.Time{}
 	if life := time.Duration(auth.LeaseDuration) * time.Second; life > 0 {
 		s.renew, s.expires = from.Add(life/2), from.Add(life)
@@ -118,10 +148,9 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
 	}
 	if a.Token != nil {
-		client, err := c.open(proof.Expose())
-		return &session{Client: client, token: proof}, err
+		return c.static(ctx, proof)
 	}
-	client, err := c.open("")
+	client, err := c.open(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -133,18 +162,18 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 		path, body = "auth/"+a.JWT.Mount+"/login", map[string]any{"role": a.JWT.Role, "jwt": proof.Expose()}
 	}
 	began := c.cfg.Now()
-	got, err := client.Logical().WriteWithContext(ctx, path, body)
+	got, err := client.send(ctx, http.MethodPut, path, body)
 	if answered(err, http.StatusBadRequest) { // the answer to an invalid secret ID or token
 		return nil, fmt.Errorf("%s at %s: %w: the vault rejected the login", doing, path, reconcile.ErrDenied)
 	}
 	if err := fault(ctx, doing+" at "+path, "", err, proof); err != nil {
 		return nil, err
 	}
-	if got == nil || got.Auth == nil || got.Auth.ClientToken == "" {
+	if got.Auth == nil || got.Auth.ClientToken == "" {
 		return nil, fmt.Errorf("%s at %s: %w: the answer has no token", doing, path, reconcile.ErrUnavailable)
 	}
-	client.SetToken(got.Auth.ClientToken)
-	s := &session{Client: client, token: secret.New(got.Auth.ClientToken)}
+	client.token = secret.New(got.Auth.ClientToken)
+	s := &session{conn: client}
 	s.setLifetime(began, got.Auth)
 	return s, nil
 }

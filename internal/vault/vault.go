@@ -15,15 +15,13 @@ package vault
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/hashicorp/vault/api"
-
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Source returns a secret. It is called each time that the secret is needed.
@@ -61,8 +59,12 @@ type Config struct {
 	// Namespace is a namespace of Vault Enterprise or OpenBao. Empty is the root.
 	Namespace string
 	Auth      Auth
-	// HTTP sends every request. Nil is a client with the default transport.
+	// HTTP sends every request. Nil is a client with the transport of all
+	// upstreams. Its CheckRedirect is ignored.
 	HTTP *http.Client
+	// Hosts are names that a redirect may lead to, besides the address's own. A
+	// standby redirects to the active node.
+	Hosts []string
 	// Now decides when to renew a token. Nil is time.Now.
 	Now func() time.Time
 	// Log receives diagnostics that are not returned as errors. If nil, nothing
@@ -72,7 +74,8 @@ type Config struct {
 
 // Client calls the API of one vault. It is safe for concurrent use.
 type Client struct {
-	cfg Config
+	cfg  Config
+	http *http.Client
 
 	turn    chan struct{} // a lock that can be awaited with a context
 	current *session      // guarded by turn; nil before the first login
@@ -81,7 +84,7 @@ type Client struct {
 // New returns a client. It reads and calls nothing.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
-		cfg.HTTP = &http.Client{Transport: http.DefaultTransport}
+		cfg.HTTP = &http.Client{}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -89,26 +92,13 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, turn: make(chan struct{}, 1)}
-}
-
-// open builds the library's client. It overrides two defaults: the library takes
-// a token and a namespace from the environment, and it repeats calls. A write
-// that is repeated after a lost answer conflicts with itself.
-func (c *Client) open(token string) (*api.Client, error) {
-	carrier := *c.cfg.HTTP // a copy, because the library changes it
-	carrier.Transport = reconcile.GuardWrites(carrier.Transport)
-	v, err := api.NewClient(&api.Config{Address: c.cfg.Address, HttpClient: &carrier, DisableRedirects: true})
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the vault %s: %w: the address or a VAULT_ environment variable is not valid", c.cfg.Address, reconcile.ErrRefused)
+	carrier := *cfg.HTTP
+	if carrier.Transport == nil {
+		carrier.Transport = upstream.NewTransport(nil)
 	}
-	v.SetMaxRetries(0)
-	v.SetToken(token)
-	v.ClearNamespace()
-	if c.cfg.Namespace != "" {
-		v.SetNamespace(c.cfg.Namespace)
-	}
-	return v, nil
+	carrier.Transport = upstream.BoundWithRedirects(reconcile.GuardWrites(carrier.Transport))
+	carrier.CheckRedirect = upstream.RedirectWithin(cfg.Hosts...)
+	return &Client{cfg: cfg, http: &carrier, turn: make(chan struct{}, 1)}
 }
 
 var errNoLogin = errors.New("no login is configured")

@@ -1,0 +1,66 @@
+package upstream
+
+import "net/http"
+
+const (
+	get, put, post, patch, remove = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete
+)
+
+// Routes of each API. An answer's members are those that latchkey relies on.
+var (
+	iamRoutes = []Route{
+		{Method: get, Path: "/v1/apikeys", Has: []string{"apikeys[]"}},
+		{Method: post, Path: "/v1/apikeys", Has: []string{"id"}},
+		{Method: get, Path: "/v1/apikeys/*", Has: []string{"id"}}, // includes /details
+		{Method: put, Path: "/v1/apikeys/*", Has: []string{"id"}},
+		{Method: remove, Path: "/v1/apikeys/*", Empty: true},
+		{Method: post, Path: "/v1/apikeys/*/disable", Empty: true},
+		{Method: get, Path: "/v1/serviceids", Has: []string{"serviceids[]"}},
+		{Method: post, Path: "/v1/serviceids", Has: []string{"id"}},
+		{Method: get, Path: "/v1/serviceids/*", Has: []string{"id"}},
+		{Method: put, Path: "/v1/serviceids/*", Has: []string{"id"}},
+		{Method: remove, Path: "/v1/serviceids/*", Empty: true},
+		{Method: get, Path: "/v1/accounts/*/settings/identity"},
+		{Method: get, Path: "/v2/policies", Has: []string{"policies[]"}},
+		{Method: post, Path: "/v2/policies", Has: []string{"id"}},
+		{Method: get, Path: "/v2/policies/*", Has: []string{"id"}},
+		{Method: put, Path: "/v2/policies/*", Has: []string{"id"}},
+		{Method: get, Path: "/v2/roles"},
+		{Method: get, Path: "/v2/groups", Has: []string{"groups[]"}},
+		{Method: put, Path: "/v2/groups/*/members", Has: []string{"members[]"}},
+	}
+	codeEngineRoutes = []Route{
+		{Method: get, Path: "/v2/projects", Has: []string{"projects[]"}},
+		{Method: get, Path: "/v2/projects/*", Has: []string{"id"}},
+		{Method: get, Path: "/v2/projects/*/secrets", Has: []string{"secrets[]"}},
+		{Method: post, Path: "/v2/projects/*/secrets", Has: []string{"entity_tag"}},
+		{Method: get, Path: "/v2/projects/*/secrets/*", Has: []string{"entity_tag"}},
+		{Method: put, Path: "/v2/projects/*/secrets/*", Has: []string{"entity_tag"}},
+		{Method: get, Path: "/v2/projects/*/apps", Has: []string{"apps[]"}},
+		{Method: get, Path: "/v2/projects/*/apps/*", Has: []string{"entity_tag"}},
+		{Method: patch, Path: "/v2/projects/*/apps/*", Has: []string{"entity_tag"}},
+		{Method: get, Path: "/v2/projects/*/apps/*/revisions", Has: []string{"revisions[]"}},
+	}
+	secretsManagerRoutes = []Route{
+		{Method: get, Path: "/api/v2/secret_groups", Has: []string{"secret_groups[]"}},
+		{Method: get, Path: "/api/v2/secrets", Has: []string{"secrets[]"}},
+		{Method: post, Path: "/api/v2/secrets", Has: []string{"id"}},
+		{Method: patch, Path: "/api/v2/secrets/*/metadata", Has: []string{"id"}},
+		{Method: post, Path: "/api/v2/secrets/*/versions", Has: []string{"id"}},
+		{Method: get, Path: "/api/v2/secrets/*/versions/*", Has: []string{"id"}},
+		{Method: get, Path: "/api/v2/secrets/*/versions/*/metadata", Has: []string{"id"}},
+		{Method: get, Path: "/api/v2/secrets/*/locks", Has: []string{"locks[]"}},
+		{Method: post, Path: "/api/v2/secrets/*/versions/*/locks_bulk"},
+		{Method: remove, Path: "/api/v2/secrets/*/versions/*/locks_bulk", Empty: true},
+		{Method: get, Path: "/api/v2/secrets/*/tasks/*", Has: []string{"type", "status"}},
+		{Method: put, Path: "/api/v2/secrets/*/tasks/*"},
+	}
+	kubernetesRoutes = []Route{
+		{Method: get, Path: "/api/v1/namespaces/*/secrets/*", Has: []string{"metadata"}},
+		{Method: post, Path: "/api/v1/namespaces/*/secrets", Has: []string{"metadata"}},
+		{Method: patch, Path: "/api/v1/namespaces/*/secrets/*", Has: []string{"metadata"}},
+		{Method: get, Path: "/apis/apps/v1/namespaces/*/*", Has: []string{"items[]"}},
+		{Method: get, Path: "/apis/apps/v1/namespaces/*/*/*", Has: []string{"metadata"}},
+		{Method: patch, Path: "/apis/apps/v1/namespaces/*/*/*", Has: []string{"metadata"}},
+	}
+)

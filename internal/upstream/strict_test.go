@@ -1,0 +1,219 @@
+package upstream_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
+)
+
+// bent sends one GET through the strict transport of an API.
+func bent(t *testing.T, api upstream.API, path string, answer http.HandlerFunc) error {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	defer server.Close()
+	client, base := upstream.Server{API: api, Host: "api.example.com", Endpoint: server.URL, HTTP: &http.Client{}}.Client()
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(base + path)
+	if err != nil {
+		return upstream.NoAnswer(t.Context(), "reading", err)
+	}
+	defer resp.Body.Close()
+	_, err = io.ReadAll(resp.Body)
+	return err
+}
+
+func TestABentAnswerIsNoAnswer(t *testing.T) {
+	routes := map[string]string{"IAM": "/v1/apikeys", "Code Engine": "/v2/projects", "Secrets Manager": "/api/v2/secrets", "Kubernetes": "/apis/apps/v1/namespaces/a/deployments"}
+	own := map[string]string{
+		"Kubernetes": `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`,
+	}
+	for name, path := range routes {
+		for sentence, a := range map[string]struct {
+			status int
+			body   string
+		}{
+			"a 404 without a body":      {404, ""},
+			"a 404 of a gateway":        {404, `{"message":"no Route matched with those values"}`},
+			"a 404 with no error in it": {404, `{"errors":[]}`},
+			"a 404 page":                {404, "<html>404 Not Found</html>"},
+			"a 404 that says it is 200": {404, `{"errors":[{"code":"x"}],"status_code":200}`},
+			"a 410 without a body":      {410, ""},
+			"a 200 without a body":      {200, ""},
+			"a 204":                     {204, ""},
+			"null":                      {200, "null"},
+			"an empty object":           {200, "{}"},
+			"a list":                    {200, "[1,2]"},
+			"a page":                    {200, "<html>login</html>"},
+			"another object":            {200, `{"ok":true}`},
+			"a list that is null":       {200, `{"projects":null,"apikeys":null,"secrets":null,"items":null}`},
+			"a list that is an object":  {200, `{"projects":{},"apikeys":{},"secrets":{},"items":{}}`},
+			"half an object":            {200, `{"projects":[`},
+		} {
+			err := bent(t, apis[name], path, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(a.status)
+				_, _ = io.WriteString(w, a.body)
+			})
+			if !errors.Is(err, reconcile.ErrUnavailable) || errors.Is(err, reconcile.ErrNotFound) {
+				t.Errorf("%s: %s: %v", name, sentence, err)
+			}
+		}
+		words := own[name]
+		if words == "" {
+			words = `{"errors":[{"code":"not_found"}],"status_code":404}`
+		}
+		if err := bent(t, apis[name], path, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(404)
+			_, _ = io.WriteString(w, words)
+		}); err != nil {
+			t.Errorf("%s: its own 404: %v", name, err)
+		}
+	}
+}
+
+func TestAnAnswerIsBoundedAfterDecompression(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(z, `{"projects":[],"x":"`)
+	for range 64 {
+		_, _ = z.Write(bytes.Repeat([]byte("A"), 1<<20))
+	}
+	_, _ = io.WriteString(z, `"}`)
+	_ = z.Close()
+	for name, headers := range map[string]http.Header{
+		"gzip, as requested":          {"Content-Encoding": {"gzip"}},
+		"an encoding that is unknown": {"Content-Encoding": {"br"}},
+	} {
+		err := bent(t, upstream.CodeEngine, "/v2/projects", func(w http.ResponseWriter, _ *http.Request) {
+			for k, v := range headers {
+				w.Header()[k] = v
+			}
+			_, _ = w.Write(packed.Bytes())
+		})
+		if !errors.Is(err, reconcile.ErrUnavailable) || !strings.Contains(err.Error(), "longer") && !strings.Contains(err.Error(), "encoded") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNothingFollowsARedirect(t *testing.T) {
+	got := 0
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got++ }))
+	defer thief.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for name, api := range apis {
+			_ = bent(t, api, "/v2/projects", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Location", thief.URL)
+				w.WriteHeader(status)
+			})
+			if got > 0 {
+				t.Fatalf("%s followed a %d", name, status)
+			}
+		}
+	}
+}
+
+func TestAVaultMayRedirectWithinTheConfig(t *testing.T) {
+	check := upstream.RedirectWithin("vault-2.example.com")
+	for to, want := range map[string]bool{
+		"https://vault-1.example.com:8200/v1/x":  true,
+		"https://vault-2.example.com/v1/x":       true,
+		"https://VAULT-2.example.com/v1/x":       true,
+		"http://vault-1.example.com:8200/v1/x":   false,
+		"http://vault-2.example.com/v1/x":        false,
+		"https://vault-3.example.com/v1/x":       false,
+		"https://a:b@vault-2.example.com/v1/x":   false,
+		"https://vault-2.example.com.evil.test/": false,
+	} {
+		u, err := url.Parse(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := &http.Request{Method: "PUT", URL: &url.URL{Scheme: "https", Host: "vault-1.example.com:8200"}}
+		if got := check(&http.Request{Method: "PUT", URL: u}, []*http.Request{from}) == nil; got != want {
+			t.Errorf("to %s: %v", to, got)
+		}
+		if check(&http.Request{Method: "GET", URL: u}, []*http.Request{from}) == nil {
+			t.Errorf("to %s with another method", to)
+		}
+	}
+}
+
+func TestAListEndsAndNoPageRepeats(t *testing.T) {
+	p := upstream.Pages{Doing: "listing", Most: 3}
+	for _, step := range []struct {
+		token string
+		more  bool
+		err   error
+	}{{"a", true, nil}, {"a", false, reconcile.ErrUnavailable}, {"b", true, nil}, {"c", false, reconcile.ErrUnavailable}, {"", false, nil}} {
+		if more, err := p.Next(step.token); more != step.more || !errors.Is(err, step.err) {
+			t.Errorf("%q: %v, %v", step.token, more, err)
+		}
+	}
+}
+
+func TestWhyThereIsNoConnection(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) }))
+	defer proxy.Close()
+	through, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxied := upstream.NewTransport(nil)
+	proxied.Proxy = http.ProxyURL(through)
+	for want, c := range map[string]struct {
+		url       string
+		transport *http.Transport
+	}{
+		"certificate authority is unknown": {secure.URL, upstream.NewTransport(nil)},
+		"refused":                          {"http://127.0.0.1:9", upstream.NewTransport(nil)},
+		"status 407":                       {"https://cloud.example.test", proxied},
+		"no such host":                     {"https://nowhere.invalid", upstream.NewTransport(nil)},
+	} {
+		client := &http.Client{Transport: upstream.Bound(c.transport)}
+		resp, err := client.Get(c.url)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if err := upstream.NoAnswer(t.Context(), "reading", err); !strings.Contains(err.Error(), want) && want != "no such host" {
+			t.Errorf("%v does not say %q", err, want)
+		} else if want == "no such host" && !strings.Contains(err.Error(), "lookup nowhere.invalid") {
+			t.Errorf("%v does not say the name", err)
+		}
+		if want == "certificate authority is unknown" && !errors.As(err, new(*tls.CertificateVerificationError)) {
+			t.Errorf("%v has lost its cause", err)
+		}
+		client.CloseIdleConnections()
+	}
+}
+
+func TestACallEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		cancel()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, http.NoBody)
+	resp, err := (&http.Client{Transport: upstream.Bound(nil)}).Do(req)
+	if err == nil {
+		resp.Body.Close()
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
