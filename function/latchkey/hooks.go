@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -15,13 +17,7 @@ import (
 // newHooks builds the hooks of the config with their secrets.
 func newHooks(env environment, configured []*config.Hook, now func() time.Time) (built []service.Hook, err error) {
 	for _, h := range configured {
-		secrets, err := hookSecrets(env, h.Verify)
-		if err != nil {
-			return nil, fmt.Errorf("reading hooks.%s.verify: %w", h.Name, err)
-		}
-		v, err := webhook.NewVerifier(webhook.Options{
-			Scheme: webhook.Scheme(h.Verify.Scheme), Header: h.Verify.Header, User: h.Verify.User, Secrets: secrets, Now: now,
-		})
+		v, err := newVerifier(env, h.Verify, now)
 		if err != nil {
 			return nil, fmt.Errorf("reading hooks.%s.verify: %w", h.Name, err)
 		}
@@ -30,6 +26,38 @@ func newHooks(env environment, configured []*config.Hook, now func() time.Time) 
 		})
 	}
 	return built, nil
+}
+
+// newVerifier returns the verifier of a hook. One with secrets from files is
+// built again when a file has changed. While the files hold no valid secrets, as
+// while they are replaced, the last verifier counts.
+func newVerifier(env environment, v config.Verify, now func() time.Time) (*webhook.Verifier, error) {
+	build := func() (*webhook.Verifier, []secret.Value, error) {
+		secrets, err := hookSecrets(env, v)
+		if err != nil {
+			return nil, nil, err
+		}
+		built, err := webhook.NewVerifier(webhook.Options{
+			Scheme: webhook.Scheme(v.Scheme), Header: v.Header, User: v.User, Secrets: secrets, Now: now,
+		})
+		return built, secrets, err
+	}
+	last, known, err := build()
+	if err != nil || len(v.SecretFile) == 0 {
+		return last, err
+	}
+	var mu sync.Mutex
+	return webhook.Renewed(func() *webhook.Verifier {
+		mu.Lock()
+		defer mu.Unlock()
+		secrets, err := hookSecrets(env, v)
+		if err == nil && !slices.EqualFunc(secrets, known, secret.Value.Equal) {
+			if built, secrets, err := build(); err == nil {
+				last, known = built, secrets
+			}
+		}
+		return last
+	}), nil
 }
 
 // hookSecrets reads every secret that the config names. If one is missing, the

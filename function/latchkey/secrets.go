@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -28,4 +29,24 @@ func readSecret(env environment, variable, file string) (secret.Value, error) {
 		return nil, fmt.Errorf("%s is empty", file)
 	}
 	return secret.New(v), nil
+}
+
+// renewedSecret is readSecret for a process that stays up: a secret from a file
+// is read again each time it is used. While the file can't be read or is empty,
+// as while it is replaced, the last secret counts.
+func renewedSecret(env environment, variable, file string) (secret.Value, error) {
+	first, err := readSecret(env, variable, file)
+	if err != nil || variable != "" {
+		return first, err
+	}
+	var mu sync.Mutex
+	last := first
+	return secret.From(func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		if now, err := readSecret(env, "", file); err == nil {
+			last = now
+		}
+		return last.Expose()
+	}), nil
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"sync"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/vault"
 )
 
@@ -40,7 +43,7 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 	defer c.mu.Unlock()
 	client := c.clusters[s.Cluster()]
 	if client == nil {
-		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, Log: c.log}
+		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Log: c.log}
 		if s.KubeconfigEnv != "" || s.KubeconfigFile != "" {
 			cfg.Kubeconfig = func() ([]byte, error) {
 				text, err := readSecret(c.env, s.KubeconfigEnv, s.KubeconfigFile)
@@ -72,7 +75,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: newVaultHTTP(s.CAFile), Log: c.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: newVaultHTTP(s.CAFile), Hosts: c.vaultHosts, Log: c.log,
 		})
 		if c.vaults == nil {
 			c.vaults = map[vaultLogin]*vault.Client{}
@@ -80,6 +83,19 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 		c.vaults[where] = client
 	}
 	return client.Store(vault.StoreConfig{Mount: s.Mount, Path: s.Path, Entry: s.Entry, Owner: owner})
+}
+
+// vaultHosts returns the names of the vaults in use. A vault may redirect to
+// another one of them.
+func (c *storeClients) vaultHosts() (hosts []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for where := range c.vaults {
+		if u, err := url.Parse(where.address); err == nil {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts
 }
 
 func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
@@ -100,36 +116,64 @@ func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 // newVaultHTTP returns a client for a vault. It trusts the certificate authorities
 // in the file, or those of the system if there is no file.
 func newVaultHTTP(caFile string) *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if caFile == "" {
-		return &http.Client{Transport: transport}
+		return &http.Client{Transport: upstream.NewTransport(nil)}
 	}
-	return &http.Client{Transport: &lateTrust{file: caFile, transport: transport}}
+	return &http.Client{Transport: &fileTrust{file: caFile}}
 }
 
-// lateTrust reads the file with the certificate authorities at the first call.
-type lateTrust struct {
-	file      string
-	transport *http.Transport
-	once      sync.Once
-	err       error
+// fileTrust trusts the certificate authorities in a file. It reads the file
+// before each call, since it may be replaced while the process runs. While the
+// file can't be read or has no certificate, the last authorities count.
+type fileTrust struct {
+	file string
+
+	mu        sync.Mutex // guards what follows
+	text      []byte
+	transport *http.Transport // nil until the file was read
 }
 
 // RoundTrip satisfies http.RoundTripper.
-func (l *lateTrust) RoundTrip(req *http.Request) (*http.Response, error) {
-	l.once.Do(func() {
-		text, err := os.ReadFile(l.file)
-		roots := x509.NewCertPool()
-		switch {
-		case err != nil:
-			l.err = fmt.Errorf("reading caFile: %w: %w", reconcile.ErrRefused, err)
-		case !roots.AppendCertsFromPEM(text):
-			l.err = fmt.Errorf("reading caFile: %w: %s has no certificate in PEM", reconcile.ErrRefused, l.file)
+func (f *fileTrust) RoundTrip(req *http.Request) (*http.Response, error) {
+	transport, err := f.current()
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close() // nothing was sent
 		}
-		l.transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	})
-	if l.err != nil {
-		return nil, l.err
+		return nil, err
 	}
-	return l.transport.RoundTrip(req)
+	return transport.RoundTrip(req)
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
+func (f *fileTrust) CloseIdleConnections() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.transport != nil {
+		f.transport.CloseIdleConnections()
+	}
+}
+
+func (f *fileTrust) current() (*http.Transport, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	text, err := os.ReadFile(f.file)
+	roots := x509.NewCertPool()
+	switch {
+	case f.transport != nil && (err != nil || bytes.Equal(text, f.text)):
+		return f.transport, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading caFile: %w: %w", reconcile.ErrRefused, err)
+	case roots.AppendCertsFromPEM(text):
+	case f.transport != nil:
+		return f.transport, nil
+	default:
+		return nil, fmt.Errorf("reading caFile: %w: %s has no certificate in PEM", reconcile.ErrRefused, f.file)
+	}
+	old := f.transport
+	f.text, f.transport = text, upstream.NewTransport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+	if old != nil {
+		old.CloseIdleConnections()
+	}
+	return f.transport, nil
 }

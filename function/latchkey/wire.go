@@ -134,7 +134,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 		Events:  service.Events{Origins: p.cfg.Events.Origins, Allow: allows(p.cfg.Events.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
 	if auth := p.cfg.Events.Auth; auth != (config.Auth{}) {
-		bearer, err := readSecret(env, auth.BearerEnv, auth.BearerFile)
+		bearer, err := renewedSecret(env, auth.BearerEnv, auth.BearerFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading events.auth: %w", err)
 		}

@@ -31,6 +31,10 @@ type opener struct{ _ byte }
 // New wraps s. Call it as early as possible, and do not keep the string.
 func New(s string) Value { return func(opener) string { return s } }
 
+// From returns a Value that calls read each time it is used, for a secret that
+// can change.
+func From(read func() string) Value { return func(opener) string { return read() } }
+
 // Expose returns the secret. Call it only to send the secret to IAM or to a store.
 func (v Value) Expose() string {
 	if v == nil {

@@ -125,7 +125,7 @@ func TestNothingFollowsARedirect(t *testing.T) {
 }
 
 func TestAVaultMayRedirectWithinTheConfig(t *testing.T) {
-	check := upstream.RedirectWithin("vault-2.example.com")
+	check := upstream.RedirectWithin(func() []string { return []string{"vault-2.example.com"} })
 	for to, want := range map[string]bool{
 		"https://vault-1.example.com:8200/v1/x":  true,
 		"https://vault-2.example.com/v1/x":       true,

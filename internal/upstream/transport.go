@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -171,7 +172,7 @@ func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // RedirectWithin returns a CheckRedirect that follows to https only, to the same
 // name as before or to one of the hosts, and only with the same method. Every
 // other redirect is the answer of the call.
-func RedirectWithin(hosts ...string) func(*http.Request, []*http.Request) error {
+func RedirectWithin(hosts func() []string) func(*http.Request, []*http.Request) error {
 	const most = 3
 	return func(to *http.Request, via []*http.Request) error {
 		first := via[0]
@@ -182,14 +183,9 @@ func RedirectWithin(hosts ...string) func(*http.Request, []*http.Request) error 
 	}
 }
 
-func named(to, from *url.URL, hosts []string) bool {
+func named(to, from *url.URL, hosts func() []string) bool {
 	if strings.EqualFold(to.Hostname(), from.Hostname()) {
 		return true
 	}
-	for _, host := range hosts {
-		if strings.EqualFold(to.Hostname(), host) {
-			return true
-		}
-	}
-	return false
+	return hosts != nil && slices.ContainsFunc(hosts(), func(host string) bool { return strings.EqualFold(to.Hostname(), host) })
 }

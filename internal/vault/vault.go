@@ -62,9 +62,9 @@ type Config struct {
 	// HTTP sends every request. Nil is a client with the transport of all
 	// upstreams. Its CheckRedirect is ignored.
 	HTTP *http.Client
-	// Hosts are names that a redirect may lead to, besides the address's own. A
-	// standby redirects to the active node.
-	Hosts []string
+	// Hosts returns names that a redirect may lead to, besides the address's own.
+	// A standby redirects to the active node. Nil has none.
+	Hosts func() []string
 	// Now decides when to renew a token. Nil is time.Now.
 	Now func() time.Time
 	// Log receives diagnostics that are not returned as errors. If nil, nothing
@@ -97,7 +97,7 @@ func New(cfg Config) *Client {
 		carrier.Transport = upstream.NewTransport(nil)
 	}
 	carrier.Transport = upstream.BoundWithRedirects(reconcile.GuardWrites(carrier.Transport))
-	carrier.CheckRedirect = upstream.RedirectWithin(cfg.Hosts...)
+	carrier.CheckRedirect = upstream.RedirectWithin(cfg.Hosts)
 	return &Client{cfg: cfg, http: &carrier, turn: make(chan struct{}, 1)}
 }
 

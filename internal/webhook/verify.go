@@ -128,6 +128,12 @@ func NewVerifier(o Options) (*Verifier, error) {
 	return nil, fmt.Errorf("%q is not a scheme", o.Scheme)
 }
 
+// Renewed returns a Verifier that uses what current returns at each request, for
+// secrets that can change. All that it returns have the same scheme.
+func Renewed(current func() *Verifier) *Verifier {
+	return &Verifier{hidden: current().hidden, claim: func(h http.Header) (Claim, error) { return current().claim(h) }}
+}
+
 // Claim checks the header. The error is ErrRefused if the request is not from the
 // hook's sender, whatever its body is.
 func (v *Verifier) Claim(h http.Header) (Claim, error) { return v.claim(h) }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestASecretInAFileIsReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	put(t, file, "one\n")
+	v, err := renewedSecret(nil, "", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ text, want string }{{"one\n", "one"}, {"two\n", "two"}, {"\n", "two"}, {"three", "three"}} {
+		put(t, file, step.text)
+		if !v.Equal(secret.New(step.want)) {
+			t.Errorf("with %q it is not %s", step.text, step.want)
+		}
+	}
+	if err := os.Remove(file); err != nil || !v.Equal(secret.New("three")) {
+		t.Errorf("without the file it is not the last one (%v)", err)
+	}
+}
+
+func TestAHooksSecretInAFileIsReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	const one, two = "hook-one-0123456789abcdef", "hook-two-0123456789abcdef"
+	put(t, file, one)
+	v, err := newVerifier(nil, config.Verify{Scheme: "github", SecretFile: []string{file}}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds := func(key string) bool {
+		m := hmac.New(sha256.New, []byte(key))
+		_, _ = m.Write([]byte("{}"))
+		claim, err := v.Claim(http.Header{"X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(m.Sum(nil))}})
+		return err == nil && claim.Holds([]byte("{}"))
+	}
+	if !holds(one) || holds(two) {
+		t.Error("the first secret")
+	}
+	put(t, file, two)
+	if holds(one) || !holds(two) {
+		t.Error("the second secret")
+	}
+	put(t, file, "short")
+	if !holds(two) {
+		t.Error("a secret that is not valid has replaced a valid one")
+	}
+}
+
+func TestACAFileIsReadAgain(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	client := newVaultHTTP(file)
+	defer client.CloseIdleConnections()
+	reached := func() bool {
+		resp, err := client.Get(server.URL)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	}
+	if reached() {
+		t.Error("without the file")
+	}
+	put(t, file, string(own))
+	if !reached() {
+		t.Error("the error of a missing file is kept")
+	}
+	put(t, file, "half a fi")
+	if !reached() {
+		t.Error("a file that is not valid has replaced the last one")
+	}
+	put(t, file, string(bytes.Repeat(own, 2)))
+	if !reached() {
+		t.Error("another content")
+	}
+	if err := os.Remove(file); err != nil || !reached() {
+		t.Errorf("without the file, later (%v)", err)
+	}
+}
