@@ -101,7 +101,8 @@ func (s *Store) check() error {
 	return entry.Check(reconcile.ErrRefused, entry.Name{What: "path", Text: s.path, Rule: entry.CheckFile})
 }
 
-// Read returns the entry.
+// Read returns the entry. It returns an error if the file can't be replaced, so
+// that no key is created for it.
 func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	doing := s.doing("reading")
 	if err := s.check(); err != nil {
@@ -112,6 +113,11 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	}
 	s.sweep()
 	revision, content, err := s.load(doing)
+	if err == nil || errors.Is(err, reconcile.ErrNotFound) {
+		if err := s.checkWritable(doing); err != nil {
+			return reconcile.Entry{}, err
+		}
+	}
 	if err != nil {
 		return reconcile.Entry{Revision: revision}, err
 	}

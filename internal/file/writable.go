@@ -1,0 +1,74 @@
+package file
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// room is the space that a write must find. A key file and its successor have
+// less than 4 KiB.
+const room = 64 << 10
+
+// accessWrite is W_OK and X_OK of access(2).
+const accessWrite = 0x2 | 0x1
+
+// checkWritable reports why the file can't be replaced, so that no key is created
+// for a location that rejects it. It changes nothing: `plan` reads, too.
+func (s *Store) checkWritable(doing string) error {
+	dir := filepath.Dir(s.path)
+	if err := syscall.Access(dir, accessWrite); err != nil {
+		return sortError(doing, fmt.Errorf("the directory %s can't be written: %w", dir, err))
+	}
+	if mounted(s.path) {
+		return fmt.Errorf("%s: %w: the file is a mount of its own, which a rename can't replace; mount its directory", doing, reconcile.ErrRefused)
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(dir, &disk); err != nil {
+		return sortError(doing, err)
+	}
+	// Some file systems have no number of blocks.
+	if disk.Blocks > 0 && disk.Bavail*uint64(disk.Bsize) < room {
+		return sortError(doing, fmt.Errorf("the directory %s: %w", dir, syscall.ENOSPC))
+	}
+	return nil
+}
+
+// mounts is the list of this process's mounts on Linux.
+const mounts = "/proc/self/mountinfo"
+
+// mounted reports whether a mount point is at the path. It reports false on a
+// system without a list of mounts.
+func mounted(path string) bool {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return false
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	f, err := os.Open(mounts)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return mountedIn(bufio.NewScanner(f), filepath.Join(dir, filepath.Base(path)))
+}
+
+// unescape turns the octal escapes of a mount point into the characters.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
+func mountedIn(lines *bufio.Scanner, path string) bool {
+	for lines.Scan() {
+		const point = 4 // the field of the mount point
+		if fields := strings.Fields(lines.Text()); len(fields) > point && unescape.Replace(fields[point]) == path {
+			return true
+		}
+	}
+	return false
+}
