@@ -1,0 +1,88 @@
+package codeengine_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/upstream"
+	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
+)
+
+func TestBentAnswers(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.set(entryName, canary)
+	w.Cloud().AddApp(w.team().ID, "web", map[string]any{"image_reference": "example.com/web"})
+	behind, err := url.Parse(w.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	proxy.Transport = w.http.Transport
+	auth := &core.IamAuthenticator{ApiKey: w.Ready().APIKey, URL: w.URL(), Client: w.http}
+	carrier := &http.Transport{}
+	t.Cleanup(carrier.CloseIdleConnections)
+	store := func(at, project, name string) *codeengine.Store {
+		return codeengine.New(codeengine.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth}).Store(codeengine.StoreConfig{
+			Project: project, Region: region, Secret: name, Entry: entryName, Owner: "prod", Restart: codeengine.Restart{Names: []string{"app/web"}},
+		})
+	}
+	made := 0
+	table := benttest.Table{
+		Route: func(r *http.Request) (string, bool, bool) {
+			route, ok := upstream.CodeEngine.Route(r)
+			return route.Method + " " + route.Path, route.Empty, ok
+		},
+		Good: proxy,
+		Ops: []benttest.Op{
+			{Name: "Projects", Reads: true, Do: func(ctx context.Context, at string) error {
+				_, err := codeengine.New(codeengine.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth}).Projects(ctx, []string{region})
+				return err
+			}},
+			{Name: "Read by name", Reads: true, Do: func(ctx context.Context, at string) error {
+				_, err := store(at, "team-a", secretName).Read(ctx)
+				return err
+			}},
+			{Name: "Read what is absent", Reads: true, Do: func(ctx context.Context, at string) error {
+				_, err := store(at, w.team().ID, "absent").Read(ctx)
+				return err
+			}},
+			{Name: "Publish the first", Do: func(ctx context.Context, at string) error {
+				made++
+				return store(at, w.team().ID, fmt.Sprint("new-", made)).Publish(ctx, entry(1), "")
+			}},
+			{Name: "Publish", Do: func(ctx context.Context, at string) error {
+				s := store(at, w.team().ID, secretName)
+				e, err := s.Read(ctx)
+				if err != nil {
+					return err
+				}
+				return s.Publish(ctx, entry(1), e.Revision)
+			}},
+			{Name: "Consumers", Reads: true, Do: func(ctx context.Context, at string) error {
+				_, err := store(at, w.team().ID, secretName).Consumers().Consumers(ctx)
+				return err
+			}},
+			{Name: "Restart", Do: func(ctx context.Context, at string) error {
+				made++
+				s := store(at, w.team().ID, secretName)
+				return s.Consumers().Restart(ctx, "app/"+w.team().ID+"/web", fmt.Sprint("ApiKey-", made))
+			}},
+			{Name: "Used", Reads: true, Do: func(ctx context.Context, at string) error {
+				_, err := store(at, w.team().ID, secretName).Used(ctx)
+				return err
+			}},
+		},
+	}
+	for _, r := range upstream.CodeEngine.Routes {
+		table.Routes = append(table.Routes, r.Method+" "+r.Path)
+	}
+	table.Run(t)
+}

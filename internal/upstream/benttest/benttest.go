@@ -1,0 +1,257 @@
+// Package benttest runs the operations of an adapter against every bent answer on
+// every route: answers that are cut, empty, foreign, too long, encoded, or that
+// lead elsewhere.
+//
+// A route without cells and a call without a route fail the test, so a new
+// adapter or route must join the table.
+package benttest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
+
+// Op is an operation of an adapter. It gets the URL of the bent server.
+type Op struct {
+	Name string
+	Do   func(ctx context.Context, url string) error
+	// Reads says that the operation writes nothing, whatever it is answered.
+	Reads bool
+	// Resolves says that the operation may succeed after a bent answer, because it
+	// reads again what that answer was about.
+	Resolves bool
+}
+
+// Table is an adapter with what stands behind it.
+type Table struct {
+	// Route returns the name of a request's route. ok is false for none.
+	Route func(*http.Request) (name string, empty, ok bool)
+	// Routes are the names of all routes.
+	Routes []string
+	// Good answers everything that is not bent.
+	Good http.Handler
+	Ops  []Op
+}
+
+// answer is a bent answer.
+type answer struct {
+	name    string
+	success bool // a success without a body is one for a route that allows it
+	write   func(w http.ResponseWriter, r *http.Request, elsewhere string)
+}
+
+// plain returns a bent answer with a status, a content type and a body.
+func plain(status int, kind, body string) answer {
+	shown := body
+	if len(shown) > 24 {
+		shown = shown[:24] + "…"
+	}
+	return answer{
+		name:    fmt.Sprintf("%d %s %q", status, kind, shown),
+		success: status < 300,
+		write: func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header()["Content-Type"] = nil
+			if kind != "" {
+				w.Header().Set("Content-Type", kind)
+			}
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		},
+	}
+}
+
+// bomb is a JSON object of 32 MiB, compressed.
+var bomb = sync.OnceValue(func() []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, `{"id":"x","x":"`)
+	for range 32 {
+		_, _ = z.Write(bytes.Repeat([]byte("A"), 1<<20))
+	}
+	_, _ = io.WriteString(z, `"}`)
+	_ = z.Close()
+	return b.Bytes()
+})
+
+func answers() (all []answer) {
+	const asJSON, asPage = "application/json", "text/html"
+	for _, status := range []int{200, 404, 410} {
+		for _, body := range []string{"", " \n", "null", "{}", "[]", `"text"`, "<html>not here</html>", `{"message":"no Route matched"}`, `{"a":`} {
+			all = append(all, plain(status, asJSON, body))
+		}
+		all = append(all, plain(status, "", ""), plain(status, asPage, ""), plain(status, asPage, "<html>not here</html>"), plain(status, "text/plain", "404 page not found"))
+	}
+	all = append(all, plain(204, "", ""), plain(202, "", ""), plain(429, asJSON, "{}"), plain(502, asPage, "<html></html>"), plain(503, "", ""),
+		plain(200, asJSON, strings.Repeat(`{"a":`, 9000)+"1"+strings.Repeat("}", 9000)))
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		all = append(all, answer{name: fmt.Sprintf("%d to another server", status), write: func(w http.ResponseWriter, r *http.Request, elsewhere string) {
+			w.Header().Set("Location", elsewhere+r.URL.Path)
+			w.WriteHeader(status)
+		}})
+	}
+	return append(all,
+		answer{name: "200 with a lie about its length", write: func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header().Set("Content-Type", asJSON)
+			w.Header().Set("Content-Length", "100000")
+			_, _ = io.WriteString(w, `{"id":"x"`)
+		}},
+		answer{name: "200 with 32 MiB in gzip", write: func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header().Set("Content-Type", asJSON)
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(bomb())
+		}},
+		answer{name: "200 that is no gzip", write: func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header().Set("Content-Type", asJSON)
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = io.WriteString(w, `{"id":"x"}`)
+		}},
+		answer{name: "200 in an encoding that was not requested", write: func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header().Set("Content-Encoding", "br")
+			_, _ = io.WriteString(w, `{"id":"x"}`)
+		}},
+		answer{name: "a connection that closes", write: func(http.ResponseWriter, *http.Request, string) { panic(http.ErrAbortHandler) }},
+	)
+}
+
+// server answers as Good does, except on the bent route.
+type server struct {
+	table Table
+
+	mu         sync.Mutex // guards what follows
+	bent       string     // the route, or ""
+	with       answer
+	seen       map[string]int
+	unrouted   []string
+	writes     int
+	elsewhere  string
+	mayBeEmpty bool
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name, empty, ok := s.table.Route(r)
+	s.mu.Lock()
+	if !ok {
+		s.unrouted = append(s.unrouted, r.Method+" "+r.URL.Path)
+	}
+	s.seen[name]++
+	hit, with, elsewhere := s.bent != "" && name == s.bent, s.with, s.elsewhere
+	if hit {
+		s.mayBeEmpty = empty
+	} else if r.Method != http.MethodGet {
+		s.writes++
+	}
+	s.mu.Unlock()
+	if hit {
+		with.write(w, r, elsewhere)
+		return
+	}
+	s.table.Good.ServeHTTP(w, r)
+}
+
+func (s *server) reset(bent string, with answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bent, s.with, s.seen, s.writes, s.mayBeEmpty = bent, with, map[string]int{}, 0, false
+}
+
+// Run runs the table. Each cell has a verdict, which -v prints.
+func (table Table) Run(t *testing.T) {
+	var stolen atomic.Int32
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { stolen.Add(1) }))
+	defer thief.Close()
+	s := &server{table: table, elsewhere: thief.URL}
+	front := httptest.NewServer(s)
+	front.Config.ErrorLog = nil
+	defer front.Close()
+	hits := map[string][]Op{}
+	for _, op := range table.Ops {
+		s.reset("", answer{})
+		if err := table.try(t, op, front.URL); err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+			t.Fatalf("%s without a bent answer: %v", op.Name, err)
+		}
+		for name := range s.seen {
+			hits[name] = append(hits[name], op)
+		}
+	}
+	if len(s.unrouted) > 0 {
+		t.Errorf("calls without a route: %v", s.unrouted)
+	}
+	cells := 0
+	for _, route := range table.Routes {
+		if len(hits[route]) == 0 {
+			t.Errorf("the route %s has no cells: no operation calls it", route)
+		}
+		for _, op := range hits[route] {
+			verdicts := map[string]int{}
+			for _, a := range answers() {
+				s.reset(route, a)
+				start := time.Now()
+				err := table.try(t, op, front.URL)
+				verdict := s.judge(op, a, err, stolen.Load() > 0)
+				if time.Since(start) > 20*time.Second {
+					verdict = "too slow"
+				}
+				if strings.HasPrefix(verdict, "ok") {
+					verdicts[verdict]++
+				} else {
+					t.Errorf("%s: %s: %s: %s: %v", route, op.Name, a.name, verdict, err)
+				}
+				cells++
+			}
+			t.Logf("%-62s %-24s %v", route, op.Name, verdicts)
+		}
+	}
+	t.Logf("%d cells", cells)
+}
+
+func (table Table) try(t *testing.T, op Op, url string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.Errorf("%s panics: %v", op.Name, p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	return op.Do(ctx, url)
+}
+
+// judge returns the verdict of a cell.
+func (s *server) judge(op Op, a answer, err error, stolen bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := []error{reconcile.ErrUnavailable, reconcile.ErrUnlocked}
+	switch {
+	case stolen:
+		return "a redirect was followed"
+	case op.Reads && s.writes > 0:
+		return "it wrote"
+	case errors.Is(err, reconcile.ErrNotFound):
+		return "it says that nothing is there"
+	case s.seen[s.bent] == 0:
+		return "ok: not called"
+	case err == nil && op.Resolves:
+		return "ok: resolved"
+	case err == nil && a.success && s.mayBeEmpty:
+		return "ok: done"
+	case err == nil:
+		return "it took the answer for one"
+	case slices.ContainsFunc(known, func(want error) bool { return errors.Is(err, want) }):
+		return "ok: unknown"
+	}
+	return "it has another meaning"
+}
