@@ -122,6 +122,7 @@ func (c *Client) open() (dynamic.Interface, error) {
 	cfg.WarningHandler = rest.NoWarnings{}
 	cfg.Wrap(reconcile.GuardWrites)
 	cfg.Wrap(upstream.Kubernetes.Strict)
+	cfg.Wrap(upstream.Unrepeated)
 	api, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)

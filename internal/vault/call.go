@@ -27,7 +27,7 @@ var routes = []struct {
 	{http.MethodPut, "auth/", upstream.Route{Has: []string{"auth"}}}, // a login
 	{http.MethodPut, "sys/capabilities-self", upstream.Route{Has: []string{"data"}}},
 	{http.MethodGet, "sys/internal/ui/mounts/", upstream.Route{Has: []string{"data"}}},
-	{http.MethodPatch, "/metadata/", upstream.Route{Empty: true}},
+	{http.MethodPatch, "/metadata/", upstream.Route{Has: []string{"request_id"}, Empty: true}},
 	{http.MethodGet, "/metadata/", upstream.Route{Has: []string{"data"}}},
 	{http.MethodPatch, "/data/", upstream.Route{Has: []string{"data"}}},
 	{http.MethodPut, "/data/", upstream.Route{Has: []string{"data"}}},
@@ -38,7 +38,7 @@ var routes = []struct {
 func api(method, path string) upstream.API {
 	api := upstream.Vault
 	for _, r := range routes {
-		if r.method == method && (strings.HasPrefix(path, r.part) || r.part[0] == '/' && strings.Contains(path, r.part)) {
+		if r.method == method && matches(r.part, path) {
 			own := r.Route
 			own.Method, own.Path = method, "*"
 			api.Routes = []upstream.Route{own}
@@ -46,6 +46,12 @@ func api(method, path string) upstream.API {
 		}
 	}
 	return api
+}
+
+// matches reports whether a path begins with the part, or contains it if the
+// part begins with a slash.
+func matches(part, path string) bool {
+	return strings.HasPrefix(path, part) || part[0] == '/' && strings.Contains(path, part)
 }
 
 // conn calls one vault with one token.

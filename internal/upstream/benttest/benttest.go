@@ -31,9 +31,9 @@ type Op struct {
 	Do   func(ctx context.Context, url string) error
 	// Reads says that the operation writes nothing, whatever it is answered.
 	Reads bool
-	// Resolves says that the operation may succeed after a bent answer, because it
-	// reads again what that answer was about.
-	Resolves bool
+	// Resolves are the routes whose bent answers may leave the operation successful:
+	// it reads again what they were about, or does not need them.
+	Resolves []string
 }
 
 // Table is an adapter with what stands behind it.
@@ -42,6 +42,9 @@ type Table struct {
 	Route func(*http.Request) (name string, empty, ok bool)
 	// Routes are the names of all routes.
 	Routes []string
+	// Writes reports whether a request changes what stores hold. Nil is every
+	// request that is no GET.
+	Writes func(*http.Request) bool
 	// Good answers everything that is not bent.
 	Good http.Handler
 	Ops  []Op
@@ -62,7 +65,7 @@ func plain(status int, kind, body string) answer {
 	}
 	return answer{
 		name:    fmt.Sprintf("%d %s %q", status, kind, shown),
-		success: status < 300,
+		success: status == http.StatusNoContent,
 		write: func(w http.ResponseWriter, _ *http.Request, _ string) {
 			w.Header()["Content-Type"] = nil
 			if kind != "" {
@@ -152,7 +155,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hit, with, elsewhere := s.bent != "" && name == s.bent, s.with, s.elsewhere
 	if hit {
 		s.mayBeEmpty = empty
-	} else if r.Method != http.MethodGet {
+	} else if s.table.Writes == nil && r.Method != http.MethodGet || s.table.Writes != nil && s.table.Writes(r) {
 		s.writes++
 	}
 	s.mu.Unlock()
@@ -240,12 +243,12 @@ func (s *server) judge(op Op, a answer, err error, stolen bool) string {
 		return "a redirect was followed"
 	case op.Reads && s.writes > 0:
 		return "it wrote"
+	case slices.Contains(op.Resolves, s.bent) && s.seen[s.bent] > 0 && (err == nil || errors.Is(err, reconcile.ErrNotFound)):
+		return "ok: resolved"
 	case errors.Is(err, reconcile.ErrNotFound):
 		return "it says that nothing is there"
 	case s.seen[s.bent] == 0:
 		return "ok: not called"
-	case err == nil && op.Resolves:
-		return "ok: resolved"
 	case err == nil && a.success && s.mayBeEmpty:
 		return "ok: done"
 	case err == nil:
