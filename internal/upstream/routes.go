@@ -20,7 +20,7 @@ var (
 		{Method: get, Path: "/v1/serviceids/*", Has: []string{"id"}},
 		{Method: put, Path: "/v1/serviceids/*", Has: []string{"id"}},
 		{Method: remove, Path: "/v1/serviceids/*", Empty: true},
-		{Method: get, Path: "/v1/accounts/*/settings/identity"},
+		{Method: get, Path: "/v1/accounts/*/settings/identity", Has: []string{"account_id"}},
 		{Method: get, Path: "/v2/policies", Has: []string{"policies[]"}},
 		{Method: post, Path: "/v2/policies", Has: []string{"id"}},
 		{Method: get, Path: "/v2/policies/*", Has: []string{"id"}},
@@ -50,10 +50,10 @@ var (
 		{Method: get, Path: "/api/v2/secrets/*/versions/*", Has: []string{"id"}},
 		{Method: get, Path: "/api/v2/secrets/*/versions/*/metadata", Has: []string{"id"}},
 		{Method: get, Path: "/api/v2/secrets/*/locks", Has: []string{"locks[]"}},
-		{Method: post, Path: "/api/v2/secrets/*/versions/*/locks_bulk"},
-		{Method: remove, Path: "/api/v2/secrets/*/versions/*/locks_bulk", Empty: true},
+		{Method: post, Path: "/api/v2/secrets/*/versions/*/locks_bulk", Has: []string{"secret_id"}},
+		{Method: remove, Path: "/api/v2/secrets/*/versions/*/locks_bulk", Has: []string{"secret_id"}, Empty: true},
 		{Method: get, Path: "/api/v2/secrets/*/tasks/*", Has: []string{"type", "status"}},
-		{Method: put, Path: "/api/v2/secrets/*/tasks/*"},
+		{Method: put, Path: "/api/v2/secrets/*/tasks/*", Has: []string{"status"}},
 	}
 	kubernetesRoutes = []Route{
 		{Method: get, Path: "/api/v1/namespaces/*/secrets/*", Has: []string{"metadata"}},
