@@ -95,7 +95,9 @@ func TestBentAnswers(t *testing.T) {
 				return store(at, secretsmanager.Arbitrary, func(c *secretsmanager.StoreConfig) { c.Secret = fmt.Sprint("bent-", number) }).Publish(ctx, entry(1), "")
 			}},
 			{Name: "Publish", Do: func(ctx context.Context, at string) error { return publish(ctx, store(at, secretsmanager.Arbitrary)) }},
-			{Name: "Publish with locks", Do: func(ctx context.Context, at string) error { return publish(ctx, store(at, secretsmanager.KeyValue, locked)) }},
+			{Name: "Publish with locks", Do: func(ctx context.Context, at string) error {
+				return publish(ctx, store(at, secretsmanager.KeyValue, locked))
+			}},
 			{Name: "Read a task", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := task(at).Read(ctx)
 				return err
