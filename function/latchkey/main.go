@@ -18,15 +18,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 )
 
-// Exit codes. The help lists them.
-const (
-	exitOK       = 0
-	exitError    = 1
-	exitPending  = 2
-	exitBlocked  = 3
-	exitTryAgain = 75
-)
-
 // commands are those of every build. A build with the tag production has no
 // others.
 type commands struct {
