@@ -92,7 +92,7 @@ func (c claimCommand) key(ctx context.Context, p *assembly, std streams) error {
 
 func creatorOf(iamID string) string {
 	if iamID == "" {
-		return "somebody (IAM has no record)"
+		return "unknown (IAM has no record)"
 	}
 	return iamID
 }
