@@ -32,7 +32,7 @@ run: build $(if $(filter function,$(FORM)),bundle)
 
 test: ## Run every test that needs only Go and make.
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")
-	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -shuffle=on -timeout 10m ./...
+	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -shuffle=on -timeout 20m ./...
 	@echo "running the simulation again without the race detector: ten thousand histories and the mutants"
 	$(GO) test -timeout 10m ./internal/simulate
 
