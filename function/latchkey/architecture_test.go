@@ -46,6 +46,7 @@ var packages = map[string][]string{
 
 	// Used by tests alone.
 	"storetest":           {"reconcile", "secret"},
+	"upstream/benttest":   {"reconcile"},
 	"kubernetes/kubetest": {"storetest"},
 	"vault/vaulttest":     {"storetest"},
 	"simulate":            {"emulator/cloud", "reconcile", "rotation", "secret"},
