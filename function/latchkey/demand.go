@@ -183,7 +183,7 @@ var errNoKey = errors.New("it was deleted, or the ID is wrong")
 // young that IAM does not show it yet is named by a store.
 func (p *assembly) checkKey(ctx context.Context, keyID string, credentials []reconcile.Credential) error {
 	if _, err := p.iam.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
-		return nil //nolint:nilerr // the run finds out what is wrong
+		return nil // the run finds out what is wrong
 	}
 	for _, c := range credentials {
 		out, _, err := p.reconciler.Plan(ctx, c, reconcile.Ask{})

@@ -17,7 +17,7 @@ type byHand struct {
 	Verbose bool `help:"Log each step to stderr." short:"v"`
 }
 
-func (v byHand) logger(_ environment, std streams) (*slog.Logger, error) {
+func (v byHand) logger(_ environment, std streams) (*slog.Logger, error) { //nolint:unparam // unattended commands return one
 	switch {
 	case !v.Verbose:
 		return slog.New(slog.NewJSONHandler(std.err, &slog.HandlerOptions{Level: slog.LevelError})), nil

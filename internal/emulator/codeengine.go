@@ -201,11 +201,11 @@ func (s *Server) since(c *call, version string) bool {
 // of the call's API version. names has pairs of a variable and its value.
 func (s *Server) asVersion(c *call, body object, names ...string) {
 	own := []any{}
-	for i := 0; i < len(names); i += 2 {
-		if names[i+1] == "" {
+	for pair := range slices.Chunk(names, 2) {
+		if pair[1] == "" {
 			continue // a run without a job
 		}
-		own = append(own, object{"type": "literal", "name": names[i], "value": names[i+1]})
+		own = append(own, object{"type": "literal", "name": pair[0], "value": pair[1]})
 	}
 	if s.since(c, separateVariables) {
 		body["computed_env_variables"] = own

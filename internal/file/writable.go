@@ -33,7 +33,7 @@ func (s *Store) checkWritable(doing string) error {
 		return sortError(doing, err)
 	}
 	// Some file systems have no number of blocks.
-	if disk.Blocks > 0 && disk.Bavail*uint64(disk.Bsize) < room {
+	if disk.Blocks > 0 && disk.Bavail*uint64(disk.Bsize) < room { //nolint:gosec // a block has a size above 0
 		return sortError(doing, fmt.Errorf("the directory %s: %w", dir, syscall.ENOSPC))
 	}
 	return nil

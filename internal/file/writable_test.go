@@ -57,7 +57,7 @@ func TestADirectoryThatCannotBeWrittenIsDeniedBeforeAKeyIsMade(t *testing.T) {
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Chmod(dir, 0o700) //nolint:errcheck // so that it can be removed
+	defer os.Chmod(dir, 0o700) // so that it can be removed
 	if _, err := s.Read(t.Context()); os.Getuid() != 0 && !errors.Is(err, reconcile.ErrDenied) {
 		t.Errorf("a directory that can't be written: %v", err)
 	}

@@ -149,8 +149,7 @@ func (c *Client) Mark(ctx context.Context, id reconcile.ServiceID, m reconcile.M
 
 func (c *Client) describe(ctx context.Context, id reconcile.ServiceID, m reconcile.Marker) error {
 	doing := "marking service ID " + id.ID
-	switch {
-	case id.Version == "" || id.Version == "*":
+	if id.Version == "" || id.Version == "*" {
 		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
 	}
 	_, resp, err := c.identity.UpdateServiceIDWithContext(ctx, &iamidentityv1.UpdateServiceIDOptions{

@@ -86,13 +86,6 @@ func (w *world) store(kind string, change ...func(*secretsmanager.StoreConfig)) 
 	return w.client(w.Ready().APIKey).Store(c)
 }
 
-// as is the store of somebody who has just these roles.
-func (w *world) as(kind string, roles ...string) *secretsmanager.Store {
-	id, k := w.Cloud().AddIdentity("somebody")
-	w.Cloud().Grant(id.IAMID, "secrets-manager", roles...)
-	return w.client(k.Value).Store(config(kind))
-}
-
 // writeOnly is the store of an identity with a custom role that has the actions
 // of Writer but those that read values.
 func (w *world) writeOnly(kind string) *secretsmanager.Store {

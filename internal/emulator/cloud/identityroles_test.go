@@ -1,6 +1,7 @@
 package cloud_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -187,7 +188,8 @@ func TestTheRestrictionOfUsersKeys(t *testing.T) {
 		_, err := c.CreateAPIKey(u, cloud.NewAPIKey{Name: "k", IAMID: u.IAMID})
 		return err
 	}
-	if err := create(); status(err) != 403 || !strings.Contains(err.(*cloud.Error).Details, "'iam-identity.user-apikey.create' for subject '"+u.IAMID+"'") {
+	var refused *cloud.Error
+	if err := create(); status(err) != 403 || !errors.As(err, &refused) || !strings.Contains(refused.Details, "'iam-identity.user-apikey.create' for subject '"+u.IAMID+"'") {
 		t.Errorf("without the role: %v", err)
 	}
 	give(t, c, u.IAMID, equals("serviceName", "iam-identity"), "crn:v1:bluemix:public:iam-identity::::serviceRole:UserApiKeyCreator")

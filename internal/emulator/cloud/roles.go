@@ -123,7 +123,7 @@ func (c *Cloud) Roles(a Actor, account, service, group string) (Roles, error) {
 	if err := c.known(a); err != nil {
 		return Roles{}, policyError(err)
 	}
-	if account != "" && account != AccountID && !(account == ChildAccountID && c.seesChild(a)) {
+	if account != "" && account != AccountID && (account != ChildAccountID || !c.seesChild(a)) {
 		return Roles{}, serviceError(403, "insufficent_permissions", "You are not authorized to list the roles of this account.")
 	}
 	if err := exclusive(service, group); err != nil {

@@ -104,17 +104,13 @@ func (c *Cloud) rotateCustom(a Actor, s *managedSecret, trigger string, metadata
 	return &secretVersion{SecretVersion: SecretVersion{SecretID: s.ID, SecretName: s.Name, SecretType: s.Type, GroupID: s.GroupID}}, nil
 }
 
-// deleteCredentials starts a task for each version with credentials and reports
-// whether it started any.
-func (c *Cloud) deleteCredentials(a Actor, s *managedSecret, trigger string, versions ...*secretVersion) bool {
-	started := false
+// deleteCredentials starts a task for each version with credentials.
+func (c *Cloud) deleteCredentials(a Actor, s *managedSecret, trigger string, versions ...*secretVersion) {
 	for _, v := range versions {
 		if v.Data != nil && v.atProvider {
 			c.startTask(a, s, deleteCredentials, trigger, v, nil)
-			started = true
 		}
 	}
-	return started
 }
 
 // startTask creates a task and a job run with its name. Nothing runs the job:

@@ -109,7 +109,7 @@ func cleanWorkload(kind Kind, spec map[string]any) map[string]any {
 		delete(out, k)
 	}
 	for k, v := range workloadDefaults[kind] {
-		if out[k] == nil && !(out["run_mode"] == "daemon" && slices.Contains(taskOnly, k)) {
+		if out[k] == nil && (out["run_mode"] != "daemon" || !slices.Contains(taskOnly, k)) {
 			out[k] = cloneJSON(v)
 		}
 	}
