@@ -30,7 +30,7 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std streams, lo
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	tally := doctor.Examine(ctx, doctor.Config{
-		IAM: p.iam, Catalog: p.catalog, Planner: p.reconciler, Account: p.account, Now: p.cloud.now,
+		IAM: p.iam, Catalog: p.catalog, Planner: p.reconciler, Account: p.iam.Account, Now: p.cloud.now,
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
 	}, std.out)

@@ -56,6 +56,9 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 			says: []string{"FAIL", "--roles Writer --service-name codeengine"}},
 		"a key that works": {harm: func(*stage) {}, env: map[string]string{"IBMCLOUD_API_KEY": strings.Repeat("x", 44)},
 			says: []string{"FAIL  identity", "fix: set IBMCLOUD_API_KEY"}},
+		"a login for the config's account": {harm: func(*stage) {},
+			env:  map[string]string{"LATCHKEY_CONFIG": strings.Replace(examples.Emulator, "version: 1\n", "version: 1\naccount: ffffffffffffffffffffffffffffffff\n", 1)},
+			says: []string{"FAIL  identity", "the config names account ffffffffffffffffffffffffffffffff", "fix: log in with an identity of the account"}},
 		"Code Engine": {harm: func(s *stage) {
 			s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects*", Kind: emulator.FaultStatus, Status: 503})
 		}, says: []string{"FAIL  config: some credentials could not be listed"}},

@@ -64,7 +64,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		return secretsmanager.New(secretsmanager.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP()})
 	})
 	p.reconciler = &reconcile.Reconciler{
-		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.account, Now: to.now, Log: log,
+		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Now: to.now, Log: log,
 	}
 	p.builder = &credentialBuilder{
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, log: log},
@@ -77,14 +77,6 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		return nil, err
 	}
 	return p, nil
-}
-
-// account is the account of the config, else that of our own token.
-func (p *assembly) account(ctx context.Context) (string, error) {
-	if p.cfg.Account != "" {
-		return p.cfg.Account, nil
-	}
-	return p.iam.Account(ctx)
 }
 
 func (p *assembly) projects(ctx context.Context) ([]codeengine.Project, error) {
@@ -176,7 +168,7 @@ func (p *assembly) closeOutcomes(ctx context.Context, within time.Duration) {
 // config, else an API key. The key that Secrets Manager gives its provider is
 // the last choice.
 func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*iam.Client, error) {
-	in := iam.Config{URL: "https://iam.cloud.ibm.com", Owner: cfg.Owner, Formerly: cfg.Identity.Formerly, HTTP: to.http, Now: to.now, Log: log}
+	in := iam.Config{URL: "https://iam.cloud.ibm.com", Owner: cfg.Owner, Account: cfg.Account, Formerly: cfg.Identity.Formerly, HTTP: to.http, Now: to.now, Log: log}
 	switch {
 	case to.endpoint != "":
 		in.URL = to.endpoint

@@ -145,6 +145,9 @@ func (d *examination) identity(ctx context.Context) bool {
 		fix = "enable trusted profiles (--trusted-profiles-enabled) for this function, app or job, and let profile " + d.Profile + " trust it"
 	}
 	self, err := d.IAM.Self(ctx)
+	if errors.Is(err, iam.ErrAccount) {
+		fix = "log in with an identity of the account that the config names, or correct account in the config"
+	}
 	if err != nil {
 		d.fail(fix, "identity: no token with %s: %v", how, err)
 		return false

@@ -43,6 +43,9 @@ type Config struct {
 	// Formerly are the IAM IDs that this installation logged in as before. What
 	// they made is ours.
 	Formerly []string
+	// Account is the only account to work in. A login for another account fails,
+	// so nothing is read or written there. If empty, it is the login's account.
+	Account string
 	// HTTP sends every request. If nil, it is a client with the default
 	// transport. Its CheckRedirect is ignored: redirects are never followed.
 	HTTP *http.Client

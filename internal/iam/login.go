@@ -18,6 +18,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
+// ErrAccount reports that the login is for another account than the config's.
+var ErrAccount = errors.New("checking the account")
+
 // token is an access token with its claims.
 type token struct {
 	value  secret.Value
@@ -117,6 +120,10 @@ func (l *login) fetch() (token, error) {
 	t := token{value: secret.New(answer.AccessToken)}
 	if t.claims, err = readClaims(answer.AccessToken); err != nil {
 		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: err}
+	}
+	if want, got := l.cfg.Account, t.claims.Account.BSS; want != "" && got != want {
+		return token{}, &upstream.LoginError{Meaning: reconcile.ErrDenied,
+			Cause: fmt.Errorf("%w: the login is for account %s, and the config names account %s", ErrAccount, got, want)}
 	}
 	life := time.Duration(answer.ExpiresIn) * time.Second
 	t.refresh, t.expires = asked.Add(life*4/5), asked.Add(life-expiryMargin)

@@ -364,3 +364,45 @@ func TestAConfigThatCannotLogInIsRefused(t *testing.T) {
 		t.Error("the SDK's debug log is on: accepted")
 	}
 }
+
+func TestALoginForAnotherAccountSendsNothing(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Account = "ffffffffffffffffffffffffffffffff" })
+	calls := func() (n int) {
+		for route, count := range w.cloud.Counters() {
+			if !strings.HasSuffix(route, "/identity/token") {
+				n += count
+			}
+		}
+		return n
+	}
+	_, _, find := w.Find(t.Context(), "x")
+	_, create := w.Create(t.Context(), "x", "")
+	_, mint := w.Mint(t.Context(), reconcile.MintRequest{IAMID: "iam-ServiceId-1"}, value(t))
+	for what, err := range map[string]error{"Usable": w.Usable(t.Context()), "Find": find, "Create": create, "Mint": mint} {
+		if !errors.Is(err, ErrAccount) || !errors.Is(err, reconcile.ErrDenied) {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		for _, account := range []string{w.cloud.Ready().Account, "ffffffffffffffffffffffffffffffff"} {
+			if !strings.Contains(err.Error(), account) {
+				t.Errorf("%s: %v: account %s is not named", what, err, account)
+			}
+		}
+	}
+	resp, err := w.HTTP().Get(w.cloud.URL() + "/v2/projects")
+	if err == nil {
+		resp.Body.Close()
+		t.Error("the other adapters share the login, and one sent a request")
+	}
+	if n := calls(); n != 0 {
+		t.Errorf("%d requests in the wrong account", n)
+	}
+}
+
+func TestALoginForTheConfigsAccountWorks(t *testing.T) {
+	w := newWorld(t, nil)
+	same := newWorldOn(t, w.cloud, func(c *Config) { c.Account = w.cloud.Ready().Account })
+	if err := same.Usable(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
