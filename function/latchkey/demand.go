@@ -45,8 +45,8 @@ func (d demanding) timeout(std streams) time.Duration {
 // untilDone tries until every demand is met, a person has to act, or the time is
 // up. It tries only the credentials again that are not done.
 func (d demanding) untilDone(ctx context.Context, std streams, now func() time.Time, all []reconcile.Credential,
-	try func([]reconcile.Credential) reconcile.Swept,
-) reconcile.Swept {
+	try func([]reconcile.Credential) reconcile.SweepResult,
+) reconcile.SweepResult {
 	end := time.Now().Add(d.timeout(std))
 	swept := try(all)
 	told := ""
@@ -90,7 +90,7 @@ func open(o reconcile.Outcome) bool {
 
 // unfinished returns the credentials whose demand is not met, and when the last of
 // those is old enough for another key that wait for that alone.
-func unfinished(all []reconcile.Credential, swept reconcile.Swept) (unmet []reconcile.Credential, old time.Time) {
+func unfinished(all []reconcile.Credential, swept reconcile.SweepResult) (unmet []reconcile.Credential, old time.Time) {
 	others := false
 	for _, c := range all {
 		i := slices.IndexFunc(swept.Outcomes, func(o reconcile.Outcome) bool { return o.Credential == c.Name })
@@ -113,7 +113,7 @@ func unfinished(all []reconcile.Credential, swept reconcile.Swept) (unmet []reco
 	return unmet, old
 }
 
-func waitingFor(unmet []reconcile.Credential, swept reconcile.Swept) string {
+func waitingFor(unmet []reconcile.Credential, swept reconcile.SweepResult) string {
 	var lines []string
 	for _, o := range swept.Outcomes {
 		if slices.ContainsFunc(unmet, func(c reconcile.Credential) bool { return c.Name == o.Credential }) {
@@ -125,7 +125,7 @@ func waitingFor(unmet []reconcile.Credential, swept reconcile.Swept) string {
 
 // merge puts the outcomes of another try in the place of the earlier ones. What the
 // earlier try did stays in them.
-func merge(before, after reconcile.Swept) reconcile.Swept {
+func merge(before, after reconcile.SweepResult) reconcile.SweepResult {
 	outcomes := slices.Clone(before.Outcomes)
 	for _, o := range after.Outcomes {
 		i := slices.IndexFunc(outcomes, func(b reconcile.Outcome) bool { return b.Credential == o.Credential })
@@ -144,17 +144,17 @@ func merge(before, after reconcile.Swept) reconcile.Swept {
 		}
 		outcomes[i] = o
 	}
-	return reconcile.Swept{Outcomes: outcomes, Unknown: after.Unknown}
+	return reconcile.SweepResult{Outcomes: outcomes, Unknown: after.Unknown}
 }
 
 // unfinishedError is the error of demands that are not met. A blocked one is
 // another error.
-func unfinishedError(swept reconcile.Swept) error {
+func unfinishedError(swept reconcile.SweepResult) error {
 	for _, o := range swept.Outcomes {
 		if !open(o) || o.Result == reconcile.ResultFailed || o.Result == reconcile.ResultBlocked {
 			continue
 		}
-		if o.Kept {
+		if o.Recorded {
 			return fmt.Errorf("%w: the demand for %s is recorded and not met: the next sweep continues", errTryAgain, o.Credential)
 		}
 		return fmt.Errorf("%w: the demand for %s is not met and was not recorded: run the command again", errTryAgain, o.Credential)
@@ -186,7 +186,7 @@ func (p *assembly) checkKey(ctx context.Context, keyID string, credentials []rec
 		return nil // the run finds out what is wrong
 	}
 	for _, c := range credentials {
-		out, _, err := p.reconciler.Plan(ctx, c, reconcile.Ask{})
+		out, _, err := p.reconciler.Plan(ctx, c, reconcile.Request{})
 		if err != nil || slices.ContainsFunc(out.Stores, func(s reconcile.StoreOutcome) bool { return s.Key == keyID || s.Error != "" }) {
 			return nil //nolint:nilerr // as above
 		}

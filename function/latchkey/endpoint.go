@@ -26,7 +26,7 @@ type target struct {
 // reach builds the client for IBM Cloud's APIs, or for the emulator's.
 func reach(endpoint string, private bool) (target, error) {
 	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
-	transport := reconcile.GuardWrites(upstream.NewTransport(nil))
+	transport := reconcile.FenceWrites(upstream.NewTransport(nil))
 	to.http = &http.Client{Transport: upstream.Bound(transport), CheckRedirect: upstream.NoRedirect}
 	if to.endpoint == "" {
 		return to, nil

@@ -54,7 +54,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std streams, log *
 		return printAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
-	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
+	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
 	return printAnswer(std, service.Respond(swept, p.cloud.now()))
 }
 

@@ -72,7 +72,7 @@ func TestALeakedKeyIsReplacedFirstAndThenEndsAtOnce(t *testing.T) {
 	s.cloud.Advance(time.Hour)
 	r := s.revoke("c", first.Key, false)
 	out := r.only(t, reconcile.ResultPublished)
-	if r.status != http.StatusOK || out.Leaked != reconcile.LeakedEnded || out.Replaced != first.Key {
+	if r.status != http.StatusOK || out.Leaked != reconcile.LeakedRevoked || out.Replaced != first.Key {
 		t.Errorf("answered %d %+v", r.status, out)
 	}
 	want := []string{"condemn", "mint", "prove", "publish", "unfuse", "publish", "disable", "retire"}
@@ -96,7 +96,7 @@ func TestContainmentEndsTheKeyBeforeAnythingElse(t *testing.T) {
 	// Minutes old, and its store is down: neither keeps it alive.
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 500})
 	out := s.revoke("c", first.Key, true).only(t, reconcile.ResultInProgress)
-	if out.Leaked != reconcile.LeakedEnded || !s.keys("c")[first.Key].Disabled {
+	if out.Leaked != reconcile.LeakedRevoked || !s.keys("c")[first.Key].Disabled {
 		t.Fatalf("outcome %+v, key disabled: %t", out, s.keys("c")[first.Key].Disabled)
 	}
 	// What was contained is replaced by any look, and is nobody's riddle.
@@ -279,7 +279,7 @@ func TestWhatIsMarkedAndYieldedByNothingIsReported(t *testing.T) {
 	s.url = s.serve(holesHead + static("c", place1))
 	r := s.sweep()
 	i := slices.IndexFunc(r.outcomes, func(o reconcile.Outcome) bool { return o.Credential == "d" })
-	if r.status != http.StatusOK || len(r.outcomes) != 2 || i < 0 || r.outcomes[i].Result != reconcile.ResultOrphaned || r.outcomes[i].Reason != rotation.Unconfigured {
+	if r.status != http.StatusOK || len(r.outcomes) != 2 || i < 0 || r.outcomes[i].Result != reconcile.ResultUnconfigured || r.outcomes[i].Reason != rotation.Unconfigured {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}
 	if diff := cmp.Diff(before.APIKeys, s.cloud.State(true).APIKeys, ignoreUse); diff != "" {

@@ -64,7 +64,7 @@ func TestAKeyOfACredentialThatWasRenamedIsRevokedByItsOldName(t *testing.T) {
 	s.cloud.Advance(time.Hour)
 	// The key's marker says c, so that is what a hook asks for that found its value.
 	r := s.revoke("c", first.Key, false)
-	if r.status != http.StatusOK || r.only(t, reconcile.ResultPublished).Leaked != reconcile.LeakedEnded {
+	if r.status != http.StatusOK || r.only(t, reconcile.ResultPublished).Leaked != reconcile.LeakedRevoked {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }

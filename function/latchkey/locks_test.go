@@ -102,7 +102,7 @@ func TestAForcedRotationWithinAnOverlapIsNotHeldUpByOurOwnLock(t *testing.T) {
 	second := s.rotate(reconcile.ResultPublished)
 	s.cloud.Advance(time.Hour)
 	out := s.revoke("c", second.Key, false).only(t, reconcile.ResultPublished)
-	if out.Leaked != reconcile.LeakedEnded || out.Key == second.Key {
+	if out.Leaked != reconcile.LeakedRevoked || out.Key == second.Key {
 		t.Errorf("outcome %+v", out)
 	}
 	s.wantLocks("current[latchkey-example] previous[]") // the leaked key is gone already

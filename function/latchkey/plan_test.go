@@ -151,7 +151,7 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%d credentials, %v", len(all), err)
 		}
-		ask := reconcile.Ask{Trigger: trigger, Cause: "drawn"}
+		ask := reconcile.Request{Trigger: trigger, Cause: "drawn"}
 		_, plan, err := h.reconciler.Plan(context.Background(), all[0], ask)
 		if err != nil {
 			t.Fatal(err)

@@ -30,7 +30,7 @@ func (c common) structured() bool { return c.JSON || c.Output == "json" || c.Out
 
 // print writes outcomes in the wanted format, and returns the error that names
 // the exit code. now is the time that a terminal shows times relative to.
-func (c common) print(ctx context.Context, std streams, now time.Time, swept reconcile.Swept, names []string) error {
+func (c common) print(ctx context.Context, std streams, now time.Time, swept reconcile.SweepResult, names []string) error {
 	var err error
 	switch {
 	case c.JSON || c.Output == "json":
@@ -133,7 +133,7 @@ func totals(outcomes []reconcile.Outcome) string {
 	var parts []string
 	for _, r := range []reconcile.Result{
 		reconcile.ResultFailed, reconcile.ResultBlocked, reconcile.ResultInProgress, reconcile.ResultPublished, reconcile.ResultChanged,
-		reconcile.ResultOrphaned, reconcile.ResultUnchanged,
+		reconcile.ResultUnconfigured, reconcile.ResultUnchanged,
 	} {
 		n := 0
 		for _, o := range outcomes {
@@ -214,7 +214,7 @@ func day(t time.Time) string {
 }
 
 // verdict turns outcomes into the error that names the exit code.
-func verdict(swept reconcile.Swept, names []string) error {
+func verdict(swept reconcile.SweepResult, names []string) error {
 	worst := swept.Worst()
 	switch {
 	case swept.Unknown != nil:
@@ -229,7 +229,7 @@ func verdict(swept reconcile.Swept, names []string) error {
 	return nil
 }
 
-func printPlan(std streams, swept reconcile.Swept) error {
+func printPlan(std streams, swept reconcile.SweepResult) error {
 	var lines []string
 	steps := 0
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -237,7 +237,7 @@ func printPlan(std streams, swept reconcile.Swept) error {
 		switch {
 		case o.Result == reconcile.ResultFailed:
 			add("%s: could not be checked: %s", o.Credential, o.Error)
-		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultOrphaned:
+		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultUnconfigured:
 			add("%s: %s: %s", o.Credential, o.Result, o.Message)
 		case len(o.Steps) == 0:
 			add("%s: nothing to do", o.Credential)

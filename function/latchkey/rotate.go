@@ -36,7 +36,7 @@ func (c rotateCommand) Run(ctx context.Context, env environment, std streams, lo
 	if c.NotKey == "" {
 		demand.NewerThan = p.cloud.now()
 	}
-	ask := reconcile.Ask{Trigger: demand}
+	ask := reconcile.Request{Trigger: demand}
 	if c.DryRun {
 		return c.dryRun(ctx, p, std, credentials, unlisted, ask)
 	}
@@ -46,7 +46,7 @@ func (c rotateCommand) Run(ctx context.Context, env environment, std streams, lo
 			return err
 		}
 	}
-	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.Swept {
+	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
 		return p.sweep(ctx, some, unlisted, ask, handOf(env, "rotate"))
 	})
 	return errors.Join(c.print(ctx, std, p.cloud.now(), swept, names), unfinishedError(swept))
@@ -90,7 +90,7 @@ func (c revokeCommand) Run(ctx context.Context, env environment, std streams, lo
 	if err := p.checkKey(ctx, c.Key, credentials); err != nil {
 		return err
 	}
-	ask := reconcile.Ask{Trigger: rotation.Trigger{Leaked: c.Key, Contain: c.Containment}}
+	ask := reconcile.Request{Trigger: rotation.Trigger{Leaked: c.Key, Contain: c.Containment}}
 	if c.DryRun {
 		return c.dryRun(ctx, p, std, credentials, unlisted, ask)
 	}
@@ -102,7 +102,7 @@ func (c revokeCommand) Run(ctx context.Context, env environment, std streams, lo
 		return err
 	}
 	here := false
-	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.Swept {
+	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
 		swept, is := reconcile.WhereLeaked(p.sweep(ctx, some, unlisted, ask, handOf(env, "revoke")))
 		here = here || is
 		return swept
@@ -145,11 +145,11 @@ func (c adoptCommand) Run(ctx context.Context, env environment, std streams, log
 	for i := range credentials {
 		credentials[i].AdoptKey = c.Key
 	}
-	ask := reconcile.Ask{}
+	ask := reconcile.Request{}
 	if c.DryRun {
 		return c.dryRun(ctx, p, std, credentials, unlisted, ask)
 	}
-	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.Swept {
+	swept := c.untilDone(ctx, std, p.cloud.now, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
 		// The first run adopts the key; the second does what is due for it.
 		swept := p.sweep(ctx, some, unlisted, ask, handOf(env, "adopt"))
 		if len(swept.Outcomes) == 1 && swept.Outcomes[0].Result == reconcile.ResultChanged {

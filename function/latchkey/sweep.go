@@ -24,7 +24,7 @@ func (c sweepCommand) Run(ctx context.Context, env environment, std streams, log
 	if err != nil {
 		return err
 	}
-	swept := p.sweep(ctx, credentials, unknown, reconcile.Ask{}, handOf(env, "sweep"))
+	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, handOf(env, "sweep"))
 	return c.print(ctx, std, p.cloud.now(), swept, c.Credentials)
 }
 
@@ -70,7 +70,7 @@ func pendingError(steps int) error {
 }
 
 // plan observes and decides for each credential in the scope.
-func (c common) plan(ctx context.Context, env environment, log *slog.Logger, names []string) (p *assembly, swept reconcile.Swept, steps int, err error) {
+func (c common) plan(ctx context.Context, env environment, log *slog.Logger, names []string) (p *assembly, swept reconcile.SweepResult, steps int, err error) {
 	if p, err = wire(env, log, c.Config, c.Endpoint); err != nil {
 		return nil, swept, 0, err
 	}
@@ -78,12 +78,12 @@ func (c common) plan(ctx context.Context, env environment, log *slog.Logger, nam
 	if err != nil {
 		return nil, swept, 0, err
 	}
-	swept, steps = planAll(ctx, p, credentials, unlisted, reconcile.Ask{Cause: "plan"})
+	swept, steps = planAll(ctx, p, credentials, unlisted, reconcile.Request{Cause: "plan"})
 	return p, swept, steps, nil
 }
 
 // planAll observes and decides for each credential, and counts the steps.
-func planAll(ctx context.Context, p *assembly, credentials []reconcile.Credential, unlisted error, ask reconcile.Ask) (swept reconcile.Swept, steps int) {
+func planAll(ctx context.Context, p *assembly, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) (swept reconcile.SweepResult, steps int) {
 	swept.Unknown = unlisted
 	for _, credential := range credentials {
 		out, plan, perr := p.reconciler.Plan(ctx, credential, ask)
@@ -101,7 +101,7 @@ func planAll(ctx context.Context, p *assembly, credentials []reconcile.Credentia
 }
 
 // dryRun prints the steps that a demand would take.
-func (c common) dryRun(ctx context.Context, p *assembly, std streams, credentials []reconcile.Credential, unlisted error, ask reconcile.Ask) error {
+func (c common) dryRun(ctx context.Context, p *assembly, std streams, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) error {
 	swept, _ := planAll(ctx, p, credentials, unlisted, ask)
 	if c.structured() {
 		return c.print(ctx, std, p.cloud.now(), swept, nil)

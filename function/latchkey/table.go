@@ -20,7 +20,7 @@ const (
 
 var colours = map[reconcile.Result]string{
 	reconcile.ResultUnchanged: green, reconcile.ResultChanged: green, reconcile.ResultPublished: green,
-	reconcile.ResultInProgress: yellow, reconcile.ResultOrphaned: yellow,
+	reconcile.ResultInProgress: yellow, reconcile.ResultUnconfigured: yellow,
 	reconcile.ResultBlocked: red, reconcile.ResultFailed: red,
 }
 

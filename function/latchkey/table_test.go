@@ -21,7 +21,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 			at := now.Add(time.Duration(rapid.IntRange(-5000, 5000).Draw(t, "hours")) * time.Hour)
 			outcomes = append(outcomes, reconcile.Outcome{
 				Credential: text.Draw(t, "credential"), Key: "ApiKey-39726e08-8c64-4447-8b0f-0e7471516c32", KeyExpires: at, Next: at,
-				Result: rapid.SampledFrom([]reconcile.Result{reconcile.ResultOrphaned, reconcile.ResultInProgress, reconcile.ResultBlocked}).Draw(t, "result"),
+				Result: rapid.SampledFrom([]reconcile.Result{reconcile.ResultUnconfigured, reconcile.ResultInProgress, reconcile.ResultBlocked}).Draw(t, "result"),
 				Stores: []reconcile.StoreOutcome{{Name: text.Draw(t, "store"), Fault: "store-denied"}},
 			})
 		}

@@ -144,7 +144,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 
 // sweep reconciles credentials and sends their outcomes to the sinks. unknown is
 // what kept others from being listed.
-func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Ask, cause reconcile.Cause) reconcile.Swept {
+func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
 	cause = cause.Clean()
 	ask.Cause = cause.String()
 	swept := p.reconciler.Sweep(ctx, credentials, ask)

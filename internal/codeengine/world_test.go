@@ -48,7 +48,7 @@ func newWorld(t *testing.T, opts emulator.Options) *world {
 			t.Error(err)
 		}
 	})
-	return &world{Server: s, t: t, http: &http.Client{Transport: reconcile.GuardWrites(transport)}}
+	return &world{Server: s, t: t, http: &http.Client{Transport: reconcile.FenceWrites(transport)}}
 }
 
 // client is a new one: another process.

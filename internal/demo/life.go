@@ -122,7 +122,7 @@ func (d *demo) leak(ctx context.Context, credential string) error {
 	if err := d.expect(o, reconcile.ResultPublished); err != nil {
 		return err
 	}
-	if o.Leaked != reconcile.LeakedEnded {
+	if o.Leaked != reconcile.LeakedRevoked {
 		return fmt.Errorf("the leaked key is %s", o.Leaked)
 	}
 	d.say("   new key      %s, proven and in every store before the old one is deleted", o.Key)

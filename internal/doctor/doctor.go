@@ -42,7 +42,7 @@ type Catalog interface {
 
 // Planner observes and decides, and changes nothing; reconcile.Reconciler does.
 type Planner interface {
-	Plan(ctx context.Context, c reconcile.Credential, ask reconcile.Ask) (reconcile.Outcome, rotation.Plan, error)
+	Plan(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, rotation.Plan, error)
 }
 
 // Config is what the doctor examines.
@@ -200,7 +200,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f
 			"%s: no config entry yields it any more, so the keys of %s are not rotated", c.Name, c.Unconfigured.ID)
 		return f
 	}
-	out, plan, err := d.Planner.Plan(ctx, c, reconcile.Ask{Cause: "doctor"})
+	out, plan, err := d.Planner.Plan(ctx, c, reconcile.Request{Cause: "doctor"})
 	if err != nil {
 		d.fail("", "%s: %v", c.Name, err)
 		return f

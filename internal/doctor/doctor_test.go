@@ -46,7 +46,7 @@ type world struct {
 	groupsErr, groupGrantsErr, creatorErr, settingsErr error
 
 	listed []string // what List was called with
-	asked  []reconcile.Ask
+	asked  []reconcile.Request
 }
 
 func (w *world) Self(context.Context) (string, error) { return "iam-ServiceId-1", w.selfErr }
@@ -106,7 +106,7 @@ func (w *world) Credentials(_ context.Context, scope catalog.Scope) ([]reconcile
 	return w.credentials, w.catalogErr
 }
 
-func (w *world) Plan(_ context.Context, c reconcile.Credential, ask reconcile.Ask) (reconcile.Outcome, rotation.Plan, error) {
+func (w *world) Plan(_ context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, rotation.Plan, error) {
 	w.asked = append(w.asked, ask)
 	out := w.outcome
 	out.Credential = c.Name

@@ -120,7 +120,7 @@ func (c *Client) open() (dynamic.Interface, error) {
 	cfg.UserAgent = "latchkey"
 	cfg.QPS = -1 // a sweep limits itself; the default is 5 calls a second
 	cfg.WarningHandler = rest.NoWarnings{}
-	cfg.Wrap(reconcile.GuardWrites)
+	cfg.Wrap(reconcile.FenceWrites)
 	cfg.Wrap(upstream.Kubernetes.Strict)
 	cfg.Wrap(upstream.Unrepeated)
 	api, err := dynamic.NewForConfig(cfg)

@@ -47,7 +47,7 @@ const TypePrefix = "dev.latchkey.credential."
 
 // Type returns the event type of one or more outcomes: that of the worst.
 func Type(outcomes ...reconcile.Outcome) string {
-	worst := (reconcile.Swept{Outcomes: outcomes}).Worst()
+	worst := (reconcile.SweepResult{Outcomes: outcomes}).Worst()
 	var kinds []string
 	for _, o := range outcomes {
 		if o.Result == worst {
@@ -214,7 +214,7 @@ func severity(o reconcile.Outcome) string {
 		return "HIGH"
 	case slices.ContainsFunc(o.Notes, func(n reconcile.NoteOutcome) bool { return n.Reason == rotation.LeakedAlive }):
 		return "HIGH"
-	case revoked(o), len(o.Notes) > 0, o.Result == reconcile.ResultFailed, o.Result == reconcile.ResultOrphaned:
+	case revoked(o), len(o.Notes) > 0, o.Result == reconcile.ResultFailed, o.Result == reconcile.ResultUnconfigured:
 		return "MEDIUM"
 	}
 	return "LOW"

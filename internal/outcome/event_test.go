@@ -41,7 +41,7 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 		"blocked is worse than what was done":               {"blocked", []reconcile.Outcome{rotated, out(reconcile.ResultBlocked)}},
 		"a deferred step is in progress":                    {"in-progress", []reconcile.Outcome{out(reconcile.ResultInProgress)}},
 		"a key that ends soon is expiring":                  {"expiring", []reconcile.Outcome{out(reconcile.ResultUnchanged), expiring}},
-		"a credential that no entry yields is unconfigured": {"unconfigured", []reconcile.Outcome{out(reconcile.ResultOrphaned)}},
+		"a credential that no entry yields is unconfigured": {"unconfigured", []reconcile.Outcome{out(reconcile.ResultUnconfigured)}},
 		"nothing to do is unchanged":                        {"unchanged", []reconcile.Outcome{out(reconcile.ResultUnchanged)}},
 		"no outcome at all is unchanged":                    {"unchanged", nil},
 		"a step that failed is worse than a block":          {"failed", []reconcile.Outcome{out(reconcile.ResultBlocked), out(reconcile.ResultFailed)}},

@@ -68,7 +68,7 @@ type Keys interface {
 
 // Reconciler brings a credential to its wanted state; reconcile.Reconciler does.
 type Reconciler interface {
-	Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Ask) (reconcile.Outcome, error)
+	Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, error)
 }
 
 // Config is what a Provider uses.
@@ -249,7 +249,7 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 	}
 	var minted []string
 	for {
-		out, err := p.cfg.Reconciler.Reconcile(ctx, c, reconcile.Ask{Cause: "Secrets Manager task " + r.Task})
+		out, err := p.cfg.Reconciler.Reconcile(ctx, c, reconcile.Request{Cause: "Secrets Manager task " + r.Task})
 		if err != nil {
 			out.Result, out.Error = reconcile.ResultFailed, err.Error()
 		}

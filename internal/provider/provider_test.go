@@ -52,7 +52,7 @@ type world struct {
 
 	reconcile  func(ctx context.Context, c reconcile.Credential) (reconcile.Outcome, error)
 	reconciled []reconcile.Credential
-	asked      []reconcile.Ask
+	asked      []reconcile.Request
 	tasks      []secretsmanager.TaskConfig // that were made
 }
 
@@ -113,7 +113,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Ask) (reconcile.Outcome, error) {
+func (w *world) Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, error) {
 	w.reconciled, w.asked = append(w.reconciled, c), append(w.asked, ask)
 	out, err := w.reconcile(ctx, c)
 	out.Credential = c.Name

@@ -28,7 +28,7 @@ func (ru *run) round(ctx context.Context) error {
 	}
 	ru.setHeldBack(plan)
 	err := ru.apply(ru.within(ctx), plan)
-	ru.out.Kept = ru.recorded(plan)
+	ru.out.Recorded = ru.recorded(plan)
 	ru.addNotes(plan)
 	return err
 }
@@ -48,7 +48,7 @@ const (
 // ends no round.
 var failures = map[rotation.Action]onFailure{
 	rotation.RemoveDuplicate: goOn, rotation.CreateIdentity: stop, rotation.Rename: goOn, rotation.GrantPolicy: stop,
-	rotation.Unfuse: goOnRestartNot, rotation.Remember: goOn, rotation.MarkLeaked: goOn, rotation.Disable: goOnMintNot,
+	rotation.Unfuse: goOnRestartNot, rotation.Record: goOn, rotation.MarkLeaked: goOn, rotation.Disable: goOnMintNot,
 	rotation.Adopt: stop, rotation.Extend: goOn, rotation.Retire: goOnMintNot, rotation.Supersede: goOn,
 	rotation.Mint: stop, rotation.Prove: stop, rotation.Publish: stop, rotation.Copy: goOnRestartNot,
 	rotation.RemoveIdentity: goOn, rotation.RestartConsumer: goOnEndNot,
@@ -92,8 +92,8 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		ru.addStep(ctx, step, err)
 		if err == nil {
-			if ru.ask.Kept != nil && ru.recorded(plan) {
-				ru.ask.Kept(ru.c.Name)
+			if ru.req.Recorded != nil && ru.recorded(plan) {
+				ru.req.Recorded(ru.c.Name)
 			}
 			continue
 		}
@@ -139,7 +139,7 @@ func (ru *run) endsHeld(s rotation.Step) bool {
 	case rotation.Supersede:
 		return true
 	case rotation.Disable, rotation.Retire:
-		contained := ru.ask.Trigger.Contain && s.Key == ru.ask.Trigger.Leaked
+		contained := ru.req.Trigger.Contain && s.Key == ru.req.Trigger.Leaked
 		return s.Reason == rotation.KeyLeaked && !contained
 	}
 	return false
@@ -185,7 +185,7 @@ var takes = map[rotation.Action]func(*run, context.Context, rotation.Step) error
 			func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(ru.unfused(s)) })
 	},
 	rotation.Supersede: (*run).supersede,
-	rotation.Remember: func(ru *run, ctx context.Context, s rotation.Step) error {
+	rotation.Record: func(ru *run, ctx context.Context, s rotation.Step) error {
 		return ru.change(ctx, s.Key, KeyChange{Renew: s.At}, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
 	},
 	rotation.Retire:          (*run).retire,

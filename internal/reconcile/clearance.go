@@ -32,7 +32,7 @@ func (ru *run) clearFor(ctx context.Context, at reading) error {
 	case err != nil:
 		return fmt.Errorf("publishing key %s to %s: reading the entry again: %w", ru.fresh.ID, at.store.Name(), err)
 	case ru.notOurs(now) && !ru.notOurs(at.Entry):
-		return fmt.Errorf("publishing key %s to %s: %w: the entry was written by someone else", ru.fresh.ID, at.store.Name(), ErrConflict)
+		return fmt.Errorf("publishing key %s to %s: %w: another writer has written the entry", ru.fresh.ID, at.store.Name(), ErrConflict)
 	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, !ru.newer(ctx, now):
 		return nil
 	case !ru.fresh.stored:

@@ -57,19 +57,19 @@ type Credential struct {
 // names returns the present and the earlier names, with which keys are marked.
 func (c Credential) names() []string { return append([]string{c.Name}, c.Former...) }
 
-// Ask is a request to reconcile a credential.
-type Ask struct {
+// Request is a request to reconcile a credential.
+type Request struct {
 	Trigger rotation.Trigger
 	// Cause is the event's type, source and ID. It is written in the description
 	// of a key that is minted for it.
 	Cause string
-	// Kept, if set, is called with the credential's name once the demand is met
+	// Recorded, if set, is called with the credential's name once the demand is met
 	// or recorded, which may be long before the run ends. It is not called for an
-	// Ask that shares another one's run.
-	Kept func(credential string)
-	// Late, if set, is closed when the caller is about to be answered while the
+	// Request that shares another one's run.
+	Recorded func(credential string)
+	// Answering, if set, is closed when the caller is about to be answered while the
 	// run continues. A demand that is not recorded yet is then recorded.
-	Late <-chan struct{}
+	Answering <-chan struct{}
 }
 
 // Result is how a run ended.
@@ -77,13 +77,13 @@ type Result string
 
 // The results.
 const (
-	ResultUnchanged  Result = "unchanged"    // nothing was due
-	ResultChanged    Result = "changed"      // repaired or cleaned up; the published key is the same
-	ResultPublished  Result = "published"    // a new key is in the stores
-	ResultInProgress Result = "in-progress"  // must wait; the next run continues
-	ResultBlocked    Result = "blocked"      // a person must act
-	ResultOrphaned   Result = "unconfigured" // has our marker, but no config entry yields it
-	ResultFailed     Result = "failed"       // a step failed; the next run tries again
+	ResultUnchanged    Result = "unchanged"    // nothing was due
+	ResultChanged      Result = "changed"      // repaired or cleaned up; the published key is the same
+	ResultPublished    Result = "published"    // a new key is in the stores
+	ResultInProgress   Result = "in-progress"  // must wait; the next run continues
+	ResultBlocked      Result = "blocked"      // a person must act
+	ResultUnconfigured Result = "unconfigured" // has our marker, but no config entry yields it
+	ResultFailed       Result = "failed"       // a step failed; the next run tries again
 )
 
 // StoreOutcome is the state of a store after the run.
@@ -101,7 +101,7 @@ type Leaked string
 
 // The states of a leaked key.
 const (
-	LeakedEnded     Leaked = "ended"     // it no longer authenticates
+	LeakedRevoked   Leaked = "ended"     // it no longer authenticates
 	LeakedAlive     Leaked = "alive"     // it still works; the request is recorded, and the next run continues
 	LeakedGone      Leaked = "gone"      // IAM has no such key
 	LeakedElsewhere Leaked = "elsewhere" // it belongs to another credential
@@ -139,8 +139,8 @@ type Outcome struct {
 	Next         time.Time      `json:"next,omitzero"`
 	// Cause is what the run was requested by. The run itself does not set it.
 	Cause *Cause `json:"cause,omitempty"`
-	// Kept is set if the demand is met, or recorded where the next run finds it.
-	Kept bool `json:"-"`
+	// Recorded is set if the demand is met, or recorded where the next run finds it.
+	Recorded bool `json:"-"`
 	// Leaked is the state of the key whose revocation was requested.
 	Leaked Leaked `json:"leakedKey,omitempty"`
 	// Notes inform the user about conditions that are not errors.

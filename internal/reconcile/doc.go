@@ -8,20 +8,26 @@
 //
 // # How a run works
 //
+//	credential.go  what a run works on, its request and its outcome
 //	flight.go      one run at a time per credential; waiting callers share one
 //	reconcile.go   the rounds of a run, and its outcome
 //	observe.go     read the service ID, keys, stores and consumers, and IAM's clock
+//	trust.go       drop what stores and marks say that can't be true
 //	state.go       build the input of rotation.Decide
 //	apply.go       take the planned steps in order
 //	serviceid.go, mint.go, clearance.go, publish.go, restart.go, keychange.go,
 //	keyend.go, adopt.go, lock.go
 //	               the calls of each step
+//	storm.go       limit forced rotations
 //	record.go      whether a demand survives the process
 //	explain.go     turn an error into a reason to be blocked
 //	notes.go       information for the user
+//	cause.go       what a run was requested by
+//	sweep.go       runs over many credentials
+//	marker.go      the marker in descriptions, and key names
 //
-// A run writes through guarded ports only (guardedports.go). They refuse a write
-// that comes too late to be safe.
+// A run writes through fenced ports only (fencedports.go, fence.go, window.go).
+// They refuse a write that comes too late to be safe.
 //
 // # Ports
 //

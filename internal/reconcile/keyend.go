@@ -22,7 +22,7 @@ func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 	if !rec.Live(rec.Date) {
 		return nil
 	}
-	if contain := ru.ask.Trigger.Contain && s.Key == ru.ask.Trigger.Leaked; !contain {
+	if contain := ru.req.Trigger.Contain && s.Key == ru.req.Trigger.Leaked; !contain {
 		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func (ru *run) release(ctx context.Context, keyID string) {
 	ctx, cancel := context.WithTimeout(ctx, releasePatience)
 	defer cancel()
 	for _, st := range ru.c.Stores {
-		if err := st.(guardedStore).Release(ctx, keyID); err != nil {
+		if err := st.(fencedStore).Release(ctx, keyID); err != nil {
 			ru.noteLock(st, keyID, err)
 		}
 	}

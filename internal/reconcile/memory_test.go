@@ -379,7 +379,7 @@ func (w *bench) process() *reconcile.Reconciler {
 // run reconciles once.
 func (w *bench) run(trigger rotation.Trigger) reconcile.Outcome {
 	w.t.Helper()
-	out, err := w.reconciler.Reconcile(w.t.Context(), w.c, reconcile.Ask{Trigger: trigger, Cause: "test"})
+	out, err := w.reconciler.Reconcile(w.t.Context(), w.c, reconcile.Request{Trigger: trigger, Cause: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

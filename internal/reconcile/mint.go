@@ -38,7 +38,7 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	k, err := ru.Keys.Mint(ctx, MintRequest{
 		IAMID:       ru.id.IAMID,
 		Name:        KeyName(ru.c.Name, now, Print(value)),
-		Description: m.Describe(ru.ask.Cause),
+		Description: m.Describe(ru.req.Cause),
 		Expires:     now.Add(ru.c.Rules.Fuse),
 		OnLeak:      ru.c.OnLeak,
 		Reason:      due,

@@ -24,7 +24,7 @@ func (ru *run) addNotes(plan rotation.Plan) {
 	ru.noteForged()
 	ru.out.Leaked = ru.fate()
 	for _, k := range ru.keys {
-		if k.Leaked.IsZero() && k.ID != ru.ask.Trigger.Leaked {
+		if k.Leaked.IsZero() && k.ID != ru.req.Trigger.Leaked {
 			continue
 		}
 		switch {
@@ -60,7 +60,7 @@ func (ru *run) note(notes ...rotation.Note) {
 
 // fate returns the state of the key whose revocation was requested.
 func (ru *run) fate() Leaked {
-	id := ru.ask.Trigger.Leaked
+	id := ru.req.Trigger.Leaked
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
 	switch {
 	case id == "" || ru.out.Leaked == LeakedElsewhere:
@@ -72,10 +72,28 @@ func (ru *run) fate() Leaked {
 	case i < 0:
 		return LeakedGone
 	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
-		return LeakedEnded
+		return LeakedRevoked
 	}
 	return LeakedAlive
 }
 
 // tokenLife is the longest time that an access token outlives its key.
 const tokenLife = time.Hour
+
+// String returns the note on one line: what it is about, sentence and time.
+func (n NoteOutcome) String() string {
+	line := n.Message
+	if n.Store != "" {
+		line = n.Store + ": " + line
+	}
+	if n.Key != "" {
+		line = n.Key + ": " + line
+	}
+	if n.Thing != "" {
+		line = n.Thing + " (made by " + n.Creator + "): " + line
+	}
+	if !n.At.IsZero() {
+		line += " (" + n.At.UTC().Format(time.DateTime) + ")"
+	}
+	return line
+}

@@ -18,11 +18,11 @@ import (
 // run is one round over one credential, with the observed state.
 type run struct {
 	*Reconciler
-	Identities guardedIdentities // in place of the Reconciler's
-	Keys       guardedKeys
+	Identities fencedIdentities // in place of the Reconciler's
+	Keys       fencedKeys
 
 	c   Credential
-	ask Ask
+	req Request
 	log *slog.Logger
 	out *Outcome
 
@@ -449,7 +449,7 @@ func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 
 // observeLeaked reads the key to revoke, if it is not in the list.
 func (ru *run) observeLeaked(ctx context.Context) error {
-	id := ru.ask.Trigger.Leaked
+	id := ru.req.Trigger.Leaked
 	ru.out.Leaked = ""
 	if id == "" || ru.listed(id) {
 		return nil

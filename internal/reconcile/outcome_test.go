@@ -123,7 +123,7 @@ func TestAPlanSaysWhatAStoreSaid(t *testing.T) {
 	} {
 		w := newBench(t)
 		w.b.fail["Read"] = tt.err
-		out, plan, err := w.reconciler.Plan(t.Context(), w.c, reconcile.Ask{Cause: "plan"})
+		out, plan, err := w.reconciler.Plan(t.Context(), w.c, reconcile.Request{Cause: "plan"})
 		if err != nil {
 			t.Fatal(err)
 		}

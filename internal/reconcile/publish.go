@@ -101,7 +101,7 @@ func (ru *run) setStoreKey(store, keyID string) {
 }
 
 // proveCopy checks that a value belongs to the key's service ID before it is
-// copied. Whoever may write the store may have changed it.
+// copied. A writer of the store may have changed it.
 func (ru *run) proveCopy(ctx context.Context, from reading) error {
 	if from.altered {
 		return fmt.Errorf("%w: by the key's name", errAltered)

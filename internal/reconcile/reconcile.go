@@ -55,27 +55,27 @@ const maxRounds = 4
 //
 // The error is ErrObserve if IAM could not be read. All other errors are in the
 // outcome.
-func (r *Reconciler) Reconcile(ctx context.Context, c Credential, ask Ask) (Outcome, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, c Credential, req Request) (Outcome, error) {
 	if c.Unconfigured != nil {
-		return c.orphaned(), nil
+		return c.unconfigured(), nil
 	}
-	t := ask.Trigger
+	t := req.Trigger
 	key := fmt.Sprintf("%s|%s|%s|%t|%s", t.NewerThan.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey)
-	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) { return r.reconcile(ctx, c, ask) })
+	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) { return r.reconcile(ctx, c, req) })
 }
 
-func (r *Reconciler) reconcile(ctx context.Context, c Credential, ask Ask) (Outcome, error) {
+func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (Outcome, error) {
 	// A run must not write after the window, so its calls end with it.
 	ctx, cancel := context.WithTimeout(ctx, c.Rules.Window)
 	defer cancel()
 
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
-	log := slog.New(r.log().Handler().WithAttrs(filled("credential", c.Name, "cause", ask.Cause)))
+	log := slog.New(r.log().Handler().WithAttrs(filled("credential", c.Name, "cause", req.Cause)))
 	var err error
 	spent, published := false, false
 	for range maxRounds {
 		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
-		ru := r.newRun(c, ask, log, &out)
+		ru := r.newRun(c, req, log, &out)
 		ru.spent = spent
 		err = ru.round(ctx)
 		spent, published = spent || ru.fresh != nil, published || out.Result == ResultPublished
@@ -129,12 +129,12 @@ func (o *Outcome) log(ctx context.Context, log *slog.Logger) {
 
 // Plan observes and decides without changing anything. The outcome says what
 // blocks or delays the plan.
-func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, rotation.Plan, error) {
+func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outcome, rotation.Plan, error) {
 	if c.Unconfigured != nil {
-		return c.orphaned(), rotation.Plan{}, nil
+		return c.unconfigured(), rotation.Plan{}, nil
 	}
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
-	ru := r.newRun(c, ask, r.log(), &out)
+	ru := r.newRun(c, req, r.log(), &out)
 	if err := ru.observe(ctx); err != nil {
 		return out, rotation.Plan{}, err
 	}
@@ -145,10 +145,10 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, ask Ask) (Outcome, 
 	return out, plan, nil
 }
 
-// orphaned returns the outcome for a service ID that no config entry yields.
-func (c Credential) orphaned() Outcome {
+// unconfigured returns the outcome for a service ID that no config entry yields.
+func (c Credential) unconfigured() Outcome {
 	out := Outcome{
-		Credential: c.Name, Result: ResultOrphaned, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Kept: true,
+		Credential: c.Name, Result: ResultUnconfigured, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Recorded: true,
 	}
 	if c.Forged {
 		out.Reason = rotation.ForgedMarker

@@ -14,7 +14,7 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 	t := ru.wanted
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
 	mints := slices.ContainsFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint })
-	if ru.ask.Late == nil || ru.ask.Kept == nil || !mints || i < 0 || t.Leaked != "" || !ru.keys[i].Owes(t) {
+	if ru.req.Answering == nil || ru.req.Recorded == nil || !mints || i < 0 || t.Leaked != "" || !ru.keys[i].Owes(t) {
 		return func() {}
 	}
 	old := ru.keys[i]
@@ -26,7 +26,7 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 	go func() {
 		defer close(ended)
 		select {
-		case <-ru.ask.Late:
+		case <-ru.req.Answering:
 		case <-done:
 			return
 		}
@@ -35,7 +35,7 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 			ru.log.Warn("recording a demand before the caller is answered", "key", old.ID, "error", err.Error())
 			return
 		}
-		ru.ask.Kept(ru.c.Name)
+		ru.req.Recorded(ru.c.Name)
 	}()
 	return func() {
 		close(done)
@@ -64,7 +64,7 @@ func (ru *run) recorded(plan rotation.Plan) bool {
 	if i < 0 {
 		return ru.mintsNext(plan)
 	}
-	return published || !ru.keys[i].Owes(t) || ru.took(rotation.Remember, plan.Published)
+	return published || !ru.keys[i].Owes(t) || ru.took(rotation.Record, plan.Published)
 }
 
 func (ru *run) leakRecorded(id string) bool {

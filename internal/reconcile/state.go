@@ -105,7 +105,7 @@ func (ru *run) decide() rotation.Plan {
 		decide = ru.Decide
 	}
 	now := ru.started.Add(ru.offset)
-	ru.wanted = ru.ask.Trigger
+	ru.wanted = ru.req.Trigger
 	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else the time is unknown, and the plan is blocked
 		ru.wanted = clamp(ru.wanted, now)
 	}

@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Swept is the result of a sweep.
-type Swept struct {
+// SweepResult is the result of a sweep.
+type SweepResult struct {
 	Outcomes []Outcome
 	// Unknown joins the errors that kept something from being observed.
 	Unknown error
 }
 
 // Worst returns the worst result, which decides the answer to the caller.
-func (s Swept) Worst() Result {
+func (s SweepResult) Worst() Result {
 	rank := map[Result]int{
-		ResultUnchanged: 0, ResultOrphaned: 1, ResultChanged: 2, ResultPublished: 3, ResultInProgress: 4, ResultBlocked: 5, ResultFailed: 6,
+		ResultUnchanged: 0, ResultUnconfigured: 1, ResultChanged: 2, ResultPublished: 3, ResultInProgress: 4, ResultBlocked: 5, ResultFailed: 6,
 	}
 	worst := ResultUnchanged
 	for _, o := range s.Outcomes {
@@ -32,12 +32,12 @@ func (s Swept) Worst() Result {
 // WhereLeaked reduces a sweep that requested the revocation of a key to the
 // credentials that the key may belong to. It returns false if the key belongs to
 // a credential that the sweep did not include, so it was not revoked.
-func WhereLeaked(s Swept) (Swept, bool) {
+func WhereLeaked(s SweepResult) (SweepResult, bool) {
 	elsewhere := func(o Outcome) bool { return o.Leaked == LeakedElsewhere }
 	here := slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return !elsewhere(o) && o.Leaked != LeakedGone })
 	known := slices.ContainsFunc(s.Outcomes, elsewhere)
 	if !here && known {
-		return Swept{Unknown: s.Unknown}, false
+		return SweepResult{Unknown: s.Unknown}, false
 	}
 	s.Outcomes = slices.DeleteFunc(slices.Clone(s.Outcomes), elsewhere)
 	return s, true
@@ -48,14 +48,14 @@ const sweepWidth = 32
 
 // Sweep reconciles the credentials concurrently. It continues if one fails.
 // Unknown is the first error that kept one from being observed.
-func (r *Reconciler) Sweep(ctx context.Context, credentials []Credential, ask Ask) Swept {
-	s := Swept{Outcomes: make([]Outcome, len(credentials))}
+func (r *Reconciler) Sweep(ctx context.Context, credentials []Credential, req Request) SweepResult {
+	s := SweepResult{Outcomes: make([]Outcome, len(credentials))}
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(sweepWidth)
 	for i, c := range credentials {
 		g.Go(func() error {
-			out, err := r.Reconcile(ctx, c, ask)
+			out, err := r.Reconcile(ctx, c, req)
 			if err != nil {
 				out.Result, out.Error = ResultFailed, err.Error()
 			}

@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// What a store says is a hint from whoever may write it. Its form is checked
+// What a store says is a hint from a writer of the store. Its form is checked
 // here, IAM is asked whether it is true (observeNamed), and what it says about
 // times and identities decides nothing.
 

@@ -98,7 +98,7 @@ func TestAKeyIDThatIAMCannotHaveGivenIsNoKeyID(t *testing.T) {
 func TestAKeyOfTheFutureIsNotWaitedFor(t *testing.T) {
 	w := newBench(t)
 	genuine := w.rotated()
-	w.b.entry.KeyID, w.b.entry.Created = "ApiKey-of-nobody", w.now.Add(1000*time.Hour)
+	w.b.entry.KeyID, w.b.entry.Created = "ApiKey-unknown", w.now.Add(1000*time.Hour)
 	if out := w.run(rotation.Trigger{}); out.Key != genuine || w.b.entry.KeyID != genuine {
 		t.Errorf("outcome %+v", out)
 	}

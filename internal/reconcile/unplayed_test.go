@@ -150,9 +150,9 @@ func TestADemandIsRecordedWhenTheCallerIsAnsweredEarly(t *testing.T) {
 			t.Error("the demand is not on the key")
 		}
 	}}}
-	ask := reconcile.Ask{Trigger: rotation.Trigger{NewerThan: w.now}, Late: late, Kept: func(name string) { recorded <- name }}
-	out, err := w.reconciler.Reconcile(t.Context(), w.c, ask)
-	if err != nil || out.Result != reconcile.ResultPublished || !out.Kept {
+	req := reconcile.Request{Trigger: rotation.Trigger{NewerThan: w.now}, Answering: late, Recorded: func(name string) { recorded <- name }}
+	out, err := w.reconciler.Reconcile(t.Context(), w.c, req)
+	if err != nil || out.Result != reconcile.ResultPublished || !out.Recorded {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
@@ -170,12 +170,12 @@ func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
 	w.fail["Lookup"] = reconcile.ErrUnavailable
 	orphan := reconcile.Credential{Name: "old", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}}
-	s := w.reconciler.Sweep(t.Context(), []reconcile.Credential{broken, w.c, orphan}, reconcile.Ask{})
+	s := w.reconciler.Sweep(t.Context(), []reconcile.Credential{broken, w.c, orphan}, reconcile.Request{})
 	var results []reconcile.Result
 	for _, o := range s.Outcomes {
 		results = append(results, o.Result)
 	}
-	want := []reconcile.Result{reconcile.ResultFailed, reconcile.ResultPublished, reconcile.ResultOrphaned}
+	want := []reconcile.Result{reconcile.ResultFailed, reconcile.ResultPublished, reconcile.ResultUnconfigured}
 	if !slices.Equal(results, want) || !errors.Is(s.Unknown, reconcile.ErrObserve) || s.Worst() != reconcile.ResultFailed {
 		t.Errorf("%v, %v, worst %s; want %v", results, s.Unknown, s.Worst(), want)
 	}
@@ -188,14 +188,14 @@ func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
 	other.Name, other.ServiceIDName = "other", "other"
 	other.Stores, other.Consumers = []reconcile.Store{&shelf{name: "store-c", guarded: true}}, nil
 	all := []reconcile.Credential{w.c, other}
-	sweep := func(keyID string) (reconcile.Swept, bool) {
-		return reconcile.WhereLeaked(w.reconciler.Sweep(t.Context(), all, reconcile.Ask{Trigger: rotation.Trigger{Leaked: keyID}}))
+	sweep := func(keyID string) (reconcile.SweepResult, bool) {
+		return reconcile.WhereLeaked(w.reconciler.Sweep(t.Context(), all, reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID}}))
 	}
 	s, known := sweep(key)
-	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != reconcile.LeakedEnded || w.find(key) != nil {
+	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != reconcile.LeakedRevoked || w.find(key) != nil {
 		t.Errorf("%t, %+v", known, s.Outcomes)
 	}
-	if s, known := sweep("ApiKey-of-nobody"); !known || s.Worst() == reconcile.ResultFailed {
+	if s, known := sweep("ApiKey-unknown"); !known || s.Worst() == reconcile.ResultFailed {
 		t.Errorf("a key that IAM does not have: %t, %+v", known, s.Outcomes)
 	}
 	foreign := w.add("iam-ServiceId-77", "theirs", "", secret.New("their own value"), time.Time{})

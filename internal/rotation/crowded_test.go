@@ -17,7 +17,7 @@ func crowded() rotation.State {
 }
 
 // P9: keys are full, the keys end when the stores agree, and the stores agree
-// when there is a new key: somebody must go first.
+// when there is a new key: one of them must go first.
 func TestKeysThatNobodyHoldsEndAlthoughAStoreIsBehindWhenKeysAreFull(t *testing.T) {
 	w := newWorld(but(crowded(), func(s *rotation.State) { s.Stores[1].Readable = false }))
 	at := now
@@ -82,7 +82,7 @@ func TestFourKeysBindDemandsAndSixBindNeeds(t *testing.T) {
 	older := []rotation.Key{ends("x"), ends("y"), ends("z")}
 	demand := rotation.Trigger{NewerThan: now}
 	p := rotation.Decide(credential(stores(guarded("a", published)), append(older, published)...), limits(), demand, now)
-	if p.Waiting != rotation.KeysFull || len(where(p, rotation.Mint)) > 0 || len(where(p, rotation.Remember)) != 1 {
+	if p.Waiting != rotation.KeysFull || len(where(p, rotation.Mint)) > 0 || len(where(p, rotation.Record)) != 1 {
 		t.Errorf("a demand: waiting %q: %q", p.Waiting, steps(p))
 	}
 	aged := full("k", 70*day)
@@ -136,14 +136,14 @@ func TestStoresAndConsumersCatchUpWhileANewKeyHasToWait(t *testing.T) {
 	if p.Waiting != rotation.TooYoung {
 		t.Fatalf("waiting %q", p.Waiting)
 	}
-	for _, want := range []rotation.Action{rotation.Copy, rotation.RestartConsumer, rotation.Remember} {
+	for _, want := range []rotation.Action{rotation.Copy, rotation.RestartConsumer, rotation.Record} {
 		if !slices.ContainsFunc(p.Steps, func(s rotation.Step) bool { return s.Action == want }) {
 			t.Errorf("no %s in %q", want, steps(p))
 		}
 	}
 }
 
-// The arbiter is written by whoever mints, or when it is empty: an older copy
+// A run writes the arbiter with a new key, or when it is empty: an older copy
 // must not undo what another instance wrote.
 func TestTheArbiterIsNotCopiedToWhileANewKeyHasToWait(t *testing.T) {
 	gone, good := full("gone", 2*day), full("good", 5*time.Minute)

@@ -54,7 +54,7 @@ const (
 	nothing   level = iota
 	unpaused        // the config does not pause the credential
 	trusted         // the clock can be trusted
-	unblocked       // nobody must act
+	unblocked       // no person must act
 	visible         // IAM returns every key that a store names
 	quiet           // no other replica is at work
 )
@@ -91,7 +91,7 @@ type rule struct {
 var standard = []rule{
 	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }, ""},
 	{"give keys that a store names their full lifetime", unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }, ""},
-	{"end leaked keys that nobody needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.exposed() }, ""},
+	{"end leaked keys that no consumer needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.exposed() }, ""},
 	{"extend keys that are held", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }, ""},
 	{"extend keys that are used", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }, ""},
 	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }, ""},
@@ -137,36 +137,28 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 	return v.catchUp()
 }
 
-// recording records a demand that this plan does not meet.
-func (v view) recording(t Trigger, p *Plan) []Step {
-	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Mint }) {
-		return nil
-	}
-	return v.remember(t)
-}
-
 // view is the state with the facts that follow from it.
 type view struct {
 	State
 	r   Rules
 	now time.Time
 
-	named     map[string]bool // the IDs that any store names
-	published Key             // the newest named live key, one that did not leak if there is any; zero if none
-	newest    Key             // the newest named key that IAM has, live or not
-	arbiter   int             // index into Stores of the first guarded store, -1 if there is none
-	allRead   bool            // every store answered
-	unlisted  bool            // a young named key is not visible yet
-	leaked    Key             // the key whose revocation is requested; zero if it is not ours
+	named        map[string]bool // the IDs that any store names
+	published    Key             // the newest named live key, one that did not leak if there is any; zero if none
+	newest       Key             // the newest named key that IAM has, live or not
+	firstGuarded int             // index into Stores of the first guarded store, -1 if there is none
+	allRead      bool            // every store answered
+	unlisted     bool            // a young named key is not visible yet
+	leaked       Key             // the key whose revocation is requested; zero if it is not ours
 }
 
 func look(s State, r Rules, t Trigger, now time.Time) view {
 	v := view{State: s, r: r, now: now, named: map[string]bool{}, allRead: true}
 	v.lookAtLeak(t)
-	v.arbiter = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
-	if v.arbiter >= 0 {
+	v.firstGuarded = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
+	if v.firstGuarded >= 0 {
 		v.Stores = slices.Clone(s.Stores)
-		v.Stores[v.arbiter].Required = true // no key is minted without the arbiter
+		v.Stores[v.firstGuarded].Required = true // no key is minted without the arbiter
 	}
 	v.lookAtStores()
 	for _, k := range v.Keys {
@@ -290,13 +282,13 @@ func (v view) disabled() bool {
 }
 
 // storeTrouble returns the first fault of a required store that a person must
-// fix, or, if people is false, the first temporary fault of any store. A foreign
+// fix, or, if lasting is false, the first temporary fault of any store. A foreign
 // or unmarked entry needs a person even in an optional store.
-func (v view) storeTrouble(people bool) Reason {
+func (v view) storeTrouble(lasting bool) Reason {
 	for _, st := range v.Stores {
 		passes := st.Fault == StoreUnreachable || st.Fault == StoreNotActive
 		others := st.Fault == EntryUnmarked || st.Fault == EntryForeign
-		if st.Fault != "" && passes != people && (st.Required || !people || others) {
+		if st.Fault != "" && passes != lasting && (st.Required || !lasting || others) {
 			return st.Fault
 		}
 	}

@@ -158,7 +158,7 @@ func TestDecide(t *testing.T) {
 		},
 
 		// Rivals.
-		"an unnamed key younger than the window: somebody is at work": {
+		"an unnamed key younger than the window: another replica is at work": {
 			state: settledState([]Store{empty("a")}, fused("r", 14*time.Minute)), want: "waiting: in-progress",
 		},
 		"an unnamed key at the window's age is retired before a new one is minted": {
@@ -177,7 +177,7 @@ func TestDecide(t *testing.T) {
 		},
 
 		// Endings.
-		"an unnamed older key whose overlap nobody started": {
+		"an unnamed older key whose overlap has not started": {
 			state: settledState([]Store{at("a", k1)}, k1, aged("o", 30*day)), want: "supersede o @24h0m0s (replaced)",
 		},
 		"an overlap starts once": {
@@ -192,10 +192,10 @@ func TestDecide(t *testing.T) {
 		"an unnamed key newer than all named ones: the stores were rolled back": {
 			state: settledState([]Store{at("a", k1)}, k1, aged("n", day)), want: "supersede n @24h0m0s (rolled-back)",
 		},
-		"a locked key is left to people": {
+		"a locked key is left to its administrator": {
 			state: settledState([]Store{at("a", k1)}, k1, func() Key { k := aged("o", 30*day); k.Locked = true; return k }()), want: "",
 		},
-		"a disabled key is left to people": {
+		"a disabled key is left to its administrator": {
 			state: settledState([]Store{at("a", k1)}, k1, func() Key { k := aged("o", 30*day); k.Disabled = true; return k }()), want: "",
 		},
 		"nothing is superseded while a consumer is behind": {
@@ -263,7 +263,7 @@ func TestDecide(t *testing.T) {
 		},
 		"a store that decides and names another key is not overwritten by a copy": {
 			state: settledState([]Store{at("a", behind), at("b", k1)}, k1, behind),
-			want:  renewal(ArbiterBehind, "a", "b") + "\nsupersede k1 @24h0m0s (replaced)\nsupersede k0 @24h0m0s (replaced)",
+			want:  renewal(FirstStoreBehind, "a", "b") + "\nsupersede k1 @24h0m0s (replaced)\nsupersede k0 @24h0m0s (replaced)",
 		},
 		"nothing to copy from: a new key": {
 			state: settledState([]Store{func() Store { s := at("a", k1); s.Readable = false; return s }(), empty("b")}, k1),
@@ -313,15 +313,15 @@ func TestDecide(t *testing.T) {
 		"clocks too far apart change nothing": {
 			state: State{Skew: -6 * time.Minute, Stores: []Store{empty("a")}}, want: "blocked: clock-skew",
 		},
-		"a name that is taken":                    {state: State{Identity: Identity{NameTaken: true}, Stores: []Store{empty("a")}}, want: "blocked: name-taken"},
-		"a name that two credentials want":        {state: State{Identity: Identity{Collides: true}, Stores: []Store{empty("a")}}, want: "blocked: name-collision"},
-		"a service ID that people deleted":        {state: State{Stores: []Store{at("a", k1)}}, want: "blocked: service-id-gone"},
-		"a locked service ID that lacks a policy": {state: State{Identity: Identity{Exists: true, Locked: true, Unsatisfied: []string{"p"}}, Stores: []Store{empty("a")}}, want: "blocked: service-id-locked"},
-		"a published key that people disabled":    {state: settledState([]Store{at("a", disabled)}, disabled), want: "blocked: key-disabled"},
-		"a published key that people locked":      {state: settledState([]Store{at("a", locked)}, locked), want: "blocked: key-locked"},
-		"a store that denies access":              {state: settledState([]Store{faulty("a", StoreDenied)}), want: "blocked: store-denied"},
-		"an entry of another installation":        {state: settledState([]Store{faulty("a", EntryForeign)}), want: "blocked: entry-foreign"},
-		"an entry without a key ID":               {state: settledState([]Store{faulty("a", EntryUnmarked)}), want: "blocked: entry-unmarked"},
+		"a name that is taken":                           {state: State{Identity: Identity{NameTaken: true}, Stores: []Store{empty("a")}}, want: "blocked: name-taken"},
+		"a name that two credentials want":               {state: State{Identity: Identity{Collides: true}, Stores: []Store{empty("a")}}, want: "blocked: name-collision"},
+		"a service ID that an administrator deleted":     {state: State{Stores: []Store{at("a", k1)}}, want: "blocked: service-id-gone"},
+		"a locked service ID that lacks a policy":        {state: State{Identity: Identity{Exists: true, Locked: true, Unsatisfied: []string{"p"}}, Stores: []Store{empty("a")}}, want: "blocked: service-id-locked"},
+		"a published key that an administrator disabled": {state: settledState([]Store{at("a", disabled)}, disabled), want: "blocked: key-disabled"},
+		"a published key that an administrator locked":   {state: settledState([]Store{at("a", locked)}, locked), want: "blocked: key-locked"},
+		"a store that denies access":                     {state: settledState([]Store{faulty("a", StoreDenied)}), want: "blocked: store-denied"},
+		"an entry of another installation":               {state: settledState([]Store{faulty("a", EntryForeign)}), want: "blocked: entry-foreign"},
+		"an entry without a key ID":                      {state: settledState([]Store{faulty("a", EntryUnmarked)}), want: "blocked: entry-unmarked"},
 
 		// Duplicates.
 		"a keyless duplicate service ID is deleted": {

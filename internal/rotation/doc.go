@@ -4,7 +4,7 @@
 //
 // # The life of a key
 //
-//	mint ──▶ rival ──▶ pending ──▶ ended      nobody took it: deleted after Window
+//	mint ──▶ rival ──▶ pending ──▶ ended      no store took it: deleted after Window
 //	           │          │
 //	           ▼          ▼                   a store names it: the fuse moves out
 //	         published ◀──┴──── foreign       (an existing key is adopted)

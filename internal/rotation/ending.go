@@ -16,8 +16,7 @@ func (v view) removal() (steps []Step) {
 	return steps
 }
 
-// remove is the next step of a key whose project is deleted. Nobody holds it for
-// longer than an overlap.
+// remove is the next step of a key whose project is deleted. It lives for one overlap at most.
 func (v view) remove(k Key) []Step {
 	switch {
 	case k.Locked:
@@ -29,63 +28,18 @@ func (v view) remove(k Key) []Step {
 	case Leaked:
 		return v.revoke(k)
 	case Pending:
-		return v.discard(k)
+		return v.withdraw(k)
 	case Published, Held, Orphan:
 		switch {
 		case k.Disabled || !k.Superseded.IsZero():
 		case k.Fused(v.r):
-			return v.discard(k) // the project took its store along
+			return v.withdraw(k) // the project took its store along
 		default:
 			return v.supersede(k, v.r.Overlap, SubjectGone)
 		}
 	}
 	return nil
 }
-
-// mostOverlaps is the total number of overlaps that use can extend a key to.
-const mostOverlaps = 3
-
-// extension returns the expiry of a superseded key that is still used, and
-// whether that is later than its present expiry. A consumer that re-reads its
-// store in time does not use the key in the second half of the overlap.
-func (v view) extension(k Key) (at time.Time, used, later bool) {
-	if v.held(k) || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
-		return k.Expires, false, false
-	}
-	at = k.Expires.Add(v.r.Overlap)
-	if last := k.Superseded.Add(mostOverlaps * v.r.Overlap).Truncate(time.Minute); at.After(last) {
-		at = last
-	}
-	return at, true, at.After(k.Expires)
-}
-
-// extensions extend the overlap of keys that are still used, even if stores do
-// not answer.
-func (v view) extensions() (steps []Step) {
-	for _, k := range v.Keys {
-		if at, _, later := v.extension(k); later {
-			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: StillUsed})
-		}
-	}
-	return steps
-}
-
-// unfuse gives every named key its full lifetime, as a consumer may hold it.
-func (v view) unfuse() (steps []Step) {
-	for _, k := range v.Keys {
-		if v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
-			steps = append(steps, Step{Action: Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: FuseOn})
-		}
-	}
-	return steps
-}
-
-// rival reports whether another replica may still be working with k.
-func (v view) rival(k Key) bool {
-	return !v.named[k.ID] && k.Live(v.now) && k.Superseded.IsZero() && k.Leaked.IsZero() && v.now.Before(k.Created.Add(v.r.Window))
-}
-
-func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }
 
 // endings ends the keys that no consumer holds, or starts their overlap. It needs
 // to know all of them, and who else is at work.
@@ -102,17 +56,17 @@ func (v view) endings() (steps []Step) {
 }
 
 // ends has the next step of a key that no store names, for each phase that has one.
-// A leaked key ends as soon as nobody needs it (see revocable), and an overlapping
+// A leaked key ends as soon as no consumer needs it (see revocable), and an overlapping
 // one by its expiry.
 var ends = map[Phase]func(view, Key) []Step{
-	Pending: view.discard,
+	Pending: view.withdraw,
 	Held:    view.overlap,
 	Orphan:  view.fallBack,
 	Ended:   view.clear,
 }
 
-// discard deletes a key that no store took.
-func (v view) discard(k Key) []Step {
+// withdraw deletes a key that no store took.
+func (v view) withdraw(k Key) []Step {
 	return []Step{{Action: Retire, Key: k.ID, Reason: NeverPublished}}
 }
 

@@ -54,7 +54,7 @@ func (w *world) apply(list []rotation.Step, trigger rotation.Trigger, at time.Ti
 			w.key(id).Expires = w.key(id).Created.Add(limits().Expire)
 		case rotation.Extend:
 			w.key(id).Expires = step.At
-		case rotation.Remember:
+		case rotation.Record:
 			w.key(id).Renew = step.At
 		case rotation.Supersede:
 			w.key(id).Superseded, w.key(id).Expires = at, step.At

@@ -15,7 +15,7 @@ import (
 )
 
 // anyState draws states that IAM and the stores could show, and some that
-// only people's hands make.
+// only manual changes make.
 func anyState(t *rapid.T) (State, Trigger) {
 	ids := []string{"k1", "k2", "k3", "k4", "k5", "k6"}
 	span := rapid.Custom(func(t *rapid.T) time.Duration {
@@ -125,12 +125,12 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 					t.Errorf("%+v ends a key that is not ours", step)
 				}
 				if k.Locked {
-					t.Errorf("%+v ends a key that people locked", step)
+					t.Errorf("%+v ends a key that an administrator locked", step)
 				}
 				asked := step.Key == trigger.Leaked
 				if step.Action == MarkLeaked || step.Action == Disable && asked && trigger.Contain {
 					if !asked {
-						t.Errorf("%+v, and nobody said so", step)
+						t.Errorf("%+v without a reason", step)
 					}
 					continue
 				}
@@ -155,7 +155,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 					t.Errorf("%+v ends a key that a store names", step)
 				}
 				if !named[step.Key] && k.Live(noon) && k.Superseded.IsZero() && noon.Sub(k.Created) < r.Window {
-					t.Errorf("%+v ends a key that somebody is at work with", step)
+					t.Errorf("%+v ends a key that another replica is at work with", step)
 				}
 				if step.Action == Supersede && step.At.Before(noon.Add(min(r.Overlap, r.Fuse))) {
 					t.Errorf("%+v ends a key before its overlap", step)

@@ -1,9 +1,5 @@
 package rotation
 
-import (
-	"slices"
-)
-
 // leak marks a key as leaked, so that later runs know, and disables it if
 // containment is requested.
 func (v view) leak(t Trigger) (steps []Step) {
@@ -20,36 +16,7 @@ func (v view) leak(t Trigger) (steps []Step) {
 	return steps
 }
 
-// catchUp brings stores and consumers that are behind up to the published key,
-// and then ends the leaked keys that they held.
-func (v view) catchUp() []Step {
-	steps := append(v.repairs(), v.restarts()...)
-	done := func(a Action, target string) bool {
-		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target && s.Key == v.published.ID })
-	}
-	for _, c := range v.Consumers {
-		if c.Unknown || c.Key != v.published.ID && !done(RestartConsumer, c.Name) {
-			return steps
-		}
-	}
-	named := map[string]bool{}
-	for _, st := range v.Stores {
-		if st.Fault != "" {
-			return steps
-		}
-		if !done(Copy, st.Name) {
-			named[st.Key] = true
-		}
-	}
-	for _, k := range v.Keys {
-		if v.revocable(k) && !named[k.ID] && !v.free(k) && !v.unlisted {
-			steps = append(steps, v.revoke(k)...)
-		}
-	}
-	return steps
-}
-
-// revocable reports whether a leaked key is to be ended once nobody needs it.
+// revocable reports whether a leaked key is to be ended once no consumer needs it.
 func (v view) revocable(k Key) bool { return v.phase(k) == Leaked && !k.Locked }
 
 // free reports whether no consumer needs a leaked key any more. No consumer has a

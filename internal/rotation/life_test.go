@@ -38,10 +38,10 @@ func TestRevoke(t *testing.T) {
 		"what was condemned earlier is finished by the next look": {
 			state: both(leaked(k)), want: also(renewed(rotation.KeyLeaked, "a"), stopped...),
 		},
-		"what was contained earlier is replaced, and not mistaken for a key that people disabled": {
+		"what was contained earlier is replaced, and not mistaken for a key that an administrator disabled": {
 			state: both(leaked(disabled(k))), want: also(renewed(rotation.NothingThere, "a"), "retire k: key-leaked"),
 		},
-		"a leaked key that nobody is given ends without a rotation": {
+		"a leaked key that no consumer is given ends without a rotation": {
 			state: both(k, s), trigger: revoke("s"),
 			want: []string{"condemn s 0s: key-leaked", "disable s: key-leaked", "retire s: key-leaked"},
 		},
@@ -119,8 +119,8 @@ func TestAnOverlapIsLengthenedWhileSomebodyUsesTheKey(t *testing.T) {
 	play(t, map[string]scene{
 		"used near its end: another overlap":   {state: state(used(near, time.Hour)), want: []string{"extend s 42h0m0s: still-used"}},
 		"used early only: it ends":             {state: state(used(near, 29*time.Hour))},
-		"never used, or nobody knows: it ends": {state: state(near)},
-		"far from its end nobody asks":         {state: state(used(ending("s", 90*day, 10*time.Hour), time.Hour))},
+		"never used, or use unknown: it ends":  {state: state(near)},
+		"far from its end its use is not read": {state: state(used(ending("s", 90*day, 10*time.Hour), time.Hour))},
 		"a store that is down does not keep it from being longer": {
 			state: credential(stores(guarded("a", k), failing(plain("b", none), rotation.StoreUnreachable)), k, used(near, time.Hour)),
 			want:  []string{"extend s 42h0m0s: still-used"}, waiting: rotation.StoreUnreachable,
@@ -139,7 +139,7 @@ func TestAnOverlapIsLengthenedWhileSomebodyUsesTheKey(t *testing.T) {
 	}
 	want := []rotation.Note{{Reason: rotation.StillUsed, Key: "s", At: now.Add(-time.Hour)}}
 	if diff := cmp.Diff(want, noted(used(near, time.Hour))); diff != "" {
-		t.Errorf("people hear which key is still used, and when (-want +got):\n%s", diff)
+		t.Errorf("the note names the key that is still used, and when (-want +got):\n%s", diff)
 	}
 	want[0].Reason = rotation.UsedToTheEnd
 	if diff := cmp.Diff(want, noted(used(longer(ending("s", 90*day, 105*time.Hour), 72*time.Hour), time.Hour))); diff != "" {
@@ -166,7 +166,7 @@ func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
 		"one that leaked does not live on": {
 			state: held(leaked(back)), blocked: rotation.IdentityLocked,
 		},
-		"one that people locked is theirs": {state: held(locked(back)), blocked: rotation.KeyLocked},
+		"one that an administrator locked is left alone": {state: held(locked(back)), blocked: rotation.KeyLocked},
 		"one that a consumer was last restarted with lives on like one that a store names": {
 			state: consumers(credential(stores(guarded("a", disabled(full("n", day)))), disabled(full("n", day)), back), rotation.Consumer{Name: "app", Store: "a", Key: "o"}),
 			want:  []string{"extend o 36h0m0s: still-held"}, blocked: rotation.KeyDisabled,
@@ -237,7 +237,7 @@ func TestAKeyThatShouldHaveBeenReplacedIsReported(t *testing.T) {
 	}
 }
 
-// People who lock a key do not mean that its consumers go on with the one
+// A lock on a key does not mean that its consumers go on with the one
 // before, until that ends.
 func TestConsumersGetAPublishedKeyThatIsLocked(t *testing.T) {
 	k := locked(full("k", 30*day))
@@ -311,9 +311,9 @@ func TestWhatIsGoneForGood(t *testing.T) {
 		"its keys end after an overlap: the project may come back": {state: gone(full("k", 30*day)), want: []string{"supersede k 36h0m0s: subject-gone"}},
 		"what has ended is cleaned up":                             {state: gone(ending("k", 90*day, 37*time.Hour)), want: []string{"retire k: expired"}},
 		"what no store took is cleaned up":                         {state: gone(pending("k", time.Hour)), want: []string{"retire k: never-published"}},
-		"somebody may be at work":                                  {state: gone(pending("k", time.Minute))},
+		"another replica may be at work":                           {state: gone(pending("k", time.Minute))},
 		"the service ID goes last":                                 {state: gone(), want: []string{"remove-service-id: subject-gone"}},
 		"but not with keys of others":                              {state: but(gone(), func(s *rotation.State) { s.Foreign = 1 })},
-		"and not one that belongs to somebody else":                {state: but(gone(), func(s *rotation.State) { s.Identity.Given = true })},
+		"and not one that belongs to another owner":                {state: but(gone(), func(s *rotation.State) { s.Identity.Given = true })},
 	})
 }

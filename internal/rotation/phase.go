@@ -1,5 +1,7 @@
 package rotation
 
+import "slices"
+
 // Phase is where a key is in its life. The package comment draws it.
 type Phase string
 
@@ -40,4 +42,20 @@ func (v view) phase(k Key) Phase {
 		return Orphan
 	}
 	return Held
+}
+
+// rival reports whether another replica may still be working with k.
+func (v view) rival(k Key) bool {
+	return !v.named[k.ID] && k.Live(v.now) && k.Superseded.IsZero() && k.Leaked.IsZero() && v.now.Before(k.Created.Add(v.r.Window))
+}
+
+func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }
+
+// held reports whether a store names the key, or a consumer was last restarted
+// with it.
+func (v view) held(k Key) bool { return v.named[k.ID] || v.marked(k) }
+
+// marked reports whether a consumer was last restarted with the key.
+func (v view) marked(k Key) bool {
+	return slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
 }

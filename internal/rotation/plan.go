@@ -12,7 +12,7 @@ const (
 	Rename          Action = "rename"            // write the credential's new name into the service ID's marker
 	GrantPolicy     Action = "grant-policy"      // create a policy and read it back
 	Unfuse          Action = "unfuse"            // move the key's expiry from the fuse to its full lifetime
-	Remember        Action = "remember"          // record an unmet demand on the published key
+	Record          Action = "remember"          // record an unmet demand on the published key
 	MarkLeaked      Action = "condemn"           // record on a key that it leaked
 	Disable         Action = "disable"           // stop a leaked key from authenticating
 	Adopt           Action = "adopt"             // mark an existing key, and its entry in a store, as ours

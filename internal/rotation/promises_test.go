@@ -15,8 +15,8 @@ import (
 // history is what a credential may look like after any past of ours: kinds of
 // keys as the drawing in doc.go has them, named anywhere.
 type history struct {
-	// people also disable, lock, pause, and let clocks drift and stores fail.
-	people bool
+	// administrators also disable, lock, pause, and let clocks drift and stores fail.
+	hands bool
 	// keys is the most that are drawn.
 	keys int
 }
@@ -52,21 +52,21 @@ func (h history) draw(t *rapid.T) rotation.State {
 		if chance(t, 5, "remembers") {
 			k.Renew = now.Add(-ageOf(t, "renew"))
 		}
-		if h.people {
+		if h.hands {
 			k.Disabled, k.Locked = chance(t, 10, "disabled"), chance(t, 10, "locked")
 		}
 		s.Keys, ids = append(s.Keys, k), append(ids, id)
 	}
 	for i, name := range []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "stores")] {
 		st := rotation.Store{Name: name, Guarded: rapid.Bool().Draw(t, "guarded"), Required: rapid.Bool().Draw(t, "required")}
-		if h.people && chance(t, 6, "fault") {
+		if h.hands && chance(t, 6, "fault") {
 			st.Fault = rapid.SampledFrom([]rotation.Reason{rotation.StoreUnreachable, rotation.StoreNotActive, rotation.StoreDenied, rotation.EntryUnmarked}).Draw(t, "why")
 		} else if i := rapid.IntRange(-2, len(s.Keys)-1).Draw(t, "names"); i >= 0 {
 			st.Key, st.Created, st.Readable = s.Keys[i].ID, s.Keys[i].Created, rapid.Bool().Draw(t, "readable")
 		} else if i == -2 && chance(t, 3, "names a lost key") {
 			st.Key, st.Created = "lost", now.Add(-ageOf(t, "lost"))
 		}
-		if i == 0 && !h.people {
+		if i == 0 && !h.hands {
 			st.Guarded = true
 		}
 		s.Stores = append(s.Stores, st)
@@ -74,7 +74,7 @@ func (h history) draw(t *rapid.T) rotation.State {
 	for _, name := range []string{"app/x", "app/y"}[:rapid.IntRange(0, 2).Draw(t, "consumers")] {
 		s.Consumers = append(s.Consumers, rotation.Consumer{
 			Name: name, Key: rapid.SampledFrom(append([]string{""}, ids...)).Draw(t, "holds"),
-			Unknown: h.people && chance(t, 6, "unknown"),
+			Unknown: h.hands && chance(t, 6, "unknown"),
 		})
 	}
 	if chance(t, 4, "lacks a policy") {
@@ -86,7 +86,7 @@ func (h history) draw(t *rapid.T) rotation.State {
 	if len(s.Identity.Unsatisfied) == 0 { // else it blocks
 		s.Foreign = rapid.IntRange(0, 3).Draw(t, "foreign")
 	}
-	if h.people {
+	if h.hands {
 		for i := range s.Stores {
 			if st := &s.Stores[i]; st.Key == "" && st.Fault == "" && chance(t, 10, "names a foreign key") {
 				st.Foreign = "ApiKey-theirs"
@@ -113,7 +113,7 @@ func drawTrigger(t *rapid.T) rotation.Trigger {
 	case 2:
 		trigger.NotKey = rapid.SampledFrom([]string{"k1", "k2", "k3", "lost"}).Draw(t, "not key")
 	case 3:
-		// The clock of whoever demands may be ahead of IAM's.
+		// A sender's clock may be ahead of IAM's.
 		trigger.NewerThan = now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "ahead")) * time.Second)
 	}
 	return trigger
@@ -168,7 +168,7 @@ func where(p rotation.Plan, a rotation.Action) []int {
 }
 
 func promises(t *rapid.T) {
-	s, trigger := history{people: true, keys: 6}.draw(t), drawTrigger(t)
+	s, trigger := history{hands: true, keys: 6}.draw(t), drawTrigger(t)
 	r, earlier := limits(), facts(t, s)
 	p := rotation.Decide(s, r, trigger, now)
 	if facts(t, s) != earlier {
@@ -336,7 +336,7 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 		}
 		ended[step.Key] = true
 		if k.Locked || k.Disabled && !k.Expired(at) {
-			t.Errorf("%s: people locked or disabled it", say(step))
+			t.Errorf("%s: an administrator locked or disabled it", say(step))
 		}
 		switch {
 		case names(s, k.ID):
@@ -344,7 +344,7 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 				t.Errorf("%s while a store names it", say(step))
 			}
 		case k.Superseded.IsZero() && k.Live(at) && at.Sub(k.Created) < r.Window:
-			t.Errorf("%s: somebody is at work with it", say(step))
+			t.Errorf("%s: another replica is at work with it", say(step))
 		case k.Expired(at) && at.Sub(k.Expires) < r.ExpiryMargin:
 			t.Errorf("%s: expired %s ago", say(step), at.Sub(k.Expires))
 		}
@@ -397,7 +397,7 @@ func TestThePublishedKeyIsTheNewestLiveOneThatAnyStoreNames(t *testing.T) {
 	})
 }
 
-// P7: the order in which IAM lists keys is nobody's promise.
+// P7: IAM does not promise an order of keys in its lists.
 func TestTheOrderOfTheListDecidesNothing(t *testing.T) {
 	sorted := func(p rotation.Plan) string {
 		list := steps(p)
@@ -405,7 +405,7 @@ func TestTheOrderOfTheListDecidesNothing(t *testing.T) {
 		return strings.Join(list, "\n")
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		s, trigger := history{people: true, keys: 6}.draw(t), drawTrigger(t)
+		s, trigger := history{hands: true, keys: 6}.draw(t), drawTrigger(t)
 		other := s
 		other.Keys = rapid.Permutation(s.Keys).Draw(t, "order")
 		p, q := rotation.Decide(s, limits(), trigger, now), rotation.Decide(other, limits(), trigger, now)

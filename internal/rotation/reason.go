@@ -6,30 +6,30 @@ type Reason string
 
 // Reasons to act.
 const (
-	NoIdentity     Reason = "no-service-id"
-	NoPolicy       Reason = "policy-missing"
-	Duplicate      Reason = "duplicate-service-id"
-	NothingThere   Reason = "nothing-published"
-	Aged           Reason = "aged"
-	ExpiresSoon    Reason = "expires-soon"
-	Demanded       Reason = "demanded"
-	Remembered     Reason = "demanded-earlier"
-	ArbiterBehind  Reason = "first-store-behind"
-	NoCopySource   Reason = "no-store-to-copy-from"
-	StoreBehind    Reason = "store-behind"
-	FuseOn         Reason = "fuse-on"
-	NeverPublished Reason = "never-published"
-	Replaced       Reason = "replaced"
-	RolledBack     Reason = "rolled-back"
-	IsExpired      Reason = "expired"
-	ConsumerBehind Reason = "consumer-behind"
-	NewlyMinted    Reason = "newly-minted"
-	KeyLeaked      Reason = "key-leaked"
-	StillUsed      Reason = "still-used"
-	StillHeld      Reason = "still-held"
-	Renamed        Reason = "renamed"
-	Adoption       Reason = "adoption"
-	SubjectGone    Reason = "subject-gone"
+	NoIdentity       Reason = "no-service-id"
+	NoPolicy         Reason = "policy-missing"
+	Duplicate        Reason = "duplicate-service-id"
+	NothingThere     Reason = "nothing-published"
+	Aged             Reason = "aged"
+	ExpiresSoon      Reason = "expires-soon"
+	Demanded         Reason = "demanded"
+	Remembered       Reason = "demanded-earlier"
+	FirstStoreBehind Reason = "first-store-behind"
+	NoCopySource     Reason = "no-store-to-copy-from"
+	StoreBehind      Reason = "store-behind"
+	FuseOn           Reason = "fuse-on"
+	NeverPublished   Reason = "never-published"
+	Replaced         Reason = "replaced"
+	RolledBack       Reason = "rolled-back"
+	IsExpired        Reason = "expired"
+	ConsumerBehind   Reason = "consumer-behind"
+	NewlyMinted      Reason = "newly-minted"
+	KeyLeaked        Reason = "key-leaked"
+	StillUsed        Reason = "still-used"
+	StillHeld        Reason = "still-held"
+	Renamed          Reason = "renamed"
+	Adoption         Reason = "adoption"
+	SubjectGone      Reason = "subject-gone"
 )
 
 // Reasons for notes.
@@ -119,7 +119,7 @@ var reasons = map[Reason]reason{
 	ExpiresSoon:      {kind: Act, text: "the published key expires within four sweeps"},
 	Demanded:         {kind: Act, text: "the event demands a newer key"},
 	Remembered:       {kind: Act, text: "an earlier event demanded a newer key, which could not be created then"},
-	ArbiterBehind:    {kind: Act, text: "the first guarded store names an older key than another store"},
+	FirstStoreBehind: {kind: Act, text: "the first guarded store names an older key than another store"},
 	NoCopySource:     {kind: Act, text: "a store is behind, and no other store returns the value to copy"},
 	StoreBehind:      {kind: Act, text: "the store names another key, or none"},
 	FuseOn:           {kind: Act, text: "a store names the key, so its expiry moves from the fuse to its full lifetime"},

@@ -35,9 +35,9 @@ func (v view) need() Reason {
 	case !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
 		return ExpiresSoon
 	}
-	if v.arbiter >= 0 {
-		if st := v.Stores[v.arbiter]; st.Fault == "" && st.Key != "" && st.Key != k.ID {
-			return ArbiterBehind
+	if v.firstGuarded >= 0 {
+		if st := v.Stores[v.firstGuarded]; st.Fault == "" && st.Key != "" && st.Key != k.ID {
+			return FirstStoreBehind
 		}
 	}
 	if !v.copyable() && v.behind() {
@@ -59,7 +59,7 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 		most += v.r.Spare
 	}
 	switch {
-	case v.Identity.Locked && v.arbiter < 0 && !v.Identity.Given:
+	case v.Identity.Locked && v.firstGuarded < 0 && !v.Identity.Given:
 		// The service ID is the arbiter and can't be written, so a key could not
 		// be published.
 		return IdentityLocked
@@ -120,12 +120,12 @@ func (v view) count(steps []Step) (n census) {
 
 // order returns the stores with the arbiter first.
 func (v view) order() []Store {
-	if v.arbiter <= 0 {
+	if v.firstGuarded <= 0 {
 		return v.Stores
 	}
-	out := []Store{v.Stores[v.arbiter]}
+	out := []Store{v.Stores[v.firstGuarded]}
 	for i, st := range v.Stores {
-		if i != v.arbiter {
+		if i != v.firstGuarded {
 			out = append(out, st)
 		}
 	}
@@ -180,4 +180,32 @@ func (v view) replace() (steps []Step) {
 		}
 	}
 	return steps
+}
+
+// remember records a demand that cannot be met now on the published key, so that
+// the next sweep meets it.
+func (v view) remember(t Trigger) []Step {
+	k := v.published
+	if k.ID == "" || !t.unmet(k) || k.Locked || !k.Leaked.IsZero() {
+		return nil
+	}
+	at := t.NewerThan
+	if k.Meets(at) {
+		if !k.Meets(k.Renew) {
+			return nil
+		}
+		at = k.After(v.now) // only NotKey is unmet
+	}
+	if !k.Renew.Before(at) {
+		return nil
+	}
+	return []Step{{Action: Record, Key: k.ID, At: at, Reason: Demanded}}
+}
+
+// recording records a demand that this plan does not meet.
+func (v view) recording(t Trigger, p *Plan) []Step {
+	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Mint }) {
+		return nil
+	}
+	return v.remember(t)
 }

@@ -18,14 +18,14 @@ func (v view) copyable() bool {
 // repairs copies the published key to the stores that are behind. The arbiter is
 // only written if it is empty. If it names another key, a new key is due.
 func (v view) repairs() (steps []Step) {
-	if v.arbiter >= 0 && v.Stores[v.arbiter].Fault != "" {
+	if v.firstGuarded >= 0 && v.Stores[v.firstGuarded].Fault != "" {
 		return nil // the arbiter may name a newer key
 	}
 	if v.published.ID == "" || !v.copyable() {
 		return nil
 	}
 	for i, st := range v.order() {
-		decides := v.arbiter >= 0 && i == 0 && st.Key != ""
+		decides := v.firstGuarded >= 0 && i == 0 && st.Key != ""
 		if st.Fault == "" && st.Key != v.published.ID && !decides {
 			steps = append(steps, Step{Action: Copy, Key: v.published.ID, Target: st.Name, Reason: StoreBehind})
 		}
@@ -60,4 +60,33 @@ func (v view) reaches(c Consumer, has map[string]bool) bool {
 		return has[c.Store]
 	}
 	return !slices.ContainsFunc(v.Stores, func(st Store) bool { return !has[st.Name] })
+}
+
+// catchUp brings stores and consumers that are behind up to the published key,
+// and then ends the leaked keys that they held.
+func (v view) catchUp() []Step {
+	steps := append(v.repairs(), v.restarts()...)
+	done := func(a Action, target string) bool {
+		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target && s.Key == v.published.ID })
+	}
+	for _, c := range v.Consumers {
+		if c.Unknown || c.Key != v.published.ID && !done(RestartConsumer, c.Name) {
+			return steps
+		}
+	}
+	named := map[string]bool{}
+	for _, st := range v.Stores {
+		if st.Fault != "" {
+			return steps
+		}
+		if !done(Copy, st.Name) {
+			named[st.Key] = true
+		}
+	}
+	for _, k := range v.Keys {
+		if v.revocable(k) && !named[k.ID] && !v.free(k) && !v.unlisted {
+			steps = append(steps, v.revoke(k)...)
+		}
+	}
+	return steps
 }

@@ -297,7 +297,7 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 			n := full("n", 5*time.Minute)
 			s := credential(stores(guarded("a", n)), n)
 			p := rotation.Decide(s, limits(), trigger, now)
-			if p.Waiting != rotation.TooYoung || len(p.Steps) != 1 || p.Steps[0].Action != rotation.Remember {
+			if p.Waiting != rotation.TooYoung || len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
 				t.Fatalf("the demand is not just remembered: %q, waiting for %q", steps(p), p.Waiting)
 			}
 			if p.Steps[0].Key != "n" {
@@ -310,7 +310,7 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 			}
 			later := rotation.Decide(s, limits(), rotation.Trigger{}, now.Add(time.Hour))
 			if len(later.Steps) == 0 || later.Steps[0].Action != rotation.Mint || later.Steps[0].Reason != rotation.Remembered {
-				t.Errorf("an hour later, with nobody asking: %q", steps(later))
+				t.Errorf("an hour later, without a demand: %q", steps(later))
 			}
 		})
 	}
@@ -324,13 +324,13 @@ func TestADemandForAnotherKeyIsRememberedWhateverTheKeyAnswered(t *testing.T) {
 	} {
 		s := credential(stores(guarded("a", n)), n)
 		p := rotation.Decide(s, limits(), rotation.Trigger{NotKey: "n"}, now)
-		if len(p.Steps) != 1 || p.Steps[0].Action != rotation.Remember {
+		if len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
 			t.Fatalf("%s: not just remembered: %q", name, steps(p))
 		}
 		s.Keys[0].Renew = p.Steps[0].At
 		later := rotation.Decide(s, limits(), rotation.Trigger{}, now.Add(time.Hour))
 		if len(later.Steps) == 0 || later.Steps[0].Reason != rotation.Remembered {
-			t.Errorf("%s: an hour later, with nobody asking: %q", name, steps(later))
+			t.Errorf("%s: an hour later, without a demand: %q", name, steps(later))
 		}
 	}
 }
@@ -359,7 +359,7 @@ func TestTheFuse(t *testing.T) {
 func TestRivals(t *testing.T) {
 	old := full("old", 70*day)
 	play(t, map[string]scene{
-		"a due credential with a young pending key is somebody else's for now": {
+		"a due credential with a young pending key belongs to another replica for now": {
 			state: credential(stores(guarded("a", old)), old, pending("r", 15*time.Minute-time.Second)), waiting: rotation.InProgress,
 		},
 		"so is one with two of them": {
@@ -399,7 +399,7 @@ func TestEndings(t *testing.T) {
 			state: consumers(one(full("n", day)), rotation.Consumer{Name: "app", Store: "a", Key: "n"}),
 			want:  []string{"restart k app: consumer-behind"},
 		},
-		"nor where nobody knows what consumers have": {
+		"nor where it is unknown what consumers have": {
 			state: consumers(one(full("n", day)), rotation.Consumer{Name: "app", Unknown: true}), waiting: rotation.ConsumerUnknown,
 		},
 		"where no store names any, an unnamed key is an orphan": {
@@ -410,22 +410,22 @@ func TestEndings(t *testing.T) {
 			state: credential(stores(guarded("a", old)), old, full("n", day)),
 			want:  also(before(renewed(rotation.Aged, "a"), "supersede n 24h0m0s: rolled-back"), "supersede old 36h0m0s: replaced"),
 		},
-		// People rolled the store back to a key whose overlap runs: its
+		// The store was rolled back to a key whose overlap runs: its
 		// consumers are owed a whole overlap, and later runs may lengthen one.
 		"a named key whose own overlap is nearly over lives a whole overlap more once it is replaced": {
 			state: credential(stores(guarded("a", ending("o", 20*day, 33*time.Hour))), ending("o", 20*day, 33*time.Hour)),
 			want:  before(also(renewed(rotation.ExpiresSoon, "a"), "supersede o 36h0m0s: replaced"), "extend o 36h0m0s: still-held"),
 		},
-		"an overlap does not start a second time":            {state: one(ending("o", 20*day, 35*time.Hour))},
-		"nor does an orphan's":                               {state: one(ending("n", day, 20*time.Hour))},
-		"an expired key is kept almost five minutes":         {state: one(expired(5*time.Minute - time.Second))},
-		"a key five minutes past its expiry is cleaned":      {state: one(expired(5 * time.Minute)), want: []string{"retire o: expired"}},
-		"a fuse that burnt down a moment ago is left to IAM": {state: one(pending("p", day+4*time.Minute))},
-		"a fuse that burnt down long ago is cleaned":         {state: one(pending("p", day+6*time.Minute)), want: []string{"retire p: expired"}},
-		"an unnamed key that people locked is theirs":        {state: one(locked(full("o", 20*day)))},
-		"an unnamed key that people disabled is theirs":      {state: one(disabled(full("o", 20*day)))},
-		"a pending key that people locked is theirs":         {state: one(locked(pending("p", time.Hour)))},
-		"an expired key that people locked can't be cleaned": {state: one(locked(expired(time.Hour)))},
+		"an overlap does not start a second time":                      {state: one(ending("o", 20*day, 35*time.Hour))},
+		"nor does an orphan's":                                         {state: one(ending("n", day, 20*time.Hour))},
+		"an expired key is kept almost five minutes":                   {state: one(expired(5*time.Minute - time.Second))},
+		"a key five minutes past its expiry is cleaned":                {state: one(expired(5 * time.Minute)), want: []string{"retire o: expired"}},
+		"a fuse that burnt down a moment ago is left to IAM":           {state: one(pending("p", day+4*time.Minute))},
+		"a fuse that burnt down long ago is cleaned":                   {state: one(pending("p", day+6*time.Minute)), want: []string{"retire p: expired"}},
+		"an unnamed key that an administrator locked is left alone":    {state: one(locked(full("o", 20*day)))},
+		"an unnamed key that an administrator disabled is left alone":  {state: one(disabled(full("o", 20*day)))},
+		"a pending key that an administrator locked is left alone":     {state: one(locked(pending("p", time.Hour)))},
+		"an expired key that an administrator locked can't be cleaned": {state: one(locked(expired(time.Hour)))},
 		"an expired key is not cleaned while a store still names it": {
 			state: credential(stores(guarded("a", k), plain("b", expired(time.Hour))), k, expired(time.Hour)), want: []string{"copy k b: store-behind"},
 		},
@@ -506,11 +506,11 @@ func TestStoresThatDiffer(t *testing.T) {
 			want:  renewed(rotation.NothingThere, "g", "p", "h", "q"),
 		},
 		"the first guarded store names an older key: a new key, never a copy over it": {
-			state: credential(stores(guarded("a", k0), plain("b", k)), k, k0), want: also(renewed(rotation.ArbiterBehind, "a", "b"), both...),
+			state: credential(stores(guarded("a", k0), plain("b", k)), k, k0), want: also(renewed(rotation.FirstStoreBehind, "a", "b"), both...),
 		},
 		"the first guarded store names a key that is gone: the same": {
 			state: credential(stores(guarded("a", gone), plain("b", k)), k),
-			want:  also(renewed(rotation.ArbiterBehind, "a", "b"), both[0]),
+			want:  also(renewed(rotation.FirstStoreBehind, "a", "b"), both[0]),
 		},
 		"a demand leaves nothing to copy first": {
 			state: credential(stores(guarded("a", k), plain("b", none)), k), trigger: rotation.Trigger{NewerThan: now},
@@ -562,11 +562,11 @@ func TestBrakes(t *testing.T) {
 			}(),
 			waiting: rotation.TooYoung,
 		},
-		"three live keys leave room for a fourth":       {state: one(0, ends("x"), ends("y")), want: go1},
-		"a need may have two more":                      {state: one(0, ends("x"), ends("y"), ends("z"), ends("u")), want: go1},
-		"six live keys leave none":                      {state: one(0, ends("x"), ends("y"), ends("z"), ends("u"), ends("v")), waiting: rotation.KeysFull},
-		"expired keys do not count against four":        {state: one(0, ends("x"), ends("y"), past("z")), want: go1},
-		"keys that people disabled do not count either": {state: one(0, ends("x"), ends("y"), disabled(ends("z"))), want: go1},
+		"three live keys leave room for a fourth":                 {state: one(0, ends("x"), ends("y")), want: go1},
+		"a need may have two more":                                {state: one(0, ends("x"), ends("y"), ends("z"), ends("u")), want: go1},
+		"six live keys leave none":                                {state: one(0, ends("x"), ends("y"), ends("z"), ends("u"), ends("v")), waiting: rotation.KeysFull},
+		"expired keys do not count against four":                  {state: one(0, ends("x"), ends("y"), past("z")), want: go1},
+		"keys that an administrator disabled do not count either": {state: one(0, ends("x"), ends("y"), disabled(ends("z"))), want: go1},
 		"full is no matter where nothing is due": {
 			state: credential(stores(guarded("a", full("k", day))), full("k", day), ends("x"), ends("y"), ends("z")),
 		},
@@ -608,15 +608,15 @@ func TestBlocked(t *testing.T) {
 		"a clock that is off retires nothing": {
 			state: but(plan(old), skew(-6*time.Minute)), blocked: rotation.ClockSkew,
 		},
-		"a published key that people disabled is not replaced behind their backs": {
+		"a published key that an administrator disabled is not replaced without their knowledge": {
 			state: plan(disabled(old)), blocked: rotation.KeyDisabled,
 		},
 		"nor is the one before it, once the newer has burnt down disabled": {
 			state:   credential(stores(guarded("a", disabled(pending("n", 25*time.Hour))), plain("b", disabled(old))), disabled(old), disabled(pending("n", 25*time.Hour))),
 			blocked: rotation.KeyDisabled, open: true,
 		},
-		"a due key that people locked could not be ended": {state: plan(locked(old)), blocked: rotation.KeyLocked},
-		"a locked service ID takes no policy":             {state: but(but(plan(old), lack), lock), blocked: rotation.IdentityLocked},
+		"a due key that an administrator locked could not be ended": {state: plan(locked(old)), blocked: rotation.KeyLocked},
+		"a locked service ID takes no policy":                       {state: but(but(plan(old), lack), lock), blocked: rotation.IdentityLocked},
 		"a locked service ID that lacks nothing still takes keys": {
 			state: but(plan(old), lock), want: also(renewed(rotation.Aged, "a"), "supersede old 36h0m0s: replaced"),
 		},
@@ -629,7 +629,7 @@ func TestBlocked(t *testing.T) {
 		"an entry without a key ID, in whichever store": {
 			state: credential(stores(guarded("a", old), failing(optional(plain("b", none)), rotation.EntryUnmarked)), old), blocked: rotation.EntryUnmarked,
 		},
-		"a service ID that people deleted is not brought back": {
+		"a service ID that an administrator deleted is not brought back": {
 			state: rotation.State{Stores: stores(guarded("a", k))}, blocked: rotation.IdentityGone,
 		},
 		"a service ID that IAM may just not show yet is waited for": {
@@ -646,7 +646,7 @@ func TestConsumers(t *testing.T) {
 		"a consumer that started before the key is restarted, and nothing is superseded": {
 			state: consumers(base, has("app/x", "o")), want: []string{"restart k app/x: consumer-behind"},
 		},
-		"a consumer that nobody ever restarted is restarted": {
+		"a consumer that was never restarted is restarted": {
 			state: consumers(base, has("app/x", "")), want: []string{"restart k app/x: consumer-behind"},
 		},
 		"one of two behind keeps every old key alive": {

@@ -129,8 +129,8 @@ type Store struct {
 	// Foreign is the key that the entry names, if IAM shows that it is not this
 	// credential's. The entry then counts as empty, so Key is empty too.
 	Foreign string
-	// Created is the named key's creation time, from the entry. Whoever may write
-	// the store may have chosen it.
+	// Created is the named key's creation time, from the entry. A writer of the store
+	// may have chosen it.
 	Created time.Time
 	// Guarded stores compare and set. The first guarded store is the arbiter.
 	Guarded bool

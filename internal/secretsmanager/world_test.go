@@ -53,7 +53,7 @@ func newWorld(t *testing.T, opts emulator.Options) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{Server: s, t: t, http: &http.Client{Transport: reconcile.GuardWrites(transport)}}
+	w := &world{Server: s, t: t, http: &http.Client{Transport: reconcile.FenceWrites(transport)}}
 	g, err := s.Cloud().CreateSecretGroup(cloud.Owner(), cloud.SecretsInstanceID, "team-a", "for team a")
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ type Answer struct {
 }
 
 // Respond turns outcomes into an answer.
-func Respond(s reconcile.Swept, now time.Time) Answer {
+func Respond(s reconcile.SweepResult, now time.Time) Answer {
 	a := Answer{Status: http.StatusOK, Outcomes: s.Outcomes, at: now}
 	alive := slices.ContainsFunc(s.Outcomes, func(o reconcile.Outcome) bool { return o.Leaked == reconcile.LeakedAlive })
 	switch worst := s.Worst(); {

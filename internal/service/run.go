@@ -109,7 +109,7 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 			return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("credentials %q: the config yields no such credential", names)}
 		}
 	}
-	var swept reconcile.Swept
+	var swept reconcile.SweepResult
 	refused, lost := 0, false
 	for _, b := range bundles {
 		some := s.runBundle(b, from.cause, recorded)
@@ -157,7 +157,7 @@ func nameGone(outcomes []reconcile.Outcome, keyID string) {
 // unrecorded reports whether a demand is neither met nor recorded.
 func unrecorded(o reconcile.Outcome) bool {
 	unmet := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked || o.Leaked == reconcile.LeakedAlive
-	return unmet && !o.Kept
+	return unmet && !o.Recorded
 }
 
 // find lists the credentials of one bundle that the caller may request, and counts
@@ -175,8 +175,8 @@ func (s *Service) find(b *bundled, from caller, recorded *demands) {
 }
 
 // runBundle reconciles the credentials of one bundle.
-func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands) (swept reconcile.Swept) {
-	ask := reconcile.Ask{Trigger: b.Trigger, Cause: b.Cause, Kept: recorded.record, Late: recorded.late}
+func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands) (swept reconcile.SweepResult) {
+	ask := reconcile.Request{Trigger: b.Trigger, Cause: b.Cause, Recorded: recorded.record, Answering: recorded.late}
 	if b.Verb == event.Revoke {
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}
@@ -193,7 +193,7 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands)
 // secret's date is our key's expiry, the notice is only a look: it comes up to 90
 // days before, and the rotation rules decide what is due. For any other secret it
 // demands a newer key.
-func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []string, ask reconcile.Ask, cause reconcile.Cause) reconcile.Swept {
+func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []string, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
 	var ours, others []reconcile.Credential
 	for _, c := range credentials {
 		if _, dated := catalog.StoredIn(c, secrets); dated {
@@ -203,14 +203,14 @@ func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []st
 		}
 	}
 	demanded := s.sweep(others, ask, cause)
-	looked := s.sweep(ours, reconcile.Ask{Cause: ask.Cause}, cause)
-	return reconcile.Swept{
+	looked := s.sweep(ours, reconcile.Request{Cause: ask.Cause}, cause)
+	return reconcile.SweepResult{
 		Outcomes: append(demanded.Outcomes, looked.Outcomes...), Unknown: errors.Join(demanded.Unknown, looked.Unknown),
 	}
 }
 
 // sweep reconciles credentials and sends their outcomes to the sinks.
-func (s *Service) sweep(credentials []reconcile.Credential, ask reconcile.Ask, cause reconcile.Cause) reconcile.Swept {
+func (s *Service) sweep(credentials []reconcile.Credential, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
 	swept := s.cfg.Sweeper.Sweep(s.work, credentials, ask)
 	caused(swept.Outcomes, cause)
 	s.cfg.Outcomes.Send(swept.Outcomes...)

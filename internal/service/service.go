@@ -34,7 +34,7 @@ const (
 
 // Sweeper reconciles credentials; reconcile.Reconciler does.
 type Sweeper interface {
-	Sweep(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Ask) reconcile.Swept
+	Sweep(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult
 }
 
 // Catalog finds credentials; catalog.Catalog does.

@@ -39,21 +39,21 @@ const (
 type world struct {
 	credentials []reconcile.Credential
 	unknown     error // what the catalog could not list
-	outcome     func(c reconcile.Credential, ask reconcile.Ask) reconcile.Outcome
+	outcome     func(c reconcile.Credential, ask reconcile.Request) reconcile.Outcome
 	unusable    error                // why our login fails
 	owners      map[string][2]string // value → key ID, credential
 
 	mu     sync.Mutex
 	scopes []catalog.Scope
-	asks   map[string][]reconcile.Ask // by credential
+	asks   map[string][]reconcile.Request // by credential
 	log    bytes.Buffer
 }
 
 func newWorld() *world {
 	return &world{
-		asks:        map[string][]reconcile.Ask{},
+		asks:        map[string][]reconcile.Request{},
 		credentials: []reconcile.Credential{{Name: "logs-sender/a", Entry: "logs-sender"}, {Name: "other", Entry: "other"}},
-		outcome: func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
+		outcome: func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
 			return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultPublished, Key: "ApiKey-2"}
 		},
 	}
@@ -84,7 +84,7 @@ func (w *world) Unknown(names []string, found []reconcile.Credential) (unknown [
 	return unknown
 }
 
-func (w *world) Sweep(_ context.Context, credentials []reconcile.Credential, ask reconcile.Ask) (s reconcile.Swept) {
+func (w *world) Sweep(_ context.Context, credentials []reconcile.Credential, ask reconcile.Request) (s reconcile.SweepResult) {
 	for _, c := range credentials {
 		w.mu.Lock()
 		w.asks[c.Name] = append(w.asks[c.Name], ask)
@@ -272,13 +272,13 @@ func (datedSecret) Read(context.Context) (reconcile.Entry, error)          { ret
 func (datedSecret) Publish(context.Context, reconcile.Entry, string) error { return nil }
 
 func TestTheStatusSaysHowARequestEnded(t *testing.T) {
-	result := func(r reconcile.Result, kept bool) func(reconcile.Credential, reconcile.Ask) reconcile.Outcome {
-		return func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
-			return reconcile.Outcome{Credential: c.Name, Result: r, Kept: kept}
+	result := func(r reconcile.Result, kept bool) func(reconcile.Credential, reconcile.Request) reconcile.Outcome {
+		return func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
+			return reconcile.Outcome{Credential: c.Name, Result: r, Recorded: kept}
 		}
 	}
 	for name, tc := range map[string]struct {
-		outcome func(reconcile.Credential, reconcile.Ask) reconcile.Outcome
+		outcome func(reconcile.Credential, reconcile.Request) reconcile.Outcome
 		unknown error
 		status  int
 	}{
@@ -350,8 +350,8 @@ func TestASweepWithOneUnknownNameDoesNothing(t *testing.T) {
 
 func TestARevocationNamesAKeyThatIAMDoesNotHave(t *testing.T) {
 	w := newWorld()
-	w.outcome = func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
-		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedGone, Kept: true}
+	w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
+		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedGone, Recorded: true}
 	}
 	revoke := sample.Binary("dev.latchkey.revoke", "/t", now, map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-9"})
 	if a := post(w.service(t), "/events", revoke, withToken(testToken)...); a.Code != 200 || !strings.Contains(a.Body.String(), "IAM has no key ApiKey-9") {
@@ -361,7 +361,7 @@ func TestARevocationNamesAKeyThatIAMDoesNotHave(t *testing.T) {
 
 func TestARevocationOfAKeyOfNoCredentialIsRefused(t *testing.T) {
 	w := newWorld()
-	w.outcome = func(c reconcile.Credential, _ reconcile.Ask) reconcile.Outcome {
+	w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
 		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedElsewhere}
 	}
 	revoke := sample.Binary("dev.latchkey.revoke", "/t", now, map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-9"})
@@ -386,10 +386,10 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			release, finished := make(chan struct{}), make(chan struct{}, 2)
-			w.outcome = func(c reconcile.Credential, ask reconcile.Ask) reconcile.Outcome {
+			w.outcome = func(c reconcile.Credential, ask reconcile.Request) reconcile.Outcome {
 				if tc.record {
-					<-ask.Late
-					ask.Kept(c.Name)
+					<-ask.Answering
+					ask.Recorded(c.Name)
 				}
 				<-release
 				finished <- struct{}{}

@@ -25,7 +25,7 @@ type ledger struct {
 	// owed is the latest accepted demand for a newer key. unwanted and revoked are
 	// the keys that accepted demands want replaced and revoked.
 	owed              time.Time
-	crowded           time.Time // when people made many keys
+	crowded           time.Time // when many keys were made by hand
 	unwanted, revoked []string
 }
 
@@ -148,7 +148,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	}
 	racing := s.racing(r, k.IAMID)
 	if r.over || r.dead || s.now.Sub(s.issued) > 2*time.Minute {
-		racing++ // nobody can call back what is under way
+		racing++ // what is in transit cannot be recalled
 	}
 	most := s.rules.MaxKeys + racing - 1
 	if m.Reason != rotation.Demanded && m.Reason != rotation.Remembered {
@@ -264,7 +264,7 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 		s.violate("P11", "writes to %s, which it could not read", p.name)
 	}
 	if p.there && ok && !saw.failed && !p.late && (p.entry.KeyID == "" && saw.key == "" && saw.value || p.entry.Owner != "" && p.entry.Owner != owner && saw.owner == p.entry.Owner) {
-		s.violate("P11", "writes over what somebody else has in %s", p.name)
+		s.violate("P11", "writes over what another owner has in %s", p.name)
 	}
 	if f == nil {
 		s.violate("P11", "writes a key that is not ours to %s", p.name)
@@ -328,14 +328,14 @@ func (s *sim) checkEnd(f *fact, doing string) {
 		s.violate("P8", "%s %s with a clock that is off by %s", doing, s.nick(f.id), r.offset)
 	}
 	for _, p := range s.places {
-		if f.contained || r.ask.Trigger.Leaked == f.id && r.ask.Trigger.Contain {
+		if f.contained || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
 			break
 		}
 		saw, ok := r.reads[p]
 		switch {
 		case ok && saw.key == f.id:
 			s.violate("P4", "%s %s, which %s names", doing, s.nick(f.id), p.name)
-		case f.by == r && !r.wrote[f.id]: // it takes back what nobody can have
+		case f.by == r && !r.wrote[f.id]: // no consumer can have it
 		case !ok || saw.failed:
 			s.violate("P4", "%s %s although %s could not be read", doing, s.nick(f.id), p.name)
 		case p.keyID() == f.id && !p.byPerson && !p.late && p.since.Before(s.issued.Add(-s.rules.Window)):
@@ -468,7 +468,7 @@ func (s *sim) checkDisable(id string) {
 	f := s.keys[id]
 	s.mutated("disable", id)
 	if f == nil || !f.leaked {
-		s.violate("P11", "disables %s, which nobody asked for", s.nick(id))
+		s.violate("P11", "disables %s without a demand", s.nick(id))
 		return
 	}
 	s.checkEnd(f, "disables")
@@ -525,8 +525,8 @@ func (s *sim) checkGrant(iamID string, p reconcile.Policy) {
 			return
 		}
 	}
-	if s.now.Sub(s.issued) < 2*time.Minute { // else somebody wanted it then
-		s.violate("P11", "grants %s, which nobody wants", p.Label())
+	if s.now.Sub(s.issued) < 2*time.Minute { // else the config had it then
+		s.violate("P11", "grants %s, which the config does not have", p.Label())
 	}
 }
 
@@ -546,7 +546,7 @@ func (s *sim) finished(r *run) {
 		}
 	}
 	if r.out.Result == reconcile.ResultBlocked && (r.out.Reason == "" || r.out.Reason.Sentence() == "") {
-		s.violate("P9", "blocked without a reason that people can read: %q", r.out.Reason)
+		s.violate("P9", "blocked without a sentence: %q", r.out.Reason)
 	}
 	s.promised(r)
 	whole := r.err == nil && r.out.Error == "" && r.out.Reason != rotation.ClockSkew
@@ -563,10 +563,10 @@ func (s *sim) finished(r *run) {
 
 // promised records a demand that a run reports as met or recorded.
 func (s *sim) promised(r *run) {
-	if r.err != nil || !r.out.Kept || r.out.Result == reconcile.ResultFailed {
+	if r.err != nil || !r.out.Recorded || r.out.Result == reconcile.ResultFailed {
 		return // a failure is answered 503: the sender keeps the demand
 	}
-	t := r.ask.Trigger
+	t := r.req.Trigger
 	if t.NewerThan.After(s.owed) && !t.NewerThan.After(s.now) {
 		s.owed = t.NewerThan
 	}
@@ -605,7 +605,7 @@ func (s *sim) checkKept(good *fact) {
 		}
 	}
 	if age := s.now.Sub(good.born); age > s.rules.After-s.rules.Jitter+3*s.rules.SweepEvery {
-		s.violate("P7", "%s is %s old and due, and nobody replaces it", s.nick(good.id), age)
+		s.violate("P7", "%s is %s old and due, and is not replaced", s.nick(good.id), age)
 	}
 }
 
@@ -637,7 +637,7 @@ func (s *sim) authenticate(r *reader) {
 		return
 	}
 	if !s.swept(f.stored, minTime(f.expires, f.gone, s.now)) || !s.swept(s.now.Add(-s.rules.Fuse), s.now) {
-		return // nobody looked for a whole fuse
+		return // no run looked for a whole fuse
 	}
 	s.violate("P1", "%s holds %s since %s and does not get in", r.name, s.nick(r.key), r.since.Format("02 15:04:05"))
 	r.excused = true

@@ -160,7 +160,7 @@
 //   - 491 with the intruder: a fuse could not be moved out, an app was restarted with
 //     the key, the store then named another, and the key was deleted as never
 //     published. No consumer is restarted before the fuse is out, and a key that a
-//     consumer is marked with is not one that nobody has.
+//     consumer is marked with may be in use.
 //
 // Reasoning found these; regress_test.go plays them:
 //

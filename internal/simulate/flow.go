@@ -18,11 +18,11 @@ type flow struct {
 	apps   int
 	// prepare leads to the state in which the flow starts, without faults.
 	prepare func(*sim)
-	// ask is the request that starts the flow.
-	ask func(*sim) reconcile.Ask
+	// request is what that starts the flow.
+	request func(*sim) reconcile.Request
 }
 
-func sweeping(*sim) reconcile.Ask { return reconcile.Ask{Cause: "timer"} }
+func sweeping(*sim) reconcile.Request { return reconcile.Request{Cause: "timer"} }
 
 // rested has a published key and no run at work.
 func rested(s *sim) { s.quiet(3) }
@@ -43,39 +43,39 @@ func died(s *sim) {
 }
 
 var flows = []flow{
-	{name: "first mint", layout: "G", apps: 1, prepare: func(*sim) {}, ask: sweeping},
-	{name: "first mint without compare-and-set", layout: "P", prepare: func(*sim) {}, ask: sweeping},
-	{name: "due", layout: "GP", apps: 1, prepare: due, ask: sweeping},
-	{name: "forced", layout: "G", apps: 1, prepare: rested, ask: func(s *sim) reconcile.Ask {
-		return reconcile.Ask{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
+	{name: "first mint", layout: "G", apps: 1, prepare: func(*sim) {}, request: sweeping},
+	{name: "first mint without compare-and-set", layout: "P", prepare: func(*sim) {}, request: sweeping},
+	{name: "due", layout: "GP", apps: 1, prepare: due, request: sweeping},
+	{name: "forced", layout: "G", apps: 1, prepare: rested, request: func(s *sim) reconcile.Request {
+		return reconcile.Request{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
 	}},
 	{name: "three stores with one down", layout: "GPo", apps: 2, prepare: func(s *sim) {
 		due(s)
 		s.places[2].down = "unavailable"
-	}, ask: sweeping},
+	}, request: sweeping},
 	{name: "supersede", layout: "GP", apps: 1, prepare: func(s *sim) {
 		due(s)
 		s.policy = &script{sim: s, faults: map[int]fault{}, at: supersede, then: crashBefore}
 		s.sweep(s.replicas[0])
 		s.until(s.now.Add(s.rules.Window + time.Minute))
-	}, ask: sweeping},
+	}, request: sweeping},
 	{name: "delete what expired", layout: "G", prepare: func(s *sim) {
 		due(s)
 		s.sweep(s.replicas[0])
 		s.until(s.now.Add(s.rules.Overlap + time.Hour))
-	}, ask: sweeping},
-	{name: "delete what nobody published", layout: "GP", prepare: died, ask: sweeping},
+	}, request: sweeping},
+	{name: "delete what was never published", layout: "GP", prepare: died, request: sweeping},
 	{name: "repair", layout: "GP", apps: 2, prepare: func(s *sim) {
 		rested(s)
 		s.put(s.places[1], reconcile.Entry{}, false, true)
-	}, ask: sweeping},
+	}, request: sweeping},
 	{name: "policy change", layout: "G", prepare: func(s *sim) {
 		rested(s)
 		s.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}
 		for _, in := range s.replicas {
 			s.kill(in)
 		}
-	}, ask: sweeping},
+	}, request: sweeping},
 	{name: "unblock", layout: "G", apps: 1, prepare: func(s *sim) {
 		rested(s)
 		f := s.newest()
@@ -88,9 +88,9 @@ var flows = []flow{
 		s.cloud.RemoveKey(f.id) // the way out that the reason names
 		f.gone, f.excused = s.now, "deleted"
 		s.until(s.now.Add(time.Hour))
-	}, ask: sweeping},
-	{name: "revoke", layout: "GP", apps: 1, prepare: rested, ask: revoking(false)},
-	{name: "revoke at once", layout: "GP", apps: 1, prepare: rested, ask: revoking(true)},
+	}, request: sweeping},
+	{name: "revoke", layout: "GP", apps: 1, prepare: rested, request: revoking(false)},
+	{name: "revoke at once", layout: "GP", apps: 1, prepare: rested, request: revoking(true)},
 	{name: "two service IDs", layout: "G", prepare: func(s *sim) {
 		for range 2 {
 			id := s.cloud.AddServiceID(cloud.NewServiceID{
@@ -100,14 +100,14 @@ var flows = []flow{
 			s.ids[id.ID] = s.now
 		}
 		s.until(s.now.Add(time.Hour))
-	}, ask: sweeping},
+	}, request: sweeping},
 }
 
-func revoking(contain bool) func(*sim) reconcile.Ask {
-	return func(s *sim) reconcile.Ask {
+func revoking(contain bool) func(*sim) reconcile.Request {
+	return func(s *sim) reconcile.Request {
 		f := s.newest()
 		f.leaked, f.contained, f.excused = true, contain, "revoked"
-		return reconcile.Ask{Cause: "revoke", Trigger: rotation.Trigger{Leaked: f.id, Contain: contain}}
+		return reconcile.Request{Cause: "revoke", Trigger: rotation.Trigger{Leaked: f.id, Contain: contain}}
 	}
 }
 
@@ -215,7 +215,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 			}
 		}
 		s.policy = sc
-		r := s.begin(s.replicas[0], fl.ask(s), 10*time.Minute)
+		r := s.begin(s.replicas[0], fl.request(s), 10*time.Minute)
 		s.settle()
 		s.until(s.now.Add(10 * time.Minute))
 		if len(faults) == 0 && o.hand == nil && (r.err != nil || r.out.Error != "") {

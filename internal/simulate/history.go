@@ -164,7 +164,7 @@ func (s *sim) history() {
 	s.rules.Jitter = rotation.Jitter(credential, s.rules.After)
 	s.rules.Overlap = pick(r, time.Hour, 2*time.Hour, 24*time.Hour, 24*time.Hour)
 	s.rules.SweepEvery = pick(r, time.Hour, time.Hour, 6*time.Hour, 6*time.Hour, 12*time.Hour)
-	if ch.target.step == extend { // which needs somebody who looks near the end of an overlap
+	if ch.target.step == extend { // which needs a sweep near the end of an overlap
 		s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
 	}
 	s.lag = pick(r, 0, 5*time.Second, 60*time.Second)
@@ -220,7 +220,7 @@ func (s *sim) quiet(sweeps int) {
 }
 
 func (s *sim) sweep(in *replica) *run {
-	r := s.begin(in, reconcile.Ask{Cause: "timer"}, 100*time.Second)
+	r := s.begin(in, reconcile.Request{Cause: "timer"}, 100*time.Second)
 	s.settle()
 	return r
 }
@@ -255,21 +255,21 @@ func (s *sim) eventful() {
 
 	copies := pick(r, 1, 1, 2, 5) // of every event
 	for at := time.Duration(0); at < length; at += s.rules.SweepEvery / time.Duration(pick(r, 1, 1, 4)) {
-		s.deliver5(at, copies, reconcile.Ask{Cause: "timer"})
+		s.deliver5(at, copies, reconcile.Request{Cause: "timer"})
 	}
 	for range pick(r, 0, 0, 1, 2, 3) {
 		at := within()
-		ask := reconcile.Ask{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now.Add(at)}}
+		req := reconcile.Request{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now.Add(at)}}
 		s.after(at, func() {
 			if f := s.newest(); f != nil && r.IntN(3) == 0 {
-				ask.Trigger = rotation.Trigger{NotKey: f.id}
+				req.Trigger = rotation.Trigger{NotKey: f.id}
 			}
 			if len(s.order) > 0 && r.IntN(5) == 0 {
 				f := s.order[len(s.order)-1-r.IntN(min(2, len(s.order)))]
-				ask.Trigger = rotation.Trigger{Leaked: f.id, Contain: r.IntN(2) == 0}
-				f.leaked, f.contained, f.excused = true, f.contained || ask.Trigger.Contain, cmp.Or(f.excused, "revoked")
+				req.Trigger = rotation.Trigger{Leaked: f.id, Contain: r.IntN(2) == 0}
+				f.leaked, f.contained, f.excused = true, f.contained || req.Trigger.Contain, cmp.Or(f.excused, "revoked")
 			}
-			s.deliver5(0, copies, ask)
+			s.deliver5(0, copies, req)
 		})
 	}
 	for range pick(r, 0, 0, 0, 1, 2) {
@@ -307,7 +307,7 @@ func (s *sim) eventful() {
 }
 
 // deliver5 sends copies of an event to some replicas: late, lost or out of order.
-func (s *sim) deliver5(at time.Duration, copies int, ask reconcile.Ask) {
+func (s *sim) deliver5(at time.Duration, copies int, req reconcile.Request) {
 	r := s.rnd
 	for range copies {
 		if r.IntN(12) == 0 {
@@ -328,7 +328,7 @@ func (s *sim) deliver5(at time.Duration, copies int, ask reconcile.Ask) {
 					return // the replica is suspended
 				}
 			}
-			s.begin(in, ask, deadline)
+			s.begin(in, req, deadline)
 		})
 	}
 }

@@ -78,7 +78,7 @@ func ported(name string, bend func(s *sim, in *replica)) mutant {
 	return mutant{name: name, bend: bend}
 }
 
-// intruded mutants are wrong only if somebody makes use of it.
+// intruded mutants are wrong only if an intruder uses it.
 func intruded(m mutant) mutant {
 	m.intruded = true
 	return m
@@ -193,7 +193,7 @@ func (k seesNoDrift) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	return rec, err
 }
 
-type everybodys struct{ iam }
+type allKeys struct{ iam }
 
 func ours(rec reconcile.KeyRecord) reconcile.KeyRecord {
 	if !rec.Ours {
@@ -204,7 +204,7 @@ func ours(rec reconcile.KeyRecord) reconcile.KeyRecord {
 }
 
 // List takes all keys of the service ID for ours.
-func (k everybodys) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+func (k allKeys) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
 	if err != nil || l.Foreign == 0 {
 		return l, err
@@ -221,12 +221,12 @@ func (k everybodys) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyL
 	return l, nil
 }
 
-func (k everybodys) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k allKeys) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	return ours(rec), err
 }
 
-// trustsMarkers takes what carries our marker for ours, whoever made it.
+// trustsMarkers takes what carries our marker for ours without regard to its creator.
 type trustsMarkers struct{ iam }
 
 func (k trustsMarkers) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
@@ -310,7 +310,7 @@ type hearsNoRival struct {
 	iam
 }
 
-// List shows no rivals to whoever has minted.
+// List shows no rivals to a run that has minted.
 func (k hearsNoRival) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
 	r := runOf(ctx)
@@ -354,7 +354,7 @@ func (p seesOnce) Read(ctx ctx) (reconcile.Entry, error) {
 
 type surely struct{ port }
 
-// Publish takes an unclear answer for a refusal by somebody who was first.
+// Publish takes an unclear answer for a refusal by a replica that was first.
 func (p surely) Publish(ctx ctx, e reconcile.Entry, revision string) error {
 	err := p.port.Publish(ctx, e, revision)
 	if is(err, reconcile.ErrUnavailable) {
@@ -574,7 +574,7 @@ var mutants = []mutant{
 		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), action(rotation.Copy))
 		return p
 	}),
-	deciding("brings back a service ID that people deleted", func(s state, r rules, t trigger, now time.Time) plan {
+	deciding("brings back a service ID that an administrator deleted", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
 		if p.Blocked != rotation.IdentityGone {
 			return p
@@ -585,10 +585,10 @@ var mutants = []mutant{
 		}
 		return rotation.Decide(s, r, t, now)
 	}),
-	blind("mints beside a key that people disabled", func(s *state) {
+	blind("mints beside a key that an administrator disabled", func(s *state) {
 		s.Keys = slices.DeleteFunc(s.Keys, func(k rotation.Key) bool { return k.Disabled })
 	}),
-	keysBy("takes everybody's keys for its own", func(k iam) reconcile.Keys { return everybodys{k} }),
+	keysBy("takes all keys for its own", func(k iam) reconcile.Keys { return allKeys{k} }),
 	ported("asks for more than the config", func(_ *sim, in *replica) {
 		in.cred.Policies = append(slices.Clone(in.cred.Policies), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})
 	}),

@@ -39,16 +39,16 @@ func five(t *testing.T, layout string, demanded bool, seed uint64) (v Verdict, p
 		s := staged(seed, Options{}, layout, 1, "A", "B", "C", "D")
 		s.policy = &script{sim: s}
 		due(s)
-		ask := reconcile.Ask{Cause: "timer"}
+		req := reconcile.Request{Cause: "timer"}
 		if demanded {
-			ask = reconcile.Ask{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
+			req = reconcile.Request{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
 		}
 		s.lag, s.stale = pick(s.rnd, 0, 5*time.Second, 60*time.Second), s.rnd.IntN(2) == 0
 		s.policy = &chance{sim: s, rnd: rand.New(rand.NewPCG(seed, 3)), on: true, slow: 0.2, steady: true}
 		before := s.firsts
 		for range 5 {
 			in := s.replicas[s.rnd.IntN(len(s.replicas))]
-			s.after(time.Duration(s.rnd.Int64N(int64(4*time.Second))), func() { s.begin(in, ask, 10*time.Minute) })
+			s.after(time.Duration(s.rnd.Int64N(int64(4*time.Second))), func() { s.begin(in, req, 10*time.Minute) })
 		}
 		s.until(s.now.Add(20 * time.Minute))
 		for _, in := range s.replicas {

@@ -21,9 +21,9 @@ func TestTheKeysOfBothServiceIDsEndWhicheverReplicaLivesOn(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := staged(uint64(apart), Options{}, layout, 0, "A", "B")
 					s.policy = &script{sim: s}
-					ask := reconcile.Ask{Cause: "timer"}
-					s.begin(s.replicas[0], ask, 10*time.Minute)
-					s.after(apart, func() { s.begin(s.replicas[1], ask, 10*time.Minute) })
+					req := reconcile.Request{Cause: "timer"}
+					s.begin(s.replicas[0], req, 10*time.Minute)
+					s.after(apart, func() { s.begin(s.replicas[1], req, 10*time.Minute) })
 					s.settle()
 					s.until(s.now.Add(time.Hour))
 					s.kill(s.replicas[1-which])
@@ -46,7 +46,7 @@ func TestTheKeysOfBothServiceIDsEndWhicheverReplicaLivesOn(t *testing.T) {
 	}
 }
 
-// wentBack has a store that people rolled back to the key before, and a service ID
+// wentBack has a store that was rolled back to the key before, and a service ID
 // that they locked when the process knew it already.
 var wentBack = flow{name: "a store went back", layout: "P", prepare: func(s *sim) {
 	due(s)
@@ -54,7 +54,7 @@ var wentBack = flow{name: "a store went back", layout: "P", prepare: func(s *sim
 	p := s.places[0]
 	s.put(p, p.past[0], true, true)
 	s.cloud.SetServiceIDLocked(s.idOf(), true)
-}, ask: sweeping}
+}, request: sweeping}
 
 func TestALockedServiceIDGetsNoKeyAtEverySweep(t *testing.T) {
 	wentBack.run(t, nil, Options{after: func(s *sim) {
@@ -103,7 +103,7 @@ func TestAStoreThatRefusesAKeyIsNotExplainedByTheServiceIDsLock(t *testing.T) {
 	fl := flow{name: "due, with a locked service ID", layout: "G", prepare: func(s *sim) {
 		due(s)
 		s.cloud.SetServiceIDLocked(s.idOf(), true)
-	}, ask: sweeping}
+	}, request: sweeping}
 	calls, _ := fl.run(t, nil, Options{})
 	i := slices.Index(calls, publish)
 	fl.run(t, map[int]fault{i: denied}, Options{after: func(s *sim) {
@@ -114,7 +114,7 @@ func TestAStoreThatRefusesAKeyIsNotExplainedByTheServiceIDsLock(t *testing.T) {
 }
 
 // IAM's list lacks a young key that a store names, so the key is read by its ID:
-// by then somebody has set the clock.
+// by then the clock was set.
 func TestAClockThatMovesWhileANamedKeyIsReadIsNoticed(t *testing.T) {
 	read := 0
 	for seed := range uint64(40) {

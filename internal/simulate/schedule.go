@@ -176,7 +176,7 @@ type ending struct {
 
 // String is for a reader.
 func (e ending) String() string {
-	return fmt.Sprintf("%s %s %s (kept: %t)", e.out.Result, e.out.Reason, e.out.Error, e.out.Kept)
+	return fmt.Sprintf("%s %s %s (kept: %t)", e.out.Result, e.out.Reason, e.out.Error, e.out.Recorded)
 }
 
 // code is everything in the outcome but its prose.
@@ -196,7 +196,7 @@ func (e ending) code() string {
 	if e.err != nil {
 		text += " " + errorCode(e.err)
 	}
-	return text + fmt.Sprintf(" %t %t", o.Error != "", o.Kept)
+	return text + fmt.Sprintf(" %t %t", o.Error != "", o.Recorded)
 }
 
 func moment(t time.Time) string {
@@ -226,7 +226,7 @@ type replica struct {
 type run struct {
 	*replica
 	nth     int
-	ask     reconcile.Ask
+	req     reconcile.Request
 	ctx     context.Context //nolint:containedctx // the run is what the scheduler knows of a call's context
 	cancel  context.CancelFunc
 	start   time.Time
@@ -405,8 +405,8 @@ func (s *sim) nap(ctx context.Context, d time.Duration) error {
 }
 
 // begin starts a Reconcile with its own deadline.
-func (s *sim) begin(in *replica, ask reconcile.Ask, deadline time.Duration) *run {
-	r := &run{replica: in, nth: len(s.runs), ask: ask, start: s.now}
+func (s *sim) begin(in *replica, req reconcile.Request, deadline time.Duration) *run {
+	r := &run{replica: in, nth: len(s.runs), req: req, start: s.now}
 	s.runs = append(s.runs, r)
 	in.live = append(in.live, r)
 	r.evidence = newEvidence()
@@ -415,11 +415,11 @@ func (s *sim) begin(in *replica, ask reconcile.Ask, deadline time.Duration) *run
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.WithValue(context.Background(), runKey{}, r))
 	r.ctx = ctx
-	s.note("%s#%d begins: %s", in.name, r.nth, ask.Cause)
+	s.note("%s#%d begins: %s", in.name, r.nth, req.Cause)
 	s.deadline(r, s.now.Add(deadline))
 	rec, cred := in.rec, in.cred
 	go func() {
-		r.out, r.err = rec.Reconcile(ctx, cred, ask)
+		r.out, r.err = rec.Reconcile(ctx, cred, req)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.arrived = append(s.arrived, &call{sim: s, run: r, step: returned, learn: func(error) {}})

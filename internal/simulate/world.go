@@ -135,7 +135,7 @@ type place struct {
 	entry    reconcile.Entry
 	there    bool
 	rev      int
-	past     []reconcile.Entry // what it had, for people who roll back
+	past     []reconcile.Entry // what it had, for rollbacks
 	since    time.Time         // of the current entry
 	byPerson bool              // who wrote it last
 	// late is set if the last write was in transit for long, and handled if a person

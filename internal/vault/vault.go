@@ -96,7 +96,7 @@ func New(cfg Config) *Client {
 	if carrier.Transport == nil {
 		carrier.Transport = upstream.NewTransport(nil)
 	}
-	carrier.Transport = upstream.BoundWithRedirects(reconcile.GuardWrites(carrier.Transport))
+	carrier.Transport = upstream.BoundWithRedirects(reconcile.FenceWrites(carrier.Transport))
 	carrier.CheckRedirect = upstream.RedirectWithin(cfg.Hosts)
 	return &Client{cfg: cfg, http: &carrier, turn: make(chan struct{}, 1)}
 }

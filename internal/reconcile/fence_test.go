@@ -29,7 +29,7 @@ type body struct {
 
 func (b *body) Close() error { b.closed = true; return nil }
 
-func TestGuardWritesSendsNoWriteOfARunThatIsTooOld(t *testing.T) {
+func TestFenceWritesSendsNoWriteOfARunThatIsTooOld(t *testing.T) {
 	tooOld := errors.New("too old")
 	for method, write := range map[string]bool{
 		"": false, "GET": false, "HEAD": false, "OPTIONS": false, "LIST": false,
@@ -42,7 +42,7 @@ func TestGuardWritesSendsNoWriteOfARunThatIsTooOld(t *testing.T) {
 			}
 			next, sent := &counter{}, &body{Reader: strings.NewReader("x")}
 			req := (&http.Request{Method: method, Body: sent}).WithContext(ctx)
-			resp, err := reconcile.GuardWrites(next).RoundTrip(req)
+			resp, err := reconcile.FenceWrites(next).RoundTrip(req)
 			if resp != nil {
 				resp.Body.Close()
 			}
@@ -54,9 +54,9 @@ func TestGuardWritesSendsNoWriteOfARunThatIsTooOld(t *testing.T) {
 	}
 }
 
-func TestGuardWritesClosesIdleConnections(t *testing.T) {
+func TestFenceWritesClosesIdleConnections(t *testing.T) {
 	next := &counter{}
-	(&http.Client{Transport: reconcile.GuardWrites(next)}).CloseIdleConnections()
+	(&http.Client{Transport: reconcile.FenceWrites(next)}).CloseIdleConnections()
 	if next.closed != 1 {
 		t.Errorf("closed %d times", next.closed)
 	}

@@ -78,7 +78,7 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 		"publish the new key": {born: true, call: func(ctx context.Context, ru *run) error {
 			return ru.c.Stores[0].Publish(ctx, Entry{KeyID: "fresh"}, "")
 		}},
-		"release an entry":   {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(guardedStore).Release(ctx, "old") }},
+		"release an entry":   {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(fencedStore).Release(ctx, "old") }},
 		"restart a consumer": {call: func(ctx context.Context, ru *run) error { return ru.c.Consumers[0].Restart(ctx, "", "") }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 			} {
 				p := &ports{}
 				r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(at.age) }}
-				ru := r.newRun(Credential{Rules: rotation.Standard(), Stores: []Store{p}, Consumers: []Consumers{p}}, Ask{}, r.log(), &Outcome{})
+				ru := r.newRun(Credential{Rules: rotation.Standard(), Stores: []Store{p}, Consumers: []Consumers{p}}, Request{}, r.log(), &Outcome{})
 				ru.started, ru.fresh = now, fresh
 				err := write.call(at.ctx, ru)
 				if at.late != errors.Is(err, errTooLate) || at.late != (p.writes == 0) {
@@ -114,7 +114,7 @@ func TestARunWithdrawsItsOwnKeyAtAnyAge(t *testing.T) {
 	p := &ports{}
 	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 	r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(3 * time.Hour) }}
-	ru := r.newRun(Credential{Rules: rotation.Standard()}, Ask{}, r.log(), &Outcome{})
+	ru := r.newRun(Credential{Rules: rotation.Standard()}, Request{}, r.log(), &Outcome{})
 	ru.started, ru.fresh = now, &minted{Key: rotation.Key{ID: "fresh", Created: now}}
 	if err := ru.withdraw(t.Context(), "a rival was first"); !errors.Is(err, errAgain) || p.writes != 1 {
 		t.Errorf("%d writes, err = %v", p.writes, err)

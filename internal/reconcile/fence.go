@@ -12,25 +12,25 @@ func WithWriteCheck(ctx context.Context, check func() error) context.Context {
 	return context.WithValue(ctx, windowKey{}, check)
 }
 
-// GuardWrites returns a transport that does not send a request that writes once
+// FenceWrites returns a transport that does not send a request that writes once
 // the request's run is too old to write. The run checks before each step, but
 // an adapter may read before it writes, and the process may be suspended
 // between the two. Reads are sent at any age. A nil next is
 // http.DefaultTransport.
-func GuardWrites(next http.RoundTripper) http.RoundTripper {
+func FenceWrites(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return writeGuard{next}
+	return writeFence{next}
 }
 
-type writeGuard struct{ next http.RoundTripper }
+type writeFence struct{ next http.RoundTripper }
 
 // reads are the methods that change nothing. LIST is Vault's.
 var reads = []string{"", http.MethodGet, http.MethodHead, http.MethodOptions, "LIST"}
 
 // RoundTrip satisfies http.RoundTripper.
-func (g writeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
+func (g writeFence) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !slices.Contains(reads, r.Method) {
 		if err := MayWrite(r.Context()); err != nil {
 			if r.Body != nil {
@@ -43,7 +43,7 @@ func (g writeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach next.
-func (g writeGuard) CloseIdleConnections() {
+func (g writeFence) CloseIdleConnections() {
 	if c, ok := g.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}

@@ -14,18 +14,18 @@ import (
 // A run writes through these ports only. Each rejects a write if the run is too
 // old, and keeps the adapter's error apart from the context that the steps add.
 
-// newRun returns one round over a credential, with guarded ports.
-func (r *Reconciler) newRun(c Credential, ask Ask, log *slog.Logger, out *Outcome) *run {
-	ru := &run{Reconciler: r, c: c, ask: ask, log: log, out: out}
-	ru.Identities = guardedIdentities{r.Identities, ru}
-	ru.Keys = guardedKeys{r.Keys, ru}
+// newRun returns one round over a credential, with fenced ports.
+func (r *Reconciler) newRun(c Credential, req Request, log *slog.Logger, out *Outcome) *run {
+	ru := &run{Reconciler: r, c: c, req: req, log: log, out: out}
+	ru.Identities = fencedIdentities{r.Identities, ru}
+	ru.Keys = fencedKeys{r.Keys, ru}
 	ru.c.Stores = make([]Store, len(c.Stores))
 	for i, st := range c.Stores {
-		ru.c.Stores[i] = guardedStore{st, ru}
+		ru.c.Stores[i] = fencedStore{st, ru}
 	}
 	ru.c.Consumers = make([]Consumers, len(c.Consumers))
 	for i, cs := range c.Consumers {
-		ru.c.Consumers[i] = guardedConsumers{cs, ru}
+		ru.c.Consumers[i] = fencedConsumers{cs, ru}
 	}
 	return ru
 }
@@ -88,13 +88,13 @@ func words(err error) string {
 	return err.Error()
 }
 
-type guardedIdentities struct {
+type fencedIdentities struct {
 	Identities
 	ru *run
 }
 
 // Create creates a service ID.
-func (g guardedIdentities) Create(ctx context.Context, name, description string) (id ServiceID, err error) {
+func (g fencedIdentities) Create(ctx context.Context, name, description string) (id ServiceID, err error) {
 	err = g.ru.write(ctx, time.Time{}, func() (err error) {
 		id, err = g.Identities.Create(ctx, name, description)
 		return err
@@ -103,33 +103,33 @@ func (g guardedIdentities) Create(ctx context.Context, name, description string)
 }
 
 // Remove deletes a service ID.
-func (g guardedIdentities) Remove(ctx context.Context, id string) error {
+func (g fencedIdentities) Remove(ctx context.Context, id string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Remove(ctx, id) })
 }
 
 // Grant creates a policy.
-func (g guardedIdentities) Grant(ctx context.Context, iamID string, p Policy) error {
+func (g fencedIdentities) Grant(ctx context.Context, iamID string, p Policy) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Grant(ctx, iamID, p) })
 }
 
 // Mark writes a marker. One that clears the new key for publication is as
 // urgent as the publication.
-func (g guardedIdentities) Mark(ctx context.Context, id ServiceID, m Marker) error {
+func (g fencedIdentities) Mark(ctx context.Context, id ServiceID, m Marker) error {
 	return g.ru.write(ctx, g.ru.born(m.Current), func() error { return g.Identities.Mark(ctx, id, m) })
 }
 
 // Join adds a member to an access group.
-func (g guardedIdentities) Join(ctx context.Context, iamID, group string) error {
+func (g fencedIdentities) Join(ctx context.Context, iamID, group string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Join(ctx, iamID, group) })
 }
 
-type guardedKeys struct {
+type fencedKeys struct {
 	Keys
 	ru *run
 }
 
 // List returns keys, without marks that can't be true.
-func (g guardedKeys) List(ctx context.Context, iamID string, credentials ...string) (KeyList, error) {
+func (g fencedKeys) List(ctx context.Context, iamID string, credentials ...string) (KeyList, error) {
 	l, err := g.Keys.List(ctx, iamID, credentials...)
 	for i, k := range l.Keys {
 		l.Keys[i] = plausible(k, l.Date)
@@ -138,14 +138,14 @@ func (g guardedKeys) List(ctx context.Context, iamID string, credentials ...stri
 }
 
 // Get returns a key, without marks that can't be true.
-func (g guardedKeys) Get(ctx context.Context, keyID string) (KeyRecord, error) {
+func (g fencedKeys) Get(ctx context.Context, keyID string) (KeyRecord, error) {
 	rec, err := g.Keys.Get(ctx, keyID)
 	rec.Key = plausible(rec.Key, rec.Date)
 	return rec, err
 }
 
 // Mint creates a key.
-func (g guardedKeys) Mint(ctx context.Context, m MintRequest, v secret.Value) (k rotation.Key, err error) {
+func (g fencedKeys) Mint(ctx context.Context, m MintRequest, v secret.Value) (k rotation.Key, err error) {
 	err = g.ru.write(ctx, time.Time{}, func() (err error) {
 		k, err = g.Keys.Mint(ctx, m, v)
 		return err
@@ -154,51 +154,51 @@ func (g guardedKeys) Mint(ctx context.Context, m MintRequest, v secret.Value) (k
 }
 
 // Update changes a key.
-func (g guardedKeys) Update(ctx context.Context, rec KeyRecord, c KeyChange) error {
+func (g fencedKeys) Update(ctx context.Context, rec KeyRecord, c KeyChange) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Update(ctx, rec, c) })
 }
 
 // Retire deletes a key.
-func (g guardedKeys) Retire(ctx context.Context, keyID string) error {
+func (g fencedKeys) Retire(ctx context.Context, keyID string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Retire(ctx, keyID) })
 }
 
 // withdraw deletes a key that this round made and no store can hold. That is
 // right at any age of the run. A transport that asks MayWrite may still refuse
 // it; the key's fuse then ends it.
-func (g guardedKeys) withdraw(ctx context.Context, keyID string) error {
+func (g fencedKeys) withdraw(ctx context.Context, keyID string) error {
 	return answered(g.Keys.Retire(ctx, keyID))
 }
 
 // Disable stops a key from authenticating.
-func (g guardedKeys) Disable(ctx context.Context, keyID string) error {
+func (g fencedKeys) Disable(ctx context.Context, keyID string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Disable(ctx, keyID) })
 }
 
 // Adopt writes a marker on a key.
-func (g guardedKeys) Adopt(ctx context.Context, rec KeyRecord, m Marker) error {
+func (g fencedKeys) Adopt(ctx context.Context, rec KeyRecord, m Marker) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Adopt(ctx, rec, m) })
 }
 
-type guardedStore struct {
+type fencedStore struct {
 	Store
 	ru *run
 }
 
 // Read returns the entry, if it has the form of one.
-func (g guardedStore) Read(ctx context.Context) (Entry, error) {
+func (g fencedStore) Read(ctx context.Context) (Entry, error) {
 	e, err := g.Store.Read(ctx)
 	return formed(e), answered(err)
 }
 
 // Publish writes the entry.
-func (g guardedStore) Publish(ctx context.Context, e Entry, revision string) error {
+func (g fencedStore) Publish(ctx context.Context, e Entry, revision string) error {
 	return g.ru.write(ctx, g.ru.born(e.KeyID), func() error { return g.Store.Publish(ctx, e, revision) })
 }
 
 // Release unlocks the entry of a key that has ended, in a store that locks
 // entries.
-func (g guardedStore) Release(ctx context.Context, keyID string) error {
+func (g fencedStore) Release(ctx context.Context, keyID string) error {
 	r, ok := g.Store.(Releaser)
 	if !ok {
 		return nil
@@ -206,17 +206,17 @@ func (g guardedStore) Release(ctx context.Context, keyID string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return r.Release(ctx, keyID) })
 }
 
-type guardedConsumers struct {
+type fencedConsumers struct {
 	consumers Consumers
 	ru        *run
 }
 
 // Consumers lists the consumers.
-func (g guardedConsumers) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
+func (g fencedConsumers) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 	return g.consumers.Consumers(ctx)
 }
 
 // Restart restarts a consumer.
-func (g guardedConsumers) Restart(ctx context.Context, name, keyID string) error {
+func (g fencedConsumers) Restart(ctx context.Context, name, keyID string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.consumers.Restart(ctx, name, keyID) })
 }

@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"slices"
 	"time"
 )
 
@@ -44,11 +43,40 @@ func (v view) bit() (bit, near time.Duration) {
 	return bit, min(3*v.r.SweepEvery, bit/2)
 }
 
-// held reports whether a store names the key, or a consumer was last restarted
-// with it.
-func (v view) held(k Key) bool { return v.named[k.ID] || v.marked(k) }
+// unfuse gives every named key its full lifetime, as a consumer may hold it.
+func (v view) unfuse() (steps []Step) {
+	for _, k := range v.Keys {
+		if v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
+			steps = append(steps, Step{Action: Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: FuseOn})
+		}
+	}
+	return steps
+}
 
-// marked reports whether a consumer was last restarted with the key.
-func (v view) marked(k Key) bool {
-	return slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
+// mostOverlaps is the total number of overlaps that use can extend a key to.
+const mostOverlaps = 3
+
+// extension returns the expiry of a superseded key that is still used, and
+// whether that is later than its present expiry. A consumer that re-reads its
+// store in time does not use the key in the second half of the overlap.
+func (v view) extension(k Key) (at time.Time, used, later bool) {
+	if v.held(k) || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
+		return k.Expires, false, false
+	}
+	at = k.Expires.Add(v.r.Overlap)
+	if last := k.Superseded.Add(mostOverlaps * v.r.Overlap).Truncate(time.Minute); at.After(last) {
+		at = last
+	}
+	return at, true, at.After(k.Expires)
+}
+
+// extensions extend the overlap of keys that are still used, even if stores do
+// not answer.
+func (v view) extensions() (steps []Step) {
+	for _, k := range v.Keys {
+		if at, _, later := v.extension(k); later {
+			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: StillUsed})
+		}
+	}
+	return steps
 }

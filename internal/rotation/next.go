@@ -1,0 +1,56 @@
+package rotation
+
+import "time"
+
+// next returns when the state will have changed without an event.
+func (v view) next(t Trigger) time.Time {
+	next := v.now.Add(max(v.r.After, v.r.SweepEvery))
+	earlier := func(at time.Time) {
+		if at.After(v.now) && at.Before(next) {
+			next = at
+		}
+	}
+	if v.published.ID != "" {
+		earlier(v.dueAt(v.published))
+		if !v.published.Expires.IsZero() && !v.published.Fused(v.r) {
+			earlier(v.published.Expires.Add(-4 * v.r.SweepEvery))
+		}
+	}
+	for _, k := range v.Keys {
+		switch {
+		case v.rival(k):
+			earlier(k.Created.Add(v.r.Window))
+		case !v.named[k.ID] && !k.Expires.IsZero():
+			earlier(k.Expires.Add(v.r.ExpiryMargin))
+		case !k.Superseded.IsZero() && !k.Expires.IsZero():
+			_, near := v.bit()
+			earlier(k.Expires.Add(-near))
+		}
+	}
+	if !v.allRead || v.unlisted {
+		earlier(v.now.Add(v.r.SweepEvery))
+	}
+	for _, at := range v.waits(t) {
+		earlier(at)
+	}
+	return next
+}
+
+// waits returns when what a plan waits for may be over.
+func (v view) waits(t Trigger) (times []time.Time) {
+	for _, st := range v.Stores {
+		if v.unlisted && st.Key != "" {
+			times = append(times, st.Created.Add(2*v.r.Window))
+		}
+	}
+	if v.due(t) == "" {
+		return times
+	}
+	for _, k := range v.Keys {
+		times = append(times, k.Created.Add(v.r.MinAge))
+		if !k.Expires.IsZero() {
+			times = append(times, k.Expires) // one live key fewer
+		}
+	}
+	return times
+}
