@@ -5,9 +5,11 @@
 // itself, since the SDK's authenticators ignore the request's context and hold
 // a lock that the whole process shares.
 //
-// Lists cover the default group of service IDs only. IAM creates a service ID
-// there unless the request names another group, and cannot move it, so all of
-// latchkey's service IDs are in it.
+// Lists cover one group of service IDs, which is the default group unless the
+// request names another. IAM creates a service ID in the default group unless the
+// request names another, and cannot move it, so all service IDs that latchkey
+// creates are there. A given service ID may be in any group: its keys are listed
+// with its group.
 //
 // Facts about IAM come from IBM's documents and SDK models. The file
 // unknowns.go lists the questions that they leave open.
@@ -21,6 +23,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -72,6 +75,7 @@ type Client struct {
 	policies *iampolicymanagementv1.IamPolicyManagementV1
 	groups   *iamaccessgroupsv2.IamAccessGroupsV2
 	roles    roleBook
+	idGroups sync.Map // IAM ID of a service ID → its group; it never changes
 	sleep    func(context.Context, time.Duration) error
 }
 

@@ -72,7 +72,7 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
 	opts := &iamidentityv1.ListServiceIdsOptions{
-		AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true),
+		AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true), ShowGroupID: core.StringPtr("true"),
 	}
 	err = eachPage(doing, func(token *string) (string, error) {
 		opts.Pagetoken = token
@@ -99,10 +99,26 @@ func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) reconcile.S
 		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: moment(s.CreatedAt),
 	}
 	id.Version = str(s.EntityTag)
+	c.idGroups.Store(id.IAMID, str(s.GroupID))
 	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(str(s.Description))
 	id.Creator = creator(s.History)
 	id.Ours = id.Marked && id.Marker.Owner == c.cfg.Owner && (slices.Contains(own, id.Creator) || claimed(id.Marker, s.History, own))
 	return id
+}
+
+// groupOf returns the group of a service ID; empty is the default group. A list
+// of keys without the group is empty for a service ID in another group.
+func (c *Client) groupOf(ctx context.Context, iamID string) (string, error) {
+	if known, ok := c.idGroups.Load(iamID); ok {
+		return known.(string), nil //nolint:forcetypeassert // the map has strings only
+	}
+	_, err := c.Lookup(ctx, iamID)
+	if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		return "", err
+	}
+	known, _ := c.idGroups.Load(iamID)
+	group, _ := known.(string)
+	return group, nil
 }
 
 // moment converts a time that the SDK has parsed.
@@ -124,7 +140,9 @@ func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.Servic
 	if err != nil {
 		return reconcile.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{ID: &id, IncludeHistory: core.BoolPtr(true)})
+	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{
+		ID: &id, IncludeHistory: core.BoolPtr(true), ShowGroupID: core.StringPtr("true"),
+	})
 	if err != nil {
 		return reconcile.ServiceID{}, fault(ctx, doing, resp, err)
 	}
@@ -174,7 +192,7 @@ func (c *Client) Create(ctx context.Context, name, description string) (reconcil
 		return reconcile.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	s, resp, err := c.identity.CreateServiceIDWithContext(ctx, &iamidentityv1.CreateServiceIDOptions{
-		AccountID: &account, Name: &name, Description: &description,
+		AccountID: &account, Name: &name, Description: &description, ShowGroupID: core.StringPtr("true"),
 	})
 	if err != nil {
 		return reconcile.ServiceID{}, fault(ctx, doing, resp, err)

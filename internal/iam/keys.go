@@ -125,8 +125,15 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
+	group, err := c.groupOf(ctx, iamID)
+	if err != nil {
+		return date, fmt.Errorf("%s: %w", doing, err)
+	}
 	opts := &iamidentityv1.ListAPIKeysOptions{
 		AccountID: &account, IamID: &iamID, Pagesize: core.Int64Ptr(100), Scope: core.StringPtr("entity"), IncludeHistory: core.BoolPtr(true),
+	}
+	if group != "" {
+		opts.GroupID = &group
 	}
 	err = eachPage(doing, func(token *string) (string, error) {
 		opts.Pagetoken = token

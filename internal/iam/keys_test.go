@@ -289,3 +289,31 @@ func TestADeletionThatIsNotDoneSaysWhy(t *testing.T) {
 		})
 	}
 }
+
+func TestKeysOfAServiceIDInAnyGroupAreListed(t *testing.T) {
+	w := newWorld(t, nil)
+	group, err := w.cloud.Cloud().CreateServiceIDGroup(cloud.Owner(), cloud.AccountID, "platform", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, in := range map[string]string{"default": "", "group": group.ID} {
+		made, err := w.cloud.Cloud().CreateServiceID(cloud.Owner(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: name, GroupID: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := w.Mint(t.Context(), w.request(reconcile.ServiceID{Name: name, IAMID: made.IAMID}), value(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, client := range []*world{w, newWorldOn(t, w.cloud, nil)} {
+			list, err := client.List(t.Context(), made.IAMID, name)
+			if err != nil || len(list.Keys) != 1 || list.Keys[0].ID != key.ID {
+				t.Errorf("%s: %+v, %v; want key %s", name, list, err, key.ID)
+			}
+		}
+		reads := w.cloud.Counter("GET", "/v1/serviceids/"+made.ID)
+		if _, err := w.List(t.Context(), made.IAMID, name); err != nil || w.cloud.Counter("GET", "/v1/serviceids/"+made.ID) != reads {
+			t.Errorf("%s: %v: the group never changes, and was read again", name, err)
+		}
+	}
+}
