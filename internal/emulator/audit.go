@@ -25,8 +25,9 @@ import (
 // https://cloud.ibm.com/docs/secrets-manager?topic=secrets-manager-at-events. Headers:
 // https://cloud.ibm.com/docs/atracker?topic=atracker-es_headers. Guessed: the
 // actions of a login with a compute resource token, of service ID groups, custom
-// roles and templates and of functions; the CRNs of resources in a project or an instance of Secrets
-// Manager; the actions on tasks; the spelling of the headers' attributes.
+// roles, role and action control templates and functions; the CRNs of resources
+// in a project or an instance of Secrets Manager; the actions on tasks; the
+// spelling of the headers' attributes.
 const KindAudit = "audit"
 
 const (
@@ -34,144 +35,6 @@ const (
 	auditRegion = "eu-de" // where the records are collected
 	auditTime   = "2006-01-02T15:04:05.00-0700"
 )
-
-// auditAction is the part of an audit record that depends on the route.
-type auditAction struct {
-	action string // "*" stands for the kind of the key's owner
-	target string // name of the path value with the target's ID; "" for a created resource
-	lock   string // requestData.lock, or "" if absent
-}
-
-var auditActions = map[string]auditAction{
-	"POST /v1/serviceids":                              {action: "iam-identity.account-serviceid.create"},
-	"PUT /v1/serviceids/{id}":                          {action: "iam-identity.account-serviceid.update", target: "id", lock: "false"},
-	"DELETE /v1/serviceids/{id}":                       {action: "iam-identity.account-serviceid.delete", target: "id"},
-	"POST /v1/serviceids/{id}/lock":                    {action: "iam-identity.account-serviceid.update", target: "id", lock: "true"},
-	"DELETE /v1/serviceids/{id}/lock":                  {action: "iam-identity.account-serviceid.update", target: "id", lock: "false"},
-	"POST /v1/serviceid_groups":                        {action: "iam-identity.serviceid-group.create"},
-	"PUT /v1/serviceid_groups/{id}":                    {action: "iam-identity.serviceid-group.update", target: "id"},
-	"DELETE /v1/serviceid_groups/{id}":                 {action: "iam-identity.serviceid-group.delete", target: "id"},
-	"PUT /v1/accounts/{account}/settings/identity":     {action: "iam-identity.account-settings.update"},
-	"POST /v1/apikeys":                                 {action: "iam-identity.*-apikey.create"},
-	"PUT /v1/apikeys/{id}":                             {action: "iam-identity.*-apikey.update", target: "id", lock: "false"},
-	"DELETE /v1/apikeys/{id}":                          {action: "iam-identity.*-apikey.delete", target: "id"},
-	"POST /v1/apikeys/{id}/lock":                       {action: "iam-identity.*-apikey.update", target: "id", lock: "true"},
-	"DELETE /v1/apikeys/{id}/lock":                     {action: "iam-identity.*-apikey.update", target: "id", lock: "false"},
-	"POST /v1/apikeys/{id}/disable":                    {action: "iam-identity.*-apikey.update", target: "id"},
-	"DELETE /v1/apikeys/{id}/disable":                  {action: "iam-identity.*-apikey.update", target: "id"},
-	"POST /identity/token":                             {action: "iam-identity.*-apikey.login"},
-	"POST /v2/policies":                                {action: "iam-am.policy.create"},
-	"PUT /v2/policies/{id}":                            {action: "iam-am.policy.update", target: "id"},
-	"DELETE /v2/policies/{id}":                         {action: "iam-am.policy.delete", target: "id"},
-	"POST /v1/policies":                                {action: "iam-am.policy.create"},
-	"PUT /v1/policies/{id}":                            {action: "iam-am.policy.update", target: "id"},
-	"PATCH /v1/policies/{id}":                          {action: "iam-am.policy.update", target: "id"},
-	"DELETE /v1/policies/{id}":                         {action: "iam-am.policy.delete", target: "id"},
-	"POST /v2/groups":                                  {action: "iam-groups.group.create"},
-	"PATCH /v2/groups/{group}":                         {action: "iam-groups.group.update", target: "group"},
-	"DELETE /v2/groups/{group}":                        {action: "iam-groups.group.delete", target: "group"},
-	"PUT /v2/groups/{group}/members":                   {action: "iam-groups.member.add", target: "group"},
-	"POST /v2/groups/{group}/members/delete":           {action: "iam-groups.member.delete", target: "group"},
-	"PUT /v2/groups/_allgroups/members/{member}":       {action: "iam-groups.member.add", target: "member"},
-	"DELETE /v2/groups/_allgroups/members/{member}":    {action: "iam-groups.member.delete", target: "member"},
-	"DELETE /v2/groups/{group}/members/{member}":       {action: "iam-groups.member.delete", target: "group"},
-	"POST /v2/projects":                                {action: "codeengine.project.create"},
-	"DELETE /v2/projects/{project}":                    {action: "codeengine.project.delete", target: "project"},
-	"POST /v2/projects/{project}/secrets":              {action: "codeengine.secret.create"},
-	"PUT /v2/projects/{project}/secrets/{name}":        {action: "codeengine.secret.update"},
-	"DELETE /v2/projects/{project}/secrets/{name}":     {action: "codeengine.secret.delete"},
-	"POST /v2/projects/{project}/apps":                 {action: "codeengine.application.create"},
-	"PATCH /v2/projects/{project}/apps/{name}":         {action: "codeengine.application.update"},
-	"DELETE /v2/projects/{project}/apps/{name}":        {action: "codeengine.application.delete"},
-	"POST /v2/projects/{project}/config_maps":          {action: "codeengine.configmap.create"},
-	"PUT /v2/projects/{project}/config_maps/{name}":    {action: "codeengine.configmap.update"},
-	"DELETE /v2/projects/{project}/config_maps/{name}": {action: "codeengine.configmap.delete"},
-	"POST /v2/projects/{project}/jobs":                 {action: "codeengine.job.create"},
-	"PATCH /v2/projects/{project}/jobs/{name}":         {action: "codeengine.job.update"},
-	"DELETE /v2/projects/{project}/jobs/{name}":        {action: "codeengine.job.delete"},
-	"POST /v2/projects/{project}/job_runs":             {action: "codeengine.jobrun.create"},
-	"DELETE /v2/projects/{project}/job_runs/{name}":    {action: "codeengine.jobrun.delete"},
-	"POST /v2/projects/{project}/functions":            {action: "codeengine.function.create"},
-	"PATCH /v2/projects/{project}/functions/{name}":    {action: "codeengine.function.update"},
-	"DELETE /v2/projects/{project}/functions/{name}":   {action: "codeengine.function.delete"},
-
-	// No action of custom roles, templates and settings is documented.
-	"POST /v2/roles":        {action: "iam-am.role.create"},
-	"PUT /v2/roles/{id}":    {action: "iam-am.role.update", target: "id"},
-	"DELETE /v2/roles/{id}": {action: "iam-am.role.delete", target: "id"},
-	"PATCH /v1/accounts/{account}/settings/access_management":          {action: "iam-am.account-settings.update"},
-	"POST /v1/policy_templates":                                        {action: "iam-am.policy-template.create"},
-	"DELETE /v1/policy_templates/{id}":                                 {action: "iam-am.policy-template.delete", target: "id"},
-	"POST /v1/policy_templates/{id}/versions":                          {action: "iam-am.policy-template.update", target: "id"},
-	"PUT /v1/policy_templates/{id}/versions/{version}":                 {action: "iam-am.policy-template.update", target: "id"},
-	"DELETE /v1/policy_templates/{id}/versions/{version}":              {action: "iam-am.policy-template.update", target: "id"},
-	"POST /v1/policy_templates/{id}/versions/{version}/commit":         {action: "iam-am.policy-template.update", target: "id"},
-	"POST /v1/policy_assignments":                                      {action: "iam-am.policy-assignment.create"},
-	"PATCH /v1/policy_assignments/{id}":                                {action: "iam-am.policy-assignment.update", target: "id"},
-	"DELETE /v1/policy_assignments/{id}":                               {action: "iam-am.policy-assignment.delete", target: "id"},
-	"POST /v1/action_control_templates":                                {action: "iam-am.action-control-template.create"},
-	"DELETE /v1/action_control_templates/{id}":                         {action: "iam-am.action-control-template.delete", target: "id"},
-	"POST /v1/action_control_templates/{id}/versions":                  {action: "iam-am.action-control-template.update", target: "id"},
-	"PUT /v1/action_control_templates/{id}/versions/{version}":         {action: "iam-am.action-control-template.update", target: "id"},
-	"DELETE /v1/action_control_templates/{id}/versions/{version}":      {action: "iam-am.action-control-template.update", target: "id"},
-	"POST /v1/action_control_templates/{id}/versions/{version}/commit": {action: "iam-am.action-control-template.update", target: "id"},
-	"POST /v1/action_control_assignments":                              {action: "iam-am.action-control-assignment.create"},
-	"PATCH /v1/action_control_assignments/{id}":                        {action: "iam-am.action-control-assignment.update", target: "id"},
-	"DELETE /v1/action_control_assignments/{id}":                       {action: "iam-am.action-control-assignment.delete", target: "id"},
-	"POST /v1/role_templates":                                          {action: "iam-am.role-template.create"},
-	"DELETE /v1/role_templates/{id}":                                   {action: "iam-am.role-template.delete", target: "id"},
-	"POST /v1/role_templates/{id}/versions":                            {action: "iam-am.role-template.update", target: "id"},
-	"PUT /v1/role_templates/{id}/versions/{version}":                   {action: "iam-am.role-template.update", target: "id"},
-	"DELETE /v1/role_templates/{id}/versions/{version}":                {action: "iam-am.role-template.update", target: "id"},
-	"POST /v1/role_templates/{id}/versions/{version}/commit":           {action: "iam-am.role-template.update", target: "id"},
-	"POST /v1/role_assignments":                                        {action: "iam-am.role-assignment.create"},
-	"PATCH /v1/role_assignments/{id}":                                  {action: "iam-am.role-assignment.update", target: "id"},
-	"DELETE /v1/role_assignments/{id}":                                 {action: "iam-am.role-assignment.delete", target: "id"},
-
-	// No action of revisions is documented.
-	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}":       {action: "codeengine.application.update"},
-	"GET /api/v2/secret_groups":                                            {action: "secrets-manager.secret-groups.list"},
-	"POST /api/v2/secret_groups":                                           {action: "secrets-manager.secret-group.create"},
-	"GET /api/v2/secret_groups/{group}":                                    {action: "secrets-manager.secret-group.read", target: "group"},
-	"PATCH /api/v2/secret_groups/{group}":                                  {action: "secrets-manager.secret-group.update", target: "group"},
-	"DELETE /api/v2/secret_groups/{group}":                                 {action: "secrets-manager.secret-group.delete", target: "group"},
-	"GET /api/v2/secret_groups/{group}/secret_types/{type}/secrets/{name}": {action: "secrets-manager.secret.read"},
-	"GET /api/v2/secrets":                                                  {action: "secrets-manager.secrets.list"},
-	"POST /api/v2/secrets":                                                 {action: "secrets-manager.secret.create"},
-	"GET /api/v2/secrets/{secret}":                                         {action: "secrets-manager.secret.read", target: "secret"},
-	"DELETE /api/v2/secrets/{secret}":                                      {action: "secrets-manager.secret.delete", target: "secret"},
-	"GET /api/v2/secrets/{secret}/metadata":                                {action: "secrets-manager.secret-metadata.read", target: "secret"},
-	"PATCH /api/v2/secrets/{secret}/metadata":                              {action: "secrets-manager.secret-metadata.update", target: "secret"},
-	"POST /api/v2/secrets/{secret}/actions":                                {action: "secrets-manager.secret-action.create", target: "secret"},
-	"GET /api/v2/secrets/{secret}/versions":                                {action: "secrets-manager.secret-versions.list", target: "secret"},
-	"POST /api/v2/secrets/{secret}/versions":                               {action: "secrets-manager.secret-version.create", target: "secret"},
-	"GET /api/v2/secrets/{secret}/versions/{version}":                      {action: "secrets-manager.secret-version.read", target: "secret"},
-	"DELETE /api/v2/secrets/{secret}/versions/{version}/secret_data":       {action: "secrets-manager.secret-version-data.delete", target: "secret"},
-	"GET /api/v2/secrets/{secret}/versions/{version}/metadata":             {action: "secrets-manager.secret-version-metadata.read", target: "secret"},
-	"PATCH /api/v2/secrets/{secret}/versions/{version}/metadata":           {action: "secrets-manager.secret-version-metadata.update", target: "secret"},
-	"POST /api/v2/secrets/{secret}/versions/{version}/actions":             {action: "secrets-manager.secret-version-action.create", target: "secret"},
-	"GET /api/v2/secrets_locks":                                            {action: "secrets-manager.secrets-locks.list"},
-	"GET /api/v2/secrets/{secret}/locks":                                   {action: "secrets-manager.secret-locks.list", target: "secret"},
-	"POST /api/v2/secrets/{secret}/locks_bulk":                             {action: "secrets-manager.secret-locks.create", target: "secret"},
-	"DELETE /api/v2/secrets/{secret}/locks_bulk":                           {action: "secrets-manager.secret-locks.delete", target: "secret"},
-	"GET /api/v2/secrets/{secret}/versions/{version}/locks":                {action: "secrets-manager.secret-version-locks.list", target: "secret"},
-	"POST /api/v2/secrets/{secret}/versions/{version}/locks_bulk":          {action: "secrets-manager.secret-version-locks.create", target: "secret"},
-	"DELETE /api/v2/secrets/{secret}/versions/{version}/locks_bulk":        {action: "secrets-manager.secret-version-locks.delete", target: "secret"},
-	"GET /api/v2/secrets/{secret}/tasks":                                   {action: "secrets-manager.secret-tasks.list", target: "secret"},
-	"GET /api/v2/secrets/{secret}/tasks/{task}":                            {action: "secrets-manager.secret-task.read", target: "secret"},
-	"PUT /api/v2/secrets/{secret}/tasks/{task}":                            {action: "secrets-manager.secret-task.update", target: "secret"},
-	"DELETE /api/v2/secrets/{secret}/tasks/{task}":                         {action: "secrets-manager.secret-task.delete", target: "secret"},
-	"GET /api/v2/configurations":                                           {action: "secrets-manager.configurations.list"},
-	"POST /api/v2/configurations":                                          {action: "secrets-manager.configuration.create"},
-	"GET /api/v2/configurations/{name}":                                    {action: "secrets-manager.configuration.read"},
-	"PATCH /api/v2/configurations/{name}":                                  {action: "secrets-manager.configuration.update"},
-	"DELETE /api/v2/configurations/{name}":                                 {action: "secrets-manager.configuration.delete"},
-	"POST /api/v2/configurations/{name}/actions":                           {action: "secrets-manager.configuration-action.create"},
-	"GET /api/v2/notifications/registration":                               {action: "secrets-manager.notifications-registration.read"},
-	"POST /api/v2/notifications/registration":                              {action: "secrets-manager.notifications-registration.create"},
-	"DELETE /api/v2/notifications/registration":                            {action: "secrets-manager.notifications-registration.delete"},
-	"GET /api/v2/notifications/registration/test":                          {action: "secrets-manager.notifications-registration.test"},
-}
 
 // auditRecord has the fields that IBM documents.
 type auditRecord struct {
@@ -309,7 +172,7 @@ func (c *call) named() (in namedFields) {
 }
 
 var auditServices = map[string]string{
-	"iam-identity": "IAM Identity Service", "iam-am": "IAM Access Management", "iam-groups": "IAM Access Groups", "codeengine": "Code Engine", "secrets-manager": "Secrets Manager",
+	"iam-identity": "IAM Identity Service", "iam-am": "IAM Access Management", "iam-access-management": "IAM Access Management", "iam-groups": "IAM Access Groups", "codeengine": "Code Engine", "secrets-manager": "Secrets Manager",
 }
 
 func (s *Server) auditOf(now time.Time, action string, target cloud.Resource, source string, status int) auditRecord {
