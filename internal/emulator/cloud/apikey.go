@@ -233,14 +233,11 @@ func (c *Cloud) ListAPIKeys(a Actor, q APIKeyQuery) (Page[APIKey], error) {
 	if err := c.known(a); err != nil {
 		return Page[APIKey]{}, err
 	}
-	at := position[APIKeyQuery]{Query: q}
-	if q.PageToken != "" {
-		var ok bool
-		if at, ok = parsePosition[APIKeyQuery](q.PageToken); !ok {
-			return Page[APIKey]{}, identityInvalid("pagetoken is not valid")
-		}
-		q = at.Query
+	at, err := resume(q, q.PageToken)
+	if err != nil {
+		return Page[APIKey]{}, err
 	}
+	q = at.Query
 	limit, conditions, err := checkIdentityList(q.PageSize, q.Filter, q.Order)
 	if err != nil {
 		return Page[APIKey]{}, err
@@ -248,7 +245,12 @@ func (c *Cloud) ListAPIKeys(a Actor, q APIKeyQuery) (Page[APIKey], error) {
 	if err := c.checkKeyQuery(a, &q); err != nil {
 		return Page[APIKey]{}, err
 	}
-	less, err := keyOrder(q.Sort, q.Order)
+	less, err := order(q.Sort, q.Order, func(k *apiKey) int64 { return k.seq }, map[string]func(a, b *apiKey) int{
+		"name":        func(a, b *apiKey) int { return cmp.Compare(a.Name, b.Name) },
+		"description": func(a, b *apiKey) int { return cmp.Compare(a.Description, b.Description) },
+		"created_at":  func(a, b *apiKey) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"created_by":  func(a, b *apiKey) int { return cmp.Compare(a.CreatedBy, b.CreatedBy) },
+	})
 	if err != nil {
 		return Page[APIKey]{}, err
 	}
@@ -329,31 +331,6 @@ func (k *apiKey) attribute(name string) string {
 	default:
 		return k.IAMID
 	}
-}
-
-func keyOrder(sort, order string) (func(a, b *apiKey) int, error) {
-	var less func(a, b *apiKey) int
-	switch sort {
-	case "":
-		if order != "desc" {
-			return nil, nil
-		}
-		less = func(a, b *apiKey) int { return cmp.Compare(a.seq, b.seq) }
-	case "name":
-		less = func(a, b *apiKey) int { return cmp.Compare(a.Name, b.Name) }
-	case "description":
-		less = func(a, b *apiKey) int { return cmp.Compare(a.Description, b.Description) }
-	case "created_at":
-		less = func(a, b *apiKey) int { return a.CreatedAt.Compare(b.CreatedAt) }
-	case "created_by":
-		less = func(a, b *apiKey) int { return cmp.Compare(a.CreatedBy, b.CreatedBy) }
-	default:
-		return nil, identityInvalid("sort is not valid")
-	}
-	if order == "desc" {
-		return func(a, b *apiKey) int { return less(b, a) }, nil
-	}
-	return less, nil
 }
 
 // GetAPIKey returns one key.

@@ -162,14 +162,11 @@ func (c *Cloud) ListServiceIDs(a Actor, q ServiceIDQuery) (Page[ServiceID], erro
 	if err := c.known(a); err != nil {
 		return Page[ServiceID]{}, err
 	}
-	at := position[ServiceIDQuery]{Query: q}
-	if q.PageToken != "" {
-		var ok bool
-		if at, ok = parsePosition[ServiceIDQuery](q.PageToken); !ok {
-			return Page[ServiceID]{}, identityInvalid("pagetoken is not valid")
-		}
-		q = at.Query
+	at, err := resume(q, q.PageToken)
+	if err != nil {
+		return Page[ServiceID]{}, err
 	}
+	q = at.Query
 	if q.AccountID == "" {
 		return Page[ServiceID]{}, identityInvalid("account_id is required")
 	}
@@ -180,7 +177,12 @@ func (c *Cloud) ListServiceIDs(a Actor, q ServiceIDQuery) (Page[ServiceID], erro
 	if q.AccountID != AccountID || !c.may(a, target{service: serviceIdentity}, "Viewer") {
 		return Page[ServiceID]{}, identityForbidden(a, "iam-identity.serviceid.get")
 	}
-	less, err := serviceIDOrder(q.Sort, q.Order)
+	less, err := order(q.Sort, q.Order, func(s *serviceID) int64 { return s.seq }, map[string]func(a, b *serviceID) int{
+		"name":        func(a, b *serviceID) int { return cmp.Compare(a.Name, b.Name) },
+		"description": func(a, b *serviceID) int { return cmp.Compare(a.Description, b.Description) },
+		"created_at":  func(a, b *serviceID) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"modified_at": func(a, b *serviceID) int { return a.ModifiedAt.Compare(b.ModifiedAt) },
+	})
 	if err != nil {
 		return Page[ServiceID]{}, err
 	}
@@ -249,27 +251,33 @@ func (s *serviceID) attribute(name string) string {
 	}
 }
 
-func serviceIDOrder(sort, order string) (func(a, b *serviceID) int, error) {
-	var less func(a, b *serviceID) int
-	switch sort {
-	case "":
-		if order != "desc" {
-			return nil, nil
-		}
-		less = func(a, b *serviceID) int { return cmp.Compare(a.seq, b.seq) }
-	case "name":
-		less = func(a, b *serviceID) int { return cmp.Compare(a.Name, b.Name) }
-	case "description":
-		less = func(a, b *serviceID) int { return cmp.Compare(a.Description, b.Description) }
-	case "created_at":
-		less = func(a, b *serviceID) int { return a.CreatedAt.Compare(b.CreatedAt) }
-	case "modified_at":
-		less = func(a, b *serviceID) int { return a.ModifiedAt.Compare(b.ModifiedAt) }
-	default:
+// resume returns where a list goes on: at its start, or where a page token of IAM
+// identity says.
+func resume[Q any](q Q, token string) (position[Q], error) {
+	if token == "" {
+		return position[Q]{Query: q}, nil
+	}
+	at, ok := parsePosition[Q](token)
+	if !ok {
+		return at, identityInvalid("pagetoken is not valid")
+	}
+	return at, nil
+}
+
+// order returns the comparison of a sorted list of IAM identity. It is nil if the
+// list is in the order of arrival.
+func order[T any](by, direction string, seq func(T) int64, known map[string]func(a, b T) int) (func(a, b T) int, error) {
+	less, ok := known[by]
+	switch {
+	case by == "" && direction != "desc":
+		return nil, nil
+	case by == "":
+		less = func(a, b T) int { return cmp.Compare(seq(a), seq(b)) }
+	case !ok:
 		return nil, identityInvalid("sort is not valid")
 	}
-	if order == "desc" {
-		return func(a, b *serviceID) int { return less(b, a) }, nil
+	if direction == "desc" {
+		return func(a, b T) int { return less(b, a) }, nil
 	}
 	return less, nil
 }
@@ -389,19 +397,25 @@ func (c *Cloud) dropServiceID(s *serviceID, lingers bool) {
 	for _, k := range slices.Clone(c.keysByIAM[s.IAMID]) {
 		c.dropKey(k, lingers)
 	}
-	for _, p := range slices.Clone(c.policiesBySubject[s.IAMID]) {
-		c.dropPolicy(p, false)
-	}
 	if lingers && c.switches.DeletedListed {
 		c.goneServiceIDs.add(s.seq, c.now(), c.settings.ListLag, s)
 	}
-	c.leaveGroups(s.IAMID)
+	c.dropSubject(s.IAMID)
 	c.dropName(s)
 	c.serviceIDSequence.remove(s.seq)
 	delete(c.serviceIDs, s.ID)
 	if c.inGroup[s.GroupID]--; c.inGroup[s.GroupID] == 0 {
 		delete(c.inGroup, s.GroupID)
 	}
+}
+
+// dropSubject removes what belongs to an identity that is deleted: its policies
+// and its memberships.
+func (c *Cloud) dropSubject(iamID string) {
+	for _, p := range slices.Clone(c.policiesBySubject[iamID]) {
+		c.dropPolicy(p, false)
+	}
+	c.leaveGroups(iamID)
 }
 
 // LockServiceID locks or unlocks a service ID.
