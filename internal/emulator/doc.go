@@ -30,6 +30,12 @@
 //     Editor and Administrator may, and that a leaked key is disabled by default.
 //     Modelled: the bodies and the bounds of fields. Guessed: the names of most
 //     actions, and the statuses and codes of the other errors.
+//   - /v1/profiles with rules, links and identities: every operation; modelled. Sure:
+//     unique names, 2,000 in an account, and the actions that audit names for
+//     profiles. Guessed: that the roles are those of service IDs, that a change of
+//     rules, links and identities is a change of the profile, the ends of CRNs and
+//     the errors. Rules, links and identities are checked, stored and returned, but
+//     have no effect: see the grants above.
 //   - /v1/accounts/{id}/settings/identity. Sure: that Operator, Editor and
 //     Administrator change it, and that a restriction of service IDs binds even
 //     the owner. Modelled: the body. The restrictions and the life of access

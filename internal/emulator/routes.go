@@ -177,6 +177,7 @@ var routes = slices.Concat([]route{
 	{"DELETE", "/api/v2/notifications/registration", familySecrets, (*Server).deleteRegistration},
 	{"GET", "/api/v2/notifications/registration/test", familySecrets, (*Server).testRegistration},
 },
+	profileRoutes,
 	templateRoutes(cloud.PolicyTemplates),
 	templateRoutes(cloud.ActionControlTemplates),
 	templateRoutes(cloud.RoleTemplates),

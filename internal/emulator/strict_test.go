@@ -62,7 +62,7 @@ func (s *site) required() map[string]body {
 	templates := func(kind string) string {
 		return `[{"id":"` + cmp.Or(s.made["/v1/"+kind+"_templates unassigned"], s.made["/v1/"+kind+"_templates"]) + `","version":"1"}]`
 	}
-	return map[string]body{
+	out := map[string]body{
 		"POST /v2/roles":                                   {"account_id": account, "name": `"Another"`, "display_name": `"r"`, "service_name": `"logs"`, "actions": actions},
 		"PUT /v2/roles/{id}":                               {"display_name": `"r"`, "actions": actions},
 		"POST /v1/policy_templates":                        {"account_id": account, "name": `"another"`, "policy": policy},
@@ -94,6 +94,8 @@ func (s *site) required() map[string]body {
 		"POST /v2/projects/{project}/jobs":                 {"name": `"another"`, "image_reference": env},
 		"POST /v2/projects/{project}/functions":            {"name": `"another"`, "code_reference": `"data:text/plain;base64,eA=="`, "runtime": `"nodejs-24"`},
 	}
+	maps.Copy(out, s.requiredOfIdentity())
+	return out
 }
 
 func newSite(t *testing.T) *site {
@@ -139,6 +141,7 @@ func newSite(t *testing.T) *site {
 	} {
 		s.made[pattern] = create(path, required["POST "+pattern].without(""))
 	}
+	s.makeProfile(create)
 	status, out := s.call(s.owner, "PUT", "/v2/groups/"+s.made["/v2/groups"]+"/members", `{"members":[{"iam_id":"`+subject.IAMID+`","type":"service"}]}`)
 	if status != http.StatusMultiStatus {
 		t.Fatalf("%d %v", status, out)
@@ -203,11 +206,13 @@ func (s *site) path(pattern string) string {
 	fill := map[string]string{
 		"{id}": s.made[collection], "{account}": cloud.AccountID, "{reference}": "latest", "{group}": s.made["/v2/groups"],
 		"{version}": s.made["version"], "{member}": s.made["iam"], "{project}": s.made["project"], "{name}": "one", "{revision}": "one-00001",
+		"{profile}": s.made["profile"], "{rule}": s.made["rule"], "{link}": s.made["link"],
+		"{type}": "user", "{identifier}": cloud.OwnerIAMID,
 	}
 	for name, value := range fill {
 		pattern = strings.ReplaceAll(pattern, name, value)
 	}
-	if strings.HasPrefix(pattern, "/v1/serviceid") || strings.HasPrefix(pattern, "/v2/policies") || strings.HasPrefix(pattern, "/v1/policies") ||
+	if strings.HasPrefix(pattern, "/v1/serviceid") || pattern == "/v1/profiles" || strings.HasPrefix(pattern, "/v2/policies") || strings.HasPrefix(pattern, "/v1/policies") ||
 		pattern == "/v2/groups" || strings.Contains(pattern, "_allgroups") {
 		pattern += "?account_id=" + cloud.AccountID
 	} else if strings.HasSuffix(pattern, "_templates") || strings.Contains(pattern, "_assignments") {

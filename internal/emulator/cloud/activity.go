@@ -35,6 +35,12 @@ func (c *Cloud) authenticated(x *Activity, fresh *authnTimes) {
 	x.AuthnCount++
 }
 
+// loggedIn counts an authentication of a user or profile.
+func (c *Cloud) loggedIn(iamID string) {
+	x := c.logins[iamID]
+	c.logins[iamID] = Activity{LastAuthn: c.now(), AuthnCount: x.AuthnCount + 1}
+}
+
 // seen returns the activity without what the lag hides.
 func (c *Cloud) seen(x Activity, fresh authnTimes) Activity {
 	last := len(fresh) - 1
@@ -145,12 +151,12 @@ func (c *Cloud) CreateReport(a Actor, account, kind string, hours int) (string, 
 	}}
 	idle := func(last time.Time) bool { return last.Before(r.Start) }
 	for iamID, u := range c.users {
-		if last := c.lastAuthn[iamID]; idle(last) {
+		if last := c.logins[iamID].LastAuthn; idle(last) {
 			r.Users = append(r.Users, Inactive{ID: iamID, Name: u.Email, LastAuthn: last})
 		}
 	}
 	for _, p := range c.profiles {
-		if last := c.lastAuthn[p.IAMID]; idle(last) {
+		if last := c.logins[p.IAMID].LastAuthn; idle(last) {
 			r.Profiles = append(r.Profiles, Inactive{ID: p.ID, Name: p.Name, LastAuthn: last})
 		}
 	}

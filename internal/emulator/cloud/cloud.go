@@ -121,14 +121,15 @@ type Cloud struct {
 	deleted     []deletedKey // oldest first, pruned as their lag passes
 	reapAt      time.Time    // when the first expired key is due for deletion, or zero
 
-	lastAuthn map[string]time.Time // of users and profiles
-	report    *report              // the latest
+	logins map[string]Activity // of users and profiles
+	report *report             // the latest
 
 	goneServiceIDs deletions[*serviceID]
 	goneKeys       deletions[*apiKey]
 
-	profiles map[string]*Profile
-	crTokens map[string]bool
+	profiles        map[string]*profile
+	profileSequence sequence[*profile]
+	crTokens        map[string]bool
 
 	policies          map[string]*policy
 	policySequence    sequence[*policy]
@@ -170,8 +171,8 @@ func New(opts Options) *Cloud {
 		keys:              map[string]*apiKey{},
 		keysByIAM:         map[string][]*apiKey{},
 		keyByValue:        map[string]*apiKey{},
-		lastAuthn:         map[string]time.Time{},
-		profiles:          map[string]*Profile{},
+		logins:            map[string]Activity{},
+		profiles:          map[string]*profile{},
 		crTokens:          map[string]bool{},
 		policies:          map[string]*policy{},
 		policiesBySubject: map[string][]*policy{},

@@ -66,11 +66,7 @@ func (c *Cloud) putUser(email string) User {
 func (c *Cloud) AddProfile(name string) Profile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := &Profile{ID: "Profile-" + c.uuid(), Name: name, AccountID: AccountID, CreatedAt: c.now()}
-	p.IAMID = "iam-" + p.ID
-	p.CRN = "crn:v1:bluemix:public:iam-identity::a/" + AccountID + "::profile:" + p.ID
-	c.profiles[p.ID] = p
-	return *p
+	return c.putProfile(OwnerIAMID, NewProfile{Name: name}).copy(false)
 }
 
 // Grant gives an identity roles on all instances of a service. Roles are CRNs.

@@ -31,7 +31,8 @@ type enterprise struct {
 	roles       []*CustomRole
 	templates   []*template
 	assignments []*assignment
-	policies    []*policy // of the child account
+	policies    []*policy  // of the child account
+	profiles    []*profile // of the child account
 	settings    AccessSettings
 	seq         int64
 }
@@ -39,6 +40,7 @@ type enterprise struct {
 // state copies the content into a state.
 func (e *enterprise) state(s *State) {
 	s.Roles, s.Templates, s.Assignments, s.ChildPolicies = []CustomRole{}, []Template{}, []Assignment{}, []Policy{}
+	s.ChildProfiles = []ProfileState{}
 	for _, r := range e.roles {
 		s.Roles = append(s.Roles, r.copy())
 	}
@@ -53,6 +55,19 @@ func (e *enterprise) state(s *State) {
 	for _, p := range e.policies {
 		s.ChildPolicies = append(s.ChildPolicies, p.copy())
 	}
+	for _, p := range e.profiles {
+		s.ChildProfiles = append(s.ChildProfiles, p.state())
+	}
+}
+
+// profile returns a profile of the child account, or nil.
+func (e *enterprise) profile(id string) *profile {
+	for _, p := range e.profiles {
+		if p.ID == id {
+			return p
+		}
+	}
+	return nil
 }
 
 // resource describes a custom role, a template or an assignment.

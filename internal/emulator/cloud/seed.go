@@ -60,10 +60,7 @@ func (c *Cloud) seed(credentials int, admin bool) {
 
 	s := c.putServiceID(OwnerIAMID, NewServiceID{Name: "latchkey", Description: "Mints and rotates API keys"})
 	k := c.putKey(OwnerIAMID, NewAPIKey{Name: "latchkey", IAMID: s.IAMID})
-	profile := &Profile{ID: "Profile-" + c.uuid(), Name: "latchkey", AccountID: AccountID, CreatedAt: c.now()}
-	profile.IAMID = "iam-" + profile.ID
-	profile.CRN = "crn:v1:bluemix:public:iam-identity::a/" + AccountID + "::profile:" + profile.ID
-	c.profiles[profile.ID] = profile
+	profile := c.putProfile(OwnerIAMID, NewProfile{Name: "latchkey"})
 	c.minter = Minter{ServiceID: s.ID, IAMID: s.IAMID, APIKeyID: k.ID, APIKey: k.Value, ProfileID: profile.ID}
 	for _, iamID := range []string{s.IAMID, profile.IAMID} {
 		c.grant(iamID, serviceIdentity, "crn:v1:bluemix:public:iam::::role:Administrator")

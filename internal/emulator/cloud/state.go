@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -16,16 +15,17 @@ type State struct {
 	APIKeys    []APIKey         `json:"apikeys"`
 	IDGroups   []ServiceIDGroup `json:"serviceid_groups"`
 	Users      []User           `json:"users"`
-	Profiles   []Profile        `json:"profiles"`
+	Profiles   []ProfileState   `json:"profiles"`
 	Policies   []Policy         `json:"policies"`
 	Groups     []GroupState     `json:"groups"`
 	// Roles, Templates and Assignments are the custom roles, the versions of
-	// templates and their assignments. ChildPolicies are those of the child
-	// account.
+	// templates and their assignments. ChildPolicies and ChildProfiles are those
+	// of the child account.
 	Roles         []CustomRole   `json:"roles"`
 	Templates     []Template     `json:"templates"`
 	Assignments   []Assignment   `json:"assignments"`
 	ChildPolicies []Policy       `json:"child_policies"`
+	ChildProfiles []ProfileState `json:"child_profiles"`
 	Projects      []ProjectState `json:"projects"`
 	Logs          []LogsInstance `json:"logs"`
 	Lines         int            `json:"lines"` // number of accepted log entries
@@ -61,7 +61,7 @@ func (c *Cloud) State(values bool) State {
 		ServiceIDs: make([]ServiceID, 0, c.serviceIDSequence.len()),
 		APIKeys:    make([]APIKey, 0, c.keySequence.len()),
 		Policies:   make([]Policy, 0, c.policySequence.len()),
-		Profiles:   []Profile{},
+		Profiles:   []ProfileState{},
 		IDGroups:   []ServiceIDGroup{},
 		Users:      []User{},
 		Groups:     []GroupState{},
@@ -88,10 +88,9 @@ func (c *Cloud) State(values bool) State {
 	for _, g := range c.groupOrder {
 		s.Groups = append(s.Groups, GroupState{AccessGroup: g.AccessGroup, Members: g.sorted()})
 	}
-	for _, p := range c.profiles {
-		s.Profiles = append(s.Profiles, *p)
+	for _, p := range c.profileSequence.after(0) {
+		s.Profiles = append(s.Profiles, p.state())
 	}
-	slices.SortFunc(s.Profiles, func(a, b Profile) int { return strings.Compare(a.ID, b.ID) })
 	c.purgeProjects()
 	for _, p := range c.projectOrder {
 		s.Projects = append(s.Projects, c.projectState(p, values))

@@ -7,17 +7,6 @@ import (
 	"time"
 )
 
-// Profile is a trusted profile: an identity without keys that other identities
-// assume.
-type Profile struct {
-	ID        string    `json:"id"`
-	IAMID     string    `json:"iam_id"`
-	CRN       string    `json:"crn"`
-	Name      string    `json:"name"`
-	AccountID string    `json:"account_id"`
-	CreatedAt time.Time `json:"created_at"`
-}
-
 // Token is an access token.
 type Token struct {
 	AccessToken string
@@ -99,7 +88,7 @@ func (c *Cloud) ExchangeAPIKey(value string) (Token, error) {
 	if s, ok := c.serviceIDs[strings.TrimPrefix(k.IAMID, "iam-")]; ok {
 		c.authenticated(&s.Activity, &s.fresh)
 	} else {
-		c.lastAuthn[k.IAMID] = now
+		c.loggedIn(k.IAMID)
 	}
 	return c.issue(k.IAMID, "urn:ibm:params:oauth:grant-type:apikey", nil), nil
 }
@@ -134,7 +123,7 @@ func (c *Cloud) ExchangeCRToken(crToken, profileName, profileID string) (Token, 
 			Message: "No trusted profile can be assumed with the provided compute resource token.",
 			Details: "The profile is not known or does not trust the compute resource."}
 	}
-	c.lastAuthn[p.IAMID] = c.now()
+	c.loggedIn(p.IAMID)
 	by := &authnClaim{Subject: crToken}
 	if got, ok := c.open(crToken); ok {
 		by = &authnClaim{Subject: got.Subject, IAMID: "crn-" + got.Subject}
@@ -157,12 +146,12 @@ func (c *Cloud) AssumeProfile(accessToken, profileName, profileID string) (Token
 		return Token{}, &Error{Status: 400, Code: "bad_request", MessageCode: "BXNIM0437E",
 			Message: "The trusted profile cannot be assumed."}
 	}
-	c.lastAuthn[p.IAMID] = c.now()
+	c.loggedIn(p.IAMID)
 	by := c.subject(a.IAMID)
 	return c.issue(p.IAMID, "urn:ibm:params:oauth:grant-type:assume", by.Authn), nil
 }
 
-func (c *Cloud) profile(name, id string) *Profile {
+func (c *Cloud) profile(name, id string) *profile {
 	if id != "" {
 		return c.profiles[id]
 	}
@@ -209,7 +198,7 @@ func (c *Cloud) TokenFor(iamID string) (Token, error) {
 	if !c.alive(iamID) {
 		return Token{}, unauthenticated()
 	}
-	c.lastAuthn[iamID] = c.now()
+	c.loggedIn(iamID)
 	return c.issue(iamID, "urn:ibm:params:oauth:grant-type:passcode", nil), nil
 }
 
