@@ -40,6 +40,7 @@ var packages = map[string][]string{
 	"doctor":   {"catalog", "codeengine", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
 	"service":  {"catalog", "event", "outcome", "reconcile", "rotation", "secret", "webhook"},
+	"cli":      {"catalog", "event", "reconcile", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
 	"demo":     {"emulator", "event/sample", "reconcile", "rotation", "secret"},

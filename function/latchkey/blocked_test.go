@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -269,11 +270,11 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 						return env(name)
 					}, nil, &out, &out)
 				}
-				if code := run("claim", s.serviceID("c")); code != exitError || !strings.Contains(out.String(), "--yes") {
+				if code := run("claim", s.serviceID("c")); code != cli.ExitError || !strings.Contains(out.String(), "--yes") {
 					s.t.Errorf("without a terminal: exit %d: %s", code, out.String())
 				}
 				code := run("claim", s.serviceID("c"), "--yes")
-				if code != exitOK || !strings.Contains(out.String(), cloud.OwnerIAMID) {
+				if code != cli.ExitOK || !strings.Contains(out.String(), cloud.OwnerIAMID) {
 					s.t.Errorf("claim: exit %d: %s", code, out.String())
 				}
 			},

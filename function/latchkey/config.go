@@ -10,6 +10,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 )
 
+// environment reads a variable of the process; unset is "".
+type environment func(string) string
+
 // configFile is the config's file when nothing names one.
 const configFile = "latchkey.yaml"
 

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/demo"
 )
 
@@ -16,6 +17,6 @@ type demoCommand struct {
 }
 
 // Run shows the life of a key on the emulator.
-func (c demoCommand) Run(ctx context.Context, std streams) error {
-	return demo.Run(ctx, demo.Options{Out: std.out, Keep: c.Keep, Form: c.Form, Platform: c.Platform, Bundle: c.Bundle})
+func (c demoCommand) Run(ctx context.Context, std cli.Streams) error {
+	return demo.Run(ctx, demo.Options{Out: std.Out, Keep: c.Keep, Form: c.Form, Platform: c.Platform, Bundle: c.Bundle})
 }

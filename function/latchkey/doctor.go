@@ -8,12 +8,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/doctor"
 )
 
 type doctorCommand struct {
-	byHand
+	cli.ByHand
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
 }
@@ -22,7 +23,7 @@ type doctorCommand struct {
 var errFailedChecks = errors.New("some checks failed: see above")
 
 // Run checks everything that the config needs, and changes nothing.
-func (c doctorCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
+func (c doctorCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
@@ -33,8 +34,8 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std streams, lo
 		IAM: p.iam, Catalog: p.catalog, Planner: p.reconciler, Account: p.iam.Account, Now: p.cloud.now,
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
-	}, std.out)
-	fmt.Fprintf(std.out, "%d ok, %d failed, %d unknown\n", tally.OK, tally.Failed, tally.Unknown)
+	}, std.Out)
+	fmt.Fprintf(std.Out, "%d ok, %d failed, %d unknown\n", tally.OK, tally.Failed, tally.Unknown)
 	if tally.Failed > 0 {
 		return errFailedChecks
 	}

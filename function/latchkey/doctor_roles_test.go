@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -102,7 +103,7 @@ func (s *stage) sweepsAs(key, config string) (code int, outcomes string) {
 	s.t.Helper()
 	for _, later := range []time.Duration{0, 61 * 24 * time.Hour, 25 * time.Hour, time.Hour} {
 		s.cloud.Advance(later)
-		if code, outcomes = s.as(key, config, "sweep"); code != exitOK {
+		if code, outcomes = s.as(key, config, "sweep"); code != cli.ExitOK {
 			break
 		}
 	}
@@ -298,10 +299,10 @@ func TestASweepWorksExactlyWhenTheDoctorFindsNoFailure(t *testing.T) {
 			_, key := s.minter(tc.policies...)
 			doctored, list := s.as(key, config, "doctor")
 			swept, outcomes := s.sweepsAs(key, config)
-			if (swept == exitOK) != tc.works {
+			if (swept == cli.ExitOK) != tc.works {
 				t.Errorf("the sweep exits with %d:\n%s", swept, outcomes)
 			}
-			if (doctored == exitOK) != tc.works || strings.Contains(list, "FAIL") == tc.works {
+			if (doctored == cli.ExitOK) != tc.works || strings.Contains(list, "FAIL") == tc.works {
 				t.Errorf("the doctor exits with %d", doctored)
 			}
 			if strings.Contains(list, "????") != tc.unknown {

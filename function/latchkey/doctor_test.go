@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -30,7 +31,7 @@ func (s *stage) examine(env map[string]string) (int, string) {
 func TestTheDoctorFindsNothingOnAFreshEmulatorAndChangesNothing(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	code, list := s.examine(nil)
-	if code != exitOK || strings.Contains(list, "FAIL") || !strings.Contains(list, "0 failed") {
+	if code != cli.ExitOK || strings.Contains(list, "FAIL") || !strings.Contains(list, "0 failed") {
 		t.Errorf("exit %d\n%s", code, list)
 	}
 	if changes := s.cloud.Events(); len(changes) != 0 {
@@ -81,8 +82,8 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 			s := newStage(t, emulator.Options{})
 			tc.harm(s)
 			code, list := s.examine(tc.env)
-			if code != exitError {
-				t.Errorf("exit %d, want %d", code, exitError)
+			if code != cli.ExitError {
+				t.Errorf("exit %d, want %d", code, cli.ExitError)
 			}
 			for _, part := range tc.says {
 				if !strings.Contains(list, part) {

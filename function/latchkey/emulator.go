@@ -11,12 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
 type emulatorCommand struct {
-	unattended
+	cli.Unattended
 	Listen  string        `help:"Address on loopback." default:"127.0.0.1:0"`
 	Latency time.Duration `help:"Delay of every emulated call."`
 	Lag     time.Duration `help:"How long IAM does not show new keys and policies."`
@@ -66,7 +67,7 @@ func (c emulatorCommand) switches() (*cloud.Switches, error) {
 
 // Run serves IBM Cloud on loopback until its context ends. The first line on
 // stdout is JSON with what a client needs.
-func (c emulatorCommand) Run(ctx context.Context, std streams, log *slog.Logger) error {
+func (c emulatorCommand) Run(ctx context.Context, std cli.Streams, log *slog.Logger) error {
 	switches, err := c.switches()
 	if err != nil {
 		return err
@@ -89,7 +90,7 @@ func (c emulatorCommand) Run(ctx context.Context, std streams, log *slog.Logger)
 	if err != nil {
 		return fmt.Errorf("starting the emulator: %w", err)
 	}
-	if err := json.NewEncoder(std.out).Encode(server.Ready()); err != nil {
+	if err := json.NewEncoder(std.Out).Encode(server.Ready()); err != nil {
 		return fmt.Errorf("printing the ready line: %w", err)
 	}
 	<-ctx.Done()

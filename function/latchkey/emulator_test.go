@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
@@ -83,7 +84,7 @@ func TestEmulatorRefusesASwitchThatIsNotThere(t *testing.T) {
 	} {
 		var stderr bytes.Buffer
 		code := run(t.Context(), []string{"emulator", "--switch", arg}, func(string) string { return "" }, nil, io.Discard, &stderr)
-		if code != exitError || !strings.Contains(stderr.String(), want) {
+		if code != cli.ExitError || !strings.Contains(stderr.String(), want) {
 			t.Errorf("--switch %s: exit %d, %s", arg, code, stderr.String())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -374,12 +375,12 @@ func TestAJobReadsARecordOfKafkaAsTheApplicationDoes(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	id := s.project("team-b").ID
 	created := auditEvent(s.cloud.Ready().Account, "codeengine.instance.create", "success", "IBMid-1", id, s.cloud.Now())
-	if code, out := s.job(jobEnvironment(created)); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+	if code, out := s.job(jobEnvironment(created)); code != cli.ExitOK || !strings.Contains(out, `"result":"published"`) {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	s.one(created, "", reconcile.ResultUnchanged)
 	login := auditEvent(s.cloud.Ready().Account, "iam-identity.serviceid-apikey.login", "success", "IBMid-1", id, s.cloud.Now())
-	if code, out := s.job(jobEnvironment(login)); code != exitOK || out != "" {
+	if code, out := s.job(jobEnvironment(login)); code != cli.ExitOK || out != "" {
 		t.Errorf("exit %d, %s", code, out)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/cli"
 )
 
 // Every example event asks for something of the example config, or says that it
@@ -18,7 +20,7 @@ func TestTheExampleEventsAskOfTheExampleConfig(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	args := append([]string{"validate", "--config", dir + "full.yaml", "--event"}, files...)
-	if code := run(t.Context(), args, func(string) string { return "" }, nil, &out, &errs); code != exitOK {
+	if code := run(t.Context(), args, func(string) string { return "" }, nil, &out, &errs); code != cli.ExitOK {
 		t.Fatalf("exit %d: %s%s", code, &out, &errs)
 	}
 	got := map[string]string{}

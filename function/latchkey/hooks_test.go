@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
@@ -363,7 +364,7 @@ func TestTheFunctionTakesDeliveriesToo(t *testing.T) {
 	}
 	ready := s.cloud.Ready()
 	env := hookEnv(map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken, "LATCHKEY_CONFIG": examples.HooksEmulator})
-	if code := run(t.Context(), []string{"invoke"}, func(name string) string { return env[name] }, &in, io.MultiWriter(&out, s.said), s.said); code != exitOK {
+	if code := run(t.Context(), []string{"invoke"}, func(name string) string { return env[name] }, &in, io.MultiWriter(&out, s.said), s.said); code != cli.ExitOK {
 		t.Fatalf("exit %d", code)
 	}
 	want := map[string]int{"ok": 200, "raw": 200, "bad": 401, "none": 404, "long": 413}

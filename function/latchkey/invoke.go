@@ -4,17 +4,18 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 type invokeCommand struct {
-	unattended
+	cli.Unattended
 	Config string `help:"The config file." placeholder:"FILE"`
 }
 
 // Run is the function's resident child: one JSON line in, one out, many in
 // flight. It serves the routes of the application.
-func (c invokeCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
+func (c invokeCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
 	p, err := wire(env, log, c.Config, "")
 	if err != nil {
 		return err
@@ -24,5 +25,5 @@ func (c invokeCommand) Run(ctx context.Context, env environment, std streams, lo
 		return err
 	}
 	defer p.closeOutcomes(ctx, closeService)
-	return service.ServeLines(ctx, s.Flushing(s.Handler()), std.in, std.out)
+	return service.ServeLines(ctx, s.Flushing(s.Handler()), std.In, std.Out)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -109,20 +110,20 @@ func TestTheJobTakesItsEventFromTheEnvironment(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	created, credential := s.created("team-b")
 	code, out := s.job(jobEnvironment(created))
-	if code != exitOK || !strings.Contains(out, `"result":"published"`) {
+	if code != cli.ExitOK || !strings.Contains(out, `"result":"published"`) {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	s.cloud.Advance(50 * 24 * time.Hour)
 	expiring := sample.SecretExpiring(s.cloud.Ready().Account, "logs-sender-team-b", s.cloud.Now())
 	for _, want := range []string{`"result":"published"`, `"result":"unchanged"`} { // the platform may start a job again
-		if code, out = s.job(map[string]string{"ibmendata": string(expiring.Body)}); code != exitOK || !strings.Contains(out, want) {
+		if code, out = s.job(map[string]string{"ibmendata": string(expiring.Body)}); code != cli.ExitOK || !strings.Contains(out, want) {
 			t.Fatalf("exit %d, %s, want %s", code, out, want)
 		}
 	}
 	if n := len(s.keys(credential)); n != 2 {
 		t.Errorf("%d keys, want the new one and the one that ends", n)
 	}
-	if code, out = s.job(map[string]string{"CE_ID": "1", "CE_SOURCE": "/me", "CE_SPECVERSION": "1.0", "CE_TYPE": "dev.latchkey.sweep", "JOB_INDEX": "1", "JOB_ARRAY_SIZE": "2"}); code != exitOK || out != "" {
+	if code, out = s.job(map[string]string{"CE_ID": "1", "CE_SOURCE": "/me", "CE_SPECVERSION": "1.0", "CE_TYPE": "dev.latchkey.sweep", "JOB_INDEX": "1", "JOB_ARRAY_SIZE": "2"}); code != cli.ExitOK || out != "" {
 		t.Errorf("an index other than 0 acted on an event: exit %d, %s", code, out)
 	}
 }
@@ -133,12 +134,12 @@ func TestTheJobTakesItsEventFromTheEnvironment(t *testing.T) {
 func TestAJobsEventCanOnlyMakeLatchkeyLook(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	created, credential := s.created("team-b")
-	if code, out := s.job(jobEnvironment(created)); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+	if code, out := s.job(jobEnvironment(created)); code != cli.ExitOK || !strings.Contains(out, `"result":"published"`) {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	s.cloud.Advance(time.Hour)
 	changes := len(s.cloud.Events())
-	if code, out := s.job(jobEnvironment(sample.Rotate(credential, s.cloud.Now()))); code != exitOK || out != "" {
+	if code, out := s.job(jobEnvironment(sample.Rotate(credential, s.cloud.Now()))); code != cli.ExitOK || out != "" {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	if n := len(s.cloud.Events()) - changes; n != 0 {
@@ -148,7 +149,7 @@ func TestAJobsEventCanOnlyMakeLatchkeyLook(t *testing.T) {
 		t.Error("nothing was recorded")
 	}
 	// Event Notifications starts a job with an authorization of its own.
-	if code, out := s.job(map[string]string{"ibmendata": string(sample.Notified(sample.Rotate(credential, s.cloud.Now())))}); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+	if code, out := s.job(map[string]string{"ibmendata": string(sample.Notified(sample.Rotate(credential, s.cloud.Now())))}); code != cli.ExitOK || !strings.Contains(out, `"result":"published"`) {
 		t.Errorf("by Event Notifications: exit %d, %s", code, out)
 	}
 }
@@ -156,16 +157,16 @@ func TestAJobsEventCanOnlyMakeLatchkeyLook(t *testing.T) {
 func TestAnEventThatWillNeverBeRightDoesNotMakeTheJobFail(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	code, out := s.job(map[string]string{"CE_ID": "1", "CE_SOURCE": "/me", "CE_SPECVERSION": "0.3", "CE_TYPE": "dev.latchkey.sweep"})
-	if code != exitOK || !strings.Contains(out, "specversion") {
+	if code != cli.ExitOK || !strings.Contains(out, "specversion") {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	created, _ := s.created("team-b")
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/serviceids*", Kind: emulator.FaultStatus, Status: 503})
-	if code, out = s.job(jobEnvironment(created)); code != exitTryAgain {
-		t.Errorf("IAM is down: exit %d, %s, want %d", code, out, exitTryAgain)
+	if code, out = s.job(jobEnvironment(created)); code != cli.ExitTryAgain {
+		t.Errorf("IAM is down: exit %d, %s, want %d", code, out, cli.ExitTryAgain)
 	}
 	s.cloud.ClearFaults()
-	if code, out = s.job(jobEnvironment(created)); code != exitOK {
+	if code, out = s.job(jobEnvironment(created)); code != cli.ExitOK {
 		t.Errorf("exit %d, %s", code, out)
 	}
 }
@@ -178,7 +179,7 @@ func TestEveryCredentialIsInExactlyOneShareOfAJobsArray(t *testing.T) {
 	seen := map[string]int{}
 	for index := range 3 {
 		code, out := s.job(map[string]string{"JOB_INDEX": fmt.Sprint(index), "JOB_ARRAY_SIZE": "3"})
-		if code != exitOK {
+		if code != cli.ExitOK {
 			t.Fatalf("index %d: exit %d, %s", index, code, out)
 		}
 		for _, o := range outcomesIn(out) {
@@ -225,7 +226,7 @@ func TestATickInAFunctionCarriesNoCredentialAndStillSweeps(t *testing.T) {
 	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken, "LATCHKEY_CONFIG": examples.Emulator}
 	code := run(t.Context(), []string{"invoke"}, func(name string) string { return env[name] }, &in, io.MultiWriter(&out, s.said), s.said)
 	var r service.Result
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != exitOK || r.Status != http.StatusOK || r.ID != "1" {
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != cli.ExitOK || r.Status != http.StatusOK || r.ID != "1" {
 		t.Fatalf("exit %d, answer %d, %v", code, r.Status, err)
 	}
 	if n := len(outcomesIn(string(r.Body))); n != 2 {

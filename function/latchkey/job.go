@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -16,7 +17,7 @@ import (
 )
 
 type jobCommand struct {
-	unattended
+	cli.Unattended
 	Config string `help:"The config file." placeholder:"FILE"`
 }
 
@@ -25,7 +26,7 @@ type jobCommand struct {
 //
 // The exit code is 0 for everything that a retry does not change, since the
 // platform restarts a failed index. It is 75 if a retry may help.
-func (c jobCommand) Run(ctx context.Context, env environment, std streams, log *slog.Logger) error {
+func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
 	share, err := readShare(env)
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std streams, log *
 }
 
 // task does one task of Secrets Manager's custom credentials.
-func (c jobCommand) task(ctx context.Context, env environment, std streams, log *slog.Logger) error {
+func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
 	request, err := provider.ReadRequest(env)
 	if err != nil {
 		return err
@@ -72,27 +73,27 @@ func (c jobCommand) task(ctx context.Context, env environment, std streams, log 
 		return fmt.Errorf("taking task %s: the config has no provider: no key and no token is sent to %s", request.Task, request.Instance)
 	}
 	defer p.closeOutcomes(ctx, closeJob)
-	printed := provider.Print(std.out, log)
+	printed := provider.Print(std.Out, log)
 	err = p.newProvider(func(out reconcile.Outcome) {
 		out.Cause = &reconcile.Cause{Caller: "Secrets Manager", Type: "task", Event: request.Task, Source: request.Instance}
 		p.outcomes.Send(out)
 		printed(out)
 	}).Run(ctx, request)
 	if errors.Is(err, provider.ErrTryAgain) {
-		return fmt.Errorf("%w: %w", errTryAgain, err)
+		return fmt.Errorf("%w: %w", cli.ErrTryAgain, err)
 	}
 	return err
 }
 
 // printAnswer prints the answer's body and turns its status into an exit code.
-func printAnswer(std streams, a service.Answer) error {
+func printAnswer(std cli.Streams, a service.Answer) error {
 	if _, body := a.Render(); len(body) > 0 {
-		if _, err := std.out.Write(body); err != nil {
+		if _, err := std.Out.Write(body); err != nil {
 			return fmt.Errorf("printing the outcome: %w", err)
 		}
 	}
 	if a.Status == http.StatusServiceUnavailable {
-		return fmt.Errorf("running the job: %w", errTryAgain)
+		return fmt.Errorf("running the job: %w", cli.ErrTryAgain)
 	}
 	return nil
 }

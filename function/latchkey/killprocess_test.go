@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -221,9 +222,9 @@ func (p *program) deliver(e *sample.Event) *delivered {
 			defer close(d.done)
 			<-p.over
 			switch p.cmd.ProcessState.ExitCode() {
-			case exitOK:
+			case cli.ExitOK:
 				d.status = http.StatusOK
-			case exitTryAgain:
+			case cli.ExitTryAgain:
 				d.status = http.StatusServiceUnavailable
 			}
 			d.outcomes, _ = readOutcomes(out.Bytes()) // a killed process says nothing
@@ -285,7 +286,7 @@ func (p *program) ends(within time.Duration, code int) {
 	p.k.t.Helper()
 	select {
 	case <-p.over:
-		if got := p.cmd.ProcessState.ExitCode(); got != code && got != exitTryAgain {
+		if got := p.cmd.ProcessState.ExitCode(); got != code && got != cli.ExitTryAgain {
 			p.k.violate("a drain", "exit %d; it said\n%s", got, p.said.String())
 		}
 	case <-time.After(within):
@@ -303,7 +304,7 @@ func (p *program) down() {
 	if p.form == "serve" {
 		p.signal(syscall.SIGTERM)
 	}
-	p.ends(drained, exitOK)
+	p.ends(drained, cli.ExitOK)
 }
 
 // ask gives the program an event, or asks for a sweep, and waits for the

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 )
 
@@ -247,7 +248,7 @@ func endAtRequests(t *testing.T, r *rand.Rand) {
 					k.await("the drain", func() bool { return p.said.contains(`"msg":"draining"`) })
 				}
 				k.cloud.ClearFaults()
-				p.ends(drained, exitOK)
+				p.ends(drained, cli.ExitOK)
 				<-answer.done
 				if form == "serve" && (answer.status != 200 || k.published() == k.old) {
 					k.violate("a drain", "answered %d, and %s is published", answer.status, k.published())
@@ -270,7 +271,7 @@ func endAtRequests(t *testing.T, r *rand.Rand) {
 			k.await("the request", func() bool { return k.seen() > at })
 			toll.kills.Add(1)
 			p.signal(syscall.SIGTERM)
-			p.ends(drained, exitOK)
+			p.ends(drained, cli.ExitOK)
 			<-answer.done
 			k.cloud.ClearFaults()
 			k.look("after the end")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -238,19 +239,19 @@ func TestWhatIsNoKeyIsNotSentToIAM(t *testing.T) {
 
 func TestByHandADemandThatNobodyKeepsIsNoSuccess(t *testing.T) {
 	s := newStage(t, emulator.Options{})
-	if code, out := s.command("sweep"); code != exitOK {
+	if code, out := s.command("sweep"); code != cli.ExitOK {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
 	credential := "logs-sender/" + s.project("team-a").ID
 	s.cloud.Advance(5 * time.Minute)
 	// Too young for another key, and the demand can't be written down.
 	s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v1/apikeys/*", Kind: emulator.FaultStatus, Status: 403})
-	if code, out := s.command("rotate", credential, "--no-wait"); code != exitTryAgain && code != exitBlocked {
+	if code, out := s.command("rotate", credential, "--no-wait"); code != cli.ExitTryAgain && code != cli.ExitBlocked {
 		t.Errorf("rotate: exit %d\n%s", code, out)
 	}
 	s.cloud.ClearFaults()
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 503})
-	if code, out := s.command("rotate", credential, "--no-wait"); code != exitTryAgain {
+	if code, out := s.command("rotate", credential, "--no-wait"); code != cli.ExitTryAgain {
 		t.Errorf("rotate while the store is down: exit %d\n%s", code, out)
 	}
 	s.cloud.ClearFaults()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -169,14 +170,14 @@ func TestLocksWithoutTheRoleForThemNameIt(t *testing.T) {
 	}
 	code, list := s.examine(map[string]string{"LATCHKEY_CONFIG": holesHead + lockedStores, "EVENTS_TOKEN": testToken})
 	for _, part := range []string{"FAIL  permission: Manager on secrets-manager is missing", "--roles Manager --service-name secrets-manager"} {
-		if code != exitError || strings.Count(list, part) != 1 {
+		if code != cli.ExitError || strings.Count(list, part) != 1 {
 			t.Errorf("exit %d, and the checklist does not say %q once:\n%s", code, part, list)
 		}
 	}
 	s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "secrets-manager", smManager)
 	s.rotate(reconcile.ResultPublished)
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
-	if code, list := s.examine(map[string]string{"LATCHKEY_CONFIG": holesHead + lockedStores, "EVENTS_TOKEN": testToken}); code != exitOK {
+	if code, list := s.examine(map[string]string{"LATCHKEY_CONFIG": holesHead + lockedStores, "EVENTS_TOKEN": testToken}); code != cli.ExitOK {
 		t.Errorf("exit %d\n%s", code, list)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
 )
 
@@ -61,16 +62,12 @@ func execute() int {
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	broken := func() { cancel(syscall.EPIPE) }
-	std := newStreams(env, stdin, stdout, stderr)
-	out, log := &output{to: stdout, broken: broken}, &output{to: stderr, broken: broken}
-	std.out, std.err = out, log
-	code := command(ctx, args, env, std)
-	return out.verdict(code, stderr)
+	std := cli.NewStreams(env, stdin, stdout, stderr, func() { cancel(syscall.EPIPE) })
+	return std.Verdict(command(ctx, args, env, std))
 }
 
 // command parses the arguments, runs the command and returns its exit code.
-func command(ctx context.Context, args []string, env func(string) string, std streams) int {
+func command(ctx context.Context, args []string, env func(string) string, std cli.Streams) int {
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}
@@ -81,63 +78,67 @@ func command(ctx context.Context, args []string, env func(string) string, std st
 	parser, err := kong.New(&commands{},
 		kong.Name("latchkey"),
 		kong.Description("Creates, rotates and revokes IBM Cloud service ID API keys, automatically and without downtime."),
-		kong.Writers(std.out, std.err),
+		kong.Writers(std.Out, std.Err),
 		kong.Vars{"version": buildVersion()},
-		kong.Help(printHelp),
+		kong.Help(cli.PrintHelp),
 		kong.Exit(func(code int) { left = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(environment(env), std),
 	)
 	if err != nil {
-		fmt.Fprintln(std.err, "latchkey:", err)
-		return exitError
+		fmt.Fprintln(std.Err, "latchkey:", err)
+		return cli.ExitError
 	}
 	parsed, err := parser.Parse(args)
 	if left >= 0 {
 		return left // --help has been printed
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "latchkey: %v\nlatchkey --help lists the commands.\n", err)
-		return exitError
+		fmt.Fprintf(std.Err, "latchkey: %v\nlatchkey --help lists the commands.\n", err)
+		return cli.ExitError
 	}
 	log := slog.New(slog.DiscardHandler)
-	if command, logs := parsed.Selected().Target.Interface().(logger); logs {
-		if log, err = command.logger(env, std); err != nil {
-			return exit(err, std.err)
+	if command, logs := parsed.Selected().Target.Interface().(cli.Logger); logs {
+		if log, err = command.Logger(env, std); err != nil {
+			return exit(err, std.Err)
 		}
 	}
 	err = parsed.Run(log)
 	switch {
 	case err == nil || ctx.Err() == nil:
 	case errors.Is(context.Cause(ctx), syscall.EPIPE):
-		return exitError
+		return cli.ExitError
 	default:
-		fmt.Fprintln(std.err, "latchkey: interrupted")
-		return exitTryAgain
+		fmt.Fprintln(std.Err, "latchkey: interrupted")
+		return cli.ExitTryAgain
 	}
-	return exit(err, std.err)
+	return exit(err, std.Err)
 }
 
-// exit prints a command's error and returns its exit code. If several apply,
-// exitTryAgain precedes exitBlocked, which precedes exitPending.
+// exit prints a command's error and returns its exit code.
 func exit(err error, stderr io.Writer) int {
 	var faults config.Faults
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &faults):
+	if errors.As(err, &faults) {
 		fmt.Fprintln(stderr, faults)
-		return exitError
-	case errors.Is(err, errPending) && !errors.Is(err, errTryAgain) && !errors.Is(err, errBlocked):
-		return exitPending
+		return cli.ExitError
 	}
-	fmt.Fprintln(stderr, "latchkey:", err)
-	switch {
-	case errors.Is(err, errTryAgain):
-		return exitTryAgain
-	case errors.Is(err, errBlocked):
-		return exitBlocked
-	}
-	return exitError
+	return cli.Exit(err, stderr)
 }
+
+type versionCommand struct{}
+
+// Run prints version, commit and date of the build.
+func (versionCommand) Run(std cli.Streams) error {
+	_, err := fmt.Fprintln(std.Out, buildVersion())
+	return err
+}
+
+// helpCommand is in the list of commands. The arguments become those of --help
+// before they are parsed.
+type helpCommand struct {
+	Command []string `arg:"" optional:"" help:"The command; none means all."`
+}
+
+// Run is never called.
+func (helpCommand) Run() error { return nil }

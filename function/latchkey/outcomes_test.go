@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -89,7 +90,7 @@ func TestOutcomesGoToTheirSinks(t *testing.T) {
 	l := s.listener()
 	env := map[string]string{"LATCHKEY_CONFIG": tellingBoth(l.URL), "SINK_TOKEN": sinkToken}
 	created, credential := s.created("team-a")
-	if code, out := s.job(jobEnvironment(created)); code != exitOK {
+	if code, out := s.job(jobEnvironment(created)); code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	if n := len(l.types()); n != 0 {
@@ -109,7 +110,7 @@ func TestOutcomesGoToTheirSinks(t *testing.T) {
 			step.prepare()
 		}
 		before := len(l.types())
-		if code, out := s.job(env); code != exitOK {
+		if code, out := s.job(env); code != cli.ExitOK {
 			t.Fatalf("%s: exit %d, %s", step.name, code, out)
 		}
 		got := l.types()[before:]
@@ -232,7 +233,7 @@ func TestASinkWithoutItsTokenDoesNotStart(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	s.post(s.url, sample.Tick(s.cloud.Now()), "") // some value for the canaries' sake
 	code, _ := s.job(map[string]string{"LATCHKEY_CONFIG": tellingBoth("https://events.example.com")})
-	if code != exitError || !strings.Contains(s.said.String(), "reading outcomes[0].bearerEnv: SINK_TOKEN is not set") {
+	if code != cli.ExitError || !strings.Contains(s.said.String(), "reading outcomes[0].bearerEnv: SINK_TOKEN is not set") {
 		t.Errorf("exit %d", code)
 	}
 }

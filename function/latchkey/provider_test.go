@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -199,16 +200,16 @@ func (p *providing) failed(code string) {
 func TestSecretsManagerGetsAKeyAndHasTheOldOneDeleted(t *testing.T) {
 	p := newProviding(t)
 	p.create(p.serviceID.ID)
-	if code, out := p.run(); code != exitOK || !strings.Contains(out, `"result":"published"`) {
+	if code, out := p.run(); code != cli.ExitOK || !strings.Contains(out, `"result":"published"`) {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	first := p.delivered()
-	if code, out := p.run(); code != exitOK || !slices.Equal(p.all(), []string{first}) {
+	if code, out := p.run(); code != cli.ExitOK || !slices.Equal(p.all(), []string{first}) {
 		t.Fatalf("the same task again: exit %d, %s, keys %v", code, out, p.all())
 	}
 	p.cloud.Advance(30 * 24 * time.Hour)
 	p.rotate()
-	if code, out := p.run(); code != exitOK {
+	if code, out := p.run(); code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	second := p.delivered()
@@ -218,7 +219,7 @@ func TestSecretsManagerGetsAKeyAndHasTheOldOneDeleted(t *testing.T) {
 	// With the third version the first one's data are deleted.
 	p.cloud.Advance(30 * 24 * time.Hour)
 	p.rotate()
-	if code, out := p.run(); code != exitOK {
+	if code, out := p.run(); code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	last := p.task()
@@ -227,7 +228,7 @@ func TestSecretsManagerGetsAKeyAndHasTheOldOneDeleted(t *testing.T) {
 	}
 	for _, want := range []string{`"action":"retire"`, ""} { // a repetition has nothing left
 		code, out := p.run()
-		if code != exitOK || (want == "") != (out == "") || !strings.Contains(out, want) {
+		if code != cli.ExitOK || (want == "") != (out == "") || !strings.Contains(out, want) {
 			t.Errorf("exit %d, %s", code, out)
 		}
 	}
@@ -243,7 +244,7 @@ func TestTheInputIsReadInBothSpellings(t *testing.T) {
 		env["SMIN_SERVICE_ID_VALUE"] = env["SM_SERVICE_ID_VALUE"]
 		delete(env, "SM_SERVICE_ID_VALUE")
 	})
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	p.delivered()
@@ -288,7 +289,7 @@ func TestWhatIsNotAllowedMakesNoKeyAndSaysWhy(t *testing.T) {
 				id = tc.id(p)
 			}
 			p.create(id)
-			if code, out := p.run(); code != exitOK {
+			if code, out := p.run(); code != cli.ExitOK {
 				t.Fatalf("exit %d, %s", code, out)
 			}
 			p.failed(tc.code)
@@ -313,7 +314,7 @@ func TestAPolicyThatIsThereLetsAKeyBeMade(t *testing.T) {
 	p.yaml = strings.Replace(p.yaml, "groups: [default]", "policies: [{service: logs, roles: [Sender]}]", 1)
 	p.yaml += fmt.Sprintf("  prove: {logs: {instance: %s, region: eu-de}}\n  expire: 90d\n", cloud.LogsInstanceID)
 	p.create(p.serviceID.ID)
-	if code, out := p.run(); code != exitOK {
+	if code, out := p.run(); code != cli.ExitOK {
 		t.Fatalf("exit %d, %s", code, out)
 	}
 	p.delivered()
@@ -335,12 +336,12 @@ func TestAnInstanceThatTheConfigDoesNotNameIsSentNothing(t *testing.T) {
 	} {
 		before := len(p.cloud.Events())
 		code, out := p.run(func(env map[string]string) { env["SM_INSTANCE_URL"] = url })
-		if code != exitError || out != "" || len(p.cloud.Events()) != before || p.task().Status != cloud.TaskProcessing {
+		if code != cli.ExitError || out != "" || len(p.cloud.Events()) != before || p.task().Status != cloud.TaskProcessing {
 			t.Errorf("%s: exit %d, %s, task %s", name, code, out, p.task().Status)
 		}
 	}
 	p.yaml = examples.Emulator
-	if code, _ := p.run(); code != exitError || p.task().Status != cloud.TaskProcessing {
+	if code, _ := p.run(); code != cli.ExitError || p.task().Status != cloud.TaskProcessing {
 		t.Errorf("without a provider in the config: exit %d", code)
 	}
 	p.post(p.url, sample.Tick(p.cloud.Now()), "") // some value for the canaries' sake
@@ -374,11 +375,11 @@ func TestATaskThatTakesNoKeyHasNone(t *testing.T) {
 			}
 			switch tc.status {
 			case cloud.TaskFailed:
-				if code != exitOK || len(p.all()) != 0 {
+				if code != cli.ExitOK || len(p.all()) != 0 {
 					t.Errorf("exit %d, keys %v", code, p.all())
 				}
 			default: // who knows: the key has its fuse
-				if code != exitTryAgain {
+				if code != cli.ExitTryAgain {
 					t.Errorf("exit %d", code)
 				}
 				for _, k := range p.made() {
@@ -410,11 +411,11 @@ func TestATaskThatIsCancelledWhileAKeyIsMadeHasNone(t *testing.T) {
 	}
 	p.cloud.ClearFaults()
 	done.Wait()
-	if keys := p.all(); code != exitOK || len(keys) != 0 {
+	if keys := p.all(); code != cli.ExitOK || len(keys) != 0 {
 		t.Errorf("exit %d, keys %v", code, keys)
 	}
 	p.post(p.url, sample.Tick(p.cloud.Now()), "") // some value for the canaries' sake
-	if code, out := p.job(env); code != exitOK || out != "" {
+	if code, out := p.job(env); code != cli.ExitOK || out != "" {
 		t.Errorf("a run of a task that is gone: exit %d, %s", code, out)
 	}
 }
@@ -546,12 +547,12 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 	t.Run("not another than the version's", func(t *testing.T) {
 		p := newProviding(t)
 		p.create(p.serviceID.ID)
-		if code, out := p.run(); code != exitOK {
+		if code, out := p.run(); code != cli.ExitOK {
 			t.Fatalf("exit %d, %s", code, out)
 		}
 		p.replaced()
 		before := len(p.cloud.State(true).APIKeys)
-		if code, out := p.run(func(env map[string]string) { env["SM_CREDENTIALS_ID"] = p.ownKey().ID }); code != exitOK {
+		if code, out := p.run(func(env map[string]string) { env["SM_CREDENTIALS_ID"] = p.ownKey().ID }); code != cli.ExitOK {
 			t.Errorf("exit %d, %s", code, out)
 		}
 		p.failed("not-this-key")
@@ -570,7 +571,7 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.replaced()
-		if code, out := p.run(); code != exitOK {
+		if code, out := p.run(); code != cli.ExitOK {
 			t.Errorf("exit %d, %s", code, out)
 		}
 		p.failed("key-foreign")
@@ -581,7 +582,7 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 	t.Run("one that somebody has deleted already is done", func(t *testing.T) {
 		p := newProviding(t)
 		p.create(p.serviceID.ID)
-		if code, out := p.run(); code != exitOK {
+		if code, out := p.run(); code != cli.ExitOK {
 			t.Fatalf("exit %d, %s", code, out)
 		}
 		first := p.delivered()
@@ -589,14 +590,14 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 		if err := p.cloud.Cloud().DeleteAPIKey(cloud.Owner(), first); err != nil {
 			t.Fatal(err)
 		}
-		if code, out := p.run(); code != exitOK || p.task().Status != cloud.TaskCredentialsDeleted {
+		if code, out := p.run(); code != cli.ExitOK || p.task().Status != cloud.TaskCredentialsDeleted {
 			t.Errorf("exit %d, %s, task %s", code, out, p.task().Status)
 		}
 	})
 	t.Run("one that is locked stays, and people are told", func(t *testing.T) {
 		p := newProviding(t)
 		p.create(p.serviceID.ID)
-		if code, out := p.run(); code != exitOK {
+		if code, out := p.run(); code != cli.ExitOK {
 			t.Fatalf("exit %d, %s", code, out)
 		}
 		first := p.delivered()
@@ -604,7 +605,7 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 		if err := p.cloud.Cloud().LockAPIKey(cloud.Owner(), first, true); err != nil {
 			t.Fatal(err)
 		}
-		if code, out := p.run(); code != exitOK {
+		if code, out := p.run(); code != cli.ExitOK {
 			t.Errorf("exit %d, %s", code, out)
 		}
 		p.failed("service-id-denied")
@@ -620,11 +621,11 @@ func TestATaskOfAnotherKindIsNotTaken(t *testing.T) {
 		"a secret that is a path":    {"SM_SECRET_ID": "../secrets"},
 		"no task":                    {"SM_SECRET_TASK_ID": ""},
 	} {
-		if code, out := p.run(func(env map[string]string) { maps.Copy(env, change) }); code != exitError || p.task().Status != cloud.TaskProcessing {
+		if code, out := p.run(func(env map[string]string) { maps.Copy(env, change) }); code != cli.ExitError || p.task().Status != cloud.TaskProcessing {
 			t.Errorf("%s: exit %d, %s, task %s", name, code, out, p.task().Status)
 		}
 	}
-	if code, _ := p.run(func(env map[string]string) { env["JOB_INDEX"], env["JOB_ARRAY_SIZE"] = "1", "2" }); code != exitOK || p.task().Status != cloud.TaskProcessing {
+	if code, _ := p.run(func(env map[string]string) { env["JOB_INDEX"], env["JOB_ARRAY_SIZE"] = "1", "2" }); code != cli.ExitOK || p.task().Status != cloud.TaskProcessing {
 		t.Errorf("index 1 acted: exit %d", code)
 	}
 	p.post(p.url, sample.Tick(p.cloud.Now()), "") // some value for the canaries' sake

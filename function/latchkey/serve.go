@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/cli"
 )
 
 type serveCommand struct {
-	unattended
+	cli.Unattended
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Listen   string `help:"Address to listen on; by default the port in PORT, else 8080." placeholder:"ADDRESS"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`

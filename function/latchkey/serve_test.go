@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -64,7 +65,7 @@ func TestSIGTERMWaitsForWorkThatIsUnderWay(t *testing.T) {
 	if r := <-replied; r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Key == "" {
 		t.Errorf("the event under way was answered %d %s", r.status, r.body)
 	}
-	if code := <-exit; code != exitOK {
+	if code := <-exit; code != cli.ExitOK {
 		t.Errorf("exit %d", code)
 	}
 	if n := len(s.keys(credential)); n != 1 {

@@ -9,14 +9,6 @@ import (
 // Set by the linker: -X main.version=v1.2.3 -X main.commit=… -X main.date=….
 var version, commit, date string
 
-type versionCommand struct{}
-
-// Run prints version, commit and date of the build.
-func (versionCommand) Run(std streams) error {
-	_, err := fmt.Fprintln(std.out, buildVersion())
-	return err
-}
-
 // buildVersion is what the linker set, else what Go recorded of the build.
 func buildVersion() string {
 	v, c, d := version, commit, date

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -44,8 +44,8 @@ func (o *output) verdict(code int, stderr io.Writer) int {
 		return code
 	}
 	// A closed pipe is no error to print. A command that failed has printed its own.
-	if !errors.Is(o.err, syscall.EPIPE) && (code == exitOK || code == exitPending) {
+	if !errors.Is(o.err, syscall.EPIPE) && (code == ExitOK || code == ExitPending) {
 		fmt.Fprintln(stderr, "latchkey: writing output:", o.err)
 	}
-	return exitError
+	return ExitError
 }

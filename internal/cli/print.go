@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -16,37 +16,27 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// common are the flags of the commands for people.
-type common struct {
-	byHand
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	Output   string `help:"Format of the outcomes: ${enum}. A table fits the terminal, and is wide elsewhere." short:"o" enum:"table,wide,json,yaml" default:"table" placeholder:"FORMAT"`
-	JSON     bool   `help:"The same as -o json." name:"json"`
+// Format are the flags that choose how outcomes are printed.
+type Format struct {
+	Output string `help:"Format of the outcomes: ${enum}. A table fits the terminal, and is wide elsewhere." short:"o" enum:"table,wide,json,yaml" default:"table" placeholder:"FORMAT"`
+	JSON   bool   `help:"The same as -o json." name:"json"`
 }
 
 // structured reports whether outcomes are printed for programs.
-func (c common) structured() bool { return c.JSON || c.Output == "json" || c.Output == "yaml" }
+func (f Format) structured() bool { return f.JSON || f.Output == "json" || f.Output == "yaml" }
 
-// print writes outcomes in the wanted format, and returns the error that names
-// the exit code. now is the time that a terminal shows times relative to.
-func (c common) print(ctx context.Context, std streams, now time.Time, swept reconcile.SweepResult, names []string) error {
-	var err error
+// print writes outcomes in the wanted format. now is the time that a terminal shows
+// times relative to.
+func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes []reconcile.Outcome) error {
 	switch {
-	case c.JSON || c.Output == "json":
-		err = printJSON(std.out, swept.Outcomes)
-	case c.Output == "yaml":
-		err = printYAML(std.out, swept.Outcomes)
-	default:
-		if c.Output == "wide" {
-			std.width = 0
-		}
-		err = printTable(std, now, leaveOutInterrupted(ctx, swept.Outcomes))
+	case f.JSON || f.Output == "json":
+		return printJSON(std.Out, outcomes)
+	case f.Output == "yaml":
+		return printYAML(std.Out, outcomes)
+	case f.Output == "wide":
+		std.Width = 0
 	}
-	if err != nil {
-		return fmt.Errorf("printing outcomes: %w", err)
-	}
-	return verdict(swept, names)
+	return printTable(std, now, leaveOutInterrupted(ctx, outcomes))
 }
 
 // leaveOutInterrupted drops credentials that Ctrl-C kept from being looked at.
@@ -95,20 +85,20 @@ func plain(n *yaml.Node) {
 	}
 }
 
-func printTable(std streams, now time.Time, outcomes []reconcile.Outcome) error {
-	t := table{width: std.width, header: []string{"CREDENTIAL", "RESULT", "KEY", "EXPIRES", "NEXT", "STORES"}}
+func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome) error {
+	t := table{width: std.Width, header: []string{"CREDENTIAL", "RESULT", "KEY", "EXPIRES", "NEXT", "STORES"}}
 	for _, o := range outcomes {
 		row := []cell{{text: o.Credential}, {text: string(o.Result)}, {text: cmp.Or(o.Key, "-")}, {text: day(o.KeyExpires)}, {text: day(o.Next)}, {text: storeStates(o)}}
-		if std.width > 0 {
+		if std.Width > 0 {
 			row[0].text, row[2].text = shortIDs(row[0].text), shortIDs(row[2].text)
 			row[3].text, row[4].text, row[5].text = relative(o.KeyExpires, now), relative(o.Next, now), storeCount(o)
 		}
-		if std.colour {
+		if std.Colour {
 			row[1].colour = colours[o.Result]
 		}
 		t.rows = append(t.rows, row)
 	}
-	if err := t.write(std.out); err != nil {
+	if err := t.write(std.Out); err != nil {
 		return err
 	}
 	for _, o := range outcomes {
@@ -218,18 +208,18 @@ func verdict(swept reconcile.SweepResult, names []string) error {
 	worst := swept.Worst()
 	switch {
 	case swept.Unknown != nil:
-		return fmt.Errorf("%w: %w", errTryAgain, swept.Unknown)
+		return fmt.Errorf("%w: %w", ErrTryAgain, swept.Unknown)
 	case len(swept.Outcomes) == 0 && len(names) > 0:
 		return fmt.Errorf("finding %s: the config yields no such credential", strings.Join(names, ", "))
 	case worst == reconcile.ResultFailed:
-		return fmt.Errorf("%w: a step failed", errTryAgain)
+		return fmt.Errorf("%w: a step failed", ErrTryAgain)
 	case worst == reconcile.ResultBlocked:
-		return errBlocked
+		return ErrBlocked
 	}
 	return nil
 }
 
-func printPlan(std streams, swept reconcile.SweepResult) error {
+func printPlan(std Streams, swept reconcile.SweepResult) error {
 	var lines []string
 	steps := 0
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }

@@ -1,21 +1,19 @@
-package main
+package cli
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// demanding are the flags of commands that demand something.
-type demanding struct {
+// Demand are the flags of commands that demand something.
+type Demand struct {
 	Yes     bool          `help:"Skip the confirmation."`
 	DryRun  bool          `help:"Print the steps, and do none of them."`
 	Wait    bool          `help:"Wait until it is done (the default), or try once." default:"true" negatable:""`
@@ -35,8 +33,8 @@ const (
 	pauseLongest = 15 * time.Second
 )
 
-func (d demanding) timeout(std streams) time.Duration {
-	if std.watched {
+func (d Demand) timeout(watched bool) time.Duration {
+	if watched {
 		return cmp.Or(d.Timeout, waitWatched)
 	}
 	return cmp.Or(d.Timeout, waitScript)
@@ -44,30 +42,30 @@ func (d demanding) timeout(std streams) time.Duration {
 
 // untilDone tries until every demand is met, a person has to act, or the time is
 // up. It tries only the credentials again that are not done.
-func (d demanding) untilDone(ctx context.Context, std streams, now func() time.Time, all []reconcile.Credential,
+func (r Runner) untilDone(ctx context.Context, d Demand, all []reconcile.Credential,
 	try func([]reconcile.Credential) reconcile.SweepResult,
 ) reconcile.SweepResult {
-	end := time.Now().Add(d.timeout(std))
+	end := time.Now().Add(d.timeout(r.Std.Watched))
 	swept := try(all)
-	told := ""
+	printed := ""
 	for wait := pauseFirst; d.Wait && swept.Unknown == nil; wait = min(2*wait, pauseLongest) {
 		open, old := unfinished(all, swept)
 		left := time.Until(end)
 		if len(open) == 0 || left <= 0 {
 			break
 		}
-		young := old.Sub(now())
+		young := old.Sub(r.Now())
 		if young > left {
-			std.progress("The newest key is too young until %s, which is later than --timeout allows.", old.UTC().Format(time.TimeOnly))
+			r.Std.progress("The newest key is too young until %s, which is later than --timeout allows.", old.UTC().Format(time.TimeOnly))
 			break
 		}
-		if line := waitingFor(open, swept); line != told {
-			std.progress("Waiting at most %s: %s", left.Round(time.Second), line)
-			told = line
+		if line := waitingFor(open, swept); line != printed {
+			r.Std.progress("Waiting at most %s: %s", left.Round(time.Second), line)
+			printed = line
 		}
 		for young > 0 && ctx.Err() == nil {
 			_ = pause(ctx, min(young, pauseFirst)) // a test moves the emulator's clock meanwhile
-			young, wait = old.Sub(now()), pauseFirst
+			young, wait = old.Sub(r.Now()), pauseFirst
 		}
 		if !pause(ctx, min(wait, time.Until(end))) {
 			break
@@ -155,46 +153,21 @@ func unfinishedError(swept reconcile.SweepResult) error {
 			continue
 		}
 		if o.Recorded {
-			return fmt.Errorf("%w: the demand for %s is recorded and not met: the next sweep continues", errTryAgain, o.Credential)
+			return fmt.Errorf("%w: the demand for %s is recorded and not met: the next sweep continues", ErrTryAgain, o.Credential)
 		}
-		return fmt.Errorf("%w: the demand for %s is not met and was not recorded: run the command again", errTryAgain, o.Credential)
+		return fmt.Errorf("%w: the demand for %s is not met and was not recorded: run the command again", ErrTryAgain, o.Credential)
 	}
 	return nil
 }
 
-// find returns the credentials with these names. A name that the config does not
-// yield is an error, and nothing is done.
-func (p *assembly) find(ctx context.Context, names []string) (found []reconcile.Credential, unlisted, unknown error) {
-	found, unlisted = p.catalog.Credentials(ctx, catalog.Scope{Names: names})
-	wrong := p.catalog.Unknown(names, found)
-	if unlisted != nil { // what is missing may be there
-		wrong = slices.DeleteFunc(wrong, func(name string) bool { return strings.Contains(name, "/") })
+// pause waits, and reports whether the context lasted.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	if len(wrong) > 0 {
-		return nil, unlisted, fmt.Errorf("finding %s: the config yields no such credential", strings.Join(wrong, ", "))
-	}
-	return found, unlisted, nil
-}
-
-// errNoKey: the ID of a key is wrong, or the key has been deleted.
-var errNoKey = errors.New("it was deleted, or the ID is wrong")
-
-// checkKey returns an error for a key that IAM does not have. A key that is so
-// young that IAM does not show it yet is named by a store.
-func (p *assembly) checkKey(ctx context.Context, keyID string, credentials []reconcile.Credential) error {
-	if _, err := p.iam.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
-		return nil // the run finds out what is wrong
-	}
-	for _, c := range credentials {
-		out, _, err := p.reconciler.Plan(ctx, c, reconcile.Request{})
-		if err != nil || slices.ContainsFunc(out.Stores, func(s reconcile.StoreOutcome) bool { return s.Key == keyID || s.Error != "" }) {
-			return nil //nolint:nilerr // as above
-		}
-	}
-	return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
-}
-
-// handOf is the cause of a command by hand.
-func handOf(env environment, verb string) reconcile.Cause {
-	return reconcile.Cause{Caller: cmp.Or(env("SUDO_USER"), env("USER"), env("LOGNAME"), "an unknown user") + " by hand", Type: verb}
 }

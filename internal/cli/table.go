@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -128,16 +128,6 @@ func relative(t, now time.Time) string {
 		return text + " ago"
 	}
 	return "in " + text
-}
-
-// printLine prints a line. On a terminal it is wrapped between words.
-func (s streams) printLine(format string, args ...any) error {
-	text := fmt.Sprintf(format, args...)
-	if s.width > 0 {
-		text = wrap(text, s.width)
-	}
-	_, err := io.WriteString(s.out, text+"\n")
-	return err
 }
 
 // wrap breaks a line between words. What follows is indented by two blanks more.

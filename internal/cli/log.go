@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -6,34 +6,36 @@ import (
 	"log/slog"
 )
 
-// logger is a command that logs.
-type logger interface {
-	logger(env environment, std streams) (*slog.Logger, error)
+// Logger is a command that logs.
+type Logger interface {
+	Logger(env func(string) string, std Streams) (*slog.Logger, error)
 }
 
-// byHand are the flags of commands that a person runs. Their output has each
+// ByHand are the flags of commands that a person runs. Their output has each
 // failure, so the log has errors only.
-type byHand struct {
+type ByHand struct {
 	Verbose bool `help:"Log each step to stderr." short:"v"`
 }
 
-func (v byHand) logger(_ environment, std streams) (*slog.Logger, error) { //nolint:unparam // unattended commands return one
+// Logger satisfies Logger.
+func (v ByHand) Logger(_ func(string) string, std Streams) (*slog.Logger, error) {
 	switch {
 	case !v.Verbose:
-		return slog.New(slog.NewJSONHandler(std.err, &slog.HandlerOptions{Level: slog.LevelError})), nil
-	case std.watched:
-		return slog.New(slog.NewTextHandler(std.err, nil)), nil
+		return slog.New(slog.NewJSONHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelError})), nil
+	case std.Watched:
+		return slog.New(slog.NewTextHandler(std.Err, nil)), nil
 	}
-	return slog.New(slog.NewJSONHandler(std.err, nil)), nil
+	return slog.New(slog.NewJSONHandler(std.Err, nil)), nil
 }
 
-// unattended are the flags of commands that a platform runs.
-type unattended struct {
+// Unattended are the flags of commands that a platform runs.
+type Unattended struct {
 	LogLevel  string `help:"Least level of log lines: debug, info, warn or error. Default: LATCHKEY_LOG_LEVEL, else info." placeholder:"LEVEL"`
 	LogFormat string `help:"Format of log lines: json or text. Default: LATCHKEY_LOG_FORMAT, else json." placeholder:"FORMAT"`
 }
 
-func (u unattended) logger(env environment, std streams) (*slog.Logger, error) {
+// Logger satisfies Logger.
+func (u Unattended) Logger(env func(string) string, std Streams) (*slog.Logger, error) {
 	var level slog.Level
 	text := cmp.Or(u.LogLevel, env("LATCHKEY_LOG_LEVEL"), "info")
 	if err := level.UnmarshalText([]byte(text)); err != nil {
@@ -42,9 +44,9 @@ func (u unattended) logger(env environment, std streams) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: level}
 	switch format := cmp.Or(u.LogFormat, env("LATCHKEY_LOG_FORMAT"), "json"); format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(std.err, options)), nil
+		return slog.New(slog.NewJSONHandler(std.Err, options)), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(std.err, options)), nil
+		return slog.New(slog.NewTextHandler(std.Err, options)), nil
 	default:
 		return nil, fmt.Errorf("reading the log format %q: it is json or text", format)
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"io"
@@ -6,17 +6,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// helpCommand is in the list of commands. The arguments become those of --help
-// before they are parsed.
-type helpCommand struct {
-	Command []string `arg:"" optional:"" help:"The command; none means all."`
-}
-
-// Run is never called.
-func (helpCommand) Run() error { return nil }
-
-// printHelp prints Kong's help, and what holds for all commands below it.
-func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+// PrintHelp prints Kong's help, and what holds for all commands below it.
+func PrintHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
 	}
@@ -61,32 +52,3 @@ Exit codes:
   3   blocked: a person has to act
   75  not finished, or interrupted: try again
 `
-
-// Examples of single commands.
-
-func (rotateCommand) Help() string {
-	return "Waits until the new key is in every store.\n\n" +
-		"    latchkey rotate logs-sender/<project ID>\n    latchkey rotate logs-sender --yes --timeout 15m\n    latchkey rotate logs-sender --dry-run"
-}
-
-func (revokeCommand) Help() string {
-	return "Publishes another key first, then deletes the leaked one. Waits, and exits 0 only if the key no longer works. " +
-		"Access tokens that it was used for live for up to 60 minutes.\n\n" +
-		"    latchkey revoke logs-sender/<project ID> --key ApiKey-… --yes\n    latchkey revoke logs-sender --key ApiKey-… --containment"
-}
-
-func (adoptCommand) Help() string {
-	return "A store must hold the key's value.\n\n    latchkey adopt logs-sender/<project ID> --key ApiKey-…"
-}
-
-func (sweepCommand) Help() string {
-	return "    latchkey sweep\n    latchkey sweep logs-sender audit -o json"
-}
-
-func (planCommand) Help() string {
-	return "    latchkey plan\n    latchkey plan logs-sender --json"
-}
-
-func (statusCommand) Help() string {
-	return "    latchkey status\n    latchkey status logs-sender -o wide"
-}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/latchkey-io/latchkey/internal/cli"
+)
+
+// common are the flags of the commands that a person uses on credentials.
+type common struct {
+	cli.ByHand
+	Config   string `help:"The config file." placeholder:"FILE"`
+	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+	cli.Format
+}
+
+// run connects everything and runs a command.
+func (c common) run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
+	p, err := wire(env, log, c.Config, c.Endpoint)
+	if err != nil {
+		return err
+	}
+	defer p.closeOutcomes(ctx, closeJob)
+	return command(cli.Runner{
+		Std: std, Format: c.Format, Catalog: p.catalog, Planner: p.reconciler, Keys: p.iam, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
+	})
+}

@@ -1,0 +1,273 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Catalog lists credentials.
+type Catalog interface {
+	Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error)
+	Unknown(names []string, found []reconcile.Credential) []string
+}
+
+// Planner observes a credential and decides, and changes nothing.
+type Planner interface {
+	Plan(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, rotation.Plan, error)
+}
+
+// Keys reads keys in IAM.
+type Keys interface {
+	Get(ctx context.Context, keyID string) (reconcile.KeyRecord, error)
+}
+
+// Sweep reconciles credentials. unlisted is what kept others from being listed.
+type Sweep func(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult
+
+// Runner runs the commands that a person uses on credentials. An error that it
+// returns names the exit code; see Exit.
+type Runner struct {
+	Std     Streams
+	Format  Format
+	Catalog Catalog
+	Planner Planner
+	Keys    Keys
+	Sweeper Sweep
+	Now     func() time.Time
+	User    string // in the cause of what is done
+}
+
+// User returns the name of the user who runs the process.
+func User(env func(string) string) string {
+	return cmp.Or(env("SUDO_USER"), env("USER"), env("LOGNAME"), "an unknown user")
+}
+
+// Sweep looks at the credentials once and does what is due.
+func (r Runner) Sweep(ctx context.Context, names []string) error {
+	credentials, unlisted, err := r.find(ctx, names)
+	if err != nil {
+		return err
+	}
+	return r.print(ctx, r.sweep(ctx, credentials, unlisted, reconcile.Request{}, "sweep"), names)
+}
+
+// Status prints the state of the credentials, and changes nothing.
+func (r Runner) Status(ctx context.Context, names []string) error {
+	credentials, unlisted, err := r.find(ctx, names)
+	if err != nil {
+		return err
+	}
+	swept, _ := r.plan(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"})
+	return r.print(ctx, swept, names)
+}
+
+// Plan prints what a sweep would do now, and why, and does none of it.
+func (r Runner) Plan(ctx context.Context, names []string) error {
+	credentials, unlisted, err := r.find(ctx, names)
+	if err != nil {
+		return err
+	}
+	steps, err := r.printPlanned(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"}, names)
+	if steps > 0 {
+		return errors.Join(err, ErrPending)
+	}
+	return err
+}
+
+// Rotate demands a newer key, or one other than notKey, and waits for it.
+func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error {
+	names := []string{name}
+	credentials, unlisted, err := r.find(ctx, names)
+	if err != nil {
+		return err
+	}
+	demand := rotation.Trigger{NotKey: notKey}
+	if notKey == "" {
+		demand.NewerThan = r.Now()
+	}
+	ask := reconcile.Request{Trigger: demand}
+	if d.DryRun {
+		return r.dryRun(ctx, credentials, unlisted, ask)
+	}
+	if len(credentials) > 1 {
+		question := fmt.Sprintf("Rotate the keys of %d credentials: %s?", len(credentials), credentialNames(credentials))
+		if err := r.Std.confirm(d.Yes, question); err != nil {
+			return err
+		}
+	}
+	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
+		return r.sweep(ctx, some, unlisted, ask, "rotate")
+	})
+	return errors.Join(r.print(ctx, swept, names), unfinishedError(swept))
+}
+
+// credentialNames lists the first few names.
+func credentialNames(credentials []reconcile.Credential) string {
+	const shown = 5
+	var names []string
+	for i, c := range credentials {
+		if i == shown {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Revoke replaces and deletes a leaked key. If contain is true the key is disabled
+// first. Revoke succeeds only if the key no longer works.
+func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contain bool) error {
+	names := []string{name}
+	credentials, unlisted, err := r.find(ctx, names)
+	if err != nil {
+		return err
+	}
+	if err := r.checkKey(ctx, keyID, credentials); err != nil {
+		return err
+	}
+	ask := reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID, Contain: contain}}
+	if d.DryRun {
+		return r.dryRun(ctx, credentials, unlisted, ask)
+	}
+	question := fmt.Sprintf("Replace and delete key %s of %s?", keyID, name)
+	if contain {
+		question = fmt.Sprintf("Disable key %s of %s now, before its consumers have another?", keyID, name)
+	}
+	if err := r.Std.confirm(d.Yes, question); err != nil {
+		return err
+	}
+	here := false
+	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
+		swept, is := reconcile.WhereLeaked(r.sweep(ctx, some, unlisted, ask, "revoke"))
+		here = here || is
+		return swept
+	})
+	if !here && swept.Unknown == nil {
+		return fmt.Errorf("revoking key %s: it is not a key of %s", keyID, name)
+	}
+	return errors.Join(r.print(ctx, swept, names), unfinishedError(swept))
+}
+
+// errManyToAdopt: a key can belong to one credential only.
+var errManyToAdopt = errors.New("one key can't be adopted by several credentials: name a single one")
+
+// Adopt takes over an existing key whose value a store holds, as adopt in the config
+// does.
+func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
+	names := []string{name}
+	credentials, unlisted, err := r.find(ctx, names)
+	switch {
+	case err != nil:
+		return err
+	case len(credentials) > 1:
+		return errors.Join(unlisted, errManyToAdopt)
+	}
+	if err := r.checkKey(ctx, keyID, nil); err != nil {
+		return err
+	}
+	for i := range credentials {
+		credentials[i].AdoptKey = keyID
+	}
+	ask := reconcile.Request{}
+	if d.DryRun {
+		return r.dryRun(ctx, credentials, unlisted, ask)
+	}
+	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
+		// The first run adopts the key; the second does what is due for it.
+		swept := r.sweep(ctx, some, unlisted, ask, "adopt")
+		if len(swept.Outcomes) == 1 && swept.Outcomes[0].Result == reconcile.ResultChanged {
+			swept = merge(swept, r.sweep(ctx, some, unlisted, ask, "adopt"))
+		}
+		return swept
+	})
+	return errors.Join(r.print(ctx, swept, names), unfinishedError(swept))
+}
+
+// find returns the credentials with these names. A name that the config does not
+// yield is an error, and nothing is done.
+func (r Runner) find(ctx context.Context, names []string) (found []reconcile.Credential, unlisted, unknown error) {
+	found, unlisted = r.Catalog.Credentials(ctx, catalog.Scope{Names: names})
+	wrong := r.Catalog.Unknown(names, found)
+	if unlisted != nil { // what is missing may be there
+		wrong = slices.DeleteFunc(wrong, func(name string) bool { return strings.Contains(name, "/") })
+	}
+	if len(wrong) > 0 {
+		return nil, unlisted, fmt.Errorf("finding %s: the config yields no such credential", strings.Join(wrong, ", "))
+	}
+	return found, unlisted, nil
+}
+
+// errNoKey: the ID of a key is wrong, or the key has been deleted.
+var errNoKey = errors.New("it was deleted, or the ID is wrong")
+
+// checkKey returns an error for a key that IAM does not have. A key that is so
+// young that IAM does not show it yet is named by a store.
+func (r Runner) checkKey(ctx context.Context, keyID string, credentials []reconcile.Credential) error {
+	if _, err := r.Keys.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
+		return nil // the run finds out what is wrong
+	}
+	for _, c := range credentials {
+		out, _, err := r.Planner.Plan(ctx, c, reconcile.Request{})
+		if err != nil || slices.ContainsFunc(out.Stores, func(s reconcile.StoreOutcome) bool { return s.Key == keyID || s.Error != "" }) {
+			return nil //nolint:nilerr // as above
+		}
+	}
+	return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
+}
+
+func (r Runner) sweep(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, verb string) reconcile.SweepResult {
+	return r.Sweeper(ctx, credentials, unlisted, ask, reconcile.Cause{Caller: r.User + " by hand", Type: verb})
+}
+
+// plan observes and decides for each credential, and counts the steps.
+func (r Runner) plan(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) (swept reconcile.SweepResult, steps int) {
+	swept.Unknown = unlisted
+	for _, credential := range credentials {
+		out, plan, err := r.Planner.Plan(ctx, credential, ask)
+		if err != nil {
+			out.Result, out.Error = reconcile.ResultFailed, err.Error()
+			swept.Unknown = errors.Join(swept.Unknown, err)
+		}
+		for _, s := range plan.Steps {
+			out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
+		}
+		steps += len(plan.Steps)
+		swept.Outcomes = append(swept.Outcomes, out)
+	}
+	return swept, steps
+}
+
+// printPlanned prints the steps that a run would take, and counts them.
+func (r Runner) printPlanned(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, names []string) (steps int, err error) {
+	swept, steps := r.plan(ctx, credentials, unlisted, ask)
+	if r.Format.structured() {
+		return steps, r.print(ctx, swept, names)
+	}
+	if err := printPlan(r.Std, swept); err != nil {
+		return 0, err
+	}
+	return steps, verdict(swept, names)
+}
+
+// dryRun prints the steps that a demand would take.
+func (r Runner) dryRun(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) error {
+	_, err := r.printPlanned(ctx, credentials, unlisted, ask, nil)
+	return err
+}
+
+func (r Runner) print(ctx context.Context, swept reconcile.SweepResult, names []string) error {
+	if err := r.Format.print(ctx, r.Std, r.Now(), swept.Outcomes); err != nil {
+		return fmt.Errorf("printing outcomes: %w", err)
+	}
+	return verdict(swept, names)
+}

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// fake is a catalog, a planner and IAM for the credential c.
+type fake struct {
+	unlisted error
+	planned  []rotation.Step
+	planErr  error
+	keyErr   error
+	answers  []reconcile.Outcome // of one sweep each; the last one repeats
+	sweeps   int
+	cause    reconcile.Cause
+}
+
+func (f *fake) Credentials(context.Context, catalog.Scope) ([]reconcile.Credential, error) {
+	return []reconcile.Credential{{Name: "c", Rules: rotation.Standard()}}, f.unlisted
+}
+
+func (f *fake) Unknown(names []string, _ []reconcile.Credential) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "c" })
+}
+
+func (f *fake) Plan(_ context.Context, c reconcile.Credential, _ reconcile.Request) (reconcile.Outcome, rotation.Plan, error) {
+	return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged}, rotation.Plan{Steps: f.planned}, f.planErr
+}
+
+func (f *fake) Get(context.Context, string) (reconcile.KeyRecord, error) {
+	return reconcile.KeyRecord{}, f.keyErr
+}
+
+func (f *fake) sweep(_ context.Context, _ []reconcile.Credential, unlisted error, _ reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
+	o := f.answers[min(f.sweeps, len(f.answers)-1)]
+	f.sweeps++
+	f.cause = cause
+	o.Credential = "c"
+	return reconcile.SweepResult{Outcomes: []reconcile.Outcome{o}, Unknown: unlisted}
+}
+
+func (f *fake) runner(out, progress *bytes.Buffer) Runner {
+	return Runner{
+		Std:    Streams{In: strings.NewReader(""), Out: out, Err: progress, Watched: true},
+		Format: Format{Output: "table"}, Catalog: f, Planner: f, Keys: f, Sweeper: f.sweep, Now: time.Now, User: "eve",
+	}
+}
+
+func TestADemandIsWaitedFor(t *testing.T) {
+	young := reconcile.Outcome{Result: reconcile.ResultInProgress, Reason: rotation.TooYoung}
+	for name, tc := range map[string]struct {
+		answers []reconcile.Outcome
+		demand  Demand
+		age     time.Duration // of the published key, for an answer with the reason too young
+		sweeps  int
+		took    time.Duration
+		want    error
+	}{
+		"a demand that is met at once is tried once": {
+			answers: []reconcile.Outcome{{Result: reconcile.ResultPublished}}, demand: Demand{Wait: true}, sweeps: 1,
+		},
+		"a failed run is tried again after a second": {
+			answers: []reconcile.Outcome{{Result: reconcile.ResultFailed}, {Result: reconcile.ResultPublished}}, demand: Demand{Wait: true}, sweeps: 2, took: time.Second,
+		},
+		"with --no-wait it is tried once": {
+			answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}, sweeps: 1, want: ErrTryAgain,
+		},
+		"a blocked credential is not tried again": {
+			answers: []reconcile.Outcome{{Result: reconcile.ResultBlocked, Reason: rotation.KeyDisabled}}, demand: Demand{Wait: true}, sweeps: 1, want: ErrBlocked,
+		},
+		"the pauses double up to 15 seconds until the time is up": {
+			answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}, demand: Demand{Wait: true, Timeout: time.Minute},
+			sweeps: 8, took: time.Minute, want: ErrTryAgain, // 1+2+4+8+15+15+15
+		},
+		"a young key is waited for without a try": {
+			answers: []reconcile.Outcome{young, {Result: reconcile.ResultPublished}}, demand: Demand{Wait: true}, age: 4 * time.Minute,
+			sweeps: 2, took: 6*time.Minute + time.Second,
+		},
+		"a key that stays too young for the whole time is not waited for": {
+			answers: []reconcile.Outcome{young}, demand: Demand{Wait: true, Timeout: time.Minute}, sweeps: 1, want: ErrTryAgain,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{answers: slices.Clone(tc.answers)}
+				if tc.age > 0 || tc.answers[0].Reason == rotation.TooYoung {
+					f.answers[0].KeyCreated = time.Now().Add(-tc.age)
+				}
+				var out, progress bytes.Buffer
+				began := time.Now()
+				err := f.runner(&out, &progress).Rotate(t.Context(), tc.demand, "c", "")
+				if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
+					t.Errorf("error %v, want %v", err, tc.want)
+				}
+				if took := time.Since(began); f.sweeps != tc.sweeps || took != tc.took {
+					t.Errorf("%d tries in %s, want %d in %s\n%s", f.sweeps, took, tc.sweeps, tc.took, progress.String())
+				}
+				if f.cause.Caller != "eve by hand" || f.cause.Type != "rotate" {
+					t.Errorf("cause %+v", f.cause)
+				}
+			})
+		})
+	}
+}
+
+func TestAnInterruptEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		f := &fake{answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}}
+		var out, progress bytes.Buffer
+		began := time.Now()
+		if err := f.runner(&out, &progress).Rotate(ctx, Demand{Wait: true}, "c", ""); !errors.Is(err, ErrTryAgain) || time.Since(began) != 5*time.Second {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
+}
+
+func TestADemandThatIsNotMetSaysWhetherItIsRecorded(t *testing.T) {
+	for recorded, want := range map[bool]string{true: "is recorded and not met", false: "was not recorded: run the command again"} {
+		f := &fake{answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress, Recorded: recorded}}}
+		var out, progress bytes.Buffer
+		if err := f.runner(&out, &progress).Rotate(t.Context(), Demand{}, "c", ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("recorded %t: %v", recorded, err)
+		}
+	}
+}
+
+func TestAPlanSweepsNothing(t *testing.T) {
+	mint := []rotation.Step{{Action: rotation.Mint, Key: rotation.NewKey, Reason: rotation.NothingThere}}
+	lost := errors.New("no answer")
+	for name, tc := range map[string]struct {
+		fake  fake
+		names []string
+		want  error
+		says  string
+	}{
+		"steps are pending":                             {fake: fake{planned: mint}, want: ErrPending, says: "mint new"},
+		"no step is nothing to do":                      {fake: fake{}, says: "nothing to do"},
+		"a credential that can't be observed is unsure": {fake: fake{planErr: lost}, want: ErrTryAgain, says: "could not be checked: no answer"},
+		"an unlisted credential is unsure too":          {fake: fake{unlisted: lost}, want: ErrTryAgain, says: "nothing to do"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, progress bytes.Buffer
+			err := tc.fake.runner(&out, &progress).Plan(t.Context(), tc.names)
+			if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
+				t.Errorf("error %v, want %v", err, tc.want)
+			}
+			if tc.fake.sweeps != 0 || !strings.Contains(out.String(), tc.says) {
+				t.Errorf("%d sweeps, printed %q", tc.fake.sweeps, out.String())
+			}
+		})
+	}
+}
+
+func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fake fake
+		do   func(Runner) error
+		says string
+	}{
+		"a name that the config does not yield": {
+			do: func(r Runner) error { return r.Sweep(t.Context(), []string{"c", "d"}) }, says: "finding d: the config yields no such credential",
+		},
+		"a leaked key that IAM does not have": {
+			fake: fake{keyErr: reconcile.ErrNotFound},
+			do:   func(r Runner) error { return r.Revoke(t.Context(), Demand{Yes: true}, "c", "ApiKey-1", false) }, says: "IAM has no key ApiKey-1",
+		},
+		"a key to adopt that IAM does not have": {
+			fake: fake{keyErr: reconcile.ErrNotFound},
+			do:   func(r Runner) error { return r.Adopt(t.Context(), Demand{}, "c", "ApiKey-1") }, says: "IAM has no key ApiKey-1",
+		},
+		"a revocation without --yes": {
+			do: func(r Runner) error { return r.Revoke(t.Context(), Demand{}, "c", "ApiKey-1", true) }, says: "pass --yes",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, progress bytes.Buffer
+			if err := tc.do(tc.fake.runner(&out, &progress)); err == nil || !strings.Contains(err.Error(), tc.says) || tc.fake.sweeps != 0 {
+				t.Errorf("%v after %d sweeps", err, tc.fake.sweeps)
+			}
+		})
+	}
+}
+
+func TestARevocationOfAnotherCredentialsKeyIsAnError(t *testing.T) {
+	f := &fake{answers: []reconcile.Outcome{{Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedElsewhere}}}
+	var out, progress bytes.Buffer
+	if err := f.runner(&out, &progress).Revoke(t.Context(), Demand{Yes: true}, "c", "ApiKey-1", false); err == nil || !strings.Contains(err.Error(), "it is not a key of c") {
+		t.Error(err)
+	}
+}

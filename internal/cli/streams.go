@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// Streams are the process's standard streams, and what is known of them.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+
+	// Width is the width of the terminal that Out is, in columns; 0: Out is no
+	// terminal.
+	Width int
+	// Colour is true if Out may have colours.
+	Colour bool
+	// Watched is true if Err is a terminal: progress is printed.
+	Watched bool
+
+	out *output
+}
+
+// NewStreams looks at which of the streams are terminals. broken is called when the
+// reader of stdout or stderr has gone.
+func NewStreams(env func(string) string, stdin io.Reader, stdout, stderr io.Writer, broken func()) Streams {
+	out := &output{to: stdout, broken: broken}
+	s := Streams{In: stdin, Out: out, Err: &output{to: stderr, broken: broken}, out: out}
+	if _, is := terminal(stderr); is {
+		s.Watched = true
+	}
+	if f, is := terminal(stdout); is {
+		s.Width = 80
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			s.Width = columns
+		}
+		s.Colour = env("NO_COLOR") == "" && env("TERM") != "dumb"
+	}
+	return s
+}
+
+// Verdict returns the exit code of a command that ended with code. Output that was
+// not written is an error.
+func (s Streams) Verdict(code int) int { return s.out.verdict(code, s.Err) }
+
+// terminal returns the file of a stream that is a terminal.
+func terminal(stream any) (*os.File, bool) {
+	f, is := stream.(*os.File)
+	if !is || f == nil || !term.IsTerminal(int(f.Fd())) {
+		return nil, false
+	}
+	return f, true
+}
+
+// progress prints a line to stderr if that is a terminal.
+func (s Streams) progress(format string, args ...any) {
+	if s.Watched {
+		fmt.Fprintf(s.Err, format+"\n", args...)
+	}
+}
+
+// printLine prints a line. On a terminal it is wrapped between words.
+func (s Streams) printLine(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if s.Width > 0 {
+		text = wrap(text, s.Width)
+	}
+	_, err := io.WriteString(s.Out, text+"\n")
+	return err
+}
+
+// errNotConfirmed: the answer was not yes.
+var errNotConfirmed = errors.New("not confirmed: nothing was done")
+
+// confirm asks on a terminal. Elsewhere --yes is required.
+func (s Streams) confirm(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	if _, is := terminal(s.In); !is {
+		return errors.New("stdin is not a terminal: pass --yes to confirm")
+	}
+	return s.ask(question)
+}
+
+func (s Streams) ask(question string) error {
+	fmt.Fprintf(s.Out, "%s [y/N] ", question)
+	line, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+		return errNotConfirmed
+	}
+	return nil
+}
