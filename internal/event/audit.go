@@ -185,7 +185,7 @@ func Passing(h http.Header, body []byte) bool {
 			continue
 		}
 		if key[:3] != "Ce-" {
-			if strings.EqualFold(key, "Content-Type") || strings.EqualFold(key[:3], "ce-") {
+			if strings.EqualFold(key, "Content-Type") || strings.EqualFold(key, "Content-Encoding") || strings.EqualFold(key[:3], "ce-") {
 				return false
 			}
 			continue

@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,7 +17,8 @@ type attribute struct {
 }
 
 // header returns the content type and the ce- headers. It ignores the case of names,
-// since not every caller uses net/http.
+// since not every caller uses net/http. A compressed body is not supported: a small
+// one can exhaust the memory.
 func header(h http.Header) (contentType string, attributes []attribute, err error) {
 	const prefix = "ce-"
 	types := 0
@@ -25,6 +27,10 @@ func header(h http.Header) (contentType string, attributes []attribute, err erro
 		case strings.EqualFold(key, "Content-Type") && len(values) > 0:
 			types += len(values)
 			contentType = strings.TrimSpace(values[0])
+		case strings.EqualFold(key, "Content-Encoding"):
+			if slices.ContainsFunc(values, func(v string) bool { return v != "" && !strings.EqualFold(v, "identity") }) {
+				return "", nil, fmt.Errorf("%w: Content-Encoding: send the body uncompressed", ErrUnsupported)
+			}
 		case len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix):
 			name := strings.ToLower(key[len(prefix):])
 			for _, value := range values {
@@ -48,13 +54,25 @@ func binary(contentType string, attributes []attribute, body []byte) (Event, err
 		if i > 0 && a.name == attributes[i-1].name { // readers differ on which one counts
 			return Event{}, malformed("header ce-%s occurs more than once", clip(a.name))
 		}
+	}
+	read := attributes[:0]
+	for _, a := range attributes {
 		encoded, _ := a.value.(string)
 		value, err := headerValue(encoded)
-		if err != nil {
+		switch {
+		case !defined(a.name) && (err != nil || strings.ContainsFunc(value, isControl)):
+			// Knative's Kafka source sends keys and headers of a record as they are.
+			// An unreadable extension is left out.
+			if legalName(a.name) {
+				continue
+			}
+			value = ""
+		case err != nil:
 			return Event{}, malformed("header ce-%s: %w", shown(a.name, encoded), err)
 		}
-		attributes[i].value = value
+		read = append(read, attribute{a.name, value})
 	}
+	attributes = read
 	if contentType != "" {
 		attributes = append(attributes, attribute{"datacontenttype", contentType})
 	}

@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -101,7 +102,28 @@ func Decode(h http.Header, body []byte) (Event, error) {
 	}
 	media, _, _ := mime.ParseMediaType(contentType)
 	if contentType == "" || media == "application/json" {
-		return notification(body)
+		e, err := notification(body)
+		if want := mislabelled(body); errors.Is(err, errNoEnvelope) && want != "" {
+			return Event{}, malformed("no ce- headers, and Content-Type %s: send this body with Content-Type %s", quote(contentType), want)
+		}
+		return e, err
 	}
 	return Event{}, malformed("no ce- headers, Content-Type %s: header ce-specversion is missing", quote(contentType))
+}
+
+// mislabelled returns the Content-Type that a body without ce- headers needs: that of
+// a structured event or of a batch. It returns "" for any other body.
+func mislabelled(body []byte) string {
+	kind := structuredType + "+json"
+	if b := bytes.TrimLeft(body, " \t\r\n"); len(b) > 0 && b[0] == '[' {
+		var list []json.RawMessage
+		if json.Unmarshal(b, &list) != nil || len(list) == 0 {
+			return ""
+		}
+		body, kind = list[0], batchType+"+json"
+	}
+	if fields, err := object(body); err != nil || fields["specversion"] == nil {
+		return ""
+	}
+	return kind
 }

@@ -84,6 +84,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"an attribute name with a dash":         {headers("Ce-My-Name", "x"), "", ErrMalformed, "my-name"},
 		"a content type that is none":           {headers("Content-Type", "rubbish;;"), "", ErrMalformed, "datacontenttype"},
 		"no event at all":                       {http.Header{"Content-Type": {"text/plain"}}, "hello", ErrMalformed, "ce-specversion is missing"},
+		"a compressed body":                     {headers("Content-Encoding", "gzip"), "", ErrUnsupported, "uncompressed"},
+		"a compressed structured event":         {http.Header{"Content-Type": {"application/cloudevents+json"}, "content-encoding": {"br"}}, "", ErrUnsupported, "uncompressed"},
 		"a batch":                               {http.Header{"Content-Type": {"application/CloudEvents-Batch+json; charset=utf-8"}}, "[]", ErrUnsupported, "batch"},
 		"a structured format that is not JSON":  {http.Header{"Content-Type": {"application/cloudevents+avro"}}, "", ErrUnsupported, "avro"},
 		"structured, not JSON":                  {structuredJSON, "{", ErrMalformed, "JSON"},

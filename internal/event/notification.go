@@ -3,7 +3,11 @@ package event
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 )
+
+// errNoEnvelope means that neither the header nor the body identifies an event.
+var errNoEnvelope = errors.New("no ce- headers (ce-specversion is missing)")
 
 // notification reads the envelope of Event Notifications. It resembles a structured
 // event but is not legal: notification_id contains an underscore, its time may not
@@ -12,7 +16,7 @@ import (
 func notification(body []byte) (Event, error) {
 	fields, err := object(body)
 	if err != nil {
-		return Event{}, malformed("no ce- headers (ce-specversion is missing), and the body is not a notification: %w", err)
+		return Event{}, malformed("%w: the body is not a notification: %w", errNoEnvelope, err)
 	}
 	text := func(name string) string {
 		var s string
@@ -23,7 +27,7 @@ func notification(body []byte) (Event, error) {
 	}
 	sender, id := text("ibmensourceid"), text("notification_id")
 	if sender == "" && id == "" {
-		return Event{}, malformed("no ce- headers (ce-specversion is missing), and the body has neither ibmensourceid nor notification_id")
+		return Event{}, malformed("%w, and the body has neither ibmensourceid nor notification_id", errNoEnvelope)
 	}
 	attributes := []attribute{
 		{"specversion", cmp.Or(text("specversion"), "1.0")},

@@ -37,6 +37,12 @@ func TestDecodeReadsToTheLetter(t *testing.T) {
 		"quotes are undone before percent-encoding":           {binaryHeader("Ce-Subject", `"a\%41 b"`), "", seen{Subject: "aA b"}},
 		"an encoded quote is text, not a quoted string":       {binaryHeader("Ce-Subject", "%22a%22"), "", seen{Subject: `"a"`}},
 		"a plus stays a plus":                                 {binaryHeader("Ce-Subject", "a+b"), "", seen{Subject: "a+b"}},
+		"an extension with a lone percent sign is left out":   {binaryHeader("Ce-Key", "100%", "Ce-Other", "a"), "", seen{Extensions: map[string]any{"other": "a"}}},
+		"an extension in Latin-1 is left out":                 {binaryHeader("Ce-Key", "caf\xe9"), "", seen{}},
+		"an extension with an open quote is left out":         {binaryHeader("Ce-Key", `"open`), "", seen{}},
+		"an extension with a control character is left out":   {binaryHeader("Ce-Key", "a%07"), "", seen{}},
+		"a data schema of # is none":                          {structuredHeader(), `{` + legal + `,"dataschema":"#"}`, seen{}},
+		"a data schema of # in a header is none":              {binaryHeader("Ce-Dataschema", "#"), "", seen{}},
 		"an extension may be empty":                           {binaryHeader("Ce-Key", "\"\""), "", seen{Extensions: map[string]any{"key": ""}}},
 		"data in binary mode is the body, JSON or not":        {binaryHeader("Content-Type", "application/xml"), "<a/>", seen{Data: "<a/>"}},
 		"header names in any case":                            {http.Header{"ce-ID": {"1"}, "CE-Source": {"/me"}, "ce-type": {"t"}, "ce-specversion": {"1.0"}, "ce-subject": {"s"}}, "", seen{Subject: "s"}},
@@ -71,6 +77,9 @@ func TestDecodeRefusesTheUnusual(t *testing.T) {
 		names  string
 	}{
 		"one attribute in two spellings":               {http.Header{"Ce-Id": {"1"}, "ce-id": {"2"}}, "", "ce-id occurs more than once"},
+		"a structured event labelled as plain JSON":    {jsonHeader(), `{` + legal + `}`, "application/cloudevents+json"},
+		"a batch labelled as plain JSON":               {jsonHeader(), `[{` + legal + `}]`, "application/cloudevents-batch+json"},
+		"a structured event without a label":           {http.Header{}, `{` + legal + `}`, "application/cloudevents+json"},
 		"two content types":                            {http.Header{"Content-Type": {"application/json", "text/plain"}, "Ce-Id": {"1"}}, "", "Content-Type occurs 2 times"},
 		"a quoted string without an end":               {headers("Ce-Subject", `"open`), "", "does not end"},
 		"a quoted string whose end is escaped":         {headers("Ce-Subject", `"open\"`), "", "does not end"},
@@ -185,8 +194,8 @@ func TestErrorsAreShortPrintableAndTellNoSecret(t *testing.T) {
 		}
 		got = append(got, err)
 	}
-	decode(headers("Ce-Token", "Bearer%07hunter2"), "")
-	decode(headers("Ce-Token", "hunter2%zz"), "")
+	decode(headers("Ce-Token-", "Bearer%07hunter2"), "")
+	decode(headers("Ce-Token-", "hunter2%zz"), "")
 	decode(headers("Ce-Source", "https://u:hunter2@%25zz"), "")
 	decode(headers("Ce-Source", "https://u:hunter2%zz"), "")
 	decode(headers("Ce-Time", strings.Repeat("x", 5000)), "")

@@ -18,7 +18,8 @@
 // Verification has two steps. Claim checks only the header, so that an invalid
 // request is rejected without reading its body. Holds checks the raw body. Comparisons
 // take constant time, and each of a hook's one or two secrets is tried. A signature
-// has exactly one accepted spelling.
+// has exactly one accepted spelling. Senders on Svix name the three headers of
+// standardWebhooks svix-id, svix-timestamp and svix-signature.
 //
 // GitHub: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries.
 // Jira: https://developer.atlassian.com/cloud/jira/platform/webhooks/.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -195,6 +196,10 @@ const (
 	maxSignatures = 16
 )
 
+// anyBase64 turns the URL alphabet into the standard one: makers of secrets use either,
+// with or without padding.
+var anyBase64 = strings.NewReplacer("-", "+", "_", "/")
+
 // newStandardWebhooks returns a Verifier of Standard Webhooks v1. The library computes
 // and compares the signature. The Verifier rejects what the library accepts too easily:
 // the times +1700000000 and 01700000000, text after a second comma, and an empty
@@ -202,7 +207,7 @@ const (
 func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifier, error) {
 	var holds []func(body []byte, h http.Header) bool
 	for i, s := range secrets {
-		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s.Expose(), "whsec_"))
+		key, err := base64.RawStdEncoding.DecodeString(anyBase64.Replace(strings.TrimRight(strings.TrimPrefix(s.Expose(), "whsec_"), "=")))
 		if err != nil {
 			return nil, fmt.Errorf("secret %d is not base64, as Standard Webhooks requires (whsec_…)", i+1)
 		}
@@ -215,9 +220,12 @@ func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifie
 		}
 		holds = append(holds, func(body []byte, h http.Header) bool { return wh.VerifyIgnoringTimestamp(body, h) == nil })
 	}
-	hidden := []string{standardwebhooks.HeaderWebhookSignature}
+	hidden := []string{standardwebhooks.HeaderWebhookSignature, svixPrefix + "Signature"}
 	return &Verifier{hidden: hidden, claim: func(h http.Header) (Claim, error) {
-		id, stamp, signatures := singleValue(h, standardwebhooks.HeaderWebhookID), singleValue(h, standardwebhooks.HeaderWebhookTimestamp), singleValue(h, standardwebhooks.HeaderWebhookSignature)
+		id, stamp, signatures, err := webhookHeaders(h)
+		if err != nil {
+			return Claim{}, err
+		}
 		// The signed text is id.timestamp.body. A dot in the ID could shift the
 		// boundaries.
 		if id == "" || len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || r == '.' }) {
@@ -246,6 +254,26 @@ func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifie
 			return found
 		}}, nil
 	}}, nil
+}
+
+// svixPrefix begins the names that senders on Svix give to the three headers.
+// https://docs.svix.com/receiving/verifying-payloads/how-manual
+const svixPrefix = "Svix-"
+
+// webhookHeaders returns the signed ID, the time and the signatures, under the names of
+// Standard Webhooks or of Svix. Both sets in one request are refused: readers differ on
+// which one counts.
+func webhookHeaders(h http.Header) (id, stamp, signatures string, err error) {
+	names := []string{standardwebhooks.HeaderWebhookID, standardwebhooks.HeaderWebhookTimestamp, standardwebhooks.HeaderWebhookSignature}
+	svix := []string{svixPrefix + "Id", svixPrefix + "Timestamp", svixPrefix + "Signature"}
+	present := func(name string) bool { return len(h.Values(name)) > 0 }
+	if slices.ContainsFunc(svix, present) {
+		if slices.ContainsFunc(names, present) {
+			return "", "", "", ErrRefused
+		}
+		names = svix
+	}
+	return singleValue(h, names[0]), singleValue(h, names[1]), singleValue(h, names[2]), nil
 }
 
 // wellFormed reports whether signatures are separated by single spaces, at least one

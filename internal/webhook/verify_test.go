@@ -68,6 +68,18 @@ func standardHeader(key, id, stamp, body string) http.Header {
 	return header("webhook-id", id, "webhook-timestamp", stamp, "webhook-signature", standardSignature(key, id, stamp, body))
 }
 
+func svixHeader(key, id, stamp, body string) http.Header {
+	return header("svix-id", id, "svix-timestamp", stamp, "svix-signature", standardSignature(key, id, stamp, body))
+}
+
+func both(a, b http.Header) http.Header {
+	h := a.Clone()
+	for name, values := range b {
+		h[name] = values
+	}
+	return h
+}
+
 func basic(userPassword string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userPassword))
 }
@@ -112,6 +124,10 @@ func TestVerify(t *testing.T) {
 		"Standard Webhooks: too many signatures":                   {std, header("webhook-id", "m", "webhook-timestamp", stamp, "webhook-signature", standardSignature(newSecret, "m", stamp, body)+strings.Repeat(" v3,x", 16)), false},
 		"Standard Webhooks: a space before the signature":          {std, header("webhook-id", "m", "webhook-timestamp", stamp, "webhook-signature", " "+standardSignature(newSecret, "m", stamp, body)), false},
 		"Standard Webhooks: two IDs":                               {std, header("webhook-id", "m", "webhook-id", "m", "webhook-timestamp", stamp, "webhook-signature", standardSignature(newSecret, "m", stamp, body)), false},
+		"Standard Webhooks: with the header names of Svix":         {std, svixHeader(newSecret, "msg_1", stamp, body), true},
+		"Standard Webhooks: by another key, named as Svix does":    {std, svixHeader("another-key-of-24-bytes!", "msg_1", stamp, body), false},
+		"Standard Webhooks: both sets of names":                    {std, both(standardHeader(newSecret, "msg_1", stamp, body), svixHeader(newSecret, "msg_1", stamp, body)), false},
+		"Standard Webhooks: names of both sets mixed":              {std, header("svix-id", "m", "webhook-timestamp", stamp, "webhook-signature", standardSignature(newSecret, "m", stamp, body)), false},
 		"Bearer: the token":                                        {webhook.Bearer, header("Authorization", "Bearer "+newSecret), true},
 		"Bearer: the old token":                                    {webhook.Bearer, header("Authorization", "bearer "+oldSecret), true},
 		"Bearer: none":                                             {webhook.Bearer, header("Authorization", "Bearer "), false},
@@ -145,6 +161,26 @@ func TestASignatureOfOneBodyHoldsForNoOther(t *testing.T) {
 			if accepts(v, h, other) {
 				t.Errorf("%s holds for %q", scheme, other)
 			}
+		}
+	}
+}
+
+func TestSecretsOfStandardWebhooksMayUseEitherAlphabet(t *testing.T) {
+	key := "a key >>> of ??? 25 bytes" // its base64 has +, / and =
+	for name, spelled := range map[string]string{
+		"standard":                   "whsec_" + base64.StdEncoding.EncodeToString([]byte(key)),
+		"without padding":            "whsec_" + base64.RawStdEncoding.EncodeToString([]byte(key)),
+		"URL alphabet":               "whsec_" + base64.URLEncoding.EncodeToString([]byte(key)),
+		"URL alphabet, not padded":   base64.RawURLEncoding.EncodeToString([]byte(key)),
+		"standard, without a prefix": base64.StdEncoding.EncodeToString([]byte(key)),
+	} {
+		v, err := webhook.NewVerifier(webhook.Options{Scheme: webhook.StandardWebhooks, Secrets: []secret.Value{secret.New(spelled)}, Now: func() time.Time { return at }})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !accepts(v, standardHeader(key, "msg_1", stamp, body), body) {
+			t.Errorf("%s: the signature is refused", name)
 		}
 	}
 }
