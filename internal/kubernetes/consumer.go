@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -161,7 +160,8 @@ func (w *workloads) startedWith(got *unstructured.Unstructured) string {
 
 // Restart writes the key's ID to the workload's pod template, which replaces its
 // pods, and waits for the rollout. If the template already has the ID, Restart
-// only waits.
+// only waits. If the annotation was removed too often, the error is
+// reconcile.ErrRefused.
 func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 	doing := fmt.Sprintf("restarting %s in %s", name, w.store.client.cfg.Cluster)
 	kind, rest, _ := strings.Cut(name, "/")
@@ -178,7 +178,11 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 		return err
 	}
 	if w.startedWith(got) != keyID {
-		patch, err := w.patch(keyID)
+		record, err := w.recorded(got).next(keyID, w.store.client.cfg.Now().UTC())
+		if err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		patch, err := w.patch(record)
 		if err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
@@ -188,21 +192,6 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 		}
 	}
 	return w.wait(ctx, doing, kind, api, got)
-}
-
-// patch returns the merge patch of a restart. It needs no resourceVersion,
-// because it names only latchkey's annotation and the time. The time has
-// fractions of a second, so that a second restart within one changes it.
-func (w *workloads) patch(keyID string) ([]byte, error) {
-	annotations := map[string]string{
-		w.annotation():                      keyID,
-		"kubectl.kubernetes.io/restartedAt": w.store.client.cfg.Now().UTC().Format(time.RFC3339Nano),
-	}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": annotations}}}})
-	if err != nil {
-		return nil, fmt.Errorf("%w: encoding the patch", reconcile.ErrRefused)
-	}
-	return patch, nil
 }
 
 // wait polls until the rollout is complete.

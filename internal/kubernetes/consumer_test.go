@@ -36,14 +36,15 @@ func consumerScenarios(t *testing.T, c *kubetest.Cluster) {
 		})
 	}
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
-		"workloads that read the entry only at start are found": found,
-		"a workload that does not exist has an unknown key":     unknown,
-		"a rollout longer than the patience gives no answer":    slow,
-		"waiting for a rollout ends with the context":           over,
-		"a run that is too old to write restarts nothing":       tooOld,
-		"a blocked rollout is refused with the reason":          held,
-		"a missing permission to patch is named":                noPatch,
-		"two entries have an annotation each":                   marks,
+		"workloads that read the entry only at start are found":       found,
+		"a workload that does not exist has an unknown key":           unknown,
+		"a rollout longer than the patience gives no answer":          slow,
+		"waiting for a rollout ends with the context":                 over,
+		"a run that is too old to write restarts nothing":             tooOld,
+		"a blocked rollout is refused with the reason":                held,
+		"a missing permission to patch is named":                      noPatch,
+		"two entries have an annotation each":                         marks,
+		"a restart that a controller undoes is not repeated for ever": undone,
 	} {
 		t.Run(sentence, func(t *testing.T) { scenario(t, newCorner(t, c)) })
 	}
@@ -239,6 +240,40 @@ func marks(t *testing.T, k *corner) {
 		}
 		if key, _ := k.key(t, s); key != fmt.Sprint("ApiKey-", i) {
 			t.Errorf("store %s finds key %q", s.Name(), key)
+		}
+	}
+}
+
+// undone plays a controller that removes the annotation after each restart.
+func undone(t *testing.T, k *corner) {
+	k.Workload(t, "deployment", k.namespace, "agent", fromEnvironment(), nil)
+	path := "/apis/apps/v1/namespaces/" + k.namespace + "/deployments/agent"
+	try := func(key string) (restarted bool, err error) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // the rollout never completes
+		defer cancel()
+		err = k.store(restart("deployment/agent")).Consumers().Restart(ctx, "deployment/"+k.namespace+"/agent", key)
+		notes, _ := k.Template(t, "deployment", k.namespace, "agent")
+		k.Do(t, "PATCH", path, map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": nil}}}})
+		return len(notes) > 0, err
+	}
+	for i, step := range []struct {
+		after time.Duration
+		key   string
+		want  bool
+	}{
+		{0, "ApiKey-1", true}, {time.Hour, "ApiKey-1", true}, {time.Hour, "ApiKey-1", true},
+		{time.Hour, "ApiKey-1", false}, {24 * time.Hour, "ApiKey-1", false},
+		{48 * time.Hour, "ApiKey-1", true}, {time.Hour, "ApiKey-1", false},
+		{time.Hour, "ApiKey-2", true},
+	} {
+		k.now = k.now.Add(step.after)
+		restarted, err := try(step.key)
+		if restarted != step.want {
+			t.Errorf("step %d: restarted %v, want %v: %v", i, restarted, step.want, err)
+		}
+		if !step.want {
+			says(t, err, reconcile.ErrRefused, "removed the annotation")
 		}
 	}
 }

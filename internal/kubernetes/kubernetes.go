@@ -10,7 +10,8 @@
 //	kubectl.kubernetes.io/restartedAt       the time, as kubectl rollout restart does
 //
 // The first annotation shows a later run which key the workload was started
-// with.
+// with. The workload's own metadata has an annotation of the same name, which counts
+// the restarts with this key: a controller may remove the first one after each.
 package kubernetes
 
 import (
