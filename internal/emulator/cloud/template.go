@@ -1,0 +1,473 @@
+package cloud
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// TemplateKind is a kind of IAM template.
+type TemplateKind string
+
+// The kinds of templates of policy management.
+const (
+	PolicyTemplates        TemplateKind = "policy"
+	ActionControlTemplates TemplateKind = "action_control"
+	RoleTemplates          TemplateKind = "role"
+)
+
+// AttributeSet has the attributes and tags of a template's resource or subject.
+type AttributeSet struct {
+	Attributes []Attribute `json:"attributes"`
+	Tags       []Tag       `json:"tags,omitempty"`
+}
+
+// RoleRef names a role by its CRN.
+type RoleRef struct {
+	RoleID string `json:"role_id"`
+}
+
+// TemplateRef names a version of a template.
+type TemplateRef struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+}
+
+// TemplateGrant has the roles that a template's policy gives.
+type TemplateGrant struct {
+	Roles      []RoleRef     `json:"roles,omitempty"`
+	References []TemplateRef `json:"role_template_references,omitempty"`
+}
+
+// TemplateControl wraps the grant of a template.
+type TemplateControl struct {
+	Grant *TemplateGrant `json:"grant"`
+}
+
+// TemplatePolicy is the policy of a template. It names no account: an assignment
+// adds that of its target.
+type TemplatePolicy struct {
+	Type        string           `json:"type"`
+	Description string           `json:"description,omitempty"`
+	Resource    *AttributeSet    `json:"resource,omitempty"`
+	Subject     *AttributeSet    `json:"subject,omitempty"`
+	Pattern     string           `json:"pattern,omitempty"`
+	Rule        any              `json:"rule,omitempty"`
+	Control     *TemplateControl `json:"control,omitempty"`
+}
+
+// TemplateActions is the action control of a template.
+type TemplateActions struct {
+	ServiceName string   `json:"service_name"`
+	Description string   `json:"description,omitempty"`
+	Actions     []string `json:"actions"`
+}
+
+// TemplateRole is the role of a template. The first version sets its name and
+// service.
+type TemplateRole struct {
+	Name        string   `json:"name"`
+	DisplayName string   `json:"display_name"`
+	ServiceName string   `json:"service_name,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Actions     []string `json:"actions"`
+}
+
+// TemplateSpec is the part of a template's version that a caller sets. One of
+// Policy, ActionControl and Role is set, according to the kind.
+type TemplateSpec struct {
+	Name          string           `json:"name"`
+	Description   string           `json:"description,omitempty"`
+	AccountID     string           `json:"account_id"`
+	Committed     bool             `json:"committed"`
+	Policy        *TemplatePolicy  `json:"policy,omitempty"`
+	ActionControl *TemplateActions `json:"action_control,omitempty"`
+	Role          *TemplateRole    `json:"role,omitempty"`
+}
+
+// Template is a version of a template.
+type Template struct {
+	TemplateSpec
+	ID         string    `json:"id"`
+	Version    string    `json:"version"`
+	ETag       string    `json:"etag"`
+	State      string    `json:"state"`
+	CreatedAt  time.Time `json:"created_at"`
+	CreatedBy  string    `json:"created_by_id"`
+	ModifiedAt time.Time `json:"last_modified_at"`
+	ModifiedBy string    `json:"last_modified_by_id"`
+}
+
+type template struct {
+	kind     TemplateKind
+	id       string
+	seq      int64
+	last     int // number of the newest version; a deleted number is not used again
+	versions []*Template
+}
+
+// Limits of ibm-cloud-docs/account, known-issues.md (IAM limits).
+const (
+	policyTemplatesPerAccount = 500
+	versionsPerTemplate       = 100
+)
+
+// TemplateQuery selects templates or versions of one.
+type TemplateQuery struct {
+	AccountID, Name, State                       string
+	PolicyType, Service, ServiceType, ServiceSet string
+	Limit                                        int
+	Start                                        string `json:"-"`
+}
+
+func (k TemplateKind) notFound(id string) *Error {
+	return serviceError(404, string(k)+"_template_not_found", fmt.Sprintf("Template with ID %s not found.", id))
+}
+
+// conflict rejects a change of a template that the state of the template forbids.
+// The SDK lists no such code for action controls.
+func (k TemplateKind) conflict(format string, args ...any) *Error {
+	code := string(k) + "_template_conflict_error"
+	if k == ActionControlTemplates {
+		code = "request_not_processed"
+	}
+	return serviceError(409, code, fmt.Sprintf(format, args...))
+}
+
+func (k TemplateKind) prefix() string {
+	return map[TemplateKind]string{PolicyTemplates: "policy", ActionControlTemplates: "actionControl", RoleTemplates: "role"}[k]
+}
+
+func (c *Cloud) onTemplates(a Actor, account, action string, roles ...string) error {
+	if err := c.known(a); err != nil {
+		return policyError(err)
+	}
+	if account == "" {
+		return serviceError(400, "missing_required_query_parameter", "account_id is required")
+	}
+	if account != AccountID || !c.hasRole(a, serviceAccess, roles...) {
+		return serviceError(403, "insufficent_permissions", "You are not authorized to "+action+" templates of this account.")
+	}
+	return nil
+}
+
+func (t *template) current() *Template { return t.versions[len(t.versions)-1] }
+
+func (t *template) version(n string) *Template {
+	for _, v := range t.versions {
+		if v.Version == n {
+			return v
+		}
+	}
+	return nil
+}
+
+// clone copies a version. The content is replaced as a whole and never changed.
+func (v *Template) clone() Template { return *v }
+
+func (c *Cloud) findTemplate(a Actor, kind TemplateKind, id, action string, roles ...string) (*template, error) {
+	if err := c.onTemplates(a, AccountID, action, roles...); err != nil {
+		return nil, err
+	}
+	for _, t := range c.enterprise.templates {
+		if t.kind == kind && t.id == id {
+			return t, nil
+		}
+	}
+	return nil, kind.notFound(id)
+}
+
+func (c *Cloud) findTemplateVersion(a Actor, kind TemplateKind, id, version, action string, roles ...string) (*template, *Template, error) {
+	t, err := c.findTemplate(a, kind, id, action, roles...)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := t.version(version)
+	if v == nil {
+		return nil, nil, kind.notFound(id + ", version " + version)
+	}
+	return t, v, nil
+}
+
+// CreateTemplate creates a template with version 1.
+func (c *Cloud) CreateTemplate(a Actor, kind TemplateKind, s TemplateSpec) (Template, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.known(a); err != nil {
+		return Template{}, policyError(err)
+	}
+	if s.AccountID == "" {
+		return Template{}, invalidPolicy("account_id is required")
+	}
+	if err := c.onTemplates(a, s.AccountID, "create", templateAdministrator); err != nil {
+		return Template{}, err
+	}
+	if err := checkTemplateNames(s); err != nil {
+		return Template{}, err
+	}
+	if err := c.checkTemplate(kind, s); err != nil {
+		return Template{}, err
+	}
+	if kind == PolicyTemplates {
+		count := 0
+		for _, t := range c.enterprise.templates {
+			if t.kind == kind {
+				count++
+			}
+		}
+		if count >= policyTemplatesPerAccount {
+			return Template{}, serviceError(c.switches.IdentityLimitStatus, "request_not_processed",
+				fmt.Sprintf("The limit of %d policy templates in the account is reached.", policyTemplatesPerAccount))
+		}
+	}
+	c.enterprise.seq++
+	t := &template{kind: kind, id: kind.prefix() + "Template-" + c.uuid(), seq: c.enterprise.seq}
+	c.enterprise.templates = append(c.enterprise.templates, t)
+	return c.addTemplateVersion(a, t, s).clone(), nil
+}
+
+func (c *Cloud) addTemplateVersion(a Actor, t *template, s TemplateSpec) *Template {
+	t.last++
+	now := c.now()
+	v := &Template{TemplateSpec: s, ID: t.id, Version: strconv.Itoa(t.last), ETag: c.nextTag(""), State: "active",
+		CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID}
+	t.versions = append(t.versions, v)
+	return v
+}
+
+// inherit completes the spec of a version with what all versions of the template
+// share. A name given with one version renames all.
+func (t *template) inherit(s *TemplateSpec) {
+	old := t.current()
+	s.Name, s.AccountID = cmp.Or(s.Name, old.Name), old.AccountID
+	if s.Role != nil {
+		role := *s.Role
+		for _, v := range t.versions {
+			if v.Role != nil {
+				role.Name, role.ServiceName = v.Role.Name, cmp.Or(v.Role.ServiceName, role.ServiceName)
+			}
+		}
+		s.Role = &role
+	}
+}
+
+func (t *template) rename(name string) {
+	for _, v := range t.versions {
+		v.Name = name
+	}
+}
+
+// CreateTemplateVersion adds a version to a template.
+func (c *Cloud) CreateTemplateVersion(a Actor, kind TemplateKind, id string, s TemplateSpec) (Template, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, err := c.findTemplate(a, kind, id, "change", templateAdministrator)
+	if err != nil {
+		return Template{}, err
+	}
+	t.inherit(&s)
+	if err := checkTemplateNames(s); err != nil {
+		return Template{}, err
+	}
+	if err := c.checkTemplate(kind, s); err != nil {
+		return Template{}, err
+	}
+	if len(t.versions) >= versionsPerTemplate {
+		return Template{}, serviceError(c.switches.IdentityLimitStatus, "request_not_processed",
+			fmt.Sprintf("The limit of %d versions of the template is reached.", versionsPerTemplate))
+	}
+	v := c.addTemplateVersion(a, t, s)
+	t.rename(s.Name)
+	return v.clone(), nil
+}
+
+// GetTemplate returns a version of a template. An empty version is the latest.
+func (c *Cloud) GetTemplate(a Actor, kind TemplateKind, id, version string) (Template, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, err := c.findTemplate(a, kind, id, "read", templateAdministrator, templateAssigner)
+	if err != nil {
+		return Template{}, err
+	}
+	if version == "" {
+		return t.current().clone(), nil
+	}
+	if v := t.version(version); v != nil {
+		return v.clone(), nil
+	}
+	return Template{}, kind.notFound(id + ", version " + version)
+}
+
+// ReplaceTemplate replaces a version that is not committed, if ifMatch is its
+// ETag or "*".
+func (c *Cloud) ReplaceTemplate(a Actor, kind TemplateKind, id, version, ifMatch string, s TemplateSpec) (Template, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, v, err := c.findTemplateVersion(a, kind, id, version, "change", templateAdministrator)
+	if err != nil {
+		return Template{}, err
+	}
+	if err := c.policyIfMatch(ifMatch, v.ETag); err != nil {
+		return Template{}, err
+	}
+	if v.Committed {
+		return Template{}, kind.conflict("Version %s is committed and cannot change.", version)
+	}
+	t.inherit(&s)
+	if err := checkTemplateNames(s); err != nil {
+		return Template{}, err
+	}
+	if err := c.checkTemplate(kind, s); err != nil {
+		return Template{}, err
+	}
+	v.TemplateSpec = s
+	v.ETag, v.ModifiedAt, v.ModifiedBy = c.nextTag(v.ETag), c.now(), a.IAMID
+	t.rename(s.Name)
+	return v.clone(), nil
+}
+
+// CommitTemplate commits a version: it cannot change any more, and can be
+// assigned. Committing a committed version has no effect.
+func (c *Cloud) CommitTemplate(a Actor, kind TemplateKind, id, version string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, v, err := c.findTemplateVersion(a, kind, id, version, "change", templateAdministrator)
+	if err != nil || v.Committed {
+		return err
+	}
+	committed := v.TemplateSpec
+	committed.Committed = true
+	if err := c.checkTemplate(kind, committed); err != nil {
+		return err
+	}
+	v.Committed = true
+	v.ETag, v.ModifiedAt, v.ModifiedBy = c.nextTag(v.ETag), c.now(), a.IAMID
+	return nil
+}
+
+func (c *Cloud) assigned(id, version string) bool {
+	return slices.ContainsFunc(c.enterprise.assignments, func(x *assignment) bool {
+		return x.Template.ID == id && (version == "" || x.Template.Version == version)
+	})
+}
+
+// DeleteTemplate deletes a template with all its versions, or one version. The
+// template goes with its last version. Nothing assigned can be deleted.
+func (c *Cloud) DeleteTemplate(a Actor, kind TemplateKind, id, version string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, err := c.findTemplate(a, kind, id, "delete", templateAdministrator)
+	if err != nil {
+		return err
+	}
+	if version != "" && t.version(version) == nil {
+		return kind.notFound(id + ", version " + version)
+	}
+	if c.assigned(id, version) {
+		return kind.conflict("The template is assigned: remove its assignments first.")
+	}
+	t.versions = slices.DeleteFunc(t.versions, func(v *Template) bool { return version == "" || v.Version == version })
+	if len(t.versions) == 0 {
+		c.enterprise.templates = slices.DeleteFunc(c.enterprise.templates, func(x *template) bool { return x == t })
+	}
+	return nil
+}
+
+// ListTemplates returns one page of templates, each with its latest version.
+func (c *Cloud) ListTemplates(a Actor, kind TemplateKind, q TemplateQuery) (Page[Template], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, q, limit, err := c.templatePage(q, "list", a)
+	if err != nil {
+		return Page[Template]{}, err
+	}
+	for _, f := range []struct {
+		name, value string
+		values      []string
+	}{
+		{"state", q.State, []string{"active", "deleted"}},
+		{"policy_type", q.PolicyType, []string{"access", "authorization"}},
+		{"policy_service_type", q.ServiceType, []string{"service", "platform_service"}},
+	} {
+		if f.value != "" && !slices.Contains(f.values, f.value) {
+			return Page[Template]{}, serviceError(400, "invalid_body", fmt.Sprintf("%s must be one of %s", f.name, strings.Join(f.values, ", ")))
+		}
+	}
+	if b := []bool{q.Service != "", q.ServiceType != "", q.ServiceSet != ""}; b[0] && b[1] || b[0] && b[2] || b[1] && b[2] {
+		return Page[Template]{}, serviceError(400, "invalid_body",
+			"policy_service_name, policy_service_type and policy_service_group_id are mutually exclusive.")
+	}
+	items, next := cut(at, limit, bySeq(c.enterprise.templates, func(t *template) int64 { return t.seq }), func(t *template) bool {
+		return t.kind == kind && t.current().matches(q)
+	}, nil)
+	page := Page[Template]{Limit: limit, Next: next, Items: make([]Template, len(items))}
+	for i, t := range items {
+		page.Items[i] = t.current().clone()
+	}
+	return page, nil
+}
+
+func (v *Template) matches(q TemplateQuery) bool {
+	var kind string
+	var resource []Attribute
+	if p := v.Policy; p != nil {
+		kind = p.Type
+		if p.Resource != nil {
+			resource = p.Resource.Attributes
+		}
+	}
+	for _, pair := range [][2]string{
+		{v.AccountID, q.AccountID}, {v.Name, q.Name}, {v.State, cmp.Or(q.State, "active")}, {kind, q.PolicyType},
+		{attribute(resource, "serviceName"), q.Service}, {attribute(resource, "serviceType"), q.ServiceType},
+		{attribute(resource, "service_group_id"), q.ServiceSet},
+	} {
+		if pair[1] != "" && pair[0] != pair[1] {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Cloud) templatePage(q TemplateQuery, action string, a Actor) (position[TemplateQuery], TemplateQuery, int, error) {
+	at := position[TemplateQuery]{Query: q}
+	if q.Start != "" {
+		var ok bool
+		if at, ok = parsePosition[TemplateQuery](q.Start); !ok {
+			return at, q, 0, serviceError(400, "invalid_body", "start is not valid")
+		}
+		q = at.Query
+	}
+	limit := cmp.Or(q.Limit, c.switches.PolicyPageSize)
+	if limit < 1 || limit > 100 {
+		return at, q, 0, serviceError(400, "invalid_body", "limit must be from 1 to 100")
+	}
+	return at, q, limit, c.onTemplates(a, q.AccountID, action, templateAdministrator, templateAssigner)
+}
+
+// ListTemplateVersions returns one page of the versions of a template, oldest
+// first.
+func (c *Cloud) ListTemplateVersions(a Actor, kind TemplateKind, id string, q TemplateQuery) (Page[Template], error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q.AccountID = AccountID
+	at, _, limit, err := c.templatePage(q, "read", a)
+	if err != nil {
+		return Page[Template]{}, err
+	}
+	t, err := c.findTemplate(a, kind, id, "read", templateAdministrator, templateAssigner)
+	if err != nil {
+		return Page[Template]{}, err
+	}
+	items, next := cut(at, limit, bySeq(t.versions, func(v *Template) int64 {
+		n, _ := strconv.ParseInt(v.Version, 10, 64)
+		return n
+	}), func(v *Template) bool { return q.State == "" || q.State == v.State }, nil)
+	page := Page[Template]{Limit: limit, Next: next, Items: make([]Template, len(items))}
+	for i, v := range items {
+		page.Items[i] = v.clone()
+	}
+	return page, nil
+}
