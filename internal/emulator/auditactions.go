@@ -108,6 +108,26 @@ var auditActions = map[string]auditAction{
 	"PATCH /v1/role_assignments/{id}":                                  {action: "iam-access-management.role-assignment.update", target: "id"},
 	"DELETE /v1/role_assignments/{id}":                                 {action: "iam-access-management.role-assignment.delete", target: "id"},
 
+	// Enterprise IAM events of profiles and account settings.
+	"POST /v1/profile_templates":                                         {action: "iam-identity.profile-template.create"},
+	"DELETE /v1/profile_templates/{id}":                                  {action: "iam-identity.profile-template.delete", target: "id"},
+	"POST /v1/profile_templates/{id}/versions":                           {action: "iam-identity.profile-template.update", target: "id"},
+	"PUT /v1/profile_templates/{id}/versions/{version}":                  {action: "iam-identity.profile-template.update", target: "id"},
+	"DELETE /v1/profile_templates/{id}/versions/{version}":               {action: "iam-identity.profile-template.update", target: "id"},
+	"POST /v1/profile_templates/{id}/versions/{version}/commit":          {action: "iam-identity.profile-template.update", target: "id"},
+	"POST /v1/profile_assignments":                                       {action: "iam-identity.profile-template.assign"},
+	"PATCH /v1/profile_assignments/{id}":                                 {action: "iam-identity.profile-template.assignment-update", target: "id"},
+	"DELETE /v1/profile_assignments/{id}":                                {action: "iam-identity.profile-template.remove", target: "id"},
+	"POST /v1/account_settings_templates":                                {action: "iam-identity.account-settings-template.create"},
+	"DELETE /v1/account_settings_templates/{id}":                         {action: "iam-identity.account-settings-template.delete", target: "id"},
+	"POST /v1/account_settings_templates/{id}/versions":                  {action: "iam-identity.account-settings-template.update", target: "id"},
+	"PUT /v1/account_settings_templates/{id}/versions/{version}":         {action: "iam-identity.account-settings-template.update", target: "id"},
+	"DELETE /v1/account_settings_templates/{id}/versions/{version}":      {action: "iam-identity.account-settings-template.update", target: "id"},
+	"POST /v1/account_settings_templates/{id}/versions/{version}/commit": {action: "iam-identity.account-settings-template.update", target: "id"},
+	"POST /v1/account_settings_assignments":                              {action: "iam-identity.account-settings-template.assign"},
+	"PATCH /v1/account_settings_assignments/{id}":                        {action: "iam-identity.account-settings-template.assignment-update", target: "id"},
+	"DELETE /v1/account_settings_assignments/{id}":                       {action: "iam-identity.account-settings-template.remove", target: "id"},
+
 	// No action of revisions is documented.
 	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}":       {action: "codeengine.application.update"},
 	"GET /api/v2/secret_groups":                                            {action: "secrets-manager.secret-groups.list"},

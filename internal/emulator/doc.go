@@ -77,6 +77,14 @@
 //     nothing but what assignments create. There are no account groups. An
 //     authorization and an action control have no effect, and the templates of
 //     access policies cannot be assigned by themselves.
+//   - /v1/profile_templates, /v1/account_settings_templates and their assignments:
+//     every operation, with the rules above. Sure: the actions of audit. Modelled:
+//     the bodies, 202 and the states. Guessed: the roles on IAM identity, that an
+//     update keeps what it does not name, that a change is rejected with 409 in the
+//     child account, and the order of settings: a template's goes before that of
+//     the account. The policy templates that a profile's template names become
+//     policies of the profile. The action controls have no effect.
+//   - /v1/accounts/{id}/effective_settings/identity, of both accounts: modelled.
 //   - /v1/accounts/{id}/settings/access_management: modelled; no effect. Guessed:
 //     the roles.
 //   - /v2/groups: access groups and members; modelled. Guessed: the error codes.

@@ -50,6 +50,7 @@ var routes = slices.Concat([]route{
 	{"POST", "/v1/accounts/{account}/limits/identity", familyIdentity, (*Server).bulkLimits},
 	{"GET", "/v1/accounts/{account}/settings/identity", familyIdentity, (*Server).getAccountSettings},
 	{"PUT", "/v1/accounts/{account}/settings/identity", familyIdentity, (*Server).updateAccountSettings},
+	{"GET", "/v1/accounts/{account}/effective_settings/identity", familyIdentity, (*Server).getEffectiveSettings},
 
 	{"POST", "/v1/activity/accounts/{account}/report", familyIdentity, (*Server).createReport},
 	{"GET", "/v1/activity/accounts/{account}/report/{reference}", familyIdentity, (*Server).getReport},
@@ -181,6 +182,8 @@ var routes = slices.Concat([]route{
 	templateRoutes(cloud.PolicyTemplates),
 	templateRoutes(cloud.ActionControlTemplates),
 	templateRoutes(cloud.RoleTemplates),
+	templateRoutes(cloud.ProfileTemplates),
+	templateRoutes(cloud.SettingsTemplates),
 	workloadRoutes(cloud.ConfigMaps, "PUT", 201),
 	workloadRoutes(cloud.Jobs, "PATCH", 201),
 	workloadRoutes(cloud.JobRuns, "", 202),

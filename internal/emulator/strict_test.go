@@ -162,6 +162,7 @@ func newSite(t *testing.T) *site {
 		s.made[assignments] = s.State(false).Assignments[len(s.State(false).Assignments)-1].ID
 		s.made[list+" unassigned"] = create(list, strings.Replace(text, `"Sends"`, `"Sends2"`, 1))
 	}
+	s.makeIdentityTemplates(create)
 	s.made["version"] = "2"
 	for _, kind := range []string{"secrets", "apps", "config_maps", "jobs", "functions"} {
 		create("/v2/projects/"+s.made["project"]+"/"+kind, strings.Replace(required["POST /v2/projects/{project}/"+kind].without(""), "another", "one", 1))
@@ -297,7 +298,8 @@ func TestEveryRouteRejectsAnInvalidBody(t *testing.T) {
 	s := newSite(t)
 	bodiless := []string{"POST /v1/serviceids/{id}/lock", "POST /v1/apikeys/{id}/lock", "POST /v1/apikeys/{id}/disable",
 		"POST /v1/activity/accounts/{account}/report", "POST /v1/policy_templates/{id}/versions/{version}/commit",
-		"POST /v1/action_control_templates/{id}/versions/{version}/commit", "POST /v1/role_templates/{id}/versions/{version}/commit"}
+		"POST /v1/action_control_templates/{id}/versions/{version}/commit", "POST /v1/role_templates/{id}/versions/{version}/commit",
+		"POST /v1/profile_templates/{id}/versions/{version}/commit", "POST /v1/account_settings_templates/{id}/versions/{version}/commit"}
 	for _, r := range strict() {
 		what := r.method + " " + r.pattern
 		if r.method == http.MethodGet || r.method == http.MethodHead || r.method == http.MethodDelete || slices.Contains(bodiless, what) {

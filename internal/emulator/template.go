@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"cmp"
+
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
@@ -12,8 +14,16 @@ func templateRoutes(kind cloud.TemplateKind) []route {
 	version := versions + "/{version}"
 	assignments := "/v1/" + string(kind) + "_assignments"
 	assignment := assignments + "/{id}"
+	of := familyPolicy
+	create, update, remove := (*Server).createAssignment, (*Server).updateAssignment, (*Server).deleteAssignment
+	if kind.OfIdentity() {
+		of, create, update, remove = familyIdentity, (*Server).assignIdentity, (*Server).reassignIdentity, (*Server).unassignIdentity
+	}
 	on := func(method, pattern string, handle func(*Server, *call, cloud.TemplateKind) (answer, error)) route {
-		return route{method, pattern, familyPolicy, func(s *Server, c *call) (answer, error) { return handle(s, c, kind) }}
+		return route{method, pattern, of, func(s *Server, c *call) (answer, error) {
+			a, err := handle(s, c, kind)
+			return a, kind.IdentityError(c.actor, err)
+		}}
 	}
 	return []route{
 		on("GET", list, (*Server).listTemplates),
@@ -27,14 +37,17 @@ func templateRoutes(kind cloud.TemplateKind) []route {
 		on("DELETE", version, (*Server).deleteTemplate),
 		on("POST", version+"/commit", (*Server).commitTemplate),
 		on("GET", assignments, (*Server).listAssignments),
-		on("POST", assignments, (*Server).createAssignment),
+		on("POST", assignments, create),
 		on("GET", assignment, (*Server).getAssignment),
-		on("PATCH", assignment, (*Server).updateAssignment),
-		on("DELETE", assignment, (*Server).deleteAssignment),
+		on("PATCH", assignment, update),
+		on("DELETE", assignment, remove),
 	}
 }
 
 func (c *call) templateBody(kind cloud.TemplateKind) func(cloud.Template) object {
+	if kind.OfIdentity() {
+		return c.identityTemplateBody(kind)
+	}
 	return func(t cloud.Template) object {
 		out := fields(t, policyTime, "etag")
 		out["href"] = c.origin() + "/v1/" + string(kind) + "_templates/" + t.ID + "/versions/" + t.Version
@@ -54,7 +67,15 @@ func (c *call) templateQuery() (cloud.TemplateQuery, error) {
 	q := c.query
 	return cloud.TemplateQuery{AccountID: q.Get("account_id"), Name: q.Get("name"), State: q.Get("state"), PolicyType: q.Get("policy_type"),
 		Service: q.Get("policy_service_name"), ServiceType: q.Get("policy_service_type"), ServiceSet: q.Get("policy_service_group_id"),
-		Limit: limit, Start: q.Get("start")}, err
+		Sort: q.Get("sort"), Order: q.Get("order"), Limit: limit, Start: cmp.Or(q.Get("start"), q.Get("pagetoken"))}, err
+}
+
+// templatePage writes a page as the service of the kind does.
+func templatePage[T any](c *call, kind cloud.TemplateKind, name string, page cloud.Page[T], view func(T) object) answer {
+	if kind.OfIdentity() {
+		return tokenPage(c, name, page, view)
+	}
+	return startPage(c, name, page, view)
 }
 
 func (s *Server) listTemplates(c *call, kind cloud.TemplateKind) (answer, error) {
@@ -66,7 +87,7 @@ func (s *Server) listTemplates(c *call, kind cloud.TemplateKind) (answer, error)
 	if err != nil {
 		return answer{}, err
 	}
-	return startPage(c, string(kind)+"_templates", page, c.templateBody(kind)), nil
+	return templatePage(c, kind, string(kind)+"_templates", page, c.templateBody(kind)), nil
 }
 
 func (s *Server) listTemplateVersions(c *call, kind cloud.TemplateKind) (answer, error) {
@@ -78,7 +99,11 @@ func (s *Server) listTemplateVersions(c *call, kind cloud.TemplateKind) (answer,
 	if err != nil {
 		return answer{}, err
 	}
-	return startPage(c, "versions", page, c.templateBody(kind)), nil
+	name := "versions"
+	if kind.OfIdentity() {
+		name = string(kind) + "_templates"
+	}
+	return templatePage(c, kind, name, page, c.templateBody(kind)), nil
 }
 
 func (s *Server) createTemplate(c *call, kind cloud.TemplateKind) (answer, error) {
@@ -134,6 +159,9 @@ func (c *call) needsFormat(kind cloud.TemplateKind) error {
 }
 
 func (c *call) assignmentBody(kind cloud.TemplateKind) func(cloud.Assignment) object {
+	if kind.OfIdentity() {
+		return c.identityAssignmentBody(kind)
+	}
 	return func(x cloud.Assignment) object {
 		out := fields(x, policyTime, "etag", "resource_id")
 		resource := object{"resource_created": object{"id": x.ResourceID}}
@@ -175,18 +203,19 @@ func (s *Server) listAssignments(c *call, kind cloud.TemplateKind) (answer, erro
 	}
 	q := c.query
 	page, err := s.cloud.ListAssignments(c.actor, kind, cloud.AssignmentQuery{AccountID: q.Get("account_id"), TemplateID: q.Get("template_id"),
-		Version: q.Get("template_version"), Limit: limit, Start: q.Get("start")})
+		Version: q.Get("template_version"), Target: q.Get("target"), TargetType: q.Get("target_type"), Sort: q.Get("sort"), Order: q.Get("order"),
+		Limit: limit, Start: cmp.Or(q.Get("start"), q.Get("pagetoken"))})
 	if err != nil {
 		return answer{}, err
 	}
-	return startPage(c, "assignments", page, c.assignmentBody(kind)), nil
+	return templatePage(c, kind, "assignments", page, c.assignmentBody(kind)), nil
 }
 
-func assignmentAnswer(c *call, kind cloud.TemplateKind, x cloud.Assignment, err error) (answer, error) {
+func assignmentAnswer(c *call, kind cloud.TemplateKind, status int, x cloud.Assignment, err error) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: 200, etag: x.ETag, body: c.assignmentBody(kind)(x), id: x.ID}, nil
+	return answer{status: status, etag: x.ETag, body: c.assignmentBody(kind)(x), id: x.ID}, nil
 }
 
 func (s *Server) getAssignment(c *call, kind cloud.TemplateKind) (answer, error) {
@@ -194,7 +223,7 @@ func (s *Server) getAssignment(c *call, kind cloud.TemplateKind) (answer, error)
 		return answer{}, err
 	}
 	x, err := s.cloud.GetAssignment(c.actor, kind, c.path("id"))
-	return assignmentAnswer(c, kind, x, err)
+	return assignmentAnswer(c, kind, 200, x, err)
 }
 
 func (s *Server) updateAssignment(c *call, kind cloud.TemplateKind) (answer, error) {
@@ -208,7 +237,7 @@ func (s *Server) updateAssignment(c *call, kind cloud.TemplateKind) (answer, err
 		return answer{}, err
 	}
 	x, err := s.cloud.UpdateAssignment(c.actor, kind, c.path("id"), c.header("If-Match"), in.Version)
-	return assignmentAnswer(c, kind, x, err)
+	return assignmentAnswer(c, kind, 200, x, err)
 }
 
 func (s *Server) deleteAssignment(c *call, kind cloud.TemplateKind) (answer, error) {

@@ -157,6 +157,13 @@ func (c *Cloud) UpdateAccountSettings(a Actor, account, ifMatch string, ch Accou
 
 func (c *Cloud) changeAccount(a Actor, ch AccountSettingsChange) {
 	s := &c.account
+	s.set(ch, func(string) bool { return true })
+	s.EntityTag = c.nextTag(s.EntityTag)
+	s.History = append(s.History, HistoryRecord{Timestamp: c.now(), IAMID: a.IAMID, Action: "UPDATED", Message: "UPDATED"})
+}
+
+// set applies the settings of a change whose values count.
+func (s *AccountSettings) set(ch AccountSettingsChange, counts func(value string) bool) {
 	for _, f := range []struct{ to, from *string }{
 		{&s.RestrictCreateServiceID, ch.RestrictCreateServiceID}, {&s.RestrictCreateAPIKey, ch.RestrictCreateAPIKey},
 		{&s.AllowedIPAddresses, ch.AllowedIPAddresses}, {&s.MFA, ch.MFA}, {&s.SessionExpiration, ch.SessionExpiration},
@@ -164,7 +171,7 @@ func (c *Cloud) changeAccount(a Actor, ch AccountSettingsChange) {
 		{&s.AccessTokenExpiration, ch.AccessTokenExpiration}, {&s.RefreshTokenExpiration, ch.RefreshTokenExpiration},
 		{&s.RestrictUserListVisibility, ch.RestrictUserListVisibility},
 	} {
-		if f.from != nil {
+		if f.from != nil && counts(*f.from) {
 			*f.to = *f.from
 		}
 	}
@@ -174,8 +181,6 @@ func (c *Cloud) changeAccount(a Actor, ch AccountSettingsChange) {
 	if ch.RestrictUserDomains != nil {
 		s.RestrictUserDomains = slices.Clone(*ch.RestrictUserDomains)
 	}
-	s.EntityTag = c.nextTag(s.EntityTag)
-	s.History = append(s.History, HistoryRecord{Timestamp: c.now(), IAMID: a.IAMID, Action: "UPDATED", Message: "UPDATED"})
 }
 
 // mayCreateServiceID reports whether the identity may create service IDs. Every

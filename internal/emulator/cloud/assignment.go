@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -23,10 +24,12 @@ type Assignment struct {
 	Status     string           `json:"status"`
 	Operation  string           `json:"operation"`
 	ResourceID string           `json:"resource_id"` // of what it created in the target
-	CreatedAt  time.Time        `json:"created_at"`
-	CreatedBy  string           `json:"created_by_id"`
-	ModifiedAt time.Time        `json:"last_modified_at"`
-	ModifiedBy string           `json:"last_modified_by_id"`
+	// Policies are those that the policy templates of a profile's template created.
+	Policies   []TemplateRef `json:"-"`
+	CreatedAt  time.Time     `json:"created_at"`
+	CreatedBy  string        `json:"created_by_id"`
+	ModifiedAt time.Time     `json:"last_modified_at"`
+	ModifiedBy string        `json:"last_modified_by_id"`
 }
 
 type assignment struct {
@@ -38,6 +41,8 @@ type assignment struct {
 // AssignmentQuery selects assignments.
 type AssignmentQuery struct {
 	AccountID, TemplateID, Version string
+	Target, TargetType             string
+	Sort, Order                    string // of IAM identity
 	Limit                          int
 	Start                          string `json:"-"`
 }
@@ -56,15 +61,23 @@ func (k TemplateKind) assignmentNotFound(id string) *Error {
 // done is the status of an assignment that succeeded, of those that the SDK lists
 // for the kind.
 func (k TemplateKind) done() string {
-	if k == PolicyTemplates {
-		return "succeeded"
+	if k == ActionControlTemplates || k == RoleTemplates {
+		return "accepted"
 	}
-	return "accepted"
+	return "succeeded"
+}
+
+// assignmentPrefix begins the IDs of assignments.
+func (k TemplateKind) assignmentPrefix() string {
+	if k.OfIdentity() {
+		return "Template"
+	}
+	return k.prefix()
 }
 
 // mayAssignTemplates needs the Viewer role on the Enterprise service, too.
-func (c *Cloud) mayAssignTemplates(a Actor, action string) error {
-	if err := c.onTemplates(a, AccountID, action, templateAssigner); err != nil {
+func (c *Cloud) mayAssignTemplates(a Actor, kind TemplateKind, action string) error {
+	if err := c.onTemplates(a, kind, AccountID, action, templateAssigner); err != nil {
 		return err
 	}
 	if !c.may(a, target{service: serviceEnterprise}, "Viewer") {
@@ -96,7 +109,7 @@ func (c *Cloud) assignable(kind TemplateKind, ref TemplateRef) (*Template, error
 func (c *Cloud) Assign(a Actor, kind TemplateKind, to AssignmentTarget, refs []TemplateRef) ([]Assignment, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.mayAssignTemplates(a, "assign"); err != nil {
+	if err := c.mayAssignTemplates(a, kind, "assign"); err != nil {
 		return nil, err
 	}
 	if to.Type != "Account" {
@@ -117,7 +130,7 @@ func (c *Cloud) Assign(a Actor, kind TemplateKind, to AssignmentTarget, refs []T
 		if c.assigned(ref.ID, "") || slices.ContainsFunc(refs[:i], func(x TemplateRef) bool { return x.ID == ref.ID }) {
 			return nil, serviceError(409, "policy_assignment_conflict_error", fmt.Sprintf("The template %s is already assigned to the account.", ref.ID))
 		}
-		if err := c.checkNoSuchRole(v, to.ID, ""); err != nil {
+		if err := c.checkTarget(v, to.ID); err != nil {
 			return nil, err
 		}
 		versions[i] = v
@@ -127,7 +140,7 @@ func (c *Cloud) Assign(a Actor, kind TemplateKind, to AssignmentTarget, refs []T
 		now := c.now()
 		c.enterprise.seq++
 		x := &assignment{kind: kind, seq: c.enterprise.seq, Assignment: Assignment{
-			ID: kind.prefix() + "Assignment-" + c.uuid(), ETag: c.nextTag(""), AccountID: AccountID, Target: to, Template: refs[i],
+			ID: kind.assignmentPrefix() + "Assignment-" + c.uuid(), ETag: c.nextTag(""), AccountID: AccountID, Target: to, Template: refs[i],
 			Status: kind.done(), Operation: "create", CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID}}
 		c.enterprise.assignments = append(c.enterprise.assignments, x)
 		c.apply(a, x, v)
@@ -136,14 +149,20 @@ func (c *Cloud) Assign(a Actor, kind TemplateKind, to AssignmentTarget, refs []T
 	return out, nil
 }
 
-// checkNoSuchRole rejects a role template whose role the account already has.
-func (c *Cloud) checkNoSuchRole(v *Template, account, except string) error {
-	if v.Role == nil {
-		return nil
+// checkTarget rejects a template whose role or profile the account already has.
+func (c *Cloud) checkTarget(v *Template, account string) error {
+	if v.Role != nil {
+		for _, r := range c.enterprise.roles {
+			if r.AccountID == account && r.Name == v.Role.Name && r.ServiceName == v.Role.ServiceName {
+				return serviceError(409, "role_conflict_error", fmt.Sprintf("The role %s of the service %s already exists.", r.Name, r.ServiceName))
+			}
+		}
 	}
-	for _, r := range c.enterprise.roles {
-		if r.AccountID == account && r.Name == v.Role.Name && r.ServiceName == v.Role.ServiceName && r.ID != except {
-			return serviceError(409, "role_conflict_error", fmt.Sprintf("The role %s of the service %s already exists.", r.Name, r.ServiceName))
+	if v.Profile != nil {
+		for _, p := range c.enterprise.profiles {
+			if p.Name == v.Profile.Name {
+				return serviceError(409, "conflict", fmt.Sprintf("The trusted profile %s already exists.", p.Name))
+			}
 		}
 	}
 	return nil
@@ -155,17 +174,15 @@ func (c *Cloud) apply(a Actor, x *assignment, v *Template) {
 	switch x.kind {
 	case PolicyTemplates:
 		spec := v.Policy.in(x.Target.ID)
-		origin := &TemplateOrigin{ID: x.Template.ID, Version: x.Template.Version, AssignmentID: x.ID}
-		now := c.now()
 		if p := c.childPolicy(x.ResourceID); p != nil {
-			p.PolicySpec, p.Template, p.ETag, p.ModifiedAt, p.ModifiedBy = spec, origin, c.nextTag(p.ETag), now, a.IAMID
+			p.PolicySpec, p.Template, p.ETag, p.ModifiedAt, p.ModifiedBy = spec, x.origin(x.Template), c.nextTag(p.ETag), c.now(), a.IAMID
 			return
 		}
-		c.enterprise.seq++
-		p := &policy{seq: c.enterprise.seq, since: now, Policy: Policy{PolicySpec: spec, ID: c.uuid(), ETag: c.nextTag(""), State: "active",
-			Template: origin, CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID}}
-		c.enterprise.policies = append(c.enterprise.policies, p)
-		x.ResourceID = p.ID
+		x.ResourceID = c.putChildPolicy(a, spec, x.origin(x.Template)).ID
+	case ProfileTemplates:
+		c.applyProfile(a, x, v)
+	case SettingsTemplates:
+		x.ResourceID = x.Target.ID
 	case RoleTemplates:
 		n := NewCustomRole{Name: v.Role.Name, DisplayName: v.Role.DisplayName, Description: v.Role.Description,
 			Actions: v.Role.Actions, ServiceName: v.Role.ServiceName, AccountID: x.Target.ID}
@@ -182,6 +199,25 @@ func (c *Cloud) apply(a Actor, x *assignment, v *Template) {
 			x.ResourceID = c.uuid()
 		}
 	}
+}
+
+func (x *assignment) origin(of TemplateRef) *TemplateOrigin {
+	return &TemplateOrigin{ID: of.ID, Version: of.Version, AssignmentID: x.ID}
+}
+
+// putChildPolicy adds a policy to the child account.
+func (c *Cloud) putChildPolicy(a Actor, spec PolicySpec, origin *TemplateOrigin) *policy {
+	c.enterprise.seq++
+	now := c.now()
+	p := &policy{seq: c.enterprise.seq, since: now, Policy: Policy{PolicySpec: spec, ID: c.uuid(), ETag: c.nextTag(""), State: "active",
+		Template: origin, CreatedAt: now, CreatedBy: a.IAMID, ModifiedAt: now, ModifiedBy: a.IAMID}}
+	c.enterprise.policies = append(c.enterprise.policies, p)
+	return p
+}
+
+// dropChildPolicies removes the policies that an assignment created.
+func (c *Cloud) dropChildPolicies(assignment string) {
+	c.enterprise.policies = slices.DeleteFunc(c.enterprise.policies, func(p *policy) bool { return p.Template.AssignmentID == assignment })
 }
 
 // in returns the policy that a template creates in an account. "Assigned
@@ -212,7 +248,7 @@ func (c *Cloud) childPolicy(id string) *policy {
 }
 
 func (c *Cloud) findAssignment(a Actor, kind TemplateKind, id string) (*assignment, error) {
-	if err := c.onTemplates(a, AccountID, "read", templateAdministrator, templateAssigner); err != nil {
+	if err := c.onTemplates(a, kind, AccountID, "read", templateAdministrator, templateAssigner); err != nil {
 		return nil, err
 	}
 	for _, x := range c.enterprise.assignments {
@@ -246,13 +282,23 @@ func (c *Cloud) ListAssignments(a Actor, kind TemplateKind, q AssignmentQuery) (
 		}
 		q = at.Query
 	}
-	_, _, limit, err := c.templatePage(TemplateQuery{AccountID: q.AccountID, Limit: q.Limit}, "list", a)
+	_, _, limit, err := c.templatePage(kind, TemplateQuery{AccountID: q.AccountID, Limit: q.Limit}, "list", a)
 	if err != nil {
 		return Page[Assignment]{}, err
 	}
-	items, next := cut(at, limit, bySeq(c.enterprise.assignments, func(x *assignment) int64 { return x.seq }), func(x *assignment) bool {
-		return x.kind == kind && (q.TemplateID == "" || q.TemplateID == x.Template.ID) && (q.Version == "" || q.Version == x.Template.Version)
-	}, nil)
+	seq := func(x *assignment) int64 { return x.seq }
+	less, err := order(q.Sort, q.Order, seq, map[string]func(x, y *assignment) int{
+		"template_id":      func(x, y *assignment) int { return cmp.Compare(x.Template.ID, y.Template.ID) },
+		"created_at":       func(x, y *assignment) int { return x.CreatedAt.Compare(y.CreatedAt) },
+		"last_modified_at": func(x, y *assignment) int { return x.ModifiedAt.Compare(y.ModifiedAt) },
+	})
+	if err != nil {
+		return Page[Assignment]{}, err
+	}
+	items, next := cut(at, limit, bySeq(c.enterprise.assignments, seq), func(x *assignment) bool {
+		return x.kind == kind && (q.TemplateID == "" || q.TemplateID == x.Template.ID) && (q.Version == "" || q.Version == x.Template.Version) &&
+			(q.Target == "" || q.Target == x.Target.ID) && (q.TargetType == "" || q.TargetType == x.Target.Type)
+	}, less)
 	page := Page[Assignment]{Limit: limit, Next: next, Items: make([]Assignment, len(items))}
 	for i, x := range items {
 		page.Items[i] = x.Assignment
@@ -265,14 +311,14 @@ func (c *Cloud) ListAssignments(a Actor, kind TemplateKind, q AssignmentQuery) (
 func (c *Cloud) UpdateAssignment(a Actor, kind TemplateKind, id, ifMatch, version string) (Assignment, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.mayAssignTemplates(a, "assign"); err != nil {
+	if err := c.mayAssignTemplates(a, kind, "assign"); err != nil {
 		return Assignment{}, err
 	}
 	x, err := c.findAssignment(a, kind, id)
 	if err != nil {
 		return Assignment{}, err
 	}
-	if err := c.policyIfMatch(ifMatch, x.ETag); err != nil {
+	if err := c.templateIfMatch(kind, ifMatch, x.ETag); err != nil {
 		return Assignment{}, err
 	}
 	if version == "" {
@@ -292,7 +338,7 @@ func (c *Cloud) UpdateAssignment(a Actor, kind TemplateKind, id, ifMatch, versio
 func (c *Cloud) Unassign(a Actor, kind TemplateKind, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.mayAssignTemplates(a, "unassign"); err != nil {
+	if err := c.mayAssignTemplates(a, kind, "unassign"); err != nil {
 		return err
 	}
 	x, err := c.findAssignment(a, kind, id)
@@ -300,7 +346,8 @@ func (c *Cloud) Unassign(a Actor, kind TemplateKind, id string) error {
 		return err
 	}
 	c.dropRole(x.ResourceID)
-	c.enterprise.policies = slices.DeleteFunc(c.enterprise.policies, func(p *policy) bool { return p.ID == x.ResourceID })
+	c.dropChildPolicies(x.ID)
+	c.enterprise.profiles = slices.DeleteFunc(c.enterprise.profiles, func(p *profile) bool { return p.ID == x.ResourceID })
 	c.enterprise.assignments = slices.DeleteFunc(c.enterprise.assignments, func(y *assignment) bool { return y == x })
 	return nil
 }

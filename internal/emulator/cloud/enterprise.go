@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"slices"
+	"strings"
 )
 
 // ChildAccountID is the account below [AccountID] in the enterprise. It has only
@@ -11,14 +12,21 @@ const ChildAccountID = "8d2c4f6a1b3e4d5c9f7081a2b3c4d5e6"
 
 const serviceEnterprise = "enterprise"
 
-// The roles that manage templates. IBM documents their names, but not their CRNs:
-// ibm-cloud-docs/secure-enterprise, iam-policy-template-create.md.
+// The roles that manage templates, on the service that has them. IBM documents
+// their names, but not their CRNs: ibm-cloud-docs/secure-enterprise,
+// iam-policy-template-create.md.
 const (
-	templateAdministrator   = "Template Administrator"
-	templateAssigner        = "Template Assignment Administrator"
-	templateAdministratorID = "crn:v1:bluemix:public:iam-access-management::::serviceRole:TemplateAdministrator"
-	templateAssignerID      = "crn:v1:bluemix:public:iam-access-management::::serviceRole:TemplateAssignmentAdministrator"
+	templateAdministrator = "Template Administrator"
+	templateAssigner      = "Template Assignment Administrator"
 )
+
+func templateAdministratorOf(service string) string {
+	return "crn:v1:bluemix:public:" + service + "::::serviceRole:TemplateAdministrator"
+}
+
+func templateAssignerOf(service string) string {
+	return "crn:v1:bluemix:public:" + service + "::::serviceRole:TemplateAssignmentAdministrator"
+}
 
 // enterprise is what the account has as the root of an enterprise: custom roles,
 // templates and their assignments to the child account.
@@ -72,15 +80,17 @@ func (e *enterprise) resource(id string) (Resource, bool) {
 			return Resource{Name: r.DisplayName, CRN: r.CRN}, true
 		}
 	}
-	crn := "crn:v1:bluemix:public:iam-access-management::a/" + AccountID + "::"
+	crn := func(k TemplateKind, what string) string {
+		return "crn:v1:bluemix:public:" + k.service() + "::a/" + AccountID + "::" + strings.ReplaceAll(string(k), "_", "-") + "-" + what + ":" + id
+	}
 	for _, t := range e.templates {
 		if t.id == id {
-			return Resource{Name: t.current().Name, CRN: crn + string(t.kind) + "-template:" + id}, true
+			return Resource{Name: t.current().Name, CRN: crn(t.kind, "template")}, true
 		}
 	}
 	for _, x := range e.assignments {
 		if x.ID == id {
-			return Resource{Name: id, CRN: crn + string(x.kind) + "-assignment:" + id}, true
+			return Resource{Name: id, CRN: crn(x.kind, "assignment")}, true
 		}
 	}
 	return Resource{}, false
@@ -89,7 +99,7 @@ func (e *enterprise) resource(id string) (Resource, bool) {
 // seesChild reports whether the identity may read what assignments created in the
 // child account.
 func (c *Cloud) seesChild(a Actor) bool {
-	return a.IAMID == OwnerIAMID || c.hasRole(a, serviceAccess, templateAssigner)
+	return a.IAMID == OwnerIAMID || c.hasRole(a, serviceAccess, templateAssigner) || c.hasRole(a, serviceIdentity, templateAssigner)
 }
 
 // hasRole reports whether a policy gives the identity one of the roles. Unlike

@@ -35,10 +35,12 @@ var ownServiceRoles = map[string][]Role{
 	serviceIdentity: {
 		{"crn:v1:bluemix:public:iam-identity::::serviceRole:ServiceIdCreator", "ServiceIdCreator", "Create service IDs.", []string{"iam-identity.serviceid.create"}},
 		{"crn:v1:bluemix:public:iam-identity::::serviceRole:UserApiKeyCreator", "UserApiKeyCreator", "Create API keys of users.", []string{"iam-identity.apikey.create"}},
+		{templateAdministratorOf(serviceIdentity), templateAdministrator, "Manage templates of the enterprise.", []string{"iam-identity.profile-template.create"}},
+		{templateAssignerOf(serviceIdentity), templateAssigner, "Assign templates to child accounts.", []string{"iam-identity.profile-assignment.create"}},
 	},
 	serviceAccess: {
-		{templateAdministratorID, templateAdministrator, "Manage templates of the enterprise.", []string{"iam-access-management.policy-template.create"}},
-		{templateAssignerID, templateAssigner, "Assign templates to child accounts.", []string{"iam-access-management.policy-assignment.create"}},
+		{templateAdministratorOf(serviceAccess), templateAdministrator, "Manage templates of the enterprise.", []string{"iam-access-management.policy-template.create"}},
+		{templateAssignerOf(serviceAccess), templateAssigner, "Assign templates to child accounts.", []string{"iam-access-management.policy-assignment.create"}},
 	},
 	serviceSecrets: {
 		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretTaskUpdater", "SecretTaskUpdater", "Report the end of tasks.",

@@ -84,7 +84,9 @@ func (c *Cloud) seed(credentials int, admin bool) {
 	c.putApp(teamA, "web", map[string]any{"image_reference": "icr.io/codeengine/helloworld"})
 	if admin {
 		c.adminKey = c.putKey(OwnerIAMID, NewAPIKey{Name: "admin", IAMID: OwnerIAMID}).Value
-		c.grant(OwnerIAMID, serviceAccess, templateAdministratorID, templateAssignerID)
+		for _, service := range []string{serviceAccess, serviceIdentity} {
+			c.grant(OwnerIAMID, service, templateAdministratorOf(service), templateAssignerOf(service))
+		}
 	}
 
 	c.seeded = credentials

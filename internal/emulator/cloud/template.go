@@ -6,122 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
-
-// TemplateKind is a kind of IAM template.
-type TemplateKind string
-
-// The kinds of templates of policy management.
-const (
-	PolicyTemplates        TemplateKind = "policy"
-	ActionControlTemplates TemplateKind = "action_control"
-	RoleTemplates          TemplateKind = "role"
-)
-
-// AttributeSet has the attributes and tags of a template's resource or subject.
-type AttributeSet struct {
-	Attributes []Attribute `json:"attributes"`
-	Tags       []Tag       `json:"tags,omitempty"`
-}
-
-// RoleRef names a role by its CRN.
-type RoleRef struct {
-	RoleID string `json:"role_id"`
-}
-
-// TemplateRef names a version of a template.
-type TemplateRef struct {
-	ID      string `json:"id"`
-	Version string `json:"version"`
-}
-
-// TemplateGrant has the roles that a template's policy gives.
-type TemplateGrant struct {
-	Roles      []RoleRef     `json:"roles,omitempty"`
-	References []TemplateRef `json:"role_template_references,omitempty"`
-}
-
-// TemplateControl wraps the grant of a template.
-type TemplateControl struct {
-	Grant *TemplateGrant `json:"grant"`
-}
-
-// TemplatePolicy is the policy of a template. It names no account: an assignment
-// adds that of its target.
-type TemplatePolicy struct {
-	Type        string           `json:"type"`
-	Description string           `json:"description,omitempty"`
-	Resource    *AttributeSet    `json:"resource,omitempty"`
-	Subject     *AttributeSet    `json:"subject,omitempty"`
-	Pattern     string           `json:"pattern,omitempty"`
-	Rule        any              `json:"rule,omitempty"`
-	Control     *TemplateControl `json:"control,omitempty"`
-}
-
-// TemplateActions is the action control of a template.
-type TemplateActions struct {
-	ServiceName string   `json:"service_name"`
-	Description string   `json:"description,omitempty"`
-	Actions     []string `json:"actions"`
-}
-
-// TemplateRole is the role of a template. The first version sets its name and
-// service.
-type TemplateRole struct {
-	Name        string   `json:"name"`
-	DisplayName string   `json:"display_name"`
-	ServiceName string   `json:"service_name,omitempty"`
-	Description string   `json:"description,omitempty"`
-	Actions     []string `json:"actions"`
-}
-
-// TemplateSpec is the part of a template's version that a caller sets. One of
-// Policy, ActionControl and Role is set, according to the kind.
-type TemplateSpec struct {
-	Name          string           `json:"name"`
-	Description   string           `json:"description,omitempty"`
-	AccountID     string           `json:"account_id"`
-	Committed     bool             `json:"committed"`
-	Policy        *TemplatePolicy  `json:"policy,omitempty"`
-	ActionControl *TemplateActions `json:"action_control,omitempty"`
-	Role          *TemplateRole    `json:"role,omitempty"`
-}
-
-// Template is a version of a template.
-type Template struct {
-	TemplateSpec
-	ID         string    `json:"id"`
-	Version    string    `json:"version"`
-	ETag       string    `json:"etag"`
-	State      string    `json:"state"`
-	CreatedAt  time.Time `json:"created_at"`
-	CreatedBy  string    `json:"created_by_id"`
-	ModifiedAt time.Time `json:"last_modified_at"`
-	ModifiedBy string    `json:"last_modified_by_id"`
-}
-
-type template struct {
-	kind     TemplateKind
-	id       string
-	seq      int64
-	last     int // number of the newest version; a deleted number is not used again
-	versions []*Template
-}
-
-// Limits of ibm-cloud-docs/account, known-issues.md (IAM limits).
-const (
-	policyTemplatesPerAccount = 500
-	versionsPerTemplate       = 100
-)
-
-// TemplateQuery selects templates or versions of one.
-type TemplateQuery struct {
-	AccountID, Name, State                       string
-	PolicyType, Service, ServiceType, ServiceSet string
-	Limit                                        int
-	Start                                        string `json:"-"`
-}
 
 func (k TemplateKind) notFound(id string) *Error {
 	return serviceError(404, string(k)+"_template_not_found", fmt.Sprintf("Template with ID %s not found.", id))
@@ -131,24 +16,28 @@ func (k TemplateKind) notFound(id string) *Error {
 // The SDK lists no such code for action controls.
 func (k TemplateKind) conflict(format string, args ...any) *Error {
 	code := string(k) + "_template_conflict_error"
-	if k == ActionControlTemplates {
+	switch k {
+	case ActionControlTemplates:
 		code = "request_not_processed"
+	case ProfileTemplates, SettingsTemplates:
+		code = "conflict"
 	}
 	return serviceError(409, code, fmt.Sprintf(format, args...))
 }
 
 func (k TemplateKind) prefix() string {
-	return map[TemplateKind]string{PolicyTemplates: "policy", ActionControlTemplates: "actionControl", RoleTemplates: "role"}[k]
+	return map[TemplateKind]string{PolicyTemplates: "policy", ActionControlTemplates: "actionControl", RoleTemplates: "role",
+		ProfileTemplates: "Profile", SettingsTemplates: "AccountSettings"}[k]
 }
 
-func (c *Cloud) onTemplates(a Actor, account, action string, roles ...string) error {
+func (c *Cloud) onTemplates(a Actor, kind TemplateKind, account, action string, roles ...string) error {
 	if err := c.known(a); err != nil {
 		return policyError(err)
 	}
-	if account == "" {
+	if account == "" && !kind.OfIdentity() {
 		return serviceError(400, "missing_required_query_parameter", "account_id is required")
 	}
-	if account != AccountID || !c.hasRole(a, serviceAccess, roles...) {
+	if account != AccountID && account != "" || !c.hasRole(a, kind.service(), roles...) {
 		return serviceError(403, "insufficent_permissions", "You are not authorized to "+action+" templates of this account.")
 	}
 	return nil
@@ -169,7 +58,7 @@ func (t *template) version(n string) *Template {
 func (v *Template) clone() Template { return *v }
 
 func (c *Cloud) findTemplate(a Actor, kind TemplateKind, id, action string, roles ...string) (*template, error) {
-	if err := c.onTemplates(a, AccountID, action, roles...); err != nil {
+	if err := c.onTemplates(a, kind, AccountID, action, roles...); err != nil {
 		return nil, err
 	}
 	for _, t := range c.enterprise.templates {
@@ -202,9 +91,10 @@ func (c *Cloud) CreateTemplate(a Actor, kind TemplateKind, s TemplateSpec) (Temp
 	if s.AccountID == "" {
 		return Template{}, invalidPolicy("account_id is required")
 	}
-	if err := c.onTemplates(a, s.AccountID, "create", templateAdministrator); err != nil {
+	if err := c.onTemplates(a, kind, s.AccountID, "create", templateAdministrator); err != nil {
 		return Template{}, err
 	}
+	s = s.of(kind)
 	if err := checkTemplateNames(s); err != nil {
 		return Template{}, err
 	}
@@ -254,6 +144,15 @@ func (t *template) inherit(s *TemplateSpec) {
 	}
 }
 
+// keep fills in what a change of a version does not name. IAM identity does not
+// need the content of a version again.
+func (s *TemplateSpec) keep(old TemplateSpec) {
+	s.Profile, s.Settings, s.Controls = cmp.Or(s.Profile, old.Profile), cmp.Or(s.Settings, old.Settings), cmp.Or(s.Controls, old.Controls)
+	if s.References == nil {
+		s.References = old.References
+	}
+}
+
 func (t *template) rename(name string) {
 	for _, v := range t.versions {
 		v.Name = name
@@ -268,6 +167,7 @@ func (c *Cloud) CreateTemplateVersion(a Actor, kind TemplateKind, id string, s T
 	if err != nil {
 		return Template{}, err
 	}
+	s = s.of(kind)
 	t.inherit(&s)
 	if err := checkTemplateNames(s); err != nil {
 		return Template{}, err
@@ -282,6 +182,13 @@ func (c *Cloud) CreateTemplateVersion(a Actor, kind TemplateKind, id string, s T
 	v := c.addTemplateVersion(a, t, s)
 	t.rename(s.Name)
 	return v.clone(), nil
+}
+
+func (c *Cloud) templateIfMatch(kind TemplateKind, ifMatch, tag string) error {
+	if kind.OfIdentity() {
+		return c.identityIfMatch(ifMatch, tag)
+	}
+	return c.policyIfMatch(ifMatch, tag)
 }
 
 // GetTemplate returns a version of a template. An empty version is the latest.
@@ -310,13 +217,17 @@ func (c *Cloud) ReplaceTemplate(a Actor, kind TemplateKind, id, version, ifMatch
 	if err != nil {
 		return Template{}, err
 	}
-	if err := c.policyIfMatch(ifMatch, v.ETag); err != nil {
+	if err := c.templateIfMatch(kind, ifMatch, v.ETag); err != nil {
 		return Template{}, err
 	}
 	if v.Committed {
 		return Template{}, kind.conflict("Version %s is committed and cannot change.", version)
 	}
+	s = s.of(kind)
 	t.inherit(&s)
+	if kind.OfIdentity() {
+		s.keep(v.TemplateSpec)
+	}
 	if err := checkTemplateNames(s); err != nil {
 		return Template{}, err
 	}
@@ -380,7 +291,7 @@ func (c *Cloud) DeleteTemplate(a Actor, kind TemplateKind, id, version string) e
 func (c *Cloud) ListTemplates(a Actor, kind TemplateKind, q TemplateQuery) (Page[Template], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at, q, limit, err := c.templatePage(q, "list", a)
+	at, q, limit, err := c.templatePage(kind, q, "list", a)
 	if err != nil {
 		return Page[Template]{}, err
 	}
@@ -400,9 +311,18 @@ func (c *Cloud) ListTemplates(a Actor, kind TemplateKind, q TemplateQuery) (Page
 		return Page[Template]{}, serviceError(400, "invalid_body",
 			"policy_service_name, policy_service_type and policy_service_group_id are mutually exclusive.")
 	}
-	items, next := cut(at, limit, bySeq(c.enterprise.templates, func(t *template) int64 { return t.seq }), func(t *template) bool {
+	seq := func(t *template) int64 { return t.seq }
+	less, err := order(q.Sort, q.Order, seq, map[string]func(x, y *template) int{
+		"name":             func(x, y *template) int { return cmp.Compare(x.current().Name, y.current().Name) },
+		"created_at":       func(x, y *template) int { return x.current().CreatedAt.Compare(y.current().CreatedAt) },
+		"last_modified_at": func(x, y *template) int { return x.current().ModifiedAt.Compare(y.current().ModifiedAt) },
+	})
+	if err != nil {
+		return Page[Template]{}, err
+	}
+	items, next := cut(at, limit, bySeq(c.enterprise.templates, seq), func(t *template) bool {
 		return t.kind == kind && t.current().matches(q)
-	}, nil)
+	}, less)
 	page := Page[Template]{Limit: limit, Next: next, Items: make([]Template, len(items))}
 	for i, t := range items {
 		page.Items[i] = t.current().clone()
@@ -431,7 +351,7 @@ func (v *Template) matches(q TemplateQuery) bool {
 	return true
 }
 
-func (c *Cloud) templatePage(q TemplateQuery, action string, a Actor) (position[TemplateQuery], TemplateQuery, int, error) {
+func (c *Cloud) templatePage(kind TemplateKind, q TemplateQuery, action string, a Actor) (position[TemplateQuery], TemplateQuery, int, error) {
 	at := position[TemplateQuery]{Query: q}
 	if q.Start != "" {
 		var ok bool
@@ -444,7 +364,7 @@ func (c *Cloud) templatePage(q TemplateQuery, action string, a Actor) (position[
 	if limit < 1 || limit > 100 {
 		return at, q, 0, serviceError(400, "invalid_body", "limit must be from 1 to 100")
 	}
-	return at, q, limit, c.onTemplates(a, q.AccountID, action, templateAdministrator, templateAssigner)
+	return at, q, limit, c.onTemplates(a, kind, q.AccountID, action, templateAdministrator, templateAssigner)
 }
 
 // ListTemplateVersions returns one page of the versions of a template, oldest
@@ -453,7 +373,7 @@ func (c *Cloud) ListTemplateVersions(a Actor, kind TemplateKind, id string, q Te
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	q.AccountID = AccountID
-	at, _, limit, err := c.templatePage(q, "read", a)
+	at, _, limit, err := c.templatePage(kind, q, "read", a)
 	if err != nil {
 		return Page[Template]{}, err
 	}

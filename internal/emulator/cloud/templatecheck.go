@@ -25,6 +25,14 @@ func (c *Cloud) checkTemplate(kind TemplateKind, s TemplateSpec) error {
 			return NewCustomRole{Name: s.Role.Name, DisplayName: s.Role.DisplayName, Description: s.Role.Description,
 				Actions: s.Role.Actions, ServiceName: s.Role.ServiceName}.check()
 		}
+	case ProfileTemplates:
+		if s.Profile != nil {
+			return c.checkTemplateProfile(s)
+		}
+	case SettingsTemplates:
+		if s.Settings != nil {
+			return s.Settings.check()
+		}
 	}
 	if s.Committed {
 		return invalidPolicy("A committed version needs %s", kind)
