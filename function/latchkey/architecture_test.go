@@ -17,6 +17,7 @@ var packages = map[string][]string{
 	"rotation":       {},
 	"secret":         {},
 	"entry":          {},
+	"pace":           {},
 	"emulator/cloud": {},
 	"event/sample":   {},
 
@@ -31,6 +32,8 @@ var packages = map[string][]string{
 	"iam":            {"reconcile", "rotation", "secret", "upstream"},
 	"logs":           {"reconcile", "rotation", "secret", "upstream"},
 
+	"sweep": {"pace", "reconcile", "rotation"},
+
 	"config":  {"entry", "secret"},
 	"event":   {"rotation"},
 	"webhook": {"event", "secret"},
@@ -39,7 +42,7 @@ var packages = map[string][]string{
 	"catalog":  {"codeengine", "reconcile", "rotation"},
 	"doctor":   {"catalog", "codeengine", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
-	"service":  {"catalog", "event", "outcome", "reconcile", "rotation", "secret", "webhook"},
+	"service":  {"catalog", "event", "outcome", "pace", "reconcile", "rotation", "secret", "webhook"},
 	"cli":      {"catalog", "event", "reconcile", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},

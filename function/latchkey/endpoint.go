@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -24,10 +25,10 @@ type target struct {
 }
 
 // reach builds the client for IBM Cloud's APIs, or for the emulator's.
-func reach(endpoint string, private bool) (target, error) {
+func reach(endpoint string, private bool, pacer *pace.Pacer) (target, error) {
 	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
 	transport := reconcile.FenceWrites(upstream.NewTransport(nil))
-	to.http = &http.Client{Transport: upstream.Bound(transport), CheckRedirect: upstream.NoRedirect}
+	to.http = &http.Client{Transport: upstream.Bound(pacer.Transport(transport, upstream.Unsent)), CheckRedirect: upstream.NoRedirect}
 	if to.endpoint == "" {
 		return to, nil
 	}

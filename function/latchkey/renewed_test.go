@@ -74,7 +74,7 @@ func TestACAFileIsReadAgain(t *testing.T) {
 	defer server.Close()
 	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	client := newVaultHTTP(file)
+	client := &http.Client{Transport: newVaultTransport(file)}
 	defer client.CloseIdleConnections()
 	reached := func() bool {
 		resp, err := client.Get(server.URL)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
+	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -23,8 +24,9 @@ import (
 // first store that names one builds its client, which all of them share. A
 // client reads and calls nothing before its first use.
 type storeClients struct {
-	env environment
-	log *slog.Logger
+	env  environment
+	pace *pace.Pacer
+	log  *slog.Logger
 
 	mu       sync.Mutex // guards what follows
 	clusters map[string]*kubernetes.Client
@@ -43,7 +45,7 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 	defer c.mu.Unlock()
 	client := c.clusters[s.Cluster()]
 	if client == nil {
-		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Log: c.log}
+		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Pace: c.paced, Log: c.log}
 		if s.KubeconfigEnv != "" || s.KubeconfigFile != "" {
 			cfg.Kubeconfig = func() ([]byte, error) {
 				text, err := readSecret(c.env, s.KubeconfigEnv, s.KubeconfigFile)
@@ -75,7 +77,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: newVaultHTTP(s.CAFile), Hosts: c.vaultHosts, Log: c.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: &http.Client{Transport: c.paced(newVaultTransport(s.CAFile))}, Hosts: c.vaultHosts, Log: c.log,
 		})
 		if c.vaults == nil {
 			c.vaults = map[vaultLogin]*vault.Client{}
@@ -113,13 +115,22 @@ func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 	return vault.Auth{Token: from(auth.TokenEnv, auth.TokenFile)}
 }
 
-// newVaultHTTP returns a client for a vault. It trusts the certificate authorities
-// in the file, or those of the system if there is no file.
-func newVaultHTTP(caFile string) *http.Client {
-	if caFile == "" {
-		return &http.Client{Transport: upstream.NewTransport(nil)}
+// paced lets a transport send each call in its turn. A run that has become too old
+// while a call waited does not write.
+func (c *storeClients) paced(next http.RoundTripper) http.RoundTripper {
+	if c.pace == nil {
+		return next
 	}
-	return &http.Client{Transport: &fileTrust{file: caFile}}
+	return c.pace.Transport(reconcile.FenceWrites(next), upstream.Unsent)
+}
+
+// newVaultTransport returns the transport to a vault. It trusts the certificate
+// authorities in the file, or those of the system if there is no file.
+func newVaultTransport(caFile string) http.RoundTripper {
+	if caFile == "" {
+		return upstream.NewTransport(nil)
+	}
+	return &fileTrust{file: caFile}
 }
 
 // fileTrust trusts the certificate authorities in a file. It reads the file

@@ -16,11 +16,13 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/outcome"
+	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/service"
+	"github.com/latchkey-io/latchkey/internal/sweep"
 )
 
 // resourceTokenFile is where Code Engine mounts the compute resource token of an app,
@@ -35,6 +37,8 @@ type assembly struct {
 	codeengine *codeengine.Client
 	secrets    func() *secretsmanager.Client // built by its first store
 	reconciler *reconcile.Reconciler
+	pace       *pace.Pacer
+	sweeper    *sweep.Sweeper
 	catalog    *catalog.Catalog
 	outcomes   *outcome.Sender // nil when the config has no sinks
 	builder    *credentialBuilder
@@ -51,11 +55,12 @@ func wire(env environment, log *slog.Logger, file, endpoint string) (*assembly, 
 }
 
 func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string) (*assembly, error) {
-	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private)
+	pacer := pace.New(log)
+	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private, pacer)
 	if err != nil {
 		return nil, err
 	}
-	p := &assembly{cfg: cfg, cloud: to, log: log}
+	p := &assembly{cfg: cfg, cloud: to, pace: pacer, log: log}
 	if p.iam, err = login(env, log, cfg, to); err != nil {
 		return nil, err
 	}
@@ -66,8 +71,9 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	p.reconciler = &reconcile.Reconciler{
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Now: to.now, Log: log,
 	}
+	p.sweeper = sweep.New(sweep.Config{Reconciler: p.reconciler, Pace: pacer, Now: to.now, Every: cfg.SweepEvery})
 	p.builder = &credentialBuilder{
-		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, log: log},
+		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, log: log},
 	}
 	p.catalog = catalog.New(catalog.Config{
 		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,
@@ -121,7 +127,7 @@ func (p *assembly) newProvider(done func(reconcile.Outcome), tune ...func(*provi
 // after an answer.
 func (p *assembly) newService(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
 	cfg := service.Config{
-		Sweeper: p.reconciler, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
+		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
 		Version: buildVersion(),
 		Events:  service.Events{Origins: p.cfg.Events.Origins, Allow: allows(p.cfg.Events.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
@@ -147,7 +153,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
 	cause = cause.Clean()
 	ask.Cause = cause.String()
-	swept := p.reconciler.Sweep(ctx, credentials, ask)
+	swept := p.sweeper.Sweep(ctx, credentials, ask)
 	swept.Unknown = errors.Join(unknown, swept.Unknown)
 	for i := range swept.Outcomes {
 		swept.Outcomes[i].Cause = &cause

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -58,6 +59,9 @@ type Config struct {
 	// Patience is how long a restart waits for the rollout. Zero is a minute.
 	// A later run observes the result of a longer rollout.
 	Patience time.Duration
+	// Pace wraps the transport, so that each call is sent in its turn. If nil,
+	// calls are sent at once.
+	Pace func(http.RoundTripper) http.RoundTripper
 	// Now returns the time that a restart writes. Nil is time.Now.
 	Now func() time.Time
 	// Log receives diagnostics that are not returned as errors. If nil, nothing
@@ -122,6 +126,9 @@ func (c *Client) open() (dynamic.Interface, error) {
 	cfg.QPS = -1 // a sweep limits itself; the default is 5 calls a second
 	cfg.WarningHandler = rest.NoWarnings{}
 	cfg.Wrap(reconcile.FenceWrites)
+	if c.cfg.Pace != nil {
+		cfg.Wrap(c.cfg.Pace)
+	}
 	cfg.Wrap(upstream.Kubernetes.Strict)
 	cfg.Wrap(upstream.Unrepeated)
 	api, err := dynamic.NewForConfig(cfg)

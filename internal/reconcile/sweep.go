@@ -1,12 +1,6 @@
 package reconcile
 
-import (
-	"context"
-	"slices"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
-)
+import "slices"
 
 // SweepResult is the result of a sweep.
 type SweepResult struct {
@@ -41,33 +35,4 @@ func WhereLeaked(s SweepResult) (SweepResult, bool) {
 	}
 	s.Outcomes = slices.DeleteFunc(slices.Clone(s.Outcomes), elsewhere)
 	return s, true
-}
-
-// sweepWidth is the maximum number of concurrent runs of a sweep.
-const sweepWidth = 32
-
-// Sweep reconciles the credentials concurrently. It continues if one fails.
-// Unknown is the first error that kept one from being observed.
-func (r *Reconciler) Sweep(ctx context.Context, credentials []Credential, req Request) SweepResult {
-	s := SweepResult{Outcomes: make([]Outcome, len(credentials))}
-	var mu sync.Mutex
-	var g errgroup.Group
-	g.SetLimit(sweepWidth)
-	for i, c := range credentials {
-		g.Go(func() error {
-			out, err := r.Reconcile(ctx, c, req)
-			if err != nil {
-				out.Result, out.Error = ResultFailed, err.Error()
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			s.Outcomes[i] = out
-			if err != nil && s.Unknown == nil {
-				s.Unknown = err
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // every failure is in its outcome
-	return s
 }

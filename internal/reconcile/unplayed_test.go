@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/sweep"
 )
 
 // What no simulated history has: renaming, access groups, given service IDs,
@@ -163,6 +164,11 @@ func (waits) Name() string { return "waits" }
 
 func (p waits) Prove(context.Context, reconcile.Proof) error { p.until(); return nil }
 
+func sweepAll(t *testing.T, r *reconcile.Reconciler, all []reconcile.Credential, req reconcile.Request) reconcile.SweepResult {
+	t.Helper()
+	return sweep.New(sweep.Config{Reconciler: r}).Sweep(t.Context(), all, req)
+}
+
 func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w := newBench(t)
 	broken := w.c
@@ -170,7 +176,7 @@ func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
 	w.fail["Lookup"] = reconcile.ErrUnavailable
 	orphan := reconcile.Credential{Name: "old", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}}
-	s := w.reconciler.Sweep(t.Context(), []reconcile.Credential{broken, w.c, orphan}, reconcile.Request{})
+	s := sweepAll(t, w.reconciler, []reconcile.Credential{broken, w.c, orphan}, reconcile.Request{})
 	var results []reconcile.Result
 	for _, o := range s.Outcomes {
 		results = append(results, o.Result)
@@ -188,22 +194,22 @@ func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
 	other.Name, other.ServiceIDName = "other", "other"
 	other.Stores, other.Consumers = []reconcile.Store{&shelf{name: "store-c", guarded: true}}, nil
 	all := []reconcile.Credential{w.c, other}
-	sweep := func(keyID string) (reconcile.SweepResult, bool) {
-		return reconcile.WhereLeaked(w.reconciler.Sweep(t.Context(), all, reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID}}))
+	revoke := func(keyID string) (reconcile.SweepResult, bool) {
+		return reconcile.WhereLeaked(sweepAll(t, w.reconciler, all, reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID}}))
 	}
-	s, known := sweep(key)
+	s, known := revoke(key)
 	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != reconcile.LeakedRevoked || w.find(key) != nil {
 		t.Errorf("%t, %+v", known, s.Outcomes)
 	}
-	if s, known := sweep("ApiKey-unknown"); !known || s.Worst() == reconcile.ResultFailed {
+	if s, known := revoke("ApiKey-unknown"); !known || s.Worst() == reconcile.ResultFailed {
 		t.Errorf("a key that IAM does not have: %t, %+v", known, s.Outcomes)
 	}
 	foreign := w.add("iam-ServiceId-77", "theirs", "", secret.New("their own value"), time.Time{})
-	if s, _ := sweep(foreign.ID); s.Outcomes[0].Leaked != reconcile.LeakedForeign || s.Outcomes[0].Reason != rotation.KeyForeign {
+	if s, _ := revoke(foreign.ID); s.Outcomes[0].Leaked != reconcile.LeakedForeign || s.Outcomes[0].Reason != rotation.KeyForeign {
 		t.Errorf("a foreign key: %+v", s.Outcomes[0])
 	}
 	elsewhere := w.add("iam-ServiceId-77", "x", reconcile.Marker{Owner: owner, Credential: "third"}.Describe(""), secret.New("a third value"), time.Time{})
-	if s, known := sweep(elsewhere.ID); known {
+	if s, known := revoke(elsewhere.ID); known {
 		t.Errorf("a key of a credential that was not looked at: %+v", s.Outcomes)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -102,6 +103,9 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 	recorded.open(len(bundles))
 	for i := range bundles {
 		b := &bundles[i]
+		if b.atAll() {
+			continue // it is found when its turn comes
+		}
 		s.find(b, from, recorded)
 		// A name in vain beside others is a slip, so nothing is done. A rule may name
 		// what no longer exists.
@@ -112,7 +116,12 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 	var swept reconcile.SweepResult
 	refused, lost := 0, false
 	for _, b := range bundles {
-		some := s.runBundle(b, from.cause, recorded)
+		var some reconcile.SweepResult
+		if b.atAll() {
+			some = s.lookAtAll(b, from, recorded)
+		} else {
+			some = s.runBundle(b, from.cause, recorded)
+		}
 		if b.Verb == event.Revoke {
 			var here bool
 			if some, here = reconcile.WhereLeaked(some); !here && some.Unknown == nil {
@@ -166,12 +175,21 @@ func (s *Service) find(b *bundled, from caller, recorded *demands) {
 	scope := catalog.Scope{
 		Names: b.Credentials, Project: b.Project, With: b.With, Provision: b.Verb == event.Provision, Secrets: b.secrets,
 	}
-	b.found, b.unknown = s.cfg.Catalog.Credentials(s.work, scope)
+	b.found, b.unknown = s.cfg.Catalog.Credentials(s.paced(*b), scope)
 	b.permitted = b.found
 	if b.NeedsAuth() {
 		b.permitted, b.refused = from.permitted(b.Verb, b.found)
 		recorded.expect(b.permitted, b.unknown)
 	}
+}
+
+// paced returns the context of the bundle's work: its calls are sent before those
+// of looks if a caller demands it.
+func (s *Service) paced(b bundled) context.Context {
+	if b.NeedsAuth() {
+		return s.cfg.Pace.With(s.work, pace.Demand)
+	}
+	return s.cfg.Pace.With(s.work, pace.Look)
 }
 
 // runBundle reconciles the credentials of one bundle.
@@ -181,9 +199,9 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands)
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}
 	if len(b.secrets) > 0 && ask.Trigger != (rotation.Trigger{}) {
-		swept = s.sweepExpiring(b.permitted, b.secrets, ask, cause)
+		swept = s.sweepExpiring(s.paced(b), b.permitted, b.secrets, ask, cause)
 	} else {
-		swept = s.sweep(b.permitted, ask, cause)
+		swept = s.sweep(s.paced(b), b.permitted, ask, cause)
 	}
 	swept.Unknown = errors.Join(b.unknown, swept.Unknown)
 	return swept
@@ -193,7 +211,7 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands)
 // secret's date is our key's expiry, the notice is only a look: it comes up to 90
 // days before, and the rotation rules decide what is due. For any other secret it
 // demands a newer key.
-func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []string, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
+func (s *Service) sweepExpiring(ctx context.Context, credentials []reconcile.Credential, secrets []string, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
 	var ours, others []reconcile.Credential
 	for _, c := range credentials {
 		if _, dated := catalog.StoredIn(c, secrets); dated {
@@ -202,16 +220,16 @@ func (s *Service) sweepExpiring(credentials []reconcile.Credential, secrets []st
 			others = append(others, c)
 		}
 	}
-	demanded := s.sweep(others, ask, cause)
-	looked := s.sweep(ours, reconcile.Request{Cause: ask.Cause}, cause)
+	demanded := s.sweep(ctx, others, ask, cause)
+	looked := s.sweep(ctx, ours, reconcile.Request{Cause: ask.Cause}, cause)
 	return reconcile.SweepResult{
 		Outcomes: append(demanded.Outcomes, looked.Outcomes...), Unknown: errors.Join(demanded.Unknown, looked.Unknown),
 	}
 }
 
 // sweep reconciles credentials and sends their outcomes to the sinks.
-func (s *Service) sweep(credentials []reconcile.Credential, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
-	swept := s.cfg.Sweeper.Sweep(s.work, credentials, ask)
+func (s *Service) sweep(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
+	swept := s.cfg.Sweeper.Sweep(ctx, credentials, ask)
 	caused(swept.Outcomes, cause)
 	s.cfg.Outcomes.Send(swept.Outcomes...)
 	return swept

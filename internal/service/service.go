@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/outcome"
+	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -32,7 +33,7 @@ const (
 	LooksBurst     = 60
 )
 
-// Sweeper reconciles credentials; reconcile.Reconciler does.
+// Sweeper reconciles credentials; sweep.Sweeper does.
 type Sweeper interface {
 	Sweep(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult
 }
@@ -77,6 +78,8 @@ type Config struct {
 	Identity Identity
 	Events   Events
 	Hooks    []Hook
+	// Pace orders the calls of demands before those of looks; nil orders none.
+	Pace *pace.Pacer
 	// Outcomes delivers outcome events; nil delivers none.
 	Outcomes *outcome.Sender
 	// Now is the clock that demands are compared with.
@@ -99,6 +102,7 @@ type Service struct {
 	bodies       *bodyReader
 	refused      refusedDeliveries
 	answerWithin time.Duration
+	looksAtAll   looksAtAll
 
 	work    context.Context //nolint:containedctx // the life of the process, not of a call
 	running sync.WaitGroup

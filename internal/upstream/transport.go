@@ -20,7 +20,8 @@ import (
 // Bounds of a call. A secret's value may have 1 MiB, which its encoding can
 // double. A page of a list holds up to 1,000 objects without values.
 const (
-	callTimeout = 30 * time.Second
+	callTimeout = 30 * time.Second // once it is sent
+	turnTimeout = 20 * time.Second // until then
 	maxList     = 10 << 20
 	maxAnswer   = 4 << 20
 )
@@ -29,7 +30,7 @@ const (
 // trust, if not nil, has the certificate authorities of one server.
 func NewTransport(trust *tls.Config) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64 // the default of 2 would close what a sweep opens
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 128 // the defaults of 100 and 2 would close what a sweep opens
 	t.ResponseHeaderTimeout = callTimeout
 	t.MaxResponseHeaderBytes = 256 << 10
 	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
@@ -59,6 +60,9 @@ func (e *BentError) Unwrap() error { return e.cause }
 
 // Bent returns a BentError.
 func Bent(format string, args ...any) error { return &BentError{text: fmt.Sprintf(format, args...)} }
+
+// Unsent returns the error of a call that was not sent, for package pace.
+func Unsent(why string) error { return Bent("not sent: %s", why) }
 
 // untrusted names what is wrong with a certificate. IBM's SDK drops the cause of
 // an error that has the words of package x509.
@@ -110,7 +114,7 @@ type bound struct {
 
 // RoundTrip satisfies http.RoundTripper.
 func (b bound) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), callTimeout)
+	ctx, cancel := context.WithTimeout(req.Context(), turnTimeout+callTimeout)
 	defer cancel()
 	resp, err := b.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
@@ -155,7 +159,7 @@ func (u unrepeated) CloseIdleConnections() { closeIdle(u.next) }
 // overdue names the bound of time if it was the cause.
 func overdue(ctx context.Context, req *http.Request, err error) error {
 	if req.Context().Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("waiting %s for %s: %w", callTimeout, req.URL.Host, context.DeadlineExceeded)
+		return fmt.Errorf("waiting %s for %s: %w", turnTimeout+callTimeout, req.URL.Host, context.DeadlineExceeded)
 	}
 	return err
 }

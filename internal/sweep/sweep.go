@@ -1,0 +1,145 @@
+// Package sweep reconciles many credentials, in an order and at a pace.
+//
+// A credential that has begun ends before the next ones begin: package pace
+// lets one begin when no call waits for its turn. They begin in the order of
+// urgency, as far as the last look in this process showed it. A sweep that has
+// no time left says how far it came. The next one begins with the others.
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// ErrPartial says that a sweep ended before it looked at every credential.
+var ErrPartial = errors.New("the next sweep goes on with the others")
+
+// Reconciler runs the protocol for one credential; reconcile.Reconciler does.
+type Reconciler interface {
+	Reconcile(ctx context.Context, c reconcile.Credential, req reconcile.Request) (reconcile.Outcome, error)
+}
+
+// Config is what a Sweeper uses.
+type Config struct {
+	Reconciler Reconciler
+	// Pace says when a run may begin. If nil, it is a new one.
+	Pace *pace.Pacer
+	// Now returns the local time. If nil, it is time.Now.
+	Now func() time.Time
+	// Every is the interval of sweeps. It bounds the time in which a sweep without
+	// a demand begins with credentials. If 0, nothing does.
+	Every time.Duration
+}
+
+// Sweeper reconciles credentials. It is safe for concurrent use.
+type Sweeper struct {
+	cfg Config
+
+	mu   sync.Mutex
+	seen map[string]hint // by credential
+}
+
+// New returns a Sweeper.
+func New(cfg Config) *Sweeper {
+	if cfg.Pace == nil {
+		cfg.Pace = pace.New(nil)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Sweeper{cfg: cfg, seen: map[string]hint{}}
+}
+
+// Sweep reconciles the credentials, and continues if one fails. The outcomes are
+// in the order of the credentials. Unknown joins the first error that kept one
+// from being observed and, if some were not looked at, ErrPartial.
+func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential, req reconcile.Request) reconcile.SweepResult {
+	class := min(pace.ClassOf(ctx), classOf(req.Trigger))
+	begin, cancel := ctx, context.CancelFunc(func() {})
+	if class == pace.Look && s.cfg.Every > 0 {
+		begin, cancel = context.WithTimeout(ctx, s.cfg.Every)
+	}
+	defer cancel()
+	start := time.Now()
+	outcomes := make([]*reconcile.Outcome, len(credentials))
+	var (
+		runs    sync.WaitGroup
+		mu      sync.Mutex // guards swept.Unknown
+		swept   reconcile.SweepResult
+		stopped error
+	)
+	for _, i := range s.order(credentials) {
+		var run *pace.Run
+		if run, stopped = s.cfg.Pace.Begin(begin, class); stopped != nil {
+			break
+		}
+		runs.Go(func() {
+			defer run.End()
+			out, err := s.cfg.Reconciler.Reconcile(run.With(ctx), credentials[i], req)
+			if err != nil {
+				out.Result, out.Error = reconcile.ResultFailed, err.Error()
+			}
+			s.remember(out)
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[i] = &out
+			if err != nil && swept.Unknown == nil {
+				swept.Unknown = err
+			}
+		})
+	}
+	runs.Wait()
+	for _, out := range outcomes {
+		if out != nil {
+			swept.Outcomes = append(swept.Outcomes, *out)
+		}
+	}
+	if stopped != nil {
+		swept.Unknown = errors.Join(swept.Unknown, fmt.Errorf("looked at %d of %d credentials in %s: %w",
+			len(swept.Outcomes), len(credentials), time.Since(start).Round(time.Second), ErrPartial))
+	}
+	return swept
+}
+
+// classOf returns how urgent a trigger is.
+func classOf(t rotation.Trigger) pace.Class {
+	switch {
+	case t.Leaked != "":
+		return pace.Leak
+	case t != rotation.Trigger{}:
+		return pace.Demand
+	}
+	return pace.Look
+}
+
+// order returns the indexes of the credentials in the order in which they begin.
+func (s *Sweeper) order(credentials []reconcile.Credential) []int {
+	if len(credentials) < 2 {
+		return make([]int, len(credentials))
+	}
+	names := make([]string, len(credentials))
+	for i, c := range credentials {
+		names[i] = c.Name
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return order(names, s.seen, s.cfg.Now(), s.cfg.Every)
+}
+
+// remember keeps what the outcome shows for the order of the next sweep.
+func (s *Sweeper) remember(out reconcile.Outcome) {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[out.Credential] = hintOf(out, now)
+	if len(s.seen) > mostHints {
+		forget(s.seen)
+	}
+}
