@@ -39,14 +39,15 @@ test: ## Run every test that needs only Go and make.
 # Seeds are committed. New inputs stay in Go's cache; a failing one is written
 # beside the seeds.
 T ?= 30s
-fuzz: ## Run every fuzz target for T each (T=30s).
+fuzz: ## Run every fuzz target for T each (T=30s), and a million mutated deliveries.
 	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' internal function | sed 's/:[0-9]*:func / /' | \
 	while read -r file target; do echo "$$target ($$(dirname $$file))"; \
 	  $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) ./$$(dirname $$file) </dev/null || exit 1; done
+	$(GO) test ./internal/webhook -run MutatedDeliveries -deliveries 1000000
 
 # make test runs a sample of these.
-kills: ## Kill, end and pause the real program at every request of every flow (SEED repeats a run).
-	$(GO) test -C function/latchkey -run '^TestKills$$' -kills $(if $(SEED),-killseed $(SEED)) -count 1 -timeout 90m
+kills: ## Kill, end and pause the real program at every request of every flow, and fail every call (SEED repeats a run).
+	$(GO) test -C function/latchkey -run '^(TestKills|TestWhateverCallFailsTheLifeGoesOn)$$' -kills $(if $(SEED),-killseed $(SEED)) -count 1 -timeout 90m
 
 # The tag production leaves out the commands emulator and demo.
 bundle: ## Build dist/function, the bundle that Code Engine gets (CONFIG adds a config).

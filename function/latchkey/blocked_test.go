@@ -399,6 +399,7 @@ func blockedReasons(t *testing.T) (reasons []rotation.Reason) {
 // Whether a locked service ID takes keys is not documented: either way is
 // understood.
 func TestALockedServiceIDThatRefusesKeysIsNamed(t *testing.T) {
+	t.Parallel() // it waits
 	s := holed(t, static("c", place1))
 	s.sweep()
 	switches := s.cloud.Cloud().Switches()

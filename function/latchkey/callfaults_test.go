@@ -32,7 +32,8 @@ func (s *stage) authenticates(project, secret, entry string) error {
 	return nil
 }
 
-func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
+// walks returns the walks with variables of their own.
+func walks() map[string]walked {
 	var first, foreign string
 	begin := func(s *stage) {
 		s.sweep()
@@ -72,7 +73,7 @@ func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
 		}
 		return ""
 	}
-	for name, w := range map[string]walked{
+	return map[string]walked{
 		"a rotation": {
 			config: static("c", place1, place2), before: begin,
 			act:   func(s *stage) reply { return s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken) },
@@ -159,7 +160,8 @@ func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
 			},
 			act: func(s *stage) reply { return s.sweep() },
 			after: func(s *stage, _ reply) error {
-				s.sweeps(27)
+				s.cloud.Advance(25 * time.Hour)
+				s.sweeps(3)
 				if n := len(s.keys("logs-sender/" + first)); n != 0 {
 					return fmt.Errorf("%d keys are left", n)
 				}
@@ -176,14 +178,31 @@ func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
 				return nil
 			},
 		},
-	} {
-		for kind, f := range map[string]emulator.Fault{
-			"500":  {Kind: emulator.FaultStatus, Status: 500, Count: 1},
-			"403":  {Kind: emulator.FaultStatus, Status: 403, Count: 1},
-			"lost": {Kind: emulator.FaultLost, Count: 1},
-		} {
-			t.Run(name+"/"+kind, func(t *testing.T) {
-				for n, hit := 0, true; hit && n < 80; n++ {
+	}
+}
+
+// Each call fails in one of three ways, drawn from a seed that is printed. With
+// -kills it fails in each of them.
+func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
+	kinds := []struct {
+		name  string
+		fault emulator.Fault
+	}{
+		{"500", emulator.Fault{Kind: emulator.FaultStatus, Status: 500, Count: 1}},
+		{"403", emulator.Fault{Kind: emulator.FaultStatus, Status: 403, Count: 1}},
+		{"lost", emulator.Fault{Kind: emulator.FaultLost, Count: 1}},
+	}
+	r := chance(t)
+	for name := range walks() {
+		offset, step := r.IntN(len(kinds)), len(kinds)
+		if *everyKill {
+			offset, step = 0, 1
+		}
+		for i, kind := range kinds {
+			t.Run(name+"/"+kind.name, func(t *testing.T) {
+				t.Parallel()
+				w, f := walks()[name], kind.fault
+				for n, hit := (offset+i)%step, true; hit && n < 80; n += step {
 					s := holed(t, w.config)
 					w.before(s)
 					f.Path, f.After = "*", n

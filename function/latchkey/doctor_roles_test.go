@@ -291,6 +291,7 @@ func TestASweepWorksExactlyWhenTheDoctorFindsNoFailure(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t, emulator.Options{})
 			if tc.before != nil {
 				tc.before(s)

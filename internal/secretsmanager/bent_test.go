@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -39,7 +37,7 @@ func TestBentAnswers(t *testing.T) {
 	t.Cleanup(carrier.CloseIdleConnections)
 	id, strong := w.Cloud().AddIdentity("manager")
 	w.Cloud().Grant(id.IAMID, "secrets-manager", manager)
-	auth := &core.IamAuthenticator{ApiKey: strong.Value, URL: w.URL(), Client: w.http}
+	auth := w.login(strong.Value)
 	client := func(at string) *secretsmanager.Client {
 		return secretsmanager.New(secretsmanager.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth})
 	}

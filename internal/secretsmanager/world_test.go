@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,24 @@ type world struct {
 	t     *testing.T
 	http  *http.Client
 	group string // ID of the secret group team-a
+
+	logins sync.Map // of keys → their cloud.Token
+}
+
+// login returns an authenticator with the token of a key. The emulator's clock stands
+// still at start, so an IamAuthenticator would take every token for expired and get
+// another one for each call. A token is used until it expires: to sign one is slow.
+func (w *world) login(key string) core.Authenticator {
+	token, known := w.logins.Load(key)
+	if !known || !w.Now().Before(token.(cloud.Token).Expires) {
+		exchanged, err := w.Cloud().ExchangeAPIKey(key)
+		if err != nil { // of a key that a test has taken away
+			return &core.IamAuthenticator{ApiKey: key, URL: w.URL(), Client: w.http}
+		}
+		w.logins.Store(key, exchanged)
+		token = exchanged
+	}
+	return &core.BearerTokenAuthenticator{BearerToken: token.(cloud.Token).AccessToken}
 }
 
 func newWorld(t *testing.T, opts emulator.Options) *world {
@@ -65,7 +84,7 @@ func newWorld(t *testing.T, opts emulator.Options) *world {
 // client is a new one: another process, logged in with the key.
 func (w *world) client(key string) *secretsmanager.Client {
 	return secretsmanager.New(secretsmanager.Config{
-		Endpoint: w.URL(), HTTP: w.http, Auth: &core.IamAuthenticator{ApiKey: key, URL: w.URL(), Client: w.http},
+		Endpoint: w.URL(), HTTP: w.http, Auth: w.login(key),
 	})
 }
 
@@ -93,7 +112,7 @@ func (w *world) writeOnly(kind string) *secretsmanager.Store {
 	w.Cloud().Grant(id.IAMID, "secrets-manager", writer)
 	client := &http.Client{Transport: valuesDenied{w.http.Transport}}
 	return secretsmanager.New(secretsmanager.Config{
-		Endpoint: w.URL(), HTTP: client, Auth: &core.IamAuthenticator{ApiKey: k.Value, URL: w.URL(), Client: w.http},
+		Endpoint: w.URL(), HTTP: client, Auth: w.login(k.Value),
 	}).Store(config(kind))
 }
 

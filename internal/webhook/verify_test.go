@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"encoding/base64"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -268,10 +269,12 @@ func bend(r *rand.Rand, s string) string {
 	return string(b)
 }
 
-// None of a million mutated requests is accepted, and the second implementation agrees
-// on each.
-func TestAMillionMutatedDeliveriesAreRefused(t *testing.T) {
-	const total, shares = 1_000_000, 4
+var deliveries = flag.Int("deliveries", 100_000, "how many mutated deliveries are tried; make fuzz tries a million")
+
+// No mutated delivery is accepted, and the second implementation agrees on each.
+func TestMutatedDeliveriesAreRefused(t *testing.T) {
+	const shares = 4
+	total := *deliveries
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	var refused atomic.Int64
@@ -324,7 +327,7 @@ func TestAMillionMutatedDeliveriesAreRefused(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if n := refused.Load(); !t.Failed() && n < total*95/100 {
+	if n := refused.Load(); !t.Failed() && n < int64(total)*95/100 {
 		t.Errorf("only %d calls were mutated", n)
 	}
 	t.Logf("%d mutated calls refused", refused.Load())
