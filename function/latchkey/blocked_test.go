@@ -18,14 +18,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// trouble is one way to be blocked: what people or IBM Cloud did, and what a
-// person does to mend it.
+// trouble is one way to be blocked: what a person or IBM Cloud did, and what a
+// person does to fix it.
 type trouble struct {
 	config string // the credentials; the default is one static credential c
 	first  bool   // c is provisioned before
 	cause  func(s *stage)
 	ask    func(s *stage) reply // the default is a sweep
-	mend   func(s *stage)
+	fix    func(s *stage)
 	// after is how the next sweep of c ends.
 	after reconcile.Result
 }
@@ -54,11 +54,11 @@ func fails(method, path string, status int) func(*stage) {
 	}
 }
 
-func mends(s *stage) { s.cloud.ClearFaults() }
+func clears(s *stage) { s.cloud.ClearFaults() }
 
-// Nobody is blocked without a way out: each reason is caused here through the
-// emulator, and goes away when a person does what its sentence says.
-func TestEveryBlockIsCausedAndMended(t *testing.T) {
+// Each reason to be blocked is caused here through the emulator, and goes away when
+// a person does what its fix says.
+func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 	const secrets = "/v2/projects/*/secrets"
 	due := func(s *stage) { s.cloud.Advance(60 * 24 * time.Hour) }
 	given := func(id string) string {
@@ -78,7 +78,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID:", "paused: true\n  serviceID:", 1))
 			},
-			mend:  func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
+			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
 			after: reconcile.ResultPublished,
 		},
 		rotation.ClockSkew: {
@@ -86,15 +86,15 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			cause: func(s *stage) {
 				right := s.parts.reconciler.Now
 				s.parts.reconciler.Now = func() time.Time { return right().Add(6 * time.Minute) }
-				s.mend = func() { s.parts.reconciler.Now = right }
+				s.fix = func() { s.parts.reconciler.Now = right }
 			},
-			mend: func(s *stage) { s.mend() }, after: reconcile.ResultUnchanged,
+			fix: func(s *stage) { s.fix() }, after: reconcile.ResultUnchanged,
 		},
 		rotation.NameTaken: {
 			cause: func(s *stage) {
-				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: "somebody's"})
+				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: "foreign"})
 			},
-			mend:  func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
+			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
 			after: reconcile.ResultPublished,
 		},
 		rotation.NameCollision: {
@@ -102,7 +102,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				m := reconcile.Marker{Owner: "example", Credential: "other"}
 				ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: m.Text()})
 			},
-			mend:  func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
+			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
 			after: reconcile.ResultPublished,
 		},
 		rotation.IdentityLocked: {
@@ -111,25 +111,25 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
 				s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), true)
 			},
-			mend:  func(s *stage) { s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false) },
+			fix:   func(s *stage) { s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false) },
 			after: reconcile.ResultChanged,
 		},
 		rotation.IdentityGone: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")); s.cloud.Advance(time.Hour) },
-			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: reconcile.ResultPublished,
 		},
 		rotation.KeyDisabled: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), true) },
-			mend:  func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), false) },
+			fix:   func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), false) },
 			after: reconcile.ResultUnchanged,
 		},
 		rotation.KeyLocked: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Cloud().SetKeyLocked(s.publishedKey(), true) },
-			mend:  func(s *stage) { s.cloud.Cloud().SetKeyLocked(s.publishedKey(), false) },
+			fix:   func(s *stage) { s.cloud.Cloud().SetKeyLocked(s.publishedKey(), false) },
 			after: reconcile.ResultUnchanged,
 		},
 		rotation.KeyCap: {
@@ -140,7 +140,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				}
 				due(s)
 			},
-			mend: func(s *stage) {
+			fix: func(s *stage) {
 				for _, k := range s.cloud.State(false).APIKeys {
 					if k.Name == "foreign0" {
 						s.cloud.Cloud().RemoveKey(k.ID)
@@ -149,27 +149,27 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			},
 			after: reconcile.ResultPublished,
 		},
-		rotation.PolicyDenied:   {cause: fails(http.MethodPost, "/v2/policies", 403), mend: mends, after: reconcile.ResultPublished},
-		rotation.IdentityDenied: {cause: fails(http.MethodPost, "/v1/serviceids", 403), mend: mends, after: reconcile.ResultPublished},
+		rotation.PolicyDenied:   {cause: fails(http.MethodPost, "/v2/policies", 403), fix: clears, after: reconcile.ResultPublished},
+		rotation.IdentityDenied: {cause: fails(http.MethodPost, "/v1/serviceids", 403), fix: clears, after: reconcile.ResultPublished},
 		rotation.PolicyWeaker: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "logs")
 				s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator")
 			},
-			mend: func(s *stage) {
+			fix: func(s *stage) {
 				s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 			},
 			after: reconcile.ResultPublished,
 		},
-		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), mend: mends, after: reconcile.ResultPublished},
+		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), fix: clears, after: reconcile.ResultPublished},
 		rotation.StoreRefused: {
 			cause: fails(http.MethodPost, secrets, 400), after: reconcile.ResultPublished,
-			mend: func(s *stage) { mends(s); s.cloud.Advance(16 * time.Minute) },
+			fix: func(s *stage) { clears(s); s.cloud.Advance(16 * time.Minute) },
 		},
 		rotation.StoreSilent: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Advance(77 * 24 * time.Hour); fails(http.MethodGet, secrets+"/*", 500)(s) },
-			mend:  mends, after: reconcile.ResultPublished,
+			fix:   clears, after: reconcile.ResultPublished,
 		},
 		rotation.StoreQuota: {
 			cause: func(s *stage) {
@@ -177,7 +177,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 					s.cloud.Cloud().PutSecret(s.project("team-b").ID, fmt.Sprintf("other%d", i), map[string]string{"a": "b"})
 				}
 			},
-			mend: func(s *stage) {
+			fix: func(s *stage) {
 				for i := range 10 {
 					s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, fmt.Sprintf("other%d", i))
 				}
@@ -189,7 +189,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			cause: func(s *stage) {
 				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": "by hand"})
 			},
-			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: reconcile.ResultPublished,
 		},
 		rotation.EntryForeign: {
@@ -198,7 +198,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 					"IAM_API_KEY": "theirs", "IAM_API_KEY_ID": "ApiKey-theirs", "IAM_API_KEY_LATCHKEY": `{"owner":"other","created":"2026-01-01T00:00:00Z","iam_id":"iam-ServiceId-theirs"}`,
 				})
 			},
-			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: reconcile.ResultPublished,
 		},
 		rotation.EntryAltered: {
@@ -215,14 +215,14 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				s.cloud.Cloud().RemoveSecret(s.project("team-a").ID, "logs-sender")
 				s.cloud.Advance(time.Hour)
 			},
-			mend:  func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
+			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: reconcile.ResultPublished,
 		},
-		rotation.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), mend: mends, after: reconcile.ResultPublished},
+		rotation.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), fix: clears, after: reconcile.ResultPublished},
 		rotation.ProofDenied: {
 			config: strings.Replace(static("c", place1), "  stores:", "  prove: {logs: {instance: "+cloud.LogsInstanceID+", region: eu-de}}\n  stores:", 1),
 			cause:  fails(http.MethodPost, "/logs/v1/singles", 400),
-			mend:   func(s *stage) { mends(s); s.cloud.Advance(16 * time.Minute) },
+			fix:    func(s *stage) { clears(s); s.cloud.Advance(16 * time.Minute) },
 			after:  reconcile.ResultPublished,
 		},
 		rotation.Storm: {
@@ -234,7 +234,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				}
 			},
 			ask:   func(s *stage) reply { return s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken) },
-			mend:  func(s *stage) { s.cloud.Advance(61 * time.Minute) },
+			fix:   func(s *stage) { s.cloud.Advance(61 * time.Minute) },
 			after: reconcile.ResultPublished,
 		},
 		rotation.KeyForeign: {
@@ -250,7 +250,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				}
 				return reply{}
 			},
-			mend:  func(*stage) {}, // a demand that could never be met is not remembered
+			fix:   func(*stage) {}, // a demand that could never be met is not remembered
 			after: reconcile.ResultUnchanged,
 		},
 		rotation.ForgedMarker: {
@@ -258,7 +258,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				m := reconcile.Marker{Owner: "example", Credential: "c"}
 				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: m.Text()})
 			},
-			mend: func(s *stage) {
+			fix: func(s *stage) {
 				var out strings.Builder
 				env := s.environment()
 				run := func(args ...string) int {
@@ -285,9 +285,9 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			cause: func(s *stage) {
 				s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
 				theirs := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: "iam-" + s.serviceID("c"), AccountID: s.cloud.Ready().Account, Name: "theirs"})
-				s.mend = func() { s.cloud.Cloud().RemoveKey(theirs.ID) }
+				s.fix = func() { s.cloud.Cloud().RemoveKey(theirs.ID) }
 			},
-			mend: func(s *stage) { s.mend() }, after: reconcile.ResultChanged,
+			fix: func(s *stage) { s.fix() }, after: reconcile.ResultChanged,
 		},
 		rotation.IdentityTwice: {
 			first: true,
@@ -301,13 +301,13 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				data := s.data("team-b")
 				data["IAM_API_KEY"], data["IAM_API_KEY_ID"] = key.Value, key.ID
 				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
-				s.mend = func() { s.cloud.Cloud().RemoveServiceID(other.ID); s.cloud.Advance(time.Hour) }
+				s.fix = func() { s.cloud.Cloud().RemoveServiceID(other.ID); s.cloud.Advance(time.Hour) }
 			},
-			mend: func(s *stage) { s.mend() }, after: reconcile.ResultPublished,
+			fix: func(s *stage) { s.fix() }, after: reconcile.ResultPublished,
 		},
 		rotation.IdentityAbsent: {
 			cause: func(s *stage) { s.url = s.serve(holesHead + given("ServiceId-00000000-0000-4000-8000-000000000000")) },
-			mend: func(s *stage) {
+			fix: func(s *stage) {
 				made := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: s.cloud.Ready().Account})
 				s.cloud.Cloud().Grant(made.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 				s.url = s.serve(holesHead + given(made.ID))
@@ -316,7 +316,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 		},
 		rotation.GroupDenied: {
 			config: grouped, cause: func(*stage) {},
-			mend: func(s *stage) {
+			fix: func(s *stage) {
 				createGroup(s.t, s.cloud.Ready().URL, s.admin(), s.cloud.Ready().Account, "senders")
 			},
 			after: reconcile.ResultPublished,
@@ -329,11 +329,11 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 				s.cloud.Cloud().Grant(made.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 				key := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: made.IAMID, AccountID: s.cloud.Ready().Account, Name: "old"})
 				s.url = s.serve(holesHead + adopting(key.ID))
-				s.mend = func() {
+				s.fix = func() {
 					s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": key.Value})
 				}
 			},
-			mend: func(s *stage) { s.mend() }, after: reconcile.ResultChanged,
+			fix: func(s *stage) { s.fix() }, after: reconcile.ResultChanged,
 		},
 	}
 
@@ -364,7 +364,7 @@ func TestEveryBlockIsCausedAndMended(t *testing.T) {
 			if out == nil || out.Result != reconcile.ResultBlocked || out.Reason != reason || out.Message == "" || r.status != http.StatusAccepted {
 				t.Fatalf("answered %d %s", r.status, r.body)
 			}
-			tc.mend(s)
+			tc.fix(s)
 			if out := find(s.sweep().outcomes, "c"); out == nil || out.Result != tc.after {
 				t.Errorf("after it was mended: %+v, want %s", out, tc.after)
 			}

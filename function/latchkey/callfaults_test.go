@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 )
 
-// walked is something that happens once in a key's life, told so that every
-// call in it can go wrong.
+// walked is something that happens once in a key's life, written so that every
+// call in it can fail.
 type walked struct {
 	config string
 	before func(s *stage)
@@ -144,7 +144,7 @@ func walks() map[string]walked {
 					}
 				}
 				if !there {
-					return fmt.Errorf("somebody's key is gone")
+					return fmt.Errorf("the foreign key is gone")
 				}
 				return nil
 			},

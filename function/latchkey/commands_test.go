@@ -60,7 +60,7 @@ func TestPlanSweepStatusAndRotateByHand(t *testing.T) {
 	if code, out = s.command("status", "--json", credential); code != cli.ExitOK || json.Unmarshal([]byte(out), &listed) != nil || len(listed.Outcomes) != 1 {
 		t.Errorf("status --json: exit %d\n%s", code, out)
 	}
-	if code, out = s.command("sweep", "nobody"); code != cli.ExitError {
+	if code, out = s.command("sweep", "unknown"); code != cli.ExitError {
 		t.Errorf("a credential that does not exist: exit %d\n%s", code, out)
 	}
 }

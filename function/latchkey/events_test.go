@@ -341,7 +341,7 @@ func TestOfANotificationOfManySecretsEachIsDoneByItself(t *testing.T) {
 		s.one(created, "", reconcile.ResultPublished)
 	}
 	s.cloud.Advance(50 * 24 * time.Hour)
-	names := []string{"somebody-elses", "logs-sender-team-a", "logs-sender-team-b"}
+	names := []string{"foreign", "logs-sender-team-a", "logs-sender-team-b"}
 	for len(names) < 100 {
 		names = append(names, fmt.Sprintf("another-%d", len(names)))
 	}

@@ -137,7 +137,7 @@ func TestTheFunctionAnswersAsTheApplicationDoes(t *testing.T) {
 			"a demand without token": {sample.Rotate(credential, s.cloud.Now()), ""},
 			"a wrong token":          {created, "guess"},
 			"a met demand":           {sample.Rotate(credential, s.cloud.Now().Add(-1e12)), testToken},
-			"an expiring secret":     {sample.SecretExpiring(s.cloud.Ready().Account, "somebody", s.cloud.Now()), testToken},
+			"an expiring secret":     {sample.SecretExpiring(s.cloud.Ready().Account, "unknown", s.cloud.Now()), testToken},
 		} {
 			t.Run(name, func(t *testing.T) {
 				over := s.post(s.url, tc.event, tc.token)
@@ -176,10 +176,10 @@ func TestTheFunctionKeepsCallsInFlightApart(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		var requests []map[string]any
 		for i := range 50 {
-			requests = append(requests, f.request(sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{fmt.Sprintf("nobody-%d", i)}}), ""))
+			requests = append(requests, f.request(sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{fmt.Sprintf("unknown-%d", i)}}), ""))
 		}
 		for i, a := range f.call(s.said, requests, "--together")[:50] {
-			if want := fmt.Sprintf("nobody-%d\\\"", i); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, want) {
+			if want := fmt.Sprintf("unknown-%d\\\"", i); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, want) {
 				t.Errorf("call %d got %d %s", i, a.StatusCode, a.Body)
 			}
 		}

@@ -156,7 +156,7 @@ func TestATicketLearnsWhyNothingIsDone(t *testing.T) {
 	s := hookedStage(t)
 	created, _ := s.created("team-b")
 	s.post(s.url, created, "")
-	s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "app-sender-shop", Description: "somebody's"})
+	s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "app-sender-shop", Description: "foreign"})
 	r := s.call("servicenow", payload(t, "servicenow-approved.json"), "X-Latchkey-Token", snowToken)
 	if len(r.outcomes) != 1 || r.outcomes[0].Credential != "app-sender/shop" || r.outcomes[0].Result != reconcile.ResultBlocked || r.outcomes[0].Reason == "" || r.outcomes[0].Message == "" {
 		t.Errorf("answered %d %s", r.status, r.body)
@@ -213,7 +213,7 @@ func TestALeakedKeyIsFoundByItsValue(t *testing.T) {
 	}
 	before := s.changes()
 	for name, value := range map[string]string{
-		"nobody's":         strings.Repeat("Zz9_", 11),
+		"an unknown one":   strings.Repeat("Zz9_", 11),
 		"another owner's":  s.cloud.Ready().APIKey,
 		"not even a value": "x\r\nIAM-ApiKey: y",
 		"an empty one":     "",
@@ -243,7 +243,7 @@ func TestWhatAHookAnswersToWhom(t *testing.T) {
 		header     []string
 		status     int
 	}{
-		"an unknown hook":                  {"nobody", repository, []string{"X-Hub-Signature-256", good}, 404},
+		"an unknown hook":                  {"unknown", repository, []string{"X-Hub-Signature-256", good}, 404},
 		"a path below a hook":              {"github/x", repository, []string{"X-Hub-Signature-256", good}, 404},
 		"no name":                          {"", repository, nil, 404},
 		"no signature":                     {"github", repository, nil, 401},

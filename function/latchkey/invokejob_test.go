@@ -128,7 +128,7 @@ func TestTheJobTakesItsEventFromTheEnvironment(t *testing.T) {
 	}
 }
 
-// Kafka hands a record that is a CloudEvent on as it is, so whoever writes to
+// Kafka hands a record that is a CloudEvent on as it is, so a writer of
 // the topic chooses the type: a job's event is no more trusted than a call
 // without a token.
 func TestAJobsEventCanOnlyMakeLatchkeyLook(t *testing.T) {

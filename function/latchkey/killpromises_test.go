@@ -305,11 +305,11 @@ func live(state cloud.State, iamID string) bool {
 	return slices.ContainsFunc(state.ServiceIDs, func(s cloud.ServiceID) bool { return s.IAMID == iamID })
 }
 
-// plantForeign adds what nobody may touch: beside our service IDs, and in the
-// very secret that we write.
+// plantForeign adds what latchkey must not touch: beside our service IDs, and in the
+// secret that latchkey writes.
 func (k *killing) plantForeign() {
 	c := k.cloud.Cloud()
-	id, _ := c.AddIdentity("somebody's")
+	id, _ := c.AddIdentity("foreign")
 	c.Grant(id.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 	c.PutSecret(k.project("team-a").ID, "logs-sender", map[string]string{"OTHER": "stays"})
 	c.PutSecret(k.project("sandbox").ID, "logs-sender", map[string]string{"OTHER": "stays too"})

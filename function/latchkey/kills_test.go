@@ -37,7 +37,7 @@ var forms = []string{"job", "serve"}
 var toll struct{ kills, violations atomic.Int64 }
 
 // binary builds the program once, without the race detector: what is killed is
-// what people run.
+// what is deployed.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "latchkey-kills-")
 	if err != nil {
@@ -284,7 +284,7 @@ func endAtRequests(t *testing.T, r *rand.Rand) {
 }
 
 // stopAtRequests stops the program after a request had its effect, for longer
-// than anybody may act on what it saw, while others go on. Woken, it must not
+// than a run may act on what it observed, while others go on. Woken, it must not
 // write.
 func stopAtRequests(t *testing.T, r *rand.Rand) {
 	for _, f := range flows {
@@ -329,7 +329,7 @@ func stopAt(t *testing.T, f flow, b blow, stands time.Duration) {
 	k.await("the request", func() bool { return k.seen() > b.at || answer.over() })
 	toll.kills.Add(1)
 	p.signal(syscall.SIGSTOP)
-	k.cloud.ClearFaults() // the answer is on its way, and nobody reads it
+	k.cloud.ClearFaults() // the answer is on its way, and the stopped process does not read it
 	select {
 	case <-time.After(stands):
 	case <-t.Context().Done():

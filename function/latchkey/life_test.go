@@ -80,7 +80,7 @@ func TestALeakedKeyIsReplacedFirstAndThenEndsAtOnce(t *testing.T) {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 	if !slices.Equal(noted(out), []rotation.Reason{rotation.TokensLive}) {
-		t.Errorf("notes %v: issued tokens live on, and nobody is told", out.Notes)
+		t.Errorf("notes %v: the note that issued tokens live on is missing", out.Notes)
 	}
 	if keys := s.keys("c"); len(keys) != 1 || keys[out.Key].ID == "" {
 		t.Errorf("%d keys are left", len(keys))
@@ -99,7 +99,7 @@ func TestContainmentEndsTheKeyBeforeAnythingElse(t *testing.T) {
 	if out.Leaked != reconcile.LeakedRevoked || !s.keys("c")[first.Key].Disabled {
 		t.Fatalf("outcome %+v, key disabled: %t", out, s.keys("c")[first.Key].Disabled)
 	}
-	// What was contained is replaced by any look, and is nobody's riddle.
+	// Any look replaces a contained key.
 	s.cloud.ClearFaults()
 	next := s.sweep().only(t, reconcile.ResultPublished)
 	if _, value := s.entry("team-b", "logs-sender", "IAM_API_KEY"); value != s.keys("c")[next.Key].Value || len(s.keys("c")) != 1 {
@@ -133,14 +133,14 @@ func TestARevocationOfAKeyThatIsNotTheCredentialsChangesNothing(t *testing.T) {
 	for id := range s.keys("d") {
 		ofD = id
 	}
-	admin, foreign := s.cloud.Cloud().AddIdentity("somebody")
+	admin, foreign := s.cloud.Cloud().AddIdentity("foreign")
 	_ = admin
 	changes := len(s.cloud.Events())
 	if r := s.revoke("c", ofD, true); r.status != http.StatusBadRequest {
 		t.Errorf("another credential's key: answered %d %s", r.status, r.body)
 	}
 	if r := s.revoke("c", foreign.ID, true); r.status != http.StatusAccepted || r.only(t, reconcile.ResultBlocked).Reason != rotation.KeyForeign {
-		t.Errorf("somebody's key: answered %d %s", r.status, r.body)
+		t.Errorf("a foreign key: answered %d %s", r.status, r.body)
 	}
 	if got := len(s.cloud.Events()); got != changes {
 		t.Errorf("changes were made: %+v", s.cloud.Events()[changes:])
@@ -180,11 +180,11 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 		t.Errorf("a key that is used all the time lived %s after it was replaced, want three overlaps of 24h", lived)
 	}
 	if n := len(slices.Compact(slices.Clone(reasons))); !slices.Contains(reasons, rotation.StillUsed) || reasons[len(reasons)-1] != rotation.UsedToTheEnd {
-		t.Errorf("people heard %v (%d)", reasons, n)
+		t.Errorf("noted %v (%d)", reasons, n)
 	}
 }
 
-func TestAKeyThatNobodyUsesEndsWithItsOverlap(t *testing.T) {
+func TestAnUnusedKeyEndsWithItsOverlap(t *testing.T) {
 	s := holed(t, static("c", place1))
 	first := s.sweep().only(t, reconcile.ResultPublished)
 	value := s.keys("c")[first.Key].Value
@@ -215,7 +215,7 @@ func TestAStoreThatIsAddedIsFilledWithoutARotation(t *testing.T) {
 	s.url = s.serve(holesHead + static("c", place1))
 	left := s.sweep().only(t, reconcile.ResultUnchanged)
 	if len(left.Notes) != 1 || left.Notes[0].Reason != rotation.StoreDropped || !strings.Contains(left.Notes[0].Store, "team-a") || left.Notes[0].At.IsZero() {
-		t.Errorf("notes %+v: who reads the removed store loses the key, and nobody is told", left.Notes)
+		t.Errorf("notes %+v: the note that consumers of the removed store lose the key is missing", left.Notes)
 	}
 	first.Key = second.Key
 	if key, _ := s.entry("team-a", "logs-sender", "IAM_API_KEY"); key != first.Key {
@@ -376,7 +376,7 @@ var ignoreUse = cmp.FilterPath(func(p cmp.Path) bool {
 	return last == ".LastAuthn" || last == ".AuthnCount"
 }, cmp.Ignore())
 
-func TestAServiceIDOfSomebodyElseGetsKeysAndNothingElse(t *testing.T) {
+func TestAForeignServiceIDGetsKeysAndNothingElse(t *testing.T) {
 	s := holed(t, static("c", place1))
 	given := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "terraformed", AccountID: s.cloud.Ready().Account, Description: "by Terraform"})
 	s.cloud.Cloud().Grant(given.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
@@ -429,7 +429,7 @@ func TestAServiceIDIsMadeAMemberOfAccessGroups(t *testing.T) {
 			}
 		})
 	}
-	s.url = s.serve(holesHead + strings.Replace(static("n", "eu-de/team-a/n#KEY"), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [nobody's]", 1))
+	s.url = s.serve(holesHead + strings.Replace(static("n", "eu-de/team-a/n#KEY"), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [unknown]", 1))
 	r := s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"n"}}), testToken)
 	if out := r.only(t, reconcile.ResultBlocked); out.Reason != rotation.GroupDenied || len(s.keys("n")) > 0 {
 		t.Errorf("outcome %+v", out)
@@ -517,7 +517,7 @@ func TestAPublicationIsReadBackWhereTheConfigAsks(t *testing.T) {
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 500, After: 1, Count: 1})
 	out := s.sweep().only(t, reconcile.ResultFailed)
 	if out.Key == first.Key || slices.Contains(took(out), "supersede") || !strings.Contains(out.Error, "back from") {
-		t.Errorf("outcome %+v: nobody knows what consumers read, and yet the old key ends", out)
+		t.Errorf("outcome %+v: it is unknown what consumers read, and yet the old key ends", out)
 	}
 	s.cloud.ClearFaults()
 	if out := s.sweep().only(t, reconcile.ResultChanged); !slices.Equal(took(out), []string{"supersede"}) {

@@ -86,13 +86,13 @@ func TestALeakIsNotForgottenSinceIAMDoesNotShowTheKeyYet(t *testing.T) {
 	}
 }
 
-func TestALeakedKeyThatNobodyHoldsWaitsForNobody(t *testing.T) {
+func TestALeakedKeyThatIsNotHeldIsDeletedAtOnce(t *testing.T) {
 	for what, cause := range map[string]func(*stage){
 		"while a policy can't be granted": func(s *stage) {
 			s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v2/policies", Kind: emulator.FaultStatus, Status: 403})
 		},
-		"while somebody has disabled the published key": func(s *stage) {
+		"while the published key is disabled": func(s *stage) {
 			s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), true)
 		},
 	} {
@@ -237,7 +237,7 @@ func TestWhatIsNoKeyIsNotSentToIAM(t *testing.T) {
 	}
 }
 
-func TestByHandADemandThatNobodyKeepsIsNoSuccess(t *testing.T) {
+func TestByHandADemandThatIsNotRecordedIsNoSuccess(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	if code, out := s.command("sweep"); code != cli.ExitOK {
 		t.Fatalf("exit %d\n%s", code, out)

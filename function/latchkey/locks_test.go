@@ -109,7 +109,7 @@ func TestAForcedRotationWithinAnOverlapIsNotHeldUpByOurOwnLock(t *testing.T) {
 	s.wantLocks("current[latchkey-example] previous[]") // the leaked key is gone already
 }
 
-func TestAKeyThatSomebodyElseEndedMeanwhileLocksNothing(t *testing.T) {
+func TestAKeyThatWasDeletedMeanwhileLocksNothing(t *testing.T) {
 	s := lockStage(t)
 	first := s.sweep().only(t, reconcile.ResultPublished)
 	s.rotate(reconcile.ResultPublished)
@@ -139,7 +139,7 @@ func TestALockThatCanNotBeTakenOffIsToldAndHoldsNothingUp(t *testing.T) {
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
 }
 
-func TestALockOfSomebodyElseBlocksUntilItIsGone(t *testing.T) {
+func TestAForeignLockBlocksUntilItIsGone(t *testing.T) {
 	s := lockStage(t)
 	s.sweep().only(t, reconcile.ResultPublished)
 	s.rotate(reconcile.ResultPublished)

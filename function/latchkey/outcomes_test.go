@@ -25,7 +25,7 @@ import (
 
 const sinkToken = "sink-canary-0b7e44"
 
-// listener is a receiver of CloudEvents that nobody here wrote the sender for.
+// listener receives the CloudEvents that latchkey sends.
 type listener struct {
 	*httptest.Server
 	mu     sync.Mutex

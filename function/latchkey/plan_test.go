@@ -61,7 +61,7 @@ func (d *drawn) key(kind string) {
 	case "remembering":
 		m.Renew = now.Add(time.Minute)
 	case "foreign":
-		m.Owner = "somebody"
+		m.Owner = "another"
 	}
 	k := ownKey(d.cloud.Cloud(), cloud.NewAPIKey{
 		IAMID: d.id.IAMID, AccountID: d.cloud.Ready().Account, Name: reconcile.KeyName(d.name, now, "00"), Description: m.Text(), ExpiresAt: cloud.FormatTime(expires),

@@ -517,7 +517,7 @@ func TestARunThatDiedInTheMiddleIsFinishedByTheNext(t *testing.T) {
 		p.create(p.serviceID.ID)
 		p.cloud.Inject(emulator.Fault{Method: "PUT", Path: taskPath, Kind: emulator.FaultStatus, Status: 503})
 		if out, err := p.within(t, time.Second); err == nil {
-			t.Fatalf("nobody knows what became of the task, and yet: %s", out)
+			t.Fatalf("the state of the task is unknown, and yet: %s", out)
 		}
 		p.cloud.ClearFaults()
 		p.cloud.Advance(16 * time.Minute)
@@ -563,7 +563,7 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 	t.Run("not one that latchkey did not make", func(t *testing.T) {
 		p := newProviding(t)
 		p.create(p.serviceID.ID)
-		// Somebody else's job gave the secret its first credentials.
+		// Another program gave the secret its first credentials.
 		foreign := p.ownKey()
 		if _, err := p.cloud.Cloud().ReplaceSecretTask(cloud.Owner(), cloud.SecretsInstanceID, p.secret.ID, p.task().ID, cloud.TaskUpdate{
 			Status: cloud.TaskCredentialsCreated, CredentialsID: foreign.ID, Payload: map[string]any{"apikey": "theirs", "id": foreign.ID},
@@ -579,7 +579,7 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 			t.Error("the key is gone")
 		}
 	})
-	t.Run("one that somebody has deleted already is done", func(t *testing.T) {
+	t.Run("one that was deleted already is done", func(t *testing.T) {
 		p := newProviding(t)
 		p.create(p.serviceID.ID)
 		if code, out := p.run(); code != cli.ExitOK {
@@ -594,7 +594,7 @@ func TestOnlyAKeyOfThisSecretIsDeleted(t *testing.T) {
 			t.Errorf("exit %d, %s, task %s", code, out, p.task().Status)
 		}
 	})
-	t.Run("one that is locked stays, and people are told", func(t *testing.T) {
+	t.Run("one that is locked stays, and is reported", func(t *testing.T) {
 		p := newProviding(t)
 		p.create(p.serviceID.ID)
 		if code, out := p.run(); code != cli.ExitOK {

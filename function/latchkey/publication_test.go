@@ -34,7 +34,7 @@ type stage struct {
 	t       *testing.T
 	parts   *assembly        // of the last replica that was started
 	service *service.Service // of the last replica that was started
-	mend    func()
+	fix     func()
 	cloud   *emulator.Server
 	url     string
 	said    *record
@@ -423,7 +423,7 @@ func TestBadInputGetsAClearAnswerAndChangesNothing(t *testing.T) {
 	bad := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), nil)
 	bad.Header["ce-time"] = "yesterday"
 	forged := sample.Binary("dev.latchkey.provision", "/t", s.cloud.Now(), map[string]any{"credential": "logs-sender", "colour": "red"})
-	unknown := sample.Rotate("nobody", s.cloud.Now())
+	unknown := sample.Rotate("unknown", s.cloud.Now())
 	project := s.project("team-a")
 	for name, tc := range map[string]struct {
 		event  sample.Event
@@ -435,14 +435,14 @@ func TestBadInputGetsAClearAnswerAndChangesNothing(t *testing.T) {
 		"an event of another version":          {func() sample.Event { e := without(""); e.Header["ce-specversion"] = "0.3"; return e }(), "", http.StatusBadRequest, []string{"specversion", "0.3"}},
 		"a time that is none":                  {bad, "", http.StatusBadRequest, []string{"time", "yesterday"}},
 		"a body over 1 MiB":                    {long, "", http.StatusRequestEntityTooLarge, []string{"1048576"}},
-		"an event of somebody else's type":     {sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil), "", http.StatusNoContent, nil},
+		"an event of a foreign type":           {sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil), "", http.StatusNoContent, nil},
 		"an empty batch":                       {sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+json"}, Body: []byte("[]")}, "", http.StatusNoContent, nil},
 		"a batch in another format":            {sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+avro"}}, "", http.StatusUnsupportedMediaType, []string{"avro"}},
 		"a demand without a token":             {sample.Rotate("logs-sender", s.cloud.Now()), "", http.StatusUnauthorized, nil},
 		"a demand with a wrong token":          {sample.Rotate("logs-sender", s.cloud.Now()), "guess", http.StatusUnauthorized, nil},
 		"a look with a wrong token":            {sample.Tick(s.cloud.Now()), "guess", http.StatusUnauthorized, nil},
 		"data with a field that we don't know": {forged, testToken, http.StatusBadRequest, []string{"colour"}},
-		"a credential that nobody configured":  {unknown, testToken, http.StatusBadRequest, []string{"nobody"}},
+		"a credential without a config entry":  {unknown, testToken, http.StatusBadRequest, []string{"unknown"}},
 		"a verb that the config does not allow": {sample.Binary("dev.latchkey.revoke", "/t", s.cloud.Now(),
 			map[string]any{"credential": "logs-sender/" + project.ID, "keyID": "ApiKey-1"}), testToken, http.StatusForbidden, nil},
 		"a project that does not exist": {sample.ProjectCreated(s.cloud.Ready().Account, "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d", "x", s.cloud.Now()), "", http.StatusNoContent, nil},

@@ -52,7 +52,7 @@ func TestRulesMakeEventsOfOthersAsk(t *testing.T) {
 		t.Fatalf("%s: %s", what, r.body)
 		return reconcile.Outcome{}
 	}
-	expect("a provision of nobody known", ready(), "", http.StatusUnauthorized, "")
+	expect("a provision by an unknown caller", ready(), "", http.StatusUnauthorized, "")
 	first := expect("a provision", ready(), testToken, http.StatusOK, reconcile.ResultPublished)
 	s.cloud.Advance(time.Hour)
 	expect("a leak that is none", leak(1), testToken, http.StatusNoContent, "")

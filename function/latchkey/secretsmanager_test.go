@@ -89,11 +89,11 @@ func TestAKeyIsKeptInCodeEngineAndSecretsManagerAndItsOwnNoticeRotatesIt(t *test
 		t.Errorf("secret %+v", made)
 	}
 
-	// From here on nobody ticks: Secrets Manager's notices are the only events.
+	// From here on there are no ticks: Secrets Manager's notices are the only events.
 	if _, err := s.cloud.Subscribe(emulator.Subscription{URL: url, Kind: emulator.KindSecrets}); err != nil {
 		t.Fatal(err)
 	}
-	heard := func(n int) {
+	notified := func(n int) {
 		t.Helper()
 		patience, look := time.After(20*time.Second), time.NewTicker(5*time.Millisecond)
 		defer look.Stop()
@@ -111,7 +111,7 @@ func TestAKeyIsKeptInCodeEngineAndSecretsManagerAndItsOwnNoticeRotatesIt(t *test
 		}
 	}
 	s.cloud.Advance(30 * 24 * time.Hour) // 60 days are left: too early for the rules
-	heard(1)
+	notified(1)
 	if id, _ := s.everywhere(); id != first {
 		t.Errorf("a notice in time rotated key %s to %s", first, id)
 	}
@@ -120,7 +120,7 @@ func TestAKeyIsKeptInCodeEngineAndSecretsManagerAndItsOwnNoticeRotatesIt(t *test
 		t.Errorf("a notice of a date of our own from a known sender: %d %s", known.status, known.body)
 	}
 	s.cloud.Advance(30*24*time.Hour + time.Hour) // 30 days are left, and the key is 60 days old
-	heard(2 + 2)                                 // and that both secrets were rotated
+	notified(2 + 2)                              // and that both secrets were rotated
 	second, _ := s.everywhere()
 	if second == first {
 		t.Fatal("the notice did not rotate the key")

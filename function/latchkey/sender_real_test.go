@@ -16,8 +16,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 )
 
-// A sender that nobody here wrote: the CloudEvents SDK for JavaScript, against
-// latchkey serve.
+// An independent sender: the CloudEvents SDK for JavaScript, against latchkey
+// serve.
 func TestARealSenderIsUnderstood(t *testing.T) {
 	module := os.Getenv("LATCHKEY_CLOUDEVENTS")
 	if module == "" {

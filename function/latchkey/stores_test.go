@@ -50,7 +50,7 @@ func TestAVaultsAuthorityIsReadWhenItIsNeeded(t *testing.T) {
 	for says, caFile := range map[string]string{
 		"has no certificate in PEM": token,
 		"reading caFile":            token + "-not",
-		"certificate":               "", // that of the server is nobody's that the system knows
+		"certificate":               "", // the system does not know the server's authority
 	} {
 		st := a.vault(config.VaultStore{
 			Address: server.URL, CAFile: caFile, Mount: "secret", Path: "logs", Entry: "KEY", Auth: config.VaultAuth{TokenFile: token},

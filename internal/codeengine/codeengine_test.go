@@ -158,7 +158,7 @@ func TestOurOwnLogin(t *testing.T) {
 		fault emulator.Fault
 		want  error
 	}{
-		"a key that IAM does not know is for a person to mend": {canary, emulator.Fault{}, reconcile.ErrDenied},
+		"a key that IAM does not know is denied": {canary, emulator.Fault{}, reconcile.ErrDenied},
 		"an IAM that is down says nothing": {
 			"", emulator.Fault{Path: "/identity/token", Kind: emulator.FaultStatus, Status: 503}, reconcile.ErrUnavailable,
 		},

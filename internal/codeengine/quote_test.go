@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// A message is cut short for people; a value that straddles the cut must not
-// get through because only its first part is left.
+// A message is cut short. A value across the cut must not get through because only
+// its first part is left.
 func TestAValueAcrossTheCutOfAMessageIsLeftOut(t *testing.T) {
 	value, err := secret.Random(nil)
 	if err != nil {

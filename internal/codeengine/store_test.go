@@ -181,7 +181,7 @@ func TestCalls(t *testing.T) {
 		at = e.Revision
 		return err
 	})
-	calls("replacing what somebody else read", 2, func() error { return s.Publish(t.Context(), entry(3), at) })
+	calls("replacing what another client read", 2, func() error { return s.Publish(t.Context(), entry(3), at) })
 }
 
 func TestAProjectByNameIsLookedUpOnce(t *testing.T) {
@@ -220,7 +220,7 @@ func TestAProjectThatWasMadeAnewIsFoundAnew(t *testing.T) {
 	}
 }
 
-// TestAProjectThatIsNotActiveIsNotPublishedTo: reading says so before anybody mints.
+// Reading reports a project that is not active before a key is minted.
 func TestAProjectThatIsNotActiveIsNotPublishedTo(t *testing.T) {
 	const unknown = "00000000-0000-4000-8000-000000000000"
 	byName := func(c *codeengine.StoreConfig) { c.Project = "team-c" }
@@ -254,7 +254,7 @@ func TestAProjectThatIsNotActiveIsNotPublishedTo(t *testing.T) {
 		"that never was": {409, func(*world) func(*codeengine.StoreConfig) {
 			return func(c *codeengine.StoreConfig) { c.Project = unknown }
 		}, reconcile.ErrRefused, unknown},
-		"of a name that nobody has": {409, func(*world) func(*codeengine.StoreConfig) { return byName }, reconcile.ErrRefused, "team-c"},
+		"of an unknown name": {409, func(*world) func(*codeengine.StoreConfig) { return byName }, reconcile.ErrRefused, "team-c"},
 		"of another region": {409, func(*world) func(*codeengine.StoreConfig) {
 			return func(c *codeengine.StoreConfig) { c.Region, c.Project = "us-south", "team-a" }
 		}, reconcile.ErrRefused, "us-south"},

@@ -105,7 +105,7 @@ func TestFaultsOfStoresOutsideOfIBMCloud(t *testing.T) {
 		"kubernetes: {preset: logs-agent}\n- kubernetes: {preset: logs-agent}\n": nil,
 	} {
 		t.Run(text, func(t *testing.T) {
-			if want == nil { // one place twice, whoever logs in
+			if want == nil { // one place twice, with any login
 				text = strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n- ", "\n- ")
 				text = strings.Replace(withStore(text), "\n    - ", "\n  - ", 1)
 				_, err := Load("latchkey.yaml", []byte(text))

@@ -170,7 +170,7 @@ func TestInterpret(t *testing.T) {
 		names          string
 	}{
 		"provision":                             {typeProvision, at, `{"credential":"a","with":{"p":"1"}}`, Request{Verb: Provision, Credentials: []string{"a"}, With: map[string]string{"p": "1"}}, nil, ""},
-		"provision nobody":                      {typeProvision, at, `{}`, Request{}, ErrMalformed, "data.credential is missing"},
+		"provision without a credential":        {typeProvision, at, `{}`, Request{}, ErrMalformed, "data.credential is missing"},
 		"provision with an unknown field":       {typeProvision, at, `{"credential":"a","colour":"red"}`, Request{}, ErrMalformed, "colour"},
 		"provision without data":                {typeProvision, at, ``, Request{}, ErrMalformed, "no data"},
 		"rotate: newer than the event":          {typeRotate, at, `{"credential":"a"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: rotation.Trigger{NewerThan: when}}, nil, ""},
@@ -188,7 +188,7 @@ func TestInterpret(t *testing.T) {
 		"a type of ours in capitals":            {typePrefix + "REVOKE", at, `{}`, Request{}, ErrMalformed, "use dev.latchkey.revoke"},
 		"a type of ours that is far from all":   {typePrefix + "something.else", at, `{}`, Request{}, ErrMalformed, "dev.latchkey.provision, dev.latchkey.rotate"},
 		"a tick with data":                      {typeTick, at, `{"mode":"x"}`, Request{Verb: Look}, nil, ""},
-		"somebody else's event":                 {"com.acme.order", at, `{"credential":"a"}`, Request{}, ErrNotForUs, "com.acme.order"},
+		"a foreign event":                       {"com.acme.order", at, `{"credential":"a"}`, Request{}, ErrNotForUs, "com.acme.order"},
 		"a created project":                     {"whatever", at, lifecycle, created, nil, ""},
 		"a restored project":                    {"whatever", at, swap("controller.instance.create", "controller.instance.restore"), created, nil, ""},
 		"a deleted project":                     {"whatever", at, swap("controller.instance.create", "controller.instance.delete"), created, nil, ""},

@@ -15,19 +15,19 @@ func TestOnlyAnAllowedOriginGetsConsent(t *testing.T) {
 		origin  string // "": no consent
 		rate    string
 	}{
-		"a listed origin":              {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}}, "events.example.com", "600"},
-		"DNS names have no case":       {listed, http.Header{"Webhook-Request-Origin": {"Events.Example.COM"}}, "Events.Example.COM", "600"},
-		"any, where all are allowed":   {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"a.b"}}, "a.b", "600"},
-		"a rate below ours":            {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}, "Webhook-Request-Rate": {"120"}}, "events.example.com", "120"},
-		"a rate above ours":            {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}, "Webhook-Request-Rate": {"100000"}}, "events.example.com", "600"},
-		"a rate that is none":          {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}, "Webhook-Request-Rate": {"-1"}}, "events.example.com", "600"},
-		"an origin below a listed one": {listed, http.Header{"Webhook-Request-Origin": {"a.events.example.com"}}, "", ""},
-		"nobody, where none is listed": {nil, http.Header{"Webhook-Request-Origin": {"events.example.com"}}, "", ""},
-		"no origin":                    {[]string{"*"}, http.Header{"Webhook-Request-Callback": {"https://a.b/consent"}}, "", ""},
-		"two origins":                  {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"a.b", "c.d"}}, "", ""},
-		"an origin that is a URL":      {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"https://a.b"}}, "", ""},
-		"an origin that is a star":     {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"*"}}, "", ""},
-		"an origin without an end":     {[]string{"*"}, http.Header{"Webhook-Request-Origin": {strings.Repeat("a", 254)}}, "", ""},
+		"a listed origin":                 {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}}, "events.example.com", "600"},
+		"DNS names have no case":          {listed, http.Header{"Webhook-Request-Origin": {"Events.Example.COM"}}, "Events.Example.COM", "600"},
+		"any, where all are allowed":      {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"a.b"}}, "a.b", "600"},
+		"a rate below ours":               {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}, "Webhook-Request-Rate": {"120"}}, "events.example.com", "120"},
+		"a rate above ours":               {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}, "Webhook-Request-Rate": {"100000"}}, "events.example.com", "600"},
+		"a rate that is none":             {listed, http.Header{"Webhook-Request-Origin": {"events.example.com"}, "Webhook-Request-Rate": {"-1"}}, "events.example.com", "600"},
+		"an origin below a listed one":    {listed, http.Header{"Webhook-Request-Origin": {"a.events.example.com"}}, "", ""},
+		"no origin, where none is listed": {nil, http.Header{"Webhook-Request-Origin": {"events.example.com"}}, "", ""},
+		"no origin":                       {[]string{"*"}, http.Header{"Webhook-Request-Callback": {"https://a.b/consent"}}, "", ""},
+		"two origins":                     {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"a.b", "c.d"}}, "", ""},
+		"an origin that is a URL":         {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"https://a.b"}}, "", ""},
+		"an origin that is a star":        {[]string{"*"}, http.Header{"Webhook-Request-Origin": {"*"}}, "", ""},
+		"an origin without an end":        {[]string{"*"}, http.Header{"Webhook-Request-Origin": {strings.Repeat("a", 254)}}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Consent(tc.ask, tc.origins, 600)

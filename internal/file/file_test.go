@@ -273,7 +273,7 @@ func TestWhatACrashLeftIsRemoved(t *testing.T) {
 	}
 }
 
-func TestAReadRemovesNothingWhileSomebodyWrites(t *testing.T) {
+func TestAReadRemovesNothingDuringAWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key.json")
 	left := filepath.Join(filepath.Dir(path), ".key.json.unfinished")
 	defer holdLock(t, path)()

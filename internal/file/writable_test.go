@@ -44,7 +44,7 @@ func TestAFileThatIsAMountIsRefusedBeforeAKeyIsMade(t *testing.T) {
 }
 
 func TestADirectoryThatCannotBeWrittenIsDeniedBeforeAKeyIsMade(t *testing.T) {
-	for _, dir := range []string{"/proc", "/sys"} { // nobody can make a file there, not even root
+	for _, dir := range []string{"/proc", "/sys"} { // not even root can create a file there
 		if err := New(filepath.Join(dir, "key.json"), "prod").checkWritable("reading"); os.Getuid() != 0 && !errors.Is(err, reconcile.ErrDenied) {
 			t.Errorf("%s: %v", dir, err)
 		}

@@ -231,7 +231,7 @@ func TestACreateThatNeverGetsAnAnswerIsUnclear(t *testing.T) {
 }
 
 func TestCreatesAreRefusedForGood(t *testing.T) {
-	t.Run("a value that is somebody else's", func(t *testing.T) {
+	t.Run("a value that another key has", func(t *testing.T) {
 		w := newWorld(t, nil)
 		v := value(t)
 		if _, err := w.Mint(t.Context(), w.request(w.identity("a")), v); err != nil {
@@ -371,14 +371,14 @@ func TestServiceIDsAreFoundByExactNameWithTheirMarkers(t *testing.T) {
 func TestEveryPageOfServiceIDsIsRead(t *testing.T) {
 	w := newWorld(t, nil)
 	for range 230 {
-		w.cloud.Cloud().AddIdentity("somebody")
+		w.cloud.Cloud().AddIdentity("another")
 	}
 	w.identity("ours")
 	ours, err := w.MarkedServiceIDs(t.Context())
 	if err != nil || len(ours) != 1 || ours[0].Name != "ours" {
 		t.Errorf("ours %+v, %v", ours, err)
 	}
-	if found, _, err := w.Find(t.Context(), "somebody"); err != nil || len(found) != 230 {
+	if found, _, err := w.Find(t.Context(), "another"); err != nil || len(found) != 230 {
 		t.Errorf("found %d, %v", len(found), err)
 	}
 }
@@ -417,7 +417,7 @@ func TestAGrantorThatHoldsLessGrantsLess(t *testing.T) {
 			t.Errorf("granted %+v", g)
 		}
 	}
-	// When people give the grantor the role, the same call mends the policy.
+	// When the grantor gets the role, the same call repairs the policy.
 	w.cloud.Cloud().Grant(minter.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 	if err := w.Grant(t.Context(), id.IAMID, want); err != nil {
 		t.Fatal(err)
@@ -524,7 +524,7 @@ func TestAKeyThatIAMDoesNotKnowYetIsNeverFinal(t *testing.T) {
 
 func TestALackOfAccessIsDenied(t *testing.T) {
 	w := newWorld(t, nil)
-	_, key := w.cloud.Cloud().AddIdentity("nobody")
+	_, key := w.cloud.Cloud().AddIdentity("no-roles")
 	other, err := New(Config{URL: w.cloud.URL(), Owner: "test", Now: w.cloud.Now, APIKey: secret.New(key.Value)})
 	if err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func TestATokenIsUsedUntilItExpiresIfRenewalFails(t *testing.T) {
 		t.Errorf("when IAM is back: %v", err)
 	}
 	if !strings.Contains(w.log.String(), "logging in to IAM failed") {
-		t.Errorf("nobody was told: %s", w.log.String())
+		t.Errorf("the failure was not logged: %s", w.log.String())
 	}
 }
 

@@ -109,7 +109,7 @@ func TestAClaimLastsUntilAnotherWritesTheDescription(t *testing.T) {
 	if err := w.Update(t.Context(), w.record(key.ID), reconcile.KeyChange{Renew: w.cloud.Now()}); err != nil {
 		t.Error(err)
 	}
-	// Whoever writes the same text does not get what the claim gave.
+	// A writer of the same text does not get what the claim gave.
 	description := found.Marker.Describe(found.Text)
 	if _, err := w.cloud.Cloud().UpdateServiceID(cloud.Owner(), id.ID, found.Version, cloud.ServiceIDChange{Description: &description}); err != nil {
 		t.Fatal(err)

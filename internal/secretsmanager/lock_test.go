@@ -37,7 +37,7 @@ func (w *world) locking(kind string) storetest.Location {
 	p := w.place(kind)
 	p.Exclusive = true
 	p.Store, p.Other = w.store(kind, locks), w.store(kind, locks)
-	p.Remove = func(*testing.T) { // people have to unlock before they delete
+	p.Remove = func(*testing.T) { // a locked secret can not be deleted
 		s, _ := w.secret(kind)
 		w.lift(kind)
 		if err := w.Cloud().DeleteManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, s.ID, false); err != nil {
@@ -50,7 +50,7 @@ func (w *world) locking(kind string) storetest.Location {
 		return func() { w.Cloud().Grant(me, "secrets-manager", manager) }
 	}
 	p.Permission = []string{"secrets-manager.secret", "role"}
-	p.WriteOnly = nil // whoever may take locks off may read values, too
+	p.WriteOnly = nil // an identity that may remove locks may read values, too
 	byHand := p.Handwrite
 	p.Handwrite = func(t *testing.T, value string) {
 		w.lift(kind)
@@ -74,7 +74,7 @@ func (w *world) lift(kind string) {
 	}
 }
 
-// lock is somebody's, by an alias.
+// lock sets a foreign lock on the version with an alias.
 func (w *world) lock(kind, alias, name string) {
 	w.t.Helper()
 	s, _ := w.secret(kind)
@@ -152,7 +152,7 @@ func TestEveryVersionThatIsPublishedIsLockedUntilItsKeyEnds(t *testing.T) {
 			}
 			w.wantLocks(kind, "current[ours] previous[]")
 		}
-		published(t, s, 3, 4, 5) // our own locks hold nobody up
+		published(t, s, 3, 4, 5) // our own locks block nothing
 		w.wantLocks(kind, "current[ours] previous[ours]")
 	}
 }
@@ -227,11 +227,11 @@ func TestTheSecondPublicationFromAVersionIsRefusedByItsLock(t *testing.T) {
 		}
 		next(1)
 		for name, first := range map[string]func(){
-			"a publication":                    func() { next(1) },
-			"one whose lock could not be set":  func() { next(1); w.unlockCurrent(kind) },
-			"two of them":                      func() { next(2) },
-			"two, and the last is not locked":  func() { next(2); w.unlockCurrent(kind) },
-			"one that somebody else locks too": func() { next(1); w.lock(kind, "previous", "app") },
+			"a publication":                   func() { next(1) },
+			"one whose lock could not be set": func() { next(1); w.unlockCurrent(kind) },
+			"two of them":                     func() { next(2) },
+			"two, and the last is not locked": func() { next(2); w.unlockCurrent(kind) },
+			"one that has a foreign lock too": func() { next(1); w.lock(kind, "previous", "app") },
 		} {
 			for _, at := range []string{atTheVersion, atTheLocks} {
 				w.lift(kind)

@@ -125,7 +125,7 @@ func (w *world) neighbourEntry() func(*testing.T) func(*testing.T) {
 	}
 }
 
-// neighbourMetadata puts something of somebody else's on the arbitrary secret
+// neighbourMetadata puts foreign metadata on the arbitrary secret
 // and its current version, or beside it while it is not there.
 func (w *world) neighbourMetadata() func(*testing.T) func(*testing.T) {
 	n := 0
@@ -473,8 +473,7 @@ func TestAMinterWithoutItsKeyIsDenied(t *testing.T) {
 	}
 }
 
-// TestAVersionThatFollowsAtOnceIsUnavailable lets somebody write in the moment
-// between our version and the look behind it.
+// Another client writes between our version and the read that follows it.
 func TestAVersionThatFollowsAtOnceIsUnavailable(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	if err := w.store(secretsmanager.Arbitrary).Publish(t.Context(), entry(1), ""); err != nil {

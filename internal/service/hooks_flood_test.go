@@ -174,8 +174,8 @@ func TestBodiesOfManyStrangersShareOneBudget(t *testing.T) {
 }
 
 // 20,000 bad calls a second for two seconds, half without a signature and half
-// with a wrong one over a body: they take little, and keep nobody waiting.
-func TestAFloodTakesLittleAndKeepsNobodyWaiting(t *testing.T) {
+// with a wrong one over a body: they take little, and delay no other call.
+func TestAFloodTakesLittleAndDelaysNoOtherCall(t *testing.T) {
 	const (
 		seconds, perSecond, connections = 2, 20_000, 40
 		tick                            = 20 * time.Millisecond

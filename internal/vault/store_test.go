@@ -323,7 +323,7 @@ func says(t *testing.T, err, sort error, words ...string) {
 
 func TestTheEnvironmentOfVaultsOwnToolsIsNotTaken(t *testing.T) {
 	c := newCorner(t, vaulttest.Fake(t))
-	t.Setenv("VAULT_TOKEN", "somebody-elses")
+	t.Setenv("VAULT_TOKEN", "foreign")
 	t.Setenv("VAULT_NAMESPACE", "elsewhere")
 	t.Setenv("VAULT_ADDR", "https://192.0.2.1:8200")
 	t.Setenv("VAULT_MAX_RETRIES", "5")

@@ -98,7 +98,7 @@ func TestARepeatedDeliveryIsTheSameEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	head.Set("X-GitHub-Delivery", "2") // nobody signed it
+	head.Set("X-GitHub-Delivery", "2") // it is not signed
 	again, err := deliver(t, h, head, body)
 	if err != nil || again.ID() != first.ID() || first.Source() != "/hooks/h" || !first.Time().IsZero() {
 		t.Errorf("%s and %s at %s, %v", first, again, first.Time(), err)
