@@ -128,6 +128,17 @@ var auditActions = map[string]auditAction{
 	"PATCH /v1/account_settings_assignments/{id}":                        {action: "iam-identity.account-settings-template.assignment-update", target: "id"},
 	"DELETE /v1/account_settings_assignments/{id}":                       {action: "iam-identity.account-settings-template.remove", target: "id"},
 
+	// No action of identity providers, login settings and preferences is documented.
+	"POST /v1/idps":                                {action: "iam-identity.idp.create"},
+	"PUT /v1/idps/{id}":                            {action: "iam-identity.idp.update", target: "id"},
+	"DELETE /v1/idps/{id}":                         {action: "iam-identity.idp.delete", target: "id"},
+	"PUT /v2/loginsettings/{account}":              {action: "iam-identity.account-settings.update"},
+	"POST /v2/loginsettings/{account}/idps/{id}":   {action: "iam-identity.account-settings.update"},
+	"PUT /v2/loginsettings/{account}/idps/{id}":    {action: "iam-identity.account-settings.update"},
+	"DELETE /v2/loginsettings/{account}/idps/{id}": {action: "iam-identity.account-settings.update"},
+	"PUT /v1/preferences/accounts/{account}/identities/{iam}/{service}/{preference}":    {action: "iam-identity.preferences.update", target: "iam"},
+	"DELETE /v1/preferences/accounts/{account}/identities/{iam}/{service}/{preference}": {action: "iam-identity.preferences.update", target: "iam"},
+
 	// No action of revisions is documented.
 	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}":       {action: "codeengine.application.update"},
 	"GET /api/v2/secret_groups":                                            {action: "secrets-manager.secret-groups.list"},

@@ -30,7 +30,7 @@ type Event struct {
 const mostEvents = 200_000
 
 // postedReads lists the routes whose POST changes nothing.
-var postedReads = []string{"/v1/accounts/{account}/limits/identity", "/v1/activity/accounts/{account}/report"}
+var postedReads = []string{"/v1/accounts/{account}/limits/identity", "/v1/activity/accounts/{account}/report", "/v1/mfa/accounts/{account}/report"}
 
 // logCall writes the event log and the server's log. Queries, headers and
 // bodies hold values and are never logged.

@@ -84,6 +84,12 @@
 //     child account, and the order of settings: a template's goes before that of
 //     the account. The policy templates that a profile's template names become
 //     policies of the profile. The action controls have no effect.
+//   - /v1/idps with consumers, /v2/loginsettings: modelled; no effect. Guessed: the
+//     roles, the errors, that private keys are not returned, that an account has
+//     one default, and that a provider in use cannot be deleted. SAML metadata and
+//     tests of a provider are not emulated.
+//   - /v1/mfa: modelled. Guessed: the role, and that no user is enrolled.
+//   - /v1/preferences: sure, but for the role that reads; no effect.
 //   - /v1/accounts/{id}/effective_settings/identity, of both accounts: modelled.
 //   - /v1/accounts/{id}/settings/access_management: modelled; no effect. Guessed:
 //     the roles.

@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"cmp"
+
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
 
@@ -50,7 +52,7 @@ func shown[T any](status int, view func(T) object, x T, err error) (answer, erro
 	}
 	body := view(x)
 	tag, _ := body["entity_tag"].(string)
-	id, _ := body["id"].(string)
+	id, _ := cmp.Or(body["id"], body["idp_id"]).(string)
 	return answer{status: status, etag: tag, body: body, id: id}, nil
 }
 

@@ -179,6 +179,8 @@ var routes = slices.Concat([]route{
 	{"GET", "/api/v2/notifications/registration/test", familySecrets, (*Server).testRegistration},
 },
 	profileRoutes,
+	idpRoutes,
+	userRoutes,
 	templateRoutes(cloud.PolicyTemplates),
 	templateRoutes(cloud.ActionControlTemplates),
 	templateRoutes(cloud.RoleTemplates),

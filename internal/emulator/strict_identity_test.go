@@ -18,6 +18,9 @@ func (s *site) requiredOfIdentity() map[string]body {
 		"POST /v1/profiles/{profile}/links":             {"cr_type": `"VSI"`, "link": `{"crn":"crn:v1:bluemix:public:is:eu-de:a/` + cloud.AccountID + `::instance:another"}`},
 		"POST /v1/profiles/{profile}/identities/{type}": {"identifier": `"` + cloud.OwnerIAMID + `"`, "type": `"user"`},
 	}
+	out["POST /v1/idps"] = body{"account_id": account, "name": `"another"`, "type": `"saml"`}
+	out["POST /v2/loginsettings/{account}/idps/{id}"] = body{"cloud_user_strategy": `"STATIC"`, "active": "true", "ui_default": "true"}
+	out["PUT /v1/preferences/accounts/{account}/identities/{iam}/{service}/{preference}"] = body{"value_string": `"/iam"`}
 	for _, kind := range []string{"profile", "account_settings"} {
 		list := "/v1/" + kind + "_templates"
 		out["POST "+list] = body{"account_id": account, "name": `"another"`}
@@ -46,11 +49,15 @@ func (s *site) makeIdentityTemplates(create func(path, body string) string) {
 	}
 }
 
-// makeProfile adds a trusted profile with a claim rule, a link and an identity.
+// makeProfile adds a trusted profile with a claim rule, a link and an identity,
+// and an identity provider.
 func (s *site) makeProfile(create func(path, body string) string) {
 	s.made["profile"] = create("/v1/profiles", `{"account_id":"`+cloud.AccountID+`","name":"one"}`)
 	one, required := "/v1/profiles/"+s.made["profile"], s.requiredOfIdentity()
 	s.made["rule"] = create(one+"/rules", required["POST /v1/profiles/{profile}/rules"].without(""))
 	s.made["link"] = create(one+"/links", `{"cr_type":"VSI","link":{"crn":"crn:v1:bluemix:public:is:eu-de:a/`+cloud.AccountID+`::instance:one"}}`)
+	create("/v1/idps", `{"account_id":"`+cloud.AccountID+`","name":"one","type":"saml"}`)
+	s.made["/v1/idps"] = s.State(false).IDPs[0].ID
+	s.made["/v2/loginsettings/{account}/idps"] = s.made["/v1/idps"]
 	create(one+"/identities/user", required["POST /v1/profiles/{profile}/identities/{type}"].without(""))
 }

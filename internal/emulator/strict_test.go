@@ -208,7 +208,7 @@ func (s *site) path(pattern string) string {
 		"{id}": s.made[collection], "{account}": cloud.AccountID, "{reference}": "latest", "{group}": s.made["/v2/groups"],
 		"{version}": s.made["version"], "{member}": s.made["iam"], "{project}": s.made["project"], "{name}": "one", "{revision}": "one-00001",
 		"{profile}": s.made["profile"], "{rule}": s.made["rule"], "{link}": s.made["link"],
-		"{type}": "user", "{identifier}": cloud.OwnerIAMID,
+		"{iam}": "iam-" + s.made["profile"], "{service}": "console", "{preference}": "landing_page", "{type}": "user", "{identifier}": cloud.OwnerIAMID,
 	}
 	for name, value := range fill {
 		pattern = strings.ReplaceAll(pattern, name, value)
@@ -297,7 +297,7 @@ func TestEveryRouteRejectsAnIdentityWithoutPolicies(t *testing.T) {
 func TestEveryRouteRejectsAnInvalidBody(t *testing.T) {
 	s := newSite(t)
 	bodiless := []string{"POST /v1/serviceids/{id}/lock", "POST /v1/apikeys/{id}/lock", "POST /v1/apikeys/{id}/disable",
-		"POST /v1/activity/accounts/{account}/report", "POST /v1/policy_templates/{id}/versions/{version}/commit",
+		"POST /v1/activity/accounts/{account}/report", "POST /v1/mfa/accounts/{account}/report", "POST /v1/policy_templates/{id}/versions/{version}/commit",
 		"POST /v1/action_control_templates/{id}/versions/{version}/commit", "POST /v1/role_templates/{id}/versions/{version}/commit",
 		"POST /v1/profile_templates/{id}/versions/{version}/commit", "POST /v1/account_settings_templates/{id}/versions/{version}/commit"}
 	for _, r := range strict() {

@@ -121,8 +121,9 @@ type Cloud struct {
 	deleted     []deletedKey // oldest first, pruned as their lag passes
 	reapAt      time.Time    // when the first expired key is due for deletion, or zero
 
-	logins map[string]Activity // of users and profiles
-	report *report             // the latest
+	logins    map[string]Activity // of users and profiles
+	report    *report             // the latest
+	mfaReport *MFAReport          // the latest
 
 	goneServiceIDs deletions[*serviceID]
 	goneKeys       deletions[*apiKey]
@@ -130,6 +131,10 @@ type Cloud struct {
 	profiles        map[string]*profile
 	profileSequence sequence[*profile]
 	crTokens        map[string]bool
+
+	idps          []*IDP                            // oldest first
+	loginSettings map[string]map[string]*IDPSetting // by identity provider and account
+	alias         string
 
 	policies          map[string]*policy
 	policySequence    sequence[*policy]
@@ -174,6 +179,7 @@ func New(opts Options) *Cloud {
 		logins:            map[string]Activity{},
 		profiles:          map[string]*profile{},
 		crTokens:          map[string]bool{},
+		loginSettings:     map[string]map[string]*IDPSetting{},
 		policies:          map[string]*policy{},
 		policiesBySubject: map[string][]*policy{},
 		pastPolicies:      map[string][]pastPolicy{},

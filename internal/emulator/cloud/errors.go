@@ -1,6 +1,9 @@
 package cloud
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Error is a rejection by the service. Every operation of [Cloud] returns its
 // errors as *Error; the HTTP layer writes them in the format of that service.
@@ -64,6 +67,9 @@ func identityForbidden(a Actor, action string) *Error {
 		fmt.Sprintf("Reason: Access check for action '%s' for subject '%s' for resource 'a/%s' was denied due to lack of access policy.",
 			action, a.IAMID, AccountID))
 }
+
+// firstError returns the first error that is not nil.
+func firstError(err error, more ...error) error { return cmp.Or(append([]error{err}, more...)...) }
 
 func unauthenticated() *Error {
 	return identityError(401, "invalid_access_token", "",

@@ -32,10 +32,11 @@ type Profile struct {
 
 type profile struct {
 	Profile
-	seq        int64
-	rules      []ClaimRule
-	links      []ProfileLink
-	identities ProfileIdentities
+	seq         int64
+	rules       []ClaimRule
+	links       []ProfileLink
+	identities  ProfileIdentities
+	preferences []Preference
 }
 
 // ProfileState is a profile with everything that may assume it.
@@ -44,11 +45,14 @@ type ProfileState struct {
 	Rules      []ClaimRule       `json:"rules"`
 	Links      []ProfileLink     `json:"links"`
 	Identities []ProfileIdentity `json:"identities"`
+	// Preferences are those of the profile in the console.
+	Preferences []Preference `json:"preferences"`
 }
 
 func (p *profile) state() ProfileState {
 	return ProfileState{Profile: p.copy(true), Rules: slices.Concat([]ClaimRule{}, p.rules),
-		Links: slices.Concat([]ProfileLink{}, p.links), Identities: p.identities.copy().Identities}
+		Links: slices.Concat([]ProfileLink{}, p.links), Identities: p.identities.copy().Identities,
+		Preferences: slices.Concat([]Preference{}, p.preferences)}
 }
 
 func (p *profile) copy(history bool) Profile {
@@ -103,7 +107,7 @@ func (c *Cloud) onProfile(a Actor, id, action string) error {
 // wrong with the request, which is rejected before the profile is looked up. The
 // profiles of the child account can be read only.
 func (c *Cloud) findProfile(a Actor, id, action string, invalid ...error) (*profile, error) {
-	if err := cmp.Or(append([]error{c.onProfile(a, id, action)}, invalid...)...); err != nil {
+	if err := firstError(c.onProfile(a, id, action), invalid...); err != nil {
 		return nil, err
 	}
 	if p, ok := c.profiles[id]; ok {

@@ -63,6 +63,11 @@ func (c *Cloud) Resource(id string) Resource {
 		}
 		return l
 	}
+	for _, p := range c.idps {
+		if p.ID == id {
+			return Resource{Name: p.Name, CRN: crn("iam-identity", "idp")}
+		}
+	}
 	if p, ok := c.projects[id]; ok {
 		return Resource{Name: p.Name, CRN: p.CRN, Region: p.Region, ResourceGroupID: p.ResourceGroupID}
 	}

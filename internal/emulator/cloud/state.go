@@ -16,6 +16,7 @@ type State struct {
 	IDGroups   []ServiceIDGroup `json:"serviceid_groups"`
 	Users      []User           `json:"users"`
 	Profiles   []ProfileState   `json:"profiles"`
+	IDPs       []IDP            `json:"idps"`
 	Policies   []Policy         `json:"policies"`
 	Groups     []GroupState     `json:"groups"`
 	// Roles, Templates and Assignments are the custom roles, the versions of
@@ -62,6 +63,7 @@ func (c *Cloud) State(values bool) State {
 		APIKeys:    make([]APIKey, 0, c.keySequence.len()),
 		Policies:   make([]Policy, 0, c.policySequence.len()),
 		Profiles:   []ProfileState{},
+		IDPs:       []IDP{},
 		IDGroups:   []ServiceIDGroup{},
 		Users:      []User{},
 		Groups:     []GroupState{},
@@ -87,6 +89,9 @@ func (c *Cloud) State(values bool) State {
 	s.Users = append(s.Users, slices.SortedFunc(maps.Values(c.users), func(a, b User) int { return cmp.Compare(a.IAMID, b.IAMID) })...)
 	for _, g := range c.groupOrder {
 		s.Groups = append(s.Groups, GroupState{AccessGroup: g.AccessGroup, Members: g.sorted()})
+	}
+	for _, p := range c.idps {
+		s.IDPs = append(s.IDPs, p.copy(true))
 	}
 	for _, p := range c.profileSequence.after(0) {
 		s.Profiles = append(s.Profiles, p.state())
