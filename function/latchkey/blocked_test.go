@@ -48,6 +48,25 @@ func (s *stage) serviceID(name string) string {
 	return ""
 }
 
+// keyIdentity returns the service ID that a key is on.
+func (s *stage) keyIdentity(key string) string {
+	for _, k := range s.cloud.State(false).APIKeys {
+		if k.ID == key {
+			return strings.TrimPrefix(k.IAMID, "iam-")
+		}
+	}
+	s.t.Fatalf("no key %s", key)
+	return ""
+}
+
+// withoutPolicy takes the policy off a service ID and locks it, or unlocks it.
+func (s *stage) withoutPolicy(id string, locked bool) {
+	if locked {
+		s.cloud.Cloud().Revoke("iam-"+id, "logs")
+	}
+	s.cloud.Cloud().SetServiceIDLocked(id, locked)
+}
+
 func fails(method, path string, status int) func(*stage) {
 	return func(s *stage) {
 		s.cloud.Inject(emulator.Fault{Method: method, Path: path, Kind: emulator.FaultStatus, Status: status})
@@ -68,7 +87,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 		return strings.Replace(static("c", place1), "serviceID:", "adopt: "+key+"\n  serviceID:", 1)
 	}
 	grouped := strings.Replace(static("c", place1), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [senders]", 1)
-	var many string
+	var many, locked string
 	for i := range 11 {
 		many += static(fmt.Sprintf("c%d", i), fmt.Sprintf("us-south/team-b/many#K%d", i))
 	}
@@ -121,16 +140,25 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			after: reconcile.ResultPublished,
 		},
 		rotation.KeyDisabled: {
-			first: true,
+			config: strings.Replace(static("c", place1), "  stores:", "  rotation: {onDisabled: block}\n  stores:", 1), first: true,
 			cause: func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), true) },
 			fix:   func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), false) },
 			after: reconcile.ResultUnchanged,
 		},
 		rotation.KeyLocked: {
 			first: true,
-			cause: func(s *stage) { s.cloud.Cloud().SetKeyLocked(s.publishedKey(), true) },
-			fix:   func(s *stage) { s.cloud.Cloud().SetKeyLocked(s.publishedKey(), false) },
-			after: reconcile.ResultUnchanged,
+			cause: func(s *stage) {
+				s.cloud.Advance(time.Hour)
+				fails(http.MethodPut, secrets+"/*", 503)(s)
+				locked = s.publishedKey()
+				s.revoke("c", locked, false) // it is recorded, and waits for the store
+				s.cloud.Cloud().SetKeyLocked(locked, true)
+				clears(s)
+				s.cloud.Advance(time.Hour)
+				s.sweep().only(s.t, reconcile.ResultPublished) // consumers get another key
+			},
+			fix:   func(s *stage) { s.cloud.Cloud().SetKeyLocked(locked, false) },
+			after: reconcile.ResultChanged,
 		},
 		rotation.KeyCap: {
 			first: true,

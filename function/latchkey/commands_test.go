@@ -70,9 +70,9 @@ func TestWhatIsBlockedOrUnreachableHasItsOwnExitCode(t *testing.T) {
 	if code, out := s.command("sweep"); code != cli.ExitOK {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
-	s.cloud.Cloud().SetKeyDisabled(s.data("team-a")["IAM_API_KEY_ID"], true)
+	s.withoutPolicy(s.keyIdentity(s.data("team-a")["IAM_API_KEY_ID"]), true)
 	for _, command := range []string{"sweep", "plan", "status"} {
-		if code, out := s.command(command); code != cli.ExitBlocked || !strings.Contains(out, "the published key is disabled") {
+		if code, out := s.command(command); code != cli.ExitBlocked || !strings.Contains(out, "the service ID is locked") {
 			t.Errorf("%s: exit %d\n%s", command, code, out)
 		}
 	}

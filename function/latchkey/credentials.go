@@ -122,5 +122,6 @@ func (b *credentialBuilder) rotationRules(credential string, r config.Rotation) 
 	rules.After, rules.Expire, rules.Overlap = r.After, r.Expire, r.Overlap
 	rules.Jitter = rotation.Jitter(credential, r.After)
 	rules.SweepEvery = b.cfg.SweepEvery
+	rules.BlockDisabled = r.OnDisabled == "block"
 	return rules
 }

@@ -185,18 +185,18 @@ func TestABlockIsToldOnceUntilItIsMended(t *testing.T) {
 		}
 	}
 	settled("provisioned", "provisioned")
-	key := s.publishedKey()
-	s.cloud.Cloud().SetKeyDisabled(key, true)
+	id := s.keyIdentity(s.publishedKey())
+	s.withoutPolicy(id, true)
 	for range 3 {
 		tick()
 	}
 	settled("provisioned", "provisioned", "blocked")
-	s.cloud.Cloud().SetKeyDisabled(key, false)
+	s.withoutPolicy(id, false)
 	tick()
-	settled("provisioned", "provisioned", "blocked")
-	s.cloud.Cloud().SetKeyDisabled(key, true)
+	settled("provisioned", "provisioned", "blocked", "repaired")
+	s.withoutPolicy(id, true)
 	tick()
-	settled("provisioned", "provisioned", "blocked", "blocked")
+	settled("provisioned", "provisioned", "blocked", "repaired", "blocked")
 }
 
 func TestASinkThatIsDownHoldsNoAnswerUp(t *testing.T) {

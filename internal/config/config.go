@@ -132,6 +132,9 @@ type Rotation struct {
 	Expire  time.Duration // age at which a key expires in IAM; default 90d, at least 2d
 	Overlap time.Duration // how long a superseded key still works; default 1d, at least 1h
 	OnLeak  string        // what IAM does with a key that is found in public: none, disable (default) or delete
+	// OnDisabled is what latchkey does if another identity disables the published
+	// key: replace (default) or block.
+	OnDisabled string
 }
 
 // Policy is one IAM access policy of the service ID.

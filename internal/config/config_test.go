@@ -90,7 +90,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		ServiceIDName: "logs-sender-team-blue",
 		Description:   "Sends the logs of team-blue to Cloud Logs",
 		Policies:      []Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"}},
-		Rotation:      Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable"},
+		Rotation:      Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},
 		Prove:         Prove{Logs: &LogsProof{Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10", Region: "eu-de"}},
 		Stores: []Store{{
 			CodeEngine: &CodeEngineStore{Project: project, Region: "us-south", Secret: "logs-sender", Entry: "IAM_API_KEY"},
@@ -117,7 +117,7 @@ func TestDefaults(t *testing.T) {
 	want := Credential{
 		Name: "a", Entry: "a", ServiceIDName: "a",
 		Policies: []Policy{{Service: "logs", Roles: []string{"Sender"}}},
-		Rotation: Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable"},
+		Rotation: Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},
 		Stores:   []Store{{File: &FileStore{Path: "keys/a.json"}, Required: true}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -175,6 +175,7 @@ func TestFaults(t *testing.T) {
 		"a duration in seconds":                       {"sweepEvery: 1h", "sweepEvery: 90s", []string{`4: sweepEvery: "90s" is not a duration`}},
 		"a duration with units in the wrong order":    {"after: 60d", "after: 12h1d", []string{`16: credentials[0].rotation.after: "12h1d" is not a duration`}},
 		"a negative duration":                         {"after: 60d", "after: -60d", []string{`16: credentials[0].rotation.after: "-60d" is not a duration`}},
+		"an unknown answer to a disabled key":         {"after: 60d", "onDisabled: enable", []string{`16: credentials[0].rotation.onDisabled: "enable" must be replace or block`}},
 		"an end of leaked keys that IAM doesn't know": {"after: 60d", "onLeak: ignore", []string{`16: credentials[0].rotation.onLeak: "ignore" must be none, disable or delete`}},
 		"an unknown verb":                             {"verbs: [provision]", "verbs: [provision, delete]", []string{`8: events.allow[0].verbs[1]: "delete" must be provision, rotate or revoke`}},
 		"an allow without verbs":                      {"verbs: [provision], ", "", []string{`8: events.allow[0].verbs: is missing`}},

@@ -18,6 +18,7 @@ const (
 	defaultExpire     = 90 * 24 * time.Hour
 	defaultOverlap    = 24 * time.Hour
 	defaultOnLeak     = "disable"
+	defaultOnDisabled = "replace"
 )
 
 // A draft holds positions in the file, for the checks between fields.
@@ -157,7 +158,7 @@ func (d *decoder) exactlyOne(o object, keys ...string) {
 
 func (d *decoder) entry(v value) *entryDraft {
 	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path, OnGone: GoneKeep}}
-	e.Rotation = Rotation{After: defaultAfter, Expire: defaultExpire, Overlap: defaultOverlap, OnLeak: defaultOnLeak}
+	e.Rotation = Rotation{After: defaultAfter, Expire: defaultExpire, Overlap: defaultOverlap, OnLeak: defaultOnLeak, OnDisabled: defaultOnDisabled}
 	e.rotation = object{value: v}
 	d.templates = nil
 	var where string
@@ -241,6 +242,7 @@ func (d *decoder) rotation(v value, r *Rotation) object {
 		field{"expire", false, func(v value) { r.Expire = d.duration(v, defaultExpire) }},
 		field{"overlap", false, func(v value) { r.Overlap = d.duration(v, defaultOverlap) }},
 		field{"onLeak", false, func(v value) { r.OnLeak = d.word(v, oneOf("none", "disable", "delete")) }},
+		field{"onDisabled", false, func(v value) { r.OnDisabled = d.word(v, oneOf("replace", "block")) }},
 	)
 }
 

@@ -1,6 +1,6 @@
 // Package demo shows the life of a key on the emulator: a project is created, its
 // key is proven and published, rotated, left behind by a killed process, copied
-// to a second store, used past its overlap, revoked and blocked.
+// to a second store, used past its overlap, revoked and replaced when a person disables it.
 package demo
 
 import (

@@ -70,6 +70,9 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	r.Key = rotation.Key{ID: *k.ID, Created: moment(k.CreatedAt), Expires: expires, Disabled: yes(k.Disabled), Locked: yes(k.Locked)}
 	if r.ours {
 		r.Key = reconcile.Mark(r.Key, r.name, r.marker)
+		if r.Disabled {
+			r.DisabledBy = disabledBy(k.History)
+		}
 	}
 	return r, nil
 }

@@ -47,6 +47,17 @@ func lastEditor(history []iamidentityv1.EnityHistoryRecord) string {
 	return editor
 }
 
+// disabledBy returns the identity that last disabled a key, by its history, or "".
+func disabledBy(history []iamidentityv1.EnityHistoryRecord) (by string) {
+	last := ""
+	for i := range history {
+		if at := str(history[i].Timestamp); acted(history[i], "DISABL") && at >= last {
+			last, by = at, str(history[i].IamID)
+		}
+	}
+	return by
+}
+
 func acted(r iamidentityv1.EnityHistoryRecord, action string) bool {
 	return strings.HasPrefix(strings.ToUpper(str(r.Action)), action)
 }

@@ -30,6 +30,8 @@ func (ru *run) addNotes(plan rotation.Plan) {
 		switch {
 		case ru.took(rotation.Disable, k.ID):
 			ru.note(rotation.Note{Reason: rotation.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
+		case k.Locked && k.Live(ru.now()):
+			ru.note(rotation.Note{Reason: rotation.KeyLocked, Key: k.ID})
 		case k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID):
 			ru.note(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
 		}
@@ -88,6 +90,9 @@ func (n NoteOutcome) String() string {
 	}
 	if n.Key != "" {
 		line = n.Key + ": " + line
+	}
+	if n.By != "" {
+		line += " (by " + n.By + ")"
 	}
 	if n.Thing != "" {
 		line = n.Thing + " (made by " + n.Creator + "): " + line

@@ -30,9 +30,12 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		}
 	}
 	for _, rule := range course {
-		if open >= rule.needs || closed == rule.despite && closed != "" {
+		if open >= rule.needs {
 			p.Steps = append(p.Steps, rule.steps(v, t, &p)...)
 		}
+	}
+	if v.lockedLeak() && p.Blocked == "" && !p.mints() {
+		p.hold(KeyLocked)
 	}
 	return p
 }
@@ -83,34 +86,31 @@ type rule struct {
 	name  string
 	needs level
 	steps func(v view, t Trigger, p *Plan) []Step
-	// despite is a reason that does not hold the rule back.
-	despite Reason
 }
 
 // standard is the course of a credential that is in use.
 var standard = []rule{
-	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }, ""},
-	{"give keys that a store names their full lifetime", unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }, ""},
-	{"end leaked keys that no consumer needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.exposed() }, ""},
-	{"extend keys that are held", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }, ""},
-	{"extend keys that are used", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }, ""},
-	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }, ""},
-	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings() }, ""},
-	{"rotate, or catch up", quiet, view.rotate, ""},
-	{"catch up with a locked key", quiet + 1, func(v view, _ Trigger, _ *Plan) []Step { return v.catchUp() }, KeyLocked},
-	{"record the demand", trusted, view.recording, ""},
+	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
+	{"give keys that a store names their full lifetime", unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }},
+	{"end leaked keys that no consumer needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.exposed() }},
+	{"extend keys that are held", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }},
+	{"extend keys that are used", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }},
+	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }},
+	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings() }},
+	{"rotate, or catch up", quiet, view.rotate},
+	{"record the demand", trusted, view.recording},
 }
 
 // removing is the course of a credential whose project is deleted.
 var removing = []rule{
-	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }, ""},
-	{"end all keys, and then the service ID", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.removal() }, ""},
+	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
+	{"end all keys, and then the service ID", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.removal() }},
 }
 
 // adoption is the course of a credential that takes over an existing key.
 var adoption = []rule{
-	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }, ""},
-	{"adopt the key", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.adoptions() }, ""},
+	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
+	{"adopt the key", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.adoptions() }},
 }
 
 // rotate plans a new key if one is due and may be created. Otherwise it brings
@@ -130,11 +130,31 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 	if held == "" {
 		return v.renewal(due)
 	}
-	if held == StoreUnreachable && v.expiring(v.presumed()) {
+	switch {
+	case held == StoreUnreachable && v.expiring(v.presumed()):
 		held = StoreSilent
+	case held == KeysFull:
+		held = v.crowd()
 	}
 	p.hold(held)
 	return v.catchUp()
+}
+
+// crowd returns why the maximum number of keys is live: some end by themselves, or
+// what keeps them from that.
+func (v view) crowd() Reason {
+	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
+	ends := func(k Key) bool { return k.Live(v.now) && !k.Expires.IsZero() && k.Expires.Before(soon) }
+	locked := func(k Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
+	switch {
+	case slices.ContainsFunc(v.Keys, ends):
+		return KeysFull
+	case !v.allRead:
+		return v.optionalTrouble()
+	case slices.ContainsFunc(v.Keys, locked):
+		return KeyLocked
+	}
+	return cmp.Or(v.consumerTrouble(), KeysFull)
 }
 
 // view is the state with the facts that follow from it.
@@ -190,7 +210,7 @@ func (v *view) lookAtLeak(t Trigger) {
 	}
 	v.leaked = v.Keys[i]
 	v.Keys = slices.Clone(v.Keys)
-	v.Keys[i].Disabled = v.leaked.Disabled || t.Contain
+	v.Keys[i].Disabled = v.leaked.Disabled || t.Contain && !v.leaked.Locked
 	if v.leaked.Leaked.IsZero() {
 		v.Keys[i].Leaked = v.now
 	}
@@ -200,7 +220,7 @@ func (v *view) lookAtLeak(t Trigger) {
 func (v *view) lookAtStores() {
 	for _, st := range v.Stores {
 		if st.Fault != "" {
-			v.allRead = false
+			v.allRead = v.allRead && st.others()
 			continue
 		}
 		if st.Key == "" {
@@ -240,8 +260,7 @@ var blocks = []struct {
 	{IdentityGone, func(v view, _ Trigger) bool { return !v.Identity.Exists && len(v.named) > 0 && !v.unlisted }},
 	{IdentityLocked, func(v view, _ Trigger) bool { return v.Identity.Locked && len(v.Identity.Unsatisfied) > 0 }},
 	{IdentityShared, view.shared},
-	{KeyDisabled, func(v view, _ Trigger) bool { return v.disabled() }},
-	{KeyLocked, func(v view, _ Trigger) bool { return v.published.Locked || v.leaked.Locked && v.leaked.Live(v.now) }},
+	{KeyDisabled, func(v view, _ Trigger) bool { return v.r.BlockDisabled && v.disabled() }},
 	{KeyForeign, func(v view, t Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
 	{AdoptionFailed, func(v view, _ Trigger) bool {
 		return v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable()
@@ -282,13 +301,11 @@ func (v view) disabled() bool {
 }
 
 // storeTrouble returns the first fault of a required store that a person must
-// fix, or, if lasting is false, the first temporary fault of any store. A foreign
-// or unmarked entry needs a person even in an optional store.
+// fix, or, if lasting is false, the first temporary fault of any store.
 func (v view) storeTrouble(lasting bool) Reason {
 	for _, st := range v.Stores {
 		passes := st.Fault == StoreUnreachable || st.Fault == StoreNotActive
-		others := st.Fault == EntryUnmarked || st.Fault == EntryForeign
-		if st.Fault != "" && passes != lasting && (st.Required || !lasting || others) {
+		if st.Fault != "" && passes != lasting && (st.Required || !lasting) {
 			return st.Fault
 		}
 	}

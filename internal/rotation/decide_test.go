@@ -313,15 +313,15 @@ func TestDecide(t *testing.T) {
 		"clocks too far apart change nothing": {
 			state: State{Skew: -6 * time.Minute, Stores: []Store{empty("a")}}, want: "blocked: clock-skew",
 		},
-		"a name that is taken":                           {state: State{Identity: Identity{NameTaken: true}, Stores: []Store{empty("a")}}, want: "blocked: name-taken"},
-		"a name that two credentials want":               {state: State{Identity: Identity{Collides: true}, Stores: []Store{empty("a")}}, want: "blocked: name-collision"},
-		"a service ID that an administrator deleted":     {state: State{Stores: []Store{at("a", k1)}}, want: "blocked: service-id-gone"},
-		"a locked service ID that lacks a policy":        {state: State{Identity: Identity{Exists: true, Locked: true, Unsatisfied: []string{"p"}}, Stores: []Store{empty("a")}}, want: "blocked: service-id-locked"},
-		"a published key that an administrator disabled": {state: settledState([]Store{at("a", disabled)}, disabled), want: "blocked: key-disabled"},
-		"a published key that an administrator locked":   {state: settledState([]Store{at("a", locked)}, locked), want: "blocked: key-locked"},
-		"a store that denies access":                     {state: settledState([]Store{faulty("a", StoreDenied)}), want: "blocked: store-denied"},
-		"an entry of another installation":               {state: settledState([]Store{faulty("a", EntryForeign)}), want: "blocked: entry-foreign"},
-		"an entry without a key ID":                      {state: settledState([]Store{faulty("a", EntryUnmarked)}), want: "blocked: entry-unmarked"},
+		"a name that is taken":                                       {state: State{Identity: Identity{NameTaken: true}, Stores: []Store{empty("a")}}, want: "blocked: name-taken"},
+		"a name that two credentials want":                           {state: State{Identity: Identity{Collides: true}, Stores: []Store{empty("a")}}, want: "blocked: name-collision"},
+		"a service ID that an administrator deleted":                 {state: State{Stores: []Store{at("a", k1)}}, want: "blocked: service-id-gone"},
+		"a locked service ID that lacks a policy":                    {state: State{Identity: Identity{Exists: true, Locked: true, Unsatisfied: []string{"p"}}, Stores: []Store{empty("a")}}, want: "blocked: service-id-locked"},
+		"a published key that an administrator disabled is replaced": {state: settledState([]Store{at("a", disabled)}, disabled), want: "mint new (key-ended)\nprove new (newly-minted)\npublish new a (key-ended)\nunfuse new (fuse-on)"},
+		"a published key that an administrator locked is left alone": {state: settledState([]Store{at("a", locked)}, locked), want: ""},
+		"a store that denies access":                                 {state: settledState([]Store{faulty("a", StoreDenied)}), want: "blocked: store-denied"},
+		"an entry of another installation":                           {state: settledState([]Store{faulty("a", EntryForeign)}), want: "blocked: entry-foreign"},
+		"an entry without a key ID":                                  {state: settledState([]Store{faulty("a", EntryUnmarked)}), want: "blocked: entry-unmarked"},
 
 		// Duplicates.
 		"a keyless duplicate service ID is deleted": {

@@ -59,10 +59,20 @@ func (v view) endings() (steps []Step) {
 // A leaked key ends as soon as no consumer needs it (see revocable), and an overlapping
 // one by its expiry.
 var ends = map[Phase]func(view, Key) []Step{
-	Pending: view.withdraw,
+	Pending: view.unpublished,
 	Held:    view.overlap,
 	Orphan:  view.fallBack,
 	Ended:   view.clear,
+}
+
+// unpublished deletes a key that no store took. One that is older than the
+// published key may have been published and locked with its fuse on, so its fuse
+// ends it.
+func (v view) unpublished(k Key) []Step {
+	if v.newest.ID != "" && k.Compare(v.newest) < 0 {
+		return nil
+	}
+	return v.withdraw(k)
 }
 
 // withdraw deletes a key that no store took.
@@ -110,7 +120,7 @@ func (v view) occupied() bool {
 // so that the overlap of the other keys may start.
 func (v view) settled() bool {
 	for _, st := range v.Stores {
-		if st.Key != v.published.ID {
+		if st.Key != v.published.ID && !st.others() {
 			return false
 		}
 	}

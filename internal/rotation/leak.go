@@ -1,5 +1,7 @@
 package rotation
 
+import "slices"
+
 // leak marks a key as leaked, so that later runs know, and disables it if
 // containment is requested.
 func (v view) leak(t Trigger) (steps []Step) {
@@ -14,6 +16,11 @@ func (v view) leak(t Trigger) (steps []Step) {
 		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
 	}
 	return steps
+}
+
+// lockedLeak reports whether a lock keeps a leaked key alive.
+func (v view) lockedLeak() bool {
+	return slices.ContainsFunc(v.Keys, func(k Key) bool { return !k.Leaked.IsZero() && k.Locked && k.Live(v.now) })
 }
 
 // revocable reports whether a leaked key is to be ended once no consumer needs it.

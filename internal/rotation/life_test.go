@@ -166,10 +166,10 @@ func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
 		"one that leaked does not live on": {
 			state: held(leaked(back)), blocked: rotation.IdentityLocked,
 		},
-		"one that an administrator locked is left alone": {state: held(locked(back)), blocked: rotation.KeyLocked},
+		"one that an administrator locked is left alone": {state: held(locked(back)), blocked: rotation.IdentityLocked},
 		"one that a consumer was last restarted with lives on like one that a store names": {
-			state: consumers(credential(stores(guarded("a", disabled(full("n", day)))), disabled(full("n", day)), back), rotation.Consumer{Name: "app", Store: "a", Key: "o"}),
-			want:  []string{"extend o 36h0m0s: still-held"}, blocked: rotation.KeyDisabled,
+			state: but(consumers(credential(stores(guarded("a", disabled(full("n", day)))), disabled(full("n", day)), back), rotation.Consumer{Name: "app", Store: "a", Key: "o"}), func(s *rotation.State) { s.Identity.Collides = true }),
+			want:  []string{"extend o 36h0m0s: still-held"}, blocked: rotation.NameCollision,
 		},
 	})
 	w, at := newWorld(held(back)), now
@@ -235,18 +235,6 @@ func TestAKeyThatShouldHaveBeenReplacedIsReported(t *testing.T) {
 	if notes := rotation.Decide(credential(stores(guarded("a", k)), k), limits(), rotation.Trigger{}, now).Notes; len(notes) > 0 {
 		t.Errorf("16 days before: %+v", notes)
 	}
-}
-
-// A lock on a key does not mean that its consumers go on with the one
-// before, until that ends.
-func TestConsumersGetAPublishedKeyThatIsLocked(t *testing.T) {
-	k := locked(full("k", 30*day))
-	play(t, map[string]scene{
-		"they are restarted although a person has to unlock it": {
-			state: consumers(credential(stores(guarded("a", k)), k), rotation.Consumer{Name: "app/x", Store: "a", Key: "before"}),
-			want:  []string{"restart k app/x: consumer-behind"}, blocked: rotation.KeyLocked,
-		},
-	})
 }
 
 func TestAStoreThatIsSilentForTooLongIsAPersonsToMend(t *testing.T) {

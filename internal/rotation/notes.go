@@ -36,7 +36,13 @@ func (v view) notes() (notes []Note) {
 			notes = append(notes, Note{Reason: StoreDropped, Key: k.ID, Store: name, At: k.Expires})
 		}
 	}
+	if v.disabled() {
+		notes = append(notes, Note{Reason: KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
+	}
 	for _, k := range v.Keys {
+		if k.Locked && k.Live(v.now) && v.published.ID != k.ID && v.phase(k) == Held && v.settled() {
+			notes = append(notes, Note{Reason: KeyLocked, Key: k.ID, At: k.Expires})
+		}
 		switch _, used, later := v.extension(k); {
 		case later:
 			notes = append(notes, Note{Reason: StillUsed, Key: k.ID, At: k.Used})

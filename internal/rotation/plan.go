@@ -1,6 +1,9 @@
 package rotation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Action is one kind of step.
 type Action string
@@ -59,6 +62,11 @@ type Plan struct {
 	Notes []Note
 }
 
+// mints reports whether the plan creates a key.
+func (p Plan) mints() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Mint })
+}
+
 // Note is one piece of information for the user.
 type Note struct {
 	Reason Reason `json:"reason"`
@@ -66,6 +74,8 @@ type Note struct {
 	Key string `json:"key,omitempty"`
 	// Store is the name of the store that the note is about.
 	Store string `json:"store,omitempty"`
+	// By is the identity that acted on the key, as far as IAM tells.
+	By string `json:"by,omitempty"`
 	// Thing is the ID of the foreign service ID or key that the note is about, and
 	// Creator the identity that made it.
 	Thing   string `json:"thing,omitempty"`

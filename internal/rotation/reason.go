@@ -30,6 +30,7 @@ const (
 	Renamed          Reason = "renamed"
 	Adoption         Reason = "adoption"
 	SubjectGone      Reason = "subject-gone"
+	KeyEnded         Reason = "key-ended" // a note as well
 )
 
 // Reasons for notes.
@@ -66,7 +67,7 @@ const (
 	IdentityShared Reason = "service-id-shared"
 	IdentityTwice  Reason = "service-id-twice"
 	KeyDisabled    Reason = "key-disabled"
-	KeyLocked      Reason = "key-locked"
+	KeyLocked      Reason = "key-locked" // a note as well
 	KeyCap         Reason = "key-cap"
 	PolicyDenied   Reason = "policy-denied"
 	PolicyWeaker   Reason = "policy-weaker"
@@ -135,6 +136,7 @@ var reasons = map[Reason]reason{
 	Renamed:          {kind: Act, text: "the config renamed the credential"},
 	Adoption:         {kind: Act, text: "the config asks to adopt this existing key"},
 	SubjectGone:      {kind: Act, text: "the project is deleted, and onGone asks to end its keys"},
+	KeyEnded:         {kind: Act, text: "the published key was disabled, and not by latchkey: consumers get another one, and the key stays disabled"},
 	UsedToTheEnd:     {kind: Tell, text: "a consumer still authenticates with a key whose overlap can't be extended again: find the consumer that does not re-read the store"},
 	Expiring:         {kind: Tell, text: "the published key expires within 14 days"},
 	TokensLive:       {kind: Tell, text: "access tokens that were issued for the ended key stay valid for up to 60 minutes"},
@@ -158,8 +160,8 @@ var reasons = map[Reason]reason{
 	ForgedMarker:     {kind: Block, lets: trusted, text: "it carries latchkey's marker, but IAM does not show that latchkey made it, so it is left alone", fix: "delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)"},
 	IdentityShared:   {kind: Block, lets: trusted, text: "the service ID has keys that latchkey did not make, so it is granted nothing", fix: "delete those keys, or give the service ID by its ID in the config"},
 	IdentityTwice:    {kind: Block, lets: trusted, text: "a store names a key of another service ID of latchkey's than the one with the configured name", fix: "delete the one that is not needed, or correct serviceID.name"},
-	KeyDisabled:      {kind: Block, lets: trusted, text: "the published key is disabled", fix: "enable it, or delete it to get a new one"},
-	KeyLocked:        {kind: Block, lets: trusted, text: "a key that must change is locked", fix: "unlock it (ibmcloud iam service-api-key-unlock)"},
+	KeyDisabled:      {kind: Block, lets: trusted, text: "the published key is disabled, and onDisabled is block", fix: "enable it, delete it to get a new one, or set onDisabled to replace"},
+	KeyLocked:        {kind: Block, lets: quiet, text: "a key that is to end is locked", fix: "unlock it (ibmcloud iam service-api-key-unlock)"},
 	KeyCap:           {kind: Block, lets: quiet, text: "the service ID has too many keys (latchkey stops at 15 of IAM's 20)", fix: "delete unused keys"},
 	PolicyDenied:     {kind: Block, lets: trusted, text: "IAM denied the policy", fix: "give latchkey's identity Administrator on the service, and the role to be granted"},
 	PolicyWeaker:     {kind: Block, lets: trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},

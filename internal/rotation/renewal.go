@@ -10,6 +10,8 @@ import (
 func (v view) due(t Trigger) Reason {
 	k := v.published
 	switch {
+	case v.disabled():
+		return KeyEnded
 	case k.ID == "":
 		return NothingThere
 	case !v.newest.Leaked.IsZero():
@@ -32,7 +34,7 @@ func (v view) need() Reason {
 	switch {
 	case !v.now.Before(v.dueAt(k)):
 		return Aged
-	case !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
+	case !k.Expires.IsZero() && (!k.Fused(v.r) || k.Locked) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
 		return ExpiresSoon
 	}
 	if v.firstGuarded >= 0 {
@@ -142,7 +144,7 @@ func (v view) renewal(due Reason) []Step {
 	written := map[string]bool{}
 	for _, st := range v.order() {
 		if st.Fault != "" {
-			complete = false
+			complete = complete && st.others()
 			continue
 		}
 		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
@@ -204,7 +206,7 @@ func (v view) remember(t Trigger) []Step {
 
 // recording records a demand that this plan does not meet.
 func (v view) recording(t Trigger, p *Plan) []Step {
-	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Mint }) {
+	if p.mints() {
 		return nil
 	}
 	return v.remember(t)

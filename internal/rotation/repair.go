@@ -21,7 +21,7 @@ func (v view) repairs() (steps []Step) {
 	if v.firstGuarded >= 0 && v.Stores[v.firstGuarded].Fault != "" {
 		return nil // the arbiter may name a newer key
 	}
-	if v.published.ID == "" || !v.copyable() {
+	if !v.fit() || !v.copyable() {
 		return nil
 	}
 	for i, st := range v.order() {
@@ -33,9 +33,23 @@ func (v view) repairs() (steps []Step) {
 	return steps
 }
 
+// fit reports whether the published key may take the place of another. One that
+// leaked or ends before two more sweeps does not.
+func (v view) fit() bool {
+	k := v.published
+	ends := k.Expires
+	for _, s := range v.sustained() {
+		if s.Key == k.ID {
+			ends = s.At
+		}
+	}
+	lasts := ends.IsZero() || k.Fused(v.r) && !k.Locked || v.now.Add(2*v.r.SweepEvery).Before(ends)
+	return k.ID != "" && k.Leaked.IsZero() && lasts
+}
+
 // restarts restarts the consumers that are behind and reach the published key.
 func (v view) restarts() (steps []Step) {
-	if v.published.ID == "" {
+	if !v.fit() {
 		return nil
 	}
 	current := map[string]bool{}

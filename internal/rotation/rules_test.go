@@ -608,15 +608,7 @@ func TestBlocked(t *testing.T) {
 		"a clock that is off retires nothing": {
 			state: but(plan(old), skew(-6*time.Minute)), blocked: rotation.ClockSkew,
 		},
-		"a published key that an administrator disabled is not replaced without their knowledge": {
-			state: plan(disabled(old)), blocked: rotation.KeyDisabled,
-		},
-		"nor is the one before it, once the newer has burnt down disabled": {
-			state:   credential(stores(guarded("a", disabled(pending("n", 25*time.Hour))), plain("b", disabled(old))), disabled(old), disabled(pending("n", 25*time.Hour))),
-			blocked: rotation.KeyDisabled, open: true,
-		},
-		"a due key that an administrator locked could not be ended": {state: plan(locked(old)), blocked: rotation.KeyLocked},
-		"a locked service ID takes no policy":                       {state: but(but(plan(old), lack), lock), blocked: rotation.IdentityLocked},
+		"a locked service ID takes no policy": {state: but(but(plan(old), lack), lock), blocked: rotation.IdentityLocked},
 		"a locked service ID that lacks nothing still takes keys": {
 			state: but(plan(old), lock), want: also(renewed(rotation.Aged, "a"), "supersede old 36h0m0s: replaced"),
 		},
@@ -626,8 +618,8 @@ func TestBlocked(t *testing.T) {
 		"two credentials that want the same": {
 			state: but(plan(old), func(s *rotation.State) { s.Identity.Collides = true }), blocked: rotation.NameCollision,
 		},
-		"an entry without a key ID, in whichever store": {
-			state: credential(stores(guarded("a", old), failing(optional(plain("b", none)), rotation.EntryUnmarked)), old), blocked: rotation.EntryUnmarked,
+		"an entry without a key ID, in a required store": {
+			state: credential(stores(guarded("a", old), failing(plain("b", none), rotation.EntryUnmarked)), old), blocked: rotation.EntryUnmarked,
 		},
 		"a service ID that an administrator deleted is not brought back": {
 			state: rotation.State{Stores: stores(guarded("a", k))}, blocked: rotation.IdentityGone,

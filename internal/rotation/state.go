@@ -19,7 +19,9 @@ type Key struct {
 	// Expires is zero for a key that never expires.
 	Expires  time.Time
 	Disabled bool
-	Locked   bool
+	// DisabledBy is the identity that disabled the key, as far as IAM tells.
+	DisabledBy string
+	Locked     bool
 
 	// Superseded is when this key's overlap started.
 	Superseded time.Time
@@ -145,6 +147,10 @@ type Store struct {
 	Fault Reason
 }
 
+// others reports whether the entry was read and has a value that is not latchkey's.
+// Only a required store is then in the way.
+func (st Store) others() bool { return st.Fault == EntryUnmarked || st.Fault == EntryForeign }
+
 // Consumer is a program that reads a store only when it starts.
 type Consumer struct {
 	Name string
@@ -194,6 +200,9 @@ type Rules struct {
 	Overlap time.Duration
 	// SweepEvery is the interval between sweeps.
 	SweepEvery time.Duration
+	// BlockDisabled is set if a published key that another identity disables blocks
+	// the credential. Otherwise the key is replaced.
+	BlockDisabled bool
 
 	// The others are the same for every credential. See Standard.
 	Fuse, Window, MinAge, ExpiryMargin, MaxSkew time.Duration

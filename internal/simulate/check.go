@@ -3,6 +3,7 @@ package simulate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -186,12 +187,6 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 			s.violate("P10", "minted %s after %s, which it could see", s.now.Sub(f.born), s.nick(f.id))
 		}
 	}
-	for p, saw := range r.reads {
-		if f := s.keys[saw.key]; f != nil && f.disabled && f.excused == "disabled" && !f.leaked && !s.outlived(r, f) && f.liveUnlessDisabled(s.now) && p.keyID() == f.id &&
-			f.shown[len(f.shown)-1].since.Before(r.listed[f.iamID].Add(-s.lag)) {
-			s.violate("P11", "mints beside %s, which a person disabled", s.nick(f.id))
-		}
-	}
 	// A process that was suspended between two attempts of the adapter creates a
 	// second key if another replica has ended the first.
 	if r.minted++; r.minted > 1 && s.now.Sub(r.start) < s.rules.Window {
@@ -217,17 +212,6 @@ func (w *world) contained() bool {
 func (w *world) outrun(f *fact) bool {
 	for _, g := range w.order {
 		if g != f && g.by != f.by && g.born.Sub(f.born).Abs() < w.rules.Window && (!g.stored.IsZero() || g.born.Before(f.born) || g.born.Equal(f.born) && g.id < f.id) {
-			return true
-		}
-	}
-	return false
-}
-
-// outlived reports whether a store names a newer key that exists or leaked, so that
-// the older one was already being replaced.
-func (w *world) outlived(r *run, f *fact) bool {
-	for _, saw := range r.reads {
-		if g := w.keys[saw.key]; g != nil && (g.leaked || g.gone.IsZero() && !g.disabled) && older(f, g) {
 			return true
 		}
 	}
@@ -660,6 +644,9 @@ func (s *sim) checkHealed(last *run) {
 		return
 	}
 	if last.out.Result == reconcile.ResultBlocked {
+		if r := last.out.Reason; r == rotation.KeyDisabled {
+			s.violate("P9", "blocked by %s, which latchkey repairs", r)
+		}
 		return
 	}
 	if last.out.Error != "" {
@@ -674,16 +661,16 @@ func (s *sim) checkHealed(last *run) {
 		s.checkKept(good)
 	}
 	for _, p := range s.places {
-		if p.keyID() != good.id {
+		if p.keyID() != good.id && !p.othersIn() {
 			s.violate("P9", "%s names %s and not %s after two sweeps (%s %s)", p.name, s.nick(p.keyID()), s.nick(good.id), last.out.Result, last.out.Reason)
 		}
 	}
-	if !good.expires.After(good.born.Add(s.rules.Fuse + 16*time.Minute)) {
+	if !good.expires.After(good.born.Add(s.rules.Fuse+16*time.Minute)) && !good.shown[len(good.shown)-1].Locked {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
 	}
 	for _, a := range s.apps {
 		// An app that started with a person's value keeps it until its next restart.
-		if (a.mark != good.id || a.key != good.id && !a.excused) && (s.arbitrated() || s.doubles == 0) {
+		if (a.mark != good.id || a.key != good.id && !a.excused) && (s.arbitrated() || s.doubles == 0) && !a.place.othersIn() {
 			s.violate("P9", "%s holds %s, marked %s, after two sweeps", a.name, s.nick(a.key), s.nick(a.mark))
 		}
 	}
@@ -691,6 +678,9 @@ func (s *sim) checkHealed(last *run) {
 
 // checkEnding checks P2: a key that no store names will expire.
 func (s *sim) checkEnding() {
+	if slices.ContainsFunc(s.apps, func(a *app) bool { return a.place.othersIn() }) {
+		return // that app keeps the key that it has, which must not end
+	}
 	for _, f := range s.order {
 		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
 		if !m.Superseded.IsZero() && !f.expires.IsZero() && !f.expires.After(m.Superseded.Add(3*s.rules.Overlap+slack)) {

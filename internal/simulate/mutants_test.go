@@ -585,9 +585,7 @@ var mutants = []mutant{
 		}
 		return rotation.Decide(s, r, t, now)
 	}),
-	blind("mints beside a key that an administrator disabled", func(s *state) {
-		s.Keys = slices.DeleteFunc(s.Keys, func(k rotation.Key) bool { return k.Disabled })
-	}),
+	ruled("waits for a person when the published key is disabled", func(r *rules) { r.BlockDisabled = true }),
 	keysBy("takes all keys for its own", func(k iam) reconcile.Keys { return allKeys{k} }),
 	ported("asks for more than the config", func(_ *sim, in *replica) {
 		in.cred.Policies = append(slices.Clone(in.cred.Policies), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})

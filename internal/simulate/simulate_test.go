@@ -92,14 +92,7 @@ func many(t *testing.T, first uint64, n int, o Options, stop func(*tally) bool) 
 
 func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 	if *replay {
-		v := Run(t, *firstSeed, Options{Trace: true})
-		for _, line := range v.Lines {
-			t.Log(line)
-		}
-		for _, line := range v.Violations {
-			t.Error(line)
-		}
-		t.Logf("seed %d, trace %016x", v.Seed, v.Hash)
+		tell(t, Options{Trace: true})
 		return
 	}
 	n := *histories
@@ -120,6 +113,19 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 	}
 	t.Logf("published=%d doubles=%d in %s", y.published, y.doubles, time.Since(began).Round(time.Second))
 	report(t, *histories > 0, y.String())
+}
+
+// tell replays one history, and prints its trace.
+func tell(t *testing.T, o Options) {
+	t.Helper()
+	v := Run(t, *firstSeed, o)
+	for _, line := range v.Lines {
+		t.Log(line)
+	}
+	for _, line := range v.Violations {
+		t.Error(line)
+	}
+	t.Logf("seed %d, trace %016x", v.Seed, v.Hash)
 }
 
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {

@@ -152,6 +152,11 @@ func (p *place) keyID() string {
 	return p.entry.KeyID
 }
 
+// othersIn reports whether an optional store has a value that is not latchkey's.
+func (p *place) othersIn() bool {
+	return p.optional && p.there && (p.entry.Unmarked() || p.entry.Owner != "" && p.entry.Owner != owner)
+}
+
 // put writes an entry.
 func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
 	old := p.keyID()
