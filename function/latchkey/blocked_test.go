@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // trouble is one way to be blocked: what a person or IBM Cloud did, and what a
@@ -231,14 +232,15 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 		},
 		rotation.EntryAltered: {
 			config: static("c", place1, place2), first: true,
-			cause: func(s *stage) {
-				data := map[string]string{}
-				for _, sec := range s.project("team-b").Secrets {
-					if sec.Name == "logs-sender" {
-						data = sec.Data
-					}
-				}
-				data["IAM_API_KEY"] = "altered by hand and no key at all"
+			cause: func(s *stage) { // the key's name has the print of another service ID's value
+				theirs := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: s.cloud.Ready().Account})
+				value := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: theirs.IAMID, AccountID: s.cloud.Ready().Account, Name: "theirs"}).Value
+				forged := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
+					IAMID: "iam-" + s.serviceID("c"), Name: reconcile.KeyName("c", s.cloud.Now(), reconcile.Print(secret.New(value))),
+					Description: reconcile.Marker{Owner: "example", Credential: "c"}.Text(), ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
+				})
+				data := s.data("team-b")
+				data["IAM_API_KEY"], data["IAM_API_KEY_ID"] = value, forged.ID
 				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 				s.cloud.Cloud().RemoveSecret(s.project("team-a").ID, "logs-sender")
 				s.cloud.Advance(time.Hour)

@@ -160,13 +160,22 @@ func TestAnAlteredValueIsNotSpread(t *testing.T) {
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 	s.cloud.Cloud().RemoveSecret(s.project("team-a").ID, "logs-sender")
 	s.cloud.Advance(time.Hour)
-	r := s.post(s.url, sample.Tick(s.cloud.Now()), "")
-	if r.outcomes[0].Reason != rotation.EntryAltered || s.data("team-a") != nil {
-		t.Errorf("answered %d %s; the second store holds %d entries", r.status, r.body, len(s.data("team-a")))
+	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished) // no store has the key's value
+	for _, project := range []string{"team-a", "team-b"} {
+		if got := s.data(project)["IAM_API_KEY"]; got == "" || got == data["IAM_API_KEY"] {
+			t.Errorf("the store in %s has the value %q", project, got)
+		}
 	}
-	// The way out that the reason names.
-	s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender")
-	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished)
+	// With a good copy no key is needed.
+	data = s.data("team-b")
+	good := data["IAM_API_KEY"]
+	data["IAM_API_KEY"] = "pasted-by-mistake-pasted-by-mistake-pasted"
+	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
+	s.cloud.Advance(time.Hour)
+	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultChanged)
+	if got := s.data("team-b")["IAM_API_KEY"]; got != good {
+		t.Errorf("the store in team-b has the value %q", got)
+	}
 }
 
 func TestAWarmInstanceSeesThatAnotherServiceIDPublishes(t *testing.T) {

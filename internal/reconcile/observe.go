@@ -70,9 +70,9 @@ type reading struct {
 	store Store
 	Entry
 	err error
-	// altered is set if the value is not that of the key that the entry names, by
-	// the key's name. Another key of the service ID authenticates as well.
-	altered bool
+	// altered is set if the value is not that of the key that the entry names, and
+	// unproven if that is not known.
+	altered, unproven bool
 }
 
 // now returns the time by IAM's clock.
@@ -135,7 +135,7 @@ func (ru *run) observe(ctx context.Context) error {
 	if err := ru.observeNamed(ctx); err != nil {
 		return err
 	}
-	ru.attest()
+	ru.attest(ctx)
 	if err := ru.preferOwner(ctx); err != nil {
 		return err
 	}

@@ -103,9 +103,6 @@ func (ru *run) setStoreKey(store, keyID string) {
 // proveCopy checks that a value belongs to the key's service ID before it is
 // copied. A writer of the store may have changed it.
 func (ru *run) proveCopy(ctx context.Context, from reading) error {
-	if from.altered {
-		return fmt.Errorf("%w: by the key's name", errAltered)
-	}
 	who, err := ru.Exchange.Exchange(ctx, from.Value)
 	switch {
 	case errors.Is(err, ErrNotYet):
@@ -128,7 +125,7 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 	}
 	var altered error
 	for _, from := range ru.entries {
-		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() {
+		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() || from.altered || from.unproven {
 			continue
 		}
 		if err := ru.proveCopy(ctx, from); err != nil {

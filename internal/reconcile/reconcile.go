@@ -40,9 +40,10 @@ type Reconciler struct {
 
 	flights flights
 
-	mu    sync.Mutex
-	known map[string]knownID // by credential, to save finding the service ID by name
-	storm storm
+	mu     sync.Mutex
+	known  map[string]knownID // by credential, to save finding the service ID by name
+	storm  storm
+	prints map[string]string // of the values of adopted keys, by key ID
 }
 
 // maxRounds limits how often one run observes again because the state changed.

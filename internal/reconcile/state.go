@@ -65,7 +65,7 @@ func (ru *run) state() rotation.State {
 func (ru *run) storeState(e reading) rotation.Store {
 	st := rotation.Store{
 		Name: e.store.Name(), Guarded: e.store.Guarded(), Required: !ru.c.Optional[e.store.Name()],
-		Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty(),
+		Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty() && !e.altered && !e.unproven, Altered: e.altered,
 	}
 	if ru.strange[e.KeyID] {
 		st.Key, st.Foreign = "", e.KeyID

@@ -153,3 +153,30 @@ func TestWithoutARecordOfItsCreationAServiceIDWithKeysOfOursStaysOurs(t *testing
 		w.must(reconcile.ResultBlocked, rotation.Trigger{})
 	}
 }
+
+func TestTheValueOfAnAdoptedKeyIsIdentifiedOnce(t *testing.T) {
+	w := newBench(t)
+	w.c.Consumers = nil
+	genuine := w.rotated()
+	w.find(genuine).Print = "" // as of a key that latchkey did not name
+	w.must(reconcile.ResultUnchanged, rotation.Trigger{})
+
+	w.fail["Identify"] = reconcile.ErrUnavailable
+	w.b.entry.Value = secret.New("a value that was pasted over it")
+	out := w.must(reconcile.ResultChanged, rotation.Trigger{})
+	if len(out.Steps) != 1 || out.Steps[0].Reason != rotation.ValueAltered || !w.b.entry.Value.Equal(w.a.entry.Value) {
+		t.Errorf("outcome %+v", out)
+	}
+}
+
+func TestAValueThatCannotBeIdentifiedIsNotCopied(t *testing.T) {
+	w := newBench(t)
+	w.c.Consumers, w.c.Stores = nil, w.c.Stores[:1]
+	genuine := w.rotated()
+	w.find(genuine).Print = ""
+	w.fail["Identify"] = reconcile.ErrUnavailable
+	w.c.Stores = []reconcile.Store{w.a, w.b}
+	if out := w.must(reconcile.ResultPublished, rotation.Trigger{}); out.Key == genuine {
+		t.Errorf("outcome %+v", out)
+	}
+}

@@ -133,3 +133,37 @@ func TestWhatKeepsTheMaximumNumberOfKeysAliveIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestAStoreWhoseValueIsNotThatOfItsKeyIsRepaired(t *testing.T) {
+	k, old := full("k", 20*day), full("old", 25*day)
+	altered := func(st rotation.Store) rotation.Store { st.Altered = true; return st }
+	app := func(s rotation.State, store string) rotation.State {
+		return consumers(s, rotation.Consumer{Name: "app", Store: store, Key: "k"})
+	}
+	play(t, map[string]scene{
+		"from a store that has the key's value": {
+			state: credential(stores(guarded("a", k), altered(plain("b", k))), k),
+			want:  []string{"copy k b: value-altered"},
+		},
+		"the first guarded store as well, since no newer key is named there": {
+			state: credential(stores(altered(guarded("a", k)), plain("b", k)), k),
+			want:  []string{"copy k a: value-altered"},
+		},
+		"by a new key, if no store has the value": {
+			state: credential(stores(altered(guarded("a", k))), k),
+			want:  also(renewed(rotation.ValueAltered, "a"), "supersede k 36h0m0s: replaced"),
+		},
+		"by a new key, if a consumer may have started with the value": {
+			state: app(credential(stores(guarded("a", k), altered(plain("b", k))), k), "b"),
+			want:  also(renewed(rotation.ValueAltered, "a", "b"), "restart new app: consumer-behind", "supersede k 36h0m0s: replaced"),
+		},
+		"not by a new key for the consumer of another store": {
+			state: app(credential(stores(guarded("a", k), altered(plain("b", k))), k), "a"),
+			want:  []string{"copy k b: value-altered"},
+		},
+		"it still names its key, which does not end": {
+			state: credential(stores(guarded("a", k), altered(plain("b", old))), k, old),
+			want:  []string{"copy k b: value-altered"},
+		},
+	})
+}

@@ -120,7 +120,7 @@ func (v view) occupied() bool {
 // so that the overlap of the other keys may start.
 func (v view) settled() bool {
 	for _, st := range v.Stores {
-		if st.Key != v.published.ID && !st.others() {
+		if !v.has(st) && !st.others() {
 			return false
 		}
 	}

@@ -36,6 +36,11 @@ func (v view) notes() (notes []Note) {
 			notes = append(notes, Note{Reason: StoreDropped, Key: k.ID, Store: name, At: k.Expires})
 		}
 	}
+	for _, st := range v.Stores {
+		if st.Altered {
+			notes = append(notes, Note{Reason: ValueAltered, Key: st.Key, Store: st.Name})
+		}
+	}
 	if v.disabled() {
 		notes = append(notes, Note{Reason: KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
 	}

@@ -17,6 +17,7 @@ const (
 	FirstStoreBehind Reason = "first-store-behind"
 	NoCopySource     Reason = "no-store-to-copy-from"
 	StoreBehind      Reason = "store-behind"
+	ValueAltered     Reason = "value-altered" // a note as well
 	FuseOn           Reason = "fuse-on"
 	NeverPublished   Reason = "never-published"
 	Replaced         Reason = "replaced"
@@ -123,6 +124,7 @@ var reasons = map[Reason]reason{
 	FirstStoreBehind: {kind: Act, text: "the first guarded store names an older key than another store"},
 	NoCopySource:     {kind: Act, text: "a store is behind, and no other store returns the value to copy"},
 	StoreBehind:      {kind: Act, text: "the store names another key, or none"},
+	ValueAltered:     {kind: Act, text: "the store's value is not that of the key that its entry names"},
 	FuseOn:           {kind: Act, text: "a store names the key, so its expiry moves from the fuse to its full lifetime"},
 	NeverPublished:   {kind: Act, text: "no store took the key, and the run that created it has ended"},
 	Replaced:         {kind: Act, text: "every store names a newer key"},
@@ -172,7 +174,7 @@ var reasons = map[Reason]reason{
 	StoreQuota:       {kind: Block, lets: trusted, text: "the store is full", fix: "delete unused secrets, or raise the quota"},
 	EntryUnmarked:    {kind: Block, lets: trusted, text: "the store's entry holds a value without a key ID", fix: "remove it, or set overwrite to true"},
 	EntryForeign:     {kind: Block, lets: trusted, text: "the store's entry belongs to another installation of latchkey", fix: "use another entry, or remove this one"},
-	EntryAltered:     {kind: Block, lets: trusted, text: "the store's value does not belong to the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
+	EntryAltered:     {kind: Block, lets: trusted, text: "the store's value belongs to another service ID than the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
 	ValueRefused:     {kind: Block, lets: quiet, text: "IAM rejected the value of the new key"},
 	ProofDenied:      {kind: Block, lets: quiet, text: "the new key failed its proof"},
 	Storm:            {kind: Block, lets: quiet, text: "more than 10 rotations were forced within an hour", fix: "find the sender. The demand is recorded and met within the hour"},

@@ -37,6 +37,9 @@ func (v view) need() Reason {
 	case !k.Expires.IsZero() && (!k.Fused(v.r) || k.Locked) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
 		return ExpiresSoon
 	}
+	if v.spoilt() {
+		return ValueAltered
+	}
 	if v.firstGuarded >= 0 {
 		if st := v.Stores[v.firstGuarded]; st.Fault == "" && st.Key != "" && st.Key != k.ID {
 			return FirstStoreBehind

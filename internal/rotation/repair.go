@@ -4,14 +4,26 @@ import (
 	"slices"
 )
 
+// has reports whether a store has the published key, with its value as far as
+// that can be read.
+func (v view) has(st Store) bool { return st.Fault == "" && st.Key == v.published.ID && !st.Altered }
+
 func (v view) behind() bool {
-	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" && st.Key != v.published.ID })
+	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" && !v.has(st) })
+}
+
+// spoilt reports whether a consumer of a store may have started with a value that
+// is not the named key's. Only a new key shows which consumers have restarted since.
+func (v view) spoilt() bool {
+	return slices.ContainsFunc(v.Stores, func(st Store) bool {
+		return st.Altered && st.Fault == "" && (!v.copyable() || slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Store == "" || c.Store == st.Name }))
+	})
 }
 
 // copyable reports whether a store returns the published value.
 func (v view) copyable() bool {
 	return slices.ContainsFunc(v.Stores, func(st Store) bool {
-		return st.Fault == "" && st.Key == v.published.ID && st.Readable
+		return v.has(st) && st.Readable
 	})
 }
 
@@ -25,10 +37,15 @@ func (v view) repairs() (steps []Step) {
 		return nil
 	}
 	for i, st := range v.order() {
-		decides := v.firstGuarded >= 0 && i == 0 && st.Key != ""
-		if st.Fault == "" && st.Key != v.published.ID && !decides {
-			steps = append(steps, Step{Action: Copy, Key: v.published.ID, Target: st.Name, Reason: StoreBehind})
+		decides := v.firstGuarded >= 0 && i == 0 && st.Key != "" && st.Key != v.published.ID
+		if st.Fault != "" || v.has(st) || decides {
+			continue
 		}
+		why := StoreBehind
+		if st.Altered {
+			why = ValueAltered
+		}
+		steps = append(steps, Step{Action: Copy, Key: v.published.ID, Target: st.Name, Reason: why})
 	}
 	return steps
 }
@@ -54,7 +71,7 @@ func (v view) restarts() (steps []Step) {
 	}
 	current := map[string]bool{}
 	for _, st := range v.Stores {
-		current[st.Name] = st.Fault == "" && st.Key == v.published.ID
+		current[st.Name] = v.has(st)
 	}
 	for _, copied := range v.repairs() {
 		current[copied.Target] = true

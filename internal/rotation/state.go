@@ -140,6 +140,9 @@ type Store struct {
 	Required bool
 	// Readable is set if the entry returns the value, so that it can be copied.
 	Readable bool
+	// Altered is set if the value is not that of the key that the entry names. The
+	// store still names the key, and nothing is copied from it.
+	Altered bool
 	// Adoptable is the key to adopt, if the entry holds its value and names no
 	// key ID.
 	Adoptable string

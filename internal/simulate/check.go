@@ -664,6 +664,9 @@ func (s *sim) checkHealed(last *run) {
 		if p.keyID() != good.id && !p.othersIn() {
 			s.violate("P9", "%s names %s and not %s after two sweeps (%s %s)", p.name, s.nick(p.keyID()), s.nick(good.id), last.out.Result, last.out.Reason)
 		}
+		if p.keyID() == good.id && p.shows && p.entry.Value.Expose() != good.value {
+			s.violate("P9", "%s has a value that is not that of %s after two sweeps", p.name, s.nick(good.id))
+		}
 	}
 	if !good.expires.After(good.born.Add(s.rules.Fuse+16*time.Minute)) && !good.shown[len(good.shown)-1].Locked {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))

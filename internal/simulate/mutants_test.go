@@ -585,6 +585,11 @@ var mutants = []mutant{
 		}
 		return rotation.Decide(s, r, t, now)
 	}),
+	blind("believes the value beside a key ID", func(s *state) {
+		for i := range s.Stores {
+			s.Stores[i].Altered = false
+		}
+	}),
 	ruled("waits for a person when the published key is disabled", func(r *rules) { r.BlockDisabled = true }),
 	keysBy("takes all keys for its own", func(k iam) reconcile.Keys { return allKeys{k} }),
 	ported("asks for more than the config", func(_ *sim, in *replica) {
