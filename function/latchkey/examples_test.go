@@ -41,7 +41,7 @@ func TestTheExampleEventsAskOfTheExampleConfig(t *testing.T) {
 		"project-created.json":                 "resource lifecycle: look at what belongs to project " + project,
 		"provision.json":                       "latchkey's own type: provision logs-sender (with the token)",
 		"rotate.json":                          "latchkey's own type: rotate logs-sender, newer than 2026-11-24T10:00:00Z (with the token)",
-		"secret-expiring.json":                 "Secrets Manager: rotate what the secret logs-sender-team-a holds, newer than 2026-11-24T10:00:00Z (without the token: only a look)",
+		"secret-expiring.json":                 "Secrets Manager: rotate what the secret logs-sender-team-a holds, newer than 2026-11-24T10:00:00Z, once for the date 2026-12-04T10:00:00Z (without the token: only a look)",
 		"sweep.json":                           "latchkey's own type: look at logs-sender",
 		"tenant-created.json":                  "rules[0] (line 39): provision tenant with stage=prod, tenant=shop (with the token)",
 		"tenant-moved.json":                    "rules[1] (line 42): rotate tenant/prod.shop, newer than 2026-11-24T10:00:00Z (with the token)",

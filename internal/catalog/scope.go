@@ -74,11 +74,14 @@ func (s Scope) selects(c reconcile.Credential) bool {
 	if !s.Share.has(c.Name) {
 		return false
 	}
-	if len(s.Secrets) == 0 {
-		return true
-	}
-	stored, _ := StoredIn(c, s.Secrets)
-	return stored || slices.Contains(s.Secrets, c.ServiceIDName) || slices.Contains(s.Secrets, c.Name)
+	return len(s.Secrets) == 0 || Concerned(c, s.Secrets)
+}
+
+// Concerned reports whether the credential is stored in a secret with one of these
+// names, or has such a name.
+func Concerned(c reconcile.Credential, secrets []string) bool {
+	stored, _ := StoredIn(c, secrets)
+	return stored || slices.Contains(secrets, c.ServiceIDName) || slices.Contains(secrets, c.Name)
 }
 
 // called reports whether a name is the credential's or its entry's, or a former

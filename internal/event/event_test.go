@@ -275,6 +275,32 @@ func TestANotificationCoversAtMostAHundredSecrets(t *testing.T) {
 	}
 }
 
+func TestANoticeNamesTheDateThatItIsAbout(t *testing.T) {
+	for name, tc := range map[string]struct{ date, want string }{
+		"a date in ten days":              {`"2026-12-04T00:00:00Z"`, "2026-12-04T00:00:00Z"},
+		"a date in another zone":          {`"2026-12-04T02:00:00+02:00"`, "2026-12-04T00:00:00Z"},
+		"a date that has passed":          {`"2026-11-20T00:00:00Z"`, "2026-11-20T00:00:00Z"},
+		"no date":                         {`null`, ""},
+		"a date that cannot be parsed":    {`"soon"`, ""},
+		"a date too far away for notices": {`"2027-11-24T00:00:00Z"`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ask(t, typeSecrets+"secret_about_to_expire:in_10_days", "2026-11-24T09:59:00Z",
+				`{"secrets":[{"secret_name":"a","secret_expiration":`+tc.date+`}]}`)
+			if err != nil || len(got) != 1 {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			date := ""
+			if at := got[0].Trigger.Expiry; !at.IsZero() {
+				date = at.UTC().Format(time.RFC3339)
+			}
+			if date != tc.want {
+				t.Errorf("date %q, want %q", date, tc.want)
+			}
+		})
+	}
+}
+
 func TestACauseIsPrintableBoundedAndNoMarker(t *testing.T) {
 	got, err := ask(t, typeSweep, "", "")
 	if err != nil {

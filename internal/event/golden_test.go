@@ -60,7 +60,8 @@ func TestEverySenderIsUnderstood(t *testing.T) {
 	const project, another = "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d", "3f8f2b2e-1111-4c0a-8e55-9d2f4b7c6a01"
 	expiring := func(at time.Time, names ...string) (requests []Request) {
 		for _, name := range names {
-			requests = append(requests, Request{Verb: Rotate, Secret: name, Trigger: rotation.Trigger{NewerThan: at}, Sender: SenderSecretsManager})
+			requests = append(requests, Request{Verb: Rotate, Secret: name, Sender: SenderSecretsManager,
+				Trigger: rotation.Trigger{NewerThan: at, Expiry: time.Date(2026, 12, 4, 0, 0, 0, 0, time.UTC)}})
 		}
 		return requests
 	}

@@ -19,6 +19,9 @@ const maxSecrets = 100
 // a rotation. The others announce completed changes, including latchkey's own:
 // every publication causes a secret_rotated.
 //
+// Up to six notices, and then one a day, are about the same expiry date. They
+// demand one key (rotation.Trigger.Expiry).
+//
 // The type is <event type>:<sub-type>; the sub-type is the number of days left. URLs
 // in the data are never used. A notification with one invalid secret is rejected as
 // a whole, because a partial success would be acknowledged and not sent again.
@@ -45,9 +48,10 @@ func (r Reader) secrets(e Event) ([]Request, error) {
 			Name string `json:"secret_name"`
 			ID   string `json:"secret_id"`
 			Time string `json:"event_time"`
+			Date string `json:"secret_expiration"`
 		}
 		if json.Unmarshal(raw, &s) != nil {
-			return nil, malformed("data.secrets[%d]: secret_name, secret_id and event_time must be strings", i)
+			return nil, malformed("data.secrets[%d]: secret_name, secret_id, event_time and secret_expiration must be strings", i)
 		}
 		if err := checkName(fmt.Sprintf("secrets[%d].secret_name", i), s.Name); err != nil {
 			return nil, err
@@ -63,10 +67,24 @@ func (r Reader) secrets(e Event) ([]Request, error) {
 			return nil, malformed("data.secrets[%d]: the time %s is in the future", i, at.Format(time.RFC3339))
 		}
 		requests = append(requests, Request{
-			Verb: Rotate, Secret: s.Name, SecretID: secretID(s.ID), Trigger: rotation.Trigger{NewerThan: at}, Sender: SenderSecretsManager,
+			Verb: Rotate, Secret: s.Name, SecretID: secretID(s.ID), Sender: SenderSecretsManager,
+			Trigger: rotation.Trigger{NewerThan: at, Expiry: expiry(s.Date, latest)},
 		})
 	}
 	return requests, nil
+}
+
+// mostNotice is how long before its date a secret is announced to expire.
+const mostNotice = 100 * 24 * time.Hour
+
+// expiry returns the date of a secret, or zero if it is missing or cannot be true.
+// A date that is far away would make later notices look served.
+func expiry(date string, latest time.Time) time.Time {
+	at, err := parseTime(date)
+	if err != nil || at.After(latest.Add(mostNotice)) {
+		return time.Time{}
+	}
+	return at
 }
 
 // plainID matches an ID that is safe in a path.

@@ -299,6 +299,9 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 	if !change.Renew.IsZero() {
 		marker.Renew = change.Renew
 	}
+	if !change.Served.IsZero() {
+		marker.Served = change.Served
+	}
 	if !change.Leaked.IsZero() {
 		marker.Leaked = change.Leaked
 	}

@@ -45,7 +45,7 @@ type Marker struct {
 // KeyMarks are the marks that a run leaves on a key for later runs. See the fields
 // of rotation.Key.
 type KeyMarks struct {
-	Superseded, Renew, Answers, Leaked time.Time
+	Superseded, Renew, Answers, Leaked, Served time.Time
 	// Withdrawn is when a run was about to delete the key because no store took
 	// it. Its value is not read; writing it proves that the key had not changed.
 	Withdrawn time.Time
@@ -178,7 +178,7 @@ func (m *Marker) set(name, value, field string) (err error) {
 func (m *Marker) times() []timeMark {
 	return []timeMark{
 		{"superseded", &m.Superseded}, {"renew", &m.Renew}, {"answers", &m.Answers}, {"leaked", &m.Leaked},
-		{"withdrawn", &m.Withdrawn}, {"since", &m.Since}, {"claimed", &m.Claimed},
+		{"withdrawn", &m.Withdrawn}, {"served", &m.Served}, {"since", &m.Since}, {"claimed", &m.Claimed},
 	}
 }
 
@@ -229,6 +229,6 @@ func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 		k.Print = name[i+1:]
 	}
 	k.Stores = m.Stores
-	k.Superseded, k.Renew, k.Answers, k.Leaked = m.Superseded, m.Renew, m.Answers, m.Leaked
+	k.Superseded, k.Renew, k.Answers, k.Leaked, k.Served = m.Superseded, m.Renew, m.Answers, m.Leaked, m.Served
 	return k
 }

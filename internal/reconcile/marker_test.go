@@ -20,7 +20,7 @@ func TestAMarkerReadsBackAsItWasWritten(t *testing.T) {
 			return time.Time{}
 		}
 		m := Marker{Owner: rapid.StringMatching(`[a-z][a-z0-9-]{0,20}`).Draw(t, "owner"), Credential: name.Draw(t, "credential")}
-		m.Superseded, m.Renew, m.Answers = at("superseded"), at("renew"), at("answers")
+		m.Superseded, m.Renew, m.Answers, m.Served = at("superseded"), at("renew"), at("answers"), at("served")
 		if with := rapid.MapOfN(rapid.StringMatching(`[a-z]{1,5}`), value, 0, 3).Draw(t, "with"); len(with) > 0 {
 			m.With = with
 		}

@@ -31,7 +31,7 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	now := ru.now()
 	m := ru.marker()
 	m.With = nil
-	m.Answers = ru.answers()
+	m.Answers, m.Served = ru.answers(), ru.served()
 	for _, st := range ru.c.Stores {
 		m.Stores = append(m.Stores, st.Name())
 	}
@@ -56,6 +56,19 @@ func (ru *run) answers() time.Time {
 	for _, k := range ru.keys {
 		if k.Renew.After(at) {
 			at = k.Renew
+		}
+	}
+	return at
+}
+
+// served returns the latest expiry date of a secret that the new key serves. A key
+// that is minted for another reason inherits it, since notices about a date come
+// for months.
+func (ru *run) served() time.Time {
+	at := ru.wanted.Expiry
+	for _, k := range ru.keys {
+		if k.Served.After(at) {
+			at = k.Served
 		}
 	}
 	return at

@@ -115,7 +115,7 @@ type KeyRecord struct {
 type KeyChange struct {
 	Expires                   time.Time
 	Superseded, Renew, Leaked time.Time
-	Withdrawn                 time.Time
+	Withdrawn, Served         time.Time
 }
 
 // MintRequest describes a key to create. Expires is its fuse.

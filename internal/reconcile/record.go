@@ -30,7 +30,7 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 		case <-done:
 			return
 		}
-		err := ru.change(ctx, old.ID, KeyChange{Renew: at}, func(k rotation.Key) bool { return !k.Renew.Before(at) })
+		err := ru.change(ctx, old.ID, KeyChange{Renew: at, Served: t.Expiry}, func(k rotation.Key) bool { return !k.Renew.Before(at) })
 		if err != nil {
 			ru.log.Warn("recording a demand before the caller is answered", "key", old.ID, "error", err.Error())
 			return

@@ -40,6 +40,10 @@ func (ru *run) distrust() {
 // ahead is how far ahead of IAM a sender's clock may be.
 const ahead = 5 * time.Minute
 
+// mostNotice is how long before its date Secrets Manager says that a secret
+// expires.
+const mostNotice = 100 * 24 * time.Hour
+
 // plausible returns the key without marks that can't be true. A person may have
 // edited them: those of a key that is ours can be changed by administrators only.
 func plausible(k rotation.Key, now time.Time) rotation.Key {
@@ -58,6 +62,9 @@ func plausible(k rotation.Key, now time.Time) rotation.Key {
 	}
 	if most := k.Created.Add(ahead + slack); k.Answers.After(most) {
 		k.Answers = most
+	}
+	if k.Served.After(latest.Add(mostNotice)) {
+		k.Served = time.Time{}
 	}
 	if k.Leaked.After(latest) {
 		k.Leaked = now

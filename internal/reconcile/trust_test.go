@@ -109,6 +109,7 @@ func TestMarksOfTheFutureDoNotCount(t *testing.T) {
 	for name, mark := range map[string]func(*rotation.Key){
 		"a demand":       func(k *rotation.Key) { k.Renew = far },
 		"a demand's end": func(k *rotation.Key) { k.Answers = far },
+		"a date":         func(k *rotation.Key) { k.Served = far },
 		"an overlap":     func(k *rotation.Key) { k.Superseded = far },
 		"a birth":        func(k *rotation.Key) { k.Minted = far },
 	} {
@@ -120,7 +121,7 @@ func TestMarksOfTheFutureDoNotCount(t *testing.T) {
 				t.Errorf("a sweep: %+v", out)
 			}
 			w.now = w.now.Add(time.Hour)
-			if out := w.run(rotation.Trigger{NewerThan: w.now}); out.Result != reconcile.ResultPublished || out.Key == genuine {
+			if out := w.run(rotation.Trigger{NewerThan: w.now, Expiry: w.now.Add(time.Hour)}); out.Result != reconcile.ResultPublished || out.Key == genuine {
 				t.Errorf("a demand: %+v", out)
 			}
 			published := w.a.entry.KeyID

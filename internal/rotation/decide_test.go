@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,36 @@ func renewal(reason Reason, stores ...string) string {
 		}
 	}
 	return out
+}
+
+func TestAKeyIsMintedOncePerExpiryDate(t *testing.T) {
+	date := noon.Add(30 * 24 * time.Hour)
+	old := Key{ID: "k", Created: noon.Add(-40 * 24 * time.Hour), Expires: noon.Add(50 * 24 * time.Hour)}
+	for name, tc := range map[string]struct {
+		served  time.Time
+		trigger Trigger
+		want    Reason
+	}{
+		"a date that no key served demands a key":             {trigger: Trigger{NewerThan: noon, Expiry: date}, want: Demanded},
+		"a date that the key served demands nothing":          {served: date, trigger: Trigger{NewerThan: noon, Expiry: date}},
+		"an earlier date than the served one demands nothing": {served: date, trigger: Trigger{NewerThan: noon, Expiry: date.Add(-time.Hour)}},
+		"a later date than the served one demands a key":      {served: date, trigger: Trigger{NewerThan: noon, Expiry: date.Add(time.Hour)}, want: Demanded},
+		"a demand without a date does not know served dates":  {served: date, trigger: Trigger{NewerThan: noon}, want: Demanded},
+		"a demand for another key does not know served dates": {served: date, trigger: Trigger{NewerThan: noon, Expiry: date, NotKey: "k"}, want: Demanded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := old
+			k.Served = tc.served
+			plan := Decide(settledState([]Store{at("a", k)}, k), rules(), tc.trigger, noon)
+			var due Reason
+			if i := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.Action == Mint }); i >= 0 {
+				due = plan.Steps[i].Reason
+			}
+			if due != tc.want {
+				t.Errorf("due %q, want %q: %+v", due, tc.want, plan.Steps)
+			}
+		})
+	}
 }
 
 func TestDecide(t *testing.T) {

@@ -30,6 +30,9 @@ type Key struct {
 	// Answers is the latest demand that the key was minted to meet. A sender's
 	// clock may be ahead of IAM's, so the time of birth alone is not enough.
 	Answers time.Time
+	// Served is the latest expiry date of a secret that this key, or one before
+	// it, was minted for.
+	Served time.Time
 	// Leaked is when the key's revocation was requested. The key is ended as soon
 	// as no store names it, whatever its age.
 	Leaked time.Time
@@ -245,6 +248,9 @@ func Jitter(credential string, after time.Duration) time.Duration {
 type Trigger struct {
 	// NewerThan demands that a key born at or after this time is published.
 	NewerThan time.Time
+	// Expiry is the expiry date of a secret that the demand is about. A key is
+	// minted once per date: NewerThan does not count for a key that served it.
+	Expiry time.Time
 	// NotKey demands that a key other than this one is published.
 	NotKey string
 	// Leaked demands the revocation of this key as soon as consumers have another
@@ -264,5 +270,6 @@ func (k Key) Owes(t Trigger) bool {
 
 // unmet reports whether a published key does not meet the demand.
 func (t Trigger) unmet(k Key) bool {
-	return !k.Meets(t.NewerThan) || (t.NotKey != "" && k.ID == t.NotKey)
+	served := !t.Expiry.IsZero() && !k.Served.Before(t.Expiry)
+	return !served && !k.Meets(t.NewerThan) || (t.NotKey != "" && k.ID == t.NotKey)
 }

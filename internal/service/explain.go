@@ -112,6 +112,9 @@ func (x *Explainer) request(req event.Request) string {
 	if !req.Trigger.NewerThan.IsZero() {
 		b.WriteString(", newer than " + req.Trigger.NewerThan.UTC().Format(time.RFC3339))
 	}
+	if !req.Trigger.Expiry.IsZero() {
+		b.WriteString(", once for the date " + req.Trigger.Expiry.UTC().Format(time.RFC3339))
+	}
 	if req.Trigger.NotKey != "" {
 		b.WriteString(", not key " + req.Trigger.NotKey)
 	}

@@ -199,7 +199,7 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands)
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}
 	if len(b.secrets) > 0 && ask.Trigger != (rotation.Trigger{}) {
-		swept = s.sweepExpiring(s.paced(b), b.permitted, b.secrets, ask, cause)
+		swept = s.sweepExpiring(s.paced(b), b, ask, cause)
 	} else {
 		swept = s.sweep(s.paced(b), b.permitted, ask, cause)
 	}
@@ -210,21 +210,43 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands)
 // sweepExpiring handles the notice that secrets are about to expire. Where the
 // secret's date is our key's expiry, the notice is only a look: it comes up to 90
 // days before, and the rotation rules decide what is due. For any other secret it
-// demands a newer key.
-func (s *Service) sweepExpiring(ctx context.Context, credentials []reconcile.Credential, secrets []string, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
-	var ours, others []reconcile.Credential
-	for _, c := range credentials {
-		if _, dated := catalog.StoredIn(c, secrets); dated {
+// demands one newer key per date.
+func (s *Service) sweepExpiring(ctx context.Context, b bundled, ask reconcile.Request, cause reconcile.Cause) (swept reconcile.SweepResult) {
+	var ours []reconcile.Credential
+	others := map[time.Time][]reconcile.Credential{} // by date
+	for _, c := range b.permitted {
+		if _, dated := catalog.StoredIn(c, b.secrets); dated {
 			ours = append(ours, c)
 		} else {
-			others = append(others, c)
+			date := b.date(c)
+			others[date] = append(others[date], c)
 		}
 	}
-	demanded := s.sweep(ctx, others, ask, cause)
-	looked := s.sweep(ctx, ours, reconcile.Request{Cause: ask.Cause}, cause)
-	return reconcile.SweepResult{
-		Outcomes: append(demanded.Outcomes, looked.Outcomes...), Unknown: errors.Join(demanded.Unknown, looked.Unknown),
+	add := func(some reconcile.SweepResult) {
+		swept.Outcomes = append(swept.Outcomes, some.Outcomes...)
+		swept.Unknown = errors.Join(swept.Unknown, some.Unknown)
 	}
+	results := make(chan reconcile.SweepResult)
+	for date, credentials := range others {
+		demand := ask
+		demand.Trigger.Expiry = date
+		go func() { results <- s.sweep(ctx, credentials, demand, cause) }()
+	}
+	for range others {
+		add(<-results)
+	}
+	add(s.sweep(ctx, ours, reconcile.Request{Cause: ask.Cause}, cause))
+	return swept
+}
+
+// date returns the latest date of the secrets that concern a credential.
+func (b bundled) date(c reconcile.Credential) (latest time.Time) {
+	for name, date := range b.dates {
+		if date.After(latest) && catalog.Concerned(c, []string{name}) {
+			latest = date
+		}
+	}
+	return latest
 }
 
 // sweep reconciles credentials and sends their outcomes to the sinks.
@@ -249,6 +271,7 @@ func caused(outcomes []reconcile.Outcome, cause reconcile.Cause) []reconcile.Out
 type bundled struct {
 	event.Request
 	secrets []string
+	dates   map[string]time.Time // the expiry dates of secrets, by name, in UTC
 
 	found, permitted []reconcile.Credential
 	refused          int   // credentials that the caller may not request
@@ -261,14 +284,19 @@ func bundle(requests []event.Request) (bundles []bundled) {
 			bundles = append(bundles, bundled{Request: req})
 			continue
 		}
+		date := req.Trigger.Expiry.UTC()
+		req.Trigger.Expiry = time.Time{}
 		i := slices.IndexFunc(bundles, func(b bundled) bool {
 			return len(b.secrets) > 0 && b.Verb == req.Verb && b.Trigger == req.Trigger
 		})
 		if i < 0 {
 			i = len(bundles)
-			bundles = append(bundles, bundled{Request: req})
+			bundles = append(bundles, bundled{Request: req, dates: map[string]time.Time{}})
 		}
 		bundles[i].secrets = append(bundles[i].secrets, req.Secret)
+		if date.After(bundles[i].dates[req.Secret]) {
+			bundles[i].dates[req.Secret] = date
+		}
 	}
 	return bundles
 }

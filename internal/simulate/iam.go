@@ -422,6 +422,7 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 	m.Withdrawn = cmp.Or(c.Withdrawn, m.Withdrawn)
 	m.Renew = cmp.Or(c.Renew, m.Renew)
 	m.Leaked = cmp.Or(c.Leaked, m.Leaked)
+	m.Served = cmp.Or(c.Served, m.Served)
 	description := m.Describe(text)
 	change := cloud.APIKeyChange{Description: &description}
 	if at := cmp.Or(c.Expires, rec.Expires); at.After(rec.Date) || !c.Expires.IsZero() {
