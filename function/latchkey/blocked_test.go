@@ -351,6 +351,13 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: reconcile.ResultPublished,
 		},
+		rotation.ExpansionFailed: {
+			cause: func(s *stage) {
+				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID: {name: c,", `serviceID: {name: 'c${["x"][1]}',`, 1))
+			},
+			mend:  func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
+			after: reconcile.ResultPublished,
+		},
 		rotation.AdoptionFailed: {
 			cause: func(s *stage) {
 				made := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{

@@ -9,14 +9,17 @@
 //	marker, no entry                                 an unconfigured credential: reported, or ended
 //	                                                 if its project is gone and onGone is revoke
 //
-// Two credentials that want the same service ID or the same location in a store
-// collide, and both are marked so.
+// Two credentials that want the same location in a store or the same service ID
+// collide. The one that has a service ID in IAM keeps it, and the other one is marked
+// so. If both have one, or neither, both are marked.
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +32,10 @@ import (
 // ErrExcluded is what Expand returns for an input that the entry's condition
 // excludes.
 var ErrExcluded = errors.New("excluded by the entry's condition")
+
+// ErrParameters says that an entry makes no credential of the parameters of a
+// provision event.
+var ErrParameters = errors.New("the parameters make no credential")
 
 // Input is what an entry is expanded with: a project, parameters or nothing.
 type Input struct {
@@ -50,7 +57,8 @@ type Entry struct {
 	Paused     bool
 	// Rules returns the rotation rules of a credential.
 	Rules func(credential string) rotation.Rules
-	// Expand builds one credential with its adapters, or returns ErrExcluded.
+	// Expand builds one credential with its adapters, or returns ErrExcluded. With
+	// any other error, the credential has its name, unless the input gives it none.
 	Expand func(Input) (reconcile.Credential, error)
 }
 
@@ -97,13 +105,14 @@ func New(cfg Config) *Catalog { return &Catalog{cfg: cfg} }
 // credentials: it names what could not be listed.
 func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]reconcile.Credential, error) {
 	s := &search{
-		Catalog: c, scope: scope, wanted: map[string]string{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
+		Catalog: c, scope: scope, wanted: map[string][]reconcile.Credential{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
 		projects: sync.OnceValues(func() ([]codeengine.Project, error) { return c.cfg.Projects(ctx) }),
 		marked:   sync.OnceValues(func() ([]reconcile.ServiceID, error) { return c.cfg.Marked(ctx) }),
 	}
 	for _, e := range c.cfg.Entries {
 		s.entry(e)
 	}
+	s.collide()
 	if scope.everything() {
 		s.unconfigured(ctx)
 		if c.cfg.Tasks != nil {
@@ -122,11 +131,11 @@ type search struct {
 	marked   func() ([]reconcile.ServiceID, error)
 
 	found   []reconcile.Credential
-	unknown error             // what could not be listed
-	wanted  map[string]string // service ID name or store location → credential
-	added   map[string]bool   // credentials that entries yield, in the scope or not
-	names   map[string]bool   // every name that a credential has or had
-	unsure  map[string]bool   // entries whose credentials are not all known
+	unknown error                             // what could not be listed
+	wanted  map[string][]reconcile.Credential // by service ID name or store location
+	added   map[string]bool                   // credentials that entries yield, in the scope or not
+	names   map[string]bool                   // every name that a credential has or had
+	unsure  map[string]bool                   // entries whose credentials are not all known
 }
 
 // entry adds the credentials of one entry. An entry outside the scope may still
@@ -145,38 +154,40 @@ func (s *search) entry(e Entry) {
 		}
 		s.unsure[e.Name] = err != nil
 		for _, p := range list {
-			s.add(e, Input{Project: &p})
+			s.add(e, Input{Project: &p}, "")
 		}
 	case e.PerParameters:
-		sets := []map[string]string{}
 		ids, err := s.marked()
 		s.unknown = errors.Join(s.unknown, err)
 		s.unsure[e.Name] = err != nil
 		for _, id := range ids {
 			if id.Ours && e.called(entryOf(id.Marker.Credential)) {
-				sets = append(sets, id.Marker.With)
+				s.add(e, Input{With: id.Marker.With}, id.Marker.Credential)
 			}
 		}
 		if s.scope.Provision && len(s.scope.With) > 0 {
-			sets = append(sets, s.scope.With)
-		}
-		for _, with := range sets {
-			s.add(e, Input{With: with})
+			s.provision(e)
 		}
 	default:
-		s.add(e, Input{})
+		s.add(e, Input{}, e.Name)
 	}
 }
 
-// add expands one credential, and finds what it collides with. It ignores one
-// that it has added before: two replicas may have created its service ID twice,
-// and an event may provision what a marker records.
-func (s *search) add(e Entry, in Input) {
+// add expands one credential. It ignores one that it has added before: two replicas
+// may have created its service ID twice, and an event may provision what a marker
+// records. One that cannot be expanded is blocked, and holds back no other. known is
+// its name if the input gives it none.
+func (s *search) add(e Entry, in Input, known string) {
 	c, err := e.Expand(in)
+	if err != nil && !errors.Is(err, ErrExcluded) {
+		c = reconcile.Credential{
+			Name: cmp.Or(c.Name, known), Entry: e.Name, With: c.With, Rules: c.Rules, Paused: c.Paused, Former: c.Former, Invalid: err,
+		}
+	}
 	switch {
 	case errors.Is(err, ErrExcluded):
 		return
-	case err != nil:
+	case c.Name == "":
 		s.unsure[e.Name] = true
 		if s.scope.mayInclude(e) {
 			s.unknown = errors.Join(s.unknown, err)
@@ -190,22 +201,91 @@ func (s *search) add(e Entry, in Input) {
 	for _, name := range append([]string{c.Name}, c.Former...) {
 		s.names[name] = true
 	}
-	wants := []string{"service ID " + c.Given + c.ServiceIDName}
+	wants := []string{wantedName(c)}
 	for _, st := range c.Stores {
 		wants = append(wants, "store "+st.Name())
 	}
+	if c.Invalid != nil {
+		wants = nil
+	}
 	for _, want := range wants {
-		if other, taken := s.wanted[want]; taken {
-			c.Collides = true
-			for i := range s.found {
-				s.found[i].Collides = s.found[i].Collides || s.found[i].Name == other
-			}
-		}
-		s.wanted[want] = c.Name
+		s.wanted[want] = append(s.wanted[want], c)
 	}
 	if s.scope.includes(c) {
 		s.found = append(s.found, c)
 	}
+}
+
+// provision adds the credential of a provision event. Parameters of which the entry
+// makes no credential are a fault of the event.
+func (s *search) provision(e Entry) {
+	in := Input{With: s.scope.With}
+	if _, err := e.Expand(in); err != nil && !errors.Is(err, ErrExcluded) {
+		s.unknown = errors.Join(s.unknown, fmt.Errorf("%w: %w", ErrParameters, err))
+		return
+	}
+	s.add(e, in, "")
+}
+
+// collide marks the credentials that want what another one has or wants, too.
+func (s *search) collide() {
+	for _, want := range slices.Sorted(maps.Keys(s.wanted)) {
+		rivals := s.wanted[want]
+		if len(rivals) < 2 {
+			continue
+		}
+		rivals = slices.DeleteFunc(slices.Clone(rivals), func(c reconcile.Credential) bool {
+			yields := c.OwnName != "" && want == wantedName(c)
+			if yields {
+				s.change(c.Name, func(found *reconcile.Credential) { found.SharesName = true })
+			}
+			return yields
+		})
+		if len(rivals) < 2 {
+			continue
+		}
+		holders := s.holders(rivals)
+		for i, c := range rivals {
+			other := rivals[(i+1)%len(rivals)].Name
+			if len(holders) == 1 {
+				other = holders[0]
+			}
+			if other != c.Name {
+				s.change(c.Name, func(found *reconcile.Credential) {
+					found.Collides = cmp.Or(found.Collides, fmt.Sprintf("%s is also that of %s", want, other))
+				})
+			}
+		}
+	}
+}
+
+// change changes a credential that was found.
+func (s *search) change(name string, to func(*reconcile.Credential)) {
+	for i := range s.found {
+		if s.found[i].Name == name {
+			to(&s.found[i])
+		}
+	}
+}
+
+// wantedName is what a credential wants as its service ID.
+func wantedName(c reconcile.Credential) string { return "service ID " + c.Given + c.ServiceIDName }
+
+// holders returns those of the credentials that have a service ID of ours in IAM.
+func (s *search) holders(of []reconcile.Credential) (names []string) {
+	ids, err := s.marked()
+	if err != nil {
+		s.unknown = errors.Join(s.unknown, err)
+		return nil
+	}
+	for _, c := range of {
+		if slices.ContainsFunc(ids, func(id reconcile.ServiceID) bool {
+			return id.Ours && (id.Marker.Credential == c.Name || slices.Contains(c.Former, id.Marker.Credential))
+		}) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // mostForged limits the reports about service IDs that others made: any member

@@ -114,7 +114,7 @@ func entry(name string, change ...func(*catalog.Entry)) catalog.Entry {
 			c.With = map[string]string{"project": in.Project.ID, "region": in.Project.Region}
 		case e.PerParameters:
 			if in.With["team"] == "" {
-				return c, errExpand
+				return reconcile.Credential{}, errExpand
 			}
 			suffix = "/" + in.With["team"]
 			c.With = map[string]string{"team": in.With["team"]}
@@ -387,6 +387,27 @@ func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 				}
 			})}},
 		},
+		"the credential with a service ID keeps the name": {
+			account: account{
+				entries: []catalog.Entry{named(entry("a"), "x"), named(entry("b", formerly("old")), "x"), named(entry("c"), "x")},
+				marked:  []reconcile.ServiceID{mark("ServiceId-1", "old", nil)},
+			}, want: "a c",
+		},
+		"the credential with a service ID keeps the location": {
+			account: account{
+				entries: []catalog.Entry{stored(entry("a"), "file/x"), stored(entry("b"), "file/x")},
+				marked:  []reconcile.ServiceID{mark("ServiceId-1", "b", nil)},
+			}, want: "a",
+		},
+		"two credentials with service IDs collide": {
+			account: account{
+				entries: []catalog.Entry{stored(entry("a"), "file/x"), stored(entry("b"), "file/x")},
+				marked:  []reconcile.ServiceID{mark("ServiceId-1", "b", nil), mark("ServiceId-2", "a", nil)},
+			}, want: "a b",
+		},
+		"projects that have service ID names of their own do not": {
+			account: account{entries: []catalog.Entry{changed(named(entry("a", perProject), "x"), func(c *reconcile.Credential) { c.OwnName = "x-" + c.Name })}, projects: projects},
+		},
 		"two service IDs that record the same parameters do not": {
 			account: account{
 				entries: []catalog.Entry{entry("a", perParameters, formerly("old"))},
@@ -409,11 +430,22 @@ func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 			if len(found) == 0 {
 				t.Error("no credential was found")
 			}
-			maps.DeleteFunc(found, func(_ string, c reconcile.Credential) bool { return !c.Collides })
+			maps.DeleteFunc(found, func(_ string, c reconcile.Credential) bool { return c.Collides == "" })
 			if got := names(found); got != tc.want {
 				t.Errorf("%q collide, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestAProvisionWithParametersOfNoCredentialIsTheEventsFault(t *testing.T) {
+	a := account{
+		entries: []catalog.Entry{entry("a", perParameters)},
+		marked:  []reconcile.ServiceID{mark("ServiceId-1", "a/1", team("1"))},
+	}
+	found, err := a.find(t, catalog.Scope{Names: []string{"a"}, With: map[string]string{"tema": "2"}, Provision: true})
+	if !errors.Is(err, catalog.ErrParameters) || len(found) > 0 {
+		t.Errorf("%v, %v", names(found), err)
 	}
 }
 
@@ -491,12 +523,12 @@ func TestAMarkerWithoutACredentialIsUnconfigured(t *testing.T) {
 			},
 			want: "left unconfigured ServiceId-2", err: errProjects,
 		},
-		"its entry can't be expanded, so it may be configured": {
+		"its entry can't be expanded, so it is blocked": {
 			account: account{
 				entries: []catalog.Entry{entry("ci", perParameters)},
 				marked:  []reconcile.ServiceID{mark("ServiceId-1", "ci/a", nil), mark("ServiceId-2", "ci/b", team("b"))},
 			},
-			want: "ci/b configured", err: errExpand,
+			want: "ci/a invalid, ci/b configured",
 		},
 		"the condition of its entry excludes it": {
 			account: account{
@@ -519,6 +551,8 @@ func TestAMarkerWithoutACredentialIsUnconfigured(t *testing.T) {
 				switch {
 				case c.Gone:
 					kind = "gone"
+				case c.Invalid != nil:
+					kind = "invalid"
 				case c.Unconfigured != nil:
 					kind = "unconfigured " + c.Unconfigured.ID
 				}
@@ -582,7 +616,7 @@ func TestAnErrorComesWithTheCredentialsThatAreKnown(t *testing.T) {
 			change: func(a *account) {
 				a.entries[0].Expand = func(catalog.Input) (reconcile.Credential, error) { return reconcile.Credential{}, errExpand }
 			},
-			want: "ci/a ci/b custom-credentials/s/t left sender/p1 sender/p2", err: errExpand, // the marker of static is not reported
+			want: "ci/a ci/b custom-credentials/s/t left sender/p1 sender/p2 static", // static is blocked
 		},
 		"the projects of another entry than the scope's": {
 			change: func(a *account) { a.projectsErr = errProjects },

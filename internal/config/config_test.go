@@ -88,6 +88,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		Entry:         "logs-sender",
 		With:          map[string]string{"project": project, "region": "us-south"},
 		ServiceIDName: "logs-sender-team-blue",
+		OwnName:       "logs-sender-team-blue-1a2b3c4d",
 		Description:   "Sends the logs of team-blue to Cloud Logs",
 		Policies:      []Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"}},
 		Rotation:      Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},

@@ -157,7 +157,7 @@ func (d *decoder) exactlyOne(o object, keys ...string) {
 }
 
 func (d *decoder) entry(v value) *entryDraft {
-	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path, OnGone: GoneKeep}}
+	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path, OnGone: GoneKeep, OnSameName: SameNameSuffix}}
 	e.Rotation = Rotation{After: defaultAfter, Expire: defaultExpire, Overlap: defaultOverlap, OnLeak: defaultOnLeak, OnDisabled: defaultOnDisabled}
 	e.rotation = object{value: v}
 	d.templates = nil
@@ -171,6 +171,7 @@ func (d *decoder) entry(v value) *entryDraft {
 		field{"adopt", false, func(v value) { d.adoption(v, e) }},
 		field{"formerly", false, func(v value) { d.formerly(v, e) }},
 		field{"onGone", false, func(v value) { e.OnGone = d.word(v, oneOf(GoneKeep, GoneRevoke)) }},
+		field{"onSameName", false, func(v value) { e.OnSameName = d.word(v, oneOf(SameNameSuffix, SameNameWait)) }},
 		field{"serviceID", true, func(v value) { d.serviceID(v, e) }},
 		field{"rotation", false, func(v value) { e.rotation = d.rotation(v, &e.Rotation) }},
 		field{"prove", false, func(v value) { e.prove = d.prove(v) }},

@@ -23,6 +23,8 @@ type Entry struct {
 	Rotation Rotation // with defaults filled in
 	Formerly []string // earlier names of the entry, at most 5
 	OnGone   string   // GoneKeep (default) or GoneRevoke
+	// OnSameName is SameNameSuffix (default) or SameNameWait.
+	OnSameName string
 
 	path        string // credentials[0]
 	where       *expression
@@ -92,16 +94,19 @@ func (e *Entry) UsesWith() bool { return len(e.reads) > 0 }
 func (e *Entry) Paused() bool { return e.paused }
 
 // Expand evaluates the entry for one input. The error is ErrExcluded if where is
-// false. Any other error names the field and the value at fault.
+// false. Any other error names the field and the value at fault; the credential
+// then has its Name, Entry, With, Rotation, Paused and Formerly, unless the input
+// does not give it a name.
 func (e *Entry) Expand(in Input) (Credential, error) {
 	name, with, vars, err := e.identify(in)
 	if err != nil {
 		return Credential{}, fmt.Errorf("expanding %s: %w", e.Name, err)
 	}
+	unexpanded := Credential{Name: name, Entry: e.Name, With: with, Rotation: e.Rotation, Paused: e.paused, Formerly: e.formerNames(name)}
 	if e.where != nil {
 		switch wanted, err := e.where.evaluate(vars, nil); {
 		case err != nil:
-			return Credential{}, fmt.Errorf("expanding %s: where: evaluating %q: %w", name, e.where.source, err)
+			return unexpanded, fmt.Errorf("expanding %s: where: evaluating %q: %w", name, e.where.source, err)
 		case wanted != types.True:
 			return Credential{}, ErrExcluded
 		}
@@ -123,14 +128,23 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		Overwrite:     e.overwrite,
 		AdoptKey:      e.adoptKey,
 	}
-	for _, former := range e.Formerly {
-		c.Formerly = append(c.Formerly, former+strings.TrimPrefix(name, e.Name))
+	c.Formerly = unexpanded.Formerly
+	if e.ForEach != "" && e.OnSameName == SameNameSuffix {
+		c.OwnName = ownName(c.ServiceIDName, in.Project.ID)
 	}
 	x.checkProof(c)
 	if x.err != nil {
-		return Credential{}, fmt.Errorf("expanding %s: %w", name, x.err)
+		return unexpanded, fmt.Errorf("expanding %s: %w", name, x.err)
 	}
 	return c, nil
+}
+
+// formerNames returns the earlier names of a credential.
+func (e *Entry) formerNames(name string) (names []string) {
+	for _, former := range e.Formerly {
+		names = append(names, former+strings.TrimPrefix(name, e.Name))
+	}
+	return names
 }
 
 // identify returns the credential's name and the variables of its expressions.

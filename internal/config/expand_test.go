@@ -185,7 +185,8 @@ func TestExpandErrorsNameEntryFieldAndValue(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
-			if diff := cmp.Diff(Credential{}, got); diff != "" {
+			identity := Credential{Name: got.Name, Entry: got.Entry, With: got.With, Rotation: got.Rotation}
+			if diff := cmp.Diff(identity, got); diff != "" {
 				t.Errorf("something came with the error:\n%s", diff)
 			}
 			if err != nil && len(err.Error()) > 1000 {
@@ -345,4 +346,31 @@ func TestExpandConcurrently(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+func TestAServiceIDNameOfAProjectsOwnIsShortEnough(t *testing.T) {
+	const project = "1a2b3c4d-0000-4000-8000-000000000001"
+	for name, want := range map[string]string{
+		"team":                   "team-1a2b3c4d",
+		strings.Repeat("é", 255): strings.Repeat("é", 246) + "-1a2b3c4d",
+	} {
+		if got := ownName(name, project); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := ownName("team", "p1"); got != "team-p1" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestACredentialThatWaitsForItsNameHasNoOther(t *testing.T) {
+	text := entryWith("logs-${project.name}", `file: {path: "keys/${project.id}.json"}`, "  forEach: codeengine.projects")
+	in := Input{Project: &Project{ID: "1a2b3c4d-1", Name: "team", Region: "eu-de", Status: "active"}}
+	for setting, want := range map[string]string{"": "logs-team-1a2b3c4d", "  onSameName: suffix\n": "logs-team-1a2b3c4d", "  onSameName: wait\n": ""} {
+		c := mustLoad(t, strings.Replace(text, "  forEach:", "  forEach: codeengine.projects\n"+setting+"#", 1))
+		got, err := c.Entries[0].Expand(in)
+		if err != nil || got.OwnName != want {
+			t.Errorf("%q: %q, %v; want %q", setting, got.OwnName, err, want)
+		}
+	}
 }

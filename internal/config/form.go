@@ -81,10 +81,13 @@ func line(most int) func(string) error {
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
+// maxServiceIDName is how many characters the name of a service ID may have.
+const maxServiceIDName = 255
+
 var (
 	checkProfile       = line(255)
 	checkRole          = line(255)
-	checkServiceIDName = withoutMarker(line(255))
+	checkServiceIDName = withoutMarker(line(maxServiceIDName))
 	// IAM accepts 1000 characters; the rest is for the marker and its parameters.
 	checkDescription = withoutMarker(line(400))
 )

@@ -16,6 +16,21 @@ const (
 	GoneRevoke = "revoke" // its keys and its service ID are deleted after an overlap
 )
 
+// Values of Entry.OnSameName: the service ID of a forEach credential, if another
+// project's service ID has the name.
+const (
+	SameNameSuffix = "suffix" // it is NAME-<first characters of the project's ID>
+	SameNameWait   = "wait"   // there is none until the other service ID is deleted
+)
+
+// ownName returns the name of the service ID with a part of the project's ID.
+func ownName(name, project string) string {
+	const part = 8
+	suffix := "-" + project[:min(part, len(project))]
+	characters := []rune(name)
+	return string(characters[:min(len(characters), maxServiceIDName-len(suffix))]) + suffix
+}
+
 // maxFormer is how many earlier names an entry may list.
 const maxFormer = 5
 
@@ -114,6 +129,9 @@ func (d *decoder) checkIdentity(e *entryDraft, entries []*entryDraft, given map[
 				}
 			}
 		}
+	}
+	if at, ok := e.object.keys["onSameName"]; ok && e.ForEach == "" {
+		d.fault(at, "is only for entries with forEach, whose projects can have the same name")
 	}
 	if at, ok := e.object.keys["onGone"]; ok {
 		d.checkGone(e, at)

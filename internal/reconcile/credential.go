@@ -42,9 +42,18 @@ type Credential struct {
 	Overwrite bool
 	// AdoptKey is an existing key to adopt where a store holds its value.
 	AdoptKey string
-	// Collides is set if another credential uses the same service ID name or the
-	// same location in a store.
-	Collides bool
+	// OwnName is the service ID's name if one of ours with ServiceIDName belongs to
+	// another credential, or SharesName is set. If empty, the credential is blocked
+	// then.
+	OwnName string
+	// SharesName is set if another credential wants the same ServiceIDName, too.
+	SharesName bool
+	// Collides says which other credential uses the same service ID name or the
+	// same location in a store, if one does.
+	Collides string
+	// Invalid is why the config entry makes no credential of its input. The other
+	// fields are then not used.
+	Invalid error
 	// Gone is set if the credential's project is deleted and its keys must end.
 	Gone bool
 	// Unconfigured is our service ID that no config entry yields. It is reported

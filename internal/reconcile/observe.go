@@ -38,7 +38,7 @@ type run struct {
 	taken   bool              // a service ID with the name has no marker of ours
 	posing  bool              // the only service ID with the name and our marker is not ours
 	twice   bool              // a store names a key of a second service ID of ours, with another name
-	collide bool              // a service ID with the name belongs to another credential
+	holder  ServiceID         // a service ID with the name that belongs to another credential
 	cached  bool              // id came from an earlier run
 	keys    []rotation.Key
 	foreign int
@@ -175,28 +175,24 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 	if ru.c.Given != "" {
 		return ru.observeGiven(ctx)
 	}
-	if id, ok := ru.recall(ru.c.Name); ok && id.Name == ru.c.ServiceIDName {
+	if id, ok := ru.recall(ru.c.Name); ok && slices.Contains([]string{ru.c.ServiceIDName, ru.c.OwnName}, id.Name) {
+		configured := ru.c.ServiceIDName
+		ru.c.ServiceIDName = id.Name
 		if now, ok := ru.readKnown(ctx, id); ok {
 			ru.id, ru.ours, ru.cached = now, []ServiceID{now}, true
 			return nil
 		}
 		ru.remember(ru.c.Name, ServiceID{})
+		ru.c.ServiceIDName = configured
 		ru.keys, ru.foreign, ru.forged, ru.granted = nil, 0, nil, nil
 	}
-	found, date, err := ru.Identities.Find(ctx, ru.c.ServiceIDName)
-	if err != nil {
-		return fmt.Errorf("%w: finding service ID %q: %w", ErrObserve, ru.c.ServiceIDName, err)
+	ours, err := ru.find(ctx)
+	if err == nil && len(ours) == 0 && ru.c.OwnName != "" && ru.gives() {
+		ru.c.ServiceIDName = ru.c.OwnName
+		ours, err = ru.find(ctx)
 	}
-	ru.settleClock(date)
-	ours, err := ru.sift(ctx, found)
-	if err != nil {
+	if err != nil || len(ours) == 0 {
 		return err
-	}
-	if len(ours) == 0 {
-		ru.taken = len(found) > 0
-		ru.posing = len(ru.forged) > 0
-		ru.collide = slices.ContainsFunc(found, func(id ServiceID) bool { return id.Ours && !slices.Contains(ru.c.names(), id.Marker.Credential) })
-		return nil
 	}
 	slices.SortFunc(ours, func(a, b ServiceID) int {
 		if d := a.Created.Compare(b.Created); d != 0 {
@@ -206,6 +202,48 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 	})
 	ru.id, ru.ours = ours[0], ours
 	return ru.read(ctx, ours...)
+}
+
+// find returns the service IDs of ours that have the credential's name and belong to
+// it. If there is none, it notes whether the name is taken.
+func (ru *run) find(ctx context.Context) ([]ServiceID, error) {
+	found, date, err := ru.Identities.Find(ctx, ru.c.ServiceIDName)
+	if err != nil {
+		return nil, fmt.Errorf("%w: finding service ID %q: %w", ErrObserve, ru.c.ServiceIDName, err)
+	}
+	ru.settleClock(date)
+	ru.taken, ru.posing, ru.holder = false, false, ServiceID{}
+	forged := len(ru.forged)
+	ours, err := ru.sift(ctx, found)
+	if err != nil || len(ours) > 0 {
+		return ours, err
+	}
+	ru.taken, ru.posing = len(found) > 0, len(ru.forged) > forged
+	for _, id := range found {
+		if id.Ours && !slices.Contains(ru.c.names(), id.Marker.Credential) {
+			ru.holder = id
+		}
+	}
+	return nil, nil
+}
+
+// gives reports whether the credential leaves its name to that of another project.
+// The same project under another entry is a renamed entry, which a person resolves.
+func (ru *run) gives() bool {
+	other := ru.holder.Marker.With["project"]
+	return ru.c.SharesName || other != "" && other != ru.c.With["project"]
+}
+
+// collision says who else uses the credential's name or location, or nothing.
+func (ru *run) collision() error {
+	switch {
+	case ru.c.Collides != "":
+		return errors.New(ru.c.Collides)
+	case ru.holder.ID != "":
+		return fmt.Errorf("service ID %s has the name %q and belongs to %s: when that is not needed any more, ibmcloud iam service-id-delete %s",
+			ru.holder.ID, ru.holder.Name, ru.holder.Marker.Credential, ru.holder.ID)
+	}
+	return nil
 }
 
 // readKnown reads a service ID from an earlier run together with its keys. It

@@ -57,8 +57,11 @@ const maxRounds = 4
 // The error is ErrObserve if IAM could not be read. All other errors are in the
 // outcome.
 func (r *Reconciler) Reconcile(ctx context.Context, c Credential, req Request) (Outcome, error) {
-	if c.Unconfigured != nil {
+	switch {
+	case c.Unconfigured != nil:
 		return c.unconfigured(), nil
+	case c.Invalid != nil:
+		return r.invalid(c), nil //nolint:nilerr // the outcome tells the error
 	}
 	t := req.Trigger
 	key := fmt.Sprintf("%s|%s|%s|%t|%s", t.NewerThan.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey)
@@ -131,8 +134,11 @@ func (o *Outcome) log(ctx context.Context, log *slog.Logger) {
 // Plan observes and decides without changing anything. The outcome says what
 // blocks or delays the plan.
 func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outcome, rotation.Plan, error) {
-	if c.Unconfigured != nil {
+	switch {
+	case c.Unconfigured != nil:
 		return c.unconfigured(), rotation.Plan{}, nil
+	case c.Invalid != nil:
+		return r.invalid(c), rotation.Plan{Blocked: rotation.ExpansionFailed}, nil //nolint:nilerr // the same
 	}
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
 	ru := r.newRun(c, req, r.log(), &out)
@@ -157,6 +163,15 @@ func (c Credential) unconfigured() Outcome {
 	}
 	out.Message = out.Reason.Sentence()
 	return out
+}
+
+// invalid returns the outcome of a credential that cannot be made.
+func (r *Reconciler) invalid(c Credential) Outcome {
+	r.log().Warn("expanding a config entry", "credential", c.Name, "error", c.Invalid.Error())
+	return Outcome{
+		Credential: c.Name, Result: ResultBlocked, Reason: rotation.ExpansionFailed,
+		Message: rotation.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(),
+	}
 }
 
 // filled returns the log attributes, given as keys and values, that are not

@@ -42,7 +42,7 @@ func (ru *run) state() rotation.State {
 		Stranger:  ru.other,
 		Adopting:  ru.c.AdoptKey,
 		Identity: rotation.Identity{
-			Exists: ru.id.ID != "", Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.c.Collides || ru.collide,
+			Exists: ru.id.ID != "", Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.collision() != nil,
 			Posing: ru.posing, Twice: ru.twice,
 			Unsatisfied: append(missing(ru.c.Policies, ru.granted), ru.outside()...), Given: ru.c.Given != "",
 		},

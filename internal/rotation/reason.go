@@ -87,6 +87,8 @@ const (
 	IdentityAbsent Reason = "service-id-absent"
 	GroupDenied    Reason = "access-group-denied"
 	AdoptionFailed Reason = "adoption-failed"
+	// ExpansionFailed blocks a credential before a run.
+	ExpansionFailed Reason = "expansion-failed"
 )
 
 // Kind says what a reason asks of its reader.
@@ -156,7 +158,7 @@ var reasons = map[Reason]reason{
 	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
 	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "correct the local clock"},
 	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
-	NameCollision:    {kind: Block, lets: trusted, text: "two credentials use the same service ID name or store entry", fix: "give each its own in the config"},
+	NameCollision:    {kind: Block, lets: trusted, text: "another credential uses the same service ID name or store entry", fix: "give each its own in the config, or end the other one"},
 	IdentityLocked:   {kind: Block, lets: trusted, text: "the service ID is locked", fix: "unlock it (ibmcloud iam service-id-unlock)"},
 	IdentityGone:     {kind: Block, lets: trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over"},
 	ForgedMarker:     {kind: Block, lets: trusted, text: "it carries latchkey's marker, but IAM does not show that latchkey made it, so it is left alone", fix: "delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)"},
@@ -181,6 +183,7 @@ var reasons = map[Reason]reason{
 	KeyForeign:       {kind: Block, lets: trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
 	IdentityAbsent:   {kind: Block, lets: trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
 	GroupDenied:      {kind: Block, lets: trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},
+	ExpansionFailed:  {kind: Block, lets: trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
 	AdoptionFailed:   {kind: Block, lets: trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
 }
 

@@ -107,6 +107,9 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 			continue // it is found when its turn comes
 		}
 		s.find(b, from, recorded)
+		if errors.Is(b.unknown, catalog.ErrParameters) {
+			return Answer{Status: http.StatusBadRequest, Problem: b.unknown.Error()}
+		}
 		// A name in vain beside others is a slip, so nothing is done. A rule may name
 		// what no longer exists.
 		if names := s.cfg.Catalog.Unknown(b.Credentials, b.found); b.unknown == nil && b.Sender == event.SenderOwn && len(names) > 0 {
