@@ -68,6 +68,13 @@ func (s *stage) withoutPolicy(id string, locked bool) {
 	s.cloud.Cloud().SetServiceIDLocked(id, locked)
 }
 
+// fail plays what happens to an app's revision.
+func (s *stage) fail(project, app string, p cloud.Play) {
+	if _, err := s.cloud.Cloud().PlayApp(project, app, p); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func fails(method, path string, status int) func(*stage) {
 	return func(s *stage) {
 		s.cloud.Inject(emulator.Fault{Method: method, Path: path, Kind: emulator.FaultStatus, Status: status})
@@ -351,11 +358,25 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: reconcile.ResultPublished,
 		},
+		rotation.ConsumerFailed: {
+			config: strings.Replace(static("c", place1), "entry: IAM_API_KEY}", "entry: IAM_API_KEY}\n    restart: true", 1), first: true,
+			cause: func(s *stage) {
+				id := s.project("team-b").ID
+				s.cloud.Cloud().AddApp(id, "theirs", map[string]any{"run_env_variables": []any{
+					map[string]any{"type": "secret_full_reference", "reference": "logs-sender"},
+				}})
+				s.sweep()
+				s.fail(id, "theirs", cloud.Play{Kind: cloud.PlayFail})
+				s.cloud.Advance(60 * 24 * time.Hour)
+				s.fix = func() { s.fail(id, "theirs", cloud.Play{Kind: cloud.PlayRelease}) }
+			},
+			fix: func(s *stage) { s.fix() }, after: reconcile.ResultChanged,
+		},
 		rotation.ExpansionFailed: {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID: {name: c,", `serviceID: {name: 'c${["x"][1]}',`, 1))
 			},
-			mend:  func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
+			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
 			after: reconcile.ResultPublished,
 		},
 		rotation.AdoptionFailed: {

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -45,6 +46,9 @@ type Config struct {
 	HTTP *http.Client
 	// Auth logs in. If nil, HTTP does.
 	Auth core.Authenticator
+	// Patience is how long the restarts of one run wait in all for new revisions.
+	// Zero is 20 seconds. What is not ready by then is looked at by the next run.
+	Patience time.Duration
 	// Log receives diagnostics that are not returned as errors. If nil, nothing
 	// is logged.
 	Log *slog.Logger
@@ -67,6 +71,9 @@ type projectName struct{ region, name string }
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 20 * time.Second
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

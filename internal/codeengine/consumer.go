@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -30,10 +32,15 @@ func (s *Store) Consumers() reconcile.Consumers {
 	if !s.cfg.Restart.All && len(s.cfg.Restart.Names) == 0 {
 		return nil
 	}
-	return &apps{store: s}
+	return &apps{store: s, left: s.client.cfg.Patience}
 }
 
-type apps struct{ store *Store }
+type apps struct {
+	store *Store
+
+	mu   sync.Mutex
+	left time.Duration // the rest of the time to wait for revisions
+}
 
 var _ reconcile.Consumers = (*apps)(nil)
 
@@ -44,7 +51,7 @@ const kind = "app/"
 // credential may have stores in several projects with apps of the same name.
 func (a *apps) label(app string) string { return kind + a.store.cfg.Project + "/" + app }
 
-// Consumers lists the apps, each with the key ID that its last restart wrote.
+// Consumers lists the apps, each with the key that its running revision has.
 func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 	doing := fmt.Sprintf("listing the apps of project %s in %s", a.store.cfg.Project, a.store.cfg.Region)
 	api, project, err := a.store.open(ctx)
@@ -64,7 +71,11 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 		}
 		for i := range page.Apps {
 			if app := &page.Apps[i]; a.wanted(app) {
-				found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: a.left(app)})
+				key, err := a.running(ctx, api, project, app)
+				if err != nil {
+					return nil, err
+				}
+				found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key})
 			}
 		}
 		opts.Start = next(page.Next)
@@ -117,9 +128,9 @@ func (a *apps) marker() string {
 	return "LATCHKEY_KEY_ID_" + notInVariable.ReplaceAllString(strings.ToUpper(a.store.cfg.Secret+"_"+a.store.cfg.Entry), "_")
 }
 
-// left returns the key ID that the app's last restart wrote, or "".
-func (a *apps) left(app *codeenginev2.App) string {
-	for _, v := range app.RunEnvVariables {
+// mark returns the key ID that a restart wrote in an environment, or "".
+func (a *apps) mark(env []codeenginev2.EnvVar) string {
+	for _, v := range env {
 		if text(v.Type) == codeenginev2.EnvVar_Type_Literal && text(v.Name) == a.marker() {
 			return text(v.Value)
 		}
@@ -131,8 +142,8 @@ func (a *apps) left(app *codeenginev2.App) string {
 // changed the app.
 const restartTries = 3
 
-// Restart creates a new revision of the app by writing the key's ID on it. It
-// does nothing if the app has this ID already.
+// Restart creates a new revision of the app by writing the key's ID on it, and waits
+// until the revision runs. If the app has this ID already, Restart only waits.
 func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 	doing := fmt.Sprintf("restarting %s in %s", name, a.store.cfg.Region)
 	app, ours := strings.CutPrefix(name, a.label(""))
@@ -143,34 +154,48 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+	var last error
 	for range restartTries {
-		err = a.roll(ctx, doing, api, project, app, keyID)
+		now, before, err := a.roll(ctx, doing, api, project, app, keyID)
+		if err == nil {
+			return a.wait(ctx, doing, api, project, now, before)
+		}
 		if !errors.Is(err, reconcile.ErrConflict) {
 			return err
 		}
+		last = err
 		a.store.client.cfg.Log.Debug("retrying the restart: another writer changed the app", "app", name, "region", a.store.cfg.Region)
 	}
-	return err
+	return last
 }
 
 // roll makes one attempt. It sends the whole environment, since a patch replaces
-// the whole list.
-func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app, keyID string) error {
-	got, resp, err := api.GetAppWithContext(ctx, &codeenginev2.GetAppOptions{ProjectID: &project, Name: &app})
-	if err = fault(ctx, doing, resp, err); err != nil {
-		return err
-	}
-	if got == nil || text(got.EntityTag) == "" {
-		return upstream.Incomplete(doing, "entity tag")
-	}
-	if a.left(got) == keyID {
-		return nil
+// the whole list. It returns the app, and the newest revision before the one that it
+// makes, or "" if the app has the key's ID already.
+func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app, keyID string) (now *codeenginev2.App, before string, err error) {
+	got, err := a.read(ctx, doing, api, project, app)
+	if err != nil || a.mark(got.RunEnvVariables) == keyID {
+		return got, "", err
 	}
 	env := a.environment(got, keyID)
-	_, resp, err = api.UpdateAppWithContext(ctx, &codeenginev2.UpdateAppOptions{
+	now, resp, err := api.UpdateAppWithContext(ctx, &codeenginev2.UpdateAppOptions{
 		ProjectID: &project, Name: &app, IfMatch: got.EntityTag, App: map[string]any{"run_env_variables": env},
 	})
-	return fault(ctx, doing, resp, err, literals(env)...)
+	if now == nil || text(now.Name) == "" {
+		now = got
+	}
+	return now, revisions(got).created, fault(ctx, doing, resp, err, literals(env)...)
+}
+
+func (a *apps) read(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app string) (*codeenginev2.App, error) {
+	got, resp, err := api.GetAppWithContext(ctx, &codeenginev2.GetAppOptions{ProjectID: &project, Name: &app})
+	if err = fault(ctx, doing, resp, err); err != nil {
+		return nil, err
+	}
+	if got == nil || text(got.EntityTag) == "" {
+		return nil, upstream.Incomplete(doing, "entity tag")
+	}
+	return got, nil
 }
 
 func (a *apps) environment(app *codeenginev2.App, keyID string) []codeenginev2.EnvVar {

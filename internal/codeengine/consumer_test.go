@@ -3,9 +3,11 @@ package codeengine_test
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
@@ -291,4 +293,123 @@ func TestAServiceThatRepeatsTheEnvironmentIsNotQuoted(t *testing.T) {
 		fmt.Fprintf(rw, `{"errors":[{"code":"bad_request","message":"not valid: %s"}]}`, canary)
 	})
 	wants(t, s.Consumers().Restart(t.Context(), "app/5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21/a", "ApiKey-1"), reconcile.ErrRefused, "left out")
+}
+
+// play makes something happen to the next revision of the app theirs, or to its
+// newest one.
+func (w *world) play(p cloud.Play) {
+	w.t.Helper()
+	if _, err := w.Cloud().PlayApp(w.team().ID, "theirs", p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// theirs adds an app that runs with ApiKey-1, and returns its consumers.
+func (w *world) theirs() reconcile.Consumers {
+	w.t.Helper()
+	w.Cloud().AddApp(w.team().ID, "theirs", env(map[string]any{"type": "secret_full_reference", "reference": secretName}))
+	c := w.theirConsumers()
+	if err := c.Restart(w.t.Context(), w.label("theirs"), "ApiKey-1"); err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) runsWith(want string) {
+	w.t.Helper()
+	if got := w.list(codeengine.Restart{Names: []string{"app/theirs"}}); got != "theirs="+want {
+		w.t.Errorf("consumers %q, want key %s", got, want)
+	}
+}
+
+func TestAnAppRunsWithTheKeyOfItsReadyRevision(t *testing.T) {
+	for name, tc := range map[string]struct {
+		play cloud.Play
+		want error
+		says string
+	}{
+		"a revision that does not get ready":  {cloud.Play{Kind: cloud.PlayHold}, reconcile.ErrNotActive, "theirs-00002 serves"},
+		"a revision that waits for resources": {cloud.Play{Kind: cloud.PlayEvict}, reconcile.ErrNotActive, "theirs-00003 is not ready"},
+		"a revision that fails":               {cloud.Play{Kind: cloud.PlayFail, Reason: "image_pull_back_off"}, reconcile.ErrRefused, "image_pull_back_off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, emulator.Options{})
+			w.theirs()
+			w.play(tc.play)
+			for range 2 { // the second one finds the mark, and only looks
+				wants(t, w.theirConsumers().Restart(t.Context(), w.label("theirs"), "ApiKey-2"), tc.want, tc.says)
+				w.runsWith("ApiKey-1")
+			}
+			if made := w.app("theirs").Revisions; len(made) != 3 {
+				t.Errorf("revisions %v, want one for the restart", made)
+			}
+			w.play(cloud.Play{Kind: cloud.PlayRelease})
+			if err := w.theirConsumers().Restart(t.Context(), w.label("theirs"), "ApiKey-2"); err != nil {
+				t.Error(err)
+			}
+			w.runsWith("ApiKey-2")
+		})
+	}
+}
+
+func (w *world) theirConsumers() reconcile.Consumers {
+	return w.consumers(codeengine.Restart{Names: []string{"app/theirs"}})
+}
+
+func TestARestartWaitsForARevisionThatGetsReady(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.patience = time.Minute
+	c := w.theirs()
+	w.play(cloud.Play{Kind: cloud.PlayHold})
+	done := make(chan error)
+	go func() { done <- c.Restart(t.Context(), w.label("theirs"), "ApiKey-2") }()
+	for len(w.app("theirs").Revisions) < 3 {
+		runtime.Gosched()
+	}
+	w.play(cloud.Play{Kind: cloud.PlayRelease})
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	w.runsWith("ApiKey-2")
+}
+
+func TestAnAppWithoutTheMarkRunsWithTheKeyOfTheRestartBefore(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	c := w.theirs()
+	apply := func() { // as terraform apply does
+		app := w.app("theirs")
+		_, err := w.Cloud().UpdateApp(cloud.Owner(), w.team().ID, "theirs", app.EntityTag,
+			env(map[string]any{"type": "secret_full_reference", "reference": secretName}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		apply()
+		w.runsWith("ApiKey-1")
+	}
+	if err := c.Restart(t.Context(), w.label("theirs"), "ApiKey-2"); err != nil {
+		t.Fatal(err)
+	}
+	w.runsWith("ApiKey-2")
+	apply()
+	w.runsWith("ApiKey-2")
+	w.play(cloud.Play{Kind: cloud.PlayHold})
+	apply() // its revision does not serve yet
+	w.runsWith("ApiKey-2")
+}
+
+func TestAnAppThatWasNeverReadyHoldsNoKeyBack(t *testing.T) {
+	answer := func(key string) string {
+		return `{"name":"app","entity_tag":"1","status":"failed","status_details":{"latest_created_revision":"app-00001","reason":"no_revision_ready"},
+			"run_env_variables":[{"type":"secret_full_reference","reference":"logs-sender"},{"type":"literal","name":"` + marker + `","value":"` + key + `"}]}`
+	}
+	s := fake(t, func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(rw, `{"limit":100,"apps":[`+answer("ApiKey-1")+`]}`)
+	})
+	list, err := s.Consumers().Consumers(t.Context())
+	if err != nil || len(list) != 1 || list[0].Key != "ApiKey-1" {
+		t.Errorf("consumers %v (%v)", list, err)
+	}
 }

@@ -33,6 +33,8 @@ type world struct {
 	*emulator.Server
 	t    *testing.T
 	http *http.Client
+	// patience of clients that are made later; zero is a millisecond.
+	patience time.Duration
 }
 
 func newWorld(t *testing.T, opts emulator.Options) *world {
@@ -54,7 +56,7 @@ func newWorld(t *testing.T, opts emulator.Options) *world {
 // client is a new one: another process.
 func (w *world) client() *codeengine.Client {
 	return codeengine.New(codeengine.Config{
-		Endpoint: w.URL(), HTTP: w.http,
+		Endpoint: w.URL(), HTTP: w.http, Patience: max(w.patience, time.Millisecond),
 		Auth: &core.IamAuthenticator{ApiKey: w.Ready().APIKey, URL: w.URL(), Client: w.http},
 	})
 }

@@ -305,9 +305,9 @@ func (s *Server) deleteRevision(c *call) (answer, error) {
 
 func (s *Server) revisionBody(c *call, x cloud.App) func(string) map[string]any {
 	return func(name string) map[string]any {
-		// Only the newest revision's fields are stored. All revisions show
-		// them.
-		out := s.appBody(c)(x)
+		own := x
+		own.Spec = x.Specs[name]
+		out := s.appBody(c)(own)
 		for _, k := range []string{"entity_tag", "endpoint", "managed_domain_mappings"} {
 			delete(out, k)
 		}

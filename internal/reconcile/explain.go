@@ -81,6 +81,10 @@ func (ru *run) explainStore(step rotation.Step, err error) {
 	switch {
 	case errors.Is(err, errAltered):
 		ru.block(rotation.EntryAltered, err)
+	case step.Action == rotation.RestartConsumer && errors.Is(err, ErrRefused):
+		ru.block(rotation.ConsumerFailed, err)
+	case step.Action == rotation.RestartConsumer && errors.Is(err, ErrNotActive) && ru.out.Result != ResultBlocked:
+		ru.set(ResultInProgress, rotation.ConsumerStarting, err)
 	case !final || step.Action == rotation.RestartConsumer:
 	case !ru.c.Optional[step.Target]:
 		ru.block(storeFault(err), err)

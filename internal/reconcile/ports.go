@@ -226,8 +226,10 @@ type Releaser interface {
 
 // Consumers manages the programs that read a store only when they start.
 type Consumers interface {
-	// Consumers lists them with the key ID that the last restart wrote on each.
+	// Consumers lists them with the key that each runs with.
 	Consumers(ctx context.Context) ([]rotation.Consumer, error)
-	// Restart restarts one consumer and writes the key's ID on it.
+	// Restart restarts one consumer, unless it was restarted for this key, and
+	// waits for a limited time until it runs with the key. It returns ErrNotActive
+	// if it does not yet, and ErrRefused if it does not start.
 	Restart(ctx context.Context, name, keyID string) error
 }

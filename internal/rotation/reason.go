@@ -54,6 +54,7 @@ const (
 	StoreUnreachable Reason = "store-unreachable"
 	StoreNotActive   Reason = "store-not-active"
 	ConsumerUnknown  Reason = "consumer-unknown"
+	ConsumerStarting Reason = "consumer-starting"
 )
 
 // Reasons to be blocked. A person must act.
@@ -87,6 +88,8 @@ const (
 	IdentityAbsent Reason = "service-id-absent"
 	GroupDenied    Reason = "access-group-denied"
 	AdoptionFailed Reason = "adoption-failed"
+	// ConsumerFailed is set after a restart: it closes no gate.
+	ConsumerFailed Reason = "consumer-failed"
 	// ExpansionFailed blocks a credential before a run.
 	ExpansionFailed Reason = "expansion-failed"
 )
@@ -155,6 +158,7 @@ var reasons = map[Reason]reason{
 	StoreUnreachable: {kind: Wait, lets: quiet, text: "a store did not answer, so no key is created or ended"},
 	StoreNotActive:   {kind: Wait, lets: quiet, text: "the project of a store is not active yet"},
 	ConsumerUnknown:  {kind: Wait, lets: quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
+	ConsumerStarting: {kind: Wait, lets: quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},
 	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
 	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "correct the local clock"},
 	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
@@ -183,6 +187,7 @@ var reasons = map[Reason]reason{
 	KeyForeign:       {kind: Block, lets: trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
 	IdentityAbsent:   {kind: Block, lets: trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
 	GroupDenied:      {kind: Block, lets: trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},
+	ConsumerFailed:   {kind: Block, lets: quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
 	ExpansionFailed:  {kind: Block, lets: trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
 	AdoptionFailed:   {kind: Block, lets: trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
 }

@@ -162,7 +162,7 @@ type Consumer struct {
 	Name string
 	// Store is the store that it reads. Empty if unknown.
 	Store string
-	// Key is the key ID that the last restart wrote on the consumer.
+	// Key is the key that the consumer runs with, as far as a restart left its ID.
 	Key string
 	// Unknown is set if the consumer could not be read.
 	Unknown bool

@@ -3,6 +3,7 @@ package cloud
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +22,8 @@ type App struct {
 	Spec      map[string]any `json:"spec"`
 	// Revisions lists the names of all revisions, oldest first.
 	Revisions []string `json:"revisions"`
+	// Specs has the Spec that each revision was created with.
+	Specs map[string]map[string]any `json:"-"`
 	// Rollout says which revision serves, and how each one is.
 	Rollout Rollout `json:"rollout"`
 }
@@ -141,7 +144,7 @@ func mergePatch(to, patch any) any {
 func (c *Cloud) viewApp(x *app) App {
 	out := x.App
 	out.Spec = cloneJSON(x.Spec).(map[string]any)
-	out.Revisions = slices.Clone(x.Revisions)
+	out.Revisions, out.Specs = slices.Clone(x.Revisions), maps.Clone(x.Specs)
 	out.Rollout = c.rollout(x)
 	return out
 }
@@ -259,6 +262,7 @@ func (c *Cloud) DeleteRevision(a Actor, projectID, name, revision string) error 
 	}
 	x.Revisions = slices.Delete(x.Revisions, i, i+1)
 	delete(x.starts, revision)
+	delete(x.Specs, revision)
 	return nil
 }
 

@@ -143,6 +143,10 @@ func (c *Cloud) addRevision(x *app) {
 		n, _ = strconv.Atoi(last[len(last)-5:])
 	}
 	x.Revisions = append(x.Revisions, fmt.Sprintf("%s-%05d", x.Name, n+1))
+	if x.Specs == nil {
+		x.Specs = map[string]map[string]any{}
+	}
+	x.Specs[x.Revision()] = cloneJSON(x.Spec).(map[string]any)
 	if x.next != nil {
 		c.play(x, *x.next, false)
 		x.next = nil

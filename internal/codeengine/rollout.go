@@ -1,0 +1,149 @@
+package codeengine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/IBM/code-engine-go-sdk/codeenginev2"
+	"github.com/IBM/go-sdk-core/v5/core"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/upstream"
+)
+
+// rollout says which revisions of an app are the newest one and the one that runs.
+// Code Engine sends requests to the old revision until a newer one is ready.
+type rollout struct {
+	created, ready string
+	status, reason string
+}
+
+func revisions(app *codeenginev2.App) rollout {
+	r := rollout{status: text(app.Status)}
+	if d := app.StatusDetails; d != nil {
+		r.created, r.ready, r.reason = text(d.LatestCreatedRevision), text(d.LatestReadyRevision), text(d.Reason)
+	}
+	return r
+}
+
+// pending reports whether the app runs an older revision than its newest one. An app
+// that was never ready runs none, so its next start reads the store.
+func (r rollout) pending() bool { return r.ready != "" && r.ready != r.created }
+
+func (r rollout) failed() bool {
+	return r.status == codeenginev2.App_Status_Failed || r.reason == codeenginev2.AppStatus_Reason_NoRevisionReady ||
+		r.reason == codeenginev2.AppStatus_Reason_ReadyButLatestRevisionFailed
+}
+
+// running returns the key that the app's running revision has, or "" if it is
+// unknown. The mark may be missing, since tools such as Terraform take off what
+// they did not write, in a new revision. That revision read the store later than an
+// earlier one with the mark, so it has the same key or a newer one.
+func (a *apps) running(ctx context.Context, api *codeenginev2.CodeEngineV2, project string, app *codeenginev2.App) (string, error) {
+	r := revisions(app)
+	key := a.mark(app.RunEnvVariables)
+	if !r.pending() && (key != "" || r.ready == "") {
+		return key, nil
+	}
+	doing := fmt.Sprintf("listing the revisions of app %s of project %s in %s", text(app.Name), a.store.cfg.Project, a.store.cfg.Region)
+	opts := &codeenginev2.ListAppRevisionsOptions{ProjectID: &project, AppName: app.Name, Limit: core.Int64Ptr(pageSize)}
+	seen := upstream.Pages{Doing: doing, Most: maxPages}
+	key, newest := "", ""
+	for {
+		page, resp, err := api.ListAppRevisionsWithContext(ctx, opts)
+		if err = fault(ctx, doing, resp, err); err != nil {
+			return "", err
+		}
+		if page == nil {
+			return "", upstream.Incomplete(doing, "body")
+		}
+		for i := range page.Revisions {
+			rev := &page.Revisions[i]
+			name, mark := text(rev.Name), a.mark(rev.RunEnvVariables)
+			if mark != "" && !later(name, r.ready) && !later(newest, name) {
+				key, newest = mark, name
+			}
+		}
+		opts.Start = next(page.Next)
+		if more, err := seen.Next(text(opts.Start)); err != nil {
+			return "", err
+		} else if !more {
+			return key, nil
+		}
+	}
+}
+
+// later reports whether a revision of an app was created after another one. Names
+// end in a number that counts up: shipper-00002. The number grows digits after
+// 99999, so a longer name is later.
+func later(name, than string) bool {
+	if len(name) != len(than) {
+		return len(name) > len(than)
+	}
+	return strings.Compare(name, than) > 0
+}
+
+// wait waits until the app runs the revision that follows before, or its newest one
+// if before is empty. Without an answer in time the next run looks again: it knows
+// the revision by its mark.
+func (a *apps) wait(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project string, app *codeenginev2.App, before string) error {
+	const shortest, longest = 100 * time.Millisecond, 2 * time.Second
+	for pause := shortest; ; pause = min(2*pause, longest) {
+		r := revisions(app)
+		fresh := before == "" || r.created != before
+		switch {
+		case r.created == "", fresh && !r.pending() && r.ready != "":
+			return nil
+		case fresh && r.failed():
+			return fmt.Errorf("%s: revision %s: %w: %s", doing, r.created, reconcile.ErrRefused, a.why(ctx, api, project, text(app.Name), r))
+		}
+		if err := a.pause(ctx, pause); err != nil {
+			return fmt.Errorf("%s: revision %s is not ready, and %s serves: %w: %w", doing, r.created, r.ready, reconcile.ErrNotActive, err)
+		}
+		now, err := a.read(ctx, doing, api, project, text(app.Name))
+		if err != nil {
+			return err
+		}
+		app = now
+	}
+}
+
+// why returns the reason of a failed revision, or that of the app.
+func (a *apps) why(ctx context.Context, api *codeenginev2.CodeEngineV2, project, app string, r rollout) string {
+	rev, _, err := api.GetAppRevisionWithContext(ctx, &codeenginev2.GetAppRevisionOptions{ProjectID: &project, AppName: &app, Name: &r.created})
+	if err == nil && rev != nil && rev.StatusDetails != nil && text(rev.StatusDetails.Reason) != "" {
+		r.reason = text(rev.StatusDetails.Reason)
+	}
+	if !reasonForm.MatchString(r.reason) {
+		return "its status gives no reason"
+	}
+	return r.reason
+}
+
+// reasonForm is the form of a status's reason. No key has it.
+var reasonForm = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+
+var errPatience = errors.New("the time to wait for revisions is over")
+
+// pause waits for a while, unless the restarts have waited long enough in all.
+func (a *apps) pause(ctx context.Context, d time.Duration) error {
+	a.mu.Lock()
+	d = min(d, a.left)
+	a.left -= d
+	a.mu.Unlock()
+	if d <= 0 {
+		return errPatience
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
