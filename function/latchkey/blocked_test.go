@@ -372,6 +372,13 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			fix: func(s *stage) { s.fix() }, after: reconcile.ResultChanged,
 		},
+		rotation.OwnLogin: {
+			cause: func(s *stage) {
+				s.url = s.serve(holesHead + given(strings.TrimPrefix(s.cloud.Cloud().Minter().IAMID, "iam-")))
+			},
+			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
+			after: reconcile.ResultPublished,
+		},
 		rotation.ExpansionFailed: {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID: {name: c,", `serviceID: {name: 'c${["x"][1]}',`, 1))

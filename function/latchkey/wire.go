@@ -69,7 +69,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		return secretsmanager.New(secretsmanager.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP()})
 	})
 	p.reconciler = &reconcile.Reconciler{
-		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Now: to.now, Log: log,
+		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 	}
 	p.sweeper = sweep.New(sweep.Config{Reconciler: p.reconciler, Pace: pacer, Now: to.now, Every: cfg.SweepEvery})
 	p.builder = &credentialBuilder{

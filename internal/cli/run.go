@@ -94,7 +94,7 @@ func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error
 	if notKey == "" {
 		demand.NewerThan = r.Now()
 	}
-	ask := reconcile.Request{Trigger: demand}
+	ask := reconcile.Request{Trigger: demand, Force: d.Force}
 	if d.DryRun {
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}
@@ -135,7 +135,7 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 	if err := r.checkKey(ctx, keyID, credentials); err != nil {
 		return err
 	}
-	ask := reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID, Contain: contain}}
+	ask := reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID, Contain: contain}, Force: d.Force}
 	if d.DryRun {
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}
@@ -178,7 +178,7 @@ func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
 	for i := range credentials {
 		credentials[i].AdoptKey = keyID
 	}
-	ask := reconcile.Request{}
+	ask := reconcile.Request{Force: d.Force}
 	if d.DryRun {
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}

@@ -15,6 +15,7 @@ import (
 // Demand are the flags of commands that demand something.
 type Demand struct {
 	Yes     bool          `help:"Skip the confirmation."`
+	Force   bool          `help:"Also if latchkey is logged in as the service ID whose keys change."`
 	DryRun  bool          `help:"Print the steps, and do none of them."`
 	Wait    bool          `help:"Wait until it is done (the default), or try once." default:"true" negatable:""`
 	Timeout time.Duration `help:"How long to wait. Default: 20m on a terminal, else 2m." placeholder:"DURATION"`

@@ -72,6 +72,8 @@ type Request struct {
 	// Cause is the event's type, source and ID. It is written in the description
 	// of a key that is minted for it.
 	Cause string
+	// Force lets the run change keys of the service ID that we are logged in as.
+	Force bool
 	// Recorded, if set, is called with the credential's name once the demand is met
 	// or recorded, which may be long before the run ends. It is not called for an
 	// Request that shares another one's run.

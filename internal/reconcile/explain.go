@@ -39,6 +39,8 @@ func (ru *run) storeError(reason rotation.Reason) error {
 	switch reason {
 	case rotation.ConsumerUnknown:
 		return ru.consumerErr
+	case rotation.OwnLogin:
+		return errors.New(ru.id.ID)
 	case rotation.NameCollision:
 		return ru.collision()
 	case rotation.StoreSilent:

@@ -40,6 +40,7 @@ type run struct {
 	twice   bool              // a store names a key of a second service ID of ours, with another name
 	holder  ServiceID         // a service ID with the name that belongs to another credential
 	cached  bool              // id came from an earlier run
+	login   bool              // we are logged in as one of ours
 	keys    []rotation.Key
 	foreign int
 	granted []Policy
@@ -131,6 +132,9 @@ func (ru *run) observe(ctx context.Context) error {
 			ru.whose[c.Name] = own
 		}
 	}
+	if err := ru.observeLogin(ctx); err != nil {
+		return err
+	}
 	ru.distrust()
 	if err := ru.observeNamed(ctx); err != nil {
 		return err
@@ -146,6 +150,19 @@ func (ru *run) observe(ctx context.Context) error {
 		return err
 	}
 	ru.observeUse(ctx)
+	return nil
+}
+
+// observeLogin notes whether the service ID is the one that we are logged in as.
+func (ru *run) observeLogin(ctx context.Context) error {
+	if ru.Self == nil {
+		return nil
+	}
+	self, err := ru.Self(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: reading who we are logged in as: %w", ErrObserve, err)
+	}
+	ru.login = slices.ContainsFunc(ru.ours, func(id ServiceID) bool { return id.IAMID == self })
 	return nil
 }
 

@@ -25,6 +25,8 @@ type Reconciler struct {
 	// Account returns the account that a new key's token must name. If nil, the
 	// account is not checked.
 	Account func(context.Context) (string, error)
+	// Self returns the IAM ID that we are logged in as. If nil, it is not known.
+	Self func(context.Context) (string, error)
 
 	// Now returns the local time. If nil, it is time.Now.
 	Now func() time.Time
@@ -64,7 +66,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, c Credential, req Request) (
 		return r.invalid(c), nil //nolint:nilerr // the outcome tells the error
 	}
 	t := req.Trigger
-	key := fmt.Sprintf("%s|%s|%s|%t|%s", t.NewerThan.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey)
+	key := fmt.Sprintf("%s|%s|%s|%s|%t|%s|%t",
+		t.NewerThan.Format(time.RFC3339Nano), t.Expiry.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey, req.Force)
 	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) { return r.reconcile(ctx, c, req) })
 }
 

@@ -110,6 +110,9 @@ func (ru *run) decide() rotation.Plan {
 		ru.wanted = clamp(ru.wanted, now)
 	}
 	plan := decide(s, ru.c.Rules, ru.wanted, now)
+	if ru.login && !ru.req.Force {
+		plan.Steps, plan.Waiting, plan.Blocked = nil, "", rotation.OwnLogin
+	}
 	ru.before = plan.Published
 	ru.out.ServiceID = ru.id.ID
 	ru.out.Next = plan.Next

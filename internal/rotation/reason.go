@@ -88,6 +88,7 @@ const (
 	IdentityAbsent Reason = "service-id-absent"
 	GroupDenied    Reason = "access-group-denied"
 	AdoptionFailed Reason = "adoption-failed"
+	OwnLogin       Reason = "own-login"
 	// ConsumerFailed is set after a restart: it closes no gate.
 	ConsumerFailed Reason = "consumer-failed"
 	// ExpansionFailed blocks a credential before a run.
@@ -187,6 +188,7 @@ var reasons = map[Reason]reason{
 	KeyForeign:       {kind: Block, lets: trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
 	IdentityAbsent:   {kind: Block, lets: trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
 	GroupDenied:      {kind: Block, lets: trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},
+	OwnLogin:         {kind: Block, lets: trusted, text: "latchkey is logged in as this service ID, so it changes none of its keys", fix: "let latchkey log in with a trusted profile or as another service ID, or use --force with latchkey rotate, revoke or adopt"},
 	ConsumerFailed:   {kind: Block, lets: quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
 	ExpansionFailed:  {kind: Block, lets: trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
 	AdoptionFailed:   {kind: Block, lets: trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
