@@ -94,6 +94,9 @@ func (s *stage) job(env map[string]string) (int, string) {
 
 // jobEnvironment is how Code Engine hands an event to a job.
 func jobEnvironment(e sample.Event) map[string]string {
+	if e.Header["ce-id"] == "" { // Event Notifications hands over its envelope
+		return map[string]string{"ibmendata": string(e.Body)}
+	}
 	env := map[string]string{"CE_DATA": string(e.Body)}
 	for name, value := range e.Header {
 		switch attribute, is := strings.CutPrefix(name, "ce-"); {

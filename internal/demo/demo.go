@@ -332,7 +332,7 @@ func (d *demo) runJob(e sample.Event, authenticated bool) ([]byte, error) {
 		return nil, fmt.Errorf("finding the program: %w", err)
 	}
 	cmd := d.command(self, "job")
-	if authenticated {
+	if authenticated || e.Header["ce-id"] == "" {
 		cmd.Env = append(cmd.Env, "ibmendata="+string(sample.Notified(e)))
 	} else {
 		for name, value := range e.Header {
