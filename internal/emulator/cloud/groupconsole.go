@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // NewGroup is an access group that an administrator adds in the console.
@@ -29,16 +28,6 @@ type GroupChange struct {
 	Remove    []string `json:"remove"` // IAM IDs
 	CreatedBy string   `json:"createdBy"`
 	Grants    []Grant  `json:"grants"`
-}
-
-// roleNamed returns the role that a name or CRN has for a service.
-func roleNamed(name, service string) (Role, bool) {
-	for _, r := range slices.Concat(systemRoles, commonServiceRoles, ownServiceRoles[service]) {
-		if strings.EqualFold(r.Name, name) {
-			return r, true
-		}
-	}
-	return lookupRole(name, service)
 }
 
 // AddGroup adds an access group without checking policies or limits.
@@ -101,7 +90,7 @@ func (c *Cloud) checkByHand(g *group, ch GroupChange) error {
 			return errors.New("a grant needs a service and roles")
 		}
 		for _, name := range grant.Roles {
-			if _, ok := roleNamed(name, grant.Service); !ok {
+			if _, ok := RoleNamed(name, grant.Service); !ok {
 				return fmt.Errorf("%s has no role %q", grant.Service, name)
 			}
 		}
@@ -125,8 +114,8 @@ func (c *Cloud) changeByHand(g *group, ch GroupChange) {
 	for _, grant := range ch.Grants {
 		var roles []string
 		for _, name := range grant.Roles {
-			r, _ := roleNamed(name, grant.Service)
-			roles = append(roles, r.CRN)
+			crn, _ := RoleNamed(name, grant.Service)
+			roles = append(roles, crn)
 		}
 		slices.Sort(roles)
 		c.putPolicy(Owner(), PolicySpec{

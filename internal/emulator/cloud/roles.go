@@ -90,21 +90,31 @@ func roleOn(resource []Attribute, crn string) (Role, bool) {
 	return lookupRole(crn, service)
 }
 
+// roleNamed returns the role with a display name or CRN, for a service or, if
+// service is empty, for the service group IAM and all others.
+func roleNamed(name, service string) (Role, bool) {
+	services := []string{service}
+	if service == "" {
+		services = iamServices
+	}
+	for _, s := range services {
+		for _, r := range slices.Concat(systemRoles, commonServiceRoles, ownServiceRoles[s]) {
+			if strings.EqualFold(r.Name, name) {
+				return r, true
+			}
+		}
+		if r, ok := lookupRole(name, s); ok {
+			return r, true
+		}
+	}
+	return Role{}, false
+}
+
 // RoleNamed returns the CRN of the role with a display name or CRN, for a
 // service or, if service is empty, for the service group IAM and all others.
 func RoleNamed(name, service string) (crn string, ok bool) {
-	own := ownServiceRoles[service]
-	if service == "" {
-		for _, s := range iamServices {
-			own = append(own[:len(own):len(own)], ownServiceRoles[s]...)
-		}
-	}
-	for _, r := range slices.Concat(systemRoles, commonServiceRoles, own) {
-		if r.Name == name || r.CRN == name {
-			return r.CRN, true
-		}
-	}
-	return "", false
+	r, ok := roleNamed(name, service)
+	return r.CRN, ok
 }
 
 // RoleOf returns the role that a CRN names for a service.
