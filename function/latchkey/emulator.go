@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,6 +22,9 @@ type emulatorCommand struct {
 	Listen  string        `help:"Address on loopback." default:"127.0.0.1:0"`
 	Latency time.Duration `help:"Delay of every emulated call."`
 	Lag     time.Duration `help:"How long IAM does not show new keys and policies."`
+	Rate    int           `name:"rate-limit" help:"How many calls are answered a second: 0 means any number." placeholder:"N"`
+	Service int           `name:"service-rate-limit" help:"The same for each service." placeholder:"N"`
+	Caller  int           `name:"identity-rate-limit" help:"The same for each identity." placeholder:"N"`
 	Faults  string        `help:"A JSON file with faults per route." placeholder:"FILE"`
 	Verbose bool          `help:"Log every call."`
 	Switch  []string      `help:"Replace a guess about IBM Cloud: see below. Repeatable." placeholder:"NAME=VALUE" sep:"none"`
@@ -72,6 +76,9 @@ func (c emulatorCommand) Run(ctx context.Context, std cli.Streams, log *slog.Log
 	if err != nil {
 		return err
 	}
+	if min(c.Rate, c.Service, c.Caller) < 0 {
+		return errors.New("--rate-limit, --service-rate-limit and --identity-rate-limit must not be negative")
+	}
 	opts := emulator.Options{Listen: c.Listen, Latency: c.Latency, Lag: c.Lag, ProjectDelay: emulator.UsualProjectDelay, Switches: switches,
 		SeedCredentials: c.SeedCredentials, Log: slog.New(slog.DiscardHandler)}
 	if c.Verbose {
@@ -90,6 +97,9 @@ func (c emulatorCommand) Run(ctx context.Context, std cli.Streams, log *slog.Log
 	if err != nil {
 		return fmt.Errorf("starting the emulator: %w", err)
 	}
+	settings := server.Settings()
+	settings.RateLimit, settings.ServiceRateLimit, settings.IdentityRateLimit = c.Rate, c.Service, c.Caller
+	server.Set(settings)
 	if err := json.NewEncoder(std.Out).Encode(server.Ready()); err != nil {
 		return fmt.Errorf("printing the ready line: %w", err)
 	}

@@ -57,7 +57,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt route) {
 	if !s.wait(r, s.pause()) {
 		panic(http.ErrAbortHandler)
 	}
-	if after := s.throttle(); after > 0 {
+	if after := s.throttle(c); after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(after))
 		s.write(w, s.faultAnswer(c, http.StatusTooManyRequests))
 		return

@@ -112,8 +112,15 @@ type Settings struct {
 	// emulated clock. The others get 429 with Retry-After. 0 means no limit.
 	RateLimit int `json:"rateLimit"`
 	// RateBurst is how many calls may come at once; 0 means RateLimit.
-	RateBurst int            `json:"rateBurst"`
-	Switches  cloud.Switches `json:"switches"`
+	RateBurst int `json:"rateBurst"`
+	// ServiceRateLimit and ServiceRateBurst are the limit of each service, and
+	// IdentityRateLimit and IdentityRateBurst that of each identity in all
+	// services. Logins count for no identity.
+	ServiceRateLimit  int            `json:"serviceRateLimit"`
+	ServiceRateBurst  int            `json:"serviceRateBurst"`
+	IdentityRateLimit int            `json:"identityRateLimit"`
+	IdentityRateBurst int            `json:"identityRateBurst"`
+	Switches          cloud.Switches `json:"switches"`
 }
 
 // Settings returns the current settings.
@@ -124,7 +131,9 @@ func (s *Server) Settings() Settings {
 	return Settings{
 		Latency: Duration{s.latency}, KeyLag: Duration{k.KeyLag}, ListLag: Duration{k.ListLag}, PolicyLag: Duration{k.PolicyLag},
 		ActivityLag: Duration{k.ActivityLag}, ReportDelay: Duration{k.ReportDelay}, ProjectDelay: Duration{k.ProjectDelay}, RejectLogs: k.RejectLogs,
-		RateLimit: s.bucket.rate, RateBurst: s.bucket.burst, Switches: switches,
+		RateLimit: s.rates.all.rate, RateBurst: s.rates.all.burst,
+		ServiceRateLimit: s.rates.service.rate, ServiceRateBurst: s.rates.service.burst,
+		IdentityRateLimit: s.rates.identity.rate, IdentityRateBurst: s.rates.identity.burst, Switches: switches,
 	}
 }
 
@@ -136,8 +145,17 @@ func (s *Server) Set(n Settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latency = n.Latency.Duration
-	if s.bucket.rate != n.RateLimit || s.bucket.burst != n.RateBurst {
-		s.bucket = newBucket(n.RateLimit, n.RateBurst, s.base().Add(s.offset))
+	for _, l := range []struct {
+		b           *bucket
+		rate, burst int
+	}{
+		{&s.rates.all, n.RateLimit, n.RateBurst}, {&s.rates.service, n.ServiceRateLimit, n.ServiceRateBurst},
+		{&s.rates.identity, n.IdentityRateLimit, n.IdentityRateBurst},
+	} {
+		if l.b.rate != l.rate || l.b.burst != l.burst {
+			*l.b = newBucket(l.rate, l.burst, s.base().Add(s.offset))
+			s.rates.each = map[any]*bucket{}
+		}
 	}
 }
 
@@ -257,8 +275,10 @@ func (s *Server) changeSettings(body []byte) (any, error) {
 			return nil, errors.New("settings must not be negative")
 		}
 	}
-	if next.RateLimit < 0 || next.RateBurst < 0 {
-		return nil, errors.New("settings must not be negative")
+	for _, n := range []int{next.RateLimit, next.RateBurst, next.ServiceRateLimit, next.ServiceRateBurst, next.IdentityRateLimit, next.IdentityRateBurst} {
+		if n < 0 {
+			return nil, errors.New("settings must not be negative")
+		}
 	}
 	if err := next.Switches.Check(); err != nil {
 		return nil, err

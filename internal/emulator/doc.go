@@ -149,8 +149,9 @@
 // key in effect. A changed policy keeps its old effect, and activity shows late.
 // Sure: that there are lags. Guessed: their length, and that a GET of something
 // deleted gets 404 at once. New members of a group have its access after the
-// policy lag, and lose it at once. The rate limit answers 429 before a fault
-// counts the call; IBM publishes no numbers.
+// policy lag, and lose it at once. Rate limits, of all calls, of each service
+// and of each identity, answer 429 before a fault counts the call; IBM publishes
+// no numbers.
 //
 // # Events
 //

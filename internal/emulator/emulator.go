@@ -95,7 +95,7 @@ type Server struct {
 	mu       sync.Mutex // guards everything below
 	offset   time.Duration
 	latency  time.Duration
-	bucket   bucket
+	rates    rates
 	faults   []*activeFault
 	counters map[string]int
 	events   []Event

@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -79,5 +80,45 @@ func TestRateLimitComesBeforeFaults(t *testing.T) {
 	w.Advance(time.Second)
 	if r, _ := w.raw("GET", "/v2/roles", ""); r.StatusCode != 500 {
 		t.Errorf("the fault's call: status %d", r.StatusCode)
+	}
+}
+
+func TestEachServiceAndEachIdentityHasItsRateLimit(t *testing.T) {
+	w := newWorld(t)
+	_, k := w.Cloud().AddIdentity("other")
+	mine, other := w.token(w.Ready().APIKey), w.token(k.Value)
+	roles := func(token string) int {
+		r, _ := w.raw("GET", "/v2/roles", "", "Authorization", "Bearer "+token)
+		return r.StatusCode
+	}
+	ownKeys := func(token string) int {
+		r, _ := w.raw("GET", "/v1/apikeys", "", "Authorization", "Bearer "+token)
+		return r.StatusCode
+	}
+	for name, test := range map[string]struct {
+		service, identity int
+		calls             func() []int
+		want              []int
+	}{
+		"a service's limit holds for all identities, and for it alone": {1, 0,
+			func() []int { return []int{roles(mine), roles(other), ownKeys(other)} }, []int{200, 429, 200}},
+		"an identity's limit holds in all services, and for it alone": {0, 1,
+			func() []int { return []int{roles(mine), ownKeys(mine), ownKeys(other)} }, []int{200, 429, 200}},
+		"a call that one limit rejects takes nothing from another": {1, 2,
+			func() []int { return []int{roles(mine), roles(mine), ownKeys(mine)} }, []int{200, 429, 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := w.Settings()
+			n.ServiceRateLimit, n.IdentityRateLimit = 0, 0
+			w.Set(n)
+			n.ServiceRateLimit, n.IdentityRateLimit = test.service, test.identity
+			w.Set(n)
+			if got := test.calls(); !slices.Equal(got, test.want) {
+				t.Errorf("statuses %d, want %d", got, test.want)
+			}
+		})
+	}
+	if r, _ := w.raw("POST", "/emulator/settings", `{"identityRateLimit":-1}`); r.StatusCode != 400 {
+		t.Errorf("a negative limit: status %d", r.StatusCode)
 	}
 }
