@@ -16,7 +16,7 @@ CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v cl
 RACE     := $(if $(CC_FOUND),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build bundle run test fuzz kills test-real real-servers deploy-check bench lint clean simulate enumerate
+.PHONY: help build bundle run test fuzz kills test-real real-servers deploy-check bench bench-entry lint clean simulate enumerate
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -109,8 +109,13 @@ test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) rea
 deploy-check: ## Run every deploy script against a stand-in for ibmcloud.
 	bash deploy/check.sh
 
-bench: ## Measure what the function's entry point costs, as ratios of one run.
-bench: bundle $(CLOUDEVENTS)/package.json
+# A row that misses its goal says SHORT, and the exit code is 1.
+JUNK ?= 1m
+bench: ## Measure start, size, rotations, sweeps and limits, each against a reference (JUNK=1m).
+	@$(GO) test -C internal/bench -tags bench -count 1 -timeout 3h -junk $(JUNK)
+
+bench-entry: ## Measure what the function's entry point and an audit event cost, as ratios of one run.
+bench-entry: bundle $(CLOUDEVENTS)/package.json
 	$(GO) test -run '^$$' -bench AuditEvents -benchtime 20x ./function/latchkey | grep x-bare
 	node function/testdata/bench.js dist/function $(CLOUDEVENTS) 2>/dev/null
 

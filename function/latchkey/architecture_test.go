@@ -18,6 +18,7 @@ var packages = map[string][]string{
 	"secret":         {},
 	"entry":          {},
 	"pace":           {},
+	"bench":          {},
 	"emulator/cloud": {},
 	"event/sample":   {},
 

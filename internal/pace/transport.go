@@ -33,10 +33,7 @@ var reads = []string{"", http.MethodGet, http.MethodHead, http.MethodOptions, "L
 
 // RoundTrip satisfies http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	name, class, repeatable := req.Host, Look, true
-	if name == "" {
-		name = req.URL.Host
-	}
+	name, class, repeatable := req.URL.Host, Look, true
 	switch {
 	case strings.HasSuffix(req.URL.Path, tokenPath):
 		class = token
