@@ -61,6 +61,7 @@ type Client struct {
 	mu      sync.Mutex // guards what follows
 	regions map[string]*codeenginev2.CodeEngineV2
 	ids     map[projectName]string // IDs of the projects that were looked up
+	queues  map[appName]*queue     // restarts under way
 }
 
 // projectName is the name of a project in a region.
@@ -78,7 +79,7 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[projectName]string{}}
+	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[projectName]string{}, queues: map[appName]*queue{}}
 }
 
 func (c *Client) host(region string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -154,9 +155,18 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+	q, err := a.store.client.enter(ctx, appName{a.store.cfg.Region, project, app}, a.marker(), keyID)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
+	leave := sync.OnceFunc(func() { q.leave(a.marker()) })
+	defer leave()
 	var last error
 	for range restartTries {
-		now, before, err := a.roll(ctx, doing, api, project, app, keyID)
+		now, before, err := a.roll(ctx, doing, api, project, app, keyID, q)
+		if err == nil {
+			leave() // others need not wait for the revision
+		}
 		if err == nil {
 			return a.wait(ctx, doing, api, project, now, before)
 		}
@@ -172,12 +182,12 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 // roll makes one attempt. It sends the whole environment, since a patch replaces
 // the whole list. It returns the app, and the newest revision before the one that it
 // makes, or "" if the app has the key's ID already.
-func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app, keyID string) (now *codeenginev2.App, before string, err error) {
+func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app, keyID string, q *queue) (now *codeenginev2.App, before string, err error) {
 	got, err := a.read(ctx, doing, api, project, app)
 	if err != nil || a.mark(got.RunEnvVariables) == keyID {
 		return got, "", err
 	}
-	env := a.environment(got, keyID)
+	env := environment(got, q.marks())
 	now, resp, err := api.UpdateAppWithContext(ctx, &codeenginev2.UpdateAppOptions{
 		ProjectID: &project, Name: &app, IfMatch: got.EntityTag, App: map[string]any{"run_env_variables": env},
 	})
@@ -198,13 +208,18 @@ func (a *apps) read(ctx context.Context, doing string, api *codeenginev2.CodeEng
 	return got, nil
 }
 
-func (a *apps) environment(app *codeenginev2.App, keyID string) []codeenginev2.EnvVar {
+// environment returns the app's environment with marks, by their names.
+func environment(app *codeenginev2.App, marks map[string]string) []codeenginev2.EnvVar {
 	env := slices.DeleteFunc(slices.Clone(app.RunEnvVariables), func(v codeenginev2.EnvVar) bool {
-		return text(v.Name) == a.marker()
+		_, marked := marks[text(v.Name)]
+		return marked
 	})
-	return append(env, codeenginev2.EnvVar{
-		Type: core.StringPtr(codeenginev2.EnvVar_Type_Literal), Name: core.StringPtr(a.marker()), Value: &keyID,
-	})
+	for _, name := range slices.Sorted(maps.Keys(marks)) {
+		env = append(env, codeenginev2.EnvVar{
+			Type: core.StringPtr(codeenginev2.EnvVar_Type_Literal), Name: core.StringPtr(name), Value: core.StringPtr(marks[name]),
+		})
+	}
+	return env
 }
 
 // literals returns the literal values of an environment, which may be passwords.
