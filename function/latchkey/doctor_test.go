@@ -97,7 +97,7 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 func TestTheDoctorSaysWhatIsLeftOfTheQuotas(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	created, _ := s.created("team-a")
-	s.one(created, "", "published")
+	s.one(created, testToken, "published")
 	_, list := s.examine(nil)
 	for _, part := range []string{"1 of 20 keys", "1 of 100 secrets", "of 120 revisions"} {
 		if !strings.Contains(list, part) {

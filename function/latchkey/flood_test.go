@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -42,9 +45,20 @@ func flooded(tb testing.TB) (http.Handler, *http.Request, []byte) {
 		tb.Fatal(err)
 	}
 	s := service.New(tb.Context(), service.Config{
-		Now: time.Now, Events: service.Events{Rules: newRuleset(cfg.Rules)}, Log: slog.New(slog.DiscardHandler), Looks: rate.NewLimiter(0, 0),
+		Identity: noLogin{}, Now: time.Now, Events: service.Events{Rules: newRuleset(cfg.Rules)}, Log: slog.New(slog.DiscardHandler), Looks: rate.NewLimiter(0, 0),
 	})
 	return s.Handler(), r, raw
+}
+
+// noLogin is an identity that cannot log in.
+type noLogin struct{}
+
+var errNoLogin = errors.New("no login")
+
+func (noLogin) Self(context.Context) (string, error) { return "", errNoLogin }
+func (noLogin) Usable(context.Context) error         { return errNoLogin }
+func (noLogin) Owner(context.Context, secret.Value) (keyID, credential string, err error) {
+	return "", "", errNoLogin
 }
 
 // bare reads the headers and the body of an event, and asks nothing of them.

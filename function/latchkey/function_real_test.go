@@ -110,7 +110,7 @@ func (f *function) call(said *record, requests []map[string]any, flags ...string
 func TestTheFunctionAnswersAsTheApplicationDoes(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		created, credential := s.created("team-b")
-		s.one(created, "", "published") // the state is then the same for both
+		s.one(created, testToken, "published") // the state is then the same for both
 		structured := sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents+json"},
 			Body: []byte(`{"specversion":"1.0","id":"1","source":"/me","type":"dev.latchkey.sweep","data":{"credentials":["` + credential + `"]}}`)}
 		asText := structured
@@ -290,7 +290,7 @@ func TestTheFunctionAnswersBeforeThePlatformAborts(t *testing.T) {
 			t.Errorf("answer %d %v", a.StatusCode, a.Headers)
 		}
 		// What was under way is finished even so: the program ends only then.
-		s.one(created, "", "unchanged")
+		s.one(created, testToken, "unchanged")
 	})
 }
 

@@ -18,7 +18,7 @@ func TestAnExpiryDateIsServedByOneKey(t *testing.T) {
 	const day = 24 * time.Hour
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-a")
-	s.one(e, "", reconcile.ResultPublished)
+	s.one(e, testToken, reconcile.ResultPublished)
 	published := func() string { return s.data("team-a")["IAM_API_KEY_ID"] }
 	start := s.cloud.Now()
 	to := func(days time.Duration) {

@@ -204,7 +204,7 @@ func TestASinkThatIsDownHoldsNoAnswerUp(t *testing.T) {
 	l := s.listener()
 	l.answer(http.StatusServiceUnavailable)
 	url := s.telling(l)
-	r := s.post(url, sample.Tick(s.cloud.Now()), "")
+	r := s.post(url, sample.Tick(s.cloud.Now()), testToken)
 	if r.status != http.StatusOK || len(r.outcomes) != 2 {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}

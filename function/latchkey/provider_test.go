@@ -504,7 +504,7 @@ func TestARunThatDiedInTheMiddleIsFinishedByTheNext(t *testing.T) {
 		p.cloud.ClearFaults()
 		url := p.serve(p.yaml)
 		for step, want := range []bool{false, true, false} { // too young, due, done
-			r := p.post(url, sample.Tick(p.cloud.Now()), "")
+			r := p.post(url, sample.Tick(p.cloud.Now()), testToken)
 			if got := strings.Contains(r.body, p.task().ID) && strings.Contains(r.body, "unfuse"); r.status != http.StatusOK || got != want {
 				t.Errorf("sweep %d: %d %s", step, r.status, r.body)
 			}

@@ -230,7 +230,7 @@ func TestANewProjectGetsAProvenKeyInItsSecret(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	s.cloud.Cloud().AddProject("team-shop", "eu-de")
 	e, credential := s.created("team-shop")
-	out := s.one(e, "", reconcile.ResultPublished)
+	out := s.one(e, testToken, reconcile.ResultPublished)
 	if out.Credential != credential || out.Key == "" || out.ServiceID == "" {
 		t.Errorf("outcome %+v", out)
 	}
@@ -258,10 +258,10 @@ func TestANewProjectGetsAProvenKeyInItsSecret(t *testing.T) {
 func TestTheSameEventAgainChangesNothing(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-b")
-	first := s.one(e, "", reconcile.ResultPublished)
+	first := s.one(e, testToken, reconcile.ResultPublished)
 	changes := len(s.cloud.Events())
 	for range 3 {
-		if again := s.one(e, "", reconcile.ResultUnchanged); again.Key != first.Key {
+		if again := s.one(e, testToken, reconcile.ResultUnchanged); again.Key != first.Key {
 			t.Errorf("key %s, want %s", again.Key, first.Key)
 		}
 	}
@@ -273,7 +273,7 @@ func TestTheSameEventAgainChangesNothing(t *testing.T) {
 func TestAnAppThatTakesTheKeyFromItsEnvironmentIsRestarted(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-a")
-	out := s.one(e, "", reconcile.ResultPublished)
+	out := s.one(e, testToken, reconcile.ResultPublished)
 	for _, app := range s.project("team-a").Apps {
 		marked := strings.Contains(fmt.Sprint(app.Env()), out.Key)
 		if app.Name == "shipper" && !marked {
@@ -288,7 +288,7 @@ func TestAnAppThatTakesTheKeyFromItsEnvironmentIsRestarted(t *testing.T) {
 func TestAnExpiringSecretIsRotatedAndTheOldKeyEndsByItself(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, credential := s.created("team-a")
-	first := s.one(e, "", reconcile.ResultPublished)
+	first := s.one(e, testToken, reconcile.ResultPublished)
 	s.cloud.Advance(50 * 24 * time.Hour)
 	expiring := sample.SecretExpiring(s.cloud.Ready().Account, "logs-sender-team-a", s.cloud.Now())
 	second := s.one(expiring, testToken, reconcile.ResultPublished)
@@ -326,7 +326,7 @@ func TestAStoreThatRefusesLeavesTheOldKeyPublishedAndAlive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, emulator.Options{})
 			e, credential := s.created("team-b")
-			first := s.one(e, "", reconcile.ResultPublished)
+			first := s.one(e, testToken, reconcile.ResultPublished)
 			before := s.data("team-b")
 			s.cloud.Advance(time.Hour)
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: tc.status})
@@ -368,7 +368,7 @@ func TestLostAnswersMakeNoSecondKey(t *testing.T) {
 			s.cloud.Inject(fault)
 			s.post(s.url, e, "")
 			s.cloud.Advance(20 * time.Minute)
-			r := s.post(s.url, e, "")
+			r := s.post(s.url, e, testToken)
 			if r.status != http.StatusOK {
 				t.Fatalf("the second event was answered %d %s", r.status, r.body)
 			}
@@ -400,7 +400,7 @@ func TestInstancesThatRaceEndWithOnePublishedKey(t *testing.T) {
 	s.cloud.Advance(20 * time.Minute)
 	s.post(s.url, e, "")
 	s.cloud.Advance(20 * time.Minute)
-	r := s.post(s.url, e, "")
+	r := s.post(s.url, e, testToken)
 	if r.status != http.StatusOK {
 		t.Fatalf("the last event was answered %d %s", r.status, r.body)
 	}
@@ -445,8 +445,8 @@ func TestBadInputGetsAClearAnswerAndChangesNothing(t *testing.T) {
 		"a credential without a config entry":  {unknown, testToken, http.StatusBadRequest, []string{"unknown"}},
 		"a verb that the config does not allow": {sample.Binary("dev.latchkey.revoke", "/t", s.cloud.Now(),
 			map[string]any{"credential": "logs-sender/" + project.ID, "keyID": "ApiKey-1"}), testToken, http.StatusForbidden, nil},
-		"a project that does not exist": {sample.ProjectCreated(s.cloud.Ready().Account, "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d", "x", s.cloud.Now()), "", http.StatusNoContent, nil},
-		"a project that where excludes": {sample.ProjectCreated(s.cloud.Ready().Account, s.project("sandbox").ID, "sandbox", s.cloud.Now()), "", http.StatusNoContent, nil},
+		"a project that does not exist": {sample.ProjectCreated(s.cloud.Ready().Account, "0a6b8a32-4b8e-4b7a-9a61-0d6f5f1e2c3d", "x", s.cloud.Now()), testToken, http.StatusNoContent, nil},
+		"a project that where excludes": {sample.ProjectCreated(s.cloud.Ready().Account, s.project("sandbox").ID, "sandbox", s.cloud.Now()), testToken, http.StatusNoContent, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := s.post(s.url, tc.event, tc.token)
@@ -490,7 +490,7 @@ func TestIAMThatIsDownIsTryAgain(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-b")
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/serviceids*", Kind: emulator.FaultStatus, Status: 503})
-	r := s.post(s.url, e, "")
+	r := s.post(s.url, e, testToken)
 	if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" {
 		t.Errorf("answer %d %v %s", r.status, r.header, r.body)
 	}
@@ -505,7 +505,7 @@ func TestAGranteeThatHoldsLessIsBlockedWithTheRole(t *testing.T) {
 	s.cloud.Cloud().Revoke(minter.IAMID, "logs")
 	s.cloud.Cloud().Grant(minter.IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator")
 	e, credential := s.created("team-b")
-	r := s.post(s.url, e, "")
+	r := s.post(s.url, e, testToken)
 	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Reason != rotation.PolicyWeaker {
 		t.Fatalf("answer %d %s", r.status, r.body)
 	}
@@ -516,14 +516,14 @@ func TestAGranteeThatHoldsLessIsBlockedWithTheRole(t *testing.T) {
 		t.Errorf("%d keys were minted without their policy", n)
 	}
 	s.cloud.Cloud().Grant(minter.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
-	s.one(e, "", reconcile.ResultPublished)
+	s.one(e, testToken, reconcile.ResultPublished)
 }
 
 func TestLagIsWaitedForAndNeverTakenForAbsence(t *testing.T) {
 	s := newStage(t, emulator.Options{Lag: 700 * time.Millisecond})
 	e, credential := s.created("team-b")
-	out := s.one(e, "", reconcile.ResultPublished)
-	s.one(e, "", reconcile.ResultUnchanged)
+	out := s.one(e, testToken, reconcile.ResultPublished)
+	s.one(e, testToken, reconcile.ResultUnchanged)
 	if keys := s.keys(credential); len(keys) != 1 || keys[out.Key].ID == "" {
 		t.Errorf("%d keys, want the published one", len(keys))
 	}
@@ -546,9 +546,9 @@ func TestOfTwoServiceIDsTheOneWhoseKeyIsPublishedStays(t *testing.T) {
 	note := fmt.Sprintf(`{"owner":"example","created":%q,"iam_id":%q}`, s.cloud.Now().UTC().Truncate(time.Minute).Format(time.RFC3339), higher.IAMID)
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": key.Value, "IAM_API_KEY_ID": key.ID, "IAM_API_KEY_LATCHKEY": note})
 
-	out := s.one(e, "", reconcile.ResultChanged)
+	out := s.one(e, testToken, reconcile.ResultChanged)
 	if out.Key != key.ID || out.ServiceID != higher.ID || len(out.Steps) != 1 || out.Steps[0].Action != rotation.RemoveDuplicate || out.Steps[0].Target != lower.ID {
 		t.Errorf("outcome %+v, want only %s removed", out, lower.ID)
 	}
-	s.one(e, "", reconcile.ResultUnchanged)
+	s.one(e, testToken, reconcile.ResultUnchanged)
 }

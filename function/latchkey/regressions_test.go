@@ -80,7 +80,7 @@ func TestADemandThatWasAccepted202IsMetLater(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := holed(t, static("c", place1))
-			first := s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished)
+			first := s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished)
 			s.cloud.Advance(time.Hour)
 			r := demand(s)
 			s.sweeps(3)
@@ -154,13 +154,13 @@ func TestAScopedEventSeesACollisionToo(t *testing.T) {
 
 func TestAnAlteredValueIsNotSpread(t *testing.T) {
 	s := holed(t, static("c", place1, place2))
-	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished)
+	s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished)
 	data := s.data("team-b")
 	data["IAM_API_KEY"] = "pasted-by-mistake-pasted-by-mistake-pasted"
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 	s.cloud.Cloud().RemoveSecret(s.project("team-a").ID, "logs-sender")
 	s.cloud.Advance(time.Hour)
-	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished) // no store has the key's value
+	s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished) // no store has the key's value
 	for _, project := range []string{"team-a", "team-b"} {
 		if got := s.data(project)["IAM_API_KEY"]; got == "" || got == data["IAM_API_KEY"] {
 			t.Errorf("the store in %s has the value %q", project, got)
@@ -172,7 +172,7 @@ func TestAnAlteredValueIsNotSpread(t *testing.T) {
 	data["IAM_API_KEY"] = "pasted-by-mistake-pasted-by-mistake-pasted"
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 	s.cloud.Advance(time.Hour)
-	s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultChanged)
+	s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultChanged)
 	if got := s.data("team-b")["IAM_API_KEY"]; got != good {
 		t.Errorf("the store in team-b has the value %q", got)
 	}
@@ -181,7 +181,7 @@ func TestAnAlteredValueIsNotSpread(t *testing.T) {
 func TestAWarmInstanceSeesThatAnotherServiceIDPublishes(t *testing.T) {
 	s := holed(t, static("c", place1))
 	cold := s.serve(holesHead + static("c", place1))
-	first := s.one(sample.Tick(s.cloud.Now()), "", reconcile.ResultPublished) // s.url is warm with its service ID
+	first := s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished) // s.url is warm with its service ID
 	marker := reconcile.Marker{Owner: "example", Credential: "c"}
 	other := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: marker.Text()})
 	s.cloud.Cloud().Grant(other.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")

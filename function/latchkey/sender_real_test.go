@@ -25,7 +25,7 @@ func TestARealSenderIsUnderstood(t *testing.T) {
 	}
 	s := newStage(t, emulator.Options{})
 	created, credential := s.created("team-a")
-	s.one(created, "", "published")
+	s.one(created, testToken, "published")
 	ctx, stop := context.WithCancel(t.Context())
 	url, exit := s.serving(ctx)
 	defer func() { stop(); <-exit }()

@@ -44,6 +44,7 @@ func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger
 	log.Info("serving", "address", listener.Addr().String())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	go s.SweepWhenIdle(ctx, p.cfg.SweepEvery)
 
 	select {
 	case err := <-served:

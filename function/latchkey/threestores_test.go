@@ -118,7 +118,7 @@ func (m *mix) started(t *testing.T, key string) {
 // sweep posts a tick and returns the outcome for the credential.
 func (m *mix) sweep(t *testing.T) reconcile.Outcome {
 	t.Helper()
-	r := m.post(m.url, sample.Tick(m.cloud.Now()), "")
+	r := m.post(m.url, sample.Tick(m.cloud.Now()), testToken)
 	for _, o := range r.outcomes {
 		if o.Credential == "agents" {
 			return o
@@ -192,7 +192,7 @@ func TestThreeStores(t *testing.T) { threeStores(t, kubetest.Fake(t), vaulttest.
 func TestOnlyWhatTheConfigNamesIsSetUp(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-a")
-	s.one(e, "", reconcile.ResultPublished)
+	s.one(e, testToken, reconcile.ResultPublished)
 	if a := s.parts.builder.stores; len(a.clusters)+len(a.vaults) != 0 {
 		t.Errorf("%d clusters and %d vaults were set up", len(a.clusters), len(a.vaults))
 	}

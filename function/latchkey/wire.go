@@ -70,6 +70,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	})
 	p.reconciler = &reconcile.Reconciler{
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
+		ForcedPerHour: cfg.ForcedPerHour,
 	}
 	p.sweeper = sweep.New(sweep.Config{Reconciler: p.reconciler, Pace: pacer, Now: to.now, Every: cfg.SweepEvery})
 	p.builder = &credentialBuilder{

@@ -69,13 +69,16 @@ type Config struct {
 	Regions    []string      // regions that are searched for Code Engine projects; default none
 	Endpoints  string        // Public (default) or Private
 	SweepEvery time.Duration // interval of the timer's sweeps, from 1m to 12h; default 1h
-	Paused     bool          // observe without changing anything; default false
-	Events     Events        // authentication and permissions of events
-	Rules      []*Rule       // in file order
-	Hooks      []*Hook       // in file order, with unique names
-	Outcomes   []Outcome     // sinks in file order
-	Provider   *Provider     // nil: the job creates no credentials for Secrets Manager
-	Entries    []*Entry      // in file order, with unique names
+	// ForcedPerHour is how many rotations callers may demand in an hour, together; from
+	// 10 to 10,000, default 60
+	ForcedPerHour int
+	Paused        bool      // observe without changing anything; default false
+	Events        Events    // authentication and permissions of events
+	Rules         []*Rule   // in file order
+	Hooks         []*Hook   // in file order, with unique names
+	Outcomes      []Outcome // sinks in file order
+	Provider      *Provider // nil: the job creates no credentials for Secrets Manager
+	Entries       []*Entry  // in file order, with unique names
 }
 
 // Identity is the identity that latchkey logs in as.

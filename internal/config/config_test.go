@@ -57,7 +57,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantConfig := &Config{
-		Owner: "example", Regions: []string{"eu-de", "us-south"}, Endpoints: Public, SweepEvery: time.Hour,
+		Owner: "example", Regions: []string{"eu-de", "us-south"}, Endpoints: Public, SweepEvery: time.Hour, ForcedPerHour: 60,
 		Events: Events{
 			Auth:  Auth{BearerEnv: "EVENTS_TOKEN"},
 			Allow: []Allow{{Verbs: []string{"provision", "rotate"}, Credentials: []string{"*"}}},
@@ -135,7 +135,7 @@ func TestFaults(t *testing.T) {
 	}{
 		// Keys and kinds.
 		"an unknown key suggests the near one":          {"sweepEvery: 1h", "sweepevery: 1h", []string{`4: : unknown key "sweepevery"; did you mean "sweepEvery"?`}},
-		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, paused, events, rules, hooks, outcomes, provider, credentials`}},
+		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, forcedPerHour, paused, events, rules, hooks, outcomes, provider, credentials`}},
 		"an unknown kind of store names the known ones": {"  - file: {path: /keys/logs.json}", "  - keychain: {path: x}", []string{`20: credentials[0].stores[0]: unknown key "keychain"; known here: codeEngine, secretsManager, file, kubernetes, vault, restart, required`}},
 		"a key that is there twice":                     {"sweepEvery: 1h", "owner: other", []string{`4: owner: the key "owner" occurs twice; the first is on line 2`}},
 		"a key without a value":                         {"sweepEvery: 1h", "sweepEvery:", []string{`4: sweepEvery: has no value`}},
@@ -254,6 +254,8 @@ func TestFaults(t *testing.T) {
 		"an arbitrary secret with an entry":                {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: arbitrary, entry: A}\n", []string{`20: credentials[0].stores[0].secretsManager.entry: cannot be combined with the type arbitrary`}},
 		"a lock that is no truth":                          {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: arbitrary, lock: manager}\n", []string{`20: credentials[0].stores[0].secretsManager.lock: must be true or false, not a string`}},
 		"a type that no key is kept in":                    {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: iam_credentials}\n", []string{`20: credentials[0].stores[0].secretsManager.type: "iam_credentials" must be arbitrary or kv`}},
+		"forced rotations below the least":                 {"owner: example\n", "owner: example\nforcedPerHour: 9\n", []string{`3: forcedPerHour: 9 is not a whole number from 10 to 10000`}},
+		"forced rotations that are no number":              {"owner: example\n", "owner: example\nforcedPerHour: many\n", []string{`3: forcedPerHour: must be a whole number from 10 to 10000`}},
 		"a name that Secrets Manager refuses":              {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, name: logs_key, type: arbitrary}\n", []string{`20: credentials[0].stores[0].secretsManager.name: "logs_key" must be the name of a secret`}},
 		"a secret group with a slash":                      {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, group: a/b, name: logs, type: arbitrary}\n", []string{`20: credentials[0].stores[0].secretsManager.group: "a/b" must be the name of a secret group`}},
 		"one secret in two groups":                         {"  - file: {path: /keys/logs.json}\n", "  - secretsManager: {instance: 7a1c, region: eu-de, group: a1, name: logs, type: arbitrary}\n  - secretsManager: {instance: 7a1c, region: eu-de, name: logs, type: arbitrary}\n", []string{`21: credentials[0].stores[1]: is the same location as stores[0]`}},

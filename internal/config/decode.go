@@ -19,6 +19,10 @@ const (
 	defaultOverlap    = 24 * time.Hour
 	defaultOnLeak     = "disable"
 	defaultOnDisabled = "replace"
+
+	defaultForcedPerHour = 60
+	minForcedPerHour     = 10
+	maxForcedPerHour     = 10_000
 )
 
 // A draft holds positions in the file, for the checks between fields.
@@ -45,7 +49,7 @@ type entryDraft struct {
 // config reads the root. To add a key, add its field here or below: the faults for
 // unknown keys and missing values follow from the fields.
 func (d *decoder) config(v value) *Config {
-	c := &Config{Endpoints: Public, SweepEvery: defaultSweepEvery}
+	c := &Config{Endpoints: Public, SweepEvery: defaultSweepEvery, ForcedPerHour: defaultForcedPerHour}
 	var f draft
 	f.root = d.object(v,
 		field{"version", true, d.version},
@@ -60,6 +64,7 @@ func (d *decoder) config(v value) *Config {
 		field{"regions", false, func(v value) { c.Regions = d.words(v, entry.CheckRegion) }},
 		field{"endpoints", false, func(v value) { c.Endpoints = d.word(v, oneOf(Public, Private)) }},
 		field{"sweepEvery", false, func(v value) { c.SweepEvery = d.duration(v, defaultSweepEvery) }},
+		field{"forcedPerHour", false, func(v value) { c.ForcedPerHour = d.number(v, minForcedPerHour, maxForcedPerHour) }},
 		field{"paused", false, func(v value) { c.Paused = d.truth(v) }},
 		field{"events", false, func(v value) {
 			events, patterns := d.events(v)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -228,8 +229,22 @@ func (d *decoder) version(v value) {
 	}
 }
 
+// number reads a whole number from least to most.
+func (d *decoder) number(v value, least, most int) int {
+	if !d.kind(v, yaml.ScalarNode, "!!int", fmt.Sprintf("a whole number from %d to %d", least, most)) {
+		return least
+	}
+	n, err := strconv.Atoi(v.node.Value)
+	if err != nil || n < least || n > most {
+		d.fault(v, "%s is not a whole number from %d to %d", v.node.Value, least, most)
+		return least
+	}
+	return n
+}
+
 // duration reads days, hours and minutes. After a fault it returns the fallback, so
 // that later checks do not add a fault for the same value.
+
 func (d *decoder) duration(v value, fallback time.Duration) time.Duration {
 	if !d.kind(v, yaml.ScalarNode, "!!str", "a duration in d, h and m, such as 90d or 1d12h") {
 		return fallback

@@ -401,9 +401,7 @@ func (d *demo) sendAll(ctx context.Context, e sample.Event, authenticated bool) 
 	for name, value := range e.Header {
 		req.Header.Set(name, value)
 	}
-	if authenticated {
-		req.Header.Set("Authorization", "Bearer "+d.token.Expose())
-	}
+	req.Header.Set("Authorization", "Bearer "+d.token.Expose()) // without it, the answer has no outcome
 	resp, err := d.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("sending the event: %w", err)
@@ -472,7 +470,7 @@ func (d *demo) stayUp(ctx context.Context, last reconcile.Outcome) error {
 	ready := d.cloud.Ready()
 	d.say("\nlatchkey stays up on %s; Ctrl-C stops it. Try:\n", d.url)
 	d.say("  # a sweep: nothing is due")
-	d.say("  curl -s -X POST %s/ -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /me' -H 'ce-type: dev.latchkey.sweep'", d.url)
+	d.say("  curl -s -X POST %s/ -H 'Authorization: Bearer %s' -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /me' -H 'ce-type: dev.latchkey.sweep'", d.url, d.token.Expose())
 	d.say("  # another key for one project (not within 10 minutes of the last: move the clock, see below)")
 	d.say("  curl -s %s/ -H 'Authorization: Bearer %s' -H 'ce-specversion: 1.0' -H 'ce-id: 2' -H 'ce-source: /me' \\", d.url, d.token.Expose())
 	d.say("    -H 'ce-type: dev.latchkey.rotate' -H 'Content-Type: application/json' -d '{\"credential\":\"%s\",\"notKey\":\"%s\"}'", last.Credential, last.Key)

@@ -155,7 +155,7 @@ func TestAuditEventsThatAreNotForUsAreToldByAScan(t *testing.T) {
 		"a project that was read":             {kafka(), auditRecord("codeengine.project.read", "success", "x", crnTeamA), true},
 		"a created project":                   {kafka(), auditRecord("codeengine.project.create", "success", "x", crnTeamA), false},
 		"an escape that may hide one":         {kafka(), `{"message":"\u003d"}`, false},
-		"an event of another type":            {kafka("Ce-Type", typeTick), login, false},
+		"an event of another type":            {kafka("Ce-Type", TypeTick), login, false},
 		"an event without an id":              {kafka("Ce-Id", ""), login, false},
 		"an event of another version":         {kafka("Ce-Specversion", "0.3"), login, false},
 		"a time that is none":                 {kafka("Ce-Time", "now"), login, false},

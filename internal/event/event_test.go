@@ -129,7 +129,7 @@ func TestDecodeStructured(t *testing.T) {
 }
 
 func TestATickWithoutBodyAndContentTypeIsLegal(t *testing.T) {
-	e, err := Decode(headers("Ce-Type", typeTick, "Content-Length", "0"), nil)
+	e, err := Decode(headers("Ce-Type", TypeTick, "Content-Length", "0"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestInterpret(t *testing.T) {
 		"a type of ours with a slip":            {typePrefix + "rotat", at, `{}`, Request{}, ErrMalformed, "use dev.latchkey.rotate"},
 		"a type of ours in capitals":            {typePrefix + "REVOKE", at, `{}`, Request{}, ErrMalformed, "use dev.latchkey.revoke"},
 		"a type of ours that is far from all":   {typePrefix + "something.else", at, `{}`, Request{}, ErrMalformed, "dev.latchkey.provision, dev.latchkey.rotate"},
-		"a tick with data":                      {typeTick, at, `{"mode":"x"}`, Request{Verb: Look}, nil, ""},
+		"a tick with data":                      {TypeTick, at, `{"mode":"x"}`, Request{Verb: Look}, nil, ""},
 		"a foreign event":                       {"com.acme.order", at, `{"credential":"a"}`, Request{}, ErrNotForUs, "com.acme.order"},
 		"a created project":                     {"whatever", at, lifecycle, created, nil, ""},
 		"a restored project":                    {"whatever", at, swap("controller.instance.create", "controller.instance.restore"), created, nil, ""},
@@ -214,7 +214,7 @@ func TestInterpret(t *testing.T) {
 			}
 			tc.want.Cause = tc.kind + " /me e-1"
 			switch {
-			case tc.kind == typeTick:
+			case tc.kind == TypeTick:
 				tc.want.Sender = SenderTimer
 			case Own(tc.kind):
 				tc.want.Sender = SenderOwn

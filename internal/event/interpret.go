@@ -52,7 +52,7 @@ const (
 // Types that identify the sender.
 const (
 	typePrefix  = "dev.latchkey."
-	typeTick    = "dev.knative.sources.ping"
+	TypeTick    = "dev.knative.sources.ping"
 	typeKafka   = "dev.knative.kafka.event"
 	typeSecrets = "com.ibm.cloud.secrets-manager."
 )
@@ -87,7 +87,7 @@ func (r Reader) ask(e Event) ([]Request, error) {
 	switch kind := e.Type(); {
 	case Own(kind):
 		return one(r.own(e))
-	case kind == typeTick:
+	case kind == TypeTick:
 		// The data of the subscription does not matter.
 		return one(Request{Verb: Look, Sender: SenderTimer}, nil)
 	case kind == typeKafka:

@@ -74,6 +74,8 @@ type Request struct {
 	Cause string
 	// Force lets the run change keys of the service ID that we are logged in as.
 	Force bool
+	// Caller is the authenticated sender. Each has a limit of forced rotations.
+	Caller string
 	// Recorded, if set, is called with the credential's name once the demand is met
 	// or recorded, which may be long before the run ends. It is not called for an
 	// Request that shares another one's run.

@@ -20,9 +20,8 @@ type minted struct {
 
 // mint creates a key with its fuse.
 func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
-	forced := due == rotation.Demanded || due == rotation.Remembered || due == rotation.KeyLeaked
-	if forced && !ru.storm.enter(ru.now()) {
-		return fmt.Errorf("minting a key: %w: %d within an hour", errStorm, forcedPerHour)
+	if f, forced := ru.forcedBy(due); forced && !ru.storm.enter(f, ru.ForcedPerHour) {
+		return fmt.Errorf("minting a key: %w", errStorm)
 	}
 	value, err := secret.Random(ru.Rand)
 	if err != nil {

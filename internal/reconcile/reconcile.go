@@ -28,6 +28,10 @@ type Reconciler struct {
 	// Self returns the IAM ID that we are logged in as. If nil, it is not known.
 	Self func(context.Context) (string, error)
 
+	// ForcedPerHour is how many demanded rotations this replica makes in an hour, for
+	// all callers together. Zero is DefaultForcedPerHour.
+	ForcedPerHour int
+
 	// Now returns the local time. If nil, it is time.Now.
 	Now func() time.Time
 	// Decide plans. If nil, it is rotation.Decide. The simulation replaces it with

@@ -77,7 +77,7 @@
 // key gets no overlap, and once it is contained minAge does not delay its
 // successor, because its consumers have no working key.
 //
-// More than ten forced rotations an hour are a storm. Rotations that are due by
+// More forced rotations in an hour than a limit allows are a storm. Rotations that are due by
 // age, or because consumers have no key, continue. Forced ones are recorded and
 // wait.
 //

@@ -94,7 +94,7 @@ func TestRevoke(t *testing.T) {
 		"a key that is gone needs nothing": {state: both(k), trigger: revoke("gone")},
 		"paused is paused":                 {state: but(both(k), func(s *rotation.State) { s.Paused = true }), trigger: contain("k"), blocked: rotation.Paused},
 		"a storm holds forced rotations back, and writes them down": {
-			state: but(both(k), func(s *rotation.State) { s.Storm = true }), trigger: revoke("k"), want: []string{condemned}, blocked: rotation.Storm,
+			state: but(both(k), func(s *rotation.State) { s.LeakStorm = true }), trigger: revoke("k"), want: []string{condemned}, blocked: rotation.Storm,
 		},
 		"a storm does not keep consumers without a key": {
 			state:   but(both(k), func(s *rotation.State) { s.Storm = true }),

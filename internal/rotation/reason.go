@@ -184,7 +184,7 @@ var reasons = map[Reason]reason{
 	EntryAltered:     {kind: Block, lets: trusted, text: "the store's value belongs to another service ID than the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
 	ValueRefused:     {kind: Block, lets: quiet, text: "IAM rejected the value of the new key"},
 	ProofDenied:      {kind: Block, lets: quiet, text: "the new key failed its proof"},
-	Storm:            {kind: Block, lets: quiet, text: "more than 10 rotations were forced within an hour", fix: "find the sender. The demand is recorded and met within the hour"},
+	Storm:            {kind: Block, lets: quiet, text: "a caller, a credential or all of them together forced as many rotations as an hour allows", fix: "find the sender. The demand is recorded and met within the hour"},
 	KeyForeign:       {kind: Block, lets: trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
 	IdentityAbsent:   {kind: Block, lets: trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
 	GroupDenied:      {kind: Block, lets: trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},

@@ -68,7 +68,7 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 		// The service ID is the arbiter and can't be written, so a key could not
 		// be published.
 		return IdentityLocked
-	case (due.demand() || due == KeyLeaked) && v.Storm:
+	case due.demand() && v.Storm, due == KeyLeaked && v.LeakStorm:
 		return Storm
 	case !n.newest.IsZero() && v.now.Before(n.newest.Add(v.r.MinAge)):
 		return TooYoung

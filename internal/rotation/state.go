@@ -182,8 +182,9 @@ type State struct {
 	// Skew is IAM's clock minus the local clock.
 	Skew   time.Duration
 	Paused bool
-	// Storm is set if the limit of forced rotations for this hour is reached.
-	Storm bool
+	// Storm is set if a limit of demanded rotations for this hour is reached, LeakStorm
+	// if that of revocations is.
+	Storm, LeakStorm bool
 	// Stranger is the key whose revocation is requested, if it exists and is not
 	// ours.
 	Stranger string

@@ -27,6 +27,8 @@ type Allow interface {
 type caller struct {
 	name   string
 	known  bool // it presented a valid token or signature
+	hidden bool // no token over HTTP: its answers have no content
+	tick   bool // it is the platform's timer, as far as the header shows
 	allow  []Allow
 	within time.Duration // how long it waits for an answer
 	cause  reconcile.Cause
@@ -110,12 +112,5 @@ func looks(requests []event.Request) []event.Request {
 	return slices.DeleteFunc(requests, func(q event.Request) bool { return !isLook(q) })
 }
 
-// tooMany answers 429 if callers without a token send too much.
-func (s *Service) tooMany(w http.ResponseWriter) bool {
-	if s.looks.Allow() {
-		return false
-	}
-	w.Header().Set("Retry-After", "1")
-	w.WriteHeader(http.StatusTooManyRequests)
-	return true
-}
+// tooMany is the answer to a caller without a token that requests too much.
+func tooMany() Answer { return Answer{Status: http.StatusTooManyRequests, retry: 1} }

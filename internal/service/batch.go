@@ -42,10 +42,6 @@ func (s *Service) batch(ctx context.Context, header http.Header, body []byte, fr
 			answers[i] = refuse(item.Err)
 			continue
 		}
-		if i > 0 && !from.known && !s.looks.Allow() { // the first look was counted with the request
-			answers[i] = Answer{Status: http.StatusTooManyRequests, retry: 1}
-			continue
-		}
 		g.Go(func() error {
 			answers[i] = s.handle(ctx, item.Event, from)
 			return nil

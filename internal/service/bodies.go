@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
-
-	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
 // What bodies of unverified callers may use. A body counts with the bytes that
@@ -39,19 +37,20 @@ var (
 	errBusy       = errors.New("too many bodies at once")
 )
 
-// read reads a whole body. release gives its memory back; it is never nil.
-func (b *bodyReader) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+// read reads a whole body of at most limit bytes. release gives its memory back; it is
+// never nil.
+func (b *bodyReader) read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), err error) {
 	held := int64(0)
 	release = func() { b.budget.Release(held) }
-	if r.ContentLength > webhook.MaxBody {
+	if r.ContentLength > limit {
 		w.Header().Set("Connection", "close") // the rest of it stays unread
 		return nil, release, errBodyLarge
 	}
 	// A function's request has its whole body already, and takes no deadline.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(b.within))
-	limited := http.MaxBytesReader(w, r.Body, webhook.MaxBody)
-	for next := int64(bodyFirst); ; next = min(2*next, webhook.MaxBody+1) {
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	for next := int64(bodyFirst); ; next = min(2*next, limit+1) {
 		// While it is copied, a body is in memory twice.
 		if !b.budget.TryAcquire(next) {
 			w.Header().Set("Connection", "close")

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event"
 )
@@ -26,32 +27,60 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	// Audit events that request nothing do not count against the limit: their
-	// flood would use up what others may request.
-	audit := event.FromKafka(r.Header)
-	if !known && !audit && s.tooMany(w) {
+	body, release, err := s.eventBody(w, r, known)
+	defer release()
+	if err != nil {
+		s.refuseBody(w, err, known)
 		return
 	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, event.MaxBody), r.ContentLength)
-	var large *http.MaxBytesError
+	if event.FromKafka(r.Header) && event.Passing(r.Header, body) && s.interpreter.ignores(r.Header["Ce-Type"][0], body) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	from := s.eventCaller(known)
+	from.hidden, from.tick = !known, isTick(r, body)
+	if from.hidden && !from.tick && !s.intake.AllowN(time.Now(), requestCost+len(body)) {
+		tooMany().write(w)
+		return
+	}
+	a := s.answer(r.Context(), r.Header, body, from)
+	if from.hidden {
+		a = a.withoutContent()
+	}
+	a.write(w)
+}
+
+// eventBody reads the body of an event. Bodies of callers without a token share one
+// budget of memory with those of unverified deliveries. release is never nil.
+func (s *Service) eventBody(w http.ResponseWriter, r *http.Request, known bool) (body []byte, release func(), err error) {
+	if !known {
+		return s.bodies.read(w, r, event.MaxBody)
+	}
+	body, err = readAll(http.MaxBytesReader(w, r.Body, event.MaxBody), r.ContentLength)
+	if err != nil {
+		err = unread(w, err)
+	}
+	return body, func() {}, err
+}
+
+// refuseBody answers a request whose body was not read.
+func (s *Service) refuseBody(w http.ResponseWriter, err error, known bool) {
 	switch {
-	case errors.As(err, &large):
+	case errors.Is(err, errBodyLarge):
 		problem(w, http.StatusRequestEntityTooLarge, "the body is longer than "+strconv.Itoa(event.MaxBody)+" bytes")
-		return
-	case err != nil:
+	case errors.Is(err, errBodyBroken) && known:
 		problem(w, http.StatusBadRequest, "the body could not be read")
-		return
+	default:
+		writeUnread(w, err)
 	}
-	if audit {
-		if event.Passing(r.Header, body) && s.interpreter.ignores(r.Header["Ce-Type"][0], body) {
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		if !known && s.tooMany(w) {
-			return
-		}
-	}
-	s.answer(r.Context(), r.Header, body, s.eventCaller(known)).write(w)
+}
+
+// isTick reports whether the request is one of the platform's timer, which asks for a
+// look at everything. Ticks are a class of their own, so that no other event keeps
+// them out.
+func isTick(r *http.Request, body []byte) bool {
+	kind := r.Header["Ce-Type"]
+	return len(body) <= requestCost && len(kind) == 1 && kind[0] == event.TypeTick
 }
 
 // Answer decodes the event of a job's trigger and answers it. known is true if the

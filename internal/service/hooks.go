@@ -54,7 +54,7 @@ func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
 		s.refuseDelivery(w, h)
 		return
 	}
-	body, release, err := s.bodies.read(w, r)
+	body, release, err := s.bodies.read(w, r, webhook.MaxBody)
 	defer release()
 	if err != nil {
 		writeUnread(w, err)

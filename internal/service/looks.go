@@ -3,6 +3,7 @@ package service
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -15,6 +16,17 @@ type looksAtAll struct {
 	mu      sync.Mutex
 	running *sharedLook
 	waiting *sharedLook
+	ended   time.Time // when the last one ended; at first, when the process began
+}
+
+// idle returns how long no look has run: 0 if one runs.
+func (l *looksAtAll) idle() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running != nil {
+		return 0
+	}
+	return time.Since(l.ended)
 }
 
 type sharedLook struct {
@@ -42,7 +54,7 @@ func (l *looksAtAll) do(look func() reconcile.SweepResult) (swept reconcile.Swee
 	}
 	own.swept = look()
 	l.mu.Lock()
-	l.running, l.waiting = l.waiting, nil
+	l.running, l.waiting, l.ended = l.waiting, nil, time.Now()
 	l.mu.Unlock()
 	close(own.done)
 	return reconcile.SweepResult{Outcomes: slices.Clone(own.swept.Outcomes), Unknown: own.swept.Unknown}, false

@@ -83,3 +83,40 @@ func TestTheCallsOfADemandAreUrgent(t *testing.T) {
 		t.Errorf("classes %v", c.got)
 	}
 }
+
+func TestAServiceSweepsWhenNoTimerDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		s := w.service(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { s.SweepWhenIdle(ctx, time.Hour); close(ended) }()
+		sweeps := func() int {
+			synctest.Wait()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return len(w.asks["other"])
+		}
+		for i := range 3 { // a timer that ticks every half hour
+			time.Sleep(30 * time.Minute)
+			post(s, "/", sample.Tick(now))
+			if n := sweeps(); n != i+1 {
+				t.Fatalf("%d sweeps after tick %d", n, i+1)
+			}
+		}
+		time.Sleep(59 * time.Minute)
+		if n := sweeps(); n != 3 {
+			t.Errorf("%d sweeps before the hour is over", n)
+		}
+		time.Sleep(2 * time.Minute)
+		if n := sweeps(); n != 4 {
+			t.Errorf("%d sweeps an hour after the last tick, want 4", n)
+		}
+		time.Sleep(3 * time.Hour)
+		if n := sweeps(); n != 7 {
+			t.Errorf("%d sweeps three hours later, want 7", n)
+		}
+		cancel()
+		<-ended
+	})
+}

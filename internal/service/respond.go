@@ -109,6 +109,17 @@ func (a Answer) describe(h http.Header, body []byte) {
 	h.Set("Ce-Id", hex.EncodeToString(sum[:16]))
 }
 
+// withoutContent returns the answer to a caller without a token. It shows neither
+// outcomes nor, by its status, what a run found: only whether the sender should send
+// the event again, and what is wrong with the event itself.
+func (a Answer) withoutContent() Answer {
+	a.Outcomes, a.about = nil, ""
+	for i := range a.parts {
+		a.parts[i].Outcomes = nil
+	}
+	return a
+}
+
 func (a Answer) write(w http.ResponseWriter) {
 	h, body := a.Render()
 	maps.Copy(w.Header(), h)

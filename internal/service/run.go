@@ -42,11 +42,29 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 	if status != 0 {
 		return Answer{Status: status}
 	}
+	if from.hidden {
+		if a, refused := s.refuseStranger(ctx, from); refused {
+			return a
+		}
+	}
 	within := min(from.within, s.answerWithin)
 	if _, notified := e.Extensions()["ibmensourceid"]; notified {
 		within = min(within, answerNotification)
 	}
 	return s.answerInTime(ctx, requests, from, within, e.Source()+" "+e.ID())
+}
+
+// refuseStranger answers a caller without a token before anything is run: if the
+// looks of all such callers are used up, or if our login fails. A tick is not
+// counted.
+func (s *Service) refuseStranger(ctx context.Context, from caller) (Answer, bool) {
+	if !from.tick && !s.looks.Allow() {
+		return tooMany(), true
+	}
+	if err := s.login.check(ctx); err != nil {
+		return Answer{Status: http.StatusServiceUnavailable, retry: 10}, true
+	}
+	return Answer{}, false
 }
 
 // answerInTime runs the requests and answers when they are done or when the time
@@ -57,7 +75,11 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
-		done <- s.run(requests, from, &recorded)
+		a := s.run(requests, from, &recorded)
+		if from.hidden && a.Status != http.StatusServiceUnavailable {
+			a = Answer{Status: http.StatusOK} // whatever the run found
+		}
+		done <- a
 	}()
 	if a, ok := wait(ctx, done, within-lateWrite(within)); ok {
 		a.about = about
@@ -197,7 +219,7 @@ func (s *Service) paced(b bundled) context.Context {
 
 // runBundle reconciles the credentials of one bundle.
 func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands) (swept reconcile.SweepResult) {
-	ask := reconcile.Request{Trigger: b.Trigger, Cause: b.Cause, Recorded: recorded.record, Answering: recorded.late}
+	ask := reconcile.Request{Trigger: b.Trigger, Cause: b.Cause, Caller: cause.Caller, Recorded: recorded.record, Answering: recorded.late}
 	if b.Verb == event.Revoke {
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}

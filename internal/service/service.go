@@ -27,10 +27,15 @@ const (
 )
 
 // Limits of what callers without a token may request. They can only request
-// looks.
+// looks. An event that requests nothing costs nothing of them.
 const (
 	LooksPerSecond = 10
 	LooksBurst     = 60
+	// intake limits the bytes that are decoded for them in a second. Each request
+	// counts with requestCost beside its body.
+	intakePerSecond = 8 << 20
+	intakeBurst     = 24 << 20
+	requestCost     = 4 << 10
 )
 
 // Sweeper reconciles credentials; sweep.Sweeper does.
@@ -85,7 +90,7 @@ type Config struct {
 	// Now is the clock that demands are compared with.
 	Now func() time.Time
 	Log *slog.Logger
-	// Version is what GET / shows.
+	// Version is what GET / shows to known callers.
 	Version string
 	// AnswerWithin is how long callers wait at most; 0 is 100 s.
 	AnswerWithin time.Duration
@@ -97,9 +102,11 @@ type Config struct {
 type Service struct {
 	cfg          Config
 	interpreter  Interpreter
-	looks        *rate.Limiter // of callers without a token
+	looks        *rate.Limiter // of callers without a token, in looks
+	intake       *rate.Limiter // of the same, in bytes
 	hooks        map[string]*hook
 	bodies       *bodyReader
+	login        loginState
 	refused      refusedDeliveries
 	answerWithin time.Duration
 	looksAtAll   looksAtAll
@@ -112,9 +119,11 @@ type Service struct {
 // an answer.
 func New(work context.Context, cfg Config) *Service {
 	s := &Service{
-		cfg: cfg, looks: cfg.Looks, hooks: map[string]*hook{}, bodies: newBodyReader(),
+		cfg: cfg, looks: cfg.Looks, intake: rate.NewLimiter(intakePerSecond, intakeBurst), hooks: map[string]*hook{}, bodies: newBodyReader(),
 		refused: refusedDeliveries{log: rate.Sometimes{Interval: time.Second}}, answerWithin: cfg.AnswerWithin, work: work,
 	}
+	s.looksAtAll.ended = time.Now()
+	s.login = loginState{usable: func(ctx context.Context) error { return cfg.Identity.Usable(ctx) }, log: cfg.Log, now: time.Now}
 	if s.looks == nil {
 		s.looks = rate.NewLimiter(LooksPerSecond, LooksBurst)
 	}
@@ -134,6 +143,9 @@ func New(work context.Context, cfg Config) *Service {
 func (s *Service) self() string {
 	ctx, cancel := context.WithTimeout(s.work, 5*time.Second)
 	defer cancel()
+	if s.login.check(ctx) != nil {
+		return ""
+	}
 	id, err := s.cfg.Identity.Self(ctx)
 	if err != nil {
 		return ""
@@ -155,7 +167,11 @@ func (s *Service) Handler() http.Handler {
 func (s *Service) root(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, s.cfg.Version+"\nPOST CloudEvents here.\n")
+		text := "POST CloudEvents here.\n"
+		if known, _ := s.authenticate(r); known {
+			text = s.cfg.Version + "\n" + text
+		}
+		_, _ = io.WriteString(w, text)
 		return
 	}
 	s.events(w, r)
@@ -164,10 +180,7 @@ func (s *Service) root(w http.ResponseWriter, r *http.Request) {
 // ready answers 204 when our own login works: without it no event can be acted
 // on.
 func (s *Service) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
-	defer cancel()
-	if err := s.cfg.Identity.Usable(ctx); err != nil {
-		s.cfg.Log.Warn("not ready", "error", err.Error())
+	if err := s.login.check(r.Context()); err != nil {
 		w.Header().Set("Retry-After", "5")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return

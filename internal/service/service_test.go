@@ -332,15 +332,16 @@ func TestTheCallerAndTheSubjectAreInTheOutcomeAndTheCause(t *testing.T) {
 		t.Errorf("logged %s", log)
 	}
 	look := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}})
-	if a := post(s, "/events", look); !strings.Contains(a.Body.String(), `"caller":"unauthenticated"`) {
-		t.Errorf("answered %d %s", a.Code, a.Body)
+	post(s, "/events", look)
+	if cause := w.asks["other"][0].Cause; !strings.Contains(cause, "unauthenticated") {
+		t.Errorf("asked because of %q", cause)
 	}
 }
 
 func TestASweepWithOneUnknownNameDoesNothing(t *testing.T) {
 	w := newWorld()
 	slip := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other", "othre"}})
-	if a := post(w.service(t), "/events", slip); a.Code != 400 || !strings.Contains(a.Body.String(), "othre") || strings.Contains(a.Body.String(), `"other"`) {
+	if a := post(w.service(t), "/events", slip, withToken(testToken)...); a.Code != 400 || !strings.Contains(a.Body.String(), "othre") || strings.Contains(a.Body.String(), `"other"`) {
 		t.Errorf("answered %d %s", a.Code, a.Body)
 	}
 	if len(w.asks) != 0 {
@@ -406,16 +407,95 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 	}
 }
 
+func TestUnknownCallersSeeNothingOfTheAccount(t *testing.T) {
+	named := func(names ...string) sample.Event {
+		return sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": names})
+	}
+	batch := sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+json"},
+		Body: sample.Encode([]map[string]any{{"specversion": "1.0", "id": "1", "source": "/t", "type": "dev.latchkey.sweep"}})}
+	for name, tc := range map[string]struct {
+		result reconcile.Result
+		event  sample.Event
+		status int
+	}{
+		"a look that published":                  {reconcile.ResultPublished, named("other"), 200},
+		"a look at what is blocked":              {reconcile.ResultBlocked, named("other"), 200},
+		"a look at a credential that is unknown": {reconcile.ResultPublished, named("none"), 200},
+		"a look at everything":                   {reconcile.ResultBlocked, sample.Tick(now), 200},
+		"a batch":                                {reconcile.ResultBlocked, batch, 200},
+		"a look that failed":                     {reconcile.ResultFailed, named("other"), 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
+				return reconcile.Outcome{Credential: c.Name, Result: tc.result, Key: "ApiKey-2", Message: "store s", Error: "reading"}
+			}
+			a := post(w.service(t), "/", tc.event)
+			if a.Code != tc.status || strings.Contains(a.Body.String(), "other") || strings.Contains(a.Body.String(), "ApiKey") || a.Header().Get("Ce-Subject") != "" {
+				t.Errorf("answered %d %v %s, want %d without content", a.Code, a.Header(), a.Body, tc.status)
+			}
+		})
+	}
+}
+
+func TestEventsOfOthersDoNotKeepTheTimerOut(t *testing.T) {
+	s := newWorld().service(t, oneBurst)
+	for range 3 * LooksBurst {
+		if a := post(s, "/", sample.Binary("com.acme.order", "/t", now, nil)); a.Code != http.StatusNoContent {
+			t.Fatalf("an event that requests nothing is answered %d", a.Code)
+		}
+		post(s, "/", sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}}))
+	}
+	for range 2 * LooksBurst {
+		if a := post(s, "/", sample.Tick(now)); a.Code != http.StatusOK {
+			t.Fatalf("a tick is answered %d", a.Code)
+		}
+	}
+}
+
+func TestAFailedLoginIsNotTriedByEachRequest(t *testing.T) {
+	w := newWorld()
+	w.unusable = errors.New("IAM answers 400")
+	s := w.service(t, oneBurst)
+	at, tried := now, 0
+	s.login.now = func() time.Time { return at }
+	s.login.usable = func(context.Context) error { tried++; return w.unusable }
+	ready := func() int {
+		a := httptest.NewRecorder()
+		s.Handler().ServeHTTP(a, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		return a.Code
+	}
+	for i := range 600 { // a minute
+		at = now.Add(time.Duration(i) * 100 * time.Millisecond)
+		if code := ready(); code != http.StatusServiceUnavailable {
+			t.Fatalf("readyz: %d", code)
+		}
+		if a := post(s, "/", sample.Tick(now)); a.Code != http.StatusServiceUnavailable {
+			t.Fatalf("a tick is answered %d", a.Code)
+		}
+	}
+	if tried > 11 {
+		t.Errorf("%d logins in a minute", tried)
+	}
+	if len(w.asks) > 0 {
+		t.Errorf("reconciled %v without a login", w.asks)
+	}
+	at, w.unusable = at.Add(loginPauseMost), nil
+	if code := ready(); code != http.StatusNoContent {
+		t.Errorf("readyz after the login works: %d", code)
+	}
+}
+
 func TestUnknownCallersAreLimitedAndKnownOnesAreNot(t *testing.T) {
 	w := newWorld()
 	s := w.service(t, oneBurst)
-	e := sample.Binary("com.acme.order", "/t", now, nil)
+	e := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}})
 	limited := 0
 	for range 2 * LooksBurst {
 		if a := post(s, "/", e); a.Code == http.StatusTooManyRequests && a.Header().Get("Retry-After") != "" {
 			limited++
 		}
-		if a := post(s, "/", e, withToken(testToken)...); a.Code != http.StatusNoContent {
+		if a := post(s, "/", e, withToken(testToken)...); a.Code != http.StatusOK {
 			t.Fatalf("a known caller is answered %d", a.Code)
 		}
 	}
@@ -432,8 +512,8 @@ func TestRoutesThatTakeNoEvent(t *testing.T) {
 		s.Handler().ServeHTTP(a, httptest.NewRequest(method, path, nil))
 		return a
 	}
-	if a := get("GET", "/"); a.Code != 200 || !strings.Contains(a.Body.String(), "latchkey v1") {
-		t.Errorf("GET /: %d %s", a.Code, a.Body)
+	if a := get("GET", "/"); a.Code != 200 || strings.Contains(a.Body.String(), "latchkey v1") {
+		t.Errorf("GET / without a token: %d %s", a.Code, a.Body)
 	}
 	if a := get("PUT", "/events"); a.Code != 405 || a.Header().Get("Allow") != "POST" {
 		t.Errorf("PUT /events: %d %v", a.Code, a.Header())
