@@ -200,12 +200,18 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), fix: clears, after: reconcile.ResultPublished},
 		rotation.StoreRefused: {
 			cause: fails(http.MethodPost, secrets, 400), after: reconcile.ResultPublished,
-			fix: func(s *stage) { clears(s); s.cloud.Advance(16 * time.Minute) },
+			fix: func(s *stage) { clears(s); s.cloud.Advance(9 * time.Hour) },
 		},
 		rotation.StoreSilent: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Advance(77 * 24 * time.Hour); fails(http.MethodGet, secrets+"/*", 500)(s) },
 			fix:   clears, after: reconcile.ResultPublished,
+		},
+		rotation.ConsumerSilent: {
+			config: strings.TrimSuffix(static("c", place1), "\n") + "\n    restart: [app/absent]\n",
+			cause:  func(s *stage) { s.sweep(); s.cloud.Advance(16 * 24 * time.Hour) },
+			fix:    func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
+			after:  reconcile.ResultUnchanged,
 		},
 		rotation.StoreQuota: {
 			cause: func(s *stage) {
@@ -217,7 +223,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				for i := range 10 {
 					s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, fmt.Sprintf("other%d", i))
 				}
-				s.cloud.Advance(16 * time.Minute)
+				s.cloud.Advance(9 * time.Hour)
 			},
 			after: reconcile.ResultPublished,
 		},
@@ -259,7 +265,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 		rotation.ProofDenied: {
 			config: strings.Replace(static("c", place1), "  stores:", "  prove: {logs: {instance: "+cloud.LogsInstanceID+", region: eu-de}}\n  stores:", 1),
 			cause:  fails(http.MethodPost, "/logs/v1/singles", 400),
-			fix:    func(s *stage) { clears(s); s.cloud.Advance(16 * time.Minute) },
+			fix:    func(s *stage) { clears(s); s.cloud.Advance(9 * time.Hour) },
 			after:  reconcile.ResultPublished,
 		},
 		rotation.Storm: {

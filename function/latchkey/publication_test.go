@@ -347,8 +347,8 @@ func TestAStoreThatRefusesLeavesTheOldKeyPublishedAndAlive(t *testing.T) {
 			s.cloud.ClearFaults()
 			s.cloud.Advance(20 * time.Minute)
 			s.one(sample.Rotate(credential, s.cloud.Now()), testToken, reconcile.ResultPublished)
-			if n := len(s.keys(credential)); n != 2 {
-				t.Errorf("%d keys are left, want the new one and the one that ends", n)
+			if n := len(s.keys(credential)); n != 3 {
+				t.Errorf("%d keys are left, want the new one, the one that ends and the refused one with its fuse", n)
 			}
 		})
 	}

@@ -302,6 +302,9 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 	if !change.Served.IsZero() {
 		marker.Served = change.Served
 	}
+	if !change.Refused.IsZero() {
+		marker.Refused, marker.Refusal = change.Refused, change.Refusal
+	}
 	if !change.Leaked.IsZero() {
 		marker.Leaked = change.Leaked
 	}

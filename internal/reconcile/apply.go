@@ -99,7 +99,9 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		failed = errors.Join(failed, err)
 		after := ru.afterwards(step, err)
-		if ru.explainStep(ctx, step, err, after); after == stop {
+		ru.explainStep(ctx, step, err, after)
+		ru.recordRefusal(ctx, step, err)
+		if after == stop {
 			return failed
 		}
 		worst = max(worst, after)

@@ -73,7 +73,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 	for range 3 {
 		id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
 		if err != nil {
-			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
+			return fmt.Errorf("%w: key %s: %w", errUncleared, ru.fresh.ID, err)
 		}
 		m := id.Marker
 		switch {

@@ -139,6 +139,8 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 	case creates && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked, err)
 		return
+	case errors.Is(err, errUncleared):
+		step.Action = "" // the service ID is the arbiter, and the refusal is IAM's
 	case step.Action == rotation.Publish && is(err, ErrDenied, ErrRefused, ErrQuota):
 		ru.block(storeFault(err), err)
 		return

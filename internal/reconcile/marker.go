@@ -49,6 +49,9 @@ type KeyMarks struct {
 	// Withdrawn is when a run was about to delete the key because no store took
 	// it. Its value is not read; writing it proves that the key had not changed.
 	Withdrawn time.Time
+	// Refused is when the key could not be published, and Refusal is why.
+	Refused time.Time
+	Refusal rotation.Reason
 	// Stores are the names of the stores in the config when the key was minted.
 	Stores []string
 }
@@ -96,6 +99,9 @@ func (m Marker) Text() string {
 	}
 	if stores := m.storesText(); stores != "" && len(stores) <= maxStores {
 		fmt.Fprintf(&b, " stores=%s", stores)
+	}
+	if m.Refusal != "" {
+		fmt.Fprintf(&b, " refusal=%s", m.Refusal)
 	}
 	if m.Current != "" {
 		fmt.Fprintf(&b, " current=%s", m.Current)
@@ -166,6 +172,8 @@ func (m *Marker) set(name, value, field string) (err error) {
 		m.Credential = value
 	case "stores":
 		m.Stores, err = parseStores(value)
+	case "refusal":
+		m.Refusal = rotation.Reason(value)
 	case "current":
 		m.Current = value
 	default:
@@ -178,7 +186,7 @@ func (m *Marker) set(name, value, field string) (err error) {
 func (m *Marker) times() []timeMark {
 	return []timeMark{
 		{"superseded", &m.Superseded}, {"renew", &m.Renew}, {"answers", &m.Answers}, {"leaked", &m.Leaked},
-		{"withdrawn", &m.Withdrawn}, {"served", &m.Served}, {"since", &m.Since}, {"claimed", &m.Claimed},
+		{"withdrawn", &m.Withdrawn}, {"served", &m.Served}, {"since", &m.Since}, {"claimed", &m.Claimed}, {"refused", &m.Refused},
 	}
 }
 
@@ -230,5 +238,6 @@ func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 	}
 	k.Stores = m.Stores
 	k.Superseded, k.Renew, k.Answers, k.Leaked, k.Served = m.Superseded, m.Renew, m.Answers, m.Leaked, m.Served
+	k.Refused, k.Refusal = m.Refused, m.Refusal
 	return k
 }

@@ -23,6 +23,9 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	if f, forced := ru.forcedBy(due); forced && !ru.storm.enter(f, ru.ForcedPerHour) {
 		return fmt.Errorf("minting a key: %w", errStorm)
 	}
+	if n := ru.remaining(); n >= ru.c.Rules.KeyLimit { // deletions that the plan counted on have failed
+		return fmt.Errorf("minting a key: %w: the service ID has %d keys", ErrQuota, n)
+	}
 	value, err := secret.Random(ru.Rand)
 	if err != nil {
 		return err
@@ -47,6 +50,17 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	}
 	ru.fresh = &minted{Key: k, value: value}
 	return nil
+}
+
+// remaining returns how many keys the service ID has, as far as is known.
+func (ru *run) remaining() int {
+	n := ru.foreign
+	for _, k := range ru.keys {
+		if !ru.took(rotation.Retire, k.ID) {
+			n++
+		}
+	}
+	return n
 }
 
 // answers returns the latest demand that the new key meets.

@@ -40,7 +40,7 @@ func TestABlockedOutcomeSaysWhatTheOtherSideSaid(t *testing.T) {
 		"IAM denies a membership":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(reconcile.ErrDenied, theirs), rotation.GroupDenied, ""},
 		"IAM knows no such group":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(reconcile.ErrNotFound, theirs), rotation.GroupDenied, ""},
 		"the new key gets no token":           {func(w *bench, err error) { w.fail["Exchange"] = err }, says(reconcile.ErrRefused, theirs), rotation.ProofDenied, ""},
-		"the service ID can't be cleared for": {func(w *bench, err error) { w.a.guarded, w.fail["Mark"] = false, err }, says(reconcile.ErrDenied, theirs), rotation.StoreDenied, "store-a"},
+		"the service ID can't be cleared for": {func(w *bench, err error) { w.a.guarded, w.fail["Mark"] = false, err }, says(reconcile.ErrDenied, theirs), rotation.IdentityDenied, "store-a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)

@@ -116,6 +116,8 @@ type KeyChange struct {
 	Expires                   time.Time
 	Superseded, Renew, Leaked time.Time
 	Withdrawn, Served         time.Time
+	Refused                   time.Time
+	Refusal                   rotation.Reason
 }
 
 // MintRequest describes a key to create. Expires is its fuse.

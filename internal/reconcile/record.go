@@ -43,6 +43,28 @@ func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func())
 	}
 }
 
+// recordRefusal records on a new key that it could not be published, and why. Later
+// runs then do not mint a key at every sweep.
+func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
+	if ru.fresh == nil || is(err, errAgain, errDrift, errTooLate, errUnread, errWithdrawal) || s.Action != rotation.Prove && s.Action != rotation.Publish {
+		return
+	}
+	final := is(err, ErrDenied, ErrRefused, ErrQuota)
+	why := storeFault(err)
+	switch {
+	case !final && ru.fresh.stored:
+		return // the next run copies the key, or tries again
+	case final && ru.out.Result == ResultBlocked:
+		why = ru.out.Reason
+	case s.Action == rotation.Prove:
+		why = rotation.ProofUnclear
+	}
+	err = ru.change(ctx, ru.fresh.ID, KeyChange{Refused: ru.now(), Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })
+	if err != nil {
+		ru.log.Warn("recording why a key could not be published", "key", ru.fresh.ID, "error", err.Error())
+	}
+}
+
 // recorded reports whether the demand is met or recorded. Without a service ID it
 // is not, because sweeps find credentials by their markers.
 func (ru *run) recorded(plan rotation.Plan) bool {

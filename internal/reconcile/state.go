@@ -43,7 +43,7 @@ func (ru *run) state() rotation.State {
 		Stranger:  ru.other,
 		Adopting:  ru.c.AdoptKey,
 		Identity: rotation.Identity{
-			Exists: ru.id.ID != "", Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.collision() != nil,
+			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.collision() != nil,
 			Posing: ru.posing, Twice: ru.twice,
 			Unsatisfied: append(missing(ru.c.Policies, ru.granted), ru.outside()...), Given: ru.c.Given != "",
 		},

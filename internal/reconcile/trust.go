@@ -69,6 +69,9 @@ func plausible(k rotation.Key, now time.Time) rotation.Key {
 	if k.Leaked.After(latest) {
 		k.Leaked = now
 	}
+	if k.Refused.After(latest) || k.Refusal.Sentence() == "" {
+		k.Refused, k.Refusal = time.Time{}, ""
+	}
 	return k
 }
 

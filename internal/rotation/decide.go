@@ -119,7 +119,7 @@ var adoption = []rule{
 func (v view) rotate(t Trigger, p *Plan) []Step {
 	due := v.due(t)
 	if due == "" {
-		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble(), v.consumerTrouble())
+		v.trouble(p)
 		return v.catchUp()
 	}
 	held := v.mayMint(due, p.Steps)
@@ -131,13 +131,19 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 		return v.renewal(due)
 	}
 	switch {
-	case held == StoreUnreachable && v.expiring(v.presumed()):
+	case held == StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
 		held = StoreSilent
 	case held == KeysFull:
 		held = v.crowd()
 	}
 	p.hold(held)
 	return v.catchUp()
+}
+
+// deserted reports whether a service ID that has existed for long has no key that
+// consumers could have.
+func (v view) deserted() bool {
+	return v.presumed().ID == "" && !v.Identity.Created.IsZero() && v.now.Sub(v.Identity.Created) > notice
 }
 
 // crowd returns why the maximum number of keys is live: some end by themselves, or
@@ -160,8 +166,9 @@ func (v view) crowd() Reason {
 // view is the state with the facts that follow from it.
 type view struct {
 	State
-	r   Rules
-	now time.Time
+	r     Rules
+	now   time.Time
+	asked time.Time // since when a newer key is demanded
 
 	named        map[string]bool // the IDs that any store names
 	published    Key             // the newest named live key, one that did not leak if there is any; zero if none
@@ -173,7 +180,7 @@ type view struct {
 }
 
 func look(s State, r Rules, t Trigger, now time.Time) view {
-	v := view{State: s, r: r, now: now, named: map[string]bool{}, allRead: true}
+	v := view{State: s, r: r, now: now, asked: t.NewerThan, named: map[string]bool{}, allRead: true}
 	v.lookAtLeak(t)
 	v.firstGuarded = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
 	if v.firstGuarded >= 0 {
@@ -323,12 +330,36 @@ func (v view) optionalTrouble() Reason {
 	return ""
 }
 
-// consumerTrouble returns ConsumerUnknown if a consumer could not be read.
+// consumerTrouble returns ConsumerUnknown if a consumer could not be read. That is
+// ConsumerSilent once the consumer may have a key that ends soon or has ended.
 func (v view) consumerTrouble() Reason {
-	if slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown }) {
-		return ConsumerUnknown
+	if !slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown }) {
+		return ""
 	}
-	return ""
+	ends := func(k Key) bool {
+		return v.published.ID != k.ID && k.Superseded.IsZero() && !k.Fused(v.r) && k.Live(v.now) && !k.Expires.IsZero() && k.Expires.Sub(v.now) <= notice
+	}
+	old := v.published.ID != "" && v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2
+	if old || slices.ContainsFunc(v.Keys, ends) {
+		return ConsumerSilent
+	}
+	return ConsumerUnknown
+}
+
+// trouble sets what keeps stores, consumers or older keys behind when no new key is
+// due. An optional store never blocks.
+func (v view) trouble(p *Plan) {
+	required := func(st Store) bool { return st.Required && !v.has(st) }
+	switch {
+	case v.declined() && !v.copyable() && slices.ContainsFunc(v.Stores, required):
+		p.hold(v.published.Refusal)
+	case v.declined() && !v.copyable():
+		p.Waiting = v.published.Refusal
+	case v.optionalTrouble() != "":
+		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble())
+	default:
+		p.hold(v.consumerTrouble())
+	}
 }
 
 // identity creates the service ID and its policies, and removes duplicates.

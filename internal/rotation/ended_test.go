@@ -124,7 +124,7 @@ func TestWhatKeepsTheMaximumNumberOfKeysAliveIsNamed(t *testing.T) {
 		"a store can't be read": {but(crowd(many...), func(s *rotation.State) {
 			s.Stores = append(s.Stores, optional(failing(plain("b", none), rotation.StoreDenied)))
 		}), rotation.StoreDenied},
-		"a consumer is not known": {consumers(crowd(many...), rotation.Consumer{Name: "app", Unknown: true}), rotation.ConsumerUnknown},
+		"a consumer is not known": {consumers(crowd(many...), rotation.Consumer{Name: "app", Unknown: true}), rotation.ConsumerSilent},
 		"keys are locked":         {crowd(locked(many[0]), locked(many[1]), locked(many[2])), rotation.KeyLocked},
 	} {
 		got := rotation.Decide(tc.state, limits(), demand, now)
@@ -166,4 +166,63 @@ func TestAStoreWhoseValueIsNotThatOfItsKeyIsRepaired(t *testing.T) {
 			want:  []string{"copy k b: value-altered"},
 		},
 	})
+}
+
+func TestAKeyThatCouldNotBePublishedDelaysTheNext(t *testing.T) {
+	old := full("old", 70*day)
+	refused := func(id string, age time.Duration, why rotation.Reason) rotation.Key {
+		return with(pending(id, age), func(k *rotation.Key) { k.Refused, k.Refusal = now.Add(-age), why })
+	}
+	due := func(keys ...rotation.Key) rotation.State {
+		return credential(stores(guarded("a", old)), append(keys, old)...)
+	}
+	anew := also(renewed(rotation.Aged, "a"), "supersede old 36h0m0s: replaced")
+	play(t, map[string]scene{
+		"for eight hours, and it is not deleted": {state: due(refused("r", 7*time.Hour, rotation.StoreQuota)), blocked: rotation.StoreQuota},
+		"then another one is tried":              {state: due(refused("r", 8*time.Hour, rotation.StoreQuota)), want: anew},
+		"two of them until the first has ended": {
+			state:   due(refused("r", 10*time.Hour, rotation.StoreQuota), refused("s", 9*time.Hour, rotation.StoreQuota)),
+			blocked: rotation.StoreQuota,
+		},
+		"what may pass by itself is tried again at once": {state: due(refused("r", time.Hour, rotation.StoreUnreachable)), want: anew},
+		"and the second time it waits": {
+			state:   due(refused("r", 2*time.Hour, rotation.StoreUnreachable), refused("s", time.Hour, rotation.StoreUnreachable)),
+			waiting: rotation.StoreUnreachable,
+		},
+		"a demand that came since is tried at once": {
+			state: due(refused("r", time.Hour, rotation.StoreQuota)), trigger: rotation.Trigger{NewerThan: now.Add(-time.Minute)},
+			want: also(renewed(rotation.Demanded, "a"), "supersede old 36h0m0s: replaced"),
+		},
+		"a store after the first that refused the key gets no new key either": {
+			state: credential(stores(sealed(guarded("a", refusedBy("k", 20*day, rotation.StoreDenied))), plain("b", none)), refusedBy("k", 20*day, rotation.StoreDenied)),
+			want:  []string{}, blocked: rotation.StoreDenied,
+		},
+		"for a day": {
+			state: credential(stores(sealed(guarded("a", full("k", 20*day))), plain("b", none)), full("k", 20*day)),
+			want:  also(renewed(rotation.NoCopySource, "a", "b"), "supersede k 36h0m0s: replaced"),
+		},
+	})
+}
+
+// refusedBy is a published key that a store after the first refused an hour ago.
+func refusedBy(id string, age time.Duration, why rotation.Reason) rotation.Key {
+	return with(full(id, age), func(k *rotation.Key) { k.Refused, k.Refusal = now.Add(-time.Hour), why })
+}
+
+func TestAConsumerThatCannotBeReadIsToldBeforeItsKeyEnds(t *testing.T) {
+	unknown := rotation.Consumer{Name: "app", Store: "a", Unknown: true}
+	k, before := full("k", 10*day), full("before", 70*day)
+	for name, tc := range map[string]struct {
+		keys []rotation.Key
+		want rotation.Reason
+	}{
+		"while the key before lives for weeks": {[]rotation.Key{k, full("before", 60*day)}, rotation.ConsumerUnknown},
+		"the key before ends within 14 days":   {[]rotation.Key{k, with(before, func(k *rotation.Key) { k.Expires = now.Add(13 * day) })}, rotation.ConsumerSilent},
+		"the published key is old":             {[]rotation.Key{full("k", 16*day)}, rotation.ConsumerSilent},
+	} {
+		p := rotation.Decide(consumers(credential(stores(guarded("a", tc.keys[0])), tc.keys...), unknown), limits(), rotation.Trigger{}, now)
+		if got := cmp.Or(p.Blocked, p.Waiting); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
 }

@@ -66,10 +66,10 @@ var ends = map[Phase]func(view, Key) []Step{
 }
 
 // unpublished deletes a key that no store took. One that is older than the
-// published key may have been published and locked with its fuse on, so its fuse
-// ends it.
+// published key may have been published and locked with its fuse on, and one that
+// was refused delays the next key, so their fuses end them.
 func (v view) unpublished(k Key) []Step {
-	if v.newest.ID != "" && k.Compare(v.newest) < 0 {
+	if !k.Refused.IsZero() || v.newest.ID != "" && k.Compare(v.newest) < 0 {
 		return nil
 	}
 	return v.withdraw(k)

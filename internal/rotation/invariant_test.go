@@ -93,7 +93,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 		named, unread := map[string]bool{}, false
 		for _, st := range s.Stores {
 			named[st.Key] = named[st.Key] || st.Key != ""
-			unread = unread || st.Fault != ""
+			unread = unread || st.Fault != "" && st.Fault != EntryUnmarked && st.Fault != EntryForeign
 		}
 		position := func(a Action) int {
 			return slices.IndexFunc(p.Steps, func(st Step) bool { return st.Action == a })

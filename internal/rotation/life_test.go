@@ -63,14 +63,14 @@ func TestRevoke(t *testing.T) {
 		},
 		"a consumer that may hold it keeps it alive": {
 			state: consumers(both(k, leaked(s)), unseen),
-			want:  []string{}, waiting: rotation.ConsumerUnknown,
+			want:  []string{}, blocked: rotation.ConsumerSilent,
 		},
 		"one that no store took ends whatever consumers hold: they can't have it": {
 			state: consumers(both(k, leaked(pending("p", time.Hour))), unseen),
-			want:  []string{"disable p: key-leaked", "retire p: key-leaked"}, waiting: rotation.ConsumerUnknown,
+			want:  []string{"disable p: key-leaked", "retire p: key-leaked"}, blocked: rotation.ConsumerSilent,
 		},
 		"one that is contained is cleaned up whatever consumers hold": {
-			state: consumers(both(k, leaked(disabled(s))), unseen), want: []string{"retire s: key-leaked"}, waiting: rotation.ConsumerUnknown,
+			state: consumers(both(k, leaked(disabled(s))), unseen), want: []string{"retire s: key-leaked"}, blocked: rotation.ConsumerSilent,
 		},
 		"a young key is not replaced within minAge, and the leak is written down": {
 			state:   credential(stores(guarded("a", full("k", 5*time.Minute))), full("k", 5*time.Minute)),

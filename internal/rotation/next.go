@@ -46,6 +46,9 @@ func (v view) waits(t Trigger) (times []time.Time) {
 	if v.due(t) == "" {
 		return times
 	}
+	if _, until := v.refusal(); !until.IsZero() {
+		times = append(times, until)
+	}
 	for _, k := range v.Keys {
 		times = append(times, k.Created.Add(v.r.MinAge))
 		if !k.Expires.IsZero() {

@@ -12,7 +12,7 @@ const notice = 14 * 24 * time.Hour
 func (v view) presumed() Key {
 	k := v.published
 	for _, other := range v.Keys {
-		presumable := other.Live(v.now) && other.Superseded.IsZero() && !other.Fused(v.r)
+		presumable := !other.Disabled && other.Superseded.IsZero() && !other.Fused(v.r)
 		if v.published.ID == "" && presumable && other.Compare(k) > 0 {
 			k = other
 		}
@@ -35,6 +35,9 @@ func (v view) notes() (notes []Note) {
 		if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Name == name }) {
 			notes = append(notes, Note{Reason: StoreDropped, Key: k.ID, Store: name, At: k.Expires})
 		}
+	}
+	if _, until := v.refusal(); !until.IsZero() {
+		notes = append(notes, Note{Reason: NextTry, At: until})
 	}
 	for _, st := range v.Stores {
 		if st.Altered {

@@ -142,7 +142,9 @@ func names(s rotation.State, id string) bool {
 }
 
 func unread(s rotation.State) bool {
-	return slices.ContainsFunc(s.Stores, func(st rotation.Store) bool { return st.Fault != "" })
+	return slices.ContainsFunc(s.Stores, func(st rotation.Store) bool {
+		return st.Fault != "" && st.Fault != rotation.EntryUnmarked && st.Fault != rotation.EntryForeign
+	})
 }
 
 // published is the definition in design section 5: the newest live key that

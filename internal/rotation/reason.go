@@ -43,6 +43,7 @@ const (
 	Unconfigured Reason = "unconfigured"
 	StoreDropped Reason = "store-dropped"
 	LockFailed   Reason = "store-lock-failed"
+	NextTry      Reason = "next-try"
 )
 
 // Reasons to wait. None needs an action.
@@ -55,6 +56,7 @@ const (
 	StoreNotActive   Reason = "store-not-active"
 	ConsumerUnknown  Reason = "consumer-unknown"
 	ConsumerStarting Reason = "consumer-starting"
+	ProofUnclear     Reason = "proof-unclear"
 )
 
 // Reasons to be blocked. A person must act.
@@ -77,6 +79,7 @@ const (
 	StoreDenied    Reason = "store-denied"
 	StoreRefused   Reason = "store-refused"
 	StoreSilent    Reason = "store-silent"
+	ConsumerSilent Reason = "consumer-silent"
 	StoreQuota     Reason = "store-quota"
 	EntryUnmarked  Reason = "entry-unmarked"
 	EntryForeign   Reason = "entry-foreign"
@@ -152,6 +155,7 @@ var reasons = map[Reason]reason{
 	Unconfigured:     {kind: Tell, text: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID"},
 	StoreDropped:     {kind: Tell, text: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires"},
 	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
+	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; demand a rotation (latchkey rotate) to try at once"},
 	InProgress:       {kind: Wait, lets: visible, text: "another replica is working on this credential; the next run does what remains"},
 	TooYoung:         {kind: Wait, lets: quiet, text: "the newest key is less than 10 minutes old; the demand is recorded"},
 	KeysFull:         {kind: Wait, lets: quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
@@ -160,6 +164,7 @@ var reasons = map[Reason]reason{
 	StoreNotActive:   {kind: Wait, lets: quiet, text: "the project of a store is not active yet"},
 	ConsumerUnknown:  {kind: Wait, lets: quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
 	ConsumerStarting: {kind: Wait, lets: quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},
+	ProofUnclear:     {kind: Wait, lets: quiet, text: "the last new keys could not be proven, because IAM or the prover gave no clear answer"},
 	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
 	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "correct the local clock"},
 	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
@@ -177,7 +182,8 @@ var reasons = map[Reason]reason{
 	IdentityDenied:   {kind: Block, lets: trusted, text: "IAM denied access to service IDs or keys", fix: "give latchkey's identity Administrator on IAM Identity"},
 	StoreDenied:      {kind: Block, lets: trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
 	StoreRefused:     {kind: Block, lets: trusted, text: "the store rejected the entry"},
-	StoreSilent:      {kind: Block, lets: quiet, text: "a required store does not answer, and the published key expires within 14 days", fix: "restore the store, or set required to false"},
+	StoreSilent:      {kind: Block, lets: quiet, text: "a required store does not answer, and the published key expires within 14 days or has ended", fix: "restore the store, or set required to false"},
+	ConsumerSilent:   {kind: Block, lets: quiet, text: "a consumer cannot be read or does not exist, and it may have a key that ends soon or has ended", fix: "give latchkey's identity access to it, create it, or correct its name"},
 	StoreQuota:       {kind: Block, lets: trusted, text: "the store is full", fix: "delete unused secrets, or raise the quota"},
 	EntryUnmarked:    {kind: Block, lets: trusted, text: "the store's entry holds a value without a key ID", fix: "remove it, or set overwrite to true"},
 	EntryForeign:     {kind: Block, lets: trusted, text: "the store's entry belongs to another installation of latchkey", fix: "use another entry, or remove this one"},

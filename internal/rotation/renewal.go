@@ -37,6 +37,9 @@ func (v view) need() Reason {
 	case !k.Expires.IsZero() && (!k.Fused(v.r) || k.Locked) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
 		return ExpiresSoon
 	}
+	if v.declined() {
+		return "" // the first store has the key, and a later one refuses it
+	}
 	if v.spoilt() {
 		return ValueAltered
 	}
@@ -57,6 +60,9 @@ func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitt
 func (v view) mayMint(due Reason, steps []Step) Reason {
 	if fault := v.noPlace(); fault != "" {
 		return fault
+	}
+	if why, until := v.refusal(); !until.IsZero() {
+		return why
 	}
 	n := v.count(steps)
 	most := v.r.MaxKeys

@@ -36,6 +36,9 @@ type Key struct {
 	// Leaked is when the key's revocation was requested. The key is ended as soon
 	// as no store names it, whatever its age.
 	Leaked time.Time
+	// Refused is when a run could not publish the key to a store, and Refusal is why.
+	Refused time.Time
+	Refusal Reason
 	// Stores are the stores of the config when the key was minted. Empty if
 	// unknown.
 	Stores []string
@@ -101,6 +104,8 @@ func (k Key) Compare(other Key) int {
 type Identity struct {
 	// Exists is false if IAM has no service ID of ours.
 	Exists bool
+	// Created is when the service ID was created. Zero if unknown.
+	Created time.Time
 	// Locked service IDs accept no policies and cannot be deleted.
 	Locked bool
 	// NameTaken is set if a service ID with the exact name exists that is not ours,

@@ -136,8 +136,8 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	s.mutated("mint", "")
 	live, all := 0, 0
 	for _, f := range s.order {
-		if f.iamID != k.IAMID || !f.gone.IsZero() {
-			continue
+		if f.iamID != k.IAMID || !f.gone.IsZero() || !f.expires.IsZero() && s.now.Sub(f.expires) > 90*24*time.Hour {
+			continue // IAM deletes keys that have expired for long
 		}
 		all++
 		if f.ours() && !f.leaked && f.liveAt(s.now) {

@@ -382,7 +382,7 @@ func (s *sim) heal() {
 		room := s.makesRoom(longest)
 		last = s.sweep(s.replicas[i%len(s.replicas)])
 		s.until(s.now.Add(s.rules.SweepEvery))
-		if i > 0 && last.out.Reason != rotation.KeysFull || i > 2 && !room {
+		if i > 0 && last.out.Reason != rotation.KeysFull && !s.refused() || i > 2 && !room {
 			break
 		}
 	}
@@ -391,7 +391,7 @@ func (s *sim) heal() {
 		last = s.sweep(s.replicas[0])
 		s.until(s.now.Add(2 * time.Minute))
 	}
-	if last.out.Result != reconcile.ResultBlocked {
+	if last.out.Result != reconcile.ResultBlocked && last.out.Result != reconcile.ResultPublished {
 		s.checkEnding()
 	}
 	last = s.rest(last)
@@ -399,6 +399,14 @@ func (s *sim) heal() {
 	if s.seed%8 == 0 {
 		s.checkArbiter()
 	}
+}
+
+// refused reports whether a key that could not be published may delay the next one.
+func (s *sim) refused() bool {
+	return slices.ContainsFunc(s.order, func(f *fact) bool {
+		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+		return !m.Refused.IsZero() && f.liveAt(s.now) && s.now.Sub(m.Refused) < s.rules.Fuse
+	})
 }
 
 // makesRoom reports whether a key of ours expires before by.

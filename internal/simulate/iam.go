@@ -423,6 +423,7 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 	m.Renew = cmp.Or(c.Renew, m.Renew)
 	m.Leaked = cmp.Or(c.Leaked, m.Leaked)
 	m.Served = cmp.Or(c.Served, m.Served)
+	m.Refused, m.Refusal = cmp.Or(c.Refused, m.Refused), cmp.Or(c.Refusal, m.Refusal)
 	description := m.Describe(text)
 	change := cloud.APIKeyChange{Description: &description}
 	if at := cmp.Or(c.Expires, rec.Expires); at.After(rec.Date) || !c.Expires.IsZero() {

@@ -563,7 +563,12 @@ var mutants = []mutant{
 		in.rec.Exchange, in.rec.Keys = believes{iam{s}}, readsNoPrints{iam{s}}
 	}),
 	ruled("keeps any number of keys", func(r *rules) { r.MaxKeys = 100 }),
-	ruled("mints up to IAM's limit", func(r *rules) { r.KeyLimit = 100 }),
+	ported("mints up to IAM's limit", func(_ *sim, in *replica) { in.cred.Rules.KeyLimit = 100 }),
+	blind("forgets that a store refused a key", func(s *state) {
+		for i := range s.Keys {
+			s.Keys[i].Refused = time.Time{}
+		}
+	}),
 	ruled("rotates nothing", func(r *rules) { r.After, r.Expire = 80*24*time.Hour, 100*24*time.Hour }),
 	deciding("finds something due at every look", func(s state, r rules, t trigger, now time.Time) plan {
 		t.NewerThan = now
