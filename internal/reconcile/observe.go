@@ -487,7 +487,9 @@ func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 	if err != nil {
 		return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 	}
-	ru.log.Warn("the name of the service ID differs from the config", "service_id", id.ID, "name", id.Name, "config_name", ru.c.ServiceIDName)
+	if id.Name != ru.c.OwnName {
+		ru.log.Warn("the name of the service ID differs from the config", "service_id", id.ID, "name", id.Name, "config_name", ru.c.ServiceIDName)
+	}
 	id.Ours = true
 	ru.ours = append(ru.ours, id)
 	ru.take(id, l)

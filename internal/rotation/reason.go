@@ -152,7 +152,7 @@ var reasons = map[Reason]reason{
 	Expiring:         {kind: Tell, text: "the published key expires within 14 days"},
 	TokensLive:       {kind: Tell, text: "access tokens that were issued for the ended key stay valid for up to 60 minutes"},
 	LeakedAlive:      {kind: Tell, text: "the leaked key still works, because a store or consumer that may have it could not get another one yet: the next run tries again, and revoking with containment ends the key now"},
-	Unconfigured:     {kind: Tell, text: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID"},
+	Unconfigured:     {kind: Tell, text: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID (ibmcloud iam service-id-delete)"},
 	StoreDropped:     {kind: Tell, text: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires"},
 	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
 	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; demand a rotation (latchkey rotate) to try at once"},
