@@ -113,7 +113,7 @@ func (c *Cloud) view(p *project) Project {
 
 var (
 	projectName = regexp.MustCompile(`^([^\x00-\x7F]|[-a-zA-Z0-9._: ]){1,128}$`)
-	groupIDForm = regexp.MustCompile(`^[a-z0-9]{32}$`)
+	groupIDForm = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
 )
 
 // purgeProjects deletes the projects for good that can no longer be restored.
