@@ -24,6 +24,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -189,6 +190,12 @@ func (p *Provider) Run(ctx context.Context, r Request) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Within)
 	defer cancel()
+	// The policies of the service ID are read beside the task.
+	var no refusal
+	var beside sync.WaitGroup
+	if r.Action == secretsmanager.CreateCredentials {
+		beside.Go(func() { no.why, no.err = p.refuses(ctx, r) })
+	}
 	task := p.cfg.Tasks(secretsmanager.TaskConfig{
 		Instance: r.Instance, Region: r.Region, Secret: r.Secret, Task: r.Task, Outputs: r.Outputs, ServiceID: r.ServiceID,
 		Pause: p.cfg.Pause / 10,
@@ -198,6 +205,7 @@ func (p *Provider) Run(ctx context.Context, r Request) error {
 		state, err = task.State(ctx)
 		return err
 	})
+	beside.Wait()
 	switch {
 	case errors.Is(err, reconcile.ErrNotFound):
 		p.cfg.Log.Info("the task was cancelled", "task", r.Task)
@@ -216,14 +224,20 @@ func (p *Provider) Run(ctx context.Context, r Request) error {
 	if r.Action == secretsmanager.DeleteCredentials {
 		return p.remove(ctx, r, task, state)
 	}
-	return p.create(ctx, r, task, state)
+	return p.create(ctx, r, task, state, no)
 }
 
 // failure ends a task with a code, and with a sentence for the secret's users.
 type failure struct{ code, text string }
 
-// create gives the task a key.
-func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.Task, state secretsmanager.TaskState) error {
+// refusal says why no key may be made, or why that is unknown.
+type refusal struct {
+	why *failure // nil refuses nothing
+	err error
+}
+
+// create gives the task a key, unless it is refused.
+func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.Task, state secretsmanager.TaskState, no refusal) error {
 	switch state.Status {
 	case secretsmanager.TaskFailed:
 		return nil // the task already has its reason
@@ -238,13 +252,13 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 		Stores: []reconcile.Store{task}, Provers: p.cfg.Provers,
 	}
 	if !state.Final() {
-		no, err := p.refuses(ctx, r)
-		if err != nil {
-			no = &failure{"try-again", "IAM did not say what the service ID may do; try again later"}
-			p.cfg.Log.Warn("reading policies failed", "service_id", r.ServiceID, "error", err.Error())
+		why := no.why
+		if no.err != nil {
+			why = &failure{"try-again", "IAM did not say what the service ID may do; try again later"}
+			p.cfg.Log.Warn("reading policies failed", "service_id", r.ServiceID, "error", no.err.Error())
 		}
-		if no != nil {
-			return p.fail(context.WithoutCancel(ctx), r, task, *no, nil)
+		if why != nil {
+			return p.fail(context.WithoutCancel(ctx), r, task, *why, nil)
 		}
 	}
 	var minted []string

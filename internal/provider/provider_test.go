@@ -250,10 +250,12 @@ type keys struct {
 	records map[string]reconcile.KeyRecord
 	listed  []string // IDs that List returns
 	granted []reconcile.Policy
-	errs    map[string]error
-	times   map[string]int
-	calls   []string
-	retired []string
+	// onGranted, if set, is called by Granted.
+	onGranted func()
+	errs      map[string]error
+	times     map[string]int
+	calls     []string
+	retired   []string
 }
 
 var _ provider.Keys = (*keys)(nil)
@@ -327,6 +329,9 @@ func (k *keys) Marked(_ context.Context, iamID, prefix string) (found []reconcil
 }
 
 func (k *keys) Granted(_ context.Context, iamID string) ([]reconcile.Policy, error) {
+	if k.onGranted != nil {
+		k.onGranted()
+	}
 	return k.granted, k.call("granted", iamID)
 }
 
@@ -555,6 +560,17 @@ func TestARequestThatIsAllowedIsServed(t *testing.T) {
 			w.wantStatus(cloud.TaskCredentialsCreated, "", "")
 		})
 	}
+}
+
+func TestPoliciesAreReadBesideTheTask(t *testing.T) {
+	w := newWorld(t)
+	sender := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+	w.cfg.Allow[0].Policies, w.keys.granted = []reconcile.Policy{sender}, []reconcile.Policy{sender}
+	// The task is not answered until the policies are read.
+	w.Inject(emulator.Fault{Method: http.MethodGet, Path: taskPath, Kind: emulator.FaultHang})
+	w.keys.onGranted = w.ClearFaults
+	w.mustRun()
+	w.wantStatus(cloud.TaskCredentialsCreated, "", "")
 }
 
 func TestATaskIsReconciledUntilItHasAKey(t *testing.T) {
