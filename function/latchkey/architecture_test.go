@@ -22,7 +22,8 @@ var packages = map[string][]string{
 	"emulator/cloud": {},
 	"event/sample":   {},
 
-	"reconcile": {"rotation", "secret"},
+	"condition": {"rotation"},
+	"reconcile": {"condition", "rotation", "secret"},
 	"upstream":  {"reconcile", "secret"},
 
 	"codeengine":     {"entry", "reconcile", "rotation", "secret", "upstream"},
@@ -41,10 +42,10 @@ var packages = map[string][]string{
 
 	"outcome":  {"event", "reconcile", "rotation", "secret"},
 	"catalog":  {"codeengine", "reconcile", "rotation"},
-	"doctor":   {"catalog", "codeengine", "iam", "reconcile", "rotation"},
+	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
-	"service":  {"catalog", "event", "outcome", "pace", "reconcile", "rotation", "secret", "webhook"},
-	"cli":      {"catalog", "event", "reconcile", "rotation", "service"},
+	"service":  {"catalog", "condition", "event", "outcome", "pace", "reconcile", "rotation", "secret", "webhook"},
+	"cli":      {"catalog", "condition", "event", "reconcile", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
 	"demo":     {"emulator", "event/sample", "reconcile", "rotation", "secret"},

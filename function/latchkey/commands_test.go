@@ -28,7 +28,7 @@ func (s *stage) command(args ...string) (int, string) {
 func TestPlanSweepStatusAndRotateByHand(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	code, out := s.command("plan")
-	if code != cli.ExitPending || !strings.Contains(out, "mint new: no store names a live key") {
+	if code != cli.ExitDue || !strings.Contains(out, "mint new: no store names a live key") {
 		t.Errorf("plan: exit %d\n%s", code, out)
 	}
 	if n := len(s.cloud.Events()); n != 0 {
@@ -72,7 +72,7 @@ func TestWhatIsBlockedOrUnreachableHasItsOwnExitCode(t *testing.T) {
 	}
 	s.withoutPolicy(s.keyIdentity(s.data("team-a")["IAM_API_KEY_ID"]), true)
 	for _, command := range []string{"sweep", "plan", "status"} {
-		if code, out := s.command(command); code != cli.ExitBlocked || !strings.Contains(out, "the service ID is locked") {
+		if code, out := s.command(command); code != cli.ExitAct || !strings.Contains(out, "the service ID is locked") {
 			t.Errorf("%s: exit %d\n%s", command, code, out)
 		}
 	}

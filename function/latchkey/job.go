@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -92,7 +94,11 @@ func printAnswer(std cli.Streams, a service.Answer) error {
 			return fmt.Errorf("printing the outcome: %w", err)
 		}
 	}
-	if a.Status == http.StatusServiceUnavailable {
+	unfinished := func(o reconcile.Outcome) bool { return o.Condition == condition.InProgress }
+	switch {
+	case errors.Is(a.Unknown, reconcile.ErrLogin):
+		return fmt.Errorf("running the job: %w", a.Unknown)
+	case a.Status == http.StatusServiceUnavailable, slices.ContainsFunc(a.Outcomes, unfinished):
 		return fmt.Errorf("running the job: %w", cli.ErrTryAgain)
 	}
 	return nil

@@ -246,7 +246,7 @@ func TestByHandADemandThatIsNotRecordedIsNoSuccess(t *testing.T) {
 	s.cloud.Advance(5 * time.Minute)
 	// Too young for another key, and the demand can't be written down.
 	s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v1/apikeys/*", Kind: emulator.FaultStatus, Status: 403})
-	if code, out := s.command("rotate", credential, "--no-wait"); code != cli.ExitTryAgain && code != cli.ExitBlocked {
+	if code, out := s.command("rotate", credential, "--no-wait"); code != cli.ExitTryAgain && code != cli.ExitAct {
 		t.Errorf("rotate: exit %d\n%s", code, out)
 	}
 	s.cloud.ClearFaults()

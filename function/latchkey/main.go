@@ -28,12 +28,12 @@ type commands struct {
 	Invoke   invokeCommand   `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
 	Job      jobCommand      `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
 	Sweep    sweepCommand    `cmd:"" help:"Look at credentials once and do what is due."`
-	Plan     planCommand     `cmd:"" help:"Print what a sweep would do now, and why. Exit 2: changes are pending."`
+	Plan     planCommand     `cmd:"" help:"Print what a sweep would do now, and why."`
 	Rotate   rotateCommand   `cmd:"" help:"Demand a newer key."`
 	Revoke   revokeCommand   `cmd:"" help:"Replace and delete a key that leaked."`
 	Adopt    adoptCommand    `cmd:"" help:"Take over an existing key whose value a store holds."`
 	Claim    claimCommand    `cmd:"" help:"Let latchkey manage a service ID or key that IAM does not show to be its own."`
-	Status   statusCommand   `cmd:"" help:"Print each credential's key and stores; change nothing."`
+	Status   statusCommand   `cmd:"" help:"Print each credential's condition, key and stores; change nothing."`
 	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Validate validateCommand `cmd:"" help:"Check a config and print every fault with its line."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and date."`

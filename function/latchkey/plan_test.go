@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
@@ -103,6 +104,34 @@ func (d *drawn) clear(projects ...string) {
 	}
 }
 
+// agrees compares a condition with what a consumer's authentication shows.
+func (d *drawn) agrees(who string, o reconcile.Outcome) {
+	works := map[string]bool{} // our keys that authenticate: whether they did not leak
+	for _, k := range d.cloud.State(false).APIKeys {
+		if m, _, ok := reconcile.ParseMarker(k.Description); ok && k.IAMID == d.id.IAMID && m.Owner == "example" && !k.Disabled && k.ExpiresAt.After(d.cloud.Now()) {
+			works[k.ID] = m.Leaked.IsZero()
+		}
+	}
+	named := false
+	for _, st := range o.Stores {
+		_, live := works[st.Key]
+		named = named || live
+	}
+	switch o.Condition {
+	case condition.OK, condition.Due, condition.Expiring:
+		if d.id.ID != "" && !works[o.Key] {
+			d.t.Errorf("%s says %s, and the published key %q does not work, or leaked", who, o.Condition, o.Key)
+		}
+	case condition.Expired, condition.Missing:
+		if named {
+			d.t.Errorf("%s says %s, and a store names a key that works", who, o.Condition)
+		}
+	}
+	if (o.Condition == condition.OK) != (o.Reason == "") {
+		d.t.Errorf("%s says %s for the reason %q", who, o.Condition, o.Reason)
+	}
+}
+
 // What plan says is what sweep then does, step by step and reason by reason:
 // a person who has read the plan is not surprised.
 func TestPlanPredictsWhatSweepDoes(t *testing.T) {
@@ -147,6 +176,11 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 			t.Fatalf("%d credentials, %v", len(all), err)
 		}
 		ask := reconcile.Request{Trigger: trigger, Cause: "drawn"}
+		status, _, err := h.reconciler.Plan(context.Background(), all[0], reconcile.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.agrees("status", status)
 		_, plan, err := h.reconciler.Plan(context.Background(), all[0], ask)
 		if err != nil {
 			t.Fatal(err)
@@ -158,8 +192,10 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 		if diff := cmp.Diff(lines(plan.Steps, out.Key), did(out)); diff != "" || out.Error != "" {
 			t.Errorf("planned and done (-plan +done), error %q:\n%s", out.Error, diff)
 		}
-		if held := string(plan.Blocked) + string(plan.Waiting); held != string(out.Reason) {
-			t.Errorf("planned to be held by %q, held by %q", held, out.Reason)
+		d.agrees("the sweep", out)
+		held := out.Result == reconcile.ResultBlocked || out.Result == reconcile.ResultInProgress
+		if planned := plan.Blocked + plan.Waiting; held != (planned != "") || held && planned != out.Reason {
+			t.Errorf("planned to be held by %q, held by %q", planned, out.Reason)
 		}
 	}
 	for range 4 { // each checks a hundred, on an emulator with no other credentials

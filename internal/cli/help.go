@@ -46,9 +46,9 @@ The config names further variables with secrets. docs/ describes all.
 
 const exitCodesHelp = `
 Exit codes:
-  0   done, or nothing to do
-  1   error; output could not be written
-  2   changes are pending (plan)
-  3   blocked: a person has to act
+  0   all is well, or done; paused by the config
+  1   error; IAM refused the login; output could not be written
+  2   something is due
+  3   a person must act: blocked, expired, or a leaked key works
   75  not finished, or interrupted: try again
 `

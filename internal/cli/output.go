@@ -44,7 +44,7 @@ func (o *output) verdict(code int, stderr io.Writer) int {
 		return code
 	}
 	// A closed pipe is no error to print. A command that failed has printed its own.
-	if !errors.Is(o.err, syscall.EPIPE) && (code == ExitOK || code == ExitPending) {
+	if !errors.Is(o.err, syscall.EPIPE) && (code == ExitOK || code == ExitDue) {
 		fmt.Fprintln(stderr, "latchkey: writing output:", o.err)
 	}
 	return ExitError

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -27,7 +29,8 @@ func (f Format) structured() bool { return f.JSON || f.Output == "json" || f.Out
 
 // print writes outcomes in the wanted format. now is the time that a terminal shows
 // times relative to.
-func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes []reconcile.Outcome) error {
+// ran is set if the outcomes are those of runs: their results are printed, too.
+func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes []reconcile.Outcome, ran bool) error {
 	switch {
 	case f.JSON || f.Output == "json":
 		return printJSON(std.Out, outcomes)
@@ -36,7 +39,7 @@ func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes 
 	case f.Output == "wide":
 		std.Width = 0
 	}
-	return printTable(std, now, leaveOutInterrupted(ctx, outcomes))
+	return printTable(std, now, leaveOutInterrupted(ctx, outcomes), ran)
 }
 
 // leaveOutInterrupted drops credentials that Ctrl-C kept from being looked at.
@@ -85,19 +88,37 @@ func plain(n *yaml.Node) {
 	}
 }
 
-func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome) error {
-	t := table{width: std.Width, header: []string{"CREDENTIAL", "RESULT", "KEY", "EXPIRES", "NEXT", "STORES"}}
-	for _, o := range outcomes {
-		row := []cell{{text: o.Credential}, {text: string(o.Result)}, {text: cmp.Or(o.Key, "-")}, {text: day(o.KeyExpires)}, {text: day(o.Next)}, {text: storeStates(o)}}
-		if std.Width > 0 {
-			row[0].text, row[2].text = shortIDs(row[0].text), shortIDs(row[2].text)
-			row[3].text, row[4].text, row[5].text = relative(o.KeyExpires, now), relative(o.Next, now), storeCount(o)
+func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome, ran bool) error {
+	t := table{width: std.Width}
+	column := func(header string, text func(reconcile.Outcome) cell) {
+		t.header = append(t.header, header)
+		for i, o := range outcomes {
+			if len(t.header) == 1 {
+				t.rows = append(t.rows, nil)
+			}
+			t.rows[i] = append(t.rows[i], text(o))
 		}
-		if std.Colour {
-			row[1].colour = colours[o.Result]
-		}
-		t.rows = append(t.rows, row)
 	}
+	ids, at, stores := func(s string) string { return s }, func(t time.Time) cell { return cell{text: day(t)} }, storeStates
+	if std.Width > 0 {
+		ids, at, stores = shortIDs, func(t time.Time) cell { return cell{text: relative(t, now)} }, storeCount
+	}
+	column("CREDENTIAL", func(o reconcile.Outcome) cell { return cell{text: ids(o.Credential)} })
+	column("CONDITION", func(o reconcile.Outcome) cell {
+		if std.Colour {
+			return cell{string(o.Condition), colours[o.Condition]}
+		}
+		return cell{text: string(o.Condition)}
+	})
+	if ran {
+		column("RESULT", func(o reconcile.Outcome) cell { return cell{text: string(o.Result)} })
+	}
+	column("KEY", func(o reconcile.Outcome) cell { return cell{text: cmp.Or(ids(o.Key), "-")} })
+	if !ran || std.Width == 0 { // a table with results is too wide for a terminal
+		column("EXPIRES", func(o reconcile.Outcome) cell { return at(o.KeyExpires) })
+	}
+	column("NEXT", func(o reconcile.Outcome) cell { return at(o.Next) })
+	column("STORES", func(o reconcile.Outcome) cell { return cell{text: stores(o)} })
 	if err := t.write(std.Out); err != nil {
 		return err
 	}
@@ -115,24 +136,32 @@ func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome) error 
 			}
 		}
 	}
-	return std.printLine("%s", totals(outcomes))
+	return std.printLine("%s", totals(outcomes, ran))
 }
 
-// totals counts the outcomes by result, the worst first.
-func totals(outcomes []reconcile.Outcome) string {
-	var parts []string
-	for _, r := range []reconcile.Result{
-		reconcile.ResultFailed, reconcile.ResultBlocked, reconcile.ResultInProgress, reconcile.ResultPublished, reconcile.ResultChanged,
-		reconcile.ResultUnconfigured, reconcile.ResultUnchanged,
-	} {
-		n := 0
-		for _, o := range outcomes {
-			if o.Result == r {
-				n++
-			}
+// totals counts the outcomes by condition, or by result if they are those of runs,
+// the worst first.
+func totals(outcomes []reconcile.Outcome, ran bool) string {
+	words := []string{
+		string(condition.Unknown), string(condition.Expired), string(condition.Leaked), string(condition.Blocked), string(condition.Missing),
+		string(condition.Expiring), string(condition.Due), string(condition.InProgress), string(condition.Unconfigured), string(condition.OK),
+	}
+	word := func(o reconcile.Outcome) string { return string(o.Condition) }
+	if ran {
+		words = []string{
+			string(reconcile.ResultFailed), string(reconcile.ResultBlocked), string(reconcile.ResultInProgress), string(reconcile.ResultPublished),
+			string(reconcile.ResultChanged), string(reconcile.ResultUnconfigured), string(reconcile.ResultUnchanged),
 		}
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, r))
+		word = func(o reconcile.Outcome) string { return string(o.Result) }
+	}
+	counts := map[string]int{}
+	for _, o := range outcomes {
+		counts[word(o)]++
+	}
+	var parts []string
+	for _, w := range words {
+		if counts[w] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[w], w))
 		}
 	}
 	if len(parts) == 0 {
@@ -205,18 +234,61 @@ func day(t time.Time) string {
 
 // verdict turns outcomes into the error that names the exit code.
 func verdict(swept reconcile.SweepResult, names []string) error {
-	worst := swept.Worst()
+	has := func(is func(reconcile.Outcome) bool) bool { return slices.ContainsFunc(swept.Outcomes, is) }
 	switch {
+	case errors.Is(swept.Unknown, reconcile.ErrLogin):
+		return swept.Unknown
 	case swept.Unknown != nil:
 		return fmt.Errorf("%w: %w", ErrTryAgain, swept.Unknown)
 	case len(swept.Outcomes) == 0 && len(names) > 0:
 		return fmt.Errorf("finding %s: the config yields no such credential", strings.Join(names, ", "))
-	case worst == reconcile.ResultFailed:
-		return fmt.Errorf("%w: a step failed", ErrTryAgain)
-	case worst == reconcile.ResultBlocked:
-		return ErrBlocked
+	case has(func(o reconcile.Outcome) bool { return o.Result == reconcile.ResultFailed }):
+		return fmt.Errorf("%w: %s", ErrTryAgain, first(swept, func(o reconcile.Outcome) bool { return o.Result == reconcile.ResultFailed }))
+	}
+	for _, code := range []error{ErrTryAgain, ErrAct, ErrDue} {
+		if of := func(o reconcile.Outcome) bool { return errors.Is(exitOf(o), code) }; has(of) {
+			return fmt.Errorf("%w: %s", code, first(swept, of))
+		}
 	}
 	return nil
+}
+
+// exitOf returns the error that names the exit code of a condition.
+func exitOf(o reconcile.Outcome) error {
+	switch o.Condition {
+	case condition.InProgress, condition.Unknown:
+		return ErrTryAgain
+	case condition.Expired, condition.Leaked:
+		return ErrAct
+	case condition.Blocked:
+		if o.Reason != rotation.Paused { // the config asks for that
+			return ErrAct
+		}
+	case condition.Missing, condition.Expiring, condition.Due:
+		return ErrDue
+	}
+	return nil
+}
+
+// first describes the first outcome of a kind, and counts the others.
+func first(swept reconcile.SweepResult, is func(reconcile.Outcome) bool) string {
+	var text string
+	more := -1
+	for _, o := range swept.Outcomes {
+		if !is(o) {
+			continue
+		}
+		if more++; more == 0 {
+			text = fmt.Sprintf("%s is %s: %s", o.Credential, o.Condition, cmp.Or(o.Message, o.Error))
+			if o.Result == reconcile.ResultFailed {
+				text = fmt.Sprintf("%s: %s", o.Credential, o.Error)
+			}
+		}
+	}
+	if more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
 }
 
 func printPlan(std Streams, swept reconcile.SweepResult) error {
@@ -225,14 +297,12 @@ func printPlan(std Streams, swept reconcile.SweepResult) error {
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, o := range swept.Outcomes {
 		switch {
-		case o.Result == reconcile.ResultFailed:
-			add("%s: could not be checked: %s", o.Credential, o.Error)
-		case o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultUnconfigured:
-			add("%s: %s: %s", o.Credential, o.Result, o.Message)
-		case len(o.Steps) == 0:
-			add("%s: nothing to do", o.Credential)
+		case o.Condition == condition.Unknown:
+			add("%s: %s: %s", o.Credential, o.Condition, o.Error)
+		case o.Message != "":
+			add("%s: %s: %s", o.Credential, o.Condition, o.Message)
 		default:
-			add("%s:", o.Credential)
+			add("%s: %s: nothing to do", o.Credential, o.Condition)
 		}
 		for _, s := range o.Steps {
 			add("  %s: %s", stepLine(s.Step), s.Reason.Sentence())

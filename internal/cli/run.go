@@ -57,7 +57,7 @@ func (r Runner) Sweep(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	return r.print(ctx, r.sweep(ctx, credentials, unlisted, reconcile.Request{}, "sweep"), names)
+	return r.print(ctx, r.sweep(ctx, credentials, unlisted, reconcile.Request{}, "sweep"), names, true)
 }
 
 // Status prints the state of the credentials, and changes nothing.
@@ -66,8 +66,8 @@ func (r Runner) Status(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	swept, _ := r.plan(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"})
-	return r.print(ctx, swept, names)
+	swept := r.plan(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"})
+	return r.print(ctx, swept, names, false)
 }
 
 // Plan prints what a sweep would do now, and why, and does none of it.
@@ -76,11 +76,7 @@ func (r Runner) Plan(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	steps, err := r.printPlanned(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"}, names)
-	if steps > 0 {
-		return errors.Join(err, ErrPending)
-	}
-	return err
+	return r.printPlanned(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"}, names)
 }
 
 // Rotate demands a newer key, or one other than notKey, and waits for it.
@@ -107,7 +103,7 @@ func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error
 	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
 		return r.sweep(ctx, some, unlisted, ask, "rotate")
 	})
-	return errors.Join(r.print(ctx, swept, names), unfinishedError(swept))
+	return errors.Join(r.print(ctx, swept, names, true), unfinishedError(swept))
 }
 
 // credentialNames lists the first few names.
@@ -155,7 +151,7 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 	if !here && swept.Unknown == nil {
 		return fmt.Errorf("revoking key %s: it is not a key of %s", keyID, name)
 	}
-	return errors.Join(r.print(ctx, swept, names), unfinishedError(swept))
+	return errors.Join(r.print(ctx, swept, names, true), unfinishedError(swept))
 }
 
 // errManyToAdopt: a key can belong to one credential only.
@@ -190,7 +186,7 @@ func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
 		}
 		return swept
 	})
-	return errors.Join(r.print(ctx, swept, names), unfinishedError(swept))
+	return errors.Join(r.print(ctx, swept, names, true), unfinishedError(swept))
 }
 
 // find returns the credentials with these names. A name that the config does not
@@ -229,8 +225,8 @@ func (r Runner) sweep(ctx context.Context, credentials []reconcile.Credential, u
 	return r.Sweeper(ctx, credentials, unlisted, ask, reconcile.Cause{Caller: r.User + " by hand", Type: verb})
 }
 
-// plan observes and decides for each credential, and counts the steps.
-func (r Runner) plan(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) (swept reconcile.SweepResult, steps int) {
+// plan observes and decides for each credential.
+func (r Runner) plan(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) (swept reconcile.SweepResult) {
 	swept.Unknown = unlisted
 	for _, credential := range credentials {
 		out, plan, err := r.Planner.Plan(ctx, credential, ask)
@@ -241,32 +237,35 @@ func (r Runner) plan(ctx context.Context, credentials []reconcile.Credential, un
 		for _, s := range plan.Steps {
 			out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
 		}
-		steps += len(plan.Steps)
 		swept.Outcomes = append(swept.Outcomes, out)
 	}
-	return swept, steps
+	return swept
 }
 
-// printPlanned prints the steps that a run would take, and counts them.
-func (r Runner) printPlanned(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, names []string) (steps int, err error) {
-	swept, steps := r.plan(ctx, credentials, unlisted, ask)
+// printPlanned prints the steps that a run would take.
+func (r Runner) printPlanned(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, names []string) error {
+	swept := r.plan(ctx, credentials, unlisted, ask)
 	if r.Format.structured() {
-		return steps, r.print(ctx, swept, names)
+		return r.print(ctx, swept, names, false)
 	}
 	if err := printPlan(r.Std, swept); err != nil {
-		return 0, err
+		return err
 	}
-	return steps, verdict(swept, names)
+	return verdict(swept, names)
 }
 
-// dryRun prints the steps that a demand would take.
+// dryRun prints the steps that a demand would take. That they are due is no news.
 func (r Runner) dryRun(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) error {
-	_, err := r.printPlanned(ctx, credentials, unlisted, ask, nil)
+	err := r.printPlanned(ctx, credentials, unlisted, ask, nil)
+	if errors.Is(err, ErrDue) {
+		return nil
+	}
 	return err
 }
 
-func (r Runner) print(ctx context.Context, swept reconcile.SweepResult, names []string) error {
-	if err := r.Format.print(ctx, r.Std, r.Now(), swept.Outcomes); err != nil {
+// print prints the outcomes, and returns the error that names the exit code.
+func (r Runner) print(ctx context.Context, swept reconcile.SweepResult, names []string, ran bool) error {
+	if err := r.Format.print(ctx, r.Std, r.Now(), swept.Outcomes, ran); err != nil {
 		return fmt.Errorf("printing outcomes: %w", err)
 	}
 	return verdict(swept, names)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -35,7 +36,14 @@ func (f *fake) Unknown(names []string, _ []reconcile.Credential) []string {
 }
 
 func (f *fake) Plan(_ context.Context, c reconcile.Credential, _ reconcile.Request) (reconcile.Outcome, rotation.Plan, error) {
-	return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged}, rotation.Plan{Steps: f.planned}, f.planErr
+	out := reconcile.Outcome{Credential: c.Name, Condition: condition.OK, Result: reconcile.ResultUnchanged}
+	switch {
+	case f.planErr != nil:
+		out.Condition = condition.Unknown
+	case len(f.planned) > 0:
+		out.Condition = condition.Missing
+	}
+	return out, rotation.Plan{Steps: f.planned}, f.planErr
 }
 
 func (f *fake) Get(context.Context, string) (reconcile.KeyRecord, error) {
@@ -47,6 +55,9 @@ func (f *fake) sweep(_ context.Context, _ []reconcile.Credential, unlisted error
 	f.sweeps++
 	f.cause = cause
 	o.Credential = "c"
+	if o.Condition = condition.OK; o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress {
+		o.Condition = condition.Condition(o.Result)
+	}
 	return reconcile.SweepResult{Outcomes: []reconcile.Outcome{o}, Unknown: unlisted}
 }
 
@@ -77,7 +88,7 @@ func TestADemandIsWaitedFor(t *testing.T) {
 			answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}, sweeps: 1, want: ErrTryAgain,
 		},
 		"a blocked credential is not tried again": {
-			answers: []reconcile.Outcome{{Result: reconcile.ResultBlocked, Reason: rotation.KeyDisabled}}, demand: Demand{Wait: true}, sweeps: 1, want: ErrBlocked,
+			answers: []reconcile.Outcome{{Result: reconcile.ResultBlocked, Reason: rotation.KeyDisabled}}, demand: Demand{Wait: true}, sweeps: 1, want: ErrAct,
 		},
 		"the pauses double up to 15 seconds until the time is up": {
 			answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}, demand: Demand{Wait: true, Timeout: time.Minute},
@@ -146,9 +157,9 @@ func TestAPlanSweepsNothing(t *testing.T) {
 		want  error
 		says  string
 	}{
-		"steps are pending":                             {fake: fake{planned: mint}, want: ErrPending, says: "mint new"},
+		"steps are pending":                             {fake: fake{planned: mint}, want: ErrDue, says: "mint new"},
 		"no step is nothing to do":                      {fake: fake{}, says: "nothing to do"},
-		"a credential that can't be observed is unsure": {fake: fake{planErr: lost}, want: ErrTryAgain, says: "could not be checked: no answer"},
+		"a credential that can't be observed is unsure": {fake: fake{planErr: lost}, want: ErrTryAgain, says: "c: unknown: no answer"},
 		"an unlisted credential is unsure too":          {fake: fake{unlisted: lost}, want: ErrTryAgain, says: "nothing to do"},
 	} {
 		t.Run(name, func(t *testing.T) {

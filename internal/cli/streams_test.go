@@ -44,7 +44,7 @@ func TestOutputThatIsNotWrittenIsAnError(t *testing.T) {
 	}{
 		"a success whose output is written stays one":         {code: ExitOK, want: ExitOK},
 		"a full disk fails a success and is printed":          {err: full, code: ExitOK, want: ExitError, printed: "no space left"},
-		"a full disk fails a pending plan and is printed":     {err: full, code: ExitPending, want: ExitError, printed: "no space left"},
+		"a full disk fails a pending plan and is printed":     {err: full, code: ExitDue, want: ExitError, printed: "no space left"},
 		"a command that failed has printed its error already": {err: full, code: ExitTryAgain, want: ExitError},
 		"a reader that has gone ends the command silently":    {err: syscall.EPIPE, code: ExitOK, want: ExitError, broken: true},
 	} {
@@ -117,9 +117,9 @@ func TestExitCodesHaveAnOrder(t *testing.T) {
 	}{
 		"no error is 0":                    {code: ExitOK, silent: true},
 		"an error is 1":                    {err: plain, code: ExitError},
-		"pending changes are 2 and silent": {err: ErrPending, code: ExitPending, silent: true},
-		"blocked precedes pending":         {err: errors.Join(ErrPending, ErrBlocked), code: ExitBlocked},
-		"try again precedes both":          {err: errors.Join(ErrPending, ErrBlocked, ErrTryAgain), code: ExitTryAgain},
+		"pending changes are 2 and silent": {err: ErrDue, code: ExitDue, silent: true},
+		"blocked precedes pending":         {err: errors.Join(ErrDue, ErrAct), code: ExitAct},
+		"try again precedes both":          {err: errors.Join(ErrDue, ErrAct, ErrTryAgain), code: ExitTryAgain},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stderr bytes.Buffer

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/condition"
 )
 
 // Colours of a terminal, as parameters of ECMA-48's SGR.
@@ -18,10 +18,9 @@ const (
 	red    = "31"
 )
 
-var colours = map[reconcile.Result]string{
-	reconcile.ResultUnchanged: green, reconcile.ResultChanged: green, reconcile.ResultPublished: green,
-	reconcile.ResultInProgress: yellow, reconcile.ResultUnconfigured: yellow,
-	reconcile.ResultBlocked: red, reconcile.ResultFailed: red,
+var colours = map[condition.Condition]string{
+	condition.OK: green, condition.Due: yellow, condition.InProgress: yellow, condition.Unconfigured: yellow, condition.Expiring: yellow,
+	condition.Missing: yellow, condition.Unknown: red, condition.Blocked: red, condition.Leaked: red, condition.Expired: red,
 }
 
 type cell struct{ text, colour string }

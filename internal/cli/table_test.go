@@ -27,7 +27,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 		}
 		width := rapid.IntRange(1, 120).Draw(t, "width")
 		var out bytes.Buffer
-		if err := printTable(Streams{Out: &out, Width: width}, now, outcomes); err != nil {
+		if err := printTable(Streams{Out: &out, Width: width}, now, outcomes, rapid.Bool().Draw(t, "ran")); err != nil {
 			t.Fatal(err)
 		}
 		rows := strings.Split(out.String(), "\n")[:len(outcomes)+1]

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -216,14 +217,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f
 			d.fail("", "%s: store %s: %s", c.Name, st.Name, cmp.Or(st.Error, st.Fault.Sentence()))
 		}
 	}
-	switch {
-	case plan.Blocked != "":
-		d.fail("", "%s: blocked: %s", c.Name, out.Message)
-	case out.Key != "":
-		d.pass("%s: %s is published; %d steps are due", c.Name, out.Key, len(plan.Steps))
-	default:
-		d.pass("%s: its stores answer; nothing is published yet", c.Name)
-	}
+	d.condition(c, out, len(plan.Steps))
 	for _, st := range c.Stores {
 		d.quotas(ctx, c.Name, st)
 	}
@@ -239,6 +233,31 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f
 		}
 	}
 	return f
+}
+
+// condition prints how the credential is. What a sweep does about it is no failure,
+// unless consumers are down or a leaked key works.
+func (d *examination) condition(c reconcile.Credential, out reconcile.Outcome, steps int) {
+	text := fmt.Sprintf("%s: %s", c.Name, out.Condition)
+	if out.Key != "" {
+		text += ": " + out.Key + " is published"
+	}
+	if out.Message != "" {
+		text += ": " + out.Message
+	}
+	if steps > 0 {
+		text += fmt.Sprintf("; %d steps are due", steps)
+	}
+	switch {
+	case out.Condition == condition.Blocked && out.Reason == rotation.Paused: // the config asks for that
+		d.pass("%s", text)
+	case out.Condition == condition.Expired, out.Condition == condition.Leaked, out.Condition == condition.Blocked:
+		d.fail("", "%s", text)
+	case out.Condition == condition.InProgress:
+		d.unsure("", "%s", text)
+	default:
+		d.pass("%s", text)
+	}
 }
 
 // quotas says what is left of a project's limits.

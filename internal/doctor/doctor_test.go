@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/doctor"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/iam"
@@ -168,7 +169,7 @@ func healthy() *world {
 		projects: []codeengine.Project{{ID: "p1", Region: "eu-de", ResourceGroup: "group-1"}, {ID: "p2", Region: "us-south", ResourceGroup: "group-2"}},
 		iamClock: now.Add(-2 * time.Second),
 		keys:     reconcile.KeyList{Keys: make([]rotation.Key, 2), Foreign: 1},
-		outcome: reconcile.Outcome{Key: "ApiKey-7", ServiceID: "ServiceId-7", Stores: []reconcile.StoreOutcome{
+		outcome: reconcile.Outcome{Condition: condition.Due, Key: "ApiKey-7", ServiceID: "ServiceId-7", Stores: []reconcile.StoreOutcome{
 			{Name: "codeEngine/eu-de/p1/logs#KEY", Key: "ApiKey-7"},
 		}},
 		plan: rotation.Plan{Steps: make([]rotation.Step, 3)},
@@ -206,7 +207,7 @@ ok    permissions: 5 policies of our own and 0 of 0 access groups were read
 ok    IAM: service IDs can be listed; the clock differs from IAM's by 2s
 ok    projects: 2 in eu-de, us-south
 ok    config: 1 credentials
-ok    sender: ApiKey-7 is published; 3 steps are due
+ok    sender: due: ApiKey-7 is published; 3 steps are due
 ok    sender: 3 of 20 keys are used
 ok    permission: Sender on logs, since who grants a role must hold it
 ok    permission: Administrator on logs, to grant roles on it
@@ -378,9 +379,18 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"a credential that is blocked": {
 			harm: func(w *world) {
-				w.plan.Blocked, w.outcome.Message = rotation.NameTaken, "a message of the outcome: rename it"
+				w.outcome.Condition, w.outcome.Reason = condition.Blocked, rotation.NameTaken
+				w.outcome.Message = "a message of the outcome: rename it"
 			},
-			want: []string{"FAIL  sender: blocked: a message of the outcome: rename it\n"},
+			want: []string{"FAIL  sender: blocked: ApiKey-7 is published: a message of the outcome: rename it; 3 steps are due\n"},
+		},
+		"a key that has expired": {
+			harm: func(w *world) { w.outcome.Condition, w.outcome.Message = condition.Expired, "the key has expired" },
+			want: []string{"FAIL  sender: expired: ApiKey-7 is published: the key has expired; 3 steps are due\n"},
+		},
+		"a leaked key that works": {
+			harm: func(w *world) { w.outcome.Condition, w.outcome.Message = condition.Leaked, "the key leaked" },
+			want: []string{"FAIL  sender: leaked: ApiKey-7 is published: the key leaked; 3 steps are due\n"},
 		},
 		"a store that answers with an error": {
 			harm: func(w *world) {
@@ -646,11 +656,11 @@ func TestOnlyWhatTheConfigNeedsIsChecked(t *testing.T) {
 	w := healthy()
 	w.credentials = []reconcile.Credential{{Name: "plain", Stores: []reconcile.Store{locking{store{"secretsManager/sm"}, "sm-1", false}}}}
 	w.granted, w.cfg.PerProject, w.cfg.Regions = w.granted[4:], false, nil
-	w.outcome, w.plan = reconcile.Outcome{}, rotation.Plan{}
+	w.outcome, w.plan = reconcile.Outcome{Condition: condition.Missing, Message: "no store names a live key"}, rotation.Plan{}
 	tally, list := w.examine(t)
 	if tally.Failed != 0 || strings.Count(list, "permission:") != 1 || strings.Contains(list, "projects:") ||
 		!strings.Contains(list, "ok    permission: Writer on secrets-manager") ||
-		!strings.Contains(list, "ok    plain: its stores answer; nothing is published yet\n") {
+		!strings.Contains(list, "ok    plain: missing: no store names a live key\n") {
 		t.Errorf("%+v:\n%s", tally, list)
 	}
 	if len(w.listed) != 0 {

@@ -30,6 +30,7 @@ func (ru *run) round(ctx context.Context) error {
 	err := ru.apply(ru.within(ctx), plan)
 	ru.out.Recorded = ru.recorded(plan)
 	ru.addNotes(plan)
+	ru.setFacts(plan)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -136,15 +137,17 @@ type StepOutcome struct {
 // Outcome is what a run did to one credential. Answers, events and commands all
 // show it. It never contains a key's value.
 type Outcome struct {
-	Credential string          `json:"credential"`
-	Result     Result          `json:"result"`
-	Reason     rotation.Reason `json:"reason,omitempty"`
-	Message    string          `json:"message,omitempty"`
-	ServiceID  string          `json:"serviceID,omitempty"`
-	Key        string          `json:"key,omitempty"`
-	KeyCreated time.Time       `json:"keyCreated,omitzero"`
-	KeyExpires time.Time       `json:"keyExpires,omitzero"`
-	Replaced   string          `json:"replaced,omitempty"`
+	Credential string `json:"credential"`
+	// Condition is how the credential is now; Reason says why it is not OK.
+	Condition  condition.Condition `json:"condition,omitempty"`
+	Result     Result              `json:"result"`
+	Reason     rotation.Reason     `json:"reason,omitempty"`
+	Message    string              `json:"message,omitempty"`
+	ServiceID  string              `json:"serviceID,omitempty"`
+	Key        string              `json:"key,omitempty"`
+	KeyCreated time.Time           `json:"keyCreated,omitzero"`
+	KeyExpires time.Time           `json:"keyExpires,omitzero"`
+	Replaced   string              `json:"replaced,omitempty"`
 	// ReplacedEnds is when the replaced key stops working.
 	ReplacedEnds time.Time      `json:"replacedEnds,omitzero"`
 	Stores       []StoreOutcome `json:"stores,omitempty"`
@@ -159,6 +162,9 @@ type Outcome struct {
 	// Notes inform the user about conditions that are not errors.
 	Notes []NoteOutcome `json:"notes,omitempty"`
 	Error string        `json:"error,omitempty"`
+
+	facts    condition.Facts // when the last round ended
+	observed time.Time
 }
 
 // held reports whether a reason held the run back.

@@ -21,6 +21,7 @@
 //	storm.go       limit forced rotations
 //	record.go      whether a demand survives the process
 //	explain.go     turn an error into a reason to be blocked
+//	condition.go   the facts that the condition follows from
 //	notes.go       information for the user
 //	cause.go       what a run was requested by
 //	sweep.go       runs over many credentials

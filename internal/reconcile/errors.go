@@ -22,6 +22,8 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrQuota means that a quota is exhausted. Nothing was written.
 	ErrQuota = errors.New("quota exceeded")
+	// ErrLogin means that IAM refused latchkey's own login. No retry changes that.
+	ErrLogin = errors.New("login refused")
 	// ErrNotActive means that the object exists but is not ready yet.
 	ErrNotActive = errors.New("not active yet")
 	// ErrNotYet means that a proof failed, and that IAM's lag may be the cause. It

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -100,7 +101,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (
 	}
 	if errors.Is(err, ErrObserve) {
 		log.Warn("observing", "error", err.Error())
-		return out, err
+		return out.unobserved(), err
 	}
 	out.conclude(err)
 	out.log(ctx, log)
@@ -121,9 +122,7 @@ func (o *Outcome) conclude(err error) {
 	if o.Result == ResultUnchanged && len(o.Steps) > 0 {
 		o.Result = ResultChanged
 	}
-	if o.Message == "" {
-		o.Message = o.Reason.Sentence()
-	}
+	o.settle()
 }
 
 func (o *Outcome) log(ctx context.Context, log *slog.Logger) {
@@ -150,19 +149,21 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outco
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
 	ru := r.newRun(c, req, r.log(), &out)
 	if err := ru.observe(ctx); err != nil {
-		return out, rotation.Plan{}, err
+		return out.unobserved(), rotation.Plan{}, err
 	}
 	plan := ru.decide()
 	ru.setHeldBack(plan)
 	ru.note(plan.Notes...)
 	ru.noteForged()
+	ru.setFacts(plan)
+	out.settle()
 	return out, plan, nil
 }
 
 // unconfigured returns the outcome for a service ID that no config entry yields.
 func (c Credential) unconfigured() Outcome {
 	out := Outcome{
-		Credential: c.Name, Result: ResultUnconfigured, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Recorded: true,
+		Credential: c.Name, Condition: condition.Unconfigured, Result: ResultUnconfigured, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Recorded: true,
 	}
 	if c.Forged {
 		out.Reason = rotation.ForgedMarker

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
@@ -59,7 +60,7 @@ func (d *demands) all() []string {
 func underWay(names []string) (outcomes []reconcile.Outcome) {
 	for _, name := range names {
 		outcomes = append(outcomes, reconcile.Outcome{
-			Credential: name, Result: reconcile.ResultInProgress,
+			Credential: name, Condition: condition.InProgress, Result: reconcile.ResultInProgress,
 			Message: "work continues in the background, and the next sweep completes what is left; send the same event again to see the result",
 		})
 	}

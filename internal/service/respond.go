@@ -24,6 +24,8 @@ type Answer struct {
 	Outcomes []reconcile.Outcome
 	// Problem describes the error in the request; "" if there is none.
 	Problem string
+	// Unknown is what kept something from being observed.
+	Unknown error
 
 	about string // source and ID of the event
 	parts []part
@@ -33,7 +35,7 @@ type Answer struct {
 
 // Respond turns outcomes into an answer.
 func Respond(s reconcile.SweepResult, now time.Time) Answer {
-	a := Answer{Status: http.StatusOK, Outcomes: s.Outcomes, at: now}
+	a := Answer{Status: http.StatusOK, Outcomes: s.Outcomes, Unknown: s.Unknown, at: now}
 	alive := slices.ContainsFunc(s.Outcomes, func(o reconcile.Outcome) bool { return o.Leaked == reconcile.LeakedAlive })
 	switch worst := s.Worst(); {
 	case s.Unknown != nil || worst == reconcile.ResultFailed:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -98,7 +99,7 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 		return Answer{Status: http.StatusServiceUnavailable, retry: 10}
 	}
 	return Answer{Status: http.StatusAccepted, about: about, Outcomes: caused([]reconcile.Outcome{{
-		Result: reconcile.ResultInProgress, Message: "work continues in the background; the next sweep completes what is left",
+		Condition: condition.InProgress, Result: reconcile.ResultInProgress, Message: "work continues in the background; the next sweep completes what is left",
 	}}, from.cause)}
 }
 

@@ -63,6 +63,11 @@ func (e *LoginError) Error() string {
 // Unwrap returns both the meaning and the cause.
 func (e *LoginError) Unwrap() []error { return []error{e.Meaning, e.Cause} }
 
+// Is reports that a denied login is reconcile.ErrLogin.
+func (e *LoginError) Is(target error) bool {
+	return target == reconcile.ErrLogin && errors.Is(e.Meaning, reconcile.ErrDenied)
+}
+
 // SortLogin sorts the error of a login by IBM's SDK. It keeps only the status
 // and the code of IAM's answer, since the words may quote what was sent.
 func SortLogin(err error) *LoginError {

@@ -1,0 +1,106 @@
+// Package condition says in one word how a credential is. Every command, answer and
+// event takes the word from here.
+//
+// The condition follows from what a run observed and decided, and from the time. It
+// is about the consumers first: a published key that has expired or leaked is never
+// ok, whatever keeps latchkey from replacing it.
+package condition
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Condition is how a credential is.
+type Condition string
+
+// The conditions, the first that holds counts. Unknown is that of a credential that
+// could not be observed.
+const (
+	Unknown      Condition = "unknown"      // IAM could not be read
+	Unconfigured Condition = "unconfigured" // no config entry yields it
+	Expired      Condition = "expired"      // the published key has expired
+	Leaked       Condition = "leaked"       // a key that leaked still authenticates
+	Blocked      Condition = "blocked"      // a person must act
+	InProgress   Condition = "in-progress"  // held back by a reason that passes by itself
+	Missing      Condition = "missing"      // no store names a key that works
+	Expiring     Condition = "expiring"     // the published key is overdue, and expires within 14 days
+	Due          Condition = "due"          // a step is due
+	OK           Condition = "ok"           // nothing is due
+)
+
+// Facts are what a condition follows from.
+type Facts struct {
+	// Key is the published key. If none is live, it is the newest key that a store
+	// names; zero if there is none.
+	Key rotation.Key
+	// LeakedAlive is set if a key that leaked still authenticates.
+	LeakedAlive bool
+	// Held is why the run was held back, or empty.
+	Held rotation.Reason
+	// Due are the steps that were planned and not taken.
+	Due []rotation.Step
+	// Expiring is set if the published key is overdue and expires soon.
+	Expiring bool
+	// Gone is set if the project was deleted, so no key is needed.
+	Gone bool
+	// Next is when the state will have changed without an event.
+	Next time.Time
+	// SweepEvery is the interval between looks.
+	SweepEvery time.Duration
+}
+
+// Of returns the condition at now, its reason and the moment of the next step. The
+// reason is empty if the condition is OK.
+func Of(f Facts, now time.Time) (c Condition, why rotation.Reason, next time.Time) {
+	next = f.next(now)
+	dead := f.Key.ID == "" || f.Key.Disabled
+	held := f.Held
+	switch {
+	case f.Key.Expired(now) && !f.Gone:
+		return Expired, cmp.Or(held, rotation.IsExpired), next
+	case f.LeakedAlive:
+		return Leaked, cmp.Or(held, rotation.KeyLeaked), next
+	case held != "" && held.Kind() == rotation.Block:
+		return Blocked, held, next
+	case held != "":
+		return InProgress, held, next
+	case dead && !f.Gone:
+		return Missing, cmp.Or(f.due(), rotation.NothingThere), next
+	case f.Expiring:
+		return Expiring, cmp.Or(f.due(), rotation.Expiring), next
+	case len(f.Due) > 0:
+		return Due, f.due(), next
+	}
+	return OK, "", next
+}
+
+// due returns why a new key is due, or else the first step.
+func (f Facts) due() rotation.Reason {
+	for _, s := range f.Due {
+		if s.Action == rotation.Mint {
+			return s.Reason
+		}
+	}
+	if len(f.Due) > 0 {
+		return f.Due[0].Reason
+	}
+	return ""
+}
+
+// next returns the moment of the next step, or of the next look if a step is held
+// back.
+func (f Facts) next(now time.Time) time.Time {
+	look := now.Add(f.SweepEvery)
+	switch {
+	case f.Held != "" && f.Held.Kind() == rotation.Block:
+		return look
+	case f.Held == "" && len(f.Due) > 0:
+		return now
+	case f.Held == "" && !f.LeakedAlive, !f.Next.IsZero() && f.Next.Before(look):
+		return f.Next
+	}
+	return look
+}

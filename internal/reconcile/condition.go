@@ -1,0 +1,68 @@
+package reconcile
+
+import (
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// settle sets the condition, and its reason if the result has none.
+func (o *Outcome) settle() {
+	f := o.facts
+	f.Next = o.Next
+	if !o.ReplacedEnds.IsZero() && o.ReplacedEnds.Before(f.Next) {
+		f.Next = o.ReplacedEnds
+	}
+	if o.held() {
+		f.Held = o.Reason
+	}
+	var why rotation.Reason
+	o.Condition, why, o.Next = condition.Of(f, o.observed)
+	if o.Reason == "" && o.Error == "" {
+		o.Reason = why
+	}
+	if o.Message == "" {
+		o.Message = o.Reason.Sentence()
+	}
+}
+
+// setFacts sets what the condition follows from, as the steps left it.
+func (ru *run) setFacts(plan rotation.Plan) {
+	now := ru.now()
+	f := condition.Facts{Gone: ru.c.Gone, SweepEvery: ru.c.Rules.SweepEvery}
+	for _, k := range ru.keys {
+		if k.ID == plan.Published || plan.Published == "" && ru.named(k.ID) && (f.Key.ID == "" || k.Compare(f.Key) > 0) {
+			f.Key = k
+		}
+		leaked := !k.Leaked.IsZero() || ru.took(rotation.MarkLeaked, k.ID)
+		ended := ru.took(rotation.Disable, k.ID) || ru.took(rotation.Retire, k.ID)
+		f.LeakedAlive = f.LeakedAlive || leaked && !ended && k.Live(now)
+	}
+	if ru.fresh != nil && ru.fresh.stored {
+		f.Key = rotation.Key{ID: ru.fresh.ID, Created: ru.fresh.Created, Expires: ru.fresh.Expires}
+	} else {
+		f.Expiring = slices.ContainsFunc(plan.Notes, func(n rotation.Note) bool { return n.Reason == rotation.Expiring })
+	}
+	for _, s := range plan.Steps {
+		if !ru.done(s) {
+			f.Due = append(f.Due, s)
+		}
+	}
+	ru.out.facts, ru.out.observed = f, now
+}
+
+// done reports whether a step was taken without an error.
+func (ru *run) done(s rotation.Step) bool {
+	return slices.ContainsFunc(ru.out.Steps, func(t StepOutcome) bool {
+		same := t.Key == s.Key || s.Key == rotation.NewKey || s.Key == ""
+		return t.Error == "" && same && t.Action == s.Action && t.Target == s.Target && t.Reason == s.Reason
+	})
+}
+
+// unobserved returns the outcome of a credential that could not be observed.
+func (o Outcome) unobserved() Outcome {
+	o.Condition, o.Next = condition.Unknown, time.Time{}
+	return o
+}
