@@ -25,7 +25,7 @@ var (
 		{Method: post, Path: "/v2/policies", Has: []string{"id"}},
 		{Method: get, Path: "/v2/policies/*", Has: []string{"id"}},
 		{Method: put, Path: "/v2/policies/*", Has: []string{"id"}},
-		{Method: get, Path: "/v2/roles"},
+		{Method: get, Path: "/v2/roles", Has: []string{"system_roles[]"}},
 		{Method: get, Path: "/v2/groups", Has: []string{"groups[]"}},
 		{Method: put, Path: "/v2/groups/*/members", Has: []string{"members[]"}},
 	}

@@ -18,7 +18,7 @@ type Route struct {
 	// Has are the members that the JSON object of a success must have. A name
 	// that ends in [] must be a list. Empty means any member.
 	Has []string
-	// Empty allows a 204, which has no body.
+	// Empty allows a 204, which has no body. Without Has it demands one.
 	Empty bool
 }
 
@@ -86,6 +86,9 @@ func (p API) Check(req *http.Request, status int, body []byte) error {
 				return nil
 			}
 			return Bent("status %d without an answer", status)
+		}
+		if r.Empty && r.Has == nil {
+			return Bent("status %d with an answer, where a success has none", status)
 		}
 		return has(status, body, r.Has)
 	}
