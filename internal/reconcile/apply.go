@@ -65,10 +65,28 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 		return goOnRestartNot // a store after the first
 	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
 		return goOn
+	case s.Action == rotation.Retire && s.Reason == rotation.NeverPublished && is(err, ErrDenied, ErrRefused) && ru.live() < ru.c.Rules.MaxKeys:
+		return goOn // there is room beside it until its fuse ends it
 	case s.Action == rotation.Retire && s.Reason == rotation.IsExpired, s.Reason == rotation.KeyLeaked && after == goOnMintNot:
 		return goOn // it does not count toward the number of live keys
 	}
 	return after
+}
+
+// tidies reports whether a step only removes what is over. Its failure is trouble
+// that is told, and no failure of the run.
+func tidies(s rotation.Step) bool {
+	return s.Action == rotation.RemoveDuplicate || s.Action == rotation.Retire && (s.Reason == rotation.IsExpired || s.Reason == rotation.NeverPublished)
+}
+
+// live counts the keys that may authenticate, as far as is known.
+func (ru *run) live() (n int) {
+	for _, k := range ru.keys {
+		if k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID) {
+			n++
+		}
+	}
+	return n
 }
 
 // apply takes the steps in order. What a failure means for the others is in
@@ -98,8 +116,12 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			}
 			continue
 		}
-		failed = errors.Join(failed, err)
 		after := ru.afterwards(step, err)
+		if after == goOn && tidies(step) {
+			ru.noteCleanUp(step, err)
+			continue
+		}
+		failed = errors.Join(failed, err)
 		ru.explainStep(ctx, step, err, after)
 		ru.recordRefusal(ctx, step, err)
 		if after == stop {

@@ -80,8 +80,11 @@ func (m *memory) Create(_ context.Context, name, description string) (reconcile.
 
 func (m *memory) Remove(_ context.Context, id string) error {
 	defer m.lock()()
+	if err := m.fail["Remove"]; err != nil {
+		return err
+	}
 	m.ids = slices.DeleteFunc(m.ids, func(s reconcile.ServiceID) bool { return s.ID == id })
-	return m.fail["Remove"]
+	return nil
 }
 
 func (m *memory) Granted(_ context.Context, iamID string) ([]reconcile.Policy, error) {

@@ -53,6 +53,13 @@ func noteOf(f Forgery) NoteOutcome {
 	return NoteOutcome{Note: n, Message: n.Reason.Sentence()}
 }
 
+// noteCleanUp adds a note about something that is over and could not be removed,
+// with the upstream's own error.
+func (ru *run) noteCleanUp(s rotation.Step, err error) {
+	n := rotation.Note{Reason: rotation.CleanUpFailed, Key: s.Key, Thing: s.Target}
+	ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + words(err)})
+}
+
 // note adds notes with their sentences.
 func (ru *run) note(notes ...rotation.Note) {
 	for _, n := range notes {
@@ -95,7 +102,11 @@ func (n NoteOutcome) String() string {
 		line += " (by " + n.By + ")"
 	}
 	if n.Thing != "" {
-		line = n.Thing + " (made by " + n.Creator + "): " + line
+		thing := n.Thing
+		if n.Creator != "" {
+			thing += " (made by " + n.Creator + ")"
+		}
+		line = thing + ": " + line
 	}
 	if !n.At.IsZero() {
 		line += " (" + n.At.UTC().Format(time.DateTime) + ")"

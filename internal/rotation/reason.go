@@ -36,14 +36,15 @@ const (
 
 // Reasons for notes.
 const (
-	UsedToTheEnd Reason = "used-to-the-end"
-	Expiring     Reason = "expiring"
-	TokensLive   Reason = "tokens-live"
-	LeakedAlive  Reason = "leaked-key-alive"
-	Unconfigured Reason = "unconfigured"
-	StoreDropped Reason = "store-dropped"
-	LockFailed   Reason = "store-lock-failed"
-	NextTry      Reason = "next-try"
+	UsedToTheEnd  Reason = "used-to-the-end"
+	Expiring      Reason = "expiring"
+	TokensLive    Reason = "tokens-live"
+	LeakedAlive   Reason = "leaked-key-alive"
+	Unconfigured  Reason = "unconfigured"
+	StoreDropped  Reason = "store-dropped"
+	LockFailed    Reason = "store-lock-failed"
+	NextTry       Reason = "next-try"
+	CleanUpFailed Reason = "clean-up-failed"
 )
 
 // Reasons to wait. None needs an action.
@@ -155,6 +156,7 @@ var reasons = map[Reason]reason{
 	Unconfigured:     {kind: Tell, text: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID (ibmcloud iam service-id-delete)"},
 	StoreDropped:     {kind: Tell, text: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires"},
 	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
+	CleanUpFailed:    {kind: Tell, text: "something that is over could not be removed; the next run tries again, and nothing waits for it"},
 	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; demand a rotation (latchkey rotate) to try at once"},
 	InProgress:       {kind: Wait, lets: visible, text: "another replica is working on this credential; the next run does what remains"},
 	TooYoung:         {kind: Wait, lets: quiet, text: "the newest key is less than 10 minutes old; the demand is recorded"},

@@ -17,6 +17,7 @@ import (
 type ledger struct {
 	violations []string
 	complete   []span // runs that saw everything and failed in nothing
+	calm       []span // those that left nothing to do
 	out        string // how IAM is out: "", "unavailable" or "denied"
 	// idGone is set if a person deleted the service ID.
 	idGone  bool
@@ -542,6 +543,9 @@ func (s *sim) finished(r *run) {
 	}
 	if whole {
 		s.complete = append(s.complete, span{r.start, s.now})
+		if is := r.out.Result; is == reconcile.ResultUnchanged && r.out.Recorded {
+			s.calm = append(s.calm, span{r.start, s.now})
+		}
 	}
 }
 
@@ -609,12 +613,16 @@ func (s *sim) authenticate(r *reader) {
 		return
 	}
 	f := s.keys[r.key]
-	if f == nil || f.excused != "" {
+	if f == nil {
 		return
 	}
 	s.lagged(0, 0, 0)
 	_, err := s.cloud.ExchangeAPIKey(r.value.Expose())
 	if err == nil {
+		return
+	}
+	if f.excused != "" {
+		s.checkReplaced(r, f)
 		return
 	}
 	if !s.arbitrated() && s.doubles > 0 {
@@ -624,6 +632,27 @@ func (s *sim) authenticate(r *reader) {
 		return // no run looked for a whole fuse
 	}
 	s.violate("P1", "%s holds %s since %s and does not get in", r.name, s.nick(r.key), r.since.Format("02 15:04:05"))
+	r.excused = true
+}
+
+// checkReplaced checks that a key that a person or IBM ended excuses a consumer only
+// until two runs found nothing left to do. What re-reads its store must have read
+// it since the first.
+func (s *sim) checkReplaced(r *reader, f *fact) {
+	if f.dead.IsZero() {
+		f.dead = s.now
+	}
+	runs := 0
+	for _, c := range s.calm {
+		restarted := slices.ContainsFunc(s.apps, func(a *app) bool { return &a.reader == r })
+		if c.from.After(f.dead) && (restarted || c.to.Before(r.since)) {
+			runs++
+		}
+	}
+	if runs < 2 || !s.arbitrated() && s.doubles > 0 {
+		return
+	}
+	s.violate("P1", "%s holds %s since %s, which was ended, and nothing replaces it", r.name, s.nick(f.id), r.since.Format("02 15:04:05"))
 	r.excused = true
 }
 
@@ -676,6 +705,20 @@ func (s *sim) checkHealed(last *run) {
 		if (a.mark != good.id || a.key != good.id && !a.excused) && (s.arbitrated() || s.doubles == 0) && !a.place.othersIn() {
 			s.violate("P9", "%s holds %s, marked %s, after two sweeps", a.name, s.nick(a.key), s.nick(a.mark))
 		}
+	}
+}
+
+// checkRestart checks that no consumer gets a worse key than it has: P1.
+func (s *sim) checkRestart(a *app, keyID string) {
+	has, gets := s.keys[a.key], s.keys[keyID]
+	if has == nil || gets == nil || !has.liveAt(s.now) || has.leaked || a.place.late || s.now.Sub(s.issued) > time.Minute {
+		return
+	}
+	switch {
+	case gets.leaked && leakSeen(gets) && gets.shown[len(gets.shown)-1].since.Before(s.acting.listed[gets.iamID].Add(-s.lag)):
+		s.violate("P1", "restarts %s, which has %s, with %s, which leaked", a.name, s.nick(a.key), s.nick(keyID))
+	case !gets.expires.IsZero() && gets.excused == "" && gets.expires.Before(s.now.Add(s.rules.SweepEvery)) && gets.expires.Before(has.expires):
+		s.violate("P1", "restarts %s, which has %s, with %s, which ends at %s", a.name, s.nick(a.key), s.nick(keyID), gets.expires)
 	}
 }
 

@@ -40,6 +40,8 @@ type mutant struct {
 	bend func(s *sim, in *replica)
 	// intruded is set if only the intruder shows that the protocol is wrong.
 	intruded bool
+	// stays is the fault that shows it if it lasts.
+	stays cell
 }
 
 // Options are the options of a history. The zero value plays what the seed holds.

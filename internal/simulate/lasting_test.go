@@ -44,7 +44,7 @@ func TestOneFaultThatStaysFor300Days(t *testing.T) {
 		for _, st := range steps {
 			for _, f := range []fault{denied, broken} {
 				t.Run(fmt.Sprintf("%s/%s/%s", layout, st, f), func(t *testing.T) {
-					for _, problem := range endure(t, layout, 1, cell{st, f}) {
+					for _, problem := range endure(t, layout, cell{st, f}, 12*time.Hour, 300, nil) {
 						t.Error(problem)
 					}
 				})
@@ -53,18 +53,18 @@ func TestOneFaultThatStaysFor300Days(t *testing.T) {
 	}
 }
 
-// endure plays 300 days with a lasting fault, and then the end of the fault.
-func endure(t *testing.T, layout string, apps int, what cell) (problems []string) {
+// endure plays some days with a lasting fault, and then the end of the fault.
+func endure(t *testing.T, layout string, what cell, every time.Duration, days int, m *mutant) (problems []string) {
 	synctest.Test(t, func(*testing.T) {
-		s := staged(1, Options{}, layout, apps, "A")
+		s := staged(1, Options{mutant: m}, layout, 1, "A")
 		s.rules.After, s.rules.Expire = 20*24*time.Hour, 30*24*time.Hour
-		s.rules.Overlap, s.rules.SweepEvery = 24*time.Hour, 12*time.Hour
+		s.rules.Overlap, s.rules.SweepEvery = 24*time.Hour, every
 		s.kill(s.replicas[0])
 		p := &lasting{sim: s, cell: what}
 		s.policy = p
 		s.quiet(3)
 		p.on = true
-		problems = s.watch(300, what)
+		problems = s.watch(days, what)
 		p.on = false
 		for range 4 { // two sweeps, and the end of a fuse
 			s.sweep(s.replicas[0])

@@ -84,6 +84,12 @@ func intruded(m mutant) mutant {
 	return m
 }
 
+// stays mutants are wrong only if a fault lasts.
+func stays(what cell, m mutant) mutant {
+	m.stays = what
+	return m
+}
+
 func keysBy(name string, wrap func(iam) reconcile.Keys) mutant {
 	return ported(name, func(s *sim, in *replica) { in.rec.Keys = wrap(iam{s}) })
 }
@@ -564,11 +570,11 @@ var mutants = []mutant{
 	}),
 	ruled("keeps any number of keys", func(r *rules) { r.MaxKeys = 100 }),
 	ported("mints up to IAM's limit", func(_ *sim, in *replica) { in.cred.Rules.KeyLimit = 100 }),
-	blind("forgets that a store refused a key", func(s *state) {
+	stays(cell{publish, denied}, blind("forgets that a store refused a key", func(s *state) {
 		for i := range s.Keys {
 			s.Keys[i].Refused = time.Time{}
 		}
-	}),
+	})),
 	ruled("rotates nothing", func(r *rules) { r.After, r.Expire = 80*24*time.Hour, 100*24*time.Hour }),
 	deciding("finds something due at every look", func(s state, r rules, t trigger, now time.Time) plan {
 		t.NewerThan = now
@@ -630,6 +636,18 @@ func TestMutants(t *testing.T) {
 	killed := 0
 	for _, m := range mutants {
 		if *onlyMutant != "" && m.name != *onlyMutant {
+			continue
+		}
+		if m.stays.step != "" {
+			if right := endure(t, "GP", m.stays, time.Hour, 30, nil); len(right) > 0 {
+				t.Errorf("the right protocol: %s", right[0])
+			}
+			if problems := endure(t, "GP", m.stays, time.Hour, 30, &m); len(problems) > 0 {
+				killed++
+				t.Logf("killed by a fault that stays: %s: %s", m.name, problems[0])
+				continue
+			}
+			t.Errorf("survived: %s", m.name)
 			continue
 		}
 		limit := patienceWithMutants

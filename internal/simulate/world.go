@@ -68,6 +68,8 @@ type fact struct {
 	// was requested, and contained if that was to end it first.
 	removed, leaked, contained bool
 	proven                     bool // a token was had for it, and did its job
+	// dead is when a consumer first noticed that a person had ended it.
+	dead time.Time
 }
 
 // ours reports whether the key exists and still has our marker.
@@ -314,6 +316,7 @@ func (c crew) Restart(ctx ctx, name, keyID string) error {
 		for _, a := range c.apps {
 			if a.name == name && a.mark != keyID { // as the adapters do
 				c.mutated("restart", keyID)
+				c.checkRestart(a, keyID)
 				a.mark = keyID
 				c.reread(&a.reader)
 			}

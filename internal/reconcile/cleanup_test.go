@@ -1,0 +1,74 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+const day = 24 * time.Hour
+
+// Whatever cannot be removed is told, and holds nothing back.
+func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
+	for name, tc := range map[string]struct {
+		over func(w *bench) // leaves something to remove
+		fail string
+		err  error
+	}{
+		"an expired key, denied": {func(w *bench) {
+			w.now = w.now.Add(61 * day)
+			w.must(reconcile.ResultPublished, rotation.Trigger{})
+			w.now = w.now.Add(2 * day)
+		}, "Retire", reconcile.ErrDenied},
+		"an expired key, refused": {func(w *bench) {
+			w.now = w.now.Add(61 * day)
+			w.must(reconcile.ResultPublished, rotation.Trigger{})
+			w.now = w.now.Add(2 * day)
+		}, "Retire", reconcile.ErrRefused},
+		"an empty duplicate of the service ID": {func(w *bench) {
+			again := w.ids[0]
+			again.ID, again.IAMID, again.Created = "ServiceId-again", "iam-ServiceId-again", w.now.Add(-day)
+			w.ids = append(w.ids, again)
+			w.reconciler = w.process()
+		}, "Remove", reconcile.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			w.rotated()
+			tc.over(w)
+			w.fail[tc.fail] = fmt.Errorf("%w: 409 delete_not_possible", tc.err)
+			for range 3 {
+				out := w.run(rotation.Trigger{})
+				if out.Result == reconcile.ResultFailed || out.Result == reconcile.ResultBlocked || out.Error != "" {
+					t.Fatalf("the result is %s %s: %s", out.Result, out.Reason, out.Error)
+				}
+				if len(out.Notes) == 0 || out.Notes[0].Reason != rotation.CleanUpFailed || !strings.Contains(out.Notes[0].Message, "409 delete_not_possible") {
+					t.Errorf("notes %+v", out.Notes)
+				}
+				w.now = w.now.Add(time.Hour)
+			}
+			w.now = w.now.Add(61 * day)
+			w.must(reconcile.ResultPublished, rotation.Trigger{})
+		})
+	}
+}
+
+// A key that no store took, and that cannot be deleted, lives until its fuse ends.
+func TestAPendingKeyThatCannotBeDeletedDoesNotDelayTheNext(t *testing.T) {
+	w := newBench(t)
+	w.fail["Exchange"] = reconcile.ErrDenied
+	w.must(reconcile.ResultBlocked, rotation.Trigger{})
+	for i := range w.keys {
+		w.keys[i].Refused = time.Time{} // its process died before it could record why
+	}
+	delete(w.fail, "Exchange")
+	w.fail["Retire"] = reconcile.ErrDenied
+	w.now = w.now.Add(time.Hour)
+	if out := w.must(reconcile.ResultPublished, rotation.Trigger{}); out.Notes[0].Reason != rotation.CleanUpFailed {
+		t.Errorf("notes %+v", out.Notes)
+	}
+}
