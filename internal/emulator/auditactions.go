@@ -73,6 +73,13 @@ var auditActions = map[string]auditAction{
 	"POST /v2/projects/{project}/functions":            {action: "codeengine.function.create"},
 	"PATCH /v2/projects/{project}/functions/{name}":    {action: "codeengine.function.update"},
 	"DELETE /v2/projects/{project}/functions/{name}":   {action: "codeengine.function.delete"},
+	"POST /v2/projects/{project}/builds":               {action: "codeengine.build.create"},
+	"PATCH /v2/projects/{project}/builds/{name}":       {action: "codeengine.build.update"},
+	"DELETE /v2/projects/{project}/builds/{name}":      {action: "codeengine.build.delete"},
+	"POST /v2/projects/{project}/build_runs":           {action: "codeengine.buildrun.create"},
+	"DELETE /v2/projects/{project}/build_runs/{name}":  {action: "codeengine.buildrun.delete"},
+	"POST /v2/projects/{project}/bindings":             {action: "codeengine.servicebindings.create"},
+	"DELETE /v2/projects/{project}/bindings/{name}":    {action: "codeengine.servicebindings.delete"},
 
 	// No action of custom roles, of their templates, of action controls and of
 	// settings is documented.
@@ -139,7 +146,10 @@ var auditActions = map[string]auditAction{
 	"PUT /v1/preferences/accounts/{account}/identities/{iam}/{service}/{preference}":    {action: "iam-identity.preferences.update", target: "iam"},
 	"DELETE /v1/preferences/accounts/{account}/identities/{iam}/{service}/{preference}": {action: "iam-identity.preferences.update", target: "iam"},
 
-	// No action of revisions is documented.
+	// No action of revisions and domain mappings is documented.
+	"POST /v2/projects/{project}/domain_mappings":                          {action: "codeengine.domainmapping.create"},
+	"PATCH /v2/projects/{project}/domain_mappings/{name}":                  {action: "codeengine.domainmapping.update"},
+	"DELETE /v2/projects/{project}/domain_mappings/{name}":                 {action: "codeengine.domainmapping.delete"},
 	"DELETE /v2/projects/{project}/apps/{name}/revisions/{revision}":       {action: "codeengine.application.update"},
 	"GET /api/v2/secret_groups":                                            {action: "secrets-manager.secret-groups.list"},
 	"POST /api/v2/secret_groups":                                           {action: "secrets-manager.secret-group.create"},

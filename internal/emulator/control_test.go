@@ -246,7 +246,7 @@ func TestValuesAreShownOnRequestOnly(t *testing.T) {
 
 func TestUnknownPathsAreNotEmulated(t *testing.T) {
 	w := newWorld(t)
-	for _, call := range []string{"GET /", "GET /v1/activity/accounts/x/report", "PATCH /v1/apikeys/x", "POST /v2/projects/x/builds", "GET /api/v1/secrets", "GET /api/v2/endpoints", "GET /v1/apikeys/a/b/c"} {
+	for _, call := range []string{"GET /", "GET /v1/activity/accounts/x/report", "PATCH /v1/apikeys/x", "POST /v2/projects/x/fleets", "GET /api/v1/secrets", "GET /api/v2/endpoints", "GET /v1/apikeys/a/b/c"} {
 		method, path, _ := strings.Cut(call, " ")
 		r, body := w.raw(method, path, "", "Authorization", w.bearer())
 		if r.StatusCode != 501 || body["status_code"] != 501.0 || len(body["errors"].([]any)) != 1 {

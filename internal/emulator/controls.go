@@ -46,7 +46,7 @@ var controls = []Control{
 	{"POST", "leak", `{"id":"ApiKey-…"} or {"apikey":"…"}`, "lets IBM's scanner find a key", bodyOnly((*Server).leak)},
 	{"GET", "mails", "", "returns the scanner's mails", func(s *Server, _ controlRequest) (any, error) { return s.cloud.Mails(), nil }},
 	{"POST", "apps", `{"project":"team-a","app":"web","play":"fail"}`, "makes an app's next revision fail, wait, lag or lose its place", bodyOnly((*Server).playApp)},
-	{"POST", "projects", `{"id":"…","name":"suite","region":"eu-de"}`, "adds a Code Engine project with a chosen ID", bodyOnly((*Server).giveProject)},
+	{"POST", "projects", `{"id":"…","name":"suite","region":"eu-de","example":true}`, "adds a Code Engine project with a chosen ID, and the content of IBM's examples", bodyOnly((*Server).giveProject)},
 	{"POST", "identities", `{"kind":"serviceid","name":"helper","policies":[…]}`, "adds a user, a service ID or an access group", bodyOnly((*Server).addActor)},
 	{"POST", "revoke", `{"from":"latchkey","service":"logs"}`, "takes a role or a policy from an identity or group", bodyOnly((*Server).revoke)},
 	{"GET", "account", "", "returns the account settings", func(s *Server, _ controlRequest) (any, error) { return s.cloud.Account(), nil }},

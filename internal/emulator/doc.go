@@ -95,20 +95,29 @@
 //     the roles.
 //   - /v2/groups: access groups and members; modelled. Guessed: the error codes.
 //     No rules, no templates, no Public Access group.
-//   - /v2/projects with secrets, config maps, apps and revisions, jobs, job runs
-//     and functions (Code Engine). Sure: the quotas, the bounds of every field
-//     (those of the API definition, as IBM's Terraform provider has them, and of
-//     the pages limits and mem-cpu-combo), 10 KiB for a job and a run, secrets in
-//     clear text, values that change only with If-Match, a token with or without
-//     "Bearer", a softly deleted project that keeps its name for seven days, the
-//     forms of the API versions 2024-05-13 and 2025-07-10. Modelled: the bodies,
-//     statuses and reasons; those of functions are from the newest SDK. Guessed:
+//   - /v2/projects with secrets, config maps, apps and revisions, jobs, job runs,
+//     functions, builds, build runs, bindings and domain mappings (Code Engine).
+//     Sure: the quotas, the bounds of every field (those of the API definition, as
+//     IBM's Terraform provider has them, and of the pages limits and
+//     mem-cpu-combo), 10 KiB for a job and a run, secrets in clear text, values
+//     that change only with If-Match, a token with or without "Bearer", a softly
+//     deleted project that keeps its name for seven days, the forms of the API
+//     versions 2024-05-13 and 2025-07-10, how long a build run is kept that
+//     succeeded, that a domain is mapped once in a region, to an app or function
+//     and until that is deleted, that a binding gives an app a new revision, and
+//     that a secret is bound to a component once. Modelled: the bodies, statuses
+//     and reasons; those of functions and builds are from the newest SDK. Guessed:
 //     the statuses of errors (412 for a stale tag, 403 for a quota, 400 for a
 //     field), lower bounds of counts and times, that the instances of an app at
-//     least must not be more than those at most, and that deleting a job deletes
-//     its runs. Nothing runs: unless a play says otherwise, an app is ready, and a
-//     job run completed, at once. Builds, bindings, domain mappings, runtimes,
-//     outbound destinations, data stores, instances and fleets are not emulated.
+//     least must not be more than those at most, that deleting a job deletes its
+//     runs and bindings but deleting a build keeps its runs, how long a failed
+//     build run is kept (two pages differ), the ID and status of a binding, that
+//     its deletion changes no app, and 404 for a component or secret that does not
+//     exist. Nothing runs: unless a play says otherwise, an app is ready, and a
+//     run has ended, at once. A build whose secrets do not exist is failed, and so
+//     are its runs. Certificates are not checked, and domain mappings that Code
+//     Engine manages are not shown. Runtimes, outbound destinations, data stores,
+//     instances and fleets are not emulated.
 //   - The roll-out of an app. Modelled: the statuses and reasons of apps and
 //     revisions. Guessed: which status goes with which reason, and that an app
 //     whose newest revision fails serves the older one.

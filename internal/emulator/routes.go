@@ -190,6 +190,10 @@ var routes = slices.Concat([]route{
 	workloadRoutes(cloud.Jobs, "PATCH", 201),
 	workloadRoutes(cloud.JobRuns, "", 202),
 	workloadRoutes(cloud.Functions, "PATCH", 201),
+	workloadRoutes(cloud.Builds, "PATCH", 201),
+	workloadRoutes(cloud.BuildRuns, "", 202),
+	workloadRoutes(cloud.Bindings, "", 201),
+	workloadRoutes(cloud.DomainMappings, "PATCH", 201),
 )
 
 // notEmulated answers every request that no route matches.

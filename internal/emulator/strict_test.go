@@ -368,7 +368,7 @@ func TestOtherOperationsAreNotEmulated(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/", "/v1", "/v1/serviceids/x/y/z", "/v2/policy_templates", "/v1/authorization", "/v2/service_bindings",
-		"/v3/anything", "/v2/projects/p/builds", "/emulator", "/v1//serviceids"} {
+		"/v3/anything", "/v2/projects/p/fleets", "/emulator", "/v1//serviceids"} {
 		try("GET", path)
 	}
 	try("PATCH", "/v2/roles")

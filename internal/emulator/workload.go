@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
@@ -39,7 +41,7 @@ func workloadRoutes(kind cloud.Kind, change string, created int) []route {
 func (s *Server) workloadBody(c *call) func(cloud.Workload) map[string]any {
 	return func(x cloud.Workload) map[string]any {
 		out := maps.Clone(x.Spec)
-		maps.Copy(out, fields(x, ceTime, "kind", "spec"))
+		maps.Copy(out, fields(x, ceTime, "kind", "spec", "reason"))
 		out["resource_type"] = x.ResourceType()
 		out["href"] = c.origin() + "/v2/projects/" + x.ProjectID + "/" + string(x.Kind) + "/" + x.Name
 		job, _ := x.Spec["job_name"].(string)
@@ -48,14 +50,30 @@ func (s *Server) workloadBody(c *call) func(cloud.Workload) map[string]any {
 			s.asVersion(c, out, "CE_JOB", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
 		case cloud.Functions:
 			s.asVersion(c, out, "CE_FUNCTION", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
-			out["status"], out["status_details"] = "ready", map[string]any{"reason": "ready"}
+			out["status_details"] = map[string]any{"reason": x.Reason}
 			out["endpoint"] = "https://" + x.Name + "." + x.ProjectID[:12] + "." + x.Region + ".codeengine.appdomain.cloud"
 		case cloud.JobRuns:
 			s.asVersion(c, out, "CE_JOB", job, "CE_JOBRUN", x.Name, "CE_PROJECT_ID", x.ProjectID, "CE_REGION", x.Region)
 			delete(out, "entity_tag")
-			out["status"] = "completed"
 			out["status_details"] = map[string]any{"requested": 0, "pending": 0, "running": 0, "failed": 0, "succeeded": 1,
 				"start_time": ceTime(x.CreatedAt), "completion_time": ceTime(x.CreatedAt)}
+		case cloud.Builds:
+			out["status_details"] = map[string]any{"reason": x.Reason}
+		case cloud.BuildRuns:
+			delete(out, "entity_tag")
+			details := map[string]any{"reason": x.Reason, "start_time": ceTime(x.CreatedAt), "completion_time": ceTime(x.CreatedAt)}
+			if sum := sha256.Sum256([]byte(x.ID)); x.Status == "succeeded" {
+				details["output_digest"] = "sha256:" + hex.EncodeToString(sum[:])
+			}
+			out["status_details"] = details
+		case cloud.Bindings:
+			for _, k := range []string{"name", "entity_tag", "region", "created_at"} {
+				delete(out, k)
+			}
+		case cloud.DomainMappings:
+			out["status_details"] = map[string]any{"reason": x.Reason}
+			out["user_managed"], out["visibility"] = true, "custom"
+			out["cname_target"] = "custom." + x.ProjectID[:8] + x.ProjectID[9:12] + "." + x.Region + ".codeengine.appdomain.cloud"
 		}
 		return out
 	}
@@ -66,7 +84,7 @@ func (s *Server) workloadAnswer(c *call, status int, x cloud.Workload, err error
 		return answer{}, err
 	}
 	out := answer{status: status, body: s.workloadBody(c)(x), id: x.ID}
-	if x.Kind != cloud.JobRuns {
+	if x.Kind != cloud.JobRuns && x.Kind != cloud.BuildRuns && x.Kind != cloud.Bindings {
 		out.etag = x.EntityTag
 	}
 	return out, nil
@@ -77,7 +95,14 @@ func (s *Server) listWorkloads(c *call, kind cloud.Kind) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.cloud.ListWorkloads(c.actor, c.path("project"), kind, c.query.Get("job_name"), q)
+	origin := ""
+	switch kind {
+	case cloud.JobRuns:
+		origin = c.query.Get("job_name")
+	case cloud.BuildRuns:
+		origin = c.query.Get("build_name")
+	}
+	page, err := s.cloud.ListWorkloads(c.actor, c.path("project"), kind, origin, q)
 	if err != nil {
 		return answer{}, err
 	}

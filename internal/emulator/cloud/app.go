@@ -251,7 +251,7 @@ func (c *Cloud) DeleteRevision(a Actor, projectID, name, revision string) error 
 	defer c.mu.Unlock()
 	_, x, err := c.findApp(a, projectID, name, "Writer")
 	if err != nil {
-		return err
+		return c.deletion(err)
 	}
 	i := slices.Index(x.Revisions, revision)
 	switch {
@@ -290,14 +290,15 @@ func (c *Cloud) UpdateApp(a Actor, projectID, name, ifMatch string, patch map[st
 	return c.viewApp(x), nil
 }
 
-// DeleteApp deletes an app.
+// DeleteApp deletes an app with its bindings and domain mappings.
 func (c *Cloud) DeleteApp(a Actor, projectID, name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, _, err := c.findApp(a, projectID, name, "Writer")
 	if err != nil {
-		return err
+		return c.deletion(err)
 	}
 	delete(p.apps, name)
+	p.unbind("app_v2", name)
 	return nil
 }

@@ -90,6 +90,10 @@ func (c *Cloud) ceIfMatch(ifMatch, tag string) error {
 		return serviceError(c.switches.MissingIfMatchStatus, "bad_request", "The header If-Match is required.")
 	case "*", tag:
 		return nil
+	case placeholder:
+		if c.switches.SuitePlaceholders {
+			return nil
+		}
 	}
 	return serviceError(c.switches.StaleCodeEngineStatus, "resource_conflict", "The resource was changed: If-Match does not name its entity tag.")
 }
@@ -262,6 +266,7 @@ func (c *Cloud) activeProject(a Actor, id string, roles ...string) (*project, er
 	if status := c.view(p).Status; status != "active" {
 		return nil, serviceError(c.switches.InactiveProjectStatus, "project_not_active", "The project is "+status+".")
 	}
+	c.purgeBuildRuns(p)
 	return p, nil
 }
 

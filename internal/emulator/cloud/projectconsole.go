@@ -13,6 +13,8 @@ type GivenProject struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Region string `json:"region"` // "" = eu-de
+	// Example adds the resources that the examples of IBM's SDK expect to find.
+	Example bool `json:"example"`
 }
 
 var projectIDForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
@@ -36,6 +38,9 @@ func (c *Cloud) GiveProject(n GivenProject) (Project, error) {
 	}
 	p := c.putProjectAs(NewProject{Name: n.Name, Region: n.Region}, cmp.Or(n.ID, c.uuid()))
 	p.readyAt = p.CreatedAt
+	if n.Example {
+		c.addExample(p)
+	}
 	c.changed(Owner(), p, ProjectCreated, true)
 	return c.view(p), nil
 }

@@ -197,7 +197,7 @@ func (c *Cloud) DeleteSecret(a Actor, projectID, name string) error {
 	defer c.mu.Unlock()
 	p, _, err := c.findSecret(a, projectID, name, "Writer")
 	if err != nil {
-		return err
+		return c.deletion(err)
 	}
 	delete(p.secrets, name)
 	return nil

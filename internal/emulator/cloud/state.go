@@ -121,7 +121,7 @@ func (c *Cloud) projectState(p *project, values bool) ProjectState {
 		out.Apps = append(out.Apps, c.viewApp(p.apps[name]))
 	}
 	for _, x := range p.sorted(func(*Workload) bool { return true }) {
-		out.Workloads = append(out.Workloads, x.copy())
+		out.Workloads = append(out.Workloads, p.viewWorkload(x))
 	}
 	return out
 }

@@ -52,6 +52,8 @@ type Switches struct {
 	AnyFunctionMemory        bool   `json:"anyFunctionMemory" guess:"false" help:"allows functions other pairs of CPU and memory than the three of the documents, such as 1 and 1G in the SDK's example"`
 	FailedRolloutStatus      string `json:"failedRolloutStatus" guess:"warning" help:"is the status of an app whose newest revision failed while an older one serves; the other candidates are failed and ready"`
 	VPENotEnabled            bool   `json:"vpeNotEnabled" guess:"false" help:"shows all Code Engine projects as not enabled for virtual private endpoints"`
+	MissingBuildStatus       int    `json:"missingBuildStatus" guess:"0" help:"is the status for a build run of a build that does not exist; 0 accepts the run, which fails with build_not_found"`
+	SuitePlaceholders        bool   `json:"suitePlaceholders" guess:"false" help:"accepts what the generated suite of IBM's Code Engine SDK sends and no service could take: the name or If-Match testString, and the deletion of something that is gone or in a deleted project"`
 	VersionlessIsOldest      bool   `json:"versionlessIsOldest" guess:"false" help:"treats a Code Engine request without ?version= as one from before 2024-05-13, when run_env_variables included the CE_ variables"`
 
 	ExistingSecretStatus   int  `json:"existingSecretStatus" guess:"409" help:"is the status for a POST to Secrets Manager of a secret, secret group or configuration with a name that exists"`

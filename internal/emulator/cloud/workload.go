@@ -3,7 +3,6 @@ package cloud
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,15 +13,19 @@ type Kind string
 
 // The kinds that one implementation serves. Secrets and apps differ.
 const (
-	ConfigMaps Kind = "config_maps"
-	Jobs       Kind = "jobs"
-	JobRuns    Kind = "job_runs"
-	Functions  Kind = "functions"
+	ConfigMaps     Kind = "config_maps"
+	Jobs           Kind = "jobs"
+	JobRuns        Kind = "job_runs"
+	Functions      Kind = "functions"
+	Builds         Kind = "builds"
+	BuildRuns      Kind = "build_runs"
+	Bindings       Kind = "bindings"
+	DomainMappings Kind = "domain_mappings"
 )
 
-// Workload is a config map, job, job run or function. Spec holds every field
-// that a caller may set as JSON values, including fields that the emulator does
-// not know.
+// Workload is a resource of one of the kinds. Spec holds every field that a
+// caller may set as JSON values, including fields that the emulator does not
+// know.
 type Workload struct {
 	Kind      Kind           `json:"kind"`
 	ID        string         `json:"id"`
@@ -32,6 +35,9 @@ type Workload struct {
 	Region    string         `json:"region"`
 	CreatedAt time.Time      `json:"created_at"`
 	Spec      map[string]any `json:"spec"`
+	// Status and Reason are those of the SDK's models, or empty.
+	Status string `json:"status,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 type workloadKey struct {
@@ -39,88 +45,26 @@ type workloadKey struct {
 	name string
 }
 
-var workloadsPerProject = map[Kind]int{ConfigMaps: 100, Jobs: 100, JobRuns: 100, Functions: 20}
-
-// workloadDefaults has the values that Code Engine fills in.
-var workloadDefaults = map[Kind]map[string]any{
-	ConfigMaps: {"data": map[string]any{}},
-	Jobs: {
-		"run_arguments": []any{}, "run_commands": []any{}, "run_env_variables": []any{}, "run_volume_mounts": []any{},
-		"run_mode": "task", "run_service_account": "default", "scale_array_spec": "0", "scale_cpu_limit": "1",
-		"scale_ephemeral_storage_limit": "400M", "scale_max_execution_time": float64(7200), "scale_memory_limit": "4G",
-		"scale_retry_limit": float64(3),
-	},
-	Functions: {
-		"code_binary": false, "code_main": "main", "managed_domain_mappings": "local_public", "run_env_variables": []any{},
-		"scale_concurrency": float64(1), "scale_cpu_limit": "1", "scale_down_delay": float64(1),
-		"scale_max_execution_time": float64(60), "scale_memory_limit": "4G",
-	},
-}
-
-func init() { workloadDefaults[JobRuns] = workloadDefaults[Jobs] }
-
-func (x *Workload) copy() Workload {
+// viewWorkload returns a copy with the status as it is now.
+func (p *project) viewWorkload(x *Workload) Workload {
 	out := *x
 	out.Spec, _ = cloneJSON(x.Spec).(map[string]any)
-	return out
-}
-
-func (c *Cloud) checkWorkload(kind Kind, name string, spec map[string]any) error {
-	var err error
-	switch kind {
-	case ConfigMaps:
-		err = checkConfigMap(spec)
-	case Functions:
-		err = c.checkFunction(spec)
-	case Jobs, JobRuns:
-		err = checkJob(spec)
-	}
-	if err != nil {
-		return c.ceRefused(err)
-	}
-	return c.checkSize(kind, name, spec)
-}
-
-func checkConfigMap(spec map[string]any) error {
-	data, ok := spec["data"].(map[string]any)
-	if !ok && spec["data"] != nil {
-		return ceInvalid("data must be an object.")
-	}
-	for k, v := range data {
-		if s, ok := v.(string); !ok || !dataKey.MatchString(k) || len(s) > longestValue {
-			return ceInvalid("The data %q is not valid.", k)
-		}
-	}
-	return nil
-}
-
-// nameForms has the form and the longest name of each kind.
-var nameForms = map[Kind]struct {
-	form    *regexp.Regexp
-	longest int
-}{ConfigMaps: {resourceName, 253}, Jobs: {jobName, 63}, JobRuns: {jobName, 53}, Functions: {appName, 63}}
-
-func cleanWorkload(kind Kind, spec map[string]any) map[string]any {
-	out, _ := cloneJSON(spec).(map[string]any)
-	if out == nil {
-		out = map[string]any{}
-	}
-	for _, k := range answered {
-		delete(out, k)
-	}
-	for k, v := range workloadDefaults[kind] {
-		if out[k] == nil && (out["run_mode"] != "daemon" || !slices.Contains(taskOnly, k)) {
-			out[k] = cloneJSON(v)
-		}
-	}
-	if code, _ := out["code_reference"].(string); kind == Functions && !isInline(code) {
-		out["code_binary"] = true
+	switch x.Kind {
+	case Functions, DomainMappings:
+		out.Status, out.Reason = "ready", "ready"
+	case JobRuns:
+		out.Status = "completed"
+	case Bindings:
+		out.Status = "active"
+	case Builds:
+		out.Status, out.Reason = p.buildStatus(x.Spec)
 	}
 	return out
 }
 
-// CreateWorkload creates a workload. spec has the fields of the API's body. A
-// job run takes missing fields, and its name, from its job.
+// CreateWorkload creates a workload. spec has the fields of the API's body. A run
+// takes missing fields, and its name, from its job or build. A binding has an ID
+// instead of a name.
 func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string, spec map[string]any) (Workload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +73,8 @@ func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string
 		return Workload{}, err
 	}
 	sent := spec
-	if kind == JobRuns {
+	switch kind {
+	case JobRuns:
 		if spec, err = p.runOf(spec); err != nil {
 			return Workload{}, c.ceRefused(err)
 		}
@@ -137,29 +82,63 @@ func (c *Cloud) CreateWorkload(a Actor, projectID string, kind Kind, name string
 			job, _ := spec["job_name"].(string)
 			name = c.runName(job)
 		}
+	case BuildRuns:
+		spec = p.buildRunOf(spec)
+		if name == "" {
+			name = c.buildRunName(spec)
+		}
+	case Bindings:
+		name = bindingID(spec)
 	}
-	if n := nameForms[kind]; len(name) > n.longest || !n.form.MatchString(name) {
+	if n := nameForms[kind]; len(name) > n.longest || !n.form.MatchString(checked(c, name)) {
 		return Workload{}, c.ceRefused(ceInvalid("The name %q is not valid.", name))
 	}
 	if err := daemonized(spec, sent); err != nil {
 		return Workload{}, c.ceRefused(err)
 	}
-	if err := c.checkWorkload(kind, name, spec); err != nil {
+	if err := c.checkWorkload(kind, name, checked(c, spec)); err != nil {
 		return Workload{}, err
 	}
-	if p.workloads[workloadKey{kind, name}] != nil {
+	if err := c.checkReferences(p, kind, spec); err != nil {
+		return Workload{}, err
+	}
+	if c.taken(p, kind, name) {
 		return Workload{}, serviceError(c.switches.ExistingCodeEngineStatus, "resource_already_exists", "A resource of this name exists.")
 	}
-	if limit := workloadsPerProject[kind]; p.count(kind) >= limit {
+	if limit := workloadsPerProject[kind]; limit > 0 && p.count(kind) >= limit {
 		return Workload{}, c.ceQuota(strings.ReplaceAll(string(kind), "_", " ")+" in this project", limit)
 	}
+	if kind == Bindings {
+		if err := c.bind(p, spec); err != nil {
+			return Workload{}, err
+		}
+	}
+	return p.viewWorkload(c.putWorkload(p, kind, name, spec)), nil
+}
+
+func (c *Cloud) putWorkload(p *project, kind Kind, name string, spec map[string]any) *Workload {
 	x := &Workload{Kind: kind, ID: c.uuid(), Name: name, EntityTag: p.nextTag(), ProjectID: p.ID, Region: p.Region,
 		CreatedAt: c.now(), Spec: cleanWorkload(kind, spec)}
+	switch kind {
+	case BuildRuns:
+		x.Status, x.Reason = p.buildRunStatus(x.Spec)
+	case Bindings:
+		x.ID = name
+	}
 	if p.workloads == nil {
 		p.workloads = map[workloadKey]*Workload{}
 	}
 	p.workloads[workloadKey{kind, name}] = x
-	return x.copy(), nil
+	return x
+}
+
+// taken reports whether a name exists: that of a domain mapping in the region,
+// any other in the project.
+func (c *Cloud) taken(p *project, kind Kind, name string) bool {
+	return slices.ContainsFunc(c.projectOrder, func(other *project) bool {
+		near := other == p || kind == DomainMappings && !other.deleted && other.Region == p.Region
+		return near && other.workloads[workloadKey{kind, name}] != nil
+	})
 }
 
 // runName returns a name for a run of a job, or for one without a job.
@@ -217,17 +196,22 @@ func (p *project) sorted(keep func(*Workload) bool) []*Workload {
 	return found
 }
 
+// originFields name the job or build of a run.
+var originFields = map[Kind]string{JobRuns: "job_name", BuildRuns: "build_name"}
+
 // ListWorkloads returns one page of the workloads of a kind, sorted by name.
-// job selects the runs of one job.
-func (c *Cloud) ListWorkloads(a Actor, projectID string, kind Kind, job string, q ListQuery) (Page[Workload], error) {
+// origin selects the runs of one job or build.
+func (c *Cloud) ListWorkloads(a Actor, projectID string, kind Kind, origin string, q ListQuery) (Page[Workload], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, err := c.activeProject(a, projectID, readers(kind)...)
 	if err != nil {
 		return Page[Workload]{}, err
 	}
-	found := p.sorted(func(x *Workload) bool { return x.Kind == kind && (job == "" || x.Spec["job_name"] == job) })
-	return ceCut(q, found, func(x *Workload) string { return x.Name }, (*Workload).copy)
+	found := p.sorted(func(x *Workload) bool {
+		return x.Kind == kind && (origin == "" || x.Spec[originFields[kind]] == origin)
+	})
+	return ceCut(q, found, func(x *Workload) string { return x.Name }, p.viewWorkload)
 }
 
 // readers returns the roles that may read a kind. A Viewer may not see the
@@ -255,15 +239,15 @@ func (c *Cloud) findWorkload(a Actor, projectID string, kind Kind, name string, 
 func (c *Cloud) GetWorkload(a Actor, projectID string, kind Kind, name string) (Workload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, x, err := c.findWorkload(a, projectID, kind, name, readers(kind)...)
+	p, x, err := c.findWorkload(a, projectID, kind, name, readers(kind)...)
 	if err != nil {
 		return Workload{}, err
 	}
-	return x.copy(), nil
+	return p.viewWorkload(x), nil
 }
 
 // UpdateWorkload applies a merge patch if ifMatch is the entity tag or "*". The
-// data of a config map is replaced. Job runs have no update.
+// data of a config map is replaced. Runs and bindings have no update.
 func (c *Cloud) UpdateWorkload(a Actor, projectID string, kind Kind, name, ifMatch string, patch map[string]any) (Workload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -281,22 +265,27 @@ func (c *Cloud) UpdateWorkload(a Actor, projectID string, kind Kind, name, ifMat
 	if err := daemonized(next, patch); err != nil {
 		return Workload{}, c.ceRefused(err)
 	}
-	if err := c.checkWorkload(kind, name, next); err != nil {
+	if err := c.checkWorkload(kind, name, checked(c, next)); err != nil {
+		return Workload{}, err
+	}
+	if err := c.checkReferences(p, kind, next); err != nil {
 		return Workload{}, err
 	}
 	x.Spec, x.EntityTag = cleanWorkload(kind, next), p.nextTag()
-	return x.copy(), nil
+	return p.viewWorkload(x), nil
 }
 
-// DeleteWorkload deletes one workload. The runs of a job are deleted with it.
+// DeleteWorkload deletes one workload. The runs of a job are deleted with it,
+// and so are the bindings and domain mappings of a job or function.
 func (c *Cloud) DeleteWorkload(a Actor, projectID string, kind Kind, name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, _, err := c.findWorkload(a, projectID, kind, name, "Writer")
+	p, x, err := c.findWorkload(a, projectID, kind, name, "Writer")
 	if err != nil {
-		return err
+		return c.deletion(err)
 	}
 	delete(p.workloads, workloadKey{kind, name})
+	p.unbind(x.ResourceType(), name)
 	if kind == Jobs {
 		maps.DeleteFunc(p.workloads, func(k workloadKey, x *Workload) bool {
 			return k.kind == JobRuns && x.Spec["job_name"] == name
