@@ -20,10 +20,13 @@ func (c invokeCommand) Run(ctx context.Context, env environment, std cli.Streams
 	if err != nil {
 		return err
 	}
-	s, err := p.newService(ctx, env)
+	s, err := p.newService(ctx, env, ends)
 	if err != nil {
 		return err
 	}
 	defer p.closeOutcomes(ctx, closeService)
 	return service.ServeLines(ctx, s.Flushing(s.Handler()), std.In, std.Out)
 }
+
+// ends says that the process may end or freeze as soon as it has answered.
+func ends(cfg *service.Config) { cfg.Ends = true }

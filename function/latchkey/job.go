@@ -44,7 +44,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 	if err != nil {
 		return err
 	}
-	s, err := p.newService(ctx, env)
+	s, err := p.newService(ctx, env, ends)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Keep && o.Form == "job" {
 		return errors.New("a job does not stay up: use --keep with another form")
 	}
-	server, err := emulator.Start(emulator.Options{Lag: 300 * time.Millisecond})
+	server, err := emulator.Start(emulator.Options{Lag: 300 * time.Millisecond, ProjectDelay: 3 * time.Second})
 	if err != nil {
 		return fmt.Errorf("starting the emulator: %w", err)
 	}
@@ -118,7 +118,18 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	if err != nil {
 		return last, err
 	}
-	if err := d.expect(first, reconcile.ResultPublished); err != nil {
+	want := reconcile.ResultPublished
+	if first.Result == reconcile.ResultInProgress {
+		d.say("   in progress: %s. latchkey looks again by itself.", first.Message)
+		if err := d.provisioned(ctx, project.ID); err != nil {
+			return last, err
+		}
+		want = reconcile.ResultUnchanged
+		if first, err = d.send(ctx, created, false); err != nil {
+			return last, err
+		}
+	}
+	if err := d.expect(first, want); err != nil {
 		return last, err
 	}
 	d.say("   service ID   %s, with latchkey's marker", first.ServiceID)
@@ -375,6 +386,26 @@ func (d *demo) stop() {
 }
 
 // send posts one event and returns its one outcome.
+// provisioned waits until the project has a key.
+func (d *demo) provisioned(ctx context.Context, project string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, p := range d.cloud.State(false).Projects {
+			if p.ID == project && len(p.Secrets) > 0 {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the key of project %s: %w", project, ctx.Err())
+		}
+	}
+}
+
 func (d *demo) send(ctx context.Context, e sample.Event, authenticated bool) (reconcile.Outcome, error) {
 	outcomes, err := d.sendAll(ctx, e, authenticated)
 	if err != nil {

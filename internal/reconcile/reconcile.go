@@ -177,8 +177,8 @@ func (c Credential) unconfigured() Outcome {
 func (r *Reconciler) invalid(c Credential) Outcome {
 	r.log().Warn("expanding a config entry", "credential", c.Name, "error", c.Invalid.Error())
 	return Outcome{
-		Credential: c.Name, Result: ResultBlocked, Reason: rotation.ExpansionFailed,
-		Message: rotation.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(),
+		Credential: c.Name, Condition: condition.Blocked, Result: ResultBlocked, Reason: rotation.ExpansionFailed,
+		Message: rotation.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(), Next: r.wall().Add(c.Rules.SweepEvery),
 	}
 }
 

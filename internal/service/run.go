@@ -98,6 +98,9 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 		// The demand would be lost with this process, so the sender must repeat it.
 		return Answer{Status: http.StatusServiceUnavailable, retry: 10}
 	}
+	if s.cfg.Ends {
+		return Answer{Status: http.StatusServiceUnavailable, retry: 30}
+	}
 	return Answer{Status: http.StatusAccepted, about: about, Outcomes: caused([]reconcile.Outcome{{
 		Condition: condition.InProgress, Result: reconcile.ResultInProgress, Message: "work continues in the background; the next sweep completes what is left",
 	}}, from.cause)}
@@ -173,7 +176,8 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 		}
 	}
 	a := Respond(swept, s.cfg.Now())
-	if lost && a.Status == http.StatusAccepted {
+	preparing := s.cfg.Ends && slices.ContainsFunc(swept.Outcomes, awaits)
+	if (lost || preparing) && a.Status == http.StatusAccepted {
 		a.Status, a.retry = http.StatusServiceUnavailable, 60 // the sender must repeat it
 	}
 	return a
@@ -230,7 +234,13 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands)
 		swept = s.sweep(s.paced(b), b.permitted, ask, cause)
 	}
 	swept.Unknown = errors.Join(b.unknown, swept.Unknown)
-	return swept
+	if b.atAll() && s.cfg.Ends {
+		return swept
+	}
+	ask.Recorded, ask.Answering = nil, nil
+	return s.awaitProjects(swept, b.permitted, recorded.late, func(open []reconcile.Credential) reconcile.SweepResult {
+		return s.sweep(s.paced(b), open, ask, cause)
+	})
 }
 
 // sweepExpiring handles the notice that secrets are about to expire. Where the

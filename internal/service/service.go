@@ -92,6 +92,9 @@ type Config struct {
 	Log *slog.Logger
 	// Version is what GET / shows to known callers.
 	Version string
+	// Ends is set if the process may end or freeze after an answer. What is not done by
+	// then is for the sender to repeat.
+	Ends bool
 	// AnswerWithin is how long callers wait at most; 0 is 100 s.
 	AnswerWithin time.Duration
 	// Looks limits callers without a token; nil is LooksPerSecond and LooksBurst.
@@ -110,6 +113,7 @@ type Service struct {
 	refused      refusedDeliveries
 	answerWithin time.Duration
 	looksAtAll   looksAtAll
+	preparing    preparing
 
 	work    context.Context //nolint:containedctx // the life of the process, not of a call
 	running sync.WaitGroup
@@ -123,6 +127,7 @@ func New(work context.Context, cfg Config) *Service {
 		refused: refusedDeliveries{log: rate.Sometimes{Interval: time.Second}}, answerWithin: cfg.AnswerWithin, work: work,
 	}
 	s.looksAtAll.ended = time.Now()
+	s.preparing.names, s.preparing.ended = map[string]bool{}, make(chan struct{})
 	s.login = loginState{usable: func(ctx context.Context) error { return cfg.Identity.Usable(ctx) }, log: cfg.Log, now: time.Now}
 	if s.looks == nil {
 		s.looks = rate.NewLimiter(LooksPerSecond, LooksBurst)
@@ -190,6 +195,7 @@ func (s *Service) ready(w http.ResponseWriter, r *http.Request) {
 
 // Drain returns when no work is under way, or when ctx ends.
 func (s *Service) Drain(ctx context.Context) {
+	s.preparing.stop()
 	idle := make(chan struct{})
 	go func() {
 		s.running.Wait()
