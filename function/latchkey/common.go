@@ -23,6 +23,6 @@ func (c common) run(ctx context.Context, env environment, std cli.Streams, log *
 	}
 	defer p.closeOutcomes(ctx, closeJob)
 	return command(cli.Runner{
-		Std: std, Format: c.Format, Catalog: p.catalog, Planner: p.reconciler, Keys: p.iam, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
+		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
 	})
 }

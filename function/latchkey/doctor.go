@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/doctor"
+	"github.com/latchkey-io/latchkey/internal/pace"
 )
 
 type doctorCommand struct {
@@ -28,10 +28,8 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std cli.Streams
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	tally := doctor.Examine(ctx, doctor.Config{
-		IAM: p.iam, Catalog: p.catalog, Planner: p.reconciler, Account: p.iam.Account, Now: p.cloud.now,
+	tally := doctor.Examine(p.pace.With(ctx, pace.Demand), doctor.Config{
+		IAM: p.iam, Catalog: p.catalog, Look: p.look, Account: p.iam.Account, Now: p.cloud.now,
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
 	}, std.Out)

@@ -37,6 +37,7 @@ type assembly struct {
 	codeengine *codeengine.Client
 	secrets    func() *secretsmanager.Client // built by its first store
 	reconciler *reconcile.Reconciler
+	planner    *sweep.Sweeper // looks, and changes nothing
 	pace       *pace.Pacer
 	sweeper    *sweep.Sweeper
 	catalog    *catalog.Catalog
@@ -73,6 +74,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		ForcedPerHour: cfg.ForcedPerHour,
 	}
 	p.sweeper = sweep.New(sweep.Config{Reconciler: p.reconciler, Pace: pacer, Now: to.now, Every: cfg.SweepEvery})
+	p.planner = sweep.New(sweep.Config{Reconciler: planning{p.reconciler}, Pace: pacer, Now: to.now})
 	p.builder = &credentialBuilder{
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, log: log},
 	}
@@ -198,4 +200,22 @@ func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*i
 		return nil, fmt.Errorf("setting up IAM: %w", err)
 	}
 	return client, nil
+}
+
+// look observes and decides, and changes nothing. A person waits for it, so its calls
+// are not those of looks.
+func (p *assembly) look(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult {
+	return p.planner.Sweep(p.pace.With(ctx, pace.Demand), credentials, ask)
+}
+
+// planning observes and decides in place of a run.
+type planning struct{ *reconcile.Reconciler }
+
+// Reconcile returns what a run would do: the steps of the outcome are due.
+func (p planning) Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, error) {
+	out, plan, err := p.Plan(ctx, c, ask)
+	for _, s := range plan.Steps {
+		out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
+	}
+	return out, err
 }

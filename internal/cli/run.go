@@ -20,10 +20,9 @@ type Catalog interface {
 	Unknown(names []string, found []reconcile.Credential) []string
 }
 
-// Planner observes a credential and decides, and changes nothing.
-type Planner interface {
-	Plan(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, rotation.Plan, error)
-}
+// Look observes credentials and decides, and changes nothing. The steps of an outcome
+// are those that a run would take.
+type Look func(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult
 
 // Keys reads keys in IAM.
 type Keys interface {
@@ -39,7 +38,7 @@ type Runner struct {
 	Std     Streams
 	Format  Format
 	Catalog Catalog
-	Planner Planner
+	Look    Look
 	Keys    Keys
 	Sweeper Sweep
 	Now     func() time.Time
@@ -212,11 +211,14 @@ func (r Runner) checkKey(ctx context.Context, keyID string, credentials []reconc
 	if _, err := r.Keys.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
 		return nil // the run finds out what is wrong
 	}
-	for _, c := range credentials {
-		out, _, err := r.Planner.Plan(ctx, c, reconcile.Request{})
-		if err != nil || slices.ContainsFunc(out.Stores, func(s reconcile.StoreOutcome) bool { return s.Key == keyID || s.Error != "" }) {
-			return nil //nolint:nilerr // as above
+	looked := r.Look(ctx, credentials, reconcile.Request{})
+	for _, o := range looked.Outcomes {
+		if slices.ContainsFunc(o.Stores, func(s reconcile.StoreOutcome) bool { return s.Key == keyID || s.Error != "" }) {
+			return nil // as above
 		}
+	}
+	if looked.Unknown != nil {
+		return nil //nolint:nilerr // as above
 	}
 	return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
 }
@@ -226,20 +228,10 @@ func (r Runner) sweep(ctx context.Context, credentials []reconcile.Credential, u
 }
 
 // plan observes and decides for each credential.
-func (r Runner) plan(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) (swept reconcile.SweepResult) {
-	swept.Unknown = unlisted
-	for _, credential := range credentials {
-		out, plan, err := r.Planner.Plan(ctx, credential, ask)
-		if err != nil {
-			out.Result, out.Error = reconcile.ResultFailed, err.Error()
-			swept.Unknown = errors.Join(swept.Unknown, err)
-		}
-		for _, s := range plan.Steps {
-			out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
-		}
-		swept.Outcomes = append(swept.Outcomes, out)
-	}
-	return swept
+func (r Runner) plan(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) reconcile.SweepResult {
+	looked := r.Look(ctx, credentials, ask)
+	looked.Unknown = errors.Join(unlisted, looked.Unknown)
+	return looked
 }
 
 // printPlanned prints the steps that a run would take.

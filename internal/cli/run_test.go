@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// fake is a catalog, a planner and IAM for the credential c.
+// fake is a catalog, looks and IAM for the credential c.
 type fake struct {
 	unlisted error
 	planned  []rotation.Step
@@ -35,15 +35,19 @@ func (f *fake) Unknown(names []string, _ []reconcile.Credential) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "c" })
 }
 
-func (f *fake) Plan(_ context.Context, c reconcile.Credential, _ reconcile.Request) (reconcile.Outcome, rotation.Plan, error) {
-	out := reconcile.Outcome{Credential: c.Name, Condition: condition.OK, Result: reconcile.ResultUnchanged}
-	switch {
-	case f.planErr != nil:
-		out.Condition = condition.Unknown
-	case len(f.planned) > 0:
-		out.Condition = condition.Missing
+func (f *fake) look(_ context.Context, credentials []reconcile.Credential, _ reconcile.Request) (looked reconcile.SweepResult) {
+	for _, c := range credentials {
+		out := reconcile.Outcome{Credential: c.Name, Condition: condition.OK, Result: reconcile.ResultUnchanged}
+		for _, s := range f.planned {
+			out.Condition, out.Steps = condition.Missing, append(out.Steps, reconcile.StepOutcome{Step: s})
+		}
+		if f.planErr != nil {
+			out.Condition, out.Result, out.Error = condition.Unknown, reconcile.ResultFailed, f.planErr.Error()
+		}
+		looked.Outcomes = append(looked.Outcomes, out)
 	}
-	return out, rotation.Plan{Steps: f.planned}, f.planErr
+	looked.Unknown = f.planErr
+	return looked
 }
 
 func (f *fake) Get(context.Context, string) (reconcile.KeyRecord, error) {
@@ -64,7 +68,7 @@ func (f *fake) sweep(_ context.Context, _ []reconcile.Credential, unlisted error
 func (f *fake) runner(out, progress *bytes.Buffer) Runner {
 	return Runner{
 		Std:    Streams{In: strings.NewReader(""), Out: out, Err: progress, Watched: true},
-		Format: Format{Output: "table"}, Catalog: f, Planner: f, Keys: f, Sweeper: f.sweep, Now: time.Now, User: "eve",
+		Format: Format{Output: "table"}, Catalog: f, Look: f.look, Keys: f, Sweeper: f.sweep, Now: time.Now, User: "eve",
 	}
 }
 

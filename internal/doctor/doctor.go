@@ -4,13 +4,17 @@
 package doctor
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
@@ -41,16 +45,13 @@ type Catalog interface {
 	Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error)
 }
 
-// Planner observes and decides, and changes nothing; reconcile.Reconciler does.
-type Planner interface {
-	Plan(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, rotation.Plan, error)
-}
-
 // Config is what the doctor examines.
 type Config struct {
 	IAM     IAM
 	Catalog Catalog
-	Planner Planner
+	// Look observes and decides, and changes nothing. The steps of an outcome are those
+	// that are due.
+	Look func(context.Context, []reconcile.Credential, reconcile.Request) reconcile.SweepResult
 	// Account returns the account that the config works in.
 	Account func(context.Context) (string, error)
 	Now     func() time.Time
@@ -121,8 +122,12 @@ func (d *examination) examine(ctx context.Context) {
 	credentials := d.expand(ctx)
 	var ids []found
 	create := d.PerProject
-	for _, c := range credentials {
-		f := d.credential(ctx, c)
+	outcomes := d.look(ctx, credentials)
+	results := make([]found, len(credentials))
+	d.each(ctx, len(credentials), func(d *examination, i int) {
+		results[i] = d.credential(ctx, credentials[i], outcomes[credentials[i].Name])
+	})
+	for _, f := range results {
 		if f.id != "" {
 			ids = append(ids, f)
 		}
@@ -190,8 +195,46 @@ type found struct {
 	grants bool   // a policy of it is due
 }
 
+// look observes the credentials that the config yields, by name.
+func (d *examination) look(ctx context.Context, credentials []reconcile.Credential) map[string]reconcile.Outcome {
+	configured := slices.DeleteFunc(slices.Clone(credentials), func(c reconcile.Credential) bool { return c.Unconfigured != nil })
+	outcomes := map[string]reconcile.Outcome{}
+	for _, o := range d.Look(ctx, configured, reconcile.Request{Cause: "doctor"}).Outcomes {
+		outcomes[o.Credential] = o
+	}
+	return outcomes
+}
+
+// width is how many checks run at once. It is that of a sweep.
+const width = 32
+
+// each runs n checks at once, each with an examination of its own, and prints what
+// they found in their order. It begins none after the context has ended.
+func (d *examination) each(ctx context.Context, n int, check func(d *examination, i int)) {
+	parts, texts := make([]examination, n), make([]bytes.Buffer, n)
+	var g errgroup.Group
+	g.SetLimit(width)
+	for i := range n {
+		parts[i] = *d
+		parts[i].out, parts[i].tally = &texts[i], Tally{}
+		g.Go(func() error {
+			if ctx.Err() == nil {
+				check(&parts[i], i)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // the checks print their own errors
+	for i := range parts {
+		_, _ = texts[i].WriteTo(d.out)
+		d.tally.OK += parts[i].tally.OK
+		d.tally.Failed += parts[i].tally.Failed
+		d.tally.Unknown += parts[i].tally.Unknown
+	}
+}
+
 // credential checks one credential as a sweep would, and its quotas.
-func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f found) {
+func (d *examination) credential(ctx context.Context, c reconcile.Credential, out reconcile.Outcome) (f found) {
 	if c.Forged {
 		d.foreign("service IDs", c.Unconfigured.ID, c.Unconfigured.Creator)
 		return f
@@ -201,13 +244,12 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f
 			"%s: no config entry yields it any more, so the keys of %s are not rotated", c.Name, c.Unconfigured.ID)
 		return f
 	}
-	out, plan, err := d.Planner.Plan(ctx, c, reconcile.Request{Cause: "doctor"})
-	if err != nil {
-		d.fail("", "%s: %v", c.Name, err)
+	if out.Condition == condition.Unknown {
+		d.fail("", "%s: %s", c.Name, out.Error)
 		return f
 	}
 	f.id = out.ServiceID
-	for _, step := range plan.Steps {
+	for _, step := range out.Steps {
 		f.create = f.create || step.Action == rotation.CreateIdentity
 		f.grants = f.grants || step.Action == rotation.GrantPolicy
 	}
@@ -217,7 +259,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f
 			d.fail("", "%s: store %s: %s", c.Name, st.Name, cmp.Or(st.Error, st.Fault.Sentence()))
 		}
 	}
-	d.condition(c, out, len(plan.Steps))
+	d.condition(c, out)
 	for _, st := range c.Stores {
 		d.quotas(ctx, c.Name, st)
 	}
@@ -237,7 +279,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential) (f
 
 // condition prints how the credential is. What a sweep does about it is no failure,
 // unless consumers are down or a leaked key works.
-func (d *examination) condition(c reconcile.Credential, out reconcile.Outcome, steps int) {
+func (d *examination) condition(c reconcile.Credential, out reconcile.Outcome) {
 	text := fmt.Sprintf("%s: %s", c.Name, out.Condition)
 	if out.Key != "" {
 		text += ": " + out.Key + " is published"
@@ -245,7 +287,7 @@ func (d *examination) condition(c reconcile.Credential, out reconcile.Outcome, s
 	if out.Message != "" {
 		text += ": " + out.Message
 	}
-	if steps > 0 {
+	if steps := len(out.Steps); steps > 0 {
 		text += fmt.Sprintf("; %d steps are due", steps)
 	}
 	switch {
@@ -287,25 +329,29 @@ func (d *examination) quotas(ctx context.Context, credential string, st reconcil
 // logs checks that the ingestion endpoints answer. A request without a token is
 // refused, which is enough.
 func (d *examination) logs(ctx context.Context, credentials []reconcile.Credential) {
-	seen := map[string]bool{}
+	type endpoint interface {
+		Reach(ctx context.Context) (string, error)
+	}
+	var endpoints []endpoint
 	for _, c := range credentials {
 		for _, prover := range c.Provers {
-			reachable, ok := prover.(interface {
-				Reach(ctx context.Context) (string, error)
-			})
-			if !ok {
-				continue
+			if e, ok := prover.(endpoint); ok {
+				endpoints = append(endpoints, e)
 			}
-			host, err := reachable.Reach(ctx)
-			if seen[host] {
-				continue
-			}
-			seen[host] = true
-			if err != nil {
-				d.fail("check endpoints in the config, and the network from here", "logs: %s: %v", host, err)
-			} else {
-				d.pass("logs: %s answers", host)
-			}
+		}
+	}
+	hosts, errs := make([]string, len(endpoints)), make([]error, len(endpoints))
+	d.each(ctx, len(endpoints), func(_ *examination, i int) { hosts[i], errs[i] = endpoints[i].Reach(ctx) })
+	seen := map[string]bool{"": true}
+	for i, host := range hosts {
+		if seen[host] {
+			continue
+		}
+		seen[host] = true
+		if errs[i] != nil {
+			d.fail("check endpoints in the config, and the network from here", "logs: %s: %v", host, errs[i])
+		} else {
+			d.pass("logs: %s answers", host)
 		}
 	}
 }

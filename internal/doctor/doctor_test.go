@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,7 +47,8 @@ type world struct {
 	catalogErr, projectsErr, planErr                   error
 	groupsErr, groupGrantsErr, creatorErr, settingsErr error
 
-	listed []string // what List was called with
+	listed []string   // what List was called with
+	mu     sync.Mutex // guards listed
 	asked  []reconcile.Request
 }
 
@@ -96,6 +98,8 @@ func (w *world) Creator(_ context.Context, iamID string) (string, error) {
 func (w *world) Restricted(context.Context) (bool, error) { return w.restricted, w.settingsErr }
 
 func (w *world) List(_ context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.listed = append(w.listed, iamID+" "+strings.Join(credentials, " "))
 	return w.keys, w.listErr
 }
@@ -107,14 +111,23 @@ func (w *world) Credentials(_ context.Context, scope catalog.Scope) ([]reconcile
 	return w.credentials, w.catalogErr
 }
 
-func (w *world) Plan(_ context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, rotation.Plan, error) {
+func (w *world) look(_ context.Context, credentials []reconcile.Credential, ask reconcile.Request) (looked reconcile.SweepResult) {
 	w.asked = append(w.asked, ask)
-	out := w.outcome
-	out.Credential = c.Name
-	return out, w.plan, w.planErr
+	for _, c := range credentials {
+		out := w.outcome
+		out.Credential = c.Name
+		for _, s := range w.plan.Steps {
+			out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
+		}
+		if w.planErr != nil {
+			out.Condition, out.Error = condition.Unknown, w.planErr.Error()
+		}
+		looked.Outcomes = append(looked.Outcomes, out)
+	}
+	return looked
 }
 
-// store is a store that nothing reads: the planner is a fake.
+// store is a store that nothing reads: the look is a fake.
 type store struct{ name string }
 
 func (s store) Name() string { return s.name }
@@ -180,7 +193,7 @@ func healthy() *world {
 		Provers: []reconcile.Prover{mute{}, prover{host: "logs.example.com"}},
 	}}
 	w.cfg = doctor.Config{
-		IAM: w, Catalog: w, Planner: w, Now: func() time.Time { return now }, Regions: []string{"eu-de", "us-south"}, PerProject: true,
+		IAM: w, Catalog: w, Look: w.look, Now: func() time.Time { return now }, Regions: []string{"eu-de", "us-south"}, PerProject: true,
 		Account:  func(context.Context) (string, error) { return "account-1", w.accountErr },
 		Projects: func(context.Context) ([]codeengine.Project, error) { return w.projects, w.projectsErr },
 	}

@@ -163,8 +163,10 @@ func (d *examination) others(ctx context.Context, ids []found) {
 	}
 	var parts, granting []resource
 	ours := 0
-	for _, f := range ids {
-		creator, err := d.IAM.Creator(ctx, "iam-"+f.id)
+	creators, errs := make([]string, len(ids)), make([]error, len(ids))
+	d.each(ctx, len(ids), func(_ *examination, i int) { creators[i], errs[i] = d.IAM.Creator(ctx, "iam-"+ids[i].id) })
+	for i, f := range ids {
+		creator, err := creators[i], errs[i]
 		on := resource{service: identityService, kind: "serviceid", id: f.id}
 		switch {
 		case err != nil || creator == "":
