@@ -89,11 +89,11 @@ real-servers: $(KUBE_BIN) $(VAULT_BIN)
 	@echo "Kubernetes: $$($(KUBE_BIN) --version), $$(etcd --version | head -1)"
 	@echo "Vault: $$($(GO) version -m $(VAULT_BIN) | awk '$$2 == "github.com/hashicorp/vault" {print $$3}')"
 
-# IBM's Node SDK, the second client of the emulator.
-PLATFORM_SERVICES := $(CACHE)/platform-services-0.83.1/node_modules
+# IBM's Node SDK, the second client of the emulator, and Jest, which runs its examples.
+PLATFORM_SERVICES := $(CACHE)/platform-services-0.83.1-jest-29.7.0/node_modules
 
 $(PLATFORM_SERVICES): $(NODE24)
-	npm install --silent --no-audit --no-fund --prefix $(CACHE)/platform-services-0.83.1 @ibm-cloud/platform-services@0.83.1
+	npm install --silent --no-audit --no-fund --prefix $(@D) @ibm-cloud/platform-services@0.83.1 jest@29.7.0
 
 # The CloudEvents SDK for JavaScript, an independent sender.
 CLOUDEVENTS := $(CACHE)/cloudevents/node_modules/cloudevents

@@ -4,6 +4,7 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { IamAuthenticator } = require('@ibm-cloud/platform-services/auth');
+const IamAccessGroupsV2 = require('@ibm-cloud/platform-services/iam-access-groups/v2');
 const IamIdentityV1 = require('@ibm-cloud/platform-services/iam-identity/v1');
 const IamPolicyManagementV1 = require('@ibm-cloud/platform-services/iam-policy-management/v1');
 
@@ -211,7 +212,8 @@ const checks = {
   },
 
   async 'what is not emulated says so'() {
-    const failure = await identity.listProfiles({ accountId }).then(() => null, (e) => e);
+    const groups = new IamAccessGroupsV2({ authenticator, serviceUrl: url });
+    const failure = await groups.listAccessGroupRules({ accessGroupId: 'any' }).then(() => null, (e) => e);
     assert.equal(failure.status, 501);
     assert.equal(failure.result.errors[0].code, 'not_emulated');
   },
