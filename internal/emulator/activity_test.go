@@ -58,10 +58,10 @@ func TestActivityOfKeysAndServiceIDs(t *testing.T) {
 		t.Errorf("a first authentication is seen at once: %+v", got)
 	}
 	if k := done(w.identity.GetAPIKey(w.identity.NewGetAPIKeyOptions(*one.ID)))(t); k.Activity != nil {
-		t.Error("activity that nobody asked for")
+		t.Error("activity without include_activity")
 	}
 	if s := done(w.identity.GetServiceID(w.identity.NewGetServiceIDOptions(*sid.ID)))(t); s.Activity != nil {
-		t.Error("activity that nobody asked for")
+		t.Error("activity without include_activity")
 	}
 	list := done(w.identity.ListAPIKeys(w.identity.NewListAPIKeysOptions().SetIamID(*sid.IamID)))(t)
 	for _, k := range list.Apikeys {

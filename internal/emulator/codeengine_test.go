@@ -356,7 +356,7 @@ func TestCodeEngineAccess(t *testing.T) {
 	}
 	reader, key := w.Cloud().AddIdentity("reader")
 	w.Cloud().Grant(reader.IAMID, "codeengine", "crn:v1:bluemix:public:iam::::serviceRole:Reader")
-	asReader, stranger, nobody := w.as(w.token(key.Value)), w.stranger(), w.as("")
+	asReader, stranger, anonymous := w.as(w.token(key.Value)), w.stranger(), w.as("")
 	for name, call := range reads {
 		t.Run("a reader may "+name, func(t *testing.T) {
 			if err := call(asReader); err != nil {
@@ -370,7 +370,7 @@ func TestCodeEngineAccess(t *testing.T) {
 	}
 	for name, call := range reads {
 		t.Run("a stranger may not "+name, func(t *testing.T) { refused(t, call(stranger), 403, "forbidden") })
-		t.Run("nobody may "+name, func(t *testing.T) { refused(t, call(nobody), 401, "unauthorized") })
+		t.Run("a call without a token may not "+name, func(t *testing.T) { refused(t, call(anonymous), 401, "unauthorized") })
 	}
 }
 

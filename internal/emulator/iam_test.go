@@ -212,7 +212,7 @@ func TestControlOfIdentities(t *testing.T) {
 	}
 	for _, call := range [][2]string{
 		{"/emulator/identities", `{"kind":"robot","name":"r"}`}, {"/emulator/identities", `{"king":"user"}`}, {"/emulator/identities", `{`},
-		{"/emulator/revoke", `{"from":"nobody"}`}, {"/emulator/revoke", `{}`}, {"/emulator/revoke", `{"all":true}`},
+		{"/emulator/revoke", `{"from":"unknown"}`}, {"/emulator/revoke", `{}`}, {"/emulator/revoke", `{"all":true}`},
 		{"/emulator/account", `{"mfa":"LEVEL9"}`}, {"/emulator/account", `{"color":1}`},
 	} {
 		if r, _ := w.raw("POST", call[0], call[1]); r.StatusCode != 400 {

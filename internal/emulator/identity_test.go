@@ -443,13 +443,13 @@ func TestIdentityAccess(t *testing.T) {
 			return err
 		},
 	}
-	stranger, nobody, forged := w.stranger(), w.as(""), w.as("a.b.c")
+	stranger, anonymous, forged := w.stranger(), w.as(""), w.as("a.b.c")
 	for name, call := range calls {
 		t.Run("a stranger may not "+name, func(t *testing.T) {
 			refused(t, call(stranger), 403, "forbidden")
 		})
-		t.Run("nobody may "+name, func(t *testing.T) {
-			refused(t, call(nobody), 401, "invalid_access_token")
+		t.Run("a call without a token may not "+name, func(t *testing.T) {
+			refused(t, call(anonymous), 401, "invalid_access_token")
 			refused(t, call(forged), 401, "invalid_access_token")
 		})
 	}

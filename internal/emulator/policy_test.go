@@ -338,10 +338,10 @@ func TestPolicyAccess(t *testing.T) {
 			return err
 		},
 	}
-	stranger, nobody := w.stranger(), w.as("")
+	stranger, anonymous := w.stranger(), w.as("")
 	for name, call := range calls {
 		t.Run("a stranger may not "+name, func(t *testing.T) { refused(t, call(stranger), 403, "insufficent_permissions") })
-		t.Run("nobody may "+name, func(t *testing.T) { refused(t, call(nobody), 401, "invalid_token") })
+		t.Run("a call without a token may not "+name, func(t *testing.T) { refused(t, call(anonymous), 401, "invalid_token") })
 	}
 	if list := done(stranger.policies.ListV2Policies(stranger.policies.NewListV2PoliciesOptions(cloud.AccountID)))(t); len(list.Policies) != 0 {
 		t.Errorf("a stranger sees %d policies", len(list.Policies))

@@ -69,7 +69,7 @@ const (
 )
 
 // placeholder writes a policy of version 2 in the form of version 1: it shows
-// neither whom the policy is for nor what it grants.
+// neither the subject nor the roles.
 func (c *call) placeholder(p cloud.Policy) object {
 	out := fields(p, policyTime, "etag", "subject", "roles", "resource", "tags", "pattern", "rule", "v1")
 	out["href"], out["description"] = c.origin()+"/v2/policies/"+p.ID, placeholderText

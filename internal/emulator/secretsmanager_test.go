@@ -244,7 +244,7 @@ func TestRefusedSecrets(t *testing.T) {
 	}
 	r, body = w.raw("GET", "/api/v2/secrets", "")
 	if r.StatusCode != 401 || len(body["errors"].([]any)) != 1 {
-		t.Errorf("nobody: %d %v", r.StatusCode, body)
+		t.Errorf("without a token: %d %v", r.StatusCode, body)
 	}
 }
 

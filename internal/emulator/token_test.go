@@ -88,14 +88,14 @@ func TestRefusedTokens(t *testing.T) {
 		pairs []string
 		want  string
 	}{
-		"an unknown key":                   {"apikey", []string{"apikey", "unknown"}, "BXNIM0415E"},
-		"a disabled key":                   {"apikey", []string{"apikey", disabled.Value}, "BXNIM0415E"},
-		"a key at the moment of expiry":    {"apikey", []string{"apikey", expired.Value}, "BXNIM0415E"},
-		"a missing key":                    {"apikey", nil, "BXNIM0109E"},
-		"an unknown grant":                 {"magic", []string{"apikey", key.Value}, "BXNIM0120E"},
-		"a compute token that nobody made": {"cr-token", []string{"cr_token", "a.b.c", "profile_name", "latchkey"}, "BXNIM0437E"},
-		"an unknown profile":               {"cr-token", []string{"cr_token", w.Cloud().IssueCRToken("x"), "profile_name", "nobody"}, "BXNIM0437E"},
-		"no profile":                       {"cr-token", []string{"cr_token", w.Cloud().IssueCRToken("x")}, "BXNIM0437E"},
+		"an unknown key":                        {"apikey", []string{"apikey", "unknown"}, "BXNIM0415E"},
+		"a disabled key":                        {"apikey", []string{"apikey", disabled.Value}, "BXNIM0415E"},
+		"a key at the moment of expiry":         {"apikey", []string{"apikey", expired.Value}, "BXNIM0415E"},
+		"a missing key":                         {"apikey", nil, "BXNIM0109E"},
+		"an unknown grant":                      {"magic", []string{"apikey", key.Value}, "BXNIM0120E"},
+		"a compute token that was never issued": {"cr-token", []string{"cr_token", "a.b.c", "profile_name", "latchkey"}, "BXNIM0437E"},
+		"an unknown profile":                    {"cr-token", []string{"cr_token", w.Cloud().IssueCRToken("x"), "profile_name", "unknown"}, "BXNIM0437E"},
+		"no profile":                            {"cr-token", []string{"cr_token", w.Cloud().IssueCRToken("x")}, "BXNIM0437E"},
 	} {
 		t.Run(name+" is refused", func(t *testing.T) {
 			status, body := w.exchange(test.grant, test.pairs...)

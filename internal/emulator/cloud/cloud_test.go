@@ -44,12 +44,12 @@ func TestTheSameSeedMakesTheSameCloud(t *testing.T) {
 
 func TestEveryRefusalIsAnError(t *testing.T) {
 	c := newCloud()
-	nobody := cloud.Actor{}
+	anonymous := cloud.Actor{}
 	for name, err := range map[string]error{
-		"identity": second(c.ListServiceIDs(nobody, cloud.ServiceIDQuery{AccountID: cloud.AccountID})),
-		"policies": second(c.ListPolicies(nobody, cloud.PolicyQuery{AccountID: cloud.AccountID})),
-		"projects": second(c.ListProjects(nobody, "", cloud.ListQuery{})),
-		"logs":     second(c.Ingest(nobody, cloud.LogsInstanceID, nil)),
+		"identity": second(c.ListServiceIDs(anonymous, cloud.ServiceIDQuery{AccountID: cloud.AccountID})),
+		"policies": second(c.ListPolicies(anonymous, cloud.PolicyQuery{AccountID: cloud.AccountID})),
+		"projects": second(c.ListProjects(anonymous, "", cloud.ListQuery{})),
+		"logs":     second(c.Ingest(anonymous, cloud.LogsInstanceID, nil)),
 	} {
 		var e *cloud.Error
 		if !errors.As(err, &e) || e.Status != 401 || e.Code == "" || e.Message == "" {

@@ -57,7 +57,7 @@ func identityInvalid(message string) *Error {
 
 func (c *Cloud) identityStale(tag string) *Error {
 	return identityError(c.switches.StaleIdentityStatus, "conflict", "",
-		"The object was changed by somebody else", "If-Match does not name the current revision "+tag)
+		"The object has changed", "If-Match does not name the current revision "+tag)
 }
 
 // identityForbidden is IAM's 403 as recorded in

@@ -358,7 +358,7 @@ func TestActorsAndWhatIsPulledFromThem(t *testing.T) {
 		"nothing to pull":              second(c.Pull(cloud.Revocation{From: "latchkey", Service: "logs"})),
 		"a policy that does not exist": second(c.Pull(cloud.Revocation{Policy: "none"})),
 		"neither policy nor subject":   second(c.Pull(cloud.Revocation{})),
-		"an unknown subject":           second(c.Pull(cloud.Revocation{From: "nobody"})),
+		"an unknown subject":           second(c.Pull(cloud.Revocation{From: "unknown"})),
 	} {
 		if err == nil {
 			t.Errorf("%s is accepted", name)
