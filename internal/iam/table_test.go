@@ -110,6 +110,7 @@ func TestBentAnswers(t *testing.T) {
 		},
 		// A login writes nothing.
 		Writes: func(r *http.Request) bool { return r.Method != http.MethodGet && r.URL.Path != "/identity/token" },
+		Shared: []string{tokenRoute},
 		Good:   proxy,
 		Ops: []benttest.Op{
 			read("Exchange", func(ctx context.Context, c *Client) error {
