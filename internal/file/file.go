@@ -4,7 +4,8 @@
 //	{"name": "logs-sender", "apikey": "…", "key_id": "ApiKey-…", "iam_id": "iam-ServiceId-…", "created": "…", "owner": "…"}
 //
 // `ibmcloud login --apikey @FILE` reads the file. Other fields are kept. The store
-// rejects a file that other users can access.
+// rejects a file that other users own or can access, and a directory that they own
+// or can write. The directory may belong to root.
 //
 // The directory must exist. It holds three files:
 //
@@ -111,6 +112,9 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 	}
+	if err := s.checkDirectory(doing); err != nil {
+		return reconcile.Entry{}, err
+	}
 	s.sweep()
 	revision, content, err := s.load(doing)
 	if err == nil || errors.Is(err, reconcile.ErrNotFound) {
@@ -164,6 +168,9 @@ func (s *Store) load(doing string) (revision string, content fields, err error) 
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return "", nil, fmt.Errorf("%s: %w: its mode is %04o, which gives other users access; it must be 0600", doing, reconcile.ErrRefused, mode)
 	}
+	if uid, foreign := foreignOwner(info, os.Geteuid()); foreign {
+		return "", nil, fmt.Errorf("%s: %w: it belongs to user %d, who can change it; latchkey runs as user %d", doing, reconcile.ErrRefused, uid, os.Geteuid())
+	}
 	data, err := io.ReadAll(io.LimitReader(f, longest+1))
 	if err != nil {
 		return "", nil, sortError(doing, err)
@@ -187,6 +194,9 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	}
 	if e.Value.Empty() || e.KeyID == "" {
 		return fmt.Errorf("%s: %w: there is no value with a key ID to write", doing, reconcile.ErrRefused)
+	}
+	if err := s.checkDirectory(doing); err != nil {
+		return err
 	}
 	unlock, err := s.lock(ctx)
 	if err != nil {

@@ -217,6 +217,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestADirectoryThatOthersCanWriteIsRefused(t *testing.T) {
+	for _, mode := range []fs.FileMode{0o770, 0o702, 0o777, 0o777 | fs.ModeSticky} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "key.json")
+		write(t, path, `{"apikey":"`+canary+`","key_id":"ApiKey-0"}`, 0o600)
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		s := file.New(path, "prod")
+		_, err := s.Read(t.Context())
+		refused(t, err, path, "chmod go-w")
+		refused(t, s.Publish(t.Context(), entry(), ""), path, "chmod go-w")
+		if got := names(t, dir); !slices.Equal(got, []string{"key.json"}) {
+			t.Errorf("mode %v: the directory holds %v", mode, got)
+		}
+	}
+}
+
 func refused(t *testing.T, err error, path, says string) {
 	t.Helper()
 	if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), says) {

@@ -39,6 +39,33 @@ func (s *Store) checkWritable(doing string) error {
 	return nil
 }
 
+// checkDirectory reports why the directory can't hold a key: another user could
+// replace the file, or put something in the way of the next write. It reports no
+// fault for a directory that can't be read: the next step does.
+func (s *Store) checkDirectory(doing string) error {
+	dir := filepath.Dir(s.path)
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return nil
+	}
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		return fmt.Errorf("%s: %w: the directory %s has mode %04o, which lets other users write; remove that with chmod go-w", doing, reconcile.ErrRefused, dir, mode)
+	}
+	if uid, foreign := foreignOwner(info, os.Geteuid()); foreign && uid != 0 {
+		return fmt.Errorf("%s: %w: the directory %s belongs to user %d, who can replace the file; latchkey runs as user %d", doing, reconcile.ErrRefused, dir, uid, os.Geteuid())
+	}
+	return nil
+}
+
+// foreignOwner returns the owner and whether it is another user than this one.
+func foreignOwner(info os.FileInfo, user int) (uid int, foreign bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return user, false
+	}
+	return int(stat.Uid), int(stat.Uid) != user
+}
+
 // mounts is the list of this process's mounts on Linux.
 const mounts = "/proc/self/mountinfo"
 

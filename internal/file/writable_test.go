@@ -62,3 +62,36 @@ func TestADirectoryThatCannotBeWrittenIsDeniedBeforeAKeyIsMade(t *testing.T) {
 		t.Errorf("a directory that can't be written: %v", err)
 	}
 }
+
+func TestAFileOfAnotherOwnerIsFound(t *testing.T) {
+	info, err := os.Stat(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, foreign := foreignOwner(info, os.Geteuid()); foreign || uid != os.Geteuid() {
+		t.Errorf("a directory of our own is foreign: it belongs to %d", uid)
+	}
+	if _, foreign := foreignOwner(info, os.Geteuid()+1); !foreign {
+		t.Error("a directory of another user is our own")
+	}
+}
+
+func TestAFileOfAnotherOwnerIsRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file to another user")
+	}
+	const other = 12345
+	for _, of := range []string{"key.json", "."} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "key.json")
+		if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(filepath.Join(dir, of), other, -1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(path, "prod").Read(t.Context()); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "belongs to user 12345") {
+			t.Errorf("%s of another user: %v", of, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package kubernetes_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -42,6 +43,53 @@ func TestAPathInAKubeconfigIsTakenFromItsFolder(t *testing.T) {
 		if _, err := s.Read(t.Context()); !errors.Is(err, want) {
 			t.Errorf("file %q: %v", file, err)
 		}
+	}
+}
+
+func TestAKubeconfigThatRunsAProgramOrReadsAForeignFileIsRefused(t *testing.T) {
+	k := newCorner(t, kubetest.Fake(t))
+	folder := t.TempDir()
+	file := filepath.Join(folder, "config")
+	marker := filepath.Join(folder, "marker")
+	for name, tc := range map[string]struct {
+		cluster, user map[string]any
+		file, says    string
+	}{
+		"an exec plugin": {user: map[string]any{"exec": map[string]any{
+			"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": []string{marker}, "interactiveMode": "Never",
+		}}, file: file, says: "exec"},
+		"an auth provider":                        {user: map[string]any{"auth-provider": map[string]any{"name": "oidc"}}, file: file, says: "auth-provider"},
+		"a token file elsewhere":                  {user: map[string]any{"tokenFile": "/etc/hostname"}, file: file, says: "tokenFile"},
+		"a token file above the folder":           {user: map[string]any{"tokenFile": "../token"}, file: file, says: "tokenFile"},
+		"a certificate elsewhere":                 {user: map[string]any{"client-certificate": "/etc/hostname"}, file: file, says: "client-certificate"},
+		"a client key elsewhere":                  {user: map[string]any{"client-key": folder + "/../key"}, file: file, says: "client-key"},
+		"an authority elsewhere":                  {cluster: map[string]any{"certificate-authority": "/etc/hostname"}, file: file, says: "certificate-authority"},
+		"a file, where the text is in a variable": {user: map[string]any{"tokenFile": "token"}, says: "from a variable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var config map[string]any
+			if err := json.Unmarshal(k.Kubeconfig(k.proxy), &config); err != nil {
+				t.Fatal(err)
+			}
+			for list, fields := range map[string]map[string]any{"clusters": tc.cluster, "users": tc.user} {
+				item := config[list].([]any)[0].(map[string]any)[strings.TrimSuffix(list, "s")].(map[string]any)
+				for field, value := range fields {
+					item[field] = value
+				}
+			}
+			text, err := json.Marshal(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := kubernetes.New(kubernetes.Config{File: tc.file, Kubeconfig: func() ([]byte, error) { return text, nil }}).
+				Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: "a", Entry: "b"})
+			if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("error %v: want a refusal that says %q", err, tc.says)
+			}
+			if _, err := os.Stat(marker); err == nil {
+				t.Error("the program ran")
+			}
+		})
 	}
 }
 

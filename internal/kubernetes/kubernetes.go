@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -51,8 +52,8 @@ type Config struct {
 	// so that a new text replaces the old one. Nil is the cluster that this
 	// process runs in, with its service account.
 	Kubeconfig func() ([]byte, error)
-	// File is the path of the kubeconfig. Relative paths in it are taken from its
-	// folder, as kubectl does. Empty takes them from the working directory.
+	// File is the path of the kubeconfig. The files that it names must be in its
+	// folder. Empty allows no files.
 	File string
 	// Context is a context of the kubeconfig. Empty is the current one.
 	Context string
@@ -156,18 +157,16 @@ func (c *Client) config(text []byte) (*rest.Config, error) {
 		// A YAML error may quote the text, which contains tokens.
 		return nil, errors.New("the kubeconfig is not valid")
 	}
-	if c.cfg.File != "" {
-		for _, cluster := range known.Clusters {
-			cluster.LocationOfOrigin = c.cfg.File
-		}
-		for _, user := range known.AuthInfos {
-			user.LocationOfOrigin = c.cfg.File
-		}
-		if err := clientcmd.ResolveLocalPaths(known); err != nil {
-			return nil, errors.New("the paths in the kubeconfig can't be resolved")
-		}
+	if c.cfg.Context != "" {
+		known.CurrentContext = c.cfg.Context
 	}
-	return clientcmd.NewNonInteractiveClientConfig(*known, c.cfg.Context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err := clientcmdapi.MinifyConfig(known); err != nil {
+		return nil, fmt.Errorf("the kubeconfig has no context %q", known.CurrentContext)
+	}
+	if err := checkKubeconfig(known, c.cfg.File); err != nil {
+		return nil, err
+	}
+	return clientcmd.NewDefaultClientConfig(*known, &clientcmd.ConfigOverrides{}).ClientConfig()
 }
 
 // forget makes the next call read the kubeconfig and the files that it names
