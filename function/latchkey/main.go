@@ -48,13 +48,16 @@ func main() {
 
 // execute runs the program on the process's streams and signals.
 func execute() int {
+	if err := forbidDumps(); err != nil {
+		fmt.Fprintln(os.Stderr, "latchkey: forbidding core dumps:", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	// A write to a pipe without a reader returns EPIPE then, and the command ends in
 	// order. The signal would leave the demo's program behind.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	return run(ctx, os.Args[1:], takeKeys(), os.Stdin, os.Stdout, os.Stderr)
 }
 
 // run is the whole program: it returns the exit code. It reads nothing of the

@@ -50,3 +50,22 @@ func renewedSecret(env environment, variable, file string) (secret.Value, error)
 		return last.Expose()
 	}), nil
 }
+
+// takeKeys returns the variables of the process. It removes those that hold
+// latchkey's own key, so that no program that this one starts inherits it. The
+// kernel keeps the text that the process began with: see forbidDumps.
+func takeKeys() environment {
+	taken := map[string]string{}
+	for _, name := range []string{"IBMCLOUD_API_KEY", "SM_ACCESS_APIKEY"} {
+		if value, set := os.LookupEnv(name); set {
+			taken[name] = value
+			os.Unsetenv(name)
+		}
+	}
+	return func(name string) string {
+		if value, ok := taken[name]; ok {
+			return value
+		}
+		return os.Getenv(name)
+	}
+}
