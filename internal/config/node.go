@@ -28,8 +28,18 @@ type value struct {
 	path string
 }
 
-// fault adds a fault of v, as one line of limited length.
+// maxFaults is how many faults a config can have. A config with more is no config.
+const maxFaults = 1000
+
+// fault adds a fault of v, as one line of limited length. Faults beyond the maximum
+// are left out, and the last one says so.
 func (d *decoder) fault(v value, format string, args ...any) {
+	switch {
+	case len(d.faults) > maxFaults:
+		return
+	case len(d.faults) == maxFaults:
+		format, args = "there are more than %d faults; correct these first", []any{maxFaults}
+	}
 	message := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
 	f := Fault{File: d.file, Line: 1, Column: 1, Path: v.path, Message: shortened(message, maxMessage)}
 	if v.node != nil {
@@ -123,14 +133,16 @@ func suggestion(wrong string, fields []field) string {
 	return "known here: " + strings.Join(known, ", ")
 }
 
+// separators removes what may separate words.
+var separators = strings.NewReplacer("_", "", "-", "")
+
 // near reports whether two words differ only in case, separators, a final s, or
 // one letter that is wrong, missing, extra or swapped.
 func near(a, b string) bool {
 	if len(a) > 40 {
 		return false
 	}
-	fold := strings.NewReplacer("_", "", "-", "")
-	a, b = strings.ToLower(fold.Replace(a)), strings.ToLower(fold.Replace(b))
+	a, b = strings.ToLower(separators.Replace(a)), strings.ToLower(separators.Replace(b))
 	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
 		a, b = a[1:], b[1:]
 	}

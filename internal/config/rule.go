@@ -240,6 +240,7 @@ func (d *decoder) with(v value) (ps []parameter) {
 	if !d.kind(v, yaml.MappingNode, "!!map", "a mapping of parameters to values") {
 		return nil
 	}
+	known := map[string]bool{}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		key := v.node.Content[i]
 		at := value{node: key, path: join(v.path, key.Value)}
@@ -249,10 +250,11 @@ func (d *decoder) with(v value) (ps []parameter) {
 		case key.Kind != yaml.ScalarNode || checkParameter(key.Value) != nil:
 			d.fault(value{node: key, path: v.path}, "%q %v", key.Value, checkParameter(key.Value))
 			continue
-		case slices.ContainsFunc(ps, func(p parameter) bool { return p.name == key.Value }):
+		case known[key.Value]:
 			d.fault(at, "occurs twice")
 			continue
 		}
+		known[key.Value] = true
 		ps = append(ps, parameter{name: key.Value, at: at, value: d.template(value{node: v.node.Content[i+1], path: at.path}, checkIdentifier)})
 	}
 	return ps
