@@ -17,6 +17,12 @@ const DEADLINE_MS = Number(process.env.LATCHKEY_DEADLINE_MS || 110000);
 
 const BINARY = 'latchkey';
 
+// The longest body in bytes, as for the application, and the longest call in
+// characters. The program would end on a line that is far longer, with the calls
+// that are under way.
+const MAX_BODY = 1 << 20;
+const MAX_LINE = 4 << 20;
+
 let child = null; // the running program
 let lastId = 0;
 
@@ -155,7 +161,8 @@ function unavailable(why) {
 }
 
 async function main(args) {
-  const self = child || start();
+  const encoded = body(args);
+  if (Buffer.byteLength(encoded, 'base64') > MAX_BODY) return { statusCode: 413, headers: {}, body: '' };
   const id = String(++lastId);
   const line = JSON.stringify({
     id,
@@ -163,8 +170,10 @@ async function main(args) {
     path: args.__ce_path || '/',
     query: args.__ce_query || '',
     headers: headers(args.__ce_headers),
-    body: body(args),
+    body: encoded,
   });
+  if (line.length > MAX_LINE) return { statusCode: 431, headers: {}, body: '' };
+  const self = child || start();
   const answer = await new Promise((resolve) => {
     const call = { resolve, timer: null };
     call.timer = setTimeout(() => finish(self, id, call, unavailable('deadline')), DEADLINE_MS);

@@ -188,6 +188,23 @@ func TestTheFunctionKeepsCallsInFlightApart(t *testing.T) {
 	})
 }
 
+func TestTheFunctionRefusesALongCallAndKeepsTheProgram(t *testing.T) {
+	eachNode(t, func(t *testing.T, f *function, s *stage) {
+		small := f.request(sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil), "")
+		long := f.request(sample.Binary("com.acme.order", "/t", s.cloud.Now(), nil), "")
+		long["body"] = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("\uFFFD"), 5<<20))
+		answers := f.call(s.said, []map[string]any{small, long, small})
+		for i, want := range []int{http.StatusNoContent, http.StatusRequestEntityTooLarge, http.StatusNoContent} {
+			if answers[i].StatusCode != want {
+				t.Errorf("call %d: %d, want %d", i+1, answers[i].StatusCode, want)
+			}
+		}
+		if s.said.contains("did not answer") {
+			t.Error("the program ended")
+		}
+	})
+}
+
 func TestTheFunctionLeavesOneChildAfterAThousandCalls(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		created, _ := s.created("team-a")
