@@ -2,6 +2,8 @@ GO       ?= go
 BIN      := bin/latchkey
 CACHE    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/latchkey
 LINT     := v2.12.2
+VULN     := v1.9.0
+VULN_DB  := https://vuln.go.dev
 LINT_BIN := $(CACHE)/golangci-lint-$(LINT)/golangci-lint
 
 # What `latchkey version` prints. The date is the commit's, so builds of one
@@ -140,12 +142,14 @@ enumerate: ## Try all pairs of faults in every flow, and all interleavings of tw
 $(LINT_BIN):
 	GOBIN=$(dir $(LINT_BIN)) GOFLAGS=-mod=mod $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT)
 
-lint: ## Check the format, go.mod and the code: gofmt, go mod tidy, go vet, golangci-lint.
+lint: ## Check the format, go.mod and the code: gofmt, go mod tidy, go vet, golangci-lint, govulncheck.
 lint: $(LINT_BIN)
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint-cache $(LINT_BIN) run --allow-parallel-runners ./...
+	@if curl -fsS -m 5 -o /dev/null $(VULN_DB)/index/db.json 2>/dev/null; then GOFLAGS=-mod=mod $(GO) run golang.org/x/vuln/cmd/govulncheck@$(VULN) -db $(VULN_DB) ./...; \
+	else echo "govulncheck did not run: its database $(VULN_DB) is not reachable"; fi
 
 clean: ## Delete bin and dist.
 	rm -rf bin dist

@@ -58,3 +58,30 @@ func testsOfTheRepository(t *testing.T) map[string]bool {
 	}
 	return names
 }
+
+func TestTheSecurityPageGivesAReasonForEachDirectDependency(t *testing.T) {
+	text, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := map[string]bool{}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if module, _, _ := strings.Cut(strings.TrimPrefix(line, "\t"), " "); strings.HasPrefix(line, "\t") && !strings.HasSuffix(line, "// indirect") {
+			direct[module] = true
+		}
+	}
+	if len(direct) == 0 {
+		t.Fatal("go.mod has no direct dependency")
+	}
+	for _, row := range docTable(t, "../../docs/security.md", "module | why |") {
+		for _, module := range coded(row[0]) {
+			if !direct[module] {
+				t.Errorf("the page lists %s, which is no direct dependency", module)
+			}
+			delete(direct, module)
+		}
+	}
+	for module := range direct {
+		t.Errorf("the page does not list %s", module)
+	}
+}
