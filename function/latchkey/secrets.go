@@ -59,7 +59,7 @@ func takeKeys() environment {
 	for _, name := range []string{"IBMCLOUD_API_KEY", "SM_ACCESS_APIKEY"} {
 		if value, set := os.LookupEnv(name); set {
 			taken[name] = value
-			os.Unsetenv(name)
+			_ = os.Unsetenv(name) // it fails for invalid names only
 		}
 	}
 	return func(name string) string {

@@ -40,13 +40,12 @@ func (s *Store) checkWritable(doing string) error {
 }
 
 // checkDirectory reports why the directory can't hold a key: another user could
-// replace the file, or put something in the way of the next write. It reports no
-// fault for a directory that can't be read: the next step does.
+// replace the file, or put something in the way of the next write.
 func (s *Store) checkDirectory(doing string) error {
 	dir := filepath.Dir(s.path)
 	info, err := os.Stat(dir)
-	if err != nil || !info.IsDir() {
-		return nil
+	if err != nil {
+		return nil //nolint:nilerr // the next step reports it
 	}
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
 		return fmt.Errorf("%s: %w: the directory %s has mode %04o, which lets other users write; remove that with chmod go-w", doing, reconcile.ErrRefused, dir, mode)
