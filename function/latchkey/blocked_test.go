@@ -197,6 +197,10 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: reconcile.ResultPublished,
 		},
+		rotation.PolicyRefused: {
+			config: strings.Replace(static("c", place1), "Sender", "Sendr", 1), cause: func(*stage) {},
+			fix: func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) }, after: reconcile.ResultPublished,
+		},
 		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), fix: clears, after: reconcile.ResultPublished},
 		rotation.StoreRefused: {
 			cause: fails(http.MethodPost, secrets, 400), after: reconcile.ResultPublished,

@@ -35,6 +35,8 @@ type IAM interface {
 	Groups(ctx context.Context, iamID string) ([]reconcile.Group, error)
 	// Creator returns the IAM ID of the creator of a service ID, or "".
 	Creator(ctx context.Context, iamID string) (string, error)
+	// Roles returns the names of a service's roles: none if we may not list them.
+	Roles(ctx context.Context, service string) ([]string, error)
 	// Restricted reports whether the account restricts the creation of service IDs.
 	Restricted(ctx context.Context) (bool, error)
 	List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error)
@@ -133,7 +135,7 @@ func (d *examination) examine(ctx context.Context) {
 		}
 		create = create || f.create
 	}
-	d.roles(credentials)
+	d.roles(ctx, credentials)
 	if create && mayFind {
 		d.creation(ctx)
 	}
@@ -170,14 +172,19 @@ func (d *examination) identity(ctx context.Context) bool {
 
 func (d *examination) expand(ctx context.Context) []reconcile.Credential {
 	credentials, err := d.Catalog.Credentials(ctx, catalog.Scope{})
-	switch {
-	case errors.Is(err, reconcile.ErrDenied):
-		d.fail(d.grant("Viewer", resource{service: "codeengine"}), "config: some credentials could not be listed: %v", err)
-	case err != nil:
-		d.fail("", "config: some credentials could not be listed: %v", err)
-	}
 	var perr error
-	if d.known, perr = d.Projects(ctx); perr == nil && len(d.Regions) > 0 {
+	d.known, perr = d.Projects(ctx)
+	if err != nil {
+		fix := ""
+		switch {
+		case errors.Is(perr, reconcile.ErrDenied):
+			fix = d.grant("Viewer", resource{service: "codeengine"})
+		case errors.Is(err, reconcile.ErrDenied): // the markers of service IDs could not be read
+			fix = d.grant(serviceIDRoles, everywhere)
+		}
+		d.fail(fix, "config: some credentials could not be listed: %v", err)
+	}
+	if perr == nil && len(d.Regions) > 0 {
 		d.pass("projects: %d in %s", len(d.known), strings.Join(d.Regions, ", "))
 	}
 	if len(credentials) == 0 {
@@ -256,7 +263,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential, ou
 	d.ownership(out)
 	for _, st := range out.Stores {
 		if st.Fault != "" {
-			d.fail("", "%s: store %s: %s", c.Name, st.Name, cmp.Or(st.Error, st.Fault.Sentence()))
+			d.fail(st.Fault.Fix(), "%s: store %s: %s", c.Name, st.Name, cmp.Or(st.Error, st.Fault.Sentence()))
 		}
 	}
 	d.condition(c, out)

@@ -48,6 +48,7 @@ type world struct {
 	groupsErr, groupGrantsErr, creatorErr, settingsErr error
 
 	listed []string   // what List was called with
+	roles  []string   // of each service
 	mu     sync.Mutex // guards listed
 	asked  []reconcile.Request
 }
@@ -94,6 +95,8 @@ func (w *world) Groups(_ context.Context, iamID string) ([]reconcile.Group, erro
 func (w *world) Creator(_ context.Context, iamID string) (string, error) {
 	return w.creators[iamID], w.creatorErr
 }
+
+func (w *world) Roles(context.Context, string) ([]string, error) { return w.roles, nil }
 
 func (w *world) Restricted(context.Context) (bool, error) { return w.restricted, w.settingsErr }
 
@@ -370,8 +373,17 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 			harm: func(w *world) { w.catalogErr = errDown },
 			want: []string{"FAIL  config: some credentials could not be listed: no clear answer\nok"},
 		},
-		"some credentials that may not be listed": {
+		"service IDs that may not be listed": {
 			harm: func(w *world) { w.catalogErr = reconcile.ErrDenied },
+			want: []string{"FAIL  config: some credentials could not be listed: access denied\n" +
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Operator,Editor --service-name iam-identity\n"},
+		},
+		"a role that does not exist": {
+			harm: func(w *world) { w.roles = []string{"Administrator", "Writer"} },
+			want: []string{"FAIL  config: logs has no role \"Sender\"\n      fix: correct the role in the config: it is one of Administrator, Writer\n"},
+		},
+		"projects that may not be listed": {
+			harm: func(w *world) { w.catalogErr, w.projectsErr = reconcile.ErrDenied, reconcile.ErrDenied },
 			want: []string{"FAIL  config: some credentials could not be listed: access denied\n" +
 				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Viewer --service-name codeengine\n"},
 		},

@@ -43,11 +43,11 @@ func (d *examination) creation(ctx context.Context) {
 
 // roles checks what the policies, access groups and stores of the credentials
 // need.
-func (d *examination) roles(credentials []reconcile.Credential) {
+func (d *examination) roles(ctx context.Context, credentials []reconcile.Credential) {
 	var projects []resource
 	for _, c := range credentials {
 		for _, p := range c.Policies {
-			d.granting(p)
+			d.granting(ctx, p)
 		}
 		if len(c.Groups) > 0 {
 			d.checkOnce(need{role: "Editor", on: resource{service: groupsService}, why: "to add service IDs to access groups"})
@@ -73,7 +73,7 @@ func (d *examination) roles(credentials []reconcile.Credential) {
 
 // granting checks IAM's rule that an identity grants only roles that it holds,
 // and only as an Administrator of the resource.
-func (d *examination) granting(p reconcile.Policy) {
+func (d *examination) granting(ctx context.Context, p reconcile.Policy) {
 	on := resource{service: p.Service, instance: p.Instance, resourceGroup: p.ResourceGroup}
 	if p.Instance != "" {
 		on.region = unseen
@@ -85,9 +85,26 @@ func (d *examination) granting(p reconcile.Policy) {
 		}
 	}
 	for _, role := range p.Roles {
+		if !d.exists(ctx, p.Service, role) {
+			continue
+		}
 		d.checkOnce(need{role: role, on: on, why: "since who grants a role must hold it"})
 	}
 	d.checkOnce(need{role: "Administrator", on: on, why: "to grant roles on it"})
+}
+
+// exists reports whether a service has a role, as far as we may see its roles. It
+// reports one that does not exist.
+func (d *examination) exists(ctx context.Context, service, role string) bool {
+	names, err := d.IAM.Roles(ctx, service)
+	if err != nil || len(names) == 0 || (reconcile.Policy{Roles: names}).Has(role) {
+		return true
+	}
+	if key := "role " + role + " on " + service; !d.checked[key] {
+		d.checked[key] = true
+		d.fail("correct the role in the config: it is one of "+strings.Join(names, ", "), "config: %s has no role %q", service, role)
+	}
+	return false
 }
 
 // checkOnce checks a need unless it was checked before.

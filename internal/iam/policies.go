@@ -261,6 +261,19 @@ func (c *Client) resolve(ctx context.Context, account string, p reconcile.Policy
 	return crns, nil
 }
 
+// Roles returns the names of the roles of a service: none if we may not list them.
+func (c *Client) Roles(ctx context.Context, service string) (names []string, err error) {
+	account, err := c.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := c.rolesFor(ctx, account, service)
+	for _, r := range known {
+		names = append(names, r.display)
+	}
+	return names, err
+}
+
 // rolesFor lists the roles of a service. If we may not list them, it returns
 // none, and resolve uses the documented form of a CRN.
 func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role, error) {

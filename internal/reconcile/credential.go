@@ -186,7 +186,7 @@ func missing(wanted, granted []Policy) (labels []string) {
 
 func fulfilled(w Policy, granted []Policy) bool {
 	for _, role := range w.Roles {
-		if !slices.ContainsFunc(granted, func(g Policy) bool { return g.covers(w) && g.has(role) }) {
+		if !slices.ContainsFunc(granted, func(g Policy) bool { return g.covers(w) && g.Has(role) }) {
 			return false
 		}
 	}
@@ -198,9 +198,9 @@ func (p Policy) covers(w Policy) bool {
 		(p.ResourceGroup == "" || p.ResourceGroup == w.ResourceGroup)
 }
 
-// has compares roles without spaces and case, since the display name "Secrets
-// Reader" is "SecretsReader" in a role's CRN.
-func (p Policy) has(role string) bool {
+// Has reports whether the policy has a role. It compares without spaces and case,
+// since the display name "Secrets Reader" is "SecretsReader" in a role's CRN.
+func (p Policy) Has(role string) bool {
 	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
 	return slices.ContainsFunc(p.Roles, func(r string) bool { return plain(r) == plain(role) })
 }

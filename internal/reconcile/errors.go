@@ -55,6 +55,8 @@ var (
 	errWithdrawal = errors.New("withdrawing the new key")
 	// errUnread means that a store that was read could not be read again.
 	errUnread = errors.New("reading a store again")
+	// errWeaker means that IAM granted less than a policy asks for.
+	errWeaker = errors.New("IAM granted less")
 	// errStorm means that the limit of forced rotations in an hour is reached.
 	errStorm = errors.New("too many forced rotations")
 	// errDrift means that the local clock and IAM's clock moved apart during the

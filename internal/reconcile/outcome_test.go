@@ -32,7 +32,7 @@ func TestABlockedOutcomeSaysWhatTheOtherSideSaid(t *testing.T) {
 		"a store denies the read":             {func(w *bench, err error) { w.b.fail["Read"] = err }, says(reconcile.ErrDenied, theirs), rotation.StoreDenied, "store-b"},
 		"a store rejects the read":            {func(w *bench, err error) { w.b.fail["Read"] = err }, says(reconcile.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
 		"IAM denies a policy":                 {func(w *bench, err error) { w.fail["Grant"] = err }, says(reconcile.ErrDenied, theirs), rotation.PolicyDenied, ""},
-		"IAM rejects a policy":                {func(w *bench, err error) { w.fail["Grant"] = err }, says(reconcile.ErrRefused, theirs), rotation.PolicyWeaker, ""},
+		"IAM rejects a policy":                {func(w *bench, err error) { w.fail["Grant"] = err }, says(reconcile.ErrRefused, theirs), rotation.PolicyRefused, ""},
 		"IAM has as many keys as it takes":    {func(w *bench, err error) { w.fail["Mint"] = err }, says(reconcile.ErrQuota, theirs), rotation.KeyCap, ""},
 		"IAM rejects the value":               {func(w *bench, err error) { w.fail["Mint"] = err }, says(reconcile.ErrRefused, theirs), rotation.ValueRefused, ""},
 		"IAM denies a key":                    {func(w *bench, err error) { w.fail["Mint"] = err }, says(reconcile.ErrDenied, theirs), rotation.IdentityDenied, ""},

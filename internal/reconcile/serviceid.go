@@ -111,7 +111,7 @@ func (ru *run) grant(ctx context.Context, label string) error {
 		}
 		for _, g := range granted {
 			if g.Service == want.Service && g.Instance == want.Instance && g.ResourceGroup == want.ResourceGroup {
-				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, ErrRefused)
+				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, errWeaker)
 			}
 		}
 		return fmt.Errorf("reading back %s: %w", label, ErrNotYet)

@@ -76,6 +76,7 @@ const (
 	KeyCap         Reason = "key-cap"
 	PolicyDenied   Reason = "policy-denied"
 	PolicyWeaker   Reason = "policy-weaker"
+	PolicyRefused  Reason = "policy-refused"
 	IdentityDenied Reason = "service-id-denied"
 	StoreDenied    Reason = "store-denied"
 	StoreRefused   Reason = "store-refused"
@@ -181,6 +182,7 @@ var reasons = map[Reason]reason{
 	KeyCap:           {kind: Block, lets: quiet, text: "the service ID has too many keys (latchkey stops at 15 of IAM's 20)", fix: "delete unused keys"},
 	PolicyDenied:     {kind: Block, lets: trusted, text: "IAM denied the policy", fix: "give latchkey's identity Administrator on the service, and the role to be granted"},
 	PolicyWeaker:     {kind: Block, lets: trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},
+	PolicyRefused:    {kind: Block, lets: trusted, text: "IAM rejected the policy", fix: "correct its service, role or instance in the config"},
 	IdentityDenied:   {kind: Block, lets: trusted, text: "IAM denied access to service IDs or keys", fix: "give latchkey's identity Administrator on IAM Identity"},
 	StoreDenied:      {kind: Block, lets: trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
 	StoreRefused:     {kind: Block, lets: trusted, text: "the store rejected the entry"},
