@@ -15,14 +15,30 @@ type common struct {
 	cli.Format
 }
 
-// run connects everything and runs a command.
-func (c common) run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
+// act runs a command whose outcomes are sent.
+func (c common) act(ctx context.Context, env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}
+	if err := p.sends(env); err != nil {
+		return err
+	}
 	defer p.closeOutcomes(ctx, closeJob)
-	return command(cli.Runner{
+	return command(c.runner(p, env, std))
+}
+
+// look runs a command that changes nothing.
+func (c common) look(env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
+	p, err := wire(env, log, c.Config, c.Endpoint)
+	if err != nil {
+		return err
+	}
+	return command(c.runner(p, env, std))
+}
+
+func (c common) runner(p *assembly, env environment, std cli.Streams) cli.Runner {
+	return cli.Runner{
 		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
-	})
+	}
 }

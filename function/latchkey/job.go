@@ -44,18 +44,22 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 	if err != nil {
 		return err
 	}
-	s, err := p.newService(ctx, env, ends)
-	if err != nil {
-		return err
-	}
-	defer p.closeOutcomes(ctx, closeJob)
 	if e, triggered := event.FromEnvironment(env); triggered {
 		if share.Index != 0 {
 			log.Info("skipping: index 0 takes the event", "index", share.Index)
 			return nil
 		}
+		s, err := p.newService(ctx, env, ends)
+		if err != nil {
+			return err
+		}
+		defer p.closeOutcomes(ctx, closeJob)
 		return printAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
+	if err := p.sends(env); err != nil {
+		return err
+	}
+	defer p.closeOutcomes(ctx, closeJob)
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
 	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
 	return printAnswer(std, service.Respond(swept, p.cloud.now()))
@@ -73,6 +77,9 @@ func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, 
 	}
 	if p.cfg.Provider == nil {
 		return fmt.Errorf("taking task %s: the config has no provider: no key and no token is sent to %s", request.Task, request.Instance)
+	}
+	if err := p.sends(env); err != nil {
+		return err
 	}
 	defer p.closeOutcomes(ctx, closeJob)
 	printed := provider.Print(std.Out, log)

@@ -16,7 +16,7 @@ type rotateCommand struct {
 
 // Run demands a newer key, and waits for it.
 func (c rotateCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.run(ctx, env, std, log, func(r cli.Runner) error { return r.Rotate(ctx, c.Demand, c.Credential, c.NotKey) })
+	return c.act(ctx, env, std, log, func(r cli.Runner) error { return r.Rotate(ctx, c.Demand, c.Credential, c.NotKey) })
 }
 
 // Help has examples.
@@ -35,7 +35,7 @@ type revokeCommand struct {
 
 // Run replaces and deletes a leaked key.
 func (c revokeCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.run(ctx, env, std, log, func(r cli.Runner) error { return r.Revoke(ctx, c.Demand, c.Credential, c.Key, c.Containment) })
+	return c.act(ctx, env, std, log, func(r cli.Runner) error { return r.Revoke(ctx, c.Demand, c.Credential, c.Key, c.Containment) })
 }
 
 // Help has examples.
@@ -54,7 +54,7 @@ type adoptCommand struct {
 
 // Run takes over an existing key whose value a store holds.
 func (c adoptCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.run(ctx, env, std, log, func(r cli.Runner) error { return r.Adopt(ctx, c.Demand, c.Credential, c.Key) })
+	return c.act(ctx, env, std, log, func(r cli.Runner) error { return r.Adopt(ctx, c.Demand, c.Credential, c.Key) })
 }
 
 // Help has an example.

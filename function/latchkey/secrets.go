@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 
+	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -29,6 +31,21 @@ func readSecret(env environment, variable, file string) (secret.Value, error) {
 		return nil, fmt.Errorf("%s is empty", file)
 	}
 	return secret.New(v), nil
+}
+
+// missingSecrets names every secret that a process which takes events needs and does
+// not have. Those of stores are the stores' own: they block their credentials.
+func missingSecrets(env environment, cfg *config.Config) error {
+	var missing []error
+	for _, s := range cfg.Secrets {
+		if strings.HasPrefix(s.At, "credentials[") {
+			continue
+		}
+		if _, err := readSecret(env, s.Env, s.File); err != nil {
+			missing = append(missing, fmt.Errorf("reading %s: %w", s.At, err))
+		}
+	}
+	return errors.Join(missing...)
 }
 
 // renewedSecret is readSecret for a process that stays up: a secret from a file

@@ -14,7 +14,7 @@ type sweepCommand struct {
 
 // Run looks at the credentials once and does what is due.
 func (c sweepCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.run(ctx, env, std, log, func(r cli.Runner) error { return r.Sweep(ctx, c.Credentials) })
+	return c.act(ctx, env, std, log, func(r cli.Runner) error { return r.Sweep(ctx, c.Credentials) })
 }
 
 // Help has examples.
@@ -29,7 +29,7 @@ type statusCommand struct {
 
 // Run prints the state of the credentials, and changes nothing.
 func (c statusCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.run(ctx, env, std, log, func(r cli.Runner) error { return r.Status(ctx, c.Credentials) })
+	return c.look(env, std, log, func(r cli.Runner) error { return r.Status(ctx, c.Credentials) })
 }
 
 // Help has examples.
@@ -44,7 +44,7 @@ type planCommand struct {
 
 // Run prints what a sweep would do now, and why, and does none of it.
 func (c planCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	return c.run(ctx, env, std, log, func(r cli.Runner) error { return r.Plan(ctx, c.Credentials) })
+	return c.look(env, std, log, func(r cli.Runner) error { return r.Plan(ctx, c.Credentials) })
 }
 
 // Help has examples.

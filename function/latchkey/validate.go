@@ -1,7 +1,11 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -11,18 +15,31 @@ import (
 type validateCommand struct {
 	Config string   `help:"The config file." placeholder:"FILE"`
 	Event  []string `help:"Print what this event would request: JSON of a CloudEvent, a batch or a notification, or a whole request in .http. Repeatable." placeholder:"FILE" sep:"none"`
-	Events []string `arg:"" optional:"" name:"event" help:"Files with events, as --event takes them."`
+	Needs  bool     `help:"Print the variables, files and roles that the config needs, as JSON."`
+	Files  []string `arg:"" optional:"" name:"file" help:"The config file, as --config takes it. After --event: further events."`
 }
+
+// errOneConfig: an event in the place of the config.
+var errOneConfig = errors.New("validate takes one config file; an event needs --event")
 
 // Run prints what the config yields, or every fault of it; with events, what each
 // of them would request. It calls nothing.
 func (c validateCommand) Run(env environment, std cli.Streams) error {
-	cfg, err := load(env, c.Config)
-	if err != nil {
-		return err
+	events := len(c.Event) > 0
+	if !events && len(c.Files) > 0 {
+		if c.Config != "" || len(c.Files) > 1 {
+			return errOneConfig
+		}
+		c.Config = c.Files[0]
 	}
-	if files := append(c.Event, c.Events...); len(files) > 0 {
-		return cli.Explain(std, explainer(cfg), files)
+	cfg, err := load(env, c.Config)
+	switch {
+	case err != nil:
+		return err
+	case events:
+		return cli.Explain(std, explainer(cfg), append(c.Event, c.Files...))
+	case c.Needs:
+		return printNeeds(std, cfg)
 	}
 	for _, e := range cfg.Entries {
 		each := "one credential"
@@ -37,7 +54,68 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 	for _, r := range cfg.Rules {
 		fmt.Fprintf(std.Out, "%s (line %d): %s\n", r.Name, r.Line, r.Verb)
 	}
+	fmt.Fprintf(std.Out, "owner %s, regions %s, a sweep every %s\n", cfg.Owner, cmp.Or(strings.Join(cfg.Regions, ", "), "none"), cfg.SweepEvery)
+	for _, e := range cfg.Entries {
+		r := e.Rotation
+		fmt.Fprintf(std.Out, "%s: rotation after %s, expire %s, overlap %s, onLeak %s, onDisabled %s\n", e.Name, r.After, r.Expire, r.Overlap, r.OnLeak, r.OnDisabled)
+	}
+	n := needsOf(cfg)
+	for _, v := range n.Variables {
+		fmt.Fprintf(std.Out, "needs the variable %s: %s\n", v.Name, v.For)
+	}
+	for _, f := range n.Files {
+		fmt.Fprintf(std.Out, "needs the file %s: %s\n", f.Name, f.For)
+	}
+	for _, g := range n.Grants {
+		fmt.Fprintf(std.Out, "needs the role %s on %s: %s\n", g.Role, g.Service, g.Why)
+	}
 	fmt.Fprintln(std.Out, "The config is valid.")
+	return nil
+}
+
+// needs are what a config needs outside of it.
+type needs struct {
+	Variables []source `json:"variables"`
+	Files     []source `json:"files"`
+	Grants    []grant  `json:"grants"`
+}
+
+// source is a variable or file, and the field of the config that names it.
+type source struct {
+	Name string `json:"name"`
+	For  string `json:"for"`
+}
+
+type grant struct {
+	Service string `json:"service"`
+	Role    string `json:"role"`
+	Why     string `json:"why"`
+}
+
+func needsOf(cfg *config.Config) needs {
+	n := needs{Variables: []source{}, Files: []source{}}
+	if cfg.Identity.Profile == "" {
+		n.Variables = append(n.Variables, source{"IBMCLOUD_API_KEY", "identity"})
+	}
+	for _, s := range cfg.Secrets {
+		if s.Env != "" {
+			n.Variables = append(n.Variables, source{s.Env, s.At})
+		} else {
+			n.Files = append(n.Files, source{s.File, s.At})
+		}
+	}
+	for _, g := range cfg.Grants() {
+		n.Grants = append(n.Grants, grant(g))
+	}
+	return n
+}
+
+func printNeeds(std cli.Streams, cfg *config.Config) error {
+	e := json.NewEncoder(std.Out)
+	e.SetIndent("", "  ")
+	if err := e.Encode(needsOf(cfg)); err != nil {
+		return fmt.Errorf("printing needs: %w", err)
+	}
 	return nil
 }
 

@@ -82,10 +82,14 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,
 		Tasks: p.tasks(),
 	})
-	if p.outcomes, err = newSinks(env, cfg, to, p.iam.HTTP(), log); err != nil {
-		return nil, err
-	}
 	return p, nil
+}
+
+// sends builds the sinks of outcome events: plan, status and doctor send none, and
+// need no token of a sink.
+func (p *assembly) sends(env environment) (err error) {
+	p.outcomes, err = newSinks(env, p.cfg, p.cloud, p.iam.HTTP(), p.log)
+	return err
 }
 
 func (p *assembly) projects(ctx context.Context) ([]codeengine.Project, error) {
@@ -129,6 +133,12 @@ func (p *assembly) newProvider(done func(reconcile.Outcome), tune ...func(*provi
 // newService builds the service. work is the context of everything that continues
 // after an answer.
 func (p *assembly) newService(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
+	if err := missingSecrets(env, p.cfg); err != nil {
+		return nil, err
+	}
+	if err := p.sends(env); err != nil {
+		return nil, err
+	}
 	cfg := service.Config{
 		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
 		Version: buildVersion(),

@@ -79,6 +79,7 @@ type Config struct {
 	Outcomes      []Outcome // sinks in file order
 	Provider      *Provider // nil: the job creates no credentials for Secrets Manager
 	Entries       []*Entry  // in file order, with unique names
+	Secrets       []Secret  // what the config takes from variables and files, in file order
 }
 
 // Identity is the identity that latchkey logs in as.
@@ -259,6 +260,7 @@ func Load(file string, data []byte) (*Config, error) {
 	if len(d.faults) > 0 {
 		return nil, d.faults.inOrder()
 	}
+	c.Secrets = d.secrets
 	return c, nil
 }
 

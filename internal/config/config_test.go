@@ -62,6 +62,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 			Auth:  Auth{BearerEnv: "EVENTS_TOKEN"},
 			Allow: []Allow{{Verbs: []string{"provision", "rotate"}, Credentials: []string{"*"}}},
 		},
+		Secrets: []Secret{{At: "events.auth.bearerEnv", Env: "EVENTS_TOKEN"}},
 	}
 	entries := c.Entries
 	c.Entries = nil

@@ -139,6 +139,7 @@ func (d *decoder) secretSource(v value, check func(string) error) string {
 		d.fault(v, "the value (not repeated here) %v; a config never contains the secret itself", err)
 		return ""
 	}
+	d.addSecret(v.path, s)
 	return s
 }
 

@@ -19,6 +19,7 @@ type decoder struct {
 	file   string
 	faults Faults
 
+	secrets   []Secret
 	templates []*template // of the entry being read, not yet compiled
 }
 
