@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"slices"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -62,7 +61,6 @@ func (ru *run) done(s rotation.Step) bool {
 }
 
 // unobserved returns the outcome of a credential that could not be observed.
-func (o Outcome) unobserved() Outcome {
-	o.Condition, o.Next = condition.Unknown, time.Time{}
-	return o
+func unobserved(credential string) Outcome {
+	return Outcome{Credential: credential, Condition: condition.Unknown, Result: ResultUnchanged}
 }

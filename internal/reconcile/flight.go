@@ -43,7 +43,7 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, 
 			case <-waiting.done:
 				return waiting.out, waiting.err
 			case <-ctx.Done():
-				return Outcome{Credential: name}, ctx.Err()
+				return unobserved(name), ctx.Err()
 			}
 		}
 	}
@@ -63,9 +63,9 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, 
 		// error when its turn comes.
 		go func() {
 			<-c.start
-			f.finish(name, l, c, Outcome{Credential: name}, ctx.Err())
+			f.finish(name, l, c, unobserved(name), ctx.Err())
 		}()
-		return Outcome{Credential: name}, ctx.Err()
+		return unobserved(name), ctx.Err()
 	}
 	out, err := fn()
 	f.finish(name, l, c, out, err)

@@ -101,7 +101,8 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (
 	}
 	if errors.Is(err, ErrObserve) {
 		log.Warn("observing", "error", err.Error())
-		return out.unobserved(), err
+		out.Condition, out.Next = condition.Unknown, time.Time{}
+		return out, err
 	}
 	out.conclude(err)
 	out.log(ctx, log)
@@ -149,7 +150,7 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outco
 	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
 	ru := r.newRun(c, req, r.log(), &out)
 	if err := ru.observe(ctx); err != nil {
-		return out.unobserved(), rotation.Plan{}, err
+		return unobserved(c.Name), rotation.Plan{}, err
 	}
 	plan := ru.decide()
 	ru.setHeldBack(plan)
