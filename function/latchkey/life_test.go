@@ -452,7 +452,7 @@ func TestAnExistingKeyIsTakenOverWhereItsValueIs(t *testing.T) {
 		t.Errorf("unasked: %+v", out)
 	}
 	s.url = s.serve(holesHead + adopting("ApiKey-00000000-0000-4000-8000-000000000000"))
-	if out := s.sweep().only(t, reconcile.ResultBlocked); out.Reason != rotation.EntryUnmarked {
+	if out := s.sweep().only(t, reconcile.ResultBlocked); out.Reason != rotation.AdoptionFailed {
 		t.Errorf("another key: %+v", out)
 	}
 	s.url = s.serve(holesHead + adopting(key.ID))

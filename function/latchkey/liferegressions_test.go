@@ -232,7 +232,7 @@ func TestWhatIsNoKeyIsNotSentToIAM(t *testing.T) {
 	if n := s.cloud.Counter("GET", "/v1/apikeys/details") - before; n != 0 {
 		t.Errorf("it was sent to IAM")
 	}
-	if out := find(r.outcomes, "a"); out == nil || out.Reason != rotation.EntryUnmarked {
+	if out := find(r.outcomes, "a"); out == nil || out.Reason != rotation.AdoptionFailed {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }

@@ -59,7 +59,7 @@ func (s *stage) everywhere() (id, value string) {
 // tick posts a tick and wants one outcome of this result.
 func (s *stage) tick(url string, want reconcile.Result) reconcile.Outcome {
 	s.t.Helper()
-	r := s.post(url, sample.Tick(s.cloud.Now()), "")
+	r := s.post(url, sample.Tick(s.cloud.Now()), testToken)
 	if len(r.outcomes) != 1 || r.outcomes[0].Result != want {
 		s.t.Fatalf("answer %d %s, want one outcome %q", r.status, r.body, want)
 	}
@@ -142,7 +142,7 @@ func TestSecretsManagerThatRefusesKeepsTheOldKeyInAllStores(t *testing.T) {
 	me := s.cloud.Cloud().Minter().IAMID
 	s.cloud.Cloud().Revoke(me, "secrets-manager")
 	url := s.serve(mixedStores)
-	r := s.post(url, sample.Tick(s.cloud.Now()), "")
+	r := s.post(url, sample.Tick(s.cloud.Now()), testToken)
 	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Result != reconcile.ResultBlocked || len(s.keys("mixed")) != 0 {
 		t.Errorf("answer %d %s, with %d keys", r.status, r.body, len(s.keys("mixed")))
 	}
