@@ -126,14 +126,14 @@ func TestTheFunctionAnswersAsTheApplicationDoes(t *testing.T) {
 			event sample.Event
 			token string
 		}{
-			"lifecycle":              {created, ""},
-			"structured":             {structured, ""},
-			"structured, charset":    {asText, ""},
-			"JSON data, unfolded":    {unfolded, ""},
-			"bad data":               {bad, ""},
-			"a batch":                {batch, ""},
-			"no id":                  {noID, ""},
-			"not for us":             {escaped, ""},
+			"lifecycle":              {created, testToken},
+			"structured":             {structured, testToken},
+			"structured, charset":    {asText, testToken},
+			"JSON data, unfolded":    {unfolded, testToken},
+			"bad data":               {bad, testToken},
+			"a batch":                {batch, testToken},
+			"no id":                  {noID, testToken},
+			"not for us":             {escaped, testToken},
 			"a demand without token": {sample.Rotate(credential, s.cloud.Now()), ""},
 			"a wrong token":          {created, "guess"},
 			"a met demand":           {sample.Rotate(credential, s.cloud.Now().Add(-1e12)), testToken},
@@ -160,7 +160,7 @@ func TestTheFunctionAnswersAsTheApplicationDoes(t *testing.T) {
 func TestTheFunctionProvisionsFrozenOrNot(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		created, credential := s.created("team-a")
-		answers := f.call(s.said, []map[string]any{f.request(created, ""), f.request(created, ""), f.request(sample.Tick(s.cloud.Now()), "")}, "--freeze")
+		answers := f.call(s.said, []map[string]any{f.request(created, testToken), f.request(created, testToken), f.request(sample.Tick(s.cloud.Now()), testToken)}, "--freeze")
 		for i, want := range []string{"published", "unchanged", "published"} {
 			if answers[i].StatusCode != http.StatusOK || !strings.Contains(answers[i].Body, `"result":"`+want+`"`) {
 				t.Errorf("call %d: %d %s, want %s", i+1, answers[i].StatusCode, answers[i].Body, want)
@@ -176,7 +176,7 @@ func TestTheFunctionKeepsCallsInFlightApart(t *testing.T) {
 	eachNode(t, func(t *testing.T, f *function, s *stage) {
 		var requests []map[string]any
 		for i := range 50 {
-			requests = append(requests, f.request(sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{fmt.Sprintf("unknown-%d", i)}}), ""))
+			requests = append(requests, f.request(sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{fmt.Sprintf("unknown-%d", i)}}), testToken))
 		}
 		for i, a := range f.call(s.said, requests, "--together")[:50] {
 			if want := fmt.Sprintf("unknown-%d\\\"", i); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.Body, want) {
