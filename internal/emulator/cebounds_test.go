@@ -271,7 +271,7 @@ func TestProjectBounds(t *testing.T) {
 			t.Errorf("the name %q: status %d, want %d: %v", name, r.StatusCode, want, body)
 		}
 	}
-	if r, _ := w.raw("POST", "/v2/projects", `{"name":"x","resource_group_id":"default"}`, "Authorization", w.bearer()); r.StatusCode != 400 {
+	if r, _ := w.raw("POST", "/v2/projects", `{"name":"x","resource_group_id":"Default"}`, "Authorization", w.bearer()); r.StatusCode != 400 {
 		t.Errorf("a resource group by name: status %d", r.StatusCode)
 	}
 }
