@@ -111,9 +111,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		}
 		ru.addStep(ctx, step, err)
 		if err == nil {
-			if ru.req.Recorded != nil && ru.recorded(plan) {
-				ru.req.Recorded(ru.c.Name)
-			}
+			ru.tellRecorded(plan)
 			continue
 		}
 		after := ru.afterwards(step, err)
@@ -124,15 +122,27 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		failed = errors.Join(failed, err)
 		ru.explainStep(ctx, step, err, after)
 		ru.recordRefusal(ctx, step, err)
-		if after == stop {
+		if worst = max(worst, after); after == stop {
 			return failed
 		}
-		worst = max(worst, after)
 	}
+	ru.setPublished()
+	return failed
+}
+
+// tellRecorded tells the caller once the demand is met or recorded.
+func (ru *run) tellRecorded(plan rotation.Plan) {
+	if ru.req.Recorded != nil && ru.recorded(plan) {
+		ru.req.Recorded(ru.c.Name)
+	}
+}
+
+// setPublished sets the result of a round that published a key and that nothing
+// blocks.
+func (ru *run) setPublished() {
 	if ru.fresh != nil && ru.fresh.stored && !ru.out.held() {
 		ru.out.Result = ResultPublished
 	}
-	return failed
 }
 
 // spared reports whether an earlier failure keeps a step from being taken. A

@@ -131,18 +131,12 @@ const joining rotation.Action = "join"
 // round.
 func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 	creates := step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || errors.Is(err, errUncleared)
-	if step.Action == rotation.GrantPolicy && strings.HasPrefix(step.Target, groupLabel) {
-		step.Action = joining
-	}
+	action := refusing(step, err)
 	switch {
-	case errors.Is(err, errWithdrawal):
-		step.Action = "" // the refusal is IAM's, whatever the step was; the fuse ends the key
 	case creates && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked, err)
 		return
-	case errors.Is(err, errUncleared):
-		step.Action = "" // the service ID is the arbiter, and the refusal is IAM's
-	case step.Action == rotation.Publish && is(err, ErrDenied, ErrRefused, ErrQuota):
+	case action == rotation.Publish && is(err, ErrDenied, ErrRefused, ErrQuota):
 		ru.block(storeFault(err), err)
 		return
 	case errors.Is(err, errStorm):
@@ -150,11 +144,23 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 		return
 	}
 	for _, row := range explanations {
-		if (row.action == "" || row.action == step.Action) && is(err, row.errs...) {
+		if (row.action == "" || row.action == action) && is(err, row.errs...) {
 			ru.block(row.reason, err)
 			return
 		}
 	}
+}
+
+// refusing returns the action that an error is about. Whatever the step was, IAM
+// refuses to delete a new key, or to clear one for publication.
+func refusing(step rotation.Step, err error) rotation.Action {
+	switch {
+	case is(err, errWithdrawal, errUncleared):
+		return ""
+	case step.Action == rotation.GrantPolicy && strings.HasPrefix(step.Target, groupLabel):
+		return joining
+	}
+	return step.Action
 }
 
 // is reports whether the error is one of several.

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// run is one round over one credential, with the observed state.
+// run is one round over one credential: what it has read, and what it has done.
 type run struct {
 	*Reconciler
 	Identities fencedIdentities // in place of the Reconciler's
@@ -25,7 +25,12 @@ type run struct {
 	req Request
 	log *slog.Logger
 	out *Outcome
+	facts
+	attempt
+}
 
+// facts are what a round has observed, for its decision.
+type facts struct {
 	started time.Time     // local wall clock at the start of the observation
 	offset  time.Duration // IAM's clock minus the local clock
 	dated   bool          // offset is known
@@ -52,8 +57,12 @@ type run struct {
 	// consumerErr is the first error of listing consumers.
 	consumerErr error
 	whose       map[string]owned // by the name that the plan uses
-	before      string           // the key that was published when the run observed
-	fresh       *minted
+}
+
+// attempt is what a round decided and did.
+type attempt struct {
+	before string // the key that was published when the run observed
+	fresh  *minted
 	// wanted is the demand as it was when the plan was made. The clock may move
 	// later.
 	wanted rotation.Trigger

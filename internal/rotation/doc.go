@@ -81,6 +81,16 @@
 // age, or because consumers have no key, continue. Forced ones are recorded and
 // wait.
 //
+// What IAM or a person does to a key does not keep consumers from another one. A
+// disabled key is replaced and stays disabled. A lock closes no gate: it holds back
+// what changes the locked key. A store whose value is not that of its key still
+// names the key, and is repaired from a store that has the value, or by a new key.
+// A key that leaked or ends soon takes no other key's place.
+//
+// A key that could not be published bears the reason (Refused). It is left to its
+// fuse and delays the next key, so that a lasting refusal costs no key at every
+// sweep.
+//
 // If the clock is off, no key is ended. A published key still gets its full
 // lifetime, since its fuse would end it.
 //

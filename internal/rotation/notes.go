@@ -48,15 +48,21 @@ func (v view) notes() (notes []Note) {
 		notes = append(notes, Note{Reason: KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
 	}
 	for _, k := range v.Keys {
-		if k.Locked && k.Live(v.now) && v.published.ID != k.ID && v.phase(k) == Held && v.settled() {
-			notes = append(notes, Note{Reason: KeyLocked, Key: k.ID, At: k.Expires})
-		}
-		switch _, used, later := v.extension(k); {
-		case later:
-			notes = append(notes, Note{Reason: StillUsed, Key: k.ID, At: k.Used})
-		case used:
-			notes = append(notes, Note{Reason: UsedToTheEnd, Key: k.ID, At: k.Used})
-		}
+		notes = append(notes, v.ending(k)...)
+	}
+	return notes
+}
+
+// ending returns the information about a key that is to end.
+func (v view) ending(k Key) (notes []Note) {
+	if k.Locked && k.Live(v.now) && v.published.ID != k.ID && v.phase(k) == Held && v.settled() {
+		notes = append(notes, Note{Reason: KeyLocked, Key: k.ID, At: k.Expires})
+	}
+	switch _, used, later := v.extension(k); {
+	case later:
+		notes = append(notes, Note{Reason: StillUsed, Key: k.ID, At: k.Used})
+	case used:
+		notes = append(notes, Note{Reason: UsedToTheEnd, Key: k.ID, At: k.Used})
 	}
 	return notes
 }

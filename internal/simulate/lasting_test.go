@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,10 +10,17 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-// lasting is the policy of a fault that stays: every call of one kind fails.
+// stay is a fault that stays: each call of some kinds fails.
+type stay struct {
+	layout string
+	steps  []step
+	fault  fault
+}
+
+// lasting is the policy of a fault that stays.
 type lasting struct {
 	*sim
-	cell
+	stay
 	on bool
 }
 
@@ -24,7 +32,7 @@ func (p *lasting) fate(c *call) fate {
 		f.send, f.back = c.nap, 0
 		return f
 	}
-	if p.on && c.step == p.step {
+	if p.on && slices.Contains(p.steps, c.step) {
 		p.hits.add(c.step, p.fault)
 		return f.apply(p.fault, c.step)
 	}
@@ -32,35 +40,48 @@ func (p *lasting) fate(c *call) fate {
 }
 
 // tidying are the steps without which consumers still have a key that works.
-var tidying = map[step]bool{
-	remove: true, remember: true, retire: true, extend: true, disable: true, used: true, condemn: true, byValue: true, supersede: true,
+var tidying = []step{remove, remember, retire, extend, disable, used, condemn, byValue, supersede}
+
+// permissions are kinds of calls that one permission covers.
+var permissions = [][]step{
+	{unfuse, supersede, extend, remember, condemn}, // may not change keys
+	{retire, remove, disable},                      // may not end anything
+	{publish, copying},                             // may not write to stores
+	{consumers, restart},                           // may not see or restart consumers
+	{grant, granted},                               // may not see or grant policies
 }
 
-// TestOneFaultThatStaysFor300Days lets each kind of call fail from the second day
-// on. A consumer with a dead key is reported by the run before, and there is none
-// if the call only tidies up.
+// TestOneFaultThatStaysFor300Days lets each kind of call, or those of one
+// permission, fail from the second day on. A consumer with a dead key is reported
+// by the run before, and there is none if the calls only tidy up.
 func TestOneFaultThatStaysFor300Days(t *testing.T) {
-	for _, layout := range []string{"GP", "P"} {
-		for _, st := range steps {
-			for _, f := range []fault{denied, broken} {
-				t.Run(fmt.Sprintf("%s/%s/%s", layout, st, f), func(t *testing.T) {
-					for _, problem := range endure(t, layout, cell{st, f}, 12*time.Hour, 300, nil) {
-						t.Error(problem)
-					}
-				})
+	var all []stay
+	for _, st := range steps {
+		all = append(all, stay{"GP", []step{st}, denied}, stay{"GP", []step{st}, broken})
+	}
+	for _, st := range []step{lookup, clearing} {
+		all = append(all, stay{"P", []step{st}, denied}, stay{"P", []step{st}, broken})
+	}
+	for _, p := range permissions {
+		all = append(all, stay{"GP", p, denied})
+	}
+	for _, what := range all {
+		t.Run(fmt.Sprintf("%s/%s/%v", what.layout, what.fault, what.steps), func(t *testing.T) {
+			for _, problem := range endure(t, what, 12*time.Hour, 300, nil) {
+				t.Error(problem)
 			}
-		}
+		})
 	}
 }
 
 // endure plays some days with a lasting fault, and then the end of the fault.
-func endure(t *testing.T, layout string, what cell, every time.Duration, days int, m *mutant) (problems []string) {
+func endure(t *testing.T, what stay, every time.Duration, days int, m *mutant) (problems []string) {
 	synctest.Test(t, func(*testing.T) {
-		s := staged(1, Options{mutant: m}, layout, 1, "A")
+		s := staged(1, Options{mutant: m}, what.layout, 1, "A")
 		s.rules.After, s.rules.Expire = 20*24*time.Hour, 30*24*time.Hour
 		s.rules.Overlap, s.rules.SweepEvery = 24*time.Hour, every
 		s.kill(s.replicas[0])
-		p := &lasting{sim: s, cell: what}
+		p := &lasting{sim: s, stay: what}
 		s.policy = p
 		s.quiet(3)
 		p.on = true
@@ -81,7 +102,7 @@ func endure(t *testing.T, layout string, what cell, every time.Duration, days in
 }
 
 // watch sweeps for some days, and returns what consumers were not told.
-func (s *sim) watch(days int, what cell) (problems []string) {
+func (s *sim) watch(days int, what stay) (problems []string) {
 	made, dead := len(s.order), 0
 	var last *run
 	for range days * int(24*time.Hour/s.rules.SweepEvery) {
@@ -93,8 +114,9 @@ func (s *sim) watch(days int, what cell) (problems []string) {
 		if holder := s.dead(); holder != "" {
 			dead++
 			// The sweep after one that publishes tells what is left.
+			tidies := !slices.ContainsFunc(what.steps, func(st step) bool { return !slices.Contains(tidying, st) })
 			told := last.err != nil || last.out.Result == reconcile.ResultBlocked || last.out.Result == reconcile.ResultPublished || last.out.Result == reconcile.ResultFailed
-			if (tidying[what.step] || !told) && len(problems) < 3 {
+			if (tidies || !told) && len(problems) < 3 {
 				problems = append(problems, fmt.Sprintf("%s: %s has a key that does not work, and the sweep said %s %s %s",
 					s.now.Format("02 Jan 15:04"), holder, last.out.Result, last.out.Reason, last.out.Error))
 			}

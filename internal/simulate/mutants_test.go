@@ -639,10 +639,10 @@ func TestMutants(t *testing.T) {
 			continue
 		}
 		if m.stays.step != "" {
-			if right := endure(t, "GP", m.stays, time.Hour, 30, nil); len(right) > 0 {
+			if right := endure(t, stay{"GP", []step{m.stays.step}, m.stays.fault}, time.Hour, 30, nil); len(right) > 0 {
 				t.Errorf("the right protocol: %s", right[0])
 			}
-			if problems := endure(t, "GP", m.stays, time.Hour, 30, &m); len(problems) > 0 {
+			if problems := endure(t, stay{"GP", []step{m.stays.step}, m.stays.fault}, time.Hour, 30, &m); len(problems) > 0 {
 				killed++
 				t.Logf("killed by a fault that stays: %s: %s", m.name, problems[0])
 				continue
