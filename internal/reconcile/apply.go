@@ -106,8 +106,11 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 			step.Key = ru.fresh.ID
 		}
 		err := ru.takeStep(ctx, step)
-		if errors.Is(err, errAgain) {
+		if errors.Is(err, errAgain) && (!ru.last || !ru.changesOld(step)) {
 			return err
+		}
+		if errors.Is(err, errAgain) { // a conflict that stays is no change of the state
+			err = fmt.Errorf("%w: in %d rounds: %s", ErrConflict, maxRounds, err.Error())
 		}
 		ru.addStep(ctx, step, err)
 		if err == nil {
@@ -128,6 +131,18 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 	}
 	ru.setPublished()
 	return failed
+}
+
+// changesOld reports whether a step changes or ends a key or a service ID that
+// other steps do not need.
+func (ru *run) changesOld(s rotation.Step) bool {
+	switch s.Action {
+	case rotation.Supersede, rotation.Extend, rotation.Retire, rotation.RemoveDuplicate, rotation.Rename:
+		return true
+	case rotation.Unfuse:
+		return ru.fresh == nil || s.Key != ru.fresh.ID
+	}
+	return false
 }
 
 // tellRecorded tells the caller once the demand is met or recorded.

@@ -44,8 +44,11 @@ func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(
 	end := ru.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {
 		err := ru.changeAsRead(ctx, keyID, func(k rotation.Key) (KeyChange, bool) { return c, !done(k) })
-		if !errors.Is(err, ErrConflict) || !ru.wall().Add(pause).Before(end) {
+		if !errors.Is(err, ErrConflict) {
 			return err
+		}
+		if !ru.wall().Add(pause).Before(end) { // a conflict that stays is no change of the state
+			return fmt.Errorf("%w: for %s: %s", ErrConflict, patience, err.Error())
 		}
 		if serr := ru.sleep(ctx, pause); serr != nil {
 			return err

@@ -67,6 +67,7 @@ type attempt struct {
 	// later.
 	wanted rotation.Trigger
 	spent  bool // an earlier round of this run has minted
+	last   bool // no other round follows
 }
 
 // owned is a consumer, with the port that restarts it and its name there.

@@ -54,6 +54,8 @@ func (ru *run) settlePublish(ctx context.Context, at reading, err error) error {
 		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
 		ru.entries[i].Entry = back
 		return ru.publish(ctx, store)
+	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision == at.Revision && at.store.Guarded():
+		return fmt.Errorf("%w, although the entry is unchanged: %s", ErrRefused, err.Error())
 	case conflict && !ru.fresh.stored && rerr == nil:
 		return ru.withdraw(ctx, "another replica published to "+store+" first")
 	}

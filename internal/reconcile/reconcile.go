@@ -85,10 +85,10 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (
 	log := slog.New(r.log().Handler().WithAttrs(filled("credential", c.Name, "cause", req.Cause)))
 	var err error
 	spent, published := false, false
-	for range maxRounds {
+	for round := range maxRounds {
 		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
 		ru := r.newRun(c, req, log, &out)
-		ru.spent = spent
+		ru.spent, ru.last = spent, round == maxRounds-1
 		err = ru.round(ctx)
 		spent, published = spent || ru.fresh != nil, published || out.Result == ResultPublished
 		if !errors.Is(err, errAgain) || ctx.Err() != nil {

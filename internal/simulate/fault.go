@@ -61,6 +61,7 @@ const (
 	limited      fault = "429"           // no effect, with a time to wait
 	denied       fault = "403"           // no effect
 	refused      fault = "refused"       // no effect, and never will
+	conflicted   fault = "409"           // no effect; as if the thing had changed
 	timeout      fault = "timeout"       // the run's time is up; the effect may come later
 	frozenBefore fault = "frozen-before" // the process stands still before it sends
 	frozenAfter  fault = "frozen-after"  // the process stands still before it hears the answer
@@ -114,6 +115,8 @@ func (f fate) apply(what fault, st step) fate {
 		if st == exchange { // no refusal of a token is final
 			f.err = fmt.Errorf("%w: 403", reconcile.ErrUnavailable)
 		}
+	case conflicted:
+		f.effect, f.err = false, fmt.Errorf("%w: 409", reconcile.ErrConflict)
 	case refused:
 		f.effect, f.err = false, fmt.Errorf("%w: 400", reconcile.ErrRefused)
 	}

@@ -62,6 +62,9 @@ func TestOneFaultThatStaysFor300Days(t *testing.T) {
 	for _, st := range []step{lookup, clearing} {
 		all = append(all, stay{"P", []step{st}, denied}, stay{"P", []step{st}, broken})
 	}
+	for _, st := range []step{unfuse, supersede, extend, remember, retire, disable, condemn, remove, publish, copying} {
+		all = append(all, stay{"GP", []step{st}, conflicted})
+	}
 	for _, p := range permissions {
 		all = append(all, stay{"GP", p, denied})
 	}
