@@ -34,7 +34,7 @@ run: build $(if $(filter function,$(FORM)),bundle)
 
 # What the race detector would only slow down: the kills are of a program that is
 # built without it.
-SLOW := ^(TestEnumerateFaults|TestKills)$$
+SLOW := ^(TestEnumerateFaults|TestOneFaultThatStaysFor300Days|TestKills)$$
 
 test: ## Run every test that needs only Go and make.
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")

@@ -184,13 +184,26 @@ func TestAKeyThatCouldNotBePublishedDelaysTheNext(t *testing.T) {
 			state:   due(refused("r", 10*time.Hour, rotation.StoreQuota), refused("s", 9*time.Hour, rotation.StoreQuota)),
 			blocked: rotation.StoreQuota,
 		},
+		"for an hour, if no key that a store names works": {
+			state: credential(stores(guarded("a", disabled(old))), refused("r", 59*time.Minute, rotation.StoreDenied), disabled(old)), blocked: rotation.StoreDenied,
+		},
+		"then another one is tried for dead consumers": {
+			state: credential(stores(guarded("a", disabled(old))), refused("r", time.Hour, rotation.StoreDenied), disabled(old)), want: renewed(rotation.KeyEnded, "a"),
+		},
+		"for an hour, if the key that a store names leaked": {
+			state: credential(stores(guarded("a", leaked(full("old", 20*day)))), refused("r", 59*time.Minute, rotation.StoreDenied), leaked(full("old", 20*day))), blocked: rotation.StoreDenied,
+		},
+		"two of them for eight hours, if no key that a store names works": {
+			state:   credential(stores(guarded("a", disabled(old))), refused("r", 9*time.Hour, rotation.StoreDenied), refused("s", 7*time.Hour, rotation.StoreDenied), disabled(old)),
+			blocked: rotation.StoreDenied,
+		},
 		"what may pass by itself is tried again at once": {state: due(refused("r", time.Hour, rotation.StoreUnreachable)), want: anew},
 		"and the second time it waits": {
-			state:   due(refused("r", 2*time.Hour, rotation.StoreUnreachable), refused("s", time.Hour, rotation.StoreUnreachable)),
+			state:   due(refused("r", 2*time.Hour, rotation.StoreUnreachable), refused("s", 30*time.Minute, rotation.StoreUnreachable)),
 			waiting: rotation.StoreUnreachable,
 		},
 		"a demand that came since is tried at once": {
-			state: due(refused("r", time.Hour, rotation.StoreQuota)), trigger: rotation.Trigger{NewerThan: now.Add(-time.Minute)},
+			state: due(refused("r", 30*time.Minute, rotation.StoreQuota)), trigger: rotation.Trigger{NewerThan: now.Add(-time.Minute)},
 			want: also(renewed(rotation.Demanded, "a"), "supersede old 36h0m0s: replaced"),
 		},
 		"a store after the first that refused the key gets no new key either": {

@@ -3,8 +3,9 @@ package rotation
 import "time"
 
 // A key that could not be published is the memory of why. It is not deleted: its
-// fuse ends it, and until then it delays the next key. So a lasting refusal costs
-// two or three keys a day, and not one at each sweep.
+// fuse ends it, and until then it delays the next key: for eight hours, or for one if
+// stores name no key that is fit for use, then until the first has ended. So a lasting refusal costs two
+// or three keys a day, and not one at each sweep.
 
 // refusal returns why the last new key could not be published, and until when the
 // next one waits. What may pass by itself is tried again once without delay, and a
@@ -31,13 +32,21 @@ func (v view) refusal() (why Reason, until time.Time) {
 	switch {
 	case n <= 0 || v.asked.After(last.Refused):
 		return "", time.Time{}
-	case n == 1:
+	case n == 1 && v.unfit():
+		first = last.Refused.Add(v.r.Fuse / 24)
+	case n == 1, n == 2 && v.unfit():
 		first = last.Refused.Add(v.r.Fuse / 3)
 	}
 	if !v.now.Before(first) {
 		return "", time.Time{}
 	}
 	return last.Refusal, first
+}
+
+// unfit reports whether stores name keys, and none of them both works and has not
+// leaked.
+func (v view) unfit() bool {
+	return len(v.named) > 0 && (v.published.ID == "" || !v.published.Leaked.IsZero())
 }
 
 // declined reports whether a store after the first refused the published key, so
