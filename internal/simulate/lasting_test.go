@@ -68,8 +68,9 @@ func TestOneFaultThatStaysFor300Days(t *testing.T) {
 	for _, p := range permissions {
 		all = append(all, stay{"GP", p, denied})
 	}
-	for _, what := range all {
+	for _, what := range sampled(all, 4) {
 		t.Run(fmt.Sprintf("%s/%s/%v", what.layout, what.fault, what.steps), func(t *testing.T) {
+			t.Parallel()
 			for _, problem := range endure(t, what, 12*time.Hour, 300, nil) {
 				t.Error(problem)
 			}

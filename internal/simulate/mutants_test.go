@@ -633,6 +633,9 @@ func TestMutants(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes 50 mutants too slow: make test runs them without it")
 	}
+	if !selected() {
+		t.Skip("the mutants take more than a minute: make test runs them, and so does -run Mutants")
+	}
 	killed := 0
 	for _, m := range mutants {
 		if *onlyMutant != "" && m.name != *onlyMutant {

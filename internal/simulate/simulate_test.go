@@ -25,6 +25,24 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
+var everything = flag.Bool("all", false, "play everything, as make test does: 10,000 histories, every hand, every lasting fault and the mutants")
+
+// selected reports whether tests play in full: with -all, or if -run names some. An
+// ordinary run of the package plays samples, so that it ends within a minute.
+func selected() bool { return *everything || flag.Lookup("test.run").Value.String() != "" }
+
+// sampled returns each nth element, or all in full.
+func sampled[T any](list []T, n int) []T {
+	if selected() {
+		return list
+	}
+	var some []T
+	for i := 0; i < len(list); i += n {
+		some = append(some, list[i])
+	}
+	return some
+}
+
 // tally adds up verdicts.
 type tally struct {
 	mu        sync.Mutex
@@ -98,6 +116,9 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 	n := *histories
 	if n == 0 {
 		n = ordinary
+		if selected() {
+			n = whole
+		}
 	}
 	began := time.Now()
 	y := many(t, *firstSeed, n, Options{}, func(*tally) bool { return false })
