@@ -44,7 +44,7 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 		return Answer{Status: status}
 	}
 	if from.hidden {
-		if a, refused := s.refuseStranger(ctx, from); refused {
+		if a, refused := s.refuseStranger(ctx, requests, from); refused {
 			return a
 		}
 	}
@@ -57,9 +57,10 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 
 // refuseStranger answers a caller without a token before anything is run: if the
 // looks of all such callers are used up, or if our login fails. A tick is not
-// counted.
-func (s *Service) refuseStranger(ctx context.Context, from caller) (Answer, bool) {
-	if !from.tick && !s.looks.Allow() {
+// counted. The header alone makes no tick: in structured mode, the event is another.
+func (s *Service) refuseStranger(ctx context.Context, requests []event.Request, from caller) (Answer, bool) {
+	tick := from.tick && !slices.ContainsFunc(requests, func(q event.Request) bool { return q.Sender != event.SenderTimer })
+	if !tick && !s.looks.Allow() {
 		return tooMany(), true
 	}
 	if err := s.login.check(ctx); err != nil {

@@ -453,6 +453,21 @@ func TestEventsOfOthersDoNotKeepTheTimerOut(t *testing.T) {
 	}
 }
 
+func TestATimersHeaderFreesNoOtherEventFromTheLimit(t *testing.T) {
+	s := newWorld().service(t, oneBurst)
+	e := sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents+json", "ce-type": "dev.knative.sources.ping"},
+		Body: []byte(`{"specversion":"1.0","id":"1","source":"/t","type":"dev.latchkey.sweep","data":{"credentials":["other"]}}`)}
+	limited := 0
+	for range 2 * LooksBurst {
+		if post(s, "/", e).Code == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited != LooksBurst {
+		t.Errorf("%d of %d looks were limited, want %d", limited, 2*LooksBurst, LooksBurst)
+	}
+}
+
 func TestAFailedLoginIsNotTriedByEachRequest(t *testing.T) {
 	w := newWorld()
 	w.unusable = errors.New("IAM answers 400")
