@@ -73,8 +73,8 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	return after
 }
 
-// tidies reports whether a step only removes what is over. Its failure is trouble
-// that is told, and no failure of the run.
+// tidies reports whether a step only removes a key or a service ID that has no use any
+// more. Its failure becomes a note, and the run goes on.
 func tidies(s rotation.Step) bool {
 	return s.Action == rotation.RemoveDuplicate || s.Action == rotation.Retire && (s.Reason == rotation.IsExpired || s.Reason == rotation.NeverPublished)
 }

@@ -12,7 +12,7 @@ import (
 
 const day = 24 * time.Hour
 
-// Whatever cannot be removed is told, and holds nothing back.
+// A key or service ID that cannot be removed is reported, and delays no rotation.
 func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 	for name, tc := range map[string]struct {
 		over func(w *bench) // leaves something to remove

@@ -2,10 +2,10 @@ package rotation
 
 import "time"
 
-// A key that could not be published is the memory of why. It is not deleted: its
-// fuse ends it, and until then it delays the next key: for eight hours, or for one if
-// stores name no key that is fit for use, then until the first has ended. So a lasting refusal costs two
-// or three keys a day, and not one at each sweep.
+// A key that could not be published keeps the reason in its marker. It is not deleted:
+// its fuse ends it. The first such key delays the next by eight hours, or by one hour
+// if stores name no key that is fit for use. Further ones delay it longer. So a lasting
+// refusal costs two or three keys a day, not one at each sweep.
 
 // refusal returns why the last new key could not be published, and until when the
 // next one waits. What may pass by itself is tried again once without delay, and a
