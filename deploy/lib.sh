@@ -129,7 +129,7 @@ secrets() {
 	local file=$SCRATCH/secrets.env
 	: >"$file"
 	if ! secret_line EVENTS_TOKEN EVENTS_TOKEN "$file"; then
-		if grep -Eq '^[^#]*bearerEnv:[[:space:]]*EVENTS_TOKEN' "$CONFIG"; then
+		if grep -Eq '^[^#]*bearerEnv:[[:space:]]*\[?EVENTS_TOKEN' "$CONFIG"; then
 			die "the config needs EVENTS_TOKEN: set EVENTS_TOKEN or EVENTS_TOKEN_FILE"
 		fi
 	fi

@@ -14,6 +14,69 @@ import (
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
+// newCallers builds the callers of events with their tokens.
+func newCallers(env environment, configured []config.Caller) (built []service.Caller, err error) {
+	for _, c := range configured {
+		caller := service.Caller{Name: c.Name, Allow: allows(c.Allow)}
+		add := func(variable, file string) error {
+			token, err := renewedToken(env, variable, file)
+			if err != nil {
+				return fmt.Errorf("reading events.auth: caller %s: %s: %w", c.Name, variable+file, err)
+			}
+			caller.Tokens = append(caller.Tokens, token)
+			return nil
+		}
+		for _, name := range c.BearerEnv {
+			if err := add(name, ""); err != nil {
+				return nil, err
+			}
+		}
+		for _, name := range c.BearerFile {
+			if err := add("", name); err != nil {
+				return nil, err
+			}
+		}
+		built = append(built, caller)
+	}
+	return built, nil
+}
+
+// separate rejects a secret that two senders have: what one sends would be valid for the
+// other. The config cannot see it if the secret is in two variables or files.
+func separate(env environment, cfg *config.Config) error {
+	type sender struct {
+		name    string
+		secrets []secret.Value
+	}
+	var senders []sender
+	add := func(name string, variables, files []string) error {
+		secrets, err := readSecrets(env, variables, files)
+		if err != nil {
+			return fmt.Errorf("reading the secret of %s: %w", name, err)
+		}
+		for _, other := range senders {
+			for _, s := range secrets {
+				if slices.ContainsFunc(other.secrets, s.Equal) {
+					return fmt.Errorf("reading the secret of %s: it is the secret of %s, too: each sender needs its own", name, other.name)
+				}
+			}
+		}
+		senders = append(senders, sender{name, secrets})
+		return nil
+	}
+	for _, c := range cfg.Events.Callers {
+		if err := add("caller "+c.Name, c.BearerEnv, c.BearerFile); err != nil {
+			return err
+		}
+	}
+	for _, h := range cfg.Hooks {
+		if err := add("hooks."+h.Name, h.Verify.SecretEnv, h.Verify.SecretFile); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // newHooks builds the hooks of the config with their secrets.
 func newHooks(env environment, configured []*config.Hook, now func() time.Time) (built []service.Hook, err error) {
 	for _, h := range configured {
@@ -33,7 +96,7 @@ func newHooks(env environment, configured []*config.Hook, now func() time.Time) 
 // while they are replaced, the last verifier counts.
 func newVerifier(env environment, v config.Verify, now func() time.Time) (*webhook.Verifier, error) {
 	build := func() (*webhook.Verifier, []secret.Value, error) {
-		secrets, err := hookSecrets(env, v)
+		secrets, err := readSecrets(env, v.SecretEnv, v.SecretFile)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -50,7 +113,7 @@ func newVerifier(env environment, v config.Verify, now func() time.Time) (*webho
 	return webhook.Renewed(func() *webhook.Verifier {
 		mu.Lock()
 		defer mu.Unlock()
-		secrets, err := hookSecrets(env, v)
+		secrets, err := readSecrets(env, v.SecretEnv, v.SecretFile)
 		if err == nil && !slices.EqualFunc(secrets, known, secret.Value.Equal) {
 			if built, secrets, err := build(); err == nil {
 				last, known = built, secrets
@@ -60,20 +123,20 @@ func newVerifier(env environment, v config.Verify, now func() time.Time) (*webho
 	}), nil
 }
 
-// hookSecrets reads every secret that the config names. If one is missing, the
-// hook must not work with the other alone.
-func hookSecrets(env environment, v config.Verify) (secrets []secret.Value, err error) {
-	for _, name := range v.SecretEnv {
+// readSecrets reads every secret of one sender. If one is missing, the sender must not
+// work with the other alone.
+func readSecrets(env environment, variables, files []string) (secrets []secret.Value, err error) {
+	for _, name := range variables {
 		s, err := readSecret(env, name, "")
 		if err != nil {
-			return nil, fmt.Errorf("secretEnv: %w", err)
+			return nil, fmt.Errorf("reading variable: %w", err)
 		}
 		secrets = append(secrets, s)
 	}
-	for _, name := range v.SecretFile {
+	for _, name := range files {
 		s, err := readSecret(env, "", name)
 		if err != nil {
-			return nil, fmt.Errorf("secretFile: %w", err)
+			return nil, fmt.Errorf("reading file: %w", err)
 		}
 		secrets = append(secrets, s)
 	}

@@ -24,20 +24,21 @@ func put(t *testing.T, file, text string) {
 	}
 }
 
-func TestASecretInAFileIsReadAgain(t *testing.T) {
+func TestATokenInAFileIsReadAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
-	put(t, file, "one\n")
-	v, err := renewedSecret(nil, "", file)
+	const one, two, three = "one-0123456789abcdef", "two-0123456789abcdef", "three-0123456789abcdef"
+	put(t, file, one+"\n")
+	v, err := renewedToken(nil, "", file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range []struct{ text, want string }{{"one\n", "one"}, {"two\n", "two"}, {"\n", "two"}, {"three", "three"}} {
+	for _, step := range []struct{ text, want string }{{one + "\n", one}, {two + "\n", two}, {"\n", two}, {"short", two}, {three, three}} {
 		put(t, file, step.text)
 		if !v.Equal(secret.New(step.want)) {
 			t.Errorf("with %q it is not %s", step.text, step.want)
 		}
 	}
-	if err := os.Remove(file); err != nil || !v.Equal(secret.New("three")) {
+	if err := os.Remove(file); err != nil || !v.Equal(secret.New(three)) {
 		t.Errorf("without the file it is not the last one (%v)", err)
 	}
 }

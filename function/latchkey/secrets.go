@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
 // readSecret reads a secret from the variable or else from the file that the
@@ -48,11 +49,24 @@ func missingSecrets(env environment, cfg *config.Config) error {
 	return errors.Join(missing...)
 }
 
-// renewedSecret is readSecret for a process that stays up: a secret from a file
-// is read again each time it is used. While the file can't be read or is empty,
-// as while it is replaced, the last secret counts.
-func renewedSecret(env environment, variable, file string) (secret.Value, error) {
-	first, err := readSecret(env, variable, file)
+// readToken is readSecret for the token of a caller. A short token can be guessed,
+// since the URL is public.
+func readToken(env environment, variable, file string) (secret.Value, error) {
+	v, err := readSecret(env, variable, file)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(v.Expose()); n < webhook.MinSecret {
+		return nil, fmt.Errorf("the token has %d characters; the minimum is %d", n, webhook.MinSecret)
+	}
+	return v, nil
+}
+
+// renewedToken is readToken for a process that stays up: a token from a file is read
+// again each time it is used. While the file cannot be read or holds no valid token, as
+// while it is replaced, the last token counts.
+func renewedToken(env environment, variable, file string) (secret.Value, error) {
+	first, err := readToken(env, variable, file)
 	if err != nil || variable != "" {
 		return first, err
 	}
@@ -61,7 +75,7 @@ func renewedSecret(env environment, variable, file string) (secret.Value, error)
 	return secret.From(func() string {
 		mu.Lock()
 		defer mu.Unlock()
-		if now, err := readSecret(env, "", file); err == nil {
+		if now, err := readToken(env, "", file); err == nil {
 			last = now
 		}
 		return last.Expose()

@@ -123,7 +123,10 @@ func printNeeds(std cli.Streams, cfg *config.Config) error {
 func explainer(cfg *config.Config) service.Explainer {
 	x := service.Explainer{
 		Interpreter: service.Interpreter{Rules: newRuleset(cfg.Rules)},
-		Known:       cfg.Events.Auth != config.Auth{}, Allow: allows(cfg.Events.Allow),
+		Known:       len(cfg.Events.Callers) > 0, Allow: allows(cfg.Jobs.Allow),
+	}
+	for _, c := range cfg.Events.Callers {
+		x.Allow = append(x.Allow, allows(c.Allow)...)
 	}
 	for _, e := range cfg.Entries {
 		x.Entries = append(x.Entries, e.Name)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -142,17 +141,16 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 	cfg := service.Config{
 		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
 		Version: buildVersion(),
-		Events:  service.Events{Origins: p.cfg.Events.Origins, Allow: allows(p.cfg.Events.Allow), Rules: newRuleset(p.cfg.Rules)},
-	}
-	if auth := p.cfg.Events.Auth; auth != (config.Auth{}) {
-		bearer, err := renewedSecret(env, auth.BearerEnv, auth.BearerFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading events.auth: %w", err)
-		}
-		cfg.Events.Bearer, cfg.Events.BearerName = bearer, cmp.Or(auth.BearerEnv, filepath.Base(auth.BearerFile))
+		Events:  service.Events{Origins: p.cfg.Events.Origins, Jobs: allows(p.cfg.Jobs.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
 	var err error
+	if cfg.Events.Callers, err = newCallers(env, p.cfg.Events.Callers); err != nil {
+		return nil, err
+	}
 	if cfg.Hooks, err = newHooks(env, p.cfg.Hooks, p.cloud.now); err != nil {
+		return nil, err
+	}
+	if err := separate(env, p.cfg); err != nil {
 		return nil, err
 	}
 	for _, f := range tune {

@@ -21,7 +21,7 @@ const args = {
 // limit of unauthenticated calls.
 args.__ce_headers.Authorization = 'Bearer bench';
 const env = {
-  PATH: process.env.PATH, LATCHKEY_ENDPOINT: 'http://127.0.0.1:1', IBMCLOUD_API_KEY: 'none', EVENTS_TOKEN: 'bench',
+  PATH: process.env.PATH, LATCHKEY_ENDPOINT: 'http://127.0.0.1:1', IBMCLOUD_API_KEY: 'none', EVENTS_TOKEN: 'bench-0123456789abcdef',
   LATCHKEY_CONFIG: 'version: 1\nowner: bench\nevents: {auth: {bearerEnv: EVENTS_TOKEN}}\ncredentials:\n- name: a\n  serviceID: {name: a, policies: [{service: logs, roles: [Sender]}]}\n  stores: [{file: {path: a.json}}]\n',
 };
 Object.assign(process.env, env);

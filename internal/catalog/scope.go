@@ -18,7 +18,7 @@ type Scope struct {
 	// Secrets are names of secrets in Secrets Manager: only credentials that are
 	// stored in one of them, or have its name.
 	Secrets []string
-	// With are the parameters of a credential that may not exist yet.
+	// With selects the credentials with these parameters. One may not exist yet.
 	With map[string]string
 	// Provision lets With add a credential that neither the config nor a marker
 	// yields.
@@ -59,11 +59,9 @@ func (s Scope) includes(c reconcile.Credential) bool {
 	if s.Project != "" && c.With["project"] != s.Project {
 		return false
 	}
-	if s.Provision {
-		for name, value := range s.With {
-			if c.With[name] != value {
-				return false
-			}
+	for name, value := range s.With {
+		if c.With[name] != value {
+			return false
 		}
 	}
 	return true

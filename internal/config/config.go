@@ -74,6 +74,7 @@ type Config struct {
 	ForcedPerHour int
 	Paused        bool      // observe without changing anything; default false
 	Events        Events    // authentication and permissions of events
+	Jobs          Jobs      // permissions of jobs that an event started
 	Rules         []*Rule   // in file order
 	Hooks         []*Hook   // in file order, with unique names
 	Outcomes      []Outcome // sinks in file order
@@ -88,23 +89,6 @@ type Identity struct {
 	// Formerly are the IAM IDs that latchkey logged in as before. What they made
 	// counts as its own.
 	Formerly []string
-}
-
-// Events configures which senders may request what.
-type Events struct {
-	Auth  Auth
-	Allow []Allow // default none: authenticated senders may only trigger a look
-	// Origins lists the DNS names of senders that may send webhooks, or "*" for
-	// all; default none. It answers the CloudEvents handshake and does not
-	// authenticate.
-	Origins []string
-}
-
-// Auth names the environment variable or file with the bearer token that senders
-// present. If both are empty, no sender is authenticated, and events only trigger
-// a look.
-type Auth struct {
-	BearerEnv, BearerFile string
 }
 
 // Allow permits authenticated senders some verbs on some credentials.

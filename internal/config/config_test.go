@@ -59,9 +59,12 @@ func TestEmulatorExampleExpands(t *testing.T) {
 	wantConfig := &Config{
 		Owner: "example", Regions: []string{"eu-de", "us-south"}, Endpoints: Public, SweepEvery: time.Hour, ForcedPerHour: 60,
 		Events: Events{
-			Auth:  Auth{BearerEnv: "EVENTS_TOKEN"},
-			Allow: []Allow{{Verbs: []string{"provision", "rotate"}, Credentials: []string{"*"}}},
+			Callers: []Caller{{
+				Name: "EVENTS_TOKEN", BearerEnv: []string{"EVENTS_TOKEN"},
+				Allow: []Allow{{Verbs: []string{"provision", "rotate"}, Credentials: []string{"*"}}},
+			}},
 		},
+		Jobs:    Jobs{Allow: []Allow{{Verbs: []string{"provision", "rotate"}, Credentials: []string{"*"}}}},
 		Secrets: []Secret{{At: "events.auth.bearerEnv", Env: "EVENTS_TOKEN"}},
 	}
 	entries := c.Entries
@@ -109,7 +112,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, `{version: 1, owner: o, credentials: [{name: a, serviceID: {name: a, policies: [{service: logs, roles: [Sender]}]}, stores: [{file: {path: keys/a.json}}]}]}`)
-	if c.SweepEvery != time.Hour || c.Endpoints != Public || c.Paused || c.Events.Auth != (Auth{}) {
+	if c.SweepEvery != time.Hour || c.Endpoints != Public || c.Paused || len(c.Events.Callers) > 0 {
 		t.Errorf("defaults of the config: %+v", c)
 	}
 	got, err := c.Entries[0].Expand(Input{})
@@ -136,7 +139,7 @@ func TestFaults(t *testing.T) {
 	}{
 		// Keys and kinds.
 		"an unknown key suggests the near one":          {"sweepEvery: 1h", "sweepevery: 1h", []string{`4: : unknown key "sweepevery"; did you mean "sweepEvery"?`}},
-		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, forcedPerHour, paused, events, rules, hooks, outcomes, provider, credentials`}},
+		"an unknown key without a near one lists all":   {"sweepEvery: 1h", "kubernetes: {}", []string{`4: : unknown key "kubernetes"; known here: version, owner, identity, account, regions, endpoints, sweepEvery, forcedPerHour, paused, events, jobs, rules, hooks, outcomes, provider, credentials`}},
 		"an unknown kind of store names the known ones": {"  - file: {path: /keys/logs.json}", "  - keychain: {path: x}", []string{`20: credentials[0].stores[0]: unknown key "keychain"; known here: codeEngine, secretsManager, file, kubernetes, vault, restart, required`}},
 		"a key that is there twice":                     {"sweepEvery: 1h", "owner: other", []string{`4: owner: the key "owner" occurs twice; the first is on line 2`}},
 		"a key without a value":                         {"sweepEvery: 1h", "sweepEvery:", []string{`4: sweepEvery: has no value`}},
@@ -144,7 +147,7 @@ func TestFaults(t *testing.T) {
 		"an unquoted expression in braces":              {"project: tools", "project: ${project.id}", []string{`21: : reading YAML: did not find expected ',' or '}'; quote a value with ${…} inside { } and [ ]`}},
 		"a list that ends in a comma":                   {"roles: [Sender]", "roles: [Sender, ]", nil},
 		"an empty list item":                            {"roles: [Sender]", "roles: [Sender, ~]", []string{`15: credentials[0].serviceID.policies[0].roles[1]: has no value`}},
-		"a list where a mapping belongs":                {"  auth: {bearerEnv: EVENTS_TOKEN}", "  auth: [EVENTS_TOKEN]", []string{`6: events.auth: must be a mapping of keys to values, not a list`}},
+		"a list where a mapping belongs":                {"serviceID:\n", "serviceID: []\n  x:\n", []string{`11: credentials[0].serviceID: must be a mapping of keys to values, not a list`, `12: credentials[0]: unknown key "x"; known here: `}},
 		"a word where a list belongs":                   {"regions: [eu-de]", "regions: eu-de", []string{`3: regions: must be a list, not a string`}},
 		"a number where a string belongs":               {"owner: example", "owner: 12", []string{`2: owner: must be a string, not a number; quote it`}},
 		"a boolean of YAML 1.1":                         {"sweepEvery: 1h", "paused: yes", []string{`4: paused: must be true or false, not a string`}},

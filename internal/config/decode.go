@@ -28,6 +28,7 @@ const (
 // A draft holds positions in the file, for the checks between fields.
 type draft struct {
 	root     object
+	allow    []Allow // events.allow
 	patterns []pattern
 	entries  []*entryDraft
 	rules    []*Rule
@@ -67,8 +68,14 @@ func (d *decoder) config(v value) *Config {
 		field{"forcedPerHour", false, func(v value) { c.ForcedPerHour = d.number(v, minForcedPerHour, maxForcedPerHour) }},
 		field{"paused", false, func(v value) { c.Paused = d.truth(v) }},
 		field{"events", false, func(v value) {
-			events, patterns := d.events(v)
-			c.Events, f.patterns = events, append(f.patterns, patterns...)
+			events, shared, patterns := d.events(v)
+			c.Events, f.allow, f.patterns = events, shared, append(f.patterns, patterns...)
+		}},
+		field{"jobs", false, func(v value) {
+			d.object(v, field{"allow", true, func(v value) {
+				allow, patterns := d.allow(v)
+				c.Jobs.Allow, f.patterns = allow, append(f.patterns, patterns...)
+			}})
 		}},
 		field{"rules", false, func(v value) { f.rules = d.rules(v) }},
 		field{"hooks", false, func(v value) {
@@ -84,6 +91,9 @@ func (d *decoder) config(v value) *Config {
 			}
 		}},
 	)
+	if !has(v, "jobs") {
+		c.Jobs.Allow = f.allow
+	}
 	for _, e := range f.entries {
 		e.paused = e.paused || c.Paused
 		c.Entries = append(c.Entries, e.Entry)
@@ -91,21 +101,6 @@ func (d *decoder) config(v value) *Config {
 	c.Rules = f.rules
 	d.across(c, f)
 	return c
-}
-
-func (d *decoder) events(v value) (e Events, patterns []pattern) {
-	d.object(v,
-		field{"auth", false, func(v value) {
-			o := d.object(v,
-				field{"bearerEnv", false, func(v value) { e.Auth.BearerEnv = d.secretSource(v, checkEnv) }},
-				field{"bearerFile", false, func(v value) { e.Auth.BearerFile = d.secretSource(v, checkSecretFile) }},
-			)
-			d.exactlyOne(o, "bearerEnv", "bearerFile")
-		}},
-		field{"allow", false, func(v value) { e.Allow, patterns = d.allow(v) }},
-		field{"origins", false, func(v value) { e.Origins = d.words(v, checkOrigin) }},
-	)
-	return e, patterns
 }
 
 // allow reads the permissions of the senders of one source.
@@ -139,6 +134,7 @@ func (d *decoder) secretSource(v value, check func(string) error) string {
 		d.fault(v, "the value (not repeated here) %v; a config never contains the secret itself", err)
 		return ""
 	}
+	d.separate(v, s)
 	d.addSecret(v.path, s)
 	return s
 }

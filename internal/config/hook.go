@@ -260,7 +260,7 @@ func (d *decoder) secretSources(v value, check func(string) error) (sources []st
 		}
 	})
 	if n := len(v.node.Content); n == 0 || n > 2 {
-		d.fault(v, "has %d secrets; a hook has one, or two during a change", n)
+		d.fault(v, "has %d secrets; a sender has one, or two during a change", n)
 	}
 	return sources
 }

@@ -20,7 +20,8 @@ type decoder struct {
 	faults Faults
 
 	secrets   []Secret
-	templates []*template // of the entry being read, not yet compiled
+	senders   map[string]string // by the variable or file of their secret
+	templates []*template       // of the entry being read, not yet compiled
 }
 
 // A value is a YAML node and its path.

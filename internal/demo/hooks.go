@@ -13,11 +13,11 @@ import (
 )
 
 // Hooks are the secrets of the demo's hooks, made for one run.
-type Hooks struct{ ServiceNow, Jira, GitHub secret.Value }
+type Hooks struct{ ServiceNow, Jira, GitHub, Alerts secret.Value }
 
 // NewHooks draws the secrets.
 func NewHooks() (h Hooks, err error) {
-	for _, into := range []*secret.Value{&h.ServiceNow, &h.Jira, &h.GitHub} {
+	for _, into := range []*secret.Value{&h.ServiceNow, &h.Jira, &h.GitHub, &h.Alerts} {
 		if *into, err = secret.Random(nil); err != nil {
 			return h, err
 		}
@@ -27,7 +27,10 @@ func NewHooks() (h Hooks, err error) {
 
 // Environment returns the variables that the config reads them from.
 func (h Hooks) Environment() []string {
-	return []string{"SERVICENOW_TOKEN=" + h.ServiceNow.Expose(), "JIRA_SECRET=" + h.Jira.Expose(), "GITHUB_SECRET=" + h.GitHub.Expose()}
+	return []string{
+		"SERVICENOW_TOKEN=" + h.ServiceNow.Expose(), "JIRA_SECRET=" + h.Jira.Expose(),
+		"GITHUB_SECRET=" + h.GitHub.Expose(), "GITHUB_ALERTS_SECRET=" + h.Alerts.Expose(),
+	}
 }
 
 // Lines returns curl commands that send what the systems send, signed in their

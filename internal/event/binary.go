@@ -52,7 +52,7 @@ func binary(contentType string, attributes []attribute, body []byte) (Event, err
 			return Event{}, malformed("header ce-datacontenttype: use Content-Type instead")
 		}
 		if i > 0 && a.name == attributes[i-1].name { // readers differ on which one counts
-			return Event{}, malformed("header ce-%s occurs more than once", clip(a.name))
+			return Event{}, malformed("header ce-%s occurs more than once", Clip(a.name))
 		}
 	}
 	read := attributes[:0]

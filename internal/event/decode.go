@@ -39,10 +39,11 @@ func malformed(format string, args ...any) error {
 }
 
 // quote makes a sender's text safe for an answer and a log.
-func quote(s string) string { return strconv.Quote(clip(s)) }
+func quote(s string) string { return strconv.Quote(Clip(s)) }
 
-// clip shortens s without splitting a character.
-func clip(s string) string {
+// Clip returns at most 80 bytes of a text that a sender chose, for logs and answers. It
+// shortens s without splitting a character.
+func Clip(s string) string {
 	const most = 80
 	if len(s) <= most {
 		return s

@@ -14,7 +14,7 @@ type Triggered struct {
 	Header http.Header
 	Body   []byte
 	// Known: the sender needs an authorization to start jobs, so it may request
-	// what the config allows. Other events can only trigger a look.
+	// what jobs.allow lists. Other events can only trigger a look.
 	Known bool
 }
 

@@ -59,19 +59,27 @@ func (c caller) permitted(verb event.Verb, all []reconcile.Credential) (allowed 
 	return allowed, refused
 }
 
-// authenticate compares the bearer token in constant time. A request without a
-// token is from an unknown caller; one with a wrong token is refused.
-func (s *Service) authenticate(r *http.Request) (known, ok bool) {
+// authenticate compares the bearer token with every caller's, each in constant time. A
+// request without a token is from an unknown caller, which is nil; one with a wrong
+// token is refused.
+func (s *Service) authenticate(r *http.Request) (from *Caller, ok bool) {
 	header := r.Header.Values("Authorization")
 	if len(header) == 0 {
-		return false, true
+		return nil, true
 	}
 	scheme, token, _ := strings.Cut(header[0], " ")
-	if len(header) > 1 || !strings.EqualFold(scheme, "bearer") || s.cfg.Events.Bearer.Empty() {
-		return false, false
+	shown := secret.New(strings.TrimSpace(token))
+	if len(header) > 1 || !strings.EqualFold(scheme, "bearer") || shown.Empty() {
+		return nil, false
 	}
-	known = s.cfg.Events.Bearer.Equal(secret.New(strings.TrimSpace(token)))
-	return known, known
+	for i, c := range s.cfg.Events.Callers {
+		for _, t := range c.Tokens {
+			if t.Equal(shown) {
+				from = &s.cfg.Events.Callers[i]
+			}
+		}
+	}
+	return from, from != nil
 }
 
 // authorize returns the requests that the caller may make. An unknown caller's

@@ -55,7 +55,7 @@ func (s *Service) batch(ctx context.Context, header http.Header, body []byte, fr
 func together(items []event.Item, answers []Answer) Answer {
 	whole := Answer{Status: http.StatusNoContent, parts: make([]part, len(items))}
 	for i, a := range answers {
-		whole.parts[i] = part{Event: items[i].Event.ID(), Status: a.Status, Outcomes: a.Outcomes, Detail: a.Problem}
+		whole.parts[i] = part{Event: event.Clip(items[i].Event.ID()), Status: a.Status, Outcomes: a.Outcomes, Detail: a.Problem}
 		whole.retry = max(whole.retry, a.retry)
 		if severity(a.Status) > severity(whole.Status) {
 			whole.Status = a.Status

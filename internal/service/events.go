@@ -22,11 +22,12 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusMethodNotAllowed, r.Method+" is not for this path: send a CloudEvent by POST")
 		return
 	}
-	known, ok := s.authenticate(r)
+	sender, ok := s.authenticate(r)
 	if !ok {
-		w.WriteHeader(http.StatusUnauthorized)
+		s.refused.answer(w, r)
 		return
 	}
+	known := sender != nil
 	body, release, err := s.eventBody(w, r, known)
 	defer release()
 	if err != nil {
@@ -37,7 +38,7 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	from := s.eventCaller(known)
+	from := s.eventCaller(sender)
 	from.hidden, from.tick = !known, isTick(r, body)
 	if from.hidden && !from.tick && !s.intake.AllowN(time.Now(), requestCost+len(body)) {
 		tooMany().write(w)
@@ -86,8 +87,10 @@ func isTick(r *http.Request, body []byte) bool {
 // Answer decodes the event of a job's trigger and answers it. known is true if the
 // platform authenticated the sender.
 func (s *Service) Answer(ctx context.Context, header http.Header, body []byte, known bool) Answer {
-	from := s.eventCaller(known)
-	from.name = "trigger"
+	from := caller{name: "trigger", known: known, within: s.answerWithin}
+	if known {
+		from.allow = s.cfg.Events.Jobs
+	}
 	return s.answer(ctx, header, body, from)
 }
 
@@ -102,13 +105,12 @@ func (s *Service) answer(ctx context.Context, header http.Header, body []byte, f
 	return s.handle(ctx, e, from)
 }
 
-// eventCaller is the caller of /events.
-func (s *Service) eventCaller(known bool) caller {
-	from := caller{name: "unauthenticated", known: known, allow: s.cfg.Events.Allow, within: s.answerWithin}
-	if known {
-		from.name = "bearer " + s.cfg.Events.BearerName
+// eventCaller is the caller of /events; nil is an unknown one.
+func (s *Service) eventCaller(sender *Caller) caller {
+	if sender == nil {
+		return caller{name: "unauthenticated", within: s.answerWithin}
 	}
-	return from
+	return caller{name: "bearer " + sender.Name, known: true, allow: sender.Allow, within: s.answerWithin}
 }
 
 // consent answers the handshake in which a sender requests permission to send

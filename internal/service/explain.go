@@ -17,9 +17,9 @@ type Explainer struct {
 	Interpreter Interpreter
 	// Entries are the names of the config's entries.
 	Entries []string
-	// Known is true if the config names a token for /events.
+	// Known is true if the config names a caller of /events.
 	Known bool
-	// Allow lists what a caller with the token may request.
+	// Allow lists what any caller with a token may request.
 	Allow []Allow
 }
 
@@ -135,7 +135,7 @@ func (x *Explainer) condition(req event.Request) string {
 			return a.Permits(string(req.Verb), entry, name) || !single && a.PermitsSome(string(req.Verb), entry)
 		})
 		if req.NeedsAuth() && !permitted {
-			return "events.allow permits it to no caller"
+			return "the config permits it to no caller"
 		}
 	}
 	switch {

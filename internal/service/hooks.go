@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
-	"sync/atomic"
 
 	"golang.org/x/time/rate"
 
@@ -51,17 +49,19 @@ func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
 	}
 	claim, err := h.Verifier.Claim(r.Header)
 	if err != nil {
-		s.refuseDelivery(w, h)
+		s.refused.answer(w, r)
 		return
 	}
 	body, release, err := s.bodies.read(w, r, webhook.MaxBody)
-	defer release()
+	defer func() { release() }()
 	if err != nil {
 		writeUnread(w, err)
 		return
 	}
 	if !claim.Holds(body) {
-		s.refuseDelivery(w, h)
+		release() // before the caller is slowed down
+		release = func() {}
+		s.refused.answer(w, r)
 		return
 	}
 	if !h.deliveries.Allow() {
@@ -77,30 +77,19 @@ func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
 		refuse(err).write(w)
 		return
 	}
+	if claim.Signed {
+		if e, err = s.repeats.delivery(h.Name, e, s.cfg.Now()); err != nil {
+			s.cfg.Log.Warn("refusing delivery", "hook", h.Name, "error", err.Error())
+			refuse(err).write(w)
+			return
+		}
+	}
 	from := caller{name: "hook " + h.Name, known: true, allow: h.Allow, within: answerNotification}
 	if leaked != nil {
 		s.revokeLeaked(r.Context(), h, e, leaked, from).write(w)
 		return
 	}
 	s.handle(r.Context(), e, from).write(w)
-}
-
-// refusedDeliveries counts deliveries that failed verification.
-type refusedDeliveries struct {
-	count atomic.Int64
-	log   rate.Sometimes
-}
-
-// refuseDelivery answers 401. It logs at most one line per second.
-func (s *Service) refuseDelivery(w http.ResponseWriter, h *hook) {
-	s.refused.count.Add(1)
-	s.refused.log.Do(func() {
-		s.cfg.Log.Warn("deliveries refused: not verified", "hook", h.Name, "count", s.refused.count.Swap(0))
-	})
-	w.WriteHeader(http.StatusUnauthorized)
-	// One connection that sends many must not delay the others by a whole time
-	// slice of the scheduler.
-	runtime.Gosched()
 }
 
 // revokeLeaked turns a leaked value into the demand to revoke its key. The value
@@ -111,13 +100,13 @@ func (s *Service) revokeLeaked(ctx context.Context, h *hook, e event.Event, leak
 	keyID, credential, err := s.cfg.Identity.Owner(ctx, leaked)
 	switch {
 	case errors.Is(err, reconcile.ErrNotFound):
-		s.cfg.Log.Info("leaked value belongs to no key of ours", "hook", h.Name, "event", e.ID())
+		s.cfg.Log.Info("leaked value belongs to no key of ours", "hook", h.Name, "event", event.Clip(e.ID()))
 		return Answer{Status: http.StatusNoContent}
 	case err != nil:
-		s.cfg.Log.Warn("looking up leaked value failed", "hook", h.Name, "event", e.ID(), "error", err.Error())
+		s.cfg.Log.Warn("looking up leaked value failed", "hook", h.Name, "event", event.Clip(e.ID()), "error", err.Error())
 		return Answer{Status: http.StatusServiceUnavailable, retry: 10}
 	}
-	s.cfg.Log.Warn("key leaked", "hook", h.Name, "event", e.ID(), "key", keyID, "credential", credential)
+	s.cfg.Log.Warn("key leaked", "hook", h.Name, "event", event.Clip(e.ID()), "key", keyID, "credential", credential)
 	fields := map[string]any{}
 	if len(e.Data()) > 0 {
 		if err := json.Unmarshal(e.Data(), &fields); err != nil {

@@ -254,7 +254,7 @@ func TestAFloodTakesLittleAndDelaysNoOtherCall(t *testing.T) {
 	if peak > before+most {
 		t.Errorf("memory grew by %d MiB", (peak-before)>>20)
 	}
-	if lines := strings.Count(w.logged(), "deliveries refused"); lines > 2*seconds+30 {
+	if lines := strings.Count(w.logged(), "refusing callers"); lines > 2*seconds+30 {
 		t.Errorf("%d lines were logged", lines)
 	}
 }

@@ -22,12 +22,12 @@ import (
 func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer {
 	requests, notes, err := s.interpreter.Interpret(e)
 	for _, note := range notes {
-		s.cfg.Log.Debug("skipping a rule that could not be decided", "event", e.ID(), "type", e.Type(), "error", note)
+		s.cfg.Log.Debug("skipping a rule that could not be decided", "event", event.Clip(e.ID()), "type", event.Clip(e.Type()), "error", note)
 	}
 	if err != nil {
 		// A source may contain a password: only a cause, which is free of it, is
 		// logged.
-		s.cfg.Log.Info("refusing event", "event", e.ID(), "type", e.Type(), "error", err.Error())
+		s.cfg.Log.Info("refusing event", "event", event.Clip(e.ID()), "type", event.Clip(e.Type()), "error", err.Error())
 		return refuse(err)
 	}
 	from.cause = causeOf(e, from)
@@ -43,6 +43,11 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 	if status != 0 {
 		return Answer{Status: status}
 	}
+	requests, fulfilled, err := s.repeats.provision(e, requests, from.name, s.cfg.Now())
+	if err != nil {
+		s.cfg.Log.Warn("refusing event", "cause", from.cause.String(), "error", err.Error())
+		return refuse(err)
+	}
 	if from.hidden {
 		if a, refused := s.refuseStranger(ctx, requests, from); refused {
 			return a
@@ -52,7 +57,7 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 	if _, notified := e.Extensions()["ibmensourceid"]; notified {
 		within = min(within, answerNotification)
 	}
-	return s.answerInTime(ctx, requests, from, within, e.Source()+" "+e.ID())
+	return s.answerInTime(ctx, requests, from, within, e.Source()+" "+e.ID(), fulfilled)
 }
 
 // refuseStranger answers a caller without a token before anything is run: if the
@@ -70,14 +75,17 @@ func (s *Service) refuseStranger(ctx context.Context, requests []event.Request, 
 }
 
 // answerInTime runs the requests and answers when they are done or when the time
-// is up.
-func (s *Service) answerInTime(ctx context.Context, requests []event.Request, from caller, within time.Duration, about string) Answer {
+// is up. It calls fulfilled if the run did all of what was requested.
+func (s *Service) answerInTime(ctx context.Context, requests []event.Request, from caller, within time.Duration, about string, fulfilled func()) Answer {
 	done := make(chan Answer, 1)
 	recorded := demands{late: make(chan struct{})}
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
 		a := s.run(requests, from, &recorded)
+		if a.Status == http.StatusOK {
+			fulfilled()
+		}
 		if from.hidden && a.Status != http.StatusServiceUnavailable {
 			a = Answer{Status: http.StatusOK} // whatever the run found
 		}
@@ -171,7 +179,11 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 		s.cfg.Log.Warn("some credentials could not be checked", "error", swept.Unknown.Error())
 	case len(swept.Outcomes) == 0:
 		for _, req := range requests {
-			if len(req.Credentials) > 0 {
+			switch {
+			case len(req.Credentials) == 0:
+			case req.Verb == event.Look && len(req.With) > 0:
+				return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("credential %q: its service ID was deleted after this event made it: to make it again, send a new event", req.Credentials)}
+			default:
 				return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("credential %q: the config yields no such credential for these parameters", req.Credentials)}
 			}
 		}

@@ -64,16 +64,22 @@ type Identity interface {
 // Events configures which callers of /events are known, what they may request and
 // what events mean.
 type Events struct {
-	// Bearer is the token of known callers; empty when there are none.
-	Bearer secret.Value
-	// BearerName names it in causes: the variable or file that it is read from.
-	BearerName string
-	// Allow lists what a known caller may request.
-	Allow []Allow
+	// Callers are the callers that show a token.
+	Callers []Caller
+	// Jobs lists what a job may request that was started with an event.
+	Jobs []Allow
 	// Origins are the DNS names of senders that get consent to their handshake.
 	Origins []string
 	// Rules are the config's rules; nil has none.
 	Rules Rules
+}
+
+// Caller is one known caller of /events.
+type Caller struct {
+	Name string // in causes and logs
+	// Tokens are its one token, or two during a change.
+	Tokens []secret.Value
+	Allow  []Allow
 }
 
 // Config is what a Service uses.
@@ -110,7 +116,8 @@ type Service struct {
 	hooks        map[string]*hook
 	bodies       *bodyReader
 	login        loginState
-	refused      refusedDeliveries
+	refused      refusals
+	repeats      repeats
 	answerWithin time.Duration
 	looksAtAll   looksAtAll
 	preparing    preparing
@@ -124,7 +131,7 @@ type Service struct {
 func New(work context.Context, cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, looks: cfg.Looks, intake: rate.NewLimiter(intakePerSecond, intakeBurst), hooks: map[string]*hook{}, bodies: newBodyReader(),
-		refused: refusedDeliveries{log: rate.Sometimes{Interval: time.Second}}, answerWithin: cfg.AnswerWithin, work: work,
+		refused: newRefusals(cfg.Log), repeats: newRepeats(), answerWithin: cfg.AnswerWithin, work: work,
 	}
 	s.looksAtAll.ended = time.Now()
 	s.preparing.names, s.preparing.ended = map[string]bool{}, make(chan struct{})
@@ -173,7 +180,7 @@ func (s *Service) root(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		text := "POST CloudEvents here.\n"
-		if known, _ := s.authenticate(r); known {
+		if from, _ := s.authenticate(r); from != nil {
 			text = s.cfg.Version + "\n" + text
 		}
 		_, _ = io.WriteString(w, text)

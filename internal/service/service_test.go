@@ -31,6 +31,7 @@ var now = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 
 const (
 	testToken  = "bearer-canary-5c1f0e"
+	oldToken   = "bearer-canary-4b0e9d"
 	hookSecret = "hook-canary-github-d03f11"
 )
 
@@ -125,7 +126,7 @@ func (w *world) service(t *testing.T, tune ...func(*Config)) *Service {
 	cfg := Config{
 		Sweeper: w, Catalog: w, Identity: w, Now: func() time.Time { return now }, Version: "latchkey v1",
 		Log:    slog.New(slog.NewJSONHandler(&locked{w: &w.log, mu: &w.mu}, nil)),
-		Events: Events{Bearer: secret.New(testToken), Allow: allowed},
+		Events: Events{Callers: []Caller{{Name: "desk", Tokens: []secret.Value{secret.New(testToken), secret.New(oldToken)}, Allow: allowed}}, Jobs: allowed},
 		Hooks: []Hook{{Allow: allowed, Hook: &webhook.Hook{Name: "github", Verifier: v, Map: func(body any, _ map[string]string) (webhook.Parts, error) {
 			fields, _ := body.(map[string]any)
 			if fields["credential"] == nil && fields["leaked"] == nil {
@@ -222,6 +223,7 @@ func TestWhoMayRequestWhat(t *testing.T) {
 		"a demand without a token is refused":                        {rotate, nil, 401, 0},
 		"a demand with a wrong token is refused":                     {rotate, withToken("bearer-canary-wrong"), 401, 0},
 		"a demand with the token in another scheme":                  {rotate, []string{"Authorization", "Basic " + testToken}, 401, 0},
+		"a demand with the old of two tokens is met":                 {rotate, withToken(oldToken), 200, 1},
 		"a demand with the token is met":                             {rotate, withToken(testToken), 200, 1},
 		"a demand for a credential that is not permitted":            {sample.Rotate("other", now), withToken(testToken), 403, 0},
 		"a demand for a credential that does not exist":              {sample.Rotate("none", now), withToken(testToken), 400, 0},
@@ -238,6 +240,42 @@ func TestWhoMayRequestWhat(t *testing.T) {
 				t.Errorf("%d credentials were reconciled, want %d", len(w.asks), tc.runs)
 			}
 		})
+	}
+}
+
+func TestEachCallerMayRequestItsOwn(t *testing.T) {
+	w := newWorld()
+	s := w.service(t, func(c *Config) {
+		c.Events = Events{
+			Callers: []Caller{
+				{Name: "desk", Tokens: []secret.Value{secret.New("desk-canary-0123456789")}, Allow: []Allow{allow{"rotate", "logs-sender"}}},
+				{Name: "scanner", Tokens: []secret.Value{secret.New("scanner-canary-0123456")}, Allow: []Allow{allow{"revoke", "logs-sender"}}},
+			},
+			Jobs: []Allow{allow{"rotate", "other"}},
+		}
+	})
+	rotate := sample.Rotate("logs-sender/a", now)
+	for token, want := range map[string]int{"desk-canary-0123456789": 200, "scanner-canary-0123456": 403, "desk-canary-012345678": 401, "": 401} {
+		if a := post(s, "/", rotate, withToken(token)...); a.Code != want {
+			t.Errorf("with the token %q a rotation is answered %d, want %d", token, a.Code, want)
+		}
+	}
+	if cause := w.asks["logs-sender/a"][0].Cause; !strings.Contains(cause, "by bearer desk") {
+		t.Errorf("the cause is %q", cause)
+	}
+	header := http.Header{}
+	for name, value := range rotate.Header {
+		header.Set(name, value)
+	}
+	if a := s.Answer(t.Context(), header, rotate.Body, true); a.Status != 403 {
+		t.Errorf("a job that may rotate others is answered %d", a.Status)
+	}
+	other := sample.Rotate("other", now)
+	if a := s.Answer(t.Context(), header, other.Body, true); a.Status != 200 {
+		t.Errorf("a job that may rotate it is answered %d", a.Status)
+	}
+	if a := s.Answer(t.Context(), header, other.Body, false); a.Status != 401 {
+		t.Errorf("a job that a timer started is answered %d", a.Status)
 	}
 }
 
@@ -309,7 +347,7 @@ func TestTheStatusSaysHowARequestEnded(t *testing.T) {
 
 func TestTheCallerAndTheSubjectAreInTheOutcomeAndTheCause(t *testing.T) {
 	w := newWorld()
-	s := w.service(t, func(c *Config) { c.Events.BearerName = "EVENTS_TOKEN" })
+	s := w.service(t)
 	rotate := sample.Binary("dev.latchkey.rotate", "https://user:pass@desk.example/?token=x", now, map[string]any{"credential": "logs-sender/a"})
 	rotate.Header["ce-subject"] = "CHG0042"
 	a := post(s, "/events", rotate, withToken(testToken)...)
@@ -320,15 +358,15 @@ func TestTheCallerAndTheSubjectAreInTheOutcomeAndTheCause(t *testing.T) {
 	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil {
 		t.Fatal(err)
 	}
-	want := reconcile.Cause{Caller: "bearer EVENTS_TOKEN", Type: "dev.latchkey.rotate", Source: "https://desk.example/", Event: rotate.Header["ce-id"], Subject: "CHG0042"}
+	want := reconcile.Cause{Caller: "bearer desk", Type: "dev.latchkey.rotate", Source: "https://desk.example/", Event: rotate.Header["ce-id"], Subject: "CHG0042"}
 	if o.Cause == nil || *o.Cause != want {
 		t.Errorf("%+v, want %+v", o.Cause, want)
 	}
-	if cause := w.asks["logs-sender/a"][0].Cause; cause != want.String() || !strings.Contains(cause, "CHG0042 by bearer EVENTS_TOKEN") {
+	if cause := w.asks["logs-sender/a"][0].Cause; cause != want.String() || !strings.Contains(cause, "CHG0042 by bearer desk") {
 		t.Errorf("asked because of %q", cause)
 	}
 	log := w.log.String()
-	if !strings.Contains(log, `"subject":"CHG0042"`) || !strings.Contains(log, `"caller":"bearer EVENTS_TOKEN"`) || strings.Contains(log, "pass") {
+	if !strings.Contains(log, `"subject":"CHG0042"`) || !strings.Contains(log, `"caller":"bearer desk"`) || strings.Contains(log, "pass") {
 		t.Errorf("logged %s", log)
 	}
 	look := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}})

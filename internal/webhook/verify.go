@@ -43,7 +43,8 @@ const Tolerance = 5 * time.Minute
 // Bounds of secrets. A short secret can be guessed, since the URL is public. Standard
 // Webhooks specifies 24 to 64 bytes, but some senders use fewer.
 const (
-	minSecret = 16
+	// MinSecret is the shortest secret of a sender, in characters.
+	MinSecret = 16
 	// MaxSecrets is how many secrets a hook has: one, or a new and an old one during
 	// a change.
 	MaxSecrets = 2
@@ -67,9 +68,11 @@ type Verifier struct {
 
 // Claim is the result of checking a request's header.
 type Claim struct {
-	ID    string    // the signed ID; "": the scheme signs none
-	Time  time.Time // the signed time; zero: the scheme signs none
-	holds func(body []byte) bool
+	ID   string    // the signed ID; "": the scheme signs none
+	Time time.Time // the signed time; zero: the scheme signs none
+	// Signed is true if the scheme signs the body.
+	Signed bool
+	holds  func(body []byte) bool
 }
 
 // Holds reports whether the claim covers body. If the scheme does not sign the body,
@@ -85,8 +88,8 @@ func NewVerifier(o Options) (*Verifier, error) {
 		return nil, fmt.Errorf("a hook has one secret, or two during a change, not %d", n)
 	}
 	for i, s := range o.Secrets {
-		if o.Scheme != StandardWebhooks && len(s.Expose()) < minSecret {
-			return nil, fmt.Errorf("secret %d has %d characters; the minimum is %d", i+1, len(s.Expose()), minSecret)
+		if o.Scheme != StandardWebhooks && len(s.Expose()) < MinSecret {
+			return nil, fmt.Errorf("secret %d has %d characters; the minimum is %d", i+1, len(s.Expose()), MinSecret)
 		}
 	}
 	now := o.Now
@@ -160,7 +163,7 @@ func newBodySignature(header string, secrets []secret.Value) *Verifier {
 		}) {
 			return Claim{}, ErrRefused
 		}
-		return Claim{holds: func(body []byte) bool {
+		return Claim{Signed: true, holds: func(body []byte) bool {
 			found := 0
 			for _, s := range secrets {
 				mac := hmac.New(sha256.New, []byte(s.Expose()))
@@ -211,8 +214,8 @@ func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifie
 		if err != nil {
 			return nil, fmt.Errorf("secret %d is not base64, as Standard Webhooks requires (whsec_…)", i+1)
 		}
-		if len(key) < minSecret {
-			return nil, fmt.Errorf("secret %d has %d bytes; the minimum is %d", i+1, len(key), minSecret)
+		if len(key) < MinSecret {
+			return nil, fmt.Errorf("secret %d has %d bytes; the minimum is %d", i+1, len(key), MinSecret)
 		}
 		wh, err := standardwebhooks.NewWebhookRaw(key)
 		if err != nil {
@@ -246,7 +249,7 @@ func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifie
 		given.Set(standardwebhooks.HeaderWebhookID, id)
 		given.Set(standardwebhooks.HeaderWebhookTimestamp, stamp)
 		given.Set(standardwebhooks.HeaderWebhookSignature, signatures)
-		return Claim{ID: id, Time: at, holds: func(body []byte) bool {
+		return Claim{ID: id, Time: at, Signed: true, holds: func(body []byte) bool {
 			found := false
 			for _, hold := range holds {
 				found = hold(body, given) || found
