@@ -40,7 +40,7 @@ type onFailure int
 const (
 	stop           onFailure = iota // the later steps need this one
 	goOn                            // none does
-	goOnMintNot                     // it was to make room for a new key
+	goOnMintNot                     // a new key needs it
 	goOnEndNot                      // a consumer may still have an old key, which must not end
 	goOnRestartNot                  // the same, and no consumer may get the new key yet
 )
@@ -64,7 +64,7 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	case s.Action == rotation.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
 	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
-		return goOn
+		return goOnMintNot // a key that a new one replaces must not look like one that no store took
 	case s.Action == rotation.Retire && s.Reason == rotation.NeverPublished && is(err, ErrDenied, ErrRefused) && ru.live() < ru.c.Rules.MaxKeys:
 		return goOn // there is room beside it until its fuse ends it
 	case s.Action == rotation.Retire && s.Reason == rotation.IsExpired, s.Reason == rotation.KeyLeaked && after == goOnMintNot:

@@ -72,3 +72,16 @@ func TestAPendingKeyThatCannotBeDeletedDoesNotDelayTheNext(t *testing.T) {
 		t.Errorf("notes %+v", out.Notes)
 	}
 }
+
+// Once replaced, a key with its fuse on looks like one that no store took.
+func TestNoKeyReplacesOneThatKeepsItsFuse(t *testing.T) {
+	w := newBench(t)
+	w.fail["Update"] = reconcile.ErrUnavailable
+	w.run(rotation.Trigger{})
+	w.now = w.now.Add(time.Hour)
+	if out := w.run(rotation.Trigger{NewerThan: w.now}); out.Result != reconcile.ResultFailed || len(w.keys) != 1 {
+		t.Errorf("%d keys: %+v", len(w.keys), out)
+	}
+	delete(w.fail, "Update")
+	w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now})
+}

@@ -207,6 +207,11 @@ func TestDecide(t *testing.T) {
 			want:    "remember k1 @-10m0s (demanded)\nwaiting: in-progress",
 		},
 
+		"an unnamed key with its fuse on, older than one with its full life, is left to its fuse: a store may have had it": {
+			state: settledState([]Store{empty("a")}, fused("f", time.Hour), superseded("n", 30*time.Minute, 23*time.Hour)),
+			want:  renewal(NothingThere, "a"),
+		},
+
 		// Endings.
 		"an unnamed older key whose overlap has not started": {
 			state: settledState([]Store{at("a", k1)}, k1, aged("o", 30*day)), want: "supersede o @24h0m0s (replaced)",

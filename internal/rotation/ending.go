@@ -65,11 +65,12 @@ var ends = map[Phase]func(view, Key) []Step{
 	Ended:   view.clear,
 }
 
-// unpublished deletes a key that no store took. One that is older than the
-// published key may have been published and locked with its fuse on, and one that
-// was refused delays the next key, so their fuses end them.
+// unpublished deletes a key that no store took. One that is older than a key that a
+// store had may have been published and locked with its fuse on, and one that was
+// refused delays the next key, so their fuses end them.
 func (v view) unpublished(k Key) []Step {
-	if !k.Refused.IsZero() || v.newest.ID != "" && k.Compare(v.newest) < 0 {
+	later := func(o Key) bool { return (v.named[o.ID] || !o.Fused(v.r)) && k.Compare(o) < 0 }
+	if !k.Refused.IsZero() || slices.ContainsFunc(v.Keys, later) {
 		return nil
 	}
 	return v.withdraw(k)

@@ -619,6 +619,7 @@ func (s *sim) authenticate(r *reader) {
 	s.lagged(0, 0, 0)
 	_, err := s.cloud.ExchangeAPIKey(r.value.Expose())
 	if err == nil {
+		f.dead = time.Time{} // a person may have enabled it again
 		return
 	}
 	if f.excused != "" {

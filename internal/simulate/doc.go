@@ -199,12 +199,11 @@
 //     replaced, then unlocked, and was deleted as never published although consumers
 //     had it. A pending key older than the published one is left to its fuse.
 //
-// Open, with an intruder (go test ./internal/simulate -run Intruder -replay -seed N -v),
-// of 60,000 histories from seed 5,000,000 on:
-//
-//   - 5007493, 5033363: P1: a consumer holds a key that was ended, and nothing
-//     replaces it within a run.
-//   - 5009761, 5052990: P1: a key is deleted that a store had and that still works.
+//   - 5009761, 5052990 with the intruder: the fuse of a published key could not be
+//     moved out, the same run replaced the key, and she then emptied the store. The
+//     replaced key was deleted as never published, within its overlap. No key is
+//     minted now while a named key keeps its fuse, and a pending key that is older
+//     than one with its full lifetime is left to its fuse.
 //
 // One fault that stays for 300 days (lasting_test.go) found these:
 //

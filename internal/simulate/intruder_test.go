@@ -2,6 +2,15 @@ package simulate
 
 import "testing"
 
+// These histories once broke a promise.
+func TestHistoriesWithAnIntruderThatOnceFailed(t *testing.T) {
+	for _, seed := range []uint64{5007493, 5009761, 5033363, 5052990} {
+		for _, v := range Run(t, seed, Options{intruded: true}).Violations {
+			t.Errorf("seed %d: %s", seed, v)
+		}
+	}
+}
+
 // TestPromisesHoldWithAnIntruder plays histories in which a member of the account
 // forges markers and writes one store.
 func TestPromisesHoldWithAnIntruder(t *testing.T) {
