@@ -127,14 +127,14 @@ func newVerifier(env environment, v config.Verify, now func() time.Time) (*webho
 // work with the other alone.
 func readSecrets(env environment, variables, files []string) (secrets []secret.Value, err error) {
 	for _, name := range variables {
-		s, err := readSecret(env, name, "")
+		s, err := secret.Read(env, name, "")
 		if err != nil {
 			return nil, fmt.Errorf("reading variable: %w", err)
 		}
 		secrets = append(secrets, s)
 	}
 	for _, name := range files {
-		s, err := readSecret(env, "", name)
+		s, err := secret.Read(env, "", name)
 		if err != nil {
 			return nil, fmt.Errorf("reading file: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/outcome"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // How long the end of a process waits for outcome events to be delivered.
@@ -33,7 +34,7 @@ func newSinks(env environment, cfg *config.Config, to target, ours *http.Client,
 		}
 		sink := outcome.HTTPConfig{URL: s.URL, HTTP: to.http}
 		if s.BearerEnv != "" {
-			token, err := readSecret(env, s.BearerEnv, "")
+			token, err := secret.Read(env, s.BearerEnv, "")
 			if err != nil {
 				return nil, fmt.Errorf("reading outcomes[%d].bearerEnv: %w", i, err)
 			}

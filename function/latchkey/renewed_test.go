@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/pem"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -67,39 +64,5 @@ func TestAHooksSecretInAFileIsReadAgain(t *testing.T) {
 	put(t, file, "short")
 	if !holds(two) {
 		t.Error("a secret that is not valid has replaced a valid one")
-	}
-}
-
-func TestACAFileIsReadAgain(t *testing.T) {
-	server := httptest.NewTLSServer(http.NotFoundHandler())
-	defer server.Close()
-	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	client := &http.Client{Transport: newVaultTransport(file)}
-	defer client.CloseIdleConnections()
-	reached := func() bool {
-		resp, err := client.Get(server.URL)
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err == nil
-	}
-	if reached() {
-		t.Error("without the file")
-	}
-	put(t, file, string(own))
-	if !reached() {
-		t.Error("the error of a missing file is kept")
-	}
-	put(t, file, "half a fi")
-	if !reached() {
-		t.Error("a file that is not valid has replaced the last one")
-	}
-	put(t, file, string(bytes.Repeat(own, 2)))
-	if !reached() {
-		t.Error("another content")
-	}
-	if err := os.Remove(file); err != nil || !reached() {
-		t.Errorf("without the file, later (%v)", err)
 	}
 }

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -48,7 +43,7 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Pace: c.paced, Log: c.log}
 		if s.KubeconfigEnv != "" || s.KubeconfigFile != "" {
 			cfg.Kubeconfig = func() ([]byte, error) {
-				text, err := readSecret(c.env, s.KubeconfigEnv, s.KubeconfigFile)
+				text, err := secret.Read(c.env, s.KubeconfigEnv, s.KubeconfigFile)
 				return []byte(text.Expose()), err
 			}
 		}
@@ -77,7 +72,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: &http.Client{Transport: c.paced(newVaultTransport(s.CAFile))}, Hosts: c.vaultHosts, Log: c.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: &http.Client{Transport: c.paced(upstream.NewTransportTrusting(s.CAFile))}, Hosts: c.vaultHosts, Log: c.log,
 		})
 		if c.vaults == nil {
 			c.vaults = map[vaultLogin]*vault.Client{}
@@ -103,7 +98,7 @@ func (c *storeClients) vaultHosts() (hosts []string) {
 func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 	from := func(env, file string) vault.Source {
 		return func() (secret.Value, error) {
-			return readSecret(c.env, env, file)
+			return secret.Read(c.env, env, file)
 		}
 	}
 	switch r, j := auth.AppRole, auth.JWT; {
@@ -122,69 +117,4 @@ func (c *storeClients) paced(next http.RoundTripper) http.RoundTripper {
 		return next
 	}
 	return c.pace.Transport(reconcile.FenceWrites(next), upstream.Unsent)
-}
-
-// newVaultTransport returns the transport to a vault. It trusts the certificate
-// authorities in the file, or those of the system if there is no file.
-func newVaultTransport(caFile string) http.RoundTripper {
-	if caFile == "" {
-		return upstream.NewTransport(nil)
-	}
-	return &fileTrust{file: caFile}
-}
-
-// fileTrust trusts the certificate authorities in a file. It reads the file
-// before each call, since it may be replaced while the process runs. While the
-// file can't be read or has no certificate, the last authorities count.
-type fileTrust struct {
-	file string
-
-	mu        sync.Mutex // guards what follows
-	text      []byte
-	transport *http.Transport // nil until the file was read
-}
-
-// RoundTrip satisfies http.RoundTripper.
-func (f *fileTrust) RoundTrip(req *http.Request) (*http.Response, error) {
-	transport, err := f.current()
-	if err != nil {
-		if req.Body != nil {
-			_ = req.Body.Close() // nothing was sent
-		}
-		return nil, err
-	}
-	return transport.RoundTrip(req)
-}
-
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
-func (f *fileTrust) CloseIdleConnections() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.transport != nil {
-		f.transport.CloseIdleConnections()
-	}
-}
-
-func (f *fileTrust) current() (*http.Transport, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	text, err := os.ReadFile(f.file)
-	roots := x509.NewCertPool()
-	switch {
-	case f.transport != nil && (err != nil || bytes.Equal(text, f.text)):
-		return f.transport, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading caFile: %w: %w", reconcile.ErrRefused, err)
-	case roots.AppendCertsFromPEM(text):
-	case f.transport != nil:
-		return f.transport, nil
-	default:
-		return nil, fmt.Errorf("reading caFile: %w: %s has no certificate in PEM", reconcile.ErrRefused, f.file)
-	}
-	old := f.transport
-	f.text, f.transport = text, upstream.NewTransport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
-	if old != nil {
-		old.CloseIdleConnections()
-	}
-	return f.transport, nil
 }
