@@ -59,7 +59,7 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 		r := e.Rotation
 		fmt.Fprintf(std.Out, "%s: rotation after %s, expire %s, overlap %s, onLeak %s, onDisabled %s\n", e.Name, r.After, r.Expire, r.Overlap, r.OnLeak, r.OnDisabled)
 	}
-	n := needsOf(cfg)
+	n := cfg.Needs()
 	for _, v := range n.Variables {
 		fmt.Fprintf(std.Out, "needs the variable %s: %s\n", v.Name, v.For)
 	}
@@ -73,47 +73,10 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 	return nil
 }
 
-// needs are what a config needs outside of it.
-type needs struct {
-	Variables []source `json:"variables"`
-	Files     []source `json:"files"`
-	Grants    []grant  `json:"grants"`
-}
-
-// source is a variable or file, and the field of the config that names it.
-type source struct {
-	Name string `json:"name"`
-	For  string `json:"for"`
-}
-
-type grant struct {
-	Service string `json:"service"`
-	Role    string `json:"role"`
-	Why     string `json:"why"`
-}
-
-func needsOf(cfg *config.Config) needs {
-	n := needs{Variables: []source{}, Files: []source{}}
-	if cfg.Identity.Profile == "" {
-		n.Variables = append(n.Variables, source{"IBMCLOUD_API_KEY", "identity"})
-	}
-	for _, s := range cfg.Secrets {
-		if s.Env != "" {
-			n.Variables = append(n.Variables, source{s.Env, s.At})
-		} else {
-			n.Files = append(n.Files, source{s.File, s.At})
-		}
-	}
-	for _, g := range cfg.Grants() {
-		n.Grants = append(n.Grants, grant(g))
-	}
-	return n
-}
-
 func printNeeds(std cli.Streams, cfg *config.Config) error {
 	e := json.NewEncoder(std.Out)
 	e.SetIndent("", "  ")
-	if err := e.Encode(needsOf(cfg)); err != nil {
+	if err := e.Encode(cfg.Needs()); err != nil {
 		return fmt.Errorf("printing needs: %w", err)
 	}
 	return nil

@@ -22,16 +22,47 @@ func (d *decoder) addSecret(at, name string) {
 	}
 }
 
-// Grant is a role that latchkey's identity needs.
-type Grant struct {
-	Service string // in IAM, such as iam-identity
-	Role    string
-	Why     string
+// Needs are what a config needs outside of it. Its JSON is what validate --needs
+// prints.
+type Needs struct {
+	Variables []Source `json:"variables"`
+	Files     []Source `json:"files"`
+	Grants    []Grant  `json:"grants"`
 }
 
-// Grants returns the roles that latchkey's identity needs for the whole config. On
+// Source is a variable or file with a secret, and the field of the config that
+// names it.
+type Source struct {
+	Name string `json:"name"`
+	For  string `json:"for"`
+}
+
+// Grant is a role that latchkey's identity needs.
+type Grant struct {
+	Service string `json:"service"` // in IAM, such as iam-identity
+	Role    string `json:"role"`
+	Why     string `json:"why"`
+}
+
+// Needs returns the variables, files and roles that the config needs.
+func (c *Config) Needs() Needs {
+	n := Needs{Variables: []Source{}, Files: []Source{}, Grants: c.grants()}
+	if c.Identity.Profile == "" {
+		n.Variables = append(n.Variables, Source{"IBMCLOUD_API_KEY", "identity"})
+	}
+	for _, s := range c.Secrets {
+		if s.Env != "" {
+			n.Variables = append(n.Variables, Source{s.Env, s.At})
+		} else {
+			n.Files = append(n.Files, Source{s.File, s.At})
+		}
+	}
+	return n
+}
+
+// grants returns the roles that latchkey's identity needs for the whole config. On
 // which instances is up to the grantor.
-func (c *Config) Grants() (grants []Grant) {
+func (c *Config) grants() (grants []Grant) {
 	add := func(service, role, why string) {
 		if !slices.ContainsFunc(grants, func(g Grant) bool { return g.Service == service && g.Role == role }) {
 			grants = append(grants, Grant{service, role, why})

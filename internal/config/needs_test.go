@@ -32,7 +32,7 @@ credentials:
 		t.Errorf("secrets (-want +got):\n%s", diff)
 	}
 	var roles []string
-	for _, g := range c.Grants() {
+	for _, g := range c.Needs().Grants {
 		roles = append(roles, g.Role+" on "+g.Service)
 	}
 	if diff := cmp.Diff([]string{
