@@ -8,7 +8,7 @@ import (
 )
 
 type rotateCommand struct {
-	common
+	credentialFlags
 	cli.Demand
 	Credential string `arg:"" help:"A config entry, or a single credential of it."`
 	NotKey     string `help:"Demand a key other than this one; by default a key newer than now." placeholder:"ID"`
@@ -26,7 +26,7 @@ func (rotateCommand) Help() string {
 }
 
 type revokeCommand struct {
-	common
+	credentialFlags
 	cli.Demand
 	Credential  string `arg:"" help:"A config entry, or a single credential of it."`
 	Key         string `help:"The ID of the key that leaked." placeholder:"ID" required:""`
@@ -46,7 +46,7 @@ func (revokeCommand) Help() string {
 }
 
 type adoptCommand struct {
-	common
+	credentialFlags
 	cli.Demand
 	Credential string `arg:"" help:"A config entry with one credential, or a single credential of it."`
 	Key        string `help:"The ID of the existing key." placeholder:"ID" required:""`

@@ -8,7 +8,7 @@ import (
 )
 
 type sweepCommand struct {
-	common
+	credentialFlags
 	Credentials []string `arg:"" optional:"" help:"Config entries or single credentials; none means all."`
 }
 
@@ -23,7 +23,7 @@ func (sweepCommand) Help() string {
 }
 
 type statusCommand struct {
-	common
+	credentialFlags
 	Credentials []string `arg:"" optional:"" help:"Config entries or single credentials; none means all."`
 }
 
@@ -38,7 +38,7 @@ func (statusCommand) Help() string {
 }
 
 type planCommand struct {
-	common
+	credentialFlags
 	Credentials []string `arg:"" optional:"" help:"Config entries or single credentials; none means all."`
 }
 

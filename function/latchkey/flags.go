@@ -7,8 +7,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 )
 
-// common are the flags of the commands that a person uses on credentials.
-type common struct {
+// credentialFlags are the flags of the commands that a person uses on credentials.
+type credentialFlags struct {
 	cli.ByHand
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
@@ -16,7 +16,7 @@ type common struct {
 }
 
 // act runs a command whose outcomes are sent.
-func (c common) act(ctx context.Context, env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
+func (c credentialFlags) act(ctx context.Context, env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (c common) act(ctx context.Context, env environment, std cli.Streams, log *
 }
 
 // look runs a command that changes nothing.
-func (c common) look(env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
+func (c credentialFlags) look(env environment, std cli.Streams, log *slog.Logger, command func(cli.Runner) error) error {
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (c common) look(env environment, std cli.Streams, log *slog.Logger, command
 	return command(c.runner(p, env, std))
 }
 
-func (c common) runner(p *assembly, env environment, std cli.Streams) cli.Runner {
+func (c credentialFlags) runner(p *assembly, env environment, std cli.Streams) cli.Runner {
 	return cli.Runner{
 		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
 	}
