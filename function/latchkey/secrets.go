@@ -33,7 +33,7 @@ func readToken(env environment, variable, file string) (secret.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := len(v.Expose()); n < webhook.MinSecret {
+	if n := v.Len(); n < webhook.MinSecret {
 		return nil, fmt.Errorf("the token has %d characters; the minimum is %d", n, webhook.MinSecret)
 	}
 	return v, nil

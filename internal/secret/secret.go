@@ -46,6 +46,9 @@ func (v Value) Expose() string {
 // Empty reports whether v is the empty string.
 func (v Value) Empty() bool { return v.Expose() == "" }
 
+// Len returns the secret's number of bytes.
+func (v Value) Len() int { return len(v.Expose()) }
+
 // Equal reports whether two values are equal, in constant time.
 func (v Value) Equal(w Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Expose()), []byte(w.Expose())) == 1
