@@ -144,7 +144,7 @@ func TestAMintedKeyIsBornWithItsFuseAndIsListedAsOurs(t *testing.T) {
 	if left := k.Expires.Sub(w.cloud.Now()); left < 24*time.Hour || left > 24*time.Hour+time.Minute {
 		t.Errorf("the fuse ends in %s", left)
 	}
-	if d := w.cloud.Now().Sub(k.Minted).Abs(); k.Minted.IsZero() || d > 5*time.Second {
+	if d := w.cloud.Now().Sub(k.AsOf).Abs(); k.AsOf.IsZero() || d > 5*time.Second {
 		t.Errorf("minted %s ago", d)
 	}
 	stored, _ := w.cloud.State(true).Key(k.ID)
@@ -297,8 +297,8 @@ func TestAnUpdateNeverOverwritesAnotherChange(t *testing.T) {
 	if err != nil || !marked.Renew.Equal(mark) || !marked.Superseded.Equal(mark) || !marked.Expires.Equal(fresh.Expires) {
 		t.Errorf("marked %+v, %v", marked.Key, err)
 	}
-	if !strings.HasPrefix(marked.Description, "a test [latchkey ") || !marked.Minted.Equal(k.Minted) {
-		t.Errorf("description %q, minted %v", marked.Description, marked.Minted)
+	if !strings.HasPrefix(marked.Description, "a test [latchkey ") || !marked.AsOf.Equal(k.AsOf) {
+		t.Errorf("description %q, minted %v", marked.Description, marked.AsOf)
 	}
 }
 

@@ -107,7 +107,7 @@ func TestTheStateOfAKeyIsRead(t *testing.T) {
 		t.Errorf("record %+v", rec)
 	}
 	w.cloud.Cloud().SetKeyDescription(k.ID, "edited by hand")
-	if rec := w.record(k.ID); rec.Ours || !rec.Minted.IsZero() {
+	if rec := w.record(k.ID); rec.Ours || !rec.AsOf.IsZero() {
 		t.Errorf("without its marker: %+v", rec)
 	}
 }

@@ -60,7 +60,7 @@ func TestAKeyThatWasMadeIsFoundWhateverTheAnswerWas(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.only(id, k.ID)
-			if k.Minted.IsZero() || k.Created.IsZero() || k.Expires.IsZero() {
+			if k.AsOf.IsZero() || k.Created.IsZero() || k.Expires.IsZero() {
 				t.Errorf("the key lacks its marks: %+v", k)
 			}
 		})
@@ -170,7 +170,7 @@ func TestAnAnswerMayLeaveOutWhatWeSent(t *testing.T) {
 	}))
 	m := w.request(w.identity("a"))
 	k, err := w.Mint(t.Context(), m, value(t))
-	if err != nil || !k.Minted.Equal(reconcile.Stamp(m.Name)) {
+	if err != nil || !k.AsOf.Equal(reconcile.Stamp(m.Name)) {
 		t.Errorf("minted %+v, %v", k, err)
 	}
 }

@@ -59,8 +59,8 @@ var failures = map[rotation.Action]onFailure{
 func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	after := failures[s.Action]
 	switch {
-	case errors.Is(err, errDrift), errors.Is(err, errTooLate), errors.Is(err, errUnread):
-		return stop // the run cannot trust the time, or what it has read
+	case untrusted(err):
+		return stop
 	case s.Action == rotation.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
 	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
@@ -72,6 +72,9 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	}
 	return after
 }
+
+// untrusted reports whether the run can't trust the time, or what it has read.
+func untrusted(err error) bool { return is(err, errDrift, errTooLate, errUnread) }
 
 // tidies reports whether a step only removes a key or a service ID that has no use any
 // more. Its failure becomes a note, and the run goes on.
@@ -89,13 +92,18 @@ func (ru *run) live() (n int) {
 	return n
 }
 
-// apply takes the steps in order. What a failure means for the others is in
-// failures.
+// apply takes the steps of a plan, and records the demand beside them.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
-	defer ru.recordLate(ctx, plan)()
-	var failed error
+	rec, steps := ru.startRecording(ctx, plan.Steps)
+	err := ru.takeSteps(ctx, plan, steps, rec)
+	return errors.Join(err, ru.endRecording(ctx, rec))
+}
+
+// takeSteps takes the steps in order. What a failure means for the others is in
+// failures.
+func (ru *run) takeSteps(ctx context.Context, plan rotation.Plan, steps []rotation.Step, rec *recording) (failed error) {
 	worst := goOn
-	for _, step := range plan.Steps {
+	for _, step := range steps {
 		if worst == goOnMintNot && step.Action == rotation.Mint {
 			return failed
 		}
@@ -105,32 +113,42 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 		if step.Key == rotation.NewKey && ru.fresh != nil {
 			step.Key = ru.fresh.ID
 		}
-		err := ru.takeStep(ctx, step)
-		if errors.Is(err, errAgain) && (!ru.last || !ru.changesOld(step)) {
-			return err
+		if err := rec.before(step); err != nil {
+			return errors.Join(failed, err)
 		}
-		if errors.Is(err, errAgain) { // a conflict that stays is no change of the state
-			err = fmt.Errorf("%w: in %d rounds: %s", ErrConflict, maxRounds, err.Error())
+		err := ru.takeStep(ctx, step)
+		if errors.Is(err, errAgain) {
+			if !ru.last || !ru.changesOld(step) {
+				return err
+			}
+			err = fmt.Errorf("%w: in %d rounds: %s", ErrConflict, maxRounds, err.Error()) // it stays, so the state has not changed
 		}
 		ru.addStep(ctx, step, err)
 		if err == nil {
 			ru.tellRecorded(plan)
 			continue
 		}
-		after := ru.afterwards(step, err)
-		if after == goOn && tidies(step) {
-			ru.noteCleanUp(step, err)
-			continue
-		}
+		after, err := ru.settleFailure(ctx, step, err)
 		failed = errors.Join(failed, err)
-		ru.explainStep(ctx, step, err, after)
-		ru.recordRefusal(ctx, step, err)
 		if worst = max(worst, after); after == stop {
 			return failed
 		}
 	}
 	ru.setPublished()
 	return failed
+}
+
+// settleFailure sets the outcome of a step that failed, and returns what that means
+// for the later ones. The failure of a step that only tidies up is a note.
+func (ru *run) settleFailure(ctx context.Context, step rotation.Step, err error) (onFailure, error) {
+	after := ru.afterwards(step, err)
+	if after == goOn && tidies(step) {
+		ru.noteCleanUp(step, err)
+		return goOn, nil
+	}
+	ru.explainStep(ctx, step, err, after)
+	ru.recordRefusal(ctx, step, err)
+	return after, err
 }
 
 // changesOld reports whether a step changes or ends a key or a service ID that
@@ -169,17 +187,24 @@ func (ru *run) spared(s rotation.Step, worst onFailure) bool {
 
 // addStep adds a step to the outcome and the log.
 func (ru *run) addStep(ctx context.Context, step rotation.Step, err error) {
-	done, level := StepOutcome{Step: step}, slog.LevelInfo
+	done := StepOutcome{Step: step}
 	if step.Action == rotation.Mint && ru.fresh != nil {
 		done.Key = ru.fresh.ID
 	}
+	done.Error = ru.logStep(ctx, done.Step, err)
+	ru.out.Steps = append(ru.out.Steps, done)
+}
+
+// logStep logs a step, and returns the text of its error.
+func (ru *run) logStep(ctx context.Context, step rotation.Step, err error) (text string) {
+	level := slog.LevelInfo
 	if err != nil {
-		done.Error, level = err.Error(), slog.LevelWarn
+		text, level = err.Error(), slog.LevelWarn
 		ru.setStoreError(step, err)
 	}
-	ru.out.Steps = append(ru.out.Steps, done)
-	ru.log.LogAttrs(ctx, level, "step", filled("action", string(step.Action), "key", done.Key, "target", step.Target,
-		"reason", string(step.Reason), "error", done.Error)...)
+	ru.log.LogAttrs(ctx, level, "step", filled("action", string(step.Action), "key", step.Key, "target", step.Target,
+		"reason", string(step.Reason), "error", text)...)
+	return text
 }
 
 // endsHeld reports whether a step ends a key that consumers may hold. A contained

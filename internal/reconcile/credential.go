@@ -78,12 +78,9 @@ type Request struct {
 	// Caller is the authenticated sender. Each has a limit of forced rotations.
 	Caller string
 	// Recorded, if set, is called with the credential's name once the demand is met
-	// or recorded, which may be long before the run ends. It is not called for an
+	// or recorded, which may be long before the run ends. It is not called for a
 	// Request that shares another one's run.
 	Recorded func(credential string)
-	// Answering, if set, is closed when the caller is about to be answered while the
-	// run continues. A demand that is not recorded yet is then recorded.
-	Answering <-chan struct{}
 }
 
 // Result is how a run ended.

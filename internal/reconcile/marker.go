@@ -232,12 +232,15 @@ func Stamp(keyName string) time.Time {
 
 // Mark sets the fields of a key that come from its name and its marker.
 func Mark(k rotation.Key, name string, m Marker) rotation.Key {
-	k.Minted = Stamp(name)
-	if i := strings.LastIndexByte(name, '.'); !k.Minted.IsZero() && len(name[i+1:]) == printSize {
+	k.AsOf = Stamp(name)
+	if i := strings.LastIndexByte(name, '.'); !k.AsOf.IsZero() && len(name[i+1:]) == printSize {
 		k.Print = name[i+1:]
 	}
+	if m.Answers.After(k.AsOf) {
+		k.AsOf = m.Answers
+	}
 	k.Stores = m.Stores
-	k.Superseded, k.Renew, k.Answers, k.Leaked, k.Served = m.Superseded, m.Renew, m.Answers, m.Leaked, m.Served
+	k.Superseded, k.Renew, k.Leaked, k.Served = m.Superseded, m.Renew, m.Leaked, m.Served
 	k.Refused, k.Refusal = m.Refused, m.Refusal
 	return k
 }

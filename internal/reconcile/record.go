@@ -7,40 +7,62 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// recordLate records the demand on the published key if the caller is about to be
-// answered before the new key is published. The returned function stops waiting
-// for that.
-func (ru *run) recordLate(ctx context.Context, plan rotation.Plan) (stop func()) {
-	t := ru.wanted
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
-	mints := slices.ContainsFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint })
-	if ru.req.Answering == nil || ru.req.Recorded == nil || !mints || i < 0 || t.Leaked != "" || !ru.keys[i].Owes(t) {
-		return func() {}
+// recording is the write of a demand on the published key. It is made beside the
+// other steps: none needs it, so no new key waits for it.
+type recording struct {
+	step rotation.Step
+	at   int // of the step in the outcome
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// startRecording starts to record the demand if the plan begins with that. It returns
+// the steps that follow.
+func (ru *run) startRecording(ctx context.Context, steps []rotation.Step) (*recording, []rotation.Step) {
+	rec := &recording{at: len(ru.out.Steps), done: make(chan struct{})}
+	if len(steps) == 0 || steps[0].Action != rotation.Record {
+		close(rec.done)
+		return rec, steps
 	}
-	old := ru.keys[i]
-	at := t.NewerThan
-	if old.Meets(at) {
-		at = old.After(old.Born()) // only NotKey is unmet, and any newer key meets it
-	}
-	done, ended := make(chan struct{}), make(chan struct{})
+	rec.step = steps[0]
+	ru.out.Steps = append(ru.out.Steps, StepOutcome{Step: rec.step, Error: "under way"})
 	go func() {
-		defer close(ended)
-		select {
-		case <-ru.req.Answering:
-		case <-done:
-			return
+		defer close(rec.done)
+		if rec.err = ru.takeStep(ctx, rec.step); rec.err == nil && ru.req.Recorded != nil {
+			ru.req.Recorded(ru.c.Name)
 		}
-		err := ru.change(ctx, old.ID, KeyChange{Renew: at, Served: t.Expiry}, func(k rotation.Key) bool { return !k.Renew.Before(at) })
-		if err != nil {
-			ru.log.Warn("recording a demand before the caller is answered", "key", old.ID, "error", err.Error())
-			return
-		}
-		ru.req.Recorded(ru.c.Name)
 	}()
-	return func() {
-		close(done)
-		<-ended
+	return rec, steps[1:]
+}
+
+// before returns the error of the recording if no later step may be taken. A step that
+// changes the same key waits for the recording.
+func (rec *recording) before(s rotation.Step) error {
+	if s.Key == rec.step.Key {
+		<-rec.done
 	}
+	select {
+	case <-rec.done:
+		if untrusted(rec.err) {
+			return rec.err
+		}
+	default:
+	}
+	return nil
+}
+
+// endRecording waits for the recording and adds it to the outcome. A demand that is met
+// needs no record.
+func (ru *run) endRecording(ctx context.Context, rec *recording) error {
+	if <-rec.done; rec.step.Action == "" {
+		return nil
+	}
+	ru.out.Steps[rec.at].Error = ru.logStep(ctx, rec.step, rec.err)
+	if rec.err == nil || ru.fresh != nil && ru.fresh.stored {
+		return nil
+	}
+	ru.explainStep(ctx, rec.step, rec.err, goOn)
+	return rec.err
 }
 
 // recordRefusal records on a new key that it could not be published, and why. Later
@@ -78,15 +100,16 @@ func (ru *run) recorded(plan rotation.Plan) bool {
 	if t.Leaked != "" {
 		return ru.leakRecorded(t.Leaked)
 	}
-	published := ru.fresh != nil && ru.fresh.stored
-	if t.NotKey != "" && !published && (ru.unseen(t.NotKey) || t.NotKey != plan.Published && ru.unread()) {
+	switch i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published }); {
+	case ru.fresh != nil && ru.fresh.stored:
+		return true
+	case t.NotKey != "" && (ru.unseen(t.NotKey) || ru.unread()):
 		return false // a store may name that key
+	case i < 0:
+		return ru.untouched() // then any key that is published is a new one
+	default:
+		return !t.Unmet(ru.keys[i]) || !ru.keys[i].Renew.Before(t.NewerThan) || ru.took(rotation.Record, plan.Published)
 	}
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published })
-	if i < 0 {
-		return ru.mintsNext(plan)
-	}
-	return published || !ru.keys[i].Owes(t) || ru.took(rotation.Record, plan.Published)
 }
 
 func (ru *run) leakRecorded(id string) bool {
@@ -97,25 +120,9 @@ func (ru *run) leakRecorded(id string) bool {
 	return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.MarkLeaked, id)
 }
 
-// mintsNext reports whether, if no key is published, the next run certainly mints
-// a key that meets any demand. That is not so if a store could not be read, or if
-// another replica, an adoption or a person who enables a key could publish an
-// older one.
-func (ru *run) mintsNext(plan rotation.Plan) bool {
-	if ru.unread() || plan.Waiting == rotation.InProgress || ru.c.AdoptKey != "" || ru.c.Gone {
-		return false
-	}
-	for _, e := range ru.entries {
-		if ru.unseen(e.KeyID) {
-			return false
-		}
-	}
-	at := ru.started.Add(ru.offset)
-	return !slices.ContainsFunc(ru.keys, func(k rotation.Key) bool {
-		rival := k.Live(at) && k.Superseded.IsZero() && at.Before(k.Created.Add(ru.c.Rules.Window))
-		disabled := ru.named(k.ID) && k.Disabled && !k.Expired(at)
-		return k.Leaked.IsZero() && (rival || disabled)
-	})
+// untouched reports whether the credential has no key, and no store names one.
+func (ru *run) untouched() bool {
+	return len(ru.keys) == 0 && ru.c.AdoptKey == "" && !ru.c.Gone && !slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil || e.KeyID != "" })
 }
 
 // unread reports whether a store could not be read.

@@ -110,6 +110,7 @@ func (ru *run) decide() rotation.Plan {
 	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else the time is unknown, and the plan is blocked
 		ru.wanted = clamp(ru.wanted, now)
 	}
+	ru.wanted = ru.wanted.Resolve(ru.keys)
 	plan := decide(s, ru.c.Rules, ru.wanted, now)
 	if ru.login && !ru.req.Force {
 		plan.Steps, plan.Waiting, plan.Blocked = nil, "", rotation.OwnLogin

@@ -49,8 +49,10 @@ const mostNotice = 100 * 24 * time.Hour
 func plausible(k rotation.Key, now time.Time) rotation.Key {
 	const slack = 15 * time.Minute // of clocks, IAM's minutes and a slow create
 	latest := now.Add(ahead + slack)
-	if k.Minted.Sub(k.Created).Abs() > slack {
-		k.Minted = time.Time{}
+	if most := k.Created.Add(ahead + slack); k.AsOf.After(most) {
+		k.AsOf = most
+	} else if !k.AsOf.IsZero() && k.AsOf.Before(k.Created.Add(-slack)) {
+		k.AsOf = k.Created
 	}
 	if k.Superseded.After(latest) {
 		k.Superseded = time.Time{}
@@ -59,9 +61,6 @@ func plausible(k rotation.Key, now time.Time) rotation.Key {
 	}
 	if k.Renew.After(latest) {
 		k.Renew = time.Time{} // no event can have demanded that
-	}
-	if most := k.Created.Add(ahead + slack); k.Answers.After(most) {
-		k.Answers = most
 	}
 	if k.Served.After(latest.Add(mostNotice)) {
 		k.Served = time.Time{}

@@ -107,11 +107,10 @@ func TestAKeyOfTheFutureIsNotWaitedFor(t *testing.T) {
 func TestMarksOfTheFutureDoNotCount(t *testing.T) {
 	far := time.Date(9990, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, mark := range map[string]func(*rotation.Key){
-		"a demand":       func(k *rotation.Key) { k.Renew = far },
-		"a demand's end": func(k *rotation.Key) { k.Answers = far },
-		"a date":         func(k *rotation.Key) { k.Served = far },
-		"an overlap":     func(k *rotation.Key) { k.Superseded = far },
-		"a birth":        func(k *rotation.Key) { k.Minted = far },
+		"a demand":   func(k *rotation.Key) { k.Renew = far },
+		"a date":     func(k *rotation.Key) { k.Served = far },
+		"an overlap": func(k *rotation.Key) { k.Superseded = far },
+		"a birth":    func(k *rotation.Key) { k.AsOf = far },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)

@@ -137,12 +137,12 @@ func TestAServiceIDThatWasRenamedIsFoundByTheKeyInAStore(t *testing.T) {
 	}
 }
 
-func TestADemandIsRecordedWhenTheCallerIsAnsweredEarly(t *testing.T) {
+// The demand is on the published key before the new one is proven.
+func TestADemandIsWrittenDownBesideTheMint(t *testing.T) {
 	w := newBench(t)
 	key := w.rotated()
-	late, recorded := make(chan struct{}), make(chan string, 10)
+	recorded := make(chan string, 10)
 	w.c.Provers = []reconcile.Prover{waits{func() {
-		close(late)
 		if name := <-recorded; name != w.c.Name {
 			t.Errorf("recorded for %q", name)
 		}
@@ -151,7 +151,7 @@ func TestADemandIsRecordedWhenTheCallerIsAnsweredEarly(t *testing.T) {
 			t.Error("the demand is not on the key")
 		}
 	}}}
-	req := reconcile.Request{Trigger: rotation.Trigger{NewerThan: w.now}, Answering: late, Recorded: func(name string) { recorded <- name }}
+	req := reconcile.Request{Trigger: rotation.Trigger{NotKey: key}, Recorded: func(name string) { recorded <- name }}
 	out, err := w.reconciler.Reconcile(t.Context(), w.c, req)
 	if err != nil || out.Result != reconcile.ResultPublished || !out.Recorded {
 		t.Errorf("%+v, %v", out, err)

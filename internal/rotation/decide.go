@@ -90,6 +90,7 @@ type rule struct {
 
 // standard is the course of a credential that is in use.
 var standard = []rule{
+	{"record a demand", trusted, func(v view, t Trigger, _ *Plan) []Step { return v.recording(t) }},
 	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
 	{"give keys that a store names their full lifetime", unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }},
 	{"end leaked keys that no consumer needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.exposed() }},
@@ -98,7 +99,6 @@ var standard = []rule{
 	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }},
 	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings() }},
 	{"rotate, or catch up", quiet, view.rotate},
-	{"record the demand", trusted, view.recording},
 }
 
 // removing is the course of a credential whose project is deleted.

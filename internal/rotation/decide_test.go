@@ -23,7 +23,7 @@ func rules() Rules {
 // aged is a published key's usual form: unfused, minted some time ago.
 func aged(id string, age time.Duration) Key {
 	at := noon.Add(-age)
-	return Key{ID: id, Created: at, Minted: at, Expires: at.Add(90 * day)}
+	return Key{ID: id, Created: at, AsOf: at, Expires: at.Add(90 * day)}
 }
 
 func fused(id string, age time.Duration) Key {
@@ -109,7 +109,7 @@ func TestAKeyIsMintedOncePerExpiryDate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := old
 			k.Served = tc.served
-			plan := Decide(settledState([]Store{at("a", k)}, k), rules(), tc.trigger, noon)
+			plan := Decide(settledState([]Store{at("a", k)}, k), rules(), tc.trigger.Resolve([]Key{k}), noon)
 			var due Reason
 			if i := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.Action == Mint }); i >= 0 {
 				due = plan.Steps[i].Reason
@@ -129,11 +129,11 @@ func TestDecide(t *testing.T) {
 	renew := k1
 	renew.Renew = noon.Add(-time.Hour)
 	answered := renew
-	answered.Answers = renew.Renew
+	answered.AsOf = renew.Renew
 	ending := k1
 	ending.Expires = noon.Add(4*time.Hour - time.Minute)
 	behind := k1
-	behind.ID, behind.Created, behind.Minted = "k0", k1.Created.Add(-day), k1.Minted.Add(-day)
+	behind.ID, behind.Created, behind.AsOf = "k0", k1.Created.Add(-day), k1.AsOf.Add(-day)
 
 	for name, tc := range map[string]struct {
 		state   State
@@ -162,14 +162,14 @@ func TestDecide(t *testing.T) {
 		},
 		"a demand for a newer key": {
 			state: settledState([]Store{at("a", k1)}, k1), trigger: Trigger{NewerThan: noon},
-			want: renewal(Demanded, "a") + "\nsupersede k1 @24h0m0s (replaced)",
+			want: "remember k1 @0s (demanded)\n" + renewal(Demanded, "a") + "\nsupersede k1 @24h0m0s (replaced)",
 		},
-		"a demand that the key meets already":      {state: settledState([]Store{at("a", k1)}, k1), trigger: Trigger{NewerThan: k1.Minted}, want: ""},
-		"a demand for another key than this one":   {state: settledState([]Store{at("a", k1)}, k1), trigger: Trigger{NotKey: "k1"}, want: renewal(Demanded, "a") + "\nsupersede k1 @24h0m0s (replaced)"},
+		"a demand that the key meets already":      {state: settledState([]Store{at("a", k1)}, k1), trigger: Trigger{NewerThan: k1.AsOf}, want: ""},
+		"a demand for another key than this one":   {state: settledState([]Store{at("a", k1)}, k1), trigger: Trigger{NotKey: "k1"}, want: "remember k1 @-239h59m59.999s (demanded)\n" + renewal(Demanded, "a") + "\nsupersede k1 @24h0m0s (replaced)"},
 		"a demand for another key than a gone one": {state: settledState([]Store{at("a", k1)}, k1), trigger: Trigger{NotKey: "k0"}, want: ""},
 		"a demand that an earlier run remembered":  {state: settledState([]Store{at("a", renew)}, renew), want: renewal(Remembered, "a") + "\nsupersede k1 @24h0m0s (replaced)"},
 		"a demand by a clock ahead of ours that the key answered": {
-			state: settledState([]Store{at("a", answered)}, answered), trigger: Trigger{NewerThan: answered.Answers}, want: "",
+			state: settledState([]Store{at("a", answered)}, answered), trigger: Trigger{NewerThan: answered.AsOf}, want: "",
 		},
 		"an expired published key is replaced": {
 			state: settledState([]Store{at("a", aged("x", 91*day))}, aged("x", 91*day)), want: renewal(NothingThere, "a"),
@@ -318,7 +318,7 @@ func TestDecide(t *testing.T) {
 		"a key replaced within its window is superseded later": {
 			state:   settledState([]Store{at("a", aged("n", 12*time.Minute))}, aged("n", 12*time.Minute)),
 			trigger: Trigger{NewerThan: noon},
-			want:    renewal(Demanded, "a"),
+			want:    "remember n @0s (demanded)\n" + renewal(Demanded, "a"),
 		},
 		"six live keys are enough": {
 			state: settledState([]Store{at("a", old)}, old, superseded("s1", 80*day, time.Hour), superseded("s2", 81*day, time.Hour), superseded("s3", 82*day, time.Hour),
@@ -336,7 +336,7 @@ func TestDecide(t *testing.T) {
 				return s
 			}(),
 			trigger: Trigger{NewerThan: noon},
-			want:    fmt.Sprintf("unfuse f @%s (fuse-on)\nremember f @0s (demanded)\nblocked: key-cap", 90*day-time.Hour),
+			want:    fmt.Sprintf("remember f @0s (demanded)\nunfuse f @%s (fuse-on)\nblocked: key-cap", 90*day-time.Hour),
 		},
 		"a named key that IAM does not show yet is waited for": {
 			state: settledState([]Store{at("a", aged("n", 5*time.Minute))}), want: "waiting: key-not-visible",
@@ -366,7 +366,7 @@ func TestDecide(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := Decide(tc.state, rules(), tc.trigger, noon)
+			p := Decide(tc.state, rules(), tc.trigger.Resolve(tc.state.Keys), noon)
 			if diff := cmp.Diff(tc.want, brief(p)); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}

@@ -68,10 +68,9 @@
 // Four live keys hold back what events demand, six what consumers need. So a key
 // that is needed never waits for keys that demands made.
 //
-// A demand that cannot be met now is recorded on the published key (Renew), and
-// counts until a key meets it. That key keeps the time of the demand (Answers),
-// because a sender's clock may be ahead and the time of birth alone is not
-// enough.
+// A demand is recorded on the published key first (Renew), beside the steps that meet
+// it, and counts until a key meets it. AsOf says which demands a key meets. It may be
+// later than the key's birth, because a sender's clock may be ahead.
 //
 // A request to revoke a key is recorded first, on the leaked key itself. A leaked
 // key gets no overlap, and once it is contained minAge does not delay its

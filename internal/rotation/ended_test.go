@@ -204,7 +204,7 @@ func TestAKeyThatCouldNotBePublishedDelaysTheNext(t *testing.T) {
 		},
 		"a demand that came since is tried at once": {
 			state: due(refused("r", 30*time.Minute, rotation.StoreQuota)), trigger: rotation.Trigger{NewerThan: now.Add(-time.Minute)},
-			want: also(renewed(rotation.Demanded, "a"), "supersede old 36h0m0s: replaced"),
+			want: before(also(renewed(rotation.Demanded, "a"), "supersede old 36h0m0s: replaced"), "remember old -1m0s: demanded"),
 		},
 		"a store after the first that refused the key gets no new key either": {
 			state: credential(stores(sealed(guarded("a", refusedBy("k", 20*day, rotation.StoreDenied))), plain("b", none)), refusedBy("k", 20*day, rotation.StoreDenied)),

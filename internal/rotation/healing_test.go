@@ -43,9 +43,12 @@ func (w *world) apply(list []rotation.Step, trigger rotation.Trigger, at time.Ti
 			w.Identity.Duplicates = slices.DeleteFunc(w.Identity.Duplicates, func(d string) bool { return d == step.Target })
 		case rotation.Mint:
 			w.minted++
-			born := at.Truncate(time.Minute)
+			born, asOf := at.Truncate(time.Minute), at
+			if trigger.NewerThan.After(at) {
+				asOf = trigger.NewerThan
+			}
 			w.Keys = append(w.Keys, rotation.Key{
-				ID: fmt.Sprintf("new%d", w.minted), Created: born, Minted: at, Expires: born.Add(limits().Fuse), Answers: trigger.NewerThan,
+				ID: fmt.Sprintf("new%d", w.minted), Created: born, AsOf: asOf, Expires: born.Add(limits().Fuse),
 			})
 		case rotation.Publish, rotation.Copy:
 			i := slices.IndexFunc(w.Stores, func(s rotation.Store) bool { return s.Name == step.Target })
@@ -69,6 +72,7 @@ func (w *world) apply(list []rotation.Step, trigger rotation.Trigger, at time.Ti
 
 // sweep decides, checks and does what was decided, dying after some steps.
 func (w *world) sweep(t *rapid.T, trigger rotation.Trigger, at time.Time, survives func(int) int) rotation.Plan {
+	trigger = trigger.Resolve(w.Keys)
 	p := rotation.Decide(w.State, limits(), trigger, at)
 	n := survives(len(p.Steps))
 	t.Logf("%s: %q (%d done) waiting %q blocked %q", at.Sub(now), steps(p), n, p.Waiting, p.Blocked)

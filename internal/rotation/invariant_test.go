@@ -82,6 +82,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 		s, trigger := anyState(t)
 		before := cmp.Diff(State{}, s)
 		r := rules()
+		trigger = trigger.Resolve(s.Keys)
 		p := Decide(s, r, trigger, noon)
 		if again := Decide(s, r, trigger, noon); cmp.Diff(p, again) != "" {
 			t.Fatal("the same facts gave two plans")

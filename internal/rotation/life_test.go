@@ -159,7 +159,7 @@ func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
 		"two sweeps before its end it gets another overlap": {state: held(back), want: []string{"extend o 36h0m0s: still-held"}, blocked: rotation.IdentityLocked},
 		"long before its end it does not":                   {state: held(ending("o", 20*day, 20*time.Hour))},
 		"one that was adopted may be older than any of ours": {
-			state: held(with(ending("o", 400*day, 34*time.Hour), func(k *rotation.Key) { k.Minted = time.Time{} })),
+			state: held(with(ending("o", 400*day, 34*time.Hour), func(k *rotation.Key) { k.AsOf = time.Time{} })),
 			want:  []string{"extend o 36h0m0s: still-held"}, blocked: rotation.IdentityLocked,
 		},
 		"it never outlives the life of a key": {state: held(old), want: []string{"extend o 12h0m0s: still-held"}, blocked: rotation.IdentityLocked},
@@ -259,7 +259,7 @@ func TestBrownfield(t *testing.T) {
 	none := rotation.Key{}
 	adoptable := func(s rotation.Store, id string) rotation.Store { s.Adoptable, s.Key = id, ""; return s }
 	adopting := func(s rotation.State) rotation.State { s.Adopting = "x"; return s }
-	x := with(full("x", 200*day), func(k *rotation.Key) { k.Expires, k.Minted = time.Time{}, time.Time{} })
+	x := with(full("x", 200*day), func(k *rotation.Key) { k.Expires, k.AsOf = time.Time{}, time.Time{} })
 
 	play(t, map[string]scene{
 		"a service ID that the config names is not created": {

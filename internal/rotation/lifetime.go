@@ -22,7 +22,7 @@ func (v view) sustained() (steps []Step) {
 			continue // another replica may have updated its holders since we observed
 		}
 		last := k.Created.Add(v.r.Expire)
-		if k.Minted.IsZero() { // adopted, and perhaps older than that
+		if k.AsOf.IsZero() { // adopted, and perhaps older than that
 			last = k.Superseded.Add(v.r.Expire)
 		}
 		at := v.end(bit)

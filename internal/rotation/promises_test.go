@@ -35,7 +35,7 @@ func (h history) draw(t *rapid.T) rotation.State {
 	ids := []string{}
 	for _, id := range []string{"k1", "k2", "k3", "k4", "k5", "k6"}[:rapid.IntRange(0, h.keys).Draw(t, "keys")] {
 		born := now.Add(-ageOf(t, "age"))
-		k := rotation.Key{ID: id, Minted: born, Created: born.Truncate(time.Minute)}
+		k := rotation.Key{ID: id, AsOf: born, Created: born.Truncate(time.Minute)}
 		switch rapid.SampledFrom([]string{"pending", "full", "marked", "endless", "adopted"}).Draw(t, "kind") {
 		case "pending":
 			k.Expires = k.Created.Add(day)
@@ -47,7 +47,7 @@ func (h history) draw(t *rapid.T) rotation.State {
 			k.Superseded = now.Add(-since)
 			k.Expires = k.Superseded.Add(36 * time.Hour).Truncate(time.Minute)
 		case "adopted":
-			k.Minted, k.Expires = time.Time{}, k.Created.Add(90*day)
+			k.AsOf, k.Expires = time.Time{}, k.Created.Add(90*day)
 		}
 		if chance(t, 5, "remembers") {
 			k.Renew = now.Add(-ageOf(t, "renew"))
@@ -171,6 +171,7 @@ func where(p rotation.Plan, a rotation.Action) []int {
 
 func promises(t *rapid.T) {
 	s, trigger := history{hands: true, keys: 6}.draw(t), drawTrigger(t)
+	trigger = trigger.Resolve(s.Keys)
 	r, earlier := limits(), facts(t, s)
 	p := rotation.Decide(s, r, trigger, now)
 	if facts(t, s) != earlier {
@@ -408,6 +409,7 @@ func TestTheOrderOfTheListDecidesNothing(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		s, trigger := history{hands: true, keys: 6}.draw(t), drawTrigger(t)
+		trigger = trigger.Resolve(s.Keys)
 		other := s
 		other.Keys = rapid.Permutation(s.Keys).Draw(t, "order")
 		p, q := rotation.Decide(s, limits(), trigger, now), rotation.Decide(other, limits(), trigger, now)

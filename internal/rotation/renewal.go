@@ -16,7 +16,7 @@ func (v view) due(t Trigger) Reason {
 		return NothingThere
 	case !v.newest.Leaked.IsZero():
 		return KeyLeaked
-	case t.unmet(k):
+	case t.Unmet(k):
 		return Demanded
 	case slices.ContainsFunc(v.Keys, func(o Key) bool { return !k.Meets(o.Renew) }):
 		return Remembered
@@ -193,30 +193,12 @@ func (v view) replace() (steps []Step) {
 	return steps
 }
 
-// remember records a demand that cannot be met now on the published key, so that
-// the next sweep meets it.
-func (v view) remember(t Trigger) []Step {
+// recording writes a demand down on the published key before anything is done about
+// it, so that the next run meets it if this one can't.
+func (v view) recording(t Trigger) []Step {
 	k := v.published
-	if k.ID == "" || !t.unmet(k) || k.Locked || !k.Leaked.IsZero() {
+	if k.ID == "" || k.Locked || !k.Leaked.IsZero() || !t.Unmet(k) || !k.Renew.Before(t.NewerThan) {
 		return nil
 	}
-	at := t.NewerThan
-	if k.Meets(at) {
-		if !k.Meets(k.Renew) {
-			return nil
-		}
-		at = k.After(v.now) // only NotKey is unmet
-	}
-	if !k.Renew.Before(at) {
-		return nil
-	}
-	return []Step{{Action: Record, Key: k.ID, At: at, Reason: Demanded}}
-}
-
-// recording records a demand that this plan does not meet.
-func (v view) recording(t Trigger, p *Plan) []Step {
-	if p.mints() {
-		return nil
-	}
-	return v.remember(t)
+	return []Step{{Action: Record, Key: k.ID, At: t.NewerThan, Reason: Demanded}}
 }

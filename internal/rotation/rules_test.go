@@ -27,7 +27,7 @@ func limits() rotation.Rules {
 // full is a key with its whole life, as a store has once named it.
 func full(id string, age time.Duration) rotation.Key {
 	born := now.Add(-age)
-	return rotation.Key{ID: id, Created: born, Minted: born, Expires: born.Add(90 * day)}
+	return rotation.Key{ID: id, Created: born, AsOf: born, Expires: born.Add(90 * day)}
 }
 
 // pending is a key with its fuse on.
@@ -152,7 +152,7 @@ func play(t *testing.T, scenes map[string]scene) {
 	t.Helper()
 	for name, s := range scenes {
 		t.Run(name, func(t *testing.T) {
-			p := rotation.Decide(s.state, limits(), s.trigger, now)
+			p := rotation.Decide(s.state, limits(), s.trigger.Resolve(s.state.Keys), now)
 			want := s.want
 			if want == nil {
 				want = []string{}
@@ -217,7 +217,7 @@ func TestDueByTime(t *testing.T) {
 		},
 		"an adopted key ages from IAM's created_at": {
 			state: func() rotation.State {
-				k := with(full("k", 59*day), func(k *rotation.Key) { k.Minted = time.Time{} })
+				k := with(full("k", 59*day), func(k *rotation.Key) { k.AsOf = time.Time{} })
 				return credential(stores(guarded("a", k)), k)
 			}(),
 			want: also(renewed(rotation.Aged, "a"), replaced),
@@ -228,38 +228,40 @@ func TestDueByTime(t *testing.T) {
 func TestDemands(t *testing.T) {
 	k := full("k", 10*day)
 	one := credential(stores(guarded("a", k)), k)
-	new36 := also(renewed(rotation.Demanded, "a"), "supersede k 36h0m0s: replaced")
+	new36 := func(since string) []string {
+		return before(also(renewed(rotation.Demanded, "a"), "supersede k 36h0m0s: replaced"), "remember k "+since+": demanded")
+	}
 	// A demand came while n was in flight, so it was written on k, which n
 	// then replaced.
-	outlived := func(renew, answers time.Duration) rotation.State {
+	outlived := func(renew, asOf time.Duration) rotation.State {
 		old := with(ending("k", 10*day, 20*time.Minute), func(k *rotation.Key) { k.Renew = now.Add(-renew) })
-		n := with(full("n", 30*time.Minute), func(k *rotation.Key) { k.Answers = now.Add(-answers) })
+		n := with(full("n", 30*time.Minute), func(k *rotation.Key) { k.AsOf = now.Add(-asOf) })
 		return credential(stores(guarded("a", n)), old, n)
 	}
 	play(t, map[string]scene{
-		"a demand for a key newer than the published one": {state: one, trigger: rotation.Trigger{NewerThan: now.Add(-time.Minute)}, want: new36},
-		"a demand that the key's birth meets":             {state: one, trigger: rotation.Trigger{NewerThan: k.Born()}},
+		"a demand for a key newer than the published one": {state: one, trigger: rotation.Trigger{NewerThan: now.Add(-time.Minute)}, want: new36("-1m0s")},
+		"a demand that the key's birth meets":             {state: one, trigger: rotation.Trigger{NewerThan: k.AsOf}},
 		"a demand that the key was minted for, by a clock ahead of IAM's": {
 			state: func() rotation.State {
-				n := with(full("n", 20*time.Minute), func(k *rotation.Key) { k.Answers = now.Add(-17 * time.Minute) })
+				n := with(full("n", 20*time.Minute), func(k *rotation.Key) { k.AsOf = now.Add(-17 * time.Minute) })
 				return credential(stores(guarded("a", n)), n)
 			}(),
 			trigger: rotation.Trigger{NewerThan: now.Add(-17 * time.Minute)},
 		},
 		"a demand later than the one that the key was minted for": {
 			state: func() rotation.State {
-				n := with(full("n", 20*time.Minute), func(k *rotation.Key) { k.Answers = now.Add(-17 * time.Minute) })
+				n := with(full("n", 20*time.Minute), func(k *rotation.Key) { k.AsOf = now.Add(-17 * time.Minute) })
 				return credential(stores(guarded("a", n)), n)
 			}(),
 			trigger: rotation.Trigger{NewerThan: now.Add(-16 * time.Minute)},
-			want:    also(renewed(rotation.Demanded, "a"), "supersede n 36h0m0s: replaced"),
+			want:    before(also(renewed(rotation.Demanded, "a"), "supersede n 36h0m0s: replaced"), "remember n -16m0s: demanded"),
 		},
-		"a demand for any key but the published one":      {state: one, trigger: rotation.Trigger{NotKey: "k"}, want: new36},
+		"a demand for any key but the published one":      {state: one, trigger: rotation.Trigger{NotKey: "k"}, want: new36("-239h59m59.999s")},
 		"a demand for any key but one that is not in use": {state: one, trigger: rotation.Trigger{NotKey: "z"}},
 		"a key that is replaced within its window is left to a later look": {
 			state:   credential(stores(guarded("a", full("n", 12*time.Minute))), full("n", 12*time.Minute)),
 			trigger: rotation.Trigger{NewerThan: now},
-			want:    renewed(rotation.Demanded, "a"),
+			want:    before(renewed(rotation.Demanded, "a"), "remember n 0s: demanded"),
 		},
 		"a demand that the key in flight would meet is remembered: that key may never be published": {
 			state:   credential(stores(guarded("a", k)), k, pending("r", 5*time.Minute)),
@@ -279,10 +281,10 @@ func TestDemands(t *testing.T) {
 			want: also(renewed(rotation.Remembered, "a"), "supersede k 36h0m0s: replaced"),
 		},
 		"a demand remembered on a replaced key that the new key was born too early for": {
-			state: outlived(25*time.Minute, day),
+			state: outlived(25*time.Minute, 30*time.Minute),
 			want:  also(renewed(rotation.Remembered, "a"), "supersede n 36h0m0s: replaced"),
 		},
-		"a demand remembered on a replaced key that the new key's birth met": {state: outlived(40*time.Minute, day)},
+		"a demand remembered on a replaced key that the new key's birth met": {state: outlived(40*time.Minute, 30*time.Minute)},
 		"a demand remembered on a replaced key that the new key answers":     {state: outlived(25*time.Minute, 25*time.Minute)},
 	})
 }
@@ -296,6 +298,7 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := full("n", 5*time.Minute)
 			s := credential(stores(guarded("a", n)), n)
+			trigger = trigger.Resolve(s.Keys)
 			p := rotation.Decide(s, limits(), trigger, now)
 			if p.Waiting != rotation.TooYoung || len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
 				t.Fatalf("the demand is not just remembered: %q, waiting for %q", steps(p), p.Waiting)
@@ -319,11 +322,11 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 // The clock of who minted the key was ahead, or that of who demanded it.
 func TestADemandForAnotherKeyIsRememberedWhateverTheKeyAnswered(t *testing.T) {
 	for name, n := range map[string]rotation.Key{
-		"minted by a clock that was ahead": with(full("n", 5*time.Minute), func(k *rotation.Key) { k.Minted = now.Add(time.Minute) }),
-		"answers a clock that was ahead":   with(full("n", 5*time.Minute), func(k *rotation.Key) { k.Answers = now.Add(4 * time.Minute) }),
+		"minted by a clock that was ahead": with(full("n", 5*time.Minute), func(k *rotation.Key) { k.AsOf = now.Add(time.Minute) }),
+		"answers a clock that was ahead":   with(full("n", 5*time.Minute), func(k *rotation.Key) { k.AsOf = now.Add(4 * time.Minute) }),
 	} {
 		s := credential(stores(guarded("a", n)), n)
-		p := rotation.Decide(s, limits(), rotation.Trigger{NotKey: "n"}, now)
+		p := rotation.Decide(s, limits(), rotation.Trigger{NotKey: "n"}.Resolve(s.Keys), now)
 		if len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
 			t.Fatalf("%s: not just remembered: %q", name, steps(p))
 		}
@@ -514,7 +517,7 @@ func TestStoresThatDiffer(t *testing.T) {
 		},
 		"a demand leaves nothing to copy first": {
 			state: credential(stores(guarded("a", k), plain("b", none)), k), trigger: rotation.Trigger{NewerThan: now},
-			want: also(renewed(rotation.Demanded, "a", "b"), both[0]),
+			want: before(also(renewed(rotation.Demanded, "a", "b"), both[0]), "remember k 0s: demanded"),
 		},
 		"an empty first guarded store is filled by copy, from wherever it stands in the config": {
 			state: credential(stores(plain("b", k), guarded("a", none)), k), want: []string{"copy k a: store-behind"},
@@ -699,7 +702,7 @@ func TestNextComesWhenSomethingChanges(t *testing.T) {
 		"when an invisible key counts as gone": {state: credential(stores(guarded("a", full("k", 5*time.Minute)))), by: now.Add(25 * time.Minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := rotation.Decide(c.state, limits(), c.trigger, now)
+			p := rotation.Decide(c.state, limits(), c.trigger.Resolve(c.state.Keys), now)
 			// IAM's created_at has whole minutes, so one more is no delay.
 			if !p.Next.After(now) || p.Next.After(c.by.Add(time.Minute)) {
 				t.Errorf("next look in %s, want one within %s", p.Next.Sub(now), c.by.Sub(now))

@@ -10,9 +10,11 @@ type Key struct {
 	ID string
 	// Created is IAM's created_at, in whole minutes.
 	Created time.Time
-	// Minted is when we requested the key, by IAM's clock. It comes from the
-	// stamp in the key's name, and is zero for an adopted key.
-	Minted time.Time
+	// AsOf is how fresh the key is: it meets all demands up to this time. It is when
+	// we requested the key, by IAM's clock, or the latest demand that it was minted
+	// for, since a sender's clock may be ahead. It is zero for an adopted key, which
+	// is as fresh as its creation.
+	AsOf time.Time
 	// Print is the part of the key's name that is made from its value. It is empty
 	// for an adopted key.
 	Print string
@@ -27,9 +29,6 @@ type Key struct {
 	Superseded time.Time
 	// Renew is a recorded demand for a key newer than this time.
 	Renew time.Time
-	// Answers is the latest demand that the key was minted to meet. A sender's
-	// clock may be ahead of IAM's, so the time of birth alone is not enough.
-	Answers time.Time
 	// Served is the latest expiry date of a secret that this key, or one before
 	// it, was minted for.
 	Served time.Time
@@ -49,25 +48,13 @@ type Key struct {
 }
 
 // Meets reports whether the key satisfies a demand for one newer than t.
-func (k Key) Meets(t time.Time) bool { return !k.Born().Before(t) || !k.Answers.Before(t) }
+func (k Key) Meets(t time.Time) bool { return !k.asOf().Before(t) }
 
-// After returns a time at or after t that, as a demand, the key does not meet.
-// The clocks of the replica that minted the key and of the sender may be ahead.
-func (k Key) After(t time.Time) time.Time {
-	for _, met := range []time.Time{k.Born(), k.Answers} {
-		if !t.After(met) {
-			t = met.Add(time.Millisecond)
-		}
-	}
-	return t
-}
-
-// Born returns the most precise known time of the key's creation.
-func (k Key) Born() time.Time {
-	if k.Minted.IsZero() {
+func (k Key) asOf() time.Time {
+	if k.AsOf.IsZero() {
 		return k.Created
 	}
-	return k.Minted
+	return k.AsOf
 }
 
 // Live reports whether the key can authenticate at now.
@@ -94,10 +81,10 @@ func (k Key) Ending(r Rules, now time.Time) bool {
 	return !now.Before(k.Expires.Add(-max(r.Overlap/4, 2*r.SweepEvery)))
 }
 
-// Compare orders keys by birth, then by ID. The lowest wins an election; the
+// Compare orders keys by freshness, then by ID. The lowest wins an election; the
 // highest is the newest.
 func (k Key) Compare(other Key) int {
-	return cmp.Or(k.Born().Compare(other.Born()), cmp.Compare(k.ID, other.ID))
+	return cmp.Or(k.asOf().Compare(other.asOf()), cmp.Compare(k.ID, other.ID))
 }
 
 // Identity is the observed state of the credential's service ID.
@@ -257,7 +244,8 @@ type Trigger struct {
 	// Expiry is the expiry date of a secret that the demand is about. A key is
 	// minted once per date: NewerThan does not count for a key that served it.
 	Expiry time.Time
-	// NotKey demands that a key other than this one is published.
+	// NotKey demands that a key other than this one is published. Resolve turns it
+	// into a time.
 	NotKey string
 	// Leaked demands the revocation of this key as soon as consumers have another
 	// one. Contain revokes it first.
@@ -265,17 +253,23 @@ type Trigger struct {
 	Contain bool
 }
 
-// Owes reports whether the key does not meet the demand, and the demand is not
-// recorded on it.
-func (k Key) Owes(t Trigger) bool {
-	if !t.unmet(k) {
-		return false
+// Resolve turns a demand for another key than NotKey into one for a newer key. If
+// there is no such key, NotKey stays, and demands nothing.
+func (t Trigger) Resolve(keys []Key) Trigger {
+	for _, k := range keys {
+		if k.ID != t.NotKey {
+			continue
+		}
+		if newer := k.asOf().Add(time.Millisecond); t.NewerThan.Before(newer) {
+			t.NewerThan = newer
+		}
+		t.NotKey, t.Expiry = "", time.Time{}
 	}
-	return k.Meets(k.Renew) || k.Renew.Before(t.NewerThan)
+	return t
 }
 
-// unmet reports whether a published key does not meet the demand.
-func (t Trigger) unmet(k Key) bool {
+// Unmet reports whether a published key does not meet the demand.
+func (t Trigger) Unmet(k Key) bool {
 	served := !t.Expiry.IsZero() && !k.Served.Before(t.Expiry)
-	return !served && !k.Meets(t.NewerThan) || (t.NotKey != "" && k.ID == t.NotKey)
+	return !served && !k.Meets(t.NewerThan)
 }

@@ -11,7 +11,6 @@ import (
 // demands tracks which demands of one event are recorded. An answer before the
 // run ends is 202 only if all of them are.
 type demands struct {
-	late     chan struct{} // closed shortly before the answer
 	mu       sync.Mutex
 	pending  int // bundles whose credentials are not listed yet
 	unknown  bool

@@ -69,7 +69,7 @@ func (b bundled) atAll() bool {
 func (s *Service) lookAtAll(b bundled, from caller, recorded *demands) reconcile.SweepResult {
 	swept, shared := s.looksAtAll.do(func() reconcile.SweepResult {
 		s.find(&b, from, recorded)
-		return s.runBundle(b, from.cause, recorded)
+		return s.runBundle(b, from.cause, recorded, nil)
 	})
 	if shared {
 		caused(swept.Outcomes, from.cause)

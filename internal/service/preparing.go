@@ -76,14 +76,14 @@ func (p *preparing) stop() {
 }
 
 // awaitProjects looks again at the credentials whose project is not active yet. A
-// process that lasts does that after the answer. Another one does it until late is
+// process that lasts does that after the answer. Another one does it until soon is
 // closed, and the answer then asks the sender to repeat the event.
-func (s *Service) awaitProjects(swept reconcile.SweepResult, credentials []reconcile.Credential, late <-chan struct{},
+func (s *Service) awaitProjects(swept reconcile.SweepResult, credentials []reconcile.Credential, soon <-chan struct{},
 	sweep func([]reconcile.Credential) reconcile.SweepResult,
 ) reconcile.SweepResult {
 	open := waiting(credentials, swept)
 	if s.cfg.Ends {
-		for _, o := range s.lookAgain(open, late, sweep) {
+		for _, o := range s.lookAgain(open, soon, sweep) {
 			i := slices.IndexFunc(swept.Outcomes, func(before reconcile.Outcome) bool { return before.Credential == o.Credential })
 			swept.Outcomes[i] = o
 		}

@@ -78,11 +78,13 @@ func (s *Service) refuseStranger(ctx context.Context, requests []event.Request, 
 // is up. It calls fulfilled if the run did all of what was requested.
 func (s *Service) answerInTime(ctx context.Context, requests []event.Request, from caller, within time.Duration, about string, fulfilled func()) Answer {
 	done := make(chan Answer, 1)
-	recorded := demands{late: make(chan struct{})}
+	var recorded demands
+	soon, cancel := context.WithTimeout(ctx, within-within/4)
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
-		a := s.run(requests, from, &recorded)
+		defer cancel()
+		a := s.run(requests, from, &recorded, soon.Done())
 		if a.Status == http.StatusOK {
 			fulfilled()
 		}
@@ -91,12 +93,7 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 		}
 		done <- a
 	}()
-	if a, ok := wait(ctx, done, within-lateWrite(within)); ok {
-		a.about = about
-		return a
-	}
-	close(recorded.late) // demands that are not recorded yet are recorded now
-	if a, ok := wait(ctx, done, lateWrite(within)); ok {
+	if a, ok := wait(ctx, done, within); ok {
 		a.about = about
 		return a
 	}
@@ -115,10 +112,6 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 	}}, from.cause)}
 }
 
-// lateWrite is the part of a caller's waiting time that is left for recording a
-// demand.
-func lateWrite(within time.Duration) time.Duration { return min(1500*time.Millisecond, within/4) }
-
 // wait waits for the answer, until the time is up or the caller is gone.
 func wait(ctx context.Context, done <-chan Answer, within time.Duration) (Answer, bool) {
 	timer := time.NewTimer(within)
@@ -132,8 +125,8 @@ func wait(ctx context.Context, done <-chan Answer, within time.Duration) (Answer
 	return Answer{}, false
 }
 
-// run reconciles what was requested.
-func (s *Service) run(requests []event.Request, from caller, recorded *demands) Answer {
+// run reconciles what was requested. soon is closed some time before the answer.
+func (s *Service) run(requests []event.Request, from caller, recorded *demands, soon <-chan struct{}) Answer {
 	bundles := bundle(requests)
 	recorded.open(len(bundles))
 	for i := range bundles {
@@ -158,7 +151,7 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands) 
 		if b.atAll() {
 			some = s.lookAtAll(b, from, recorded)
 		} else {
-			some = s.runBundle(b, from.cause, recorded)
+			some = s.runBundle(b, from.cause, recorded, soon)
 		}
 		if b.Verb == event.Revoke {
 			var here bool
@@ -236,8 +229,8 @@ func (s *Service) paced(b bundled) context.Context {
 }
 
 // runBundle reconciles the credentials of one bundle.
-func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands) (swept reconcile.SweepResult) {
-	ask := reconcile.Request{Trigger: b.Trigger, Cause: b.Cause, Caller: cause.Caller, Recorded: recorded.record, Answering: recorded.late}
+func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands, soon <-chan struct{}) (swept reconcile.SweepResult) {
+	ask := reconcile.Request{Trigger: b.Trigger, Cause: b.Cause, Caller: cause.Caller, Recorded: recorded.record}
 	if b.Verb == event.Revoke {
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}
@@ -250,8 +243,8 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands)
 	if b.atAll() && s.cfg.Ends {
 		return swept
 	}
-	ask.Recorded, ask.Answering = nil, nil
-	return s.awaitProjects(swept, b.permitted, recorded.late, func(open []reconcile.Credential) reconcile.SweepResult {
+	ask.Recorded = nil
+	return s.awaitProjects(swept, b.permitted, soon, func(open []reconcile.Credential) reconcile.SweepResult {
 		return s.sweep(s.paced(b), open, ask, cause)
 	})
 }

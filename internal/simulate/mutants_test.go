@@ -617,7 +617,7 @@ var mutants = []mutant{
 		s.Keys = slices.Clone(s.Keys)
 		for i := range s.Keys {
 			k := &s.Keys[i]
-			k.Minted = time.Unix(0, 0).Add(now.Sub(k.Born()))
+			k.AsOf = time.Unix(0, 0).Add(now.Sub(k.AsOf))
 		}
 		return rotation.Decide(s, r, t, now)
 	}),
