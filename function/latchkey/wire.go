@@ -64,9 +64,9 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	if p.iam, err = login(env, log, cfg, to); err != nil {
 		return nil, err
 	}
-	p.codeengine = codeengine.New(codeengine.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP(), Log: log})
+	p.codeengine = codeengine.New(codeengine.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP(), Account: p.iam.Account, Log: log})
 	p.secrets = sync.OnceValue(func() *secretsmanager.Client {
-		return secretsmanager.New(secretsmanager.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP()})
+		return secretsmanager.New(secretsmanager.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP(), Account: p.iam.Account})
 	})
 	p.reconciler = &reconcile.Reconciler{
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
 )
@@ -29,13 +30,17 @@ func TestBentAnswers(t *testing.T) {
 	auth := &core.IamAuthenticator{ApiKey: w.Ready().APIKey, URL: w.URL(), Client: w.http}
 	carrier := &http.Transport{}
 	t.Cleanup(carrier.CloseIdleConnections)
+	config := func(at string) codeengine.Config {
+		return codeengine.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth, Account: func(context.Context) (string, error) { return cloud.AccountID, nil }}
+	}
 	store := func(at, project, name string) *codeengine.Store {
-		return codeengine.New(codeengine.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth}).Store(codeengine.StoreConfig{
+		return codeengine.New(config(at)).Store(codeengine.StoreConfig{
 			Project: project, Region: region, Secret: name, Entry: entryName, Owner: "prod", Restart: codeengine.Restart{Names: []string{"app/web"}},
 		})
 	}
 	made := 0
 	table := benttest.Table{
+		Account: cloud.AccountID,
 		Route: func(r *http.Request) (string, bool, bool) {
 			route, ok := upstream.CodeEngine.Route(r)
 			return route.Method + " " + route.Path, route.Empty, ok
@@ -43,7 +48,7 @@ func TestBentAnswers(t *testing.T) {
 		Good: proxy,
 		Ops: []benttest.Op{
 			{Name: "Projects", Reads: true, Do: func(ctx context.Context, at string) error {
-				_, err := codeengine.New(codeengine.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth}).Projects(ctx, []string{region})
+				_, err := codeengine.New(config(at)).Projects(ctx, []string{region})
 				return err
 			}},
 			{Name: "Read by name", Reads: true, Do: func(ctx context.Context, at string) error {

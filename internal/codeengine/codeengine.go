@@ -14,6 +14,7 @@
 package codeengine
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -46,6 +47,8 @@ type Config struct {
 	HTTP *http.Client
 	// Auth logs in. If nil, HTTP does.
 	Auth core.Authenticator
+	// Account returns our account. If nil, answers about any account's objects count.
+	Account func(context.Context) (string, error)
 	// Patience is how long the restarts of one run wait in all for new revisions.
 	// Zero is 20 seconds. What is not ready by then is looked at by the next run.
 	Patience time.Duration
@@ -97,8 +100,10 @@ func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
 	if api := c.regions[name]; api != nil {
 		return api, nil
 	}
+	service := upstream.CodeEngine
+	service.Account = c.cfg.Account
 	client, base := upstream.Server{
-		API: upstream.CodeEngine, Host: c.host(name), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
+		API: service, Host: c.host(name), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
 	}.Client()
 	api, err := codeenginev2.NewCodeEngineV2(&codeenginev2.CodeEngineV2Options{
 		URL: base + "/v2", Authenticator: &core.NoAuthAuthenticator{}, // the client logs in

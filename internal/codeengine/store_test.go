@@ -430,7 +430,7 @@ func TestAProjectThatIsThereAndTakesNoSecret(t *testing.T) {
 			_, _ = io.WriteString(rw, `{"errors":[{"code":"not_found"}]}`)
 			return
 		}
-		_, _ = io.WriteString(rw, `{"id":"x","status":"active"}`)
+		_, _ = io.WriteString(rw, `{"id":"5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21","status":"active"}`)
 	})
 	wants(t, s.Publish(t.Context(), entry(1), ""), reconcile.ErrUnavailable, "takes no secret")
 }

@@ -115,10 +115,11 @@ func New(cfg Config) (*Client, error) {
 	l := newLogin(cfg, bare)
 	ours := bare
 	ours.Transport = &authorized{login: l, next: bare.Transport}
-	strict := ours
-	strict.Transport = upstream.IAM.Strict(ours.Transport)
 
 	c := &Client{cfg: cfg, bare: &bare, login: l, http: &ours, sleep: sleep}
+	api, strict := upstream.IAM, ours
+	api.Account = c.Account
+	strict.Transport = api.Strict(ours.Transport)
 	var err error
 	if c.identity, err = iamidentityv1.NewIamIdentityV1(&iamidentityv1.IamIdentityV1Options{URL: cfg.URL, Authenticator: l}); err != nil {
 		return nil, fmt.Errorf("setting up the identity API: %w", err)

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httputil"
@@ -99,8 +100,16 @@ func TestBentAnswers(t *testing.T) {
 		op.Reads = false
 		return op
 	}
+	settles := func(route string, op benttest.Op) benttest.Op {
+		op.Settles = []string{route}
+		return op
+	}
 	policy := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+	if err := errors.Join(b.direct.Grant(t.Context(), b.id.IAMID, policy), b.direct.Join(t.Context(), b.id.IAMID, b.group.ID)); err != nil {
+		t.Fatal(err)
+	}
 	table := benttest.Table{
+		Account: cloud.AccountID,
 		Route: func(r *http.Request) (string, bool, bool) {
 			if r.Method+" "+r.URL.Path == tokenRoute {
 				return tokenRoute, false, true
@@ -117,6 +126,10 @@ func TestBentAnswers(t *testing.T) {
 				_, err := c.Exchange(ctx, secret.New(b.direct.cloud.Ready().APIKey))
 				return err
 			}),
+			settles("GET /v1/apikeys/details", read("Identify", func(ctx context.Context, c *Client) error {
+				_, err := c.Identify(ctx, secret.New(b.direct.cloud.Ready().APIKey))
+				return err
+			})),
 			read("Find", func(ctx context.Context, c *Client) error { _, _, err := c.Find(ctx, "bent"); return err }),
 			read("MarkedServiceIDs", func(ctx context.Context, c *Client) error { _, err := c.MarkedServiceIDs(ctx); return err }),
 			read("Lookup", func(ctx context.Context, c *Client) error { _, err := c.Lookup(ctx, b.id.IAMID); return err }),
@@ -147,11 +160,11 @@ func TestBentAnswers(t *testing.T) {
 				id := b.direct.identity(b.next())
 				return c.Mark(ctx, id, reconcile.Marker{Owner: "test", Credential: "another"})
 			}),
-			write("Mint", func(ctx context.Context, c *Client) error {
+			settles("POST /v1/apikeys", write("Mint", func(ctx context.Context, c *Client) error {
 				b.key()
 				_, err := c.Mint(ctx, b.direct.request(b.id), value(t))
 				return err
-			}),
+			})),
 			read("Get", func(ctx context.Context, c *Client) error { _, err := c.Get(ctx, b.key().ID); return err }),
 			read("Used", func(ctx context.Context, c *Client) error { _, err := c.Used(ctx, b.key().ID); return err }),
 			write("Disable", func(ctx context.Context, c *Client) error { return c.Disable(ctx, b.key().ID) }),

@@ -39,7 +39,7 @@ func TestBentAnswers(t *testing.T) {
 	w.Cloud().Grant(id.IAMID, "secrets-manager", manager)
 	auth := w.login(strong.Value)
 	client := func(at string) *secretsmanager.Client {
-		return secretsmanager.New(secretsmanager.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth})
+		return secretsmanager.New(secretsmanager.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth, Account: func(context.Context) (string, error) { return cloud.AccountID, nil }})
 	}
 	store := func(at, kind string, change ...func(*secretsmanager.StoreConfig)) *secretsmanager.Store {
 		c := config(kind)
@@ -70,7 +70,8 @@ func TestBentAnswers(t *testing.T) {
 		return route.Method + " " + route.Path, route.Empty, ok
 	}
 	table := benttest.Table{
-		Route: name,
+		Account: cloud.AccountID,
+		Route:   name,
 		Good: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if !strings.Contains(r.URL.Path, "/tasks/") { // a task that waits for its key
 				proxy.ServeHTTP(rw, r)

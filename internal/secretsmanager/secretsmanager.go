@@ -71,6 +71,7 @@
 package secretsmanager
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -94,6 +95,8 @@ type Config struct {
 	HTTP *http.Client
 	// Auth logs in. If nil, HTTP does.
 	Auth core.Authenticator
+	// Account returns our account. If nil, answers about any account's objects count.
+	Account func(context.Context) (string, error)
 }
 
 // Client accesses all instances. It is safe for concurrent use.
@@ -133,7 +136,9 @@ func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
 	if api := c.instances[host]; api != nil {
 		return api, nil
 	}
-	client, base := upstream.Server{API: upstream.SecretsManager, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth}.Client()
+	service := upstream.SecretsManager
+	service.Account = c.cfg.Account
+	client, base := upstream.Server{API: service, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth}.Client()
 	api, err := sm.NewSecretsManagerV2(&sm.SecretsManagerV2Options{URL: base, Authenticator: &core.NoAuthAuthenticator{}}) // the client logs in
 	if err != nil {
 		return nil, fmt.Errorf("setting up Secrets Manager in %s: %w: %w", region, reconcile.ErrRefused, err)

@@ -2,10 +2,10 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 )
@@ -13,32 +13,60 @@ import (
 // Route is one call of an API and what its success must have.
 type Route struct {
 	Method string
-	// Path is a pattern of path.Match: * is one segment.
+	// Path is a pattern. * is one segment. {id} is one that the answer repeats in its
+	// member id, as {metadata.name} in a member of a member: an answer with another
+	// text there is about another object.
 	Path string
 	// Has are the members that the JSON object of a success must have. A name
 	// that ends in [] must be a list. Empty means any member.
 	Has []string
 	// Empty allows a 204, which has no body. Without Has it demands one.
 	Empty bool
+	// Free allows a success of any form but a page. The form is not documented.
+	Free bool
+	// Anyone allows an answer about another account's object.
+	Anyone bool
+}
+
+// match reports whether the route has the path, and returns the segments that an
+// answer repeats.
+func (r Route) match(path string) (repeated map[string]string, ok bool) {
+	want, have := strings.Split(r.Path, "/"), strings.Split(path, "/")
+	if len(want) != len(have) {
+		return nil, false
+	}
+	repeated = map[string]string{}
+	for i, segment := range want {
+		switch member, named := strings.CutPrefix(segment, "{"); {
+		case named:
+			repeated[strings.TrimSuffix(member, "}")] = have[i]
+		case segment != "*" && segment != have[i]:
+			return nil, false
+		}
+	}
+	return repeated, true
 }
 
 // Route returns the route of a request. ok is false if the API has none, which
 // a test of the adapter must reject.
 func (p API) Route(req *http.Request) (r Route, ok bool) {
+	r, _, ok = p.route(req)
+	return r, ok
+}
+
+func (p API) route(req *http.Request) (r Route, repeated map[string]string, ok bool) {
 	at := strings.TrimSuffix(req.URL.Path, "/")
-	i := slices.IndexFunc(p.Routes, func(r Route) bool {
-		match, _ := path.Match(r.Path, at)
-		return match && r.Method == req.Method
-	})
-	if i < 0 {
-		return Route{Method: req.Method, Path: at}, false
+	for _, r := range p.Routes {
+		if repeated, ok := r.match(at); ok && r.Method == req.Method {
+			return r, repeated, true
+		}
 	}
-	return p.Routes[i], true
+	return Route{Method: req.Method, Path: at}, nil, false
 }
 
 // Strict returns a transport that lets only answers of the API pass: a success
-// has the JSON object that its route promises, and a 404 is in the server's own
-// words. Every other answer is a BentError, and so no clear answer. It includes
+// has the JSON object that its route promises, about the objects that the request
+// named and of our account, and a 404 is in the server's own words. Every other answer is a BentError, and so no clear answer. It includes
 // Bound. An API without routes gets Bound only.
 func (p API) Strict(next http.RoundTripper) http.RoundTripper {
 	if len(p.Routes) == 0 {
@@ -80,8 +108,15 @@ func (p API) Check(req *http.Request, status int, body []byte) error {
 			return Bent("status %d, but not in the words of %s", status, p.Name)
 		}
 	case status >= 200 && status < 300:
-		r, _ := p.Route(req)
-		if len(bytes.TrimSpace(body)) == 0 {
+		r, repeated, _ := p.route(req)
+		text := bytes.TrimSpace(body)
+		if r.Free {
+			if bytes.HasPrefix(text, []byte("<")) {
+				return Bent("status %d with a page instead of an answer", status)
+			}
+			return nil
+		}
+		if len(text) == 0 {
 			if r.Empty && status == http.StatusNoContent {
 				return nil
 			}
@@ -90,23 +125,100 @@ func (p API) Check(req *http.Request, status int, body []byte) error {
 		if r.Empty && r.Has == nil {
 			return Bent("status %d with an answer, where a success has none", status)
 		}
-		return has(status, body, r.Has)
+		objects, err := has(status, body, r.Has)
+		if err != nil || r.Anyone {
+			return err
+		}
+		return p.about(req.Context(), status, objects, repeated)
 	}
 	return nil
 }
 
-// has checks that the body is a JSON object with the members.
-func has(status int, body []byte, members []string) error {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(body, &object); err != nil || len(object) == 0 {
-		return Bent("status %d, but the answer can't be read as the JSON object of this call", status)
+// object is a JSON object.
+type object map[string]json.RawMessage
+
+// text returns the text of a member, or of a member of a member, or "".
+func (o object) text(member string) (text string) {
+	name, rest, deeper := strings.Cut(member, ".")
+	if !deeper {
+		_ = json.Unmarshal(o[name], &text)
+		return text
 	}
+	var in object
+	_ = json.Unmarshal(o[name], &in)
+	return in.text(rest)
+}
+
+// account returns the account of an object that names it, or "".
+func (o object) account() string {
+	if account := o.text("account_id"); account != "" {
+		return account
+	}
+	const scope = 6 // the part of a CRN that has the account
+	if parts := strings.Split(o.text("crn"), ":"); len(parts) > scope {
+		if account, ok := strings.CutPrefix(parts[scope], "a/"); ok {
+			return account
+		}
+	}
+	var policy struct {
+		Attributes []struct {
+			Key   string `json:"key"`
+			Value any    `json:"value"`
+		} `json:"attributes"`
+	}
+	_ = json.Unmarshal(o["resource"], &policy)
+	for _, a := range policy.Attributes {
+		if account, is := a.Value.(string); is && a.Key == "accountId" {
+			return account
+		}
+	}
+	return ""
+}
+
+// has checks that the body is a JSON object with the members. It returns the object
+// and those in its lists.
+func has(status int, body []byte, members []string) ([]object, error) {
+	var whole object
+	if err := json.Unmarshal(body, &whole); err != nil || len(whole) == 0 {
+		return nil, Bent("status %d, but the answer can't be read as the JSON object of this call", status)
+	}
+	objects := []object{whole}
 	for _, name := range members {
 		name, list := strings.CutSuffix(name, "[]")
-		value := bytes.TrimSpace(object[name])
+		value := bytes.TrimSpace(whole[name])
 		if len(value) == 0 || bytes.Equal(value, []byte("null")) || list && value[0] != '[' {
-			return Bent("status %d, but the answer has no %s", status, name)
+			return nil, Bent("status %d, but the answer has no %s", status, name)
 		}
+		if list {
+			var listed []object
+			if err := json.Unmarshal(value, &listed); err != nil {
+				return nil, Bent("status %d, but the answer can't be read as a list of %s", status, name)
+			}
+			objects = append(objects, listed...)
+		}
+	}
+	return objects, nil
+}
+
+// about checks that the objects are those that the request named, and of our
+// account. An object may lack the members that say so.
+func (p API) about(ctx context.Context, status int, objects []object, repeated map[string]string) error {
+	for _, o := range objects {
+		for member, want := range repeated {
+			if got := o.text(member); got != "" && got != want {
+				return Bent("status %d, but the answer has another %s than the request", status, member)
+			}
+		}
+	}
+	if p.Account == nil {
+		return nil
+	}
+	own, err := p.Account(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(objects, func(o object) bool { a := o.account(); return a != "" && a != own }) {
+		return Bent("status %d, but the answer has an object of another account", status)
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ type API struct {
 	Absent func(body []byte) bool
 	// Routes are the calls that latchkey makes.
 	Routes []Route
+	// Account returns our account. If nil, an answer may be about any account's
+	// objects.
+	Account func(context.Context) (string, error)
 	// Meanings has the sentinels of the statuses that differ from common.
 	Meanings map[int]error
 	// Explain has an explanation of a status for the error's text.
