@@ -227,3 +227,29 @@ func TestPackageMainOnlyWires(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryAdapterHasATableOfBentAnswers(t *testing.T) {
+	for name, may := range packages {
+		if !slices.Contains(may, "upstream") {
+			continue
+		}
+		dir := "../../internal/" + name
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := false
+		for _, f := range files {
+			if strings.HasSuffix(f.Name(), "_test.go") {
+				text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				has = has || strings.Contains(string(text), "\nfunc TestBentAnswers(t *testing.T) {\n")
+			}
+		}
+		if !has {
+			t.Errorf("internal/%s has no TestBentAnswers: see internal/upstream/benttest", name)
+		}
+	}
+}

@@ -203,7 +203,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	err := logs.New(logs.Config{HTTP: &http.Client{Transport: transport}, Endpoint: server.URL, Instance: "i", Region: "r"}).
 		Prove(t.Context(), reconcile.Proof{Token: secret.New("t")})
-	if !errors.Is(err, reconcile.ErrRefused) || reached {
+	if !errors.Is(err, reconcile.ErrUnavailable) || reached {
 		t.Errorf("err = %v, followed: %v", err, reached)
 	}
 }

@@ -66,9 +66,6 @@ type line struct {
 	Text        map[string]string `json:"text"`
 }
 
-// maxAnswer bounds how many bytes of an answer are read.
-const maxAnswer = 64 << 10
-
 // Prove sends one line. It returns ErrNotYet after a 401 or 403, which may be
 // the lag of a token or a policy.
 func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
@@ -80,34 +77,24 @@ func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	resp, err := p.post(ctx, doing, body, "Bearer "+proof.Token.Expose())
-	if err != nil {
+	status, answer, err := p.post(ctx, doing, body, "Bearer "+proof.Token.Expose())
+	said := upstream.Answer{Status: status, Message: string(answer)}
+	switch {
+	case err != nil:
 		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	said := upstream.Answer{Status: resp.StatusCode, Message: string(answer)}
-	switch status := resp.StatusCode; {
-	case status < http.StatusBadRequest && status != http.StatusOK:
-		said.Meaning = reconcile.ErrRefused
-	case status != http.StatusOK:
-	case err != nil: // the rest of the answer may report a rejected line
-		return fmt.Errorf("%s: reading the answer: %w: %w", doing, reconcile.ErrUnavailable, err)
-	case bytes.HasPrefix(bytes.TrimSpace(answer), []byte("<")): // a page of a gateway
-		said = upstream.Answer{Status: resp.StatusCode, Message: "(a page instead of an answer)"}
-	case !accepted(answer):
-		said.Meaning = reconcile.ErrRefused
-	default:
+	case status == http.StatusOK && accepted(answer):
 		return nil
+	case status == http.StatusOK:
+		said.Meaning = reconcile.ErrRefused
 	}
 	return upstream.CloudLogs.Fault(ctx, doing, "", said, proof.Token)
 }
 
-// post sends a body to the ingestion endpoint.
-func (p *Prover) post(ctx context.Context, doing string, body []byte, authorization string) (*http.Response, error) {
+// post sends a body to the ingestion endpoint and returns its answer.
+func (p *Prover) post(ctx context.Context, doing string, body []byte, authorization string) (status int, answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return 0, nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if authorization != "" {
@@ -115,9 +102,13 @@ func (p *Prover) post(ctx context.Context, doing string, body []byte, authorizat
 	}
 	resp, err := p.http.Do(req)
 	if err != nil {
-		return nil, upstream.NoAnswer(ctx, doing, err)
+		return 0, nil, upstream.NoAnswer(ctx, doing, err)
 	}
-	return resp, nil
+	defer resp.Body.Close()
+	if answer, err = io.ReadAll(resp.Body); err != nil { // the transport has read it
+		return 0, nil, upstream.NoAnswer(ctx, doing, err)
+	}
+	return resp.StatusCode, answer, nil
 }
 
 // accepted reports whether the body of a 200 shows that the line was accepted.
@@ -167,16 +158,16 @@ func empty(v any) bool {
 }
 
 // Reach reports whether the endpoint answers, and returns its host. It sends a
-// request without a token.
+// request without a token, which Cloud Logs refuses.
 func (p *Prover) Reach(ctx context.Context) (host string, err error) {
 	const doing = "reaching the ingestion endpoint"
-	resp, err := p.post(ctx, doing, []byte("[]"), "")
+	status, _, err := p.post(ctx, doing, []byte("[]"), "")
 	if err != nil {
 		return p.host, err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusInternalServerError {
-		return p.host, upstream.CloudLogs.Fault(ctx, doing, "", upstream.Answer{Status: resp.StatusCode})
+	switch status {
+	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return p.host, nil
 	}
-	return p.host, nil
+	return p.host, upstream.CloudLogs.Fault(ctx, doing, "", upstream.Answer{Status: status})
 }

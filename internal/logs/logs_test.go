@@ -19,15 +19,18 @@ func TestAStatusSelectsTheError(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"200 is a proof":                                      {200, "", nil},
-		"200 with an empty object is a proof":                 {200, "{}", nil},
-		"200 that reports rejected lines is none":             {200, `{"message":"Not all logs were accepted"}`, reconcile.ErrRefused},
-		"403 may be the lag of the policy":                    {403, "", reconcile.ErrNotYet},
-		"401 may be the lag of the token":                     {401, "", reconcile.ErrNotYet},
-		"429 tells nothing":                                   {429, "", reconcile.ErrUnavailable},
-		"503 tells nothing":                                   {503, "", reconcile.ErrUnavailable},
-		"404 will never work":                                 {404, "", reconcile.ErrRefused},
-		"a redirect is not followed to who knows where: none": {302, "", reconcile.ErrRefused},
+		"200 is a proof":                           {200, "", nil},
+		"200 with an empty object is a proof":      {200, "{}", nil},
+		"200 that reports rejected lines is none":  {200, `{"message":"Not all logs were accepted"}`, reconcile.ErrRefused},
+		"403 may be the lag of the policy":         {403, "", reconcile.ErrNotYet},
+		"401 may be the lag of the token":          {401, "", reconcile.ErrNotYet},
+		"429 tells nothing":                        {429, "", reconcile.ErrUnavailable},
+		"503 tells nothing":                        {503, "", reconcile.ErrUnavailable},
+		"404 in its own words will never work":     {404, `{"errors":[{"code":"not_found"}]}`, reconcile.ErrRefused},
+		"404 of a gateway tells nothing":           {404, "", reconcile.ErrUnavailable},
+		"a redirect is not followed":               {302, "", reconcile.ErrUnavailable},
+		"a page of a gateway tells nothing":        {200, "<html>", reconcile.ErrUnavailable},
+		"a 204 is not the answer that is promised": {204, "", reconcile.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var host, auth string

@@ -41,8 +41,10 @@ var (
 		QuotaCodes: true,
 	}
 	// CloudLogs is the ingestion endpoint of IBM Cloud Logs. A 401 or 403 may be
-	// the lag of a token or a policy.
+	// the lag of a token or a policy. Neither the body of a success nor that of a
+	// rejection is documented.
 	CloudLogs = API{
+		Name: "Cloud Logs", Absent: ownError, Routes: []Route{{Method: post, Path: "/logs/v1/singles", Free: true}},
 		Meanings: map[int]error{
 			http.StatusUnauthorized: reconcile.ErrNotYet,
 			http.StatusForbidden:    reconcile.ErrNotYet,
