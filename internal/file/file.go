@@ -126,7 +126,10 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 		return reconcile.Entry{Revision: revision}, err
 	}
 	value := content.text(fieldValue)
-	if value == "" {
+	switch raw := string(content[fieldValue]); {
+	case value == "" && raw != "" && raw != "null" && raw != `""`:
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: its %s is not a text", doing, reconcile.ErrRefused, fieldValue)
+	case value == "":
 		return reconcile.Entry{Revision: revision}, fmt.Errorf("%s: %w: the file has no %s", doing, reconcile.ErrNotFound, fieldValue)
 	}
 	e := reconcile.Entry{

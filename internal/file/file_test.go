@@ -309,7 +309,7 @@ func TestWhatStandsInTheWayOfAWriteIsNotRemovedByForce(t *testing.T) {
 	mkdir(t, filepath.Join(filepath.Dir(path), ".key.json.unfinished"))
 	write(t, filepath.Join(filepath.Dir(path), ".key.json.unfinished", "x"), "", 0o600)
 	err := file.New(path, "prod").Publish(t.Context(), entry(), "")
-	if !errors.Is(err, reconcile.ErrUnavailable) {
+	if !errors.Is(err, reconcile.ErrRefused) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

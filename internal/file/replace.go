@@ -41,7 +41,7 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 // The lock file is never removed: otherwise two writers could lock two files of
 // the same name.
 func (s *Store) tryLock() (unlock func(), err error) {
-	f, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(s.lockFile(), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,8 @@ func (s *Store) tryLock() (unlock func(), err error) {
 	}
 	return func() { f.Close() }, nil // closing unlocks
 }
+
+func (s *Store) lockFile() string { return s.path + ".lock" }
 
 // unfinished returns the path for the next content, which is written under the
 // lock. The path is fixed, so that the next process finds what a crash left.
@@ -126,7 +128,8 @@ func sortError(doing string, err error) error {
 		meaning = reconcile.ErrQuota
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w: the directory does not exist", doing, reconcile.ErrRefused)
-	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG):
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG),
+		errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, syscall.EBUSY): // a socket, a directory, a mount
 		meaning = reconcile.ErrRefused
 	}
 	return fmt.Errorf("%s: %w: %w", doing, meaning, err)

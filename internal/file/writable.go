@@ -15,6 +15,9 @@ import (
 // less than 4 KiB.
 const room = 64 << 10
 
+// files is how many files a write may create: the lock and the next content.
+const files = 2
+
 // accessWrite is W_OK and X_OK of access(2).
 const accessWrite = 0x2 | 0x1
 
@@ -28,12 +31,18 @@ func (s *Store) checkWritable(doing string) error {
 	if mounted(s.path) {
 		return fmt.Errorf("%s: %w: the file is a mount of its own, which a rename can't replace; mount its directory", doing, reconcile.ErrRefused)
 	}
+	for _, beside := range []string{s.lockFile(), s.unfinished()} {
+		if info, err := os.Lstat(beside); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s: %w: %s is in the way: it is not a regular file", doing, reconcile.ErrRefused, beside)
+		}
+	}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return sortError(doing, err)
 	}
-	// Some file systems have no number of blocks.
-	if disk.Blocks > 0 && disk.Bavail*uint64(disk.Bsize) < room { //nolint:gosec // a block has a size above 0
+	// Some file systems have no number of blocks or files.
+	full := disk.Blocks > 0 && disk.Bavail*uint64(disk.Bsize) < room //nolint:gosec // a block has a size above 0
+	if full || disk.Files > 0 && disk.Ffree < files {
 		return sortError(doing, fmt.Errorf("the directory %s: %w", dir, syscall.ENOSPC))
 	}
 	return nil
