@@ -363,11 +363,12 @@ func TestANamespaceIsSentAndNamed(t *testing.T) {
 // loginScenarios are the ways in that both vaults have.
 func loginScenarios(t *testing.T, s *vaulttest.Server) {
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
-		"a replaced token is read from its source":                     newToken,
-		"AppRole logs in once for many calls":                          appRole,
-		"an expired token is replaced once":                            relogin,
-		"a secret ID for one use is enough while the token is renewed": oneUse,
-		"a denial by policy causes no second login":                    refusedByPolicy,
+		"a replaced token is read from its source":                      newToken,
+		"AppRole logs in once for many calls":                           appRole,
+		"an expired token is replaced once":                             relogin,
+		"a secret ID for one use is enough while the token is renewed":  oneUse,
+		"a denial by policy causes no second login":                     refusedByPolicy,
+		"a standby's redirect is followed to https hosts of the config": redirected,
 	} {
 		t.Run(sentence, func(t *testing.T) { scenario(t, newCorner(t, s)) })
 	}
