@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -57,6 +59,22 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 		Namespace: s.Namespace, Secret: s.Secret, Entry: s.Entry, Owner: owner,
 		Restart: kubernetes.Restart{All: restart.All, Names: restart.Names},
 	})
+}
+
+// checkKubeconfigs returns why the kubeconfigs that are here can't be used. One that
+// is elsewhere is among what the config needs.
+func checkKubeconfigs(env environment, cfg *config.Config) error {
+	var faults []error
+	for _, k := range cfg.Kubeconfigs {
+		text, err := secret.Read(env, k.Env, k.File)
+		if err != nil {
+			continue
+		}
+		if err := kubernetes.Check([]byte(text.Expose()), k.Context, k.File); err != nil {
+			faults = append(faults, fmt.Errorf("checking %s: %w", k.At, err))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {

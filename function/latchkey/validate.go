@@ -23,7 +23,7 @@ type validateCommand struct {
 var errOneConfig = errors.New("validate takes one config file; an event needs --event")
 
 // Run prints what the config yields, or every fault of it; with events, what each
-// of them would request. It calls nothing.
+// of them would request. It calls nothing. It reads the kubeconfigs that are here.
 func (c validateCommand) Run(env environment, std cli.Streams) error {
 	events := len(c.Event) > 0
 	if !events && len(c.Files) > 0 {
@@ -68,6 +68,9 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 	}
 	for _, g := range n.Grants {
 		fmt.Fprintf(std.Out, "needs the role %s on %s: %s\n", g.Role, g.Service, g.Why)
+	}
+	if err := checkKubeconfigs(env, cfg); err != nil {
+		return err
 	}
 	fmt.Fprintln(std.Out, "The config is valid.")
 	return nil

@@ -81,6 +81,7 @@ type Config struct {
 	Provider      *Provider // nil: the job creates no credentials for Secrets Manager
 	Entries       []*Entry  // in file order, with unique names
 	Secrets       []Secret  // what the config takes from variables and files, in file order
+	Kubeconfigs   []Kubeconfig
 }
 
 // Identity is the identity that latchkey logs in as.
@@ -244,7 +245,7 @@ func Load(file string, data []byte) (*Config, error) {
 	if len(d.faults) > 0 {
 		return nil, d.faults.inOrder()
 	}
-	c.Secrets = d.secrets
+	c.Secrets, c.Kubeconfigs = d.secrets, d.kubeconfigs
 	return c, nil
 }
 

@@ -49,6 +49,11 @@ func (d *decoder) kubernetes(v value) *kubernetesTemplate {
 		field{"kubeconfigFile", false, func(v value) { k.kubeconfigFile = d.secretSource(v, checkSecretFile) }},
 		field{"context", false, func(v value) { k.context = d.word(v, checkContext) }},
 	)
+	for _, from := range []Secret{{join(v.path, "kubeconfigEnv"), k.kubeconfigEnv, ""}, {join(v.path, "kubeconfigFile"), "", k.kubeconfigFile}} {
+		if from.Env+from.File != "" {
+			d.kubeconfigs = append(d.kubeconfigs, Kubeconfig{from, k.context})
+		}
+	}
 	_, env := o.keys["kubeconfigEnv"]
 	_, file := o.keys["kubeconfigFile"]
 	switch _, context := o.keys["context"]; {

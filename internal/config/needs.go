@@ -11,6 +11,12 @@ type Secret struct {
 	Env, File string // one of them
 }
 
+// Kubeconfig is a kubeconfig that a store needs, and the context that it takes of it.
+type Kubeconfig struct {
+	Secret
+	Context string // "": the current one
+}
+
 // addSecret records where the config takes a secret from.
 func (d *decoder) addSecret(at, name string) {
 	field, _, _ := strings.Cut(at[strings.LastIndexByte(at, '.')+1:], "[")

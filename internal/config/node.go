@@ -19,9 +19,10 @@ type decoder struct {
 	file   string
 	faults Faults
 
-	secrets   []Secret
-	senders   map[string]string // by the variable or file of their secret
-	templates []*template       // of the entry being read, not yet compiled
+	secrets     []Secret
+	kubeconfigs []Kubeconfig
+	senders     map[string]string // by the variable or file of their secret
+	templates   []*template       // of the entry being read, not yet compiled
 }
 
 // A value is a YAML node and its path.

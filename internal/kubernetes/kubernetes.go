@@ -16,7 +16,6 @@ package kubernetes
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -27,7 +26,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -152,18 +150,8 @@ func (c *Client) config(text []byte) (*rest.Config, error) {
 	if c.cfg.Kubeconfig == nil {
 		return rest.InClusterConfig()
 	}
-	known, err := clientcmd.Load(text)
+	known, err := usedOf(text, c.cfg.Context, c.cfg.File)
 	if err != nil {
-		// A YAML error may quote the text, which contains tokens.
-		return nil, errors.New("the kubeconfig is not valid")
-	}
-	if c.cfg.Context != "" {
-		known.CurrentContext = c.cfg.Context
-	}
-	if err := clientcmdapi.MinifyConfig(known); err != nil {
-		return nil, fmt.Errorf("the kubeconfig has no context %q", known.CurrentContext)
-	}
-	if err := checkKubeconfig(known, c.cfg.File); err != nil {
 		return nil, err
 	}
 	return clientcmd.NewDefaultClientConfig(*known, &clientcmd.ConfigOverrides{}).ClientConfig()
