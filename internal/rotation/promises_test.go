@@ -17,6 +17,8 @@ import (
 type history struct {
 	// administrators also disable, lock, pause, and let clocks drift and stores fail.
 	hands bool
+	// leaks marks some keys as leaked, and says when keys were used.
+	leaks bool
 	// keys is the most that are drawn.
 	keys int
 }
@@ -54,6 +56,12 @@ func (h history) draw(t *rapid.T) rotation.State {
 		}
 		if h.hands {
 			k.Disabled, k.Locked = chance(t, 10, "disabled"), chance(t, 10, "locked")
+		}
+		if h.leaks && chance(t, 10, "leaked") {
+			k.Leaked = now.Add(-ageOf(t, "leaked since"))
+		}
+		if h.leaks && chance(t, 3, "known use") {
+			k.Used = now.Add(-ageOf(t, "used"))
 		}
 		s.Keys, ids = append(s.Keys, k), append(ids, id)
 	}
