@@ -153,7 +153,7 @@ func mapper(h *config.Hook) func(any, map[string]string) (webhook.Parts, error) 
 		case err != nil:
 			return webhook.Parts{}, fmt.Errorf("%w: %w", event.ErrMalformed, err)
 		}
-		return webhook.Parts{Type: d.Type, Subject: d.Subject, Time: d.Time, Data: d.Data, Leaked: d.Leaked}, nil
+		return webhook.Parts{Type: d.Type, Subject: d.Subject, Ticket: d.Ticket, Time: d.Time, Data: d.Data, Leaked: d.Leaked}, nil
 	}
 }
 

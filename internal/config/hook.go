@@ -30,16 +30,17 @@ type Hook struct {
 	Verify Verify
 	Allow  []Allow // default none: deliveries only trigger a look
 
-	when                  *expression
-	kind, subject, moment *template
-	data                  *shape
-	leaked                *template
+	when                          *expression
+	kind, subject, moment, ticket *template
+	data                          *shape
+	leaked                        *template
 }
 
 // Delivery is the event that a hook makes from a body.
 type Delivery struct {
 	Type, Subject string       // attributes of the event; Subject may be ""
 	Time          string       // RFC 3339; "": none
+	Ticket        string       // reference of the ticket that asks; "": none
 	Data          any          // maps, lists, strings, numbers and booleans; nil: none
 	Leaked        secret.Value // value of a leaked key; nil: none
 }
@@ -67,7 +68,7 @@ func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 		field string
 		from  *template
 		into  *string
-	}{{"type", h.kind, &d.Type}, {"subject", h.subject, &d.Subject}, {"time", h.moment, &d.Time}} {
+	}{{"type", h.kind, &d.Type}, {"subject", h.subject, &d.Subject}, {"time", h.moment, &d.Time}, {"ticket", h.ticket, &d.Ticket}} {
 		if t.from == nil {
 			continue
 		}
@@ -77,6 +78,7 @@ func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 		}
 		*t.into = s
 	}
+	d.Ticket = cleaned(d.Ticket, maxTicket)
 	if h.data != nil {
 		data, err := h.data.evaluate(vars)
 		if err != nil {
@@ -182,6 +184,7 @@ func (d *decoder) hookEvent(v value, h *Hook) object {
 		field{"type", true, func(v value) { h.kind = d.hookTemplate(v, checkEventType) }},
 		field{"subject", false, func(v value) { h.subject = d.hookTemplate(v, nil) }},
 		field{"time", false, func(v value) { h.moment = d.hookTemplate(v, nil) }},
+		field{"ticket", false, func(v value) { h.ticket = d.hookTemplate(v, nil) }},
 		field{"data", false, func(v value) { h.data = d.shape(v, 0) }},
 		field{"leaked", false, func(v value) {
 			h.leaked = d.hookTemplate(v, nil)
@@ -193,6 +196,9 @@ func (d *decoder) hookEvent(v value, h *Hook) object {
 	)
 	return o
 }
+
+// maxTicket bounds the reference of a ticket, in characters.
+const maxTicket = 60
 
 func checkEventType(s string) error {
 	if s != strings.TrimSpace(s) || len(s) > 200 || !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable) {

@@ -107,6 +107,7 @@ func TestAHookMapsABody(t *testing.T) {
       type: com.acme.${body.action}
       subject: ${body.repository.full_name}
       time: ${body.repository.created_at}
+      ticket: INC-${string(int(body.number))} [${body.labels[0].name}]
       data:
         credential: app-${body.repository.name.lowerAscii().replace(".", "-")}
         with: {app: "${body.repository.name}", number: "${body.number}", all: "${body.labels.map(l, l.name)}"}
@@ -118,7 +119,7 @@ func TestAHookMapsABody(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Delivery{
-		Type: "com.acme.created", Subject: "acme/Shop.Web", Time: "2026-11-24T10:00:00Z",
+		Type: "com.acme.created", Subject: "acme/Shop.Web", Time: "2026-11-24T10:00:00Z", Ticket: "INC-7 _a_",
 		Data: map[string]any{
 			"credential": "app-shop-web",
 			"with":       map[string]any{"app": "Shop.Web", "number": 7.0, "all": []any{"a", "b"}},

@@ -12,8 +12,10 @@ type Cause struct {
 	Type   string `json:"type,omitempty"`
 	Source string `json:"source,omitempty"`
 	Event  string `json:"event,omitempty"`
-	// Subject is the event's subject, such as the number of a ticket.
+	// Subject is the event's subject.
 	Subject string `json:"subject,omitempty"`
+	// Ticket is the reference of the ticket that asks, as the sender names it.
+	Ticket string `json:"ticket,omitempty"`
 }
 
 // Limits of a cause, in bytes. A description in IAM has room for the marker too.
@@ -25,10 +27,10 @@ const (
 // Clean returns the cause as printable text of bounded length. Brackets are
 // replaced, since they delimit a marker.
 func (c Cause) Clean() Cause {
-	for _, part := range []*string{&c.Caller, &c.Type, &c.Source, &c.Event, &c.Subject} {
+	for _, part := range []*string{&c.Caller, &c.Type, &c.Source, &c.Event, &c.Subject, &c.Ticket} {
 		*part = strings.TrimSpace(clip(strings.Map(printable, *part), causeMost))
 	}
-	c.Caller, c.Subject = clip(c.Caller, partMost), clip(c.Subject, partMost)
+	c.Caller, c.Subject, c.Ticket = clip(c.Caller, partMost), clip(c.Subject, partMost), clip(c.Ticket, partMost)
 	return c
 }
 
@@ -39,6 +41,9 @@ func (c Cause) String() string {
 	tail := ""
 	if c.Subject != "" {
 		tail += " subject " + c.Subject
+	}
+	if c.Ticket != "" && c.Ticket != c.Subject {
+		tail += " ticket " + c.Ticket
 	}
 	if c.Caller != "" {
 		tail += " by " + c.Caller

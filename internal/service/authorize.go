@@ -38,6 +38,7 @@ type caller struct {
 func causeOf(e event.Event, from caller) reconcile.Cause {
 	return reconcile.Cause{
 		Caller: from.name, Type: e.Type(), Source: event.WithoutSecrets(e.Source()), Event: e.ID(), Subject: event.WithoutSecrets(e.Subject()),
+		Ticket: event.WithoutSecrets(event.Ticket(e)),
 	}.Clean()
 }
 

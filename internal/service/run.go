@@ -38,6 +38,9 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 	if from.cause.Subject != "" {
 		attrs = append(attrs, "subject", from.cause.Subject)
 	}
+	if from.cause.Ticket != "" {
+		attrs = append(attrs, "ticket", from.cause.Ticket)
+	}
 	s.cfg.Log.Info("event", attrs...)
 	requests, status := s.authorize(requests, from)
 	if status != 0 {

@@ -349,7 +349,7 @@ func TestTheCallerAndTheSubjectAreInTheOutcomeAndTheCause(t *testing.T) {
 	w := newWorld()
 	s := w.service(t)
 	rotate := sample.Binary("dev.latchkey.rotate", "https://user:pass@desk.example/?token=x", now, map[string]any{"credential": "logs-sender/a"})
-	rotate.Header["ce-subject"] = "CHG0042"
+	rotate.Header["ce-subject"], rotate.Header["ce-ticket"] = "CHG0042", "INC7"
 	a := post(s, "/events", rotate, withToken(testToken)...)
 	if a.Code != 200 {
 		t.Fatalf("answered %d %s", a.Code, a.Body)
@@ -358,15 +358,15 @@ func TestTheCallerAndTheSubjectAreInTheOutcomeAndTheCause(t *testing.T) {
 	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil {
 		t.Fatal(err)
 	}
-	want := reconcile.Cause{Caller: "bearer desk", Type: "dev.latchkey.rotate", Source: "https://desk.example/", Event: rotate.Header["ce-id"], Subject: "CHG0042"}
+	want := reconcile.Cause{Caller: "bearer desk", Type: "dev.latchkey.rotate", Source: "https://desk.example/", Event: rotate.Header["ce-id"], Subject: "CHG0042", Ticket: "INC7"}
 	if o.Cause == nil || *o.Cause != want {
 		t.Errorf("%+v, want %+v", o.Cause, want)
 	}
-	if cause := w.asks["logs-sender/a"][0].Cause; cause != want.String() || !strings.Contains(cause, "CHG0042 by bearer desk") {
+	if cause := w.asks["logs-sender/a"][0].Cause; cause != want.String() || !strings.Contains(cause, "CHG0042 ticket INC7 by bearer desk") {
 		t.Errorf("asked because of %q", cause)
 	}
 	log := w.log.String()
-	if !strings.Contains(log, `"subject":"CHG0042"`) || !strings.Contains(log, `"caller":"bearer desk"`) || strings.Contains(log, "pass") {
+	if !strings.Contains(log, `"subject":"CHG0042"`) || !strings.Contains(log, `"ticket":"INC7"`) || !strings.Contains(log, `"caller":"bearer desk"`) || strings.Contains(log, "pass") {
 		t.Errorf("logged %s", log)
 	}
 	look := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}})

@@ -18,6 +18,7 @@ import (
 type Parts struct {
 	Type    string       // type of the event
 	Subject string       // "": none
+	Ticket  string       // reference of the ticket that asks; "": none
 	Time    string       // RFC 3339; "": the signed time, or none
 	Data    any          // a value for encoding/json; nil: none
 	Leaked  secret.Value // value of a key that was found in public; nil: none
@@ -60,6 +61,9 @@ func (h *Hook) Event(c Claim, header http.Header, body []byte) (event.Event, sec
 	}
 	if parts.Subject != "" {
 		envelope["subject"] = parts.Subject
+	}
+	if parts.Ticket != "" {
+		envelope[event.TicketExtension] = parts.Ticket
 	}
 	switch {
 	case parts.Time != "":
