@@ -56,7 +56,7 @@ func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (reconcile
 // build builds the adapters of one expanded entry.
 func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 	out := reconcile.Credential{
-		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, OwnName: c.OwnName, Description: c.Description,
+		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, OwnName: c.OwnName, Description: c.Description, KeyDescription: c.KeyDescription,
 		OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,

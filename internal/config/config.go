@@ -200,17 +200,19 @@ type Credential struct {
 	ServiceIDName string
 	// OwnName is the service ID's name if another credential's has ServiceIDName.
 	// If empty, the credential waits for the name.
-	OwnName      string
-	Description  string
-	Policies     []Policy
-	AccessGroups []string // by ID or name, instead of policies
-	Rotation     Rotation
-	Prove        Prove
-	Stores       []Store
-	Paused       bool     // set by the entry or by the config
-	Overwrite    bool     // replace a store's value that has no key ID of latchkey's
-	AdoptKey     string   // ID of a key to adopt where a store holds its value; "": none
-	Formerly     []string // earlier names of the credential
+	OwnName     string
+	Description string
+	// KeyDescription is the description of each key, without the marker.
+	KeyDescription string
+	Policies       []Policy
+	AccessGroups   []string // by ID or name, instead of policies
+	Rotation       Rotation
+	Prove          Prove
+	Stores         []Store
+	Paused         bool     // set by the entry or by the config
+	Overwrite      bool     // replace a store's value that has no key ID of latchkey's
+	AdoptKey       string   // ID of a key to adopt where a store holds its value; "": none
+	Formerly       []string // earlier names of the credential
 }
 
 // Project is a Code Engine project as expressions see it.

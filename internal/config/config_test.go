@@ -94,9 +94,11 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		ServiceIDName: "logs-sender-team-blue",
 		OwnName:       "logs-sender-team-blue-1a2b3c4d",
 		Description:   "Sends the logs of team-blue to Cloud Logs",
-		Policies:      []Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"}},
-		Rotation:      Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},
-		Prove:         Prove{Logs: &LogsProof{Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10", Region: "eu-de"}},
+
+		KeyDescription: "API key for service ID logs-sender-team-blue with permissions to act as Sender on logs",
+		Policies:       []Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"}},
+		Rotation:       Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},
+		Prove:          Prove{Logs: &LogsProof{Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10", Region: "eu-de"}},
 		Stores: []Store{{
 			CodeEngine: &CodeEngineStore{Project: project, Region: "us-south", Secret: "logs-sender", Entry: "IAM_API_KEY"},
 			Restart:    Restart{All: true}, Required: true,
@@ -121,6 +123,8 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Credential{
 		Name: "a", Entry: "a", ServiceIDName: "a",
+		KeyDescription: "API key for service ID a with permissions to act as Sender on logs",
+
 		Policies: []Policy{{Service: "logs", Roles: []string{"Sender"}}},
 		Rotation: Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},
 		Stores:   []Store{{File: &FileStore{Path: "keys/a.json"}, Required: true}},

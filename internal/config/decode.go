@@ -189,6 +189,7 @@ func (d *decoder) entry(v value) *entryDraft {
 		d.where(e, where, s)
 	}
 	e.reads = d.parametersRead(e.Entry)
+	d.renderOnce(e)
 	return e
 }
 

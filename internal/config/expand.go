@@ -26,19 +26,20 @@ type Entry struct {
 	// OnSameName is SameNameSuffix (default) or SameNameWait.
 	OnSameName string
 
-	path        string // credentials[0]
-	where       *expression
-	reads       []string // parameters of with, sorted
-	paused      bool
-	overwrite   bool
-	adoptKey    string
-	given       string // the ID of a service ID that latchkey does not own; the next two are then nil
-	serviceID   *template
-	description *template
-	policies    []policyTemplate
-	groups      []string
-	prove       proveTemplate
-	stores      []storeTemplate
+	path           string // credentials[0]
+	where          *expression
+	reads          []string // parameters of with, sorted
+	paused         bool
+	overwrite      bool
+	adoptKey       string
+	given          string // the ID of a service ID that latchkey does not own; the next two are then nil
+	serviceID      *template
+	description    *template
+	keyDescription *template // nil: see described
+	policies       []policyTemplate
+	groups         []string
+	prove          proveTemplate
+	stores         []storeTemplate
 }
 
 // The templates below mirror the types in Credential.
@@ -128,6 +129,7 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		Overwrite:     e.overwrite,
 		AdoptKey:      e.adoptKey,
 	}
+	c.KeyDescription = x.described(c)
 	c.Formerly = unexpanded.Formerly
 	if e.ForEach != "" && e.OnSameName == SameNameSuffix {
 		c.OwnName = ownName(c.ServiceIDName, in.Project.ID)

@@ -48,12 +48,14 @@ func (d *decoder) serviceID(v value, e *entryDraft) {
 		d.object(v,
 			field{"id", true, func(v value) { e.given, e.givenAt = d.word(v, checkServiceID), v }},
 			field{"manage", true, func(v value) { d.word(v, oneOf(ManageKeys)) }},
+			field{"keyDescription", false, func(v value) { d.keyDescription(v, e) }},
 		)
 		return
 	}
 	o := d.object(v,
 		field{"name", true, func(v value) { e.serviceID = d.template(v, checkServiceIDName) }},
 		field{"description", false, func(v value) { e.description = d.template(v, checkDescription) }},
+		field{"keyDescription", false, func(v value) { d.keyDescription(v, e) }},
 		field{"policies", false, func(v value) { e.policies = d.policies(v) }},
 		field{"accessGroups", false, func(v value) { e.groups = d.words(v, checkGroup) }},
 	)

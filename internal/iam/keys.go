@@ -297,7 +297,7 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 		marker.Superseded = change.Superseded
 	}
 	if !change.Renew.IsZero() {
-		marker.Renew = change.Renew
+		marker.Renew, marker.RenewCause = change.Renew, change.RenewCause
 	}
 	if !change.Served.IsZero() {
 		marker.Served = change.Served

@@ -261,7 +261,7 @@ var takes = map[rotation.Action]func(*run, context.Context, rotation.Step) error
 	},
 	rotation.Supersede: (*run).supersede,
 	rotation.Record: func(ru *run, ctx context.Context, s rotation.Step) error {
-		return ru.change(ctx, s.Key, KeyChange{Renew: s.At, Served: ru.wanted.Expiry}, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
+		return ru.change(ctx, s.Key, KeyChange{Renew: s.At, RenewCause: recordable(ru.req.Cause), Served: ru.wanted.Expiry}, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
 	},
 	rotation.Retire:          (*run).retire,
 	rotation.Mint:            func(ru *run, ctx context.Context, s rotation.Step) error { return ru.mint(ctx, s.Reason) },

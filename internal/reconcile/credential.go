@@ -19,7 +19,9 @@ type Credential struct {
 	// ServiceIDName and Description are those of the service ID. The marker is
 	// appended to the description.
 	ServiceIDName, Description string
-	Policies                   []Policy
+	// KeyDescription begins the description of each key.
+	KeyDescription string
+	Policies       []Policy
 	// Groups are the access groups, by ID or name, that the service ID joins.
 	Groups []string
 	// Given is the ID of an existing service ID. Only our keys on it are changed,
@@ -152,6 +154,8 @@ type Outcome struct {
 	Next         time.Time      `json:"next,omitzero"`
 	// Cause is what the run was requested by. The run itself does not set it.
 	Cause *Cause `json:"cause,omitempty"`
+	// RecordedCause is the end of the cause of a recorded demand that the run met.
+	RecordedCause string `json:"recordedCause,omitempty"`
 	// Recorded is set if the demand is met, or recorded where the next run finds it.
 	Recorded bool `json:"-"`
 	// Leaked is the state of the key whose revocation was requested.

@@ -24,6 +24,7 @@
 //	condition.go   the facts that the condition follows from
 //	notes.go       information for the user
 //	cause.go       what a run was requested by
+//	describe.go    the description of a new key
 //	sweep.go       runs over many credentials
 //	marker.go      the marker in descriptions, and key names
 //

@@ -52,6 +52,8 @@ type KeyMarks struct {
 	// Refused is when the key could not be published, and Refusal is why.
 	Refused time.Time
 	Refusal rotation.Reason
+	// RenewCause is the end of the cause of the demand in Renew.
+	RenewCause string
 	// Stores are the names of the stores in the config when the key was minted.
 	Stores []string
 }
@@ -99,6 +101,9 @@ func (m Marker) Text() string {
 	}
 	if stores := m.storesText(); stores != "" && len(stores) <= maxStores {
 		fmt.Fprintf(&b, " stores=%s", stores)
+	}
+	if m.RenewCause != "" {
+		fmt.Fprintf(&b, " cause=%s", url.QueryEscape(m.RenewCause))
 	}
 	if m.Refusal != "" {
 		fmt.Fprintf(&b, " refusal=%s", m.Refusal)
@@ -172,6 +177,9 @@ func (m *Marker) set(name, value, field string) (err error) {
 		m.Credential = value
 	case "stores":
 		m.Stores, err = parseStores(value)
+	case "cause":
+		m.RenewCause, err = url.QueryUnescape(value)
+		m.RenewCause = recordable(m.RenewCause)
 	case "refusal":
 		m.Refusal = rotation.Reason(value)
 	case "current":
@@ -242,5 +250,6 @@ func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 	k.Stores = m.Stores
 	k.Superseded, k.Renew, k.Leaked, k.Served = m.Superseded, m.Renew, m.Leaked, m.Served
 	k.Refused, k.Refusal = m.Refused, m.Refusal
+	k.RenewCause = m.RenewCause
 	return k
 }

@@ -40,7 +40,7 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 	k, err := ru.Keys.Mint(ctx, MintRequest{
 		IAMID:       ru.id.IAMID,
 		Name:        KeyName(ru.c.Name, now, Print(value)),
-		Description: m.Describe(ru.req.Cause),
+		Description: m.Describe(ru.describeKey(due)),
 		Expires:     now.Add(ru.c.Rules.Fuse),
 		OnLeak:      ru.c.OnLeak,
 		Reason:      due,
@@ -49,6 +49,9 @@ func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
 		return fmt.Errorf("minting a key: %w", err)
 	}
 	ru.fresh = &minted{Key: k, value: value}
+	if due == rotation.Remembered {
+		ru.out.RecordedCause = ru.recordedCause()
+	}
 	return nil
 }
 

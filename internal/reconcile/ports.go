@@ -118,6 +118,7 @@ type KeyChange struct {
 	Withdrawn, Served         time.Time
 	Refused                   time.Time
 	Refusal                   rotation.Reason
+	RenewCause                string // written with Renew
 }
 
 // MintRequest describes a key to create. Expires is its fuse.

@@ -29,6 +29,8 @@ type Key struct {
 	Superseded time.Time
 	// Renew is a recorded demand for a key newer than this time.
 	Renew time.Time
+	// RenewCause is what the recorded demand was requested by. It decides nothing.
+	RenewCause string
 	// Served is the latest expiry date of a secret that this key, or one before
 	// it, was minted for.
 	Served time.Time

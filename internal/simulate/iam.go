@@ -420,7 +420,9 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 	}
 	m.Superseded = cmp.Or(c.Superseded, m.Superseded)
 	m.Withdrawn = cmp.Or(c.Withdrawn, m.Withdrawn)
-	m.Renew = cmp.Or(c.Renew, m.Renew)
+	if !c.Renew.IsZero() {
+		m.Renew, m.RenewCause = c.Renew, c.RenewCause
+	}
 	m.Leaked = cmp.Or(c.Leaked, m.Leaked)
 	m.Served = cmp.Or(c.Served, m.Served)
 	m.Refused, m.Refusal = cmp.Or(c.Refused, m.Refused), cmp.Or(c.Refusal, m.Refusal)
