@@ -39,6 +39,8 @@ type commands struct {
 	Version  versionCommand  `cmd:"" help:"Print version, commit and date."`
 	Help     helpCommand     `cmd:"" help:"Print help on a command."`
 
+	Completion completionCommand `cmd:"" help:"Print the script that completes commands in a shell."`
+
 	development
 }
 
@@ -92,6 +94,13 @@ func command(ctx context.Context, args []string, env func(string) string, std cl
 	if err != nil {
 		fmt.Fprintln(std.Err, "latchkey:", err)
 		return cli.ExitError
+	}
+	if args[0] == cli.Completing {
+		complete := cli.Completer{Model: parser.Model, Credentials: func(file string) []string { return entryNames(env, file) }}
+		for _, word := range complete.Complete(args[1:]) {
+			fmt.Fprintln(std.Out, word)
+		}
+		return cli.ExitOK
 	}
 	parsed, err := parser.Parse(args)
 	if left >= 0 {
