@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/doctor"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
@@ -24,6 +26,33 @@ func missingSecrets(env environment, cfg *config.Config) error {
 		}
 	}
 	return errors.Join(missing...)
+}
+
+// secretsToCheck reads every secret of the config for doctor, and says which forms
+// need it.
+func secretsToCheck(env environment, cfg *config.Config) (checked []doctor.Secret) {
+	for _, s := range cfg.Secrets {
+		at := doctor.Secret{At: s.At, Where: cmp.Or(s.Env, s.File)}
+		shown := false // a caller shows it
+		switch part, _, _ := strings.Cut(s.At, "["); {
+		case part == "credentials":
+			at.For = "without it the credential is blocked"
+		case part == "outcomes":
+			at.For = "without it serve, the function and every job do not start"
+		default:
+			shown = true
+			at.For = "without it serve, the function and a job with an event do not start"
+		}
+		v, err := secret.Read(env, s.Env, s.File)
+		switch n := v.Len(); {
+		case err != nil:
+			at.Missing = err
+		case shown && n < webhook.MinSecret:
+			at.Wrong = fmt.Errorf("it has %d characters; the minimum is %d", n, webhook.MinSecret)
+		}
+		checked = append(checked, at)
+	}
+	return checked
 }
 
 // readToken reads the token of a caller. A short token can be guessed, since the URL is

@@ -63,6 +63,8 @@ type Config struct {
 	Regions []string
 	// Projects lists the Code Engine projects of the regions.
 	Projects func(context.Context) ([]codeengine.Project, error)
+	// Secrets are what the config takes from variables and files.
+	Secrets []Secret
 	// PerProject: an entry has a credential for each project.
 	PerProject bool
 }
@@ -116,6 +118,7 @@ func (d *examination) unsure(fix, format string, args ...any) {
 }
 
 func (d *examination) examine(ctx context.Context) {
+	d.readable()
 	if !d.identity(ctx) {
 		return // no other check can work
 	}
