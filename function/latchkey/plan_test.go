@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,11 +136,9 @@ func (d *drawn) agrees(who string, o reconcile.Outcome) {
 // What plan says is what sweep then does, step by step and reason by reason:
 // a person who has read the plan is not surprised.
 func TestPlanPredictsWhatSweepDoes(t *testing.T) {
-	var s *stage
-	count := 0
-	one := func(t *rapid.T) {
-		count++
-		d := &drawn{stage: s, t: t, name: fmt.Sprintf("c%d", count)}
+	var count atomic.Int32
+	one := func(t *rapid.T, s *stage) {
+		d := &drawn{stage: s, t: t, name: fmt.Sprintf("c%d", count.Add(1))}
 		d.serviceID()
 		if d.id.ID != "" {
 			for range rapid.IntRange(0, 4).Draw(t, "keys") {
@@ -198,16 +197,19 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 			t.Errorf("planned to be held by %q, held by %q", planned, out.Reason)
 		}
 	}
-	for range 4 { // each checks a hundred, on an emulator with no other credentials
-		server, err := emulator.Start(emulator.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		s = &stage{t: t, cloud: server, said: &record{}}
-		rapid.Check(t, one)
+	t.Cleanup(func() { t.Logf("%d states", count.Load()) })
+	for range 10 { // each checks a hundred, on an emulator with no other credentials
+		t.Run("a hundred", func(t *testing.T) {
+			t.Parallel()
+			server, err := emulator.Start(emulator.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			s := &stage{t: t, cloud: server, said: &record{}}
+			rapid.Check(t, func(t *rapid.T) { one(t, s) })
+		})
 	}
-	t.Logf("%d states", count)
 }
 
 func lines(steps []rotation.Step, fresh string) (out []string) {
