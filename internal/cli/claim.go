@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -49,6 +50,8 @@ func (c Claim) Run(ctx context.Context, std Streams, id string) error {
 func (c Claim) serviceID(ctx context.Context, std Streams, serviceID string) error {
 	id, err := c.IAM.Lookup(ctx, "iam-"+serviceID)
 	switch {
+	case errors.Is(err, reconcile.ErrNotFound):
+		return fmt.Errorf("IAM has no service ID %s: %w", serviceID, errNoKey)
 	case err != nil:
 		return err
 	case id.Ours:
@@ -83,6 +86,8 @@ func (c Claim) serviceID(ctx context.Context, std Streams, serviceID string) err
 func (c Claim) key(ctx context.Context, std Streams, keyID string) error {
 	rec, err := c.IAM.Get(ctx, keyID)
 	switch {
+	case errors.Is(err, reconcile.ErrNotFound):
+		return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
 	case err != nil:
 		return err
 	case rec.Ours:

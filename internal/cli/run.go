@@ -102,7 +102,7 @@ func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error
 	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
 		return r.sweep(ctx, some, unlisted, ask, "rotate")
 	})
-	return errors.Join(r.print(ctx, swept, names, true), unfinishedError(swept))
+	return r.printDemanded(ctx, swept, names)
 }
 
 // credentialNames lists the first few names.
@@ -150,7 +150,7 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 	if !here && swept.Unknown == nil {
 		return fmt.Errorf("revoking key %s: it is not a key of %s", keyID, name)
 	}
-	return errors.Join(r.print(ctx, swept, names, true), unfinishedError(swept))
+	return r.printDemanded(ctx, swept, names)
 }
 
 // errManyToAdopt: a key can belong to one credential only.
@@ -185,7 +185,7 @@ func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
 		}
 		return swept
 	})
-	return errors.Join(r.print(ctx, swept, names, true), unfinishedError(swept))
+	return r.printDemanded(ctx, swept, names)
 }
 
 // find returns the credentials with these names. A name that the config does not
@@ -253,6 +253,17 @@ func (r Runner) dryRun(ctx context.Context, credentials []reconcile.Credential, 
 		return nil
 	}
 	return err
+}
+
+// printDemanded prints the outcomes of a demand, and returns the error that names the
+// exit code. That the demand is not met says more than that a credential is in
+// progress.
+func (r Runner) printDemanded(ctx context.Context, swept reconcile.SweepResult, names []string) error {
+	err, unfinished := r.print(ctx, swept, names, true), unfinishedError(swept)
+	if unfinished != nil && errors.Is(err, ErrTryAgain) {
+		return unfinished
+	}
+	return errors.Join(err, unfinished)
 }
 
 // print prints the outcomes, and returns the error that names the exit code.

@@ -57,7 +57,7 @@ func (r Runner) untilDone(ctx context.Context, d Demand, all []reconcile.Credent
 		}
 		young := old.Sub(r.Now())
 		if young > left {
-			r.Std.progress("The newest key is too young until %s, which is later than --timeout allows.", old.UTC().Format(time.TimeOnly))
+			r.Std.progress("The newest key is too young until %s UTC: later than --timeout allows.", old.UTC().Format(time.TimeOnly))
 			break
 		}
 		if line := waitingFor(open, swept); line != printed {

@@ -79,7 +79,7 @@ func (c *Config) grants() (grants []Grant) {
 	for _, e := range c.Entries {
 		for _, p := range e.policies {
 			for _, role := range p.roles {
-				add(p.service, role, "since who grants a role must hold it")
+				add(p.service, role, "since only a role that is held can be granted")
 			}
 			add(p.service, "Administrator", "to grant roles on it")
 		}

@@ -225,7 +225,7 @@ ok    projects: 2 in eu-de, us-south
 ok    config: 1 credentials
 ok    sender: due: ApiKey-7 is published; 3 steps are due
 ok    sender: 3 of 20 keys are used
-ok    permission: Sender on logs, since who grants a role must hold it
+ok    permission: Sender on logs, since only a role that is held can be granted
 ok    permission: Administrator on logs, to grant roles on it
 ok    permission: Editor on iam-groups, to add service IDs to access groups
 ok    permission: Manager on secrets-manager, to remove the locks of its stores (instance sm-1) (secret group default)
@@ -343,7 +343,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"a role that is to be granted": {
 			harm: func(w *world) { w.granted[2].Roles = []string{"Administrator", "Reader"} },
-			want: []string{"FAIL  permission: Sender on logs is missing, since who grants a role must hold it\n" +
+			want: []string{"FAIL  permission: Sender on logs is missing, since only a role that is held can be granted\n" +
 				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Sender --service-name logs\n"},
 		},
 		"a role to grant with": {
@@ -551,7 +551,7 @@ func TestPoliciesOfAccessGroupsCount(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ok    permissions: 0 policies of our own and 6 of 1 access groups were read\n",
-		"ok    permission: Sender on logs by access group minters, since who grants a role must hold it\n",
+		"ok    permission: Sender on logs by access group minters, since only a role that is held can be granted\n",
 	} {
 		if !strings.Contains(list, want) {
 			t.Errorf("the list does not have\n%s\nbut\n%s", want, list)
@@ -571,16 +571,16 @@ func TestWhatCannotBeSeenIsUnknownAndNotMissing(t *testing.T) {
 		},
 		"our access groups can't be listed": {
 			func(w *world) { without("logs")(w); w.groupsErr = errDown },
-			"????  permission: Sender on logs is unknown, since who grants a role must hold it: our access groups can't be listed\n" +
+			"????  permission: Sender on logs is unknown, since only a role that is held can be granted: our access groups can't be listed\n" +
 				"      fix, if it is missing: ibmcloud iam service-policy-create ServiceId-1 --roles Sender --service-name logs\n",
 		},
 		"our access groups may not be listed": {
 			func(w *world) { without("logs")(w); w.groupsErr = fmt.Errorf("no: %w", reconcile.ErrDenied) },
-			"????  permission: Sender on logs is unknown, since who grants a role must hold it: our access groups can't be listed\n",
+			"????  permission: Sender on logs is unknown, since only a role that is held can be granted: our access groups can't be listed\n",
 		},
 		"we lack the role that shows access groups": {
 			func(w *world) { without("iam-groups")(w); w.credentials[0].Groups = nil; without("logs")(w) },
-			"????  permission: Sender on logs is unknown, since who grants a role must hold it: access groups are visible with Viewer on iam-groups only\n",
+			"????  permission: Sender on logs is unknown, since only a role that is held can be granted: access groups are visible with Viewer on iam-groups only\n",
 		},
 		"the policies of an access group can't be read": {
 			func(w *world) {
@@ -591,7 +591,7 @@ func TestWhatCannotBeSeenIsUnknownAndNotMissing(t *testing.T) {
 		},
 		"we lack the role that shows the policies of an access group": {
 			func(w *world) { without("logs")(w); inGroup()(w) },
-			"????  permission: Sender on logs is unknown, since who grants a role must hold it: policies of access groups are visible with Viewer on iam-access-management only\n",
+			"????  permission: Sender on logs is unknown, since only a role that is held can be granted: policies of access groups are visible with Viewer on iam-access-management only\n",
 		},
 		"the history does not tell the creator of a service ID": {
 			func(w *world) { w.granted[0].Roles = []string{"Operator"} },

@@ -88,7 +88,7 @@ func (d *examination) granting(ctx context.Context, p reconcile.Policy) {
 		if !d.exists(ctx, p.Service, role) {
 			continue
 		}
-		d.checkOnce(need{role: role, on: on, why: "since who grants a role must hold it"})
+		d.checkOnce(need{role: role, on: on, why: "since only a role that is held can be granted"})
 	}
 	d.checkOnce(need{role: "Administrator", on: on, why: "to grant roles on it"})
 }
