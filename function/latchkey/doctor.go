@@ -33,7 +33,7 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std cli.Streams
 		Secrets: secretsToCheck(env, p.cfg),
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
-	}, std.Out)
+	}, std.Lines())
 	fmt.Fprintf(std.Out, "%d ok, %d failed, %d unknown\n", tally.OK, tally.Failed, tally.Unknown)
 	if tally.Failed > 0 {
 		return errFailedChecks

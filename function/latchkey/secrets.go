@@ -34,10 +34,10 @@ func secretsToCheck(env environment, cfg *config.Config) (checked []doctor.Secre
 	for _, s := range cfg.Secrets {
 		at := doctor.Secret{At: s.At, Where: cmp.Or(s.Env, s.File)}
 		shown := false // a caller shows it
-		switch part, _, _ := strings.Cut(s.At, "["); {
-		case part == "credentials":
+		switch part, _, _ := strings.Cut(s.At, "["); part {
+		case "credentials":
 			at.For = "without it the credential is blocked"
-		case part == "outcomes":
+		case "outcomes":
 			at.For = "without it serve, the function and every job do not start"
 		default:
 			shown = true

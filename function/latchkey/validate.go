@@ -41,6 +41,7 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 	case c.Needs:
 		return printNeeds(std, cfg)
 	}
+	out := std.Lines()
 	for _, e := range cfg.Entries {
 		each := "one credential"
 		switch {
@@ -49,25 +50,25 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 		case e.UsesWith():
 			each = "one credential for each set of parameters that a provision event gives"
 		}
-		fmt.Fprintf(std.Out, "%s: %s\n", e.Name, each)
+		fmt.Fprintf(out, "%s: %s\n", e.Name, each)
 	}
 	for _, r := range cfg.Rules {
-		fmt.Fprintf(std.Out, "%s (line %d): %s\n", r.Name, r.Line, r.Verb)
+		fmt.Fprintf(out, "%s (line %d): %s\n", r.Name, r.Line, r.Verb)
 	}
-	fmt.Fprintf(std.Out, "owner %s, regions %s, a sweep every %s\n", cfg.Owner, cmp.Or(strings.Join(cfg.Regions, ", "), "none"), cfg.SweepEvery)
+	fmt.Fprintf(out, "owner %s, regions %s, a sweep every %s\n", cfg.Owner, cmp.Or(strings.Join(cfg.Regions, ", "), "none"), config.Days(cfg.SweepEvery))
 	for _, e := range cfg.Entries {
 		r := e.Rotation
-		fmt.Fprintf(std.Out, "%s: rotation after %s, expire %s, overlap %s, onLeak %s, onDisabled %s\n", e.Name, r.After, r.Expire, r.Overlap, r.OnLeak, r.OnDisabled)
+		fmt.Fprintf(out, "%s: rotation after %s, expire %s, overlap %s, onLeak %s, onDisabled %s\n", e.Name, config.Days(r.After), config.Days(r.Expire), config.Days(r.Overlap), r.OnLeak, r.OnDisabled)
 	}
 	n := cfg.Needs()
 	for _, v := range n.Variables {
-		fmt.Fprintf(std.Out, "needs the variable %s: %s\n", v.Name, v.For)
+		fmt.Fprintf(out, "needs the variable %s: %s\n", v.Name, v.For)
 	}
 	for _, f := range n.Files {
-		fmt.Fprintf(std.Out, "needs the file %s: %s\n", f.Name, f.For)
+		fmt.Fprintf(out, "needs the file %s: %s\n", f.Name, f.For)
 	}
 	for _, g := range n.Grants {
-		fmt.Fprintf(std.Out, "needs the role %s on %s: %s\n", g.Role, g.Service, g.Why)
+		fmt.Fprintf(out, "needs the role %s on %s: %s\n", g.Role, g.Service, g.Why)
 	}
 	if err := checkKubeconfigs(env, cfg); err != nil {
 		return err

@@ -31,11 +31,11 @@ Examples:
 
 const environmentHelp = `
 Environment:
-  IBMCLOUD_API_KEY        API key of latchkey's identity, without identity.profile
+  IBMCLOUD_API_KEY        API key of latchkey's login, without identity.profile
   LATCHKEY_CONFIG         the config itself
   LATCHKEY_CONFIG_FILE    the config file, without --config; else latchkey.yaml
   LATCHKEY_ENDPOINT       the emulator's URL, without --endpoint
-  LATCHKEY_TOKEN_FILE     the compute resource token, if not where Code Engine has it
+  LATCHKEY_TOKEN_FILE     the compute resource token, in another file than usual
   LATCHKEY_LOG_LEVEL      debug, info, warn or error: serve, invoke and job
   LATCHKEY_LOG_FORMAT     json or text: serve, invoke and job
   PORT                    the port of serve, without --listen

@@ -305,6 +305,9 @@ func printPlan(std Streams, swept reconcile.SweepResult) error {
 			add("%s: %s: nothing to do", o.Credential, o.Condition)
 		}
 		for _, s := range o.Steps {
+			if std.Width > 0 {
+				s.Target = shortIDs(s.Target)
+			}
 			add("  %s: %s", stepLine(s.Step), s.Reason.Sentence())
 			steps++
 		}
@@ -315,7 +318,10 @@ func printPlan(std Streams, swept reconcile.SweepResult) error {
 			add("  %s", n)
 		}
 	}
-	for _, line := range append(lines, counted(len(swept.Outcomes), "credential")+": "+counted(steps, "step")+" due") {
+	if len(swept.Outcomes) > 0 || swept.Unknown == nil { // else nothing is known, and the error says why
+		add("%s: %s due", counted(len(swept.Outcomes), "credential"), counted(steps, "step"))
+	}
+	for _, line := range lines {
 		if err := std.printLine("%s", line); err != nil {
 			return fmt.Errorf("printing the plan: %w", err)
 		}
@@ -327,7 +333,14 @@ func printPlan(std Streams, swept reconcile.SweepResult) error {
 func stepLine(s rotation.Step) string {
 	words := []string{string(s.Action), s.Key, s.Target}
 	if !s.At.IsZero() {
-		words = append(words, "until "+s.At.UTC().Format(time.DateTime))
+		at := s.At.UTC().Format(time.DateTime)
+		switch s.Action {
+		case rotation.Record: // a demand for a key that is newer
+			words = append(words, "newer than "+at)
+		case rotation.MarkLeaked: // when it was marked
+		default:
+			words = append(words, "until "+at)
+		}
 	}
 	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
 }

@@ -76,6 +76,22 @@ func (s Streams) printLine(format string, args ...any) error {
 	return err
 }
 
+// Lines returns a writer of lines to stdout. On a terminal it wraps them between words.
+// Each call of Write has whole lines.
+func (s Streams) Lines() io.Writer { return lines{s} }
+
+type lines struct{ std Streams }
+
+// Write satisfies io.Writer.
+func (l lines) Write(p []byte) (int, error) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(p), "\n"), "\n") {
+		if err := l.std.printLine("%s", line); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
 // errNotConfirmed: the answer was not yes.
 var errNotConfirmed = errors.New("not confirmed: nothing was done")
 

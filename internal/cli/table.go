@@ -131,21 +131,26 @@ func relative(t, now time.Time) string {
 
 // wrap breaks a line between words. What follows is indented by two blanks more.
 func wrap(line string, width int) string {
-	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
-	out, used := indent, len(indent)
-	for i, word := range strings.Fields(line) {
+	hang := len(line) - len(strings.TrimLeft(line, " ")) + 2 // where a further line begins
+	out, used := "", 0
+	for rest := line; rest != ""; {
+		gap := len(rest) - len(strings.TrimLeft(rest, " "))
+		word, _, _ := strings.Cut(rest[gap:], " ")
 		n := utf8.RuneCountInString(word)
 		switch {
-		case i == 0:
-		case used+1+n > width:
-			out += "\n" + indent + "  "
-			used = len(indent) + 2
+		case strings.TrimSpace(out) != "" && used+gap+n > width:
+			out += "\n" + strings.Repeat(" ", hang)
+			used = hang
+		case used > 0 && gap > 1 && hang <= used: // a column, as in "ok    identity: …"
+			hang = used + gap
+			fallthrough
 		default:
-			out += " "
-			used++
+			out += strings.Repeat(" ", gap)
+			used += gap
 		}
 		out += word
 		used += n
+		rest = rest[gap+len(word):]
 	}
 	return out
 }

@@ -29,7 +29,7 @@ const (
 func (d *decoder) across(c *Config, f draft) {
 	if c.SweepEvery < minSweepEvery || c.SweepEvery > maxSweepEvery {
 		d.fault(f.root.at("sweepEvery"), "%s must be from %s to %s: a new key expires after %s unless a sweep finishes its rotation",
-			days(c.SweepEvery), days(minSweepEvery), days(maxSweepEvery), days(fuse))
+			Days(c.SweepEvery), Days(minSweepEvery), Days(maxSweepEvery), Days(fuse))
 	}
 	names := map[string]int{}         // entry name to line
 	serviceIDs := map[string]string{} // service ID name to entry
@@ -78,7 +78,7 @@ func (d *decoder) checkRotation(e *entryDraft, sweepEvery time.Duration) {
 	r := e.Rotation
 	least := func(key string, is, min time.Duration) {
 		if is < min {
-			d.fault(e.rotation.at(key), "%s is too short; the minimum is %s", days(is), days(min))
+			d.fault(e.rotation.at(key), "%s is too short; the minimum is %s", Days(is), Days(min))
 		}
 	}
 	least("after", r.After, minAfter)
@@ -97,10 +97,10 @@ func (d *decoder) checkRotation(e *entryDraft, sweepEvery time.Duration) {
 	switch early := sweepsBeforeExpiry * min(sweepEvery, maxSweepEvery); {
 	case r.After+r.Overlap >= r.Expire:
 		d.fault(at, "after %s plus overlap %s must be less than expire %s: an old key must not expire during its overlap",
-			days(r.After), days(r.Overlap), days(r.Expire))
+			Days(r.After), Days(r.Overlap), Days(r.Expire))
 	case r.After+early >= r.Expire:
 		d.fault(at, "after %s plus %d times sweepEvery (%s) must be less than expire %s: a failed sweep needs time to be repeated",
-			days(r.After), sweepsBeforeExpiry, days(sweepEvery), days(r.Expire))
+			Days(r.After), sweepsBeforeExpiry, Days(sweepEvery), Days(r.Expire))
 	}
 }
 

@@ -27,8 +27,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return total, nil
 }
 
-// days formats a duration as parseDuration reads it.
-func days(t time.Duration) string {
+// Days formats a duration as the config has it, such as 1d12h.
+func Days(t time.Duration) string {
 	var b strings.Builder
 	for _, u := range []struct {
 		unit time.Duration

@@ -316,8 +316,8 @@ func TestDurations(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
-		if again, err := parseDuration(days(got)); err != nil || again != got {
-			t.Errorf("%v is written as %q and read as %v, %v", got, days(got), again, err)
+		if again, err := parseDuration(Days(got)); err != nil || again != got {
+			t.Errorf("%v is written as %q and read as %v, %v", got, Days(got), again, err)
 		}
 	}
 	for _, text := range []string{"", "d", "90", "1.5d", "1h1d", "1w", "1d ", "+1d", "-1d", "999999d", "٣d"} {

@@ -59,7 +59,7 @@ func (d *decoder) provider(v value) *Provider {
 		field{"expire", false, func(v value) {
 			p.Expire = d.duration(v, defaultExpire)
 			if p.Expire < leastProvided {
-				d.fault(v, "must be at least %s: a new key lives for a day until it is extended", days(leastProvided))
+				d.fault(v, "must be at least %s: a new key lives for a day until it is extended", Days(leastProvided))
 			}
 		}},
 		field{"onLeak", false, func(v value) { p.OnLeak = d.word(v, oneOf("none", "disable", "delete")) }},
