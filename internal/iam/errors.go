@@ -11,10 +11,19 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// fault returns the error of an SDK's call, sorted by what the caller may do
-// next. hidden are values that IAM may quote.
+// identityRoles let latchkey find and create service IDs, and manage their keys.
+const identityRoles = "the roles Operator and Editor on iam-identity"
+
+// fault returns the error of an SDK's call about service IDs or keys, sorted by what
+// the caller may do next. hidden are values that IAM may quote.
 func fault(ctx context.Context, doing string, resp *core.DetailedResponse, err error, hidden ...secret.Value) error {
-	return upstream.IAM.SDKFault(ctx, doing, "", resp, err, hidden...)
+	return upstream.IAM.SDKFault(ctx, doing, identityRoles, resp, err, hidden...)
+}
+
+// accessFault is fault for a call about policies, groups or settings. Which role it
+// takes depends on the service that is granted.
+func accessFault(ctx context.Context, doing string, resp *core.DetailedResponse, err error) error {
+	return upstream.IAM.SDKFault(ctx, doing, "", resp, err)
 }
 
 // dateOf returns the time of IAM's clock in an answer. Decisions depend on it.

@@ -117,7 +117,7 @@ func (c *Client) Restricted(ctx context.Context) (bool, error) {
 	}
 	s, resp, err := c.identity.GetAccountSettingsWithContext(ctx, &iamidentityv1.GetAccountSettingsOptions{AccountID: &account})
 	if err != nil {
-		return false, fault(ctx, doing, resp, err)
+		return false, accessFault(ctx, doing, resp, err)
 	}
 	if s == nil {
 		return false, upstream.Incomplete(doing, "settings")

@@ -41,7 +41,7 @@ func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgr
 		opts.Offset = core.Int64Ptr(offset)
 		page, resp, err := c.groups.ListAccessGroupsWithContext(ctx, opts)
 		if err != nil {
-			return nil, fault(ctx, doing, resp, err)
+			return nil, accessFault(ctx, doing, resp, err)
 		}
 		if page == nil {
 			return nil, upstream.Incomplete(doing, "list")
@@ -84,7 +84,7 @@ func (c *Client) Join(ctx context.Context, iamID, group string) error {
 		Members:       []iamaccessgroupsv2.AddGroupMembersRequestMembersItem{{IamID: &iamID, Type: core.StringPtr("service")}},
 	})
 	if err != nil {
-		return fault(ctx, doing, resp, err)
+		return accessFault(ctx, doing, resp, err)
 	}
 	if out == nil {
 		return nil // the caller reads back

@@ -45,7 +45,7 @@ func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicyma
 		opts.Start = start
 		page, resp, err := c.policies.ListV2PoliciesWithContext(ctx, opts)
 		if err != nil {
-			return "", fault(ctx, doing, resp, err)
+			return "", accessFault(ctx, doing, resp, err)
 		}
 		if page == nil {
 			return "", upstream.Incomplete(doing, "list")
@@ -130,7 +130,7 @@ func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) er
 	if err == nil {
 		return nil
 	}
-	err = fault(ctx, doing, resp, err)
+	err = accessFault(ctx, doing, resp, err)
 	if !errors.Is(err, reconcile.ErrConflict) {
 		return err
 	}
@@ -206,7 +206,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	}
 	got, resp, err := c.policies.GetV2PolicyWithContext(ctx, &iampolicymanagementv1.GetV2PolicyOptions{ID: &id})
 	if err != nil {
-		err = fault(ctx, doing, resp, err)
+		err = accessFault(ctx, doing, resp, err)
 		if errors.Is(err, reconcile.ErrNotFound) {
 			return nil // deleted, or not yet visible
 		}
@@ -230,7 +230,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 		ID: &id, IfMatch: &tag, Type: want.Type, Description: want.Description,
 		Control: granting(roles), Subject: want.Subject, Resource: want.Resource,
 	})
-	err = fault(ctx, doing, resp, err)
+	err = accessFault(ctx, doing, resp, err)
 	if errors.Is(err, reconcile.ErrConflict) {
 		return nil // another writer changed it
 	}
@@ -286,7 +286,7 @@ func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role,
 	list, resp, err := c.policies.ListRolesWithContext(ctx, &iampolicymanagementv1.ListRolesOptions{
 		AccountID: &account, ServiceName: &service, PolicyType: core.StringPtr("access"),
 	})
-	if err = fault(ctx, "listing the roles of "+service, resp, err); err != nil {
+	if err = accessFault(ctx, "listing the roles of "+service, resp, err); err != nil {
 		if own := (*upstream.LoginError)(nil); errors.Is(err, reconcile.ErrDenied) && !errors.As(err, &own) {
 			return nil, nil
 		}
