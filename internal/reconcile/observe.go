@@ -228,7 +228,13 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 		return strings.Compare(a.ID, b.ID)
 	})
 	ru.id, ru.ours = ours[0], ours
-	return ru.read(ctx, ours...)
+	if err := ru.read(ctx, ours...); err != nil {
+		return err
+	}
+	if len(ours) == 1 && len(ru.keys) > 0 { // else the next run must find the second service ID, too
+		ru.remember(ru.c.Name, ru.id)
+	}
+	return nil
 }
 
 // find returns the service IDs of ours that have the credential's name and belong to

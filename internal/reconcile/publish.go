@@ -86,7 +86,7 @@ func (ru *run) published(store string) {
 		ru.fresh.stored, ru.out.Replaced = true, ru.before
 		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
-		if len(ru.ours) == 1 { // else the next run must find the second service ID, too
+		if len(ru.ours) == 1 && !ru.cached { // as in observeIdentity
 			ru.remember(ru.c.Name, ru.id)
 		}
 	}
