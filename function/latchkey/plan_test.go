@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
@@ -133,6 +134,23 @@ func (d *drawn) agrees(who string, o reconcile.Outcome) {
 	}
 }
 
+// asListed compares a look at the account's lists with a look at the credential itself.
+func (d *drawn) asListed(h *assembly, all []reconcile.Credential, alone reconcile.Outcome) {
+	if err := h.lists.Read(context.Background(), all); err != nil {
+		d.t.Fatal(err)
+	}
+	listed, _, err := h.listed.Plan(context.Background(), all[0], reconcile.Request{})
+	if err != nil {
+		if d.id.ID != "" {
+			d.t.Error(err)
+		}
+		return // no list shows a service ID, which proves nothing
+	}
+	if diff := cmp.Diff(alone, listed, cmpopts.IgnoreUnexported(reconcile.Outcome{}), cmpopts.EquateApproxTime(time.Minute)); diff != "" {
+		d.t.Errorf("a look at the lists differs (-alone +listed):\n%s", diff)
+	}
+}
+
 // What plan says is what sweep then does, step by step and reason by reason:
 // a person who has read the plan is not surprised.
 func TestPlanPredictsWhatSweepDoes(t *testing.T) {
@@ -180,6 +198,7 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.agrees("status", status)
+		d.asListed(h, all, status)
 		_, plan, err := h.reconciler.Plan(context.Background(), all[0], ask)
 		if err != nil {
 			t.Fatal(err)

@@ -37,6 +37,8 @@ type assembly struct {
 	secrets    func() *secretsmanager.Client // built by its first store
 	reconciler *reconcile.Reconciler
 	planner    *sweep.Sweeper // looks, and changes nothing
+	lists      *iam.Lists
+	listed     sweep.Planner // looks at the lists only
 	pace       *pace.Pacer
 	sweeper    *sweep.Sweeper
 	catalog    *catalog.Catalog
@@ -72,8 +74,14 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 		ForcedPerHour: cfg.ForcedPerHour,
 	}
-	p.sweeper = sweep.New(sweep.Config{Reconciler: p.reconciler, Pace: pacer, Now: to.now, Every: cfg.SweepEvery})
-	p.planner = sweep.New(sweep.Config{Reconciler: planning{p.reconciler}, Pace: pacer, Now: to.now})
+	p.lists = p.iam.Lists()
+	p.listed = sweep.Planner{Reconciler: &reconcile.Reconciler{
+		Identities: p.lists, Keys: p.lists, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
+	}}
+	p.sweeper = sweep.New(sweep.Config{
+		Reconciler: p.reconciler, Lists: p.lists.Read, Listed: p.listed, Pace: pacer, Now: to.now, Every: cfg.SweepEvery, Log: log,
+	})
+	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: p.reconciler}, Pace: pacer, Now: to.now})
 	p.builder = &credentialBuilder{
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, log: log},
 	}
@@ -214,16 +222,4 @@ func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*i
 // are not those of looks.
 func (p *assembly) look(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult {
 	return p.planner.Sweep(p.pace.With(ctx, pace.Demand), credentials, ask)
-}
-
-// planning observes and decides in place of a run.
-type planning struct{ *reconcile.Reconciler }
-
-// Reconcile returns what a run would do: the steps of the outcome are due.
-func (p planning) Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, error) {
-	out, plan, err := p.Plan(ctx, c, ask)
-	for _, s := range plan.Steps {
-		out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
-	}
-	return out, err
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/logs"
 	"github.com/latchkey-io/latchkey/internal/pace"
@@ -38,10 +41,20 @@ type world struct {
 	now     atomic.Int64 // virtual, in nanoseconds
 	calls   chan call
 	replies chan chan reply // unused ones
-	guarded bool            // keys go to Code Engine, and not to Secrets Manager
+	store   kind            // where keys go
 
 	answered, refused atomic.Int64
+	published         atomic.Int64 // when a store took a key last, in virtual nanoseconds
 }
+
+// kind is a kind of store.
+type kind int
+
+const (
+	inSecretsManager kind = iota
+	inCodeEngine
+	inFile
+)
 
 type call struct {
 	req   *http.Request
@@ -112,6 +125,9 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	got := <-own
 	w.replies <- own
 	w.answered.Add(1)
+	if req.Method != http.MethodGet && strings.Contains(req.URL.Path, "/secrets") {
+		w.published.Store(time.Now().UnixNano())
+	}
 	if got.err == nil && got.resp.StatusCode == http.StatusTooManyRequests {
 		w.refused.Add(1)
 	}
@@ -137,11 +153,19 @@ func (w *world) start(t *testing.T, n int, every time.Duration) process {
 	sm := secretsmanager.New(secretsmanager.Config{Endpoint: w.cloud.URL(), HTTP: c.HTTP()})
 	ce := codeengine.New(codeengine.Config{Endpoint: w.cloud.URL(), HTTP: c.HTTP()})
 	r := &reconcile.Reconciler{Identities: c, Keys: c, Exchange: c, Owner: "bench", Account: c.Account}
-	p := process{sweeper: sweep.New(sweep.Config{Reconciler: r, Pace: pacer, Every: every}), iam: c}
+	lists := c.Lists()
+	p := process{sweeper: sweep.New(sweep.Config{
+		Reconciler: r, Lists: lists.Read, Listed: sweep.Planner{Reconciler: &reconcile.Reconciler{Identities: lists, Keys: lists, Exchange: c, Owner: "bench", Account: c.Account}},
+		Pace: pacer, Every: every,
+	}), iam: c}
+	folder := t.TempDir()
 	store := func(name string, expire time.Duration) reconcile.Store {
-		if w.guarded {
+		switch w.store {
+		case inCodeEngine:
 			project := w.cloud.Ready().Projects[0]
 			return ce.Store(codeengine.StoreConfig{Project: project.ID, Region: project.Region, Secret: name, Entry: "IAM_API_KEY", Owner: "bench"})
+		case inFile:
+			return file.New(filepath.Join(folder, name+".json"), "bench")
 		}
 		return sm.Store(secretsmanager.StoreConfig{
 			Instance: cloud.SecretsInstanceID, Region: cloud.SecretsInstanceRegion, Secret: name, Type: secretsmanager.Arbitrary, Owner: "bench", Expire: expire,

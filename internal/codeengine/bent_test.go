@@ -59,6 +59,14 @@ func TestBentAnswers(t *testing.T) {
 				_, err := store(at, w.team().ID, "absent").Read(ctx)
 				return err
 			}},
+			{Name: "Read with others", Reads: true, Resolves: []string{"GET /v2/projects/{project_id}/secrets"}, Do: func(ctx context.Context, at string) error {
+				s, lists := store(at, w.team().ID, secretName), new(upstream.Lists)
+				for range 4 {
+					lists.Want(s)
+				}
+				_, err := s.Read(lists.With(ctx)) // by itself, if there is no list
+				return err
+			}},
 			{Name: "Publish the first", Do: func(ctx context.Context, at string) error {
 				made++
 				return store(at, w.team().ID, fmt.Sprint("new-", made)).Publish(ctx, entry(1), "")

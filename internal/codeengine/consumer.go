@@ -59,7 +59,29 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
+	all, ok := upstream.Listed(ctx, a.store.Place(), "apps", func() ([]codeenginev2.App, error) {
+		return appsOf(ctx, doing, api, project)
+	})
+	if !ok {
+		if all, err = appsOf(ctx, doing, api, project); err != nil {
+			return nil, err
+		}
+	}
 	var found []rotation.Consumer
+	for i := range all {
+		if app := &all[i]; a.wanted(app) {
+			key, err := a.running(ctx, api, project, app)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key})
+		}
+	}
+	return append(found, a.missing(found)...), nil
+}
+
+// appsOf returns the apps of a project.
+func appsOf(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project string) (all []codeenginev2.App, err error) {
 	opts := &codeenginev2.ListAppsOptions{ProjectID: &project, Limit: core.Int64Ptr(pageSize)}
 	seen := upstream.Pages{Doing: doing, Most: maxPages}
 	for {
@@ -70,20 +92,12 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 		if page == nil {
 			return nil, upstream.Incomplete(doing, "body")
 		}
-		for i := range page.Apps {
-			if app := &page.Apps[i]; a.wanted(app) {
-				key, err := a.running(ctx, api, project, app)
-				if err != nil {
-					return nil, err
-				}
-				found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key})
-			}
-		}
+		all = append(all, page.Apps...)
 		opts.Start = next(page.Next)
 		if more, err := seen.Next(text(opts.Start)); err != nil {
 			return nil, err
 		} else if !more {
-			return append(found, a.missing(found)...), nil
+			return all, nil
 		}
 	}
 }

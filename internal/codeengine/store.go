@@ -90,6 +90,9 @@ func (s *Store) open(ctx context.Context) (api *codeenginev2.CodeEngineV2, proje
 // Read returns the entry. Code Engine returns values in clear text, so the entry
 // always has its value.
 func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+	if snap := s.listed(ctx); snap != nil {
+		return s.entry(snap)
+	}
 	snap, err := s.fetch(ctx, s.doing("reading"))
 	if err != nil {
 		return reconcile.Entry{}, err
@@ -109,6 +112,10 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 	if err = fault(ctx, doing, resp, err); err != nil {
 		return nil, s.blame(ctx, doing, project, err)
 	}
+	return snapshotOf(doing, got)
+}
+
+func snapshotOf(doing string, got *codeenginev2.Secret) (*snapshot, error) {
 	// Without a tag the secret would look like an absent one.
 	if got == nil || text(got.EntityTag) == "" {
 		return nil, upstream.Incomplete(doing, "entity tag")
@@ -121,6 +128,53 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 		snap.data[name] = secret.New(value)
 	}
 	return snap, nil
+}
+
+// place is a project, by ID or name.
+type place struct{ region, project string }
+
+// Place satisfies upstream.Placed.
+func (s *Store) Place() any { return place{s.cfg.Region, s.cfg.Project} }
+
+// listed returns the secret from the list of all secrets of the project, if the looks of
+// a sweep share it, or nil. That it is not listed proves nothing.
+func (s *Store) listed(ctx context.Context) *snapshot {
+	all, _ := upstream.Listed(ctx, s.Place(), "secrets", func() (map[string]*snapshot, error) {
+		return s.list(ctx)
+	})
+	return all[s.cfg.Secret]
+}
+
+// list returns the generic secrets of the project by name.
+func (s *Store) list(ctx context.Context) (map[string]*snapshot, error) {
+	doing := fmt.Sprintf("listing the secrets of project %s in %s", s.cfg.Project, s.cfg.Region)
+	api, project, err := s.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	all := map[string]*snapshot{}
+	opts := &codeenginev2.ListSecretsOptions{ProjectID: &project, Limit: core.Int64Ptr(pageSize)}
+	seen := upstream.Pages{Doing: doing, Most: maxPages}
+	for {
+		page, resp, err := api.ListSecretsWithContext(ctx, opts)
+		if err = fault(ctx, doing, resp, err); err != nil {
+			return nil, err
+		}
+		if page == nil {
+			return nil, upstream.Incomplete(doing, "body")
+		}
+		for i := range page.Secrets {
+			if snap, err := snapshotOf(doing, &page.Secrets[i]); err == nil {
+				all[text(page.Secrets[i].Name)] = snap
+			}
+		}
+		opts.Start = next(page.Next)
+		if more, err := seen.Next(text(opts.Start)); err != nil {
+			return nil, err
+		} else if !more {
+			return all, nil
+		}
+	}
 }
 
 // blame checks whether the project is the reason why a call on its secret

@@ -17,6 +17,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // TestStoreKeepsTheContract runs the suite once for each answer that IBM's
@@ -446,5 +447,50 @@ func TestAnAnswerThatStopsInItsMiddleEndsWithTheContext(t *testing.T) {
 	wants(t, err, reconcile.ErrUnavailable)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v does not say that the call was cancelled", err)
+	}
+}
+
+func TestStoresOfOneProjectShareItsLists(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	client, lists := w.client(), new(upstream.Lists)
+	var stores []*codeengine.Store
+	for i := range 6 {
+		s := client.Store(codeengine.StoreConfig{
+			Project: w.team().ID, Region: region, Secret: fmt.Sprint("s", i), Entry: entryName, Owner: "prod", Restart: codeengine.Restart{All: true},
+		})
+		if i != 5 { // a list does not show that it is absent
+			if err := s.Publish(t.Context(), entry(i), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stores = append(stores, s)
+		lists.Want(s)
+	}
+	count := func() (calls [3]int) {
+		for i, path := range []string{"/v2/projects/{project}/secrets", "/v2/projects/{project}/secrets/{name}", "/v2/projects/{project}/apps"} {
+			calls[i] = w.Counter("GET", path)
+		}
+		return calls
+	}
+	before := count()
+	ctx := lists.With(t.Context())
+	for i, s := range stores {
+		alone, err := s.Read(t.Context())
+		listed, lerr := s.Read(ctx)
+		if !errors.Is(err, lerr) && !errors.Is(lerr, reconcile.ErrNotFound) || listed.KeyID != alone.KeyID || listed.Revision != alone.Revision || !listed.Value.Equal(alone.Value) {
+			t.Errorf("s%d: %v, %v: %+v, alone %+v", i, err, lerr, listed, alone)
+		}
+		if _, err := s.Consumers().Consumers(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	after := count()
+	if secrets, alone, apps := after[0]-before[0], after[1]-before[1], after[2]-before[2]; secrets != 1 || alone != 6+1 || apps != 1 {
+		t.Errorf("%d lists of secrets, %d secrets by themselves, %d lists of apps", secrets, alone, apps)
+	}
+	few := new(upstream.Lists)
+	few.Want(stores[0])
+	if _, err := stores[0].Read(few.With(t.Context())); err != nil || count()[0] != after[0] {
+		t.Errorf("a look at one secret lists the others (%v)", err)
 	}
 }

@@ -23,7 +23,7 @@ const iamPrefix = "iam-"
 // clock.
 func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, time.Time, error) {
 	var found []reconcile.ServiceID
-	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, func(id reconcile.ServiceID) {
+	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, mostPages, func(id reconcile.ServiceID) {
 		if id.Name == name { // how IAM compares names is not documented
 			found = append(found, id)
 		}
@@ -39,7 +39,7 @@ func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, 
 // if it has a key that we made for its credential.
 func (c *Client) MarkedServiceIDs(ctx context.Context) ([]reconcile.ServiceID, error) {
 	var found []reconcile.ServiceID
-	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, func(id reconcile.ServiceID) {
+	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, mostPages, func(id reconcile.ServiceID) {
 		if id.Marked && id.Marker.Owner == c.cfg.Owner {
 			found = append(found, id)
 		}
@@ -62,7 +62,7 @@ func (c *Client) MarkedServiceIDs(ctx context.Context) ([]reconcile.ServiceID, e
 
 // eachServiceID visits the service IDs page by page. It returns the time of
 // IAM's clock at the last page.
-func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, visit func(reconcile.ServiceID)) (date time.Time, err error) {
+func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, most int, visit func(reconcile.ServiceID)) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
@@ -74,7 +74,7 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 	opts := &iamidentityv1.ListServiceIdsOptions{
 		AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true), ShowGroupID: core.StringPtr("true"),
 	}
-	err = eachPage(doing, func(token *string) (string, error) {
+	err = eachPage(doing, most, func(token *string) (string, error) {
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListServiceIdsWithContext(ctx, opts)
 		if err != nil {

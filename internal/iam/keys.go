@@ -81,15 +81,8 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 // one of the given credential names. The others are counted only.
 func (c *Client) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
 	var out reconcile.KeyList
-	date, err := c.eachKey(ctx, iamID, func(r record) {
-		if r.ours && slices.Contains(credentials, r.marker.Credential) {
-			out.Keys = append(out.Keys, r.Key)
-			return
-		}
-		out.Foreign++
-		if r.forged {
-			out.Forged = append(out.Forged, reconcile.Forgery{ID: r.ID, Creator: r.creator})
-		}
+	date, err := c.eachKeyOf(ctx, iamID, func(r record) {
+		classify(&out, c.whole(r, "", time.Time{}), credentials)
 	})
 	if err != nil {
 		return reconcile.KeyList{}, err
@@ -98,12 +91,25 @@ func (c *Client) List(ctx context.Context, iamID string, credentials ...string) 
 	return out, nil
 }
 
+// classify adds a key to a list: to Keys if it is ours and marked with one of the
+// credentials, else to the foreign ones.
+func classify(into *reconcile.KeyList, k reconcile.KeyRecord, credentials []string) {
+	if k.Ours && slices.Contains(credentials, k.Credential) {
+		into.Keys = append(into.Keys, k.Key)
+		return
+	}
+	into.Foreign++
+	if k.Forged {
+		into.Forged = append(into.Forged, reconcile.Forgery{ID: k.ID, Creator: k.Creator})
+	}
+}
+
 // Marked returns the keys of an identity whose marker has our owner and a
 // credential name with the given prefix. The records have no version: read a key
 // before changing it.
 func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]reconcile.KeyRecord, error) {
 	var found []reconcile.KeyRecord
-	date, err := c.eachKey(ctx, iamID, func(r record) {
+	date, err := c.eachKeyOf(ctx, iamID, func(r record) {
 		if r.ours && strings.HasPrefix(r.marker.Credential, prefix) {
 			found = append(found, c.whole(r, "", time.Time{}))
 		}
@@ -117,9 +123,27 @@ func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]reconcile.
 	return found, nil
 }
 
-// eachKey visits the keys of an identity. It returns the time of IAM's clock.
-func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) (date time.Time, err error) {
+// eachKeyOf visits the keys of an identity. It returns the time of IAM's clock.
+func (c *Client) eachKeyOf(ctx context.Context, iamID string, visit func(record)) (date time.Time, err error) {
 	doing := "listing the keys of " + iamID
+	group, err := c.groupOf(ctx, iamID)
+	if err != nil {
+		return date, fmt.Errorf("%s: %w", doing, err)
+	}
+	opts := &iamidentityv1.ListAPIKeysOptions{IamID: &iamID, Scope: core.StringPtr("entity")}
+	if group != "" {
+		opts.GroupID = &group
+	}
+	return c.eachKey(ctx, doing, opts, mostPages, func(r record) {
+		if r.iamID == iamID { // ignore keys of other identities
+			visit(r)
+		}
+	})
+}
+
+// eachKey visits the keys that opts select, page by page. It returns the time of IAM's
+// clock.
+func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.ListAPIKeysOptions, most int, visit func(record)) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
@@ -128,17 +152,8 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
-	group, err := c.groupOf(ctx, iamID)
-	if err != nil {
-		return date, fmt.Errorf("%s: %w", doing, err)
-	}
-	opts := &iamidentityv1.ListAPIKeysOptions{
-		AccountID: &account, IamID: &iamID, Pagesize: core.Int64Ptr(100), Scope: core.StringPtr("entity"), IncludeHistory: core.BoolPtr(true),
-	}
-	if group != "" {
-		opts.GroupID = &group
-	}
-	err = eachPage(doing, func(token *string) (string, error) {
+	opts.AccountID, opts.Pagesize, opts.IncludeHistory = &account, core.Int64Ptr(100), core.BoolPtr(true)
+	err = eachPage(doing, most, func(token *string) (string, error) {
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListAPIKeysWithContext(ctx, opts)
 		if err != nil {
@@ -155,9 +170,7 @@ func (c *Client) eachKey(ctx context.Context, iamID string, visit func(record)) 
 			if err != nil {
 				return "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 			}
-			if r.iamID == iamID { // ignore keys of other identities
-				visit(r)
-			}
+			visit(r)
 		}
 		return pageToken(doing, page.Next)
 	})

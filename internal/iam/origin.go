@@ -71,7 +71,7 @@ func claimed(m reconcile.Marker, history []iamidentityv1.EnityHistoryRecord, own
 // Creators returns who made the keys of an identity, by key ID.
 func (c *Client) Creators(ctx context.Context, iamID string) (map[string]string, error) {
 	creators := map[string]string{}
-	_, err := c.eachKey(ctx, iamID, func(r record) { creators[r.ID] = r.creator })
+	_, err := c.eachKeyOf(ctx, iamID, func(r record) { creators[r.ID] = r.creator })
 	return creators, err
 }
 

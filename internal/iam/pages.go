@@ -13,12 +13,12 @@ import (
 const mostPages = 2000
 
 // eachPage calls page with the token of each page, nil for the first, until no
-// next page exists. A list without end is an error, so a partial list never
-// passes for a complete one.
-func eachPage(doing string, page func(token *string) (next string, err error)) error {
+// next page exists. A list with more than most pages, or without end, is an error, so a
+// partial list never passes for a complete one.
+func eachPage(doing string, most int, page func(token *string) (next string, err error)) error {
 	seen := map[string]bool{}
 	var token *string
-	for range mostPages {
+	for range most {
 		next, err := page(token)
 		if err != nil || next == "" {
 			return err

@@ -20,7 +20,7 @@ import (
 // grants less than its roles.
 func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error) {
 	var out []reconcile.Policy
-	err := c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID},
+	err := c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, mostPages,
 		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
 			if plain, ok := plainGrant(p, account, iamID); ok {
 				out = append(out, plain)
@@ -33,7 +33,7 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy,
 }
 
 // eachPolicy visits the access policies that opts select, page by page.
-func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicymanagementv1.ListV2PoliciesOptions,
+func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicymanagementv1.ListV2PoliciesOptions, most int,
 	visit func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData),
 ) error {
 	account, err := c.Account(ctx)
@@ -41,7 +41,7 @@ func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicyma
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	opts.AccountID, opts.Type = &account, core.StringPtr("access")
-	return eachPage(doing, func(start *string) (string, error) {
+	return eachPage(doing, most, func(start *string) (string, error) {
 		opts.Start = start
 		page, resp, err := c.policies.ListV2PoliciesWithContext(ctx, opts)
 		if err != nil {
@@ -98,6 +98,15 @@ func plainGrant(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account, iamI
 // attributes.
 func subjectIs(s *iampolicymanagementv1.V2PolicySubject, iamID string) bool {
 	return s == nil || len(s.Attributes) == 1 && str(s.Attributes[0].Key) == "iam_id" && s.Attributes[0].Value == any(iamID)
+}
+
+// subjectOf returns the identity that a policy is for, or "".
+func subjectOf(s *iampolicymanagementv1.V2PolicySubject) string {
+	if s == nil || len(s.Attributes) != 1 || str(s.Attributes[0].Key) != "iam_id" {
+		return ""
+	}
+	id, _ := s.Attributes[0].Value.(string)
+	return id
 }
 
 // rolesOf returns the CRNs of a policy's roles.

@@ -136,6 +136,14 @@ func TestBentAnswers(t *testing.T) {
 			read("List", func(ctx context.Context, c *Client) error { _, err := c.List(ctx, b.id.IAMID, "bent"); return err }),
 			read("Marked", func(ctx context.Context, c *Client) error { _, err := c.Marked(ctx, b.id.IAMID, "bent"); return err }),
 			read("Granted", func(ctx context.Context, c *Client) error { _, err := c.Granted(ctx, b.id.IAMID); return err }),
+			read("Lists", func(ctx context.Context, c *Client) error {
+				l := c.Lists()
+				if err := l.Read(ctx, []reconcile.Credential{{ServiceIDName: "bent", Policies: []reconcile.Policy{policy}}}); err != nil {
+					return err
+				}
+				_, err := l.Granted(ctx, b.id.IAMID) // IAM is asked if the policies could not be listed
+				return err
+			}),
 			read("Groups", func(ctx context.Context, c *Client) error { _, err := c.Groups(ctx, b.id.IAMID); return err }),
 			read("Grants", func(ctx context.Context, c *Client) error { _, err := c.Grants(ctx, b.id.IAMID); return err }),
 			read("Restricted", func(ctx context.Context, c *Client) error { _, err := c.Restricted(ctx); return err }),

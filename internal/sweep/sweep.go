@@ -4,12 +4,17 @@
 // lets one begin when no call waits for its turn. They begin in the order of
 // urgency, as far as the last look in this process showed it. A sweep that has
 // no time left says how far it came. The next one begins with the others.
+//
+// Lists of the whole account show most credentials to need nothing, at a hundred a call.
+// They may lag, so nothing is written because of them: each other credential is observed
+// by itself, as it is after an event.
 package sweep
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -29,6 +34,11 @@ type Reconciler interface {
 // Config is what a Sweeper uses.
 type Config struct {
 	Reconciler Reconciler
+	// Lists, if not nil, makes Listed ready: it plans from lists of the whole account, as
+	// they are when Lists returns, and changes nothing. A sweep begins with it. What needs
+	// nothing by the lists has its outcome from Listed; all else is looked at by itself.
+	Lists  func(context.Context, []reconcile.Credential) error
+	Listed Reconciler
 	// Pace says when a run may begin. If nil, it is a new one.
 	Pace *pace.Pacer
 	// Now returns the local time. If nil, it is time.Now.
@@ -36,6 +46,8 @@ type Config struct {
 	// Every is the interval of sweeps. It bounds the time in which a sweep without
 	// a demand begins with credentials. If 0, nothing does.
 	Every time.Duration
+	// Log receives why lists can't be read. If nil, it is discarded.
+	Log *slog.Logger
 }
 
 // Sweeper reconciles credentials. It is safe for concurrent use.
@@ -44,6 +56,8 @@ type Sweeper struct {
 
 	mu   sync.Mutex
 	seen map[string]hint // by credential
+	// single is until when no lists are read, because that failed.
+	single time.Time
 }
 
 // New returns a Sweeper.
@@ -53,6 +67,9 @@ func New(cfg Config) *Sweeper {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Sweeper{cfg: cfg, seen: map[string]hint{}}
 }
@@ -75,6 +92,10 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential,
 		swept   reconcile.SweepResult
 		stopped error
 	)
+	var by *lists
+	if req.Trigger == (rotation.Trigger{}) {
+		by = s.readLists(begin, credentials)
+	}
 	for _, i := range s.order(credentials) {
 		var run *pace.Run
 		if run, stopped = s.cfg.Pace.Begin(begin, class); stopped != nil {
@@ -82,7 +103,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential,
 		}
 		runs.Go(func() {
 			defer run.End()
-			out, err := s.cfg.Reconciler.Reconcile(run.With(ctx), credentials[i], req)
+			out, err := s.look(run.With(ctx), credentials[i], req, by)
 			if err != nil {
 				out.Result, out.Error = reconcile.ResultFailed, err.Error()
 			}
