@@ -34,7 +34,7 @@ var packages = map[string][]string{
 	"iam":            {"reconcile", "rotation", "secret", "upstream"},
 	"logs":           {"reconcile", "rotation", "secret", "upstream"},
 
-	"sweep": {"pace", "reconcile", "rotation"},
+	"sweep": {"condition", "pace", "reconcile", "rotation", "upstream"},
 
 	"config":  {"entry", "secret"},
 	"event":   {"rotation"},
