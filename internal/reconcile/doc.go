@@ -19,6 +19,7 @@
 //	keyend.go, adopt.go, lock.go
 //	               the calls of each step
 //	storm.go       limit forced rotations
+//	rescue.go      a panic is the failure of one run
 //	record.go      whether a demand survives the process
 //	explain.go     turn an error into a reason to be blocked
 //	condition.go   the facts that the condition follows from

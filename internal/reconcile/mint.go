@@ -96,11 +96,11 @@ func (ru *run) prove(ctx context.Context) error {
 	var proof, lost error
 	var g errgroup.Group
 	g.Go(func() error {
-		proof = ru.proveKey(ctx)
+		proof = ru.rescue(func() error { return ru.proveKey(ctx) })
 		return nil
 	})
 	g.Go(func() error {
-		lost = ru.elect(ctx)
+		lost = ru.rescue(func() error { return ru.elect(ctx) })
 		return nil
 	})
 	_ = g.Wait()

@@ -98,12 +98,16 @@ func (ru *run) observe(ctx context.Context) error {
 
 	var g errgroup.Group
 	g.Go(func() error {
-		identity = ru.observeIdentity(ctx)
+		identity = ru.rescue(func() error { return ru.observeIdentity(ctx) })
 		return nil
 	})
 	for i, st := range ru.c.Stores {
 		g.Go(func() error {
-			e, err := st.Read(ctx)
+			var e Entry
+			err := ru.rescue(func() (err error) {
+				e, err = st.Read(ctx)
+				return err
+			})
 			if errors.Is(err, ErrNotFound) {
 				e, err = Entry{Revision: e.Revision}, nil
 			}
@@ -115,7 +119,11 @@ func (ru *run) observe(ctx context.Context) error {
 	unread := make([]error, len(ru.c.Consumers))
 	for i, cs := range ru.c.Consumers {
 		g.Go(func() error {
-			found, err := cs.Consumers(ctx)
+			var found []rotation.Consumer
+			err := ru.rescue(func() (err error) {
+				found, err = cs.Consumers(ctx)
+				return err
+			})
 			if err != nil {
 				unread[i] = err
 				ru.log.Warn("reading consumers", "error", err.Error())
@@ -284,11 +292,11 @@ func (ru *run) collision() error {
 func (ru *run) readKnown(ctx context.Context, id ServiceID) (ServiceID, bool) {
 	var now ServiceID
 	var g errgroup.Group
-	g.Go(func() (err error) {
+	g.Go(ru.rescued(func() (err error) {
 		now, err = ru.Identities.Lookup(ctx, id.IAMID)
 		return err
-	})
-	g.Go(func() error { return ru.read(ctx, id) })
+	}))
+	g.Go(ru.rescued(func() error { return ru.read(ctx, id) }))
 	if err := g.Wait(); err != nil || now.Name != ru.c.ServiceIDName || len(ru.keys) == 0 {
 		return ServiceID{}, false
 	}
@@ -355,7 +363,7 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 	lists := make([]KeyList, len(ids))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, id := range ids {
-		g.Go(func() error {
+		g.Go(ru.rescued(func() error {
 			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
 			if err != nil {
 				return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
@@ -364,9 +372,9 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 				ru.settleClock(l.Date) // at once: the other answers may take minutes
 			}
 			return nil
-		})
+		}))
 	}
-	g.Go(func() error { return ru.readAccess(ctx, ids[0]) })
+	g.Go(ru.rescued(func() error { return ru.readAccess(ctx, ids[0]) }))
 	if err := g.Wait(); err != nil {
 		return err
 	}

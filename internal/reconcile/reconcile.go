@@ -89,7 +89,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (
 		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
 		ru := r.newRun(c, req, log, &out)
 		ru.spent, ru.last = spent, round == maxRounds-1
-		err = ru.round(ctx)
+		err = r.rescue(func() error { return ru.round(ctx) })
 		spent, published = spent || ru.fresh != nil, published || out.Result == ResultPublished
 		if !errors.Is(err, errAgain) || ctx.Err() != nil {
 			break

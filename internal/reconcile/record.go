@@ -28,7 +28,8 @@ func (ru *run) startRecording(ctx context.Context, steps []rotation.Step) (*reco
 	ru.out.Steps = append(ru.out.Steps, StepOutcome{Step: rec.step, Error: "under way"})
 	go func() {
 		defer close(rec.done)
-		if rec.err = ru.takeStep(ctx, rec.step); rec.err == nil && ru.req.Recorded != nil {
+		rec.err = ru.rescue(func() error { return ru.takeStep(ctx, rec.step) })
+		if rec.err == nil && ru.req.Recorded != nil {
 			ru.req.Recorded(ru.c.Name)
 		}
 	}()
