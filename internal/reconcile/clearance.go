@@ -97,5 +97,5 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		}
 		// The service ID has changed, or the answer was lost: read it again.
 	}
-	return fmt.Errorf("clearing key %s for publication: %w: the service ID keeps changing", ru.fresh.ID, ErrUnavailable)
+	return fmt.Errorf("%w: key %s: %w: the service ID keeps changing", errUncleared, ru.fresh.ID, ErrUnavailable)
 }

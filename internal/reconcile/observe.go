@@ -248,11 +248,14 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 // find returns the service IDs of ours that have the credential's name and belong to
 // it. If there is none, it notes whether the name is taken.
 func (ru *run) find(ctx context.Context) ([]ServiceID, error) {
+	asked := ru.wall()
 	found, date, err := ru.Identities.Find(ctx, ru.c.ServiceIDName)
 	if err != nil {
 		return nil, fmt.Errorf("%w: finding service ID %q: %w", ErrObserve, ru.c.ServiceIDName, err)
 	}
-	ru.settleClock(date)
+	if err := ru.settleClock(asked, date); err != nil {
+		return nil, err
+	}
 	ru.taken, ru.posing, ru.holder = false, false, ServiceID{}
 	forged := len(ru.forged)
 	ours, err := ru.sift(ctx, found)
@@ -364,12 +367,13 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i, id := range ids {
 		g.Go(ru.rescued(func() error {
+			asked := ru.wall()
 			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
 			if err != nil {
 				return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 			}
 			if lists[i] = l; i == 0 {
-				ru.settleClock(l.Date) // at once: the other answers may take minutes
+				return ru.settleClock(asked, l.Date) // at once: the other answers may take minutes
 			}
 			return nil
 		}))
@@ -419,21 +423,31 @@ func (ru *run) readAccess(ctx context.Context, id ServiceID) (err error) {
 	return nil
 }
 
-// settleClock sets the offset from IAM's Date. The Date has whole seconds, so
-// smaller differences are ignored.
-func (ru *run) settleClock(date time.Time) {
-	offset := date.Add(500 * time.Millisecond).Sub(ru.wall())
+// settleClock sets the offset from the Date of an answer by IAM that was asked for
+// at a time. It is the least one that explains the Date, since the answer may have
+// been under way for a while. The Date has whole seconds, so smaller differences are
+// ignored. An answer that took minutes shows no offset: the process was suspended.
+func (ru *run) settleClock(asked, date time.Time) error {
+	date = date.Add(500 * time.Millisecond)
+	sent, received := date.Sub(asked), date.Sub(ru.wall())
+	if took := sent - received; took > mostDrift {
+		return fmt.Errorf("%w: IAM's answer took %s", ErrObserve, took.Round(time.Second))
+	}
+	offset := max(min(sent, received), min(max(sent, received), 0))
 	if offset.Abs() <= 1500*time.Millisecond {
 		offset = 0
 	}
 	ru.offset, ru.dated = offset, true
+	return nil
 }
+
+// mostDrift is how far the clocks may move apart during a run.
+const mostDrift = 2 * time.Minute
 
 // checkDrift compares the clocks again. If they moved apart, the run cannot trust
 // any time.
 func (ru *run) checkDrift(date time.Time) error {
-	const most = 2 * time.Minute
-	if d := date.Sub(ru.now()); d.Abs() > most {
+	if d := date.Sub(ru.now()); d.Abs() > mostDrift {
 		return fmt.Errorf("%w: by %s", errDrift, d.Round(time.Second))
 	}
 	return nil

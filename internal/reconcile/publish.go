@@ -103,10 +103,22 @@ func (ru *run) setStoreKey(store, keyID string) {
 }
 
 // proveCopy checks that a value belongs to the key's service ID before it is
-// copied. A writer of the store may have changed it.
-func (ru *run) proveCopy(ctx context.Context, from reading) error {
-	who, err := ru.Exchange.Exchange(ctx, from.Value)
+// copied. A writer of the store may have changed it. IAM may not know a young key
+// yet.
+func (ru *run) proveCopy(ctx context.Context, from reading, k rotation.Key) error {
+	var who Bearer
+	try := func() (err error) {
+		who, err = ru.Exchange.Exchange(ctx, from.Value)
+		return err
+	}
+	err := try()
+	young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
+	if errors.Is(err, ErrNotYet) && young {
+		err = ru.poll(ctx, try)
+	}
 	switch {
+	case errors.Is(err, ErrNotYet) && young:
+		return fmt.Errorf("%w: IAM does not know the value yet: %s", ErrUnavailable, err.Error())
 	case errors.Is(err, ErrNotYet):
 		return fmt.Errorf("%w: %w", errAltered, err)
 	case err != nil:
@@ -130,7 +142,7 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() || from.altered || from.unproven {
 			continue
 		}
-		if err := ru.proveCopy(ctx, from); err != nil {
+		if err := ru.proveCopy(ctx, from, ru.keys[i]); err != nil {
 			altered = fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.store.Name(), s.Target, err)
 			if errors.Is(err, errAltered) {
 				continue // another store may have the value

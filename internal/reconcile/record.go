@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -79,7 +80,7 @@ func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
 		return // the next run copies the key, or tries again
 	case final && ru.out.Result == ResultBlocked:
 		why = ru.out.Reason
-	case s.Action == rotation.Prove:
+	case s.Action == rotation.Prove, errors.Is(err, errUncleared):
 		why = rotation.ProofUnclear
 	}
 	err = ru.change(ctx, ru.fresh.ID, KeyChange{Refused: ru.now(), Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })

@@ -167,7 +167,7 @@ var reasons = map[Reason]reason{
 	StoreNotActive:   {kind: Wait, lets: quiet, text: "the project of a store is not active yet"},
 	ConsumerUnknown:  {kind: Wait, lets: quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
 	ConsumerStarting: {kind: Wait, lets: quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},
-	ProofUnclear:     {kind: Wait, lets: quiet, text: "the last new keys could not be proven, because IAM or the prover gave no clear answer"},
+	ProofUnclear:     {kind: Wait, lets: quiet, text: "the last new keys could not be proven or cleared for publication, because IAM or the prover gave no clear answer"},
 	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
 	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "correct the local clock"},
 	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},

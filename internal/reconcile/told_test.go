@@ -1,0 +1,107 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
+
+// A reason names what is in the way, and not the step at which it was.
+
+// closing denies every read but the first.
+type closing struct {
+	*shelf
+	reads int
+}
+
+func (s *closing) Read(ctx context.Context) (reconcile.Entry, error) {
+	if s.reads++; s.reads > 1 {
+		return reconcile.Entry{}, reconcile.ErrDenied
+	}
+	return s.shelf.Read(ctx)
+}
+
+func TestAStoreThatDeniesTheReadBeforeADeletionIsNamed(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	marker := reconcile.Marker{Owner: owner, Credential: w.c.Name}
+	name := reconcile.KeyName(w.c.Name, w.now, "0a1b2c3d")
+	w.add(w.ids[0].IAMID, name, marker.Describe(""), secret.New("unpublished"), w.now.Add(w.c.Rules.Fuse))
+	w.now = w.now.Add(time.Hour)
+	w.c.Stores = []reconcile.Store{w.a, &closing{shelf: w.b}}
+	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); out.Reason != rotation.StoreDenied {
+		t.Errorf("blocked by %s: %s", out.Reason, out.Error)
+	}
+}
+
+// suspended is IAM for a process that stands still while a list is under way.
+type suspended struct{ *memory }
+
+func (m suspended) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+	l, err := m.memory.List(ctx, iamID, credentials...)
+	m.now = m.now.Add(10 * time.Minute)
+	return l, err
+}
+
+func TestAnAnswerThatTookMinutesShowsNoSkewOfTheClock(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	w.reconciler.Keys = suspended{w.memory}
+	out, err := w.reconciler.Reconcile(t.Context(), w.c, reconcile.Request{Cause: "test"})
+	if !errors.Is(err, reconcile.ErrObserve) {
+		t.Errorf("%s %s, error %v", out.Result, out.Reason, err)
+	}
+}
+
+// behind is IAM that does not know a young key's value at once.
+type behind struct {
+	*memory
+	misses int
+}
+
+func (m *behind) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer, error) {
+	if m.misses--; m.misses >= 0 {
+		return reconcile.Bearer{}, reconcile.ErrNotYet
+	}
+	return m.memory.Exchange(ctx, v)
+}
+
+func TestAYoungKeyIsCopiedOnceIAMKnowsItsValue(t *testing.T) {
+	w := newBench(t)
+	w.b.fail["Publish"] = reconcile.ErrUnavailable
+	out := w.run(rotation.Trigger{})
+	w.b.fail["Publish"] = nil
+	w.now = w.now.Add(time.Minute)
+	w.reconciler.Exchange, w.reconciler.Sleep = &behind{w.memory, 2}, func(context.Context, time.Duration) error { return nil }
+	if w.must(reconcile.ResultChanged, rotation.Trigger{}); w.b.entry.KeyID != out.Key {
+		t.Errorf("store-b names %q, want %s", w.b.entry.KeyID, out.Key)
+	}
+}
+
+func TestAnUnclearAnswerToTheClearanceOfAKeyIsNotTheStores(t *testing.T) {
+	w := newBench(t)
+	w.a.guarded = false
+	w.fail["Lookup"] = reconcile.ErrUnavailable
+	recorded := &recorder{memory: w.memory}
+	w.reconciler.Keys = recorded
+	w.must(reconcile.ResultFailed, rotation.Trigger{})
+	if recorded.refusal != rotation.ProofUnclear {
+		t.Errorf("the key is refused for %q", recorded.refusal)
+	}
+}
+
+// recorder keeps the reason that a key was refused for.
+type recorder struct {
+	*memory
+	refusal rotation.Reason
+}
+
+func (m *recorder) Update(ctx context.Context, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	m.refusal = c.Refusal
+	return m.memory.Update(ctx, rec, c)
+}
