@@ -50,6 +50,7 @@ type evidence struct {
 	asListed           time.Duration
 	settling, electing bool
 	moved              time.Time
+	hearing
 }
 
 // sight is what a run last read from a store.
@@ -59,6 +60,10 @@ type sight struct {
 	owner  string
 	failed bool
 	at     time.Time
+	// created is the key's birth as the entry has it, and own is set if the value is
+	// that of the key.
+	created time.Time
+	own     bool
 }
 
 func newEvidence() evidence {
@@ -88,7 +93,14 @@ func (w *world) nick(id string) string {
 const slack = time.Minute + 2*time.Second
 
 func (s *sim) wasRead(r *run, p *place, e reconcile.Entry, err error) {
-	r.reads[p] = sight{key: e.KeyID, value: !e.Value.Empty(), owner: e.Owner, failed: err != nil && !is(err, reconcile.ErrNotFound), at: s.now}
+	saw := sight{key: e.KeyID, value: !e.Value.Empty(), owner: e.Owner, failed: err != nil && !is(err, reconcile.ErrNotFound), at: s.now, created: e.Created}
+	if f := s.keys[e.KeyID]; f != nil && !e.Value.Empty() {
+		saw.own = e.Value.Equal(secret.New(f.value))
+	}
+	r.reads[p] = saw
+	if err == nil {
+		r.sights = append(r.sights, saw)
+	}
 }
 
 func (s *sim) mutated(what, key string) {
@@ -98,6 +110,7 @@ func (s *sim) mutated(what, key string) {
 			s.violate("P8", "%s although the clock has moved since the observation", what)
 		}
 		s.acting.mutations++
+		s.disturb(r)
 		s.note("  %s %s", what, s.nick(key))
 	}
 }
@@ -337,6 +350,7 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 		s.violate("P11", "changes the foreign key %s", rec.ID)
 		return
 	}
+	s.checkCause(r, c.Refusal)
 	if c.Expires.IsZero() {
 		return
 	}
@@ -492,7 +506,6 @@ func (s *sim) checkRemove(id string, keys int) {
 			f.gone, f.excused = s.now, "deleted" // it was under way, and can't be called back
 		}
 	}
-	const drift = 2 * time.Minute // that a run does not notice
 	if s.now.Sub(since) < s.rules.Window-slack-drift {
 		s.violate("P7", "deletes the service ID %s after %s", s.nick(id), s.now.Sub(since))
 	}
@@ -532,6 +545,10 @@ func (s *sim) finished(r *run) {
 	}
 	if r.out.Result == reconcile.ResultBlocked && (r.out.Reason == "" || r.out.Reason.Sentence() == "") {
 		s.violate("P9", "blocked without a sentence: %q", r.out.Reason)
+	}
+	held := r.out.Result == reconcile.ResultBlocked || r.out.Result == reconcile.ResultInProgress
+	if r.err == nil && held && r.calls > 0 { // else it shared the outcome of another run
+		s.checkCause(r, r.out.Reason)
 	}
 	s.promised(r)
 	whole := r.err == nil && r.out.Error == "" && r.out.Reason != rotation.ClockSkew

@@ -207,8 +207,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 		if o.hand != nil {
 			sc.before = o.at
 			sc.meddle = func() {
-				back, done := o.hand.do(s)
-				s.note("a person %s: %t", o.hand.name, done)
+				back, done := s.play(*o.hand, "a person")
 				if back != nil && done {
 					undo = back
 				}

@@ -277,10 +277,9 @@ func (s *sim) eventful() {
 	for range pick(r, 0, 0, 0, 1, 2) {
 		h := hands[r.IntN(len(hands))]
 		s.after(within(), func() {
-			undo, done := h.do(s)
-			s.note("a person %s: %t", h.name, done)
+			undo, done := s.play(h, "a person")
 			if late := within() / 2; undo != nil && done && r.IntN(3) > 0 && s.now.Add(late).Before(end) {
-				s.after(late, func() { s.note("a person undoes it: %s", h.name); undo() })
+				s.after(late, func() { s.note("a person undoes it: %s", h.name); s.disturb(nil); undo() })
 			}
 		})
 	}

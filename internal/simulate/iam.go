@@ -92,8 +92,11 @@ func (i iam) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error
 	err := i.call(ctx, find, "", func() error {
 		i.lagged(0, i.delay(), 0)
 		page, err := i.cloud.ListServiceIDs(i.minter.Actor(), cloud.ServiceIDQuery{AccountID: cloud.AccountID, Name: name, PageSize: 100})
+		r.noID = true
 		for _, s := range page.Items {
 			out = append(out, i.serviceID(s))
+			r.lockedID = r.lockedID || s.Locked
+			r.noID = r.noID && !out[len(out)-1].Ours
 		}
 		date = i.date()
 		r.found = i.now
@@ -111,6 +114,8 @@ func (i iam) Lookup(ctx ctx, iamID string) (reconcile.ServiceID, error) {
 	err := i.call(ctx, lookup, "", func() error {
 		s, err := i.cloud.GetServiceID(i.minter.Actor(), strings.TrimPrefix(iamID, "iam-"), false)
 		out = i.serviceID(s)
+		r := runOf(ctx)
+		r.lockedID = r.lockedID || out.Locked
 		return err
 	})
 	return out, err
@@ -156,6 +161,7 @@ func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
 	err := i.call(ctx, granted, i.nick(iamID), func() error {
 		out = i.policies(iamID, i.delay())
 		r.granted = out
+		r.weaker = r.weaker || len(out) > 0 && len(absent(r.wants, out)) > 0
 		return nil
 	})
 	if err != nil {
@@ -241,6 +247,7 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 		page, err := i.cloud.ListAPIKeys(i.minter.Actor(), cloud.APIKeyQuery{AccountID: cloud.AccountID, IAMID: iamID, PageSize: 100})
 		for _, k := range page.Items {
 			k, m, ours := i.keyOf(i.seen(k, lag))
+			r.lockedKey = r.lockedKey || k.Locked
 			if ours && slices.Contains(creds, m.Credential) {
 				out.Keys = append(out.Keys, k)
 				continue
@@ -252,6 +259,7 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 		}
 		out.Date = i.date()
 		r.listed[iamID] = i.now
+		r.mostKeys = max(r.mostKeys, len(page.Items))
 		return err
 	})
 	if err != nil {
@@ -306,6 +314,7 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 		out = reconcile.KeyRecord{IAMID: k.IAMID, Creator: k.CreatedBy, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
 		var m reconcile.Marker
 		out.Key, m, out.Ours = i.keyOf(k)
+		r.lockedKey = r.lockedKey || k.Locked
 		out.Credential, out.Forged = m.Credential, !out.Ours && m.Owner == owner
 		return nil
 	})
@@ -318,6 +327,10 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 
 // Mint retries a create like the adapter does, call by call.
 func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+	if m.Reason == rotation.Demanded || m.Reason == rotation.Remembered || m.Reason == rotation.KeyLeaked {
+		in := runOf(ctx).replica
+		in.forced = append(in.forced, i.now)
+	}
 	var err error
 	unclear := false
 	for try := range 3 {

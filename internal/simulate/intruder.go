@@ -102,8 +102,7 @@ func (s *sim) intrude(length time.Duration) {
 	for range 1 + r.IntN(5) {
 		h := tricks[r.IntN(len(tricks))]
 		s.after(time.Duration(r.Int64N(int64(length))), func() {
-			_, done := h.do(s)
-			s.note("the intruder %s: %t", h.name, done)
+			s.play(h, "the intruder")
 		})
 	}
 }

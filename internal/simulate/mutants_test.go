@@ -606,6 +606,13 @@ var mutants = []mutant{
 	ported("asks for more than the config", func(_ *sim, in *replica) {
 		in.cred.Policies = append(slices.Clone(in.cred.Policies), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})
 	}),
+	deciding("says that a replica is at work when a store does not answer", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		if p.Waiting == rotation.StoreUnreachable {
+			p.Waiting = rotation.InProgress
+		}
+		return p
+	}),
 	deciding("contains every leak at once", func(s state, r rules, t trigger, now time.Time) plan {
 		t.Contain = t.Leaked != ""
 		return rotation.Decide(s, r, t, now)

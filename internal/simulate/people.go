@@ -17,6 +17,14 @@ type hand struct {
 	do   func(s *sim) (undo func(), done bool)
 }
 
+// play lets someone do what a hand does.
+func (s *sim) play(h hand, by string) (undo func(), done bool) {
+	undo, done = h.do(s)
+	s.note("%s %s: %t", by, h.name, done)
+	s.disturb(nil)
+	return undo, done
+}
+
 // publishedFact returns the key that the stores name.
 func (s *sim) publishedFact() *fact {
 	f := s.newest()

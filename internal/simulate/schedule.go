@@ -220,6 +220,8 @@ type replica struct {
 	cred   reconcile.Credential
 	born   int // how often it was started
 	live   []*run
+	// forced are the rotations that demands and leaks forced.
+	forced []time.Time
 }
 
 // run is one Reconcile.
@@ -386,6 +388,10 @@ func (c *call) reply(err error) {
 	}
 	c.answered = true
 	c.learn(err)
+	if err != nil {
+		c.run.errors = append(c.run.errors, fail{c.step, err})
+	}
+	c.run.off = max(c.run.off, c.run.offset.Abs())
 	c.run.pending = slices.DeleteFunc(c.run.pending, func(o *call) bool { return o == c })
 	c.answer <- err
 }

@@ -1,0 +1,169 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// hearing is what the world has told one run, for the causes of its reason. IAM and
+// the stores may have been behind, so all that they showed since the run began counts.
+type hearing struct {
+	errors    []fail
+	sights    []sight
+	lockedID  bool          // a service ID was shown locked
+	lockedKey bool          // a key of ours was shown locked
+	noID      bool          // no service ID of ours was found
+	mostKeys  int           // the most keys that a list showed
+	weaker    bool          // a policy was granted and then shown with fewer roles
+	off       time.Duration // the largest error of the clock
+	disturbed bool          // something else changed the world meanwhile
+}
+
+// fail is a call that failed.
+type fail struct {
+	step step
+	err  error
+}
+
+// heard reports whether a call of one of the steps has failed with the error.
+func (r *run) heard(err error, of ...step) bool {
+	return slices.ContainsFunc(r.errors, func(f fail) bool { return slices.Contains(of, f.step) && is(f.err, err) })
+}
+
+// saw reports whether the run has read an entry like that.
+func (r *run) saw(like func(sight) bool) bool { return slices.ContainsFunc(r.sights, like) }
+
+var (
+	storing = []step{read, publish, copying}
+	proving = []step{exchange, prove}
+	iamWork = []step{find, lookup, create, remove, granted, list, get, post, byValue, unfuse, supersede, remember, retire, clearing, condemn, extend, disable, used}
+)
+
+// drift is how far a clock may move during a run without its notice.
+const drift = 2 * time.Minute
+
+// causes say what must be true of the world for a run that is blocked or waits for
+// the reason, or must have been true since the run began. A reason without a row
+// must not be reported.
+var causes = map[rotation.Reason]func(*sim, *run) bool{
+	rotation.InProgress: func(s *sim, r *run) bool {
+		return r.disturbed || s.bornWithin(r, s.rules.Window) || r.heard(reconcile.ErrConflict, steps...)
+	},
+	rotation.TooYoung:   func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
+	rotation.KeysFull:   (*sim).someEndSoon,
+	rotation.NotVisible: (*sim).hidden,
+	rotation.StoreUnreachable: func(_ *sim, r *run) bool {
+		return r.heard(reconcile.ErrUnavailable, storing...) || r.heard(reconcile.ErrConflict, publish)
+	},
+	rotation.ConsumerUnknown: func(_ *sim, r *run) bool {
+		return r.heard(reconcile.ErrUnavailable, consumers) || r.heard(reconcile.ErrDenied, consumers)
+	},
+	rotation.ProofUnclear: func(_ *sim, r *run) bool {
+		return r.heard(reconcile.ErrUnavailable, proving...) || r.heard(reconcile.ErrUnavailable, lookup, clearing)
+	},
+	rotation.ClockSkew:      func(s *sim, r *run) bool { return r.off > s.rules.MaxSkew-30*time.Second },
+	rotation.IdentityLocked: func(_ *sim, r *run) bool { return r.lockedID },
+	rotation.IdentityGone:   func(_ *sim, r *run) bool { return r.noID && r.saw(func(e sight) bool { return e.key != "" }) },
+	rotation.ForgedMarker:   func(s *sim, _ *run) bool { return s.member != nil && s.member.iamID != "" },
+	rotation.IdentityShared: func(s *sim, _ *run) bool {
+		unmarked := slices.ContainsFunc(s.order, func(f *fact) bool { return f.excused == "unmarked" })
+		return unmarked || !s.crowded.IsZero() || s.member != nil
+	},
+	rotation.KeyLocked:      func(_ *sim, r *run) bool { return r.lockedKey },
+	rotation.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(reconcile.ErrQuota, post) },
+	rotation.PolicyDenied:   func(_ *sim, r *run) bool { return r.heard(reconcile.ErrDenied, grant, granted) },
+	rotation.PolicyRefused:  func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, grant) },
+	rotation.PolicyWeaker:   func(_ *sim, r *run) bool { return r.weaker },
+	rotation.IdentityDenied: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrDenied, iamWork...) },
+	rotation.StoreDenied:    func(_ *sim, r *run) bool { return r.heard(reconcile.ErrDenied, storing...) },
+	rotation.StoreRefused: func(_ *sim, r *run) bool {
+		return r.heard(reconcile.ErrRefused, storing...) || r.heard(reconcile.ErrConflict, publish)
+	},
+	rotation.StoreSilent: func(s *sim, r *run) bool {
+		f, handled := s.newest(), slices.ContainsFunc(s.places, func(p *place) bool { return p.handled })
+		return r.heard(reconcile.ErrUnavailable, storing...) && (f == nil || handled || !f.ours() || f.contained || f.expires.Before(s.now.Add(14*24*time.Hour+slack)))
+	},
+	rotation.ConsumerSilent: func(_ *sim, r *run) bool {
+		return r.heard(reconcile.ErrUnavailable, consumers) || r.heard(reconcile.ErrDenied, consumers)
+	},
+	rotation.EntryUnmarked: func(_ *sim, r *run) bool { return r.saw(func(e sight) bool { return e.key == "" && e.value }) },
+	rotation.EntryForeign: func(_ *sim, r *run) bool {
+		return r.saw(func(e sight) bool { return e.owner != "" && e.owner != owner })
+	},
+	rotation.EntryAltered: func(_ *sim, r *run) bool {
+		return r.saw(func(e sight) bool { return e.key != "" && e.value && !e.own })
+	},
+	rotation.ValueRefused: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, post) },
+	rotation.ProofDenied: func(_ *sim, r *run) bool {
+		return r.heard(reconcile.ErrDenied, proving...) || r.heard(reconcile.ErrRefused, proving...) || r.heard(reconcile.ErrNotYet, proving...)
+	},
+	rotation.Storm: func(s *sim, r *run) bool { return r.forcedIn(s.now, time.Hour+slack) >= 5 },
+	rotation.KeyForeign: func(s *sim, r *run) bool {
+		f := s.keys[r.req.Trigger.Leaked]
+		return f == nil || f.excused == "unmarked"
+	},
+}
+
+// bornWithin reports whether a key of ours was so young during the run.
+func (s *sim) bornWithin(r *run, age time.Duration) bool {
+	return slices.ContainsFunc(s.order, func(f *fact) bool { return f.born.After(r.start.Add(-age - slack - drift)) })
+}
+
+// someEndSoon reports whether a live key ends by itself before three overlaps.
+func (s *sim) someEndSoon(r *run) bool {
+	soon := s.now.Add(max(3*s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery) + slack + drift)
+	return slices.ContainsFunc(s.order, func(f *fact) bool {
+		there := f.gone.IsZero() || f.gone.After(r.start.Add(-s.lag))
+		return there && !f.expires.IsZero() && f.expires.After(r.start.Add(-drift)) && f.expires.Before(soon)
+	})
+}
+
+// hidden reports whether a store named a young key that IAM may not have returned.
+func (s *sim) hidden(r *run) bool {
+	return r.saw(func(e sight) bool {
+		young := e.created.After(r.start.Add(-2*s.rules.Window - slack - drift))
+		f := s.keys[e.key]
+		return e.key != "" && young && (f == nil || !f.gone.IsZero() || f.born.After(r.start.Add(-s.lag-slack)))
+	})
+}
+
+// forcedIn counts the rotations that the process forced lately.
+func (in *replica) forcedIn(now time.Time, d time.Duration) (n int) {
+	for _, at := range in.forced {
+		if now.Sub(at) < d {
+			n++
+		}
+	}
+	return n
+}
+
+// checkCause checks that no reason is told without its cause: P9. A key that could not
+// be published bears a reason for a day.
+func (s *sim) checkCause(r *run, why rotation.Reason) {
+	if why == "" {
+		return
+	}
+	kept := func(f *fact) bool {
+		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+		same := m.Refusal == why || m.Refusal == rotation.StoreUnreachable && why == rotation.StoreSilent
+		return same && m.Refused.After(r.start.Add(-s.rules.Fuse-slack-drift))
+	}
+	if slices.ContainsFunc(s.order, kept) {
+		return
+	}
+	if has, known := causes[why]; !known || !has(s, r) {
+		s.violate("P9", "%s#%d says %s, and nothing is the cause", r.name, r.nth, why)
+	}
+}
+
+// disturb notes for every other run under way that the world has changed.
+func (s *sim) disturb(by *run) {
+	for _, in := range s.replicas {
+		for _, r := range in.live {
+			r.disturbed = r.disturbed || r != by
+		}
+	}
+}
