@@ -198,6 +198,9 @@ func (s *search) add(e Entry, in Input, known string) {
 		return
 	}
 	s.added[c.Name] = true
+	if in.Project != nil {
+		c.Project = in.Project.Name
+	}
 	for _, name := range append([]string{c.Name}, c.Former...) {
 		s.names[name] = true
 	}

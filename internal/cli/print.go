@@ -99,11 +99,12 @@ func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome, ran bo
 			t.rows[i] = append(t.rows[i], text(o))
 		}
 	}
-	ids, at, stores := func(s string) string { return s }, func(t time.Time) cell { return cell{text: day(t)} }, storeStates
+	ids, at, stores := whole, func(t time.Time) cell { return cell{text: day(t)} }, storeStates
 	if std.Width > 0 {
 		ids, at, stores = shortIDs, func(t time.Time) cell { return cell{text: relative(t, now)} }, storeCount
 	}
-	column("CREDENTIAL", func(o reconcile.Outcome) cell { return cell{text: ids(o.Credential)} })
+	label := labels(std, outcomes)
+	column("CREDENTIAL", func(o reconcile.Outcome) cell { return cell{text: label(o, ids)} })
 	column("CONDITION", func(o reconcile.Outcome) cell {
 		if std.Colour {
 			return cell{string(o.Condition), colours[o.Condition]}
@@ -131,13 +132,34 @@ func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome, ran bo
 			if line == "" {
 				continue
 			}
-			if err := std.printLine("%s: %s", o.Credential, line); err != nil {
+			if err := std.printLine("%s: %s", label(o, whole), line); err != nil {
 				return err
 			}
 		}
 	}
 	return std.printLine("%s", totals(outcomes, ran))
 }
+
+// labels returns how a credential is called. On a terminal its project is shown by
+// name, unless two of the outcomes have the name. Else shown is applied to its own.
+func labels(std Streams, outcomes []reconcile.Outcome) func(o reconcile.Outcome, shown func(string) string) string {
+	named := func(o reconcile.Outcome) string {
+		entry, _, _ := strings.Cut(o.Credential, "/")
+		return entry + "/" + o.Project
+	}
+	count := map[string]int{}
+	for _, o := range outcomes {
+		count[named(o)]++
+	}
+	return func(o reconcile.Outcome, shown func(string) string) string {
+		if std.Width > 0 && o.Project != "" && count[named(o)] == 1 {
+			return named(o)
+		}
+		return shown(o.Credential)
+	}
+}
+
+func whole(s string) string { return s }
 
 // totals counts the outcomes by condition, or by result if they are those of runs,
 // the worst first.
@@ -295,14 +317,16 @@ func printPlan(std Streams, swept reconcile.SweepResult) error {
 	var lines []string
 	steps := 0
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	label := labels(std, swept.Outcomes)
 	for _, o := range swept.Outcomes {
+		name := label(o, whole)
 		switch {
 		case o.Condition == condition.Unknown:
-			add("%s: %s: %s", o.Credential, o.Condition, o.Error)
+			add("%s: %s: %s", name, o.Condition, o.Error)
 		case o.Message != "":
-			add("%s: %s: %s", o.Credential, o.Condition, o.Message)
+			add("%s: %s: %s", name, o.Condition, o.Message)
 		default:
-			add("%s: %s: nothing to do", o.Credential, o.Condition)
+			add("%s: %s: nothing to do", name, o.Condition)
 		}
 		for _, s := range o.Steps {
 			if std.Width > 0 {

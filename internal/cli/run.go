@@ -188,18 +188,41 @@ func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
 	return r.printDemanded(ctx, swept, names)
 }
 
-// find returns the credentials with these names. A name that the config does not
-// yield is an error, and nothing is done.
+// find returns the credentials with these names. A project's name may stand for its
+// ID. A name that the config does not yield is an error, and nothing is done.
 func (r Runner) find(ctx context.Context, names []string) (found []reconcile.Credential, unlisted, unknown error) {
 	found, unlisted = r.Catalog.Credentials(ctx, catalog.Scope{Names: names})
-	wrong := r.Catalog.Unknown(names, found)
-	if unlisted != nil { // what is missing may be there
-		wrong = slices.DeleteFunc(wrong, func(name string) bool { return strings.Contains(name, "/") })
+	var wrong []string
+	for _, name := range r.Catalog.Unknown(names, found) {
+		entry, project, single := strings.Cut(name, "/")
+		if !single {
+			wrong = append(wrong, name)
+			continue
+		}
+		named, err := r.ofProject(ctx, entry, project)
+		if err != nil {
+			return nil, unlisted, err
+		}
+		found = append(found, named...)
+		if len(named) == 0 && unlisted == nil { // else it may be there
+			wrong = append(wrong, name)
+		}
 	}
 	if len(wrong) > 0 {
 		return nil, unlisted, fmt.Errorf("finding %s: the config yields no such credential", strings.Join(wrong, ", "))
 	}
 	return found, unlisted, nil
+}
+
+// ofProject returns the entry's credential for the project with a name, if there is
+// one. Projects of several regions may have one name.
+func (r Runner) ofProject(ctx context.Context, entry, project string) ([]reconcile.Credential, error) {
+	all, _ := r.Catalog.Credentials(ctx, catalog.Scope{Names: []string{entry}}) // find has the error
+	all = slices.DeleteFunc(all, func(c reconcile.Credential) bool { return c.Entry != entry || c.Project != project })
+	if len(all) > 1 {
+		return nil, fmt.Errorf("finding %s/%s: several projects have this name: name one of %s", entry, project, credentialNames(all))
+	}
+	return all, nil
 }
 
 // errNoKey: the ID of a key is wrong, or the key has been deleted.

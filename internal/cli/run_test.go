@@ -216,3 +216,66 @@ func TestARevocationOfAnotherCredentialsKeyIsAnError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// projects is a catalog of one credential per project.
+type projects struct {
+	*fake
+	all []reconcile.Credential
+}
+
+func (p projects) Credentials(_ context.Context, scope catalog.Scope) (found []reconcile.Credential, err error) {
+	for _, c := range p.all {
+		if slices.Contains(scope.Names, c.Name) || slices.Contains(scope.Names, c.Entry) {
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
+
+func (p projects) Unknown(names []string, found []reconcile.Credential) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(found, func(c reconcile.Credential) bool { return name == c.Name || name == c.Entry })
+	})
+}
+
+func TestAProjectsNameStandsForItsID(t *testing.T) {
+	f := projects{fake: &fake{}, all: []reconcile.Credential{
+		{Name: "logs/1", Entry: "logs", Project: "shop"}, {Name: "logs/2", Entry: "logs", Project: "twice"}, {Name: "logs/3", Entry: "logs", Project: "twice"},
+		{Name: "audit/1", Entry: "audit", Project: "shop"},
+	}}
+	for name, tc := range map[string]struct{ want, err string }{
+		"logs/1":     {want: "logs/1"},
+		"logs/shop":  {want: "logs/1"},
+		"audit/shop": {want: "audit/1"},
+		"logs/twice": {err: "several projects have this name: name one of logs/2, logs/3"},
+		"logs/none":  {err: "finding logs/none: the config yields no such credential"},
+		"none":       {err: "finding none: the config yields no such credential"},
+	} {
+		var out bytes.Buffer
+		r := f.runner(&out, &out)
+		r.Catalog = f
+		found, _, err := r.find(t.Context(), []string{name})
+		switch {
+		case tc.err != "":
+			if err == nil || !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case err != nil || len(found) != 1 || found[0].Name != tc.want:
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+	}
+}
+
+func TestATerminalShowsProjectsByNameUnlessTwoHaveIt(t *testing.T) {
+	outcomes := []reconcile.Outcome{{Credential: "logs/1", Project: "shop"}, {Credential: "logs/2", Project: "twice"}, {Credential: "logs/3", Project: "twice"}, {Credential: "c"}}
+	for width, want := range map[int]string{80: "logs/shop logs/2 logs/3 c", 0: "logs/1 logs/2 logs/3 c"} {
+		var got []string
+		label := labels(Streams{Width: width}, outcomes)
+		for _, o := range outcomes {
+			got = append(got, label(o, whole))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("in %d columns: %v", width, got)
+		}
+	}
+}

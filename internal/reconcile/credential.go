@@ -14,6 +14,8 @@ import (
 type Credential struct {
 	// Name is the entry's name, or ENTRY/INSTANCE. Entry is the entry's name.
 	Name, Entry string
+	// Project is the name of the Code Engine project that the credential is for, or "".
+	Project string
 	// With are the parameters that are written in the marker.
 	With map[string]string
 	// ServiceIDName and Description are those of the service ID. The marker is
@@ -137,6 +139,8 @@ type StepOutcome struct {
 // show it. It never contains a key's value.
 type Outcome struct {
 	Credential string `json:"credential"`
+	// Project is the name of the credential's project, for people.
+	Project string `json:"project,omitempty"`
 	// Condition is how the credential is now; Reason says why it is not OK.
 	Condition  condition.Condition `json:"condition,omitempty"`
 	Result     Result              `json:"result"`

@@ -81,7 +81,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (
 	ctx, cancel := context.WithTimeout(ctx, c.Rules.Window)
 	defer cancel()
 
-	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
+	out := Outcome{Credential: c.Name, Project: c.Project, Result: ResultUnchanged}
 	log := slog.New(r.log().Handler().WithAttrs(filled("credential", c.Name, "cause", req.Cause)))
 	var err error
 	spent, published := false, false
@@ -147,7 +147,7 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outco
 	case c.Invalid != nil:
 		return r.invalid(c), rotation.Plan{Blocked: rotation.ExpansionFailed}, nil //nolint:nilerr // the same
 	}
-	out := Outcome{Credential: c.Name, Result: ResultUnchanged}
+	out := Outcome{Credential: c.Name, Project: c.Project, Result: ResultUnchanged}
 	ru := r.newRun(c, req, r.log(), &out)
 	if err := ru.observe(ctx); err != nil {
 		return unobserved(c.Name), rotation.Plan{}, err
