@@ -11,7 +11,7 @@ type claimCommand struct {
 	cli.ByHand
 	Config   string `help:"The config file." placeholder:"FILE"`
 	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	Thing    string `arg:"" help:"The ID of a service ID or key that carries latchkey's marker."`
+	Thing    string `arg:"" name:"id" help:"The ID of a service ID or key that carries latchkey's marker."`
 	Yes      bool   `help:"Skip the confirmation."`
 }
 
