@@ -40,6 +40,8 @@ var packages = map[string][]string{
 	"event":   {"rotation"},
 	"webhook": {"event", "secret"},
 
+	"latest":   {"condition", "reconcile"},
+	"metrics":  {"condition", "latest", "outcome", "reconcile"},
 	"outcome":  {"event", "reconcile", "rotation", "secret"},
 	"catalog":  {"codeengine", "reconcile", "rotation"},
 	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},

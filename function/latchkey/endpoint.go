@@ -24,10 +24,11 @@ type target struct {
 	now      func() time.Time
 }
 
-// reach builds the client for IBM Cloud's APIs, or for the emulator's.
-func reach(endpoint string, private bool, pacer *pace.Pacer) (target, error) {
+// reach builds the client for IBM Cloud's APIs, or for the emulator's. sent receives
+// each request.
+func reach(endpoint string, private bool, pacer *pace.Pacer, sent func(upstream.Call)) (target, error) {
 	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
-	transport := reconcile.FenceWrites(upstream.NewTransport(nil))
+	transport := reconcile.FenceWrites(upstream.Measure(upstream.NewTransport(nil), "", sent))
 	to.http = &http.Client{Transport: upstream.Bound(pacer.Transport(transport, upstream.Unsent)), CheckRedirect: upstream.NoRedirect}
 	if to.endpoint == "" {
 		return to, nil

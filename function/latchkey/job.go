@@ -53,15 +53,18 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 		if err != nil {
 			return err
 		}
+		defer p.logMetrics()
 		defer p.closeOutcomes(ctx, closeJob)
 		return printAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
 	if err := p.sends(env); err != nil {
 		return err
 	}
+	defer p.logMetrics()
 	defer p.closeOutcomes(ctx, closeJob)
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
 	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
+	p.metrics.Swept(swept)
 	return printAnswer(std, service.Respond(swept, p.cloud.now()))
 }
 
@@ -81,6 +84,7 @@ func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, 
 	if err := p.sends(env); err != nil {
 		return err
 	}
+	defer p.logMetrics()
 	defer p.closeOutcomes(ctx, closeJob)
 	printed := provider.Print(std.Out, log)
 	err = p.newProvider(func(out reconcile.Outcome) {

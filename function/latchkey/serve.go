@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 type serveCommand struct {
@@ -32,11 +33,12 @@ func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	s, err := p.newService(work, env)
+	address := cmp.Or(c.Listen, ":"+cmp.Or(env("PORT"), "8080"))
+	s, err := p.newService(work, env, p.scraped, func(cfg *service.Config) { cfg.Local = service.Loopback(address) })
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, cmp.Or(c.Listen, ":"+cmp.Or(env("PORT"), "8080")))
+	listener, err := listen(ctx, address)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 type storeClients struct {
 	env  environment
 	pace *pace.Pacer
+	sent func(upstream.Call) // receives each request
 	log  *slog.Logger
 
 	mu       sync.Mutex // guards what follows
@@ -42,7 +43,8 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 	defer c.mu.Unlock()
 	client := c.clusters[s.Cluster()]
 	if client == nil {
-		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Pace: c.paced, Log: c.log}
+		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Log: c.log}
+		cfg.Pace = func(next http.RoundTripper) http.RoundTripper { return c.paced("kubernetes", next) }
 		if s.KubeconfigEnv != "" || s.KubeconfigFile != "" {
 			cfg.Kubeconfig = func() ([]byte, error) {
 				text, err := secret.Read(c.env, s.KubeconfigEnv, s.KubeconfigFile)
@@ -90,7 +92,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: &http.Client{Transport: c.paced(upstream.NewTransportTrusting(s.CAFile))}, Hosts: c.vaultHosts, Log: c.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: &http.Client{Transport: c.paced("vault", upstream.NewTransportTrusting(s.CAFile))}, Hosts: c.vaultHosts, Log: c.log,
 		})
 		if c.vaults == nil {
 			c.vaults = map[vaultLogin]*vault.Client{}
@@ -128,9 +130,10 @@ func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 	return vault.Auth{Token: from(auth.TokenEnv, auth.TokenFile)}
 }
 
-// paced lets a transport send each call in its turn. A run that has become too old
-// while a call waited does not write.
-func (c *storeClients) paced(next http.RoundTripper) http.RoundTripper {
+// paced lets a transport send each call to a service in its turn. A run that has become
+// too old while a call waited does not write.
+func (c *storeClients) paced(service string, next http.RoundTripper) http.RoundTripper {
+	next = upstream.Measure(next, service, c.sent)
 	if c.pace == nil {
 		return next
 	}

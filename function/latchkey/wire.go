@@ -14,6 +14,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/latest"
+	"github.com/latchkey-io/latchkey/internal/metrics"
 	"github.com/latchkey-io/latchkey/internal/outcome"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/provider"
@@ -22,6 +24,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/service"
 	"github.com/latchkey-io/latchkey/internal/sweep"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // resourceTokenFile is where Code Engine mounts the compute resource token of an app,
@@ -43,6 +46,8 @@ type assembly struct {
 	sweeper    *sweep.Sweeper
 	catalog    *catalog.Catalog
 	outcomes   *outcome.Sender // nil when the config has no sinks
+	latest     *latest.Outcomes
+	metrics    *metrics.Metrics
 	builder    *credentialBuilder
 	log        *slog.Logger
 }
@@ -58,11 +63,14 @@ func wire(env environment, log *slog.Logger, file, endpoint string) (*assembly, 
 
 func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string) (*assembly, error) {
 	pacer := pace.New(log)
-	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private, pacer)
+	p := &assembly{cfg: cfg, pace: pacer, latest: &latest.Outcomes{}, log: log}
+	sent := func(c upstream.Call) { p.metrics.Called(c.Service, c.Status, c.Took) }
+	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private, pacer, sent)
 	if err != nil {
 		return nil, err
 	}
-	p := &assembly{cfg: cfg, cloud: to, pace: pacer, log: log}
+	p.cloud = to
+	p.metrics = p.newMetrics()
 	if p.iam, err = login(env, log, cfg, to); err != nil {
 		return nil, err
 	}
@@ -72,7 +80,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	})
 	p.reconciler = &reconcile.Reconciler{
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
-		ForcedPerHour: cfg.ForcedPerHour,
+		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran,
 	}
 	p.lists = p.iam.Lists()
 	p.listed = sweep.Planner{Reconciler: &reconcile.Reconciler{
@@ -83,7 +91,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	})
 	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: p.reconciler}, Pace: pacer, Now: to.now})
 	p.builder = &credentialBuilder{
-		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, log: log},
+		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, sent: sent, log: log},
 	}
 	p.catalog = catalog.New(catalog.Config{
 		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,
@@ -148,8 +156,8 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 	}
 	cfg := service.Config{
 		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
-		Version: buildVersion(),
-		Events:  service.Events{Origins: p.cfg.Events.Origins, Jobs: allows(p.cfg.Jobs.Allow), Rules: newRuleset(p.cfg.Rules)},
+		Version: buildVersion(), Answered: p.metrics.Answered, Swept: p.metrics.Swept,
+		Events: service.Events{Origins: p.cfg.Events.Origins, Jobs: allows(p.cfg.Jobs.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
 	var err error
 	if cfg.Events.Callers, err = newCallers(env, p.cfg.Events.Callers); err != nil {
@@ -172,8 +180,10 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
 	cause = cause.Clean()
 	ask.Cause = cause.String()
+	begun := time.Now()
 	swept := p.sweeper.Sweep(ctx, credentials, ask)
 	swept.Unknown = errors.Join(unknown, swept.Unknown)
+	swept.Log(p.log, time.Since(begun))
 	for i := range swept.Outcomes {
 		swept.Outcomes[i].Cause = &cause
 	}

@@ -45,6 +45,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"path"
 	"slices"
@@ -63,6 +65,7 @@ const CodeEngineProjects = "codeengine.projects"
 
 // Config is a config without faults, with defaults filled in.
 type Config struct {
+	Hash       string        // the first 12 hex digits of the text's SHA-256
 	Owner      string        // written into every marker; two installations with different owners never touch each other's keys
 	Identity   Identity      // how latchkey itself logs in
 	Account    string        // account ID; "": the account of latchkey's own token
@@ -248,6 +251,8 @@ func Load(file string, data []byte) (*Config, error) {
 		return nil, d.faults.inOrder()
 	}
 	c.Secrets, c.Kubeconfigs = d.secrets, d.kubeconfigs
+	sum := sha256.Sum256(data)
+	c.Hash = hex.EncodeToString(sum[:6])
 	return c, nil
 }
 

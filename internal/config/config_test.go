@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -57,7 +58,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantConfig := &Config{
-		Owner: "example", Regions: []string{"eu-de", "us-south"}, Endpoints: Public, SweepEvery: time.Hour, ForcedPerHour: 60,
+		Hash: fmt.Sprintf("%x", sha256.Sum256(text))[:12], Owner: "example", Regions: []string{"eu-de", "us-south"}, Endpoints: Public, SweepEvery: time.Hour, ForcedPerHour: 60,
 		Events: Events{
 			Callers: []Caller{{
 				Name: "EVENTS_TOKEN", BearerEnv: []string{"EVENTS_TOKEN"},

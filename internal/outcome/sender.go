@@ -71,6 +71,7 @@ type queue struct {
 	sink    Sink
 	waiting []Event // the first one is being delivered
 	running bool
+	sent    int
 	dropped int
 	logged  time.Time // when a lost event was last logged
 }
@@ -153,6 +154,13 @@ func (s *Sender) drop(q *queue, e Event, why error) {
 
 // Dropped returns the number of events that each sink lost, by its name.
 func (s *Sender) Dropped() map[string]int {
+	return s.counts(func(q *queue) int { return q.dropped })
+}
+
+// Sent returns the number of events that each sink took, by its name.
+func (s *Sender) Sent() map[string]int { return s.counts(func(q *queue) int { return q.sent }) }
+
+func (s *Sender) counts(of func(*queue) int) map[string]int {
 	out := map[string]int{}
 	if s == nil {
 		return out
@@ -160,7 +168,7 @@ func (s *Sender) Dropped() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, q := range s.queues {
-		out[q.sink.Name()] += q.dropped
+		out[q.sink.Name()] += of(q)
 	}
 	return out
 }
@@ -182,6 +190,8 @@ func (s *Sender) run(q *queue) {
 		q.waiting = q.waiting[1:]
 		if err != nil {
 			s.drop(q, e, err)
+		} else {
+			q.sent++
 		}
 		s.mu.Unlock()
 	}

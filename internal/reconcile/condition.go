@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"slices"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -18,12 +19,45 @@ func (o *Outcome) settle() {
 		f.Held = o.Reason
 	}
 	var why rotation.Reason
+	o.facts = f
 	o.Condition, why, o.Next = condition.Of(f, o.observed)
 	if o.Reason == "" && o.Error == "" {
 		o.Reason = why
 	}
 	if o.Message == "" {
 		o.Message = o.Reason.Sentence()
+	}
+}
+
+// At returns the outcome with the condition that its facts have at a later time. A
+// key may have expired since.
+func (o Outcome) At(now time.Time) Outcome {
+	if o.observed.IsZero() || now.Before(o.observed) {
+		return o
+	}
+	if c, why, next := condition.Of(o.facts, now); c != o.Condition {
+		o.Condition, o.Reason, o.Message, o.Next = c, why, why.Sentence(), next
+	}
+	return o
+}
+
+// setKeys sets the keys as the steps left them.
+func (ru *run) setKeys() {
+	ru.out.Keys = nil
+	for _, k := range ru.keys {
+		switch {
+		case ru.took(rotation.Retire, k.ID):
+			continue
+		case k.ID == ru.out.Replaced && !ru.out.ReplacedEnds.IsZero():
+			k.Superseded, k.Expires = ru.now(), ru.out.ReplacedEnds
+		case k.ID == ru.out.Key:
+			k.Expires = ru.out.KeyExpires
+		}
+		k.Disabled = k.Disabled || ru.took(rotation.Disable, k.ID)
+		ru.out.Keys = append(ru.out.Keys, k)
+	}
+	if ru.fresh != nil && ru.fresh.stored && !ru.listed(ru.fresh.ID) {
+		ru.out.Keys = append(ru.out.Keys, ru.fresh.Key)
 	}
 }
 
@@ -50,6 +84,7 @@ func (ru *run) setFacts(plan rotation.Plan) {
 		}
 	}
 	ru.out.facts, ru.out.observed = f, now
+	ru.setKeys()
 }
 
 // done reports whether a step was taken without an error.

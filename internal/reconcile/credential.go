@@ -168,6 +168,9 @@ type Outcome struct {
 	Notes []NoteOutcome `json:"notes,omitempty"`
 	Error string        `json:"error,omitempty"`
 
+	// Keys are the credential's keys as the run left them, without values.
+	Keys []rotation.Key `json:"-"`
+
 	facts    condition.Facts // when the last round ended
 	observed time.Time
 }

@@ -42,6 +42,8 @@ type Reconciler struct {
 	Sleep func(context.Context, time.Duration) error
 	// Rand is the source of key values. If nil, it is crypto/rand.
 	Rand io.Reader
+	// Ran, if set, is called at the end of each run, with how long it took.
+	Ran func(out Outcome, took time.Duration)
 	// Log receives the steps of a run and its errors. If nil, they are discarded.
 	Log *slog.Logger
 
@@ -73,7 +75,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, c Credential, req Request) (
 	t := req.Trigger
 	key := fmt.Sprintf("%s|%s|%s|%s|%t|%s|%t",
 		t.NewerThan.Format(time.RFC3339Nano), t.Expiry.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey, req.Force)
-	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) { return r.reconcile(ctx, c, req) })
+	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) {
+		begun := time.Now()
+		out, err := r.reconcile(ctx, c, req)
+		if r.Ran != nil {
+			r.Ran(out, time.Since(begun))
+		}
+		return out, err
+	})
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (Outcome, error) {

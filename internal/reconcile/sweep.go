@@ -1,6 +1,12 @@
 package reconcile
 
-import "slices"
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/condition"
+)
 
 // SweepResult is the result of a sweep.
 type SweepResult struct {
@@ -21,6 +27,21 @@ func (s SweepResult) Worst() Result {
 		}
 	}
 	return worst
+}
+
+// Log logs the sweep as one line: how many credentials have each condition and each
+// result.
+func (s SweepResult) Log(log *slog.Logger, took time.Duration) {
+	conditions, results := map[condition.Condition]int{}, map[Result]int{}
+	for _, o := range s.Outcomes {
+		conditions[o.Condition]++
+		results[o.Result]++
+	}
+	attrs := []any{"credentials", len(s.Outcomes), "conditions", conditions, "results", results, "seconds", took.Round(time.Millisecond).Seconds()}
+	if s.Unknown != nil {
+		attrs = append(attrs, "error", s.Unknown.Error())
+	}
+	log.Info("swept", attrs...)
 }
 
 // WhereLeaked reduces a sweep that requested the revocation of a key to the

@@ -73,14 +73,20 @@ func (s *Service) authenticate(r *http.Request) (from *Caller, ok bool) {
 	if len(header) > 1 || !strings.EqualFold(scheme, "bearer") || shown.Empty() {
 		return nil, false
 	}
+	from = s.holder(shown)
+	return from, from != nil
+}
+
+// holder returns the caller whose token it is, or nil.
+func (s *Service) holder(token secret.Value) (from *Caller) {
 	for i, c := range s.cfg.Events.Callers {
 		for _, t := range c.Tokens {
-			if t.Equal(shown) {
+			if t.Equal(token) {
 				from = &s.cfg.Events.Callers[i]
 			}
 		}
 	}
-	return from, from != nil
+	return from
 }
 
 // authorize returns the requests that the caller may make. An unknown caller's

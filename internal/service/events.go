@@ -91,7 +91,9 @@ func (s *Service) Answer(ctx context.Context, header http.Header, body []byte, k
 	if known {
 		from.allow = s.cfg.Events.Jobs
 	}
-	return s.answer(ctx, header, body, from)
+	a := s.answer(ctx, header, body, from)
+	s.count("trigger", a.Status)
+	return a
 }
 
 func (s *Service) answer(ctx context.Context, header http.Header, body []byte, from caller) Answer {

@@ -42,6 +42,11 @@ func (s *Service) delivery(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
+	s.counted("hook "+h.Name, func(w http.ResponseWriter, r *http.Request) { s.deliver(w, r, h) }).ServeHTTP(w, r)
+}
+
+// deliver answers a delivery to a hook.
+func (s *Service) deliver(w http.ResponseWriter, r *http.Request, h *hook) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		w.WriteHeader(http.StatusMethodNotAllowed)

@@ -68,8 +68,14 @@ func (b bundled) atAll() bool {
 // lookAtAll finds and reconciles all credentials.
 func (s *Service) lookAtAll(b bundled, from caller, recorded *demands) reconcile.SweepResult {
 	swept, shared := s.looksAtAll.do(func() reconcile.SweepResult {
+		begun := time.Now()
 		s.find(&b, from, recorded)
-		return s.runBundle(b, from.cause, recorded, nil)
+		swept := s.runBundle(b, from.cause, recorded, nil)
+		swept.Log(s.cfg.Log, time.Since(begun))
+		if s.cfg.Swept != nil {
+			s.cfg.Swept(swept)
+		}
+		return swept
 	})
 	if shared {
 		caused(swept.Outcomes, from.cause)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,6 +99,17 @@ type Config struct {
 	Log *slog.Logger
 	// Version is what GET / shows to known callers.
 	Version string
+	// Answered, if set, is called with the path's source and the status of each answer
+	// to an event or a delivery.
+	Answered func(source string, status int)
+	// Swept, if set, is called with the result of each sweep over all credentials.
+	Swept func(reconcile.SweepResult)
+	// Metrics answers GET /metrics, and Pages GET / and GET /credentials/NAME. Only
+	// callers of Events who show a token get there, and local ones. If nil, there
+	// are none.
+	Metrics, Pages http.Handler
+	// Local is set if the service listens on loopback only.
+	Local bool
 	// Ends is set if the process may end or freeze after an answer. What is not done by
 	// then is for the sender to repeat.
 	Ends bool
@@ -169,24 +181,38 @@ func (s *Service) self() string {
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", s.root)
-	mux.HandleFunc("/events", s.events)
+	mux.Handle("/events", s.counted("events", s.events))
 	mux.HandleFunc("/hooks/{name...}", s.delivery)
+	if s.cfg.Metrics != nil {
+		mux.Handle("GET /metrics", s.shown(s.cfg.Metrics))
+	}
+	if s.cfg.Pages != nil {
+		mux.Handle("GET /credentials/{name...}", s.shown(s.cfg.Pages))
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /readyz", s.ready)
 	return mux
 }
 
+// root answers what is sent to the address itself. A browser without the token is asked
+// for it; other callers learn where events go.
 func (s *Service) root(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.counted("events", s.events).ServeHTTP(w, r)
+		return
+	}
+	known := s.maySee(r)
+	switch browser := strings.Contains(r.Header.Get("Accept"), "text/html"); {
+	case s.cfg.Pages != nil && (known || browser):
+		s.shown(s.cfg.Pages).ServeHTTP(w, r)
+	default:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		text := "POST CloudEvents here.\n"
-		if from, _ := s.authenticate(r); from != nil {
+		if known {
 			text = s.cfg.Version + "\n" + text
 		}
 		_, _ = io.WriteString(w, text)
-		return
 	}
-	s.events(w, r)
 }
 
 // ready answers 204 when our own login works: without it no event can be acted

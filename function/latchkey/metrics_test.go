@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/service"
+)
+
+// get gets a path with the token, and lets the canary test see the answer.
+func (s *stage) get(path string) (status int, body string) {
+	s.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.url+path, http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+testToken)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	fmt.Fprintf(s.said, "%v %s", resp.Header, text)
+	return resp.StatusCode, string(text)
+}
+
+func TestTheMetricsShowWhatASweepDid(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	s.url = s.serve(examples.Emulator, func(cfg *service.Config) { s.parts.scraped(cfg) })
+	e, credential := s.created("team-b")
+	s.one(e, testToken, reconcile.ResultPublished)
+	s.sweep()
+	status, text := s.get("/metrics")
+	for _, line := range []string{
+		`latchkey_credentials{condition="ok"} 2`,
+		`latchkey_outcomes_total{type="provisioned"} 2`,
+		`latchkey_steps_total{action="mint",result="ok"} 2`,
+		`latchkey_key_expiry_timestamp_seconds{credential="` + credential + `"} `,
+		`latchkey_events_total{source="events",code="200"} 2`,
+		`latchkey_upstream_requests_total{service="iam",code="201"} `,
+		`latchkey_upstream_request_duration_seconds_count{service="codeengine",result="ok"} `,
+		`latchkey_last_sweep_timestamp_seconds `,
+		`go_goroutines `,
+	} {
+		if !strings.Contains(text, "\n"+line) {
+			t.Errorf("status %d, and no line %s", status, line)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+func TestAJobLogsItsNumbersInOneLine(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.job(nil); code != 0 {
+		t.Fatalf("exit %d: %s", code, out)
+	}
+	var lines []string
+	for line := range strings.SplitSeq(s.said.String(), "\n") {
+		if strings.Contains(line, `"msg":"metrics"`) {
+			lines = append(lines, line)
+		}
+	}
+	var got struct {
+		Numbers map[string]map[string]float64
+	}
+	if len(lines) != 1 || json.Unmarshal([]byte(lines[0]), &got) != nil || got.Numbers["credentials"]["ok"] != 2 || got.Numbers["steps_total"]["publish ok"] != 2 {
+		t.Errorf("%q, want one line with 2 published keys", lines)
+	}
+}

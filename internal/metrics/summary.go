@@ -1,0 +1,91 @@
+package metrics
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/latest"
+)
+
+// mostListed bounds the credentials in a summary, since a log line has a limit.
+const mostListed = 20
+
+// summary remembers the counters of the last summary.
+type summary struct {
+	mu   sync.Mutex
+	last map[string]float64
+}
+
+// Listed is a credential that is not ok.
+type Listed struct {
+	Credential string    `json:"credential"`
+	Condition  string    `json:"condition"`
+	Reason     string    `json:"reason,omitempty"`
+	KeyExpires time.Time `json:"keyExpires,omitzero"`
+}
+
+// Numbers are values by the name of a metric, without latchkey_, and then by the
+// values of its labels.
+type Numbers map[string]map[string]float64
+
+// Summary returns the numbers of a run of a job or a function for one log line: the
+// gauges, and what the counters and histograms gained since the last summary. notOK
+// lists the worst credentials. Without a run or a sweep since the last summary,
+// numbers is nil, and the counters keep their gains for the next one.
+func (m *Metrics) Summary() (numbers Numbers, notOK []Listed) {
+	if !m.active.Swap(false) {
+		return nil, nil
+	}
+	m.logged.mu.Lock()
+	defer m.logged.mu.Unlock()
+	numbers = Numbers{}
+	for _, f := range m.all() {
+		if strings.HasSuffix(f.name, "_info") || slices.Contains(f.labels, "credential") {
+			continue // not a number, or not bounded
+		}
+		f.each(func(s *series) { m.logged.add(numbers, f, s) })
+	}
+	all := m.cfg.Latest.At(m.cfg.Now())
+	all = slices.DeleteFunc(all, func(o latest.Outcome) bool { return o.Condition == condition.OK })
+	slices.SortStableFunc(all, byCondition)
+	for _, o := range all[:min(len(all), mostListed)] {
+		notOK = append(notOK, Listed{Credential: o.Credential, Condition: string(o.Condition), Reason: string(o.Reason), KeyExpires: o.KeyExpires})
+	}
+	return numbers, notOK
+}
+
+// add adds a series. Counters that gained nothing are left out.
+func (s *summary) add(to Numbers, f *family, of *series) {
+	name, labels := strings.TrimPrefix(f.name, prefix), strings.Join(of.values, " ")
+	put := func(name string, value float64) {
+		if to[name] == nil {
+			to[name] = map[string]float64{}
+		}
+		to[name][labels] = value
+	}
+	gain := func(name string, value float64) {
+		if s.last == nil {
+			s.last = map[string]float64{}
+		}
+		gained := value - s.last[name+" "+labels]
+		s.last[name+" "+labels] = value
+		if gained != 0 {
+			put(name, gained)
+		}
+	}
+	switch {
+	case f.kind == "gauge":
+		put(name, of.value)
+	case f.kind == "counter":
+		gain(name, of.value)
+	case strings.HasPrefix(name, "key_"): // of the keys that there are
+		put(name+"_count", float64(of.count))
+		put(name+"_sum", of.value)
+	default:
+		gain(name+"_count", float64(of.count))
+		gain(name+"_sum", of.value)
+	}
+}
