@@ -41,13 +41,16 @@ var packages = map[string][]string{
 	"webhook": {"event", "secret"},
 
 	"latest":   {"condition", "reconcile"},
+	"evidence": {"reconcile", "rotation"},
+	"page":     {"condition", "evidence", "report", "rotation"},
+	"report":   {"condition", "evidence"},
 	"metrics":  {"condition", "latest", "outcome", "reconcile"},
 	"outcome":  {"event", "reconcile", "rotation", "secret"},
 	"catalog":  {"codeengine", "reconcile", "rotation"},
 	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
 	"service":  {"catalog", "condition", "event", "outcome", "pace", "reconcile", "rotation", "secret", "webhook"},
-	"cli":      {"catalog", "condition", "event", "reconcile", "rotation", "service"},
+	"cli":      {"catalog", "condition", "event", "evidence", "page", "reconcile", "report", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
 	"demo":     {"emulator", "event/sample", "reconcile", "rotation", "secret"},

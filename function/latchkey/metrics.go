@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/latchkey-io/latchkey/internal/metrics"
-	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 // newMetrics builds the numbers of this process.
@@ -15,9 +14,6 @@ func (p *assembly) newMetrics() *metrics.Metrics {
 		Latest: p.latest, Now: p.cloud.now, Sinks: func() (sent, dropped map[string]int) { return p.outcomes.Sent(), p.outcomes.Dropped() },
 	})
 }
-
-// scraped serves the metrics to callers who show the token.
-func (p *assembly) scraped(cfg *service.Config) { cfg.Metrics = p.metrics }
 
 // logMetrics logs the numbers of a run, since a job or a function is not scraped.
 func (p *assembly) logMetrics() {

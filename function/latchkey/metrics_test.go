@@ -14,6 +14,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
+// shown adds the pages and the metrics to a replica.
+func (s *stage) shown(cfg *service.Config) { s.parts.shown(":8080")(cfg) }
+
 // get gets a path with the token, and lets the canary test see the answer.
 func (s *stage) get(path string) (status int, body string) {
 	s.t.Helper()
@@ -37,7 +40,7 @@ func (s *stage) get(path string) (status int, body string) {
 
 func TestTheMetricsShowWhatASweepDid(t *testing.T) {
 	s := newStage(t, emulator.Options{})
-	s.url = s.serve(examples.Emulator, func(cfg *service.Config) { s.parts.scraped(cfg) })
+	s.url = s.serve(examples.Emulator, s.shown)
 	e, credential := s.created("team-b")
 	s.one(e, testToken, reconcile.ResultPublished)
 	s.sweep()

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
-	"github.com/latchkey-io/latchkey/internal/service"
 )
 
 type serveCommand struct {
@@ -34,7 +33,7 @@ func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger
 		return err
 	}
 	address := cmp.Or(c.Listen, ":"+cmp.Or(env("PORT"), "8080"))
-	s, err := p.newService(work, env, p.scraped, func(cfg *service.Config) { cfg.Local = service.Loopback(address) })
+	s, err := p.newService(work, env, p.shown(address))
 	if err != nil {
 		return err
 	}

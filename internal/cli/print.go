@@ -32,10 +32,11 @@ func (f Format) structured() bool { return f.JSON || f.Output == "json" || f.Out
 // ran is set if the outcomes are those of runs: their results are printed, too.
 func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes []reconcile.Outcome, ran bool) error {
 	switch {
-	case f.JSON || f.Output == "json":
-		return printJSON(std.Out, outcomes)
-	case f.Output == "yaml":
-		return printYAML(std.Out, outcomes)
+	case f.structured():
+		if outcomes == nil {
+			outcomes = []reconcile.Outcome{}
+		}
+		return f.printStructured(std.Out, map[string]any{"outcomes": outcomes})
 	case f.Output == "wide":
 		std.Width = 0
 	}
@@ -55,29 +56,34 @@ func leaveOutInterrupted(ctx context.Context, outcomes []reconcile.Outcome) (kep
 	return kept
 }
 
-func printJSON(out io.Writer, outcomes []reconcile.Outcome) error {
-	if outcomes == nil {
-		outcomes = []reconcile.Outcome{}
+// printStructured writes a document in the wanted format for programs.
+func (f Format) printStructured(out io.Writer, doc map[string]any) error {
+	if f.Output == "yaml" && !f.JSON {
+		return printYAML(out, doc)
 	}
+	return printJSON(out, doc)
+}
+
+func printJSON(out io.Writer, doc map[string]any) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
-	return e.Encode(map[string]any{"outcomes": outcomes})
+	return e.Encode(doc)
 }
 
 // printYAML prints the same as printJSON, which is valid YAML of another style.
-func printYAML(out io.Writer, outcomes []reconcile.Outcome) error {
+func printYAML(out io.Writer, doc map[string]any) error {
 	var text strings.Builder
-	if err := printJSON(&text, outcomes); err != nil {
+	if err := printJSON(&text, doc); err != nil {
 		return err
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(text.String()), &doc); err != nil {
+	var node yaml.Node
+	if err := yaml.Unmarshal([]byte(text.String()), &node); err != nil {
 		return err
 	}
-	plain(&doc)
+	plain(&node)
 	e := yaml.NewEncoder(out)
 	e.SetIndent(2)
-	return errors.Join(e.Encode(&doc), e.Close())
+	return errors.Join(e.Encode(&node), e.Close())
 }
 
 // plain removes the style of JSON.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/evidence"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -40,6 +41,7 @@ type Runner struct {
 	Catalog Catalog
 	Look    Look
 	Keys    Keys
+	IAM     evidence.IAM // for the history and the report
 	Sweeper Sweep
 	Now     func() time.Time
 	User    string // in the cause of what is done

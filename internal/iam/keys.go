@@ -46,6 +46,7 @@ type record struct {
 	creator                  string
 	marker                   reconcile.Marker
 	ours, forged             bool
+	history                  []iamidentityv1.EnityHistoryRecord
 }
 
 // read converts a key of an answer. A foreign key whose times cannot be parsed
@@ -54,7 +55,7 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	if k == nil || str(k.ID) == "" {
 		return record{}, errors.New("reading a key: it has no ID")
 	}
-	r := record{iamID: str(k.IamID), name: str(k.Name), description: str(k.Description), creator: str(k.CreatedBy)}
+	r := record{iamID: str(k.IamID), name: str(k.Name), description: str(k.Description), creator: str(k.CreatedBy), history: k.History}
 	var marked bool
 	r.marker, _, marked = reconcile.ParseMarker(r.description)
 	marked = marked && r.marker.Owner == c.cfg.Owner
@@ -206,6 +207,7 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 func (c *Client) whole(r record, version string, date time.Time) reconcile.KeyRecord {
 	return reconcile.KeyRecord{
 		Key: r.Key, IAMID: r.iamID, Creator: r.creator, Ours: r.ours, Forged: r.forged, Credential: r.marker.Credential, Version: version, Name: r.name, Description: r.description, Date: date,
+		Changes: changes(r.history),
 	}
 }
 

@@ -58,6 +58,18 @@ func disabledBy(history []iamidentityv1.EnityHistoryRecord) (by string) {
 	return by
 }
 
+// changes returns IAM's record of a thing. Entries whose time cannot be read are left
+// out.
+func changes(history []iamidentityv1.EnityHistoryRecord) (all []reconcile.Change) {
+	for i := range history {
+		r := &history[i]
+		if at, err := parseStamp(str(r.Timestamp)); err == nil && !at.IsZero() {
+			all = append(all, reconcile.Change{At: at, Action: str(r.Action), By: str(r.IamID)})
+		}
+	}
+	return all
+}
+
 func acted(r iamidentityv1.EnityHistoryRecord, action string) bool {
 	return strings.HasPrefix(strings.ToUpper(str(r.Action)), action)
 }

@@ -108,7 +108,16 @@ type KeyRecord struct {
 	// Name and Description are those in IAM. An update replaces both, and the
 	// expiry.
 	Name, Description string
-	Date              time.Time
+	// Changes are IAM's record of what was done to the key, as far as it reaches.
+	Changes []Change
+	Date    time.Time
+}
+
+// Change is one entry of IAM's record of a key.
+type Change struct {
+	At time.Time
+	// Action is IAM's word, such as CREATED or DISABLED. By is an IAM ID.
+	Action, By string
 }
 
 // KeyChange is the change of an update. Zero fields stay as they are.

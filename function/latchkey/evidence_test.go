@@ -1,0 +1,88 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/evidence"
+)
+
+func TestAHistoryTellsOfAKeyFromItsBirthToItsEnd(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != cli.ExitOK {
+		t.Fatalf("sweep: exit %d\n%s", code, out)
+	}
+	credential := "logs-sender/" + s.project("team-a").ID
+	first := s.data("team-a")["IAM_API_KEY_ID"]
+	s.cloud.Advance(time.Hour)
+	if code, out := s.command("rotate", credential); code != cli.ExitOK {
+		t.Fatalf("rotate: exit %d\n%s", code, out)
+	}
+	changes := len(s.cloud.Events())
+	code, out := s.command("history", "--json", credential)
+	var told struct{ Histories []evidence.History }
+	if err := json.Unmarshal([]byte(out), &told); err != nil || code != cli.ExitOK || len(told.Histories) != 1 {
+		t.Fatalf("exit %d, %v\n%s", code, err, out)
+	}
+	var lines []string
+	for _, m := range told.Histories[0].Moments {
+		if m.Key == first {
+			lines = append(lines, string(m.From)+" "+m.What)
+		}
+	}
+	text := strings.Join(lines, "\n")
+	for _, want := range []string{"iam created for: sweep by an unknown user by hand", "mark superseded by a newer key", "activity last authenticated", "iam expires"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no moment %q of the first key in\n%s", want, text)
+		}
+	}
+	if code, out = s.command("history", credential); code != cli.ExitOK || !strings.Contains(out, first) || !strings.Contains(out, "keeps nothing of a key that was deleted") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if code, _ = s.command("history", "none"); code != cli.ExitError {
+		t.Errorf("a name that the config does not yield: exit %d", code)
+	}
+	if n := len(s.cloud.Events()); n != changes {
+		t.Errorf("%d changes", n-changes)
+	}
+}
+
+func TestAReportHasOneRowForEachKeyAndADigest(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != cli.ExitOK {
+		t.Fatalf("sweep: exit %d\n%s", code, out)
+	}
+	code, out := s.command("report", "--csv")
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil || code != cli.ExitOK || len(rows) != 3 {
+		t.Fatalf("exit %d, %v, want a header and two keys:\n%s", code, err, out)
+	}
+	if sum := sha256.Sum256([]byte(out)); !strings.Contains(s.said.String(), hex.EncodeToString(sum[:])+"  -\n") {
+		t.Error("the digest of the CSV is not printed")
+	}
+	file := filepath.Join(t.TempDir(), "report.html")
+	if code, out := s.command("report", "--html", file); code != cli.ExitOK {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	page, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(page), rows[1][4]) || !strings.Contains(string(page), "NIST SP 800-53") {
+		t.Errorf("%v: %s", err, page)
+	}
+	fmt.Fprintf(s.said, "%s", page) // for the canary test
+	if code, out := s.command("report", "--json"); code != cli.ExitOK || !strings.Contains(out, `"rotated": "met"`) {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if code, out := s.command("report"); code != cli.ExitOK || !strings.Contains(out, "rotated              2 met     0 not met") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}

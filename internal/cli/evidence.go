@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/evidence"
+	"github.com/latchkey-io/latchkey/internal/page"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/report"
+)
+
+// Evidence are the flags of commands that tell the past.
+type Evidence struct {
+	Audit []string `help:"Audit records of Activity Tracker, as JSON. They tell of deleted keys. Repeatable." placeholder:"FILE" sep:"none"`
+}
+
+// records reads the audit records.
+func (e Evidence) records() (all []evidence.Record, err error) {
+	for _, name := range e.Audit {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("opening audit records: %w", err)
+		}
+		some, err := evidence.ReadAudit(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// gather looks at the credentials and reads what IAM shows of their keys. incomplete is
+// what could not be read.
+func (r Runner) gather(ctx context.Context, names []string) (all []evidence.Credential, incomplete, err error) {
+	credentials, unlisted, err := r.find(ctx, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	looked := r.plan(ctx, credentials, unlisted, reconcile.Request{})
+	all = evidence.Gather(ctx, r.IAM, credentials, looked.Outcomes)
+	incomplete = looked.Unknown
+	for _, c := range all {
+		for _, u := range c.Unread {
+			incomplete = errors.Join(incomplete, fmt.Errorf("%s: %s", c.Credential, u))
+		}
+	}
+	return all, incomplete, nil
+}
+
+// History prints the life of the credentials' keys, and where the sources end.
+func (r Runner) History(ctx context.Context, e Evidence, name string) error {
+	records, err := e.records()
+	if err != nil {
+		return err
+	}
+	all, incomplete, err := r.gather(ctx, []string{name})
+	if err != nil {
+		return err
+	}
+	histories := make([]evidence.History, len(all))
+	for i, c := range all {
+		histories[i] = c.Tell(records, r.Now())
+	}
+	if err := r.printHistories(histories); err != nil {
+		return fmt.Errorf("printing the history: %w", err)
+	}
+	if incomplete != nil {
+		return fmt.Errorf("%w: %w", ErrTryAgain, incomplete)
+	}
+	return nil
+}
+
+func (r Runner) printHistories(histories []evidence.History) error {
+	if r.Format.structured() {
+		return r.Format.printStructured(r.Std.Out, map[string]any{"histories": histories})
+	}
+	for _, h := range histories {
+		if len(histories) > 1 {
+			if err := r.Std.printLine("%s", h.Credential); err != nil {
+				return err
+			}
+		}
+		t := table{header: []string{"TIME", "KEY", "FROM", "BY", "WHAT"}}
+		if r.Format.Output != "wide" {
+			t.width = r.Std.Width
+		}
+		for _, m := range h.Moments {
+			key := m.Key
+			if t.width > 0 {
+				key = shortIDs(key)
+			}
+			t.rows = append(t.rows, []cell{{text: m.At.UTC().Format(time.DateTime)}, {text: key}, {text: string(m.From)}, {text: m.By}, {text: m.What}})
+		}
+		if err := t.write(r.Std.Out); err != nil {
+			return err
+		}
+		for _, line := range h.Ends {
+			if err := r.Std.printLine("%s", line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Report says what a report is made of, and where it is written.
+type Report struct {
+	Evidence
+	CSV    bool          `help:"Print one line per key, for a spreadsheet." name:"csv" xor:"format"`
+	JSON   bool          `help:"Print the report as JSON." name:"json" xor:"format"`
+	HTML   string        `help:"Write a page that needs nothing beside itself, and prints well." name:"html" placeholder:"FILE" xor:"format"`
+	Period time.Duration `help:"The period in which rotations are counted." default:"2160h" placeholder:"DURATION"`
+}
+
+// Report prints or writes the evidence about every key against named controls. It
+// prints the SHA-256 of what it wrote to stderr, in the form of sha256sum.
+func (r Runner) Report(ctx context.Context, how Report, owner, version string) error {
+	records, err := how.records()
+	if err != nil {
+		return err
+	}
+	all, incomplete, err := r.gather(ctx, nil)
+	if err != nil {
+		return err
+	}
+	made := report.Of(owner, version, all, records, how.Period, r.Now())
+	switch {
+	case how.HTML != "":
+		err = r.writePage(how.HTML, page.Page{Owner: owner, Version: version, Now: r.Now(), Credentials: all, Records: records, File: true, Report: &made})
+	case how.CSV:
+		err = r.digested("-", r.Std.Out, made.WriteCSV)
+	case how.JSON:
+		err = r.digested("-", r.Std.Out, made.WriteJSON)
+	default:
+		err = made.WriteText(r.Std.Out)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("writing the report: %w", err)
+	case incomplete != nil:
+		return fmt.Errorf("%w: the report is not complete: %w", ErrTryAgain, incomplete)
+	}
+	return nil
+}
+
+func (r Runner) writePage(name string, p page.Page) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = r.digested(name, f, func(w io.Writer) error { return p.Write(w, page.Query{Sort: page.Orders[0]}) })
+	return errors.Join(err, f.Close())
+}
+
+// digested writes, and prints the digest of what was written.
+func (r Runner) digested(name string, to io.Writer, write func(io.Writer) error) error {
+	sum := sha256.New()
+	if err := write(io.MultiWriter(to, sum)); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.Std.Err, "%s  %s\n", hex.EncodeToString(sum.Sum(nil)), name)
+	return nil
+}

@@ -1,0 +1,89 @@
+package evidence
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Record is an audit record about a service ID's key.
+type Record struct {
+	At time.Time
+	// Verb is create, update, delete or login.
+	Verb string
+	// Key is the key's ID, and Name its name in IAM.
+	Key, Name string
+	// By is the initiator: its name, and its IAM ID.
+	By string
+}
+
+// auditTimes are the forms of an audit record's time. IBM's has no colon in the offset.
+var auditTimes = []string{"2006-01-02T15:04:05.999-0700", time.RFC3339Nano}
+
+// keyID is the ID of a key, which is in the CRN of an audit record's target.
+var keyID = regexp.MustCompile(`ApiKey-[A-Za-z0-9-]{1,64}`)
+
+// mostRecord bounds a file of audit records.
+const mostRecord = 256 << 20
+
+// ReadAudit reads the records of Activity Tracker about keys of service IDs: JSON
+// objects, one after the other or in lists. Other records and failed calls are skipped.
+func ReadAudit(r io.Reader) ([]Record, error) {
+	var all []Record
+	d := json.NewDecoder(io.LimitReader(r, mostRecord))
+	for {
+		var raw json.RawMessage
+		switch err := d.Decode(&raw); {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("reading audit records at byte %d: %w", d.InputOffset(), err)
+		}
+		list := []json.RawMessage{raw}
+		if bytes.HasPrefix(bytes.TrimSpace(raw), []byte("[")) {
+			if err := json.Unmarshal(raw, &list); err != nil {
+				return nil, fmt.Errorf("reading audit records: %w", err)
+			}
+		}
+		for _, item := range list {
+			if record, ok := readRecord(item); ok {
+				all = append(all, record)
+			}
+		}
+	}
+}
+
+// verbs are the last words of the actions that concern a key's life.
+var verbs = []string{"create", "update", "delete", "login"}
+
+func readRecord(raw json.RawMessage) (r Record, ok bool) {
+	var in struct {
+		Action, Outcome, EventTime string
+		Initiator                  struct{ ID, Name string }
+		Target                     struct{ ID, Name string }
+	}
+	if json.Unmarshal(raw, &in) != nil || in.Outcome != "success" {
+		return r, false
+	}
+	verb, is := strings.CutPrefix(in.Action, "iam-identity.serviceid-apikey.")
+	if !is || !slices.Contains(verbs, verb) {
+		return r, false
+	}
+	r = Record{Verb: verb, Key: keyID.FindString(in.Target.ID), Name: in.Target.Name, By: in.Initiator.ID}
+	if in.Initiator.Name != "" && in.Initiator.Name != in.Initiator.ID {
+		r.By = strings.TrimSpace(in.Initiator.Name + " " + in.Initiator.ID)
+	}
+	for _, form := range auditTimes {
+		if at, err := time.Parse(form, in.EventTime); err == nil {
+			r.At = at
+			return r, true
+		}
+	}
+	return r, false
+}

@@ -1,0 +1,145 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// fakeIAM has one service ID.
+type fakeIAM struct {
+	keys    []reconcile.KeyRecord
+	granted []reconcile.Policy
+	used    map[string]time.Time
+	err     error
+}
+
+func (f fakeIAM) Marked(context.Context, string, string) ([]reconcile.KeyRecord, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	return f.keys, nil
+}
+
+func (f fakeIAM) Granted(context.Context, string) ([]reconcile.Policy, error) {
+	return f.granted, f.err
+}
+func (f fakeIAM) Used(_ context.Context, id string) (time.Time, error) { return f.used[id], f.err }
+
+func record(id, credential, cause string, created time.Time) reconcile.KeyRecord {
+	m := reconcile.Marker{Owner: "prod", Credential: credential}
+	return reconcile.KeyRecord{
+		Key: rotation.Key{ID: id, Created: created, Expires: created.Add(90 * 24 * time.Hour)}, Creator: "iam-Profile-latchkey",
+		Credential: credential, Description: m.Describe(cause),
+	}
+}
+
+func TestEvidenceIsWhatIAMShowsOfTheCredentialsKeys(t *testing.T) {
+	logs := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c"}
+	wide := reconcile.Policy{Service: "cloud-object-storage", Roles: []string{"Manager"}}
+	iam := fakeIAM{
+		keys: []reconcile.KeyRecord{
+			record("ApiKey-2", "logs", "dev.latchkey.rotate subject CHG0031", now.Add(-time.Hour)),
+			record("ApiKey-1", "old-logs", "sweep", now.Add(-48*time.Hour)),
+			record("ApiKey-3", "other", "sweep", now),
+		},
+		granted: []reconcile.Policy{logs, wide},
+		used:    map[string]time.Time{"ApiKey-1": now.Add(-3 * time.Hour)},
+	}
+	wanted := reconcile.Credential{Name: "logs", Former: []string{"old-logs"}, Policies: []reconcile.Policy{logs}}
+	o := reconcile.Outcome{Credential: "logs", ServiceID: "ServiceId-1", Stores: []reconcile.StoreOutcome{{Name: "file", Key: "ApiKey-2"}}}
+	got := Gather(t.Context(), iam, []reconcile.Credential{wanted}, []reconcile.Outcome{o})[0]
+	if len(got.Keys) != 2 || got.Keys[0].ID != "ApiKey-1" || got.Keys[1].ID != "ApiKey-2" {
+		t.Fatalf("keys %+v, want the credential's own two, the oldest first", got.Keys)
+	}
+	second := got.Keys[1]
+	if second.Cause != "dev.latchkey.rotate subject CHG0031" || second.Creator != "iam-Profile-latchkey" || len(second.Stores) != 1 || !second.UseRead || !second.Used.IsZero() {
+		t.Errorf("the second key: %+v", second)
+	}
+	if len(got.Granted) != 2 || len(got.Wider) != 1 || !strings.Contains(got.Wider[0], "Manager") {
+		t.Errorf("granted %q, wider %q", got.Granted, got.Wider)
+	}
+	iam.err = errors.New("denied")
+	got = Gather(t.Context(), iam, nil, []reconcile.Outcome{o})[0]
+	if len(got.Unread) != 2 {
+		t.Errorf("unread: %q", got.Unread)
+	}
+}
+
+func TestAHistoryTellsWhatTheMarksShow(t *testing.T) {
+	at := func(hours int) time.Time { return now.Add(time.Duration(hours) * time.Hour) }
+	first := Key{Key: rotation.Key{ID: "ApiKey-1", Created: at(-100), Expires: at(2), Superseded: at(-10), Renew: at(-11)}, Creator: "iam-1", Cause: "sweep by job", Used: at(-5), UseRead: true}
+	second := Key{Key: rotation.Key{ID: "ApiKey-2", Created: at(-10), Refused: at(-9), Refusal: rotation.StoreDenied, Leaked: at(-1), Expires: at(-1)}, UseRead: true}
+	second.Changes = []reconcile.Change{{At: at(-10), Action: "CREATED", By: "iam-1"}, {At: at(-2), Action: "DISABLED", By: "IBMid-1"}}
+	c := Credential{Outcome: reconcile.Outcome{Credential: "logs"}, Keys: []Key{first, second}}
+	h := c.Tell(nil, now)
+	var lines []string
+	for _, m := range h.Moments {
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%.0f %s %s %s %s", m.At.Sub(now).Hours(), m.Key, m.What, m.From, m.By)))
+	}
+	want := []string{
+		"-100 ApiKey-1 created for: sweep by job iam iam-1",
+		"-11 ApiKey-1 a newer key was demanded mark",
+		"-10 ApiKey-1 superseded by a newer key mark",
+		"-10 ApiKey-2 created iam",
+		"-9 ApiKey-2 could not be published: " + rotation.StoreDenied.Sentence() + " mark",
+		"-5 ApiKey-1 last authenticated activity",
+		"-2 ApiKey-2 disabled iam IBMid-1",
+		"-1 ApiKey-2 its revocation was demanded mark",
+		"-1 ApiKey-2 expired iam",
+		"2 ApiKey-1 expires iam",
+	}
+	if got, want := strings.Join(lines, "\n"), strings.Join(want, "\n"); got != want {
+		t.Errorf("told\n%s\nwant\n%s", got, want)
+	}
+	if ends := strings.Join(h.Ends, " "); !strings.Contains(ends, "2 keys, the oldest of 2026-11-24 08:00:00") || !strings.Contains(ends, "No audit records") {
+		t.Errorf("it ends with %q", h.Ends)
+	}
+}
+
+const audits = `[
+ {"action":"iam-identity.serviceid-apikey.create","outcome":"success","eventTime":"2026-08-01T10:00:00.00+0000","initiator":{"id":"iam-Profile-l","name":"latchkey"},"target":{"id":"crn:v1:bluemix:public:iam-identity::a/1::apikey:ApiKey-gone","name":"logs.20260801T100000.000Z.0a1b2c3d"}},
+ {"action":"iam-identity.serviceid-apikey.delete","outcome":"failure","eventTime":"2026-10-01T10:00:00.00+0000","target":{"id":"x:ApiKey-gone","name":"logs.20260801T100000.000Z.0a1b2c3d"}},
+ {"action":"codeengine.project.create","outcome":"success","eventTime":"2026-10-01T10:00:00.00+0000","target":{"id":"p"}}
+]
+{"action":"iam-identity.serviceid-apikey.delete","outcome":"success","eventTime":"2026-10-02T10:00:00.5+0000","initiator":{"id":"iam-Profile-l"},"target":{"id":"x:ApiKey-gone","name":"logs.20260801T100000.000Z.0a1b2c3d"}}
+{"action":"iam-identity.serviceid-apikey.login","outcome":"success","eventTime":"2026-09-02T10:00:00Z","initiator":{"id":"iam-ServiceId-1"},"target":{"id":"x:ApiKey-gone","name":"logs.20260801T100000.000Z.0a1b2c3d"}}
+{"action":"iam-identity.serviceid-apikey.login","outcome":"success","eventTime":"2026-09-03T10:00:00Z","initiator":{"id":"iam-ServiceId-1"},"target":{"id":"x:ApiKey-gone","name":"logs.20260801T100000.000Z.0a1b2c3d"}}
+{"action":"iam-identity.serviceid-apikey.create","outcome":"success","eventTime":"2026-09-03T10:00:00Z","target":{"id":"x:ApiKey-other","name":"logs-2.20260801T100000.000Z.0a1b2c3d"}}
+`
+
+func TestAuditRecordsTellOfDeletedKeys(t *testing.T) {
+	records, err := ReadAudit(strings.NewReader(audits))
+	if err != nil || len(records) != 5 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	c := Credential{Outcome: reconcile.Outcome{Credential: "logs"}}
+	h := c.Tell(records, now)
+	var lines []string
+	for _, m := range h.Moments {
+		lines = append(lines, m.At.UTC().Format(time.DateOnly)+" "+m.Key+" "+m.What+" "+string(m.From)+" "+m.By)
+	}
+	want := "2026-08-01 ApiKey-gone created audit latchkey iam-Profile-l\n" +
+		"2026-09-03 ApiKey-gone authenticated, 2 times in these records audit \n" +
+		"2026-10-02 ApiKey-gone deleted audit iam-Profile-l"
+	if got := strings.Join(lines, "\n"); got != want {
+		t.Errorf("told\n%s\nwant\n%s", got, want)
+	}
+	if ends := strings.Join(h.Ends, " "); !strings.Contains(ends, "reach from 2026-08-01 10:00:00 to 2026-10-02 10:00:00; 4 are about this credential") {
+		t.Errorf("it ends with %q", h.Ends)
+	}
+}
+
+func TestAFileThatIsNotAuditRecordsIsAnError(t *testing.T) {
+	if _, err := ReadAudit(strings.NewReader("not JSON")); err == nil {
+		t.Error("no error")
+	}
+}
