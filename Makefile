@@ -104,15 +104,21 @@ CLOUDEVENTS := $(CACHE)/cloudevents/node_modules/cloudevents
 $(CLOUDEVENTS)/package.json: | $(NODE24)
 	npm install --silent --no-audit --no-fund --prefix $(CACHE)/cloudevents cloudevents@10.0.0
 
+# promtool, which tests the alert rules.
+PROMTOOL := $(or $(shell command -v promtool),/usr/bin/promtool)
+
+$(PROMTOOL):
+	apt-get update -q && apt-get install -yq --no-install-recommends prometheus
+
 test-real: ## Run the tests that need Node, a Kubernetes API server, etcd and Vault.
-test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) real-servers
+test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(PROMTOOL) real-servers
 	@echo "Node: $$($(NODE24) --version) for the function, $$(node --version) on the machine"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
 	LATCHKEY_PLATFORM_SERVICES=$(PLATFORM_SERVICES) \
-	LATCHKEY_CLOUDEVENTS=$(CLOUDEVENTS) \
+	LATCHKEY_CLOUDEVENTS=$(CLOUDEVENTS) LATCHKEY_PROMTOOL=$(PROMTOOL) \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
-	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator
+	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator ./deploy/observe
 
 deploy-check: ## Run every deploy script against a stand-in for ibmcloud.
 	bash deploy/check.sh
