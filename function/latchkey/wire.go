@@ -49,6 +49,7 @@ type assembly struct {
 	latest     *latest.Outcomes
 	metrics    *metrics.Metrics
 	builder    *credentialBuilder
+	progress   func(done, all int, out reconcile.Outcome) // of a command by hand, or nil
 	log        *slog.Logger
 }
 
@@ -82,14 +83,19 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran,
 	}
+	progress := func(done, all int, out reconcile.Outcome) {
+		if p.progress != nil {
+			p.progress(done, all, out)
+		}
+	}
 	p.lists = p.iam.Lists()
 	p.listed = sweep.Planner{Reconciler: &reconcile.Reconciler{
 		Identities: p.lists, Keys: p.lists, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 	}}
 	p.sweeper = sweep.New(sweep.Config{
-		Reconciler: p.reconciler, Lists: p.lists.Read, Listed: p.listed, Pace: pacer, Now: to.now, Every: cfg.SweepEvery, Log: log,
+		Reconciler: p.reconciler, Lists: p.lists.Read, Listed: p.listed, Pace: pacer, Now: to.now, Every: cfg.SweepEvery, Log: log, Progress: progress,
 	})
-	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: p.reconciler}, Pace: pacer, Now: to.now})
+	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: p.reconciler}, Pace: pacer, Now: to.now, Progress: progress})
 	p.builder = &credentialBuilder{
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, sent: sent, log: log},
 	}

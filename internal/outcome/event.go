@@ -25,6 +25,10 @@
 // until it changes. Its event has the same ID for the whole UTC day, whichever
 // replica sends it, so a receiver that drops known IDs sees it once a day.
 //
+// If a rotation is held back, the outcome is sent again when the published key has
+// 30, 14, 7 and 1 days left, and when it has expired. Its severity rises to HIGH and
+// CRITICAL.
+//
 // Sending never delays the work. Each sink has a bounded queue. An event is
 // tried a few times, then dropped, counted and logged. A receiver that must not
 // miss anything reads the credentials' state, which IAM and the stores keep.
@@ -121,11 +125,11 @@ type Event struct {
 }
 
 // news reports whether an outcome is sent.
-func news(o reconcile.Outcome) bool {
+func news(o reconcile.Outcome, at time.Time) bool {
 	switch {
 	case o.Credential == "":
 		return false
-	case len(o.Notes) > 0:
+	case len(o.Notes) > 0, rung(o, at) != noRung:
 		return true
 	}
 	switch o.Result {
@@ -144,8 +148,8 @@ func lasting(o reconcile.Outcome) bool {
 }
 
 // state returns what an outcome says, without the parts that differ between
-// runs that find the same state.
-func state(o reconcile.Outcome) string {
+// runs that find the same state. A key that comes near its expiry is another state.
+func state(o reconcile.Outcome, at time.Time) string {
 	var b strings.Builder
 	add := func(words ...string) {
 		for _, w := range words {
@@ -153,7 +157,7 @@ func state(o reconcile.Outcome) string {
 			b.WriteByte(0)
 		}
 	}
-	add(o.Credential, Type(o), string(o.Reason), o.ServiceID, o.Key, o.Replaced, string(o.Leaked))
+	add(o.Credential, Type(o), string(o.Reason), o.ServiceID, o.Key, o.Replaced, string(o.Leaked), expiry(rung(o, at)))
 	for _, n := range o.Notes {
 		add("note", string(n.Reason), n.Key, n.Store)
 	}
@@ -181,12 +185,15 @@ func newEvent(source string, o reconcile.Outcome, at time.Time) Event {
 	if lasting(o) {
 		moment = at.Format(time.DateOnly)
 	}
-	sum := sha256.Sum256([]byte(source + "\x00" + moment + "\x00" + state(o)))
+	sum := sha256.Sum256([]byte(source + "\x00" + moment + "\x00" + state(o, at)))
 	e := Event{
 		ID: hex.EncodeToString(sum[:16]), Source: source, Type: Type(o), Subject: o.Credential, Time: at, Data: data,
-		Severity: severity(o),
+		Severity: severity(o, at),
 	}
 	e.Short = "latchkey: " + o.Credential + " " + strings.ReplaceAll(strings.TrimPrefix(e.Type, TypePrefix), "-", " ")
+	if near := expiry(rung(o, at)); near != "" {
+		e.Short += ", " + near
+	}
 	e.Long = long(o, e.Short)
 	return e
 }
@@ -198,19 +205,35 @@ func long(o reconcile.Outcome, short string) string {
 		sentences = append(sentences, o.Message)
 	}
 	if o.Key != "" {
-		sentences = append(sentences, "Key: "+o.Key)
+		key := "Key: " + o.Key
+		if !o.KeyExpires.IsZero() {
+			key += ", expires " + o.KeyExpires.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		sentences = append(sentences, key)
+	}
+	if o.Replaced != "" && !o.ReplacedEnds.IsZero() {
+		sentences = append(sentences, "The replaced key "+o.Replaced+" works until "+o.ReplacedEnds.UTC().Format("2006-01-02 15:04 UTC"))
 	}
 	for _, n := range o.Notes {
 		about := strings.TrimSpace(n.Store + " " + n.Key)
 		sentences = append(sentences, strings.TrimPrefix(about+": ", ": ")+n.Message)
 	}
+	if o.Cause != nil {
+		sentences = append(sentences, "Requested by: "+o.Cause.String())
+	}
+	if o.Result == reconcile.ResultBlocked {
+		sentences = append(sentences, "To see it: latchkey status "+o.Credential)
+	}
 	return strings.Join(sentences, ". ") + "."
 }
 
 // severity returns how urgent an outcome is.
-func severity(o reconcile.Outcome) string {
+func severity(o reconcile.Outcome, at time.Time) string {
+	near := rung(o, at)
 	switch {
-	case o.Result == reconcile.ResultBlocked, o.Leaked == reconcile.LeakedAlive:
+	case near == atOnce, near == expired:
+		return "CRITICAL"
+	case near == urgent, o.Result == reconcile.ResultBlocked, o.Leaked == reconcile.LeakedAlive:
 		return "HIGH"
 	case slices.ContainsFunc(o.Notes, func(n reconcile.NoteOutcome) bool { return n.Reason == rotation.LeakedAlive }):
 		return "HIGH"

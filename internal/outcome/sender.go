@@ -101,14 +101,14 @@ func (s *Sender) Send(outcomes ...reconcile.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range outcomes {
-		if !news(o) {
+		if !news(o, at) {
 			// Only a run that finds nothing to do ends a lasting state.
 			if o.Result == reconcile.ResultUnchanged {
 				delete(s.sent, o.Credential)
 			}
 			continue
 		}
-		now := state(o)
+		now := state(o, at)
 		if s.sent[o.Credential] == now {
 			continue
 		}

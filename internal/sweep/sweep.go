@@ -48,6 +48,9 @@ type Config struct {
 	Every time.Duration
 	// Log receives why lists can't be read. If nil, it is discarded.
 	Log *slog.Logger
+	// Progress, if set, is called after each credential of a sweep: done of all are
+	// done. The calls of one sweep follow each other.
+	Progress func(done, all int, out reconcile.Outcome)
 }
 
 // Sweeper reconciles credentials. It is safe for concurrent use.
@@ -88,7 +91,8 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential,
 	outcomes := make([]*reconcile.Outcome, len(credentials))
 	var (
 		runs    sync.WaitGroup
-		mu      sync.Mutex // guards swept.Unknown
+		mu      sync.Mutex // guards swept.Unknown and done
+		done    int
 		swept   reconcile.SweepResult
 		stopped error
 	)
@@ -111,6 +115,9 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential,
 			mu.Lock()
 			defer mu.Unlock()
 			outcomes[i] = &out
+			if done++; s.cfg.Progress != nil {
+				s.cfg.Progress(done, len(credentials), out)
+			}
 			if err != nil && swept.Unknown == nil {
 				swept.Unknown = err
 			}
