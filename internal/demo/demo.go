@@ -500,6 +500,13 @@ func (d *demo) table(outcomes []reconcile.Outcome) error {
 func (d *demo) stayUp(ctx context.Context, last reconcile.Outcome) error {
 	ready := d.cloud.Ready()
 	d.say("\nlatchkey stays up on %s; Ctrl-C stops it. Try:\n", d.url)
+	if d.Form != "function" { // its process keeps no state between calls
+		d.say("  # the status page, for a browser on this machine")
+		d.say("  %s/", d.url)
+		d.say("  # the metrics, and how Prometheus scrapes them")
+		d.say("  curl -s %s/metrics", d.url)
+		d.say("  scrape_configs: [{job_name: latchkey, static_configs: [{targets: ['%s']}]}]", strings.TrimPrefix(d.url, "http://"))
+	}
 	d.say("  # a sweep: nothing is due")
 	d.say("  curl -s -X POST %s/ -H 'Authorization: Bearer %s' -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /me' -H 'ce-type: dev.latchkey.sweep'", d.url, d.token.Expose())
 	d.say("  # another key for one project (not within 10 minutes of the last: move the clock, see below)")
