@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/report"
 )
 
 type historyCommand struct {
@@ -21,6 +22,15 @@ func (c historyCommand) Run(ctx context.Context, env environment, std cli.Stream
 // Help has examples.
 func (historyCommand) Help() string {
 	return "    latchkey history logs-sender\n    latchkey history logs-sender --audit records.json -o json"
+}
+
+// accountKeys lists all API keys of the account.
+func (p *assembly) accountKeys(ctx context.Context) (all []report.AccountKey, err error) {
+	keys, err := p.iam.AccountKeys(ctx)
+	for _, k := range keys {
+		all = append(all, report.AccountKey(k))
+	}
+	return all, err
 }
 
 type reportCommand struct {
@@ -41,5 +51,5 @@ func (c reportCommand) Run(ctx context.Context, env environment, std cli.Streams
 
 // Help has examples.
 func (reportCommand) Help() string {
-	return "    latchkey report\n    latchkey report --csv >keys.csv\n    latchkey report --html keys.html --audit records.json"
+	return "    latchkey report\n    latchkey report --csv >keys.csv\n    latchkey report --html keys.html --audit records.json\n    latchkey report --account --csv >account.csv"
 }

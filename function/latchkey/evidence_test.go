@@ -86,3 +86,32 @@ func TestAReportHasOneRowForEachKeyAndADigest(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
+
+func TestACensusHasTheKeysOfUsersAndServiceIDs(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != cli.ExitOK {
+		t.Fatalf("sweep: exit %d\n%s", code, out)
+	}
+	code, out := s.command("report", "--account", "--json")
+	var census struct {
+		Keys []struct{ Key, Kind, Credential, Retire string }
+	}
+	if err := json.Unmarshal([]byte(out), &census); err != nil || code != cli.ExitOK {
+		t.Fatalf("exit %d, %v\n%s", code, err, out)
+	}
+	managed, others := 0, 0
+	for _, k := range census.Keys {
+		switch {
+		case k.Credential != "":
+			managed++
+		case k.Retire != "":
+			others++
+		}
+	}
+	if managed != 2 || managed+others != len(census.Keys) || len(census.Keys) != len(s.cloud.State(false).APIKeys) {
+		t.Errorf("%d keys of latchkey's and %d others of %d\n%s", managed, others, len(s.cloud.State(false).APIKeys), out)
+	}
+	if code, _ := s.command("report", "--account", "--html", "x.html"); code != cli.ExitError {
+		t.Errorf("a page of a census: exit %d", code)
+	}
+}

@@ -115,15 +115,19 @@ func (r Runner) printHistories(histories []evidence.History) error {
 // Report says what a report is made of, and where it is written.
 type Report struct {
 	Evidence
-	CSV    bool          `help:"Print one line per key, for a spreadsheet." name:"csv" xor:"format"`
-	JSON   bool          `help:"Print the report as JSON." name:"json" xor:"format"`
-	HTML   string        `help:"Write a page that needs nothing beside itself, and prints well." name:"html" placeholder:"FILE" xor:"format"`
-	Period time.Duration `help:"The period in which rotations are counted." default:"2160h" placeholder:"DURATION"`
+	CSV     bool          `help:"Print one line per key, for a spreadsheet." name:"csv" xor:"format"`
+	JSON    bool          `help:"Print the report as JSON." name:"json" xor:"format"`
+	HTML    string        `help:"Write a page that needs nothing beside itself, and prints well." name:"html" placeholder:"FILE" xor:"format"`
+	Account bool          `help:"Count all API keys of the account instead, with the commands that would adopt or end them."`
+	Period  time.Duration `help:"The period in which rotations are counted." default:"2160h" placeholder:"DURATION"`
 }
 
 // Report prints or writes the evidence about every key against named controls. It
 // prints the SHA-256 of what it wrote to stderr, in the form of sha256sum.
 func (r Runner) Report(ctx context.Context, how Report, owner, version string) error {
+	if how.Account {
+		return r.census(ctx, how)
+	}
 	records, err := how.records()
 	if err != nil {
 		return err
@@ -148,6 +152,41 @@ func (r Runner) Report(ctx context.Context, how Report, owner, version string) e
 		return fmt.Errorf("writing the report: %w", err)
 	case incomplete != nil:
 		return fmt.Errorf("%w: the report is not complete: %w", ErrTryAgain, incomplete)
+	}
+	return nil
+}
+
+// errNoCensusPage: a census is a table.
+var errNoCensusPage = errors.New("--account has no page: use --csv or --json")
+
+// census prints all API keys of the account.
+func (r Runner) census(ctx context.Context, how Report) error {
+	if how.HTML != "" {
+		return errNoCensusPage
+	}
+	keys, err := r.Account(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, k := range keys {
+		ids = append(ids, k.ID)
+	}
+	used, incomplete := evidence.Uses(ctx, r.IAM, ids)
+	c := report.CensusOf(keys, used, r.Now())
+	switch {
+	case how.CSV:
+		err = r.digested("-", r.Std.Out, c.WriteCSV)
+	case how.JSON:
+		err = r.digested("-", r.Std.Out, c.WriteJSON)
+	default:
+		err = c.WriteText(r.Std.Out)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("writing the census: %w", err)
+	case incomplete != nil:
+		return fmt.Errorf("%w: the use of some keys is not known: %w", ErrTryAgain, incomplete)
 	}
 	return nil
 }

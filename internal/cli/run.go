@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/evidence"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/report"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -42,6 +43,8 @@ type Runner struct {
 	Look    Look
 	Keys    Keys
 	IAM     evidence.IAM // for the history and the report
+	// Account returns all API keys of the account.
+	Account func(context.Context) ([]report.AccountKey, error)
 	Sweeper Sweep
 	Now     func() time.Time
 	User    string // in the cause of what is done

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -135,6 +136,30 @@ func (c *Credential) read(ctx context.Context, iam IAM, wanted reconcile.Credent
 	if wanted.Given == "" { // the policies of a given service ID are not latchkey's
 		c.Wider = reconcile.Missing(granted, wanted.Policies)
 	}
+}
+
+// Uses returns when each key was last used, and zero if it never was. A key whose use
+// could not be read is not in the map, and err is the first reason.
+func Uses(ctx context.Context, iam IAM, keyIDs []string) (used map[string]time.Time, err error) {
+	used = map[string]time.Time{}
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(width)
+	for _, id := range keyIDs {
+		g.Go(func() error {
+			at, uerr := iam.Used(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			if uerr == nil {
+				used[id] = at
+			} else if err == nil {
+				err = uerr
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // err is the first error
+	return used, err
 }
 
 // put adds a key, in place of what the run has seen of it.

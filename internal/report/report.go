@@ -5,7 +5,6 @@
 package report
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -221,8 +220,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 	}{r, Controls})
 }
 
-// WriteCSV writes one line per key. A cell that a spreadsheet would take for a formula
-// begins with an apostrophe.
+// WriteCSV writes one line per key.
 func (r Report) WriteCSV(w io.Writer) error {
 	header := []string{
 		"credential", "condition", "reason", "service ID", "key", "published", "works", "created", "age in days", "expires", "superseded",
@@ -231,8 +229,7 @@ func (r Report) WriteCSV(w io.Writer) error {
 	for _, c := range Controls {
 		header = append(header, c.ID+" ("+strings.Join(c.Standards, "; ")+")")
 	}
-	out := csv.NewWriter(w)
-	_ = out.Write(header) // Flush keeps the error
+	rows := [][]string{header}
 	for _, row := range r.Rows {
 		lastUse := stamp(row.LastUse)
 		if !row.UseRead && row.Key != "" {
@@ -246,15 +243,9 @@ func (r Report) WriteCSV(w io.Writer) error {
 		for _, c := range Controls {
 			cells = append(cells, string(row.Verdicts[c.ID]))
 		}
-		for i, c := range cells {
-			if c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
-				cells[i] = "'" + c
-			}
-		}
-		_ = out.Write(cells)
+		rows = append(rows, cells)
 	}
-	out.Flush()
-	return out.Error()
+	return writeRows(w, rows)
 }
 
 // WriteText writes the controls with their counts, for a terminal.
