@@ -104,21 +104,34 @@ CLOUDEVENTS := $(CACHE)/cloudevents/node_modules/cloudevents
 $(CLOUDEVENTS)/package.json: | $(NODE24)
 	npm install --silent --no-audit --no-fund --prefix $(CACHE)/cloudevents cloudevents@10.0.0
 
+# Chromium and axe-core, which look at the status page as a person does.
+CHROMIUM := $(or $(shell command -v chromium),/usr/bin/chromium)
+AXE_MADE := internal/page/testdata/package.json internal/page/testdata/package-lock.json
+AXE_DIR  := $(CACHE)/axe-$(shell cat $(AXE_MADE) | sha256sum | cut -c1-16)
+AXE      := $(AXE_DIR)/node_modules/axe-core/axe.min.js
+
+$(CHROMIUM):
+	apt-get update -q && apt-get install -yq --no-install-recommends chromium
+
+$(AXE): $(NODE24)
+	mkdir -p $(AXE_DIR) && cp $(AXE_MADE) $(AXE_DIR)/ && npm ci --silent --no-audit --no-fund --prefix $(AXE_DIR)
+
 # promtool, which tests the alert rules.
 PROMTOOL := $(or $(shell command -v promtool),/usr/bin/promtool)
 
 $(PROMTOOL):
 	apt-get update -q && apt-get install -yq --no-install-recommends prometheus
 
-test-real: ## Run the tests that need Node, a Kubernetes API server, etcd and Vault.
-test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(PROMTOOL) real-servers
+test-real: ## Run the tests that need Node, a Kubernetes API server, etcd, Vault, Chromium and promtool.
+test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(PROMTOOL) $(CHROMIUM) $(AXE) real-servers
 	@echo "Node: $$($(NODE24) --version) for the function, $$(node --version) on the machine"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
 	LATCHKEY_PLATFORM_SERVICES=$(PLATFORM_SERVICES) \
 	LATCHKEY_CLOUDEVENTS=$(CLOUDEVENTS) LATCHKEY_PROMTOOL=$(PROMTOOL) \
+	LATCHKEY_CHROMIUM=$(CHROMIUM) LATCHKEY_AXE=$(AXE) \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
-	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator ./deploy/observe
+	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator ./internal/page ./deploy/observe
 
 deploy-check: ## Run every deploy script against a stand-in for ibmcloud.
 	bash deploy/check.sh

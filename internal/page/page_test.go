@@ -190,8 +190,13 @@ func many(n int) Page {
 			c, why = condition.Blocked, rotation.StoreDenied
 		}
 		one := credential(fmt.Sprintf("logs-sender/39726e08-8c64-4447-8b0f-%012d", i), c, why, time.Duration(i%90)*days)
-		one.Key = fmt.Sprintf("ApiKey-d31f63a0-5202-4021-904f-%012d", i)
-		one.Keys[1].ID = one.Key
+		id := fmt.Sprintf("ApiKey-d31f63a0-5202-4021-904f-%012d", i)
+		for j := range one.Keys {
+			if one.Keys[j].ID == one.Key {
+				one.Keys[j].ID = id
+			}
+		}
+		one.Key, one.Stores[0].Key = id, id
 		p.Credentials = append(p.Credentials, one)
 	}
 	return p

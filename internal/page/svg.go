@@ -16,8 +16,9 @@ const (
 	lineWidth = 240
 )
 
-// timeline draws a credential's keys in one row. It has numbers only, so nothing in it
-// needs escaping. The columns beside it say the same in words.
+// timeline draws a credential's keys in one row, the published one below the others. It
+// has numbers only, so nothing in it needs escaping. The columns beside it say the same
+// in words.
 func timeline(c evidence.Credential, now time.Time) template.HTML {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d 10" aria-hidden=true>`, lineWidth)
@@ -26,9 +27,13 @@ func timeline(c evidence.Credential, now time.Time) template.HTML {
 		return min(max(int((days+lineDays)*lineWidth/(2*lineDays)), 0), lineWidth)
 	}
 	for _, k := range c.Keys {
+		y := 0
+		if k.ID == c.Key {
+			y = 5
+		}
 		for _, s := range spans(c, k, now) {
 			if x, end := at(s.from), at(s.to); end > x {
-				fmt.Fprintf(&b, `<rect class=%s x=%d width=%d height=10 />`, s.phase, x, end-x)
+				fmt.Fprintf(&b, `<rect class=%s x=%d y=%d width=%d height=4 />`, s.phase, x, y, end-x)
 			}
 		}
 	}
