@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,6 +122,7 @@ func (c *Credential) read(ctx context.Context, iam IAM, wanted reconcile.Credent
 			continue
 		}
 		_, cause, _ := reconcile.ParseMarker(r.Description)
+		cause = strings.TrimPrefix(strings.TrimPrefix(cause, wanted.KeyDescription), "; ") // what is before the cause
 		k := Key{Key: r.Key, Creator: r.Creator, Cause: cause, Stores: naming(c.Outcome, r.ID), Changes: r.Changes}
 		k.Used, err = iam.Used(ctx, r.ID)
 		unread("the use of "+r.ID, err)

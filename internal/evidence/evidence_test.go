@@ -47,14 +47,14 @@ func TestEvidenceIsWhatIAMShowsOfTheCredentialsKeys(t *testing.T) {
 	wide := reconcile.Policy{Service: "cloud-object-storage", Roles: []string{"Manager"}}
 	iam := fakeIAM{
 		keys: []reconcile.KeyRecord{
-			record("ApiKey-2", "logs", "dev.latchkey.rotate subject CHG0031", now.Add(-time.Hour)),
+			record("ApiKey-2", "logs", "Sends logs; dev.latchkey.rotate subject CHG0031", now.Add(-time.Hour)),
 			record("ApiKey-1", "old-logs", "sweep", now.Add(-48*time.Hour)),
 			record("ApiKey-3", "other", "sweep", now),
 		},
 		granted: []reconcile.Policy{logs, wide},
 		used:    map[string]time.Time{"ApiKey-1": now.Add(-3 * time.Hour)},
 	}
-	wanted := reconcile.Credential{Name: "logs", Former: []string{"old-logs"}, Policies: []reconcile.Policy{logs}}
+	wanted := reconcile.Credential{Name: "logs", Former: []string{"old-logs"}, KeyDescription: "Sends logs", Policies: []reconcile.Policy{logs}}
 	o := reconcile.Outcome{Credential: "logs", ServiceID: "ServiceId-1", Stores: []reconcile.StoreOutcome{{Name: "file", Key: "ApiKey-2"}}}
 	got := Gather(t.Context(), iam, []reconcile.Credential{wanted}, []reconcile.Outcome{o})[0]
 	if len(got.Keys) != 2 || got.Keys[0].ID != "ApiKey-1" || got.Keys[1].ID != "ApiKey-2" {
@@ -100,7 +100,7 @@ func TestAHistoryTellsWhatTheMarksShow(t *testing.T) {
 	if got, want := strings.Join(lines, "\n"), strings.Join(want, "\n"); got != want {
 		t.Errorf("told\n%s\nwant\n%s", got, want)
 	}
-	if ends := strings.Join(h.Ends, " "); !strings.Contains(ends, "2 keys, the oldest of 2026-11-24 08:00:00") || !strings.Contains(ends, "No audit records") {
+	if ends := strings.Join(h.Ends, " "); !strings.Contains(ends, "Keys that IAM shows: 2, the oldest of 2026-11-24 08:00:00") || !strings.Contains(ends, "No audit records") {
 		t.Errorf("it ends with %q", h.Ends)
 	}
 }

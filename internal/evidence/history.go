@@ -87,7 +87,7 @@ func (k Key) moments(now time.Time) (all []Moment) {
 // ends says how far the sources reach.
 func (c Credential) ends(records, own []Record) (lines []string) {
 	if len(c.Keys) > 0 {
-		lines = append(lines, fmt.Sprintf("IAM shows %d keys, the oldest of %s. It keeps nothing of a key that was deleted.", len(c.Keys), c.Keys[0].Created.UTC().Format(time.DateTime)))
+		lines = append(lines, fmt.Sprintf("Keys that IAM shows: %d, the oldest of %s. It keeps nothing of a key that was deleted.", len(c.Keys), c.Keys[0].Created.UTC().Format(time.DateTime)))
 	} else {
 		lines = append(lines, "IAM shows no key of this credential. It keeps nothing of a key that was deleted.")
 	}
