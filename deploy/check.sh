@@ -202,7 +202,7 @@ done
 ok "provider: one job, no retries, the parameters and credentials of its secrets" called 'ce job create --name latchkey-provider .*--env SMIN_SERVICE_ID=.*--env SMOUT_APIKEY=.*--maxexecutiontime 3000 --retrylimit 0 '
 ok "provider: one authorization to start it" count 1 'iam authorization-policy-create secrets-manager codeengine '
 ok "provider: rejected without one in the config" eval 'grep -v "^provider:" "$here/examples/full.yaml" >"$work/no-provider.yaml"; no script job/provider.sh "${provider[@]}" "CONFIG=$work/no-provider.yaml"'
-ok "provider: its identity completes tasks and grants no role" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job SECRETS_TASKS=44444444-2222-4333-8444-555555555555
+ok "provider: its identity completes tasks and grants no role" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job CODE_ENGINE=none MANAGED_SERVICE_IDS=ServiceId-1 SECRETS_TASKS=44444444-2222-4333-8444-555555555555
 ok "provider: SecretTaskUpdater" called 'iam trusted-profile-policy-create latchkey --roles SecretTaskUpdater.*SecretsReader --service-name secrets-manager --service-instance 44444444-2222-4333-8444-555555555555'
 ok "provider: removed" runs job/teardown.sh
 ok "provider: no job left" gone job
@@ -211,19 +211,28 @@ ok "provider: no secret in arguments, output or environment" quiet
 # --- Identity
 
 world iam
-run=(FORM=function "GRANTS=logs:$logs:Sender;cloud-object-storage::Reader,Writer")
+run=(FORM=function CODE_ENGINE=all "GRANTS=logs:$logs:Sender;cloud-object-storage::Reader,Writer")
 ok "iam: deploy" runs iam/deploy.sh "${run[@]}"
 ok "iam: the link names the component, in the Code Engine project" called \
 	'iam trusted-profile-link-create latchkey --name latchkey-function --cr-type CE --link-crn crn:v1:bluemix:public:codeengine:.* --link-component-type function --link-component-name latchkey'
-ok "iam: Administrator on IAM Identity" called 'iam trusted-profile-policy-create latchkey --roles Administrator --service-name iam-identity $'
+ok "iam: Viewer and Service ID creator on IAM Identity" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Service.*ID.*creator --service-name iam-identity $'
 ok "iam: Viewer and Writer on Code Engine" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine $'
 ok "iam: the granted role and Administrator, on that instance" called "iam trusted-profile-policy-create latchkey --roles Administrator.*Sender --service-name logs --service-instance $logs"
 ok "iam: a grant without an instance" called 'iam trusted-profile-policy-create latchkey --roles Administrator.*Reader.*Writer --service-name cloud-object-storage $'
 ok "iam: deploy again" runs iam/deploy.sh "${run[@]}"
 ok "iam: nothing made twice" eval 'count 1 "iam trusted-profile-create " && count 1 "iam trusted-profile-link-create " && count 4 "iam trusted-profile-policy-create " && count 4 "iam trusted-profile-policy-update "'
+narrow=(CODE_ENGINE= CODE_ENGINE_RESOURCE_GROUP_ID=group1 "CODE_ENGINE_PROJECTS=project1;project2" "ACCESS_GROUPS=AccessGroupId-1;AccessGroupId-2" MANAGED_SERVICE_IDS=ServiceId-1)
+ok "iam: everything as narrow as it can be" runs iam/deploy.sh "${run[@]}" "${narrow[@]}"
+ok "iam: Code Engine in one resource group" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine --resource-group-id group1 $'
+ok "iam: Code Engine in one project" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine --service-instance project2 $'
+ok "iam: one access group" called 'iam trusted-profile-policy-create latchkey --roles Editor --service-name iam-groups --resource AccessGroupId-2 $'
+ok "iam: Administrator on one service ID" called 'iam trusted-profile-policy-create latchkey --roles Administrator --service-name iam-identity --resource ServiceId-1 $'
+ok "iam: the narrow policies again" runs iam/deploy.sh "${run[@]}" "${narrow[@]}"
+ok "iam: no narrow policy made twice" count 11 "iam trusted-profile-policy-create "
+ok "iam: every project must be asked for" no script iam/deploy.sh FORM=app "GRANTS=logs:$logs:Sender"
 ok "iam: another form is one more link" eval 'runs iam/deploy.sh "${run[@]}" FORM=app && called "iam trusted-profile-link-create latchkey --name latchkey-app .*--link-component-type application"'
-ok "iam: a grant without a role is rejected" no script iam/deploy.sh FORM=app "GRANTS=logs:$logs"
-ok "iam: an unknown form is rejected" no script iam/deploy.sh FORM=lambda "GRANTS=logs:$logs:Sender"
+ok "iam: a grant without a role is rejected" no script iam/deploy.sh FORM=app CODE_ENGINE=all "GRANTS=logs:$logs"
+ok "iam: an unknown form is rejected" no script iam/deploy.sh FORM=lambda CODE_ENGINE=all "GRANTS=logs:$logs:Sender"
 ok "iam: teardown" runs iam/teardown.sh
 ok "iam: no profile left" gone profile
 ok "iam: teardown again" runs iam/teardown.sh

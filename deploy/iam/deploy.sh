@@ -2,13 +2,24 @@
 # Creates the trusted profile that one form of latchkey logs in with, and its
 # policies. deploy/iam/README.md has the reason for each.
 #   FORM=function|app|job   the one component that the profile trusts
-#   SECRETS_TASKS           GUID of the Secrets Manager instance, for the provider
 #   GRANTS='service:instance:role,role;…'   the roles that latchkey may grant
+#   MANAGED_SERVICE_IDS='ServiceId-…;…'     the service IDs that others created: serviceID.id in the config
+#   ACCESS_GROUPS='AccessGroupId-…;…'       the access groups of the config
+#   CODE_ENGINE_RESOURCE_GROUP_ID, or CODE_ENGINE_PROJECTS='GUID;…', or CODE_ENGINE=all, or none
+#   SECRETS_TASKS           GUID of the Secrets Manager instance, for the provider
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 need FORM
-[[ -n ${SECRETS_TASKS:-} ]] || need GRANTS
+[[ -n ${SECRETS_TASKS:-}${MANAGED_SERVICE_IDS:-}${ACCESS_GROUPS:-} ]] || need GRANTS
+case ${CODE_ENGINE:-limited} in
+all | none) ;;
+limited)
+	[[ -n ${CODE_ENGINE_RESOURCE_GROUP_ID:-}${CODE_ENGINE_PROJECTS:-} ]] ||
+		die "set CODE_ENGINE_RESOURCE_GROUP_ID or CODE_ENGINE_PROJECTS to the projects that latchkey writes to; CODE_ENGINE=all is every project, none is none"
+	;;
+*) die "CODE_ENGINE must be all or none" ;;
+esac
 tools
 select_project
 PROFILE=${PROFILE:-$NAME}
@@ -38,30 +49,52 @@ else
 		--link-component-type "$component" --link-component-name "$NAME" >/dev/null
 fi
 
-# policy ROLES SERVICE [INSTANCE [RESOURCE-GROUP-ID]]
+# policy ROLES SERVICE [INSTANCE [RESOURCE-GROUP-ID [RESOURCE]]]
 # creates or updates the one policy for this service and scope.
 policy() {
-	local roles=$1 service=$2 instance=${3:-} group=${4:-} id flags
+	local roles=$1 service=$2 instance=${3:-} group=${4:-} resource=${5:-} id flags scope
 	flags=(--roles "$roles" --service-name "$service")
 	[[ -z $instance ]] || flags+=(--service-instance "$instance")
 	[[ -z $group ]] || flags+=(--resource-group-id "$group")
+	[[ -z $resource ]] || flags+=(--resource "$resource")
+	scope=${instance:-${group:-${resource:-everything}}}
 	id=$(ibmcloud iam trusted-profile-policies "$PROFILE" --output JSON |
-		jq -r --arg s "$service" --arg i "$instance" --arg g "$group" '
+		jq -r --arg s "$service" --arg i "$instance" --arg g "$group" --arg r "$resource" '
 			def value($n): [.resources[]?.attributes[]? | select(.name == $n) | .value][0] // "";
-			[.[]? | select(value("serviceName") == $s and value("serviceInstance") == $i and value("resourceGroupId") == $g) | .id][0] // ""')
+			[.[]? | select(value("serviceName") == $s and value("serviceInstance") == $i and value("resourceGroupId") == $g and value("resource") == $r) | .id][0] // ""')
 	if [[ -n $id ]]; then
-		say "policy $service ${instance:-all instances}: update to $roles"
+		say "policy $service $scope: update to $roles"
 		ibmcloud iam trusted-profile-policy-update "$PROFILE" "$id" "${flags[@]}" >/dev/null
 	else
-		say "policy $service ${instance:-all instances}: create with $roles"
+		say "policy $service $scope: create with $roles"
 		ibmcloud iam trusted-profile-policy-create "$PROFILE" "${flags[@]}" >/dev/null
 	fi
 }
 
-policy "${IDENTITY_ROLES:-Administrator}" iam-identity
-policy Viewer,Writer codeengine "" "${CODE_ENGINE_RESOURCE_GROUP_ID:-}"
-# Only a config with accessGroups needs this. It allows adding members to any group.
-[[ -z ${ACCESS_GROUPS:-} ]] || policy Editor iam-groups
+# each 'a;b' COMMAND… runs the command with each item as its last argument.
+each() {
+	local items item
+	IFS=';' read -r -a items <<<"$1"
+	shift
+	for item in "${items[@]}"; do [[ -z $item ]] || "$@" "$item"; done
+}
+
+# latchkey creates its service IDs, and their creator administers them and their keys.
+policy "${IDENTITY_ROLES:-Viewer,Service ID creator}" iam-identity
+# The keys of a service ID that another tool created take an Administrator of that one.
+each "${MANAGED_SERVICE_IDS:-}" policy Administrator iam-identity "" ""
+
+case ${CODE_ENGINE:-limited} in
+all) policy Viewer,Writer codeengine ;;
+limited)
+	[[ -z ${CODE_ENGINE_RESOURCE_GROUP_ID:-} ]] || policy Viewer,Writer codeengine "" "$CODE_ENGINE_RESOURCE_GROUP_ID"
+	each "${CODE_ENGINE_PROJECTS:-}" policy Viewer,Writer codeengine
+	;;
+esac
+
+# An Editor adds members to the group. Viewer shows the members of all groups.
+[[ -z ${ACCESS_GROUPS:-} ]] || policy Viewer iam-groups
+each "${ACCESS_GROUPS:-}" policy Editor iam-groups "" ""
 
 # Only the provider of custom credentials needs this, to read and complete tasks.
 [[ -z ${SECRETS_TASKS:-} ]] || policy SecretTaskUpdater,SecretsReader secrets-manager "$SECRETS_TASKS"

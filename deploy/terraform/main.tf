@@ -33,9 +33,19 @@ resource "ibm_iam_trusted_profile_link" "this" {
 
 resource "ibm_iam_trusted_profile_policy" "identity" {
   profile_id = ibm_iam_trusted_profile.this.id
-  roles      = ["Administrator"]
+  roles      = ["Viewer", "Service ID creator"]
   resources {
     service = "iam-identity"
+  }
+}
+
+resource "ibm_iam_trusted_profile_policy" "managed" {
+  for_each   = var.managed_service_ids
+  profile_id = ibm_iam_trusted_profile.this.id
+  roles      = ["Administrator"]
+  resources {
+    service  = "iam-identity"
+    resource = each.value
   }
 }
 
@@ -88,6 +98,7 @@ resource "ibm_code_engine_function" "this" {
   depends_on = [
     ibm_iam_trusted_profile_link.this,
     ibm_iam_trusted_profile_policy.identity,
+    ibm_iam_trusted_profile_policy.managed,
     ibm_iam_trusted_profile_policy.code_engine,
     ibm_iam_trusted_profile_policy.grants,
   ]

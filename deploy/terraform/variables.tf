@@ -32,9 +32,14 @@ variable "secret_name" {
 }
 
 variable "code_engine_resource_group_id" {
-  description = "Resource group of the projects that latchkey manages; null for all."
+  description = "Resource group of the projects that latchkey manages; null for all of them."
   type        = string
-  default     = null
+}
+
+variable "managed_service_ids" {
+  description = "IDs of the service IDs that others created and whose keys latchkey manages: serviceID.id in the config."
+  type        = set(string)
+  default     = []
 }
 
 variable "grants" {

@@ -33,10 +33,19 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std cli.Streams
 		Secrets: secretsToCheck(env, p.cfg),
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
+		Needs:      rolesNeeded(p.cfg),
 	}, std.Lines())
-	fmt.Fprintf(std.Out, "%d ok, %d failed, %d unknown\n", tally.OK, tally.Failed, tally.Unknown)
+	fmt.Fprintf(std.Out, "%d ok, %d failed, %d unknown, %d wider than needed\n", tally.OK, tally.Failed, tally.Unknown, tally.Wide)
 	if tally.Failed > 0 {
 		return errFailedChecks
 	}
 	return nil
+}
+
+// rolesNeeded returns the roles that the config needs, as the doctor compares them.
+func rolesNeeded(cfg *config.Config) (needs []doctor.Need) {
+	for _, g := range cfg.Needs().Grants {
+		needs = append(needs, doctor.Need{Service: g.Service, Role: g.Role, Attribute: g.Attribute, Value: g.Value})
+	}
+	return needs
 }

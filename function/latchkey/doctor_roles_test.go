@@ -195,15 +195,15 @@ func TestASweepWorksExactlyWhenTheDoctorFindsNoFailure(t *testing.T) {
 		},
 		"a Viewer": {
 			policies: []string{"Viewer serviceName=iam-identity", grantsLogs, writesCode, seesGroups},
-			fix:      []string{"--roles Operator --service-name iam-identity"},
+			fix:      []string{`--roles "Service ID creator" --service-name iam-identity`},
 		},
 		"no role on IAM Identity": {
 			policies: []string{grantsLogs, writesCode, seesGroups},
-			fix:      []string{"--roles Operator,Editor --service-name iam-identity"},
+			fix:      []string{`--roles "Viewer,Service ID creator" --service-name iam-identity`},
 		},
 		"a resource group of IAM Identity, which has none": {
 			policies: []string{"Administrator serviceName=iam-identity resourceGroupId=" + cloud.ResourceGroupID, grantsLogs, writesCode, seesGroups},
-			fix:      []string{"--roles Operator,Editor --service-name iam-identity"},
+			fix:      []string{`--roles "Viewer,Service ID creator" --service-name iam-identity`},
 		},
 		"Operator and Editor for the service IDs of others": {
 			config:   earlier,

@@ -52,7 +52,7 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 			s.cloud.Cloud().Grant(self, "logs", admin)
 		}, says: []string{"FAIL  permission: Sender on logs is missing", "--roles Sender --service-name logs"}},
 		"the right to make keys": {harm: func(s *stage) { s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "iam-identity") },
-			says: []string{"FAIL  permission: no role on iam-identity", "--roles Operator,Editor --service-name iam-identity"}},
+			says: []string{"FAIL  permission: no role on iam-identity", "--roles \"Viewer,Service ID creator\" --service-name iam-identity"}},
 		"the right to write secrets": {harm: func(s *stage) { s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "codeengine") },
 			says: []string{"FAIL", "--roles Writer --service-name codeengine"}},
 		"a key that works": {harm: func(*stage) {}, env: map[string]string{"IBMCLOUD_API_KEY": strings.Repeat("x", 44)},

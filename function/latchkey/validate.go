@@ -68,7 +68,11 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 		fmt.Fprintf(out, "needs the file %s: %s\n", f.Name, f.For)
 	}
 	for _, g := range n.Grants {
-		fmt.Fprintf(out, "needs the role %s on %s: %s\n", g.Role, g.Service, g.Why)
+		limit := ""
+		if g.Attribute != "" {
+			limit = " (" + g.Attribute + " " + g.Value + ")"
+		}
+		fmt.Fprintf(out, "needs the role %s on %s%s: %s\n", g.Role, g.Service, limit, g.Why)
 	}
 	if err := checkKubeconfigs(env, cfg); err != nil {
 		return err

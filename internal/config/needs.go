@@ -46,8 +46,12 @@ type Source struct {
 // Grant is a role that latchkey's identity needs.
 type Grant struct {
 	Service string `json:"service"` // in IAM, such as iam-identity
-	Role    string `json:"role"`
-	Why     string `json:"why"`
+	Role    string `json:"role"`    // its display name
+	// Attribute and Value limit the role, as an attribute of a policy: serviceInstance,
+	// resource or resourceGroupId. Both are empty where the config does not limit it.
+	Attribute string `json:"attribute,omitempty"`
+	Value     string `json:"value,omitempty"`
+	Why       string `json:"why"`
 }
 
 // Needs returns the variables, files and roles that the config needs.
@@ -66,36 +70,107 @@ func (c *Config) Needs() Needs {
 	return n
 }
 
-// grants returns the roles that latchkey's identity needs for the whole config. On
-// which instances is up to the grantor.
+// grants returns the roles that latchkey's identity needs for the whole config, and no
+// more. deploy/iam grants them.
 func (c *Config) grants() (grants []Grant) {
-	add := func(service, role, why string) {
-		if !slices.ContainsFunc(grants, func(g Grant) bool { return g.Service == service && g.Role == role }) {
-			grants = append(grants, Grant{service, role, why})
+	add := func(g Grant) {
+		if !slices.ContainsFunc(grants, func(had Grant) bool { return had.same(g) }) {
+			grants = append(grants, g)
 		}
 	}
-	add("iam-identity", "Operator", "to find and create service IDs, and to delete keys")
-	add("iam-identity", "Editor", "to create and update keys")
+	whole := func(service, role, why string) { add(Grant{Service: service, Role: role, Why: why}) }
+	whole(identityService, "Viewer", "to find service IDs and keys")
 	for _, e := range c.Entries {
+		if e.given != "" {
+			add(Grant{identityService, "Administrator", "resource", e.given, "to create, update and delete keys of a service ID that latchkey did not create"})
+		} else {
+			whole(identityService, "Service ID creator", "to create service IDs: their creator administers them and their keys")
+		}
 		for _, p := range e.policies {
+			on := p.on()
 			for _, role := range p.roles {
-				add(p.service, role, "since only a role that is held can be granted")
+				on.Role, on.Why = role, "since only a role that is held can be granted"
+				add(on)
 			}
-			add(p.service, "Administrator", "to grant roles on it")
+			on.Role, on.Why = "Administrator", "to grant roles on it"
+			add(on)
 		}
 		if len(e.groups) > 0 {
-			add("iam-groups", "Editor", "to add service IDs to access groups")
+			whole(groupsService, "Viewer", "to see the members of access groups")
+		}
+		for _, group := range e.groups {
+			on := Grant{Service: groupsService, Role: "Editor", Why: "to add service IDs to access groups"}
+			if strings.HasPrefix(group, groupPrefix) {
+				on.Attribute, on.Value = "resource", group
+			}
+			add(on)
 		}
 		for _, s := range e.stores {
 			if s.codeEngine != nil {
-				add("codeengine", "Viewer", "to see projects")
-				add("codeengine", "Writer", "to write secrets and restart apps")
+				whole("codeengine", "Viewer", "to see projects")
+				whole("codeengine", "Writer", "to write secrets and restart apps")
 			}
-			if s.secretsManager != nil && s.secretsManager.lock {
-				add("secrets-manager", "Manager", "to write secrets and remove their locks")
-			} else if s.secretsManager != nil {
-				add("secrets-manager", "Writer", "to write secrets")
+			if s.secretsManager != nil {
+				add(s.secretsManager.grant())
 			}
+		}
+	}
+	for _, g := range c.Provider.grants() {
+		add(g)
+	}
+	return grants
+}
+
+// Names of services in IAM, and what the ID of an access group begins with.
+const (
+	identityService = "iam-identity"
+	groupsService   = "iam-groups"
+	secretsService  = "secrets-manager"
+	groupPrefix     = "AccessGroupId-"
+)
+
+// same reports whether two grants are one, whatever they are for.
+func (g Grant) same(other Grant) bool {
+	other.Why = g.Why
+	return g == other
+}
+
+// on returns the resource of a policy as that of a grant. A template with an expression
+// limits nothing, since its result is not known.
+func (p policyTemplate) on() Grant {
+	g := Grant{Service: p.service}
+	if instance, ok := p.instance.literal(); ok {
+		g.Attribute, g.Value = "serviceInstance", instance
+	} else if group, ok := p.resourceGroup.literal(); ok {
+		g.Attribute, g.Value = "resourceGroupId", group
+	}
+	return g
+}
+
+func (s *secretsManagerTemplate) grant() Grant {
+	g := Grant{Service: secretsService, Role: "Writer", Why: "to write secrets"}
+	if s.lock {
+		g.Role, g.Why = "Manager", "to write secrets and remove their locks"
+	}
+	if instance, ok := s.instance.literal(); ok {
+		g.Attribute, g.Value = "serviceInstance", instance
+	}
+	return g
+}
+
+// grants returns the roles that the provider of custom credentials needs.
+func (p *Provider) grants() (grants []Grant) {
+	if p == nil {
+		return nil
+	}
+	for _, instance := range p.Instances {
+		for _, role := range []string{"SecretTaskUpdater", "SecretsReader"} {
+			grants = append(grants, Grant{secretsService, role, "serviceInstance", instance, "to read and complete tasks"})
+		}
+	}
+	for _, a := range p.Allow {
+		for _, id := range a.ServiceIDs {
+			grants = append(grants, Grant{identityService, "Administrator", "resource", id, "to create, update and delete keys of a service ID that latchkey did not create"})
 		}
 	}
 	return grants

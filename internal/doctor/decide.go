@@ -24,7 +24,7 @@ const unseen = "?"
 // 7a1c…)". It is empty for a whole service.
 func (r resource) part() (text string) {
 	for _, part := range [][2]string{
-		{"instance ", r.instance}, {"resource group ", r.narrowGroup()}, {strings.ReplaceAll(r.kind, "-", " ") + " ", r.id},
+		{"instance ", r.instance}, {"resource group ", r.narrowGroup()}, {strings.TrimLeft(strings.ReplaceAll(r.kind, "-", " ")+" ", " "), r.id},
 	} {
 		if part[1] != "" && part[1] != unseen {
 			text += " (" + part[0] + part[1] + ")"

@@ -67,11 +67,13 @@ type Config struct {
 	Secrets []Secret
 	// PerProject: an entry has a credential for each project.
 	PerProject bool
+	// Needs are the roles that the config needs.
+	Needs []Need
 }
 
 // Tally counts checks by their result. A check is unknown if it takes something
-// that we may not see.
-type Tally struct{ OK, Failed, Unknown int }
+// that we may not see. Wide counts roles that the config does not need.
+type Tally struct{ OK, Failed, Unknown, Wide int }
 
 // Examine writes a checklist to out, and counts the checks.
 func Examine(ctx context.Context, cfg Config, out io.Writer) Tally {
@@ -91,6 +93,7 @@ type examination struct {
 	unread   string    // why there may be more, if there may
 	noGroups bool      // IAM denied listing our access groups
 	known    []codeengine.Project
+	listed   bool            // every credential that exists was listed
 	checked  map[string]bool // needs that were checked
 }
 
@@ -143,7 +146,9 @@ func (d *examination) examine(ctx context.Context) {
 		d.creation(ctx)
 	}
 	if mayFind {
-		d.others(ctx, ids)
+		if foreign := d.others(ctx, ids); d.listed {
+			d.wide(foreign)
+		}
 	}
 	d.logs(ctx, credentials)
 }
@@ -187,6 +192,7 @@ func (d *examination) expand(ctx context.Context) []reconcile.Credential {
 		}
 		d.fail(fix, "config: some credentials could not be listed: %v", err)
 	}
+	d.listed = err == nil
 	if perr == nil && len(d.Regions) > 0 {
 		d.pass("projects: %d in %s", len(d.known), strings.Join(d.Regions, ", "))
 	}

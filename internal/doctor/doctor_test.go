@@ -209,7 +209,7 @@ func (w *world) examine(t *testing.T) (tally doctor.Tally, list string) {
 	tally = doctor.Examine(t.Context(), w.cfg, &out)
 	list = out.String()
 	count := func(prefix string) int { return strings.Count("\n"+list, "\n"+prefix) }
-	if got := (doctor.Tally{OK: count("ok    "), Failed: count("FAIL  "), Unknown: count("????  ")}); got != tally {
+	if got := (doctor.Tally{OK: count("ok    "), Failed: count("FAIL  "), Unknown: count("????  "), Wide: count("wide  ")}); got != tally {
 		t.Errorf("the list has %+v, and the tally is %+v", got, tally)
 	}
 	return tally, list
@@ -227,11 +227,12 @@ ok    sender: due: ApiKey-7 is published; 3 steps are due
 ok    sender: 3 of 20 keys are used
 ok    permission: Sender on logs, since only a role that is held can be granted
 ok    permission: Administrator on logs, to grant roles on it
+ok    permission: Viewer on iam-groups, to see the members of access groups
 ok    permission: Editor on iam-groups, to add service IDs to access groups
 ok    permission: Manager on secrets-manager, to remove the locks of its stores (instance sm-1) (secret group default)
 ok    permission: Viewer on codeengine, to see projects
 ok    permission: Writer on codeengine, to write secrets and restart apps
-ok    permission: Operator on iam-identity, to create service IDs
+ok    permission: Service ID creator on iam-identity, to create service IDs
 ok    logs: logs.example.com answers
 `
 	if tally.Failed+tally.Unknown != 0 || list != want {
@@ -290,22 +291,22 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 				w.findErr = fmt.Errorf("no: %w", reconcile.ErrDenied)
 			},
 			want: []string{"FAIL  permission: no role on iam-identity, to find service IDs: no: access denied\n" +
-				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Operator,Editor --service-name iam-identity\n"},
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles \"Viewer,Service ID creator\" --service-name iam-identity\n"},
 		},
 		"no right to create service IDs": {
 			harm: func(w *world) {
 				w.granted[0].Roles = []string{"Viewer"}
 				w.creators = map[string]string{"iam-ServiceId-7": "iam-ServiceId-1"}
 			},
-			want: []string{"FAIL  permission: Operator on iam-identity is missing, to create service IDs\n" +
-				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Operator --service-name iam-identity\n"},
+			want: []string{"FAIL  permission: Service ID creator on iam-identity is missing, to create service IDs\n" +
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles \"Service ID creator\" --service-name iam-identity\n"},
 		},
 		"no right to create service IDs, as a trusted profile": {
 			harm: func(w *world) {
 				w.granted[0].Roles, w.cfg.Profile = []string{"Viewer"}, "latchkey"
 				w.creators = map[string]string{"iam-ServiceId-7": "iam-ServiceId-1"}
 			},
-			want: []string{"      fix: ibmcloud iam trusted-profile-policy-create latchkey --roles Operator --service-name iam-identity\n"},
+			want: []string{"      fix: ibmcloud iam trusted-profile-policy-create latchkey --roles \"Service ID creator\" --service-name iam-identity\n"},
 		},
 		"an account that restricts the creation of service IDs": {
 			harm: func(w *world) { w.restricted = true },
@@ -360,8 +361,12 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"no role on access groups, which IAM does not list": {
 			harm: func(w *world) { without("iam-groups")(w); w.groupsErr = fmt.Errorf("no: %w", reconcile.ErrDenied) },
-			want: []string{"FAIL  permission: Editor on iam-groups is missing, to add service IDs to access groups\n" +
-				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Editor --service-name iam-groups\n"},
+			want: []string{
+				"FAIL  permission: Viewer on iam-groups is missing, to see the members of access groups\n" +
+					"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Viewer --service-name iam-groups\n",
+				"FAIL  permission: Editor on iam-groups is missing, to add service IDs to access groups\n" +
+					"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Editor --service-name iam-groups\n",
+			},
 		},
 		"no role on an instance whose secrets are locked": {
 			harm: func(w *world) { w.granted[4].Instance = "sm-2" },
@@ -376,7 +381,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		"service IDs that may not be listed": {
 			harm: func(w *world) { w.catalogErr = reconcile.ErrDenied },
 			want: []string{"FAIL  config: some credentials could not be listed: access denied\n" +
-				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Operator,Editor --service-name iam-identity\n"},
+				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles \"Viewer,Service ID creator\" --service-name iam-identity\n"},
 		},
 		"a role that does not exist": {
 			harm: func(w *world) { w.roles = []string{"Administrator", "Writer"} },

@@ -17,21 +17,28 @@ import (
 // everywhere is IAM Identity for the whole account.
 var everywhere = resource{service: identityService}
 
-// serviceIDRoles are the roles with which we can do everything to any service ID
-// and its keys, except for granting policies to those that others created.
-const serviceIDRoles = "Operator,Editor"
+// creatorRole lets us create service IDs. Their creator administers them and their keys,
+// so that beside it we need a Viewer only.
+const creatorRole = "Service ID creator"
+
+// creatorRoles are the roles of which each lets a program create service IDs, in the
+// spelling of CRNs.
+var creatorRoles = []string{"Operator", "Editor", "Administrator", "ServiceIdCreator"}
+
+// serviceIDRoles are the roles that find and create service IDs.
+const serviceIDRoles = "Viewer," + creatorRole
 
 // creation checks the right to create service IDs. A user needs no role, a program
 // one that creates, and everyone Service ID creator if the account restricts it. See
 // ibm-cloud-docs/iam, iam-serviceid.md; that a program needs a role is inferred.
 func (d *examination) creation(ctx context.Context) {
 	restricted, err := d.IAM.Restricted(ctx)
-	n := need{role: "Operator", enough: []string{"Operator", "Editor", "Administrator", "ServiceIdCreator"}, on: everywhere, why: "to create service IDs"}
+	n := need{role: creatorRole, enough: creatorRoles, on: everywhere, why: "to create service IDs"}
 	switch {
 	case err != nil:
 		n.why += " (whether the account restricts it can't be seen)"
 	case restricted:
-		n.role, n.enough = "Service ID creator", []string{"ServiceIdCreator"}
+		n.enough = []string{"ServiceIdCreator"}
 		n.why = "since the account restricts the creation of service IDs"
 	}
 	if !restricted && !strings.HasPrefix(d.self, "iam-") {
@@ -50,7 +57,14 @@ func (d *examination) roles(ctx context.Context, credentials []reconcile.Credent
 			d.granting(ctx, p)
 		}
 		if len(c.Groups) > 0 {
-			d.checkOnce(need{role: "Editor", on: resource{service: groupsService}, why: "to add service IDs to access groups"})
+			d.checkOnce(need{role: "Viewer", on: resource{service: groupsService}, why: "to see the members of access groups"})
+		}
+		for _, group := range c.Groups {
+			on := resource{service: groupsService, id: group}
+			if !strings.HasPrefix(group, "AccessGroupId-") {
+				on.id = unseen
+			}
+			d.checkOnce(need{role: "Editor", on: on, why: "to add service IDs to access groups"})
 		}
 		for _, st := range c.Stores {
 			if on, ok := d.project(st); ok && !slices.Contains(projects, on) {
@@ -166,26 +180,28 @@ func (d *examination) secrets(st reconcile.Store) {
 	d.checkOnce(need{role: "Writer", on: on, why: "to write secrets"})
 }
 
-// others checks the roles on service IDs that others created. The creator of a
-// service ID administers it. See ibm-cloud-docs/iam, iam-account_management.md,
-// #identity-service-account-management.
-func (d *examination) others(ctx context.Context, ids []found) {
+// others checks the roles on service IDs that others created, and returns these. The
+// creator of a service ID administers it. See ibm-cloud-docs/iam,
+// iam-account_management.md, #identity-service-account-management.
+func (d *examination) others(ctx context.Context, ids []found) (foreign []resource) {
 	needs := []need{
 		{role: "Operator", on: everywhere, why: "to delete keys of service IDs that others created"},
 		{role: "Editor", on: everywhere, why: "to create and update keys of service IDs that others created"},
 	}
 	mayGrant := need{role: "Administrator", on: everywhere, why: "to grant roles to service IDs that others created"}
-	if len(ids) == 0 || d.decide(mayGrant).verdict == held {
-		return // nothing to look for
-	}
 	var parts, granting []resource
 	ours := 0
 	creators, errs := make([]string, len(ids)), make([]error, len(ids))
 	d.each(ctx, len(ids), func(_ *examination, i int) { creators[i], errs[i] = d.IAM.Creator(ctx, "iam-"+ids[i].id) })
+	administrator := d.decide(mayGrant).verdict == held // all that follows is granted
 	for i, f := range ids {
 		creator, err := creators[i], errs[i]
 		on := resource{service: identityService, kind: "serviceid", id: f.id}
+		if err != nil || creator != d.self {
+			foreign = append(foreign, on)
+		}
 		switch {
+		case administrator:
 		case err != nil || creator == "":
 			d.unclear(needs, on, err)
 		case creator == d.self:
@@ -206,7 +222,7 @@ func (d *examination) others(ctx context.Context, ids []found) {
 	}
 	// An Administrator of access management may grant roles to every identity.
 	if d.decide(need{role: "Administrator", on: resource{service: accessService}}).verdict == held {
-		return
+		return foreign
 	}
 	for _, on := range granting {
 		mayGrant.on = on
@@ -216,6 +232,7 @@ func (d *examination) others(ctx context.Context, ids []found) {
 		}
 		d.print(mayGrant, f)
 	}
+	return foreign
 }
 
 // unclear reports a service ID whose creator is unknown, unless the roles that it

@@ -394,7 +394,7 @@ func (p *Provider) remove(ctx context.Context, r Request, task *secretsmanager.T
 	switch {
 	case err == nil:
 	case errors.Is(err, reconcile.ErrDenied):
-		return no(string(rotation.IdentityDenied), "IAM refused to delete key "+r.Key+", or it is locked: unlock it, or grant latchkey's identity Administrator on IAM Identity")
+		return no(string(rotation.IdentityDenied), "IAM refused to delete key "+r.Key+", or it is locked: unlock it, or grant latchkey's identity Administrator on its service ID")
 	default:
 		p.cfg.Log.Warn("deleting key failed", "key", r.Key, "error", err.Error())
 		return no("try-again", "IAM did not delete key "+r.Key+" in time; Secrets Manager tries again")

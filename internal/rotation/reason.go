@@ -183,7 +183,7 @@ var reasons = map[Reason]reason{
 	PolicyDenied:     {kind: Block, lets: trusted, text: "IAM denied the policy", fix: "give latchkey's identity Administrator on the service, and the role to be granted"},
 	PolicyWeaker:     {kind: Block, lets: trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},
 	PolicyRefused:    {kind: Block, lets: trusted, text: "IAM rejected the policy", fix: "correct its service, role or instance in the config"},
-	IdentityDenied:   {kind: Block, lets: trusted, text: "IAM denied access to service IDs or keys", fix: "give latchkey's identity Administrator on IAM Identity"},
+	IdentityDenied:   {kind: Block, lets: trusted, text: "IAM denied access to service IDs or keys", fix: "give latchkey's identity Viewer and Service ID creator on IAM Identity, and Administrator on a service ID that it did not create"},
 	StoreDenied:      {kind: Block, lets: trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
 	StoreRefused:     {kind: Block, lets: trusted, text: "the store rejected the entry"},
 	StoreSilent:      {kind: Block, lets: quiet, text: "a required store does not answer, and the published key expires within 14 days or has ended", fix: "restore the store, or set required to false"},

@@ -71,20 +71,21 @@ func (g *group) sorted() []GroupMember {
 	return out
 }
 
-// onGroups checks the identity and its role on access groups. It is the first
-// check of every operation on them.
-func (c *Cloud) onGroups(a Actor, role string) error {
+// onGroups checks the identity and its role on one access group, or on all if id is
+// empty. It is the first check of every operation on them. That a policy names a group
+// as its resource is inferred.
+func (c *Cloud) onGroups(a Actor, id, role string) error {
 	if err := c.known(a); err != nil {
 		return policyError(err)
 	}
-	if !c.may(a, target{service: serviceGroups}, role) {
+	if !c.may(a, target{service: serviceGroups, id: id}, role) {
 		return groupForbidden()
 	}
 	return nil
 }
 
 func (c *Cloud) findGroup(a Actor, id, role string) (*group, error) {
-	if err := c.onGroups(a, role); err != nil {
+	if err := c.onGroups(a, id, role); err != nil {
 		return nil, err
 	}
 	g, ok := c.groups[id]
@@ -114,7 +115,7 @@ func (c *Cloud) checkGroup(name, description string, except *group) error {
 func (c *Cloud) CreateGroup(a Actor, account, name, description string) (AccessGroup, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.onGroups(a, "Editor"); err != nil {
+	if err := c.onGroups(a, "", "Editor"); err != nil {
 		return AccessGroup{}, err
 	}
 	if account == "" {
@@ -216,7 +217,7 @@ func (c *Cloud) dropGroup(g *group) {
 func (c *Cloud) ListGroups(a Actor, q GroupQuery) (Slice[AccessGroup], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.onGroups(a, "Viewer"); err != nil {
+	if err := c.onGroups(a, "", "Viewer"); err != nil {
 		return Slice[AccessGroup]{}, err
 	}
 	if q.AccountID == "" {
@@ -351,7 +352,7 @@ func (c *Cloud) RemoveMember(a Actor, id, iamID string) error {
 func (c *Cloud) GroupsOf(a Actor, iamID string) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.onGroups(a, "Viewer"); err != nil {
+	if err := c.onGroups(a, "", "Viewer"); err != nil {
 		return nil, err
 	}
 	ids := []string{}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// policyOf is a grant as s.policy reads it.
+func policyOf(g config.Grant) string {
+	text := strings.ReplaceAll(g.Role, "Service ID creator", "ServiceIdCreator") + " serviceName=" + g.Service
+	if g.Attribute != "" {
+		text += " " + g.Attribute + "=" + g.Value
+	}
+	return text
+}
+
+// What a config says it needs is enough for the whole life of a key, and nothing of it
+// can be left out.
+func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
+	logs := "{service: logs, roles: [Sender], instance: " + cloud.LogsInstanceID + "}"
+	codeEngine := "  - codeEngine: {project: team-b, region: us-south, secret: logs-sender, entry: IAM_API_KEY}\n"
+	secrets := "  - secretsManager: {instance: " + cloud.SecretsInstanceID + ", region: " + cloud.SecretsInstanceRegion + ", name: sender, type: arbitrary}\n"
+	for name, tc := range map[string]struct {
+		before func(s *stage) (entry string)
+		// What an outcome says without each role. Code Engine shows a project to a Writer,
+		// too, but IBM's documents ask for both of its roles.
+		reasons map[string]string
+	}{
+		"policies, Code Engine and Secrets Manager": {
+			before: func(*stage) string {
+				return "- name: c\n  serviceID: {name: c, policies: [" + logs + "]}\n  prove: {logs: {instance: " + cloud.LogsInstanceID + ", region: eu-de}}\n  stores:\n" + codeEngine + secrets
+			},
+			reasons: map[string]string{
+				"Viewer on iam-identity":             "it needs Viewer on iam-identity",
+				"Service ID creator on iam-identity": string(rotation.IdentityDenied),
+				"Sender on logs":                     string(rotation.PolicyWeaker),
+				"Administrator on logs":              string(rotation.PolicyDenied),
+				"Writer on codeengine":               string(rotation.StoreDenied),
+				"Writer on secrets-manager":          string(rotation.StoreDenied),
+			},
+		},
+		"one access group": {
+			before: func(s *stage) string {
+				g, err := s.cloud.Cloud().CreateGroup(cloud.Owner(), cloud.AccountID, "senders", "")
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				return "- name: c\n  serviceID: {name: c, accessGroups: [" + g.ID + "]}\n  stores:\n" + codeEngine
+			},
+			reasons: map[string]string{
+				"Viewer on iam-identity":             "it needs Viewer on iam-identity",
+				"Service ID creator on iam-identity": string(rotation.IdentityDenied),
+				"Viewer on iam-groups":               string(rotation.GroupDenied),
+				"Editor on iam-groups":               string(rotation.GroupDenied),
+				"Writer on codeengine":               string(rotation.StoreDenied),
+			},
+		},
+		"a service ID that another tool owns": {
+			before: func(s *stage) string {
+				id := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "terraformed", AccountID: cloud.AccountID})
+				return "- name: c\n  serviceID: {id: " + id.ID + ", manage: keys}\n  stores:\n" + codeEngine
+			},
+			reasons: map[string]string{
+				"Viewer on iam-identity":        "it needs Viewer on iam-identity",
+				"Administrator on iam-identity": string(rotation.IdentityDenied),
+				"Writer on codeengine":          string(rotation.StoreDenied),
+			},
+		},
+	} {
+		// on builds the config on a new cloud, for an identity with all roles but one; -1 is
+		// none.
+		on := func(t *testing.T, missing int) (s *stage, key, text string, without config.Grant, more bool) {
+			s = newStage(t, emulator.Options{})
+			text = holesHead + tc.before(s)
+			cfg, err := config.Load("c.yaml", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			grants := cfg.Needs().Grants
+			if missing >= len(grants) {
+				return s, "", text, without, false
+			}
+			if missing >= 0 {
+				without = grants[missing]
+				grants = slices.Delete(grants, missing, missing+1)
+			}
+			_, key = s.minter(policies(grants)...)
+			return s, key, text, without, true
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, key, text, _, _ := on(t, -1)
+			if code, list := s.as(key, text, "doctor"); code != cli.ExitOK || !strings.Contains(list, " 0 wider than needed") {
+				t.Errorf("the doctor exits with %d:\n%s", code, list)
+			}
+			if code, outcomes := s.sweepsAs(key, text); code != cli.ExitOK {
+				t.Errorf("the sweep exits with %d:\n%s", code, outcomes)
+			}
+			for missing := 0; ; missing++ {
+				s, key, text, without, more := on(t, missing)
+				if !more {
+					break
+				}
+				what := without.Role + " on " + without.Service
+				want, fails := tc.reasons[what]
+				if code, list := s.as(key, text, "doctor"); (code == cli.ExitOK) == fails && !strings.Contains(list, "????") {
+					t.Errorf("without %s the doctor exits with %d:\n%s", what, code, list)
+				}
+				code, outcomes := s.as(key, text, "sweep", "--json")
+				if (code == cli.ExitOK) == fails {
+					t.Errorf("without %s the sweep exits with %d", what, code)
+				}
+				if !strings.Contains(outcomes+s.said.String(), want) {
+					t.Errorf("without %s the outcome does not say %s:\n%s", what, want, outcomes)
+				}
+			}
+		})
+	}
+}
+
+func policies(of []config.Grant) (texts []string) {
+	for _, g := range of {
+		texts = append(texts, policyOf(g))
+	}
+	return texts
+}
