@@ -18,7 +18,7 @@ CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v cl
 RACE     := $(if $(CC_FOUND),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build bundle run test fuzz kills test-real real-servers deploy-check bench bench-entry lint clean simulate enumerate
+.PHONY: help build bundle run test fuzz kills soak test-real real-servers deploy-check bench bench-entry lint clean simulate enumerate
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,10 @@ fuzz: ## Run every fuzz target on T inputs each (T=20000x), and a million mutate
 # make test runs a sample of these.
 kills: ## Kill, end and pause the real program at every request of every flow, and fail every call (SEED repeats a run).
 	$(GO) test -C function/latchkey -run '^(TestKills|TestWhateverCallFailsTheLifeGoesOn)$$' -kills $(if $(SEED),-killseed $(SEED)) -count 1 -timeout 90m
+
+# It fails if a bound is broken: memory, goroutines, descriptors, promises, waiting.
+soak: ## Run the real program for T (T=30s) under faults, restarts and strangers, for emulated months.
+	$(GO) test -C function/latchkey -run '^TestSoak$$' -soak $(T) -count 1 -timeout 24h -v | grep -v '^=== '
 
 # The tag production leaves out the commands emulator and demo.
 bundle: ## Build dist/function, the bundle that Code Engine gets (CONFIG adds a config).

@@ -59,6 +59,13 @@ func (r *record) String() string {
 	return r.buf.String()
 }
 
+// reset drops what was recorded.
+func (r *record) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.buf.Reset()
+}
+
 func newStage(t *testing.T, opts emulator.Options) *stage {
 	t.Helper()
 	server, err := emulator.Start(opts)
