@@ -38,7 +38,7 @@ func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
 				return "- name: c\n  serviceID: {name: c, policies: [" + logs + "]}\n  prove: {logs: {instance: " + cloud.LogsInstanceID + ", region: eu-de}}\n  stores:\n" + codeEngine + secrets
 			},
 			reasons: map[string]string{
-				"Viewer on iam-identity":             "it needs Viewer on iam-identity",
+				"Viewer on iam-identity":             "it needs the roles Viewer and Service ID creator on iam-identity",
 				"Service ID creator on iam-identity": string(rotation.IdentityDenied),
 				"Sender on logs":                     string(rotation.PolicyWeaker),
 				"Administrator on logs":              string(rotation.PolicyDenied),
@@ -55,7 +55,7 @@ func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
 				return "- name: c\n  serviceID: {name: c, accessGroups: [" + g.ID + "]}\n  stores:\n" + codeEngine
 			},
 			reasons: map[string]string{
-				"Viewer on iam-identity":             "it needs Viewer on iam-identity",
+				"Viewer on iam-identity":             "it needs the roles Viewer and Service ID creator on iam-identity",
 				"Service ID creator on iam-identity": string(rotation.IdentityDenied),
 				"Viewer on iam-groups":               string(rotation.GroupDenied),
 				"Editor on iam-groups":               string(rotation.GroupDenied),
@@ -68,7 +68,7 @@ func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
 				return "- name: c\n  serviceID: {id: " + id.ID + ", manage: keys}\n  stores:\n" + codeEngine
 			},
 			reasons: map[string]string{
-				"Viewer on iam-identity":        "it needs Viewer on iam-identity",
+				"Viewer on iam-identity":        "it needs the roles Viewer and Service ID creator on iam-identity",
 				"Administrator on iam-identity": string(rotation.IdentityDenied),
 				"Writer on codeengine":          string(rotation.StoreDenied),
 			},

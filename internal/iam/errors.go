@@ -11,8 +11,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// identityRoles let latchkey find and create service IDs, and manage their keys.
-const identityRoles = "the roles Operator and Editor on iam-identity"
+// identityRoles let latchkey find and create service IDs, which it then administers with
+// their keys, and those of others.
+const identityRoles = "the roles Viewer and Service ID creator on iam-identity, or Administrator on a service ID that another identity created"
 
 // fault returns the error of an SDK's call about service IDs or keys, sorted by what
 // the caller may do next. hidden are values that IAM may quote.

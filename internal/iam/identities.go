@@ -78,7 +78,7 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListServiceIdsWithContext(ctx, opts)
 		if err != nil {
-			return "", upstream.IAM.SDKFault(ctx, doing, "Viewer on iam-identity", resp, err)
+			return "", fault(ctx, doing, resp, err)
 		}
 		if date, err = dateOf(doing, resp); err != nil {
 			return "", err
