@@ -20,7 +20,7 @@ import (
 const (
 	typeProvision = typePrefix + "provision"
 	typeRotate    = typePrefix + "rotate"
-	typeRevoke    = typePrefix + "revoke"
+	TypeRevoke    = typePrefix + "revoke" // ends a leaked key
 	typeSweep     = typePrefix + "sweep"
 
 	outcomePrefix = typePrefix + "credential."
@@ -32,7 +32,7 @@ func (r Reader) own(e Event) (q Request, err error) {
 		q, err = provision(e)
 	case typeRotate:
 		q, err = r.rotate(e)
-	case typeRevoke:
+	case TypeRevoke:
 		q, err = revoke(e)
 	case typeSweep:
 		q, err = sweep(e)
@@ -48,7 +48,7 @@ func (r Reader) own(e Event) (q Request, err error) {
 
 // suggest names the type that is meant, or all of them.
 func suggest(kind string) string {
-	types := []string{typeProvision, typeRotate, typeRevoke, typeSweep}
+	types := []string{typeProvision, typeRotate, TypeRevoke, typeSweep}
 	best, least := "", 4
 	for _, t := range types {
 		if d := distance(strings.ToLower(kind), t); d < least {

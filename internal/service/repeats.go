@@ -98,9 +98,10 @@ func (r *repeats) remember(of fingerprint, e event.Event, now time.Time) *firstT
 	return f
 }
 
-// young returns an error if an event has a time and is too old.
+// young returns an error if an event has a time and is too old. A revocation never is:
+// it stays due, and a repeated one changes nothing.
 func young(e event.Event, now time.Time) error {
-	if at := e.Time(); !at.IsZero() && now.Sub(at) > maxAge {
+	if at := e.Time(); !at.IsZero() && now.Sub(at) > maxAge && e.Type() != event.TypeRevoke {
 		return fmt.Errorf("%w: its time %s is more than %s ago: send a new one", event.ErrMalformed, at.UTC().Format(time.RFC3339), maxAge)
 	}
 	return nil

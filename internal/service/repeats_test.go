@@ -61,6 +61,19 @@ func TestASignedDeliveryHasAMaximumAge(t *testing.T) {
 	}
 }
 
+func TestARevocationIsNeverTooOld(t *testing.T) {
+	w := newWorld()
+	s, clock, _ := desk(t, w)
+	s.hooks["github"].Map = func(any, map[string]string) (webhook.Parts, error) {
+		return webhook.Parts{Type: event.TypeRevoke, Time: now.Format(time.RFC3339), Data: map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-1"}}, nil
+	}
+	*clock = now.Add(10 * maxAge)
+	a := post(s, "/hooks/github", sample.Event{Header: map[string]string{"Content-Type": "application/json"}, Body: []byte("{}")}, "X-Hub-Signature-256", signature("{}"))
+	if ask := w.asks["logs-sender/a"]; len(ask) != 1 || ask[0].Trigger.Leaked != "ApiKey-1" {
+		t.Errorf("answered %d %s, asked %+v", a.Code, a.Body, ask)
+	}
+}
+
 // configured is a world whose config has every name.
 type configured struct{ *world }
 
