@@ -59,7 +59,7 @@ kills: ## Kill, end and pause the real program at every request of every flow, a
 
 # It fails if a bound is broken: memory, goroutines, descriptors, promises, waiting.
 soak: ## Run the real program for T (T=30s) under faults, restarts and strangers, for emulated months.
-	$(GO) test -C function/latchkey -run '^TestSoak$$' -soak $(T) -count 1 -timeout 24h -v | grep -v '^=== '
+	$(GO) test -C function/latchkey -run '^TestSoak$$' -soak $(T) -count 1 -timeout 24h
 
 # The tag production leaves out the commands emulator and demo.
 bundle: ## Build dist/function, the bundle that Code Engine gets (CONFIG adds a config).
