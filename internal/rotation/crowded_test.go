@@ -33,6 +33,26 @@ func TestKeysThatNobodyHoldsEndAlthoughAStoreIsBehindWhenKeysAreFull(t *testing.
 	}
 }
 
+// P9: as above, with as many keys as needs may have. Those in between are named by no
+// store, and a store that is behind names a key that works.
+func TestKeysBetweenTheStoresEndWhenNeedsHaveMadeAllOfThem(t *testing.T) {
+	s := crowded()
+	k5, k6 := full("k5", 20*time.Hour), full("k6", 10*time.Hour)
+	s.Keys = append(s.Keys, k5, k6)
+	s.Stores[0].Key, s.Stores[0].Created = k6.ID, k6.Created
+	s.Stores[1].Readable = false
+	p := rotation.Decide(s, limits(), rotation.Trigger{}, now)
+	var ends []string
+	for _, st := range p.Steps {
+		if st.Action == rotation.Supersede {
+			ends = append(ends, st.Key)
+		}
+	}
+	if want := []string{"k2", "k3", "k4", "k5"}; !slices.Equal(ends, want) {
+		t.Errorf("the overlaps of %v start, want %v: %s %s", ends, want, p.Blocked, p.Waiting)
+	}
+}
+
 // P9: as above, and a consumer holds on to a key that no store names any more.
 func TestAConsumerBehindItsOwnStoreDoesNotKeepKeysFull(t *testing.T) {
 	for name, change := range map[string]func(*rotation.State){

@@ -89,10 +89,10 @@ func (v view) clear(k Key) []Step {
 	return []Step{{Action: Retire, Key: k.ID, Reason: IsExpired}}
 }
 
-// overlap starts the overlap of a replaced key, once every store and consumer has
-// the published one.
+// overlap starts the overlap of a replaced key, once every consumer has the published
+// one and every store names a key that works. A store may be behind: its key stays.
 func (v view) overlap(k Key) []Step {
-	if !k.Superseded.IsZero() || k.Fused(v.r) || v.newest.ID == "" || !v.settled() {
+	if !k.Superseded.IsZero() || k.Fused(v.r) || v.newest.ID == "" || !v.settled() && !v.provided() {
 		return nil
 	}
 	return v.supersede(k, v.r.Overlap, Replaced)
@@ -126,6 +126,18 @@ func (v view) settled() bool {
 		}
 	}
 	return v.restarted() && v.published.ID != ""
+}
+
+// provided reports whether every store names a key that works, and every consumer has
+// the published one.
+func (v view) provided() bool {
+	for _, st := range v.Stores {
+		works := slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == st.Key && k.Live(v.now) && k.Leaked.IsZero() })
+		if st.Fault != "" || st.Altered || !works {
+			return false
+		}
+	}
+	return v.restarted()
 }
 
 // restarted reports whether every consumer has the published key.
