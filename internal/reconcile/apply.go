@@ -95,7 +95,7 @@ func (ru *run) live() (n int) {
 // apply takes the steps of a plan, and records the demand beside them.
 func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 	rec, steps := ru.startRecording(ctx, plan.Steps)
-	err := ru.takeSteps(ctx, plan, steps, rec)
+	err := ru.rescue(func() error { return ru.takeSteps(ctx, plan, steps, rec) }) // else nothing waits for the recording
 	return errors.Join(err, ru.endRecording(ctx, rec))
 }
 

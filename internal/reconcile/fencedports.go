@@ -36,10 +36,14 @@ const underWay = 2 * time.Minute
 
 // mayWrite returns errTooLate once the run is older than a window, or the key
 // that it writes is about to be. It reads the wall clock, so a process that was
-// suspended notices.
+// suspended notices. A step may be under way when another one shows that the clock
+// moved.
 func (ru *run) mayWrite(ctx context.Context, born time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", errTooLate, err)
+	}
+	if ru.drifted.Load() {
+		return errDrift
 	}
 	age := ru.wall().Sub(ru.started)
 	if !born.IsZero() {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -67,7 +68,9 @@ type attempt struct {
 	// later.
 	wanted rotation.Trigger
 	spent  bool // an earlier round of this run has minted
-	last   bool // no other round follows
+	// drifted is set once an answer has shown that the clock moved. Nothing is written then.
+	drifted atomic.Bool
+	last    bool // no other round follows
 }
 
 // owned is a consumer, with the port that restarts it and its name there.
@@ -426,14 +429,15 @@ func (ru *run) readAccess(ctx context.Context, id ServiceID) (err error) {
 // settleClock sets the offset from the Date of an answer by IAM that was asked for
 // at a time. It is the least one that explains the Date, since the answer may have
 // been under way for a while. The Date has whole seconds, so smaller differences are
-// ignored. An answer that took minutes shows no offset: the process was suspended.
+// ignored. An answer that took minutes shows no offset: the process was suspended, or
+// its clock was set.
 func (ru *run) settleClock(asked, date time.Time) error {
 	date = date.Add(500 * time.Millisecond)
 	sent, received := date.Sub(asked), date.Sub(ru.wall())
-	if took := sent - received; took > mostDrift {
+	if took := sent - received; took.Abs() > mostDrift {
 		return fmt.Errorf("%w: IAM's answer took %s", ErrObserve, took.Round(time.Second))
 	}
-	offset := max(min(sent, received), min(max(sent, received), 0))
+	offset := max(received, min(sent, 0))
 	if offset.Abs() <= 1500*time.Millisecond {
 		offset = 0
 	}
@@ -448,6 +452,7 @@ const mostDrift = 2 * time.Minute
 // any time.
 func (ru *run) checkDrift(date time.Time) error {
 	if d := date.Sub(ru.now()); d.Abs() > mostDrift {
+		ru.drifted.Store(true)
 		return fmt.Errorf("%w: by %s", errDrift, d.Round(time.Second))
 	}
 	return nil
