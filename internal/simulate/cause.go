@@ -61,8 +61,10 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 	rotation.ConsumerUnknown: func(_ *sim, r *run) bool {
 		return r.heard(reconcile.ErrUnavailable, consumers) || r.heard(reconcile.ErrDenied, consumers)
 	},
+	rotation.ConsumerStarting: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrNotActive, restart) },
+	rotation.ConsumerFailed:   func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, restart) },
 	rotation.ProofUnclear: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrUnavailable, proving...) || r.heard(reconcile.ErrUnavailable, lookup, clearing)
+		return r.heard(reconcile.ErrUnavailable, proving...) || r.heard(reconcile.ErrUnavailable, lookup, clearing, list)
 	},
 	rotation.ClockSkew:      func(s *sim, r *run) bool { return r.off > s.rules.MaxSkew-30*time.Second },
 	rotation.IdentityLocked: func(_ *sim, r *run) bool { return r.lockedID },
@@ -82,10 +84,7 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 	rotation.StoreRefused: func(_ *sim, r *run) bool {
 		return r.heard(reconcile.ErrRefused, storing...) || r.heard(reconcile.ErrConflict, publish)
 	},
-	rotation.StoreSilent: func(s *sim, r *run) bool {
-		f, handled := s.newest(), slices.ContainsFunc(s.places, func(p *place) bool { return p.handled })
-		return r.heard(reconcile.ErrUnavailable, storing...) && (f == nil || handled || !f.ours() || f.contained || f.expires.Before(s.now.Add(14*24*time.Hour+slack)))
-	},
+	rotation.StoreSilent: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrUnavailable, storing...) },
 	rotation.ConsumerSilent: func(_ *sim, r *run) bool {
 		return r.heard(reconcile.ErrUnavailable, consumers) || r.heard(reconcile.ErrDenied, consumers)
 	},
@@ -93,8 +92,11 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 	rotation.EntryForeign: func(_ *sim, r *run) bool {
 		return r.saw(func(e sight) bool { return e.owner != "" && e.owner != owner })
 	},
-	rotation.EntryAltered: func(_ *sim, r *run) bool {
-		return r.saw(func(e sight) bool { return e.key != "" && e.value && !e.own })
+	rotation.EntryAltered: func(s *sim, r *run) bool {
+		return r.saw(func(e sight) bool {
+			f := s.keys[e.key]
+			return e.key != "" && e.value && (!e.own || !f.liveAt(s.now))
+		})
 	},
 	rotation.ValueRefused: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, post) },
 	rotation.ProofDenied: func(_ *sim, r *run) bool {
@@ -146,11 +148,12 @@ func (s *sim) checkCause(r *run, why rotation.Reason) {
 	if why == "" {
 		return
 	}
-	kept := func(f *fact) bool {
-		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+	bears := func(v version) bool {
+		m, _, _ := reconcile.ParseMarker(v.Description)
 		same := m.Refusal == why || m.Refusal == rotation.StoreUnreachable && why == rotation.StoreSilent
 		return same && m.Refused.After(r.start.Add(-s.rules.Fuse-slack-drift))
 	}
+	kept := func(f *fact) bool { return slices.ContainsFunc(f.shown, bears) }
 	if slices.ContainsFunc(s.order, kept) {
 		return
 	}

@@ -2,8 +2,12 @@ package simulate
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
+
+// parallel are the reads of an observation, which a run makes at the same time.
+var parallel = []step{find, lookup, list, granted, read, consumers}
 
 // chance is the policy of a random history: every call takes some time, and some
 // fail.
@@ -54,6 +58,12 @@ func (p *chance) fate(c *call) fate {
 		what, p.struck = p.target.fault, true
 	case p.rnd.Float64() < p.often:
 		what = drawn[p.rnd.IntN(len(drawn))]
+	}
+	if r := p.twists[bent]; r != nil && what == none && r.IntN(40) == 0 {
+		what = strange[r.IntN(len(strange))]
+	}
+	if r := p.twists[slow]; r != nil && slices.Contains(parallel, c.step) && r.IntN(25) == 0 {
+		f.back += 4*time.Minute + upTo(r, 4*time.Minute)
 	}
 	if c.step == napping && what != crashBefore && what != frozenBefore {
 		what = none

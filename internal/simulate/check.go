@@ -17,7 +17,7 @@ import (
 type ledger struct {
 	violations []string
 	complete   []span // runs that saw everything and failed in nothing
-	calm       []span // those that left nothing to do
+	calm       []span // those that said that all is done
 	out        string // how IAM is out: "", "unavailable" or "denied"
 	// idGone is set if a person deleted the service ID.
 	idGone  bool
@@ -206,6 +206,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 	if r.minted++; r.minted > 1 && s.now.Sub(r.start) < s.rules.Window {
 		s.violate("P10", "one run mints %d keys", r.minted)
 	}
+	s.checkServed(r, m.Reason)
 	f := &fact{id: k.ID, iamID: k.IAMID, value: v.Expose(), born: s.now, by: r}
 	s.keys[k.ID], s.order = f, append(s.order, f)
 	s.changed(k)
@@ -387,7 +388,7 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 			s.violate("P1", "leaves %s no overlap: until %s at %s", s.nick(f.id), c.Expires, s.issued)
 		}
 		for _, a := range s.apps {
-			if a.key == f.id && !a.place.byPerson && !a.place.handled && !a.excused && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
+			if a.key == f.id && !a.away && !a.place.byPerson && !a.place.handled && !a.excused && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
 				s.violate("P1", "supersedes %s, which %s still holds", s.nick(f.id), a.name)
 			}
 		}
@@ -442,6 +443,7 @@ func (s *sim) checkRetire(id string) {
 		s.violate("P7", "deletes %s of another replica after %s", s.nick(id), s.now.Sub(f.born))
 	case !f.expires.IsZero() && !f.expires.After(s.now) && !f.stored.IsZero() && !f.removed && s.now.Sub(f.expires) < s.rules.ExpiryMargin-3*time.Second:
 		s.violate("P1", "deletes %s %s after its expiry", s.nick(id), s.now.Sub(f.expires))
+	case f.by == r && f.stored.IsZero(): // its run withdraws it
 	case f.disabled && f.excused != "" && f.liveUnlessDisabled(s.now):
 		s.violate("P11", "deletes %s, which a person disabled", s.nick(id))
 	}
@@ -560,7 +562,8 @@ func (s *sim) finished(r *run) {
 	}
 	if whole {
 		s.complete = append(s.complete, span{r.start, s.now})
-		if is := r.out.Result; is == reconcile.ResultUnchanged && r.out.Recorded {
+		is := r.out.Result
+		if is == reconcile.ResultUnchanged && r.out.Recorded || is == reconcile.ResultChanged || is == reconcile.ResultPublished {
 			s.calm = append(s.calm, span{r.start, s.now})
 		}
 	}
@@ -572,7 +575,7 @@ func (s *sim) promised(r *run) {
 		return // a failure is answered 503: the sender keeps the demand
 	}
 	t := r.req.Trigger
-	if t.NewerThan.After(s.owed) && !t.NewerThan.After(s.now) {
+	if t.NewerThan.After(s.owed) && !t.NewerThan.After(s.now) && t.Expiry.IsZero() {
 		s.owed = t.NewerThan
 	}
 	if t.NotKey != "" {
@@ -626,7 +629,7 @@ func (s *sim) swept(from, to time.Time) bool {
 
 // authenticate uses the key that a consumer holds: P1 as the consumer sees it.
 func (s *sim) authenticate(r *reader) {
-	if r.key == "" || r.excused {
+	if r.key == "" || r.excused || r.away {
 		return
 	}
 	f := s.keys[r.key]
@@ -654,8 +657,8 @@ func (s *sim) authenticate(r *reader) {
 }
 
 // checkReplaced checks that a key that a person or IBM ended excuses a consumer only
-// until two runs found nothing left to do. What re-reads its store must have read
-// it since the first.
+// until two runs said that all is done. What re-reads its store must have read it since
+// the first.
 func (s *sim) checkReplaced(r *reader, f *fact) {
 	if f.dead.IsZero() {
 		f.dead = s.now

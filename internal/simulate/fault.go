@@ -65,10 +65,21 @@ const (
 	timeout      fault = "timeout"       // the run's time is up; the effect may come later
 	frozenBefore fault = "frozen-before" // the process stands still before it sends
 	frozenAfter  fault = "frozen-after"  // the process stands still before it hears the answer
+	contentless  fault = "contentless"   // no effect, and an answer without content, as of a gateway
+	panicked     fault = "panic"         // the effect, and an answer at which the adapter panics
 )
 
 // drawn are the faults that a history may inject.
 var drawn = []fault{crashBefore, crashAfter, lost, truncated, broken, limited, denied, timeout, frozenBefore, frozenAfter}
+
+// strange are the faults of histories with bent answers.
+var strange = []fault{contentless, panicked}
+
+// What adapters make of strange answers.
+var (
+	errContentless = fmt.Errorf("%w: an answer without content", reconcile.ErrUnavailable)
+	errPanics      = fmt.Errorf("%w: the adapter panics", reconcile.ErrUnavailable)
+)
 
 // fate is what happens to a call.
 type fate struct {
@@ -115,6 +126,10 @@ func (f fate) apply(what fault, st step) fate {
 		if st == exchange { // no refusal of a token is final
 			f.err = fmt.Errorf("%w: 403", reconcile.ErrUnavailable)
 		}
+	case contentless:
+		f.effect, f.err = false, errContentless
+	case panicked:
+		f.err = errPanics
 	case conflicted:
 		f.effect, f.err = false, fmt.Errorf("%w: 409", reconcile.ErrConflict)
 	case refused:

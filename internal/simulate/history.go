@@ -40,8 +40,10 @@ type mutant struct {
 	bend func(s *sim, in *replica)
 	// intruded is set if only the intruder shows that the protocol is wrong.
 	intruded bool
-	// stays is the fault that shows it if it lasts.
+	// stays is the fault that shows it if it lasts, and twist what shows it in a
+	// history.
 	stays cell
+	twist twist
 }
 
 // Options are the options of a history. The zero value plays what the seed holds.
@@ -54,7 +56,9 @@ type Options struct {
 	intruded bool
 	// lagging plays a flow with the longest lags of IAM.
 	lagging bool
-	seed    uint64
+	// twist is played in any history.
+	twist twist
+	seed  uint64
 	// hand is a manual change before the call with the index at. undone reverts it
 	// later.
 	hand   *hand
@@ -68,6 +72,7 @@ type Options struct {
 func Run(t *testing.T, seed uint64, o Options) (v Verdict) {
 	synctest.Test(t, func(*testing.T) {
 		s := newSim(seed, o)
+		s.drawTwists(o)
 		s.history()
 		for _, in := range s.replicas {
 			s.kill(in)
@@ -81,6 +86,7 @@ func Run(t *testing.T, seed uint64, o Options) (v Verdict) {
 func newSim(seed uint64, o Options) *sim {
 	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.Trace, seed: seed, mutant: o.mutant, intruded: o.intruded}
 	s.chance = rand.New(rand.NewPCG(seed, 2))
+	s.onLeak = "disable"
 	return s
 }
 
@@ -109,18 +115,21 @@ func (s *sim) boot(in *replica) {
 		Sleep:   s.nap,
 		Rand:    rand.NewChaCha8(seed),
 	}
+	switch in.edition {
+	case earlier:
+		in.rec.Keys = former{api}
+	case later:
+		in.rec.Keys, in.rec.Identities = coming{api}, coming{api}
+	}
 	in.cred = reconcile.Credential{
 		Name: credential, Entry: credential, ServiceIDName: idName, Description: "Sends logs",
-		Policies: s.wanted, OnLeak: "disable", Rules: s.rules, Optional: map[string]bool{}, Provers: []reconcile.Prover{logs{s}},
+		Policies: s.wanted, OnLeak: s.onLeak, Rules: s.rules, Optional: map[string]bool{}, Provers: []reconcile.Prover{logs{s}},
 	}
 	for _, p := range s.places {
 		in.cred.Stores = append(in.cred.Stores, port{s, p})
 		in.cred.Optional[p.name] = p.optional
-		for _, a := range s.apps {
-			if a.place == p {
-				in.cred.Consumers = append(in.cred.Consumers, crew{s, p})
-				break
-			}
+		if s.twists[rollOuts] != nil || slices.ContainsFunc(s.apps, func(a *app) bool { return a.place == p }) {
+			in.cred.Consumers = append(in.cred.Consumers, crew{s, p})
 		}
 	}
 	if s.mutant != nil {
@@ -171,7 +180,11 @@ func (s *sim) history() {
 	}
 	s.lag = pick(r, 0, 5*time.Second, 60*time.Second)
 	s.stale = s.lag > 0 && r.IntN(2) == 0
-	s.furnish(pick(r, layouts...), pick(r, 0, 0, 1, 2))
+	layout, apps := pick(r, layouts...), pick(r, 0, 0, 1, 2)
+	if s.twists[rollOuts] != nil {
+		apps = max(apps, 1)
+	}
+	s.furnish(layout, apps)
 
 	for i := range pick(r, 1, 2, 2, 3, 4) {
 		in := &replica{name: string(rune('A' + i))}
@@ -298,6 +311,7 @@ func (s *sim) eventful() {
 		})
 	}
 	s.intrude(length)
+	s.twist(length)
 	for _, rd := range s.readers {
 		s.consume(rd, end.Add(3*s.rules.SweepEvery+24*time.Hour))
 	}
@@ -351,7 +365,7 @@ func (s *sim) consume(rd *reader, end time.Time) {
 
 // serve lets an app use the key that it read when it started.
 func (s *sim) serve(rd *reader, end time.Time) {
-	if !s.now.Before(end) {
+	if !s.now.Before(end) || rd.away {
 		return
 	}
 	s.authenticate(rd)
@@ -361,11 +375,17 @@ func (s *sim) serve(rd *reader, end time.Time) {
 // heal ends all faults, and checks that two sweeps repair everything and that a
 // third has nothing to do.
 func (s *sim) heal() {
+	s.healing = true
+	for _, a := range s.apps {
+		s.takeOver(a)
+		s.comeBack(a)
+	}
 	s.out = ""
 	for _, p := range s.places {
 		p.down = ""
 	}
 	for _, in := range s.replicas {
+		in.edition = present
 		s.kill(in)
 	}
 	s.settle()

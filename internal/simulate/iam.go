@@ -231,6 +231,9 @@ func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
 	m, _, marked := reconcile.ParseMarker(k.Description)
 	ours := marked && m.Owner == owner && k.CreatedBy == i.minter.IAMID
 	out := rotation.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
+	if f := i.keys[k.ID]; f != nil && k.Disabled {
+		out.DisabledBy = f.endedBy
+	}
 	if ours {
 		out = reconcile.Mark(out, k.Name, m)
 	}
@@ -451,6 +454,9 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 		if err != nil {
 			return err
 		}
+		if f := i.keys[rec.ID]; f != nil {
+			i.checkFields(rec.ID, f.shown[len(f.shown)-1].Description, k.Description)
+		}
 		i.checkUpdate(rec, c, st)
 		i.changed(k)
 		return nil
@@ -494,6 +500,9 @@ func (i iam) Used(ctx ctx, keyID string) (time.Time, error) {
 func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 	return i.call(ctx, clearing, i.nick(m.Current), func() error {
 		description := m.Describe(id.Text)
+		if now, err := i.cloud.GetServiceID(cloud.Owner(), id.ID, false); err == nil && now.EntityTag == id.Version {
+			i.checkFields(id.ID, now.Description, description)
+		}
 		_, err := i.cloud.UpdateServiceID(i.minter.Actor(), id.ID, id.Version, cloud.ServiceIDChange{Description: &description})
 		switch {
 		case err == nil:

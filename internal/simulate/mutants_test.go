@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"slices"
@@ -84,6 +85,12 @@ func intruded(m mutant) mutant {
 	return m
 }
 
+// twisted mutants are wrong only in histories with a twist.
+func twisted(t twist, m mutant) mutant {
+	m.twist = t
+	return m
+}
+
 // stays mutants are wrong only if a fault lasts.
 func stays(what cell, m mutant) mutant {
 	m.stays = what
@@ -102,7 +109,100 @@ func storesBy(name string, wrap func(port) reconcile.Store) mutant {
 	})
 }
 
+func crewsBy(name string, wrap func(crew) reconcile.Consumers) mutant {
+	return ported(name, func(_ *sim, in *replica) {
+		for i, c := range in.cred.Consumers {
+			in.cred.Consumers[i] = wrap(c.(crew))
+		}
+	})
+}
+
 // The ports that lie.
+
+type emptyIsAbsent struct{ port }
+
+// Read takes an answer without content for a store without the entry.
+func (p emptyIsAbsent) Read(ctx ctx) (reconcile.Entry, error) {
+	e, err := p.port.Read(ctx)
+	if is(err, errContentless) {
+		return reconcile.Entry{Revision: fmt.Sprint(p.rev)}, reconcile.ErrNotFound
+	}
+	return e, err
+}
+
+type swallowsPanics struct{ port }
+
+// Publish goes on after a panic as if nothing had been.
+func (p swallowsPanics) Publish(ctx ctx, e reconcile.Entry, revision string) (err error) {
+	defer func() { _ = recover() }()
+	return p.port.Publish(ctx, e, revision)
+}
+
+// Read does, too.
+func (p swallowsPanics) Read(ctx ctx) (e reconcile.Entry, err error) {
+	defer func() { _ = recover() }()
+	return p.port.Read(ctx)
+}
+
+type waitsLong struct{ port }
+
+// Read waits as long as the store asks for, whatever time the run has.
+func (p waitsLong) Read(ctx ctx) (reconcile.Entry, error) {
+	e, err := p.port.Read(ctx)
+	if is(err, reconcile.ErrUnavailable) {
+		_ = p.nap(context.WithoutCancel(ctx), time.Hour)
+	}
+	return e, err
+}
+
+type dropsFields struct{ iam }
+
+// Update writes a marker without the fields that this version does not know.
+func (k dropsFields) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+	if m, text, ok := reconcile.ParseMarker(rec.Description); ok {
+		m.Unknown = nil
+		rec.Description = m.Describe(text)
+	}
+	return k.iam.Update(ctx, rec, c)
+}
+
+type believesRestarts struct{ crew }
+
+// Consumers takes the newest revision of an app for the one that runs.
+func (c believesRestarts) Consumers(ctx ctx) ([]rotation.Consumer, error) {
+	found, err := c.crew.Consumers(ctx)
+	for i := range found {
+		for _, a := range c.apps {
+			if a.name == found[i].Name {
+				found[i].Key = a.newest
+			}
+		}
+	}
+	return found, err
+}
+
+// Restart does not look whether the revision runs.
+func (c believesRestarts) Restart(ctx ctx, name, keyID string) error {
+	if err := c.crew.Restart(ctx, name, keyID); !is(err, reconcile.ErrNotActive) && !is(err, reconcile.ErrRefused) {
+		return err
+	}
+	return nil
+}
+
+type restartsAgain struct{ crew }
+
+// Restart makes a revision whatever the newest one bears.
+func (c restartsAgain) Restart(ctx ctx, name, keyID string) error {
+	return c.yield(ctx, restart, name+" "+c.nick(keyID), func() error {
+		for _, a := range c.apps {
+			if a.name == name {
+				c.mutated("restart", keyID)
+				return c.revise(a, keyID)
+			}
+		}
+		return nil
+	})
+}
 
 type keepsNothing struct{ iam }
 
@@ -462,9 +562,21 @@ var mutants = []mutant{
 			}
 		}
 	}),
+	twisted(rollOuts, crewsBy("takes a restart that was accepted for one that is done", func(c crew) reconcile.Consumers { return believesRestarts{c} })),
+	twisted(rollOuts, crewsBy("makes a revision at every look", func(c crew) reconcile.Consumers { return restartsAgain{c} })),
 	// Rule 4: demands are remembered.
 	keysBy("says that it remembers a demand", func(k iam) reconcile.Keys { return keepsNothing{k} }),
 	keysBy("says that it remembers a leak", func(k iam) reconcile.Keys { return condemnsNothing{k} }),
+	twisted(notices, blind("forgets the dates that keys have served", func(s *state) {
+		for i := range s.Keys {
+			s.Keys[i].Served = time.Time{}
+		}
+	})),
+	twisted(versions, ported("drops the fields of a marker that it does not know", func(s *sim, in *replica) {
+		if in.edition != later {
+			in.rec.Keys = dropsFields{iam{s}}
+		}
+	})),
 	// Rule 5: the arbiter decides.
 	deciding("writes the arbiter last", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
@@ -512,6 +624,9 @@ var mutants = []mutant{
 	blind("ends keys although a store could not be read", func(s *state) {
 		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == rotation.StoreUnreachable })
 	}),
+	twisted(bent, storesBy("takes an answer without content for an empty store", func(p port) reconcile.Store { return emptyIsAbsent{p} })),
+	twisted(bent, storesBy("goes on after a panic as if nothing had been", func(p port) reconcile.Store { return swallowsPanics{p} })),
+	storesBy("waits as long as a store asks for", func(p port) reconcile.Store { return waitsLong{p} }),
 	// Rule 11: a failed proof leaves its key to the fuse.
 	ported("deletes a key whose proof failed", func(s *sim, in *replica) {
 		in.cred.Provers = []reconcile.Prover{impatient{logs{s}}}
@@ -523,6 +638,18 @@ var mutants = []mutant{
 	}),
 	blind("acts whatever its clock says", func(s *state) { s.Skew = 0 }),
 	ported("does not notice that the clock moves", func(s *sim, in *replica) { in.rec.Keys = seesNoDrift{iam{s}, in} }),
+	twisted(slow, ported("compares the clocks when the slowest answer is there", func(s *sim, in *replica) {
+		in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
+			var at time.Time
+			for _, listed := range in.live[0].listed {
+				at = listed
+			}
+			if !at.IsZero() {
+				st.Skew -= s.now.Sub(at)
+			}
+			return rotation.Decide(st, r, t, now)
+		}
+	})),
 	// Rule 13: what others wrote.
 	blind("writes over what others wrote", func(s *state) {
 		for i := range s.Stores {
@@ -602,6 +729,10 @@ var mutants = []mutant{
 		}
 	}),
 	ruled("waits for a person when the published key is disabled", func(r *rules) { r.BlockDisabled = true }),
+	twisted(scans, deciding("waits for a person when IBM disables a key", func(s state, r rules, t trigger, now time.Time) plan {
+		r.BlockDisabled = slices.ContainsFunc(s.Keys, func(k rotation.Key) bool { return k.DisabledBy == cloud.LeakScannerID })
+		return rotation.Decide(s, r, t, now)
+	})),
 	keysBy("takes all keys for its own", func(k iam) reconcile.Keys { return allKeys{k} }),
 	ported("asks for more than the config", func(_ *sim, in *replica) {
 		in.cred.Policies = append(slices.Clone(in.cred.Policies), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})
@@ -661,9 +792,11 @@ func TestMutants(t *testing.T) {
 			continue
 		}
 		limit := patienceWithMutants
-		y := many(t, 1, limit, Options{mutant: &m, intruded: m.intruded}, func(y *tally) bool {
+		y := many(t, 1, limit, Options{mutant: &m, intruded: m.intruded, twist: m.twist}, func(y *tally) bool {
 			// Only a history that the right protocol comes through well counts.
-			y.bad = slices.DeleteFunc(y.bad, func(v Verdict) bool { return len(Run(t, v.Seed, Options{intruded: m.intruded}).Violations) > 0 })
+			y.bad = slices.DeleteFunc(y.bad, func(v Verdict) bool {
+				return len(Run(t, v.Seed, Options{intruded: m.intruded, twist: m.twist}).Violations) > 0
+			})
 			return len(y.bad) > 0
 		})
 		if len(y.bad) == 0 {

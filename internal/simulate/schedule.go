@@ -39,6 +39,8 @@ type sim struct {
 	seed   uint64
 	mutant *mutant
 
+	healing  bool // all faults have ended
+	twists   map[twist]*rand.Rand
 	intruded bool // the intruder plays in this history
 	member   *intruder
 }
@@ -219,7 +221,8 @@ type replica struct {
 	rec    *reconcile.Reconciler
 	cred   reconcile.Credential
 	born   int // how often it was started
-	live   []*run
+	edition
+	live []*run
 	// forced are the rotations that demands and leaks forced.
 	forced []time.Time
 }
@@ -281,7 +284,11 @@ func (s *sim) yieldAnd(ctx context.Context, st step, detail string, op func() er
 	s.mu.Lock()
 	s.arrived = append(s.arrived, c)
 	s.mu.Unlock()
-	return <-c.answer
+	err := <-c.answer
+	if is(err, errPanics) {
+		panic(err)
+	}
+	return err
 }
 
 // accept decides the fate of a call that has arrived.
@@ -319,7 +326,13 @@ func (s *sim) accept(c *call) {
 		}
 	}
 	s.after(f.send, func() { s.send(c, f) })
+	if c.ctx.Done() == nil && c.step != napping { // the adapter's own limit ends it
+		s.after(callTime, func() { c.reply(fmt.Errorf("%w: no answer in time", reconcile.ErrUnavailable)) })
+	}
 }
+
+// callTime is the longest time that an adapter waits for an answer.
+const callTime = 50 * time.Second
 
 // mostCalls is the maximum number of calls in a run. Four rounds of a whole
 // rotation and two minutes of polling need far less.
@@ -456,6 +469,14 @@ func (s *sim) expire(r *run) {
 		c.dropped = !c.sent && !arrives
 		s.hits.add(c.step, timeout)
 		c.reply(fmt.Errorf("%w: %w", reconcile.ErrUnavailable, context.DeadlineExceeded))
+	}
+	s.after(2*callTime, func() { s.checkOver(r) })
+}
+
+// checkOver checks that a run ends soon after its time: P9.
+func (s *sim) checkOver(r *run) {
+	if !r.over && !r.dead && !s.frozen(r, func() { s.after(2*callTime, func() { s.checkOver(r) }) }) {
+		s.violate("P9", "%s#%d goes on long after its time", r.name, r.nth)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 var (
 	histories = flag.Int("histories", 0, "how many histories to play; 0 is as many as an ordinary test run has time for")
 	firstSeed = flag.Uint64("seed", 1, "the seed of the first history")
+	asked     = flag.String("twist", "", "a twist that every history has")
 	replay    = flag.Bool("replay", false, "play the one history of -seed and print what happened")
 )
 
@@ -110,7 +111,7 @@ func many(t *testing.T, first uint64, n int, o Options, stop func(*tally) bool) 
 
 func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 	if *replay {
-		tell(t, Options{Trace: true})
+		tell(t, Options{Trace: true, twist: twist(*asked)})
 		return
 	}
 	n := *histories
@@ -121,7 +122,7 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	y := many(t, *firstSeed, n, Options{}, func(*tally) bool { return false })
+	y := many(t, *firstSeed, n, Options{twist: twist(*asked)}, func(*tally) bool { return false })
 	for i, v := range y.bad {
 		if i == 60 {
 			t.Errorf("… and %d more", len(y.bad)-i)

@@ -32,6 +32,8 @@ type world struct {
 	readers []*reader
 	rules   rotation.Rules
 	wanted  []reconcile.Policy
+	expiry  time.Time // of the secret that notices are about
+	onLeak  string    // what IBM does with a key that it finds in public
 
 	keys     map[string]*fact // every key of ours there ever was
 	order    []*fact
@@ -59,6 +61,8 @@ type fact struct {
 	shown            []version // what lists and gets have shown since when
 	// stored is when a store first named it, and left when the last store stopped.
 	stored, left time.Time
+	// endedBy is the identity that disabled it, as far as IAM tells.
+	endedBy string
 	// excused says how a person changed the key. It is then not checked.
 	excused string
 	// expires is its expiry in IAM.
@@ -178,6 +182,9 @@ func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
 		for _, r := range w.readers {
 			r.excused = r.excused || r.place == p && r.key == old
 		}
+		for _, a := range w.apps { // one that started by itself is not known to have it
+			a.excused = a.excused || a.place == p && a.key == old && a.mark != old
+		}
 	}
 	if f := w.keys[p.keyID()]; f != nil {
 		if f.stored.IsZero() {
@@ -274,57 +281,6 @@ func (p port) Publish(ctx ctx, e reconcile.Entry, revision string) error {
 	})
 }
 
-// app is a program that reads its store only when it starts.
-type app struct {
-	name  string
-	place *place
-	mark  string // the key ID that the last restart left
-	reader
-}
-
-type crew struct {
-	*sim
-	of *place
-}
-
-var _ reconcile.Consumers = crew{}
-
-func (c crew) Consumers(ctx ctx) ([]rotation.Consumer, error) {
-	var out []rotation.Consumer
-	err := c.yield(ctx, consumers, c.of.name, func() error {
-		if c.of.down != "" {
-			return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, c.of.name)
-		}
-		for _, a := range c.apps {
-			if a.place == c.of {
-				out = append(out, rotation.Consumer{Name: a.name, Store: c.of.name, Key: a.mark})
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c crew) Restart(ctx ctx, name, keyID string) error {
-	return c.yield(ctx, restart, name+" "+c.nick(keyID), func() error {
-		if c.of.down != "" {
-			return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, c.of.name)
-		}
-		for _, a := range c.apps {
-			if a.name == name && a.mark != keyID { // as the adapters do
-				c.mutated("restart", keyID)
-				c.checkRestart(a, keyID)
-				a.mark = keyID
-				c.reread(&a.reader)
-			}
-		}
-		return nil
-	})
-}
-
 // reader holds a value and authenticates with it: a consumer.
 type reader struct {
 	name  string
@@ -332,8 +288,9 @@ type reader struct {
 	value secret.Value
 	key   string
 	since time.Time
-	// excused is set if it holds the value of a person or of a late write.
-	excused bool
+	// excused is set if it holds the value of a person or of a late write, and away if
+	// it does not exist.
+	excused, away bool
 }
 
 func (w *world) reread(r *reader) {
