@@ -185,12 +185,13 @@ func walks() map[string]walked {
 // -kills it fails in each of them.
 func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
 	kinds := []struct {
-		name  string
-		fault emulator.Fault
+		name   string
+		fault  emulator.Fault
+		sweeps int // until all is done: the next key after a refusal waits for eight hours
 	}{
-		{"500", emulator.Fault{Kind: emulator.FaultStatus, Status: 500, Count: 1}},
-		{"403", emulator.Fault{Kind: emulator.FaultStatus, Status: 403, Count: 1}},
-		{"lost", emulator.Fault{Kind: emulator.FaultLost, Count: 1}},
+		{"500", emulator.Fault{Kind: emulator.FaultStatus, Status: 500, Count: 1}, 3},
+		{"403", emulator.Fault{Kind: emulator.FaultStatus, Status: 403, Count: 1}, 9},
+		{"lost", emulator.Fault{Kind: emulator.FaultLost, Count: 1}, 3},
 	}
 	r := chance(t)
 	for name := range walks() {
@@ -211,7 +212,7 @@ func TestWhateverCallFailsTheLifeGoesOn(t *testing.T) {
 					r := w.act(s)
 					hit = int(s.cloud.Counter("*", "*")-calls) > n
 					s.cloud.ClearFaults()
-					s.sweeps(3)
+					s.sweeps(kind.sweeps)
 					if err := w.after(s, r); err != nil {
 						t.Errorf("when call %d fails: answered %d %s: %v", n, r.status, r.body, err)
 					}
