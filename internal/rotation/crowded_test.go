@@ -180,10 +180,9 @@ func TestTheArbiterIsNotCopiedToWhileANewKeyHasToWait(t *testing.T) {
 func TestTheKeyBeforeAPublishedOneThatIsGoneDoesNotEndUntilAnotherIsPublished(t *testing.T) {
 	old, gone := full("old", 70*day), full("gone", day)
 	p := rotation.Decide(credential(stores(guarded("a", gone)), old), limits(), rotation.Trigger{}, now)
-	for _, s := range p.Steps {
-		if s.Action == rotation.Supersede {
-			t.Errorf("superseded: %q", steps(p))
-		}
+	ends := where(p, rotation.Supersede)
+	if published := where(p, rotation.Publish); len(ends) != 1 || len(published) != 1 || ends[0] < published[0] {
+		t.Errorf("%q", steps(p))
 	}
 }
 

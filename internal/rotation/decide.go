@@ -93,12 +93,13 @@ var standard = []rule{
 	{"record a demand", trusted, func(v view, t Trigger, _ *Plan) []Step { return v.recording(t) }},
 	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
 	{"give keys that a store names their full lifetime", unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }},
-	{"end leaked keys that no consumer needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.exposed() }},
+	{"end leaked keys that no consumer needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Leaked) }},
 	{"extend keys that are held", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }},
 	{"extend keys that are used", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }},
 	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }},
-	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings() }},
+	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Pending, Held, Orphan, Ended) }},
 	{"rotate, or catch up", quiet, view.rotate},
+	{"end keys that consumers had until now", quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).endings(Held, Overlapping, Leaked) }},
 }
 
 // removing is the course of a credential whose project is deleted.
@@ -177,6 +178,7 @@ type view struct {
 	allRead      bool            // every store answered
 	unlisted     bool            // a young named key is not visible yet
 	leaked       Key             // the key whose revocation is requested; zero if it is not ours
+	left         map[string]bool // what stores named before the steps that led to this state
 }
 
 func look(s State, r Rules, t Trigger, now time.Time) view {

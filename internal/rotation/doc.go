@@ -31,8 +31,9 @@
 // The fuse is the short expiry of every new key. IAM enforces it, so a key that
 // no store took ends even if latchkey never runs again.
 //
-// The map ends has what may end a key that did not leak, revocable and free what
-// ends one that did. A rotation ends the key that it replaces.
+// mayEnd is the condition under which any key may end, and the map ends has the step
+// of each phase. They decide before a new key or a repair, and again about the state
+// that it leaves.
 //
 // # How Decide works
 //

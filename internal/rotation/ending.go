@@ -5,64 +5,44 @@ import (
 	"time"
 )
 
-// removal ends the keys of a deleted project, and then its service ID.
-func (v view) removal() (steps []Step) {
-	for _, k := range v.Keys {
-		steps = append(steps, v.remove(k)...)
-	}
-	if v.Identity.Exists && !v.Identity.Given && !v.Identity.Locked && len(v.Keys)+v.Foreign == 0 {
-		steps = append(steps, Step{Action: RemoveIdentity, Reason: SubjectGone})
-	}
-	return steps
+// ends has the next step of a key that may end, for each phase that has one.
+var ends = map[Phase]func(view, Key) []Step{
+	Pending:     view.unpublished,
+	Held:        view.overlap,
+	Overlapping: view.overlap,
+	Orphan:      view.fallBack,
+	Leaked:      view.revoke,
+	Ended:       view.clear,
 }
 
-// remove is the next step of a key whose project is deleted. It lives for one overlap at most.
-func (v view) remove(k Key) []Step {
-	switch {
-	case k.Locked:
-		return nil
-	case k.Expired(v.now):
-		return v.clear(k)
-	}
-	switch v.phase(k) {
-	case Leaked:
-		return v.revoke(k)
-	case Pending:
-		return v.withdraw(k)
-	case Published, Held, Orphan:
-		switch {
-		case k.Disabled || !k.Superseded.IsZero():
-		case k.Fused(v.r):
-			return v.withdraw(k) // the project took its store along
-		default:
-			return v.supersede(k, v.r.Overlap, SubjectGone)
-		}
-	}
-	return nil
+// mayEnd reports whether a key may end: every store was read, IAM has what they name,
+// and none of them names this key. A lock keeps it alive.
+func (v view) mayEnd(k Key) bool {
+	return v.allRead && !v.unlisted && !v.named[k.ID] && !k.Locked
 }
 
-// endings ends the keys that no consumer holds, or starts their overlap. It needs
-// to know all of them, and who else is at work.
-func (v view) endings() (steps []Step) {
-	if !v.allRead {
-		return nil
-	}
+// endings returns the next step of the keys in some phases that may end. After a new
+// key, or a repair, it is asked about the state that the plan leaves (see after).
+func (v view) endings(phases ...Phase) (steps []Step) {
 	for _, k := range v.Keys {
-		if end := ends[v.phase(k)]; end != nil && !v.named[k.ID] && !k.Locked {
+		phase := v.phase(k)
+		if end := ends[phase]; end != nil && v.mayEnd(k) && slices.Contains(phases, phase) {
 			steps = append(steps, end(v, k)...)
 		}
 	}
 	return steps
 }
 
-// ends has the next step of a key that no store names, for each phase that has one.
-// A leaked key ends as soon as no consumer needs it (see revocable), and an overlapping
-// one by its expiry.
-var ends = map[Phase]func(view, Key) []Step{
-	Pending: view.unpublished,
-	Held:    view.overlap,
-	Orphan:  view.fallBack,
-	Ended:   view.clear,
+// removal ends the keys of a deleted project, and then its service ID. The project
+// took its stores and consumers along.
+func (v view) removal() []Step {
+	bare := v.State
+	bare.Stores, bare.Consumers = nil, nil
+	steps := look(bare, v.r, Trigger{}, v.now).endings(Pending, Held, Orphan, Leaked, Ended)
+	if v.Identity.Exists && !v.Identity.Given && !v.Identity.Locked && len(v.Keys)+v.Foreign == 0 {
+		steps = append(steps, Step{Action: RemoveIdentity, Reason: SubjectGone})
+	}
+	return steps
 }
 
 // unpublished deletes a key that no store took. One that is older than a key that a
@@ -73,11 +53,6 @@ func (v view) unpublished(k Key) []Step {
 	if !k.Refused.IsZero() || slices.ContainsFunc(v.Keys, later) {
 		return nil
 	}
-	return v.withdraw(k)
-}
-
-// withdraw deletes a key that no store took.
-func (v view) withdraw(k Key) []Step {
 	return []Step{{Action: Retire, Key: k.ID, Reason: NeverPublished}}
 }
 
@@ -90,9 +65,11 @@ func (v view) clear(k Key) []Step {
 }
 
 // overlap starts the overlap of a replaced key, once every consumer has the published
-// one and every store names a key that works. A store may be behind: its key stays.
+// one and every store names a key that works. A store may be behind: its key stays. A
+// key that stores had gone back to gets a whole overlap again.
 func (v view) overlap(k Key) []Step {
-	if !k.Superseded.IsZero() || k.Fused(v.r) || v.newest.ID == "" || !v.settled() && !v.provided() {
+	again := v.left[k.ID] && k.Expires.Before(v.end(v.r.Overlap))
+	if !v.settled() && !v.provided() || k.Fused(v.r) || !k.Superseded.IsZero() && !again {
 		return nil
 	}
 	return v.supersede(k, v.r.Overlap, Replaced)
@@ -102,10 +79,25 @@ func (v view) overlap(k Key) []Step {
 // that may have it is restarted first. If the stores went back to a key that IAM
 // does not have, consumers may need this one until another is published.
 func (v view) fallBack(k Key) []Step {
-	if v.newest.ID == "" && v.occupied() || v.marked(k) || v.consumerTrouble() != "" {
+	switch {
+	case v.Gone:
+		return v.supersede(k, v.r.Overlap, SubjectGone)
+	case v.newest.ID == "" && v.occupied() || v.marked(k) || v.consumerTrouble() != "":
 		return nil
 	}
 	return v.supersede(k, v.r.Fuse, RolledBack)
+}
+
+// revoke disables and deletes a leaked key once no consumer needs it. None has a key
+// that no store took. The deletion may fail or take time.
+func (v view) revoke(k Key) (steps []Step) {
+	if !k.Disabled && !k.Fused(v.r) && v.published.ID != "" && !v.restarted() {
+		return nil
+	}
+	if k.Live(v.now) {
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
+	}
+	return append(steps, Step{Action: Retire, Key: k.ID, Reason: KeyLeaked})
 }
 
 func (v view) supersede(k Key, overlap time.Duration, why Reason) []Step {
@@ -137,7 +129,7 @@ func (v view) provided() bool {
 			return false
 		}
 	}
-	return v.restarted()
+	return v.restarted() && v.published.ID != ""
 }
 
 // restarted reports whether every consumer has the published key.
@@ -148,4 +140,41 @@ func (v view) restarted() bool {
 // end is now + d, rounded up to the minute that IAM stores.
 func (v view) end(d time.Duration) time.Time {
 	return v.now.Add(d + time.Minute - time.Nanosecond).Truncate(time.Minute)
+}
+
+// after returns the view of the state that steps leave. A new key is newer than all
+// others.
+func (v view) after(steps []Step) view {
+	s := v.State
+	s.Keys, s.Stores, s.Consumers = slices.Clone(s.Keys), slices.Clone(s.Stores), slices.Clone(s.Consumers)
+	for _, step := range steps {
+		key := func(change func(*Key)) {
+			if i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.ID == step.Key }); i >= 0 {
+				change(&s.Keys[i])
+			}
+		}
+		switch step.Action {
+		case Mint:
+			s.Keys = append(s.Keys, Key{ID: NewKey, Created: v.now, AsOf: v.now.Add(v.r.Window), Expires: v.now.Add(v.r.Expire)})
+		case Publish, Copy:
+			i := slices.IndexFunc(s.Stores, func(st Store) bool { return st.Name == step.Target })
+			s.Stores[i].Key, s.Stores[i].Altered = step.Key, false
+		case RestartConsumer:
+			i := slices.IndexFunc(s.Consumers, func(c Consumer) bool { return c.Name == step.Target })
+			s.Consumers[i].Key = step.Key
+		case Extend, Unfuse:
+			if step.Key != NewKey {
+				key(func(k *Key) { k.Expires = step.At })
+			}
+		case Supersede:
+			key(func(k *Key) { k.Superseded, k.Expires = v.now, step.At })
+		case Disable:
+			key(func(k *Key) { k.Disabled = true })
+		case Retire:
+			s.Keys = slices.DeleteFunc(s.Keys, func(k Key) bool { return k.ID == step.Key })
+		}
+	}
+	w := look(s, v.r, Trigger{}, v.now)
+	w.left = v.named
+	return w
 }

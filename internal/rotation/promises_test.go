@@ -327,7 +327,7 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 	for _, step := range p.Steps {
 		k, _ := keyOf(s, step.Key)
 		switch step.Action {
-		case rotation.Publish:
+		case rotation.Publish, rotation.Copy:
 			told[step.Target] = true
 			continue
 		case rotation.Unfuse:
@@ -351,8 +351,10 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 		}
 		switch {
 		case names(s, k.ID):
-			if step.Action == rotation.Retire || len(told) < len(s.Stores) {
-				t.Errorf("%s while a store names it", say(step))
+			for _, st := range s.Stores {
+				if st.Key == k.ID && (step.Action == rotation.Retire || !told[st.Name]) {
+					t.Errorf("%s while store %s names it", say(step), st.Name)
+				}
 			}
 		case k.Superseded.IsZero() && k.Live(at) && at.Sub(k.Created) < r.Window:
 			t.Errorf("%s: another replica is at work with it", say(step))
@@ -369,7 +371,7 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 			t.Errorf("%s: its overlap had started and is not lengthened", say(step))
 		}
 		length := r.Overlap
-		if !names(s, k.ID) && k.Compare(newest) > 0 {
+		if !names(s, k.ID) && k.Compare(newest) > 0 && len(told) == 0 {
 			length = r.Fuse
 		}
 		if d := step.At.Sub(at.Add(length)); d < 0 || d >= time.Minute || !step.At.Equal(step.At.Truncate(time.Minute)) {
@@ -385,8 +387,12 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 		earlier := p.Steps[:i]
 		fresh := slices.ContainsFunc(earlier, func(st rotation.Step) bool { return st.Action == rotation.Mint })
 		for _, c := range s.Consumers {
-			current := !fresh && c.Key == p.Published || slices.ContainsFunc(earlier, func(st rotation.Step) bool {
-				return st.Action == rotation.RestartConsumer && st.Target == c.Name && st.Key == rotation.NewKey
+			now := p.Published
+			if fresh {
+				now = rotation.NewKey
+			}
+			current := c.Key == now || slices.ContainsFunc(earlier, func(st rotation.Step) bool {
+				return st.Action == rotation.RestartConsumer && st.Target == c.Name && st.Key == now
 			})
 			if c.Unknown || !current {
 				t.Errorf("%s although consumer %s does not name the key", say(step), c.Name)

@@ -64,7 +64,7 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 	if why, until := v.refusal(); !until.IsZero() {
 		return why
 	}
-	n := v.count(steps)
+	left := v.after(steps)
 	most := v.r.MaxKeys
 	if !due.demand() {
 		most += v.r.Spare
@@ -76,11 +76,11 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 		return IdentityLocked
 	case due.demand() && v.Storm, due == KeyLeaked && v.LeakStorm:
 		return Storm
-	case !n.newest.IsZero() && v.now.Before(n.newest.Add(v.r.MinAge)):
+	case v.now.Before(v.youngest().Add(v.r.MinAge)):
 		return TooYoung
-	case n.all >= v.r.KeyLimit:
+	case len(left.Keys)+v.Foreign >= v.r.KeyLimit:
 		return KeyCap
-	case n.live >= most:
+	case left.live() >= most:
 		return KeysFull
 	}
 	return ""
@@ -99,31 +99,23 @@ func (v view) noPlace() Reason {
 	return ""
 }
 
-// census counts the service ID's keys as they are after some steps.
-type census struct {
-	live, all int
-	newest    time.Time // birth of the newest one that delays the next
+// youngest returns the birth of the newest key that delays the next.
+func (v view) youngest() (born time.Time) {
+	for _, k := range v.Keys {
+		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have no working key
+		if k.Created.After(born) && !contained {
+			born = k.Created
+		}
+	}
+	return born
 }
 
-func (v view) count(steps []Step) (n census) {
-	n.all = len(v.Keys) + v.Foreign
-	ended := map[string]bool{}
-	for _, st := range steps {
-		if st.Action == Retire {
-			n.all--
-		}
-		ended[st.Key] = ended[st.Key] || st.Action == Retire || st.Action == Disable
-	}
+// live counts the keys that count toward MaxKeys. A leaked key ends as soon as
+// consumers have the new one, so it does not.
+func (v view) live() (n int) {
 	for _, k := range v.Keys {
-		// A leaked key ends as soon as consumers have the new one, so it does not
-		// count toward MaxKeys.
-		replaced := !k.Leaked.IsZero() && !k.Locked
-		if k.Live(v.now) && !ended[k.ID] && !replaced {
-			n.live++
-		}
-		contained := k.Disabled && !k.Leaked.IsZero() // its consumers have no working key
-		if k.Created.After(n.newest) && !contained {
-			n.newest = k.Created
+		if replaced := !k.Leaked.IsZero() && !k.Locked; k.Live(v.now) && !replaced {
+			n++
 		}
 	}
 	return n
@@ -149,45 +141,20 @@ func (v view) renewal(due Reason) []Step {
 		{Action: Mint, Key: NewKey, Reason: due},
 		{Action: Prove, Key: NewKey, Reason: NewlyMinted},
 	}
-	complete, first := true, true
 	written := map[string]bool{}
 	for _, st := range v.order() {
 		if st.Fault != "" {
-			complete = complete && st.others()
 			continue
 		}
 		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
-		written[st.Name] = true
-		if first {
-			first = false
+		if len(written) == 0 {
 			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: FuseOn})
 		}
+		written[st.Name] = true
 	}
 	for _, c := range v.Consumers {
-		if c.Unknown || !v.reaches(c, written) {
-			complete = false
-			continue
-		}
-		steps = append(steps, Step{Action: RestartConsumer, Key: NewKey, Target: c.Name, Reason: ConsumerBehind})
-	}
-	if complete {
-		steps = append(steps, v.replace()...)
-	}
-	return steps
-}
-
-// replace ends the keys that a new one replaces in every store and consumer.
-func (v view) replace() (steps []Step) {
-	for _, k := range v.Keys {
-		if !k.Leaked.IsZero() {
-			if v.revocable(k) && !v.free(k) { // a free one was ended before
-				steps = append(steps, v.revoke(k)...)
-			}
-			continue
-		}
-		old := v.named[k.ID] && k.Live(v.now) && !k.Locked && (k.Superseded.IsZero() || k.Expires.Before(v.end(v.r.Overlap)))
-		if old && !v.now.Before(k.Created.Add(v.r.Window)) {
-			steps = append(steps, v.supersede(k, v.r.Overlap, Replaced)...)
+		if !c.Unknown && v.reaches(c, written) {
+			steps = append(steps, Step{Action: RestartConsumer, Key: NewKey, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps

@@ -93,31 +93,5 @@ func (v view) reaches(c Consumer, has map[string]bool) bool {
 	return !slices.ContainsFunc(v.Stores, func(st Store) bool { return !has[st.Name] })
 }
 
-// catchUp brings stores and consumers that are behind up to the published key,
-// and then ends the leaked keys that they held.
-func (v view) catchUp() []Step {
-	steps := append(v.repairs(), v.restarts()...)
-	done := func(a Action, target string) bool {
-		return slices.ContainsFunc(steps, func(s Step) bool { return s.Action == a && s.Target == target && s.Key == v.published.ID })
-	}
-	for _, c := range v.Consumers {
-		if c.Unknown || c.Key != v.published.ID && !done(RestartConsumer, c.Name) {
-			return steps
-		}
-	}
-	named := map[string]bool{}
-	for _, st := range v.Stores {
-		if st.Fault != "" {
-			return steps
-		}
-		if !done(Copy, st.Name) {
-			named[st.Key] = true
-		}
-	}
-	for _, k := range v.Keys {
-		if v.revocable(k) && !named[k.ID] && !v.free(k) && !v.unlisted {
-			steps = append(steps, v.revoke(k)...)
-		}
-	}
-	return steps
-}
+// catchUp brings stores and consumers that are behind up to the published key.
+func (v view) catchUp() []Step { return append(v.repairs(), v.restarts()...) }
