@@ -21,7 +21,7 @@ func (ru *run) round(ctx context.Context) error {
 		return err
 	}
 	plan := ru.decide()
-	// A run that lost an election does not mint again. A lagging list may hide
+	// A run that lost to another replica does not mint again. A lagging list may hide
 	// the rival key, and the next key would lose to it again.
 	if i := slices.IndexFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint }); i >= 0 && ru.spent {
 		plan.Steps, plan.Waiting = plan.Steps[:i], rotation.InProgress

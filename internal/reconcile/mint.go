@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -90,28 +88,8 @@ func (ru *run) served() time.Time {
 	return at
 }
 
-// prove proves that the new key works and, concurrently, lists the keys again. If
-// two replicas minted at the same time, the lower key wins.
+// prove gets a token with the new key and calls the provers with it.
 func (ru *run) prove(ctx context.Context) error {
-	var proof, lost error
-	var g errgroup.Group
-	g.Go(func() error {
-		proof = ru.rescue(func() error { return ru.proveKey(ctx) })
-		return nil
-	})
-	g.Go(func() error {
-		lost = ru.rescue(func() error { return ru.elect(ctx) })
-		return nil
-	})
-	_ = g.Wait()
-	if lost != nil {
-		return lost
-	}
-	return proof
-}
-
-// proveKey gets a token with the new key and calls the provers with it.
-func (ru *run) proveKey(ctx context.Context) error {
 	var who Bearer
 	err := ru.poll(ctx, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
@@ -138,26 +116,6 @@ func (ru *run) proveKey(ctx context.Context) error {
 		})
 		if err != nil {
 			return fmt.Errorf("proving key %s: %s: %w", ru.fresh.ID, p.Name(), err)
-		}
-	}
-	return nil
-}
-
-// elect withdraws the new key if a rival key is lower. A lagging list may hide
-// rivals. The arbiter then decides.
-func (ru *run) elect(ctx context.Context) error {
-	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
-	if err != nil {
-		return nil //nolint:nilerr // without a list there is no election
-	}
-	if err := ru.checkDrift(l.Date); err != nil {
-		return fmt.Errorf("electing among new keys: %w", err)
-	}
-	for _, k := range l.Keys {
-		young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
-		known := ru.listed(k.ID) // a key that was listed before the mint is no rival
-		if k.ID != ru.fresh.ID && !known && young && k.Leaked.IsZero() && k.Live(ru.now()) && k.Superseded.IsZero() && k.Compare(ru.fresh.Key) < 0 {
-			return ru.withdraw(ctx, "the rival key "+k.ID+" is lower")
 		}
 	}
 	return nil

@@ -83,8 +83,7 @@ func (k Key) Ending(r Rules, now time.Time) bool {
 	return !now.Before(k.Expires.Add(-max(r.Overlap/4, 2*r.SweepEvery)))
 }
 
-// Compare orders keys by freshness, then by ID. The lowest wins an election; the
-// highest is the newest.
+// Compare orders keys by freshness, then by ID. The highest is the newest.
 func (k Key) Compare(other Key) int {
 	return cmp.Or(k.asOf().Compare(other.asOf()), cmp.Compare(k.ID, other.ID))
 }

@@ -45,11 +45,10 @@ type evidence struct {
 	minted  int
 	wrote   map[string]bool // keys that it has tried to publish
 	// asListed is its clock when it last observed, and settling is set while it
-	// observes. electing is set if the next list is that of an election. moved is
-	// when a key that it read showed that the clock had moved.
-	asListed           time.Duration
-	settling, electing bool
-	moved              time.Time
+	// observes. moved is when a key that it read showed that the clock had moved.
+	asListed time.Duration
+	settling bool
+	moved    time.Time
 	hearing
 }
 
@@ -195,7 +194,7 @@ func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud
 			continue // it lost to a person's hand, and is gone
 		}
 		if !f.gone.IsZero() && f.gone.Before(r.listed[f.iamID].Add(-s.lag)) && s.outrun(f) {
-			continue // it lost an election, and is gone
+			continue // it lost to another key, and is gone
 		}
 		if s.now.Sub(s.issued) < 2*time.Minute && s.now.Sub(f.born) < s.rules.MinAge-slack && !f.born.After(r.listed[f.iamID].Add(-s.lag)) && f.excused == "" && f.by != nil {
 			s.violate("P10", "minted %s after %s, which it could see", s.now.Sub(f.born), s.nick(f.id))

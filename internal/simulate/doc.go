@@ -95,7 +95,7 @@
 //     run failed after the first publication, at every lag, and left the other
 //     stores, the consumers and the old key to the next sweeps.
 //
-//   - 361: a replica that lost an election observed again, did not see the rival
+//   - 361: a replica that lost to another observed again, did not see the rival
 //     because of the lag, and minted again, up to four times.
 //
 //   - 515: IAM rejects keys for a locked service ID with a conflict that looks like
@@ -193,7 +193,8 @@
 //     before the next sweep. There are now at least two sweeps per fuse.
 //
 //   - 1612924: the clock moved between the list and the election, and moved back.
-//     Only updates of a key compared the clocks. Elections and lookups now do, too.
+//     Only updates of a key compared the clocks. Lookups now do, too, and there is no
+//     election any more.
 //
 //   - 16030 with the intruder: she emptied the only store four times before a sweep
 //     was complete. Four keys had their full lifetime, and nothing was published

@@ -243,7 +243,6 @@ func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
 func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
 	var out reconcile.KeyList
 	r := runOf(ctx)
-	electing := i.elects(r)
 	err := i.call(ctx, list, i.nick(iamID), func() error {
 		lag := i.delay()
 		i.lagged(0, lag, 0)
@@ -268,21 +267,8 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 	if err != nil {
 		return reconcile.KeyList{}, err
 	}
-	if electing {
-		i.drifted(r)
-	} else {
-		i.compare(r)
-	}
+	i.compare(r)
 	return out, nil
-}
-
-// elects reports whether the next list is that of an election.
-func (i iam) elects(r *run) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	electing := r.electing
-	r.electing = false
-	return electing
 }
 
 // compare records that the run compares its clock with IAM's now.
@@ -345,7 +331,6 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 		var made rotation.Key
 		made, err = i.post(ctx, m, v)
 		if err == nil {
-			runOf(ctx).electing = true
 			return made, nil
 		}
 		conflict, gone := is(err, reconcile.ErrConflict), is(err, reconcile.ErrDenied) || is(err, reconcile.ErrNotFound)
@@ -356,7 +341,6 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 		found, ferr := i.findByValue(ctx, v, !missed && (conflict || unclear))
 		switch {
 		case ferr == nil:
-			runOf(ctx).electing = true
 			return found, nil
 		case !is(ferr, reconcile.ErrNotFound):
 			return rotation.Key{}, fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept

@@ -412,24 +412,6 @@ type clearsAll struct{ iam }
 // Mark agrees to every key.
 func (clearsAll) Mark(ctx, reconcile.ServiceID, reconcile.Marker) error { return nil }
 
-type hearsNoRival struct {
-	iam
-}
-
-// List shows no rivals to a run that has minted.
-func (k hearsNoRival) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
-	l, err := k.iam.List(ctx, iamID, creds...)
-	r := runOf(ctx)
-	mintedHere := slices.ContainsFunc(k.order, func(f *fact) bool { return f.by == r && f.iamID == iamID })
-	if mintedHere {
-		l.Keys = slices.DeleteFunc(l.Keys, func(key rotation.Key) bool {
-			f := k.keys[key.ID]
-			return f != nil && f.by != r && f.born.After(r.start.Add(-time.Minute))
-		})
-	}
-	return l, err
-}
-
 type forces struct{ port }
 
 // Publish writes whatever was there.
@@ -596,9 +578,7 @@ var mutants = []mutant{
 	storesBy("takes an unclear write for a refusal, and withdraws the key", func(p port) reconcile.Store { return surely{p} }),
 	// Rule 6: without an arbiter the service ID decides, and stores are read
 	// right before.
-	ported("agrees to every key where no store compares and sets", func(s *sim, in *replica) {
-		in.rec.Identities, in.rec.Keys = clearsAll{iam{s}}, hearsNoRival{iam{s}}
-	}),
+	ported("agrees to every key where no store compares and sets", func(s *sim, in *replica) { in.rec.Identities = clearsAll{iam{s}} }),
 	storesBy("reads a store once and never again", func(p port) reconcile.Store { return seesOnce{p, &map[*run]reconcile.Entry{}} }),
 	// Rule 7: orphans end.
 	lacking("leaves orphans alone", func(s rotation.Step) bool { return s.Reason == rotation.RolledBack }),
