@@ -64,11 +64,8 @@ func (ru *run) setKeys() {
 // setFacts sets what the condition follows from, as the steps left it.
 func (ru *run) setFacts(plan rotation.Plan) {
 	now := ru.now()
-	f := condition.Facts{Gone: ru.c.Gone, SweepEvery: ru.c.Rules.SweepEvery}
+	f := condition.Facts{Gone: ru.c.Gone, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.newestNamed(plan)}
 	for _, k := range ru.keys {
-		if k.ID == plan.Published || plan.Published == "" && ru.named(k.ID) && (f.Key.ID == "" || k.Compare(f.Key) > 0) {
-			f.Key = k
-		}
 		leaked := !k.Leaked.IsZero() || ru.took(rotation.MarkLeaked, k.ID)
 		ended := ru.took(rotation.Disable, k.ID) || ru.took(rotation.Retire, k.ID)
 		f.LeakedAlive = f.LeakedAlive || leaked && !ended && k.Live(now)
@@ -85,6 +82,17 @@ func (ru *run) setFacts(plan rotation.Plan) {
 	}
 	ru.out.facts, ru.out.observed = f, now
 	ru.setKeys()
+}
+
+// newestNamed returns the published key, or the newest that a store names if none is
+// published.
+func (ru *run) newestNamed(plan rotation.Plan) (newest rotation.Key) {
+	for _, k := range ru.keys {
+		if k.ID == plan.Published || plan.Published == "" && ru.named(k.ID) && (newest.ID == "" || k.Compare(newest) > 0) {
+			newest = k
+		}
+	}
+	return newest
 }
 
 // done reports whether a step was taken without an error.

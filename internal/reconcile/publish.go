@@ -40,23 +40,33 @@ func (ru *run) publish(ctx context.Context, store string) error {
 // settlePublish reads an entry back whose write had a conflict, perhaps with our own
 // lost write, or whose answer was lost.
 func (ru *run) settlePublish(ctx context.Context, at reading, err error) error {
-	store, conflict := at.store.Name(), errors.Is(err, ErrConflict)
 	back, rerr := at.store.Read(context.WithoutCancel(ctx))
 	if errors.Is(rerr, ErrNotFound) {
 		back, rerr = Entry{Revision: back.Revision}, nil
 	}
 	switch {
 	case rerr == nil && back.KeyID == ru.fresh.ID:
-		ru.published(store)
+		ru.published(at.store.Name())
 		return nil
-	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision != at.Revision && ru.notOurs(back) == ru.notOurs(at.Entry):
+	case rerr == nil && errors.Is(err, ErrConflict):
+		return ru.settleConflict(ctx, at, back, err)
+	}
+	return err
+}
+
+// settleConflict decides after a conflict with a write that was not our own.
+func (ru *run) settleConflict(ctx context.Context, at reading, back Entry, err error) error {
+	store := at.store.Name()
+	same, moved := back.KeyID == at.KeyID, back.Revision != at.Revision
+	switch {
+	case same && moved && ru.notOurs(back) == ru.notOurs(at.Entry):
 		// Another entry of the same secret changed, not ours.
 		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
 		ru.entries[i].Entry = back
 		return ru.publish(ctx, store)
-	case conflict && rerr == nil && back.KeyID == at.KeyID && back.Revision == at.Revision && at.store.Guarded():
+	case same && !moved && at.store.Guarded():
 		return fmt.Errorf("%w, although the entry is unchanged: %s", ErrRefused, err.Error())
-	case conflict && !ru.fresh.stored && rerr == nil:
+	case !ru.fresh.stored:
 		return ru.withdraw(ctx, "another replica published to "+store+" first")
 	}
 	return err

@@ -1,6 +1,9 @@
 package rotation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A key that could not be published keeps the reason in its marker. It is not deleted:
 // its fuse ends it. The first such key delays the next by eight hours, or by one hour
@@ -11,36 +14,38 @@ import "time"
 // next one waits. What may pass by itself is tried again once without delay, and a
 // demand that came since is tried at once.
 func (v view) refusal() (why Reason, until time.Time) {
-	var last Key
-	var first time.Time // when the first of the keys ends
-	n := 0
+	var refused []Key
 	for _, k := range v.Keys {
-		if k.Refused.IsZero() || v.named[k.ID] || !k.Fused(v.r) || !k.Live(v.now) {
-			continue
-		}
-		n++
-		if !k.Refused.Before(last.Refused) {
-			last = k
-		}
-		if first.IsZero() || k.Expires.Before(first) {
-			first = k.Expires
+		if !k.Refused.IsZero() && !v.named[k.ID] && k.Fused(v.r) && k.Live(v.now) {
+			refused = append(refused, k)
 		}
 	}
+	if len(refused) == 0 {
+		return "", time.Time{}
+	}
+	last := slices.MaxFunc(refused, func(a, b Key) int { return a.Refused.Compare(b.Refused) })
+	n := len(refused) // the more, the longer
 	if last.Refusal.Kind() == Wait {
 		n--
 	}
-	switch {
-	case n <= 0 || v.asked.After(last.Refused):
-		return "", time.Time{}
-	case n == 1 && v.unfit():
-		first = last.Refused.Add(v.r.Fuse / 24)
-	case n == 1, n == 2 && v.unfit():
-		first = last.Refused.Add(v.r.Fuse / 3)
-	}
-	if !v.now.Before(first) {
+	if n <= 0 || v.asked.After(last.Refused) {
 		return "", time.Time{}
 	}
-	return last.Refusal, first
+	if !v.unfit() {
+		n++
+	}
+	switch n {
+	case 1:
+		until = last.Refused.Add(v.r.Fuse / 24)
+	case 2:
+		until = last.Refused.Add(v.r.Fuse / 3)
+	default:
+		until = slices.MinFunc(refused, func(a, b Key) int { return a.Expires.Compare(b.Expires) }).Expires
+	}
+	if !v.now.Before(until) {
+		return "", time.Time{}
+	}
+	return last.Refusal, until
 }
 
 // unfit reports whether stores name keys, and none of them both works and has not
