@@ -4,10 +4,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -787,4 +790,34 @@ func TestMutants(t *testing.T) {
 		t.Logf("killed after %d: %s: seed %d: %s", y.histories, m.name, y.bad[0].Seed, y.bad[0].Violations[0])
 	}
 	t.Logf("killed %d/%d", killed, len(mutants))
+}
+
+// The table in docs/protocol.md says which rule each mutant takes away.
+func TestTheTableOfRulesNamesEveryMutant(t *testing.T) {
+	page, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "### Which mutant shows which rule")
+	table, _, _ = strings.Cut(table, "\n### ")
+	var listed, played []string
+	for _, row := range strings.Split(table, "\n") {
+		cells := strings.Split(row, "|")
+		if len(cells) != 5 {
+			continue
+		}
+		for _, name := range strings.Split(cells[3], ";") {
+			if name = strings.TrimSpace(name); name != "" && name != "mutant" && name != "---" && !strings.HasPrefix(name, "none: ") {
+				listed = append(listed, name)
+			}
+		}
+	}
+	for _, m := range mutants {
+		played = append(played, m.name)
+	}
+	slices.Sort(listed)
+	slices.Sort(played)
+	if diff := cmp.Diff(listed, played); diff != "" {
+		t.Errorf("the table (-) and the mutants (+):\n%s", diff)
+	}
 }
