@@ -99,6 +99,7 @@ var standard = []rule{
 	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }},
 	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Pending, Held, Orphan, Ended) }},
 	{"rotate, or catch up", quiet, view.rotate},
+	{"restart consumers that are behind", quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).restarts() }},
 	{"end keys that consumers had until now", quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).endings(Held, Overlapping, Leaked) }},
 }
 
@@ -114,14 +115,14 @@ var adoption = []rule{
 	{"adopt the key", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.adoptions() }},
 }
 
-// rotate plans a new key if one is due and may be created. Otherwise it brings
-// stores and consumers up to the published key: those that are behind delay the
-// end of older keys, which may be why the new key must wait.
+// rotate plans a new key if one is due and may be created. Otherwise it copies the
+// published key to the stores that are behind: they delay the end of older keys, which
+// may be why the new key must wait.
 func (v view) rotate(t Trigger, p *Plan) []Step {
 	due := v.due(t)
 	if due == "" {
 		v.trouble(p)
-		return v.catchUp()
+		return v.repairs()
 	}
 	held := v.mayMint(due, p.Steps)
 	if need := v.need(); due.demand() && need != "" && (held == KeysFull || held == Storm) {
@@ -138,7 +139,7 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 		held = v.crowd()
 	}
 	p.hold(held)
-	return v.catchUp()
+	return v.repairs()
 }
 
 // deserted reports whether a service ID that has existed for long has no key that

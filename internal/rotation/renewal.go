@@ -135,26 +135,19 @@ func (v view) order() []Store {
 	return out
 }
 
-// renewal returns the steps of a whole rotation.
+// renewal creates a key and publishes it.
 func (v view) renewal(due Reason) []Step {
 	steps := []Step{
 		{Action: Mint, Key: NewKey, Reason: due},
 		{Action: Prove, Key: NewKey, Reason: NewlyMinted},
 	}
-	written := map[string]bool{}
 	for _, st := range v.order() {
 		if st.Fault != "" {
 			continue
 		}
 		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
-		if len(written) == 0 {
+		if len(steps) == 3 { // the first publication
 			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: FuseOn})
-		}
-		written[st.Name] = true
-	}
-	for _, c := range v.Consumers {
-		if !c.Unknown && v.reaches(c, written) {
-			steps = append(steps, Step{Action: RestartConsumer, Key: NewKey, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps

@@ -64,34 +64,17 @@ func (v view) fit() bool {
 	return k.ID != "" && k.Leaked.IsZero() && lasts
 }
 
-// restarts restarts the consumers that are behind and reach the published key.
+// restarts restarts the consumers that are behind and reach the published key. If a
+// consumer's store is unknown, every store must have the key.
 func (v view) restarts() (steps []Step) {
 	if !v.fit() {
 		return nil
 	}
-	current := map[string]bool{}
-	for _, st := range v.Stores {
-		current[st.Name] = v.has(st)
-	}
-	for _, copied := range v.repairs() {
-		current[copied.Target] = true
-	}
 	for _, c := range v.Consumers {
-		if !c.Unknown && c.Key != v.published.ID && v.reaches(c, current) {
+		lacks := func(st Store) bool { return (c.Store == "" || c.Store == st.Name) && !v.has(st) }
+		if !c.Unknown && c.Key != v.published.ID && !slices.ContainsFunc(v.Stores, lacks) {
 			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
 		}
 	}
 	return steps
 }
-
-// reaches reports whether the consumer reads the key if it is restarted. If its
-// store is unknown, every store must have the key.
-func (v view) reaches(c Consumer, has map[string]bool) bool {
-	if c.Store != "" {
-		return has[c.Store]
-	}
-	return !slices.ContainsFunc(v.Stores, func(st Store) bool { return !has[st.Name] })
-}
-
-// catchUp brings stores and consumers that are behind up to the published key.
-func (v view) catchUp() []Step { return append(v.repairs(), v.restarts()...) }
