@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -45,19 +44,9 @@ const (
 	goOnRestartNot                  // the same, and no consumer may get the new key yet
 )
 
-// failures says for each action what its failure means. A step that only tidies up
-// ends no round.
-var failures = map[rotation.Action]onFailure{
-	rotation.RemoveDuplicate: goOn, rotation.CreateIdentity: stop, rotation.Rename: goOn, rotation.GrantPolicy: stop,
-	rotation.Unfuse: goOnRestartNot, rotation.Record: goOn, rotation.MarkLeaked: goOn, rotation.Disable: goOnMintNot,
-	rotation.Adopt: stop, rotation.Extend: goOn, rotation.Retire: goOnMintNot, rotation.Supersede: goOn,
-	rotation.Mint: stop, rotation.Prove: stop, rotation.Publish: stop, rotation.Copy: goOnRestartNot,
-	rotation.RemoveIdentity: goOn, rotation.RestartConsumer: goOnEndNot,
-}
-
 // afterwards returns what the failure of a step means for the later ones.
 func (ru *run) afterwards(s rotation.Step, err error) onFailure {
-	after := failures[s.Action]
+	after := actions[s.Action].failed
 	switch {
 	case untrusted(err):
 		return stop
@@ -100,7 +89,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 }
 
 // takeSteps takes the steps in order. What a failure means for the others is in
-// failures.
+// actions.
 func (ru *run) takeSteps(ctx context.Context, plan rotation.Plan, steps []rotation.Step, rec *recording) (failed error) {
 	worst := goOn
 	for _, step := range steps {
@@ -154,13 +143,8 @@ func (ru *run) settleFailure(ctx context.Context, step rotation.Step, err error)
 // changesOld reports whether a step changes or ends a key or a service ID that
 // other steps do not need.
 func (ru *run) changesOld(s rotation.Step) bool {
-	switch s.Action {
-	case rotation.Supersede, rotation.Extend, rotation.Retire, rotation.RemoveDuplicate, rotation.Rename:
-		return true
-	case rotation.Unfuse:
-		return ru.fresh == nil || s.Key != ru.fresh.ID
-	}
-	return false
+	fresh := ru.fresh != nil && s.Key == ru.fresh.ID
+	return actions[s.Action].old && !fresh
 }
 
 // tellRecorded tells the caller once the demand is met or recorded.
@@ -226,47 +210,37 @@ func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
 	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
 		return err
 	}
-	take, ok := takes[s.Action]
+	row, ok := actions[s.Action]
 	if !ok {
 		return fmt.Errorf("taking step: unknown action %q", s.Action)
 	}
-	return take(ru, ctx, s)
+	return row.take(ru, ctx, s)
 }
 
-// takes has the calls of each action.
-var takes = map[rotation.Action]func(*run, context.Context, rotation.Step) error{
-	rotation.CreateIdentity:  func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.createIdentity(ctx) },
-	rotation.RemoveDuplicate: func(ru *run, ctx context.Context, s rotation.Step) error { return ru.removeDuplicate(ctx, s.Target) },
-	rotation.Rename:          func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.rename(ctx) },
-	rotation.RemoveIdentity:  func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.removeIdentity(ctx) },
-	rotation.MarkLeaked: func(ru *run, ctx context.Context, s rotation.Step) error {
-		return ru.change(ctx, s.Key, KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
-	},
-	rotation.Disable: (*run).disable,
-	rotation.Extend: func(ru *run, ctx context.Context, s rotation.Step) error {
-		return ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
-			return KeyChange{Expires: s.At}, k.Leaked.IsZero() && k.Expires.Before(s.At)
-		})
-	},
-	rotation.Adopt: (*run).adopt,
-	rotation.GrantPolicy: func(ru *run, ctx context.Context, s rotation.Step) error {
-		if group, ok := strings.CutPrefix(s.Target, groupLabel); ok {
-			return ru.join(ctx, group)
-		}
-		return ru.grant(ctx, s.Target)
-	},
-	rotation.Unfuse: func(ru *run, ctx context.Context, s rotation.Step) error {
-		return ru.change(ctx, s.Key, KeyChange{Expires: ru.unfused(s)},
-			func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(ru.unfused(s)) })
-	},
-	rotation.Supersede: (*run).supersede,
-	rotation.Record: func(ru *run, ctx context.Context, s rotation.Step) error {
-		return ru.change(ctx, s.Key, KeyChange{Renew: s.At, RenewCause: recordable(ru.req.Cause), Served: ru.wanted.Expiry}, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
-	},
-	rotation.Retire:          (*run).retire,
-	rotation.Mint:            func(ru *run, ctx context.Context, s rotation.Step) error { return ru.mint(ctx, s.Reason) },
-	rotation.Prove:           func(ru *run, ctx context.Context, _ rotation.Step) error { return ru.prove(ctx) },
-	rotation.Publish:         func(ru *run, ctx context.Context, s rotation.Step) error { return ru.publish(ctx, s.Target) },
-	rotation.Copy:            (*run).copy,
-	rotation.RestartConsumer: (*run).restart,
+// action is a row of the table of actions.
+type action struct {
+	take   func(*run, context.Context, rotation.Step) error // makes the calls
+	failed onFailure                                        // what a failure means, if afterwards knows nothing better
+	old    bool                                             // it changes a key or a service ID that other steps do not need
+}
+
+var actions = map[rotation.Action]action{
+	rotation.RemoveDuplicate: {take: (*run).removeDuplicate, failed: goOn, old: true},
+	rotation.CreateIdentity:  {take: (*run).createIdentity, failed: stop},
+	rotation.Rename:          {take: (*run).rename, failed: goOn, old: true},
+	rotation.GrantPolicy:     {take: (*run).grant, failed: stop},
+	rotation.Unfuse:          {take: (*run).unfuse, failed: goOnRestartNot, old: true},
+	rotation.Record:          {take: (*run).record, failed: goOn},
+	rotation.MarkLeaked:      {take: (*run).markLeaked, failed: goOn},
+	rotation.Disable:         {take: (*run).disable, failed: goOnMintNot},
+	rotation.Adopt:           {take: (*run).adopt, failed: stop},
+	rotation.Extend:          {take: (*run).extend, failed: goOn, old: true},
+	rotation.Retire:          {take: (*run).retire, failed: goOnMintNot, old: true},
+	rotation.Supersede:       {take: (*run).supersede, failed: goOn, old: true},
+	rotation.Mint:            {take: (*run).mint, failed: stop},
+	rotation.Prove:           {take: (*run).prove, failed: stop},
+	rotation.Publish:         {take: (*run).publish, failed: stop},
+	rotation.Copy:            {take: (*run).copy, failed: goOnRestartNot},
+	rotation.RemoveIdentity:  {take: (*run).removeIdentity, failed: goOn},
+	rotation.RestartConsumer: {take: (*run).restart, failed: goOnEndNot},
 }

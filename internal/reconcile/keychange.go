@@ -9,13 +9,31 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// unfused returns the expiry of a key with its full lifetime. The plan does not
-// know it for a new key.
-func (ru *run) unfused(s rotation.Step) time.Time {
-	if s.At.IsZero() && ru.fresh != nil {
-		return ru.fresh.Created.Add(ru.c.Rules.Expire)
+// unfuse gives a key its full lifetime. The plan does not know it for a new key.
+func (ru *run) unfuse(ctx context.Context, s rotation.Step) error {
+	at := s.At
+	if at.IsZero() && ru.fresh != nil {
+		at = ru.fresh.Created.Add(ru.c.Rules.Expire)
 	}
-	return s.At
+	return ru.change(ctx, s.Key, KeyChange{Expires: at}, func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(at) })
+}
+
+// record writes a demand on a key.
+func (ru *run) record(ctx context.Context, s rotation.Step) error {
+	c := KeyChange{Renew: s.At, RenewCause: recordable(ru.req.Cause), Served: ru.wanted.Expiry}
+	return ru.change(ctx, s.Key, c, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
+}
+
+// markLeaked writes on a key that it leaked.
+func (ru *run) markLeaked(ctx context.Context, s rotation.Step) error {
+	return ru.change(ctx, s.Key, KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
+}
+
+// extend extends a key's overlap, unless it leaked meanwhile.
+func (ru *run) extend(ctx context.Context, s rotation.Step) error {
+	return ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
+		return KeyChange{Expires: s.At}, k.Leaked.IsZero() && k.Expires.Before(s.At)
+	})
 }
 
 // supersede starts a key's overlap. The overlap starts at the write, because the

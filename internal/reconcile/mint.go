@@ -17,7 +17,8 @@ type minted struct {
 }
 
 // mint creates a key with its fuse.
-func (ru *run) mint(ctx context.Context, due rotation.Reason) error {
+func (ru *run) mint(ctx context.Context, s rotation.Step) error {
+	due := s.Reason
 	if f, forced := ru.forcedBy(due); forced && !ru.storm.enter(f, ru.ForcedPerHour) {
 		return fmt.Errorf("minting a key: %w", errStorm)
 	}
@@ -89,7 +90,7 @@ func (ru *run) served() time.Time {
 }
 
 // prove gets a token with the new key and calls the provers with it.
-func (ru *run) prove(ctx context.Context) error {
+func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 	var who Bearer
 	err := ru.poll(ctx, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)

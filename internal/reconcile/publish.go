@@ -17,7 +17,8 @@ func (ru *run) reading(store string) reading {
 
 // publish writes the new key to one store. The first store is the arbiter between
 // replicas.
-func (ru *run) publish(ctx context.Context, store string) error {
+func (ru *run) publish(ctx context.Context, s rotation.Step) error {
+	store := s.Target
 	at := ru.reading(store)
 	if err := ru.clearFor(ctx, at); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (ru *run) settleConflict(ctx context.Context, at reading, back Entry, err e
 		// Another entry of the same secret changed, not ours.
 		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
 		ru.entries[i].Entry = back
-		return ru.publish(ctx, store)
+		return ru.publish(ctx, rotation.Step{Target: store})
 	case same && !moved && at.store.Guarded():
 		return fmt.Errorf("%w, although the entry is unchanged: %s", ErrRefused, err.Error())
 	case !ru.fresh.stored:

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // rename writes the credential's new name in the marker, so that the config no
 // longer needs the old one.
-func (ru *run) rename(ctx context.Context) error {
+func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
 	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if err != nil {
 		return fmt.Errorf("renaming the credential of %s: %w", ru.id.ID, err)
@@ -32,7 +35,7 @@ func (ru *run) rename(ctx context.Context) error {
 
 // removeIdentity deletes the service ID of a deleted project, unless it has keys,
 // which would be deleted with it.
-func (ru *run) removeIdentity(ctx context.Context) error {
+func (ru *run) removeIdentity(ctx context.Context, _ rotation.Step) error {
 	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
 	if err != nil {
 		return fmt.Errorf("removing service ID %s: %w", ru.id.ID, err)
@@ -66,7 +69,7 @@ func (ru *run) marker() Marker {
 	return Marker{Owner: ru.Owner, Credential: ru.c.Name, With: ru.c.With}
 }
 
-func (ru *run) createIdentity(ctx context.Context) error {
+func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
 	id, err := ru.Identities.Create(ctx, ru.c.ServiceIDName, ru.marker().Describe(ru.c.Description))
 	if err != nil {
 		return fmt.Errorf("creating service ID %q: %w", ru.c.ServiceIDName, err)
@@ -77,7 +80,8 @@ func (ru *run) createIdentity(ctx context.Context) error {
 
 // removeDuplicate deletes a second service ID, unless it has keys, which would be
 // deleted with it.
-func (ru *run) removeDuplicate(ctx context.Context, id string) error {
+func (ru *run) removeDuplicate(ctx context.Context, s rotation.Step) error {
+	id := s.Target
 	i := slices.IndexFunc(ru.ours, func(d ServiceID) bool { return d.ID == id })
 	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.names()...)
 	if err != nil {
@@ -92,10 +96,14 @@ func (ru *run) removeDuplicate(ctx context.Context, id string) error {
 	return ru.Identities.Remove(ctx, id)
 }
 
-// grant creates one policy and reads it back. IAM may report success and grant
+// grant joins an access group, or creates one policy and reads it back. IAM may report success and grant
 // less: then the policy on the resource lacks a role. IAM is also eventually
 // consistent: then there may be no policy yet.
-func (ru *run) grant(ctx context.Context, label string) error {
+func (ru *run) grant(ctx context.Context, s rotation.Step) error {
+	label := s.Target
+	if group, ok := strings.CutPrefix(label, groupLabel); ok {
+		return ru.join(ctx, group)
+	}
 	i := slices.IndexFunc(ru.c.Policies, func(p Policy) bool { return p.Label() == label })
 	want := ru.c.Policies[i]
 	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
