@@ -83,9 +83,9 @@
 // mutants_test.go has 65 wrong protocols, among them the removal of each rule.
 // Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
 // Each is detected within 10,000 histories, by a history that the right protocol
-// passes, or by a fault that stays. enumerate_test.go and interleave_test.go leave nothing to chance: they
-// try every fault and every manual change at every call of every flow, and two
-// replicas in all orders.
+// passes, or in a scene of its own. enumerate_test.go and interleave_test.go leave
+// nothing to chance: they try every fault and every manual change at every call of
+// every flow, and two replicas in all orders.
 //
 // # Defects that the simulation found
 //

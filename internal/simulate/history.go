@@ -40,9 +40,10 @@ type mutant struct {
 	bend func(s *sim, in *replica)
 	// intruded is set if only the intruder shows that the protocol is wrong.
 	intruded bool
-	// stays is the fault that shows it if it lasts, and twist what shows it in a
-	// history.
-	stays cell
+	// scene shows that the protocol is wrong, if chance takes too long. It returns the
+	// problems, and none for the right protocol, which is nil.
+	scene func(*testing.T, *mutant) []string
+	// twist is what shows it in a history.
 	twist twist
 }
 

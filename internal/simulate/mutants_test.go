@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,10 +95,46 @@ func twisted(t twist, m mutant) mutant {
 	return m
 }
 
-// stays mutants are wrong only if a fault lasts.
-func stays(what cell, m mutant) mutant {
-	m.stays = what
+// shown mutants are wrong in a scene that chance seldom plays.
+func shown(scene func(*testing.T, *mutant) []string, m mutant) mutant {
+	m.scene = scene
 	return m
+}
+
+// storeDenies is a store that denies access for a month.
+func storeDenies(t *testing.T, m *mutant) []string {
+	return endure(t, stay{"GP", []step{publish}, denied}, time.Hour, 30, m)
+}
+
+// staleFuse is a run whose list and get show a fuse that was moved out, while a person
+// empties the store.
+func staleFuse(t *testing.T, m *mutant) (problems []string) {
+	for seed := range uint64(40) {
+		synctest.Test(t, func(*testing.T) {
+			s := staged(seed, Options{mutant: m}, "G", 0, "A", "B")
+			s.policy = &script{sim: s}
+			due(s)
+			s.policy = &script{sim: s, at: unfuse, then: crashBefore}
+			s.sweep(s.replicas[0])
+			s.until(s.now.Add(s.rules.Window + time.Minute))
+			s.policy = &script{sim: s}
+			s.sweep(s.replicas[0])
+			s.until(s.now.Add(2 * time.Second))
+			f := s.newest()
+			s.put(s.places[0], reconcile.Entry{}, false, true)
+			s.lag, s.stale = 60*time.Second, true
+			s.sweep(s.replicas[1])
+			s.until(s.now.Add(10 * time.Minute))
+			if !f.gone.IsZero() {
+				problems = append(problems, fmt.Sprintf("seed %d: %s is deleted with its full lifetime", seed, s.nick(f.id)))
+			}
+			for _, in := range s.replicas {
+				s.kill(in)
+			}
+			s.settle()
+		})
+	}
+	return problems
 }
 
 func keysBy(name string, wrap func(iam) reconcile.Keys) mutant {
@@ -597,7 +634,7 @@ var mutants = []mutant{
 		}
 	}),
 	ruled("mints without a brake", func(r *rules) { r.MinAge = 0 }),
-	keysBy("deletes what a list that lags shows as never published", func(k iam) reconcile.Keys { return provesNoState{k} }),
+	shown(staleFuse, keysBy("deletes what a list that lags shows as never published", func(k iam) reconcile.Keys { return provesNoState{k} })),
 	// Rule 10: no key without a place, and an error is not absence.
 	blind("takes a store's error for an empty store", func(s *state) {
 		for i := range s.Stores {
@@ -680,7 +717,7 @@ var mutants = []mutant{
 	}),
 	ruled("keeps any number of keys", func(r *rules) { r.MaxKeys = 100 }),
 	ported("mints up to IAM's limit", func(_ *sim, in *replica) { in.cred.Rules.KeyLimit = 100 }),
-	stays(cell{publish, denied}, blind("forgets that a store refused a key", func(s *state) {
+	shown(storeDenies, blind("forgets that a store refused a key", func(s *state) {
 		for i := range s.Keys {
 			s.Keys[i].Refused = time.Time{}
 		}
@@ -762,13 +799,13 @@ func TestMutants(t *testing.T) {
 		if *onlyMutant != "" && m.name != *onlyMutant {
 			continue
 		}
-		if m.stays.step != "" {
-			if right := endure(t, stay{"GP", []step{m.stays.step}, m.stays.fault}, time.Hour, 30, nil); len(right) > 0 {
-				t.Errorf("the right protocol: %s", right[0])
+		if m.scene != nil {
+			if problems := m.scene(t, nil); len(problems) > 0 {
+				t.Errorf("the right protocol: %s", problems[0])
 			}
-			if problems := endure(t, stay{"GP", []step{m.stays.step}, m.stays.fault}, time.Hour, 30, &m); len(problems) > 0 {
+			if problems := m.scene(t, &m); len(problems) > 0 {
 				killed++
-				t.Logf("killed by a fault that stays: %s: %s", m.name, problems[0])
+				t.Logf("killed by a scene: %s: %s", m.name, problems[0])
 				continue
 			}
 			t.Errorf("survived: %s", m.name)
