@@ -82,7 +82,7 @@ func TestAReportHasOneRowForEachKeyAndADigest(t *testing.T) {
 	if code, out := s.command("report", "--json"); code != cli.ExitOK || !strings.Contains(out, `"rotated": "met"`) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
-	if code, out := s.command("report"); code != cli.ExitOK || !strings.Contains(out, "rotated              2 met     0 not met") {
+	if code, out := s.command("report"); code != cli.ExitOK || !strings.Contains(out, "rotated: 2 met, 0 not met") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
@@ -94,7 +94,10 @@ func TestACensusHasTheKeysOfUsersAndServiceIDs(t *testing.T) {
 	}
 	code, out := s.command("report", "--account", "--json")
 	var census struct {
-		Keys []struct{ Key, Kind, Credential, Retire string }
+		Keys []struct {
+			Key, Kind, Credential, Retire string
+			Login                         bool
+		}
 	}
 	if err := json.Unmarshal([]byte(out), &census); err != nil || code != cli.ExitOK {
 		t.Fatalf("exit %d, %v\n%s", code, err, out)
@@ -104,7 +107,7 @@ func TestACensusHasTheKeysOfUsersAndServiceIDs(t *testing.T) {
 		switch {
 		case k.Credential != "":
 			managed++
-		case k.Retire != "":
+		case k.Login != (k.Retire != ""):
 			others++
 		}
 	}

@@ -34,8 +34,8 @@ type commands struct {
 	Adopt    adoptCommand    `cmd:"" help:"Take over an existing key whose value a store holds."`
 	Claim    claimCommand    `cmd:"" help:"Let latchkey manage a service ID or key that IAM does not show to be its own."`
 	Status   statusCommand   `cmd:"" help:"Print each credential's condition, key and stores; change nothing."`
-	History  historyCommand  `cmd:"" help:"Print the life of a credential's keys, and where the sources end; change nothing."`
-	Report   reportCommand   `cmd:"" help:"Print the evidence about every key against named controls; change nothing."`
+	History  historyCommand  `cmd:"" help:"Print the life of a credential's keys; change nothing."`
+	Report   reportCommand   `cmd:"" help:"Print the evidence about every key; change nothing."`
 	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Validate validateCommand `cmd:"" help:"Check a config and print every fault with its line."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and date."`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/evidence"
@@ -89,18 +90,7 @@ func (r Runner) printHistories(histories []evidence.History) error {
 				return err
 			}
 		}
-		t := table{header: []string{"TIME", "KEY", "FROM", "BY", "WHAT"}}
-		if r.Format.Output != "wide" {
-			t.width = r.Std.Width
-		}
-		for _, m := range h.Moments {
-			key := m.Key
-			if t.width > 0 {
-				key = shortIDs(key)
-			}
-			t.rows = append(t.rows, []cell{{text: m.At.UTC().Format(time.DateTime)}, {text: key}, {text: string(m.From)}, {text: m.By}, {text: m.What}})
-		}
-		if err := t.write(r.Std.Out); err != nil {
+		if err := r.printMoments(h.Moments); err != nil {
 			return err
 		}
 		for _, line := range h.Ends {
@@ -110,6 +100,24 @@ func (r Runner) printHistories(histories []evidence.History) error {
 		}
 	}
 	return nil
+}
+
+// printMoments prints a table. On a terminal each moment is a line that is wrapped, and
+// has no IAM ID of who did it.
+func (r Runner) printMoments(moments []evidence.Moment) error {
+	if r.Std.Width > 0 && r.Format.Output != "wide" {
+		for _, m := range moments {
+			if err := r.Std.printLine("%s %s: %s (%s)", m.At.UTC().Format("2006-01-02 15:04"), shortIDs(m.Key), m.What, m.From); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := table{header: []string{"TIME", "KEY", "FROM", "BY", "WHAT"}}
+	for _, m := range moments {
+		t.rows = append(t.rows, []cell{{text: m.At.UTC().Format(time.DateTime)}, {text: m.Key}, {text: string(m.From)}, {text: m.By}, {text: m.What}})
+	}
+	return t.write(r.Std.Out)
 }
 
 // Report says what a report is made of, and where it is written.
@@ -145,7 +153,7 @@ func (r Runner) Report(ctx context.Context, how Report, owner, version string) e
 	case how.JSON:
 		err = r.digested("-", r.Std.Out, made.WriteJSON)
 	default:
-		err = made.WriteText(r.Std.Out)
+		err = r.printText(made.WriteText)
 	}
 	switch {
 	case err != nil:
@@ -180,13 +188,27 @@ func (r Runner) census(ctx context.Context, how Report) error {
 	case how.JSON:
 		err = r.digested("-", r.Std.Out, c.WriteJSON)
 	default:
-		err = c.WriteText(r.Std.Out)
+		err = r.printText(c.WriteText)
 	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("writing the census: %w", err)
 	case incomplete != nil:
 		return fmt.Errorf("%w: the use of some keys is not known: %w", ErrTryAgain, incomplete)
+	}
+	return nil
+}
+
+// printText prints a text for people. On a terminal its lines are wrapped.
+func (r Runner) printText(write func(io.Writer) error) error {
+	var text strings.Builder
+	if err := write(&text); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if err := r.Std.printLine("%s", strings.TrimSuffix(line, "\n")); err != nil {
+			return err
+		}
 	}
 	return nil
 }

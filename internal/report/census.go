@@ -18,12 +18,14 @@ type AccountKey struct {
 	Of, Creator      string
 	Created, Expires time.Time
 	Disabled, Locked bool
+	// Login is set if the key authenticates latchkey itself.
+	Login bool
 	// Credential is the name in latchkey's marker, if the key is latchkey's.
 	Credential string
 }
 
 // Counted is a key in a census: how old it is, when it was used, and the commands that
-// would let latchkey manage it, or end it. A key of latchkey's has none.
+// would let latchkey manage it, or end it. A key of latchkey's has none, and neither has that of its own login.
 type Counted struct {
 	Key        string    `json:"key"`
 	Name       string    `json:"name"`
@@ -38,6 +40,7 @@ type Counted struct {
 	LastUse    time.Time `json:"lastUse,omitzero"`
 	UseRead    bool      `json:"useRead"`
 	Credential string    `json:"credential,omitempty"`
+	Login      bool      `json:"login,omitempty"` // latchkey's own
 	Adopt      string    `json:"adopt,omitempty"`
 	Retire     string    `json:"retire,omitempty"`
 }
@@ -56,14 +59,14 @@ func CensusOf(keys []AccountKey, used map[string]time.Time, now time.Time) Censu
 		last, read := used[k.ID]
 		row := Counted{
 			Key: k.ID, Name: k.Name, Kind: "user", Of: k.Of, Creator: k.Creator, Created: k.Created, AgeDays: int(now.Sub(k.Created) / (24 * time.Hour)), Expires: k.Expires,
-			Works: !k.Disabled && (k.Expires.IsZero() || k.Expires.After(now)), Locked: k.Locked, LastUse: last, UseRead: read, Credential: k.Credential,
+			Works: !k.Disabled && (k.Expires.IsZero() || k.Expires.After(now)), Locked: k.Locked, LastUse: last, UseRead: read, Credential: k.Credential, Login: k.Login,
 		}
 		serviceID, is := strings.CutPrefix(k.Of, "iam-")
 		if is {
 			row.Kind = "service ID"
 		}
 		switch {
-		case k.Credential != "":
+		case k.Credential != "", k.Login:
 		case is:
 			row.Adopt = "latchkey adopt CREDENTIAL --key " + k.ID
 			row.Retire = "ibmcloud iam service-api-key-delete " + k.ID + " " + serviceID
@@ -93,7 +96,7 @@ func (c Census) WriteJSON(w io.Writer) error {
 
 // WriteCSV writes one line per key.
 func (c Census) WriteCSV(w io.Writer) error {
-	rows := [][]string{{"key", "name", "kind", "of", "creator", "created", "age in days", "expires", "works", "locked", "last use", "credential", "adopt", "retire"}}
+	rows := [][]string{{"key", "name", "kind", "of", "creator", "created", "age in days", "expires", "works", "locked", "last use", "credential", "latchkey's login", "adopt", "retire"}}
 	for _, k := range c.Keys {
 		lastUse := stamp(k.LastUse)
 		if !k.UseRead {
@@ -101,7 +104,7 @@ func (c Census) WriteCSV(w io.Writer) error {
 		}
 		rows = append(rows, []string{
 			k.Key, k.Name, k.Kind, k.Of, k.Creator, stamp(k.Created), strconv.Itoa(k.AgeDays), stamp(k.Expires), strconv.FormatBool(k.Works), strconv.FormatBool(k.Locked),
-			lastUse, k.Credential, k.Adopt, k.Retire,
+			lastUse, k.Credential, strconv.FormatBool(k.Login), k.Adopt, k.Retire,
 		})
 	}
 	return writeRows(w, rows)

@@ -252,7 +252,7 @@ func (r Report) WriteCSV(w io.Writer) error {
 func (r Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for _, c := range r.Counts() {
-		fmt.Fprintf(&b, "%-16s %5d met %5d not met %5d unknown   %s (%s)\n", c.ID, c.Met, c.NotMet, c.Unknown, c.Asks, strings.Join(c.Standards, "; "))
+		fmt.Fprintf(&b, "%s: %d met, %d not met, %d unknown: %s (%s)\n", c.ID, c.Met, c.NotMet, c.Unknown, c.Asks, strings.Join(c.Standards, "; "))
 	}
 	for _, row := range r.Rows {
 		for _, c := range Controls {

@@ -124,7 +124,7 @@ func TestTheReportIsWrittenForProgramsAndSpreadsheets(t *testing.T) {
 	if err := json.Unmarshal([]byte(object.String()), &back); err != nil || back.Owner != "prod" || len(back.Keys) != 1 || len(back.Controls) != len(Controls) {
 		t.Errorf("%v: %+v", err, back)
 	}
-	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "1 met     0 not met") {
+	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "rotated: 1 met, 0 not met, 0 unknown: a key that works is at most 90 days old (") {
 		t.Errorf("%v: %s", err, text.String())
 	}
 }
