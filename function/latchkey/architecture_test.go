@@ -19,6 +19,7 @@ var packages = map[string][]string{
 	"entry":          {},
 	"pace":           {},
 	"bench":          {},
+	"trace":          {},
 	"emulator/cloud": {},
 	"event/sample":   {},
 
@@ -34,7 +35,7 @@ var packages = map[string][]string{
 	"iam":            {"reconcile", "rotation", "secret", "upstream"},
 	"logs":           {"reconcile", "rotation", "secret", "upstream"},
 
-	"sweep": {"condition", "pace", "reconcile", "rotation", "upstream"},
+	"sweep": {"condition", "pace", "reconcile", "rotation", "trace", "upstream"},
 
 	"config":  {"entry", "secret"},
 	"event":   {"rotation"},
@@ -49,7 +50,7 @@ var packages = map[string][]string{
 	"catalog":  {"codeengine", "reconcile", "rotation"},
 	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
-	"service":  {"catalog", "condition", "event", "outcome", "pace", "reconcile", "rotation", "secret", "webhook"},
+	"service":  {"catalog", "condition", "event", "outcome", "pace", "reconcile", "rotation", "secret", "trace", "webhook"},
 	"cli":      {"catalog", "condition", "event", "evidence", "page", "reconcile", "report", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/trace"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -28,7 +29,7 @@ type target struct {
 // each request.
 func reach(endpoint string, private bool, pacer *pace.Pacer, sent func(upstream.Call)) (target, error) {
 	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
-	transport := reconcile.FenceWrites(upstream.Measure(upstream.NewTransport(nil), "", sent))
+	transport := reconcile.FenceWrites(upstream.Measure(trace.Transport(upstream.NewTransport(nil)), "", sent))
 	to.http = &http.Client{Transport: upstream.Bound(pacer.Transport(transport, upstream.Unsent)), CheckRedirect: upstream.NoRedirect}
 	if to.endpoint == "" {
 		return to, nil

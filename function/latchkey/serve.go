@@ -41,7 +41,7 @@ func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	server := newServer(s.Handler())
+	server := newServer(p.tracer.Handler(s.Handler()))
 	log.Info("serving", "address", listener.Addr().String())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

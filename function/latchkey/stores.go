@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/trace"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/vault"
 )
@@ -133,7 +134,7 @@ func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 // paced lets a transport send each call to a service in its turn. A run that has become
 // too old while a call waited does not write.
 func (c *storeClients) paced(service string, next http.RoundTripper) http.RoundTripper {
-	next = upstream.Measure(next, service, c.sent)
+	next = upstream.Measure(trace.Transport(next), service, c.sent)
 	if c.pace == nil {
 		return next
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/service"
 	"github.com/latchkey-io/latchkey/internal/sweep"
+	"github.com/latchkey-io/latchkey/internal/trace"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -48,6 +49,7 @@ type assembly struct {
 	outcomes   *outcome.Sender // nil when the config has no sinks
 	latest     *latest.Outcomes
 	metrics    *metrics.Metrics
+	tracer     *trace.Tracer // nil unless a variable names a collector
 	builder    *credentialBuilder
 	progress   func(done, all int, out reconcile.Outcome) // of a command by hand, or nil
 	log        *slog.Logger
@@ -160,6 +162,9 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 	if err := p.sends(env); err != nil {
 		return nil, err
 	}
+	if err := p.traces(env); err != nil {
+		return nil, err
+	}
 	cfg := service.Config{
 		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
 		Version: buildVersion(), Answered: p.metrics.Answered, Swept: p.metrics.Swept,
@@ -203,6 +208,7 @@ func (p *assembly) closeOutcomes(ctx context.Context, within time.Duration) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	p.outcomes.Close(ctx)
+	p.tracer.Flush(ctx)
 }
 
 // login builds the IAM client with our own identity: the trusted profile of the

@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
 // Allow lets a known caller request verbs for credentials; config.Allow does.
@@ -32,6 +33,7 @@ type caller struct {
 	allow  []Allow
 	within time.Duration // how long it waits for an answer
 	cause  reconcile.Cause
+	span   *trace.Span // of the request, or nil
 }
 
 // causeOf returns what the runs of an event are requested by.

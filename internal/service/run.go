@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
 // handle interprets an event, authorizes its caller, runs what is requested and
@@ -30,7 +31,7 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 		s.cfg.Log.Info("refusing event", "event", event.Clip(e.ID()), "type", event.Clip(e.Type()), "error", err.Error())
 		return refuse(err)
 	}
-	from.cause = causeOf(e, from)
+	from.cause, from.span = causeOf(e, from), trace.From(ctx)
 	for i := range requests {
 		requests[i].Cause = from.cause.String()
 	}
@@ -40,6 +41,9 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 	}
 	if from.cause.Ticket != "" {
 		attrs = append(attrs, "ticket", from.cause.Ticket)
+	}
+	if id := from.span.TraceID(); id != "" {
+		attrs = append(attrs, "trace", id)
 	}
 	s.cfg.Log.Info("event", attrs...)
 	requests, status := s.authorize(requests, from)
@@ -133,6 +137,7 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands, 
 	bundles := bundle(requests)
 	recorded.open(len(bundles))
 	for i := range bundles {
+		bundles[i].span = from.span
 		b := &bundles[i]
 		if b.atAll() {
 			continue // it is found when its turn comes
@@ -225,10 +230,11 @@ func (s *Service) find(b *bundled, from caller, recorded *demands) {
 // paced returns the context of the bundle's work: its calls are sent before those
 // of looks if a caller demands it.
 func (s *Service) paced(b bundled) context.Context {
+	work := trace.With(s.work, b.span)
 	if b.NeedsAuth() {
-		return s.cfg.Pace.With(s.work, pace.Demand)
+		return s.cfg.Pace.With(work, pace.Demand)
 	}
-	return s.cfg.Pace.With(s.work, pace.Look)
+	return s.cfg.Pace.With(work, pace.Look)
 }
 
 // runBundle reconciles the credentials of one bundle.
@@ -321,6 +327,7 @@ type bundled struct {
 	found, permitted []reconcile.Credential
 	refused          int   // credentials that the caller may not request
 	unknown          error // what kept others from being listed
+	span             *trace.Span
 }
 
 func bundle(requests []event.Request) (bundles []bundled) {

@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
 // ErrPartial says that a sweep ended before it looked at every credential.
@@ -107,7 +108,11 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential,
 		}
 		runs.Go(func() {
 			defer run.End()
-			out, err := s.look(run.With(ctx), credentials[i], req, by)
+			below, span := trace.Start(run.With(ctx), "reconcile", trace.Internal)
+			span.Text("latchkey.credential", credentials[i].Name)
+			out, err := s.look(below, credentials[i], req, by)
+			span.Text("latchkey.result", string(out.Result))
+			span.End()
 			if err != nil {
 				out.Result, out.Error = reconcile.ResultFailed, err.Error()
 			}
