@@ -31,6 +31,9 @@ const (
 	OK           Condition = "ok"           // nothing is due
 )
 
+// Worst lists all conditions, those that need a person soonest first.
+var Worst = []Condition{Expired, Leaked, Blocked, Missing, Expiring, Unknown, Due, InProgress, Unconfigured, OK}
+
 // Facts are what a condition follows from.
 type Facts struct {
 	// Key is the published key. If none is live, it is the newest key that a store

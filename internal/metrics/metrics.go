@@ -162,13 +162,6 @@ func (m *Metrics) process() []*family {
 	return []*family{start, routines, heap}
 }
 
-// conditions are all conditions, the worst first. Each has a number, so that a query
-// finds 0.
-var conditions = []condition.Condition{
-	condition.Expired, condition.Leaked, condition.Blocked, condition.Missing, condition.Expiring,
-	condition.Unknown, condition.Due, condition.InProgress, condition.Unconfigured, condition.OK,
-}
-
 const day = 24 * 60 * 60
 
 // The buckets of keys, in seconds.
@@ -212,7 +205,7 @@ func (m *Metrics) credentials() []*family {
 	age := histogram("key_age_seconds", "How old published keys are.", ageBounds)
 	now := m.cfg.Now()
 	all := m.cfg.Latest.At(now)
-	for _, c := range conditions {
+	for _, c := range condition.Worst { // a query finds 0, too
 		counts.set(0, string(c))
 	}
 	for _, o := range all {
@@ -256,7 +249,7 @@ func worst(all []latest.Outcome, order func(a, b latest.Outcome) int, of func(la
 
 // byCondition orders credentials by condition, and by expiry within one.
 func byCondition(a, b latest.Outcome) int {
-	return cmp.Or(slices.Index(conditions, a.Condition)-slices.Index(conditions, b.Condition), byExpiry(a, b))
+	return cmp.Or(slices.Index(condition.Worst, a.Condition)-slices.Index(condition.Worst, b.Condition), byExpiry(a, b))
 }
 
 // byExpiry orders credentials by the expiry of their keys. Keys without one come

@@ -36,7 +36,7 @@ func queryOf(r *http.Request) Query {
 	if len(q.Text) > 200 {
 		q.Text = q.Text[:200]
 	}
-	if !slices.Contains(worst, q.Condition) {
+	if !slices.Contains(condition.Worst, q.Condition) {
 		q.Condition = ""
 	}
 	if !slices.Contains(Orders, q.Sort) {

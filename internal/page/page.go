@@ -121,12 +121,6 @@ type detail struct {
 	Now     time.Time
 }
 
-// worst orders conditions, the worst first.
-var worst = []condition.Condition{
-	condition.Expired, condition.Leaked, condition.Blocked, condition.Missing, condition.Expiring,
-	condition.Unknown, condition.Due, condition.InProgress, condition.Unconfigured, condition.OK,
-}
-
 // urgent reports whether a person has to act.
 func urgent(c evidence.Credential) bool {
 	switch c.Condition {
@@ -154,7 +148,7 @@ func (p Page) Write(w io.Writer, q Query) error {
 	for _, c := range p.Credentials {
 		counts[c.Condition]++
 	}
-	for _, c := range worst {
+	for _, c := range condition.Worst {
 		if counts[c] > 0 {
 			v.Totals = append(v.Totals, total{c, counts[c]})
 		}
@@ -246,7 +240,16 @@ func byCondition(a, b evidence.Credential) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Credential, b.Credential))
 }
 
-func rank(c evidence.Credential) int { return slices.Index(worst, c.Condition) }
+func rank(c evidence.Credential) int { return slices.Index(condition.Worst, c.Condition) }
+
+// Ranks are the conditions in the order of the script.
+func (v view) Ranks() string {
+	words := make([]string, len(condition.Worst))
+	for i, c := range condition.Worst {
+		words[i] = string(c)
+	}
+	return strings.Join(words, " ")
+}
 
 // Link is the address of a credential's page.
 func (v view) Link(name string) string {
