@@ -137,7 +137,7 @@ test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(P
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
 	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator ./internal/page ./deploy/observe
 
-deploy-check: ## Run every deploy script against a stand-in for ibmcloud.
+deploy-check: build ## Run every deploy script against a stand-in for ibmcloud.
 	bash deploy/check.sh
 
 # A row that misses its goal says SHORT, and the exit code is 1.

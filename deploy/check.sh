@@ -59,6 +59,27 @@ printf '%s\n' "$events_token" >"$work/events-token"
 printf '%s\n' "$outcomes_token" >"$work/outcomes-token"
 printf '%s\n' "$api_key" >"$work/api-key"
 printf '%s\n' "$kafka_password" >"$work/kafka-password"
+# The other variables and files that examples/full.yaml names.
+tickets_secret='tickets-secret-8Jd2Lq'
+kubeconfig=$'apiVersion: v1\nkind: Config # kubeconfig-6Ty1Wc'
+mkdir "$work/files"
+printf '%s\n' "$tickets_secret" >"$work/tickets-secret"
+printf '%s\n' "$kubeconfig" >"$work/kubeconfig-east"
+for name in scanner leaks kubeconfig vault-secret-id; do printf 'mounted-%s-3Vb9\n' "$name" >"$work/files/$name"; done
+# A function mounts no files.
+cat >"$work/function.yaml" <<'YAML'
+version: 1
+owner: example
+identity: {profile: latchkey}
+regions: [eu-de]
+events: {auth: {bearerEnv: EVENTS_TOKEN}, allow: [{verbs: [rotate], credentials: ["*"]}]}
+outcomes: [{url: "https://example.com/outcomes", bearerEnv: OUTCOMES_TOKEN}]
+credentials:
+- name: logs-sender
+  serviceID: {name: logs-sender, policies: [{service: logs, roles: [Sender]}]}
+  stores:
+  - codeEngine: {project: team-a, region: eu-de, secret: logs-sender, entry: IAM_API_KEY}
+YAML
 
 mkdir -p "$work/bin" "$work/bundle" "$work/tmp"
 ln -s "$here/testdata/ibmcloud" "$work/bin/ibmcloud"
@@ -71,6 +92,8 @@ logs=7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10
 base=(
 	"PATH=$work/bin:$PATH" "HOME=$work" "TMPDIR=$work/tmp"
 	PROJECT=tools REGION=eu-de RESOURCE_GROUP=Default "CONFIG=$here/examples/full.yaml" "OUTCOMES_TOKEN_FILE=$work/outcomes-token"
+	"LATCHKEY=${LATCHKEY:-$root/bin/latchkey}" "EVENTS_TOKEN_OLD_FILE=$work/events-token" "TICKETS_SECRET_FILE=$work/tickets-secret"
+	"TICKETS_SECRET_OLD_FILE=$work/tickets-secret" "KUBECONFIG_EAST_FILE=$work/kubeconfig-east" "SECRET_FILES=$work/files"
 )
 
 # world NAME starts with an empty state.
@@ -106,7 +129,7 @@ runs() { script "$@" || { show; return 1; }; }
 # environment of child processes.
 quiet() {
 	local value file bad=0
-	for value in "$events_token" "$outcomes_token" "$api_key" "$kafka_password"; do
+	for value in "$events_token" "$outcomes_token" "$api_key" "$kafka_password" "$tickets_secret" kubeconfig-6Ty1Wc mounted-; do
 		for file in calls.log environment.log output.log; do
 			if grep -qF -e "$value" -e "$(printf %s "$value" | base64)" "$state/$file" 2>/dev/null; then
 				echo "      a secret in $file"
@@ -118,6 +141,13 @@ quiet() {
 }
 swept() { [[ -z $(ls -A "$work/tmp") ]] || { echo "      left: $(ls "$work/tmp")"; return 1; }; }
 holds() { grep -qxF "$2" "$state/$1"; }
+
+holds_all() {
+	local name
+	for name in EVENTS_TOKEN EVENTS_TOKEN_OLD; do holds secret-latchkey-secrets.env "$name=$events_token" || return 1; done
+	for name in TICKETS_SECRET TICKETS_SECRET_OLD; do holds secret-latchkey-secrets.env "$name=$tickets_secret" || return 1; done
+	cmp -s "$work/kubeconfig-east" "$state/secret-latchkey-secrets-KUBECONFIG_EAST"
+}
 
 tokens=("EVENTS_TOKEN_FILE=$work/events-token")
 kafka=("KAFKA_BROKERS=b0.example:9093,b1.example:9093" KAFKA_TOPIC=audit "KAFKA_PASSWORD_FILE=$work/kafka-password")
@@ -141,7 +171,7 @@ ok "the stand-in rejects Kafka for a function" no fake ce subscription kafka cre
 # --- The three forms, each deployed twice and removed twice
 
 world function
-run=("${tokens[@]}" "BUNDLE=$work/bundle")
+run=("${tokens[@]}" "BUNDLE=$work/bundle" "CONFIG=$work/function.yaml")
 ok "function: deploy" runs function/deploy.sh "${run[@]}"
 ok "function: created with Node 24, small, 120 s, trusted profile" called \
 	'ce function create --name latchkey --runtime nodejs-24 --build-source .* --cpu 0.25 --memory 1G --maxexecutiontime 120 --trusted-profiles-enabled=true '
@@ -176,8 +206,11 @@ for form in app job; do
 	ok "$form: Kafka with a secret by name, every broker" called \
 		"ce subscription kafka create --name latchkey-audit --broker b0.example:9093 --broker b1.example:9093 --topic audit --secret latchkey-kafka --destination latchkey --destination-type $form --consumer-group latchkey"
 	ok "$form: deploy again" runs "$form/deploy.sh" "${run[@]}"
+	ok "$form: every variable that the config needs is in the secret" holds_all
+	ok "$form: the files that the config needs are mounted" called "ce $component create .*--mount-secret /run/secrets=latchkey-files"
+	ok "$form: each file is in its secret" eval 'cmp -s "$work/files/scanner" "$state/secret-latchkey-files-scanner" && cmp -s "$work/files/vault-secret-id" "$state/secret-latchkey-files-vault-secret-id"'
 	ok "$form: the second time updates" creates_once configmap "$component" 'subscription cron' 'subscription kafka'
-	ok "$form: both secrets made once, updated once" eval 'count 2 "ce secret create " && count 2 "ce secret update "'
+	ok "$form: three secrets made once, updated once" eval 'count 3 "ce secret create " && count 3 "ce secret update "'
 	ok "$form: the Kafka secret has user and password" eval 'holds secret-latchkey-kafka.env username=token && holds secret-latchkey-kafka.env "password=$kafka_password"'
 	ok "$form: no secret in arguments, output or environment" quiet
 	ok "$form: teardown" runs "$form/teardown.sh"
@@ -191,6 +224,9 @@ world image
 ok "app: a ready image and its registry secret" runs app/deploy.sh "${tokens[@]}" IMAGE=registry.example/latchkey:1 REGISTRY_SECRET=registry
 ok "app: a ready image is not built" eval 'called "ce application create --name latchkey --image registry.example/latchkey:1 --registry-secret registry " && no grep -q build-source "$state/calls.log"'
 ok "app: without brokers no Kafka subscription" count 0 'ce subscription kafka create'
+ok "app: a config that needs less" runs app/deploy.sh "${tokens[@]}" "CONFIG=$work/function.yaml"
+ok "app: a variable that it no longer needs is removed" called 'ce secret update --name latchkey-secrets .*--rm TICKETS_SECRET '
+ok "app: one that it needs stays" no grep -q -e '--rm EVENTS_TOKEN ' "$state/calls.log"
 ok "job: an array" runs job/deploy.sh "${tokens[@]}" NAME=sweeper ARRAY_SIZE=4
 ok "job: as indices" called 'ce job create --name sweeper .*--array-indices 0-3 '
 
@@ -241,7 +277,7 @@ ok "iam: teardown again" runs iam/teardown.sh
 
 for form in function app job; do
 	world "notifications-$form"
-	ok "notifications to $form: the form first" runs "$form/deploy.sh" "${tokens[@]}" "BUNDLE=$work/bundle"
+	ok "notifications to $form: the form first" runs "$form/deploy.sh" "${tokens[@]}" "BUNDLE=$work/bundle" "CONFIG=$work/function.yaml"
 	run=("FORM=$form" "EVENT_NOTIFICATIONS_CRN=$en_crn" "SECRETS_MANAGER_CRN=$sm_crn")
 	[[ $form == job ]] || run+=("${tokens[@]}")
 	ok "notifications to $form: deploy" runs notifications/deploy.sh "${run[@]}"
@@ -291,14 +327,21 @@ says() { # PATTERN SCRIPT VARIABLE...: the script fails with this message
 }
 ok "missing variables are named" says 'set CONFIG first' function/deploy.sh CONFIG=
 ok "a missing project is named" says 'set PROJECT RESOURCE_GROUP first' app/deploy.sh "${tokens[@]}" PROJECT= RESOURCE_GROUP=
-ok "a missing bundle names the fix" says 'run make bundle' function/deploy.sh "${tokens[@]}" BUNDLE=/nowhere
+ok "a missing bundle names the fix" says 'run make bundle' function/deploy.sh "${tokens[@]}" BUNDLE=/nowhere "CONFIG=$work/function.yaml"
+ok "a function can't mount files" says 'needs a variable for hooks.leaks.*: a function can.t mount /run/secrets/leaks' function/deploy.sh "${tokens[@]}" "BUNDLE=$work/bundle"
+ok "all that is missing is listed at once" eval 'says "needs TICKETS_SECRET or TICKETS_SECRET_FILE, for hooks.tickets" app/deploy.sh TICKETS_SECRET_FILE= SECRET_FILES= &&
+	grep -q "needs EVENTS_TOKEN or EVENTS_TOKEN_FILE" "$state/output.log" && grep -q "needs the file kubeconfig in the directory SECRET_FILES" "$state/output.log"'
+ok "and nothing was changed" no grep -qE "^ce (secret|configmap|application) (create|update)" "$state/calls.log"
+ok "without the program the fix is named" says 'run make build' app/deploy.sh "${tokens[@]}" LATCHKEY=/nowhere
 ok "a token that the config needs is named" says 'the config needs EVENTS_TOKEN' job/deploy.sh
 ok "the token of a sink is named" says 'the config needs OUTCOMES_TOKEN' job/deploy.sh "${tokens[@]}" OUTCOMES_TOKEN_FILE=
 ok "an unreadable token file is named by its variable" says 'EVENTS_TOKEN_FILE names no readable file' job/deploy.sh EVENTS_TOKEN_FILE=/nowhere
 ok "a token of two lines is rejected" says 'EVENTS_TOKEN must be one line' job/deploy.sh "EVENTS_TOKEN=$events_token"$'\n'"$events_token"
 ok "a token inside of the checkout is rejected" says 'inside of the checkout' job/deploy.sh "EVENTS_TOKEN_FILE=$here/lib.sh"
 ok "an invalid name is rejected" says 'NAME must be' job/deploy.sh "${tokens[@]}" 'NAME=a;b'
-printf 'version: 1\n' >"$work/no-profile.yaml"
+grep -v '^identity:' "$work/function.yaml" >"$work/no-profile.yaml"
+printf 'version: 1\n' >"$work/faulty.yaml"
+ok "a faulty config is rejected with its faults" says 'owner' job/deploy.sh "${tokens[@]}" "CONFIG=$work/faulty.yaml"
 ok "a config without a profile is rejected" says 'deploy/iam creates one' job/deploy.sh "CONFIG=$work/no-profile.yaml"
 for part in function app job iam audit notifications; do
 	ok "$part: a teardown without a login fails" no script "$part/teardown.sh" FAKE_LOGGED_OUT=1 "EVENT_NOTIFICATIONS_CRN=$en_crn"
@@ -325,15 +368,7 @@ ok "bash -x: no secret in the trace, arguments or environment" quiet
 for event in "$here"/examples/events/*.json; do
 	ok "event ${event##*/} is a CloudEvent in JSON" json 'all(if type == "array" then .[] else . end; .specversion == "1.0" and all(.id, .source, .type; type == "string" and . != ""))' "$event"
 done
-latchkey=(false)
-if [[ -n ${LATCHKEY:-} ]]; then
-	latchkey=("$LATCHKEY")
-elif command -v go >/dev/null; then
-	latchkey=(go -C "$root" run ./function/latchkey)
-else
-	echo "      neither LATCHKEY is set nor go installed: the configs can't be checked"
-fi
-valid() { "${latchkey[@]}" validate --config "$1" >"$work/valid.log" 2>&1 || { sed 's/^/      /' "$work/valid.log"; return 1; }; }
+valid() { "${LATCHKEY:-$root/bin/latchkey}" validate --config "$1" >"$work/valid.log" 2>&1 || { sed 's/^/      /' "$work/valid.log"; return 1; }; }
 for config in "$here"/examples/*.yaml; do
 	ok "config ${config##*/} is valid" valid "$config"
 done

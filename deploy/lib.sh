@@ -13,8 +13,8 @@ set +x
 set -euo pipefail
 umask 077
 export IBMCLOUD_COLOR=false IBMCLOUD_VERSION_CHECK=false
-# Child processes do not inherit these.
-export -n EVENTS_TOKEN OUTCOMES_TOKEN LATCHKEY_API_KEY KAFKA_PASSWORD
+# Child processes do not inherit these, nor the variables that the config needs.
+export -n EVENTS_TOKEN LATCHKEY_API_KEY KAFKA_PASSWORD
 
 DEPLOY=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$DEPLOY")
@@ -22,6 +22,7 @@ ROOT=$(dirname "$DEPLOY")
 NAME=${NAME:-latchkey}
 CONFIG_MAP=$NAME-config
 SECRET=$NAME-secrets
+FILES=$NAME-files
 KAFKA_SECRET=$NAME-kafka
 TICK=$NAME-tick
 AUDIT=$NAME-audit
@@ -116,37 +117,97 @@ secret_line() {
 	printf '%s=%s\n' "$key" "$value" >>"$file"
 }
 
-# config_file FILE fails if the config is unreadable or, with LATCHKEY, invalid.
-config_file() {
-	[[ -r $1 ]] || die "CONFIG names no readable file"
-	if [[ -n ${LATCHKEY:-} ]]; then "$LATCHKEY" validate --config "$1" >/dev/null || die "the config has faults"; fi
+# text_file VARIABLE FILE writes a value that may have several lines to a file. The value
+# comes from VARIABLE or from the file that VARIABLE_FILE names. It returns false if
+# neither is set.
+text_file() {
+	local source=${1}_FILE
+	if [[ -n ${!1:-} ]]; then
+		printf '%s\n' "${!1}" >"$2"
+	elif [[ -n ${!source:-} && -r ${!source} ]]; then
+		cat "${!source}" >"$2"
+	else
+		return 1
+	fi
 }
 
-# secrets creates the Code Engine secret with the program's secret environment
-# variables, and sets WITH_SECRET to the flags that refer to it. Without any
-# variable it creates none.
-secrets() {
-	local file=$SCRATCH/secrets.env
-	: >"$file"
-	if ! secret_line EVENTS_TOKEN EVENTS_TOKEN "$file"; then
-		if grep -Eq '^[^#]*bearerEnv:[[:space:]]*\[?EVENTS_TOKEN' "$CONFIG"; then
-			die "the config needs EVENTS_TOKEN: set EVENTS_TOKEN or EVENTS_TOKEN_FILE"
+# config_file FILE fails if the config is unreadable or has faults. It sets NEEDS to the
+# variables, files and roles that the config needs.
+config_file() {
+	[[ -r $1 ]] || die "CONFIG names no readable file"
+	if [[ -z ${LATCHKEY:-} ]]; then
+		LATCHKEY=$ROOT/bin/latchkey
+		[[ -x $LATCHKEY ]] || LATCHKEY=$(command -v latchkey) || true
+	fi
+	[[ -x $LATCHKEY ]] || die "latchkey reads the config: run make build, or set LATCHKEY to the program"
+	# The environment may hold secrets, and validate reads none of it.
+	NEEDS=$(env -i "$LATCHKEY" validate --config "$1" --needs) || die "the config has faults"
+}
+
+# collect COMPONENT gathers the secrets that the config needs, before anything is changed.
+# Each variable comes from the variable of that name or from the file that NAME_FILE
+# names; each file comes from the directory SECRET_FILES. It lists all that is missing.
+# COMPONENT is function, app, job or provider. The provider takes no events and has no stores.
+collect() {
+	local component=$1 name what source missing=() line for=.
+	[[ $component != provider ]] || for='select(.for | . == "identity" or startswith("outcomes"))'
+	ENV_FILE=$SCRATCH/secrets.env ENV_TEXTS=() MOUNT='' MOUNTED=() TRUSTED=true
+	: >"$ENV_FILE"
+	while IFS=$'\t' read -r name what; do
+		source=$name
+		[[ $name != IBMCLOUD_API_KEY ]] || source=LATCHKEY_API_KEY
+		export -n "${source?}"
+		if [[ $what == *.kubeconfigEnv ]] && text_file "$name" "$SCRATCH/env-$name"; then
+			ENV_TEXTS+=(--from-file "$name=$SCRATCH/env-$name")
+		elif secret_line "$name" "$source" "$ENV_FILE"; then
+			[[ $name != IBMCLOUD_API_KEY ]] || TRUSTED=false
+		elif [[ $name == IBMCLOUD_API_KEY ]]; then
+			missing+=("an identity: the config has no identity.profile, and deploy/iam creates one. Or set $source or ${source}_FILE")
+		else
+			missing+=("$name or ${name}_FILE, for $what")
 		fi
-	fi
-	if ! secret_line OUTCOMES_TOKEN OUTCOMES_TOKEN "$file" && grep -Eq '^[^#]*bearerEnv:[[:space:]]*OUTCOMES_TOKEN' "$CONFIG"; then
-		die "the config needs OUTCOMES_TOKEN: set OUTCOMES_TOKEN or OUTCOMES_TOKEN_FILE"
-	fi
-	TRUSTED=true
-	if secret_line IBMCLOUD_API_KEY LATCHKEY_API_KEY "$file"; then
-		TRUSTED=false
-		say "warning: latchkey uses a stored API key; a trusted profile needs none (deploy/iam)" >&2
-	elif ! grep -Eq '^[^#]*profile:' "$CONFIG"; then
-		die "the config has no identity.profile; deploy/iam creates one"
-	fi
+	done < <(jq -r ".variables[] | $for | [.name, .for] | @tsv" <<<"$NEEDS")
+	if [[ $TRUSTED == true ]] && secret_line IBMCLOUD_API_KEY LATCHKEY_API_KEY "$ENV_FILE"; then TRUSTED=false; fi
+	while IFS=$'\t' read -r name what; do
+		source=${SECRET_FILES:-}/${name##*/}
+		if [[ $component == function ]]; then
+			missing+=("a variable for $what: a function can't mount $name")
+		elif [[ -n $MOUNT && $MOUNT != "${name%/*}" ]]; then
+			missing+=("$name in the directory $MOUNT, for $what: Code Engine mounts a secret as one directory")
+		elif [[ -z ${SECRET_FILES:-} || ! -r $source ]]; then
+			missing+=("the file ${name##*/} in the directory SECRET_FILES, for $what")
+		elif [[ $(realpath "$source") == "$ROOT"/* ]]; then
+			missing+=("SECRET_FILES outside of the checkout, which a build uploads")
+		else
+			cat "$source" >"$SCRATCH/file-${name##*/}" # which only the current user can read
+			MOUNT=${name%/*} MOUNTED+=(--from-file "${name##*/}=$SCRATCH/file-${name##*/}")
+		fi
+	done < <(jq -r ".files[] | $for | [.name, .for] | @tsv" <<<"$NEEDS")
+	((${#missing[@]} == 0)) || {
+		for line in "${missing[@]}"; do printf 'error: the config needs %s\n' "$line" >&2; done
+		die "nothing was changed: ${#missing[@]} of what the config needs is missing"
+	}
+	[[ $TRUSTED == true ]] || say "warning: latchkey uses a stored API key; a trusted profile needs none (deploy/iam)" >&2
+}
+
+# secrets stores what collect gathered, and sets WITH_SECRET to the flags that refer to
+# it. A variable that the config no longer needs is removed.
+secrets() {
+	local stale=() name
 	WITH_SECRET=()
-	if [[ -s $file ]]; then
-		put secret "$SECRET" -- --from-env-file "$file"
+	if [[ -s $ENV_FILE || ${#ENV_TEXTS[@]} -gt 0 ]]; then
+		if exists secret "$SECRET"; then
+			while IFS= read -r name; do
+				grep -q "^$name=" "$ENV_FILE" || [[ -f $SCRATCH/env-$name ]] || stale+=(--rm "$name")
+			done < <(ibmcloud ce secret get --name "$SECRET" --output json | jq -r '.data // {} | keys[]')
+		fi
+		[[ ! -s $ENV_FILE ]] || ENV_TEXTS+=(--from-env-file "$ENV_FILE")
+		put secret "$SECRET" -- "${ENV_TEXTS[@]}" "${stale[@]}"
 		WITH_SECRET=(--env-from-secret "$SECRET")
+	fi
+	if ((${#MOUNTED[@]} > 0)); then
+		put secret "$FILES" -- "${MOUNTED[@]}"
+		WITH_SECRET+=(--mount-secret "$MOUNT=$FILES")
 	fi
 }
 

@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need CONFIG
 tools
 config_file "$CONFIG"
+collect app
 select_project
 
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"

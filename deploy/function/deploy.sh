@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need CONFIG
 tools
 config_file "$CONFIG"
+collect function
 BUNDLE=${BUNDLE:-$ROOT/dist/function}
 [[ -f $BUNDLE/main.js && -f $BUNDLE/latchkey ]] || die "no bundle in $BUNDLE: run make bundle"
 [[ ! -f $BUNDLE/latchkey.yaml ]] || say "note: the bundle has a latchkey.yaml; the config map overrides it"

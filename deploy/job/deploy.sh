@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need CONFIG
 tools
 config_file "$CONFIG"
+collect job
 select_project
 
 # The config is mounted, since a job's definition, including its environment, is

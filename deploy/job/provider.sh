@@ -8,11 +8,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 need CONFIG SECRETS_MANAGER_CRN
 tools
 config_file "$CONFIG"
+collect provider
 grep -Eq '^provider:' "$CONFIG" || die "the config has no provider, so every request would be rejected"
 select_project
 NAME=$NAME-provider
 CONFIG_MAP=$NAME-config
 SECRET=$NAME-secrets
+FILES=$NAME-files
 
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
