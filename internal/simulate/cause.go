@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -99,8 +100,9 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 		})
 	},
 	rotation.ValueRefused: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, post) },
-	rotation.ProofDenied: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrDenied, proving...) || r.heard(reconcile.ErrRefused, proving...) || r.heard(reconcile.ErrNotYet, proving...)
+	rotation.OwnLogin:     func(_ *sim, r *run) bool { return r.rec.Self != nil },
+	rotation.ProofDenied: func(s *sim, r *run) bool {
+		return s.account != cloud.AccountID || r.heard(reconcile.ErrDenied, proving...) || r.heard(reconcile.ErrRefused, proving...) || r.heard(reconcile.ErrNotYet, proving...)
 	},
 	rotation.Storm: func(s *sim, r *run) bool { return r.forcedIn(s.now, time.Hour+slack) >= 5 },
 	rotation.KeyForeign: func(s *sim, r *run) bool {

@@ -326,7 +326,7 @@ func (s *sim) checkEnd(f *fact, doing string) {
 		s.violate("P8", "%s %s with a clock that is off by %s", doing, s.nick(f.id), r.offset)
 	}
 	for _, p := range s.places {
-		if f.contained || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
+		if f.contained || r.cred.Gone || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
 			break
 		}
 		saw, ok := r.reads[p]

@@ -75,8 +75,10 @@
 //   - An adapter's second attempt to create a key does not read the wall clock. A
 //     machine that was suspended between the attempts may create a key that the
 //     next sweep ends.
-//   - No history has adoption, renaming, access groups, existing service IDs, locks
-//     in stores or onGone. The tests of reconcile have them.
+//   - No random history has access groups, given service IDs, a name that another
+//     credential has, latchkey's own login or onGone: walks_test.go has one sequence of
+//     each, with the wrong protocols that it shows. Adoption, renaming and locks in
+//     stores are in the tests of reconcile only.
 //
 // # Wrong protocols
 //

@@ -87,7 +87,7 @@ func Run(t *testing.T, seed uint64, o Options) (v Verdict) {
 func newSim(seed uint64, o Options) *sim {
 	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.Trace, seed: seed, mutant: o.mutant, intruded: o.intruded}
 	s.chance = rand.New(rand.NewPCG(seed, 2))
-	s.onLeak = "disable"
+	s.onLeak, s.account = "disable", cloud.AccountID
 	return s
 }
 
@@ -111,7 +111,7 @@ func (s *sim) boot(in *replica) {
 	api := iam{s}
 	in.rec = &reconcile.Reconciler{
 		Identities: api, Keys: api, Exchange: api, Owner: owner,
-		Account: func(context.Context) (string, error) { return cloud.AccountID, nil },
+		Account: func(context.Context) (string, error) { return s.account, nil },
 		Now:     func() time.Time { return s.now.Add(in.offset) },
 		Sleep:   s.nap,
 		Rand:    rand.NewChaCha8(seed),

@@ -500,11 +500,26 @@ func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 
 var errNotPlayed = errors.New("no history asks for this")
 
-// Groups is not played. No history has access groups.
-func (iam) Groups(ctx, string) ([]reconcile.Group, error) { return nil, errNotPlayed }
+// Groups returns the access groups of an identity.
+func (i iam) Groups(ctx ctx, iamID string) (found []reconcile.Group, err error) {
+	err = i.call(ctx, granted, i.nick(iamID), func() error {
+		ids, err := i.cloud.GroupsOf(cloud.Owner(), iamID)
+		for _, id := range ids {
+			found = append(found, reconcile.Group{ID: id})
+		}
+		return err
+	})
+	return found, err
+}
 
-// Join is not played.
-func (iam) Join(ctx, string, string) error { return errNotPlayed }
+// Join adds an identity to an access group.
+func (i iam) Join(ctx ctx, iamID, group string) error {
+	return i.call(ctx, grant, i.nick(iamID), func() error {
+		_, err := i.cloud.AddMember(cloud.Owner(), group, iamID, "service")
+		i.mutated("join", iamID)
+		return err
+	})
+}
 
 // Identify is not played.
 func (iam) Identify(ctx, secret.Value) (reconcile.KeyRecord, error) {

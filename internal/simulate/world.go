@@ -32,6 +32,7 @@ type world struct {
 	readers []*reader
 	rules   rotation.Rules
 	wanted  []reconcile.Policy
+	account string    // that latchkey's login is for
 	expiry  time.Time // of the secret that notices are about
 	onLeak  string    // what IBM does with a key that it finds in public
 

@@ -1,0 +1,224 @@
+package simulate
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// walk is a sequence that no random history has, with the wrong protocols that it
+// shows to be wrong. play returns what is wrong with the end.
+type walk struct {
+	name    string
+	play    func(s *sim, bend func(*replica)) (problem string)
+	mutants map[string]func(*replica)
+}
+
+// otherName is the name of the service ID of a credential that does not get its own.
+const otherName = "logs-sender-of-b"
+
+var walks = []walk{
+	{
+		name: "latchkey is logged in as the service ID: none of its keys is changed",
+		play: func(s *sim, bend func(*replica)) string {
+			due(s)
+			in, self := s.replicas[0], "iam-"+s.idOf()
+			in.rec.Self = func(ctx) (string, error) { return self, nil }
+			bend(in)
+			if r := s.look(in); r.mutations > 0 || r.out.Reason != rotation.OwnLogin {
+				return "the service ID that latchkey is logged in as is changed"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"does not know as what it is logged in": func(in *replica) { in.rec.Self = nil },
+		},
+	},
+	{
+		name: "the token of a new key is for another account: no store gets the key",
+		play: func(s *sim, bend func(*replica)) string {
+			s.account = "another"
+			bend(s.replicas[0])
+			if s.look(s.replicas[0]); s.places[0].there {
+				return "a store has a key of an account that is not the config's"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"does not compare the account": func(in *replica) { in.rec.Account = nil },
+		},
+	},
+	{
+		name: "the config asks for an access group: the service ID is a member before its key is published",
+		play: func(s *sim, bend func(*replica)) string {
+			g, err := s.cloud.AddGroup(cloud.NewGroup{Name: "senders"})
+			if err != nil {
+				return err.Error()
+			}
+			in := s.replicas[0]
+			in.cred.Groups = []string{g.ID}
+			bend(in)
+			s.look(in)
+			if is, _ := s.cloud.IsMember(cloud.Owner(), g.ID, "iam-"+s.idOf()); !is {
+				return "the service ID is no member of the group"
+			}
+			if _, err := s.cloud.ChangeGroup(g.ID, cloud.GroupChange{Remove: []string{"iam-" + s.idOf()}}); err != nil {
+				return err.Error()
+			}
+			s.look(in)
+			if is, _ := s.cloud.IsMember(cloud.Owner(), g.ID, "iam-"+s.idOf()); !is {
+				return "a person took the service ID out of the group, and it is no member again"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"joins no access group": func(in *replica) {
+				in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
+					p := rotation.Decide(st, r, t, now)
+					p.Steps = slices.DeleteFunc(p.Steps, func(s rotation.Step) bool { return strings.HasPrefix(s.Target, "membership of ") })
+					return p
+				}
+			},
+		},
+	},
+	{
+		name: "another project's service ID has the name: the credential gets a name of its own",
+		play: func(s *sim, bend func(*replica)) string {
+			others := reconcile.Marker{Owner: owner, Credential: "logs-sender/a", With: map[string]string{"project": "a"}}
+			id, err := s.cloud.CreateServiceID(s.minter.Actor(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: idName, Description: others.Describe("")})
+			if err != nil {
+				return err.Error()
+			}
+			s.until(s.now.Add(time.Hour))
+			in := s.replicas[0]
+			in.cred.OwnName, in.cred.With = otherName, map[string]string{"project": "b"}
+			bend(in)
+			s.look(in)
+			f := s.publishedFact()
+			if f == nil || f.iamID == id.IAMID {
+				return "no key is published on a service ID of the credential's own"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"takes over whatever has the name": func(in *replica) {
+				in.rec.Identities = takesNames{in.rec.Identities.(iam)}
+			},
+			"waits for the name": func(in *replica) { in.cred.OwnName = "" },
+		},
+	},
+	{
+		name: "the config gives a service ID: it gets keys, and nothing else is changed",
+		play: func(s *sim, bend func(*replica)) string {
+			id := s.cloud.AddServiceID(cloud.NewServiceID{AccountID: cloud.AccountID, Name: "theirs", Description: "made by a person"})
+			s.cloud.Grant(id.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+			s.ids[id.ID], s.wanted = s.now, nil
+			in := s.replicas[0]
+			in.cred.Given, in.cred.Policies = id.ID, nil
+			bend(in)
+			s.look(in)
+			now, err := s.cloud.GetServiceID(cloud.Owner(), id.ID, false)
+			f := s.publishedFact()
+			if err != nil || now.EntityTag != id.EntityTag || len(s.ids) != 1 || f == nil || f.iamID != id.IAMID {
+				return "the given service ID is changed, or has no key"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"makes a service ID of its own": func(in *replica) { in.cred.Given = "" },
+		},
+	},
+	{
+		name: "the project is gone: its keys end after an overlap, and then the service ID",
+		play: func(s *sim, bend func(*replica)) string {
+			rested(s)
+			in := s.replicas[0]
+			in.cred.Gone = true
+			bend(in)
+			for range 5 {
+				s.look(in)
+				s.until(s.now.Add(s.rules.Overlap))
+			}
+			for _, f := range s.order {
+				if f.liveAt(s.now) {
+					return "a key of a deleted project lives on"
+				}
+			}
+			if len(s.ids) > 0 {
+				return "the service ID of a deleted project lives on"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"keeps the keys of a deleted project":       func(in *replica) { in.rec.Decide = without(rotation.Supersede) },
+			"keeps the service ID of a deleted project": func(in *replica) { in.rec.Decide = without(rotation.RemoveIdentity) },
+		},
+	},
+}
+
+// look plays one sweep to its end.
+func (s *sim) look(in *replica) *run {
+	r := s.sweep(in)
+	s.until(s.now.Add(time.Hour))
+	return r
+}
+
+// without decides without an action.
+func without(a rotation.Action) decider {
+	return func(st state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(st, r, t, now)
+		p.Steps = slices.DeleteFunc(p.Steps, action(a))
+		return p
+	}
+}
+
+// takesNames takes every service ID with the name for the credential's.
+type takesNames struct{ iam }
+
+func (i takesNames) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+	ids, date, err := i.iam.Find(ctx, name)
+	for n := range ids {
+		ids[n].Marker.Credential = credential
+	}
+	return ids, date, err
+}
+
+func (w walk) run(t *testing.T, bend func(*replica)) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{}, "G", 0, "A")
+		s.policy = &script{sim: s}
+		if problem := w.play(s, bend); problem != "" {
+			problems = append(problems, problem)
+		}
+		problems = append(problems, s.violations...)
+		s.kill(s.replicas[0])
+		s.settle()
+	})
+	return problems
+}
+
+// TestWalks plays each walk with the right protocol, and with wrong ones that it must
+// show.
+func TestWalks(t *testing.T) {
+	for _, w := range walks {
+		t.Run(w.name, func(t *testing.T) {
+			for _, problem := range w.run(t, func(*replica) {}) {
+				t.Error(problem)
+			}
+			for name, bend := range w.mutants {
+				problems := w.run(t, bend)
+				if len(problems) == 0 {
+					t.Errorf("survived: %s", name)
+					continue
+				}
+				t.Logf("killed: %s: %s", name, problems[0])
+			}
+		})
+	}
+}
