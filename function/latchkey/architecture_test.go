@@ -235,8 +235,9 @@ func TestPackageMainOnlyWires(t *testing.T) {
 }
 
 func TestEveryAdapterHasATableOfBentAnswers(t *testing.T) {
+	noAdapters := []string{"sweep"} // it sends nothing to an upstream
 	for name, may := range packages {
-		if !slices.Contains(may, "upstream") {
+		if !slices.Contains(may, "upstream") || slices.Contains(noAdapters, name) {
 			continue
 		}
 		dir := "../../internal/" + name
