@@ -68,6 +68,9 @@ func (p *chance) fate(c *call) fate {
 	if c.step == napping && what != crashBefore && what != frozenBefore {
 		what = none
 	}
+	for t := range p.twists {
+		p.hits.twisted[twisted{t, cell{c.step, what}}]++
+	}
 	switch what {
 	case none:
 		return f

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,10 +139,22 @@ func (f fate) apply(what fault, st step) fate {
 	return f
 }
 
-// coverage counts the pairs of step and fault that histories hit.
-type coverage struct{ cells map[step]map[fault]int }
+// coverage counts the pairs of step and fault that histories hit, and the same by
+// twist.
+type coverage struct {
+	cells   map[step]map[fault]int
+	twisted map[twisted]int
+}
 
-func newCoverage() *coverage { return &coverage{cells: map[step]map[fault]int{}} }
+// twisted is a call of a history with a twist, and its fault or none.
+type twisted struct {
+	twist twist
+	cell
+}
+
+func newCoverage() *coverage {
+	return &coverage{cells: map[step]map[fault]int{}, twisted: map[twisted]int{}}
+}
 
 func (c *coverage) add(st step, f fault) {
 	if c.cells[st] == nil {
@@ -151,6 +164,9 @@ func (c *coverage) add(st step, f fault) {
 }
 
 func (c *coverage) merge(o *coverage) {
+	for x, n := range o.twisted {
+		c.twisted[x] += n
+	}
 	for st, row := range o.cells {
 		for f, n := range row {
 			if c.cells[st] == nil {
@@ -186,8 +202,36 @@ func (c *coverage) missing() (names []string) {
 	return names
 }
 
+// untwisted returns the steps that no history with a twist took, and those at which no
+// strange fault happened.
+func (c *coverage) untwisted() (names []string) {
+	for _, st := range steps {
+		for _, t := range twists {
+			if !slices.ContainsFunc(append(drawn, none), func(f fault) bool { return c.twisted[twisted{t, cell{st, f}}] > 0 }) {
+				names = append(names, string(st)+" × "+string(t))
+			}
+		}
+		for _, f := range strange {
+			if c.cells[st][f] == 0 {
+				names = append(names, string(st)+" × "+string(f))
+			}
+		}
+	}
+	return names
+}
+
+// String returns how many pairs of step and fault were hit, and of step, fault and
+// twist.
 func (c *coverage) String() string {
-	return fmt.Sprintf("%d/%d", len(cells())-len(c.missing()), len(cells()))
+	n := 0
+	for _, x := range cells() {
+		for _, t := range twists {
+			if c.twisted[twisted{t, x}] > 0 {
+				n++
+			}
+		}
+	}
+	return fmt.Sprintf("%d/%d twisted=%d/%d", len(cells())-len(c.missing()), len(cells()), n, len(cells())*len(twists))
 }
 
 // table returns the counts as text.

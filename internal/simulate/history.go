@@ -168,6 +168,9 @@ func (s *sim) history() {
 	s.policy = ch
 	all := cells()
 	ch.target = all[s.seed%uint64(len(all))]
+	if r := s.twists[bent]; r != nil {
+		ch.target.fault = pick(r, strange...)
+	}
 	ch.often = pick(r, 0, 0.003, 0.02, 0.02, 0.1)
 	ch.slow = pick(r, 0, 0.01, 0.2)
 

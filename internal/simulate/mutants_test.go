@@ -89,8 +89,8 @@ func intruded(m mutant) mutant {
 	return m
 }
 
-// twisted mutants are wrong only in histories with a twist.
-func twisted(t twist, m mutant) mutant {
+// inTwist mutants are wrong only in histories with a twist.
+func inTwist(t twist, m mutant) mutant {
 	m.twist = t
 	return m
 }
@@ -584,17 +584,17 @@ var mutants = []mutant{
 			}
 		}
 	}),
-	twisted(rollOuts, crewsBy("takes a restart that was accepted for one that is done", func(c crew) reconcile.Consumers { return believesRestarts{c} })),
-	twisted(rollOuts, crewsBy("makes a revision at every look", func(c crew) reconcile.Consumers { return restartsAgain{c} })),
+	inTwist(rollOuts, crewsBy("takes a restart that was accepted for one that is done", func(c crew) reconcile.Consumers { return believesRestarts{c} })),
+	inTwist(rollOuts, crewsBy("makes a revision at every look", func(c crew) reconcile.Consumers { return restartsAgain{c} })),
 	// Rule 4: demands are remembered.
 	keysBy("says that it remembers a demand", func(k iam) reconcile.Keys { return keepsNothing{k} }),
 	keysBy("says that it remembers a leak", func(k iam) reconcile.Keys { return condemnsNothing{k} }),
-	twisted(notices, blind("forgets the dates that keys have served", func(s *state) {
+	inTwist(notices, blind("forgets the dates that keys have served", func(s *state) {
 		for i := range s.Keys {
 			s.Keys[i].Served = time.Time{}
 		}
 	})),
-	twisted(versions, ported("drops the fields of a marker that it does not know", func(s *sim, in *replica) {
+	inTwist(versions, ported("drops the fields of a marker that it does not know", func(s *sim, in *replica) {
 		if in.edition != later {
 			in.rec.Keys = dropsFields{iam{s}}
 		}
@@ -644,8 +644,8 @@ var mutants = []mutant{
 	blind("ends keys although a store could not be read", func(s *state) {
 		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == rotation.StoreUnreachable })
 	}),
-	twisted(bent, storesBy("takes an answer without content for an empty store", func(p port) reconcile.Store { return emptyIsAbsent{p} })),
-	twisted(bent, storesBy("goes on after a panic as if nothing had been", func(p port) reconcile.Store { return swallowsPanics{p} })),
+	inTwist(bent, storesBy("takes an answer without content for an empty store", func(p port) reconcile.Store { return emptyIsAbsent{p} })),
+	inTwist(bent, storesBy("goes on after a panic as if nothing had been", func(p port) reconcile.Store { return swallowsPanics{p} })),
 	storesBy("waits as long as a store asks for", func(p port) reconcile.Store { return waitsLong{p} }),
 	// Rule 11: a failed proof leaves its key to the fuse.
 	ported("deletes a key whose proof failed", func(s *sim, in *replica) {
@@ -658,7 +658,7 @@ var mutants = []mutant{
 	}),
 	blind("acts whatever its clock says", func(s *state) { s.Skew = 0 }),
 	ported("does not notice that the clock moves", func(s *sim, in *replica) { in.rec.Keys = seesNoDrift{iam{s}, in} }),
-	twisted(slow, ported("compares the clocks when the slowest answer is there", func(s *sim, in *replica) {
+	inTwist(slow, ported("compares the clocks when the slowest answer is there", func(s *sim, in *replica) {
 		in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
 			var at time.Time
 			for _, listed := range in.live[0].listed {
@@ -749,7 +749,7 @@ var mutants = []mutant{
 		}
 	}),
 	ruled("waits for a person when the published key is disabled", func(r *rules) { r.BlockDisabled = true }),
-	twisted(scans, deciding("waits for a person when IBM disables a key", func(s state, r rules, t trigger, now time.Time) plan {
+	inTwist(scans, deciding("waits for a person when IBM disables a key", func(s state, r rules, t trigger, now time.Time) plan {
 		r.BlockDisabled = slices.ContainsFunc(s.Keys, func(k rotation.Key) bool { return k.DisabledBy == cloud.LeakScannerID })
 		return rotation.Decide(s, r, t, now)
 	})),

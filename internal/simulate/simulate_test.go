@@ -130,7 +130,7 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 		}
 		t.Errorf("seed %d (replay: go test ./internal/simulate -run Promise -replay -seed %d -v): %s", v.Seed, v.Seed, v.Violations[0])
 	}
-	if missing := y.hits.missing(); len(missing) > 0 && n >= 10_000 {
+	if missing := append(y.hits.missing(), y.hits.untwisted()...); len(missing) > 0 && n >= 10_000 {
 		t.Errorf("never hit: %v\n%s", missing, y.hits.table())
 	}
 	t.Logf("published=%d doubles=%d in %s", y.published, y.doubles, time.Since(began).Round(time.Second))
