@@ -53,6 +53,14 @@ func TestKeysBetweenTheStoresEndWhenNeedsHaveMadeAllOfThem(t *testing.T) {
 	}
 }
 
+// P9: a reason has its cause. The only store, which is optional, has another value.
+func TestTheOnlyStoreIsNamedWithItsOwnFault(t *testing.T) {
+	s := credential(stores(rotation.Store{Name: "a", Fault: rotation.EntryUnmarked}))
+	if p := rotation.Decide(s, limits(), rotation.Trigger{}, now); p.Blocked != rotation.EntryUnmarked {
+		t.Errorf("blocked by %q, waits for %q", p.Blocked, p.Waiting)
+	}
+}
+
 // P9: as above, and a consumer holds on to a key that no store names any more.
 func TestAConsumerBehindItsOwnStoreDoesNotKeepKeysFull(t *testing.T) {
 	for name, change := range map[string]func(*rotation.State){

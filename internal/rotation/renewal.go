@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -93,10 +94,10 @@ func (v view) noPlace() Reason {
 			return st.Fault
 		}
 	}
-	if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
-		return StoreUnreachable
+	if slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
+		return ""
 	}
-	return ""
+	return cmp.Or(v.optionalTrouble(), StoreUnreachable)
 }
 
 // youngest returns the birth of the newest key that delays the next.
