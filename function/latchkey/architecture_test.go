@@ -18,6 +18,7 @@ var packages = map[string][]string{
 	"secret":         {},
 	"entry":          {},
 	"pace":           {},
+	"listing":        {},
 	"bench":          {},
 	"trace":          {},
 	"emulator/cloud": {},
@@ -27,7 +28,7 @@ var packages = map[string][]string{
 	"reconcile": {"condition", "rotation", "secret"},
 	"upstream":  {"reconcile", "secret"},
 
-	"codeengine":     {"entry", "reconcile", "rotation", "secret", "upstream"},
+	"codeengine":     {"entry", "listing", "reconcile", "rotation", "secret", "upstream"},
 	"file":           {"entry", "reconcile", "rotation", "secret", "upstream"},
 	"kubernetes":     {"entry", "reconcile", "rotation", "secret", "upstream"},
 	"secretsmanager": {"entry", "reconcile", "rotation", "secret", "upstream"},
@@ -35,7 +36,7 @@ var packages = map[string][]string{
 	"iam":            {"reconcile", "rotation", "secret", "upstream"},
 	"logs":           {"reconcile", "rotation", "secret", "upstream"},
 
-	"sweep": {"condition", "pace", "reconcile", "rotation", "trace", "upstream"},
+	"sweep": {"condition", "listing", "pace", "reconcile", "rotation", "trace"},
 
 	"config":  {"entry", "secret"},
 	"event":   {"rotation"},

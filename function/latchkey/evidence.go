@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
-	"github.com/latchkey-io/latchkey/internal/report"
 )
 
 type historyCommand struct {
@@ -22,15 +21,6 @@ func (c historyCommand) Run(ctx context.Context, env environment, std cli.Stream
 // Help has examples.
 func (historyCommand) Help() string {
 	return "    latchkey history logs-sender\n    latchkey history logs-sender --audit records.json -o json"
-}
-
-// accountKeys lists all API keys of the account.
-func (p *assembly) accountKeys(ctx context.Context) (all []report.AccountKey, err error) {
-	keys, err := p.iam.AccountKeys(ctx)
-	for _, k := range keys {
-		all = append(all, report.AccountKey(k))
-	}
-	return all, err
 }
 
 type reportCommand struct {

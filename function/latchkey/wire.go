@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -244,4 +245,20 @@ func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*i
 // are not those of looks.
 func (p *assembly) look(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult {
 	return p.planner.Sweep(p.pace.With(ctx, pace.Demand), credentials, ask)
+}
+
+// newMetrics builds the numbers of this process.
+func (p *assembly) newMetrics() *metrics.Metrics {
+	return metrics.New(metrics.Config{
+		Version: cmp.Or(version, "(devel)"), Commit: commit, Owner: p.cfg.Owner, ConfigHash: p.cfg.Hash, SweepEvery: p.cfg.SweepEvery,
+		Latest: p.latest, Now: p.cloud.now, Sinks: func() (sent, dropped map[string]int) { return p.outcomes.Sent(), p.outcomes.Dropped() },
+	})
+}
+
+// traces builds the tracer. Its client is one of its own, so that spans are neither paced
+// nor traced.
+func (p *assembly) traces(env environment) (err error) {
+	client := &http.Client{Transport: upstream.Bound(nil), CheckRedirect: upstream.NoRedirect}
+	p.tracer, err = trace.New(env, cmp.Or(version, "(devel)"), client, p.log)
+	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
 )
@@ -60,7 +61,7 @@ func TestBentAnswers(t *testing.T) {
 				return err
 			}},
 			{Name: "Read with others", Reads: true, Resolves: []string{"GET /v2/projects/{project_id}/secrets"}, Do: func(ctx context.Context, at string) error {
-				s, lists := store(at, w.team().ID, secretName), new(upstream.Lists)
+				s, lists := store(at, w.team().ID, secretName), new(listing.Shared)
 				for range 4 {
 					lists.Want(s)
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
+	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -59,7 +60,7 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	all, ok := upstream.Listed(ctx, a.store.Place(), "apps", func() ([]codeenginev2.App, error) {
+	all, ok := listing.Of(ctx, a.store.Place(), "apps", func() ([]codeenginev2.App, error) {
 		return appsOf(ctx, doing, api, project)
 	})
 	if !ok {

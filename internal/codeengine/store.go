@@ -13,6 +13,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -133,13 +134,13 @@ func snapshotOf(doing string, got *codeenginev2.Secret) (*snapshot, error) {
 // place is a project, by ID or name.
 type place struct{ region, project string }
 
-// Place satisfies upstream.Placed.
+// Place satisfies listing.Placed.
 func (s *Store) Place() any { return place{s.cfg.Region, s.cfg.Project} }
 
 // listed returns the secret from the list of all secrets of the project, if the looks of
 // a sweep share it, or nil. That it is not listed proves nothing.
 func (s *Store) listed(ctx context.Context) *snapshot {
-	all, _ := upstream.Listed(ctx, s.Place(), "secrets", func() (map[string]*snapshot, error) {
+	all, _ := listing.Of(ctx, s.Place(), "secrets", func() (map[string]*snapshot, error) {
 		return s.list(ctx)
 	})
 	return all[s.cfg.Secret]

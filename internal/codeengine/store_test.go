@@ -14,10 +14,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
-	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // TestStoreKeepsTheContract runs the suite once for each answer that IBM's
@@ -452,7 +452,7 @@ func TestAnAnswerThatStopsInItsMiddleEndsWithTheContext(t *testing.T) {
 
 func TestStoresOfOneProjectShareItsLists(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
-	client, lists := w.client(), new(upstream.Lists)
+	client, lists := w.client(), new(listing.Shared)
 	var stores []*codeengine.Store
 	for i := range 6 {
 		s := client.Store(codeengine.StoreConfig{
@@ -488,7 +488,7 @@ func TestStoresOfOneProjectShareItsLists(t *testing.T) {
 	if secrets, alone, apps := after[0]-before[0], after[1]-before[1], after[2]-before[2]; secrets != 1 || alone != 6+1 || apps != 1 {
 		t.Errorf("%d lists of secrets, %d secrets by themselves, %d lists of apps", secrets, alone, apps)
 	}
-	few := new(upstream.Lists)
+	few := new(listing.Shared)
 	few.Want(stores[0])
 	if _, err := stores[0].Read(few.With(t.Context())); err != nil || count()[0] != after[0] {
 		t.Errorf("a look at one secret lists the others (%v)", err)

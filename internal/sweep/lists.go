@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Planner observes and decides in place of a run. It changes nothing.
@@ -49,7 +49,7 @@ func (s *Sweeper) restful(credentials []reconcile.Credential, now time.Time) map
 
 // lists are what the looks of one sweep share, and the credentials that use it.
 type lists struct {
-	upstream.Lists
+	listing.Shared
 	restful map[string]bool
 }
 
