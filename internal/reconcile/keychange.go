@@ -97,12 +97,16 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 	return nil
 }
 
-// getPatiently reads a key that exists. It retries ErrNotFound, because IAM lags.
+// getPatiently reads a key that exists. It retries ErrNotFound, and a key that shows
+// nothing yet of the demand that this run has recorded on it, because IAM lags.
 func (ru *run) getPatiently(ctx context.Context, keyID string) (rec KeyRecord, err error) {
 	err = ru.poll(ctx, func() error {
 		rec, err = ru.get(ctx, keyID)
 		if errors.Is(err, ErrNotFound) {
 			return fmt.Errorf("%w: %w", ErrNotYet, err)
+		}
+		if done := ru.renewed.Load(); err == nil && done != nil && done.Key == keyID && rec.Renew.Before(done.At) {
+			return fmt.Errorf("reading key %s: %w: it is as it was before a demand was recorded", keyID, ErrNotYet)
 		}
 		return err
 	})

@@ -70,7 +70,8 @@ type attempt struct {
 	spent  bool // an earlier round of this run has minted
 	// drifted is set once an answer has shown that the clock moved. Nothing is written then.
 	drifted atomic.Bool
-	last    bool // no other round follows
+	renewed atomic.Pointer[rotation.Step] // the demand that was recorded, once it was
+	last    bool                          // no other round follows
 }
 
 // owned is a consumer, with the port that restarts it and its name there.

@@ -29,7 +29,9 @@ func (ru *run) startRecording(ctx context.Context, steps []rotation.Step) (*reco
 	ru.out.Steps = append(ru.out.Steps, StepOutcome{Step: rec.step, Error: "under way"})
 	go func() {
 		defer close(rec.done)
-		rec.err = ru.rescue(func() error { return ru.takeStep(ctx, rec.step) })
+		if rec.err = ru.rescue(func() error { return ru.takeStep(ctx, rec.step) }); rec.err == nil {
+			ru.renewed.Store(&rec.step)
+		}
 		if rec.err == nil && ru.req.Recorded != nil {
 			ru.req.Recorded(ru.c.Name)
 		}
