@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,15 +15,15 @@ import (
 // fragile panics once, at the call with this name.
 type fragile struct {
 	*memory
-	at string
+	at   string
+	done atomic.Bool // calls are made concurrently
 }
 
 // broken is what it panics with. It may contain anything.
 const broken = "a value that no log may have"
 
 func (f *fragile) reach(call string) {
-	if f.at == call {
-		f.at = ""
+	if f.at == call && f.done.CompareAndSwap(false, true) {
 		panic(broken)
 	}
 }
@@ -89,7 +90,7 @@ func TestAPanicIsTheFailureOfOneRun(t *testing.T) {
 			w.c.Stores = []reconcile.Store{fragileStore{w.a, f}, w.b}
 			w.c.Consumers = []reconcile.Consumers{fragileApp{w.app, f}}
 			out := w.run(rotation.Trigger{NewerThan: w.now})
-			if f.at != "" {
+			if !f.done.Load() {
 				t.Fatalf("nothing called %s", at)
 			}
 			held := out.Result == reconcile.ResultInProgress && (at == "Read" || at == "Consumers")
