@@ -2,10 +2,12 @@ package simulate
 
 import (
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -786,6 +788,34 @@ var onlyMutant = flag.String("mutant", "", "only the mutant of this name")
 // patienceWithMutants is how many histories a mutant may live through.
 const patienceWithMutants = 10_000
 
+var search = flag.Bool("search", false, "search for a history that shows each mutant, and do not try those in testdata/killers.txt first")
+
+//go:embed testdata/killers.txt
+var killersText string
+
+// killers returns, by mutant, a seed whose history showed it when the file was written:
+//
+//	go test ./internal/simulate -run Mutants -v -search | sed -n 's/.*killed after [0-9]*: \(.*\): seed \([0-9]*\): .*/\2 \1/p'
+//
+// A seed that no longer shows its mutant costs a search, and no more.
+func killers() map[string]uint64 {
+	seeds := map[string]uint64{}
+	for line := range strings.Lines(killersText) {
+		number, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if seed, err := strconv.ParseUint(number, 10, 64); err == nil {
+			seeds[name] = seed
+		}
+	}
+	return seeds
+}
+
+// detects reports whether the mutant breaks a promise in the seed's history, and the
+// right protocol breaks none.
+func detects(t *testing.T, m mutant, seed uint64) bool {
+	wrong := Run(t, seed, Options{mutant: &m, intruded: m.intruded, twist: m.twist})
+	return len(wrong.Violations) > 0 && len(Run(t, seed, Options{intruded: m.intruded, twist: m.twist}).Violations) == 0
+}
+
 // TestMutants shows that the checker notices every wrong protocol.
 func TestMutants(t *testing.T) {
 	if raceDetector {
@@ -809,6 +839,11 @@ func TestMutants(t *testing.T) {
 				continue
 			}
 			t.Errorf("survived: %s", m.name)
+			continue
+		}
+		if seed, known := killers()[m.name]; known && !*search && detects(t, m, seed) {
+			killed++
+			t.Logf("killed again: %s: seed %d", m.name, seed)
 			continue
 		}
 		limit := patienceWithMutants
