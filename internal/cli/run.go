@@ -233,9 +233,15 @@ func (r Runner) ofProject(ctx context.Context, entry, project string) ([]reconci
 // errNoKey: the ID of a key is wrong, or the key has been deleted.
 var errNoKey = errors.New("it was deleted, or the ID is wrong")
 
+// errNoKeyID: a script passes an empty variable.
+var errNoKeyID = errors.New("--key is empty: it must be the ID of a key")
+
 // checkKey returns an error for a key that IAM does not have. A key that is so
 // young that IAM does not show it yet is named by a store.
 func (r Runner) checkKey(ctx context.Context, keyID string, credentials []reconcile.Credential) error {
+	if keyID == "" {
+		return errNoKeyID
+	}
 	if _, err := r.Keys.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
 		return nil // the run finds out what is wrong
 	}

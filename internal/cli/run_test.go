@@ -192,6 +192,12 @@ func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 			fake: fake{keyErr: reconcile.ErrNotFound},
 			do:   func(r Runner) error { return r.Revoke(t.Context(), Demand{Yes: true}, "c", "ApiKey-1", false) }, says: "IAM has no key ApiKey-1",
 		},
+		"a leaked key without an ID": {
+			do: func(r Runner) error { return r.Revoke(t.Context(), Demand{Yes: true}, "c", "", false) }, says: "--key is empty",
+		},
+		"a key to adopt without an ID": {
+			do: func(r Runner) error { return r.Adopt(t.Context(), Demand{}, "c", "") }, says: "--key is empty",
+		},
 		"a key to adopt that IAM does not have": {
 			fake: fake{keyErr: reconcile.ErrNotFound},
 			do:   func(r Runner) error { return r.Adopt(t.Context(), Demand{}, "c", "ApiKey-1") }, says: "IAM has no key ApiKey-1",
