@@ -55,7 +55,10 @@ func (l *Lists) Read(ctx context.Context, credentials []reconcile.Credential) er
 	}
 	wanted, policies := map[string]bool{}, false
 	for _, c := range credentials {
-		wanted[c.ServiceIDName], wanted[c.OwnName] = true, true
+		wanted[c.ServiceIDName] = true
+		if c.OwnName != "" {
+			wanted[c.OwnName] = true
+		}
 		policies = policies || len(c.Policies) > 0
 	}
 	date, err := l.eachServiceID(ctx, "listing service IDs", nil, most, func(id reconcile.ServiceID) {
