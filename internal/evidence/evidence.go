@@ -1,8 +1,8 @@
 // Package evidence gathers what IAM and the stores show of each credential's keys, and
-// tells the keys' life from it.
+// derives the life of each key from it.
 //
-// latchkey has no database. A life is told from the marks on a key, from IAM's record
-// of changes and of use, and from audit records that the caller has. Each of these ends
+// latchkey has no database. The marks on a key, IAM's record of changes and of use, and
+// the audit records that the caller has show its life. Each of these ends
 // somewhere, and the life says where.
 package evidence
 

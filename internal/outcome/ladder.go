@@ -14,7 +14,7 @@ var rungs = []int{30, 14, 7, 1, 0}
 // Rungs of their own meaning.
 const (
 	noRung  = -1 // the rotation is not held back, or the key lives for longer
-	soon    = 14 // from here on, what passes by itself is told as well
+	soon    = 14 // from here on, a state that ends by itself is sent, too
 	urgent  = 7
 	atOnce  = 1
 	expired = 0

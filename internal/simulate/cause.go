@@ -147,7 +147,8 @@ func (in *replica) forcedIn(now time.Time, d time.Duration) (n int) {
 	return n
 }
 
-// checkCause checks in random histories that no reason is told without its cause: P9.
+// checkCause checks, in random histories, that each reason that is reported has a cause:
+// P9.
 // A key that could not be published bears a reason for a day.
 func (s *sim) checkCause(r *run, why rotation.Reason) {
 	if why == "" || s.twists == nil { // the table lacks rows for what only flows have
