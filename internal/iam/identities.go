@@ -178,7 +178,7 @@ func (c *Client) describe(ctx context.Context, id reconcile.ServiceID, m reconci
 	}
 	err = fault(ctx, doing, resp, err)
 	if id.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
-		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
+		return fmt.Errorf("%s: %w", doing, reconcile.ErrLocked)
 	}
 	return err
 }
@@ -233,7 +233,7 @@ func (c *Client) deleted(doing string, err error, locked func() (bool, error)) e
 	case errors.Is(rerr, reconcile.ErrNotFound):
 		return nil
 	case rerr == nil && is:
-		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
+		return fmt.Errorf("%s: %w", doing, reconcile.ErrLocked)
 	case errors.Is(err, reconcile.ErrRefused):
 		return err
 	}

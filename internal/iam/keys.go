@@ -344,7 +344,7 @@ func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyReco
 	}
 	err = fault(ctx, doing, resp, err)
 	if rec.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
-		return fmt.Errorf("%s: %w: it is locked", doing, reconcile.ErrDenied)
+		return fmt.Errorf("%s: %w", doing, reconcile.ErrLocked)
 	}
 	if resp != nil && resp.StatusCode < 300 {
 		return nil // the update succeeded, and its answer is not needed

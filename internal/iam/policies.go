@@ -148,7 +148,7 @@ func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) er
 	}
 	// IAM has other conflicts, such as a locked service ID.
 	if id, lerr := c.Lookup(ctx, iamID); lerr == nil && id.Locked {
-		return fmt.Errorf("%s: %w: service ID %s is locked", doing, reconcile.ErrDenied, id.ID)
+		return fmt.Errorf("%s: service ID %s: %w", doing, id.ID, reconcile.ErrLocked)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -17,6 +18,9 @@ var (
 	ErrConflict = errors.New("changed since it was read")
 	// ErrDenied means that latchkey lacks a permission. Nothing was written.
 	ErrDenied = errors.New("access denied")
+	// ErrLocked means that a lock on the object denies the change. Nothing was
+	// written.
+	ErrLocked = fmt.Errorf("%w: it is locked", ErrDenied)
 	// ErrRefused means that the upstream will never accept this request. Nothing
 	// was written.
 	ErrRefused = errors.New("refused")

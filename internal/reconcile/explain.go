@@ -103,8 +103,19 @@ func (ru *run) explainStep(ctx context.Context, step rotation.Step, err error, a
 	case after >= goOnEndNot && step.Action != rotation.Unfuse:
 		ru.explainStore(step, err)
 	case errors.Is(err, ErrDenied) && step.Action != rotation.MarkLeaked && ru.out.Result != ResultBlocked:
-		ru.block(rotation.IdentityDenied, err)
+		ru.block(denial(step, err), err)
 	}
+}
+
+// denial returns why IAM denied a step: a lock, or a permission that is missing.
+func denial(step rotation.Step, err error) rotation.Reason {
+	switch {
+	case !errors.Is(err, ErrLocked):
+		return rotation.IdentityDenied
+	case step.Key == "":
+		return rotation.IdentityLocked
+	}
+	return rotation.KeyLocked
 }
 
 // explanations say which reason explains the error of an action. The first row that

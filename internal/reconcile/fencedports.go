@@ -168,9 +168,12 @@ func (g fencedKeys) Retire(ctx context.Context, keyID string) error {
 }
 
 // withdraw deletes a key that this round made and no store can hold. That is
-// right at any age of the run. A transport that asks MayWrite may still refuse
-// it; the key's fuse then ends it.
+// right at any age of the run. Once the clock has moved, or if a transport that asks
+// MayWrite refuses it, the key's fuse ends it.
 func (g fencedKeys) withdraw(ctx context.Context, keyID string) error {
+	if g.ru.drifted.Load() {
+		return errDrift
+	}
 	return answered(g.Keys.Retire(ctx, keyID))
 }
 

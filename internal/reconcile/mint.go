@@ -56,9 +56,9 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 
 // remaining returns how many keys the service ID has, as far as is known.
 func (ru *run) remaining() int {
-	n := ru.foreign
+	n := ru.foreign[ru.id.IAMID]
 	for _, k := range ru.keys {
-		if !ru.took(rotation.Retire, k.ID) {
+		if !k.Elsewhere && !ru.took(rotation.Retire, k.ID) {
 			n++
 		}
 	}

@@ -48,7 +48,7 @@ type facts struct {
 	cached  bool              // id came from an earlier run
 	login   bool              // we are logged in as one of ours
 	keys    []rotation.Key
-	foreign int
+	foreign map[string]int // how many keys of each service ID, by IAM ID, are not ours
 	granted []Policy
 	member  []Group
 	other   string          // the key to revoke, if it is not ours
@@ -223,7 +223,7 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 		}
 		ru.remember(ru.c.Name, ServiceID{})
 		ru.c.ServiceIDName = configured
-		ru.keys, ru.foreign, ru.forged, ru.granted = nil, 0, nil, nil
+		ru.keys, ru.busy, ru.forged, ru.granted = nil, nil, nil, nil
 	}
 	ours, err := ru.find(ctx)
 	if err == nil && len(ours) == 0 && ru.c.OwnName != "" && ru.gives() {
@@ -386,7 +386,6 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	ru.busy, ru.home = map[string]bool{}, map[string]string{}
 	for i, l := range lists {
 		ru.take(ids[i], l)
 	}
@@ -396,12 +395,12 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 // take adds the keys of one service ID of ours.
 func (ru *run) take(id ServiceID, l KeyList) {
 	if ru.busy == nil {
-		ru.busy, ru.home = map[string]bool{}, map[string]string{}
+		ru.busy, ru.home, ru.foreign = map[string]bool{}, map[string]string{}, map[string]int{}
 	}
 	for _, k := range l.Keys {
 		ru.add(k, id.IAMID)
 	}
-	ru.foreign += l.Foreign
+	ru.foreign[id.IAMID] += l.Foreign
 	ru.forged = append(ru.forged, l.Forged...)
 	ru.busy[id.ID] = len(l.Keys)+l.Foreign > 0
 }

@@ -34,7 +34,7 @@ func (ru *run) state() rotation.State {
 	s := rotation.State{
 		Paused:    ru.c.Paused,
 		Keys:      ru.keys,
-		Foreign:   ru.foreign,
+		Foreign:   ru.foreign[ru.id.IAMID],
 		Consumers: ru.serving,
 		Skew:      ru.offset,
 		Storm:     ru.overForced(ru.dueByDemand()),
@@ -50,6 +50,9 @@ func (ru *run) state() rotation.State {
 	}
 	if m := ru.id.Marker; ru.id.Marked && ru.c.Given == "" && m.Credential != ru.c.Name {
 		s.Identity.Former = m.Credential
+	}
+	for i, k := range ru.keys {
+		ru.keys[i].Elsewhere = ru.home[k.ID] != ru.id.IAMID
 	}
 	for _, d := range ru.ours {
 		if d.ID != ru.id.ID && !ru.busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {

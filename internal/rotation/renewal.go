@@ -79,7 +79,7 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 		return Storm
 	case v.now.Before(v.youngest().Add(v.r.MinAge)):
 		return TooYoung
-	case len(left.Keys)+v.Foreign >= v.r.KeyLimit:
+	case left.here()+v.Foreign >= v.r.KeyLimit:
 		return KeyCap
 	case left.live() >= most:
 		return KeysFull
@@ -116,6 +116,16 @@ func (v view) youngest() (born time.Time) {
 func (v view) live() (n int) {
 	for _, k := range v.Keys {
 		if replaced := !k.Leaked.IsZero() && !k.Locked; k.Live(v.now) && !replaced {
+			n++
+		}
+	}
+	return n
+}
+
+// here counts our keys on the service ID that a new key would be on.
+func (v view) here() (n int) {
+	for _, k := range v.Keys {
+		if !k.Elsewhere {
 			n++
 		}
 	}

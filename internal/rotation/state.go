@@ -24,6 +24,9 @@ type Key struct {
 	// DisabledBy is the identity that disabled the key, as far as IAM tells.
 	DisabledBy string
 	Locked     bool
+	// Elsewhere is set if the key is on a second service ID of ours. It does not count
+	// toward IAM's limit of the first.
+	Elsewhere bool
 
 	// Superseded is when this key's overlap started.
 	Superseded time.Time
@@ -167,7 +170,7 @@ type State struct {
 	// Keys are our keys in IAM's list, and those that a store names and a lookup
 	// by ID found.
 	Keys []Key
-	// Foreign counts the service ID's keys that are not ours.
+	// Foreign counts the keys of the service ID that are not ours.
 	Foreign int
 	// Stores are in the order of the config.
 	Stores    []Store

@@ -68,7 +68,7 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 	rotation.ConsumerStarting: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrNotActive, restart) },
 	rotation.ConsumerFailed:   func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, restart) },
 	rotation.ProofUnclear: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrUnavailable, proving...) || r.heard(reconcile.ErrUnavailable, lookup, clearing, list)
+		return r.heard(reconcile.ErrUnavailable, proving...) || r.heard(reconcile.ErrNotYet, proving...) || r.heard(reconcile.ErrUnavailable, lookup, clearing, list)
 	},
 	rotation.ClockSkew:      func(s *sim, r *run) bool { return r.off > s.rules.MaxSkew-30*time.Second },
 	rotation.IdentityLocked: func(_ *sim, r *run) bool { return r.lockedID },

@@ -248,6 +248,17 @@
 //   - 2095 with slow: a step was under way when another one, beside it, found that the
 //     clock had moved. It wrote still.
 //
+// The causes of reasons found these, too:
+//
+//   - 18242: the clock moved while a demand was recorded, and beside it the run
+//     withdrew its own key.
+//   - 2015929: a person locked the new key before its fuse was out, and that was
+//     reported as a missing permission.
+//   - 5006387 with the intruder: the keys that a person made on one of two service IDs
+//     counted toward the limit of the other.
+//   - 5003037 with the intruder: proof-unclear did not say that a key that does not work
+//     within a minute is a cause as well.
+//
 // Reasoning found these; regress_test.go plays them:
 //
 //   - A process that had created one of two service IDs never looked for the other.

@@ -221,7 +221,7 @@ func (i iam) Grant(ctx ctx, iamID string, p reconcile.Policy) error {
 		case errors.As(err, &e) && e.Conflict != nil:
 			return nil // it is there
 		case is(sorted(err), reconcile.ErrConflict):
-			return fmt.Errorf("%w: the service ID is locked", reconcile.ErrDenied)
+			return reconcile.ErrLocked
 		}
 		return err
 	})
@@ -446,7 +446,7 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 		return nil
 	})
 	if rec.Locked && (is(err, reconcile.ErrConflict) || is(err, reconcile.ErrRefused)) {
-		return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+		return reconcile.ErrLocked
 	}
 	return err
 }
@@ -464,7 +464,7 @@ func (i iam) Disable(ctx ctx, keyID string) error {
 	case is(err, reconcile.ErrNotFound):
 		return nil
 	case is(err, reconcile.ErrConflict):
-		return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+		return reconcile.ErrLocked
 	}
 	return err
 }
@@ -492,7 +492,7 @@ func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 		case err == nil:
 			i.mutated("clear", m.Current)
 		case id.Locked && is(sorted(err), reconcile.ErrConflict):
-			return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+			return reconcile.ErrLocked
 		}
 		return err
 	})
@@ -545,7 +545,7 @@ func (i iam) Retire(ctx ctx, keyID string) error {
 	case is(err, reconcile.ErrNotFound):
 		return nil
 	case is(err, reconcile.ErrConflict):
-		return fmt.Errorf("%w: it is locked", reconcile.ErrDenied)
+		return reconcile.ErrLocked
 	}
 	return err
 }

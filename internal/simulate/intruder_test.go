@@ -4,8 +4,16 @@ import "testing"
 
 // These histories once broke a promise.
 func TestHistoriesWithAnIntruderThatOnceFailed(t *testing.T) {
-	for _, seed := range []uint64{5007493, 5009761, 5033363, 5052990} {
+	for _, seed := range []uint64{5003037, 5006387, 5007493, 5009761, 5033363, 5052990} {
 		for _, v := range Run(t, seed, Options{intruded: true}).Violations {
+			t.Errorf("seed %d: %s", seed, v)
+		}
+	}
+}
+
+func TestHistoriesThatOnceFailed(t *testing.T) {
+	for _, seed := range []uint64{12893, 18242, 2007822, 2015929} {
+		for _, v := range Run(t, seed, Options{}).Violations {
 			t.Errorf("seed %d: %s", seed, v)
 		}
 	}
