@@ -8,9 +8,9 @@ import (
 
 func TestAShortTokenOfACallerIsRefused(t *testing.T) {
 	for name, tc := range map[string]struct{ events, want string }{
-		"one caller":    {"{auth: {bearerEnv: SHORT}}", "reading events.auth: caller SHORT: SHORT: the token has 15 characters; the minimum is 16"},
-		"named":         {"{auth: [{name: desk, bearerEnv: LONG, allow: []}, {name: scanner, bearerEnv: SHORT, allow: []}]}", "reading events.auth: caller scanner: SHORT: the token has 15 characters; the minimum is 16"},
-		"the old one":   {"{auth: [{name: desk, bearerEnv: [LONG, SHORT], allow: []}]}", "reading events.auth: caller desk: SHORT: the token has 15 characters"},
+		"one caller":    {"{auth: {bearerEnv: SHORT}}", "reading events.auth.bearerEnv: SHORT has 15 characters; the minimum is 16"},
+		"named":         {"{auth: [{name: desk, bearerEnv: LONG, allow: []}, {name: scanner, bearerEnv: SHORT, allow: []}]}", "reading events.auth[1].bearerEnv: SHORT has 15 characters; the minimum is 16"},
+		"the old one":   {"{auth: [{name: desk, bearerEnv: [LONG, SHORT], allow: []}]}", "reading events.auth[0].bearerEnv[1]: SHORT has 15 characters"},
 		"long enough":   {"{auth: {bearerEnv: LONG}}", ""},
 		"none is there": {"{auth: {bearerEnv: NONE}}", "reading events.auth.bearerEnv: NONE is not set"},
 	} {
@@ -23,9 +23,9 @@ func TestTwoSendersWithOneSecretDoNotStart(t *testing.T) {
 		return "  " + name + ": {verify: {github: {secretEnv: " + variable + "}}, event: {type: dev.latchkey.sweep}}\n"
 	}
 	for name, tc := range map[string]struct{ text, want string }{
-		"a caller and a hook":        {"events: {auth: {bearerEnv: LONG}}\nhooks:\n" + hook("a", "SAME"), "reading the secret of hooks.a: it is the secret of caller LONG, too: each sender needs its own"},
-		"two hooks":                  {"hooks:\n" + hook("a", "LONG") + hook("b", "[OTHER, SAME]"), "reading the secret of hooks.b: it is the secret of hooks.a, too"},
-		"two callers":                {"events: {auth: [{name: a, bearerEnv: LONG, allow: []}, {name: b, bearerEnv: SAME, allow: []}]}\n", "reading the secret of caller b: it is the secret of caller a, too"},
+		"a caller and a hook":        {"events: {auth: {bearerEnv: LONG}}\nhooks:\n" + hook("a", "SAME"), "reading hooks.a.verify.github.secretEnv: it is the secret of events.auth, too: each sender needs its own"},
+		"two hooks":                  {"hooks:\n" + hook("a", "LONG") + hook("b", "[OTHER, SAME]"), "reading hooks.b.verify.github.secretEnv[1]: it is the secret of hooks.a, too"},
+		"two callers":                {"events: {auth: [{name: a, bearerEnv: LONG, allow: []}, {name: b, bearerEnv: SAME, allow: []}]}\n", "reading events.auth[1].bearerEnv: it is the secret of events.auth[0], too"},
 		"the new and the old of one": {"hooks:\n" + hook("a", "[LONG, SAME]"), ""},
 	} {
 		t.Run(name, func(t *testing.T) { tellsAtStart(t, tc.text, tc.want) })

@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"slices"
-	"strconv"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/cli"
-	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -29,7 +25,7 @@ type jobCommand struct {
 // The exit code is 0 for everything that a retry does not change, since the
 // platform restarts a failed index. It is 75 if a retry may help.
 func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
-	share, err := readShare(env)
+	share, err := catalog.ReadShare(env)
 	if err != nil {
 		return err
 	}
@@ -55,7 +51,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 		}
 		defer p.logMetrics()
 		defer p.closeOutcomes(ctx, closeJob)
-		return printAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
+		return cli.PrintAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
 	if err := p.sends(env); err != nil {
 		return err
@@ -65,7 +61,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
 	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
 	p.metrics.Swept(swept)
-	return printAnswer(std, service.Respond(swept, p.cloud.now()))
+	return cli.PrintAnswer(std, service.Respond(swept, p.cloud.now()))
 }
 
 // task does one task of Secrets Manager's custom credentials.
@@ -96,36 +92,4 @@ func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, 
 		return fmt.Errorf("%w: %w", cli.ErrTryAgain, err)
 	}
 	return err
-}
-
-// printAnswer prints the answer's body and turns its status into an exit code.
-func printAnswer(std cli.Streams, a service.Answer) error {
-	if _, body := a.Render(); len(body) > 0 {
-		if _, err := std.Out.Write(body); err != nil {
-			return fmt.Errorf("printing the outcome: %w", err)
-		}
-	}
-	unfinished := func(o reconcile.Outcome) bool { return o.Condition == condition.InProgress }
-	switch {
-	case errors.Is(a.Unknown, reconcile.ErrLogin):
-		return fmt.Errorf("running the job: %w", a.Unknown)
-	case a.Status == http.StatusServiceUnavailable, slices.ContainsFunc(a.Outcomes, unfinished):
-		return fmt.Errorf("running the job: %w", cli.ErrTryAgain)
-	}
-	return nil
-}
-
-// readShare returns this index's share of the job array.
-func readShare(env environment) (share catalog.Share, err error) {
-	share.Size = 1
-	for name, into := range map[string]*int{"JOB_INDEX": &share.Index, "JOB_ARRAY_SIZE": &share.Size} {
-		if v := env(name); v != "" {
-			if *into, err = strconv.Atoi(v); err != nil || *into < 0 {
-				return share, fmt.Errorf("reading %s %q: not a count", name, v)
-			}
-		}
-	}
-	share.Size = max(share.Size, 1)
-	share.Index %= share.Size
-	return share, nil
 }

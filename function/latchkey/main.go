@@ -17,6 +17,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // commands are those of every build. A build with the tag production has no
@@ -61,7 +62,7 @@ func execute() int {
 	// A write to a pipe without a reader returns EPIPE then, and the command ends in
 	// order. The signal would leave the demo's program behind.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return run(ctx, os.Args[1:], takeKeys(), os.Stdin, os.Stdout, os.Stderr)
+	return run(ctx, os.Args[1:], secret.TakeVariables("IBMCLOUD_API_KEY", "SM_ACCESS_APIKEY"), os.Stdin, os.Stdout, os.Stderr)
 }
 
 // run is the whole program: it returns the exit code. It reads nothing of the

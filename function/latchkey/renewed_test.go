@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
 func put(t *testing.T, file, text string) {
@@ -25,10 +26,11 @@ func TestATokenInAFileIsReadAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	const one, two, three = "one-0123456789abcdef", "two-0123456789abcdef", "three-0123456789abcdef"
 	put(t, file, one+"\n")
-	v, err := renewedToken(nil, "", file)
+	tokens, err := readSecrets(nil, webhook.Bearer, []secret.Source{{At: "events.auth.bearerFile", File: file}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	v := tokens[0]
 	for _, step := range []struct{ text, want string }{{one + "\n", one}, {two + "\n", two}, {"\n", two}, {"short", two}, {three, three}} {
 		put(t, file, step.text)
 		if !v.Equal(secret.New(step.want)) {
@@ -44,10 +46,12 @@ func TestAHooksSecretInAFileIsReadAgain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	const one, two = "hook-one-0123456789abcdef", "hook-two-0123456789abcdef"
 	put(t, file, one)
-	v, err := newVerifier(nil, config.Verify{Scheme: "github", SecretFile: []string{file}}, time.Now)
+	hook := &config.Hook{Name: "desk", Verify: config.Verify{Scheme: "github", Secrets: []secret.Source{{File: file}}}}
+	hooks, err := newHooks(nil, []*config.Hook{hook}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
+	v := hooks[0].Verifier
 	holds := func(key string) bool {
 		m := hmac.New(sha256.New, []byte(key))
 		_, _ = m.Write([]byte("{}"))

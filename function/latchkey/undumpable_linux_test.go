@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 const keyInEnvironment = "a-made-up-key"
@@ -37,7 +39,7 @@ func TestTheProcessForbidsDumpsAndGivesItsKeyToNoChild(t *testing.T) {
 func TestAKeyThatIsTakenFromTheEnvironmentIsStillRead(t *testing.T) {
 	t.Setenv("IBMCLOUD_API_KEY", keyInEnvironment)
 	t.Setenv("PORT", "8080")
-	env := takeKeys()
+	env := secret.TakeVariables("IBMCLOUD_API_KEY", "SM_ACCESS_APIKEY")
 	if env("IBMCLOUD_API_KEY") != keyInEnvironment || env("PORT") != "8080" || env("SM_ACCESS_APIKEY") != "" {
 		t.Errorf("read %q, %q and %q", env("IBMCLOUD_API_KEY"), env("PORT"), env("SM_ACCESS_APIKEY"))
 	}

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -42,37 +40,8 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 		return printNeeds(std, cfg)
 	}
 	out := std.Lines()
-	for _, e := range cfg.Entries {
-		each := "one credential"
-		switch {
-		case e.ForEach != "":
-			each = "one credential for each of " + e.ForEach
-		case e.UsesWith():
-			each = "one credential for each set of parameters that a provision event gives"
-		}
-		fmt.Fprintf(out, "%s: %s\n", e.Name, each)
-	}
-	for _, r := range cfg.Rules {
-		fmt.Fprintf(out, "%s (line %d): %s\n", r.Name, r.Line, r.Verb)
-	}
-	fmt.Fprintf(out, "owner %s, regions %s, a sweep every %s\n", cfg.Owner, cmp.Or(strings.Join(cfg.Regions, ", "), "none"), config.Days(cfg.SweepEvery))
-	for _, e := range cfg.Entries {
-		r := e.Rotation
-		fmt.Fprintf(out, "%s: rotation after %s, expire %s, overlap %s, onLeak %s, onDisabled %s\n", e.Name, config.Days(r.After), config.Days(r.Expire), config.Days(r.Overlap), r.OnLeak, r.OnDisabled)
-	}
-	n := cfg.Needs()
-	for _, v := range n.Variables {
-		fmt.Fprintf(out, "needs the variable %s: %s\n", v.Name, v.For)
-	}
-	for _, f := range n.Files {
-		fmt.Fprintf(out, "needs the file %s: %s\n", f.Name, f.For)
-	}
-	for _, g := range n.Grants {
-		limit := ""
-		if g.Attribute != "" {
-			limit = " (" + g.Attribute + " " + g.Value + ")"
-		}
-		fmt.Fprintf(out, "needs the role %s on %s%s: %s\n", g.Role, g.Service, limit, g.Why)
+	for _, line := range cfg.Describe() {
+		fmt.Fprintln(out, line)
 	}
 	if err := checkKubeconfigs(env, cfg); err != nil {
 		return err

@@ -157,7 +157,7 @@ func (p *assembly) newProvider(done func(reconcile.Outcome), tune ...func(*provi
 // newService builds the service. work is the context of everything that continues
 // after an answer.
 func (p *assembly) newService(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
-	if err := missingSecrets(env, p.cfg); err != nil {
+	if err := checkSecrets(env, p.cfg); err != nil {
 		return nil, err
 	}
 	if err := p.sends(env); err != nil {
@@ -176,9 +176,6 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 		return nil, err
 	}
 	if cfg.Hooks, err = newHooks(env, p.cfg.Hooks, p.cloud.now); err != nil {
-		return nil, err
-	}
-	if err := separate(env, p.cfg); err != nil {
 		return nil, err
 	}
 	for _, f := range tune {

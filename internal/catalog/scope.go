@@ -1,8 +1,10 @@
 package catalog
 
 import (
+	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -30,6 +32,22 @@ type Scope struct {
 // Share is one of Size parts of the credentials, counted from 0. The zero Share
 // is everything.
 type Share struct{ Index, Size int }
+
+// ReadShare returns the share of one index of a Code Engine job array. env looks
+// variables up.
+func ReadShare(env func(string) string) (share Share, err error) {
+	share.Size = 1
+	for name, into := range map[string]*int{"JOB_INDEX": &share.Index, "JOB_ARRAY_SIZE": &share.Size} {
+		if v := env(name); v != "" {
+			if *into, err = strconv.Atoi(v); err != nil || *into < 0 {
+				return share, fmt.Errorf("reading %s %q: not a count", name, v)
+			}
+		}
+	}
+	share.Size = max(share.Size, 1)
+	share.Index %= share.Size
+	return share, nil
+}
 
 // has reports whether a credential belongs to this share. The hash is stable: a
 // job index that is retried gets the same credentials.

@@ -102,3 +102,26 @@ func TestAShareStaysTheSame(t *testing.T) {
 		}
 	}
 }
+
+func TestTheShareOfAJobIndex(t *testing.T) {
+	for name, tc := range map[string]struct {
+		index, size string
+		want        catalog.Share
+		bad         bool
+	}{
+		"no array":                      {"", "", catalog.Share{Size: 1}, false},
+		"the last of three":             {"2", "3", catalog.Share{Index: 2, Size: 3}, false},
+		"an index outside of the array": {"4", "3", catalog.Share{Index: 1, Size: 3}, false},
+		"an array of none is one":       {"2", "0", catalog.Share{Size: 1}, false},
+		"no number":                     {"x", "3", catalog.Share{}, true},
+		"less than none":                {"-1", "3", catalog.Share{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := map[string]string{"JOB_INDEX": tc.index, "JOB_ARRAY_SIZE": tc.size}
+			got, err := catalog.ReadShare(func(name string) string { return env[name] })
+			if (err != nil) != tc.bad || (!tc.bad && got != tc.want) {
+				t.Errorf("it is %+v, %v", got, err)
+			}
+		})
+	}
+}

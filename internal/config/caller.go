@@ -1,9 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"path"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/secret"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -23,9 +25,9 @@ type Events struct {
 type Caller struct {
 	// Name is the caller's in causes and logs. Where auth is one caller, it is its
 	// first variable or the name of its first file.
-	Name                  string
-	BearerEnv, BearerFile []string
-	Allow                 []Allow // default none: the caller may only trigger a look
+	Name   string
+	Tokens []secret.Source // one, or two during a change
+	Allow  []Allow         // default none: the caller may only trigger a look
 }
 
 // Jobs configures what a job that was started with an event may request.
@@ -71,11 +73,8 @@ func (d *decoder) events(v value) (e Events, shared []Allow, patterns []pattern)
 func (d *decoder) soleCaller(v value) (c Caller) {
 	o := d.object(v, d.tokens(&c)...)
 	d.exactlyOne(o, "bearerEnv", "bearerFile")
-	switch {
-	case len(c.BearerEnv) > 0:
-		c.Name = c.BearerEnv[0]
-	case len(c.BearerFile) > 0:
-		c.Name = path.Base(c.BearerFile[0])
+	if len(c.Tokens) > 0 {
+		c.Name = cmp.Or(c.Tokens[0].Env, path.Base(c.Tokens[0].File))
 	}
 	return c
 }
@@ -109,8 +108,8 @@ func (d *decoder) callers(v value) (callers []Caller, patterns []pattern) {
 // tokens are the fields with a caller's token.
 func (d *decoder) tokens(c *Caller) []field {
 	return []field{
-		{"bearerEnv", false, func(v value) { c.BearerEnv = d.secretSources(v, checkEnv) }},
-		{"bearerFile", false, func(v value) { c.BearerFile = d.secretSources(v, checkSecretFile) }},
+		{"bearerEnv", false, func(v value) { c.Tokens = d.secretSources(v, checkEnv) }},
+		{"bearerFile", false, func(v value) { c.Tokens = d.secretSources(v, checkSecretFile) }},
 	}
 }
 

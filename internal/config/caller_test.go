@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 const listedCallers = `events:
@@ -23,8 +24,8 @@ func withCallers() string {
 func TestEachCallerHasTokensAndPermissionsOfItsOwn(t *testing.T) {
 	c := mustLoad(t, withCallers())
 	want := Events{Callers: []Caller{
-		{Name: "desk", BearerEnv: []string{"DESK_TOKEN", "DESK_TOKEN_OLD"}, Allow: []Allow{{Verbs: []string{"rotate"}, Credentials: []string{"*"}}}},
-		{Name: "pipeline", BearerFile: []string{"/run/pipeline"}, Allow: []Allow{{Verbs: []string{"provision"}, Credentials: []string{"logs-sender"}}}},
+		{Name: "desk", Tokens: []secret.Source{{At: "events.auth[0].bearerEnv[0]", Env: "DESK_TOKEN", Sender: "events.auth[0]"}, {At: "events.auth[0].bearerEnv[1]", Env: "DESK_TOKEN_OLD", Sender: "events.auth[0]"}}, Allow: []Allow{{Verbs: []string{"rotate"}, Credentials: []string{"*"}}}},
+		{Name: "pipeline", Tokens: []secret.Source{{At: "events.auth[1].bearerFile", File: "/run/pipeline", Sender: "events.auth[1]"}}, Allow: []Allow{{Verbs: []string{"provision"}, Credentials: []string{"logs-sender"}}}},
 	}}
 	if diff := cmp.Diff(want, c.Events); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)

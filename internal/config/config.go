@@ -52,6 +52,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Values of Config.Endpoints.
@@ -75,15 +77,15 @@ type Config struct {
 	// ForcedPerHour is how many rotations callers may demand in an hour, together; from
 	// 10 to 10,000, default 60
 	ForcedPerHour int
-	Paused        bool      // observe without changing anything; default false
-	Events        Events    // authentication and permissions of events
-	Jobs          Jobs      // permissions of jobs that an event started
-	Rules         []*Rule   // in file order
-	Hooks         []*Hook   // in file order, with unique names
-	Outcomes      []Outcome // sinks in file order
-	Provider      *Provider // nil: the job creates no credentials for Secrets Manager
-	Entries       []*Entry  // in file order, with unique names
-	Secrets       []Secret  // what the config takes from variables and files, in file order
+	Paused        bool            // observe without changing anything; default false
+	Events        Events          // authentication and permissions of events
+	Jobs          Jobs            // permissions of jobs that an event started
+	Rules         []*Rule         // in file order
+	Hooks         []*Hook         // in file order, with unique names
+	Outcomes      []Outcome       // sinks in file order
+	Provider      *Provider       // nil: the job creates no credentials for Secrets Manager
+	Entries       []*Entry        // in file order, with unique names
+	Secrets       []secret.Source // what the config takes from variables and files, in file order
 	Kubeconfigs   []Kubeconfig
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 const emulatorYAML = "../../deploy/examples/emulator.yaml"
@@ -61,12 +62,12 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		Hash: fmt.Sprintf("%x", sha256.Sum256(text))[:12], Owner: "example", Regions: []string{"eu-de", "us-south"}, Endpoints: Public, SweepEvery: time.Hour, ForcedPerHour: 60,
 		Events: Events{
 			Callers: []Caller{{
-				Name: "EVENTS_TOKEN", BearerEnv: []string{"EVENTS_TOKEN"},
+				Name: "EVENTS_TOKEN", Tokens: []secret.Source{{At: "events.auth.bearerEnv", Env: "EVENTS_TOKEN", Sender: "events.auth"}},
 				Allow: []Allow{{Verbs: []string{"provision", "rotate"}, Credentials: []string{"*"}}},
 			}},
 		},
 		Jobs:    Jobs{Allow: []Allow{{Verbs: []string{"provision", "rotate"}, Credentials: []string{"*"}}}},
-		Secrets: []Secret{{At: "events.auth.bearerEnv", Env: "EVENTS_TOKEN"}},
+		Secrets: []secret.Source{{At: "events.auth.bearerEnv", Env: "EVENTS_TOKEN", Sender: "events.auth"}},
 	}
 	entries := c.Entries
 	c.Entries = nil

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Defaults of optional fields.
@@ -124,8 +125,18 @@ func (d *decoder) allow(v value) (allow []Allow, patterns []pattern) {
 }
 
 // secretSource reads the name of an environment variable or file that holds
-// a secret. A fault does not repeat the value, since it may be the secret itself.
-func (d *decoder) secretSource(v value, check func(string) error) string {
+// a secret.
+func (d *decoder) secretSource(v value, check func(string) error) secret.Source {
+	name := d.unrepeated(v, check)
+	if name == "" {
+		return secret.Source{}
+	}
+	d.separate(v, name)
+	return d.addSecret(v.path, name)
+}
+
+// unrepeated reads text that may be a secret by mistake: a fault does not repeat it.
+func (d *decoder) unrepeated(v value, check func(string) error) string {
 	s, ok := d.text(v)
 	if !ok {
 		return ""
@@ -134,8 +145,6 @@ func (d *decoder) secretSource(v value, check func(string) error) string {
 		d.fault(v, "the value (not repeated here) %v; a config never contains the secret itself", err)
 		return ""
 	}
-	d.separate(v, s)
-	d.addSecret(v.path, s)
 	return s
 }
 

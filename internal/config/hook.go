@@ -19,9 +19,8 @@ type Verify struct {
 	Scheme string // github, jira, standardWebhooks, bearer, header, basic
 	Header string // the header's name, for the scheme header
 	User   string // the user, for the scheme basic
-	// SecretEnv or SecretFile lists one environment variable or file with
-	// a secret, or two during a change of secrets.
-	SecretEnv, SecretFile []string
+	// Secrets are where the secret is, or the two during a change.
+	Secrets []secret.Source
 }
 
 // Hook is one webhook, compiled. It is safe for concurrent use.
@@ -210,8 +209,8 @@ func checkEventType(s string) error {
 // verify reads the scheme of a hook.
 func (d *decoder) verify(v value) (out Verify) {
 	secrets := []field{
-		{"secretEnv", false, func(v value) { out.SecretEnv = d.secretSources(v, checkEnv) }},
-		{"secretFile", false, func(v value) { out.SecretFile = d.secretSources(v, checkSecretFile) }},
+		{"secretEnv", false, func(v value) { out.Secrets = d.secretSources(v, checkEnv) }},
+		{"secretFile", false, func(v value) { out.Secrets = d.secretSources(v, checkSecretFile) }},
 	}
 	scheme := func(name string, more ...field) field {
 		return field{name, false, func(v value) {
@@ -249,17 +248,19 @@ func checkUser(s string) error {
 
 // secretSources reads one secret source, or a list of two during a change of
 // secrets: the new one and the old one.
-func (d *decoder) secretSources(v value, check func(string) error) (sources []string) {
+func (d *decoder) secretSources(v value, check func(string) error) (sources []secret.Source) {
 	if v.node.Kind != yaml.SequenceNode {
-		if s := d.secretSource(v, check); s != "" {
+		if s := d.secretSource(v, check); s.At != "" {
 			sources = append(sources, s)
 		}
 		return sources
 	}
 	d.list(v, func(_ int, item value) {
-		switch s := d.secretSource(item, check); {
-		case s == "":
-		case slices.Contains(sources, s):
+		s := d.secretSource(item, check)
+		same := func(other secret.Source) bool { return s.Env == other.Env && s.File == other.File }
+		switch {
+		case s.At == "":
+		case slices.ContainsFunc(sources, same):
 			d.fault(item, "is listed twice")
 		default:
 			sources = append(sources, s)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // KubernetesStore is an entry of a Kubernetes Secret. latchkey also writes
@@ -45,11 +46,11 @@ func (d *decoder) kubernetes(v value) *kubernetesTemplate {
 		field{"namespace", false, func(v value) { k.namespace = d.template(v, entry.CheckNamespace) }},
 		field{"secret", false, func(v value) { k.secret = d.template(v, entry.CheckSecret) }},
 		field{"entry", false, func(v value) { k.entry = d.template(v, entry.CheckKubernetesEntry) }},
-		field{"kubeconfigEnv", false, func(v value) { k.kubeconfigEnv = d.secretSource(v, checkEnv) }},
-		field{"kubeconfigFile", false, func(v value) { k.kubeconfigFile = d.secretSource(v, checkSecretFile) }},
+		field{"kubeconfigEnv", false, func(v value) { k.kubeconfigEnv = d.secretSource(v, checkEnv).Env }},
+		field{"kubeconfigFile", false, func(v value) { k.kubeconfigFile = d.secretSource(v, checkSecretFile).File }},
 		field{"context", false, func(v value) { k.context = d.word(v, checkContext) }},
 	)
-	for _, from := range []Secret{{join(v.path, "kubeconfigEnv"), k.kubeconfigEnv, ""}, {join(v.path, "kubeconfigFile"), "", k.kubeconfigFile}} {
+	for _, from := range []secret.Source{{At: join(v.path, "kubeconfigEnv"), Env: k.kubeconfigEnv}, {At: join(v.path, "kubeconfigFile"), File: k.kubeconfigFile}} {
 		if from.Env+from.File != "" {
 			d.kubeconfigs = append(d.kubeconfigs, Kubeconfig{from, k.context})
 		}

@@ -3,29 +3,27 @@ package config
 import (
 	"slices"
 	"strings"
-)
 
-// Secret is a place outside of the config that holds a secret: a variable or a file.
-type Secret struct {
-	At        string // path in the config, such as events.auth.bearerEnv
-	Env, File string // one of them
-}
+	"github.com/latchkey-io/latchkey/internal/secret"
+)
 
 // Kubeconfig is a kubeconfig that a store needs, and the context that it takes of it.
 type Kubeconfig struct {
-	Secret
+	secret.Source
 	Context string // "": the current one
 }
 
 // addSecret records where the config takes a secret from.
-func (d *decoder) addSecret(at, name string) {
+func (d *decoder) addSecret(at, name string) secret.Source {
+	s := secret.Source{At: at, Sender: senderOf(at)}
 	field, _, _ := strings.Cut(at[strings.LastIndexByte(at, '.')+1:], "[")
-	switch {
-	case strings.HasSuffix(field, "Env"):
-		d.secrets = append(d.secrets, Secret{At: at, Env: name})
-	case strings.HasSuffix(field, "File"):
-		d.secrets = append(d.secrets, Secret{At: at, File: name})
+	if strings.HasSuffix(field, "Env") {
+		s.Env = name
+	} else {
+		s.File = name
 	}
+	d.secrets = append(d.secrets, s)
+	return s
 }
 
 // Needs are what a config needs outside of it. Its JSON is what validate --needs

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 func TestAConfigSaysWhatItNeeds(t *testing.T) {
@@ -28,7 +29,7 @@ credentials:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Secret{{At: "events.auth.bearerFile", File: "/run/token"}, {At: "outcomes[0].bearerEnv", Env: "SINK_TOKEN"}}
+	want := []secret.Source{{At: "events.auth.bearerFile", File: "/run/token", Sender: "events.auth"}, {At: "outcomes[0].bearerEnv", Env: "SINK_TOKEN"}}
 	if diff := cmp.Diff(want, c.Secrets); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/secret"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -19,7 +20,7 @@ type decoder struct {
 	file   string
 	faults Faults
 
-	secrets     []Secret
+	secrets     []secret.Source
 	kubeconfigs []Kubeconfig
 	senders     map[string]string // by the variable or file of their secret
 	templates   []*template       // of the entry being read, not yet compiled

@@ -35,9 +35,9 @@ func (d *decoder) outcomes(v value) (sinks []Outcome) {
 		var s Outcome
 		o := d.object(item,
 			field{"url", false, func(v value) {
-				s.URL = d.secretSource(v, checkSink)
+				s.URL = d.unrepeated(v, checkSink)
 			}},
-			field{"bearerEnv", false, func(v value) { s.BearerEnv = d.secretSource(v, checkEnv) }},
+			field{"bearerEnv", false, func(v value) { s.BearerEnv = d.secretSource(v, checkEnv).Env }},
 			field{"eventNotifications", false, func(v value) {
 				s.Notifications = &Notifications{}
 				d.object(v,

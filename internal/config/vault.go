@@ -88,16 +88,16 @@ func (d *decoder) vault(v value) *vaultTemplate {
 
 func (d *decoder) vaultAuth(v value) (a VaultAuth) {
 	o := d.object(v,
-		field{"tokenEnv", false, func(v value) { a.TokenEnv = d.secretSource(v, checkEnv) }},
-		field{"tokenFile", false, func(v value) { a.TokenFile = d.secretSource(v, checkSecretFile) }},
+		field{"tokenEnv", false, func(v value) { a.TokenEnv = d.secretSource(v, checkEnv).Env }},
+		field{"tokenFile", false, func(v value) { a.TokenFile = d.secretSource(v, checkSecretFile).File }},
 		field{"appRole", false, func(v value) {
 			r := &VaultAppRole{Mount: "approle"}
 			a.AppRole = r
 			o := d.object(v,
 				field{"mount", false, func(v value) { r.Mount = d.word(v, entry.CheckVaultPath) }},
 				field{"roleID", true, func(v value) { r.RoleID = d.word(v, checkVaultRole) }},
-				field{"secretIDEnv", false, func(v value) { r.SecretIDEnv = d.secretSource(v, checkEnv) }},
-				field{"secretIDFile", false, func(v value) { r.SecretIDFile = d.secretSource(v, checkSecretFile) }},
+				field{"secretIDEnv", false, func(v value) { r.SecretIDEnv = d.secretSource(v, checkEnv).Env }},
+				field{"secretIDFile", false, func(v value) { r.SecretIDFile = d.secretSource(v, checkSecretFile).File }},
 			)
 			d.exactlyOne(o, "secretIDEnv", "secretIDFile")
 		}},
@@ -114,8 +114,8 @@ func (d *decoder) vaultJWT(v value, mount, file string) *VaultJWT {
 	o := d.object(v,
 		field{"mount", false, func(v value) { j.Mount = d.word(v, entry.CheckVaultPath) }},
 		field{"role", true, func(v value) { j.Role = d.word(v, checkVaultRole) }},
-		field{"tokenEnv", false, func(v value) { j.TokenEnv = d.secretSource(v, checkEnv) }},
-		field{"tokenFile", false, func(v value) { j.TokenFile = d.secretSource(v, checkSecretFile) }},
+		field{"tokenEnv", false, func(v value) { j.TokenEnv = d.secretSource(v, checkEnv).Env }},
+		field{"tokenFile", false, func(v value) { j.TokenFile = d.secretSource(v, checkSecretFile).File }},
 	)
 	_, env := o.keys["tokenEnv"]
 	_, given := o.keys["tokenFile"]

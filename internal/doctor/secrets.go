@@ -19,7 +19,7 @@ func (d *examination) readable() {
 		case s.Missing != nil:
 			d.unsure("set it where that runs", "secret %s: %v here; %s", s.At, s.Missing, s.For)
 		case s.Wrong != nil:
-			d.fail("replace it", "secret %s: %s: %v; %s", s.At, s.Where, s.Wrong, s.For)
+			d.fail("replace it", "secret %s: %s %v; %s", s.At, s.Where, s.Wrong, s.For)
 		default:
 			d.pass("secret %s: %s is set", s.At, s.Where)
 		}

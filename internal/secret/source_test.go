@@ -1,8 +1,10 @@
 package secret_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -31,4 +33,55 @@ func TestASecretInAFileIsReadAgain(t *testing.T) {
 	if err := os.Remove(file); err != nil || !v.Equal(secret.New("three")) {
 		t.Errorf("without the file it is not the last one (%v)", err)
 	}
+}
+
+func TestTheSecretsOfASender(t *testing.T) {
+	env := func(name string) string {
+		return map[string]string{"ONE": "secret-one", "SAME": " secret-one\n", "TWO": "secret-two", "SHORT": "no"}[name]
+	}
+	check := func(v secret.Value) error {
+		if v.Len() < 5 {
+			return errors.New("is too short")
+		}
+		return nil
+	}
+	of := func(sender string, names ...string) (sources []secret.Source) {
+		for _, name := range names {
+			sources = append(sources, secret.Source{At: sender + "." + name, Env: name, Sender: sender})
+		}
+		return sources
+	}
+	for name, tc := range map[string]struct {
+		sources              []secret.Source
+		all, separate, there string // the errors of ReadAll, Separate and Missing
+	}{
+		"none":                                     {nil, "", "", ""},
+		"two of one sender":                        {of("a", "ONE", "TWO"), "", "", ""},
+		"one sender may list one secret twice":     {of("a", "ONE", "SAME"), "", "", ""},
+		"two senders have one":                     {slices.Concat(of("a", "ONE"), of("b", "TWO", "SAME")), "", "reading b.SAME: it is the secret of a, too: each sender needs its own", ""},
+		"latchkey's own may be a sender's, too":    {slices.Concat(of("a", "ONE"), of("", "SAME")), "", "", ""},
+		"one is not suitable":                      {of("a", "ONE", "SHORT"), "reading a.SHORT: SHORT is too short", "", ""},
+		"one is missing, so the other is not used": {of("a", "ONE", "NONE"), "reading a.NONE: NONE is not set", "reading a.NONE: NONE is not set", "reading a.NONE: NONE is not set"},
+		"all that are missing are named":           {of("a", "NONE", "NIL"), "reading a.NONE: NONE is not set", "reading a.NONE: NONE is not set", "reading a.NONE: NONE is not set\nreading a.NIL: NIL is not set"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values, err := secret.ReadAll(env, tc.sources, check)
+			if text(err) != tc.all || (err == nil) != (len(values) == len(tc.sources)) {
+				t.Errorf("ReadAll returned %d values, %q", len(values), text(err))
+			}
+			if got := text(secret.Separate(env, tc.sources)); got != tc.separate {
+				t.Errorf("Separate returned %q", got)
+			}
+			if got := text(secret.Missing(env, tc.sources)); got != tc.there {
+				t.Errorf("Missing returned %q", got)
+			}
+		})
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

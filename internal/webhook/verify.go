@@ -55,7 +55,7 @@ type Options struct {
 	Scheme  Scheme
 	Header  string           // the header's name, for the scheme Header
 	User    string           // the user, for the scheme Basic; the secret is the password
-	Secrets []secret.Value   // one, or two during a change
+	Secrets []secret.Value   // one, or two during a change; each is read at each request
 	Now     func() time.Time // current time, for StandardWebhooks; default time.Now
 }
 
@@ -88,8 +88,8 @@ func NewVerifier(o Options) (*Verifier, error) {
 		return nil, fmt.Errorf("a hook has one secret, or two during a change, not %d", n)
 	}
 	for i, s := range o.Secrets {
-		if o.Scheme != StandardWebhooks && len(s.Expose()) < MinSecret {
-			return nil, fmt.Errorf("secret %d has %d characters; the minimum is %d", i+1, len(s.Expose()), MinSecret)
+		if err := CheckSecret(o.Scheme, s); err != nil {
+			return nil, fmt.Errorf("secret %d %w", i+1, err)
 		}
 	}
 	now := o.Now
@@ -102,7 +102,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 	case Jira:
 		return newBodySignature("X-Hub-Signature", o.Secrets), nil
 	case StandardWebhooks:
-		return newStandardWebhooks(o.Secrets, now)
+		return newStandardWebhooks(o.Secrets, now), nil
 	case Bearer:
 		return newSharedSecret("Authorization", func(given string) string {
 			scheme, token, _ := strings.Cut(given, " ")
@@ -132,10 +132,17 @@ func NewVerifier(o Options) (*Verifier, error) {
 	return nil, fmt.Errorf("%q is not a scheme", o.Scheme)
 }
 
-// Renewed returns a Verifier that uses what current returns at each request, for
-// secrets that can change. All that it returns have the same scheme.
-func Renewed(current func() *Verifier) *Verifier {
-	return &Verifier{hidden: current().hidden, claim: func(h http.Header) (Claim, error) { return current().claim(h) }}
+// CheckSecret says what is wrong with a secret of a scheme, such as "has 5 characters".
+// The error does not repeat it.
+func CheckSecret(scheme Scheme, s secret.Value) error {
+	if scheme == StandardWebhooks {
+		_, err := standardWebhook(s)
+		return err
+	}
+	if n := s.Len(); n < MinSecret {
+		return fmt.Errorf("has %d characters; the minimum is %d", n, MinSecret)
+	}
+	return nil
 }
 
 // Claim checks the header. The error is ErrRefused if the request is not from the
@@ -207,22 +214,7 @@ var anyBase64 = strings.NewReplacer("-", "+", "_", "/")
 // and compares the signature. The Verifier rejects what the library accepts too easily:
 // the times +1700000000 and 01700000000, text after a second comma, and an empty
 // secret. The library's clock cannot be set, so the Verifier also checks the time.
-func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifier, error) {
-	var holds []func(body []byte, h http.Header) bool
-	for i, s := range secrets {
-		key, err := base64.RawStdEncoding.DecodeString(anyBase64.Replace(strings.TrimRight(strings.TrimPrefix(s.Expose(), "whsec_"), "=")))
-		if err != nil {
-			return nil, fmt.Errorf("secret %d is not base64, as Standard Webhooks requires (whsec_…)", i+1)
-		}
-		if len(key) < MinSecret {
-			return nil, fmt.Errorf("secret %d has %d bytes; the minimum is %d", i+1, len(key), MinSecret)
-		}
-		wh, err := standardwebhooks.NewWebhookRaw(key)
-		if err != nil {
-			return nil, fmt.Errorf("secret %d cannot be used", i+1)
-		}
-		holds = append(holds, func(body []byte, h http.Header) bool { return wh.VerifyIgnoringTimestamp(body, h) == nil })
-	}
+func newStandardWebhooks(secrets []secret.Value, now func() time.Time) *Verifier {
 	hidden := []string{standardwebhooks.HeaderWebhookSignature, svixPrefix + "Signature"}
 	return &Verifier{hidden: hidden, claim: func(h http.Header) (Claim, error) {
 		id, stamp, signatures, err := webhookHeaders(h)
@@ -251,12 +243,29 @@ func newStandardWebhooks(secrets []secret.Value, now func() time.Time) (*Verifie
 		given.Set(standardwebhooks.HeaderWebhookSignature, signatures)
 		return Claim{ID: id, Time: at, Signed: true, holds: func(body []byte) bool {
 			found := false
-			for _, hold := range holds {
-				found = hold(body, given) || found
+			for _, s := range secrets {
+				wh, err := standardWebhook(s)
+				found = (err == nil && wh.VerifyIgnoringTimestamp(body, given) == nil) || found
 			}
 			return found
 		}}, nil
-	}}, nil
+	}}
+}
+
+// standardWebhook returns the library's verifier of one secret.
+func standardWebhook(s secret.Value) (*standardwebhooks.Webhook, error) {
+	key, err := base64.RawStdEncoding.DecodeString(anyBase64.Replace(strings.TrimRight(strings.TrimPrefix(s.Expose(), "whsec_"), "=")))
+	if err != nil {
+		return nil, errors.New("is not base64, as Standard Webhooks requires (whsec_…)")
+	}
+	if len(key) < MinSecret {
+		return nil, fmt.Errorf("has %d bytes; the minimum is %d", len(key), MinSecret)
+	}
+	wh, err := standardwebhooks.NewWebhookRaw(key)
+	if err != nil {
+		return nil, errors.New("cannot be used")
+	}
+	return wh, nil
 }
 
 // svixPrefix begins the names that senders on Svix give to the three headers.

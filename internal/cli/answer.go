@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/service"
+)
+
+// PrintAnswer prints an answer's body and turns its status into an exit code.
+func PrintAnswer(std Streams, a service.Answer) error {
+	if _, body := a.Render(); len(body) > 0 {
+		if _, err := std.Out.Write(body); err != nil {
+			return fmt.Errorf("printing the outcome: %w", err)
+		}
+	}
+	unfinished := func(o reconcile.Outcome) bool { return o.Condition == condition.InProgress }
+	switch {
+	case errors.Is(a.Unknown, reconcile.ErrLogin):
+		return fmt.Errorf("running the job: %w", a.Unknown)
+	case a.Status == http.StatusServiceUnavailable, slices.ContainsFunc(a.Outcomes, unfinished):
+		return fmt.Errorf("running the job: %w", ErrTryAgain)
+	}
+	return nil
+}
