@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -211,6 +212,21 @@ func TestAProductionBuildCarriesNoEmulator(t *testing.T) {
 		name := strings.TrimPrefix(dep, module+"internal/")
 		if name == "demo" || strings.HasPrefix(name, "emulator") || name == "event/sample" {
 			t.Errorf("a production build imports internal/%s", name)
+		}
+	}
+}
+
+// Compiling the expressions of our own packages took a third of the initialization.
+func TestNoExpressionIsCompiledBeforeItIsUsed(t *testing.T) {
+	early := regexp.MustCompile(`(?m)^(?:var )?\s*\w+\s+= regexp\.MustCompile`)
+	for _, file := range goList(t, "-deps", "-tags", "production", "-f", `{{if .Module}}{{if .Module.Main}}{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}
+{{end}}{{end}}{{end}}`, module+"function/latchkey") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := early.Find(text); at != nil {
+			t.Errorf("%s: %s: use sync.OnceValue", file, at)
 		}
 	}
 }

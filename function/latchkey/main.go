@@ -23,11 +23,8 @@ import (
 // commands are those of every build. A build with the tag production has no
 // others.
 type commands struct {
-	PrintVersion kong.VersionFlag `name:"version" help:"Print version, commit and date."`
+	unattended
 
-	Serve    serveCommand    `cmd:"" help:"Take events over HTTP and act on them."`
-	Invoke   invokeCommand   `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
-	Job      jobCommand      `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
 	Sweep    sweepCommand    `cmd:"" help:"Look at credentials once and do what is due."`
 	Plan     planCommand     `cmd:"" help:"Print what a sweep would do now, and why."`
 	Rotate   rotateCommand   `cmd:"" help:"Demand a newer key."`
@@ -45,6 +42,16 @@ type commands struct {
 	Completion completionCommand `cmd:"" help:"Print the script that completes commands in a shell."`
 
 	development
+}
+
+// unattended are the commands that a platform starts. They are parsed without the others,
+// since the description of all commands takes a twelfth of the start.
+type unattended struct {
+	PrintVersion kong.VersionFlag `name:"version" help:"Print version, commit and date."`
+
+	Serve  serveCommand  `cmd:"" help:"Take events over HTTP and act on them."`
+	Invoke invokeCommand `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
+	Job    jobCommand    `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
 }
 
 func main() {
@@ -83,7 +90,7 @@ func command(ctx context.Context, args []string, env func(string) string, std cl
 		args = append(slices.Clone(args[1:]), "--help")
 	}
 	left := -1
-	parser, err := kong.New(&commands{},
+	parser, err := kong.New(grammar(args[0]),
 		kong.Name("latchkey"),
 		kong.Description("Creates, rotates and revokes IBM Cloud service ID API keys, automatically and without downtime."),
 		kong.Writers(std.Out, std.Err),
@@ -129,6 +136,15 @@ func command(ctx context.Context, args []string, env func(string) string, std cl
 		return cli.ExitTryAgain
 	}
 	return exit(err, std.Err)
+}
+
+// grammar returns the commands among which the first argument is looked up.
+func grammar(first string) any {
+	switch first {
+	case "serve", "invoke", "job":
+		return &unattended{}
+	}
+	return &commands{}
 }
 
 // exit prints a command's error and returns its exit code.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
@@ -28,11 +29,11 @@ type Claim struct {
 }
 
 // claimable is the form of what can be claimed.
-var claimable = regexp.MustCompile(`^(?:ServiceId|ApiKey)-[A-Za-z0-9-]{1,64}$`)
+var claimable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:ServiceId|ApiKey)-[A-Za-z0-9-]{1,64}$`) })
 
 // CheckClaim returns an error if id is neither the ID of a service ID nor that of a key.
 func CheckClaim(id string) error {
-	if !claimable.MatchString(id) {
+	if !claimable().MatchString(id) {
 		return fmt.Errorf("claiming %q: it is neither the ID of a service ID (ServiceId-…) nor that of a key (ApiKey-…)", id)
 	}
 	return nil

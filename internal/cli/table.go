@@ -5,6 +5,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -101,10 +102,12 @@ func shorten(s string, most int) string {
 	return string(r[:most-1-tail]) + "…" + string(r[len(r)-tail:])
 }
 
-var uuid = regexp.MustCompile(`([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+var uuid = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+})
 
 // shortIDs cuts UUIDs to their first eight digits.
-func shortIDs(s string) string { return uuid.ReplaceAllString(s, "$1…") }
+func shortIDs(s string) string { return uuid().ReplaceAllString(s, "$1…") }
 
 // relative is how far a time is from now.
 func relative(t, now time.Time) string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -135,13 +134,16 @@ func (a *apps) missing(found []rotation.Consumer) (unknown []rotation.Consumer) 
 	return unknown
 }
 
-var notInVariable = regexp.MustCompile(`[^A-Z0-9]`)
-
 // marker returns the name of the variable that a restart writes on an app. It
 // includes the entry: if two credentials in one secret shared a variable, each
 // would overwrite the other's and restart the app again and again.
 func (a *apps) marker() string {
-	return "LATCHKEY_KEY_ID_" + notInVariable.ReplaceAllString(strings.ToUpper(a.store.cfg.Secret+"_"+a.store.cfg.Entry), "_")
+	return "LATCHKEY_KEY_ID_" + strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(a.store.cfg.Secret+"_"+a.store.cfg.Entry))
 }
 
 // mark returns the key ID that a restart wrote in an environment, or "".

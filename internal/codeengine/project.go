@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -93,12 +94,12 @@ func project(p *codeenginev2.Project) Project {
 }
 
 // projectID is the form of a project's ID. Any other text is a name.
-var projectID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var projectID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`) })
 
 // Project returns the project with this ID or name. It returns ErrNotFound if
 // there is none.
 func (c *Client) Project(ctx context.Context, region, idOrName string) (Project, error) {
-	if projectID.MatchString(idOrName) {
+	if projectID().MatchString(idOrName) {
 		return c.byID(ctx, region, idOrName)
 	}
 	return c.byName(ctx, region, idOrName)
@@ -140,7 +141,7 @@ func (c *Client) byName(ctx context.Context, region, name string) (Project, erro
 // resolve returns the ID of a project. It looks up a name once. It returns an ID
 // unchecked: the calls that use it fail if it is wrong.
 func (c *Client) resolve(ctx context.Context, region, idOrName string) (string, error) {
-	if projectID.MatchString(idOrName) {
+	if projectID().MatchString(idOrName) {
 		return idOrName, nil
 	}
 	at := projectName{region, idOrName}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
@@ -118,14 +119,14 @@ func (a *apps) why(ctx context.Context, api *codeenginev2.CodeEngineV2, project,
 	if err == nil && rev != nil && rev.StatusDetails != nil && text(rev.StatusDetails.Reason) != "" {
 		r.reason = text(rev.StatusDetails.Reason)
 	}
-	if !reasonForm.MatchString(r.reason) {
+	if !reasonForm().MatchString(r.reason) {
 		return "its status gives no reason"
 	}
 	return r.reason
 }
 
 // reasonForm is the form of a status's reason. No key has it.
-var reasonForm = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+var reasonForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_]{1,64}$`) })
 
 var errPatience = errors.New("the time to wait for revisions is over")
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,7 +28,7 @@ type Record struct {
 var auditTimes = []string{"2006-01-02T15:04:05.999-0700", time.RFC3339Nano}
 
 // keyID is the ID of a key, which is in the CRN of an audit record's target.
-var keyID = regexp.MustCompile(`ApiKey-[A-Za-z0-9-]{1,64}`)
+var keyID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`ApiKey-[A-Za-z0-9-]{1,64}`) })
 
 // mostRecord bounds a file of audit records.
 const mostRecord = 256 << 20
@@ -75,7 +76,7 @@ func readRecord(raw json.RawMessage) (r Record, ok bool) {
 	if !is || !slices.Contains(verbs, verb) {
 		return r, false
 	}
-	r = Record{Verb: verb, Key: keyID.FindString(in.Target.ID), Name: in.Target.Name, By: in.Initiator.ID}
+	r = Record{Verb: verb, Key: keyID().FindString(in.Target.ID), Name: in.Target.Name, By: in.Initiator.ID}
 	if in.Initiator.Name != "" && in.Initiator.Name != in.Initiator.ID {
 		r.By = strings.TrimSpace(in.Initiator.Name + " " + in.Initiator.ID)
 	}

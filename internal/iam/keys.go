@@ -232,7 +232,7 @@ func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 // Identify returns the key with the value v.
 func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRecord, error) {
 	const doing = "looking a key up by its value"
-	if !keyValue.MatchString(v.Expose()) {
+	if !keyValue().MatchString(v.Expose()) {
 		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
 	}
 	ids, err := c.ownIDs(ctx)

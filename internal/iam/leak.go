@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
@@ -15,14 +16,14 @@ import (
 
 // keyValue is the form of a key's value; IBM's own have 44 characters. No other
 // text is sent to IAM.
-var keyValue = regexp.MustCompile(`^[A-Za-z0-9_-]{20,128}$`)
+var keyValue = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{20,128}$`) })
 
 // Owner returns the ID of the key with the value v, and the credential in its
 // marker. It returns reconcile.ErrNotFound if IAM has no such key or the key is
 // not ours.
 func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential string, err error) {
 	const doing = "looking up the owner of a key's value"
-	if !keyValue.MatchString(v.Expose()) {
+	if !keyValue().MatchString(v.Expose()) {
 		return "", "", fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
 	}
 	own, err := c.ownIDs(ctx)

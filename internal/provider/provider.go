@@ -132,8 +132,8 @@ func (r Request) credential() string { return Entry + "/" + r.Secret + "/" + r.T
 
 // IDs of Secrets Manager and IAM become parts of paths and markers.
 var (
-	smID      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
-	serviceID = regexp.MustCompile(`^ServiceId-[A-Za-z0-9-]{1,64}$`)
+	smID      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`) })
+	serviceID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ServiceId-[A-Za-z0-9-]{1,64}$`) })
 )
 
 // ReadRequest reads the environment of a job run. The names are those of
@@ -156,7 +156,7 @@ func ReadRequest(env func(string) string) (Request, error) {
 		return r, fmt.Errorf("reading SM_ACTION %q: neither %s nor %s", r.Action, secretsmanager.CreateCredentials, secretsmanager.DeleteCredentials)
 	}
 	for name, id := range map[string]string{"SM_SECRET_ID": r.Secret, "SM_SECRET_TASK_ID": r.Task} {
-		if !smID.MatchString(id) {
+		if !smID().MatchString(id) {
 			return r, fmt.Errorf("reading %s %q: not an ID of Secrets Manager", name, id)
 		}
 	}
@@ -289,7 +289,7 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 
 // refuses says why no key of the service ID may be made, if so.
 func (p *Provider) refuses(ctx context.Context, r Request) (*failure, error) {
-	if !serviceID.MatchString(r.ServiceID) {
+	if !serviceID().MatchString(r.ServiceID) {
 		return &failure{"bad-service-id", "the parameter service_id must be the ID of a service ID: ServiceId-…"}, nil
 	}
 	allow, ok := p.permits(r.ServiceID, r.Group)
@@ -342,7 +342,7 @@ func (p *Provider) fail(ctx context.Context, r Request, task *secretsmanager.Tas
 
 // rollBack deletes every key of the task but the one that it names.
 func (p *Provider) rollBack(ctx context.Context, r Request, named string, keys []string) {
-	if serviceID.MatchString(r.ServiceID) {
+	if serviceID().MatchString(r.ServiceID) {
 		l, err := p.cfg.Keys.List(ctx, "iam-"+r.ServiceID, r.credential())
 		if err != nil {
 			p.cfg.Log.Warn("listing the keys of the task failed", "task", r.Task, "error", err.Error())
@@ -375,7 +375,7 @@ func (p *Provider) remove(ctx context.Context, r Request, task *secretsmanager.T
 		return nil
 	case p.cfg.Paused:
 		return no(string(rotation.Paused), rotation.Paused.Sentence())
-	case !smID.MatchString(r.Key), state.KeyID != "" && state.KeyID != r.Key:
+	case !smID().MatchString(r.Key), state.KeyID != "" && state.KeyID != r.Key:
 		return no("not-this-key", "the key to be deleted is not the key of the version")
 	}
 	var rec reconcile.KeyRecord

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -88,7 +89,7 @@ func parseStores(text string) (names []string, err error) {
 
 const markerVersion = "1"
 
-var markerForm = regexp.MustCompile(`\[latchkey ((?:[a-z]+=(?:\{.*\}|[^ \]]*) ?)+)\]$`)
+var markerForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[latchkey ((?:[a-z]+=(?:\{.*\}|[^ \]]*) ?)+)\]$`) })
 
 // Text returns the marker as it is written in a description.
 func (m Marker) Text() string {
@@ -132,7 +133,7 @@ func (m Marker) Describe(text string) string { return strings.TrimSpace(text + "
 // ParseMarker parses the marker at the end of a description and returns the text
 // before it. It returns false if there is no marker of a known version.
 func ParseMarker(description string) (m Marker, text string, ok bool) {
-	loc := markerForm.FindStringSubmatchIndex(description)
+	loc := markerForm().FindStringSubmatchIndex(description)
 	if loc == nil {
 		return Marker{}, description, false
 	}
@@ -223,11 +224,11 @@ func Print(v secret.Value) string {
 	return hex.EncodeToString(sum[:printSize/2])
 }
 
-var keyNameForm = regexp.MustCompile(`\.(\d{8}T\d{6}\.\d{3}Z)\.[^.]+$`)
+var keyNameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\.(\d{8}T\d{6}\.\d{3}Z)\.[^.]+$`) })
 
 // Stamp returns the minting time in a key's name, or zero if there is none.
 func Stamp(keyName string) time.Time {
-	m := keyNameForm.FindStringSubmatch(keyName)
+	m := keyNameForm().FindStringSubmatch(keyName)
 	if m == nil {
 		return time.Time{}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -15,12 +16,12 @@ import (
 // times and identities decides nothing.
 
 // keyForm is the form of a key's ID.
-var keyForm = regexp.MustCompile(`^ApiKey-[A-Za-z0-9-]{1,64}$`)
+var keyForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ApiKey-[A-Za-z0-9-]{1,64}$`) })
 
 // formed returns the entry without a key ID that IAM can't have given. Latchkey did
 // not write such an entry.
 func formed(e Entry) Entry {
-	if !keyForm.MatchString(e.KeyID) {
+	if !keyForm().MatchString(e.KeyID) {
 		e.KeyID = ""
 	}
 	return e

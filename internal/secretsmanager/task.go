@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -85,14 +86,16 @@ func (t *Task) Name() string {
 // Guarded returns true: a final task accepts no update.
 func (*Task) Guarded() bool { return true }
 
-var instanceHost = regexp.MustCompile(`^([0-9a-fA-F-]{1,64})\.(?:private\.)?([a-z]{2}-[a-z0-9]{2,20})\.secrets-manager\.appdomain\.cloud$`)
+var instanceHost = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9a-fA-F-]{1,64})\.(?:private\.)?([a-z]{2}-[a-z0-9]{2,20})\.secrets-manager\.appdomain\.cloud$`)
+})
 
 // ParseInstance returns the GUID and the region in an instance's address. It
 // rejects every other URL, since a token and a key are sent to the address.
 func ParseInstance(address string) (instance, region string, err error) {
 	u, err := url.Parse(address)
 	if err == nil && u.Scheme == "https" && u.User == nil && u.RawQuery == "" && u.Fragment == "" && (u.Path == "" || u.Path == "/" || u.Path == "/api") {
-		if m := instanceHost.FindStringSubmatch(u.Host); m != nil {
+		if m := instanceHost().FindStringSubmatch(u.Host); m != nil {
 			return strings.ToLower(m[1]), m[2], nil
 		}
 	}

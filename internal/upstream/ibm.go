@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 
@@ -94,12 +95,12 @@ func NoToken(status int, code string) error {
 	return errors.New(strings.TrimSpace(fmt.Sprintf("IAM issued no token: status %d %s", status, PlainCode(code))))
 }
 
-var codeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,24}$`)
+var codeForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.-]{1,24}$`) })
 
 // PlainCode returns code if it has the form of an error code, such as
 // BXNIM0415E, and else "". The form is too short for a key.
 func PlainCode(code string) string {
-	if codeForm.MatchString(code) {
+	if codeForm().MatchString(code) {
 		return code
 	}
 	return ""
