@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/cloudevents/sdk-go/v2/binding"
-	ce "github.com/cloudevents/sdk-go/v2/event"
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -52,36 +49,22 @@ func (s *HTTPSink) Name() string { return s.name }
 
 // Deliver posts one event.
 func (s *HTTPSink) Deliver(ctx context.Context, e Event) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.cfg.URL, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.cfg.URL, bytes.NewReader(e.Data))
 	if err != nil {
 		return fmt.Errorf("sending to %s: the URL is invalid", s.name)
 	}
-	out, err := cloudEvent(e)
-	if err != nil {
-		return fmt.Errorf("sending to %s: %w", s.name, err)
+	for name, value := range map[string]string{
+		"Specversion": "1.0", "Id": e.ID, "Source": e.Source, "Type": e.Type, "Subject": e.Subject, "Time": e.Time.UTC().Format(time.RFC3339Nano),
+	} {
+		if value != "" {
+			req.Header.Set("Ce-"+name, event.EncodeHeader(value))
+		}
 	}
-	if err := cehttp.WriteRequest(ctx, binding.ToMessage(&out), req); err != nil {
-		return fmt.Errorf("sending to %s: %w", s.name, err)
-	}
+	req.Header.Set("Content-Type", "application/json")
 	if !s.cfg.Bearer.Empty() {
 		req.Header.Set("Authorization", "Bearer "+s.cfg.Bearer.Expose())
 	}
 	return post(s.cfg.HTTP, req, s.name, false)
-}
-
-// cloudEvent converts e for the SDK's HTTP binding. The SDK writes attributes
-// into headers as they are, so their percent-encoding is done here.
-func cloudEvent(e Event) (ce.Event, error) {
-	out := ce.New(ce.CloudEventsVersionV1)
-	out.SetID(event.EncodeHeader(e.ID))
-	out.SetSource(event.EncodeHeader(e.Source))
-	out.SetType(event.EncodeHeader(e.Type))
-	out.SetSubject(event.EncodeHeader(e.Subject))
-	out.SetTime(e.Time)
-	if err := out.SetData(ce.ApplicationJSON, e.Data); err != nil {
-		return ce.Event{}, err
-	}
-	return out, out.Validate()
 }
 
 // post sends a request and classifies the answer. Its errors never quote the
