@@ -18,13 +18,16 @@ CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v cl
 RACE     := $(if $(CC_FOUND),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build bundle run test fuzz kills soak test-real real-servers deploy-check bench bench-entry lint clean simulate enumerate
+.PHONY: help generate build bundle run test fuzz kills soak test-real real-servers deploy-check bench bench-entry lint clean simulate enumerate
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: ## Build bin/latchkey, with the commands emulator and demo.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="$(LDFLAGS)" -o $(BIN) ./function/latchkey
+
+generate: ## Write the JSON Schema and the tables of keys in docs/configuration.md from the decoder.
+	$(GO) test -count 1 -run UpToDate ./internal/config -generate
 
 # KEEP=1 keeps the demo up and prints curl commands. FORM=function (needs Node)
 # and FORM=job run the same demo in another form.

@@ -24,6 +24,7 @@ var packages = map[string][]string{
 	"trace":          {},
 	"emulator/cloud": {},
 	"event/sample":   {},
+	"schema":         {},
 
 	"condition": {"rotation"},
 	"reconcile": {"condition", "rotation", "secret"},
@@ -39,7 +40,7 @@ var packages = map[string][]string{
 
 	"sweep": {"condition", "listing", "pace", "reconcile", "rotation", "trace"},
 
-	"config":  {"entry", "secret"},
+	"config":  {"entry", "schema", "secret"},
 	"event":   {"rotation"},
 	"webhook": {"event", "secret"},
 

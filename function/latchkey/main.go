@@ -36,6 +36,7 @@ type commands struct {
 	Report   reportCommand   `cmd:"" help:"Print the evidence about every key; change nothing."`
 	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Validate validateCommand `cmd:"" help:"Check a config and print every fault with its line."`
+	Schema   schemaCommand   `cmd:"" help:"Print the JSON Schema of the config, for editors."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and date."`
 	Help     helpCommand     `cmd:"" help:"Print help on a command."`
 

@@ -21,6 +21,9 @@ func mustLoad(t *testing.T, text string) *Config {
 	if err != nil {
 		t.Fatalf("loading:\n%v\n%s", err, text)
 	}
+	if err := validator(t)(text); err != nil {
+		t.Errorf("the JSON Schema rejects what the decoder accepts: %v\n%s", err, text)
+	}
 	return c
 }
 
@@ -171,8 +174,8 @@ func TestFaults(t *testing.T) {
 		"an unclosed bracket":                           {"restart: true\n", "restart: [true\n", []string{`22: : reading YAML: did not find expected ',' or ']'`}},
 
 		// Single values.
-		"an owner with capitals":                      {"owner: example", "owner: Example", []string{`2: owner: "Example" must be lower-case`}},
-		"a name with a slash":                         {"- name: logs-sender", "- name: logs/sender", []string{`10: credentials[0].name: "logs/sender" must be lower-case`}},
+		"an owner with capitals":                      {"owner: example", "owner: Example", []string{`2: owner: "Example" must be a name: lower-case`}},
+		"a name with a slash":                         {"- name: logs-sender", "- name: logs/sender", []string{`10: credentials[0].name: "logs/sender" must be a name: lower-case`}},
 		"a name of 64 characters":                     {"- name: logs-sender", "- name: " + strings.Repeat("a", 64), []string{`10: credentials[0].name: `}},
 		"a name with an expression":                   {"- name: logs-sender", "- name: ${with.a}", []string{`10: credentials[0].name: "${with.a}" is an expression, which this field does not support`}},
 		"a region that could leave the host name":     {"region: eu-de}\n  stores", "region: eu-de.evil.example/}\n  stores", []string{`18: credentials[0].prove.logs.region: "eu-de.evil.example/" must be a region`}},
@@ -209,7 +212,7 @@ func TestFaults(t *testing.T) {
 		"a file path that climbs":                     {"/keys/logs.json", "../keys/logs.json", []string{`20: credentials[0].stores[0].file.path: "../keys/logs.json" must be a path without ., ..`}},
 		"a file path that is a directory":             {"/keys/logs.json", "/keys/", []string{`20: credentials[0].stores[0].file.path: "/keys/" must be the path of a file`}},
 		"a restart of something that is no app":       {"restart: true", "restart: [job/nightly]", []string{`22: credentials[0].stores[1].restart[0]: "job/nightly" must be app/NAME`}},
-		"a restart of nothing in particular":          {"restart: true", "restart: all", []string{`22: credentials[0].stores[1].restart: must be true, none, announce or a list`}},
+		"a restart of nothing in particular":          {"restart: true", "restart: all", []string{`22: credentials[0].stores[1].restart: "all" must be true, none, announce or a list`}},
 		"a restart without names":                     {"restart: true", "restart: []", []string{`22: credentials[0].stores[1].restart: is an empty list`}},
 		"a restart of a file's readers":               {"  - file: {path: /keys/logs.json}", "  - file: {path: /keys/logs.json}\n    restart: true", []string{`21: credentials[0].stores[0].restart: only consumers of a codeEngine or kubernetes store`}},
 

@@ -58,7 +58,7 @@ func (d *decoder) config(v value) *Config {
 		field{"owner", true, func(v value) { c.Owner = d.word(v, checkName) }},
 		field{"identity", false, func(v value) {
 			d.object(v,
-				field{"profile", !has(v, "formerly"), func(v value) { c.Identity.Profile = d.word(v, checkProfile) }},
+				field{"profile", !d.has(v, "formerly"), func(v value) { c.Identity.Profile = d.word(v, checkProfile) }},
 				field{"formerly", false, func(v value) { c.Identity.Formerly = d.formerLogins(v) }},
 			)
 		}},
@@ -92,7 +92,7 @@ func (d *decoder) config(v value) *Config {
 			}
 		}},
 	)
-	if !has(v, "jobs") {
+	if _, ok := f.root.keys["jobs"]; !ok {
 		c.Jobs.Allow = f.allow
 	}
 	for _, e := range f.entries {
@@ -100,7 +100,9 @@ func (d *decoder) config(v value) *Config {
 		c.Entries = append(c.Entries, e.Entry)
 	}
 	c.Rules = f.rules
-	d.across(c, f)
+	if d.probed == nil {
+		d.across(c, f)
+	}
 	return c
 }
 
@@ -137,6 +139,7 @@ func (d *decoder) secretSource(v value, check func(string) error) secret.Source 
 
 // unrepeated reads text that may be a secret by mistake: a fault does not repeat it.
 func (d *decoder) unrepeated(v value, check func(string) error) string {
+	d.describeRule(v, check)
 	s, ok := d.text(v)
 	if !ok {
 		return ""
@@ -150,6 +153,9 @@ func (d *decoder) unrepeated(v value, check func(string) error) string {
 
 // exactlyOne requires that an object has exactly one of the keys.
 func (d *decoder) exactlyOne(o object, keys ...string) {
+	if p := d.probed[o.node]; p != nil {
+		p.form.OneOf = append(p.form.OneOf, keys)
+	}
 	if o.node.Kind != yaml.MappingNode || o.strange {
 		return // has a fault already
 	}
@@ -176,7 +182,7 @@ func (d *decoder) entry(v value) *entryDraft {
 	e.object = d.object(v,
 		field{"name", true, func(v value) { e.Name = d.word(v, checkName) }},
 		field{"forEach", false, func(v value) { e.ForEach = d.word(v, oneOf(CodeEngineProjects)) }},
-		field{"where", false, func(v value) { where, _ = d.text(v) }},
+		field{"where", false, func(v value) { where, _ = d.source(v) }},
 		field{"paused", false, func(v value) { e.paused = d.truth(v) }},
 		field{"overwrite", false, func(v value) { e.overwrite = d.truth(v) }},
 		field{"adopt", false, func(v value) { d.adoption(v, e) }},
@@ -294,7 +300,11 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 			}},
 			field{"kubernetes", false, func(v value) { s.kubernetes = d.kubernetes(v) }},
 			field{"vault", false, func(v value) { s.vault = d.vault(v) }},
-			field{"restart", false, func(v value) { restart = &v }},
+			field{"restart", false, func(v value) {
+				if restart = &v; d.probed != nil {
+					d.restart(v, checkConsumer, "consumers")
+				}
+			}},
 			field{"required", false, func(v value) { s.required = d.truth(v) }},
 			field{"readBack", false, func(v value) { s.readBack = d.truth(v) }},
 		)
@@ -350,9 +360,9 @@ func (d *decoder) restart(v value, check func(string) error, kinds string) (r re
 		}
 	case v.node.ShortTag() == "!!bool" && v.node.Kind == yaml.ScalarNode:
 		r.all = d.truth(v)
-	case v.node.Kind == yaml.ScalarNode && v.node.Value == "none":
-	case v.node.Kind == yaml.ScalarNode && v.node.Value == "announce":
-		r.announce = true
+	case v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!str":
+		must := "true, none, announce or a list of " + kinds
+		r.announce = d.word(v, oneWord(must, "none", "announce")) == "announce"
 	case v.node.Kind != yaml.AliasNode:
 		d.fault(v, "must be true, none, announce or a list of %s", kinds)
 	}

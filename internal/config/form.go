@@ -30,14 +30,14 @@ func form(expr, must string) func(string) error {
 		if re().MatchString(s) {
 			return nil
 		}
-		return errors.New("must be " + must)
+		return &entry.RuleError{Must: must, Pattern: expr}
 	}
 }
 
 var (
 	// A name becomes part of key names and markers, in which / and . are separators.
 	checkName = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
-		"lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
+		"a name: lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
 	checkResourceGroup = form(`[A-Za-z0-9_-]{1,64}`,
 		"the ID of a resource group: letters, digits and dashes, not its name with spaces")
 	checkAccount = form(`[A-Za-z0-9_-]{1,64}`,
@@ -46,6 +46,9 @@ var (
 		"the name of a service in IAM, such as logs")
 	checkApp = form(`app/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 		"app/NAME with the name of a Code Engine application")
+	// checkConsumer is the rule of any consumer. restarts applies that of the store's kind.
+	checkConsumer = form(`(app|daemonset|deployment|statefulset)/[a-z0-9]([-a-z0-9.]*[a-z0-9])?`,
+		"app/NAME, or daemonset/NAME, deployment/NAME or statefulset/NAME in a cluster")
 	checkParameter = form(`[A-Za-z][A-Za-z0-9_-]{0,62}`,
 		"letters, digits, _ and -, at most 63, a letter first")
 	// A credential's name contains these values, separated by dots.
@@ -119,15 +122,15 @@ func checkPath(s string) error {
 // value.
 func checkSecretFile(s string) error {
 	if !path.IsAbs(s) || checkPath(s) != nil {
-		return errors.New("must be the absolute path of a file, such as /run/secrets/events-token")
+		return &entry.RuleError{Must: "the absolute path of a file, such as /run/secrets/events-token"}
 	}
 	return nil
 }
 
 // checkPattern checks a pattern of credentials in events.allow.
 func checkPattern(s string) error {
-	if _, err := path.Match(s, "x"); err != nil || strings.Count(s, "/") > 1 {
-		return errors.New("must be a pattern such as *, logs-sender or logs-sender/*")
+	if _, err := path.Match(s, "x"); err != nil || strings.ContainsFunc(s, unprintable) || strings.Count(s, "/") > 1 {
+		return &entry.RuleError{Must: "a pattern such as *, logs-sender or logs-sender/*"}
 	}
 	return nil
 }

@@ -102,39 +102,12 @@ var ownVerbs = map[string]string{"provision": "provision", "rotate": "rotate", "
 
 // hooks reads the mapping from names to hooks.
 func (d *decoder) hooks(v value) (hooks []*Hook, patterns []pattern) {
-	if !d.kind(v, yaml.MappingNode, "!!map", "a mapping of names to hooks") {
-		return nil, nil
-	}
-	lines := map[string]int{}
-	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		key := value{node: v.node.Content[i], path: v.path}
-		switch {
-		case key.node.Tag == "!!merge":
-			continue // rejectReferences has added a fault
-		case key.node.Kind != yaml.ScalarNode:
-			d.fault(key, "a key must be a string")
-			continue
-		}
-		name := key.node.Value
-		if err := checkName(name); err != nil {
-			d.fault(key, "the name of a hook %q %v", shortened(name, maxRepeated), err)
-			continue
-		}
-		if line, twice := lines[name]; twice {
-			d.fault(key, "the key %q occurs twice; the first is on line %d", name, line)
-			continue
-		}
-		lines[name] = key.node.Line
-		if v.node.Content[i+1].Tag == "!!null" {
-			key.path = join(v.path, name)
-			d.fault(key, "has no value; set one or remove the key")
-			continue
-		}
-		h, ps := d.hook(value{node: v.node.Content[i+1], path: join(v.path, name)})
+	d.mapping(v, "a mapping of names to hooks", "the name of a hook ", checkName, func(name string, _, item value) {
+		h, ps := d.hook(item)
 		h.Name = name
 		hooks, patterns = append(hooks, h), append(patterns, ps...)
-	}
-	if len(v.node.Content) == 0 {
+	})
+	if v.node.Kind == yaml.MappingNode && len(v.node.Content) == 0 {
 		d.fault(v, "is an empty mapping; remove the key if there are no hooks")
 	}
 	return hooks, patterns
@@ -170,7 +143,7 @@ func (d *decoder) hook(v value) (*Hook, []pattern) {
 func (d *decoder) hookEvent(v value, h *Hook) object {
 	o := d.object(v,
 		field{"when", false, func(v value) {
-			source, ok := d.text(v)
+			source, ok := d.source(v)
 			if !ok {
 				return
 			}

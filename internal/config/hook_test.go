@@ -43,7 +43,7 @@ func TestFaultsOfHooks(t *testing.T) {
 		"a header that means more":   {github, "header: {name: content-length, secretEnv: A}", []string{`25: hooks.tickets.verify.header.name: "content-length" is a standard header of HTTP`}},
 		"a user with a colon":        {github, `basic: {user: "a:b", secretEnv: A}`, []string{`25: hooks.tickets.verify.basic.user: "a:b" must not contain a colon`}},
 		"no way to be let in":        {"    verify: {" + github + "}\n", "", []string{"25: hooks.tickets.verify: is missing"}},
-		"a name that is no path":     {"  tickets:", "  Tickets/1:", []string{`24: hooks: the name of a hook "Tickets/1" must be lower-case`}},
+		"a name that is no path":     {"  tickets:", "  Tickets/1:", []string{`24: hooks: the name of a hook "Tickets/1" must be a name: lower-case`}},
 		"a type of ours that is not": {"dev.latchkey.provision", "dev.latchkey.mint", []string{`27: hooks.tickets.event.type: "dev.latchkey.mint" is not a type of latchkey`}},
 		"a verb that nothing allows": {"dev.latchkey.provision", "dev.latchkey.rotate", []string{"25: hooks.tickets.allow: does not allow rotate on any credential"}},
 		"a pattern of nothing":       {"credentials: [logs-sender]}", "credentials: [logs-sendr]}", []string{`30: hooks.tickets.allow[0].credentials: "logs-sendr" matches no credential`}},

@@ -44,7 +44,7 @@ var (
 // serviceID reads the service ID of a credential: by name if latchkey creates it,
 // by ID if it exists.
 func (d *decoder) serviceID(v value, e *entryDraft) {
-	if has(v, "id") {
+	if d.has(v, "id") {
 		d.object(v,
 			field{"id", true, func(v value) { e.given, e.givenAt = d.word(v, checkServiceID), v }},
 			field{"manage", true, func(v value) { d.word(v, oneOf(ManageKeys)) }},
@@ -62,8 +62,12 @@ func (d *decoder) serviceID(v value, e *entryDraft) {
 	d.exactlyOne(o, "policies", "accessGroups")
 }
 
-// has reports whether a mapping has a key.
-func has(v value, key string) bool {
+// has reports whether a mapping has a key. A reader asks before it reads the mapping
+// where the key determines which others there are.
+func (d *decoder) has(v value, key string) bool {
+	if p := d.probed[v.node]; p != nil {
+		return p.ask(key)
+	}
 	if v.node.Kind != yaml.MappingNode {
 		return false
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
 // maxMessage is how many characters a fault has, as it may repeat a value.
@@ -24,6 +26,8 @@ type decoder struct {
 	kubeconfigs []Kubeconfig
 	senders     map[string]string // by the variable or file of their secret
 	templates   []*template       // of the entry being read, not yet compiled
+
+	probed map[*yaml.Node]*probe // while the config is described, nil otherwise
 }
 
 // A value is a YAML node and its path.
@@ -39,6 +43,11 @@ const maxFaults = 1000
 // are left out, and the last one says so.
 func (d *decoder) fault(v value, format string, args ...any) {
 	switch {
+	case d.probed != nil:
+		if p := d.probed[v.node]; p != nil {
+			p.rejected = true
+		}
+		return
 	case len(d.faults) > maxFaults:
 		return
 	case len(d.faults) == maxFaults:
@@ -78,6 +87,11 @@ func (o object) at(key string) value {
 func (d *decoder) object(v value, fields ...field) object {
 	o := object{value: v, keys: map[string]value{}}
 	if !d.kind(v, yaml.MappingNode, "!!map", "a mapping of keys to values") {
+		return o
+	}
+	if p := d.probed[v.node]; p != nil {
+		d.describeKeys(v, p, fields)
+		o.strange = true
 		return o
 	}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
@@ -162,6 +176,11 @@ func (d *decoder) list(v value, read func(i int, item value)) {
 	if !d.kind(v, yaml.SequenceNode, "!!seq", "a list") {
 		return
 	}
+	if p := d.probed[v.node]; p != nil {
+		item := d.describe(v.path+"[]", func(v value) { read(0, v) })
+		p.form.Item = &item
+		return
+	}
 	for i, n := range v.node.Content {
 		item := value{node: n, path: fmt.Sprintf("%s[%d]", v.path, i)}
 		if n.Tag == "!!null" {
@@ -173,9 +192,48 @@ func (d *decoder) list(v value, read func(i int, item value)) {
 	}
 }
 
+// mapping reads a mapping whose keys are names that the config chooses. what starts a
+// fault about a name.
+func (d *decoder) mapping(v value, want, what string, check func(string) error, read func(name string, key, item value)) {
+	if !d.kind(v, yaml.MappingNode, "!!map", want) {
+		return
+	}
+	if p := d.probed[v.node]; p != nil {
+		item := d.describe(join(v.path, "NAME"), func(v value) { read("NAME", v, v) })
+		p.form.Names = &item
+		return
+	}
+	lines := map[string]int{}
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		key := value{node: v.node.Content[i], path: v.path}
+		name := key.node.Value
+		switch line, twice := lines[name]; {
+		case key.node.Tag == "!!merge":
+			continue // rejectReferences has added a fault
+		case key.node.Kind != yaml.ScalarNode:
+			d.fault(key, "a key must be a string")
+			continue
+		case check(name) != nil:
+			d.fault(key, "%s%q %v", what, shortened(name, maxRepeated), check(name))
+			continue
+		case twice:
+			d.fault(key, "the key %q occurs twice; the first is on line %d", name, line)
+			continue
+		}
+		lines[name] = key.node.Line
+		key.path = join(v.path, name)
+		item := value{node: v.node.Content[i+1], path: key.path}
+		if item.node.Tag == "!!null" {
+			d.fault(key, "has no value; set one or remove the key")
+			continue
+		}
+		read(name, key, item)
+	}
+}
+
 // text reads a string. A value that YAML reads as a number or boolean is a fault.
 func (d *decoder) text(v value) (string, bool) {
-	if !d.kind(v, yaml.ScalarNode, "!!str", "a string") {
+	if !d.kind(v, yaml.ScalarNode, "!!str", "a string") || d.probed != nil {
 		return "", false
 	}
 	if strings.TrimSpace(v.node.Value) == "" {
@@ -187,6 +245,7 @@ func (d *decoder) text(v value) (string, bool) {
 
 // word reads a string without expressions that passes check.
 func (d *decoder) word(v value, check func(string) error) string {
+	d.describeRule(v, check)
 	s, ok := d.text(v)
 	switch {
 	case !ok:
@@ -221,12 +280,15 @@ func (d *decoder) words(v value, check func(string) error) (words []string) {
 }
 
 // oneOf returns a check for one of the known words.
-func oneOf(known ...string) func(string) error {
+func oneOf(known ...string) func(string) error { return oneWord(listed(known, "or"), known...) }
+
+// oneWord returns a check for one of the known words, which must describes.
+func oneWord(must string, known ...string) func(string) error {
 	return func(s string) error {
 		if slices.Contains(known, s) {
 			return nil
 		}
-		return fmt.Errorf("must be %s", listed(known, "or"))
+		return &entry.RuleError{Must: must, Words: known}
 	}
 }
 
@@ -240,6 +302,7 @@ func (d *decoder) truth(v value) bool {
 
 // version reads the version of the config format, which is 1.
 func (d *decoder) version(v value) {
+	d.describeNumber(v, 1, 1)
 	if d.kind(v, yaml.ScalarNode, "!!int", "the number 1") && v.node.Value != "1" {
 		d.fault(v, "%s is not supported; this latchkey reads version 1", v.node.Value)
 	}
@@ -247,6 +310,7 @@ func (d *decoder) version(v value) {
 
 // number reads a whole number from least to most.
 func (d *decoder) number(v value, least, most int) int {
+	d.describeNumber(v, least, most)
 	if !d.kind(v, yaml.ScalarNode, "!!int", fmt.Sprintf("a whole number from %d to %d", least, most)) {
 		return least
 	}
@@ -260,9 +324,12 @@ func (d *decoder) number(v value, least, most int) int {
 
 // duration reads days, hours and minutes. After a fault it returns the fallback, so
 // that later checks do not add a fault for the same value.
-
 func (d *decoder) duration(v value, fallback time.Duration) time.Duration {
 	if !d.kind(v, yaml.ScalarNode, "!!str", "a duration in d, h and m, such as 90d or 1d12h") {
+		return fallback
+	}
+	if p := d.probed[v.node]; p != nil {
+		p.form.Duration, p.form.Default = true, Days(fallback)
 		return fallback
 	}
 	t, err := parseDuration(v.node.Value)
@@ -280,6 +347,9 @@ func (d *decoder) kind(v value, kind yaml.Kind, tag, want string) bool {
 		return false // rejectReferences has added a fault
 	}
 	if v.node.Kind == kind && v.node.ShortTag() == tag {
+		if p := d.probed[v.node]; p != nil {
+			p.accepted = true
+		}
 		return true
 	}
 	found := map[string]string{

@@ -70,7 +70,7 @@ func checkSink(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || len(s) > 2000 || strings.ContainsFunc(s, unprintable):
-		return errors.New("must be a URL such as https://events.example.com/latchkey")
+		return &entry.RuleError{Must: "a URL such as https://events.example.com/latchkey"}
 	case u.User != nil:
 		return errors.New("must not have a user or password; name the variable with a token in bearerEnv")
 	case u.Fragment != "":

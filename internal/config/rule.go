@@ -179,7 +179,7 @@ func (d *decoder) rule(i int, v value) *Rule {
 		}
 	}
 	o := d.object(v,
-		field{"when", true, func(v value) { when, _ = d.text(v) }},
+		field{"when", true, func(v value) { when, _ = d.source(v) }},
 		field{VerbProvision, false, func(v value) {
 			r.Verb = VerbProvision
 			if s := d.word(v, checkName); s != "" {
@@ -237,26 +237,9 @@ func (d *decoder) sweepTargets(v value, r *Rule) {
 
 // with reads the parameters of a provision request: a mapping with arbitrary keys.
 func (d *decoder) with(v value) (ps []parameter) {
-	if !d.kind(v, yaml.MappingNode, "!!map", "a mapping of parameters to values") {
-		return nil
-	}
-	known := map[string]bool{}
-	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		key := v.node.Content[i]
-		at := value{node: key, path: join(v.path, key.Value)}
-		switch {
-		case key.Tag == "!!merge":
-			continue // rejectReferences has added a fault
-		case key.Kind != yaml.ScalarNode || checkParameter(key.Value) != nil:
-			d.fault(value{node: key, path: v.path}, "%q %v", key.Value, checkParameter(key.Value))
-			continue
-		case known[key.Value]:
-			d.fault(at, "occurs twice")
-			continue
-		}
-		known[key.Value] = true
-		ps = append(ps, parameter{name: key.Value, at: at, value: d.template(value{node: v.node.Content[i+1], path: at.path}, checkIdentifier)})
-	}
+	d.mapping(v, "a mapping of parameters to values", "", checkParameter, func(name string, key, item value) {
+		ps = append(ps, parameter{name: name, at: key, value: d.template(item, checkIdentifier)})
+	})
 	return ps
 }
 

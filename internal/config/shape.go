@@ -38,6 +38,10 @@ type shapeField struct {
 }
 
 func (d *decoder) shape(v value, depth int) *shape {
+	if p := d.probed[v.node]; p != nil {
+		p.accepted = true
+		return &shape{}
+	}
 	at := strings.Index(v.path, ".event.")
 	s := &shape{path: v.path[at+len(".event."):]}
 	if depth > maxShape {

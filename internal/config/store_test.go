@@ -88,7 +88,7 @@ func TestFaultsOfStoresOutsideOfIBMCloud(t *testing.T) {
 		"kubernetes: {preset: logs-agent, kubeconfigEnv: KUBECONFIG, kubeconfigFile: /k}":                                 {"7: credentials[0].stores[0].kubernetes.kubeconfigFile: kubeconfigEnv and kubeconfigFile cannot be combined"},
 		"kubernetes: {preset: logs-agent, context: east}":                                                                 {"7: credentials[0].stores[0].kubernetes.context: needs kubeconfigEnv or kubeconfigFile"},
 		"kubernetes: {preset: logs-agent}\nrestart: [app/web]":                                                            {`8: credentials[0].stores[0].restart[0]: "app/web" must be daemonset/NAME`},
-		"kubernetes: {preset: logs-agent}\nrestart: all":                                                                  {"8: credentials[0].stores[0].restart: must be true, none, announce or a list of daemonset/NAME"},
+		"kubernetes: {preset: logs-agent}\nrestart: all":                                                                  {"8: credentials[0].stores[0].restart: \"all\" must be true, none, announce or a list of daemonset/NAME"},
 		"kubernetes: {preset: logs-agent}\nvault: {address: https://v, mount: s, path: p, entry: K, auth: {tokenEnv: T}}": {"8: credentials[0].stores[0].vault: kubernetes and vault cannot be combined"},
 		"vault: {address: http://vault.example.com, mount: s/, path: ../p, entry: KEY_ID, auth: {}}": {
 			`7: credentials[0].stores[0].vault.address: "http://vault.example.com" must start with https://`,

@@ -28,6 +28,7 @@ type part struct {
 // template reads a string that may contain expressions. compileTemplates compiles
 // them once the scope of the entry is known.
 func (d *decoder) template(v value, check func(string) error) *template {
+	d.describeTemplate(v, check)
 	t := &template{at: v, check: check}
 	s, ok := d.text(v)
 	if !ok {
@@ -50,6 +51,7 @@ func (d *decoder) template(v value, check func(string) error) *template {
 
 // hookTemplate reads a string that may contain expressions over a body.
 func (d *decoder) hookTemplate(v value, check func(string) error) *template {
+	d.describeTemplate(v, check)
 	t := &template{at: v, check: check}
 	if s, ok := d.text(v); ok {
 		t.parts = d.hookParts(v, s, cel.StringType)

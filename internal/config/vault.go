@@ -62,7 +62,7 @@ var checkVaultRole = form(`[A-Za-z0-9._-]{1,128}`, "a role: letters, digits and 
 func checkVaultAddress(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("must be the address of a vault, such as https://vault.example.com:8200")
+		return &entry.RuleError{Must: "the address of a vault, such as https://vault.example.com:8200"}
 	}
 	host, err := netip.ParseAddr(u.Hostname())
 	loopback := u.Hostname() == "localhost" || err == nil && host.IsLoopback()

@@ -34,13 +34,14 @@ func Check(invalid error, names ...Name) error {
 type rule struct {
 	expr    func() *regexp.Regexp // compiled on first use: most programs need few rules
 	longest int
+	pattern string
 	must    string
 }
 
 func newRule(expr string, longest int, must string) rule {
 	return rule{
 		expr:    sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:` + expr + `)$`) }),
-		longest: longest, must: must,
+		longest: longest, pattern: expr, must: must,
 	}
 }
 
@@ -48,8 +49,19 @@ func (r rule) check(s string) error {
 	if len(s) <= r.longest && r.expr().MatchString(s) {
 		return nil
 	}
-	return errors.New("must be " + r.must)
+	return &RuleError{Must: r.must, Pattern: r.pattern, Longest: r.longest}
 }
+
+// RuleError says what a value must be. What else it holds describes the same to
+// programs.
+type RuleError struct {
+	Must    string   // continues "must be"
+	Pattern string   // regular expression for the whole value; "": none
+	Longest int      // bytes; 0: any
+	Words   []string // the only values; nil: others
+}
+
+func (e *RuleError) Error() string { return "must be " + e.Must }
 
 // CheckRegion accepts a region such as eu-de. It becomes part of a host name.
 func CheckRegion(s string) error { return region.check(s) }
