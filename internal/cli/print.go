@@ -266,6 +266,8 @@ func verdict(swept reconcile.SweepResult, names []string) error {
 	switch {
 	case errors.Is(swept.Unknown, reconcile.ErrLogin):
 		return swept.Unknown
+	case errors.Is(swept.Unknown, reconcile.ErrDenied):
+		return fmt.Errorf("%w: %w", ErrAct, swept.Unknown)
 	case swept.Unknown != nil:
 		return fmt.Errorf("%w: %w", ErrTryAgain, swept.Unknown)
 	case len(swept.Outcomes) == 0 && len(names) > 0:

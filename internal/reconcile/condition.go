@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -103,7 +104,13 @@ func (ru *run) done(s rotation.Step) bool {
 	})
 }
 
-// unobserved returns the outcome of a credential that could not be observed.
-func unobserved(credential string) Outcome {
-	return Outcome{Credential: credential, Condition: condition.Unknown, Result: ResultUnchanged}
+// unobserved returns the outcome of a credential that err kept from being observed. If
+// latchkey lacks a role, no retry helps.
+func unobserved(credential string, err error) Outcome {
+	out := Outcome{Credential: credential, Condition: condition.Unknown, Result: ResultUnchanged}
+	if errors.Is(err, ErrDenied) && !errors.Is(err, ErrLogin) {
+		out.Condition, out.Reason = condition.Blocked, rotation.IdentityDenied
+		out.Message = out.Reason.Sentence() + ": " + words(err)
+	}
+	return out
 }

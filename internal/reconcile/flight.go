@@ -43,7 +43,7 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, 
 			case <-waiting.done:
 				return waiting.out, waiting.err
 			case <-ctx.Done():
-				return unobserved(name), ctx.Err()
+				return unobserved(name, ctx.Err()), ctx.Err()
 			}
 		}
 	}
@@ -63,9 +63,9 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, 
 		// error when its turn comes.
 		go func() {
 			<-c.start
-			f.finish(name, l, c, unobserved(name), ctx.Err())
+			f.finish(name, l, c, unobserved(name, ctx.Err()), ctx.Err())
 		}()
-		return unobserved(name), ctx.Err()
+		return unobserved(name, ctx.Err()), ctx.Err()
 	}
 	out, err := fn()
 	f.finish(name, l, c, out, err)

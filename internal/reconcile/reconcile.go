@@ -110,7 +110,8 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (
 	}
 	if errors.Is(err, ErrObserve) {
 		log.Warn("observing", "error", err.Error())
-		out.Condition, out.Next = condition.Unknown, time.Time{}
+		not := unobserved(c.Name, err) // out keeps the steps of earlier rounds
+		out.Condition, out.Reason, out.Message, out.Next = not.Condition, not.Reason, not.Message, time.Time{}
 		return out, err
 	}
 	out.conclude(err)
@@ -159,7 +160,7 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outco
 	out := Outcome{Credential: c.Name, Project: c.Project, Result: ResultUnchanged}
 	ru := r.newRun(c, req, r.log(), &out)
 	if err := ru.observe(ctx); err != nil {
-		return unobserved(c.Name), rotation.Plan{}, err
+		return unobserved(c.Name, err), rotation.Plan{}, err
 	}
 	plan := ru.decide()
 	ru.setHeldBack(plan)
