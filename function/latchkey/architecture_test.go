@@ -25,6 +25,7 @@ var packages = map[string][]string{
 	"emulator/cloud": {},
 	"event/sample":   {},
 	"schema":         {},
+	"starter":        {},
 
 	"condition": {"rotation"},
 	"reconcile": {"condition", "rotation", "secret"},

@@ -35,6 +35,7 @@ type commands struct {
 	History  historyCommand  `cmd:"" help:"Print the life of a credential's keys; change nothing."`
 	Report   reportCommand   `cmd:"" help:"Print the evidence about every key; change nothing."`
 	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
+	Init     initCommand     `cmd:"" help:"Write a first config, from flags or questions."`
 	Validate validateCommand `cmd:"" help:"Check a config and print every fault with its line."`
 	Schema   schemaCommand   `cmd:"" help:"Print the JSON Schema of the config, for editors."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and date."`

@@ -74,7 +74,7 @@ func (c Claim) serviceID(ctx context.Context, std Streams, serviceID string) err
 	for _, line := range keys {
 		fmt.Fprintln(std.Out, line)
 	}
-	if err := std.confirm(c.Yes, "Whoever has a key of it gets what latchkey grants. Let latchkey manage "+id.ID+"?"); err != nil {
+	if err := std.Confirm(c.Yes, "Whoever has a key of it gets what latchkey grants. Let latchkey manage "+id.ID+"?"); err != nil {
 		return err
 	}
 	if err := c.IAM.ClaimServiceID(ctx, id); err != nil {
@@ -98,7 +98,7 @@ func (c Claim) key(ctx context.Context, std Streams, keyID string) error {
 		return fmt.Errorf("claiming key %s: it does not carry the marker of owner %s: adopt it instead (latchkey adopt)", rec.ID, c.Owner)
 	}
 	fmt.Fprintf(std.Out, "key          %s %q\nmade by      %s\nof           %s\ncredential   %s\n", rec.ID, rec.Name, creatorOf(rec.Creator), rec.IAMID, rec.Credential)
-	if err := std.confirm(c.Yes, "Let latchkey rotate and delete "+rec.ID+"?"); err != nil {
+	if err := std.Confirm(c.Yes, "Let latchkey rotate and delete "+rec.ID+"?"); err != nil {
 		return err
 	}
 	if err := c.IAM.ClaimKey(ctx, rec); err != nil {

@@ -100,7 +100,7 @@ func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error
 	}
 	if len(credentials) > 1 {
 		question := fmt.Sprintf("Rotate the keys of %d credentials: %s?", len(credentials), credentialNames(credentials))
-		if err := r.Std.confirm(d.Yes, question); err != nil {
+		if err := r.Std.Confirm(d.Yes, question); err != nil {
 			return err
 		}
 	}
@@ -143,7 +143,7 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 	if contain {
 		question = fmt.Sprintf("Disable key %s of %s now, before its consumers have another?", keyID, name)
 	}
-	if err := r.Std.confirm(d.Yes, question); err != nil {
+	if err := r.Std.Confirm(d.Yes, question); err != nil {
 		return err
 	}
 	here := false

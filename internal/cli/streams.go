@@ -95,8 +95,8 @@ func (l lines) Write(p []byte) (int, error) {
 // errNotConfirmed: the answer was not yes.
 var errNotConfirmed = errors.New("not confirmed: nothing was done")
 
-// confirm asks on a terminal. Elsewhere --yes is required.
-func (s Streams) confirm(yes bool, question string) error {
+// Confirm asks on a terminal. Elsewhere --yes is required.
+func (s Streams) Confirm(yes bool, question string) error {
 	if yes {
 		return nil
 	}
@@ -104,6 +104,23 @@ func (s Streams) confirm(yes bool, question string) error {
 		return errors.New("stdin is not a terminal: pass --yes to confirm")
 	}
 	return s.ask(question)
+}
+
+// Answer asks for a value that no flag gives, on a terminal.
+func (s Streams) Answer(to *string, question, flag string) error {
+	if *to != "" {
+		return nil
+	}
+	if _, is := terminal(s.In); !is {
+		return fmt.Errorf("stdin is not a terminal: pass %s", flag)
+	}
+	fmt.Fprintf(s.Out, "%s: ", question)
+	line, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	*to = strings.TrimSpace(line)
+	return nil
 }
 
 func (s Streams) ask(question string) error {

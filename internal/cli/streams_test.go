@@ -20,10 +20,10 @@ func TestOnlyYesConfirms(t *testing.T) {
 
 func TestWithoutATerminalOnlyYesByFlagConfirms(t *testing.T) {
 	std := Streams{In: strings.NewReader("y\n"), Out: io.Discard}
-	if err := std.confirm(true, "Delete it?"); err != nil {
+	if err := std.Confirm(true, "Delete it?"); err != nil {
 		t.Error(err)
 	}
-	if err := std.confirm(false, "Delete it?"); err == nil || !strings.Contains(err.Error(), "--yes") {
+	if err := std.Confirm(false, "Delete it?"); err == nil || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("%v, want an error that names --yes", err)
 	}
 }
