@@ -8,6 +8,12 @@ import "embed"
 //go:embed emulator.yaml
 var Emulator string
 
+// Access is access.yaml: policies of four services that are as narrow as IAM can
+// write them. It works on a fresh emulator.
+//
+//go:embed access.yaml
+var Access string
+
 // HooksEmulator is hooks/emulator.yaml: emulator.yaml with hooks and the
 // credential that they provision. It works on a fresh emulator.
 //

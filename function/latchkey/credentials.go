@@ -62,7 +62,7 @@ func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
 	}
 	for _, p := range c.Policies {
-		out.Policies = append(out.Policies, reconcile.Policy(p))
+		out.Policies = append(out.Policies, iamPolicy(p))
 	}
 	for _, s := range c.Stores {
 		st, consumers := b.store(c, s)
@@ -75,6 +75,32 @@ func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 	}
 	if c.Prove.Logs != nil {
 		out.Provers = append(out.Provers, b.logsProver(*c.Prove.Logs))
+	}
+	return out
+}
+
+func iamPolicy(p config.Policy) reconcile.Policy {
+	return reconcile.Policy{
+		Service: p.Service, ServiceType: p.ServiceType, Roles: p.Roles, Instance: p.Instance, ResourceGroup: p.ResourceGroup,
+		ResourceType: p.ResourceType, Resource: p.Resource, Attributes: attributesOf(p.Attributes), Tags: attributesOf(p.Tags),
+		Pattern: p.Pattern, Rule: conditionOf(p.Rule),
+	}
+}
+
+func attributesOf(all []config.Attribute) (out []reconcile.Attribute) {
+	for _, a := range all {
+		out = append(out, reconcile.Attribute(a))
+	}
+	return out
+}
+
+func conditionOf(c *config.Condition) *reconcile.Condition {
+	if c == nil {
+		return nil
+	}
+	out := &reconcile.Condition{Key: c.Key, Operator: c.Operator, Values: c.Values}
+	for _, one := range c.Conditions {
+		out.Conditions = append(out.Conditions, *conditionOf(&one))
 	}
 	return out
 }

@@ -141,7 +141,7 @@ func (p *assembly) newProvider(done func(reconcile.Outcome), tune ...func(*provi
 	for _, a := range c.Allow {
 		allow := provider.Allow{ServiceIDs: a.ServiceIDs, Groups: a.Groups}
 		for _, policy := range a.Policies {
-			allow.Policies = append(allow.Policies, reconcile.Policy(policy))
+			allow.Policies = append(allow.Policies, iamPolicy(policy))
 		}
 		cfg.Allow = append(cfg.Allow, allow)
 	}

@@ -104,22 +104,6 @@ func (d *decoder) checkRotation(e *entryDraft, sweepEvery time.Duration) {
 	}
 }
 
-// checkPolicies requires one policy per target. IAM would merge two, which hides the
-// effective roles from the config's reader.
-func (d *decoder) checkPolicies(e *entryDraft) {
-	seen := map[string]bool{}
-	for _, p := range e.policies {
-		if p.service == "" {
-			continue
-		}
-		target := p.service + " " + p.instance.key() + " " + p.resourceGroup.key()
-		if seen[target] {
-			d.fault(p.at, "repeats the target of an earlier policy for %s; add the roles there", p.service)
-		}
-		seen[target] = true
-	}
-}
-
 // checkLogs requires a policy that permits the log line of the proof.
 func (d *decoder) checkLogs(e *entryDraft) {
 	if e.prove.logs == nil || len(e.policies) == 0 {
@@ -128,7 +112,7 @@ func (d *decoder) checkLogs(e *entryDraft) {
 	proof := e.prove.logs.instance
 	covered, logs := false, false
 	for _, p := range e.policies {
-		if p.service == "" {
+		if p.service+p.serviceType == "" {
 			return // has a fault already
 		}
 		if p.service != logsService {

@@ -134,9 +134,32 @@ type Rotation struct {
 // Policy is one IAM access policy of the service ID.
 type Policy struct {
 	Service       string   // service name in IAM, such as logs
+	ServiceType   string   // instead of Service: service or platform_service
 	Roles         []string // display names, such as Sender
 	Instance      string   // GUID; "": all instances
 	ResourceGroup string   // ID; "": all resource groups
+	ResourceType  string   // such as topic; "": all
+	Resource      string   // name of a resource of that type; "": all
+	// Attributes are further attributes of the resource, Tags its access management
+	// tags.
+	Attributes, Tags []Attribute
+	Pattern          string     // kind of Rule; "": always
+	Rule             *Condition // when the policy grants; nil: always
+}
+
+// Attribute is an attribute or a tag of a policy's resource.
+type Attribute struct {
+	Name     string
+	Operator string   // default stringEquals
+	Values   []string // more than one only for operators that end in AnyOf
+}
+
+// Condition is a rule of a policy, or a part of it, in IAM's words.
+type Condition struct {
+	Key        string
+	Operator   string // and, or: all or one of Conditions
+	Values     []string
+	Conditions []Condition
 }
 
 // Prove lists the proofs that a new key passes before it is published. A key always

@@ -238,23 +238,6 @@ func (d *decoder) parametersRead(e *Entry) []string {
 	return slices.Compact(names)
 }
 
-func (d *decoder) policies(v value) (ps []policyTemplate) {
-	d.list(v, func(_ int, item value) {
-		p := policyTemplate{at: item}
-		d.object(item,
-			field{"service", true, func(v value) { p.service = d.word(v, checkService) }},
-			field{"roles", true, func(v value) { p.roles = d.words(v, checkRole) }},
-			field{"instance", false, func(v value) { p.instance = d.template(v, entry.CheckInstance) }},
-			field{"resourceGroup", false, func(v value) { p.resourceGroup = d.template(v, checkResourceGroup) }},
-		)
-		ps = append(ps, p)
-	})
-	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
-		d.fault(v, "is an empty list; a service ID needs at least one policy")
-	}
-	return ps
-}
-
 func (d *decoder) rotation(v value, r *Rotation) object {
 	return d.object(v,
 		field{"after", false, func(v value) { r.After = d.duration(v, defaultAfter) }},

@@ -44,13 +44,6 @@ type Entry struct {
 
 // The templates below mirror the types in Credential.
 
-type policyTemplate struct {
-	at                      value
-	service                 string
-	roles                   []string
-	instance, resourceGroup *template // nil: all
-}
-
 type proveTemplate struct {
 	logs *logsTemplate
 }
@@ -202,16 +195,6 @@ func (x *expansion) text(t *template) string {
 		x.fail(t.at, err)
 	}
 	return s
-}
-
-func (x *expansion) policies() (ps []Policy) {
-	for _, p := range x.entry.policies {
-		ps = append(ps, Policy{
-			Service: p.service, Roles: append([]string(nil), p.roles...),
-			Instance: x.text(p.instance), ResourceGroup: x.text(p.resourceGroup),
-		})
-	}
-	return ps
 }
 
 func (x *expansion) prove() Prove {

@@ -44,7 +44,7 @@ func (x *expansion) described(c Credential) string {
 	text := "API key for service ID " + cmp.Or(c.ServiceIDName, c.ServiceID)
 	var may []string
 	for _, p := range c.Policies {
-		may = append(may, strings.Join(p.Roles, " and ")+" on "+p.Service)
+		may = append(may, strings.Join(p.Roles, " and ")+" on "+cmp.Or(p.Service, "all of type "+p.ServiceType))
 	}
 	switch {
 	case len(may) > 0:

@@ -47,6 +47,7 @@ type Grant struct {
 	Role    string `json:"role"`    // its display name
 	// Attribute and Value limit the role, as an attribute of a policy: serviceInstance,
 	// resource or resourceGroupId. Both are empty where the config does not limit it.
+	// Service is empty if the attribute is serviceType.
 	Attribute string `json:"attribute,omitempty"`
 	Value     string `json:"value,omitempty"`
 	Why       string `json:"why"`
@@ -137,7 +138,9 @@ func (g Grant) same(other Grant) bool {
 // limits nothing, since its result is not known.
 func (p policyTemplate) on() Grant {
 	g := Grant{Service: p.service}
-	if instance, ok := p.instance.literal(); ok {
+	if p.serviceType != "" {
+		g.Attribute, g.Value = "serviceType", p.serviceType
+	} else if instance, ok := p.instance.literal(); ok {
 		g.Attribute, g.Value = "serviceInstance", instance
 	} else if group, ok := p.resourceGroup.literal(); ok {
 		g.Attribute, g.Value = "resourceGroupId", group

@@ -54,7 +54,7 @@
 //     and on the service group IAM, users who are not in the account as subjects.
 //     Modelled: the bodies, the operators and patterns, and that a PATCH restores
 //     a deleted policy. Guessed: the statuses of limits and of a locked subject.
-//     Conditions and tags are checked, stored and returned but have no effect, and
+//     Time windows have their effect. A policy on tags grants nothing, and
 //     no policy has a last permit. Authorizations exist only where a template's
 //     assignment creates them.
 //   - /v2/roles: custom roles. Sure: the form of the name, at least one action of

@@ -217,7 +217,7 @@ func TestQueriesOfPolicies(t *testing.T) {
 	w := newWorld(t)
 	list := func() *policyv1.ListV2PoliciesOptions { return w.policies.NewListV2PoliciesOptions(cloud.AccountID) }
 	for _, sort := range []string{"last_permit_at", "-last_permit_at", "last_permit_frequency"} {
-		if all := done(w.policies.ListV2Policies(list().SetSort(sort).SetFormat("include_last_permit")))(t); len(all.Policies) != 16 {
+		if all := done(w.policies.ListV2Policies(list().SetSort(sort).SetFormat("include_last_permit")))(t); len(all.Policies) != 22 {
 			t.Errorf("sorted by %s: %d policies", sort, len(all.Policies))
 		}
 	}
@@ -294,7 +294,7 @@ func TestListsOfPolicies(t *testing.T) {
 		{"on logs", len(ids(list().SetServiceName("logs"))), 2},
 		{"of type authorization", len(ids(list().SetType("authorization"))), 0},
 		{"that are deleted", len(ids(list().SetState("deleted"))), 0},
-		{"in the account", len(ids(w.policies.NewListV2PoliciesOptions(cloud.AccountID))), 19},
+		{"in the account", len(ids(w.policies.NewListV2PoliciesOptions(cloud.AccountID))), 25},
 	} {
 		if test.got != test.want {
 			t.Errorf("policies %s: %d, want %d", test.what, test.got, test.want)

@@ -99,14 +99,18 @@ func (l *Lists) Read(ctx context.Context, credentials []reconcile.Credential) er
 }
 
 func (l *Lists) readPolicies(ctx context.Context, most int, into listed) error {
+	own, err := l.ownIDs(ctx)
+	if err != nil {
+		return err
+	}
 	return l.eachPolicy(ctx, "listing policies", &iampolicymanagementv1.ListV2PoliciesOptions{}, most,
 		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
 			iamID := subjectOf(p.Subject)
 			if _, kept := into.byID[iamID]; !kept {
 				return
 			}
-			if plain, ok := plainGrant(p, account, iamID); ok {
-				into.grants[iamID] = append(into.grants[iamID], plain)
+			if one, ok := l.policyOf(p, account, iamID, own); ok {
+				into.grants[iamID] = append(into.grants[iamID], one)
 			}
 		})
 }

@@ -15,15 +15,18 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// Granted returns the active access policies of an identity that are plain
-// grants. It ignores a policy with a condition or another attribute, which
-// grants less than its roles.
+// Granted returns the active access policies of an identity, complete with
+// attributes, tags and rules.
 func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error) {
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the policies of %s: %w", iamID, err)
+	}
 	var out []reconcile.Policy
-	err := c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, mostPages,
+	err = c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, mostPages,
 		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
-			if plain, ok := plainGrant(p, account, iamID); ok {
-				out = append(out, plain)
+			if one, ok := c.policyOf(p, account, iamID, own); ok {
+				out = append(out, one)
 			}
 		})
 	if err != nil {
@@ -61,37 +64,6 @@ func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicyma
 		}
 		return *page.Next.Start, nil
 	})
-}
-
-func plainGrant(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account, iamID string) (out reconcile.Policy, ok bool) {
-	if str(p.Type) != "access" || str(p.State) != "active" || p.Rule != nil || str(p.Pattern) != "" ||
-		p.Resource == nil || len(p.Resource.Tags) > 0 || !subjectIs(p.Subject, iamID) {
-		return out, false
-	}
-	for _, a := range p.Resource.Attributes {
-		value, text := a.Value.(string)
-		if !text || str(a.Operator) != "stringEquals" {
-			return out, false
-		}
-		switch str(a.Key) {
-		case "accountId":
-			if value != account {
-				return out, false
-			}
-		case "serviceName":
-			out.Service = value
-		case "serviceInstance":
-			out.Instance = value
-		case "resourceGroupId":
-			out.ResourceGroup = value
-		default:
-			return out, false
-		}
-	}
-	for _, crn := range rolesOf(p) {
-		out.Roles = append(out.Roles, crn[strings.LastIndexByte(crn, ':')+1:])
-	}
-	return out, out.Service != ""
 }
 
 // subjectIs reports whether the subject is this identity, without further
@@ -154,25 +126,16 @@ func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) er
 }
 
 func (c *Client) request(iamID, account string, p reconcile.Policy, roles []string) *iampolicymanagementv1.CreateV2PolicyOptions {
-	const equals = "stringEquals"
-	resource := &iampolicymanagementv1.V2PolicyResource{}
-	for _, a := range [][2]string{
-		{"accountId", account}, {"serviceName", p.Service}, {"serviceInstance", p.Instance}, {"resourceGroupId", p.ResourceGroup},
-	} {
-		if a[1] != "" {
-			resource.Attributes = append(resource.Attributes, iampolicymanagementv1.V2PolicyResourceAttribute{
-				Key: core.StringPtr(a[0]), Operator: core.StringPtr(equals), Value: a[1],
-			})
-		}
-	}
 	return &iampolicymanagementv1.CreateV2PolicyOptions{
 		Type:        core.StringPtr("access"),
 		Description: core.StringPtr("Managed by latchkey " + c.policyMarker()),
 		Control:     granting(roles),
 		Subject: &iampolicymanagementv1.V2PolicySubject{Attributes: []iampolicymanagementv1.V2PolicySubjectAttribute{
-			{Key: core.StringPtr("iam_id"), Operator: core.StringPtr(equals), Value: iamID},
+			{Key: core.StringPtr("iam_id"), Operator: core.StringPtr(reconcile.Equals), Value: iamID},
 		}},
-		Resource: resource,
+		Resource: resourceOf(p, account),
+		Pattern:  patternOf(p),
+		Rule:     ruleFor(p),
 	}
 }
 
@@ -187,6 +150,11 @@ func granting(crns []string) *iampolicymanagementv1.Control {
 // policyMarker marks a policy as ours. It names no credential, since the
 // policy's subject does.
 func (c *Client) policyMarker() string { return "[latchkey v=1 owner=" + c.cfg.Owner + "]" }
+
+// marked reports whether a policy has our mark.
+func (c *Client) marked(p *iampolicymanagementv1.V2PolicyTemplateMetaData) bool {
+	return strings.HasSuffix(str(p.Description), c.policyMarker())
+}
 
 // conflicting returns the ID of the existing policy. The SDK's model has the ID
 // here; recorded answers have the whole policy.
@@ -221,7 +189,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 		}
 		return err
 	}
-	if got == nil || !strings.HasSuffix(str(got.Description), c.policyMarker()) {
+	if got == nil || !c.marked(got) {
 		return nil
 	}
 	roles := rolesOf(got)
@@ -237,7 +205,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	}
 	_, resp, err = c.policies.ReplaceV2PolicyWithContext(ctx, &iampolicymanagementv1.ReplaceV2PolicyOptions{
 		ID: &id, IfMatch: &tag, Type: want.Type, Description: want.Description,
-		Control: granting(roles), Subject: want.Subject, Resource: want.Resource,
+		Control: granting(roles), Subject: want.Subject, Resource: want.Resource, Pattern: want.Pattern, Rule: want.Rule,
 	})
 	err = accessFault(ctx, doing, resp, err)
 	if errors.Is(err, reconcile.ErrConflict) {
@@ -292,9 +260,11 @@ func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role,
 	if ok {
 		return known, nil
 	}
-	list, resp, err := c.policies.ListRolesWithContext(ctx, &iampolicymanagementv1.ListRolesOptions{
-		AccountID: &account, ServiceName: &service, PolicyType: core.StringPtr("access"),
-	})
+	opts := &iampolicymanagementv1.ListRolesOptions{AccountID: &account, PolicyType: core.StringPtr("access")}
+	if service != "" {
+		opts.ServiceName = &service
+	}
+	list, resp, err := c.policies.ListRolesWithContext(ctx, opts)
 	if err = accessFault(ctx, "listing the roles of "+service, resp, err); err != nil {
 		if own := (*upstream.LoginError)(nil); errors.Is(err, reconcile.ErrDenied) && !errors.As(err, &own) {
 			return nil, nil

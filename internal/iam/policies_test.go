@@ -58,7 +58,7 @@ func (w *world) policiesOf(id reconcile.ServiceID) (found []cloud.Policy) {
 	return found
 }
 
-func TestOnlyAPlainGrantCounts(t *testing.T) {
+func TestAPolicyIsReadInFull(t *testing.T) {
 	where := func(pairs ...string) func(*cloud.PolicySpec) {
 		return func(s *cloud.PolicySpec) {
 			for i := 0; i < len(pairs); i += 3 {
@@ -70,20 +70,21 @@ func TestOnlyAPlainGrantCounts(t *testing.T) {
 		change func(*cloud.PolicySpec)
 		want   string
 	}{
-		"a whole service":             {where(), "Sender on logs"},
-		"one instance":                {where("serviceInstance", "stringEquals", "7a1c"), "Sender on logs (instance 7a1c)"},
-		"one resource group":          {where("resourceGroupId", "stringEquals", "rg"), "Sender on logs (resource group rg)"},
-		"several roles":               {func(s *cloud.PolicySpec) { s.Roles = []string{senderCRN, viewerCRN} }, "Sender+Viewer on logs"},
-		"one region is less":          {where("region", "stringEquals", "eu-de"), ""},
-		"a pattern is something else": {where("serviceInstance", "stringMatch", "7a*"), ""},
-		"a kind of resource is less":  {where("resourceType", "stringEquals", "x"), ""},
-		"a condition is less":         {func(s *cloud.PolicySpec) { s.Rule = rule; s.Pattern = "time-based-conditions:once" }, ""},
-		"a pattern of time is less":   {func(s *cloud.PolicySpec) { s.Pattern = "time-based-conditions:once" }, ""},
-		"tags are less":               {func(s *cloud.PolicySpec) { s.Tags = []cloud.Tag{{Key: "env", Value: "x", Operator: "stringEquals"}} }, ""},
+		"a whole service":          {where(), "Sender on logs"},
+		"one instance":             {where("serviceInstance", "stringEquals", "7a1c"), "Sender on logs (instance 7a1c)"},
+		"one resource group":       {where("resourceGroupId", "stringEquals", "rg"), "Sender on logs (resource group rg)"},
+		"several roles":            {func(s *cloud.PolicySpec) { s.Roles = []string{senderCRN, viewerCRN} }, "Sender+Viewer on logs"},
+		"one region":               {where("region", "stringEquals", "eu-de"), "Sender on logs (region stringEquals eu-de)"},
+		"a pattern of instances":   {where("serviceInstance", "stringMatch", "7a*"), "Sender on logs (serviceInstance stringMatch 7a*)"},
+		"a kind of resource":       {where("resourceType", "stringEquals", "x"), "Sender on logs (resource type x)"},
+		"one resource":             {where("resourceType", "stringEquals", "x", "resource", "stringEquals", "y"), "Sender on logs (x y)"},
+		"a condition":              {func(s *cloud.PolicySpec) { s.Rule = rule; s.Pattern = "time-based-conditions:once" }, "Sender on logs (if environment.attributes.current_date_time dateTimeLessThan 2027-01-01T00:00:00Z)"},
+		"a pattern without a rule": {func(s *cloud.PolicySpec) { s.Pattern = "time-based-conditions:once" }, "Sender on logs (pattern time-based-conditions:once)"},
+		"a tag":                    {func(s *cloud.PolicySpec) { s.Tags = []cloud.Tag{{Key: "env", Value: "x", Operator: "stringEquals"}} }, "Sender on logs (tag env stringEquals x)"},
 		"a grant on no service in particular": {func(s *cloud.PolicySpec) {
 			s.Roles = []string{viewerCRN}
 			s.Resource[1].Key, s.Resource[1].Value = "serviceType", "service"
-		}, ""},
+		}, "Viewer on all of type service"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -119,11 +120,34 @@ func TestAGrantIsAsNarrowAsTheConfig(t *testing.T) {
 		"a resource group":             {Service: "codeengine", Roles: []string{"Writer"}, ResourceGroup: cloud.ResourceGroupID},
 		"platform and service roles":   {Service: "logs", Roles: []string{"Sender", "Viewer"}},
 		"a platform role of that name": {Service: "codeengine", Roles: []string{"Editor"}},
+		"one resource of a type":       {Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID, ResourceType: "topic", Resource: "orders"},
+		"all services of a type":       {ServiceType: "service", Roles: []string{"Viewer"}, ResourceGroup: cloud.ResourceGroupID},
+		"attributes with operators": {Service: "logs", Roles: []string{"Sender"}, Attributes: []reconcile.Attribute{
+			{Name: "region", Operator: "stringEqualsAnyOf", Values: []string{"eu-de", "us-south"}},
+			{Name: "resource", Operator: "stringMatch", Values: []string{"team-*"}},
+			{Name: "serviceInstance", Operator: "stringExists", Values: []string{"true"}},
+		}},
+		"tags": {Service: "logs", Roles: []string{"Sender"}, Tags: []reconcile.Attribute{{Name: "env", Operator: "stringEquals", Values: []string{"prod"}}}},
+		"one comparison": {Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:once", Rule: &reconcile.Condition{
+			Key: "{{environment.attributes.current_date_time}}", Operator: "dateTimeLessThan", Values: []string{"2027-01-01T00:00:00Z"},
+		}},
+		"weekdays in office hours, or Sundays": {Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:weekly:custom-hours", Rule: &reconcile.Condition{
+			Operator: "or", Conditions: []reconcile.Condition{
+				{Operator: "and", Conditions: []reconcile.Condition{
+					{Key: "{{environment.attributes.day_of_week}}", Operator: "dayOfWeekAnyOf", Values: []string{"1+00:00", "2+00:00"}},
+					{Key: "{{environment.attributes.current_time}}", Operator: "timeGreaterThanOrEquals", Values: []string{"09:00:00+00:00"}},
+				}},
+				{Key: "{{environment.attributes.day_of_week}}", Operator: "dayOfWeekEquals", Values: []string{"7+00:00"}},
+			},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			w.mayGrant("codeengine")
 			id := w.identity("a")
+			w.by(reconcile.ServiceID{IAMID: w.cloud.Cloud().Minter().IAMID}, func(s *cloud.PolicySpec) {
+				s.Roles, s.Resource[1].Key, s.Resource[1].Value = []string{"crn:v1:bluemix:public:iam::::role:Administrator"}, "serviceType", "service"
+			})
 			if err := w.Grant(t.Context(), id.IAMID, p); err != nil {
 				t.Fatal(err)
 			}

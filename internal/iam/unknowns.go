@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -24,7 +25,7 @@ func roleCRN(service, role string) string {
 	if slices.Contains(platformRoles, role) {
 		return "crn:v1:bluemix:public:iam::::role:" + role
 	}
-	return "crn:v1:bluemix:public:" + service + "::::serviceRole:" + strings.ReplaceAll(role, " ", "")
+	return "crn:v1:bluemix:public:" + cmp.Or(service, "iam") + "::::serviceRole:" + strings.ReplaceAll(role, " ", "")
 }
 
 var platformRoles = []string{"Viewer", "Operator", "Editor", "Administrator"}

@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
@@ -177,50 +175,3 @@ type Outcome struct {
 
 // held reports whether a reason held the run back.
 func (o *Outcome) held() bool { return o.Result == ResultBlocked || o.Result == ResultInProgress }
-
-// Missing returns the labels of the wanted policies that are not granted.
-func Missing(wanted, granted []Policy) (labels []string) { return missing(wanted, granted) }
-
-// missing returns the labels of the wanted policies that are not granted. A
-// granted policy may be wider than a wanted one if latchkey did not create it.
-func missing(wanted, granted []Policy) (labels []string) {
-	for _, w := range wanted {
-		if !fulfilled(w, granted) {
-			labels = append(labels, w.Label())
-		}
-	}
-	return labels
-}
-
-func fulfilled(w Policy, granted []Policy) bool {
-	for _, role := range w.Roles {
-		if !slices.ContainsFunc(granted, func(g Policy) bool { return g.covers(w) && g.Has(role) }) {
-			return false
-		}
-	}
-	return true
-}
-
-func (p Policy) covers(w Policy) bool {
-	return p.Service == w.Service && (p.Instance == "" || p.Instance == w.Instance) &&
-		(p.ResourceGroup == "" || p.ResourceGroup == w.ResourceGroup)
-}
-
-// Has reports whether the policy has a role. It compares without spaces and case,
-// since the display name "Secrets Reader" is "SecretsReader" in a role's CRN.
-func (p Policy) Has(role string) bool {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
-	return slices.ContainsFunc(p.Roles, func(r string) bool { return plain(r) == plain(role) })
-}
-
-// Label returns the policy in words, such as "Sender on logs (instance 7a1c…)".
-func (p Policy) Label() string {
-	label := strings.Join(p.Roles, "+") + " on " + p.Service
-	if p.Instance != "" {
-		label += " (instance " + p.Instance + ")"
-	}
-	if p.ResourceGroup != "" {
-		label += " (resource group " + p.ResourceGroup + ")"
-	}
-	return label
-}

@@ -13,6 +13,7 @@
 //	reconcile.go   the rounds of a run, and its outcome
 //	observe.go     read the service ID, keys, stores and consumers, and IAM's clock
 //	trust.go       drop what stores and marks say that can't be true
+//	policy.go      compare policies in full
 //	state.go       build the input of rotation.Decide
 //	apply.go       take the planned steps in order
 //	serviceid.go, mint.go, clearance.go, publish.go, restart.go, keychange.go,

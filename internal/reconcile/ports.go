@@ -38,15 +38,6 @@ type Forgery struct {
 	ID, Creator string
 }
 
-// Policy grants roles on a service, or on one of its instances or resource
-// groups.
-type Policy struct {
-	Service       string   `json:"service"`
-	Roles         []string `json:"roles"` // display names, as in the config
-	Instance      string   `json:"instance,omitempty"`
-	ResourceGroup string   `json:"resourceGroup,omitempty"`
-}
-
 // Identities manages service IDs, their policies and their access groups.
 type Identities interface {
 	// Find returns every service ID with exactly this name, ours or not. Names
@@ -60,8 +51,8 @@ type Identities interface {
 	// Remove deletes a service ID with its keys and policies. It succeeds if the
 	// service ID does not exist.
 	Remove(ctx context.Context, id string) error
-	// Granted returns the access policies of an identity that are plain grants on
-	// a service, an instance or a resource group.
+	// Granted returns the access policies of an identity, complete with attributes,
+	// tags and rules.
 	Granted(ctx context.Context, iamID string) ([]Policy, error)
 	// Grant creates a policy unless it exists. IAM may report success and grant
 	// less, so the caller reads the policy back with Granted.

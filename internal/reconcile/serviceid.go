@@ -118,7 +118,7 @@ func (ru *run) grant(ctx context.Context, s rotation.Step) error {
 			return nil
 		}
 		for _, g := range granted {
-			if g.Service == want.Service && g.Instance == want.Instance && g.ResourceGroup == want.ResourceGroup {
+			if g.SameTarget(want) {
 				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, errWeaker)
 			}
 		}

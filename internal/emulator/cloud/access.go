@@ -14,6 +14,9 @@ const (
 	serviceGroups     = "iam-groups"
 	serviceLogs       = "logs"
 	serviceCodeEngine = "codeengine"
+	serviceObjects    = "cloud-object-storage"
+	serviceRegistry   = "container-registry"
+	serviceStreams    = "messagehub"
 )
 
 // target describes what an action touches, in the terms of a policy's resource.
@@ -129,7 +132,7 @@ func (c *Cloud) heldRoles(a Actor, t target) []string {
 func (c *Cloud) rolesFor(held []string, subject string, t target) []string {
 	lag := c.settings.PolicyLag
 	add := func(p *Policy, since time.Time) {
-		if p.State != "active" || p.Type != "access" || c.hidden(since, lag) || !applies(*p, t) {
+		if p.State != "active" || p.Type != "access" || c.hidden(since, lag) || !applies(*p, t) || !p.holds(c.now()) {
 			return
 		}
 		for _, crn := range p.Roles {
@@ -172,8 +175,11 @@ func covers(held []string, want string) bool {
 
 // applies reports whether a policy's resource covers the target. A policy with
 // an attribute that the emulator does not know covers nothing: a missing grant
-// is noticed, an extra one is not.
+// is noticed, an extra one is not. So does a policy on tags, which nothing has here.
 func applies(p Policy, t target) bool {
+	if len(p.Tags) > 0 {
+		return false
+	}
 	for _, a := range p.Resource {
 		var have string
 		switch a.Key {

@@ -237,7 +237,7 @@ func TestOrders(t *testing.T) {
 		}
 	}
 	for _, sort := range []string{"id", "type", "created_at", "created_by_id", "last_modified_at", "last_modified_by_id", "-state"} {
-		if page, err := c.ListPolicies(cloud.Owner(), cloud.PolicyQuery{AccountID: cloud.AccountID, Sort: sort}); err != nil || len(page.Items) != 14 {
+		if page, err := c.ListPolicies(cloud.Owner(), cloud.PolicyQuery{AccountID: cloud.AccountID, Sort: sort}); err != nil || len(page.Items) != 20 {
 			t.Errorf("policies by %s: %d, %v", sort, len(page.Items), err)
 		}
 	}

@@ -23,8 +23,8 @@ type Tag struct {
 	Operator string `json:"operator"`
 }
 
-// PolicySpec is the part of a policy that a caller sets. Rule and Pattern are
-// stored and returned but have no effect.
+// PolicySpec is the part of a policy that a caller sets. Pattern is checked and
+// returned; Rule says when the policy grants.
 type PolicySpec struct {
 	Type        string      `json:"type"`
 	Description string      `json:"description,omitempty"`

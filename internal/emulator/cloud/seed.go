@@ -71,6 +71,10 @@ func (c *Cloud) seed(credentials int, admin bool) {
 		// Editor lets the printed key create a project.
 		c.grant(iamID, serviceCodeEngine, "crn:v1:bluemix:public:iam::::role:Editor", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
 		c.grant(iamID, serviceSecrets, "crn:v1:bluemix:public:iam::::serviceRole:Writer")
+		c.grant(iamID, serviceObjects, "crn:v1:bluemix:public:iam::::role:Administrator", "crn:v1:bluemix:public:iam::::serviceRole:Manager",
+			"crn:v1:bluemix:public:cloud-object-storage::::serviceRole:ObjectWriter")
+		c.grant(iamID, serviceRegistry, "crn:v1:bluemix:public:iam::::role:Administrator", "crn:v1:bluemix:public:iam::::serviceRole:Manager")
+		c.grant(iamID, serviceStreams, "crn:v1:bluemix:public:iam::::role:Administrator", "crn:v1:bluemix:public:iam::::serviceRole:Manager")
 		c.grant(iamID, serviceNotifications, "crn:v1:bluemix:public:event-notifications::::serviceRole:Event-Source-Manager")
 	}
 
