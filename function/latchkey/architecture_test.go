@@ -28,20 +28,21 @@ var packages = map[string][]string{
 	"starter":        {},
 
 	"condition": {"rotation"},
+	"format":    {"entry", "secret"},
 	"reconcile": {"condition", "rotation", "secret"},
 	"upstream":  {"reconcile", "secret"},
 
-	"codeengine":     {"entry", "listing", "reconcile", "rotation", "secret", "upstream"},
-	"file":           {"entry", "reconcile", "rotation", "secret", "upstream"},
-	"kubernetes":     {"entry", "reconcile", "rotation", "secret", "upstream"},
-	"secretsmanager": {"entry", "reconcile", "rotation", "secret", "upstream"},
-	"vault":          {"entry", "reconcile", "rotation", "secret", "upstream"},
+	"codeengine":     {"entry", "format", "listing", "reconcile", "rotation", "secret", "upstream"},
+	"file":           {"entry", "format", "reconcile", "rotation", "secret", "upstream"},
+	"kubernetes":     {"entry", "format", "reconcile", "rotation", "secret", "upstream"},
+	"secretsmanager": {"entry", "format", "reconcile", "rotation", "secret", "upstream"},
+	"vault":          {"entry", "format", "reconcile", "rotation", "secret", "upstream"},
 	"iam":            {"reconcile", "rotation", "secret", "upstream"},
 	"logs":           {"reconcile", "rotation", "secret", "upstream"},
 
 	"sweep": {"condition", "listing", "pace", "reconcile", "rotation", "trace"},
 
-	"config":  {"entry", "schema", "secret"},
+	"config":  {"entry", "format", "schema", "secret"},
 	"event":   {"rotation"},
 	"webhook": {"event", "secret"},
 
@@ -61,7 +62,7 @@ var packages = map[string][]string{
 	"demo":     {"emulator", "event/sample", "reconcile", "rotation", "secret"},
 
 	// Used by tests alone.
-	"storetest":           {"reconcile", "secret"},
+	"storetest":           {"format", "reconcile", "secret"},
 	"upstream/benttest":   {"reconcile"},
 	"kubernetes/kubetest": {"storetest"},
 	"vault/vaulttest":     {"storetest"},

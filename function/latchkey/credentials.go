@@ -7,6 +7,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/file"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/logs"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -107,13 +108,17 @@ func conditionOf(c *config.Condition) *reconcile.Condition {
 
 // store builds one store, and the consumers that it restarts.
 func (b *credentialBuilder) store(c config.Credential, s config.Store) (reconcile.Store, reconcile.Consumers) {
-	owner := b.cfg.Owner
+	owner, form := b.cfg.Owner, b.form(c, s.Format)
 	switch {
 	case s.CodeEngine != nil:
-		st := b.codeengine.Store(codeengine.StoreConfig{
-			Project: s.CodeEngine.Project, Region: s.CodeEngine.Region, Secret: s.CodeEngine.Secret, Entry: s.CodeEngine.Entry,
+		cfg := codeengine.StoreConfig{
+			Project: s.CodeEngine.Project, Region: s.CodeEngine.Region, Secret: s.CodeEngine.Secret, Entry: s.CodeEngine.Entry, Form: form,
 			Owner: owner, Restart: codeengine.Restart{All: s.Restart.All, Names: s.Restart.Names},
-		})
+		}
+		if s.Format.Registry != "" {
+			cfg.Registry = &codeengine.Registry{Server: s.Format.Registry, Username: format.IBMUser}
+		}
+		st := b.codeengine.Store(cfg)
 		if consumers := st.Consumers(); consumers != nil {
 			return st, consumers
 		}
@@ -121,21 +126,38 @@ func (b *credentialBuilder) store(c config.Credential, s config.Store) (reconcil
 	case s.SecretsManager != nil:
 		sm := s.SecretsManager
 		return b.secrets().Store(secretsmanager.StoreConfig{
-			Instance: sm.Instance, Region: sm.Region, Group: sm.Group, Secret: sm.Name, Type: sm.Type, Entry: sm.Entry,
+			Instance: sm.Instance, Region: sm.Region, Group: sm.Group, Secret: sm.Name, Type: sm.Type, Entry: sm.Entry, Form: form,
 			Owner: owner, Expire: c.Rotation.Expire, Lock: sm.Lock, Credential: c.Name,
 		}), nil
 	case s.Kubernetes != nil:
-		st := b.stores.kubernetes(*s.Kubernetes, s.Restart, owner)
+		st := b.stores.kubernetes(*s.Kubernetes, s.Restart, owner, form)
 		if consumers := st.Consumers(); consumers != nil {
 			return st, consumers
 		}
 		return st, nil
 	case s.Vault != nil:
-		return b.stores.vault(*s.Vault, owner), nil
+		return b.stores.vault(*s.Vault, owner, form), nil
+	case s.File != nil && form != nil:
+		return file.NewText(s.File.Path, owner, form), nil
 	case s.File != nil:
 		return file.New(s.File.Path, owner), nil
 	}
 	panic("building the stores of " + c.Name + ": one has no kind that is known here")
+}
+
+// form returns the texts of a store's entries, or nil if it has the value alone.
+func (b *credentialBuilder) form(c config.Credential, f config.Format) *format.Form {
+	if f.Text == nil && len(f.More) == 0 {
+		return nil
+	}
+	form := &format.Form{First: f.Text, Facts: format.Facts{Credential: c.Name, Account: b.cfg.Account, Expire: c.Rotation.Expire}}
+	if p := c.Project; p != nil {
+		form.Facts.Project = format.Project{ID: p.ID, Name: p.Name, Region: p.Region}
+	}
+	for _, more := range f.More {
+		form.More = append(form.More, format.Entry{Name: more.Entry, Text: more.Text})
+	}
+	return form
 }
 
 func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -39,7 +40,7 @@ type vaultLogin struct {
 	jwt                                             config.VaultJWT
 }
 
-func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Restart, owner string) *kubernetes.Store {
+func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Restart, owner string, form *format.Form) *kubernetes.Store {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	client := c.clusters[s.Cluster()]
@@ -59,7 +60,7 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 		c.clusters[s.Cluster()] = client
 	}
 	return client.Store(kubernetes.StoreConfig{
-		Namespace: s.Namespace, Secret: s.Secret, Entry: s.Entry, Owner: owner,
+		Namespace: s.Namespace, Secret: s.Secret, Entry: s.Entry, Form: form, Owner: owner,
 		Restart: kubernetes.Restart{All: restart.All, Names: restart.Names},
 	})
 }
@@ -80,7 +81,7 @@ func checkKubeconfigs(env environment, cfg *config.Config) error {
 	return errors.Join(faults...)
 }
 
-func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
+func (c *storeClients) vault(s config.VaultStore, owner string, form *format.Form) *vault.Store {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	where := vaultLogin{address: s.Address, namespace: s.Namespace, caFile: s.CAFile, tokenEnv: s.Auth.TokenEnv, tokenFile: s.Auth.TokenFile}
@@ -100,7 +101,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string) *vault.Store {
 		}
 		c.vaults[where] = client
 	}
-	return client.Store(vault.StoreConfig{Mount: s.Mount, Path: s.Path, Entry: s.Entry, Owner: owner})
+	return client.Store(vault.StoreConfig{Mount: s.Mount, Path: s.Path, Entry: s.Entry, Form: form, Owner: owner})
 }
 
 // vaultHosts returns the names of the vaults in use. A vault may redirect to

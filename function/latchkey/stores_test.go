@@ -25,12 +25,12 @@ func TestWhatAStoreAbroadLacksIsSaidAtTheFirstLook(t *testing.T) {
 	cluster := config.KubernetesStore{Namespace: "tools", Secret: "logs", Entry: "KEY"}
 	vault := config.VaultStore{Address: server.URL, Mount: "secret", Path: "logs", Entry: "KEY"}
 	for says, st := range map[string]reconcile.Store{
-		"KUBECONFIG_EAST is not set": a.kubernetes(with(cluster, func(s *config.KubernetesStore) { s.KubeconfigEnv = "KUBECONFIG_EAST" }), config.Restart{}, "prod"),
-		empty + " is empty":          a.kubernetes(with(cluster, func(s *config.KubernetesStore) { s.KubeconfigFile = empty }), config.Restart{}, "prod"),
-		"VAULT_LOGIN is not set":     a.vault(with(vault, func(s *config.VaultStore) { s.Auth.TokenEnv = "VAULT_LOGIN" }), "prod"),
+		"KUBECONFIG_EAST is not set": a.kubernetes(with(cluster, func(s *config.KubernetesStore) { s.KubeconfigEnv = "KUBECONFIG_EAST" }), config.Restart{}, "prod", nil),
+		empty + " is empty":          a.kubernetes(with(cluster, func(s *config.KubernetesStore) { s.KubeconfigFile = empty }), config.Restart{}, "prod", nil),
+		"VAULT_LOGIN is not set":     a.vault(with(vault, func(s *config.VaultStore) { s.Auth.TokenEnv = "VAULT_LOGIN" }), "prod", nil),
 		"no such file": a.vault(with(vault, func(s *config.VaultStore) {
 			s.Auth.AppRole = &config.VaultAppRole{Mount: "approle", RoleID: "r", SecretIDFile: empty + "-not"}
-		}), "prod"),
+		}), "prod", nil),
 	} {
 		_, err := st.Read(t.Context())
 		if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), says) {
@@ -54,7 +54,7 @@ func TestAVaultsAuthorityIsReadWhenItIsNeeded(t *testing.T) {
 	} {
 		st := a.vault(config.VaultStore{
 			Address: server.URL, CAFile: caFile, Mount: "secret", Path: "logs", Entry: "KEY", Auth: config.VaultAuth{TokenFile: token},
-		}, "prod")
+		}, "prod", nil)
 		_, err := st.Read(t.Context())
 		if err == nil || !strings.Contains(err.Error(), says) || (caFile != "") != errors.Is(err, reconcile.ErrRefused) {
 			t.Errorf("with caFile %q: error %v; want one that says %q", caFile, err, says)
@@ -67,11 +67,11 @@ func TestStoresOfOneVaultOrClusterShareItsClient(t *testing.T) {
 	for _, path := range []string{"one", "two"} {
 		// Each entry of a config has values of its own.
 		role := &config.VaultAppRole{Mount: "approle", RoleID: "r", SecretIDEnv: "ID"}
-		a.vault(config.VaultStore{Address: "https://v", Mount: "secret", Path: path, Entry: "K", Auth: config.VaultAuth{AppRole: role}}, "prod")
-		a.kubernetes(config.KubernetesStore{Namespace: path, Secret: "s", Entry: "K"}, config.Restart{}, "prod")
+		a.vault(config.VaultStore{Address: "https://v", Mount: "secret", Path: path, Entry: "K", Auth: config.VaultAuth{AppRole: role}}, "prod", nil)
+		a.kubernetes(config.KubernetesStore{Namespace: path, Secret: "s", Entry: "K"}, config.Restart{}, "prod", nil)
 	}
-	a.vault(config.VaultStore{Address: "https://v", Mount: "secret", Path: "one", Entry: "K", Auth: config.VaultAuth{TokenEnv: "T"}}, "prod")
-	a.kubernetes(config.KubernetesStore{KubeconfigEnv: "A", Namespace: "one", Secret: "s", Entry: "K"}, config.Restart{}, "prod")
+	a.vault(config.VaultStore{Address: "https://v", Mount: "secret", Path: "one", Entry: "K", Auth: config.VaultAuth{TokenEnv: "T"}}, "prod", nil)
+	a.kubernetes(config.KubernetesStore{KubeconfigEnv: "A", Namespace: "one", Secret: "s", Entry: "K"}, config.Restart{}, "prod", nil)
 	if len(a.vaults) != 2 || len(a.clusters) != 2 {
 		t.Errorf("%d vaults and %d clusters, want 2 and 2", len(a.vaults), len(a.clusters))
 	}

@@ -106,7 +106,7 @@ func (a *apps) wanted(app *codeenginev2.App) bool {
 	return a.store.cfg.Restart.All && a.refers(app) || slices.Contains(a.store.cfg.Restart.Names, kind+text(app.Name))
 }
 
-// refers reports whether the app reads the entry from its environment.
+// refers reports whether the app reads one of the entries from its environment.
 func (a *apps) refers(app *codeenginev2.App) bool {
 	return slices.ContainsFunc(app.RunEnvVariables, func(v codeenginev2.EnvVar) bool {
 		if text(v.Reference) != a.store.cfg.Secret {
@@ -116,7 +116,7 @@ func (a *apps) refers(app *codeenginev2.App) bool {
 		case codeenginev2.EnvVar_Type_SecretFullReference:
 			return true
 		case codeenginev2.EnvVar_Type_SecretKeyReference:
-			return text(v.Key) == a.store.cfg.Entry
+			return slices.Contains(a.store.cfg.Form.Names(a.store.cfg.Entry), text(v.Key))
 		}
 		return false
 	})

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -25,13 +25,17 @@ type StoreConfig struct {
 	Region  string
 	Secret  string
 	Entry   string
+	// Form is the texts of the entries. If nil, the entry is the value alone.
+	Form *format.Form
+	// Registry makes the secret one of the format registry. Entry is then RegistryEntry.
+	Registry *Registry
 	// Owner is the owner of an entry that names none.
 	Owner string
 	// Restart selects the apps that Consumers lists. The zero value selects none.
 	Restart Restart
 }
 
-// Store is one entry of a generic secret. A write replaces the whole secret on
+// Store is one entry of a generic secret, or a secret of the format registry. A write replaces the whole secret on
 // condition of its entity tag, and keeps all other data.
 type Store struct {
 	client *Client
@@ -45,6 +49,7 @@ type Store struct {
 // the read before it, which saves a second read. The tag makes this safe.
 type snapshot struct {
 	tag  string
+	kind string // its format
 	data map[string]secret.Value
 }
 
@@ -116,15 +121,20 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 	return snapshotOf(doing, got)
 }
 
+// expect returns an error if the secret has another format than the store's.
+func (s *Store) expect(doing string, snap *snapshot) error {
+	if snap.kind != s.kind() {
+		return fmt.Errorf("%s: %w: its format is %q, not %s", doing, reconcile.ErrRefused, snap.kind, s.kind())
+	}
+	return nil
+}
+
 func snapshotOf(doing string, got *codeenginev2.Secret) (*snapshot, error) {
 	// Without a tag the secret would look like an absent one.
 	if got == nil || text(got.EntityTag) == "" {
 		return nil, upstream.Incomplete(doing, "entity tag")
 	}
-	if format := text(got.Format); format != codeenginev2.Secret_Format_Generic {
-		return nil, fmt.Errorf("%s: %w: its format is %q, not generic", doing, reconcile.ErrRefused, format)
-	}
-	snap := &snapshot{tag: *got.EntityTag, data: make(map[string]secret.Value, len(got.Data))}
+	snap := &snapshot{tag: *got.EntityTag, kind: text(got.Format), data: make(map[string]secret.Value, len(got.Data))}
 	for name, value := range got.Data {
 		snap.data[name] = secret.New(value)
 	}
@@ -146,7 +156,7 @@ func (s *Store) listed(ctx context.Context) *snapshot {
 	return all[s.cfg.Secret]
 }
 
-// list returns the generic secrets of the project by name.
+// list returns the secrets of the project by name.
 func (s *Store) list(ctx context.Context) (map[string]*snapshot, error) {
 	doing := fmt.Sprintf("listing the secrets of project %s in %s", s.cfg.Project, s.cfg.Region)
 	api, project, err := s.open(ctx)
@@ -206,12 +216,26 @@ func (s *Store) blame(ctx context.Context, doing, project string, err error) err
 
 func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
 	e := reconcile.Entry{Revision: snap.tag}
-	value := snap.data[s.cfg.Entry]
-	if value.Empty() {
+	if err := s.expect(s.doing("reading"), snap); err != nil {
+		return reconcile.Entry{}, err
+	}
+	if r := s.cfg.Registry; r != nil {
+		m := r.metadata(snap.data)
+		if e.Value = r.value(snap.data, m); e.Value.Empty() {
+			return e, fmt.Errorf("%s: %w", s.doing("reading"), reconcile.ErrNotFound)
+		}
+		e.KeyID, e.Owner = m.KeyID, m.Owner
+		return e, nil
+	}
+	m := entry.FromCompanions(s.cfg.Entry, func(name string) string { return snap.data[name].Expose() })
+	value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value { return snap.data[name] })
+	switch {
+	case err != nil:
+		return e, fmt.Errorf("%s: %w: %w", s.doing("reading"), reconcile.ErrRefused, err)
+	case value.Empty():
 		return e, fmt.Errorf("%s: entry %s: %w", s.doing("reading"), s.cfg.Entry, reconcile.ErrNotFound)
 	}
 	e.Value = value
-	m := entry.FromCompanions(s.cfg.Entry, func(name string) string { return snap.data[name].Expose() })
 	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
 	return e, nil
 }
@@ -230,22 +254,18 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	if err := s.put(data, e); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	body := &codeenginev2.SecretDataGenericSecretData{}
-	for name, value := range data {
-		body.SetProperty(name, core.StringPtr(value.Expose()))
-	}
-	format := core.StringPtr(codeenginev2.Secret_Format_Generic)
+	body, kind := s.body(data), core.StringPtr(s.kind())
 	var resp *core.DetailedResponse
 	if revision == "" {
 		_, resp, err = api.CreateSecretWithContext(ctx, &codeenginev2.CreateSecretOptions{
-			ProjectID: &project, Name: &s.cfg.Secret, Format: format, Data: body,
+			ProjectID: &project, Name: &s.cfg.Secret, Format: kind, Data: body,
 		})
 	} else {
 		_, resp, err = api.ReplaceSecretWithContext(ctx, &codeenginev2.ReplaceSecretOptions{
-			ProjectID: &project, Name: &s.cfg.Secret, IfMatch: &revision, Format: format, Data: body,
+			ProjectID: &project, Name: &s.cfg.Secret, IfMatch: &revision, Format: kind, Data: body,
 		})
 	}
-	err = fault(ctx, doing, resp, err, slices.Collect(maps.Values(data))...)
+	err = fault(ctx, doing, resp, err, format.Hidden(e.Value, data)...)
 	err = s.blame(ctx, doing, project, err)
 	if !errors.Is(err, reconcile.ErrNotFound) {
 		return err
@@ -264,11 +284,19 @@ func (s *Store) put(data map[string]secret.Value, e reconcile.Entry) error {
 	if len(e.Value.Expose()) > longestValue {
 		return fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
 	}
-	companions, err := entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}.Companions(s.cfg.Entry)
+	if r := s.cfg.Registry; r != nil {
+		r.put(data, e, s.cfg.Owner)
+		return nil
+	}
+	texts, m, err := s.cfg.Form.Write(s.cfg.Entry, entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}, e.Value)
+	if err != nil {
+		return fmt.Errorf("%w: %w", reconcile.ErrRefused, err)
+	}
+	companions, err := m.Companions(s.cfg.Entry)
 	if err != nil {
 		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
 	}
-	data[s.cfg.Entry] = e.Value
+	maps.Copy(data, texts)
 	for name, text := range companions {
 		data[name] = secret.New(text)
 	}
@@ -294,6 +322,9 @@ func (s *Store) neighbours(ctx context.Context, doing, revision string) (map[str
 		if err != nil {
 			return nil, err
 		}
+	}
+	if err := s.expect(doing, snap); err != nil {
+		return nil, err
 	}
 	if snap.tag != revision {
 		return nil, fmt.Errorf("%s: %w: it is no longer at revision %s", doing, reconcile.ErrConflict, revision)

@@ -38,6 +38,13 @@ func TestStoreKeepsTheContract(t *testing.T) {
 			}})
 		})
 	}
+	t.Run("with several entries in formats of their own", func(t *testing.T) {
+		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
+			w := newWorld(t, emulator.Options{})
+			w.form = storetest.Form(true)
+			return w.place()
+		}})
+	})
 }
 
 func (w *world) place() storetest.Location {

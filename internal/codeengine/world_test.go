@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -35,6 +36,7 @@ type world struct {
 	http *http.Client
 	// patience of clients that are made later; zero is a millisecond.
 	patience time.Duration
+	form     *format.Form // of stores that are made later
 }
 
 func newWorld(t *testing.T, opts emulator.Options) *world {
@@ -63,7 +65,7 @@ func (w *world) client() *codeengine.Client {
 
 // store is one in the project team-a.
 func (w *world) store(change ...func(*codeengine.StoreConfig)) *codeengine.Store {
-	cfg := codeengine.StoreConfig{Project: w.team().ID, Region: region, Secret: secretName, Entry: entryName, Owner: "prod"}
+	cfg := codeengine.StoreConfig{Project: w.team().ID, Region: region, Secret: secretName, Entry: entryName, Form: w.form, Owner: "prod"}
 	for _, f := range change {
 		f(&cfg)
 	}

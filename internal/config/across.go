@@ -51,6 +51,7 @@ func (d *decoder) across(c *Config, f draft) {
 		d.checkMany(e)
 		d.checkServiceID(e, serviceIDs)
 		d.checkIdentity(e, f.entries, given)
+		d.checkFormats(c, e)
 		d.checkLocations(e, locations)
 	}
 	if complete {
@@ -173,7 +174,11 @@ func (e *Entry) example() string {
 // without expressions, in the whole config.
 func (d *decoder) checkLocations(e *entryDraft, locations map[string]string) {
 	own := map[string]value{}
+	var all []storeTemplate
 	for _, s := range e.stores {
+		all = append(all, s.each()...)
+	}
+	for _, s := range all {
 		at, where, ok := s.sourceLocation()
 		if !ok {
 			continue

@@ -182,6 +182,7 @@ type Store struct {
 	File           *FileStore
 	Kubernetes     *KubernetesStore
 	Vault          *VaultStore
+	Format         Format
 	Restart        Restart
 	Required       bool // false: a failure of this store does not stop the others; default true
 	ReadBack       bool // read the value after publishing and compare it; default false
@@ -222,6 +223,8 @@ type Credential struct {
 	// region for a forEach entry, the parameters that it reads for a with entry,
 	// and is nil otherwise.
 	With map[string]string
+	// Project is that of a forEach entry.
+	Project *Project
 	// ServiceID is the ID of a service ID that latchkey does not own; the next four
 	// fields are then empty.
 	ServiceID     string

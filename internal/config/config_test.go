@@ -96,6 +96,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		Name:          "logs-sender/" + project,
 		Entry:         "logs-sender",
 		With:          map[string]string{"project": project, "region": "us-south"},
+		Project:       &Project{ID: project, Name: "team-blue", Region: "us-south", Status: "active"},
 		ServiceIDName: "logs-sender-team-blue",
 		OwnName:       "logs-sender-team-blue-1a2b3c4d",
 		Description:   "Sends the logs of team-blue to Cloud Logs",

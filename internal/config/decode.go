@@ -290,9 +290,12 @@ func (d *decoder) stores(v value) (ss []storeTemplate) {
 			}},
 			field{"required", false, func(v value) { s.required = d.truth(v) }},
 			field{"readBack", false, func(v value) { s.readBack = d.truth(v) }},
+			field{"format", false, func(v value) { s.format = d.format(v) }},
+			field{"entries", false, func(v value) { s.entries = d.entries(v) }},
 		)
 		d.exactlyOne(o, "codeEngine", "secretsManager", "file", "kubernetes", "vault")
 		d.restarts(&s, restart)
+		d.formats(&s, o)
 		ss = append(ss, s)
 	})
 	switch {
@@ -311,7 +314,7 @@ func (d *decoder) codeEngine(v value) *codeEngineTemplate {
 		field{"project", true, func(v value) { c.project = d.template(v, entry.CheckProject) }},
 		field{"region", false, func(v value) { c.region = d.template(v, entry.CheckRegion) }},
 		field{"secret", true, func(v value) { c.secret = d.template(v, entry.CheckSecret) }},
-		field{"entry", true, func(v value) { c.entry = d.template(v, entry.CheckEntry) }},
+		field{"entry", false, func(v value) { c.entry = d.template(v, entry.CheckEntry) }}, // required by registry
 	)
 	return c
 }

@@ -27,6 +27,9 @@ func (c *Config) Describe() (lines []string) {
 	for _, e := range c.Entries {
 		r := e.Rotation
 		say("%s: rotation after %s, expire %s, overlap %s, onLeak %s, onDisabled %s", e.Name, Days(r.After), Days(r.Expire), Days(r.Overlap), r.OnLeak, r.OnDisabled)
+		for _, f := range e.formats() {
+			say("%s: %s", e.Name, f)
+		}
 	}
 	n := c.Needs()
 	for _, v := range n.Variables {

@@ -61,6 +61,8 @@ type storeTemplate struct {
 	kubernetes     *kubernetesTemplate
 	vault          *vaultTemplate
 	restart        restartTemplate
+	format         formatTemplate
+	entries        []furtherTemplate
 	readBack       bool
 	required       bool
 }
@@ -110,6 +112,7 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		Name:          name,
 		Entry:         e.Name,
 		With:          with,
+		Project:       in.Project,
 		ServiceID:     e.given,
 		ServiceIDName: x.text(e.serviceID),
 		Description:   x.text(e.description),
@@ -242,11 +245,13 @@ func (x *expansion) stores(project *Project) (ss []Store) {
 		default:
 			panic("expanding " + t.at.path + ": a store of a kind that is not known here")
 		}
-		where := location(s, project)
-		if first, ok := taken[where]; ok && x.err == nil {
-			x.fail(t.at, fmt.Errorf("%s is already the location of stores[%d]", where, first))
+		s.Format = x.format(t)
+		for _, where := range locations(s, project) {
+			if first, ok := taken[where]; ok && x.err == nil {
+				x.fail(t.at, fmt.Errorf("%s is already the location of stores[%d]", where, first))
+			}
+			taken[where] = i
 		}
-		taken[where] = i
 		ss = append(ss, s)
 	}
 	return ss

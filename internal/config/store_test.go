@@ -82,8 +82,8 @@ func TestFaultsOfStoresOutsideOfIBMCloud(t *testing.T) {
 		"kubernetes: {secret: a}": {
 			"7: credentials[0].stores[0].kubernetes.namespace: is missing", "7: credentials[0].stores[0].kubernetes.entry: is missing"},
 		"kubernetes: {preset: log-agent}": {`7: credentials[0].stores[0].kubernetes.preset: "log-agent" must be logs-agent`},
-		"kubernetes: {preset: logs-agent, namespace: A, entry: .dockerconfigjson}": {
-			`7: credentials[0].stores[0].kubernetes.namespace: "A" must be a namespace`, `7: credentials[0].stores[0].kubernetes.entry: ".dockerconfigjson" must be an entry`},
+		"kubernetes: {preset: logs-agent, namespace: A, entry: .config}": {
+			`7: credentials[0].stores[0].kubernetes.namespace: "A" must be a namespace`, `7: credentials[0].stores[0].kubernetes.entry: ".config" must be an entry`},
 		"kubernetes: {preset: logs-agent, kubeconfigEnv: hunter2}":                                                        {"7: credentials[0].stores[0].kubernetes.kubeconfigEnv: the value (not repeated here)"},
 		"kubernetes: {preset: logs-agent, kubeconfigEnv: KUBECONFIG, kubeconfigFile: /k}":                                 {"7: credentials[0].stores[0].kubernetes.kubeconfigFile: kubeconfigEnv and kubeconfigFile cannot be combined"},
 		"kubernetes: {preset: logs-agent, context: east}":                                                                 {"7: credentials[0].stores[0].kubernetes.context: needs kubeconfigEnv or kubeconfigFile"},

@@ -82,7 +82,7 @@ var agreement = map[string]field{
 	"kubernetes.secret": kube("secret", func(c *kubernetes.StoreConfig, s string) { c.Secret = s }, objects),
 	"kubernetes.entry": kube("entry", func(c *kubernetes.StoreConfig, s string) { c.Entry = s }, field{
 		good: []string{"K", "IAM_API_KEY", "a.b-c", "KEY_ID", a63},
-		bad:  []string{"", ".dockerconfigjson", "_a", "a-", "a b", "a/b", a63 + "a"},
+		bad:  []string{"", ".config", "_a", "a-", "a b", "a/b", a63 + "a"},
 	}),
 	"restart[0]": {
 		config: func(name string) string {

@@ -14,6 +14,7 @@
 //	created.latchkey.dev/IAM_API_KEY  IAM's created_at of the key, RFC 3339
 //	iam-id.latchkey.dev/IAM_API_KEY   the service ID's IAM ID
 //	owner.latchkey.dev/IAM_API_KEY    the installation that wrote it
+//	entries.latchkey.dev/IAM_API_KEY  further entries with the same key, if there are any
 package entry
 
 import (
@@ -21,6 +22,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -39,6 +41,9 @@ type Metadata struct {
 	Owner   string    `json:"owner"`
 	Created time.Time `json:"created"`
 	IAMID   string    `json:"iam_id"`
+	// Entries are the names of the further entries of the same secret that hold the
+	// key, separated by commas.
+	Entries string `json:"entries,omitempty"`
 }
 
 // Encode returns the metadata as one line of JSON.
@@ -86,21 +91,34 @@ const domain = ".latchkey.dev/"
 // Annotations returns the annotations to set on a Kubernetes Secret for the
 // entry with the given name.
 func (m Metadata) Annotations(name string) map[string]string {
-	return map[string]string{
+	name = annotated(name)
+	all := map[string]string{
 		"key-id" + domain + name:  m.KeyID,
 		"created" + domain + name: m.Created.UTC().Format(time.RFC3339),
 		"iam-id" + domain + name:  m.IAMID,
 		"owner" + domain + name:   m.Owner,
 	}
+	if m.Entries != "" {
+		all[EntriesAnnotation(name)] = m.Entries
+	}
+	return all
 }
+
+// EntriesAnnotation returns the name of the annotation for the further entries of the
+// entry with the given name. A Secret without further entries lacks it.
+func EntriesAnnotation(name string) string { return "entries" + domain + annotated(name) }
+
+// annotated returns an entry's name as it stands in the name of an annotation.
+func annotated(name string) string { return strings.TrimPrefix(name, ".") }
 
 // FromAnnotations reads the annotations of the entry with the given name.
 // Created is zero if its annotation is missing or not a time.
 func FromAnnotations(name string, annotations map[string]string) Metadata {
+	name = annotated(name)
 	m := Metadata{
 		KeyID: annotations["key-id"+domain+name],
 		IAMID: annotations["iam-id"+domain+name],
-		Owner: annotations["owner"+domain+name],
+		Owner: annotations["owner"+domain+name], Entries: annotations[EntriesAnnotation(name)],
 	}
 	m.Created, _ = time.Parse(time.RFC3339, annotations["created"+domain+name])
 	return m

@@ -137,12 +137,17 @@ func CheckNamespace(s string) error { return namespace.check(s) }
 var namespace = newRule(`[a-z0-9]([-a-z0-9]*[a-z0-9])?`, 63,
 	"a namespace: lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
 
+// DockerConfig is the entry of a Kubernetes Secret from which images are pulled.
+//
+// Source: https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets
+const DockerConfig = ".dockerconfigjson"
+
 // CheckKubernetesEntry accepts an entry of a Kubernetes Secret. It becomes part
 // of an annotation's name, which has stricter rules than a key of a Secret's
-// data.
+// data. Only DockerConfig may start with a dot.
 func CheckKubernetesEntry(s string) error { return kubernetesEntry.check(s) }
 
-var kubernetesEntry = newRule(`[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?`, 63,
+var kubernetesEntry = newRule(`\.dockerconfigjson|[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?`, 63,
 	"an entry of a Secret: letters, digits and ._- , at most 63, a letter or digit at both ends")
 
 // CheckWorkload accepts a workload of a Kubernetes cluster by its kind and name.

@@ -15,6 +15,14 @@
 //
 // The last file replaces the first by a rename, so a reader never sees partial
 // content. The next read removes a file that a crash left behind.
+//
+// With a form the file is the text of the form, and a file beside it describes the key:
+//
+//	kafka.properties           apikey=…
+//	kafka.properties.latchkey  {"key_id": "ApiKey-…", "iam_id": "iam-ServiceId-…", "created": "…", "owner": "…"}
+//
+// The description is replaced first. After a crash in between, it names the new key, and
+// the text does not fit it, so the next run repairs the text.
 package file
 
 import (
@@ -35,18 +43,27 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Store is one file.
-type Store struct{ path, owner string }
+type Store struct {
+	path, owner string
+	form        *format.Form // nil: the JSON object
+}
 
 var _ reconcile.Store = (*Store)(nil)
 
 // New returns the store at path. The owner is written for an entry that has no
 // owner.
 func New(path, owner string) *Store { return &Store{path: path, owner: owner} }
+
+// NewText returns the store of a text at path. The form has no further entries.
+func NewText(path, owner string, form *format.Form) *Store {
+	return &Store{path: path, owner: owner, form: form}
+}
 
 // Name returns file:<path>.
 func (s *Store) Name() string { return "file:" + s.path }
@@ -99,7 +116,11 @@ func encode(v any) ([]byte, error) {
 func (s *Store) doing(verb string) string { return verb + " " + s.path }
 
 func (s *Store) check() error {
-	return entry.Check(reconcile.ErrRefused, entry.Name{What: "path", Text: s.path, Rule: entry.CheckFile})
+	path := s.path
+	if s.form != nil {
+		path = s.description() // the longer one
+	}
+	return entry.Check(reconcile.ErrRefused, entry.Name{What: "path", Text: path, Rule: entry.CheckFile})
 }
 
 // Read returns the entry. It returns an error if the file can't be replaced, so
@@ -125,21 +146,35 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	if err != nil {
 		return reconcile.Entry{Revision: revision}, err
 	}
-	value := content.text(fieldValue)
-	switch raw := string(content[fieldValue]); {
-	case value == "" && raw != "" && raw != "null" && raw != `""`:
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: its %s is not a text", doing, reconcile.ErrRefused, fieldValue)
-	case value == "":
-		return reconcile.Entry{Revision: revision}, fmt.Errorf("%s: %w: the file has no %s", doing, reconcile.ErrNotFound, fieldValue)
-	}
+	return s.entry(doing, revision, content)
+}
+
+// entry returns the entry in the file's content.
+func (s *Store) entry(doing, revision string, content fields) (reconcile.Entry, error) {
 	e := reconcile.Entry{
-		KeyID: content.text(fieldKeyID), Value: secret.New(value), IAMID: content.text(fieldIAMID),
+		KeyID: content.text(fieldKeyID), IAMID: content.text(fieldIAMID),
 		Owner: content.text(fieldOwner), Revision: revision,
 	}
 	if at, err := time.Parse(time.RFC3339Nano, content.text(fieldCreated)); err == nil {
 		e.Created = at
 	}
+	value := secret.New(content.text(fieldValue))
+	switch raw := string(content[fieldValue]); {
+	case value.Empty() && raw != "" && raw != "null" && raw != `""`:
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: its %s is not a text", doing, reconcile.ErrRefused, fieldValue)
+	case value.Empty():
+		return reconcile.Entry{Revision: revision}, fmt.Errorf("%s: %w: the file has no %s", doing, reconcile.ErrNotFound, fieldValue)
+	}
+	var err error
+	e.Value, err = s.form.Read(s.path, metadata(e), func(string) secret.Value { return value })
+	if err != nil {
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+	}
 	return e, nil
+}
+
+func metadata(e reconcile.Entry) entry.Metadata {
+	return entry.Metadata{KeyID: e.KeyID, Owner: e.Owner, Created: e.Created, IAMID: e.IAMID}
 }
 
 // longest is the size limit of a key file.
@@ -148,45 +183,61 @@ const longest = 1 << 20
 // load returns the file's revision and content, or ErrNotFound if the directory
 // exists and the file does not.
 func (s *Store) load(doing string) (revision string, content fields, err error) {
-	// O_NOFOLLOW, because a rename would replace a link, not its target.
-	// O_NONBLOCK, because opening a pipe would wait for a writer.
-	f, err := os.OpenFile(s.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, derr := os.Stat(filepath.Dir(s.path)); derr != nil {
-			return "", nil, fmt.Errorf("%s: %w: the directory does not exist", doing, reconcile.ErrRefused)
-		}
-		return "", nil, fmt.Errorf("%s: %w", doing, reconcile.ErrNotFound)
-	case err != nil:
-		return "", nil, sortError(doing, err)
+	if s.form != nil {
+		return s.loadText(doing)
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	data, err := load(doing, s.path)
 	if err != nil {
-		return "", nil, sortError(doing, err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", nil, fmt.Errorf("%s: %w: it is not a regular file", doing, reconcile.ErrRefused)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", nil, fmt.Errorf("%s: %w: its mode is %04o, which gives other users access; it must be 0600", doing, reconcile.ErrRefused, mode)
-	}
-	if uid, foreign := foreignOwner(info, os.Geteuid()); foreign {
-		return "", nil, fmt.Errorf("%s: %w: it belongs to user %d, who can change it; latchkey runs as user %d", doing, reconcile.ErrRefused, uid, os.Geteuid())
-	}
-	data, err := io.ReadAll(io.LimitReader(f, longest+1))
-	if err != nil {
-		return "", nil, sortError(doing, err)
-	}
-	if len(data) > longest {
-		return "", nil, fmt.Errorf("%s: %w: it is longer than %d bytes", doing, reconcile.ErrRefused, longest)
+		return "", nil, err
 	}
 	if err := json.Unmarshal(data, &content); err != nil || content == nil {
 		// The decoder's error may quote the content.
 		return "", nil, fmt.Errorf("%s: %w: it is not a JSON object", doing, reconcile.ErrRefused)
 	}
+	return hash(data), content, nil
+}
+
+func hash(data []byte) string {
 	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), content, nil
+	return hex.EncodeToString(sum[:])
+}
+
+// load returns the content of a file that only this user can access.
+func load(doing, path string) ([]byte, error) {
+	// O_NOFOLLOW, because a rename would replace a link, not its target.
+	// O_NONBLOCK, because opening a pipe would wait for a writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, derr := os.Stat(filepath.Dir(path)); derr != nil {
+			return nil, fmt.Errorf("%s: %w: the directory does not exist", doing, reconcile.ErrRefused)
+		}
+		return nil, fmt.Errorf("%s: %w", doing, reconcile.ErrNotFound)
+	case err != nil:
+		return nil, sortError(doing, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, sortError(doing, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: it is not a regular file", doing, reconcile.ErrRefused)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s: %w: its mode is %04o, which gives other users access; it must be 0600", doing, reconcile.ErrRefused, mode)
+	}
+	if uid, foreign := foreignOwner(info, os.Geteuid()); foreign {
+		return nil, fmt.Errorf("%s: %w: it belongs to user %d, who can change it; latchkey runs as user %d", doing, reconcile.ErrRefused, uid, os.Geteuid())
+	}
+	data, err := io.ReadAll(io.LimitReader(f, longest+1))
+	if err != nil {
+		return nil, sortError(doing, err)
+	}
+	if len(data) > longest {
+		return nil, fmt.Errorf("%s: %w: it is longer than %d bytes", doing, reconcile.ErrRefused, longest)
+	}
+	return data, nil
 }
 
 // Publish writes the entry if the file still has the revision.
@@ -213,6 +264,33 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	if now != revision {
 		return fmt.Errorf("%s: %w", doing, reconcile.ErrConflict)
 	}
+	files, err := s.files(doing, e, content)
+	if err != nil {
+		return err
+	}
+	if err := reconcile.MayWrite(ctx); err != nil { // waiting for the lock takes time
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	}
+	for _, f := range files {
+		if err := replace(doing, f.path, f.content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// written is a file to write.
+type written struct {
+	path    string
+	content []byte
+}
+
+// files returns what a publication writes, in its order.
+func (s *Store) files(doing string, e reconcile.Entry, content fields) ([]written, error) {
+	e.Owner = cmp.Or(e.Owner, s.owner)
+	if s.form != nil {
+		return s.textFiles(doing, e)
+	}
 	if content == nil {
 		content = fields{}
 	}
@@ -221,16 +299,18 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		content.set(fieldName, strings.TrimSuffix(base, filepath.Ext(base)))
 	}
 	content.set(fieldValue, e.Value.Expose())
-	content.set(fieldKeyID, e.KeyID)
-	content.set(fieldIAMID, e.IAMID)
-	content.set(fieldOwner, cmp.Or(e.Owner, s.owner))
-	content.set(fieldCreated, e.Created.UTC().Format(time.RFC3339Nano))
+	content.describe(e)
 	data, err := encode(content)
 	if err != nil {
-		return fmt.Errorf("%s: %w: encoding its other fields", doing, reconcile.ErrRefused)
+		return nil, fmt.Errorf("%s: %w: encoding its other fields", doing, reconcile.ErrRefused)
 	}
-	if err := reconcile.MayWrite(ctx); err != nil { // waiting for the lock takes time
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
-	}
-	return s.replace(doing, data)
+	return []written{{s.path, data}}, nil
+}
+
+// describe sets the fields that describe the key.
+func (f fields) describe(e reconcile.Entry) {
+	f.set(fieldKeyID, e.KeyID)
+	f.set(fieldIAMID, e.IAMID)
+	f.set(fieldOwner, e.Owner)
+	f.set(fieldCreated, e.Created.UTC().Format(time.RFC3339Nano))
 }

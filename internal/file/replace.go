@@ -57,17 +57,17 @@ func (s *Store) tryLock() (unlock func(), err error) {
 
 func (s *Store) lockFile() string { return s.path + ".lock" }
 
-// unfinished returns the path for the next content, which is written under the
-// lock. The path is fixed, so that the next process finds what a crash left.
-func (s *Store) unfinished() string {
-	return filepath.Join(filepath.Dir(s.path), "."+filepath.Base(s.path)+".unfinished")
+// unfinished returns the path for the next content of a file, which is written under
+// the lock. The path is fixed, so that the next process finds what a crash left.
+func unfinished(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".unfinished")
 }
 
 // sweep removes the unfinished file of a crash, because it holds a value. It does
 // nothing while another process writes, and ignores errors: the next writer
 // returns them.
 func (s *Store) sweep() {
-	if _, err := os.Lstat(s.unfinished()); err != nil {
+	if _, err := os.Lstat(unfinished(s.path)); err != nil {
 		return
 	}
 	unlock, err := s.tryLock()
@@ -75,12 +75,12 @@ func (s *Store) sweep() {
 		return
 	}
 	defer unlock()
-	_ = os.Remove(s.unfinished())
+	_ = os.Remove(unfinished(s.path))
 }
 
-// replace replaces the file's content by a rename. The caller holds the lock.
-func (s *Store) replace(doing string, content []byte) error {
-	next := s.unfinished()
+// replace replaces a file's content by a rename. The caller holds the lock.
+func replace(doing, path string, content []byte) error {
+	next := unfinished(path)
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return sortError(doing, err)
 	}
@@ -91,11 +91,11 @@ func (s *Store) replace(doing string, content []byte) error {
 	if err := fill(f, content); err != nil {
 		return sortError(doing, errors.Join(err, os.Remove(next)))
 	}
-	if err := os.Rename(next, s.path); err != nil {
+	if err := os.Rename(next, path); err != nil {
 		return sortError(doing, errors.Join(err, os.Remove(next)))
 	}
 	// Sync the directory, so that the rename survives a power failure.
-	dir, err := os.Open(filepath.Dir(s.path))
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
 	}

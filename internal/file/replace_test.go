@@ -39,10 +39,10 @@ func TestAFailedWriteLeavesNoValueBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := New(path, "prod")
-	if err := s.replace("writing", []byte("{}")); err == nil {
+	if err := replace("writing", s.path, []byte("{}")); err == nil {
 		t.Error("a file took the place of a directory")
 	}
-	if _, err := os.Lstat(s.unfinished()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(unfinished(s.path)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the unfinished content is still there: %v", err)
 	}
 }

@@ -31,7 +31,7 @@ func (s *Store) checkWritable(doing string) error {
 	if mounted(s.path) {
 		return fmt.Errorf("%s: %w: the file is a mount of its own, which a rename can't replace; mount its directory", doing, reconcile.ErrRefused)
 	}
-	for _, beside := range []string{s.lockFile(), s.unfinished()} {
+	for _, beside := range []string{s.lockFile(), unfinished(s.path)} {
 		if info, err := os.Lstat(beside); err == nil && !info.Mode().IsRegular() {
 			return fmt.Errorf("%s: %w: %s is in the way: it is not a regular file", doing, reconcile.ErrRefused, beside)
 		}

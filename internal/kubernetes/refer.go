@@ -23,7 +23,7 @@ func (w *workloads) refers(got *unstructured.Unstructured) bool {
 	return false
 }
 
-// environment reports whether a container has the entry in its environment.
+// environment reports whether a container has one of the entries in its environment.
 func (w *workloads) environment(container map[string]any) bool {
 	cfg := w.store.cfg
 	for _, v := range list(container, "envFrom") {
@@ -32,7 +32,7 @@ func (w *workloads) environment(container map[string]any) bool {
 		}
 	}
 	return slices.ContainsFunc(list(container, "env"), func(v map[string]any) bool {
-		return text(v, "valueFrom", "secretKeyRef", "name") == cfg.Secret && text(v, "valueFrom", "secretKeyRef", "key") == cfg.Entry
+		return text(v, "valueFrom", "secretKeyRef", "name") == cfg.Secret && slices.Contains(cfg.Form.Names(cfg.Entry), text(v, "valueFrom", "secretKeyRef", "key"))
 	})
 }
 

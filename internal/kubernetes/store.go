@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -23,6 +24,8 @@ type StoreConfig struct {
 	Namespace string
 	Secret    string
 	Entry     string
+	// Form is the texts of the entries. If nil, the entry is the value alone.
+	Form *format.Form
 	// Owner is written for an entry that has no owner.
 	Owner string
 	// Restart selects the workloads that Consumers lists. Zero is none.
@@ -116,7 +119,25 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 		return reconcile.Entry{}, fmt.Errorf("%s: %w: the Secret is immutable; replace it with a mutable one or configure another",
 			doing, reconcile.ErrRefused)
 	}
+	if kind, _, _ := unstructured.NestedString(got.Object, "type"); kind != s.kind() && kind != "" && s.kind() == dockerConfig {
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: its type is %s, and images are pulled with %s only; delete the Secret or configure another",
+			doing, reconcile.ErrRefused, kind, dockerConfig)
+	}
 	return s.entry(doing, got)
+}
+
+// The types of Secrets that latchkey creates.
+const (
+	opaque       = "Opaque"
+	dockerConfig = "kubernetes.io/dockerconfigjson"
+)
+
+// kind returns the type of the Secret.
+func (s *Store) kind() string {
+	if s.cfg.Entry == entry.DockerConfig {
+		return dockerConfig
+	}
+	return opaque
 }
 
 var dry = []string{metav1.DryRunAll}
@@ -124,7 +145,7 @@ var dry = []string{metav1.DryRunAll}
 // tryCreate checks with a dry run that the server would create the Secret.
 func (s *Store) tryCreate(ctx context.Context, api dynamic.ResourceInterface) error {
 	doing := s.doing("trying to create")
-	probe := s.object(map[string]any{}, map[string]any{s.cfg.Entry: base64.StdEncoding.EncodeToString([]byte("probe"))})
+	probe := s.object(map[string]any{}, map[string]any{s.cfg.Entry: base64.StdEncoding.EncodeToString([]byte("{}"))})
 	_, err := api.Create(ctx, probe, metav1.CreateOptions{DryRun: dry})
 	err = s.fault(ctx, doing, "create", err)
 	switch {
@@ -144,7 +165,7 @@ func (s *Store) noNamespace(doing string) error {
 
 func (s *Store) object(annotations, data map[string]any) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+		"apiVersion": "v1", "kind": "Secret", "type": s.kind(),
 		"metadata": map[string]any{"name": s.cfg.Secret, "namespace": s.cfg.Namespace, "annotations": annotations},
 		"data":     data,
 	}}
@@ -155,16 +176,24 @@ func (s *Store) entry(doing string, got *unstructured.Unstructured) (reconcile.E
 	if e.Revision == "" {
 		return e, fmt.Errorf("%s: %w: the answer has no resourceVersion", doing, reconcile.ErrUnavailable)
 	}
-	coded, _, _ := unstructured.NestedString(got.Object, "data", s.cfg.Entry)
-	value, err := base64.StdEncoding.DecodeString(coded)
-	if err != nil {
-		return e, fmt.Errorf("%s: entry %s: %w: its data is not base64", doing, s.cfg.Entry, reconcile.ErrUnavailable)
+	texts := map[string]secret.Value{}
+	for _, name := range s.cfg.Form.Names(s.cfg.Entry) {
+		coded, _, _ := unstructured.NestedString(got.Object, "data", name)
+		plain, err := base64.StdEncoding.DecodeString(coded)
+		if err != nil {
+			return e, fmt.Errorf("%s: entry %s: %w: its data is not base64", doing, name, reconcile.ErrUnavailable)
+		}
+		texts[name] = secret.New(string(plain))
 	}
-	if len(value) == 0 {
+	m := entry.FromAnnotations(s.cfg.Entry, got.GetAnnotations())
+	value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value { return texts[name] })
+	switch {
+	case err != nil:
+		return e, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+	case value.Empty():
 		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
 	}
-	e.Value = secret.New(string(value))
-	m := entry.FromAnnotations(s.cfg.Entry, got.GetAnnotations())
+	e.Value = value
 	e.KeyID, e.IAMID, e.Owner, e.Created = m.KeyID, m.IAMID, m.Owner, m.Created
 	return e, nil
 }
@@ -183,20 +212,29 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	case len(e.Value.Expose()) > longestData:
 		return fmt.Errorf("%s: entry %s: %w: the data of a Secret has at most %d bytes", doing, s.cfg.Entry, reconcile.ErrRefused, longestData)
 	}
-	coded := base64.StdEncoding.EncodeToString([]byte(e.Value.Expose()))
-	m := entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}
+	texts, m, err := s.cfg.Form.Write(s.cfg.Entry, entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}, e.Value)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+	}
 	annotations := map[string]any{}
 	for name, text := range m.Annotations(s.cfg.Entry) {
 		annotations[name] = text
 	}
-	data := map[string]any{s.cfg.Entry: coded}
+	data, hidden := map[string]any{}, format.Hidden(e.Value, texts)
+	for name, t := range texts {
+		coded := base64.StdEncoding.EncodeToString([]byte(t.Expose()))
+		data[name], hidden = coded, append(hidden, secret.New(coded))
+	}
 	if revision == "" {
 		_, err = api.Create(ctx, s.object(annotations, data), metav1.CreateOptions{})
-		err = s.fault(ctx, doing, "create", err, e.Value, secret.New(coded))
+		err = s.fault(ctx, doing, "create", err, hidden...)
 		if errors.Is(err, reconcile.ErrNotFound) {
 			return s.noNamespace(doing)
 		}
 		return err
+	}
+	if m.Entries == "" {
+		annotations[entry.EntriesAnnotation(s.cfg.Entry)] = nil // removes it
 	}
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations}, "data": data,
@@ -205,7 +243,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		return fmt.Errorf("%s: %w: encoding the patch", doing, reconcile.ErrRefused)
 	}
 	_, err = api.Patch(ctx, s.cfg.Secret, types.MergePatchType, patch, metav1.PatchOptions{})
-	err = s.fault(ctx, doing, "patch", err, e.Value, secret.New(coded))
+	err = s.fault(ctx, doing, "patch", err, hidden...)
 	if errors.Is(err, reconcile.ErrNotFound) {
 		return fmt.Errorf("%s: %w: the Secret was deleted since it was read", doing, reconcile.ErrConflict)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -31,6 +32,7 @@ type corner struct {
 	proxy     *storetest.Proxy
 	namespace string
 	now       time.Time
+	form      *format.Form // of stores that are made later
 }
 
 var namespaces atomic.Int32
@@ -57,7 +59,7 @@ func (k *corner) client() *kubernetes.Client {
 }
 
 func (k *corner) store(change ...func(*kubernetes.StoreConfig)) *kubernetes.Store {
-	cfg := kubernetes.StoreConfig{Namespace: k.namespace, Secret: kubernetes.LogsAgentSecret, Entry: kubernetes.LogsAgentEntry, Owner: "prod"}
+	cfg := kubernetes.StoreConfig{Namespace: k.namespace, Secret: kubernetes.LogsAgentSecret, Entry: kubernetes.LogsAgentEntry, Form: k.form, Owner: "prod"}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -154,15 +156,18 @@ func entry(n int) reconcile.Entry {
 
 // storeScenarios are what a store does in a cluster.
 func storeScenarios(t *testing.T, c *kubetest.Cluster) {
-	t.Run("it keeps the contract", func(t *testing.T) {
-		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
-			k := newCorner(t, c)
-			p := k.place()
-			// The namespace that does not exist would need rights of its own.
-			delete(p.Misnamed, "the namespace does not exist")
-			return p
-		}})
-	})
+	for way, form := range map[string]*format.Form{"": nil, " with several entries in formats of their own": storetest.Form(true)} {
+		t.Run("it keeps the contract"+way, func(t *testing.T) {
+			storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
+				k := newCorner(t, c)
+				k.form = form
+				p := k.place()
+				// The namespace that does not exist would need rights of its own.
+				delete(p.Misnamed, "the namespace does not exist")
+				return p
+			}})
+		})
+	}
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
 		"an entry is in the data and its metadata in annotations": annotated,
 		"an immutable Secret is refused before a key is made":     immutable,

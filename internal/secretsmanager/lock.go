@@ -153,7 +153,7 @@ func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 	// new lock comes first: if others replaced the version twice, it is refused
 	// and their lock stays.
 	if !over.cleared && !slices.ContainsFunc(all, func(l lock) bool { return s.own(l) && l.version == over.id }) {
-		err := s.addLock(ctx, api, id, over.id, s.entry(over).KeyID)
+		err := s.addLock(ctx, api, id, over.id, s.metadata(over).KeyID)
 		if errors.Is(err, reconcile.ErrRefused) {
 			err = s.moved(ctx, api, id, over, err)
 		}
@@ -293,7 +293,7 @@ func (s *Store) uses(ctx context.Context, api *sm.SecretsManagerV2, id string, l
 	if err != nil {
 		return false, absent(err)
 	}
-	return s.entry(snap).KeyID == keyID, nil
+	return s.metadata(snap).KeyID == keyID, nil
 }
 
 // absent turns ErrNotFound into success.

@@ -15,6 +15,7 @@ import (
 	"github.com/go-openapi/strfmt"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -42,15 +43,27 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	if len(e.Value.Expose()) > longestValue {
 		return fmt.Errorf("%s: %w: a value has up to %d bytes", doing, reconcile.ErrRefused, longestValue)
 	}
-	m := entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}
-	noted, err := m.Encode()
+	var p publication
+	p.texts, p.m, err = s.cfg.Form.Write(s.cfg.Entry, entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}, e.Value)
+	if err == nil {
+		p.noted, err = p.m.Encode()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
 	}
+	p.hidden = format.Hidden(e.Value, p.texts)
 	if revision == "" {
-		return s.create(ctx, api, e, m, noted)
+		return s.create(ctx, api, e, p)
 	}
-	return s.replace(ctx, api, e, m, noted, revision)
+	return s.replace(ctx, api, e, p, revision)
+}
+
+// publication is what a write sets.
+type publication struct {
+	texts  map[string]secret.Value // by entry; that of an arbitrary secret has no name
+	m      entry.Metadata
+	noted  string // m as it stands in the version's custom metadata
+	hidden []secret.Value
 }
 
 // expiry returns when an arbitrary secret with the key expires. Zero is never.
@@ -61,13 +74,13 @@ func (s *Store) expiry(e reconcile.Entry) time.Time {
 	return e.Created.Add(s.cfg.Expire).UTC()
 }
 
-func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, m entry.Metadata, noted string) error {
+func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, p publication) error {
 	group, err := s.group(ctx, api, "creating")
 	if err != nil {
 		return err
 	}
 	d := s.deed("creating", "secret.create", forWriting)
-	marks := map[string]any{s.markName(): noted}
+	marks := map[string]any{s.markName(): p.noted}
 	labels := []string{markName}
 	if owner := cmp.Or(e.Owner, s.cfg.Owner); len(owner) >= 2 && owner != markName {
 		labels = append(labels, owner)
@@ -77,7 +90,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 	switch s.cfg.Type {
 	case Arbitrary:
 		a := &sm.ArbitrarySecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
-			Labels: labels, VersionCustomMetadata: marks, Payload: core.StringPtr(e.Value.Expose())}
+			Labels: labels, VersionCustomMetadata: marks, Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose())}
 		if at := s.expiry(e); !at.IsZero() {
 			date := strfmt.DateTime(at)
 			a.ExpirationDate = &date
@@ -85,14 +98,14 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 		n = a
 	default:
 		data := map[string]any{}
-		if err := s.put(data, e.Value, m); err != nil {
+		if err := s.put(data, p); err != nil {
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
 		n = &sm.KVSecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
 			Labels: labels, VersionCustomMetadata: marks, Data: data}
 	}
 	got, resp, err := api.CreateSecretWithContext(ctx, &sm.CreateSecretOptions{SecretPrototype: n})
-	switch err = d.fault(ctx, resp, err, e.Value); {
+	switch err = d.fault(ctx, resp, err, p.hidden...); {
 	case errors.Is(err, reconcile.ErrNotFound):
 		s.client.forgetGroup(groupName{s.cfg.Instance, s.cfg.Group})
 		return fmt.Errorf("%s: %w: the instance or the secret group %q does not exist", d.doing, reconcile.ErrRefused, s.cfg.Group)
@@ -112,7 +125,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 		return nil
 	}
 	snap, err := s.version(ctx, api, "reading back", id, aliasCurrent, false)
-	if err == nil && s.entry(snap).KeyID == e.KeyID {
+	if err == nil && s.metadata(snap).KeyID == e.KeyID {
 		return s.lockNew(ctx, api, id, snap.id, e.KeyID)
 	}
 	return s.unlocked(err) // a version that followed is not ours to lock
@@ -134,7 +147,7 @@ func (c *Client) forgetGroup(name groupName) {
 	delete(c.groups, name)
 }
 
-func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, m entry.Metadata, noted, revision string) error {
+func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, p publication, revision string) error {
 	d := s.deed("writing", "secret-version.create", forWriting)
 	// The data of a kv secret must be read to be kept.
 	id, snap, err := s.current(ctx, api, "writing", s.cfg.Type == KeyValue)
@@ -146,18 +159,18 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 	case snap.id != revision:
 		return fmt.Errorf("%s: %w: it is no longer at version %s", d.doing, reconcile.ErrConflict, revision)
 	}
-	if now := s.entry(snap); now.Created.After(e.Created) {
+	if now := s.metadata(snap); now.Created.After(e.Created) {
 		return fmt.Errorf("%s: %w: it names key %s, which is newer", d.doing, reconcile.ErrConflict, now.KeyID)
 	}
 	marks := maps.Clone(snap.marks)
 	if marks == nil {
 		marks = map[string]any{}
 	}
-	marks[s.markName()] = noted
-	hidden := []secret.Value{e.Value}
+	marks[s.markName()] = p.noted
+	hidden := p.hidden
 	var n sm.SecretVersionPrototypeIntf
 	if s.cfg.Type == Arbitrary {
-		n = &sm.ArbitrarySecretVersionPrototype{Payload: core.StringPtr(e.Value.Expose()), VersionCustomMetadata: marks}
+		n = &sm.ArbitrarySecretVersionPrototype{Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose()), VersionCustomMetadata: marks}
 	} else {
 		for name, x := range snap.data {
 			if !exact(x) {
@@ -171,7 +184,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 		if data == nil {
 			data = map[string]any{}
 		}
-		if err := s.put(data, e.Value, m); err != nil {
+		if err := s.put(data, p); err != nil {
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
 		n = &sm.KVSecretVersionPrototype{Data: data, VersionCustomMetadata: marks}
@@ -215,7 +228,7 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 		if err := s.lockNew(ctx, api, id, version, e.KeyID); err != nil {
 			return err
 		}
-		if placed && s.entry(over).KeyID == "" {
+		if placed && s.metadata(over).KeyID == "" {
 			// The lock was temporary: that version has no key of ours.
 			return s.unlocked(s.unlock(ctx, api, id, over.id, LockName(s.cfg.Owner)))
 		}
@@ -223,13 +236,15 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 	}
 }
 
-// put adds the entry to the data of a kv secret.
-func (s *Store) put(data map[string]any, value secret.Value, m entry.Metadata) error {
-	companions, err := m.Companions(s.cfg.Entry)
+// put adds the entries to the data of a kv secret.
+func (s *Store) put(data map[string]any, p publication) error {
+	companions, err := p.m.Companions(s.cfg.Entry)
 	if err != nil {
 		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
 	}
-	data[s.cfg.Entry] = value.Expose()
+	for name, text := range p.texts {
+		data[name] = text.Expose()
+	}
 	for name, text := range companions {
 		data[name] = text
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -37,6 +39,8 @@ type StoreConfig struct {
 	Secret   string // name
 	Type     string // Arbitrary or KeyValue
 	Entry    string // of KeyValue
+	// Form is the texts of the entries. If nil, the entry is the value alone.
+	Form *format.Form
 	// Owner is the owner of an entry that names none.
 	Owner string
 	// Lock locks the published versions: see the package comment. It needs the
@@ -165,9 +169,11 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 	if err != nil {
 		return reconcile.Entry{}, err
 	}
-	e := s.entry(snap)
+	e, err := s.entry(snap)
 	doing := s.deed("reading", "", "").doing
 	switch {
+	case err != nil:
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
 	case e.KeyID == "" && !snap.read:
 		return e, fmt.Errorf("%s: %w: it names no key of latchkey, and reading its value needs the permission secrets-manager.secret.read (%s)", doing, reconcile.ErrDenied, forValues)
 	case e.KeyID == "" && e.Value.Empty():
@@ -178,22 +184,38 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 
 // entry returns the entry in a version. In a kv secret the data decide if they
 // were read, since a version of another writer has no metadata of ours.
-func (s *Store) entry(snap *snapshot) reconcile.Entry {
+func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
 	e := reconcile.Entry{Revision: snap.id}
-	raw, _ := snap.marks[s.markName()].(string)
-	m := entry.Decode(raw)
-	if s.cfg.Type == Arbitrary {
-		e.Value = snap.payload
-	} else if snap.read {
-		text := func(name string) string { t, _ := snap.data[name].(string); return t }
-		if text(s.cfg.Entry) == "" {
-			return e
+	m := s.metadata(snap)
+	if snap.read {
+		value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value {
+			if s.cfg.Type == Arbitrary {
+				return snap.payload
+			}
+			t, _ := snap.data[name].(string)
+			return secret.New(t)
+		})
+		if err != nil {
+			return e, err
 		}
-		m = entry.FromCompanions(s.cfg.Entry, text)
-		e.Value = secret.New(text(s.cfg.Entry))
+		e.Value = value
 	}
 	e.KeyID, e.Created, e.IAMID, e.Owner = m.KeyID, m.Created, m.IAMID, m.Owner
-	return e
+	return e, nil
+}
+
+// metadata returns what a version says about its key. Companions without an entry say
+// nothing.
+func (s *Store) metadata(snap *snapshot) entry.Metadata {
+	if s.cfg.Type == Arbitrary || !snap.read {
+		raw, _ := snap.marks[s.markName()].(string)
+		return entry.Decode(raw)
+	}
+	text := func(name string) string { t, _ := snap.data[name].(string); return t }
+	if !slices.ContainsFunc(s.cfg.Form.Names(s.cfg.Entry), func(name string) bool { return text(name) != "" }) {
+		return entry.Metadata{}
+	}
+	return entry.FromCompanions(s.cfg.Entry, text)
 }
 
 // current finds the secret, unless its ID is known, and reads its current

@@ -41,6 +41,18 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	}
 }
 
+func TestStoreKeepsTheContractInFormats(t *testing.T) {
+	for kind, several := range map[string]bool{secretsmanager.Arbitrary: false, secretsmanager.KeyValue: true} {
+		t.Run(kind, func(t *testing.T) {
+			storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
+				w := newWorld(t, emulator.Options{})
+				w.form = storetest.Form(several)
+				return w.place(kind)
+			}})
+		})
+	}
+}
+
 func (w *world) place(kind string) storetest.Location {
 	lose := func(f emulator.Fault) func(*testing.T) {
 		return func(*testing.T) {

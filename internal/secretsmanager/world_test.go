@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
@@ -37,7 +38,8 @@ type world struct {
 	*emulator.Server
 	t     *testing.T
 	http  *http.Client
-	group string // ID of the secret group team-a
+	group string       // ID of the secret group team-a
+	form  *format.Form // of stores that are made later
 
 	logins sync.Map // of keys → their cloud.Token
 }
@@ -97,8 +99,15 @@ func config(kind string) secretsmanager.StoreConfig {
 	return c
 }
 
-func (w *world) store(kind string, change ...func(*secretsmanager.StoreConfig)) *secretsmanager.Store {
+// config is that of a store of the world.
+func (w *world) config(kind string) secretsmanager.StoreConfig {
 	c := config(kind)
+	c.Form = w.form
+	return c
+}
+
+func (w *world) store(kind string, change ...func(*secretsmanager.StoreConfig)) *secretsmanager.Store {
+	c := w.config(kind)
 	for _, f := range change {
 		f(&c)
 	}
@@ -113,7 +122,7 @@ func (w *world) writeOnly(kind string) *secretsmanager.Store {
 	client := &http.Client{Transport: valuesDenied{w.http.Transport}}
 	return secretsmanager.New(secretsmanager.Config{
 		Endpoint: w.URL(), HTTP: client, Auth: w.login(k.Value),
-	}).Store(config(kind))
+	}).Store(w.config(kind))
 }
 
 // valuesDenied answers what reads a value with the 403 of Secrets Manager.

@@ -71,7 +71,7 @@ func integer(v any) (int64, error) {
 
 // write replaces the version at with check-and-set and returns the new version.
 // If merge is set, the vault merges ours into data that the store can't read.
-func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]any, at int64, merge bool, hidden secret.Value) (made int64, err error) {
+func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]any, at int64, merge bool, hidden []secret.Value) (made int64, err error) {
 	body := map[string]any{"options": map[string]any{"cas": at}}
 	needs, method := "update", http.MethodPut
 	switch {
@@ -92,7 +92,7 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 		got, err = v.send(ctx, method, s.data(), body)
 		return err
 	})
-	err = fault(ctx, doing, needs+" on "+s.data(), err, hidden)
+	err = fault(ctx, doing, needs+" on "+s.data(), err, hidden...)
 	if errors.Is(err, reconcile.ErrNotFound) {
 		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, reconcile.ErrConflict)
 	}

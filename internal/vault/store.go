@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -19,6 +20,8 @@ type StoreConfig struct {
 	Mount string // of a key value engine, version 2
 	Path  string
 	Entry string
+	// Form is the texts of the entries. If nil, the entry is the value alone.
+	Form *format.Form
 	// Owner is written for an entry that has no owner.
 	Owner string
 }
@@ -102,15 +105,19 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 		return reconcile.Entry{}, err
 	}
 	e := reconcile.Entry{Revision: revision(got.version, !got.exists())}
-	value, _ := got.data[s.cfg.Entry].(string)
-	if value == "" {
+	text := func(name string) string { t, _ := got.data[name].(string); return t }
+	m := entry.FromCompanions(s.cfg.Entry, text)
+	value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value { return secret.New(text(name)) })
+	if err != nil {
+		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+	}
+	if value.Empty() {
 		if err := s.checkWritable(ctx, doing, got.version); err != nil {
 			return reconcile.Entry{}, err
 		}
 		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
 	}
-	e.Value = secret.New(value)
-	m := entry.FromCompanions(s.cfg.Entry, func(name string) string { text, _ := got.data[name].(string); return text })
+	e.Value = value
 	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
 	return e, nil
 }
@@ -121,7 +128,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	if err := s.check(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	ours, m, err := s.ours(e)
+	ours, hidden, m, err := s.ours(e)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -140,7 +147,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	case revision(got.version, !got.exists()) != at:
 		return fmt.Errorf("%s: %w: the secret is no longer at revision %s", doing, reconcile.ErrConflict, at)
 	}
-	written, err := s.write(ctx, doing, got.data, ours, version, blind && at == revision(version, false) && version > 0, e.Value)
+	written, err := s.write(ctx, doing, got.data, ours, version, blind && at == revision(version, false) && version > 0, hidden)
 	if err != nil {
 		return err
 	}
@@ -153,22 +160,30 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	return err
 }
 
-// ours returns the data that a publication sets, and the key's metadata.
-func (s *Store) ours(e reconcile.Entry) (map[string]any, entry.Metadata, error) {
-	m := entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}
+// ours returns the data that a publication sets, what no error may quote, and the key's
+// metadata.
+func (s *Store) ours(e reconcile.Entry) (data map[string]any, hidden []secret.Value, m entry.Metadata, err error) {
+	m = entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}
 	switch {
 	case e.Value.Empty() || e.KeyID == "":
-		return nil, m, fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
+		return nil, nil, m, fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
 	case len(e.Value.Expose()) > longestValue:
-		return nil, m, fmt.Errorf("entry %s: %w: a value has at most %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
+		return nil, nil, m, fmt.Errorf("entry %s: %w: a value has at most %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
+	}
+	texts, m, err := s.cfg.Form.Write(s.cfg.Entry, m, e.Value)
+	if err != nil {
+		return nil, nil, m, fmt.Errorf("%w: %w", reconcile.ErrRefused, err)
 	}
 	companions, err := m.Companions(s.cfg.Entry)
 	if err != nil {
-		return nil, m, fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+		return nil, nil, m, fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
 	}
-	data := map[string]any{s.cfg.Entry: e.Value.Expose()}
+	data = map[string]any{}
+	for name, text := range texts {
+		data[name] = text.Expose()
+	}
 	for name, text := range companions {
 		data[name] = text
 	}
-	return data, m, nil
+	return data, format.Hidden(e.Value, texts), m, nil
 }

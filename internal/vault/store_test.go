@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
@@ -38,6 +39,7 @@ type corner struct {
 	path   string
 	token  string
 	policy string
+	form   *format.Form // of stores that are made later
 }
 
 var paths atomic.Int32
@@ -65,7 +67,7 @@ func always(v string) vault.Source {
 // store is one of a new client: another process.
 func (c *corner) store(change ...func(*vault.Config, *vault.StoreConfig)) *vault.Store {
 	cfg := vault.Config{Address: c.proxy.URL, HTTP: c.http(), Auth: vault.Auth{Token: always(c.token)}}
-	place := vault.StoreConfig{Mount: c.Mount, Path: c.path, Entry: entry, Owner: "prod"}
+	place := vault.StoreConfig{Mount: c.Mount, Path: c.path, Entry: entry, Form: c.form, Owner: "prod"}
 	for _, f := range change {
 		f(&cfg, &place)
 	}
@@ -172,6 +174,13 @@ func made(n int) reconcile.Entry {
 func storeScenarios(t *testing.T, s *vaulttest.Server) {
 	t.Run("it keeps the contract", func(t *testing.T) {
 		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location { return newCorner(t, s).place() }})
+	})
+	t.Run("it keeps the contract with several entries in formats of their own", func(t *testing.T) {
+		storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
+			c := newCorner(t, s)
+			c.form = storetest.Form(true)
+			return c.place()
+		}})
 	})
 	for sentence, scenario := range map[string]func(*testing.T, *corner){
 		"an entry has companions in the data and custom metadata":         companions,
