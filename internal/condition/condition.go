@@ -98,11 +98,9 @@ func (f Facts) due() rotation.Reason {
 func (f Facts) next(now time.Time) time.Time {
 	look := now.Add(f.SweepEvery)
 	switch {
-	case f.Held != "" && f.Held.Kind() == rotation.Block:
-		return look
 	case f.Held == "" && len(f.Due) > 0:
 		return now
-	case f.Held == "" && !f.LeakedAlive, !f.Next.IsZero() && f.Next.Before(look):
+	case f.Held == "" && !f.LeakedAlive, f.Next.After(now) && f.Next.Before(look):
 		return f.Next
 	}
 	return look

@@ -51,8 +51,10 @@ func TestTheFirstConditionThatHoldsCounts(t *testing.T) {
 // the next look.
 func TestAWaitEndsBeforeTheNextLook(t *testing.T) {
 	soon := now.Add(time.Minute)
-	if _, _, next := Of(Facts{Held: rotation.TooYoung, Next: soon, SweepEvery: time.Hour}, now); !next.Equal(soon) {
-		t.Errorf("next %s, want %s", next, soon)
+	for _, held := range []rotation.Reason{rotation.TooYoung, rotation.StoreDenied} {
+		if _, _, next := Of(Facts{Held: held, Next: soon, SweepEvery: time.Hour}, now); !next.Equal(soon) {
+			t.Errorf("%s: next %s, want %s", held, next, soon)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -199,6 +200,8 @@ func (m *memory) Update(_ context.Context, rec reconcile.KeyRecord, c reconcile.
 	set(&k.Superseded, c.Superseded)
 	set(&k.Renew, c.Renew)
 	set(&k.Leaked, c.Leaked)
+	set(&k.Refused, c.Refused)
+	k.Refusal = cmp.Or(c.Refusal, k.Refusal)
 	return nil
 }
 

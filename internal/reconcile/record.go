@@ -85,9 +85,14 @@ func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
 	case s.Action == rotation.Prove, errors.Is(err, errUncleared):
 		why = rotation.ProofUnclear
 	}
-	err = ru.change(ctx, ru.fresh.ID, KeyChange{Refused: ru.now(), Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })
+	at := ru.now()
+	err = ru.change(ctx, ru.fresh.ID, KeyChange{Refused: at, Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })
 	if err != nil {
 		ru.log.Warn("recording why a key could not be published", "key", ru.fresh.ID, "error", err.Error())
+		return
+	}
+	if !ru.fresh.stored {
+		ru.out.Next = ru.nextTry(at, why)
 	}
 }
 

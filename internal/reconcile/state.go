@@ -104,17 +104,13 @@ const groupLabel = "membership of "
 // decide plans, and sets the observed state in the outcome.
 func (ru *run) decide() rotation.Plan {
 	s := ru.state()
-	decide := rotation.Decide
-	if ru.Decide != nil {
-		decide = ru.Decide
-	}
 	now := ru.started.Add(ru.offset)
 	ru.wanted = ru.req.Trigger
 	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else the time is unknown, and the plan is blocked
 		ru.wanted = clamp(ru.wanted, now)
 	}
 	ru.wanted = ru.wanted.Resolve(ru.keys)
-	plan := decide(s, ru.c.Rules, ru.wanted, now)
+	plan := ru.planner()(s, ru.c.Rules, ru.wanted, now)
 	if ru.login && !ru.req.Force {
 		plan.Steps, plan.Waiting, plan.Blocked = nil, "", rotation.OwnLogin
 	}
@@ -136,6 +132,22 @@ func (ru *run) decide() rotation.Plan {
 		}
 	}
 	return plan
+}
+
+// planner returns the function that plans.
+func (r *Reconciler) planner() func(rotation.State, rotation.Rules, rotation.Trigger, time.Time) rotation.Plan {
+	if r.Decide != nil {
+		return r.Decide
+	}
+	return rotation.Decide
+}
+
+// nextTry returns when the next look is useful after the new key was refused.
+func (ru *run) nextTry(at time.Time, why rotation.Reason) time.Time {
+	s, refused := ru.state(), ru.fresh.Key
+	refused.Refused, refused.Refusal = at, why
+	s.Keys = append(slices.Clone(s.Keys), refused)
+	return ru.planner()(s, ru.c.Rules, ru.wanted, at).Next
 }
 
 // clamp limits a demand to the present. A sender's clock may be ahead, and a key

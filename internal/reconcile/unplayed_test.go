@@ -169,6 +169,35 @@ func sweepAll(t *testing.T, r *reconcile.Reconciler, all []reconcile.Credential,
 	return sweep.New(sweep.Config{Reconciler: r}).Sweep(t.Context(), all, req)
 }
 
+func TestADemandThatAStoreRefusesOnceIsMetTenMinutesLater(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	w.a.fail["Publish"] = reconcile.ErrDenied
+	out := w.must(reconcile.ResultBlocked, rotation.Trigger{NewerThan: w.now})
+	later := w.now.Add(10 * time.Minute)
+	if out.Reason != rotation.StoreDenied || !out.Recorded || !out.Next.Equal(later) {
+		t.Errorf("%s, recorded %t, the next try is at %s, want %s", out.Reason, out.Recorded, out.Next, later)
+	}
+	w.a.fail["Publish"] = nil
+	w.now = later.Add(-time.Minute)
+	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); !out.Next.Equal(later) {
+		t.Errorf("a minute before, the next try is at %s, want %s", out.Next, later)
+	}
+	w.now = later
+	w.must(reconcile.ResultPublished, rotation.Trigger{})
+}
+
+func TestAKeyThatIsReplacedWithinItsWindowIsSupersededAtOnce(t *testing.T) {
+	w := newBench(t)
+	first := w.must(reconcile.ResultPublished, rotation.Trigger{})
+	w.now = w.now.Add(12 * time.Minute)
+	out := w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now})
+	if out.Replaced != first.Key || out.ReplacedEnds.IsZero() {
+		t.Errorf("%s ends at %s", out.Replaced, out.ReplacedEnds)
+	}
+	w.must(reconcile.ResultUnchanged, rotation.Trigger{})
+}
+
 func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w := newBench(t)
 	broken := w.c

@@ -12,7 +12,7 @@ import (
 // then add their steps, in order.
 func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	v := look(s, r, t, now)
-	p := Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes()}
+	p := Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes(t)}
 	closed, open := v.gate(t)
 	p.hold(closed)
 	if p.Blocked != "" {

@@ -15,8 +15,8 @@
 //	                       ↺                     after an overlap; still used: three
 //	any ──▶ leaked ──▶ ended                     at most; still held: until replaced
 //
-//	rival        no store names it and it is younger than Window: another replica
-//	             may be working with it
+//	rival        no store names it, no newer key has taken its place, and it is
+//	             younger than Window: another replica may be working with it
 //	pending      its fuse is on, no store took it and no consumer has it
 //	published    the newest named live key, of those that did not leak
 //	held         a store or a consumer may have it, and another key is published
@@ -57,7 +57,8 @@
 // Window (15 min) is longer than any run plus IAM's lag, and far shorter than
 // the fuse. An unnamed key younger than Window belongs to a replica that is
 // still working: other replicas neither change it nor mint. An older one belongs
-// to a replica that has stopped, and is ended before a new key is minted.
+// to a replica that has stopped, and is ended before a new key is minted. A key that
+// was refused, or that a store had before a newer one, belongs to none.
 //
 // An overlap starts once. The write that starts it leaves a mark on the key.
 // Later runs see the mark, and may extend the overlap but never shorten it.
@@ -89,7 +90,7 @@
 //
 // A key that could not be published bears the reason (Refused). It is left to its
 // fuse and delays the next key, so that a lasting refusal costs no key at every
-// sweep.
+// sweep. A demand is tried again once as soon as that key is MinAge old.
 //
 // If the clock is off, no key is ended. A published key still gets its full
 // lifetime, since its fuse would end it.

@@ -43,11 +43,12 @@ func (v view) waits(t Trigger) (times []time.Time) {
 			times = append(times, st.Created.Add(2*v.r.Window))
 		}
 	}
-	if v.due(t) == "" {
+	due := v.due(t)
+	if due == "" {
 		return times
 	}
-	if _, until := v.refusal(); !until.IsZero() {
-		times = append(times, until)
+	if _, until := v.refusal(due); !until.IsZero() {
+		return append(times, until)
 	}
 	for _, k := range v.Keys {
 		times = append(times, k.Created.Add(v.r.MinAge))

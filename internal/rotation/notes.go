@@ -26,7 +26,7 @@ func (v view) expiring(k Key) bool {
 }
 
 // notes returns the information for the user.
-func (v view) notes() (notes []Note) {
+func (v view) notes(t Trigger) (notes []Note) {
 	k := v.published
 	if v.expiring(k) {
 		notes = append(notes, Note{Reason: Expiring, Key: k.ID, At: k.Expires})
@@ -36,7 +36,7 @@ func (v view) notes() (notes []Note) {
 			notes = append(notes, Note{Reason: StoreDropped, Key: k.ID, Store: name, At: k.Expires})
 		}
 	}
-	if _, until := v.refusal(); !until.IsZero() {
+	if _, until := v.refusal(v.due(t)); !until.IsZero() {
 		notes = append(notes, Note{Reason: NextTry, At: until})
 	}
 	for _, st := range v.Stores {

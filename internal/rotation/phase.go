@@ -44,9 +44,13 @@ func (v view) phase(k Key) Phase {
 	return Held
 }
 
-// rival reports whether another replica may still be working with k.
+// rival reports whether another replica may still be working with k. None is if the key
+// bears a reason why it could not be published, or if a store had it and a newer key
+// has taken its place.
 func (v view) rival(k Key) bool {
-	return !v.named[k.ID] && k.Live(v.now) && k.Superseded.IsZero() && k.Leaked.IsZero() && v.now.Before(k.Created.Add(v.r.Window))
+	replaced := v.published.ID != "" && !k.Fused(v.r) && k.Compare(v.published) < 0
+	over := !k.Superseded.IsZero() || !k.Leaked.IsZero() || !k.Refused.IsZero() || replaced
+	return !v.named[k.ID] && k.Live(v.now) && !over && v.now.Before(k.Created.Add(v.r.Window))
 }
 
 func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }

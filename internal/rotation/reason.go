@@ -159,7 +159,7 @@ var reasons = map[Reason]reason{
 	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
 	CleanUpFailed:    {kind: Tell, text: "something that is over could not be removed; the next run tries again, and nothing waits for it"},
 	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; demand a rotation (latchkey rotate) to try at once"},
-	InProgress:       {kind: Wait, lets: visible, text: "another replica is working on this credential; the next run does what remains"},
+	InProgress:       {kind: Wait, lets: visible, text: "another replica may be working on this credential; the next run does what remains"},
 	TooYoung:         {kind: Wait, lets: quiet, text: "the newest key is less than 10 minutes old, so the next one waits until it is older"},
 	KeysFull:         {kind: Wait, lets: quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
 	NotVisible:       {kind: Wait, lets: unblocked, text: "a store names a key that IAM does not return yet"},

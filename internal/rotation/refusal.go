@@ -10,10 +10,11 @@ import (
 // if stores name no key that is fit for use. Further ones delay it longer. So a lasting
 // refusal costs two or three keys a day, not one at each sweep.
 
-// refusal returns why the last new key could not be published, and until when the
-// next one waits. What may pass by itself is tried again once without delay, and a
-// demand that came since is tried at once.
-func (v view) refusal() (why Reason, until time.Time) {
+// refusal returns why the last new key could not be published, and until when the one
+// that is due waits. What may pass by itself is tried again once without delay. What an
+// event demands is tried again once when the refused key is old enough, and at once if
+// the event came since. Each try costs one of the keys that demands may have.
+func (v view) refusal(due Reason) (why Reason, until time.Time) {
 	var refused []Key
 	for _, k := range v.Keys {
 		if !k.Refused.IsZero() && !v.named[k.ID] && k.Fused(v.r) && k.Live(v.now) {
@@ -25,16 +26,19 @@ func (v view) refusal() (why Reason, until time.Time) {
 	}
 	last := slices.MaxFunc(refused, func(a, b Key) int { return a.Refused.Compare(b.Refused) })
 	n := len(refused) // the more, the longer
-	if last.Refusal.Kind() == Wait {
+	passes := last.Refusal.Kind() == Wait
+	if passes || due.demand() {
 		n--
 	}
-	if n <= 0 || v.asked.After(last.Refused) {
+	if n == 0 && passes || v.asked.After(last.Refused) {
 		return "", time.Time{}
 	}
-	if !v.unfit() {
+	if n > 0 && !v.unfit() {
 		n++
 	}
 	switch n {
+	case 0:
+		until = last.Created.Add(v.r.MinAge)
 	case 1:
 		until = last.Refused.Add(v.r.Fuse / 24)
 	case 2:

@@ -62,7 +62,7 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 	if fault := v.noPlace(); fault != "" {
 		return fault
 	}
-	if why, until := v.refusal(); !until.IsZero() {
+	if why, until := v.refusal(due); !until.IsZero() {
 		return why
 	}
 	left := v.after(steps)
