@@ -170,6 +170,26 @@ func processRows() []row {
 			mib := float64(info.Size()) / (1 << 20)
 			return mib, fmt.Sprintf("%.1f MiB", mib)
 		}, 32, false},
+		{"event not for us, Kafka audit / bare, CPU", func(t *testing.T) (float64, string) {
+			raw, err := os.Open("../event/testdata/audit-key-created.http")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer raw.Close()
+			r, err := http.ReadRequest(bufio.NewReader(raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			header := map[string]string{}
+			for name := range r.Header {
+				header[name] = r.Header.Get(name)
+			}
+			return foreign(t, header, string(body))
+		}, 1.25, false},
 		{"event not for us, binary / bare, CPU", func(t *testing.T) (float64, string) {
 			return foreign(t, map[string]string{
 				"Ce-Id": "1", "Ce-Source": "/bench", "Ce-Specversion": "1.0", "Ce-Type": "com.acme.order", "Content-Type": "application/json",
@@ -196,7 +216,9 @@ func foreign(t *testing.T, header map[string]string, body string) (float64, stri
 		return func() float64 {
 			before := s.cpu(t)
 			for range block {
-				s.post(t, header, body)
+				if status := s.post(t, header, body); status != http.StatusNoContent {
+					t.Fatal("status ", status)
+				}
 			}
 			return (s.cpu(t) - before) / block * 1e6
 		}

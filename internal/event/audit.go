@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -165,108 +164,4 @@ func auditMayAsk(body []byte) bool {
 		}
 	}
 	return bytes.Contains(body, []byte(`\u`))
-}
-
-// Passing reports whether a request is a valid audit event that requests nothing. It
-// only reads the header and scans the body, so that a flood of audit events is
-// cheap. It returns false for every unusual form; Decode and Interpret then
-// decide.
-func Passing(h http.Header, body []byte) bool {
-	const required = 4
-	found := 0
-	for key, values := range h {
-		if len(key) < 3 || (key[0] != 'C' && key[0] != 'c') {
-			continue
-		}
-		if key == "Content-Type" {
-			if len(values) != 1 || values[0] != "application/json" {
-				return false
-			}
-			continue
-		}
-		if key[:3] != "Ce-" {
-			if strings.EqualFold(key, "Content-Type") || strings.EqualFold(key, "Content-Encoding") || strings.EqualFold(key[:3], "ce-") {
-				return false
-			}
-			continue
-		}
-		if len(values) != 1 || !plainValue(values[0]) {
-			return false
-		}
-		switch value := values[0]; key[3:] {
-		case "Specversion":
-			if value != "1.0" {
-				return false
-			}
-			found++
-		case "Type":
-			if value != typeKafka {
-				return false
-			}
-			found++
-		case "Id":
-			found++
-		case "Source":
-			if !plainReference(value) {
-				return false
-			}
-			found++
-		case "Time":
-			if _, err := parseTime(value); err != nil {
-				return false
-			}
-		case "Subject":
-		default:
-			if !plainExtension(key[3:]) {
-				return false
-			}
-		}
-	}
-	return found == required && len(body) <= MaxBody && !auditMayAsk(body)
-}
-
-// plainValue reports whether a header value needs no decoding.
-func plainValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || c == '%' || c == '"' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// plainReference reports whether s is an absolute path with an optional fragment, as
-// Knative's sources are.
-func plainReference(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !lowerOrDigit(c|0x20) && !lowerOrDigit(c) && c != '/' && c != '-' && c != '_' && c != '.' && c != '#' {
-			return false
-		}
-	}
-	return len(s) > 1 && s[0] == '/' && lowerOrDigit(s[1]|0x20) && strings.Count(s, "#") <= 1
-}
-
-// plainExtension reports whether name is an extension in the spelling of net/http.
-// Another spelling could repeat an attribute. The remaining attributes of the
-// specification are left to Decode.
-func plainExtension(name string) bool {
-	if name == "" || (name[0] < 'A' || name[0] > 'Z') && !isDigit(name[0]) {
-		return false
-	}
-	for i := 1; i < len(name); i++ {
-		if !lowerOrDigit(name[i]) {
-			return false
-		}
-	}
-	return name != "Data" && name != "Datacontenttype" && name != "Dataschema"
-}
-
-func lowerOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || isDigit(c) }
-
-// FromKafka reports whether the header is that of a record from a Kafka
-// subscription.
-func FromKafka(h http.Header) bool {
-	kind := h["Ce-Type"]
-	return len(kind) == 1 && kind[0] == typeKafka
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,34 +143,52 @@ func TestOurOwnNameIsAskedForOnlyWhenItCounts(t *testing.T) {
 	}
 }
 
-func TestAuditEventsThatAreNotForUsAreToldByAScan(t *testing.T) {
+func TestEventsThatAreNotForUsAreRecognizedByAScan(t *testing.T) {
 	login := auditRecord("iam-identity.serviceid-apikey.login", "success", us, "crn:v1:x")
 	for name, tc := range map[string]struct {
 		header http.Header
 		body   string
 		want   bool
 	}{
-		"a login":                             {kafka(), login, true},
-		"with a content type":                 {kafka("Content-Type", "application/json"), login, true},
-		"a write to a secret of ours":         {kafka(), auditRecord("codeengine.secret.create", "success", us, crnTeamA), true},
-		"a project that was read":             {kafka(), auditRecord("codeengine.project.read", "success", "x", crnTeamA), true},
-		"a created project":                   {kafka(), auditRecord("codeengine.project.create", "success", "x", crnTeamA), false},
-		"an escape that may hide one":         {kafka(), `{"message":"\u003d"}`, false},
-		"an event of another type":            {kafka("Ce-Type", TypeTick), login, false},
-		"an event without an id":              {kafka("Ce-Id", ""), login, false},
-		"an event of another version":         {kafka("Ce-Specversion", "0.3"), login, false},
-		"a time that is none":                 {kafka("Ce-Time", "now"), login, false},
-		"a structured event":                  {kafka("Content-Type", "application/cloudevents+json"), login, false},
-		"a header that has to be decoded":     {kafka("Ce-Subject", "a%20b"), login, false},
-		"a header that is illegal":            {kafka("Ce-My-Name", "x"), login, false},
-		"a content type as an attribute":      {kafka("Ce-Datacontenttype", "text/plain"), login, false},
-		"a source that is no path":            {kafka("Ce-Source", "https://u:p@h/"), login, false},
+		"a login":                            {kafka(), login, true},
+		"with a content type":                {kafka("Content-Type", "application/json"), login, true},
+		"a write to a secret of ours":        {kafka(), auditRecord("codeengine.secret.create", "success", us, crnTeamA), true},
+		"a project that was read":            {kafka(), auditRecord("codeengine.project.read", "success", "x", crnTeamA), true},
+		"a created project":                  {kafka(), auditRecord("codeengine.project.create", "success", "x", crnTeamA), false},
+		"an escape that may hide one":        {kafka(), `{"message":"\u003d"}`, false},
+		"an event of an unknown type":        {kafka("Ce-Type", "com.acme.order"), login, true},
+		"a created project, of another type": {kafka("Ce-Type", "com.acme.order"), auditRecord("codeengine.project.create", "success", "x", crnTeamA), true},
+		"what may be a lifecycle event":      {kafka("Ce-Type", "com.acme.order"), `{"event_type":"resource-controller.x"}`, false},
+		"a tick of the timer":                {kafka("Ce-Type", TypeTick), login, false},
+		"an event of our own":                {kafka("Ce-Type", TypeRevoke), login, false},
+		"a notification about a secret":      {kafka("Ce-Type", typeSecrets+"x"), login, false},
+		"an event without a type":            {kafka("Ce-Type", ""), login, false},
+		"an event without an id":             {kafka("Ce-Id", ""), login, false},
+		"an event of another version":        {kafka("Ce-Specversion", "0.3"), login, false},
+		"a time that is none":                {kafka("Ce-Time", "now"), login, false},
+		"a structured event":                 {kafka("Content-Type", "application/cloudevents+json"), login, false},
+		"a header that has to be decoded":    {kafka("Ce-Subject", "a%20b"), login, false},
+		"a header that is illegal":           {kafka("Ce-My-Name", "x"), login, false},
+		"a content type as an attribute":     {kafka("Ce-Datacontenttype", "text/plain"), login, false},
+		"a source that is no path":           {kafka("Ce-Source", "https://u:p@h/"), login, false},
+		"a structured event not for us": {kafka("Content-Type", "application/cloudevents+json"),
+			`{"specversion":"1.0","id":"1","source":"/a","type":"com.acme.order","subject":"a","time":"2026-11-24T10:00:00Z","datacontenttype":"application/json","data":[1]}`, true},
+		"a structured event of our own": {kafka("Content-Type", "application/cloudevents+json"),
+			`{"specversion":"1.0","id":"1","source":"/a","type":"dev.latchkey.rotate","data":{"credential":"a"}}`, false},
+		"a structured event with an extension": {kafka("Content-Type", "application/cloudevents+json"),
+			`{"specversion":"1.0","id":"1","source":"/a","type":"com.acme.order","ticket":"a"}`, false},
+		"a structured event with an escape": {kafka("Content-Type", "application/cloudevents+json"),
+			`{"specversion":"1.0","id":"1","source":"/a","type":"com.acme.\u006frder"}`, false},
+		"a structured event without an id": {kafka("Content-Type", "application/cloudevents+json"),
+			`{"specversion":"1.0","source":"/a","type":"com.acme.order"}`, false},
+		"an envelope of Event Notifications": {kafka("Content-Type", "application/cloudevents+json"),
+			`{"specversion":"1.0","id":"1","source":"/a","type":"com.acme.order","data":{"notification_id":"1"}}`, false},
 		"an attribute in an unusual spelling": {func() http.Header { h := kafka(); h["ce-id"] = []string{"2"}; return h }(), login, false},
 		"a content type in another spelling":  {func() http.Header { h := kafka(); h["content-type"] = []string{batchType}; return h }(), login, false},
 		"an attribute twice":                  {func() http.Header { h := kafka(); h.Add("Ce-Id", "2"); return h }(), login, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Passing(tc.header, []byte(tc.body)); got != tc.want {
+			if _, _, got := Passing(tc.header, []byte(tc.body)); got != tc.want {
 				t.Errorf("%v, want %v", got, tc.want)
 			}
 		})
@@ -191,7 +210,7 @@ func FuzzAudit(f *testing.F) {
 			t.Fatalf("the headers are legal: %v", err)
 		}
 		got, err := here.Interpret(e)
-		if Passing(kafka(), body) && !errors.Is(err, ErrNotForUs) {
+		if _, _, passing := Passing(kafka(), body); passing && !errors.Is(err, ErrNotForUs) {
 			t.Fatalf("said to ask nothing, and asks %+v, %v", got, err)
 		}
 		if err != nil {
@@ -230,19 +249,27 @@ func FuzzAudit(f *testing.F) {
 func FuzzPassing(f *testing.F) {
 	f.Add("Ce-Subject", "partition:0#1", "", "/s", "2026-11-24T10:00:00Z", []byte(`{}`))
 	f.Add("ce-id", "x", "application/json", "/a#b", "2026-11-24T10:00:00+01:00", []byte(`{"action":"codeengine.project.create"}`))
+	f.Add("Ce-Subject", "x", structuredType+"+json", "/s", "2026-11-24T10:00:00Z", []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"com.acme.order","time":"2026-11-24T10:00:00Z","data":{"a":1}}`))
+	f.Add("Ce-Subject", "x", structuredType+"+json", "/s", "2026-11-24T10:00:00Z", []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"dev.latchkey.revoke","datacontenttype":"application/json","subject":"a"}`))
 	f.Add("Ce-Data", "%C0", "text/plain", "//[", "0000-01-01T00:00:00Z", []byte(`{"action":"\u0063odeengine.project.create"}`))
 	f.Fuzz(func(t *testing.T, key, value, contentType, source, when string, body []byte) {
-		h := kafka("Ce-Source", source, "Ce-Time", when, "Content-Type", contentType)
-		h[key] = append(h[key], value)
-		if !Passing(h, body) {
-			return
-		}
-		e, err := Decode(h, body)
-		if err != nil {
-			t.Fatalf("it is no event: %v", err)
-		}
-		if got, err := here.Interpret(e); !errors.Is(err, ErrNotForUs) && !errors.Is(err, ErrMalformed) {
-			t.Fatalf("it asks %+v, %v", got, err)
+		for _, kind := range []string{typeKafka, TypeTick, TypeRevoke, typeSecrets, "com.acme.order"} {
+			h := kafka("Ce-Type", kind, "Ce-Source", source, "Ce-Time", when, "Content-Type", contentType)
+			h[key] = append(h[key], value)
+			passed, data, passing := Passing(h, body)
+			if !passing {
+				continue
+			}
+			e, err := Decode(h, body)
+			if err != nil {
+				t.Fatalf("%s: it is no event: %v", kind, err)
+			}
+			if passed != e.Type() || !bytes.Equal(data, e.Data()) {
+				t.Fatalf("it has the type %s and the data %s, want %s and %s", passed, data, e.Type(), e.Data())
+			}
+			if got, err := here.Interpret(e); !errors.Is(err, ErrNotForUs) && !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%s: it asks %+v, %v", kind, got, err)
+			}
 		}
 	})
 }

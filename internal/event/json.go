@@ -39,6 +39,10 @@ func ParseJSON(text []byte, l Limits) (any, error) {
 // object splits a JSON object into its members, each as raw JSON, after
 // checkJSON.
 func object(body []byte) (map[string]json.RawMessage, error) {
+	members := map[string]json.RawMessage{}
+	if plain(body, func(name []byte, value json.RawMessage) { members[string(name)] = value }) && len(members) > 0 {
+		return members, nil
+	}
 	if err := checkJSON(body); err != nil {
 		return nil, err
 	}
@@ -52,6 +56,14 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 // checkJSON reads any number of JSON values and rejects what ParseJSON rejects,
 // except for numbers.
 func checkJSON(text []byte) error {
+	if plain(text, nil) {
+		return nil
+	}
+	return checkTokens(text)
+}
+
+// checkTokens is checkJSON for texts that are not plain.
+func checkTokens(text []byte) error {
 	_, err := (&jsonReader{limits: Limits{Depth: maxDepth}, anyNumber: true, names: true}).all(text)
 	return err
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -17,8 +18,10 @@ func structured(body []byte) (Event, error) {
 	if err != nil {
 		return Event{}, malformed("the body: %w", err)
 	}
-	var attributes []attribute
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
+	attributes := make([]attribute, 0, len(fields))
+	names := slices.AppendSeq(make([]string, 0, len(fields)), maps.Keys(fields))
+	slices.Sort(names)
+	for _, name := range names {
 		if name == "data" || name == "data_base64" {
 			continue
 		}
@@ -64,6 +67,9 @@ func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 func member(raw json.RawMessage) (any, error) {
 	switch c := raw[0]; c {
 	case '"':
+		if !bytes.ContainsRune(raw, '\\') {
+			return string(raw[1 : len(raw)-1]), nil
+		}
 		var s string
 		err := json.Unmarshal(raw, &s)
 		return s, err

@@ -34,7 +34,7 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 		s.refuseBody(w, err, known)
 		return
 	}
-	if event.FromKafka(r.Header) && event.Passing(r.Header, body) && s.interpreter.ignores(r.Header["Ce-Type"][0], body) {
+	if kind, data, passing := event.Passing(r.Header, body); passing && s.interpreter.ignores(kind, data) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -49,7 +49,7 @@ type Interpreter struct {
 	Rules Rules
 }
 
-// ignores reports whether a Kafka record requests nothing, without decoding it.
+// ignores reports whether no rule matches an event, without decoding it.
 func (in *Interpreter) ignores(kind string, data []byte) bool {
 	return in.Rules == nil || in.Rules.Ignores(kind, data)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,9 +27,15 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 		s.cfg.Log.Debug("skipping a rule that could not be decided", "event", event.Clip(e.ID()), "type", event.Clip(e.Type()), "error", note)
 	}
 	if err != nil {
-		// A source may contain a password: only a cause, which is free of it, is
-		// logged.
-		s.cfg.Log.Info("refusing event", "event", event.Clip(e.ID()), "type", event.Clip(e.Type()), "error", err.Error())
+		level := slog.LevelInfo
+		if errors.Is(err, event.ErrNotForUs) {
+			level = slog.LevelDebug // such events are counted, and may be many
+		}
+		if s.cfg.Log.Enabled(ctx, level) {
+			// A source may contain a password: only a cause, which is free of it, is
+			// logged.
+			s.cfg.Log.Log(ctx, level, "refusing event", "event", event.Clip(e.ID()), "type", event.Clip(e.Type()), "error", err.Error())
+		}
 		return refuse(err)
 	}
 	from.cause, from.span = causeOf(e, from), trace.From(ctx)
