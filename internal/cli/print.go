@@ -261,7 +261,7 @@ func day(t time.Time) string {
 }
 
 // verdict turns outcomes into the error that names the exit code.
-func verdict(swept reconcile.SweepResult, names []string) error {
+func verdict(std Streams, swept reconcile.SweepResult, names []string) error {
 	has := func(is func(reconcile.Outcome) bool) bool { return slices.ContainsFunc(swept.Outcomes, is) }
 	switch {
 	case errors.Is(swept.Unknown, reconcile.ErrLogin):
@@ -273,11 +273,11 @@ func verdict(swept reconcile.SweepResult, names []string) error {
 	case len(swept.Outcomes) == 0 && len(names) > 0:
 		return fmt.Errorf("finding %s: the config yields no such credential", strings.Join(names, ", "))
 	case has(func(o reconcile.Outcome) bool { return o.Result == reconcile.ResultFailed }):
-		return fmt.Errorf("%w: %s", ErrTryAgain, first(swept, func(o reconcile.Outcome) bool { return o.Result == reconcile.ResultFailed }))
+		return fmt.Errorf("%w: %s", ErrTryAgain, first(std, swept, func(o reconcile.Outcome) bool { return o.Result == reconcile.ResultFailed }))
 	}
 	for _, code := range []error{ErrTryAgain, ErrAct, ErrDue} {
 		if of := func(o reconcile.Outcome) bool { return errors.Is(exitOf(o), code) }; has(of) {
-			return fmt.Errorf("%w: %s", code, first(swept, of))
+			return fmt.Errorf("%w: %s", code, first(std, swept, of))
 		}
 	}
 	return nil
@@ -300,23 +300,29 @@ func exitOf(o reconcile.Outcome) error {
 	return nil
 }
 
-// first describes the first outcome of a kind, and counts the others.
-func first(swept reconcile.SweepResult, is func(reconcile.Outcome) bool) string {
+// first names the first outcome of a kind, and counts the others. What each of them
+// says has been printed.
+func first(std Streams, swept reconcile.SweepResult, is func(reconcile.Outcome) bool) string {
 	var text string
 	more := -1
+	label := labels(std, swept.Outcomes)
 	for _, o := range swept.Outcomes {
 		if !is(o) {
 			continue
 		}
-		if more++; more == 0 {
-			text = fmt.Sprintf("%s is %s: %s", o.Credential, o.Condition, cmp.Or(o.Message, o.Error))
-			if o.Result == reconcile.ResultFailed {
-				text = fmt.Sprintf("%s: %s", o.Credential, o.Error)
-			}
+		if more++; more > 0 {
+			continue
+		}
+		text = fmt.Sprintf("%s is %s", label(o, whole), o.Condition)
+		if o.Result == reconcile.ResultFailed {
+			text = label(o, whole) + " failed"
+		}
+		if o.Reason != "" {
+			text += fmt.Sprintf(" (%s)", o.Reason)
 		}
 	}
 	if more > 0 {
-		text += fmt.Sprintf(" (and %d more)", more)
+		text += fmt.Sprintf(", and %d more", more)
 	}
 	return text
 }

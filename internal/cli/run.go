@@ -277,7 +277,7 @@ func (r Runner) printPlanned(ctx context.Context, credentials []reconcile.Creden
 	if err := printPlan(r.Std, swept); err != nil {
 		return err
 	}
-	return verdict(swept, names)
+	return verdict(r.Std, swept, names)
 }
 
 // dryRun prints the steps that a demand would take. That they are due is no news.
@@ -305,5 +305,5 @@ func (r Runner) print(ctx context.Context, swept reconcile.SweepResult, names []
 	if err := r.Format.print(ctx, r.Std, r.Now(), swept.Outcomes, ran); err != nil {
 		return fmt.Errorf("printing outcomes: %w", err)
 	}
-	return verdict(swept, names)
+	return verdict(r.Std, swept, names)
 }

@@ -13,9 +13,6 @@ import (
 func (o *Outcome) settle() {
 	f := o.facts
 	f.Next = o.Next
-	if !o.ReplacedEnds.IsZero() && o.ReplacedEnds.Before(f.Next) {
-		f.Next = o.ReplacedEnds
-	}
 	if o.held() {
 		f.Held = o.Reason
 	}
@@ -83,6 +80,12 @@ func (ru *run) setFacts(plan rotation.Plan) {
 	}
 	ru.out.facts, ru.out.observed = f, now
 	ru.setKeys()
+	for _, k := range ru.out.Keys { // the steps may have given one an end, or published another
+		end := k.Expires.Add(ru.c.Rules.ExpiryMargin)
+		if k.ID != ru.out.Key && k.Expires.After(now) && end.Before(ru.out.Next) {
+			ru.out.Next = end
+		}
+	}
 }
 
 // newestNamed returns the published key, or the newest that a store names if none is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -152,4 +153,22 @@ func TestAFailedStepIsLoggedAsAWarningWithoutEmptyFields(t *testing.T) {
 	if failed != 2 {
 		t.Errorf("%d warnings, want those of the step and of the run:\n%s", failed, w.log)
 	}
+}
+
+func TestAnOutcomesNextIsThatOfTheNextLook(t *testing.T) {
+	w := newBench(t)
+	looks := func(what string, out reconcile.Outcome) {
+		t.Helper()
+		looked, _, err := w.process().Plan(t.Context(), w.c, reconcile.Request{})
+		if err != nil || looked.Next.Sub(out.Next).Abs() > time.Minute {
+			t.Errorf("%s: the outcome says %s, the next look %s (%v)", what, out.Next, looked.Next, err)
+		}
+	}
+	looks("after the first key", w.must(reconcile.ResultPublished, rotation.Trigger{}))
+	w.now = w.now.Add(time.Hour)
+	looks("after a rotation by hand", w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now}))
+	w.now = w.now.Add(time.Hour)
+	second := w.run(rotation.Trigger{})
+	looks("in the overlap", second)
+	looks("after a revocation in the overlap", w.must(reconcile.ResultPublished, rotation.Trigger{Leaked: second.Key}))
 }
