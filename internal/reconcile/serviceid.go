@@ -20,8 +20,8 @@ func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
 	if !ru.still(id) {
 		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, ErrRefused)
 	}
-	m := ru.marker()
-	m.Current, m.Since = id.Marker.Current, id.Marker.Since
+	m := id.Marker
+	m.Credential, m.With = ru.c.Name, ru.c.With
 	switch err := ru.Identities.Mark(ctx, id, m); {
 	case errors.Is(err, ErrConflict):
 		return fmt.Errorf("%w: renaming the credential of %s: %w", errAgain, id.ID, err)

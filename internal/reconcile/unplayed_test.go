@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -28,6 +30,21 @@ func TestARenamedCredentialKeepsItsKey(t *testing.T) {
 	}
 	if out := w.must(reconcile.ResultUnchanged, rotation.Trigger{}); out.Key != key {
 		t.Errorf("the key is %s, want %s", out.Key, key)
+	}
+}
+
+func TestARenamedCredentialKeepsTheOtherFieldsOfItsMarker(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	want := w.ids[0].Marker
+	want.Claimed, want.Unknown = w.now, []string{"soon=1"}
+	want.Current, want.Since = w.a.entry.KeyID, w.now
+	w.ids[0].Marker = want
+	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
+	w.must(reconcile.ResultChanged, rotation.Trigger{})
+	want.Credential = "new-name"
+	if diff := cmp.Diff(want, w.ids[0].Marker); diff != "" {
+		t.Errorf("the marker (-want +got):\n%s", diff)
 	}
 }
 
