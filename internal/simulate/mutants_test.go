@@ -172,6 +172,35 @@ func (p emptyIsAbsent) Read(ctx ctx) (reconcile.Entry, error) {
 	return e, err
 }
 
+// absentID takes an answer of IAM without content for a thing that is not there.
+type absentID struct{ iam }
+
+func (k absentID) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+	ids, date, err := k.iam.Find(ctx, name)
+	if is(err, errContentless) {
+		k.compare(runOf(ctx))
+		return nil, k.date(), nil
+	}
+	return ids, date, err
+}
+
+func (k absentID) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+	l, err := k.iam.List(ctx, iamID, creds...)
+	if is(err, errContentless) {
+		k.compare(runOf(ctx))
+		return reconcile.KeyList{Date: k.date()}, nil
+	}
+	return l, err
+}
+
+func (k absentID) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+	rec, err := k.iam.Get(ctx, keyID)
+	if is(err, errContentless) {
+		return rec, reconcile.ErrNotFound
+	}
+	return rec, err
+}
+
 type swallowsPanics struct{ port }
 
 // Publish goes on after a panic as if nothing had been.
@@ -647,6 +676,9 @@ var mutants = []mutant{
 		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == rotation.StoreUnreachable })
 	}),
 	inTwist(bent, storesBy("takes an answer without content for an empty store", func(p port) reconcile.Store { return emptyIsAbsent{p} })),
+	inTwist(bent, ported("takes an answer of IAM without content for absence", func(s *sim, in *replica) {
+		in.rec.Keys, in.rec.Identities = absentID{iam{s}}, absentID{iam{s}}
+	})),
 	inTwist(bent, storesBy("goes on after a panic as if nothing had been", func(p port) reconcile.Store { return swallowsPanics{p} })),
 	storesBy("waits as long as a store asks for", func(p port) reconcile.Store { return waitsLong{p} }),
 	// Rule 11: a failed proof leaves its key to the fuse.

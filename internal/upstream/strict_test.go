@@ -122,6 +122,14 @@ func TestNothingFollowsARedirect(t *testing.T) {
 			}
 		}
 	}
+	// The wrong protocol: a client that follows reaches the listener.
+	first := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
+	defer first.Close()
+	if resp, err := http.Get(first.URL); err != nil || got == 0 {
+		t.Errorf("a client that follows redirects does not reach the listener: %v", err)
+	} else {
+		_ = resp.Body.Close()
+	}
 }
 
 func TestAVaultMayRedirectWithinTheConfig(t *testing.T) {
