@@ -26,6 +26,7 @@ var packages = map[string][]string{
 	"event/sample":   {},
 	"schema":         {},
 	"starter":        {},
+	"verify":         {},
 
 	"condition": {"rotation"},
 	"format":    {"entry", "secret"},

@@ -6,5 +6,6 @@ package main
 // is a third of the program.
 type development struct {
 	Emulator emulatorCommand `cmd:"" help:"Run IBM Cloud on loopback."`
+	Verify   verifyCommand   `cmd:"" help:"Find out on an account what IBM's documents leave open, and delete everything again."`
 	Demo     demoCommand     `cmd:"" help:"Show the whole path on the emulator: no account needed."`
 }

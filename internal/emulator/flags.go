@@ -26,6 +26,8 @@ type Flags struct {
 	Verbose bool          `help:"Log every call."`
 	Switch  []string      `help:"Replace a guess about IBM Cloud: see below. Repeatable." placeholder:"NAME=VALUE" sep:"none"`
 
+	Switches string `help:"A report of latchkey verify: the switches are those that it found." placeholder:"FILE"`
+
 	SeedCredentials int `help:"How many service IDs with a key and a policy to start with." placeholder:"N"`
 }
 
@@ -54,15 +56,9 @@ func (f Flags) options(log *slog.Logger) (Options, error) {
 	if min(f.Rate, f.Service, f.Caller) < 0 {
 		return Options{}, errors.New("--rate-limit, --service-rate-limit and --identity-rate-limit must not be negative")
 	}
-	switches := cloud.DefaultSwitches()
-	for _, s := range f.Switch {
-		name, value, ok := strings.Cut(s, "=")
-		if !ok {
-			return Options{}, fmt.Errorf("--switch %s is not NAME=VALUE", s)
-		}
-		if err := switches.Turn(name, value); err != nil {
-			return Options{}, fmt.Errorf("--switch %s: %w", s, err)
-		}
+	switches, err := f.Choices()
+	if err != nil {
+		return Options{}, err
 	}
 	opts := Options{
 		Listen: f.Listen, Latency: f.Latency, Lag: f.Lag, ProjectDelay: UsualProjectDelay, Switches: &switches,
@@ -81,4 +77,44 @@ func (f Flags) options(log *slog.Logger) (Options, error) {
 		}
 	}
 	return opts, nil
+}
+
+// Choices returns the guesses with what the flags replace.
+func (f Flags) Choices() (cloud.Switches, error) {
+	switches := cloud.DefaultSwitches()
+	if f.Switches != "" {
+		data, err := os.ReadFile(f.Switches)
+		if err != nil {
+			return switches, fmt.Errorf("reading switches: %w", err)
+		}
+		if err := readSwitches(&switches, data); err != nil {
+			return switches, fmt.Errorf("reading switches %s: %w", f.Switches, err)
+		}
+	}
+	for _, s := range f.Switch {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return switches, fmt.Errorf("--switch %s is not NAME=VALUE", s)
+		}
+		if err := switches.Turn(name, value); err != nil {
+			return switches, fmt.Errorf("--switch %s: %w", s, err)
+		}
+	}
+	return switches, nil
+}
+
+// readSwitches turns the switches of a report of latchkey verify.
+func readSwitches(switches *cloud.Switches, data []byte) error {
+	var report struct {
+		Switches map[string]any `json:"switches"`
+	}
+	if err := json.Unmarshal(data, &report); err != nil {
+		return fmt.Errorf("decoding: %w", err)
+	}
+	for name, value := range report.Switches {
+		if err := switches.Turn(name, fmt.Sprint(value)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,119 @@
+//go:build !production
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/verify"
+)
+
+type verifyCommand struct {
+	cli.ByHand
+	Live         bool          `help:"Required: things are made in the account, and deleted."`
+	Profile      string        `help:"The trusted profile that latchkey logs in with; default: the key in IBMCLOUD_API_KEY."`
+	Project      string        `help:"The ID of a Code Engine project, in which a secret is made." placeholder:"ID"`
+	Region       string        `help:"The project's region." placeholder:"REGION"`
+	LogsInstance string        `help:"The GUID of a Cloud Logs instance, which gets three log lines." placeholder:"GUID"`
+	LogsRegion   string        `help:"Its region." placeholder:"REGION"`
+	Out          string        `help:"The file for the report, which latchkey emulator --switches reads." default:"latchkey-verify.json" placeholder:"FILE"`
+	Patience     time.Duration `help:"How long a change may take to show." default:"2m"`
+	Endpoint     string        `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+	Yes          bool          `help:"Skip the confirmation."`
+}
+
+// Errors of flags that go together.
+var (
+	errNotLive   = errors.New("verify makes a service ID, keys and policies in the account: pass --live")
+	errNoRegion  = errors.New("--project needs --region, and --logs-instance needs --logs-region")
+	errNoProfile = errors.New("verifying: latchkey has no login")
+)
+
+// Run tries on an account what IBM's documents leave open, and writes what it found.
+func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
+	switch {
+	case !c.Live:
+		return errNotLive
+	case c.Project != "" && c.Region == "", c.LogsInstance != "" && c.LogsRegion == "":
+		return errNoRegion
+	}
+	p, err := connect(env, log, &config.Config{Owner: "latchkey-verify", Identity: config.Identity{Profile: c.Profile}}, c.Endpoint)
+	if err != nil {
+		return err
+	}
+	ctx = p.pace.With(ctx, pace.Demand)
+	account, err := p.iam.Account(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoProfile, err)
+	}
+	if err := std.Confirm(c.Yes, "Make a service ID, keys and policies in the account "+account+", and delete them?"); err != nil {
+		return err
+	}
+	origin := func(host string) string { return cmp.Or(p.cloud.endpoint, "https://"+host) }
+	cfg := verify.Config{
+		HTTP: p.iam.HTTP(), Plain: p.cloud.http, IAM: origin("iam.cloud.ibm.com"), Account: account, Now: p.cloud.now, Patience: c.Patience, Log: std.Err,
+		Wait: func(ctx context.Context, d time.Duration) error {
+			select {
+			case <-time.After(d):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	}
+	if c.Project != "" {
+		cfg.Project = verify.Project{Origin: origin("api." + c.Region + ".codeengine.cloud.ibm.com"), ID: c.Project}
+	}
+	if c.LogsInstance != "" {
+		host := c.LogsInstance + ".ingress." + c.LogsRegion + ".logs.cloud.ibm.com"
+		cfg.Logs = verify.Logs{Origin: origin(host), Host: host, Instance: c.LogsInstance}
+	}
+	report, err := verify.Run(ctx, cfg)
+	return errors.Join(err, c.write(std, report))
+}
+
+func (c verifyCommand) write(std cli.Streams, report verify.Report) error {
+	data, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the report: %w", err)
+	}
+	if err := os.WriteFile(c.Out, append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	out := std.Lines()
+	differ := 0
+	for _, w := range cloud.SwitchList() {
+		switch value, settled := report.Switches[w.Name]; {
+		case !settled:
+			fmt.Fprintf(out, "%s: not settled: %s\n", w.Name, cmp.Or(report.Untried[w.Name], "nothing tries it"))
+		case fmt.Sprint(value) == w.Guess:
+			fmt.Fprintf(out, "%s: %v, as guessed\n", w.Name, value)
+		default:
+			differ++
+			fmt.Fprintf(out, "%s: %v, not %s as guessed. It %s\n", w.Name, value, w.Guess, w.Meaning)
+		}
+	}
+	for _, l := range report.Lags {
+		fmt.Fprintf(out, "%s after %s%s\n", l.Of, l.Took.Round(10*time.Millisecond), map[bool]string{true: "", false: ", and was not seen by then"}[l.Seen])
+	}
+	for _, r := range report.Rights {
+		fmt.Fprintf(out, "a key without the right for it: %s is answered %d\n", r.Tried, r.Status)
+	}
+	wider := slices.ContainsFunc(report.Rights, func(r verify.Right) bool { return !r.Refused })
+	fmt.Fprintf(std.Out, "%d switches settled, %d other than guessed; %s\n", len(report.Switches), differ,
+		strings.Join([]string{"the report is in " + c.Out, map[bool]string{true: "a key may do more than its policy says", false: "a key may do no more than its policy says"}[wider]}, "; "))
+	return nil
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/emulator"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+)
+
+func TestTheReportOfAVerificationSetsTheEmulator(t *testing.T) {
+	switches := cloud.DefaultSwitches()
+	switches.StaleIdentityStatus, switches.LogsSuccessBody = 412, `{"ok":true}`
+	s := newStage(t, emulator.Options{Switches: &switches})
+	file := filepath.Join(t.TempDir(), "report.json")
+	args := []string{
+		"verify", "--live", "--yes", "--out", file, "--project", s.project("team-a").ID, "--region", "eu-de", "--logs-instance", s.cloud.Ready().Logs, "--logs-region", "eu-de",
+	}
+	code, out := s.command(args...)
+	if code != cli.ExitOK || !strings.Contains(out, "staleIdentityStatus: 412, not 409 as guessed") || !strings.Contains(out, "2 other than guessed") {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	found, err := emulator.Flags{Switches: file}.Choices()
+	if err != nil || found.StaleIdentityStatus != 412 || found.LogsSuccessBody != `{"ok":true}` || found.StaleCodeEngineStatus != 412 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if code, out := s.command("verify", "--yes"); code != cli.ExitError || !strings.Contains(s.said.String(), "--live") {
+		t.Errorf("without --live: exit %d\n%s", code, out)
+	}
+}

@@ -1,0 +1,280 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Roles that a probe grants. latchkey holds the first; most installations do not hold
+// the second.
+const (
+	sender = "crn:v1:bluemix:public:logs::::serviceRole:Sender"
+	reader = "crn:v1:bluemix:public:iam::::serviceRole:Reader"
+)
+
+// policy returns a policy of the throw-away service ID on Cloud Logs. An empty instance
+// means all.
+func (b *bench) policy(role, instance string) map[string]any {
+	attribute := func(key, value string) map[string]any {
+		return map[string]any{"key": key, "operator": "stringEquals", "value": value}
+	}
+	on := []map[string]any{attribute("accountId", b.Account), attribute("serviceName", "logs")}
+	if instance != "" {
+		on = append(on, attribute("serviceInstance", instance))
+	}
+	return map[string]any{
+		"type":     "access",
+		"subject":  map[string]any{"attributes": []any{attribute("iam_id", b.id.IAMID)}},
+		"control":  map[string]any{"grant": map[string]any{"roles": []any{map[string]any{"role_id": role}}}},
+		"resource": map[string]any{"attributes": on},
+	}
+}
+
+func (b *bench) policyURL(id string) string { return b.IAM + "/v2/policies/" + url.PathEscape(id) }
+
+func (b *bench) dropPolicy(ctx context.Context, made answer) error {
+	if made.status != http.StatusCreated {
+		return nil
+	}
+	return b.remove(ctx, b.policyURL(made.text("id")))
+}
+
+func rolesOf(a answer) (roles []string) {
+	control, _ := a.body["control"].(map[string]any)
+	grant, _ := control["grant"].(map[string]any)
+	list, _ := grant["roles"].([]any)
+	for _, r := range list {
+		roles = append(roles, answer{body: asMap(r)}.text("role_id"))
+	}
+	return roles
+}
+
+func asMap(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+func (b *bench) policies(ctx context.Context) error {
+	const instance = "22222222-2222-4222-8222-222222222222"
+	create := func(role, instance string) (answer, error) {
+		return b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v2/policies", b.policy(role, instance))
+	}
+	made, err := create(sender, b.Logs.Instance)
+	switch {
+	case err != nil:
+		return err
+	case made.status != http.StatusCreated:
+		for _, name := range []string{"stalePolicyStatus", "conflictComparesRoles", "conflictShowsPolicy", "askedRolesEchoed", "nothingGrantedRole"} {
+			b.skip(name, fmt.Sprintf("granting Sender on logs was answered %d", made.status))
+		}
+		return nil
+	}
+	p := made.thing()
+	b.later("policy "+p.ID, func(ctx context.Context) error { return b.remove(ctx, b.policyURL(p.ID)) })
+	shown, err := b.until(ctx, look{"a new policy is shown", func() (bool, answer, error) {
+		a, err := b.call(ctx, b.HTTP, http.MethodGet, b.policyURL(p.ID), nil)
+		return a.status == http.StatusOK, a, err
+	}})
+	if err != nil {
+		return err
+	}
+	twice, err := create(sender, b.Logs.Instance)
+	if err != nil {
+		return err
+	}
+	if twice.status == http.StatusConflict {
+		b.settle("conflictShowsPolicy", strings.Contains(twice.raw, `"resource"`))
+	}
+	if err := b.dropPolicy(ctx, twice); err != nil {
+		return err
+	}
+	other, err := create(reader, b.Logs.Instance)
+	if err != nil {
+		return err
+	}
+	if other.status == http.StatusCreated || other.status == http.StatusConflict {
+		b.settle("conflictComparesRoles", other.status == http.StatusCreated)
+	}
+	if err := b.dropPolicy(ctx, other); err != nil {
+		return err
+	}
+	if err := b.roles(ctx, instance); err != nil {
+		return err
+	}
+	// The tag of the first answer is stale after a change.
+	again := b.policy(sender, b.Logs.Instance)
+	again["description"] = "changed"
+	if _, err := b.call(ctx, b.HTTP, http.MethodPut, b.policyURL(p.ID), again, "If-Match", shown.thing().ETag); err != nil {
+		return err
+	}
+	again["description"] = "changed again"
+	stale, err := b.call(ctx, b.HTTP, http.MethodPut, b.policyURL(p.ID), again, "If-Match", shown.thing().ETag)
+	if err != nil {
+		return err
+	}
+	b.settle("stalePolicyStatus", stale.status)
+	return nil
+}
+
+// roles finds out what becomes of a role that its creator does not hold.
+func (b *bench) roles(ctx context.Context, instance string) error {
+	made, err := b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v2/policies", b.policy(reader, instance))
+	if err != nil || made.status != http.StatusCreated {
+		why := fmt.Sprintf("granting a role that latchkey lacks was answered %d", made.status)
+		b.skip("askedRolesEchoed", why)
+		b.skip("nothingGrantedRole", why)
+		return err
+	}
+	stored, err := b.until(ctx, look{"another policy is shown", func() (bool, answer, error) {
+		a, err := b.call(ctx, b.HTTP, http.MethodGet, b.policyURL(made.text("id")), nil)
+		return a.status == http.StatusOK, a, err
+	}})
+	if err != nil {
+		return err
+	}
+	switch has := rolesOf(stored); {
+	case len(has) == 0:
+	case has[0] == reader:
+		b.skip("askedRolesEchoed", "latchkey holds Reader on logs")
+		b.skip("nothingGrantedRole", "latchkey holds Reader on logs")
+	default:
+		b.settle("askedRolesEchoed", strings.Join(rolesOf(made), " ") == reader)
+		b.settle("nothingGrantedRole", has[0])
+	}
+	return b.dropPolicy(ctx, made)
+}
+
+// rights tries with the key what its policy does not allow.
+func (b *bench) rights(ctx context.Context) error {
+	token, err := b.exchange(ctx, b.value)
+	if err != nil {
+		return err
+	}
+	bearer := "Bearer " + token.text("access_token")
+	try := func(what, method, at string, body any) (answer, error) {
+		a, err := b.call(ctx, b.Plain, method, at, body, "Authorization", bearer)
+		if err == nil {
+			b.report.Rights = append(b.report.Rights, Right{what, a.status, a.status >= 400})
+			b.say("with the key's token, %s is answered %d", what, a.status)
+		}
+		return a, err
+	}
+	if _, err := try("listing service IDs", http.MethodGet, b.IAM+"/v1/serviceids?account_id="+url.QueryEscape(b.Account), nil); err != nil {
+		return err
+	}
+	granted, err := try("granting itself Administrator", http.MethodPost, b.IAM+"/v2/policies", b.policy("crn:v1:bluemix:public:iam::::role:Administrator", "33333333-3333-4333-8333-333333333333"))
+	if err != nil {
+		return err
+	}
+	if err := b.dropPolicy(ctx, granted); err != nil {
+		return err
+	}
+	made, err := try("making a service ID", http.MethodPost, b.IAM+"/v1/serviceids", map[string]any{"account_id": b.Account, "name": b.name})
+	if err != nil {
+		return err
+	}
+	b.settle("programsCreateServiceIDs", made.status == http.StatusCreated)
+	if made.status == http.StatusCreated {
+		id := made.text("id")
+		b.later("service ID "+id, func(ctx context.Context) error { return b.deleteServiceID(ctx, id) })
+	}
+	return nil
+}
+
+func (b *bench) logs(ctx context.Context) error {
+	if b.Logs.Origin == "" {
+		for _, name := range []string{"logsTokenStatus", "logsSuccessBody", "logsAgeStatus"} {
+			b.skip(name, "no Cloud Logs instance was given")
+		}
+		return nil
+	}
+	line := func(at time.Time) []any {
+		return []any{map[string]any{
+			"applicationName": "latchkey", "subsystemName": "verify", "severity": 3, "timestamp": at.UnixMilli(), "text": "latchkey verify",
+		}}
+	}
+	post := func(token string, at time.Time) (answer, error) {
+		return b.call(ctx, b.Plain, http.MethodPost, b.Logs.Origin+"/logs/v1/singles", line(at), "Authorization", "Bearer "+token, "Host", b.Logs.Host)
+	}
+	a, err := post("no-token", b.Now())
+	if err != nil {
+		return err
+	}
+	b.settle("logsTokenStatus", a.status)
+	token, err := b.exchange(ctx, b.value)
+	if err != nil {
+		return err
+	}
+	accepted, err := b.until(ctx, look{"a new policy has an effect", func() (bool, answer, error) {
+		a, err := post(token.text("access_token"), b.Now())
+		return a.status < 300, a, err
+	}})
+	if err != nil {
+		return err
+	}
+	if accepted.status >= 300 {
+		b.skip("logsSuccessBody", fmt.Sprintf("the line was answered %d", accepted.status))
+		b.skip("logsAgeStatus", fmt.Sprintf("the line was answered %d", accepted.status))
+		return nil
+	}
+	b.settle("logsSuccessBody", strings.TrimSpace(accepted.raw))
+	if a, err = post(token.text("access_token"), b.Now().Add(-48*time.Hour)); err != nil {
+		return err
+	}
+	if a.status < 300 {
+		b.settle("logsAgeStatus", 0)
+	} else {
+		b.settle("logsAgeStatus", a.status)
+	}
+	return nil
+}
+
+// ceVersion is the version of the Code Engine API that latchkey uses.
+const ceVersion = "2025-07-10"
+
+func (b *bench) codeEngine(ctx context.Context) error {
+	if b.Project.ID == "" {
+		for _, name := range []string{"existingCodeEngineStatus", "staleCodeEngineStatus", "invalidCodeEngineStatus"} {
+			b.skip(name, "no project was given")
+		}
+		return nil
+	}
+	at := b.Project.Origin + "/v2/projects/" + url.PathEscape(b.Project.ID) + "/secrets"
+	version := "?version=" + ceVersion
+	create := func(name string) (answer, error) {
+		return b.call(ctx, b.HTTP, http.MethodPost, at+version, map[string]any{"name": name, "format": "generic", "data": map[string]string{"A": "none"}})
+	}
+	made, err := create(b.name)
+	if err != nil {
+		return err
+	}
+	if made.status >= 300 {
+		b.skip("existingCodeEngineStatus", fmt.Sprintf("making a secret was answered %d", made.status))
+		return nil
+	}
+	b.later("secret "+b.name, func(ctx context.Context) error { return b.remove(ctx, at+"/"+b.name+version) })
+	a, err := create(b.name)
+	if err != nil {
+		return err
+	}
+	b.settle("existingCodeEngineStatus", a.status)
+	if a, err = create("Not_A_Name"); err != nil {
+		return err
+	}
+	b.settle("invalidCodeEngineStatus", a.status)
+	put := func(tag, value string) (answer, error) {
+		return b.call(ctx, b.HTTP, http.MethodPut, at+"/"+b.name+version, map[string]any{"format": "generic", "data": map[string]string{"A": value}}, "If-Match", tag)
+	}
+	if _, err := put(made.thing().ETag, "one"); err != nil {
+		return err
+	}
+	if a, err = put(made.thing().ETag, "two"); err != nil {
+		return err
+	}
+	b.settle("staleCodeEngineStatus", a.status)
+	return nil
+}

@@ -1,0 +1,347 @@
+package verify
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// try runs all probes, one after the other: each depends on what those before it made.
+func (b *bench) try(ctx context.Context) error {
+	if err := b.setup(ctx); err != nil {
+		return err
+	}
+	for _, probe := range []struct {
+		what string
+		run  func(context.Context) error
+	}{
+		{"key values", b.values}, {"entity tags", b.tags}, {"expiry", b.expiry}, {"groups of service IDs", b.idGroups}, {"policies", b.policies},
+		{"rights of a key", b.rights}, {"Cloud Logs", b.logs}, {"Code Engine", b.codeEngine}, {"a disabled key", b.disabled},
+		{"a locked service ID", b.locked}, {"the limit of keys", b.keyLimit}, {"a deleted key", b.deleted},
+	} {
+		if err := probe.run(ctx); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("trying %s: %w", probe.what, err)
+			}
+			b.say("trying %s failed: %v", probe.what, err)
+		}
+	}
+	return nil
+}
+
+// removeLeftovers deletes service IDs that a killed verification left.
+func (b *bench) removeLeftovers(ctx context.Context) {
+	list, err := b.call(ctx, b.HTTP, http.MethodGet, b.IAM+"/v1/serviceids?pagesize=100&sort=created_at&order=desc&account_id="+url.QueryEscape(b.Account), nil)
+	if err != nil {
+		return
+	}
+	found, _ := list.body["serviceids"].([]any)
+	for _, item := range found {
+		of, _ := item.(map[string]any)
+		a := answer{body: of}
+		made, err := time.Parse("2006-01-02T15:04-0700", a.text("created_at"))
+		if !strings.HasPrefix(a.text("name"), prefix) || a.text("description") != about || err == nil && b.Now().Sub(made) < life {
+			continue
+		}
+		if err := b.deleteServiceID(ctx, a.text("id")); err == nil {
+			b.say("deleted %s, which an earlier verification left", a.text("id"))
+		}
+	}
+}
+
+func (b *bench) setup(ctx context.Context) error {
+	made, err := b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v1/serviceids", map[string]any{
+		"account_id": b.Account, "name": b.name, "description": about,
+	})
+	switch {
+	case err != nil:
+		return err
+	case made.status != http.StatusCreated:
+		return fmt.Errorf("making %s: %w: status %d", b.name, ErrSetup, made.status)
+	}
+	b.id = made.thing()
+	b.later("service ID "+b.id.ID, func(ctx context.Context) error { return b.deleteServiceID(ctx, b.id.ID) })
+	lateIDs := false
+	if _, err := b.until(ctx, look{"a new service ID is listed", func() (bool, answer, error) {
+		a, err := b.call(ctx, b.HTTP, http.MethodGet, b.IAM+"/v1/serviceids?account_id="+url.QueryEscape(b.Account)+"&name="+url.QueryEscape(b.name), nil)
+		listed := strings.Contains(a.raw, b.id.ID)
+		lateIDs = lateIDs || !listed
+		return listed, a, err
+	}}); err != nil {
+		return err
+	}
+	b.value = newValue()
+	key, err := b.newKey(ctx, b.value)
+	switch {
+	case err != nil:
+		return err
+	case key.status != http.StatusCreated:
+		return fmt.Errorf("making a key: %w: status %d", ErrSetup, key.status)
+	}
+	b.key = key.thing()
+	lateKeys := false
+	if _, err := b.until(ctx, look{"a new key gets a token", func() (bool, answer, error) {
+		a, err := b.exchange(ctx, b.value)
+		return a.status == http.StatusOK, a, err
+	}}, look{"a new key is shown by its ID", func() (bool, answer, error) {
+		a, err := b.getKey(ctx)
+		return a.status == http.StatusOK, a, err
+	}}, look{"a new key is listed", func() (bool, answer, error) {
+		a, err := b.listKeys(ctx)
+		listed := strings.Contains(a.raw, b.key.ID)
+		lateKeys = lateKeys || !listed
+		return listed, a, err
+	}}); err != nil {
+		return err
+	}
+	if lateIDs || lateKeys {
+		b.settle("lagHidesServiceIDs", lateIDs)
+	} else {
+		b.skip("lagHidesServiceIDs", "no list was late")
+	}
+	return nil
+}
+
+// newValue returns a key's value in the form of IBM's own.
+func newValue() string { return "lkverify" + rand.Text() + rand.Text() }
+
+func (b *bench) newKey(ctx context.Context, value string) (answer, error) {
+	body := map[string]any{
+		"name": b.name, "iam_id": b.id.IAMID, "action_when_leaked": "delete", "expires_at": b.Now().Add(life).UTC().Format("2006-01-02T15:04-0700"),
+	}
+	if value != "" {
+		body["apikey"] = value
+	}
+	return b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v1/apikeys", body)
+}
+
+func (b *bench) keyURL(id string) string { return b.IAM + "/v1/apikeys/" + url.PathEscape(id) }
+
+func (b *bench) getKey(ctx context.Context) (answer, error) {
+	return b.call(ctx, b.HTTP, http.MethodGet, b.keyURL(b.key.ID), nil)
+}
+
+func (b *bench) listKeys(ctx context.Context) (answer, error) {
+	return b.call(ctx, b.HTTP, http.MethodGet, b.IAM+"/v1/apikeys?pagesize=100&account_id="+url.QueryEscape(b.Account)+"&iam_id="+url.QueryEscape(b.id.IAMID), nil)
+}
+
+// gone deletes a key that a probe made, if it was made.
+func (b *bench) gone(ctx context.Context, made answer) error {
+	if made.status != http.StatusCreated {
+		return nil
+	}
+	_, err := b.call(ctx, b.HTTP, http.MethodDelete, b.keyURL(made.text("id")), nil)
+	return err
+}
+
+func (b *bench) deleteServiceID(ctx context.Context, id string) error {
+	at := b.IAM + "/v1/serviceids/" + url.PathEscape(id)
+	if _, err := b.call(ctx, b.HTTP, http.MethodDelete, at+"/lock", nil); err != nil {
+		return err
+	}
+	return b.remove(ctx, at)
+}
+
+// remove deletes something. What is gone already is deleted, too.
+func (b *bench) remove(ctx context.Context, at string, header ...string) error {
+	a, err := b.call(ctx, b.HTTP, http.MethodDelete, at, nil, header...)
+	if err == nil && a.status >= 300 && a.status != http.StatusNotFound {
+		return fmt.Errorf("deleting %s: status %d", at, a.status)
+	}
+	return err
+}
+
+func (b *bench) values(ctx context.Context) error {
+	a, err := b.newKey(ctx, b.value)
+	if err != nil {
+		return err
+	}
+	b.settle("duplicateKeyValueStatus", a.status)
+	return b.gone(ctx, a)
+}
+
+func (b *bench) tags(ctx context.Context) error {
+	first, err := b.getKey(ctx)
+	if err != nil {
+		return err
+	}
+	stale := first.thing().ETag
+	put := func(text string, header ...string) (answer, error) {
+		return b.call(ctx, b.HTTP, http.MethodPut, b.keyURL(b.key.ID), map[string]any{"description": text}, header...)
+	}
+	changed, err := put("changed", "If-Match", stale)
+	if err != nil {
+		return err
+	}
+	if changed.status == http.StatusOK {
+		now, err := b.getKey(ctx)
+		if err != nil {
+			return err
+		}
+		b.settle("updateKeepsLeakAction", now.text("action_when_leaked") == "delete")
+	}
+	a, err := put("changed again", "If-Match", stale)
+	if err != nil {
+		return err
+	}
+	b.settle("staleIdentityStatus", a.status)
+	if a, err = put("changed again"); err != nil {
+		return err
+	}
+	b.settle("missingIfMatchStatus", a.status)
+	return nil
+}
+
+func (b *bench) expiry(ctx context.Context) error {
+	a, err := b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v1/apikeys", map[string]any{
+		"name": b.name, "iam_id": b.id.IAMID, "expires_at": b.Now().Add(-24 * time.Hour).UTC().Format("2006-01-02T15:04-0700"),
+	})
+	if err != nil {
+		return err
+	}
+	switch a.status {
+	case http.StatusBadRequest, http.StatusCreated:
+		b.settle("pastExpiryRefused", a.status == http.StatusBadRequest)
+	default:
+		b.skip("pastExpiryRefused", fmt.Sprintf("the answer was %d", a.status))
+	}
+	return b.gone(ctx, a)
+}
+
+func (b *bench) idGroups(ctx context.Context) error {
+	a, err := b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v1/serviceids", map[string]any{
+		"account_id": b.Account, "name": b.name, "group_id": "ServiceIdGroup-00000000-0000-4000-8000-000000000000",
+	})
+	if err != nil {
+		return err
+	}
+	b.settle("missingIDGroupStatus", a.status)
+	if a.status == http.StatusCreated {
+		return b.deleteServiceID(ctx, a.text("id"))
+	}
+	return nil
+}
+
+// disabled finds out what the exchange of an unusable key is answered.
+func (b *bench) disabled(ctx context.Context) error {
+	at := b.keyURL(b.key.ID) + "/disable"
+	if _, err := b.call(ctx, b.HTTP, http.MethodPost, at, nil); err != nil {
+		return err
+	}
+	a, err := b.until(ctx, look{"a disabled key gets no token", func() (bool, answer, error) {
+		a, err := b.exchange(ctx, b.value)
+		return a.status != http.StatusOK, a, err
+	}})
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusOK {
+		b.settle("unusableKeyStatus", a.status)
+		b.settle("unusableKeyCode", a.text("errorCode"))
+	}
+	if _, err = b.call(ctx, b.HTTP, http.MethodDelete, at, nil); err != nil {
+		return err
+	}
+	_, err = b.until(ctx, look{"an enabled key gets a token again", func() (bool, answer, error) {
+		a, err := b.exchange(ctx, b.value)
+		return a.status == http.StatusOK, a, err
+	}})
+	return err
+}
+
+func (b *bench) locked(ctx context.Context) error {
+	at := b.IAM + "/v1/serviceids/" + url.PathEscape(b.id.ID)
+	a, err := b.call(ctx, b.HTTP, http.MethodPost, at+"/lock", nil)
+	if err != nil || a.status >= 300 {
+		b.skip("lockedStatus", fmt.Sprintf("locking was answered %d", a.status))
+		return err
+	}
+	now, err := b.call(ctx, b.HTTP, http.MethodGet, at, nil)
+	if err != nil {
+		return err
+	}
+	if a, err = b.call(ctx, b.HTTP, http.MethodPut, at, map[string]any{"description": "changed"}, "If-Match", now.thing().ETag); err != nil {
+		return err
+	}
+	b.settle("lockedStatus", a.status)
+	if a, err = b.newKey(ctx, ""); err != nil {
+		return err
+	}
+	b.settle("lockedTakesKeys", a.status == http.StatusCreated)
+	if err := b.gone(ctx, a); err != nil {
+		return err
+	}
+	if a, err = b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v2/policies", b.policy(sender, "11111111-1111-4111-8111-111111111111")); err != nil {
+		return err
+	}
+	b.settle("lockedSubjectStatus", a.status)
+	if err := b.dropPolicy(ctx, a); err != nil {
+		return err
+	}
+	_, err = b.call(ctx, b.HTTP, http.MethodDelete, at+"/lock", nil)
+	return err
+}
+
+// moreThanKeys is above any limit of keys per service ID that IBM documents.
+const moreThanKeys = 25
+
+func (b *bench) keyLimit(ctx context.Context) error {
+	var made []answer
+	for range moreThanKeys {
+		a, err := b.newKey(ctx, "")
+		if err != nil {
+			return err
+		}
+		if a.status != http.StatusCreated {
+			b.settle("keyLimitCode", a.text("errors", "code"))
+			b.say("a service ID has at most %d keys: status %d", len(made)+1, a.status)
+			break
+		}
+		made = append(made, a)
+	}
+	if len(made) == moreThanKeys {
+		b.skip("keyLimitCode", fmt.Sprintf("no key of %d was refused", moreThanKeys))
+	}
+	for _, a := range made {
+		if err := b.gone(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) deleted(ctx context.Context) error {
+	if err := b.remove(ctx, b.keyURL(b.key.ID)); err != nil {
+		return err
+	}
+	lived, shown := false, false
+	if _, err := b.until(ctx, look{"a deleted key gets no token", func() (bool, answer, error) {
+		a, err := b.exchange(ctx, b.value)
+		lived = lived || a.status == http.StatusOK
+		return a.status != http.StatusOK, a, err
+	}}, look{"a deleted key is not listed", func() (bool, answer, error) {
+		a, err := b.listKeys(ctx)
+		shown = shown || strings.Contains(a.raw, b.key.ID)
+		return !strings.Contains(a.raw, b.key.ID), a, err
+	}}); err != nil {
+		return err
+	}
+	lag := slices.ContainsFunc(b.report.Lags, func(l Lag) bool { return l.Of == "a new key gets a token" && l.Took > time.Second })
+	if lived || lag {
+		b.settle("deletedKeysLive", lived)
+	} else {
+		b.skip("deletedKeysLive", "no lag of keys was seen")
+	}
+	lag = slices.ContainsFunc(b.report.Lags, func(l Lag) bool { return l.Of == "a new key is listed" && l.Took > time.Second })
+	if shown || lag {
+		b.settle("deletedListed", shown)
+	} else {
+		b.skip("deletedListed", "no lag of lists was seen")
+	}
+	return nil
+}
