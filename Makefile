@@ -23,10 +23,11 @@ RACE     := $(if $(CC_FOUND),-race)
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-build: ## Build bin/latchkey, with the commands emulator and demo.
+build: ## Build bin/latchkey, with the commands emulator and demo, and the JSON Schema of the config.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="$(LDFLAGS)" -o $(BIN) ./function/latchkey
+	$(BIN) schema >deploy/latchkey.schema.json # which the examples name for editors
 
-generate: ## Write the JSON Schema and the tables of keys in docs/configuration.md from the decoder.
+generate: ## Write the tables of keys in docs/configuration.md from the decoder.
 	$(GO) test -count 1 -run UpToDate ./internal/config -generate
 
 # KEEP=1 keeps the demo up and prints curl commands. FORM=function (needs Node)

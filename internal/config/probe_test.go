@@ -17,7 +17,7 @@ import (
 )
 
 // make generate sets it.
-var generate = flag.Bool("generate", false, "write the JSON Schema and the tables of docs/configuration.md")
+var generate = flag.Bool("generate", false, "write the tables of docs/configuration.md")
 
 // sameFile compares a file with what it has to contain, or writes it.
 func sameFile(t *testing.T, name string, want []byte) {
@@ -32,12 +32,7 @@ func sameFile(t *testing.T, name string, want []byte) {
 	}
 }
 
-func TestTheSchemaAndTheDocumentationAreUpToDate(t *testing.T) {
-	text, err := schema.JSON(Keys())
-	if err != nil {
-		t.Fatal(err)
-	}
-	sameFile(t, "../../deploy/latchkey.schema.json", text)
+func TestTheDocumentationIsUpToDate(t *testing.T) {
 	const doc = "../../docs/configuration.md"
 	is, err := os.ReadFile(doc)
 	if err != nil {
@@ -128,10 +123,11 @@ func TestTheSchemaAcceptsTheExamples(t *testing.T) {
 		if err := check(string(text)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if first, _, _ := strings.Cut(string(text), "\n"); !strings.HasPrefix(first, "# yaml-language-server: $schema=") {
-			t.Errorf("%s starts with %q, want the line that names the schema", name, first)
-		} else if _, err := os.Stat(filepath.Join(filepath.Dir(name), strings.TrimPrefix(first, "# yaml-language-server: $schema="))); err != nil {
-			t.Errorf("%s: %v", name, err)
+		// make build writes it there.
+		first, _, _ := strings.Cut(string(text), "\n")
+		at, ok := strings.CutPrefix(first, "# yaml-language-server: $schema=")
+		if want := "../../deploy/latchkey.schema.json"; !ok || filepath.Join(filepath.Dir(name), at) != filepath.FromSlash(want) {
+			t.Errorf("%s starts with %q, want the line that names %s", name, first, want)
 		}
 	}
 }
