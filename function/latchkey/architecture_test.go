@@ -21,7 +21,7 @@ var packages = map[string][]string{
 	"pace":           {},
 	"listing":        {},
 	"bench":          {},
-	"trace":          {},
+	"collector":      {},
 	"emulator/cloud": {},
 	"event/sample":   {},
 	"schema":         {},
@@ -30,6 +30,7 @@ var packages = map[string][]string{
 
 	"condition": {"rotation"},
 	"format":    {"entry", "secret"},
+	"trace":     {"collector"},
 	"reconcile": {"condition", "rotation", "secret"},
 	"upstream":  {"reconcile", "secret"},
 
@@ -51,7 +52,7 @@ var packages = map[string][]string{
 	"evidence": {"reconcile", "rotation"},
 	"page":     {"condition", "evidence", "report", "rotation"},
 	"report":   {"condition", "evidence"},
-	"metrics":  {"condition", "latest", "outcome", "reconcile"},
+	"metrics":  {"collector", "condition", "latest", "outcome", "reconcile"},
 	"outcome":  {"event", "reconcile", "rotation", "secret"},
 	"catalog":  {"codeengine", "reconcile", "rotation"},
 	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},

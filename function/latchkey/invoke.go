@@ -25,7 +25,7 @@ func (c invokeCommand) Run(ctx context.Context, env environment, std cli.Streams
 		return err
 	}
 	defer p.closeOutcomes(ctx, closeService)
-	return service.ServeLines(ctx, p.loggingMetrics(s.Flushing(p.tracer.Handler(s.Handler()))), std.In, std.Out)
+	return service.ServeLines(ctx, p.reportingMetrics(s.Flushing(p.tracer.Handler(s.Handler()))), std.In, std.Out)
 }
 
 // ends says that the process may end or freeze as soon as it has answered.

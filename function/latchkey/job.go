@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/service"
+	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
 type jobCommand struct {
@@ -49,15 +50,19 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 		if err != nil {
 			return err
 		}
-		defer p.logMetrics()
+		defer p.reportMetrics(ctx)
 		defer p.closeOutcomes(ctx, closeJob)
+		ctx, span := p.tracer.Begin(ctx, "job", trace.Server, e.Header.Get("Ce-Traceparent"))
+		defer span.End()
 		return cli.PrintAnswer(std, s.Answer(ctx, e.Header, e.Body, e.Known))
 	}
-	if err := p.sends(env); err != nil {
+	if err := errors.Join(p.sends(env), p.collectors(env)); err != nil {
 		return err
 	}
-	defer p.logMetrics()
+	defer p.reportMetrics(ctx)
 	defer p.closeOutcomes(ctx, closeJob)
+	ctx, span := p.tracer.Begin(ctx, "job", trace.Internal, "")
+	defer span.End()
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
 	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
 	p.metrics.Swept(swept)
@@ -77,11 +82,13 @@ func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, 
 	if p.cfg.Provider == nil {
 		return fmt.Errorf("taking task %s: the config has no provider: no key and no token is sent to %s", request.Task, request.Instance)
 	}
-	if err := p.sends(env); err != nil {
+	if err := errors.Join(p.sends(env), p.collectors(env)); err != nil {
 		return err
 	}
-	defer p.logMetrics()
+	defer p.reportMetrics(ctx)
 	defer p.closeOutcomes(ctx, closeJob)
+	ctx, span := p.tracer.Begin(ctx, "job", trace.Internal, "")
+	defer span.End()
 	printed := provider.Print(std.Out, log)
 	err = p.newProvider(func(out reconcile.Outcome) {
 		out.Cause = &reconcile.Cause{Caller: "Secrets Manager", Type: "task", Event: request.Task, Source: request.Instance}

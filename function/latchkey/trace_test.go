@@ -52,3 +52,34 @@ func TestATraceOfAnEventHasEachUpstreamCallAndNoValue(t *testing.T) {
 		t.Error("the log has no ID of the trace")
 	}
 }
+
+func TestAJobSendsSpansAndMetricsToACollector(t *testing.T) {
+	var mu sync.Mutex
+	got := map[string]string{}
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got[r.URL.Path] += string(body)
+	}))
+	defer collector.Close()
+	s := newStage(t, emulator.Options{})
+	code, out := s.job(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL})
+	mu.Lock()
+	defer mu.Unlock()
+	for path, part := range map[string]string{
+		"/v1/traces":  `"name":"POST /v1/apikeys"`,
+		"/v1/metrics": `"name":"latchkey_credentials"`,
+	} {
+		_, _ = io.WriteString(s.said, got[path]) // for the canary test
+		if !strings.Contains(got[path], part) {
+			t.Errorf("exit %d: no %s in %q: %s", code, part, got[path], out)
+		}
+	}
+	if traces := got["/v1/traces"]; !strings.Contains(traces, `"name":"job"`) || !strings.Contains(traces, `"name":"reconcile"`) {
+		t.Errorf("the trace is %s", traces)
+	}
+}

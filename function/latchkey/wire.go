@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/collector"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/latest"
@@ -50,7 +51,8 @@ type assembly struct {
 	outcomes   *outcome.Sender // nil when the config has no sinks
 	latest     *latest.Outcomes
 	metrics    *metrics.Metrics
-	tracer     *trace.Tracer // nil unless a variable names a collector
+	tracer     *trace.Tracer        // nil unless a variable names a collector
+	numbers    *collector.Collector // takes the metrics of jobs and functions; nil like tracer
 	builder    *credentialBuilder
 	progress   func(done, all int, out reconcile.Outcome) // of a command by hand, or nil
 	log        *slog.Logger
@@ -163,7 +165,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 	if err := p.sends(env); err != nil {
 		return nil, err
 	}
-	if err := p.traces(env); err != nil {
+	if err := p.collectors(env); err != nil {
 		return nil, err
 	}
 	cfg := service.Config{
@@ -252,10 +254,18 @@ func (p *assembly) newMetrics() *metrics.Metrics {
 	})
 }
 
-// traces builds the tracer. Its client is one of its own, so that spans are neither paced
-// nor traced.
-func (p *assembly) traces(env environment) (err error) {
+// collectors builds what sends spans and metrics to the collectors that variables name. The
+// client is one of its own, so that nothing of this is paced or traced.
+func (p *assembly) collectors(env environment) error {
 	client := &http.Client{Transport: upstream.Bound(nil), CheckRedirect: upstream.NoRedirect}
-	p.tracer, err = trace.New(env, cmp.Or(version, "(devel)"), client, p.log)
+	of := func(signal collector.Signal) (*collector.Collector, error) {
+		return collector.New(env, signal, cmp.Or(version, "(devel)"), client)
+	}
+	spans, err := of(collector.Traces)
+	if err != nil {
+		return err
+	}
+	p.tracer = trace.New(spans, p.log)
+	p.numbers, err = of(collector.Metrics)
 	return err
 }

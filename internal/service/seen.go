@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
 // maySee reports whether a caller may see metrics and pages: it shows a
@@ -68,23 +69,8 @@ func (s *Service) counted(source string, h http.HandlerFunc) http.Handler {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		answer := trace.NewStatusWriter(w)
 		h(answer, r)
-		s.cfg.Answered(source, answer.status)
+		s.cfg.Answered(source, answer.Status)
 	})
 }
-
-// statusWriter remembers the status of an answer.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader satisfies http.ResponseWriter.
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

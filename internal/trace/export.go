@@ -1,20 +1,14 @@
 package trace
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/collector"
 )
 
 // The limits of what waits to be sent.
@@ -27,12 +21,8 @@ const (
 
 // Tracer sends spans to a collector. A nil Tracer records nothing.
 type Tracer struct {
-	url     string
-	headers map[string]string
-	service string
-	version string
-	http    *http.Client
-	log     *slog.Logger
+	to  *collector.Collector
+	log *slog.Logger
 
 	mu      sync.Mutex
 	waiting []*Span
@@ -41,40 +31,12 @@ type Tracer struct {
 	idle    chan struct{}
 }
 
-// errProtocol: the variable asks for a protocol that is not spoken.
-var errProtocol = errors.New("it is http/json here: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json, and the collector's HTTP port (4318)")
-
-// New returns a Tracer for the collector that OpenTelemetry's variables name, or nil if
-// they name none.
-func New(env func(string) string, version string, client *http.Client, log *slog.Logger) (*Tracer, error) {
-	endpoint := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-	if base := env("OTEL_EXPORTER_OTLP_ENDPOINT"); endpoint == "" && base != "" {
-		endpoint = strings.TrimSuffix(base, "/") + "/v1/traces"
+// New returns a Tracer for a collector, or nil if there is none.
+func New(to *collector.Collector, log *slog.Logger) *Tracer {
+	if to == nil {
+		return nil
 	}
-	if endpoint == "" || strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || env("OTEL_TRACES_EXPORTER") == "none" {
-		return nil, nil //nolint:nilnil // a nil tracer records nothing
-	}
-	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("reading OTEL_EXPORTER_OTLP_ENDPOINT %q: not a URL of a collector", endpoint)
-	}
-	protocol := env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-	if protocol == "" {
-		protocol = env("OTEL_EXPORTER_OTLP_PROTOCOL")
-	}
-	if protocol != "" && protocol != "http/json" {
-		return nil, fmt.Errorf("reading OTEL_EXPORTER_OTLP_PROTOCOL %q: %w", protocol, errProtocol)
-	}
-	t := &Tracer{url: endpoint, headers: map[string]string{}, service: env("OTEL_SERVICE_NAME"), version: version, http: client, log: log}
-	if t.service == "" {
-		t.service = "latchkey"
-	}
-	for pair := range strings.SplitSeq(env("OTEL_EXPORTER_OTLP_HEADERS"), ",") {
-		name, value, is := strings.Cut(strings.TrimSpace(pair), "=")
-		if value, err := url.PathUnescape(value); is && err == nil {
-			t.headers[name] = value
-		}
-	}
-	return t, nil
+	return &Tracer{to: to, log: log}
 }
 
 // send queues a span. It never waits: what the collector does not take is dropped and
@@ -136,30 +98,9 @@ func (t *Tracer) Flush(ctx context.Context) {
 }
 
 func (t *Tracer) post(spans []*Span) error {
-	body, err := json.Marshal(t.request(spans))
-	if err != nil {
-		return fmt.Errorf("encoding spans: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body)) //nolint:gosec // a variable of the operator's names the collector
-	if err != nil {
-		return fmt.Errorf("sending to the collector: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	for name, value := range t.headers {
-		req.Header.Set(name, value)
-	}
-	resp, err := t.http.Do(req) //nolint:gosec // the same
-	if err != nil {
-		return errors.New("sending to the collector: no answer") // the error has the URL, which may have a token
-	}
-	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("sending to the collector: status %d", resp.StatusCode)
-	}
-	return nil
+	return t.to.Post(ctx, t.request(spans))
 }
 
 // The messages of OTLP, in its JSON form.
@@ -168,46 +109,30 @@ type (
 		ResourceSpans []resourceSpans `json:"resourceSpans"`
 	}
 	resourceSpans struct {
-		Resource   resource     `json:"resource"`
-		ScopeSpans []scopeSpans `json:"scopeSpans"`
-	}
-	resource struct {
-		Attributes []keyValue `json:"attributes"`
+		Resource   collector.Resource `json:"resource"`
+		ScopeSpans []scopeSpans       `json:"scopeSpans"`
 	}
 	scopeSpans struct {
-		Scope scope  `json:"scope"`
-		Spans []span `json:"spans"`
-	}
-	scope struct {
-		Name string `json:"name"`
+		Scope collector.Scope `json:"scope"`
+		Spans []span          `json:"spans"`
 	}
 	span struct {
-		TraceID    string     `json:"traceId"`
-		SpanID     string     `json:"spanId"`
-		ParentID   string     `json:"parentSpanId,omitempty"`
-		Name       string     `json:"name"`
-		Kind       Kind       `json:"kind"`
-		Start      string     `json:"startTimeUnixNano"`
-		End        string     `json:"endTimeUnixNano"`
-		Attributes []keyValue `json:"attributes,omitempty"`
-		Status     *status    `json:"status,omitempty"`
+		TraceID    string               `json:"traceId"`
+		SpanID     string               `json:"spanId"`
+		ParentID   string               `json:"parentSpanId,omitempty"`
+		Name       string               `json:"name"`
+		Kind       Kind                 `json:"kind"`
+		Start      string               `json:"startTimeUnixNano"`
+		End        string               `json:"endTimeUnixNano"`
+		Attributes []collector.KeyValue `json:"attributes,omitempty"`
+		Status     *status              `json:"status,omitempty"`
 	}
 	status struct {
 		Code int `json:"code"`
 	}
-	keyValue struct {
-		Key   string `json:"key"`
-		Value value  `json:"value"`
-	}
-	value struct {
-		Text   *string `json:"stringValue,omitempty"`
-		Number string  `json:"intValue,omitempty"`
-	}
 )
 
 const statusError = 2
-
-func text(key, v string) keyValue { return keyValue{key, value{Text: &v}} }
 
 func (t *Tracer) request(spans []*Span) request {
 	out := make([]span, len(spans))
@@ -222,9 +147,9 @@ func (t *Tracer) request(spans []*Span) request {
 		}
 		for _, a := range s.attributes {
 			if a.isNumber {
-				o.Attributes = append(o.Attributes, keyValue{a.name, value{Number: strconv.FormatInt(a.number, 10)}})
+				o.Attributes = append(o.Attributes, collector.Number(a.name, a.number))
 			} else {
-				o.Attributes = append(o.Attributes, text(a.name, a.text))
+				o.Attributes = append(o.Attributes, collector.Text(a.name, a.text))
 			}
 		}
 		if s.failed {
@@ -233,8 +158,5 @@ func (t *Tracer) request(spans []*Span) request {
 		s.mu.Unlock()
 		out[i] = o
 	}
-	return request{[]resourceSpans{{
-		Resource:   resource{[]keyValue{text("service.name", t.service), text("service.version", t.version)}},
-		ScopeSpans: []scopeSpans{{Scope: scope{"latchkey"}, Spans: out}},
-	}}}
+	return request{[]resourceSpans{{t.to.Resource(), []scopeSpans{{collector.Latchkey, out}}}}}
 }

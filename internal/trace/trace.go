@@ -1,9 +1,7 @@
 // Package trace records spans in the terms of OpenTelemetry, and sends them to a collector.
 //
 // It is off unless a variable of OpenTelemetry names a collector, and costs nothing then:
-// a nil Tracer and a nil Span do nothing. It speaks OTLP over HTTP in JSON, which every
-// collector takes beside protobuf. OpenTelemetry's own SDK would add megabytes to the
-// program.
+// a nil Tracer and a nil Span do nothing.
 //
 // A trace begins with an event and ends with the last upstream call for it. A span has
 // methods, hosts, patterns of paths, statuses and names of credentials: no value, no
@@ -74,8 +72,22 @@ func With(ctx context.Context, s *Span) context.Context {
 	return context.WithValue(ctx, contextKey{}, s)
 }
 
-// Start begins a span below that of the context. Without one it returns nil: only
-// Handler begins traces.
+// Begin begins a trace, below a caller's traceparent if that is one. If the caller asks for
+// no spans, or the Tracer is nil, the span is nil.
+func (t *Tracer) Begin(ctx context.Context, name string, kind Kind, traceparent string) (context.Context, *Span) {
+	if t == nil {
+		return ctx, nil
+	}
+	parent, sampled, _ := parse(traceparent)
+	if !sampled {
+		return ctx, nil
+	}
+	s := t.span(parent, name, kind)
+	return With(ctx, s), s
+}
+
+// Start begins a span below that of the context. Without one it returns nil: only Begin
+// and Handler begin traces.
 func Start(ctx context.Context, name string, kind Kind) (context.Context, *Span) {
 	parent := From(ctx)
 	if parent == nil {
@@ -183,37 +195,45 @@ func (t *Tracer) Handler(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		parent, sampled, _ := parse(r.Header.Get(header))
-		if !sampled || r.Method == http.MethodGet || r.Method == http.MethodHead { // probes, scrapes and pages
+		if r.Method == http.MethodGet || r.Method == http.MethodHead { // probes, scrapes and pages
 			next.ServeHTTP(w, r)
 			return
 		}
-		s := t.span(parent, r.Method+" "+route(r.URL.Path), Server)
+		ctx, s := t.Begin(r.Context(), r.Method+" "+route(r.URL.Path), Server, r.Header.Get(header))
+		if s == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
 		s.Text("http.request.method", r.Method)
-		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(answer, r.WithContext(With(r.Context(), s)))
-		s.Number("http.response.status_code", answer.status)
-		if answer.status >= 500 {
+		answer := NewStatusWriter(w)
+		next.ServeHTTP(answer, r.WithContext(ctx))
+		s.Number("http.response.status_code", answer.Status)
+		if answer.Status >= 500 {
 			s.Fail()
 		}
 		s.End()
 	})
 }
 
-// statusWriter remembers the status of an answer.
-type statusWriter struct {
+// StatusWriter remembers the status of an answer.
+type StatusWriter struct {
 	http.ResponseWriter
-	status int
+	Status int
+}
+
+// NewStatusWriter returns a StatusWriter for an answer that is not written yet.
+func NewStatusWriter(w http.ResponseWriter) *StatusWriter {
+	return &StatusWriter{ResponseWriter: w, Status: http.StatusOK}
 }
 
 // WriteHeader satisfies http.ResponseWriter.
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
+func (w *StatusWriter) WriteHeader(status int) {
+	w.Status = status
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *StatusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Transport returns a transport that records each request below the span of its context,
 // and tells the server its traceparent. Without a span it does nothing.

@@ -12,10 +12,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/collector"
 )
 
-// collector is a collector played by a test.
-type collector struct {
+// played is a collector played by a test.
+type played struct {
 	*httptest.Server
 	mu     sync.Mutex
 	spans  []span
@@ -23,9 +25,9 @@ type collector struct {
 	status int
 }
 
-func newCollector(t *testing.T) *collector {
+func newCollector(t *testing.T) *played {
 	t.Helper()
-	c := &collector{status: http.StatusOK}
+	c := &played{status: http.StatusOK}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -49,21 +51,21 @@ func newCollector(t *testing.T) *collector {
 	return c
 }
 
-func (c *collector) tracer(t *testing.T, more map[string]string) *Tracer {
+func (c *played) tracer(t *testing.T, more map[string]string) *Tracer {
 	t.Helper()
 	env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.URL}
 	for name, value := range more {
 		env[name] = value
 	}
-	tr, err := New(func(name string) string { return env[name] }, "v1", c.Client(), slog.New(slog.DiscardHandler))
+	to, err := collector.New(func(name string) string { return env[name] }, collector.Traces, "v1", c.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tr
+	return New(to, slog.New(slog.DiscardHandler))
 }
 
 // named returns the span whose name it is.
-func (c *collector) named(t *testing.T, name string) span {
+func (c *played) named(t *testing.T, name string) span {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,25 +158,22 @@ func TestWhatBeginsNoTrace(t *testing.T) {
 	}
 }
 
-func TestVariablesThatNameNoCollector(t *testing.T) {
-	for name, tc := range map[string]struct {
-		env   map[string]string
-		off   bool
-		fails bool
-	}{
-		"no variable":            {nil, true, false},
-		"disabled":               {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "true"}, true, false},
-		"another exporter":       {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, true, false},
-		"no URL":                 {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4318"}, true, true},
-		"a protocol of gRPC":     {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, true, true},
-		"an endpoint for traces": {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/in"}, false, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tr, err := New(func(name string) string { return tc.env[name] }, "v1", http.DefaultClient, slog.New(slog.DiscardHandler))
-			if (err != nil) != tc.fails || (tr == nil) != tc.off {
-				t.Errorf("%v, %v", tr, err)
-			}
-		})
+func TestATraceThatIsBegunByHandContinuesTheCallers(t *testing.T) {
+	c := newCollector(t)
+	tr := c.tracer(t, nil)
+	ctx, s := tr.Begin(t.Context(), "job", Internal, caller)
+	if s.TraceID() != "4bf92f3577b34da6a3ce929d0e0e4736" || From(ctx) != s {
+		t.Errorf("it is of the trace %s", s.TraceID())
+	}
+	if _, s := tr.Begin(t.Context(), "job", Internal, ""); s.TraceID() == "" {
+		t.Error("without a caller there is no trace")
+	}
+	if _, s := tr.Begin(t.Context(), "job", Internal, strings.TrimSuffix(caller, "1")+"0"); s != nil {
+		t.Error("the caller asks for no spans")
+	}
+	var none *Tracer
+	if _, s := none.Begin(t.Context(), "job", Internal, caller); s != nil {
+		t.Error("without a collector there is a span")
 	}
 }
 
