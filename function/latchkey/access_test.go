@@ -6,10 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // The examples of narrow access are valid, and IAM has exactly their policies after
@@ -60,5 +63,53 @@ func TestTheExamplesOfAccessAreProvisioned(t *testing.T) {
 		if o.Result != reconcile.ResultUnchanged {
 			t.Errorf("the next sweep: %s: %s %v", o.Credential, o.Result, took(o))
 		}
+	}
+}
+
+// A policy that grew is a note with its fix, and goes by narrowPolicies.
+func TestAWidenedPolicyIsSeenAndNarrowed(t *testing.T) {
+	const instance = ", instance: 7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"
+	entry := strings.Replace(static("c", place1), "roles: [Sender]", "roles: [Sender]"+instance, 1)
+	s := holed(t, static("c", place1)) // an earlier config: every instance
+	first := s.sweep().only(t, reconcile.ResultPublished)
+	iamID := "iam-" + first.ServiceID
+	foreign := s.cloud.Cloud().Grant(iamID, "codeengine", "crn:v1:bluemix:public:iam::::role:Viewer")
+	group, err := s.cloud.Cloud().AddGroup(cloud.NewGroup{Name: "others", Members: []string{iamID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cloud.Advance(time.Hour)
+
+	s.url = s.serve(holesHead + entry)
+	out := s.sweep().only(t, reconcile.ResultUnchanged)
+	if got := noted(out); !slices.Contains(got, rotation.PolicyWider) || !slices.Contains(got, rotation.PolicyForeign) {
+		t.Errorf("notes %v", out.Notes)
+	}
+	for _, n := range out.Notes {
+		if !strings.Contains(n.Message, "ibmcloud iam service-policy-delete "+first.ServiceID) {
+			t.Errorf("a note without its fix: %s", n)
+		}
+	}
+
+	s.url = s.serve(holesHead + strings.Replace(entry, "policies:", "narrowPolicies: true, policies:", 1))
+	if got := took(s.sweep().only(t, reconcile.ResultChanged)); !slices.Equal(got, []string{"grant-policy"}) {
+		t.Errorf("first, %v", got)
+	}
+	if got := took(s.sweep().only(t, reconcile.ResultUnchanged)); len(got) > 0 {
+		t.Errorf("while services learn of the policy, %v", got)
+	}
+	s.cloud.Advance(20 * time.Minute)
+	if got := took(s.sweep().only(t, reconcile.ResultChanged)); !slices.Equal(got, []string{"narrow-policy"}) {
+		t.Errorf("then, %v", got)
+	}
+	granted, err := s.parts.iam.Granted(t.Context(), iamID)
+	if err != nil || len(granted) != 2 || !slices.ContainsFunc(granted, func(p reconcile.Policy) bool { return p.ID == foreign.ID }) {
+		t.Errorf("left %v, %v", granted, err)
+	}
+	if is, _ := s.cloud.Cloud().IsMember(cloud.Owner(), group.ID, iamID); !is {
+		t.Error("the membership is gone")
+	}
+	if code, list := s.as(s.cloud.Ready().APIKey, holesHead+entry, "doctor"); !strings.Contains(list, `is a member of the access group "others"`) || !strings.Contains(list, "drift c: "+foreign.ID) {
+		t.Errorf("doctor: %d %s", code, list)
 	}
 }

@@ -61,6 +61,7 @@ func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 		OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
+		NarrowPolicies: c.NarrowPolicies,
 	}
 	for _, p := range c.Policies {
 		out.Policies = append(out.Policies, iamPolicy(p))

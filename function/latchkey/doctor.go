@@ -35,7 +35,7 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std cli.Streams
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
 		Needs:      rolesNeeded(p.cfg),
 	}, std.Lines())
-	fmt.Fprintf(std.Out, "%d ok, %d failed, %d unknown, %d wider than needed\n", tally.OK, tally.Failed, tally.Unknown, tally.Wide)
+	fmt.Fprintf(std.Out, "%d ok, %d failed, %d unknown, %d wider than needed, %d beyond the config\n", tally.OK, tally.Failed, tally.Unknown, tally.Wide, tally.Drift)
 	if tally.Failed > 0 {
 		return errFailedChecks
 	}

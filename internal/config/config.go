@@ -236,6 +236,7 @@ type Credential struct {
 	// KeyDescription is the description of each key, without the marker.
 	KeyDescription string
 	Policies       []Policy
+	NarrowPolicies bool     // take down what latchkey granted and Policies do not say; default false
 	AccessGroups   []string // by ID or name, instead of policies
 	Rotation       Rotation
 	Prove          Prove

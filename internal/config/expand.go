@@ -37,6 +37,7 @@ type Entry struct {
 	description    *template
 	keyDescription *template // nil: see described
 	policies       []policyTemplate
+	narrow         bool
 	groups         []string
 	prove          proveTemplate
 	stores         []storeTemplate
@@ -125,6 +126,7 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		Overwrite:     e.overwrite,
 		AdoptKey:      e.adoptKey,
 	}
+	c.NarrowPolicies = e.narrow
 	c.KeyDescription = x.described(c)
 	c.Formerly = unexpanded.Formerly
 	if e.ForEach != "" && e.OnSameName == SameNameSuffix {

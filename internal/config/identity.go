@@ -57,9 +57,13 @@ func (d *decoder) serviceID(v value, e *entryDraft) {
 		field{"description", false, func(v value) { e.description = d.template(v, checkDescription) }},
 		field{"keyDescription", false, func(v value) { d.keyDescription(v, e) }},
 		field{"policies", false, func(v value) { e.policies = d.policies(v) }},
+		field{"narrowPolicies", false, func(v value) { e.narrow = d.truth(v) }},
 		field{"accessGroups", false, func(v value) { e.groups = d.words(v, checkGroup) }},
 	)
 	d.exactlyOne(o, "policies", "accessGroups")
+	if at, ok := o.keys["narrowPolicies"]; ok && o.keys["policies"].node == nil {
+		d.fault(at, "needs policies beside it: it takes down those that they do not say")
+	}
 }
 
 // has reports whether a mapping has a key. A reader asks before it reads the mapping

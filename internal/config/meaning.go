@@ -71,6 +71,7 @@ func meanings() map[string]meaning {
 		"conditions[].operator":       {"", "as above"},
 		"conditions[].value":          {"required without `conditions`", "as above"},
 		"conditions[].conditions":     {"", "as above"},
+		"narrowPolicies":              {"`false`", "with `policies`: `true` takes down [policies that latchkey granted](protocol.md#access-beyond-the-config) and `policies` do not say. It leaves those that others made"},
 		"accessGroups":                {"required without `id` and `policies`", "access groups, by name or `AccessGroupId-…`"},
 		"serviceID.id":                {"", "`ServiceId-…`: a service ID that exists and belongs to other software, such as Terraform"},
 		"manage":                      {"required with `id`", "latchkey mints and ends its own keys on that service ID, and changes nothing else"},

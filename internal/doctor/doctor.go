@@ -72,8 +72,9 @@ type Config struct {
 }
 
 // Tally counts checks by their result. A check is unknown if it takes something
-// that we may not see. Wide counts roles that the config does not need.
-type Tally struct{ OK, Failed, Unknown, Wide int }
+// that we may not see. Wide counts roles that the config does not need. Drift counts what
+// service IDs have beyond the config.
+type Tally struct{ OK, Failed, Unknown, Wide, Drift int }
 
 // Examine writes a checklist to out, and counts the checks.
 func Examine(ctx context.Context, cfg Config, out io.Writer) Tally {
@@ -246,6 +247,7 @@ func (d *examination) each(ctx context.Context, n int, check func(d *examination
 		d.tally.OK += parts[i].tally.OK
 		d.tally.Failed += parts[i].tally.Failed
 		d.tally.Unknown += parts[i].tally.Unknown
+		d.tally.Drift += parts[i].tally.Drift
 	}
 }
 
@@ -270,6 +272,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential, ou
 		f.grants = f.grants || step.Action == rotation.GrantPolicy
 	}
 	d.ownership(out)
+	d.drift(ctx, c, out)
 	for _, st := range out.Stores {
 		if st.Fault != "" {
 			d.fail(st.Fault.Fix(), "%s: store %s: %s", c.Name, st.Name, cmp.Or(st.Error, st.Fault.Sentence()))

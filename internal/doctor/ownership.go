@@ -1,6 +1,10 @@
 package doctor
 
 import (
+	"context"
+	"fmt"
+	"slices"
+
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -24,6 +28,33 @@ func (d *examination) ownership(out reconcile.Outcome) {
 	for _, n := range out.Notes {
 		if n.Reason == rotation.ForgedMarker {
 			d.foreign(out.Credential, n.Thing, n.Creator)
+		}
+	}
+}
+
+// drift prints what a service ID has beyond the config. It is no failure. Runs do not
+// read memberships of access groups, which take a call for each service ID.
+func (d *examination) drift(ctx context.Context, c reconcile.Credential, out reconcile.Outcome) {
+	say := func(format string, args ...any) {
+		d.tally.Drift++
+		fmt.Fprintf(d.out, "drift "+format+"\n", args...)
+	}
+	for _, n := range out.Notes {
+		if n.Reason.Drift() {
+			say("%s: %s", c.Name, n)
+		}
+	}
+	if out.ServiceID == "" || c.Given != "" {
+		return
+	}
+	groups, err := d.IAM.Groups(ctx, "iam-"+out.ServiceID)
+	if err != nil {
+		return // the roles on access groups are checked elsewhere
+	}
+	for _, g := range groups {
+		if !slices.Contains(c.Groups, g.ID) && !slices.Contains(c.Groups, g.Name) {
+			say("%s: %s is a member of the access group %q, which the config does not say: ibmcloud iam access-group-service-id-remove %q %s, or add it to accessGroups",
+				c.Name, out.ServiceID, g.Name, g.Name, out.ServiceID)
 		}
 	}
 }

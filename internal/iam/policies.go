@@ -214,6 +214,59 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	return err
 }
 
+// Narrow takes down a policy of ours, or all of its roles but those to keep. It reads the
+// policy first: what another writer changed, or made, stays.
+func (c *Client) Narrow(ctx context.Context, iamID string, p reconcile.Policy, keep []string) error {
+	doing := "narrowing " + p.Label()
+	account, err := c.Account(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	got, resp, err := c.policies.GetV2PolicyWithContext(ctx, &iampolicymanagementv1.GetV2PolicyOptions{ID: &p.ID})
+	if err = accessFault(ctx, doing, resp, err); errors.Is(err, reconcile.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if got == nil {
+		return upstream.Incomplete(doing, "policy")
+	}
+	if str(got.State) == "deleted" {
+		return nil
+	}
+	now, ok := c.policyOf(got, account, iamID, own)
+	if !ok || !now.Ours || !now.SameTarget(p) || !slices.Equal(now.Roles, p.Roles) {
+		return fmt.Errorf("%s: %w: it is not what was read before", doing, reconcile.ErrConflict)
+	}
+	if len(keep) == 0 {
+		resp, err = c.policies.DeleteV2PolicyWithContext(ctx, &iampolicymanagementv1.DeleteV2PolicyOptions{ID: &p.ID})
+		if err = accessFault(ctx, doing, resp, err); errors.Is(err, reconcile.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	var crns []string
+	for _, crn := range rolesOf(got) {
+		if (reconcile.Policy{Roles: keep}).Has(crn[strings.LastIndexByte(crn, ':')+1:]) {
+			crns = append(crns, crn)
+		}
+	}
+	tag := resp.Headers.Get("Etag")
+	if len(crns) == 0 || tag == "" {
+		return upstream.Incomplete(doing, "role to keep, or no entity tag")
+	}
+	want := c.request(iamID, account, now, crns)
+	_, resp, err = c.policies.ReplaceV2PolicyWithContext(ctx, &iampolicymanagementv1.ReplaceV2PolicyOptions{
+		ID: &p.ID, IfMatch: &tag, Type: want.Type, Description: want.Description,
+		Control: want.Control, Subject: want.Subject, Resource: want.Resource, Pattern: want.Pattern, Rule: want.Rule,
+	})
+	return accessFault(ctx, doing, resp, err)
+}
+
 // roleBook caches the roles of each service.
 type roleBook struct {
 	mu    sync.Mutex

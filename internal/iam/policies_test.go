@@ -267,3 +267,77 @@ func TestAGrantThatIsNotMadeSaysWhy(t *testing.T) {
 		})
 	}
 }
+
+func TestNarrowingTakesOnlyWhatWasRead(t *testing.T) {
+	const instance = "7a1c"
+	ours := reconcile.Policy{Service: "logs", Roles: []string{"Sender", "Viewer"}, Instance: instance}
+	for name, tc := range map[string]struct {
+		before func(*world, reconcile.ServiceID, *reconcile.Policy)
+		keep   []string
+		left   string
+		err    error
+	}{
+		"a whole policy":       {func(*world, reconcile.ServiceID, *reconcile.Policy) {}, nil, "", nil},
+		"one role of a policy": {func(*world, reconcile.ServiceID, *reconcile.Policy) {}, []string{"Sender"}, "Sender on logs (instance 7a1c)", nil},
+		"a policy that is gone": {func(w *world, _ reconcile.ServiceID, p *reconcile.Policy) {
+			if err := w.cloud.Cloud().DeletePolicy(cloud.Owner(), p.ID); err != nil {
+				w.t.Fatal(err)
+			}
+		}, nil, "", nil},
+		"a policy that was changed since":  {func(_ *world, _ reconcile.ServiceID, p *reconcile.Policy) { p.Instance = "other" }, nil, "Sender+Viewer on logs (instance 7a1c)", reconcile.ErrConflict},
+		"a policy with other roles by now": {func(_ *world, _ reconcile.ServiceID, p *reconcile.Policy) { p.Roles = p.Roles[:1] }, nil, "Sender+Viewer on logs (instance 7a1c)", reconcile.ErrConflict},
+		"a policy of another owner's": {func(w *world, _ reconcile.ServiceID, p *reconcile.Policy) {
+			now, err := w.cloud.Cloud().GetPolicy(cloud.Owner(), p.ID)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			now.Description = "Managed by latchkey [latchkey v=1 owner=another]"
+			if _, err := w.cloud.Cloud().ReplacePolicy(cloud.Owner(), p.ID, now.ETag, now.PolicySpec); err != nil {
+				w.t.Fatal(err)
+			}
+		}, nil, "Sender+Viewer on logs (instance 7a1c)", reconcile.ErrConflict},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			id := w.identity("a")
+			if err := w.Grant(t.Context(), id.IAMID, ours); err != nil {
+				t.Fatal(err)
+			}
+			granted, err := w.Granted(t.Context(), id.IAMID)
+			if err != nil || len(granted) != 1 || !granted[0].Ours {
+				t.Fatal(granted, err)
+			}
+			p := granted[0]
+			tc.before(w, id, &p)
+			if err := w.Narrow(t.Context(), id.IAMID, p, tc.keep); !errors.Is(err, tc.err) {
+				t.Errorf("got %v, want %v", err, tc.err)
+			}
+			if got := strings.Join(w.granted(id), "; "); got != tc.left {
+				t.Errorf("left %q, want %q", got, tc.left)
+			}
+		})
+	}
+}
+
+func TestAPolicyIsOursByItsCreatorAndItsMark(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.identity("a")
+	mark := "Managed by latchkey " + w.policyMarker()
+	w.by(id, func(s *cloud.PolicySpec) { s.Description = mark }) // by the account's owner
+	spec := cloud.PolicySpec{Type: "access", Roles: []string{viewerCRN}, Description: "by hand, with latchkey's key",
+		Subject: []cloud.Attribute{{Key: "iam_id", Operator: "stringEquals", Value: id.IAMID}},
+		Resource: []cloud.Attribute{{Key: "accountId", Operator: "stringEquals", Value: cloud.AccountID}, {Key: "serviceName", Operator: "stringEquals", Value: "logs"},
+			{Key: "region", Operator: "stringEquals", Value: "eu-de"}}}
+	if _, err := w.cloud.Cloud().CreatePolicy(w.cloud.Cloud().Minter().Actor(), spec); err != nil {
+		t.Fatal(err)
+	}
+	granted, err := w.Granted(t.Context(), id.IAMID)
+	if err != nil || len(granted) != 2 {
+		t.Fatal(granted, err)
+	}
+	for _, p := range granted {
+		if p.Ours || p.Creator == "" || p.ID == "" || p.Since.IsZero() {
+			t.Errorf("%s: ours %v, ID %s, creator %s, since %s", p.Label(), p.Ours, p.ID, p.Creator, p.Since)
+		}
+	}
+}

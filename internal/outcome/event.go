@@ -58,7 +58,7 @@ func Type(outcomes ...reconcile.Outcome) string {
 			kinds = append(kinds, kind(o))
 		}
 	}
-	for _, first := range []string{"revoked", "rotated", "repaired", "superseded", "retired", "expiring"} {
+	for _, first := range []string{"revoked", "rotated", "repaired", "superseded", "retired", "expiring", "drifted"} {
 		if slices.Contains(kinds, first) {
 			return TypePrefix + first
 		}
@@ -88,11 +88,16 @@ func kind(o reconcile.Outcome) string {
 			return "retired"
 		case only(o, rotation.Supersede, rotation.Extend, rotation.Retire, rotation.RemoveDuplicate):
 			return "superseded"
+		case only(o, rotation.NarrowPolicy):
+			return "narrowed"
 		}
 		return "repaired"
 	case reconcile.ResultUnchanged:
-		if len(o.Notes) > 0 {
+		if slices.ContainsFunc(o.Notes, func(n reconcile.NoteOutcome) bool { return !n.Reason.Drift() }) {
 			return "expiring"
+		}
+		if len(o.Notes) > 0 {
+			return "drifted"
 		}
 	}
 	return string(o.Result)

@@ -65,10 +65,10 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 // untrusted reports whether the run can't trust the time, or what it has read.
 func untrusted(err error) bool { return is(err, errDrift, errTooLate, errUnread) }
 
-// tidies reports whether a step only removes a key or a service ID that has no use any
-// more. Its failure becomes a note, and the run goes on.
+// tidies reports whether a step only removes a key, a policy or a service ID that has no
+// use any more. Its failure becomes a note, and the run goes on.
 func tidies(s rotation.Step) bool {
-	return s.Action == rotation.RemoveDuplicate || s.Action == rotation.Retire && (s.Reason == rotation.IsExpired || s.Reason == rotation.NeverPublished)
+	return s.Action == rotation.RemoveDuplicate || s.Action == rotation.NarrowPolicy || s.Action == rotation.Retire && (s.Reason == rotation.IsExpired || s.Reason == rotation.NeverPublished)
 }
 
 // live counts the keys that may authenticate, as far as is known.
@@ -229,6 +229,7 @@ var actions = map[rotation.Action]action{
 	rotation.CreateIdentity:  {take: (*run).createIdentity, failed: stop},
 	rotation.Rename:          {take: (*run).rename, failed: goOn, old: true},
 	rotation.GrantPolicy:     {take: (*run).grant, failed: stop},
+	rotation.NarrowPolicy:    {take: (*run).narrow, failed: goOn, old: true},
 	rotation.Unfuse:          {take: (*run).unfuse, failed: goOnRestartNot, old: true},
 	rotation.Record:          {take: (*run).record, failed: goOn},
 	rotation.MarkLeaked:      {take: (*run).markLeaked, failed: goOn},

@@ -22,6 +22,8 @@ type Credential struct {
 	// KeyDescription begins the description of each key.
 	KeyDescription string
 	Policies       []Policy
+	// NarrowPolicies lets a run take down what we granted and Policies do not say.
+	NarrowPolicies bool
 	// Groups are the access groups, by ID or name, that the service ID joins.
 	Groups []string
 	// Given is the ID of an existing service ID. Only our keys on it are changed,

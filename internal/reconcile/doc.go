@@ -14,6 +14,7 @@
 //	observe.go     read the service ID, keys, stores and consumers, and IAM's clock
 //	trust.go       drop what stores and marks say that can't be true
 //	policy.go      compare policies in full
+//	drift.go       what a service ID has beyond the config
 //	state.go       build the input of rotation.Decide
 //	apply.go       take the planned steps in order
 //	serviceid.go, mint.go, clearance.go, publish.go, restart.go, keychange.go,

@@ -116,6 +116,11 @@ func (g fencedIdentities) Grant(ctx context.Context, iamID string, p Policy) err
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Grant(ctx, iamID, p) })
 }
 
+// Narrow takes down a policy, or roles of it.
+func (g fencedIdentities) Narrow(ctx context.Context, iamID string, p Policy, keep []string) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Narrow(ctx, iamID, p, keep) })
+}
+
 // Mark writes a marker. One that clears the new key for publication is as
 // urgent as the publication.
 func (g fencedIdentities) Mark(ctx context.Context, id ServiceID, m Marker) error {

@@ -105,6 +105,24 @@ func (m *memory) Grant(_ context.Context, iamID string, p reconcile.Policy) erro
 	return nil
 }
 
+func (m *memory) Narrow(_ context.Context, iamID string, p reconcile.Policy, keep []string) error {
+	defer m.lock()()
+	if err := m.fail["Narrow"]; err != nil {
+		return err
+	}
+	var left []reconcile.Policy
+	for _, have := range m.policies[iamID] {
+		if have.ID == p.ID {
+			if have.Roles = keep; len(keep) == 0 {
+				continue
+			}
+		}
+		left = append(left, have)
+	}
+	m.policies[iamID] = left
+	return nil
+}
+
 func (m *memory) Mark(_ context.Context, id reconcile.ServiceID, marker reconcile.Marker) error {
 	defer m.lock()()
 	for i := range m.ids {

@@ -22,6 +22,7 @@ func (ru *run) addNotes(plan rotation.Plan) {
 		}
 	}
 	ru.noteForged()
+	ru.noteDrift()
 	ru.out.Leaked = ru.fate()
 	for _, k := range ru.keys {
 		if k.Leaked.IsZero() && k.ID != ru.req.Trigger.Leaked {

@@ -57,6 +57,9 @@ type Identities interface {
 	// Grant creates a policy unless it exists. IAM may report success and grant
 	// less, so the caller reads the policy back with Granted.
 	Grant(ctx context.Context, iamID string, p Policy) error
+	// Narrow takes down a policy of ours, or all of its roles but some. It returns
+	// ErrConflict if the policy is not what p says, and succeeds if it does not exist.
+	Narrow(ctx context.Context, iamID string, p Policy, keep []string) error
 	// Mark writes our marker on a service ID. It returns ErrConflict if the
 	// service ID's version is not that of id.
 	Mark(ctx context.Context, id ServiceID, m Marker) error

@@ -166,6 +166,7 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outco
 	ru.setHeldBack(plan)
 	ru.note(plan.Notes...)
 	ru.noteForged()
+	ru.noteDrift()
 	ru.setFacts(plan)
 	out.settle()
 	return out, plan, nil

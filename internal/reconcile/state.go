@@ -31,6 +31,7 @@ func (ru *run) ourIdentity(iamID string) bool {
 
 // state returns the input of Decide.
 func (ru *run) state() rotation.State {
+	excess, left := ru.narrowable()
 	s := rotation.State{
 		Paused:    ru.c.Paused,
 		Keys:      ru.keys,
@@ -45,7 +46,8 @@ func (ru *run) state() rotation.State {
 		Identity: rotation.Identity{
 			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.collision() != nil,
 			Posing: ru.posing, Twice: ru.twice,
-			Unsatisfied: append(missing(ru.c.Policies, ru.granted), ru.outside()...), Given: ru.c.Given != "",
+			Unsatisfied: append(missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
+			Excess: ru.settledExcess(excess, left),
 		},
 	}
 	if m := ru.id.Marker; ru.id.Marked && ru.c.Given == "" && m.Credential != ru.c.Name {

@@ -101,6 +101,7 @@ var standard = []rule{
 	{"rotate, or catch up", quiet, view.rotate},
 	{"restart consumers that are behind", quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).restarts() }},
 	{"end keys that consumers had until now", quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).endings(Held, Overlapping, Leaked) }},
+	{"take down policies that the config does not say", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.narrowing() }},
 }
 
 // removing is the course of a credential whose project is deleted.
@@ -378,6 +379,14 @@ func (v view) identity() (steps []Step) {
 	}
 	for _, policy := range v.Identity.Unsatisfied {
 		steps = append(steps, Step{Action: GrantPolicy, Target: policy, Reason: NoPolicy})
+	}
+	return steps
+}
+
+// narrowing takes down policies that the config does not say.
+func (v view) narrowing() (steps []Step) {
+	for _, policy := range v.Identity.Excess {
+		steps = append(steps, Step{Action: NarrowPolicy, Target: policy, Reason: PolicyExcess})
 	}
 	return steps
 }

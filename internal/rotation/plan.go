@@ -14,6 +14,7 @@ const (
 	CreateIdentity  Action = "create-service-id" // create the service ID with our marker
 	Rename          Action = "rename"            // write the credential's new name into the service ID's marker
 	GrantPolicy     Action = "grant-policy"      // create a policy and read it back
+	NarrowPolicy    Action = "narrow-policy"     // take down a policy that the config no longer says, or roles of it
 	Unfuse          Action = "unfuse"            // move the key's expiry from the fuse to its full lifetime
 	Record          Action = "remember"          // record an unmet demand on the published key
 	MarkLeaked      Action = "condemn"           // record on a key that it leaked

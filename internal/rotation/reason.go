@@ -8,6 +8,7 @@ type Reason string
 const (
 	NoIdentity       Reason = "no-service-id"
 	NoPolicy         Reason = "policy-missing"
+	PolicyExcess     Reason = "policy-excess"
 	Duplicate        Reason = "duplicate-service-id"
 	NothingThere     Reason = "nothing-published"
 	Aged             Reason = "aged"
@@ -45,6 +46,13 @@ const (
 	LockFailed    Reason = "store-lock-failed"
 	NextTry       Reason = "next-try"
 	CleanUpFailed Reason = "clean-up-failed"
+
+	// What a service ID has beyond the config: see Drift.
+	PolicyWider   Reason = "policy-wider"
+	PolicyLeft    Reason = "policy-left"
+	PolicyForeign Reason = "policy-foreign"
+	KeysForeign   Reason = "keys-foreign"
+	TextChanged   Reason = "description-changed"
 )
 
 // Reasons to wait. None needs an action.
@@ -126,6 +134,7 @@ type reason struct {
 var reasons = map[Reason]reason{
 	NoIdentity:       {kind: Act, text: "IAM has no service ID for this credential yet"},
 	NoPolicy:         {kind: Act, text: "the service ID lacks a policy that the config asks for"},
+	PolicyExcess:     {kind: Act, text: "latchkey granted the policy, and the config does not say it"},
 	Duplicate:        {kind: Act, text: "two replicas created the service ID at the same time, and this one has no keys"},
 	NothingThere:     {kind: Act, text: "no store names a live key"},
 	Aged:             {kind: Act, text: "the published key has reached its rotation age"},
@@ -159,6 +168,11 @@ var reasons = map[Reason]reason{
 	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
 	CleanUpFailed:    {kind: Tell, text: "something that is over could not be removed; the next run tries again, and nothing waits for it"},
 	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; demand a rotation (latchkey rotate) to try at once"},
+	PolicyWider:      {kind: Tell, text: "a policy grants more than the config says"},
+	PolicyLeft:       {kind: Tell, text: "a policy that latchkey granted is not in the config any more"},
+	PolicyForeign:    {kind: Tell, text: "a policy that latchkey did not grant is not in the config"},
+	KeysForeign:      {kind: Tell, text: "the service ID has keys that latchkey did not make"},
+	TextChanged:      {kind: Tell, text: "the description of the service ID is not that of the config"},
 	InProgress:       {kind: Wait, lets: visible, text: "another replica may be working on this credential; the next run does what remains"},
 	TooYoung:         {kind: Wait, lets: quiet, text: "the newest key is less than 10 minutes old, so the next one waits until it is older"},
 	KeysFull:         {kind: Wait, lets: quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
@@ -202,6 +216,16 @@ var reasons = map[Reason]reason{
 	ConsumerFailed:   {kind: Block, lets: quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
 	ExpansionFailed:  {kind: Block, lets: trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
 	AdoptionFailed:   {kind: Block, lets: trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
+}
+
+// Drift reports whether a note with this reason is about what a service ID has beyond
+// the config. It concerns no key.
+func (r Reason) Drift() bool {
+	switch r {
+	case PolicyWider, PolicyLeft, PolicyForeign, KeysForeign, TextChanged:
+		return true
+	}
+	return false
 }
 
 // Kind returns what the reason asks of its reader.

@@ -120,6 +120,9 @@ type Identity struct {
 	// Unsatisfied are the labels of the policies in the config that the service
 	// ID does not have.
 	Unsatisfied []string
+	// Excess are the IDs of policies that we granted, and that the config asks to take
+	// down because it does not say them.
+	Excess []string
 }
 
 // Store is the observed state of one store's entry.

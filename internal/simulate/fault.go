@@ -20,6 +20,7 @@ const (
 	remove    step = "remove"
 	granted   step = "granted"
 	grant     step = "grant"
+	narrow    step = "narrow"
 	list      step = "list"
 	get       step = "get"
 	post      step = "post" // the creation of a key

@@ -178,7 +178,7 @@ func (w *world) policies(iamID string, lag time.Duration) (out []reconcile.Polic
 		panic(err) // the account's owner may list
 	}
 	for _, p := range page.Items {
-		var q reconcile.Policy
+		q := reconcile.Policy{ID: p.ID, Creator: p.CreatedBy, Ours: p.CreatedBy == w.minter.IAMID, Since: p.ModifiedAt}
 		for _, a := range p.Resource {
 			text, _ := a.Value.(string)
 			switch a.Key {
@@ -598,4 +598,24 @@ func absent(wanted, have []reconcile.Policy) (labels []string) {
 		}
 	}
 	return labels
+}
+
+// Narrow takes down a policy, or all of its roles but some.
+func (i iam) Narrow(ctx ctx, iamID string, p reconcile.Policy, keep []string) error {
+	return i.call(ctx, narrow, i.nick(iamID), func() error {
+		i.lagged(0, 0, 0)
+		now, err := i.cloud.GetPolicy(i.minter.Actor(), p.ID)
+		if err != nil {
+			return nil //nolint:nilerr // it is gone
+		}
+		if len(keep) == 0 {
+			return i.cloud.DeletePolicy(i.minter.Actor(), p.ID)
+		}
+		spec := now.PolicySpec
+		spec.Roles = slices.DeleteFunc(slices.Clone(spec.Roles), func(crn string) bool {
+			return !slices.Contains(keep, crn[strings.LastIndexByte(crn, ':')+1:])
+		})
+		_, err = i.cloud.ReplacePolicy(i.minter.Actor(), p.ID, now.ETag, spec)
+		return err
+	})
 }

@@ -135,6 +135,51 @@ var walks = []walk{
 		},
 	},
 	{
+		name: "the config asks to narrow: what latchkey granted and the config does not say goes, and nothing else",
+		play: func(s *sim, bend func(*replica)) string {
+			rested(s)
+			iamID := "iam-" + s.idOf()
+			in := s.replicas[0]
+			before := s.policies(iamID, 0)
+			in.cred.Policies = append(slices.Clone(s.wanted), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}})
+			s.wanted = in.cred.Policies // an earlier config
+			s.look(in)
+			if len(s.policies(iamID, 0)) != len(before)+1 {
+				return "the policy of the earlier config is not granted"
+			}
+			theirs := s.cloud.Grant(iamID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+			in.cred.Policies = slices.Clone(in.cred.Policies[:len(in.cred.Policies)-1])
+			s.wanted, in.cred.NarrowPolicies = in.cred.Policies, true
+			lost := &losesNarrowing{iam: in.rec.Identities.(iam), left: 2}
+			in.rec.Identities = lost
+			bend(in)
+			for range 4 { // the first two calls fail, before and after they have an effect
+				s.look(in)
+			}
+			after := s.policies(iamID, 0)
+			ours := slices.DeleteFunc(slices.Clone(after), func(p reconcile.Policy) bool { return p.ID == theirs.ID })
+			same := func(a, b reconcile.Policy) bool { return a.ID == b.ID }
+			switch {
+			case len(ours) == len(after):
+				return "a policy that latchkey did not grant is gone"
+			case len(absent(s.wanted, ours)) > 0:
+				return "a policy that the config says is gone"
+			case !slices.EqualFunc(before, ours, same):
+				return "a policy that the config does not say is left"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"narrow takes a foreign policy": func(in *replica) {
+				in.rec.Identities = takesAllPolicies{in.rec.Identities.(*losesNarrowing)}
+			},
+			"narrow takes a policy that the config still says": func(in *replica) {
+				in.rec.Identities = narrowsWanted{in.rec.Identities.(*losesNarrowing)}
+			},
+			"narrows nothing": func(in *replica) { in.rec.Decide = without(rotation.NarrowPolicy) },
+		},
+	},
+	{
 		name: "the project is gone: its keys end after an overlap, and then the service ID",
 		play: func(s *sim, bend func(*replica)) string {
 			rested(s)
@@ -187,6 +232,53 @@ func (i takesNames) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time
 		ids[n].Marker.Credential = credential
 	}
 	return ids, date, err
+}
+
+// losesNarrowing fails some calls that narrow: every second one before it has an effect.
+type losesNarrowing struct {
+	iam
+	left int
+}
+
+func (i *losesNarrowing) Narrow(ctx ctx, iamID string, p reconcile.Policy, keep []string) error {
+	i.left--
+	if i.left == 1 {
+		return reconcile.ErrUnavailable
+	}
+	err := i.iam.Narrow(ctx, iamID, p, keep)
+	if i.left == 0 {
+		return reconcile.ErrUnavailable
+	}
+	return err
+}
+
+// takesAllPolicies takes every policy for one that latchkey granted.
+type takesAllPolicies struct{ *losesNarrowing }
+
+func (i takesAllPolicies) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
+	all, err := i.losesNarrowing.Granted(ctx, iamID)
+	all = slices.Clone(all)
+	for n := range all {
+		all[n].Ours = true
+	}
+	return all, err
+}
+
+func (i takesAllPolicies) Narrow(_ ctx, _ string, p reconcile.Policy, _ []string) error {
+	return i.cloud.DeletePolicy(cloud.Owner(), p.ID)
+}
+
+// narrowsWanted takes down all policies that latchkey granted.
+type narrowsWanted struct{ *losesNarrowing }
+
+func (i narrowsWanted) Narrow(ctx ctx, iamID string, _ reconcile.Policy, _ []string) error {
+	all, err := i.Granted(ctx, iamID)
+	for _, p := range all {
+		if p.Ours {
+			err = i.cloud.DeletePolicy(i.minter.Actor(), p.ID)
+		}
+	}
+	return err
 }
 
 func (w walk) run(t *testing.T, bend func(*replica)) (problems []string) {

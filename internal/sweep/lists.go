@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
@@ -91,7 +92,7 @@ func (s *Sweeper) look(ctx context.Context, c reconcile.Credential, req reconcil
 	return s.cfg.Reconciler.Reconcile(ctx, c, req)
 }
 
-// settled reports whether nothing is due and nothing is wrong.
+// settled reports whether nothing is due and nothing is wrong with the keys.
 func settled(out reconcile.Outcome) bool {
-	return out.Result == reconcile.ResultUnchanged && out.Condition == condition.OK && len(out.Steps) == 0 && len(out.Notes) == 0 && out.Error == ""
+	return out.Result == reconcile.ResultUnchanged && out.Condition == condition.OK && len(out.Steps) == 0 && !slices.ContainsFunc(out.Notes, func(n reconcile.NoteOutcome) bool { return !n.Reason.Drift() }) && out.Error == ""
 }

@@ -26,6 +26,7 @@ var (
 		{Method: post, Path: "/v2/policies", Has: []string{"id"}},
 		{Method: get, Path: "/v2/policies/{id}", Has: []string{"id"}},
 		{Method: put, Path: "/v2/policies/{id}", Has: []string{"id"}},
+		{Method: remove, Path: "/v2/policies/*", Empty: true},
 		{Method: get, Path: "/v2/roles", Has: []string{"system_roles[]"}},
 		{Method: get, Path: "/v2/groups", Has: []string{"groups[]"}},
 		{Method: put, Path: "/v2/groups/*/members", Has: []string{"members[]"}},

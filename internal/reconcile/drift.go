@@ -1,0 +1,151 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// This file finds what a service ID of ours has beyond the config, and takes down the
+// policies among it that we granted.
+
+// drift is one policy that the config does not say.
+type drift struct {
+	Policy
+	reason rotation.Reason
+	// keep are the roles that the config says for the policy's target.
+	keep []string
+}
+
+// driftOf returns the policies that grant what the config does not say.
+func driftOf(wanted, granted []Policy) (found []drift) {
+	for _, g := range granted {
+		d := drift{Policy: g, reason: rotation.PolicyForeign}
+		if g.Ours {
+			d.reason = rotation.PolicyLeft
+		}
+		beyond := slices.Clone(g.Roles)
+		for _, w := range wanted {
+			if g.covers(w) && slices.ContainsFunc(w.Roles, g.Has) {
+				d.reason = rotation.PolicyWider
+			}
+			if g.SameTarget(w) {
+				beyond = slices.DeleteFunc(beyond, w.Has)
+				d.keep = append(d.keep, slices.DeleteFunc(slices.Clone(w.Roles), func(r string) bool { return !g.Has(r) })...)
+			}
+		}
+		if len(beyond) > 0 {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// narrowable returns the policies that we granted and the config does not say, if it
+// asks to take them down. It returns the policies that the others leave granted.
+func (ru *run) narrowable() (excess []drift, left []Policy) {
+	left = ru.granted
+	if !ru.c.NarrowPolicies || len(ru.c.Policies) == 0 {
+		return nil, left
+	}
+	for _, d := range driftOf(ru.c.Policies, ru.granted) {
+		if !d.Ours || d.ID == "" {
+			continue
+		}
+		excess = append(excess, d)
+		if len(d.keep) == 0 {
+			left = slices.DeleteFunc(slices.Clone(left), func(p Policy) bool { return p.ID == d.ID })
+		}
+	}
+	return excess, left
+}
+
+// settledExcess returns the IDs of those policies that can be taken down now. One that
+// goes as a whole waits until the policies that stay have been there for a window, since
+// services learn of a policy late.
+func (ru *run) settledExcess(excess []drift, left []Policy) (ids []string) {
+	settled := len(missing(ru.c.Policies, left)) == 0 && !slices.ContainsFunc(left, func(p Policy) bool {
+		return p.Since.IsZero() || ru.now().Sub(p.Since) < ru.c.Rules.Window
+	})
+	for _, d := range excess {
+		if settled || len(d.keep) > 0 {
+			ids = append(ids, d.ID)
+		}
+	}
+	return ids
+}
+
+// narrow takes down a policy of ours, or the roles of it that the config does not say.
+func (ru *run) narrow(ctx context.Context, s rotation.Step) error {
+	excess, _ := ru.narrowable()
+	i := slices.IndexFunc(excess, func(d drift) bool { return d.ID == s.Target })
+	if i < 0 {
+		return fmt.Errorf("narrowing policy %s: the config says it: %w", s.Target, ErrRefused)
+	}
+	if err := ru.Identities.Narrow(ctx, ru.id.IAMID, excess[i].Policy, excess[i].keep); err != nil {
+		return fmt.Errorf("narrowing policy %s: %w", s.Target, err)
+	}
+	return nil
+}
+
+// mostDriftNotes limits the notes about what a service ID has beyond the config.
+const mostDriftNotes = 10
+
+// noteDrift adds notes about what the service ID has beyond the config, each with its
+// fix. A service ID that the config gives belongs to other software.
+func (ru *run) noteDrift() {
+	if ru.id.ID == "" || ru.c.Given != "" || ru.c.Gone {
+		return
+	}
+	var notes []NoteOutcome
+	add := func(n rotation.Note, format string, args ...any) {
+		notes = append(notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + fmt.Sprintf(format, args...)})
+	}
+	if len(ru.c.Policies) > 0 {
+		for _, d := range driftOf(ru.c.Policies, ru.granted) {
+			if !ru.tookStep(rotation.NarrowPolicy, d.ID) {
+				add(rotation.Note{Reason: d.reason, Thing: d.ID, Creator: cmp.Or(d.Creator, "unknown")}, "%s. %s", d.Label(), ru.driftFix(d))
+			}
+		}
+	}
+	forged := 0
+	for _, f := range ru.forged {
+		if strings.HasPrefix(f.ID, "ApiKey-") {
+			forged++
+		}
+	}
+	if others := ru.foreign[ru.id.IAMID] - forged; others > 0 && ru.c.AdoptKey == "" {
+		add(rotation.Note{Reason: rotation.KeysForeign, Thing: ru.id.ID}, "%d. List them: ibmcloud iam service-api-keys %s", others, ru.id.ID)
+	}
+	if want := ru.c.Description; ru.id.Marked && ru.id.Text != want {
+		add(rotation.Note{Reason: rotation.TextChanged, Thing: ru.id.ID},
+			"IAM has %q, the config %q. Change it in the config, or in the console (Manage > Access (IAM) > Service IDs); keep what is in brackets", ru.id.Text, want)
+	}
+	if more := len(notes) - mostDriftNotes; more > 0 {
+		notes = notes[:mostDriftNotes]
+		notes[mostDriftNotes-1].Message += fmt.Sprintf(" (%d more notes are left out)", more)
+	}
+	ru.out.Notes = append(ru.out.Notes, notes...)
+}
+
+// driftFix says how to take away what the config does not say.
+func (ru *run) driftFix(d drift) string {
+	switch {
+	case d.Ours && ru.c.NarrowPolicies:
+		return "latchkey takes it down once the policies of the config are 15 minutes old"
+	case d.Ours && len(d.keep) > 0:
+		return "To take down what the config does not say: narrowPolicies: true in the config, or remove the roles in the console (Manage > Access (IAM) > Service IDs)"
+	case d.Ours:
+		return fmt.Sprintf("To take it down: narrowPolicies: true in the config, or ibmcloud iam service-policy-delete %s %s", ru.id.ID, d.ID)
+	}
+	return fmt.Sprintf("latchkey leaves it. If it is not needed: ibmcloud iam service-policy-delete %s %s; else add it to the config", ru.id.ID, d.ID)
+}
+
+// tookStep reports whether a step about a target succeeded.
+func (ru *run) tookStep(a rotation.Action, target string) bool {
+	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Target == target && s.Error == "" })
+}
