@@ -29,7 +29,7 @@ func tarred(at time.Time, files []file) []byte {
 		if err := w.WriteHeader(&h); err != nil {
 			panic("writing an archive to memory: " + err.Error()) // a name that is too long
 		}
-		w.Write(data) // to memory
+		_, _ = w.Write(data) // to memory
 	}
 	made := map[string]bool{".": true}
 	for _, f := range files {
@@ -43,7 +43,7 @@ func tarred(at time.Time, files []file) []byte {
 		}
 		add(tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: f.mode, Size: int64(len(f.data))}, f.data)
 	}
-	w.Close() // to memory
+	_ = w.Close() // to memory
 	return b.Bytes()
 }
 
@@ -53,7 +53,7 @@ func packed(at time.Time, files []file) []byte { return zipped(tarred(at, files)
 func zipped(data []byte) []byte {
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // a level that exists
-	w.Write(data)                                         // to memory
-	w.Close()
+	_, _ = w.Write(data)                                  // to memory
+	_ = w.Close()
 	return b.Bytes()
 }

@@ -184,7 +184,7 @@ func authorities() []byte {
 	var b bytes.Buffer
 	for c := range bundle.Roots() {
 		if c.Constraint == nil {
-			pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate}) // to memory
+			_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate}) // to memory
 		}
 	}
 	return b.Bytes()

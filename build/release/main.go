@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
@@ -67,7 +68,7 @@ func (r release) build() error {
 	if err != nil {
 		return fmt.Errorf("making a directory: %w", err)
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }()
 	if err := os.RemoveAll(r.out); err != nil {
 		return fmt.Errorf("emptying %s: %w", r.out, err)
 	}
@@ -124,7 +125,7 @@ func (r release) compile(work, goos, arch string, production bool) ([]byte, erro
 	if production {
 		args = append(args, "-tags", "production", "-gcflags=cel.dev/...=-l")
 	}
-	cmd := exec.Command("go", append(args, "./function/latchkey")...)
+	cmd := exec.CommandContext(context.Background(), "go", append(args, "./function/latchkey")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -155,7 +156,7 @@ func (r release) function(program []byte) error {
 
 // deployment writes the scripts, manifests and examples that git has in deploy.
 func (r release) deployment() error {
-	out, err := exec.Command("git", "ls-files", "-z", "deploy").Output()
+	out, err := exec.CommandContext(context.Background(), "git", "ls-files", "-z", "deploy").Output()
 	if err != nil {
 		return fmt.Errorf("listing deploy: %w", err)
 	}
@@ -257,7 +258,7 @@ func (r release) write(name string, data []byte) error {
 
 // goVersion is the Go that compiles.
 func goVersion() string {
-	out, err := exec.Command("go", "env", "GOVERSION").Output()
+	out, err := exec.CommandContext(context.Background(), "go", "env", "GOVERSION").Output()
 	if err != nil {
 		return runtime.Version()
 	}

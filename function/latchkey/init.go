@@ -71,12 +71,12 @@ func (c initCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 
 func (c initCommand) write(std cli.Streams, text string) error {
 	const mode = os.O_WRONLY | os.O_CREATE
-	f, err := os.OpenFile(c.File, mode|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(c.File, mode|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		if err := std.Confirm(c.Yes, fmt.Sprintf("%s exists. Replace it?", c.File)); err != nil {
 			return err
 		}
-		f, err = os.OpenFile(c.File, mode|os.O_TRUNC, 0o644)
+		f, err = os.OpenFile(c.File, mode|os.O_TRUNC, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the config: %w", err)

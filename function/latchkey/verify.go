@@ -90,7 +90,7 @@ func (c verifyCommand) write(std cli.Streams, report verify.Report) error {
 	if err != nil {
 		return fmt.Errorf("encoding the report: %w", err)
 	}
-	if err := os.WriteFile(c.Out, append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(c.Out, append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	out := std.Lines()

@@ -77,7 +77,7 @@ func (v Value) Merged() Value {
 
 // JSON returns the JSON Schema of a whole config, draft 2020-12.
 func JSON(root Value) ([]byte, error) {
-	out := object(root.schema())
+	out := root.schema()
 	out["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	out["title"] = "latchkey config, version 1"
 	data, err := json.MarshalIndent(out, "", "  ")

@@ -148,8 +148,8 @@ func (b *bench) deleteServiceID(ctx context.Context, id string) error {
 }
 
 // remove deletes something. What is gone already is deleted, too.
-func (b *bench) remove(ctx context.Context, at string, header ...string) error {
-	a, err := b.call(ctx, b.HTTP, http.MethodDelete, at, nil, header...)
+func (b *bench) remove(ctx context.Context, at string) error {
+	a, err := b.call(ctx, b.HTTP, http.MethodDelete, at, nil)
 	if err == nil && a.status >= 300 && a.status != http.StatusNotFound {
 		return fmt.Errorf("deleting %s: status %d", at, a.status)
 	}
