@@ -61,6 +61,7 @@ var packages = map[string][]string{
 	"cli":      {"catalog", "condition", "event", "evidence", "page", "reconcile", "report", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
+	"rehearse": {"condition", "emulator", "emulator/cloud", "iam", "reconcile", "rotation", "secret"},
 	"demo":     {"emulator", "event/sample", "reconcile", "rotation", "secret"},
 
 	// Used by tests alone.
@@ -173,7 +174,7 @@ func TestTheArchitectureListsEveryFileThatASecretLeaves(t *testing.T) {
 	for _, row := range docTable(t, architecture, "file | what leaves") {
 		listed = append(listed, coded(row[0])...)
 	}
-	tools := []string{"secret", "demo", "simulate", "storetest", "kubernetes/kubetest", "vault/vaulttest"} // the last five expose test values only
+	tools := []string{"secret", "demo", "rehearse", "simulate", "storetest", "kubernetes/kubetest", "vault/vaulttest"} // the last six expose test values only
 	for _, path := range goList(t, "-f", `{{$d := .ImportPath}}{{range .GoFiles}}{{$d}}/{{.}} {{end}}`, module+"internal/...", module+"function/latchkey") {
 		name := strings.TrimPrefix(path, module)
 		if slices.Contains(tools, strings.TrimPrefix(filepath.Dir(name), "internal/")) {
