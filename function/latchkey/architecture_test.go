@@ -51,7 +51,7 @@ var packages = map[string][]string{
 	"latest":   {"condition", "reconcile"},
 	"evidence": {"reconcile", "rotation"},
 	"page":     {"condition", "evidence", "report", "rotation"},
-	"report":   {"condition", "evidence"},
+	"report":   {"condition", "evidence", "reconcile"},
 	"metrics":  {"collector", "condition", "latest", "outcome", "reconcile"},
 	"outcome":  {"event", "reconcile", "rotation", "secret"},
 	"catalog":  {"codeengine", "reconcile", "rotation"},

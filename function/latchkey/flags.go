@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
-	"github.com/latchkey-io/latchkey/internal/report"
 )
 
 // credentialFlags are the flags of the commands that a person uses on credentials.
@@ -41,15 +40,6 @@ func (c credentialFlags) look(env environment, std cli.Streams, log *slog.Logger
 func (c credentialFlags) runner(p *assembly, env environment, std cli.Streams) cli.Runner {
 	p.progress = cli.NewProgress(std).Step
 	return cli.Runner{
-		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, IAM: p.iam, Account: p.accountKeys, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
+		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, IAM: p.iam, Account: p.iam.AccountKeys, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
 	}
-}
-
-// accountKeys lists all API keys of the account.
-func (p *assembly) accountKeys(ctx context.Context) (all []report.AccountKey, err error) {
-	keys, err := p.iam.AccountKeys(ctx)
-	for _, k := range keys {
-		all = append(all, report.AccountKey(k))
-	}
-	return all, err
 }

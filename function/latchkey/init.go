@@ -103,7 +103,7 @@ func (c initCommand) look(ctx context.Context, env environment, log *slog.Logger
 	for _, project := range projects {
 		found.Projects = append(found.Projects, starter.Project{Name: project.Name, Region: project.Region})
 	}
-	keys, err := p.accountKeys(ctx)
+	keys, err := p.iam.AccountKeys(ctx)
 	if err != nil {
 		return found, fmt.Errorf("looking for keys: %w", err)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/evidence"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/report"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -44,7 +43,7 @@ type Runner struct {
 	Keys    Keys
 	IAM     evidence.IAM // for the history and the report
 	// Account returns all API keys of the account.
-	Account func(context.Context) ([]report.AccountKey, error)
+	Account func(context.Context) ([]reconcile.AccountKey, error)
 	Sweeper Sweep
 	Now     func() time.Time
 	User    string // in the cause of what is done

@@ -5,42 +5,28 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
-
-// AccountKey is an API key of the account, whoever made it.
-type AccountKey struct {
-	ID, Name string
-	// Of is the IAM ID of the user or service ID that the key authenticates. Creator
-	// is the IAM ID of the identity that made it.
-	Of, Creator      string
-	Created, Expires time.Time
-	Disabled, Locked bool
-	// Login is set if the key authenticates latchkey itself.
-	Login bool
-	// Credential is the name in our marker, if the key is ours.
-	Credential string
-}
 
 // AccountKeys returns the API keys of all users and service IDs of the account, in the
 // order of their creation. IAM shows those that our roles cover.
-func (c *Client) AccountKeys(ctx context.Context) ([]AccountKey, error) {
+func (c *Client) AccountKeys(ctx context.Context) ([]reconcile.AccountKey, error) {
 	const doing = "listing the keys of the account"
 	self, err := c.Self(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	var all []AccountKey
+	var all []reconcile.AccountKey
 	for _, kind := range []string{"serviceid", "user"} {
 		opts := &iamidentityv1.ListAPIKeysOptions{Scope: core.StringPtr("account"), Type: &kind}
 		if _, err := c.eachKey(ctx, doing, opts, mostPages, func(r record) { all = append(all, r.ofAccount(self)) }); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(all, func(a, b AccountKey) int {
+	slices.SortStableFunc(all, func(a, b reconcile.AccountKey) int {
 		if n := a.Created.Compare(b.Created); n != 0 {
 			return n
 		}
@@ -50,8 +36,8 @@ func (c *Client) AccountKeys(ctx context.Context) ([]AccountKey, error) {
 }
 
 // ofAccount returns the key as one of the account. self is our own IAM ID.
-func (r record) ofAccount(self string) AccountKey {
-	k := AccountKey{
+func (r record) ofAccount(self string) reconcile.AccountKey {
+	k := reconcile.AccountKey{
 		ID: r.ID, Name: r.name, Of: r.iamID, Creator: r.creator, Created: r.Created, Expires: r.Expires, Disabled: r.Disabled, Locked: r.Locked, Login: r.iamID == self,
 	}
 	if r.ours {

@@ -114,6 +114,20 @@ type Change struct {
 	Action, By string
 }
 
+// AccountKey is an API key of the account, whoever made it.
+type AccountKey struct {
+	ID, Name string
+	// Of is the IAM ID of the user or service ID that the key authenticates. Creator
+	// is the IAM ID of the identity that made it.
+	Of, Creator      string
+	Created, Expires time.Time
+	Disabled, Locked bool
+	// Login is set if the key authenticates latchkey itself.
+	Login bool
+	// Credential is the name in our marker, if the key is ours.
+	Credential string
+}
+
 // KeyChange is the change of an update. Zero fields stay as they are.
 type KeyChange struct {
 	Expires                   time.Time

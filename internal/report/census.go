@@ -8,21 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// AccountKey is an API key of the account, whoever made it.
-type AccountKey struct {
-	ID, Name string
-	// Of is the IAM ID of the user or service ID that the key authenticates. Creator
-	// is the IAM ID of the identity that made it.
-	Of, Creator      string
-	Created, Expires time.Time
-	Disabled, Locked bool
-	// Login is set if the key authenticates latchkey itself.
-	Login bool
-	// Credential is the name in latchkey's marker, if the key is latchkey's.
-	Credential string
-}
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+)
 
 // Counted is a key in a census: how old it is, when it was used, and the commands that
 // would let latchkey manage it, or end it. A key of latchkey's has none, and neither has that of its own login.
@@ -53,7 +41,7 @@ type Census struct {
 
 // CensusOf returns the census of the keys. used has the last use of those whose use was
 // read; zero is never.
-func CensusOf(keys []AccountKey, used map[string]time.Time, now time.Time) Census {
+func CensusOf(keys []reconcile.AccountKey, used map[string]time.Time, now time.Time) Census {
 	c := Census{Made: now.UTC().Truncate(time.Second), Keys: []Counted{}}
 	for _, k := range keys {
 		last, read := used[k.ID]

@@ -4,10 +4,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
 func TestACensusNamesTheCommandsForKeysThatLatchkeyDoesNotManage(t *testing.T) {
-	c := CensusOf([]AccountKey{
+	c := CensusOf([]reconcile.AccountKey{
 		{ID: "ApiKey-1", Name: "logs", Of: "iam-ServiceId-1", Created: ago(10), Expires: ago(-80), Credential: "logs"},
 		{ID: "ApiKey-2", Name: "=cmd", Of: "iam-ServiceId-2", Created: ago(400)},
 		{ID: "ApiKey-3", Name: "mine", Of: "IBMid-3", Created: ago(100)},
