@@ -20,7 +20,7 @@ func (c invokeCommand) Run(ctx context.Context, env environment, std cli.Streams
 	if err != nil {
 		return err
 	}
-	s, err := p.newService(ctx, env, ends)
+	s, err := p.newService(ctx, env, ends, p.shown(""))
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,38 @@ func TestInvokeKeepsCallsApartAndFinishesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestTheFunctionShowsItsPageToWhoShowsTheToken(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	ready := s.cloud.Ready()
+	env := map[string]string{"LATCHKEY_ENDPOINT": ready.URL, "IBMCLOUD_API_KEY": ready.APIKey, "EVENTS_TOKEN": testToken, "LATCHKEY_CONFIG": examples.Emulator}
+	token := map[string][]string{"authorization": {"Bearer " + testToken}}
+	for name, tc := range map[string]struct {
+		call service.Call
+		want int
+		part string
+	}{
+		"the page":               {service.Call{Method: "GET", Path: "/", Headers: map[string][]string{"authorization": token["authorization"], "accept": {"text/html"}}}, 200, "<h1>"},
+		"the metrics":            {service.Call{Method: "GET", Path: "/metrics", Headers: token}, 200, "latchkey_build_info"},
+		"a caller without token": {service.Call{Method: "GET", Path: "/metrics"}, 401, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			line, err := json.Marshal(tc.call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			code := run(t.Context(), []string{"invoke"}, func(name string) string { return env[name] }, bytes.NewReader(append(line, '\n')), &out, s.said)
+			var r service.Result
+			if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+				t.Fatalf("exit %d: %s: %v", code, out.String(), err)
+			}
+			if r.Status != tc.want || !strings.Contains(string(r.Body), tc.part) {
+				t.Errorf("status %d, %s", r.Status, r.Body)
+			}
+		})
+	}
+}
+
 func TestALineThatIsNoCallIsAnswered400(t *testing.T) {
 	var out bytes.Buffer
 	if err := service.ServeLines(t.Context(), http.NotFoundHandler(), strings.NewReader("{\n"), &out); err != nil {
