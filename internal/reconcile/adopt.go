@@ -37,7 +37,7 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	case errors.Is(err, ErrConflict):
 		return fmt.Errorf("%w: adopting key %s in %s: %w", errAgain, s.Key, s.Target, err)
 	case err != nil:
-		return fmt.Errorf("adopting key %s in %s: %w", s.Key, s.Target, err)
+		return fmt.Errorf("adopting key %s in %s: %w: %w", s.Key, s.Target, errUnadopted, err)
 	}
 	ru.setStoreKey(s.Target, s.Key)
 	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = rec.ID, rec.Created, rec.Expires

@@ -30,6 +30,10 @@ func (ru *run) round(ctx context.Context) error {
 	ru.out.Recorded = ru.recorded(plan)
 	ru.addNotes(plan)
 	ru.setFacts(plan)
+	adopts := slices.ContainsFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Adopt })
+	if err == nil && adopts && !ru.out.Recorded {
+		return fmt.Errorf("%w: the demand is for the adopted key", errAgain)
+	}
 	return err
 }
 
@@ -50,6 +54,8 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	switch {
 	case untrusted(err):
 		return stop
+	case s.Action == rotation.Rename && errors.Is(err, ErrLocked):
+		return goOn // a lock must not end the rotation
 	case s.Action == rotation.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
 	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
@@ -227,7 +233,7 @@ type action struct {
 var actions = map[rotation.Action]action{
 	rotation.RemoveDuplicate: {take: (*run).removeDuplicate, failed: goOn, old: true},
 	rotation.CreateIdentity:  {take: (*run).createIdentity, failed: stop},
-	rotation.Rename:          {take: (*run).rename, failed: goOn, old: true},
+	rotation.Rename:          {take: (*run).rename, failed: goOnMintNot, old: true},
 	rotation.GrantPolicy:     {take: (*run).grant, failed: stop},
 	rotation.NarrowPolicy:    {take: (*run).narrow, failed: goOn, old: true},
 	rotation.Unfuse:          {take: (*run).unfuse, failed: goOnRestartNot, old: true},

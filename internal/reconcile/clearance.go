@@ -78,7 +78,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		m := id.Marker
 		switch {
 		case !ru.still(id):
-			return fmt.Errorf("clearing key %s for publication: service ID %s is no longer ours: %w", ru.fresh.ID, id.ID, ErrRefused)
+			return ru.withdraw(ctx, "service ID "+id.ID+" does not belong to the credential any more")
 		case m.Current == ru.fresh.ID:
 			return nil
 		case m.Current != "" && !ru.listed(m.Current) && ru.now().Sub(m.Since) < ru.c.Rules.Window:

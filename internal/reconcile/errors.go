@@ -59,6 +59,8 @@ var (
 	errWithdrawal = errors.New("withdrawing the new key")
 	// errUnread means that a store that was read could not be read again.
 	errUnread = errors.New("reading a store again")
+	// errUnadopted means that a store did not take the entry of an adopted key.
+	errUnadopted = errors.New("writing the entry of the adopted key")
 	// errWeaker means that IAM granted less than a policy asks for.
 	errWeaker = errors.New("IAM granted less")
 	// errStorm means that the limit of forced rotations in an hour is reached.

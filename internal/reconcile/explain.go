@@ -147,7 +147,7 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 	case creates && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked, err)
 		return
-	case (action == rotation.Publish || errors.Is(err, errUnread)) && is(err, ErrDenied, ErrRefused, ErrQuota):
+	case (action == rotation.Publish || is(err, errUnread, errUnadopted)) && is(err, ErrDenied, ErrRefused, ErrQuota):
 		ru.block(storeFault(err), err)
 		return
 	case errors.Is(err, errStorm):

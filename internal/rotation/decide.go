@@ -24,10 +24,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	case v.Gone:
 		course = removing
 	case len(v.adoptions()) > 0:
-		course, p.Next = adoption, now // the next run plans for the adopted key
-		if t != (Trigger{}) {
-			p.Waiting = InProgress // and meets the demand
-		}
+		course, p.Next = adoption, now // the next plan is for the adopted key
 	}
 	for _, rule := range course {
 		if open >= rule.needs {
@@ -274,7 +271,7 @@ var blocks = []struct {
 	{KeyDisabled, func(v view, _ Trigger) bool { return v.r.BlockDisabled && v.disabled() }},
 	{KeyForeign, func(v view, t Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
 	{AdoptionFailed, func(v view, _ Trigger) bool {
-		return v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable()
+		return v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable() && !v.wasAdopted()
 	}},
 }
 
@@ -394,6 +391,11 @@ func (v view) narrowing() (steps []Step) {
 // adoptable reports whether a store holds the value of the key to adopt.
 func (v view) adoptable() bool {
 	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Adoptable != "" })
+}
+
+// wasAdopted reports whether a store names the key to adopt. IAM may have it no more.
+func (v view) wasAdopted() bool {
+	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Key == v.Adopting || st.Foreign == v.Adopting })
 }
 
 // adoptions adopt an existing key in every store that holds its value.
