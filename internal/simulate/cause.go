@@ -21,6 +21,7 @@ type hearing struct {
 	weaker    bool          // a policy was granted and then shown with fewer roles
 	off       time.Duration // the largest error of the clock
 	disturbed bool          // something else changed the world meanwhile
+	behind    bool          // an app was shown that had no named key
 }
 
 // fail is a call that failed.
@@ -56,7 +57,7 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 	rotation.TooYoung: func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
 	rotation.KeysFull: func(s *sim, r *run) bool {
 		behind := slices.ContainsFunc(s.apps, func(a *app) bool { return !s.named(a.mark) })
-		return behind || s.someEndSoon(r) // replaced keys wait for an app that is behind
+		return behind || r.hearing.behind || s.someEndSoon(r) // replaced keys wait for an app that is behind
 	},
 	rotation.NotVisible: (*sim).hidden,
 	rotation.StoreUnreachable: func(_ *sim, r *run) bool {
@@ -77,6 +78,11 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 	rotation.IdentityShared: func(s *sim, _ *run) bool {
 		unmarked := slices.ContainsFunc(s.order, func(f *fact) bool { return f.excused == "unmarked" })
 		return unmarked || !s.crowded.IsZero() || s.member != nil
+	},
+	rotation.IdentityAbsent: func(_ *sim, r *run) bool { return r.cred.Given != "" && r.heard(reconcile.ErrNotFound, lookup) },
+	rotation.NameCollision:  func(s *sim, r *run) bool { return s.twists[renames] != nil && r.old },
+	rotation.AdoptionFailed: func(_ *sim, r *run) bool {
+		return r.cred.AdoptKey != "" && !r.saw(func(e sight) bool { return e.adopts })
 	},
 	rotation.KeyLocked:      func(_ *sim, r *run) bool { return r.lockedKey },
 	rotation.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(reconcile.ErrQuota, post) },

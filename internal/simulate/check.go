@@ -63,6 +63,7 @@ type sight struct {
 	// that of the key.
 	created time.Time
 	own     bool
+	adopts  bool // the value is that of the key to adopt
 }
 
 func newEvidence() evidence {
@@ -96,6 +97,7 @@ func (s *sim) wasRead(r *run, p *place, e reconcile.Entry, err error) {
 	if f := s.keys[e.KeyID]; f != nil && !e.Value.Empty() {
 		saw.own = e.Value.Equal(secret.New(f.value))
 	}
+	saw.adopts = s.adopting != nil && e.Value.Equal(secret.New(s.adopting.value))
 	r.reads[p] = saw
 	if err == nil {
 		r.sights = append(r.sights, saw)
@@ -261,7 +263,7 @@ func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
 	if !ok || saw.failed && saw.key == "" && !r.wrote[e.KeyID] {
 		s.violate("P11", "writes to %s, which it could not read", p.name)
 	}
-	if p.there && ok && !saw.failed && !p.late && (p.entry.KeyID == "" && saw.key == "" && saw.value || p.entry.Owner != "" && p.entry.Owner != owner && saw.owner == p.entry.Owner) {
+	if p.there && ok && !saw.failed && !p.late && (p.entry.KeyID == "" && saw.key == "" && saw.value && !p.entry.Value.Equal(e.Value) || p.entry.Owner != "" && p.entry.Owner != owner && saw.owner == p.entry.Owner) {
 		s.violate("P11", "writes over what another owner has in %s", p.name)
 	}
 	if f == nil {
@@ -326,6 +328,9 @@ func (s *sim) checkEnd(f *fact, doing string) {
 		s.violate("P8", "%s %s with a clock that is off by %s", doing, s.nick(f.id), r.offset)
 	}
 	for _, p := range s.places {
+		if !s.knows(r, p) {
+			continue
+		}
 		if f.contained || r.cred.Gone || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
 			break
 		}
@@ -387,7 +392,8 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 			s.violate("P1", "leaves %s no overlap: until %s at %s", s.nick(f.id), c.Expires, s.issued)
 		}
 		for _, a := range s.apps {
-			if a.key == f.id && !a.away && !a.place.byPerson && !a.place.handled && !a.excused && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
+			unseen := a.deployed.After(r.start) // the run has listed the apps before
+			if a.key == f.id && !a.away && !unseen && !a.place.byPerson && !a.place.handled && !a.excused && f.excused == "" && !s.taken() && (s.arbitrated() || s.doubles == 0) {
 				s.violate("P1", "supersedes %s, which %s still holds", s.nick(f.id), a.name)
 			}
 		}
@@ -570,7 +576,7 @@ func (s *sim) finished(r *run) {
 
 // promised records a demand that a run reports as met or recorded.
 func (s *sim) promised(r *run) {
-	if r.err != nil || !r.out.Recorded || r.out.Result == reconcile.ResultFailed {
+	if r.err != nil || !r.out.Recorded || r.out.Result == reconcile.ResultFailed || r.out.Reason == rotation.KeyForeign {
 		return // a failure is answered 503: the sender keeps the demand
 	}
 	t := r.req.Trigger
@@ -717,11 +723,14 @@ func (s *sim) checkHealed(last *run) {
 			s.violate("P9", "%s has a value that is not that of %s after two sweeps", p.name, s.nick(good.id))
 		}
 	}
-	if !good.expires.After(good.born.Add(s.rules.Fuse+16*time.Minute)) && !good.shown[len(good.shown)-1].Locked {
+	if !good.expires.IsZero() && !good.expires.After(good.born.Add(s.rules.Fuse+16*time.Minute)) && !good.shown[len(good.shown)-1].Locked {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
 	}
 	for _, a := range s.apps {
 		// An app that started with a person's value keeps it until its next restart.
+		if late := !a.late.IsZero() && s.now.Sub(a.late) <= 2*s.rules.SweepEvery; late {
+			continue // no two sweeps have seen it
+		}
 		if (a.mark != good.id || a.key != good.id && !a.excused) && (s.arbitrated() || s.doubles == 0) && !a.place.othersIn() {
 			s.violate("P9", "%s holds %s, marked %s, after two sweeps", a.name, s.nick(a.key), s.nick(a.mark))
 		}

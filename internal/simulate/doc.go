@@ -31,6 +31,10 @@
 // In some histories a member of the account plays against latchkey (intruder.go).
 // She forges service IDs, keys and marks, and writes one store.
 //
+// A history may have a setting of the config (setting.go): a given service ID, a key to
+// adopt, an entry that is renamed, stores that lock, or a config that differs between
+// replicas. The flag -twist asks for one.
+//
 // # What is checked
 //
 // Every effect on IAM and the stores is compared with the actual state at that
@@ -75,14 +79,14 @@
 //   - An adapter's second attempt to create a key does not read the wall clock. A
 //     machine that was suspended between the attempts may create a key that the
 //     next sweep ends.
-//   - No random history has access groups, given service IDs, a name that another
-//     credential has, latchkey's own login or onGone: walks_test.go has one sequence of
-//     each, with the wrong protocols that it shows. Adoption, renaming and locks in
-//     stores are in the tests of reconcile only.
+//   - No random history has access groups, a name that another credential has,
+//     latchkey's own login or onGone: walks_test.go has one sequence of each, with the
+//     wrong protocols that it shows.
+//   - A history has at most one setting (setting.go), and only if its options ask for it.
 //
 // # Wrong protocols
 //
-// mutants_test.go has 66 wrong protocols, among them the removal of each rule.
+// mutants_test.go has 71 wrong protocols, among them the removal of each rule.
 // Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
 // Each is detected within 10,000 histories, by a history that the right protocol
 // passes, or in a scene of its own. enumerate_test.go and interleave_test.go leave
@@ -217,8 +221,17 @@
 //     minted now while a named key keeps its fuse, and a pending key that is older
 //     than one with its full lifetime is left to its fuse.
 //
+// The settings found these:
+//
+//   - A key that was adopted and then deleted was reported as adoption-failed for ever.
+//   - A store that denied the entry of an adopted key was reported as IAM (186).
+//   - A service ID that another replica renamed during a run was reported as a refusal
+//     of the store (48).
+//   - A credential whose renaming failed got a key with the new name, which a replica
+//     with the old config did not count, and replaced at once (542).
+//
 // Open: keys-full is reported while replaced keys wait for the restart of an app (628);
-// its reason should be the app's. Flows and single hands are not checked for causes.
+// its reason should be the app's. The same is open for an adopted key (adopts 65). Flows and single hands are not checked for causes.
 //
 // One fault that stays for 300 days (lasting_test.go) found these:
 //

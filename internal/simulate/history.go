@@ -133,6 +133,7 @@ func (s *sim) boot(in *replica) {
 			in.cred.Consumers = append(in.cred.Consumers, crew{s, p})
 		}
 	}
+	s.configure(in)
 	if s.mutant != nil {
 		s.note("%s boots as the mutant %q", in.name, s.mutant.name)
 		s.mutant.bend(s, in)
@@ -188,10 +189,11 @@ func (s *sim) history() {
 	if s.twists[rollOuts] != nil {
 		apps = max(apps, 1)
 	}
-	s.furnish(layout, apps)
+	s.furnish(s.suited(layout), apps)
+	s.provide()
 
 	for i := range pick(r, 1, 2, 2, 3, 4) {
-		in := &replica{name: string(rune('A' + i))}
+		in := &replica{name: string(rune('A' + i)), behind: s.changes()}
 		if r.IntN(4) == 0 {
 			in.offset = time.Duration(r.Int64N(int64(8*time.Minute))) - 4*time.Minute
 		}
@@ -201,7 +203,7 @@ func (s *sim) history() {
 		s.replicas = append(s.replicas, in)
 		s.boot(in)
 	}
-	if r.IntN(12) == 0 || ch.target.step == remove { // two replicas created the service ID at once, long ago
+	if twice := r.IntN(12) == 0; (twice || ch.target.step == remove) && s.given == "" { // two replicas created the service ID at once, long ago
 		for range 2 {
 			id, err := s.cloud.CreateServiceID(s.minter.Actor(), cloud.NewServiceID{
 				AccountID: cloud.AccountID, Name: idName,
@@ -316,6 +318,7 @@ func (s *sim) eventful() {
 	}
 	s.intrude(length)
 	s.twist(length)
+	s.rollOutConfig(length)
 	for _, rd := range s.readers {
 		s.consume(rd, end.Add(3*s.rules.SweepEvery+24*time.Hour))
 	}
@@ -389,7 +392,7 @@ func (s *sim) heal() {
 		p.down = ""
 	}
 	for _, in := range s.replicas {
-		in.edition = present
+		in.edition, in.behind = present, false
 		s.kill(in)
 	}
 	s.settle()

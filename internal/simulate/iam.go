@@ -229,9 +229,10 @@ func (i iam) Grant(ctx ctx, iamID string, p reconcile.Policy) error {
 
 func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
 	m, _, marked := reconcile.ParseMarker(k.Description)
-	ours := marked && m.Owner == owner && k.CreatedBy == i.minter.IAMID
+	f := i.keys[k.ID]
+	ours := marked && m.Owner == owner && (k.CreatedBy == i.minter.IAMID || f != nil && f.adopted)
 	out := rotation.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
-	if f := i.keys[k.ID]; f != nil && k.Disabled {
+	if f != nil && k.Disabled {
 		out.DisabledBy = f.endedBy
 	}
 	if ours {
@@ -299,12 +300,8 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 		if err != nil {
 			return err
 		}
-		k = i.seen(k, lag)
-		out = reconcile.KeyRecord{IAMID: k.IAMID, Creator: k.CreatedBy, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
-		var m reconcile.Marker
-		out.Key, m, out.Ours = i.keyOf(k)
-		r.lockedKey = r.lockedKey || k.Locked
-		out.Credential, out.Forged = m.Credential, !out.Ours && m.Owner == owner
+		out = i.record(i.seen(k, lag))
+		r.lockedKey = r.lockedKey || out.Locked
 		return nil
 	})
 	if err != nil {
@@ -327,6 +324,9 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 			if serr := i.nap(ctx, 400*time.Millisecond<<(try-1)); serr != nil {
 				return rotation.Key{}, fmt.Errorf("%w: %w", err, serr)
 			}
+		}
+		if late := reconcile.MayWrite(ctx); late != nil { // as its transport asks
+			return rotation.Key{}, late
 		}
 		var made rotation.Key
 		made, err = i.post(ctx, m, v)
@@ -480,7 +480,7 @@ func (i iam) Used(ctx ctx, keyID string) (time.Time, error) {
 	return at, err
 }
 
-// Mark clears a key for publication. No history renames a credential.
+// Mark clears a key for publication, or renames the credential.
 func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 	return i.call(ctx, clearing, i.nick(m.Current), func() error {
 		description := m.Describe(id.Text)
@@ -497,8 +497,6 @@ func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 		return err
 	})
 }
-
-var errNotPlayed = errors.New("no history asks for this")
 
 // Groups returns the access groups of an identity.
 func (i iam) Groups(ctx ctx, iamID string) (found []reconcile.Group, err error) {
@@ -521,14 +519,6 @@ func (i iam) Join(ctx ctx, iamID, group string) error {
 	})
 }
 
-// Identify is not played.
-func (iam) Identify(ctx, secret.Value) (reconcile.KeyRecord, error) {
-	return reconcile.KeyRecord{}, errNotPlayed
-}
-
-// Adopt is not played.
-func (iam) Adopt(ctx, reconcile.KeyRecord, reconcile.Marker) error { return errNotPlayed }
-
 func (i iam) Retire(ctx ctx, keyID string) error {
 	err := i.call(ctx, retire, i.nick(keyID), func() error {
 		i.lagged(i.lag, i.lag, 0)
@@ -546,6 +536,8 @@ func (i iam) Retire(ctx ctx, keyID string) error {
 		return nil
 	case is(err, reconcile.ErrConflict):
 		return reconcile.ErrLocked
+	case err == nil:
+		runOf(ctx).retired = append(runOf(ctx).retired, keyID)
 	}
 	return err
 }

@@ -201,6 +201,19 @@ func (k absentID) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	return rec, err
 }
 
+// adoptsAny takes any value for that of the key to adopt.
+type adoptsAny struct{ iam }
+
+func (k adoptsAny) Identify(ctx ctx, v secret.Value) (reconcile.KeyRecord, error) {
+	if _, err := k.iam.Identify(ctx, v); !is(err, reconcile.ErrNotFound) {
+		return k.iam.Identify(ctx, v)
+	}
+	return k.iam.Get(ctx, k.adopting.id)
+}
+
+// unreleased is a store that latchkey can't unlock.
+type unreleased struct{ reconcile.Store }
+
 type swallowsPanics struct{ port }
 
 // Publish goes on after a panic as if nothing had been.
@@ -681,6 +694,20 @@ var mutants = []mutant{
 	})),
 	inTwist(bent, storesBy("goes on after a panic as if nothing had been", func(p port) reconcile.Store { return swallowsPanics{p} })),
 	storesBy("waits as long as a store asks for", func(p port) reconcile.Store { return waitsLong{p} }),
+	// What only some configs have.
+	inTwist(given, ported("makes a service ID beside the given one", func(_ *sim, in *replica) { in.cred.Given = "" })),
+	inTwist(adopts, ported("adopts whatever value a store has", func(s *sim, in *replica) { in.rec.Keys = adoptsAny{iam{s}} })),
+	inTwist(renames, ported("forgets the former name", func(_ *sim, in *replica) { in.cred.Former = nil })),
+	inTwist(locking, ported("releases no lock", func(_ *sim, in *replica) {
+		for i, st := range in.cred.Stores {
+			in.cred.Stores[i] = unreleased{st}
+		}
+	})),
+	inTwist(configs, blind("leaves a store that was added empty", func(s *state) {
+		if slices.ContainsFunc(s.Stores, func(st rotation.Store) bool { return st.Key != "" }) {
+			s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Key == "" && st.Fault == "" })
+		}
+	})),
 	// Rule 11: a failed proof leaves its key to the fuse.
 	ported("deletes a key whose proof failed", func(s *sim, in *replica) {
 		in.cred.Provers = []reconcile.Prover{impatient{logs{s}}}

@@ -19,7 +19,9 @@ type app struct {
 	mark  string // the key ID that the running revision bears, or the last one before it
 	next  *revision
 	// newest is the key ID that the newest revision bears.
-	newest string
+	newest   string
+	deployed time.Time // zero if that was before the history
+	late     time.Time // when a restart arrived that was in transit for minutes
 	reader
 }
 
@@ -88,6 +90,7 @@ func (c crew) Consumers(ctx ctx) ([]rotation.Consumer, error) {
 		}
 		for _, a := range c.apps {
 			if a.place == c.of && !a.away {
+				runOf(ctx).hearing.behind = runOf(ctx).hearing.behind || !c.named(a.mark)
 				out = append(out, rotation.Consumer{Name: a.name, Store: c.of.name, Key: a.mark})
 			}
 		}
@@ -111,6 +114,9 @@ func (c crew) Restart(ctx ctx, name, keyID string) error {
 		case c.apps[i].newest != keyID: // as the adapters do
 			c.mutated("restart", keyID)
 			c.checkRestart(c.apps[i], keyID)
+			if c.now.Sub(c.issued) > 2*time.Minute {
+				c.apps[i].late = c.now
+			}
 			return c.revise(c.apps[i], keyID)
 		case c.apps[i].next == nil:
 			return nil
@@ -150,8 +156,11 @@ var deploying = []hand{
 	}},
 	{"deploys another app", func(s *sim) (func(), bool) {
 		p := s.anyPlace()
+		if s.twists[configs] != nil {
+			p = s.places[0]
+		}
 		name := fmt.Sprintf("app-%d", len(s.apps))
-		a := &app{name: name, place: p, reader: reader{name: name, place: p}}
+		a := &app{name: name, place: p, deployed: s.now, reader: reader{name: name, place: p}}
 		s.apps = append(s.apps, a)
 		s.reread(&a.reader)
 		s.serve(&a.reader, s.now.Add(48*time.Hour))

@@ -222,7 +222,8 @@ type replica struct {
 	cred   reconcile.Credential
 	born   int // how often it was started
 	edition
-	live []*run
+	behind bool // its config is the one before the change
+	live   []*run
 	// forced are the rotations that demands and leaks forced.
 	forced []time.Time
 }
@@ -246,6 +247,10 @@ type run struct {
 	end        time.Time
 	// mutations counts its effects on IAM, stores and consumers.
 	mutations int
+	old       bool // its config is the one before the change
+	// retired are the keys that it has deleted, and released the entries that it has
+	// unlocked.
+	retired, released []string
 	evidence
 }
 
@@ -425,7 +430,7 @@ func (s *sim) nap(ctx context.Context, d time.Duration) error {
 
 // begin starts a Reconcile with its own deadline.
 func (s *sim) begin(in *replica, req reconcile.Request, deadline time.Duration) *run {
-	r := &run{replica: in, nth: len(s.runs), req: req, start: s.now}
+	r := &run{replica: in, nth: len(s.runs), req: req, start: s.now, old: in.behind}
 	s.runs = append(s.runs, r)
 	in.live = append(in.live, r)
 	r.evidence = newEvidence()
@@ -499,6 +504,9 @@ func (s *sim) kill(in *replica) {
 // returned handles the end of a Reconcile.
 func (s *sim) returned(r *run) {
 	r.over, r.end = true, s.now
+	if !r.dead {
+		s.checkReleased(r)
+	}
 	r.cancel()
 	r.live = slices.DeleteFunc(r.live, func(o *run) bool { return o == r })
 	if r.dead {

@@ -37,6 +37,11 @@ func (s *sim) drawTwists(o Options) {
 			s.twists[t] = rand.New(rand.NewPCG(s.seed, 6+uint64(i)))
 		}
 	}
+	for i, t := range settings {
+		if o.twist == t {
+			s.twists[t] = rand.New(rand.NewPCG(s.seed, 40+uint64(i)))
+		}
+	}
 }
 
 // twist plays what the twists of a history add to its events.

@@ -35,6 +35,9 @@ type world struct {
 	account string    // that latchkey's login is for
 	expiry  time.Time // of the secret that notices are about
 	onLeak  string    // what IBM does with a key that it finds in public
+	given   string    // the service ID that the config gives
+	// adopting is the key of a person that the config asks to adopt.
+	adopting *fact
 
 	keys     map[string]*fact // every key of ours there ever was
 	order    []*fact
@@ -64,6 +67,8 @@ type fact struct {
 	stored, left time.Time
 	// endedBy is the identity that disabled it, as far as IAM tells.
 	endedBy string
+	// adopted is set once latchkey has adopted it.
+	adopted bool
 	// excused says how a person changed the key. It is then not checked.
 	excused string
 	// expires is its expiry in IAM.
