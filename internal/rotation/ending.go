@@ -121,7 +121,7 @@ func (v view) settled() bool {
 }
 
 // provided reports whether every store names a key that works, and every consumer has
-// the published one or another that a store names.
+// the published one.
 func (v view) provided() bool {
 	for _, st := range v.Stores {
 		works := slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == st.Key && k.Live(v.now) && k.Leaked.IsZero() })
@@ -129,8 +129,7 @@ func (v view) provided() bool {
 			return false
 		}
 	}
-	lacks := func(c Consumer) bool { return c.Unknown || !v.named[c.Key] }
-	return v.published.ID != "" && !slices.ContainsFunc(v.Consumers, lacks)
+	return v.restarted() && v.published.ID != ""
 }
 
 // restarted reports whether every consumer has the published key.

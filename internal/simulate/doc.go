@@ -229,11 +229,9 @@
 //     of the store (48).
 //   - A credential whose renaming failed got a key with the new name, which a replica
 //     with the old config did not count, and replaced at once (542).
-//   - Six keys were live, and an app of a store that was behind had that store's key. The
-//     keys between, which neither had, waited for the app (adopts 65).
 //
 // Open: keys-full is reported while replaced keys wait for the restart of an app (628);
-// its reason should be the app's. Flows and single hands are not checked for causes.
+// its reason should be the app's. The same is open for an adopted key (adopts 65). Flows and single hands are not checked for causes.
 //
 // One fault that stays for 300 days (lasting_test.go) found these:
 //
