@@ -75,6 +75,10 @@ func (r release) build() error {
 	if err := os.MkdirAll(r.out, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", r.out, err)
 	}
+	schema, err := schemaOf()
+	if err != nil {
+		return err
+	}
 	images := map[string][]byte{}
 	for _, t := range targets {
 		program, err := r.compile(work, t.os, t.arch, false)
@@ -82,11 +86,11 @@ func (r release) build() error {
 			return err
 		}
 		name := fmt.Sprintf("latchkey_%s_%s_%s", r.version, t.os, t.arch)
-		docs, err := read("LICENSE", "README.md", "CHANGELOG.md", "deploy/latchkey.schema.json")
+		docs, err := read("LICENSE", "README.md", "CHANGELOG.md")
 		if err != nil {
 			return err
 		}
-		if err := r.write(name+".tar.gz", packed(r.date, append(docs, file{"latchkey", 0o755, program}))); err != nil {
+		if err := r.write(name+".tar.gz", packed(r.date, append(docs, schema, file{"latchkey", 0o755, program}))); err != nil {
 			return err
 		}
 		if err := r.sbom(name+".cdx.json", "latchkey", program); err != nil {
@@ -101,7 +105,7 @@ func (r release) build() error {
 	if err := r.function(images["amd64"]); err != nil {
 		return err
 	}
-	if err := r.deployment(); err != nil {
+	if err := r.deployment(schema); err != nil {
 		return err
 	}
 	layout, err := r.image(images)
@@ -154,8 +158,19 @@ func (r release) function(program []byte) error {
 	return r.write(name+".tar.gz", packed(r.date, append(files, file{"latchkey", 0o755, program})))
 }
 
-// deployment writes the scripts, manifests and examples that git has in deploy.
-func (r release) deployment() error {
+// schemaOf returns the JSON Schema of the config, which git does not have: the program
+// prints it.
+func schemaOf() (file, error) {
+	out, err := exec.CommandContext(context.Background(), "go", "run", "./function/latchkey", "schema").Output()
+	if err != nil {
+		return file{}, fmt.Errorf("making the JSON Schema: %w", err)
+	}
+	return file{"deploy/latchkey.schema.json", 0o644, out}, nil
+}
+
+// deployment writes the scripts, manifests and examples that git has in deploy, with the
+// JSON Schema that the examples name.
+func (r release) deployment(schema file) error {
 	out, err := exec.CommandContext(context.Background(), "git", "ls-files", "-z", "deploy").Output()
 	if err != nil {
 		return fmt.Errorf("listing deploy: %w", err)
@@ -164,7 +179,7 @@ func (r release) deployment() error {
 	if err != nil {
 		return err
 	}
-	return r.write("latchkey_"+r.version+"_deploy.tar.gz", packed(r.date, files))
+	return r.write("latchkey_"+r.version+"_deploy.tar.gz", packed(r.date, append(files, schema)))
 }
 
 // notes writes the release notes: the part of CHANGELOG.md for the version.
