@@ -26,7 +26,6 @@ var packages = map[string][]string{
 	"event/sample":   {},
 	"schema":         {},
 	"starter":        {},
-	"verify":         {},
 
 	"condition": {"rotation"},
 	"format":    {"entry", "secret"},
@@ -61,6 +60,7 @@ var packages = map[string][]string{
 	"cli":      {"catalog", "condition", "event", "evidence", "page", "reconcile", "report", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
+	"verify":   {"emulator/cloud"},
 	"rehearse": {"condition", "emulator", "emulator/cloud", "iam", "reconcile", "rotation", "secret"},
 	"demo":     {"emulator", "event/sample", "reconcile", "rotation", "secret"},
 

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
@@ -34,20 +31,9 @@ func (c initCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 	a := starter.Answers{
 		Owner: c.Owner, Profile: c.Profile, Regions: c.Regions, LogsInstance: c.LogsInstance, LogsRegion: c.LogsRegion, Prefix: c.Prefix, EventsEnv: c.EventsEnv,
 	}
-	regions := strings.Join(a.Regions, ",")
-	for _, q := range []struct {
-		question, flag string
-		to             *string
-	}{
-		{"Name of this installation, such as prod-eu", "--owner", &a.Owner},
-		{"Regions of your Code Engine projects, such as eu-de,us-south", "--regions", &regions},
-		{"GUID of the Cloud Logs instance", "--logs-instance", &a.LogsInstance},
-	} {
-		if err := std.Answer(q.to, q.question, q.flag); err != nil {
-			return err
-		}
+	if err := a.Ask(std.Answer); err != nil {
+		return err
 	}
-	a.Regions = strings.FieldsFunc(regions, func(r rune) bool { return r == ',' || r == ' ' })
 	if c.Account {
 		found, err := c.look(ctx, env, log, a)
 		if err != nil {
@@ -62,29 +48,10 @@ func (c initCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 	if _, err := config.Load(c.File, []byte(text)); err != nil {
 		return fmt.Errorf("checking the answers: %w", err)
 	}
-	if err := c.write(std, text); err != nil {
-		return err
+	if err := std.WriteFile(c.File, text, c.Yes); err != nil {
+		return fmt.Errorf("writing the config: %w", err)
 	}
 	fmt.Fprintf(std.Out, "Wrote %s. Next: latchkey validate %s\n", c.File, c.File)
-	return nil
-}
-
-func (c initCommand) write(std cli.Streams, text string) error {
-	const mode = os.O_WRONLY | os.O_CREATE
-	f, err := os.OpenFile(c.File, mode|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		if err := std.Confirm(c.Yes, fmt.Sprintf("%s exists. Replace it?", c.File)); err != nil {
-			return err
-		}
-		f, err = os.OpenFile(c.File, mode|os.O_TRUNC, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("writing the config: %w", err)
-	}
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("writing the config: %w", err)
-	}
 	return nil
 }
 

@@ -5,18 +5,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
-	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/verify"
 )
@@ -82,38 +77,5 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 		cfg.Logs = verify.Logs{Origin: origin(host), Host: host, Instance: c.LogsInstance}
 	}
 	report, err := verify.Run(ctx, cfg)
-	return errors.Join(err, c.write(std, report))
-}
-
-func (c verifyCommand) write(std cli.Streams, report verify.Report) error {
-	data, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the report: %w", err)
-	}
-	if err := os.WriteFile(c.Out, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
-	}
-	out := std.Lines()
-	differ := 0
-	for _, w := range cloud.SwitchList() {
-		switch value, settled := report.Switches[w.Name]; {
-		case !settled:
-			fmt.Fprintf(out, "%s: not settled: %s\n", w.Name, cmp.Or(report.Untried[w.Name], "nothing tries it"))
-		case fmt.Sprint(value) == w.Guess:
-			fmt.Fprintf(out, "%s: %v, as guessed\n", w.Name, value)
-		default:
-			differ++
-			fmt.Fprintf(out, "%s: %v, not %s as guessed. It %s\n", w.Name, value, w.Guess, w.Meaning)
-		}
-	}
-	for _, l := range report.Lags {
-		fmt.Fprintf(out, "%s after %s%s\n", l.Of, l.Took.Round(10*time.Millisecond), map[bool]string{true: "", false: ", and was not seen by then"}[l.Seen])
-	}
-	for _, r := range report.Rights {
-		fmt.Fprintf(out, "a key without the right for it: %s is answered %d\n", r.Tried, r.Status)
-	}
-	wider := slices.ContainsFunc(report.Rights, func(r verify.Right) bool { return !r.Refused })
-	fmt.Fprintf(std.Out, "%d switches settled, %d other than guessed; %s\n", len(report.Switches), differ,
-		strings.Join([]string{"the report is in " + c.Out, map[bool]string{true: "a key may do more than its policy says", false: "a key may do no more than its policy says"}[wider]}, "; "))
-	return nil
+	return errors.Join(err, report.Write(c.Out), report.Print(std.Lines(), c.Out))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -133,4 +134,21 @@ func (s Streams) ask(question string) error {
 		return errNotConfirmed
 	}
 	return nil
+}
+
+// WriteFile writes a new file. It asks before it replaces one, unless yes.
+func (s Streams) WriteFile(name, text string, yes bool) error {
+	const mode = os.O_WRONLY | os.O_CREATE
+	f, err := os.OpenFile(name, mode|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		if err := s.Confirm(yes, name+" exists. Replace it?"); err != nil {
+			return fmt.Errorf("%s exists: %w", name, err)
+		}
+		f, err = os.OpenFile(name, mode|os.O_TRUNC, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }

@@ -22,6 +22,26 @@ type Answers struct {
 	Found Found
 }
 
+// Ask asks for what is needed and not set. ask puts a question, or names the flag that
+// answers it, unless to has a value.
+func (a *Answers) Ask(ask func(to *string, question, flag string) error) error {
+	regions := strings.Join(a.Regions, ",")
+	for _, q := range []struct {
+		question, flag string
+		to             *string
+	}{
+		{"Name of this installation, such as prod-eu", "--owner", &a.Owner},
+		{"Regions of your Code Engine projects, such as eu-de,us-south", "--regions", &regions},
+		{"GUID of the Cloud Logs instance", "--logs-instance", &a.LogsInstance},
+	} {
+		if err := ask(q.to, q.question, q.flag); err != nil {
+			return err
+		}
+	}
+	a.Regions = strings.FieldsFunc(regions, func(r rune) bool { return r == ',' || r == ' ' })
+	return nil
+}
+
 // Found is what an account has. Comments of the config show it.
 type Found struct {
 	Projects []Project
