@@ -163,6 +163,30 @@ func TestBentAnswers(t *testing.T) {
 				}
 				return c.Grant(ctx, id.IAMID, reconcile.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}})
 			}),
+			write("Delete a policy", func(ctx context.Context, c *Client) error {
+				id := b.direct.identity(b.next())
+				wide := reconcile.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}}
+				if err := b.direct.Grant(ctx, id.IAMID, wide); err != nil {
+					return err
+				}
+				granted, err := b.direct.Granted(ctx, id.IAMID)
+				if err != nil || len(granted) != 1 {
+					return fmt.Errorf("%d policies: %w", len(granted), err)
+				}
+				return c.Narrow(ctx, id.IAMID, granted[0], nil)
+			}),
+			write("Narrow a policy", func(ctx context.Context, c *Client) error {
+				id := b.direct.identity(b.next())
+				wide := reconcile.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}}
+				if err := b.direct.Grant(ctx, id.IAMID, wide); err != nil {
+					return err
+				}
+				granted, err := b.direct.Granted(ctx, id.IAMID)
+				if err != nil || len(granted) != 1 {
+					return fmt.Errorf("%d policies: %w", len(granted), err)
+				}
+				return c.Narrow(ctx, id.IAMID, granted[0], []string{"Sender"})
+			}),
 			write("Join", func(ctx context.Context, c *Client) error { return c.Join(ctx, b.id.IAMID, b.group.ID) }),
 			write("Mark", func(ctx context.Context, c *Client) error {
 				id := b.direct.identity(b.next())
