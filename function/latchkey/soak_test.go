@@ -37,8 +37,7 @@ const (
 	soakStep        = 10 * time.Hour      // of emulated time between two sweeps
 	soakStrangers   = 8                   // connections that send at once
 	soakLives       = 12                  // of the second replica
-	mostGrowth      = 1.0                 // MiB of resident memory an hour
-	memoryNoise     = 4.0                 // MiB by which two medians of resident memory differ by chance
+	mostGrowth      = 1.0                 // MiB of resident memory an hour, in the second half of the time
 	mostGoroutines  = 25                  // more than a program has that has just started
 	mostDescriptors = 10                  // more than before the strangers came
 	mostDelay       = time.Second         // of known callers at the 99th percentile
@@ -184,17 +183,16 @@ func (s *soak) run() {
 	if lived > fresh+mostGoroutines {
 		s.t.Errorf("%d goroutines at the end, %d in a program that has just started", lived, fresh)
 	}
-	growth, slope := grown(memory)
-	between := soakFor.Hours() / 2 // from the middle of the second quarter to that of the last
-	if growth > memoryNoise+mostGrowth*between {
-		s.t.Errorf("resident memory grew by %.1f MiB, that is %.1f MiB an hour", growth, slope)
+	growth, chance := slope(memory)
+	if growth-3*chance > mostGrowth {
+		s.t.Errorf("resident memory grew by %.1f ± %.1f MiB an hour", growth, chance)
 	}
 	quiet, under := percentile(s.quiet, 0.99), percentile(s.under, 0.99)
 	if len(s.quiet) < 20 || len(s.under) < 20 || under > quiet+mostDelay {
 		s.t.Errorf("known callers wait %s (p99 of %d) beside strangers, and %s (of %d) without", under, len(s.under), quiet, len(s.quiet))
 	}
 	fmt.Printf("soak: %s, %d emulated days, %d keys made, %d lives, strangers sent %v\n", time.Since(began).Round(time.Second), hours/24, made, life, s.sent)
-	fmt.Printf("soak: resident memory %+.1f MiB (%+.1f MiB an hour), goroutines %d (%d at a start), descriptors %d (%d before)\n", growth, slope, lived, fresh, left, base)
+	fmt.Printf("soak: resident memory %+.1f ± %.1f MiB an hour, goroutines %d (%d at a start), descriptors %d (%d before)\n", growth, chance, lived, fresh, left, base)
 	fmt.Printf("soak: p99 of known callers %s beside strangers, %s without; %d broken promises\n",
 		under.Round(time.Millisecond), quiet.Round(time.Millisecond), toll.violations.Load())
 }

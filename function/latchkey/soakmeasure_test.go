@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -62,22 +66,75 @@ type sampled struct {
 	mib float64
 }
 
-// grown returns by how many MiB the median of the last quarter is above that of the
-// second, and what that makes an hour.
-func grown(memory []sampled) (growth, slope float64) {
-	quarter := len(memory) / 4
-	if quarter == 0 {
-		return 0, 0
+// slopeParts is how many medians of the second half make a slope. A median of a part does
+// not see when garbage was collected.
+const slopeParts = 20
+
+// slope returns by how many MiB the memory grew in an hour, by a line through the medians
+// of the second half of the time, and the standard error of that. With fewer samples than
+// parts, any growth may be chance.
+func slope(memory []sampled) (perHour, chance float64) {
+	half := memory[len(memory)/2:]
+	if len(half) < slopeParts {
+		return 0, math.Inf(1)
 	}
-	median := func(part []sampled) (mib float64, at time.Duration) {
-		part = slices.Clone(part)
-		at = part[len(part)/2].at
-		slices.SortFunc(part, func(a, b sampled) int { return int((a.mib - b.mib) * 1024) })
-		return part[len(part)/2].mib, at
+	var x, y []float64
+	for i := range slopeParts {
+		part := slices.Clone(half[i*len(half)/slopeParts : (i+1)*len(half)/slopeParts])
+		x = append(x, part[len(part)/2].at.Hours())
+		slices.SortFunc(part, func(a, b sampled) int { return cmp.Compare(a.mib, b.mib) })
+		y = append(y, part[len(part)/2].mib)
 	}
-	before, from := median(memory[quarter : 2*quarter])
-	after, to := median(memory[3*quarter:])
-	return after - before, (after - before) / max((to-from).Hours(), 1e-9)
+	meanX, meanY := mean(x), mean(y)
+	var xx, xy float64
+	for i := range x {
+		xx += (x[i] - meanX) * (x[i] - meanX)
+		xy += (x[i] - meanX) * (y[i] - meanY)
+	}
+	perHour = xy / xx
+	rest := 0.0
+	for i := range x {
+		off := y[i] - meanY - perHour*(x[i]-meanX)
+		rest += off * off
+	}
+	return perHour, math.Sqrt(rest / (slopeParts - 2) / xx)
+}
+
+func mean(of []float64) (sum float64) {
+	for _, v := range of {
+		sum += v
+	}
+	return sum / float64(len(of))
+}
+
+func TestASlopeOfMemoryIsToldFromNoise(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	// An hour with a sample a second: 3 MiB of noise, and garbage that is collected each
+	// half minute.
+	hour := func(perHour float64) (all []sampled) {
+		for i := range 3600 {
+			at := time.Duration(i) * time.Second
+			start := min(float64(i)/600, 1) * 10 // caches fill in the first ten minutes
+			all = append(all, sampled{at, 40 + start + perHour*at.Hours() + float64(i%30)/10 + 3*random.Float64()})
+		}
+		return all
+	}
+	for name, tc := range map[string]struct {
+		memory []sampled
+		grows  bool
+	}{
+		"a flat hour":            {hour(0), false},
+		"a hidden leak":          {hour(3), true},
+		"half the bound":         {hour(mostGrowth / 2), false},
+		"a few seconds of chaos": {hour(0)[:30], false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			perHour, chance := slope(tc.memory)
+			if got := perHour-3*chance > mostGrowth; got != tc.grows {
+				t.Errorf("%.2f MiB an hour ± %.2f: grows %t", perHour, chance, got)
+			}
+		})
+	}
 }
 
 func percentile(of []time.Duration, part float64) time.Duration {
