@@ -28,9 +28,10 @@ var packages = map[string][]string{
 	"starter":        {},
 
 	"condition": {"rotation"},
+	"offboard":  {"rotation"},
 	"format":    {"entry", "secret"},
 	"trace":     {"collector"},
-	"reconcile": {"condition", "rotation", "secret"},
+	"reconcile": {"condition", "offboard", "rotation", "secret"},
 	"upstream":  {"reconcile", "secret"},
 
 	"codeengine":     {"entry", "format", "listing", "reconcile", "rotation", "secret", "upstream"},
@@ -53,11 +54,11 @@ var packages = map[string][]string{
 	"report":   {"condition", "evidence", "reconcile"},
 	"metrics":  {"collector", "condition", "latest", "outcome", "reconcile"},
 	"outcome":  {"event", "reconcile", "rotation", "secret"},
-	"catalog":  {"codeengine", "reconcile", "rotation"},
+	"catalog":  {"codeengine", "offboard", "reconcile", "rotation"},
 	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
-	"service":  {"catalog", "condition", "event", "outcome", "pace", "reconcile", "rotation", "secret", "trace", "webhook"},
-	"cli":      {"catalog", "condition", "event", "evidence", "page", "reconcile", "report", "rotation", "service"},
+	"service":  {"catalog", "condition", "event", "offboard", "outcome", "pace", "reconcile", "rotation", "secret", "trace", "webhook"},
+	"cli":      {"catalog", "condition", "event", "evidence", "offboard", "page", "reconcile", "report", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
 	"verify":   {"emulator/cloud"},

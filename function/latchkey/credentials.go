@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/logs"
+	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
@@ -29,7 +30,7 @@ func (b *credentialBuilder) catalogEntries() (entries []catalog.Entry) {
 	for _, e := range b.cfg.Entries {
 		entries = append(entries, catalog.Entry{
 			Name: e.Name, Formerly: e.Formerly, PerProject: e.ForEach != "", PerParameters: e.ForEach == "" && e.UsesWith(),
-			RevokeGone: e.OnGone == config.GoneRevoke, Paused: e.Paused(),
+			RevokeGone: e.OnGone == config.GoneRevoke, RetireGone: e.OnGone == config.GoneRetire, Offboard: offboard.Rules(e.Offboarding), Paused: e.Paused(),
 			Rules:  func(credential string) rotation.Rules { return b.rotationRules(credential, e.Rotation) },
 			Expand: func(in catalog.Input) (reconcile.Credential, error) { return b.expand(e, in) },
 		})
@@ -51,7 +52,9 @@ func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (reconcile
 			Name: c.Name, Entry: c.Entry, With: c.With, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Former: c.Formerly,
 		}, err
 	}
-	return b.build(c), nil
+	out := b.build(c)
+	out.Offboard = offboard.Rules(e.Offboarding)
+	return out, nil
 }
 
 // build builds the adapters of one expanded entry.
@@ -60,7 +63,7 @@ func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, OwnName: c.OwnName, Description: c.Description, KeyDescription: c.KeyDescription,
 		OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
-		Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
+		Kept: c.Kept, NotAgain: c.NotAgain, Ends: c.Ends, Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
 		NarrowPolicies: c.NarrowPolicies,
 	}
 	for _, p := range c.Policies {

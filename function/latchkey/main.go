@@ -25,21 +25,22 @@ import (
 type commands struct {
 	unattended
 
-	Sweep    sweepCommand    `cmd:"" help:"Look at credentials once and do what is due."`
-	Plan     planCommand     `cmd:"" help:"Print what a sweep would do now, and why."`
-	Rotate   rotateCommand   `cmd:"" help:"Demand a newer key."`
-	Revoke   revokeCommand   `cmd:"" help:"Replace and delete a key that leaked."`
-	Adopt    adoptCommand    `cmd:"" help:"Take over an existing key whose value a store holds."`
-	Claim    claimCommand    `cmd:"" help:"Let latchkey manage a service ID or key that IAM does not show to be its own."`
-	Status   statusCommand   `cmd:"" help:"Print each credential's condition, key and stores; change nothing."`
-	History  historyCommand  `cmd:"" help:"Print the life of a credential's keys; change nothing."`
-	Report   reportCommand   `cmd:"" help:"Print the evidence about every key; change nothing."`
-	Doctor   doctorCommand   `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
-	Init     initCommand     `cmd:"" help:"Write a first config, from flags or questions."`
-	Validate validateCommand `cmd:"" help:"Check a config and print every fault with its line."`
-	Schema   schemaCommand   `cmd:"" help:"Print the JSON Schema of the config, for editors."`
-	Version  versionCommand  `cmd:"" help:"Print version, commit and date."`
-	Help     helpCommand     `cmd:"" help:"Print help on a command."`
+	Sweep       sweepCommand       `cmd:"" help:"Look at credentials once and do what is due."`
+	Plan        planCommand        `cmd:"" help:"Print what a sweep would do now, and why."`
+	Rotate      rotateCommand      `cmd:"" help:"Demand a newer key."`
+	Revoke      revokeCommand      `cmd:"" help:"Replace and delete a key that leaked."`
+	Deprovision deprovisionCommand `cmd:"" help:"Bring a credential to its end: keys, service ID and store entries."`
+	Adopt       adoptCommand       `cmd:"" help:"Take over an existing key whose value a store holds."`
+	Claim       claimCommand       `cmd:"" help:"Let latchkey manage a service ID or key that IAM does not show to be its own."`
+	Status      statusCommand      `cmd:"" help:"Print each credential's condition, key and stores; change nothing."`
+	History     historyCommand     `cmd:"" help:"Print the life of a credential's keys; change nothing."`
+	Report      reportCommand      `cmd:"" help:"Print the evidence about every key; change nothing."`
+	Doctor      doctorCommand      `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
+	Init        initCommand        `cmd:"" help:"Write a first config, from flags or questions."`
+	Validate    validateCommand    `cmd:"" help:"Check a config and print every fault with its line."`
+	Schema      schemaCommand      `cmd:"" help:"Print the JSON Schema of the config, for editors."`
+	Version     versionCommand     `cmd:"" help:"Print version, commit and date."`
+	Help        helpCommand        `cmd:"" help:"Print help on a command."`
 
 	Completion completionCommand `cmd:"" help:"Print the script that completes commands in a shell."`
 

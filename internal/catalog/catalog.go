@@ -25,6 +25,7 @@ import (
 	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
+	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -54,6 +55,9 @@ type Entry struct {
 	PerParameters bool
 	// RevokeGone ends the keys of a credential whose project was deleted.
 	RevokeGone bool
+	// RetireGone deprovisions it, with the durations in Offboard.
+	RetireGone bool
+	Offboard   offboard.Rules
 	Paused     bool
 	// Rules returns the rotation rules of a credential.
 	Rules func(credential string) rotation.Rules
@@ -321,7 +325,7 @@ func (s *search) unconfigured(ctx context.Context) {
 		if i >= 0 && s.unsure[s.cfg.Entries[i].Name] {
 			continue // it may belong to one that could not be listed
 		}
-		if i >= 0 && s.cfg.Entries[i].RevokeGone {
+		if i >= 0 && (s.cfg.Entries[i].RevokeGone || s.cfg.Entries[i].RetireGone) {
 			gone, err := s.gone(ctx, id.Marker.With)
 			if err != nil {
 				s.unknown = errors.Join(s.unknown, fmt.Errorf("checking whether the project of %s was deleted: %w", name, err))
@@ -331,6 +335,7 @@ func (s *search) unconfigured(ctx context.Context) {
 				e := s.cfg.Entries[i]
 				s.found = append(s.found, reconcile.Credential{
 					Name: name, Entry: e.Name, Former: e.others(name), With: id.Marker.With, ServiceIDName: id.Name, Gone: true,
+					RetireGone: e.RetireGone, Offboard: e.Offboard,
 					Rules: e.Rules(name), Paused: e.Paused,
 				})
 				continue

@@ -80,6 +80,15 @@ func TestBentAnswers(t *testing.T) {
 				}
 				return s.Publish(ctx, entry(1), e.Revision)
 			}},
+			{Name: "Remove", Do: func(ctx context.Context, at string) error {
+				w.Cloud().PutSecret(w.team().ID, "over", map[string]string{entryName: canary, entryName + "_ID": "ApiKey-1"})
+				s := store(at, w.team().ID, "over")
+				e, err := s.Read(ctx)
+				if err != nil {
+					return err
+				}
+				return s.Remove(ctx, e.Revision)
+			}},
 			{Name: "Consumers", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := store(at, w.team().ID, secretName).Consumers().Consumers(ctx)
 				return err

@@ -99,7 +99,7 @@ type Identity struct {
 
 // Allow permits authenticated senders some verbs on some credentials.
 type Allow struct {
-	Verbs       []string // provision, rotate, revoke
+	Verbs       []string // provision, rotate, revoke, deprovision
 	Credentials []string // patterns such as *, logs-sender or logs-sender/*
 }
 
@@ -118,6 +118,12 @@ func (a Allow) Permits(verb, entry, credential string) bool {
 func matches(pattern, name string) bool {
 	ok, err := path.Match(pattern, name)
 	return ok && err == nil
+}
+
+// Offboarding configures how a credential is deprovisioned.
+type Offboarding struct {
+	Quiet time.Duration // how long no key may have been used; default 7d
+	Wait  time.Duration // how long keys stay disabled before they are deleted; default 1d
 }
 
 // Rotation configures when a key is rotated and when the old one is deleted.
@@ -225,6 +231,10 @@ type Credential struct {
 	With map[string]string
 	// Project is that of a forEach entry.
 	Project *Project
+	// Kept is set if the config makes the credential again after its end, and NotAgain
+	// if nothing is made again that was removed.
+	Kept, NotAgain bool
+	Ends           time.Time // when it is deprovisioned; zero: never
 	// ServiceID is the ID of a service ID that latchkey does not own; the next four
 	// fields are then empty.
 	ServiceID     string

@@ -21,6 +21,9 @@ const (
 	defaultOnLeak     = "disable"
 	defaultOnDisabled = "replace"
 
+	defaultQuiet = 7 * 24 * time.Hour
+	defaultWait  = 24 * time.Hour
+
 	defaultForcedPerHour = 60
 	minForcedPerHour     = 10
 	maxForcedPerHour     = 10_000
@@ -111,7 +114,7 @@ func (d *decoder) allow(v value) (allow []Allow, patterns []pattern) {
 	d.list(v, func(_ int, item value) {
 		var a Allow
 		d.object(item,
-			field{"verbs", true, func(v value) { a.Verbs = d.words(v, oneOf("provision", "rotate", "revoke")) }},
+			field{"verbs", true, func(v value) { a.Verbs = d.words(v, oneOf("provision", "rotate", "revoke", "deprovision")) }},
 			field{"credentials", true, func(v value) {
 				a.Credentials = d.words(v, checkPattern)
 				for _, n := range v.node.Content {
@@ -174,7 +177,7 @@ func (d *decoder) exactlyOne(o object, keys ...string) {
 }
 
 func (d *decoder) entry(v value) *entryDraft {
-	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path, OnGone: GoneKeep, OnSameName: SameNameSuffix}}
+	e := &entryDraft{Entry: &Entry{Line: v.node.Line, path: v.path, OnGone: GoneKeep, OnSameName: SameNameSuffix, Keep: true, Offboarding: Offboarding{Quiet: defaultQuiet, Wait: defaultWait}}}
 	e.Rotation = Rotation{After: defaultAfter, Expire: defaultExpire, Overlap: defaultOverlap, OnLeak: defaultOnLeak, OnDisabled: defaultOnDisabled}
 	e.rotation = object{value: v}
 	d.templates = nil
@@ -187,7 +190,9 @@ func (d *decoder) entry(v value) *entryDraft {
 		field{"overwrite", false, func(v value) { e.overwrite = d.truth(v) }},
 		field{"adopt", false, func(v value) { d.adoption(v, e) }},
 		field{"formerly", false, func(v value) { d.formerly(v, e) }},
-		field{"onGone", false, func(v value) { e.OnGone = d.word(v, oneOf(GoneKeep, GoneRevoke)) }},
+		field{"onGone", false, func(v value) { e.OnGone = d.word(v, oneOf(GoneKeep, GoneRevoke, GoneRetire)) }},
+		field{"keep", false, func(v value) { e.Keep = d.truth(v) }},
+		field{"deprovision", false, func(v value) { d.offboarding(v, &e.Offboarding) }},
 		field{"onSameName", false, func(v value) { e.OnSameName = d.word(v, oneOf(SameNameSuffix, SameNameWait)) }},
 		field{"serviceID", true, func(v value) { d.serviceID(v, e) }},
 		field{"rotation", false, func(v value) { e.rotation = d.rotation(v, &e.Rotation) }},
@@ -245,6 +250,13 @@ func (d *decoder) rotation(v value, r *Rotation) object {
 		field{"overlap", false, func(v value) { r.Overlap = d.duration(v, defaultOverlap) }},
 		field{"onLeak", false, func(v value) { r.OnLeak = d.word(v, oneOf("none", "disable", "delete")) }},
 		field{"onDisabled", false, func(v value) { r.OnDisabled = d.word(v, oneOf("replace", "block")) }},
+	)
+}
+
+func (d *decoder) offboarding(v value, o *Offboarding) {
+	d.object(v,
+		field{"quiet", false, func(v value) { o.Quiet = d.duration(v, defaultQuiet) }},
+		field{"wait", false, func(v value) { o.Wait = d.duration(v, defaultWait) }},
 	)
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/common/types"
 )
@@ -22,7 +23,10 @@ type Entry struct {
 	Line     int      // line in the config, from 1
 	Rotation Rotation // with defaults filled in
 	Formerly []string // earlier names of the entry, at most 5
-	OnGone   string   // GoneKeep (default) or GoneRevoke
+	OnGone   string   // GoneKeep (default), GoneRevoke or GoneRetire
+	Keep     bool     // make again what was removed; default true
+	// Offboarding has the durations of a deprovisioning, with defaults filled in.
+	Offboarding Offboarding
 	// OnSameName is SameNameSuffix (default) or SameNameWait.
 	OnSameName string
 
@@ -127,6 +131,8 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		AdoptKey:      e.adoptKey,
 	}
 	c.NarrowPolicies = e.narrow
+	c.Kept, c.NotAgain = e.Keep && !e.UsesWith(), !e.Keep
+	c.Ends = x.ends()
 	c.KeyDescription = x.described(c)
 	c.Formerly = unexpanded.Formerly
 	if e.ForEach != "" && e.OnSameName == SameNameSuffix {
@@ -137,6 +143,24 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		return unexpanded, fmt.Errorf("expanding %s: %w", name, x.err)
 	}
 	return c, nil
+}
+
+// expiresOn is the parameter that says when a credential is deprovisioned.
+const expiresOn = "expiresOn"
+
+// ends returns when the credential ends by its parameters, or zero: at the end of that
+// day, in UTC.
+func (x *expansion) ends() time.Time {
+	with, _ := x.vars["with"].(map[string]string)
+	text, given := with[expiresOn]
+	if !given {
+		return time.Time{}
+	}
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil && x.err == nil {
+		x.err = fmt.Errorf("the parameter %s %q must be a date such as 2026-12-31", expiresOn, shortened(text, maxRepeated))
+	}
+	return day.Add(24 * time.Hour)
 }
 
 // formerNames returns the earlier names of a credential.

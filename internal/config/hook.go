@@ -98,7 +98,7 @@ func (h *Hook) Map(body any, header map[string]string) (Delivery, error) {
 // latchkey's own event types and the verbs that they need; see package event.
 const ownPrefix = "dev.latchkey."
 
-var ownVerbs = map[string]string{"provision": "provision", "rotate": "rotate", "revoke": "revoke", "sweep": ""}
+var ownVerbs = map[string]string{"provision": "provision", "rotate": "rotate", "revoke": "revoke", "deprovision": "deprovision", "sweep": ""}
 
 // hooks reads the mapping from names to hooks.
 func (d *decoder) hooks(v value) (hooks []*Hook, patterns []pattern) {
@@ -130,7 +130,7 @@ func (d *decoder) hook(v value) (*Hook, []pattern) {
 	switch {
 	case !literal || !strings.HasPrefix(kind, ownPrefix):
 	case !known:
-		d.fault(made.at("type"), "%q is not a type of latchkey; it has %sprovision, rotate, revoke and sweep", kind, ownPrefix)
+		d.fault(made.at("type"), "%q is not a type of latchkey; it has %sprovision, rotate, revoke, deprovision and sweep", kind, ownPrefix)
 	case verb != "" && !slices.ContainsFunc(h.Allow, func(a Allow) bool { return slices.Contains(a.Verbs, verb) }):
 		d.fault(value{node: o.node, path: join(v.path, "allow")}, "does not allow %s on any credential, so every delivery would be rejected", verb)
 	}

@@ -14,6 +14,7 @@ const ManageKeys = "keys"
 const (
 	GoneKeep   = "keep"   // nothing; the outcome says so
 	GoneRevoke = "revoke" // its keys and its service ID are deleted after an overlap
+	GoneRetire = "retire" // it is deprovisioned, once its keys are not used any more
 )
 
 // Values of Entry.OnSameName: the service ID of a forEach credential, if another
@@ -156,8 +157,8 @@ func (d *decoder) checkGone(e *entryDraft, at value) {
 		return
 	}
 	for _, s := range e.stores {
-		if e.OnGone == GoneRevoke && (s.codeEngine == nil || !s.codeEngine.project.varies()) {
-			d.fault(at, "revoke requires every store to be in the project; %s is not", s.at.path)
+		if e.OnGone != GoneKeep && (s.codeEngine == nil || !s.codeEngine.project.varies()) {
+			d.fault(at, "%s requires every store to be in the project; %s is not", e.OnGone, s.at.path)
 		}
 	}
 }

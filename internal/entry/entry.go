@@ -22,6 +22,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -83,6 +85,20 @@ func FromCompanions(name string, text func(name string) string) Metadata {
 	m := Decode(text(name + suffixMetadata))
 	m.KeyID = text(name + suffixID)
 	return m
+}
+
+// Without returns the data of a secret without the entries with these names.
+func Without[V any](data map[string]V, names []string) map[string]V {
+	rest := maps.Clone(data)
+	for _, name := range names {
+		delete(rest, name)
+	}
+	return rest
+}
+
+// WithCompanions returns the names and those of the companions of the first.
+func WithCompanions(names []string) []string {
+	return append(slices.Clone(names), names[0]+suffixID, names[0]+suffixMetadata)
 }
 
 // domain is the last part of every annotation's prefix.

@@ -20,7 +20,7 @@
 //
 // A Reader interprets an event. Each sender has a file of its own:
 //
-//	own.go               latchkey's types: provision, rotate, revoke, sweep
+//	own.go               latchkey's types: provision, rotate, revoke, deprovision, sweep
 //	interpret.go         the platform's timer
 //	secretsmanager.go    secrets that are about to expire or have expired
 //	lifecycle.go         Code Engine projects that were created, restored or deleted

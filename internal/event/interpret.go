@@ -19,6 +19,8 @@ const (
 	Provision Verb = "provision" // create a credential
 	Rotate    Verb = "rotate"    // replace its key by a newer one
 	Revoke    Verb = "revoke"    // revoke a leaked key
+	// Deprovision brings a credential to its end.
+	Deprovision Verb = "deprovision"
 )
 
 // Request is one action that an event requests.
@@ -31,6 +33,7 @@ type Request struct {
 	SecretID    string            // ID of that secret in Secrets Manager; "": unknown
 	KeyID       string            // key to revoke
 	Contain     bool              // disable the key before revoking it
+	Undo, Force bool              // of a deprovision: bring the credential back; end keys in use
 	Trigger     rotation.Trigger  // the demand
 	Sender      string            // one of the senders below, for people to read
 	Cause       string            // type, source and ID, for key descriptions and logs

@@ -23,6 +23,8 @@ const (
 	TypeRevoke    = typePrefix + "revoke" // ends a leaked key
 	typeSweep     = typePrefix + "sweep"
 
+	typeDeprovision = typePrefix + "deprovision"
+
 	outcomePrefix = typePrefix + "credential."
 )
 
@@ -34,6 +36,8 @@ func (r Reader) own(e Event) (q Request, err error) {
 		q, err = r.rotate(e)
 	case TypeRevoke:
 		q, err = revoke(e)
+	case typeDeprovision:
+		q, err = deprovision(e)
 	case typeSweep:
 		q, err = sweep(e)
 	default:
@@ -48,7 +52,7 @@ func (r Reader) own(e Event) (q Request, err error) {
 
 // suggest names the type that is meant, or all of them.
 func suggest(kind string) string {
-	types := []string{typeProvision, typeRotate, TypeRevoke, typeSweep}
+	types := []string{typeProvision, typeRotate, TypeRevoke, typeDeprovision, typeSweep}
 	best, least := "", 4
 	for _, t := range types {
 		if d := distance(strings.ToLower(kind), t); d < least {
@@ -214,6 +218,22 @@ func revoke(e Event) (Request, error) {
 		return Request{}, malformed("data.keyID %s is not the ID of a key", quote(key))
 	}
 	return Request{Verb: Revoke, Credentials: []string{credential}, KeyID: key, Contain: contain}, nil
+}
+
+func deprovision(e Event) (Request, error) {
+	var credential string
+	var undo, force bool
+	err := read(e, map[string]any{"credential": &credential, "undo": &undo, "force": &force})
+	if err == nil {
+		err = checkName("credential", credential)
+	}
+	switch {
+	case err != nil:
+		return Request{}, err
+	case undo && force:
+		return Request{}, malformed("data.undo and data.force cannot be combined")
+	}
+	return Request{Verb: Deprovision, Credentials: []string{credential}, Undo: undo, Force: force}, nil
 }
 
 func sweep(e Event) (Request, error) {

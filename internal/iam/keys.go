@@ -293,6 +293,12 @@ func (c *Client) Disable(ctx context.Context, keyID string) error {
 	})
 }
 
+// Enable lets a disabled key authenticate again.
+func (c *Client) Enable(ctx context.Context, keyID string) error {
+	resp, err := c.identity.EnableAPIKeyWithContext(ctx, &iamidentityv1.EnableAPIKeyOptions{ID: &keyID})
+	return fault(ctx, "enabling key "+keyID, resp, err)
+}
+
 // Update changes a key's expiry and marks, on condition that the key still has
 // the version that was read. It never sends "*", which would overwrite another
 // change.
@@ -319,6 +325,9 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 	}
 	if !change.Refused.IsZero() {
 		marker.Refused, marker.Refusal = change.Refused, change.Refusal
+	}
+	if !change.Suspended.IsZero() {
+		marker.Suspended = change.Suspended
 	}
 	if !change.Leaked.IsZero() {
 		marker.Leaked = change.Leaked

@@ -200,6 +200,7 @@ func TestBentAnswers(t *testing.T) {
 			read("Get", func(ctx context.Context, c *Client) error { _, err := c.Get(ctx, b.key().ID); return err }),
 			read("Used", func(ctx context.Context, c *Client) error { _, err := c.Used(ctx, b.key().ID); return err }),
 			write("Disable", func(ctx context.Context, c *Client) error { return c.Disable(ctx, b.key().ID) }),
+			write("Enable", func(ctx context.Context, c *Client) error { return c.Enable(ctx, b.key().ID) }),
 			write("Retire", func(ctx context.Context, c *Client) error { return c.Retire(ctx, b.key().ID) }),
 			write("Update", func(ctx context.Context, c *Client) error {
 				rec := b.key()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,21 @@ func TestBentAnswers(t *testing.T) {
 			{Name: "Publish the first", Do: func(ctx context.Context, at string) error {
 				number++
 				return with(at, fmt.Sprint("bent-", number), kubernetes.Restart{}).Publish(ctx, key, "")
+			}},
+			{Name: "Remove", Do: func(ctx context.Context, at string) error {
+				k.Grant(t, k.namespace, append(slices.Clone(kubetest.Everything), kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"delete"}})...)
+				over := k.store(func(c *kubernetes.StoreConfig) { c.Secret = "over" })
+				if e, err := over.Read(ctx); errors.Is(err, reconcile.ErrNotFound) {
+					if err := over.Publish(ctx, key, e.Revision); err != nil {
+						return err
+					}
+				}
+				s := with(at, "over", kubernetes.Restart{})
+				e, err := s.Read(ctx)
+				if err != nil {
+					return err
+				}
+				return s.Remove(ctx, e.Revision)
 			}},
 			{Name: "Consumers", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := with(at, kubernetes.LogsAgentSecret, kubernetes.Restart{All: true, Names: []string{"deployment/web"}}).Consumers().Consumers(ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -139,6 +140,9 @@ func (k *corner) place() storetest.Location {
 			"the entry is no name for an annotation": k.store(func(c *kubernetes.StoreConfig) {
 				c.Entry = strings.Repeat("A", 64)
 			}),
+		},
+		AllowRemove: func(t *testing.T) {
+			k.Grant(t, k.namespace, append(slices.Clone(kubetest.Everything), kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"delete"}})...)
 		},
 		WriteOnly: func(t *testing.T) reconcile.Store {
 			k.Grant(t, k.namespace, kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"create", "patch"}})

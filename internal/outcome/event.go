@@ -84,7 +84,7 @@ func kind(o reconcile.Outcome) string {
 		switch {
 		case revoked(o):
 			return "revoked"
-		case only(o, rotation.Retire, rotation.RemoveIdentity, rotation.RemoveDuplicate):
+		case only(o, rotation.Retire, rotation.RemoveIdentity, rotation.RemoveDuplicate, rotation.RemoveEntry):
 			return "retired"
 		case only(o, rotation.Supersede, rotation.Extend, rotation.Retire, rotation.RemoveDuplicate):
 			return "superseded"

@@ -52,7 +52,7 @@ const (
 func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	after := actions[s.Action].failed
 	switch {
-	case untrusted(err):
+	case untrusted(err), ru.left:
 		return stop
 	case s.Action == rotation.Rename && errors.Is(err, ErrLocked):
 		return goOn // a lock must not end the rotation
@@ -250,4 +250,9 @@ var actions = map[rotation.Action]action{
 	rotation.Copy:            {take: (*run).copy, failed: goOnRestartNot},
 	rotation.RemoveIdentity:  {take: (*run).removeIdentity, failed: goOn},
 	rotation.RestartConsumer: {take: (*run).restart, failed: goOnEndNot},
+	rotation.MarkEnd:         {take: (*run).markEnd, failed: stop},
+	rotation.Suspend:         {take: (*run).suspend, failed: stop},
+	rotation.Enable:          {take: (*run).enable, failed: stop},
+	rotation.UnmarkEnd:       {take: (*run).unmarkEnd, failed: stop},
+	rotation.RemoveEntry:     {take: (*run).removeEntry, failed: stop},
 }

@@ -62,7 +62,7 @@ func (ru *run) setKeys() {
 // setFacts sets what the condition follows from, as the steps left it.
 func (ru *run) setFacts(plan rotation.Plan) {
 	now := ru.now()
-	f := condition.Facts{Gone: ru.c.Gone, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.newestNamed(plan)}
+	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.newestNamed(plan)}
 	for _, k := range ru.keys {
 		leaked := !k.Leaked.IsZero() || ru.took(rotation.MarkLeaked, k.ID)
 		ended := ru.took(rotation.Disable, k.ID) || ru.took(rotation.Retire, k.ID)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -60,7 +61,17 @@ type Credential struct {
 	// fields are then not used.
 	Invalid error
 	// Gone is set if the credential's project is deleted and its keys must end.
-	Gone bool
+	// RetireGone ends them only once they are not used any more.
+	Gone, RetireGone bool
+	// Offboard are the durations of a deprovisioning.
+	Offboard offboard.Rules
+	// Ends is when the credential is deprovisioned without a demand. Zero is never.
+	Ends time.Time
+	// Kept is set if the config would make the credential again after its end.
+	Kept bool
+	// NotAgain is set if nothing is made again that was removed: neither the service ID
+	// nor an entry of a store.
+	NotAgain bool
 	// Unconfigured is our service ID that no config entry yields. It is reported
 	// and not changed.
 	Unconfigured *ServiceID
@@ -79,6 +90,8 @@ type Request struct {
 	Cause string
 	// Force lets the run change keys of the service ID that we are logged in as.
 	Force bool
+	// End is a demand about the end of the credential.
+	End offboard.Demand
 	// Caller is the authenticated sender. Each has a limit of forced rotations.
 	Caller string
 	// Recorded, if set, is called with the credential's name once the demand is met

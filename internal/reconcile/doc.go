@@ -20,6 +20,7 @@
 //	serviceid.go, mint.go, clearance.go, publish.go, restart.go, keychange.go,
 //	keyend.go, adopt.go, lock.go
 //	               the calls of each step
+//	offboard.go    bring a credential to its end, as package offboard decides
 //	storm.go       limit forced rotations
 //	rescue.go      a panic is the failure of one run
 //	record.go      whether a demand survives the process

@@ -26,6 +26,8 @@ func (ru *run) set(result Result, reason rotation.Reason, cause error) {
 // setHeldBack sets the outcome to what blocks or delays the plan.
 func (ru *run) setHeldBack(plan rotation.Plan) {
 	switch {
+	case plan.Blocked != "" && ru.why != "":
+		ru.block(plan.Blocked, errors.New(ru.why))
 	case plan.Blocked != "":
 		ru.block(plan.Blocked, ru.storeError(plan.Blocked))
 	case plan.Waiting != "":
@@ -59,7 +61,7 @@ func (ru *run) storeError(reason rotation.Reason) error {
 func (ru *run) setStoreError(s rotation.Step, err error) {
 	store := s.Target
 	switch s.Action {
-	case rotation.Publish, rotation.Copy, rotation.Adopt:
+	case rotation.Publish, rotation.Copy, rotation.Adopt, rotation.RemoveEntry:
 	case rotation.RestartConsumer:
 		i := slices.IndexFunc(ru.serving, func(c rotation.Consumer) bool { return c.Name == s.Target })
 		if i < 0 {
@@ -147,7 +149,7 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 	case creates && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked, err)
 		return
-	case (action == rotation.Publish || is(err, errUnread, errUnadopted)) && is(err, ErrDenied, ErrRefused, ErrQuota):
+	case (action == rotation.Publish || action == rotation.RemoveEntry || is(err, errUnread, errUnadopted)) && is(err, ErrDenied, ErrRefused, ErrQuota):
 		ru.block(storeFault(err), err)
 		return
 	case errors.Is(err, errStorm):

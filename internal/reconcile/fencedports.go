@@ -187,6 +187,11 @@ func (g fencedKeys) Disable(ctx context.Context, keyID string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Disable(ctx, keyID) })
 }
 
+// Enable lets a key authenticate again.
+func (g fencedKeys) Enable(ctx context.Context, keyID string) error {
+	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Enable(ctx, keyID) })
+}
+
 // Adopt writes a marker on a key.
 func (g fencedKeys) Adopt(ctx context.Context, rec KeyRecord, m Marker) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Adopt(ctx, rec, m) })
@@ -216,6 +221,15 @@ func (g fencedStore) Release(ctx context.Context, keyID string) error {
 		return nil
 	}
 	return g.ru.write(ctx, time.Time{}, func() error { return r.Release(ctx, keyID) })
+}
+
+// Remove removes the entry, in a store that can.
+func (g fencedStore) Remove(ctx context.Context, revision string) error {
+	r, ok := g.Store.(Remover)
+	if !ok {
+		return fmt.Errorf("%w: this kind of store can't remove an entry", ErrRefused)
+	}
+	return g.ru.write(ctx, time.Time{}, func() error { return r.Remove(ctx, revision) })
 }
 
 type fencedConsumers struct {

@@ -44,6 +44,7 @@ func (p keyPorts) Mint(context.Context, MintRequest, secret.Value) (rotation.Key
 func (p keyPorts) Update(context.Context, KeyRecord, KeyChange) error { return p.wrote() }
 func (p keyPorts) Retire(context.Context, string) error               { return p.wrote() }
 func (p keyPorts) Disable(context.Context, string) error              { return p.wrote() }
+func (p keyPorts) Enable(context.Context, string) error               { return p.wrote() }
 func (p keyPorts) Adopt(context.Context, KeyRecord, Marker) error     { return p.wrote() }
 
 func TestARunThatIsTooOldWritesNothing(t *testing.T) {
@@ -72,6 +73,7 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 		"mint":          {call: func(ctx context.Context, ru *run) error { _, err := ru.Keys.Mint(ctx, MintRequest{}, nil); return err }},
 		"update a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Update(ctx, KeyRecord{}, KeyChange{}) }},
 		"retire a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Retire(ctx, "") }},
+		"enable a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Enable(ctx, "") }},
 		"disable a key": {call: func(ctx context.Context, ru *run) error { return ru.Keys.Disable(ctx, "") }},
 		"adopt a key":   {call: func(ctx context.Context, ru *run) error { return ru.Keys.Adopt(ctx, KeyRecord{}, Marker{}) }},
 		"copy a key":    {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].Publish(ctx, Entry{KeyID: "old"}, "") }},
@@ -79,6 +81,7 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 			return ru.c.Stores[0].Publish(ctx, Entry{KeyID: "fresh"}, "")
 		}},
 		"release an entry":   {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(fencedStore).Release(ctx, "old") }},
+		"remove an entry":    {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(fencedStore).Remove(ctx, "") }},
 		"restart a consumer": {call: func(ctx context.Context, ru *run) error { return ru.c.Consumers[0].Restart(ctx, "", "") }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	if i < 0 || (s.Reason != rotation.KeyLeaked && !ru.keys[i].Expires.Equal(rec.Expires)) {
 		return fmt.Errorf("%w: key %s has another expiry", errAgain, s.Key)
 	}
-	if s.Reason == rotation.NeverPublished || (s.Reason == rotation.KeyLeaked && !rec.Disabled) {
+	if s.Reason == rotation.NeverPublished || s.Reason == rotation.Deprovision || (s.Reason == rotation.KeyLeaked && !rec.Disabled) {
 		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
 			return err
 		}

@@ -36,6 +36,8 @@ type Marker struct {
 	// Claimed is when a person let latchkey take over a thing that it did not make.
 	// It counts only while IAM shows that we wrote the description last.
 	Claimed time.Time
+	// Deprovision is when the end of the credential was demanded.
+	Deprovision time.Time
 	// Unknown are the fields that this version does not know, as they were read.
 	// Another version that runs at the same time may need them.
 	Unknown []string
@@ -50,6 +52,8 @@ type KeyMarks struct {
 	// Withdrawn is when a run was about to delete the key because no store took
 	// it. Its value is not read; writing it proves that the key had not changed.
 	Withdrawn time.Time
+	// Suspended is when a deprovisioning disabled the key.
+	Suspended time.Time
 	// Refused is when the key could not be published, and Refusal is why.
 	Refused time.Time
 	Refusal rotation.Reason
@@ -196,6 +200,7 @@ func (m *Marker) times() []timeMark {
 	return []timeMark{
 		{"superseded", &m.Superseded}, {"renew", &m.Renew}, {"answers", &m.Answers}, {"leaked", &m.Leaked},
 		{"withdrawn", &m.Withdrawn}, {"served", &m.Served}, {"since", &m.Since}, {"claimed", &m.Claimed}, {"refused", &m.Refused},
+		{"deprovision", &m.Deprovision}, {"suspended", &m.Suspended},
 	}
 }
 
@@ -251,6 +256,7 @@ func Mark(k rotation.Key, name string, m Marker) rotation.Key {
 	k.Stores = m.Stores
 	k.Superseded, k.Renew, k.Leaked, k.Served = m.Superseded, m.Renew, m.Leaked, m.Served
 	k.Refused, k.Refusal = m.Refused, m.Refusal
+	k.Suspended = m.Suspended
 	k.RenewCause = m.RenewCause
 	return k
 }

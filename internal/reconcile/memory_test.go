@@ -241,6 +241,15 @@ func (m *memory) Disable(_ context.Context, keyID string) error {
 	return nil
 }
 
+func (m *memory) Enable(_ context.Context, keyID string) error {
+	defer m.lock()()
+	if err := m.fail["Enable"]; err != nil {
+		return err
+	}
+	m.find(keyID).Disabled = false
+	return nil
+}
+
 func (m *memory) Used(_ context.Context, _ string) (time.Time, error) {
 	defer m.lock()()
 	return time.Time{}, m.fail["Used"]

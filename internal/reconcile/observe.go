@@ -41,6 +41,8 @@ type facts struct {
 	home    map[string]string // the IAM ID of the service ID that each key is on
 	strange map[string]bool   // keys that a store names, and that IAM shows not to be this credential's
 	forged  []Forgery         // what carries our marker and is not ours
+	left    bool              // the credential comes to its end, or has come to it
+	why     string            // why that is blocked
 	taken   bool              // a service ID with the name has no marker of ours
 	posing  bool              // the only service ID with the name and our marker is not ours
 	twice   bool              // a store names a key of a second service ID of ours, with another name
@@ -172,7 +174,8 @@ func (ru *run) observe(ctx context.Context) error {
 		return err
 	}
 	ru.observeUse(ctx)
-	return nil
+	ru.spareRemoved()
+	return ru.observeQuiet(ctx)
 }
 
 // observeLogin notes whether the service ID is the one that we are logged in as.

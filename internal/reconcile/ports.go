@@ -133,6 +133,7 @@ type KeyChange struct {
 	Expires                   time.Time
 	Superseded, Renew, Leaked time.Time
 	Withdrawn, Served         time.Time
+	Suspended                 time.Time
 	Refused                   time.Time
 	Refusal                   rotation.Reason
 	RenewCause                string // written with Renew
@@ -170,6 +171,9 @@ type Keys interface {
 	// exist. Access tokens that were issued for it stay valid for up to 60
 	// minutes.
 	Disable(ctx context.Context, keyID string) error
+	// Enable lets a disabled key authenticate again. It returns ErrNotFound if the key
+	// does not exist.
+	Enable(ctx context.Context, keyID string) error
 	// Used returns when the key last authenticated, or zero if it never did. The
 	// call is expensive for IAM.
 	Used(ctx context.Context, keyID string) (time.Time, error)
@@ -242,6 +246,15 @@ type Releaser interface {
 	// Release removes the lock for a key that was deleted. It succeeds if there is
 	// none. The next publication makes up for a failure.
 	Release(ctx context.Context, keyID string) error
+}
+
+// Remover is a Store that can remove an entry.
+type Remover interface {
+	// Remove removes the entry and what Publish wrote beside it, and keeps all other
+	// content. It removes the secret too if nothing else is in it. A guarded store
+	// returns ErrConflict if the revision has changed. Remove succeeds if there is no
+	// entry.
+	Remove(ctx context.Context, revision string) error
 }
 
 // Consumers manages the programs that read a store only when they start.

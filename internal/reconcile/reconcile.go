@@ -73,8 +73,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, c Credential, req Request) (
 		return r.invalid(c), nil //nolint:nilerr // the outcome tells the error
 	}
 	t := req.Trigger
-	key := fmt.Sprintf("%s|%s|%s|%s|%t|%s|%t",
-		t.NewerThan.Format(time.RFC3339Nano), t.Expiry.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey, req.Force)
+	key := fmt.Sprintf("%s|%s|%s|%s|%t|%s|%t|%v",
+		t.NewerThan.Format(time.RFC3339Nano), t.Expiry.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey, req.Force, req.End)
 	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) {
 		begun := time.Now()
 		out, err := r.reconcile(ctx, c, req)

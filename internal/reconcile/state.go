@@ -113,6 +113,7 @@ func (ru *run) decide() rotation.Plan {
 	}
 	ru.wanted = ru.wanted.Resolve(ru.keys)
 	plan := ru.planner()(s, ru.c.Rules, ru.wanted, now)
+	plan, _ = ru.leave(plan)
 	if ru.login && !ru.req.Force {
 		plan.Steps, plan.Waiting, plan.Blocked = nil, "", rotation.OwnLogin
 	}

@@ -31,6 +31,15 @@ const (
 	RestartConsumer Action = "restart"           // restart a consumer and leave the key's ID on it
 )
 
+// The actions of package offboard.
+const (
+	MarkEnd     Action = "mark-deprovision"   // record on the service ID that the credential is deprovisioned
+	Suspend     Action = "suspend"            // mark a key and disable it
+	Enable      Action = "enable"             // enable a key that a deprovisioning disabled
+	UnmarkEnd   Action = "unmark-deprovision" // remove the record
+	RemoveEntry Action = "remove-entry"       // remove our entry from a store, and keep its neighbours
+)
+
 // NewKey is the key ID in steps about the key that the same plan mints.
 const NewKey = "new"
 

@@ -33,6 +33,8 @@ const (
 	Adoption         Reason = "adoption"
 	SubjectGone      Reason = "subject-gone"
 	KeyEnded         Reason = "key-ended" // a note as well
+	Deprovision      Reason = "deprovision"
+	Undone           Reason = "deprovision-undone"
 )
 
 // Reasons for notes.
@@ -66,6 +68,7 @@ const (
 	ConsumerUnknown  Reason = "consumer-unknown"
 	ConsumerStarting Reason = "consumer-starting"
 	ProofUnclear     Reason = "proof-unclear"
+	Deprovisioning   Reason = "deprovisioning"
 )
 
 // Reasons to be blocked. A person must act.
@@ -104,6 +107,10 @@ const (
 	OwnLogin       Reason = "own-login"
 	// ConsumerFailed is set after a restart: it closes no gate.
 	ConsumerFailed Reason = "consumer-failed"
+	// InUse, EndRefused and EntryRemoved are those of package offboard.
+	InUse        Reason = "in-use"
+	EndRefused   Reason = "deprovision-refused"
+	EntryRemoved Reason = "entry-removed"
 	// ExpansionFailed blocks a credential before a run.
 	ExpansionFailed Reason = "expansion-failed"
 )
@@ -159,6 +166,8 @@ var reasons = map[Reason]reason{
 	Adoption:         {kind: Act, text: "the config asks to adopt this existing key"},
 	SubjectGone:      {kind: Act, text: "the project is deleted, and onGone asks to end its keys"},
 	KeyEnded:         {kind: Act, text: "the published key was disabled, and not by latchkey: consumers get another one, and the key stays disabled"},
+	Deprovision:      {kind: Act, text: "the credential is deprovisioned"},
+	Undone:           {kind: Act, text: "the deprovisioning is undone"},
 	UsedToTheEnd:     {kind: Tell, text: "a consumer still authenticates with a key whose overlap can't be extended again: find the consumer that does not re-read the store"},
 	Expiring:         {kind: Tell, text: "the published key expires within 14 days"},
 	TokensLive:       {kind: Tell, text: "access tokens that were issued for the ended key stay valid for up to 60 minutes"},
@@ -182,6 +191,7 @@ var reasons = map[Reason]reason{
 	ConsumerUnknown:  {kind: Wait, lets: quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
 	ConsumerStarting: {kind: Wait, lets: quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},
 	ProofUnclear:     {kind: Wait, lets: quiet, text: "the last new keys could not be proven or cleared for publication: IAM or the prover gave no clear answer, or the key did not work within a minute"},
+	Deprovisioning:   {kind: Wait, lets: quiet, text: "the credential is deprovisioned: its keys are disabled, and deleted after the wait (latchkey deprovision --undo brings them back until then)"},
 	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
 	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "correct the local clock"},
 	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
@@ -215,6 +225,9 @@ var reasons = map[Reason]reason{
 	OwnLogin:         {kind: Block, lets: trusted, text: "latchkey is logged in as this service ID, so it changes none of its keys", fix: "let latchkey log in with a trusted profile or as another service ID, or use --force with latchkey rotate, revoke or adopt"},
 	ConsumerFailed:   {kind: Block, lets: quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
 	ExpansionFailed:  {kind: Block, lets: trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
+	InUse:            {kind: Block, lets: quiet, text: "a key was used within the quiet time, so the credential is not deprovisioned", fix: "stop what uses it and demand it again, or use --force"},
+	EndRefused:       {kind: Block, lets: quiet, text: "the credential can't be deprovisioned", fix: "set keep to false for an entry that the config would make again, or delete keys that others made, and demand it again"},
+	EntryRemoved:     {kind: Block, lets: quiet, text: "every store's entry was removed, and keep is false, so none is made again", fix: "deprovision the credential (latchkey deprovision), or set keep to true"},
 	AdoptionFailed:   {kind: Block, lets: trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
 }
 

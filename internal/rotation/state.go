@@ -21,6 +21,8 @@ type Key struct {
 	// Expires is zero for a key that never expires.
 	Expires  time.Time
 	Disabled bool
+	// Suspended is when a deprovisioning disabled the key. Zero if none did.
+	Suspended time.Time
 	// DisabledBy is the identity that disabled the key, as far as IAM tells.
 	DisabledBy string
 	Locked     bool

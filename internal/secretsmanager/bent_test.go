@@ -97,6 +97,20 @@ func TestBentAnswers(t *testing.T) {
 			{Name: "Publish with locks", Do: func(ctx context.Context, at string) error {
 				return publish(ctx, store(at, secretsmanager.KeyValue, locked))
 			}},
+			{Name: "Remove", Do: func(ctx context.Context, at string) error {
+				over := func(c *secretsmanager.StoreConfig) { c.Secret = "over" }
+				if _, err := store(w.URL(), secretsmanager.Arbitrary, over).Read(ctx); errors.Is(err, reconcile.ErrNotFound) {
+					if err := store(w.URL(), secretsmanager.Arbitrary, over).Publish(ctx, entry(1), ""); err != nil {
+						return err
+					}
+				}
+				s := store(at, secretsmanager.Arbitrary, over)
+				e, err := s.Read(ctx)
+				if err != nil {
+					return err
+				}
+				return s.Remove(ctx, e.Revision)
+			}},
 			{Name: "Read a task", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := task(at).Read(ctx)
 				return err

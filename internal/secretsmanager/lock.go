@@ -55,6 +55,7 @@ const (
 type lock struct {
 	name, version, alias string
 	key                  string // ID of the key in use, if the lock is ours
+	credential           string // that of the key
 }
 
 func (s *Store) own(l lock) bool { return l.name == LockName(s.cfg.Owner) }
@@ -92,6 +93,7 @@ func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) 
 		for _, x := range page.Locks {
 			l := lock{name: text(x.Name), version: text(x.SecretVersionID), alias: text(x.SecretVersionAlias)}
 			l.key, _ = x.Attributes[lockKey].(string)
+			l.credential, _ = x.Attributes[lockCredential].(string)
 			all = append(all, l)
 		}
 		if page.Next == nil || len(page.Locks) == 0 {

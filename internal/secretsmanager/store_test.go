@@ -101,6 +101,10 @@ func (w *world) place(kind string) storetest.Location {
 			"the entry of a kv is none": w.store(secretsmanager.KeyValue, func(c *secretsmanager.StoreConfig) { c.Entry = "a b" }),
 		},
 	}
+	p.Whole = kind == secretsmanager.Arbitrary
+	p.AllowRemove = func(*testing.T) {
+		w.Cloud().Grant(w.Cloud().Minter().IAMID, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager")
+	}
 	if kind == secretsmanager.KeyValue {
 		p.Longest = 512 << 10
 		p.Neighbour = w.neighbourEntry()

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/event"
+	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -247,6 +248,12 @@ func (s *Service) paced(b bundled) context.Context {
 // runBundle reconciles the credentials of one bundle.
 func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands, soon <-chan struct{}) (swept reconcile.SweepResult) {
 	ask := reconcile.Request{Trigger: b.Trigger, Cause: b.Cause, Caller: cause.Caller, Recorded: recorded.record}
+	if b.Verb == event.Deprovision {
+		ask.End = offboard.Demand{Ask: offboard.End, Force: b.Force}
+		if b.Undo {
+			ask.End.Ask = offboard.Undo
+		}
+	}
 	if b.Verb == event.Revoke {
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}

@@ -40,6 +40,7 @@ const (
 	condemn   step = "condemn"
 	extend    step = "extend"
 	disable   step = "disable"
+	enable    step = "enable"
 	used      step = "used"
 
 	napping  step = "nap"      // not a call to the outside, but a place to be frozen

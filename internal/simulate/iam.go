@@ -469,6 +469,16 @@ func (i iam) Disable(ctx ctx, keyID string) error {
 	return err
 }
 
+func (i iam) Enable(ctx ctx, keyID string) error {
+	return i.call(ctx, enable, i.nick(keyID), func() error {
+		err := i.cloud.DisableAPIKey(i.minter.Actor(), keyID, false)
+		if err == nil {
+			i.refresh(i.keys[keyID])
+		}
+		return err
+	})
+}
+
 func (i iam) Used(ctx ctx, keyID string) (time.Time, error) {
 	var at time.Time
 	err := i.call(ctx, used, i.nick(keyID), func() error {

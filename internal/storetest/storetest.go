@@ -59,6 +59,12 @@ type Location struct {
 	// Remove deletes the location with its neighbours, as a person would.
 	Remove func(t *testing.T)
 
+	// Whole reports that the entry is all of the location: removing it removes what
+	// neighbours wrote there.
+	Whole bool
+	// AllowRemove grants what only the removal of an entry needs. Nil grants nothing.
+	AllowRemove func(t *testing.T)
+
 	// Unclear has the ways to do the next write and lose its answer, by a name
 	// such as "the connection drops".
 	Unclear map[string]func(t *testing.T)
@@ -134,6 +140,10 @@ var contract = []struct {
 	{"a value that is too long is refused and changes nothing", false, tooLong},
 	{"a name that the server rejects is refused", false, misnamed},
 	{"a store that may not read values publishes", false, writeOnly},
+	{"an entry that is removed is absent, and its neighbours are kept", false, removes},
+	{"a location with nothing else in it is removed with the entry", false, removesAll},
+	{"removing an entry that changed is a conflict and changes nothing", false, removesStale},
+	{"an entry is removed once, and made again after that", false, removesTwice},
 }
 
 // bench is one test's location with what the tests share.
