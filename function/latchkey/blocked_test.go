@@ -95,6 +95,10 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 		return strings.Replace(static("c", place1), "serviceID:", "adopt: "+key+"\n  serviceID:", 1)
 	}
 	grouped := strings.Replace(static("c", place1), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [senders]", 1)
+	unkept := strings.Replace(static("c", place1), "serviceID:", "keep: false\n  serviceID:", 1)
+	ends := func(s *stage) reply {
+		return s.post(s.url, sample.Binary("dev.latchkey.deprovision", "/desk", s.cloud.Now(), map[string]any{"credential": "c"}), testToken)
+	}
 	var many, locked string
 	for i := range 11 {
 		many += static(fmt.Sprintf("c%d", i), fmt.Sprintf("us-south/team-b/many#K%d", i))
@@ -394,6 +398,30 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID: {name: c,", `serviceID: {name: 'c${["x"][1]}',`, 1))
 			},
 			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
+			after: reconcile.ResultPublished,
+		},
+		rotation.InUse: {
+			first: true, cause: func(s *stage) { s.url = s.serve(holesHead + unkept) }, ask: ends,
+			fix: func(s *stage) { s.cloud.Advance(8 * 24 * time.Hour); ends(s) }, after: reconcile.ResultInProgress,
+		},
+		rotation.EndRefused: {
+			first: true, cause: func(*stage) {}, ask: ends,
+			fix: func(s *stage) {
+				s.url = s.serve(holesHead + unkept)
+				s.cloud.Advance(8 * 24 * time.Hour)
+				ends(s)
+			}, after: reconcile.ResultInProgress,
+		},
+		rotation.EntryRemoved: {
+			first: true,
+			cause: func(s *stage) {
+				s.url = s.serve(holesHead + unkept)
+				s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender")
+			},
+			fix: func(s *stage) {
+				s.cloud.Advance(time.Hour)
+				s.url = s.serve(holesHead + static("c", place1))
+			},
 			after: reconcile.ResultPublished,
 		},
 		rotation.AdoptionFailed: {

@@ -20,7 +20,7 @@ const holesHead = `
 version: 1
 owner: example
 regions: [eu-de, us-south]
-events: {auth: {bearerEnv: EVENTS_TOKEN}, allow: [{verbs: [provision, rotate, revoke], credentials: ["*"]}]}
+events: {auth: {bearerEnv: EVENTS_TOKEN}, allow: [{verbs: [provision, rotate, revoke, deprovision], credentials: ["*"]}]}
 credentials:
 `
 

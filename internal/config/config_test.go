@@ -97,6 +97,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		Entry:         "logs-sender",
 		With:          map[string]string{"project": project, "region": "us-south"},
 		Project:       &Project{ID: project, Name: "team-blue", Region: "us-south", Status: "active"},
+		Kept:          true,
 		ServiceIDName: "logs-sender-team-blue",
 		OwnName:       "logs-sender-team-blue-1a2b3c4d",
 		Description:   "Sends the logs of team-blue to Cloud Logs",
@@ -128,7 +129,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Credential{
-		Name: "a", Entry: "a", ServiceIDName: "a",
+		Name: "a", Entry: "a", ServiceIDName: "a", Kept: true,
 		KeyDescription: "API key for service ID a with permissions to act as Sender on logs",
 
 		Policies: []Policy{{Service: "logs", Roles: []string{"Sender"}}},
@@ -192,7 +193,7 @@ func TestFaults(t *testing.T) {
 		"a negative duration":                         {"after: 60d", "after: -60d", []string{`16: credentials[0].rotation.after: "-60d" is not a duration`}},
 		"an unknown answer to a disabled key":         {"after: 60d", "onDisabled: enable", []string{`16: credentials[0].rotation.onDisabled: "enable" must be replace or block`}},
 		"an end of leaked keys that IAM doesn't know": {"after: 60d", "onLeak: ignore", []string{`16: credentials[0].rotation.onLeak: "ignore" must be none, disable or delete`}},
-		"an unknown verb":                             {"verbs: [provision]", "verbs: [provision, delete]", []string{`8: events.allow[0].verbs[1]: "delete" must be provision, rotate or revoke`}},
+		"an unknown verb":                             {"verbs: [provision]", "verbs: [provision, delete]", []string{`8: events.allow[0].verbs[1]: "delete" must be provision, rotate, revoke or deprovision`}},
 		"an allow without verbs":                      {"verbs: [provision], ", "", []string{`8: events.allow[0].verbs: is missing`}},
 		"a pattern that is none":                      {`["*"]`, `["["]`, []string{`8: events.allow[0].credentials[0]: "[" must be a pattern`}},
 		"a pattern that permits nothing":              {`["*"]`, `["log-sender/*"]`, []string{`8: events.allow[0].credentials: "log-sender/*" matches no credential of this config`}},
