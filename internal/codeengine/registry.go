@@ -3,6 +3,7 @@ package codeengine
 import (
 	"cmp"
 	"regexp"
+	"sync"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -24,11 +25,12 @@ const RegistryEntry = "password"
 //	email     <key's ID>@<owner>.latchkey.dev
 type Registry struct{ Server, Username string }
 
-var keyAddress = regexp.MustCompile(`^([^@]+)@([^@]+)\.latchkey\.dev$`)
+// keyAddress matches the e-mail address that names a key and its owner.
+var keyAddress = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^@]+)@([^@]+)\.latchkey\.dev$`) })
 
 // metadata returns the metadata in the properties of the secret.
 func (*Registry) metadata(data map[string]secret.Value) (m entry.Metadata) {
-	if parts := keyAddress.FindStringSubmatch(data["email"].Expose()); parts != nil {
+	if parts := keyAddress().FindStringSubmatch(data["email"].Expose()); parts != nil {
 		m.KeyID, m.Owner = parts[1], parts[2]
 	}
 	return m

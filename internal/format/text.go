@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 	"text/template/parse"
 
@@ -219,12 +220,12 @@ func (t *Text) values(d data, stored secret.Value) iter.Seq[secret.Value] {
 			yieldBetween(model, text, yield)
 			return
 		}
-		for _, at := range coded.FindAllStringIndex(model, -1) {
+		for _, at := range coded().FindAllStringIndex(model, -1) {
 			plain, err := base64.StdEncoding.DecodeString(model[at[0]:at[1]])
 			if err != nil || !bytes.Contains(plain, []byte(probe)) || !strings.HasPrefix(text, model[:at[0]]) {
 				continue
 			}
-			if found, err := base64.StdEncoding.DecodeString(coded.FindString(text[at[0]:])); err == nil {
+			if found, err := base64.StdEncoding.DecodeString(coded().FindString(text[at[0]:])); err == nil {
 				yieldBetween(string(plain), string(found), yield)
 			}
 			return
@@ -233,7 +234,7 @@ func (t *Text) values(d data, stored secret.Value) iter.Seq[secret.Value] {
 }
 
 // coded matches text in base64.
-var coded = regexp.MustCompile(`[A-Za-z0-9+/]{8,}={0,2}`)
+var coded = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[A-Za-z0-9+/]{8,}={0,2}`) })
 
 // mostValues is how many candidates are tried.
 const mostValues = 8
@@ -269,7 +270,7 @@ func Hidden(v secret.Value, texts map[string]secret.Value) []secret.Value {
 	hidden := []secret.Value{v}
 	for _, t := range texts {
 		hidden = append(hidden, t)
-		for _, part := range coded.FindAllString(t.Expose(), -1) {
+		for _, part := range coded().FindAllString(t.Expose(), -1) {
 			if plain, err := base64.StdEncoding.DecodeString(part); err == nil && bytes.Contains(plain, []byte(v.Expose())) {
 				hidden = append(hidden, secret.New(part))
 			}
