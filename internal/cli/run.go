@@ -84,14 +84,22 @@ func (r Runner) Plan(ctx context.Context, names []string) error {
 
 // Rotate demands a newer key, or one other than notKey, and waits for it.
 func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error {
+	demand := rotation.Trigger{NewerThan: r.Now()}
+	if notKey != "" {
+		if err := checkKeyID("--not-key", notKey); err != nil {
+			return err
+		}
+		demand = rotation.Trigger{NotKey: notKey}
+	}
 	names := []string{name}
 	credentials, unlisted, err := r.find(ctx, names)
 	if err != nil {
 		return err
 	}
-	demand := rotation.Trigger{NotKey: notKey}
-	if notKey == "" {
-		demand.NewerThan = r.Now()
+	if notKey != "" {
+		if err := r.checkKey(ctx, notKey, credentials); err != nil {
+			return err
+		}
 	}
 	ask := reconcile.Request{Trigger: demand, Force: d.Force}
 	if d.DryRun {
@@ -126,6 +134,9 @@ func credentialNames(credentials []reconcile.Credential) string {
 // Revoke replaces and deletes a leaked key. If contain is true the key is disabled
 // first. Revoke succeeds only if the key no longer works.
 func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contain bool) error {
+	if err := checkKeyID("--key", keyID); err != nil {
+		return err
+	}
 	names := []string{name}
 	credentials, unlisted, err := r.find(ctx, names)
 	if err != nil {
@@ -163,6 +174,9 @@ var errManyToAdopt = errors.New("one key can't be adopted by several credentials
 // Adopt takes over an existing key whose value a store holds, as adopt in the config
 // does.
 func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
+	if err := checkKeyID("--key", keyID); err != nil {
+		return err
+	}
 	names := []string{name}
 	credentials, unlisted, err := r.find(ctx, names)
 	switch {
@@ -232,15 +246,21 @@ func (r Runner) ofProject(ctx context.Context, entry, project string) ([]reconci
 // errNoKey: the ID of a key is wrong, or the key has been deleted.
 var errNoKey = errors.New("it was deleted, or the ID is wrong")
 
-// errNoKeyID: a script passes an empty variable.
-var errNoKeyID = errors.New("--key is empty: it must be the ID of a key")
+// checkKeyID returns an error for text that is not the ID of a key. A value that is
+// pasted in its place must not be sent or printed.
+func checkKeyID(flag, id string) error {
+	switch {
+	case id == "":
+		return fmt.Errorf("%s is empty: it must be the ID of a key", flag)
+	case !strings.HasPrefix(id, "ApiKey-"):
+		return fmt.Errorf("%s (not repeated here) is not the ID of a key, which begins with ApiKey-", flag)
+	}
+	return nil
+}
 
 // checkKey returns an error for a key that IAM does not have. A key that is so
 // young that IAM does not show it yet is named by a store.
 func (r Runner) checkKey(ctx context.Context, keyID string, credentials []reconcile.Credential) error {
-	if keyID == "" {
-		return errNoKeyID
-	}
 	if _, err := r.Keys.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
 		return nil // the run finds out what is wrong
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,9 @@ func TestAPlanSweepsNothing(t *testing.T) {
 	}
 }
 
+// pasted is a key's value where its ID belongs.
+const pasted = "canary-pasted-0123456789abcdefghijklmnopqrst"
+
 func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fake fake
@@ -195,6 +199,19 @@ func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 		"a leaked key without an ID": {
 			do: func(r Runner) error { return r.Revoke(t.Context(), Demand{Yes: true}, "c", "", false) }, says: "--key is empty",
 		},
+		"a leaked key's value in place of its ID": {
+			do: func(r Runner) error { return r.Revoke(t.Context(), Demand{Yes: true}, "c", pasted, false) }, says: "--key (not repeated here) is not the ID of a key",
+		},
+		"a value in place of the ID of a key to adopt": {
+			do: func(r Runner) error { return r.Adopt(t.Context(), Demand{}, "c", pasted) }, says: "--key (not repeated here)",
+		},
+		"a value in place of the ID of a key to replace": {
+			do: func(r Runner) error { return r.Rotate(t.Context(), Demand{}, "c", pasted) }, says: "--not-key (not repeated here)",
+		},
+		"a key to replace that IAM does not have": {
+			fake: fake{keyErr: reconcile.ErrNotFound},
+			do:   func(r Runner) error { return r.Rotate(t.Context(), Demand{}, "c", "ApiKey-1") }, says: "IAM has no key ApiKey-1",
+		},
 		"a key to adopt without an ID": {
 			do: func(r Runner) error { return r.Adopt(t.Context(), Demand{}, "c", "") }, says: "--key is empty",
 		},
@@ -208,8 +225,12 @@ func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, progress bytes.Buffer
-			if err := tc.do(tc.fake.runner(&out, &progress)); err == nil || !strings.Contains(err.Error(), tc.says) || tc.fake.sweeps != 0 {
+			err := tc.do(tc.fake.runner(&out, &progress))
+			if err == nil || !strings.Contains(err.Error(), tc.says) || tc.fake.sweeps != 0 {
 				t.Errorf("%v after %d sweeps", err, tc.fake.sweeps)
+			}
+			if strings.Contains(fmt.Sprint(err, out.String(), progress.String()), pasted) {
+				t.Errorf("the value is printed: %v", err)
 			}
 		})
 	}

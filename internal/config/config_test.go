@@ -430,3 +430,24 @@ func checkFaults(t *testing.T, text string, want []string) {
 		}
 	}
 }
+
+func TestTheFormsInWhichATextBegins(t *testing.T) {
+	for name, head := range map[string]string{
+		"nothing":                         "",
+		"a document marker":               "---\n",
+		"a byte order mark":               "\uFEFF",
+		"YAML 1.1":                        "%YAML 1.1\n---\n",
+		"YAML 1.2":                        "%YAML 1.2\n---\n",
+		"YAML 1.2 with a byte order mark": "\uFEFF%YAML 1.2\n---\n",
+		"YAML 1.2 behind a comment":       "# 1.2\n\n%YAML 1.2 # the version\n---\n",
+		"YAML 1.2 with carriage returns":  "%YAML 1.2\r\n---\r\n",
+		"YAML 1.2 behind a tag directive": "%TAG ! tag:example.com,2026:\n%YAML 1.2\n---\n",
+	} {
+		if c, err := Load("c.yaml", []byte(head+static)); err != nil || c.Owner != "example" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Load("c.yaml", []byte("%YAML 1.3\n---\n"+static)); err == nil || !strings.Contains(err.Error(), "c.yaml:1:1: reading YAML") {
+		t.Errorf("YAML 1.3: %v", err)
+	}
+}

@@ -58,7 +58,7 @@ var (
 		"the name of an environment variable in upper case, such as EVENTS_TOKEN")
 	checkTarget = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[A-Za-z0-9_.-]{1,128})?`,
 		"the name of a credential, such as logs-sender or logs-sender/<project ID>")
-	checkKeyID = form(`[A-Za-z0-9_-]{1,128}`,
+	checkKeyID = form(`ApiKey-[A-Za-z0-9_-]{1,128}`,
 		"the ID of a key, such as ApiKey-…")
 	checkOrigin = form(`\*|[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?`,
 		"the DNS name of a sender, such as events.example.com, or * for all")

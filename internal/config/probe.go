@@ -65,7 +65,7 @@ func (d *decoder) describe(path string, read func(value)) (forms schema.Value) {
 				left = append(left, p.asked...)
 			}
 			// A string, list or mapping is rejected for its content only.
-			if p.accepted && !(p.rejected && try.kind == schema.Boolean) {
+			if p.accepted && (!p.rejected || try.kind != schema.Boolean) {
 				forms = append(forms, p.form)
 			}
 		}

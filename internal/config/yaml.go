@@ -33,7 +33,7 @@ func (d *decoder) parse(data []byte) value {
 		return value{}
 	}
 	var document, second yaml.Node
-	in := yaml.NewDecoder(bytes.NewReader(data))
+	in := yaml.NewDecoder(bytes.NewReader(readableVersion(data)))
 	err := in.Decode(&document)
 	if errors.Is(err, io.EOF) {
 		d.fault(at(1), "the config is empty; start from deploy/examples/emulator.yaml")
@@ -91,6 +91,22 @@ func unreadable(data []byte) (line int, message string) {
 		data = data[size:]
 	}
 	return 0, ""
+}
+
+var yaml12 = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:\x{FEFF})?(?:[%#][^\n]*\n|[ \t\r]*\n)*?%YAML[ \t]+1\.2[ \t\r]*(?:#[^\n]*)?\n`)
+})
+
+// readableVersion lets the library read a text that says it is YAML 1.2. The library
+// knows 1.1 by name only, and reads what both have.
+func readableVersion(data []byte) []byte {
+	at := yaml12().FindIndex(data)
+	if at == nil {
+		return data
+	}
+	i := bytes.LastIndex(data[:at[1]], []byte("%YAML"))
+	head := append(bytes.Clone(data[:i]), bytes.Replace(data[i:at[1]], []byte("1.2"), []byte("1.1"), 1)...)
+	return append(head, data[at[1]:]...)
 }
 
 var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line (\d+): `) })

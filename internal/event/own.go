@@ -143,7 +143,7 @@ func checkName(field, credential string) error {
 }
 
 // keyID matches an ID that is safe in the path of a call to IAM.
-var keyID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) })
+var keyID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ApiKey-[A-Za-z0-9_-]{1,128}$`) })
 
 func provision(e Event) (Request, error) {
 	var credential string
@@ -191,7 +191,7 @@ func (r Reader) rotate(e Event) (Request, error) {
 		t.NewerThan = time.Time{} // any other key meets the demand
 	}
 	if notKey != "" && !keyID().MatchString(notKey) {
-		return Request{}, malformed("data.notKey %s is not the ID of a key", quote(notKey))
+		return Request{}, malformed("data.notKey is not the ID of a key, which begins with ApiKey-")
 	}
 	if t.NewerThan.IsZero() && t.NotKey == "" {
 		t.NewerThan = r.Now()
@@ -215,7 +215,7 @@ func revoke(e Event) (Request, error) {
 	case key == "":
 		return Request{}, malformed("data.keyID is missing")
 	case !keyID().MatchString(key):
-		return Request{}, malformed("data.keyID %s is not the ID of a key", quote(key))
+		return Request{}, malformed("data.keyID is not the ID of a key, which begins with ApiKey-")
 	}
 	return Request{Verb: Revoke, Credentials: []string{credential}, KeyID: key, Contain: contain}, nil
 }

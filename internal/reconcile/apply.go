@@ -60,12 +60,23 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 		return goOnRestartNot // a store after the first
 	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
 		return goOnMintNot // a key that a new one replaces must not look like one that no store took
-	case s.Action == rotation.Retire && s.Reason == rotation.NeverPublished && is(err, ErrDenied, ErrRefused) && ru.live() < ru.c.Rules.MaxKeys:
-		return goOn // there is room beside it until its fuse ends it
-	case s.Action == rotation.Retire && s.Reason == rotation.IsExpired, s.Reason == rotation.KeyLeaked && after == goOnMintNot:
-		return goOn // it does not count toward the number of live keys
+	case ru.leavesRoom(s, err, after):
+		return goOn
 	}
 	return after
+}
+
+// leavesRoom reports whether a key that could not be ended leaves room for a new one.
+func (ru *run) leavesRoom(s rotation.Step, err error, after onFailure) bool {
+	switch {
+	case s.Reason == rotation.KeyLeaked:
+		return after == goOnMintNot // it does not count toward the number of live keys
+	case s.Action != rotation.Retire:
+		return false
+	case s.Reason == rotation.NeverPublished: // its fuse ends it
+		return is(err, ErrDenied, ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
+	}
+	return s.Reason == rotation.IsExpired
 }
 
 // untrusted reports whether the run can't trust the time, or what it has read.

@@ -80,7 +80,13 @@ func (ru *run) setFacts(plan rotation.Plan) {
 	}
 	ru.out.facts, ru.out.observed = f, now
 	ru.setKeys()
-	for _, k := range ru.out.Keys { // the steps may have given one an end, or published another
+	ru.setNext(now)
+}
+
+// setNext brings the next step forward to the end of a key. The steps may have given one
+// an end, or published another.
+func (ru *run) setNext(now time.Time) {
+	for _, k := range ru.out.Keys {
 		end := k.Expires.Add(ru.c.Rules.ExpiryMargin)
 		if k.ID != ru.out.Key && k.Expires.After(now) && end.Before(ru.out.Next) {
 			ru.out.Next = end

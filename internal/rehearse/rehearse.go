@@ -225,7 +225,8 @@ func play(ctx context.Context, a Account, s scenario) (Result, error) {
 			return r, err
 		}
 	}
-	for since, step := time.Duration(0), seldom; since <= Days*24*time.Hour; since += step {
+	var step time.Duration
+	for since := time.Duration(0); since <= Days*24*time.Hour; since += step {
 		step = seldom
 		if d := w.began.Add(since).Sub(w.server.Now()); d > 0 {
 			w.server.Advance(d)

@@ -15,12 +15,7 @@ import (
 // event demands is tried again once when the refused key is old enough, and at once if
 // the event came since. Each try costs one of the keys that demands may have.
 func (v view) refusal(due Reason) (why Reason, until time.Time) {
-	var refused []Key
-	for _, k := range v.Keys {
-		if !k.Refused.IsZero() && !v.named[k.ID] && k.Fused(v.r) && k.Live(v.now) {
-			refused = append(refused, k)
-		}
-	}
+	refused := v.refused()
 	if len(refused) == 0 {
 		return "", time.Time{}
 	}
@@ -36,20 +31,34 @@ func (v view) refusal(due Reason) (why Reason, until time.Time) {
 	if n > 0 && !v.unfit() {
 		n++
 	}
-	switch n {
-	case 0:
-		until = last.Created.Add(v.r.MinAge)
-	case 1:
-		until = last.Refused.Add(v.r.Fuse / 24)
-	case 2:
-		until = last.Refused.Add(v.r.Fuse / 3)
-	default:
-		until = slices.MinFunc(refused, func(a, b Key) int { return a.Expires.Compare(b.Expires) }).Expires
-	}
+	until = v.retryAt(n, last, refused)
 	if !v.now.Before(until) {
 		return "", time.Time{}
 	}
 	return last.Refusal, until
+}
+
+// refused returns the live keys that could not be published.
+func (v view) refused() (refused []Key) {
+	for _, k := range v.Keys {
+		if !k.Refused.IsZero() && !v.named[k.ID] && k.Fused(v.r) && k.Live(v.now) {
+			refused = append(refused, k)
+		}
+	}
+	return refused
+}
+
+// retryAt returns when the next try is due. n is how often the wait has grown.
+func (v view) retryAt(n int, last Key, refused []Key) time.Time {
+	switch n {
+	case 0:
+		return last.Created.Add(v.r.MinAge)
+	case 1:
+		return last.Refused.Add(v.r.Fuse / 24)
+	case 2:
+		return last.Refused.Add(v.r.Fuse / 3)
+	}
+	return slices.MinFunc(refused, func(a, b Key) int { return a.Expires.Compare(b.Expires) }).Expires
 }
 
 // unfit reports whether stores name keys, and none of them both works and has not

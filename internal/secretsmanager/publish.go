@@ -111,8 +111,12 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 		return fmt.Errorf("%s: %w: the instance or the secret group %q does not exist", d.doing, reconcile.ErrRefused, s.cfg.Group)
 	case errors.Is(err, reconcile.ErrConflict):
 		// A name is unique in the whole instance, so another group may have it.
-		if _, in, serr := s.search(ctx, api, "finding", ""); serr == nil && in != group {
+		switch _, in, serr := s.search(ctx, api, "finding", ""); {
+		case serr == nil && in != group:
 			return fmt.Errorf("%s: %w: the name is taken in the secret group with ID %s", d.doing, reconcile.ErrRefused, in)
+		case errors.Is(serr, reconcile.ErrNotFound):
+			// The next run would find no secret either, and make a key for nothing.
+			return fmt.Errorf("%s: %w: the name is taken, and the list of secrets does not show by which", d.doing, reconcile.ErrRefused)
 		}
 		return err
 	case err != nil:

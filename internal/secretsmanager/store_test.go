@@ -3,6 +3,7 @@ package secretsmanager_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -351,6 +352,34 @@ func TestANameThatIsTakenInAnotherGroupIsRefused(t *testing.T) {
 	err := s.Publish(t.Context(), entry(2), "")
 	if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), w.group) {
 		t.Errorf("creating: %v", err)
+	}
+}
+
+// lists answers each list of secrets with a text.
+type lists struct {
+	next http.RoundTripper
+	text string
+}
+
+func (l lists) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodGet || !strings.HasSuffix(req.URL.Path, "/api/v2/secrets") {
+		return l.next.RoundTrip(req)
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(l.text)), Request: req,
+	}, nil
+}
+
+func TestANameThatIsTakenAndNotListedIsRefused(t *testing.T) {
+	for _, kind := range []string{secretsmanager.Arbitrary, secretsmanager.KeyValue} {
+		w := newWorld(t, emulator.Options{})
+		if err := w.store(kind).Publish(t.Context(), entry(1), ""); err != nil {
+			t.Fatal(err)
+		}
+		w.http.Transport = lists{w.http.Transport, `{"secrets":[],"total_count":5,"limit":100,"offset":0}`}
+		if err := w.store(kind).Publish(t.Context(), entry(2), ""); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "does not show") {
+			t.Errorf("%s: a refusal is remembered, so that each sweep does not make a key: %v", kind, err)
+		}
 	}
 }
 
