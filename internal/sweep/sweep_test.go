@@ -115,7 +115,9 @@ func TestACredentialThatHasBegunEndsBeforeOthersBegin(t *testing.T) {
 		p := pace.New(nil)
 		w := &world{rt: p.Transport(&answers{latency: 40 * time.Millisecond, limit: rate.NewLimiter(10, 10)}, errors.New), reads: 4, writes: 6}
 		New(Config{Reconciler: w, Pace: p}).Sweep(t.Context(), named(many(20)...), reconcile.Request{})
-		if w.atOnce > 6 {
+		// All 20 would be, if each began at once. It is 5 to 8, by the order in which the
+		// first answers come.
+		if w.atOnce > 10 {
 			t.Errorf("%d credentials were worked on at once", w.atOnce)
 		}
 	})
