@@ -463,7 +463,7 @@ func (k trustsStores) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Ti
 
 func (k trustsStores) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	if !k.named(keyID) {
-		return k.Get(ctx, keyID)
+		return k.iam.Get(ctx, keyID)
 	}
 	return k.trustsMarkers.Get(ctx, keyID)
 }
@@ -475,7 +475,7 @@ func (k listIsAll) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 	if k.hiddenFrom(keyID) {
 		return reconcile.KeyRecord{}, fmt.Errorf("%w: not in the list", reconcile.ErrNotFound)
 	}
-	return k.Get(ctx, keyID)
+	return k.iam.Get(ctx, keyID)
 }
 
 // hiddenFrom reports whether a list may lack the key.
