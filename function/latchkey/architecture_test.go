@@ -50,6 +50,7 @@ var packages = map[string][]string{
 
 	"latest":   {"condition", "reconcile"},
 	"evidence": {"reconcile", "rotation"},
+	"effects":  {"condition", "reconcile", "rotation"},
 	"page":     {"condition", "evidence", "report", "rotation"},
 	"report":   {"condition", "evidence", "reconcile"},
 	"metrics":  {"collector", "condition", "latest", "outcome", "reconcile"},
@@ -58,7 +59,7 @@ var packages = map[string][]string{
 	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
 	"service":  {"catalog", "condition", "event", "offboard", "outcome", "pace", "reconcile", "rotation", "secret", "trace", "webhook"},
-	"cli":      {"catalog", "condition", "event", "evidence", "offboard", "page", "reconcile", "report", "rotation", "service"},
+	"cli":      {"catalog", "condition", "effects", "event", "evidence", "offboard", "page", "reconcile", "report", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
 	"verify":   {"emulator/cloud"},

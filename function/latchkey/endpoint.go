@@ -20,11 +20,12 @@ type target struct {
 }
 
 // reach builds the client for IBM Cloud's APIs, or for the emulator's. sent receives
-// each request.
-func reach(endpoint string, private bool, pacer *pace.Pacer, sent func(upstream.Call)) (target, error) {
+// each request. reads, if not nil, shares what is read.
+func reach(endpoint string, private bool, pacer *pace.Pacer, sent func(upstream.Call), reads *upstream.Reads) (target, error) {
 	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
 	transport := reconcile.FenceWrites(upstream.Measure(trace.Transport(upstream.NewTransport(nil)), "", sent))
-	to.http = &http.Client{Transport: upstream.Bound(pacer.Transport(transport, upstream.Unsent)), CheckRedirect: upstream.NoRedirect}
+	bound := upstream.Bound(pacer.Transport(transport, upstream.Unsent))
+	to.http = &http.Client{Transport: reads.Transport(bound, "latchkey", "Accept", "IAM-ApiKey"), CheckRedirect: upstream.NoRedirect}
 	if to.endpoint == "" {
 		return to, nil
 	}

@@ -23,10 +23,11 @@ import (
 // first store that names one builds its client, which all of them share. A
 // client reads and calls nothing before its first use.
 type storeClients struct {
-	env  environment
-	pace *pace.Pacer
-	sent func(upstream.Call) // receives each request
-	log  *slog.Logger
+	env   environment
+	pace  *pace.Pacer
+	sent  func(upstream.Call) // receives each request
+	reads *upstream.Reads     // shares what is read, or nil
+	log   *slog.Logger
 
 	mu       sync.Mutex // guards what follows
 	clusters map[string]*kubernetes.Client
@@ -46,7 +47,7 @@ func (c *storeClients) kubernetes(s config.KubernetesStore, restart config.Resta
 	client := c.clusters[s.Cluster()]
 	if client == nil {
 		cfg := kubernetes.Config{Cluster: s.Cluster(), Context: s.Context, File: s.KubeconfigFile, Log: c.log}
-		cfg.Pace = func(next http.RoundTripper) http.RoundTripper { return c.paced("kubernetes", next) }
+		cfg.Pace = func(next http.RoundTripper) http.RoundTripper { return c.paced("kubernetes", s.Cluster(), next) }
 		if s.KubeconfigEnv != "" || s.KubeconfigFile != "" {
 			cfg.Kubeconfig = func() ([]byte, error) {
 				text, err := secret.Read(c.env, s.KubeconfigEnv, s.KubeconfigFile)
@@ -94,7 +95,7 @@ func (c *storeClients) vault(s config.VaultStore, owner string, form *format.For
 	client := c.vaults[where]
 	if client == nil {
 		client = vault.New(vault.Config{
-			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: &http.Client{Transport: c.paced("vault", upstream.NewTransportTrusting(s.CAFile))}, Hosts: c.vaultHosts, Log: c.log,
+			Address: s.Address, Namespace: s.Namespace, Auth: c.vaultAuth(s.Auth), HTTP: &http.Client{Transport: c.paced("vault", "", upstream.NewTransportTrusting(s.CAFile))}, Hosts: c.vaultHosts, Log: c.log,
 		})
 		if c.vaults == nil {
 			c.vaults = map[vaultLogin]*vault.Client{}
@@ -132,12 +133,13 @@ func (c *storeClients) vaultAuth(auth config.VaultAuth) vault.Auth {
 	return vault.Auth{Token: from(auth.TokenEnv, auth.TokenFile)}
 }
 
-// paced lets a transport send each call to a service in its turn. A run that has become
-// too old while a call waited does not write.
-func (c *storeClients) paced(service string, next http.RoundTripper) http.RoundTripper {
+// paced lets a transport send each call to a service in its turn, as an identity. A run
+// that has become too old while a call waited does not write.
+func (c *storeClients) paced(service, identity string, next http.RoundTripper) http.RoundTripper {
 	next = upstream.Measure(trace.Transport(next), service, c.sent)
 	if c.pace == nil {
 		return next
 	}
-	return c.pace.Transport(reconcile.FenceWrites(next), upstream.Unsent)
+	next = c.pace.Transport(reconcile.FenceWrites(next), upstream.Unsent)
+	return c.reads.Transport(next, identity, "Accept", "Authorization", "X-Vault-Token", "X-Vault-Namespace")
 }

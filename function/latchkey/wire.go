@@ -55,23 +55,27 @@ type assembly struct {
 	numbers    *collector.Collector // takes the metrics of jobs and functions; nil like tracer
 	builder    *credentialBuilder
 	progress   func(done, all int, out reconcile.Outcome) // of a command by hand, or nil
+	reads      *upstream.Reads                            // shared with another assembly, or nil
 	log        *slog.Logger
 }
 
 // wire loads the config and connects the parts. Nothing is called yet.
-func wire(env environment, log *slog.Logger, file, endpoint string) (*assembly, error) {
+func wire(env environment, log *slog.Logger, file, endpoint string, tune ...func(*assembly)) (*assembly, error) {
 	cfg, err := load(env, file)
 	if err != nil {
 		return nil, err
 	}
-	return connect(env, log, cfg, endpoint)
+	return connect(env, log, cfg, endpoint, tune...)
 }
 
-func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string) (*assembly, error) {
+func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string, tune ...func(*assembly)) (*assembly, error) {
 	pacer := pace.New(log)
 	p := &assembly{cfg: cfg, pace: pacer, latest: &latest.Outcomes{}, log: log}
+	for _, f := range tune {
+		f(p)
+	}
 	sent := func(c upstream.Call) { p.metrics.Called(c.Service, c.Status, c.Took) }
-	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private, pacer, sent)
+	to, err := reach(cmp.Or(endpoint, env("LATCHKEY_ENDPOINT")), cfg.Endpoints == config.Private, pacer, sent, p.reads)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +106,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	})
 	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: p.reconciler}, Pace: pacer, Now: to.now, Progress: progress})
 	p.builder = &credentialBuilder{
-		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, sent: sent, log: log},
+		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, sent: sent, reads: p.reads, log: log},
 	}
 	p.catalog = catalog.New(catalog.Config{
 		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,
