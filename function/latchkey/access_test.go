@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,9 +16,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// The examples of narrow access are valid, and IAM has exactly their policies after
-// a sweep.
-func TestTheExamplesOfAccessAreProvisioned(t *testing.T) {
+// The examples of narrow access are valid. After a sweep IAM has exactly their policies,
+// and each key has passed its proofs. Rotated keys pass them again.
+func TestTheExamplesOfAccessAreProvisionedProvenAndRotated(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "access.yaml")
 	if err := os.WriteFile(file, []byte(examples.Access), 0o600); err != nil {
 		t.Fatal(err)
@@ -51,9 +52,9 @@ func TestTheExamplesOfAccessAreProvisioned(t *testing.T) {
 			"Reader on messagehub (instance 1b6f5c2e-7d0a-4a57-9c3e-5f2a8e6d4b10) (resource type cluster)",
 			"Writer on messagehub (instance 1b6f5c2e-7d0a-4a57-9c3e-5f2a8e6d4b10) (topic orders)",
 		},
-		"backup-writer":  {"ObjectWriter on cloud-object-storage (instance 9c4e0d17-2a6b-4f83-8e15-7b3d9a0c5f21) (bucket backups)"},
-		"image-puller":   {"Reader on container-registry (namespace team-a) (region stringEquals eu-de)"},
-		"weekday-sender": {"Sender on logs (instance 7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10) (if environment.attributes.day_of_week dayOfWeekAnyOf 1+00:00,2+00:00,3+00:00,4+00:00,5+00:00)"},
+		"backup-writer":   {"ObjectWriter on cloud-object-storage (instance 9c4e0d17-2a6b-4f83-8e15-7b3d9a0c5f21) (bucket backups)"},
+		"image-puller":    {"Reader on container-registry (namespace team-a) (region stringEquals eu-de)"},
+		"contract-sender": {"Sender on logs (instance 7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10) (if environment.attributes.current_date_time dateTimeLessThan 2036-01-01T00:00:00Z)"},
 	} {
 		if !slices.Equal(have[credential], want) {
 			t.Errorf("%s has %v, want %v", credential, have[credential], want)
@@ -62,6 +63,12 @@ func TestTheExamplesOfAccessAreProvisioned(t *testing.T) {
 	for _, o := range s.sweep().outcomes {
 		if o.Result != reconcile.ResultUnchanged {
 			t.Errorf("the next sweep: %s: %s %v", o.Credential, o.Result, took(o))
+		}
+	}
+	s.cloud.Advance(61 * 24 * time.Hour)
+	for _, o := range s.sweep().outcomes {
+		if o.Result != reconcile.ResultPublished || !slices.Contains(took(o), "prove") {
+			t.Errorf("after 61 days: %s: %s %v %s", o.Credential, o.Result, took(o), o.Message)
 		}
 	}
 }
@@ -112,4 +119,53 @@ func TestAWidenedPolicyIsSeenAndNarrowed(t *testing.T) {
 	if code, list := s.as(s.cloud.Ready().APIKey, holesHead+entry, "doctor"); !strings.Contains(list, `is a member of the access group "others"`) || !strings.Contains(list, "drift c: "+foreign.ID) {
 		t.Errorf("doctor: %d %s", code, list)
 	}
+}
+
+// A key that may do what it must not, or may not do what it must, is not published, and
+// the reason names the check.
+func TestAProofThatFailsNamesItsCheck(t *testing.T) {
+	const cos = "{service: cloud-object-storage, roles: [%s], instance: 9c4e0d17-2a6b-4f83-8e15-7b3d9a0c5f21, resourceType: bucket, resource: backups}"
+	for name, tc := range map[string]struct{ role, proofs, want string }{
+		"it may do what it must not": {
+			"Writer", "[{cos: {bucket: backups, region: eu-de}, deny: true}, {cos: {bucket: backups, region: eu-de, do: write}}]",
+			"http[0]: GET https://s3.eu-de.cloud-object-storage.appdomain.cloud/backups?list-type=2&max-keys=1 (must be denied): the key may do what it must not: want status 403: refused: status 200",
+		},
+		"it may not do what it must": {
+			"Object Writer", "[{cos: {bucket: backups, region: eu-de, do: write}}, {cos: {bucket: backups, region: eu-de, do: read}}]",
+			"http[1]: after 1m0s: GET https://s3.eu-de.cloud-object-storage.appdomain.cloud/backups/latchkey-proof: want status 200: not effective yet: status 403",
+		},
+		"the server does not know the request": {
+			"Object Writer", "[{url: \"https://s3.eu-de.cloud-object-storage.appdomain.cloud/backups\", method: POST, body: x}]",
+			"http[0]: POST https://s3.eu-de.cloud-object-storage.appdomain.cloud/backups: want status 200: refused: status 404",
+		},
+		"another status is expected": {
+			"Object Writer", "[{cos: {bucket: backups, region: eu-de, do: write}, expect: 201}]",
+			"want status 201: refused: status 200",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := holed(t, "- name: c\n  serviceID: {name: c, policies: ["+strings.Replace(cos, "%s", tc.role, 1)+"]}\n  prove: {http: "+tc.proofs+"}\n"+
+				"  stores:\n  - codeEngine: {project: team-a, region: eu-de, secret: c, entry: KEY}\n")
+			s.parts.reconciler.Sleep = func(context.Context, time.Duration) error { s.cloud.Advance(10 * time.Second); return nil }
+			o := s.sweep().only(t, reconcile.ResultBlocked)
+			if o.Reason != rotation.ProofDenied || !strings.Contains(o.Message+o.Error, tc.want) {
+				t.Errorf("%s: %s\n%s\nwant %s", o.Reason, o.Message, o.Error, tc.want)
+			}
+			if key, _ := s.entry("team-a", "c", "KEY"); key != "" {
+				t.Error("the key is published")
+			}
+		})
+	}
+}
+
+// The lag of a policy delays a proof, and fails none.
+func TestAProofWaitsForIAMsLag(t *testing.T) {
+	s := holed(t, "- name: c\n  serviceID: {name: c, policies: [{service: cloud-object-storage, roles: [Object Writer], resourceType: bucket, resource: backups}]}\n"+
+		"  prove: {http: [{cos: {bucket: backups, region: eu-de, do: write}}, {cos: {bucket: backups, region: eu-de}, deny: true}]}\n"+
+		"  stores:\n  - codeEngine: {project: team-a, region: eu-de, secret: c, entry: KEY}\n")
+	s.parts.reconciler.Sleep = func(context.Context, time.Duration) error { s.cloud.Advance(5 * time.Second); return nil }
+	settings := s.cloud.Settings()
+	settings.PolicyLag.Duration = 20 * time.Second
+	s.cloud.Set(settings)
+	s.sweep().only(t, reconcile.ResultPublished)
 }

@@ -41,6 +41,7 @@ var packages = map[string][]string{
 	"vault":          {"entry", "format", "reconcile", "rotation", "secret", "upstream"},
 	"iam":            {"reconcile", "rotation", "secret", "upstream"},
 	"logs":           {"reconcile", "rotation", "secret", "upstream"},
+	"proof":          {"reconcile", "upstream"},
 
 	"sweep": {"condition", "listing", "pace", "reconcile", "rotation", "trace"},
 

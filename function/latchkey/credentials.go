@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
@@ -8,7 +9,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/logs"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -23,6 +23,7 @@ type credentialBuilder struct {
 	codeengine *codeengine.Client
 	secrets    func() *secretsmanager.Client // built by its first store
 	stores     *storeClients
+	account    func(context.Context) (string, error)
 }
 
 // catalogEntries returns the config's entries as the catalog expands them.
@@ -81,6 +82,7 @@ func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 	if c.Prove.Logs != nil {
 		out.Provers = append(out.Provers, b.logsProver(*c.Prove.Logs))
 	}
+	out.Provers = append(out.Provers, b.httpProvers(c.Prove.HTTP)...)
 	return out
 }
 
@@ -162,12 +164,6 @@ func (b *credentialBuilder) form(c config.Credential, f config.Format) *format.F
 		form.More = append(form.More, format.Entry{Name: more.Entry, Text: more.Text})
 	}
 	return form
-}
-
-func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover {
-	return logs.New(logs.Config{
-		HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, Instance: proof.Instance, Region: proof.Region, Private: b.cloud.private,
-	})
 }
 
 // rotationRules are the durations that the config sets, and the standard ones.

@@ -106,7 +106,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	})
 	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: p.reconciler}, Pace: pacer, Now: to.now, Progress: progress})
 	p.builder = &credentialBuilder{
-		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, stores: &storeClients{env: env, pace: pacer, sent: sent, reads: p.reads, log: log},
+		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, account: p.iam.Account, stores: &storeClients{env: env, pace: pacer, sent: sent, reads: p.reads, log: log},
 	}
 	p.catalog = catalog.New(catalog.Config{
 		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,

@@ -48,6 +48,7 @@ func (d *decoder) across(c *Config, f draft) {
 		d.checkRotation(e, c.SweepEvery)
 		d.checkPolicies(e)
 		d.checkLogs(e)
+		d.checkDenials(e.prove)
 		d.checkMany(e)
 		d.checkServiceID(e, serviceIDs)
 		d.checkIdentity(e, f.entries, given)

@@ -172,6 +172,7 @@ type Condition struct {
 // has to yield an IAM token.
 type Prove struct {
 	Logs *LogsProof // nil: no proof
+	HTTP []HTTPProof
 }
 
 // LogsProof sends one log line, which the Cloud Logs instance must accept.

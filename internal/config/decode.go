@@ -260,28 +260,6 @@ func (d *decoder) offboarding(v value, o *Offboarding) {
 	)
 }
 
-func (d *decoder) prove(v value) proveTemplate {
-	var p proveTemplate
-	d.object(v,
-		field{"token", false, func(v value) {
-			// The token proof cannot be turned off, but may be written out.
-			if strings.EqualFold(v.node.Value, "false") {
-				d.fault(v, "cannot be false: a key that yields no token is never published")
-				return
-			}
-			d.truth(v)
-		}},
-		field{"logs", false, func(v value) {
-			p.logs = &logsTemplate{at: v}
-			d.object(v,
-				field{"instance", true, func(v value) { p.logs.instance = d.template(v, entry.CheckInstance) }},
-				field{"region", true, func(v value) { p.logs.region = d.template(v, entry.CheckRegion) }},
-			)
-		}},
-	)
-	return p
-}
-
 func (d *decoder) stores(v value) (ss []storeTemplate) {
 	d.list(v, func(_ int, item value) {
 		s := storeTemplate{at: item, required: true}

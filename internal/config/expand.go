@@ -49,15 +49,6 @@ type Entry struct {
 
 // The templates below mirror the types in Credential.
 
-type proveTemplate struct {
-	logs *logsTemplate
-}
-
-type logsTemplate struct {
-	at               value
-	instance, region *template
-}
-
 type storeTemplate struct {
 	at             value
 	codeEngine     *codeEngineTemplate
@@ -224,14 +215,6 @@ func (x *expansion) text(t *template) string {
 		x.fail(t.at, err)
 	}
 	return s
-}
-
-func (x *expansion) prove() Prove {
-	var p Prove
-	if l := x.entry.prove.logs; l != nil {
-		p.Logs = &LogsProof{Instance: x.text(l.instance), Region: x.text(l.region)}
-	}
-	return p
 }
 
 // checkProof requires a policy that covers the proof's instance. Otherwise each

@@ -143,6 +143,13 @@
 //     rejected entries, that an entry older than 24 hours or more than 4 hours
 //     ahead is not accepted. Guessed: that a 200 reports those, the bodies of
 //     success, and 401 for a bad token.
+//   - Uses of data, by the host: a bucket or an object of Cloud Object Storage (GET,
+//     PUT), a topic of Event Streams (GET /admin/topics/{topic}, POST
+//     /v2/topics/{topic}/records), an image of Container Registry (GET
+//     /api/v1/images/{image}/inspect). Sure: hosts, paths, and the roles that each
+//     takes. Modelled: every bucket and topic exists, in one instance each, and every
+//     image; no data is kept but the names of objects. Guessed: 403 and not 401 for a
+//     denial, and the errors.
 //
 // Unknown fields of a body are ignored. A missing field is rejected in the error
 // format of the service. Every rejection has an error.

@@ -57,7 +57,7 @@ var notificationsHost = regexp.MustCompile(`^(?:private\.)?([a-z]+-[a-z]+)\.even
 // own host, that of its project or instance. IAM has none.
 func (s *Server) regionOf(c *call) string {
 	host := hostname(c.request.Host)
-	for _, form := range []*regexp.Regexp{regionalHost, secretsHost, ingressHost, notificationsHost} {
+	for _, form := range []*regexp.Regexp{regionalHost, secretsHost, ingressHost, notificationsHost, objectsHost} {
 		if m := form.FindStringSubmatch(host); m != nil {
 			return m[len(m)-1]
 		}

@@ -230,6 +230,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.control(w, r, rest)
 		return
 	}
+	if rt, ok := dataRoute(r); ok {
+		s.answer(w, r, rt)
+		return
+	}
 	// The mux redirects such paths; IBM's services do not.
 	if p := r.URL.EscapedPath(); path.Clean(p) != strings.TrimSuffix(p, "/") {
 		s.answer(w, r, notEmulated)

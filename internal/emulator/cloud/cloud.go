@@ -153,6 +153,7 @@ type Cloud struct {
 	projectOrder []*project
 
 	instances map[string]LogsInstance
+	objects   map[string]bool // of Cloud Object Storage, by bucket/name
 	lines     []LogLine
 
 	secretsInstances map[string]*secretsInstance // instances of Secrets Manager
@@ -190,6 +191,7 @@ func New(opts Options) *Cloud {
 		groupsByMember:    map[string][]*group{},
 		projects:          map[string]*project{},
 		instances:         map[string]LogsInstance{},
+		objects:           map[string]bool{},
 	}
 	if opts.Switches != nil {
 		c.switches = *opts.Switches

@@ -48,10 +48,10 @@ var ownServiceRoles = map[string][]Role{
 		{"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsReader", "SecretsReader", "Read secrets.", []string{"secrets-manager.secret.read"}},
 	},
 	serviceObjects: {
-		{"crn:v1:bluemix:public:cloud-object-storage::::serviceRole:ObjectReader", "Object Reader", "Read and list objects.",
-			[]string{"cloud-object-storage.object.get", "cloud-object-storage.bucket.get"}},
+		{"crn:v1:bluemix:public:cloud-object-storage::::serviceRole:ObjectReader", "Object Reader", "Read objects.", []string{"cloud-object-storage.object.get"}},
 		{"crn:v1:bluemix:public:cloud-object-storage::::serviceRole:ObjectWriter", "Object Writer", "Write objects.", []string{"cloud-object-storage.object.put"}},
-		{"crn:v1:bluemix:public:cloud-object-storage::::serviceRole:ContentReader", "Content Reader", "Read objects.", []string{"cloud-object-storage.object.get"}},
+		{"crn:v1:bluemix:public:cloud-object-storage::::serviceRole:ContentReader", "Content Reader", "Read and list objects.",
+			[]string{"cloud-object-storage.object.get", "cloud-object-storage.bucket.get"}},
 	},
 	serviceNotifications: {
 		{"crn:v1:bluemix:public:event-notifications::::serviceRole:Event-Source-Manager", "Event Source Manager", "Manage sources and send events.",
