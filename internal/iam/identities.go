@@ -103,6 +103,7 @@ func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) reconcile.S
 	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(str(s.Description))
 	id.Creator = creator(s.History)
 	id.Ours = id.Marked && id.Marker.Owner == c.cfg.Owner && (slices.Contains(own, id.Creator) || claimed(id.Marker, s.History, own))
+	id.Newer = slices.Contains(own, id.Creator) && reconcile.Newer(str(s.Description), c.cfg.Owner)
 	return id
 }
 

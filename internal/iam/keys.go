@@ -45,7 +45,7 @@ type record struct {
 	iamID, name, description string
 	creator                  string
 	marker                   reconcile.Marker
-	ours, forged             bool
+	ours, forged, newer      bool
 	history                  []iamidentityv1.EnityHistoryRecord
 }
 
@@ -61,6 +61,7 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	marked = marked && r.marker.Owner == c.cfg.Owner
 	r.ours = marked && (slices.Contains(own, r.creator) || claimed(r.marker, k.History, own))
 	r.forged = marked && !r.ours
+	r.newer = slices.Contains(own, r.creator) && reconcile.Newer(r.description, c.cfg.Owner)
 	expires, err := parseStamp(str(k.ExpiresAt))
 	if err != nil && r.ours {
 		return record{}, fmt.Errorf("reading key %s: %w", *k.ID, err)
@@ -100,6 +101,7 @@ func classify(into *reconcile.KeyList, k reconcile.KeyRecord, credentials []stri
 		return
 	}
 	into.Foreign++
+	into.Newer = into.Newer || k.Newer
 	if k.Forged {
 		into.Forged = append(into.Forged, reconcile.Forgery{ID: k.ID, Creator: k.Creator})
 	}
@@ -206,7 +208,7 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 
 func (c *Client) whole(r record, version string, date time.Time) reconcile.KeyRecord {
 	return reconcile.KeyRecord{
-		Key: r.Key, IAMID: r.iamID, Creator: r.creator, Ours: r.ours, Forged: r.forged, Credential: r.marker.Credential, Version: version, Name: r.name, Description: r.description, Date: date,
+		Key: r.Key, IAMID: r.iamID, Creator: r.creator, Ours: r.ours, Forged: r.forged, Newer: r.newer, Credential: r.marker.Credential, Version: version, Name: r.name, Description: r.description, Date: date,
 		Changes: changes(r.history),
 	}
 }

@@ -22,8 +22,8 @@ import (
 //
 //	Sends the logs of team-a [latchkey v=1 owner=prod credential=logs-sender/4f… with={"project":"4f…"}]
 //
-// A marker of an unknown version is ignored, so the keys of a newer latchkey are
-// foreign to an older one. Fields that this version does not know are kept.
+// A marker of an unknown version is not read, so the keys of a newer latchkey are
+// foreign to an older one, which is blocked (see Newer). Fields that this version does not know are kept.
 type Marker struct {
 	Owner      string
 	Credential string
@@ -165,6 +165,26 @@ func ParseMarker(description string) (m Marker, text string, ok bool) {
 		return Marker{}, description, false
 	}
 	return m, text, true
+}
+
+// Newer reports whether a description ends with a marker of this owner in a version that
+// is not known here. A newer latchkey manages the thing, and this one leaves it alone.
+func Newer(description, owner string) bool {
+	found := markerForm().FindStringSubmatch(description)
+	if found == nil {
+		return false
+	}
+	body, _, _ := strings.Cut(found[1], " with=")
+	version, own := "", false
+	for _, field := range strings.Fields(body) {
+		switch name, value, _ := strings.Cut(field, "="); name {
+		case "v":
+			version = value
+		case "owner":
+			own = value == owner
+		}
+	}
+	return own && version != "" && version != markerVersion
 }
 
 // set sets one field of a marker that is parsed.

@@ -44,6 +44,7 @@ type facts struct {
 	left    bool              // the credential comes to its end, or has come to it
 	why     string            // why that is blocked
 	taken   bool              // a service ID with the name has no marker of ours
+	ahead   bool              // the service ID or a key of it has the marker of a newer latchkey
 	posing  bool              // the only service ID with the name and our marker is not ours
 	twice   bool              // a store names a key of a second service ID of ours, with another name
 	holder  ServiceID         // a service ID with the name that belongs to another credential
@@ -270,6 +271,7 @@ func (ru *run) find(ctx context.Context) ([]ServiceID, error) {
 		return ours, err
 	}
 	ru.taken, ru.posing = len(found) > 0, len(ru.forged) > forged
+	ru.ahead = slices.ContainsFunc(found, func(id ServiceID) bool { return id.Newer })
 	for _, id := range found {
 		if id.Ours && !slices.Contains(ru.c.names(), id.Marker.Credential) {
 			ru.holder = id
@@ -404,6 +406,7 @@ func (ru *run) take(id ServiceID, l KeyList) {
 		ru.add(k, id.IAMID)
 	}
 	ru.foreign[id.IAMID] += l.Foreign
+	ru.ahead = ru.ahead || l.Newer
 	ru.forged = append(ru.forged, l.Forged...)
 	ru.busy[id.ID] = len(l.Keys)+l.Foreign > 0
 }

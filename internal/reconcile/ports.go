@@ -22,6 +22,8 @@ type ServiceID struct {
 	Creator string
 	// Ours is set if IAM shows that we made the service ID, or that we claimed it.
 	Ours bool
+	// Newer is set if we made it and its marker has a version that we do not know.
+	Newer bool
 	// Version is IAM's entity tag, which an update needs. Lookup always sets it.
 	Version string
 	// Marker is valid if Marked is set. Any identity that may create a service ID
@@ -82,6 +84,9 @@ type KeyList struct {
 	// marker.
 	Foreign int
 	Forged  []Forgery
+	// Newer is set if we made one of the other keys, and its marker has a version that
+	// we do not know.
+	Newer bool
 	// Date is IAM's clock.
 	Date time.Time
 }
@@ -97,6 +102,8 @@ type KeyRecord struct {
 	// name in the marker.
 	Ours, Forged bool
 	Credential   string
+	// Newer is set if we made the key and its marker has a version that we do not know.
+	Newer bool
 	// Version is IAM's entity tag, which an update needs.
 	Version string
 	// Name and Description are those in IAM. An update replaces both, and the

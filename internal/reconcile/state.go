@@ -45,7 +45,7 @@ func (ru *run) state() rotation.State {
 		Adopting:  ru.c.AdoptKey,
 		Identity: rotation.Identity{
 			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.collision() != nil,
-			Posing: ru.posing, Twice: ru.twice,
+			Posing: ru.posing, Twice: ru.twice, Newer: ru.ahead,
 			Unsatisfied: append(missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
 			Excess: ru.settledExcess(excess, left),
 		},

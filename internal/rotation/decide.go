@@ -261,6 +261,7 @@ var blocks = []struct {
 	{Paused, func(v view, _ Trigger) bool { return v.Paused }},
 	{ClockSkew, func(v view, _ Trigger) bool { return v.Skew.Abs() > v.r.MaxSkew }},
 	{NameCollision, func(v view, _ Trigger) bool { return v.Identity.Collides }},
+	{NewerVersion, func(v view, _ Trigger) bool { return v.Identity.Newer }},
 	{ForgedMarker, func(v view, _ Trigger) bool { return v.Identity.Posing }},
 	{IdentityTwice, func(v view, _ Trigger) bool { return v.Identity.Twice }},
 	{NameTaken, func(v view, _ Trigger) bool { return v.Identity.NameTaken }},

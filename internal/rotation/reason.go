@@ -80,6 +80,7 @@ const (
 	IdentityLocked Reason = "service-id-locked"
 	IdentityGone   Reason = "service-id-gone"
 	ForgedMarker   Reason = "forged-marker" // a note as well
+	NewerVersion   Reason = "newer-version"
 	IdentityShared Reason = "service-id-shared"
 	IdentityTwice  Reason = "service-id-twice"
 	KeyDisabled    Reason = "key-disabled"
@@ -199,6 +200,7 @@ var reasons = map[Reason]reason{
 	IdentityLocked:   {kind: Block, lets: trusted, text: "the service ID is locked", fix: "unlock it (ibmcloud iam service-id-unlock)"},
 	IdentityGone:     {kind: Block, lets: trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over"},
 	ForgedMarker:     {kind: Block, lets: trusted, text: "it carries latchkey's marker, but IAM does not show that latchkey made it, so it is left alone", fix: "delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)"},
+	NewerVersion:     {kind: Block, lets: unpaused, text: "a newer version of latchkey manages the service ID or one of its keys, so this one makes and ends no key", fix: "run the newer version"},
 	IdentityShared:   {kind: Block, lets: trusted, text: "the service ID has keys that latchkey did not make, so it is granted nothing", fix: "delete those keys, or give the service ID by its ID in the config"},
 	IdentityTwice:    {kind: Block, lets: trusted, text: "a store names a key of another service ID of latchkey's than the one with the configured name", fix: "delete the one that is not needed, or correct serviceID.name"},
 	KeyDisabled:      {kind: Block, lets: trusted, text: "the published key is disabled, and onDisabled is block", fix: "enable it, delete it to get a new one, or set onDisabled to replace"},

@@ -104,6 +104,9 @@ type Identity struct {
 	// NameTaken is set if a service ID with the exact name exists that is not ours,
 	// and none of ours. Posing is set if it carries our marker.
 	NameTaken, Posing bool
+	// Newer is set if a newer version of latchkey manages the service ID or one of its
+	// keys.
+	Newer bool
 	// Twice is set if a store names a key of a second service ID of ours that has
 	// another name.
 	Twice bool
