@@ -195,8 +195,13 @@ func (r release) notes() error {
 	return r.write("RELEASE_NOTES.md", []byte(notes))
 }
 
+// operator is the heading that every version's part of the change log begins with. What
+// is below it may be "Nothing."
+const operator = "### What an operator must do"
+
 // notesOf returns a version's part of a change log. A version without a part of its own
-// has the unreleased changes.
+// has the unreleased changes. A part that does not say what an operator must do is an
+// error.
 func notesOf(log, version string) (string, error) {
 	for _, head := range []string{"## [" + strings.TrimPrefix(version, "v") + "]", "## [Unreleased]"} {
 		_, rest, found := strings.Cut("\n"+log, "\n"+head)
@@ -205,7 +210,11 @@ func notesOf(log, version string) (string, error) {
 		}
 		rest, _, _ = strings.Cut(rest, "\n## ")
 		_, body, _ := strings.Cut(rest, "\n")
-		return "# latchkey " + version + "\n\n" + strings.TrimSpace(body) + "\n", nil
+		body = strings.TrimSpace(body)
+		if !strings.HasPrefix(body, operator+"\n") {
+			return "", fmt.Errorf("reading the changes of %s: CHANGELOG.md does not begin them with %q", version, operator)
+		}
+		return "# latchkey " + version + "\n\n" + body + "\n", nil
 	}
 	return "", fmt.Errorf("finding the changes of %s: CHANGELOG.md has no such part, and nothing unreleased", version)
 }

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -142,14 +143,30 @@ func TestTheSBOMNamesTheProgramAndEachModule(t *testing.T) {
 }
 
 func TestTheNotesAreTheVersionsPartOfTheChangeLog(t *testing.T) {
-	const log = "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [1.2.3] - 2026-11-29\n\n- old\n\n## [1.2.2]\n\n- older\n"
-	for version, want := range map[string]string{"v1.2.3": "# latchkey v1.2.3\n\n- old\n", "v1.3.0": "# latchkey v1.3.0\n\n- new\n"} {
+	const log = "# Changelog\n\n## [Unreleased]\n\n" + operator + "\n\nNothing.\n\n## [1.2.3] - 2026-11-29\n\n" + operator + "\n\n- old\n\n## [1.2.2]\n\n- older\n"
+	for version, want := range map[string]string{"v1.2.3": "- old\n", "v1.3.0": "Nothing.\n"} {
+		want = "# latchkey " + version + "\n\n" + operator + "\n\n" + want
 		if got, err := notesOf(log, version); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", version, got, err, want)
 		}
 	}
 	if _, err := notesOf("# Changelog\n", "v1"); err == nil {
 		t.Error("no changes are no error")
+	}
+	if _, err := notesOf(log, "v1.2.2"); err == nil {
+		t.Error("changes that do not say what an operator must do are no error")
+	}
+}
+
+func TestTheChangeLogSaysWhatAnOperatorMustDo(t *testing.T) {
+	log, err := os.ReadFile("../../CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, head := range regexp.MustCompile(`(?m)^## \[(.+?)\]`).FindAllStringSubmatch(string(log), -1) {
+		if _, err := notesOf(string(log), "v"+head[1]); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
