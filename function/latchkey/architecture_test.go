@@ -59,7 +59,7 @@ var packages = map[string][]string{
 	"catalog":  {"codeengine", "offboard", "reconcile", "rotation"},
 	"doctor":   {"catalog", "codeengine", "condition", "iam", "reconcile", "rotation"},
 	"provider": {"reconcile", "rotation", "secretsmanager"},
-	"service":  {"catalog", "condition", "event", "offboard", "outcome", "pace", "reconcile", "rotation", "secret", "trace", "webhook"},
+	"service":  {"catalog", "condition", "event", "evidence", "offboard", "outcome", "pace", "reconcile", "rotation", "secret", "trace", "webhook"},
 	"cli":      {"catalog", "condition", "effects", "event", "evidence", "offboard", "page", "reconcile", "report", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},

@@ -36,6 +36,18 @@ func auditEvent(account, action, outcome, initiator, project string, at time.Tim
 	return e
 }
 
+// loginEvent is the record of a login with a key of a service ID. It does not name the
+// key.
+func loginEvent(iamID, agent, address string, at time.Time) sample.Event {
+	e := auditEvent("", "iam-identity.serviceid-apikey.login", "success", iamID, "", at)
+	e.Body = sample.Encode(map[string]any{
+		"action": "iam-identity.serviceid-apikey.login", "outcome": "success", "eventTime": at.UTC().Format("2006-01-02T15:04:05.00-0700"),
+		"initiator": map[string]any{"id": iamID, "host": map[string]any{"address": address, "agent": agent}},
+		"target":    map[string]any{"id": "crn:v1:bluemix:public:iam-identity::a/1::serviceid:" + strings.TrimPrefix(iamID, "iam-")},
+	})
+	return e
+}
+
 // batchOf puts events with JSON data into one batch.
 func batchOf(events ...sample.Event) sample.Event {
 	var list []map[string]any

@@ -157,6 +157,7 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 
 	use := func() bool {
 		_, err := s.cloud.Cloud().ExchangeAPIKey(value)
+		s.post(s.url, loginEvent("iam-"+first.ServiceID, "kafka-client/3.1", "192.0.2.7", s.cloud.Now()), "") // at once, IAM's record of use later
 		return err == nil
 	}
 	var reasons []rotation.Reason
@@ -169,7 +170,7 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 		lived = s.cloud.Now().Sub(superseded)
 		for _, out := range s.sweep().outcomes {
 			for _, n := range out.Notes {
-				if n.Key != first.Key {
+				if n.Key != first.Key || n.By != "kafka-client/3.1 at 192.0.2.7" {
 					t.Errorf("note %+v", n)
 				}
 				reasons = append(reasons, n.Reason)

@@ -50,6 +50,7 @@ type assembly struct {
 	catalog    *catalog.Catalog
 	outcomes   *outcome.Sender // nil when the config has no sinks
 	latest     *latest.Outcomes
+	logins     *service.Logins
 	metrics    *metrics.Metrics
 	tracer     *trace.Tracer        // nil unless a variable names a collector
 	numbers    *collector.Collector // takes the metrics of jobs and functions; nil like tracer
@@ -70,7 +71,7 @@ func wire(env environment, log *slog.Logger, file, endpoint string, tune ...func
 
 func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string, tune ...func(*assembly)) (*assembly, error) {
 	pacer := pace.New(log)
-	p := &assembly{cfg: cfg, pace: pacer, latest: &latest.Outcomes{}, log: log}
+	p := &assembly{cfg: cfg, pace: pacer, latest: &latest.Outcomes{}, logins: service.NewLogins(), log: log}
 	for _, f := range tune {
 		f(p)
 	}
@@ -90,7 +91,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	})
 	p.reconciler = &reconcile.Reconciler{
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
-		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran,
+		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran, UsedBy: p.logins.By,
 	}
 	progress := func(done, all int, out reconcile.Outcome) {
 		if p.progress != nil {
@@ -174,7 +175,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 	}
 	cfg := service.Config{
 		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
-		Version: buildVersion(), Answered: p.metrics.Answered, Swept: p.metrics.Swept,
+		Version: buildVersion(), Answered: p.metrics.Answered, Swept: p.metrics.Swept, Logins: p.logins,
 		Events: service.Events{Origins: p.cfg.Events.Origins, Jobs: allows(p.cfg.Jobs.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
 	var err error

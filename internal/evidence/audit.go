@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
 // Record is an audit record about a service ID's key.
@@ -22,6 +24,9 @@ type Record struct {
 	Key, Name string
 	// By is the initiator: its name, and its IAM ID.
 	By string
+	// Owner is the IAM ID that logged in, and Client the program and its address. A
+	// login's record need not name the key.
+	Owner, Client string
 }
 
 // auditTimes are the forms of an audit record's time. IBM's has no colon in the offset.
@@ -66,8 +71,11 @@ var verbs = []string{"create", "update", "delete", "login"}
 func readRecord(raw json.RawMessage) (r Record, ok bool) {
 	var in struct {
 		Action, Outcome, EventTime string
-		Initiator                  struct{ ID, Name string }
-		Target                     struct{ ID, Name string }
+		Initiator                  struct {
+			ID, Name string
+			Host     struct{ Agent, Address string }
+		}
+		Target struct{ ID, Name string }
 	}
 	if json.Unmarshal(raw, &in) != nil || in.Outcome != "success" {
 		return r, false
@@ -80,6 +88,9 @@ func readRecord(raw json.RawMessage) (r Record, ok bool) {
 	if in.Initiator.Name != "" && in.Initiator.Name != in.Initiator.ID {
 		r.By = strings.TrimSpace(in.Initiator.Name + " " + in.Initiator.ID)
 	}
+	if verb == "login" {
+		r.Owner, r.Client = in.Initiator.ID, client(in.Initiator.Host.Agent, in.Initiator.Host.Address)
+	}
 	for _, form := range auditTimes {
 		if at, err := time.Parse(form, in.EventTime); err == nil {
 			r.At = at
@@ -87,4 +98,15 @@ func readRecord(raw json.RawMessage) (r Record, ok bool) {
 		}
 	}
 	return r, false
+}
+
+// client returns a program and its address as one text. Both are what the program says
+// of itself.
+func client(agent, address string) string {
+	const most = 60
+	agent, address = reconcile.Printable(agent, most), reconcile.Printable(address, most)
+	if agent == "" || address == "" {
+		return agent + address
+	}
+	return agent + " at " + address
 }

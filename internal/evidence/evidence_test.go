@@ -143,3 +143,17 @@ func TestAFileThatIsNotAuditRecordsIsAnError(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestALoginThatNamesNoKeyIsToldOfItsServiceID(t *testing.T) {
+	records, err := ReadAudit(strings.NewReader(`
+{"action":"iam-identity.serviceid-apikey.login","outcome":"success","eventTime":"2026-09-02T10:00:00Z","initiator":{"id":"iam-ServiceId-1","host":{"agent":"curl/8","address":"192.0.2.7"}},"target":{"id":"crn::serviceid:ServiceId-1"}}
+{"action":"iam-identity.serviceid-apikey.login","outcome":"success","eventTime":"2026-09-03T10:00:00Z","initiator":{"id":"iam-ServiceId-1","host":{"agent":"java/21"}},"target":{"id":"crn::serviceid:ServiceId-1"}}
+{"action":"iam-identity.serviceid-apikey.login","outcome":"success","eventTime":"2026-09-04T10:00:00Z","initiator":{"id":"iam-ServiceId-2","host":{"agent":"other"}},"target":{"id":"crn::serviceid:ServiceId-2"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := Credential{Outcome: reconcile.Outcome{Credential: "logs", ServiceID: "ServiceId-1"}}.Tell(records, now)
+	if len(h.Moments) != 1 || h.Moments[0].What != "authenticated, 2 times in these records" || h.Moments[0].By != "java/21" || h.Moments[0].Key != "" {
+		t.Errorf("told %+v", h.Moments)
+	}
+}

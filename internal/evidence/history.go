@@ -121,12 +121,12 @@ func merged(records []Record, known []Moment) (more []Moment) {
 			logins[r.Key]++
 			if i := slices.IndexFunc(more, func(m Moment) bool { return m.Key == r.Key && strings.HasPrefix(m.What, "authenticated") }); i >= 0 {
 				if r.At.After(more[i].At) {
-					more[i].At = r.At
+					more[i].At, more[i].By = r.At, r.Client
 				}
 				more[i].What = fmt.Sprintf("authenticated, %d times in these records", logins[r.Key])
 				continue
 			}
-			more = append(more, Moment{At: r.At, Key: r.Key, What: "authenticated", From: Audit})
+			more = append(more, Moment{At: r.At, Key: r.Key, What: "authenticated", By: r.Client, From: Audit})
 		case "create":
 			if slices.ContainsFunc(known, func(m Moment) bool { return m.Key == r.Key && strings.HasPrefix(m.What, "created") }) {
 				continue
@@ -140,8 +140,11 @@ func merged(records []Record, known []Moment) (more []Moment) {
 }
 
 // about reports whether an audit record is about a key of the credential: one of the
-// keys that IAM shows, or one that has a name of this credential.
+// keys that IAM shows, one that has a name of this credential, or one of its service ID.
 func (r Record) about(c Credential) bool {
+	if r.Verb == "login" && c.ServiceID != "" && r.Owner == "iam-"+c.ServiceID {
+		return true
+	}
 	if slices.ContainsFunc(c.Keys, func(k Key) bool { return k.ID == r.Key }) {
 		return true
 	}

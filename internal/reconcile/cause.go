@@ -28,7 +28,7 @@ const (
 // replaced, since they delimit a marker.
 func (c Cause) Clean() Cause {
 	for _, part := range []*string{&c.Caller, &c.Type, &c.Source, &c.Event, &c.Subject, &c.Ticket} {
-		*part = strings.TrimSpace(clip(strings.Map(printable, *part), causeMost))
+		*part = Printable(*part, causeMost)
 	}
 	c.Caller, c.Subject, c.Ticket = clip(c.Caller, partMost), clip(c.Subject, partMost), clip(c.Ticket, partMost)
 	return c
@@ -50,6 +50,12 @@ func (c Cause) String() string {
 	}
 	head := strings.Join(strings.Fields(c.Type+" "+c.Source+" "+c.Event), " ")
 	return strings.TrimSpace(clip(head, causeMost-len(tail)) + tail)
+}
+
+// Printable returns what another party wrote as printable text of at most that many
+// bytes.
+func Printable(s string, most int) string {
+	return strings.TrimSpace(clip(strings.Map(printable, s), most))
 }
 
 func clip(s string, most int) string { return s[:min(len(s), most)] }

@@ -61,9 +61,12 @@ func (ru *run) noteCleanUp(s rotation.Step, err error) {
 	ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + words(err)})
 }
 
-// note adds notes with their sentences.
+// note adds notes with their sentences. A note about a use names the client.
 func (ru *run) note(notes ...rotation.Note) {
 	for _, n := range notes {
+		if ru.UsedBy != nil && (n.Reason == rotation.StillUsed || n.Reason == rotation.UsedToTheEnd) {
+			n.By = ru.UsedBy(ru.id.IAMID, n.At)
+		}
 		ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence()})
 	}
 }

@@ -29,6 +29,10 @@ type Reconciler struct {
 	// Self returns the IAM ID that we are logged in as. If nil, it is not known.
 	Self func(context.Context) (string, error)
 
+	// UsedBy returns which client authenticated a service ID at a time, as far as audit
+	// events tell, for notes. If nil, it is not known.
+	UsedBy func(iamID string, at time.Time) string
+
 	// ForcedPerHour is how many demanded rotations this replica makes in an hour, for
 	// all callers together. Zero is DefaultForcedPerHour.
 	ForcedPerHour int

@@ -84,7 +84,8 @@ type Note struct {
 	Key string `json:"key,omitempty"`
 	// Store is the name of the store that the note is about.
 	Store string `json:"store,omitempty"`
-	// By is the identity that acted on the key, as far as IAM tells.
+	// By is the identity that acted on the key, or the client that used it, as far as
+	// IAM tells.
 	By string `json:"by,omitempty"`
 	// Thing is the ID of the foreign service ID or key that the note is about, and
 	// Creator the identity that made it.

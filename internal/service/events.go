@@ -35,6 +35,7 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if kind, data, passing := event.Passing(r.Header, body); passing && s.interpreter.ignores(kind, data) {
+		s.cfg.Logins.read(data, time.Now())
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

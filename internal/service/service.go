@@ -99,6 +99,8 @@ type Config struct {
 	Log *slog.Logger
 	// Version is what GET / shows to known callers.
 	Version string
+	// Logins, if set, remembers the logins that audit events tell of.
+	Logins *Logins
 	// Answered, if set, is called with the path's source and the status of each answer
 	// to an event or a delivery.
 	Answered func(source string, status int)
