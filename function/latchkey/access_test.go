@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -35,7 +36,7 @@ func TestTheExamplesOfAccessAreProvisionedProvenAndRotated(t *testing.T) {
 	}
 	have := map[string][]string{}
 	for _, o := range r.outcomes {
-		if o.Result != reconcile.ResultPublished {
+		if o.Result != result.Published {
 			t.Errorf("%s: %s, %s: %s", o.Credential, o.Result, o.Message, o.Error)
 		}
 		granted, err := s.parts.iam.Granted(t.Context(), "iam-"+o.ServiceID)
@@ -61,13 +62,13 @@ func TestTheExamplesOfAccessAreProvisionedProvenAndRotated(t *testing.T) {
 		}
 	}
 	for _, o := range s.sweep().outcomes {
-		if o.Result != reconcile.ResultUnchanged {
+		if o.Result != result.Unchanged {
 			t.Errorf("the next sweep: %s: %s %v", o.Credential, o.Result, took(o))
 		}
 	}
 	s.cloud.Advance(61 * 24 * time.Hour)
 	for _, o := range s.sweep().outcomes {
-		if o.Result != reconcile.ResultPublished || !slices.Contains(took(o), "prove") {
+		if o.Result != result.Published || !slices.Contains(took(o), "prove") {
 			t.Errorf("after 61 days: %s: %s %v %s", o.Credential, o.Result, took(o), o.Message)
 		}
 	}
@@ -78,7 +79,7 @@ func TestAWidenedPolicyIsSeenAndNarrowed(t *testing.T) {
 	const instance = ", instance: 7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"
 	entry := strings.Replace(static("c", place1), "roles: [Sender]", "roles: [Sender]"+instance, 1)
 	s := holed(t, static("c", place1)) // an earlier config: every instance
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	iamID := "iam-" + first.ServiceID
 	foreign := s.cloud.Cloud().Grant(iamID, "codeengine", "crn:v1:bluemix:public:iam::::role:Viewer")
 	group, err := s.cloud.Cloud().AddGroup(cloud.NewGroup{Name: "others", Members: []string{iamID}})
@@ -88,7 +89,7 @@ func TestAWidenedPolicyIsSeenAndNarrowed(t *testing.T) {
 	s.cloud.Advance(time.Hour)
 
 	s.url = s.serve(holesHead + entry)
-	out := s.sweep().only(t, reconcile.ResultUnchanged)
+	out := s.sweep().only(t, result.Unchanged)
 	if got := noted(out); !slices.Contains(got, rotation.PolicyWider) || !slices.Contains(got, rotation.PolicyForeign) {
 		t.Errorf("notes %v", out.Notes)
 	}
@@ -99,18 +100,18 @@ func TestAWidenedPolicyIsSeenAndNarrowed(t *testing.T) {
 	}
 
 	s.url = s.serve(holesHead + strings.Replace(entry, "policies:", "narrowPolicies: true, policies:", 1))
-	if got := took(s.sweep().only(t, reconcile.ResultChanged)); !slices.Equal(got, []string{"grant-policy"}) {
+	if got := took(s.sweep().only(t, result.Changed)); !slices.Equal(got, []string{"grant-policy"}) {
 		t.Errorf("first, %v", got)
 	}
-	if got := took(s.sweep().only(t, reconcile.ResultUnchanged)); len(got) > 0 {
+	if got := took(s.sweep().only(t, result.Unchanged)); len(got) > 0 {
 		t.Errorf("while services learn of the policy, %v", got)
 	}
 	s.cloud.Advance(20 * time.Minute)
-	if got := took(s.sweep().only(t, reconcile.ResultChanged)); !slices.Equal(got, []string{"narrow-policy"}) {
+	if got := took(s.sweep().only(t, result.Changed)); !slices.Equal(got, []string{"narrow-policy"}) {
 		t.Errorf("then, %v", got)
 	}
 	granted, err := s.parts.iam.Granted(t.Context(), iamID)
-	if err != nil || len(granted) != 2 || !slices.ContainsFunc(granted, func(p reconcile.Policy) bool { return p.ID == foreign.ID }) {
+	if err != nil || len(granted) != 2 || !slices.ContainsFunc(granted, func(p access.Policy) bool { return p.ID == foreign.ID }) {
 		t.Errorf("left %v, %v", granted, err)
 	}
 	if is, _ := s.cloud.Cloud().IsMember(cloud.Owner(), group.ID, iamID); !is {
@@ -147,7 +148,7 @@ func TestAProofThatFailsNamesItsCheck(t *testing.T) {
 			s := holed(t, "- name: c\n  serviceID: {name: c, policies: ["+strings.Replace(cos, "%s", tc.role, 1)+"]}\n  prove: {http: "+tc.proofs+"}\n"+
 				"  stores:\n  - codeEngine: {project: team-a, region: eu-de, secret: c, entry: KEY}\n")
 			s.parts.reconciler.Sleep = func(context.Context, time.Duration) error { s.cloud.Advance(10 * time.Second); return nil }
-			o := s.sweep().only(t, reconcile.ResultBlocked)
+			o := s.sweep().only(t, result.Blocked)
 			if o.Reason != rotation.ProofDenied || !strings.Contains(o.Message+o.Error, tc.want) {
 				t.Errorf("%s: %s\n%s\nwant %s", o.Reason, o.Message, o.Error, tc.want)
 			}
@@ -167,5 +168,5 @@ func TestAProofWaitsForIAMsLag(t *testing.T) {
 	settings := s.cloud.Settings()
 	settings.PolicyLag.Duration = 20 * time.Second
 	s.cloud.Set(settings)
-	s.sweep().only(t, reconcile.ResultPublished)
+	s.sweep().only(t, result.Published)
 }

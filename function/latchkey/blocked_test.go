@@ -14,7 +14,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -28,7 +29,7 @@ type trouble struct {
 	ask    func(s *stage) reply // the default is a sweep
 	fix    func(s *stage)
 	// after is how the next sweep of c ends.
-	after reconcile.Result
+	after result.Result
 }
 
 func (s *stage) publishedKey() string {
@@ -110,7 +111,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID:", "paused: true\n  serviceID:", 1))
 			},
 			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.ClockSkew: {
 			first: true,
@@ -119,22 +120,22 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.parts.reconciler.Now = func() time.Time { return right().Add(6 * time.Minute) }
 				s.fix = func() { s.parts.reconciler.Now = right }
 			},
-			fix: func(s *stage) { s.fix() }, after: reconcile.ResultUnchanged,
+			fix: func(s *stage) { s.fix() }, after: result.Unchanged,
 		},
 		rotation.NameTaken: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: "foreign"})
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.NameCollision: {
 			cause: func(s *stage) {
-				m := reconcile.Marker{Owner: "example", Credential: "other"}
+				m := marker.Marker{Owner: "example", Credential: "other"}
 				ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: m.Text()})
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.IdentityLocked: {
 			first: true,
@@ -143,19 +144,19 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), true)
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false) },
-			after: reconcile.ResultChanged,
+			after: result.Changed,
 		},
 		rotation.IdentityGone: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")); s.cloud.Advance(time.Hour) },
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.KeyDisabled: {
 			config: strings.Replace(static("c", place1), "  stores:", "  rotation: {onDisabled: block}\n  stores:", 1), first: true,
 			cause: func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), true) },
 			fix:   func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), false) },
-			after: reconcile.ResultUnchanged,
+			after: result.Unchanged,
 		},
 		rotation.KeyLocked: {
 			first: true,
@@ -167,10 +168,10 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Cloud().SetKeyLocked(locked, true)
 				clears(s)
 				s.cloud.Advance(time.Hour)
-				s.sweep().only(s.t, reconcile.ResultPublished) // consumers get another key
+				s.sweep().only(s.t, result.Published) // consumers get another key
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().SetKeyLocked(locked, false) },
-			after: reconcile.ResultChanged,
+			after: result.Changed,
 		},
 		rotation.KeyCap: {
 			first: true,
@@ -187,10 +188,10 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 					}
 				}
 			},
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
-		rotation.PolicyDenied:   {cause: fails(http.MethodPost, "/v2/policies", 403), fix: clears, after: reconcile.ResultPublished},
-		rotation.IdentityDenied: {cause: fails(http.MethodPost, "/v1/serviceids", 403), fix: clears, after: reconcile.ResultPublished},
+		rotation.PolicyDenied:   {cause: fails(http.MethodPost, "/v2/policies", 403), fix: clears, after: result.Published},
+		rotation.IdentityDenied: {cause: fails(http.MethodPost, "/v1/serviceids", 403), fix: clears, after: result.Published},
 		rotation.PolicyWeaker: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "logs")
@@ -199,27 +200,27 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix: func(s *stage) {
 				s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 			},
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.PolicyRefused: {
 			config: strings.Replace(static("c", place1), "Sender", "Sendr", 1), cause: func(*stage) {},
-			fix: func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) }, after: reconcile.ResultPublished,
+			fix: func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) }, after: result.Published,
 		},
-		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), fix: clears, after: reconcile.ResultPublished},
+		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), fix: clears, after: result.Published},
 		rotation.StoreRefused: {
-			cause: fails(http.MethodPost, secrets, 400), after: reconcile.ResultPublished,
+			cause: fails(http.MethodPost, secrets, 400), after: result.Published,
 			fix: func(s *stage) { clears(s); s.cloud.Advance(9 * time.Hour) },
 		},
 		rotation.StoreSilent: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Advance(77 * 24 * time.Hour); fails(http.MethodGet, secrets+"/*", 500)(s) },
-			fix:   clears, after: reconcile.ResultPublished,
+			fix:   clears, after: result.Published,
 		},
 		rotation.ConsumerSilent: {
 			config: strings.TrimSuffix(static("c", place1), "\n") + "\n    restart: [app/absent]\n",
 			cause:  func(s *stage) { s.sweep(); s.cloud.Advance(16 * 24 * time.Hour) },
 			fix:    func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
-			after:  reconcile.ResultUnchanged,
+			after:  result.Unchanged,
 		},
 		rotation.StoreQuota: {
 			cause: func(s *stage) {
@@ -233,14 +234,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				}
 				s.cloud.Advance(9 * time.Hour)
 			},
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.EntryUnmarked: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": "by hand"})
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.EntryForeign: {
 			cause: func(s *stage) {
@@ -249,7 +250,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				})
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.EntryAltered: {
 			config: static("c", place1, place2), first: true,
@@ -257,8 +258,8 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				theirs := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: s.cloud.Ready().Account})
 				value := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: theirs.IAMID, AccountID: s.cloud.Ready().Account, Name: "theirs"}).Value
 				forged := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
-					IAMID: "iam-" + s.serviceID("c"), Name: reconcile.KeyName("c", s.cloud.Now(), reconcile.Print(secret.New(value))),
-					Description: reconcile.Marker{Owner: "example", Credential: "c"}.Text(), ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
+					IAMID: "iam-" + s.serviceID("c"), Name: marker.KeyName("c", s.cloud.Now(), marker.Print(secret.New(value))),
+					Description: marker.Marker{Owner: "example", Credential: "c"}.Text(), ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
 				})
 				data := s.data("team-b")
 				data["IAM_API_KEY"], data["IAM_API_KEY_ID"] = value, forged.ID
@@ -267,14 +268,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Advance(time.Hour)
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
-		rotation.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), fix: clears, after: reconcile.ResultPublished},
+		rotation.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), fix: clears, after: result.Published},
 		rotation.ProofDenied: {
 			config: strings.Replace(static("c", place1), "  stores:", "  prove: {logs: {instance: "+cloud.LogsInstanceID+", region: eu-de}}\n  stores:", 1),
 			cause:  fails(http.MethodPost, "/logs/v1/singles", 400),
 			fix:    func(s *stage) { clears(s); s.cloud.Advance(9 * time.Hour) },
-			after:  reconcile.ResultPublished,
+			after:  result.Published,
 		},
 		rotation.Storm: {
 			config: many + static("c", place1), first: true,
@@ -286,7 +287,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			ask:   func(s *stage) reply { return s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken) },
 			fix:   func(s *stage) { s.cloud.Advance(61 * time.Minute) },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.KeyForeign: {
 			first: true,
@@ -302,11 +303,11 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				return reply{}
 			},
 			fix:   func(*stage) {}, // a demand that could never be met is not remembered
-			after: reconcile.ResultUnchanged,
+			after: result.Unchanged,
 		},
 		rotation.ForgedMarker: {
 			cause: func(s *stage) {
-				m := reconcile.Marker{Owner: "example", Credential: "c"}
+				m := marker.Marker{Owner: "example", Credential: "c"}
 				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: m.Text()})
 			},
 			fix: func(s *stage) {
@@ -329,7 +330,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 					s.t.Errorf("claim: exit %d: %s", code, out.String())
 				}
 			},
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.IdentityShared: {
 			first: true,
@@ -338,15 +339,15 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				theirs := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: "iam-" + s.serviceID("c"), AccountID: s.cloud.Ready().Account, Name: "theirs"})
 				s.fix = func() { s.cloud.Cloud().RemoveKey(theirs.ID) }
 			},
-			fix: func(s *stage) { s.fix() }, after: reconcile.ResultChanged,
+			fix: func(s *stage) { s.fix() }, after: result.Changed,
 		},
 		rotation.IdentityTwice: {
 			first: true,
 			cause: func(s *stage) {
-				m := reconcile.Marker{Owner: "example", Credential: "c"}
+				m := marker.Marker{Owner: "example", Credential: "c"}
 				other := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "earlier", Description: m.Text()})
 				key := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
-					IAMID: other.IAMID, Name: reconcile.KeyName("c", s.cloud.Now(), "0a1b"), Description: m.Text(),
+					IAMID: other.IAMID, Name: marker.KeyName("c", s.cloud.Now(), "0a1b"), Description: m.Text(),
 					ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
 				})
 				data := s.data("team-b")
@@ -354,7 +355,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 				s.fix = func() { s.cloud.Cloud().RemoveServiceID(other.ID); s.cloud.Advance(time.Hour) }
 			},
-			fix: func(s *stage) { s.fix() }, after: reconcile.ResultPublished,
+			fix: func(s *stage) { s.fix() }, after: result.Published,
 		},
 		rotation.IdentityAbsent: {
 			cause: func(s *stage) { s.url = s.serve(holesHead + given("ServiceId-00000000-0000-4000-8000-000000000000")) },
@@ -363,14 +364,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Cloud().Grant(made.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 				s.url = s.serve(holesHead + given(made.ID))
 			},
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.GroupDenied: {
 			config: grouped, cause: func(*stage) {},
 			fix: func(s *stage) {
 				createGroup(s.t, s.cloud.Ready().URL, s.admin(), s.cloud.Ready().Account, "senders")
 			},
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.ConsumerFailed: {
 			config: strings.Replace(static("c", place1), "entry: IAM_API_KEY}", "entry: IAM_API_KEY}\n    restart: true", 1), first: true,
@@ -384,25 +385,25 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Advance(60 * 24 * time.Hour)
 				s.fix = func() { s.fail(id, "theirs", cloud.Play{Kind: cloud.PlayRelease}) }
 			},
-			fix: func(s *stage) { s.fix() }, after: reconcile.ResultChanged,
+			fix: func(s *stage) { s.fix() }, after: result.Changed,
 		},
 		rotation.OwnLogin: {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + given(strings.TrimPrefix(s.cloud.Cloud().Minter().IAMID, "iam-")))
 			},
 			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.ExpansionFailed: {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID: {name: c,", `serviceID: {name: 'c${["x"][1]}',`, 1))
 			},
 			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.InUse: {
 			first: true, cause: func(s *stage) { s.url = s.serve(holesHead + unkept) }, ask: ends,
-			fix: func(s *stage) { s.cloud.Advance(8 * 24 * time.Hour); ends(s) }, after: reconcile.ResultInProgress,
+			fix: func(s *stage) { s.cloud.Advance(8 * 24 * time.Hour); ends(s) }, after: result.InProgress,
 		},
 		rotation.EndRefused: {
 			first: true, cause: func(*stage) {}, ask: ends,
@@ -410,7 +411,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.url = s.serve(holesHead + unkept)
 				s.cloud.Advance(8 * 24 * time.Hour)
 				ends(s)
-			}, after: reconcile.ResultInProgress,
+			}, after: result.InProgress,
 		},
 		rotation.EntryRemoved: {
 			first: true,
@@ -422,12 +423,12 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Advance(time.Hour)
 				s.url = s.serve(holesHead + static("c", place1))
 			},
-			after: reconcile.ResultPublished,
+			after: result.Published,
 		},
 		rotation.AdoptionFailed: {
 			cause: func(s *stage) {
 				made := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{
-					Name: "c", AccountID: s.cloud.Ready().Account, Description: reconcile.Marker{Owner: "example", Credential: "c"}.Text(),
+					Name: "c", AccountID: s.cloud.Ready().Account, Description: marker.Marker{Owner: "example", Credential: "c"}.Text(),
 				})
 				s.cloud.Cloud().Grant(made.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 				key := s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: made.IAMID, AccountID: s.cloud.Ready().Account, Name: "old"})
@@ -436,7 +437,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 					s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": key.Value})
 				}
 			},
-			fix: func(s *stage) { s.fix() }, after: reconcile.ResultChanged,
+			fix: func(s *stage) { s.fix() }, after: result.Changed,
 		},
 	}
 
@@ -464,7 +465,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			}
 			r := ask(s)
 			out := find(r.outcomes, "c")
-			if out == nil || out.Result != reconcile.ResultBlocked || out.Reason != reason || out.Message == "" || r.status != http.StatusAccepted {
+			if out == nil || out.Result != result.Blocked || out.Reason != reason || out.Message == "" || r.status != http.StatusAccepted {
 				t.Fatalf("answered %d %s", r.status, r.body)
 			}
 			tc.fix(s)
@@ -510,9 +511,9 @@ func TestALockedServiceIDThatRefusesKeysIsNamed(t *testing.T) {
 	s.cloud.Cloud().SetSwitches(switches)
 	s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), true)
 	s.cloud.Advance(60 * 24 * time.Hour)
-	if out := s.sweep().only(t, reconcile.ResultBlocked); out.Reason != rotation.IdentityLocked {
+	if out := s.sweep().only(t, result.Blocked); out.Reason != rotation.IdentityLocked {
 		t.Errorf("outcome %+v", out)
 	}
 	s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false)
-	s.sweep().only(t, reconcile.ResultPublished)
+	s.sweep().only(t, result.Published)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // command runs one command by hand.
@@ -56,7 +56,7 @@ func TestPlanSweepStatusAndRotateByHand(t *testing.T) {
 	if got := len(s.keys("logs-sender/" + s.project("team-b").ID)); got != 1 {
 		t.Errorf("rotate touched another credential: %d keys", got)
 	}
-	var listed struct{ Outcomes []reconcile.Outcome }
+	var listed struct{ Outcomes []result.Outcome }
 	if code, out = s.command("status", "--json", credential); code != cli.ExitOK || json.Unmarshal([]byte(out), &listed) != nil || len(listed.Outcomes) != 1 {
 		t.Errorf("status --json: exit %d\n%s", code, out)
 	}

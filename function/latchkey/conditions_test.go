@@ -9,7 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -55,7 +55,7 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 			t.Parallel()
 			s := holed(t, c)
 			if tc.after >= 0 {
-				s.sweep().only(t, reconcile.ResultPublished)
+				s.sweep().only(t, result.Published)
 				s.cloud.Advance(tc.after)
 			}
 			config := holesHead + c
@@ -71,7 +71,7 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 				t.Errorf("doctor: exit %d\n%s", code, list)
 			}
 			answer := s.sweep()
-			i := slices.IndexFunc(answer.outcomes, func(o reconcile.Outcome) bool { return o.Credential == "c" })
+			i := slices.IndexFunc(answer.outcomes, func(o result.Outcome) bool { return o.Credential == "c" })
 			if i < 0 || answer.outcomes[i].Condition != tc.swept {
 				t.Errorf("a sweep over HTTP: %s, want %s", answer.body, tc.swept)
 			}
@@ -97,11 +97,11 @@ func (s *stage) told(config string, want condition.Condition, why rotation.Reaso
 		s.t.Errorf("plan: exit %d, want %d and %s\n%s", code, exit, want, text)
 	}
 	code, text := s.as(key, config, "status", "-o", "json")
-	var listed struct{ Outcomes []reconcile.Outcome }
+	var listed struct{ Outcomes []result.Outcome }
 	if err := json.Unmarshal([]byte(text), &listed); err != nil || code != exit {
 		s.t.Fatalf("status -o json: exit %d, %v\n%s", code, err, text)
 	}
-	i := slices.IndexFunc(listed.Outcomes, func(o reconcile.Outcome) bool { return o.Credential == "c" })
+	i := slices.IndexFunc(listed.Outcomes, func(o result.Outcome) bool { return o.Credential == "c" })
 	if i < 0 {
 		s.t.Fatalf("no c in\n%s", text)
 	}

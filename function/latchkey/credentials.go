@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/offboard"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
@@ -33,23 +34,23 @@ func (b *credentialBuilder) catalogEntries() (entries []catalog.Entry) {
 			Name: e.Name, Formerly: e.Formerly, PerProject: e.ForEach != "", PerParameters: e.ForEach == "" && e.UsesWith(),
 			RevokeGone: e.OnGone == config.GoneRevoke, RetireGone: e.OnGone == config.GoneRetire, Offboard: offboard.Rules(e.Offboarding), Paused: e.Paused(),
 			Rules:  func(credential string) rotation.Rules { return b.rotationRules(credential, e.Rotation) },
-			Expand: func(in catalog.Input) (reconcile.Credential, error) { return b.expand(e, in) },
+			Expand: func(in catalog.Input) (port.Credential, error) { return b.expand(e, in) },
 		})
 	}
 	return entries
 }
 
-func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (reconcile.Credential, error) {
+func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (port.Credential, error) {
 	with := config.Input{With: in.With}
 	if p := in.Project; p != nil {
 		with.Project = &config.Project{ID: p.ID, Name: p.Name, Region: p.Region, ResourceGroup: p.ResourceGroup, CRN: p.CRN, Status: p.Status}
 	}
 	c, err := e.Expand(with)
 	if errors.Is(err, config.ErrExcluded) {
-		return reconcile.Credential{}, catalog.ErrExcluded
+		return port.Credential{}, catalog.ErrExcluded
 	}
 	if err != nil {
-		return reconcile.Credential{
+		return port.Credential{
 			Name: c.Name, Entry: c.Entry, With: c.With, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Former: c.Formerly,
 		}, err
 	}
@@ -59,8 +60,8 @@ func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (reconcile
 }
 
 // build builds the adapters of one expanded entry.
-func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
-	out := reconcile.Credential{
+func (b *credentialBuilder) build(c config.Credential) port.Credential {
+	out := port.Credential{
 		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, OwnName: c.OwnName, Description: c.Description, KeyDescription: c.KeyDescription,
 		OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
@@ -86,26 +87,26 @@ func (b *credentialBuilder) build(c config.Credential) reconcile.Credential {
 	return out
 }
 
-func iamPolicy(p config.Policy) reconcile.Policy {
-	return reconcile.Policy{
+func iamPolicy(p config.Policy) access.Policy {
+	return access.Policy{
 		Service: p.Service, ServiceType: p.ServiceType, Roles: p.Roles, Instance: p.Instance, ResourceGroup: p.ResourceGroup,
 		ResourceType: p.ResourceType, Resource: p.Resource, Attributes: attributesOf(p.Attributes), Tags: attributesOf(p.Tags),
 		Pattern: p.Pattern, Rule: conditionOf(p.Rule),
 	}
 }
 
-func attributesOf(all []config.Attribute) (out []reconcile.Attribute) {
+func attributesOf(all []config.Attribute) (out []access.Attribute) {
 	for _, a := range all {
-		out = append(out, reconcile.Attribute(a))
+		out = append(out, access.Attribute(a))
 	}
 	return out
 }
 
-func conditionOf(c *config.Condition) *reconcile.Condition {
+func conditionOf(c *config.Condition) *access.Condition {
 	if c == nil {
 		return nil
 	}
-	out := &reconcile.Condition{Key: c.Key, Operator: c.Operator, Values: c.Values}
+	out := &access.Condition{Key: c.Key, Operator: c.Operator, Values: c.Values}
 	for _, one := range c.Conditions {
 		out.Conditions = append(out.Conditions, *conditionOf(&one))
 	}
@@ -113,7 +114,7 @@ func conditionOf(c *config.Condition) *reconcile.Condition {
 }
 
 // store builds one store, and the consumers that it restarts.
-func (b *credentialBuilder) store(c config.Credential, s config.Store) (reconcile.Store, reconcile.Consumers) {
+func (b *credentialBuilder) store(c config.Credential, s config.Store) (port.Store, port.Consumers) {
 	owner, form := b.cfg.Owner, b.form(c, s.Format)
 	switch {
 	case s.CodeEngine != nil:

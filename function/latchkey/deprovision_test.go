@@ -9,7 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -30,12 +30,12 @@ func (s *stage) ask(kind string, more map[string]any) reply {
 	return s.post(s.url, sample.Binary("dev.latchkey."+kind, "/desk", s.cloud.Now(), data), testToken)
 }
 
-func newTenant(t *testing.T) (s *stage, first reconcile.Outcome) {
+func newTenant(t *testing.T) (s *stage, first result.Outcome) {
 	t.Helper()
 	s = holed(t, tenants)
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "shared", map[string]string{"NEIGHBOUR": "kept"})
 	made := map[string]any{"credential": "tenant", "with": map[string]string{"tenant": "acme"}}
-	first = s.post(s.url, sample.Binary("dev.latchkey.provision", "/desk", s.cloud.Now(), made), testToken).only(t, reconcile.ResultPublished)
+	first = s.post(s.url, sample.Binary("dev.latchkey.provision", "/desk", s.cloud.Now(), made), testToken).only(t, result.Published)
 	return s, first
 }
 
@@ -69,21 +69,21 @@ func TestADeprovisionedCredentialLeavesNothingAndItsNeighboursEverything(t *test
 	s, first := newTenant(t)
 	before := len(s.cloud.State(true).Policies)
 
-	used := s.ask("deprovision", nil).only(t, reconcile.ResultBlocked)
+	used := s.ask("deprovision", nil).only(t, result.Blocked)
 	if used.Reason != rotation.InUse || !strings.Contains(used.Message, first.Key) {
 		t.Errorf("a key that was proven an hour ago: %s: %s", used.Reason, used.Message)
 	}
 	s.cloud.Advance(8 * 24 * time.Hour)
-	begun := s.ask("deprovision", nil).only(t, reconcile.ResultInProgress)
+	begun := s.ask("deprovision", nil).only(t, result.InProgress)
 	if begun.Reason != rotation.Deprovisioning || s.authenticates("team-a", "tenant-acme", "IAM_API_KEY") == nil {
 		t.Errorf("after the demand: %s, and the key works", begun.Reason)
 	}
 	s.cloud.Advance(23 * time.Hour)
-	if out := s.sweep().only(t, reconcile.ResultInProgress); out.Reason != rotation.Deprovisioning || len(out.Steps) > 0 {
+	if out := s.sweep().only(t, result.InProgress); out.Reason != rotation.Deprovisioning || len(out.Steps) > 0 {
 		t.Errorf("within the wait: %s, %v", out.Reason, out.Steps)
 	}
 	s.cloud.Advance(2 * time.Hour)
-	over := s.sweep().only(t, reconcile.ResultChanged)
+	over := s.sweep().only(t, result.Changed)
 	if things := s.remains(); len(things) > 0 {
 		t.Errorf("left: %v, after %+v", things, over.Steps)
 	}
@@ -108,18 +108,18 @@ func TestADeprovisionedCredentialLeavesNothingAndItsNeighboursEverything(t *test
 
 func TestAnUndoWithinTheWaitBringsTheConsumerBack(t *testing.T) {
 	s, first := newTenant(t)
-	s.ask("deprovision", map[string]any{"force": true}).only(t, reconcile.ResultInProgress)
+	s.ask("deprovision", map[string]any{"force": true}).only(t, result.InProgress)
 	if s.authenticates("team-a", "tenant-acme", "IAM_API_KEY") == nil {
 		t.Fatal("the key still works")
 	}
 	s.cloud.Advance(20 * time.Hour)
 	s.sweep()
-	s.ask("deprovision", map[string]any{"undo": true}).only(t, reconcile.ResultChanged)
+	s.ask("deprovision", map[string]any{"undo": true}).only(t, result.Changed)
 	if err := s.authenticates("team-a", "tenant-acme", "IAM_API_KEY"); err != nil {
 		t.Errorf("after the undo: %v", err)
 	}
 	s.cloud.Advance(30 * time.Hour)
-	if out := s.sweep().only(t, reconcile.ResultUnchanged); out.Key != first.Key {
+	if out := s.sweep().only(t, result.Unchanged); out.Key != first.Key {
 		t.Errorf("key %s is published, want %s", out.Key, first.Key)
 	}
 }
@@ -136,13 +136,13 @@ func TestADeprovisionNeedsItsVerb(t *testing.T) {
 func TestACredentialEndsAtItsDate(t *testing.T) {
 	s := holed(t, strings.ReplaceAll(tenants, "serviceID: {", `serviceID: {description: "until ${with.expiresOn}", `))
 	made := map[string]any{"credential": "tenant", "with": map[string]string{"tenant": "acme", "expiresOn": s.cloud.Now().AddDate(0, 0, 10).Format(time.DateOnly)}}
-	s.post(s.url, sample.Binary("dev.latchkey.provision", "/desk", s.cloud.Now(), made), testToken).only(t, reconcile.ResultPublished)
+	s.post(s.url, sample.Binary("dev.latchkey.provision", "/desk", s.cloud.Now(), made), testToken).only(t, result.Published)
 	s.cloud.Advance(9 * 24 * time.Hour)
-	s.sweep().only(t, reconcile.ResultUnchanged)
+	s.sweep().only(t, result.Unchanged)
 	s.cloud.Advance(3 * 24 * time.Hour)
-	s.sweep().only(t, reconcile.ResultInProgress)
+	s.sweep().only(t, result.InProgress)
 	s.cloud.Advance(25 * time.Hour)
-	s.sweep().only(t, reconcile.ResultChanged)
+	s.sweep().only(t, result.Changed)
 	if r := s.sweep(); len(r.outcomes) != 0 || len(s.remains()) > 0 {
 		t.Errorf("left %v, %s", s.remains(), r.body)
 	}
@@ -155,17 +155,17 @@ func TestACredentialEndsAtItsDate(t *testing.T) {
 func TestAStaticCredentialEndsOnceTheConfigLetsItGo(t *testing.T) {
 	kept := static("c", place1)
 	s := holed(t, kept)
-	s.sweep().only(t, reconcile.ResultPublished)
+	s.sweep().only(t, result.Published)
 	let := strings.Replace(kept, "serviceID:", "keep: false\n  serviceID:", 1)
 	s.url = s.serve(holesHead + let)
-	s.post(s.url, sample.Binary("dev.latchkey.deprovision", "/desk", s.cloud.Now(), map[string]any{"credential": "c", "force": true}), testToken).only(t, reconcile.ResultInProgress)
+	s.post(s.url, sample.Binary("dev.latchkey.deprovision", "/desk", s.cloud.Now(), map[string]any{"credential": "c", "force": true}), testToken).only(t, result.InProgress)
 	s.cloud.Advance(25 * time.Hour)
-	s.sweep().only(t, reconcile.ResultChanged)
+	s.sweep().only(t, result.Changed)
 	s.sweeps(30)
 	if keys := s.keys("c"); len(keys) > 0 {
 		t.Errorf("keys %v", keys)
 	}
-	if out := s.sweep().only(t, reconcile.ResultUnchanged); out.Condition != "ok" {
+	if out := s.sweep().only(t, result.Unchanged); out.Condition != "ok" {
 		t.Errorf("it is %s: %s", out.Condition, out.Message)
 	}
 }
@@ -179,16 +179,16 @@ func TestTheProjectOfARetiredCredentialIsGone(t *testing.T) {
   stores:
   - codeEngine: {project: "${project.id}", secret: logs, entry: IAM_API_KEY}
 `)
-	s.sweep().only(t, reconcile.ResultPublished)
+	s.sweep().only(t, result.Published)
 	s.cloud.Advance(8 * 24 * time.Hour)
 	team := s.project("team-a").ID
 	if err := s.cloud.Cloud().DeleteProject(cloud.Owner(), team, ""); err != nil {
 		t.Fatal(err)
 	}
 	s.cloud.Advance(8 * 24 * time.Hour)
-	s.sweep().only(t, reconcile.ResultInProgress)
+	s.sweep().only(t, result.InProgress)
 	s.cloud.Advance(25 * time.Hour)
-	s.sweep().only(t, reconcile.ResultChanged)
+	s.sweep().only(t, result.Changed)
 	if keys := s.keys("sender/" + team); len(keys) > 0 {
 		t.Errorf("keys %v", keys)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
 )
 
 // role returns the CRN of a role on a service.
@@ -134,7 +134,7 @@ func TestASweepWorksExactlyWhenTheDoctorFindsNoFailure(t *testing.T) {
 	earlier := examples.Emulator + "\nidentity: {formerly: [" + cloud.OwnerIAMID + "]}\n"
 	foreign := func(s *stage) {
 		for _, name := range []string{"team-a", "team-b"} {
-			m := reconcile.Marker{Owner: "example", Credential: "logs-sender/" + team(s, name)}
+			m := marker.Marker{Owner: "example", Credential: "logs-sender/" + team(s, name)}
 			s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "logs-sender-" + name, AccountID: cloud.AccountID, Description: m.Text()})
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
 )
 
 // examine runs the doctor, and returns its exit code and checklist.
@@ -67,11 +67,11 @@ func TestTheDoctorNamesWhatIsMissingAndWhatMendsIt(t *testing.T) {
 			env:  map[string]string{"LATCHKEY_CONFIG": holesHead + strings.Replace(static("c", place1), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [senders]", 1), "EVENTS_TOKEN": testToken},
 			says: []string{"FAIL  permission: Editor on iam-groups is missing", "--roles Editor --service-name iam-groups"}},
 		"an entry for a service ID of ours": {harm: func(s *stage) {
-			m := reconcile.Marker{Owner: "example", Credential: "left-behind"}
+			m := marker.Marker{Owner: "example", Credential: "left-behind"}
 			ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "left", AccountID: s.cloud.Ready().Account, Description: m.Text()})
 		}, says: []string{"FAIL  left-behind: no config entry yields it any more", "ibmcloud iam service-id-delete ServiceId-"}},
 		"that a marker is ours": {harm: func(s *stage) {
-			m := reconcile.Marker{Owner: "example", Credential: "logs-sender/x"}
+			m := marker.Marker{Owner: "example", Credential: "logs-sender/x"}
 			s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "posing", AccountID: s.cloud.Ready().Account, Description: m.Text()})
 		}, says: []string{"carries latchkey's marker, and was made by " + cloud.OwnerIAMID, "identity.formerly: [" + cloud.OwnerIAMID + "]", "latchkey claim ServiceId-"}},
 		"the logs endpoint": {harm: func(s *stage) {

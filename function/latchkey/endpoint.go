@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/pace"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/trace"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -23,7 +23,7 @@ type target struct {
 // each request. reads, if not nil, shares what is read.
 func reach(endpoint string, private bool, pacer *pace.Pacer, sent func(upstream.Call), reads *upstream.Reads) (target, error) {
 	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
-	transport := reconcile.FenceWrites(upstream.Measure(trace.Transport(upstream.NewTransport(nil)), "", sent))
+	transport := fence.Writes(upstream.Measure(trace.Transport(upstream.NewTransport(nil)), "", sent))
 	bound := upstream.Bound(pacer.Transport(transport, upstream.Unsent))
 	to.http = &http.Client{Transport: reads.Transport(bound, "latchkey", "Accept", "IAM-ApiKey"), CheckRedirect: upstream.NoRedirect}
 	if to.endpoint == "" {

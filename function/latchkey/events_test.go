@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -97,7 +97,7 @@ func TestABatchIsAnsweredWithTheWorstStatusAndEachOutcome(t *testing.T) {
 			var parts []struct {
 				Event, Detail string
 				Status        int
-				Outcomes      []reconcile.Outcome
+				Outcomes      []result.Outcome
 			}
 			if r.body != "" {
 				if err := json.Unmarshal([]byte(r.body), &parts); err != nil {
@@ -182,7 +182,7 @@ func TestTheFloodOfAuditEventsTakesNothingFromTheLimitOfLooks(t *testing.T) {
 		t.Errorf("a pending one is answered %d %s", r.status, r.body)
 	}
 	created := auditEvent(account, "codeengine.project.create", "success", "IBMid-1", id, s.cloud.Now())
-	if out := s.one(created, testToken, reconcile.ResultPublished); out.Credential != "logs-sender/"+id {
+	if out := s.one(created, testToken, result.Published); out.Credential != "logs-sender/"+id {
 		t.Errorf("%+v", out)
 	}
 }
@@ -190,7 +190,7 @@ func TestTheFloodOfAuditEventsTakesNothingFromTheLimitOfLooks(t *testing.T) {
 func TestWhatWeDidOurselvesDoesNotCallUs(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	created, _ := s.created("team-a")
-	s.one(created, testToken, reconcile.ResultPublished)
+	s.one(created, testToken, result.Published)
 	own := auditEvent(s.cloud.Ready().Account, "codeengine.project.create", "success", s.cloud.Cloud().Minter().IAMID, s.project("team-b").ID, s.cloud.Now())
 	if r := s.post(s.url, own, ""); r.status != http.StatusNoContent {
 		t.Errorf("answered %d %s", r.status, r.body)
@@ -356,7 +356,7 @@ func TestOfANotificationOfManySecretsEachIsDoneByItself(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	for _, name := range []string{"team-a", "team-b"} {
 		created, _ := s.created(name)
-		s.one(created, testToken, reconcile.ResultPublished)
+		s.one(created, testToken, result.Published)
 	}
 	s.cloud.Advance(50 * 24 * time.Hour)
 	names := []string{"foreign", "logs-sender-team-a", "logs-sender-team-b"}
@@ -372,7 +372,7 @@ func TestOfANotificationOfManySecretsEachIsDoneByItself(t *testing.T) {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}
 	for _, o := range r.outcomes {
-		if want := map[bool]reconcile.Result{true: reconcile.ResultFailed, false: reconcile.ResultPublished}[o.Credential == broken]; o.Result != want {
+		if want := map[bool]result.Result{true: result.Failed, false: result.Published}[o.Credential == broken]; o.Result != want {
 			t.Errorf("%s: %s, want %s", o.Credential, o.Result, want)
 		}
 	}
@@ -383,7 +383,7 @@ func TestOfANotificationOfManySecretsEachIsDoneByItself(t *testing.T) {
 	s.cloud.Advance(20 * time.Minute)
 	r = s.post(s.url, e, testToken) // the sender's next try
 	for _, o := range r.outcomes {
-		if want := map[bool]reconcile.Result{true: reconcile.ResultPublished, false: reconcile.ResultUnchanged}[o.Credential == broken]; o.Result != want {
+		if want := map[bool]result.Result{true: result.Published, false: result.Unchanged}[o.Credential == broken]; o.Result != want {
 			t.Errorf("tried again, %s: %s, want %s", o.Credential, o.Result, want)
 		}
 	}
@@ -396,7 +396,7 @@ func TestAJobReadsARecordOfKafkaAsTheApplicationDoes(t *testing.T) {
 	if code, out := s.job(jobEnvironment(created)); code != cli.ExitOK || !strings.Contains(out, `"result":"published"`) {
 		t.Fatalf("exit %d, %s", code, out)
 	}
-	s.one(created, testToken, reconcile.ResultUnchanged)
+	s.one(created, testToken, result.Unchanged)
 	login := auditEvent(s.cloud.Ready().Account, "iam-identity.serviceid-apikey.login", "success", "IBMid-1", id, s.cloud.Now())
 	if code, out := s.job(jobEnvironment(login)); code != cli.ExitOK || out != "" {
 		t.Errorf("exit %d, %s", code, out)

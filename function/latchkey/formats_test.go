@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // formats is one credential whose key stands in every kind of text.
@@ -84,10 +84,10 @@ func (f *formats) holds(key string) {
 
 func TestAKeyIsPublishedRotatedAndRepairedInEveryFormat(t *testing.T) {
 	f := newFormats(t)
-	first := f.sweep().only(t, reconcile.ResultPublished)
+	first := f.sweep().only(t, result.Published)
 	f.holds(first.Key)
-	f.sweep().only(t, reconcile.ResultUnchanged)
-	second := f.rotate(reconcile.ResultPublished)
+	f.sweep().only(t, result.Unchanged)
+	second := f.rotate(result.Published)
 	if second.Key == first.Key {
 		t.Error("no other key was made")
 	}
@@ -108,11 +108,11 @@ func TestAKeyIsPublishedRotatedAndRepairedInEveryFormat(t *testing.T) {
 		},
 	} {
 		spoil()
-		if out := f.sweep().only(t, reconcile.ResultChanged); out.Key != second.Key {
+		if out := f.sweep().only(t, result.Changed); out.Key != second.Key {
 			t.Errorf("%s: repaired with key %s, want %s", what, out.Key, second.Key)
 		}
 		f.holds(second.Key)
-		f.sweep().only(t, reconcile.ResultUnchanged)
+		f.sweep().only(t, result.Unchanged)
 	}
 	if f.secret("kafka")["NEIGHBOUR"] != "kept" {
 		t.Error("a neighbour is gone")
@@ -122,7 +122,7 @@ func TestAKeyIsPublishedRotatedAndRepairedInEveryFormat(t *testing.T) {
 func TestAFurtherEntryOfAnotherWriterBlocksAndIsKept(t *testing.T) {
 	f := newFormats(t)
 	f.cloud.Cloud().PutSecret(f.project("team-a").ID, "kafka", map[string]string{"kafka.jaas": "of another"})
-	f.sweep().only(t, reconcile.ResultBlocked)
+	f.sweep().only(t, result.Blocked)
 	if got := f.secret("kafka"); len(got) != 1 || got["kafka.jaas"] != "of another" {
 		t.Error("the other writer's entry is changed")
 	}

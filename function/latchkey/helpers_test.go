@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // ownServiceID adds a service ID that latchkey's identity made.
@@ -46,17 +46,17 @@ func until(ctx context.Context, within time.Duration, holds func() bool) error {
 }
 
 // readOutcomes reads the body of an answer.
-func readOutcomes(body []byte) ([]reconcile.Outcome, error) {
-	var many struct{ Outcomes []reconcile.Outcome }
+func readOutcomes(body []byte) ([]result.Outcome, error) {
+	var many struct{ Outcomes []result.Outcome }
 	if err := json.Unmarshal(body, &many); err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	if len(many.Outcomes) > 0 {
 		return many.Outcomes, nil
 	}
-	var one reconcile.Outcome
+	var one result.Outcome
 	if err := json.Unmarshal(body, &one); err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
-	return []reconcile.Outcome{one}, nil
+	return []result.Outcome{one}, nil
 }

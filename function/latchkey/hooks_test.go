@@ -19,7 +19,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -98,9 +98,9 @@ func (s *stage) jira(at time.Time) reply {
 	return s.call("jira", body, "X-Hub-Signature", signature(jiraSecret, body))
 }
 
-func (r reply) published(t *testing.T, credential string) reconcile.Outcome {
+func (r reply) published(t *testing.T, credential string) result.Outcome {
 	t.Helper()
-	if r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Result != reconcile.ResultPublished || r.outcomes[0].Credential != credential {
+	if r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Result != result.Published || r.outcomes[0].Credential != credential {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}
 	o := r.outcomes[0]
@@ -142,7 +142,7 @@ func TestTheRecipesOfTheHooks(t *testing.T) {
 			"GitHub":     s.github("repository", payload(t, "github-repository.json")),
 			"Jira":       s.jira(at),
 		} {
-			if r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Result != reconcile.ResultUnchanged {
+			if r.status != http.StatusOK || len(r.outcomes) != 1 || r.outcomes[0].Result != result.Unchanged {
 				t.Errorf("%s, repeated: %d %s", name, r.status, r.body)
 			}
 		}
@@ -159,7 +159,7 @@ func TestATicketLearnsWhyNothingIsDone(t *testing.T) {
 	s.post(s.url, created, "")
 	s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "app-sender-shop", Description: "foreign"})
 	r := s.call("servicenow", payload(t, "servicenow-approved.json"), "X-Latchkey-Token", snowToken)
-	if len(r.outcomes) != 1 || r.outcomes[0].Credential != "app-sender/shop" || r.outcomes[0].Result != reconcile.ResultBlocked || r.outcomes[0].Reason == "" || r.outcomes[0].Message == "" {
+	if len(r.outcomes) != 1 || r.outcomes[0].Credential != "app-sender/shop" || r.outcomes[0].Result != result.Blocked || r.outcomes[0].Reason == "" || r.outcomes[0].Message == "" {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }
@@ -172,7 +172,7 @@ func TestATicketLearnsWhatGoesOn(t *testing.T) {
 	s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v1/apikeys", Kind: emulator.FaultHang, Effect: &before})
 	approved := payload(t, "servicenow-approved.json")
 	r := s.call("servicenow", approved, "X-Latchkey-Token", snowToken)
-	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Credential != "app-sender/shop" || r.outcomes[0].Result != reconcile.ResultInProgress {
+	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Credential != "app-sender/shop" || r.outcomes[0].Result != result.InProgress {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 	s.cloud.ClearFaults()

@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -219,7 +219,7 @@ func TestEveryCredentialIsInExactlyOneShareOfAJobsArray(t *testing.T) {
 		}
 		for _, o := range outcomesIn(out) {
 			seen[o.Credential]++
-			if o.Result != reconcile.ResultPublished {
+			if o.Result != result.Published {
 				t.Errorf("%s: %s", o.Credential, o.Result)
 			}
 		}
@@ -234,14 +234,14 @@ func TestEveryCredentialIsInExactlyOneShareOfAJobsArray(t *testing.T) {
 	}
 }
 
-func outcomesIn(out string) []reconcile.Outcome {
-	var many struct{ Outcomes []reconcile.Outcome }
+func outcomesIn(out string) []result.Outcome {
+	var many struct{ Outcomes []result.Outcome }
 	if json.Unmarshal([]byte(out), &many) == nil && len(many.Outcomes) > 0 {
 		return many.Outcomes
 	}
-	var one reconcile.Outcome
+	var one result.Outcome
 	if json.Unmarshal([]byte(out), &one) == nil && one.Credential != "" {
-		return []reconcile.Outcome{one}
+		return []result.Outcome{one}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 	"github.com/latchkey-io/latchkey/internal/trace"
 )
@@ -64,7 +65,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 	ctx, span := p.tracer.Begin(ctx, "job", trace.Internal, "")
 	defer span.End()
 	credentials, unknown := p.catalog.Credentials(ctx, catalog.Scope{Share: share})
-	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, reconcile.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
+	swept := p.sweep(ctx, credentials, unknown, reconcile.Request{}, result.Cause{Caller: "job " + env("CE_JOBRUN"), Type: "sweep"})
 	p.metrics.Swept(swept)
 	return cli.PrintAnswer(std, service.Respond(swept, p.cloud.now()))
 }
@@ -90,8 +91,8 @@ func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, 
 	ctx, span := p.tracer.Begin(ctx, "job", trace.Internal, "")
 	defer span.End()
 	printed := provider.Print(std.Out, log)
-	err = p.newProvider(func(out reconcile.Outcome) {
-		out.Cause = &reconcile.Cause{Caller: "Secrets Manager", Type: "task", Event: request.Task, Source: request.Instance}
+	err = p.newProvider(func(out result.Outcome) {
+		out.Cause = &result.Cause{Caller: "Secrets Manager", Type: "task", Event: request.Task, Source: request.Instance}
 		p.outcomes.Send(out)
 		printed(out)
 	}).Run(ctx, request)

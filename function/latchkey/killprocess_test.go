@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // killing is a flow on an emulator of its own: the start state is made by the
@@ -195,7 +195,7 @@ func (p *program) start(out io.Writer, env []string, args ...string) {
 type delivered struct {
 	done     chan struct{}
 	status   int
-	outcomes []reconcile.Outcome
+	outcomes []result.Outcome
 }
 
 func (d *delivered) over() bool {

@@ -10,14 +10,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // What is promised, as far as the whole state of the cloud shows it.
 
 // marked is the marker of something that is ours.
-func marked(description string) (reconcile.Marker, bool) {
-	m, _, ok := reconcile.ParseMarker(description)
+func marked(description string) (marker.Marker, bool) {
+	m, _, ok := marker.Parse(description)
 	return m, ok && m.Owner == "example"
 }
 
@@ -163,7 +164,7 @@ func (k *killing) settled(d *delivered) {
 	}
 	for _, o := range d.outcomes {
 		switch o.Result {
-		case reconcile.ResultFailed, reconcile.ResultInProgress, reconcile.ResultBlocked:
+		case result.Failed, result.InProgress, result.Blocked:
 			k.violate("P9", "after two sweeps %s is %s: %s %s", o.Credential, o.Result, o.Reason, o.Error)
 		}
 	}

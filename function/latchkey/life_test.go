@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -33,7 +33,7 @@ func (s *stage) sweep() reply {
 }
 
 // only is the one outcome of an answer.
-func (r reply) only(t *testing.T, want reconcile.Result) reconcile.Outcome {
+func (r reply) only(t *testing.T, want result.Result) result.Outcome {
 	t.Helper()
 	if len(r.outcomes) != 1 || r.outcomes[0].Result != want {
 		t.Fatalf("answer %d %s, want one outcome %q", r.status, r.body, want)
@@ -41,14 +41,14 @@ func (r reply) only(t *testing.T, want reconcile.Result) reconcile.Outcome {
 	return r.outcomes[0]
 }
 
-func noted(out reconcile.Outcome) (reasons []rotation.Reason) {
+func noted(out result.Outcome) (reasons []rotation.Reason) {
 	for _, n := range out.Notes {
 		reasons = append(reasons, n.Reason)
 	}
 	return reasons
 }
 
-func took(out reconcile.Outcome) (steps []string) {
+func took(out result.Outcome) (steps []string) {
 	for _, st := range out.Steps {
 		steps = append(steps, string(st.Action))
 	}
@@ -68,11 +68,11 @@ func (s *stage) entry(project, secret, entry string) (key, value string) {
 
 func TestALeakedKeyIsReplacedFirstAndThenEndsAtOnce(t *testing.T) {
 	s := holed(t, static("c", place1, place2))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	s.cloud.Advance(time.Hour)
 	r := s.revoke("c", first.Key, false)
-	out := r.only(t, reconcile.ResultPublished)
-	if r.status != http.StatusOK || out.Leaked != reconcile.LeakedRevoked || out.Replaced != first.Key {
+	out := r.only(t, result.Published)
+	if r.status != http.StatusOK || out.Leaked != result.LeakedRevoked || out.Replaced != first.Key {
 		t.Errorf("answered %d %+v", r.status, out)
 	}
 	want := []string{"condemn", "mint", "prove", "publish", "unfuse", "publish", "disable", "retire"}
@@ -85,23 +85,23 @@ func TestALeakedKeyIsReplacedFirstAndThenEndsAtOnce(t *testing.T) {
 	if keys := s.keys("c"); len(keys) != 1 || keys[out.Key].ID == "" {
 		t.Errorf("%d keys are left", len(keys))
 	}
-	if again := s.revoke("c", first.Key, false).only(t, reconcile.ResultUnchanged); again.Leaked != reconcile.LeakedGone {
+	if again := s.revoke("c", first.Key, false).only(t, result.Unchanged); again.Leaked != result.LeakedGone {
 		t.Errorf("the same again says %+v", again)
 	}
 }
 
 func TestContainmentEndsTheKeyBeforeAnythingElse(t *testing.T) {
 	s := holed(t, static("c", place1))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	// Minutes old, and its store is down: neither keeps it alive.
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 500})
-	out := s.revoke("c", first.Key, true).only(t, reconcile.ResultInProgress)
-	if out.Leaked != reconcile.LeakedRevoked || !s.keys("c")[first.Key].Disabled {
+	out := s.revoke("c", first.Key, true).only(t, result.InProgress)
+	if out.Leaked != result.LeakedRevoked || !s.keys("c")[first.Key].Disabled {
 		t.Fatalf("outcome %+v, key disabled: %t", out, s.keys("c")[first.Key].Disabled)
 	}
 	// Any look replaces a contained key.
 	s.cloud.ClearFaults()
-	next := s.sweep().only(t, reconcile.ResultPublished)
+	next := s.sweep().only(t, result.Published)
 	if _, value := s.entry("team-b", "logs-sender", "IAM_API_KEY"); value != s.keys("c")[next.Key].Value || len(s.keys("c")) != 1 {
 		t.Errorf("outcome %+v, keys %d", next, len(s.keys("c")))
 	}
@@ -109,17 +109,17 @@ func TestContainmentEndsTheKeyBeforeAnythingElse(t *testing.T) {
 
 func TestALeakOutlivesWhateverStandsInTheWay(t *testing.T) {
 	s := holed(t, static("c", place1, place2))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	s.cloud.Advance(time.Hour)
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/" + s.project("team-a").ID + "/secrets/*", Kind: emulator.FaultStatus, Status: 500})
 	r := s.revoke("c", first.Key, false)
-	out := r.only(t, reconcile.ResultInProgress)
-	if r.status != http.StatusAccepted || out.Leaked != reconcile.LeakedAlive || !slices.Contains(noted(out), rotation.LeakedAlive) {
+	out := r.only(t, result.InProgress)
+	if r.status != http.StatusAccepted || out.Leaked != result.LeakedAlive || !slices.Contains(noted(out), rotation.LeakedAlive) {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 	s.cloud.ClearFaults()
 	s.cloud.Advance(time.Hour)
-	healed := s.sweep().only(t, reconcile.ResultPublished)
+	healed := s.sweep().only(t, result.Published)
 	if _, alive := s.keys("c")[first.Key]; alive || healed.Key == first.Key {
 		t.Errorf("the leaked key is still there: %+v", healed)
 	}
@@ -139,7 +139,7 @@ func TestARevocationOfAKeyThatIsNotTheCredentialsChangesNothing(t *testing.T) {
 	if r := s.revoke("c", ofD, true); r.status != http.StatusBadRequest {
 		t.Errorf("another credential's key: answered %d %s", r.status, r.body)
 	}
-	if r := s.revoke("c", foreign.ID, true); r.status != http.StatusAccepted || r.only(t, reconcile.ResultBlocked).Reason != rotation.KeyForeign {
+	if r := s.revoke("c", foreign.ID, true); r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != rotation.KeyForeign {
 		t.Errorf("a foreign key: answered %d %s", r.status, r.body)
 	}
 	if got := len(s.cloud.Events()); got != changes {
@@ -149,10 +149,10 @@ func TestARevocationOfAKeyThatIsNotTheCredentialsChangesNothing(t *testing.T) {
 
 func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 	s := holed(t, static("c", place1))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	value := s.keys("c")[first.Key].Value
 	s.cloud.Advance(time.Hour)
-	s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	s.one(sample.Rotate("c", s.cloud.Now()), testToken, result.Published)
 	superseded := s.cloud.Now()
 
 	use := func() bool {
@@ -187,10 +187,10 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 
 func TestAnUnusedKeyEndsWithItsOverlap(t *testing.T) {
 	s := holed(t, static("c", place1))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	value := s.keys("c")[first.Key].Value
 	s.cloud.Advance(time.Hour)
-	s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	s.one(sample.Rotate("c", s.cloud.Now()), testToken, result.Published)
 	s.cloud.Advance(3 * time.Hour)
 	if _, err := s.cloud.Cloud().ExchangeAPIKey(value); err != nil {
 		t.Fatal(err) // a consumer that has not read its store again yet
@@ -203,18 +203,18 @@ func TestAnUnusedKeyEndsWithItsOverlap(t *testing.T) {
 
 func TestAStoreThatIsAddedIsFilledWithoutARotation(t *testing.T) {
 	s := holed(t, static("c", place1))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	s.url = s.serve(holesHead + static("c", place1, place2))
-	out := s.sweep().only(t, reconcile.ResultChanged)
+	out := s.sweep().only(t, result.Changed)
 	key, value := s.entry("team-a", "logs-sender", "IAM_API_KEY")
 	if out.Key != first.Key || key != first.Key || value != s.keys("c")[first.Key].Value {
 		t.Errorf("outcome %+v, the added store names %q", out, key)
 	}
 	// And one that is removed keeps what it has.
 	s.sweeps(1)
-	second := s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	second := s.one(sample.Rotate("c", s.cloud.Now()), testToken, result.Published)
 	s.url = s.serve(holesHead + static("c", place1))
-	left := s.sweep().only(t, reconcile.ResultUnchanged)
+	left := s.sweep().only(t, result.Unchanged)
 	if len(left.Notes) != 1 || left.Notes[0].Reason != rotation.StoreDropped || !strings.Contains(left.Notes[0].Store, "team-a") || left.Notes[0].At.IsZero() {
 		t.Errorf("notes %+v: the note that consumers of the removed store lose the key is missing", left.Notes)
 	}
@@ -236,8 +236,8 @@ func TestAStoreThatIsDownForADayMakesNoKeysAndHealsByItself(t *testing.T) {
 		}
 	}
 	s.cloud.ClearFaults()
-	s.sweep().only(t, reconcile.ResultPublished)
-	s.sweep().only(t, reconcile.ResultUnchanged)
+	s.sweep().only(t, result.Published)
+	s.sweep().only(t, result.Unchanged)
 }
 
 func TestTooManyForcedRotationsAreAStorm(t *testing.T) {
@@ -252,9 +252,9 @@ func TestTooManyForcedRotationsAreAStorm(t *testing.T) {
 	for i := range 12 {
 		r := s.post(s.url, sample.Rotate(fmt.Sprintf("c%d", i), s.cloud.Now()), testToken)
 		switch out := r.outcomes[0]; out.Result {
-		case reconcile.ResultPublished:
+		case result.Published:
 			rotated++
-		case reconcile.ResultBlocked:
+		case result.Blocked:
 			if out.Reason != rotation.Storm || r.status != http.StatusAccepted {
 				t.Errorf("answered %d %s", r.status, r.body)
 			}
@@ -267,7 +267,7 @@ func TestTooManyForcedRotationsAreAStorm(t *testing.T) {
 	// What was asked is not forgotten.
 	s.cloud.Advance(61 * time.Minute)
 	for _, out := range s.sweep().outcomes {
-		if slices.Contains(held, out.Credential) && out.Result != reconcile.ResultPublished {
+		if slices.Contains(held, out.Credential) && out.Result != result.Published {
 			t.Errorf("%s: %s after the storm", out.Credential, out.Result)
 		}
 	}
@@ -279,8 +279,8 @@ func TestWhatIsMarkedAndYieldedByNothingIsReported(t *testing.T) {
 	before := s.cloud.State(true)
 	s.url = s.serve(holesHead + static("c", place1))
 	r := s.sweep()
-	i := slices.IndexFunc(r.outcomes, func(o reconcile.Outcome) bool { return o.Credential == "d" })
-	if r.status != http.StatusOK || len(r.outcomes) != 2 || i < 0 || r.outcomes[i].Result != reconcile.ResultUnconfigured || r.outcomes[i].Reason != rotation.Unconfigured {
+	i := slices.IndexFunc(r.outcomes, func(o result.Outcome) bool { return o.Credential == "d" })
+	if r.status != http.StatusOK || len(r.outcomes) != 2 || i < 0 || r.outcomes[i].Result != result.Unconfigured || r.outcomes[i].Reason != rotation.Unconfigured {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}
 	if diff := cmp.Diff(before.APIKeys, s.cloud.State(true).APIKeys, ignoreUse); diff != "" {
@@ -289,12 +289,12 @@ func TestWhatIsMarkedAndYieldedByNothingIsReported(t *testing.T) {
 	// Brought back under another name it goes on where it was.
 	s.url = s.serve(holesHead + static("c", place1) + strings.Replace(static("e", place2), "serviceID: {name: e,", "formerly: [d]\n  serviceID: {name: d,", 1))
 	r = s.sweep()
-	i = slices.IndexFunc(r.outcomes, func(o reconcile.Outcome) bool { return o.Credential == "e" })
-	if i < 0 || r.outcomes[i].Result != reconcile.ResultChanged || !slices.Equal(took(r.outcomes[i]), []string{"rename"}) {
+	i = slices.IndexFunc(r.outcomes, func(o result.Outcome) bool { return o.Credential == "e" })
+	if i < 0 || r.outcomes[i].Result != result.Changed || !slices.Equal(took(r.outcomes[i]), []string{"rename"}) {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}
 	r = s.sweep()
-	if len(r.outcomes) != 2 || r.outcomes[0].Result != reconcile.ResultUnchanged || r.outcomes[1].Result != reconcile.ResultUnchanged {
+	if len(r.outcomes) != 2 || r.outcomes[0].Result != result.Unchanged || r.outcomes[1].Result != result.Unchanged {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }
@@ -362,7 +362,7 @@ func TestAProjectWhoseRegionDoesNotAnswerIsNotGone(t *testing.T) {
 	}
 }
 
-func find(outcomes []reconcile.Outcome, credential string) *reconcile.Outcome {
+func find(outcomes []result.Outcome, credential string) *result.Outcome {
 	for i := range outcomes {
 		if outcomes[i].Credential == credential {
 			return &outcomes[i]
@@ -386,12 +386,12 @@ func TestAForeignServiceIDGetsKeysAndNothingElse(t *testing.T) {
 	theirs = before.APIKeys[slices.IndexFunc(before.APIKeys, func(k cloud.APIKey) bool { return k.ID == theirs.ID })]
 	s.url = s.serve(holesHead + strings.Replace(static("g", place2), "serviceID: {name: g, policies: [{service: logs, roles: [Sender]}]}",
 		fmt.Sprintf("serviceID: {id: %s, manage: keys}", given.ID), 1))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	if first.ServiceID != given.ID {
 		t.Errorf("outcome %+v", first)
 	}
 	s.cloud.Advance(61 * 24 * time.Hour)
-	s.sweep().only(t, reconcile.ResultPublished)
+	s.sweep().only(t, result.Published)
 	s.sweeps(26)
 	after := s.cloud.State(true)
 	if diff := cmp.Diff(before.ServiceIDs, after.ServiceIDs, ignoreUse); diff != "" {
@@ -424,7 +424,7 @@ func TestAServiceIDIsMadeAMemberOfAccessGroups(t *testing.T) {
 			s.url = s.serve(holesHead + strings.Replace(static(entry, "eu-de/team-a/"+entry+"#KEY"), "policies: [{service: logs, roles: [Sender]}]",
 				fmt.Sprintf("accessGroups: [%s]", want), 1))
 			r := s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{entry}}), testToken)
-			out := r.only(t, reconcile.ResultPublished)
+			out := r.only(t, result.Published)
 			if diff := cmp.Diff([]string{"create-service-id", "grant-policy", "mint", "prove", "publish", "unfuse"}, took(out)); diff != "" {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
@@ -432,7 +432,7 @@ func TestAServiceIDIsMadeAMemberOfAccessGroups(t *testing.T) {
 	}
 	s.url = s.serve(holesHead + strings.Replace(static("n", "eu-de/team-a/n#KEY"), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [unknown]", 1))
 	r := s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"n"}}), testToken)
-	if out := r.only(t, reconcile.ResultBlocked); out.Reason != rotation.GroupDenied || len(s.keys("n")) > 0 {
+	if out := r.only(t, result.Blocked); out.Reason != rotation.GroupDenied || len(s.keys("n")) > 0 {
 		t.Errorf("outcome %+v", out)
 	}
 }
@@ -449,26 +449,26 @@ func TestAnExistingKeyIsTakenOverWhereItsValueIs(t *testing.T) {
 	}
 
 	s.url = s.serve(holesHead + adopting("false"))
-	if out := s.sweep().only(t, reconcile.ResultBlocked); out.Reason != rotation.EntryUnmarked {
+	if out := s.sweep().only(t, result.Blocked); out.Reason != rotation.EntryUnmarked {
 		t.Errorf("unasked: %+v", out)
 	}
 	s.url = s.serve(holesHead + adopting("ApiKey-00000000-0000-4000-8000-000000000000"))
-	if out := s.sweep().only(t, reconcile.ResultBlocked); out.Reason != rotation.AdoptionFailed {
+	if out := s.sweep().only(t, result.Blocked); out.Reason != rotation.AdoptionFailed {
 		t.Errorf("another key: %+v", out)
 	}
 	s.url = s.serve(holesHead + adopting(key.ID))
-	if out := s.sweep().only(t, reconcile.ResultChanged); !slices.Equal(took(out), []string{"adopt"}) || out.Key != key.ID {
+	if out := s.sweep().only(t, result.Changed); !slices.Equal(took(out), []string{"adopt"}) || out.Key != key.ID {
 		t.Fatalf("outcome %+v", out)
 	}
-	if out := s.sweep().only(t, reconcile.ResultChanged); !slices.Equal(took(out), []string{"copy"}) {
+	if out := s.sweep().only(t, result.Changed); !slices.Equal(took(out), []string{"copy"}) {
 		t.Errorf("outcome %+v", out)
 	}
 	if id, value := s.entry("team-b", "old", "KEY"); id != key.ID || value != key.Value {
 		t.Errorf("the other store names %q", id)
 	}
-	s.sweep().only(t, reconcile.ResultUnchanged)
+	s.sweep().only(t, result.Unchanged)
 	s.cloud.Advance(61 * 24 * time.Hour)
-	out := s.sweep().only(t, reconcile.ResultPublished)
+	out := s.sweep().only(t, result.Published)
 	if out.Replaced != key.ID || out.ReplacedEnds.IsZero() {
 		t.Errorf("outcome %+v", out)
 	}
@@ -512,16 +512,16 @@ func createGroup(t *testing.T, url, token, account, name string) string {
 
 func TestAPublicationIsReadBackWhereTheConfigAsks(t *testing.T) {
 	s := holed(t, strings.Replace(static("c", place1), "entry: IAM_API_KEY}", "entry: IAM_API_KEY}\n    readBack: true", 1))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	s.cloud.Advance(60 * 24 * time.Hour)
 	// The look's read is let through, the one that follows the write is not.
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: 500, After: 1, Count: 1})
-	out := s.sweep().only(t, reconcile.ResultFailed)
+	out := s.sweep().only(t, result.Failed)
 	if out.Key == first.Key || slices.Contains(took(out), "supersede") || !strings.Contains(out.Error, "back from") {
 		t.Errorf("outcome %+v: it is unknown what consumers read, and yet the old key ends", out)
 	}
 	s.cloud.ClearFaults()
-	if out := s.sweep().only(t, reconcile.ResultChanged); !slices.Equal(took(out), []string{"supersede"}) {
+	if out := s.sweep().only(t, result.Changed); !slices.Equal(took(out), []string{"supersede"}) {
 		t.Errorf("outcome %+v", out)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -29,7 +29,7 @@ func TestAServiceIDThatGetsAnotherNameKeepsItsKeysFresh(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := holed(t, static("c", place1))
-			first := s.sweep().only(t, reconcile.ResultPublished)
+			first := s.sweep().only(t, result.Published)
 			rename(s)
 			s.cloud.Advance(61 * 24 * time.Hour)
 			s.sweep()
@@ -59,13 +59,13 @@ func TestAServiceIDThatGetsAnotherNameKeepsItsKeysFresh(t *testing.T) {
 
 func TestAKeyOfACredentialThatWasRenamedIsRevokedByItsOldName(t *testing.T) {
 	s := holed(t, static("c", place1))
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	s.url = s.serve(holesHead + strings.Replace(static("e", place1), "serviceID: {name: e,", "formerly: [c]\n  serviceID: {name: c,", 1))
 	s.sweep()
 	s.cloud.Advance(time.Hour)
 	// The key's marker says c, so that is what a hook asks for that found its value.
 	r := s.revoke("c", first.Key, false)
-	if r.status != http.StatusOK || r.only(t, reconcile.ResultPublished).Leaked != reconcile.LeakedRevoked {
+	if r.status != http.StatusOK || r.only(t, result.Published).Leaked != result.LeakedRevoked {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }
@@ -74,7 +74,7 @@ func TestALeakIsNotForgottenSinceIAMDoesNotShowTheKeyYet(t *testing.T) {
 	s := holed(t, static("c", place1))
 	s.sweep()
 	s.cloud.Advance(time.Hour)
-	second := s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+	second := s.one(sample.Rotate("c", s.cloud.Now()), testToken, result.Published)
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/apikeys/" + second.Key, Kind: emulator.FaultStatus, Status: 404})
 	s.cloud.SetLag(time.Minute)
 	r := s.revoke("c", second.Key, false)
@@ -98,9 +98,9 @@ func TestALeakedKeyThatIsNotHeldIsDeletedAtOnce(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := holed(t, static("c", place1))
-			first := s.sweep().only(t, reconcile.ResultPublished)
+			first := s.sweep().only(t, result.Published)
 			s.cloud.Advance(time.Hour)
-			s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+			s.one(sample.Rotate("c", s.cloud.Now()), testToken, result.Published)
 			s.cloud.Advance(time.Hour)
 			cause(s)
 			r := s.revoke("c", first.Key, false)
@@ -114,10 +114,10 @@ func TestALeakedKeyThatIsNotHeldIsDeletedAtOnce(t *testing.T) {
 func TestSupersededKeysDontKeepALeakedOneAlive(t *testing.T) {
 	s := holed(t, static("c", place1))
 	s.sweep()
-	var last reconcile.Outcome
+	var last result.Outcome
 	for range 3 {
 		s.cloud.Advance(20 * time.Minute)
-		last = s.one(sample.Rotate("c", s.cloud.Now()), testToken, reconcile.ResultPublished)
+		last = s.one(sample.Rotate("c", s.cloud.Now()), testToken, result.Published)
 	}
 	s.cloud.Advance(20 * time.Minute)
 	r := s.revoke("c", last.Key, false)
@@ -133,7 +133,7 @@ func TestALeakedKeyThatStillWorksIsNotAnswered200(t *testing.T) {
 	optional := strings.Replace(static("c", place1, place2), "entry: IAM_API_KEY}\n  - codeEngine: {project: team-a, region: eu-de, secret: logs-sender, entry: IAM_API_KEY}",
 		"entry: IAM_API_KEY}\n  - codeEngine: {project: team-a, region: eu-de, secret: logs-sender, entry: IAM_API_KEY}\n    required: false", 1)
 	s := holed(t, optional)
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	s.cloud.Advance(time.Hour)
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/" + s.project("team-a").ID + "/secrets/*", Kind: emulator.FaultStatus, Status: 503})
 	r := s.revoke("c", first.Key, false)
@@ -184,12 +184,12 @@ func TestAStoreThatCanBeReadAndNotWrittenBlocks(t *testing.T) {
 	s.url = s.serve(holesHead + static("c", place1, place2))
 	s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v2/projects/" + s.project("team-a").ID + "/secrets", Kind: emulator.FaultStatus, Status: 403})
 	r := s.sweep()
-	if r.status != http.StatusAccepted || r.only(t, reconcile.ResultBlocked).Reason != rotation.StoreDenied {
+	if r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != rotation.StoreDenied {
 		t.Errorf("a copy: answered %d %s", r.status, r.body)
 	}
 	s.cloud.Advance(61 * 24 * time.Hour)
 	r = s.sweep()
-	if r.status != http.StatusAccepted || r.only(t, reconcile.ResultBlocked).Reason != rotation.StoreDenied {
+	if r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != rotation.StoreDenied {
 		t.Errorf("a new key: answered %d %s", r.status, r.body)
 	}
 	if steps := took(r.outcomes[0]); !slices.Contains(steps, "unfuse") {

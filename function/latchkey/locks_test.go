@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -60,7 +60,7 @@ func (s *stage) wantLocks(want string) {
 	}
 }
 
-func (s *stage) rotate(want reconcile.Result) reconcile.Outcome {
+func (s *stage) rotate(want result.Result) result.Outcome {
 	s.t.Helper()
 	s.cloud.Advance(time.Hour)
 	return s.post(s.url, sample.Binary("dev.latchkey.rotate", "/t", s.cloud.Now(), map[string]any{"credential": "c"}), testToken).only(s.t, want)
@@ -68,12 +68,12 @@ func (s *stage) rotate(want reconcile.Result) reconcile.Outcome {
 
 func TestALockSaysThatAKeyIsInUseUntilItIsEnded(t *testing.T) {
 	s := lockStage(t)
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	if len(first.Notes) != 0 {
 		t.Errorf("notes %+v", first.Notes)
 	}
 	s.wantLocks("current[latchkey-example]")
-	s.rotate(reconcile.ResultPublished)
+	s.rotate(result.Published)
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
 	s.sweeps(20) // the overlap goes on
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
@@ -91,7 +91,7 @@ func TestALockSaysThatAKeyIsInUseUntilItIsEnded(t *testing.T) {
 	if _, err := s.cloud.Cloud().DeleteSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, id, "current", []string{"person"}); err != nil {
 		t.Error(err)
 	}
-	if again := s.rotate(reconcile.ResultPublished); len(again.Notes) != 0 {
+	if again := s.rotate(result.Published); len(again.Notes) != 0 {
 		t.Errorf("notes %+v", again.Notes)
 	}
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
@@ -99,11 +99,11 @@ func TestALockSaysThatAKeyIsInUseUntilItIsEnded(t *testing.T) {
 
 func TestAForcedRotationWithinAnOverlapIsNotHeldUpByOurOwnLock(t *testing.T) {
 	s := lockStage(t)
-	s.sweep().only(t, reconcile.ResultPublished)
-	second := s.rotate(reconcile.ResultPublished)
+	s.sweep().only(t, result.Published)
+	second := s.rotate(result.Published)
 	s.cloud.Advance(time.Hour)
-	out := s.revoke("c", second.Key, false).only(t, reconcile.ResultPublished)
-	if out.Leaked != reconcile.LeakedRevoked || out.Key == second.Key {
+	out := s.revoke("c", second.Key, false).only(t, result.Published)
+	if out.Leaked != result.LeakedRevoked || out.Key == second.Key {
 		t.Errorf("outcome %+v", out)
 	}
 	s.wantLocks("current[latchkey-example] previous[]") // the leaked key is gone already
@@ -111,21 +111,21 @@ func TestAForcedRotationWithinAnOverlapIsNotHeldUpByOurOwnLock(t *testing.T) {
 
 func TestAKeyThatWasDeletedMeanwhileLocksNothing(t *testing.T) {
 	s := lockStage(t)
-	first := s.sweep().only(t, reconcile.ResultPublished)
-	s.rotate(reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
+	s.rotate(result.Published)
 	s.cloud.Advance(25 * time.Hour)
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/apikeys/" + first.Key, Kind: emulator.FaultStatus, Status: 404})
-	s.sweep().only(t, reconcile.ResultChanged)
+	s.sweep().only(t, result.Changed)
 	s.wantLocks("current[latchkey-example] previous[]")
 }
 
 func TestALockThatCanNotBeTakenOffIsToldAndHoldsNothingUp(t *testing.T) {
 	s := lockStage(t)
-	first := s.sweep().only(t, reconcile.ResultPublished)
-	s.rotate(reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
+	s.rotate(result.Published)
 	s.cloud.Inject(emulator.Fault{Method: http.MethodDelete, Path: "/api/v2/secrets/*/locks_bulk", Kind: emulator.FaultStatus, Status: 503})
 	s.cloud.Advance(25 * time.Hour)
-	out := s.sweep().only(t, reconcile.ResultChanged)
+	out := s.sweep().only(t, result.Changed)
 	if len(out.Notes) != 2 || out.Notes[0].Reason != rotation.LockFailed || out.Notes[0].Key != first.Key ||
 		!strings.Contains(out.Notes[0].Store, "single") || !strings.Contains(out.Notes[0].Message, "status 503") {
 		t.Errorf("notes %+v", out.Notes)
@@ -135,36 +135,36 @@ func TestALockThatCanNotBeTakenOffIsToldAndHoldsNothingUp(t *testing.T) {
 	}
 	s.cloud.ClearFaults()
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
-	s.rotate(reconcile.ResultPublished)
+	s.rotate(result.Published)
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
 }
 
 func TestAForeignLockBlocksUntilItIsGone(t *testing.T) {
 	s := lockStage(t)
-	s.sweep().only(t, reconcile.ResultPublished)
-	s.rotate(reconcile.ResultPublished)
+	s.sweep().only(t, result.Published)
+	s.rotate(result.Published)
 	id := s.lockedSecret("arbitrary", "single").ID
 	if _, err := s.cloud.Cloud().CreateSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, id, "previous", "", []cloud.NewSecretLock{{Name: "app"}}); err != nil {
 		t.Fatal(err)
 	}
-	out := s.rotate(reconcile.ResultBlocked)
+	out := s.rotate(result.Blocked)
 	if out.Reason != rotation.StoreRefused || !strings.Contains(out.Error, "locks of others: app") {
 		t.Errorf("outcome %+v", out)
 	}
 	if _, err := s.cloud.Cloud().DeleteSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, id, "previous", []string{"app"}); err != nil {
 		t.Fatal(err)
 	}
-	s.rotate(reconcile.ResultPublished)
+	s.rotate(result.Published)
 }
 
 func TestLocksWithoutTheRoleForThemNameIt(t *testing.T) {
 	s := holed(t, lockedStores) // the emulator's identity is Writer
-	first := s.sweep().only(t, reconcile.ResultPublished)
+	first := s.sweep().only(t, result.Published)
 	if len(first.Notes) != 2 || first.Notes[0].Reason != rotation.LockFailed || !strings.Contains(first.Notes[0].Message, "role Manager") {
 		t.Errorf("notes %+v", first.Notes)
 	}
 	s.wantLocks("current[]")
-	out := s.rotate(reconcile.ResultBlocked)
+	out := s.rotate(result.Blocked)
 	if out.Reason != rotation.StoreDenied || !strings.Contains(out.Error, "role Manager") {
 		t.Errorf("outcome %+v", out)
 	}
@@ -175,7 +175,7 @@ func TestLocksWithoutTheRoleForThemNameIt(t *testing.T) {
 		}
 	}
 	s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "secrets-manager", smManager)
-	s.rotate(reconcile.ResultPublished)
+	s.rotate(result.Published)
 	s.wantLocks("current[latchkey-example] previous[latchkey-example]")
 	if code, list := s.examine(map[string]string{"LATCHKEY_CONFIG": holesHead + lockedStores, "EVENTS_TOKEN": testToken}); code != cli.ExitOK {
 		t.Errorf("exit %d\n%s", code, list)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -42,7 +42,7 @@ func TestTheMetricsShowWhatASweepDid(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	s.url = s.serve(examples.Emulator, s.shown)
 	e, credential := s.created("team-b")
-	s.one(e, testToken, reconcile.ResultPublished)
+	s.one(e, testToken, result.Published)
 	s.sweep()
 	status, text := s.get("/metrics")
 	for _, line := range []string{

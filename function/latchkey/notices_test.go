@@ -8,7 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // A secret that people keep has the name of a service ID, and no rotation moves its
@@ -18,7 +18,7 @@ func TestAnExpiryDateIsServedByOneKey(t *testing.T) {
 	const day = 24 * time.Hour
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-a")
-	s.one(e, testToken, reconcile.ResultPublished)
+	s.one(e, testToken, result.Published)
 	published := func() string { return s.data("team-a")["IAM_API_KEY_ID"] }
 	start := s.cloud.Now()
 	to := func(days time.Duration) {

@@ -19,7 +19,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -135,7 +135,7 @@ func TestOutcomesGoToTheirSinks(t *testing.T) {
 		}
 	}
 	for i, h := range l.heads {
-		var o reconcile.Outcome
+		var o result.Outcome
 		if err := json.Unmarshal([]byte(l.bodies[i]), &o); err != nil || o.Credential != h.Get("Ce-Subject") || h.Get("Ce-Source") != "/latchkey/example" {
 			t.Errorf("event %v with %s", h, l.bodies[i])
 		}

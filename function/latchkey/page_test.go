@@ -6,7 +6,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestThePageShowsWhatTheLastRunsFound(t *testing.T) {
@@ -16,7 +16,7 @@ func TestThePageShowsWhatTheLastRunsFound(t *testing.T) {
 		t.Errorf("before a run: %s", body)
 	}
 	e, credential := s.created("team-b")
-	out := s.one(e, testToken, reconcile.ResultPublished)
+	out := s.one(e, testToken, result.Published)
 	status, body := s.get("/")
 	if status != 200 || !strings.Contains(body, credential) || !strings.Contains(body, out.Key) || !strings.Contains(body, "<rect class=published") {
 		t.Errorf("answered %d %s", status, body)

@@ -17,7 +17,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -39,7 +42,7 @@ func (d *drawn) serviceID() {
 	if d.chance(8, "no service ID") {
 		return
 	}
-	marker := reconcile.Marker{Owner: "example", Credential: d.name}
+	marker := marker.Marker{Owner: "example", Credential: d.name}
 	d.id = ownServiceID(d.cloud.Cloud(), cloud.NewServiceID{Name: d.name, AccountID: d.cloud.Ready().Account, Description: marker.Describe("drawn")})
 	if !d.chance(4, "no policy") {
 		d.cloud.Cloud().Grant(d.id.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
@@ -52,7 +55,7 @@ func (d *drawn) serviceID() {
 // key adds one that is so old now; the emulator's clock moves on to the next.
 func (d *drawn) key(kind string) {
 	now := d.cloud.Now()
-	m := reconcile.Marker{Owner: "example", Credential: d.name}
+	m := marker.Marker{Owner: "example", Credential: d.name}
 	expires := now.Add(90 * 24 * time.Hour)
 	switch kind {
 	case "pending":
@@ -67,7 +70,7 @@ func (d *drawn) key(kind string) {
 		m.Owner = "another"
 	}
 	k := ownKey(d.cloud.Cloud(), cloud.NewAPIKey{
-		IAMID: d.id.IAMID, AccountID: d.cloud.Ready().Account, Name: reconcile.KeyName(d.name, now, "00"), Description: m.Text(), ExpiresAt: cloud.FormatTime(expires),
+		IAMID: d.id.IAMID, AccountID: d.cloud.Ready().Account, Name: marker.KeyName(d.name, now, "00"), Description: m.Text(), ExpiresAt: cloud.FormatTime(expires),
 	})
 	if d.chance(12, "disabled") {
 		d.cloud.Cloud().SetKeyDisabled(k.ID, true)
@@ -107,10 +110,10 @@ func (d *drawn) clear(projects ...string) {
 }
 
 // agrees compares a condition with what a consumer's authentication shows.
-func (d *drawn) agrees(who string, o reconcile.Outcome) {
+func (d *drawn) agrees(who string, o result.Outcome) {
 	works := map[string]bool{} // our keys that authenticate: whether they did not leak
 	for _, k := range d.cloud.State(false).APIKeys {
-		if m, _, ok := reconcile.ParseMarker(k.Description); ok && k.IAMID == d.id.IAMID && m.Owner == "example" && !k.Disabled && k.ExpiresAt.After(d.cloud.Now()) {
+		if m, _, ok := marker.Parse(k.Description); ok && k.IAMID == d.id.IAMID && m.Owner == "example" && !k.Disabled && k.ExpiresAt.After(d.cloud.Now()) {
 			works[k.ID] = m.Leaked.IsZero()
 		}
 	}
@@ -135,7 +138,7 @@ func (d *drawn) agrees(who string, o reconcile.Outcome) {
 }
 
 // asListed compares a look at the account's lists with a look at the credential itself.
-func (d *drawn) asListed(h *assembly, all []reconcile.Credential, alone reconcile.Outcome) {
+func (d *drawn) asListed(h *assembly, all []port.Credential, alone result.Outcome) {
 	if err := h.lists.Read(context.Background(), all); err != nil {
 		d.t.Fatal(err)
 	}
@@ -146,7 +149,7 @@ func (d *drawn) asListed(h *assembly, all []reconcile.Credential, alone reconcil
 		}
 		return // no list shows a service ID, which proves nothing
 	}
-	if diff := cmp.Diff(alone, listed, cmpopts.IgnoreUnexported(reconcile.Outcome{}), cmpopts.EquateApproxTime(time.Minute)); diff != "" {
+	if diff := cmp.Diff(alone, listed, cmpopts.IgnoreUnexported(result.Outcome{}), cmpopts.EquateApproxTime(time.Minute)); diff != "" {
 		d.t.Errorf("a look at the lists differs (-alone +listed):\n%s", diff)
 	}
 }
@@ -211,7 +214,7 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 			t.Errorf("planned and done (-plan +done), error %q:\n%s", out.Error, diff)
 		}
 		d.agrees("the sweep", out)
-		held := out.Result == reconcile.ResultBlocked || out.Result == reconcile.ResultInProgress
+		held := out.Result == result.Blocked || out.Result == result.InProgress
 		if planned := plan.Blocked + plan.Waiting; held != (planned != "") || held && planned != out.Reason {
 			t.Errorf("planned to be held by %q, held by %q", planned, out.Reason)
 		}
@@ -241,7 +244,7 @@ func lines(steps []rotation.Step, fresh string) (out []string) {
 	return out
 }
 
-func did(o reconcile.Outcome) (out []string) {
+func did(o result.Outcome) (out []string) {
 	for _, s := range o.Steps {
 		line := fmt.Sprint(s.Action, " ", s.Key, " ", s.Target, ": ", s.Reason)
 		if s.Error != "" {
@@ -261,7 +264,7 @@ func TestNothingForeignIsEverChanged(t *testing.T) {
 	theirs := c.AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: account, Description: "by hand"})
 	c.Grant(theirs.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 	c.AddAPIKey(cloud.NewAPIKey{IAMID: theirs.IAMID, AccountID: account, Name: "theirs"})
-	other := reconcile.Marker{Owner: "another-installation", Credential: "c"}
+	other := marker.Marker{Owner: "another-installation", Credential: "c"}
 	same := c.AddServiceID(cloud.NewServiceID{Name: "c-of-another", AccountID: account, Description: other.Text()})
 	c.AddAPIKey(cloud.NewAPIKey{IAMID: same.IAMID, AccountID: account, Name: "c.20200101T000000.000Z.00", Description: other.Text()})
 	c.PutSecret(s.project("team-a").ID, "logs-sender", map[string]string{"NEIGHBOUR": "kept"})

@@ -3,11 +3,11 @@ package main
 import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/logs"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/proof"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
-func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover {
+func (b *credentialBuilder) logsProver(proof config.LogsProof) port.Prover {
 	return logs.New(logs.Config{
 		HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, Instance: proof.Instance, Region: proof.Region, Private: b.cloud.private,
 	})
@@ -15,8 +15,8 @@ func (b *credentialBuilder) logsProver(proof config.LogsProof) reconcile.Prover 
 
 // httpProvers builds the proofs by HTTP. Those of what the key may do come first: until
 // IAM knows a key, it denies everything.
-func (b *credentialBuilder) httpProvers(all []config.HTTPProof) (provers []reconcile.Prover) {
-	var denied []reconcile.Prover
+func (b *credentialBuilder) httpProvers(all []config.HTTPProof) (provers []port.Prover) {
+	var denied []port.Prover
 	for _, h := range all {
 		p, err := proof.New(proof.Config{
 			HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, At: h.At, Request: b.request(h),

@@ -20,7 +20,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
@@ -149,7 +150,7 @@ type reply struct {
 	status   int
 	header   http.Header
 	body     string
-	outcomes []reconcile.Outcome
+	outcomes []result.Outcome
 }
 
 func (s *stage) post(url string, e sample.Event, token string) reply {
@@ -175,20 +176,20 @@ func (s *stage) post(url string, e sample.Event, token string) reply {
 	}
 	fmt.Fprintf(s.said, "%v %s", resp.Header, body)
 	r := reply{status: resp.StatusCode, header: resp.Header, body: string(body)}
-	var many struct{ Outcomes []reconcile.Outcome }
+	var many struct{ Outcomes []result.Outcome }
 	if json.Unmarshal(body, &many) == nil && len(many.Outcomes) > 0 {
 		r.outcomes = many.Outcomes
 		return r
 	}
-	var one reconcile.Outcome
+	var one result.Outcome
 	if json.Unmarshal(body, &one) == nil && one.Result != "" {
-		r.outcomes = []reconcile.Outcome{one}
+		r.outcomes = []result.Outcome{one}
 	}
 	return r
 }
 
 // one posts and expects one outcome with this result.
-func (s *stage) one(e sample.Event, token string, want reconcile.Result) reconcile.Outcome {
+func (s *stage) one(e sample.Event, token string, want result.Result) result.Outcome {
 	s.t.Helper()
 	r := s.post(s.url, e, token)
 	if len(r.outcomes) != 1 || r.outcomes[0].Result != want {
@@ -237,7 +238,7 @@ func TestANewProjectGetsAProvenKeyInItsSecret(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	s.cloud.Cloud().AddProject("team-shop", "eu-de")
 	e, credential := s.created("team-shop")
-	out := s.one(e, testToken, reconcile.ResultPublished)
+	out := s.one(e, testToken, result.Published)
 	if out.Credential != credential || out.Key == "" || out.ServiceID == "" {
 		t.Errorf("outcome %+v", out)
 	}
@@ -265,10 +266,10 @@ func TestANewProjectGetsAProvenKeyInItsSecret(t *testing.T) {
 func TestTheSameEventAgainChangesNothing(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-b")
-	first := s.one(e, testToken, reconcile.ResultPublished)
+	first := s.one(e, testToken, result.Published)
 	changes := len(s.cloud.Events())
 	for range 3 {
-		if again := s.one(e, testToken, reconcile.ResultUnchanged); again.Key != first.Key {
+		if again := s.one(e, testToken, result.Unchanged); again.Key != first.Key {
 			t.Errorf("key %s, want %s", again.Key, first.Key)
 		}
 	}
@@ -280,7 +281,7 @@ func TestTheSameEventAgainChangesNothing(t *testing.T) {
 func TestAnAppThatTakesTheKeyFromItsEnvironmentIsRestarted(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-a")
-	out := s.one(e, testToken, reconcile.ResultPublished)
+	out := s.one(e, testToken, result.Published)
 	for _, app := range s.project("team-a").Apps {
 		marked := strings.Contains(fmt.Sprint(app.Env()), out.Key)
 		if app.Name == "shipper" && !marked {
@@ -295,10 +296,10 @@ func TestAnAppThatTakesTheKeyFromItsEnvironmentIsRestarted(t *testing.T) {
 func TestAnExpiringSecretIsRotatedAndTheOldKeyEndsByItself(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, credential := s.created("team-a")
-	first := s.one(e, testToken, reconcile.ResultPublished)
+	first := s.one(e, testToken, result.Published)
 	s.cloud.Advance(50 * 24 * time.Hour)
 	expiring := sample.SecretExpiring(s.cloud.Ready().Account, "logs-sender-team-a", s.cloud.Now())
-	second := s.one(expiring, testToken, reconcile.ResultPublished)
+	second := s.one(expiring, testToken, result.Published)
 	if second.Replaced != first.Key || second.Key == first.Key {
 		t.Fatalf("outcome %+v", second)
 	}
@@ -306,7 +307,7 @@ func TestAnExpiringSecretIsRotatedAndTheOldKeyEndsByItself(t *testing.T) {
 	if left := old.ExpiresAt.Sub(s.cloud.Now()); left < 23*time.Hour || left > 25*time.Hour {
 		t.Errorf("the old key ends in %s, want the overlap of 24h", left)
 	}
-	s.one(expiring, testToken, reconcile.ResultUnchanged)
+	s.one(expiring, testToken, result.Unchanged)
 
 	s.cloud.Advance(25 * time.Hour)
 	tick := s.post(s.url, sample.Tick(s.cloud.Now()), "")
@@ -324,16 +325,16 @@ func TestAnExpiringSecretIsRotatedAndTheOldKeyEndsByItself(t *testing.T) {
 func TestAStoreThatRefusesLeavesTheOldKeyPublishedAndAlive(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int
-		want   reconcile.Result
+		want   result.Result
 	}{
-		"with 403":                {http.StatusForbidden, reconcile.ResultBlocked},
-		"with a body it dislikes": {http.StatusBadRequest, reconcile.ResultBlocked},
-		"with a server error":     {http.StatusInternalServerError, reconcile.ResultFailed},
+		"with 403":                {http.StatusForbidden, result.Blocked},
+		"with a body it dislikes": {http.StatusBadRequest, result.Blocked},
+		"with a server error":     {http.StatusInternalServerError, result.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, emulator.Options{})
 			e, credential := s.created("team-b")
-			first := s.one(e, testToken, reconcile.ResultPublished)
+			first := s.one(e, testToken, result.Published)
 			before := s.data("team-b")
 			s.cloud.Advance(time.Hour)
 			s.cloud.Inject(emulator.Fault{Method: http.MethodPut, Path: "/v2/projects/*/secrets/*", Kind: emulator.FaultStatus, Status: tc.status})
@@ -353,7 +354,7 @@ func TestAStoreThatRefusesLeavesTheOldKeyPublishedAndAlive(t *testing.T) {
 			// When the store takes writes again, the same event heals.
 			s.cloud.ClearFaults()
 			s.cloud.Advance(20 * time.Minute)
-			s.one(sample.Rotate(credential, s.cloud.Now()), testToken, reconcile.ResultPublished)
+			s.one(sample.Rotate(credential, s.cloud.Now()), testToken, result.Published)
 			if n := len(s.keys(credential)); n != 3 {
 				t.Errorf("%d keys are left, want the new one, the one that ends and the refused one with its fuse", n)
 			}
@@ -523,14 +524,14 @@ func TestAGranteeThatHoldsLessIsBlockedWithTheRole(t *testing.T) {
 		t.Errorf("%d keys were minted without their policy", n)
 	}
 	s.cloud.Cloud().Grant(minter.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
-	s.one(e, testToken, reconcile.ResultPublished)
+	s.one(e, testToken, result.Published)
 }
 
 func TestLagIsWaitedForAndNeverTakenForAbsence(t *testing.T) {
 	s := newStage(t, emulator.Options{Lag: 700 * time.Millisecond})
 	e, credential := s.created("team-b")
-	out := s.one(e, testToken, reconcile.ResultPublished)
-	s.one(e, testToken, reconcile.ResultUnchanged)
+	out := s.one(e, testToken, result.Published)
+	s.one(e, testToken, result.Unchanged)
 	if keys := s.keys(credential); len(keys) != 1 || keys[out.Key].ID == "" {
 		t.Errorf("%d keys, want the published one", len(keys))
 	}
@@ -541,21 +542,21 @@ func TestLagIsWaitedForAndNeverTakenForAbsence(t *testing.T) {
 func TestOfTwoServiceIDsTheOneWhoseKeyIsPublishedStays(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, credential := s.created("team-b")
-	marker := reconcile.Marker{Owner: "example", Credential: credential, With: map[string]string{"project": s.project("team-b").ID}}
-	lower := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
+	m := marker.Marker{Owner: "example", Credential: credential, With: map[string]string{"project": s.project("team-b").ID}}
+	lower := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: m.Text()})
 	s.cloud.Advance(time.Hour)
-	higher := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: marker.Text()})
+	higher := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "logs-sender-team-b", AccountID: s.cloud.Ready().Account, Description: m.Text()})
 	s.cloud.Cloud().Grant(higher.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 	key := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
-		IAMID: higher.IAMID, AccountID: s.cloud.Ready().Account, Name: reconcile.KeyName(credential, s.cloud.Now(), "0a1b"),
-		Description: reconcile.Marker{Owner: "example", Credential: credential}.Text(), ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
+		IAMID: higher.IAMID, AccountID: s.cloud.Ready().Account, Name: marker.KeyName(credential, s.cloud.Now(), "0a1b"),
+		Description: marker.Marker{Owner: "example", Credential: credential}.Text(), ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
 	})
 	note := fmt.Sprintf(`{"owner":"example","created":%q,"iam_id":%q}`, s.cloud.Now().UTC().Truncate(time.Minute).Format(time.RFC3339), higher.IAMID)
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": key.Value, "IAM_API_KEY_ID": key.ID, "IAM_API_KEY_LATCHKEY": note})
 
-	out := s.one(e, testToken, reconcile.ResultChanged)
+	out := s.one(e, testToken, result.Changed)
 	if out.Key != key.ID || out.ServiceID != higher.ID || len(out.Steps) != 1 || out.Steps[0].Action != rotation.RemoveDuplicate || out.Steps[0].Target != lower.ID {
 		t.Errorf("outcome %+v, want only %s removed", out, lower.ID)
 	}
-	s.one(e, testToken, reconcile.ResultUnchanged)
+	s.one(e, testToken, result.Unchanged)
 }

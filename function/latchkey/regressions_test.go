@@ -10,7 +10,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -80,7 +81,7 @@ func TestADemandThatWasAccepted202IsMetLater(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := holed(t, static("c", place1))
-			first := s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished)
+			first := s.one(sample.Tick(s.cloud.Now()), testToken, result.Published)
 			s.cloud.Advance(time.Hour)
 			r := demand(s)
 			s.sweeps(3)
@@ -125,7 +126,7 @@ func TestNeighboursInOneSecretAreNoRivals(t *testing.T) {
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "shared", map[string]string{"OTHER": "x"})
 	r := s.post(s.url, sample.Tick(s.cloud.Now()), "")
 	for _, o := range r.outcomes {
-		if o.Result != reconcile.ResultPublished {
+		if o.Result != result.Published {
 			t.Errorf("%s: %s %s", o.Credential, o.Result, o.Reason)
 		}
 	}
@@ -154,13 +155,13 @@ func TestAScopedEventSeesACollisionToo(t *testing.T) {
 
 func TestAnAlteredValueIsNotSpread(t *testing.T) {
 	s := holed(t, static("c", place1, place2))
-	s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished)
+	s.one(sample.Tick(s.cloud.Now()), testToken, result.Published)
 	data := s.data("team-b")
 	data["IAM_API_KEY"] = "pasted-by-mistake-pasted-by-mistake-pasted"
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 	s.cloud.Cloud().RemoveSecret(s.project("team-a").ID, "logs-sender")
 	s.cloud.Advance(time.Hour)
-	s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished) // no store has the key's value
+	s.one(sample.Tick(s.cloud.Now()), testToken, result.Published) // no store has the key's value
 	for _, project := range []string{"team-a", "team-b"} {
 		if got := s.data(project)["IAM_API_KEY"]; got == "" || got == data["IAM_API_KEY"] {
 			t.Errorf("the store in %s has the value %q", project, got)
@@ -172,7 +173,7 @@ func TestAnAlteredValueIsNotSpread(t *testing.T) {
 	data["IAM_API_KEY"] = "pasted-by-mistake-pasted-by-mistake-pasted"
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
 	s.cloud.Advance(time.Hour)
-	s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultChanged)
+	s.one(sample.Tick(s.cloud.Now()), testToken, result.Changed)
 	if got := s.data("team-b")["IAM_API_KEY"]; got != good {
 		t.Errorf("the store in team-b has the value %q", got)
 	}
@@ -181,12 +182,12 @@ func TestAnAlteredValueIsNotSpread(t *testing.T) {
 func TestAWarmInstanceSeesThatAnotherServiceIDPublishes(t *testing.T) {
 	s := holed(t, static("c", place1))
 	cold := s.serve(holesHead + static("c", place1))
-	first := s.one(sample.Tick(s.cloud.Now()), testToken, reconcile.ResultPublished) // s.url is warm with its service ID
-	marker := reconcile.Marker{Owner: "example", Credential: "c"}
-	other := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: marker.Text()})
+	first := s.one(sample.Tick(s.cloud.Now()), testToken, result.Published) // s.url is warm with its service ID
+	m := marker.Marker{Owner: "example", Credential: "c"}
+	other := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: m.Text()})
 	s.cloud.Cloud().Grant(other.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
 	key := ownKey(s.cloud.Cloud(), cloud.NewAPIKey{
-		IAMID: other.IAMID, Name: reconcile.KeyName("c", s.cloud.Now().Add(time.Second), "0a1b"), Description: marker.Text(),
+		IAMID: other.IAMID, Name: marker.KeyName("c", s.cloud.Now().Add(time.Second), "0a1b"), Description: m.Text(),
 		ExpiresAt: cloud.FormatTime(s.cloud.Now().Add(90 * 24 * time.Hour)),
 	})
 	data := s.data("team-b")

@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rehearse"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 type rehearseCommand struct {
@@ -84,7 +85,7 @@ func (p *assembly) seen(ctx context.Context, most int) (rehearse.Account, error)
 		return a, fmt.Errorf("listing credentials: %w", err)
 	}
 	credentials = credentials[:min(most, len(credentials))]
-	outcomes := map[string]reconcile.Outcome{}
+	outcomes := map[string]result.Outcome{}
 	for _, o := range p.look(ctx, credentials, reconcile.Request{}).Outcomes {
 		outcomes[o.Credential] = o
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 const ruledConfig = `
@@ -35,33 +35,33 @@ func TestRulesMakeEventsOfOthersAsk(t *testing.T) {
 	deleted := func(initiator string) sample.Event {
 		return auditEvent(account, "iam-identity.serviceid-apikey.delete", "success", initiator, id, s.cloud.Now())
 	}
-	expect := func(what string, e sample.Event, token string, status int, result reconcile.Result) reconcile.Outcome {
+	expect := func(what string, e sample.Event, token string, status int, want result.Result) result.Outcome {
 		t.Helper()
 		r := s.post(url, e, token)
 		if r.status != status {
 			t.Fatalf("%s: answered %d %s, want %d", what, r.status, r.body, status)
 		}
-		if result == "" {
-			return reconcile.Outcome{}
+		if want == "" {
+			return result.Outcome{}
 		}
 		for _, o := range r.outcomes {
-			if o.Credential == credential && o.Result == result {
+			if o.Credential == credential && o.Result == want {
 				return o
 			}
 		}
 		t.Fatalf("%s: %s", what, r.body)
-		return reconcile.Outcome{}
+		return result.Outcome{}
 	}
 	expect("a provision by an unknown caller", ready(), "", http.StatusUnauthorized, "")
-	first := expect("a provision", ready(), testToken, http.StatusOK, reconcile.ResultPublished)
+	first := expect("a provision", ready(), testToken, http.StatusOK, result.Published)
 	s.cloud.Advance(time.Hour)
 	expect("a leak that is none", leak(1), testToken, http.StatusNoContent, "")
-	second := expect("a leak", leak(7), testToken, http.StatusOK, reconcile.ResultPublished)
+	second := expect("a leak", leak(7), testToken, http.StatusOK, result.Published)
 	if second.Replaced != first.Key {
 		t.Errorf("%+v", second)
 	}
 	expect("a revocation that the config does not allow", sample.Binary("com.acme.end", "/acme", s.cloud.Now(), map[string]string{"key": second.Key}), testToken, http.StatusForbidden, "")
-	expect("a record that makes look", deleted("IBMid-1"), testToken, http.StatusOK, reconcile.ResultUnchanged)
+	expect("a record that makes look", deleted("IBMid-1"), testToken, http.StatusOK, result.Unchanged)
 	many := deleted("IBMid-1")
 	many.Body = append(append(append(append([]byte{}, many.Body...), '\n'), deleted(s.cloud.Cloud().Minter().IAMID).Body...), many.Body...)
 	if r := s.post(url, many, testToken); r.status != http.StatusOK || strings.Count(r.body, `"credential":`) != strings.Count(s.post(url, deleted("IBMid-1"), testToken).body, `"credential":`) {

@@ -9,14 +9,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 const untilPurged = 8 * 24 * time.Hour // a deleted project keeps its name for 7 days
 
 // of returns the outcome of a project's credential.
-func (r reply) of(t *testing.T, project string) reconcile.Outcome {
+func (r reply) of(t *testing.T, project string) result.Outcome {
 	t.Helper()
 	for _, o := range r.outcomes {
 		if strings.HasSuffix(o.Credential, "/"+project) {
@@ -24,7 +24,7 @@ func (r reply) of(t *testing.T, project string) reconcile.Outcome {
 		}
 	}
 	t.Fatalf("no outcome of %s: %d %s", project, r.status, r.body)
-	return reconcile.Outcome{}
+	return result.Outcome{}
 }
 
 // again deletes the project team-a and makes another one under its name.
@@ -54,21 +54,21 @@ func TestAProjectMadeAgainUnderItsNameGetsAKey(t *testing.T) {
 
 	first := s.sweep()
 	o := first.of(t, made.ID)
-	if want := "logs-sender-team-a-" + made.ID[:8]; o.Result != reconcile.ResultPublished || s.nameOf(o.ServiceID) != want {
+	if want := "logs-sender-team-a-" + made.ID[:8]; o.Result != result.Published || s.nameOf(o.ServiceID) != want {
 		t.Fatalf("%+v: want a key of %s, not of %s", o, want, s.nameOf(o.ServiceID))
 	}
-	if left := first.of(t, gone.ID); left.Result != reconcile.ResultUnconfigured || left.ServiceID != old.ServiceID {
+	if left := first.of(t, gone.ID); left.Result != result.Unconfigured || left.ServiceID != old.ServiceID {
 		t.Errorf("the service ID of the project before: %+v", left)
 	}
 	s.url = s.serve(examples.Emulator) // a replica that knows nothing
 	for range 2 {
-		if again := s.sweep().of(t, made.ID); again.Result != reconcile.ResultUnchanged || again.Key != o.Key {
+		if again := s.sweep().of(t, made.ID); again.Result != result.Unchanged || again.Key != o.Key {
 			t.Errorf("the next sweep: %+v", again)
 		}
 	}
 	s.cloud.Cloud().RemoveServiceID(old.ServiceID) // as the message says
 	s.url = s.serve(examples.Emulator)
-	if again := s.sweep().of(t, made.ID); again.Result != reconcile.ResultUnchanged || again.ServiceID != o.ServiceID {
+	if again := s.sweep().of(t, made.ID); again.Result != result.Unchanged || again.ServiceID != o.ServiceID {
 		t.Errorf("the name is free, and the service ID stays: %+v", again)
 	}
 }
@@ -79,17 +79,17 @@ func TestAProjectMadeAgainMayWaitForItsName(t *testing.T) {
 	_, made := s.again()
 	s.url = s.serve(strings.Replace(examples.Emulator, "    serviceID:", "    onSameName: wait\n    serviceID:", 1))
 	o := s.sweep().of(t, made.ID)
-	if o.Result != reconcile.ResultBlocked || o.Reason != rotation.NameCollision || !strings.Contains(o.Message, "ibmcloud iam service-id-delete "+old.ServiceID) {
+	if o.Result != result.Blocked || o.Reason != rotation.NameCollision || !strings.Contains(o.Message, "ibmcloud iam service-id-delete "+old.ServiceID) {
 		t.Fatalf("%+v", o)
 	}
 	s.cloud.Cloud().RemoveServiceID(old.ServiceID)
-	if o = s.sweep().of(t, made.ID); o.Result != reconcile.ResultPublished || s.nameOf(o.ServiceID) != "logs-sender-team-a" {
+	if o = s.sweep().of(t, made.ID); o.Result != result.Published || s.nameOf(o.ServiceID) != "logs-sender-team-a" {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestOfTwoProjectsWithOneNameTheFirstKeepsItsServiceID(t *testing.T) {
-	for mode, newcomer := range map[string]reconcile.Result{"suffix": reconcile.ResultPublished, "wait": reconcile.ResultBlocked} {
+	for mode, newcomer := range map[string]result.Result{"suffix": result.Published, "wait": result.Blocked} {
 		t.Run(mode, func(t *testing.T) {
 			s := newStage(t, emulator.Options{})
 			s.url = s.serve(strings.Replace(examples.Emulator, "    serviceID:", "    onSameName: "+mode+"\n    serviceID:", 1))
@@ -98,14 +98,14 @@ func TestOfTwoProjectsWithOneNameTheFirstKeepsItsServiceID(t *testing.T) {
 			second := s.cloud.Cloud().AddProject("team-a", "us-south")
 			s.cloud.Advance(time.Hour)
 			r := s.sweep()
-			if o := r.of(t, id); o.Result != reconcile.ResultUnchanged || o.ServiceID != first.ServiceID {
+			if o := r.of(t, id); o.Result != result.Unchanged || o.ServiceID != first.ServiceID {
 				t.Errorf("the first one: %+v", o)
 			}
 			if o := r.of(t, second.ID); o.Result != newcomer {
 				t.Errorf("the second one: %+v, want %s", o, newcomer)
 			}
 			s.cloud.Advance(60 * 24 * time.Hour)
-			if o := s.sweep().of(t, id); o.Result != reconcile.ResultPublished || o.Key == first.Key {
+			if o := s.sweep().of(t, id); o.Result != result.Published || o.Key == first.Key {
 				t.Errorf("the first one, when it is due: %+v", o)
 			}
 		})
@@ -121,7 +121,7 @@ func TestAProjectWhoseNameMakesNoServiceIDBlocksItselfOnly(t *testing.T) {
 		gone, _ := s.again()
 		r := s.sweep()
 		o := r.of(t, bad.ID)
-		if r.status != 202 || o.Result != reconcile.ResultBlocked || o.Reason != rotation.ExpansionFailed || !strings.Contains(o.Message, "serviceID.name") {
+		if r.status != 202 || o.Result != result.Blocked || o.Reason != rotation.ExpansionFailed || !strings.Contains(o.Message, "serviceID.name") {
 			t.Errorf("%q: %d %+v", name, r.status, o)
 		}
 		if code, out := s.job(nil); code != cli.ExitOK {

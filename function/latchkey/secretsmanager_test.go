@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 const mixedStores = `
@@ -57,7 +57,7 @@ func (s *stage) everywhere() (id, value string) {
 }
 
 // tick posts a tick and wants one outcome of this result.
-func (s *stage) tick(url string, want reconcile.Result) reconcile.Outcome {
+func (s *stage) tick(url string, want result.Result) result.Outcome {
 	s.t.Helper()
 	r := s.post(url, sample.Tick(s.cloud.Now()), testToken)
 	if len(r.outcomes) != 1 || r.outcomes[0].Result != want {
@@ -78,12 +78,12 @@ func TestAKeyIsKeptInCodeEngineAndSecretsManagerAndItsOwnNoticeRotatesIt(t *test
 		t.Fatal(err)
 	}
 	url := s.serve(mixedStores)
-	out := s.tick(url, reconcile.ResultPublished)
+	out := s.tick(url, result.Published)
 	first, _ := s.everywhere()
 	if out.Key != first || len(out.Stores) != 3 {
 		t.Errorf("outcome %+v", out)
 	}
-	s.tick(url, reconcile.ResultUnchanged)
+	s.tick(url, result.Unchanged)
 	made, _ := s.cloud.State(true).ManagedSecret(cloud.SecretsInstanceID, "arbitrary", "mixed-key")
 	if made.GroupID != g.ID || len(made.Versions) != 1 {
 		t.Errorf("secret %+v", made)
@@ -116,7 +116,7 @@ func TestAKeyIsKeptInCodeEngineAndSecretsManagerAndItsOwnNoticeRotatesIt(t *test
 		t.Errorf("a notice in time rotated key %s to %s", first, id)
 	}
 	known := s.post(url, sample.SecretExpiring(s.cloud.Ready().Account, "mixed-key", s.cloud.Now()), testToken)
-	if len(known.outcomes) != 1 || known.outcomes[0].Result != reconcile.ResultUnchanged {
+	if len(known.outcomes) != 1 || known.outcomes[0].Result != result.Unchanged {
 		t.Errorf("a notice of a date of our own from a known sender: %d %s", known.status, known.body)
 	}
 	s.cloud.Advance(30*24*time.Hour + time.Hour) // 30 days are left, and the key is 60 days old
@@ -143,10 +143,10 @@ func TestSecretsManagerThatRefusesKeepsTheOldKeyInAllStores(t *testing.T) {
 	s.cloud.Cloud().Revoke(me, "secrets-manager")
 	url := s.serve(mixedStores)
 	r := s.post(url, sample.Tick(s.cloud.Now()), testToken)
-	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Result != reconcile.ResultBlocked || len(s.keys("mixed")) != 0 {
+	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Result != result.Blocked || len(s.keys("mixed")) != 0 {
 		t.Errorf("answer %d %s, with %d keys", r.status, r.body, len(s.keys("mixed")))
 	}
 	s.cloud.Cloud().Grant(me, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
-	s.tick(url, reconcile.ResultPublished)
+	s.tick(url, result.Published)
 	s.everywhere()
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -109,7 +109,7 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 	}
 	another := func(s *stage) sample.Event {
 		e, _ := s.created("team-b")
-		s.one(e, testToken, reconcile.ResultPublished)
+		s.one(e, testToken, result.Published)
 		s.cloud.Advance(time.Hour)
 		return first(s)
 	}

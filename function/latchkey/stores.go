@@ -9,10 +9,10 @@ import (
 	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/pace"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/trace"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -140,6 +140,6 @@ func (c *storeClients) paced(service, identity string, next http.RoundTripper) h
 	if c.pace == nil {
 		return next
 	}
-	next = c.pace.Transport(reconcile.FenceWrites(next), upstream.Unsent)
+	next = c.pace.Transport(fence.Writes(next), upstream.Unsent)
 	return c.reads.Transport(next, identity, "Accept", "Authorization", "X-Vault-Token", "X-Vault-Namespace")
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/config"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 func TestWhatAStoreAbroadLacksIsSaidAtTheFirstLook(t *testing.T) {
@@ -24,7 +24,7 @@ func TestWhatAStoreAbroadLacksIsSaidAtTheFirstLook(t *testing.T) {
 	a := &storeClients{env: func(string) string { return "" }, log: slog.New(slog.DiscardHandler)}
 	cluster := config.KubernetesStore{Namespace: "tools", Secret: "logs", Entry: "KEY"}
 	vault := config.VaultStore{Address: server.URL, Mount: "secret", Path: "logs", Entry: "KEY"}
-	for says, st := range map[string]reconcile.Store{
+	for says, st := range map[string]port.Store{
 		"KUBECONFIG_EAST is not set": a.kubernetes(with(cluster, func(s *config.KubernetesStore) { s.KubeconfigEnv = "KUBECONFIG_EAST" }), config.Restart{}, "prod", nil),
 		empty + " is empty":          a.kubernetes(with(cluster, func(s *config.KubernetesStore) { s.KubeconfigFile = empty }), config.Restart{}, "prod", nil),
 		"VAULT_LOGIN is not set":     a.vault(with(vault, func(s *config.VaultStore) { s.Auth.TokenEnv = "VAULT_LOGIN" }), "prod", nil),
@@ -33,7 +33,7 @@ func TestWhatAStoreAbroadLacksIsSaidAtTheFirstLook(t *testing.T) {
 		}), "prod", nil),
 	} {
 		_, err := st.Read(t.Context())
-		if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), says) {
+		if !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), says) {
 			t.Errorf("store %s: error %v; want a refusal that says %q", st.Name(), err, says)
 		}
 	}
@@ -56,7 +56,7 @@ func TestAVaultsAuthorityIsReadWhenItIsNeeded(t *testing.T) {
 			Address: server.URL, CAFile: caFile, Mount: "secret", Path: "logs", Entry: "KEY", Auth: config.VaultAuth{TokenFile: token},
 		}, "prod", nil)
 		_, err := st.Read(t.Context())
-		if err == nil || !strings.Contains(err.Error(), says) || (caFile != "") != errors.Is(err, reconcile.ErrRefused) {
+		if err == nil || !strings.Contains(err.Error(), says) || (caFile != "") != errors.Is(err, port.ErrRefused) {
 			t.Errorf("with caFile %q: error %v; want one that says %q", caFile, err, says)
 		}
 	}

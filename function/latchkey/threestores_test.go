@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 	"github.com/latchkey-io/latchkey/internal/vault/vaulttest"
@@ -116,7 +116,7 @@ func (m *mix) started(t *testing.T, key string) {
 }
 
 // sweep posts a tick and returns the outcome for the credential.
-func (m *mix) sweep(t *testing.T) reconcile.Outcome {
+func (m *mix) sweep(t *testing.T) result.Outcome {
 	t.Helper()
 	r := m.post(m.url, sample.Tick(m.cloud.Now()), testToken)
 	for _, o := range r.outcomes {
@@ -125,7 +125,7 @@ func (m *mix) sweep(t *testing.T) reconcile.Outcome {
 		}
 	}
 	t.Fatalf("the tick was answered %d %s", r.status, r.body)
-	return reconcile.Outcome{}
+	return result.Outcome{}
 }
 
 func (m *mix) minted() int { return len(m.cloud.State(true).APIKeys) }
@@ -135,18 +135,18 @@ func (m *mix) minted() int { return len(m.cloud.State(true).APIKeys) }
 func threeStores(t *testing.T, cluster *kubetest.Cluster, vault *vaulttest.Server) {
 	m := newMix(t, cluster, vault)
 	first := m.sweep(t)
-	if first.Result != reconcile.ResultPublished {
+	if first.Result != result.Published {
 		t.Fatalf("outcome %+v", first)
 	}
 	m.all(t, first.Key)
-	if again := m.sweep(t); again.Result != reconcile.ResultUnchanged {
+	if again := m.sweep(t); again.Result != result.Unchanged {
 		t.Errorf("the next sweep: %+v", again)
 	}
 
 	// One that is not required is down: the others go ahead without it.
 	m.cloud.Advance(time.Hour)
 	up := m.toVault.Down()
-	second := m.one(sample.Rotate("agents", m.cloud.Now()), testToken, reconcile.ResultPublished)
+	second := m.one(sample.Rotate("agents", m.cloud.Now()), testToken, result.Published)
 	keys, _ := m.held(t)
 	if keys["codeEngine"] != second.Key || keys["kubernetes"] != second.Key || keys["vault"] != first.Key || second.Key == first.Key {
 		t.Errorf("with the vault down the places name %v; the new key is %s", keys, second.Key)
@@ -154,7 +154,7 @@ func threeStores(t *testing.T, cluster *kubetest.Cluster, vault *vaulttest.Serve
 	m.started(t, second.Key)
 	minted := m.minted()
 	up()
-	if repaired := m.sweep(t); repaired.Result != reconcile.ResultChanged || repaired.Key != second.Key {
+	if repaired := m.sweep(t); repaired.Result != result.Changed || repaired.Key != second.Key {
 		t.Errorf("the sweep after the vault came back: %+v", repaired)
 	}
 	m.all(t, second.Key)
@@ -172,7 +172,7 @@ func threeStores(t *testing.T, cluster *kubetest.Cluster, vault *vaulttest.Serve
 	up()
 	m.cloud.Advance(time.Hour)
 	third := m.sweep(t) // the demand was remembered
-	if third.Result != reconcile.ResultPublished || third.Key == second.Key {
+	if third.Result != result.Published || third.Key == second.Key {
 		t.Errorf("the sweep after the cluster came back: %+v", third)
 	}
 	m.all(t, third.Key)
@@ -181,7 +181,7 @@ func threeStores(t *testing.T, cluster *kubetest.Cluster, vault *vaulttest.Serve
 	cluster.Do(t, http.MethodPatch, "/apis/apps/v1/namespaces/ibm-observe/daemonsets/logs-agent", map[string]any{"spec": map[string]any{
 		"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{"key-id.latchkey.dev/logs-agent.IAM_API_KEY": first.Key}}}}})
 	mended := m.sweep(t)
-	if mended.Result != reconcile.ResultChanged || len(mended.Steps) == 0 || mended.Steps[0].Action != rotation.RestartConsumer {
+	if mended.Result != result.Changed || len(mended.Steps) == 0 || mended.Steps[0].Action != rotation.RestartConsumer {
 		t.Errorf("the sweep after the template was put back: %+v", mended)
 	}
 	m.all(t, third.Key)
@@ -192,7 +192,7 @@ func TestThreeStores(t *testing.T) { threeStores(t, kubetest.Fake(t), vaulttest.
 func TestOnlyWhatTheConfigNamesIsSetUp(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	e, _ := s.created("team-a")
-	s.one(e, testToken, reconcile.ResultPublished)
+	s.one(e, testToken, result.Published)
 	if a := s.parts.builder.stores; len(a.clusters)+len(a.vaults) != 0 {
 		t.Errorf("%d clusters and %d vaults were set up", len(a.clusters), len(a.vaults))
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestATraceOfAnEventHasEachUpstreamCallAndNoValue(t *testing.T) {
@@ -31,7 +31,7 @@ func TestATraceOfAnEventHasEachUpstreamCallAndNoValue(t *testing.T) {
 	s.url = server.URL
 	e, credential := s.created("team-b")
 	e.Header["traceparent"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	s.one(e, testToken, reconcile.ResultPublished)
+	s.one(e, testToken, result.Published)
 	s.parts.closeOutcomes(t.Context(), 10*time.Second)
 	mu.Lock()
 	defer mu.Unlock()

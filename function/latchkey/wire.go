@@ -20,8 +20,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/metrics"
 	"github.com/latchkey-io/latchkey/internal/outcome"
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/service"
@@ -55,8 +57,8 @@ type assembly struct {
 	tracer     *trace.Tracer        // nil unless a variable names a collector
 	numbers    *collector.Collector // takes the metrics of jobs and functions; nil like tracer
 	builder    *credentialBuilder
-	progress   func(done, all int, out reconcile.Outcome) // of a command by hand, or nil
-	reads      *upstream.Reads                            // shared with another assembly, or nil
+	progress   func(done, all int, out result.Outcome) // of a command by hand, or nil
+	reads      *upstream.Reads                         // shared with another assembly, or nil
 	log        *slog.Logger
 }
 
@@ -93,7 +95,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran, UsedBy: p.logins.By,
 	}
-	progress := func(done, all int, out reconcile.Outcome) {
+	progress := func(done, all int, out result.Outcome) {
 		if p.progress != nil {
 			p.progress(done, all, out)
 		}
@@ -128,7 +130,7 @@ func (p *assembly) projects(ctx context.Context) ([]codeengine.Project, error) {
 }
 
 // tasks lists what the provider left unfinished, where the config has one.
-func (p *assembly) tasks() func(context.Context) ([]reconcile.Credential, error) {
+func (p *assembly) tasks() func(context.Context) ([]port.Credential, error) {
 	if p.cfg.Provider == nil {
 		return nil
 	}
@@ -137,7 +139,7 @@ func (p *assembly) tasks() func(context.Context) ([]reconcile.Credential, error)
 
 // newProvider builds the provider of custom credentials. done receives the outcome
 // of a task.
-func (p *assembly) newProvider(done func(reconcile.Outcome), tune ...func(*provider.Config)) *provider.Provider {
+func (p *assembly) newProvider(done func(result.Outcome), tune ...func(*provider.Config)) *provider.Provider {
 	c := p.cfg.Provider
 	rules := p.builder.rotationRules(provider.Entry, config.Rotation{After: c.Expire, Expire: c.Expire, Overlap: 24 * time.Hour})
 	rules.Jitter = 0
@@ -193,7 +195,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 
 // sweep reconciles credentials and sends their outcomes to the sinks. unknown is
 // what kept others from being listed.
-func (p *assembly) sweep(ctx context.Context, credentials []reconcile.Credential, unknown error, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
+func (p *assembly) sweep(ctx context.Context, credentials []port.Credential, unknown error, ask reconcile.Request, cause result.Cause) result.Sweep {
 	cause = cause.Clean()
 	ask.Cause = cause.String()
 	begun := time.Now()
@@ -247,7 +249,7 @@ func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*i
 
 // look observes and decides, and changes nothing. A person waits for it, so its calls
 // are not those of looks.
-func (p *assembly) look(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult {
+func (p *assembly) look(ctx context.Context, credentials []port.Credential, ask reconcile.Request) result.Sweep {
 	return p.planner.Sweep(p.pace.With(ctx, pace.Demand), credentials, ask)
 }
 

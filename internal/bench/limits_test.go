@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 const day = 24 * time.Hour
@@ -36,7 +37,7 @@ func limitRows() []row {
 }
 
 // keys returns the published key of each credential.
-func keys(r reconcile.SweepResult) map[string]string {
+func keys(r result.Sweep) map[string]string {
 	all := map[string]string{}
 	for _, out := range r.Outcomes {
 		all[out.Credential] = out.Key

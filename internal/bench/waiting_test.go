@@ -8,7 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/sweep"
 )
@@ -46,10 +48,10 @@ func waitingRows() []row {
 	}
 }
 
-func demand(t *testing.T, s *sweep.Sweeper, all []reconcile.Credential) {
+func demand(t *testing.T, s *sweep.Sweeper, all []port.Credential) {
 	t.Helper()
 	for _, out := range s.Sweep(t.Context(), all, reconcile.Request{Trigger: rotation.Trigger{NewerThan: time.Now()}}).Outcomes {
-		if out.Result != reconcile.ResultPublished {
+		if out.Result != result.Published {
 			t.Errorf("%s: %s %s %s", out.Credential, out.Result, out.Reason, out.Error)
 		}
 	}

@@ -15,13 +15,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/logs"
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -138,14 +141,14 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 type process struct {
 	sweeper *sweep.Sweeper
 	iam     *iam.Client
-	all     []reconcile.Credential
+	all     []port.Credential
 }
 
 // start connects the real parts. every bounds a sweep; 0 does not.
 func (w *world) start(t *testing.T, n int, every time.Duration) process {
 	t.Helper()
 	pacer := pace.New(nil)
-	client := &http.Client{Transport: upstream.Bound(pacer.Transport(reconcile.FenceWrites(w), upstream.Unsent)), CheckRedirect: upstream.NoRedirect}
+	client := &http.Client{Transport: upstream.Bound(pacer.Transport(fence.Writes(w), upstream.Unsent)), CheckRedirect: upstream.NoRedirect}
 	c, err := iam.New(iam.Config{URL: w.cloud.URL(), Owner: "bench", HTTP: client, APIKey: secret.New(w.cloud.Ready().APIKey)})
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +162,7 @@ func (w *world) start(t *testing.T, n int, every time.Duration) process {
 		Pace: pacer, Every: every,
 	}), iam: c}
 	folder := t.TempDir()
-	store := func(name string, expire time.Duration) reconcile.Store {
+	store := func(name string, expire time.Duration) port.Store {
 		switch w.store {
 		case inCodeEngine:
 			project := w.cloud.Ready().Projects[0]
@@ -177,11 +180,11 @@ func (w *world) start(t *testing.T, n int, every time.Duration) process {
 		rules := rotation.Standard()
 		rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*24*time.Hour, 90*24*time.Hour, 24*time.Hour, 6*time.Hour
 		rules.Jitter = rotation.Jitter(name, rules.After)
-		p.all = append(p.all, reconcile.Credential{
+		p.all = append(p.all, port.Credential{
 			Name: name, Entry: name, ServiceIDName: name, OnLeak: "disable", Rules: rules,
-			Policies: []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}},
-			Provers:  []reconcile.Prover{proof},
-			Stores:   []reconcile.Store{store(name, rules.Expire)},
+			Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}},
+			Provers:  []port.Prover{proof},
+			Stores:   []port.Store{store(name, rules.Expire)},
 		})
 	}
 	return p
@@ -205,7 +208,7 @@ func (p process) alive(t *testing.T) (n int) {
 		switch _, err := p.iam.Exchange(t.Context(), e.Value); {
 		case err == nil:
 			n++
-		case !errors.Is(err, reconcile.ErrNotYet):
+		case !errors.Is(err, port.ErrNotYet):
 			t.Errorf("exchanging %s: %v", c.Name, err)
 		}
 	}

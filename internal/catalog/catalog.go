@@ -26,7 +26,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/offboard"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -63,7 +63,7 @@ type Entry struct {
 	Rules func(credential string) rotation.Rules
 	// Expand builds one credential with its adapters, or returns ErrExcluded. With
 	// any other error, the credential has its name, unless the input gives it none.
-	Expand func(Input) (reconcile.Credential, error)
+	Expand func(Input) (port.Credential, error)
 }
 
 // called reports whether name is the entry's, or a former one.
@@ -88,15 +88,15 @@ type Config struct {
 	Regions []string
 	// Projects lists the Code Engine projects of these regions.
 	Projects func(context.Context) ([]codeengine.Project, error)
-	// Project reads one project; reconcile.ErrNotFound when it was deleted for
+	// Project reads one project; port.ErrNotFound when it was deleted for
 	// good.
 	Project func(ctx context.Context, region, id string) (codeengine.Project, error)
 	// Marked lists the service IDs that carry our owner's marker. Those that are
 	// not Ours add no credential.
-	Marked func(context.Context) ([]reconcile.ServiceID, error)
+	Marked func(context.Context) ([]port.ServiceID, error)
 	// Tasks lists credentials of Secrets Manager tasks that a run left
 	// unfinished; nil lists none.
-	Tasks func(context.Context) ([]reconcile.Credential, error)
+	Tasks func(context.Context) ([]port.Credential, error)
 }
 
 // Catalog finds credentials. It is safe for concurrent use.
@@ -107,11 +107,11 @@ func New(cfg Config) *Catalog { return &Catalog{cfg: cfg} }
 
 // Credentials returns the credentials in the scope. An error may come with
 // credentials: it names what could not be listed.
-func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]reconcile.Credential, error) {
+func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]port.Credential, error) {
 	s := &search{
-		Catalog: c, scope: scope, wanted: map[string][]reconcile.Credential{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
+		Catalog: c, scope: scope, wanted: map[string][]port.Credential{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
 		projects: sync.OnceValues(func() ([]codeengine.Project, error) { return c.cfg.Projects(ctx) }),
-		marked:   sync.OnceValues(func() ([]reconcile.ServiceID, error) { return c.cfg.Marked(ctx) }),
+		marked:   sync.OnceValues(func() ([]port.ServiceID, error) { return c.cfg.Marked(ctx) }),
 	}
 	for _, e := range c.cfg.Entries {
 		s.entry(e)
@@ -124,7 +124,7 @@ func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]reconcile.Cre
 			s.found, s.unknown = append(s.found, tasks...), errors.Join(s.unknown, err)
 		}
 	}
-	return slices.DeleteFunc(s.found, func(found reconcile.Credential) bool { return !scope.selects(found) }), s.unknown
+	return slices.DeleteFunc(s.found, func(found port.Credential) bool { return !scope.selects(found) }), s.unknown
 }
 
 // search gathers the credentials of one scope.
@@ -132,14 +132,14 @@ type search struct {
 	*Catalog
 	scope    Scope
 	projects func() ([]codeengine.Project, error)
-	marked   func() ([]reconcile.ServiceID, error)
+	marked   func() ([]port.ServiceID, error)
 
-	found   []reconcile.Credential
-	unknown error                             // what could not be listed
-	wanted  map[string][]reconcile.Credential // by service ID name or store location
-	added   map[string]bool                   // credentials that entries yield, in the scope or not
-	names   map[string]bool                   // every name that a credential has or had
-	unsure  map[string]bool                   // entries whose credentials are not all known
+	found   []port.Credential
+	unknown error                        // what could not be listed
+	wanted  map[string][]port.Credential // by service ID name or store location
+	added   map[string]bool              // credentials that entries yield, in the scope or not
+	names   map[string]bool              // every name that a credential has or had
+	unsure  map[string]bool              // entries whose credentials are not all known
 }
 
 // entry adds the credentials of one entry. An entry outside the scope may still
@@ -184,7 +184,7 @@ func (s *search) entry(e Entry) {
 func (s *search) add(e Entry, in Input, known string) {
 	c, err := e.Expand(in)
 	if err != nil && !errors.Is(err, ErrExcluded) {
-		c = reconcile.Credential{
+		c = port.Credential{
 			Name: cmp.Or(c.Name, known), Entry: e.Name, With: c.With, Rules: c.Rules, Paused: c.Paused, Former: c.Former, Invalid: err,
 		}
 	}
@@ -241,10 +241,10 @@ func (s *search) collide() {
 		if len(rivals) < 2 {
 			continue
 		}
-		rivals = slices.DeleteFunc(slices.Clone(rivals), func(c reconcile.Credential) bool {
+		rivals = slices.DeleteFunc(slices.Clone(rivals), func(c port.Credential) bool {
 			yields := c.OwnName != "" && want == wantedName(c)
 			if yields {
-				s.change(c.Name, func(found *reconcile.Credential) { found.SharesName = true })
+				s.change(c.Name, func(found *port.Credential) { found.SharesName = true })
 			}
 			return yields
 		})
@@ -258,7 +258,7 @@ func (s *search) collide() {
 				other = holders[0]
 			}
 			if other != c.Name {
-				s.change(c.Name, func(found *reconcile.Credential) {
+				s.change(c.Name, func(found *port.Credential) {
 					found.Collides = cmp.Or(found.Collides, fmt.Sprintf("%s is also that of %s", want, other))
 				})
 			}
@@ -267,7 +267,7 @@ func (s *search) collide() {
 }
 
 // change changes a credential that was found.
-func (s *search) change(name string, to func(*reconcile.Credential)) {
+func (s *search) change(name string, to func(*port.Credential)) {
 	for i := range s.found {
 		if s.found[i].Name == name {
 			to(&s.found[i])
@@ -276,17 +276,17 @@ func (s *search) change(name string, to func(*reconcile.Credential)) {
 }
 
 // wantedName is what a credential wants as its service ID.
-func wantedName(c reconcile.Credential) string { return "service ID " + c.Given + c.ServiceIDName }
+func wantedName(c port.Credential) string { return "service ID " + c.Given + c.ServiceIDName }
 
 // holders returns those of the credentials that have a service ID of ours in IAM.
-func (s *search) holders(of []reconcile.Credential) (names []string) {
+func (s *search) holders(of []port.Credential) (names []string) {
 	ids, err := s.marked()
 	if err != nil {
 		s.unknown = errors.Join(s.unknown, err)
 		return nil
 	}
 	for _, c := range of {
-		if slices.ContainsFunc(ids, func(id reconcile.ServiceID) bool {
+		if slices.ContainsFunc(ids, func(id port.ServiceID) bool {
 			return id.Ours && (id.Marker.Credential == c.Name || slices.Contains(c.Former, id.Marker.Credential))
 		}) {
 			names = append(names, c.Name)
@@ -312,7 +312,7 @@ func (s *search) unconfigured(ctx context.Context) {
 		if !id.Ours {
 			// Its marker may name any credential, so it is reported by its own ID.
 			if forged++; forged <= mostForged {
-				s.found = append(s.found, reconcile.Credential{Name: id.ID, Unconfigured: &id, Forged: true})
+				s.found = append(s.found, port.Credential{Name: id.ID, Unconfigured: &id, Forged: true})
 			}
 			continue
 		}
@@ -333,7 +333,7 @@ func (s *search) unconfigured(ctx context.Context) {
 			}
 			if gone {
 				e := s.cfg.Entries[i]
-				s.found = append(s.found, reconcile.Credential{
+				s.found = append(s.found, port.Credential{
 					Name: name, Entry: e.Name, Former: e.others(name), With: id.Marker.With, ServiceIDName: id.Name, Gone: true,
 					RetireGone: e.RetireGone, Offboard: e.Offboard,
 					Rules: e.Rules(name), Paused: e.Paused,
@@ -341,7 +341,7 @@ func (s *search) unconfigured(ctx context.Context) {
 				continue
 			}
 		}
-		s.found = append(s.found, reconcile.Credential{Name: name, Unconfigured: &id})
+		s.found = append(s.found, port.Credential{Name: name, Unconfigured: &id})
 	}
 }
 
@@ -354,7 +354,7 @@ func (c *Catalog) gone(ctx context.Context, with map[string]string) (bool, error
 		return false, nil
 	}
 	_, err := c.cfg.Project(ctx, region, id)
-	if errors.Is(err, reconcile.ErrNotFound) {
+	if errors.Is(err, port.ErrNotFound) {
 		return true, nil
 	}
 	return false, err

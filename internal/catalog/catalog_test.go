@@ -12,7 +12,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -20,8 +21,8 @@ import (
 type account struct {
 	entries  []catalog.Entry
 	projects []codeengine.Project
-	marked   []reconcile.ServiceID
-	tasks    []reconcile.Credential
+	marked   []port.ServiceID
+	tasks    []port.Credential
 	// deleted are the IDs of projects that were deleted for good; unread are
 	// those that can't be read.
 	deleted, unread []string
@@ -50,17 +51,17 @@ func (a *account) catalog() *catalog.Catalog {
 			a.calls = append(a.calls, "project "+id)
 			switch {
 			case slices.Contains(a.deleted, id):
-				return codeengine.Project{}, fmt.Errorf("reading project %s: %w", id, reconcile.ErrNotFound)
+				return codeengine.Project{}, fmt.Errorf("reading project %s: %w", id, port.ErrNotFound)
 			case slices.Contains(a.unread, id):
 				return codeengine.Project{}, errProject
 			}
 			return codeengine.Project{ID: id, Region: region}, nil
 		},
-		Marked: func(context.Context) ([]reconcile.ServiceID, error) {
+		Marked: func(context.Context) ([]port.ServiceID, error) {
 			a.calls = append(a.calls, "marked")
 			return a.marked, a.markedErr
 		},
-		Tasks: func(context.Context) ([]reconcile.Credential, error) {
+		Tasks: func(context.Context) ([]port.Credential, error) {
 			a.calls = append(a.calls, "tasks")
 			return a.tasks, a.tasksErr
 		},
@@ -68,10 +69,10 @@ func (a *account) catalog() *catalog.Catalog {
 }
 
 // find returns the credentials of a scope, and fails if a name occurs twice.
-func (a *account) find(t testing.TB, scope catalog.Scope) (map[string]reconcile.Credential, error) {
+func (a *account) find(t testing.TB, scope catalog.Scope) (map[string]port.Credential, error) {
 	t.Helper()
 	list, err := a.catalog().Credentials(t.Context(), scope)
-	found := map[string]reconcile.Credential{}
+	found := map[string]port.Credential{}
 	for _, c := range list {
 		if _, twice := found[c.Name]; twice {
 			t.Errorf("the credential %s occurs twice", c.Name)
@@ -82,7 +83,7 @@ func (a *account) find(t testing.TB, scope catalog.Scope) (map[string]reconcile.
 }
 
 // mustFind fails on an error.
-func (a *account) mustFind(t testing.TB, scope catalog.Scope) map[string]reconcile.Credential {
+func (a *account) mustFind(t testing.TB, scope catalog.Scope) map[string]port.Credential {
 	t.Helper()
 	found, err := a.find(t, scope)
 	if err != nil {
@@ -91,7 +92,7 @@ func (a *account) mustFind(t testing.TB, scope catalog.Scope) map[string]reconci
 	return found
 }
 
-func names(found map[string]reconcile.Credential) string {
+func names(found map[string]port.Credential) string {
 	return strings.Join(slices.Sorted(maps.Keys(found)), " ")
 }
 
@@ -105,8 +106,8 @@ func entry(name string, change ...func(*catalog.Entry)) catalog.Entry {
 	if e.Expand != nil {
 		return e
 	}
-	e.Expand = func(in catalog.Input) (reconcile.Credential, error) {
-		c := reconcile.Credential{Name: e.Name, Entry: e.Name}
+	e.Expand = func(in catalog.Input) (port.Credential, error) {
+		c := port.Credential{Name: e.Name, Entry: e.Name}
 		suffix := ""
 		switch {
 		case e.PerProject:
@@ -114,7 +115,7 @@ func entry(name string, change ...func(*catalog.Entry)) catalog.Entry {
 			c.With = map[string]string{"project": in.Project.ID, "region": in.Project.Region}
 		case e.PerParameters:
 			if in.With["team"] == "" {
-				return reconcile.Credential{}, errExpand
+				return port.Credential{}, errExpand
 			}
 			suffix = "/" + in.With["team"]
 			c.With = map[string]string{"team": in.With["team"]}
@@ -124,7 +125,7 @@ func entry(name string, change ...func(*catalog.Entry)) catalog.Entry {
 			c.Former = append(c.Former, former+suffix)
 		}
 		c.ServiceIDName = "id of " + c.Name
-		c.Stores = []reconcile.Store{store{name: "file/" + c.Name}}
+		c.Stores = []port.Store{store{name: "file/" + c.Name}}
 		return c, nil
 	}
 	return e
@@ -139,9 +140,9 @@ func formerly(former ...string) func(*catalog.Entry) {
 }
 
 // changed changes each credential that the entry yields.
-func changed(e catalog.Entry, change func(*reconcile.Credential)) catalog.Entry {
+func changed(e catalog.Entry, change func(*port.Credential)) catalog.Entry {
 	expand := e.Expand
-	e.Expand = func(in catalog.Input) (reconcile.Credential, error) {
+	e.Expand = func(in catalog.Input) (port.Credential, error) {
 		c, err := expand(in)
 		change(&c)
 		return c, err
@@ -154,10 +155,10 @@ func project(id, region string) codeengine.Project {
 }
 
 // mark returns a service ID with our marker.
-func mark(id, credential string, with map[string]string) reconcile.ServiceID {
-	return reconcile.ServiceID{
+func mark(id, credential string, with map[string]string) port.ServiceID {
+	return port.ServiceID{
 		ID: id, IAMID: "iam-" + id, Name: "id of " + credential, Marked: true, Ours: true,
-		Marker: reconcile.Marker{Owner: "prod", Credential: credential, With: with},
+		Marker: marker.Marker{Owner: "prod", Credential: credential, With: with},
 	}
 }
 
@@ -170,14 +171,14 @@ func of(project, region string) map[string]string {
 // store is a store that is never read.
 type store struct{ name string }
 
-var _ reconcile.Store = store{}
+var _ port.Store = store{}
 
 func (s store) Name() string { return s.name }
 func (store) Guarded() bool  { return true }
-func (store) Read(context.Context) (reconcile.Entry, error) {
-	return reconcile.Entry{}, errors.New("a catalog reads no store")
+func (store) Read(context.Context) (port.Entry, error) {
+	return port.Entry{}, errors.New("a catalog reads no store")
 }
-func (store) Publish(context.Context, reconcile.Entry, string) error {
+func (store) Publish(context.Context, port.Entry, string) error {
 	return errors.New("a catalog writes no store")
 }
 
@@ -201,18 +202,18 @@ func inSecret(secret string, dates bool) secretStore {
 func full() *account {
 	return &account{
 		entries: []catalog.Entry{
-			changed(entry("static"), func(c *reconcile.Credential) { c.Stores = append(c.Stores, inSecret("vault-token", true)) }),
+			changed(entry("static"), func(c *port.Credential) { c.Stores = append(c.Stores, inSecret("vault-token", true)) }),
 			entry("sender", perProject, formerly("shipper", "logger")),
 			entry("ci", perParameters, formerly("build")),
 		},
 		projects: []codeengine.Project{project("p1", "eu-de"), project("p2", "us-south")},
-		marked: []reconcile.ServiceID{
+		marked: []port.ServiceID{
 			mark("ServiceId-1", "ci/a", team("a")),
 			mark("ServiceId-2", "build/b", team("b")),
 			mark("ServiceId-3", "left", nil),
 			mark("ServiceId-4", "static", nil),
 		},
-		tasks: []reconcile.Credential{{Name: "custom-credentials/s/t", Entry: "custom-credentials"}},
+		tasks: []port.Credential{{Name: "custom-credentials/s/t", Entry: "custom-credentials"}},
 	}
 }
 
@@ -290,7 +291,7 @@ func TestOnlyAFullSweepListsUnfinishedTasks(t *testing.T) {
 func TestACatalogWithoutTasksListsNone(t *testing.T) {
 	c := catalog.New(catalog.Config{
 		Entries: []catalog.Entry{entry("static")},
-		Marked:  func(context.Context) ([]reconcile.ServiceID, error) { return nil, nil },
+		Marked:  func(context.Context) ([]port.ServiceID, error) { return nil, nil },
 	})
 	if found, err := c.Credentials(t.Context(), catalog.Scope{}); err != nil || len(found) != 1 {
 		t.Errorf("%d credentials, %v", len(found), err)
@@ -323,13 +324,13 @@ func TestEachListIsReadOnceAndOnlyIfAScopeNeedsIt(t *testing.T) {
 func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 	// named makes every credential of an entry use one service ID.
 	named := func(e catalog.Entry, name string) catalog.Entry {
-		return changed(e, func(c *reconcile.Credential) { c.ServiceIDName = name })
+		return changed(e, func(c *port.Credential) { c.ServiceIDName = name })
 	}
 	stored := func(e catalog.Entry, location string) catalog.Entry {
-		return changed(e, func(c *reconcile.Credential) { c.Stores = append(c.Stores, store{location}) })
+		return changed(e, func(c *port.Credential) { c.Stores = append(c.Stores, store{location}) })
 	}
 	given := func(e catalog.Entry, id string) catalog.Entry {
-		return changed(e, func(c *reconcile.Credential) { c.Given, c.ServiceIDName = id, "" })
+		return changed(e, func(c *port.Credential) { c.Given, c.ServiceIDName = id, "" })
 	}
 	projects := []codeengine.Project{project("p1", "eu-de"), project("p2", "eu-de")}
 	for name, tc := range map[string]struct {
@@ -362,7 +363,7 @@ func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 		"all parameters of an entry": {
 			account: account{
 				entries: []catalog.Entry{stored(entry("a", perParameters), "file/x")},
-				marked:  []reconcile.ServiceID{mark("ServiceId-1", "a/1", team("1")), mark("ServiceId-2", "a/2", team("2"))},
+				marked:  []port.ServiceID{mark("ServiceId-1", "a/1", team("1")), mark("ServiceId-2", "a/2", team("2"))},
 			}, want: "a/1 a/2",
 		},
 		"a credential outside the scope, which is listed earlier": {
@@ -378,41 +379,41 @@ func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 		"parameters outside the scope are left to a sweep": {
 			account: account{
 				entries: []catalog.Entry{entry("a", perParameters), named(entry("b"), "id of a/1")},
-				marked:  []reconcile.ServiceID{mark("ServiceId-1", "a/1", team("1"))},
+				marked:  []port.ServiceID{mark("ServiceId-1", "a/1", team("1"))},
 			}, names: []string{"b"},
 		},
 		"an input that is excluded does not": {
 			account: account{entries: []catalog.Entry{named(entry("a"), "x"), entry("b", func(e *catalog.Entry) {
-				e.Expand = func(catalog.Input) (reconcile.Credential, error) {
-					return reconcile.Credential{Name: "b", ServiceIDName: "x"}, catalog.ErrExcluded
+				e.Expand = func(catalog.Input) (port.Credential, error) {
+					return port.Credential{Name: "b", ServiceIDName: "x"}, catalog.ErrExcluded
 				}
 			})}},
 		},
 		"the credential with a service ID keeps the name": {
 			account: account{
 				entries: []catalog.Entry{named(entry("a"), "x"), named(entry("b", formerly("old")), "x"), named(entry("c"), "x")},
-				marked:  []reconcile.ServiceID{mark("ServiceId-1", "old", nil)},
+				marked:  []port.ServiceID{mark("ServiceId-1", "old", nil)},
 			}, want: "a c",
 		},
 		"the credential with a service ID keeps the location": {
 			account: account{
 				entries: []catalog.Entry{stored(entry("a"), "file/x"), stored(entry("b"), "file/x")},
-				marked:  []reconcile.ServiceID{mark("ServiceId-1", "b", nil)},
+				marked:  []port.ServiceID{mark("ServiceId-1", "b", nil)},
 			}, want: "a",
 		},
 		"two credentials with service IDs collide": {
 			account: account{
 				entries: []catalog.Entry{stored(entry("a"), "file/x"), stored(entry("b"), "file/x")},
-				marked:  []reconcile.ServiceID{mark("ServiceId-1", "b", nil), mark("ServiceId-2", "a", nil)},
+				marked:  []port.ServiceID{mark("ServiceId-1", "b", nil), mark("ServiceId-2", "a", nil)},
 			}, want: "a b",
 		},
 		"projects that have service ID names of their own do not": {
-			account: account{entries: []catalog.Entry{changed(named(entry("a", perProject), "x"), func(c *reconcile.Credential) { c.OwnName = "x-" + c.Name })}, projects: projects},
+			account: account{entries: []catalog.Entry{changed(named(entry("a", perProject), "x"), func(c *port.Credential) { c.OwnName = "x-" + c.Name })}, projects: projects},
 		},
 		"two service IDs that record the same parameters do not": {
 			account: account{
 				entries: []catalog.Entry{entry("a", perParameters, formerly("old"))},
-				marked: []reconcile.ServiceID{
+				marked: []port.ServiceID{
 					mark("ServiceId-1", "a/1", team("1")), mark("ServiceId-2", "a/1", team("1")), mark("ServiceId-3", "old/1", team("1")),
 				},
 			},
@@ -420,7 +421,7 @@ func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 		"two service IDs that differ in a parameter which the entry does not read do not": {
 			account: account{
 				entries: []catalog.Entry{entry("a", perParameters)},
-				marked: []reconcile.ServiceID{
+				marked: []port.ServiceID{
 					mark("ServiceId-1", "a/1", team("1")), mark("ServiceId-2", "a/1.x", map[string]string{"team": "1", "region": "x"}),
 				},
 			},
@@ -431,7 +432,7 @@ func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 			if len(found) == 0 {
 				t.Error("no credential was found")
 			}
-			maps.DeleteFunc(found, func(_ string, c reconcile.Credential) bool { return c.Collides == "" })
+			maps.DeleteFunc(found, func(_ string, c port.Credential) bool { return c.Collides == "" })
 			if got := names(found); got != tc.want {
 				t.Errorf("%q collide, want %q", got, tc.want)
 			}
@@ -442,7 +443,7 @@ func TestCredentialsThatWantTheSameCollide(t *testing.T) {
 func TestAProvisionWithParametersOfNoCredentialIsTheEventsFault(t *testing.T) {
 	a := account{
 		entries: []catalog.Entry{entry("a", perParameters)},
-		marked:  []reconcile.ServiceID{mark("ServiceId-1", "a/1", team("1"))},
+		marked:  []port.ServiceID{mark("ServiceId-1", "a/1", team("1"))},
 	}
 	found, err := a.find(t, catalog.Scope{Names: []string{"a"}, With: map[string]string{"tema": "2"}, Provision: true})
 	if !errors.Is(err, catalog.ErrParameters) || len(found) > 0 {
@@ -462,81 +463,81 @@ func TestAMarkerWithoutACredentialIsUnconfigured(t *testing.T) {
 		err     error
 	}{
 		"no entry has its name": {
-			account: account{marked: []reconcile.ServiceID{mark("ServiceId-1", "left", nil)}}, want: "left unconfigured ServiceId-1",
+			account: account{marked: []port.ServiceID{mark("ServiceId-1", "left", nil)}}, want: "left unconfigured ServiceId-1",
 		},
 		"the name is an entry's, with something added": {
-			account: account{entries: []catalog.Entry{entry("a")}, marked: []reconcile.ServiceID{mark("ServiceId-1", "a/x", nil)}},
+			account: account{entries: []catalog.Entry{entry("a")}, marked: []port.ServiceID{mark("ServiceId-1", "a/x", nil)}},
 			want:    "a configured, a/x unconfigured ServiceId-1",
 		},
 		"a credential has its name": {
-			account: account{entries: sender(), projects: []codeengine.Project{p}, marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}},
+			account: account{entries: sender(), projects: []codeengine.Project{p}, marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}},
 			want:    "sender/p1 configured",
 		},
 		"a credential had its name": {
 			account: account{
 				entries: sender(formerly("shipper")), projects: []codeengine.Project{p},
-				marked: []reconcile.ServiceID{mark("ServiceId-1", "shipper/p1", of("p1", "eu-de"))},
+				marked: []port.ServiceID{mark("ServiceId-1", "shipper/p1", of("p1", "eu-de"))},
 			},
 			want: "sender/p1 configured",
 		},
 		"two service IDs have one name": {
-			account: account{marked: []reconcile.ServiceID{mark("ServiceId-1", "left", nil), mark("ServiceId-2", "left", nil)}},
+			account: account{marked: []port.ServiceID{mark("ServiceId-1", "left", nil), mark("ServiceId-2", "left", nil)}},
 			want:    "left unconfigured ServiceId-1",
 		},
 		"its project is deleted, and its keys end with it": {
-			account: account{entries: sender(revokeGone), marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}, deleted: []string{"p1"}},
+			account: account{entries: sender(revokeGone), marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}, deleted: []string{"p1"}},
 			want:    "sender/p1 gone", read: true,
 		},
 		"its project is deleted, and the config does not say that keys end": {
-			account: account{entries: sender(), marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}, deleted: []string{"p1"}},
+			account: account{entries: sender(), marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}, deleted: []string{"p1"}},
 			want:    "sender/p1 unconfigured ServiceId-1",
 		},
 		"its project is deleted, and only its former entry is configured": {
 			account: account{
 				entries: sender(revokeGone, formerly("shipper")),
-				marked:  []reconcile.ServiceID{mark("ServiceId-1", "shipper/p1", of("p1", "eu-de"))}, deleted: []string{"p1"},
+				marked:  []port.ServiceID{mark("ServiceId-1", "shipper/p1", of("p1", "eu-de"))}, deleted: []string{"p1"},
 			},
 			want: "shipper/p1 gone", read: true,
 		},
 		"its project is not listed, and exists": {
-			account: account{entries: sender(revokeGone), marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}},
+			account: account{entries: sender(revokeGone), marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}},
 			want:    "sender/p1 unconfigured ServiceId-1", read: true,
 		},
 		"its project is in a region that the config does not name": {
-			account: account{entries: sender(revokeGone), marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "jp-tok"))}, deleted: []string{"p1"}},
+			account: account{entries: sender(revokeGone), marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "jp-tok"))}, deleted: []string{"p1"}},
 			want:    "sender/p1 unconfigured ServiceId-1",
 		},
 		"it names no project": {
-			account: account{entries: sender(revokeGone), marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", nil)}, deleted: []string{""}},
+			account: account{entries: sender(revokeGone), marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", nil)}, deleted: []string{""}},
 			want:    "sender/p1 unconfigured ServiceId-1",
 		},
 		"its project can't be read": {
 			account: account{
 				entries: sender(revokeGone), unread: []string{"p1"},
-				marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de")), mark("ServiceId-2", "left", nil)},
+				marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de")), mark("ServiceId-2", "left", nil)},
 			},
 			want: "left unconfigured ServiceId-2", read: true, err: errProject,
 		},
 		"the projects can't be listed, so it may be configured": {
 			account: account{
 				entries: sender(revokeGone), projectsErr: errProjects, deleted: []string{"p1"},
-				marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de")), mark("ServiceId-2", "left", nil)},
+				marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de")), mark("ServiceId-2", "left", nil)},
 			},
 			want: "left unconfigured ServiceId-2", err: errProjects,
 		},
 		"its entry can't be expanded, so it is blocked": {
 			account: account{
 				entries: []catalog.Entry{entry("ci", perParameters)},
-				marked:  []reconcile.ServiceID{mark("ServiceId-1", "ci/a", nil), mark("ServiceId-2", "ci/b", team("b"))},
+				marked:  []port.ServiceID{mark("ServiceId-1", "ci/a", nil), mark("ServiceId-2", "ci/b", team("b"))},
 			},
 			want: "ci/a invalid, ci/b configured",
 		},
 		"the condition of its entry excludes it": {
 			account: account{
 				entries: sender(func(e *catalog.Entry) {
-					e.Expand = func(catalog.Input) (reconcile.Credential, error) { return reconcile.Credential{}, catalog.ErrExcluded }
+					e.Expand = func(catalog.Input) (port.Credential, error) { return port.Credential{}, catalog.ErrExcluded }
 				}),
-				projects: []codeengine.Project{p}, marked: []reconcile.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))},
+				projects: []codeengine.Project{p}, marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))},
 			},
 			want: "sender/p1 unconfigured ServiceId-1",
 		},
@@ -582,7 +583,7 @@ func TestACredentialWhoseProjectIsDeletedKeepsWhatItsEndNeeds(t *testing.T) {
 				return rules
 			}
 		})},
-		marked: []reconcile.ServiceID{mark("ServiceId-1", "shipper/p1", of("p1", "eu-de"))}, deleted: []string{"p1"},
+		marked: []port.ServiceID{mark("ServiceId-1", "shipper/p1", of("p1", "eu-de"))}, deleted: []string{"p1"},
 	}
 	c := a.mustFind(t, catalog.Scope{})["shipper/p1"]
 	if !c.Gone || c.Entry != "sender" || c.ServiceIDName != "id of shipper/p1" || !maps.Equal(c.With, of("p1", "eu-de")) || !c.Paused || c.Rules != rules {
@@ -615,7 +616,7 @@ func TestAnErrorComesWithTheCredentialsThatAreKnown(t *testing.T) {
 		},
 		"an entry can't be expanded": {
 			change: func(a *account) {
-				a.entries[0].Expand = func(catalog.Input) (reconcile.Credential, error) { return reconcile.Credential{}, errExpand }
+				a.entries[0].Expand = func(catalog.Input) (port.Credential, error) { return port.Credential{}, errExpand }
 			},
 			want: "ci/a ci/b custom-credentials/s/t left sender/p1 sender/p2 static", // static is blocked
 		},
@@ -625,7 +626,7 @@ func TestAnErrorComesWithTheCredentialsThatAreKnown(t *testing.T) {
 		},
 		"another entry than the scope's can't be expanded": {
 			change: func(a *account) {
-				a.entries[0].Expand = func(catalog.Input) (reconcile.Credential, error) { return reconcile.Credential{}, errExpand }
+				a.entries[0].Expand = func(catalog.Input) (port.Credential, error) { return port.Credential{}, errExpand }
 			},
 			scope: catalog.Scope{Names: []string{"ci"}}, want: "ci/a ci/b",
 		},
@@ -660,7 +661,7 @@ func TestTheErrorsOfSeveralListsComeTogether(t *testing.T) {
 }
 
 func TestStoredInFindsSecretsAndTheirExpiry(t *testing.T) {
-	c := reconcile.Credential{Stores: []reconcile.Store{store{"file/a"}, inSecret("a", false), inSecret("b", true), inSecret("a", false)}}
+	c := port.Credential{Stores: []port.Store{store{"file/a"}, inSecret("a", false), inSecret("b", true), inSecret("a", false)}}
 	for _, tc := range []struct {
 		secrets       []string
 		stored, dated bool

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // Scope selects credentials. The zero Scope selects all of them.
@@ -70,7 +70,7 @@ func (s Scope) mayInclude(e Entry) bool {
 }
 
 // includes reports whether a credential that the config yields is in the scope.
-func (s Scope) includes(c reconcile.Credential) bool {
+func (s Scope) includes(c port.Credential) bool {
 	if len(s.Names) > 0 && !slices.ContainsFunc(s.Names, func(name string) bool { return called(c, name) }) {
 		return false
 	}
@@ -86,7 +86,7 @@ func (s Scope) includes(c reconcile.Credential) bool {
 }
 
 // selects reports whether a credential found in the scope passes its filters.
-func (s Scope) selects(c reconcile.Credential) bool {
+func (s Scope) selects(c port.Credential) bool {
 	if !s.Share.has(c.Name) {
 		return false
 	}
@@ -95,14 +95,14 @@ func (s Scope) selects(c reconcile.Credential) bool {
 
 // Concerned reports whether the credential is stored in a secret with one of these
 // names, or has such a name.
-func Concerned(c reconcile.Credential, secrets []string) bool {
+func Concerned(c port.Credential, secrets []string) bool {
 	stored, _ := StoredIn(c, secrets)
 	return stored || slices.Contains(secrets, c.ServiceIDName) || slices.Contains(secrets, c.Name)
 }
 
 // called reports whether a name is the credential's or its entry's, or a former
 // one: keys keep the name under which they were minted.
-func called(c reconcile.Credential, name string) bool {
+func called(c port.Credential, name string) bool {
 	return name == c.Entry || name == c.Name || slices.ContainsFunc(c.Former, func(former string) bool {
 		return name == former || name == entryOf(former)
 	})
@@ -126,7 +126,7 @@ type secretStore interface {
 // StoredIn reports whether the credential has a store in a Secrets Manager
 // secret with one of these names, and whether the key's expiry is that secret's
 // expiry.
-func StoredIn(c reconcile.Credential, secrets []string) (stored, dated bool) {
+func StoredIn(c port.Credential, secrets []string) (stored, dated bool) {
 	for _, st := range c.Stores {
 		if s, ok := st.(secretStore); ok && slices.Contains(secrets, s.Secret()) {
 			stored, dated = true, dated || s.Dates()
@@ -137,10 +137,10 @@ func StoredIn(c reconcile.Credential, secrets []string) (stored, dated bool) {
 
 // Unknown returns the names that name neither an entry of the config nor one of
 // the credentials found for them.
-func (c *Catalog) Unknown(names []string, found []reconcile.Credential) (unknown []string) {
+func (c *Catalog) Unknown(names []string, found []port.Credential) (unknown []string) {
 	for _, name := range names {
 		entry := slices.ContainsFunc(c.cfg.Entries, func(e Entry) bool { return e.called(name) })
-		if !entry && !slices.ContainsFunc(found, func(f reconcile.Credential) bool { return called(f, name) }) {
+		if !entry && !slices.ContainsFunc(found, func(f port.Credential) bool { return called(f, name) }) {
 			unknown = append(unknown, name)
 		}
 	}

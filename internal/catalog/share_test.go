@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // drawAccount draws up to four entries of any kind, projects that exist, are
@@ -23,7 +23,7 @@ func drawAccount(t *rapid.T) *account {
 		e := entry(fmt.Sprint("e", i), kinds[rapid.SampledFrom([]string{"static", "projects", "parameters"}).Draw(t, "kind")], formerly(fmt.Sprint("old", i)),
 			func(e *catalog.Entry) { e.RevokeGone = rapid.Bool().Draw(t, "revoke") })
 		if shared {
-			e = changed(e, func(c *reconcile.Credential) { c.ServiceIDName = "shared" })
+			e = changed(e, func(c *port.Credential) { c.ServiceIDName = "shared" })
 		}
 		a.entries = append(a.entries, e)
 	}
@@ -46,13 +46,13 @@ func drawAccount(t *rapid.T) *account {
 		a.marked = append(a.marked, mark(fmt.Sprint("ServiceId-", i), credential, with))
 	}
 	for i := range rapid.IntRange(0, 3).Draw(t, "tasks") {
-		a.tasks = append(a.tasks, reconcile.Credential{Name: fmt.Sprint("custom-credentials/s/", i)})
+		a.tasks = append(a.tasks, port.Credential{Name: fmt.Sprint("custom-credentials/s/", i)})
 	}
 	return a
 }
 
 // look is what two expansions of one credential must agree on.
-func look(c reconcile.Credential) string {
+func look(c port.Credential) string {
 	id := ""
 	if c.Unconfigured != nil {
 		id = c.Unconfigured.ID

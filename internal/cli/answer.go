@@ -7,7 +7,8 @@ import (
 	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -18,9 +19,9 @@ func PrintAnswer(std Streams, a service.Answer) error {
 			return fmt.Errorf("printing the outcome: %w", err)
 		}
 	}
-	unfinished := func(o reconcile.Outcome) bool { return o.Condition == condition.InProgress }
+	unfinished := func(o result.Outcome) bool { return o.Condition == condition.InProgress }
 	switch {
-	case errors.Is(a.Unknown, reconcile.ErrLogin):
+	case errors.Is(a.Unknown, port.ErrLogin):
 		return fmt.Errorf("running the job: %w", a.Unknown)
 	case a.Status == http.StatusServiceUnavailable, slices.ContainsFunc(a.Outcomes, unfinished):
 		return fmt.Errorf("running the job: %w", ErrTryAgain)

@@ -9,16 +9,16 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // Claims is what a claim needs of IAM.
 type Claims interface {
-	Lookup(ctx context.Context, iamID string) (reconcile.ServiceID, error)
+	Lookup(ctx context.Context, iamID string) (port.ServiceID, error)
 	Creators(ctx context.Context, iamID string) (map[string]string, error)
-	ClaimServiceID(ctx context.Context, id reconcile.ServiceID) error
-	Get(ctx context.Context, keyID string) (reconcile.KeyRecord, error)
-	ClaimKey(ctx context.Context, rec reconcile.KeyRecord) error
+	ClaimServiceID(ctx context.Context, id port.ServiceID) error
+	Get(ctx context.Context, keyID string) (port.KeyRecord, error)
+	ClaimKey(ctx context.Context, rec port.KeyRecord) error
 }
 
 // Claim is a request to make a service ID or key ours that IAM does not show to be.
@@ -51,7 +51,7 @@ func (c Claim) Run(ctx context.Context, std Streams, id string) error {
 func (c Claim) serviceID(ctx context.Context, std Streams, serviceID string) error {
 	id, err := c.IAM.Lookup(ctx, "iam-"+serviceID)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return fmt.Errorf("IAM has no service ID %s: %w", serviceID, errNoKey)
 	case err != nil:
 		return err
@@ -87,7 +87,7 @@ func (c Claim) serviceID(ctx context.Context, std Streams, serviceID string) err
 func (c Claim) key(ctx context.Context, std Streams, keyID string) error {
 	rec, err := c.IAM.Get(ctx, keyID)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
 	case err != nil:
 		return err
@@ -115,7 +115,7 @@ func creatorOf(iamID string) string {
 	return iamID
 }
 
-func parameters(id reconcile.ServiceID) string {
+func parameters(id port.ServiceID) string {
 	if len(id.Marker.With) == 0 {
 		return ""
 	}

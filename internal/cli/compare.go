@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/effects"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -29,7 +30,7 @@ func (r Runner) Compare(ctx context.Context, running Running, every time.Duratio
 	now, missed := r.side(ctx, running.Catalog, running.Look)
 	running.Looked()
 	next, missing := r.side(ctx, r.Catalog, r.Look)
-	unknown := reconcile.SweepResult{Unknown: errors.Join(missed, missing)}
+	unknown := result.Sweep{Unknown: errors.Join(missed, missing)}
 	all, totals := effects.Compare(now, next, every, days)
 	if err := r.printEffects(all, totals, every, days); err != nil {
 		return fmt.Errorf("printing the effects: %w", err)
@@ -57,9 +58,9 @@ func (r Runner) printEffects(all []effects.Effect, totals effects.Totals, every 
 		}
 		return r.Format.printStructured(r.Std.Out, map[string]any{"effects": all, "totals": totals})
 	}
-	var outcomes []reconcile.Outcome // for the names
+	var outcomes []result.Outcome // for the names
 	for _, e := range all {
-		outcomes = append(outcomes, reconcile.Outcome{Credential: e.Credential, Project: e.Project})
+		outcomes = append(outcomes, result.Outcome{Credential: e.Credential, Project: e.Project})
 	}
 	label := labels(r.Std, outcomes)
 	for i, e := range all {

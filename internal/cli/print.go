@@ -14,7 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -30,11 +31,11 @@ func (f Format) structured() bool { return f.JSON || f.Output == "json" || f.Out
 // print writes outcomes in the wanted format. now is the time that a terminal shows
 // times relative to.
 // ran is set if the outcomes are those of runs: their results are printed, too.
-func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes []reconcile.Outcome, ran bool) error {
+func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes []result.Outcome, ran bool) error {
 	switch {
 	case f.structured():
 		if outcomes == nil {
-			outcomes = []reconcile.Outcome{}
+			outcomes = []result.Outcome{}
 		}
 		return f.printStructured(std.Out, map[string]any{"outcomes": outcomes})
 	case f.Output == "wide":
@@ -44,12 +45,12 @@ func (f Format) print(ctx context.Context, std Streams, now time.Time, outcomes 
 }
 
 // leaveOutInterrupted drops credentials that Ctrl-C kept from being looked at.
-func leaveOutInterrupted(ctx context.Context, outcomes []reconcile.Outcome) (kept []reconcile.Outcome) {
+func leaveOutInterrupted(ctx context.Context, outcomes []result.Outcome) (kept []result.Outcome) {
 	if ctx.Err() == nil {
 		return outcomes
 	}
 	for _, o := range outcomes {
-		if o.Result != reconcile.ResultFailed || len(o.Steps) > 0 {
+		if o.Result != result.Failed || len(o.Steps) > 0 {
 			kept = append(kept, o)
 		}
 	}
@@ -94,9 +95,9 @@ func plain(n *yaml.Node) {
 	}
 }
 
-func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome, ran bool) error {
+func printTable(std Streams, now time.Time, outcomes []result.Outcome, ran bool) error {
 	t := table{width: std.Width}
-	column := func(header string, text func(reconcile.Outcome) cell) {
+	column := func(header string, text func(result.Outcome) cell) {
 		t.header = append(t.header, header)
 		for i, o := range outcomes {
 			if len(t.header) == 1 {
@@ -110,22 +111,22 @@ func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome, ran bo
 		ids, at, stores = shortIDs, func(t time.Time) cell { return cell{text: relative(t, now)} }, storeCount
 	}
 	label := labels(std, outcomes)
-	column("CREDENTIAL", func(o reconcile.Outcome) cell { return cell{text: label(o, ids)} })
-	column("CONDITION", func(o reconcile.Outcome) cell {
+	column("CREDENTIAL", func(o result.Outcome) cell { return cell{text: label(o, ids)} })
+	column("CONDITION", func(o result.Outcome) cell {
 		if std.Colour {
 			return cell{string(o.Condition), colours[o.Condition]}
 		}
 		return cell{text: string(o.Condition)}
 	})
 	if ran {
-		column("RESULT", func(o reconcile.Outcome) cell { return cell{text: string(o.Result)} })
+		column("RESULT", func(o result.Outcome) cell { return cell{text: string(o.Result)} })
 	}
-	column("KEY", func(o reconcile.Outcome) cell { return cell{text: cmp.Or(ids(o.Key), "-")} })
+	column("KEY", func(o result.Outcome) cell { return cell{text: cmp.Or(ids(o.Key), "-")} })
 	if !ran || std.Width == 0 { // a table with results is too wide for a terminal
-		column("EXPIRES", func(o reconcile.Outcome) cell { return at(o.KeyExpires) })
+		column("EXPIRES", func(o result.Outcome) cell { return at(o.KeyExpires) })
 	}
-	column("NEXT", func(o reconcile.Outcome) cell { return at(o.Next) })
-	column("STORES", func(o reconcile.Outcome) cell { return cell{text: stores(o)} })
+	column("NEXT", func(o result.Outcome) cell { return at(o.Next) })
+	column("STORES", func(o result.Outcome) cell { return cell{text: stores(o)} })
 	if err := t.write(std.Out); err != nil {
 		return err
 	}
@@ -148,8 +149,8 @@ func printTable(std Streams, now time.Time, outcomes []reconcile.Outcome, ran bo
 
 // labels returns how a credential is called. On a terminal its project is shown by
 // name, unless two of the outcomes have the name. Else shown is applied to its own.
-func labels(std Streams, outcomes []reconcile.Outcome) func(o reconcile.Outcome, shown func(string) string) string {
-	named := func(o reconcile.Outcome) string {
+func labels(std Streams, outcomes []result.Outcome) func(o result.Outcome, shown func(string) string) string {
+	named := func(o result.Outcome) string {
 		entry, _, _ := strings.Cut(o.Credential, "/")
 		return entry + "/" + o.Project
 	}
@@ -157,7 +158,7 @@ func labels(std Streams, outcomes []reconcile.Outcome) func(o reconcile.Outcome,
 	for _, o := range outcomes {
 		count[named(o)]++
 	}
-	return func(o reconcile.Outcome, shown func(string) string) string {
+	return func(o result.Outcome, shown func(string) string) string {
 		if std.Width > 0 && o.Project != "" && count[named(o)] == 1 {
 			return named(o)
 		}
@@ -169,18 +170,18 @@ func whole(s string) string { return s }
 
 // totals counts the outcomes by condition, or by result if they are those of runs,
 // the worst first.
-func totals(outcomes []reconcile.Outcome, ran bool) string {
+func totals(outcomes []result.Outcome, ran bool) string {
 	words := []string{
 		string(condition.Unknown), string(condition.Expired), string(condition.Leaked), string(condition.Blocked), string(condition.Missing),
 		string(condition.Expiring), string(condition.Due), string(condition.InProgress), string(condition.Unconfigured), string(condition.OK),
 	}
-	word := func(o reconcile.Outcome) string { return string(o.Condition) }
+	word := func(o result.Outcome) string { return string(o.Condition) }
 	if ran {
 		words = []string{
-			string(reconcile.ResultFailed), string(reconcile.ResultBlocked), string(reconcile.ResultInProgress), string(reconcile.ResultPublished),
-			string(reconcile.ResultChanged), string(reconcile.ResultUnconfigured), string(reconcile.ResultUnchanged),
+			string(result.Failed), string(result.Blocked), string(result.InProgress), string(result.Published),
+			string(result.Changed), string(result.Unconfigured), string(result.Unchanged),
 		}
-		word = func(o reconcile.Outcome) string { return string(o.Result) }
+		word = func(o result.Outcome) string { return string(o.Result) }
 	}
 	counts := map[string]int{}
 	for _, o := range outcomes {
@@ -207,7 +208,7 @@ func counted(n int, what string) string {
 
 // storeErrors returns a line for each store whose error the message does not
 // already quote.
-func storeErrors(o reconcile.Outcome) (lines []string) {
+func storeErrors(o result.Outcome) (lines []string) {
 	for _, s := range o.Stores {
 		if s.Error != "" && !strings.Contains(o.Message, s.Error) && !strings.Contains(o.Error, s.Error) {
 			lines = append(lines, s.Name+": "+s.Error)
@@ -216,7 +217,7 @@ func storeErrors(o reconcile.Outcome) (lines []string) {
 	return lines
 }
 
-func storeStates(o reconcile.Outcome) string {
+func storeStates(o result.Outcome) string {
 	var stores []string
 	for _, s := range o.Stores {
 		stores = append(stores, s.Name+": "+storeState(s, o.Key))
@@ -225,7 +226,7 @@ func storeStates(o reconcile.Outcome) string {
 }
 
 // storeCount counts the stores that have the published key.
-func storeCount(o reconcile.Outcome) string {
+func storeCount(o result.Outcome) string {
 	current := 0
 	for _, s := range o.Stores {
 		if storeState(s, o.Key) == "current" {
@@ -241,7 +242,7 @@ func storeCount(o reconcile.Outcome) string {
 	return fmt.Sprintf("%d of %d", current, len(o.Stores))
 }
 
-func storeState(s reconcile.StoreOutcome, published string) string {
+func storeState(s result.Store, published string) string {
 	switch {
 	case s.Fault != "":
 		return string(s.Fault)
@@ -261,22 +262,22 @@ func day(t time.Time) string {
 }
 
 // verdict turns outcomes into the error that names the exit code.
-func verdict(std Streams, swept reconcile.SweepResult, names []string) error {
-	has := func(is func(reconcile.Outcome) bool) bool { return slices.ContainsFunc(swept.Outcomes, is) }
+func verdict(std Streams, swept result.Sweep, names []string) error {
+	has := func(is func(result.Outcome) bool) bool { return slices.ContainsFunc(swept.Outcomes, is) }
 	switch {
-	case errors.Is(swept.Unknown, reconcile.ErrLogin):
+	case errors.Is(swept.Unknown, port.ErrLogin):
 		return swept.Unknown
-	case errors.Is(swept.Unknown, reconcile.ErrDenied):
+	case errors.Is(swept.Unknown, port.ErrDenied):
 		return fmt.Errorf("%w: %w", ErrAct, swept.Unknown)
 	case swept.Unknown != nil:
 		return fmt.Errorf("%w: %w", ErrTryAgain, swept.Unknown)
 	case len(swept.Outcomes) == 0 && len(names) > 0:
 		return fmt.Errorf("finding %s: the config yields no such credential", strings.Join(names, ", "))
-	case has(func(o reconcile.Outcome) bool { return o.Result == reconcile.ResultFailed }):
-		return fmt.Errorf("%w: %s", ErrTryAgain, first(std, swept, func(o reconcile.Outcome) bool { return o.Result == reconcile.ResultFailed }))
+	case has(func(o result.Outcome) bool { return o.Result == result.Failed }):
+		return fmt.Errorf("%w: %s", ErrTryAgain, first(std, swept, func(o result.Outcome) bool { return o.Result == result.Failed }))
 	}
 	for _, code := range []error{ErrTryAgain, ErrAct, ErrDue} {
-		if of := func(o reconcile.Outcome) bool { return errors.Is(exitOf(o), code) }; has(of) {
+		if of := func(o result.Outcome) bool { return errors.Is(exitOf(o), code) }; has(of) {
 			return fmt.Errorf("%w: %s", code, first(std, swept, of))
 		}
 	}
@@ -284,7 +285,7 @@ func verdict(std Streams, swept reconcile.SweepResult, names []string) error {
 }
 
 // exitOf returns the error that names the exit code of a condition.
-func exitOf(o reconcile.Outcome) error {
+func exitOf(o result.Outcome) error {
 	switch o.Condition {
 	case condition.InProgress, condition.Unknown:
 		return ErrTryAgain
@@ -302,7 +303,7 @@ func exitOf(o reconcile.Outcome) error {
 
 // first names the first outcome of a kind, and counts the others. What each of them
 // says has been printed.
-func first(std Streams, swept reconcile.SweepResult, is func(reconcile.Outcome) bool) string {
+func first(std Streams, swept result.Sweep, is func(result.Outcome) bool) string {
 	var text string
 	more := -1
 	label := labels(std, swept.Outcomes)
@@ -314,7 +315,7 @@ func first(std Streams, swept reconcile.SweepResult, is func(reconcile.Outcome) 
 			continue
 		}
 		text = fmt.Sprintf("%s is %s", label(o, whole), o.Condition)
-		if o.Result == reconcile.ResultFailed {
+		if o.Result == result.Failed {
 			text = label(o, whole) + " failed"
 		}
 		if o.Reason != "" {
@@ -327,7 +328,7 @@ func first(std Streams, swept reconcile.SweepResult, is func(reconcile.Outcome) 
 	return text
 }
 
-func printPlan(std Streams, swept reconcile.SweepResult) error {
+func printPlan(std Streams, swept result.Sweep) error {
 	var lines []string
 	steps := 0
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }

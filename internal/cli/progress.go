@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // When and how often the progress of a long command is printed.
@@ -32,7 +32,7 @@ type Progress struct {
 func NewProgress(std Streams) *Progress { return &Progress{std: std} }
 
 // Step is called after each credential: done of all are done.
-func (p *Progress) Step(done, all int, o reconcile.Outcome) {
+func (p *Progress) Step(done, all int, o result.Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()

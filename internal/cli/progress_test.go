@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestProgressIsPrintedForLongCommandsOnly(t *testing.T) {
@@ -33,7 +33,7 @@ func TestProgressIsPrintedForLongCommandsOnly(t *testing.T) {
 					if i%10 == 0 {
 						c = condition.Blocked
 					}
-					p.Step(i+1, tc.all, reconcile.Outcome{Condition: c})
+					p.Step(i+1, tc.all, result.Outcome{Condition: c})
 					time.Sleep(tc.each)
 				}
 				text := out.String()

@@ -11,27 +11,29 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/evidence"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Catalog lists credentials.
 type Catalog interface {
-	Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error)
-	Unknown(names []string, found []reconcile.Credential) []string
+	Credentials(ctx context.Context, scope catalog.Scope) ([]port.Credential, error)
+	Unknown(names []string, found []port.Credential) []string
 }
 
 // Look observes credentials and decides, and changes nothing. The steps of an outcome
 // are those that a run would take.
-type Look func(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult
+type Look func(ctx context.Context, credentials []port.Credential, ask reconcile.Request) result.Sweep
 
 // Keys reads keys in IAM.
 type Keys interface {
-	Get(ctx context.Context, keyID string) (reconcile.KeyRecord, error)
+	Get(ctx context.Context, keyID string) (port.KeyRecord, error)
 }
 
 // Sweep reconciles credentials. unlisted is what kept others from being listed.
-type Sweep func(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult
+type Sweep func(ctx context.Context, credentials []port.Credential, unlisted error, ask reconcile.Request, cause result.Cause) result.Sweep
 
 // Runner runs the commands that a person uses on credentials. An error that it
 // returns names the exit code; see Exit.
@@ -43,7 +45,7 @@ type Runner struct {
 	Keys    Keys
 	IAM     evidence.IAM // for the history and the report
 	// Account returns all API keys of the account.
-	Account func(context.Context) ([]reconcile.AccountKey, error)
+	Account func(context.Context) ([]port.AccountKey, error)
 	Sweeper Sweep
 	Now     func() time.Time
 	User    string // in the cause of what is done
@@ -111,14 +113,14 @@ func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error
 			return err
 		}
 	}
-	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
+	swept := r.untilDone(ctx, d, credentials, func(some []port.Credential) result.Sweep {
 		return r.sweep(ctx, some, unlisted, ask, "rotate")
 	})
 	return r.printDemanded(ctx, swept, names)
 }
 
 // credentialNames lists the first few names.
-func credentialNames(credentials []reconcile.Credential) string {
+func credentialNames(credentials []port.Credential) string {
 	const shown = 5
 	var names []string
 	for i, c := range credentials {
@@ -157,8 +159,8 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 		return err
 	}
 	here := false
-	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
-		swept, is := reconcile.WhereLeaked(r.sweep(ctx, some, unlisted, ask, "revoke"))
+	swept := r.untilDone(ctx, d, credentials, func(some []port.Credential) result.Sweep {
+		swept, is := result.WhereLeaked(r.sweep(ctx, some, unlisted, ask, "revoke"))
 		here = here || is
 		return swept
 	})
@@ -195,10 +197,10 @@ func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
 	if d.DryRun {
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}
-	swept := r.untilDone(ctx, d, credentials, func(some []reconcile.Credential) reconcile.SweepResult {
+	swept := r.untilDone(ctx, d, credentials, func(some []port.Credential) result.Sweep {
 		// The first run adopts the key; the second does what is due for it.
 		swept := r.sweep(ctx, some, unlisted, ask, "adopt")
-		if len(swept.Outcomes) == 1 && swept.Outcomes[0].Result == reconcile.ResultChanged {
+		if len(swept.Outcomes) == 1 && swept.Outcomes[0].Result == result.Changed {
 			swept = merge(swept, r.sweep(ctx, some, unlisted, ask, "adopt"))
 		}
 		return swept
@@ -208,7 +210,7 @@ func (r Runner) Adopt(ctx context.Context, d Demand, name, keyID string) error {
 
 // find returns the credentials with these names. A project's name may stand for its
 // ID. A name that the config does not yield is an error, and nothing is done.
-func (r Runner) find(ctx context.Context, names []string) (found []reconcile.Credential, unlisted, unknown error) {
+func (r Runner) find(ctx context.Context, names []string) (found []port.Credential, unlisted, unknown error) {
 	found, unlisted = r.Catalog.Credentials(ctx, catalog.Scope{Names: names})
 	var wrong []string
 	for _, name := range r.Catalog.Unknown(names, found) {
@@ -234,9 +236,9 @@ func (r Runner) find(ctx context.Context, names []string) (found []reconcile.Cre
 
 // ofProject returns the entry's credential for the project with a name, if there is
 // one. Projects of several regions may have one name.
-func (r Runner) ofProject(ctx context.Context, entry, project string) ([]reconcile.Credential, error) {
+func (r Runner) ofProject(ctx context.Context, entry, project string) ([]port.Credential, error) {
 	all, _ := r.Catalog.Credentials(ctx, catalog.Scope{Names: []string{entry}}) // find has the error
-	all = slices.DeleteFunc(all, func(c reconcile.Credential) bool { return c.Entry != entry || c.Project != project })
+	all = slices.DeleteFunc(all, func(c port.Credential) bool { return c.Entry != entry || c.Project != project })
 	if len(all) > 1 {
 		return nil, fmt.Errorf("finding %s/%s: several projects have this name: name one of %s", entry, project, credentialNames(all))
 	}
@@ -260,13 +262,13 @@ func checkKeyID(flag, id string) error {
 
 // checkKey returns an error for a key that IAM does not have. A key that is so
 // young that IAM does not show it yet is named by a store.
-func (r Runner) checkKey(ctx context.Context, keyID string, credentials []reconcile.Credential) error {
-	if _, err := r.Keys.Get(ctx, keyID); !errors.Is(err, reconcile.ErrNotFound) {
+func (r Runner) checkKey(ctx context.Context, keyID string, credentials []port.Credential) error {
+	if _, err := r.Keys.Get(ctx, keyID); !errors.Is(err, port.ErrNotFound) {
 		return nil // the run finds out what is wrong
 	}
 	looked := r.Look(ctx, credentials, reconcile.Request{})
 	for _, o := range looked.Outcomes {
-		if slices.ContainsFunc(o.Stores, func(s reconcile.StoreOutcome) bool { return s.Key == keyID || s.Error != "" }) {
+		if slices.ContainsFunc(o.Stores, func(s result.Store) bool { return s.Key == keyID || s.Error != "" }) {
 			return nil // as above
 		}
 	}
@@ -276,19 +278,19 @@ func (r Runner) checkKey(ctx context.Context, keyID string, credentials []reconc
 	return fmt.Errorf("IAM has no key %s: %w", keyID, errNoKey)
 }
 
-func (r Runner) sweep(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, verb string) reconcile.SweepResult {
-	return r.Sweeper(ctx, credentials, unlisted, ask, reconcile.Cause{Caller: r.User + " by hand", Type: verb})
+func (r Runner) sweep(ctx context.Context, credentials []port.Credential, unlisted error, ask reconcile.Request, verb string) result.Sweep {
+	return r.Sweeper(ctx, credentials, unlisted, ask, result.Cause{Caller: r.User + " by hand", Type: verb})
 }
 
 // plan observes and decides for each credential.
-func (r Runner) plan(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) reconcile.SweepResult {
+func (r Runner) plan(ctx context.Context, credentials []port.Credential, unlisted error, ask reconcile.Request) result.Sweep {
 	looked := r.Look(ctx, credentials, ask)
 	looked.Unknown = errors.Join(unlisted, looked.Unknown)
 	return looked
 }
 
 // printPlanned prints the steps that a run would take.
-func (r Runner) printPlanned(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request, names []string) error {
+func (r Runner) printPlanned(ctx context.Context, credentials []port.Credential, unlisted error, ask reconcile.Request, names []string) error {
 	swept := r.plan(ctx, credentials, unlisted, ask)
 	if r.Format.structured() {
 		return r.print(ctx, swept, names, false)
@@ -300,7 +302,7 @@ func (r Runner) printPlanned(ctx context.Context, credentials []reconcile.Creden
 }
 
 // dryRun prints the steps that a demand would take. That they are due is no news.
-func (r Runner) dryRun(ctx context.Context, credentials []reconcile.Credential, unlisted error, ask reconcile.Request) error {
+func (r Runner) dryRun(ctx context.Context, credentials []port.Credential, unlisted error, ask reconcile.Request) error {
 	err := r.printPlanned(ctx, credentials, unlisted, ask, nil)
 	if errors.Is(err, ErrDue) {
 		return nil
@@ -311,7 +313,7 @@ func (r Runner) dryRun(ctx context.Context, credentials []reconcile.Credential, 
 // printDemanded prints the outcomes of a demand, and returns the error that names the
 // exit code. That the demand is not met says more than that a credential is in
 // progress.
-func (r Runner) printDemanded(ctx context.Context, swept reconcile.SweepResult, names []string) error {
+func (r Runner) printDemanded(ctx context.Context, swept result.Sweep, names []string) error {
 	err, unfinished := r.print(ctx, swept, names, true), unfinishedError(swept)
 	if unfinished != nil && errors.Is(err, ErrTryAgain) {
 		return unfinished
@@ -320,7 +322,7 @@ func (r Runner) printDemanded(ctx context.Context, swept reconcile.SweepResult, 
 }
 
 // print prints the outcomes, and returns the error that names the exit code.
-func (r Runner) print(ctx context.Context, swept reconcile.SweepResult, names []string, ran bool) error {
+func (r Runner) print(ctx context.Context, swept result.Sweep, names []string, ran bool) error {
 	if err := r.Format.print(ctx, r.Std, r.Now(), swept.Outcomes, ran); err != nil {
 		return fmt.Errorf("printing outcomes: %w", err)
 	}

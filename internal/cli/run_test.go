@@ -13,7 +13,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -23,27 +25,27 @@ type fake struct {
 	planned  []rotation.Step
 	planErr  error
 	keyErr   error
-	answers  []reconcile.Outcome // of one sweep each; the last one repeats
+	answers  []result.Outcome // of one sweep each; the last one repeats
 	sweeps   int
-	cause    reconcile.Cause
+	cause    result.Cause
 }
 
-func (f *fake) Credentials(context.Context, catalog.Scope) ([]reconcile.Credential, error) {
-	return []reconcile.Credential{{Name: "c", Rules: rotation.Standard()}}, f.unlisted
+func (f *fake) Credentials(context.Context, catalog.Scope) ([]port.Credential, error) {
+	return []port.Credential{{Name: "c", Rules: rotation.Standard()}}, f.unlisted
 }
 
-func (f *fake) Unknown(names []string, _ []reconcile.Credential) []string {
+func (f *fake) Unknown(names []string, _ []port.Credential) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "c" })
 }
 
-func (f *fake) look(_ context.Context, credentials []reconcile.Credential, _ reconcile.Request) (looked reconcile.SweepResult) {
+func (f *fake) look(_ context.Context, credentials []port.Credential, _ reconcile.Request) (looked result.Sweep) {
 	for _, c := range credentials {
-		out := reconcile.Outcome{Credential: c.Name, Condition: condition.OK, Result: reconcile.ResultUnchanged}
+		out := result.Outcome{Credential: c.Name, Condition: condition.OK, Result: result.Unchanged}
 		for _, s := range f.planned {
-			out.Condition, out.Steps = condition.Missing, append(out.Steps, reconcile.StepOutcome{Step: s})
+			out.Condition, out.Steps = condition.Missing, append(out.Steps, result.Step{Step: s})
 		}
 		if f.planErr != nil {
-			out.Condition, out.Result, out.Error = condition.Unknown, reconcile.ResultFailed, f.planErr.Error()
+			out.Condition, out.Result, out.Error = condition.Unknown, result.Failed, f.planErr.Error()
 		}
 		looked.Outcomes = append(looked.Outcomes, out)
 	}
@@ -51,19 +53,19 @@ func (f *fake) look(_ context.Context, credentials []reconcile.Credential, _ rec
 	return looked
 }
 
-func (f *fake) Get(context.Context, string) (reconcile.KeyRecord, error) {
-	return reconcile.KeyRecord{}, f.keyErr
+func (f *fake) Get(context.Context, string) (port.KeyRecord, error) {
+	return port.KeyRecord{}, f.keyErr
 }
 
-func (f *fake) sweep(_ context.Context, _ []reconcile.Credential, unlisted error, _ reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
+func (f *fake) sweep(_ context.Context, _ []port.Credential, unlisted error, _ reconcile.Request, cause result.Cause) result.Sweep {
 	o := f.answers[min(f.sweeps, len(f.answers)-1)]
 	f.sweeps++
 	f.cause = cause
 	o.Credential = "c"
-	if o.Condition = condition.OK; o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress {
+	if o.Condition = condition.OK; o.Result == result.Blocked || o.Result == result.InProgress {
 		o.Condition = condition.Condition(o.Result)
 	}
-	return reconcile.SweepResult{Outcomes: []reconcile.Outcome{o}, Unknown: unlisted}
+	return result.Sweep{Outcomes: []result.Outcome{o}, Unknown: unlisted}
 }
 
 func (f *fake) runner(out, progress *bytes.Buffer) Runner {
@@ -74,9 +76,9 @@ func (f *fake) runner(out, progress *bytes.Buffer) Runner {
 }
 
 func TestADemandIsWaitedFor(t *testing.T) {
-	young := reconcile.Outcome{Result: reconcile.ResultInProgress, Reason: rotation.TooYoung}
+	young := result.Outcome{Result: result.InProgress, Reason: rotation.TooYoung}
 	for name, tc := range map[string]struct {
-		answers []reconcile.Outcome
+		answers []result.Outcome
 		demand  Demand
 		age     time.Duration // of the published key, for an answer with the reason too young
 		sweeps  int
@@ -84,27 +86,27 @@ func TestADemandIsWaitedFor(t *testing.T) {
 		want    error
 	}{
 		"a demand that is met at once is tried once": {
-			answers: []reconcile.Outcome{{Result: reconcile.ResultPublished}}, demand: Demand{Wait: true}, sweeps: 1,
+			answers: []result.Outcome{{Result: result.Published}}, demand: Demand{Wait: true}, sweeps: 1,
 		},
 		"a failed run is tried again after a second": {
-			answers: []reconcile.Outcome{{Result: reconcile.ResultFailed}, {Result: reconcile.ResultPublished}}, demand: Demand{Wait: true}, sweeps: 2, took: time.Second,
+			answers: []result.Outcome{{Result: result.Failed}, {Result: result.Published}}, demand: Demand{Wait: true}, sweeps: 2, took: time.Second,
 		},
 		"with --no-wait it is tried once": {
-			answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}, sweeps: 1, want: ErrTryAgain,
+			answers: []result.Outcome{{Result: result.InProgress}}, sweeps: 1, want: ErrTryAgain,
 		},
 		"a blocked credential is not tried again": {
-			answers: []reconcile.Outcome{{Result: reconcile.ResultBlocked, Reason: rotation.KeyDisabled}}, demand: Demand{Wait: true}, sweeps: 1, want: ErrAct,
+			answers: []result.Outcome{{Result: result.Blocked, Reason: rotation.KeyDisabled}}, demand: Demand{Wait: true}, sweeps: 1, want: ErrAct,
 		},
 		"the pauses double up to 15 seconds until the time is up": {
-			answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}, demand: Demand{Wait: true, Timeout: time.Minute},
+			answers: []result.Outcome{{Result: result.InProgress}}, demand: Demand{Wait: true, Timeout: time.Minute},
 			sweeps: 8, took: time.Minute, want: ErrTryAgain, // 1+2+4+8+15+15+15
 		},
 		"a young key is waited for without a try": {
-			answers: []reconcile.Outcome{young, {Result: reconcile.ResultPublished}}, demand: Demand{Wait: true}, age: 4 * time.Minute,
+			answers: []result.Outcome{young, {Result: result.Published}}, demand: Demand{Wait: true}, age: 4 * time.Minute,
 			sweeps: 2, took: 6*time.Minute + time.Second,
 		},
 		"a key that stays too young for the whole time is not waited for": {
-			answers: []reconcile.Outcome{young}, demand: Demand{Wait: true, Timeout: time.Minute}, sweeps: 1, want: ErrTryAgain,
+			answers: []result.Outcome{young}, demand: Demand{Wait: true, Timeout: time.Minute}, sweeps: 1, want: ErrTryAgain,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +136,7 @@ func TestAnInterruptEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		f := &fake{answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress}}}
+		f := &fake{answers: []result.Outcome{{Result: result.InProgress}}}
 		var out, progress bytes.Buffer
 		began := time.Now()
 		if err := f.runner(&out, &progress).Rotate(ctx, Demand{Wait: true}, "c", ""); !errors.Is(err, ErrTryAgain) || time.Since(began) != 5*time.Second {
@@ -145,7 +147,7 @@ func TestAnInterruptEndsTheWait(t *testing.T) {
 
 func TestADemandThatIsNotMetSaysWhetherItIsRecorded(t *testing.T) {
 	for recorded, want := range map[bool]string{true: "is recorded and not met", false: "was not recorded: run the command again"} {
-		f := &fake{answers: []reconcile.Outcome{{Result: reconcile.ResultInProgress, Recorded: recorded}}}
+		f := &fake{answers: []result.Outcome{{Result: result.InProgress, Recorded: recorded}}}
 		var out, progress bytes.Buffer
 		if err := f.runner(&out, &progress).Rotate(t.Context(), Demand{}, "c", ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("recorded %t: %v", recorded, err)
@@ -193,7 +195,7 @@ func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 			do: func(r Runner) error { return r.Sweep(t.Context(), []string{"c", "d"}) }, says: "finding d: the config yields no such credential",
 		},
 		"a leaked key that IAM does not have": {
-			fake: fake{keyErr: reconcile.ErrNotFound},
+			fake: fake{keyErr: port.ErrNotFound},
 			do:   func(r Runner) error { return r.Revoke(t.Context(), Demand{Yes: true}, "c", "ApiKey-1", false) }, says: "IAM has no key ApiKey-1",
 		},
 		"a leaked key without an ID": {
@@ -209,14 +211,14 @@ func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 			do: func(r Runner) error { return r.Rotate(t.Context(), Demand{}, "c", pasted) }, says: "--not-key (not repeated here)",
 		},
 		"a key to replace that IAM does not have": {
-			fake: fake{keyErr: reconcile.ErrNotFound},
+			fake: fake{keyErr: port.ErrNotFound},
 			do:   func(r Runner) error { return r.Rotate(t.Context(), Demand{}, "c", "ApiKey-1") }, says: "IAM has no key ApiKey-1",
 		},
 		"a key to adopt without an ID": {
 			do: func(r Runner) error { return r.Adopt(t.Context(), Demand{}, "c", "") }, says: "--key is empty",
 		},
 		"a key to adopt that IAM does not have": {
-			fake: fake{keyErr: reconcile.ErrNotFound},
+			fake: fake{keyErr: port.ErrNotFound},
 			do:   func(r Runner) error { return r.Adopt(t.Context(), Demand{}, "c", "ApiKey-1") }, says: "IAM has no key ApiKey-1",
 		},
 		"a revocation without --yes": {
@@ -237,7 +239,7 @@ func TestAWrongNameOrKeyIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 }
 
 func TestARevocationOfAnotherCredentialsKeyIsAnError(t *testing.T) {
-	f := &fake{answers: []reconcile.Outcome{{Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedElsewhere}}}
+	f := &fake{answers: []result.Outcome{{Result: result.Unchanged, Leaked: result.LeakedElsewhere}}}
 	var out, progress bytes.Buffer
 	if err := f.runner(&out, &progress).Revoke(t.Context(), Demand{Yes: true}, "c", "ApiKey-1", false); err == nil || !strings.Contains(err.Error(), "it is not a key of c") {
 		t.Error(err)
@@ -247,10 +249,10 @@ func TestARevocationOfAnotherCredentialsKeyIsAnError(t *testing.T) {
 // projects is a catalog of one credential per project.
 type projects struct {
 	*fake
-	all []reconcile.Credential
+	all []port.Credential
 }
 
-func (p projects) Credentials(_ context.Context, scope catalog.Scope) (found []reconcile.Credential, err error) {
+func (p projects) Credentials(_ context.Context, scope catalog.Scope) (found []port.Credential, err error) {
 	for _, c := range p.all {
 		if slices.Contains(scope.Names, c.Name) || slices.Contains(scope.Names, c.Entry) {
 			found = append(found, c)
@@ -259,14 +261,14 @@ func (p projects) Credentials(_ context.Context, scope catalog.Scope) (found []r
 	return found, nil
 }
 
-func (p projects) Unknown(names []string, found []reconcile.Credential) []string {
+func (p projects) Unknown(names []string, found []port.Credential) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.ContainsFunc(found, func(c reconcile.Credential) bool { return name == c.Name || name == c.Entry })
+		return slices.ContainsFunc(found, func(c port.Credential) bool { return name == c.Name || name == c.Entry })
 	})
 }
 
 func TestAProjectsNameStandsForItsID(t *testing.T) {
-	f := projects{fake: &fake{}, all: []reconcile.Credential{
+	f := projects{fake: &fake{}, all: []port.Credential{
 		{Name: "logs/1", Entry: "logs", Project: "shop"}, {Name: "logs/2", Entry: "logs", Project: "twice"}, {Name: "logs/3", Entry: "logs", Project: "twice"},
 		{Name: "audit/1", Entry: "audit", Project: "shop"},
 	}}
@@ -294,7 +296,7 @@ func TestAProjectsNameStandsForItsID(t *testing.T) {
 }
 
 func TestATerminalShowsProjectsByNameUnlessTwoHaveIt(t *testing.T) {
-	outcomes := []reconcile.Outcome{{Credential: "logs/1", Project: "shop"}, {Credential: "logs/2", Project: "twice"}, {Credential: "logs/3", Project: "twice"}, {Credential: "c"}}
+	outcomes := []result.Outcome{{Credential: "logs/1", Project: "shop"}, {Credential: "logs/2", Project: "twice"}, {Credential: "logs/3", Project: "twice"}, {Credential: "c"}}
 	for width, want := range map[int]string{80: "logs/shop logs/2 logs/3 c", 0: "logs/1 logs/2 logs/3 c"} {
 		var got []string
 		label := labels(Streams{Width: width}, outcomes)

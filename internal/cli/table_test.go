@@ -9,20 +9,20 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestTablesFitTheTerminal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[a-zé-]{1,40}(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?`)
 		now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
-		var outcomes []reconcile.Outcome
+		var outcomes []result.Outcome
 		for range rapid.IntRange(0, 5).Draw(t, "outcomes") {
 			at := now.Add(time.Duration(rapid.IntRange(-5000, 5000).Draw(t, "hours")) * time.Hour)
-			outcomes = append(outcomes, reconcile.Outcome{
+			outcomes = append(outcomes, result.Outcome{
 				Credential: text.Draw(t, "credential"), Key: "ApiKey-39726e08-8c64-4447-8b0f-0e7471516c32", KeyExpires: at, Next: at,
-				Result: rapid.SampledFrom([]reconcile.Result{reconcile.ResultUnconfigured, reconcile.ResultInProgress, reconcile.ResultBlocked}).Draw(t, "result"),
-				Stores: []reconcile.StoreOutcome{{Name: text.Draw(t, "store"), Fault: "store-denied"}},
+				Result: rapid.SampledFrom([]result.Result{result.Unconfigured, result.InProgress, result.Blocked}).Draw(t, "result"),
+				Stores: []result.Store{{Name: text.Draw(t, "store"), Fault: "store-denied"}},
 			})
 		}
 		width := rapid.IntRange(1, 120).Draw(t, "width")

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -43,9 +44,9 @@ func (d Demand) timeout(watched bool) time.Duration {
 
 // untilDone tries until every demand is met, a person has to act, or the time is
 // up. It tries only the credentials again that are not done.
-func (r Runner) untilDone(ctx context.Context, d Demand, all []reconcile.Credential,
-	try func([]reconcile.Credential) reconcile.SweepResult,
-) reconcile.SweepResult {
+func (r Runner) untilDone(ctx context.Context, d Demand, all []port.Credential,
+	try func([]port.Credential) result.Sweep,
+) result.Sweep {
 	end := time.Now().Add(d.timeout(r.Std.Watched))
 	swept := try(all)
 	printed := ""
@@ -77,22 +78,22 @@ func (r Runner) untilDone(ctx context.Context, d Demand, all []reconcile.Credent
 }
 
 // open reports whether another try may finish what an outcome has not.
-func open(o reconcile.Outcome) bool {
+func open(o result.Outcome) bool {
 	switch o.Result {
-	case reconcile.ResultInProgress, reconcile.ResultFailed:
+	case result.InProgress, result.Failed:
 		return true
-	case reconcile.ResultBlocked:
+	case result.Blocked:
 		return o.Reason == rotation.Storm // passes within the hour
 	}
-	return o.Leaked == reconcile.LeakedAlive
+	return o.Leaked == result.LeakedAlive
 }
 
 // unfinished returns the credentials whose demand is not met, and when the last of
 // those is old enough for another key that wait for that alone.
-func unfinished(all []reconcile.Credential, swept reconcile.SweepResult) (unmet []reconcile.Credential, old time.Time) {
+func unfinished(all []port.Credential, swept result.Sweep) (unmet []port.Credential, old time.Time) {
 	others := false
 	for _, c := range all {
-		i := slices.IndexFunc(swept.Outcomes, func(o reconcile.Outcome) bool { return o.Credential == c.Name })
+		i := slices.IndexFunc(swept.Outcomes, func(o result.Outcome) bool { return o.Credential == c.Name })
 		if i < 0 || !open(swept.Outcomes[i]) {
 			continue
 		}
@@ -112,10 +113,10 @@ func unfinished(all []reconcile.Credential, swept reconcile.SweepResult) (unmet 
 	return unmet, old
 }
 
-func waitingFor(unmet []reconcile.Credential, swept reconcile.SweepResult) string {
+func waitingFor(unmet []port.Credential, swept result.Sweep) string {
 	var lines []string
 	for _, o := range swept.Outcomes {
-		if slices.ContainsFunc(unmet, func(c reconcile.Credential) bool { return c.Name == o.Credential }) {
+		if slices.ContainsFunc(unmet, func(c port.Credential) bool { return c.Name == o.Credential }) {
 			lines = append(lines, o.Credential+": "+cmp.Or(o.Message, o.Error, string(o.Result)))
 		}
 	}
@@ -124,10 +125,10 @@ func waitingFor(unmet []reconcile.Credential, swept reconcile.SweepResult) strin
 
 // merge puts the outcomes of another try in the place of the earlier ones. What the
 // earlier try did stays in them.
-func merge(before, after reconcile.SweepResult) reconcile.SweepResult {
+func merge(before, after result.Sweep) result.Sweep {
 	outcomes := slices.Clone(before.Outcomes)
 	for _, o := range after.Outcomes {
-		i := slices.IndexFunc(outcomes, func(b reconcile.Outcome) bool { return b.Credential == o.Credential })
+		i := slices.IndexFunc(outcomes, func(b result.Outcome) bool { return b.Credential == o.Credential })
 		if i < 0 {
 			outcomes = append(outcomes, o)
 			continue
@@ -137,20 +138,20 @@ func merge(before, after reconcile.SweepResult) reconcile.SweepResult {
 		if o.Replaced == "" {
 			o.Replaced, o.ReplacedEnds = was.Replaced, was.ReplacedEnds
 		}
-		did := func(r reconcile.Result) bool { return r == reconcile.ResultPublished || r == reconcile.ResultChanged }
-		if o.Result == reconcile.ResultUnchanged && did(was.Result) || o.Result == reconcile.ResultChanged && was.Result == reconcile.ResultPublished {
+		did := func(r result.Result) bool { return r == result.Published || r == result.Changed }
+		if o.Result == result.Unchanged && did(was.Result) || o.Result == result.Changed && was.Result == result.Published {
 			o.Result = was.Result
 		}
 		outcomes[i] = o
 	}
-	return reconcile.SweepResult{Outcomes: outcomes, Unknown: after.Unknown}
+	return result.Sweep{Outcomes: outcomes, Unknown: after.Unknown}
 }
 
 // unfinishedError is the error of demands that are not met. A blocked one is
 // another error.
-func unfinishedError(swept reconcile.SweepResult) error {
+func unfinishedError(swept result.Sweep) error {
 	for _, o := range swept.Outcomes {
-		if !open(o) || o.Result == reconcile.ResultFailed || o.Result == reconcile.ResultBlocked {
+		if !open(o) || o.Result == result.Failed || o.Result == result.Blocked {
 			continue
 		}
 		if o.Recorded {

@@ -25,7 +25,7 @@ import (
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -109,7 +109,7 @@ func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
 		URL: base + "/v2", Authenticator: &core.NoAuthAuthenticator{}, // the client logs in
 	})
 	if err != nil {
-		return nil, fmt.Errorf("setting up Code Engine in %s: %w: %w", name, reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("setting up Code Engine in %s: %w: %w", name, port.ErrRefused, err)
 	}
 	api.Service.SetHTTPClient(client)
 	c.regions[name] = api

@@ -13,7 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 func listed(list []codeengine.Project) string {
@@ -58,7 +58,7 @@ func TestARegionThatFailsDoesNotHideTheOthers(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	w.Inject(emulator.Fault{Path: "/v2/projects", Kind: emulator.FaultStatus, Status: 500, Count: 1})
 	got, err := w.client().Projects(t.Context(), []string{"eu-de", "us-south"})
-	wants(t, err, reconcile.ErrUnavailable, "listing the projects in")
+	wants(t, err, port.ErrUnavailable, "listing the projects in")
 	if len(got) == 0 {
 		t.Error("no project was found")
 	}
@@ -91,7 +91,7 @@ func TestPages(t *testing.T) {
 	}
 	endless = true
 	_, err = c.Projects(t.Context(), []string{"eu-de"})
-	wants(t, err, reconcile.ErrUnavailable, "does not end")
+	wants(t, err, port.ErrUnavailable, "does not end")
 }
 
 func TestAProjectIsFoundByIDAndByName(t *testing.T) {
@@ -104,7 +104,7 @@ func TestAProjectIsFoundByIDAndByName(t *testing.T) {
 	}
 	for _, idOrName := range []string{"00000000-0000-4000-8000-000000000000", "team-b"} {
 		_, err := w.client().Project(t.Context(), region, idOrName)
-		wants(t, err, reconcile.ErrNotFound, idOrName)
+		wants(t, err, port.ErrNotFound, idOrName)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestRequests(t *testing.T) {
 			})}
 			c.cfg.Auth = &core.BearerTokenAuthenticator{BearerToken: "ours"}
 			_, err := codeengine.New(c.cfg).Projects(t.Context(), []string{"eu-de"})
-			wants(t, err, reconcile.ErrUnavailable)
+			wants(t, err, port.ErrUnavailable)
 			if len(sent) != 1 {
 				t.Fatalf("%d requests were sent", len(sent))
 			}
@@ -158,12 +158,12 @@ func TestOurOwnLogin(t *testing.T) {
 		fault emulator.Fault
 		want  error
 	}{
-		"a key that IAM does not know is denied": {canary, emulator.Fault{}, reconcile.ErrDenied},
+		"a key that IAM does not know is denied": {canary, emulator.Fault{}, port.ErrDenied},
 		"an IAM that is down says nothing": {
-			"", emulator.Fault{Path: "/identity/token", Kind: emulator.FaultStatus, Status: 503}, reconcile.ErrUnavailable,
+			"", emulator.Fault{Path: "/identity/token", Kind: emulator.FaultStatus, Status: 503}, port.ErrUnavailable,
 		},
 		"an IAM that drops the connection says nothing": {
-			"", emulator.Fault{Path: "/identity/token", Kind: emulator.FaultLost}, reconcile.ErrUnavailable,
+			"", emulator.Fault{Path: "/identity/token", Kind: emulator.FaultLost}, port.ErrUnavailable,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestOurOwnLogin(t *testing.T) {
 // TestALoginInTheTransport: the shared client may log in itself, and speaks in
 // the sentinels.
 func TestALoginInTheTransport(t *testing.T) {
-	for _, want := range []error{reconcile.ErrDenied, reconcile.ErrUnavailable} {
+	for _, want := range []error{port.ErrDenied, port.ErrUnavailable} {
 		s := codeengine.New(codeengine.Config{HTTP: &http.Client{Transport: tripper(func(*http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("logging in as ourselves: %w", want)
 		})}}).Store(codeengine.StoreConfig{Project: "team-a", Region: region, Secret: secretName, Entry: entryName})

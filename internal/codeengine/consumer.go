@@ -14,7 +14,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/listing"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -29,7 +29,7 @@ type Restart struct {
 // Consumers returns the apps that read the entry from their environment, which
 // see a change only in a new revision. An app that mounts the secret as a volume
 // needs no restart. It returns nil if no restart is configured.
-func (s *Store) Consumers() reconcile.Consumers {
+func (s *Store) Consumers() port.Consumers {
 	if !s.cfg.Restart.All && len(s.cfg.Restart.Names) == 0 {
 		return nil
 	}
@@ -43,7 +43,7 @@ type apps struct {
 	left time.Duration // the rest of the time to wait for revisions
 }
 
-var _ reconcile.Consumers = (*apps)(nil)
+var _ port.Consumers = (*apps)(nil)
 
 // kind comes before an app's name in the config: app/NAME.
 const kind = "app/"
@@ -166,7 +166,7 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 	doing := fmt.Sprintf("restarting %s in %s", name, a.store.cfg.Region)
 	app, ours := strings.CutPrefix(name, a.label(""))
 	if !ours {
-		return fmt.Errorf("%s: %w: it is no consumer of %s", doing, reconcile.ErrRefused, a.store.Name())
+		return fmt.Errorf("%s: %w: it is no consumer of %s", doing, port.ErrRefused, a.store.Name())
 	}
 	api, project, err := a.store.open(ctx)
 	if err != nil {
@@ -174,7 +174,7 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 	}
 	q, err := a.store.client.enter(ctx, appName{a.store.cfg.Region, project, app}, a.marker(), keyID)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	leave := sync.OnceFunc(func() { q.leave(a.marker()) })
 	defer leave()
@@ -187,7 +187,7 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 		if err == nil {
 			return a.wait(ctx, doing, api, project, now, before)
 		}
-		if !errors.Is(err, reconcile.ErrConflict) {
+		if !errors.Is(err, port.ErrConflict) {
 			return err
 		}
 		last = err

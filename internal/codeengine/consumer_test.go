@@ -12,14 +12,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
 const marker = "LATCHKEY_KEY_ID_LOGS_SENDER_IAM_API_KEY"
 
 // consumers are those of a store with the restart.
-func (w *world) consumers(r codeengine.Restart) reconcile.Consumers {
+func (w *world) consumers(r codeengine.Restart) port.Consumers {
 	return w.store(func(c *codeengine.StoreConfig) { c.Restart = r }).Consumers()
 }
 
@@ -103,7 +103,7 @@ func TestConsumersOfAnUnreadableProjectAreAnError(t *testing.T) {
 	c := w.consumers(codeengine.Restart{All: true})
 	w.Inject(emulator.Fault{Path: "/v2/projects/*/apps", Kind: emulator.FaultStatus, Status: 500, Count: 1})
 	_, err := c.Consumers(t.Context())
-	wants(t, err, reconcile.ErrUnavailable, "listing the apps")
+	wants(t, err, port.ErrUnavailable, "listing the apps")
 	w.Cloud().RemoveProject(w.team().ID)
 	if _, err := c.Consumers(t.Context()); err == nil {
 		t.Error("a deleted project has no consumers, it seems")
@@ -131,7 +131,7 @@ func TestARunThatIsTooOldToWriteRestartsNothing(t *testing.T) {
 	w.Cloud().AddApp(w.team().ID, "theirs", env(map[string]any{"type": "secret_full_reference", "reference": secretName}))
 	before := len(w.app("theirs").Revisions)
 	err := w.consumers(codeengine.Restart{All: true}).Restart(storetest.TooOld(t), w.label("theirs"), "ApiKey-1")
-	wants(t, err, reconcile.ErrUnavailable)
+	wants(t, err, port.ErrUnavailable)
 	if now := len(w.app("theirs").Revisions); now != before {
 		t.Errorf("the app has %d revisions, had %d", now, before)
 	}
@@ -187,7 +187,7 @@ func TestTwoEntriesOfOneSecretRestartAnAppOnceEach(t *testing.T) {
 	one := w.consumers(codeengine.Restart{All: true})
 	two := w.store(func(c *codeengine.StoreConfig) { c.Entry, c.Restart.All = "OTHER_KEY", true }).Consumers()
 	for range 3 {
-		for key, c := range map[string]reconcile.Consumers{"ApiKey-1": one, "ApiKey-2": two} {
+		for key, c := range map[string]port.Consumers{"ApiKey-1": one, "ApiKey-2": two} {
 			if err := c.Restart(t.Context(), w.label("shipper"), key); err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +203,7 @@ func TestARestartStartsOverWhenTheAppWasChanged(t *testing.T) {
 		for name, c := range map[string]struct {
 			times int
 			want  error
-		}{"twice": {2, nil}, "each time": {3, reconcile.ErrConflict}} {
+		}{"twice": {2, nil}, "each time": {3, port.ErrConflict}} {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				w := newWorld(t, emulator.Options{})
 				w.Inject(emulator.Fault{Method: "PATCH", Kind: emulator.FaultStatus, Status: status, Count: c.times})
@@ -254,10 +254,10 @@ func TestRestartsThatFail(t *testing.T) {
 		spoil func(w *world)
 		want  error
 	}{
-		"an app that is not there":     {"gone", func(*world) {}, reconcile.ErrNotFound},
-		"no permission":                {"shipper", func(w *world) { w.place().Deny(w.t) }, reconcile.ErrDenied},
-		"a lost answer":                {"shipper", func(w *world) { w.Inject(emulator.Fault{Method: "PATCH", Kind: emulator.FaultLost}) }, reconcile.ErrUnavailable},
-		"no room for another revision": {"shipper", (*world).fillRevisions, reconcile.ErrQuota},
+		"an app that is not there":     {"gone", func(*world) {}, port.ErrNotFound},
+		"no permission":                {"shipper", func(w *world) { w.place().Deny(w.t) }, port.ErrDenied},
+		"a lost answer":                {"shipper", func(w *world) { w.Inject(emulator.Fault{Method: "PATCH", Kind: emulator.FaultLost}) }, port.ErrUnavailable},
+		"no room for another revision": {"shipper", (*world).fillRevisions, port.ErrQuota},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, emulator.Options{})
@@ -268,7 +268,7 @@ func TestRestartsThatFail(t *testing.T) {
 	}
 	w := newWorld(t, emulator.Options{})
 	err := w.consumers(codeengine.Restart{All: true}).Restart(t.Context(), "app/other-project/shipper", "ApiKey-1")
-	wants(t, err, reconcile.ErrRefused, "no consumer of")
+	wants(t, err, port.ErrRefused, "no consumer of")
 }
 
 // fillRevisions uses up the project's revisions.
@@ -292,7 +292,7 @@ func TestAServiceThatRepeatsTheEnvironmentIsNotQuoted(t *testing.T) {
 		rw.WriteHeader(400)
 		fmt.Fprintf(rw, `{"errors":[{"code":"bad_request","message":"not valid: %s"}]}`, canary)
 	})
-	wants(t, s.Consumers().Restart(t.Context(), "app/5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21/a", "ApiKey-1"), reconcile.ErrRefused, "left out")
+	wants(t, s.Consumers().Restart(t.Context(), "app/5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21/a", "ApiKey-1"), port.ErrRefused, "left out")
 }
 
 // play makes something happen to the next revision of the app theirs, or to its
@@ -305,7 +305,7 @@ func (w *world) play(p cloud.Play) {
 }
 
 // theirs adds an app that runs with ApiKey-1, and returns its consumers.
-func (w *world) theirs() reconcile.Consumers {
+func (w *world) theirs() port.Consumers {
 	w.t.Helper()
 	w.Cloud().AddApp(w.team().ID, "theirs", env(map[string]any{"type": "secret_full_reference", "reference": secretName}))
 	c := w.theirConsumers()
@@ -328,9 +328,9 @@ func TestAnAppRunsWithTheKeyOfItsReadyRevision(t *testing.T) {
 		want error
 		says string
 	}{
-		"a revision that does not get ready":  {cloud.Play{Kind: cloud.PlayHold}, reconcile.ErrNotActive, "theirs-00002 serves"},
-		"a revision that waits for resources": {cloud.Play{Kind: cloud.PlayEvict}, reconcile.ErrNotActive, "theirs-00003 is not ready"},
-		"a revision that fails":               {cloud.Play{Kind: cloud.PlayFail, Reason: "image_pull_back_off"}, reconcile.ErrRefused, "image_pull_back_off"},
+		"a revision that does not get ready":  {cloud.Play{Kind: cloud.PlayHold}, port.ErrNotActive, "theirs-00002 serves"},
+		"a revision that waits for resources": {cloud.Play{Kind: cloud.PlayEvict}, port.ErrNotActive, "theirs-00003 is not ready"},
+		"a revision that fails":               {cloud.Play{Kind: cloud.PlayFail, Reason: "image_pull_back_off"}, port.ErrRefused, "image_pull_back_off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, emulator.Options{})
@@ -352,7 +352,7 @@ func TestAnAppRunsWithTheKeyOfItsReadyRevision(t *testing.T) {
 	}
 }
 
-func (w *world) theirConsumers() reconcile.Consumers {
+func (w *world) theirConsumers() port.Consumers {
 	return w.consumers(codeengine.Restart{Names: []string{"app/theirs"}})
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -130,7 +130,7 @@ func (c *Client) byName(ctx context.Context, region, name string) (Project, erro
 	}
 	named := slices.DeleteFunc(list, func(p Project) bool { return p.Name != name })
 	if len(named) == 0 {
-		return Project{}, fmt.Errorf("finding project %q: %w: %s has no project with this name", name, reconcile.ErrNotFound, region)
+		return Project{}, fmt.Errorf("finding project %q: %w: %s has no project with this name", name, port.ErrNotFound, region)
 	}
 	if i := slices.IndexFunc(named, func(p Project) bool { return p.Status == active }); i >= 0 {
 		return named[i], nil
@@ -152,8 +152,8 @@ func (c *Client) resolve(ctx context.Context, region, idOrName string) (string, 
 		return id, nil
 	}
 	p, err := c.byName(ctx, region, idOrName)
-	if errors.Is(err, reconcile.ErrNotFound) {
-		return "", fmt.Errorf("project %q: %w: %s has no project with this name", idOrName, reconcile.ErrRefused, region)
+	if errors.Is(err, port.ErrNotFound) {
+		return "", fmt.Errorf("project %q: %w: %s has no project with this name", idOrName, port.ErrRefused, region)
 	}
 	if err != nil {
 		return "", err
@@ -186,8 +186,8 @@ func (p Project) usable() error {
 	case active:
 		return nil
 	case "creating", "preparing":
-		return fmt.Errorf("project %q (%s): %w: it is %s", p.Name, p.ID, reconcile.ErrNotActive, p.Status)
+		return fmt.Errorf("project %q (%s): %w: it is %s", p.Name, p.ID, port.ErrNotActive, p.Status)
 	default:
-		return fmt.Errorf("project %q (%s): %w: it is %s", p.Name, p.ID, reconcile.ErrRefused, p.Status)
+		return fmt.Errorf("project %q (%s): %w: it is %s", p.Name, p.ID, port.ErrRefused, p.Status)
 	}
 }

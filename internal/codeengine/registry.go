@@ -9,7 +9,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -47,7 +47,7 @@ func (r *Registry) value(data map[string]secret.Value, m entry.Metadata) secret.
 }
 
 // put sets the properties.
-func (r *Registry) put(data map[string]secret.Value, e reconcile.Entry, owner string) {
+func (r *Registry) put(data map[string]secret.Value, e port.Entry, owner string) {
 	data["server"], data["username"], data[RegistryEntry] = secret.New(r.Server), secret.New(r.Username), e.Value
 	data["email"] = secret.New(e.KeyID + "@" + cmp.Or(e.Owner, owner) + ".latchkey.dev")
 }

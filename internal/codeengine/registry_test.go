@@ -7,7 +7,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -19,7 +19,7 @@ func TestASecretOfTheFormatRegistryHoldsAKey(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	s := w.store(registry)
 	e, err := s.Read(t.Context())
-	if !errors.Is(err, reconcile.ErrNotFound) {
+	if !errors.Is(err, port.ErrNotFound) {
 		t.Fatalf("reading an absent secret: %v", err)
 	}
 	for n := 1; n <= 2; n++ {
@@ -41,7 +41,7 @@ func TestASecretOfTheFormatRegistryHoldsAKey(t *testing.T) {
 			t.Errorf("the secret is of the format %s: %v", secret.Format, d)
 		}
 	}
-	if err := s.Publish(t.Context(), entry(3), "stale"); !errors.Is(err, reconcile.ErrConflict) {
+	if err := s.Publish(t.Context(), entry(3), "stale"); !errors.Is(err, port.ErrConflict) {
 		t.Errorf("publishing at a stale revision: %v", err)
 	}
 }
@@ -62,11 +62,11 @@ func TestASecretOfAnotherFormatIsRefusedAndKept(t *testing.T) {
 	w.set("NEIGHBOUR", "kept")
 	s := w.store(registry)
 	_, err := s.Read(t.Context())
-	if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), `its format is "generic", not registry`) {
+	if !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), `its format is "generic", not registry`) {
 		t.Errorf("reading: %v", err)
 	}
 	for _, x := range w.team().Secrets {
-		if err := s.Publish(t.Context(), reconcile.Entry{KeyID: "ApiKey-1", Value: secret.New("v")}, x.EntityTag); x.Name == secretName && !errors.Is(err, reconcile.ErrRefused) {
+		if err := s.Publish(t.Context(), port.Entry{KeyID: "ApiKey-1", Value: secret.New("v")}, x.EntityTag); x.Name == secretName && !errors.Is(err, port.ErrRefused) {
 			t.Errorf("writing: %v", err)
 		}
 	}

@@ -10,11 +10,11 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-var _ reconcile.Remover = (*Store)(nil)
+var _ port.Remover = (*Store)(nil)
 
 // Remove removes the entries and their companions, and the secret if nothing else is
 // in it. Code Engine deletes a secret without comparing its entity tag, so Remove reads
@@ -27,12 +27,12 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	}
 	snap, err := s.fetch(ctx, doing)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
 	case snap.tag != revision:
-		return fmt.Errorf("%s: %w: it is no longer at revision %s", doing, reconcile.ErrConflict, revision)
+		return fmt.Errorf("%s: %w: it is no longer at revision %s", doing, port.ErrConflict, revision)
 	}
 	if err := s.expect(doing, snap); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	}
 	err = fault(ctx, doing, resp, err, format.Hidden(nil, snap.data)...)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil || len(rest) > 0:
 		return err
@@ -62,10 +62,10 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	// The answer to a deletion has no content that shows whose it is.
 	_, err = s.fetch(ctx, doing)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("%s: %w: the secret is still there", doing, reconcile.ErrUnavailable)
+	return fmt.Errorf("%s: %w: the secret is still there", doing, port.ErrUnavailable)
 }

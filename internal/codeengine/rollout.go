@@ -12,7 +12,7 @@ import (
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -100,10 +100,10 @@ func (a *apps) wait(ctx context.Context, doing string, api *codeenginev2.CodeEng
 		case r.created == "", fresh && !r.pending() && r.ready != "":
 			return nil
 		case fresh && r.failed():
-			return fmt.Errorf("%s: revision %s: %w: %s", doing, r.created, reconcile.ErrRefused, a.why(ctx, api, project, text(app.Name), r))
+			return fmt.Errorf("%s: revision %s: %w: %s", doing, r.created, port.ErrRefused, a.why(ctx, api, project, text(app.Name), r))
 		}
 		if err := a.pause(ctx, pause); err != nil {
-			return fmt.Errorf("%s: revision %s is not ready, and %s serves: %w: %w", doing, r.created, r.ready, reconcile.ErrNotActive, err)
+			return fmt.Errorf("%s: revision %s is not ready, and %s serves: %w: %w", doing, r.created, r.ready, port.ErrNotActive, err)
 		}
 		now, err := a.read(ctx, doing, api, project, text(app.Name))
 		if err != nil {

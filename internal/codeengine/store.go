@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/listing"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -53,7 +53,7 @@ type snapshot struct {
 	data map[string]secret.Value
 }
 
-var _ reconcile.Store = (*Store)(nil)
+var _ port.Store = (*Store)(nil)
 
 // Store returns a store. It sends no request.
 func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
@@ -70,7 +70,7 @@ func (*Store) Guarded() bool { return true }
 const longestValue = 1 << 20
 
 func (s *Store) check() error {
-	return entry.Check(reconcile.ErrRefused,
+	return entry.Check(port.ErrRefused,
 		entry.Name{What: "project", Text: s.cfg.Project, Rule: entry.CheckProject},
 		entry.Name{What: "region", Text: s.cfg.Region, Rule: entry.CheckRegion},
 		entry.Name{What: "secret", Text: s.cfg.Secret, Rule: entry.CheckSecret},
@@ -95,13 +95,13 @@ func (s *Store) open(ctx context.Context) (api *codeenginev2.CodeEngineV2, proje
 
 // Read returns the entry. Code Engine returns values in clear text, so the entry
 // always has its value.
-func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	if snap := s.listed(ctx); snap != nil {
 		return s.entry(snap)
 	}
 	snap, err := s.fetch(ctx, s.doing("reading"))
 	if err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	s.mu.Lock()
 	s.last = snap
@@ -124,7 +124,7 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 // expect returns an error if the secret has another format than the store's.
 func (s *Store) expect(doing string, snap *snapshot) error {
 	if snap.kind != s.kind() {
-		return fmt.Errorf("%s: %w: its format is %q, not %s", doing, reconcile.ErrRefused, snap.kind, s.kind())
+		return fmt.Errorf("%s: %w: its format is %q, not %s", doing, port.ErrRefused, snap.kind, s.kind())
 	}
 	return nil
 }
@@ -192,14 +192,14 @@ func (s *Store) list(ctx context.Context) (map[string]*snapshot, error) {
 // failed. A secret counts as absent only in an active project: no key may be
 // created for a store that cannot hold it.
 func (s *Store) blame(ctx context.Context, doing, project string, err error) error {
-	absent := errors.Is(err, reconcile.ErrNotFound)
-	if !absent && !errors.Is(err, reconcile.ErrConflict) && !errors.Is(err, reconcile.ErrRefused) {
+	absent := errors.Is(err, port.ErrNotFound)
+	if !absent && !errors.Is(err, port.ErrConflict) && !errors.Is(err, port.ErrRefused) {
 		return err
 	}
 	p, perr := s.client.byID(ctx, s.cfg.Region, project)
-	if errors.Is(perr, reconcile.ErrNotFound) {
+	if errors.Is(perr, port.ErrNotFound) {
 		s.client.forget(project)
-		return fmt.Errorf("%s: project %s: %w: it does not exist in %s", doing, project, reconcile.ErrRefused, s.cfg.Region)
+		return fmt.Errorf("%s: project %s: %w: it does not exist in %s", doing, project, port.ErrRefused, s.cfg.Region)
 	}
 	if perr != nil {
 		if absent {
@@ -214,15 +214,15 @@ func (s *Store) blame(ctx context.Context, doing, project string, err error) err
 	return err
 }
 
-func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
-	e := reconcile.Entry{Revision: snap.tag}
+func (s *Store) entry(snap *snapshot) (port.Entry, error) {
+	e := port.Entry{Revision: snap.tag}
 	if err := s.expect(s.doing("reading"), snap); err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	if r := s.cfg.Registry; r != nil {
 		m := r.metadata(snap.data)
 		if e.Value = r.value(snap.data, m); e.Value.Empty() {
-			return e, fmt.Errorf("%s: %w", s.doing("reading"), reconcile.ErrNotFound)
+			return e, fmt.Errorf("%s: %w", s.doing("reading"), port.ErrNotFound)
 		}
 		e.KeyID, e.Owner = m.KeyID, m.Owner
 		return e, nil
@@ -231,9 +231,9 @@ func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
 	value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value { return snap.data[name] })
 	switch {
 	case err != nil:
-		return e, fmt.Errorf("%s: %w: %w", s.doing("reading"), reconcile.ErrRefused, err)
+		return e, fmt.Errorf("%s: %w: %w", s.doing("reading"), port.ErrRefused, err)
 	case value.Empty():
-		return e, fmt.Errorf("%s: entry %s: %w", s.doing("reading"), s.cfg.Entry, reconcile.ErrNotFound)
+		return e, fmt.Errorf("%s: entry %s: %w", s.doing("reading"), s.cfg.Entry, port.ErrNotFound)
 	}
 	e.Value = value
 	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
@@ -241,7 +241,7 @@ func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
 }
 
 // Publish writes the entry and its companions, and keeps all other data.
-func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) error {
 	doing := s.doing("writing")
 	api, project, err := s.open(ctx)
 	if err != nil {
@@ -267,22 +267,22 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	}
 	err = fault(ctx, doing, resp, err, format.Hidden(e.Value, data)...)
 	err = s.blame(ctx, doing, project, err)
-	if !errors.Is(err, reconcile.ErrNotFound) {
+	if !errors.Is(err, port.ErrNotFound) {
 		return err
 	}
 	if revision == "" {
-		return fmt.Errorf("%s: %w: project %s exists but takes no secret", doing, reconcile.ErrUnavailable, project)
+		return fmt.Errorf("%s: %w: project %s exists but takes no secret", doing, port.ErrUnavailable, project)
 	}
-	return fmt.Errorf("%s: %w: the secret was deleted", doing, reconcile.ErrConflict)
+	return fmt.Errorf("%s: %w: the secret was deleted", doing, port.ErrConflict)
 }
 
 // put sets the entry in the data.
-func (s *Store) put(data map[string]secret.Value, e reconcile.Entry) error {
+func (s *Store) put(data map[string]secret.Value, e port.Entry) error {
 	if e.Value.Empty() || e.KeyID == "" {
-		return fmt.Errorf("entry %s: %w: it has no value or no key ID", s.cfg.Entry, reconcile.ErrRefused)
+		return fmt.Errorf("entry %s: %w: it has no value or no key ID", s.cfg.Entry, port.ErrRefused)
 	}
 	if len(e.Value.Expose()) > longestValue {
-		return fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
+		return fmt.Errorf("entry %s: %w: a value has up to %d bytes", s.cfg.Entry, port.ErrRefused, longestValue)
 	}
 	if r := s.cfg.Registry; r != nil {
 		r.put(data, e, s.cfg.Owner)
@@ -290,11 +290,11 @@ func (s *Store) put(data map[string]secret.Value, e reconcile.Entry) error {
 	}
 	texts, m, err := s.cfg.Form.Write(s.cfg.Entry, entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}, e.Value)
 	if err != nil {
-		return fmt.Errorf("%w: %w", reconcile.ErrRefused, err)
+		return fmt.Errorf("%w: %w", port.ErrRefused, err)
 	}
 	companions, err := m.Companions(s.cfg.Entry)
 	if err != nil {
-		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, port.ErrRefused, err)
 	}
 	maps.Copy(data, texts)
 	for name, text := range companions {
@@ -316,8 +316,8 @@ func (s *Store) neighbours(ctx context.Context, doing, revision string) (map[str
 	if snap == nil || snap.tag != revision {
 		var err error
 		snap, err = s.fetch(ctx, doing)
-		if errors.Is(err, reconcile.ErrNotFound) {
-			return nil, fmt.Errorf("%s: %w: the secret was deleted", doing, reconcile.ErrConflict)
+		if errors.Is(err, port.ErrNotFound) {
+			return nil, fmt.Errorf("%s: %w: the secret was deleted", doing, port.ErrConflict)
 		}
 		if err != nil {
 			return nil, err
@@ -327,7 +327,7 @@ func (s *Store) neighbours(ctx context.Context, doing, revision string) (map[str
 		return nil, err
 	}
 	if snap.tag != revision {
-		return nil, fmt.Errorf("%s: %w: it is no longer at revision %s", doing, reconcile.ErrConflict, revision)
+		return nil, fmt.Errorf("%s: %w: it is no longer at revision %s", doing, port.ErrConflict, revision)
 	}
 	return snap.data, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/listing"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
@@ -97,7 +97,7 @@ func (w *world) place() storetest.Location {
 			}
 		},
 		Longest: 1 << 20,
-		Misnamed: map[string]reconcile.Store{
+		Misnamed: map[string]port.Store{
 			"the secret has capitals":    w.store(func(c *codeengine.StoreConfig) { c.Secret = "Logs-Sender" }),
 			"the entry has a space":      w.store(func(c *codeengine.StoreConfig) { c.Entry = "IAM API KEY" }),
 			"the project does not exist": w.store(func(c *codeengine.StoreConfig) { c.Project = "no-such-project" }),
@@ -136,7 +136,7 @@ func TestTwoEntriesShareOneSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := two.Read(t.Context())
-	if !errors.Is(err, reconcile.ErrNotFound) || e.Revision == "" {
+	if !errors.Is(err, port.ErrNotFound) || e.Revision == "" {
 		t.Fatalf("an entry beside another: revision %q, %v", e.Revision, err)
 	}
 	if err := two.Publish(t.Context(), entry(2), e.Revision); err != nil {
@@ -167,7 +167,7 @@ func TestCalls(t *testing.T) {
 	calls := func(doing string, want int, f func() error) {
 		t.Helper()
 		w.ResetCounters()
-		if err := f(); err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		if err := f(); err != nil && !errors.Is(err, port.ErrNotFound) {
 			t.Errorf("%s: %v", doing, err)
 		}
 		if got := w.Counter("*", "/v2/*"); got != want {
@@ -219,11 +219,11 @@ func TestAProjectThatWasMadeAnewIsFoundAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Cloud().RemoveProject(w.team().ID)
-	if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrRefused) {
+	if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrRefused) {
 		t.Fatalf("reading in a deleted project: %v", err)
 	}
 	w.Cloud().AddProject("team-a", region)
-	if e, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) || e.Revision != "" {
+	if e, err := s.Read(t.Context()); !errors.Is(err, port.ErrNotFound) || e.Revision != "" {
 		t.Errorf("reading in the new project: %q, %v", e.Revision, err)
 	}
 }
@@ -241,31 +241,31 @@ func TestAProjectThatIsNotActiveIsNotPublishedTo(t *testing.T) {
 		"that is being made": {409, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.create("team-c")
 			return func(c *codeengine.StoreConfig) { c.Project = id }
-		}, reconcile.ErrNotActive, "creating"},
+		}, port.ErrNotActive, "creating"},
 		"that is being made, with 404": {404, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.create("team-c")
 			return func(c *codeengine.StoreConfig) { c.Project = id }
-		}, reconcile.ErrNotActive, "creating"},
+		}, port.ErrNotActive, "creating"},
 		"that is being made, with 400": {400, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.create("team-c")
 			return func(c *codeengine.StoreConfig) { c.Project = id }
-		}, reconcile.ErrNotActive, "creating"},
+		}, port.ErrNotActive, "creating"},
 		"that is being made, by name": {409, func(w *world) func(*codeengine.StoreConfig) {
 			w.create("team-c")
 			return byName
-		}, reconcile.ErrNotActive, "creating"},
+		}, port.ErrNotActive, "creating"},
 		"that was deleted": {409, func(w *world) func(*codeengine.StoreConfig) {
 			id := w.Cloud().AddProject("team-c", region).ID
 			w.Cloud().RemoveProject(id)
 			return func(c *codeengine.StoreConfig) { c.Project = id }
-		}, reconcile.ErrRefused, "soft_deleted"},
+		}, port.ErrRefused, "soft_deleted"},
 		"that never was": {409, func(*world) func(*codeengine.StoreConfig) {
 			return func(c *codeengine.StoreConfig) { c.Project = unknown }
-		}, reconcile.ErrRefused, unknown},
-		"of an unknown name": {409, func(*world) func(*codeengine.StoreConfig) { return byName }, reconcile.ErrRefused, "team-c"},
+		}, port.ErrRefused, unknown},
+		"of an unknown name": {409, func(*world) func(*codeengine.StoreConfig) { return byName }, port.ErrRefused, "team-c"},
 		"of another region": {409, func(*world) func(*codeengine.StoreConfig) {
 			return func(c *codeengine.StoreConfig) { c.Region, c.Project = "us-south", "team-a" }
-		}, reconcile.ErrRefused, "us-south"},
+		}, port.ErrRefused, "us-south"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			switches := cloud.DefaultSwitches()
@@ -309,8 +309,8 @@ func TestASecretIsNotAbsentWhileTheProjectCannotBeRead(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	w.Inject(emulator.Fault{Method: "GET", Path: "/v2/projects/{project}", Kind: emulator.FaultStatus, Status: 500})
 	_, err := w.store().Read(t.Context())
-	wants(t, err, reconcile.ErrUnavailable)
-	if errors.Is(err, reconcile.ErrNotFound) {
+	wants(t, err, port.ErrUnavailable)
+	if errors.Is(err, port.ErrNotFound) {
 		t.Errorf("error %v counts as absence", err)
 	}
 }
@@ -339,10 +339,10 @@ func TestNamesAndEntriesThatCodeEngineRefusesAreNotSent(t *testing.T) {
 			s := w.store(func(sc *codeengine.StoreConfig) { sc.Secret, sc.Entry = c.secret, c.entry })
 			e := entry(1)
 			e.Value = secret.New(c.value)
-			wants(t, s.Publish(t.Context(), e, ""), reconcile.ErrRefused, c.says)
+			wants(t, s.Publish(t.Context(), e, ""), port.ErrRefused, c.says)
 			if c.says != "no value" && c.says != "1048576" {
 				_, err := s.Read(t.Context())
-				wants(t, err, reconcile.ErrRefused, c.says)
+				wants(t, err, port.ErrRefused, c.says)
 			}
 		})
 	}
@@ -360,8 +360,8 @@ func TestASecretOfAnotherFormatIsRefused(t *testing.T) {
 	}
 	s := w.store()
 	_, err := s.Read(t.Context())
-	wants(t, err, reconcile.ErrRefused, secretName, "basic_auth")
-	wants(t, s.Publish(t.Context(), entry(1), "2385407409"), reconcile.ErrRefused, "basic_auth")
+	wants(t, err, port.ErrRefused, secretName, "basic_auth")
+	wants(t, s.Publish(t.Context(), entry(1), "2385407409"), port.ErrRefused, "basic_auth")
 }
 
 // TestAStatusSelectsTheError: every answer has its meaning, whatever else is in it.
@@ -373,22 +373,22 @@ func TestAStatusSelectsTheError(t *testing.T) {
 		want   error
 		says   string
 	}{
-		"400":                              {400, body, reconcile.ErrRefused, "some_code Some words."},
-		"401, as our token was not taken":  {401, body, reconcile.ErrUnavailable, "401"},
-		"403":                              {403, body, reconcile.ErrDenied, "some_code"},
-		"403 with a quota's code":          {403, `{"errors":[{"code":"secret_quota_reached"}]}`, reconcile.ErrQuota, "secret_quota_reached"},
-		"409 with a limit's code":          {409, `{"errors":[{"code":"limit_exceeded"}]}`, reconcile.ErrQuota, "limit_exceeded"},
-		"413":                              {413, "", reconcile.ErrRefused, "413"},
-		"422":                              {422, body, reconcile.ErrRefused, "some_code"},
-		"429 with a limit's code":          {429, `{"errors":[{"code":"rate_limit"}]}`, reconcile.ErrUnavailable, "429"},
-		"500":                              {500, body, reconcile.ErrUnavailable, "some_code"},
-		"502 from a gateway":               {502, "<html>" + canary + "</html>", reconcile.ErrUnavailable, "502"},
-		"200 that is not JSON":             {200, canary, reconcile.ErrUnavailable, "can't be read"},
-		"200 of another shape":             {200, `{"entity_tag":{"x":"` + canary + `"}}`, reconcile.ErrUnavailable, "can't be read"},
-		"200 without a body":               {200, "", reconcile.ErrUnavailable, "without an answer"},
-		"200 without an entity tag":        {200, `{"name":"x","format":"generic","data":{"IAM_API_KEY":"` + canary + `"}}`, reconcile.ErrUnavailable, "entity_tag"},
-		"an error that quotes nothing":     {400, `{"errors":"` + canary + `"}`, reconcile.ErrRefused, "400"},
-		"an error with far too many words": {400, `{"errors":[{"message":"` + strings.Repeat("ü ", 1000) + `"}]}`, reconcile.ErrRefused, "…"},
+		"400":                              {400, body, port.ErrRefused, "some_code Some words."},
+		"401, as our token was not taken":  {401, body, port.ErrUnavailable, "401"},
+		"403":                              {403, body, port.ErrDenied, "some_code"},
+		"403 with a quota's code":          {403, `{"errors":[{"code":"secret_quota_reached"}]}`, port.ErrQuota, "secret_quota_reached"},
+		"409 with a limit's code":          {409, `{"errors":[{"code":"limit_exceeded"}]}`, port.ErrQuota, "limit_exceeded"},
+		"413":                              {413, "", port.ErrRefused, "413"},
+		"422":                              {422, body, port.ErrRefused, "some_code"},
+		"429 with a limit's code":          {429, `{"errors":[{"code":"rate_limit"}]}`, port.ErrUnavailable, "429"},
+		"500":                              {500, body, port.ErrUnavailable, "some_code"},
+		"502 from a gateway":               {502, "<html>" + canary + "</html>", port.ErrUnavailable, "502"},
+		"200 that is not JSON":             {200, canary, port.ErrUnavailable, "can't be read"},
+		"200 of another shape":             {200, `{"entity_tag":{"x":"` + canary + `"}}`, port.ErrUnavailable, "can't be read"},
+		"200 without a body":               {200, "", port.ErrUnavailable, "without an answer"},
+		"200 without an entity tag":        {200, `{"name":"x","format":"generic","data":{"IAM_API_KEY":"` + canary + `"}}`, port.ErrUnavailable, "entity_tag"},
+		"an error that quotes nothing":     {400, `{"errors":"` + canary + `"}`, port.ErrRefused, "400"},
+		"an error with far too many words": {400, `{"errors":[{"message":"` + strings.Repeat("ü ", 1000) + `"}]}`, port.ErrRefused, "…"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fake(t, func(rw http.ResponseWriter, r *http.Request) {
@@ -424,8 +424,8 @@ func TestAServiceThatRepeatsTheSecretIsNotQuoted(t *testing.T) {
 		rw.WriteHeader(400)
 		_, _ = io.WriteString(rw, `{"errors":[{"code":"bad_request","message":`+string(said)+`}]}`)
 	})
-	wants(t, s.Publish(t.Context(), entry(1), ""), reconcile.ErrRefused, "400", "left out")
-	wants(t, s.Publish(t.Context(), entry(1), "1"), reconcile.ErrRefused, "400", "left out")
+	wants(t, s.Publish(t.Context(), entry(1), ""), port.ErrRefused, "400", "left out")
+	wants(t, s.Publish(t.Context(), entry(1), "1"), port.ErrRefused, "400", "left out")
 }
 
 // TestAProjectThatIsThereAndTakesNoSecret: the two answers contradict each
@@ -440,7 +440,7 @@ func TestAProjectThatIsThereAndTakesNoSecret(t *testing.T) {
 		}
 		_, _ = io.WriteString(rw, `{"id":"5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21","status":"active"}`)
 	})
-	wants(t, s.Publish(t.Context(), entry(1), ""), reconcile.ErrUnavailable, "takes no secret")
+	wants(t, s.Publish(t.Context(), entry(1), ""), port.ErrUnavailable, "takes no secret")
 }
 
 func TestAnAnswerThatStopsInItsMiddleEndsWithTheContext(t *testing.T) {
@@ -451,7 +451,7 @@ func TestAnAnswerThatStopsInItsMiddleEndsWithTheContext(t *testing.T) {
 		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(body), Request: r}, nil
 	})}}).Store(codeengine.StoreConfig{Project: "5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21", Region: region, Secret: secretName, Entry: entryName})
 	_, err := s.Read(ctx)
-	wants(t, err, reconcile.ErrUnavailable)
+	wants(t, err, port.ErrUnavailable)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v does not say that the call was cancelled", err)
 	}
@@ -484,7 +484,7 @@ func TestStoresOfOneProjectShareItsLists(t *testing.T) {
 	for i, s := range stores {
 		alone, err := s.Read(t.Context())
 		listed, lerr := s.Read(ctx)
-		if !errors.Is(err, lerr) && !errors.Is(lerr, reconcile.ErrNotFound) || listed.KeyID != alone.KeyID || listed.Revision != alone.Revision || !listed.Value.Equal(alone.Value) {
+		if !errors.Is(err, lerr) && !errors.Is(lerr, port.ErrNotFound) || listed.KeyID != alone.KeyID || listed.Revision != alone.Revision || !listed.Value.Equal(alone.Value) {
 			t.Errorf("s%d: %v, %v: %+v, alone %+v", i, err, lerr, listed, alone)
 		}
 		if _, err := s.Consumers().Consumers(ctx); err != nil {

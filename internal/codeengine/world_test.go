@@ -15,8 +15,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -52,7 +53,7 @@ func newWorld(t *testing.T, opts emulator.Options) *world {
 			t.Error(err)
 		}
 	})
-	return &world{Server: s, t: t, http: &http.Client{Transport: reconcile.FenceWrites(transport)}}
+	return &world{Server: s, t: t, http: &http.Client{Transport: fence.Writes(transport)}}
 }
 
 // client is a new one: another process.
@@ -110,8 +111,8 @@ func (w *world) app(name string) cloud.App {
 	return cloud.App{}
 }
 
-func entry(n int) reconcile.Entry {
-	return reconcile.Entry{
+func entry(n int) port.Entry {
+	return port.Entry{
 		KeyID: fmt.Sprint("ApiKey-", n), Value: secret.New(fmt.Sprint(canary, n)), IAMID: "iam-ServiceId-1",
 		Created: time.Date(2026, time.November, 24, 10, n, 0, 0, time.UTC),
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/latchkey-io/latchkey/deploy/examples"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -96,7 +96,7 @@ type demo struct {
 const newProject = "team-shop"
 
 // tell runs the chapters and returns the last outcome of the project.
-func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
+func (d *demo) tell(ctx context.Context) (last result.Outcome, err error) {
 	ready := d.cloud.Ready()
 	d.say("IBM Cloud is emulated on %s: account %s, Cloud Logs instance %s.", ready.URL, ready.Account, ready.Logs)
 	if err := d.start(ctx); err != nil {
@@ -118,13 +118,13 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	if err != nil {
 		return last, err
 	}
-	want := reconcile.ResultPublished
-	if first.Result == reconcile.ResultInProgress {
+	want := result.Published
+	if first.Result == result.InProgress {
 		d.say("   in progress: %s. latchkey looks again by itself.", first.Message)
 		if err := d.provisioned(ctx, project.ID); err != nil {
 			return last, err
 		}
-		want = reconcile.ResultUnchanged
+		want = result.Unchanged
 		if first, err = d.send(ctx, created, false); err != nil {
 			return last, err
 		}
@@ -147,7 +147,7 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	if err != nil {
 		return last, err
 	}
-	if err := d.expect(again, reconcile.ResultUnchanged); err != nil {
+	if err := d.expect(again, result.Unchanged); err != nil {
 		return last, err
 	}
 	d.say("   nothing to do: %s is published; it rotates on %s\n", again.Key, day(again.Next))
@@ -159,7 +159,7 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	if err != nil {
 		return last, err
 	}
-	if err := d.expect(second, reconcile.ResultPublished); err != nil {
+	if err := d.expect(second, result.Published); err != nil {
 		return last, err
 	}
 	d.say("   new key      %s, proven and published", second.Key)
@@ -167,7 +167,7 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 	if again, err = d.send(ctx, expiring, true); err != nil {
 		return last, err
 	}
-	if err := d.expect(again, reconcile.ResultUnchanged); err != nil {
+	if err := d.expect(again, result.Unchanged); err != nil {
 		return last, err
 	}
 	d.say("   same event   nothing to do\n")
@@ -182,7 +182,7 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 		return last, err
 	}
 	for _, o := range outcomes {
-		if o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultFailed {
+		if o.Result == result.Blocked || o.Result == result.Failed {
 			return last, fmt.Errorf("%s: %s: %s", o.Credential, o.Result, o.Error)
 		}
 	}
@@ -201,7 +201,7 @@ func (d *demo) tell(ctx context.Context) (last reconcile.Outcome, err error) {
 
 // crash kills the program between minting and publishing. The next event
 // recovers.
-func (d *demo) crash(ctx context.Context, before reconcile.Outcome) error {
+func (d *demo) crash(ctx context.Context, before result.Outcome) error {
 	d.cloud.Advance(48 * time.Hour)
 	d.say("4. A ticket demands a new key. The process is killed (SIGKILL) after it mints the key and before it publishes it.")
 	no := false
@@ -233,7 +233,7 @@ func (d *demo) crash(ctx context.Context, before reconcile.Outcome) error {
 	if err != nil {
 		return err
 	}
-	if err := d.expect(waiting, reconcile.ResultInProgress); err != nil {
+	if err := d.expect(waiting, result.InProgress); err != nil {
 		return err
 	}
 	d.say("   at once      a new process gets the event again and waits: %q", waiting.Message)
@@ -242,7 +242,7 @@ func (d *demo) crash(ctx context.Context, before reconcile.Outcome) error {
 	if err != nil {
 		return err
 	}
-	if err := d.expect(healed, reconcile.ResultPublished); err != nil {
+	if err := d.expect(healed, result.Published); err != nil {
 		return err
 	}
 	d.say("   20 min later the event comes again: %s is retired, %s is minted, proven and published\n", pending.ID, healed.Key)
@@ -254,7 +254,7 @@ func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.Out, format+"\n",
 
 func day(t time.Time) string { return t.Format(time.DateOnly) }
 
-func (d *demo) expect(o reconcile.Outcome, want reconcile.Result) error {
+func (d *demo) expect(o result.Outcome, want result.Result) error {
 	if o.Result != want {
 		return fmt.Errorf("the result is %s (%s %s) after steps %+v, want %s", o.Result, o.Message, o.Error, o.Steps, want)
 	}
@@ -406,18 +406,18 @@ func (d *demo) provisioned(ctx context.Context, project string) error {
 	}
 }
 
-func (d *demo) send(ctx context.Context, e sample.Event, authenticated bool) (reconcile.Outcome, error) {
+func (d *demo) send(ctx context.Context, e sample.Event, authenticated bool) (result.Outcome, error) {
 	outcomes, err := d.sendAll(ctx, e, authenticated)
 	if err != nil {
-		return reconcile.Outcome{}, err
+		return result.Outcome{}, err
 	}
 	if len(outcomes) != 1 {
-		return reconcile.Outcome{}, fmt.Errorf("%d outcomes, want one", len(outcomes))
+		return result.Outcome{}, fmt.Errorf("%d outcomes, want one", len(outcomes))
 	}
 	return outcomes[0], nil
 }
 
-func (d *demo) sendAll(ctx context.Context, e sample.Event, authenticated bool) ([]reconcile.Outcome, error) {
+func (d *demo) sendAll(ctx context.Context, e sample.Event, authenticated bool) ([]result.Outcome, error) {
 	if d.Form == "job" {
 		body, err := d.runJob(e, authenticated)
 		if err != nil {
@@ -448,19 +448,19 @@ func (d *demo) sendAll(ctx context.Context, e sample.Event, authenticated bool) 
 	return readOutcomes(body)
 }
 
-func readOutcomes(body []byte) ([]reconcile.Outcome, error) {
-	var many struct{ Outcomes []reconcile.Outcome }
+func readOutcomes(body []byte) ([]result.Outcome, error) {
+	var many struct{ Outcomes []result.Outcome }
 	if err := json.Unmarshal(body, &many); err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	if len(many.Outcomes) > 0 {
 		return many.Outcomes, nil
 	}
-	var one reconcile.Outcome
+	var one result.Outcome
 	if err := json.Unmarshal(body, &one); err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
-	return []reconcile.Outcome{one}, nil
+	return []result.Outcome{one}, nil
 }
 
 type pendingKey struct {
@@ -482,7 +482,7 @@ func (d *demo) newestKey() (found pendingKey) {
 	return found
 }
 
-func (d *demo) table(outcomes []reconcile.Outcome) error {
+func (d *demo) table(outcomes []result.Outcome) error {
 	w := tabwriter.NewWriter(d.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CREDENTIAL\tKEY\tAGE\tEXPIRES\tSTORES\tNEXT")
 	for _, o := range outcomes {
@@ -497,7 +497,7 @@ func (d *demo) table(outcomes []reconcile.Outcome) error {
 }
 
 // stayUp prints commands to try, and waits.
-func (d *demo) stayUp(ctx context.Context, last reconcile.Outcome) error {
+func (d *demo) stayUp(ctx context.Context, last result.Outcome) error {
 	ready := d.cloud.Ready()
 	d.say("\nlatchkey stays up on %s; Ctrl-C stops it. Try:\n", d.url)
 	if d.Form != "function" { // its process keeps no state between calls

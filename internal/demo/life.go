@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -29,17 +29,17 @@ func withSecondStore(config string) string {
 }
 
 // ours returns the demo's credential from a sweep.
-func ours(outcomes []reconcile.Outcome, credential string) (reconcile.Outcome, error) {
+func ours(outcomes []result.Outcome, credential string) (result.Outcome, error) {
 	for _, o := range outcomes {
 		if o.Credential == credential {
 			return o, nil
 		}
 	}
-	return reconcile.Outcome{}, fmt.Errorf("the sweep did not check %s", credential)
+	return result.Outcome{}, fmt.Errorf("the sweep did not check %s", credential)
 }
 
 // tick sweeps and returns the demo's credential.
-func (d *demo) tick(ctx context.Context, credential string, want reconcile.Result) (o reconcile.Outcome, err error) {
+func (d *demo) tick(ctx context.Context, credential string, want result.Result) (o result.Outcome, err error) {
 	outcomes, err := d.sendAll(ctx, sample.Tick(d.cloud.Now()), false)
 	if err != nil {
 		return o, err
@@ -66,7 +66,7 @@ func (d *demo) addStore(ctx context.Context, credential string) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	o, err := d.tick(ctx, credential, reconcile.ResultChanged)
+	o, err := d.tick(ctx, credential, result.Changed)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (d *demo) addStore(ctx context.Context, credential string) error {
 
 func (d *demo) overlap(ctx context.Context, credential string) error {
 	d.say("7. A ticket demands a new key, and one consumer keeps using the old one.")
-	old, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
+	old, err := d.tick(ctx, credential, result.Unchanged)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (d *demo) overlap(ctx context.Context, credential string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.expect(o, reconcile.ResultPublished); err != nil {
+	if err := d.expect(o, result.Published); err != nil {
 		return err
 	}
 	d.say("   new key      %s in %d stores; the old one works until %s", o.Key, len(o.Stores), o.ReplacedEnds.Format(time.DateTime))
@@ -98,7 +98,7 @@ func (d *demo) overlap(ctx context.Context, credential string) error {
 		}
 	}
 	d.cloud.Advance(time.Hour)
-	if o, err = d.tick(ctx, credential, reconcile.ResultChanged); err != nil {
+	if o, err = d.tick(ctx, credential, result.Changed); err != nil {
 		return err
 	}
 	if len(o.Notes) == 0 || o.Notes[0].Reason != rotation.StillUsed {
@@ -111,7 +111,7 @@ func (d *demo) overlap(ctx context.Context, credential string) error {
 
 func (d *demo) leak(ctx context.Context, credential string) error {
 	d.say("8. The published key is found on a public page. A ticket revokes it.")
-	before, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
+	before, err := d.tick(ctx, credential, result.Unchanged)
 	if err != nil {
 		return err
 	}
@@ -119,10 +119,10 @@ func (d *demo) leak(ctx context.Context, credential string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.expect(o, reconcile.ResultPublished); err != nil {
+	if err := d.expect(o, result.Published); err != nil {
 		return err
 	}
-	if o.Leaked != reconcile.LeakedRevoked {
+	if o.Leaked != result.LeakedRevoked {
 		return fmt.Errorf("the leaked key is %s", o.Leaked)
 	}
 	d.say("   new key      %s, proven and in every store before the old one is deleted", o.Key)
@@ -136,12 +136,12 @@ func (d *demo) leak(ctx context.Context, credential string) error {
 func (d *demo) disable(ctx context.Context, credential string) error {
 	d.cloud.Advance(time.Hour) // IAM's lists no longer show the deleted keys
 	d.say("9. A person disables the published key.")
-	before, err := d.tick(ctx, credential, reconcile.ResultUnchanged)
+	before, err := d.tick(ctx, credential, result.Unchanged)
 	if err != nil {
 		return err
 	}
 	d.cloud.Cloud().SetKeyDisabled(before.Key, true)
-	o, err := d.tick(ctx, credential, reconcile.ResultPublished)
+	o, err := d.tick(ctx, credential, result.Published)
 	if err != nil {
 		return err
 	}

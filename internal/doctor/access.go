@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // readPolicies reads our own policies and those of our access groups. IAM omits
@@ -25,7 +25,7 @@ func (d *examination) readPolicies(ctx context.Context) {
 	}
 	groups, err := d.IAM.Groups(ctx, d.self)
 	switch {
-	case errors.Is(err, reconcile.ErrDenied):
+	case errors.Is(err, port.ErrDenied):
 		d.unread, d.noGroups = "our access groups can't be listed", true
 	case err != nil:
 		d.unread = "our access groups can't be listed"

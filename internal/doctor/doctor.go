@@ -20,31 +20,33 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // IAM is what the doctor reads of IAM; iam.Client is one.
 type IAM interface {
 	Self(ctx context.Context) (string, error)
-	Find(ctx context.Context, name string) ([]reconcile.ServiceID, time.Time, error)
+	Find(ctx context.Context, name string) ([]port.ServiceID, time.Time, error)
 	// Grants returns the policies of an identity or of an access group, without
 	// those that we may not read.
 	Grants(ctx context.Context, subject string) ([]iam.Grant, error)
 	// Groups returns the access groups of an identity.
-	Groups(ctx context.Context, iamID string) ([]reconcile.Group, error)
+	Groups(ctx context.Context, iamID string) ([]port.Group, error)
 	// Creator returns the IAM ID of the creator of a service ID, or "".
 	Creator(ctx context.Context, iamID string) (string, error)
 	// Roles returns the names of a service's roles: none if we may not list them.
 	Roles(ctx context.Context, service string) ([]string, error)
 	// Restricted reports whether the account restricts the creation of service IDs.
 	Restricted(ctx context.Context) (bool, error)
-	List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error)
+	List(ctx context.Context, iamID string, credentials ...string) (port.KeyList, error)
 }
 
 // Catalog finds credentials; catalog.Catalog does.
 type Catalog interface {
-	Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error)
+	Credentials(ctx context.Context, scope catalog.Scope) ([]port.Credential, error)
 }
 
 // Config is what the doctor examines.
@@ -53,7 +55,7 @@ type Config struct {
 	Catalog Catalog
 	// Look observes and decides, and changes nothing. The steps of an outcome are those
 	// that are due.
-	Look func(context.Context, []reconcile.Credential, reconcile.Request) reconcile.SweepResult
+	Look func(context.Context, []port.Credential, reconcile.Request) result.Sweep
 	// Account returns the account that the config works in.
 	Account func(context.Context) (string, error)
 	Now     func() time.Time
@@ -179,16 +181,16 @@ func (d *examination) identity(ctx context.Context) bool {
 	return true
 }
 
-func (d *examination) expand(ctx context.Context) []reconcile.Credential {
+func (d *examination) expand(ctx context.Context) []port.Credential {
 	credentials, err := d.Catalog.Credentials(ctx, catalog.Scope{})
 	var perr error
 	d.known, perr = d.Projects(ctx)
 	if err != nil {
 		fix := ""
 		switch {
-		case errors.Is(perr, reconcile.ErrDenied):
+		case errors.Is(perr, port.ErrDenied):
 			fix = d.grant("Viewer", resource{service: "codeengine"})
-		case errors.Is(err, reconcile.ErrDenied): // the markers of service IDs could not be read
+		case errors.Is(err, port.ErrDenied): // the markers of service IDs could not be read
 			fix = d.grant(serviceIDRoles, everywhere)
 		}
 		d.fail(fix, "config: some credentials could not be listed: %v", err)
@@ -213,9 +215,9 @@ type found struct {
 }
 
 // look observes the credentials that the config yields, by name.
-func (d *examination) look(ctx context.Context, credentials []reconcile.Credential) map[string]reconcile.Outcome {
-	configured := slices.DeleteFunc(slices.Clone(credentials), func(c reconcile.Credential) bool { return c.Unconfigured != nil })
-	outcomes := map[string]reconcile.Outcome{}
+func (d *examination) look(ctx context.Context, credentials []port.Credential) map[string]result.Outcome {
+	configured := slices.DeleteFunc(slices.Clone(credentials), func(c port.Credential) bool { return c.Unconfigured != nil })
+	outcomes := map[string]result.Outcome{}
 	for _, o := range d.Look(ctx, configured, reconcile.Request{Cause: "doctor"}).Outcomes {
 		outcomes[o.Credential] = o
 	}
@@ -252,7 +254,7 @@ func (d *examination) each(ctx context.Context, n int, check func(d *examination
 }
 
 // credential checks one credential as a sweep would, and its quotas.
-func (d *examination) credential(ctx context.Context, c reconcile.Credential, out reconcile.Outcome) (f found) {
+func (d *examination) credential(ctx context.Context, c port.Credential, out result.Outcome) (f found) {
 	if c.Forged {
 		d.foreign("service IDs", c.Unconfigured.ID, c.Unconfigured.Creator)
 		return f
@@ -298,7 +300,7 @@ func (d *examination) credential(ctx context.Context, c reconcile.Credential, ou
 
 // condition prints how the credential is. What a sweep does about it is no failure,
 // unless consumers are down or a leaked key works.
-func (d *examination) condition(c reconcile.Credential, out reconcile.Outcome) {
+func (d *examination) condition(c port.Credential, out result.Outcome) {
 	text := fmt.Sprintf("%s: %s", c.Name, out.Condition)
 	if out.Key != "" {
 		text += ": " + out.Key + " is published"
@@ -322,14 +324,14 @@ func (d *examination) condition(c reconcile.Credential, out reconcile.Outcome) {
 }
 
 // quotas says what is left of a project's limits.
-func (d *examination) quotas(ctx context.Context, credential string, st reconcile.Store) {
+func (d *examination) quotas(ctx context.Context, credential string, st port.Store) {
 	ce, ok := st.(*codeengine.Store)
 	if !ok {
 		return
 	}
 	used, err := ce.Used(ctx)
 	switch {
-	case errors.Is(err, reconcile.ErrDenied):
+	case errors.Is(err, port.ErrDenied):
 		d.unsure("", "%s: %v", credential, err)
 		return
 	case err != nil:
@@ -347,7 +349,7 @@ func (d *examination) quotas(ctx context.Context, credential string, st reconcil
 
 // logs checks that the ingestion endpoints answer. A request without a token is
 // refused, which is enough.
-func (d *examination) logs(ctx context.Context, credentials []reconcile.Credential) {
+func (d *examination) logs(ctx context.Context, credentials []port.Credential) {
 	type endpoint interface {
 		Reach(ctx context.Context) (string, error)
 	}

@@ -14,13 +14,16 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"go.uber.org/goleak"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/doctor"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -31,16 +34,16 @@ var now = time.Date(2026, time.November, 24, 10, 0, 0, 0, time.UTC)
 // world is everything that the doctor reads. A test harms a part of it.
 type world struct {
 	cfg         doctor.Config
-	credentials []reconcile.Credential
-	granted     []reconcile.Policy     // our own, as plain grants
+	credentials []port.Credential
+	granted     []access.Policy        // our own, as plain grants
 	grants      map[string][]iam.Grant // more, by subject
-	groups      []reconcile.Group
+	groups      []port.Group
 	creators    map[string]string // by service ID
 	restricted  bool
 	projects    []codeengine.Project
 	iamClock    time.Time
-	keys        reconcile.KeyList
-	outcome     reconcile.Outcome
+	keys        port.KeyList
+	outcome     result.Outcome
 	plan        rotation.Plan
 
 	selfErr, accountErr, findErr, grantedErr, listErr  error
@@ -55,7 +58,7 @@ type world struct {
 
 func (w *world) Self(context.Context) (string, error) { return "iam-ServiceId-1", w.selfErr }
 
-func (w *world) Find(context.Context, string) ([]reconcile.ServiceID, time.Time, error) {
+func (w *world) Find(context.Context, string) ([]port.ServiceID, time.Time, error) {
 	return nil, w.iamClock, w.findErr
 }
 
@@ -71,7 +74,7 @@ func (w *world) Grants(_ context.Context, subject string) ([]iam.Grant, error) {
 }
 
 // plain returns a policy as IAM has it.
-func plain(p reconcile.Policy) iam.Grant {
+func plain(p access.Policy) iam.Grant {
 	g := iam.Grant{Policy: "policy-1", Roles: p.Roles}
 	for _, a := range [][2]string{{"serviceName", p.Service}, {"serviceInstance", p.Instance}, {"resourceGroupId", p.ResourceGroup}} {
 		if a[1] != "" {
@@ -85,7 +88,7 @@ func is(key, value string) iam.Attribute {
 	return iam.Attribute{Key: key, Operator: "stringEquals", Values: []string{value}}
 }
 
-func (w *world) Groups(_ context.Context, iamID string) ([]reconcile.Group, error) {
+func (w *world) Groups(_ context.Context, iamID string) ([]port.Group, error) {
 	if iamID != "iam-ServiceId-1" {
 		return nil, fmt.Errorf("listed the access groups of %s, not our own", iamID)
 	}
@@ -100,27 +103,27 @@ func (w *world) Roles(context.Context, string) ([]string, error) { return w.role
 
 func (w *world) Restricted(context.Context) (bool, error) { return w.restricted, w.settingsErr }
 
-func (w *world) List(_ context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+func (w *world) List(_ context.Context, iamID string, credentials ...string) (port.KeyList, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.listed = append(w.listed, iamID+" "+strings.Join(credentials, " "))
 	return w.keys, w.listErr
 }
 
-func (w *world) Credentials(_ context.Context, scope catalog.Scope) ([]reconcile.Credential, error) {
+func (w *world) Credentials(_ context.Context, scope catalog.Scope) ([]port.Credential, error) {
 	if len(scope.Names) > 0 || scope.Project != "" {
 		return nil, errors.New("the doctor examines every credential")
 	}
 	return w.credentials, w.catalogErr
 }
 
-func (w *world) look(_ context.Context, credentials []reconcile.Credential, ask reconcile.Request) (looked reconcile.SweepResult) {
+func (w *world) look(_ context.Context, credentials []port.Credential, ask reconcile.Request) (looked result.Sweep) {
 	w.asked = append(w.asked, ask)
 	for _, c := range credentials {
 		out := w.outcome
 		out.Credential = c.Name
 		for _, s := range w.plan.Steps {
-			out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
+			out.Steps = append(out.Steps, result.Step{Step: s})
 		}
 		if w.planErr != nil {
 			out.Condition, out.Error = condition.Unknown, w.planErr.Error()
@@ -135,10 +138,10 @@ type store struct{ name string }
 
 func (s store) Name() string { return s.name }
 func (store) Guarded() bool  { return true }
-func (store) Read(context.Context) (reconcile.Entry, error) {
-	return reconcile.Entry{}, errors.New("the doctor leaves reading to the planner")
+func (store) Read(context.Context) (port.Entry, error) {
+	return port.Entry{}, errors.New("the doctor leaves reading to the planner")
 }
-func (store) Publish(context.Context, reconcile.Entry, string) error {
+func (store) Publish(context.Context, port.Entry, string) error {
 	return errors.New("the doctor changes nothing")
 }
 
@@ -161,7 +164,7 @@ type prover struct {
 }
 
 func (prover) Name() string { return "logs" }
-func (prover) Prove(context.Context, reconcile.Proof) error {
+func (prover) Prove(context.Context, port.Proof) error {
 	return errors.New("the doctor proves nothing")
 }
 func (p prover) Reach(context.Context) (string, error) { return p.host, p.err }
@@ -169,13 +172,13 @@ func (p prover) Reach(context.Context) (string, error) { return p.host, p.err }
 // mute is a prover that has no endpoint to reach.
 type mute struct{}
 
-func (mute) Name() string                                 { return "mute" }
-func (mute) Prove(context.Context, reconcile.Proof) error { return nil }
+func (mute) Name() string                            { return "mute" }
+func (mute) Prove(context.Context, port.Proof) error { return nil }
 
 // healthy is a world in which every check passes.
 func healthy() *world {
 	w := &world{
-		granted: []reconcile.Policy{
+		granted: []access.Policy{
 			{Service: "iam-identity", Roles: []string{"Administrator"}},
 			{Service: "iam-groups", Roles: []string{"Editor"}},
 			{Service: "logs", Roles: []string{"Administrator", "Sender"}},
@@ -184,16 +187,16 @@ func healthy() *world {
 		},
 		projects: []codeengine.Project{{ID: "p1", Region: "eu-de", ResourceGroup: "group-1"}, {ID: "p2", Region: "us-south", ResourceGroup: "group-2"}},
 		iamClock: now.Add(-2 * time.Second),
-		keys:     reconcile.KeyList{Keys: make([]rotation.Key, 2), Foreign: 1},
-		outcome: reconcile.Outcome{Condition: condition.Due, Key: "ApiKey-7", ServiceID: "ServiceId-7", Stores: []reconcile.StoreOutcome{
+		keys:     port.KeyList{Keys: make([]rotation.Key, 2), Foreign: 1},
+		outcome: result.Outcome{Condition: condition.Due, Key: "ApiKey-7", ServiceID: "ServiceId-7", Stores: []result.Store{
 			{Name: "codeEngine/eu-de/p1/logs#KEY", Key: "ApiKey-7"},
 		}},
 		plan: rotation.Plan{Steps: make([]rotation.Step, 3)},
 	}
-	w.credentials = []reconcile.Credential{{
-		Name: "sender", Policies: []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}, Groups: []string{"senders"},
-		Stores:  []reconcile.Store{store{"codeEngine/eu-de/p1/logs#KEY"}, locking{store{"secretsManager/sm"}, "sm-1", true}},
-		Provers: []reconcile.Prover{mute{}, prover{host: "logs.example.com"}},
+	w.credentials = []port.Credential{{
+		Name: "sender", Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}}}, Groups: []string{"senders"},
+		Stores:  []port.Store{store{"codeEngine/eu-de/p1/logs#KEY"}, locking{store{"secretsManager/sm"}, "sm-1", true}},
+		Provers: []port.Prover{mute{}, prover{host: "logs.example.com"}},
 	}}
 	w.cfg = doctor.Config{
 		IAM: w, Catalog: w, Look: w.look, Now: func() time.Time { return now }, Regions: []string{"eu-de", "us-south"}, PerProject: true,
@@ -249,7 +252,7 @@ ok    logs: logs.example.com answers
 // without takes the policies on a service away.
 func without(service string) func(*world) {
 	return func(w *world) {
-		w.granted = slices.DeleteFunc(w.granted, func(p reconcile.Policy) bool { return p.Service == service })
+		w.granted = slices.DeleteFunc(w.granted, func(p access.Policy) bool { return p.Service == service })
 	}
 }
 
@@ -288,7 +291,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		"no role on IAM Identity": {
 			harm: func(w *world) {
 				without("iam-identity")(w)
-				w.findErr = fmt.Errorf("no: %w", reconcile.ErrDenied)
+				w.findErr = fmt.Errorf("no: %w", port.ErrDenied)
 			},
 			want: []string{"FAIL  permission: no role on iam-identity, to find service IDs: no: access denied\n" +
 				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles \"Viewer,Service ID creator\" --service-name iam-identity\n"},
@@ -360,7 +363,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 			want: []string{"FAIL  permission: Sender on logs is missing", "FAIL  permission: Administrator on logs is missing"},
 		},
 		"no role on access groups, which IAM does not list": {
-			harm: func(w *world) { without("iam-groups")(w); w.groupsErr = fmt.Errorf("no: %w", reconcile.ErrDenied) },
+			harm: func(w *world) { without("iam-groups")(w); w.groupsErr = fmt.Errorf("no: %w", port.ErrDenied) },
 			want: []string{
 				"FAIL  permission: Viewer on iam-groups is missing, to see the members of access groups\n" +
 					"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Viewer --service-name iam-groups\n",
@@ -379,7 +382,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 			want: []string{"FAIL  config: some credentials could not be listed: no clear answer\nok"},
 		},
 		"service IDs that may not be listed": {
-			harm: func(w *world) { w.catalogErr = reconcile.ErrDenied },
+			harm: func(w *world) { w.catalogErr = port.ErrDenied },
 			want: []string{"FAIL  config: some credentials could not be listed: access denied\n" +
 				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles \"Viewer,Service ID creator\" --service-name iam-identity\n"},
 		},
@@ -388,7 +391,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 			want: []string{"FAIL  config: logs has no role \"Sender\"\n      fix: correct the role in the config: it is one of Administrator, Writer\n"},
 		},
 		"projects that may not be listed": {
-			harm: func(w *world) { w.catalogErr, w.projectsErr = reconcile.ErrDenied, reconcile.ErrDenied },
+			harm: func(w *world) { w.catalogErr, w.projectsErr = port.ErrDenied, port.ErrDenied },
 			want: []string{"FAIL  config: some credentials could not be listed: access denied\n" +
 				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles Viewer --service-name codeengine\n"},
 		},
@@ -398,7 +401,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"a service ID that no entry yields": {
 			harm: func(w *world) {
-				w.credentials = append(w.credentials, reconcile.Credential{Name: "left", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}})
+				w.credentials = append(w.credentials, port.Credential{Name: "left", Unconfigured: &port.ServiceID{ID: "ServiceId-9"}})
 			},
 			want: []string{"FAIL  left: no config entry yields it any more, so the keys of ServiceId-9 are not rotated\n" +
 				"      fix: restore the entry (formerly, if it was renamed), or: ibmcloud iam service-id-delete ServiceId-9\n"},
@@ -502,7 +505,7 @@ func TestARoleThatIncludesTheNeededOneIsEnough(t *testing.T) {
 			without(tc.service)(w)
 			w.creators = map[string]string{"iam-ServiceId-7": "iam-ServiceId-1"}
 			for _, role := range tc.roles {
-				w.granted = append(w.granted, reconcile.Policy{Service: tc.service, Roles: []string{role}})
+				w.granted = append(w.granted, access.Policy{Service: tc.service, Roles: []string{role}})
 			}
 			if tally, list := w.examine(t); (tally.Failed == 0) != tc.want {
 				t.Errorf("want %t:\n%s", tc.want, list)
@@ -523,8 +526,8 @@ func TestARoleOnTheSameScopeIsEnough(t *testing.T) {
 func TestIAMSpellsRolesWithoutSpaces(t *testing.T) {
 	// The config has a role's display name, and a policy of IAM its CRN.
 	w := healthy()
-	w.credentials[0].Policies = []reconcile.Policy{{Service: "secrets-manager", Roles: []string{"Secrets Reader"}}}
-	w.granted = append(w.granted, reconcile.Policy{Service: "secrets-manager", Roles: []string{"SecretsReader", "Administrator"}})
+	w.credentials[0].Policies = []access.Policy{{Service: "secrets-manager", Roles: []string{"Secrets Reader"}}}
+	w.granted = append(w.granted, access.Policy{Service: "secrets-manager", Roles: []string{"SecretsReader", "Administrator"}})
 	if tally, list := w.examine(t); tally.Failed+tally.Unknown != 0 {
 		t.Error(list)
 	}
@@ -537,9 +540,9 @@ func TestIAMSpellsRolesWithoutSpaces(t *testing.T) {
 
 // inGroup moves all policies to an access group, which IAM lets us see as a member
 // with these further roles.
-func inGroup(more ...reconcile.Policy) func(*world) {
+func inGroup(more ...access.Policy) func(*world) {
 	return func(w *world) {
-		w.groups, w.grants = []reconcile.Group{{ID: "AccessGroupId-1", Name: "minters"}}, map[string][]iam.Grant{}
+		w.groups, w.grants = []port.Group{{ID: "AccessGroupId-1", Name: "minters"}}, map[string][]iam.Grant{}
 		for _, p := range append(w.granted, more...) {
 			w.grants["AccessGroupId-1"] = append(w.grants["AccessGroupId-1"], plain(p))
 		}
@@ -549,7 +552,7 @@ func inGroup(more ...reconcile.Policy) func(*world) {
 
 func TestPoliciesOfAccessGroupsCount(t *testing.T) {
 	w := healthy()
-	inGroup(reconcile.Policy{Service: "iam-access-management", Roles: []string{"Viewer"}})(w)
+	inGroup(access.Policy{Service: "iam-access-management", Roles: []string{"Viewer"}})(w)
 	tally, list := w.examine(t)
 	if tally.Failed+tally.Unknown != 0 {
 		t.Errorf("%+v:\n%s", tally, list)
@@ -580,7 +583,7 @@ func TestWhatCannotBeSeenIsUnknownAndNotMissing(t *testing.T) {
 				"      fix, if it is missing: ibmcloud iam service-policy-create ServiceId-1 --roles Sender --service-name logs\n",
 		},
 		"our access groups may not be listed": {
-			func(w *world) { without("logs")(w); w.groupsErr = fmt.Errorf("no: %w", reconcile.ErrDenied) },
+			func(w *world) { without("logs")(w); w.groupsErr = fmt.Errorf("no: %w", port.ErrDenied) },
 			"????  permission: Sender on logs is unknown, since only a role that is held can be granted: our access groups can't be listed\n",
 		},
 		"we lack the role that shows access groups": {
@@ -589,7 +592,7 @@ func TestWhatCannotBeSeenIsUnknownAndNotMissing(t *testing.T) {
 		},
 		"the policies of an access group can't be read": {
 			func(w *world) {
-				w.groups, w.groupGrantsErr = []reconcile.Group{{ID: "AccessGroupId-1", Name: "minters"}}, errDown
+				w.groups, w.groupGrantsErr = []port.Group{{ID: "AccessGroupId-1", Name: "minters"}}, errDown
 				without("logs")(w)
 			},
 			"????  permissions: the policies of access group minters can't be read: no clear answer\n",
@@ -639,7 +642,7 @@ func TestTheCreatorOfAServiceIDAdministersIt(t *testing.T) {
 func TestAnAdministratorOfAccessManagementGrantsRolesToServiceIDsOfOthers(t *testing.T) {
 	w := healthy()
 	w.granted[0].Roles, w.creators = []string{"Operator", "Editor"}, map[string]string{"iam-ServiceId-7": "IBMid-1"}
-	w.granted = append(w.granted, reconcile.Policy{Service: "iam-access-management", Roles: []string{"Administrator"}})
+	w.granted = append(w.granted, access.Policy{Service: "iam-access-management", Roles: []string{"Administrator"}})
 	w.plan.Steps[0].Action = rotation.GrantPolicy
 	if tally, list := w.examine(t); tally.Failed+tally.Unknown != 0 {
 		t.Errorf("%+v:\n%s", tally, list)
@@ -662,7 +665,7 @@ func TestARoleOnSomeProjectsCountsForThose(t *testing.T) {
 		t.Errorf("%+v:\n%s", tally, list)
 	}
 	w.credentials = append(w.credentials, w.credentials[0])
-	w.credentials[1].Stores = []reconcile.Store{store{"codeEngine/us-south/p2/logs#KEY"}}
+	w.credentials[1].Stores = []port.Store{store{"codeEngine/us-south/p2/logs#KEY"}}
 	tally, list := w.examine(t)
 	if tally.Failed != 1 || !strings.Contains(list, "--roles Writer --service-name codeengine --service-instance p2\n") {
 		t.Errorf("%+v:\n%s", tally, list)
@@ -684,9 +687,9 @@ func TestEachPermissionIsCheckedOnce(t *testing.T) {
 
 func TestOnlyWhatTheConfigNeedsIsChecked(t *testing.T) {
 	w := healthy()
-	w.credentials = []reconcile.Credential{{Name: "plain", Stores: []reconcile.Store{locking{store{"secretsManager/sm"}, "sm-1", false}}}}
+	w.credentials = []port.Credential{{Name: "plain", Stores: []port.Store{locking{store{"secretsManager/sm"}, "sm-1", false}}}}
 	w.granted, w.cfg.PerProject, w.cfg.Regions = w.granted[4:], false, nil
-	w.outcome, w.plan = reconcile.Outcome{Condition: condition.Missing, Message: "no store names a live key"}, rotation.Plan{}
+	w.outcome, w.plan = result.Outcome{Condition: condition.Missing, Message: "no store names a live key"}, rotation.Plan{}
 	tally, list := w.examine(t)
 	if tally.Failed != 0 || strings.Count(list, "permission:") != 1 || strings.Contains(list, "projects:") ||
 		!strings.Contains(list, "ok    permission: Writer on secrets-manager") ||
@@ -752,7 +755,7 @@ func TestAProjectsQuotasAreCounted(t *testing.T) {
 			tc.harm(s, project.ID)
 			client := &http.Client{Transport: transport}
 			w := healthy()
-			w.credentials[0].Stores = []reconcile.Store{codeengine.New(codeengine.Config{
+			w.credentials[0].Stores = []port.Store{codeengine.New(codeengine.Config{
 				Endpoint: s.URL(), HTTP: client, Auth: &core.IamAuthenticator{ApiKey: s.Ready().APIKey, URL: s.URL(), Client: client},
 			}).Store(codeengine.StoreConfig{Project: project.ID, Region: project.Region, Secret: "logs", Entry: "KEY", Owner: "prod"})}
 			if _, list := w.examine(t); !strings.Contains(list, tc.want) {

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -50,7 +51,7 @@ func (d *examination) creation(ctx context.Context) {
 
 // roles checks what the policies, access groups and stores of the credentials
 // need.
-func (d *examination) roles(ctx context.Context, credentials []reconcile.Credential) {
+func (d *examination) roles(ctx context.Context, credentials []port.Credential) {
 	var projects []resource
 	for _, c := range credentials {
 		for _, p := range c.Policies {
@@ -87,7 +88,7 @@ func (d *examination) roles(ctx context.Context, credentials []reconcile.Credent
 
 // granting checks IAM's rule that an identity grants only roles that it holds,
 // and only as an Administrator of the resource.
-func (d *examination) granting(ctx context.Context, p reconcile.Policy) {
+func (d *examination) granting(ctx context.Context, p access.Policy) {
 	on := resource{service: p.Service, instance: p.Instance, resourceGroup: p.ResourceGroup}
 	if p.Instance != "" {
 		on.region = unseen
@@ -111,7 +112,7 @@ func (d *examination) granting(ctx context.Context, p reconcile.Policy) {
 // reports one that does not exist.
 func (d *examination) exists(ctx context.Context, service, role string) bool {
 	names, err := d.IAM.Roles(ctx, service)
-	if err != nil || len(names) == 0 || (reconcile.Policy{Roles: names}).Has(role) {
+	if err != nil || len(names) == 0 || (access.Policy{Roles: names}).Has(role) {
 		return true
 	}
 	if key := "role " + role + " on " + service; !d.checked[key] {
@@ -139,7 +140,7 @@ func projectOf(p codeengine.Project) resource {
 
 // project returns the project of a store in Code Engine. A config may name it
 // instead of giving its ID.
-func (d *examination) project(st reconcile.Store) (on resource, ok bool) {
+func (d *examination) project(st port.Store) (on resource, ok bool) {
 	rest, ok := strings.CutPrefix(st.Name(), "codeEngine/")
 	if !ok {
 		return on, false
@@ -164,7 +165,7 @@ type secretStore interface {
 }
 
 // secrets checks what a store in Secrets Manager needs.
-func (d *examination) secrets(st reconcile.Store) {
+func (d *examination) secrets(st port.Store) {
 	sm, ok := st.(secretStore)
 	if !ok {
 		return
@@ -255,7 +256,7 @@ func (d *examination) unclear(needs []need, on resource, err error) {
 func (d *examination) find(ctx context.Context) bool {
 	_, date, err := d.IAM.Find(ctx, "latchkey-doctor-looks-for-nothing")
 	switch {
-	case errors.Is(err, reconcile.ErrDenied):
+	case errors.Is(err, port.ErrDenied):
 		d.fail(d.grant(serviceIDRoles, everywhere), "permission: no role on %s, to find service IDs: %v", identityService, err)
 		return false
 	case err != nil:

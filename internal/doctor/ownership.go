@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -24,7 +25,7 @@ func (d *examination) foreign(of, thing, creator string) {
 }
 
 // ownership reports what a credential's outcome shows to be foreign.
-func (d *examination) ownership(out reconcile.Outcome) {
+func (d *examination) ownership(out result.Outcome) {
 	for _, n := range out.Notes {
 		if n.Reason == rotation.ForgedMarker {
 			d.foreign(out.Credential, n.Thing, n.Creator)
@@ -34,7 +35,7 @@ func (d *examination) ownership(out reconcile.Outcome) {
 
 // drift prints what a service ID has beyond the config. It is no failure. Runs do not
 // read memberships of access groups, which take a call for each service ID.
-func (d *examination) drift(ctx context.Context, c reconcile.Credential, out reconcile.Outcome) {
+func (d *examination) drift(ctx context.Context, c port.Credential, out result.Outcome) {
 	say := func(format string, args ...any) {
 		d.tally.Drift++
 		fmt.Fprintf(d.out, "drift "+format+"\n", args...)

@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Side is the credentials of one config, and what a sweep would do to each.
 type Side struct {
-	Credentials []reconcile.Credential
-	Outcomes    []reconcile.Outcome
+	Credentials []port.Credential
+	Outcomes    []result.Outcome
 }
 
 // Change is what the new config does to a credential.
@@ -42,10 +43,10 @@ type Effect struct {
 	Now *State `json:"now,omitempty"`
 	New *State `json:"new,omitempty"`
 	// Steps are due with the new config only, and Dropped with the present one only.
-	Steps    []rotation.Step         `json:"steps,omitempty"`
-	Dropped  []rotation.Step         `json:"dropped,omitempty"`
-	Settings []Setting               `json:"settings,omitempty"`
-	Notes    []reconcile.NoteOutcome `json:"notes,omitempty"` // with the new config only
+	Steps    []rotation.Step `json:"steps,omitempty"`
+	Dropped  []rotation.Step `json:"dropped,omitempty"`
+	Settings []Setting       `json:"settings,omitempty"`
+	Notes    []result.Note   `json:"notes,omitempty"` // with the new config only
 	// Taken is the removed credential whose service ID or location this one wants.
 	Taken string `json:"taken,omitempty"`
 }
@@ -155,13 +156,13 @@ func (r *Rotations) spread(every time.Duration) {
 
 // pair is a credential with its outcome.
 type pair struct {
-	credential reconcile.Credential
-	out        reconcile.Outcome
+	credential port.Credential
+	out        result.Outcome
 }
 
 // pairs returns the credentials of a side that were looked at.
 func pairs(s Side) (all []*pair) {
-	outcomes := map[string]reconcile.Outcome{}
+	outcomes := map[string]result.Outcome{}
 	for _, o := range s.Outcomes {
 		outcomes[o.Credential] = o
 	}
@@ -185,7 +186,7 @@ func index(s Side) byName {
 
 // find returns what a credential of the new config is now, and the name that it has now
 // if that is another one.
-func (by byName) find(c reconcile.Credential) (was *pair, formerly string) {
+func (by byName) find(c port.Credential) (was *pair, formerly string) {
 	if p := by[c.Name]; p != nil && p.out.Condition != condition.Unconfigured {
 		return p, ""
 	}
@@ -221,7 +222,7 @@ func compare(was, is *pair, formerly string, days func(time.Duration) string) *E
 	e.Dropped = without(stepsOf(was.out), stepsOf(is.out))
 	e.Settings = settings(was.credential, is.credential, days)
 	for _, n := range is.out.Notes {
-		if !slices.ContainsFunc(was.out.Notes, func(o reconcile.NoteOutcome) bool {
+		if !slices.ContainsFunc(was.out.Notes, func(o result.Note) bool {
 			return o.Reason == n.Reason && o.Key == n.Key && o.Store == n.Store && o.Thing == n.Thing
 		}) {
 			e.Notes = append(e.Notes, n)
@@ -235,11 +236,11 @@ func compare(was, is *pair, formerly string, days func(time.Duration) string) *E
 	return e
 }
 
-func stateOf(o reconcile.Outcome) *State {
+func stateOf(o result.Outcome) *State {
 	return &State{Condition: o.Condition, Reason: o.Reason, Message: o.Message, Key: o.Key, KeyExpires: o.KeyExpires, Next: o.Next}
 }
 
-func stepsOf(o reconcile.Outcome) (steps []rotation.Step) {
+func stepsOf(o result.Outcome) (steps []rotation.Step) {
 	for _, s := range o.Steps {
 		steps = append(steps, s.Step)
 	}
@@ -258,8 +259,8 @@ func without(steps, others []rotation.Step) (rest []rotation.Step) {
 	return rest
 }
 
-func mints(o reconcile.Outcome) bool {
-	return slices.ContainsFunc(o.Steps, func(s reconcile.StepOutcome) bool { return s.Action == rotation.Mint })
+func mints(o result.Outcome) bool {
+	return slices.ContainsFunc(o.Steps, func(s result.Step) bool { return s.Action == rotation.Mint })
 }
 
 func count(is bool) int {
@@ -270,7 +271,7 @@ func count(is bool) int {
 }
 
 // settings returns what differs in the config, of what no step shows.
-func settings(was, is reconcile.Credential, days func(time.Duration) string) (all []Setting) {
+func settings(was, is port.Credential, days func(time.Duration) string) (all []Setting) {
 	add := func(name, now, next string) {
 		if now != next {
 			all = append(all, Setting{name, now, next})
@@ -287,7 +288,7 @@ func settings(was, is reconcile.Credential, days func(time.Duration) string) (al
 	return all
 }
 
-func storesOf(c reconcile.Credential) string {
+func storesOf(c port.Credential) string {
 	var names []string
 	for _, s := range c.Stores {
 		names = append(names, s.Name())
@@ -297,14 +298,14 @@ func storesOf(c reconcile.Credential) string {
 
 // taken returns the removed credential that has the service ID name or a store of c, an
 // added one. It is probably the same one under another name.
-func taken(c reconcile.Credential, removed []Effect, before byName) string {
+func taken(c port.Credential, removed []Effect, before byName) string {
 	for _, e := range removed {
 		was := before[e.Credential].credential
 		if c.ServiceIDName != "" && c.ServiceIDName == was.ServiceIDName {
 			return e.Credential
 		}
 		for _, s := range c.Stores {
-			if slices.ContainsFunc(was.Stores, func(o reconcile.Store) bool { return o.Name() == s.Name() }) {
+			if slices.ContainsFunc(was.Stores, func(o port.Store) bool { return o.Name() == s.Name() }) {
 				return e.Credential
 			}
 		}

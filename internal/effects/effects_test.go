@@ -10,7 +10,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/effects"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -20,14 +21,14 @@ const day = 24 * time.Hour
 
 // credential is one with the outcome of a look.
 type credential struct {
-	reconcile.Credential
-	reconcile.Outcome
+	port.Credential
+	result.Outcome
 }
 
 func ok(name string, change ...func(*credential)) credential {
 	c := credential{
-		reconcile.Credential{Name: name, ServiceIDName: name, Rules: rotation.Rules{After: 60 * day, Expire: 90 * day, Overlap: day}},
-		reconcile.Outcome{Credential: name, Condition: condition.OK, Key: "ApiKey-1", KeyExpires: now.Add(80 * day), Next: now.Add(50 * day)},
+		port.Credential{Name: name, ServiceIDName: name, Rules: rotation.Rules{After: 60 * day, Expire: 90 * day, Overlap: day}},
+		result.Outcome{Credential: name, Condition: condition.OK, Key: "ApiKey-1", KeyExpires: now.Add(80 * day), Next: now.Add(50 * day)},
 	}
 	for _, f := range change {
 		f(&c)
@@ -39,7 +40,7 @@ func due(steps ...rotation.Step) func(*credential) {
 	return func(c *credential) {
 		c.Condition = condition.Due
 		for _, s := range steps {
-			c.Steps = append(c.Steps, reconcile.StepOutcome{Step: s})
+			c.Steps = append(c.Steps, result.Step{Step: s})
 		}
 	}
 }
@@ -59,7 +60,7 @@ var (
 )
 
 func unconfigured(c *credential) {
-	c.Outcome = reconcile.Outcome{Credential: c.Name, Condition: condition.Unconfigured, Reason: rotation.Unconfigured}
+	c.Outcome = result.Outcome{Credential: c.Name, Condition: condition.Unconfigured, Reason: rotation.Unconfigured}
 }
 
 // told is an effect in one line.
@@ -98,7 +99,7 @@ func TestAnEffectIsWhatOnlyOneOfTheConfigsDoes(t *testing.T) {
 		c.Condition, c.Reason = condition.Blocked, rotation.NameCollision
 	}
 	note := func(c *credential) {
-		c.Notes = []reconcile.NoteOutcome{{Note: rotation.Note{Reason: rotation.StoreDropped, Key: "ApiKey-1", Store: "s"}}}
+		c.Notes = []result.Note{{Note: rotation.Note{Reason: rotation.StoreDropped, Key: "ApiKey-1", Store: "s"}}}
 	}
 	formerly := func(name string) func(*credential) {
 		return func(c *credential) { c.Former, c.ServiceIDName = []string{name}, name }

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/vault"
@@ -207,9 +207,9 @@ func TestTheConfigTakesTheNamesThatTheStoresTake(t *testing.T) {
 					if err == nil != valid || err != nil && !strings.Contains(err.Error(), where) {
 						t.Errorf("%q: the config says %v; the name is valid: %v", name, err, valid)
 					}
-					want := reconcile.ErrUnavailable
+					want := port.ErrUnavailable
 					if !valid {
-						want = reconcile.ErrRefused
+						want = port.ErrRefused
 					}
 					if err := f.read(over, name); !errors.Is(err, want) {
 						t.Errorf("%q: the store says %v, want %v", name, err, want)
@@ -223,11 +223,11 @@ func TestTheConfigTakesTheNamesThatTheStoresTake(t *testing.T) {
 // A file store creates two files beside its own.
 func TestTheLongestFileNameHasRoomForTheFilesBesideIt(t *testing.T) {
 	name := filepath.Join(t.TempDir(), strings.Repeat("a", 243))
-	e := reconcile.Entry{KeyID: "ApiKey-1", Value: secret.New("value")}
+	e := port.Entry{KeyID: "ApiKey-1", Value: secret.New("value")}
 	if err := file.New(name, "prod").Publish(t.Context(), e, ""); err != nil {
 		t.Error(err)
 	}
-	if err := file.New(name+"a", "prod").Publish(t.Context(), e, ""); !errors.Is(err, reconcile.ErrRefused) {
+	if err := file.New(name+"a", "prod").Publish(t.Context(), e, ""); !errors.Is(err, port.ErrRefused) {
 		t.Errorf("a name that is one byte longer: %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
 )
 
 // Record is an audit record about a service ID's key.
@@ -104,7 +104,7 @@ func readRecord(raw json.RawMessage) (r Record, ok bool) {
 // of itself.
 func client(agent, address string) string {
 	const most = 60
-	agent, address = reconcile.Printable(agent, most), reconcile.Printable(address, most)
+	agent, address = marker.Printable(agent, most), marker.Printable(address, most)
 	if agent == "" || address == "" {
 		return agent + address
 	}

@@ -16,7 +16,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -24,9 +27,9 @@ import (
 type IAM interface {
 	// Marked returns the keys of an identity that are ours and whose credential has the
 	// prefix.
-	Marked(ctx context.Context, iamID, prefix string) ([]reconcile.KeyRecord, error)
+	Marked(ctx context.Context, iamID, prefix string) ([]port.KeyRecord, error)
 	// Granted returns the access policies of an identity.
-	Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error)
+	Granted(ctx context.Context, iamID string) ([]access.Policy, error)
 	// Used returns when a key last authenticated, or zero if it never did.
 	Used(ctx context.Context, keyID string) (time.Time, error)
 }
@@ -43,12 +46,12 @@ type Key struct {
 	// Stores are those that name the key now.
 	Stores []string
 	// Changes are IAM's record of the key.
-	Changes []reconcile.Change
+	Changes []port.Change
 }
 
 // Credential is a credential with all its keys.
 type Credential struct {
-	reconcile.Outcome
+	result.Outcome
 	// Keys are in the order of their creation.
 	Keys []Key
 	// Granted are the policies that the service ID has. Wider are those of them that
@@ -59,7 +62,7 @@ type Credential struct {
 }
 
 // Of returns what a run has seen of a credential. It calls nothing.
-func Of(o reconcile.Outcome) Credential {
+func Of(o result.Outcome) Credential {
 	c := Credential{Outcome: o}
 	for _, k := range o.Keys {
 		c.Keys = append(c.Keys, Key{Key: k, Stores: naming(o, k.ID)})
@@ -68,7 +71,7 @@ func Of(o reconcile.Outcome) Credential {
 	return c
 }
 
-func naming(o reconcile.Outcome, keyID string) (stores []string) {
+func naming(o result.Outcome, keyID string) (stores []string) {
 	for _, s := range o.Stores {
 		if s.Key == keyID {
 			stores = append(stores, s.Name)
@@ -86,8 +89,8 @@ const width = 32
 
 // Gather adds what IAM shows to the outcomes of looks. What cannot be read is in the
 // credential's Unread. The outcomes are those of the credentials, in any order.
-func Gather(ctx context.Context, iam IAM, credentials []reconcile.Credential, outcomes []reconcile.Outcome) []Credential {
-	wanted := map[string]reconcile.Credential{}
+func Gather(ctx context.Context, iam IAM, credentials []port.Credential, outcomes []result.Outcome) []Credential {
+	wanted := map[string]port.Credential{}
 	for _, c := range credentials {
 		wanted[c.Name] = c
 	}
@@ -108,7 +111,7 @@ func Gather(ctx context.Context, iam IAM, credentials []reconcile.Credential, ou
 }
 
 // read reads a service ID's keys with their use, and its policies.
-func (c *Credential) read(ctx context.Context, iam IAM, wanted reconcile.Credential) {
+func (c *Credential) read(ctx context.Context, iam IAM, wanted port.Credential) {
 	iamID := "iam-" + c.ServiceID
 	unread := func(what string, err error) {
 		if err != nil {
@@ -121,7 +124,7 @@ func (c *Credential) read(ctx context.Context, iam IAM, wanted reconcile.Credent
 		if r.Credential != c.Credential && !slices.Contains(wanted.Former, r.Credential) {
 			continue
 		}
-		_, cause, _ := reconcile.ParseMarker(r.Description)
+		_, cause, _ := marker.Parse(r.Description)
 		cause = strings.TrimPrefix(strings.TrimPrefix(cause, wanted.KeyDescription), "; ") // what is before the cause
 		k := Key{Key: r.Key, Creator: r.Creator, Cause: cause, Stores: naming(c.Outcome, r.ID), Changes: r.Changes}
 		k.Used, err = iam.Used(ctx, r.ID)
@@ -136,7 +139,7 @@ func (c *Credential) read(ctx context.Context, iam IAM, wanted reconcile.Credent
 		c.Granted = append(c.Granted, p.Label())
 	}
 	if wanted.Given == "" { // the policies of a given service ID are not latchkey's
-		c.Wider = reconcile.Missing(granted, wanted.Policies)
+		c.Wider = access.Missing(granted, wanted.Policies)
 	}
 }
 

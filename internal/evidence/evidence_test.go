@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -16,47 +19,47 @@ var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
 // fakeIAM has one service ID.
 type fakeIAM struct {
-	keys    []reconcile.KeyRecord
-	granted []reconcile.Policy
+	keys    []port.KeyRecord
+	granted []access.Policy
 	used    map[string]time.Time
 	err     error
 }
 
-func (f fakeIAM) Marked(context.Context, string, string) ([]reconcile.KeyRecord, error) {
+func (f fakeIAM) Marked(context.Context, string, string) ([]port.KeyRecord, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
 	return f.keys, nil
 }
 
-func (f fakeIAM) Granted(context.Context, string) ([]reconcile.Policy, error) {
+func (f fakeIAM) Granted(context.Context, string) ([]access.Policy, error) {
 	return f.granted, f.err
 }
 func (f fakeIAM) Used(_ context.Context, id string) (time.Time, error) { return f.used[id], f.err }
 
-func record(id, credential, cause string, created time.Time) reconcile.KeyRecord {
-	m := reconcile.Marker{Owner: "prod", Credential: credential}
-	return reconcile.KeyRecord{
+func record(id, credential, cause string, created time.Time) port.KeyRecord {
+	m := marker.Marker{Owner: "prod", Credential: credential}
+	return port.KeyRecord{
 		Key: rotation.Key{ID: id, Created: created, Expires: created.Add(90 * 24 * time.Hour)}, Creator: "iam-Profile-latchkey",
 		Credential: credential, Description: m.Describe(cause),
 	}
 }
 
 func TestEvidenceIsWhatIAMShowsOfTheCredentialsKeys(t *testing.T) {
-	logs := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c"}
-	wide := reconcile.Policy{Service: "cloud-object-storage", Roles: []string{"Manager"}}
+	logs := access.Policy{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c"}
+	wide := access.Policy{Service: "cloud-object-storage", Roles: []string{"Manager"}}
 	iam := fakeIAM{
-		keys: []reconcile.KeyRecord{
+		keys: []port.KeyRecord{
 			record("ApiKey-2", "logs", "Sends logs; dev.latchkey.rotate subject CHG0031", now.Add(-time.Hour)),
 			record("ApiKey-1", "old-logs", "sweep", now.Add(-48*time.Hour)),
 			record("ApiKey-3", "other", "sweep", now),
 		},
-		granted: []reconcile.Policy{logs, wide},
+		granted: []access.Policy{logs, wide},
 		used:    map[string]time.Time{"ApiKey-1": now.Add(-3 * time.Hour)},
 	}
-	wanted := reconcile.Credential{Name: "logs", Former: []string{"old-logs"}, KeyDescription: "Sends logs", Policies: []reconcile.Policy{logs}}
-	o := reconcile.Outcome{Credential: "logs", ServiceID: "ServiceId-1", Stores: []reconcile.StoreOutcome{{Name: "file", Key: "ApiKey-2"}}}
-	got := Gather(t.Context(), iam, []reconcile.Credential{wanted}, []reconcile.Outcome{o})[0]
+	wanted := port.Credential{Name: "logs", Former: []string{"old-logs"}, KeyDescription: "Sends logs", Policies: []access.Policy{logs}}
+	o := result.Outcome{Credential: "logs", ServiceID: "ServiceId-1", Stores: []result.Store{{Name: "file", Key: "ApiKey-2"}}}
+	got := Gather(t.Context(), iam, []port.Credential{wanted}, []result.Outcome{o})[0]
 	if len(got.Keys) != 2 || got.Keys[0].ID != "ApiKey-1" || got.Keys[1].ID != "ApiKey-2" {
 		t.Fatalf("keys %+v, want the credential's own two, the oldest first", got.Keys)
 	}
@@ -68,7 +71,7 @@ func TestEvidenceIsWhatIAMShowsOfTheCredentialsKeys(t *testing.T) {
 		t.Errorf("granted %q, wider %q", got.Granted, got.Wider)
 	}
 	iam.err = errors.New("denied")
-	got = Gather(t.Context(), iam, nil, []reconcile.Outcome{o})[0]
+	got = Gather(t.Context(), iam, nil, []result.Outcome{o})[0]
 	if len(got.Unread) != 2 {
 		t.Errorf("unread: %q", got.Unread)
 	}
@@ -78,8 +81,8 @@ func TestAHistoryTellsWhatTheMarksShow(t *testing.T) {
 	at := func(hours int) time.Time { return now.Add(time.Duration(hours) * time.Hour) }
 	first := Key{Key: rotation.Key{ID: "ApiKey-1", Created: at(-100), Expires: at(2), Superseded: at(-10), Renew: at(-11)}, Creator: "iam-1", Cause: "sweep by job", Used: at(-5), UseRead: true}
 	second := Key{Key: rotation.Key{ID: "ApiKey-2", Created: at(-10), Refused: at(-9), Refusal: rotation.StoreDenied, Leaked: at(-1), Expires: at(-1)}, UseRead: true}
-	second.Changes = []reconcile.Change{{At: at(-10), Action: "CREATED", By: "iam-1"}, {At: at(-2), Action: "DISABLED", By: "IBMid-1"}}
-	c := Credential{Outcome: reconcile.Outcome{Credential: "logs"}, Keys: []Key{first, second}}
+	second.Changes = []port.Change{{At: at(-10), Action: "CREATED", By: "iam-1"}, {At: at(-2), Action: "DISABLED", By: "IBMid-1"}}
+	c := Credential{Outcome: result.Outcome{Credential: "logs"}, Keys: []Key{first, second}}
 	h := c.Tell(nil, now)
 	var lines []string
 	for _, m := range h.Moments {
@@ -121,7 +124,7 @@ func TestAuditRecordsTellOfDeletedKeys(t *testing.T) {
 	if err != nil || len(records) != 5 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
-	c := Credential{Outcome: reconcile.Outcome{Credential: "logs"}}
+	c := Credential{Outcome: result.Outcome{Credential: "logs"}}
 	h := c.Tell(records, now)
 	var lines []string
 	for _, m := range h.Moments {
@@ -152,7 +155,7 @@ func TestALoginThatNamesNoKeyIsToldOfItsServiceID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := Credential{Outcome: reconcile.Outcome{Credential: "logs", ServiceID: "ServiceId-1"}}.Tell(records, now)
+	h := Credential{Outcome: result.Outcome{Credential: "logs", ServiceID: "ServiceId-1"}}.Tell(records, now)
 	if len(h.Moments) != 1 || h.Moments[0].What != "authenticated, 2 times in these records" || h.Moments[0].By != "java/21" || h.Moments[0].Key != "" {
 		t.Errorf("told %+v", h.Moments)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
 )
 
 // Source is where a moment is recorded.
@@ -149,7 +149,7 @@ func (r Record) about(c Credential) bool {
 		return true
 	}
 	name, _, _ := strings.Cut(cmp.Or(r.Name, "."), ".")
-	return name == c.Credential && !reconcile.Stamp(r.Name).IsZero()
+	return name == c.Credential && !marker.Stamp(r.Name).IsZero()
 }
 
 // Rotations returns how many keys were made since a time, without the credential's

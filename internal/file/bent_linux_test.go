@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // within says that this process has mounts of its own.
@@ -54,7 +54,7 @@ func TestBentDisks(t *testing.T) {
 	for name, f := range map[string]fault{
 		"the disk is read-only": {make: func(t *testing.T, path string) {
 			mount(t, "", filepath.Dir(path), "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
-		}, want: reconcile.ErrDenied, says: "read-only"},
+		}, want: port.ErrDenied, says: "read-only"},
 		"the disk is full": {make: func(t *testing.T, path string) {
 			for size := 1 << 20; size > 0; size /= 2 {
 				fill, err := os.OpenFile(filepath.Join(filepath.Dir(path), "fill"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -64,7 +64,7 @@ func TestBentDisks(t *testing.T) {
 				_, _ = fill.Write(make([]byte, size)) // until it fails
 				_ = fill.Close()
 			}
-		}, want: reconcile.ErrQuota, says: "no space left"},
+		}, want: port.ErrQuota, says: "no space left"},
 		"the disk has no room for a file": {make: func(t *testing.T, path string) {
 			for {
 				if f, err := os.CreateTemp(filepath.Dir(path), "fill"); err != nil {
@@ -73,13 +73,13 @@ func TestBentDisks(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-		}, want: reconcile.ErrQuota, says: "no space left"},
+		}, want: port.ErrQuota, says: "no space left"},
 		"the file is a mount of its own": {make: func(t *testing.T, path string) {
 			if _, err := os.Stat(path); err != nil {
 				write(t, path, "{}", 0o600)
 			}
 			mount(t, path, path, "", syscall.MS_BIND, "")
-		}, want: reconcile.ErrRefused, says: "mount of its own"},
+		}, want: port.ErrRefused, says: "mount of its own"},
 		"another disk is mounted over the directory": {make: func(t *testing.T, path string) {
 			mount(t, "other", filepath.Dir(path), "tmpfs", 0, "mode=0755")
 		}, harmless: true},

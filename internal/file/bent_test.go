@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/file"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -46,7 +46,7 @@ func (f fault) try(t *testing.T, at stage) {
 			revision := ""
 			if when == "before the write" {
 				e, err := s.Read(t.Context())
-				if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+				if err != nil && !errors.Is(err, port.ErrNotFound) {
 					t.Fatal(err)
 				}
 				revision = e.Revision
@@ -63,9 +63,9 @@ func (f fault) try(t *testing.T, at stage) {
 				case f.harmless:
 				case err == nil:
 					t.Errorf("%s: %s succeeds", name, what)
-				case errors.Is(err, reconcile.ErrNotFound):
+				case errors.Is(err, port.ErrNotFound):
 					t.Errorf("%s: %s says that nothing is there: %v", name, what, err)
-				case what == "Publish" && errors.Is(err, reconcile.ErrConflict):
+				case what == "Publish" && errors.Is(err, port.ErrConflict):
 				case !errors.Is(err, f.want):
 					t.Errorf("%s: %s: %v, want %v", name, what, err, f.want)
 				case what == "Read" && !strings.Contains(err.Error(), f.says):
@@ -122,12 +122,12 @@ func TestBentAnswers(t *testing.T) {
 		}
 	}
 	faults := map[string]fault{
-		"the file is a directory": {make: replaced(directory), want: reconcile.ErrRefused, says: "not a regular file"},
-		"the file is a link":      {make: replaced(func(p string) error { return os.Symlink("/etc/passwd", p) }), want: reconcile.ErrRefused, says: "symbolic links"},
+		"the file is a directory": {make: replaced(directory), want: port.ErrRefused, says: "not a regular file"},
+		"the file is a link":      {make: replaced(func(p string) error { return os.Symlink("/etc/passwd", p) }), want: port.ErrRefused, says: "symbolic links"},
 		"the file is a link to nothing": {
-			make: replaced(func(p string) error { return os.Symlink("absent", p) }), want: reconcile.ErrRefused, says: "symbolic links",
+			make: replaced(func(p string) error { return os.Symlink("absent", p) }), want: port.ErrRefused, says: "symbolic links",
 		},
-		"the file is a pipe": {make: replaced(func(p string) error { return syscall.Mkfifo(p, 0o600) }), want: reconcile.ErrRefused, says: "not a regular file"},
+		"the file is a pipe": {make: replaced(func(p string) error { return syscall.Mkfifo(p, 0o600) }), want: port.ErrRefused, says: "not a regular file"},
 		"the file is a socket": {make: replaced(func(p string) error {
 			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p, Net: "unix"})
 			if err != nil {
@@ -135,39 +135,39 @@ func TestBentAnswers(t *testing.T) {
 			}
 			l.SetUnlinkOnClose(false)
 			return l.Close()
-		}), want: reconcile.ErrRefused},
-		"the file is empty":         {make: holding(""), want: reconcile.ErrRefused, says: "not a JSON object"},
-		"the file has a line break": {make: holding("\n"), want: reconcile.ErrRefused, says: "not a JSON object"},
-		"the file has null":         {make: holding("null"), want: reconcile.ErrRefused, says: "not a JSON object"},
-		"the file has a list":       {make: holding("[]"), want: reconcile.ErrRefused, says: "not a JSON object"},
-		"the file has two objects":  {make: holding("{}{}"), want: reconcile.ErrRefused, says: "not a JSON object"},
-		"the file has other bytes":  {make: holding("\x00\xff\xfe"), want: reconcile.ErrRefused, says: "not a JSON object"},
-		"the file is a page":        {make: holding("<html>"), want: reconcile.ErrRefused, says: "not a JSON object"},
-		"the file is too long":      {make: holding(strings.Repeat(" ", 1<<20) + "{}"), want: reconcile.ErrRefused, says: "longer than"},
-		"the value is a number":     {make: holding(`{"apikey":7}`), want: reconcile.ErrRefused, says: "not a text"},
-		"the value is an object":    {make: holding(`{"apikey":{"v":"x"}}`), want: reconcile.ErrRefused, says: "not a text"},
-		"others can read the file":  {make: func(t *testing.T, p string) { write(t, p, "{}", 0o644) }, want: reconcile.ErrRefused, says: "0644"},
-		"the directory is gone":     {make: func(t *testing.T, p string) { replaced(func(string) error { return nil })(t, filepath.Dir(p)) }, want: reconcile.ErrRefused, says: "does not exist"},
-		"the directory is a file":   {make: func(t *testing.T, p string) { holding("{}")(t, filepath.Dir(p)) }, want: reconcile.ErrRefused},
+		}), want: port.ErrRefused},
+		"the file is empty":         {make: holding(""), want: port.ErrRefused, says: "not a JSON object"},
+		"the file has a line break": {make: holding("\n"), want: port.ErrRefused, says: "not a JSON object"},
+		"the file has null":         {make: holding("null"), want: port.ErrRefused, says: "not a JSON object"},
+		"the file has a list":       {make: holding("[]"), want: port.ErrRefused, says: "not a JSON object"},
+		"the file has two objects":  {make: holding("{}{}"), want: port.ErrRefused, says: "not a JSON object"},
+		"the file has other bytes":  {make: holding("\x00\xff\xfe"), want: port.ErrRefused, says: "not a JSON object"},
+		"the file is a page":        {make: holding("<html>"), want: port.ErrRefused, says: "not a JSON object"},
+		"the file is too long":      {make: holding(strings.Repeat(" ", 1<<20) + "{}"), want: port.ErrRefused, says: "longer than"},
+		"the value is a number":     {make: holding(`{"apikey":7}`), want: port.ErrRefused, says: "not a text"},
+		"the value is an object":    {make: holding(`{"apikey":{"v":"x"}}`), want: port.ErrRefused, says: "not a text"},
+		"others can read the file":  {make: func(t *testing.T, p string) { write(t, p, "{}", 0o644) }, want: port.ErrRefused, says: "0644"},
+		"the directory is gone":     {make: func(t *testing.T, p string) { replaced(func(string) error { return nil })(t, filepath.Dir(p)) }, want: port.ErrRefused, says: "does not exist"},
+		"the directory is a file":   {make: func(t *testing.T, p string) { holding("{}")(t, filepath.Dir(p)) }, want: port.ErrRefused},
 		"others can write the directory": {make: func(t *testing.T, p string) {
 			if err := os.Chmod(filepath.Dir(p), 0o777); err != nil {
 				t.Fatal(err)
 			}
-		}, want: reconcile.ErrRefused, says: "chmod go-w"},
+		}, want: port.ErrRefused, says: "chmod go-w"},
 		"the file is another user's": {make: func(t *testing.T, p string) {
 			write(t, p, "{}", 0o600)
 			if err := os.Chown(p, another, -1); err != nil {
 				t.Fatal(err)
 			}
-		}, want: reconcile.ErrRefused, says: "belongs to user", root: true},
+		}, want: port.ErrRefused, says: "belongs to user", root: true},
 		"the directory is another user's": {make: func(t *testing.T, p string) {
 			if err := os.Chown(filepath.Dir(p), another, -1); err != nil {
 				t.Fatal(err)
 			}
-		}, want: reconcile.ErrRefused, says: "belongs to user", root: true},
-		"the lock is a directory":            {make: beside("key.json.lock", directory), want: reconcile.ErrRefused, says: "in the way"},
-		"the lock is a link":                 {make: beside("key.json.lock", func(p string) error { return os.Symlink("/etc/passwd", p) }), want: reconcile.ErrRefused, says: "in the way"},
-		"the unfinished file is a directory": {make: beside(".key.json.unfinished", directory), want: reconcile.ErrRefused, says: "unfinished is in the way"},
+		}, want: port.ErrRefused, says: "belongs to user", root: true},
+		"the lock is a directory":            {make: beside("key.json.lock", directory), want: port.ErrRefused, says: "in the way"},
+		"the lock is a link":                 {make: beside("key.json.lock", func(p string) error { return os.Symlink("/etc/passwd", p) }), want: port.ErrRefused, says: "in the way"},
+		"the unfinished file is a directory": {make: beside(".key.json.unfinished", directory), want: port.ErrRefused, says: "unfinished is in the way"},
 		"a crash left an unfinished file": {
 			make: beside(".key.json.unfinished", func(p string) error { return os.WriteFile(p, []byte("{"), 0o600) }), harmless: true,
 		},
@@ -177,7 +177,7 @@ func TestBentAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range whole {
-		faults[fmt.Sprintf("the file is cut after %d bytes", n)] = fault{make: holding(string(whole[:n])), want: reconcile.ErrRefused, says: "not a JSON object"}
+		faults[fmt.Sprintf("the file is cut after %d bytes", n)] = fault{make: holding(string(whole[:n])), want: port.ErrRefused, says: "not a JSON object"}
 	}
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {

@@ -43,8 +43,9 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -54,7 +55,7 @@ type Store struct {
 	form        *format.Form // nil: the JSON object
 }
 
-var _ reconcile.Store = (*Store)(nil)
+var _ port.Store = (*Store)(nil)
 
 // New returns the store at path. The owner is written for an entry that has no
 // owner.
@@ -120,38 +121,38 @@ func (s *Store) check() error {
 	if s.form != nil {
 		path = s.description() // the longer one
 	}
-	return entry.Check(reconcile.ErrRefused, entry.Name{What: "path", Text: path, Rule: entry.CheckFile})
+	return entry.Check(port.ErrRefused, entry.Name{What: "path", Text: path, Rule: entry.CheckFile})
 }
 
 // Read returns the entry. It returns an error if the file can't be replaced, so
 // that no key is created for it.
-func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	doing := s.doing("reading")
 	if err := s.check(); err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return port.Entry{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	if err := s.checkDirectory(doing); err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	s.sweep()
 	revision, content, err := s.load(doing)
-	if err == nil || errors.Is(err, reconcile.ErrNotFound) {
+	if err == nil || errors.Is(err, port.ErrNotFound) {
 		if err := s.checkWritable(doing); err != nil {
-			return reconcile.Entry{}, err
+			return port.Entry{}, err
 		}
 	}
 	if err != nil {
-		return reconcile.Entry{Revision: revision}, err
+		return port.Entry{Revision: revision}, err
 	}
 	return s.entry(doing, revision, content)
 }
 
 // entry returns the entry in the file's content.
-func (s *Store) entry(doing, revision string, content fields) (reconcile.Entry, error) {
-	e := reconcile.Entry{
+func (s *Store) entry(doing, revision string, content fields) (port.Entry, error) {
+	e := port.Entry{
 		KeyID: content.text(fieldKeyID), IAMID: content.text(fieldIAMID),
 		Owner: content.text(fieldOwner), Revision: revision,
 	}
@@ -161,19 +162,19 @@ func (s *Store) entry(doing, revision string, content fields) (reconcile.Entry, 
 	value := secret.New(content.text(fieldValue))
 	switch raw := string(content[fieldValue]); {
 	case value.Empty() && raw != "" && raw != "null" && raw != `""`:
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: its %s is not a text", doing, reconcile.ErrRefused, fieldValue)
+		return port.Entry{}, fmt.Errorf("%s: %w: its %s is not a text", doing, port.ErrRefused, fieldValue)
 	case value.Empty():
-		return reconcile.Entry{Revision: revision}, fmt.Errorf("%s: %w: the file has no %s", doing, reconcile.ErrNotFound, fieldValue)
+		return port.Entry{Revision: revision}, fmt.Errorf("%s: %w: the file has no %s", doing, port.ErrNotFound, fieldValue)
 	}
 	var err error
 	e.Value, err = s.form.Read(s.path, metadata(e), func(string) secret.Value { return value })
 	if err != nil {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return port.Entry{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	}
 	return e, nil
 }
 
-func metadata(e reconcile.Entry) entry.Metadata {
+func metadata(e port.Entry) entry.Metadata {
 	return entry.Metadata{KeyID: e.KeyID, Owner: e.Owner, Created: e.Created, IAMID: e.IAMID}
 }
 
@@ -192,7 +193,7 @@ func (s *Store) load(doing string) (revision string, content fields, err error) 
 	}
 	if err := json.Unmarshal(data, &content); err != nil || content == nil {
 		// The decoder's error may quote the content.
-		return "", nil, fmt.Errorf("%s: %w: it is not a JSON object", doing, reconcile.ErrRefused)
+		return "", nil, fmt.Errorf("%s: %w: it is not a JSON object", doing, port.ErrRefused)
 	}
 	return hash(data), content, nil
 }
@@ -210,9 +211,9 @@ func load(doing, path string) ([]byte, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, derr := os.Stat(filepath.Dir(path)); derr != nil {
-			return nil, fmt.Errorf("%s: %w: the directory does not exist", doing, reconcile.ErrRefused)
+			return nil, fmt.Errorf("%s: %w: the directory does not exist", doing, port.ErrRefused)
 		}
-		return nil, fmt.Errorf("%s: %w", doing, reconcile.ErrNotFound)
+		return nil, fmt.Errorf("%s: %w", doing, port.ErrNotFound)
 	case err != nil:
 		return nil, sortError(doing, err)
 	}
@@ -222,32 +223,32 @@ func load(doing, path string) ([]byte, error) {
 		return nil, sortError(doing, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: it is not a regular file", doing, reconcile.ErrRefused)
+		return nil, fmt.Errorf("%s: %w: it is not a regular file", doing, port.ErrRefused)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("%s: %w: its mode is %04o, which gives other users access; it must be 0600", doing, reconcile.ErrRefused, mode)
+		return nil, fmt.Errorf("%s: %w: its mode is %04o, which gives other users access; it must be 0600", doing, port.ErrRefused, mode)
 	}
 	if uid, foreign := foreignOwner(info, os.Geteuid()); foreign {
-		return nil, fmt.Errorf("%s: %w: it belongs to user %d, who can change it; latchkey runs as user %d", doing, reconcile.ErrRefused, uid, os.Geteuid())
+		return nil, fmt.Errorf("%s: %w: it belongs to user %d, who can change it; latchkey runs as user %d", doing, port.ErrRefused, uid, os.Geteuid())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, longest+1))
 	if err != nil {
 		return nil, sortError(doing, err)
 	}
 	if len(data) > longest {
-		return nil, fmt.Errorf("%s: %w: it is longer than %d bytes", doing, reconcile.ErrRefused, longest)
+		return nil, fmt.Errorf("%s: %w: it is longer than %d bytes", doing, port.ErrRefused, longest)
 	}
 	return data, nil
 }
 
 // Publish writes the entry if the file still has the revision.
-func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) error {
 	doing := s.doing("writing")
 	if err := s.check(); err != nil {
 		return err
 	}
 	if e.Value.Empty() || e.KeyID == "" {
-		return fmt.Errorf("%s: %w: there is no value with a key ID to write", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: there is no value with a key ID to write", doing, port.ErrRefused)
 	}
 	if err := s.checkDirectory(doing); err != nil {
 		return err
@@ -258,18 +259,18 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	}
 	defer unlock()
 	now, content, err := s.load(doing)
-	if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+	if err != nil && !errors.Is(err, port.ErrNotFound) {
 		return err
 	}
 	if now != revision {
-		return fmt.Errorf("%s: %w", doing, reconcile.ErrConflict)
+		return fmt.Errorf("%s: %w", doing, port.ErrConflict)
 	}
 	files, err := s.files(doing, e, content)
 	if err != nil {
 		return err
 	}
-	if err := reconcile.MayWrite(ctx); err != nil { // waiting for the lock takes time
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	if err := fence.MayWrite(ctx); err != nil { // waiting for the lock takes time
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	for _, f := range files {
 		if err := replace(doing, f.path, f.content); err != nil {
@@ -286,7 +287,7 @@ type written struct {
 }
 
 // files returns what a publication writes, in its order.
-func (s *Store) files(doing string, e reconcile.Entry, content fields) ([]written, error) {
+func (s *Store) files(doing string, e port.Entry, content fields) ([]written, error) {
 	e.Owner = cmp.Or(e.Owner, s.owner)
 	if s.form != nil {
 		return s.textFiles(doing, e)
@@ -302,13 +303,13 @@ func (s *Store) files(doing string, e reconcile.Entry, content fields) ([]writte
 	content.describe(e)
 	data, err := encode(content)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: encoding its other fields", doing, reconcile.ErrRefused)
+		return nil, fmt.Errorf("%s: %w: encoding its other fields", doing, port.ErrRefused)
 	}
 	return []written{{s.path, data}}, nil
 }
 
 // describe sets the fields that describe the key.
-func (f fields) describe(e reconcile.Entry) {
+func (f fields) describe(e port.Entry) {
 	f.set(fieldKeyID, e.KeyID)
 	f.set(fieldIAMID, e.IAMID)
 	f.set(fieldOwner, e.Owner)

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/file"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
@@ -50,7 +50,7 @@ func TestStoreKeepsTheContract(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Misnamed: map[string]reconcile.Store{
+			Misnamed: map[string]port.Store{
 				"the path is a directory":      file.New(filepath.Dir(path), "prod"),
 				"the directory does not exist": file.New(filepath.Join(filepath.Dir(path), "missing", "key.json"), "prod"),
 			},
@@ -101,8 +101,8 @@ func write(t *testing.T, path, content string, mode fs.FileMode) {
 	}
 }
 
-func entry() reconcile.Entry {
-	return reconcile.Entry{
+func entry() port.Entry {
+	return port.Entry{
 		KeyID: "ApiKey-1", Value: secret.New(canary), IAMID: "iam-ServiceId-1",
 		Created: time.Date(2026, time.November, 24, 10, 0, 0, 0, time.UTC),
 	}
@@ -158,7 +158,7 @@ func TestANameThatAPersonGaveIsKept(t *testing.T) {
 	write(t, path, `{"name":"logs-ingestion-key"}`, 0o600)
 	s := file.New(path, "prod")
 	e, err := s.Read(t.Context())
-	if !errors.Is(err, reconcile.ErrNotFound) {
+	if !errors.Is(err, port.ErrNotFound) {
 		t.Fatalf("reading a file without a value: %v", err)
 	}
 	if err := s.Publish(t.Context(), entry(), e.Revision); err != nil {
@@ -237,7 +237,7 @@ func TestADirectoryThatOthersCanWriteIsRefused(t *testing.T) {
 
 func refused(t *testing.T, err error, path, says string) {
 	t.Helper()
-	if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), says) {
+	if !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), says) {
 		t.Errorf("error %v: want a refusal that names %s and says %q", err, path, says)
 	}
 	if strings.Contains(fmt.Sprintf("%+v", err), canary[:10]) {
@@ -265,7 +265,7 @@ func TestADirectoryThatDoesNotExistIsRefusedAndNotMade(t *testing.T) {
 
 func TestAnEntryWithoutAValueOrAKeyIDIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key.json")
-	for _, e := range []reconcile.Entry{{KeyID: "ApiKey-1"}, {Value: secret.New(canary)}} {
+	for _, e := range []port.Entry{{KeyID: "ApiKey-1"}, {Value: secret.New(canary)}} {
 		refused(t, file.New(path, "prod").Publish(t.Context(), e, ""), path, "no value with a key ID")
 	}
 }
@@ -281,7 +281,7 @@ func TestWhatACrashLeftIsRemoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_ = os.Remove(path)
 			write(t, left, canary, 0o600)
-			if err := next(); err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+			if err := next(); err != nil && !errors.Is(err, port.ErrNotFound) {
 				t.Fatal(err)
 			}
 			if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
@@ -296,7 +296,7 @@ func TestAReadRemovesNothingDuringAWrite(t *testing.T) {
 	left := filepath.Join(filepath.Dir(path), ".key.json.unfinished")
 	defer holdLock(t, path)()
 	write(t, left, canary, 0o600)
-	if _, err := file.New(path, "prod").Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := file.New(path, "prod").Read(t.Context()); !errors.Is(err, port.ErrNotFound) {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(left); err != nil {
@@ -309,7 +309,7 @@ func TestWhatStandsInTheWayOfAWriteIsNotRemovedByForce(t *testing.T) {
 	mkdir(t, filepath.Join(filepath.Dir(path), ".key.json.unfinished"))
 	write(t, filepath.Join(filepath.Dir(path), ".key.json.unfinished", "x"), "", 0o600)
 	err := file.New(path, "prod").Publish(t.Context(), entry(), "")
-	if !errors.Is(err, reconcile.ErrRefused) {
+	if !errors.Is(err, port.ErrRefused) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -336,7 +336,7 @@ func TestAWriterWaitsForTheLockAndHeedsItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	err := s.Publish(ctx, entry(), "")
-	if !errors.Is(err, reconcile.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, port.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v: want one that is unclear, because of the deadline", err)
 	}
 	done := make(chan error)
@@ -366,7 +366,7 @@ func TestProcessesExcludeEachOther(t *testing.T) {
 		switch err := file.New(path, "prod").Publish(t.Context(), e, ""); {
 		case err == nil:
 			fmt.Println("won", e.KeyID)
-		case errors.Is(err, reconcile.ErrConflict):
+		case errors.Is(err, port.ErrConflict):
 			fmt.Println("lost")
 		default:
 			t.Fatal(err)

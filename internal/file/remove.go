@@ -8,10 +8,11 @@ import (
 	"maps"
 	"os"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
-var _ reconcile.Remover = (*Store)(nil)
+var _ port.Remover = (*Store)(nil)
 
 // Remove removes the fields of the key. It deletes the file if it has no others.
 func (s *Store) Remove(ctx context.Context, revision string) error {
@@ -29,15 +30,15 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	defer unlock()
 	now, content, err := s.load(doing)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound) && now == "":
+	case errors.Is(err, port.ErrNotFound) && now == "":
 		return nil
-	case err != nil && !errors.Is(err, reconcile.ErrNotFound):
+	case err != nil && !errors.Is(err, port.ErrNotFound):
 		return err
 	case now != revision:
-		return fmt.Errorf("%s: %w", doing, reconcile.ErrConflict)
+		return fmt.Errorf("%s: %w", doing, port.ErrConflict)
 	}
-	if err := reconcile.MayWrite(ctx); err != nil { // waiting for the lock takes time
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+	if err := fence.MayWrite(ctx); err != nil { // waiting for the lock takes time
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	if s.form != nil {
 		return errors.Join(remove(doing, s.path), remove(doing, s.description()))
@@ -51,7 +52,7 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	}
 	data, err := encode(rest)
 	if err != nil {
-		return fmt.Errorf("%s: %w: encoding its other fields", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: encoding its other fields", doing, port.ErrRefused)
 	}
 	return replace(doing, s.path, data)
 }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // lockPause is the pause between two attempts to lock. A blocking flock would
@@ -22,7 +22,7 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	doing := s.doing("locking")
 	for {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+			return nil, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 		}
 		unlock, err := s.tryLock()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
@@ -97,11 +97,11 @@ func replace(doing, path string, content []byte) error {
 	// Sync the directory, so that the rename survives a power failure.
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	defer dir.Close()
 	if err := dir.Sync(); err != nil {
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	return nil
 }
@@ -118,19 +118,19 @@ func fill(f *os.File, content []byte) error {
 // sortError wraps an error of the file system with a sentinel of reconcile. Such
 // an error names operations and paths, never content.
 func sortError(doing string, err error) error {
-	meaning := reconcile.ErrUnavailable
+	meaning := port.ErrUnavailable
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		meaning = reconcile.ErrDenied
+		meaning = port.ErrDenied
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		meaning = reconcile.ErrQuota
+		meaning = port.ErrQuota
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: %w: the directory does not exist", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: the directory does not exist", doing, port.ErrRefused)
 	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG),
 		errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, syscall.EBUSY): // a socket, a directory, a mount
-		meaning = reconcile.ErrRefused
+		meaning = port.ErrRefused
 	}
 	return fmt.Errorf("%s: %w: %w", doing, meaning, err)
 }

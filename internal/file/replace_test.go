@@ -8,19 +8,19 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 func TestErrorsOfTheFileSystemSayWhatToDo(t *testing.T) {
 	for name, c := range map[string]struct{ err, want error }{
-		"no permission":              {&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, reconcile.ErrDenied},
-		"not permitted":              {&fs.PathError{Op: "open", Path: "/x", Err: syscall.EPERM}, reconcile.ErrDenied},
-		"a read-only file system":    {&fs.PathError{Op: "open", Path: "/x", Err: syscall.EROFS}, reconcile.ErrDenied},
-		"a full disk":                {&fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}, reconcile.ErrQuota},
-		"a quota that is used up":    {&fs.PathError{Op: "write", Path: "/x", Err: syscall.EDQUOT}, reconcile.ErrQuota},
-		"a name that is too long":    {&os.LinkError{Op: "rename", Old: "/x", New: "/y", Err: syscall.ENAMETOOLONG}, reconcile.ErrRefused},
-		"a directory that went away": {&fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}, reconcile.ErrRefused},
-		"a broken disk":              {&fs.PathError{Op: "write", Path: "/x", Err: syscall.EIO}, reconcile.ErrUnavailable},
+		"no permission":              {&fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, port.ErrDenied},
+		"not permitted":              {&fs.PathError{Op: "open", Path: "/x", Err: syscall.EPERM}, port.ErrDenied},
+		"a read-only file system":    {&fs.PathError{Op: "open", Path: "/x", Err: syscall.EROFS}, port.ErrDenied},
+		"a full disk":                {&fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}, port.ErrQuota},
+		"a quota that is used up":    {&fs.PathError{Op: "write", Path: "/x", Err: syscall.EDQUOT}, port.ErrQuota},
+		"a name that is too long":    {&os.LinkError{Op: "rename", Old: "/x", New: "/y", Err: syscall.ENAMETOOLONG}, port.ErrRefused},
+		"a directory that went away": {&fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}, port.ErrRefused},
+		"a broken disk":              {&fs.PathError{Op: "write", Path: "/x", Err: syscall.EIO}, port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := sortError("writing /x", c.err); !errors.Is(err, c.want) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
@@ -18,7 +18,7 @@ import (
 func TestATextKeepsTheContract(t *testing.T) {
 	storetest.Run(t, storetest.Harness{New: func(t *testing.T) storetest.Location {
 		path := filepath.Join(t.TempDir(), "config.json")
-		store := func() reconcile.Store { return file.NewText(path, "prod", storetest.Form(false)) }
+		store := func() port.Store { return file.NewText(path, "prod", storetest.Form(false)) }
 		return storetest.Location{
 			Store: store(), Other: store(),
 			Handwrite: func(t *testing.T, value string) { write(t, path, value, 0o600) },
@@ -27,7 +27,7 @@ func TestATextKeepsTheContract(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Misnamed: map[string]reconcile.Store{
+			Misnamed: map[string]port.Store{
 				"the name of the file beside it is too long": file.NewText(filepath.Join(filepath.Dir(path), strings.Repeat("a", 240)), "prod", storetest.Form(false)),
 			},
 		}
@@ -94,7 +94,7 @@ func TestATextThatDoesNotFitItsDescriptionIsAltered(t *testing.T) {
 	if got, err := s.Read(t.Context()); err != nil || !got.Value.Equal(next.Value) {
 		t.Errorf("the text is not repaired: %v", err)
 	}
-	if err := s.Publish(t.Context(), next, before.Revision); !errors.Is(err, reconcile.ErrConflict) {
+	if err := s.Publish(t.Context(), next, before.Revision); !errors.Is(err, port.ErrConflict) {
 		t.Errorf("publishing at a stale revision: %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // room is the space that a write must find. A key file and its successor have
@@ -29,11 +29,11 @@ func (s *Store) checkWritable(doing string) error {
 		return sortError(doing, fmt.Errorf("the directory %s can't be written: %w", dir, err))
 	}
 	if mounted(s.path) {
-		return fmt.Errorf("%s: %w: the file is a mount of its own, which a rename can't replace; mount its directory", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: the file is a mount of its own, which a rename can't replace; mount its directory", doing, port.ErrRefused)
 	}
 	for _, beside := range []string{s.lockFile(), unfinished(s.path)} {
 		if info, err := os.Lstat(beside); err == nil && !info.Mode().IsRegular() {
-			return fmt.Errorf("%s: %w: %s is in the way: it is not a regular file", doing, reconcile.ErrRefused, beside)
+			return fmt.Errorf("%s: %w: %s is in the way: it is not a regular file", doing, port.ErrRefused, beside)
 		}
 	}
 	var disk syscall.Statfs_t
@@ -57,10 +57,10 @@ func (s *Store) checkDirectory(doing string) error {
 		return nil //nolint:nilerr // the next step reports it
 	}
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		return fmt.Errorf("%s: %w: the directory %s has mode %04o, which lets other users write; remove that with chmod go-w", doing, reconcile.ErrRefused, dir, mode)
+		return fmt.Errorf("%s: %w: the directory %s has mode %04o, which lets other users write; remove that with chmod go-w", doing, port.ErrRefused, dir, mode)
 	}
 	if uid, foreign := foreignOwner(info, os.Geteuid()); foreign && uid != 0 {
-		return fmt.Errorf("%s: %w: the directory %s belongs to user %d, who can replace the file; latchkey runs as user %d", doing, reconcile.ErrRefused, dir, uid, os.Geteuid())
+		return fmt.Errorf("%s: %w: the directory %s belongs to user %d, who can replace the file; latchkey runs as user %d", doing, port.ErrRefused, dir, uid, os.Geteuid())
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 func TestAMountPointIsFound(t *testing.T) {
@@ -45,20 +45,20 @@ func TestAFileThatIsAMountIsRefusedBeforeAKeyIsMade(t *testing.T) {
 
 func TestADirectoryThatCannotBeWrittenIsDeniedBeforeAKeyIsMade(t *testing.T) {
 	for _, dir := range []string{"/proc", "/sys"} { // not even root can create a file there
-		if err := New(filepath.Join(dir, "key.json"), "prod").checkWritable("reading"); os.Getuid() != 0 && !errors.Is(err, reconcile.ErrDenied) {
+		if err := New(filepath.Join(dir, "key.json"), "prod").checkWritable("reading"); os.Getuid() != 0 && !errors.Is(err, port.ErrDenied) {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
 	dir := t.TempDir()
 	s := New(filepath.Join(dir, "key.json"), "prod")
-	if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrNotFound) {
 		t.Errorf("a directory that can be written: %v", err)
 	}
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	defer os.Chmod(dir, 0o700) // so that it can be removed
-	if _, err := s.Read(t.Context()); os.Getuid() != 0 && !errors.Is(err, reconcile.ErrDenied) {
+	if _, err := s.Read(t.Context()); os.Getuid() != 0 && !errors.Is(err, port.ErrDenied) {
 		t.Errorf("a directory that can't be written: %v", err)
 	}
 }
@@ -90,7 +90,7 @@ func TestAFileOfAnotherOwnerIsRefused(t *testing.T) {
 		if err := os.Chown(filepath.Join(dir, of), other, -1); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(path, "prod").Read(t.Context()); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "belongs to user 12345") {
+		if _, err := New(path, "prod").Read(t.Context()); !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), "belongs to user 12345") {
 			t.Errorf("%s of another user: %v", of, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -22,7 +22,7 @@ const maxAnswer = 1 << 20
 // Exchange turns a key's value into a token, as a consumer does. It sends its
 // own request, since the SDK's ignores the context. No refusal is final: IAM
 // gives the same answer for a key that it has not propagated yet.
-func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer, error) {
+func (c *Client) Exchange(ctx context.Context, v secret.Value) (port.Bearer, error) {
 	const doing = "exchanging the key for a token"
 	status, body, err := c.postForm(ctx, url.Values{
 		"grant_type":    {"urn:ibm:params:oauth:grant-type:apikey"},
@@ -30,27 +30,27 @@ func (c *Client) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer
 		"apikey":        {v.Expose()},
 	})
 	if err != nil {
-		return reconcile.Bearer{}, upstream.NoAnswer(ctx, doing, err)
+		return port.Bearer{}, upstream.NoAnswer(ctx, doing, err)
 	}
 	if status != http.StatusOK {
 		code := errorCode(body)
 		no := upstream.NoToken(status, code)
 		if (status == http.StatusBadRequest || status == http.StatusUnauthorized) && code != "" {
-			return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrNotYet, no)
+			return port.Bearer{}, fmt.Errorf("%s: %w: %w", doing, port.ErrNotYet, no)
 		}
-		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, no)
+		return port.Bearer{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, no)
 	}
 	var answer struct {
 		AccessToken string `json:"access_token"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
-		return reconcile.Bearer{}, upstream.Incomplete(doing, "token")
+		return port.Bearer{}, upstream.Incomplete(doing, "token")
 	}
 	claims, err := readClaims(answer.AccessToken)
 	if err != nil {
-		return reconcile.Bearer{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return port.Bearer{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
-	return reconcile.Bearer{IAMID: claims.IAMID, Account: claims.Account.BSS, Token: secret.New(answer.AccessToken)}, nil
+	return port.Bearer{IAMID: claims.IAMID, Account: claims.Account.BSS, Token: secret.New(answer.AccessToken)}, nil
 }
 
 // postForm requests a token. The form holds a secret, which appears in the body

@@ -10,7 +10,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamaccessgroupsv2"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -22,20 +22,20 @@ const mostGroupPages = 100
 
 // Groups returns the access groups of an identity. Dynamic rules apply to users
 // only, so it lists static memberships.
-func (c *Client) Groups(ctx context.Context, iamID string) ([]reconcile.Group, error) {
+func (c *Client) Groups(ctx context.Context, iamID string) ([]port.Group, error) {
 	doing := "listing the access groups of " + iamID
 	return c.listGroups(ctx, doing, &iamaccessgroupsv2.ListAccessGroupsOptions{
 		IamID: &iamID, MembershipType: core.StringPtr("static"),
 	})
 }
 
-func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgroupsv2.ListAccessGroupsOptions) ([]reconcile.Group, error) {
+func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgroupsv2.ListAccessGroupsOptions) ([]port.Group, error) {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	opts.AccountID, opts.Limit = &account, core.Int64Ptr(groupPage)
-	var found []reconcile.Group
+	var found []port.Group
 	seen := upstream.Pages{Doing: doing, Most: mostGroupPages}
 	for offset := int64(0); ; offset += groupPage {
 		opts.Offset = core.Int64Ptr(offset)
@@ -47,7 +47,7 @@ func (c *Client) listGroups(ctx context.Context, doing string, opts *iamaccessgr
 			return nil, upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Groups {
-			found = append(found, reconcile.Group{ID: str(page.Groups[i].ID), Name: str(page.Groups[i].Name)})
+			found = append(found, port.Group{ID: str(page.Groups[i].ID), Name: str(page.Groups[i].Name)})
 		}
 		if len(page.Groups) < groupPage {
 			return found, nil
@@ -73,9 +73,9 @@ func (c *Client) Join(ctx context.Context, iamID, group string) error {
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(found, func(g reconcile.Group) bool { return g.Name == group })
+		i := slices.IndexFunc(found, func(g port.Group) bool { return g.Name == group })
 		if i < 0 {
-			return fmt.Errorf("%s: %w: the account has no access group with this name", doing, reconcile.ErrNotFound)
+			return fmt.Errorf("%s: %w: the account has no access group with this name", doing, port.ErrNotFound)
 		}
 		id = found[i].ID
 	}

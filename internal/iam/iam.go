@@ -31,7 +31,7 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -80,9 +80,9 @@ type Client struct {
 }
 
 var (
-	_ reconcile.Identities = (*Client)(nil)
-	_ reconcile.Keys       = (*Client)(nil)
-	_ reconcile.Exchange   = (*Client)(nil)
+	_ port.Identities = (*Client)(nil)
+	_ port.Keys       = (*Client)(nil)
+	_ port.Exchange   = (*Client)(nil)
 )
 
 // New returns a client. It sends no request.

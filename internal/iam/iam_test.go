@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -71,9 +73,9 @@ func newWorldOn(t *testing.T, server *emulator.Server, change func(*Config)) *wo
 	return w
 }
 
-func (w *world) identity(name string) reconcile.ServiceID {
+func (w *world) identity(name string) port.ServiceID {
 	w.t.Helper()
-	m := reconcile.Marker{Owner: "test", Credential: name}
+	m := marker.Marker{Owner: "test", Credential: name}
 	id, err := w.Create(w.t.Context(), name, m.Describe("For "+name))
 	if err != nil {
 		w.t.Fatal(err)
@@ -81,10 +83,10 @@ func (w *world) identity(name string) reconcile.ServiceID {
 	return id
 }
 
-func (w *world) request(id reconcile.ServiceID) reconcile.MintRequest {
-	m := reconcile.Marker{Owner: "test", Credential: id.Name}
-	return reconcile.MintRequest{
-		IAMID: id.IAMID, Name: reconcile.KeyName(id.Name, w.cloud.Now(), "0a1b"), Description: m.Describe("a test"),
+func (w *world) request(id port.ServiceID) port.MintRequest {
+	m := marker.Marker{Owner: "test", Credential: id.Name}
+	return port.MintRequest{
+		IAMID: id.IAMID, Name: marker.KeyName(id.Name, w.cloud.Now(), "0a1b"), Description: m.Describe("a test"),
 		Expires: w.cloud.Now().Add(24 * time.Hour), OnLeak: "disable",
 	}
 }
@@ -151,7 +153,7 @@ func TestAMintedKeyIsBornWithItsFuseAndIsListedAsOurs(t *testing.T) {
 	if stored.Value != v.Expose() || stored.ActionWhenLeaked != "disable" || stored.StoreValue {
 		t.Errorf("stored with action %q, value kept: %v", stored.ActionWhenLeaked, stored.StoreValue)
 	}
-	foreign, err := w.Mint(t.Context(), func() reconcile.MintRequest { m := w.request(id); m.Description = "by hand"; return m }(), value(t))
+	foreign, err := w.Mint(t.Context(), func() port.MintRequest { m := w.request(id); m.Description = "by hand"; return m }(), value(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +224,7 @@ func TestACreateThatNeverGetsAnAnswerIsUnclear(t *testing.T) {
 	w.cloud.Inject(emulator.Fault{Method: "POST", Path: "/v1/apikeys", Kind: emulator.FaultStatus, Status: 503})
 	_, err := w.Mint(t.Context(), w.request(id), v)
 	clean(t, err, v)
-	if !errors.Is(err, reconcile.ErrUnavailable) {
+	if !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 	if n := w.cloud.Counter("POST", "/v1/apikeys"); n != mintTries {
@@ -239,13 +241,13 @@ func TestCreatesAreRefusedForGood(t *testing.T) {
 		}
 		_, err := w.Mint(t.Context(), w.request(w.identity("b")), v)
 		clean(t, err, v)
-		if !errors.Is(err, reconcile.ErrRefused) {
+		if !errors.Is(err, port.ErrRefused) {
 			t.Errorf("err = %v", err)
 		}
 	})
 	t.Run("a value that is too short", func(t *testing.T) {
 		w := newWorld(t, nil)
-		if _, err := w.Mint(t.Context(), w.request(w.identity("a")), secret.New("too-short")); !errors.Is(err, reconcile.ErrRefused) {
+		if _, err := w.Mint(t.Context(), w.request(w.identity("a")), secret.New("too-short")); !errors.Is(err, port.ErrRefused) {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -257,7 +259,7 @@ func TestCreatesAreRefusedForGood(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := w.Mint(t.Context(), w.request(id), value(t)); !errors.Is(err, reconcile.ErrQuota) {
+		if _, err := w.Mint(t.Context(), w.request(id), value(t)); !errors.Is(err, port.ErrQuota) {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -275,11 +277,11 @@ func TestAnUpdateNeverOverwritesAnotherChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := w.cloud.Now().Add(90*24*time.Hour + 30*time.Second)
-	if err := w.Update(t.Context(), stale, reconcile.KeyChange{Expires: at}); err != nil {
+	if err := w.Update(t.Context(), stale, port.KeyChange{Expires: at}); err != nil {
 		t.Fatal(err)
 	}
-	err = w.Update(t.Context(), stale, reconcile.KeyChange{Expires: w.cloud.Now(), Superseded: w.cloud.Now()})
-	if !errors.Is(err, reconcile.ErrConflict) {
+	err = w.Update(t.Context(), stale, port.KeyChange{Expires: w.cloud.Now(), Superseded: w.cloud.Now()})
+	if !errors.Is(err, port.ErrConflict) {
 		t.Errorf("err = %v", err)
 	}
 	fresh, err := w.Get(t.Context(), k.ID)
@@ -290,7 +292,7 @@ func TestAnUpdateNeverOverwritesAnotherChange(t *testing.T) {
 		t.Errorf("expires %s after what was asked, superseded %v", d, fresh.Superseded)
 	}
 	mark := w.cloud.Now().Truncate(time.Millisecond).UTC()
-	if err := w.Update(t.Context(), fresh, reconcile.KeyChange{Renew: mark, Superseded: mark}); err != nil {
+	if err := w.Update(t.Context(), fresh, port.KeyChange{Renew: mark, Superseded: mark}); err != nil {
 		t.Fatal(err)
 	}
 	marked, err := w.Get(t.Context(), k.ID)
@@ -317,7 +319,7 @@ func TestALockedKeyIsNotChangedAndADisabledOneIsRead(t *testing.T) {
 	if err := w.Retire(t.Context(), k.ID); err == nil {
 		t.Error("a locked key was deleted")
 	}
-	if err := w.Update(t.Context(), rec, reconcile.KeyChange{Expires: w.cloud.Now().Add(time.Hour)}); err == nil {
+	if err := w.Update(t.Context(), rec, port.KeyChange{Expires: w.cloud.Now().Add(time.Hour)}); err == nil {
 		t.Error("a locked key was changed")
 	}
 	w.cloud.Cloud().SetKeyLocked(k.ID, false)
@@ -330,7 +332,7 @@ func TestALockedKeyIsNotChangedAndADisabledOneIsRead(t *testing.T) {
 			t.Errorf("deleting: %v", err)
 		}
 	}
-	if _, err := w.Get(t.Context(), k.ID); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := w.Get(t.Context(), k.ID); !errors.Is(err, port.ErrNotFound) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -363,7 +365,7 @@ func TestServiceIDsAreFoundByExactNameWithTheirMarkers(t *testing.T) {
 	if err := w.Remove(t.Context(), second.ID); err != nil {
 		t.Errorf("deleting what is gone: %v", err)
 	}
-	if _, err := w.Lookup(t.Context(), second.IAMID); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := w.Lookup(t.Context(), second.IAMID); !errors.Is(err, port.ErrNotFound) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -386,7 +388,7 @@ func TestEveryPageOfServiceIDsIsRead(t *testing.T) {
 func TestAPolicyIsGrantedOnceAndReadBack(t *testing.T) {
 	w := newWorld(t, nil)
 	id := w.identity("a")
-	want := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, Instance: w.cloud.Ready().Logs}
+	want := access.Policy{Service: "logs", Roles: []string{"Sender"}, Instance: w.cloud.Ready().Logs}
 	for range 2 { // the second is answered 409
 		if err := w.Grant(t.Context(), id.IAMID, want); err != nil {
 			t.Fatal(err)
@@ -404,7 +406,7 @@ func TestAGrantorThatHoldsLessGrantsLess(t *testing.T) {
 	w.cloud.Cloud().Revoke(minter.IAMID, "logs")
 	w.cloud.Cloud().Grant(minter.IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator")
 	id := w.identity("a")
-	want := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+	want := access.Policy{Service: "logs", Roles: []string{"Sender"}}
 	if err := w.Grant(t.Context(), id.IAMID, want); err != nil {
 		t.Fatal(err)
 	}
@@ -423,7 +425,7 @@ func TestAGrantorThatHoldsLessGrantsLess(t *testing.T) {
 		t.Fatal(err)
 	}
 	granted, err = w.Granted(t.Context(), id.IAMID)
-	if err != nil || !slices.ContainsFunc(granted, func(p reconcile.Policy) bool { return slices.Contains(p.Roles, "Sender") }) {
+	if err != nil || !slices.ContainsFunc(granted, func(p access.Policy) bool { return slices.Contains(p.Roles, "Sender") }) {
 		t.Errorf("granted %+v, %v", granted, err)
 	}
 }
@@ -468,14 +470,14 @@ func TestAFailedLoginIsReportedAsOurOwn(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.APIKey = bad })
 		_, _, err := w.Find(t.Context(), "x")
 		clean(t, err, bad)
-		if !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "logging in as ourselves") || !strings.Contains(err.Error(), "BXNIM0415E") {
+		if !errors.Is(err, port.ErrDenied) || !strings.Contains(err.Error(), "logging in as ourselves") || !strings.Contains(err.Error(), "BXNIM0415E") {
 			t.Errorf("err = %v", err)
 		}
 	})
 	t.Run("IAM that is down is unavailable", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.cloud.Inject(emulator.Fault{Method: "POST", Path: "/identity/token", Kind: emulator.FaultStatus, Status: 503})
-		if _, _, err := w.Find(t.Context(), "x"); !errors.Is(err, reconcile.ErrUnavailable) {
+		if _, _, err := w.Find(t.Context(), "x"); !errors.Is(err, port.ErrUnavailable) {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -484,7 +486,7 @@ func TestAFailedLoginIsReportedAsOurOwn(t *testing.T) {
 		w.cloud.Inject(emulator.Fault{Method: "POST", Path: "/identity/token", Kind: emulator.FaultHang})
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		if _, _, err := w.Find(ctx, "x"); !errors.Is(err, reconcile.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, err := w.Find(ctx, "x"); !errors.Is(err, port.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -493,7 +495,7 @@ func TestAFailedLoginIsReportedAsOurOwn(t *testing.T) {
 func TestATrustedProfileLogsInWithTheComputeResourceToken(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	w := newWorld(t, func(c *Config) { c.APIKey, c.Profile, c.TokenFile = nil, "latchkey", file })
-	if err := w.Usable(t.Context()); !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "trusted profiles enabled") {
+	if err := w.Usable(t.Context()); !errors.Is(err, port.ErrDenied) || !strings.Contains(err.Error(), "trusted profiles enabled") {
 		t.Errorf("without a token file: %v", err)
 	}
 	if err := os.WriteFile(file, []byte(w.cloud.Cloud().IssueCRToken("crn:v1:bluemix:public:codeengine:eu-de:a/acc:project::")), 0o600); err != nil {
@@ -513,11 +515,11 @@ func TestAKeyThatIAMDoesNotKnowYetIsNeverFinal(t *testing.T) {
 	v := value(t)
 	_, err := w.Exchange(t.Context(), v)
 	clean(t, err, v)
-	if !errors.Is(err, reconcile.ErrNotYet) || !strings.Contains(err.Error(), "BXNIM0415E") {
+	if !errors.Is(err, port.ErrNotYet) || !strings.Contains(err.Error(), "BXNIM0415E") {
 		t.Errorf("err = %v", err)
 	}
 	w.cloud.Inject(emulator.Fault{Method: "POST", Path: "/identity/token", Kind: emulator.FaultStatus, Status: 429})
-	if _, err := w.Exchange(t.Context(), v); !errors.Is(err, reconcile.ErrUnavailable) {
+	if _, err := w.Exchange(t.Context(), v); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -529,7 +531,7 @@ func TestALackOfAccessIsDenied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Create(t.Context(), "x", "y"); !errors.Is(err, reconcile.ErrDenied) {
+	if _, err := other.Create(t.Context(), "x", "y"); !errors.Is(err, port.ErrDenied) {
 		t.Errorf("err = %v", err)
 	}
 }

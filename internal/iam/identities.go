@@ -12,7 +12,8 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 	"github.com/go-openapi/strfmt"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -21,9 +22,9 @@ const iamPrefix = "iam-"
 
 // Find returns the service IDs with exactly this name, and the time of IAM's
 // clock.
-func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, time.Time, error) {
-	var found []reconcile.ServiceID
-	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, mostPages, func(id reconcile.ServiceID) {
+func (c *Client) Find(ctx context.Context, name string) ([]port.ServiceID, time.Time, error) {
+	var found []port.ServiceID
+	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, mostPages, func(id port.ServiceID) {
 		if id.Name == name { // how IAM compares names is not documented
 			found = append(found, id)
 		}
@@ -37,9 +38,9 @@ func (c *Client) Find(ctx context.Context, name string) ([]reconcile.ServiceID, 
 // MarkedServiceIDs returns the account's service IDs with our owner's marker. Those that
 // are not Ours are foreign. A service ID without a record of its creation is ours
 // if it has a key that we made for its credential.
-func (c *Client) MarkedServiceIDs(ctx context.Context) ([]reconcile.ServiceID, error) {
-	var found []reconcile.ServiceID
-	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, mostPages, func(id reconcile.ServiceID) {
+func (c *Client) MarkedServiceIDs(ctx context.Context) ([]port.ServiceID, error) {
+	var found []port.ServiceID
+	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, mostPages, func(id port.ServiceID) {
 		if id.Marked && id.Marker.Owner == c.cfg.Owner {
 			found = append(found, id)
 		}
@@ -52,7 +53,7 @@ func (c *Client) MarkedServiceIDs(ctx context.Context) ([]reconcile.ServiceID, e
 			continue
 		}
 		list, err := c.List(ctx, id.IAMID, id.Marker.Credential)
-		if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		if err != nil && !errors.Is(err, port.ErrNotFound) {
 			return nil, err
 		}
 		found[i].Ours = len(list.Keys) > 0
@@ -62,7 +63,7 @@ func (c *Client) MarkedServiceIDs(ctx context.Context) ([]reconcile.ServiceID, e
 
 // eachServiceID visits the service IDs page by page. It returns the time of
 // IAM's clock at the last page.
-func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, most int, visit func(reconcile.ServiceID)) (date time.Time, err error) {
+func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, most int, visit func(port.ServiceID)) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
@@ -94,16 +95,16 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 	return date, err
 }
 
-func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) reconcile.ServiceID {
-	id := reconcile.ServiceID{
+func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) port.ServiceID {
+	id := port.ServiceID{
 		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: moment(s.CreatedAt),
 	}
 	id.Version = str(s.EntityTag)
 	c.idGroups.Store(id.IAMID, str(s.GroupID))
-	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(str(s.Description))
+	id.Marker, id.Text, id.Marked = marker.Parse(str(s.Description))
 	id.Creator = creator(s.History)
 	id.Ours = id.Marked && id.Marker.Owner == c.cfg.Owner && (slices.Contains(own, id.Creator) || claimed(id.Marker, s.History, own))
-	id.Newer = slices.Contains(own, id.Creator) && reconcile.Newer(str(s.Description), c.cfg.Owner)
+	id.Newer = slices.Contains(own, id.Creator) && marker.Newer(str(s.Description), c.cfg.Owner)
 	return id
 }
 
@@ -114,7 +115,7 @@ func (c *Client) groupOf(ctx context.Context, iamID string) (string, error) {
 		return known.(string), nil //nolint:forcetypeassert // the map has strings only
 	}
 	_, err := c.Lookup(ctx, iamID)
-	if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+	if err != nil && !errors.Is(err, port.ErrNotFound) {
 		return "", err
 	}
 	known, _ := c.idGroups.Load(iamID)
@@ -131,24 +132,24 @@ func moment(d *strfmt.DateTime) time.Time {
 }
 
 // Lookup returns the service ID with this IAM ID.
-func (c *Client) Lookup(ctx context.Context, iamID string) (reconcile.ServiceID, error) {
+func (c *Client) Lookup(ctx context.Context, iamID string) (port.ServiceID, error) {
 	return c.readServiceID(ctx, strings.TrimPrefix(iamID, iamPrefix))
 }
 
-func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.ServiceID, error) {
+func (c *Client) readServiceID(ctx context.Context, id string) (port.ServiceID, error) {
 	doing := "reading service ID " + id
 	own, err := c.ownIDs(ctx)
 	if err != nil {
-		return reconcile.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
+		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{
 		ID: &id, IncludeHistory: core.BoolPtr(true), ShowGroupID: core.StringPtr("true"),
 	})
 	if err != nil {
-		return reconcile.ServiceID{}, fault(ctx, doing, resp, err)
+		return port.ServiceID{}, fault(ctx, doing, resp, err)
 	}
 	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
-		return reconcile.ServiceID{}, upstream.Incomplete(doing, "ID")
+		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	found := c.serviceID(s, own)
 	if tag := resp.Headers.Get("Etag"); tag != "" {
@@ -159,17 +160,17 @@ func (c *Client) readServiceID(ctx context.Context, id string) (reconcile.Servic
 
 // Mark writes our marker, on condition that the service ID still has the version
 // that was read. It never sends "*", which would overwrite another change.
-func (c *Client) Mark(ctx context.Context, id reconcile.ServiceID, m reconcile.Marker) error {
+func (c *Client) Mark(ctx context.Context, id port.ServiceID, m marker.Marker) error {
 	if !id.Marked || id.Marker.Owner != c.cfg.Owner {
-		return fmt.Errorf("marking service ID %s: %w: it does not have our marker", id.ID, reconcile.ErrRefused)
+		return fmt.Errorf("marking service ID %s: %w: it does not have our marker", id.ID, port.ErrRefused)
 	}
 	return c.describe(ctx, id, m)
 }
 
-func (c *Client) describe(ctx context.Context, id reconcile.ServiceID, m reconcile.Marker) error {
+func (c *Client) describe(ctx context.Context, id port.ServiceID, m marker.Marker) error {
 	doing := "marking service ID " + id.ID
 	if id.Version == "" || id.Version == "*" {
-		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
 	}
 	_, resp, err := c.identity.UpdateServiceIDWithContext(ctx, &iamidentityv1.UpdateServiceIDOptions{
 		ID: &id.ID, IfMatch: &id.Version, Name: &id.Name, Description: core.StringPtr(m.Describe(id.Text)),
@@ -178,32 +179,32 @@ func (c *Client) describe(ctx context.Context, id reconcile.ServiceID, m reconci
 		return nil // the update succeeded, and its answer is not needed
 	}
 	err = fault(ctx, doing, resp, err)
-	if id.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
-		return fmt.Errorf("%s: %w", doing, reconcile.ErrLocked)
+	if id.Locked && (errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused)) {
+		return fmt.Errorf("%s: %w", doing, port.ErrLocked)
 	}
 	return err
 }
 
 // Create creates a service ID. It sends one request: names are not unique, so a
 // retry might create a second one.
-func (c *Client) Create(ctx context.Context, name, description string) (reconcile.ServiceID, error) {
+func (c *Client) Create(ctx context.Context, name, description string) (port.ServiceID, error) {
 	doing := fmt.Sprintf("creating service ID %q", name)
 	account, err := c.Account(ctx)
 	if err != nil {
-		return reconcile.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
+		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	s, resp, err := c.identity.CreateServiceIDWithContext(ctx, &iamidentityv1.CreateServiceIDOptions{
 		AccountID: &account, Name: &name, Description: &description, ShowGroupID: core.StringPtr("true"),
 	})
 	if err != nil {
-		return reconcile.ServiceID{}, fault(ctx, doing, resp, err)
+		return port.ServiceID{}, fault(ctx, doing, resp, err)
 	}
 	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
-		return reconcile.ServiceID{}, upstream.Incomplete(doing, "ID")
+		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	made := c.serviceID(s, nil)
 	if made.Creator, err = c.Self(ctx); err != nil {
-		return reconcile.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
+		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	made.Ours = true
 	return made, nil
@@ -225,18 +226,18 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 // object's lock to tell them apart.
 func (c *Client) deleted(doing string, err error, locked func() (bool, error)) error {
 	switch {
-	case err == nil, errors.Is(err, reconcile.ErrNotFound):
+	case err == nil, errors.Is(err, port.ErrNotFound):
 		return nil
-	case !errors.Is(err, reconcile.ErrConflict) && !errors.Is(err, reconcile.ErrRefused):
+	case !errors.Is(err, port.ErrConflict) && !errors.Is(err, port.ErrRefused):
 		return err
 	}
 	switch is, rerr := locked(); {
-	case errors.Is(rerr, reconcile.ErrNotFound):
+	case errors.Is(rerr, port.ErrNotFound):
 		return nil
 	case rerr == nil && is:
-		return fmt.Errorf("%s: %w", doing, reconcile.ErrLocked)
-	case errors.Is(err, reconcile.ErrRefused):
+		return fmt.Errorf("%s: %w", doing, port.ErrLocked)
+	case errors.Is(err, port.ErrRefused):
 		return err
 	}
-	return fmt.Errorf("%s: %w: IAM answered with a conflict", doing, reconcile.ErrUnavailable)
+	return fmt.Errorf("%s: %w: IAM answered with a conflict", doing, port.ErrUnavailable)
 }

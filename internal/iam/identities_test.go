@@ -11,7 +11,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -25,9 +26,9 @@ func TestAnUnclearCreateOfAServiceIDIsNotRepeated(t *testing.T) {
 			w := newWorld(t, nil)
 			f.Method, f.Path = "POST", "/v1/serviceids"
 			w.cloud.Inject(f)
-			marker := reconcile.Marker{Owner: "test", Credential: "a", With: map[string]string{"project": "p"}}
+			marker := marker.Marker{Owner: "test", Credential: "a", With: map[string]string{"project": "p"}}
 			_, err := w.Create(t.Context(), "a", marker.Describe("For a"))
-			if !errors.Is(err, reconcile.ErrUnavailable) || f.Kind == emulator.FaultTruncate && !strings.Contains(err.Error(), "can't be read") {
+			if !errors.Is(err, port.ErrUnavailable) || f.Kind == emulator.FaultTruncate && !strings.Contains(err.Error(), "can't be read") {
 				t.Errorf("err = %v", err)
 			}
 			if n := w.cloud.Counter("POST", "/v1/serviceids"); n != 1 {
@@ -43,9 +44,9 @@ func TestAnUnclearCreateOfAServiceIDIsNotRepeated(t *testing.T) {
 
 func TestAStatusOfIAMSelectsTheError(t *testing.T) {
 	for status, want := range map[int]error{
-		400: reconcile.ErrRefused, 401: reconcile.ErrUnavailable, 403: reconcile.ErrDenied, 404: reconcile.ErrNotFound,
-		408: reconcile.ErrUnavailable, 409: reconcile.ErrConflict, 412: reconcile.ErrConflict, 422: reconcile.ErrRefused,
-		423: reconcile.ErrDenied, 429: reconcile.ErrUnavailable, 500: reconcile.ErrUnavailable, 503: reconcile.ErrUnavailable,
+		400: port.ErrRefused, 401: port.ErrUnavailable, 403: port.ErrDenied, 404: port.ErrNotFound,
+		408: port.ErrUnavailable, 409: port.ErrConflict, 412: port.ErrConflict, 422: port.ErrRefused,
+		423: port.ErrDenied, 429: port.ErrUnavailable, 500: port.ErrUnavailable, 503: port.ErrUnavailable,
 	} {
 		w := newWorld(t, nil)
 		w.cloud.Inject(emulator.Fault{Path: "/v1/serviceids*", Kind: emulator.FaultStatus, Status: status})
@@ -67,7 +68,7 @@ func TestALimitIsNoConflict(t *testing.T) {
 			setBody(r, map[string]any{"errors": []any{map[string]any{"code": "limit_exceeded", "message": "full"}}})
 		}
 	}))
-	if _, err := w.Create(t.Context(), "a", ""); !errors.Is(err, reconcile.ErrQuota) {
+	if _, err := w.Create(t.Context(), "a", ""); !errors.Is(err, port.ErrQuota) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -84,7 +85,7 @@ func TestErrorsAreShortAndOnOneLine(t *testing.T) {
 func TestOnlyOurOwnersServiceIDsAreOurs(t *testing.T) {
 	w := newWorld(t, nil)
 	w.identity("a")
-	w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "b", Description: reconcile.Marker{Owner: "other", Credential: "b"}.Text()})
+	w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "b", Description: marker.Marker{Owner: "other", Credential: "b"}.Text()})
 	w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c"})
 	ours, err := w.MarkedServiceIDs(t.Context())
 	if err != nil || len(ours) != 1 || ours[0].Name != "a" || ours[0].Marker.Credential != "a" {

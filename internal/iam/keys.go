@@ -11,7 +11,8 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -44,7 +45,7 @@ type record struct {
 	rotation.Key
 	iamID, name, description string
 	creator                  string
-	marker                   reconcile.Marker
+	marker                   marker.Marker
 	ours, forged, newer      bool
 	history                  []iamidentityv1.EnityHistoryRecord
 }
@@ -57,11 +58,11 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	}
 	r := record{iamID: str(k.IamID), name: str(k.Name), description: str(k.Description), creator: str(k.CreatedBy), history: k.History}
 	var marked bool
-	r.marker, _, marked = reconcile.ParseMarker(r.description)
+	r.marker, _, marked = marker.Parse(r.description)
 	marked = marked && r.marker.Owner == c.cfg.Owner
 	r.ours = marked && (slices.Contains(own, r.creator) || claimed(r.marker, k.History, own))
 	r.forged = marked && !r.ours
-	r.newer = slices.Contains(own, r.creator) && reconcile.Newer(r.description, c.cfg.Owner)
+	r.newer = slices.Contains(own, r.creator) && marker.Newer(r.description, c.cfg.Owner)
 	expires, err := parseStamp(str(k.ExpiresAt))
 	if err != nil && r.ours {
 		return record{}, fmt.Errorf("reading key %s: %w", *k.ID, err)
@@ -71,7 +72,7 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	}
 	r.Key = rotation.Key{ID: *k.ID, Created: moment(k.CreatedAt), Expires: expires, Disabled: yes(k.Disabled), Locked: yes(k.Locked)}
 	if r.ours {
-		r.Key = reconcile.Mark(r.Key, r.name, r.marker)
+		r.Key = marker.Mark(r.Key, r.name, r.marker)
 		if r.Disabled {
 			r.DisabledBy = disabledBy(k.History)
 		}
@@ -81,13 +82,13 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 
 // List returns the keys of an identity: those that are ours and are marked with
 // one of the given credential names. The others are counted only.
-func (c *Client) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
-	var out reconcile.KeyList
+func (c *Client) List(ctx context.Context, iamID string, credentials ...string) (port.KeyList, error) {
+	var out port.KeyList
 	date, err := c.eachKeyOf(ctx, iamID, func(r record) {
 		classify(&out, c.whole(r, "", time.Time{}), credentials)
 	})
 	if err != nil {
-		return reconcile.KeyList{}, err
+		return port.KeyList{}, err
 	}
 	out.Date = date
 	return out, nil
@@ -95,7 +96,7 @@ func (c *Client) List(ctx context.Context, iamID string, credentials ...string) 
 
 // classify adds a key to a list: to Keys if it is ours and marked with one of the
 // credentials, else to the foreign ones.
-func classify(into *reconcile.KeyList, k reconcile.KeyRecord, credentials []string) {
+func classify(into *port.KeyList, k port.KeyRecord, credentials []string) {
 	if k.Ours && slices.Contains(credentials, k.Credential) {
 		into.Keys = append(into.Keys, k.Key)
 		return
@@ -103,15 +104,15 @@ func classify(into *reconcile.KeyList, k reconcile.KeyRecord, credentials []stri
 	into.Foreign++
 	into.Newer = into.Newer || k.Newer
 	if k.Forged {
-		into.Forged = append(into.Forged, reconcile.Forgery{ID: k.ID, Creator: k.Creator})
+		into.Forged = append(into.Forged, port.Forgery{ID: k.ID, Creator: k.Creator})
 	}
 }
 
 // Marked returns the keys of an identity whose marker has our owner and a
 // credential name with the given prefix. The records have no version: read a key
 // before changing it.
-func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]reconcile.KeyRecord, error) {
-	var found []reconcile.KeyRecord
+func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]port.KeyRecord, error) {
+	var found []port.KeyRecord
 	date, err := c.eachKeyOf(ctx, iamID, func(r record) {
 		if r.ours && strings.HasPrefix(r.marker.Credential, prefix) {
 			found = append(found, c.whole(r, "", time.Time{}))
@@ -171,7 +172,7 @@ func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.
 		for i := range page.Apikeys {
 			r, err := c.read(&page.Apikeys[i], own)
 			if err != nil {
-				return "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+				return "", fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 			}
 			visit(r)
 		}
@@ -181,23 +182,23 @@ func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.
 }
 
 // Get returns one key with its version.
-func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, error) {
+func (c *Client) Get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	doing := "reading key " + keyID
 	own, err := c.ownIDs(ctx)
 	if err != nil {
-		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID, IncludeHistory: core.BoolPtr(true)})
 	if err != nil {
-		return reconcile.KeyRecord{}, fault(ctx, doing, resp, err)
+		return port.KeyRecord{}, fault(ctx, doing, resp, err)
 	}
 	date, err := dateOf(doing, resp)
 	if err != nil {
-		return reconcile.KeyRecord{}, err
+		return port.KeyRecord{}, err
 	}
 	r, err := c.read(k, own)
 	if err != nil {
-		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	version := resp.Headers.Get("Etag")
 	if version == "" {
@@ -206,8 +207,8 @@ func (c *Client) Get(ctx context.Context, keyID string) (reconcile.KeyRecord, er
 	return c.whole(r, version, date), nil
 }
 
-func (c *Client) whole(r record, version string, date time.Time) reconcile.KeyRecord {
-	return reconcile.KeyRecord{
+func (c *Client) whole(r record, version string, date time.Time) port.KeyRecord {
+	return port.KeyRecord{
 		Key: r.Key, IAMID: r.iamID, Creator: r.creator, Ours: r.ours, Forged: r.forged, Newer: r.newer, Credential: r.marker.Credential, Version: version, Name: r.name, Description: r.description, Date: date,
 		Changes: changes(r.history),
 	}
@@ -226,58 +227,58 @@ func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 	}
 	used, err := parseStamp(*k.Activity.LastAuthn)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return time.Time{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	return used, nil
 }
 
 // Identify returns the key with the value v.
-func (c *Client) Identify(ctx context.Context, v secret.Value) (reconcile.KeyRecord, error) {
+func (c *Client) Identify(ctx context.Context, v secret.Value) (port.KeyRecord, error) {
 	const doing = "looking a key up by its value"
 	if !keyValue().MatchString(v.Expose()) {
-		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w: the value does not have the form of a key", doing, port.ErrNotFound)
 	}
 	ids, err := c.ownIDs(ctx)
 	if err != nil {
-		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{
 		IamAPIKey: core.StringPtr(v.Expose()), IncludeHistory: core.BoolPtr(true),
 	})
 	switch err = fault(ctx, doing, resp, err, v); {
-	case errors.Is(err, reconcile.ErrRefused):
+	case errors.Is(err, port.ErrRefused):
 		// The answer for a value without a key is not documented. A 404 is likely;
 		// another refusal is taken for the same.
-		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %v", doing, reconcile.ErrNotFound, err) //nolint:errorlint // its meaning is replaced
+		return port.KeyRecord{}, fmt.Errorf("%s: %w: %v", doing, port.ErrNotFound, err) //nolint:errorlint // its meaning is replaced
 	case err != nil:
-		return reconcile.KeyRecord{}, err
+		return port.KeyRecord{}, err
 	case k == nil:
-		return reconcile.KeyRecord{}, upstream.Incomplete(doing, "key")
+		return port.KeyRecord{}, upstream.Incomplete(doing, "key")
 	}
 	date, err := dateOf(doing, resp)
 	if err != nil {
-		return reconcile.KeyRecord{}, err
+		return port.KeyRecord{}, err
 	}
 	own := *k
 	own.Apikey = nil
 	r, err := c.read(&own, ids)
 	if err != nil {
-		return reconcile.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, err)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
 	return c.whole(r, str(k.EntityTag), date), nil
 }
 
 // Adopt appends our marker to the key's description. Since another identity made
 // the key, the marker counts as long as we are the last to have written it.
-func (c *Client) Adopt(ctx context.Context, rec reconcile.KeyRecord, m reconcile.Marker) error {
+func (c *Client) Adopt(ctx context.Context, rec port.KeyRecord, m marker.Marker) error {
 	doing := "marking key " + rec.ID
-	_, text, marked := reconcile.ParseMarker(rec.Description)
+	_, text, marked := marker.Parse(rec.Description)
 	if marked && !rec.Ours && !rec.Forged {
-		return fmt.Errorf("%s: %w: it belongs to another installation", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: it belongs to another installation", doing, port.ErrRefused)
 	}
 	m.Claimed = rec.Date
 	if rec.Version == "" || rec.Version == "*" {
-		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
 	}
 	return c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
 		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(text)),
@@ -304,14 +305,14 @@ func (c *Client) Enable(ctx context.Context, keyID string) error {
 // Update changes a key's expiry and marks, on condition that the key still has
 // the version that was read. It never sends "*", which would overwrite another
 // change.
-func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change reconcile.KeyChange) error {
+func (c *Client) Update(ctx context.Context, rec port.KeyRecord, change port.KeyChange) error {
 	doing := "updating key " + rec.ID
-	marker, text, ok := reconcile.ParseMarker(rec.Description)
+	marker, text, ok := marker.Parse(rec.Description)
 	switch {
 	case !ok || marker.Owner != c.cfg.Owner || !rec.Ours:
-		return fmt.Errorf("%s: %w: it is not ours", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: it is not ours", doing, port.ErrRefused)
 	case rec.Version == "" || rec.Version == "*":
-		return fmt.Errorf("%s: %w: its version is unknown", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
 	}
 	if !change.Withdrawn.IsZero() {
 		marker.Withdrawn = change.Withdrawn
@@ -343,7 +344,7 @@ func (c *Client) Update(ctx context.Context, rec reconcile.KeyRecord, change rec
 	return c.update(ctx, doing, rec, opts)
 }
 
-func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) error {
+func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) error {
 	// Whether an update keeps fields that it omits is not documented, so an
 	// unchanged expiry is sent again. IAM would reject one in the past.
 	if opts.ExpiresAt == nil && rec.Expires.After(rec.Date) {
@@ -354,8 +355,8 @@ func (c *Client) update(ctx context.Context, doing string, rec reconcile.KeyReco
 		return nil
 	}
 	err = fault(ctx, doing, resp, err)
-	if rec.Locked && (errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused)) {
-		return fmt.Errorf("%s: %w", doing, reconcile.ErrLocked)
+	if rec.Locked && (errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused)) {
+		return fmt.Errorf("%s: %w", doing, port.ErrLocked)
 	}
 	if resp != nil && resp.StatusCode < 300 {
 		return nil // the update succeeded, and its answer is not needed

@@ -9,13 +9,14 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // key is a new one of the identity, with its value.
-func (w *world) key(id reconcile.ServiceID) (rotation.Key, secret.Value) {
+func (w *world) key(id port.ServiceID) (rotation.Key, secret.Value) {
 	w.t.Helper()
 	v := value(w.t)
 	k, err := w.Mint(w.t.Context(), w.request(id), v)
@@ -25,7 +26,7 @@ func (w *world) key(id reconcile.ServiceID) (rotation.Key, secret.Value) {
 	return k, v
 }
 
-func (w *world) record(keyID string) reconcile.KeyRecord {
+func (w *world) record(keyID string) port.KeyRecord {
 	w.t.Helper()
 	rec, err := w.Get(w.t.Context(), keyID)
 	if err != nil {
@@ -43,7 +44,7 @@ func TestAnAnswerWithoutIAMsClockDecidesNothing(t *testing.T) {
 	_, gerr := bent.Get(t.Context(), k.ID)
 	_, _, ferr := bent.Find(t.Context(), "a")
 	for _, err := range []error{lerr, gerr, ferr} {
-		if !errors.Is(err, reconcile.ErrUnavailable) || !strings.Contains(err.Error(), "Date") {
+		if !errors.Is(err, port.ErrUnavailable) || !strings.Contains(err.Error(), "Date") {
 			t.Errorf("err = %v", err)
 		}
 	}
@@ -83,8 +84,8 @@ func TestKeysThatAreNotOursAreCountedAndNotRead(t *testing.T) {
 	id := w.identity("a")
 	k, _ := w.key(id)
 	for name, description := range map[string]string{
-		"by hand": "for a test", "another owner": reconcile.Marker{Owner: "other", Credential: "a"}.Text(),
-		"another credential":   reconcile.Marker{Owner: "test", Credential: "b"}.Text(),
+		"by hand": "for a test", "another owner": marker.Marker{Owner: "other", Credential: "a"}.Text(),
+		"another credential":   marker.Marker{Owner: "test", Credential: "b"}.Text(),
 		"a version of our own": "[latchkey v=2 owner=test credential=a]",
 	} {
 		w.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{Name: name, Description: description, IAMID: id.IAMID})
@@ -134,7 +135,7 @@ func TestAListThatIsNotWholeIsAnError(t *testing.T) {
 				t.Errorf("%d pages were asked for", n)
 			}
 			for _, err := range []error{lerr, ferr, oerr} {
-				if !errors.Is(err, reconcile.ErrUnavailable) {
+				if !errors.Is(err, port.ErrUnavailable) {
 					t.Errorf("err = %v", err)
 				}
 			}
@@ -148,7 +149,7 @@ func TestAnUpdateKeepsWhatItDoesNotChange(t *testing.T) {
 	k, v := w.key(id)
 	before, _ := w.cloud.State(true).Key(k.ID)
 	ends := w.cloud.Now().Add(90 * 24 * time.Hour)
-	for _, c := range []reconcile.KeyChange{
+	for _, c := range []port.KeyChange{
 		{Expires: ends}, {Superseded: w.cloud.Now()}, {Renew: w.cloud.Now()}, {Withdrawn: w.cloud.Now()},
 	} {
 		if err := w.Update(t.Context(), w.record(k.ID), c); err != nil {
@@ -174,7 +175,7 @@ func TestAKeyThatHasExpiredCanStillBeMarked(t *testing.T) {
 	w := newWorld(t, nil)
 	k, _ := w.key(w.identity("a"))
 	w.cloud.Advance(48 * time.Hour)
-	if err := w.Update(t.Context(), w.record(k.ID), reconcile.KeyChange{Renew: w.cloud.Now()}); err != nil {
+	if err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if rec := w.record(k.ID); rec.Renew.IsZero() || !rec.Expires.Equal(k.Expires) {
@@ -185,48 +186,48 @@ func TestAKeyThatHasExpiredCanStillBeMarked(t *testing.T) {
 func TestAnUpdateThatIsNotDoneSaysWhy(t *testing.T) {
 	type setup struct {
 		w   *world
-		rec *reconcile.KeyRecord
+		rec *port.KeyRecord
 	}
 	for name, tc := range map[string]struct {
 		before func(setup)
 		want   error
 	}{
-		"changed meanwhile (409)": {func(s setup) { s.w.cloud.Cloud().SetKeyDescription(s.rec.ID, s.rec.Description+" ") }, reconcile.ErrConflict},
+		"changed meanwhile (409)": {func(s setup) { s.w.cloud.Cloud().SetKeyDescription(s.rec.ID, s.rec.Description+" ") }, port.ErrConflict},
 		"changed meanwhile (412)": {func(s setup) {
 			s.w.switches(func(n *emulator.Settings) { n.Switches.StaleIdentityStatus = 412 })
 			s.w.cloud.Cloud().SetKeyDisabled(s.rec.ID, true)
-		}, reconcile.ErrConflict},
-		"deleted meanwhile": {func(s setup) { s.w.cloud.Cloud().RemoveKey(s.rec.ID) }, reconcile.ErrNotFound},
+		}, port.ErrConflict},
+		"deleted meanwhile": {func(s setup) { s.w.cloud.Cloud().RemoveKey(s.rec.ID) }, port.ErrNotFound},
 		"locked": {func(s setup) {
 			s.w.cloud.Cloud().SetKeyLocked(s.rec.ID, true)
 			*s.rec = s.w.record(s.rec.ID)
-		}, reconcile.ErrDenied},
+		}, port.ErrDenied},
 		"locked, and refused with 400": {func(s setup) {
 			s.w.switches(func(n *emulator.Settings) { n.Switches.LockedStatus = 400 })
 			s.w.cloud.Cloud().SetKeyLocked(s.rec.ID, true)
 			*s.rec = s.w.record(s.rec.ID)
-		}, reconcile.ErrDenied},
+		}, port.ErrDenied},
 		"denied": {func(s setup) {
 			s.w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultStatus, Status: 403})
-		}, reconcile.ErrDenied},
-		"no answer": {func(s setup) { s.w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultLost}) }, reconcile.ErrUnavailable},
+		}, port.ErrDenied},
+		"no answer": {func(s setup) { s.w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultLost}) }, port.ErrUnavailable},
 		"a server error": {func(s setup) {
 			s.w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultStatus, Status: 500})
-		}, reconcile.ErrUnavailable},
-		"an expiry in the past": {func(s setup) { s.w.cloud.Advance(2 * time.Hour) }, reconcile.ErrRefused},
-		"any version":           {func(s setup) { s.rec.Version = "*" }, reconcile.ErrRefused},
-		"no version":            {func(s setup) { s.rec.Version = "" }, reconcile.ErrRefused},
-		"no marker":             {func(s setup) { s.rec.Description = "by hand" }, reconcile.ErrRefused},
+		}, port.ErrUnavailable},
+		"an expiry in the past": {func(s setup) { s.w.cloud.Advance(2 * time.Hour) }, port.ErrRefused},
+		"any version":           {func(s setup) { s.rec.Version = "*" }, port.ErrRefused},
+		"no version":            {func(s setup) { s.rec.Version = "" }, port.ErrRefused},
+		"no marker":             {func(s setup) { s.rec.Description = "by hand" }, port.ErrRefused},
 		"another owner's": {func(s setup) {
-			s.rec.Description = reconcile.Marker{Owner: "other", Credential: "a"}.Text()
-		}, reconcile.ErrRefused},
+			s.rec.Description = marker.Marker{Owner: "other", Credential: "a"}.Text()
+		}, port.ErrRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			k, _ := w.key(w.identity("a"))
 			rec, at := w.record(k.ID), w.cloud.Now().Add(time.Hour)
 			tc.before(setup{w, &rec})
-			if err := w.Update(t.Context(), rec, reconcile.KeyChange{Expires: at}); !errors.Is(err, tc.want) {
+			if err := w.Update(t.Context(), rec, port.KeyChange{Expires: at}); !errors.Is(err, tc.want) {
 				t.Errorf("err = %v, want %v", err, tc.want)
 			}
 		})
@@ -237,7 +238,7 @@ func TestAnUpdateWhoseAnswerBreaksOffIsUnclear(t *testing.T) {
 	w := newWorld(t, nil)
 	k, _ := w.key(w.identity("a"))
 	w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultTruncate})
-	if err := w.Update(t.Context(), w.record(k.ID), reconcile.KeyChange{Superseded: w.cloud.Now()}); !errors.Is(err, reconcile.ErrUnavailable) {
+	if err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Superseded: w.cloud.Now()}); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 	if w.record(k.ID).Superseded.IsZero() {
@@ -253,24 +254,24 @@ func TestADeletionThatIsNotDoneSaysWhy(t *testing.T) {
 		"locked": {func(w *world, keyID, serviceID string) {
 			w.cloud.Cloud().SetKeyLocked(keyID, true)
 			w.cloud.Cloud().SetServiceIDLocked(serviceID, true)
-		}, reconcile.ErrDenied},
+		}, port.ErrDenied},
 		"locked, and refused with 400": {func(w *world, keyID, serviceID string) {
 			w.switches(func(n *emulator.Settings) { n.Switches.LockedStatus = 400 })
 			w.cloud.Cloud().SetKeyLocked(keyID, true)
 			w.cloud.Cloud().SetServiceIDLocked(serviceID, true)
-		}, reconcile.ErrDenied},
+		}, port.ErrDenied},
 		"a conflict of which IAM says that a retry may help": {func(w *world, _, _ string) {
 			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 409})
-		}, reconcile.ErrUnavailable},
+		}, port.ErrUnavailable},
 		"a bad request": {func(w *world, _, _ string) {
 			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 400})
-		}, reconcile.ErrRefused},
+		}, port.ErrRefused},
 		"denied": {func(w *world, _, _ string) {
 			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 403})
-		}, reconcile.ErrDenied},
+		}, port.ErrDenied},
 		"no answer": {func(w *world, _, _ string) {
 			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultLost})
-		}, reconcile.ErrUnavailable},
+		}, port.ErrUnavailable},
 		"a conflict, and gone": {func(w *world, _, _ string) {
 			w.cloud.Inject(emulator.Fault{Method: "DELETE", Kind: emulator.FaultStatus, Status: 409, Effect: ptr(true)})
 		}, nil},
@@ -301,7 +302,7 @@ func TestKeysOfAServiceIDInAnyGroupAreListed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, err := w.Mint(t.Context(), w.request(reconcile.ServiceID{Name: name, IAMID: made.IAMID}), value(t))
+		key, err := w.Mint(t.Context(), w.request(port.ServiceID{Name: name, IAMID: made.IAMID}), value(t))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -19,12 +19,12 @@ import (
 var keyValue = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{20,128}$`) })
 
 // Owner returns the ID of the key with the value v, and the credential in its
-// marker. It returns reconcile.ErrNotFound if IAM has no such key or the key is
+// marker. It returns port.ErrNotFound if IAM has no such key or the key is
 // not ours.
 func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential string, err error) {
 	const doing = "looking up the owner of a key's value"
 	if !keyValue().MatchString(v.Expose()) {
-		return "", "", fmt.Errorf("%s: %w: the value does not have the form of a key", doing, reconcile.ErrNotFound)
+		return "", "", fmt.Errorf("%s: %w: the value does not have the form of a key", doing, port.ErrNotFound)
 	}
 	own, err := c.ownIDs(ctx)
 	if err != nil {
@@ -38,17 +38,17 @@ func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential s
 			r, rerr := c.read(k, own)
 			switch {
 			case rerr != nil:
-				return "", "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
+				return "", "", fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
 			case !r.ours:
-				return "", "", fmt.Errorf("%s: %w: key %s is not ours", doing, reconcile.ErrNotFound, r.ID)
+				return "", "", fmt.Errorf("%s: %w: key %s is not ours", doing, port.ErrNotFound, r.ID)
 			}
 			return r.ID, r.marker.Credential, nil
 		}
-		if err = fault(ctx, doing, resp, err, v); !errors.Is(err, reconcile.ErrUnavailable) || try == lookUps {
+		if err = fault(ctx, doing, resp, err, v); !errors.Is(err, port.ErrUnavailable) || try == lookUps {
 			return "", "", err
 		}
 		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {
-			return "", "", fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, serr)
+			return "", "", fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, serr)
 		}
 	}
 }

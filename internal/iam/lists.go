@@ -13,7 +13,8 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // Lists answers reads from lists of the whole account, at a hundred service IDs or keys a
@@ -29,10 +30,10 @@ type Lists struct {
 
 // listed is what one reading of the lists showed, by name or IAM ID.
 type listed struct {
-	byName  map[string][]reconcile.ServiceID
-	byID    map[string]reconcile.ServiceID
-	keys    map[string][]reconcile.KeyRecord // without names, descriptions and versions
-	grants  map[string][]reconcile.Policy
+	byName  map[string][]port.ServiceID
+	byID    map[string]port.ServiceID
+	keys    map[string][]port.KeyRecord // without names, descriptions and versions
+	grants  map[string][]access.Policy
 	granted bool // grants was listed
 	// date is IAM's clock at the local time at.
 	date, at time.Time
@@ -47,11 +48,11 @@ var errUnlisted = errors.New("no list shows it")
 // other service IDs, lists may cost more calls than looks at each credential. A list with
 // more than twice the pages that the credentials need is therefore an error. A list of
 // policies that can't be read is none: Granted asks IAM then.
-func (l *Lists) Read(ctx context.Context, credentials []reconcile.Credential) error {
+func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
 	most := 2*(len(credentials)/100+1) + 2
 	next := listed{
-		byName: map[string][]reconcile.ServiceID{}, byID: map[string]reconcile.ServiceID{}, keys: map[string][]reconcile.KeyRecord{},
-		grants: map[string][]reconcile.Policy{},
+		byName: map[string][]port.ServiceID{}, byID: map[string]port.ServiceID{}, keys: map[string][]port.KeyRecord{},
+		grants: map[string][]access.Policy{},
 	}
 	wanted, policies := map[string]bool{}, false
 	for _, c := range credentials {
@@ -61,7 +62,7 @@ func (l *Lists) Read(ctx context.Context, credentials []reconcile.Credential) er
 		}
 		policies = policies || len(c.Policies) > 0
 	}
-	date, err := l.eachServiceID(ctx, "listing service IDs", nil, most, func(id reconcile.ServiceID) {
+	date, err := l.eachServiceID(ctx, "listing service IDs", nil, most, func(id port.ServiceID) {
 		if _, again := next.byID[id.IAMID]; wanted[id.Name] && !again { // a page may repeat an item
 			next.byName[id.Name], next.byID[id.IAMID] = append(next.byName[id.Name], id), id
 		}
@@ -74,7 +75,7 @@ func (l *Lists) Read(ctx context.Context, credentials []reconcile.Credential) er
 	g.Go(func() error {
 		opts := &iamidentityv1.ListAPIKeysOptions{Scope: core.StringPtr("account"), Type: core.StringPtr("serviceid")}
 		_, err := l.eachKey(ctx, "listing keys", opts, most, func(r record) {
-			again := slices.ContainsFunc(next.keys[r.iamID], func(k reconcile.KeyRecord) bool { return k.ID == r.ID })
+			again := slices.ContainsFunc(next.keys[r.iamID], func(k port.KeyRecord) bool { return k.ID == r.ID })
 			if _, kept := next.byID[r.iamID]; kept && !again {
 				k := l.whole(r, "", time.Time{})
 				k.Name, k.Description = "", ""
@@ -119,34 +120,34 @@ func (l *Lists) readPolicies(ctx context.Context, most int, into listed) error {
 func (l *listed) now(local time.Time) time.Time { return l.date.Add(local.Sub(l.at)) }
 
 // Find returns the listed service IDs with this name. That there is none is not known.
-func (l *Lists) Find(_ context.Context, name string) ([]reconcile.ServiceID, time.Time, error) {
+func (l *Lists) Find(_ context.Context, name string) ([]port.ServiceID, time.Time, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	found := l.byName[name]
 	if len(found) == 0 {
-		return nil, time.Time{}, fmt.Errorf("finding service ID %q: %w: %w", name, reconcile.ErrUnavailable, errUnlisted)
+		return nil, time.Time{}, fmt.Errorf("finding service ID %q: %w: %w", name, port.ErrUnavailable, errUnlisted)
 	}
 	return found, l.now(l.cfg.Now()), nil
 }
 
 // Lookup returns a listed service ID.
-func (l *Lists) Lookup(_ context.Context, iamID string) (reconcile.ServiceID, error) {
+func (l *Lists) Lookup(_ context.Context, iamID string) (port.ServiceID, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if id, ok := l.byID[iamID]; ok {
 		return id, nil
 	}
-	return reconcile.ServiceID{}, fmt.Errorf("reading service ID %s: %w: %w", iamID, reconcile.ErrUnavailable, errUnlisted)
+	return port.ServiceID{}, fmt.Errorf("reading service ID %s: %w: %w", iamID, port.ErrUnavailable, errUnlisted)
 }
 
 // List returns the listed keys of a service ID.
-func (l *Lists) List(_ context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+func (l *Lists) List(_ context.Context, iamID string, credentials ...string) (port.KeyList, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if _, ok := l.byID[iamID]; !ok {
-		return reconcile.KeyList{}, fmt.Errorf("listing the keys of %s: %w: %w", iamID, reconcile.ErrUnavailable, errUnlisted)
+		return port.KeyList{}, fmt.Errorf("listing the keys of %s: %w: %w", iamID, port.ErrUnavailable, errUnlisted)
 	}
-	var out reconcile.KeyList
+	var out port.KeyList
 	for _, k := range l.keys[iamID] {
 		classify(&out, k, credentials)
 	}
@@ -155,7 +156,7 @@ func (l *Lists) List(_ context.Context, iamID string, credentials ...string) (re
 }
 
 // Granted returns the listed policies of a service ID.
-func (l *Lists) Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error) {
+func (l *Lists) Granted(ctx context.Context, iamID string) ([]access.Policy, error) {
 	l.mu.RLock()
 	_, ok := l.byID[iamID]
 	policies, granted := l.grants[iamID], l.granted

@@ -13,20 +13,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
-func wantedOf(names ...string) (all []reconcile.Credential) {
+func wantedOf(names ...string) (all []port.Credential) {
 	for _, name := range names {
-		all = append(all, reconcile.Credential{Name: name, ServiceIDName: name, Policies: []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}})
+		all = append(all, port.Credential{Name: name, ServiceIDName: name, Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}}}})
 	}
 	return all
 }
 
 func TestListsShowWhatSingleReadsShow(t *testing.T) {
 	w := newWorld(t, nil)
-	policy := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+	policy := access.Policy{Service: "logs", Roles: []string{"Sender"}}
 	var names []string
 	for i := range 130 { // more than one page
 		names = append(names, fmt.Sprintf("c%d", i))
@@ -85,7 +86,7 @@ func TestWhatNoListShowsIsUnknown(t *testing.T) {
 	_, read := l.Lookup(t.Context(), other.IAMID)
 	_, listed := l.List(t.Context(), other.IAMID, "other")
 	for name, err := range map[string]error{"Find": found, "Lookup": read, "List": listed} {
-		if !errors.Is(err, reconcile.ErrUnavailable) || errors.Is(err, reconcile.ErrNotFound) {
+		if !errors.Is(err, port.ErrUnavailable) || errors.Is(err, port.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -145,7 +146,7 @@ func TestListsThatCostMoreThanLooksOrAreRefusedAreAnError(t *testing.T) {
 	t.Run("an account with many other service IDs", func(t *testing.T) {
 		w := newWorldOn(t, seeded(t, 700), nil)
 		w.identity("c")
-		if err := w.Lists().Read(t.Context(), wantedOf("c")); !errors.Is(err, reconcile.ErrUnavailable) {
+		if err := w.Lists().Read(t.Context(), wantedOf("c")); !errors.Is(err, port.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -153,14 +154,14 @@ func TestListsThatCostMoreThanLooksOrAreRefusedAreAnError(t *testing.T) {
 		w := newWorld(t, nil)
 		w.identity("c")
 		w.cloud.Inject(emulator.Fault{Method: "GET", Path: "/v1/apikeys", Kind: "status", Status: http.StatusForbidden})
-		if err := w.Lists().Read(t.Context(), wantedOf("c")); !errors.Is(err, reconcile.ErrDenied) {
+		if err := w.Lists().Read(t.Context(), wantedOf("c")); !errors.Is(err, port.ErrDenied) {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("without the policies each is read by itself", func(t *testing.T) {
 		w := newWorld(t, nil)
 		id := w.identity("c")
-		policy := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+		policy := access.Policy{Service: "logs", Roles: []string{"Sender"}}
 		if err := w.Grant(t.Context(), id.IAMID, policy); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +170,7 @@ func TestListsThatCostMoreThanLooksOrAreRefusedAreAnError(t *testing.T) {
 		if err := l.Read(t.Context(), wantedOf("c")); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := l.Granted(t.Context(), id.IAMID); err != nil || !slices.EqualFunc(got, []reconcile.Policy{policy}, func(a, b reconcile.Policy) bool { return a.Label() == b.Label() && a.Ours }) {
+		if got, err := l.Granted(t.Context(), id.IAMID); err != nil || !slices.EqualFunc(got, []access.Policy{policy}, func(a, b access.Policy) bool { return a.Label() == b.Label() && a.Ours }) {
 			t.Errorf("%v, %v", got, err)
 		}
 	})

@@ -13,7 +13,7 @@ import (
 
 	"github.com/IBM/go-sdk-core/v5/core"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -86,7 +86,7 @@ func (l *login) token(ctx context.Context) (token, error) {
 	case <-f.done:
 		return f.t, f.err
 	case <-ctx.Done():
-		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: ctx.Err()}
+		return token{}, &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: ctx.Err()}
 	}
 }
 
@@ -115,14 +115,14 @@ func (l *login) fetch() (token, error) {
 		return token{}, upstream.SortLogin(err)
 	}
 	if answer == nil || answer.AccessToken == "" { // RequestToken ignores a body that it cannot parse
-		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: errors.New("the answer has no token")}
+		return token{}, &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: errors.New("the answer has no token")}
 	}
 	t := token{value: secret.New(answer.AccessToken)}
 	if t.claims, err = readClaims(answer.AccessToken); err != nil {
-		return token{}, &upstream.LoginError{Meaning: reconcile.ErrUnavailable, Cause: err}
+		return token{}, &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: err}
 	}
 	if want, got := l.cfg.Account, t.claims.Account.BSS; want != "" && got != want {
-		return token{}, &upstream.LoginError{Meaning: reconcile.ErrDenied,
+		return token{}, &upstream.LoginError{Meaning: port.ErrDenied,
 			Cause: fmt.Errorf("%w: the login is for account %s, and the config names account %s", ErrAccount, got, want)}
 	}
 	life := time.Duration(answer.ExpiresIn) * time.Second
@@ -139,7 +139,7 @@ func (l *login) request() (*core.IamTokenServerResponse, error) {
 		return a.RequestToken()
 	}
 	if _, err := os.Stat(l.cfg.TokenFile); err != nil {
-		return nil, &upstream.LoginError{Meaning: reconcile.ErrDenied,
+		return nil, &upstream.LoginError{Meaning: port.ErrDenied,
 			Cause: fmt.Errorf("finding the compute resource token: %w (are trusted profiles enabled for this function, app or job?)", err)}
 	}
 	a := &core.ContainerAuthenticator{CRTokenFilename: l.cfg.TokenFile, URL: l.cfg.URL, Client: l.http}

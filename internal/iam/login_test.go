@@ -16,7 +16,7 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -54,7 +54,7 @@ func TestConcurrentCallsShareOneExchange(t *testing.T) {
 	go func() { gaveUp <- w.Usable(impatient) }()
 	<-g.entered // the exchange is under way
 	cancel()
-	if err := <-gaveUp; !errors.Is(err, reconcile.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+	if err := <-gaveUp; !errors.Is(err, port.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("who gave up: %v", err)
 	}
 	var all sync.WaitGroup
@@ -97,7 +97,7 @@ func TestATokenIsUsedUntilItExpiresIfRenewalFails(t *testing.T) {
 		t.Errorf("after the pause: %v, %d exchanges", err, w.tokens())
 	}
 	w.cloud.Advance(9 * time.Minute)
-	if err := usable(); !errors.Is(err, reconcile.ErrUnavailable) {
+	if err := usable(); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("after its end: %v", err)
 	}
 	w.cloud.ClearFaults()
@@ -127,7 +127,7 @@ func TestAWriteThatIsAnswered401IsNotRepeatedButTheTokenIsForgotten(t *testing.T
 	w := newWorld(t, func(c *Config) { c.Now = time.Now }) // does not see the emulator's clock
 	id := w.identity("a")
 	w.cloud.Advance(2 * time.Hour)
-	if _, err := w.Create(t.Context(), "b", ""); !errors.Is(err, reconcile.ErrUnavailable) {
+	if _, err := w.Create(t.Context(), "b", ""); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 	if n := w.cloud.Counter("POST", "/v1/serviceids"); n != 2 || w.tokens() != 1 {
@@ -144,7 +144,7 @@ func TestAWriteThatIsAnswered401IsNotRepeatedButTheTokenIsForgotten(t *testing.T
 func TestAReadThatIsAlways401IsTriedTwice(t *testing.T) {
 	w := newWorld(t, nil)
 	w.cloud.Inject(emulator.Fault{Method: "GET", Path: "/v1/serviceids", Kind: emulator.FaultStatus, Status: 401})
-	if _, _, err := w.Find(t.Context(), "x"); !errors.Is(err, reconcile.ErrUnavailable) {
+	if _, _, err := w.Find(t.Context(), "x"); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 	if n := w.cloud.Counter("GET", "/v1/serviceids"); n != 2 {
@@ -181,7 +181,7 @@ func TestOtherAdaptersShareOurLogin(t *testing.T) {
 	for name, auth := range map[string]core.Authenticator{"by the authenticator": w.Authenticator(), "by the client": &core.NoAuthAuthenticator{}} {
 		s := sdk(auth)
 		_, resp, err := s.ListServiceIds(s.NewListServiceIdsOptions().SetAccountID(w.cloud.Ready().Account))
-		if !errors.Is(err, reconcile.ErrDenied) || resp != nil {
+		if !errors.Is(err, port.ErrDenied) || resp != nil {
 			t.Errorf("%s: %v, answer %v", name, err, resp)
 		}
 	}
@@ -195,27 +195,27 @@ func TestAFailedLoginIsNeverReportedAsTheCallsFailure(t *testing.T) {
 		fault emulator.Fault
 		want  error
 	}{
-		"a bad key (400) is denied":         {emulator.Fault{Kind: emulator.FaultStatus, Status: 400}, reconcile.ErrDenied},
-		"a bad key (401) is denied":         {emulator.Fault{Kind: emulator.FaultStatus, Status: 401}, reconcile.ErrDenied},
-		"a bad key (403) is denied":         {emulator.Fault{Kind: emulator.FaultStatus, Status: 403}, reconcile.ErrDenied},
-		"404 tells nothing":                 {emulator.Fault{Kind: emulator.FaultStatus, Status: 404}, reconcile.ErrUnavailable},
-		"429 tells nothing":                 {emulator.Fault{Kind: emulator.FaultStatus, Status: 429}, reconcile.ErrUnavailable},
-		"500 tells nothing":                 {emulator.Fault{Kind: emulator.FaultStatus, Status: 500}, reconcile.ErrUnavailable},
-		"a lost answer tells nothing":       {emulator.Fault{Kind: emulator.FaultLost}, reconcile.ErrUnavailable},
-		"an unreadable answer says nothing": {emulator.Fault{Kind: emulator.FaultTruncate}, reconcile.ErrUnavailable},
+		"a bad key (400) is denied":         {emulator.Fault{Kind: emulator.FaultStatus, Status: 400}, port.ErrDenied},
+		"a bad key (401) is denied":         {emulator.Fault{Kind: emulator.FaultStatus, Status: 401}, port.ErrDenied},
+		"a bad key (403) is denied":         {emulator.Fault{Kind: emulator.FaultStatus, Status: 403}, port.ErrDenied},
+		"404 tells nothing":                 {emulator.Fault{Kind: emulator.FaultStatus, Status: 404}, port.ErrUnavailable},
+		"429 tells nothing":                 {emulator.Fault{Kind: emulator.FaultStatus, Status: 429}, port.ErrUnavailable},
+		"500 tells nothing":                 {emulator.Fault{Kind: emulator.FaultStatus, Status: 500}, port.ErrUnavailable},
+		"a lost answer tells nothing":       {emulator.Fault{Kind: emulator.FaultLost}, port.ErrUnavailable},
+		"an unreadable answer says nothing": {emulator.Fault{Kind: emulator.FaultTruncate}, port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			w.cloud.Inject(tokenFault(tc.fault))
 			v := value(t)
-			_, mintErr := w.Mint(t.Context(), reconcile.MintRequest{IAMID: "iam-ServiceId-1", Name: "x", Expires: w.cloud.Now().Add(time.Hour)}, v)
+			_, mintErr := w.Mint(t.Context(), port.MintRequest{IAMID: "iam-ServiceId-1", Name: "x", Expires: w.cloud.Now().Add(time.Hour)}, v)
 			_, lookErr := w.Lookup(t.Context(), "iam-ServiceId-1")
 			for _, err := range []error{mintErr, lookErr, w.Retire(t.Context(), "ApiKey-1"), w.Usable(t.Context())} {
 				clean(t, err, v)
 				if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), "logging in as ourselves") {
 					t.Errorf("err = %v", err)
 				}
-				for _, other := range []error{reconcile.ErrRefused, reconcile.ErrNotFound, reconcile.ErrConflict, reconcile.ErrNotYet} {
+				for _, other := range []error{port.ErrRefused, port.ErrNotFound, port.ErrConflict, port.ErrNotYet} {
 					if errors.Is(err, other) {
 						t.Errorf("%v is also %v", err, other)
 					}
@@ -239,7 +239,7 @@ func TestATokenMustSayWhoseItIs(t *testing.T) {
 			_, xerr := w.Exchange(t.Context(), v)
 			for _, err := range []error{err, xerr} {
 				clean(t, err, v)
-				if !errors.Is(err, reconcile.ErrUnavailable) {
+				if !errors.Is(err, port.ErrUnavailable) {
 					t.Errorf("err = %v", err)
 				}
 			}
@@ -252,12 +252,12 @@ func TestTheExchangeSortsRefusals(t *testing.T) {
 		fault emulator.Fault
 		want  error
 	}{
-		"400 with a code is not final":     {emulator.Fault{Kind: emulator.FaultStatus, Status: 400}, reconcile.ErrNotYet},
-		"401 with a code is not final":     {emulator.Fault{Kind: emulator.FaultStatus, Status: 401}, reconcile.ErrNotYet},
-		"403 tells nothing of the key":     {emulator.Fault{Kind: emulator.FaultStatus, Status: 403}, reconcile.ErrUnavailable},
-		"503 tells nothing":                {emulator.Fault{Kind: emulator.FaultStatus, Status: 503}, reconcile.ErrUnavailable},
-		"a lost answer tells nothing":      {emulator.Fault{Kind: emulator.FaultLost}, reconcile.ErrUnavailable},
-		"a truncated answer tells nothing": {emulator.Fault{Kind: emulator.FaultTruncate}, reconcile.ErrUnavailable},
+		"400 with a code is not final":     {emulator.Fault{Kind: emulator.FaultStatus, Status: 400}, port.ErrNotYet},
+		"401 with a code is not final":     {emulator.Fault{Kind: emulator.FaultStatus, Status: 401}, port.ErrNotYet},
+		"403 tells nothing of the key":     {emulator.Fault{Kind: emulator.FaultStatus, Status: 403}, port.ErrUnavailable},
+		"503 tells nothing":                {emulator.Fault{Kind: emulator.FaultStatus, Status: 503}, port.ErrUnavailable},
+		"a lost answer tells nothing":      {emulator.Fault{Kind: emulator.FaultLost}, port.ErrUnavailable},
+		"a truncated answer tells nothing": {emulator.Fault{Kind: emulator.FaultTruncate}, port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -277,7 +277,7 @@ func TestARefusalWithoutACodeIsNoClearAnswer(t *testing.T) {
 		r.StatusCode = http.StatusBadRequest
 		setText(r, "<html>the proxy does not like this</html>")
 	}))
-	if _, err := w.Exchange(t.Context(), value(t)); !errors.Is(err, reconcile.ErrUnavailable) {
+	if _, err := w.Exchange(t.Context(), value(t)); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -289,7 +289,7 @@ func TestTheExchangeOfANewKeySucceedsAfterTheLag(t *testing.T) {
 	if _, err := w.Mint(t.Context(), w.request(id), v); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Exchange(t.Context(), v); !errors.Is(err, reconcile.ErrNotYet) {
+	if _, err := w.Exchange(t.Context(), v); !errors.Is(err, port.ErrNotYet) {
 		t.Errorf("within the lag: %v", err)
 	}
 	w.cloud.Advance(2 * time.Second)
@@ -308,17 +308,17 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 		r.StatusCode = http.StatusTemporaryRedirect
 		r.Header.Set("Location", thief.URL)
 	}))
-	if _, err := bent.Exchange(t.Context(), v); !errors.Is(err, reconcile.ErrUnavailable) {
+	if _, err := bent.Exchange(t.Context(), v); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("the exchange: %v", err)
 	}
-	if err := bent.Usable(t.Context()); !errors.Is(err, reconcile.ErrUnavailable) {
+	if err := bent.Usable(t.Context()); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("our login: %v", err)
 	}
 	if err := w.Usable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	bent.login.cached = w.login.cached
-	if _, err := bent.findByValue(t.Context(), reconcile.MintRequest{}, v, false); !errors.Is(err, reconcile.ErrUnavailable) {
+	if _, err := bent.findByValue(t.Context(), port.MintRequest{}, v, false); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("the look-up: %v", err)
 	}
 	if reached {
@@ -377,9 +377,9 @@ func TestALoginForAnotherAccountSendsNothing(t *testing.T) {
 	}
 	_, _, find := w.Find(t.Context(), "x")
 	_, create := w.Create(t.Context(), "x", "")
-	_, mint := w.Mint(t.Context(), reconcile.MintRequest{IAMID: "iam-ServiceId-1"}, value(t))
+	_, mint := w.Mint(t.Context(), port.MintRequest{IAMID: "iam-ServiceId-1"}, value(t))
 	for what, err := range map[string]error{"Usable": w.Usable(t.Context()), "Find": find, "Create": create, "Mint": mint} {
-		if !errors.Is(err, ErrAccount) || !errors.Is(err, reconcile.ErrDenied) {
+		if !errors.Is(err, ErrAccount) || !errors.Is(err, port.ErrDenied) {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -35,7 +35,7 @@ const (
 //	  └─── 403, 404: no key                      ▼
 //	  ▲                                       look up ─ there ─▶ the key
 //	  └──── (unclear answer) ─ not there ────────┘
-func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (rotation.Key, error) {
 	const doing = "creating a key"
 	account, err := c.Account(ctx)
 	if err != nil {
@@ -63,15 +63,15 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 				return made, nil
 			case errors.Is(rerr, errCreator):
 				// No later run would know the key as ours. Nobody has it yet.
-				return rotation.Key{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, rerr), c.Retire(ctx, *k.ID))
+				return rotation.Key{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr), c.Retire(ctx, *k.ID))
 			}
-			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
+			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
 		} else {
 			err = fault(ctx, doing, resp, cerr, v)
 		}
-		gone := errors.Is(err, reconcile.ErrDenied) || errors.Is(err, reconcile.ErrNotFound)
-		conflict := errors.Is(err, reconcile.ErrConflict)
-		lost := errors.Is(err, reconcile.ErrUnavailable)
+		gone := errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrNotFound)
+		conflict := errors.Is(err, port.ErrConflict)
+		lost := errors.Is(err, port.ErrUnavailable)
 		if gone && !unclear {
 			return rotation.Key{}, err
 		}
@@ -79,9 +79,9 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 		switch {
 		case ferr == nil:
 			return found, nil
-		case errors.Is(ferr, reconcile.ErrRefused): // the key belongs to another identity
+		case errors.Is(ferr, port.ErrRefused): // the key belongs to another identity
 			return rotation.Key{}, ferr
-		case !errors.Is(ferr, reconcile.ErrNotFound):
+		case !errors.Is(ferr, port.ErrNotFound):
 			return rotation.Key{}, unsure(err, ferr)
 		case lost:
 			unclear = true // and send the request again
@@ -97,7 +97,7 @@ func (c *Client) Mint(ctx context.Context, m reconcile.MintRequest, v secret.Val
 // unsure reports a create whose result is unknown. If a key was made, it expires
 // by its fuse. The error has the texts of both calls but only one meaning.
 func unsure(create, lookUp error) error {
-	return fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, create, lookUp) //nolint:errorlint // see above
+	return fmt.Errorf("%w: %v; %v", port.ErrUnavailable, create, lookUp) //nolint:errorlint // see above
 }
 
 var (
@@ -108,7 +108,7 @@ var (
 
 // born converts the answer to a create, without the key's value. A name or
 // description that the answer omits is taken from the request.
-func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m reconcile.MintRequest) (rotation.Key, error) {
+func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintRequest) (rotation.Key, error) {
 	ids, err := c.ownIDs(ctx)
 	if err != nil {
 		return rotation.Key{}, err
@@ -143,7 +143,7 @@ func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m reconcile.
 
 // findByValue looks a key up by its value. If patient, the key should exist and
 // findByValue waits for IAM's lag.
-func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v secret.Value, patient bool) (rotation.Key, error) {
+func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.Value, patient bool) (rotation.Key, error) {
 	const doing = "looking a key up by its value"
 	tries := lookUps
 	if patient {
@@ -155,21 +155,21 @@ func (c *Client) findByValue(ctx context.Context, m reconcile.MintRequest, v sec
 			found, rerr := c.born(ctx, k, m)
 			switch {
 			case errors.Is(rerr, errElsewhere), errors.Is(rerr, errCreator):
-				return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, rerr)
+				return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr)
 			case rerr == nil:
 				return found, nil
 			}
-			err = fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, rerr)
-		} else if err = fault(ctx, doing, resp, err, v); errors.Is(err, reconcile.ErrRefused) {
+			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
+		} else if err = fault(ctx, doing, resp, err, v); errors.Is(err, port.ErrRefused) {
 			// The look-up itself was invalid, so it proves nothing about the key.
 			return rotation.Key{}, unsure(err, errors.New("the look-up was rejected"))
 		}
-		again := errors.Is(err, reconcile.ErrUnavailable) || (patient && errors.Is(err, reconcile.ErrNotFound))
+		again := errors.Is(err, port.ErrUnavailable) || (patient && errors.Is(err, port.ErrNotFound))
 		if !again || try == tries {
 			return rotation.Key{}, err
 		}
 		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {
-			return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, serr)
+			return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, serr)
 		}
 	}
 }

@@ -10,13 +10,14 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 func ptr[T any](v T) *T { return &v }
 
 // only fails unless k is the only key of the identity.
-func (w *world) only(id reconcile.ServiceID, keyID string) {
+func (w *world) only(id port.ServiceID, keyID string) {
 	w.t.Helper()
 	n := 0
 	for _, k := range w.cloud.State(false).APIKeys {
@@ -75,7 +76,7 @@ func TestTheKeyAboveTheLimitIsAQuota(t *testing.T) {
 		for range 20 {
 			w.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{Name: "foreign", IAMID: id.IAMID})
 		}
-		if _, err := w.Mint(t.Context(), w.request(id), value(t)); !errors.Is(err, reconcile.ErrQuota) {
+		if _, err := w.Mint(t.Context(), w.request(id), value(t)); !errors.Is(err, port.ErrQuota) {
 			t.Errorf("code %s: %v", code, err)
 		}
 	}
@@ -123,7 +124,7 @@ func TestAMintThatStaysUnclearSaysSo(t *testing.T) {
 			}
 			_, err := w.Mint(t.Context(), w.request(id), v)
 			clean(t, err, v)
-			if !errors.Is(err, reconcile.ErrUnavailable) || errors.Is(err, reconcile.ErrRefused) || errors.Is(err, reconcile.ErrDenied) {
+			if !errors.Is(err, port.ErrUnavailable) || errors.Is(err, port.ErrRefused) || errors.Is(err, port.ErrDenied) {
 				t.Errorf("err = %v", err)
 			}
 			if w.slept > 10*time.Second {
@@ -134,7 +135,7 @@ func TestAMintThatStaysUnclearSaysSo(t *testing.T) {
 }
 
 func TestAClearRefusalIsNotRepeated(t *testing.T) {
-	for status, want := range map[int]error{400: reconcile.ErrRefused, 403: reconcile.ErrDenied, 404: reconcile.ErrNotFound} {
+	for status, want := range map[int]error{400: port.ErrRefused, 403: port.ErrDenied, 404: port.ErrNotFound} {
 		w := newWorld(t, nil)
 		id, v := w.identity("a"), value(t)
 		w.cloud.Inject(emulator.Fault{Method: "POST", Path: "/v1/apikeys", Kind: emulator.FaultStatus, Status: status})
@@ -170,7 +171,7 @@ func TestAnAnswerMayLeaveOutWhatWeSent(t *testing.T) {
 	}))
 	m := w.request(w.identity("a"))
 	k, err := w.Mint(t.Context(), m, value(t))
-	if err != nil || !k.AsOf.Equal(reconcile.Stamp(m.Name)) {
+	if err != nil || !k.AsOf.Equal(marker.Stamp(m.Name)) {
 		t.Errorf("minted %+v, %v", k, err)
 	}
 }
@@ -182,7 +183,7 @@ func TestAMintStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
 	_, err := w.Mint(ctx, w.request(id), v)
-	if !errors.Is(err, reconcile.ErrUnavailable) || !errors.Is(err, context.Canceled) || w.cloud.Counter("POST", "/v1/apikeys") != 1 {
+	if !errors.Is(err, port.ErrUnavailable) || !errors.Is(err, context.Canceled) || w.cloud.Counter("POST", "/v1/apikeys") != 1 {
 		t.Errorf("err = %v after %d creates", err, w.cloud.Counter("POST", "/v1/apikeys"))
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // A description can be written by anyone who may create service IDs, which by
@@ -60,11 +61,11 @@ func disabledBy(history []iamidentityv1.EnityHistoryRecord) (by string) {
 
 // changes returns IAM's record of a thing. Entries whose time cannot be read are left
 // out.
-func changes(history []iamidentityv1.EnityHistoryRecord) (all []reconcile.Change) {
+func changes(history []iamidentityv1.EnityHistoryRecord) (all []port.Change) {
 	for i := range history {
 		r := &history[i]
 		if at, err := parseStamp(str(r.Timestamp)); err == nil && !at.IsZero() {
-			all = append(all, reconcile.Change{At: at, Action: str(r.Action), By: str(r.IamID)})
+			all = append(all, port.Change{At: at, Action: str(r.Action), By: str(r.IamID)})
 		}
 	}
 	return all
@@ -76,7 +77,7 @@ func acted(r iamidentityv1.EnityHistoryRecord, action string) bool {
 
 // claimed reports whether we wrote the mark of a claim, and nobody changed the
 // description since.
-func claimed(m reconcile.Marker, history []iamidentityv1.EnityHistoryRecord, own []string) bool {
+func claimed(m marker.Marker, history []iamidentityv1.EnityHistoryRecord, own []string) bool {
 	return !m.Claimed.IsZero() && slices.Contains(own, lastEditor(history))
 }
 
@@ -89,7 +90,7 @@ func (c *Client) Creators(ctx context.Context, iamID string) (map[string]string,
 
 // ClaimServiceID makes a service ID with our marker ours, although IAM does not
 // show that we made it. It fails if IAM's history does not show the claim.
-func (c *Client) ClaimServiceID(ctx context.Context, id reconcile.ServiceID) error {
+func (c *Client) ClaimServiceID(ctx context.Context, id port.ServiceID) error {
 	m := id.Marker
 	m.Claimed = c.cfg.Now().UTC()
 	if err := c.describe(ctx, id, m); err != nil {
@@ -97,17 +98,17 @@ func (c *Client) ClaimServiceID(ctx context.Context, id reconcile.ServiceID) err
 	}
 	now, err := c.Lookup(ctx, id.IAMID)
 	if err == nil && !now.Ours {
-		err = fmt.Errorf("claiming service ID %s: %w: IAM's history does not show it", id.ID, reconcile.ErrRefused)
+		err = fmt.Errorf("claiming service ID %s: %w: IAM's history does not show it", id.ID, port.ErrRefused)
 	}
 	return err
 }
 
 // ClaimKey does the same for a key.
-func (c *Client) ClaimKey(ctx context.Context, rec reconcile.KeyRecord) error {
+func (c *Client) ClaimKey(ctx context.Context, rec port.KeyRecord) error {
 	doing := "claiming key " + rec.ID
-	m, text, marked := reconcile.ParseMarker(rec.Description)
+	m, text, marked := marker.Parse(rec.Description)
 	if !marked || !rec.Forged || rec.Version == "" || rec.Version == "*" {
-		return fmt.Errorf("%s: %w: it does not have our marker, or its version is unknown", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: it does not have our marker, or its version is unknown", doing, port.ErrRefused)
 	}
 	m.Claimed = c.cfg.Now().UTC()
 	err := c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
@@ -118,7 +119,7 @@ func (c *Client) ClaimKey(ctx context.Context, rec reconcile.KeyRecord) error {
 	}
 	now, err := c.Get(ctx, rec.ID)
 	if err == nil && !now.Ours {
-		err = fmt.Errorf("%s: %w: IAM's history does not show it", doing, reconcile.ErrRefused)
+		err = fmt.Errorf("%s: %w: IAM's history does not show it", doing, port.ErrRefused)
 	}
 	return err
 }

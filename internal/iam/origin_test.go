@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // A member of the account writes our marker on a service ID and a key of hers.
 func TestAMarkerMakesNothingOurs(t *testing.T) {
 	w := newWorld(t, nil)
-	marker := reconcile.Marker{Owner: "test", Credential: "a"}
+	marker := marker.Marker{Owner: "test", Credential: "a"}
 	id := w.identity("a")
 	mine, _ := w.key(id)
 	forged := w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "a", AccountID: cloud.AccountID, Description: marker.Text()})
@@ -29,14 +30,14 @@ func TestAMarkerMakesNothingOurs(t *testing.T) {
 	}
 	list, err := w.List(t.Context(), id.IAMID, "a")
 	if err != nil || len(list.Keys) != 1 || list.Keys[0].ID != mine.ID || list.Foreign != 1 ||
-		len(list.Forged) != 1 || list.Forged[0] != (reconcile.Forgery{ID: onOurs.ID, Creator: cloud.OwnerIAMID}) {
+		len(list.Forged) != 1 || list.Forged[0] != (port.Forgery{ID: onOurs.ID, Creator: cloud.OwnerIAMID}) {
 		t.Errorf("list %+v, %v", list, err)
 	}
 	rec := w.record(hers.ID)
 	if rec.Ours || !rec.Forged {
 		t.Errorf("record %+v", rec)
 	}
-	if err := w.Update(t.Context(), rec, reconcile.KeyChange{Renew: w.cloud.Now()}); !errors.Is(err, reconcile.ErrRefused) {
+	if err := w.Update(t.Context(), rec, port.KeyChange{Renew: w.cloud.Now()}); !errors.Is(err, port.ErrRefused) {
 		t.Errorf("updated: %v", err)
 	}
 	marked, err := w.MarkedServiceIDs(t.Context())
@@ -47,7 +48,7 @@ func TestAMarkerMakesNothingOurs(t *testing.T) {
 
 func TestWhatAnEarlierLoginMadeIsOurs(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Formerly = []string{cloud.OwnerIAMID} })
-	marker := reconcile.Marker{Owner: "test", Credential: "a"}
+	marker := marker.Marker{Owner: "test", Credential: "a"}
 	id := w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "a", AccountID: cloud.AccountID, Description: marker.Text()})
 	k := w.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{Name: "x", IAMID: id.IAMID, Description: marker.Text()})
 	if got, err := w.Lookup(t.Context(), id.IAMID); err != nil || !got.Ours {
@@ -61,7 +62,7 @@ func TestWhatAnEarlierLoginMadeIsOurs(t *testing.T) {
 // IBM does not say how long IAM keeps a history.
 func TestWithoutARecordAKeyShowsWhoseAServiceIDIs(t *testing.T) {
 	w := newWorld(t, nil)
-	marker := reconcile.Marker{Owner: "test", Credential: "b"}
+	marker := marker.Marker{Owner: "test", Credential: "b"}
 	w.key(w.identity("a"))
 	w.identity("c") // has no key
 	w.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{
@@ -89,7 +90,7 @@ func TestWithoutARecordAKeyShowsWhoseAServiceIDIs(t *testing.T) {
 
 func TestAClaimLastsUntilAnotherWritesTheDescription(t *testing.T) {
 	w := newWorld(t, nil)
-	marker := reconcile.Marker{Owner: "test", Credential: "a"}
+	marker := marker.Marker{Owner: "test", Credential: "a"}
 	id := w.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "a", AccountID: cloud.AccountID, Description: marker.Describe("mine")})
 	key := w.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{Name: "x", IAMID: id.IAMID, Description: marker.Text()})
 	found, err := w.Lookup(t.Context(), id.IAMID)
@@ -106,7 +107,7 @@ func TestAClaimLastsUntilAnotherWritesTheDescription(t *testing.T) {
 	if found, err = w.Lookup(t.Context(), id.IAMID); err != nil || !found.Ours || found.Text != "mine" {
 		t.Errorf("claimed %+v, %v", found, err)
 	}
-	if err := w.Update(t.Context(), w.record(key.ID), reconcile.KeyChange{Renew: w.cloud.Now()}); err != nil {
+	if err := w.Update(t.Context(), w.record(key.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil {
 		t.Error(err)
 	}
 	// A writer of the same text does not get what the claim gave.
@@ -136,7 +137,7 @@ func TestAKeyWhoseCreatorIsNotUsIsNotMade(t *testing.T) {
 		})
 	}))
 	_, err := bent.Mint(t.Context(), bent.request(id), value(t))
-	if !errors.Is(err, reconcile.ErrRefused) || !errors.Is(err, errCreator) {
+	if !errors.Is(err, port.ErrRefused) || !errors.Is(err, errCreator) {
 		t.Errorf("err = %v", err)
 	}
 	if list, err := w.List(t.Context(), id.IAMID, "a"); err != nil || len(list.Keys) != 0 {

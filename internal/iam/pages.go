@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -29,7 +29,7 @@ func eachPage(doing string, most int, page func(token *string) (next string, err
 		seen[next] = true
 		token = &next
 	}
-	return fmt.Errorf("%s: %w: the list does not end", doing, reconcile.ErrUnavailable)
+	return fmt.Errorf("%s: %w: the list does not end", doing, port.ErrUnavailable)
 }
 
 // pageToken returns the token in the URL of a next page, or "" if next is empty.

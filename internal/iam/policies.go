@@ -11,18 +11,19 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Granted returns the active access policies of an identity, complete with
 // attributes, tags and rules.
-func (c *Client) Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error) {
+func (c *Client) Granted(ctx context.Context, iamID string) ([]access.Policy, error) {
 	own, err := c.ownIDs(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the policies of %s: %w", iamID, err)
 	}
-	var out []reconcile.Policy
+	var out []access.Policy
 	err = c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, mostPages,
 		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
 			if one, ok := c.policyOf(p, account, iamID, own); ok {
@@ -96,7 +97,7 @@ func rolesOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData) (crns []string) 
 // Grant creates a policy. If it exists and is ours, Grant adds the missing roles.
 // Success does not prove that the roles were granted: IAM grants at most what
 // the grantor holds.
-func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) error {
+func (c *Client) Grant(ctx context.Context, iamID string, p access.Policy) error {
 	doing := "granting " + p.Label()
 	account, err := c.Account(ctx)
 	if err != nil {
@@ -112,7 +113,7 @@ func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) er
 		return nil
 	}
 	err = accessFault(ctx, doing, resp, err)
-	if !errors.Is(err, reconcile.ErrConflict) {
+	if !errors.Is(err, port.ErrConflict) {
 		return err
 	}
 	if upstream.SDKAnswer(resp).Code == policyExists {
@@ -120,18 +121,18 @@ func (c *Client) Grant(ctx context.Context, iamID string, p reconcile.Policy) er
 	}
 	// IAM has other conflicts, such as a locked service ID.
 	if id, lerr := c.Lookup(ctx, iamID); lerr == nil && id.Locked {
-		return fmt.Errorf("%s: service ID %s: %w", doing, id.ID, reconcile.ErrLocked)
+		return fmt.Errorf("%s: service ID %s: %w", doing, id.ID, port.ErrLocked)
 	}
 	return err
 }
 
-func (c *Client) request(iamID, account string, p reconcile.Policy, roles []string) *iampolicymanagementv1.CreateV2PolicyOptions {
+func (c *Client) request(iamID, account string, p access.Policy, roles []string) *iampolicymanagementv1.CreateV2PolicyOptions {
 	return &iampolicymanagementv1.CreateV2PolicyOptions{
 		Type:        core.StringPtr("access"),
 		Description: core.StringPtr("Managed by latchkey " + c.policyMarker()),
 		Control:     granting(roles),
 		Subject: &iampolicymanagementv1.V2PolicySubject{Attributes: []iampolicymanagementv1.V2PolicySubjectAttribute{
-			{Key: core.StringPtr("iam_id"), Operator: core.StringPtr(reconcile.Equals), Value: iamID},
+			{Key: core.StringPtr("iam_id"), Operator: core.StringPtr(access.Equals), Value: iamID},
 		}},
 		Resource: resourceOf(p, account),
 		Pattern:  patternOf(p),
@@ -184,7 +185,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	got, resp, err := c.policies.GetV2PolicyWithContext(ctx, &iampolicymanagementv1.GetV2PolicyOptions{ID: &id})
 	if err != nil {
 		err = accessFault(ctx, doing, resp, err)
-		if errors.Is(err, reconcile.ErrNotFound) {
+		if errors.Is(err, port.ErrNotFound) {
 			return nil // deleted, or not yet visible
 		}
 		return err
@@ -208,7 +209,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 		Control: granting(roles), Subject: want.Subject, Resource: want.Resource, Pattern: want.Pattern, Rule: want.Rule,
 	})
 	err = accessFault(ctx, doing, resp, err)
-	if errors.Is(err, reconcile.ErrConflict) {
+	if errors.Is(err, port.ErrConflict) {
 		return nil // another writer changed it
 	}
 	return err
@@ -216,7 +217,7 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 
 // Narrow takes down a policy of ours, or all of its roles but those to keep. It reads the
 // policy first: what another writer changed, or made, stays.
-func (c *Client) Narrow(ctx context.Context, iamID string, p reconcile.Policy, keep []string) error {
+func (c *Client) Narrow(ctx context.Context, iamID string, p access.Policy, keep []string) error {
 	doing := "narrowing " + p.Label()
 	account, err := c.Account(ctx)
 	if err != nil {
@@ -227,7 +228,7 @@ func (c *Client) Narrow(ctx context.Context, iamID string, p reconcile.Policy, k
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	got, resp, err := c.policies.GetV2PolicyWithContext(ctx, &iampolicymanagementv1.GetV2PolicyOptions{ID: &p.ID})
-	if err = accessFault(ctx, doing, resp, err); errors.Is(err, reconcile.ErrNotFound) {
+	if err = accessFault(ctx, doing, resp, err); errors.Is(err, port.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
@@ -240,18 +241,18 @@ func (c *Client) Narrow(ctx context.Context, iamID string, p reconcile.Policy, k
 	}
 	now, ok := c.policyOf(got, account, iamID, own)
 	if !ok || !now.Ours || !now.SameTarget(p) || !slices.Equal(now.Roles, p.Roles) {
-		return fmt.Errorf("%s: %w: it is not what was read before", doing, reconcile.ErrConflict)
+		return fmt.Errorf("%s: %w: it is not what was read before", doing, port.ErrConflict)
 	}
 	if len(keep) == 0 {
 		resp, err = c.policies.DeleteV2PolicyWithContext(ctx, &iampolicymanagementv1.DeleteV2PolicyOptions{ID: &p.ID})
-		if err = accessFault(ctx, doing, resp, err); errors.Is(err, reconcile.ErrNotFound) {
+		if err = accessFault(ctx, doing, resp, err); errors.Is(err, port.ErrNotFound) {
 			return nil
 		}
 		return err
 	}
 	var crns []string
 	for _, crn := range rolesOf(got) {
-		if (reconcile.Policy{Roles: keep}).Has(crn[strings.LastIndexByte(crn, ':')+1:]) {
+		if (access.Policy{Roles: keep}).Has(crn[strings.LastIndexByte(crn, ':')+1:]) {
 			crns = append(crns, crn)
 		}
 	}
@@ -276,7 +277,7 @@ type roleBook struct {
 type role struct{ display, crn string }
 
 // resolve returns the CRNs of a policy's roles.
-func (c *Client) resolve(ctx context.Context, account string, p reconcile.Policy) (crns []string, err error) {
+func (c *Client) resolve(ctx context.Context, account string, p access.Policy) (crns []string, err error) {
 	known, err := c.rolesFor(ctx, account, p.Service)
 	if err != nil {
 		return nil, err
@@ -319,7 +320,7 @@ func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role,
 	}
 	list, resp, err := c.policies.ListRolesWithContext(ctx, opts)
 	if err = accessFault(ctx, "listing the roles of "+service, resp, err); err != nil {
-		if own := (*upstream.LoginError)(nil); errors.Is(err, reconcile.ErrDenied) && !errors.As(err, &own) {
+		if own := (*upstream.LoginError)(nil); errors.Is(err, port.ErrDenied) && !errors.As(err, &own) {
 			return nil, nil
 		}
 		return nil, err

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 const (
@@ -18,7 +19,7 @@ const (
 )
 
 // by makes a policy as a person would.
-func (w *world) by(id reconcile.ServiceID, change func(*cloud.PolicySpec)) {
+func (w *world) by(id port.ServiceID, change func(*cloud.PolicySpec)) {
 	w.t.Helper()
 	spec := cloud.PolicySpec{Type: "access", Roles: []string{senderCRN},
 		Subject: []cloud.Attribute{{Key: "iam_id", Operator: "stringEquals", Value: id.IAMID}},
@@ -36,7 +37,7 @@ func (w *world) mayGrant(service string) {
 	w.cloud.Cloud().Grant(w.cloud.Cloud().Minter().IAMID, service, "crn:v1:bluemix:public:iam::::role:Administrator")
 }
 
-func (w *world) granted(id reconcile.ServiceID) (labels []string) {
+func (w *world) granted(id port.ServiceID) (labels []string) {
 	w.t.Helper()
 	granted, err := w.Granted(w.t.Context(), id.IAMID)
 	if err != nil {
@@ -49,7 +50,7 @@ func (w *world) granted(id reconcile.ServiceID) (labels []string) {
 	return labels
 }
 
-func (w *world) policiesOf(id reconcile.ServiceID) (found []cloud.Policy) {
+func (w *world) policiesOf(id port.ServiceID) (found []cloud.Policy) {
 	for _, p := range w.cloud.State(false).Policies {
 		if p.Subject[0].Value == id.IAMID {
 			found = append(found, p)
@@ -114,7 +115,7 @@ func TestEveryPageOfPoliciesIsRead(t *testing.T) {
 }
 
 func TestAGrantIsAsNarrowAsTheConfig(t *testing.T) {
-	for name, p := range map[string]reconcile.Policy{
+	for name, p := range map[string]access.Policy{
 		"a service":                    {Service: "logs", Roles: []string{"Sender"}},
 		"an instance":                  {Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID},
 		"a resource group":             {Service: "codeengine", Roles: []string{"Writer"}, ResourceGroup: cloud.ResourceGroupID},
@@ -122,18 +123,18 @@ func TestAGrantIsAsNarrowAsTheConfig(t *testing.T) {
 		"a platform role of that name": {Service: "codeengine", Roles: []string{"Editor"}},
 		"one resource of a type":       {Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID, ResourceType: "topic", Resource: "orders"},
 		"all services of a type":       {ServiceType: "service", Roles: []string{"Viewer"}, ResourceGroup: cloud.ResourceGroupID},
-		"attributes with operators": {Service: "logs", Roles: []string{"Sender"}, Attributes: []reconcile.Attribute{
+		"attributes with operators": {Service: "logs", Roles: []string{"Sender"}, Attributes: []access.Attribute{
 			{Name: "region", Operator: "stringEqualsAnyOf", Values: []string{"eu-de", "us-south"}},
 			{Name: "resource", Operator: "stringMatch", Values: []string{"team-*"}},
 			{Name: "serviceInstance", Operator: "stringExists", Values: []string{"true"}},
 		}},
-		"tags": {Service: "logs", Roles: []string{"Sender"}, Tags: []reconcile.Attribute{{Name: "env", Operator: "stringEquals", Values: []string{"prod"}}}},
-		"one comparison": {Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:once", Rule: &reconcile.Condition{
+		"tags": {Service: "logs", Roles: []string{"Sender"}, Tags: []access.Attribute{{Name: "env", Operator: "stringEquals", Values: []string{"prod"}}}},
+		"one comparison": {Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:once", Rule: &access.Condition{
 			Key: "{{environment.attributes.current_date_time}}", Operator: "dateTimeLessThan", Values: []string{"2027-01-01T00:00:00Z"},
 		}},
-		"weekdays in office hours, or Sundays": {Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:weekly:custom-hours", Rule: &reconcile.Condition{
-			Operator: "or", Conditions: []reconcile.Condition{
-				{Operator: "and", Conditions: []reconcile.Condition{
+		"weekdays in office hours, or Sundays": {Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:weekly:custom-hours", Rule: &access.Condition{
+			Operator: "or", Conditions: []access.Condition{
+				{Operator: "and", Conditions: []access.Condition{
 					{Key: "{{environment.attributes.day_of_week}}", Operator: "dayOfWeekAnyOf", Values: []string{"1+00:00", "2+00:00"}},
 					{Key: "{{environment.attributes.current_time}}", Operator: "timeGreaterThanOrEquals", Values: []string{"09:00:00+00:00"}},
 				}},
@@ -145,7 +146,7 @@ func TestAGrantIsAsNarrowAsTheConfig(t *testing.T) {
 			w := newWorld(t, nil)
 			w.mayGrant("codeengine")
 			id := w.identity("a")
-			w.by(reconcile.ServiceID{IAMID: w.cloud.Cloud().Minter().IAMID}, func(s *cloud.PolicySpec) {
+			w.by(port.ServiceID{IAMID: w.cloud.Cloud().Minter().IAMID}, func(s *cloud.PolicySpec) {
 				s.Roles, s.Resource[1].Key, s.Resource[1].Value = []string{"crn:v1:bluemix:public:iam::::role:Administrator"}, "serviceType", "service"
 			})
 			if err := w.Grant(t.Context(), id.IAMID, p); err != nil {
@@ -165,7 +166,7 @@ func TestRolesAreListedOncePerService(t *testing.T) {
 	w := newWorld(t, nil)
 	w.mayGrant("codeengine")
 	for _, service := range []string{"logs", "logs", "codeengine", "logs"} {
-		if err := w.Grant(t.Context(), w.identity("a").IAMID, reconcile.Policy{Service: service, Roles: []string{"Viewer"}}); err != nil {
+		if err := w.Grant(t.Context(), w.identity("a").IAMID, access.Policy{Service: service, Roles: []string{"Viewer"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -178,7 +179,7 @@ func TestRolesThatCannotBeListedHaveTheirDocumentedForm(t *testing.T) {
 	w := newWorld(t, nil)
 	w.cloud.Inject(emulator.Fault{Path: "/v2/roles", Kind: emulator.FaultStatus, Status: 403})
 	id := w.identity("a")
-	if err := w.Grant(t.Context(), id.IAMID, reconcile.Policy{Service: "logs", Roles: []string{"Sender", "Viewer"}}); err != nil {
+	if err := w.Grant(t.Context(), id.IAMID, access.Policy{Service: "logs", Roles: []string{"Sender", "Viewer"}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.policiesOf(id)[0].Roles; !slices.Equal(got, []string{senderCRN, viewerCRN}) {
@@ -197,12 +198,12 @@ func TestAPolicyThatIsThereIsWidenedOnlyIfItIsOurs(t *testing.T) {
 		})
 		ours, theirs := w.identity("ours"), w.identity("theirs")
 		w.by(theirs, func(s *cloud.PolicySpec) { s.Roles = []string{viewerCRN} })
-		if err := w.Grant(t.Context(), ours.IAMID, reconcile.Policy{Service: "logs", Roles: []string{"Viewer"}}); err != nil {
+		if err := w.Grant(t.Context(), ours.IAMID, access.Policy{Service: "logs", Roles: []string{"Viewer"}}); err != nil {
 			t.Fatal(err)
 		}
-		for _, id := range []reconcile.ServiceID{ours, theirs} {
+		for _, id := range []port.ServiceID{ours, theirs} {
 			for range 2 {
-				if err := w.Grant(t.Context(), id.IAMID, reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}); err != nil {
+				if err := w.Grant(t.Context(), id.IAMID, access.Policy{Service: "logs", Roles: []string{"Sender"}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -225,7 +226,7 @@ func TestAGrantIsVisibleAfterTheLagOfPolicies(t *testing.T) {
 	id := w.identity("a")
 	w.cloud.SetLag(1e10)
 	for range 2 { // the second conflicts with one that is not shown yet
-		if err := w.Grant(t.Context(), id.IAMID, reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}); err != nil {
+		if err := w.Grant(t.Context(), id.IAMID, access.Policy{Service: "logs", Roles: []string{"Sender"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -239,23 +240,23 @@ func TestAGrantIsVisibleAfterTheLagOfPolicies(t *testing.T) {
 }
 
 func TestAGrantThatIsNotMadeSaysWhy(t *testing.T) {
-	sender := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
-	fault := func(f emulator.Fault) func(*world, reconcile.ServiceID) {
-		return func(w *world, _ reconcile.ServiceID) { w.cloud.Inject(f) }
+	sender := access.Policy{Service: "logs", Roles: []string{"Sender"}}
+	fault := func(f emulator.Fault) func(*world, port.ServiceID) {
+		return func(w *world, _ port.ServiceID) { w.cloud.Inject(f) }
 	}
 	for name, tc := range map[string]struct {
-		before func(*world, reconcile.ServiceID)
-		policy reconcile.Policy
+		before func(*world, port.ServiceID)
+		policy access.Policy
 		want   error
 	}{
-		"a locked service ID": {func(w *world, id reconcile.ServiceID) { w.cloud.Cloud().SetServiceIDLocked(id.ID, true) }, sender, reconcile.ErrDenied},
-		"no right to grant": {func(w *world, _ reconcile.ServiceID) {
+		"a locked service ID": {func(w *world, id port.ServiceID) { w.cloud.Cloud().SetServiceIDLocked(id.ID, true) }, sender, port.ErrDenied},
+		"no right to grant": {func(w *world, _ port.ServiceID) {
 			w.cloud.Cloud().Revoke(w.cloud.Cloud().Minter().IAMID, "logs")
-		}, sender, reconcile.ErrDenied},
-		"a role that does not exist": {func(*world, reconcile.ServiceID) {}, reconcile.Policy{Service: "logs", Roles: []string{"Emperor"}}, reconcile.ErrRefused},
-		"a server error":             {fault(emulator.Fault{Path: "/v2/policies", Kind: emulator.FaultStatus, Status: 500}), sender, reconcile.ErrUnavailable},
-		"a lost answer":              {fault(emulator.Fault{Path: "/v2/policies", Kind: emulator.FaultLost}), sender, reconcile.ErrUnavailable},
-		"roles that can't be listed": {fault(emulator.Fault{Path: "/v2/roles", Kind: emulator.FaultStatus, Status: 503}), sender, reconcile.ErrUnavailable},
+		}, sender, port.ErrDenied},
+		"a role that does not exist": {func(*world, port.ServiceID) {}, access.Policy{Service: "logs", Roles: []string{"Emperor"}}, port.ErrRefused},
+		"a server error":             {fault(emulator.Fault{Path: "/v2/policies", Kind: emulator.FaultStatus, Status: 500}), sender, port.ErrUnavailable},
+		"a lost answer":              {fault(emulator.Fault{Path: "/v2/policies", Kind: emulator.FaultLost}), sender, port.ErrUnavailable},
+		"roles that can't be listed": {fault(emulator.Fault{Path: "/v2/roles", Kind: emulator.FaultStatus, Status: 503}), sender, port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -270,23 +271,23 @@ func TestAGrantThatIsNotMadeSaysWhy(t *testing.T) {
 
 func TestNarrowingTakesOnlyWhatWasRead(t *testing.T) {
 	const instance = "7a1c"
-	ours := reconcile.Policy{Service: "logs", Roles: []string{"Sender", "Viewer"}, Instance: instance}
+	ours := access.Policy{Service: "logs", Roles: []string{"Sender", "Viewer"}, Instance: instance}
 	for name, tc := range map[string]struct {
-		before func(*world, reconcile.ServiceID, *reconcile.Policy)
+		before func(*world, port.ServiceID, *access.Policy)
 		keep   []string
 		left   string
 		err    error
 	}{
-		"a whole policy":       {func(*world, reconcile.ServiceID, *reconcile.Policy) {}, nil, "", nil},
-		"one role of a policy": {func(*world, reconcile.ServiceID, *reconcile.Policy) {}, []string{"Sender"}, "Sender on logs (instance 7a1c)", nil},
-		"a policy that is gone": {func(w *world, _ reconcile.ServiceID, p *reconcile.Policy) {
+		"a whole policy":       {func(*world, port.ServiceID, *access.Policy) {}, nil, "", nil},
+		"one role of a policy": {func(*world, port.ServiceID, *access.Policy) {}, []string{"Sender"}, "Sender on logs (instance 7a1c)", nil},
+		"a policy that is gone": {func(w *world, _ port.ServiceID, p *access.Policy) {
 			if err := w.cloud.Cloud().DeletePolicy(cloud.Owner(), p.ID); err != nil {
 				w.t.Fatal(err)
 			}
 		}, nil, "", nil},
-		"a policy that was changed since":  {func(_ *world, _ reconcile.ServiceID, p *reconcile.Policy) { p.Instance = "other" }, nil, "Sender+Viewer on logs (instance 7a1c)", reconcile.ErrConflict},
-		"a policy with other roles by now": {func(_ *world, _ reconcile.ServiceID, p *reconcile.Policy) { p.Roles = p.Roles[:1] }, nil, "Sender+Viewer on logs (instance 7a1c)", reconcile.ErrConflict},
-		"a policy of another owner's": {func(w *world, _ reconcile.ServiceID, p *reconcile.Policy) {
+		"a policy that was changed since":  {func(_ *world, _ port.ServiceID, p *access.Policy) { p.Instance = "other" }, nil, "Sender+Viewer on logs (instance 7a1c)", port.ErrConflict},
+		"a policy with other roles by now": {func(_ *world, _ port.ServiceID, p *access.Policy) { p.Roles = p.Roles[:1] }, nil, "Sender+Viewer on logs (instance 7a1c)", port.ErrConflict},
+		"a policy of another owner's": {func(w *world, _ port.ServiceID, p *access.Policy) {
 			now, err := w.cloud.Cloud().GetPolicy(cloud.Owner(), p.ID)
 			if err != nil {
 				w.t.Fatal(err)
@@ -295,7 +296,7 @@ func TestNarrowingTakesOnlyWhatWasRead(t *testing.T) {
 			if _, err := w.cloud.Cloud().ReplacePolicy(cloud.Owner(), p.ID, now.ETag, now.PolicySpec); err != nil {
 				w.t.Fatal(err)
 			}
-		}, nil, "Sender+Viewer on logs (instance 7a1c)", reconcile.ErrConflict},
+		}, nil, "Sender+Viewer on logs (instance 7a1c)", port.ErrConflict},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)

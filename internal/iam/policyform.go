@@ -8,7 +8,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/access"
 )
 
 // This file converts policies between IAM's form and ours. Nothing is dropped: a
@@ -16,21 +16,21 @@ import (
 
 // policyOf converts an active access policy of one identity. It returns false for any
 // other policy. own are our IAM IDs.
-func (c *Client) policyOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account, iamID string, own []string) (out reconcile.Policy, ok bool) {
+func (c *Client) policyOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account, iamID string, own []string) (out access.Policy, ok bool) {
 	if str(p.Type) != "access" || str(p.State) != "active" || p.Resource == nil || !subjectIs(p.Subject, iamID) {
 		return out, false
 	}
 	for _, a := range p.Resource.Attributes {
-		if str(a.Key) == "accountId" && str(a.Operator) == reconcile.Equals {
+		if str(a.Key) == "accountId" && str(a.Operator) == access.Equals {
 			if a.Value != any(account) {
 				return out, false
 			}
 			continue
 		}
-		out.Select(reconcile.Attribute{Name: str(a.Key), Operator: str(a.Operator), Values: texts(a.Value)})
+		out.Select(access.Attribute{Name: str(a.Key), Operator: str(a.Operator), Values: texts(a.Value)})
 	}
 	for _, t := range p.Resource.Tags {
-		out.Tags = append(out.Tags, reconcile.Attribute{Name: str(t.Key), Operator: str(t.Operator), Values: []string{str(t.Value)}})
+		out.Tags = append(out.Tags, access.Attribute{Name: str(t.Key), Operator: str(t.Operator), Values: []string{str(t.Value)}})
 	}
 	for _, crn := range rolesOf(p) {
 		out.Roles = append(out.Roles, crn[strings.LastIndexByte(crn, ':')+1:])
@@ -45,20 +45,20 @@ func (c *Client) policyOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData, acc
 }
 
 // ruleOf converts a rule, which the SDK reads as one model for all forms.
-func ruleOf(r iampolicymanagementv1.V2PolicyRuleIntf) *reconcile.Condition {
+func ruleOf(r iampolicymanagementv1.V2PolicyRuleIntf) *access.Condition {
 	rule, ok := r.(*iampolicymanagementv1.V2PolicyRule)
 	if !ok || rule == nil {
 		return nil
 	}
-	out := &reconcile.Condition{Key: str(rule.Key), Operator: str(rule.Operator), Values: given(rule.Value)}
+	out := &access.Condition{Key: str(rule.Key), Operator: str(rule.Operator), Values: given(rule.Value)}
 	for _, n := range rule.Conditions {
 		nested, ok := n.(*iampolicymanagementv1.NestedCondition)
 		if !ok {
 			continue
 		}
-		one := reconcile.Condition{Key: str(nested.Key), Operator: str(nested.Operator), Values: given(nested.Value)}
+		one := access.Condition{Key: str(nested.Key), Operator: str(nested.Operator), Values: given(nested.Value)}
 		for _, a := range nested.Conditions {
-			one.Conditions = append(one.Conditions, reconcile.Condition{Key: str(a.Key), Operator: str(a.Operator), Values: given(a.Value)})
+			one.Conditions = append(one.Conditions, access.Condition{Key: str(a.Key), Operator: str(a.Operator), Values: given(a.Value)})
 		}
 		out.Conditions = append(out.Conditions, one)
 	}
@@ -85,9 +85,9 @@ func valueFor(operator string, values []string) any {
 }
 
 // resourceOf converts what a policy selects.
-func resourceOf(p reconcile.Policy, account string) *iampolicymanagementv1.V2PolicyResource {
+func resourceOf(p access.Policy, account string) *iampolicymanagementv1.V2PolicyResource {
 	out := &iampolicymanagementv1.V2PolicyResource{}
-	for _, a := range append([]reconcile.Attribute{{Name: "accountId", Operator: reconcile.Equals, Values: []string{account}}}, p.Selects()...) {
+	for _, a := range append([]access.Attribute{{Name: "accountId", Operator: access.Equals, Values: []string{account}}}, p.Selects()...) {
 		out.Attributes = append(out.Attributes, iampolicymanagementv1.V2PolicyResourceAttribute{
 			Key: &a.Name, Operator: &a.Operator, Value: valueFor(a.Operator, a.Values),
 		})
@@ -98,14 +98,14 @@ func resourceOf(p reconcile.Policy, account string) *iampolicymanagementv1.V2Pol
 	return out
 }
 
-func patternOf(p reconcile.Policy) *string {
+func patternOf(p access.Policy) *string {
 	if p.Pattern == "" {
 		return nil
 	}
 	return core.StringPtr(p.Pattern)
 }
 
-func ruleFor(p reconcile.Policy) iampolicymanagementv1.V2PolicyRuleIntf {
+func ruleFor(p access.Policy) iampolicymanagementv1.V2PolicyRuleIntf {
 	switch rule := p.Rule; {
 	case rule == nil:
 		return nil

@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
@@ -25,7 +27,7 @@ const tokenRoute = "POST /identity/token"
 type bentIAM struct {
 	t       *testing.T
 	direct  *world
-	id      reconcile.ServiceID
+	id      port.ServiceID
 	group   cloud.GroupState
 	names   int
 	carrier *http.Transport
@@ -51,7 +53,7 @@ func (b *bentIAM) next() string {
 }
 
 // key mints a key past the bent server.
-func (b *bentIAM) key() reconcile.KeyRecord {
+func (b *bentIAM) key() port.KeyRecord {
 	b.t.Helper()
 	for _, k := range b.direct.cloud.State(false).APIKeys { // IAM has a limit of 20
 		if k.IAMID == b.id.IAMID {
@@ -104,7 +106,7 @@ func TestBentAnswers(t *testing.T) {
 		op.Settles = []string{route}
 		return op
 	}
-	policy := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+	policy := access.Policy{Service: "logs", Roles: []string{"Sender"}}
 	if err := errors.Join(b.direct.Grant(t.Context(), b.id.IAMID, policy), b.direct.Join(t.Context(), b.id.IAMID, b.group.ID)); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +140,7 @@ func TestBentAnswers(t *testing.T) {
 			read("Granted", func(ctx context.Context, c *Client) error { _, err := c.Granted(ctx, b.id.IAMID); return err }),
 			read("Lists", func(ctx context.Context, c *Client) error {
 				l := c.Lists()
-				if err := l.Read(ctx, []reconcile.Credential{{ServiceIDName: "bent", Policies: []reconcile.Policy{policy}}}); err != nil {
+				if err := l.Read(ctx, []port.Credential{{ServiceIDName: "bent", Policies: []access.Policy{policy}}}); err != nil {
 					return err
 				}
 				_, err := l.Granted(ctx, b.id.IAMID) // IAM is asked if the policies could not be listed
@@ -161,11 +163,11 @@ func TestBentAnswers(t *testing.T) {
 				if err := b.direct.Grant(ctx, id.IAMID, policy); err != nil {
 					return err
 				}
-				return c.Grant(ctx, id.IAMID, reconcile.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}})
+				return c.Grant(ctx, id.IAMID, access.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}})
 			}),
 			write("Delete a policy", func(ctx context.Context, c *Client) error {
 				id := b.direct.identity(b.next())
-				wide := reconcile.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}}
+				wide := access.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}}
 				if err := b.direct.Grant(ctx, id.IAMID, wide); err != nil {
 					return err
 				}
@@ -177,7 +179,7 @@ func TestBentAnswers(t *testing.T) {
 			}),
 			write("Narrow a policy", func(ctx context.Context, c *Client) error {
 				id := b.direct.identity(b.next())
-				wide := reconcile.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}}
+				wide := access.Policy{Service: policy.Service, Roles: []string{"Sender", "Viewer"}}
 				if err := b.direct.Grant(ctx, id.IAMID, wide); err != nil {
 					return err
 				}
@@ -190,7 +192,7 @@ func TestBentAnswers(t *testing.T) {
 			write("Join", func(ctx context.Context, c *Client) error { return c.Join(ctx, b.id.IAMID, b.group.ID) }),
 			write("Mark", func(ctx context.Context, c *Client) error {
 				id := b.direct.identity(b.next())
-				return c.Mark(ctx, id, reconcile.Marker{Owner: "test", Credential: "another"})
+				return c.Mark(ctx, id, marker.Marker{Owner: "test", Credential: "another"})
 			}),
 			settles("POST /v1/apikeys", write("Mint", func(ctx context.Context, c *Client) error {
 				b.key()
@@ -204,7 +206,7 @@ func TestBentAnswers(t *testing.T) {
 			write("Retire", func(ctx context.Context, c *Client) error { return c.Retire(ctx, b.key().ID) }),
 			write("Update", func(ctx context.Context, c *Client) error {
 				rec := b.key()
-				return c.Update(ctx, rec, reconcile.KeyChange{Expires: rec.Expires.Add(time.Hour)})
+				return c.Update(ctx, rec, port.KeyChange{Expires: rec.Expires.Add(time.Hour)})
 			}),
 		},
 	}

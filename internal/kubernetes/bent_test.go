@@ -14,7 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -44,10 +44,10 @@ func TestBentAnswers(t *testing.T) {
 			},
 		}).Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: name, Entry: kubernetes.LogsAgentEntry, Owner: "prod", Restart: restart})
 	}
-	key := reconcile.Entry{KeyID: "ApiKey-1", Value: secret.New(canary), Created: time.Unix(1, 0)}
+	key := port.Entry{KeyID: "ApiKey-1", Value: secret.New(canary), Created: time.Unix(1, 0)}
 	publish := func(ctx context.Context, s *kubernetes.Store) error {
 		e, err := s.Read(ctx)
-		if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		if err != nil && !errors.Is(err, port.ErrNotFound) {
 			return err
 		}
 		return s.Publish(ctx, key, e.Revision)
@@ -81,7 +81,7 @@ func TestBentAnswers(t *testing.T) {
 			{Name: "Remove", Do: func(ctx context.Context, at string) error {
 				k.Grant(t, k.namespace, append(slices.Clone(kubetest.Everything), kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"delete"}})...)
 				over := k.store(func(c *kubernetes.StoreConfig) { c.Secret = "over" })
-				if e, err := over.Read(ctx); errors.Is(err, reconcile.ErrNotFound) {
+				if e, err := over.Read(ctx); errors.Is(err, port.ErrNotFound) {
 					if err := over.Publish(ctx, key, e.Revision); err != nil {
 						return err
 					}

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -30,7 +30,7 @@ type Restart struct {
 // only at start: from the environment or through a mount with subPath. Other
 // mounts follow the Secret by themselves. The result is nil if no restart is
 // configured.
-func (s *Store) Consumers() reconcile.Consumers {
+func (s *Store) Consumers() port.Consumers {
 	if !s.cfg.Restart.All && len(s.cfg.Restart.Names) == 0 {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (s *Store) Consumers() reconcile.Consumers {
 
 type workloads struct{ store *Store }
 
-var _ reconcile.Consumers = (*workloads)(nil)
+var _ port.Consumers = (*workloads)(nil)
 
 // label returns a workload's name as a consumer. It contains the namespace,
 // because a credential may have stores in several.
@@ -50,7 +50,7 @@ func (w *workloads) label(kind, name string) string {
 func (w *workloads) api(kind string) (dynamic.ResourceInterface, error) {
 	resource, known := kinds[kind]
 	if !known {
-		return nil, fmt.Errorf("%w: %q is not daemonset, deployment or statefulset", reconcile.ErrRefused, kind)
+		return nil, fmt.Errorf("%w: %q is not daemonset, deployment or statefulset", port.ErrRefused, kind)
 	}
 	api, err := w.store.client.open()
 	if err != nil {
@@ -77,7 +77,7 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 		}
 	}
 	for _, name := range w.store.cfg.Restart.Names {
-		if err := entry.Check(reconcile.ErrRefused, entry.Name{What: "workload", Text: name, Rule: entry.CheckWorkload}); err != nil {
+		if err := entry.Check(port.ErrRefused, entry.Name{What: "workload", Text: name, Rule: entry.CheckWorkload}); err != nil {
 			return nil, err
 		}
 		kind, name, _ := strings.Cut(name, "/")
@@ -89,7 +89,7 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 		got, err := api.Get(ctx, name, metav1.GetOptions{})
 		err = w.fault(ctx, doing, "get", kind, err)
 		switch {
-		case errors.Is(err, reconcile.ErrNotFound): // its key is unknown
+		case errors.Is(err, port.ErrNotFound): // its key is unknown
 			found = append(found, rotation.Consumer{Name: w.label(kind, name), Store: w.store.Name(), Unknown: true})
 		case err != nil:
 			return nil, err
@@ -161,13 +161,13 @@ func (w *workloads) startedWith(got *unstructured.Unstructured) string {
 // Restart writes the key's ID to the workload's pod template, which replaces its
 // pods, and waits for the rollout. If the template already has the ID, Restart
 // only waits. If the annotation was removed too often, the error is
-// reconcile.ErrRefused.
+// port.ErrRefused.
 func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 	doing := fmt.Sprintf("restarting %s in %s", name, w.store.client.cfg.Cluster)
 	kind, rest, _ := strings.Cut(name, "/")
 	workload, ours := strings.CutPrefix(rest, w.store.cfg.Namespace+"/")
 	if !ours {
-		return fmt.Errorf("%s: %w: the workload is no consumer of %s", doing, reconcile.ErrRefused, w.store.Name())
+		return fmt.Errorf("%s: %w: the workload is no consumer of %s", doing, port.ErrRefused, w.store.Name())
 	}
 	api, err := w.api(kind)
 	if err != nil {
@@ -205,16 +205,16 @@ func (w *workloads) wait(ctx context.Context, doing, kind string, api dynamic.Re
 		case r.missing == "":
 			return nil
 		case r.blocked != "":
-			return fmt.Errorf("%s: %w: %s; %s", doing, reconcile.ErrRefused, r.missing, r.blocked)
+			return fmt.Errorf("%s: %w: %s; %s", doing, port.ErrRefused, r.missing, r.blocked)
 		}
 		next := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			next.Stop()
-			return fmt.Errorf("%s: the rollout is not complete (%s): %w: %w", doing, r.missing, reconcile.ErrUnavailable, ctx.Err())
+			return fmt.Errorf("%s: the rollout is not complete (%s): %w: %w", doing, r.missing, port.ErrUnavailable, ctx.Err())
 		case <-enough.C:
 			next.Stop()
-			return fmt.Errorf("%s: the rollout is not complete after %s (%s): %w", doing, w.store.client.cfg.Patience, r.missing, reconcile.ErrUnavailable)
+			return fmt.Errorf("%s: the rollout is not complete after %s (%s): %w", doing, w.store.client.cfg.Patience, r.missing, port.ErrUnavailable)
 		case <-next.C:
 		}
 		again, err := api.Get(ctx, got.GetName(), metav1.GetOptions{})

@@ -10,7 +10,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
@@ -146,15 +146,15 @@ func unknown(t *testing.T, k *corner) {
 	if !all[0].Unknown || all[0].Name != "daemonset/"+k.namespace+"/missing" {
 		t.Errorf("consumer %+v", all[0])
 	}
-	says(t, s.Consumers().Restart(t.Context(), all[0].Name, "ApiKey-1"), reconcile.ErrNotFound, "missing")
-	says(t, s.Consumers().Restart(t.Context(), "daemonset/other/missing", "ApiKey-1"), reconcile.ErrRefused, "no consumer")
-	says(t, s.Consumers().Restart(t.Context(), "job/"+k.namespace+"/missing", "ApiKey-1"), reconcile.ErrRefused, "job")
+	says(t, s.Consumers().Restart(t.Context(), all[0].Name, "ApiKey-1"), port.ErrNotFound, "missing")
+	says(t, s.Consumers().Restart(t.Context(), "daemonset/other/missing", "ApiKey-1"), port.ErrRefused, "no consumer")
+	says(t, s.Consumers().Restart(t.Context(), "job/"+k.namespace+"/missing", "ApiKey-1"), port.ErrRefused, "job")
 }
 
 func slow(t *testing.T, k *corner) {
 	k.Workload(t, "daemonset", k.namespace, "agent", nil, nil)
 	says(t, k.store(restart("daemonset/agent")).Consumers().Restart(t.Context(), "daemonset/"+k.namespace+"/agent", "ApiKey-1"),
-		reconcile.ErrUnavailable, "not complete after 1s")
+		port.ErrUnavailable, "not complete after 1s")
 }
 
 func tooOld(t *testing.T, k *corner) {
@@ -162,7 +162,7 @@ func tooOld(t *testing.T, k *corner) {
 	k.Rollout(t, "daemonset", k.namespace, "agent", 2, 2)
 	_, before := k.Template(t, "daemonset", k.namespace, "agent")
 	err := k.store(restart("daemonset/agent")).Consumers().Restart(storetest.TooOld(t), "daemonset/"+k.namespace+"/agent", "ApiKey-1")
-	says(t, err, reconcile.ErrUnavailable)
+	says(t, err, port.ErrUnavailable)
 	if notes, now := k.Template(t, "daemonset", k.namespace, "agent"); now != before || len(notes) > 0 {
 		t.Errorf("the template is of generation %v, was %v; its annotations are %v", now, before, notes)
 	}
@@ -173,7 +173,7 @@ func over(t *testing.T, k *corner) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	err := k.store(restart("daemonset/agent")).Consumers().Restart(ctx, "daemonset/"+k.namespace+"/agent", "ApiKey-1")
-	says(t, err, reconcile.ErrUnavailable)
+	says(t, err, port.ErrUnavailable)
 	says(t, err, context.DeadlineExceeded)
 }
 
@@ -198,7 +198,7 @@ func held(t *testing.T, k *corner) {
 			return len(notes) > 0
 		})
 		k.Rollout(t, c.kind, k.namespace, name, 0, 2)
-		says(t, <-done, reconcile.ErrRefused, reason)
+		says(t, <-done, port.ErrRefused, reason)
 		k.Rollout(t, c.kind, k.namespace, name, 2, 2) // a person acted
 		if key, _ := k.key(t, s); key != "ApiKey-1" {
 			t.Errorf("%s: it has key %q", reason, key)
@@ -211,9 +211,9 @@ func noPatch(t *testing.T, k *corner) {
 	k.Grant(t, k.namespace, kubetest.Rule{Group: "apps", Resources: []string{"deployments"}, Verbs: []string{"get"}})
 	s := k.store(restart("deployment/agent"))
 	says(t, s.Consumers().Restart(t.Context(), "deployment/"+k.namespace+"/agent", "ApiKey-1"),
-		reconcile.ErrDenied, "patch on deployments of apps in namespace "+k.namespace)
+		port.ErrDenied, "patch on deployments of apps in namespace "+k.namespace)
 	_, err := k.store(restart()).Consumers().Consumers(t.Context())
-	says(t, err, reconcile.ErrDenied, "list on daemonsets of apps in namespace "+k.namespace)
+	says(t, err, port.ErrDenied, "list on daemonsets of apps in namespace "+k.namespace)
 }
 
 func marks(t *testing.T, k *corner) {
@@ -273,7 +273,7 @@ func undone(t *testing.T, k *corner) {
 			t.Errorf("step %d: restarted %v, want %v: %v", i, restarted, step.want, err)
 		}
 		if !step.want {
-			says(t, err, reconcile.ErrRefused, "removed the annotation")
+			says(t, err, port.ErrRefused, "removed the annotation")
 		}
 	}
 }

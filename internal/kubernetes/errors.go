@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -47,9 +47,9 @@ func forbidden(s metav1.Status) error {
 	case s.Code != http.StatusForbidden:
 		return nil
 	case strings.Contains(s.Message, "exceeded quota"):
-		return reconcile.ErrQuota
+		return port.ErrQuota
 	case terminating(s):
-		return reconcile.ErrNotActive
+		return port.ErrNotActive
 	}
 	return nil
 }

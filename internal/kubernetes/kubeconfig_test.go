@@ -12,7 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 var authority = regexp.MustCompile(`certificate-authority-data"?: ?"?([A-Za-z0-9+/=]+)"?`)
@@ -37,7 +37,7 @@ func TestAPathInAKubeconfigIsTakenFromItsFolder(t *testing.T) {
 		quote = `"`
 	}
 	text = strings.Replace(text, found[0], "certificate-authority"+quote+": "+`"ca.pem"`, 1)
-	for file, want := range map[string]error{filepath.Join(folder, "config"): reconcile.ErrNotFound, "": reconcile.ErrRefused} {
+	for file, want := range map[string]error{filepath.Join(folder, "config"): port.ErrNotFound, "": port.ErrRefused} {
 		s := kubernetes.New(kubernetes.Config{File: file, Kubeconfig: func() ([]byte, error) { return []byte(text), nil }}).
 			Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: "a", Entry: "b"})
 		if _, err := s.Read(t.Context()); !errors.Is(err, want) {
@@ -83,7 +83,7 @@ func TestAKubeconfigThatRunsAProgramOrReadsAForeignFileIsRefused(t *testing.T) {
 			}
 			s := kubernetes.New(kubernetes.Config{File: tc.file, Kubeconfig: func() ([]byte, error) { return text, nil }}).
 				Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: "a", Entry: "b"})
-			if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), tc.says) {
+			if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error %v: want a refusal that says %q", err, tc.says)
 			}
 			if _, err := os.Stat(marker); err == nil {
@@ -104,11 +104,11 @@ func TestAKubeconfigIsReadAgain(t *testing.T) {
 		err  error
 		want error
 	}{
-		{nil, errors.New("missing"), reconcile.ErrRefused},
-		{good, nil, reconcile.ErrNotFound},
-		{nil, errors.New("being replaced"), reconcile.ErrNotFound},
-		{[]byte(strings.ReplaceAll(string(good), "rotator-token", "other-token")), nil, reconcile.ErrDenied},
-		{good, nil, reconcile.ErrNotFound},
+		{nil, errors.New("missing"), port.ErrRefused},
+		{good, nil, port.ErrNotFound},
+		{nil, errors.New("being replaced"), port.ErrNotFound},
+		{[]byte(strings.ReplaceAll(string(good), "rotator-token", "other-token")), nil, port.ErrDenied},
+		{good, nil, port.ErrNotFound},
 	} {
 		text, failing = step.text, step.err
 		if _, err := s.Read(t.Context()); !errors.Is(err, step.want) {

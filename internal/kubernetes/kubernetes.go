@@ -27,7 +27,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -119,12 +120,12 @@ func (c *Client) open() (dynamic.Interface, error) {
 		cfg, err = c.config(text)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, port.ErrRefused, err)
 	}
 	cfg.UserAgent = "latchkey"
 	cfg.QPS = -1 // a sweep limits itself; the default is 5 calls a second
 	cfg.WarningHandler = rest.NoWarnings{}
-	cfg.Wrap(reconcile.FenceWrites)
+	cfg.Wrap(fence.Writes)
 	if c.cfg.Pace != nil {
 		cfg.Wrap(c.cfg.Pace)
 	}
@@ -132,7 +133,7 @@ func (c *Client) open() (dynamic.Interface, error) {
 	cfg.Wrap(upstream.Unrepeated)
 	api, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, port.ErrRefused, err)
 	}
 	c.api, c.text = api, text
 	return api, nil

@@ -11,10 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
-var _ reconcile.Remover = (*Store)(nil)
+var _ port.Remover = (*Store)(nil)
 
 // Remove removes the entries and their annotations, and the Secret if it has no other
 // data and the role allows it.
@@ -27,12 +27,12 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	got, err := api.Patch(ctx, s.cfg.Secret, types.MergePatchType, []byte("{}"), metav1.PatchOptions{DryRun: dry})
 	err = s.fault(ctx, doing, "patch", err)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
 	case got.GetResourceVersion() != revision:
-		return fmt.Errorf("%s: %w: it is no longer at revision %s", doing, reconcile.ErrConflict, revision)
+		return fmt.Errorf("%s: %w: it is no longer at revision %s", doing, port.ErrConflict, revision)
 	}
 	data, _, _ := unstructured.NestedMap(got.Object, "data")
 	rest := entry.Without(data, s.cfg.Form.Names(s.cfg.Entry)) // Kubernetes has no companions
@@ -41,7 +41,7 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	}
 	if len(rest) == 0 {
 		err = api.Delete(ctx, s.cfg.Secret, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &revision}})
-		if err = s.fault(ctx, doing, "delete", err); !errors.Is(err, reconcile.ErrDenied) || s.kind() == dockerConfig {
+		if err = s.fault(ctx, doing, "delete", err); !errors.Is(err, port.ErrDenied) || s.kind() == dockerConfig {
 			return gone(err)
 		}
 	}
@@ -63,7 +63,7 @@ func (s *Store) removeData(ctx context.Context, doing, revision string) error {
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations}, "data": data})
 	if err != nil {
-		return fmt.Errorf("%s: %w: encoding the patch", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: encoding the patch", doing, port.ErrRefused)
 	}
 	_, err = api.Patch(ctx, s.cfg.Secret, types.MergePatchType, patch, metav1.PatchOptions{})
 	return gone(s.fault(ctx, doing, "patch", err))
@@ -71,7 +71,7 @@ func (s *Store) removeData(ctx context.Context, doing, revision string) error {
 
 // gone turns ErrNotFound into success.
 func gone(err error) error {
-	if errors.Is(err, reconcile.ErrNotFound) {
+	if errors.Is(err, port.ErrNotFound) {
 		return nil
 	}
 	return err

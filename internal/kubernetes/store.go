@@ -15,7 +15,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -38,7 +38,7 @@ type Store struct {
 	cfg    StoreConfig
 }
 
-var _ reconcile.Store = (*Store)(nil)
+var _ port.Store = (*Store)(nil)
 
 // Store returns a store. It calls nothing.
 func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
@@ -58,7 +58,7 @@ func (*Store) Guarded() bool { return true }
 const longestData = 1 << 20
 
 func (s *Store) check() error {
-	return entry.Check(reconcile.ErrRefused,
+	return entry.Check(port.ErrRefused,
 		entry.Name{What: "namespace", Text: s.cfg.Namespace, Rule: entry.CheckNamespace},
 		entry.Name{What: "Secret", Text: s.cfg.Secret, Rule: entry.CheckSecret},
 		entry.Name{What: "entry", Text: s.cfg.Entry, Rule: entry.CheckKubernetesEntry})
@@ -87,41 +87,41 @@ func (s *Store) fault(ctx context.Context, doing, verb string, err error, hidden
 // Read returns the entry. It returns ErrRefused for a Secret that can't be
 // changed, and ErrNotFound only if the Secret could be created, so that no key
 // is created for a location that rejects it.
-func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	doing := s.doing("reading")
 	api, err := s.open()
 	if err != nil {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w", doing, err)
+		return port.Entry{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	got, err := api.Get(ctx, s.cfg.Secret, metav1.GetOptions{})
 	err = s.fault(ctx, doing, "get", err)
-	if errors.Is(err, reconcile.ErrDenied) {
+	if errors.Is(err, port.ErrDenied) {
 		// The answer to an empty patch as a dry run is the whole Secret; the verb
 		// patch suffices for it.
 		if seen, perr := api.Patch(ctx, s.cfg.Secret, types.MergePatchType, []byte("{}"), metav1.PatchOptions{DryRun: dry}); perr == nil {
 			got, err = seen, nil
-		} else if perr = s.fault(ctx, doing, "patch", perr); errors.Is(perr, reconcile.ErrNotFound) {
+		} else if perr = s.fault(ctx, doing, "patch", perr); errors.Is(perr, port.ErrNotFound) {
 			err = perr
 		}
 	}
-	if errors.Is(err, reconcile.ErrNotFound) {
+	if errors.Is(err, port.ErrNotFound) {
 		if err := s.tryCreate(ctx, api); err != nil {
-			return reconcile.Entry{}, err
+			return port.Entry{}, err
 		}
 	}
 	if err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	if got.GetDeletionTimestamp() != nil {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: the Secret is being deleted", doing, reconcile.ErrNotActive)
+		return port.Entry{}, fmt.Errorf("%s: %w: the Secret is being deleted", doing, port.ErrNotActive)
 	}
 	if immutable, _, _ := unstructured.NestedBool(got.Object, "immutable"); immutable {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: the Secret is immutable; replace it with a mutable one or configure another",
-			doing, reconcile.ErrRefused)
+		return port.Entry{}, fmt.Errorf("%s: %w: the Secret is immutable; replace it with a mutable one or configure another",
+			doing, port.ErrRefused)
 	}
 	if kind, _, _ := unstructured.NestedString(got.Object, "type"); kind != s.kind() && kind != "" && s.kind() == dockerConfig {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: its type is %s, and images are pulled with %s only; delete the Secret or configure another",
-			doing, reconcile.ErrRefused, kind, dockerConfig)
+		return port.Entry{}, fmt.Errorf("%s: %w: its type is %s, and images are pulled with %s only; delete the Secret or configure another",
+			doing, port.ErrRefused, kind, dockerConfig)
 	}
 	return s.entry(doing, got)
 }
@@ -149,10 +149,10 @@ func (s *Store) tryCreate(ctx context.Context, api dynamic.ResourceInterface) er
 	_, err := api.Create(ctx, probe, metav1.CreateOptions{DryRun: dry})
 	err = s.fault(ctx, doing, "create", err)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return s.noNamespace(doing)
-	case errors.Is(err, reconcile.ErrConflict):
-		return fmt.Errorf("%s: %w: it was created in the meantime", doing, reconcile.ErrUnavailable)
+	case errors.Is(err, port.ErrConflict):
+		return fmt.Errorf("%s: %w: it was created in the meantime", doing, port.ErrUnavailable)
 	case noDryRun(err):
 		return nil // an admission webhook without dry runs; the real create may succeed
 	}
@@ -160,7 +160,7 @@ func (s *Store) tryCreate(ctx context.Context, api dynamic.ResourceInterface) er
 }
 
 func (s *Store) noNamespace(doing string) error {
-	return fmt.Errorf("%s: %w: the namespace %s does not exist", doing, reconcile.ErrRefused, s.cfg.Namespace)
+	return fmt.Errorf("%s: %w: the namespace %s does not exist", doing, port.ErrRefused, s.cfg.Namespace)
 }
 
 func (s *Store) object(annotations, data map[string]any) *unstructured.Unstructured {
@@ -171,17 +171,17 @@ func (s *Store) object(annotations, data map[string]any) *unstructured.Unstructu
 	}}
 }
 
-func (s *Store) entry(doing string, got *unstructured.Unstructured) (reconcile.Entry, error) {
-	e := reconcile.Entry{Revision: got.GetResourceVersion()}
+func (s *Store) entry(doing string, got *unstructured.Unstructured) (port.Entry, error) {
+	e := port.Entry{Revision: got.GetResourceVersion()}
 	if e.Revision == "" {
-		return e, fmt.Errorf("%s: %w: the answer has no resourceVersion", doing, reconcile.ErrUnavailable)
+		return e, fmt.Errorf("%s: %w: the answer has no resourceVersion", doing, port.ErrUnavailable)
 	}
 	texts := map[string]secret.Value{}
 	for _, name := range s.cfg.Form.Names(s.cfg.Entry) {
 		coded, _, _ := unstructured.NestedString(got.Object, "data", name)
 		plain, err := base64.StdEncoding.DecodeString(coded)
 		if err != nil {
-			return e, fmt.Errorf("%s: entry %s: %w: its data is not base64", doing, name, reconcile.ErrUnavailable)
+			return e, fmt.Errorf("%s: entry %s: %w: its data is not base64", doing, name, port.ErrUnavailable)
 		}
 		texts[name] = secret.New(string(plain))
 	}
@@ -189,9 +189,9 @@ func (s *Store) entry(doing string, got *unstructured.Unstructured) (reconcile.E
 	value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value { return texts[name] })
 	switch {
 	case err != nil:
-		return e, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return e, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	case value.Empty():
-		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
+		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, port.ErrNotFound)
 	}
 	e.Value = value
 	e.KeyID, e.IAMID, e.Owner, e.Created = m.KeyID, m.IAMID, m.Owner, m.Created
@@ -200,7 +200,7 @@ func (s *Store) entry(doing string, got *unstructured.Unstructured) (reconcile.E
 
 // Publish writes the entry and its annotations and leaves the rest of the Secret
 // unchanged.
-func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) error {
 	doing := s.doing("writing")
 	api, err := s.open()
 	if err != nil {
@@ -208,13 +208,13 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	}
 	switch {
 	case e.Value.Empty() || e.KeyID == "":
-		return fmt.Errorf("%s: entry %s: %w: there is no value with a key ID to write", doing, s.cfg.Entry, reconcile.ErrRefused)
+		return fmt.Errorf("%s: entry %s: %w: there is no value with a key ID to write", doing, s.cfg.Entry, port.ErrRefused)
 	case len(e.Value.Expose()) > longestData:
-		return fmt.Errorf("%s: entry %s: %w: the data of a Secret has at most %d bytes", doing, s.cfg.Entry, reconcile.ErrRefused, longestData)
+		return fmt.Errorf("%s: entry %s: %w: the data of a Secret has at most %d bytes", doing, s.cfg.Entry, port.ErrRefused, longestData)
 	}
 	texts, m, err := s.cfg.Form.Write(s.cfg.Entry, entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}, e.Value)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	}
 	annotations := map[string]any{}
 	for name, text := range m.Annotations(s.cfg.Entry) {
@@ -228,7 +228,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	if revision == "" {
 		_, err = api.Create(ctx, s.object(annotations, data), metav1.CreateOptions{})
 		err = s.fault(ctx, doing, "create", err, hidden...)
-		if errors.Is(err, reconcile.ErrNotFound) {
+		if errors.Is(err, port.ErrNotFound) {
 			return s.noNamespace(doing)
 		}
 		return err
@@ -240,12 +240,12 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations}, "data": data,
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w: encoding the patch", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: encoding the patch", doing, port.ErrRefused)
 	}
 	_, err = api.Patch(ctx, s.cfg.Secret, types.MergePatchType, patch, metav1.PatchOptions{})
 	err = s.fault(ctx, doing, "patch", err, hidden...)
-	if errors.Is(err, reconcile.ErrNotFound) {
-		return fmt.Errorf("%s: %w: the Secret was deleted since it was read", doing, reconcile.ErrConflict)
+	if errors.Is(err, port.ErrNotFound) {
+		return fmt.Errorf("%s: %w: the Secret was deleted since it was read", doing, port.ErrConflict)
 	}
 	return err
 }

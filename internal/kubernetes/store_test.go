@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
@@ -132,7 +132,7 @@ func (k *corner) place() storetest.Location {
 		Permission: []string{"on secrets in namespace " + k.namespace},
 		Fill:       func(t *testing.T) { k.Fill(t, k.namespace) },
 		Longest:    1 << 20,
-		Misnamed: map[string]reconcile.Store{
+		Misnamed: map[string]port.Store{
 			"the Secret has capitals":      k.store(func(c *kubernetes.StoreConfig) { c.Secret = "Logs_Agent" }),
 			"the namespace has a dot":      k.store(func(c *kubernetes.StoreConfig) { c.Namespace = "ibm.observe" }),
 			"the namespace does not exist": k.store(func(c *kubernetes.StoreConfig) { c.Namespace = k.namespace + "-missing" }),
@@ -144,15 +144,15 @@ func (k *corner) place() storetest.Location {
 		AllowRemove: func(t *testing.T) {
 			k.Grant(t, k.namespace, append(slices.Clone(kubetest.Everything), kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"delete"}})...)
 		},
-		WriteOnly: func(t *testing.T) reconcile.Store {
+		WriteOnly: func(t *testing.T) port.Store {
 			k.Grant(t, k.namespace, kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"create", "patch"}})
 			return k.store()
 		},
 	}
 }
 
-func entry(n int) reconcile.Entry {
-	return reconcile.Entry{
+func entry(n int) port.Entry {
+	return port.Entry{
 		KeyID: fmt.Sprint("ApiKey-", n), Value: secret.New(fmt.Sprint(canary, n)), IAMID: "iam-ServiceId-1",
 		Created: time.Date(2026, time.November, 24, 10, n, 0, 0, time.UTC),
 	}
@@ -216,27 +216,27 @@ func immutable(t *testing.T, k *corner) {
 	}
 	k.edit(t, map[string]any{"immutable": true})
 	_, err = k.store().Read(t.Context())
-	says(t, err, reconcile.ErrRefused, "immutable")
+	says(t, err, port.ErrRefused, "immutable")
 	// Between the read and the write: the revision is another one as well.
-	says(t, k.store().Publish(t.Context(), entry(2), e.Revision), reconcile.ErrConflict)
+	says(t, k.store().Publish(t.Context(), entry(2), e.Revision), port.ErrConflict)
 	version, _ := k.Do(t, "GET", k.path(), nil)["metadata"].(map[string]any)["resourceVersion"].(string)
-	says(t, k.store().Publish(t.Context(), entry(2), version), reconcile.ErrRefused, "immutable")
+	says(t, k.store().Publish(t.Context(), entry(2), version), port.ErrRefused, "immutable")
 }
 
 func deleting(t *testing.T, k *corner) {
 	k.edit(t, map[string]any{"metadata": map[string]any{"finalizers": []string{"example.test/wait"}}, "data": map[string]any{}})
 	k.Do(t, "DELETE", k.path(), nil)
 	_, err := k.store().Read(t.Context())
-	says(t, err, reconcile.ErrNotActive, "being deleted")
+	says(t, err, port.ErrNotActive, "being deleted")
 	k.edit(t, map[string]any{"metadata": map[string]any{"finalizers": nil}})
 }
 
 func noCreate(t *testing.T, k *corner) {
 	k.Grant(t, k.namespace, kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"get", "patch"}})
 	_, err := k.store().Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "create on secrets in namespace "+k.namespace)
+	says(t, err, port.ErrDenied, "create on secrets in namespace "+k.namespace)
 	k.edit(t, map[string]any{"data": map[string]any{}})
-	if _, err := k.store().Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := k.store().Read(t.Context()); !errors.Is(err, port.ErrNotFound) {
 		t.Errorf("reading an absent entry of a Secret that exists: %v", err)
 	}
 }
@@ -244,7 +244,7 @@ func noCreate(t *testing.T, k *corner) {
 func noGet(t *testing.T, k *corner) {
 	k.Grant(t, k.namespace, kubetest.Rule{Resources: []string{"secrets"}, Verbs: []string{"create"}})
 	_, err := k.store().Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "get on secrets in namespace "+k.namespace, "rotator")
+	says(t, err, port.ErrDenied, "get on secrets in namespace "+k.namespace, "rotator")
 }
 
 func newToken(t *testing.T, k *corner) {
@@ -258,10 +258,10 @@ func newToken(t *testing.T, k *corner) {
 		return []byte(text), nil
 	}}).Store(kubernetes.StoreConfig{Namespace: k.namespace, Secret: "a", Entry: "b"})
 	_, err := s.Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "401")
+	says(t, err, port.ErrDenied, "401")
 	for range 2 {
 		_, err = s.Read(t.Context())
-		says(t, err, reconcile.ErrNotFound)
+		says(t, err, port.ErrNotFound)
 	}
 	if asked < 2 {
 		t.Errorf("the kubeconfig was read %d times", asked)
@@ -271,8 +271,8 @@ func newToken(t *testing.T, k *corner) {
 func tooMuch(t *testing.T, k *corner) {
 	k.edit(t, map[string]any{"data": map[string]any{"neighbour": coded(strings.Repeat("x", 1<<20-10))}})
 	e, err := k.store().Read(t.Context())
-	says(t, err, reconcile.ErrNotFound)
-	says(t, k.store().Publish(t.Context(), entry(1), e.Revision), reconcile.ErrRefused, "1048576")
+	says(t, err, port.ErrNotFound)
+	says(t, k.store().Publish(t.Context(), entry(1), e.Revision), port.ErrRefused, "1048576")
 }
 
 // says fails unless the error is of the sort, has the words, and quotes no
@@ -305,7 +305,7 @@ func TestNothingIsReadOrCalledBeforeItIsNeeded(t *testing.T) {
 		t.Errorf("store %s, guarded %v; the kubeconfig was read: %v", s.Name(), s.Guarded(), asked)
 	}
 	_, err := s.Read(t.Context())
-	says(t, err, reconcile.ErrRefused, "KUBECONFIG_EAST is not set")
+	says(t, err, port.ErrRefused, "KUBECONFIG_EAST is not set")
 }
 
 func TestAKubeconfigThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
@@ -318,7 +318,7 @@ func TestAKubeconfigThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
 			s := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) { return []byte(text), nil }}).
 				Store(kubernetes.StoreConfig{Namespace: "a", Secret: "b", Entry: "c"})
 			_, err := s.Read(t.Context())
-			says(t, err, reconcile.ErrRefused, "in-cluster")
+			says(t, err, port.ErrRefused, "in-cluster")
 		})
 	}
 }
@@ -326,5 +326,5 @@ func TestAKubeconfigThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
 func TestOutsideOfAClusterThereIsNoneToTake(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	_, err := kubernetes.New(kubernetes.Config{}).Store(kubernetes.StoreConfig{Namespace: "a", Secret: "b", Entry: "c"}).Read(t.Context())
-	says(t, err, reconcile.ErrRefused, "in-cluster")
+	says(t, err, port.ErrRefused, "in-cluster")
 }

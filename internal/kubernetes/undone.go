@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // A controller that manages the pod template, such as a GitOps controller, can remove
@@ -46,7 +46,7 @@ func (r restarts) next(keyID string, now time.Time) (restarts, error) {
 	left := r.Count - int(now.Sub(r.Last)/nextRestart)
 	if left >= mostRestarts {
 		return r, fmt.Errorf("%w: a controller removed the annotation of the restart again after %d restarts; let it ignore %s",
-			reconcile.ErrRefused, mostRestarts, "spec.template.metadata.annotations")
+			port.ErrRefused, mostRestarts, "spec.template.metadata.annotations")
 	}
 	return restarts{Key: keyID, Count: max(left, 0) + 1, Last: now}, nil
 }
@@ -65,7 +65,7 @@ func (w *workloads) patch(r restarts) ([]byte, error) {
 		"spec":     map[string]any{"template": template},
 	})
 	if cmp.Or(err, err2) != nil {
-		return nil, fmt.Errorf("%w: encoding the patch", reconcile.ErrRefused)
+		return nil, fmt.Errorf("%w: encoding the patch", port.ErrRefused)
 	}
 	return patch, nil
 }

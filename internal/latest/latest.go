@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // Outcome is the last outcome of a credential, and when its run ended.
 type Outcome struct {
-	reconcile.Outcome
+	result.Outcome
 	Ended time.Time
 }
 
@@ -28,7 +28,7 @@ type Outcomes struct {
 
 // Keep keeps the outcome of a run. If the run could not observe the credential, what
 // an earlier one observed stays: a key expires whether IAM answers or not.
-func (l *Outcomes) Keep(o reconcile.Outcome, ended time.Time) {
+func (l *Outcomes) Keep(o result.Outcome, ended time.Time) {
 	if o.Credential == "" {
 		return
 	}
@@ -46,7 +46,7 @@ func (l *Outcomes) Keep(o reconcile.Outcome, ended time.Time) {
 
 // Swept keeps the outcomes of a sweep over all credentials. If it looked at every
 // credential, those that it did not find are forgotten.
-func (l *Outcomes) Swept(swept reconcile.SweepResult, ended time.Time) {
+func (l *Outcomes) Swept(swept result.Sweep, ended time.Time) {
 	found := make(map[string]bool, len(swept.Outcomes))
 	for _, o := range swept.Outcomes {
 		found[o.Credential] = true

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -20,10 +20,10 @@ func names(l *Outcomes) (out string) {
 
 func TestACompleteSweepForgetsWhatItDidNotFind(t *testing.T) {
 	var l Outcomes
-	l.Keep(reconcile.Outcome{Credential: "gone"}, now)
-	l.Keep(reconcile.Outcome{Message: "of no credential"}, now)
-	some := reconcile.SweepResult{Outcomes: []reconcile.Outcome{{Credential: "b"}, {Credential: "a"}}}
-	l.Swept(reconcile.SweepResult{Outcomes: some.Outcomes, Unknown: errors.New("a region is down")}, now)
+	l.Keep(result.Outcome{Credential: "gone"}, now)
+	l.Keep(result.Outcome{Message: "of no credential"}, now)
+	some := result.Sweep{Outcomes: []result.Outcome{{Credential: "b"}, {Credential: "a"}}}
+	l.Swept(result.Sweep{Outcomes: some.Outcomes, Unknown: errors.New("a region is down")}, now)
 	if got := names(&l); got != "a b gone " || !l.LastSweep().IsZero() {
 		t.Errorf("after a sweep that looked at some: %s, last sweep %s", got, l.LastSweep())
 	}
@@ -35,8 +35,8 @@ func TestACompleteSweepForgetsWhatItDidNotFind(t *testing.T) {
 
 func TestAKeyIsRememberedWhileIAMDoesNotAnswer(t *testing.T) {
 	var l Outcomes
-	l.Keep(reconcile.Outcome{Credential: "a", Condition: condition.OK, Key: "ApiKey-1", KeyExpires: now}, now)
-	l.Keep(reconcile.Outcome{Credential: "a", Condition: condition.Unknown}, now.Add(time.Hour))
+	l.Keep(result.Outcome{Credential: "a", Condition: condition.OK, Key: "ApiKey-1", KeyExpires: now}, now)
+	l.Keep(result.Outcome{Credential: "a", Condition: condition.Unknown}, now.Add(time.Hour))
 	o := l.At(now)[0]
 	if o.Condition != condition.Unknown || o.Key != "ApiKey-1" || !o.KeyExpires.Equal(now) || !o.Ended.Equal(now.Add(time.Hour)) {
 		t.Errorf("kept %+v", o)

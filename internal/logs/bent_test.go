@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/logs"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
@@ -36,7 +36,7 @@ func TestBentAnswers(t *testing.T) {
 		},
 		Ops: []benttest.Op{
 			{Name: "Prove", Do: func(ctx context.Context, at string) error {
-				return prover(at).Prove(ctx, reconcile.Proof{Credential: "c", KeyID: "ApiKey-1", Token: secret.New("t")})
+				return prover(at).Prove(ctx, port.Proof{Credential: "c", KeyID: "ApiKey-1", Token: secret.New("t")})
 			}},
 			{Name: "Reach", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := prover(at).Reach(ctx)

@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/logs"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -57,7 +57,7 @@ func (w *world) prove(change ...func(*logs.Config)) error {
 	for _, f := range change {
 		f(&cfg)
 	}
-	err = logs.New(cfg).Prove(w.t.Context(), reconcile.Proof{
+	err = logs.New(cfg).Prove(w.t.Context(), port.Proof{
 		Credential: "logs-sender/p", KeyID: "ApiKey-1", Token: secret.New(token.AccessToken),
 	})
 	if err != nil && strings.Contains(fmt.Sprintf("%+v", err), token.AccessToken) {
@@ -103,7 +103,7 @@ func TestAPolicyWithLagIsNotYetEffective(t *testing.T) {
 	w := newWorld(t)
 	w.SetLag(time.Minute)
 	w.Cloud().Grant(w.iamID, "logs", senderCRN)
-	if err := w.prove(); !errors.Is(err, reconcile.ErrNotYet) {
+	if err := w.prove(); !errors.Is(err, port.ErrNotYet) {
 		t.Errorf("within the lag: %v", err)
 	}
 	w.Advance(time.Minute)
@@ -124,21 +124,21 @@ func TestALineThatIsNotAcceptedIsAnError(t *testing.T) {
 			n := w.Settings()
 			n.RejectLogs = true
 			w.Set(n)
-		}, reconcile.ErrRefused},
+		}, port.ErrRefused},
 		"an instance that does not exist": {func(_ *world, c *logs.Config) {
 			c.Instance = "00000000-0000-4000-8000-000000000000"
-		}, reconcile.ErrRefused},
-		"an instance of another region": {func(_ *world, c *logs.Config) { c.Region = "us-south" }, reconcile.ErrRefused},
-		"a server error":                {fault(emulator.Fault{Kind: emulator.FaultStatus, Status: 500}), reconcile.ErrUnavailable},
-		"too many requests":             {fault(emulator.Fault{Kind: emulator.FaultStatus, Status: 429}), reconcile.ErrUnavailable},
-		"a lost answer":                 {fault(emulator.Fault{Kind: emulator.FaultLost}), reconcile.ErrUnavailable},
-		"a bad request":                 {fault(emulator.Fault{Kind: emulator.FaultStatus, Status: 400}), reconcile.ErrRefused},
+		}, port.ErrRefused},
+		"an instance of another region": {func(_ *world, c *logs.Config) { c.Region = "us-south" }, port.ErrRefused},
+		"a server error":                {fault(emulator.Fault{Kind: emulator.FaultStatus, Status: 500}), port.ErrUnavailable},
+		"too many requests":             {fault(emulator.Fault{Kind: emulator.FaultStatus, Status: 429}), port.ErrUnavailable},
+		"a lost answer":                 {fault(emulator.Fault{Kind: emulator.FaultLost}), port.ErrUnavailable},
+		"a bad request":                 {fault(emulator.Fault{Kind: emulator.FaultStatus, Status: 400}), port.ErrRefused},
 		"an answer that breaks off": {func(w *world, _ *logs.Config) {
 			n := w.Settings()
 			n.Switches.LogsSuccessBody = `{"message":"accepted"}`
 			w.Set(n)
 			w.Inject(emulator.Fault{Kind: emulator.FaultTruncate})
-		}, reconcile.ErrUnavailable},
+		}, port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -169,10 +169,10 @@ func TestA200WithWordsOfRejectionIsRefused(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
 		transport := &http.Transport{}
 		err := logs.New(logs.Config{HTTP: &http.Client{Transport: transport}, Endpoint: server.URL + "/", Instance: "i", Region: "r"}).
-			Prove(t.Context(), reconcile.Proof{})
+			Prove(t.Context(), port.Proof{})
 		transport.CloseIdleConnections()
 		server.Close()
-		if proven != (err == nil) || !proven && !errors.Is(err, reconcile.ErrRefused) {
+		if proven != (err == nil) || !proven && !errors.Is(err, port.ErrRefused) {
 			t.Errorf("body %.60q: %v", body, err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestWhatTheInstanceSaysIsQuotedShortAndWithoutTheToken(t *testing.T) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	err := logs.New(logs.Config{HTTP: &http.Client{Transport: transport}, Endpoint: server.URL, Instance: "i", Region: "r"}).
-		Prove(t.Context(), reconcile.Proof{Token: secret.New("tok-canary")})
+		Prove(t.Context(), port.Proof{Token: secret.New("tok-canary")})
 	if s := err.Error(); strings.Contains(s, "canary") || !strings.Contains(s, "no to Bearer [secret] xxx") || len(s) > 400 {
 		t.Errorf("err = %s", s)
 	}
@@ -202,8 +202,8 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	err := logs.New(logs.Config{HTTP: &http.Client{Transport: transport}, Endpoint: server.URL, Instance: "i", Region: "r"}).
-		Prove(t.Context(), reconcile.Proof{Token: secret.New("t")})
-	if !errors.Is(err, reconcile.ErrUnavailable) || reached {
+		Prove(t.Context(), port.Proof{Token: secret.New("t")})
+	if !errors.Is(err, port.ErrUnavailable) || reached {
 		t.Errorf("err = %v, followed: %v", err, reached)
 	}
 }

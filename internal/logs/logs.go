@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -37,7 +37,7 @@ type Prover struct {
 	host, url string
 }
 
-var _ reconcile.Prover = (*Prover)(nil)
+var _ port.Prover = (*Prover)(nil)
 
 // New returns a prover. It sends no request.
 func New(cfg Config) *Prover {
@@ -68,7 +68,7 @@ type line struct {
 
 // Prove sends one line. It returns ErrNotYet after a 401 or 403, which may be
 // the lag of a token or a policy.
-func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
+func (p *Prover) Prove(ctx context.Context, proof port.Proof) error {
 	doing := "sending a log line to instance " + p.cfg.Instance
 	body, err := json.Marshal([]line{{
 		Application: "latchkey", Subsystem: proof.Credential, Severity: 3,
@@ -85,7 +85,7 @@ func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
 	case status == http.StatusOK && accepted(answer):
 		return nil
 	case status == http.StatusOK:
-		said.Meaning = reconcile.ErrRefused
+		said.Meaning = port.ErrRefused
 	}
 	return upstream.CloudLogs.Fault(ctx, doing, "", said, proof.Token)
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/logs"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -21,16 +21,16 @@ func TestAStatusSelectsTheError(t *testing.T) {
 	}{
 		"200 is a proof":                           {200, "", nil},
 		"200 with an empty object is a proof":      {200, "{}", nil},
-		"200 that reports rejected lines is none":  {200, `{"message":"Not all logs were accepted"}`, reconcile.ErrRefused},
-		"403 may be the lag of the policy":         {403, "", reconcile.ErrNotYet},
-		"401 may be the lag of the token":          {401, "", reconcile.ErrNotYet},
-		"429 tells nothing":                        {429, "", reconcile.ErrUnavailable},
-		"503 tells nothing":                        {503, "", reconcile.ErrUnavailable},
-		"404 in its own words will never work":     {404, `{"errors":[{"code":"not_found"}]}`, reconcile.ErrRefused},
-		"404 of a gateway tells nothing":           {404, "", reconcile.ErrUnavailable},
-		"a redirect is not followed":               {302, "", reconcile.ErrUnavailable},
-		"a page of a gateway tells nothing":        {200, "<html>", reconcile.ErrUnavailable},
-		"a 204 is not the answer that is promised": {204, "", reconcile.ErrUnavailable},
+		"200 that reports rejected lines is none":  {200, `{"message":"Not all logs were accepted"}`, port.ErrRefused},
+		"403 may be the lag of the policy":         {403, "", port.ErrNotYet},
+		"401 may be the lag of the token":          {401, "", port.ErrNotYet},
+		"429 tells nothing":                        {429, "", port.ErrUnavailable},
+		"503 tells nothing":                        {503, "", port.ErrUnavailable},
+		"404 in its own words will never work":     {404, `{"errors":[{"code":"not_found"}]}`, port.ErrRefused},
+		"404 of a gateway tells nothing":           {404, "", port.ErrUnavailable},
+		"a redirect is not followed":               {302, "", port.ErrUnavailable},
+		"a page of a gateway tells nothing":        {200, "<html>", port.ErrUnavailable},
+		"a 204 is not the answer that is promised": {204, "", port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var host, auth string
@@ -41,7 +41,7 @@ func TestAStatusSelectsTheError(t *testing.T) {
 			}))
 			defer server.Close()
 			p := logs.New(logs.Config{Endpoint: server.URL, Instance: "7a1c", Region: "eu-de", Private: true})
-			err := p.Prove(t.Context(), reconcile.Proof{Credential: "c", KeyID: "ApiKey-1", Token: secret.New("tok-canary")})
+			err := p.Prove(t.Context(), port.Proof{Credential: "c", KeyID: "ApiKey-1", Token: secret.New("tok-canary")})
 			if !errors.Is(err, tc.want) {
 				t.Errorf("err = %v, want %v", err, tc.want)
 			}
@@ -59,7 +59,7 @@ func TestNoAnswerIsUnavailable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	p := logs.New(logs.Config{Endpoint: "http://127.0.0.1:1", Instance: "7a1c", Region: "eu-de"})
-	if err := p.Prove(ctx, reconcile.Proof{}); !errors.Is(err, reconcile.ErrUnavailable) {
+	if err := p.Prove(ctx, port.Proof{}); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 }

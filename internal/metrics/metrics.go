@@ -21,7 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/latest"
 	"github.com/latchkey-io/latchkey/internal/outcome"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // MostNamed is the largest number of credentials that each have series of their own.
@@ -103,12 +103,12 @@ func (m *Metrics) all() []*family {
 }
 
 // Ran counts a run over one credential, and keeps its outcome.
-func (m *Metrics) Ran(o reconcile.Outcome, took time.Duration) {
-	result := o.Result
+func (m *Metrics) Ran(o result.Outcome, took time.Duration) {
+	ended := o.Result
 	if o.Condition == condition.Unknown {
-		result = reconcile.ResultFailed
+		ended = result.Failed
 	}
-	m.runs.observe(took.Seconds(), string(result))
+	m.runs.observe(took.Seconds(), string(ended))
 	m.outcomes.add(1, outcome.Type(o)[len(outcome.TypePrefix):])
 	for _, s := range o.Steps {
 		result := "ok"
@@ -122,7 +122,7 @@ func (m *Metrics) Ran(o reconcile.Outcome, took time.Duration) {
 }
 
 // Swept keeps what a sweep over all credentials found.
-func (m *Metrics) Swept(swept reconcile.SweepResult) {
+func (m *Metrics) Swept(swept result.Sweep) {
 	m.cfg.Latest.Swept(swept, m.cfg.Now())
 	m.active.Store(true)
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/latest"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -38,9 +38,9 @@ func scrape(m *Metrics) string {
 func timestamp(t time.Time) string { return number(float64(t.Unix())) }
 
 // published is an outcome of a credential whose key expires after some days.
-func published(name string, days int, c condition.Condition, why rotation.Reason) reconcile.Outcome {
-	return reconcile.Outcome{
-		Credential: name, Condition: c, Reason: why, Result: reconcile.ResultUnchanged,
+func published(name string, days int, c condition.Condition, why rotation.Reason) result.Outcome {
+	return result.Outcome{
+		Credential: name, Condition: c, Reason: why, Result: result.Unchanged,
 		Key: "ApiKey-1", KeyCreated: now.Add(-30 * 24 * time.Hour), KeyExpires: now.Add(time.Duration(days) * 24 * time.Hour),
 	}
 }
@@ -48,12 +48,12 @@ func published(name string, days int, c condition.Condition, why rotation.Reason
 func TestWhatIsScraped(t *testing.T) {
 	m := newTest()
 	rotated := published("logs/a", 90, condition.OK, "")
-	rotated.Result, rotated.Replaced = reconcile.ResultPublished, "ApiKey-0"
-	rotated.Steps = []reconcile.StepOutcome{
+	rotated.Result, rotated.Replaced = result.Published, "ApiKey-0"
+	rotated.Steps = []result.Step{
 		{Step: rotation.Step{Action: rotation.Mint}}, {Step: rotation.Step{Action: rotation.Prove}}, {Step: rotation.Step{Action: rotation.RestartConsumer}, Error: "it is down"},
 	}
 	m.Ran(rotated, 3*time.Second)
-	m.Ran(reconcile.Outcome{Credential: "logs/b", Condition: condition.Unknown}, time.Second)
+	m.Ran(result.Outcome{Credential: "logs/b", Condition: condition.Unknown}, time.Second)
 	m.Ran(published("logs/c", 5, condition.Blocked, rotation.StoreDenied), time.Second)
 	m.Called("iam", 200, 40*time.Millisecond)
 	m.Called("iam", 429, time.Millisecond)
@@ -128,8 +128,8 @@ func TestTheDocumentListsEveryMetricWithItsLabels(t *testing.T) {
 
 func TestTheLastSweepIsOneThatLookedAtEveryCredential(t *testing.T) {
 	m := newTest()
-	m.Swept(reconcile.SweepResult{Unknown: errors.New("IAM is down")})
-	m.Swept(reconcile.SweepResult{Outcomes: []reconcile.Outcome{published("a", 1, condition.OK, "")}})
+	m.Swept(result.Sweep{Unknown: errors.New("IAM is down")})
+	m.Swept(result.Sweep{Outcomes: []result.Outcome{published("a", 1, condition.OK, "")}})
 	if line := "latchkey_last_sweep_timestamp_seconds " + timestamp(now) + "\n"; !strings.Contains(scrape(m), line) {
 		t.Errorf("no line %s", line)
 	}
@@ -139,7 +139,7 @@ func TestOnlySoManyCredentialsHaveSeriesOfTheirOwn(t *testing.T) {
 	for _, tc := range []struct{ credentials, named int }{{MostNamed, MostNamed}, {5000, Worst}} {
 		t.Run(fmt.Sprint(tc.credentials, " credentials"), func(t *testing.T) {
 			m := newTest()
-			var swept reconcile.SweepResult
+			var swept result.Sweep
 			for i := range tc.credentials {
 				name := fmt.Sprintf("logs-sender/39726e08-8c64-4447-8b0f-%012d", i)
 				swept.Outcomes = append(swept.Outcomes, published(name, 1+i%90, condition.Blocked, rotation.StoreDenied))

@@ -42,7 +42,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -50,8 +50,8 @@ import (
 const TypePrefix = "dev.latchkey.credential."
 
 // Type returns the event type of one or more outcomes: that of the worst.
-func Type(outcomes ...reconcile.Outcome) string {
-	worst := (reconcile.SweepResult{Outcomes: outcomes}).Worst()
+func Type(outcomes ...result.Outcome) string {
+	worst := (result.Sweep{Outcomes: outcomes}).Worst()
 	var kinds []string
 	for _, o := range outcomes {
 		if o.Result == worst {
@@ -66,13 +66,13 @@ func Type(outcomes ...reconcile.Outcome) string {
 	if len(kinds) > 0 {
 		return TypePrefix + kinds[0]
 	}
-	return TypePrefix + string(reconcile.ResultUnchanged)
+	return TypePrefix + string(result.Unchanged)
 }
 
 // kind returns the last word of one outcome's type.
-func kind(o reconcile.Outcome) string {
+func kind(o result.Outcome) string {
 	switch o.Result {
-	case reconcile.ResultPublished:
+	case result.Published:
 		switch {
 		case revoked(o):
 			return "revoked"
@@ -80,7 +80,7 @@ func kind(o reconcile.Outcome) string {
 			return "rotated"
 		}
 		return "provisioned"
-	case reconcile.ResultChanged:
+	case result.Changed:
 		switch {
 		case revoked(o):
 			return "revoked"
@@ -92,8 +92,8 @@ func kind(o reconcile.Outcome) string {
 			return "narrowed"
 		}
 		return "repaired"
-	case reconcile.ResultUnchanged:
-		if slices.ContainsFunc(o.Notes, func(n reconcile.NoteOutcome) bool { return !n.Reason.Drift() }) {
+	case result.Unchanged:
+		if slices.ContainsFunc(o.Notes, func(n result.Note) bool { return !n.Reason.Drift() }) {
 			return "expiring"
 		}
 		if len(o.Notes) > 0 {
@@ -104,15 +104,15 @@ func kind(o reconcile.Outcome) string {
 }
 
 // revoked reports whether this run revoked a leaked key.
-func revoked(o reconcile.Outcome) bool {
-	return slices.ContainsFunc(o.Steps, func(s reconcile.StepOutcome) bool {
+func revoked(o result.Outcome) bool {
+	return slices.ContainsFunc(o.Steps, func(s result.Step) bool {
 		return s.Error == "" && s.Reason == rotation.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
 	})
 }
 
 // only reports whether the run took steps, and no others than these actions.
-func only(o reconcile.Outcome, actions ...rotation.Action) bool {
-	other := func(s reconcile.StepOutcome) bool { return !slices.Contains(actions, s.Action) }
+func only(o result.Outcome, actions ...rotation.Action) bool {
+	other := func(s result.Step) bool { return !slices.Contains(actions, s.Action) }
 	return len(o.Steps) > 0 && !slices.ContainsFunc(o.Steps, other)
 }
 
@@ -130,7 +130,7 @@ type Event struct {
 }
 
 // news reports whether an outcome is sent.
-func news(o reconcile.Outcome, at time.Time) bool {
+func news(o result.Outcome, at time.Time) bool {
 	switch {
 	case o.Credential == "":
 		return false
@@ -138,9 +138,9 @@ func news(o reconcile.Outcome, at time.Time) bool {
 		return true
 	}
 	switch o.Result {
-	case reconcile.ResultUnchanged:
+	case result.Unchanged:
 		return false
-	case reconcile.ResultInProgress, reconcile.ResultFailed:
+	case result.InProgress, result.Failed:
 		return len(o.Steps) > 0
 	}
 	return true
@@ -148,13 +148,13 @@ func news(o reconcile.Outcome, at time.Time) bool {
 
 // lasting reports whether an outcome describes a state, which the next run
 // finds again, and not a change.
-func lasting(o reconcile.Outcome) bool {
-	return o.Result != reconcile.ResultPublished && o.Result != reconcile.ResultChanged
+func lasting(o result.Outcome) bool {
+	return o.Result != result.Published && o.Result != result.Changed
 }
 
 // state returns what an outcome says, without the parts that differ between
 // runs that find the same state. A key that comes near its expiry is another state.
-func state(o reconcile.Outcome, at time.Time) string {
+func state(o result.Outcome, at time.Time) string {
 	var b strings.Builder
 	add := func(words ...string) {
 		for _, w := range words {
@@ -180,7 +180,7 @@ func state(o reconcile.Outcome, at time.Time) string {
 // newEvent returns the event of an outcome. The same outcome yields the same ID: a
 // hash of its content and time, to the second for a change and to the day (UTC)
 // for a lasting state.
-func newEvent(source string, o reconcile.Outcome, at time.Time) Event {
+func newEvent(source string, o result.Outcome, at time.Time) Event {
 	data, err := json.Marshal(o)
 	if err != nil {
 		panic("encoding an outcome: " + err.Error()) // its fields are strings and times
@@ -204,7 +204,7 @@ func newEvent(source string, o reconcile.Outcome, at time.Time) Event {
 }
 
 // long returns an outcome in a few sentences.
-func long(o reconcile.Outcome, short string) string {
+func long(o result.Outcome, short string) string {
 	sentences := []string{short}
 	if o.Message != "" {
 		sentences = append(sentences, o.Message)
@@ -226,23 +226,23 @@ func long(o reconcile.Outcome, short string) string {
 	if o.Cause != nil {
 		sentences = append(sentences, "Requested by: "+o.Cause.String())
 	}
-	if o.Result == reconcile.ResultBlocked {
+	if o.Result == result.Blocked {
 		sentences = append(sentences, "To see it: latchkey status "+o.Credential)
 	}
 	return strings.Join(sentences, ". ") + "."
 }
 
 // severity returns how urgent an outcome is.
-func severity(o reconcile.Outcome, at time.Time) string {
+func severity(o result.Outcome, at time.Time) string {
 	near := rung(o, at)
 	switch {
 	case near == atOnce, near == expired:
 		return "CRITICAL"
-	case near == urgent, o.Result == reconcile.ResultBlocked, o.Leaked == reconcile.LeakedAlive:
+	case near == urgent, o.Result == result.Blocked, o.Leaked == result.LeakedAlive:
 		return "HIGH"
-	case slices.ContainsFunc(o.Notes, func(n reconcile.NoteOutcome) bool { return n.Reason == rotation.LeakedAlive }):
+	case slices.ContainsFunc(o.Notes, func(n result.Note) bool { return n.Reason == rotation.LeakedAlive }):
 		return "HIGH"
-	case revoked(o), len(o.Notes) > 0, o.Result == reconcile.ResultFailed, o.Result == reconcile.ResultUnconfigured:
+	case revoked(o), len(o.Notes) > 0, o.Result == result.Failed, o.Result == result.Unconfigured:
 		return "MEDIUM"
 	}
 	return "LOW"

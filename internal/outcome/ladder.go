@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // rungs are the days before a key's expiry at which an outcome is sent again if its
@@ -22,8 +22,8 @@ const (
 
 // rung returns the smallest number of days on the ladder that the published key of a
 // held credential still has.
-func rung(o reconcile.Outcome, at time.Time) int {
-	held := o.Result == reconcile.ResultBlocked || o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultFailed
+func rung(o result.Outcome, at time.Time) int {
+	held := o.Result == result.Blocked || o.Result == result.InProgress || o.Result == result.Failed
 	if !held || o.KeyExpires.IsZero() {
 		return noRung
 	}
@@ -33,7 +33,7 @@ func rung(o reconcile.Outcome, at time.Time) int {
 			reached = days
 		}
 	}
-	if o.Result != reconcile.ResultBlocked && reached > soon {
+	if o.Result != result.Blocked && reached > soon {
 		return noRung
 	}
 	return reached

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -46,18 +46,18 @@ func TestWhatPassesByItselfIsToldOnlyWithin14Days(t *testing.T) {
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	in := func(days int) time.Time { return at.Add(time.Duration(days) * 24 * time.Hour) }
 	for name, tc := range map[string]struct {
-		result reconcile.Result
+		result result.Result
 		days   int
 		news   bool
 	}{
-		"in progress with 20 days left":           {reconcile.ResultInProgress, 20, false},
-		"in progress with 13 days left":           {reconcile.ResultInProgress, 13, true},
-		"failed with 6 days left":                 {reconcile.ResultFailed, 6, true},
-		"unchanged with 6 days left":              {reconcile.ResultUnchanged, 6, false},
-		"blocked with 60 days left, all the same": {reconcile.ResultBlocked, 60, true},
+		"in progress with 20 days left":           {result.InProgress, 20, false},
+		"in progress with 13 days left":           {result.InProgress, 13, true},
+		"failed with 6 days left":                 {result.Failed, 6, true},
+		"unchanged with 6 days left":              {result.Unchanged, 6, false},
+		"blocked with 60 days left, all the same": {result.Blocked, 60, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := news(reconcile.Outcome{Credential: "a", Result: tc.result, KeyExpires: in(tc.days)}, at); got != tc.news {
+			if got := news(result.Outcome{Credential: "a", Result: tc.result, KeyExpires: in(tc.days)}, at); got != tc.news {
 				t.Errorf("sent: %t, want %t", got, tc.news)
 			}
 		})
@@ -68,7 +68,7 @@ func TestTheTextSaysWhatAPersonNeeds(t *testing.T) {
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	o := blockedBy("logs-sender/a", rotation.StoreDenied)
 	o.Message, o.Key, o.KeyExpires = rotation.StoreDenied.Sentence(), "ApiKey-1", at.Add(3*24*time.Hour)
-	o.Cause = &reconcile.Cause{Caller: "servicenow", Type: "dev.latchkey.rotate", Subject: "CHG0031"}
+	o.Cause = &result.Cause{Caller: "servicenow", Type: "dev.latchkey.rotate", Subject: "CHG0031"}
 	e := newEvent("/latchkey/p", o, at)
 	for _, part := range []string{
 		"logs-sender/a blocked, its key expires within 7 days", rotation.StoreDenied.Fix(), "Key: ApiKey-1, expires 2026-11-27 10:00 UTC",

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // Sink receives events.
@@ -93,7 +93,7 @@ func New(cfg Config) *Sender {
 }
 
 // Send queues the outcomes that say something new, and returns at once.
-func (s *Sender) Send(outcomes ...reconcile.Outcome) {
+func (s *Sender) Send(outcomes ...result.Outcome) {
 	if s == nil || len(s.queues) == 0 {
 		return
 	}
@@ -103,7 +103,7 @@ func (s *Sender) Send(outcomes ...reconcile.Outcome) {
 	for _, o := range outcomes {
 		if !news(o, at) {
 			// Only a run that finds nothing to do ends a lasting state.
-			if o.Result == reconcile.ResultUnchanged {
+			if o.Result == result.Unchanged {
 				delete(s.sent, o.Credential)
 			}
 			continue

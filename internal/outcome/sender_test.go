@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -59,30 +59,30 @@ func (d *fakeSink) kinds() (kinds []string) {
 	return kinds
 }
 
-func blockedBy(credential string, why rotation.Reason) reconcile.Outcome {
-	return reconcile.Outcome{Credential: credential, Result: reconcile.ResultBlocked, Reason: why}
+func blockedBy(credential string, why rotation.Reason) result.Outcome {
+	return result.Outcome{Credential: credential, Result: result.Blocked, Reason: why}
 }
 
 func TestOnlyNewsIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &fakeSink{name: "sink"}
 		s := New(Config{Owner: "p", Sinks: []Sink{sink}})
-		unchanged := reconcile.Outcome{Credential: "a", Result: reconcile.ResultUnchanged}
-		steps := []reconcile.StepOutcome{step(rotation.Retire, rotation.Replaced)}
-		begun := reconcile.Outcome{Credential: "b", Result: reconcile.ResultFailed, Steps: steps}
-		for _, o := range []reconcile.Outcome{
+		unchanged := result.Outcome{Credential: "a", Result: result.Unchanged}
+		steps := []result.Step{step(rotation.Retire, rotation.Replaced)}
+		begun := result.Outcome{Credential: "b", Result: result.Failed, Steps: steps}
+		for _, o := range []result.Outcome{
 			unchanged,
-			{Credential: "b", Result: reconcile.ResultInProgress},
-			{Credential: "b", Result: reconcile.ResultFailed, Error: "IAM is down"},
-			{Result: reconcile.ResultInProgress, Message: "of no credential"},
+			{Credential: "b", Result: result.InProgress},
+			{Credential: "b", Result: result.Failed, Error: "IAM is down"},
+			{Result: result.InProgress, Message: "of no credential"},
 			blockedBy("a", rotation.KeyCap),
-			blockedBy("a", rotation.KeyCap),                               // the next sweep
-			{Credential: "a", Result: reconcile.ResultFailed, Error: "x"}, // a failed run keeps the state
+			blockedBy("a", rotation.KeyCap),                      // the next sweep
+			{Credential: "a", Result: result.Failed, Error: "x"}, // a failed run keeps the state
 			blockedBy("a", rotation.KeyCap),
 			blockedBy("a", rotation.StoreDenied),
 			unchanged, // the block is resolved
 			blockedBy("a", rotation.StoreDenied),
-			{Credential: "b", Result: reconcile.ResultUnchanged, Notes: []reconcile.NoteOutcome{note(rotation.Expiring)}},
+			{Credential: "b", Result: result.Unchanged, Notes: []result.Note{note(rotation.Expiring)}},
 			begun,
 		} {
 			s.Send(o)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -58,7 +58,7 @@ func TestAnEventIsACloudEventInBinaryMode(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got.Get(name), want)
 		}
 	}
-	var back reconcile.Outcome
+	var back result.Outcome
 	if err := json.Unmarshal(data, &back); err != nil || back.Credential != o.Credential || back.Reason != o.Reason {
 		t.Errorf("data %s", data)
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/evidence"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -26,11 +26,11 @@ const days = 24 * time.Hour
 func credential(name string, c condition.Condition, why rotation.Reason, expires time.Duration) evidence.Credential {
 	old := rotation.Key{ID: "ApiKey-0-" + name, Created: now.Add(-60 * days), Expires: now.Add(days), Superseded: now.Add(-time.Hour)}
 	key := rotation.Key{ID: "ApiKey-1-" + name, Created: now.Add(expires - 90*days), Expires: now.Add(expires)}
-	return evidence.Of(reconcile.Outcome{
+	return evidence.Of(result.Outcome{
 		Credential: name, Condition: c, Reason: why, Message: why.Sentence(), ServiceID: "ServiceId-1",
 		Key: key.ID, KeyCreated: key.Created, KeyExpires: key.Expires, Next: now.Add(30 * days),
 		Keys:   []rotation.Key{old, key},
-		Stores: []reconcile.StoreOutcome{{Name: "codeEngine/eu-de/p/logs#KEY", Key: key.ID}},
+		Stores: []result.Store{{Name: "codeEngine/eu-de/p/logs#KEY", Key: key.ID}},
 	})
 }
 

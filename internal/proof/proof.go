@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -57,7 +57,7 @@ type Prover struct {
 	url    string
 }
 
-var _ reconcile.Prover = (*Prover)(nil)
+var _ port.Prover = (*Prover)(nil)
 
 // New returns a prover. It sends no request.
 func New(cfg Config) (*Prover, error) {
@@ -87,7 +87,7 @@ func (p *Prover) doing() string {
 
 // Prove sends the request. It returns ErrNotYet after a 401, a 403 or a status of
 // RetryOn, which may be IAM's lag.
-func (p *Prover) Prove(ctx context.Context, proof reconcile.Proof) error {
+func (p *Prover) Prove(ctx context.Context, proof port.Proof) error {
 	doing := p.doing()
 	req, err := http.NewRequestWithContext(ctx, p.cfg.Request.Method, p.url, strings.NewReader(p.cfg.Request.Body))
 	if err != nil {
@@ -130,9 +130,9 @@ func (p *Prover) meaning(status int) error {
 	case slices.Contains(p.cfg.Expect, status):
 		return nil
 	case slices.Contains(p.cfg.RetryOn, status), status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return reconcile.ErrNotYet
+		return port.ErrNotYet
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500:
-		return reconcile.ErrUnavailable
+		return port.ErrUnavailable
 	}
-	return reconcile.ErrRefused
+	return port.ErrRefused
 }

@@ -11,8 +11,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/proof"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -32,7 +32,7 @@ func prove(t *testing.T, cfg proof.Config, handle http.HandlerFunc) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.Prove(t.Context(), reconcile.Proof{Credential: "c", KeyID: "ApiKey-1", Token: secret.New(token)})
+	err = p.Prove(t.Context(), port.Proof{Credential: "c", KeyID: "ApiKey-1", Token: secret.New(token)})
 	if err != nil && strings.Contains(err.Error(), "canary") {
 		t.Errorf("the error holds the token: %v", err)
 	}
@@ -48,20 +48,20 @@ func TestAStatusSelectsTheError(t *testing.T) {
 		want   error
 	}{
 		"an expected status is a proof":                        {may, 202, nil},
-		"another success is none":                              {may, 201, reconcile.ErrRefused},
-		"403 may be the lag of a policy":                       {may, 403, reconcile.ErrNotYet},
-		"401 may be the lag of the token":                      {may, 401, reconcile.ErrNotYet},
-		"a further status may be IAM's lag":                    {may, 404, reconcile.ErrNotYet},
-		"a further status comes before what it tells else":     {may, 503, reconcile.ErrNotYet},
-		"400 will never work":                                  {may, 400, reconcile.ErrRefused},
-		"a redirect is no proof":                               {may, 302, reconcile.ErrRefused},
-		"429 tells nothing":                                    {may, 429, reconcile.ErrUnavailable},
-		"500 tells nothing":                                    {may, 500, reconcile.ErrUnavailable},
+		"another success is none":                              {may, 201, port.ErrRefused},
+		"403 may be the lag of a policy":                       {may, 403, port.ErrNotYet},
+		"401 may be the lag of the token":                      {may, 401, port.ErrNotYet},
+		"a further status may be IAM's lag":                    {may, 404, port.ErrNotYet},
+		"a further status comes before what it tells else":     {may, 503, port.ErrNotYet},
+		"400 will never work":                                  {may, 400, port.ErrRefused},
+		"a redirect is no proof":                               {may, 302, port.ErrRefused},
+		"429 tells nothing":                                    {may, 429, port.ErrUnavailable},
+		"500 tells nothing":                                    {may, 500, port.ErrUnavailable},
 		"a denial is a proof of what the key may not do":       {mayNot, 403, nil},
-		"a success shows that the key may do what it must not": {mayNot, 200, reconcile.ErrRefused},
-		"something that does not exist is not denied":          {mayNot, 404, reconcile.ErrRefused},
-		"a bad token is not denied":                            {mayNot, 401, reconcile.ErrNotYet},
-		"a server error denies nothing":                        {mayNot, 503, reconcile.ErrUnavailable},
+		"a success shows that the key may do what it must not": {mayNot, 200, port.ErrRefused},
+		"something that does not exist is not denied":          {mayNot, 404, port.ErrRefused},
+		"a bad token is not denied":                            {mayNot, 401, port.ErrNotYet},
+		"a server error denies nothing":                        {mayNot, 503, port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.cfg.Request = proof.Request{Method: "GET", URL: "https://api.example.com/v1/things"}
@@ -97,7 +97,7 @@ func TestARedirectGetsNoToken(t *testing.T) {
 	err := prove(t, cfg, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, thief.URL, http.StatusTemporaryRedirect)
 	})
-	if !errors.Is(err, reconcile.ErrRefused) || reached {
+	if !errors.Is(err, port.ErrRefused) || reached {
 		t.Errorf("err = %v, followed: %t", err, reached)
 	}
 }
@@ -111,7 +111,7 @@ func TestAnAnswerWithoutEndIsCut(t *testing.T) {
 			}
 		}
 	})
-	if !errors.Is(err, reconcile.ErrUnavailable) {
+	if !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -123,7 +123,7 @@ func TestNoAnswerIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Prove(ctx, reconcile.Proof{}); !errors.Is(err, reconcile.ErrUnavailable) {
+	if err := p.Prove(ctx, port.Proof{}); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -174,8 +174,8 @@ func TestContainerRegistryIsToldTheAccount(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	cfg.Account = func(context.Context) (string, error) { return "", reconcile.ErrUnavailable }
-	if err := prove(t, cfg, func(http.ResponseWriter, *http.Request) { t.Error("a request without an account") }); !errors.Is(err, reconcile.ErrUnavailable) {
+	cfg.Account = func(context.Context) (string, error) { return "", port.ErrUnavailable }
+	if err := prove(t, cfg, func(http.ResponseWriter, *http.Request) { t.Error("a request without an account") }); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -27,7 +27,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
@@ -53,23 +56,23 @@ type Allow struct {
 	// all groups.
 	Groups []string
 	// Policies are what the service ID must already be granted.
-	Policies []reconcile.Policy
+	Policies []access.Policy
 }
 
 // Keys are the API keys of service IDs; iam.Client has them.
 type Keys interface {
-	List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error)
-	Get(ctx context.Context, keyID string) (reconcile.KeyRecord, error)
+	List(ctx context.Context, iamID string, credentials ...string) (port.KeyList, error)
+	Get(ctx context.Context, keyID string) (port.KeyRecord, error)
 	Retire(ctx context.Context, keyID string) error
 	// Marked returns our keys whose credential has the prefix.
-	Marked(ctx context.Context, iamID, prefix string) ([]reconcile.KeyRecord, error)
+	Marked(ctx context.Context, iamID, prefix string) ([]port.KeyRecord, error)
 	// Granted returns the access policies of an identity.
-	Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error)
+	Granted(ctx context.Context, iamID string) ([]access.Policy, error)
 }
 
 // Reconciler brings a credential to its wanted state; reconcile.Reconciler does.
 type Reconciler interface {
-	Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, error)
+	Reconcile(ctx context.Context, c port.Credential, ask reconcile.Request) (result.Outcome, error)
 }
 
 // Config is what a Provider uses.
@@ -83,12 +86,12 @@ type Config struct {
 	// OnLeak is IAM's action_when_leaked.
 	OnLeak     string
 	Paused     bool
-	Provers    []reconcile.Prover
+	Provers    []port.Prover
 	Keys       Keys
 	Reconciler Reconciler
 	Tasks      func(secretsmanager.TaskConfig) *secretsmanager.Task
 	// Done receives the outcome of a task.
-	Done func(reconcile.Outcome)
+	Done func(result.Outcome)
 	Log  *slog.Logger
 	// Pause is the time between two tries; 0 is 10 s.
 	Pause time.Duration
@@ -111,8 +114,8 @@ func New(cfg Config) *Provider {
 }
 
 // Print returns a Done that writes each outcome as a line of JSON.
-func Print(w io.Writer, log *slog.Logger) func(reconcile.Outcome) {
-	return func(out reconcile.Outcome) {
+func Print(w io.Writer, log *slog.Logger) func(result.Outcome) {
+	return func(out result.Outcome) {
 		if err := json.NewEncoder(w).Encode(out); err != nil {
 			log.Warn("printing outcome failed", "error", err.Error())
 		}
@@ -207,12 +210,12 @@ func (p *Provider) Run(ctx context.Context, r Request) error {
 	})
 	beside.Wait()
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		p.cfg.Log.Info("the task was cancelled", "task", r.Task)
 		return nil
-	case errors.Is(err, reconcile.ErrUnavailable):
+	case errors.Is(err, port.ErrUnavailable):
 		return fmt.Errorf("%w: %w", ErrTryAgain, err)
-	case errors.Is(err, reconcile.ErrDenied):
+	case errors.Is(err, port.ErrDenied):
 		p.cfg.Log.Warn("reading the task failed", "task", r.Task, "error", err.Error())
 		return p.fail(context.WithoutCancel(ctx), r, task, failure{"task-denied", "latchkey's identity may not read the task: grant it SecretsReader beside SecretTaskUpdater"}, nil)
 	case err != nil:
@@ -243,13 +246,13 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 		return nil // the task already has its reason
 	case secretsmanager.TaskCreated:
 		// The key still needs its full life, if it exists.
-		if _, err := p.cfg.Keys.Get(ctx, state.KeyID); state.KeyID == "" || errors.Is(err, reconcile.ErrNotFound) {
+		if _, err := p.cfg.Keys.Get(ctx, state.KeyID); state.KeyID == "" || errors.Is(err, port.ErrNotFound) {
 			return nil
 		}
 	}
-	c := reconcile.Credential{
+	c := port.Credential{
 		Name: r.credential(), Entry: Entry, Given: r.ServiceID, OnLeak: p.cfg.OnLeak, Rules: p.cfg.Rules, Paused: p.cfg.Paused,
-		Stores: []reconcile.Store{task}, Provers: p.cfg.Provers,
+		Stores: []port.Store{task}, Provers: p.cfg.Provers,
 	}
 	if !state.Final() {
 		why := no.why
@@ -265,7 +268,7 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 	for {
 		out, err := p.cfg.Reconciler.Reconcile(ctx, c, reconcile.Request{Cause: "Secrets Manager task " + r.Task})
 		if err != nil {
-			out.Result, out.Error = reconcile.ResultFailed, err.Error()
+			out.Result, out.Error = result.Failed, err.Error()
 		}
 		for _, s := range out.Steps {
 			if s.Action == rotation.Mint && s.Error == "" {
@@ -273,10 +276,10 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 			}
 		}
 		switch {
-		case out.Result == reconcile.ResultBlocked:
+		case out.Result == result.Blocked:
 			p.cfg.Done(out)
 			return p.fail(context.WithoutCancel(ctx), r, task, failure{string(out.Reason), out.Message}, minted)
-		case out.Result != reconcile.ResultFailed && out.Result != reconcile.ResultInProgress && out.Key != "":
+		case out.Result != result.Failed && out.Result != result.InProgress && out.Key != "":
 			p.cfg.Done(out)
 			return nil
 		}
@@ -299,7 +302,7 @@ func (p *Provider) refuses(ctx context.Context, r Request) (*failure, error) {
 	if len(allow.Policies) == 0 {
 		return nil, nil //nolint:nilnil // nothing is refused
 	}
-	var granted []reconcile.Policy
+	var granted []access.Policy
 	err := p.retry(ctx, func() (err error) {
 		granted, err = p.cfg.Keys.Granted(ctx, "iam-"+r.ServiceID)
 		return err
@@ -307,7 +310,7 @@ func (p *Provider) refuses(ctx context.Context, r Request) (*failure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if lacking := reconcile.Missing(allow.Policies, granted); len(lacking) > 0 {
+	if lacking := access.Missing(allow.Policies, granted); len(lacking) > 0 {
 		return &failure{string(rotation.NoPolicy), r.ServiceID + " lacks policies that the config requires first: " + strings.Join(lacking, ", ")}, nil
 	}
 	return nil, nil //nolint:nilnil // nothing is refused
@@ -325,7 +328,7 @@ func (p *Provider) fail(ctx context.Context, r Request, task *secretsmanager.Tas
 	if err != nil {
 		state, serr := task.State(ctx)
 		switch {
-		case errors.Is(serr, reconcile.ErrNotFound): // cancelled
+		case errors.Is(serr, port.ErrNotFound): // cancelled
 		case serr != nil || !state.Final():
 			return fmt.Errorf("%w: the state of task %s is unknown, so its key expires within a day: %w", ErrTryAgain, r.Task, err)
 		case state.Status == secretsmanager.TaskCreated && state.KeyID == "":
@@ -378,13 +381,13 @@ func (p *Provider) remove(ctx context.Context, r Request, task *secretsmanager.T
 	case !smID().MatchString(r.Key), state.KeyID != "" && state.KeyID != r.Key:
 		return no("not-this-key", "the key to be deleted is not the key of the version")
 	}
-	var rec reconcile.KeyRecord
+	var rec port.KeyRecord
 	err := p.retry(ctx, func() (err error) {
 		rec, err = p.cfg.Keys.Get(ctx, r.Key)
 		return err
 	})
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return p.removed(ctx, r, task)
 	case err == nil && (!rec.Ours || !strings.HasPrefix(rec.Credential, Entry+"/"+r.Secret+"/")):
 		return no(string(rotation.KeyForeign), "key "+r.Key+" was not made for this secret by this installation of latchkey: delete it where it was made")
@@ -393,22 +396,22 @@ func (p *Provider) remove(ctx context.Context, r Request, task *secretsmanager.T
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, reconcile.ErrDenied):
+	case errors.Is(err, port.ErrDenied):
 		return no(string(rotation.IdentityDenied), "IAM refused to delete key "+r.Key+", or it is locked: unlock it, or grant latchkey's identity Administrator on its service ID")
 	default:
 		p.cfg.Log.Warn("deleting key failed", "key", r.Key, "error", err.Error())
 		return no("try-again", "IAM did not delete key "+r.Key+" in time; Secrets Manager tries again")
 	}
-	p.cfg.Done(reconcile.Outcome{
-		Credential: rec.Credential, Result: reconcile.ResultChanged, ServiceID: strings.TrimPrefix(rec.IAMID, "iam-"),
-		Steps: []reconcile.StepOutcome{{Step: rotation.Step{Action: rotation.Retire, Key: r.Key, Reason: rotation.Replaced}}},
+	p.cfg.Done(result.Outcome{
+		Credential: rec.Credential, Result: result.Changed, ServiceID: strings.TrimPrefix(rec.IAMID, "iam-"),
+		Steps: []result.Step{{Step: rotation.Step{Action: rotation.Retire, Key: r.Key, Reason: rotation.Replaced}}},
 	})
 	return p.removed(ctx, r, task)
 }
 
 func (p *Provider) removed(ctx context.Context, r Request, task *secretsmanager.Task) error {
 	err := task.Deleted(ctx)
-	if errors.Is(err, reconcile.ErrUnavailable) {
+	if errors.Is(err, port.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", ErrTryAgain, err)
 	}
 	if err != nil {
@@ -422,7 +425,7 @@ func (p *Provider) retry(ctx context.Context, try func() error) error {
 	const tries = 4
 	for n := 1; ; n++ {
 		err := try()
-		if err == nil || !errors.Is(err, reconcile.ErrUnavailable) || n == tries || !p.pause(ctx) {
+		if err == nil || !errors.Is(err, port.ErrUnavailable) || n == tries || !p.pause(ctx) {
 			return err
 		}
 	}

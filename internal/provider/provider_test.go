@@ -17,10 +17,13 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	"go.uber.org/goleak"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
@@ -48,10 +51,10 @@ type world struct {
 	cfg    provider.Config
 	secret cloud.ManagedSecret
 	log    bytes.Buffer
-	done   []reconcile.Outcome
+	done   []result.Outcome
 
-	reconcile  func(ctx context.Context, c reconcile.Credential) (reconcile.Outcome, error)
-	reconciled []reconcile.Credential
+	reconcile  func(ctx context.Context, c port.Credential) (result.Outcome, error)
+	reconciled []port.Credential
 	asked      []reconcile.Request
 	tasks      []secretsmanager.TaskConfig // that were made
 }
@@ -106,14 +109,14 @@ func newWorld(t *testing.T) *world {
 			w.tasks = append(w.tasks, c)
 			return sm.Task(c)
 		},
-		Done: func(out reconcile.Outcome) { w.done = append(w.done, out) },
+		Done: func(out result.Outcome) { w.done = append(w.done, out) },
 		Log:  slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
 	w.reconcile = w.publish
 	return w
 }
 
-func (w *world) Reconcile(ctx context.Context, c reconcile.Credential, ask reconcile.Request) (reconcile.Outcome, error) {
+func (w *world) Reconcile(ctx context.Context, c port.Credential, ask reconcile.Request) (result.Outcome, error) {
 	w.reconciled, w.asked = append(w.reconciled, c), append(w.asked, ask)
 	out, err := w.reconcile(ctx, c)
 	out.Credential = c.Name
@@ -121,21 +124,21 @@ func (w *world) Reconcile(ctx context.Context, c reconcile.Credential, ask recon
 }
 
 // publish gives a task its key, as a reconciler does.
-func (w *world) publish(ctx context.Context, c reconcile.Credential) (reconcile.Outcome, error) {
-	if err := c.Stores[0].Publish(ctx, reconcile.Entry{KeyID: "ApiKey-1", Value: secret.New(canary)}, ""); err != nil {
+func (w *world) publish(ctx context.Context, c port.Credential) (result.Outcome, error) {
+	if err := c.Stores[0].Publish(ctx, port.Entry{KeyID: "ApiKey-1", Value: secret.New(canary)}, ""); err != nil {
 		w.t.Errorf("publishing: %v", err)
 	}
-	return reconcile.Outcome{Result: reconcile.ResultPublished, Key: "ApiKey-1"}, nil
+	return result.Outcome{Result: result.Published, Key: "ApiKey-1"}, nil
 }
 
 // minted is the step of a run that made a key.
-func minted(id string) []reconcile.StepOutcome {
-	return []reconcile.StepOutcome{{Step: rotation.Step{Action: rotation.Mint, Key: id}}}
+func minted(id string) []result.Step {
+	return []result.Step{{Step: rotation.Step{Action: rotation.Mint, Key: id}}}
 }
 
 // blocked is a run that made a key and then could not go on.
-func blocked(context.Context, reconcile.Credential) (reconcile.Outcome, error) {
-	return reconcile.Outcome{Result: reconcile.ResultBlocked, Reason: rotation.ProofDenied, Message: "the proof was denied", Steps: minted("ApiKey-8")}, nil
+func blocked(context.Context, port.Credential) (result.Outcome, error) {
+	return result.Outcome{Result: result.Blocked, Reason: rotation.ProofDenied, Message: "the proof was denied", Steps: minted("ApiKey-8")}, nil
 }
 
 // task returns the newest task of the secret.
@@ -203,8 +206,8 @@ func (w *world) replaced() provider.Request {
 }
 
 // key returns a key that was made for the secret.
-func (w *world) key(id string) reconcile.KeyRecord {
-	return reconcile.KeyRecord{
+func (w *world) key(id string) port.KeyRecord {
+	return port.KeyRecord{
 		Key: rotation.Key{ID: id}, IAMID: "iam-" + serviceID, Ours: true, Credential: provider.Entry + "/" + w.secret.ID + "/task-1",
 	}
 }
@@ -247,9 +250,9 @@ func (w *world) wantRetired(want ...string) {
 // keys is a fake of IAM's keys. An error in errs, by operation, is returned
 // times[operation] times, or always if that is 0.
 type keys struct {
-	records map[string]reconcile.KeyRecord
+	records map[string]port.KeyRecord
 	listed  []string // IDs that List returns
-	granted []reconcile.Policy
+	granted []access.Policy
 	// onGranted, if set, is called by Granted.
 	onGranted func()
 	errs      map[string]error
@@ -261,10 +264,10 @@ type keys struct {
 var _ provider.Keys = (*keys)(nil)
 
 func newKeys() *keys {
-	return &keys{records: map[string]reconcile.KeyRecord{}, errs: map[string]error{}, times: map[string]int{}}
+	return &keys{records: map[string]port.KeyRecord{}, errs: map[string]error{}, times: map[string]int{}}
 }
 
-func (k *keys) add(records ...reconcile.KeyRecord) {
+func (k *keys) add(records ...port.KeyRecord) {
 	for _, r := range records {
 		k.records[r.ID] = r
 	}
@@ -287,7 +290,7 @@ func (k *keys) call(operation string, args ...string) error {
 	return k.errs[operation]
 }
 
-func (k *keys) List(_ context.Context, iamID string, credentials ...string) (l reconcile.KeyList, err error) {
+func (k *keys) List(_ context.Context, iamID string, credentials ...string) (l port.KeyList, err error) {
 	if err := k.call("list", append([]string{iamID}, credentials...)...); err != nil {
 		return l, err
 	}
@@ -297,13 +300,13 @@ func (k *keys) List(_ context.Context, iamID string, credentials ...string) (l r
 	return l, nil
 }
 
-func (k *keys) Get(_ context.Context, id string) (reconcile.KeyRecord, error) {
+func (k *keys) Get(_ context.Context, id string) (port.KeyRecord, error) {
 	if err := k.call("get", id); err != nil {
-		return reconcile.KeyRecord{}, err
+		return port.KeyRecord{}, err
 	}
 	rec, ok := k.records[id]
 	if !ok {
-		return rec, fmt.Errorf("reading key %s: %w", id, reconcile.ErrNotFound)
+		return rec, fmt.Errorf("reading key %s: %w", id, port.ErrNotFound)
 	}
 	return rec, nil
 }
@@ -316,7 +319,7 @@ func (k *keys) Retire(_ context.Context, id string) error {
 	return nil
 }
 
-func (k *keys) Marked(_ context.Context, iamID, prefix string) (found []reconcile.KeyRecord, err error) {
+func (k *keys) Marked(_ context.Context, iamID, prefix string) (found []port.KeyRecord, err error) {
 	if err := k.call("marked", iamID, prefix); err != nil {
 		return nil, err
 	}
@@ -328,7 +331,7 @@ func (k *keys) Marked(_ context.Context, iamID, prefix string) (found []reconcil
 	return found, nil
 }
 
-func (k *keys) Granted(_ context.Context, iamID string) ([]reconcile.Policy, error) {
+func (k *keys) Granted(_ context.Context, iamID string) ([]access.Policy, error) {
 	if k.onGranted != nil {
 		k.onGranted()
 	}
@@ -364,9 +367,9 @@ func TestATaskGetsAKeyAndItsOutcomeIsReturned(t *testing.T) {
 
 func TestTheConfigReachesTheCredential(t *testing.T) {
 	w := newWorld(t)
-	w.cfg.Paused, w.cfg.Provers = true, []reconcile.Prover{nil, nil}
-	w.reconcile = func(context.Context, reconcile.Credential) (reconcile.Outcome, error) {
-		return reconcile.Outcome{Result: reconcile.ResultBlocked, Reason: rotation.Paused, Message: rotation.Paused.Sentence()}, nil
+	w.cfg.Paused, w.cfg.Provers = true, []port.Prover{nil, nil}
+	w.reconcile = func(context.Context, port.Credential) (result.Outcome, error) {
+		return result.Outcome{Result: result.Blocked, Reason: rotation.Paused, Message: rotation.Paused.Sentence()}, nil
 	}
 	w.mustRun()
 	if c := w.reconciled[0]; !c.Paused || len(c.Provers) != 2 {
@@ -446,8 +449,8 @@ func TestATaskThatHasAKeyStillGivesItItsFullLife(t *testing.T) {
 	w.complete(created("ApiKey-1"))
 	w.keys.add(w.key("ApiKey-1"))
 	w.cfg.Allow = nil // the key was allowed when it was made
-	w.reconcile = func(context.Context, reconcile.Credential) (reconcile.Outcome, error) {
-		return reconcile.Outcome{Result: reconcile.ResultChanged, Key: "ApiKey-1"}, nil
+	w.reconcile = func(context.Context, port.Credential) (result.Outcome, error) {
+		return result.Outcome{Result: result.Changed, Key: "ApiKey-1"}, nil
 	}
 	w.mustRun()
 	if len(w.reconciled) != 1 || len(w.done) != 1 {
@@ -460,7 +463,7 @@ func TestATaskThatCannotBeReadIsFailedOrTriedAgain(t *testing.T) {
 	t.Run("no clear answer: another run may finish it", func(t *testing.T) {
 		w := newWorld(t)
 		w.fault(http.MethodGet, taskPath, http.StatusServiceUnavailable)
-		if err := w.run(); !errors.Is(err, provider.ErrTryAgain) || !errors.Is(err, reconcile.ErrUnavailable) {
+		if err := w.run(); !errors.Is(err, provider.ErrTryAgain) || !errors.Is(err, port.ErrUnavailable) {
 			t.Errorf("error %v", err)
 		}
 		w.ClearFaults()
@@ -481,14 +484,14 @@ func TestATaskThatCannotBeReadIsFailedOrTriedAgain(t *testing.T) {
 	t.Run("an error that no retry helps is returned", func(t *testing.T) {
 		w := newWorld(t)
 		w.fault(http.MethodGet, taskPath, http.StatusBadRequest)
-		if err := w.run(); !errors.Is(err, reconcile.ErrRefused) || errors.Is(err, provider.ErrTryAgain) {
+		if err := w.run(); !errors.Is(err, port.ErrRefused) || errors.Is(err, provider.ErrTryAgain) {
 			t.Errorf("error %v", err)
 		}
 	})
 }
 
 func TestARequestThatIsNotAllowedMakesNoKey(t *testing.T) {
-	sender := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+	sender := access.Policy{Service: "logs", Roles: []string{"Sender"}}
 	for name, tc := range map[string]struct {
 		prepare func(w *world)
 		id      string
@@ -503,12 +506,12 @@ func TestARequestThatIsNotAllowedMakesNoKey(t *testing.T) {
 			prepare: func(w *world) { w.cfg.Allow[0].Groups = []string{"other"} }, code: "not-allowed", text: "provider.allow",
 		},
 		"it lacks a policy": {
-			prepare: func(w *world) { w.cfg.Allow[0].Policies = []reconcile.Policy{sender} },
+			prepare: func(w *world) { w.cfg.Allow[0].Policies = []access.Policy{sender} },
 			code:    string(rotation.NoPolicy), text: sender.Label(),
 		},
 		"its policies can't be read": {
 			prepare: func(w *world) {
-				w.cfg.Allow[0].Policies, w.keys.errs["granted"] = []reconcile.Policy{sender}, reconcile.ErrUnavailable
+				w.cfg.Allow[0].Policies, w.keys.errs["granted"] = []access.Policy{sender}, port.ErrUnavailable
 			},
 			code: "try-again", text: "try again later",
 		},
@@ -539,18 +542,18 @@ func TestARequestThatIsNotAllowedMakesNoKey(t *testing.T) {
 }
 
 func TestARequestThatIsAllowedIsServed(t *testing.T) {
-	sender := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+	sender := access.Policy{Service: "logs", Roles: []string{"Sender"}}
 	for name, prepare := range map[string]func(w *world){
 		"in its group": func(w *world) { w.cfg.Allow[0].Groups = []string{"other", "default"} },
 		"by the second item": func(w *world) {
 			w.cfg.Allow = append([]provider.Allow{{ServiceIDs: []string{"ServiceId-2"}}}, w.cfg.Allow...)
 		},
 		"with its policy": func(w *world) {
-			w.cfg.Allow[0].Policies, w.keys.granted = []reconcile.Policy{sender}, []reconcile.Policy{sender}
+			w.cfg.Allow[0].Policies, w.keys.granted = []access.Policy{sender}, []access.Policy{sender}
 		},
 		"with its policy, which IAM shows at the third try": func(w *world) {
-			w.cfg.Allow[0].Policies, w.keys.granted = []reconcile.Policy{sender}, []reconcile.Policy{sender}
-			w.keys.errs["granted"], w.keys.times["granted"] = reconcile.ErrUnavailable, 2
+			w.cfg.Allow[0].Policies, w.keys.granted = []access.Policy{sender}, []access.Policy{sender}
+			w.keys.errs["granted"], w.keys.times["granted"] = port.ErrUnavailable, 2
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -564,8 +567,8 @@ func TestARequestThatIsAllowedIsServed(t *testing.T) {
 
 func TestPoliciesAreReadBesideTheTask(t *testing.T) {
 	w := newWorld(t)
-	sender := reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
-	w.cfg.Allow[0].Policies, w.keys.granted = []reconcile.Policy{sender}, []reconcile.Policy{sender}
+	sender := access.Policy{Service: "logs", Roles: []string{"Sender"}}
+	w.cfg.Allow[0].Policies, w.keys.granted = []access.Policy{sender}, []access.Policy{sender}
 	// The task is not answered until the policies are read.
 	w.Inject(emulator.Fault{Method: http.MethodGet, Path: taskPath, Kind: emulator.FaultHang})
 	w.keys.onGranted = w.ClearFaults
@@ -575,21 +578,21 @@ func TestPoliciesAreReadBesideTheTask(t *testing.T) {
 
 func TestATaskIsReconciledUntilItHasAKey(t *testing.T) {
 	w := newWorld(t)
-	w.reconcile = func(ctx context.Context, c reconcile.Credential) (reconcile.Outcome, error) {
+	w.reconcile = func(ctx context.Context, c port.Credential) (result.Outcome, error) {
 		switch len(w.reconciled) {
 		case 1:
-			return reconcile.Outcome{}, reconcile.ErrObserve
+			return result.Outcome{}, reconcile.ErrObserve
 		case 2:
-			return reconcile.Outcome{Result: reconcile.ResultFailed, Key: "ApiKey-1"}, nil
+			return result.Outcome{Result: result.Failed, Key: "ApiKey-1"}, nil
 		case 3:
-			return reconcile.Outcome{Result: reconcile.ResultInProgress, Key: "ApiKey-1"}, nil
+			return result.Outcome{Result: result.InProgress, Key: "ApiKey-1"}, nil
 		case 4:
-			return reconcile.Outcome{Result: reconcile.ResultUnchanged}, nil // without a key
+			return result.Outcome{Result: result.Unchanged}, nil // without a key
 		}
 		return w.publish(ctx, c)
 	}
 	w.mustRun()
-	if len(w.reconciled) != 5 || len(w.done) != 1 || w.done[0].Result != reconcile.ResultPublished {
+	if len(w.reconciled) != 5 || len(w.done) != 1 || w.done[0].Result != result.Published {
 		t.Errorf("reconciled %d times, outcomes %+v", len(w.reconciled), w.done)
 	}
 }
@@ -603,7 +606,7 @@ func TestABlockedTaskFailsWithTheReasonAndItsKeysAreDeleted(t *testing.T) {
 	if want := "list iam-" + serviceID + " " + provider.Entry + "/" + w.secret.ID + "/" + w.task().ID; !slices.Contains(w.keys.calls, want) {
 		t.Errorf("calls %q, want %q among them", w.keys.calls, want)
 	}
-	if len(w.done) != 1 || w.done[0].Result != reconcile.ResultBlocked {
+	if len(w.done) != 1 || w.done[0].Result != result.Blocked {
 		t.Errorf("outcomes %+v", w.done)
 	}
 }
@@ -612,21 +615,21 @@ func TestATaskWithoutAKeyInTimeFailsAndItsKeysAreDeleted(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	w.reconcile = func(context.Context, reconcile.Credential) (reconcile.Outcome, error) {
+	w.reconcile = func(context.Context, port.Credential) (result.Outcome, error) {
 		if len(w.reconciled) == 1 {
 			failed := minted("ApiKey-7")
 			failed[0].Error = "no clear answer"
-			return reconcile.Outcome{Result: reconcile.ResultFailed, Steps: append(minted("ApiKey-8"), failed...)}, nil
+			return result.Outcome{Result: result.Failed, Steps: append(minted("ApiKey-8"), failed...)}, nil
 		}
 		cancel() // the time is over
-		return reconcile.Outcome{}, reconcile.ErrObserve
+		return result.Outcome{}, reconcile.ErrObserve
 	}
 	if err := provider.New(w.cfg).Run(ctx, w.request()); err != nil {
 		t.Fatal(err)
 	}
 	w.wantStatus(cloud.TaskFailed, "try-again", "try again later")
 	w.wantRetired("ApiKey-8")
-	if len(w.done) != 1 || w.done[0].Result != reconcile.ResultFailed || w.done[0].Error != reconcile.ErrObserve.Error() {
+	if len(w.done) != 1 || w.done[0].Result != result.Failed || w.done[0].Error != reconcile.ErrObserve.Error() {
 		t.Errorf("outcomes %+v", w.done)
 	}
 }
@@ -664,21 +667,21 @@ func TestOnlyKeysThatATaskCannotHaveAreDeleted(t *testing.T) {
 			}, again: true,
 		},
 		"its keys can't be listed": {
-			prepare: func(w *world) { w.keys.errs["list"] = reconcile.ErrDenied }, retired: []string{"ApiKey-8"},
+			prepare: func(w *world) { w.keys.errs["list"] = port.ErrDenied }, retired: []string{"ApiKey-8"},
 		},
 		"a key is deleted at the third try": {
-			prepare: func(w *world) { w.keys.errs["retire"], w.keys.times["retire"] = reconcile.ErrUnavailable, 2 },
+			prepare: func(w *world) { w.keys.errs["retire"], w.keys.times["retire"] = port.ErrUnavailable, 2 },
 			retired: []string{"ApiKey-8", "ApiKey-9"},
 		},
 		"a key that can't be deleted keeps no other": {
-			prepare: func(w *world) { w.keys.errs["retire"], w.keys.times["retire"] = reconcile.ErrDenied, 1 },
+			prepare: func(w *world) { w.keys.errs["retire"], w.keys.times["retire"] = port.ErrDenied, 1 },
 			retired: []string{"ApiKey-9"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.keys.listed = []string{"ApiKey-9"}
-			w.reconcile = func(ctx context.Context, c reconcile.Credential) (reconcile.Outcome, error) {
+			w.reconcile = func(ctx context.Context, c port.Credential) (result.Outcome, error) {
 				tc.prepare(w) // while the run is at work
 				return blocked(ctx, c)
 			}
@@ -697,7 +700,7 @@ func TestAKeyThatSecretsManagerNoLongerWantsIsDeleted(t *testing.T) {
 	}
 	w.wantRetired("ApiKey-1")
 	w.wantStatus(cloud.TaskCredentialsDeleted, "", "")
-	if len(w.done) != 1 || w.done[0].ServiceID != serviceID || w.done[0].Result != reconcile.ResultChanged || len(w.done[0].Steps) != 1 ||
+	if len(w.done) != 1 || w.done[0].ServiceID != serviceID || w.done[0].Result != result.Changed || len(w.done[0].Steps) != 1 ||
 		w.done[0].Steps[0].Key != "ApiKey-1" || w.done[0].Steps[0].Action != rotation.Retire || w.done[0].Credential != w.key("ApiKey-1").Credential {
 		t.Errorf("outcomes %+v", w.done)
 	}
@@ -720,7 +723,7 @@ func TestATaskThatDeletesEndsWithACode(t *testing.T) {
 		},
 		"the key is deleted at the third try": {
 			prepare: func(w *world, _ *provider.Request) {
-				w.keys.errs["retire"], w.keys.times["retire"] = reconcile.ErrUnavailable, 2
+				w.keys.errs["retire"], w.keys.times["retire"] = port.ErrUnavailable, 2
 			}, status: cloud.TaskCredentialsDeleted, retired: []string{"ApiKey-1"},
 		},
 		"latchkey is paused": {
@@ -758,15 +761,15 @@ func TestATaskThatDeletesEndsWithACode(t *testing.T) {
 			}, status: cloud.TaskFailed, code: string(rotation.KeyForeign),
 		},
 		"the deletion is denied": {
-			prepare: func(w *world, _ *provider.Request) { w.keys.errs["retire"] = reconcile.ErrDenied },
+			prepare: func(w *world, _ *provider.Request) { w.keys.errs["retire"] = port.ErrDenied },
 			status:  cloud.TaskFailed, code: string(rotation.IdentityDenied), text: "unlock it",
 		},
 		"the key can't be read": {
-			prepare: func(w *world, _ *provider.Request) { w.keys.errs["get"] = reconcile.ErrUnavailable },
+			prepare: func(w *world, _ *provider.Request) { w.keys.errs["get"] = port.ErrUnavailable },
 			status:  cloud.TaskFailed, code: "try-again", text: "ApiKey-1",
 		},
 		"the deletion gets no clear answer": {
-			prepare: func(w *world, _ *provider.Request) { w.keys.errs["retire"] = reconcile.ErrUnavailable },
+			prepare: func(w *world, _ *provider.Request) { w.keys.errs["retire"] = port.ErrUnavailable },
 			status:  cloud.TaskFailed, code: "try-again", text: "ApiKey-1",
 		},
 		"the task is final": {
@@ -804,7 +807,7 @@ func TestATaskThatDeletesEndsWithACode(t *testing.T) {
 func TestACallWithoutAClearAnswerIsTriedFourTimes(t *testing.T) {
 	w := newWorld(t)
 	r := w.replaced()
-	w.keys.errs["get"] = reconcile.ErrUnavailable
+	w.keys.errs["get"] = port.ErrUnavailable
 	if err := provider.New(w.cfg).Run(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
@@ -816,12 +819,12 @@ func TestACallWithoutAClearAnswerIsTriedFourTimes(t *testing.T) {
 func TestPrintWritesAnOutcomeAsALineOfJSON(t *testing.T) {
 	var out, log bytes.Buffer
 	write := provider.Print(&out, slog.New(slog.NewTextHandler(&log, nil)))
-	write(reconcile.Outcome{Credential: "a", Result: reconcile.ResultPublished})
-	write(reconcile.Outcome{Credential: "b", Result: reconcile.ResultFailed})
+	write(result.Outcome{Credential: "a", Result: result.Published})
+	write(result.Outcome{Credential: "b", Result: result.Failed})
 	if got, want := out.String(), `{"credential":"a","result":"published"}`+"\n"+`{"credential":"b","result":"failed"}`+"\n"; got != want || log.Len() != 0 {
 		t.Errorf("wrote %s, log %s", got, log.String())
 	}
-	provider.Print(full{}, slog.New(slog.NewTextHandler(&log, nil)))(reconcile.Outcome{})
+	provider.Print(full{}, slog.New(slog.NewTextHandler(&log, nil)))(result.Outcome{})
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "the disk is full") {
 		t.Errorf("the log is %s", log.String())
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
@@ -15,7 +15,7 @@ import (
 // had the key and before the key had its full life. Secrets Manager does not
 // start such a run again, so a sweep finishes it. Where the task does not have
 // the key, the fuse ends it.
-func (p *Provider) Unfinished(ctx context.Context) (found []reconcile.Credential, unknown error) {
+func (p *Provider) Unfinished(ctx context.Context) (found []port.Credential, unknown error) {
 	var ids []string
 	for _, a := range p.cfg.Allow {
 		ids = append(ids, a.ServiceIDs...)
@@ -24,7 +24,7 @@ func (p *Provider) Unfinished(ctx context.Context) (found []reconcile.Credential
 	rules := p.cfg.Rules
 	for _, id := range slices.Compact(ids) {
 		keys, err := p.cfg.Keys.Marked(ctx, "iam-"+id, Entry+"/")
-		if errors.Is(err, reconcile.ErrNotFound) {
+		if errors.Is(err, port.ErrNotFound) {
 			continue // there is no such service ID
 		}
 		unknown = errors.Join(unknown, err)
@@ -39,13 +39,13 @@ func (p *Provider) Unfinished(ctx context.Context) (found []reconcile.Credential
 			}
 			state, err := task.State(ctx)
 			switch {
-			case errors.Is(err, reconcile.ErrNotFound):
+			case errors.Is(err, port.ErrNotFound):
 			case err != nil:
 				unknown = errors.Join(unknown, fmt.Errorf("checking whether a secret has key %s, which expires within a day: %w", k.ID, err))
 			case state.Status == secretsmanager.TaskCreated && state.KeyID == k.ID:
-				found = append(found, reconcile.Credential{
+				found = append(found, port.Credential{
 					Name: k.Credential, Entry: Entry, Given: id, OnLeak: p.cfg.OnLeak, Rules: rules, Paused: p.cfg.Paused,
-					Stores: []reconcile.Store{task},
+					Stores: []port.Store{task},
 				})
 			}
 		}
@@ -55,7 +55,7 @@ func (p *Provider) Unfinished(ctx context.Context) (found []reconcile.Credential
 
 // taskOf returns the task that a key was made for: its marker names it as a
 // store.
-func (p *Provider) taskOf(k reconcile.KeyRecord) (*secretsmanager.Task, bool) {
+func (p *Provider) taskOf(k port.KeyRecord) (*secretsmanager.Task, bool) {
 	name := strings.Split(k.Credential, "/")
 	if len(name) != 3 || len(k.Stores) != 1 {
 		return nil, false

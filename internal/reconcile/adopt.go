@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -17,13 +18,13 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 		return fmt.Errorf("adopting key %s: %w", s.Key, err)
 	}
 	if rec.IAMID != ru.id.IAMID {
-		return fmt.Errorf("adopting key %s: it belongs to %s: %w", s.Key, rec.IAMID, ErrRefused)
+		return fmt.Errorf("adopting key %s: it belongs to %s: %w", s.Key, rec.IAMID, port.ErrRefused)
 	}
 	if !rec.Ours {
 		m := ru.marker()
 		m.With = nil
 		switch err := ru.Keys.Adopt(ctx, rec, m); {
-		case errors.Is(err, ErrConflict):
+		case errors.Is(err, port.ErrConflict):
 			return fmt.Errorf("%w: adopting key %s: %w", errAgain, s.Key, err)
 		case err != nil:
 			return fmt.Errorf("adopting key %s: %w", s.Key, err)
@@ -32,9 +33,9 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	if err := ru.unmoved(ctx, at); err != nil {
 		return err
 	}
-	e := Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
+	e := port.Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
 	switch err := ru.put(ctx, at.store, e, at.Revision); {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, port.ErrConflict):
 		return fmt.Errorf("%w: adopting key %s in %s: %w", errAgain, s.Key, s.Target, err)
 	case err != nil:
 		return fmt.Errorf("adopting key %s in %s: %w: %w", s.Key, s.Target, errUnadopted, err)

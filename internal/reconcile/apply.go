@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -54,7 +56,7 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	switch {
 	case untrusted(err), ru.left:
 		return stop
-	case s.Action == rotation.Rename && errors.Is(err, ErrLocked):
+	case s.Action == rotation.Rename && errors.Is(err, port.ErrLocked):
 		return goOn // a lock must not end the rotation
 	case s.Action == rotation.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
@@ -74,7 +76,7 @@ func (ru *run) leavesRoom(s rotation.Step, err error, after onFailure) bool {
 	case s.Action != rotation.Retire:
 		return false
 	case s.Reason == rotation.NeverPublished: // its fuse ends it
-		return is(err, ErrDenied, ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
+		return is(err, port.ErrDenied, port.ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
 	}
 	return s.Reason == rotation.IsExpired
 }
@@ -127,7 +129,7 @@ func (ru *run) takeSteps(ctx context.Context, plan rotation.Plan, steps []rotati
 			if !ru.last || !ru.changesOld(step) {
 				return err
 			}
-			err = fmt.Errorf("%w: in %d rounds: %s", ErrConflict, maxRounds, err.Error()) // it stays, so the state has not changed
+			err = fmt.Errorf("%w: in %d rounds: %s", port.ErrConflict, maxRounds, err.Error()) // it stays, so the state has not changed
 		}
 		ru.addStep(ctx, step, err)
 		if err == nil {
@@ -174,8 +176,8 @@ func (ru *run) tellRecorded(plan rotation.Plan) {
 // setPublished sets the result of a round that published a key and that nothing
 // blocks.
 func (ru *run) setPublished() {
-	if ru.fresh != nil && ru.fresh.stored && !ru.out.held() {
-		ru.out.Result = ResultPublished
+	if ru.fresh != nil && ru.fresh.stored && !ru.out.Held() {
+		ru.out.Result = result.Published
 	}
 }
 
@@ -188,7 +190,7 @@ func (ru *run) spared(s rotation.Step, worst onFailure) bool {
 
 // addStep adds a step to the outcome and the log.
 func (ru *run) addStep(ctx context.Context, step rotation.Step, err error) {
-	done := StepOutcome{Step: step}
+	done := result.Step{Step: step}
 	if step.Action == rotation.Mint && ru.fresh != nil {
 		done.Key = ru.fresh.ID
 	}

@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -21,20 +22,20 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 	}{
 		"an expired key, denied": {func(w *bench) {
 			w.now = w.now.Add(61 * day)
-			w.must(reconcile.ResultPublished, rotation.Trigger{})
+			w.must(result.Published, rotation.Trigger{})
 			w.now = w.now.Add(2 * day)
-		}, "Retire", reconcile.ErrDenied},
+		}, "Retire", port.ErrDenied},
 		"an expired key, refused": {func(w *bench) {
 			w.now = w.now.Add(61 * day)
-			w.must(reconcile.ResultPublished, rotation.Trigger{})
+			w.must(result.Published, rotation.Trigger{})
 			w.now = w.now.Add(2 * day)
-		}, "Retire", reconcile.ErrRefused},
+		}, "Retire", port.ErrRefused},
 		"an empty duplicate of the service ID": {func(w *bench) {
 			again := w.ids[0]
 			again.ID, again.IAMID, again.Created = "ServiceId-again", "iam-ServiceId-again", w.now.Add(-day)
 			w.ids = append(w.ids, again)
 			w.reconciler = w.process()
-		}, "Remove", reconcile.ErrUnavailable},
+		}, "Remove", port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
@@ -43,7 +44,7 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 			w.fail[tc.fail] = fmt.Errorf("%w: 409 delete_not_possible", tc.err)
 			for range 3 {
 				out := w.run(rotation.Trigger{})
-				if out.Result == reconcile.ResultFailed || out.Result == reconcile.ResultBlocked || out.Error != "" {
+				if out.Result == result.Failed || out.Result == result.Blocked || out.Error != "" {
 					t.Fatalf("the result is %s %s: %s", out.Result, out.Reason, out.Error)
 				}
 				if len(out.Notes) == 0 || out.Notes[0].Reason != rotation.CleanUpFailed || !strings.Contains(out.Notes[0].Message, "409 delete_not_possible") {
@@ -52,7 +53,7 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 				w.now = w.now.Add(time.Hour)
 			}
 			w.now = w.now.Add(61 * day)
-			w.must(reconcile.ResultPublished, rotation.Trigger{})
+			w.must(result.Published, rotation.Trigger{})
 		})
 	}
 }
@@ -60,15 +61,15 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 // A key that no store took, and that cannot be deleted, lives until its fuse ends.
 func TestAPendingKeyThatCannotBeDeletedDoesNotDelayTheNext(t *testing.T) {
 	w := newBench(t)
-	w.fail["Exchange"] = reconcile.ErrDenied
-	w.must(reconcile.ResultBlocked, rotation.Trigger{})
+	w.fail["Exchange"] = port.ErrDenied
+	w.must(result.Blocked, rotation.Trigger{})
 	for i := range w.keys {
 		w.keys[i].Refused = time.Time{} // its process died before it could record why
 	}
 	delete(w.fail, "Exchange")
-	w.fail["Retire"] = reconcile.ErrDenied
+	w.fail["Retire"] = port.ErrDenied
 	w.now = w.now.Add(time.Hour)
-	if out := w.must(reconcile.ResultPublished, rotation.Trigger{}); out.Notes[0].Reason != rotation.CleanUpFailed {
+	if out := w.must(result.Published, rotation.Trigger{}); out.Notes[0].Reason != rotation.CleanUpFailed {
 		t.Errorf("notes %+v", out.Notes)
 	}
 }
@@ -76,12 +77,12 @@ func TestAPendingKeyThatCannotBeDeletedDoesNotDelayTheNext(t *testing.T) {
 // Once replaced, a key with its fuse on looks like one that no store took.
 func TestNoKeyReplacesOneThatKeepsItsFuse(t *testing.T) {
 	w := newBench(t)
-	w.fail["Update"] = reconcile.ErrUnavailable
+	w.fail["Update"] = port.ErrUnavailable
 	w.run(rotation.Trigger{})
 	w.now = w.now.Add(time.Hour)
-	if out := w.run(rotation.Trigger{NewerThan: w.now}); out.Result != reconcile.ResultFailed || len(w.keys) != 1 {
+	if out := w.run(rotation.Trigger{NewerThan: w.now}); out.Result != result.Failed || len(w.keys) != 1 {
 		t.Errorf("%d keys: %+v", len(w.keys), out)
 	}
 	delete(w.fail, "Update")
-	w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now})
+	w.must(result.Published, rotation.Trigger{NewerThan: w.now})
 }

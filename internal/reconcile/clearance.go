@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // If no store is guarded, two replicas that mint at the same time could both
@@ -19,7 +21,7 @@ func (ru *run) clearFor(ctx context.Context, at reading) error {
 	if at.store.Guarded() {
 		return nil
 	}
-	guarded := slices.ContainsFunc(ru.c.Stores, Store.Guarded)
+	guarded := slices.ContainsFunc(ru.c.Stores, port.Store.Guarded)
 	if !ru.fresh.stored && !guarded && ru.c.Given == "" {
 		if err := ru.arbitrate(ctx); err != nil {
 			return err
@@ -32,21 +34,21 @@ func (ru *run) clearFor(ctx context.Context, at reading) error {
 	case err != nil:
 		return fmt.Errorf("publishing key %s to %s: reading the entry again: %w", ru.fresh.ID, at.store.Name(), err)
 	case ru.notOurs(now) && !ru.notOurs(at.Entry):
-		return fmt.Errorf("publishing key %s to %s: %w: another writer has written the entry", ru.fresh.ID, at.store.Name(), ErrConflict)
+		return fmt.Errorf("publishing key %s to %s: %w: another writer has written the entry", ru.fresh.ID, at.store.Name(), port.ErrConflict)
 	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, !ru.newer(ctx, now):
 		return nil
 	case !ru.fresh.stored:
 		return ru.withdraw(ctx, "another replica published to "+at.store.Name()+" first")
 	}
-	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.store.Name(), ErrConflict, now.KeyID)
+	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.store.Name(), port.ErrConflict, now.KeyID)
 }
 
 // newer reports whether an entry names a key of this credential that is not older
 // than the new one. The entry's time counts only if IAM does not return the key.
-func (ru *run) newer(ctx context.Context, e Entry) bool {
+func (ru *run) newer(ctx context.Context, e port.Entry) bool {
 	created := e.Created
 	if rec, err := ru.Keys.Get(ctx, e.KeyID); err == nil {
-		if !rec.Ours || !slices.Contains(ru.c.names(), rec.Credential) {
+		if !rec.Ours || !slices.Contains(ru.c.Names(), rec.Credential) {
 			return false
 		}
 		created = rec.Created
@@ -56,14 +58,14 @@ func (ru *run) newer(ctx context.Context, e Entry) bool {
 
 // notOurs reports whether an entry was not written by this installation of
 // latchkey.
-func (ru *run) notOurs(e Entry) bool {
+func (ru *run) notOurs(e port.Entry) bool {
 	return e.Unmarked() || (e.Owner != "" && e.Owner != ru.Owner)
 }
 
-func (ru *run) reread(ctx context.Context, at reading) (Entry, error) {
+func (ru *run) reread(ctx context.Context, at reading) (port.Entry, error) {
 	e, err := at.store.Read(ctx)
-	if errors.Is(err, ErrNotFound) {
-		return Entry{}, nil
+	if errors.Is(err, port.ErrNotFound) {
+		return port.Entry{}, nil
 	}
 	return e, err
 }
@@ -92,10 +94,10 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		if errors.Is(err, errTooLate) {
 			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
 		}
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnavailable) {
+		if !errors.Is(err, port.ErrConflict) && !errors.Is(err, port.ErrUnavailable) {
 			return fmt.Errorf("%w: key %s: %w", errUncleared, ru.fresh.ID, err)
 		}
 		// The service ID has changed, or the answer was lost: read it again.
 	}
-	return fmt.Errorf("%w: key %s: %w: the service ID keeps changing", errUncleared, ru.fresh.ID, ErrUnavailable)
+	return fmt.Errorf("%w: key %s: %w: the service ID keeps changing", errUncleared, ru.fresh.ID, port.ErrUnavailable)
 }

@@ -6,38 +6,10 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
-
-// settle sets the condition, and its reason if the result has none.
-func (o *Outcome) settle() {
-	f := o.facts
-	f.Next = o.Next
-	if o.held() {
-		f.Held = o.Reason
-	}
-	var why rotation.Reason
-	o.facts = f
-	o.Condition, why, o.Next = condition.Of(f, o.observed)
-	if o.Reason == "" && o.Error == "" {
-		o.Reason = why
-	}
-	if o.Message == "" {
-		o.Message = o.Reason.Sentence()
-	}
-}
-
-// At returns the outcome with the condition that its facts have at a later time. A
-// key may have expired since.
-func (o Outcome) At(now time.Time) Outcome {
-	if o.observed.IsZero() || now.Before(o.observed) {
-		return o
-	}
-	if c, why, next := condition.Of(o.facts, now); c != o.Condition {
-		o.Condition, o.Reason, o.Message, o.Next = c, why, why.Sentence(), next
-	}
-	return o
-}
 
 // setKeys sets the keys as the steps left them.
 func (ru *run) setKeys() {
@@ -78,7 +50,7 @@ func (ru *run) setFacts(plan rotation.Plan) {
 			f.Due = append(f.Due, s)
 		}
 	}
-	ru.out.facts, ru.out.observed = f, now
+	ru.out.Facts, ru.out.Observed = f, now
 	ru.setKeys()
 	ru.setNext(now)
 }
@@ -107,7 +79,7 @@ func (ru *run) newestNamed(plan rotation.Plan) (newest rotation.Key) {
 
 // done reports whether a step was taken without an error.
 func (ru *run) done(s rotation.Step) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(t StepOutcome) bool {
+	return slices.ContainsFunc(ru.out.Steps, func(t result.Step) bool {
 		same := t.Key == s.Key || s.Key == rotation.NewKey || s.Key == ""
 		return t.Error == "" && same && t.Action == s.Action && t.Target == s.Target && t.Reason == s.Reason
 	})
@@ -115,9 +87,9 @@ func (ru *run) done(s rotation.Step) bool {
 
 // unobserved returns the outcome of a credential that err kept from being observed. If
 // latchkey lacks a role, no retry helps.
-func unobserved(credential string, err error) Outcome {
-	out := Outcome{Credential: credential, Condition: condition.Unknown, Result: ResultUnchanged}
-	if errors.Is(err, ErrDenied) && !errors.Is(err, ErrLogin) {
+func unobserved(credential string, err error) result.Outcome {
+	out := result.Outcome{Credential: credential, Condition: condition.Unknown, Result: result.Unchanged}
+	if errors.Is(err, port.ErrDenied) && !errors.Is(err, port.ErrLogin) {
 		out.Condition, out.Reason = condition.Blocked, rotation.IdentityDenied
 		out.Message = out.Reason.Sentence() + ": " + words(err)
 	}

@@ -7,16 +7,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// recordedMost bounds, in bytes, what the mark of a recorded demand keeps of its
-// cause.
-const recordedMost = 100
-
-// recordable returns the end of a cause, which has the ticket and the caller, for a
-// mark.
-func recordable(cause string) string {
-	return strings.TrimSpace(strings.Map(printable, cause[max(0, len(cause)-recordedMost):]))
-}
-
 // recordedCause returns the cause of the latest recorded demand, or "".
 func (ru *run) recordedCause() string {
 	var latest rotation.Key

@@ -4,16 +4,15 @@
 // Every trigger takes the same way. Events only trigger a run; the run reads the
 // actual state. Each step can be repeated, and the process may stop between and
 // within any two steps. The next run needs only what IAM and the stores return,
-// including the marks that earlier runs left there (see Marker and KeyMarks).
+// including the marks that earlier runs left there (see package marker).
 //
 // # How a run works
 //
-//	credential.go  what a run works on, its request and its outcome
+//	request.go     the request of a run
 //	flight.go      one run at a time per credential; waiting callers share one
 //	reconcile.go   the rounds of a run, and its outcome
 //	observe.go     read the service ID, keys, stores and consumers, and IAM's clock
 //	trust.go       drop what stores and marks say that can't be true
-//	policy.go      compare policies in full
 //	drift.go       what a service ID has beyond the config
 //	state.go       build the input of rotation.Decide
 //	apply.go       take the planned steps in order
@@ -25,19 +24,12 @@
 //	rescue.go      a panic is the failure of one run
 //	record.go      whether a demand survives the process
 //	explain.go     turn an error into a reason to be blocked
+//	errors.go      errors of a run, and the reason for a store's error
 //	condition.go   the facts that the condition follows from
 //	notes.go       information for the user
-//	cause.go       what a run was requested by
 //	describe.go    the description of a new key
-//	sweep.go       runs over many credentials
-//	marker.go      the marker in descriptions, and key names
 //
-// A run writes through fenced ports only (fencedports.go, fence.go, window.go).
-// They refuse a write that comes too late to be safe.
-//
-// # Ports
-//
-// The package declares the small interfaces that it uses (ports.go). Each
-// outside system has an adapter package. Adapters sort errors by the sentinels in
-// errors.go, which say what the caller may do next.
+// A run writes through fenced ports only (fencedports.go, window.go). They refuse
+// a write that comes too late to be safe. Package port declares the ports, and
+// package result the outcome.
 package reconcile

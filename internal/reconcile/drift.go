@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -15,14 +18,14 @@ import (
 
 // drift is one policy that the config does not say.
 type drift struct {
-	Policy
+	access.Policy
 	reason rotation.Reason
 	// keep are the roles that the config says for the policy's target.
 	keep []string
 }
 
 // driftOf returns the policies that grant what the config does not say.
-func driftOf(wanted, granted []Policy) (found []drift) {
+func driftOf(wanted, granted []access.Policy) (found []drift) {
 	for _, g := range granted {
 		d := drift{Policy: g, reason: rotation.PolicyForeign}
 		if g.Ours {
@@ -30,7 +33,7 @@ func driftOf(wanted, granted []Policy) (found []drift) {
 		}
 		beyond := slices.Clone(g.Roles)
 		for _, w := range wanted {
-			if g.covers(w) && slices.ContainsFunc(w.Roles, g.Has) {
+			if g.Covers(w) && slices.ContainsFunc(w.Roles, g.Has) {
 				d.reason = rotation.PolicyWider
 			}
 			if g.SameTarget(w) {
@@ -47,7 +50,7 @@ func driftOf(wanted, granted []Policy) (found []drift) {
 
 // narrowable returns the policies that we granted and the config does not say, if it
 // asks to take them down. It returns the policies that the others leave granted.
-func (ru *run) narrowable() (excess []drift, left []Policy) {
+func (ru *run) narrowable() (excess []drift, left []access.Policy) {
 	left = ru.granted
 	if !ru.c.NarrowPolicies || len(ru.c.Policies) == 0 {
 		return nil, left
@@ -58,7 +61,7 @@ func (ru *run) narrowable() (excess []drift, left []Policy) {
 		}
 		excess = append(excess, d)
 		if len(d.keep) == 0 {
-			left = slices.DeleteFunc(slices.Clone(left), func(p Policy) bool { return p.ID == d.ID })
+			left = slices.DeleteFunc(slices.Clone(left), func(p access.Policy) bool { return p.ID == d.ID })
 		}
 	}
 	return excess, left
@@ -67,8 +70,8 @@ func (ru *run) narrowable() (excess []drift, left []Policy) {
 // settledExcess returns the IDs of those policies that can be taken down now. One that
 // goes as a whole waits until the policies that stay have been there for a window, since
 // services learn of a policy late.
-func (ru *run) settledExcess(excess []drift, left []Policy) (ids []string) {
-	settled := len(missing(ru.c.Policies, left)) == 0 && !slices.ContainsFunc(left, func(p Policy) bool {
+func (ru *run) settledExcess(excess []drift, left []access.Policy) (ids []string) {
+	settled := len(access.Missing(ru.c.Policies, left)) == 0 && !slices.ContainsFunc(left, func(p access.Policy) bool {
 		return p.Since.IsZero() || ru.now().Sub(p.Since) < ru.c.Rules.Window
 	})
 	for _, d := range excess {
@@ -84,7 +87,7 @@ func (ru *run) narrow(ctx context.Context, s rotation.Step) error {
 	excess, _ := ru.narrowable()
 	i := slices.IndexFunc(excess, func(d drift) bool { return d.ID == s.Target })
 	if i < 0 {
-		return fmt.Errorf("narrowing policy %s: the config says it: %w", s.Target, ErrRefused)
+		return fmt.Errorf("narrowing policy %s: the config says it: %w", s.Target, port.ErrRefused)
 	}
 	if err := ru.Identities.Narrow(ctx, ru.id.IAMID, excess[i].Policy, excess[i].keep); err != nil {
 		return fmt.Errorf("narrowing policy %s: %w", s.Target, err)
@@ -101,9 +104,9 @@ func (ru *run) noteDrift() {
 	if ru.id.ID == "" || ru.c.Given != "" || ru.c.Gone {
 		return
 	}
-	var notes []NoteOutcome
+	var notes []result.Note
 	add := func(n rotation.Note, format string, args ...any) {
-		notes = append(notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + fmt.Sprintf(format, args...)})
+		notes = append(notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + fmt.Sprintf(format, args...)})
 	}
 	if len(ru.c.Policies) > 0 {
 		for _, d := range driftOf(ru.c.Policies, ru.granted) {
@@ -147,5 +150,5 @@ func (ru *run) driftFix(d drift) string {
 
 // tookStep reports whether a step about a target succeeded.
 func (ru *run) tookStep(a rotation.Action, target string) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Target == target && s.Error == "" })
+	return slices.ContainsFunc(ru.out.Steps, func(s result.Step) bool { return s.Action == a && s.Target == target && s.Error == "" })
 }

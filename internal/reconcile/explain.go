@@ -6,17 +6,19 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // block sets the outcome to blocked. The message ends with the upstream's own
 // error, if there is one.
 func (ru *run) block(reason rotation.Reason, cause error) {
-	ru.set(ResultBlocked, reason, cause)
+	ru.set(result.Blocked, reason, cause)
 }
 
 // set sets the result, its reason and the message.
-func (ru *run) set(result Result, reason rotation.Reason, cause error) {
+func (ru *run) set(result result.Result, reason rotation.Reason, cause error) {
 	ru.out.Result, ru.out.Reason, ru.out.Message = result, reason, reason.Sentence()
 	if cause != nil {
 		ru.out.Message += ": " + words(cause)
@@ -31,7 +33,7 @@ func (ru *run) setHeldBack(plan rotation.Plan) {
 	case plan.Blocked != "":
 		ru.block(plan.Blocked, ru.storeError(plan.Blocked))
 	case plan.Waiting != "":
-		ru.set(ResultInProgress, plan.Waiting, ru.storeError(plan.Waiting))
+		ru.set(result.InProgress, plan.Waiting, ru.storeError(plan.Waiting))
 	}
 }
 
@@ -81,19 +83,19 @@ func (ru *run) setStoreError(s rotation.Step, err error) {
 // explainStore sets the outcome if a store after the first did not get the key and
 // a person must act. An optional store blocks nothing.
 func (ru *run) explainStore(step rotation.Step, err error) {
-	final := errors.Is(err, ErrDenied) || errors.Is(err, ErrRefused) || errors.Is(err, ErrQuota)
+	final := errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrRefused) || errors.Is(err, port.ErrQuota)
 	switch {
 	case errors.Is(err, errAltered):
 		ru.block(rotation.EntryAltered, err)
-	case step.Action == rotation.RestartConsumer && errors.Is(err, ErrRefused):
+	case step.Action == rotation.RestartConsumer && errors.Is(err, port.ErrRefused):
 		ru.block(rotation.ConsumerFailed, err)
-	case step.Action == rotation.RestartConsumer && errors.Is(err, ErrNotActive) && ru.out.Result != ResultBlocked:
-		ru.set(ResultInProgress, rotation.ConsumerStarting, err)
+	case step.Action == rotation.RestartConsumer && errors.Is(err, port.ErrNotActive) && ru.out.Result != result.Blocked:
+		ru.set(result.InProgress, rotation.ConsumerStarting, err)
 	case !final || step.Action == rotation.RestartConsumer:
 	case !ru.c.Optional[step.Target]:
 		ru.block(storeFault(err), err)
-	case ru.out.Result != ResultBlocked:
-		ru.set(ResultInProgress, storeFault(err), err)
+	case ru.out.Result != result.Blocked:
+		ru.set(result.InProgress, storeFault(err), err)
 	}
 }
 
@@ -104,7 +106,7 @@ func (ru *run) explainStep(ctx context.Context, step rotation.Step, err error, a
 		ru.explain(ctx, step, err)
 	case after >= goOnEndNot && step.Action != rotation.Unfuse:
 		ru.explainStore(step, err)
-	case errors.Is(err, ErrDenied) && step.Action != rotation.MarkLeaked && ru.out.Result != ResultBlocked:
+	case errors.Is(err, port.ErrDenied) && step.Action != rotation.MarkLeaked && ru.out.Result != result.Blocked:
 		ru.block(denial(step, err), err)
 	}
 }
@@ -112,7 +114,7 @@ func (ru *run) explainStep(ctx context.Context, step rotation.Step, err error, a
 // denial returns why IAM denied a step: a lock, or a permission that is missing.
 func denial(step rotation.Step, err error) rotation.Reason {
 	switch {
-	case !errors.Is(err, ErrLocked):
+	case !errors.Is(err, port.ErrLocked):
 		return rotation.IdentityDenied
 	case step.Key == "":
 		return rotation.IdentityLocked
@@ -127,14 +129,14 @@ var explanations = []struct {
 	errs   []error
 	reason rotation.Reason
 }{
-	{joining, []error{ErrDenied, ErrRefused, ErrNotFound}, rotation.GroupDenied},
-	{rotation.Prove, []error{ErrDenied, ErrRefused, ErrNotYet}, rotation.ProofDenied},
-	{rotation.GrantPolicy, []error{ErrDenied}, rotation.PolicyDenied},
+	{joining, []error{port.ErrDenied, port.ErrRefused, port.ErrNotFound}, rotation.GroupDenied},
+	{rotation.Prove, []error{port.ErrDenied, port.ErrRefused, port.ErrNotYet}, rotation.ProofDenied},
+	{rotation.GrantPolicy, []error{port.ErrDenied}, rotation.PolicyDenied},
 	{rotation.GrantPolicy, []error{errWeaker}, rotation.PolicyWeaker},
-	{rotation.GrantPolicy, []error{ErrRefused}, rotation.PolicyRefused},
-	{rotation.Mint, []error{ErrQuota}, rotation.KeyCap},
-	{rotation.Mint, []error{ErrRefused}, rotation.ValueRefused},
-	{"", []error{ErrDenied}, rotation.IdentityDenied},
+	{rotation.GrantPolicy, []error{port.ErrRefused}, rotation.PolicyRefused},
+	{rotation.Mint, []error{port.ErrQuota}, rotation.KeyCap},
+	{rotation.Mint, []error{port.ErrRefused}, rotation.ValueRefused},
+	{"", []error{port.ErrDenied}, rotation.IdentityDenied},
 }
 
 // joining stands for a GrantPolicy that joins an access group.
@@ -149,7 +151,7 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 	case creates && ru.locked(ctx, err):
 		ru.block(rotation.IdentityLocked, err)
 		return
-	case (action == rotation.Publish || action == rotation.RemoveEntry || is(err, errUnread, errUnadopted)) && is(err, ErrDenied, ErrRefused, ErrQuota):
+	case (action == rotation.Publish || action == rotation.RemoveEntry || is(err, errUnread, errUnadopted)) && is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota):
 		ru.block(storeFault(err), err)
 		return
 	case errors.Is(err, errStorm):
@@ -185,12 +187,12 @@ func is(err error, any ...error) bool {
 // A service ID from an earlier run may have been locked since. IBM does not
 // document whether a locked service ID accepts keys.
 func (ru *run) locked(ctx context.Context, err error) bool {
-	if errors.Is(err, ErrQuota) || errors.Is(err, errTooLate) {
+	if errors.Is(err, port.ErrQuota) || errors.Is(err, errTooLate) {
 		return false
 	}
 	id, lerr := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if lerr == nil && id.Locked {
-		ru.remember(ru.c.Name, ServiceID{}) // the next run reads it again
+		ru.remember(ru.c.Name, port.ServiceID{}) // the next run reads it again
 	}
 	return lerr == nil && id.Locked
 }

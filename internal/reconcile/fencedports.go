@@ -7,6 +7,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -15,15 +19,15 @@ import (
 // old, and keeps the adapter's error apart from the context that the steps add.
 
 // newRun returns one round over a credential, with fenced ports.
-func (r *Reconciler) newRun(c Credential, req Request, log *slog.Logger, out *Outcome) *run {
+func (r *Reconciler) newRun(c port.Credential, req Request, log *slog.Logger, out *result.Outcome) *run {
 	ru := &run{Reconciler: r, c: c, req: req, log: log, out: out}
 	ru.Identities = fencedIdentities{r.Identities, ru}
 	ru.Keys = fencedKeys{r.Keys, ru}
-	ru.c.Stores = make([]Store, len(c.Stores))
+	ru.c.Stores = make([]port.Store, len(c.Stores))
 	for i, st := range c.Stores {
 		ru.c.Stores[i] = fencedStore{st, ru}
 	}
-	ru.c.Consumers = make([]Consumers, len(c.Consumers))
+	ru.c.Consumers = make([]port.Consumers, len(c.Consumers))
 	for i, cs := range c.Consumers {
 		ru.c.Consumers[i] = fencedConsumers{cs, ru}
 	}
@@ -93,12 +97,12 @@ func words(err error) string {
 }
 
 type fencedIdentities struct {
-	Identities
+	port.Identities
 	ru *run
 }
 
 // Create creates a service ID.
-func (g fencedIdentities) Create(ctx context.Context, name, description string) (id ServiceID, err error) {
+func (g fencedIdentities) Create(ctx context.Context, name, description string) (id port.ServiceID, err error) {
 	err = g.ru.write(ctx, time.Time{}, func() (err error) {
 		id, err = g.Identities.Create(ctx, name, description)
 		return err
@@ -112,18 +116,18 @@ func (g fencedIdentities) Remove(ctx context.Context, id string) error {
 }
 
 // Grant creates a policy.
-func (g fencedIdentities) Grant(ctx context.Context, iamID string, p Policy) error {
+func (g fencedIdentities) Grant(ctx context.Context, iamID string, p access.Policy) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Grant(ctx, iamID, p) })
 }
 
 // Narrow takes down a policy, or roles of it.
-func (g fencedIdentities) Narrow(ctx context.Context, iamID string, p Policy, keep []string) error {
+func (g fencedIdentities) Narrow(ctx context.Context, iamID string, p access.Policy, keep []string) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Identities.Narrow(ctx, iamID, p, keep) })
 }
 
 // Mark writes a marker. One that clears the new key for publication is as
 // urgent as the publication.
-func (g fencedIdentities) Mark(ctx context.Context, id ServiceID, m Marker) error {
+func (g fencedIdentities) Mark(ctx context.Context, id port.ServiceID, m marker.Marker) error {
 	return g.ru.write(ctx, g.ru.born(m.Current), func() error { return g.Identities.Mark(ctx, id, m) })
 }
 
@@ -133,12 +137,12 @@ func (g fencedIdentities) Join(ctx context.Context, iamID, group string) error {
 }
 
 type fencedKeys struct {
-	Keys
+	port.Keys
 	ru *run
 }
 
 // List returns keys, without marks that can't be true.
-func (g fencedKeys) List(ctx context.Context, iamID string, credentials ...string) (KeyList, error) {
+func (g fencedKeys) List(ctx context.Context, iamID string, credentials ...string) (port.KeyList, error) {
 	l, err := g.Keys.List(ctx, iamID, credentials...)
 	for i, k := range l.Keys {
 		l.Keys[i] = plausible(k, l.Date)
@@ -147,14 +151,14 @@ func (g fencedKeys) List(ctx context.Context, iamID string, credentials ...strin
 }
 
 // Get returns a key, without marks that can't be true.
-func (g fencedKeys) Get(ctx context.Context, keyID string) (KeyRecord, error) {
+func (g fencedKeys) Get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	rec, err := g.Keys.Get(ctx, keyID)
 	rec.Key = plausible(rec.Key, rec.Date)
 	return rec, err
 }
 
 // Mint creates a key.
-func (g fencedKeys) Mint(ctx context.Context, m MintRequest, v secret.Value) (k rotation.Key, err error) {
+func (g fencedKeys) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (k rotation.Key, err error) {
 	err = g.ru.write(ctx, time.Time{}, func() (err error) {
 		k, err = g.Keys.Mint(ctx, m, v)
 		return err
@@ -163,7 +167,7 @@ func (g fencedKeys) Mint(ctx context.Context, m MintRequest, v secret.Value) (k 
 }
 
 // Update changes a key.
-func (g fencedKeys) Update(ctx context.Context, rec KeyRecord, c KeyChange) error {
+func (g fencedKeys) Update(ctx context.Context, rec port.KeyRecord, c port.KeyChange) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Update(ctx, rec, c) })
 }
 
@@ -193,30 +197,30 @@ func (g fencedKeys) Enable(ctx context.Context, keyID string) error {
 }
 
 // Adopt writes a marker on a key.
-func (g fencedKeys) Adopt(ctx context.Context, rec KeyRecord, m Marker) error {
+func (g fencedKeys) Adopt(ctx context.Context, rec port.KeyRecord, m marker.Marker) error {
 	return g.ru.write(ctx, time.Time{}, func() error { return g.Keys.Adopt(ctx, rec, m) })
 }
 
 type fencedStore struct {
-	Store
+	port.Store
 	ru *run
 }
 
 // Read returns the entry, if it has the form of one.
-func (g fencedStore) Read(ctx context.Context) (Entry, error) {
+func (g fencedStore) Read(ctx context.Context) (port.Entry, error) {
 	e, err := g.Store.Read(ctx)
 	return formed(e), answered(err)
 }
 
 // Publish writes the entry.
-func (g fencedStore) Publish(ctx context.Context, e Entry, revision string) error {
+func (g fencedStore) Publish(ctx context.Context, e port.Entry, revision string) error {
 	return g.ru.write(ctx, g.ru.born(e.KeyID), func() error { return g.Store.Publish(ctx, e, revision) })
 }
 
 // Release unlocks the entry of a key that has ended, in a store that locks
 // entries.
 func (g fencedStore) Release(ctx context.Context, keyID string) error {
-	r, ok := g.Store.(Releaser)
+	r, ok := g.Store.(port.Releaser)
 	if !ok {
 		return nil
 	}
@@ -225,15 +229,15 @@ func (g fencedStore) Release(ctx context.Context, keyID string) error {
 
 // Remove removes the entry, in a store that can.
 func (g fencedStore) Remove(ctx context.Context, revision string) error {
-	r, ok := g.Store.(Remover)
+	r, ok := g.Store.(port.Remover)
 	if !ok {
-		return fmt.Errorf("%w: this kind of store can't remove an entry", ErrRefused)
+		return fmt.Errorf("%w: this kind of store can't remove an entry", port.ErrRefused)
 	}
 	return g.ru.write(ctx, time.Time{}, func() error { return r.Remove(ctx, revision) })
 }
 
 type fencedConsumers struct {
-	consumers Consumers
+	consumers port.Consumers
 	ru        *run
 }
 

@@ -6,46 +6,50 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // ports count the writes that reach them; every read is a nil call, which panics.
 type ports struct {
-	Identities
+	port.Identities
 	writes int
 }
 
 func (p *ports) wrote() error { p.writes++; return nil }
 
-func (p *ports) Create(context.Context, string, string) (ServiceID, error) {
-	return ServiceID{}, p.wrote()
+func (p *ports) Create(context.Context, string, string) (port.ServiceID, error) {
+	return port.ServiceID{}, p.wrote()
 }
-func (p *ports) Remove(context.Context, string) error                   { return p.wrote() }
-func (p *ports) Grant(context.Context, string, Policy) error            { return p.wrote() }
-func (p *ports) Mark(context.Context, ServiceID, Marker) error          { return p.wrote() }
-func (p *ports) Join(context.Context, string, string) error             { return p.wrote() }
-func (p *ports) Restart(context.Context, string, string) error          { return p.wrote() }
-func (p *ports) Publish(context.Context, Entry, string) error           { return p.wrote() }
-func (p *ports) Release(context.Context, string) error                  { return p.wrote() }
-func (p *ports) Read(context.Context) (Entry, error)                    { return Entry{}, nil }
-func (p *ports) Name() string                                           { return "store" }
-func (p *ports) Guarded() bool                                          { return true }
-func (p *ports) Consumers(context.Context) ([]rotation.Consumer, error) { return nil, nil }
+func (p *ports) Remove(context.Context, string) error                      { return p.wrote() }
+func (p *ports) Grant(context.Context, string, access.Policy) error        { return p.wrote() }
+func (p *ports) Mark(context.Context, port.ServiceID, marker.Marker) error { return p.wrote() }
+func (p *ports) Join(context.Context, string, string) error                { return p.wrote() }
+func (p *ports) Restart(context.Context, string, string) error             { return p.wrote() }
+func (p *ports) Publish(context.Context, port.Entry, string) error         { return p.wrote() }
+func (p *ports) Release(context.Context, string) error                     { return p.wrote() }
+func (p *ports) Read(context.Context) (port.Entry, error)                  { return port.Entry{}, nil }
+func (p *ports) Name() string                                              { return "store" }
+func (p *ports) Guarded() bool                                             { return true }
+func (p *ports) Consumers(context.Context) ([]rotation.Consumer, error)    { return nil, nil }
 
 type keyPorts struct {
-	Keys
+	port.Keys
 	*ports
 }
 
-func (p keyPorts) Mint(context.Context, MintRequest, secret.Value) (rotation.Key, error) {
+func (p keyPorts) Mint(context.Context, port.MintRequest, secret.Value) (rotation.Key, error) {
 	return rotation.Key{}, p.wrote()
 }
-func (p keyPorts) Update(context.Context, KeyRecord, KeyChange) error { return p.wrote() }
-func (p keyPorts) Retire(context.Context, string) error               { return p.wrote() }
-func (p keyPorts) Disable(context.Context, string) error              { return p.wrote() }
-func (p keyPorts) Enable(context.Context, string) error               { return p.wrote() }
-func (p keyPorts) Adopt(context.Context, KeyRecord, Marker) error     { return p.wrote() }
+func (p keyPorts) Update(context.Context, port.KeyRecord, port.KeyChange) error { return p.wrote() }
+func (p keyPorts) Retire(context.Context, string) error                         { return p.wrote() }
+func (p keyPorts) Disable(context.Context, string) error                        { return p.wrote() }
+func (p keyPorts) Enable(context.Context, string) error                         { return p.wrote() }
+func (p keyPorts) Adopt(context.Context, port.KeyRecord, marker.Marker) error   { return p.wrote() }
 
 func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 	ctx, canceled := t.Context(), func() context.Context {
@@ -62,23 +66,30 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 	}{
 		"create a service ID": {call: func(ctx context.Context, ru *run) error { _, err := ru.Identities.Create(ctx, "", ""); return err }},
 		"delete a service ID": {call: func(ctx context.Context, ru *run) error { return ru.Identities.Remove(ctx, "") }},
-		"grant a policy":      {call: func(ctx context.Context, ru *run) error { return ru.Identities.Grant(ctx, "", Policy{}) }},
+		"grant a policy":      {call: func(ctx context.Context, ru *run) error { return ru.Identities.Grant(ctx, "", access.Policy{}) }},
 		"rename": {call: func(ctx context.Context, ru *run) error {
-			return ru.Identities.Mark(ctx, ServiceID{}, Marker{Current: "old"})
+			return ru.Identities.Mark(ctx, port.ServiceID{}, marker.Marker{Current: "old"})
 		}},
 		"clear the new key": {born: true, call: func(ctx context.Context, ru *run) error {
-			return ru.Identities.Mark(ctx, ServiceID{}, Marker{Current: "fresh"})
+			return ru.Identities.Mark(ctx, port.ServiceID{}, marker.Marker{Current: "fresh"})
 		}},
-		"join a group":  {call: func(ctx context.Context, ru *run) error { return ru.Identities.Join(ctx, "", "") }},
-		"mint":          {call: func(ctx context.Context, ru *run) error { _, err := ru.Keys.Mint(ctx, MintRequest{}, nil); return err }},
-		"update a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Update(ctx, KeyRecord{}, KeyChange{}) }},
+		"join a group": {call: func(ctx context.Context, ru *run) error { return ru.Identities.Join(ctx, "", "") }},
+		"mint": {call: func(ctx context.Context, ru *run) error {
+			_, err := ru.Keys.Mint(ctx, port.MintRequest{}, nil)
+			return err
+		}},
+		"update a key": {call: func(ctx context.Context, ru *run) error {
+			return ru.Keys.Update(ctx, port.KeyRecord{}, port.KeyChange{})
+		}},
 		"retire a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Retire(ctx, "") }},
 		"enable a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Enable(ctx, "") }},
 		"disable a key": {call: func(ctx context.Context, ru *run) error { return ru.Keys.Disable(ctx, "") }},
-		"adopt a key":   {call: func(ctx context.Context, ru *run) error { return ru.Keys.Adopt(ctx, KeyRecord{}, Marker{}) }},
-		"copy a key":    {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].Publish(ctx, Entry{KeyID: "old"}, "") }},
+		"adopt a key":   {call: func(ctx context.Context, ru *run) error { return ru.Keys.Adopt(ctx, port.KeyRecord{}, marker.Marker{}) }},
+		"copy a key": {call: func(ctx context.Context, ru *run) error {
+			return ru.c.Stores[0].Publish(ctx, port.Entry{KeyID: "old"}, "")
+		}},
 		"publish the new key": {born: true, call: func(ctx context.Context, ru *run) error {
-			return ru.c.Stores[0].Publish(ctx, Entry{KeyID: "fresh"}, "")
+			return ru.c.Stores[0].Publish(ctx, port.Entry{KeyID: "fresh"}, "")
 		}},
 		"release an entry":   {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(fencedStore).Release(ctx, "old") }},
 		"remove an entry":    {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(fencedStore).Remove(ctx, "") }},
@@ -102,7 +113,7 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 			} {
 				p := &ports{}
 				r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(at.age) }}
-				ru := r.newRun(Credential{Rules: rotation.Standard(), Stores: []Store{p}, Consumers: []Consumers{p}}, Request{}, r.log(), &Outcome{})
+				ru := r.newRun(port.Credential{Rules: rotation.Standard(), Stores: []port.Store{p}, Consumers: []port.Consumers{p}}, Request{}, r.log(), &result.Outcome{})
 				ru.started, ru.fresh = now, fresh
 				err := write.call(at.ctx, ru)
 				if at.late != errors.Is(err, errTooLate) || at.late != (p.writes == 0) {
@@ -117,7 +128,7 @@ func TestARunWithdrawsItsOwnKeyAtAnyAge(t *testing.T) {
 	p := &ports{}
 	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 	r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(3 * time.Hour) }}
-	ru := r.newRun(Credential{Rules: rotation.Standard()}, Request{}, r.log(), &Outcome{})
+	ru := r.newRun(port.Credential{Rules: rotation.Standard()}, Request{}, r.log(), &result.Outcome{})
 	ru.started, ru.fresh = now, &minted{Key: rotation.Key{ID: "fresh", Created: now}}
 	if err := ru.withdraw(t.Context(), "a rival was first"); !errors.Is(err, errAgain) || p.writes != 1 {
 		t.Errorf("%d writes, err = %v", p.writes, err)

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"sync"
+
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // flights runs one call at a time per name. Calls with the same key share a
@@ -22,11 +24,11 @@ type call struct {
 	key   string
 	start chan struct{} // closed when it is this call's turn
 	done  chan struct{}
-	out   Outcome
+	out   result.Outcome
 	err   error
 }
 
-func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, error)) (Outcome, error) {
+func (f *flights) do(ctx context.Context, name, key string, fn func() (result.Outcome, error)) (result.Outcome, error) {
 	f.mu.Lock()
 	if f.names == nil {
 		f.names = map[string]*lane{}
@@ -72,7 +74,7 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (Outcome, 
 	return out, err
 }
 
-func (f *flights) finish(name string, l *lane, c *call, out Outcome, err error) {
+func (f *flights) finish(name string, l *lane, c *call, out result.Outcome, err error) {
 	c.out, c.err = out, err
 	close(c.done)
 	f.mu.Lock()

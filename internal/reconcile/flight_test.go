@@ -8,18 +8,20 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestOneRunAtATimePerCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		var running, most, runs atomic.Int32
-		work := func() (Outcome, error) {
+		work := func() (result.Outcome, error) {
 			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(time.Second) // virtual
 			running.Add(-1)
 			runs.Add(1)
-			return Outcome{}, nil
+			return result.Outcome{}, nil
 		}
 		var g sync.WaitGroup
 		for i := range 10 {
@@ -39,12 +41,12 @@ func TestCallsThatWaitWithTheSameDemandShareOneRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
 		var runs atomic.Int32
-		work := func() (Outcome, error) {
+		work := func() (result.Outcome, error) {
 			time.Sleep(time.Second) // virtual
-			return Outcome{Key: string(rune('a' + runs.Add(1)))}, nil
+			return result.Outcome{Key: string(rune('a' + runs.Add(1)))}, nil
 		}
 		var g sync.WaitGroup
-		got := make([]Outcome, 20)
+		got := make([]result.Outcome, 20)
 		for i := range got {
 			g.Go(func() { got[i], _ = f.do(t.Context(), "a", "look", work) })
 			synctest.Wait()
@@ -70,9 +72,9 @@ func TestCredentialsDoNotWaitForEachOther(t *testing.T) {
 		var g sync.WaitGroup
 		for _, name := range []string{"a", "b", "c"} {
 			g.Go(func() {
-				_, _ = f.do(t.Context(), name, "", func() (Outcome, error) {
+				_, _ = f.do(t.Context(), name, "", func() (result.Outcome, error) {
 					time.Sleep(time.Second) // virtual
-					return Outcome{}, nil
+					return result.Outcome{}, nil
 				})
 			})
 		}
@@ -86,9 +88,9 @@ func TestCredentialsDoNotWaitForEachOther(t *testing.T) {
 func TestACallerThatGivesUpDoesNotStopTheLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
-		work := func() (Outcome, error) {
+		work := func() (result.Outcome, error) {
 			time.Sleep(time.Minute) // virtual
-			return Outcome{Key: "k"}, nil
+			return result.Outcome{Key: "k"}, nil
 		}
 		var g sync.WaitGroup
 		g.Go(func() { _, _ = f.do(t.Context(), "a", "1", work) })

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -15,24 +17,24 @@ func (ru *run) unfuse(ctx context.Context, s rotation.Step) error {
 	if at.IsZero() && ru.fresh != nil {
 		at = ru.fresh.Created.Add(ru.c.Rules.Expire)
 	}
-	return ru.change(ctx, s.Key, KeyChange{Expires: at}, func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(at) })
+	return ru.change(ctx, s.Key, port.KeyChange{Expires: at}, func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(at) })
 }
 
 // record writes a demand on a key.
 func (ru *run) record(ctx context.Context, s rotation.Step) error {
-	c := KeyChange{Renew: s.At, RenewCause: recordable(ru.req.Cause), Served: ru.wanted.Expiry}
+	c := port.KeyChange{Renew: s.At, RenewCause: marker.Recordable(ru.req.Cause), Served: ru.wanted.Expiry}
 	return ru.change(ctx, s.Key, c, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
 }
 
 // markLeaked writes on a key that it leaked.
 func (ru *run) markLeaked(ctx context.Context, s rotation.Step) error {
-	return ru.change(ctx, s.Key, KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
+	return ru.change(ctx, s.Key, port.KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
 }
 
 // extend extends a key's overlap, unless it leaked meanwhile.
 func (ru *run) extend(ctx context.Context, s rotation.Step) error {
-	return ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
-		return KeyChange{Expires: s.At}, k.Leaked.IsZero() && k.Expires.Before(s.At)
+	return ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (port.KeyChange, bool) {
+		return port.KeyChange{Expires: s.At}, k.Leaked.IsZero() && k.Expires.Before(s.At)
 	})
 }
 
@@ -40,13 +42,13 @@ func (ru *run) extend(ctx context.Context, s rotation.Step) error {
 // process may have been suspended since the plan.
 func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 	var ends time.Time
-	err := ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (KeyChange, bool) {
+	err := ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (port.KeyChange, bool) {
 		ends = s.At.Add(ru.wall().Sub(ru.started)).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
 		open := k.Superseded.IsZero() || k.Expires.Before(ends)
 		if !open {
 			ends = k.Expires // it already expires later
 		}
-		return KeyChange{Expires: ends, Superseded: ru.now()}, open
+		return port.KeyChange{Expires: ends, Superseded: ru.now()}, open
 	})
 	if err == nil && s.Key == ru.out.Replaced {
 		ru.out.ReplacedEnds = ends
@@ -57,16 +59,16 @@ func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 // change updates one key unless it already has the change. It retries conflicts
 // for a while, because reads may lag, and another replica may make the same
 // change. Observing again would lose the value of a new key.
-func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(rotation.Key) bool) error {
+func (ru *run) change(ctx context.Context, keyID string, c port.KeyChange, done func(rotation.Key) bool) error {
 	const first, longest = 250 * time.Millisecond, 8 * time.Second
 	end := ru.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {
-		err := ru.changeAsRead(ctx, keyID, func(k rotation.Key) (KeyChange, bool) { return c, !done(k) })
-		if !errors.Is(err, ErrConflict) {
+		err := ru.changeAsRead(ctx, keyID, func(k rotation.Key) (port.KeyChange, bool) { return c, !done(k) })
+		if !errors.Is(err, port.ErrConflict) {
 			return err
 		}
 		if !ru.wall().Add(pause).Before(end) { // a conflict that stays is no change of the state
-			return fmt.Errorf("%w: for %s: %s", ErrConflict, patience, err.Error())
+			return fmt.Errorf("%w: for %s: %s", port.ErrConflict, patience, err.Error())
 		}
 		if serr := ru.sleep(ctx, pause); serr != nil {
 			return err
@@ -76,7 +78,7 @@ func (ru *run) change(ctx context.Context, keyID string, c KeyChange, done func(
 
 // changeAsRead reads one key and, if wanted returns a change, updates it under the
 // version that it read. It returns errAgain on a conflict.
-func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (KeyChange, bool)) error {
+func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (port.KeyChange, bool)) error {
 	rec, err := ru.getPatiently(ctx, keyID)
 	if err != nil {
 		return err
@@ -86,7 +88,7 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 		return nil
 	}
 	switch err := ru.Keys.Update(ctx, rec, c); {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, port.ErrConflict):
 		return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
 	case err != nil:
 		return fmt.Errorf("updating key %s: %w", keyID, err)
@@ -99,14 +101,14 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 
 // getPatiently reads a key that exists. It retries ErrNotFound, and a key that shows
 // nothing yet of the demand that this run has recorded on it, because IAM lags.
-func (ru *run) getPatiently(ctx context.Context, keyID string) (rec KeyRecord, err error) {
+func (ru *run) getPatiently(ctx context.Context, keyID string) (rec port.KeyRecord, err error) {
 	err = ru.poll(ctx, func() error {
 		rec, err = ru.get(ctx, keyID)
-		if errors.Is(err, ErrNotFound) {
-			return fmt.Errorf("%w: %w", ErrNotYet, err)
+		if errors.Is(err, port.ErrNotFound) {
+			return fmt.Errorf("%w: %w", port.ErrNotYet, err)
 		}
 		if done := ru.renewed.Load(); err == nil && done != nil && done.Key == keyID && rec.Renew.Before(done.At) {
-			return fmt.Errorf("reading key %s: %w: it is as it was before a demand was recorded", keyID, ErrNotYet)
+			return fmt.Errorf("reading key %s: %w: it is as it was before a demand was recorded", keyID, port.ErrNotYet)
 		}
 		return err
 	})
@@ -114,7 +116,7 @@ func (ru *run) getPatiently(ctx context.Context, keyID string) (rec KeyRecord, e
 }
 
 // get reads a key, and checks the clock and the marker.
-func (ru *run) get(ctx context.Context, keyID string) (KeyRecord, error) {
+func (ru *run) get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	rec, err := ru.Keys.Get(ctx, keyID)
 	if err != nil {
 		return rec, fmt.Errorf("reading key %s: %w", keyID, err)
@@ -123,7 +125,7 @@ func (ru *run) get(ctx context.Context, keyID string) (KeyRecord, error) {
 		return rec, err
 	}
 	if !rec.Ours {
-		return rec, fmt.Errorf("reading key %s: no longer ours: %w", keyID, ErrRefused)
+		return rec, fmt.Errorf("reading key %s: no longer ours: %w", keyID, port.ErrRefused)
 	}
 	return rec, nil
 }

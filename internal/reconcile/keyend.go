@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -13,7 +14,7 @@ import (
 // first, because a slow replica may have published it meanwhile.
 func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 	rec, err := ru.get(ctx, s.Key)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, port.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
@@ -37,7 +38,7 @@ func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 // observed. Another replica may have published it meanwhile.
 func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	rec, err := ru.get(ctx, s.Key)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, port.ErrNotFound) {
 		ru.release(ctx, s.Key) // the replica that deleted it may have stopped before this
 		return nil
 	}
@@ -72,9 +73,9 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 
 // markWithdrawn writes a mark on a key that is about to be deleted. Its expiry
 // stays.
-func (ru *run) markWithdrawn(ctx context.Context, rec KeyRecord) error {
-	err := ru.Keys.Update(ctx, rec, KeyChange{Withdrawn: ru.now()})
-	if errors.Is(err, ErrConflict) {
+func (ru *run) markWithdrawn(ctx context.Context, rec port.KeyRecord) error {
+	err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()})
+	if errors.Is(err, port.ErrConflict) {
 		return fmt.Errorf("%w: marking key %s: %w", errAgain, rec.ID, err)
 	}
 	if err != nil {
@@ -89,7 +90,7 @@ func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
 	for _, e := range ru.entries {
 		now, err := e.store.Read(ctx)
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, port.ErrNotFound):
 		case err != nil:
 			return fmt.Errorf("%w: looking for key %s in %s: %w", errUnread, keyID, e.store.Name(), err)
 		case now.KeyID == keyID:

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // put writes an entry to a store. If only the lock failed, it adds a note, since
 // consumers have the key.
-func (ru *run) put(ctx context.Context, st Store, e Entry, revision string) error {
+func (ru *run) put(ctx context.Context, st port.Store, e port.Entry, revision string) error {
 	err := st.Publish(ctx, e, revision)
-	if errors.Is(err, ErrUnlocked) {
+	if errors.Is(err, port.ErrUnlocked) {
 		ru.noteLock(st, e.KeyID, err)
 		return nil
 	}
@@ -34,8 +36,8 @@ func (ru *run) release(ctx context.Context, keyID string) {
 }
 
 // noteLock adds a note about a lock that failed.
-func (ru *run) noteLock(st Store, keyID string, err error) {
+func (ru *run) noteLock(st port.Store, keyID string, err error) {
 	ru.log.Warn("locking or unlocking an entry", "store", st.Name(), "key", keyID, "error", err.Error())
 	n := rotation.Note{Reason: rotation.LockFailed, Key: keyID, Store: st.Name()}
-	ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + err.Error()})
+	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + err.Error()})
 }

@@ -12,7 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -23,9 +27,9 @@ type memory struct {
 	mu       sync.Mutex
 	now      time.Time
 	made     int
-	ids      []reconcile.ServiceID
-	policies map[string][]reconcile.Policy
-	groups   map[string][]reconcile.Group
+	ids      []port.ServiceID
+	policies map[string][]access.Policy
+	groups   map[string][]port.Group
 	keys     []held
 	fail     map[string]error
 }
@@ -36,17 +40,17 @@ func (m *memory) lock() (unlock func()) {
 }
 
 type held struct {
-	reconcile.KeyRecord
+	port.KeyRecord
 	value secret.Value
 }
 
 var (
-	_ reconcile.Identities = (*memory)(nil)
-	_ reconcile.Keys       = (*memory)(nil)
-	_ reconcile.Exchange   = (*memory)(nil)
+	_ port.Identities = (*memory)(nil)
+	_ port.Keys       = (*memory)(nil)
+	_ port.Exchange   = (*memory)(nil)
 )
 
-func (m *memory) Find(_ context.Context, name string) (found []reconcile.ServiceID, date time.Time, err error) {
+func (m *memory) Find(_ context.Context, name string) (found []port.ServiceID, date time.Time, err error) {
 	defer m.lock()()
 	for _, id := range m.ids {
 		if id.Name == name {
@@ -56,24 +60,24 @@ func (m *memory) Find(_ context.Context, name string) (found []reconcile.Service
 	return found, m.now, m.fail["Find"]
 }
 
-func (m *memory) Lookup(_ context.Context, iamID string) (reconcile.ServiceID, error) {
+func (m *memory) Lookup(_ context.Context, iamID string) (port.ServiceID, error) {
 	defer m.lock()()
 	for _, id := range m.ids {
 		if id.IAMID == iamID {
 			return id, m.fail["Lookup"]
 		}
 	}
-	return reconcile.ServiceID{}, reconcile.ErrNotFound
+	return port.ServiceID{}, port.ErrNotFound
 }
 
-func (m *memory) Create(_ context.Context, name, description string) (reconcile.ServiceID, error) {
+func (m *memory) Create(_ context.Context, name, description string) (port.ServiceID, error) {
 	defer m.lock()()
 	m.made++
-	id := reconcile.ServiceID{ID: fmt.Sprintf("ServiceId-%d", m.made), Name: name, Created: m.now, Ours: true}
+	id := port.ServiceID{ID: fmt.Sprintf("ServiceId-%d", m.made), Name: name, Created: m.now, Ours: true}
 	id.IAMID = "iam-" + id.ID
-	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(description)
+	id.Marker, id.Text, id.Marked = marker.Parse(description)
 	if err := m.fail["Create"]; err != nil {
-		return reconcile.ServiceID{}, err
+		return port.ServiceID{}, err
 	}
 	m.ids = append(m.ids, id)
 	return id, nil
@@ -84,16 +88,16 @@ func (m *memory) Remove(_ context.Context, id string) error {
 	if err := m.fail["Remove"]; err != nil {
 		return err
 	}
-	m.ids = slices.DeleteFunc(m.ids, func(s reconcile.ServiceID) bool { return s.ID == id })
+	m.ids = slices.DeleteFunc(m.ids, func(s port.ServiceID) bool { return s.ID == id })
 	return nil
 }
 
-func (m *memory) Granted(_ context.Context, iamID string) ([]reconcile.Policy, error) {
+func (m *memory) Granted(_ context.Context, iamID string) ([]access.Policy, error) {
 	defer m.lock()()
 	return m.policies[iamID], m.fail["Granted"]
 }
 
-func (m *memory) Grant(_ context.Context, iamID string, p reconcile.Policy) error {
+func (m *memory) Grant(_ context.Context, iamID string, p access.Policy) error {
 	defer m.lock()()
 	if err := m.fail["Grant"]; err != nil {
 		return err
@@ -105,12 +109,12 @@ func (m *memory) Grant(_ context.Context, iamID string, p reconcile.Policy) erro
 	return nil
 }
 
-func (m *memory) Narrow(_ context.Context, iamID string, p reconcile.Policy, keep []string) error {
+func (m *memory) Narrow(_ context.Context, iamID string, p access.Policy, keep []string) error {
 	defer m.lock()()
 	if err := m.fail["Narrow"]; err != nil {
 		return err
 	}
-	var left []reconcile.Policy
+	var left []access.Policy
 	for _, have := range m.policies[iamID] {
 		if have.ID == p.ID {
 			if have.Roles = keep; len(keep) == 0 {
@@ -123,7 +127,7 @@ func (m *memory) Narrow(_ context.Context, iamID string, p reconcile.Policy, kee
 	return nil
 }
 
-func (m *memory) Mark(_ context.Context, id reconcile.ServiceID, marker reconcile.Marker) error {
+func (m *memory) Mark(_ context.Context, id port.ServiceID, marker marker.Marker) error {
 	defer m.lock()()
 	for i := range m.ids {
 		if m.ids[i].ID == id.ID && m.fail["Mark"] == nil {
@@ -133,7 +137,7 @@ func (m *memory) Mark(_ context.Context, id reconcile.ServiceID, marker reconcil
 	return m.fail["Mark"]
 }
 
-func (m *memory) Groups(_ context.Context, iamID string) ([]reconcile.Group, error) {
+func (m *memory) Groups(_ context.Context, iamID string) ([]port.Group, error) {
 	defer m.lock()()
 	return m.groups[iamID], m.fail["Groups"]
 }
@@ -143,11 +147,11 @@ func (m *memory) Join(_ context.Context, iamID, group string) error {
 	if err := m.fail["Join"]; err != nil {
 		return err
 	}
-	m.groups[iamID] = append(m.groups[iamID], reconcile.Group{ID: group})
+	m.groups[iamID] = append(m.groups[iamID], port.Group{ID: group})
 	return nil
 }
 
-func (m *memory) List(_ context.Context, iamID string, credentials ...string) (l reconcile.KeyList, err error) {
+func (m *memory) List(_ context.Context, iamID string, credentials ...string) (l port.KeyList, err error) {
 	defer m.lock()()
 	l.Date = m.now
 	for _, k := range m.keys {
@@ -170,11 +174,11 @@ func (m *memory) find(keyID string) *held {
 	return &m.keys[i]
 }
 
-func (m *memory) Get(_ context.Context, keyID string) (reconcile.KeyRecord, error) {
+func (m *memory) Get(_ context.Context, keyID string) (port.KeyRecord, error) {
 	defer m.lock()()
 	k := m.find(keyID)
 	if k == nil {
-		return reconcile.KeyRecord{}, reconcile.ErrNotFound
+		return port.KeyRecord{}, port.ErrNotFound
 	}
 	rec := k.KeyRecord
 	rec.Date = m.now
@@ -187,15 +191,15 @@ func (m *memory) add(iamID, name, description string, v secret.Value, expires ti
 	k := held{value: v}
 	k.ID, k.IAMID, k.Name, k.Description = fmt.Sprintf("ApiKey-%d", m.made), iamID, name, description
 	k.Created, k.Expires = m.now.Truncate(time.Minute), expires
-	marker, _, marked := reconcile.ParseMarker(description)
-	if k.Ours, k.Credential = marked && marker.Owner == owner, marker.Credential; k.Ours {
-		k.Key = reconcile.Mark(k.Key, name, marker)
+	mk, _, marked := marker.Parse(description)
+	if k.Ours, k.Credential = marked && mk.Owner == owner, mk.Credential; k.Ours {
+		k.Key = marker.Mark(k.Key, name, mk)
 	}
 	m.keys = append(m.keys, k)
 	return k.Key
 }
 
-func (m *memory) Mint(_ context.Context, r reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+func (m *memory) Mint(_ context.Context, r port.MintRequest, v secret.Value) (rotation.Key, error) {
 	defer m.lock()()
 	if err := m.fail["Mint"]; err != nil {
 		return rotation.Key{}, err
@@ -203,7 +207,7 @@ func (m *memory) Mint(_ context.Context, r reconcile.MintRequest, v secret.Value
 	return m.add(r.IAMID, r.Name, r.Description, v, r.Expires), nil
 }
 
-func (m *memory) Update(_ context.Context, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (m *memory) Update(_ context.Context, rec port.KeyRecord, c port.KeyChange) error {
 	defer m.lock()()
 	if err := m.fail["Update"]; err != nil {
 		return err
@@ -255,17 +259,17 @@ func (m *memory) Used(_ context.Context, _ string) (time.Time, error) {
 	return time.Time{}, m.fail["Used"]
 }
 
-func (m *memory) Identify(_ context.Context, v secret.Value) (reconcile.KeyRecord, error) {
+func (m *memory) Identify(_ context.Context, v secret.Value) (port.KeyRecord, error) {
 	defer m.lock()()
 	for _, k := range m.keys {
 		if k.value.Equal(v) {
 			return k.KeyRecord, m.fail["Identify"]
 		}
 	}
-	return reconcile.KeyRecord{}, reconcile.ErrNotFound
+	return port.KeyRecord{}, port.ErrNotFound
 }
 
-func (m *memory) Adopt(_ context.Context, rec reconcile.KeyRecord, marker reconcile.Marker) error {
+func (m *memory) Adopt(_ context.Context, rec port.KeyRecord, marker marker.Marker) error {
 	defer m.lock()()
 	if err := m.fail["Adopt"]; err != nil {
 		return err
@@ -275,17 +279,17 @@ func (m *memory) Adopt(_ context.Context, rec reconcile.KeyRecord, marker reconc
 	return nil
 }
 
-func (m *memory) Exchange(_ context.Context, v secret.Value) (reconcile.Bearer, error) {
+func (m *memory) Exchange(_ context.Context, v secret.Value) (port.Bearer, error) {
 	defer m.lock()()
 	if err := m.fail["Exchange"]; err != nil {
-		return reconcile.Bearer{}, err
+		return port.Bearer{}, err
 	}
 	for _, k := range m.keys {
 		if k.value.Equal(v) && k.Live(m.now) {
-			return reconcile.Bearer{IAMID: k.IAMID, Account: "account", Token: secret.New("a token")}, nil
+			return port.Bearer{IAMID: k.IAMID, Account: "account", Token: secret.New("a token")}, nil
 		}
 	}
-	return reconcile.Bearer{}, reconcile.ErrNotYet
+	return port.Bearer{}, port.ErrNotYet
 }
 
 // shelf is a store in memory.
@@ -293,7 +297,7 @@ type shelf struct {
 	mu      sync.Mutex
 	name    string
 	guarded bool
-	entry   reconcile.Entry
+	entry   port.Entry
 	rev     int
 	fail    map[string]error
 	spoils  string // is what it has as the key ID of whatever it gets
@@ -302,35 +306,35 @@ type shelf struct {
 }
 
 var (
-	_ reconcile.Store    = (*shelf)(nil)
-	_ reconcile.Releaser = (*shelf)(nil)
+	_ port.Store    = (*shelf)(nil)
+	_ port.Releaser = (*shelf)(nil)
 )
 
 func (s *shelf) Name() string  { return s.name }
 func (s *shelf) Guarded() bool { return s.guarded }
 
-func (s *shelf) Read(context.Context) (reconcile.Entry, error) {
+func (s *shelf) Read(context.Context) (port.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.fail["Read"]; err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	e := s.entry
 	e.Revision = strconv.Itoa(s.rev)
 	if e.Value.Empty() {
-		return e, reconcile.ErrNotFound
+		return e, port.ErrNotFound
 	}
 	return e, nil
 }
 
-func (s *shelf) Publish(_ context.Context, e reconcile.Entry, revision string) error {
+func (s *shelf) Publish(_ context.Context, e port.Entry, revision string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.fail["Publish"]; err != nil {
 		return err
 	}
 	if s.guarded && revision != strconv.Itoa(s.rev) {
-		return reconcile.ErrConflict
+		return port.ErrConflict
 	}
 	s.entry, s.rev = e, s.rev+1
 	if s.spoils != "" {
@@ -372,7 +376,7 @@ type bench struct {
 	*memory
 	t          *testing.T
 	reconciler *reconcile.Reconciler
-	c          reconcile.Credential
+	c          port.Credential
 	a, b       *shelf
 	app        *app
 	log        *strings.Builder
@@ -382,7 +386,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	m := &memory{
 		now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC), fail: map[string]error{},
-		policies: map[string][]reconcile.Policy{}, groups: map[string][]reconcile.Group{},
+		policies: map[string][]access.Policy{}, groups: map[string][]port.Group{},
 	}
 	w := &bench{memory: m, t: t, log: &strings.Builder{}}
 	w.a = &shelf{name: "store-a", guarded: true, fail: map[string]error{}}
@@ -391,11 +395,11 @@ func newBench(t *testing.T) *bench {
 	w.reconciler = w.process()
 	rules := rotation.Standard()
 	rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*24*time.Hour, 90*24*time.Hour, 24*time.Hour, time.Hour
-	w.c = reconcile.Credential{
+	w.c = port.Credential{
 		Name: "logs-sender", Entry: "logs-sender", ServiceIDName: "logs-sender", Description: "Sends logs", OnLeak: "disable", Rules: rules,
-		Policies: []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}},
-		Stores:   []reconcile.Store{w.a, w.b}, Optional: map[string]bool{}, ReadBack: map[string]bool{},
-		Consumers: []reconcile.Consumers{w.app},
+		Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}}},
+		Stores:   []port.Store{w.a, w.b}, Optional: map[string]bool{}, ReadBack: map[string]bool{},
+		Consumers: []port.Consumers{w.app},
 	}
 	return w
 }
@@ -410,7 +414,7 @@ func (w *bench) process() *reconcile.Reconciler {
 }
 
 // run reconciles once.
-func (w *bench) run(trigger rotation.Trigger) reconcile.Outcome {
+func (w *bench) run(trigger rotation.Trigger) result.Outcome {
 	w.t.Helper()
 	out, err := w.reconciler.Reconcile(w.t.Context(), w.c, reconcile.Request{Trigger: trigger, Cause: "test"})
 	if err != nil {
@@ -420,7 +424,7 @@ func (w *bench) run(trigger rotation.Trigger) reconcile.Outcome {
 }
 
 // must reconciles once and expects a result.
-func (w *bench) must(want reconcile.Result, trigger rotation.Trigger) reconcile.Outcome {
+func (w *bench) must(want result.Result, trigger rotation.Trigger) result.Outcome {
 	w.t.Helper()
 	out := w.run(trigger)
 	if out.Result != want {
@@ -432,7 +436,7 @@ func (w *bench) must(want reconcile.Result, trigger rotation.Trigger) reconcile.
 // rotated has a key published, old enough for the next one.
 func (w *bench) rotated() string {
 	w.t.Helper()
-	out := w.must(reconcile.ResultPublished, rotation.Trigger{})
+	out := w.must(result.Published, rotation.Trigger{})
 	w.now = w.now.Add(time.Hour)
 	return out.Key
 }

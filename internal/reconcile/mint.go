@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -23,7 +25,7 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 		return fmt.Errorf("minting a key: %w", errStorm)
 	}
 	if n := ru.remaining(); n >= ru.c.Rules.KeyLimit { // deletions that the plan counted on have failed
-		return fmt.Errorf("minting a key: %w: the service ID has %d keys", ErrQuota, n)
+		return fmt.Errorf("minting a key: %w: the service ID has %d keys", port.ErrQuota, n)
 	}
 	value, err := secret.Random(ru.Rand)
 	if err != nil {
@@ -36,9 +38,9 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 	for _, st := range ru.c.Stores {
 		m.Stores = append(m.Stores, st.Name())
 	}
-	k, err := ru.Keys.Mint(ctx, MintRequest{
+	k, err := ru.Keys.Mint(ctx, port.MintRequest{
 		IAMID:       ru.id.IAMID,
-		Name:        KeyName(ru.c.Name, now, Print(value)),
+		Name:        marker.KeyName(ru.c.Name, now, marker.Print(value)),
 		Description: m.Describe(ru.describeKey(due)),
 		Expires:     now.Add(ru.c.Rules.Fuse),
 		OnLeak:      ru.c.OnLeak,
@@ -91,7 +93,7 @@ func (ru *run) served() time.Time {
 
 // prove gets a token with the new key and calls the provers with it.
 func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
-	var who Bearer
+	var who port.Bearer
 	err := ru.poll(ctx, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
 		return answered(err)
@@ -100,7 +102,7 @@ func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 		return fmt.Errorf("proving key %s: getting a token: %w", ru.fresh.ID, err)
 	}
 	if who.IAMID != ru.id.IAMID {
-		return fmt.Errorf("proving key %s: its token is for %s: %w", ru.fresh.ID, who.IAMID, ErrRefused)
+		return fmt.Errorf("proving key %s: its token is for %s: %w", ru.fresh.ID, who.IAMID, port.ErrRefused)
 	}
 	if ru.Account != nil {
 		account, err := ru.Account(ctx)
@@ -108,12 +110,12 @@ func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 			return fmt.Errorf("proving key %s: %w", ru.fresh.ID, err)
 		}
 		if who.Account != account {
-			return fmt.Errorf("proving key %s: its token is for account %s: %w", ru.fresh.ID, who.Account, ErrRefused)
+			return fmt.Errorf("proving key %s: its token is for account %s: %w", ru.fresh.ID, who.Account, port.ErrRefused)
 		}
 	}
 	for _, p := range ru.c.Provers {
 		err := ru.poll(ctx, func() error {
-			return answered(p.Prove(ctx, Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}))
+			return answered(p.Prove(ctx, port.Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}))
 		})
 		if err != nil {
 			return fmt.Errorf("proving key %s: %s: %w", ru.fresh.ID, p.Name(), err)

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // took reports whether a step about a key succeeded.
 func (ru *run) took(a rotation.Action, keyID string) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(s StepOutcome) bool { return s.Action == a && s.Key == keyID && s.Error == "" })
+	return slices.ContainsFunc(ru.out.Steps, func(s result.Step) bool { return s.Action == a && s.Key == keyID && s.Error == "" })
 }
 
 // addNotes adds the notes of the plan and about leaked keys.
@@ -49,16 +51,16 @@ func (ru *run) noteForged() {
 	}
 }
 
-func noteOf(f Forgery) NoteOutcome {
+func noteOf(f port.Forgery) result.Note {
 	n := rotation.Note{Reason: rotation.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
-	return NoteOutcome{Note: n, Message: n.Reason.Sentence()}
+	return result.Note{Note: n, Message: n.Reason.Sentence()}
 }
 
 // noteCleanUp adds a note about something that is over and could not be removed,
 // with the upstream's own error.
 func (ru *run) noteCleanUp(s rotation.Step, err error) {
 	n := rotation.Note{Reason: rotation.CleanUpFailed, Key: s.Key, Thing: s.Target}
-	ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence() + ": " + words(err)})
+	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + words(err)})
 }
 
 // note adds notes with their sentences. A note about a use names the client.
@@ -67,53 +69,28 @@ func (ru *run) note(notes ...rotation.Note) {
 		if ru.UsedBy != nil && (n.Reason == rotation.StillUsed || n.Reason == rotation.UsedToTheEnd) {
 			n.By = ru.UsedBy(ru.id.IAMID, n.At)
 		}
-		ru.out.Notes = append(ru.out.Notes, NoteOutcome{Note: n, Message: n.Reason.Sentence()})
+		ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence()})
 	}
 }
 
 // fate returns the state of the key whose revocation was requested.
-func (ru *run) fate() Leaked {
+func (ru *run) fate() result.Leaked {
 	id := ru.req.Trigger.Leaked
 	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
 	switch {
-	case id == "" || ru.out.Leaked == LeakedElsewhere:
+	case id == "" || ru.out.Leaked == result.LeakedElsewhere:
 		return ru.out.Leaked
 	case ru.other != "":
-		return LeakedForeign
+		return result.LeakedForeign
 	case i < 0 && ru.unseen(id):
-		return LeakedAlive
+		return result.LeakedAlive
 	case i < 0:
-		return LeakedGone
+		return result.LeakedGone
 	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
-		return LeakedRevoked
+		return result.LeakedRevoked
 	}
-	return LeakedAlive
+	return result.LeakedAlive
 }
 
 // tokenLife is the longest time that an access token outlives its key.
 const tokenLife = time.Hour
-
-// String returns the note on one line: what it is about, sentence and time.
-func (n NoteOutcome) String() string {
-	line := n.Message
-	if n.Store != "" {
-		line = n.Store + ": " + line
-	}
-	if n.Key != "" {
-		line = n.Key + ": " + line
-	}
-	if n.By != "" {
-		line += " (by " + n.By + ")"
-	}
-	if n.Thing != "" {
-		thing := n.Thing
-		if n.Creator != "" {
-			thing += " (made by " + n.Creator + ")"
-		}
-		line = thing + ": " + line
-	}
-	if !n.At.IsZero() {
-		line += " (" + n.At.UTC().Format(time.DateTime) + ")"
-	}
-	return line
-}

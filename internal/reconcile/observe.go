@@ -13,6 +13,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -22,10 +25,10 @@ type run struct {
 	Identities fencedIdentities // in place of the Reconciler's
 	Keys       fencedKeys
 
-	c   Credential
+	c   port.Credential
 	req Request
 	log *slog.Logger
-	out *Outcome
+	out *result.Outcome
 	facts
 	attempt
 }
@@ -35,25 +38,25 @@ type facts struct {
 	started time.Time     // local wall clock at the start of the observation
 	offset  time.Duration // IAM's clock minus the local clock
 	dated   bool          // offset is known
-	id      ServiceID
-	ours    []ServiceID       // all service IDs of ours with the name, including id
+	id      port.ServiceID
+	ours    []port.ServiceID  // all service IDs of ours with the name, including id
 	busy    map[string]bool   // our service IDs, by ID, that have keys
 	home    map[string]string // the IAM ID of the service ID that each key is on
 	strange map[string]bool   // keys that a store names, and that IAM shows not to be this credential's
-	forged  []Forgery         // what carries our marker and is not ours
+	forged  []port.Forgery    // what carries our marker and is not ours
 	left    bool              // the credential comes to its end, or has come to it
 	why     string            // why that is blocked
 	taken   bool              // a service ID with the name has no marker of ours
 	ahead   bool              // the service ID or a key of it has the marker of a newer latchkey
 	posing  bool              // the only service ID with the name and our marker is not ours
 	twice   bool              // a store names a key of a second service ID of ours, with another name
-	holder  ServiceID         // a service ID with the name that belongs to another credential
+	holder  port.ServiceID    // a service ID with the name that belongs to another credential
 	cached  bool              // id came from an earlier run
 	login   bool              // we are logged in as one of ours
 	keys    []rotation.Key
 	foreign map[string]int // how many keys of each service ID, by IAM ID, are not ours
-	granted []Policy
-	member  []Group
+	granted []access.Policy
+	member  []port.Group
 	other   string          // the key to revoke, if it is not ours
 	adopted map[string]bool // stores, by name, that hold the value of the key to adopt
 	entries []reading       // in the order of c.Stores
@@ -79,14 +82,14 @@ type attempt struct {
 
 // owned is a consumer, with the port that restarts it and its name there.
 type owned struct {
-	by   Consumers
+	by   port.Consumers
 	name string
 }
 
 // reading is one store's entry, or the error of reading it.
 type reading struct {
-	store Store
-	Entry
+	store port.Store
+	port.Entry
 	err error
 	// altered is set if the value is not that of the key that the entry names, and
 	// unproven if that is not known.
@@ -110,13 +113,13 @@ func (ru *run) observe(ctx context.Context) error {
 	})
 	for i, st := range ru.c.Stores {
 		g.Go(func() error {
-			var e Entry
+			var e port.Entry
 			err := ru.rescue(func() (err error) {
 				e, err = st.Read(ctx)
 				return err
 			})
-			if errors.Is(err, ErrNotFound) {
-				e, err = Entry{Revision: e.Revision}, nil
+			if errors.Is(err, port.ErrNotFound) {
+				e, err = port.Entry{Revision: e.Revision}, nil
 			}
 			ru.entries[i] = reading{store: st, Entry: e, err: err}
 			return nil
@@ -188,7 +191,7 @@ func (ru *run) observeLogin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: reading who we are logged in as: %w", ErrObserve, err)
 	}
-	ru.login = slices.ContainsFunc(ru.ours, func(id ServiceID) bool { return id.IAMID == self })
+	ru.login = slices.ContainsFunc(ru.ours, func(id port.ServiceID) bool { return id.IAMID == self })
 	return nil
 }
 
@@ -204,7 +207,7 @@ func (ru *run) preferOwner(ctx context.Context) error {
 			newest = k
 		}
 	}
-	i := slices.IndexFunc(ru.ours, func(id ServiceID) bool { return id.IAMID == ru.home[newest.ID] })
+	i := slices.IndexFunc(ru.ours, func(id port.ServiceID) bool { return id.IAMID == ru.home[newest.ID] })
 	if i < 0 || ru.ours[i].ID == ru.id.ID {
 		return nil
 	}
@@ -222,10 +225,10 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 		configured := ru.c.ServiceIDName
 		ru.c.ServiceIDName = id.Name
 		if now, ok := ru.readKnown(ctx, id); ok {
-			ru.id, ru.ours, ru.cached = now, []ServiceID{now}, true
+			ru.id, ru.ours, ru.cached = now, []port.ServiceID{now}, true
 			return nil
 		}
-		ru.remember(ru.c.Name, ServiceID{})
+		ru.remember(ru.c.Name, port.ServiceID{})
 		ru.c.ServiceIDName = configured
 		ru.keys, ru.busy, ru.forged, ru.granted = nil, nil, nil, nil
 	}
@@ -237,7 +240,7 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 	if err != nil || len(ours) == 0 {
 		return err
 	}
-	slices.SortFunc(ours, func(a, b ServiceID) int {
+	slices.SortFunc(ours, func(a, b port.ServiceID) int {
 		if d := a.Created.Compare(b.Created); d != 0 {
 			return d
 		}
@@ -255,7 +258,7 @@ func (ru *run) observeIdentity(ctx context.Context) error {
 
 // find returns the service IDs of ours that have the credential's name and belong to
 // it. If there is none, it notes whether the name is taken.
-func (ru *run) find(ctx context.Context) ([]ServiceID, error) {
+func (ru *run) find(ctx context.Context) ([]port.ServiceID, error) {
 	asked := ru.wall()
 	found, date, err := ru.Identities.Find(ctx, ru.c.ServiceIDName)
 	if err != nil {
@@ -264,16 +267,16 @@ func (ru *run) find(ctx context.Context) ([]ServiceID, error) {
 	if err := ru.settleClock(asked, date); err != nil {
 		return nil, err
 	}
-	ru.taken, ru.posing, ru.holder = false, false, ServiceID{}
+	ru.taken, ru.posing, ru.holder = false, false, port.ServiceID{}
 	forged := len(ru.forged)
 	ours, err := ru.sift(ctx, found)
 	if err != nil || len(ours) > 0 {
 		return ours, err
 	}
 	ru.taken, ru.posing = len(found) > 0, len(ru.forged) > forged
-	ru.ahead = slices.ContainsFunc(found, func(id ServiceID) bool { return id.Newer })
+	ru.ahead = slices.ContainsFunc(found, func(id port.ServiceID) bool { return id.Newer })
 	for _, id := range found {
-		if id.Ours && !slices.Contains(ru.c.names(), id.Marker.Credential) {
+		if id.Ours && !slices.Contains(ru.c.Names(), id.Marker.Credential) {
 			ru.holder = id
 		}
 	}
@@ -301,8 +304,8 @@ func (ru *run) collision() error {
 
 // readKnown reads a service ID from an earlier run together with its keys. It
 // returns false if it is not what it was, or has no keys of ours any more.
-func (ru *run) readKnown(ctx context.Context, id ServiceID) (ServiceID, bool) {
-	var now ServiceID
+func (ru *run) readKnown(ctx context.Context, id port.ServiceID) (port.ServiceID, bool) {
+	var now port.ServiceID
 	var g errgroup.Group
 	g.Go(ru.rescued(func() (err error) {
 		now, err = ru.Identities.Lookup(ctx, id.IAMID)
@@ -310,7 +313,7 @@ func (ru *run) readKnown(ctx context.Context, id ServiceID) (ServiceID, bool) {
 	}))
 	g.Go(ru.rescued(func() error { return ru.read(ctx, id) }))
 	if err := g.Wait(); err != nil || now.Name != ru.c.ServiceIDName || len(ru.keys) == 0 {
-		return ServiceID{}, false
+		return port.ServiceID{}, false
 	}
 	// Without a record of its creation, its keys show that it is ours.
 	now.Ours = now.Ours || now.Creator == ""
@@ -322,46 +325,46 @@ func (ru *run) readKnown(ctx context.Context, id ServiceID) (ServiceID, bool) {
 func (ru *run) observeGiven(ctx context.Context) error {
 	id, err := ru.Identities.Lookup(ctx, "iam-"+ru.c.Given)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return fmt.Errorf("%w: reading service ID %s: %w", ErrObserve, ru.c.Given, err)
 	}
-	ru.id, ru.ours = id, []ServiceID{id}
+	ru.id, ru.ours = id, []port.ServiceID{id}
 	return ru.read(ctx, id)
 }
 
 // claims reports whether a service ID's marker has our owner and this credential.
-func (ru *run) claims(id ServiceID) bool {
-	return id.Marked && id.Marker.Owner == ru.Owner && slices.Contains(ru.c.names(), id.Marker.Credential)
+func (ru *run) claims(id port.ServiceID) bool {
+	return id.Marked && id.Marker.Owner == ru.Owner && slices.Contains(ru.c.Names(), id.Marker.Credential)
 }
 
 // owns reports whether a service ID is ours and belongs to this credential.
-func (ru *run) owns(id ServiceID) bool { return id.Ours && ru.claims(id) }
+func (ru *run) owns(id port.ServiceID) bool { return id.Ours && ru.claims(id) }
 
 // still reports whether the run's service ID, read again, is ours. Without a record
 // of its creation, the keys that the run has read have shown that.
-func (ru *run) still(id ServiceID) bool {
+func (ru *run) still(id port.ServiceID) bool {
 	return ru.owns(id) || ru.claims(id) && id.Creator == "" && id.ID == ru.id.ID && ru.id.Ours
 }
 
 // sift returns the service IDs that are ours, and notes those that only have our
 // marker. If IAM has no record of who made one, a key that we made for this
 // credential shows that it is ours.
-func (ru *run) sift(ctx context.Context, found []ServiceID) (ours []ServiceID, err error) {
+func (ru *run) sift(ctx context.Context, found []port.ServiceID) (ours []port.ServiceID, err error) {
 	for _, id := range found {
 		if !ru.claims(id) {
 			continue
 		}
 		if !id.Ours && id.Creator == "" {
-			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
+			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.Names()...)
 			if err != nil {
 				return nil, fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 			}
 			id.Ours = len(l.Keys) > 0
 		}
 		if !id.Ours {
-			ru.forged = append(ru.forged, Forgery{ID: id.ID, Creator: id.Creator})
+			ru.forged = append(ru.forged, port.Forgery{ID: id.ID, Creator: id.Creator})
 			continue
 		}
 		ours = append(ours, id)
@@ -371,13 +374,13 @@ func (ru *run) sift(ctx context.Context, found []ServiceID) (ours []ServiceID, e
 
 // read lists the keys of all our service IDs, and the policies of the first,
 // concurrently. Keys of duplicates are ours too.
-func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
-	lists := make([]KeyList, len(ids))
+func (ru *run) read(ctx context.Context, ids ...port.ServiceID) error {
+	lists := make([]port.KeyList, len(ids))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, id := range ids {
 		g.Go(ru.rescued(func() error {
 			asked := ru.wall()
-			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
+			l, err := ru.Keys.List(ctx, id.IAMID, ru.c.Names()...)
 			if err != nil {
 				return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 			}
@@ -398,7 +401,7 @@ func (ru *run) read(ctx context.Context, ids ...ServiceID) error {
 }
 
 // take adds the keys of one service ID of ours.
-func (ru *run) take(id ServiceID, l KeyList) {
+func (ru *run) take(id port.ServiceID, l port.KeyList) {
 	if ru.busy == nil {
 		ru.busy, ru.home, ru.foreign = map[string]bool{}, map[string]string{}, map[string]int{}
 	}
@@ -417,7 +420,7 @@ func (ru *run) add(k rotation.Key, iamID string) {
 
 // readAccess reads the identity's policies and access groups, if the config has
 // any.
-func (ru *run) readAccess(ctx context.Context, id ServiceID) (err error) {
+func (ru *run) readAccess(ctx context.Context, id port.ServiceID) (err error) {
 	ru.granted, ru.member = nil, nil
 	if len(ru.c.Policies) > 0 {
 		if ru.granted, err = ru.Identities.Granted(ctx, id.IAMID); err != nil {
@@ -466,7 +469,7 @@ func (ru *run) checkDrift(date time.Time) error {
 
 // lookUp reads a key that is not in the list. It checks the clock if the list has
 // set it.
-func (ru *run) lookUp(ctx context.Context, keyID string) (KeyRecord, error) {
+func (ru *run) lookUp(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	rec, err := ru.Keys.Get(ctx, keyID)
 	if err == nil && ru.dated {
 		err = ru.checkDrift(rec.Date)
@@ -492,15 +495,15 @@ func (ru *run) observeNamed(ctx context.Context) error {
 func (ru *run) lookAt(ctx context.Context, e reading) error {
 	rec, err := ru.lookUp(ctx, e.KeyID)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrObserve, e.KeyID, e.store.Name(), err)
-	case !rec.Ours || !slices.Contains(ru.c.names(), rec.Credential):
+	case !rec.Ours || !slices.Contains(ru.c.Names(), rec.Credential):
 	case ru.ourIdentity(rec.IAMID):
 		ru.add(rec.Key, rec.IAMID)
 	case ru.cached:
-		ru.remember(ru.c.Name, ServiceID{})
+		ru.remember(ru.c.Name, port.ServiceID{})
 		return fmt.Errorf("%w: store %s names key %s of another service ID", errAgain, e.store.Name(), e.KeyID)
 	case ru.c.Given == "":
 		if err := ru.admit(ctx, rec); err != nil {
@@ -510,18 +513,18 @@ func (ru *run) lookAt(ctx context.Context, e reading) error {
 	if !ru.listed(rec.ID) {
 		ru.strange[rec.ID] = true
 	}
-	if rec.Forged && !slices.ContainsFunc(ru.forged, func(f Forgery) bool { return f.ID == rec.ID }) {
-		ru.forged = append(ru.forged, Forgery{ID: rec.ID, Creator: rec.Creator})
+	if rec.Forged && !slices.ContainsFunc(ru.forged, func(f port.Forgery) bool { return f.ID == rec.ID }) {
+		ru.forged = append(ru.forged, port.Forgery{ID: rec.ID, Creator: rec.Creator})
 	}
 	return nil
 }
 
 // admit adds the service ID of a key that a store names, although its name is not
 // that in the config. The config or a person has renamed it.
-func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
+func (ru *run) admit(ctx context.Context, rec port.KeyRecord) error {
 	id, err := ru.Identities.Lookup(ctx, rec.IAMID)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return fmt.Errorf("%w: reading the service ID of key %s: %w", ErrObserve, rec.ID, err)
@@ -532,7 +535,7 @@ func (ru *run) admit(ctx context.Context, rec KeyRecord) error {
 	case id.Name != ru.c.ServiceIDName && ru.id.ID != "":
 		ru.twice = true // which of them to use is for a person to say
 	}
-	l, err := ru.Keys.List(ctx, id.IAMID, ru.c.names()...)
+	l, err := ru.Keys.List(ctx, id.IAMID, ru.c.Names()...)
 	if err != nil {
 		return fmt.Errorf("%w: listing keys of %s: %w", ErrObserve, id.ID, err)
 	}
@@ -562,17 +565,17 @@ func (ru *run) observeLeaked(ctx context.Context) error {
 	}
 	rec, err := ru.lookUp(ctx, id)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil // it is deleted
 	case err != nil:
 		return fmt.Errorf("%w: reading key %s to revoke: %w", ErrObserve, id, err)
-	case rec.Ours && ru.ourIdentity(rec.IAMID) && slices.Contains(ru.c.names(), rec.Credential):
+	case rec.Ours && ru.ourIdentity(rec.IAMID) && slices.Contains(ru.c.Names(), rec.Credential):
 		ru.add(rec.Key, rec.IAMID)
-	case rec.Ours && ru.cached && slices.Contains(ru.c.names(), rec.Credential):
-		ru.remember(ru.c.Name, ServiceID{})
+	case rec.Ours && ru.cached && slices.Contains(ru.c.Names(), rec.Credential):
+		ru.remember(ru.c.Name, port.ServiceID{})
 		return fmt.Errorf("%w: key %s to revoke belongs to another service ID", errAgain, id)
 	case rec.Ours:
-		ru.out.Leaked = LeakedElsewhere
+		ru.out.Leaked = result.LeakedElsewhere
 	default:
 		ru.other = id
 	}
@@ -592,7 +595,7 @@ func (ru *run) observeAdoptable(ctx context.Context) error {
 		}
 		rec, err := ru.Keys.Identify(ctx, e.Value)
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, port.ErrNotFound):
 		case err != nil:
 			return fmt.Errorf("%w: identifying the value in store %s: %w", ErrObserve, e.store.Name(), err)
 		default:

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/offboard"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -50,7 +52,7 @@ func (ru *run) observeQuiet(ctx context.Context) error {
 	}
 	for i, k := range ru.keys {
 		used, err := ru.Keys.Used(ctx, k.ID)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil && !errors.Is(err, port.ErrNotFound) {
 			return fmt.Errorf("%w: reading when key %s was last used: %w", ErrObserve, k.ID, err)
 		}
 		ru.keys[i].Used = used
@@ -104,31 +106,31 @@ func (ru *run) spareRemoved() {
 // markEnd records on the service ID that the credential is deprovisioned, and unmarkEnd
 // removes the record.
 func (ru *run) markEnd(ctx context.Context, _ rotation.Step) error {
-	return ru.setEnd(ctx, func(m *Marker) { m.Deprovision = ru.now() })
+	return ru.setEnd(ctx, func(m *marker.Marker) { m.Deprovision = ru.now() })
 }
 
 func (ru *run) unmarkEnd(ctx context.Context, _ rotation.Step) error {
-	return ru.setEnd(ctx, func(m *Marker) { m.Deprovision = time.Time{} })
+	return ru.setEnd(ctx, func(m *marker.Marker) { m.Deprovision = time.Time{} })
 }
 
-func (ru *run) setEnd(ctx context.Context, change func(*Marker)) error {
+func (ru *run) setEnd(ctx context.Context, change func(*marker.Marker)) error {
 	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if err != nil {
 		return fmt.Errorf("marking %s: %w", ru.id.ID, err)
 	}
 	if !ru.still(id) {
-		return fmt.Errorf("marking %s: no longer ours: %w", id.ID, ErrRefused)
+		return fmt.Errorf("marking %s: no longer ours: %w", id.ID, port.ErrRefused)
 	}
 	m := id.Marker
 	change(&m)
 	switch err := ru.Identities.Mark(ctx, id, m); {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, port.ErrConflict):
 		return fmt.Errorf("%w: marking %s: %w", errAgain, id.ID, err)
 	case err != nil:
 		return fmt.Errorf("marking %s: %w", id.ID, err)
 	}
 	ru.id.Marker = m
-	ru.remember(ru.c.Name, ServiceID{})
+	ru.remember(ru.c.Name, port.ServiceID{})
 	return nil
 }
 
@@ -137,15 +139,15 @@ func (ru *run) setEnd(ctx context.Context, change func(*Marker)) error {
 func (ru *run) suspend(ctx context.Context, s rotation.Step) error {
 	rec, err := ru.get(ctx, s.Key)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
 	case rec.Disabled:
 		return nil // another replica, or a person
 	}
-	switch err := ru.Keys.Update(ctx, rec, KeyChange{Suspended: ru.now()}); {
-	case errors.Is(err, ErrConflict):
+	switch err := ru.Keys.Update(ctx, rec, port.KeyChange{Suspended: ru.now()}); {
+	case errors.Is(err, port.ErrConflict):
 		return fmt.Errorf("%w: marking key %s: %w", errAgain, s.Key, err)
 	case err != nil:
 		return fmt.Errorf("marking key %s: %w", s.Key, err)
@@ -175,8 +177,8 @@ func (ru *run) removeEntry(ctx context.Context, s rotation.Step) error {
 	if now.KeyID != at.KeyID {
 		return fmt.Errorf("%w: store %s names key %q now", errAgain, s.Target, now.KeyID)
 	}
-	switch err := at.store.(Remover).Remove(ctx, now.Revision); {
-	case errors.Is(err, ErrConflict):
+	switch err := at.store.(port.Remover).Remove(ctx, now.Revision); {
+	case errors.Is(err, port.ErrConflict):
 		return fmt.Errorf("%w: removing the entry of %s: %w", errAgain, s.Target, err)
 	case err != nil:
 		return fmt.Errorf("removing the entry of %s: %w", s.Target, err)

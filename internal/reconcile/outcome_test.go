@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -26,27 +28,27 @@ func TestABlockedOutcomeSaysWhatTheOtherSideSaid(t *testing.T) {
 		reason rotation.Reason
 		store  string // the store whose outcome has the error, too
 	}{
-		"the first store rejects the entry":   {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(reconcile.ErrRefused, theirs), rotation.StoreRefused, "store-a"},
-		"the first store denies the write":    {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(reconcile.ErrDenied, theirs), rotation.StoreDenied, "store-a"},
-		"the first store is full":             {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(reconcile.ErrQuota, theirs), rotation.StoreQuota, "store-a"},
-		"the second store rejects the entry":  {func(w *bench, err error) { w.b.fail["Publish"] = err }, says(reconcile.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
-		"a store denies the read":             {func(w *bench, err error) { w.b.fail["Read"] = err }, says(reconcile.ErrDenied, theirs), rotation.StoreDenied, "store-b"},
-		"a store rejects the read":            {func(w *bench, err error) { w.b.fail["Read"] = err }, says(reconcile.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
-		"IAM denies a policy":                 {func(w *bench, err error) { w.fail["Grant"] = err }, says(reconcile.ErrDenied, theirs), rotation.PolicyDenied, ""},
-		"IAM rejects a policy":                {func(w *bench, err error) { w.fail["Grant"] = err }, says(reconcile.ErrRefused, theirs), rotation.PolicyRefused, ""},
-		"IAM has as many keys as it takes":    {func(w *bench, err error) { w.fail["Mint"] = err }, says(reconcile.ErrQuota, theirs), rotation.KeyCap, ""},
-		"IAM rejects the value":               {func(w *bench, err error) { w.fail["Mint"] = err }, says(reconcile.ErrRefused, theirs), rotation.ValueRefused, ""},
-		"IAM denies a key":                    {func(w *bench, err error) { w.fail["Mint"] = err }, says(reconcile.ErrDenied, theirs), rotation.IdentityDenied, ""},
-		"IAM denies a service ID":             {func(w *bench, err error) { w.fail["Create"] = err }, says(reconcile.ErrDenied, theirs), rotation.IdentityDenied, ""},
-		"IAM denies a membership":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(reconcile.ErrDenied, theirs), rotation.GroupDenied, ""},
-		"IAM knows no such group":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(reconcile.ErrNotFound, theirs), rotation.GroupDenied, ""},
-		"the new key gets no token":           {func(w *bench, err error) { w.fail["Exchange"] = err }, says(reconcile.ErrRefused, theirs), rotation.ProofDenied, ""},
-		"the service ID can't be cleared for": {func(w *bench, err error) { w.a.guarded, w.fail["Mark"] = false, err }, says(reconcile.ErrDenied, theirs), rotation.IdentityDenied, "store-a"},
+		"the first store rejects the entry":   {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrRefused, theirs), rotation.StoreRefused, "store-a"},
+		"the first store denies the write":    {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrDenied, theirs), rotation.StoreDenied, "store-a"},
+		"the first store is full":             {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrQuota, theirs), rotation.StoreQuota, "store-a"},
+		"the second store rejects the entry":  {func(w *bench, err error) { w.b.fail["Publish"] = err }, says(port.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
+		"a store denies the read":             {func(w *bench, err error) { w.b.fail["Read"] = err }, says(port.ErrDenied, theirs), rotation.StoreDenied, "store-b"},
+		"a store rejects the read":            {func(w *bench, err error) { w.b.fail["Read"] = err }, says(port.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
+		"IAM denies a policy":                 {func(w *bench, err error) { w.fail["Grant"] = err }, says(port.ErrDenied, theirs), rotation.PolicyDenied, ""},
+		"IAM rejects a policy":                {func(w *bench, err error) { w.fail["Grant"] = err }, says(port.ErrRefused, theirs), rotation.PolicyRefused, ""},
+		"IAM has as many keys as it takes":    {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrQuota, theirs), rotation.KeyCap, ""},
+		"IAM rejects the value":               {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrRefused, theirs), rotation.ValueRefused, ""},
+		"IAM denies a key":                    {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrDenied, theirs), rotation.IdentityDenied, ""},
+		"IAM denies a service ID":             {func(w *bench, err error) { w.fail["Create"] = err }, says(port.ErrDenied, theirs), rotation.IdentityDenied, ""},
+		"IAM denies a membership":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(port.ErrDenied, theirs), rotation.GroupDenied, ""},
+		"IAM knows no such group":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(port.ErrNotFound, theirs), rotation.GroupDenied, ""},
+		"the new key gets no token":           {func(w *bench, err error) { w.fail["Exchange"] = err }, says(port.ErrRefused, theirs), rotation.ProofDenied, ""},
+		"the service ID can't be cleared for": {func(w *bench, err error) { w.a.guarded, w.fail["Mark"] = false, err }, says(port.ErrDenied, theirs), rotation.IdentityDenied, "store-a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
 			tt.fails(w, tt.err)
-			out := w.must(reconcile.ResultBlocked, rotation.Trigger{})
+			out := w.must(result.Blocked, rotation.Trigger{})
 			if want := tt.reason.Sentence() + ": " + tt.err.Error(); out.Reason != tt.reason || out.Message != want {
 				t.Errorf("%s: %q, want %s: %q", out.Reason, out.Message, tt.reason, want)
 			}
@@ -56,7 +58,7 @@ func TestABlockedOutcomeSaysWhatTheOtherSideSaid(t *testing.T) {
 }
 
 // checkStores wants the error at one store, or at none.
-func checkStores(t *testing.T, out reconcile.Outcome, store, want string) {
+func checkStores(t *testing.T, out result.Outcome, store, want string) {
 	t.Helper()
 	for _, st := range out.Stores {
 		if st.Name == store && st.Error != want {
@@ -73,26 +75,26 @@ func checkStores(t *testing.T, out reconcile.Outcome, store, want string) {
 }
 
 func TestAStoreThatFailsSaysWhyThoughNothingIsBlocked(t *testing.T) {
-	unavailable := says(reconcile.ErrUnavailable, "503 try later")
+	unavailable := says(port.ErrUnavailable, "503 try later")
 	for name, tt := range map[string]struct {
 		prepare func(w *bench)
-		result  reconcile.Result
+		result  result.Result
 		reason  rotation.Reason
 		store   string
 	}{
-		"a store can't be read":     {func(w *bench) { w.b.fail["Read"] = unavailable }, reconcile.ResultInProgress, rotation.StoreUnreachable, "store-b"},
-		"a publication fails":       {func(w *bench) { w.a.fail["Publish"] = unavailable }, reconcile.ResultFailed, "", "store-a"},
-		"a later publication fails": {func(w *bench) { w.b.fail["Publish"] = unavailable }, reconcile.ResultFailed, "", "store-b"},
+		"a store can't be read":     {func(w *bench) { w.b.fail["Read"] = unavailable }, result.InProgress, rotation.StoreUnreachable, "store-b"},
+		"a publication fails":       {func(w *bench) { w.a.fail["Publish"] = unavailable }, result.Failed, "", "store-a"},
+		"a later publication fails": {func(w *bench) { w.b.fail["Publish"] = unavailable }, result.Failed, "", "store-b"},
 		"an optional store rejects": {func(w *bench) {
-			w.b.fail["Publish"], w.c.Optional["store-b"] = says(reconcile.ErrRefused, "503 try later"), true
-		}, reconcile.ResultInProgress, rotation.StoreRefused, "store-b"},
+			w.b.fail["Publish"], w.c.Optional["store-b"] = says(port.ErrRefused, "503 try later"), true
+		}, result.InProgress, rotation.StoreRefused, "store-b"},
 		"a copy fails": {func(w *bench) {
 			w.rotated()
-			w.b.entry, w.b.fail["Publish"] = reconcile.Entry{}, unavailable
-		}, reconcile.ResultFailed, "", "store-b"},
-		"a restart fails":                {func(w *bench) { w.app.fail["Restart"] = unavailable }, reconcile.ResultFailed, "", "store-a"},
-		"the value read back is another": {func(w *bench) { w.c.ReadBack["store-b"], w.b.spoils = true, "ApiKey-503-try-later" }, reconcile.ResultFailed, "", "store-b"},
-		"consumers can't be read":        {func(w *bench) { w.rotated(); w.app.fail["Consumers"] = unavailable }, reconcile.ResultInProgress, rotation.ConsumerUnknown, ""},
+			w.b.entry, w.b.fail["Publish"] = port.Entry{}, unavailable
+		}, result.Failed, "", "store-b"},
+		"a restart fails":                {func(w *bench) { w.app.fail["Restart"] = unavailable }, result.Failed, "", "store-a"},
+		"the value read back is another": {func(w *bench) { w.c.ReadBack["store-b"], w.b.spoils = true, "ApiKey-503-try-later" }, result.Failed, "", "store-b"},
+		"consumers can't be read":        {func(w *bench) { w.rotated(); w.app.fail["Consumers"] = unavailable }, result.InProgress, rotation.ConsumerUnknown, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
@@ -116,11 +118,11 @@ func TestAStoreThatFailsSaysWhyThoughNothingIsBlocked(t *testing.T) {
 func TestAPlanSaysWhatAStoreSaid(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
-		result reconcile.Result
+		result result.Result
 		reason rotation.Reason
 	}{
-		{says(reconcile.ErrRefused, theirs), reconcile.ResultBlocked, rotation.StoreRefused},
-		{says(reconcile.ErrUnavailable, theirs), reconcile.ResultInProgress, rotation.StoreUnreachable},
+		{says(port.ErrRefused, theirs), result.Blocked, rotation.StoreRefused},
+		{says(port.ErrUnavailable, theirs), result.InProgress, rotation.StoreUnreachable},
 	} {
 		w := newBench(t)
 		w.b.fail["Read"] = tt.err
@@ -137,7 +139,7 @@ func TestAPlanSaysWhatAStoreSaid(t *testing.T) {
 
 func TestAFailedStepIsLoggedAsAWarningWithoutEmptyFields(t *testing.T) {
 	w := newBench(t)
-	w.b.fail["Publish"] = says(reconcile.ErrUnavailable, "503 try later")
+	w.b.fail["Publish"] = says(port.ErrUnavailable, "503 try later")
 	w.run(rotation.Trigger{})
 	failed := 0
 	for line := range strings.Lines(w.log.String()) {
@@ -157,18 +159,18 @@ func TestAFailedStepIsLoggedAsAWarningWithoutEmptyFields(t *testing.T) {
 
 func TestAnOutcomesNextIsThatOfTheNextLook(t *testing.T) {
 	w := newBench(t)
-	looks := func(what string, out reconcile.Outcome) {
+	looks := func(what string, out result.Outcome) {
 		t.Helper()
 		looked, _, err := w.process().Plan(t.Context(), w.c, reconcile.Request{})
 		if err != nil || looked.Next.Sub(out.Next).Abs() > time.Minute {
 			t.Errorf("%s: the outcome says %s, the next look %s (%v)", what, out.Next, looked.Next, err)
 		}
 	}
-	looks("after the first key", w.must(reconcile.ResultPublished, rotation.Trigger{}))
+	looks("after the first key", w.must(result.Published, rotation.Trigger{}))
 	w.now = w.now.Add(time.Hour)
-	looks("after a rotation by hand", w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now}))
+	looks("after a rotation by hand", w.must(result.Published, rotation.Trigger{NewerThan: w.now}))
 	w.now = w.now.Add(time.Hour)
 	second := w.run(rotation.Trigger{})
 	looks("in the overlap", second)
-	looks("after a revocation in the overlap", w.must(reconcile.ResultPublished, rotation.Trigger{Leaked: second.Key}))
+	looks("after a revocation in the overlap", w.must(result.Published, rotation.Trigger{Leaked: second.Key}))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -23,7 +24,7 @@ func (ru *run) publish(ctx context.Context, s rotation.Step) error {
 	if err := ru.clearFor(ctx, at); err != nil {
 		return err
 	}
-	entry := Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
+	entry := port.Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
 	err := ru.put(ctx, at.store, entry, at.Revision)
 	if err == nil {
 		// The store has the key, so consumers may hold it, whatever the read-back
@@ -32,7 +33,7 @@ func (ru *run) publish(ctx context.Context, s rotation.Step) error {
 		return ru.readBack(ctx, at.store, entry)
 	}
 	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
-	if !is(err, ErrConflict, ErrUnavailable) {
+	if !is(err, port.ErrConflict, port.ErrUnavailable) {
 		return err // a final error: the fuse ends the key, and until then minAge delays the next one
 	}
 	return ru.settlePublish(ctx, at, err)
@@ -42,21 +43,21 @@ func (ru *run) publish(ctx context.Context, s rotation.Step) error {
 // lost write, or whose answer was lost.
 func (ru *run) settlePublish(ctx context.Context, at reading, err error) error {
 	back, rerr := at.store.Read(context.WithoutCancel(ctx))
-	if errors.Is(rerr, ErrNotFound) {
-		back, rerr = Entry{Revision: back.Revision}, nil
+	if errors.Is(rerr, port.ErrNotFound) {
+		back, rerr = port.Entry{Revision: back.Revision}, nil
 	}
 	switch {
 	case rerr == nil && back.KeyID == ru.fresh.ID:
 		ru.published(at.store.Name())
 		return nil
-	case rerr == nil && errors.Is(err, ErrConflict):
+	case rerr == nil && errors.Is(err, port.ErrConflict):
 		return ru.settleConflict(ctx, at, back, err)
 	}
 	return err
 }
 
 // settleConflict decides after a conflict with a write that was not our own.
-func (ru *run) settleConflict(ctx context.Context, at reading, back Entry, err error) error {
+func (ru *run) settleConflict(ctx context.Context, at reading, back port.Entry, err error) error {
 	store := at.store.Name()
 	same, moved := back.KeyID == at.KeyID, back.Revision != at.Revision
 	switch {
@@ -66,7 +67,7 @@ func (ru *run) settleConflict(ctx context.Context, at reading, back Entry, err e
 		ru.entries[i].Entry = back
 		return ru.publish(ctx, rotation.Step{Target: store})
 	case same && !moved && at.store.Guarded():
-		return fmt.Errorf("%w, although the entry is unchanged: %s", ErrRefused, err.Error())
+		return fmt.Errorf("%w, although the entry is unchanged: %s", port.ErrRefused, err.Error())
 	case !ru.fresh.stored:
 		return ru.withdraw(ctx, "another replica published to "+store+" first")
 	}
@@ -75,7 +76,7 @@ func (ru *run) settleConflict(ctx context.Context, at reading, back Entry, err e
 
 // readBack compares the entry of a store with the one that was written, if the
 // config asks for that. The old key is not ended until they match.
-func (ru *run) readBack(ctx context.Context, st Store, given Entry) error {
+func (ru *run) readBack(ctx context.Context, st port.Store, given port.Entry) error {
 	if !ru.c.ReadBack[st.Name()] {
 		return nil
 	}
@@ -84,7 +85,7 @@ func (ru *run) readBack(ctx context.Context, st Store, given Entry) error {
 	case err != nil:
 		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), err)
 	case got.KeyID != given.KeyID:
-		return fmt.Errorf("reading key %s back from %s: %w: it names %q", given.KeyID, st.Name(), ErrUnavailable, got.KeyID)
+		return fmt.Errorf("reading key %s back from %s: %w: it names %q", given.KeyID, st.Name(), port.ErrUnavailable, got.KeyID)
 	case !got.Value.Empty() && !got.Value.Equal(given.Value):
 		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), errAltered)
 	}
@@ -117,20 +118,20 @@ func (ru *run) setStoreKey(store, keyID string) {
 // copied. A writer of the store may have changed it. IAM may not know a young key
 // yet.
 func (ru *run) proveCopy(ctx context.Context, from reading, k rotation.Key) error {
-	var who Bearer
+	var who port.Bearer
 	try := func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, from.Value)
 		return err
 	}
 	err := try()
 	young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
-	if errors.Is(err, ErrNotYet) && young {
+	if errors.Is(err, port.ErrNotYet) && young {
 		err = ru.poll(ctx, try)
 	}
 	switch {
-	case errors.Is(err, ErrNotYet) && young:
-		return fmt.Errorf("%w: IAM does not know the value yet: %s", ErrUnavailable, err.Error())
-	case errors.Is(err, ErrNotYet):
+	case errors.Is(err, port.ErrNotYet) && young:
+		return fmt.Errorf("%w: IAM does not know the value yet: %s", port.ErrUnavailable, err.Error())
+	case errors.Is(err, port.ErrNotYet):
 		return fmt.Errorf("%w: %w", errAltered, err)
 	case err != nil:
 		return err
@@ -163,9 +164,9 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		if err := ru.unmoved(ctx, to); err != nil {
 			return err
 		}
-		e := Entry{KeyID: s.Key, Value: from.Value, Created: ru.keys[i].Created, IAMID: ru.home[s.Key], Owner: ru.Owner}
+		e := port.Entry{KeyID: s.Key, Value: from.Value, Created: ru.keys[i].Created, IAMID: ru.home[s.Key], Owner: ru.Owner}
 		err := ru.put(ctx, to.store, e, to.Revision)
-		if errors.Is(err, ErrConflict) {
+		if errors.Is(err, port.ErrConflict) {
 			return fmt.Errorf("%w: copying key %s to %s: %w", errAgain, s.Key, s.Target, err)
 		}
 		if err != nil {

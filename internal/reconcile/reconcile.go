@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Reconciler runs the protocol. Its fields must be set before the first run and
 // not change.
 type Reconciler struct {
-	Identities Identities
-	Keys       Keys
-	Exchange   Exchange
+	Identities port.Identities
+	Keys       port.Keys
+	Exchange   port.Exchange
 	// Owner is the name of this installation in every marker. Installations never
 	// change each other's keys.
 	Owner string
@@ -47,7 +49,7 @@ type Reconciler struct {
 	// Rand is the source of key values. If nil, it is crypto/rand.
 	Rand io.Reader
 	// Ran, if set, is called at the end of each run, with how long it took.
-	Ran func(out Outcome, took time.Duration)
+	Ran func(out result.Outcome, took time.Duration)
 	// Log receives the steps of a run and its errors. If nil, they are discarded.
 	Log *slog.Logger
 
@@ -69,17 +71,17 @@ const maxRounds = 4
 //
 // The error is ErrObserve if IAM could not be read. All other errors are in the
 // outcome.
-func (r *Reconciler) Reconcile(ctx context.Context, c Credential, req Request) (Outcome, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, c port.Credential, req Request) (result.Outcome, error) {
 	switch {
 	case c.Unconfigured != nil:
-		return c.unconfigured(), nil
+		return unconfigured(c), nil
 	case c.Invalid != nil:
 		return r.invalid(c), nil //nolint:nilerr // the outcome tells the error
 	}
 	t := req.Trigger
 	key := fmt.Sprintf("%s|%s|%s|%s|%t|%s|%t|%v",
 		t.NewerThan.Format(time.RFC3339Nano), t.Expiry.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey, req.Force, req.End)
-	return r.flights.do(ctx, c.Name, key, func() (Outcome, error) {
+	return r.flights.do(ctx, c.Name, key, func() (result.Outcome, error) {
 		begun := time.Now()
 		out, err := r.reconcile(ctx, c, req)
 		if r.Ran != nil {
@@ -89,28 +91,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, c Credential, req Request) (
 	})
 }
 
-func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (Outcome, error) {
+func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Request) (result.Outcome, error) {
 	// A run must not write after the window, so its calls end with it.
 	ctx, cancel := context.WithTimeout(ctx, c.Rules.Window)
 	defer cancel()
 
-	out := Outcome{Credential: c.Name, Project: c.Project, Result: ResultUnchanged}
+	out := result.Outcome{Credential: c.Name, Project: c.Project, Result: result.Unchanged}
 	log := slog.New(r.log().Handler().WithAttrs(filled("credential", c.Name, "cause", req.Cause)))
 	var err error
 	spent, published := false, false
 	for round := range maxRounds {
-		out.Result, out.Reason, out.Message, out.Notes = ResultUnchanged, "", "", nil
+		out.Result, out.Reason, out.Message, out.Notes = result.Unchanged, "", "", nil
 		ru := r.newRun(c, req, log, &out)
 		ru.spent, ru.last = spent, round == maxRounds-1
 		err = r.rescue(func() error { return ru.round(ctx) })
-		spent, published = spent || ru.fresh != nil, published || out.Result == ResultPublished
+		spent, published = spent || ru.fresh != nil, published || out.Result == result.Published
 		if !errors.Is(err, errAgain) || ctx.Err() != nil {
 			break
 		}
 		log.Info("observing again", "reason", err.Error())
 	}
-	if published && (out.Result == ResultUnchanged || out.Result == ResultChanged) {
-		out.Result = ResultPublished
+	if published && (out.Result == result.Unchanged || out.Result == result.Changed) {
+		out.Result = result.Published
 	}
 	if errors.Is(err, ErrObserve) {
 		log.Warn("observing", "error", err.Error())
@@ -118,31 +120,31 @@ func (r *Reconciler) reconcile(ctx context.Context, c Credential, req Request) (
 		out.Condition, out.Reason, out.Message, out.Next = not.Condition, not.Reason, not.Message, time.Time{}
 		return out, err
 	}
-	out.conclude(err)
-	out.log(ctx, log)
+	conclude(&out, err)
+	logOutcome(ctx, log, out)
 	return out, nil
 }
 
 // conclude sets the result of a run from its last error.
-func (o *Outcome) conclude(err error) {
+func conclude(o *result.Outcome, err error) {
 	switch {
 	case errors.Is(err, errAgain):
-		o.Result, o.Reason, o.Message = ResultInProgress, rotation.InProgress, ""
+		o.Result, o.Reason, o.Message = result.InProgress, rotation.InProgress, ""
 	case err != nil:
 		o.Error = err.Error()
-		if !o.held() {
-			o.Result = ResultFailed
+		if !o.Held() {
+			o.Result = result.Failed
 		}
 	}
-	if o.Result == ResultUnchanged && len(o.Steps) > 0 {
-		o.Result = ResultChanged
+	if o.Result == result.Unchanged && len(o.Steps) > 0 {
+		o.Result = result.Changed
 	}
-	o.settle()
+	o.Settle()
 }
 
-func (o *Outcome) log(ctx context.Context, log *slog.Logger) {
+func logOutcome(ctx context.Context, log *slog.Logger, o result.Outcome) {
 	level := slog.LevelInfo
-	if o.Result == ResultBlocked || o.Result == ResultFailed || o.Error != "" {
+	if o.Result == result.Blocked || o.Result == result.Failed || o.Error != "" {
 		level = slog.LevelWarn
 	}
 	attrs := append(filled("reason", string(o.Reason), "key", o.Key, "error", o.Error), slog.Int("steps", len(o.Steps)))
@@ -154,14 +156,14 @@ func (o *Outcome) log(ctx context.Context, log *slog.Logger) {
 
 // Plan observes and decides without changing anything. The outcome says what
 // blocks or delays the plan.
-func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outcome, rotation.Plan, error) {
+func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (result.Outcome, rotation.Plan, error) {
 	switch {
 	case c.Unconfigured != nil:
-		return c.unconfigured(), rotation.Plan{}, nil
+		return unconfigured(c), rotation.Plan{}, nil
 	case c.Invalid != nil:
 		return r.invalid(c), rotation.Plan{Blocked: rotation.ExpansionFailed}, nil //nolint:nilerr // the same
 	}
-	out := Outcome{Credential: c.Name, Project: c.Project, Result: ResultUnchanged}
+	out := result.Outcome{Credential: c.Name, Project: c.Project, Result: result.Unchanged}
 	ru := r.newRun(c, req, r.log(), &out)
 	if err := ru.observe(ctx); err != nil {
 		return unobserved(c.Name, err), rotation.Plan{}, err
@@ -172,28 +174,28 @@ func (r *Reconciler) Plan(ctx context.Context, c Credential, req Request) (Outco
 	ru.noteForged()
 	ru.noteDrift()
 	ru.setFacts(plan)
-	out.settle()
+	out.Settle()
 	return out, plan, nil
 }
 
 // unconfigured returns the outcome for a service ID that no config entry yields.
-func (c Credential) unconfigured() Outcome {
-	out := Outcome{
-		Credential: c.Name, Condition: condition.Unconfigured, Result: ResultUnconfigured, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Recorded: true,
+func unconfigured(c port.Credential) result.Outcome {
+	out := result.Outcome{
+		Credential: c.Name, Condition: condition.Unconfigured, Result: result.Unconfigured, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Recorded: true,
 	}
 	if c.Forged {
 		out.Reason = rotation.ForgedMarker
-		out.Notes = []NoteOutcome{noteOf(Forgery{ID: c.Unconfigured.ID, Creator: c.Unconfigured.Creator})}
+		out.Notes = []result.Note{noteOf(port.Forgery{ID: c.Unconfigured.ID, Creator: c.Unconfigured.Creator})}
 	}
 	out.Message = out.Reason.Sentence()
 	return out
 }
 
 // invalid returns the outcome of a credential that cannot be made.
-func (r *Reconciler) invalid(c Credential) Outcome {
+func (r *Reconciler) invalid(c port.Credential) result.Outcome {
 	r.log().Warn("expanding a config entry", "credential", c.Name, "error", c.Invalid.Error())
-	return Outcome{
-		Credential: c.Name, Condition: condition.Blocked, Result: ResultBlocked, Reason: rotation.ExpansionFailed,
+	return result.Outcome{
+		Credential: c.Name, Condition: condition.Blocked, Result: result.Blocked, Reason: rotation.ExpansionFailed,
 		Message: rotation.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(), Next: r.wall().Add(c.Rules.SweepEvery),
 	}
 }
@@ -246,7 +248,7 @@ func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 	end := r.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {
 		err := try()
-		if err == nil || (!errors.Is(err, ErrNotYet) && !errors.Is(err, ErrUnavailable)) {
+		if err == nil || (!errors.Is(err, port.ErrNotYet) && !errors.Is(err, port.ErrUnavailable)) {
 			return err
 		}
 		if !r.wall().Add(pause).Before(end) {
@@ -260,13 +262,13 @@ func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 
 // knownID is a service ID from an earlier run, and when it was remembered.
 type knownID struct {
-	ServiceID
+	port.ServiceID
 	at time.Time
 }
 
 // recall returns the service ID of an earlier run. It expires after an hour,
 // because IAM's list may have omitted a second service ID.
-func (r *Reconciler) recall(credential string) (ServiceID, bool) {
+func (r *Reconciler) recall(credential string) (port.ServiceID, bool) {
 	const lasts = time.Hour
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -275,7 +277,7 @@ func (r *Reconciler) recall(credential string) (ServiceID, bool) {
 }
 
 // remember stores a service ID for later runs. The zero value deletes it.
-func (r *Reconciler) remember(credential string, id ServiceID) {
+func (r *Reconciler) remember(credential string, id port.ServiceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -26,7 +28,7 @@ func (ru *run) startRecording(ctx context.Context, steps []rotation.Step) (*reco
 		return rec, steps
 	}
 	rec.step = steps[0]
-	ru.out.Steps = append(ru.out.Steps, StepOutcome{Step: rec.step, Error: "under way"})
+	ru.out.Steps = append(ru.out.Steps, result.Step{Step: rec.step, Error: "under way"})
 	go func() {
 		defer close(rec.done)
 		if rec.err = ru.rescue(func() error { return ru.takeStep(ctx, rec.step) }); rec.err == nil {
@@ -75,18 +77,18 @@ func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
 	if ru.fresh == nil || is(err, errAgain, errDrift, errTooLate, errUnread, errWithdrawal) || s.Action != rotation.Prove && s.Action != rotation.Publish {
 		return
 	}
-	final := is(err, ErrDenied, ErrRefused, ErrQuota)
+	final := is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota)
 	why := storeFault(err)
 	switch {
 	case !final && ru.fresh.stored:
 		return // the next run copies the key, or tries again
-	case final && ru.out.Result == ResultBlocked:
+	case final && ru.out.Result == result.Blocked:
 		why = ru.out.Reason
 	case s.Action == rotation.Prove, errors.Is(err, errUncleared):
 		why = rotation.ProofUnclear
 	}
 	at := ru.now()
-	err = ru.change(ctx, ru.fresh.ID, KeyChange{Refused: at, Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })
+	err = ru.change(ctx, ru.fresh.ID, port.KeyChange{Refused: at, Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })
 	if err != nil {
 		ru.log.Warn("recording why a key could not be published", "key", ru.fresh.ID, "error", err.Error())
 		return

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -28,27 +30,27 @@ func (f *fragile) reach(call string) {
 	}
 }
 
-func (f *fragile) Find(ctx context.Context, name string) ([]reconcile.ServiceID, time.Time, error) {
+func (f *fragile) Find(ctx context.Context, name string) ([]port.ServiceID, time.Time, error) {
 	f.reach("Find")
 	return f.memory.Find(ctx, name)
 }
 
-func (f *fragile) Granted(ctx context.Context, iamID string) ([]reconcile.Policy, error) {
+func (f *fragile) Granted(ctx context.Context, iamID string) ([]access.Policy, error) {
 	f.reach("Granted")
 	return f.memory.Granted(ctx, iamID)
 }
 
-func (f *fragile) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+func (f *fragile) List(ctx context.Context, iamID string, credentials ...string) (port.KeyList, error) {
 	f.reach("List")
 	return f.memory.List(ctx, iamID, credentials...)
 }
 
-func (f *fragile) Mint(ctx context.Context, r reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+func (f *fragile) Mint(ctx context.Context, r port.MintRequest, v secret.Value) (rotation.Key, error) {
 	f.reach("Mint")
 	return f.memory.Mint(ctx, r, v)
 }
 
-func (f *fragile) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer, error) {
+func (f *fragile) Exchange(ctx context.Context, v secret.Value) (port.Bearer, error) {
 	f.reach("Exchange")
 	return f.memory.Exchange(ctx, v)
 }
@@ -58,12 +60,12 @@ type fragileStore struct {
 	f *fragile
 }
 
-func (s fragileStore) Read(ctx context.Context) (reconcile.Entry, error) {
+func (s fragileStore) Read(ctx context.Context) (port.Entry, error) {
 	s.f.reach("Read")
 	return s.shelf.Read(ctx)
 }
 
-func (s fragileStore) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+func (s fragileStore) Publish(ctx context.Context, e port.Entry, revision string) error {
 	s.f.reach("Publish")
 	return s.shelf.Publish(ctx, e, revision)
 }
@@ -87,14 +89,14 @@ func TestAPanicIsTheFailureOfOneRun(t *testing.T) {
 			}
 			f := &fragile{memory: w.memory, at: at}
 			w.reconciler.Identities, w.reconciler.Keys, w.reconciler.Exchange = f, f, f
-			w.c.Stores = []reconcile.Store{fragileStore{w.a, f}, w.b}
-			w.c.Consumers = []reconcile.Consumers{fragileApp{w.app, f}}
+			w.c.Stores = []port.Store{fragileStore{w.a, f}, w.b}
+			w.c.Consumers = []port.Consumers{fragileApp{w.app, f}}
 			out := w.run(rotation.Trigger{NewerThan: w.now})
 			if !f.done.Load() {
 				t.Fatalf("nothing called %s", at)
 			}
-			held := out.Result == reconcile.ResultInProgress && (at == "Read" || at == "Consumers")
-			if out.Result != reconcile.ResultFailed && !held && at != "Consumers" {
+			held := out.Result == result.InProgress && (at == "Read" || at == "Consumers")
+			if out.Result != result.Failed && !held && at != "Consumers" {
 				t.Errorf("the result is %s %s", out.Result, out.Reason)
 			}
 			if text := out.Error + out.Message + w.log.String(); !strings.Contains(text, "panic") || strings.Contains(text, broken) {

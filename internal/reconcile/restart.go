@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -22,7 +23,7 @@ func (ru *run) restart(ctx context.Context, s rotation.Step) error {
 			return fmt.Errorf("restarting %s: reading store %s again: %w", s.Target, at.store.Name(), err)
 		}
 		if now.KeyID != s.Key {
-			return fmt.Errorf("restarting %s: %w: store %s names key %q now", s.Target, ErrConflict, at.store.Name(), now.KeyID)
+			return fmt.Errorf("restarting %s: %w: store %s names key %q now", s.Target, port.ErrConflict, at.store.Name(), now.KeyID)
 		}
 	}
 	return consumer.by.Restart(ctx, consumer.name, s.Key)

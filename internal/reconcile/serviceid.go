@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -18,32 +21,32 @@ func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
 		return fmt.Errorf("renaming the credential of %s: %w", ru.id.ID, err)
 	}
 	if !ru.still(id) {
-		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, ErrRefused)
+		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, port.ErrRefused)
 	}
 	m := id.Marker
 	m.Credential, m.With = ru.c.Name, ru.c.With
 	switch err := ru.Identities.Mark(ctx, id, m); {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, port.ErrConflict):
 		return fmt.Errorf("%w: renaming the credential of %s: %w", errAgain, id.ID, err)
 	case err != nil:
 		return fmt.Errorf("renaming the credential of %s: %w", id.ID, err)
 	}
 	ru.id.Marker = m
-	ru.remember(ru.c.Name, ServiceID{})
+	ru.remember(ru.c.Name, port.ServiceID{})
 	return nil
 }
 
 // removeIdentity deletes the service ID of a deleted project, unless it has keys,
 // which would be deleted with it.
 func (ru *run) removeIdentity(ctx context.Context, _ rotation.Step) error {
-	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.names()...)
+	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.Names()...)
 	if err != nil {
 		return fmt.Errorf("removing service ID %s: %w", ru.id.ID, err)
 	}
 	if len(l.Keys)+l.Foreign > 0 {
 		return fmt.Errorf("%w: service ID %s has keys now", errAgain, ru.id.ID)
 	}
-	ru.remember(ru.c.Name, ServiceID{})
+	ru.remember(ru.c.Name, port.ServiceID{})
 	return ru.Identities.Remove(ctx, ru.id.ID)
 }
 
@@ -58,15 +61,15 @@ func (ru *run) join(ctx context.Context, group string) error {
 		if err != nil {
 			return fmt.Errorf("reading back access group %q: %w", group, err)
 		}
-		if slices.ContainsFunc(member, func(g Group) bool { return g.ID == group || g.Name == group }) {
+		if slices.ContainsFunc(member, func(g port.Group) bool { return g.ID == group || g.Name == group }) {
 			return nil
 		}
-		return fmt.Errorf("reading back access group %q: %w", group, ErrNotYet)
+		return fmt.Errorf("reading back access group %q: %w", group, port.ErrNotYet)
 	})
 }
 
-func (ru *run) marker() Marker {
-	return Marker{Owner: ru.Owner, Credential: ru.c.Name, With: ru.c.With}
+func (ru *run) marker() marker.Marker {
+	return marker.Marker{Owner: ru.Owner, Credential: ru.c.Name, With: ru.c.With}
 }
 
 func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
@@ -82,8 +85,8 @@ func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
 // deleted with it.
 func (ru *run) removeDuplicate(ctx context.Context, s rotation.Step) error {
 	id := s.Target
-	i := slices.IndexFunc(ru.ours, func(d ServiceID) bool { return d.ID == id })
-	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.names()...)
+	i := slices.IndexFunc(ru.ours, func(d port.ServiceID) bool { return d.ID == id })
+	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.Names()...)
 	if err != nil {
 		return fmt.Errorf("removing duplicate %s: %w", id, err)
 	}
@@ -104,7 +107,7 @@ func (ru *run) grant(ctx context.Context, s rotation.Step) error {
 	if group, ok := strings.CutPrefix(label, groupLabel); ok {
 		return ru.join(ctx, group)
 	}
-	i := slices.IndexFunc(ru.c.Policies, func(p Policy) bool { return p.Label() == label })
+	i := slices.IndexFunc(ru.c.Policies, func(p access.Policy) bool { return p.Label() == label })
 	want := ru.c.Policies[i]
 	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
 		return fmt.Errorf("granting %s: %w", label, err)
@@ -114,7 +117,7 @@ func (ru *run) grant(ctx context.Context, s rotation.Step) error {
 		if err != nil {
 			return fmt.Errorf("reading back %s: %w", label, err)
 		}
-		if fulfilled(want, granted) {
+		if access.Fulfilled(want, granted) {
 			return nil
 		}
 		for _, g := range granted {
@@ -122,6 +125,6 @@ func (ru *run) grant(ctx context.Context, s rotation.Step) error {
 				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, errWeaker)
 			}
 		}
-		return fmt.Errorf("reading back %s: %w", label, ErrNotYet)
+		return fmt.Errorf("reading back %s: %w", label, port.ErrNotYet)
 	})
 }

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -26,7 +29,7 @@ func (ru *run) listed(keyID string) bool {
 }
 
 func (ru *run) ourIdentity(iamID string) bool {
-	return slices.ContainsFunc(ru.ours, func(d ServiceID) bool { return d.IAMID == iamID })
+	return slices.ContainsFunc(ru.ours, func(d port.ServiceID) bool { return d.IAMID == iamID })
 }
 
 // state returns the input of Decide.
@@ -46,7 +49,7 @@ func (ru *run) state() rotation.State {
 		Identity: rotation.Identity{
 			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.collision() != nil,
 			Posing: ru.posing, Twice: ru.twice, Newer: ru.ahead,
-			Unsatisfied: append(missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
+			Unsatisfied: append(access.Missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
 			Excess: ru.settledExcess(excess, left),
 		},
 	}
@@ -94,7 +97,7 @@ func (ru *run) storeState(e reading) rotation.Store {
 // steps.
 func (ru *run) outside() (labels []string) {
 	for _, want := range ru.c.Groups {
-		if !slices.ContainsFunc(ru.member, func(g Group) bool { return g.ID == want || g.Name == want }) {
+		if !slices.ContainsFunc(ru.member, func(g port.Group) bool { return g.ID == want || g.Name == want }) {
 			labels = append(labels, groupLabel+want)
 		}
 	}
@@ -122,7 +125,7 @@ func (ru *run) decide() rotation.Plan {
 	ru.out.Next = plan.Next
 	ru.out.Stores = nil
 	for i, st := range s.Stores {
-		so := StoreOutcome{Name: st.Name, Key: cmp.Or(st.Key, st.Foreign), Fault: st.Fault}
+		so := result.Store{Name: st.Name, Key: cmp.Or(st.Key, st.Foreign), Fault: st.Fault}
 		if err := ru.entries[i].err; err != nil {
 			so.Error = words(err)
 		}

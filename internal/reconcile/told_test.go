@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -19,9 +22,9 @@ type closing struct {
 	reads int
 }
 
-func (s *closing) Read(ctx context.Context) (reconcile.Entry, error) {
+func (s *closing) Read(ctx context.Context) (port.Entry, error) {
 	if s.reads++; s.reads > 1 {
-		return reconcile.Entry{}, reconcile.ErrDenied
+		return port.Entry{}, port.ErrDenied
 	}
 	return s.shelf.Read(ctx)
 }
@@ -29,12 +32,12 @@ func (s *closing) Read(ctx context.Context) (reconcile.Entry, error) {
 func TestAStoreThatDeniesTheReadBeforeADeletionIsNamed(t *testing.T) {
 	w := newBench(t)
 	w.rotated()
-	marker := reconcile.Marker{Owner: owner, Credential: w.c.Name}
-	name := reconcile.KeyName(w.c.Name, w.now, "0a1b2c3d")
-	w.add(w.ids[0].IAMID, name, marker.Describe(""), secret.New("unpublished"), w.now.Add(w.c.Rules.Fuse))
+	m := marker.Marker{Owner: owner, Credential: w.c.Name}
+	name := marker.KeyName(w.c.Name, w.now, "0a1b2c3d")
+	w.add(w.ids[0].IAMID, name, m.Describe(""), secret.New("unpublished"), w.now.Add(w.c.Rules.Fuse))
 	w.now = w.now.Add(time.Hour)
-	w.c.Stores = []reconcile.Store{w.a, &closing{shelf: w.b}}
-	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); out.Reason != rotation.StoreDenied {
+	w.c.Stores = []port.Store{w.a, &closing{shelf: w.b}}
+	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != rotation.StoreDenied {
 		t.Errorf("blocked by %s: %s", out.Reason, out.Error)
 	}
 }
@@ -42,7 +45,7 @@ func TestAStoreThatDeniesTheReadBeforeADeletionIsNamed(t *testing.T) {
 // suspended is IAM for a process that stands still while a list is under way.
 type suspended struct{ *memory }
 
-func (m suspended) List(ctx context.Context, iamID string, credentials ...string) (reconcile.KeyList, error) {
+func (m suspended) List(ctx context.Context, iamID string, credentials ...string) (port.KeyList, error) {
 	l, err := m.memory.List(ctx, iamID, credentials...)
 	m.now = m.now.Add(10 * time.Minute)
 	return l, err
@@ -64,21 +67,21 @@ type behind struct {
 	misses int
 }
 
-func (m *behind) Exchange(ctx context.Context, v secret.Value) (reconcile.Bearer, error) {
+func (m *behind) Exchange(ctx context.Context, v secret.Value) (port.Bearer, error) {
 	if m.misses--; m.misses >= 0 {
-		return reconcile.Bearer{}, reconcile.ErrNotYet
+		return port.Bearer{}, port.ErrNotYet
 	}
 	return m.memory.Exchange(ctx, v)
 }
 
 func TestAYoungKeyIsCopiedOnceIAMKnowsItsValue(t *testing.T) {
 	w := newBench(t)
-	w.b.fail["Publish"] = reconcile.ErrUnavailable
+	w.b.fail["Publish"] = port.ErrUnavailable
 	out := w.run(rotation.Trigger{})
 	w.b.fail["Publish"] = nil
 	w.now = w.now.Add(time.Minute)
 	w.reconciler.Exchange, w.reconciler.Sleep = &behind{w.memory, 2}, func(context.Context, time.Duration) error { return nil }
-	if w.must(reconcile.ResultChanged, rotation.Trigger{}); w.b.entry.KeyID != out.Key {
+	if w.must(result.Changed, rotation.Trigger{}); w.b.entry.KeyID != out.Key {
 		t.Errorf("store-b names %q, want %s", w.b.entry.KeyID, out.Key)
 	}
 }
@@ -86,10 +89,10 @@ func TestAYoungKeyIsCopiedOnceIAMKnowsItsValue(t *testing.T) {
 func TestAnUnclearAnswerToTheClearanceOfAKeyIsNotTheStores(t *testing.T) {
 	w := newBench(t)
 	w.a.guarded = false
-	w.fail["Lookup"] = reconcile.ErrUnavailable
+	w.fail["Lookup"] = port.ErrUnavailable
 	recorded := &recorder{memory: w.memory}
 	w.reconciler.Keys = recorded
-	w.must(reconcile.ResultFailed, rotation.Trigger{})
+	w.must(result.Failed, rotation.Trigger{})
 	if recorded.refusal != rotation.ProofUnclear {
 		t.Errorf("the key is refused for %q", recorded.refusal)
 	}
@@ -101,7 +104,7 @@ type recorder struct {
 	refusal rotation.Reason
 }
 
-func (m *recorder) Update(ctx context.Context, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (m *recorder) Update(ctx context.Context, rec port.KeyRecord, c port.KeyChange) error {
 	m.refusal = c.Refusal
 	return m.memory.Update(ctx, rec, c)
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -20,7 +22,7 @@ var keyForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`
 
 // formed returns the entry without a key ID that IAM can't have given. Latchkey did
 // not write such an entry.
-func formed(e Entry) Entry {
+func formed(e port.Entry) port.Entry {
 	if !keyForm().MatchString(e.KeyID) {
 		e.KeyID = ""
 	}
@@ -88,7 +90,7 @@ func (ru *run) attest(ctx context.Context) {
 			if print == "" {
 				print = ru.printOf(ctx, k.ID, e.Value)
 			}
-			e.altered, e.unproven = print != "" && Print(e.Value) != print, print == ""
+			e.altered, e.unproven = print != "" && marker.Print(e.Value) != print, print == ""
 		}
 	}
 }
@@ -104,7 +106,7 @@ func (ru *run) printOf(ctx context.Context, keyID string, v secret.Value) string
 	}
 	rec, err := ru.Keys.Identify(ctx, v)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && rec.ID != keyID:
+	case errors.Is(err, port.ErrNotFound), err == nil && rec.ID != keyID:
 		return "another"
 	case err != nil:
 		ru.log.Warn("identifying a value", "key", keyID, "error", err.Error())
@@ -115,6 +117,6 @@ func (ru *run) printOf(ctx context.Context, keyID string, v secret.Value) string
 	if ru.prints == nil {
 		ru.prints = map[string]string{}
 	}
-	ru.prints[keyID] = Print(v)
+	ru.prints[keyID] = marker.Print(v)
 	return ru.prints[keyID]
 }

@@ -5,15 +5,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // intruder has a service ID of its own, with a key on it. Both carry our marker.
 func (w *bench) intruder(name string) (key rotation.Key, value secret.Value) {
-	marker := reconcile.Marker{Owner: owner, Credential: w.c.Name}
-	id := reconcile.ServiceID{ID: "ServiceId-hers", IAMID: "iam-ServiceId-hers", Name: name, Creator: "IBMid-hers", Marker: marker, Marked: true, Created: w.now}
+	marker := marker.Marker{Owner: owner, Credential: w.c.Name}
+	id := port.ServiceID{ID: "ServiceId-hers", IAMID: "iam-ServiceId-hers", Name: name, Creator: "IBMid-hers", Marker: marker, Marked: true, Created: w.now}
 	w.ids = append(w.ids, id)
 	value = secret.New("a value of her own that IAM knows")
 	key = w.add(id.IAMID, "x", marker.Text(), value, time.Time{})
@@ -22,7 +24,7 @@ func (w *bench) intruder(name string) (key rotation.Key, value secret.Value) {
 	return key, value
 }
 
-func forgedNotes(out reconcile.Outcome) (things []string) {
+func forgedNotes(out result.Outcome) (things []string) {
 	for _, n := range out.Notes {
 		if n.Reason == rotation.ForgedMarker {
 			things = append(things, n.Thing+" "+n.Creator)
@@ -39,7 +41,7 @@ func TestAPlantedKeyIsOverwrittenAndNothingOfHersIsUsed(t *testing.T) {
 				w.a.guarded = guarded
 				genuine := w.rotated()
 				hers, value := w.intruder("anything")
-				w.a.entry = reconcile.Entry{KeyID: hers.ID, Value: value, Created: w.now.Add(created), IAMID: "iam-ServiceId-hers", Owner: owner}
+				w.a.entry = port.Entry{KeyID: hers.ID, Value: value, Created: w.now.Add(created), IAMID: "iam-ServiceId-hers", Owner: owner}
 				w.a.rev++
 				out := w.run(rotation.Trigger{})
 				if out.Key != genuine || w.a.entry.KeyID != genuine || w.b.entry.KeyID != genuine || !w.a.entry.Value.Equal(w.b.entry.Value) || w.a.entry.IAMID != w.b.entry.IAMID {
@@ -69,7 +71,7 @@ func TestAForgedServiceIDIsNoDuplicate(t *testing.T) {
 		t.Errorf("notes %+v", out.Notes)
 	}
 	// Her key is young, and it is no rival that the demand waits for.
-	if out.Key == genuine || out.Result != reconcile.ResultPublished {
+	if out.Key == genuine || out.Result != result.Published {
 		t.Errorf("outcome %+v", out)
 	}
 }
@@ -78,7 +80,7 @@ func TestOnlyAForgedServiceIDBlocks(t *testing.T) {
 	w := newBench(t)
 	w.intruder(w.c.ServiceIDName)
 	out := w.run(rotation.Trigger{})
-	if out.Result != reconcile.ResultBlocked || out.Reason != rotation.ForgedMarker || len(out.Steps) > 0 {
+	if out.Result != result.Blocked || out.Reason != rotation.ForgedMarker || len(out.Steps) > 0 {
 		t.Errorf("outcome %+v", out)
 	}
 }
@@ -88,7 +90,7 @@ func TestAKeyIDThatIAMCannotHaveGivenIsNoKeyID(t *testing.T) {
 	genuine := w.rotated()
 	w.b.entry.KeyID = "ApiKey-x/../../y"
 	out := w.run(rotation.Trigger{})
-	if out.Key != genuine || out.Result != reconcile.ResultBlocked || out.Reason != rotation.EntryUnmarked {
+	if out.Key != genuine || out.Result != result.Blocked || out.Reason != rotation.EntryUnmarked {
 		t.Errorf("outcome %+v", out)
 	}
 }
@@ -120,7 +122,7 @@ func TestMarksOfTheFutureDoNotCount(t *testing.T) {
 				t.Errorf("a sweep: %+v", out)
 			}
 			w.now = w.now.Add(time.Hour)
-			if out := w.run(rotation.Trigger{NewerThan: w.now, Expiry: w.now.Add(time.Hour)}); out.Result != reconcile.ResultPublished || out.Key == genuine {
+			if out := w.run(rotation.Trigger{NewerThan: w.now, Expiry: w.now.Add(time.Hour)}); out.Result != result.Published || out.Key == genuine {
 				t.Errorf("a demand: %+v", out)
 			}
 			published := w.a.entry.KeyID
@@ -142,15 +144,15 @@ func TestWithoutARecordOfItsCreationAServiceIDWithKeysOfOursStaysOurs(t *testing
 		w.reconciler = w.process()
 		for range 2 { // with and without memory of the service ID
 			w.now = w.now.Add(time.Hour)
-			out := w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now})
+			out := w.must(result.Published, rotation.Trigger{NewerThan: w.now})
 			if out.Key == first || len(forgedNotes(out)) > 0 {
 				t.Errorf("outcome %+v", out)
 			}
 		}
 		// Without a key of ours nothing shows whose it is.
-		w.keys, w.a.entry, w.b.entry = nil, reconcile.Entry{}, reconcile.Entry{}
+		w.keys, w.a.entry, w.b.entry = nil, port.Entry{}, port.Entry{}
 		w.reconciler = w.process()
-		w.must(reconcile.ResultBlocked, rotation.Trigger{})
+		w.must(result.Blocked, rotation.Trigger{})
 	}
 }
 
@@ -159,11 +161,11 @@ func TestTheValueOfAnAdoptedKeyIsIdentifiedOnce(t *testing.T) {
 	w.c.Consumers = nil
 	genuine := w.rotated()
 	w.find(genuine).Print = "" // as of a key that latchkey did not name
-	w.must(reconcile.ResultUnchanged, rotation.Trigger{})
+	w.must(result.Unchanged, rotation.Trigger{})
 
-	w.fail["Identify"] = reconcile.ErrUnavailable
+	w.fail["Identify"] = port.ErrUnavailable
 	w.b.entry.Value = secret.New("a value that was pasted over it")
-	out := w.must(reconcile.ResultChanged, rotation.Trigger{})
+	out := w.must(result.Changed, rotation.Trigger{})
 	if len(out.Steps) != 1 || out.Steps[0].Reason != rotation.ValueAltered || !w.b.entry.Value.Equal(w.a.entry.Value) {
 		t.Errorf("outcome %+v", out)
 	}
@@ -174,9 +176,9 @@ func TestAValueThatCannotBeIdentifiedIsNotCopied(t *testing.T) {
 	w.c.Consumers, w.c.Stores = nil, w.c.Stores[:1]
 	genuine := w.rotated()
 	w.find(genuine).Print = ""
-	w.fail["Identify"] = reconcile.ErrUnavailable
-	w.c.Stores = []reconcile.Store{w.a, w.b}
-	if out := w.must(reconcile.ResultPublished, rotation.Trigger{}); out.Key == genuine {
+	w.fail["Identify"] = port.ErrUnavailable
+	w.c.Stores = []port.Store{w.a, w.b}
+	if out := w.must(result.Published, rotation.Trigger{}); out.Key == genuine {
 		t.Errorf("outcome %+v", out)
 	}
 }

@@ -10,7 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/sweep"
@@ -24,11 +27,11 @@ func TestARenamedCredentialKeepsItsKey(t *testing.T) {
 	w := newBench(t)
 	key := w.rotated()
 	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
-	w.must(reconcile.ResultChanged, rotation.Trigger{})
+	w.must(result.Changed, rotation.Trigger{})
 	if m := w.ids[0].Marker; m.Credential != "new-name" {
 		t.Errorf("the service ID is marked %+v", m)
 	}
-	if out := w.must(reconcile.ResultUnchanged, rotation.Trigger{}); out.Key != key {
+	if out := w.must(result.Unchanged, rotation.Trigger{}); out.Key != key {
 		t.Errorf("the key is %s, want %s", out.Key, key)
 	}
 }
@@ -41,7 +44,7 @@ func TestARenamedCredentialKeepsTheOtherFieldsOfItsMarker(t *testing.T) {
 	want.Current, want.Since = w.a.entry.KeyID, w.now
 	w.ids[0].Marker = want
 	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
-	w.must(reconcile.ResultChanged, rotation.Trigger{})
+	w.must(result.Changed, rotation.Trigger{})
 	want.Credential = "new-name"
 	if diff := cmp.Diff(want, w.ids[0].Marker); diff != "" {
 		t.Errorf("the marker (-want +got):\n%s", diff)
@@ -55,16 +58,16 @@ func TestAServiceIDJoinsItsAccessGroups(t *testing.T) {
 	if got := w.groups[w.ids[0].IAMID]; len(got) != 1 || got[0].ID != "AccessGroupId-1" {
 		t.Errorf("its groups are %v", got)
 	}
-	w.must(reconcile.ResultUnchanged, rotation.Trigger{})
+	w.must(result.Unchanged, rotation.Trigger{})
 }
 
 func TestAGivenServiceIDKeepsItsMarkerAndPolicies(t *testing.T) {
 	w := newBench(t)
 	w.c.Given = "ServiceId-of-others"
-	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); out.Reason != rotation.IdentityAbsent {
+	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != rotation.IdentityAbsent {
 		t.Errorf("blocked by %s", out.Reason)
 	}
-	w.ids = []reconcile.ServiceID{{ID: w.c.Given, IAMID: "iam-" + w.c.Given, Name: "theirs", Created: w.now}}
+	w.ids = []port.ServiceID{{ID: w.c.Given, IAMID: "iam-" + w.c.Given, Name: "theirs", Created: w.now}}
 	w.c.Policies = nil
 	w.rotated()
 	if id := w.ids[0]; len(w.ids) != 1 || id.Marked || len(w.policies) != 0 || w.a.entry.IAMID != id.IAMID {
@@ -75,17 +78,17 @@ func TestAGivenServiceIDKeepsItsMarkerAndPolicies(t *testing.T) {
 func TestAnExistingKeyIsAdoptedWhereItsValueIs(t *testing.T) {
 	w := newBench(t)
 	w.c.Given, w.c.Policies = "ServiceId-1", nil
-	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
+	w.ids = []port.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
 	old := w.add("iam-ServiceId-1", "by hand", "", secret.New("a value that was typed in"), time.Time{})
 	w.c.AdoptKey, w.now = old.ID, w.now.Add(time.Hour)
-	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); out.Reason != rotation.AdoptionFailed {
+	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != rotation.AdoptionFailed {
 		t.Errorf("blocked by %s", out.Reason)
 	}
 	w.a.entry.Value = secret.New("a value that was typed in")
-	if out := w.must(reconcile.ResultChanged, rotation.Trigger{}); out.Key != old.ID || w.a.entry.KeyID != old.ID || !w.find(old.ID).Ours {
+	if out := w.must(result.Changed, rotation.Trigger{}); out.Key != old.ID || w.a.entry.KeyID != old.ID || !w.find(old.ID).Ours {
 		t.Errorf("the key is %s, the entry names %s", out.Key, w.a.entry.KeyID)
 	}
-	w.must(reconcile.ResultChanged, rotation.Trigger{}) // the second store and the app catch up
+	w.must(result.Changed, rotation.Trigger{}) // the second store and the app catch up
 	if w.b.entry.KeyID != old.ID || w.app.key != old.ID {
 		t.Errorf("the second store names %s, the app has %s", w.b.entry.KeyID, w.app.key)
 	}
@@ -94,11 +97,11 @@ func TestAnExistingKeyIsAdoptedWhereItsValueIs(t *testing.T) {
 func TestAKeyOfAnotherServiceIDIsNotAdopted(t *testing.T) {
 	w := newBench(t)
 	w.c.Given, w.c.Policies = "ServiceId-1", nil
-	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
+	w.ids = []port.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
 	other := w.add("iam-ServiceId-2", "by hand", "", secret.New("a value that was typed in"), time.Time{})
 	w.c.AdoptKey = other.ID
 	w.a.entry.Value = secret.New("a value that was typed in")
-	w.must(reconcile.ResultBlocked, rotation.Trigger{})
+	w.must(result.Blocked, rotation.Trigger{})
 	if w.find(other.ID).Ours || w.a.entry.KeyID != "" {
 		t.Errorf("adopted: %+v, the entry names %s", w.find(other.ID), w.a.entry.KeyID)
 	}
@@ -106,8 +109,8 @@ func TestAKeyOfAnotherServiceIDIsNotAdopted(t *testing.T) {
 
 func TestAStoreThatDoesNotLockFailsNoPublication(t *testing.T) {
 	w := newBench(t)
-	w.a.fail["lock"] = says(reconcile.ErrUnlocked, "403 no permission to lock")
-	out := w.must(reconcile.ResultPublished, rotation.Trigger{})
+	w.a.fail["lock"] = says(port.ErrUnlocked, "403 no permission to lock")
+	out := w.must(result.Published, rotation.Trigger{})
 	if len(out.Notes) != 1 || out.Notes[0].Reason != rotation.LockFailed || !strings.HasSuffix(out.Notes[0].Message, "403 no permission to lock") {
 		t.Errorf("notes %+v", out.Notes)
 	}
@@ -116,10 +119,10 @@ func TestAStoreThatDoesNotLockFailsNoPublication(t *testing.T) {
 func TestAKeyThatEndedIsReleased(t *testing.T) {
 	w := newBench(t)
 	old := w.rotated()
-	w.must(reconcile.ResultPublished, rotation.Trigger{NotKey: old})
-	w.a.fail["Release"] = says(reconcile.ErrUnavailable, "503 try later")
+	w.must(result.Published, rotation.Trigger{NotKey: old})
+	w.a.fail["Release"] = says(port.ErrUnavailable, "503 try later")
 	w.now = w.now.Add(26 * time.Hour)
-	out := w.must(reconcile.ResultChanged, rotation.Trigger{})
+	out := w.must(result.Changed, rotation.Trigger{})
 	if !slices.Equal(w.a.released, []string{old}) || !slices.Equal(w.b.released, []string{old}) {
 		t.Errorf("released %v and %v, want %s", w.a.released, w.b.released, old)
 	}
@@ -132,13 +135,13 @@ func TestWhatIsGoneLosesItsKeysAndThenItsServiceID(t *testing.T) {
 	w := newBench(t)
 	w.rotated()
 	w.c.Gone = true
-	w.must(reconcile.ResultChanged, rotation.Trigger{})
+	w.must(result.Changed, rotation.Trigger{})
 	if k := w.keys[0]; k.Superseded.IsZero() || len(w.ids) != 1 {
 		t.Errorf("the key is %+v", k)
 	}
 	w.now = w.now.Add(26 * time.Hour)
 	for range 2 {
-		w.must(reconcile.ResultChanged, rotation.Trigger{})
+		w.must(result.Changed, rotation.Trigger{})
 	}
 	if len(w.keys) != 0 || len(w.ids) != 0 {
 		t.Errorf("%d keys and %d service IDs are left", len(w.keys), len(w.ids))
@@ -149,7 +152,7 @@ func TestAServiceIDThatWasRenamedIsFoundByTheKeyInAStore(t *testing.T) {
 	w := newBench(t)
 	key := w.rotated()
 	w.c.ServiceIDName, w.reconciler = "another-name", w.process()
-	if out := w.must(reconcile.ResultUnchanged, rotation.Trigger{}); out.Key != key || len(w.ids) != 1 {
+	if out := w.must(result.Unchanged, rotation.Trigger{}); out.Key != key || len(w.ids) != 1 {
 		t.Errorf("the key is %s, want %s; %d service IDs", out.Key, key, len(w.ids))
 	}
 }
@@ -159,7 +162,7 @@ func TestADemandIsWrittenDownBesideTheMint(t *testing.T) {
 	w := newBench(t)
 	key := w.rotated()
 	recorded := make(chan string, 10)
-	w.c.Provers = []reconcile.Prover{waits{func() {
+	w.c.Provers = []port.Prover{waits{func() {
 		if name := <-recorded; name != w.c.Name {
 			t.Errorf("recorded for %q", name)
 		}
@@ -170,7 +173,7 @@ func TestADemandIsWrittenDownBesideTheMint(t *testing.T) {
 	}}}
 	req := reconcile.Request{Trigger: rotation.Trigger{NotKey: key}, Recorded: func(name string) { recorded <- name }}
 	out, err := w.reconciler.Reconcile(t.Context(), w.c, req)
-	if err != nil || out.Result != reconcile.ResultPublished || !out.Recorded {
+	if err != nil || out.Result != result.Published || !out.Recorded {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
@@ -179,9 +182,9 @@ type waits struct{ until func() }
 
 func (waits) Name() string { return "waits" }
 
-func (p waits) Prove(context.Context, reconcile.Proof) error { p.until(); return nil }
+func (p waits) Prove(context.Context, port.Proof) error { p.until(); return nil }
 
-func sweepAll(t *testing.T, r *reconcile.Reconciler, all []reconcile.Credential, req reconcile.Request) reconcile.SweepResult {
+func sweepAll(t *testing.T, r *reconcile.Reconciler, all []port.Credential, req reconcile.Request) result.Sweep {
 	t.Helper()
 	return sweep.New(sweep.Config{Reconciler: r}).Sweep(t.Context(), all, req)
 }
@@ -189,46 +192,46 @@ func sweepAll(t *testing.T, r *reconcile.Reconciler, all []reconcile.Credential,
 func TestADemandThatAStoreRefusesOnceIsMetTenMinutesLater(t *testing.T) {
 	w := newBench(t)
 	w.rotated()
-	w.a.fail["Publish"] = reconcile.ErrDenied
-	out := w.must(reconcile.ResultBlocked, rotation.Trigger{NewerThan: w.now})
+	w.a.fail["Publish"] = port.ErrDenied
+	out := w.must(result.Blocked, rotation.Trigger{NewerThan: w.now})
 	later := w.now.Add(10 * time.Minute)
 	if out.Reason != rotation.StoreDenied || !out.Recorded || !out.Next.Equal(later) {
 		t.Errorf("%s, recorded %t, the next try is at %s, want %s", out.Reason, out.Recorded, out.Next, later)
 	}
 	w.a.fail["Publish"] = nil
 	w.now = later.Add(-time.Minute)
-	if out := w.must(reconcile.ResultBlocked, rotation.Trigger{}); !out.Next.Equal(later) {
+	if out := w.must(result.Blocked, rotation.Trigger{}); !out.Next.Equal(later) {
 		t.Errorf("a minute before, the next try is at %s, want %s", out.Next, later)
 	}
 	w.now = later
-	w.must(reconcile.ResultPublished, rotation.Trigger{})
+	w.must(result.Published, rotation.Trigger{})
 }
 
 func TestAKeyThatIsReplacedWithinItsWindowIsSupersededAtOnce(t *testing.T) {
 	w := newBench(t)
-	first := w.must(reconcile.ResultPublished, rotation.Trigger{})
+	first := w.must(result.Published, rotation.Trigger{})
 	w.now = w.now.Add(12 * time.Minute)
-	out := w.must(reconcile.ResultPublished, rotation.Trigger{NewerThan: w.now})
+	out := w.must(result.Published, rotation.Trigger{NewerThan: w.now})
 	if out.Replaced != first.Key || out.ReplacedEnds.IsZero() {
 		t.Errorf("%s ends at %s", out.Replaced, out.ReplacedEnds)
 	}
-	w.must(reconcile.ResultUnchanged, rotation.Trigger{})
+	w.must(result.Unchanged, rotation.Trigger{})
 }
 
 func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w := newBench(t)
 	broken := w.c
 	broken.Name, broken.ServiceIDName, broken.Given = "broken", "", "ServiceId-1"
-	w.ids = []reconcile.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
-	w.fail["Lookup"] = reconcile.ErrUnavailable
-	orphan := reconcile.Credential{Name: "old", Unconfigured: &reconcile.ServiceID{ID: "ServiceId-9"}}
-	s := sweepAll(t, w.reconciler, []reconcile.Credential{broken, w.c, orphan}, reconcile.Request{})
-	var results []reconcile.Result
+	w.ids = []port.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
+	w.fail["Lookup"] = port.ErrUnavailable
+	orphan := port.Credential{Name: "old", Unconfigured: &port.ServiceID{ID: "ServiceId-9"}}
+	s := sweepAll(t, w.reconciler, []port.Credential{broken, w.c, orphan}, reconcile.Request{})
+	var results []result.Result
 	for _, o := range s.Outcomes {
 		results = append(results, o.Result)
 	}
-	want := []reconcile.Result{reconcile.ResultFailed, reconcile.ResultPublished, reconcile.ResultUnconfigured}
-	if !slices.Equal(results, want) || !errors.Is(s.Unknown, reconcile.ErrObserve) || s.Worst() != reconcile.ResultFailed {
+	want := []result.Result{result.Failed, result.Published, result.Unconfigured}
+	if !slices.Equal(results, want) || !errors.Is(s.Unknown, reconcile.ErrObserve) || s.Worst() != result.Failed {
 		t.Errorf("%v, %v, worst %s; want %v", results, s.Unknown, s.Worst(), want)
 	}
 }
@@ -238,23 +241,23 @@ func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
 	key := w.rotated()
 	other := w.c
 	other.Name, other.ServiceIDName = "other", "other"
-	other.Stores, other.Consumers = []reconcile.Store{&shelf{name: "store-c", guarded: true}}, nil
-	all := []reconcile.Credential{w.c, other}
-	revoke := func(keyID string) (reconcile.SweepResult, bool) {
-		return reconcile.WhereLeaked(sweepAll(t, w.reconciler, all, reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID}}))
+	other.Stores, other.Consumers = []port.Store{&shelf{name: "store-c", guarded: true}}, nil
+	all := []port.Credential{w.c, other}
+	revoke := func(keyID string) (result.Sweep, bool) {
+		return result.WhereLeaked(sweepAll(t, w.reconciler, all, reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID}}))
 	}
 	s, known := revoke(key)
-	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != reconcile.LeakedRevoked || w.find(key) != nil {
+	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != result.LeakedRevoked || w.find(key) != nil {
 		t.Errorf("%t, %+v", known, s.Outcomes)
 	}
-	if s, known := revoke("ApiKey-unknown"); !known || s.Worst() == reconcile.ResultFailed {
+	if s, known := revoke("ApiKey-unknown"); !known || s.Worst() == result.Failed {
 		t.Errorf("a key that IAM does not have: %t, %+v", known, s.Outcomes)
 	}
 	foreign := w.add("iam-ServiceId-77", "theirs", "", secret.New("their own value"), time.Time{})
-	if s, _ := revoke(foreign.ID); s.Outcomes[0].Leaked != reconcile.LeakedForeign || s.Outcomes[0].Reason != rotation.KeyForeign {
+	if s, _ := revoke(foreign.ID); s.Outcomes[0].Leaked != result.LeakedForeign || s.Outcomes[0].Reason != rotation.KeyForeign {
 		t.Errorf("a foreign key: %+v", s.Outcomes[0])
 	}
-	elsewhere := w.add("iam-ServiceId-77", "x", reconcile.Marker{Owner: owner, Credential: "third"}.Describe(""), secret.New("a third value"), time.Time{})
+	elsewhere := w.add("iam-ServiceId-77", "x", marker.Marker{Owner: owner, Credential: "third"}.Describe(""), secret.New("a third value"), time.Time{})
 	if s, known := revoke(elsewhere.ID); known {
 		t.Errorf("a key of a credential that was not looked at: %+v", s.Outcomes)
 	}

@@ -9,16 +9,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // granted is the policy that every credential has in a rehearsal.
-var granted = reconcile.Policy{Service: "logs", Roles: []string{"Sender"}}
+var granted = access.Policy{Service: "logs", Roles: []string{"Sender"}}
 
 // load starts an emulator in the past, and makes what was seen in the order in which it
 // was made. The values are new.
@@ -64,7 +67,7 @@ func (w *world) fill(ctx context.Context, a Account) (err error) {
 	var order []making
 	for _, s := range a.Seen {
 		p := &played{Seen: s, ids: map[string]string{}, values: map[string]secret.Value{}}
-		p.Policies, p.Groups, p.Given, p.Provers = []reconcile.Policy{granted}, nil, "", nil
+		p.Policies, p.Groups, p.Given, p.Provers = []access.Policy{granted}, nil, "", nil
 		w.played = append(w.played, p)
 		for _, k := range s.Outcome.Keys {
 			if k.Expires.IsZero() || k.Expires.After(a.Now) {
@@ -106,7 +109,7 @@ func (w *world) serviceID(ctx context.Context, p *played) error {
 	if p.ServiceIDName == "" { // a service ID of other software
 		p.ServiceIDName = "given " + p.Name
 	}
-	marker := reconcile.Marker{Owner: w.owner, Credential: p.Name, With: p.With}
+	marker := marker.Marker{Owner: w.owner, Credential: p.Name, With: p.With}
 	id, err := w.iam.Create(ctx, p.ServiceIDName, marker.Describe(p.Description))
 	if err != nil {
 		return fmt.Errorf("loading the service ID of %s: %w", p.Name, err)
@@ -119,7 +122,7 @@ func (w *world) serviceID(ctx context.Context, p *played) error {
 }
 
 func (w *world) key(p *played, k rotation.Key) error {
-	marker := reconcile.Marker{Owner: w.owner, Credential: p.Name, KeyMarks: reconcile.KeyMarks{
+	marker := marker.Marker{Owner: w.owner, Credential: p.Name, KeyMarks: marker.KeyMarks{
 		Superseded: k.Superseded, Renew: k.Renew, Answers: k.AsOf, Leaked: k.Leaked, Served: k.Served, Refused: k.Refused, Refusal: k.Refusal, Stores: k.Stores,
 	}}
 	value, err := secret.Random(nil)
@@ -142,13 +145,13 @@ func (w *world) key(p *played, k rotation.Key) error {
 
 // store makes the stores of a credential, with the keys that they name.
 func (w *world) store(p *played) {
-	var ports []reconcile.Store
+	var ports []port.Store
 	for i, real := range p.Stores {
 		s := &store{name: real.Name(), guarded: real.Guarded()}
 		if i < len(p.Outcome.Stores) {
 			if id := p.ids[p.Outcome.Stores[i].Key]; id != "" {
 				at := slices.IndexFunc(p.Outcome.Keys, func(k rotation.Key) bool { return p.ids[k.ID] == id })
-				s.entry = reconcile.Entry{KeyID: id, Value: p.values[id], Created: p.Outcome.Keys[at].Created, IAMID: p.iamID, Owner: w.owner}
+				s.entry = port.Entry{KeyID: id, Value: p.values[id], Created: p.Outcome.Keys[at].Created, IAMID: p.iamID, Owner: w.owner}
 			}
 		}
 		p.stores = append(p.stores, s)
@@ -161,7 +164,7 @@ func (w *world) store(p *played) {
 			r.Key, r.Unknown = p.ids[r.Key], false
 			c.keys[r.Name] = r
 		}
-		p.Consumers = []reconcile.Consumers{c}
+		p.Consumers = []port.Consumers{c}
 	}
 }
 
@@ -171,29 +174,29 @@ type store struct {
 	guarded bool
 
 	mu    sync.Mutex
-	entry reconcile.Entry
+	entry port.Entry
 	wrote int
 }
 
 func (s *store) Name() string  { return s.name }
 func (s *store) Guarded() bool { return s.guarded }
 
-func (s *store) Read(context.Context) (reconcile.Entry, error) {
+func (s *store) Read(context.Context) (port.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entry
 	e.Revision = strconv.Itoa(s.wrote)
 	if e.KeyID == "" {
-		return e, reconcile.ErrNotFound
+		return e, port.ErrNotFound
 	}
 	return e, nil
 }
 
-func (s *store) Publish(_ context.Context, e reconcile.Entry, revision string) error {
+func (s *store) Publish(_ context.Context, e port.Entry, revision string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.guarded && revision != strconv.Itoa(s.wrote) {
-		return reconcile.ErrConflict
+		return port.ErrConflict
 	}
 	s.entry = e
 	s.wrote++

@@ -17,15 +17,17 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Seen is a credential, and what a look has seen of it.
 type Seen struct {
-	reconcile.Credential
-	Outcome reconcile.Outcome
+	port.Credential
+	Outcome result.Outcome
 	// Running are the consumers that latchkey can restart.
 	Running []rotation.Consumer
 }
@@ -237,7 +239,7 @@ func play(ctx context.Context, a Account, s scenario) (Result, error) {
 				return r, err
 			}
 			before := p.published()
-			out := reconcile.Outcome{Condition: condition.OK}
+			out := result.Outcome{Condition: condition.OK}
 			if sweeps {
 				// An error is in the outcome's condition, too.
 				out, _ = w.reconciler.Reconcile(ctx, p.Credential, reconcile.Request{})
@@ -258,7 +260,7 @@ func play(ctx context.Context, a Account, s scenario) (Result, error) {
 }
 
 // breaks returns what is new since the sweep before.
-func (w *world) breaks(p *played, out reconcile.Outcome) (found []Break) {
+func (w *world) breaks(p *played, out result.Outcome) (found []Break) {
 	now := w.server.Now()
 	add := func(severity Severity, what string) {
 		found = append(found, Break{At: now, Credential: p.Name, What: what, Reason: out.Reason, Severity: severity, Is: out.Condition})

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rehearse"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -17,10 +18,10 @@ type named string
 
 func (n named) Name() string  { return string(n) }
 func (n named) Guarded() bool { return true }
-func (n named) Read(context.Context) (reconcile.Entry, error) {
-	return reconcile.Entry{}, reconcile.ErrNotFound
+func (n named) Read(context.Context) (port.Entry, error) {
+	return port.Entry{}, port.ErrNotFound
 }
-func (n named) Publish(context.Context, reconcile.Entry, string) error { return reconcile.ErrRefused }
+func (n named) Publish(context.Context, port.Entry, string) error { return port.ErrRefused }
 
 var now = time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)
 
@@ -32,9 +33,9 @@ func seen(name string, age time.Duration, running ...rotation.Consumer) rehearse
 	rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*day, 90*day, day, time.Hour
 	key := rotation.Key{ID: "ApiKey-" + name, Created: now.Add(-age), Expires: now.Add(90*day - age)}
 	return rehearse.Seen{
-		Credential: reconcile.Credential{Name: name, Entry: name, ServiceIDName: name, Rules: rules, Stores: []reconcile.Store{named("store " + name)}, OnLeak: "disable"},
-		Outcome: reconcile.Outcome{
-			Credential: name, ServiceID: "ServiceId-" + name, Keys: []rotation.Key{key}, Stores: []reconcile.StoreOutcome{{Name: "store " + name, Key: key.ID}},
+		Credential: port.Credential{Name: name, Entry: name, ServiceIDName: name, Rules: rules, Stores: []port.Store{named("store " + name)}, OnLeak: "disable"},
+		Outcome: result.Outcome{
+			Credential: name, ServiceID: "ServiceId-" + name, Keys: []rotation.Key{key}, Stores: []result.Store{{Name: "store " + name, Key: key.ID}},
 		},
 		Running: running,
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // Counted is a key in a census: how old it is, when it was used, and the commands that
@@ -41,7 +41,7 @@ type Census struct {
 
 // CensusOf returns the census of the keys. used has the last use of those whose use was
 // read; zero is never.
-func CensusOf(keys []reconcile.AccountKey, used map[string]time.Time, now time.Time) Census {
+func CensusOf(keys []port.AccountKey, used map[string]time.Time, now time.Time) Census {
 	c := Census{Made: now.UTC().Truncate(time.Second), Keys: []Counted{}}
 	for _, k := range keys {
 		last, read := used[k.ID]

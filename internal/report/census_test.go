@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 func TestACensusNamesTheCommandsForKeysThatLatchkeyDoesNotManage(t *testing.T) {
-	c := CensusOf([]reconcile.AccountKey{
+	c := CensusOf([]port.AccountKey{
 		{ID: "ApiKey-1", Name: "logs", Of: "iam-ServiceId-1", Created: ago(10), Expires: ago(-80), Credential: "logs"},
 		{ID: "ApiKey-2", Name: "=cmd", Of: "iam-ServiceId-2", Created: ago(400)},
 		{ID: "ApiKey-3", Name: "mine", Of: "IBMid-3", Created: ago(100)},

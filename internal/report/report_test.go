@@ -9,7 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/evidence"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -18,7 +18,7 @@ var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 func ago(days int) time.Time { return now.Add(-time.Duration(days) * 24 * time.Hour) }
 
 func of(keys ...evidence.Key) evidence.Credential {
-	return evidence.Credential{Outcome: reconcile.Outcome{Credential: "logs", Condition: condition.OK, ServiceID: "ServiceId-1", Key: "ApiKey-1"}, Keys: keys}
+	return evidence.Credential{Outcome: result.Outcome{Credential: "logs", Condition: condition.OK, ServiceID: "ServiceId-1", Key: "ApiKey-1"}, Keys: keys}
 }
 
 func key(age int) evidence.Key {

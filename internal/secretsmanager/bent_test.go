@@ -14,7 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
@@ -53,7 +53,7 @@ func TestBentAnswers(t *testing.T) {
 	publish := func(ctx context.Context, s *secretsmanager.Store) error {
 		number++
 		e, err := s.Read(ctx)
-		if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		if err != nil && !errors.Is(err, port.ErrNotFound) {
 			return err
 		}
 		next := entry(number % 50)
@@ -99,7 +99,7 @@ func TestBentAnswers(t *testing.T) {
 			}},
 			{Name: "Remove", Do: func(ctx context.Context, at string) error {
 				over := func(c *secretsmanager.StoreConfig) { c.Secret = "over" }
-				if _, err := store(w.URL(), secretsmanager.Arbitrary, over).Read(ctx); errors.Is(err, reconcile.ErrNotFound) {
+				if _, err := store(w.URL(), secretsmanager.Arbitrary, over).Read(ctx); errors.Is(err, port.ErrNotFound) {
 					if err := store(w.URL(), secretsmanager.Arbitrary, over).Publish(ctx, entry(1), ""); err != nil {
 						return err
 					}

@@ -13,7 +13,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -111,7 +111,7 @@ func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) 
 // cannot be removed would block every publication after the next.
 func (s *Store) addLock(ctx context.Context, api *sm.SecretsManagerV2, id, version, keyID string) error {
 	err := s.unlock(ctx, api, id, version, triedName)
-	if errors.Is(err, reconcile.ErrDenied) || errors.Is(err, reconcile.ErrUnavailable) {
+	if errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrUnavailable) {
 		return err
 	}
 	d := s.deed("locking", "secret-locks.create", forLocks)
@@ -130,7 +130,7 @@ func (s *Store) addLock(ctx context.Context, api *sm.SecretsManagerV2, id, versi
 func (s *Store) unlock(ctx context.Context, api *sm.SecretsManagerV2, id, version, name string) error {
 	d := s.deed("unlocking", "secret-locks.delete", forLocks)
 	_, resp, err := api.DeleteSecretVersionLocksBulkWithContext(ctx, &sm.DeleteSecretVersionLocksBulkOptions{SecretID: &id, ID: &version, Name: []string{name}})
-	if err = d.fault(ctx, resp, err); errors.Is(err, reconcile.ErrNotFound) {
+	if err = d.fault(ctx, resp, err); errors.Is(err, port.ErrNotFound) {
 		return nil
 	}
 	return err
@@ -148,7 +148,7 @@ func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 	}
 	for _, l := range all {
 		if (l.alias == aliasCurrent) != (l.version == over.id) {
-			return false, fmt.Errorf("%s: %w: it is no longer at version %s", doing, reconcile.ErrConflict, over.id)
+			return false, fmt.Errorf("%s: %w: it is no longer at version %s", doing, port.ErrConflict, over.id)
 		}
 	}
 	// A version without data accepts no lock, and none of its keys is in use. The
@@ -156,7 +156,7 @@ func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 	// and their lock stays.
 	if !over.cleared && !slices.ContainsFunc(all, func(l lock) bool { return s.own(l) && l.version == over.id }) {
 		err := s.addLock(ctx, api, id, over.id, s.metadata(over).KeyID)
-		if errors.Is(err, reconcile.ErrRefused) {
+		if errors.Is(err, port.ErrRefused) {
 			err = s.moved(ctx, api, id, over, err)
 		}
 		if err != nil {
@@ -177,8 +177,8 @@ func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 // vanished turns ErrNotFound into a conflict: the secret existed when it was
 // read.
 func vanished(doing string, err error) error {
-	if errors.Is(err, reconcile.ErrNotFound) {
-		return fmt.Errorf("%s: %w: the secret was deleted", doing, reconcile.ErrConflict)
+	if errors.Is(err, port.ErrNotFound) {
+		return fmt.Errorf("%s: %w: the secret was deleted", doing, port.ErrConflict)
 	}
 	return err
 }
@@ -188,7 +188,7 @@ func vanished(doing string, err error) error {
 func (s *Store) moved(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot, refusal error) error {
 	now, err := s.version(ctx, api, "reading", id, aliasCurrent, false)
 	if err == nil && now.id != over.id {
-		return fmt.Errorf("%s: %w: version %s has replaced version %s", s.deed("writing", "", "").doing, reconcile.ErrConflict, now.id, over.id)
+		return fmt.Errorf("%s: %w: version %s has replaced version %s", s.deed("writing", "", "").doing, port.ErrConflict, now.id, over.id)
 	}
 	return refusal // nothing was written
 }
@@ -199,7 +199,7 @@ func (s *Store) moved(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 // publication placed it when that version was current, and a retry helps. In all
 // other cases a person must act.
 func (s *Store) barred(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot, refusal error) (again bool, err error) {
-	if err := s.moved(ctx, api, id, over, refusal); errors.Is(err, reconcile.ErrConflict) {
+	if err := s.moved(ctx, api, id, over, refusal); errors.Is(err, port.ErrConflict) {
 		return false, err
 	}
 	all, err := s.locks(ctx, api, id)
@@ -220,7 +220,7 @@ func (s *Store) barred(ctx context.Context, api *sm.SecretsManagerV2, id string,
 		return false, fmt.Errorf("%w (locks of others: %s)", refusal, strings.Join(others, ", "))
 	}
 	if again {
-		return true, fmt.Errorf("%s: %w: an earlier publication keeps locking its previous version", s.deed("writing", "", "").doing, reconcile.ErrUnavailable)
+		return true, fmt.Errorf("%s: %w: an earlier publication keeps locking its previous version", s.deed("writing", "", "").doing, port.ErrUnavailable)
 	}
 	return false, refusal
 }
@@ -241,7 +241,7 @@ func (s *Store) unlocked(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w: %s", s.deed("writing", "", "").doing, reconcile.ErrUnlocked, err.Error()) // as text only, so the error has one meaning
+	return fmt.Errorf("%s: %w: %s", s.deed("writing", "", "").doing, port.ErrUnlocked, err.Error()) // as text only, so the error has one meaning
 }
 
 // Release removes our lock from the version with a key that was deleted. The
@@ -261,7 +261,7 @@ func (s *Store) Release(ctx context.Context, keyID string) error {
 		}
 	}
 	all, err := s.locks(ctx, api, id)
-	if errors.Is(err, reconcile.ErrNotFound) {
+	if errors.Is(err, port.ErrNotFound) {
 		s.forget(id)
 	}
 	if err != nil {
@@ -300,7 +300,7 @@ func (s *Store) uses(ctx context.Context, api *sm.SecretsManagerV2, id string, l
 
 // absent turns ErrNotFound into success.
 func absent(err error) error {
-	if errors.Is(err, reconcile.ErrNotFound) {
+	if errors.Is(err, port.ErrNotFound) {
 		return nil
 	}
 	return err

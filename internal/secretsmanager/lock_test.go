@@ -11,7 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
@@ -105,7 +105,7 @@ func (w *world) wantLocks(kind, want string) {
 func publish(t *testing.T, s *secretsmanager.Store, n int) error {
 	t.Helper()
 	now, err := s.Read(t.Context())
-	if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+	if err != nil && !errors.Is(err, port.ErrNotFound) {
 		t.Fatal(err)
 	}
 	err = s.Publish(t.Context(), entry(n), now.Revision)
@@ -246,7 +246,7 @@ func TestTheSecondPublicationFromAVersionIsRefusedByItsLock(t *testing.T) {
 				}
 				late := entry(59)
 				err = s.Publish(t.Context(), late, now.Revision)
-				if never(t, err); !errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused) {
+				if never(t, err); !errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused) {
 					t.Errorf("%s, at %s after %s: %v", kind, at, name, err)
 				}
 				if got, err := s.Read(t.Context()); err != nil || got.KeyID == late.KeyID {
@@ -286,7 +286,7 @@ func TestAnotherUsersLockOnThePreviousVersionRefusesAndStays(t *testing.T) {
 		for _, beside := range []bool{true, false} { // the first attempt takes ours off
 			w.lock(kind, "previous", "app")
 			err := publish(t, s, 3)
-			if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "locks of others: app") {
+			if !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), "locks of others: app") {
 				t.Errorf("%s, beside ours %v: %v", kind, beside, err)
 			}
 			w.wantLocks(kind, "current[ours] previous[app]")
@@ -329,7 +329,7 @@ func TestAnInterruptedPublicationIsCompletedByTheNext(t *testing.T) {
 				err := publish(t, dying, n)
 				whole := sent.Load() <= int64(requests)
 				got, rerr := dying.Read(t.Context())
-				if there := rerr == nil && got.KeyID == entry(n).KeyID; there != (err == nil || errors.Is(err, reconcile.ErrUnlocked)) {
+				if there := rerr == nil && got.KeyID == entry(n).KeyID; there != (err == nil || errors.Is(err, port.ErrUnlocked)) {
 					t.Errorf("%s, dead after %d: it is there %v, and the error says %v", kind, requests, there, err)
 				}
 				published(t, w.store(kind, locks), n+1)
@@ -357,12 +357,12 @@ func TestWithoutPermissionToRemoveLocksNoneIsPlaced(t *testing.T) {
 		w := newWorld(t, emulator.Options{}) // we are Writer, who may create locks
 		s := w.store(kind, locks)
 		err := publish(t, s, 1)
-		if !errors.Is(err, reconcile.ErrUnlocked) || errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "secrets-manager.secret-locks.delete (role Manager)") {
+		if !errors.Is(err, port.ErrUnlocked) || errors.Is(err, port.ErrDenied) || !strings.Contains(err.Error(), "secrets-manager.secret-locks.delete (role Manager)") {
 			t.Errorf("%s: creating: %v", kind, err)
 		}
 		w.wantLocks(kind, "current[]")
 		err = publish(t, s, 2)
-		if !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "secrets-manager.secret-locks.delete (role Manager)") {
+		if !errors.Is(err, port.ErrDenied) || !strings.Contains(err.Error(), "secrets-manager.secret-locks.delete (role Manager)") {
 			t.Errorf("%s: replacing: %v", kind, err)
 		}
 		w.wantLocks(kind, "current[]")
@@ -379,7 +379,7 @@ func TestALockThatFailsAfterAPublicationIsErrUnlocked(t *testing.T) {
 		published(t, s, 1) // and v0 is locked, so the next lock is that of the new version
 		w.Inject(emulator.Fault{Method: "POST", Path: "/api/v2/secrets/*/locks_bulk", Kind: emulator.FaultStatus, Status: 503})
 		err := publish(t, s, 2)
-		if !errors.Is(err, reconcile.ErrUnlocked) || errors.Is(err, reconcile.ErrUnavailable) {
+		if !errors.Is(err, port.ErrUnlocked) || errors.Is(err, port.ErrUnavailable) {
 			t.Errorf("%s: %v", kind, err)
 		}
 		w.ClearFaults()

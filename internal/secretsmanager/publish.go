@@ -16,7 +16,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -31,17 +31,17 @@ func when(t *strfmt.DateTime) time.Time {
 
 // Publish writes the entry as a new version, or creates the secret. Another
 // write may happen between its read and its write: see the package comment.
-func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) error {
 	doing := s.deed("writing", "", "").doing
 	api, err := s.open()
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	if e.Value.Empty() || e.KeyID == "" {
-		return fmt.Errorf("%s: %w: the entry has no value or no key ID", doing, reconcile.ErrRefused)
+		return fmt.Errorf("%s: %w: the entry has no value or no key ID", doing, port.ErrRefused)
 	}
 	if len(e.Value.Expose()) > longestValue {
-		return fmt.Errorf("%s: %w: a value has up to %d bytes", doing, reconcile.ErrRefused, longestValue)
+		return fmt.Errorf("%s: %w: a value has up to %d bytes", doing, port.ErrRefused, longestValue)
 	}
 	var p publication
 	p.texts, p.m, err = s.cfg.Form.Write(s.cfg.Entry, entry.Metadata{KeyID: e.KeyID, Created: e.Created, IAMID: e.IAMID, Owner: cmp.Or(e.Owner, s.cfg.Owner)}, e.Value)
@@ -49,7 +49,7 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, revision string)
 		p.noted, err = p.m.Encode()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	}
 	p.hidden = format.Hidden(e.Value, p.texts)
 	if revision == "" {
@@ -67,14 +67,14 @@ type publication struct {
 }
 
 // expiry returns when an arbitrary secret with the key expires. Zero is never.
-func (s *Store) expiry(e reconcile.Entry) time.Time {
+func (s *Store) expiry(e port.Entry) time.Time {
 	if s.cfg.Type != Arbitrary || s.cfg.Expire <= 0 || e.Created.IsZero() {
 		return time.Time{}
 	}
 	return e.Created.Add(s.cfg.Expire).UTC()
 }
 
-func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, p publication) error {
+func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e port.Entry, p publication) error {
 	group, err := s.group(ctx, api, "creating")
 	if err != nil {
 		return err
@@ -106,17 +106,17 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e reconcil
 	}
 	got, resp, err := api.CreateSecretWithContext(ctx, &sm.CreateSecretOptions{SecretPrototype: n})
 	switch err = d.fault(ctx, resp, err, p.hidden...); {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		s.client.forgetGroup(groupName{s.cfg.Instance, s.cfg.Group})
-		return fmt.Errorf("%s: %w: the instance or the secret group %q does not exist", d.doing, reconcile.ErrRefused, s.cfg.Group)
-	case errors.Is(err, reconcile.ErrConflict):
+		return fmt.Errorf("%s: %w: the instance or the secret group %q does not exist", d.doing, port.ErrRefused, s.cfg.Group)
+	case errors.Is(err, port.ErrConflict):
 		// A name is unique in the whole instance, so another group may have it.
 		switch _, in, serr := s.search(ctx, api, "finding", ""); {
 		case serr == nil && in != group:
-			return fmt.Errorf("%s: %w: the name is taken in the secret group with ID %s", d.doing, reconcile.ErrRefused, in)
-		case errors.Is(serr, reconcile.ErrNotFound):
+			return fmt.Errorf("%s: %w: the name is taken in the secret group with ID %s", d.doing, port.ErrRefused, in)
+		case errors.Is(serr, port.ErrNotFound):
 			// The next run would find no secret either, and make a key for nothing.
-			return fmt.Errorf("%s: %w: the name is taken, and the list of secrets does not show by which", d.doing, reconcile.ErrRefused)
+			return fmt.Errorf("%s: %w: the name is taken, and the list of secrets does not show by which", d.doing, port.ErrRefused)
 		}
 		return err
 	case err != nil:
@@ -151,20 +151,20 @@ func (c *Client) forgetGroup(name groupName) {
 	delete(c.groups, name)
 }
 
-func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconcile.Entry, p publication, revision string) error {
+func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e port.Entry, p publication, revision string) error {
 	d := s.deed("writing", "secret-version.create", forWriting)
 	// The data of a kv secret must be read to be kept.
 	id, snap, err := s.current(ctx, api, "writing", s.cfg.Type == KeyValue)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
-		return fmt.Errorf("%s: %w: the secret was deleted", d.doing, reconcile.ErrConflict)
+	case errors.Is(err, port.ErrNotFound):
+		return fmt.Errorf("%s: %w: the secret was deleted", d.doing, port.ErrConflict)
 	case err != nil:
 		return err
 	case snap.id != revision:
-		return fmt.Errorf("%s: %w: it is no longer at version %s", d.doing, reconcile.ErrConflict, revision)
+		return fmt.Errorf("%s: %w: it is no longer at version %s", d.doing, port.ErrConflict, revision)
 	}
 	if now := s.metadata(snap); now.Created.After(e.Created) {
-		return fmt.Errorf("%s: %w: it names key %s, which is newer", d.doing, reconcile.ErrConflict, now.KeyID)
+		return fmt.Errorf("%s: %w: it names key %s, which is newer", d.doing, port.ErrConflict, now.KeyID)
 	}
 	marks := maps.Clone(snap.marks)
 	if marks == nil {
@@ -178,7 +178,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 	} else {
 		for name, x := range snap.data {
 			if !exact(x) {
-				return fmt.Errorf("%s: %w: the number in its entry %s would change when written back", d.doing, reconcile.ErrRefused, name)
+				return fmt.Errorf("%s: %w: the number in its entry %s would change when written back", d.doing, port.ErrRefused, name)
 			}
 			if value, ok := x.(string); ok {
 				hidden = append(hidden, secret.New(value))
@@ -197,7 +197,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e reconci
 }
 
 // roll creates a version over the one that was read.
-func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id string, over *snapshot, e reconcile.Entry, n sm.SecretVersionPrototypeIntf, hidden []secret.Value) error {
+func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id string, over *snapshot, e port.Entry, n sm.SecretVersionPrototypeIntf, hidden []secret.Value) error {
 	placed := false
 	if s.cfg.Lock {
 		var err error
@@ -244,7 +244,7 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 func (s *Store) put(data map[string]any, p publication) error {
 	companions, err := p.m.Companions(s.cfg.Entry)
 	if err != nil {
-		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+		return fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, port.ErrRefused, err)
 	}
 	for name, text := range p.texts {
 		data[name] = text.Expose()
@@ -253,7 +253,7 @@ func (s *Store) put(data map[string]any, p publication) error {
 		data[name] = text
 	}
 	if b, err := json.Marshal(data); err != nil || len(b) > longestData {
-		return fmt.Errorf("entry %s: %w: the data of a secret have up to %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestData)
+		return fmt.Errorf("entry %s: %w: the data of a secret have up to %d bytes", s.cfg.Entry, port.ErrRefused, longestData)
 	}
 	return nil
 }
@@ -290,8 +290,8 @@ func (s *Store) postpone(ctx context.Context, api *sm.SecretsManagerV2, id strin
 	d := s.deed("dating", "secret-metadata.update", forWriting)
 	patch := map[string]any{"expiration_date": to.Format(time.RFC3339)}
 	_, resp, err := api.UpdateSecretMetadataWithContext(ctx, &sm.UpdateSecretMetadataOptions{ID: &id, SecretMetadataPatch: patch})
-	if err = d.fault(ctx, resp, err); errors.Is(err, reconcile.ErrNotFound) {
-		return fmt.Errorf("%s: %w: the secret was deleted", d.doing, reconcile.ErrConflict)
+	if err = d.fault(ctx, resp, err); errors.Is(err, port.ErrNotFound) {
+		return fmt.Errorf("%s: %w: the secret was deleted", d.doing, port.ErrConflict)
 	}
 	return err
 }
@@ -311,12 +311,12 @@ func versionID(v sm.SecretVersionIntf) string {
 func (s *Store) confirm(ctx context.Context, api *sm.SecretsManagerV2, d deed, id, version string) error {
 	snap, err := s.version(ctx, api, "reading back", id, aliasCurrent, false)
 	switch {
-	case errors.Is(err, reconcile.ErrUnavailable):
+	case errors.Is(err, port.ErrUnavailable):
 		return err
 	case err != nil:
-		return fmt.Errorf("%s: %w: %s", d.doing, reconcile.ErrUnavailable, err.Error()) // as text only, so the error has one meaning
+		return fmt.Errorf("%s: %w: %s", d.doing, port.ErrUnavailable, err.Error()) // as text only, so the error has one meaning
 	case version == "" || snap.id != version:
-		return fmt.Errorf("%s: %w: version %s followed at once", d.doing, reconcile.ErrUnavailable, snap.id)
+		return fmt.Errorf("%s: %w: version %s followed at once", d.doing, port.ErrUnavailable, snap.id)
 	}
 	return nil
 }

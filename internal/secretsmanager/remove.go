@@ -9,11 +9,11 @@ import (
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-var _ reconcile.Remover = (*Store)(nil)
+var _ port.Remover = (*Store)(nil)
 
 // Remove deletes the secret, or writes a version of a kv secret without the entries if
 // it has others. Deleting needs the role Manager. Another write may happen between its
@@ -26,12 +26,12 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	}
 	id, snap, err := s.current(ctx, api, "removing the entry from", s.cfg.Type == KeyValue)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
 	case snap.id != revision:
-		return fmt.Errorf("%s: %w: it is no longer at version %s", d.doing, reconcile.ErrConflict, revision)
+		return fmt.Errorf("%s: %w: it is no longer at version %s", d.doing, port.ErrConflict, revision)
 	}
 	if err := s.release(ctx, api, id); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *Store) shrink(ctx context.Context, api *sm.SecretsManagerV2, id string,
 	var hidden []secret.Value
 	for name, x := range over.data {
 		if !exact(x) {
-			return fmt.Errorf("%s: %w: the number in its entry %s would change when written back", d.doing, reconcile.ErrRefused, name)
+			return fmt.Errorf("%s: %w: the number in its entry %s would change when written back", d.doing, port.ErrRefused, name)
 		}
 		if value, ok := x.(string); ok {
 			hidden = append(hidden, secret.New(value))

@@ -46,7 +46,7 @@
 // key was deleted.
 //
 // Any two steps may be separated by a crash. Step 1 of the next publication
-// repeats a failed step 4, so that failure is reconcile.ErrUnlocked, and the
+// repeats a failed step 4, so that failure is port.ErrUnlocked, and the
 // publication stands. Locks are placed on a version's ID, never on an alias, so a
 // delayed process changes no version that it has not read.
 //
@@ -79,7 +79,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -141,7 +141,7 @@ func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
 	client, base := upstream.Server{API: service, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth}.Client()
 	api, err := sm.NewSecretsManagerV2(&sm.SecretsManagerV2Options{URL: base, Authenticator: &core.NoAuthAuthenticator{}}) // the client logs in
 	if err != nil {
-		return nil, fmt.Errorf("setting up Secrets Manager in %s: %w: %w", region, reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("setting up Secrets Manager in %s: %w: %w", region, port.ErrRefused, err)
 	}
 	api.Service.SetHTTPClient(client)
 	c.instances[host] = api

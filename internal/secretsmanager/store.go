@@ -15,7 +15,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -63,8 +63,8 @@ type Store struct {
 }
 
 var (
-	_ reconcile.Store    = (*Store)(nil)
-	_ reconcile.Releaser = (*Store)(nil)
+	_ port.Store    = (*Store)(nil)
+	_ port.Releaser = (*Store)(nil)
 )
 
 // Store returns a store. It sends no request.
@@ -112,7 +112,7 @@ const (
 
 func (s *Store) check() error {
 	if s.cfg.Type != Arbitrary && s.cfg.Type != KeyValue {
-		return fmt.Errorf("checking the type %q: %w: it is neither %s nor %s", s.cfg.Type, reconcile.ErrRefused, Arbitrary, KeyValue)
+		return fmt.Errorf("checking the type %q: %w: it is neither %s nor %s", s.cfg.Type, port.ErrRefused, Arbitrary, KeyValue)
 	}
 	names := []entry.Name{
 		{What: "instance", Text: s.cfg.Instance, Rule: entry.CheckInstance},
@@ -123,7 +123,7 @@ func (s *Store) check() error {
 	if s.cfg.Type == KeyValue {
 		names = append(names, entry.Name{What: "entry", Text: s.cfg.Entry, Rule: entry.CheckEntry})
 	}
-	return entry.Check(reconcile.ErrRefused, names...)
+	return entry.Check(port.ErrRefused, names...)
 }
 
 func (s *Store) deed(verb, action, roles string) deed {
@@ -157,35 +157,35 @@ type snapshot struct {
 }
 
 // Read returns the entry. Without permission to read values, the entry has none.
-func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	api, err := s.open()
 	if err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	_, snap, err := s.current(ctx, api, "reading", true)
-	if errors.Is(err, reconcile.ErrDenied) {
+	if errors.Is(err, port.ErrDenied) {
 		_, snap, err = s.current(ctx, api, "reading", false)
 	}
 	if err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	e, err := s.entry(snap)
 	doing := s.deed("reading", "", "").doing
 	switch {
 	case err != nil:
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return port.Entry{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	case e.KeyID == "" && !snap.read:
-		return e, fmt.Errorf("%s: %w: it names no key of latchkey, and reading its value needs the permission secrets-manager.secret.read (%s)", doing, reconcile.ErrDenied, forValues)
+		return e, fmt.Errorf("%s: %w: it names no key of latchkey, and reading its value needs the permission secrets-manager.secret.read (%s)", doing, port.ErrDenied, forValues)
 	case e.KeyID == "" && e.Value.Empty():
-		return e, fmt.Errorf("%s: %w", doing, reconcile.ErrNotFound)
+		return e, fmt.Errorf("%s: %w", doing, port.ErrNotFound)
 	}
 	return e, nil
 }
 
 // entry returns the entry in a version. In a kv secret the data decide if they
 // were read, since a version of another writer has no metadata of ours.
-func (s *Store) entry(snap *snapshot) (reconcile.Entry, error) {
-	e := reconcile.Entry{Revision: snap.id}
+func (s *Store) entry(snap *snapshot) (port.Entry, error) {
+	e := port.Entry{Revision: snap.id}
 	m := s.metadata(snap)
 	if snap.read {
 		value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value {
@@ -228,7 +228,7 @@ func (s *Store) current(ctx context.Context, api *sm.SecretsManagerV2, verb stri
 				return "", nil, err
 			}
 		}
-		if snap, err = s.version(ctx, api, verb, id, aliasCurrent, values); !errors.Is(err, reconcile.ErrNotFound) {
+		if snap, err = s.version(ctx, api, verb, id, aliasCurrent, values); !errors.Is(err, port.ErrNotFound) {
 			return id, snap, err
 		}
 		s.forget(id)
@@ -269,7 +269,7 @@ func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id,
 		case *sm.KVSecretVersionMetadata:
 			return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), marks: v.VersionCustomMetadata})
 		}
-		return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, reconcile.ErrUnavailable)
+		return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, port.ErrUnavailable)
 	}
 	d := s.deed(verb, "secret-version.read", forValues)
 	got, resp, err := api.GetSecretVersionWithContext(ctx, &sm.GetSecretVersionOptions{SecretID: &id, ID: &which})
@@ -282,7 +282,7 @@ func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id,
 	case *sm.KVSecretVersion:
 		return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), marks: v.VersionCustomMetadata, data: v.Data, read: true})
 	}
-	return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, reconcile.ErrUnavailable)
+	return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, port.ErrUnavailable)
 }
 
 func cleared(available *bool) bool { return available != nil && !*available }
@@ -337,7 +337,7 @@ func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, grou
 			}
 		}
 		if page.Next == nil || len(page.Secrets) == 0 {
-			return "", "", fmt.Errorf("%s: %w", d.doing, reconcile.ErrNotFound)
+			return "", "", fmt.Errorf("%s: %w", d.doing, port.ErrNotFound)
 		}
 		*o.Offset += int64(len(page.Secrets))
 		if more, err := seen.Next(fmt.Sprint(*o.Offset)); !more {
@@ -371,5 +371,5 @@ func (s *Store) group(ctx context.Context, api *sm.SecretsManagerV2, verb string
 			return *g.ID, nil
 		}
 	}
-	return "", fmt.Errorf("%s: %w: the secret group %q does not exist or is not visible to us", d.doing, reconcile.ErrRefused, strings.TrimSpace(s.cfg.Group))
+	return "", fmt.Errorf("%s: %w: the secret group %q does not exist or is not visible to us", d.doing, port.ErrRefused, strings.TrimSpace(s.cfg.Group))
 }

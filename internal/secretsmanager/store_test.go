@@ -11,7 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/storetest"
@@ -65,7 +65,7 @@ func (w *world) place(kind string) storetest.Location {
 		}
 	}
 	effect := true
-	named := func(change func(*secretsmanager.StoreConfig)) reconcile.Store { return w.store(kind, change) }
+	named := func(change func(*secretsmanager.StoreConfig)) port.Store { return w.store(kind, change) }
 	p := storetest.Location{
 		Store: w.store(kind), Other: w.store(kind),
 		Remove: func(*testing.T) {
@@ -92,7 +92,7 @@ func (w *world) place(kind string) storetest.Location {
 			return func() { w.Cloud().Grant(me, "secrets-manager", writer) }
 		},
 		Permission: []string{"secrets-manager.secret", "role", "Writer"},
-		Misnamed: map[string]reconcile.Store{
+		Misnamed: map[string]port.Store{
 			"the name has a slash":      named(func(c *secretsmanager.StoreConfig) { c.Secret = "a/b" }),
 			"the name has one letter":   named(func(c *secretsmanager.StoreConfig) { c.Secret = "a" }),
 			"the name ends in a dash":   named(func(c *secretsmanager.StoreConfig) { c.Secret = "a-" }),
@@ -119,7 +119,7 @@ func (w *world) place(kind string) storetest.Location {
 	p.Longest = 1 << 20
 	p.Neighbour = w.neighbourMetadata()
 	p.Handwrite = func(_ *testing.T, value string) { w.write(kind, value, nil) }
-	p.WriteOnly = func(*testing.T) reconcile.Store { return w.writeOnly(kind) }
+	p.WriteOnly = func(*testing.T) port.Store { return w.writeOnly(kind) }
 	return p
 }
 
@@ -213,7 +213,7 @@ func TestAnEntryOfAKVSecretIsInTheDataWithItsCompanions(t *testing.T) {
 		t.Errorf("the data is %v", d)
 	}
 	e, err := two.Read(t.Context())
-	if !errors.Is(err, reconcile.ErrNotFound) || e.Revision == "" {
+	if !errors.Is(err, port.ErrNotFound) || e.Revision == "" {
 		t.Fatalf("an entry beside another: revision %q, %v", e.Revision, err)
 	}
 	if err := two.Publish(t.Context(), entry(2), e.Revision); err != nil {
@@ -242,7 +242,7 @@ func TestThePublishedKeyDatesAnArbitrarySecret(t *testing.T) {
 		}
 	}
 	date(entry(1).Created.Add(life))
-	publish := func(e reconcile.Entry) error {
+	publish := func(e port.Entry) error {
 		now, err := s.Read(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -278,7 +278,7 @@ func TestAVersionThatFailsLeavesADateThatDestroysNothing(t *testing.T) {
 	}
 	w.Inject(emulator.Fault{Method: "PATCH", Path: "/api/v2/*", Kind: emulator.FaultStatus, Status: 503})
 	err = s.Publish(t.Context(), entry(2), now.Revision)
-	if !errors.Is(err, reconcile.ErrUnavailable) || w.current(secretsmanager.Arbitrary).ID != now.Revision {
+	if !errors.Is(err, port.ErrUnavailable) || w.current(secretsmanager.Arbitrary).ID != now.Revision {
 		t.Errorf("a version was made although the date could not be moved: %v", err)
 	}
 }
@@ -300,7 +300,7 @@ func TestALockedPreviousVersionRefusesTheNext(t *testing.T) {
 	got, _ := w.secret(secretsmanager.Arbitrary)
 	must[cloud.LockedSecret](w)(w.Cloud().CreateSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, got.ID, "previous", "", []cloud.NewSecretLock{{Name: "app"}}))
 	err := s.Publish(t.Context(), entry(3), revision)
-	if never(t, err); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "locked") {
+	if never(t, err); !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), "locked") {
 		t.Errorf("publishing over a lock: %v", err)
 	}
 	must[cloud.LockedSecret](w)(w.Cloud().DeleteSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, got.ID, "", nil))
@@ -321,16 +321,16 @@ func TestAPublicationRefusesWhatChangedSinceTheRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Publish(t.Context(), entry(4), now.Revision); !errors.Is(err, reconcile.ErrConflict) {
+			if err := s.Publish(t.Context(), entry(4), now.Revision); !errors.Is(err, port.ErrConflict) {
 				t.Errorf("an older key over a newer one: %v", err)
 			}
 			if err := w.store(kind).Publish(t.Context(), entry(6), now.Revision); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Publish(t.Context(), entry(7), now.Revision); !errors.Is(err, reconcile.ErrConflict) {
+			if err := s.Publish(t.Context(), entry(7), now.Revision); !errors.Is(err, port.ErrConflict) {
 				t.Errorf("over another process' publication: %v", err)
 			}
-			if err := s.Publish(t.Context(), entry(7), ""); !errors.Is(err, reconcile.ErrConflict) {
+			if err := s.Publish(t.Context(), entry(7), ""); !errors.Is(err, port.ErrConflict) {
 				t.Errorf("creating what exists: %v", err)
 			}
 			if got, err := s.Read(t.Context()); err != nil || got.KeyID != "ApiKey-6" {
@@ -346,11 +346,11 @@ func TestANameThatIsTakenInAnotherGroupIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := w.store(secretsmanager.Arbitrary, func(c *secretsmanager.StoreConfig) { c.Group = "" })
-	if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrNotFound) {
 		t.Errorf("reading in another group: %v", err)
 	}
 	err := s.Publish(t.Context(), entry(2), "")
-	if !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), w.group) {
+	if !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), w.group) {
 		t.Errorf("creating: %v", err)
 	}
 }
@@ -377,7 +377,7 @@ func TestANameThatIsTakenAndNotListedIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.http.Transport = lists{w.http.Transport, `{"secrets":[],"total_count":5,"limit":100,"offset":0}`}
-		if err := w.store(kind).Publish(t.Context(), entry(2), ""); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "does not show") {
+		if err := w.store(kind).Publish(t.Context(), entry(2), ""); !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), "does not show") {
 			t.Errorf("%s: a refusal is remembered, so that each sweep does not make a key: %v", kind, err)
 		}
 	}
@@ -388,7 +388,7 @@ func TestWithoutPermissionToReadValuesASecretIsNotAbsent(t *testing.T) {
 		w := newWorld(t, emulator.Options{})
 		w.write(kind, "by hand", map[string]any{entryName: "by hand"})
 		_, err := w.writeOnly(kind).Read(t.Context())
-		if !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "SecretsReader") {
+		if !errors.Is(err, port.ErrDenied) || !strings.Contains(err.Error(), "SecretsReader") {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
@@ -405,7 +405,7 @@ func TestWithoutPermissionToReadValuesAKVSecretIsNotReplaced(t *testing.T) {
 		t.Fatalf("it reads %s, %v", e.KeyID, err)
 	}
 	err = blind.Publish(t.Context(), entry(2), e.Revision)
-	if !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "secrets-manager.secret-version.read") {
+	if !errors.Is(err, port.ErrDenied) || !strings.Contains(err.Error(), "secrets-manager.secret-version.read") {
 		t.Errorf("publishing: %v", err)
 	}
 }
@@ -415,10 +415,10 @@ func TestANumberThatWouldChangeIsNotWrittenBack(t *testing.T) {
 	w.write(secretsmanager.KeyValue, "", map[string]any{"big": []any{map[string]any{"n": float64(1 << 60)}}})
 	s := w.store(secretsmanager.KeyValue)
 	e, err := s.Read(t.Context())
-	if !errors.Is(err, reconcile.ErrNotFound) {
+	if !errors.Is(err, port.ErrNotFound) {
 		t.Fatal(err)
 	}
-	if err := s.Publish(t.Context(), entry(1), e.Revision); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "big") {
+	if err := s.Publish(t.Context(), entry(1), e.Revision); !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), "big") {
 		t.Errorf("publishing: %v", err)
 	}
 }
@@ -427,8 +427,8 @@ func TestAnEntryWithoutAValueOrAKeyIsRefused(t *testing.T) {
 	s := newWorld(t, emulator.Options{}).store(secretsmanager.Arbitrary)
 	noKey, noValue := entry(1), entry(1)
 	noKey.KeyID, noValue.Value = "", nil
-	for _, e := range []reconcile.Entry{noKey, noValue} {
-		if err := s.Publish(t.Context(), e, ""); !errors.Is(err, reconcile.ErrRefused) {
+	for _, e := range []port.Entry{noKey, noValue} {
+		if err := s.Publish(t.Context(), e, ""); !errors.Is(err, port.ErrRefused) {
 			t.Errorf("publishing %q: %v", e.KeyID, err)
 		}
 	}
@@ -448,7 +448,7 @@ func TestAnExpiredSecretIsRefusedWithTheFix(t *testing.T) {
 	}
 	next := entry(2)
 	next.Created = w.Now()
-	if err := s.Publish(t.Context(), next, e.Revision); !errors.Is(err, reconcile.ErrRefused) || !strings.Contains(err.Error(), "deleted") {
+	if err := s.Publish(t.Context(), next, e.Revision); !errors.Is(err, port.ErrRefused) || !strings.Contains(err.Error(), "deleted") {
 		t.Errorf("publishing: %v", err)
 	}
 }
@@ -463,7 +463,7 @@ func TestEachInstanceHasItsHost(t *testing.T) {
 		cfg := config(secretsmanager.Arbitrary)
 		cfg.Instance, cfg.Group = "abc", ""
 		_, err := secretsmanager.New(secretsmanager.Config{Private: private, HTTP: &http.Client{Transport: transport}}).Store(cfg).Read(t.Context())
-		if host != want || !errors.Is(err, reconcile.ErrUnavailable) {
+		if host != want || !errors.Is(err, port.ErrUnavailable) {
 			t.Errorf("private %v: %s, %v", private, host, err)
 		}
 	}
@@ -479,16 +479,16 @@ func TestAStatusSelectsTheError(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"an empty page":               {200, ``, reconcile.ErrUnavailable},
-		"a proxy's page":              {200, `<html>` + canary + `</html>`, reconcile.ErrUnavailable},
-		"a gateway in between":        {502, `<html>` + canary + `</html>`, reconcile.ErrUnavailable},
-		"too many requests":           {429, `{"errors":[{"code":"too_many","message":"slow down"}]}`, reconcile.ErrUnavailable},
-		"a token that is not good":    {401, `{"errors":[{"code":"unauthorized"}]}`, reconcile.ErrUnavailable},
-		"no permission":               {403, `{"errors":[]}`, reconcile.ErrDenied},
-		"a limit":                     {400, `{"errors":[{"code":"limit_reached"}]}`, reconcile.ErrQuota},
-		"a request that is no good":   {400, `{"errors":[{"code":"bad","message":"` + canary + `1"}]}`, reconcile.ErrRefused},
-		"a secret without its ID":     {201, `{"secret_type":"arbitrary"}`, reconcile.ErrUnavailable},
-		"a redirect with no sense in": {302, ``, reconcile.ErrUnavailable},
+		"an empty page":               {200, ``, port.ErrUnavailable},
+		"a proxy's page":              {200, `<html>` + canary + `</html>`, port.ErrUnavailable},
+		"a gateway in between":        {502, `<html>` + canary + `</html>`, port.ErrUnavailable},
+		"too many requests":           {429, `{"errors":[{"code":"too_many","message":"slow down"}]}`, port.ErrUnavailable},
+		"a token that is not good":    {401, `{"errors":[{"code":"unauthorized"}]}`, port.ErrUnavailable},
+		"no permission":               {403, `{"errors":[]}`, port.ErrDenied},
+		"a limit":                     {400, `{"errors":[{"code":"limit_reached"}]}`, port.ErrQuota},
+		"a request that is no good":   {400, `{"errors":[{"code":"bad","message":"` + canary + `1"}]}`, port.ErrRefused},
+		"a secret without its ID":     {201, `{"secret_type":"arbitrary"}`, port.ErrUnavailable},
+		"a redirect with no sense in": {302, ``, port.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fake(t, func(w http.ResponseWriter, r *http.Request) {
@@ -513,7 +513,7 @@ func TestAStatusSelectsTheError(t *testing.T) {
 func TestAMinterWithoutItsKeyIsDenied(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	s := w.client(secret.New("no such key").Expose()).Store(config(secretsmanager.Arbitrary))
-	if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrDenied) || !strings.Contains(err.Error(), "logging in") {
+	if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrDenied) || !strings.Contains(err.Error(), "logging in") {
 		t.Errorf("reading: %v", err)
 	}
 }
@@ -538,7 +538,7 @@ func TestAVersionThatFollowsAtOnceIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.Publish(t.Context(), entry(2), now.Revision)
-	if never(t, err); !errors.Is(err, reconcile.ErrUnavailable) || !strings.Contains(err.Error(), "followed") {
+	if never(t, err); !errors.Is(err, port.ErrUnavailable) || !strings.Contains(err.Error(), "followed") {
 		t.Errorf("publishing: %v", err)
 	}
 	if got, err := s.Read(t.Context()); err != nil || !got.Unmarked() {

@@ -15,7 +15,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -70,7 +70,7 @@ type Task struct {
 	cfg    TaskConfig
 }
 
-var _ reconcile.Store = (*Task)(nil)
+var _ port.Store = (*Task)(nil)
 
 // Task returns a task. It sends no request.
 func (c *Client) Task(cfg TaskConfig) *Task {
@@ -99,7 +99,7 @@ func ParseInstance(address string) (instance, region string, err error) {
 			return strings.ToLower(m[1]), m[2], nil
 		}
 	}
-	return "", "", fmt.Errorf("reading the address of Secrets Manager: %w: it is not https://<instance>.<region>.secrets-manager.appdomain.cloud", reconcile.ErrRefused)
+	return "", "", fmt.Errorf("reading the address of Secrets Manager: %w: it is not https://<instance>.<region>.secrets-manager.appdomain.cloud", port.ErrRefused)
 }
 
 // TaskState is the state of a task.
@@ -138,7 +138,7 @@ func (t *Task) State(ctx context.Context) (TaskState, error) {
 		return TaskState{}, upstream.Incomplete(d.doing, "type or status")
 	}
 	if version := text(got.SecretVersionID); version != "" {
-		if s.KeyID, err = t.credentials(ctx, api, version); errors.Is(err, reconcile.ErrNotFound) {
+		if s.KeyID, err = t.credentials(ctx, api, version); errors.Is(err, port.ErrNotFound) {
 			err = nil // only the version was deleted
 		}
 	}
@@ -154,7 +154,7 @@ func (t *Task) credentials(ctx context.Context, api *sm.SecretsManagerV2, versio
 	}
 	v, ok := got.(*sm.CustomCredentialsSecretVersionMetadata)
 	if !ok {
-		return "", fmt.Errorf("%s: %w: the version is of another type", d.doing, reconcile.ErrRefused)
+		return "", fmt.Errorf("%s: %w: the version is of another type", d.doing, port.ErrRefused)
 	}
 	return text(v.CredentialsID), nil
 }
@@ -162,27 +162,27 @@ func (t *Task) credentials(ctx context.Context, api *sm.SecretsManagerV2, versio
 // Read returns the key that the task created, or ErrNotFound while it has none.
 // It returns ErrRefused for a task that is of another type or was completed in
 // another way.
-func (t *Task) Read(ctx context.Context) (reconcile.Entry, error) {
+func (t *Task) Read(ctx context.Context) (port.Entry, error) {
 	s, err := t.State(ctx)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound): // not returned: it would mean that the task waits for a key
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: it was cancelled", t.Name(), reconcile.ErrRefused)
+	case errors.Is(err, port.ErrNotFound): // not returned: it would mean that the task waits for a key
+		return port.Entry{}, fmt.Errorf("%s: %w: it was cancelled", t.Name(), port.ErrRefused)
 	case err != nil:
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	case s.Type != CreateCredentials:
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: its type is %s", t.Name(), reconcile.ErrRefused, s.Type)
+		return port.Entry{}, fmt.Errorf("%s: %w: its type is %s", t.Name(), port.ErrRefused, s.Type)
 	case s.Status == TaskCreated && s.KeyID == "":
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: it does not name its key", t.Name(), reconcile.ErrUnavailable)
+		return port.Entry{}, fmt.Errorf("%s: %w: it does not name its key", t.Name(), port.ErrUnavailable)
 	case s.Status == TaskCreated:
-		return reconcile.Entry{KeyID: s.KeyID, Revision: s.Status}, nil
+		return port.Entry{KeyID: s.KeyID, Revision: s.Status}, nil
 	case s.Final():
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: it is %s", t.Name(), reconcile.ErrRefused, s.Status)
+		return port.Entry{}, fmt.Errorf("%s: %w: it is %s", t.Name(), port.ErrRefused, s.Status)
 	}
-	return reconcile.Entry{Revision: "open"}, reconcile.ErrNotFound
+	return port.Entry{Revision: "open"}, port.ErrNotFound
 }
 
 // Publish completes the task with the key.
-func (t *Task) Publish(ctx context.Context, e reconcile.Entry, _ string) error {
+func (t *Task) Publish(ctx context.Context, e port.Entry, _ string) error {
 	payload := map[string]any{APIKeyOutput: e.Value.Expose()}
 	for name, value := range map[string]string{IDOutput: e.KeyID, ServiceIDOutput: t.cfg.ServiceID} {
 		if slices.Contains(t.cfg.Outputs, name) {
@@ -194,12 +194,12 @@ func (t *Task) Publish(ctx context.Context, e reconcile.Entry, _ string) error {
 	}
 	done := func(s TaskState) bool { return s.Status == TaskCreated && s.KeyID == e.KeyID }
 	err := t.complete(ctx, "publishing to", body, done, e.Value)
-	if errors.Is(err, reconcile.ErrRefused) || errors.Is(err, reconcile.ErrNotFound) {
+	if errors.Is(err, port.ErrRefused) || errors.Is(err, port.ErrNotFound) {
 		if s, serr := t.State(ctx); serr == nil && s.Status == TaskCreated && s.KeyID != "" {
-			return fmt.Errorf("%s: %w: it has the key %s", t.Name(), reconcile.ErrConflict, s.KeyID)
+			return fmt.Errorf("%s: %w: it has the key %s", t.Name(), port.ErrConflict, s.KeyID)
 		}
-		if errors.Is(err, reconcile.ErrNotFound) {
-			return fmt.Errorf("%w: %w", reconcile.ErrRefused, err)
+		if errors.Is(err, port.ErrNotFound) {
+			return fmt.Errorf("%w: %w", port.ErrRefused, err)
 		}
 	}
 	return err
@@ -238,7 +238,7 @@ func (t *Task) complete(ctx context.Context, verb string, body sm.SecretTaskProt
 		if err = d.fault(ctx, resp, err, hidden...); err == nil {
 			return nil
 		}
-		denied, unclear := errors.Is(err, reconcile.ErrDenied), errors.Is(err, reconcile.ErrUnavailable)
+		denied, unclear := errors.Is(err, port.ErrDenied), errors.Is(err, port.ErrUnavailable)
 		if denied {
 			return err
 		}
@@ -246,10 +246,10 @@ func (t *Task) complete(ctx context.Context, verb string, body sm.SecretTaskProt
 		switch {
 		case serr == nil && done(s):
 			return nil
-		case errors.Is(serr, reconcile.ErrNotFound):
-			return fmt.Errorf("%s: %w: it was cancelled", d.doing, reconcile.ErrNotFound)
+		case errors.Is(serr, port.ErrNotFound):
+			return fmt.Errorf("%s: %w: it was cancelled", d.doing, port.ErrNotFound)
 		case serr == nil && s.Final():
-			return fmt.Errorf("%s: %w: it is %s already", d.doing, reconcile.ErrRefused, s.Status)
+			return fmt.Errorf("%s: %w: it is %s already", d.doing, port.ErrRefused, s.Status)
 		case !unclear, try == updates:
 			return err
 		}

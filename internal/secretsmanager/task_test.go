@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
@@ -28,7 +28,7 @@ func TestOnlyAnInstancesAddressIsParsed(t *testing.T) {
 		"https://not/an/address": "", "": "", "\x00": "",
 	} {
 		instance, region, err := secretsmanager.ParseInstance(address)
-		if region != want || (err == nil) != (want != "") || (err == nil && instance != guid) || (err != nil && !errors.Is(err, reconcile.ErrRefused)) {
+		if region != want || (err == nil) != (want != "") || (err == nil && instance != guid) || (err != nil && !errors.Is(err, port.ErrRefused)) {
 			t.Errorf("%q: %q in %q, %v", address, instance, region, err)
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/trace"
 )
@@ -32,13 +33,13 @@ type caller struct {
 	tick   bool // it is the platform's timer, as far as the header shows
 	allow  []Allow
 	within time.Duration // how long it waits for an answer
-	cause  reconcile.Cause
+	cause  result.Cause
 	span   *trace.Span // of the request, or nil
 }
 
 // causeOf returns what the runs of an event are requested by.
-func causeOf(e event.Event, from caller) reconcile.Cause {
-	return reconcile.Cause{
+func causeOf(e event.Event, from caller) result.Cause {
+	return result.Cause{
 		Caller: from.name, Type: e.Type(), Source: event.WithoutSecrets(e.Source()), Event: e.ID(), Subject: event.WithoutSecrets(e.Subject()),
 		Ticket: event.WithoutSecrets(event.Ticket(e)),
 	}.Clean()
@@ -51,7 +52,7 @@ func (c caller) may(verb event.Verb) bool {
 
 // permitted splits credentials by whether the caller may request the verb for
 // them.
-func (c caller) permitted(verb event.Verb, all []reconcile.Credential) (allowed []reconcile.Credential, refused int) {
+func (c caller) permitted(verb event.Verb, all []port.Credential) (allowed []port.Credential, refused int) {
 	for _, credential := range all {
 		if slices.ContainsFunc(c.allow, func(a Allow) bool { return a.Permits(string(verb), credential.Entry, credential.Name) }) {
 			allowed = append(allowed, credential)

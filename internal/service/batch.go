@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/event"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // batchWidth is how many events of a batch are handled at once.
@@ -18,10 +18,10 @@ const batchWidth = 8
 // part is the answer to one event of a batch. The CloudEvents specification
 // defines no answer to a batch; ours is a list in the order of the events.
 type part struct {
-	Event    string              `json:"event,omitempty"` // its ID, where it has one
-	Status   int                 `json:"status"`          // as the answer to the event alone
-	Outcomes []reconcile.Outcome `json:"outcomes,omitempty"`
-	Detail   string              `json:"detail,omitempty"` // what is wrong
+	Event    string           `json:"event,omitempty"` // its ID, where it has one
+	Status   int              `json:"status"`          // as the answer to the event alone
+	Outcomes []result.Outcome `json:"outcomes,omitempty"`
+	Detail   string           `json:"detail,omitempty"` // what is wrong
 }
 
 // batch answers each event of a batch by itself. The status is the worst of

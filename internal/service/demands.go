@@ -5,7 +5,8 @@ import (
 	"sync"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // demands tracks which demands of one event are recorded. An answer before the
@@ -25,7 +26,7 @@ func (d *demands) open(bundles int) {
 }
 
 // expect adds the credentials of one bundle.
-func (d *demands) expect(credentials []reconcile.Credential, err error) {
+func (d *demands) expect(credentials []port.Credential, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pending--
@@ -56,10 +57,10 @@ func (d *demands) all() []string {
 }
 
 // underWay returns the outcomes of work that continues after the answer.
-func underWay(names []string) (outcomes []reconcile.Outcome) {
+func underWay(names []string) (outcomes []result.Outcome) {
 	for _, name := range names {
-		outcomes = append(outcomes, reconcile.Outcome{
-			Credential: name, Condition: condition.InProgress, Result: reconcile.ResultInProgress,
+		outcomes = append(outcomes, result.Outcome{
+			Credential: name, Condition: condition.InProgress, Result: result.InProgress,
 			Message: "work continues in the background, and the next sweep completes what is left; send the same event again to see the result",
 		})
 	}

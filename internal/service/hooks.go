@@ -10,7 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey-io/latchkey/internal/event"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
@@ -104,7 +104,7 @@ func (s *Service) revokeLeaked(ctx context.Context, h *hook, e event.Event, leak
 	defer cancel()
 	keyID, credential, err := s.cfg.Identity.Owner(ctx, leaked)
 	switch {
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		s.cfg.Log.Info("leaked value belongs to no key of ours", "hook", h.Name, "event", event.Clip(e.ID()))
 		return Answer{Status: http.StatusNoContent}
 	case err != nil:

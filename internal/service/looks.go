@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // looksAtAll lets one look at all credentials run, and one wait. A look that
@@ -31,16 +31,16 @@ func (l *looksAtAll) idle() time.Duration {
 
 type sharedLook struct {
 	done  chan struct{} // closed when swept is set
-	swept reconcile.SweepResult
+	swept result.Sweep
 }
 
 // do runs look, or waits for the one that waits. shared is true for the latter.
-func (l *looksAtAll) do(look func() reconcile.SweepResult) (swept reconcile.SweepResult, shared bool) {
+func (l *looksAtAll) do(look func() result.Sweep) (swept result.Sweep, shared bool) {
 	l.mu.Lock()
 	if w := l.waiting; w != nil {
 		l.mu.Unlock()
 		<-w.done
-		return reconcile.SweepResult{Outcomes: slices.Clone(w.swept.Outcomes), Unknown: w.swept.Unknown}, true
+		return result.Sweep{Outcomes: slices.Clone(w.swept.Outcomes), Unknown: w.swept.Unknown}, true
 	}
 	own, before := &sharedLook{done: make(chan struct{})}, l.running
 	if before == nil {
@@ -57,7 +57,7 @@ func (l *looksAtAll) do(look func() reconcile.SweepResult) (swept reconcile.Swee
 	l.running, l.waiting, l.ended = l.waiting, nil, time.Now()
 	l.mu.Unlock()
 	close(own.done)
-	return reconcile.SweepResult{Outcomes: slices.Clone(own.swept.Outcomes), Unknown: own.swept.Unknown}, false
+	return result.Sweep{Outcomes: slices.Clone(own.swept.Outcomes), Unknown: own.swept.Unknown}, false
 }
 
 // atAll reports whether the bundle is a look at all credentials.
@@ -66,8 +66,8 @@ func (b bundled) atAll() bool {
 }
 
 // lookAtAll finds and reconciles all credentials.
-func (s *Service) lookAtAll(b bundled, from caller, recorded *demands) reconcile.SweepResult {
-	swept, shared := s.looksAtAll.do(func() reconcile.SweepResult {
+func (s *Service) lookAtAll(b bundled, from caller, recorded *demands) result.Sweep {
+	swept, shared := s.looksAtAll.do(func() result.Sweep {
 		begun := time.Now()
 		s.find(&b, from, recorded)
 		swept := s.runBundle(b, from.cause, recorded, nil)

@@ -12,7 +12,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/pace"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestOneLookAtAllRunsAndOneWaits(t *testing.T) {
@@ -20,12 +21,12 @@ func TestOneLookAtAllRunsAndOneWaits(t *testing.T) {
 		var l looksAtAll
 		var looks, running, most atomic.Int32
 		var shared atomic.Int32
-		look := func() reconcile.SweepResult {
+		look := func() result.Sweep {
 			n := looks.Add(1)
 			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(time.Second) // virtual
 			running.Add(-1)
-			return reconcile.SweepResult{Outcomes: make([]reconcile.Outcome, n)}
+			return result.Sweep{Outcomes: make([]result.Outcome, n)}
 		}
 		var all sync.WaitGroup
 		for range 60 {
@@ -46,7 +47,7 @@ func TestOneLookAtAllRunsAndOneWaits(t *testing.T) {
 			t.Error("a look is left")
 		}
 		// What arrives while a look runs gets one that began later.
-		first := make(chan reconcile.SweepResult, 1)
+		first := make(chan result.Sweep, 1)
 		go func() { swept, _ := l.do(look); first <- swept }()
 		synctest.Wait()
 		if swept, _ := l.do(look); len(swept.Outcomes) != 4 || len((<-first).Outcomes) != 3 {
@@ -62,7 +63,7 @@ type classes struct {
 	got []pace.Class
 }
 
-func (c *classes) Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error) {
+func (c *classes) Credentials(ctx context.Context, scope catalog.Scope) ([]port.Credential, error) {
 	c.mu.Lock()
 	c.got = append(c.got, pace.ClassOf(ctx))
 	c.mu.Unlock()

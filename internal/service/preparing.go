@@ -7,7 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -21,8 +22,8 @@ const (
 )
 
 // awaits reports whether a credential waits for a project that is not active yet.
-func awaits(o reconcile.Outcome) bool {
-	return o.Result == reconcile.ResultInProgress && o.Reason == rotation.StoreNotActive
+func awaits(o result.Outcome) bool {
+	return o.Result == result.InProgress && o.Reason == rotation.StoreNotActive
 }
 
 // preparing holds the names of the credentials that wait for a project. Each is
@@ -35,7 +36,7 @@ type preparing struct {
 }
 
 // add returns those of the credentials that did not wait yet.
-func (p *preparing) add(credentials []reconcile.Credential) (fresh []reconcile.Credential) {
+func (p *preparing) add(credentials []port.Credential) (fresh []port.Credential) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range credentials {
@@ -47,7 +48,7 @@ func (p *preparing) add(credentials []reconcile.Credential) (fresh []reconcile.C
 	return fresh
 }
 
-func (p *preparing) remove(credentials []reconcile.Credential) {
+func (p *preparing) remove(credentials []port.Credential) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range credentials {
@@ -78,13 +79,13 @@ func (p *preparing) stop() {
 // awaitProjects looks again at the credentials whose project is not active yet. A
 // process that lasts does that after the answer. Another one does it until soon is
 // closed, and the answer then asks the sender to repeat the event.
-func (s *Service) awaitProjects(swept reconcile.SweepResult, credentials []reconcile.Credential, soon <-chan struct{},
-	sweep func([]reconcile.Credential) reconcile.SweepResult,
-) reconcile.SweepResult {
+func (s *Service) awaitProjects(swept result.Sweep, credentials []port.Credential, soon <-chan struct{},
+	sweep func([]port.Credential) result.Sweep,
+) result.Sweep {
 	open := waiting(credentials, swept)
 	if s.cfg.Ends {
 		for _, o := range s.lookAgain(open, soon, sweep) {
-			i := slices.IndexFunc(swept.Outcomes, func(before reconcile.Outcome) bool { return before.Credential == o.Credential })
+			i := slices.IndexFunc(swept.Outcomes, func(before result.Outcome) bool { return before.Credential == o.Credential })
 			swept.Outcomes[i] = o
 		}
 		return swept
@@ -100,10 +101,10 @@ func (s *Service) awaitProjects(swept reconcile.SweepResult, credentials []recon
 
 // lookAgain sweeps the credentials until none waits for a project or end is closed. It
 // returns the last outcome of each.
-func (s *Service) lookAgain(open []reconcile.Credential, end <-chan struct{}, sweep func([]reconcile.Credential) reconcile.SweepResult) []reconcile.Outcome {
+func (s *Service) lookAgain(open []port.Credential, end <-chan struct{}, sweep func([]port.Credential) result.Sweep) []result.Outcome {
 	ctx, cancel := context.WithTimeout(s.work, preparingWithin)
 	defer cancel()
-	last := map[string]reconcile.Outcome{}
+	last := map[string]result.Outcome{}
 	for pause := preparingFirst; len(open) > 0 && passes(ctx, pause, end) && s.preparing.begin(&s.running); pause = min(2*pause, preparingLongest) {
 		swept := sweep(open)
 		s.running.Done()
@@ -129,9 +130,9 @@ func passes(ctx context.Context, d time.Duration, end <-chan struct{}) bool {
 }
 
 // waiting returns the credentials that wait for a project.
-func waiting(credentials []reconcile.Credential, swept reconcile.SweepResult) (open []reconcile.Credential) {
+func waiting(credentials []port.Credential, swept result.Sweep) (open []port.Credential) {
 	for _, c := range credentials {
-		if slices.ContainsFunc(swept.Outcomes, func(o reconcile.Outcome) bool { return o.Credential == c.Name && awaits(o) }) {
+		if slices.ContainsFunc(swept.Outcomes, func(o result.Outcome) bool { return o.Credential == c.Name && awaits(o) }) {
 			open = append(open, c)
 		}
 	}

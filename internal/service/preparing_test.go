@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -35,12 +37,12 @@ func TestAProjectThatIsNotActiveYetIsLookedAtAgain(t *testing.T) {
 				w.credentials = w.credentials[:1]
 				began := time.Now()
 				var published atomic.Int64
-				w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
+				w.outcome = func(c port.Credential, _ reconcile.Request) result.Outcome {
 					if time.Since(began) < tc.active {
-						return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultInProgress, Reason: rotation.StoreNotActive}
+						return result.Outcome{Credential: c.Name, Result: result.InProgress, Reason: rotation.StoreNotActive}
 					}
 					published.CompareAndSwap(0, int64(time.Since(began)))
-					return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultPublished}
+					return result.Outcome{Credential: c.Name, Result: result.Published}
 				}
 				s := w.service(t, func(c *Config) { c.Ends = tc.ends })
 				created := sample.ProjectCreated("account", project, "team-new", now)

@@ -10,7 +10,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
 
@@ -77,11 +79,11 @@ func TestARevocationIsNeverTooOld(t *testing.T) {
 // configured is a world whose config has every name.
 type configured struct{ *world }
 
-func (configured) Unknown([]string, []reconcile.Credential) []string { return nil }
+func (configured) Unknown([]string, []port.Credential) []string { return nil }
 
 func TestARepeatedEventDoesNotProvisionAgainWhatWasDeleted(t *testing.T) {
 	w := newWorld()
-	w.credentials = []reconcile.Credential{{Name: "logs-sender/a", Entry: "logs-sender"}}
+	w.credentials = []port.Credential{{Name: "logs-sender/a", Entry: "logs-sender"}}
 	s := w.service(t, func(c *Config) { c.Catalog = configured{w} })
 	provision := func(id string, at time.Time) answered {
 		e := sample.Binary("dev.latchkey.provision", "/desk", at, map[string]any{"credential": "logs-sender", "with": map[string]string{"app": "a"}})
@@ -91,8 +93,8 @@ func TestARepeatedEventDoesNotProvisionAgainWhatWasDeleted(t *testing.T) {
 	last := func() bool { return w.scopes[len(w.scopes)-1].Provision }
 
 	failed := w.outcome
-	w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
-		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultFailed}
+	w.outcome = func(c port.Credential, _ reconcile.Request) result.Outcome {
+		return result.Outcome{Credential: c.Name, Result: result.Failed}
 	}
 	if a := provision("1", now); a.Code != http.StatusServiceUnavailable || !last() {
 		t.Errorf("while a step fails: %d %s", a.Code, a.Body)

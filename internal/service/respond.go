@@ -13,7 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/outcome"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // Answer is the answer to a request, in every form of the program.
@@ -21,7 +21,7 @@ type Answer struct {
 	// Status is an HTTP status.
 	Status int
 	// Outcomes are the body, unless Problem or the parts of a batch are.
-	Outcomes []reconcile.Outcome
+	Outcomes []result.Outcome
 	// Problem describes the error in the request; "" if there is none.
 	Problem string
 	// Unknown is what kept something from being observed.
@@ -34,13 +34,13 @@ type Answer struct {
 }
 
 // Respond turns outcomes into an answer.
-func Respond(s reconcile.SweepResult, now time.Time) Answer {
+func Respond(s result.Sweep, now time.Time) Answer {
 	a := Answer{Status: http.StatusOK, Outcomes: s.Outcomes, Unknown: s.Unknown, at: now}
-	alive := slices.ContainsFunc(s.Outcomes, func(o reconcile.Outcome) bool { return o.Leaked == reconcile.LeakedAlive })
+	alive := slices.ContainsFunc(s.Outcomes, func(o result.Outcome) bool { return o.Leaked == result.LeakedAlive })
 	switch worst := s.Worst(); {
-	case s.Unknown != nil || worst == reconcile.ResultFailed:
+	case s.Unknown != nil || worst == result.Failed:
 		a.Status, a.retry = http.StatusServiceUnavailable, 30
-	case worst == reconcile.ResultBlocked || worst == reconcile.ResultInProgress || alive:
+	case worst == result.Blocked || worst == result.InProgress || alive:
 		a.Status = http.StatusAccepted
 	case len(s.Outcomes) == 0:
 		a.Status = http.StatusNoContent

@@ -15,7 +15,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/trace"
 )
@@ -122,8 +124,8 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 	if s.cfg.Ends {
 		return Answer{Status: http.StatusServiceUnavailable, retry: 30}
 	}
-	return Answer{Status: http.StatusAccepted, about: about, Outcomes: caused([]reconcile.Outcome{{
-		Condition: condition.InProgress, Result: reconcile.ResultInProgress, Message: "work continues in the background; the next sweep completes what is left",
+	return Answer{Status: http.StatusAccepted, about: about, Outcomes: caused([]result.Outcome{{
+		Condition: condition.InProgress, Result: result.InProgress, Message: "work continues in the background; the next sweep completes what is left",
 	}}, from.cause)}
 }
 
@@ -160,10 +162,10 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands, 
 			return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("credentials %q: the config yields no such credential", names)}
 		}
 	}
-	var swept reconcile.SweepResult
+	var swept result.Sweep
 	refused, lost := 0, false
 	for _, b := range bundles {
-		var some reconcile.SweepResult
+		var some result.Sweep
 		if b.atAll() {
 			some = s.lookAtAll(b, from, recorded)
 		} else {
@@ -171,7 +173,7 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands, 
 		}
 		if b.Verb == event.Revoke {
 			var here bool
-			if some, here = reconcile.WhereLeaked(some); !here && some.Unknown == nil {
+			if some, here = result.WhereLeaked(some); !here && some.Unknown == nil {
 				return Answer{Status: http.StatusBadRequest, Problem: fmt.Sprintf("key %q is not one of the credential %q", b.KeyID, b.Credentials)}
 			}
 		}
@@ -207,17 +209,17 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands, 
 
 // nameGone adds to outcomes that IAM has no such key. A repeated delivery of a
 // revocation finds its key gone, so that is no error.
-func nameGone(outcomes []reconcile.Outcome, keyID string) {
+func nameGone(outcomes []result.Outcome, keyID string) {
 	for i := range outcomes {
-		if o := &outcomes[i]; o.Leaked == reconcile.LeakedGone {
+		if o := &outcomes[i]; o.Leaked == result.LeakedGone {
 			o.Message = strings.TrimPrefix(o.Message+"; IAM has no key "+keyID+": it was deleted, or the ID is wrong", "; ")
 		}
 	}
 }
 
 // unrecorded reports whether a demand is neither met nor recorded.
-func unrecorded(o reconcile.Outcome) bool {
-	unmet := o.Result == reconcile.ResultInProgress || o.Result == reconcile.ResultBlocked || o.Leaked == reconcile.LeakedAlive
+func unrecorded(o result.Outcome) bool {
+	unmet := o.Result == result.InProgress || o.Result == result.Blocked || o.Leaked == result.LeakedAlive
 	return unmet && !o.Recorded
 }
 
@@ -246,7 +248,7 @@ func (s *Service) paced(b bundled) context.Context {
 }
 
 // runBundle reconciles the credentials of one bundle.
-func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands, soon <-chan struct{}) (swept reconcile.SweepResult) {
+func (s *Service) runBundle(b bundled, cause result.Cause, recorded *demands, soon <-chan struct{}) (swept result.Sweep) {
 	ask := reconcile.Request{Trigger: b.Trigger, Cause: b.Cause, Caller: cause.Caller, Recorded: recorded.record}
 	if b.Verb == event.Deprovision {
 		ask.End = offboard.Demand{Ask: offboard.End, Force: b.Force}
@@ -267,7 +269,7 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands,
 		return swept
 	}
 	ask.Recorded = nil
-	return s.awaitProjects(swept, b.permitted, soon, func(open []reconcile.Credential) reconcile.SweepResult {
+	return s.awaitProjects(swept, b.permitted, soon, func(open []port.Credential) result.Sweep {
 		return s.sweep(s.paced(b), open, ask, cause)
 	})
 }
@@ -276,9 +278,9 @@ func (s *Service) runBundle(b bundled, cause reconcile.Cause, recorded *demands,
 // secret's date is our key's expiry, the notice is only a look: it comes up to 90
 // days before, and the rotation rules decide what is due. For any other secret it
 // demands one newer key per date.
-func (s *Service) sweepExpiring(ctx context.Context, b bundled, ask reconcile.Request, cause reconcile.Cause) (swept reconcile.SweepResult) {
-	var ours []reconcile.Credential
-	others := map[time.Time][]reconcile.Credential{} // by date
+func (s *Service) sweepExpiring(ctx context.Context, b bundled, ask reconcile.Request, cause result.Cause) (swept result.Sweep) {
+	var ours []port.Credential
+	others := map[time.Time][]port.Credential{} // by date
 	for _, c := range b.permitted {
 		if _, dated := catalog.StoredIn(c, b.secrets); dated {
 			ours = append(ours, c)
@@ -287,11 +289,11 @@ func (s *Service) sweepExpiring(ctx context.Context, b bundled, ask reconcile.Re
 			others[date] = append(others[date], c)
 		}
 	}
-	add := func(some reconcile.SweepResult) {
+	add := func(some result.Sweep) {
 		swept.Outcomes = append(swept.Outcomes, some.Outcomes...)
 		swept.Unknown = errors.Join(swept.Unknown, some.Unknown)
 	}
-	results := make(chan reconcile.SweepResult)
+	results := make(chan result.Sweep)
 	for date, credentials := range others {
 		demand := ask
 		demand.Trigger.Expiry = date
@@ -305,7 +307,7 @@ func (s *Service) sweepExpiring(ctx context.Context, b bundled, ask reconcile.Re
 }
 
 // date returns the latest date of the secrets that concern a credential.
-func (b bundled) date(c reconcile.Credential) (latest time.Time) {
+func (b bundled) date(c port.Credential) (latest time.Time) {
 	for name, date := range b.dates {
 		if date.After(latest) && catalog.Concerned(c, []string{name}) {
 			latest = date
@@ -315,7 +317,7 @@ func (b bundled) date(c reconcile.Credential) (latest time.Time) {
 }
 
 // sweep reconciles credentials and sends their outcomes to the sinks.
-func (s *Service) sweep(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request, cause reconcile.Cause) reconcile.SweepResult {
+func (s *Service) sweep(ctx context.Context, credentials []port.Credential, ask reconcile.Request, cause result.Cause) result.Sweep {
 	swept := s.cfg.Sweeper.Sweep(ctx, credentials, ask)
 	caused(swept.Outcomes, cause)
 	s.cfg.Outcomes.Send(swept.Outcomes...)
@@ -323,7 +325,7 @@ func (s *Service) sweep(ctx context.Context, credentials []reconcile.Credential,
 }
 
 // caused sets what the outcomes' runs were requested by.
-func caused(outcomes []reconcile.Outcome, cause reconcile.Cause) []reconcile.Outcome {
+func caused(outcomes []result.Outcome, cause result.Cause) []result.Outcome {
 	for i := range outcomes {
 		outcomes[i].Cause = &cause
 	}
@@ -338,7 +340,7 @@ type bundled struct {
 	secrets []string
 	dates   map[string]time.Time // the expiry dates of secrets, by name, in UTC
 
-	found, permitted []reconcile.Credential
+	found, permitted []port.Credential
 	refused          int   // credentials that the caller may not request
 	unknown          error // what kept others from being listed
 	span             *trace.Span

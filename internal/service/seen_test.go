@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/event/sample"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // showing adds a page and metrics that say what they are.
@@ -109,8 +109,8 @@ func TestEachAnswerIsCountedOnceByItsSource(t *testing.T) {
 
 func TestASweepIsReportedOnceHoweverManyAskForIt(t *testing.T) {
 	w := newWorld()
-	var swept []reconcile.SweepResult
-	s := w.service(t, func(cfg *Config) { cfg.Swept = func(r reconcile.SweepResult) { swept = append(swept, r) } })
+	var swept []result.Sweep
+	s := w.service(t, func(cfg *Config) { cfg.Swept = func(r result.Sweep) { swept = append(swept, r) } })
 	post(s, "/", sample.Tick(now))
 	post(s, "/", sample.Rotate("logs-sender/a", now), withToken(testToken)...)
 	if len(swept) != 1 || len(swept[0].Outcomes) != 2 {

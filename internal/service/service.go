@@ -15,7 +15,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/outcome"
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -41,14 +43,14 @@ const (
 
 // Sweeper reconciles credentials; sweep.Sweeper does.
 type Sweeper interface {
-	Sweep(ctx context.Context, credentials []reconcile.Credential, ask reconcile.Request) reconcile.SweepResult
+	Sweep(ctx context.Context, credentials []port.Credential, ask reconcile.Request) result.Sweep
 }
 
 // Catalog finds credentials; catalog.Catalog does.
 type Catalog interface {
-	Credentials(ctx context.Context, scope catalog.Scope) ([]reconcile.Credential, error)
+	Credentials(ctx context.Context, scope catalog.Scope) ([]port.Credential, error)
 	// Unknown returns the names that no entry and none of these credentials has.
-	Unknown(names []string, found []reconcile.Credential) []string
+	Unknown(names []string, found []port.Credential) []string
 }
 
 // Identity is latchkey's own identity in IAM; iam.Client is one.
@@ -58,7 +60,7 @@ type Identity interface {
 	// Usable returns nil when we can log in.
 	Usable(ctx context.Context) error
 	// Owner returns the ID and the credential of the key that has the value;
-	// reconcile.ErrNotFound when no key of ours has it.
+	// port.ErrNotFound when no key of ours has it.
 	Owner(ctx context.Context, v secret.Value) (keyID, credential string, err error)
 }
 
@@ -105,7 +107,7 @@ type Config struct {
 	// to an event or a delivery.
 	Answered func(source string, status int)
 	// Swept, if set, is called with the result of each sweep over all credentials.
-	Swept func(reconcile.SweepResult)
+	Swept func(result.Sweep)
 	// Metrics answers GET /metrics, and Pages GET / and GET /credentials/NAME. Only
 	// callers of Events who show a token get there, and local ones. If nil, there
 	// are none.

@@ -22,7 +22,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/webhook"
 )
@@ -38,9 +40,9 @@ const (
 // world is what a Service is tested with: a catalog, a reconciler and our
 // identity, all of them fakes.
 type world struct {
-	credentials []reconcile.Credential
+	credentials []port.Credential
 	unknown     error // what the catalog could not list
-	outcome     func(c reconcile.Credential, ask reconcile.Request) reconcile.Outcome
+	outcome     func(c port.Credential, ask reconcile.Request) result.Outcome
 	unusable    error                // why our login fails
 	owners      map[string][2]string // value → key ID, credential
 
@@ -53,14 +55,14 @@ type world struct {
 func newWorld() *world {
 	return &world{
 		asks:        map[string][]reconcile.Request{},
-		credentials: []reconcile.Credential{{Name: "logs-sender/a", Entry: "logs-sender"}, {Name: "other", Entry: "other"}},
-		outcome: func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
-			return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultPublished, Key: "ApiKey-2"}
+		credentials: []port.Credential{{Name: "logs-sender/a", Entry: "logs-sender"}, {Name: "other", Entry: "other"}},
+		outcome: func(c port.Credential, _ reconcile.Request) result.Outcome {
+			return result.Outcome{Credential: c.Name, Result: result.Published, Key: "ApiKey-2"}
 		},
 	}
 }
 
-func (w *world) Credentials(_ context.Context, scope catalog.Scope) (found []reconcile.Credential, err error) {
+func (w *world) Credentials(_ context.Context, scope catalog.Scope) (found []port.Credential, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.scopes = append(w.scopes, scope)
@@ -76,16 +78,16 @@ func (w *world) Credentials(_ context.Context, scope catalog.Scope) (found []rec
 	return found, w.unknown
 }
 
-func (w *world) Unknown(names []string, found []reconcile.Credential) (unknown []string) {
+func (w *world) Unknown(names []string, found []port.Credential) (unknown []string) {
 	for _, name := range names {
-		if !slices.ContainsFunc(found, func(c reconcile.Credential) bool { return name == c.Name || name == c.Entry }) {
+		if !slices.ContainsFunc(found, func(c port.Credential) bool { return name == c.Name || name == c.Entry }) {
 			unknown = append(unknown, name)
 		}
 	}
 	return unknown
 }
 
-func (w *world) Sweep(_ context.Context, credentials []reconcile.Credential, ask reconcile.Request) (s reconcile.SweepResult) {
+func (w *world) Sweep(_ context.Context, credentials []port.Credential, ask reconcile.Request) (s result.Sweep) {
 	for _, c := range credentials {
 		w.mu.Lock()
 		w.asks[c.Name] = append(w.asks[c.Name], ask)
@@ -100,7 +102,7 @@ func (w *world) Usable(context.Context) error         { return w.unusable }
 func (w *world) Owner(_ context.Context, v secret.Value) (keyID, credential string, err error) {
 	o, ok := w.owners[v.Expose()]
 	if !ok {
-		return "", "", fmt.Errorf("looking up: %w", reconcile.ErrNotFound)
+		return "", "", fmt.Errorf("looking up: %w", port.ErrNotFound)
 	}
 	return o[0], o[1], nil
 }
@@ -174,20 +176,20 @@ type answered struct {
 }
 
 // outcomes reads the body.
-func (a answered) outcomes(t *testing.T) []reconcile.Outcome {
+func (a answered) outcomes(t *testing.T) []result.Outcome {
 	t.Helper()
-	var many struct{ Outcomes []reconcile.Outcome }
+	var many struct{ Outcomes []result.Outcome }
 	if err := json.Unmarshal(a.Body.Bytes(), &many); err != nil {
 		t.Fatalf("%s: %v", a.Body, err)
 	}
 	if len(many.Outcomes) > 0 {
 		return many.Outcomes
 	}
-	var one reconcile.Outcome
+	var one result.Outcome
 	if err := json.Unmarshal(a.Body.Bytes(), &one); err != nil {
 		t.Fatalf("%s: %v", a.Body, err)
 	}
-	return []reconcile.Outcome{one}
+	return []result.Outcome{one}
 }
 
 func post(s *Service, path string, e sample.Event, header ...string) answered {
@@ -281,8 +283,8 @@ func TestEachCallerMayRequestItsOwn(t *testing.T) {
 
 func TestANoticeWithATokenDemandsANewerKeyOnlyWhereTheDateIsNotOurs(t *testing.T) {
 	w := newWorld()
-	w.credentials = []reconcile.Credential{
-		{Name: "logs-sender/a", Entry: "logs-sender", Stores: []reconcile.Store{datedSecret("shop")}},
+	w.credentials = []port.Credential{
+		{Name: "logs-sender/a", Entry: "logs-sender", Stores: []port.Store{datedSecret("shop")}},
 		{Name: "logs-sender/b", Entry: "logs-sender", ServiceIDName: "shop"},
 	}
 	if a := post(w.service(t), "/", sample.SecretExpiring("a0", "shop", now), withToken(testToken)...); a.Code != 200 {
@@ -302,31 +304,31 @@ func TestANoticeWithATokenDemandsANewerKeyOnlyWhereTheDateIsNotOurs(t *testing.T
 // datedSecret is a store in a secret whose date is our key's.
 type datedSecret string
 
-func (s datedSecret) Secret() string                                       { return string(s) }
-func (datedSecret) Dates() bool                                            { return true }
-func (s datedSecret) Name() string                                         { return string(s) }
-func (datedSecret) Guarded() bool                                          { return false }
-func (datedSecret) Read(context.Context) (reconcile.Entry, error)          { return reconcile.Entry{}, nil }
-func (datedSecret) Publish(context.Context, reconcile.Entry, string) error { return nil }
+func (s datedSecret) Secret() string                                  { return string(s) }
+func (datedSecret) Dates() bool                                       { return true }
+func (s datedSecret) Name() string                                    { return string(s) }
+func (datedSecret) Guarded() bool                                     { return false }
+func (datedSecret) Read(context.Context) (port.Entry, error)          { return port.Entry{}, nil }
+func (datedSecret) Publish(context.Context, port.Entry, string) error { return nil }
 
 func TestTheStatusSaysHowARequestEnded(t *testing.T) {
-	result := func(r reconcile.Result, kept bool) func(reconcile.Credential, reconcile.Request) reconcile.Outcome {
-		return func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
-			return reconcile.Outcome{Credential: c.Name, Result: r, Recorded: kept}
+	ends := func(r result.Result, kept bool) func(port.Credential, reconcile.Request) result.Outcome {
+		return func(c port.Credential, _ reconcile.Request) result.Outcome {
+			return result.Outcome{Credential: c.Name, Result: r, Recorded: kept}
 		}
 	}
 	for name, tc := range map[string]struct {
-		outcome func(reconcile.Credential, reconcile.Request) reconcile.Outcome
+		outcome func(port.Credential, reconcile.Request) result.Outcome
 		unknown error
 		status  int
 	}{
-		"done":                                  {result(reconcile.ResultPublished, true), nil, 200},
-		"a demand in progress that is recorded": {result(reconcile.ResultInProgress, true), nil, 202},
-		"a demand in progress that would be lost": {result(reconcile.ResultInProgress, false), nil, 503},
-		"blocked, and the demand is recorded":     {result(reconcile.ResultBlocked, true), nil, 202},
-		"blocked, and the demand would be lost":   {result(reconcile.ResultBlocked, false), nil, 503},
-		"a step failed":                           {result(reconcile.ResultFailed, false), nil, 503},
-		"IAM did not answer":                      {result(reconcile.ResultPublished, true), errors.New("IAM is down"), 503},
+		"done":                                  {ends(result.Published, true), nil, 200},
+		"a demand in progress that is recorded": {ends(result.InProgress, true), nil, 202},
+		"a demand in progress that would be lost": {ends(result.InProgress, false), nil, 503},
+		"blocked, and the demand is recorded":     {ends(result.Blocked, true), nil, 202},
+		"blocked, and the demand would be lost":   {ends(result.Blocked, false), nil, 503},
+		"a step failed":                           {ends(result.Failed, false), nil, 503},
+		"IAM did not answer":                      {ends(result.Published, true), errors.New("IAM is down"), 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -354,11 +356,11 @@ func TestTheCallerAndTheSubjectAreInTheOutcomeAndTheCause(t *testing.T) {
 	if a.Code != 200 {
 		t.Fatalf("answered %d %s", a.Code, a.Body)
 	}
-	var o reconcile.Outcome
+	var o result.Outcome
 	if err := json.Unmarshal(a.Body.Bytes(), &o); err != nil {
 		t.Fatal(err)
 	}
-	want := reconcile.Cause{Caller: "bearer desk", Type: "dev.latchkey.rotate", Source: "https://desk.example/", Event: rotate.Header["ce-id"], Subject: "CHG0042", Ticket: "INC7"}
+	want := result.Cause{Caller: "bearer desk", Type: "dev.latchkey.rotate", Source: "https://desk.example/", Event: rotate.Header["ce-id"], Subject: "CHG0042", Ticket: "INC7"}
 	if o.Cause == nil || *o.Cause != want {
 		t.Errorf("%+v, want %+v", o.Cause, want)
 	}
@@ -389,8 +391,8 @@ func TestASweepWithOneUnknownNameDoesNothing(t *testing.T) {
 
 func TestARevocationNamesAKeyThatIAMDoesNotHave(t *testing.T) {
 	w := newWorld()
-	w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
-		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedGone, Recorded: true}
+	w.outcome = func(c port.Credential, _ reconcile.Request) result.Outcome {
+		return result.Outcome{Credential: c.Name, Result: result.Unchanged, Leaked: result.LeakedGone, Recorded: true}
 	}
 	revoke := sample.Binary("dev.latchkey.revoke", "/t", now, map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-9"})
 	if a := post(w.service(t), "/events", revoke, withToken(testToken)...); a.Code != 200 || !strings.Contains(a.Body.String(), "IAM has no key ApiKey-9") {
@@ -400,8 +402,8 @@ func TestARevocationNamesAKeyThatIAMDoesNotHave(t *testing.T) {
 
 func TestARevocationOfAKeyOfNoCredentialIsRefused(t *testing.T) {
 	w := newWorld()
-	w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
-		return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Leaked: reconcile.LeakedElsewhere}
+	w.outcome = func(c port.Credential, _ reconcile.Request) result.Outcome {
+		return result.Outcome{Credential: c.Name, Result: result.Unchanged, Leaked: result.LeakedElsewhere}
 	}
 	revoke := sample.Binary("dev.latchkey.revoke", "/t", now, map[string]any{"credential": "logs-sender/a", "keyID": "ApiKey-9"})
 	if a := post(w.service(t), "/events", revoke, withToken(testToken)...); a.Code != 400 || !strings.Contains(a.Body.String(), "ApiKey-9") {
@@ -425,13 +427,13 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			release, finished := make(chan struct{}), make(chan struct{}, 2)
-			w.outcome = func(c reconcile.Credential, ask reconcile.Request) reconcile.Outcome {
+			w.outcome = func(c port.Credential, ask reconcile.Request) result.Outcome {
 				if tc.record {
 					ask.Recorded(c.Name)
 				}
 				<-release
 				finished <- struct{}{}
-				return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultPublished}
+				return result.Outcome{Credential: c.Name, Result: result.Published}
 			}
 			s := w.service(t, func(c *Config) { c.AnswerWithin = 40 * time.Millisecond })
 			a := post(s, "/", tc.event, withToken(testToken)...)
@@ -451,21 +453,21 @@ func TestUnknownCallersSeeNothingOfTheAccount(t *testing.T) {
 	batch := sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents-batch+json"},
 		Body: sample.Encode([]map[string]any{{"specversion": "1.0", "id": "1", "source": "/t", "type": "dev.latchkey.sweep"}})}
 	for name, tc := range map[string]struct {
-		result reconcile.Result
+		result result.Result
 		event  sample.Event
 		status int
 	}{
-		"a look that published":                  {reconcile.ResultPublished, named("other"), 200},
-		"a look at what is blocked":              {reconcile.ResultBlocked, named("other"), 200},
-		"a look at a credential that is unknown": {reconcile.ResultPublished, named("none"), 200},
-		"a look at everything":                   {reconcile.ResultBlocked, sample.Tick(now), 200},
-		"a batch":                                {reconcile.ResultBlocked, batch, 200},
-		"a look that failed":                     {reconcile.ResultFailed, named("other"), 503},
+		"a look that published":                  {result.Published, named("other"), 200},
+		"a look at what is blocked":              {result.Blocked, named("other"), 200},
+		"a look at a credential that is unknown": {result.Published, named("none"), 200},
+		"a look at everything":                   {result.Blocked, sample.Tick(now), 200},
+		"a batch":                                {result.Blocked, batch, 200},
+		"a look that failed":                     {result.Failed, named("other"), 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			w.outcome = func(c reconcile.Credential, _ reconcile.Request) reconcile.Outcome {
-				return reconcile.Outcome{Credential: c.Name, Result: tc.result, Key: "ApiKey-2", Message: "store s", Error: "reading"}
+			w.outcome = func(c port.Credential, _ reconcile.Request) result.Outcome {
+				return result.Outcome{Credential: c.Name, Result: tc.result, Key: "ApiKey-2", Message: "store s", Error: "reading"}
 			}
 			a := post(w.service(t), "/", tc.event)
 			if a.Code != tc.status || strings.Contains(a.Body.String(), "other") || strings.Contains(a.Body.String(), "ApiKey") || a.Header().Get("Ce-Subject") != "" {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // SweepWhenIdle looks at all credentials whenever no such look has ended for the given
@@ -25,7 +25,7 @@ func (s *Service) SweepWhenIdle(ctx context.Context, every time.Duration) {
 		}
 		s.cfg.Log.Warn("sweeping: no timer asked for a sweep", "for", every.String())
 		s.running.Add(1)
-		cause := reconcile.Cause{Caller: "latchkey", Type: "no sweep for " + every.String()}
+		cause := result.Cause{Caller: "latchkey", Type: "no sweep for " + every.String()}
 		s.lookAtAll(bundled{Request: event.Request{Verb: event.Look, Sender: event.SenderTimer, Cause: cause.String()}}, caller{name: cause.Caller, known: true, cause: cause}, &demands{})
 		s.running.Done()
 		timer.Reset(every)

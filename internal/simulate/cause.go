@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -52,7 +53,7 @@ const drift = 2 * time.Minute
 // must not be reported.
 var causes = map[rotation.Reason]func(*sim, *run) bool{
 	rotation.InProgress: func(s *sim, r *run) bool {
-		return r.disturbed || s.bornWithin(r, s.rules.Window) || r.heard(reconcile.ErrConflict, steps...)
+		return r.disturbed || s.bornWithin(r, s.rules.Window) || r.heard(port.ErrConflict, steps...)
 	},
 	rotation.TooYoung: func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
 	rotation.KeysFull: func(s *sim, r *run) bool {
@@ -61,15 +62,15 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 	},
 	rotation.NotVisible: (*sim).hidden,
 	rotation.StoreUnreachable: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrUnavailable, storing...) || r.heard(reconcile.ErrConflict, publish)
+		return r.heard(port.ErrUnavailable, storing...) || r.heard(port.ErrConflict, publish)
 	},
 	rotation.ConsumerUnknown: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrUnavailable, consumers) || r.heard(reconcile.ErrDenied, consumers)
+		return r.heard(port.ErrUnavailable, consumers) || r.heard(port.ErrDenied, consumers)
 	},
-	rotation.ConsumerStarting: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrNotActive, restart) },
-	rotation.ConsumerFailed:   func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, restart) },
+	rotation.ConsumerStarting: func(_ *sim, r *run) bool { return r.heard(port.ErrNotActive, restart) },
+	rotation.ConsumerFailed:   func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, restart) },
 	rotation.ProofUnclear: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrUnavailable, proving...) || r.heard(reconcile.ErrNotYet, proving...) || r.heard(reconcile.ErrUnavailable, lookup, clearing, list)
+		return r.heard(port.ErrUnavailable, proving...) || r.heard(port.ErrNotYet, proving...) || r.heard(port.ErrUnavailable, lookup, clearing, list)
 	},
 	rotation.ClockSkew:      func(s *sim, r *run) bool { return r.off > s.rules.MaxSkew-30*time.Second },
 	rotation.IdentityLocked: func(_ *sim, r *run) bool { return r.lockedID },
@@ -79,24 +80,24 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 		unmarked := slices.ContainsFunc(s.order, func(f *fact) bool { return f.excused == "unmarked" })
 		return unmarked || !s.crowded.IsZero() || s.member != nil
 	},
-	rotation.IdentityAbsent: func(_ *sim, r *run) bool { return r.cred.Given != "" && r.heard(reconcile.ErrNotFound, lookup) },
+	rotation.IdentityAbsent: func(_ *sim, r *run) bool { return r.cred.Given != "" && r.heard(port.ErrNotFound, lookup) },
 	rotation.NameCollision:  func(s *sim, r *run) bool { return s.twists[renames] != nil && r.old },
 	rotation.AdoptionFailed: func(_ *sim, r *run) bool {
 		return r.cred.AdoptKey != "" && !r.saw(func(e sight) bool { return e.adopts })
 	},
 	rotation.KeyLocked:      func(_ *sim, r *run) bool { return r.lockedKey },
-	rotation.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(reconcile.ErrQuota, post) },
-	rotation.PolicyDenied:   func(_ *sim, r *run) bool { return r.heard(reconcile.ErrDenied, grant, granted) },
-	rotation.PolicyRefused:  func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, grant) },
+	rotation.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(port.ErrQuota, post) },
+	rotation.PolicyDenied:   func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, grant, granted) },
+	rotation.PolicyRefused:  func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, grant) },
 	rotation.PolicyWeaker:   func(_ *sim, r *run) bool { return r.weaker },
-	rotation.IdentityDenied: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrDenied, iamWork...) },
-	rotation.StoreDenied:    func(_ *sim, r *run) bool { return r.heard(reconcile.ErrDenied, storing...) },
+	rotation.IdentityDenied: func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, iamWork...) },
+	rotation.StoreDenied:    func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, storing...) },
 	rotation.StoreRefused: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrRefused, storing...) || r.heard(reconcile.ErrConflict, publish)
+		return r.heard(port.ErrRefused, storing...) || r.heard(port.ErrConflict, publish)
 	},
-	rotation.StoreSilent: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrUnavailable, storing...) },
+	rotation.StoreSilent: func(_ *sim, r *run) bool { return r.heard(port.ErrUnavailable, storing...) },
 	rotation.ConsumerSilent: func(_ *sim, r *run) bool {
-		return r.heard(reconcile.ErrUnavailable, consumers) || r.heard(reconcile.ErrDenied, consumers)
+		return r.heard(port.ErrUnavailable, consumers) || r.heard(port.ErrDenied, consumers)
 	},
 	rotation.EntryUnmarked: func(_ *sim, r *run) bool { return r.saw(func(e sight) bool { return e.key == "" && e.value }) },
 	rotation.EntryForeign: func(_ *sim, r *run) bool {
@@ -108,10 +109,10 @@ var causes = map[rotation.Reason]func(*sim, *run) bool{
 			return e.key != "" && e.value && (!e.own || !f.liveAt(s.now))
 		})
 	},
-	rotation.ValueRefused: func(_ *sim, r *run) bool { return r.heard(reconcile.ErrRefused, post) },
+	rotation.ValueRefused: func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, post) },
 	rotation.OwnLogin:     func(_ *sim, r *run) bool { return r.rec.Self != nil },
 	rotation.ProofDenied: func(s *sim, r *run) bool {
-		return s.account != cloud.AccountID || r.heard(reconcile.ErrDenied, proving...) || r.heard(reconcile.ErrRefused, proving...) || r.heard(reconcile.ErrNotYet, proving...)
+		return s.account != cloud.AccountID || r.heard(port.ErrDenied, proving...) || r.heard(port.ErrRefused, proving...) || r.heard(port.ErrNotYet, proving...)
 	},
 	rotation.Storm: func(s *sim, r *run) bool { return r.forcedIn(s.now, time.Hour+slack) >= 5 },
 	rotation.KeyForeign: func(s *sim, r *run) bool {
@@ -161,7 +162,7 @@ func (s *sim) checkCause(r *run, why rotation.Reason) {
 		return
 	}
 	bears := func(v version) bool {
-		m, _, _ := reconcile.ParseMarker(v.Description)
+		m, _, _ := marker.Parse(v.Description)
 		same := m.Refusal == why || m.Refusal == rotation.StoreUnreachable && why == rotation.StoreSilent
 		return same && m.Refused.After(r.start.Add(-s.rules.Fuse-slack-drift))
 	}

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -36,8 +39,8 @@ type span struct{ from, to time.Time }
 // evidence is what a run has read, and when.
 type evidence struct {
 	reads   map[*place]sight
-	granted []reconcile.Policy
-	wants   []reconcile.Policy   // as its config says
+	granted []access.Policy
+	wants   []access.Policy      // as its config says
 	found   time.Time            // when it asked for the service IDs
 	listed  map[string]time.Time // when it last listed the keys of an identity
 	skew    time.Duration
@@ -92,8 +95,8 @@ func (w *world) nick(id string) string {
 // slack covers IAM's minutes, and the seconds of its Date.
 const slack = time.Minute + 2*time.Second
 
-func (s *sim) wasRead(r *run, p *place, e reconcile.Entry, err error) {
-	saw := sight{key: e.KeyID, value: !e.Value.Empty(), owner: e.Owner, failed: err != nil && !is(err, reconcile.ErrNotFound), at: s.now, created: e.Created}
+func (s *sim) wasRead(r *run, p *place, e port.Entry, err error) {
+	saw := sight{key: e.KeyID, value: !e.Value.Empty(), owner: e.Owner, failed: err != nil && !is(err, port.ErrNotFound), at: s.now, created: e.Created}
 	if f := s.keys[e.KeyID]; f != nil && !e.Value.Empty() {
 		saw.own = e.Value.Equal(secret.New(f.value))
 	}
@@ -147,7 +150,7 @@ func (s *sim) racing(minting *run, iamID string) int {
 }
 
 // checkMint checks the creation of a key: P3, P5, P6, P8 and P10.
-func (s *sim) checkMint(r *run, m reconcile.MintRequest, v secret.Value, k cloud.APIKey) {
+func (s *sim) checkMint(r *run, m port.MintRequest, v secret.Value, k cloud.APIKey) {
 	s.mutated("mint", "")
 	live, all := 0, 0
 	for _, f := range s.order {
@@ -255,7 +258,7 @@ func (w *world) arbitrated() bool {
 }
 
 // checkPublish checks a write to a store: P1, P7 and P11.
-func (s *sim) checkPublish(p *place, e reconcile.Entry, st step) {
+func (s *sim) checkPublish(p *place, e port.Entry, st step) {
 	r, f := s.acting, s.keys[e.KeyID]
 	s.mutated("write "+p.name, e.KeyID)
 	p.late = s.now.Sub(s.issued) > 2*time.Minute
@@ -348,7 +351,7 @@ func (s *sim) checkEnd(f *fact, doing string) {
 }
 
 // checkUpdate checks an update of a key: P1, P2, P4 and P11.
-func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st step) {
+func (s *sim) checkUpdate(rec port.KeyRecord, c port.KeyChange, st step) {
 	f, r := s.keys[rec.ID], s.acting
 	s.mutated(string(st), rec.ID)
 	if f == nil {
@@ -360,7 +363,7 @@ func (s *sim) checkUpdate(rec reconcile.KeyRecord, c reconcile.KeyChange, st ste
 		return
 	}
 	old := f.shown[len(f.shown)-1]
-	marker, _, _ := reconcile.ParseMarker(old.Description)
+	marker, _, _ := marker.Parse(old.Description)
 	shortens := f.expires.IsZero() || c.Expires.Before(f.expires.Add(-slack))
 	if shortens {
 		s.checkEnd(f, "shortens")
@@ -520,7 +523,7 @@ func (s *sim) checkRemove(id string, keys int) {
 }
 
 // checkGrant checks a policy: P11.
-func (s *sim) checkGrant(iamID string, p reconcile.Policy) {
+func (s *sim) checkGrant(iamID string, p access.Policy) {
 	s.mutated("grant", iamID)
 	if _, ours := s.ids[strings.TrimPrefix(iamID, "iam-")]; !ours {
 		s.violate("P11", "grants a policy to %s, which is not ours", s.nick(iamID))
@@ -550,10 +553,10 @@ func (s *sim) finished(r *run) {
 			s.violate("P6", "the outcome tells the value of %s", s.nick(f.id))
 		}
 	}
-	if r.out.Result == reconcile.ResultBlocked && (r.out.Reason == "" || r.out.Reason.Sentence() == "") {
+	if r.out.Result == result.Blocked && (r.out.Reason == "" || r.out.Reason.Sentence() == "") {
 		s.violate("P9", "blocked without a sentence: %q", r.out.Reason)
 	}
-	held := r.out.Result == reconcile.ResultBlocked || r.out.Result == reconcile.ResultInProgress
+	held := r.out.Result == result.Blocked || r.out.Result == result.InProgress
 	if r.err == nil && held && r.calls > 0 { // else it shared the outcome of another run
 		s.checkCause(r, r.out.Reason)
 	}
@@ -568,7 +571,7 @@ func (s *sim) finished(r *run) {
 	if whole {
 		s.complete = append(s.complete, span{r.start, s.now})
 		is := r.out.Result
-		if is == reconcile.ResultUnchanged && r.out.Recorded || is == reconcile.ResultChanged || is == reconcile.ResultPublished {
+		if is == result.Unchanged && r.out.Recorded || is == result.Changed || is == result.Published {
 			s.calm = append(s.calm, span{r.start, s.now})
 		}
 	}
@@ -576,7 +579,7 @@ func (s *sim) finished(r *run) {
 
 // promised records a demand that a run reports as met or recorded.
 func (s *sim) promised(r *run) {
-	if r.err != nil || !r.out.Recorded || r.out.Result == reconcile.ResultFailed || r.out.Reason == rotation.KeyForeign {
+	if r.err != nil || !r.out.Recorded || r.out.Result == result.Failed || r.out.Reason == rotation.KeyForeign {
 		return // a failure is answered 503: the sender keeps the demand
 	}
 	t := r.req.Trigger
@@ -698,7 +701,7 @@ func (s *sim) checkHealed(last *run) {
 		s.violate("P9", "the second sweep after the faults fails: %v", last.err)
 		return
 	}
-	if last.out.Result == reconcile.ResultBlocked {
+	if last.out.Result == result.Blocked {
 		if r := last.out.Reason; r == rotation.KeyDisabled {
 			s.violate("P9", "blocked by %s, which latchkey repairs", r)
 		}
@@ -712,7 +715,7 @@ func (s *sim) checkHealed(last *run) {
 		s.violate("P9", "nothing is published after two sweeps, and the last says %s %s", last.out.Result, last.out.Reason)
 		return
 	}
-	if last.out.Result != reconcile.ResultInProgress {
+	if last.out.Result != result.InProgress {
 		s.checkKept(good)
 	}
 	for _, p := range s.places {
@@ -757,7 +760,7 @@ func (s *sim) checkEnding() {
 		return // that app keeps the key that it has, which must not end
 	}
 	for _, f := range s.order {
-		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+		m, _, _ := marker.Parse(f.shown[len(f.shown)-1].Description)
 		if !m.Superseded.IsZero() && !f.expires.IsZero() && !f.expires.After(m.Superseded.Add(3*s.rules.Overlap+slack)) {
 			continue
 		}
@@ -768,6 +771,6 @@ func (s *sim) checkEnding() {
 }
 
 func leakSeen(f *fact) bool {
-	m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+	m, _, _ := marker.Parse(f.shown[len(f.shown)-1].Description)
 	return !m.Leaked.IsZero()
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // step is the kind of a call: a row of the coverage.
@@ -80,8 +80,8 @@ var strange = []fault{contentless, panicked}
 
 // What adapters make of strange answers.
 var (
-	errContentless = fmt.Errorf("%w: an answer without content", reconcile.ErrUnavailable)
-	errPanics      = fmt.Errorf("%w: the adapter panics", reconcile.ErrUnavailable)
+	errContentless = fmt.Errorf("%w: an answer without content", port.ErrUnavailable)
+	errPanics      = fmt.Errorf("%w: the adapter panics", port.ErrUnavailable)
 )
 
 // fate is what happens to a call.
@@ -116,27 +116,27 @@ func (f fate) apply(what fault, st step) fate {
 	f.fault = what
 	switch what {
 	case lost:
-		f.err = fmt.Errorf("%w: the connection broke", reconcile.ErrUnavailable)
+		f.err = fmt.Errorf("%w: the connection broke", port.ErrUnavailable)
 	case truncated:
-		f.err = fmt.Errorf("%w: the answer can't be read", reconcile.ErrUnavailable)
+		f.err = fmt.Errorf("%w: the answer can't be read", port.ErrUnavailable)
 	case broken:
-		f.effect, f.err = false, fmt.Errorf("%w: 503", reconcile.ErrUnavailable)
+		f.effect, f.err = false, fmt.Errorf("%w: 503", port.ErrUnavailable)
 	case limited:
-		f.effect, f.err = false, fmt.Errorf("%w: 429, Retry-After: 1", reconcile.ErrUnavailable)
+		f.effect, f.err = false, fmt.Errorf("%w: 429, Retry-After: 1", port.ErrUnavailable)
 		f.back += time.Second
 	case denied:
-		f.effect, f.err = false, fmt.Errorf("%w: 403", reconcile.ErrDenied)
+		f.effect, f.err = false, fmt.Errorf("%w: 403", port.ErrDenied)
 		if st == exchange { // no refusal of a token is final
-			f.err = fmt.Errorf("%w: 403", reconcile.ErrUnavailable)
+			f.err = fmt.Errorf("%w: 403", port.ErrUnavailable)
 		}
 	case contentless:
 		f.effect, f.err = false, errContentless
 	case panicked:
 		f.err = errPanics
 	case conflicted:
-		f.effect, f.err = false, fmt.Errorf("%w: 409", reconcile.ErrConflict)
+		f.effect, f.err = false, fmt.Errorf("%w: 409", port.ErrConflict)
 	case refused:
-		f.effect, f.err = false, fmt.Errorf("%w: 400", reconcile.ErrRefused)
+		f.effect, f.err = false, fmt.Errorf("%w: 400", port.ErrRefused)
 	}
 	return f
 }

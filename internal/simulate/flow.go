@@ -6,7 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -67,11 +70,11 @@ var flows = []flow{
 	{name: "delete what was never published", layout: "GP", prepare: died, request: sweeping},
 	{name: "repair", layout: "GP", apps: 2, prepare: func(s *sim) {
 		rested(s)
-		s.put(s.places[1], reconcile.Entry{}, false, true)
+		s.put(s.places[1], port.Entry{}, false, true)
 	}, request: sweeping},
 	{name: "policy change", layout: "G", prepare: func(s *sim) {
 		rested(s)
-		s.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}
+		s.wanted = []access.Policy{{Service: "logs", Roles: []string{"Sender"}}}
 		for _, in := range s.replicas {
 			s.kill(in)
 		}
@@ -95,7 +98,7 @@ var flows = []flow{
 		for range 2 {
 			id := s.cloud.AddServiceID(cloud.NewServiceID{
 				AccountID: cloud.AccountID, Name: idName,
-				Description: reconcile.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
+				Description: marker.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
 			})
 			s.ids[id.ID] = s.now
 		}

@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -122,12 +125,12 @@ func (s *sim) boot(in *replica) {
 	case later:
 		in.rec.Keys, in.rec.Identities = coming{api}, coming{api}
 	}
-	in.cred = reconcile.Credential{
+	in.cred = port.Credential{
 		Name: credential, Entry: credential, ServiceIDName: idName, Description: "Sends logs",
-		Policies: s.wanted, OnLeak: s.onLeak, Rules: s.rules, Optional: map[string]bool{}, Provers: []reconcile.Prover{logs{s}},
+		Policies: s.wanted, OnLeak: s.onLeak, Rules: s.rules, Optional: map[string]bool{}, Provers: []port.Prover{logs{s}},
 	}
 	for _, p := range s.places {
-		in.cred.Stores = append(in.cred.Stores, port{s, p})
+		in.cred.Stores = append(in.cred.Stores, adapter{s, p})
 		in.cred.Optional[p.name] = p.optional
 		if s.twists[rollOuts] != nil || slices.ContainsFunc(s.apps, func(a *app) bool { return a.place == p }) {
 			in.cred.Consumers = append(in.cred.Consumers, crew{s, p})
@@ -207,7 +210,7 @@ func (s *sim) history() {
 		for range 2 {
 			id, err := s.cloud.CreateServiceID(s.minter.Actor(), cloud.NewServiceID{
 				AccountID: cloud.AccountID, Name: idName,
-				Description: reconcile.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
+				Description: marker.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
 			})
 			if err != nil {
 				panic(err)
@@ -419,7 +422,7 @@ func (s *sim) heal() {
 		last = s.sweep(s.replicas[0])
 		s.until(s.now.Add(2 * time.Minute))
 	}
-	if last.out.Result != reconcile.ResultBlocked && last.out.Result != reconcile.ResultPublished {
+	if last.out.Result != result.Blocked && last.out.Result != result.Published {
 		s.checkEnding()
 	}
 	last = s.rest(last)
@@ -432,7 +435,7 @@ func (s *sim) heal() {
 // refused reports whether a key that could not be published may delay the next one.
 func (s *sim) refused() bool {
 	return slices.ContainsFunc(s.order, func(f *fact) bool {
-		m, _, _ := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+		m, _, _ := marker.Parse(f.shown[len(f.shown)-1].Description)
 		return !m.Refused.IsZero() && f.liveAt(s.now) && s.now.Sub(m.Refused) < s.rules.Fuse
 	})
 }
@@ -451,7 +454,7 @@ func (s *sim) rest(last *run) *run {
 		before, nearly := last.out.Steps, s.nearlyDue(s.newest())
 		last = s.sweep(s.replicas[0])
 		s.until(s.now.Add(2 * time.Minute))
-		between := func(st reconcile.StepOutcome) bool { // a key expired, came near its end or was used
+		between := func(st result.Step) bool { // a key expired, came near its end or was used
 			return st.Reason == rotation.IsExpired || st.Reason == rotation.StillUsed || st.Reason == rotation.StillHeld || nearly
 		}
 		switch {
@@ -484,7 +487,7 @@ func (s *sim) liveOn(last *run) {
 	for s.now.Before(end) {
 		good := s.newest()
 		lasting := good != nil && (good.expires.IsZero() || good.expires.After(end))
-		if lasting && last.out.Result != reconcile.ResultBlocked {
+		if lasting && last.out.Result != result.Blocked {
 			s.until(end)
 			return
 		}

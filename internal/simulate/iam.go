@@ -9,8 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -27,9 +30,9 @@ type iam struct {
 }
 
 var (
-	_ reconcile.Identities = iam{}
-	_ reconcile.Keys       = iam{}
-	_ reconcile.Exchange   = iam{}
+	_ port.Identities = iam{}
+	_ port.Keys       = iam{}
+	_ port.Exchange   = iam{}
 )
 
 // sorted sorts IAM's errors by sentinels, as the adapter does.
@@ -38,18 +41,18 @@ func sorted(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	meaning := reconcile.ErrRefused
+	meaning := port.ErrRefused
 	switch {
 	case e.Status == 401 || e.Status == 429 || e.Status >= 500:
-		meaning = reconcile.ErrUnavailable
+		meaning = port.ErrUnavailable
 	case strings.Contains(e.Code, "limit"):
-		meaning = reconcile.ErrQuota
+		meaning = port.ErrQuota
 	case e.Status == 403:
-		meaning = reconcile.ErrDenied
+		meaning = port.ErrDenied
 	case e.Status == 404:
-		meaning = reconcile.ErrNotFound
+		meaning = port.ErrNotFound
 	case e.Status == 409 || e.Status == 412:
-		meaning = reconcile.ErrConflict
+		meaning = port.ErrConflict
 	}
 	return fmt.Errorf("%w: %w", meaning, err)
 }
@@ -59,10 +62,10 @@ func (i iam) call(ctx ctx, st step, detail string, op func() error) error {
 	return i.yield(ctx, st, detail, func() error {
 		switch i.out {
 		case "unavailable":
-			return fmt.Errorf("%w: IAM is down", reconcile.ErrUnavailable)
+			return fmt.Errorf("%w: IAM is down", port.ErrUnavailable)
 		case "denied":
 			if st != exchange {
-				return fmt.Errorf("%w: IAM refuses us", reconcile.ErrDenied)
+				return fmt.Errorf("%w: IAM refuses us", port.ErrDenied)
 			}
 		}
 		return sorted(op())
@@ -76,17 +79,17 @@ func (w *world) lagged(keys, lists, policies time.Duration) {
 
 func (i iam) date() time.Time { return i.now.Truncate(time.Second) }
 
-func (w *world) serviceID(s cloud.ServiceID) reconcile.ServiceID {
-	id := reconcile.ServiceID{ID: s.ID, IAMID: s.IAMID, Name: s.Name, Locked: s.Locked, Created: s.CreatedAt.Truncate(time.Minute)}
+func (w *world) serviceID(s cloud.ServiceID) port.ServiceID {
+	id := port.ServiceID{ID: s.ID, IAMID: s.IAMID, Name: s.Name, Locked: s.Locked, Created: s.CreatedAt.Truncate(time.Minute)}
 	id.Version = s.EntityTag
-	id.Marker, id.Text, id.Marked = reconcile.ParseMarker(s.Description)
+	id.Marker, id.Text, id.Marked = marker.Parse(s.Description)
 	id.Creator = s.CreatedBy
 	id.Ours = id.Marked && id.Marker.Owner == owner && s.CreatedBy == w.minter.IAMID
 	return id
 }
 
-func (i iam) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
-	var out []reconcile.ServiceID
+func (i iam) Find(ctx ctx, name string) ([]port.ServiceID, time.Time, error) {
+	var out []port.ServiceID
 	var date time.Time
 	r := runOf(ctx)
 	err := i.call(ctx, find, "", func() error {
@@ -109,8 +112,8 @@ func (i iam) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error
 	return out, date, nil
 }
 
-func (i iam) Lookup(ctx ctx, iamID string) (reconcile.ServiceID, error) {
-	var out reconcile.ServiceID
+func (i iam) Lookup(ctx ctx, iamID string) (port.ServiceID, error) {
+	var out port.ServiceID
 	err := i.call(ctx, lookup, "", func() error {
 		s, err := i.cloud.GetServiceID(i.minter.Actor(), strings.TrimPrefix(iamID, "iam-"), false)
 		out = i.serviceID(s)
@@ -121,8 +124,8 @@ func (i iam) Lookup(ctx ctx, iamID string) (reconcile.ServiceID, error) {
 	return out, err
 }
 
-func (i iam) Create(ctx ctx, name, description string) (reconcile.ServiceID, error) {
-	var out reconcile.ServiceID
+func (i iam) Create(ctx ctx, name, description string) (port.ServiceID, error) {
+	var out port.ServiceID
 	err := i.call(ctx, create, "", func() error {
 		s, err := i.cloud.CreateServiceID(i.minter.Actor(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: name, Description: description})
 		if err == nil {
@@ -149,14 +152,14 @@ func (i iam) Remove(ctx ctx, id string) error {
 		}
 		return err
 	})
-	if is(err, reconcile.ErrNotFound) {
+	if is(err, port.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
-func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
-	var out []reconcile.Policy
+func (i iam) Granted(ctx ctx, iamID string) ([]access.Policy, error) {
+	var out []access.Policy
 	r := runOf(ctx)
 	err := i.call(ctx, granted, i.nick(iamID), func() error {
 		out = i.policies(iamID, i.delay())
@@ -171,14 +174,14 @@ func (i iam) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
 }
 
 // policies returns an identity's policies, as read with a lag.
-func (w *world) policies(iamID string, lag time.Duration) (out []reconcile.Policy) {
+func (w *world) policies(iamID string, lag time.Duration) (out []access.Policy) {
 	w.lagged(0, 0, lag)
 	page, err := w.cloud.ListPolicies(cloud.Owner(), cloud.PolicyQuery{AccountID: cloud.AccountID, IAMID: iamID, Type: "access", Limit: 100})
 	if err != nil {
 		panic(err) // the account's owner may list
 	}
 	for _, p := range page.Items {
-		q := reconcile.Policy{ID: p.ID, Creator: p.CreatedBy, Ours: p.CreatedBy == w.minter.IAMID, Since: p.ModifiedAt}
+		q := access.Policy{ID: p.ID, Creator: p.CreatedBy, Ours: p.CreatedBy == w.minter.IAMID, Since: p.ModifiedAt}
 		for _, a := range p.Resource {
 			text, _ := a.Value.(string)
 			switch a.Key {
@@ -196,7 +199,7 @@ func (w *world) policies(iamID string, lag time.Duration) (out []reconcile.Polic
 	return out
 }
 
-func (i iam) Grant(ctx ctx, iamID string, p reconcile.Policy) error {
+func (i iam) Grant(ctx ctx, iamID string, p access.Policy) error {
 	return i.call(ctx, grant, i.nick(iamID), func() error {
 		spec := cloud.PolicySpec{
 			Type:    "access",
@@ -220,15 +223,15 @@ func (i iam) Grant(ctx ctx, iamID string, p reconcile.Policy) error {
 			i.checkGrant(iamID, p)
 		case errors.As(err, &e) && e.Conflict != nil:
 			return nil // it is there
-		case is(sorted(err), reconcile.ErrConflict):
-			return reconcile.ErrLocked
+		case is(sorted(err), port.ErrConflict):
+			return port.ErrLocked
 		}
 		return err
 	})
 }
 
-func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
-	m, _, marked := reconcile.ParseMarker(k.Description)
+func (i iam) keyOf(k cloud.APIKey) (rotation.Key, marker.Marker, bool) {
+	m, _, marked := marker.Parse(k.Description)
 	f := i.keys[k.ID]
 	ours := marked && m.Owner == owner && (k.CreatedBy == i.minter.IAMID || f != nil && f.adopted)
 	out := rotation.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
@@ -236,13 +239,13 @@ func (i iam) keyOf(k cloud.APIKey) (rotation.Key, reconcile.Marker, bool) {
 		out.DisabledBy = f.endedBy
 	}
 	if ours {
-		out = reconcile.Mark(out, k.Name, m)
+		out = marker.Mark(out, k.Name, m)
 	}
 	return out, m, ours
 }
 
-func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
-	var out reconcile.KeyList
+func (i iam) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
+	var out port.KeyList
 	r := runOf(ctx)
 	err := i.call(ctx, list, i.nick(iamID), func() error {
 		lag := i.delay()
@@ -257,7 +260,7 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 			}
 			out.Foreign++
 			if !ours && m.Owner == owner {
-				out.Forged = append(out.Forged, reconcile.Forgery{ID: k.ID})
+				out.Forged = append(out.Forged, port.Forgery{ID: k.ID})
 			}
 		}
 		out.Date = i.date()
@@ -266,7 +269,7 @@ func (i iam) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, er
 		return err
 	})
 	if err != nil {
-		return reconcile.KeyList{}, err
+		return port.KeyList{}, err
 	}
 	i.compare(r)
 	return out, nil
@@ -290,8 +293,8 @@ func (i iam) drifted(r *run) {
 	}
 }
 
-func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
-	var out reconcile.KeyRecord
+func (i iam) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
+	var out port.KeyRecord
 	r := runOf(ctx)
 	err := i.call(ctx, get, i.nick(keyID), func() error {
 		lag := i.delay()
@@ -305,14 +308,14 @@ func (i iam) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 		return nil
 	})
 	if err != nil {
-		return reconcile.KeyRecord{}, err
+		return port.KeyRecord{}, err
 	}
 	i.drifted(r)
 	return out, nil
 }
 
 // Mint retries a create like the adapter does, call by call.
-func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
 	if m.Reason == rotation.Demanded || m.Reason == rotation.Remembered || m.Reason == rotation.KeyLeaked {
 		in := runOf(ctx).replica
 		in.forced = append(in.forced, i.now)
@@ -325,7 +328,7 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 				return rotation.Key{}, fmt.Errorf("%w: %w", err, serr)
 			}
 		}
-		if late := reconcile.MayWrite(ctx); late != nil { // as its transport asks
+		if late := fence.MayWrite(ctx); late != nil { // as its transport asks
 			return rotation.Key{}, late
 		}
 		var made rotation.Key
@@ -333,8 +336,8 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 		if err == nil {
 			return made, nil
 		}
-		conflict, gone := is(err, reconcile.ErrConflict), is(err, reconcile.ErrDenied) || is(err, reconcile.ErrNotFound)
-		missed := is(err, reconcile.ErrUnavailable)
+		conflict, gone := is(err, port.ErrConflict), is(err, port.ErrDenied) || is(err, port.ErrNotFound)
+		missed := is(err, port.ErrUnavailable)
 		if gone && !unclear {
 			return rotation.Key{}, err
 		}
@@ -342,12 +345,12 @@ func (i iam) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Ke
 		switch {
 		case ferr == nil:
 			return found, nil
-		case !is(ferr, reconcile.ErrNotFound):
-			return rotation.Key{}, fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept
+		case !is(ferr, port.ErrNotFound):
+			return rotation.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept
 		case missed:
 			unclear = true
 		case conflict || unclear:
-			return rotation.Key{}, fmt.Errorf("%w: %v; %v", reconcile.ErrUnavailable, err, ferr) //nolint:errorlint // as above
+			return rotation.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // as above
 		default:
 			return rotation.Key{}, err
 		}
@@ -361,7 +364,7 @@ func roundUp(t time.Time) string {
 	return t.UTC().Add(time.Minute - time.Nanosecond).Truncate(time.Minute).Format(stampForm)
 }
 
-func (i iam) post(ctx ctx, m reconcile.MintRequest, v secret.Value) (made rotation.Key, err error) {
+func (i iam) post(ctx ctx, m port.MintRequest, v secret.Value) (made rotation.Key, err error) {
 	r := runOf(ctx)
 	err = i.call(ctx, post, "", func() error {
 		k, err := i.cloud.CreateAPIKey(i.minter.Actor(), cloud.NewAPIKey{
@@ -392,17 +395,17 @@ func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (rotation.Key, e
 			}
 			return err
 		})
-		again := is(err, reconcile.ErrUnavailable) || (patient && is(err, reconcile.ErrNotFound))
+		again := is(err, port.ErrUnavailable) || (patient && is(err, port.ErrNotFound))
 		if err == nil || !again || try == tries {
 			return found, err
 		}
 		if serr := i.nap(ctx, 250*time.Millisecond<<(try-1)); serr != nil {
-			return rotation.Key{}, fmt.Errorf("%w: %w", reconcile.ErrUnavailable, serr)
+			return rotation.Key{}, fmt.Errorf("%w: %w", port.ErrUnavailable, serr)
 		}
 	}
 }
 
-func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	st := remember
 	switch {
 	case !c.Superseded.IsZero(), !c.Withdrawn.IsZero():
@@ -414,9 +417,9 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 	case !c.Expires.IsZero():
 		st = unfuse
 	}
-	m, text, ok := reconcile.ParseMarker(rec.Description)
+	m, text, ok := marker.Parse(rec.Description)
 	if !ok || m.Owner != owner || !rec.Ours {
-		return fmt.Errorf("%w: it has not our marker", reconcile.ErrRefused)
+		return fmt.Errorf("%w: it has not our marker", port.ErrRefused)
 	}
 	m.Superseded = cmp.Or(c.Superseded, m.Superseded)
 	m.Withdrawn = cmp.Or(c.Withdrawn, m.Withdrawn)
@@ -445,8 +448,8 @@ func (i iam) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) err
 		i.changed(k)
 		return nil
 	})
-	if rec.Locked && (is(err, reconcile.ErrConflict) || is(err, reconcile.ErrRefused)) {
-		return reconcile.ErrLocked
+	if rec.Locked && (is(err, port.ErrConflict) || is(err, port.ErrRefused)) {
+		return port.ErrLocked
 	}
 	return err
 }
@@ -461,10 +464,10 @@ func (i iam) Disable(ctx ctx, keyID string) error {
 		return err
 	})
 	switch {
-	case is(err, reconcile.ErrNotFound):
+	case is(err, port.ErrNotFound):
 		return nil
-	case is(err, reconcile.ErrConflict):
-		return reconcile.ErrLocked
+	case is(err, port.ErrConflict):
+		return port.ErrLocked
 	}
 	return err
 }
@@ -491,7 +494,7 @@ func (i iam) Used(ctx ctx, keyID string) (time.Time, error) {
 }
 
 // Mark clears a key for publication, or renames the credential.
-func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
+func (i iam) Mark(ctx ctx, id port.ServiceID, m marker.Marker) error {
 	return i.call(ctx, clearing, i.nick(m.Current), func() error {
 		description := m.Describe(id.Text)
 		if now, err := i.cloud.GetServiceID(cloud.Owner(), id.ID, false); err == nil && now.EntityTag == id.Version {
@@ -501,19 +504,19 @@ func (i iam) Mark(ctx ctx, id reconcile.ServiceID, m reconcile.Marker) error {
 		switch {
 		case err == nil:
 			i.mutated("clear", m.Current)
-		case id.Locked && is(sorted(err), reconcile.ErrConflict):
-			return reconcile.ErrLocked
+		case id.Locked && is(sorted(err), port.ErrConflict):
+			return port.ErrLocked
 		}
 		return err
 	})
 }
 
 // Groups returns the access groups of an identity.
-func (i iam) Groups(ctx ctx, iamID string) (found []reconcile.Group, err error) {
+func (i iam) Groups(ctx ctx, iamID string) (found []port.Group, err error) {
 	err = i.call(ctx, granted, i.nick(iamID), func() error {
 		ids, err := i.cloud.GroupsOf(cloud.Owner(), iamID)
 		for _, id := range ids {
-			found = append(found, reconcile.Group{ID: id})
+			found = append(found, port.Group{ID: id})
 		}
 		return err
 	})
@@ -542,29 +545,29 @@ func (i iam) Retire(ctx ctx, keyID string) error {
 		return err
 	})
 	switch {
-	case is(err, reconcile.ErrNotFound):
+	case is(err, port.ErrNotFound):
 		return nil
-	case is(err, reconcile.ErrConflict):
-		return reconcile.ErrLocked
+	case is(err, port.ErrConflict):
+		return port.ErrLocked
 	case err == nil:
 		runOf(ctx).retired = append(runOf(ctx).retired, keyID)
 	}
 	return err
 }
 
-func (i iam) Exchange(ctx ctx, v secret.Value) (reconcile.Bearer, error) {
-	var out reconcile.Bearer
+func (i iam) Exchange(ctx ctx, v secret.Value) (port.Bearer, error) {
+	var out port.Bearer
 	err := i.call(ctx, exchange, "", func() error {
 		i.lagged(i.delay(), 0, 0)
 		t, err := i.cloud.ExchangeAPIKey(v.Expose())
 		if err != nil {
-			return fmt.Errorf("%w: %w", reconcile.ErrNotYet, err)
+			return fmt.Errorf("%w: %w", port.ErrNotYet, err)
 		}
-		out = reconcile.Bearer{IAMID: t.IAMID, Account: cloud.AccountID, Token: secret.New(t.AccessToken)}
+		out = port.Bearer{IAMID: t.IAMID, Account: cloud.AccountID, Token: secret.New(t.AccessToken)}
 		return nil
 	})
 	if err != nil {
-		return reconcile.Bearer{}, err
+		return port.Bearer{}, err
 	}
 	return out, nil
 }
@@ -574,14 +577,14 @@ type logs struct{ *sim }
 
 func (logs) Name() string { return "logs" }
 
-func (l logs) Prove(ctx ctx, p reconcile.Proof) error {
+func (l logs) Prove(ctx ctx, p port.Proof) error {
 	return l.yield(ctx, prove, l.nick(p.KeyID), func() error {
 		f := l.keys[p.KeyID]
 		if f == nil {
-			return fmt.Errorf("%w: no such key", reconcile.ErrRefused)
+			return fmt.Errorf("%w: no such key", port.ErrRefused)
 		}
 		if len(absent(l.wanted, l.policies(f.iamID, l.delay()))) > 0 {
-			return fmt.Errorf("%w: the role is missing", reconcile.ErrNotYet)
+			return fmt.Errorf("%w: the role is missing", port.ErrNotYet)
 		}
 		f.proven = true
 		return nil
@@ -589,10 +592,10 @@ func (l logs) Prove(ctx ctx, p reconcile.Proof) error {
 }
 
 // absent returns the wanted policies that are not granted in full.
-func absent(wanted, have []reconcile.Policy) (labels []string) {
+func absent(wanted, have []access.Policy) (labels []string) {
 	for _, w := range wanted {
 		for _, role := range w.Roles {
-			if !slices.ContainsFunc(have, func(g reconcile.Policy) bool {
+			if !slices.ContainsFunc(have, func(g access.Policy) bool {
 				return g.Service == w.Service && (g.Instance == "" || g.Instance == w.Instance) && slices.Contains(g.Roles, role)
 			}) {
 				labels = append(labels, role+" on "+w.Service)
@@ -603,7 +606,7 @@ func absent(wanted, have []reconcile.Policy) (labels []string) {
 }
 
 // Narrow takes down a policy, or all of its roles but some.
-func (i iam) Narrow(ctx ctx, iamID string, p reconcile.Policy, keep []string) error {
+func (i iam) Narrow(ctx ctx, iamID string, p access.Policy, keep []string) error {
 	return i.call(ctx, narrow, i.nick(iamID), func() error {
 		i.lagged(0, 0, 0)
 		now, err := i.cloud.GetPolicy(i.minter.Actor(), p.ID)

@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -27,16 +28,16 @@ func (s *sim) hers() *intruder {
 	return s.member
 }
 
-func forgery() reconcile.Marker { return reconcile.Marker{Owner: owner, Credential: credential} }
+func forgery() marker.Marker { return marker.Marker{Owner: owner, Credential: credential} }
 
 // forge makes one more key of hers, and her service ID if she has none.
-func (s *sim) forge(m reconcile.Marker) cloud.APIKey {
+func (s *sim) forge(m marker.Marker) cloud.APIKey {
 	she := s.hers()
 	if she.iamID == "" {
 		she.iamID = s.cloud.AddServiceID(cloud.NewServiceID{AccountID: cloud.AccountID, Name: idName, Description: forgery().Describe("Sends logs")}).IAMID
 	}
 	k := s.cloud.AddAPIKey(cloud.NewAPIKey{
-		Name: reconcile.KeyName(credential, s.now, "0a1b2c3d"), IAMID: she.iamID, Description: m.Describe(""), ExpiresAt: roundUp(s.now.Add(s.rules.Fuse)),
+		Name: marker.KeyName(credential, s.now, "0a1b2c3d"), IAMID: she.iamID, Description: m.Describe(""), ExpiresAt: roundUp(s.now.Add(s.rules.Fuse)),
 	})
 	she.keys = append(she.keys, k)
 	return k
@@ -45,7 +46,7 @@ func (s *sim) forge(m reconcile.Marker) cloud.APIKey {
 // plant writes her store.
 func (s *sim) plant(keyID, value string, created time.Time) {
 	she := s.hers()
-	s.put(she.place, reconcile.Entry{KeyID: keyID, Value: secret.New(value), Created: created, IAMID: she.iamID, Owner: owner}, true, true)
+	s.put(she.place, port.Entry{KeyID: keyID, Value: secret.New(value), Created: created, IAMID: she.iamID, Owner: owner}, true, true)
 }
 
 // anyTime is a time that she writes where latchkey writes a key's birth.

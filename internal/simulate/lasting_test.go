@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // stay is a fault that stays: each call of some kinds fails.
@@ -119,7 +119,7 @@ func (s *sim) watch(days int, what stay) (problems []string) {
 			dead++
 			// The sweep after one that publishes tells what is left.
 			tidies := !slices.ContainsFunc(what.steps, func(st step) bool { return !slices.Contains(tidying, st) })
-			told := last.err != nil || last.out.Result == reconcile.ResultBlocked || last.out.Result == reconcile.ResultPublished || last.out.Result == reconcile.ResultFailed
+			told := last.err != nil || last.out.Result == result.Blocked || last.out.Result == result.Published || last.out.Result == result.Failed
 			if (tidies || !told) && len(problems) < 3 {
 				problems = append(problems, fmt.Sprintf("%s: %s has a key that does not work, and the sweep said %s %s %s",
 					s.now.Format("02 Jan 15:04"), holder, last.out.Result, last.out.Reason, last.out.Error))

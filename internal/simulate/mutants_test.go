@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -123,7 +125,7 @@ func staleFuse(t *testing.T, m *mutant) (problems []string) {
 			s.sweep(s.replicas[0])
 			s.until(s.now.Add(2 * time.Second))
 			f := s.newest()
-			s.put(s.places[0], reconcile.Entry{}, false, true)
+			s.put(s.places[0], port.Entry{}, false, true)
 			s.lag, s.stale = 60*time.Second, true
 			s.sweep(s.replicas[1])
 			s.until(s.now.Add(10 * time.Minute))
@@ -139,19 +141,19 @@ func staleFuse(t *testing.T, m *mutant) (problems []string) {
 	return problems
 }
 
-func keysBy(name string, wrap func(iam) reconcile.Keys) mutant {
+func keysBy(name string, wrap func(iam) port.Keys) mutant {
 	return ported(name, func(s *sim, in *replica) { in.rec.Keys = wrap(iam{s}) })
 }
 
-func storesBy(name string, wrap func(port) reconcile.Store) mutant {
+func storesBy(name string, wrap func(adapter) port.Store) mutant {
 	return ported(name, func(_ *sim, in *replica) {
 		for i, st := range in.cred.Stores {
-			in.cred.Stores[i] = wrap(st.(port))
+			in.cred.Stores[i] = wrap(st.(adapter))
 		}
 	})
 }
 
-func crewsBy(name string, wrap func(crew) reconcile.Consumers) mutant {
+func crewsBy(name string, wrap func(crew) port.Consumers) mutant {
 	return ported(name, func(_ *sim, in *replica) {
 		for i, c := range in.cred.Consumers {
 			in.cred.Consumers[i] = wrap(c.(crew))
@@ -161,13 +163,13 @@ func crewsBy(name string, wrap func(crew) reconcile.Consumers) mutant {
 
 // The ports that lie.
 
-type emptyIsAbsent struct{ port }
+type emptyIsAbsent struct{ adapter }
 
 // Read takes an answer without content for a store without the entry.
-func (p emptyIsAbsent) Read(ctx ctx) (reconcile.Entry, error) {
-	e, err := p.port.Read(ctx)
+func (p emptyIsAbsent) Read(ctx ctx) (port.Entry, error) {
+	e, err := p.adapter.Read(ctx)
 	if is(err, errContentless) {
-		return reconcile.Entry{Revision: fmt.Sprint(p.rev)}, reconcile.ErrNotFound
+		return port.Entry{Revision: fmt.Sprint(p.rev)}, port.ErrNotFound
 	}
 	return e, err
 }
@@ -175,7 +177,7 @@ func (p emptyIsAbsent) Read(ctx ctx) (reconcile.Entry, error) {
 // absentID takes an answer of IAM without content for a thing that is not there.
 type absentID struct{ iam }
 
-func (k absentID) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+func (k absentID) Find(ctx ctx, name string) ([]port.ServiceID, time.Time, error) {
 	ids, date, err := k.iam.Find(ctx, name)
 	if is(err, errContentless) {
 		k.compare(runOf(ctx))
@@ -184,19 +186,19 @@ func (k absentID) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, 
 	return ids, date, err
 }
 
-func (k absentID) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+func (k absentID) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
 	if is(err, errContentless) {
 		k.compare(runOf(ctx))
-		return reconcile.KeyList{Date: k.date()}, nil
+		return port.KeyList{Date: k.date()}, nil
 	}
 	return l, err
 }
 
-func (k absentID) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k absentID) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	if is(err, errContentless) {
-		return rec, reconcile.ErrNotFound
+		return rec, port.ErrNotFound
 	}
 	return rec, err
 }
@@ -204,36 +206,36 @@ func (k absentID) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 // adoptsAny takes any value for that of the key to adopt.
 type adoptsAny struct{ iam }
 
-func (k adoptsAny) Identify(ctx ctx, v secret.Value) (reconcile.KeyRecord, error) {
-	if _, err := k.iam.Identify(ctx, v); !is(err, reconcile.ErrNotFound) {
+func (k adoptsAny) Identify(ctx ctx, v secret.Value) (port.KeyRecord, error) {
+	if _, err := k.iam.Identify(ctx, v); !is(err, port.ErrNotFound) {
 		return k.iam.Identify(ctx, v)
 	}
 	return k.Get(ctx, k.adopting.id)
 }
 
 // unreleased is a store that latchkey can't unlock.
-type unreleased struct{ reconcile.Store }
+type unreleased struct{ port.Store }
 
-type swallowsPanics struct{ port }
+type swallowsPanics struct{ adapter }
 
 // Publish goes on after a panic as if nothing had been.
-func (p swallowsPanics) Publish(ctx ctx, e reconcile.Entry, revision string) (err error) {
+func (p swallowsPanics) Publish(ctx ctx, e port.Entry, revision string) (err error) {
 	defer func() { _ = recover() }()
-	return p.port.Publish(ctx, e, revision)
+	return p.adapter.Publish(ctx, e, revision)
 }
 
 // Read does, too.
-func (p swallowsPanics) Read(ctx ctx) (e reconcile.Entry, err error) {
+func (p swallowsPanics) Read(ctx ctx) (e port.Entry, err error) {
 	defer func() { _ = recover() }()
-	return p.port.Read(ctx)
+	return p.adapter.Read(ctx)
 }
 
-type waitsLong struct{ port }
+type waitsLong struct{ adapter }
 
 // Read waits as long as the store asks for, whatever time the run has.
-func (p waitsLong) Read(ctx ctx) (reconcile.Entry, error) {
-	e, err := p.port.Read(ctx)
-	if is(err, reconcile.ErrUnavailable) {
+func (p waitsLong) Read(ctx ctx) (port.Entry, error) {
+	e, err := p.adapter.Read(ctx)
+	if is(err, port.ErrUnavailable) {
 		_ = p.nap(context.WithoutCancel(ctx), time.Hour)
 	}
 	return e, err
@@ -242,8 +244,8 @@ func (p waitsLong) Read(ctx ctx) (reconcile.Entry, error) {
 type dropsFields struct{ iam }
 
 // Update writes a marker without the fields that this version does not know.
-func (k dropsFields) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
-	if m, text, ok := reconcile.ParseMarker(rec.Description); ok {
+func (k dropsFields) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+	if m, text, ok := marker.Parse(rec.Description); ok {
 		m.Unknown = nil
 		rec.Description = m.Describe(text)
 	}
@@ -267,7 +269,7 @@ func (c believesRestarts) Consumers(ctx ctx) ([]rotation.Consumer, error) {
 
 // Restart does not look whether the revision runs.
 func (c believesRestarts) Restart(ctx ctx, name, keyID string) error {
-	if err := c.crew.Restart(ctx, name, keyID); !is(err, reconcile.ErrNotActive) && !is(err, reconcile.ErrRefused) {
+	if err := c.crew.Restart(ctx, name, keyID); !is(err, port.ErrNotActive) && !is(err, port.ErrRefused) {
 		return err
 	}
 	return nil
@@ -290,7 +292,7 @@ func (c restartsAgain) Restart(ctx ctx, name, keyID string) error {
 
 type keepsNothing struct{ iam }
 
-func (k keepsNothing) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (k keepsNothing) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	if !c.Renew.IsZero() {
 		return nil
 	}
@@ -299,7 +301,7 @@ func (k keepsNothing) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyCh
 
 type condemnsNothing struct{ iam }
 
-func (k condemnsNothing) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (k condemnsNothing) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	if !c.Leaked.IsZero() {
 		return nil
 	}
@@ -309,7 +311,7 @@ func (k condemnsNothing) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.Ke
 type overwrites struct{ iam }
 
 // Update takes whatever version there is: If-Match: *.
-func (k overwrites) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (k overwrites) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	if now, err := k.keyNow(rec.ID); err == nil {
 		rec.Version = now.EntityTag
 	}
@@ -319,7 +321,7 @@ func (k overwrites) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChan
 type provesNoState struct{ iam }
 
 // Update believes what was read before a deletion.
-func (k provesNoState) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (k provesNoState) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	if !c.Withdrawn.IsZero() {
 		return nil
 	}
@@ -330,9 +332,9 @@ type mintsAnew struct{ iam }
 
 // Mint answers an unclear creation with another one, as an SDK's retry of a
 // create without a value of its own does.
-func (k mintsAnew) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (made rotation.Key, err error) {
+func (k mintsAnew) Mint(ctx ctx, m port.MintRequest, v secret.Value) (made rotation.Key, err error) {
 	for range 3 {
-		if made, err = k.post(ctx, m, v); err == nil || !is(err, reconcile.ErrUnavailable) {
+		if made, err = k.post(ctx, m, v); err == nil || !is(err, port.ErrUnavailable) {
 			return made, err
 		}
 		v = secret.New(v.Expose()[1:] + "x")
@@ -342,7 +344,7 @@ func (k mintsAnew) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (made 
 
 type mintsWithoutFuse struct{ iam }
 
-func (k mintsWithoutFuse) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+func (k mintsWithoutFuse) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
 	m.Expires = m.Expires.Add(89 * 24 * time.Hour)
 	return k.iam.Mint(ctx, m, v)
 }
@@ -352,19 +354,19 @@ type trustsClock struct {
 	in *replica
 }
 
-func (k trustsClock) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+func (k trustsClock) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
 	l.Date = k.now.Add(k.in.offset)
 	return l, err
 }
 
-func (k trustsClock) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k trustsClock) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	rec.Date = k.now.Add(k.in.offset)
 	return rec, err
 }
 
-func (k trustsClock) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+func (k trustsClock) Find(ctx ctx, name string) ([]port.ServiceID, time.Time, error) {
 	ids, _, err := k.iam.Find(ctx, name)
 	return ids, k.now.Add(k.in.offset), err
 }
@@ -375,7 +377,7 @@ type seesNoDrift struct {
 }
 
 // Get shows the time that the run expects: it began with its run's skew.
-func (k seesNoDrift) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k seesNoDrift) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	if err == nil {
 		rec.Date = k.now.Add(k.in.offset - runOf(ctx).skew)
@@ -385,16 +387,16 @@ func (k seesNoDrift) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 
 type allKeys struct{ iam }
 
-func ours(rec reconcile.KeyRecord) reconcile.KeyRecord {
+func ours(rec port.KeyRecord) port.KeyRecord {
 	if !rec.Ours {
 		rec.Ours = true
-		rec.Description = reconcile.Marker{Owner: owner, Credential: credential}.Describe(rec.Description)
+		rec.Description = marker.Marker{Owner: owner, Credential: credential}.Describe(rec.Description)
 	}
 	return rec
 }
 
 // List takes all keys of the service ID for ours.
-func (k allKeys) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+func (k allKeys) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
 	if err != nil || l.Foreign == 0 {
 		return l, err
@@ -411,7 +413,7 @@ func (k allKeys) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList
 	return l, nil
 }
 
-func (k allKeys) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k allKeys) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	return ours(rec), err
 }
@@ -419,7 +421,7 @@ func (k allKeys) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 // trustsMarkers takes what carries our marker for ours without regard to its creator.
 type trustsMarkers struct{ iam }
 
-func (k trustsMarkers) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+func (k trustsMarkers) Find(ctx ctx, name string) ([]port.ServiceID, time.Time, error) {
 	ids, date, err := k.iam.Find(ctx, name)
 	for i := range ids {
 		ids[i].Ours = ids[i].Marked && ids[i].Marker.Owner == owner
@@ -427,28 +429,28 @@ func (k trustsMarkers) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.T
 	return ids, date, err
 }
 
-func (k trustsMarkers) Lookup(ctx ctx, iamID string) (reconcile.ServiceID, error) {
+func (k trustsMarkers) Lookup(ctx ctx, iamID string) (port.ServiceID, error) {
 	id, err := k.iam.Lookup(ctx, iamID)
 	id.Ours = id.Marked && id.Marker.Owner == owner
 	return id, err
 }
 
-func (k trustsMarkers) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+func (k trustsMarkers) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
 	for _, f := range l.Forged {
 		key, kerr := k.keyNow(f.ID)
 		if kerr != nil {
 			continue
 		}
-		m, _, _ := reconcile.ParseMarker(key.Description)
+		m, _, _ := marker.Parse(key.Description)
 		out, _, _ := k.keyOf(key)
-		l.Keys, l.Foreign = append(l.Keys, reconcile.Mark(out, key.Name, m)), l.Foreign-1
+		l.Keys, l.Foreign = append(l.Keys, marker.Mark(out, key.Name, m)), l.Foreign-1
 	}
 	l.Forged = nil
 	return l, err
 }
 
-func (k trustsMarkers) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k trustsMarkers) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	rec.Ours, rec.Forged = rec.Ours || rec.Forged, false
 	return rec, err
@@ -457,11 +459,11 @@ func (k trustsMarkers) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 // trustsStores takes a key that a store names for ours, and its service ID too.
 type trustsStores struct{ trustsMarkers }
 
-func (k trustsStores) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+func (k trustsStores) Find(ctx ctx, name string) ([]port.ServiceID, time.Time, error) {
 	return k.iam.Find(ctx, name)
 }
 
-func (k trustsStores) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k trustsStores) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	if !k.named(keyID) {
 		return k.iam.Get(ctx, keyID)
 	}
@@ -471,9 +473,9 @@ func (k trustsStores) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 type listIsAll struct{ iam }
 
 // Get finds only what the run's list has shown.
-func (k listIsAll) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k listIsAll) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	if k.hiddenFrom(keyID) {
-		return reconcile.KeyRecord{}, fmt.Errorf("%w: not in the list", reconcile.ErrNotFound)
+		return port.KeyRecord{}, fmt.Errorf("%w: not in the list", port.ErrNotFound)
 	}
 	return k.iam.Get(ctx, keyID)
 }
@@ -486,7 +488,7 @@ func (w *world) hiddenFrom(keyID string) bool {
 
 type grantsAnything struct{ iam }
 
-func (k grantsAnything) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
+func (k grantsAnything) Granted(ctx ctx, iamID string) ([]access.Policy, error) {
 	_, err := k.iam.Granted(ctx, iamID)
 	return k.wanted, err
 }
@@ -494,52 +496,52 @@ func (k grantsAnything) Granted(ctx ctx, iamID string) ([]reconcile.Policy, erro
 type clearsAll struct{ iam }
 
 // Mark agrees to every key.
-func (clearsAll) Mark(ctx, reconcile.ServiceID, reconcile.Marker) error { return nil }
+func (clearsAll) Mark(ctx, port.ServiceID, marker.Marker) error { return nil }
 
-type forces struct{ port }
+type forces struct{ adapter }
 
 // Publish writes whatever was there.
-func (p forces) Publish(ctx ctx, e reconcile.Entry, _ string) error {
-	return p.port.Publish(ctx, e, fmt.Sprint(p.rev))
+func (p forces) Publish(ctx ctx, e port.Entry, _ string) error {
+	return p.adapter.Publish(ctx, e, fmt.Sprint(p.rev))
 }
 
 type seesOnce struct {
-	port
-	first *map[*run]reconcile.Entry
+	adapter
+	first *map[*run]port.Entry
 }
 
 // Read remembers what its run read first.
-func (p seesOnce) Read(ctx ctx) (reconcile.Entry, error) {
+func (p seesOnce) Read(ctx ctx) (port.Entry, error) {
 	r := runOf(ctx)
 	if e, ok := (*p.first)[r]; ok {
 		if e.Value.Empty() {
-			return e, reconcile.ErrNotFound
+			return e, port.ErrNotFound
 		}
 		return e, nil
 	}
-	e, err := p.port.Read(ctx)
-	if err == nil || is(err, reconcile.ErrNotFound) {
-		*p.first = map[*run]reconcile.Entry{r: e}
+	e, err := p.adapter.Read(ctx)
+	if err == nil || is(err, port.ErrNotFound) {
+		*p.first = map[*run]port.Entry{r: e}
 	}
 	return e, err
 }
 
-type surely struct{ port }
+type surely struct{ adapter }
 
 // Publish takes an unclear answer for a refusal by a replica that was first.
-func (p surely) Publish(ctx ctx, e reconcile.Entry, revision string) error {
-	err := p.port.Publish(ctx, e, revision)
-	if is(err, reconcile.ErrUnavailable) {
-		return reconcile.ErrConflict
+func (p surely) Publish(ctx ctx, e port.Entry, revision string) error {
+	err := p.adapter.Publish(ctx, e, revision)
+	if is(err, port.ErrUnavailable) {
+		return port.ErrConflict
 	}
 	return err
 }
 
 // Read never shows the own write, so that a read-back does not help.
-func (p surely) Read(ctx ctx) (reconcile.Entry, error) {
-	e, err := p.port.Read(ctx)
+func (p surely) Read(ctx ctx) (port.Entry, error) {
+	e, err := p.adapter.Read(ctx)
 	if f := p.keys[e.KeyID]; err == nil && f != nil && f.by == runOf(ctx) {
-		return reconcile.Entry{Revision: e.Revision, KeyID: "someone-else"}, nil
+		return port.Entry{Revision: e.Revision, KeyID: "someone-else"}, nil
 	}
 	return e, err
 }
@@ -547,12 +549,12 @@ func (p surely) Read(ctx ctx) (reconcile.Entry, error) {
 type believes struct{ iam }
 
 // Exchange takes every value for that of the key.
-func (k believes) Exchange(ctx ctx, v secret.Value) (reconcile.Bearer, error) {
+func (k believes) Exchange(ctx ctx, v secret.Value) (port.Bearer, error) {
 	b, err := k.iam.Exchange(ctx, v)
-	if is(err, reconcile.ErrNotYet) {
+	if is(err, port.ErrNotYet) {
 		for _, f := range k.order {
 			if f.gone.IsZero() && runOf(ctx).minted == 0 {
-				return reconcile.Bearer{IAMID: f.iamID, Account: cloud.AccountID}, nil
+				return port.Bearer{IAMID: f.iamID, Account: cloud.AccountID}, nil
 			}
 		}
 	}
@@ -562,7 +564,7 @@ func (k believes) Exchange(ctx ctx, v secret.Value) (reconcile.Bearer, error) {
 // readsNoPrints does not see which value a key's name was made from.
 type readsNoPrints struct{ iam }
 
-func (k readsNoPrints) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+func (k readsNoPrints) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
 	l, err := k.iam.List(ctx, iamID, creds...)
 	for i := range l.Keys {
 		l.Keys[i].Print = ""
@@ -570,7 +572,7 @@ func (k readsNoPrints) List(ctx ctx, iamID string, creds ...string) (reconcile.K
 	return l, err
 }
 
-func (k readsNoPrints) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (k readsNoPrints) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	rec, err := k.iam.Get(ctx, keyID)
 	rec.Print = ""
 	return rec, err
@@ -579,11 +581,11 @@ func (k readsNoPrints) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
 type impatient struct{ logs }
 
 // Prove deletes the key that fails.
-func (p impatient) Prove(ctx ctx, proof reconcile.Proof) error {
+func (p impatient) Prove(ctx ctx, proof port.Proof) error {
 	err := p.logs.Prove(ctx, proof)
 	if err != nil {
 		_ = iam{p.sim}.Retire(ctx, proof.KeyID)
-		return fmt.Errorf("%w: %v", reconcile.ErrRefused, err) //nolint:errorlint // a final no
+		return fmt.Errorf("%w: %v", port.ErrRefused, err) //nolint:errorlint // a final no
 	}
 	return nil
 }
@@ -612,7 +614,7 @@ var mutants = []mutant{
 			s.At = s.At.Add(-time.Hour)
 		}
 	}),
-	keysBy("updates whatever version there is", func(k iam) reconcile.Keys { return overwrites{k} }),
+	keysBy("updates whatever version there is", func(k iam) port.Keys { return overwrites{k} }),
 	ruled("deletes at the moment of expiry", func(r *rules) { r.ExpiryMargin = 0 }),
 	lacking("never starts an overlap", action(rotation.Supersede)),
 	// Rule 3: restarts are remembered, and waited for.
@@ -628,11 +630,11 @@ var mutants = []mutant{
 			}
 		}
 	}),
-	inTwist(rollOuts, crewsBy("takes a restart that was accepted for one that is done", func(c crew) reconcile.Consumers { return believesRestarts{c} })),
-	inTwist(rollOuts, crewsBy("makes a revision at every look", func(c crew) reconcile.Consumers { return restartsAgain{c} })),
+	inTwist(rollOuts, crewsBy("takes a restart that was accepted for one that is done", func(c crew) port.Consumers { return believesRestarts{c} })),
+	inTwist(rollOuts, crewsBy("makes a revision at every look", func(c crew) port.Consumers { return restartsAgain{c} })),
 	// Rule 4: demands are remembered.
-	keysBy("says that it remembers a demand", func(k iam) reconcile.Keys { return keepsNothing{k} }),
-	keysBy("says that it remembers a leak", func(k iam) reconcile.Keys { return condemnsNothing{k} }),
+	keysBy("says that it remembers a demand", func(k iam) port.Keys { return keepsNothing{k} }),
+	keysBy("says that it remembers a leak", func(k iam) port.Keys { return condemnsNothing{k} }),
 	inTwist(notices, blind("forgets the dates that keys have served", func(s *state) {
 		for i := range s.Keys {
 			s.Keys[i].Served = time.Time{}
@@ -658,12 +660,12 @@ var mutants = []mutant{
 		}
 		return p
 	}),
-	storesBy("ignores a conflict", func(p port) reconcile.Store { return forces{p} }),
-	storesBy("takes an unclear write for a refusal, and withdraws the key", func(p port) reconcile.Store { return surely{p} }),
+	storesBy("ignores a conflict", func(p adapter) port.Store { return forces{p} }),
+	storesBy("takes an unclear write for a refusal, and withdraws the key", func(p adapter) port.Store { return surely{p} }),
 	// Rule 6: without an arbiter the service ID decides, and stores are read
 	// right before.
 	ported("agrees to every key where no store compares and sets", func(s *sim, in *replica) { in.rec.Identities = clearsAll{iam{s}} }),
-	storesBy("reads a store once and never again", func(p port) reconcile.Store { return seesOnce{p, &map[*run]reconcile.Entry{}} }),
+	storesBy("reads a store once and never again", func(p adapter) port.Store { return seesOnce{p, &map[*run]port.Entry{}} }),
 	// Rule 7: orphans end.
 	lacking("leaves orphans alone", func(s rotation.Step) bool { return s.Reason == rotation.RolledBack }),
 	// Rule 8: absence from a list proves nothing, and minAge brakes.
@@ -678,7 +680,7 @@ var mutants = []mutant{
 		}
 	}),
 	ruled("mints without a brake", func(r *rules) { r.MinAge = 0 }),
-	shown(staleFuse, keysBy("deletes what a list that lags shows as never published", func(k iam) reconcile.Keys { return provesNoState{k} })),
+	shown(staleFuse, keysBy("deletes what a list that lags shows as never published", func(k iam) port.Keys { return provesNoState{k} })),
 	// Rule 10: no key without a place, and an error is not absence.
 	blind("takes a store's error for an empty store", func(s *state) {
 		for i := range s.Stores {
@@ -688,12 +690,12 @@ var mutants = []mutant{
 	blind("ends keys although a store could not be read", func(s *state) {
 		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == rotation.StoreUnreachable })
 	}),
-	inTwist(bent, storesBy("takes an answer without content for an empty store", func(p port) reconcile.Store { return emptyIsAbsent{p} })),
+	inTwist(bent, storesBy("takes an answer without content for an empty store", func(p adapter) port.Store { return emptyIsAbsent{p} })),
 	inTwist(bent, ported("takes an answer of IAM without content for absence", func(s *sim, in *replica) {
 		in.rec.Keys, in.rec.Identities = absentID{iam{s}}, absentID{iam{s}}
 	})),
-	inTwist(bent, storesBy("goes on after a panic as if nothing had been", func(p port) reconcile.Store { return swallowsPanics{p} })),
-	storesBy("waits as long as a store asks for", func(p port) reconcile.Store { return waitsLong{p} }),
+	inTwist(bent, storesBy("goes on after a panic as if nothing had been", func(p adapter) port.Store { return swallowsPanics{p} })),
+	storesBy("waits as long as a store asks for", func(p adapter) port.Store { return waitsLong{p} }),
 	// What only some configs have.
 	inTwist(given, ported("makes a service ID beside the given one", func(_ *sim, in *replica) { in.cred.Given = "" })),
 	inTwist(adopts, ported("adopts whatever value a store has", func(s *sim, in *replica) { in.rec.Keys = adoptsAny{iam{s}} })),
@@ -710,7 +712,7 @@ var mutants = []mutant{
 	})),
 	// Rule 11: a failed proof leaves its key to the fuse.
 	ported("deletes a key whose proof failed", func(s *sim, in *replica) {
-		in.cred.Provers = []reconcile.Prover{impatient{logs{s}}}
+		in.cred.Provers = []port.Prover{impatient{logs{s}}}
 	}),
 	// Rule 12: the clock.
 	ported("trusts the local clock", func(s *sim, in *replica) {
@@ -768,8 +770,8 @@ var mutants = []mutant{
 		return p
 	}),
 	lacking("leaves the fuse on", action(rotation.Unfuse)),
-	keysBy("mints without a fuse", func(k iam) reconcile.Keys { return mintsWithoutFuse{k} }),
-	keysBy("answers an unclear creation with another", func(k iam) reconcile.Keys { return mintsAnew{k} }),
+	keysBy("mints without a fuse", func(k iam) port.Keys { return mintsWithoutFuse{k} }),
+	keysBy("answers an unclear creation with another", func(k iam) port.Keys { return mintsAnew{k} }),
 	ported("does not read the policies back", func(s *sim, in *replica) { in.rec.Identities = grantsAnything{iam{s}} }),
 	lacking("grants no policy", action(rotation.GrantPolicy)),
 	lacking("proves nothing", action(rotation.Prove)),
@@ -814,9 +816,9 @@ var mutants = []mutant{
 		r.BlockDisabled = slices.ContainsFunc(s.Keys, func(k rotation.Key) bool { return k.DisabledBy == cloud.LeakScannerID })
 		return rotation.Decide(s, r, t, now)
 	})),
-	keysBy("takes all keys for its own", func(k iam) reconcile.Keys { return allKeys{k} }),
+	keysBy("takes all keys for its own", func(k iam) port.Keys { return allKeys{k} }),
 	ported("asks for more than the config", func(_ *sim, in *replica) {
-		in.cred.Policies = append(slices.Clone(in.cred.Policies), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})
+		in.cred.Policies = append(slices.Clone(in.cred.Policies), access.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})
 	}),
 	deciding("says that a replica is at work when a store does not answer", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -94,13 +95,13 @@ var hands = []hand{
 		if !p.there {
 			return nil, false
 		}
-		s.put(p, reconcile.Entry{}, false, true)
+		s.put(p, port.Entry{}, false, true)
 		return nil, true
 	}},
 	{"writes a value by hand", func(s *sim) (func(), bool) {
 		p := s.anyPlace()
-		s.put(p, reconcile.Entry{Value: secret.New("typed by a person, who knows what it is")}, true, true)
-		return func() { s.put(p, reconcile.Entry{}, false, true) }, true
+		s.put(p, port.Entry{Value: secret.New("typed by a person, who knows what it is")}, true, true)
+		return func() { s.put(p, port.Entry{}, false, true) }, true
 	}},
 	{"spoils a value", func(s *sim) (func(), bool) {
 		p := s.anyPlace()
@@ -110,12 +111,12 @@ var hands = []hand{
 		e := p.entry
 		e.Value = secret.New("not the value that IAM knows, whoever wrote it")
 		s.put(p, e, true, true)
-		return func() { s.put(p, reconcile.Entry{}, false, true) }, true
+		return func() { s.put(p, port.Entry{}, false, true) }, true
 	}},
 	{"lets another installation use the entry", func(s *sim) (func(), bool) {
 		p := s.anyPlace()
-		s.put(p, reconcile.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}, true, true)
-		return func() { s.put(p, reconcile.Entry{}, false, true) }, true
+		s.put(p, port.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}, true, true)
+		return func() { s.put(p, port.Entry{}, false, true) }, true
 	}},
 	{"locks the published key", func(s *sim) (func(), bool) {
 		f := s.publishedFact()
@@ -241,7 +242,7 @@ var hands = []hand{
 		if s.given != "" {
 			return nil, false // the config has no policies
 		}
-		s.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}}}
+		s.wanted = []access.Policy{{Service: "logs", Roles: []string{"Sender"}}}
 		for _, in := range s.replicas {
 			s.kill(in)
 		}

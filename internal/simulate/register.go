@@ -5,30 +5,30 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // A store that compares and sets is a register of revisions. What it answered
 // must be explained by some order of the operations, or the replicas have
 // nothing to agree by.
 
-// access is a read, a write that expects a revision, or a person's write, which
+// request is a read, a write that expects a revision, or a person's write, which
 // expects none.
-type access struct {
+type request struct {
 	write, hand bool
 	expects     int
 }
 
-// answer is the answer to an access.
+// answer is the answer to a request.
 type answer struct {
 	revision int  // of a read
 	done     bool // of a write
 	unknown  bool // the answer was lost
 }
 
-// operation is an access with its answer, and when it began and ended.
+// operation is a request with its answer, and when it began and ended.
 type operation struct {
-	access
+	request
 	answer
 	call, end int64
 }
@@ -37,8 +37,8 @@ type operation struct {
 // tests of this package set it, so that only they need a checker.
 var fits = func([]operation) bool { return true }
 
-func (w *world) record(p *place, made time.Time, in access, out answer) {
-	op := operation{access: in, answer: out, call: made.UnixNano(), end: w.now.UnixNano()}
+func (w *world) record(p *place, made time.Time, in request, out answer) {
+	op := operation{request: in, answer: out, call: made.UnixNano(), end: w.now.UnixNano()}
 	if out.unknown {
 		op.end = math.MaxInt64 // it may still have its effect
 	}
@@ -48,7 +48,7 @@ func (w *world) record(p *place, made time.Time, in access, out answer) {
 func (w *world) recordRead(p *place, made time.Time, revision string) {
 	at, err := strconv.Atoi(revision)
 	if p.guarded && err == nil {
-		w.record(p, made, access{}, answer{revision: at})
+		w.record(p, made, request{}, answer{revision: at})
 	}
 }
 
@@ -57,19 +57,19 @@ func (w *world) recordWrite(p *place, made time.Time, revision string, err error
 	if !p.guarded || nerr != nil {
 		return
 	}
-	switch in := (access{write: true, expects: expects}); {
+	switch in := (request{write: true, expects: expects}); {
 	case err == nil:
 		w.record(p, made, in, answer{done: true})
-	case is(err, reconcile.ErrConflict):
+	case is(err, port.ErrConflict):
 		w.record(p, made, in, answer{})
-	case is(err, reconcile.ErrUnavailable), is(err, errDead):
+	case is(err, port.ErrUnavailable), is(err, errDead):
 		w.record(p, made, in, answer{unknown: true})
 	}
 }
 
 func (w *world) recordHand(p *place) {
 	if p.guarded {
-		w.record(p, w.now, access{hand: true}, answer{})
+		w.record(p, w.now, request{hand: true}, answer{})
 	}
 }
 

@@ -6,13 +6,13 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 var register = (&porcupine.NondeterministicModel{
 	Init: func() []any { return []any{0} },
 	Step: func(state, input, output any) []any {
-		at, in, out := state.(int), input.(access), output.(answer)
+		at, in, out := state.(int), input.(request), output.(answer)
 		switch {
 		case in.hand:
 			return []any{at + 1}
@@ -42,7 +42,7 @@ func init() { fits = linearizable }
 func linearizable(ops []operation) bool {
 	all := make([]porcupine.Operation, len(ops))
 	for i, op := range ops {
-		all[i] = porcupine.Operation{ClientId: i, Input: op.access, Output: op.answer, Call: op.call, Return: op.end}
+		all[i] = porcupine.Operation{ClientId: i, Input: op.request, Output: op.answer, Call: op.call, Return: op.end}
 	}
 	return porcupine.CheckOperationsTimeout(register, all, time.Second) != porcupine.Illegal
 }
@@ -52,8 +52,8 @@ func TestTwoWritesThatExpectTheSameRevisionCanNotBothBeDone(t *testing.T) {
 	p := &place{guarded: true}
 	w.recordWrite(p, epoch, "0", nil)
 	w.recordRead(p, epoch, "1")
-	w.recordWrite(p, epoch, "0", reconcile.ErrConflict)
-	w.recordWrite(p, epoch, "1", reconcile.ErrUnavailable)
+	w.recordWrite(p, epoch, "0", port.ErrConflict)
+	w.recordWrite(p, epoch, "1", port.ErrUnavailable)
 	if !fits(p.ops) {
 		t.Error("an ordinary history fits no order")
 	}

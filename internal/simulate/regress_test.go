@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -80,7 +81,7 @@ func TestAKeyThatAnotherReplicaMarksAsLeakedIsNotExtended(t *testing.T) {
 		lengthened++
 		condemns := hand{"is another replica, which condemns it", func(s *sim) (func(), bool) {
 			f := s.keys[s.places[0].keyID()]
-			m, text, ok := reconcile.ParseMarker(f.shown[len(f.shown)-1].Description)
+			m, text, ok := marker.Parse(f.shown[len(f.shown)-1].Description)
 			m.Leaked = s.now
 			s.cloud.SetKeyDescription(f.id, m.Describe(text))
 			s.refresh(f)

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -54,11 +54,11 @@ func (s *sim) revise(a *app, mark string) error {
 	switch r.IntN(4) {
 	case 0:
 		s.after(time.Second+upTo(r, 3*time.Hour), ready)
-		return fmt.Errorf("%w: the revision of %s is not ready", reconcile.ErrNotActive, a.name)
+		return fmt.Errorf("%w: the revision of %s is not ready", port.ErrNotActive, a.name)
 	case 1:
 		next.failed = true
 		s.after(time.Hour+upTo(r, 20*time.Hour), ready) // a person repairs it
-		return fmt.Errorf("%w: the revision of %s fails", reconcile.ErrRefused, a.name)
+		return fmt.Errorf("%w: the revision of %s fails", port.ErrRefused, a.name)
 	}
 	s.takeOver(a)
 	return nil
@@ -80,13 +80,13 @@ type crew struct {
 	of *place
 }
 
-var _ reconcile.Consumers = crew{}
+var _ port.Consumers = crew{}
 
 func (c crew) Consumers(ctx ctx) ([]rotation.Consumer, error) {
 	var out []rotation.Consumer
 	err := c.yield(ctx, consumers, c.of.name, func() error {
 		if c.of.down != "" {
-			return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, c.of.name)
+			return fmt.Errorf("%w: %s is down", port.ErrUnavailable, c.of.name)
 		}
 		for _, a := range c.apps {
 			if a.place == c.of && !a.away {
@@ -105,12 +105,12 @@ func (c crew) Consumers(ctx ctx) ([]rotation.Consumer, error) {
 func (c crew) Restart(ctx ctx, name, keyID string) error {
 	return c.yield(ctx, restart, name+" "+c.nick(keyID), func() error {
 		if c.of.down != "" {
-			return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, c.of.name)
+			return fmt.Errorf("%w: %s is down", port.ErrUnavailable, c.of.name)
 		}
 		i := slices.IndexFunc(c.apps, func(a *app) bool { return a.name == name && !a.away })
 		switch {
 		case i < 0:
-			return fmt.Errorf("%w: there is no app %s", reconcile.ErrNotFound, name)
+			return fmt.Errorf("%w: there is no app %s", port.ErrNotFound, name)
 		case c.apps[i].newest != keyID: // as the adapters do
 			c.mutated("restart", keyID)
 			c.checkRestart(c.apps[i], keyID)
@@ -121,9 +121,9 @@ func (c crew) Restart(ctx ctx, name, keyID string) error {
 		case c.apps[i].next == nil:
 			return nil
 		case c.apps[i].next.failed:
-			return fmt.Errorf("%w: the revision of %s fails", reconcile.ErrRefused, name)
+			return fmt.Errorf("%w: the revision of %s fails", port.ErrRefused, name)
 		}
-		return fmt.Errorf("%w: the revision of %s is not ready", reconcile.ErrNotActive, name)
+		return fmt.Errorf("%w: the revision of %s is not ready", port.ErrNotActive, name)
 	})
 }
 

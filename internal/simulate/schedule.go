@@ -13,7 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // sim is a running history: a queue of events in virtual time, and the replicas
@@ -154,9 +156,9 @@ var sentinels = []struct {
 	err  error
 	name string
 }{
-	{reconcile.ErrNotFound, "not-found"}, {reconcile.ErrConflict, "conflict"}, {reconcile.ErrDenied, "denied"},
-	{reconcile.ErrRefused, "refused"}, {reconcile.ErrQuota, "quota"}, {reconcile.ErrNotActive, "not-active"},
-	{reconcile.ErrNotYet, "not-yet"}, {reconcile.ErrUnavailable, "unavailable"}, {reconcile.ErrUnlocked, "unlocked"},
+	{port.ErrNotFound, "not-found"}, {port.ErrConflict, "conflict"}, {port.ErrDenied, "denied"},
+	{port.ErrRefused, "refused"}, {port.ErrQuota, "quota"}, {port.ErrNotActive, "not-active"},
+	{port.ErrNotYet, "not-yet"}, {port.ErrUnavailable, "unavailable"}, {port.ErrUnlocked, "unlocked"},
 	{reconcile.ErrObserve, "observe"}, {errDead, "dead"}, {context.Canceled, "canceled"},
 }
 
@@ -172,7 +174,7 @@ func errorCode(err error) string {
 
 // ending is what a Reconcile returned.
 type ending struct {
-	out reconcile.Outcome
+	out result.Outcome
 	err error
 }
 
@@ -219,7 +221,7 @@ type replica struct {
 	// offset is its clock minus the actual time.
 	offset time.Duration
 	rec    *reconcile.Reconciler
-	cred   reconcile.Credential
+	cred   port.Credential
 	born   int // how often it was started
 	edition
 	behind bool // its config is the one before the change
@@ -242,7 +244,7 @@ type run struct {
 	// dead is set if the process has stopped, and over if Reconcile has returned.
 	dead, over bool
 	calls      int
-	out        reconcile.Outcome
+	out        result.Outcome
 	err        error
 	end        time.Time
 	// mutations counts its effects on IAM, stores and consumers.
@@ -307,7 +309,7 @@ func (s *sim) accept(c *call) {
 		c.reply(errDead)
 		return
 	case c.ctx.Err() != nil:
-		c.reply(fmt.Errorf("%w: %w", reconcile.ErrUnavailable, c.ctx.Err()))
+		c.reply(fmt.Errorf("%w: %w", port.ErrUnavailable, c.ctx.Err()))
 		return
 	}
 	c.index, c.made = r.calls, s.now
@@ -332,7 +334,7 @@ func (s *sim) accept(c *call) {
 	}
 	s.after(f.send, func() { s.send(c, f) })
 	if c.ctx.Done() == nil && c.step != napping { // the adapter's own limit ends it
-		s.after(callTime, func() { c.reply(fmt.Errorf("%w: no answer in time", reconcile.ErrUnavailable)) })
+		s.after(callTime, func() { c.reply(fmt.Errorf("%w: no answer in time", port.ErrUnavailable)) })
 	}
 }
 
@@ -473,7 +475,7 @@ func (s *sim) expire(r *run) {
 		arrives := s.policy.arrives(c)
 		c.dropped = !c.sent && !arrives
 		s.hits.add(c.step, timeout)
-		c.reply(fmt.Errorf("%w: %w", reconcile.ErrUnavailable, context.DeadlineExceeded))
+		c.reply(fmt.Errorf("%w: %w", port.ErrUnavailable, context.DeadlineExceeded))
 	}
 	s.after(2*callTime, func() { s.checkOver(r) })
 }

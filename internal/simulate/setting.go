@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -62,7 +63,7 @@ func (s *sim) provide() {
 	k := s.cloud.AddAPIKey(cloud.NewAPIKey{Name: "made by hand", IAMID: id.IAMID})
 	s.adopting = &fact{id: k.ID, iamID: k.IAMID, value: k.Value, born: s.now, proven: true, excused: "unmarked"}
 	s.keys[k.ID], s.order = s.adopting, append(s.order, s.adopting)
-	s.places[0].entry, s.places[0].there = reconcile.Entry{Value: secret.New(k.Value)}, true
+	s.places[0].entry, s.places[0].there = port.Entry{Value: secret.New(k.Value)}, true
 	s.changed(k)
 	s.now = s.now.Add(time.Hour) // beyond IAM's lag
 }
@@ -83,7 +84,7 @@ func (s *sim) configure(in *replica) {
 	}
 	for i, st := range c.Stores {
 		if s.twists[locking] != nil {
-			c.Stores[i] = locker{st.(port)}
+			c.Stores[i] = locker{st.(adapter)}
 		}
 	}
 }
@@ -106,17 +107,17 @@ func (s *sim) knows(r *run, p *place) bool {
 }
 
 // locker is a store that locks the entry of a key that is in use.
-type locker struct{ port }
+type locker struct{ adapter }
 
-var _ reconcile.Releaser = locker{}
+var _ port.Releaser = locker{}
 
 // Publish writes the entry and locks it.
-func (l locker) Publish(ctx ctx, e reconcile.Entry, revision string) error {
-	if err := l.port.Publish(ctx, e, revision); err != nil {
+func (l locker) Publish(ctx ctx, e port.Entry, revision string) error {
+	if err := l.adapter.Publish(ctx, e, revision); err != nil {
 		return err
 	}
 	if err := l.yield(ctx, publish, "lock "+l.name, func() error { return nil }); err != nil {
-		return fmt.Errorf("%w: %s", reconcile.ErrUnlocked, err.Error())
+		return fmt.Errorf("%w: %s", port.ErrUnlocked, err.Error())
 	}
 	return nil
 }
@@ -151,16 +152,16 @@ func (s *sim) checkReleased(r *run) {
 func (r *run) age(now time.Time) time.Duration { return now.Sub(r.start) + (r.offset - r.skew).Abs() }
 
 // record returns a key as a get shows it.
-func (i iam) record(k cloud.APIKey) reconcile.KeyRecord {
-	out := reconcile.KeyRecord{IAMID: k.IAMID, Creator: k.CreatedBy, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
-	var m reconcile.Marker
+func (i iam) record(k cloud.APIKey) port.KeyRecord {
+	out := port.KeyRecord{IAMID: k.IAMID, Creator: k.CreatedBy, Version: k.EntityTag, Name: k.Name, Description: k.Description, Date: i.date()}
+	var m marker.Marker
 	out.Key, m, out.Ours = i.keyOf(k)
 	out.Credential, out.Forged = m.Credential, !out.Ours && m.Owner == owner
 	return out
 }
 
 // Identify returns the key with a value.
-func (i iam) Identify(ctx ctx, v secret.Value) (out reconcile.KeyRecord, err error) {
+func (i iam) Identify(ctx ctx, v secret.Value) (out port.KeyRecord, err error) {
 	err = i.call(ctx, byValue, "", func() error {
 		i.lagged(0, i.delay(), 0)
 		k, err := i.cloud.APIKeyByValue(i.minter.Actor(), v.Expose(), false)
@@ -173,7 +174,7 @@ func (i iam) Identify(ctx ctx, v secret.Value) (out reconcile.KeyRecord, err err
 }
 
 // Adopt writes a marker on the key of a person.
-func (i iam) Adopt(ctx ctx, rec reconcile.KeyRecord, m reconcile.Marker) error {
+func (i iam) Adopt(ctx ctx, rec port.KeyRecord, m marker.Marker) error {
 	description := m.Describe(rec.Description)
 	return i.call(ctx, remember, i.nick(rec.ID), func() error {
 		i.lagged(0, 0, 0)

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -29,7 +30,7 @@ func forget(k rotation.Key) rotation.Key {
 	return k
 }
 
-func (i former) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList, error) {
+func (i former) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
 	l, err := i.iam.List(ctx, iamID, creds...)
 	for n := range l.Keys {
 		l.Keys[n] = forget(l.Keys[n])
@@ -37,16 +38,16 @@ func (i former) List(ctx ctx, iamID string, creds ...string) (reconcile.KeyList,
 	return l, err
 }
 
-func (i former) Get(ctx ctx, keyID string) (reconcile.KeyRecord, error) {
+func (i former) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 	rec, err := i.iam.Get(ctx, keyID)
 	rec.Key = forget(rec.Key)
 	return rec, err
 }
 
 // Update leaves out the marks that the version does not have.
-func (i former) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (i former) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	c.Refused, c.Refusal, c.Served = time.Time{}, "", time.Time{}
-	if c == (reconcile.KeyChange{}) {
+	if c == (port.KeyChange{}) {
 		return nil
 	}
 	return i.iam.Update(ctx, rec, c)
@@ -59,7 +60,7 @@ const fieldOfLater = "soon=1"
 
 // extend adds the later version's field to a marker.
 func extended(description string) string {
-	m, text, ok := reconcile.ParseMarker(description)
+	m, text, ok := marker.Parse(description)
 	if !ok || slices.Contains(m.Unknown, fieldOfLater) {
 		return description
 	}
@@ -67,24 +68,24 @@ func extended(description string) string {
 	return m.Describe(text)
 }
 
-func (i coming) Mint(ctx ctx, m reconcile.MintRequest, v secret.Value) (rotation.Key, error) {
+func (i coming) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
 	m.Description = extended(m.Description)
 	return i.iam.Mint(ctx, m, v)
 }
 
-func (i coming) Update(ctx ctx, rec reconcile.KeyRecord, c reconcile.KeyChange) error {
+func (i coming) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	rec.Description = extended(rec.Description)
 	return i.iam.Update(ctx, rec, c)
 }
 
-func (i coming) Create(ctx context.Context, name, description string) (reconcile.ServiceID, error) {
+func (i coming) Create(ctx context.Context, name, description string) (port.ServiceID, error) {
 	return i.iam.Create(ctx, name, extended(description))
 }
 
 // checkFields checks that an update keeps what another version wrote: P7.
 func (s *sim) checkFields(thing, before, after string) {
-	old, _, _ := reconcile.ParseMarker(before)
-	now, _, _ := reconcile.ParseMarker(after)
+	old, _, _ := marker.Parse(before)
+	now, _, _ := marker.Parse(after)
 	for _, field := range old.Unknown {
 		if !slices.Contains(now.Unknown, field) {
 			s.violate("P7", "takes %s off %s, which another version wrote", field, s.nick(thing))

@@ -7,8 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -90,7 +92,7 @@ var walks = []walk{
 	{
 		name: "another project's service ID has the name: the credential gets a name of its own",
 		play: func(s *sim, bend func(*replica)) string {
-			others := reconcile.Marker{Owner: owner, Credential: "logs-sender/a", With: map[string]string{"project": "a"}}
+			others := marker.Marker{Owner: owner, Credential: "logs-sender/a", With: map[string]string{"project": "a"}}
 			id, err := s.cloud.CreateServiceID(s.minter.Actor(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: idName, Description: others.Describe("")})
 			if err != nil {
 				return err.Error()
@@ -141,7 +143,7 @@ var walks = []walk{
 			iamID := "iam-" + s.idOf()
 			in := s.replicas[0]
 			before := s.policies(iamID, 0)
-			in.cred.Policies = append(slices.Clone(s.wanted), reconcile.Policy{Service: "logs", Roles: []string{"Sender"}})
+			in.cred.Policies = append(slices.Clone(s.wanted), access.Policy{Service: "logs", Roles: []string{"Sender"}})
 			s.wanted = in.cred.Policies // an earlier config
 			s.look(in)
 			if len(s.policies(iamID, 0)) != len(before)+1 {
@@ -157,8 +159,8 @@ var walks = []walk{
 				s.look(in)
 			}
 			after := s.policies(iamID, 0)
-			ours := slices.DeleteFunc(slices.Clone(after), func(p reconcile.Policy) bool { return p.ID == theirs.ID })
-			same := func(a, b reconcile.Policy) bool { return a.ID == b.ID }
+			ours := slices.DeleteFunc(slices.Clone(after), func(p access.Policy) bool { return p.ID == theirs.ID })
+			same := func(a, b access.Policy) bool { return a.ID == b.ID }
 			switch {
 			case len(ours) == len(after):
 				return "a policy that latchkey did not grant is gone"
@@ -226,7 +228,7 @@ func without(a rotation.Action) decider {
 // takesNames takes every service ID with the name for the credential's.
 type takesNames struct{ iam }
 
-func (i takesNames) Find(ctx ctx, name string) ([]reconcile.ServiceID, time.Time, error) {
+func (i takesNames) Find(ctx ctx, name string) ([]port.ServiceID, time.Time, error) {
 	ids, date, err := i.iam.Find(ctx, name)
 	for n := range ids {
 		ids[n].Marker.Credential = credential
@@ -240,14 +242,14 @@ type losesNarrowing struct {
 	left int
 }
 
-func (i *losesNarrowing) Narrow(ctx ctx, iamID string, p reconcile.Policy, keep []string) error {
+func (i *losesNarrowing) Narrow(ctx ctx, iamID string, p access.Policy, keep []string) error {
 	i.left--
 	if i.left == 1 {
-		return reconcile.ErrUnavailable
+		return port.ErrUnavailable
 	}
 	err := i.iam.Narrow(ctx, iamID, p, keep)
 	if i.left == 0 {
-		return reconcile.ErrUnavailable
+		return port.ErrUnavailable
 	}
 	return err
 }
@@ -255,7 +257,7 @@ func (i *losesNarrowing) Narrow(ctx ctx, iamID string, p reconcile.Policy, keep 
 // takesAllPolicies takes every policy for one that latchkey granted.
 type takesAllPolicies struct{ *losesNarrowing }
 
-func (i takesAllPolicies) Granted(ctx ctx, iamID string) ([]reconcile.Policy, error) {
+func (i takesAllPolicies) Granted(ctx ctx, iamID string) ([]access.Policy, error) {
 	all, err := i.losesNarrowing.Granted(ctx, iamID)
 	all = slices.Clone(all)
 	for n := range all {
@@ -264,14 +266,14 @@ func (i takesAllPolicies) Granted(ctx ctx, iamID string) ([]reconcile.Policy, er
 	return all, err
 }
 
-func (i takesAllPolicies) Narrow(_ ctx, _ string, p reconcile.Policy, _ []string) error {
+func (i takesAllPolicies) Narrow(_ ctx, _ string, p access.Policy, _ []string) error {
 	return i.cloud.DeletePolicy(cloud.Owner(), p.ID)
 }
 
 // narrowsWanted takes down all policies that latchkey granted.
 type narrowsWanted struct{ *losesNarrowing }
 
-func (i narrowsWanted) Narrow(ctx ctx, iamID string, _ reconcile.Policy, _ []string) error {
+func (i narrowsWanted) Narrow(ctx ctx, iamID string, _ access.Policy, _ []string) error {
 	all, err := i.Granted(ctx, iamID)
 	for _, p := range all {
 		if p.Ours {

@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -31,7 +32,7 @@ type world struct {
 	apps    []*app
 	readers []*reader
 	rules   rotation.Rules
-	wanted  []reconcile.Policy
+	wanted  []access.Policy
 	account string    // that latchkey's login is for
 	expiry  time.Time // of the secret that notices are about
 	onLeak  string    // what IBM does with a key that it finds in public
@@ -100,7 +101,7 @@ func newWorld(seed uint64) *world {
 	binary.LittleEndian.PutUint64(s[:], seed)
 	w.cloud = cloud.New(cloud.Options{Now: func() time.Time { return w.now }, Seed: s, UnsignedTokens: true})
 	w.minter = w.cloud.Minter()
-	w.wanted = []reconcile.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}}
+	w.wanted = []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}}
 	return w
 }
 
@@ -144,12 +145,12 @@ type place struct {
 	guarded  bool
 	shows    bool // its values can be read back
 	optional bool
-	entry    reconcile.Entry
+	entry    port.Entry
 	there    bool
 	rev      int
-	past     []reconcile.Entry // what it had, for rollbacks
-	since    time.Time         // of the current entry
-	byPerson bool              // who wrote it last
+	past     []port.Entry // what it had, for rollbacks
+	since    time.Time    // of the current entry
+	byPerson bool         // who wrote it last
 	// late is set if the last write was in transit for long, and handled if a person
 	// has changed the entry.
 	late, handled bool
@@ -170,7 +171,7 @@ func (p *place) othersIn() bool {
 }
 
 // put writes an entry.
-func (w *world) put(p *place, e reconcile.Entry, there, person bool) {
+func (w *world) put(p *place, e port.Entry, there, person bool) {
 	old := p.keyID()
 	if p.there {
 		p.past = append(p.past, p.entry)
@@ -207,37 +208,37 @@ func (w *world) named(id string) bool {
 	return id != "" && slices.ContainsFunc(w.places, func(p *place) bool { return p.keyID() == id })
 }
 
-// port is the adapter of a store.
-type port struct {
+// adapter is that of a store.
+type adapter struct {
 	*sim
 	*place
 }
 
-var _ reconcile.Store = port{}
+var _ port.Store = adapter{}
 
-func (p port) Name() string  { return p.name }
-func (p port) Guarded() bool { return p.guarded }
+func (p adapter) Name() string  { return p.name }
+func (p adapter) Guarded() bool { return p.guarded }
 
-func (p port) trouble() error {
+func (p adapter) trouble() error {
 	switch p.down {
 	case "unavailable":
-		return fmt.Errorf("%w: %s is down", reconcile.ErrUnavailable, p.name)
+		return fmt.Errorf("%w: %s is down", port.ErrUnavailable, p.name)
 	case "denied":
-		return fmt.Errorf("%w: %s", reconcile.ErrDenied, p.name)
+		return fmt.Errorf("%w: %s", port.ErrDenied, p.name)
 	}
 	return nil
 }
 
-func (p port) Read(ctx ctx) (reconcile.Entry, error) {
-	var e reconcile.Entry
+func (p adapter) Read(ctx ctx) (port.Entry, error) {
+	var e port.Entry
 	made := p.now
 	err := p.yieldAnd(ctx, read, p.name, func() error {
 		if err := p.trouble(); err != nil {
 			return err
 		}
-		e = reconcile.Entry{Revision: strconv.Itoa(p.rev)}
+		e = port.Entry{Revision: strconv.Itoa(p.rev)}
 		if !p.there {
-			return fmt.Errorf("reading %s: %w", p.name, reconcile.ErrNotFound)
+			return fmt.Errorf("reading %s: %w", p.name, port.ErrNotFound)
 		}
 		e = p.entry
 		e.Revision = strconv.Itoa(p.rev)
@@ -246,18 +247,18 @@ func (p port) Read(ctx ctx) (reconcile.Entry, error) {
 		}
 		return nil
 	}, func(err error) {
-		if err != nil && !is(err, reconcile.ErrNotFound) {
-			e = reconcile.Entry{}
+		if err != nil && !is(err, port.ErrNotFound) {
+			e = port.Entry{}
 		}
 		p.wasRead(runOf(ctx), p.place, e, err)
-		if err == nil || is(err, reconcile.ErrNotFound) {
+		if err == nil || is(err, port.ErrNotFound) {
 			p.recordRead(p.place, made, e.Revision)
 		}
 	})
 	return e, err
 }
 
-func (p port) Publish(ctx ctx, e reconcile.Entry, revision string) error {
+func (p adapter) Publish(ctx ctx, e port.Entry, revision string) error {
 	st := publish
 	if f := p.keys[e.KeyID]; f == nil || f.by != runOf(ctx) {
 		st = copying
@@ -268,10 +269,10 @@ func (p port) Publish(ctx ctx, e reconcile.Entry, revision string) error {
 			return err
 		}
 		if p.guarded && revision != strconv.Itoa(p.rev) {
-			return fmt.Errorf("writing %s: %w", p.name, reconcile.ErrConflict)
+			return fmt.Errorf("writing %s: %w", p.name, port.ErrConflict)
 		}
 		p.checkPublish(p.place, e, st)
-		p.put(p.place, reconcile.Entry{KeyID: e.KeyID, Value: e.Value, Created: e.Created, IAMID: e.IAMID, Owner: e.Owner}, true, false)
+		p.put(p.place, port.Entry{KeyID: e.KeyID, Value: e.Value, Created: e.Created, IAMID: e.IAMID, Owner: e.Owner}, true, false)
 		return nil
 	}, func(err error) {
 		p.recordWrite(p.place, made, revision, err)
@@ -279,7 +280,7 @@ func (p port) Publish(ctx ctx, e reconcile.Entry, revision string) error {
 		case err == nil:
 			r.reads[p.place] = sight{key: e.KeyID, value: true, owner: e.Owner, at: p.now}
 			r.wrote[e.KeyID] = true
-		case is(err, reconcile.ErrUnavailable):
+		case is(err, port.ErrUnavailable):
 			saw.failed = true
 			r.reads[p.place] = saw
 			r.wrote[e.KeyID] = true

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -84,10 +84,10 @@ func stale(b *bench) {
 	old := b.first()
 	now := b.entry()
 	b.publish(b.Other, now, old.Revision)
-	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision")
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), port.ErrConflict, "publishing at a stale revision")
 	b.holds(now)
 	// Again: what the first attempt read must not make the second succeed.
-	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision again")
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), old.Revision), port.ErrConflict, "publishing at a stale revision again")
 	b.holds(now)
 }
 
@@ -95,7 +95,7 @@ func created(b *bench) {
 	vacant := b.vacant(b.Store)
 	e := b.entry()
 	b.publish(b.Other, e, vacant)
-	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrConflict, "creating what exists")
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), port.ErrConflict, "creating what exists")
 	b.holds(e)
 }
 
@@ -105,14 +105,14 @@ func raceToReplace(b *bench) { race(b, b.first().Revision) }
 // race lets several publishers of both stores start from one revision.
 func race(b *bench, revision string) {
 	const publishers = 8
-	entries, errs := make([]reconcile.Entry, publishers), make([]error, publishers)
+	entries, errs := make([]port.Entry, publishers), make([]error, publishers)
 	for i := range entries {
 		entries[i] = b.entry()
 	}
 	start := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range entries {
-		s := []reconcile.Store{b.Store, b.Other}[i%2]
+		s := []port.Store{b.Store, b.Other}[i%2]
 		all.Go(func() {
 			<-start
 			errs[i] = s.Publish(b.t.Context(), entries[i], revision)
@@ -124,7 +124,7 @@ func race(b *bench, revision string) {
 	for i, err := range errs {
 		switch {
 		case err != nil:
-			b.want(err, reconcile.ErrConflict, "losing the race")
+			b.want(err, port.ErrConflict, "losing the race")
 		case winner >= 0:
 			b.t.Errorf("publishers %d and %d both won", winner, i)
 		default:
@@ -159,7 +159,7 @@ func neighbourMoves(b *bench) {
 	e := b.entry()
 	// A server may guard the whole location or only the entry.
 	if err := b.Store.Publish(b.t.Context(), e, before.Revision); err != nil {
-		b.want(err, reconcile.ErrConflict, "publishing after a neighbour's change")
+		b.want(err, port.ErrConflict, "publishing after a neighbour's change")
 		check(b.t)
 		b.holds(before)
 		b.publish(b.Store, e, b.read(b.Store).Revision)
@@ -193,10 +193,10 @@ func removed(b *bench) {
 
 func removedMeanwhile(b *bench) {
 	b.needs(b.Remove != nil, "Remove")
-	for name, s := range map[string]reconcile.Store{"has read it": b.Store, "has not": b.Other} {
+	for name, s := range map[string]port.Store{"has read it": b.Store, "has not": b.Other} {
 		e := b.first()
 		b.Remove(b.t)
-		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrConflict, "publishing over a deletion by a store that "+name)
+		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), port.ErrConflict, "publishing over a deletion by a store that "+name)
 		b.vacant(b.Store)
 	}
 }
@@ -231,19 +231,19 @@ func hanging(b *bench) {
 func tooOld(b *bench) {
 	ctx := TooOld(b.t)
 	vacant := b.vacant(b.Store)
-	b.want(b.Store.Publish(ctx, b.entry(), vacant), reconcile.ErrUnavailable, "creating in a run that is too old")
+	b.want(b.Store.Publish(ctx, b.entry(), vacant), port.ErrUnavailable, "creating in a run that is too old")
 	b.vacant(b.Store)
 	b.first()
 	e, err := b.Store.Read(ctx)
 	b.want(err, nil, "reading in a run that is too old")
-	b.want(b.Store.Publish(ctx, b.entry(), e.Revision), reconcile.ErrUnavailable, "replacing in a run that is too old")
+	b.want(b.Store.Publish(ctx, b.entry(), e.Revision), port.ErrUnavailable, "replacing in a run that is too old")
 	b.holds(e)
 }
 
 // unclearBecause wants ErrUnavailable with the context's cause.
 func unclearBecause(b *bench, err, cause error, doing string) {
 	b.t.Helper()
-	b.want(err, reconcile.ErrUnavailable, doing+" in a context that has ended")
+	b.want(err, port.ErrUnavailable, doing+" in a context that has ended")
 	if !errors.Is(err, cause) {
 		b.t.Errorf("%s: %q does not contain %q", doing, err, cause)
 	}
@@ -257,17 +257,17 @@ func unclear(b *bench) {
 			in := &bench{Location: b.Location, t: t, made: b.made}
 			defer func() { b.made = in.made }()
 			now, err := in.Store.Read(t.Context())
-			if !errors.Is(err, reconcile.ErrNotFound) {
+			if !errors.Is(err, port.ErrNotFound) {
 				in.want(err, nil, "reading")
 			}
 			for range 2 { // a creation or a replacement, and a replacement
 				e := in.entry()
 				lose(t)
-				in.want(in.Store.Publish(t.Context(), e, now.Revision), reconcile.ErrUnavailable, "publishing with the answer lost")
+				in.want(in.Store.Publish(t.Context(), e, now.Revision), port.ErrUnavailable, "publishing with the answer lost")
 				in.holds(e)
 				if in.Store.Guarded() {
 					// A repetition is a conflict with itself and changes nothing.
-					in.want(in.Store.Publish(t.Context(), e, now.Revision), reconcile.ErrConflict, "publishing it again")
+					in.want(in.Store.Publish(t.Context(), e, now.Revision), port.ErrConflict, "publishing it again")
 					in.holds(e)
 				}
 				now = in.read(in.Store)
@@ -281,9 +281,9 @@ func down(b *bench) {
 	e := b.first()
 	up := b.Down(b.t)
 	_, err := b.Store.Read(b.t.Context())
-	b.want(err, reconcile.ErrUnavailable, "reading from a server that is down")
-	b.want(b.Store.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrUnavailable, "publishing to a server that is down")
-	b.want(b.Other.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrUnavailable, "publishing to a server that is down")
+	b.want(err, port.ErrUnavailable, "reading from a server that is down")
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), e.Revision), port.ErrUnavailable, "publishing to a server that is down")
+	b.want(b.Other.Publish(b.t.Context(), b.entry(), e.Revision), port.ErrUnavailable, "publishing to a server that is down")
 	up()
 	b.holds(e)
 	next := b.entry()
@@ -307,7 +307,7 @@ func denied(b *bench) {
 // lacks wants an error that names the missing permission.
 func (b *bench) lacks(err error, doing string) {
 	b.t.Helper()
-	b.want(err, reconcile.ErrDenied, doing)
+	b.want(err, port.ErrDenied, doing)
 	for _, word := range b.Permission {
 		if err != nil && !strings.Contains(err.Error(), word) {
 			b.t.Errorf("%s: %q does not contain %q", doing, err, word)
@@ -319,25 +319,25 @@ func full(b *bench) {
 	b.needs(b.Fill != nil, "Fill")
 	vacant := b.vacant(b.Store)
 	b.Fill(b.t)
-	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), reconcile.ErrQuota, "creating on a full server")
+	b.want(b.Store.Publish(b.t.Context(), b.entry(), vacant), port.ErrQuota, "creating on a full server")
 	// A store that tries to create returns it here already, which saves a key.
-	if _, err := b.Store.Read(b.t.Context()); !errors.Is(err, reconcile.ErrQuota) {
-		b.want(err, reconcile.ErrNotFound, "reading on a full server")
+	if _, err := b.Store.Read(b.t.Context()); !errors.Is(err, port.ErrQuota) {
+		b.want(err, port.ErrNotFound, "reading on a full server")
 	}
 }
 
 func tooLong(b *bench) {
 	b.needs(b.Longest > 0, "Longest")
-	long := func(n int) reconcile.Entry {
+	long := func(n int) port.Entry {
 		e := b.entry()
 		e.Value = secret.New(b.values[len(b.values)-1] + strings.Repeat("x", n-len(e.Value.Expose())))
 		return e
 	}
 	vacant := b.vacant(b.Store)
-	b.want(b.Store.Publish(b.t.Context(), long(b.Longest+1), vacant), reconcile.ErrRefused, "creating with a value that is too long")
+	b.want(b.Store.Publish(b.t.Context(), long(b.Longest+1), vacant), port.ErrRefused, "creating with a value that is too long")
 	b.vacant(b.Store)
 	e := b.first()
-	b.want(b.Store.Publish(b.t.Context(), long(b.Longest+1), e.Revision), reconcile.ErrRefused, "replacing with a value that is too long")
+	b.want(b.Store.Publish(b.t.Context(), long(b.Longest+1), e.Revision), port.ErrRefused, "replacing with a value that is too long")
 	b.holds(e)
 }
 
@@ -345,8 +345,8 @@ func misnamed(b *bench) {
 	b.needs(len(b.Misnamed) > 0, "Misnamed")
 	for fault, s := range b.Misnamed {
 		e, err := s.Read(b.t.Context())
-		b.want(err, reconcile.ErrRefused, "reading where "+fault)
-		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), reconcile.ErrRefused, "publishing where "+fault)
+		b.want(err, port.ErrRefused, "reading where "+fault)
+		b.want(s.Publish(b.t.Context(), b.entry(), e.Revision), port.ErrRefused, "publishing where "+fault)
 	}
 }
 
@@ -378,6 +378,6 @@ func writeOnly(b *bench) {
 	old := b.read(blind)
 	b.publish(b.Store, b.entry(), b.read(b.Store).Revision)
 	if blind.Guarded() {
-		b.want(blind.Publish(b.t.Context(), b.entry(), old.Revision), reconcile.ErrConflict, "publishing at a stale revision")
+		b.want(blind.Publish(b.t.Context(), b.entry(), old.Revision), port.ErrConflict, "publishing at a stale revision")
 	}
 }

@@ -1,13 +1,13 @@
 package storetest
 
 import (
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // remover returns the store, if it can remove an entry.
-func (b *bench) remover() reconcile.Remover {
+func (b *bench) remover() port.Remover {
 	b.t.Helper()
-	r, ok := b.Store.(reconcile.Remover)
+	r, ok := b.Store.(port.Remover)
 	b.needs(ok, "store that removes entries")
 	if b.AllowRemove != nil {
 		b.AllowRemove(b.t)
@@ -44,9 +44,9 @@ func removesStale(b *bench) {
 	old := b.first()
 	now := b.entry()
 	b.publish(b.Other, now, old.Revision)
-	b.want(r.Remove(b.t.Context(), old.Revision), reconcile.ErrConflict, "removing at a stale revision")
+	b.want(r.Remove(b.t.Context(), old.Revision), port.ErrConflict, "removing at a stale revision")
 	b.holds(now)
-	b.want(r.Remove(TooOld(b.t), b.read(b.Store).Revision), reconcile.ErrUnavailable, "removing in a run that is too old")
+	b.want(r.Remove(TooOld(b.t), b.read(b.Store).Revision), port.ErrUnavailable, "removing in a run that is too old")
 	b.holds(now)
 }
 

@@ -1,4 +1,4 @@
-// Package storetest tests the contract of a reconcile.Store. Every adapter runs
+// Package storetest tests the contract of a port.Store. Every adapter runs
 // the suite against its real server or the emulator:
 //
 //	func TestStoreKeepsTheContract(t *testing.T) {
@@ -26,7 +26,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -41,10 +42,10 @@ type Harness struct {
 // Store and Other are required.
 type Location struct {
 	// Store is the store under test.
-	Store reconcile.Store
+	Store port.Store
 	// Other is a store of another process at the same location. It shares only
 	// the server with Store.
-	Other reconcile.Store
+	Other port.Store
 	// Exclusive reports that the server lets one of several writers of one
 	// revision succeed, although the store is not Guarded: a process that was
 	// suspended for long may still succeed later.
@@ -84,10 +85,10 @@ type Location struct {
 	Longest int
 	// Misnamed has stores with names that the server rejects, by the fault of
 	// each.
-	Misnamed map[string]reconcile.Store
+	Misnamed map[string]port.Store
 	// WriteOnly returns a store at the location that may write the entry and read
 	// its metadata, but not its value.
-	WriteOnly func(t *testing.T) reconcile.Store
+	WriteOnly func(t *testing.T) port.Store
 }
 
 // Run tests the contract. It skips the tests of compare-and-set for a store that
@@ -155,11 +156,11 @@ type bench struct {
 }
 
 // entry returns a complete entry, a different one on each call.
-func (b *bench) entry() reconcile.Entry {
+func (b *bench) entry() port.Entry {
 	b.made++
 	value := fmt.Sprintf("canary-%02d-kT5uW9xQ2mZ7rB4nC8vL1pS6hJ3fD0gY", b.made)
 	b.values = append(b.values, value)
-	return reconcile.Entry{
+	return port.Entry{
 		KeyID: fmt.Sprintf("ApiKey-%04d", b.made),
 		Value: secret.New(value),
 		// IAM's times have whole minutes.
@@ -194,8 +195,8 @@ func (b *bench) want(err, sort error, doing string) {
 }
 
 var sorts = []error{
-	reconcile.ErrNotFound, reconcile.ErrConflict, reconcile.ErrDenied, reconcile.ErrRefused,
-	reconcile.ErrQuota, reconcile.ErrNotActive, reconcile.ErrNotYet, reconcile.ErrUnavailable,
+	port.ErrNotFound, port.ErrConflict, port.ErrDenied, port.ErrRefused,
+	port.ErrQuota, port.ErrNotActive, port.ErrNotYet, port.ErrUnavailable,
 }
 
 // clean fails the test if the error, or one that it wraps, prints a value.
@@ -223,7 +224,7 @@ func (b *bench) clean(err error) {
 }
 
 // read returns the entry and its revision.
-func (b *bench) read(s reconcile.Store) reconcile.Entry {
+func (b *bench) read(s port.Store) port.Entry {
 	b.t.Helper()
 	e, err := s.Read(b.t.Context())
 	b.want(err, nil, "reading")
@@ -231,10 +232,10 @@ func (b *bench) read(s reconcile.Store) reconcile.Entry {
 }
 
 // vacant returns the revision at which an entry can be created.
-func (b *bench) vacant(s reconcile.Store) string {
+func (b *bench) vacant(s port.Store) string {
 	b.t.Helper()
 	e, err := s.Read(b.t.Context())
-	b.want(err, reconcile.ErrNotFound, "reading an absent entry")
+	b.want(err, port.ErrNotFound, "reading an absent entry")
 	if !e.Value.Empty() || e.KeyID != "" {
 		b.t.Errorf("an absent entry has key %q and %d bytes of value", e.KeyID, len(e.Value.Expose()))
 	}
@@ -242,22 +243,22 @@ func (b *bench) vacant(s reconcile.Store) string {
 }
 
 // publish publishes the entry and fails the test unless that succeeds.
-func (b *bench) publish(s reconcile.Store, e reconcile.Entry, revision string) {
+func (b *bench) publish(s port.Store, e port.Entry, revision string) {
 	b.t.Helper()
 	b.want(s.Publish(b.t.Context(), e, revision), nil, "publishing")
 }
 
 // first publishes the first entry and returns what it reads back.
-func (b *bench) first() reconcile.Entry {
+func (b *bench) first() port.Entry {
 	b.t.Helper()
 	b.publish(b.Store, b.entry(), b.vacant(b.Store))
 	return b.read(b.Store)
 }
 
 // holds fails the test unless both stores read exactly this entry.
-func (b *bench) holds(want reconcile.Entry) {
+func (b *bench) holds(want port.Entry) {
 	b.t.Helper()
-	for name, s := range map[string]reconcile.Store{"the store": b.Store, "another process": b.Other} {
+	for name, s := range map[string]port.Store{"the store": b.Store, "another process": b.Other} {
 		got := b.read(s)
 		if got.KeyID != want.KeyID || !got.Value.Equal(want.Value) || !got.Created.Equal(want.Created) ||
 			got.IAMID != want.IAMID || got.Owner != want.Owner {
@@ -282,7 +283,7 @@ func (b *bench) needs(there bool, what string) {
 // TooOld returns the context of a run that is too old to write.
 func TooOld(t *testing.T) context.Context {
 	t.Helper()
-	return reconcile.WithWriteCheck(t.Context(), func() error { return errors.New("this run is too old to write") })
+	return fence.WithCheck(t.Context(), func() error { return errors.New("this run is too old to write") })
 }
 
 // cancelledContext returns a context that is cancelled.

@@ -13,7 +13,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
@@ -25,7 +26,7 @@ type server struct {
 
 	mu      sync.Mutex // guards what follows
 	version int
-	entry   *reconcile.Entry
+	entry   *port.Entry
 	others  map[string]string
 	trouble string // what happens to the next write, or to all calls
 }
@@ -39,14 +40,14 @@ type memory struct{ *server }
 // nameless is a client with a name that no server takes.
 type nameless struct{ memory }
 
-func (n nameless) Read(context.Context) (reconcile.Entry, error) {
+func (n nameless) Read(context.Context) (port.Entry, error) {
 	if n.flaw == "takes any name" {
-		return reconcile.Entry{}, fmt.Errorf("reading memory: %w", reconcile.ErrNotFound)
+		return port.Entry{}, fmt.Errorf("reading memory: %w", port.ErrNotFound)
 	}
-	return reconcile.Entry{}, fmt.Errorf("reading memory: %w: it has no name", reconcile.ErrRefused)
+	return port.Entry{}, fmt.Errorf("reading memory: %w: it has no name", port.ErrRefused)
 }
 
-func (n nameless) Publish(ctx context.Context, _ reconcile.Entry, _ string) error {
+func (n nameless) Publish(ctx context.Context, _ port.Entry, _ string) error {
 	_, err := n.Read(ctx)
 	return err
 }
@@ -54,7 +55,7 @@ func (n nameless) Publish(ctx context.Context, _ reconcile.Entry, _ string) erro
 // blind is a client that may not read values.
 type blind struct{ memory }
 
-func (c blind) Read(ctx context.Context) (reconcile.Entry, error) {
+func (c blind) Read(ctx context.Context) (port.Entry, error) {
 	e, err := c.memory.Read(ctx)
 	e.Value = nil
 	if c.flaw == "forgets the key when it can't read the value" {
@@ -84,17 +85,17 @@ func (m memory) revision() string {
 	return fmt.Sprint(m.version)
 }
 
-func (m memory) Read(ctx context.Context) (reconcile.Entry, error) {
+func (m memory) Read(ctx context.Context) (port.Entry, error) {
 	if err := m.ready(ctx); err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entry == nil {
 		if m.flaw == "has no error for nothing" {
-			return reconcile.Entry{Revision: m.revision()}, nil
+			return port.Entry{Revision: m.revision()}, nil
 		}
-		return reconcile.Entry{Revision: m.revision()}, fmt.Errorf("reading memory: %w", reconcile.ErrNotFound)
+		return port.Entry{Revision: m.revision()}, fmt.Errorf("reading memory: %w", port.ErrNotFound)
 	}
 	e := *m.entry
 	e.Revision = m.revision()
@@ -119,23 +120,23 @@ func (m memory) ready(ctx context.Context) error {
 		<-ctx.Done()
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("calling memory: %w: %w", reconcile.ErrUnavailable, err)
+		return fmt.Errorf("calling memory: %w: %w", port.ErrUnavailable, err)
 	}
 	if gone && m.flaw == "takes an outage for absence" {
-		return fmt.Errorf("calling memory: %w", reconcile.ErrNotFound)
+		return fmt.Errorf("calling memory: %w", port.ErrNotFound)
 	}
 	if gone {
-		return fmt.Errorf("calling memory: %w", reconcile.ErrUnavailable)
+		return fmt.Errorf("calling memory: %w", port.ErrUnavailable)
 	}
 	return nil
 }
 
-func (m memory) Publish(ctx context.Context, e reconcile.Entry, revision string) error {
+func (m memory) Publish(ctx context.Context, e port.Entry, revision string) error {
 	if err := m.ready(ctx); err != nil {
 		return err
 	}
-	if err := reconcile.MayWrite(ctx); err != nil && m.flaw != "writes when its run is too old" {
-		return fmt.Errorf("writing memory: %w: %w", reconcile.ErrUnavailable, err)
+	if err := fence.MayWrite(ctx); err != nil && m.flaw != "writes when its run is too old" {
+		return fmt.Errorf("writing memory: %w: %w", port.ErrUnavailable, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -145,18 +146,18 @@ func (m memory) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	}
 	switch {
 	case trouble == "denies" && m.flaw == "does not name the missing permission":
-		return fmt.Errorf("writing memory: %w", reconcile.ErrDenied)
+		return fmt.Errorf("writing memory: %w", port.ErrDenied)
 	case trouble == "denies" && m.flaw != "reports a conflict for everything":
-		return fmt.Errorf("writing memory: %w: it needs the right to write", reconcile.ErrDenied)
+		return fmt.Errorf("writing memory: %w: it needs the right to write", port.ErrDenied)
 	case len(e.Value.Expose()) > longest && m.flaw != "takes values of any length":
-		return fmt.Errorf("writing memory: %w: a value has up to %d bytes", reconcile.ErrRefused, longest)
+		return fmt.Errorf("writing memory: %w: a value has up to %d bytes", port.ErrRefused, longest)
 	case trouble == "is full" && !m.exists():
-		return fmt.Errorf("writing memory: %w", reconcile.ErrQuota)
+		return fmt.Errorf("writing memory: %w", port.ErrQuota)
 	case revision != m.revision() && m.checks(revision) || trouble == "denies":
 		if m.flaw == "quotes the value" {
-			return fmt.Errorf("writing %s: %w", e.Value.Expose(), reconcile.ErrConflict)
+			return fmt.Errorf("writing %s: %w", e.Value.Expose(), port.ErrConflict)
 		}
-		return fmt.Errorf("writing memory: %w", reconcile.ErrConflict)
+		return fmt.Errorf("writing memory: %w", port.ErrConflict)
 	}
 	if m.flaw == "drops neighbours" {
 		clear(m.others)
@@ -164,7 +165,7 @@ func (m memory) Publish(ctx context.Context, e reconcile.Entry, revision string)
 	m.version++
 	m.entry = &e
 	if trouble == "loses the answer" && m.flaw != "reports success for everything" {
-		return fmt.Errorf("writing memory: %w", reconcile.ErrUnavailable)
+		return fmt.Errorf("writing memory: %w", port.ErrUnavailable)
 	}
 	return nil
 }
@@ -210,7 +211,7 @@ func newPlace(flaw string) storetest.Location {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.version++
-			s.entry = &reconcile.Entry{Value: secret.New(value)}
+			s.entry = &port.Entry{Value: secret.New(value)}
 		},
 		Remove: func(*testing.T) {
 			s.mu.Lock()
@@ -225,8 +226,8 @@ func newPlace(flaw string) storetest.Location {
 		Deny:    func(*testing.T) func() { s.set("denies"); return func() { s.set("") } },
 		Fill:    func(*testing.T) { s.set("is full") },
 		Longest: longest, Permission: []string{"the right to write"},
-		Misnamed:  map[string]reconcile.Store{"the name is empty": nameless{memory{s}}},
-		WriteOnly: func(*testing.T) reconcile.Store { return blind{memory{s}} },
+		Misnamed:  map[string]port.Store{"the name is empty": nameless{memory{s}}},
+		WriteOnly: func(*testing.T) port.Store { return blind{memory{s}} },
 	}
 }
 

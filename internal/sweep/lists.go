@@ -7,17 +7,19 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/listing"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // Planner observes and decides in place of a run. It changes nothing.
 type Planner struct{ *reconcile.Reconciler }
 
 // Reconcile returns what a run would do: the steps of the outcome are due.
-func (p Planner) Reconcile(ctx context.Context, c reconcile.Credential, req reconcile.Request) (reconcile.Outcome, error) {
+func (p Planner) Reconcile(ctx context.Context, c port.Credential, req reconcile.Request) (result.Outcome, error) {
 	out, plan, err := p.Plan(ctx, c, req)
 	for _, s := range plan.Steps {
-		out.Steps = append(out.Steps, reconcile.StepOutcome{Step: s})
+		out.Steps = append(out.Steps, result.Step{Step: s})
 	}
 	return out, err
 }
@@ -33,7 +35,7 @@ const (
 
 // restful returns those of the credentials that probably need nothing. The last look in
 // this process showed the others to be due, so lists would only delay them.
-func (s *Sweeper) restful(credentials []reconcile.Credential, now time.Time) map[string]bool {
+func (s *Sweeper) restful(credentials []port.Credential, now time.Time) map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := map[string]bool{}
@@ -56,7 +58,7 @@ type lists struct {
 
 // readLists makes Listed ready for the credentials that probably need nothing; nil means
 // that it is not ready.
-func (s *Sweeper) readLists(ctx context.Context, credentials []reconcile.Credential) *lists {
+func (s *Sweeper) readLists(ctx context.Context, credentials []port.Credential) *lists {
 	now := s.cfg.Now()
 	restful := s.restful(credentials, now)
 	if s.cfg.Lists == nil || len(restful) < fewest {
@@ -82,7 +84,7 @@ func (s *Sweeper) readLists(ctx context.Context, credentials []reconcile.Credent
 }
 
 // look works on one credential. One that needs nothing by the lists is done.
-func (s *Sweeper) look(ctx context.Context, c reconcile.Credential, req reconcile.Request, by *lists) (reconcile.Outcome, error) {
+func (s *Sweeper) look(ctx context.Context, c port.Credential, req reconcile.Request, by *lists) (result.Outcome, error) {
 	if by != nil && by.restful[c.Name] {
 		if out, err := s.cfg.Listed.Reconcile(by.With(ctx), c, req); err == nil && settled(out) {
 			out.Recorded = true // nothing was demanded
@@ -93,6 +95,6 @@ func (s *Sweeper) look(ctx context.Context, c reconcile.Credential, req reconcil
 }
 
 // settled reports whether nothing is due and nothing is wrong with the keys.
-func settled(out reconcile.Outcome) bool {
-	return out.Result == reconcile.ResultUnchanged && out.Condition == condition.OK && len(out.Steps) == 0 && !slices.ContainsFunc(out.Notes, func(n reconcile.NoteOutcome) bool { return !n.Reason.Drift() }) && out.Error == ""
+func settled(out result.Outcome) bool {
+	return out.Result == result.Unchanged && out.Condition == condition.OK && len(out.Steps) == 0 && !slices.ContainsFunc(out.Notes, func(n result.Note) bool { return !n.Reason.Drift() }) && out.Error == ""
 }

@@ -8,30 +8,32 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // account is an account with lists: what a plan from them returns, by credential.
 type account struct {
-	listed map[string]reconcile.Outcome
+	listed map[string]result.Outcome
 	err    error // of reading the lists
 	reads  int
 	alone  []string // what was looked at by itself
 	now    time.Time
 }
 
-func (a *account) Reconcile(_ context.Context, c reconcile.Credential, _ reconcile.Request) (reconcile.Outcome, error) {
+func (a *account) Reconcile(_ context.Context, c port.Credential, _ reconcile.Request) (result.Outcome, error) {
 	a.alone = append(a.alone, c.Name)
-	return reconcile.Outcome{Credential: c.Name, Result: reconcile.ResultUnchanged, Condition: condition.OK, Next: a.now.Add(time.Hour)}, nil
+	return result.Outcome{Credential: c.Name, Result: result.Unchanged, Condition: condition.OK, Next: a.now.Add(time.Hour)}, nil
 }
 
 type fromLists struct{ *account }
 
-func (f fromLists) Reconcile(_ context.Context, c reconcile.Credential, _ reconcile.Request) (reconcile.Outcome, error) {
+func (f fromLists) Reconcile(_ context.Context, c port.Credential, _ reconcile.Request) (result.Outcome, error) {
 	out, ok := f.listed[c.Name]
 	if !ok {
-		return reconcile.Outcome{}, reconcile.ErrObserve
+		return result.Outcome{}, reconcile.ErrObserve
 	}
 	out.Credential = c.Name
 	return out, nil
@@ -40,20 +42,20 @@ func (f fromLists) Reconcile(_ context.Context, c reconcile.Credential, _ reconc
 func (a *account) sweeper() *Sweeper {
 	return New(Config{
 		Reconciler: a, Listed: fromLists{a}, Now: func() time.Time { return a.now },
-		Lists: func(context.Context, []reconcile.Credential) error { a.reads++; return a.err },
+		Lists: func(context.Context, []port.Credential) error { a.reads++; return a.err },
 	})
 }
 
 func TestOnlyWhatNeedsNothingByTheListsIsNotLookedAtByItself(t *testing.T) {
-	settled := reconcile.Outcome{Result: reconcile.ResultUnchanged, Condition: condition.OK}
+	settled := result.Outcome{Result: result.Unchanged, Condition: condition.OK}
 	due, blocked, noted, failed := settled, settled, settled, settled
-	due.Steps = []reconcile.StepOutcome{{Step: rotation.Step{Action: rotation.Mint}}}
-	blocked.Result, blocked.Condition = reconcile.ResultBlocked, condition.Blocked
-	noted.Notes = []reconcile.NoteOutcome{{}}
+	due.Steps = []result.Step{{Step: rotation.Step{Action: rotation.Mint}}}
+	blocked.Result, blocked.Condition = result.Blocked, condition.Blocked
+	noted.Notes = []result.Note{{}}
 	failed.Error = "a store could not be read"
 	expiring := settled
 	expiring.Condition = condition.Expiring
-	a := &account{now: time.Unix(1e9, 0), listed: map[string]reconcile.Outcome{
+	a := &account{now: time.Unix(1e9, 0), listed: map[string]result.Outcome{
 		"settled": settled, "due": due, "blocked": blocked, "noted": noted, "failed": failed, "expiring": expiring,
 	}}
 	all := named("settled", "due", "blocked", "noted", "failed", "expiring", "unlisted")
@@ -73,10 +75,10 @@ func TestOnlyWhatNeedsNothingByTheListsIsNotLookedAtByItself(t *testing.T) {
 }
 
 func TestListsAreReadOnlyWhereTheyHelp(t *testing.T) {
-	settled := reconcile.Outcome{Result: reconcile.ResultUnchanged, Condition: condition.OK}
+	settled := result.Outcome{Result: result.Unchanged, Condition: condition.OK}
 	all := named("a", "b", "c", "d", "e")
 	world := func() *account {
-		a := &account{now: time.Unix(1e9, 0), listed: map[string]reconcile.Outcome{}}
+		a := &account{now: time.Unix(1e9, 0), listed: map[string]result.Outcome{}}
 		for _, c := range all {
 			a.listed[c.Name] = settled
 		}

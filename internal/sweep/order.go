@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // soon is how long before its expiry a key's rotation is urgent. It is that of
@@ -26,10 +26,10 @@ type hint struct {
 	expires, next time.Time
 }
 
-func hintOf(out reconcile.Outcome, now time.Time) hint {
+func hintOf(out result.Outcome, now time.Time) hint {
 	return hint{
-		looked: now, leaked: out.Leaked == reconcile.LeakedAlive,
-		waits:   out.Result == reconcile.ResultInProgress || out.Result == reconcile.ResultFailed,
+		looked: now, leaked: out.Leaked == result.LeakedAlive,
+		waits:   out.Result == result.InProgress || out.Result == result.Failed,
 		expires: out.KeyExpires, next: out.Next,
 	}
 }

@@ -19,7 +19,9 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/trace"
 )
@@ -29,7 +31,7 @@ var ErrPartial = errors.New("the next sweep goes on with the others")
 
 // Reconciler runs the protocol for one credential; reconcile.Reconciler does.
 type Reconciler interface {
-	Reconcile(ctx context.Context, c reconcile.Credential, req reconcile.Request) (reconcile.Outcome, error)
+	Reconcile(ctx context.Context, c port.Credential, req reconcile.Request) (result.Outcome, error)
 }
 
 // Config is what a Sweeper uses.
@@ -38,7 +40,7 @@ type Config struct {
 	// Lists, if not nil, makes Listed ready: it plans from lists of the whole account, as
 	// they are when Lists returns, and changes nothing. A sweep begins with it. What needs
 	// nothing by the lists has its outcome from Listed; all else is looked at by itself.
-	Lists  func(context.Context, []reconcile.Credential) error
+	Lists  func(context.Context, []port.Credential) error
 	Listed Reconciler
 	// Pace says when a run may begin. If nil, it is a new one.
 	Pace *pace.Pacer
@@ -51,7 +53,7 @@ type Config struct {
 	Log *slog.Logger
 	// Progress, if set, is called after each credential of a sweep: done of all are
 	// done. The calls of one sweep follow each other.
-	Progress func(done, all int, out reconcile.Outcome)
+	Progress func(done, all int, out result.Outcome)
 }
 
 // Sweeper reconciles credentials. It is safe for concurrent use.
@@ -81,7 +83,7 @@ func New(cfg Config) *Sweeper {
 // Sweep reconciles the credentials, and continues if one fails. The outcomes are
 // in the order of the credentials. Unknown joins the first error that kept one
 // from being observed and, if some were not looked at, ErrPartial.
-func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential, req reconcile.Request) reconcile.SweepResult {
+func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req reconcile.Request) result.Sweep {
 	class := min(pace.ClassOf(ctx), classOf(req.Trigger))
 	begin, cancel := ctx, context.CancelFunc(func() {})
 	if class == pace.Look && s.cfg.Every > 0 {
@@ -89,12 +91,12 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential,
 	}
 	defer cancel()
 	start := time.Now()
-	outcomes := make([]*reconcile.Outcome, len(credentials))
+	outcomes := make([]*result.Outcome, len(credentials))
 	var (
 		runs    sync.WaitGroup
 		mu      sync.Mutex // guards swept.Unknown and done
 		done    int
-		swept   reconcile.SweepResult
+		swept   result.Sweep
 		stopped error
 	)
 	var by *lists
@@ -114,7 +116,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []reconcile.Credential,
 			span.Text("latchkey.result", string(out.Result))
 			span.End()
 			if err != nil {
-				out.Result, out.Error = reconcile.ResultFailed, err.Error()
+				out.Result, out.Error = result.Failed, err.Error()
 			}
 			s.remember(out)
 			mu.Lock()
@@ -153,7 +155,7 @@ func classOf(t rotation.Trigger) pace.Class {
 }
 
 // order returns the indexes of the credentials in the order in which they begin.
-func (s *Sweeper) order(credentials []reconcile.Credential) []int {
+func (s *Sweeper) order(credentials []port.Credential) []int {
 	if len(credentials) < 2 {
 		return make([]int, len(credentials))
 	}
@@ -167,7 +169,7 @@ func (s *Sweeper) order(credentials []reconcile.Credential) []int {
 }
 
 // remember keeps what the outcome shows for the order of the next sweep.
-func (s *Sweeper) remember(out reconcile.Outcome) {
+func (s *Sweeper) remember(out result.Outcome) {
 	now := s.cfg.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -25,14 +27,14 @@ type world struct {
 	rt            http.RoundTripper
 	reads, writes int
 	fail          map[string]error
-	out           map[string]reconcile.Outcome
+	out           map[string]result.Outcome
 
 	mu              sync.Mutex
 	began, ended    []string
 	running, atOnce int
 }
 
-func (w *world) Reconcile(ctx context.Context, c reconcile.Credential, _ reconcile.Request) (reconcile.Outcome, error) {
+func (w *world) Reconcile(ctx context.Context, c port.Credential, _ reconcile.Request) (result.Outcome, error) {
 	w.mu.Lock()
 	w.began = append(w.began, c.Name)
 	w.running++
@@ -45,11 +47,11 @@ func (w *world) Reconcile(ctx context.Context, c reconcile.Credential, _ reconci
 		}
 		req, err := http.NewRequestWithContext(ctx, method, "https://iam.example/"+c.Name, http.NoBody)
 		if err != nil {
-			return reconcile.Outcome{Credential: c.Name}, err
+			return result.Outcome{Credential: c.Name}, err
 		}
 		resp, err := w.rt.RoundTrip(req)
 		if err != nil {
-			return reconcile.Outcome{Credential: c.Name}, err
+			return result.Outcome{Credential: c.Name}, err
 		}
 		_ = resp.Body.Close()
 	}
@@ -78,9 +80,9 @@ func (a *answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func named(names ...string) (all []reconcile.Credential) {
+func named(names ...string) (all []port.Credential) {
 	for _, name := range names {
-		all = append(all, reconcile.Credential{Name: name})
+		all = append(all, port.Credential{Name: name})
 	}
 	return all
 }
@@ -220,18 +222,18 @@ func TestTheOrderOfASweep(t *testing.T) {
 func TestWhatAnOutcomeHints(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	for sentence, row := range map[string]struct {
-		out  reconcile.Outcome
+		out  result.Outcome
 		want int
 	}{
-		"a leaked key that still works":      {reconcile.Outcome{Leaked: reconcile.LeakedAlive}, rankLeaked},
-		"a leaked key that was revoked":      {reconcile.Outcome{Leaked: reconcile.LeakedRevoked}, rankRest},
-		"a key that expires in a week":       {reconcile.Outcome{KeyExpires: now.Add(7 * 24 * time.Hour)}, rankExpiring},
-		"a key that expires in three weeks":  {reconcile.Outcome{KeyExpires: now.Add(21 * 24 * time.Hour)}, rankRest},
-		"a run in progress":                  {reconcile.Outcome{Result: reconcile.ResultInProgress}, rankWaits},
-		"a run that failed":                  {reconcile.Outcome{Result: reconcile.ResultFailed}, rankWaits},
-		"a rotation that is due now":         {reconcile.Outcome{Next: now}, rankDue},
-		"a rotation that is due in a minute": {reconcile.Outcome{Next: now.Add(time.Minute)}, rankRest},
-		"a blocked credential":               {reconcile.Outcome{Result: reconcile.ResultBlocked}, rankRest},
+		"a leaked key that still works":      {result.Outcome{Leaked: result.LeakedAlive}, rankLeaked},
+		"a leaked key that was revoked":      {result.Outcome{Leaked: result.LeakedRevoked}, rankRest},
+		"a key that expires in a week":       {result.Outcome{KeyExpires: now.Add(7 * 24 * time.Hour)}, rankExpiring},
+		"a key that expires in three weeks":  {result.Outcome{KeyExpires: now.Add(21 * 24 * time.Hour)}, rankRest},
+		"a run in progress":                  {result.Outcome{Result: result.InProgress}, rankWaits},
+		"a run that failed":                  {result.Outcome{Result: result.Failed}, rankWaits},
+		"a rotation that is due now":         {result.Outcome{Next: now}, rankDue},
+		"a rotation that is due in a minute": {result.Outcome{Next: now.Add(time.Minute)}, rankRest},
+		"a blocked credential":               {result.Outcome{Result: result.Blocked}, rankRest},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			if got := hintOf(row.out, now.Add(-time.Hour)).rank(now); got != row.want {
@@ -262,7 +264,7 @@ func TestHintsAreBounded(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	s := New(Config{Now: func() time.Time { now = now.Add(time.Second); return now }})
 	for i := range mostHints + 10 {
-		s.remember(reconcile.Outcome{Credential: fmt.Sprint(i)})
+		s.remember(result.Outcome{Credential: fmt.Sprint(i)})
 	}
 	if len(s.seen) > mostHints {
 		t.Errorf("%d hints", len(s.seen))

@@ -3,7 +3,7 @@ package upstream
 import (
 	"net/http"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // The upstreams of latchkey.
@@ -16,8 +16,8 @@ var (
 	IAM = API{
 		Name: "IAM", Absent: ownError, Routes: iamRoutes,
 		Meanings: map[int]error{
-			http.StatusPreconditionFailed: reconcile.ErrConflict,
-			http.StatusLocked:             reconcile.ErrDenied,
+			http.StatusPreconditionFailed: port.ErrConflict,
+			http.StatusLocked:             port.ErrDenied,
 		},
 		QuotaCodes:    true,
 		QuotaMessages: []string{"BXNIM0151E"},
@@ -27,7 +27,7 @@ var (
 	// code of an exceeded quota, nor whether a stale entity tag is a 409 or a 412.
 	CodeEngine = API{
 		Name: "Code Engine", Absent: ownError, Routes: codeEngineRoutes,
-		Meanings:   map[int]error{http.StatusPreconditionFailed: reconcile.ErrConflict},
+		Meanings:   map[int]error{http.StatusPreconditionFailed: port.ErrConflict},
 		QuotaCodes: true,
 	}
 	// SecretsManager is IBM Cloud Secrets Manager. A 412 is a lock, which is
@@ -46,10 +46,10 @@ var (
 	CloudLogs = API{
 		Name: "Cloud Logs", Absent: ownError, Routes: []Route{{Method: post, Path: "/logs/v1/singles", Free: true}},
 		Meanings: map[int]error{
-			http.StatusUnauthorized: reconcile.ErrNotYet,
-			http.StatusForbidden:    reconcile.ErrNotYet,
-			http.StatusNotFound:     reconcile.ErrRefused,
-			http.StatusConflict:     reconcile.ErrRefused,
+			http.StatusUnauthorized: port.ErrNotYet,
+			http.StatusForbidden:    port.ErrNotYet,
+			http.StatusNotFound:     port.ErrRefused,
+			http.StatusConflict:     port.ErrRefused,
 		},
 		Explain: map[int]string{
 			http.StatusUnauthorized: "the Sender role is not effective",
@@ -61,7 +61,7 @@ var (
 	// person must replace it.
 	Kubernetes = API{
 		Name: "Kubernetes", Absent: ownStatus, Routes: kubernetesRoutes,
-		Meanings: map[int]error{http.StatusUnauthorized: reconcile.ErrDenied},
+		Meanings: map[int]error{http.StatusUnauthorized: port.ErrDenied},
 	}
 	// Vault is HashiCorp Vault or OpenBao. A failed check-and-set is a 400; a 412
 	// means that a standby has not caught up.
@@ -69,9 +69,9 @@ var (
 	Vault = API{
 		Name: "a vault", Absent: ownList,
 		Meanings: map[int]error{
-			http.StatusUnauthorized:       reconcile.ErrDenied,
-			http.StatusConflict:           reconcile.ErrRefused,
-			http.StatusPreconditionFailed: reconcile.ErrUnavailable,
+			http.StatusUnauthorized:       port.ErrDenied,
+			http.StatusConflict:           port.ErrRefused,
+			http.StatusPreconditionFailed: port.ErrUnavailable,
 		},
 	}
 )

@@ -9,7 +9,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // NewTransportTrusting returns a transport that trusts the certificate authorities in
@@ -62,12 +62,12 @@ func (f *fileTrust) current() (*http.Transport, error) {
 	case f.transport != nil && (err != nil || bytes.Equal(text, f.text)):
 		return f.transport, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading caFile: %w: %w", reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("reading caFile: %w: %w", port.ErrRefused, err)
 	case roots.AppendCertsFromPEM(text):
 	case f.transport != nil:
 		return f.transport, nil
 	default:
-		return nil, fmt.Errorf("reading caFile: %w: %s has no certificate in PEM", reconcile.ErrRefused, f.file)
+		return nil, fmt.Errorf("reading caFile: %w: %s has no certificate in PEM", port.ErrRefused, f.file)
 	}
 	old := f.transport
 	f.text, f.transport = text, NewTransport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})

@@ -13,7 +13,7 @@ import (
 
 	"github.com/IBM/go-sdk-core/v5/core"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -64,9 +64,9 @@ func (e *LoginError) Error() string {
 // Unwrap returns both the meaning and the cause.
 func (e *LoginError) Unwrap() []error { return []error{e.Meaning, e.Cause} }
 
-// Is reports that a denied login is reconcile.ErrLogin.
+// Is reports that a denied login is port.ErrLogin.
 func (e *LoginError) Is(target error) bool {
-	return target == reconcile.ErrLogin && errors.Is(e.Meaning, reconcile.ErrDenied)
+	return target == port.ErrLogin && errors.Is(e.Meaning, port.ErrDenied)
 }
 
 // SortLogin sorts the error of a login by IBM's SDK. It keeps only the status
@@ -77,16 +77,16 @@ func SortLogin(err error) *LoginError {
 	}
 	refused := (*core.AuthenticationError)(nil)
 	if !errors.As(err, &refused) || refused.HTTPProblem == nil || refused.Response == nil || refused.Response.StatusCode == 0 {
-		return &LoginError{Meaning: reconcile.ErrUnavailable, Cause: safeCause(err)}
+		return &LoginError{Meaning: port.ErrUnavailable, Cause: safeCause(err)}
 	}
 	body, _ := refused.Response.Result.(map[string]any)
 	code, _ := body["errorCode"].(string)
 	cause := NoToken(refused.Response.StatusCode, code)
 	switch refused.Response.StatusCode {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return &LoginError{Meaning: reconcile.ErrDenied, Cause: cause} // our key or profile is not valid
+		return &LoginError{Meaning: port.ErrDenied, Cause: cause} // our key or profile is not valid
 	}
-	return &LoginError{Meaning: reconcile.ErrUnavailable, Cause: cause}
+	return &LoginError{Meaning: port.ErrUnavailable, Cause: cause}
 }
 
 // NoToken returns the error of a login that IAM answered with a status and an

@@ -12,7 +12,7 @@ import (
 
 	"github.com/IBM/go-sdk-core/v5/core"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // NoAnswer returns the error of a call without an answer. The failure of our
@@ -25,7 +25,7 @@ func NoAnswer(ctx context.Context, doing string, err error) error {
 	if cause == nil {
 		cause = safeCause(err)
 	}
-	return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrUnavailable, cause)
+	return fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, cause)
 }
 
 // loginFailure returns the failure of our own login in err, or nil. A transport
@@ -34,7 +34,7 @@ func loginFailure(err error) error {
 	if own := (*LoginError)(nil); errors.As(err, &own) {
 		return own
 	}
-	if !errors.Is(err, reconcile.ErrDenied) && !errors.Is(err, reconcile.ErrUnavailable) {
+	if !errors.Is(err, port.ErrDenied) && !errors.Is(err, port.ErrUnavailable) {
 		return nil
 	}
 	if sent := (*url.Error)(nil); errors.As(err, &sent) {

@@ -3,7 +3,7 @@ package upstream
 import (
 	"fmt"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // Pages follows the pages of a list. A list without end, or with a page that
@@ -23,7 +23,7 @@ func (p *Pages) Next(token string) (more bool, err error) {
 	case token == "":
 		return false, nil
 	case p.seen[token], len(p.seen)+1 >= p.Most:
-		return false, fmt.Errorf("%s: %w: the list does not end", p.Doing, reconcile.ErrUnavailable)
+		return false, fmt.Errorf("%s: %w: the list does not end", p.Doing, port.ErrUnavailable)
 	}
 	if p.seen == nil {
 		p.seen = map[string]bool{}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -65,7 +65,7 @@ func TestABentAnswerIsNoAnswer(t *testing.T) {
 				w.WriteHeader(a.status)
 				_, _ = io.WriteString(w, a.body)
 			})
-			if !errors.Is(err, reconcile.ErrUnavailable) || errors.Is(err, reconcile.ErrNotFound) {
+			if !errors.Is(err, port.ErrUnavailable) || errors.Is(err, port.ErrNotFound) {
 				t.Errorf("%s: %s: %v", name, sentence, err)
 			}
 		}
@@ -101,7 +101,7 @@ func TestAnAnswerIsBoundedAfterDecompression(t *testing.T) {
 			}
 			_, _ = w.Write(packed.Bytes())
 		})
-		if !errors.Is(err, reconcile.ErrUnavailable) || !strings.Contains(err.Error(), "longer") && !strings.Contains(err.Error(), "encoded") {
+		if !errors.Is(err, port.ErrUnavailable) || !strings.Contains(err.Error(), "longer") && !strings.Contains(err.Error(), "encoded") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestAListEndsAndNoPageRepeats(t *testing.T) {
 		token string
 		more  bool
 		err   error
-	}{{"a", true, nil}, {"a", false, reconcile.ErrUnavailable}, {"b", true, nil}, {"c", false, reconcile.ErrUnavailable}, {"", false, nil}} {
+	}{{"a", true, nil}, {"a", false, port.ErrUnavailable}, {"b", true, nil}, {"c", false, port.ErrUnavailable}, {"", false, nil}} {
 		if more, err := p.Next(step.token); more != step.more || !errors.Is(err, step.err) {
 			t.Errorf("%q: %v, %v", step.token, more, err)
 		}

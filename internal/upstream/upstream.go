@@ -20,7 +20,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -68,18 +68,18 @@ type Answer struct {
 func common(status int) error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return reconcile.ErrUnavailable
+		return port.ErrUnavailable
 	case http.StatusForbidden:
-		return reconcile.ErrDenied
+		return port.ErrDenied
 	case http.StatusNotFound:
-		return reconcile.ErrNotFound
+		return port.ErrNotFound
 	case http.StatusConflict:
-		return reconcile.ErrConflict
+		return port.ErrConflict
 	}
 	if status >= 400 && status <= 499 {
-		return reconcile.ErrRefused
+		return port.ErrRefused
 	}
-	return reconcile.ErrUnavailable // includes a success that cannot be read
+	return port.ErrUnavailable // includes a success that cannot be read
 }
 
 func (p API) meaning(a Answer) error {
@@ -92,8 +92,8 @@ func (p API) meaning(a Answer) error {
 	}
 	quota := strings.Contains(a.Code, "quota") || strings.Contains(a.Code, "limit")
 	quota = p.QuotaCodes && quota || slices.Contains(p.QuotaMessages, a.MessageCode)
-	if quota && !errors.Is(meaning, reconcile.ErrUnavailable) {
-		return reconcile.ErrQuota
+	if quota && !errors.Is(meaning, port.ErrUnavailable) {
+		return port.ErrQuota
 	}
 	return meaning
 }
@@ -104,7 +104,7 @@ func (p API) meaning(a Answer) error {
 func (p API) Fault(ctx context.Context, doing, needs string, a Answer, hidden ...secret.Value) error {
 	meaning := p.meaning(a)
 	parts := []string{doing, meaning.Error()}
-	if needs != "" && errors.Is(meaning, reconcile.ErrDenied) {
+	if needs != "" && errors.Is(meaning, port.ErrDenied) {
 		parts = append(parts, "it needs "+needs)
 	}
 	if explained := p.Explain[a.Status]; explained != "" {
@@ -112,7 +112,7 @@ func (p API) Fault(ctx context.Context, doing, needs string, a Answer, hidden ..
 	}
 	parts = append(parts, p.Quote(a, hidden...))
 	f := &fault{status: a.Status, wraps: []error{meaning}}
-	if cause := ctx.Err(); cause != nil && errors.Is(meaning, reconcile.ErrUnavailable) {
+	if cause := ctx.Err(); cause != nil && errors.Is(meaning, port.ErrUnavailable) {
 		parts = append(parts, cause.Error())
 		f.wraps = append(f.wraps, cause)
 	}
@@ -141,5 +141,5 @@ func Status(err error) int {
 // Incomplete returns the error of an answer that reports success but lacks what
 // it must have.
 func Incomplete(doing, what string) error {
-	return fmt.Errorf("%s: %w: the answer has no %s", doing, reconcile.ErrUnavailable, what)
+	return fmt.Errorf("%s: %w: the answer has no %s", doing, port.ErrUnavailable, what)
 }

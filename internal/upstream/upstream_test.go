@@ -13,7 +13,7 @@ import (
 
 	"github.com/IBM/go-sdk-core/v5/core"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -32,39 +32,39 @@ func TestAStatusSelectsTheMeaning(t *testing.T) {
 		code   string
 		want   map[string]error
 	}{
-		"200 that cannot be used is no clear answer": {200, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"302 is no clear answer":                     {302, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"400 is a final refusal":                     {400, "", map[string]error{most: reconcile.ErrRefused}},
+		"200 that cannot be used is no clear answer": {200, "", map[string]error{most: port.ErrUnavailable}},
+		"302 is no clear answer":                     {302, "", map[string]error{most: port.ErrUnavailable}},
+		"400 is a final refusal":                     {400, "", map[string]error{most: port.ErrRefused}},
 		"401 is a token to renew for IBM, our credential for the others, and lag for a proof": {401, "", map[string]error{
-			most: reconcile.ErrUnavailable, "Kubernetes": reconcile.ErrDenied, "Vault": reconcile.ErrDenied, "Cloud Logs": reconcile.ErrNotYet,
+			most: port.ErrUnavailable, "Kubernetes": port.ErrDenied, "Vault": port.ErrDenied, "Cloud Logs": port.ErrNotYet,
 		}},
 		"403 is a missing permission, and lag for a proof": {403, "", map[string]error{
-			most: reconcile.ErrDenied, "Cloud Logs": reconcile.ErrNotYet,
+			most: port.ErrDenied, "Cloud Logs": port.ErrNotYet,
 		}},
 		"404 is not found, and a wrong instance for a proof": {404, "", map[string]error{
-			most: reconcile.ErrNotFound, "Cloud Logs": reconcile.ErrRefused,
+			most: port.ErrNotFound, "Cloud Logs": port.ErrRefused,
 		}},
-		"408 is no clear answer": {408, "", map[string]error{most: reconcile.ErrUnavailable}},
+		"408 is no clear answer": {408, "", map[string]error{most: port.ErrUnavailable}},
 		"409 is a conflict where there are versions": {409, "", map[string]error{
-			most: reconcile.ErrConflict, "Vault": reconcile.ErrRefused, "Cloud Logs": reconcile.ErrRefused,
+			most: port.ErrConflict, "Vault": port.ErrRefused, "Cloud Logs": port.ErrRefused,
 		}},
 		"412 is a conflict, a lock, or a standby that lags": {412, "", map[string]error{
-			most: reconcile.ErrRefused, "IAM": reconcile.ErrConflict, "Code Engine": reconcile.ErrConflict, "Vault": reconcile.ErrUnavailable,
+			most: port.ErrRefused, "IAM": port.ErrConflict, "Code Engine": port.ErrConflict, "Vault": port.ErrUnavailable,
 		}},
-		"413 is a final refusal":            {413, "", map[string]error{most: reconcile.ErrRefused}},
-		"422 is a final refusal":            {422, "", map[string]error{most: reconcile.ErrRefused}},
-		"423 is a lock for IAM":             {423, "", map[string]error{most: reconcile.ErrRefused, "IAM": reconcile.ErrDenied}},
-		"425 is no clear answer":            {425, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"429 is no clear answer":            {429, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"500 is no clear answer":            {500, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"502 is no clear answer":            {502, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"503 is no clear answer":            {503, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"599 is no clear answer":            {599, "", map[string]error{most: reconcile.ErrUnavailable}},
-		"a code with a limit is IBM's 400":  {400, "limit_exceeded", quota(reconcile.ErrRefused)},
-		"a code with a quota is IBM's 403":  {403, "secret_quota_reached", quota(reconcile.ErrDenied)},
-		"a code with a limit is IBM's 409":  {409, "limit_exceeded", quota(reconcile.ErrConflict)},
-		"a rate limit is no quota":          {429, "rate_limit", map[string]error{most: reconcile.ErrUnavailable}},
-		"a 503 with a quota's code is none": {503, "quota", map[string]error{most: reconcile.ErrUnavailable}},
+		"413 is a final refusal":            {413, "", map[string]error{most: port.ErrRefused}},
+		"422 is a final refusal":            {422, "", map[string]error{most: port.ErrRefused}},
+		"423 is a lock for IAM":             {423, "", map[string]error{most: port.ErrRefused, "IAM": port.ErrDenied}},
+		"425 is no clear answer":            {425, "", map[string]error{most: port.ErrUnavailable}},
+		"429 is no clear answer":            {429, "", map[string]error{most: port.ErrUnavailable}},
+		"500 is no clear answer":            {500, "", map[string]error{most: port.ErrUnavailable}},
+		"502 is no clear answer":            {502, "", map[string]error{most: port.ErrUnavailable}},
+		"503 is no clear answer":            {503, "", map[string]error{most: port.ErrUnavailable}},
+		"599 is no clear answer":            {599, "", map[string]error{most: port.ErrUnavailable}},
+		"a code with a limit is IBM's 400":  {400, "limit_exceeded", quota(port.ErrRefused)},
+		"a code with a quota is IBM's 403":  {403, "secret_quota_reached", quota(port.ErrDenied)},
+		"a code with a limit is IBM's 409":  {409, "limit_exceeded", quota(port.ErrConflict)},
+		"a rate limit is no quota":          {429, "rate_limit", map[string]error{most: port.ErrUnavailable}},
+		"a 503 with a quota's code is none": {503, "quota", map[string]error{most: port.ErrUnavailable}},
 	} {
 		for name, api := range apis {
 			want, named := row.want[name]
@@ -80,7 +80,7 @@ func TestAStatusSelectsTheMeaning(t *testing.T) {
 					t.Errorf("%s: %s: %v is also %v", sentence, name, err, other)
 				}
 			}
-			if says := strings.Contains(err.Error(), "it needs the role X"); says != errors.Is(want, reconcile.ErrDenied) {
+			if says := strings.Contains(err.Error(), "it needs the role X"); says != errors.Is(want, port.ErrDenied) {
 				t.Errorf("%s: %s: the error names the permission: %v", sentence, name, says)
 			}
 			if got := upstream.Status(fmt.Errorf("wrapped: %w", err)); got != row.status {
@@ -91,25 +91,25 @@ func TestAStatusSelectsTheMeaning(t *testing.T) {
 }
 
 var sentinels = []error{
-	reconcile.ErrNotFound, reconcile.ErrConflict, reconcile.ErrDenied, reconcile.ErrRefused, reconcile.ErrQuota,
-	reconcile.ErrNotActive, reconcile.ErrNotYet, reconcile.ErrUnavailable, reconcile.ErrUnlocked,
+	port.ErrNotFound, port.ErrConflict, port.ErrDenied, port.ErrRefused, port.ErrQuota,
+	port.ErrNotActive, port.ErrNotYet, port.ErrUnavailable, port.ErrUnlocked,
 }
 
 // quota wants ErrQuota of the IBM services that have codes for it.
 func quota(others error) map[string]error {
-	want := map[string]error{"IAM": reconcile.ErrQuota, "Code Engine": reconcile.ErrQuota, "Secrets Manager": reconcile.ErrQuota, most: others}
+	want := map[string]error{"IAM": port.ErrQuota, "Code Engine": port.ErrQuota, "Secrets Manager": port.ErrQuota, most: others}
 	switch {
-	case errors.Is(others, reconcile.ErrDenied):
-		want["Cloud Logs"] = reconcile.ErrNotYet
-	case errors.Is(others, reconcile.ErrConflict):
-		want["Cloud Logs"], want["Vault"] = reconcile.ErrRefused, reconcile.ErrRefused
+	case errors.Is(others, port.ErrDenied):
+		want["Cloud Logs"] = port.ErrNotYet
+	case errors.Is(others, port.ErrConflict):
+		want["Cloud Logs"], want["Vault"] = port.ErrRefused, port.ErrRefused
 	}
 	return want
 }
 
 func TestTheAdapterMayKnowMoreThanTheStatus(t *testing.T) {
-	err := upstream.Vault.Fault(t.Context(), "writing", "", upstream.Answer{Status: 400, Meaning: reconcile.ErrConflict})
-	if !errors.Is(err, reconcile.ErrConflict) || errors.Is(err, reconcile.ErrRefused) {
+	err := upstream.Vault.Fault(t.Context(), "writing", "", upstream.Answer{Status: 400, Meaning: port.ErrConflict})
+	if !errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused) {
 		t.Error(err)
 	}
 }
@@ -119,12 +119,12 @@ func TestALimitMayBeInTheMessageCodeOnly(t *testing.T) {
 		return upstream.SDKAnswer(&core.DetailedResponse{StatusCode: status, Result: map[string]any{"errors": []any{map[string]any{
 			"code": "any", "message_code": "BXNIM0151E", "message": "The limit of supported API keys is reached"}}}})
 	}
-	for status, want := range map[int]error{422: reconcile.ErrQuota, 400: reconcile.ErrQuota, 503: reconcile.ErrUnavailable} {
+	for status, want := range map[int]error{422: port.ErrQuota, 400: port.ErrQuota, 503: port.ErrUnavailable} {
 		if err := upstream.IAM.Fault(t.Context(), "creating a key", "", answer(status)); !errors.Is(err, want) {
 			t.Errorf("status %d: %v, want %v", status, err, want)
 		}
 	}
-	if err := upstream.CodeEngine.Fault(t.Context(), "writing", "", answer(422)); !errors.Is(err, reconcile.ErrRefused) {
+	if err := upstream.CodeEngine.Fault(t.Context(), "writing", "", answer(422)); !errors.Is(err, port.ErrRefused) {
 		t.Errorf("another service: %v", err)
 	}
 }
@@ -149,12 +149,12 @@ func TestTheTextOfAnError(t *testing.T) {
 		"reading: no clear answer: the request was not sent or not answered":             upstream.NoAnswer(t.Context(), "reading", errors.New("hunter2")),
 		"reading: no clear answer: the server's certificate is not trusted":              upstream.NoAnswer(t.Context(), "reading", errors.New("x509: certificate: hunter2")),
 		"reading: no clear answer: dial: reset":                                          upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: &net.OpError{Op: "dial", Err: errors.New("reset")}}),
-		"reading: logging in: access denied":                                             upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: fmt.Errorf("logging in: %w", reconcile.ErrDenied)}),
+		"reading: logging in: access denied":                                             upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: fmt.Errorf("logging in: %w", port.ErrDenied)}),
 		"reading: logging in as ourselves: no clear answer: unexpected EOF":              upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: upstream.SortLogin(io.EOF)}),
-		"reading: logging in as ourselves: access denied: IAM issued no token: status 1": upstream.NoAnswer(t.Context(), "reading", &upstream.LoginError{Meaning: reconcile.ErrDenied, Cause: upstream.NoToken(1, "hunter2 and more")}),
+		"reading: logging in as ourselves: access denied: IAM issued no token: status 1": upstream.NoAnswer(t.Context(), "reading", &upstream.LoginError{Meaning: port.ErrDenied, Cause: upstream.NoToken(1, "hunter2 and more")}),
 	} {
 		for words, sentinel := range map[string]error{
-			"access denied": reconcile.ErrDenied, "refused": reconcile.ErrRefused, "no clear answer": reconcile.ErrUnavailable,
+			"access denied": port.ErrDenied, "refused": port.ErrRefused, "no clear answer": port.ErrUnavailable,
 		} {
 			want = strings.Replace(want, ": "+words, ": "+sentinel.Error(), 1)
 		}
@@ -166,8 +166,8 @@ func TestTheTextOfAnError(t *testing.T) {
 
 func TestAFailedLoginKeepsItsMeaningBehindIBMsSDK(t *testing.T) {
 	for status, want := range map[int]error{
-		400: reconcile.ErrDenied, 401: reconcile.ErrDenied, 403: reconcile.ErrDenied,
-		404: reconcile.ErrUnavailable, 429: reconcile.ErrUnavailable, 500: reconcile.ErrUnavailable,
+		400: port.ErrDenied, 401: port.ErrDenied, 403: port.ErrDenied,
+		404: port.ErrUnavailable, 429: port.ErrUnavailable, 500: port.ErrUnavailable,
 	} {
 		client, base := upstream.Server{Host: "api.example.com", HTTP: &http.Client{}, Auth: refuser(status)}.Client()
 		_, err := client.Get(base)

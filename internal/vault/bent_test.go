@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
@@ -48,7 +48,7 @@ func TestBentAnswers(t *testing.T) {
 	unneeded, describes := []string{"GET auth/token/lookup-self"}, "PATCH /metadata/"
 	publish := func(ctx context.Context, s *vault.Store) error {
 		e, err := s.Read(ctx)
-		if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		if err != nil && !errors.Is(err, port.ErrNotFound) {
 			return err
 		}
 		return s.Publish(ctx, made(1), e.Revision)

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -67,7 +67,7 @@ type conn struct {
 func (c *Client) open(token secret.Value) (*conn, error) {
 	u, err := url.Parse(c.cfg.Address)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("connecting to the vault %s: %w: the address is not valid", c.cfg.Address, reconcile.ErrRefused)
+		return nil, fmt.Errorf("connecting to the vault %s: %w: the address is not valid", c.cfg.Address, port.ErrRefused)
 	}
 	return &conn{http: c.http, address: u, namespace: c.cfg.Namespace, token: token}, nil
 }
@@ -102,7 +102,7 @@ func (v *conn) send(ctx context.Context, method, path string, body any) (*answer
 	if body != nil {
 		var err error
 		if sent, err = json.Marshal(body); err != nil {
-			return nil, fmt.Errorf("encoding the request: %w", reconcile.ErrRefused)
+			return nil, fmt.Errorf("encoding the request: %w", port.ErrRefused)
 		}
 	}
 	at := *v.address

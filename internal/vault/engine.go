@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -32,7 +32,7 @@ func (s *Store) fetch(ctx context.Context, doing string) (v version, err error) 
 	}
 	meta, _ := got["metadata"].(map[string]any)
 	if v.version, err = integer(meta["version"]); err != nil || v.version < 1 {
-		return v, fmt.Errorf("%s: %w: the answer has no version; the mount must be a key value engine, version 2", doing, reconcile.ErrUnavailable)
+		return v, fmt.Errorf("%s: %w: the answer has no version; the mount must be a key value engine, version 2", doing, port.ErrUnavailable)
 	}
 	v.data, _ = got["data"].(map[string]any)
 	return v, nil
@@ -49,7 +49,7 @@ func (s *Store) get(ctx context.Context, doing, path string) (data map[string]an
 		case !errors.As(err, &no) || no.status != http.StatusNotFound:
 			return err
 		case len(no.data) == 0 && len(no.errors) > 0 && no.errors[0] != "":
-			return fmt.Errorf("%s: %w: %s", doing, reconcile.ErrRefused, upstream.Vault.Quote(answer(no)))
+			return fmt.Errorf("%s: %w: %s", doing, port.ErrRefused, upstream.Vault.Quote(answer(no)))
 		default:
 			data = no.data // the metadata of a deleted version
 		}
@@ -93,8 +93,8 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 		return err
 	})
 	err = fault(ctx, doing, needs+" on "+s.data(), err, hidden...)
-	if errors.Is(err, reconcile.ErrNotFound) {
-		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, reconcile.ErrConflict)
+	if errors.Is(err, port.ErrNotFound) {
+		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, port.ErrConflict)
 	}
 	if err != nil {
 		return 0, err
@@ -102,9 +102,9 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 	made, err = integer(got.Data["version"])
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%s: %w: the answer has no version", doing, reconcile.ErrUnavailable)
+		return 0, fmt.Errorf("%s: %w: the answer has no version", doing, port.ErrUnavailable)
 	case made <= at: // the version is deleted
-		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, reconcile.ErrConflict)
+		return 0, fmt.Errorf("%s: %w: the secret was deleted since it was read", doing, port.ErrConflict)
 	}
 	return made, nil
 }
@@ -114,7 +114,7 @@ func (s *Store) write(ctx context.Context, doing string, keep, ours map[string]a
 func (s *Store) describe(ctx context.Context, doing string, m entry.Metadata) error {
 	text, err := m.Encode()
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	}
 	err = s.client.call(ctx, doing, func(v *conn) error {
 		_, err := v.send(ctx, http.MethodPatch, s.metadata(), map[string]any{
@@ -127,26 +127,26 @@ func (s *Store) describe(ctx context.Context, doing string, m entry.Metadata) er
 
 // readMetadata is Read for a policy that does not allow reading data. denied is
 // the error of that attempt.
-func (s *Store) readMetadata(ctx context.Context, doing string, denied error) (reconcile.Entry, error) {
+func (s *Store) readMetadata(ctx context.Context, doing string, denied error) (port.Entry, error) {
 	meta, err := s.get(ctx, doing, s.metadata())
-	if errors.Is(err, reconcile.ErrDenied) {
-		return reconcile.Entry{}, fmt.Errorf("%w (or read on %s, for a store without access to values)", denied, s.metadata())
+	if errors.Is(err, port.ErrDenied) {
+		return port.Entry{}, fmt.Errorf("%w (or read on %s, for a store without access to values)", denied, s.metadata())
 	}
 	if err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
 	now, _ := integer(meta["current_version"]) // 0 if there is no version
 	gone := now > 0 && s.deleted(meta, now)
 	if err := s.checkWritable(ctx, doing, now); err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
-	e := reconcile.Entry{Revision: revision(now, gone)}
+	e := port.Entry{Revision: revision(now, gone)}
 	custom, _ := meta["custom_metadata"].(map[string]any)
 	text, _ := custom[entry.VaultPrefix+s.cfg.Entry].(string)
 	m := entry.Decode(text)
 	if gone || m.Version != now || m.KeyID == "" {
 		// The data may hold the key of another writer, but it can't be read.
-		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
+		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, port.ErrNotFound)
 	}
 	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
 	return e, nil
@@ -179,7 +179,7 @@ func (s *Store) checkWritable(ctx context.Context, doing string, at int64) error
 		}
 		return err
 	})
-	if err = fault(ctx, doing, "update on sys/capabilities-self", err); errors.Is(err, reconcile.ErrUnavailable) {
+	if err = fault(ctx, doing, "update on sys/capabilities-self", err); errors.Is(err, port.ErrUnavailable) {
 		return err
 	}
 	lacks := func(path, verb string) bool {
@@ -199,7 +199,7 @@ func (s *Store) checkWritable(ctx context.Context, doing string, at int64) error
 	}
 	for path, verb := range needs {
 		if lacks(path, verb) {
-			return fmt.Errorf("%s: %w: it needs the capability %s on %s", doing, reconcile.ErrDenied, verb, path)
+			return fmt.Errorf("%s: %w: it needs the capability %s on %s", doing, port.ErrDenied, verb, path)
 		}
 	}
 	return nil
@@ -209,7 +209,7 @@ func (s *Store) checkWritable(ctx context.Context, doing string, at int64) error
 // the same path as the vault command.
 func (s *Store) checkEngine(ctx context.Context, doing string) error {
 	mount, err := s.get(ctx, doing, "sys/internal/ui/mounts/"+s.cfg.Mount)
-	if errors.Is(err, reconcile.ErrUnavailable) {
+	if errors.Is(err, port.ErrUnavailable) {
 		return err
 	}
 	if mount == nil {
@@ -218,7 +218,7 @@ func (s *Store) checkEngine(ctx context.Context, doing string) error {
 	options, _ := mount["options"].(map[string]any)
 	if mount["type"] != "kv" || options["version"] != "2" {
 		return fmt.Errorf("%s: %w: the mount %s is of type %v, version %v; it must be kv, version 2",
-			doing, reconcile.ErrRefused, s.cfg.Mount, mount["type"], options["version"])
+			doing, port.ErrRefused, s.cfg.Mount, mount["type"], options["version"])
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -25,7 +25,7 @@ func fault(ctx context.Context, doing, needs string, err error, hidden ...secret
 	if err == nil {
 		return nil
 	}
-	for _, known := range []error{reconcile.ErrDenied, reconcile.ErrRefused, reconcile.ErrUnavailable} {
+	for _, known := range []error{port.ErrDenied, port.ErrRefused, port.ErrUnavailable} {
 		if errors.Is(err, known) {
 			return err // of our own login
 		}
@@ -44,7 +44,7 @@ func fault(ctx context.Context, doing, needs string, err error, hidden ...secret
 func answer(r *refusal) upstream.Answer {
 	a := upstream.Answer{Status: r.status, Message: strings.Join(r.errors, "; ")}
 	if r.status == http.StatusBadRequest && strings.Contains(a.Message, "check-and-set parameter did not match") {
-		a.Meaning = reconcile.ErrConflict
+		a.Meaning = port.ErrConflict
 	}
 	return a
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/vault"
 )
 
@@ -82,7 +82,7 @@ func redirected(t *testing.T, c *corner) {
 			c.proxy.Calls()
 			e, err := s.Read(t.Context())
 			if !tc.followed {
-				if err == nil || errors.Is(err, reconcile.ErrNotFound) {
+				if err == nil || errors.Is(err, port.ErrNotFound) {
 					t.Errorf("reading: %v", err)
 				}
 				if err := s.Publish(t.Context(), made(1), ""); err == nil {
@@ -93,7 +93,7 @@ func redirected(t *testing.T, c *corner) {
 				}
 				return
 			}
-			if !errors.Is(err, reconcile.ErrNotFound) {
+			if !errors.Is(err, port.ErrNotFound) {
 				t.Fatalf("reading: %v", err)
 			}
 			if err := s.Publish(t.Context(), made(1), e.Revision); err != nil {

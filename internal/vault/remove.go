@@ -9,11 +9,11 @@ import (
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-var _ reconcile.Remover = (*Store)(nil)
+var _ port.Remover = (*Store)(nil)
 
 // Remove writes a version without the entries. If nothing else is in it, it deletes
 // the secret with all versions, as far as the policy allows it.
@@ -29,7 +29,7 @@ func (s *Store) Remove(ctx context.Context, at string) error {
 	case !got.exists():
 		return nil
 	case revision(got.version, false) != at:
-		return fmt.Errorf("%s: %w: the secret is no longer at revision %s", doing, reconcile.ErrConflict, at)
+		return fmt.Errorf("%s: %w: the secret is no longer at revision %s", doing, port.ErrConflict, at)
 	}
 	rest := entry.Without(got.data, entry.WithCompanions(s.cfg.Form.Names(s.cfg.Entry)))
 	if len(rest) == len(got.data) {
@@ -37,7 +37,7 @@ func (s *Store) Remove(ctx context.Context, at string) error {
 	}
 	version, err := strconv.ParseInt(strings.TrimSuffix(at, deleted), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %q is not a revision", doing, reconcile.ErrRefused, at)
+		return fmt.Errorf("%s: %w: %q is not a revision", doing, port.ErrRefused, at)
 	}
 	if _, err := s.write(ctx, doing, rest, nil, version, false, values(got.data)); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (s *Store) tidy(ctx context.Context, doing, method string, body map[string]
 		return err
 	})
 	err = fault(ctx, doing, strings.ToLower(method)+" on "+s.metadata(), err)
-	if errors.Is(err, reconcile.ErrDenied) || errors.Is(err, reconcile.ErrNotFound) {
+	if errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrNotFound) {
 		s.client.cfg.Log.Debug("leaving metadata of a removed entry", "store", s.Name(), "error", err.Error())
 		return nil
 	}

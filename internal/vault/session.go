@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -37,7 +37,7 @@ func (c *Client) call(ctx context.Context, doing string, do func(*conn) error) e
 		return fmt.Errorf("%s: %w", doing, lerr)
 	}
 	if again.token.Equal(s.token) {
-		return fmt.Errorf("%s: %w: the vault rejected the token%s", doing, reconcile.ErrDenied, s.ended(c.cfg.Now()))
+		return fmt.Errorf("%s: %w: the vault rejected the token%s", doing, port.ErrDenied, s.ended(c.cfg.Now()))
 	}
 	return do(again.conn)
 }
@@ -66,7 +66,7 @@ func (c *Client) session(ctx context.Context, rejected *session) (*session, erro
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("logging in to the vault: %w: %w", reconcile.ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("logging in to the vault: %w: %w", port.ErrUnavailable, ctx.Err())
 	}
 	now := c.cfg.Now()
 	if s := c.current; s != nil && s != rejected {
@@ -134,7 +134,7 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 	const doing = "logging in to the vault"
 	a := c.cfg.Auth
 	if a.Token == nil && a.AppRole == nil && a.JWT == nil {
-		return nil, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, errNoLogin)
+		return nil, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, errNoLogin)
 	}
 	source := a.Token
 	switch {
@@ -145,7 +145,7 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 	}
 	proof, err := source()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return nil, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	}
 	if a.Token != nil {
 		return c.static(ctx, proof)
@@ -164,13 +164,13 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 	began := c.cfg.Now()
 	got, err := client.send(ctx, http.MethodPut, path, body)
 	if answered(err, http.StatusBadRequest) { // the answer to an invalid secret ID or token
-		return nil, fmt.Errorf("%s at %s: %w: the vault rejected the login", doing, path, reconcile.ErrDenied)
+		return nil, fmt.Errorf("%s at %s: %w: the vault rejected the login", doing, path, port.ErrDenied)
 	}
 	if err := fault(ctx, doing+" at "+path, "", err, proof); err != nil {
 		return nil, err
 	}
 	if got.Auth == nil || got.Auth.ClientToken == "" {
-		return nil, fmt.Errorf("%s at %s: %w: the answer has no token", doing, path, reconcile.ErrUnavailable)
+		return nil, fmt.Errorf("%s at %s: %w: the answer has no token", doing, path, port.ErrUnavailable)
 	}
 	client.token = secret.New(got.Auth.ClientToken)
 	s := &session{conn: client}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -32,7 +32,7 @@ type Store struct {
 	cfg    StoreConfig
 }
 
-var _ reconcile.Store = (*Store)(nil)
+var _ port.Store = (*Store)(nil)
 
 // Store returns a store. It calls nothing.
 func (c *Client) Store(cfg StoreConfig) *Store { return &Store{client: c, cfg: cfg} }
@@ -67,7 +67,7 @@ func (s *Store) check() error {
 	if namespace := s.client.cfg.Namespace; namespace != "" {
 		names = append(names, entry.Name{What: "namespace", Text: namespace, Rule: entry.CheckVaultPath})
 	}
-	return entry.Check(reconcile.ErrRefused, names...)
+	return entry.Check(port.ErrRefused, names...)
 }
 
 func (s *Store) doing(verb string) string {
@@ -92,30 +92,30 @@ func revision(version int64, gone bool) string {
 
 // Read returns the entry. If the policy does not allow reading data, Read takes
 // the key's ID from the custom metadata and returns no value.
-func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
+func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	doing := s.doing("reading")
 	if err := s.check(); err != nil {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w", doing, err)
+		return port.Entry{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	got, err := s.fetch(ctx, doing)
-	if errors.Is(err, reconcile.ErrDenied) {
+	if errors.Is(err, port.ErrDenied) {
 		return s.readMetadata(ctx, doing, err)
 	}
 	if err != nil {
-		return reconcile.Entry{}, err
+		return port.Entry{}, err
 	}
-	e := reconcile.Entry{Revision: revision(got.version, !got.exists())}
+	e := port.Entry{Revision: revision(got.version, !got.exists())}
 	text := func(name string) string { t, _ := got.data[name].(string); return t }
 	m := entry.FromCompanions(s.cfg.Entry, text)
 	value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value { return secret.New(text(name)) })
 	if err != nil {
-		return reconcile.Entry{}, fmt.Errorf("%s: %w: %w", doing, reconcile.ErrRefused, err)
+		return port.Entry{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	}
 	if value.Empty() {
 		if err := s.checkWritable(ctx, doing, got.version); err != nil {
-			return reconcile.Entry{}, err
+			return port.Entry{}, err
 		}
-		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, reconcile.ErrNotFound)
+		return e, fmt.Errorf("%s: entry %s: %w", doing, s.cfg.Entry, port.ErrNotFound)
 	}
 	e.Value = value
 	e.KeyID, e.Owner, e.Created, e.IAMID = m.KeyID, m.Owner, m.Created, m.IAMID
@@ -123,7 +123,7 @@ func (s *Store) Read(ctx context.Context) (reconcile.Entry, error) {
 }
 
 // Publish writes the entry with its companions and keeps everything else.
-func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error {
+func (s *Store) Publish(ctx context.Context, e port.Entry, at string) error {
 	doing := s.doing("writing")
 	if err := s.check(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -134,18 +134,18 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 	}
 	version, err := strconv.ParseInt(strings.TrimSuffix(at, deleted), 10, 64)
 	if err != nil || version < 0 {
-		return fmt.Errorf("%s: %w: %q is not a revision", doing, reconcile.ErrRefused, at)
+		return fmt.Errorf("%s: %w: %q is not a revision", doing, port.ErrRefused, at)
 	}
 	// Read the secret again: a deletion keeps the version number, so the vault's
 	// check-and-set does not detect it.
 	got, err := s.fetch(ctx, doing)
-	blind := errors.Is(err, reconcile.ErrDenied)
+	blind := errors.Is(err, port.ErrDenied)
 	switch {
 	case blind:
 	case err != nil:
 		return err
 	case revision(got.version, !got.exists()) != at:
-		return fmt.Errorf("%s: %w: the secret is no longer at revision %s", doing, reconcile.ErrConflict, at)
+		return fmt.Errorf("%s: %w: the secret is no longer at revision %s", doing, port.ErrConflict, at)
 	}
 	written, err := s.write(ctx, doing, got.data, ours, version, blind && at == revision(version, false) && version > 0, hidden)
 	if err != nil {
@@ -162,21 +162,21 @@ func (s *Store) Publish(ctx context.Context, e reconcile.Entry, at string) error
 
 // ours returns the data that a publication sets, what no error may quote, and the key's
 // metadata.
-func (s *Store) ours(e reconcile.Entry) (data map[string]any, hidden []secret.Value, m entry.Metadata, err error) {
+func (s *Store) ours(e port.Entry) (data map[string]any, hidden []secret.Value, m entry.Metadata, err error) {
 	m = entry.Metadata{KeyID: e.KeyID, Owner: cmp.Or(e.Owner, s.cfg.Owner), Created: e.Created, IAMID: e.IAMID}
 	switch {
 	case e.Value.Empty() || e.KeyID == "":
-		return nil, nil, m, fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, reconcile.ErrRefused)
+		return nil, nil, m, fmt.Errorf("entry %s: %w: there is no value with a key ID to write", s.cfg.Entry, port.ErrRefused)
 	case len(e.Value.Expose()) > longestValue:
-		return nil, nil, m, fmt.Errorf("entry %s: %w: a value has at most %d bytes", s.cfg.Entry, reconcile.ErrRefused, longestValue)
+		return nil, nil, m, fmt.Errorf("entry %s: %w: a value has at most %d bytes", s.cfg.Entry, port.ErrRefused, longestValue)
 	}
 	texts, m, err := s.cfg.Form.Write(s.cfg.Entry, m, e.Value)
 	if err != nil {
-		return nil, nil, m, fmt.Errorf("%w: %w", reconcile.ErrRefused, err)
+		return nil, nil, m, fmt.Errorf("%w: %w", port.ErrRefused, err)
 	}
 	companions, err := m.Companions(s.cfg.Entry)
 	if err != nil {
-		return nil, nil, m, fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, reconcile.ErrRefused, err)
+		return nil, nil, m, fmt.Errorf("entry %s: %w: %w", s.cfg.Entry, port.ErrRefused, err)
 	}
 	data = map[string]any{}
 	for name, text := range texts {

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/format"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 	"github.com/latchkey-io/latchkey/internal/vault"
@@ -135,7 +135,7 @@ func (c *corner) place() storetest.Location {
 		},
 		Permission: []string{"capability", "on " + c.Mount + "/data/" + c.path},
 		Longest:    500 << 10,
-		Misnamed: map[string]reconcile.Store{
+		Misnamed: map[string]port.Store{
 			"the path leads upwards":       c.store(func(_ *vault.Config, p *vault.StoreConfig) { p.Path = "team/../other" }),
 			"the path ends in a slash":     c.store(func(_ *vault.Config, p *vault.StoreConfig) { p.Path = "team/" }),
 			"the mount is empty":           c.store(func(_ *vault.Config, p *vault.StoreConfig) { p.Mount = "" }),
@@ -154,7 +154,7 @@ func (c *corner) place() storetest.Location {
 				p.Mount, cfg.Auth.Token = "none", always(rootOf(c.Server, c.t))
 			}),
 		},
-		WriteOnly: func(t *testing.T) reconcile.Store {
+		WriteOnly: func(t *testing.T) port.Store {
 			token, _ := c.Token(t, c.Blind(c.path))
 			return c.store(func(cfg *vault.Config, _ *vault.StoreConfig) { cfg.Auth.Token = always(token) })
 		},
@@ -163,8 +163,8 @@ func (c *corner) place() storetest.Location {
 
 func nowhere() (secret.Value, error) { return nil, errors.New("VAULT_LOGIN is not set") }
 
-func made(n int) reconcile.Entry {
-	return reconcile.Entry{
+func made(n int) port.Entry {
+	return port.Entry{
 		KeyID: fmt.Sprint("ApiKey-", n), Value: secret.New(fmt.Sprint(canary, n)), IAMID: "iam-ServiceId-1",
 		Created: time.Date(2026, time.November, 24, 10, n, 0, 0, time.UTC),
 	}
@@ -242,19 +242,19 @@ func digits(t *testing.T, c *corner) {
 func noCreate(t *testing.T, c *corner) {
 	c.Allow(t, c.policy, vaulttest.Policy{c.Mount + "/data/" + c.path: {"read", "update"}})
 	_, err := c.store().Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "create on secret/data/"+c.path)
+	says(t, err, port.ErrDenied, "create on secret/data/"+c.path)
 	c.edit(t, map[string]any{"neighbour": "x"})
 	_, err = c.store().Read(t.Context())
-	says(t, err, reconcile.ErrNotFound)
+	says(t, err, port.ErrNotFound)
 	c.Allow(t, c.policy, vaulttest.Policy{c.Mount + "/data/" + c.path: {"read", "create"}})
 	_, err = c.store().Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "update on secret/data/"+c.path)
+	says(t, err, port.ErrDenied, "update on secret/data/"+c.path)
 }
 
 func noRead(t *testing.T, c *corner) {
 	c.Allow(t, c.policy, vaulttest.Policy{})
 	_, err := c.store().Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "read on secret/data/"+c.path, "read on secret/metadata/"+c.path)
+	says(t, err, port.ErrDenied, "read on secret/data/"+c.path, "read on secret/metadata/"+c.path)
 }
 
 func noNote(t *testing.T, c *corner) {
@@ -272,7 +272,7 @@ func blindWithoutNote(t *testing.T, c *corner) {
 	p[c.Mount+"/metadata/"+c.path] = []string{"read"}
 	c.Allow(t, c.policy, p)
 	_, err := c.store().Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "patch on secret/metadata/"+c.path)
+	says(t, err, port.ErrDenied, "patch on secret/metadata/"+c.path)
 }
 
 func blindAfterOthers(t *testing.T, c *corner) {
@@ -285,7 +285,7 @@ func blindAfterOthers(t *testing.T, c *corner) {
 	}
 	c.edit(t, map[string]any{entry: "by hand"})
 	e, err := c.store().Read(t.Context())
-	says(t, err, reconcile.ErrNotFound)
+	says(t, err, port.ErrNotFound)
 	if err := c.store().Publish(t.Context(), made(2), e.Revision); err != nil {
 		t.Fatal(err)
 	}
@@ -303,9 +303,9 @@ func forgotten(t *testing.T, c *corner) {
 		t.Fatal(err)
 	}
 	c.Do(t, "DELETE", c.Mount+"/metadata/"+c.path, nil)
-	says(t, c.store().Publish(t.Context(), made(2), e.Revision), reconcile.ErrConflict)
+	says(t, c.store().Publish(t.Context(), made(2), e.Revision), port.ErrConflict)
 	e, err = c.store().Read(t.Context())
-	says(t, err, reconcile.ErrNotFound)
+	says(t, err, port.ErrNotFound)
 	if err := c.store().Publish(t.Context(), made(2), e.Revision); err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +347,7 @@ func TestTheEnvironmentOfVaultsOwnToolsIsNotTaken(t *testing.T) {
 	c.proxy.Calls()
 	c.proxy.Down()
 	_, err := c.store().Read(t.Context())
-	says(t, err, reconcile.ErrUnavailable)
+	says(t, err, port.ErrUnavailable)
 	if calls := c.proxy.Calls(); len(calls) != 2 || calls[0] == calls[1] { // the token's lifetime, the secret
 		t.Errorf("a call that failed was repeated: %v", calls)
 	}
@@ -359,14 +359,14 @@ func TestANamespaceIsSentAndNamed(t *testing.T) {
 		return c.store(func(cfg *vault.Config, _ *vault.StoreConfig) { cfg.Namespace = namespace })
 	}
 	s := in(vaulttest.Namespace)
-	if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrNotFound) {
 		t.Error(err)
 	}
 	if !strings.Contains(s.Name(), "/team/east/secret/") {
 		t.Errorf("the store is called %s", s.Name())
 	}
 	_, err := in("unknown").Read(t.Context())
-	says(t, err, reconcile.ErrRefused, "namespace not found")
+	says(t, err, port.ErrRefused, "namespace not found")
 }
 
 // loginScenarios are the ways in that both vaults have.
@@ -389,10 +389,10 @@ func newToken(t *testing.T, c *corner) {
 		cfg.Auth.Token = func() (secret.Value, error) { return secret.New(kept), nil }
 	})
 	_, err := s.Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "rejected the token")
+	says(t, err, port.ErrDenied, "rejected the token")
 	kept = c.token
 	_, err = s.Read(t.Context())
-	says(t, err, reconcile.ErrNotFound)
+	says(t, err, port.ErrNotFound)
 }
 
 // logins counts the calls that logged in.
@@ -418,7 +418,7 @@ func appRole(t *testing.T, c *corner) {
 	s := c.byRole(time.Hour, 0, nil)
 	for i := range 3 {
 		e, err := s.Read(t.Context())
-		if err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		if err != nil && !errors.Is(err, port.ErrNotFound) {
 			t.Fatal(err)
 		}
 		if err := s.Publish(t.Context(), made(i), e.Revision); err != nil {
@@ -445,14 +445,14 @@ func relogin(t *testing.T, c *corner) {
 	}
 	c.Revoke(t, "approle") // and the secret ID is used up
 	_, err := s.Read(t.Context())
-	says(t, err, reconcile.ErrDenied, "logging in", "approle")
+	says(t, err, port.ErrDenied, "logging in", "approle")
 }
 
 func oneUse(t *testing.T, c *corner) {
 	var ahead time.Duration
 	s := c.byRole(time.Hour, 1, func() time.Time { return time.Now().Add(ahead) })
 	for range 4 {
-		if _, err := s.Read(t.Context()); !errors.Is(err, reconcile.ErrNotFound) {
+		if _, err := s.Read(t.Context()); !errors.Is(err, port.ErrNotFound) {
 			t.Fatal(err)
 		}
 		ahead += 40 * time.Minute
@@ -472,7 +472,7 @@ func refusedByPolicy(t *testing.T, c *corner) {
 	})
 	for range 2 {
 		_, err := s.Read(t.Context())
-		says(t, err, reconcile.ErrDenied, "read on secret/data/"+c.path)
+		says(t, err, port.ErrDenied, "read on secret/data/"+c.path)
 	}
 	if n := c.logins(); n != 1 {
 		t.Errorf("%d logins", n)
@@ -494,7 +494,7 @@ func TestTokensOfThirdPartiesLogIn(t *testing.T) {
 				t.Error(err)
 			}
 			_, err := with(canary).Read(t.Context())
-			says(t, err, reconcile.ErrDenied, "auth/"+mount+"/login")
+			says(t, err, port.ErrDenied, "auth/"+mount+"/login")
 		})
 	}
 }
@@ -509,5 +509,5 @@ func TestNothingIsReadOrCalledBeforeItIsNeeded(t *testing.T) {
 		t.Errorf("store %s, guarded %v, token read %v", s.Name(), s.Guarded(), asked)
 	}
 	_, err := s.Read(t.Context())
-	says(t, err, reconcile.ErrRefused, "VAULT_LOGIN is not set")
+	says(t, err, port.ErrRefused, "VAULT_LOGIN is not set")
 }

@@ -19,7 +19,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -96,7 +96,7 @@ func New(cfg Config) *Client {
 	if carrier.Transport == nil {
 		carrier.Transport = upstream.NewTransport(nil)
 	}
-	carrier.Transport = upstream.BoundWithRedirects(reconcile.FenceWrites(carrier.Transport))
+	carrier.Transport = upstream.BoundWithRedirects(fence.Writes(carrier.Transport))
 	carrier.CheckRedirect = upstream.RedirectWithin(cfg.Hosts)
 	return &Client{cfg: cfg, http: &carrier, turn: make(chan struct{}, 1)}
 }

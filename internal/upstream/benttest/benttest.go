@@ -23,7 +23,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // Op is an operation of an adapter. It gets the URL of the bent server.
@@ -260,7 +260,7 @@ func (table Table) Run(t *testing.T) {
 	hits := map[string][]Op{}
 	for _, op := range table.Ops {
 		s.reset("", answer{})
-		if err := table.try(t, op, front.URL, 30*time.Second); err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+		if err := table.try(t, op, front.URL, 30*time.Second); err != nil && !errors.Is(err, port.ErrNotFound) {
 			t.Fatalf("%s without a bent answer: %v", op.Name, err)
 		}
 		for name := range s.seen {
@@ -319,19 +319,19 @@ func (table Table) try(t *testing.T, op Op, url string, within time.Duration) (e
 func (s *server) judge(op Op, a answer, err error, stolen bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := []error{reconcile.ErrUnavailable, reconcile.ErrUnlocked}
+	known := []error{port.ErrUnavailable, port.ErrUnlocked}
 	switch {
 	case stolen:
 		return "a redirect was followed"
 	case op.Reads && s.writes > 0:
 		return "it wrote"
-	case a.change != nil && !s.changed && (err == nil || errors.Is(err, reconcile.ErrNotFound)):
+	case a.change != nil && !s.changed && (err == nil || errors.Is(err, port.ErrNotFound)):
 		return "ok: names none"
 	case a.change != nil && slices.Contains(op.Settles, s.bent) && err == nil:
 		return "ok: found"
-	case slices.Contains(op.Resolves, s.bent) && s.seen[s.bent] > 0 && (err == nil || errors.Is(err, reconcile.ErrNotFound)):
+	case slices.Contains(op.Resolves, s.bent) && s.seen[s.bent] > 0 && (err == nil || errors.Is(err, port.ErrNotFound)):
 		return "ok: resolved"
-	case errors.Is(err, reconcile.ErrNotFound):
+	case errors.Is(err, port.ErrNotFound):
 		return "it says that nothing is there"
 	case s.seen[s.bent] == 0:
 		return "ok: not called"

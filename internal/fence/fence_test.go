@@ -1,4 +1,4 @@
-package reconcile_test
+package fence
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
 
 // counter is a transport that counts what it sends.
@@ -38,11 +36,11 @@ func TestFenceWritesSendsNoWriteOfARunThatIsTooOld(t *testing.T) {
 		for name, check := range map[string]func() error{"young": func() error { return nil }, "too old": func() error { return tooOld }, "none": nil} {
 			ctx := t.Context()
 			if check != nil {
-				ctx = reconcile.WithWriteCheck(ctx, check)
+				ctx = WithCheck(ctx, check)
 			}
 			next, sent := &counter{}, &body{Reader: strings.NewReader("x")}
 			req := (&http.Request{Method: method, Body: sent}).WithContext(ctx)
-			resp, err := reconcile.FenceWrites(next).RoundTrip(req)
+			resp, err := Writes(next).RoundTrip(req)
 			if resp != nil {
 				resp.Body.Close()
 			}
@@ -56,14 +54,14 @@ func TestFenceWritesSendsNoWriteOfARunThatIsTooOld(t *testing.T) {
 
 func TestFenceWritesClosesIdleConnections(t *testing.T) {
 	next := &counter{}
-	(&http.Client{Transport: reconcile.FenceWrites(next)}).CloseIdleConnections()
+	(&http.Client{Transport: Writes(next)}).CloseIdleConnections()
 	if next.closed != 1 {
 		t.Errorf("closed %d times", next.closed)
 	}
 }
 
 func TestMayWriteAllowsAContextWithoutARun(t *testing.T) {
-	if err := reconcile.MayWrite(context.Background()); err != nil {
+	if err := MayWrite(context.Background()); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,6 @@
-package reconcile
+// Package access compares access policies in full: what the config wants, and what IAM
+// has granted.
+package access
 
 import (
 	"fmt"
@@ -77,37 +79,35 @@ func (p *Policy) Select(a Attribute) {
 	p.Attributes = append(p.Attributes, a)
 }
 
-// Missing returns the labels of the wanted policies that are not granted.
-func Missing(wanted, granted []Policy) (labels []string) { return missing(wanted, granted) }
-
-// missing returns the labels of the wanted policies that are not granted. A
+// Missing returns the labels of the wanted policies that are not granted. A
 // granted policy may be wider than a wanted one if latchkey did not create it.
-func missing(wanted, granted []Policy) (labels []string) {
+func Missing(wanted, granted []Policy) (labels []string) {
 	for _, w := range wanted {
-		if !fulfilled(w, granted) {
+		if !Fulfilled(w, granted) {
 			labels = append(labels, w.Label())
 		}
 	}
 	return labels
 }
 
-func fulfilled(w Policy, granted []Policy) bool {
+// Fulfilled reports whether the granted policies together grant a wanted one.
+func Fulfilled(w Policy, granted []Policy) bool {
 	for _, role := range w.Roles {
-		if !slices.ContainsFunc(granted, func(g Policy) bool { return g.covers(w) && g.Has(role) }) {
+		if !slices.ContainsFunc(granted, func(g Policy) bool { return g.Covers(w) && g.Has(role) }) {
 			return false
 		}
 	}
 	return true
 }
 
-// covers reports whether the policy grants wherever and whenever w does: each of its
+// Covers reports whether the policy grants wherever and whenever w does: each of its
 // attributes, tags and its rule is one of w's.
-func (p Policy) covers(w Policy) bool {
+func (p Policy) Covers(w Policy) bool {
 	return within(p.Selects(), w.Selects()) && within(p.Tags, w.Tags) && (p.Rule == nil && p.Pattern == "" || p.restriction() == w.restriction())
 }
 
 // SameTarget reports whether two policies select the same resources at the same times.
-func (p Policy) SameTarget(q Policy) bool { return p.covers(q) && q.covers(p) }
+func (p Policy) SameTarget(q Policy) bool { return p.Covers(q) && q.Covers(p) }
 
 // within reports whether all attributes are among the others.
 func within(all, others []Attribute) bool {

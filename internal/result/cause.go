@@ -1,6 +1,10 @@
-package reconcile
+package result
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/latchkey-io/latchkey/internal/marker"
+)
 
 // Cause is what a run was requested by. Commands and the service set it in the
 // outcomes of their runs.
@@ -28,7 +32,7 @@ const (
 // replaced, since they delimit a marker.
 func (c Cause) Clean() Cause {
 	for _, part := range []*string{&c.Caller, &c.Type, &c.Source, &c.Event, &c.Subject, &c.Ticket} {
-		*part = Printable(*part, causeMost)
+		*part = marker.Printable(*part, causeMost)
 	}
 	c.Caller, c.Subject, c.Ticket = clip(c.Caller, partMost), clip(c.Subject, partMost), clip(c.Ticket, partMost)
 	return c
@@ -52,17 +56,4 @@ func (c Cause) String() string {
 	return strings.TrimSpace(clip(head, causeMost-len(tail)) + tail)
 }
 
-// Printable returns what another party wrote as printable text of at most that many
-// bytes.
-func Printable(s string, most int) string {
-	return strings.TrimSpace(clip(strings.Map(printable, s), most))
-}
-
 func clip(s string, most int) string { return s[:min(len(s), most)] }
-
-func printable(r rune) rune {
-	if r < 0x20 || r > 0x7e || r == '[' || r == ']' {
-		return '_'
-	}
-	return r
-}

@@ -1,4 +1,6 @@
-package reconcile
+// Package marker writes and reads what latchkey leaves in the descriptions and names of
+// service IDs and keys. All that latchkey remembers between runs is there.
+package marker
 
 import (
 	"crypto/sha256"
@@ -134,9 +136,9 @@ func (m Marker) Text() string {
 // Describe returns a description: the user's text, then the marker.
 func (m Marker) Describe(text string) string { return strings.TrimSpace(text + " " + m.Text()) }
 
-// ParseMarker parses the marker at the end of a description and returns the text
+// Parse parses the marker at the end of a description and returns the text
 // before it. It returns false if there is no marker of a known version.
-func ParseMarker(description string) (m Marker, text string, ok bool) {
+func Parse(description string) (m Marker, text string, ok bool) {
 	loc := markerForm().FindStringSubmatchIndex(description)
 	if loc == nil {
 		return Marker{}, description, false
@@ -204,7 +206,7 @@ func (m *Marker) set(name, value, field string) (err error) {
 		m.Stores, err = parseStores(value)
 	case "cause":
 		m.RenewCause, err = url.QueryUnescape(value)
-		m.RenewCause = recordable(m.RenewCause)
+		m.RenewCause = Recordable(m.RenewCause)
 	case "refusal":
 		m.Refusal = rotation.Reason(value)
 	case "current":

@@ -1,9 +1,17 @@
-package reconcile
+// Package port declares what the protocol needs from outside: a credential, the
+// interfaces behind which IAM, stores, consumers and proofs are, the types that these
+// exchange, and their errors.
+//
+// Each outside system has an adapter package. Adapters sort errors by the sentinels in
+// errors.go, which say what the caller may do next.
+package port
 
 import (
 	"context"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -28,7 +36,7 @@ type ServiceID struct {
 	Version string
 	// Marker is valid if Marked is set. Any identity that may create a service ID
 	// can write it, so it only says which credential one of ours belongs to.
-	Marker Marker
+	Marker marker.Marker
 	Marked bool
 }
 
@@ -55,16 +63,16 @@ type Identities interface {
 	Remove(ctx context.Context, id string) error
 	// Granted returns the access policies of an identity, complete with attributes,
 	// tags and rules.
-	Granted(ctx context.Context, iamID string) ([]Policy, error)
+	Granted(ctx context.Context, iamID string) ([]access.Policy, error)
 	// Grant creates a policy unless it exists. IAM may report success and grant
 	// less, so the caller reads the policy back with Granted.
-	Grant(ctx context.Context, iamID string, p Policy) error
+	Grant(ctx context.Context, iamID string, p access.Policy) error
 	// Narrow takes down a policy of ours, or all of its roles but some. It returns
 	// ErrConflict if the policy is not what p says, and succeeds if it does not exist.
-	Narrow(ctx context.Context, iamID string, p Policy, keep []string) error
+	Narrow(ctx context.Context, iamID string, p access.Policy, keep []string) error
 	// Mark writes our marker on a service ID. It returns ErrConflict if the
 	// service ID's version is not that of id.
-	Mark(ctx context.Context, id ServiceID, m Marker) error
+	Mark(ctx context.Context, id ServiceID, m marker.Marker) error
 	// Groups returns the access groups of which an identity is a member.
 	Groups(ctx context.Context, iamID string) ([]Group, error)
 	// Join adds an identity to the access group with this ID or name, or returns
@@ -188,7 +196,7 @@ type Keys interface {
 	Identify(ctx context.Context, v secret.Value) (KeyRecord, error)
 	// Adopt writes our marker on a foreign key. It returns ErrConflict if the
 	// key's version is not that of rec.
-	Adopt(ctx context.Context, rec KeyRecord, m Marker) error
+	Adopt(ctx context.Context, rec KeyRecord, m marker.Marker) error
 }
 
 // Bearer is the identity that a key authenticates, with its access token.

@@ -1,4 +1,4 @@
-package reconcile
+package result
 
 import (
 	"testing"
@@ -11,10 +11,10 @@ import (
 func TestAnOutcomeTellsTheConditionOfALaterTime(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	blocked := Outcome{
-		Credential: "a", Result: ResultBlocked, Reason: rotation.StoreDenied, observed: now,
-		facts: condition.Facts{Key: rotation.Key{ID: "ApiKey-1", Expires: now.Add(48 * time.Hour)}, SweepEvery: time.Hour},
+		Credential: "a", Result: Blocked, Reason: rotation.StoreDenied, Observed: now,
+		Facts: condition.Facts{Key: rotation.Key{ID: "ApiKey-1", Expires: now.Add(48 * time.Hour)}, SweepEvery: time.Hour},
 	}
-	blocked.settle()
+	blocked.Settle()
 	for name, tc := range map[string]struct {
 		after time.Duration
 		want  condition.Condition

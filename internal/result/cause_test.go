@@ -1,9 +1,10 @@
-package reconcile
+package result
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"pgregory.net/rapid"
 )
 
@@ -34,7 +35,7 @@ func TestACauseIsBoundedAndCannotForgeAMarker(t *testing.T) {
 		if !strings.Contains(text, clean.Subject) || !strings.HasSuffix(text, clean.Caller) {
 			t.Fatalf("%q lacks a part of %+v", text, clean)
 		}
-		m, _, ok := ParseMarker(Marker{Owner: "o", Credential: "a"}.Describe(text))
+		m, _, ok := marker.Parse(marker.Marker{Owner: "o", Credential: "a"}.Describe(text))
 		if !ok || m.Owner != "o" || m.Credential != "a" {
 			t.Fatalf("%q is read as %+v", text, m)
 		}

@@ -1,4 +1,5 @@
-package reconcile
+// Package fence refuses what comes too late to be safe: a write of a run that is too old.
+package fence
 
 import (
 	"context"
@@ -6,23 +7,25 @@ import (
 	"slices"
 )
 
-// WithWriteCheck returns a context that MayWrite asks check about. A run calls
+// WithCheck returns a context that MayWrite asks check about. A run calls
 // it for the context of its steps.
-func WithWriteCheck(ctx context.Context, check func() error) context.Context {
+func WithCheck(ctx context.Context, check func() error) context.Context {
 	return context.WithValue(ctx, windowKey{}, check)
 }
 
-// FenceWrites returns a transport that does not send a request that writes once
+// Writes returns a transport that does not send a request that writes once
 // the request's run is too old to write. The run checks before each step, but
 // an adapter may read before it writes, and the process may be suspended
 // between the two. Reads are sent at any age. A nil next is
 // http.DefaultTransport.
-func FenceWrites(next http.RoundTripper) http.RoundTripper {
+func Writes(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
 	return writeFence{next}
 }
+
+type windowKey struct{}
 
 type writeFence struct{ next http.RoundTripper }
 
@@ -47,4 +50,15 @@ func (g writeFence) CloseIdleConnections() {
 	if c, ok := g.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
+}
+
+// MayWrite returns an error if the run of the context is too old to write: more
+// than a window has passed since it observed. It reads the wall clock, because the
+// context's deadline does not advance while a machine is suspended. A context
+// without a run allows everything.
+func MayWrite(ctx context.Context) error {
+	if check, of := ctx.Value(windowKey{}).(func() error); of {
+		return check()
+	}
+	return nil
 }

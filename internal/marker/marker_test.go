@@ -1,4 +1,4 @@
-package reconcile
+package marker
 
 import (
 	"strings"
@@ -25,7 +25,7 @@ func TestAMarkerReadsBackAsItWasWritten(t *testing.T) {
 			m.With = with
 		}
 		text := strings.TrimSpace(rapid.StringMatching(`[a-zA-Z .,]{0,40}`).Draw(t, "text"))
-		got, gotText, ok := ParseMarker(m.Describe(text))
+		got, gotText, ok := Parse(m.Describe(text))
 		if !ok || gotText != text || cmp.Diff(m, got) != "" {
 			t.Fatalf("%q reads as %v %q: %s", m.Describe(text), ok, gotText, cmp.Diff(m, got))
 		}
@@ -45,7 +45,7 @@ func TestOnlyAMarkerOfThisVersionAtTheEndIsOurs(t *testing.T) {
 		"empty":               "",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if m, text, ok := ParseMarker(description); ok || text != description {
+			if m, text, ok := Parse(description); ok || text != description {
 				t.Errorf("read as %+v %q", m, text)
 			}
 		})
@@ -56,12 +56,12 @@ func TestOnlyAMarkerOfThisVersionAtTheEndIsOurs(t *testing.T) {
 // of the newer one.
 func TestUnknownFieldsOfAMarkerSurvive(t *testing.T) {
 	const description = `x [latchkey v=1 owner=a credential=b renew=2026-11-24T08:30:00Z asof=2026-11-24T08:30:00Z flag with={"p":"q r=s"}]`
-	m, text, ok := ParseMarker(strings.Replace(description, " flag", " flag=", 1))
+	m, text, ok := Parse(strings.Replace(description, " flag", " flag=", 1))
 	if !ok || len(m.Unknown) != 2 {
 		t.Fatalf("read as %+v %t", m, ok)
 	}
 	m.Leaked = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
-	again, _, ok := ParseMarker(m.Describe(text))
+	again, _, ok := Parse(m.Describe(text))
 	if !ok || cmp.Diff(m, again) != "" {
 		t.Errorf("%q: %s", m.Describe(text), cmp.Diff(m, again))
 	}
@@ -90,11 +90,11 @@ func FuzzParseMarker(f *testing.F) {
 	f.Add("[latchkey v=1 owner=a credential=b stores=file%2Fa+b,,c with={}]")
 	f.Add("[latchkey v=1 owner=a credential=b stores=" + strings.Repeat("a", 301) + "]")
 	f.Fuzz(func(t *testing.T, description string) {
-		m, text, ok := ParseMarker(description)
+		m, text, ok := Parse(description)
 		if !ok {
 			return
 		}
-		again, textAgain, ok := ParseMarker(m.Describe(text))
+		again, textAgain, ok := Parse(m.Describe(text))
 		if !ok || textAgain != text || cmp.Diff(m, again) != "" {
 			t.Errorf("%q is read as %+v, then as %+v", description, m, again)
 		}

@@ -1,0 +1,132 @@
+// Package result says what a run did to one credential, and what a sweep did to many.
+// Answers, events and commands show it.
+package result
+
+import (
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Result is how a run ended.
+type Result string
+
+// The results.
+const (
+	Unchanged    Result = "unchanged"    // nothing was due
+	Changed      Result = "changed"      // repaired or cleaned up; the published key is the same
+	Published    Result = "published"    // a new key is in the stores
+	InProgress   Result = "in-progress"  // must wait; the next run continues
+	Blocked      Result = "blocked"      // a person must act
+	Unconfigured Result = "unconfigured" // has our marker, but no config entry yields it
+	Failed       Result = "failed"       // a step failed; the next run tries again
+)
+
+// Store is the state of a store after the run.
+type Store struct {
+	Name  string          `json:"name"`
+	Key   string          `json:"key,omitempty"`
+	Fault rotation.Reason `json:"fault,omitempty"`
+	// Error is the store's own error, if the store could not be read or written,
+	// or if a consumer of it could not be restarted.
+	Error string `json:"error,omitempty"`
+}
+
+// Leaked is the state of a key whose revocation was requested.
+type Leaked string
+
+// The states of a leaked key.
+const (
+	LeakedRevoked   Leaked = "ended"     // it no longer authenticates
+	LeakedAlive     Leaked = "alive"     // it still works; the request is recorded, and the next run continues
+	LeakedGone      Leaked = "gone"      // IAM has no such key
+	LeakedElsewhere Leaked = "elsewhere" // it belongs to another credential
+	LeakedForeign   Leaked = "foreign"   // it has no marker of ours
+)
+
+// Note is a note with its sentence.
+type Note struct {
+	rotation.Note
+	Message string `json:"message"`
+}
+
+// Step is one step and its error, if any.
+type Step struct {
+	rotation.Step
+	Error string `json:"error,omitempty"`
+}
+
+// Outcome is what a run did to one credential. Answers, events and commands all
+// show it. It never contains a key's value.
+type Outcome struct {
+	Credential string `json:"credential"`
+	// Project is the name of the credential's project, for people.
+	Project string `json:"project,omitempty"`
+	// Condition is how the credential is now; Reason says why it is not OK.
+	Condition  condition.Condition `json:"condition,omitempty"`
+	Result     Result              `json:"result"`
+	Reason     rotation.Reason     `json:"reason,omitempty"`
+	Message    string              `json:"message,omitempty"`
+	ServiceID  string              `json:"serviceID,omitempty"`
+	Key        string              `json:"key,omitempty"`
+	KeyCreated time.Time           `json:"keyCreated,omitzero"`
+	KeyExpires time.Time           `json:"keyExpires,omitzero"`
+	Replaced   string              `json:"replaced,omitempty"`
+	// ReplacedEnds is when the replaced key stops working.
+	ReplacedEnds time.Time `json:"replacedEnds,omitzero"`
+	Stores       []Store   `json:"stores,omitempty"`
+	Steps        []Step    `json:"steps,omitempty"`
+	Next         time.Time `json:"next,omitzero"`
+	// Cause is what the run was requested by. The run itself does not set it.
+	Cause *Cause `json:"cause,omitempty"`
+	// RecordedCause is the end of the cause of a recorded demand that the run met.
+	RecordedCause string `json:"recordedCause,omitempty"`
+	// Recorded is set if the demand is met, or recorded where the next run finds it.
+	Recorded bool `json:"-"`
+	// Leaked is the state of the key whose revocation was requested.
+	Leaked Leaked `json:"leakedKey,omitempty"`
+	// Notes inform the user about conditions that are not errors.
+	Notes []Note `json:"notes,omitempty"`
+	Error string `json:"error,omitempty"`
+
+	// Keys are the credential's keys as the run left them, without values.
+	Keys []rotation.Key `json:"-"`
+
+	// Facts are what the condition follows from, and Observed is when they held.
+	Facts    condition.Facts `json:"-"`
+	Observed time.Time       `json:"-"`
+}
+
+// Held reports whether a reason held the run back.
+func (o *Outcome) Held() bool { return o.Result == Blocked || o.Result == InProgress }
+
+// Settle sets the condition, and its reason if the result has none.
+func (o *Outcome) Settle() {
+	f := o.Facts
+	f.Next = o.Next
+	if o.Held() {
+		f.Held = o.Reason
+	}
+	var why rotation.Reason
+	o.Facts = f
+	o.Condition, why, o.Next = condition.Of(f, o.Observed)
+	if o.Reason == "" && o.Error == "" {
+		o.Reason = why
+	}
+	if o.Message == "" {
+		o.Message = o.Reason.Sentence()
+	}
+}
+
+// At returns the outcome with the condition that its facts have at a later time. A
+// key may have expired since.
+func (o Outcome) At(now time.Time) Outcome {
+	if o.Observed.IsZero() || now.Before(o.Observed) {
+		return o
+	}
+	if c, why, next := condition.Of(o.Facts, now); c != o.Condition {
+		o.Condition, o.Reason, o.Message, o.Next = c, why, why.Sentence(), next
+	}
+	return o
+}
