@@ -26,7 +26,7 @@ var (
 	// CodeEngine is IBM Cloud Code Engine. Its documents name neither status nor
 	// code of an exceeded quota, nor whether a stale entity tag is a 409 or a 412.
 	CodeEngine = API{
-		Name: "Code Engine", Absent: ownError, Routes: codeEngineRoutes,
+		Name: "Code Engine", Absent: ownProject, Routes: codeEngineRoutes,
 		Meanings:   map[int]error{http.StatusPreconditionFailed: port.ErrConflict},
 		QuotaCodes: true,
 	}

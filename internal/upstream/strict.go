@@ -223,24 +223,51 @@ func (p API) about(ctx context.Context, status int, objects []object, repeated m
 	return nil
 }
 
-// ownError reports whether the body is an error of an IBM service: it has the
-// code of at least one error.
+// ownError reports whether the body is an error of an IBM service which says that
+// an object does not exist: the code of its first error ends in not_found or
+// not_found_error, as all do that are known (not_found, resource_not_found,
+// policy_not_found). A gateway's code names a route instead.
 func ownError(body []byte) bool {
+	what, absent := strings.CutSuffix(strings.TrimSuffix(code404(body), "_error"), "not_found")
+	return absent && !slices.Contains(ofGateway, strings.TrimSuffix(what, "_"))
+}
+
+// ownProject is ownError for Code Engine, which may answer 404 for a project that
+// is not active. The code of that is a guess.
+func ownProject(body []byte) bool {
+	return ownError(body) || code404(body) == "project_not_active"
+}
+
+// code404 returns the code of the first error of an IBM service's 404 or 410, or "".
+func code404(body []byte) string {
 	var said struct {
 		Errors []struct {
 			Code string `json:"code"`
 		} `json:"errors"`
 		StatusCode *int `json:"status_code"`
 	}
-	return json.Unmarshal(body, &said) == nil && len(said.Errors) > 0 && said.Errors[0].Code != "" &&
-		(said.StatusCode == nil || *said.StatusCode == http.StatusNotFound || *said.StatusCode == http.StatusGone)
+	if json.Unmarshal(body, &said) != nil || len(said.Errors) == 0 ||
+		said.StatusCode != nil && *said.StatusCode != http.StatusNotFound && *said.StatusCode != http.StatusGone {
+		return ""
+	}
+	return said.Errors[0].Code
 }
 
+// ofGateway are what a gateway does not find. None of them is an object that latchkey
+// reads.
+var ofGateway = []string{"api", "backend", "endpoint", "host", "method", "operation", "page", "path", "route", "service", "upstream", "uri", "url"}
+
 // ownStatus reports whether the body is a Status of Kubernetes that says that
-// an object does not exist.
+// an object does not exist. The Status of a path that the server does not serve has
+// the same reason, but names no kind.
+//
+// Source: https://github.com/kubernetes/apimachinery/blob/v0.36.0/pkg/api/errors/errors.go, NewGenericServerResponse and NewNotFound.
 func ownStatus(body []byte) bool {
-	var said struct{ Kind, APIVersion, Status, Reason string }
-	return json.Unmarshal(body, &said) == nil && said.Kind == "Status" && said.APIVersion == "v1" &&
+	var said struct {
+		Kind, APIVersion, Status, Reason string
+		Details                          struct{ Kind string }
+	}
+	return json.Unmarshal(body, &said) == nil && said.Kind == "Status" && said.APIVersion == "v1" && said.Details.Kind != "" &&
 		(said.Reason == "NotFound" || said.Reason == "Gone" || said.Reason == "Expired")
 }
 

@@ -36,7 +36,7 @@ func bent(t *testing.T, api upstream.API, path string, answer http.HandlerFunc) 
 func TestABentAnswerIsNoAnswer(t *testing.T) {
 	routes := map[string]string{"IAM": "/v1/apikeys", "Code Engine": "/v2/projects", "Secrets Manager": "/api/v2/secrets", "Kubernetes": "/apis/apps/v1/namespaces/a/deployments"}
 	own := map[string]string{
-		"Kubernetes": `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`,
+		"Kubernetes": `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","details":{"name":"a","kind":"deployments"},"code":404}`,
 	}
 	for name, path := range routes {
 		for sentence, a := range map[string]struct {
@@ -47,7 +47,10 @@ func TestABentAnswerIsNoAnswer(t *testing.T) {
 			"a 404 of a gateway":        {404, `{"message":"no Route matched with those values"}`},
 			"a 404 with no error in it": {404, `{"errors":[]}`},
 			"a 404 page":                {404, "<html>404 Not Found</html>"},
-			"a 404 that says it is 200": {404, `{"errors":[{"code":"x"}],"status_code":200}`},
+			"a 404 that says it is 200": {404, `{"errors":[{"code":"not_found"}],"status_code":200}`},
+			"a 404 about a route":       {404, `{"errors":[{"code":"route_not_found"}],"status_code":404}`},
+			"a 404 about something":     {404, `{"errors":[{"code":"no_such_tenant"}],"status_code":404}`},
+			"a 404 of another part":     {404, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","details":{},"code":404}`},
 			"a 410 without a body":      {410, ""},
 			"a 200 without a body":      {200, ""},
 			"a 204":                     {204, ""},

@@ -126,7 +126,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if no != nil {
 		code = no.code
-		answer = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": no.reason, "message": no.message, "code": no.code}
+		answer = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": no.reason, "message": no.message, "code": no.code,
+			"details": map[string]any{"name": c.name, "group": c.group, "kind": c.resource}}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
