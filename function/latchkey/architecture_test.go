@@ -28,10 +28,10 @@ var packages = map[string][]string{
 	"starter":        {},
 
 	"access":    {},
-	"fence":     {},
 	"condition": {"rotation"},
 	"marker":    {"rotation", "secret"},
 	"port":      {"access", "marker", "offboard", "rotation", "secret"},
+	"fence":     {"access", "marker", "port", "rotation", "secret"},
 	"result":    {"condition", "marker", "rotation"},
 	"offboard":  {"rotation"},
 	"format":    {"entry", "secret"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -28,7 +29,7 @@ func (ru *run) round(ctx context.Context) error {
 		plan.Steps, plan.Waiting = plan.Steps[:i], rotation.InProgress
 	}
 	ru.setHeldBack(plan)
-	err := ru.apply(ru.within(ctx), plan)
+	err := ru.apply(ru.fence.Within(ctx), plan)
 	ru.out.Recorded = ru.recorded(plan)
 	ru.addNotes(plan)
 	ru.setFacts(plan)
@@ -82,7 +83,7 @@ func (ru *run) leavesRoom(s rotation.Step, err error, after onFailure) bool {
 }
 
 // untrusted reports whether the run can't trust the time, or what it has read.
-func untrusted(err error) bool { return is(err, errDrift, errTooLate, errUnread) }
+func untrusted(err error) bool { return is(err, fence.ErrDrift, fence.ErrTooLate, errUnread) }
 
 // tidies reports whether a step only removes a key, a policy or a service ID that has no
 // use any more. Its failure becomes a note, and the run goes on.
@@ -226,7 +227,7 @@ func (ru *run) endsHeld(s rotation.Step) bool {
 // takeStep makes the calls of one step. A run that is too old to write does not
 // start one.
 func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
-	if err := ru.mayWrite(ctx, time.Time{}); err != nil {
+	if err := ru.fence.MayWrite(ctx); err != nil {
 		return err
 	}
 	row, ok := actions[s.Action]

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 )
 
@@ -91,7 +92,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, errTooLate) {
+		if errors.Is(err, fence.ErrTooLate) {
 			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
 		}
 		if !errors.Is(err, port.ErrConflict) && !errors.Is(err, port.ErrUnavailable) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -91,7 +92,7 @@ func unobserved(credential string, err error) result.Outcome {
 	out := result.Outcome{Credential: credential, Condition: condition.Unknown, Result: result.Unchanged}
 	if errors.Is(err, port.ErrDenied) && !errors.Is(err, port.ErrLogin) {
 		out.Condition, out.Reason = condition.Blocked, rotation.IdentityDenied
-		out.Message = out.Reason.Sentence() + ": " + words(err)
+		out.Message = out.Reason.Sentence() + ": " + fence.Words(err)
 	}
 	return out
 }

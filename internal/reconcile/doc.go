@@ -12,7 +12,7 @@
 //	flight.go      one run at a time per credential; waiting callers share one
 //	reconcile.go   the rounds of a run, and its outcome
 //	observe.go     read the service ID, keys, stores and consumers, and IAM's clock
-//	trust.go       drop what stores and marks say that can't be true
+//	trust.go       drop what stores say that can't be true
 //	drift.go       what a service ID has beyond the config
 //	state.go       build the input of rotation.Decide
 //	apply.go       take the planned steps in order
@@ -21,7 +21,6 @@
 //	               the calls of each step
 //	offboard.go    bring a credential to its end, as package offboard decides
 //	storm.go       limit forced rotations
-//	rescue.go      a panic is the failure of one run
 //	record.go      whether a demand survives the process
 //	explain.go     turn an error into a reason to be blocked
 //	errors.go      errors of a run, and the reason for a store's error
@@ -29,7 +28,6 @@
 //	notes.go       information for the user
 //	describe.go    the description of a new key
 //
-// A run writes through fenced ports only (fencedports.go, window.go). They refuse
-// a write that comes too late to be safe. Package port declares the ports, and
-// package result the outcome.
+// A run reads and writes through package fence, which refuses a write that comes too
+// late to be safe. Package port declares the ports, and package result the outcome.
 package reconcile

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -97,9 +98,10 @@ func TestNarrowingWaitsForWhatStays(t *testing.T) {
 		"what only a wider policy of ours covers is to be replaced": {true, []access.Policy{wide, theirsWide}, []string{"wide"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ru := &run{Reconciler: &Reconciler{Now: func() time.Time { return now }}, c: port.Credential{
+			r := &Reconciler{Now: func() time.Time { return now }}
+			ru := r.newRun(port.Credential{
 				Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "1"}}, NarrowPolicies: tc.narrow, Rules: rotation.Standard(),
-			}}
+			}, Request{}, r.log(), &result.Outcome{})
 			ru.granted = tc.granted
 			s := ru.state()
 			if diff := cmp.Diff(tc.excess, s.Identity.Excess); diff != "" {

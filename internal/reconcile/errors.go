@@ -14,8 +14,6 @@ var (
 	// errAgain means that the state changed since it was observed. The run
 	// observes and decides again.
 	errAgain = errors.New("the state changed")
-	// errTooLate means that the run is too old to write.
-	errTooLate = errors.New("this run is too old to write")
 	// errAltered means that a store's value is not that of the key that it names.
 	errAltered = errors.New("the value does not belong to the key that the store names")
 	// errUncleared means that the service ID, the arbiter if no store is guarded,
@@ -31,9 +29,6 @@ var (
 	errWeaker = errors.New("IAM granted less")
 	// errStorm means that the limit of forced rotations in an hour is reached.
 	errStorm = errors.New("too many forced rotations")
-	// errDrift means that the local clock and IAM's clock moved apart during the
-	// run.
-	errDrift = errors.New("the clock moved during the run")
 )
 
 // storeFault returns the reason for a store's error.

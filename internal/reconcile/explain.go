@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -21,7 +22,7 @@ func (ru *run) block(reason rotation.Reason, cause error) {
 func (ru *run) set(result result.Result, reason rotation.Reason, cause error) {
 	ru.out.Result, ru.out.Reason, ru.out.Message = result, reason, reason.Sentence()
 	if cause != nil {
-		ru.out.Message += ": " + words(cause)
+		ru.out.Message += ": " + fence.Words(cause)
 	}
 }
 
@@ -75,7 +76,7 @@ func (ru *run) setStoreError(s rotation.Step, err error) {
 	}
 	for i := range ru.out.Stores {
 		if ru.out.Stores[i].Name == store {
-			ru.out.Stores[i].Error = words(err)
+			ru.out.Stores[i].Error = fence.Words(err)
 		}
 	}
 }
@@ -187,7 +188,7 @@ func is(err error, any ...error) bool {
 // A service ID from an earlier run may have been locked since. IBM does not
 // document whether a locked service ID accepts keys.
 func (ru *run) locked(ctx context.Context, err error) bool {
-	if errors.Is(err, port.ErrQuota) || errors.Is(err, errTooLate) {
+	if errors.Is(err, port.ErrQuota) || errors.Is(err, fence.ErrTooLate) {
 		return false
 	}
 	id, lerr := ru.Identities.Lookup(ctx, ru.id.IAMID)

@@ -43,7 +43,7 @@ func (ru *run) extend(ctx context.Context, s rotation.Step) error {
 func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 	var ends time.Time
 	err := ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (port.KeyChange, bool) {
-		ends = s.At.Add(ru.wall().Sub(ru.started)).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
+		ends = s.At.Add(ru.fence.Age()).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
 		open := k.Superseded.IsZero() || k.Expires.Before(ends)
 		if !open {
 			ends = k.Expires // it already expires later
@@ -121,7 +121,7 @@ func (ru *run) get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	if err != nil {
 		return rec, fmt.Errorf("reading key %s: %w", keyID, err)
 	}
-	if err := ru.checkDrift(rec.Date); err != nil {
+	if err := ru.fence.Check(rec.Date); err != nil {
 		return rec, err
 	}
 	if !rec.Ours {

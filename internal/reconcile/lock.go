@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -29,7 +30,7 @@ func (ru *run) release(ctx context.Context, keyID string) {
 	ctx, cancel := context.WithTimeout(ctx, releasePatience)
 	defer cancel()
 	for _, st := range ru.c.Stores {
-		if err := st.(fencedStore).Release(ctx, keyID); err != nil {
+		if err := st.(fence.Store).Release(ctx, keyID); err != nil {
 			ru.noteLock(st, keyID, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -50,6 +51,7 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 		return fmt.Errorf("minting a key: %w", err)
 	}
 	ru.fresh = &minted{Key: k, value: value}
+	ru.fence.Minted(k.ID, k.Created)
 	if due == rotation.Remembered {
 		ru.out.RecordedCause = ru.recordedCause()
 	}
@@ -96,7 +98,7 @@ func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 	var who port.Bearer
 	err := ru.poll(ctx, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
-		return answered(err)
+		return fence.Answered(err)
 	})
 	if err != nil {
 		return fmt.Errorf("proving key %s: getting a token: %w", ru.fresh.ID, err)
@@ -115,7 +117,7 @@ func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 	}
 	for _, p := range ru.c.Provers {
 		err := ru.poll(ctx, func() error {
-			return answered(p.Prove(ctx, port.Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}))
+			return fence.Answered(p.Prove(ctx, port.Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}))
 		})
 		if err != nil {
 			return fmt.Errorf("proving key %s: %s: %w", ru.fresh.ID, p.Name(), err)
@@ -126,7 +128,7 @@ func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 
 // withdraw deletes the new key. No store may hold it.
 func (ru *run) withdraw(ctx context.Context, why string) error {
-	if err := ru.Keys.withdraw(ctx, ru.fresh.ID); err != nil {
+	if err := ru.Keys.Withdraw(ctx, ru.fresh.ID); err != nil {
 		return fmt.Errorf("%w: key %s, because %s: %w", errWithdrawal, ru.fresh.ID, why, err)
 	}
 	return fmt.Errorf("%w: %s", errAgain, why)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -60,7 +61,7 @@ func noteOf(f port.Forgery) result.Note {
 // with the upstream's own error.
 func (ru *run) noteCleanUp(s rotation.Step, err error) {
 	n := rotation.Note{Reason: rotation.CleanUpFailed, Key: s.Key, Thing: s.Target}
-	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + words(err)})
+	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + fence.Words(err)})
 }
 
 // note adds notes with their sentences. A note about a use names the client.

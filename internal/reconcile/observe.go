@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -22,8 +23,9 @@ import (
 // run is one round over one credential: what it has read, and what it has done.
 type run struct {
 	*Reconciler
-	Identities fencedIdentities // in place of the Reconciler's
-	Keys       fencedKeys
+	fence      *fence.Fence
+	Identities port.Identities // in place of the Reconciler's, behind the fence
+	Keys       fence.Keys
 
 	c   port.Credential
 	req Request
@@ -35,9 +37,6 @@ type run struct {
 
 // facts are what a round has observed, for its decision.
 type facts struct {
-	started time.Time     // local wall clock at the start of the observation
-	offset  time.Duration // IAM's clock minus the local clock
-	dated   bool          // offset is known
 	id      port.ServiceID
 	ours    []port.ServiceID  // all service IDs of ours with the name, including id
 	busy    map[string]bool   // our service IDs, by ID, that have keys
@@ -72,10 +71,8 @@ type attempt struct {
 	fresh  *minted
 	// wanted is the demand as it was when the plan was made. The clock may move
 	// later.
-	wanted rotation.Trigger
-	spent  bool // an earlier round of this run has minted
-	// drifted is set once an answer has shown that the clock moved. Nothing is written then.
-	drifted atomic.Bool
+	wanted  rotation.Trigger
+	spent   bool                          // an earlier round of this run has minted
 	renewed atomic.Pointer[rotation.Step] // the demand that was recorded, once it was
 	last    bool                          // no other round follows
 }
@@ -97,11 +94,10 @@ type reading struct {
 }
 
 // now returns the time by IAM's clock.
-func (ru *run) now() time.Time { return ru.wall().Add(ru.offset) }
+func (ru *run) now() time.Time { return ru.fence.Now() }
 
 // observe reads IAM, the stores and the consumers concurrently.
 func (ru *run) observe(ctx context.Context) error {
-	ru.started = ru.wall()
 	ru.entries = make([]reading, len(ru.c.Stores))
 	ru.whose = map[string]owned{}
 	var identity error
@@ -435,44 +431,20 @@ func (ru *run) readAccess(ctx context.Context, id port.ServiceID) (err error) {
 	return nil
 }
 
-// settleClock sets the offset from the Date of an answer by IAM that was asked for
-// at a time. It is the least one that explains the Date, since the answer may have
-// been under way for a while. The Date has whole seconds, so smaller differences are
-// ignored. An answer that took minutes shows no offset: the process was suspended, or
-// its clock was set.
+// settleClock compares the clocks with the Date of an answer by IAM that was asked for at
+// a time.
 func (ru *run) settleClock(asked, date time.Time) error {
-	date = date.Add(500 * time.Millisecond)
-	sent, received := date.Sub(asked), date.Sub(ru.wall())
-	if took := sent - received; took.Abs() > mostDrift {
-		return fmt.Errorf("%w: IAM's answer took %s", ErrObserve, took.Round(time.Second))
-	}
-	offset := max(received, min(sent, 0))
-	if offset.Abs() <= 1500*time.Millisecond {
-		offset = 0
-	}
-	ru.offset, ru.dated = offset, true
-	return nil
-}
-
-// mostDrift is how far the clocks may move apart during a run.
-const mostDrift = 2 * time.Minute
-
-// checkDrift compares the clocks again. If they moved apart, the run cannot trust
-// any time.
-func (ru *run) checkDrift(date time.Time) error {
-	if d := date.Sub(ru.now()); d.Abs() > mostDrift {
-		ru.drifted.Store(true)
-		return fmt.Errorf("%w: by %s", errDrift, d.Round(time.Second))
+	if err := ru.fence.Settle(asked, date); err != nil {
+		return fmt.Errorf("%w: %w", ErrObserve, err)
 	}
 	return nil
 }
 
-// lookUp reads a key that is not in the list. It checks the clock if the list has
-// set it.
+// lookUp reads a key that is not in the list, and compares the clocks again.
 func (ru *run) lookUp(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	rec, err := ru.Keys.Get(ctx, keyID)
-	if err == nil && ru.dated {
-		err = ru.checkDrift(rec.Date)
+	if err == nil {
+		err = ru.fence.Check(rec.Date)
 	}
 	return rec, err
 }

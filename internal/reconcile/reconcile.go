@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -209,6 +210,30 @@ func filled(pairs ...string) (attrs []slog.Attr) {
 		}
 	}
 	return attrs
+}
+
+// newRun returns one round over a credential. It reads and writes through the fence.
+func (r *Reconciler) newRun(c port.Credential, req Request, log *slog.Logger, out *result.Outcome) *run {
+	f := fence.New(fence.NewClock(r.wall), c.Rules.Window)
+	ru := &run{Reconciler: r, c: c, req: req, log: log, out: out, fence: f}
+	ru.Identities, ru.Keys = f.Identities(r.Identities), f.Keys(r.Keys)
+	ru.c.Stores = make([]port.Store, len(c.Stores))
+	for i, st := range c.Stores {
+		ru.c.Stores[i] = f.Store(st)
+	}
+	ru.c.Consumers = make([]port.Consumers, len(c.Consumers))
+	for i, cs := range c.Consumers {
+		ru.c.Consumers[i] = f.Consumers(cs)
+	}
+	return ru
+}
+
+// rescue calls f and returns an error if it panics.
+func (r *Reconciler) rescue(f func() error) error { return fence.Rescue(r.log(), f) }
+
+// rescued returns f for a goroutine of its own.
+func (r *Reconciler) rescued(f func() error) func() error {
+	return func() error { return r.rescue(f) }
 }
 
 func (r *Reconciler) log() *slog.Logger {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -74,7 +75,7 @@ func (ru *run) endRecording(ctx context.Context, rec *recording) error {
 // recordRefusal records on a new key that it could not be published, and why. Later
 // runs then do not mint a key at every sweep.
 func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
-	if ru.fresh == nil || is(err, errAgain, errDrift, errTooLate, errUnread, errWithdrawal) || s.Action != rotation.Prove && s.Action != rotation.Publish {
+	if ru.fresh == nil || is(err, errAgain, fence.ErrDrift, fence.ErrTooLate, errUnread, errWithdrawal) || s.Action != rotation.Prove && s.Action != rotation.Publish {
 		return
 	}
 	final := is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota)

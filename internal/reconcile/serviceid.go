@@ -93,7 +93,7 @@ func (ru *run) removeDuplicate(ctx context.Context, s rotation.Step) error {
 	if len(l.Keys)+l.Foreign > 0 {
 		return fmt.Errorf("%w: duplicate %s has keys now", errAgain, id)
 	}
-	if err := ru.checkDrift(l.Date); err != nil {
+	if err := ru.fence.Check(l.Date); err != nil {
 		return fmt.Errorf("removing duplicate %s: %w", id, err)
 	}
 	return ru.Identities.Remove(ctx, id)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -40,7 +41,7 @@ func (ru *run) state() rotation.State {
 		Keys:      ru.keys,
 		Foreign:   ru.foreign[ru.id.IAMID],
 		Consumers: ru.serving,
-		Skew:      ru.offset,
+		Skew:      ru.fence.Offset(),
 		Storm:     ru.overForced(ru.dueByDemand()),
 		LeakStorm: ru.overForced(rotation.KeyLeaked),
 		Gone:      ru.c.Gone,
@@ -109,9 +110,9 @@ const groupLabel = "membership of "
 // decide plans, and sets the observed state in the outcome.
 func (ru *run) decide() rotation.Plan {
 	s := ru.state()
-	now := ru.started.Add(ru.offset)
+	now := ru.fence.Started()
 	ru.wanted = ru.req.Trigger
-	if ru.offset.Abs() <= ru.c.Rules.MaxSkew { // else the time is unknown, and the plan is blocked
+	if ru.fence.Offset().Abs() <= ru.c.Rules.MaxSkew { // else the time is unknown, and the plan is blocked
 		ru.wanted = clamp(ru.wanted, now)
 	}
 	ru.wanted = ru.wanted.Resolve(ru.keys)
@@ -127,7 +128,7 @@ func (ru *run) decide() rotation.Plan {
 	for i, st := range s.Stores {
 		so := result.Store{Name: st.Name, Key: cmp.Or(st.Key, st.Foreign), Fault: st.Fault}
 		if err := ru.entries[i].err; err != nil {
-			so.Error = words(err)
+			so.Error = fence.Words(err)
 		}
 		ru.out.Stores = append(ru.out.Stores, so)
 	}
@@ -159,7 +160,7 @@ func (ru *run) nextTry(at time.Time, why rotation.Reason) time.Time {
 // clamp limits a demand to the present. A sender's clock may be ahead, and a key
 // can't be newer than now.
 func clamp(t rotation.Trigger, now time.Time) rotation.Trigger {
-	if latest := now.Add(ahead); t.NewerThan.After(latest) {
+	if latest := now.Add(fence.Ahead); t.NewerThan.After(latest) {
 		t.NewerThan = latest
 	}
 	return t

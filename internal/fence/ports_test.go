@@ -1,4 +1,4 @@
-package reconcile
+package fence
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -59,41 +58,40 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 	}()
 	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 	window := rotation.Standard().Window
-	fresh := &minted{Key: rotation.Key{ID: "fresh", Created: now}}
 	for name, write := range map[string]struct {
-		call func(ctx context.Context, ru *run) error
+		call func(ctx context.Context, p fenced) error
 		born bool // the call is about the new key, so its birth counts
 	}{
-		"create a service ID": {call: func(ctx context.Context, ru *run) error { _, err := ru.Identities.Create(ctx, "", ""); return err }},
-		"delete a service ID": {call: func(ctx context.Context, ru *run) error { return ru.Identities.Remove(ctx, "") }},
-		"grant a policy":      {call: func(ctx context.Context, ru *run) error { return ru.Identities.Grant(ctx, "", access.Policy{}) }},
-		"rename": {call: func(ctx context.Context, ru *run) error {
-			return ru.Identities.Mark(ctx, port.ServiceID{}, marker.Marker{Current: "old"})
+		"create a service ID": {call: func(ctx context.Context, p fenced) error { _, err := p.ids.Create(ctx, "", ""); return err }},
+		"delete a service ID": {call: func(ctx context.Context, p fenced) error { return p.ids.Remove(ctx, "") }},
+		"grant a policy":      {call: func(ctx context.Context, p fenced) error { return p.ids.Grant(ctx, "", access.Policy{}) }},
+		"rename": {call: func(ctx context.Context, p fenced) error {
+			return p.ids.Mark(ctx, port.ServiceID{}, marker.Marker{Current: "old"})
 		}},
-		"clear the new key": {born: true, call: func(ctx context.Context, ru *run) error {
-			return ru.Identities.Mark(ctx, port.ServiceID{}, marker.Marker{Current: "fresh"})
+		"clear the new key": {born: true, call: func(ctx context.Context, p fenced) error {
+			return p.ids.Mark(ctx, port.ServiceID{}, marker.Marker{Current: "fresh"})
 		}},
-		"join a group": {call: func(ctx context.Context, ru *run) error { return ru.Identities.Join(ctx, "", "") }},
-		"mint": {call: func(ctx context.Context, ru *run) error {
-			_, err := ru.Keys.Mint(ctx, port.MintRequest{}, nil)
+		"join a group": {call: func(ctx context.Context, p fenced) error { return p.ids.Join(ctx, "", "") }},
+		"mint": {call: func(ctx context.Context, p fenced) error {
+			_, err := p.keys.Mint(ctx, port.MintRequest{}, nil)
 			return err
 		}},
-		"update a key": {call: func(ctx context.Context, ru *run) error {
-			return ru.Keys.Update(ctx, port.KeyRecord{}, port.KeyChange{})
+		"update a key": {call: func(ctx context.Context, p fenced) error {
+			return p.keys.Update(ctx, port.KeyRecord{}, port.KeyChange{})
 		}},
-		"retire a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Retire(ctx, "") }},
-		"enable a key":  {call: func(ctx context.Context, ru *run) error { return ru.Keys.Enable(ctx, "") }},
-		"disable a key": {call: func(ctx context.Context, ru *run) error { return ru.Keys.Disable(ctx, "") }},
-		"adopt a key":   {call: func(ctx context.Context, ru *run) error { return ru.Keys.Adopt(ctx, port.KeyRecord{}, marker.Marker{}) }},
-		"copy a key": {call: func(ctx context.Context, ru *run) error {
-			return ru.c.Stores[0].Publish(ctx, port.Entry{KeyID: "old"}, "")
+		"retire a key":  {call: func(ctx context.Context, p fenced) error { return p.keys.Retire(ctx, "") }},
+		"enable a key":  {call: func(ctx context.Context, p fenced) error { return p.keys.Enable(ctx, "") }},
+		"disable a key": {call: func(ctx context.Context, p fenced) error { return p.keys.Disable(ctx, "") }},
+		"adopt a key":   {call: func(ctx context.Context, p fenced) error { return p.keys.Adopt(ctx, port.KeyRecord{}, marker.Marker{}) }},
+		"copy a key": {call: func(ctx context.Context, p fenced) error {
+			return p.store.Publish(ctx, port.Entry{KeyID: "old"}, "")
 		}},
-		"publish the new key": {born: true, call: func(ctx context.Context, ru *run) error {
-			return ru.c.Stores[0].Publish(ctx, port.Entry{KeyID: "fresh"}, "")
+		"publish the new key": {born: true, call: func(ctx context.Context, p fenced) error {
+			return p.store.Publish(ctx, port.Entry{KeyID: "fresh"}, "")
 		}},
-		"release an entry":   {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(fencedStore).Release(ctx, "old") }},
-		"remove an entry":    {call: func(ctx context.Context, ru *run) error { return ru.c.Stores[0].(fencedStore).Remove(ctx, "") }},
-		"restart a consumer": {call: func(ctx context.Context, ru *run) error { return ru.c.Consumers[0].Restart(ctx, "", "") }},
+		"release an entry":   {call: func(ctx context.Context, p fenced) error { return p.store.Release(ctx, "old") }},
+		"remove an entry":    {call: func(ctx context.Context, p fenced) error { return p.store.Remove(ctx, "") }},
+		"restart a consumer": {call: func(ctx context.Context, p fenced) error { return p.apps.Restart(ctx, "", "") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, at := range []struct {
@@ -112,11 +110,11 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 				{ctx: canceled, age: 0, late: true},
 			} {
 				p := &ports{}
-				r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(at.age) }}
-				ru := r.newRun(port.Credential{Rules: rotation.Standard(), Stores: []port.Store{p}, Consumers: []port.Consumers{p}}, Request{}, r.log(), &result.Outcome{})
-				ru.started, ru.fresh = now, fresh
-				err := write.call(at.ctx, ru)
-				if at.late != errors.Is(err, errTooLate) || at.late != (p.writes == 0) {
+				local := now
+				f := behind(p, &local)
+				local = now.Add(at.age)
+				err := write.call(at.ctx, f)
+				if at.late != errors.Is(err, ErrTooLate) || at.late != (p.writes == 0) {
 					t.Errorf("%s old: %d writes, err = %v, want late = %t", at.age, p.writes, err, at.late)
 				}
 			}
@@ -125,12 +123,25 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 }
 
 func TestARunWithdrawsItsOwnKeyAtAnyAge(t *testing.T) {
-	p := &ports{}
-	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
-	r := &Reconciler{Identities: p, Keys: keyPorts{ports: p}, Now: func() time.Time { return now.Add(3 * time.Hour) }}
-	ru := r.newRun(port.Credential{Rules: rotation.Standard()}, Request{}, r.log(), &result.Outcome{})
-	ru.started, ru.fresh = now, &minted{Key: rotation.Key{ID: "fresh", Created: now}}
-	if err := ru.withdraw(t.Context(), "a rival was first"); !errors.Is(err, errAgain) || p.writes != 1 {
+	p, now := &ports{}, time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+	local := now
+	f := behind(p, &local)
+	local = now.Add(3 * time.Hour)
+	if err := f.keys.Withdraw(t.Context(), "fresh"); err != nil || p.writes != 1 {
 		t.Errorf("%d writes, err = %v", p.writes, err)
 	}
+}
+
+// fenced are ports behind the fence of a run that has minted a key.
+type fenced struct {
+	ids   port.Identities
+	keys  Keys
+	store Store
+	apps  port.Consumers
+}
+
+func behind(p *ports, local *time.Time) fenced {
+	f := New(NewClock(func() time.Time { return *local }), rotation.Standard().Window)
+	f.Minted("fresh", *local)
+	return fenced{f.Identities(p), f.Keys(keyPorts{ports: p}), f.Store(p), f.Consumers(p)}
 }
