@@ -101,15 +101,17 @@ func Decode(h http.Header, body []byte) (Event, error) {
 	case len(attributes) > 0:
 		return binary(sent, attributes, body)
 	}
-	media, _, _ := mime.ParseMediaType(contentType)
-	if contentType == "" || media == "application/json" {
-		e, err := notification(body)
-		if want := mislabelled(body); errors.Is(err, errNoEnvelope) && want != "" {
-			return Event{}, malformed("no ce- headers, and Content-Type %s: send this body with Content-Type %s", quote(contentType), want)
+	err = malformed("no ce- headers, Content-Type %s: header ce-specversion is missing", quote(contentType))
+	if media, _, _ := mime.ParseMediaType(contentType); contentType == "" || media == "application/json" {
+		var e Event
+		if e, err = notification(body); !errors.Is(err, errNoEnvelope) {
+			return e, err
 		}
-		return e, err
 	}
-	return Event{}, malformed("no ce- headers, Content-Type %s: header ce-specversion is missing", quote(contentType))
+	if want := mislabelled(body); want != "" {
+		return Event{}, malformed("no ce- headers, and Content-Type %s: send this body with Content-Type %s", quote(contentType), want)
+	}
+	return Event{}, err
 }
 
 // mislabelled returns the Content-Type that a body without ce- headers needs: that of

@@ -106,9 +106,11 @@ func (r Reader) ask(e Event) ([]Request, error) {
 	return nil, notForUs("type", e.Type())
 }
 
-// Own reports whether an event type is latchkey's own, including those of
-// outcomes.
-func Own(kind string) bool { return strings.HasPrefix(kind, typePrefix) }
+// Own reports whether an event type has latchkey's prefix, in capital letters too: it is
+// one of latchkey's own, one of an outcome, or a mistake.
+func Own(kind string) bool {
+	return len(kind) >= len(typePrefix) && strings.EqualFold(kind[:len(typePrefix)], typePrefix)
+}
 
 func notForUs(what, value string) error {
 	return fmt.Errorf("%s %s: %w", what, quote(value), ErrNotForUs)
