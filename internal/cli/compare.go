@@ -10,6 +10,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/effects"
+	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -152,12 +153,12 @@ func totalLines(t effects.Totals, every time.Duration, days func(time.Duration) 
 		parts = []string{"no effects"}
 	}
 	lines := []string{fmt.Sprintf("%s now, %d with the new config: %s; %s more due",
-		counted(t.Now, "credential"), t.New, strings.Join(parts, ", "), counted(t.Steps, "step"))}
+		plural.Count(t.Now, "credential"), t.New, strings.Join(parts, ", "), plural.Count(t.Steps, "step"))}
 	r := t.Rotations
 	if r.New == 0 && r.Now == 0 {
 		return lines
 	}
-	text := fmt.Sprintf("The next sweep replaces %s, and %d with the present config.", counted(r.New, "key"), r.Now)
+	text := fmt.Sprintf("The next sweep replaces %s, and %d with the present config.", plural.Count(r.New, "key"), r.Now)
 	if r.New > 1 {
 		text += fmt.Sprintf(" It works on 32 credentials at once, as fast as IAM and the stores answer: at %d calls a second that takes %s.", effects.Rate, r.Took)
 	}

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -84,7 +85,10 @@ func printYAML(out io.Writer, doc map[string]any) error {
 	plain(&node)
 	e := yaml.NewEncoder(out)
 	e.SetIndent(2)
-	return errors.Join(e.Encode(&node), e.Close())
+	if err := e.Encode(&node); err != nil {
+		return err // Close repeats it
+	}
+	return e.Close()
 }
 
 // plain removes the style of JSON.
@@ -194,16 +198,9 @@ func totals(outcomes []result.Outcome, ran bool) string {
 		}
 	}
 	if len(parts) == 0 {
-		return counted(0, "credential")
+		return plural.Count(0, "credential")
 	}
-	return counted(len(outcomes), "credential") + ": " + strings.Join(parts, ", ")
-}
-
-func counted(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
+	return plural.Count(len(outcomes), "credential") + ": " + strings.Join(parts, ", ")
 }
 
 // storeErrors returns a line for each store whose error the message does not
@@ -358,7 +355,7 @@ func printPlan(std Streams, swept result.Sweep) error {
 		}
 	}
 	if len(swept.Outcomes) > 0 || swept.Unknown == nil { // else nothing is known, and the error says why
-		add("%s: %s due", counted(len(swept.Outcomes), "credential"), counted(steps, "step"))
+		add("%s: %s due", plural.Count(len(swept.Outcomes), "credential"), plural.Count(steps, "step"))
 	}
 	for _, line := range lines {
 		if err := std.printLine("%s", line); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/port"
 )
 
@@ -55,7 +56,7 @@ func (d *examination) readPolicies(ctx context.Context) {
 	if d.unread != "" {
 		seen = "; " + d.unread
 	}
-	d.pass("permissions: %d policies of our own and %d of %d access groups were read%s", len(own), inGroups, len(groups), seen)
+	d.pass("permissions: %s of our own and %d of %s were read%s", plural.Count(len(own), "policy"), inGroups, plural.Count(len(groups), "access group"), seen)
 }
 
 // holds reports whether a policy that we can see grants a role on a whole service.
@@ -88,7 +89,7 @@ func (d *examination) print(n need, f finding) {
 		}
 		d.pass("permission: %s, %s%s", what, n.why, n.on.part())
 	case unknown:
-		d.unsure(d.grant(n.role, n.on), "permission: %s is unknown, %s%s: %s", what, n.why, n.on.part(), f.by)
+		d.unsure(string(d.grant(n.role, n.on)), "permission: %s is unknown, %s%s: %s", what, n.why, n.on.part(), f.by)
 	default:
 		d.fail(d.grant(n.role, n.on), "permission: %s is missing, %s%s", what, n.why, n.on.part())
 	}
@@ -119,11 +120,11 @@ func (d *examination) checkParts(whole need, parts []resource, grantWhole bool) 
 }
 
 // grant returns the command that grants us a role, on no more than the resource.
-func (d *examination) grant(role string, on resource) string {
+func (d *examination) grant(role string, on resource) fix {
 	if strings.Contains(role, " ") {
 		role = strconv.Quote(role)
 	}
-	return fmt.Sprintf("ibmcloud iam %s --roles %s %s", d.subject(), role, on.options())
+	return fix(fmt.Sprintf("ibmcloud iam %s --roles %s %s", d.subject(), role, on.options()))
 }
 
 // subject returns the command that creates a policy for us.

@@ -13,6 +13,7 @@ import (
 type resource struct {
 	service       string
 	instance      string
+	name          string // of the instance, for people
 	region        string
 	resourceGroup string
 	kind, id      string // resourceType and resource
@@ -24,7 +25,7 @@ const unseen = "?"
 // 7a1c…)". It is empty for a whole service.
 func (r resource) part() (text string) {
 	for _, part := range [][2]string{
-		{"instance ", r.instance}, {"resource group ", r.narrowGroup()}, {strings.TrimLeft(strings.ReplaceAll(r.kind, "-", " ")+" ", " "), r.id},
+		{"instance ", r.instance}, {"project ", r.name}, {"resource group ", r.narrowGroup()}, {strings.TrimLeft(strings.ReplaceAll(r.kind, "-", " ")+" ", " "), r.id},
 	} {
 		if part[1] != "" && part[1] != unseen {
 			text += " (" + part[0] + part[1] + ")"

@@ -129,7 +129,7 @@ func TestAFixIsAsNarrowAsTheNeed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := examination{Config: Config{Profile: tc.profile}, self: tc.self}
-			if got := d.grant(tc.role, tc.on); got != tc.want {
+			if got := d.grant(tc.role, tc.on); string(got) != tc.want {
 				t.Errorf("%s\nwant\n%s", got, tc.want)
 			}
 		})

@@ -20,6 +20,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -105,13 +106,20 @@ func (d *examination) pass(format string, args ...any) {
 	fmt.Fprintf(d.out, "ok    "+format+"\n", args...)
 }
 
+// fix resolves a failed check. The zero fix is that of a call without a clear answer,
+// so that every failure has one.
+type fix string
+
+// String returns the command or the change.
+func (f fix) String() string {
+	return cmp.Or(string(f), "run latchkey doctor again; if this stays, check the network and the proxy from here, and https://cloud.ibm.com/status")
+}
+
 // fail prints what is wrong and the fix.
-func (d *examination) fail(fix, format string, args ...any) {
+func (d *examination) fail(f fix, format string, args ...any) {
 	d.tally.Failed++
 	fmt.Fprintf(d.out, "FAIL  "+format+"\n", args...)
-	if fix != "" {
-		fmt.Fprintf(d.out, "      fix: %s\n", fix)
-	}
+	fmt.Fprintf(d.out, "      fix: %s\n", f)
 }
 
 // unsure prints what can't be seen, and what to do in case it is wrong.
@@ -158,22 +166,25 @@ func (d *examination) examine(ctx context.Context) {
 
 func (d *examination) identity(ctx context.Context) bool {
 	how := "an API key (IBMCLOUD_API_KEY); a trusted profile needs no stored key"
-	fix := "set IBMCLOUD_API_KEY to a key that is enabled, or name a trusted profile in identity.profile"
+	resolve := fix("set IBMCLOUD_API_KEY to a key that is enabled, or name a trusted profile in identity.profile")
 	if d.Profile != "" {
 		how = "the trusted profile " + d.Profile + " by the compute resource token"
-		fix = "enable trusted profiles (--trusted-profiles-enabled) for this function, app or job, and let profile " + d.Profile + " trust it"
+		resolve = fix("enable trusted profiles (--trusted-profiles-enabled) for this function, app or job, and let profile " + d.Profile + " trust it")
 	}
 	self, err := d.IAM.Self(ctx)
-	if errors.Is(err, iam.ErrAccount) {
-		fix = "log in with an identity of the account that the config names, or correct account in the config"
+	switch {
+	case errors.Is(err, iam.ErrAccount):
+		resolve = "log in with an identity of the account that the config names, or correct account in the config"
+	case errors.Is(err, port.ErrUnavailable):
+		resolve = ""
 	}
 	if err != nil {
-		d.fail(fix, "identity: no token with %s: %v", how, err)
+		d.fail(resolve, "identity: no token with %s: %v", how, err)
 		return false
 	}
 	account, err := d.Account(ctx)
 	if err != nil {
-		d.fail(fix, "identity: %v", err)
+		d.fail(resolve, "identity: %v", err)
 		return false
 	}
 	d.self = self
@@ -186,14 +197,14 @@ func (d *examination) expand(ctx context.Context) []port.Credential {
 	var perr error
 	d.known, perr = d.Projects(ctx)
 	if err != nil {
-		fix := ""
+		var resolve fix
 		switch {
 		case errors.Is(perr, port.ErrDenied):
-			fix = d.grant("Viewer", resource{service: "codeengine"})
+			resolve = d.grant("Viewer", resource{service: "codeengine"})
 		case errors.Is(err, port.ErrDenied): // the markers of service IDs could not be read
-			fix = d.grant(serviceIDRoles, everywhere)
+			resolve = d.grant(serviceIDRoles, everywhere)
 		}
-		d.fail(fix, "config: some credentials could not be listed: %v", err)
+		d.fail(resolve, "config: some credentials could not be listed: %v", err)
 	}
 	d.listed = err == nil
 	if perr == nil && len(d.Regions) > 0 {
@@ -203,7 +214,7 @@ func (d *examination) expand(ctx context.Context) []port.Credential {
 		d.fail("check where, forEach and regions in the config", "config: it yields no credential now")
 		return nil
 	}
-	d.pass("config: %d credentials", len(credentials))
+	d.pass("config: %s", plural.Count(len(credentials), "credential"))
 	return credentials
 }
 
@@ -260,12 +271,12 @@ func (d *examination) credential(ctx context.Context, c port.Credential, out res
 		return f
 	}
 	if c.Unconfigured != nil {
-		d.fail("restore the entry (formerly, if it was renamed), or: ibmcloud iam service-id-delete "+c.Unconfigured.ID,
+		d.fail(fix("restore the entry (formerly, if it was renamed), or: ibmcloud iam service-id-delete "+c.Unconfigured.ID),
 			"%s: no config entry yields it any more, so the keys of %s are not rotated", c.Name, c.Unconfigured.ID)
 		return f
 	}
 	if out.Condition == condition.Unknown {
-		d.fail("", "%s: %s", c.Name, out.Error)
+		d.fail("", "%s: %s", result.Label(c.Name, c.Project), cmp.Or(out.Error, out.Message))
 		return f
 	}
 	f.id = out.ServiceID
@@ -277,21 +288,21 @@ func (d *examination) credential(ctx context.Context, c port.Credential, out res
 	d.drift(ctx, c, out)
 	for _, st := range out.Stores {
 		if st.Fault != "" {
-			d.fail(st.Fault.Fix(), "%s: store %s: %s", c.Name, st.Name, cmp.Or(st.Error, st.Fault.Sentence()))
+			d.fail(fix(st.Fault.Fix()), "%s: store %s: %s", result.Label(c.Name, c.Project), st.Name, cmp.Or(st.Error, st.Fault.Text()))
 		}
 	}
 	d.condition(c, out)
 	for _, st := range c.Stores {
-		d.quotas(ctx, c.Name, st)
+		d.quotas(ctx, result.Label(c.Name, c.Project), st)
 	}
 	if out.ServiceID != "" {
 		const limit = 20 // of IAM, per identity
 		if list, lerr := d.IAM.List(ctx, "iam-"+out.ServiceID, c.Name); lerr == nil {
 			used := len(list.Keys) + list.Foreign
 			if used >= rotation.Standard().KeyLimit {
-				d.fail("delete keys that are not needed: ibmcloud iam service-api-keys "+out.ServiceID, "%s: %d of %d keys are used", c.Name, used, limit)
+				d.fail(fix("delete keys that are not needed: ibmcloud iam service-api-keys "+out.ServiceID), "%s: %d of %d keys are used", result.Label(c.Name, c.Project), used, limit)
 			} else {
-				d.pass("%s: %d of %d keys are used", c.Name, used, limit)
+				d.pass("%s: %d of %d keys are used", result.Label(c.Name, c.Project), used, limit)
 			}
 		}
 	}
@@ -301,26 +312,41 @@ func (d *examination) credential(ctx context.Context, c port.Credential, out res
 // condition prints how the credential is. What a sweep does about it is no failure,
 // unless consumers are down or a leaked key works.
 func (d *examination) condition(c port.Credential, out result.Outcome) {
-	text := fmt.Sprintf("%s: %s", c.Name, out.Condition)
+	text := fmt.Sprintf("%s: %s", result.Label(c.Name, c.Project), out.Condition)
 	if out.Key != "" {
 		text += ": " + out.Key + " is published"
 	}
-	if out.Message != "" {
-		text += ": " + out.Message
+	why := out.Message
+	if words, is := strings.CutPrefix(why, out.Reason.Sentence()); is { // the fix has a line of its own
+		why = out.Reason.Text() + words
+	}
+	if why != "" {
+		text += ": " + why
 	}
 	if steps := len(out.Steps); steps > 0 {
-		text += fmt.Sprintf("; %d steps are due", steps)
+		text += "; " + plural.Count(steps, "step") + " due"
 	}
 	switch {
 	case out.Condition == condition.Blocked && out.Reason == rotation.Paused: // the config asks for that
 		d.pass("%s", text)
 	case out.Condition == condition.Expired, out.Condition == condition.Leaked, out.Condition == condition.Blocked:
-		d.fail("", "%s", text)
+		d.fail(resolving(out), "%s", text)
 	case out.Condition == condition.InProgress:
 		d.unsure("", "%s", text)
 	default:
 		d.pass("%s", text)
 	}
+}
+
+// resolving returns what resolves a condition that a person must act on.
+func resolving(out result.Outcome) fix {
+	switch {
+	case out.Reason.Fix() != "":
+		return fix(out.Reason.Fix())
+	case out.Condition == condition.Leaked:
+		return fix("latchkey sweep " + out.Credential + "; latchkey revoke --containment ends the key before its consumers have another")
+	}
+	return fix("latchkey sweep " + out.Credential)
 }
 
 // quotas says what is left of a project's limits.

@@ -215,6 +215,12 @@ func (w *world) examine(t *testing.T) (tally doctor.Tally, list string) {
 	if got := (doctor.Tally{OK: count("ok    "), Failed: count("FAIL  "), Unknown: count("????  "), Wide: count("wide  ")}); got != tally {
 		t.Errorf("the list has %+v, and the tally is %+v", got, tally)
 	}
+	lines := strings.Split(list, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "FAIL  ") && len(strings.TrimPrefix(lines[i+1], "      fix: ")) < 10 {
+			t.Errorf("no fix for %s", line)
+		}
+	}
 	return tally, list
 }
 
@@ -225,8 +231,8 @@ func TestAConfigThatLacksNothingPassesEveryCheck(t *testing.T) {
 ok    permissions: 5 policies of our own and 0 of 0 access groups were read
 ok    IAM: service IDs can be listed; the clock differs from IAM's by 2s
 ok    projects: 2 in eu-de, us-south
-ok    config: 1 credentials
-ok    sender: due: ApiKey-7 is published; 3 steps are due
+ok    config: 1 credential
+ok    sender: due: ApiKey-7 is published; 3 steps due
 ok    sender: 3 of 20 keys are used
 ok    permission: Sender on logs, since only a role that is held can be granted
 ok    permission: Administrator on logs, to grant roles on it
@@ -278,7 +284,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"IAM does not list service IDs": {
 			harm: func(w *world) { w.findErr = errDown },
-			want: []string{"FAIL  IAM: service IDs can't be listed: no clear answer\nok"},
+			want: []string{"FAIL  IAM: service IDs can't be listed: no clear answer\n      fix: run latchkey doctor again"},
 		},
 		"a clock that is ahead of IAM's": {
 			harm: func(w *world) { w.iamClock = now.Add(-6 * time.Minute) },
@@ -379,7 +385,7 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"some credentials that can't be listed": {
 			harm: func(w *world) { w.catalogErr = errDown },
-			want: []string{"FAIL  config: some credentials could not be listed: no clear answer\nok"},
+			want: []string{"FAIL  config: some credentials could not be listed: no clear answer\n      fix: run latchkey doctor again"},
 		},
 		"service IDs that may not be listed": {
 			harm: func(w *world) { w.catalogErr = port.ErrDenied },
@@ -387,8 +393,8 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 				"      fix: ibmcloud iam service-policy-create ServiceId-1 --roles \"Viewer,Service ID creator\" --service-name iam-identity\n"},
 		},
 		"a role that does not exist": {
-			harm: func(w *world) { w.roles = []string{"Administrator", "Writer"} },
-			want: []string{"FAIL  config: logs has no role \"Sender\"\n      fix: correct the role in the config: it is one of Administrator, Writer\n"},
+			harm: func(w *world) { without("logs")(w); w.roles = []string{"Administrator", "Writer"} }, // no role on it is offered
+			want: []string{"FAIL  config: logs has no role \"Sender\"\n      fix: correct the service or the role in the config: the roles are Administrator, Writer\n"},
 		},
 		"projects that may not be listed": {
 			harm: func(w *world) { w.catalogErr, w.projectsErr = port.ErrDenied, port.ErrDenied },
@@ -413,27 +419,28 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		"a credential that is blocked": {
 			harm: func(w *world) {
 				w.outcome.Condition, w.outcome.Reason = condition.Blocked, rotation.NameTaken
-				w.outcome.Message = "a message of the outcome: rename it"
+				w.outcome.Message = rotation.NameTaken.Sentence() + ": IAM's words"
 			},
-			want: []string{"FAIL  sender: blocked: ApiKey-7 is published: a message of the outcome: rename it; 3 steps are due\n"},
+			want: []string{"FAIL  sender: blocked: ApiKey-7 is published: " + rotation.NameTaken.Text() + ": IAM's words; 3 steps due\n" +
+				"      fix: " + rotation.NameTaken.Fix() + "\n"},
 		},
 		"a key that has expired": {
 			harm: func(w *world) { w.outcome.Condition, w.outcome.Message = condition.Expired, "the key has expired" },
-			want: []string{"FAIL  sender: expired: ApiKey-7 is published: the key has expired; 3 steps are due\n"},
+			want: []string{"FAIL  sender: expired: ApiKey-7 is published: the key has expired; 3 steps due\n      fix: latchkey sweep sender\n"},
 		},
 		"a leaked key that works": {
 			harm: func(w *world) { w.outcome.Condition, w.outcome.Message = condition.Leaked, "the key leaked" },
-			want: []string{"FAIL  sender: leaked: ApiKey-7 is published: the key leaked; 3 steps are due\n"},
+			want: []string{"FAIL  sender: leaked: ApiKey-7 is published: the key leaked; 3 steps due\n      fix: latchkey sweep sender; latchkey revoke --containment ends the key before its consumers have another\n"},
 		},
 		"a store that answers with an error": {
 			harm: func(w *world) {
 				w.outcome.Stores[0].Fault, w.outcome.Stores[0].Error = rotation.StoreDenied, "reading secret logs: access denied"
 			},
-			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: reading secret logs: access denied\n"},
+			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: reading secret logs: access denied\n      fix: " + rotation.StoreDenied.Fix() + "\n"},
 		},
 		"a store with a fault that has no error": {
 			harm: func(w *world) { w.outcome.Stores[0].Fault = rotation.EntryForeign },
-			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: " + rotation.EntryForeign.Sentence() + "\n"},
+			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: " + rotation.EntryForeign.Text() + "\n      fix: " + rotation.EntryForeign.Fix() + "\n"},
 		},
 		"too many keys, ours and foreign ones": {
 			harm: func(w *world) { w.keys.Foreign = 13 },
@@ -460,6 +467,22 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 				t.Log(list)
 			}
 		})
+	}
+}
+
+func TestProjectsAreNamed(t *testing.T) {
+	w := healthy()
+	w.credentials[0].Project, w.projects[0].Name = "team-a", "team-a"
+	w.granted[3].Instance = "p1"
+	_, list := w.examine(t)
+	for _, want := range []string{
+		"ok    sender (team-a): due: ApiKey-7 is published",
+		"ok    sender (team-a): 3 of 20 keys are used\n",
+		"(instance p1) (project team-a)\n",
+	} {
+		if !strings.Contains(list, want) {
+			t.Errorf("the list does not have\n%s\nbut\n%s", want, list)
+		}
 	}
 }
 
@@ -558,7 +581,7 @@ func TestPoliciesOfAccessGroupsCount(t *testing.T) {
 		t.Errorf("%+v:\n%s", tally, list)
 	}
 	for _, want := range []string{
-		"ok    permissions: 0 policies of our own and 6 of 1 access groups were read\n",
+		"ok    permissions: 0 policies of our own and 6 of 1 access group were read\n",
 		"ok    permission: Sender on logs by access group minters, since only a role that is held can be granted\n",
 	} {
 		if !strings.Contains(list, want) {

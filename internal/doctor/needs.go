@@ -99,11 +99,16 @@ func (d *examination) granting(ctx context.Context, p access.Policy) {
 			}
 		}
 	}
+	known := true
 	for _, role := range p.Roles {
 		if !d.exists(ctx, p.Service, role) {
+			known = false
 			continue
 		}
 		d.checkOnce(need{role: role, on: on, why: "since only a role that is held can be granted"})
+	}
+	if !known {
+		return // the service may be wrong, and then no role on it is needed
 	}
 	d.checkOnce(need{role: "Administrator", on: on, why: "to grant roles on it"})
 }
@@ -117,7 +122,7 @@ func (d *examination) exists(ctx context.Context, service, role string) bool {
 	}
 	if key := "role " + role + " on " + service; !d.checked[key] {
 		d.checked[key] = true
-		d.fail("correct the role in the config: it is one of "+strings.Join(names, ", "), "config: %s has no role %q", service, role)
+		d.fail(fix("correct the service or the role in the config: the roles are "+strings.Join(names, ", ")), "config: %s has no role %q", service, role)
 	}
 	return false
 }
@@ -134,7 +139,7 @@ func (d *examination) checkOnce(n need) {
 
 func projectOf(p codeengine.Project) resource {
 	return resource{
-		service: "codeengine", instance: p.ID, region: cmp.Or(p.Region, unseen), resourceGroup: cmp.Or(p.ResourceGroup, unseen),
+		service: "codeengine", instance: p.ID, name: p.Name, region: cmp.Or(p.Region, unseen), resourceGroup: cmp.Or(p.ResourceGroup, unseen),
 	}
 }
 

@@ -16,11 +16,11 @@ func (d *examination) foreign(of, thing, creator string) {
 	if creator == "" {
 		creator = "unknown"
 	}
-	fix := "if an earlier login of latchkey made it: identity.formerly: [" + creator + "] in the config"
+	first := "if an earlier login of latchkey made it: identity.formerly: [" + creator + "] in the config"
 	if creator == "unknown" {
-		fix = "if latchkey made it"
+		first = "if latchkey made it"
 	}
-	d.fail(fix+", or: latchkey claim "+thing+"; else delete it",
+	d.fail(fix(first+", or: latchkey claim "+thing+"; else delete it"),
 		"%s: %s carries latchkey's marker, and was made by %s, who is not latchkey: it is left alone", of, thing, creator)
 }
 
@@ -28,7 +28,7 @@ func (d *examination) foreign(of, thing, creator string) {
 func (d *examination) ownership(out result.Outcome) {
 	for _, n := range out.Notes {
 		if n.Reason == rotation.ForgedMarker {
-			d.foreign(out.Credential, n.Thing, n.Creator)
+			d.foreign(out.Label(), n.Thing, n.Creator)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func (d *examination) drift(ctx context.Context, c port.Credential, out result.O
 	}
 	for _, n := range out.Notes {
 		if n.Reason.Drift() {
-			say("%s: %s", c.Name, n)
+			say("%s: %s", result.Label(c.Name, c.Project), n)
 		}
 	}
 	if out.ServiceID == "" || c.Given != "" {
@@ -55,7 +55,7 @@ func (d *examination) drift(ctx context.Context, c port.Credential, out result.O
 	for _, g := range groups {
 		if !slices.Contains(c.Groups, g.ID) && !slices.Contains(c.Groups, g.Name) {
 			say("%s: %s is a member of the access group %q, which the config does not say: ibmcloud iam access-group-service-id-remove %q %s, or add it to accessGroups",
-				c.Name, out.ServiceID, g.Name, g.Name, out.ServiceID)
+				result.Label(c.Name, c.Project), out.ServiceID, g.Name, g.Name, out.ServiceID)
 		}
 	}
 }

@@ -98,6 +98,17 @@ type Outcome struct {
 	Observed time.Time       `json:"-"`
 }
 
+// Label returns a credential's name with the name of its project, if it has one.
+func Label(name, project string) string {
+	if project == "" {
+		return name
+	}
+	return name + " (" + project + ")"
+}
+
+// Label returns the credential's name with the name of its project.
+func (o Outcome) Label() string { return Label(o.Credential, o.Project) }
+
 // Held reports whether a reason held the run back.
 func (o *Outcome) Held() bool { return o.Result == Blocked || o.Result == InProgress }
 

@@ -62,8 +62,8 @@ func TestEveryReasonHasARow(t *testing.T) {
 		if held := row.kind == Wait || row.kind == Block; held != (row.lets > nothing) && r != Paused {
 			t.Errorf("%s: kind %d lets %d through", r, row.kind, row.lets)
 		}
-		if row.fix != "" && row.kind != Block {
-			t.Errorf("%s: a fix for what is no block", r)
+		if (row.fix != "") != (row.kind == Block) {
+			t.Errorf("%s: kind %d with the fix %q", r, row.kind, row.fix)
 		}
 	}
 }

@@ -211,15 +211,15 @@ var reasons = map[Reason]reason{
 	PolicyRefused:    {kind: Block, lets: trusted, text: "IAM rejected the policy", fix: "correct its service, role or instance in the config"},
 	IdentityDenied:   {kind: Block, lets: trusted, text: "IAM denied access to service IDs or keys", fix: "give latchkey's identity Viewer and Service ID creator on IAM Identity, and Administrator on a service ID that it did not create"},
 	StoreDenied:      {kind: Block, lets: trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
-	StoreRefused:     {kind: Block, lets: trusted, text: "the store rejected the entry"},
+	StoreRefused:     {kind: Block, lets: trusted, text: "the store rejected the entry", fix: "correct what the store's message names"},
 	StoreSilent:      {kind: Block, lets: quiet, text: "a required store does not answer, and the published key expires within 14 days or has ended", fix: "restore the store, or set required to false"},
 	ConsumerSilent:   {kind: Block, lets: quiet, text: "a consumer cannot be read or does not exist, and it may have a key that ends soon or has ended", fix: "give latchkey's identity access to it, create it, or correct its name"},
-	StoreQuota:       {kind: Block, lets: trusted, text: "the store is full", fix: "delete unused secrets, or raise the quota"},
+	StoreQuota:       {kind: Block, lets: trusted, text: "the store is full", fix: "make room in it, or raise its quota"},
 	EntryUnmarked:    {kind: Block, lets: trusted, text: "the store's entry holds a value without a key ID", fix: "remove it, or set overwrite to true"},
 	EntryForeign:     {kind: Block, lets: trusted, text: "the store's entry belongs to another installation of latchkey", fix: "use another entry, or remove this one"},
 	EntryAltered:     {kind: Block, lets: trusted, text: "the store's value belongs to another service ID than the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
-	ValueRefused:     {kind: Block, lets: quiet, text: "IAM rejected the value of the new key"},
-	ProofDenied:      {kind: Block, lets: quiet, text: "the new key failed its proof"},
+	ValueRefused:     {kind: Block, lets: quiet, text: "IAM rejected the value of the new key", fix: "correct what IAM's message names"},
+	ProofDenied:      {kind: Block, lets: quiet, text: "the new key failed its proof", fix: "correct what the message names, often a policy that is missing"},
 	Storm:            {kind: Block, lets: quiet, text: "a caller, a credential or all of them together forced as many rotations as an hour allows", fix: "find the sender. The demand is recorded and met within the hour"},
 	KeyForeign:       {kind: Block, lets: trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
 	IdentityAbsent:   {kind: Block, lets: trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
@@ -249,10 +249,13 @@ func (r Reason) Kind() Kind { return reasons[r].kind }
 // Fix returns the action that resolves a block, or nothing.
 func (r Reason) Fix() string { return reasons[r].fix }
 
+// Text explains the reason, without the fix.
+func (r Reason) Text() string { return reasons[r].text }
+
 // Sentence explains the reason in one sentence, with the fix if there is one.
 func (r Reason) Sentence() string {
 	if fix := r.Fix(); fix != "" {
-		return reasons[r].text + ": " + fix
+		return r.Text() + ": " + fix
 	}
-	return reasons[r].text
+	return r.Text()
 }
