@@ -208,8 +208,24 @@ func (k Key) about() string {
 	if i := strings.Index(text, " ([see"); i >= 0 {
 		text = text[:i]
 	}
-	if fallback := k.fallback(); fallback != "" && fallback != "required" {
+	switch fallback := k.fallback(); fallback {
+	case "", "required", "see below":
+	default:
 		text += " (default: " + fallback + ")"
 	}
-	return plain.Replace(strings.TrimSpace(text))
+	return plain.Replace(strings.TrimSpace(unlinked(text)))
+}
+
+// unlinked replaces each link by its text, or by its target if that is the text.
+func unlinked(text string) string {
+	before, rest, _ := strings.Cut(text, "[")
+	label, rest, link := strings.Cut(rest, "](")
+	target, after, closed := strings.Cut(rest, ")")
+	switch {
+	case !link || !closed || strings.Contains(label, "]"):
+		return text
+	case strings.HasPrefix(target, label):
+		label = "docs/" + target
+	}
+	return before + label + unlinked(after)
 }
