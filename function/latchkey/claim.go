@@ -9,10 +9,10 @@ import (
 
 type claimCommand struct {
 	cli.ByHand
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	Thing    string `arg:"" name:"id" help:"The ID of a service ID or key that carries latchkey's marker."`
-	Yes      bool   `help:"Skip the confirmation."`
+	Config string `help:"The config file." placeholder:"FILE"`
+	cloudFlag
+	Thing string `arg:"" name:"id" help:"The ID of a service ID or key that carries latchkey's marker."`
+	Yes   bool   `help:"Skip the confirmation."`
 }
 
 // Run makes a service ID or key ours that IAM does not show to be.

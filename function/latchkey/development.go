@@ -2,6 +2,14 @@
 
 package main
 
+// cloudFlag is the flag that names IBM Cloud.
+type cloudFlag struct {
+	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+}
+
+// emulatorHelp is the part of the help about the emulator.
+const emulatorHelp = "  LATCHKEY_ENDPOINT       the emulator's URL, without --endpoint\n"
+
 // development are the commands that a production build leaves out: the emulator
 // is a third of the program.
 type development struct {

@@ -15,8 +15,8 @@ import (
 
 type doctorCommand struct {
 	cli.ByHand
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+	Config string `help:"The config file." placeholder:"FILE"`
+	cloudFlag
 }
 
 // errFailedChecks is a checklist with failures.

@@ -25,8 +25,8 @@ func (historyCommand) Help() string {
 
 type reportCommand struct {
 	cli.ByHand
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+	Config string `help:"The config file." placeholder:"FILE"`
+	cloudFlag
 	cli.Report
 }
 

@@ -10,8 +10,8 @@ import (
 // credentialFlags are the flags of the commands that a person uses on credentials.
 type credentialFlags struct {
 	cli.ByHand
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+	Config string `help:"The config file." placeholder:"FILE"`
+	cloudFlag
 	cli.Format
 }
 

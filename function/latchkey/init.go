@@ -22,8 +22,8 @@ type initCommand struct {
 	Prefix       string   `help:"Only projects whose names start with this get a key."`
 	EventsEnv    string   `help:"The variable with the token of callers who may request keys." placeholder:"NAME"`
 	Account      bool     `help:"Look at the account, and list its projects and keys in comments."`
-	Endpoint     string   `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	Yes          bool     `help:"Replace the file if it exists."`
+	cloudFlag
+	Yes bool `help:"Replace the file if it exists."`
 }
 
 // Run writes a first config. It asks for what no flag gives if stdin is a terminal.

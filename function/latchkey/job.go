@@ -38,11 +38,17 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 		}
 		return c.task(ctx, env, std, log)
 	}
-	p, err := wire(env, log, c.Config, "")
+	e, triggered := event.FromEnvironment(env)
+	var p *assembly
+	if triggered {
+		p, err = wireService(env, log, c.Config, "")
+	} else {
+		p, err = wire(env, log, c.Config, "")
+	}
 	if err != nil {
 		return err
 	}
-	if e, triggered := event.FromEnvironment(env); triggered {
+	if triggered {
 		if share.Index != 0 {
 			log.Info("skipping: index 0 takes the event", "index", share.Index)
 			return nil

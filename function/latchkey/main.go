@@ -98,7 +98,7 @@ func command(ctx context.Context, args []string, env func(string) string, std cl
 		kong.Description("Creates, rotates and revokes IBM Cloud service ID API keys, automatically and without downtime."),
 		kong.Writers(std.Out, std.Err),
 		kong.Vars{"version": buildVersion()},
-		kong.Help(cli.PrintHelp),
+		kong.Help(cli.HelpPrinter(emulatorHelp)),
 		kong.Exit(func(code int) { left = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -118,6 +118,9 @@ func command(ctx context.Context, args []string, env func(string) string, std cl
 	parsed, err := parser.Parse(args)
 	if left >= 0 {
 		return left // --help has been printed
+	}
+	if std.Unwritten() {
+		return cli.ExitOK // the verdict on the streams is another
 	}
 	if err != nil {
 		fmt.Fprintf(std.Err, "latchkey: %v\nlatchkey --help lists the commands.\n", err)

@@ -19,10 +19,10 @@ import (
 
 type rehearseCommand struct {
 	cli.ByHand
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	JSON     bool   `name:"json" help:"Print JSON."`
-	Most     int    `help:"How many credentials are rehearsed." default:"20" placeholder:"N"`
+	Config string `help:"The config file." placeholder:"FILE"`
+	cloudFlag
+	JSON bool `name:"json" help:"Print JSON."`
+	Most int  `help:"How many credentials are rehearsed." default:"20" placeholder:"N"`
 }
 
 // errOutage is the result of a rehearsal in which a key stops working as things are.

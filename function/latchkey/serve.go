@@ -15,9 +15,9 @@ import (
 
 type serveCommand struct {
 	cli.Unattended
-	Config   string `help:"The config file." placeholder:"FILE"`
-	Listen   string `help:"Address to listen on; by default the port in PORT, else 8080." placeholder:"ADDRESS"`
-	Endpoint string `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
+	Config string `help:"The config file." placeholder:"FILE"`
+	Listen string `help:"Address to listen on; by default the port in PORT, else 8080." placeholder:"ADDRESS"`
+	cloudFlag
 }
 
 // drain is how long SIGTERM waits for work that is under way. What is left is
@@ -28,7 +28,7 @@ const drain = 25 * time.Second
 func (c serveCommand) Run(ctx context.Context, env environment, log *slog.Logger) error {
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	p, err := wire(env, log, c.Config, c.Endpoint)
+	p, err := wireService(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}

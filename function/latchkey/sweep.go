@@ -23,7 +23,7 @@ func (c sweepCommand) Run(ctx context.Context, env environment, std cli.Streams,
 
 // Help has examples.
 func (sweepCommand) Help() string {
-	return "    latchkey sweep\n    latchkey sweep logs-sender audit -o json"
+	return "Examples:\n\n    latchkey sweep\n    latchkey sweep logs-sender audit -o json"
 }
 
 type statusCommand struct {
@@ -38,7 +38,7 @@ func (c statusCommand) Run(ctx context.Context, env environment, std cli.Streams
 
 // Help has examples.
 func (statusCommand) Help() string {
-	return "    latchkey status\n    latchkey status logs-sender -o wide"
+	return "Examples:\n\n    latchkey status\n    latchkey status logs-sender -o wide"
 }
 
 type planCommand struct {
@@ -57,7 +57,7 @@ func (c planCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 
 // Help has examples.
 func (planCommand) Help() string {
-	return "    latchkey plan\n    latchkey plan logs-sender --json\n    latchkey plan --config new.yaml --against latchkey.yaml"
+	return "Examples:\n\n    latchkey plan\n    latchkey plan logs-sender --json\n    latchkey plan --config new.yaml --against latchkey.yaml"
 }
 
 var (

@@ -26,8 +26,8 @@ type verifyCommand struct {
 	LogsRegion   string        `help:"Its region." placeholder:"REGION"`
 	Out          string        `help:"The file for the report, which latchkey emulator --switches reads." default:"latchkey-verify.json" placeholder:"FILE"`
 	Patience     time.Duration `help:"How long a change may take to show." default:"2m"`
-	Endpoint     string        `help:"The emulator's URL, instead of IBM Cloud." placeholder:"URL"`
-	Yes          bool          `help:"Skip the confirmation."`
+	cloudFlag
+	Yes bool `help:"Skip the confirmation."`
 }
 
 // Errors of flags that go together.

@@ -71,6 +71,20 @@ func wire(env environment, log *slog.Logger, file, endpoint string, tune ...func
 	return connect(env, log, cfg, endpoint, tune...)
 }
 
+// wireService is wire for a process that takes events. The error names all that is
+// missing: the login and every secret.
+func wireService(env environment, log *slog.Logger, file, endpoint string) (*assembly, error) {
+	cfg, err := load(env, file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := connect(env, log, cfg, endpoint)
+	if err := errors.Join(err, checkSecrets(env, cfg)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string, tune ...func(*assembly)) (*assembly, error) {
 	pacer := pace.New(log)
 	p := &assembly{cfg: cfg, pace: pacer, latest: &latest.Outcomes{}, logins: service.NewLogins(), log: log}
@@ -166,9 +180,6 @@ func (p *assembly) newProvider(done func(result.Outcome), tune ...func(*provider
 // newService builds the service. work is the context of everything that continues
 // after an answer.
 func (p *assembly) newService(work context.Context, env environment, tune ...func(*service.Config)) (*service.Service, error) {
-	if err := checkSecrets(env, p.cfg); err != nil {
-		return nil, err
-	}
 	if err := p.sends(env); err != nil {
 		return nil, err
 	}

@@ -6,17 +6,20 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// PrintHelp prints Kong's help, and what holds for all commands below it.
-func PrintHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+// HelpPrinter returns a printer of Kong's help, and of what holds for all commands below
+// it. more are further lines about the environment.
+func HelpPrinter(more string) kong.HelpPrinter {
+	return func(options kong.HelpOptions, ctx *kong.Context) error {
+		if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+			return err
+		}
+		text := exitCodesHelp
+		if ctx.Selected() == nil {
+			text = examplesHelp + environmentHelp + more + secretsHelp + exitCodesHelp
+		}
+		_, err := io.WriteString(ctx.Stdout, text)
 		return err
 	}
-	text := exitCodesHelp
-	if ctx.Selected() == nil {
-		text = examplesHelp + environmentHelp + exitCodesHelp
-	}
-	_, err := io.WriteString(ctx.Stdout, text)
-	return err
 }
 
 const examplesHelp = `
@@ -34,14 +37,15 @@ Environment:
   IBMCLOUD_API_KEY        API key of latchkey's login, without identity.profile
   LATCHKEY_CONFIG         the config itself
   LATCHKEY_CONFIG_FILE    the config file, without --config; else latchkey.yaml
-  LATCHKEY_ENDPOINT       the emulator's URL, without --endpoint
   LATCHKEY_TOKEN_FILE     the compute resource token, in another file than usual
   LATCHKEY_LOG_LEVEL      debug, info, warn or error: serve, invoke and job
   LATCHKEY_LOG_FORMAT     json or text: serve, invoke and job
   PORT                    the port of serve, without --listen
   NO_COLOR                no colours on a terminal
   HTTPS_PROXY, NO_PROXY   the proxy to IBM Cloud
-The config names further variables with secrets. docs/ describes all.
+`
+
+const secretsHelp = `The config names further variables with secrets. docs/ describes all.
 `
 
 const exitCodesHelp = `

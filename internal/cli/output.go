@@ -35,17 +35,23 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// failed returns the first error.
+func (o *output) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
 // verdict returns the exit code of a command that ended with code. Output that was
 // not written is an error.
 func (o *output) verdict(code int, stderr io.Writer) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.err == nil {
+	err := o.failed()
+	if err == nil {
 		return code
 	}
 	// A closed pipe is no error to print. A command that failed has printed its own.
-	if !errors.Is(o.err, syscall.EPIPE) && (code == ExitOK || code == ExitDue) {
-		fmt.Fprintln(stderr, "latchkey: writing output:", o.err)
+	if !errors.Is(err, syscall.EPIPE) && (code == ExitOK || code == ExitDue) {
+		fmt.Fprintln(stderr, "latchkey: writing output:", err)
 	}
 	return ExitError
 }

@@ -51,6 +51,9 @@ func NewStreams(env func(string) string, stdin io.Reader, stdout, stderr io.Writ
 // not written is an error.
 func (s Streams) Verdict(code int) int { return s.out.verdict(code, s.Err) }
 
+// Unwritten reports whether output could not be written.
+func (s Streams) Unwritten() bool { return s.out.failed() != nil }
+
 // terminal returns the file of a stream that is a terminal.
 func terminal(stream any) (*os.File, bool) {
 	f, is := stream.(*os.File)
