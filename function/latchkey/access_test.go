@@ -117,7 +117,12 @@ func TestAWidenedPolicyIsSeenAndNarrowed(t *testing.T) {
 	if is, _ := s.cloud.Cloud().IsMember(cloud.Owner(), group.ID, iamID); !is {
 		t.Error("the membership is gone")
 	}
-	if code, list := s.as(s.cloud.Ready().APIKey, holesHead+entry, "doctor"); !strings.Contains(list, `is a member of the access group "others"`) || !strings.Contains(list, "drift c: "+foreign.ID) {
+	for _, command := range []string{"plan", "status", "doctor"} {
+		if code, list := s.as(s.cloud.Ready().APIKey, holesHead+entry, command, "-v"); !strings.Contains(list, `ibmcloud iam access-group-service-id-remove "others" `+first.ServiceID) {
+			t.Errorf("%s: %d %s", command, code, list)
+		}
+	}
+	if code, list := s.as(s.cloud.Ready().APIKey, holesHead+entry, "doctor"); !strings.Contains(list, "drift c: "+foreign.ID) {
 		t.Errorf("doctor: %d %s", code, list)
 	}
 }

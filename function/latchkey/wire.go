@@ -121,7 +121,9 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	p.sweeper = sweep.New(sweep.Config{
 		Reconciler: p.reconciler, Lists: p.lists.Read, Listed: p.listed, Pace: pacer, Now: to.now, Every: cfg.SweepEvery, Log: log, Progress: progress,
 	})
-	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: p.reconciler}, Pace: pacer, Now: to.now, Progress: progress})
+	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: &reconcile.Reconciler{
+		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Memberships: true, Now: to.now, Log: log,
+	}}, Pace: pacer, Now: to.now, Progress: progress})
 	p.builder = &credentialBuilder{
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, account: p.iam.Account, stores: &storeClients{env: env, pace: pacer, sent: sent, reads: p.reads, log: log},
 	}

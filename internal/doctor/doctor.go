@@ -285,7 +285,7 @@ func (d *examination) credential(ctx context.Context, c port.Credential, out res
 		f.grants = f.grants || step.Action == rotation.GrantPolicy
 	}
 	d.ownership(out)
-	d.drift(ctx, c, out)
+	d.drift(c, out)
 	for _, st := range out.Stores {
 		if st.Fault != "" {
 			d.fail(fix(st.Fault.Fix()), "%s: store %s: %s", result.Label(c.Name, c.Project), st.Name, cmp.Or(st.Error, st.Fault.Text()))

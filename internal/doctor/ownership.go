@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
-	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -33,29 +31,12 @@ func (d *examination) ownership(out result.Outcome) {
 	}
 }
 
-// drift prints what a service ID has beyond the config. It is no failure. Runs do not
-// read memberships of access groups, which take a call for each service ID.
-func (d *examination) drift(ctx context.Context, c port.Credential, out result.Outcome) {
-	say := func(format string, args ...any) {
-		d.tally.Drift++
-		fmt.Fprintf(d.out, "drift "+format+"\n", args...)
-	}
+// drift prints what a service ID has beyond the config. It is no failure.
+func (d *examination) drift(c port.Credential, out result.Outcome) {
 	for _, n := range out.Notes {
 		if n.Reason.Drift() {
-			say("%s: %s", result.Label(c.Name, c.Project), n)
-		}
-	}
-	if out.ServiceID == "" || c.Given != "" {
-		return
-	}
-	groups, err := d.IAM.Groups(ctx, "iam-"+out.ServiceID)
-	if err != nil {
-		return // the roles on access groups are checked elsewhere
-	}
-	for _, g := range groups {
-		if !slices.Contains(c.Groups, g.ID) && !slices.Contains(c.Groups, g.Name) {
-			say("%s: %s is a member of the access group %q, which the config does not say: ibmcloud iam access-group-service-id-remove %q %s, or add it to accessGroups",
-				result.Label(c.Name, c.Project), out.ServiceID, g.Name, g.Name, out.ServiceID)
+			d.tally.Drift++
+			fmt.Fprintf(d.out, "drift %s: %s\n", result.Label(c.Name, c.Project), n)
 		}
 	}
 }

@@ -124,6 +124,9 @@ func (ru *run) noteDrift() {
 	if others := ru.foreign[ru.id.IAMID] - forged; others > 0 && ru.c.AdoptKey == "" {
 		add(rotation.Note{Reason: rotation.KeysForeign, Thing: ru.id.ID}, "%d. List them: ibmcloud iam service-api-keys %s", others, ru.id.ID)
 	}
+	for _, name := range ru.beyondGroups() {
+		add(rotation.Note{Reason: rotation.GroupForeign, Thing: ru.id.ID}, "%q. If it is not needed: ibmcloud iam access-group-service-id-remove %q %s; else add it to accessGroups", name, name, ru.id.ID)
+	}
 	if want := ru.c.Description; ru.id.Marked && ru.id.Text != want {
 		add(rotation.Note{Reason: rotation.TextChanged, Thing: ru.id.ID},
 			"IAM has %q, the config %q. Change it in the config, or in the console (Manage > Access (IAM) > Service IDs); keep what is in brackets", ru.id.Text, want)
@@ -133,6 +136,16 @@ func (ru *run) noteDrift() {
 		notes[mostDriftNotes-1].Message += fmt.Sprintf(" (%d more notes are left out)", more)
 	}
 	ru.out.Notes = append(ru.out.Notes, notes...)
+}
+
+// beyondGroups returns the names of the access groups that the config does not name.
+func (ru *run) beyondGroups() (names []string) {
+	for _, g := range ru.member {
+		if !slices.Contains(ru.c.Groups, g.ID) && !slices.Contains(ru.c.Groups, g.Name) {
+			names = append(names, g.Name)
+		}
+	}
+	return names
 }
 
 // driftFix says how to take away what the config does not say.

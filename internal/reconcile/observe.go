@@ -56,6 +56,8 @@ type facts struct {
 	foreign map[string]int // how many keys of each service ID, by IAM ID, are not ours
 	granted []access.Policy
 	member  []port.Group
+	// curious lets the run read access groups that the config does not name.
+	curious bool
 	other   string          // the key to revoke, if it is not ours
 	adopted map[string]bool // stores, by name, that hold the value of the key to adopt
 	entries []reading       // in the order of c.Stores
@@ -415,7 +417,7 @@ func (ru *run) add(k rotation.Key, iamID string) {
 }
 
 // readAccess reads the identity's policies and access groups, if the config has
-// any.
+// any. Access groups that are read for a note only may stay unread.
 func (ru *run) readAccess(ctx context.Context, id port.ServiceID) (err error) {
 	ru.granted, ru.member = nil, nil
 	if len(ru.c.Policies) > 0 {
@@ -426,6 +428,10 @@ func (ru *run) readAccess(ctx context.Context, id port.ServiceID) (err error) {
 	if len(ru.c.Groups) > 0 {
 		if ru.member, err = ru.Identities.Groups(ctx, id.IAMID); err != nil {
 			return fmt.Errorf("%w: reading access groups of %s: %w", ErrObserve, id.ID, err)
+		}
+	} else if ru.curious {
+		if ru.member, err = ru.Identities.Groups(ctx, id.IAMID); err != nil {
+			ru.log.Debug("reading access groups", "serviceID", id.ID, "error", err.Error())
 		}
 	}
 	return nil

@@ -36,6 +36,10 @@ type Reconciler struct {
 	// events tell, for notes. If nil, it is not known.
 	UsedBy func(iamID string, at time.Time) string
 
+	// Memberships lets Plan read the access groups of every service ID, which takes a
+	// call for each. Otherwise only those are read whose config names groups.
+	Memberships bool
+
 	// ForcedPerHour is how many demanded rotations this replica makes in an hour, for
 	// all callers together. Zero is DefaultForcedPerHour.
 	ForcedPerHour int
@@ -166,6 +170,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	}
 	out := result.Outcome{Credential: c.Name, Project: c.Project, Result: result.Unchanged}
 	ru := r.newRun(c, req, r.log(), &out)
+	ru.curious = r.Memberships && c.Given == ""
 	if err := ru.observe(ctx); err != nil {
 		return unobserved(c.Name, err), rotation.Plan{}, err
 	}

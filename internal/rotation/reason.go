@@ -54,6 +54,7 @@ const (
 	PolicyLeft    Reason = "policy-left"
 	PolicyForeign Reason = "policy-foreign"
 	KeysForeign   Reason = "keys-foreign"
+	GroupForeign  Reason = "group-foreign"
 	TextChanged   Reason = "description-changed"
 )
 
@@ -182,6 +183,7 @@ var reasons = map[Reason]reason{
 	PolicyLeft:       {kind: Tell, text: "a policy that latchkey granted is not in the config any more"},
 	PolicyForeign:    {kind: Tell, text: "a policy that latchkey did not grant is not in the config"},
 	KeysForeign:      {kind: Tell, text: "the service ID has keys that latchkey did not make"},
+	GroupForeign:     {kind: Tell, text: "the service ID is a member of an access group that the config does not name"},
 	TextChanged:      {kind: Tell, text: "the description of the service ID is not that of the config"},
 	InProgress:       {kind: Wait, lets: visible, text: "another replica may be working on this credential; the next run does what remains"},
 	TooYoung:         {kind: Wait, lets: quiet, text: "the newest key is less than 10 minutes old, so the next one waits until it is older"},
@@ -237,7 +239,7 @@ var reasons = map[Reason]reason{
 // the config. It concerns no key.
 func (r Reason) Drift() bool {
 	switch r {
-	case PolicyWider, PolicyLeft, PolicyForeign, KeysForeign, TextChanged:
+	case PolicyWider, PolicyLeft, PolicyForeign, KeysForeign, GroupForeign, TextChanged:
 		return true
 	}
 	return false
