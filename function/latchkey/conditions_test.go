@@ -31,6 +31,7 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 		// doctor is the start of a line of doctor, which fails if fails is set.
 		doctor string
 		fails  bool
+		says   string // in the table of status
 		// swept is the condition in the answer to a sweep over HTTP.
 		swept condition.Condition
 	}{
@@ -49,7 +50,9 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 		"the config pauses":         {config: paused, want: condition.Blocked, why: rotation.Paused, exit: cli.ExitOK, next: time.Hour, doctor: "ok    c: blocked", swept: condition.Blocked},
 		"a store does not answer":   {after: time.Hour, make: fails("GET", "/v2/projects/*/secrets/*", 503), want: condition.InProgress, why: rotation.StoreUnreachable, exit: cli.ExitTryAgain, next: time.Hour, doctor: "????  c: in-progress", fails: true, swept: condition.InProgress},
 		"no config entry yields it": {config: static("d", place2), want: condition.Unconfigured, why: rotation.Unconfigured, exit: cli.ExitDue, doctor: "FAIL  c: no config entry yields it", fails: true, swept: condition.Unconfigured},
-		"IAM does not answer":       {make: fails("GET", "/v1/*", 503), want: condition.Unknown, exit: cli.ExitTryAgain, doctor: "FAIL  IAM: service IDs can't be listed", fails: true, swept: condition.Unknown},
+		"a value was overwritten":   {after: time.Hour, make: overwritten, want: condition.Due, why: rotation.ValueAltered, exit: cli.ExitDue, doctor: "ok    c: due", swept: condition.OK, says: "#IAM_API_KEY: altered"},
+		"a role is missing":         {make: roleless, want: condition.Blocked, why: rotation.IdentityDenied, exit: cli.ExitAct, next: time.Hour, doctor: "FAIL  permission: no role on iam-identity", fails: true, swept: condition.Blocked},
+		"IAM does not answer":       {make: fails("GET", "/v1/*", 503), want: condition.Unknown, why: rotation.Unobserved, exit: cli.ExitTryAgain, next: time.Hour, doctor: "FAIL  IAM: service IDs can't be listed", fails: true, swept: condition.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,6 +70,9 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 				tc.make(s)
 			}
 			s.told(config, tc.want, tc.why, tc.exit, tc.next)
+			if _, table := s.as(s.cloud.Ready().APIKey, config, "status"); !strings.Contains(table, tc.says) {
+				t.Errorf("status does not say %q:\n%s", tc.says, table)
+			}
 			if code, list := s.as(s.cloud.Ready().APIKey, config, "doctor"); !strings.Contains(list, "\n"+tc.doctor) || (code != cli.ExitOK) != tc.fails {
 				t.Errorf("doctor: exit %d\n%s", code, list)
 			}
@@ -81,6 +87,16 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 
 // locked takes the policy of c away, so that it is due, and locks the service ID.
 func locked(s *stage) { s.withoutPolicy(s.serviceID("c"), true) }
+
+// overwritten replaces the value beside the ID of its key.
+func overwritten(s *stage) {
+	data := s.data("team-b")
+	data["IAM_API_KEY"] = "by hand"
+	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
+}
+
+// roleless takes latchkey's role on service IDs away.
+func roleless(s *stage) { s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "iam-identity") }
 
 // told checks status, its JSON and plan.
 func (s *stage) told(config string, want condition.Condition, why rotation.Reason, exit int, next time.Duration) {

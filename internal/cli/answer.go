@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +25,20 @@ func PrintAnswer(std Streams, a service.Answer) error {
 	case errors.Is(a.Unknown, port.ErrLogin):
 		return fmt.Errorf("running the job: %w", a.Unknown)
 	case a.Status == http.StatusServiceUnavailable, slices.ContainsFunc(a.Outcomes, unfinished):
-		return fmt.Errorf("running the job: %w", ErrTryAgain)
+		return fmt.Errorf("running the job: %w: %s", ErrTryAgain, cause(a))
 	}
 	return nil
+}
+
+// cause says why a job is not finished. The answer that is printed has it all.
+func cause(a service.Answer) string {
+	if a.Unknown != nil {
+		return a.Unknown.Error()
+	}
+	for _, o := range a.Outcomes {
+		if o.Result == result.Failed || o.Condition == condition.InProgress || o.Condition == condition.Unknown {
+			return o.Label() + ": " + cmp.Or(o.Error, o.Message)
+		}
+	}
+	return a.Problem
 }

@@ -116,6 +116,9 @@ func printTable(std Streams, now time.Time, outcomes []result.Outcome, ran bool)
 	}
 	label := labels(std, outcomes)
 	column("CREDENTIAL", func(o result.Outcome) cell { return cell{text: label(o, ids)} })
+	if std.Width == 0 && slices.ContainsFunc(outcomes, func(o result.Outcome) bool { return o.Project != "" }) {
+		column("PROJECT", func(o result.Outcome) cell { return cell{text: cmp.Or(o.Project, "-")} })
+	}
 	column("CONDITION", func(o result.Outcome) cell {
 		if std.Colour {
 			return cell{string(o.Condition), colours[o.Condition]}
@@ -245,6 +248,8 @@ func storeState(s result.Store, published string) string {
 		return string(s.Fault)
 	case s.Key == "":
 		return "empty"
+	case s.Altered:
+		return "altered"
 	case s.Key == published:
 		return "current"
 	}
@@ -327,14 +332,15 @@ func first(std Streams, swept result.Sweep, is func(result.Outcome) bool) string
 
 func printPlan(std Streams, swept result.Sweep) error {
 	var lines []string
-	steps := 0
+	steps, unknown := 0, 0
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	label := labels(std, swept.Outcomes)
 	for _, o := range swept.Outcomes {
 		name := label(o, whole)
 		switch {
 		case o.Condition == condition.Unknown:
-			add("%s: %s: %s", name, o.Condition, o.Error)
+			unknown++
+			add("%s: %s: %s", name, o.Condition, strings.Trim(o.Message+": "+o.Error, ": "))
 		case o.Message != "":
 			add("%s: %s: %s", name, o.Condition, o.Message)
 		default:
@@ -355,7 +361,11 @@ func printPlan(std Streams, swept result.Sweep) error {
 		}
 	}
 	if len(swept.Outcomes) > 0 || swept.Unknown == nil { // else nothing is known, and the error says why
-		add("%s: %s due", plural.Count(len(swept.Outcomes), "credential"), plural.Count(steps, "step"))
+		total := plural.Count(len(swept.Outcomes), "credential") + ": " + plural.Count(steps, "step") + " due"
+		if unknown > 0 {
+			total += fmt.Sprintf(", %d unknown", unknown)
+		}
+		add("%s", total)
 	}
 	for _, line := range lines {
 		if err := std.printLine("%s", line); err != nil {

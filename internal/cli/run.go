@@ -108,7 +108,7 @@ func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}
 	if len(credentials) > 1 {
-		question := fmt.Sprintf("Rotate the keys of %d credentials: %s?", len(credentials), credentialNames(credentials))
+		question := fmt.Sprintf("Rotate the keys of %d credentials: %s?", len(credentials), credentialNames(credentials, withProject))
 		if err := r.Std.Confirm(d.Yes, question); err != nil {
 			return err
 		}
@@ -119,8 +119,12 @@ func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error
 	return r.printDemanded(ctx, swept, names)
 }
 
+func withProject(c port.Credential) string { return result.Label(c.Name, c.Project) }
+
+func withoutProject(c port.Credential) string { return c.Name }
+
 // credentialNames lists the first few names.
-func credentialNames(credentials []port.Credential) string {
+func credentialNames(credentials []port.Credential, name func(port.Credential) string) string {
 	const shown = 5
 	var names []string
 	for i, c := range credentials {
@@ -128,7 +132,7 @@ func credentialNames(credentials []port.Credential) string {
 			names = append(names, "…")
 			break
 		}
-		names = append(names, c.Name)
+		names = append(names, name(c))
 	}
 	return strings.Join(names, ", ")
 }
@@ -151,9 +155,9 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 	if d.DryRun {
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}
-	question := fmt.Sprintf("Replace and delete key %s of %s?", keyID, name)
+	question := fmt.Sprintf("Replace and delete key %s of %s?", keyID, credentialNames(credentials, withProject))
 	if contain {
-		question = fmt.Sprintf("Disable key %s of %s now, before its consumers have another?", keyID, name)
+		question = fmt.Sprintf("Disable key %s of %s now, before its consumers have another?", keyID, credentialNames(credentials, withProject))
 	}
 	if err := r.Std.Confirm(d.Yes, question); err != nil {
 		return err
@@ -240,7 +244,7 @@ func (r Runner) ofProject(ctx context.Context, entry, project string) ([]port.Cr
 	all, _ := r.Catalog.Credentials(ctx, catalog.Scope{Names: []string{entry}}) // find has the error
 	all = slices.DeleteFunc(all, func(c port.Credential) bool { return c.Entry != entry || c.Project != project })
 	if len(all) > 1 {
-		return nil, fmt.Errorf("finding %s/%s: several projects have this name: name one of %s", entry, project, credentialNames(all))
+		return nil, fmt.Errorf("finding %s/%s: several projects have this name: name one of %s", entry, project, credentialNames(all, withoutProject))
 	}
 	return all, nil
 }

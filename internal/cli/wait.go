@@ -117,7 +117,7 @@ func waitingFor(unmet []port.Credential, swept result.Sweep) string {
 	var lines []string
 	for _, o := range swept.Outcomes {
 		if slices.ContainsFunc(unmet, func(c port.Credential) bool { return c.Name == o.Credential }) {
-			lines = append(lines, o.Credential+": "+cmp.Or(o.Message, o.Error, string(o.Result)))
+			lines = append(lines, o.Label()+": "+cmp.Or(o.Message, o.Error, string(o.Result)))
 		}
 	}
 	return strings.Join(lines, "; ")
@@ -155,9 +155,9 @@ func unfinishedError(swept result.Sweep) error {
 			continue
 		}
 		if o.Recorded {
-			return fmt.Errorf("%w: the demand for %s is recorded and not met: the next sweep continues", ErrTryAgain, o.Credential)
+			return fmt.Errorf("%w: the demand for %s is recorded and not met: the next sweep continues", ErrTryAgain, o.Label())
 		}
-		return fmt.Errorf("%w: the demand for %s is not met and was not recorded: run the command again", ErrTryAgain, o.Credential)
+		return fmt.Errorf("%w: the demand for %s is not met and was not recorded: run the command again", ErrTryAgain, o.Label())
 	}
 	return nil
 }

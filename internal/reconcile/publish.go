@@ -109,7 +109,7 @@ func (ru *run) published(store string) {
 func (ru *run) setStoreKey(store, keyID string) {
 	for i := range ru.out.Stores {
 		if ru.out.Stores[i].Name == store {
-			ru.out.Stores[i].Key = keyID
+			ru.out.Stores[i].Key, ru.out.Stores[i].Altered = keyID, false
 		}
 	}
 }

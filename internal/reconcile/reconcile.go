@@ -121,8 +121,8 @@ func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Reque
 	}
 	if errors.Is(err, ErrObserve) {
 		log.Warn("observing", "error", err.Error())
-		not := unobserved(c.Name, err) // out keeps the steps of earlier rounds
-		out.Condition, out.Reason, out.Message, out.Next = not.Condition, not.Reason, not.Message, time.Time{}
+		not := r.unobserved(c, err) // out keeps the steps of earlier rounds
+		out.Condition, out.Result, out.Reason, out.Message, out.Next = not.Condition, not.Result, not.Reason, not.Message, not.Next
 		return out, err
 	}
 	conclude(&out, err)
@@ -172,7 +172,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	ru := r.newRun(c, req, r.log(), &out)
 	ru.curious = r.Memberships && c.Given == ""
 	if err := ru.observe(ctx); err != nil {
-		return unobserved(c.Name, err), rotation.Plan{}, err
+		return r.unobserved(c, err), rotation.Plan{}, err
 	}
 	plan := ru.decide()
 	ru.setHeldBack(plan)
@@ -201,7 +201,7 @@ func unconfigured(c port.Credential) result.Outcome {
 func (r *Reconciler) invalid(c port.Credential) result.Outcome {
 	r.log().Warn("expanding a config entry", "credential", c.Name, "error", c.Invalid.Error())
 	return result.Outcome{
-		Credential: c.Name, Condition: condition.Blocked, Result: result.Blocked, Reason: rotation.ExpansionFailed,
+		Credential: c.Name, Project: c.Project, Condition: condition.Blocked, Result: result.Blocked, Reason: rotation.ExpansionFailed,
 		Message: rotation.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(), Next: r.wall().Add(c.Rules.SweepEvery),
 	}
 }

@@ -126,7 +126,7 @@ func (ru *run) decide() rotation.Plan {
 	ru.out.Next = plan.Next
 	ru.out.Stores = nil
 	for i, st := range s.Stores {
-		so := result.Store{Name: st.Name, Key: cmp.Or(st.Key, st.Foreign), Fault: st.Fault}
+		so := result.Store{Name: st.Name, Key: cmp.Or(st.Key, st.Foreign), Fault: st.Fault, Altered: st.Altered}
 		if err := ru.entries[i].err; err != nil {
 			so.Error = fence.Words(err)
 		}

@@ -28,6 +28,8 @@ type Store struct {
 	Name  string          `json:"name"`
 	Key   string          `json:"key,omitempty"`
 	Fault rotation.Reason `json:"fault,omitempty"`
+	// Altered is set if the value in the store is not that of the key that it names.
+	Altered bool `json:"altered,omitempty"`
 	// Error is the store's own error, if the store could not be read or written,
 	// or if a consumer of it could not be restarted.
 	Error string `json:"error,omitempty"`

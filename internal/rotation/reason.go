@@ -70,6 +70,8 @@ const (
 	ConsumerStarting Reason = "consumer-starting"
 	ProofUnclear     Reason = "proof-unclear"
 	Deprovisioning   Reason = "deprovisioning"
+	// Unobserved closes no gate: nothing is decided.
+	Unobserved Reason = "not-observed"
 )
 
 // Reasons to be blocked. A person must act.
@@ -195,6 +197,7 @@ var reasons = map[Reason]reason{
 	ConsumerStarting: {kind: Wait, lets: quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},
 	ProofUnclear:     {kind: Wait, lets: quiet, text: "the last new keys could not be proven or cleared for publication: IAM or the prover gave no clear answer, or the key did not work within a minute"},
 	Deprovisioning:   {kind: Wait, lets: quiet, text: "the credential is deprovisioned: its keys are disabled, and deleted after the wait (latchkey deprovision --undo brings them back until then)"},
+	Unobserved:       {kind: Wait, lets: quiet, text: "IAM could not be read, so nothing is known now, and nothing was changed"},
 	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
 	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "correct the local clock"},
 	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},

@@ -115,7 +115,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 			out, err := s.look(below, credentials[i], req, by)
 			span.Text("latchkey.result", string(out.Result))
 			span.End()
-			if err != nil {
+			if err != nil && !out.Held() {
 				out.Result, out.Error = result.Failed, err.Error()
 			}
 			s.remember(out)
