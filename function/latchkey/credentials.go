@@ -34,7 +34,7 @@ func (b *credentialBuilder) catalogEntries() (entries []catalog.Entry) {
 			Name: e.Name, Formerly: e.Formerly, PerProject: e.ForEach != "", PerParameters: e.ForEach == "" && e.UsesWith(),
 			RevokeGone: e.OnGone == config.GoneRevoke, RetireGone: e.OnGone == config.GoneRetire, Offboard: offboard.Rules(e.Offboarding), Paused: e.Paused(),
 			Rules:  func(credential string) rotation.Rules { return b.rotationRules(credential, e.Rotation) },
-			Expand: func(in catalog.Input) (port.Credential, error) { return b.expand(e, in) },
+			Expand: func(in catalog.Input) (port.Credential, error) { return b.expand(e, in) }, Parameters: e.Parameters,
 		})
 	}
 	return entries

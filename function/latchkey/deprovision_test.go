@@ -193,3 +193,37 @@ func TestTheProjectOfARetiredCredentialIsGone(t *testing.T) {
 		t.Errorf("keys %v", keys)
 	}
 }
+
+// A credential with parameters is known by its service ID. If somebody else deletes that,
+// the entries in stores still show it, and deprovision removes them.
+func TestACredentialWhoseServiceIDWasDeletedIsNotForgotten(t *testing.T) {
+	s, first := newTenant(t)
+	s.sweep().only(t, result.Unchanged)
+	id := first.ServiceID
+	if err := s.cloud.Cloud().DeleteServiceID(cloud.Owner(), id); err != nil {
+		t.Fatal(err)
+	}
+	s.cloud.Advance(time.Hour)
+	out := s.sweep().only(t, result.Blocked)
+	if out.Credential != "tenant/acme" || out.Reason != rotation.IdentityGone {
+		t.Errorf("%s: %s %s", out.Credential, out.Reason, out.Message)
+	}
+	if code, text := s.as(s.cloud.Ready().APIKey, holesHead+tenants, "status", "tenant/acme"); code == 0 || !strings.Contains(text, "blocked") {
+		t.Errorf("status: %d %s", code, text)
+	}
+	s.url = s.serve(holesHead + tenants)
+	if r := s.sweep(); len(r.outcomes) > 0 {
+		t.Errorf("a new process knows of it: %s", r.body)
+	}
+	done := s.ask("deprovision", nil).only(t, result.Changed)
+	if things := s.remains(); len(things) > 0 {
+		t.Errorf("left %v after %+v", things, done.Steps)
+	}
+	if code, text := s.as(s.cloud.Ready().APIKey, holesHead+tenants, "status", "tenant/acme"); code == 0 || strings.Contains(text, "blocked") {
+		t.Errorf("status of one that is over: %d %s", code, text)
+	}
+	s.sweeps(2)
+	if things := s.remains(); len(things) > 0 {
+		t.Errorf("made again: %v", things)
+	}
+}

@@ -129,7 +129,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	}
 	p.catalog = catalog.New(catalog.Config{
 		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,
-		Tasks: p.tasks(),
+		Known: p.latest.Names, Tasks: p.tasks(),
 	})
 	return p, nil
 }

@@ -6,6 +6,8 @@
 //	                 uses with.NAME                  one credential per set of parameters: those in
 //	                                                 markers, and those of a provision event
 //	                 neither                         one credential
+//	name, no marker                                  a lost credential: its service ID was deleted,
+//	                                                 and a store still names its key
 //	marker, no entry                                 an unconfigured credential: reported, or ended
 //	                                                 if its project is gone and onGone is revoke
 //
@@ -64,6 +66,8 @@ type Entry struct {
 	// Expand builds one credential with its adapters, or returns ErrExcluded. With
 	// any other error, the credential has its name, unless the input gives it none.
 	Expand func(Input) (port.Credential, error)
+	// Parameters returns the parameters that a credential's name has; nil has none.
+	Parameters func(credential string) (with map[string]string, ok bool)
 }
 
 // called reports whether name is the entry's, or a former one.
@@ -94,6 +98,9 @@ type Config struct {
 	// Marked lists the service IDs that carry our owner's marker. Those that are
 	// not Ours add no credential.
 	Marked func(context.Context) ([]port.ServiceID, error)
+	// Known returns the names of credentials that this process has seen; nil returns none.
+	// One with parameters that has no marker any more is looked for in its stores.
+	Known func() []string
 	// Tasks lists credentials of Secrets Manager tasks that a run left
 	// unfinished; nil lists none.
 	Tasks func(context.Context) ([]port.Credential, error)
@@ -112,6 +119,7 @@ func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]port.Credenti
 		Catalog: c, scope: scope, wanted: map[string][]port.Credential{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
 		projects: sync.OnceValues(func() ([]codeengine.Project, error) { return c.cfg.Projects(ctx) }),
 		marked:   sync.OnceValues(func() ([]port.ServiceID, error) { return c.cfg.Marked(ctx) }),
+		held:     func(st port.Store) bool { e, err := st.Read(ctx); return err == nil && e.KeyID != "" },
 	}
 	for _, e := range c.cfg.Entries {
 		s.entry(e)
@@ -133,6 +141,7 @@ type search struct {
 	scope    Scope
 	projects func() ([]codeengine.Project, error)
 	marked   func() ([]port.ServiceID, error)
+	held     func(port.Store) bool // a store names a key
 
 	found   []port.Credential
 	unknown error                        // what could not be listed
@@ -171,6 +180,9 @@ func (s *search) entry(e Entry) {
 		}
 		if s.scope.Provision && len(s.scope.With) > 0 {
 			s.provision(e)
+		}
+		if err == nil {
+			s.lost(e)
 		}
 	default:
 		s.add(e, Input{}, e.Name)
@@ -232,6 +244,30 @@ func (s *search) provision(e Entry) {
 		return
 	}
 	s.add(e, in, "")
+}
+
+// lost adds credentials that no marker shows any more, and whose key a store names. They
+// are known by their names: from the scope, or from this process.
+func (s *search) lost(e Entry) {
+	names := slices.Clone(s.scope.Names)
+	if s.cfg.Known != nil {
+		names = append(names, s.cfg.Known()...)
+	}
+	for _, name := range names {
+		if e.Parameters == nil || s.added[name] || !e.called(entryOf(name)) {
+			continue
+		}
+		with, ok := e.Parameters(name)
+		if !ok {
+			continue
+		}
+		c, err := e.Expand(Input{With: with})
+		if err != nil || s.added[c.Name] || !s.scope.includes(c) || !slices.ContainsFunc(c.Stores, s.held) {
+			continue
+		}
+		s.add(e, Input{With: with}, "")
+		s.change(c.Name, func(found *port.Credential) { found.Lost = true })
+	}
 }
 
 // collide marks the credentials that want what another one has or wants, too.

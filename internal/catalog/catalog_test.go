@@ -27,6 +27,8 @@ type account struct {
 	// those that can't be read.
 	deleted, unread []string
 
+	known []string // that the process has seen
+
 	projectsErr, markedErr, tasksErr error
 
 	calls []string
@@ -61,6 +63,7 @@ func (a *account) catalog() *catalog.Catalog {
 			a.calls = append(a.calls, "marked")
 			return a.marked, a.markedErr
 		},
+		Known: func() []string { return a.known },
 		Tasks: func(context.Context) ([]port.Credential, error) {
 			a.calls = append(a.calls, "tasks")
 			return a.tasks, a.tasksErr
@@ -676,5 +679,63 @@ func TestStoredInFindsSecretsAndTheirExpiry(t *testing.T) {
 		if stored, dated := catalog.StoredIn(c, tc.secrets); stored != tc.stored || dated != tc.dated {
 			t.Errorf("%q: stored %t, dated %t", tc.secrets, stored, dated)
 		}
+	}
+}
+
+// holding is a store that names a key, or none.
+type holding struct {
+	store
+	key string
+}
+
+func (h holding) Read(context.Context) (port.Entry, error) { return port.Entry{KeyID: h.key}, nil }
+
+func TestACredentialWithoutAMarkerIsLostIfAStoreNamesItsKey(t *testing.T) {
+	tenants := entry("a", perParameters, formerly("old"))
+	tenants.Parameters = func(name string) (map[string]string, bool) {
+		_, value, ok := strings.Cut(name, "/")
+		return team(value), ok
+	}
+	tenants = changed(tenants, func(c *port.Credential) {
+		h := holding{store: store{name: "file/" + c.Name}}
+		if c.With["team"] != "empty" {
+			h.key = "ApiKey-1"
+		}
+		c.Stores = []port.Store{h}
+	})
+	for name, tc := range map[string]struct {
+		known []string
+		scope catalog.Scope
+		err   error
+		want  string // the lost ones have a mark
+	}{
+		"one that the process knows":          {[]string{"a/2"}, catalog.Scope{}, nil, "a/1 a/2?"},
+		"one that the scope names":            {nil, catalog.Scope{Names: []string{"a/2"}}, nil, "a/2?"},
+		"one by its former name":              {nil, catalog.Scope{Names: []string{"old/2"}}, nil, "a/2?"},
+		"one that no store has a key of":      {[]string{"a/empty"}, catalog.Scope{Names: []string{"a/empty"}}, nil, ""},
+		"one that still has a marker":         {[]string{"a/1"}, catalog.Scope{}, nil, "a/1"},
+		"one that is outside of the scope":    {[]string{"a/2"}, catalog.Scope{Names: []string{"a/1"}}, nil, "a/1"},
+		"one of another entry":                {[]string{"b/2"}, catalog.Scope{}, nil, "a/1"},
+		"an entry that is named":              {nil, catalog.Scope{Names: []string{"a"}}, nil, "a/1"},
+		"one that is provisioned again":       {[]string{"a/2"}, catalog.Scope{Names: []string{"a"}, With: team("2"), Provision: true}, nil, "a/2"},
+		"none while markers cannot be listed": {[]string{"a/2"}, catalog.Scope{}, errMarked, "a/1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &account{entries: []catalog.Entry{tenants}, marked: []port.ServiceID{mark("ServiceId-1", "a/1", team("1"))}, markedErr: tc.err, known: tc.known}
+			found, err := a.find(t, tc.scope)
+			if !errors.Is(err, tc.err) {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, name := range slices.Sorted(maps.Keys(found)) {
+				if found[name].Lost {
+					name += "?"
+				}
+				got = append(got, name)
+			}
+			if strings.Join(got, " ") != tc.want {
+				t.Errorf("found %v, want %s", got, tc.want)
+			}
+		})
 	}
 }

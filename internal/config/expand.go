@@ -154,6 +154,20 @@ func (x *expansion) ends() time.Time {
 	return day.Add(24 * time.Hour)
 }
 
+// Parameters returns the parameters that the name of a credential of the entry has.
+func (e *Entry) Parameters(credential string) (with map[string]string, ok bool) {
+	_, suffix, _ := strings.Cut(credential, "/")
+	values := strings.Split(suffix, ".") // no value has a dot
+	if e.ForEach != "" || !e.UsesWith() || len(values) != len(e.reads) {
+		return nil, false
+	}
+	with = map[string]string{}
+	for i, parameter := range e.reads {
+		with[parameter] = values[i]
+	}
+	return with, true
+}
+
 // formerNames returns the earlier names of a credential.
 func (e *Entry) formerNames(name string) (names []string) {
 	for _, former := range e.Formerly {

@@ -47,6 +47,15 @@ func TestParametersNameTheInstance(t *testing.T) {
 		t.Errorf("service ID %q, path %q", got.ServiceIDName, got.Stores[0].File.Path)
 	}
 
+	if with, ok := e.Parameters(got.Name); !ok || !cmp.Equal(with, got.With) {
+		t.Errorf("the name %s has the parameters %v, %t", got.Name, with, ok)
+	}
+	for _, name := range []string{"logs-sender", "logs-sender/PROD", "logs-sender/PROD.blue.x"} {
+		if with, ok := e.Parameters(name); ok {
+			t.Errorf("the name %s has the parameters %v", name, with)
+		}
+	}
+
 	// The contents of the marker expand to the same credential.
 	again, err := e.Expand(Input{With: got.With})
 	if diff := cmp.Diff(got, again); err != nil || diff != "" {

@@ -4,6 +4,7 @@ package latest
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -79,6 +80,13 @@ func (l *Outcomes) At(now time.Time) []Outcome {
 	}
 	slices.SortFunc(all, func(a, b Outcome) int { return cmp.Compare(a.Credential, b.Credential) })
 	return all
+}
+
+// Names returns the names of the credentials.
+func (l *Outcomes) Names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.by))
 }
 
 // LastSweep returns when the last sweep ended that looked at every credential, or

@@ -60,6 +60,9 @@ type Credential struct {
 	// Invalid is why the config entry makes no credential of its input. The other
 	// fields are then not used.
 	Invalid error
+	// Lost is set if no marker in IAM shows the credential, and a store names a key of it.
+	// It gets no service ID.
+	Lost bool
 	// Gone is set if the credential's project is deleted and its keys must end.
 	// RetireGone ends them only once they are not used any more.
 	Gone, RetireGone bool

@@ -71,6 +71,9 @@ func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
 		ru.left, ru.why = true, end.Why
 		return rotation.Plan{Published: plan.Published, Steps: end.Steps, Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: plan.Notes}, true
 	}
+	if ru.c.Lost && ru.id.ID == "" && plan.Blocked == "" {
+		return rotation.Plan{Waiting: plan.Waiting, Next: plan.Next}, true // its entries were removed, too
+	}
 	if !ru.c.NotAgain || ru.c.Gone {
 		return plan, false
 	}

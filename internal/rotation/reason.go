@@ -203,7 +203,7 @@ var reasons = map[Reason]reason{
 	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
 	NameCollision:    {kind: Block, lets: trusted, text: "another credential uses the same service ID name or store entry", fix: "give each its own in the config, or end the other one"},
 	IdentityLocked:   {kind: Block, lets: trusted, text: "the service ID is locked", fix: "unlock it (ibmcloud iam service-id-unlock)"},
-	IdentityGone:     {kind: Block, lets: trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over"},
+	IdentityGone:     {kind: Block, lets: trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over, or deprovision the credential"},
 	ForgedMarker:     {kind: Block, lets: trusted, text: "it carries latchkey's marker, but IAM does not show that latchkey made it, so it is left alone", fix: "delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)"},
 	NewerVersion:     {kind: Block, lets: unpaused, text: "a newer version of latchkey manages the service ID or one of its keys, so this one makes and ends no key", fix: "run the newer version"},
 	IdentityShared:   {kind: Block, lets: trusted, text: "the service ID has keys that latchkey did not make, so it is granted nothing", fix: "delete those keys, or give the service ID by its ID in the config"},
