@@ -58,12 +58,15 @@ func TestRealManifests(t *testing.T) {
 		c.Do(t, "POST", "/api/v1/namespaces", map[string]any{"metadata": map[string]any{"name": namespace}})
 	}
 	apply("target", "team-a", strict)
+	checkRights(t, c)
+}
+
+// checkRights tries the rights of the service account latchkey: those that the store
+// needs in the namespace team-a, and no others.
+func checkRights(t *testing.T, c *kubetest.Cluster) {
+	t.Helper()
 	allowed := func(namespace, group, resource, verb string) bool {
-		review := c.Do(t, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", map[string]any{"spec": map[string]any{
-			"user":               "system:serviceaccount:latchkey:latchkey",
-			"resourceAttributes": map[string]any{"namespace": namespace, "group": group, "resource": resource, "verb": verb},
-		}})
-		return review["status"].(map[string]any)["allowed"] == true
+		return mayDo(t, c, namespace, group, resource, verb)
 	}
 	for _, rule := range kubetest.Everything {
 		for _, resource := range rule.Resources {
@@ -80,6 +83,15 @@ func TestRealManifests(t *testing.T) {
 			t.Errorf("%s on secrets is allowed", verb)
 		}
 	}
+}
+
+func mayDo(t *testing.T, c *kubetest.Cluster, namespace, group, resource, verb string) bool {
+	t.Helper()
+	review := c.Do(t, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", map[string]any{"spec": map[string]any{
+		"user":               "system:serviceaccount:latchkey:latchkey",
+		"resourceAttributes": map[string]any{"namespace": namespace, "group": group, "resource": resource, "verb": verb},
+	}})
+	return review["status"].(map[string]any)["allowed"] == true
 }
 
 // manifests reads the objects that a kustomization lists.

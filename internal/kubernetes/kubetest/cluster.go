@@ -59,6 +59,14 @@ func (c *Cluster) Kubeconfig(p *storetest.Proxy) []byte {
 	return text
 }
 
+// AdminKubeconfig returns a kubeconfig for the user with all rights.
+func (c *Cluster) AdminKubeconfig() []byte {
+	return fmt.Appendf(nil, `{"apiVersion": "v1", "kind": "Config", "current-context": "admin",
+"clusters": [{"name": "c", "cluster": {"server": %q, "insecure-skip-tls-verify": true}}],
+"users": [{"name": "admin", "user": {"token": %q}}],
+"contexts": [{"name": "admin", "context": {"cluster": "c", "user": "admin"}}]}`, c.URL, adminToken)
+}
+
 // try calls the API and returns the status and the answer. A patch is a merge
 // patch.
 func (c *Cluster) try(t testing.TB, token, method, path string, body any) (int, map[string]any) {
