@@ -138,14 +138,30 @@ PROMTOOL := $(or $(shell command -v promtool),/usr/bin/promtool)
 $(PROMTOOL):
 	apt-get update -q && apt-get install -yq --no-install-recommends prometheus
 
-test-real: ## Run the tests that need Node, a Kubernetes API server, etcd, Vault, Chromium and promtool.
-test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(PROMTOOL) $(CHROMIUM) $(AXE) real-servers
+# Helm, which renders and installs the chart.
+HELM     := v3.22.0
+HELM_BIN := $(CACHE)/helm-$(HELM)/helm
+
+$(HELM_BIN):
+	GOBIN=$(dir $(HELM_BIN)) GOFLAGS=-mod=mod CGO_ENABLED=0 $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM)
+
+# The version before this one: the last release. There is none yet, so it is a commit.
+BEFORE     := $(or $(shell git describe --tags --abbrev=0 HEAD^ 2>/dev/null),6b44113f2ae677b227dbf08666a8a99eda23b393)
+BEFORE_BIN := $(CACHE)/latchkey-$(BEFORE)/latchkey
+
+$(BEFORE_BIN):
+	rm -rf $(@D) && mkdir -p $(@D)/source && git archive $(BEFORE) | tar -x -C $(@D)/source
+	CGO_ENABLED=0 $(GO) build -C $(@D)/source -trimpath -o $@ ./function/latchkey
+	rm -rf $(@D)/source
+
+test-real: ## Run the tests that need Node, a Kubernetes API server, etcd, Vault, Helm, Chromium, promtool and the last release.
+test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(PROMTOOL) $(CHROMIUM) $(AXE) $(HELM_BIN) $(BEFORE_BIN) real-servers
 	@echo "Node: $$($(NODE24) --version) for the function, $$(node --version) on the machine"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
 	LATCHKEY_PLATFORM_SERVICES=$(PLATFORM_SERVICES) \
 	LATCHKEY_CLOUDEVENTS=$(CLOUDEVENTS) LATCHKEY_PROMTOOL=$(PROMTOOL) \
-	LATCHKEY_CHROMIUM=$(CHROMIUM) LATCHKEY_AXE=$(AXE) \
+	LATCHKEY_CHROMIUM=$(CHROMIUM) LATCHKEY_AXE=$(AXE) LATCHKEY_HELM=$(HELM_BIN) LATCHKEY_BEFORE=$(BEFORE_BIN) \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
 	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator ./internal/page ./deploy/observe
 

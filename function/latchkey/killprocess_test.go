@@ -28,6 +28,7 @@ type killing struct {
 	config string        // what the processes are started with
 	asked  *sample.Event // nil asks for a sweep
 	old    string        // the key that was published at the start
+	rivals bool          // two replicas mint at once, and one deletes its key
 
 	values map[string]string    // every value that was ever seen, and whose it is
 	named  map[string]time.Time // when a store was last seen to name a key
@@ -130,6 +131,7 @@ func (k *killing) seen() int {
 // program is one process of the real binary.
 type program struct {
 	k    *killing
+	file string // of the program; "" is the one that is built here
 	form string
 	cmd  *exec.Cmd
 	over chan struct{} // closed when the process has ended
@@ -143,9 +145,12 @@ func (r *record) contains(text string) bool { return strings.Contains(r.String()
 var served = regexp.MustCompile(`"msg":"serving","address":"([^"]+)"`)
 
 // up brings what serves up. A job is there when it is asked.
-func (k *killing) up(form string) *program {
+func (k *killing) up(form string) *program { return k.upAs("", form) }
+
+// upAs brings up another version of the program.
+func (k *killing) upAs(file, form string) *program {
 	k.t.Helper()
-	p := &program{k: k, form: form, said: &record{}}
+	p := &program{k: k, file: file, form: form, said: &record{}}
 	k.t.Cleanup(func() {
 		if p.cmd != nil {
 			_ = p.cmd.Process.Kill()
@@ -164,12 +169,16 @@ func (k *killing) up(form string) *program {
 // said, to be searched for values.
 func (p *program) start(out io.Writer, env []string, args ...string) {
 	p.k.t.Helper()
-	program, err := binary()
-	if err != nil {
-		p.k.t.Fatal(err)
+	file := p.file
+	if file == "" {
+		built, err := binary()
+		if err != nil {
+			p.k.t.Fatal(err)
+		}
+		file = built
 	}
 	ready := p.k.cloud.Ready()
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(file, args...)
 	cmd.Env = append([]string{
 		"LATCHKEY_ENDPOINT=" + ready.URL, "IBMCLOUD_API_KEY=" + ready.APIKey, "LATCHKEY_CONFIG=" + p.k.config, "EVENTS_TOKEN=" + testToken,
 	}, env...)
