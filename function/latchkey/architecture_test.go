@@ -33,11 +33,12 @@ var packages = map[string][]string{
 	"marker":    {"rotation", "secret"},
 	"port":      {"access", "marker", "offboard", "rotation", "secret"},
 	"fence":     {"access", "marker", "port", "rotation", "secret"},
+	"observe":   {"access", "fence", "marker", "offboard", "port", "rotation", "secret"},
 	"result":    {"condition", "marker", "rotation"},
 	"offboard":  {"rotation"},
 	"format":    {"entry", "secret"},
 	"trace":     {"collector"},
-	"reconcile": {"access", "condition", "fence", "marker", "offboard", "port", "result", "rotation", "secret"},
+	"reconcile": {"access", "condition", "fence", "marker", "observe", "offboard", "port", "result", "rotation", "secret"},
 	"upstream":  {"port", "secret"},
 
 	"codeengine":     {"entry", "format", "listing", "port", "rotation", "secret", "upstream"},
@@ -78,7 +79,7 @@ var packages = map[string][]string{
 	"upstream/benttest":   {"port"},
 	"kubernetes/kubetest": {"storetest"},
 	"vault/vaulttest":     {"storetest"},
-	"simulate":            {"access", "emulator/cloud", "fence", "marker", "port", "reconcile", "result", "rotation", "secret"},
+	"simulate":            {"access", "emulator/cloud", "fence", "marker", "observe", "port", "reconcile", "result", "rotation", "secret"},
 }
 
 // goList runs go list on packages of this module and returns the words of its

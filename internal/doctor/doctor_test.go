@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/doctor"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -413,8 +414,8 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 				"      fix: restore the entry (formerly, if it was renamed), or: ibmcloud iam service-id-delete ServiceId-9\n"},
 		},
 		"a credential that can't be observed": {
-			harm: func(w *world) { w.planErr = fmt.Errorf("%w: %w", reconcile.ErrObserve, errDown) },
-			want: []string{"FAIL  sender: " + reconcile.ErrObserve.Error() + ": no clear answer\n"},
+			harm: func(w *world) { w.planErr = fmt.Errorf("%w: %w", observe.ErrFailed, errDown) },
+			want: []string{"FAIL  sender: " + observe.ErrFailed.Error() + ": no clear answer\n"},
 		},
 		"a credential that is blocked": {
 			harm: func(w *world) {

@@ -84,3 +84,12 @@ type Credential struct {
 
 // Names returns the present and the earlier names, with which keys are marked.
 func (c Credential) Names() []string { return append([]string{c.Name}, c.Former...) }
+
+// Ending returns what is demanded of the credential's end: d, or what the config says.
+func (c Credential) Ending(d offboard.Demand, now time.Time) offboard.Demand {
+	over := !c.Ends.IsZero() && !now.Before(c.Ends)
+	if d.Ask == "" && (over || c.Gone && c.RetireGone) {
+		d.Ask = offboard.End
+	}
+	return d
+}

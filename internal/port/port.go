@@ -48,33 +48,38 @@ type Forgery struct {
 	ID, Creator string
 }
 
-// Identities manages service IDs, their policies and their access groups.
-type Identities interface {
+// IdentityReader reads service IDs, their policies and their access groups.
+type IdentityReader interface {
 	// Find returns every service ID with exactly this name, ours or not. Names
 	// are not unique. The time is IAM's clock.
 	Find(ctx context.Context, name string) ([]ServiceID, time.Time, error)
 	// Lookup returns one service ID by its IAM ID, or ErrNotFound.
 	Lookup(ctx context.Context, iamID string) (ServiceID, error)
+	// Granted returns the access policies of an identity, complete with attributes,
+	// tags and rules.
+	Granted(ctx context.Context, iamID string) ([]access.Policy, error)
+	// Groups returns the access groups of which an identity is a member.
+	Groups(ctx context.Context, iamID string) ([]Group, error)
+}
+
+// Identities manages service IDs, their policies and their access groups.
+type Identities interface {
+	IdentityReader
 	// Create creates a service ID. It must not repeat a create whose result is
 	// unknown, since two service IDs could have the same name.
 	Create(ctx context.Context, name, description string) (ServiceID, error)
 	// Remove deletes a service ID with its keys and policies. It succeeds if the
 	// service ID does not exist.
 	Remove(ctx context.Context, id string) error
-	// Granted returns the access policies of an identity, complete with attributes,
-	// tags and rules.
-	Granted(ctx context.Context, iamID string) ([]access.Policy, error)
+	// Mark writes our marker on a service ID. It returns ErrConflict if the
+	// service ID's version is not that of id.
+	Mark(ctx context.Context, id ServiceID, m marker.Marker) error
 	// Grant creates a policy unless it exists. IAM may report success and grant
 	// less, so the caller reads the policy back with Granted.
 	Grant(ctx context.Context, iamID string, p access.Policy) error
 	// Narrow takes down a policy of ours, or all of its roles but some. It returns
 	// ErrConflict if the policy is not what p says, and succeeds if it does not exist.
 	Narrow(ctx context.Context, iamID string, p access.Policy, keep []string) error
-	// Mark writes our marker on a service ID. It returns ErrConflict if the
-	// service ID's version is not that of id.
-	Mark(ctx context.Context, id ServiceID, m marker.Marker) error
-	// Groups returns the access groups of which an identity is a member.
-	Groups(ctx context.Context, iamID string) ([]Group, error)
 	// Join adds an identity to the access group with this ID or name, or returns
 	// ErrNotFound.
 	Join(ctx context.Context, iamID, group string) error
@@ -166,13 +171,23 @@ type MintRequest struct {
 	Reason rotation.Reason
 }
 
-// Keys manages the API keys of service IDs.
-type Keys interface {
+// KeyReader reads the API keys of service IDs.
+type KeyReader interface {
 	// List returns all keys of one identity. Those of the credential are marked
 	// with one of its names.
 	List(ctx context.Context, iamID string, credentials ...string) (KeyList, error)
 	// Get returns one key, or ErrNotFound.
 	Get(ctx context.Context, keyID string) (KeyRecord, error)
+	// Used returns when the key last authenticated, or zero if it never did. The
+	// call is expensive for IAM.
+	Used(ctx context.Context, keyID string) (time.Time, error)
+	// Identify returns the key with this value, or ErrNotFound.
+	Identify(ctx context.Context, v secret.Value) (KeyRecord, error)
+}
+
+// Keys manages the API keys of service IDs.
+type Keys interface {
+	KeyReader
 	// Mint creates a key with the value v and returns it with its marks. It can
 	// be repeated with the same v, because IAM rejects a second key with the same
 	// value.
@@ -189,11 +204,6 @@ type Keys interface {
 	// Enable lets a disabled key authenticate again. It returns ErrNotFound if the key
 	// does not exist.
 	Enable(ctx context.Context, keyID string) error
-	// Used returns when the key last authenticated, or zero if it never did. The
-	// call is expensive for IAM.
-	Used(ctx context.Context, keyID string) (time.Time, error)
-	// Identify returns the key with this value, or ErrNotFound.
-	Identify(ctx context.Context, v secret.Value) (KeyRecord, error)
 	// Adopt writes our marker on a foreign key. It returns ErrConflict if the
 	// key's version is not that of rec.
 	Adopt(ctx context.Context, rec KeyRecord, m marker.Marker) error

@@ -20,6 +20,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -581,7 +582,7 @@ func TestATaskIsReconciledUntilItHasAKey(t *testing.T) {
 	w.reconcile = func(ctx context.Context, c port.Credential) (result.Outcome, error) {
 		switch len(w.reconciled) {
 		case 1:
-			return result.Outcome{}, reconcile.ErrObserve
+			return result.Outcome{}, observe.ErrFailed
 		case 2:
 			return result.Outcome{Result: result.Failed, Key: "ApiKey-1"}, nil
 		case 3:
@@ -622,14 +623,14 @@ func TestATaskWithoutAKeyInTimeFailsAndItsKeysAreDeleted(t *testing.T) {
 			return result.Outcome{Result: result.Failed, Steps: append(minted("ApiKey-8"), failed...)}, nil
 		}
 		cancel() // the time is over
-		return result.Outcome{}, reconcile.ErrObserve
+		return result.Outcome{}, observe.ErrFailed
 	}
 	if err := provider.New(w.cfg).Run(ctx, w.request()); err != nil {
 		t.Fatal(err)
 	}
 	w.wantStatus(cloud.TaskFailed, "try-again", "try again later")
 	w.wantRetired("ApiKey-8")
-	if len(w.done) != 1 || w.done[0].Result != result.Failed || w.done[0].Error != reconcile.ErrObserve.Error() {
+	if len(w.done) != 1 || w.done[0].Result != result.Failed || w.done[0].Error != observe.ErrFailed.Error() {
 		t.Errorf("outcomes %+v", w.done)
 	}
 }

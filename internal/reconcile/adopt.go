@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -12,7 +13,7 @@ import (
 // adopt marks an existing key, and then its entry in a store, as ours. The entry
 // is only written if it has not changed since its value was identified.
 func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
-	at := ru.reading(s.Target)
+	at := ru.facts.Reading(s.Target)
 	rec, err := ru.Keys.Get(ctx, s.Key)
 	if err != nil {
 		return fmt.Errorf("adopting key %s: %w", s.Key, err)
@@ -25,7 +26,7 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 		m.With = nil
 		switch err := ru.Keys.Adopt(ctx, rec, m); {
 		case errors.Is(err, port.ErrConflict):
-			return fmt.Errorf("%w: adopting key %s: %w", errAgain, s.Key, err)
+			return fmt.Errorf("%w: adopting key %s: %w", observe.ErrAgain, s.Key, err)
 		case err != nil:
 			return fmt.Errorf("adopting key %s: %w", s.Key, err)
 		}
@@ -34,9 +35,9 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 		return err
 	}
 	e := port.Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
-	switch err := ru.put(ctx, at.store, e, at.Revision); {
+	switch err := ru.put(ctx, at.Store, e, at.Revision); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: adopting key %s in %s: %w", errAgain, s.Key, s.Target, err)
+		return fmt.Errorf("%w: adopting key %s in %s: %w", observe.ErrAgain, s.Key, s.Target, err)
 	case err != nil:
 		return fmt.Errorf("adopting key %s in %s: %w: %w", s.Key, s.Target, errUnadopted, err)
 	}
@@ -45,18 +46,18 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	return nil
 }
 
-// unmoved returns errAgain if the entry of an unguarded store has changed since it
+// unmoved returns observe.ErrAgain if the entry of an unguarded store has changed since it
 // was read. Guarded stores check that themselves.
-func (ru *run) unmoved(ctx context.Context, at reading) error {
-	if at.store.Guarded() {
+func (ru *run) unmoved(ctx context.Context, at observe.Reading) error {
+	if at.Store.Guarded() {
 		return nil
 	}
 	now, err := ru.reread(ctx, at)
 	if err != nil {
-		return fmt.Errorf("reading %s again: %w", at.store.Name(), err)
+		return fmt.Errorf("reading %s again: %w", at.Store.Name(), err)
 	}
 	if now.KeyID != at.KeyID || ru.notOurs(now) != ru.notOurs(at.Entry) {
-		return fmt.Errorf("%w: store %s names key %q now", errAgain, at.store.Name(), now.KeyID)
+		return fmt.Errorf("%w: store %s names key %q now", observe.ErrAgain, at.Store.Name(), now.KeyID)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -35,7 +36,7 @@ func (ru *run) round(ctx context.Context) error {
 	ru.setFacts(plan)
 	adopts := slices.ContainsFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Adopt })
 	if err == nil && adopts && !ru.out.Recorded {
-		return fmt.Errorf("%w: the demand is for the adopted key", errAgain)
+		return fmt.Errorf("%w: the demand is for the adopted key", observe.ErrAgain)
 	}
 	return err
 }
@@ -93,7 +94,7 @@ func tidies(s rotation.Step) bool {
 
 // live counts the keys that may authenticate, as far as is known.
 func (ru *run) live() (n int) {
-	for _, k := range ru.keys {
+	for _, k := range ru.facts.Keys {
 		if k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID) {
 			n++
 		}
@@ -126,7 +127,7 @@ func (ru *run) takeSteps(ctx context.Context, plan rotation.Plan, steps []rotati
 			return errors.Join(failed, err)
 		}
 		err := ru.takeStep(ctx, step)
-		if errors.Is(err, errAgain) {
+		if errors.Is(err, observe.ErrAgain) {
 			if !ru.last || !ru.changesOld(step) {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 )
 
@@ -18,8 +19,8 @@ import (
 
 // clearFor checks that the new key may be written to a store. It withdraws the key
 // if another replica was first.
-func (ru *run) clearFor(ctx context.Context, at reading) error {
-	if at.store.Guarded() {
+func (ru *run) clearFor(ctx context.Context, at observe.Reading) error {
+	if at.Store.Guarded() {
 		return nil
 	}
 	guarded := slices.ContainsFunc(ru.c.Stores, port.Store.Guarded)
@@ -33,15 +34,15 @@ func (ru *run) clearFor(ctx context.Context, at reading) error {
 	now, err := ru.reread(ctx, at)
 	switch {
 	case err != nil:
-		return fmt.Errorf("publishing key %s to %s: reading the entry again: %w", ru.fresh.ID, at.store.Name(), err)
+		return fmt.Errorf("publishing key %s to %s: reading the entry again: %w", ru.fresh.ID, at.Store.Name(), err)
 	case ru.notOurs(now) && !ru.notOurs(at.Entry):
-		return fmt.Errorf("publishing key %s to %s: %w: another writer has written the entry", ru.fresh.ID, at.store.Name(), port.ErrConflict)
+		return fmt.Errorf("publishing key %s to %s: %w: another writer has written the entry", ru.fresh.ID, at.Store.Name(), port.ErrConflict)
 	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, !ru.newer(ctx, now):
 		return nil
 	case !ru.fresh.stored:
-		return ru.withdraw(ctx, "another replica published to "+at.store.Name()+" first")
+		return ru.withdraw(ctx, "another replica published to "+at.Store.Name()+" first")
 	}
-	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.store.Name(), port.ErrConflict, now.KeyID)
+	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.Store.Name(), port.ErrConflict, now.KeyID)
 }
 
 // newer reports whether an entry names a key of this credential that is not older
@@ -63,8 +64,8 @@ func (ru *run) notOurs(e port.Entry) bool {
 	return e.Unmarked() || (e.Owner != "" && e.Owner != ru.Owner)
 }
 
-func (ru *run) reread(ctx context.Context, at reading) (port.Entry, error) {
-	e, err := at.store.Read(ctx)
+func (ru *run) reread(ctx context.Context, at observe.Reading) (port.Entry, error) {
+	e, err := at.Store.Read(ctx)
 	if errors.Is(err, port.ErrNotFound) {
 		return port.Entry{}, nil
 	}
@@ -80,11 +81,11 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		}
 		m := id.Marker
 		switch {
-		case !ru.still(id):
+		case !ru.facts.Still(id, ru.id):
 			return ru.withdraw(ctx, "service ID "+id.ID+" does not belong to the credential any more")
 		case m.Current == ru.fresh.ID:
 			return nil
-		case m.Current != "" && !ru.listed(m.Current) && ru.now().Sub(m.Since) < ru.c.Rules.Window:
+		case m.Current != "" && !ru.facts.Listed(m.Current) && ru.now().Sub(m.Since) < ru.c.Rules.Window:
 			return ru.withdraw(ctx, "the key "+m.Current+" was cleared for publication first")
 		}
 		m.Current, m.Since = ru.fresh.ID, ru.now().Truncate(time.Second)

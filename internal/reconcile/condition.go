@@ -15,7 +15,7 @@ import (
 // setKeys sets the keys as the steps left them.
 func (ru *run) setKeys() {
 	ru.out.Keys = nil
-	for _, k := range ru.keys {
+	for _, k := range ru.facts.Keys {
 		switch {
 		case ru.took(rotation.Retire, k.ID):
 			continue
@@ -27,7 +27,7 @@ func (ru *run) setKeys() {
 		k.Disabled = k.Disabled || ru.took(rotation.Disable, k.ID)
 		ru.out.Keys = append(ru.out.Keys, k)
 	}
-	if ru.fresh != nil && ru.fresh.stored && !ru.listed(ru.fresh.ID) {
+	if ru.fresh != nil && ru.fresh.stored && !ru.facts.Listed(ru.fresh.ID) {
 		ru.out.Keys = append(ru.out.Keys, ru.fresh.Key)
 	}
 }
@@ -36,7 +36,7 @@ func (ru *run) setKeys() {
 func (ru *run) setFacts(plan rotation.Plan) {
 	now := ru.now()
 	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.newestNamed(plan)}
-	for _, k := range ru.keys {
+	for _, k := range ru.facts.Keys {
 		leaked := !k.Leaked.IsZero() || ru.took(rotation.MarkLeaked, k.ID)
 		ended := ru.took(rotation.Disable, k.ID) || ru.took(rotation.Retire, k.ID)
 		f.LeakedAlive = f.LeakedAlive || leaked && !ended && k.Live(now)
@@ -70,8 +70,8 @@ func (ru *run) setNext(now time.Time) {
 // newestNamed returns the published key, or the newest that a store names if none is
 // published.
 func (ru *run) newestNamed(plan rotation.Plan) (newest rotation.Key) {
-	for _, k := range ru.keys {
-		if k.ID == plan.Published || plan.Published == "" && ru.named(k.ID) && (newest.ID == "" || k.Compare(newest) > 0) {
+	for _, k := range ru.facts.Keys {
+		if k.ID == plan.Published || plan.Published == "" && ru.facts.Named(k.ID) && (newest.ID == "" || k.Compare(newest) > 0) {
 			newest = k
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // recordedCause returns the cause of the latest recorded demand, or "".
 func (ru *run) recordedCause() string {
 	var latest rotation.Key
-	for _, k := range ru.keys {
+	for _, k := range ru.facts.Keys {
 		if k.Renew.After(latest.Renew) {
 			latest = k
 		}

@@ -11,8 +11,7 @@
 //	request.go     the request of a run
 //	flight.go      one run at a time per credential; waiting callers share one
 //	reconcile.go   the rounds of a run, and its outcome
-//	observe.go     read the service ID, keys, stores and consumers, and IAM's clock
-//	trust.go       drop what stores say that can't be true
+//	run.go         a round: its facts, which package observe reads, and its attempt
 //	drift.go       what a service ID has beyond the config
 //	state.go       build the input of rotation.Decide
 //	apply.go       take the planned steps in order

@@ -51,11 +51,11 @@ func driftOf(wanted, granted []access.Policy) (found []drift) {
 // narrowable returns the policies that we granted and the config does not say, if it
 // asks to take them down. It returns the policies that the others leave granted.
 func (ru *run) narrowable() (excess []drift, left []access.Policy) {
-	left = ru.granted
+	left = ru.facts.Granted
 	if !ru.c.NarrowPolicies || len(ru.c.Policies) == 0 {
 		return nil, left
 	}
-	for _, d := range driftOf(ru.c.Policies, ru.granted) {
+	for _, d := range driftOf(ru.c.Policies, ru.facts.Granted) {
 		if !d.Ours || d.ID == "" {
 			continue
 		}
@@ -109,19 +109,19 @@ func (ru *run) noteDrift() {
 		notes = append(notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + fmt.Sprintf(format, args...)})
 	}
 	if len(ru.c.Policies) > 0 {
-		for _, d := range driftOf(ru.c.Policies, ru.granted) {
+		for _, d := range driftOf(ru.c.Policies, ru.facts.Granted) {
 			if !ru.tookStep(rotation.NarrowPolicy, d.ID) {
 				add(rotation.Note{Reason: d.reason, Thing: d.ID, Creator: cmp.Or(d.Creator, "unknown")}, "%s. %s", d.Label(), ru.driftFix(d))
 			}
 		}
 	}
 	forged := 0
-	for _, f := range ru.forged {
+	for _, f := range ru.facts.Forged {
 		if strings.HasPrefix(f.ID, "ApiKey-") {
 			forged++
 		}
 	}
-	if others := ru.foreign[ru.id.IAMID] - forged; others > 0 && ru.c.AdoptKey == "" {
+	if others := ru.facts.Foreign[ru.id.IAMID] - forged; others > 0 && ru.c.AdoptKey == "" {
 		add(rotation.Note{Reason: rotation.KeysForeign, Thing: ru.id.ID}, "%d. List them: ibmcloud iam service-api-keys %s", others, ru.id.ID)
 	}
 	for _, name := range ru.beyondGroups() {
@@ -140,7 +140,7 @@ func (ru *run) noteDrift() {
 
 // beyondGroups returns the names of the access groups that the config does not name.
 func (ru *run) beyondGroups() (names []string) {
-	for _, g := range ru.member {
+	for _, g := range ru.facts.Member {
 		if !slices.Contains(ru.c.Groups, g.ID) && !slices.Contains(ru.c.Groups, g.Name) {
 			names = append(names, g.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -102,7 +103,7 @@ func TestNarrowingWaitsForWhatStays(t *testing.T) {
 			ru := r.newRun(port.Credential{
 				Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "1"}}, NarrowPolicies: tc.narrow, Rules: rotation.Standard(),
 			}, Request{}, r.log(), &result.Outcome{})
-			ru.granted = tc.granted
+			ru.facts = &observe.Facts{Granted: tc.granted}
 			s := ru.state()
 			if diff := cmp.Diff(tc.excess, s.Identity.Excess); diff != "" {
 				t.Errorf("excess (-want +got)\n%s", diff)

@@ -7,13 +7,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// Errors that Reconcile itself returns.
+// Errors of a run.
 var (
-	// ErrObserve means that IAM could not be read. Nothing was changed.
-	ErrObserve = errors.New("observing the credential")
-	// errAgain means that the state changed since it was observed. The run
-	// observes and decides again.
-	errAgain = errors.New("the state changed")
 	// errAltered means that a store's value is not that of the key that it names.
 	errAltered = errors.New("the value does not belong to the key that the store names")
 	// errUncleared means that the service ID, the arbiter if no store is guarded,

@@ -43,17 +43,17 @@ func (ru *run) setHeldBack(plan rotation.Plan) {
 func (ru *run) storeError(reason rotation.Reason) error {
 	switch reason {
 	case rotation.ConsumerUnknown:
-		return ru.consumerErr
+		return ru.facts.ConsumerErr
 	case rotation.OwnLogin:
 		return errors.New(ru.id.ID)
 	case rotation.NameCollision:
-		return ru.collision()
+		return ru.facts.Collision()
 	case rotation.StoreSilent:
 		reason = rotation.StoreUnreachable
 	}
-	for _, e := range ru.entries {
-		if e.err != nil && storeFault(e.err) == reason {
-			return e.err
+	for _, e := range ru.facts.Entries {
+		if e.Err != nil && storeFault(e.Err) == reason {
+			return e.Err
 		}
 	}
 	return nil
@@ -66,11 +66,11 @@ func (ru *run) setStoreError(s rotation.Step, err error) {
 	switch s.Action {
 	case rotation.Publish, rotation.Copy, rotation.Adopt, rotation.RemoveEntry:
 	case rotation.RestartConsumer:
-		i := slices.IndexFunc(ru.serving, func(c rotation.Consumer) bool { return c.Name == s.Target })
+		i := slices.IndexFunc(ru.facts.Consumers, func(c rotation.Consumer) bool { return c.Name == s.Target })
 		if i < 0 {
 			return
 		}
-		store = ru.serving[i].Store
+		store = ru.facts.Consumers[i].Store
 	default:
 		return
 	}
@@ -193,7 +193,7 @@ func (ru *run) locked(ctx context.Context, err error) bool {
 	}
 	id, lerr := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if lerr == nil && id.Locked {
-		ru.remember(ru.c.Name, port.ServiceID{}) // the next run reads it again
+		ru.memory.Forget(ru.c.Name) // the next run reads it again
 	}
 	return lerr == nil && id.Locked
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -77,7 +78,7 @@ func (ru *run) change(ctx context.Context, keyID string, c port.KeyChange, done 
 }
 
 // changeAsRead reads one key and, if wanted returns a change, updates it under the
-// version that it read. It returns errAgain on a conflict.
+// version that it read. It returns observe.ErrAgain on a conflict.
 func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (port.KeyChange, bool)) error {
 	rec, err := ru.getPatiently(ctx, keyID)
 	if err != nil {
@@ -89,7 +90,7 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 	}
 	switch err := ru.Keys.Update(ctx, rec, c); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: updating key %s: %w", errAgain, keyID, err)
+		return fmt.Errorf("%w: updating key %s: %w", observe.ErrAgain, keyID, err)
 	case err != nil:
 		return fmt.Errorf("updating key %s: %w", keyID, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -47,9 +48,9 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	}
 	// A leaked key is deleted whatever its expiry, since this plan may have moved
 	// its fuse out.
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key })
-	if i < 0 || (s.Reason != rotation.KeyLeaked && !ru.keys[i].Expires.Equal(rec.Expires)) {
-		return fmt.Errorf("%w: key %s has another expiry", errAgain, s.Key)
+	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == s.Key })
+	if i < 0 || (s.Reason != rotation.KeyLeaked && !ru.facts.Keys[i].Expires.Equal(rec.Expires)) {
+		return fmt.Errorf("%w: key %s has another expiry", observe.ErrAgain, s.Key)
 	}
 	if s.Reason == rotation.NeverPublished || s.Reason == rotation.Deprovision || (s.Reason == rotation.KeyLeaked && !rec.Disabled) {
 		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
@@ -76,7 +77,7 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 func (ru *run) markWithdrawn(ctx context.Context, rec port.KeyRecord) error {
 	err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()})
 	if errors.Is(err, port.ErrConflict) {
-		return fmt.Errorf("%w: marking key %s: %w", errAgain, rec.ID, err)
+		return fmt.Errorf("%w: marking key %s: %w", observe.ErrAgain, rec.ID, err)
 	}
 	if err != nil {
 		return fmt.Errorf("marking key %s: %w", rec.ID, err)
@@ -87,14 +88,14 @@ func (ru *run) markWithdrawn(ctx context.Context, rec port.KeyRecord) error {
 // checkUnnamed reads the stores again before a key is deleted. The replica that
 // minted it may be slow and publish it late.
 func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
-	for _, e := range ru.entries {
-		now, err := e.store.Read(ctx)
+	for _, e := range ru.facts.Entries {
+		now, err := e.Store.Read(ctx)
 		switch {
 		case errors.Is(err, port.ErrNotFound):
 		case err != nil:
-			return fmt.Errorf("%w: looking for key %s in %s: %w", errUnread, keyID, e.store.Name(), err)
+			return fmt.Errorf("%w: looking for key %s in %s: %w", errUnread, keyID, e.Store.Name(), err)
 		case now.KeyID == keyID:
-			return fmt.Errorf("%w: store %s names key %s now", errAgain, e.store.Name(), keyID)
+			return fmt.Errorf("%w: store %s names key %s now", observe.ErrAgain, e.Store.Name(), keyID)
 		}
 	}
 	return nil

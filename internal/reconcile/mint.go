@@ -7,6 +7,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -60,8 +61,8 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 
 // remaining returns how many keys the service ID has, as far as is known.
 func (ru *run) remaining() int {
-	n := ru.foreign[ru.id.IAMID]
-	for _, k := range ru.keys {
+	n := ru.facts.Foreign[ru.id.IAMID]
+	for _, k := range ru.facts.Keys {
 		if !k.Elsewhere && !ru.took(rotation.Retire, k.ID) {
 			n++
 		}
@@ -72,7 +73,7 @@ func (ru *run) remaining() int {
 // answers returns the latest demand that the new key meets.
 func (ru *run) answers() time.Time {
 	at := ru.wanted.NewerThan
-	for _, k := range ru.keys {
+	for _, k := range ru.facts.Keys {
 		if k.Renew.After(at) {
 			at = k.Renew
 		}
@@ -85,7 +86,7 @@ func (ru *run) answers() time.Time {
 // for months.
 func (ru *run) served() time.Time {
 	at := ru.wanted.Expiry
-	for _, k := range ru.keys {
+	for _, k := range ru.facts.Keys {
 		if k.Served.After(at) {
 			at = k.Served
 		}
@@ -131,5 +132,5 @@ func (ru *run) withdraw(ctx context.Context, why string) error {
 	if err := ru.Keys.Withdraw(ctx, ru.fresh.ID); err != nil {
 		return fmt.Errorf("%w: key %s, because %s: %w", errWithdrawal, ru.fresh.ID, why, err)
 	}
-	return fmt.Errorf("%w: %s", errAgain, why)
+	return fmt.Errorf("%w: %s", observe.ErrAgain, why)
 }

@@ -27,7 +27,7 @@ func (ru *run) addNotes(plan rotation.Plan) {
 	ru.noteForged()
 	ru.noteDrift()
 	ru.out.Leaked = ru.fate()
-	for _, k := range ru.keys {
+	for _, k := range ru.facts.Keys {
 		if k.Leaked.IsZero() && k.ID != ru.req.Trigger.Leaked {
 			continue
 		}
@@ -47,7 +47,7 @@ const mostForged = 10
 
 // noteForged adds a note about each thing that carries our marker and is not ours.
 func (ru *run) noteForged() {
-	for _, f := range ru.forged[:min(len(ru.forged), mostForged)] {
+	for _, f := range ru.facts.Forged[:min(len(ru.facts.Forged), mostForged)] {
 		ru.out.Notes = append(ru.out.Notes, noteOf(f))
 	}
 }
@@ -77,17 +77,17 @@ func (ru *run) note(notes ...rotation.Note) {
 // fate returns the state of the key whose revocation was requested.
 func (ru *run) fate() result.Leaked {
 	id := ru.req.Trigger.Leaked
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
+	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == id })
 	switch {
 	case id == "" || ru.out.Leaked == result.LeakedElsewhere:
 		return ru.out.Leaked
-	case ru.other != "":
+	case ru.facts.Stranger != "":
 		return result.LeakedForeign
-	case i < 0 && ru.unseen(id):
+	case i < 0 && ru.facts.Unseen(id):
 		return result.LeakedAlive
 	case i < 0:
 		return result.LeakedGone
-	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.keys[i].Live(ru.now()):
+	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.facts.Keys[i].Live(ru.now()):
 		return result.LeakedRevoked
 	}
 	return result.LeakedAlive

@@ -6,31 +6,30 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// reading returns the observed entry of a store.
-func (ru *run) reading(store string) reading {
-	i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
-	return ru.entries[i]
-}
-
 // publish writes the new key to one store. The first store is the arbiter between
 // replicas.
 func (ru *run) publish(ctx context.Context, s rotation.Step) error {
-	store := s.Target
-	at := ru.reading(store)
+	return ru.publishAt(ctx, ru.facts.Reading(s.Target))
+}
+
+// publishAt writes the new key over an entry that was read.
+func (ru *run) publishAt(ctx context.Context, at observe.Reading) error {
+	store := at.Store.Name()
 	if err := ru.clearFor(ctx, at); err != nil {
 		return err
 	}
 	entry := port.Entry{KeyID: ru.fresh.ID, Value: ru.fresh.value, Created: ru.fresh.Created, IAMID: ru.id.IAMID, Owner: ru.Owner}
-	err := ru.put(ctx, at.store, entry, at.Revision)
+	err := ru.put(ctx, at.Store, entry, at.Revision)
 	if err == nil {
 		// The store has the key, so consumers may hold it, whatever the read-back
 		// returns.
 		ru.published(store)
-		return ru.readBack(ctx, at.store, entry)
+		return ru.readBack(ctx, at.Store, entry)
 	}
 	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
 	if !is(err, port.ErrConflict, port.ErrUnavailable) {
@@ -41,14 +40,14 @@ func (ru *run) publish(ctx context.Context, s rotation.Step) error {
 
 // settlePublish reads an entry back whose write had a conflict, perhaps with our own
 // lost write, or whose answer was lost.
-func (ru *run) settlePublish(ctx context.Context, at reading, err error) error {
-	back, rerr := at.store.Read(context.WithoutCancel(ctx))
+func (ru *run) settlePublish(ctx context.Context, at observe.Reading, err error) error {
+	back, rerr := at.Store.Read(context.WithoutCancel(ctx))
 	if errors.Is(rerr, port.ErrNotFound) {
 		back, rerr = port.Entry{Revision: back.Revision}, nil
 	}
 	switch {
 	case rerr == nil && back.KeyID == ru.fresh.ID:
-		ru.published(at.store.Name())
+		ru.published(at.Store.Name())
 		return nil
 	case rerr == nil && errors.Is(err, port.ErrConflict):
 		return ru.settleConflict(ctx, at, back, err)
@@ -57,16 +56,15 @@ func (ru *run) settlePublish(ctx context.Context, at reading, err error) error {
 }
 
 // settleConflict decides after a conflict with a write that was not our own.
-func (ru *run) settleConflict(ctx context.Context, at reading, back port.Entry, err error) error {
-	store := at.store.Name()
+func (ru *run) settleConflict(ctx context.Context, at observe.Reading, back port.Entry, err error) error {
+	store := at.Store.Name()
 	same, moved := back.KeyID == at.KeyID, back.Revision != at.Revision
 	switch {
 	case same && moved && ru.notOurs(back) == ru.notOurs(at.Entry):
 		// Another entry of the same secret changed, not ours.
-		i := slices.IndexFunc(ru.entries, func(e reading) bool { return e.store.Name() == store })
-		ru.entries[i].Entry = back
-		return ru.publish(ctx, rotation.Step{Target: store})
-	case same && !moved && at.store.Guarded():
+		at.Entry = back
+		return ru.publishAt(ctx, at)
+	case same && !moved && at.Store.Guarded():
 		return fmt.Errorf("%w, although the entry is unchanged: %s", port.ErrRefused, err.Error())
 	case !ru.fresh.stored:
 		return ru.withdraw(ctx, "another replica published to "+store+" first")
@@ -98,8 +96,8 @@ func (ru *run) published(store string) {
 		ru.fresh.stored, ru.out.Replaced = true, ru.before
 		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
-		if len(ru.ours) == 1 && !ru.cached { // as in observeIdentity
-			ru.remember(ru.c.Name, ru.id)
+		if len(ru.facts.Ours) == 1 && !ru.facts.Cached { // as in observeIdentity
+			ru.memory.Remember(ru.c.Name, ru.id, ru.wall())
 		}
 	}
 	ru.setStoreKey(store, ru.fresh.ID)
@@ -117,7 +115,7 @@ func (ru *run) setStoreKey(store, keyID string) {
 // proveCopy checks that a value belongs to the key's service ID before it is
 // copied. A writer of the store may have changed it. IAM may not know a young key
 // yet.
-func (ru *run) proveCopy(ctx context.Context, from reading, k rotation.Key) error {
+func (ru *run) proveCopy(ctx context.Context, from observe.Reading, k rotation.Key) error {
 	var who port.Bearer
 	try := func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, from.Value)
@@ -135,7 +133,7 @@ func (ru *run) proveCopy(ctx context.Context, from reading, k rotation.Key) erro
 		return fmt.Errorf("%w: %w", errAltered, err)
 	case err != nil:
 		return err
-	case who.IAMID != ru.home[from.KeyID]:
+	case who.IAMID != ru.facts.Home[from.KeyID]:
 		return fmt.Errorf("%w: its token is for %s", errAltered, who.IAMID)
 	}
 	return nil
@@ -144,18 +142,18 @@ func (ru *run) proveCopy(ctx context.Context, from reading, k rotation.Key) erro
 // copy writes the published key to a store that is behind, from one that has it.
 // Only the value comes from that store.
 func (ru *run) copy(ctx context.Context, s rotation.Step) error {
-	to := ru.reading(s.Target)
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == s.Key })
+	to := ru.facts.Reading(s.Target)
+	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == s.Key })
 	if i < 0 {
-		return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)
+		return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, observe.ErrAgain)
 	}
 	var altered error
-	for _, from := range ru.entries {
-		if from.err != nil || from.KeyID != s.Key || from.Value.Empty() || from.altered || from.unproven {
+	for _, from := range ru.facts.Entries {
+		if from.Err != nil || from.KeyID != s.Key || from.Value.Empty() || from.Altered || from.Unproven {
 			continue
 		}
-		if err := ru.proveCopy(ctx, from, ru.keys[i]); err != nil {
-			altered = fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.store.Name(), s.Target, err)
+		if err := ru.proveCopy(ctx, from, ru.facts.Keys[i]); err != nil {
+			altered = fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.Store.Name(), s.Target, err)
 			if errors.Is(err, errAltered) {
 				continue // another store may have the value
 			}
@@ -164,19 +162,19 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 		if err := ru.unmoved(ctx, to); err != nil {
 			return err
 		}
-		e := port.Entry{KeyID: s.Key, Value: from.Value, Created: ru.keys[i].Created, IAMID: ru.home[s.Key], Owner: ru.Owner}
-		err := ru.put(ctx, to.store, e, to.Revision)
+		e := port.Entry{KeyID: s.Key, Value: from.Value, Created: ru.facts.Keys[i].Created, IAMID: ru.facts.Home[s.Key], Owner: ru.Owner}
+		err := ru.put(ctx, to.Store, e, to.Revision)
 		if errors.Is(err, port.ErrConflict) {
-			return fmt.Errorf("%w: copying key %s to %s: %w", errAgain, s.Key, s.Target, err)
+			return fmt.Errorf("%w: copying key %s to %s: %w", observe.ErrAgain, s.Key, s.Target, err)
 		}
 		if err != nil {
 			return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, err)
 		}
 		ru.setStoreKey(s.Target, s.Key)
-		return ru.readBack(ctx, to.store, e)
+		return ru.readBack(ctx, to.Store, e)
 	}
 	if altered != nil {
 		return altered
 	}
-	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, errAgain)
+	return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, observe.ErrAgain)
 }

@@ -7,11 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -60,10 +60,8 @@ type Reconciler struct {
 
 	flights flights
 
-	mu     sync.Mutex
-	known  map[string]knownID // by credential, to save finding the service ID by name
+	memory observe.Memory
 	storm  storm
-	prints map[string]string // of the values of adopted keys, by key ID
 }
 
 // maxRounds limits how often one run observes again because the state changed.
@@ -74,7 +72,7 @@ const maxRounds = 4
 // credential. Calls that arrive meanwhile wait, and those with the same demand
 // share the next run.
 //
-// The error is ErrObserve if IAM could not be read. All other errors are in the
+// The error is observe.ErrFailed if IAM could not be read. All other errors are in the
 // outcome.
 func (r *Reconciler) Reconcile(ctx context.Context, c port.Credential, req Request) (result.Outcome, error) {
 	switch {
@@ -111,7 +109,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Reque
 		ru.spent, ru.last = spent, round == maxRounds-1
 		err = r.rescue(func() error { return ru.round(ctx) })
 		spent, published = spent || ru.fresh != nil, published || out.Result == result.Published
-		if !errors.Is(err, errAgain) || ctx.Err() != nil {
+		if !errors.Is(err, observe.ErrAgain) || ctx.Err() != nil {
 			break
 		}
 		log.Info("observing again", "reason", err.Error())
@@ -119,7 +117,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Reque
 	if published && (out.Result == result.Unchanged || out.Result == result.Changed) {
 		out.Result = result.Published
 	}
-	if errors.Is(err, ErrObserve) {
+	if errors.Is(err, observe.ErrFailed) {
 		log.Warn("observing", "error", err.Error())
 		not := r.unobserved(c, err) // out keeps the steps of earlier rounds
 		out.Condition, out.Result, out.Reason, out.Message, out.Next = not.Condition, not.Result, not.Reason, not.Message, not.Next
@@ -133,7 +131,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Reque
 // conclude sets the result of a run from its last error.
 func conclude(o *result.Outcome, err error) {
 	switch {
-	case errors.Is(err, errAgain):
+	case errors.Is(err, observe.ErrAgain):
 		o.Result, o.Reason, o.Message = result.InProgress, rotation.InProgress, ""
 	case err != nil:
 		o.Error = err.Error()
@@ -170,7 +168,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	}
 	out := result.Outcome{Credential: c.Name, Project: c.Project, Result: result.Unchanged}
 	ru := r.newRun(c, req, r.log(), &out)
-	ru.curious = r.Memberships && c.Given == ""
+	ru.memberships = r.Memberships && c.Given == ""
 	if err := ru.observe(ctx); err != nil {
 		return r.unobserved(c, err), rotation.Plan{}, err
 	}
@@ -217,29 +215,8 @@ func filled(pairs ...string) (attrs []slog.Attr) {
 	return attrs
 }
 
-// newRun returns one round over a credential. It reads and writes through the fence.
-func (r *Reconciler) newRun(c port.Credential, req Request, log *slog.Logger, out *result.Outcome) *run {
-	f := fence.New(fence.NewClock(r.wall), c.Rules.Window)
-	ru := &run{Reconciler: r, c: c, req: req, log: log, out: out, fence: f}
-	ru.Identities, ru.Keys = f.Identities(r.Identities), f.Keys(r.Keys)
-	ru.c.Stores = make([]port.Store, len(c.Stores))
-	for i, st := range c.Stores {
-		ru.c.Stores[i] = f.Store(st)
-	}
-	ru.c.Consumers = make([]port.Consumers, len(c.Consumers))
-	for i, cs := range c.Consumers {
-		ru.c.Consumers[i] = f.Consumers(cs)
-	}
-	return ru
-}
-
 // rescue calls f and returns an error if it panics.
 func (r *Reconciler) rescue(f func() error) error { return fence.Rescue(r.log(), f) }
-
-// rescued returns f for a goroutine of its own.
-func (r *Reconciler) rescued(f func() error) func() error {
-	return func() error { return r.rescue(f) }
-}
 
 func (r *Reconciler) log() *slog.Logger {
 	if r.Log == nil {
@@ -288,34 +265,4 @@ func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 			return fmt.Errorf("waiting (%w): %w", serr, err)
 		}
 	}
-}
-
-// knownID is a service ID from an earlier run, and when it was remembered.
-type knownID struct {
-	port.ServiceID
-	at time.Time
-}
-
-// recall returns the service ID of an earlier run. It expires after an hour,
-// because IAM's list may have omitted a second service ID.
-func (r *Reconciler) recall(credential string) (port.ServiceID, bool) {
-	const lasts = time.Hour
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m, ok := r.known[credential]
-	return m.ServiceID, ok && r.wall().Sub(m.at).Abs() < lasts
-}
-
-// remember stores a service ID for later runs. The zero value deletes it.
-func (r *Reconciler) remember(credential string, id port.ServiceID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.known == nil {
-		r.known = map[string]knownID{}
-	}
-	if id.IAMID == "" {
-		delete(r.known, credential)
-		return
-	}
-	r.known[credential] = knownID{id, r.wall()}
 }

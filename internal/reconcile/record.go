@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -75,7 +76,7 @@ func (ru *run) endRecording(ctx context.Context, rec *recording) error {
 // recordRefusal records on a new key that it could not be published, and why. Later
 // runs then do not mint a key at every sweep.
 func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
-	if ru.fresh == nil || is(err, errAgain, fence.ErrDrift, fence.ErrTooLate, errUnread, errWithdrawal) || s.Action != rotation.Prove && s.Action != rotation.Publish {
+	if ru.fresh == nil || is(err, observe.ErrAgain, fence.ErrDrift, fence.ErrTooLate, errUnread, errWithdrawal) || s.Action != rotation.Prove && s.Action != rotation.Publish {
 		return
 	}
 	final := is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota)
@@ -112,32 +113,32 @@ func (ru *run) recorded(plan rotation.Plan) bool {
 	if t.Leaked != "" {
 		return ru.leakRecorded(t.Leaked)
 	}
-	switch i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == plan.Published }); {
+	switch i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == plan.Published }); {
 	case ru.fresh != nil && ru.fresh.stored:
 		return true
-	case t.NotKey != "" && (ru.unseen(t.NotKey) || ru.unread()):
+	case t.NotKey != "" && (ru.facts.Unseen(t.NotKey) || ru.unread()):
 		return false // a store may name that key
 	case i < 0:
 		return ru.untouched() // then any key that is published is a new one
 	default:
-		return !t.Unmet(ru.keys[i]) || !ru.keys[i].Renew.Before(t.NewerThan) || ru.took(rotation.Record, plan.Published)
+		return !t.Unmet(ru.facts.Keys[i]) || !ru.facts.Keys[i].Renew.Before(t.NewerThan) || ru.took(rotation.Record, plan.Published)
 	}
 }
 
 func (ru *run) leakRecorded(id string) bool {
-	i := slices.IndexFunc(ru.keys, func(k rotation.Key) bool { return k.ID == id })
+	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == id })
 	if i < 0 {
-		return !ru.unseen(id)
+		return !ru.facts.Unseen(id)
 	}
-	return !ru.keys[i].Leaked.IsZero() || ru.took(rotation.MarkLeaked, id)
+	return !ru.facts.Keys[i].Leaked.IsZero() || ru.took(rotation.MarkLeaked, id)
 }
 
 // untouched reports whether the credential has no key, and no store names one.
 func (ru *run) untouched() bool {
-	return len(ru.keys) == 0 && ru.c.AdoptKey == "" && !ru.c.Gone && !slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil || e.KeyID != "" })
+	return len(ru.facts.Keys) == 0 && ru.c.AdoptKey == "" && !ru.c.Gone && !slices.ContainsFunc(ru.facts.Entries, func(e observe.Reading) bool { return e.Err != nil || e.KeyID != "" })
 }
 
 // unread reports whether a store could not be read.
 func (ru *run) unread() bool {
-	return slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err != nil })
+	return slices.ContainsFunc(ru.facts.Entries, func(e observe.Reading) bool { return e.Err != nil })
 }

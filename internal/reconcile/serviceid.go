@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -20,19 +21,19 @@ func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
 	if err != nil {
 		return fmt.Errorf("renaming the credential of %s: %w", ru.id.ID, err)
 	}
-	if !ru.still(id) {
+	if !ru.facts.Still(id, ru.id) {
 		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, port.ErrRefused)
 	}
 	m := id.Marker
 	m.Credential, m.With = ru.c.Name, ru.c.With
 	switch err := ru.Identities.Mark(ctx, id, m); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: renaming the credential of %s: %w", errAgain, id.ID, err)
+		return fmt.Errorf("%w: renaming the credential of %s: %w", observe.ErrAgain, id.ID, err)
 	case err != nil:
 		return fmt.Errorf("renaming the credential of %s: %w", id.ID, err)
 	}
 	ru.id.Marker = m
-	ru.remember(ru.c.Name, port.ServiceID{})
+	ru.memory.Forget(ru.c.Name)
 	return nil
 }
 
@@ -44,9 +45,9 @@ func (ru *run) removeIdentity(ctx context.Context, _ rotation.Step) error {
 		return fmt.Errorf("removing service ID %s: %w", ru.id.ID, err)
 	}
 	if len(l.Keys)+l.Foreign > 0 {
-		return fmt.Errorf("%w: service ID %s has keys now", errAgain, ru.id.ID)
+		return fmt.Errorf("%w: service ID %s has keys now", observe.ErrAgain, ru.id.ID)
 	}
-	ru.remember(ru.c.Name, port.ServiceID{})
+	ru.memory.Forget(ru.c.Name)
 	return ru.Identities.Remove(ctx, ru.id.ID)
 }
 
@@ -73,9 +74,9 @@ func (ru *run) marker() marker.Marker {
 }
 
 func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
-	id, err := ru.Identities.Create(ctx, ru.c.ServiceIDName, ru.marker().Describe(ru.c.Description))
+	id, err := ru.Identities.Create(ctx, ru.facts.Name, ru.marker().Describe(ru.c.Description))
 	if err != nil {
-		return fmt.Errorf("creating service ID %q: %w", ru.c.ServiceIDName, err)
+		return fmt.Errorf("creating service ID %q: %w", ru.facts.Name, err)
 	}
 	ru.id, ru.out.ServiceID = id, id.ID
 	return nil
@@ -85,13 +86,13 @@ func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
 // deleted with it.
 func (ru *run) removeDuplicate(ctx context.Context, s rotation.Step) error {
 	id := s.Target
-	i := slices.IndexFunc(ru.ours, func(d port.ServiceID) bool { return d.ID == id })
-	l, err := ru.Keys.List(ctx, ru.ours[i].IAMID, ru.c.Names()...)
+	i := slices.IndexFunc(ru.facts.Ours, func(d port.ServiceID) bool { return d.ID == id })
+	l, err := ru.Keys.List(ctx, ru.facts.Ours[i].IAMID, ru.c.Names()...)
 	if err != nil {
 		return fmt.Errorf("removing duplicate %s: %w", id, err)
 	}
 	if len(l.Keys)+l.Foreign > 0 {
-		return fmt.Errorf("%w: duplicate %s has keys now", errAgain, id)
+		return fmt.Errorf("%w: duplicate %s has keys now", observe.ErrAgain, id)
 	}
 	if err := ru.fence.Check(l.Date); err != nil {
 		return fmt.Errorf("removing duplicate %s: %w", id, err)

@@ -7,49 +7,29 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
-
-// named reports whether a store that was read names the key.
-func (ru *run) named(keyID string) bool {
-	return slices.ContainsFunc(ru.entries, func(e reading) bool { return e.err == nil && e.KeyID == keyID })
-}
-
-// unseen reports whether a store names the key, and IAM does not return it, but the
-// key is so young that this proves nothing.
-func (ru *run) unseen(keyID string) bool {
-	return !ru.listed(keyID) && !ru.strange[keyID] && slices.ContainsFunc(ru.entries, func(e reading) bool {
-		return e.err == nil && e.KeyID == keyID && ru.now().Before(e.Created.Add(2*ru.c.Rules.Window))
-	})
-}
-
-func (ru *run) listed(keyID string) bool {
-	return slices.ContainsFunc(ru.keys, func(k rotation.Key) bool { return k.ID == keyID })
-}
-
-func (ru *run) ourIdentity(iamID string) bool {
-	return slices.ContainsFunc(ru.ours, func(d port.ServiceID) bool { return d.IAMID == iamID })
-}
 
 // state returns the input of Decide.
 func (ru *run) state() rotation.State {
 	excess, left := ru.narrowable()
 	s := rotation.State{
 		Paused:    ru.c.Paused,
-		Keys:      ru.keys,
-		Foreign:   ru.foreign[ru.id.IAMID],
-		Consumers: ru.serving,
+		Keys:      ru.facts.Keys,
+		Foreign:   ru.facts.Foreign[ru.id.IAMID],
+		Consumers: ru.facts.Consumers,
 		Skew:      ru.fence.Offset(),
 		Storm:     ru.overForced(ru.dueByDemand()),
 		LeakStorm: ru.overForced(rotation.KeyLeaked),
 		Gone:      ru.c.Gone,
-		Stranger:  ru.other,
+		Stranger:  ru.facts.Stranger,
 		Adopting:  ru.c.AdoptKey,
 		Identity: rotation.Identity{
-			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.taken, Collides: ru.collision() != nil,
-			Posing: ru.posing, Twice: ru.twice, Newer: ru.ahead,
+			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.facts.Taken, Collides: ru.facts.Collision() != nil,
+			Posing: ru.facts.Posing, Twice: ru.facts.Twice, Newer: ru.facts.Newer,
 			Unsatisfied: append(access.Missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
 			Excess: ru.settledExcess(excess, left),
 		},
@@ -57,34 +37,31 @@ func (ru *run) state() rotation.State {
 	if m := ru.id.Marker; ru.id.Marked && ru.c.Given == "" && m.Credential != ru.c.Name {
 		s.Identity.Former = m.Credential
 	}
-	for i, k := range ru.keys {
-		ru.keys[i].Elsewhere = ru.home[k.ID] != ru.id.IAMID
-	}
-	for _, d := range ru.ours {
-		if d.ID != ru.id.ID && !ru.busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {
+	for _, d := range ru.facts.Ours {
+		if d.ID != ru.id.ID && !ru.facts.Busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {
 			s.Identity.Duplicates = append(s.Identity.Duplicates, d.ID)
 		}
 	}
-	for _, e := range ru.entries {
+	for _, e := range ru.facts.Entries {
 		s.Stores = append(s.Stores, ru.storeState(e))
 	}
 	return s
 }
 
 // storeState returns one store as Decide sees it.
-func (ru *run) storeState(e reading) rotation.Store {
+func (ru *run) storeState(e observe.Reading) rotation.Store {
 	st := rotation.Store{
-		Name: e.store.Name(), Guarded: e.store.Guarded(), Required: !ru.c.Optional[e.store.Name()],
-		Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty() && !e.altered && !e.unproven, Altered: e.altered,
+		Name: e.Store.Name(), Guarded: e.Store.Guarded(), Required: !ru.c.Optional[e.Store.Name()],
+		Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty() && !e.Altered && !e.Unproven, Altered: e.Altered,
 	}
-	if ru.strange[e.KeyID] {
+	if ru.facts.Strange[e.KeyID] {
 		st.Key, st.Foreign = "", e.KeyID
 	}
 	switch {
-	case e.err != nil:
-		st.Fault = storeFault(e.err)
-		ru.log.Warn("reading store", "store", st.Name, "error", e.err.Error())
-	case ru.adopted[st.Name]:
+	case e.Err != nil:
+		st.Fault = storeFault(e.Err)
+		ru.log.Warn("reading store", "store", st.Name, "error", e.Err.Error())
+	case ru.facts.Adopted[st.Name]:
 		st.Adoptable = ru.c.AdoptKey
 	case e.Unmarked() && !ru.c.Overwrite:
 		st.Fault = rotation.EntryUnmarked
@@ -98,7 +75,7 @@ func (ru *run) storeState(e reading) rotation.Store {
 // steps.
 func (ru *run) outside() (labels []string) {
 	for _, want := range ru.c.Groups {
-		if !slices.ContainsFunc(ru.member, func(g port.Group) bool { return g.ID == want || g.Name == want }) {
+		if !slices.ContainsFunc(ru.facts.Member, func(g port.Group) bool { return g.ID == want || g.Name == want }) {
 			labels = append(labels, groupLabel+want)
 		}
 	}
@@ -115,10 +92,10 @@ func (ru *run) decide() rotation.Plan {
 	if ru.fence.Offset().Abs() <= ru.c.Rules.MaxSkew { // else the time is unknown, and the plan is blocked
 		ru.wanted = clamp(ru.wanted, now)
 	}
-	ru.wanted = ru.wanted.Resolve(ru.keys)
+	ru.wanted = ru.wanted.Resolve(ru.facts.Keys)
 	plan := ru.planner()(s, ru.c.Rules, ru.wanted, now)
 	plan, _ = ru.leave(plan)
-	if ru.login && !ru.req.Force {
+	if ru.facts.Login && !ru.req.Force {
 		plan.Steps, plan.Waiting, plan.Blocked = nil, "", rotation.OwnLogin
 	}
 	ru.before = plan.Published
@@ -127,7 +104,7 @@ func (ru *run) decide() rotation.Plan {
 	ru.out.Stores = nil
 	for i, st := range s.Stores {
 		so := result.Store{Name: st.Name, Key: cmp.Or(st.Key, st.Foreign), Fault: st.Fault, Altered: st.Altered}
-		if err := ru.entries[i].err; err != nil {
+		if err := ru.facts.Entries[i].Err; err != nil {
 			so.Error = fence.Words(err)
 		}
 		ru.out.Stores = append(ru.out.Stores, so)

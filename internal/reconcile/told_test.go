@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -56,7 +57,7 @@ func TestAnAnswerThatTookMinutesShowsNoSkewOfTheClock(t *testing.T) {
 	w.rotated()
 	w.reconciler.Keys = suspended{w.memory}
 	out, err := w.reconciler.Reconcile(t.Context(), w.c, reconcile.Request{Cause: "test"})
-	if !errors.Is(err, reconcile.ErrObserve) {
+	if !errors.Is(err, observe.ErrFailed) {
 		t.Errorf("%s %s, error %v", out.Result, out.Reason, err)
 	}
 }

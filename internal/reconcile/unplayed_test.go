@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -231,7 +232,7 @@ func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 		results = append(results, o.Result)
 	}
 	want := []result.Result{result.Failed, result.Published, result.Unconfigured}
-	if !slices.Equal(results, want) || !errors.Is(s.Unknown, reconcile.ErrObserve) || s.Worst() != result.Failed {
+	if !slices.Equal(results, want) || !errors.Is(s.Unknown, observe.ErrFailed) || s.Worst() != result.Failed {
 		t.Errorf("%v, %v, worst %s; want %v", results, s.Unknown, s.Worst(), want)
 	}
 }

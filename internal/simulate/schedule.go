@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -159,7 +160,7 @@ var sentinels = []struct {
 	{port.ErrNotFound, "not-found"}, {port.ErrConflict, "conflict"}, {port.ErrDenied, "denied"},
 	{port.ErrRefused, "refused"}, {port.ErrQuota, "quota"}, {port.ErrNotActive, "not-active"},
 	{port.ErrNotYet, "not-yet"}, {port.ErrUnavailable, "unavailable"}, {port.ErrUnlocked, "unlocked"},
-	{reconcile.ErrObserve, "observe"}, {errDead, "dead"}, {context.Canceled, "canceled"},
+	{observe.ErrFailed, "observe"}, {errDead, "dead"}, {context.Canceled, "canceled"},
 }
 
 func errorCode(err error) string {

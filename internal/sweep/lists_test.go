@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -33,7 +34,7 @@ type fromLists struct{ *account }
 func (f fromLists) Reconcile(_ context.Context, c port.Credential, _ reconcile.Request) (result.Outcome, error) {
 	out, ok := f.listed[c.Name]
 	if !ok {
-		return result.Outcome{}, reconcile.ErrObserve
+		return result.Outcome{}, observe.ErrFailed
 	}
 	out.Credential = c.Name
 	return out, nil

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -97,7 +98,7 @@ func many(n int) (names []string) {
 func TestOutcomesAreInTheOrderOfTheCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pace.New(nil)
-		w := &world{rt: p.Transport(&answers{latency: time.Millisecond}, errors.New), reads: 2, fail: map[string]error{"b": reconcile.ErrObserve}}
+		w := &world{rt: p.Transport(&answers{latency: time.Millisecond}, errors.New), reads: 2, fail: map[string]error{"b": observe.ErrFailed}}
 		swept := New(Config{Reconciler: w, Pace: p}).Sweep(t.Context(), named("a", "b", "c"), reconcile.Request{})
 		var got []string
 		for _, o := range swept.Outcomes {
@@ -106,7 +107,7 @@ func TestOutcomesAreInTheOrderOfTheCredentials(t *testing.T) {
 		if want := []string{"a ", "b failed", "c "}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
-		if !errors.Is(swept.Unknown, reconcile.ErrObserve) || errors.Is(swept.Unknown, ErrPartial) {
+		if !errors.Is(swept.Unknown, observe.ErrFailed) || errors.Is(swept.Unknown, ErrPartial) {
 			t.Errorf("unknown: %v", swept.Unknown)
 		}
 	})

@@ -1,4 +1,4 @@
-package reconcile
+package observe
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 // times and identities decides nothing.
 
 // distrust drops times of stores that can't be true.
-func (ru *run) distrust() {
-	ru.strange = map[string]bool{}
-	for i := range ru.entries {
-		e := &ru.entries[i].Entry
-		if e.KeyID == "" || e.Created.After(ru.now().Add(ru.c.Rules.Window)) {
+func (o *observation) distrust() {
+	o.Strange = map[string]bool{}
+	for i := range o.Entries {
+		e := &o.Entries[i].Entry
+		if e.KeyID == "" || e.Created.After(o.clock.Now().Add(o.c.Rules.Window)) {
 			e.Created = time.Time{}
 		}
 	}
@@ -27,44 +27,37 @@ func (ru *run) distrust() {
 
 // attest compares the stores' values with the keys that they name. A key's name
 // ends in a print of its value. IAM is asked once for the key of an adopted value.
-func (ru *run) attest(ctx context.Context) {
-	for i := range ru.entries {
-		e := &ru.entries[i]
-		for _, k := range ru.keys {
+func (o *observation) attest(ctx context.Context) {
+	for i := range o.Entries {
+		e := &o.Entries[i]
+		for _, k := range o.Keys {
 			if k.ID != e.KeyID || e.Value.Empty() {
 				continue
 			}
 			print := k.Print
 			if print == "" {
-				print = ru.printOf(ctx, k.ID, e.Value)
+				print = o.printOf(ctx, k.ID, e.Value)
 			}
-			e.altered, e.unproven = print != "" && marker.Print(e.Value) != print, print == ""
+			e.Altered, e.Unproven = print != "" && marker.Print(e.Value) != print, print == ""
 		}
 	}
 }
 
 // printOf returns the print of an adopted key, or nothing if it is unknown. It is
 // remembered once a store has shown the key's value.
-func (ru *run) printOf(ctx context.Context, keyID string, v secret.Value) string {
-	ru.mu.Lock()
-	known := ru.prints[keyID]
-	ru.mu.Unlock()
-	if known != "" {
+func (o *observation) printOf(ctx context.Context, keyID string, v secret.Value) string {
+	if known := o.by.Memory.print(keyID); known != "" {
 		return known
 	}
-	rec, err := ru.Keys.Identify(ctx, v)
+	rec, err := o.by.Keys.Identify(ctx, v)
 	switch {
 	case errors.Is(err, port.ErrNotFound), err == nil && rec.ID != keyID:
 		return "another"
 	case err != nil:
-		ru.log.Warn("identifying a value", "key", keyID, "error", err.Error())
+		o.by.Log.Warn("identifying a value", "key", keyID, "error", err.Error())
 		return ""
 	}
-	ru.mu.Lock()
-	defer ru.mu.Unlock()
-	if ru.prints == nil {
-		ru.prints = map[string]string{}
-	}
-	ru.prints[keyID] = marker.Print(v)
-	return ru.prints[keyID]
+	print := marker.Print(v)
+	o.by.Memory.setPrint(keyID, print)
+	return print
 }

@@ -1,0 +1,162 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/port"
+)
+
+// lookUp reads a key that is not in the list, and compares the clocks again.
+func (o *observation) lookUp(ctx context.Context, keyID string) (port.KeyRecord, error) {
+	rec, err := o.by.Keys.Get(ctx, keyID)
+	if err == nil {
+		err = o.clock.Check(rec.Date)
+	}
+	return rec, err
+}
+
+// observeNamed reads the keys that a store names and the list does not contain.
+// IAM's lists lag, so only a lookup by ID can show that a key is deleted.
+func (o *observation) observeNamed(ctx context.Context) error {
+	for _, e := range o.Entries {
+		if e.Err != nil || e.KeyID == "" || o.Listed(e.KeyID) {
+			continue
+		}
+		if err := o.lookAt(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAt reads the key that a store names, and adds it if it is the credential's.
+func (o *observation) lookAt(ctx context.Context, e Reading) error {
+	rec, err := o.lookUp(ctx, e.KeyID)
+	switch {
+	case errors.Is(err, port.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrFailed, e.KeyID, e.Store.Name(), err)
+	case !rec.Ours || !slices.Contains(o.c.Names(), rec.Credential):
+	case o.ourIdentity(rec.IAMID):
+		o.add(rec.Key, rec.IAMID)
+	case o.Cached:
+		o.by.Memory.Forget(o.c.Name)
+		return fmt.Errorf("%w: store %s names key %s of another service ID", ErrAgain, e.Store.Name(), e.KeyID)
+	case o.c.Given == "":
+		if err := o.admit(ctx, rec); err != nil {
+			return err
+		}
+	}
+	if !o.Listed(rec.ID) {
+		o.Strange[rec.ID] = true
+	}
+	if rec.Forged && !slices.ContainsFunc(o.Forged, func(f port.Forgery) bool { return f.ID == rec.ID }) {
+		o.Forged = append(o.Forged, port.Forgery{ID: rec.ID, Creator: rec.Creator})
+	}
+	return nil
+}
+
+// admit adds the service ID of a key that a store names, although its name is not
+// that in the config. The config or a person has renamed it.
+func (o *observation) admit(ctx context.Context, rec port.KeyRecord) error {
+	id, err := o.by.Identities.Lookup(ctx, rec.IAMID)
+	switch {
+	case errors.Is(err, port.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: reading the service ID of key %s: %w", ErrFailed, rec.ID, err)
+	case !o.claims(id) || !id.Ours && id.Creator != "": // without a record, the key shows that it is ours
+		return nil
+	case id.Name == o.Name && o.ServiceID.ID == "":
+		return fmt.Errorf("%w: IAM's list does not contain service ID %s, which exists", ErrFailed, id.ID)
+	case id.Name != o.Name && o.ServiceID.ID != "":
+		o.Twice = true // which of them to use is for a person to say
+	}
+	l, err := o.by.Keys.List(ctx, id.IAMID, o.c.Names()...)
+	if err != nil {
+		return fmt.Errorf("%w: listing keys of %s: %w", ErrFailed, id.ID, err)
+	}
+	if id.Name != o.c.OwnName {
+		o.by.Log.Warn("the name of the service ID differs from the config", "service_id", id.ID, "name", id.Name, "config_name", o.Name)
+	}
+	id.Ours = true
+	o.Ours = append(o.Ours, id)
+	o.take(id, l)
+	o.Busy[id.ID] = true
+	if !o.Listed(rec.ID) {
+		o.add(rec.Key, rec.IAMID)
+	}
+	if o.ServiceID.ID != "" {
+		return nil
+	}
+	o.ServiceID = id
+	return o.readAccess(ctx, id)
+}
+
+// observeLeaked reads the key to revoke, if it is not in the list.
+func (o *observation) observeLeaked(ctx context.Context) error {
+	id := o.leaked
+	if id == "" || o.Listed(id) {
+		return nil
+	}
+	rec, err := o.lookUp(ctx, id)
+	switch {
+	case errors.Is(err, port.ErrNotFound):
+		return nil // it is deleted
+	case err != nil:
+		return fmt.Errorf("%w: reading key %s to revoke: %w", ErrFailed, id, err)
+	case rec.Ours && o.ourIdentity(rec.IAMID) && slices.Contains(o.c.Names(), rec.Credential):
+		o.add(rec.Key, rec.IAMID)
+	case rec.Ours && o.Cached && slices.Contains(o.c.Names(), rec.Credential):
+		o.by.Memory.Forget(o.c.Name)
+		return fmt.Errorf("%w: key %s to revoke belongs to another service ID", ErrAgain, id)
+	case rec.Ours:
+		o.Elsewhere = true
+	default:
+		o.Stranger = id
+	}
+	return nil
+}
+
+// observeAdoptable finds the stores that hold the value of the key to adopt. IAM
+// identifies the key of a value.
+func (o *observation) observeAdoptable(ctx context.Context) error {
+	if o.c.AdoptKey == "" || o.ServiceID.ID == "" {
+		return nil
+	}
+	o.Adopted = map[string]bool{}
+	for _, e := range o.Entries {
+		if e.Err != nil || !e.Unmarked() {
+			continue
+		}
+		rec, err := o.by.Keys.Identify(ctx, e.Value)
+		switch {
+		case errors.Is(err, port.ErrNotFound):
+		case err != nil:
+			return fmt.Errorf("%w: identifying the value in store %s: %w", ErrFailed, e.Store.Name(), err)
+		default:
+			o.Adopted[e.Store.Name()] = rec.ID == o.c.AdoptKey && rec.IAMID == o.ServiceID.IAMID
+		}
+	}
+	return nil
+}
+
+// observeUse reads the last use of keys near the end of their overlap. If that
+// fails, they end as planned.
+func (o *observation) observeUse(ctx context.Context) {
+	for i, k := range o.Keys {
+		if o.Named(k.ID) || !k.Ending(o.c.Rules, o.clock.Now()) {
+			continue
+		}
+		used, err := o.by.Keys.Used(ctx, k.ID)
+		if err != nil {
+			o.by.Log.Warn("reading when a key was last used", "key", k.ID, "error", err.Error())
+			continue
+		}
+		o.Keys[i].Used = used
+	}
+}
