@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -120,6 +121,48 @@ func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
 				if !strings.Contains(outcomes+s.said.String(), want) {
 					t.Errorf("without %s the outcome does not say %s:\n%s", what, want, outcomes)
 				}
+			}
+		})
+	}
+}
+
+// The roles that a config needs are enough for the end of a credential, too. Only the
+// deletion of a secret takes Manager.
+func TestTheRolesThatAConfigNeedsAreEnoughForTheEnd(t *testing.T) {
+	entry := "- name: c\n  keep: false\n  serviceID: {name: c, policies: [{service: logs, roles: [Sender], instance: " + cloud.LogsInstanceID + "}]}\n  stores:\n" +
+		"  - codeEngine: {project: team-b, region: us-south, secret: logs-sender, entry: IAM_API_KEY}\n" +
+		"  - secretsManager: {instance: " + cloud.SecretsInstanceID + ", region: " + cloud.SecretsInstanceRegion + ", name: sender, type: arbitrary}\n"
+	for name, tc := range map[string]struct {
+		instead string // of Manager
+		code    int
+		want    string
+	}{
+		"with Manager":             {"Manager", cli.ExitOK, `"remove-service-id"`},
+		"with Writer in its place": {"Writer", cli.ExitAct, string(rotation.StoreDenied)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, emulator.Options{})
+			cfg, err := config.Load("c.yaml", []byte(holesHead+entry))
+			if err != nil {
+				t.Fatal(err)
+			}
+			grants := cfg.Needs().Grants
+			for i := range grants {
+				if grants[i].Service == "secrets-manager" && grants[i].Role == "Manager" {
+					grants[i].Role = tc.instead
+				}
+			}
+			_, key := s.minter(policies(grants)...)
+			if code, said := s.as(key, holesHead+strings.Replace(entry, "  keep: false\n", "", 1), "sweep"); code != cli.ExitOK {
+				t.Fatalf("the sweep exits with %d: %s", code, said)
+			}
+			if code, said := s.as(key, holesHead+entry, "deprovision", "c", "--force", "--yes"); code != cli.ExitOK && code != cli.ExitTryAgain {
+				t.Fatalf("the deprovision exits with %d: %s", code, said)
+			}
+			s.cloud.Advance(25 * time.Hour)
+			code, said := s.as(key, holesHead+entry, "sweep", "--json")
+			if code != tc.code || !strings.Contains(said, tc.want) {
+				t.Errorf("the end exits with %d, want %d and %s: %s", code, tc.code, tc.want, said)
 			}
 		})
 	}

@@ -110,7 +110,7 @@ func (c *Config) grants() (grants []Grant) {
 				whole("codeengine", "Writer", "to write secrets and restart apps")
 			}
 			if s.secretsManager != nil {
-				add(s.secretsManager.grant())
+				add(s.secretsManager.grant(e.ends()))
 			}
 		}
 	}
@@ -148,10 +148,16 @@ func (p policyTemplate) on() Grant {
 	return g
 }
 
-func (s *secretsManagerTemplate) grant() Grant {
+// ends reports whether credentials of the entry can be deprovisioned.
+func (e *Entry) ends() bool { return e.UsesWith() || !e.Keep || e.OnGone == GoneRetire }
+
+func (s *secretsManagerTemplate) grant(ends bool) Grant {
 	g := Grant{Service: secretsService, Role: "Writer", Why: "to write secrets"}
-	if s.lock {
+	switch {
+	case s.lock:
 		g.Role, g.Why = "Manager", "to write secrets and remove their locks"
+	case ends:
+		g.Role, g.Why = "Manager", "to write secrets, and delete those of a deprovisioned credential"
 	}
 	if instance, ok := s.instance.literal(); ok {
 		g.Attribute, g.Value = "serviceInstance", instance

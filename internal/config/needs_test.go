@@ -69,6 +69,15 @@ func TestTheRolesThatAConfigNeeds(t *testing.T) {
 				"Writer on secrets-manager serviceInstance=sm1", "Manager on secrets-manager serviceInstance=sm2",
 			},
 		},
+		"secrets of credentials that come to an end": {
+			"- name: a\n  keep: false\n  serviceID: {name: a, accessGroups: [AccessGroupId-1]}\n  stores: [{secretsManager: {instance: sm1, region: eu-de, name: aa, type: arbitrary}}]\n" +
+				"- name: b\n  serviceID: {name: 'b-${with.x}', accessGroups: [AccessGroupId-1]}\n  stores: [{secretsManager: {instance: sm2, region: eu-de, name: 'bb-${with.x}', type: arbitrary}}]\n" +
+				"- name: c\n  serviceID: {name: c, accessGroups: [AccessGroupId-1]}\n  stores: [{secretsManager: {instance: sm3, region: eu-de, name: cc, type: arbitrary}}]\n",
+			[]string{
+				"Service ID creator on iam-identity", "Viewer on iam-groups", "Editor on iam-groups resource=AccessGroupId-1",
+				"Manager on secrets-manager serviceInstance=sm1", "Manager on secrets-manager serviceInstance=sm2", "Writer on secrets-manager serviceInstance=sm3",
+			},
+		},
 		"a provider of custom credentials": {
 			"- name: a\n  serviceID: {id: ServiceId-1, manage: keys}" + store + "provider: {instances: [sm1], allow: [{serviceIDs: [ServiceId-2]}]}\n",
 			[]string{
