@@ -187,9 +187,12 @@ creates_once() { # KIND... : one create, one update of each
 }
 ok "function: the second time updates" creates_once configmap secret function 'subscription cron'
 ok "function: the secret has the token" holds secret-latchkey-secrets.env "EVENTS_TOKEN=$events_token"
+ok "function: doctor runs with its identity, config and secrets" called 'ce job create --name latchkey-check --build-source .* --argument doctor .*--retrylimit 0 --trusted-profiles-enabled=true --env-from-configmap latchkey-config --env-from-secret latchkey-secrets'
+ok "function: doctor, then a first sweep" eval 'called "ce jobrun submit --job latchkey-check --name latchkey-doctor --argument doctor " && called "ce jobrun submit --job latchkey-check --name latchkey-sweep --argument sweep "'
+ok "function: what they saw is said" eval 'grep -q "^  12 ok, 0 failed" "$state/output.log" && grep -qx "first sweep: 2 credentials: 2 published" "$state/output.log"'
 ok "function: no secret in arguments, output or environment" quiet
 ok "function: teardown" runs function/teardown.sh
-for kind in configmap secret function cron; do ok "function: no $kind left" gone "$kind"; done
+for kind in configmap secret function cron job jobrun; do ok "function: no $kind left" gone "$kind"; done
 ok "function: teardown again" runs function/teardown.sh
 ok "function: no temporary file left" swept
 
@@ -214,7 +217,7 @@ for form in app job; do
 	ok "$form: the Kafka secret has user and password" eval 'holds secret-latchkey-kafka.env username=token && holds secret-latchkey-kafka.env "password=$kafka_password"'
 	ok "$form: no secret in arguments, output or environment" quiet
 	ok "$form: teardown" runs "$form/teardown.sh"
-	for kind in configmap secret "$component" cron kafka; do ok "$form: no $kind left" gone "$kind"; done
+	for kind in configmap secret "$component" cron kafka job jobrun; do ok "$form: no $kind left" gone "$kind"; done
 	ok "$form: teardown again" runs "$form/teardown.sh"
 	ok "$form: no temporary file left" swept
 done
@@ -223,6 +226,7 @@ ok "job: retries and its command" called 'ce job create .*--argument job .*--max
 world image
 ok "app: a ready image and its registry secret" runs app/deploy.sh "${tokens[@]}" IMAGE=registry.example/latchkey:1 REGISTRY_SECRET=registry
 ok "app: a ready image is not built" eval 'called "ce application create --name latchkey --image registry.example/latchkey:1 --registry-secret registry " && no grep -q build-source "$state/calls.log"'
+ok "app: doctor runs in the same image, with the files" called 'ce job create --name latchkey-check --image registry.example/latchkey:1 --registry-secret registry --argument doctor .*--mount-configmap /etc/latchkey=latchkey-config .*--mount-secret /run/secrets=latchkey-files'
 ok "app: without brokers no Kafka subscription" count 0 'ce subscription kafka create'
 ok "app: a config that needs less" runs app/deploy.sh "${tokens[@]}" "CONFIG=$work/function.yaml"
 ok "app: a variable that it no longer needs is removed" called 'ce secret update --name latchkey-secrets .*--rm TICKETS_SECRET '
@@ -251,12 +255,13 @@ run=(FORM=function CODE_ENGINE=all "GRANTS=logs:$logs:Sender;cloud-object-storag
 ok "iam: deploy" runs iam/deploy.sh "${run[@]}"
 ok "iam: the link names the component, in the Code Engine project" called \
 	'iam trusted-profile-link-create latchkey --name latchkey-function --cr-type CE --link-crn crn:v1:bluemix:public:codeengine:.* --link-component-type function --link-component-name latchkey'
+ok "iam: the job that runs doctor has the same identity" called 'iam trusted-profile-link-create latchkey --name latchkey-check .*--link-component-type job --link-component-name latchkey-check'
 ok "iam: Viewer and Service ID creator on IAM Identity" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Service.*ID.*creator --service-name iam-identity $'
 ok "iam: Viewer and Writer on Code Engine" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine $'
 ok "iam: the granted role and Administrator, on that instance" called "iam trusted-profile-policy-create latchkey --roles Administrator.*Sender --service-name logs --service-instance $logs"
 ok "iam: a grant without an instance" called 'iam trusted-profile-policy-create latchkey --roles Administrator.*Reader.*Writer --service-name cloud-object-storage $'
 ok "iam: deploy again" runs iam/deploy.sh "${run[@]}"
-ok "iam: nothing made twice" eval 'count 1 "iam trusted-profile-create " && count 1 "iam trusted-profile-link-create " && count 4 "iam trusted-profile-policy-create " && count 4 "iam trusted-profile-policy-update "'
+ok "iam: nothing made twice" eval 'count 1 "iam trusted-profile-create " && count 2 "iam trusted-profile-link-create " && count 4 "iam trusted-profile-policy-create " && count 4 "iam trusted-profile-policy-update "'
 narrow=(CODE_ENGINE= CODE_ENGINE_RESOURCE_GROUP_ID=group1 "CODE_ENGINE_PROJECTS=project1;project2" "ACCESS_GROUPS=AccessGroupId-1;AccessGroupId-2" MANAGED_SERVICE_IDS=ServiceId-1)
 ok "iam: everything as narrow as it can be" runs iam/deploy.sh "${run[@]}" "${narrow[@]}"
 ok "iam: Code Engine in one resource group" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine --resource-group-id group1 $'
@@ -347,6 +352,18 @@ for part in function app job iam audit notifications; do
 	ok "$part: a teardown without a login fails" no script "$part/teardown.sh" FAKE_LOGGED_OUT=1 "EVENT_NOTIFICATIONS_CRN=$en_crn"
 done
 ok "no secret in arguments, output or environment" quiet
+
+world doctor
+ok "doctor: a missing right stops before the first sweep" says 'No key was made' app/deploy.sh "${tokens[@]}" "FAKE_DOCTOR=Writer on Code Engine"
+ok "doctor: what is missing is shown" grep -q '^  FAIL  Writer on Code Engine' "$state/output.log"
+ok "doctor: no sweep" no grep -q 'argument sweep' "$state/calls.log"
+ok "doctor: the same again after the fix" runs app/deploy.sh "${tokens[@]}"
+ok "doctor: a blocked credential is an error" says 'some credentials need you' app/deploy.sh "${tokens[@]}" "FAKE_SWEEP=2 credentials: 1 blocked, 1 published"
+ok "doctor: a sweep that says nothing is an error" says 'the first sweep did not end' app/deploy.sh "${tokens[@]}" "FAKE_SWEEP=panic"
+: >"$state/calls.log"
+ok "doctor: a job uses itself" eval 'runs job/deploy.sh "${tokens[@]}" NAME=sweeper ARRAY_SIZE=4 && called "ce jobrun submit --job sweeper --name sweeper-doctor --argument doctor --array-indices 0 " && no grep -q sweeper-check "$state/calls.log"'
+: >"$state/calls.log"
+ok "doctor: CHECK=no skips both" eval 'runs app/deploy.sh "${tokens[@]}" CHECK=no && no grep -q "ce jobrun submit" "$state/calls.log"'
 
 world fallback
 ok "fallback: an API key, with a warning" runs job/deploy.sh "${tokens[@]}" "LATCHKEY_API_KEY_FILE=$work/api-key"

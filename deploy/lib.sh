@@ -218,6 +218,57 @@ tick() {
 		--destination "$NAME" --destination-type "$1" --schedule "${SCHEDULE:-7 * * * *}"
 }
 
+# code sets CODE to the flags for a ready image, or for a build from this checkout by
+# Code Engine.
+code() {
+	if [[ -n ${IMAGE:-} ]]; then
+		CODE=(--image "$IMAGE")
+		[[ -z ${REGISTRY_SECRET:-} ]] || CODE+=(--registry-secret "$REGISTRY_SECRET")
+	else
+		CODE=(--build-source "$ROOT" --build-strategy dockerfile --build-dockerfile function/Dockerfile)
+	fi
+}
+
+# check FORM runs doctor and then a first sweep, with the config, the secrets and the
+# identity of what was deployed, and prints what they say. A form that is no job gets a
+# job for that, $NAME-check, to which deploy/iam links the identity, too.
+check() {
+	local job=$NAME
+	[[ ${CHECK:-yes} != no ]] || return 0
+	if [[ $1 != job ]]; then
+		job=$NAME-check
+		code
+		put job "$job" -- "${CODE[@]}" --argument doctor --cpu "${CPU:-0.25}" --memory 0.5G --maxexecutiontime 900 --retrylimit 0 \
+			--trusted-profiles-enabled="$TRUSTED" "${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
+	fi
+	job_run "$job" doctor
+	grep -Eq '(^|[^0-9])0 failed' <<<"$SAID" ||
+		die "doctor found what is missing: see above. No key was made. Run this script again after the fix, or with CHECK=no"
+	job_run "$job" sweep
+	SAID=$(grep -E '^[0-9]+ credentials?(:|$)' <<<"$SAID") || die "the first sweep did not end: see above. The timer sweeps again"
+	[[ $SAID != *failed* && $SAID != *blocked* ]] || die "some credentials need you: see above, and docs/operations.md for each reason"
+	say "first sweep: $SAID"
+}
+
+# job_run JOB COMMAND runs a command of latchkey as a run of the job. It prints what the
+# command says, and keeps it in SAID.
+job_run() {
+	local run=$NAME-$2
+	if exists jobrun "$run"; then ibmcloud ce jobrun delete --name "$run" --force >/dev/null; fi
+	say "$2: run of job $1"
+	# The submission fails if the command does. What it says tells more.
+	ibmcloud ce jobrun submit --job "$1" --name "$run" --argument "$2" --array-indices 0 --retrylimit 0 --wait --wait-timeout 960 >/dev/null 2>&1 || true
+	SAID=$(ibmcloud ce jobrun logs --jobrun "$run") || die "the run $run did not start: ibmcloud ce jobrun get --name $run"
+	printf '  %s\n' "${SAID//$'\n'/$'\n'  }"
+}
+
+# drop_check deletes what check made.
+drop_check() {
+	drop jobrun "$NAME-doctor"
+	drop jobrun "$NAME-sweep"
+	drop job "$NAME-check"
+}
+
 # kafka TYPE subscribes an app or a job to the audit topic if KAFKA_BROKERS is set.
 kafka() {
 	[[ -n ${KAFKA_BROKERS:-} ]] || return 0

@@ -13,25 +13,20 @@ select_project
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
-# Use a ready image, or let Code Engine build one from this checkout.
-if [[ -n ${IMAGE:-} ]]; then
-	code=(--image "$IMAGE")
-	[[ -z ${REGISTRY_SECRET:-} ]] || code+=(--registry-secret "$REGISTRY_SECRET")
-else
-	code=(--build-source "$ROOT" --build-strategy dockerfile --build-dockerfile function/Dockerfile)
-fi
+WITH_CONFIG=(--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml)
+code
 
 # The application scales to zero. Work continues after an answer, so a replica
 # stays for five minutes after its last request. It is ready once it can log in.
-put application "$NAME" -- "${code[@]}" \
+put application "$NAME" -- "${CODE[@]}" \
 	--port 8080 --cpu "${CPU:-0.25}" --memory "${MEMORY:-0.5G}" \
 	--min-scale "${MIN_SCALE:-0}" --max-scale "${MAX_SCALE:-2}" --concurrency 50 --scale-down-delay 300 \
 	--request-timeout 120 \
 	--probe-ready type=http --probe-ready path=/readyz --probe-ready interval=10 --probe-ready timeout=6 \
 	--trusted-profiles-enabled="$TRUSTED" \
-	--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml \
-	"${WITH_SECRET[@]}"
+	"${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 
 tick app
 kafka app
+check app
 say "application $NAME: done. For its address run: ibmcloud ce application get --name $NAME --output url"

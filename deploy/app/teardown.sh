@@ -7,6 +7,7 @@ tools
 select_project
 drop subscription kafka "$AUDIT"
 drop subscription cron "$TICK"
+drop_check
 drop application "$NAME"
 drop secret "$KAFKA_SECRET"
 drop secret "$SECRET"

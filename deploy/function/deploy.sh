@@ -16,6 +16,8 @@ select_project
 put configmap "$CONFIG_MAP" -- --from-file LATCHKEY_CONFIG="$CONFIG"
 secrets
 
+WITH_CONFIG=(--env-from-configmap "$CONFIG_MAP")
+
 # The documentation gives two defaults for CPU and memory, so both are set. 120 s
 # is the maximum. After it the platform answers 299, which senders take for
 # success, so latchkey answers 503 at 100 s.
@@ -23,11 +25,12 @@ put function "$NAME" -- \
 	--runtime nodejs-24 --build-source "$BUNDLE" \
 	--cpu "${CPU:-0.25}" --memory "${MEMORY:-1G}" --maxexecutiontime 120 \
 	--trusted-profiles-enabled="$TRUSTED" \
-	--env-from-configmap "$CONFIG_MAP" "${WITH_SECRET[@]}"
+	"${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 
 # Code Engine's page on functions denies event subscriptions; its page on cron
 # shows this one. If it is rejected, use a job's timer or Event Notifications.
 tick function
 
 [[ -z ${KAFKA_BROKERS:-} ]] || say "note: a function can't receive Kafka events; use an app or a job for them"
+check function
 say "function $NAME: done. For its address run: ibmcloud ce function get --name $NAME"

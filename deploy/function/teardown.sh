@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 tools
 select_project
 drop subscription cron "$TICK"
+drop_check
 drop function "$NAME"
 drop secret "$SECRET"
 drop configmap "$CONFIG_MAP"

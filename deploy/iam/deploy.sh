@@ -39,15 +39,22 @@ fi
 # The link names the component, so other components can't use the profile. The
 # CLI's reference page lacks --cr-type CE and both --link-component flags. IBM's
 # Code Engine samples use them for jobs, applications and functions.
-link=$NAME-$FORM
-if ibmcloud iam trusted-profile-links "$PROFILE" --output JSON | jq -e --arg n "$link" 'any(.[]?; .name == $n)' >/dev/null; then
-	say "link $link: exists"
-else
+#
+# link NAME TYPE COMPONENT creates a link if it does not exist.
+link() {
+	if ibmcloud iam trusted-profile-links "$PROFILE" --output JSON | jq -e --arg n "$1" 'any(.[]?; .name == $n)' >/dev/null; then
+		say "link $1: exists"
+		return
+	fi
+	local crn
 	crn=$(project_crn)
-	say "link $link: create"
-	ibmcloud iam trusted-profile-link-create "$PROFILE" --name "$link" --cr-type CE --link-crn "$crn" \
-		--link-component-type "$component" --link-component-name "$NAME" >/dev/null
-fi
+	say "link $1: create"
+	ibmcloud iam trusted-profile-link-create "$PROFILE" --name "$1" --cr-type CE --link-crn "$crn" \
+		--link-component-type "$2" --link-component-name "$3" >/dev/null
+}
+link "$NAME-$FORM" "$component" "$NAME"
+# deploy.sh runs doctor and the first sweep in this job.
+[[ $FORM == job ]] || link "$NAME-check" job "$NAME-check"
 
 # policy ROLES SERVICE [INSTANCE [RESOURCE-GROUP-ID [RESOURCE]]]
 # creates or updates the one policy for this service and scope.

@@ -15,23 +15,19 @@ select_project
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
-if [[ -n ${IMAGE:-} ]]; then
-	code=(--image "$IMAGE")
-	[[ -z ${REGISTRY_SECRET:-} ]] || code+=(--registry-secret "$REGISTRY_SECRET")
-else
-	code=(--build-source "$ROOT" --build-strategy dockerfile --build-dockerfile function/Dockerfile)
-fi
+WITH_CONFIG=(--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml)
+code
 # Several indices share a sweep. Only index 0 handles an event.
-if ((${ARRAY_SIZE:-1} > 1)); then code+=(--array-indices "0-$((ARRAY_SIZE - 1))"); fi
+if ((${ARRAY_SIZE:-1} > 1)); then CODE+=(--array-indices "0-$((ARRAY_SIZE - 1))"); fi
 
 # Three retries are safe: latchkey fails only if a retry may help, and a retry
 # continues where the last run stopped.
-put job "$NAME" -- "${code[@]}" --argument job \
+put job "$NAME" -- "${CODE[@]}" --argument job \
 	--cpu "${CPU:-0.25}" --memory "${MEMORY:-0.5G}" --maxexecutiontime 900 --retrylimit 3 \
 	--trusted-profiles-enabled="$TRUSTED" \
-	--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml \
-	"${WITH_SECRET[@]}"
+	"${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 
 tick job
 kafka job
+check job
 say "job $NAME: done. To run it now: ibmcloud ce jobrun submit --job $NAME"

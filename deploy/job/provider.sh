@@ -19,12 +19,7 @@ FILES=$NAME-files
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
-if [[ -n ${IMAGE:-} ]]; then
-	code=(--image "$IMAGE")
-	[[ -z ${REGISTRY_SECRET:-} ]] || code+=(--registry-secret "$REGISTRY_SECRET")
-else
-	code=(--build-source "$ROOT" --build-strategy dockerfile --build-dockerfile function/Dockerfile)
-fi
+code
 
 # The parameters and credentials of the secrets. Secrets Manager reads them when
 # the configuration is created, so a change needs a new configuration.
@@ -34,7 +29,7 @@ while IFS= read -r line; do declared+=(--env "$line"); done < <(
 )
 
 # No retries: Secrets Manager shows the failed task, and the user tries again.
-put job "$NAME" -- "${code[@]}" --argument job "${declared[@]}" \
+put job "$NAME" -- "${CODE[@]}" --argument job "${declared[@]}" \
 	--cpu "${CPU:-0.25}" --memory "${MEMORY:-0.5G}" --maxexecutiontime 3000 --retrylimit 0 \
 	--trusted-profiles-enabled="$TRUSTED" \
 	--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml \

@@ -8,6 +8,7 @@ tools
 select_project
 drop subscription kafka "$AUDIT"
 drop subscription cron "$TICK"
+drop_check
 drop job "$NAME"
 drop secret "$KAFKA_SECRET"
 drop secret "$SECRET"
