@@ -468,6 +468,18 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			if out == nil || out.Result != result.Blocked || out.Reason != reason || out.Message == "" || r.status != http.StatusAccepted {
 				t.Fatalf("answered %d %s", r.status, r.body)
 			}
+			texts := []string{out.Message, out.Error}
+			for _, step := range out.Steps {
+				texts = append(texts, step.Error)
+			}
+			for _, note := range out.Notes {
+				texts = append(texts, note.Message)
+			}
+			for _, text := range texts {
+				if phrase := repeated(text); phrase != "" {
+					t.Errorf("%q twice in %s", phrase, text)
+				}
+			}
 			tc.fix(s)
 			if out := find(s.sweep().outcomes, "c"); out == nil || out.Result != tc.after {
 				t.Errorf("after it was mended: %+v, want %s", out, tc.after)

@@ -59,7 +59,7 @@ func (o *observation) find(ctx context.Context) ([]port.ServiceID, error) {
 	asked := o.clock.Wall()
 	found, date, err := o.by.Identities.Find(ctx, o.Name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: finding service ID %q: %w", ErrFailed, o.Name, err)
+		return nil, fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	if err := o.settleClock(asked, date); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (o *observation) observeGiven(ctx context.Context) error {
 	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%w: reading service ID %s: %w", ErrFailed, o.c.Given, err)
+		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	o.ServiceID, o.Ours = id, []port.ServiceID{id}
 	return o.read(ctx, id)
@@ -130,7 +130,7 @@ func (o *observation) sift(ctx context.Context, found []port.ServiceID) (ours []
 		if !id.Ours && id.Creator == "" {
 			l, err := o.by.Keys.List(ctx, id.IAMID, o.c.Names()...)
 			if err != nil {
-				return nil, fmt.Errorf("%w: listing keys of %s: %w", ErrFailed, id.ID, err)
+				return nil, fmt.Errorf("%w: %w", ErrFailed, err)
 			}
 			id.Ours = len(l.Keys) > 0
 		}
@@ -153,7 +153,7 @@ func (o *observation) read(ctx context.Context, ids ...port.ServiceID) error {
 			asked := o.clock.Wall()
 			l, err := o.by.Keys.List(ctx, id.IAMID, o.c.Names()...)
 			if err != nil {
-				return fmt.Errorf("%w: listing keys of %s: %w", ErrFailed, id.ID, err)
+				return fmt.Errorf("%w: %w", ErrFailed, err)
 			}
 			if lists[i] = l; i == 0 {
 				return o.settleClock(asked, l.Date) // at once: the other answers may take minutes
@@ -195,12 +195,12 @@ func (o *observation) readAccess(ctx context.Context, id port.ServiceID) (err er
 	o.Granted, o.Member = nil, nil
 	if len(o.c.Policies) > 0 {
 		if o.Granted, err = o.by.Identities.Granted(ctx, id.IAMID); err != nil {
-			return fmt.Errorf("%w: reading policies of %s: %w", ErrFailed, id.ID, err)
+			return fmt.Errorf("%w: %w", ErrFailed, err)
 		}
 	}
 	if len(o.c.Groups) > 0 {
 		if o.Member, err = o.by.Identities.Groups(ctx, id.IAMID); err != nil {
-			return fmt.Errorf("%w: reading access groups of %s: %w", ErrFailed, id.ID, err)
+			return fmt.Errorf("%w: %w", ErrFailed, err)
 		}
 	} else if o.by.Memberships {
 		if o.Member, err = o.by.Identities.Groups(ctx, id.IAMID); err != nil {

@@ -39,7 +39,7 @@ func (o *observation) lookAt(ctx context.Context, e Reading) error {
 	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%w: reading key %s that store %s names: %w", ErrFailed, e.KeyID, e.Store.Name(), err)
+		return fmt.Errorf("%w: the key that store %s names: %w", ErrFailed, e.Store.Name(), err)
 	case !rec.Ours || !slices.Contains(o.c.Names(), rec.Credential):
 	case o.ourIdentity(rec.IAMID):
 		o.add(rec.Key, rec.IAMID)
@@ -68,7 +68,7 @@ func (o *observation) admit(ctx context.Context, rec port.KeyRecord) error {
 	case errors.Is(err, port.ErrNotFound):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%w: reading the service ID of key %s: %w", ErrFailed, rec.ID, err)
+		return fmt.Errorf("%w: the service ID of key %s: %w", ErrFailed, rec.ID, err)
 	case !o.claims(id) || !id.Ours && id.Creator != "": // without a record, the key shows that it is ours
 		return nil
 	case id.Name == o.Name && o.ServiceID.ID == "":
@@ -78,7 +78,7 @@ func (o *observation) admit(ctx context.Context, rec port.KeyRecord) error {
 	}
 	l, err := o.by.Keys.List(ctx, id.IAMID, o.c.Names()...)
 	if err != nil {
-		return fmt.Errorf("%w: listing keys of %s: %w", ErrFailed, id.ID, err)
+		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	if id.Name != o.c.OwnName {
 		o.by.Log.Warn("the name of the service ID differs from the config", "service_id", id.ID, "name", id.Name, "config_name", o.Name)
@@ -108,7 +108,7 @@ func (o *observation) observeLeaked(ctx context.Context) error {
 	case errors.Is(err, port.ErrNotFound):
 		return nil // it is deleted
 	case err != nil:
-		return fmt.Errorf("%w: reading key %s to revoke: %w", ErrFailed, id, err)
+		return fmt.Errorf("%w: the key to revoke: %w", ErrFailed, err)
 	case rec.Ours && o.ourIdentity(rec.IAMID) && slices.Contains(o.c.Names(), rec.Credential):
 		o.add(rec.Key, rec.IAMID)
 	case rec.Ours && o.Cached && slices.Contains(o.c.Names(), rec.Credential):
@@ -137,7 +137,7 @@ func (o *observation) observeAdoptable(ctx context.Context) error {
 		switch {
 		case errors.Is(err, port.ErrNotFound):
 		case err != nil:
-			return fmt.Errorf("%w: identifying the value in store %s: %w", ErrFailed, e.Store.Name(), err)
+			return fmt.Errorf("%w: the value in store %s: %w", ErrFailed, e.Store.Name(), err)
 		default:
 			o.Adopted[e.Store.Name()] = rec.ID == o.c.AdoptKey && rec.IAMID == o.ServiceID.IAMID
 		}

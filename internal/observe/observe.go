@@ -204,7 +204,7 @@ func (o *observation) observeQuiet(ctx context.Context) error {
 	for i, k := range o.Keys {
 		used, err := o.by.Keys.Used(ctx, k.ID)
 		if err != nil && !errors.Is(err, port.ErrNotFound) {
-			return fmt.Errorf("%w: reading when key %s was last used: %w", ErrFailed, k.ID, err)
+			return fmt.Errorf("%w: %w", ErrFailed, err)
 		}
 		o.Keys[i].Used = used
 	}

@@ -89,10 +89,7 @@ func (ru *run) narrow(ctx context.Context, s rotation.Step) error {
 	if i < 0 {
 		return fmt.Errorf("narrowing policy %s: the config says it: %w", s.Target, port.ErrRefused)
 	}
-	if err := ru.Identities.Narrow(ctx, ru.id.IAMID, excess[i].Policy, excess[i].keep); err != nil {
-		return fmt.Errorf("narrowing policy %s: %w", s.Target, err)
-	}
-	return nil
+	return ru.Identities.Narrow(ctx, ru.id.IAMID, excess[i].Policy, excess[i].keep)
 }
 
 // mostDriftNotes limits the notes about what a service ID has beyond the config.

@@ -10,7 +10,7 @@ import (
 // Errors of a run.
 var (
 	// errAltered means that a store's value is not that of the key that it names.
-	errAltered = errors.New("the value does not belong to the key that the store names")
+	errAltered = errors.New("the value is that of another key")
 	// errUncleared means that the service ID, the arbiter if no store is guarded,
 	// could not be written.
 	errUncleared = errors.New("clearing for publication")
@@ -21,7 +21,7 @@ var (
 	// errUnadopted means that a store did not take the entry of an adopted key.
 	errUnadopted = errors.New("writing the entry of the adopted key")
 	// errWeaker means that IAM granted less than a policy asks for.
-	errWeaker = errors.New("IAM granted less")
+	errWeaker = errors.New("a role is missing")
 	// errStorm means that the limit of forced rotations in an hour is reached.
 	errStorm = errors.New("too many forced rotations")
 )

@@ -90,9 +90,9 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 	}
 	switch err := ru.Keys.Update(ctx, rec, c); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: updating key %s: %w", observe.ErrAgain, keyID, err)
+		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
 	case err != nil:
-		return fmt.Errorf("updating key %s: %w", keyID, err)
+		return err
 	}
 	if !c.Expires.IsZero() && ru.out.Key == keyID {
 		ru.out.KeyExpires = c.Expires
@@ -120,7 +120,7 @@ func (ru *run) getPatiently(ctx context.Context, keyID string) (rec port.KeyReco
 func (ru *run) get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	rec, err := ru.Keys.Get(ctx, keyID)
 	if err != nil {
-		return rec, fmt.Errorf("reading key %s: %w", keyID, err)
+		return rec, err
 	}
 	if err := ru.fence.Check(rec.Date); err != nil {
 		return rec, err

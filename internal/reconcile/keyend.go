@@ -29,10 +29,7 @@ func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 			return err
 		}
 	}
-	if err := ru.Keys.Disable(ctx, s.Key); err != nil {
-		return fmt.Errorf("disabling key %s: %w", s.Key, err)
-	}
-	return nil
+	return ru.Keys.Disable(ctx, s.Key)
 }
 
 // retire deletes a key that no consumer holds, unless it has changed since it was
@@ -77,12 +74,9 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 func (ru *run) markWithdrawn(ctx context.Context, rec port.KeyRecord) error {
 	err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()})
 	if errors.Is(err, port.ErrConflict) {
-		return fmt.Errorf("%w: marking key %s: %w", observe.ErrAgain, rec.ID, err)
+		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
 	}
-	if err != nil {
-		return fmt.Errorf("marking key %s: %w", rec.ID, err)
-	}
-	return nil
+	return err
 }
 
 // checkUnnamed reads the stores again before a key is deleted. The replica that

@@ -49,7 +49,7 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 		Reason:      due,
 	}, value)
 	if err != nil {
-		return fmt.Errorf("minting a key: %w", err)
+		return err
 	}
 	ru.fresh = &minted{Key: k, value: value}
 	ru.fence.Minted(k.ID, k.Created)

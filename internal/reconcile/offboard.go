@@ -76,7 +76,7 @@ func (ru *run) unmarkEnd(ctx context.Context, _ rotation.Step) error {
 func (ru *run) setEnd(ctx context.Context, change func(*marker.Marker)) error {
 	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if err != nil {
-		return fmt.Errorf("marking %s: %w", ru.id.ID, err)
+		return err
 	}
 	if !ru.facts.Still(id, ru.id) {
 		return fmt.Errorf("marking %s: no longer ours: %w", id.ID, port.ErrRefused)
@@ -85,9 +85,9 @@ func (ru *run) setEnd(ctx context.Context, change func(*marker.Marker)) error {
 	change(&m)
 	switch err := ru.Identities.Mark(ctx, id, m); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: marking %s: %w", observe.ErrAgain, id.ID, err)
+		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
 	case err != nil:
-		return fmt.Errorf("marking %s: %w", id.ID, err)
+		return err
 	}
 	ru.id.Marker = m
 	ru.memory.Forget(ru.c.Name)
@@ -108,22 +108,16 @@ func (ru *run) suspend(ctx context.Context, s rotation.Step) error {
 	}
 	switch err := ru.Keys.Update(ctx, rec, port.KeyChange{Suspended: ru.now()}); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: marking key %s: %w", observe.ErrAgain, s.Key, err)
+		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
 	case err != nil:
-		return fmt.Errorf("marking key %s: %w", s.Key, err)
+		return err
 	}
-	if err := ru.Keys.Disable(ctx, s.Key); err != nil {
-		return fmt.Errorf("disabling key %s: %w", s.Key, err)
-	}
-	return nil
+	return ru.Keys.Disable(ctx, s.Key)
 }
 
 // enable enables a key that a deprovisioning disabled.
 func (ru *run) enable(ctx context.Context, s rotation.Step) error {
-	if err := ru.Keys.Enable(ctx, s.Key); err != nil {
-		return fmt.Errorf("enabling key %s: %w", s.Key, err)
-	}
-	return nil
+	return ru.Keys.Enable(ctx, s.Key)
 }
 
 // removeEntry removes our entry from a store. It is read again: another writer may have
@@ -139,9 +133,9 @@ func (ru *run) removeEntry(ctx context.Context, s rotation.Step) error {
 	}
 	switch err := at.Store.(port.Remover).Remove(ctx, now.Revision); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: removing the entry of %s: %w", observe.ErrAgain, s.Target, err)
+		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
 	case err != nil:
-		return fmt.Errorf("removing the entry of %s: %w", s.Target, err)
+		return err
 	}
 	ru.setStoreKey(s.Target, "")
 	return nil

@@ -55,7 +55,7 @@ func (ru *run) removeIdentity(ctx context.Context, _ rotation.Step) error {
 // because IAM is eventually consistent.
 func (ru *run) join(ctx context.Context, group string) error {
 	if err := ru.Identities.Join(ctx, ru.id.IAMID, group); err != nil {
-		return fmt.Errorf("joining access group %q: %w", group, err)
+		return err
 	}
 	return ru.poll(ctx, func() error {
 		member, err := ru.Identities.Groups(ctx, ru.id.IAMID)
@@ -76,7 +76,7 @@ func (ru *run) marker() marker.Marker {
 func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
 	id, err := ru.Identities.Create(ctx, ru.facts.Name, ru.marker().Describe(ru.c.Description))
 	if err != nil {
-		return fmt.Errorf("creating service ID %q: %w", ru.facts.Name, err)
+		return err
 	}
 	ru.id, ru.out.ServiceID = id, id.ID
 	return nil
@@ -111,7 +111,7 @@ func (ru *run) grant(ctx context.Context, s rotation.Step) error {
 	i := slices.IndexFunc(ru.c.Policies, func(p access.Policy) bool { return p.Label() == label })
 	want := ru.c.Policies[i]
 	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
-		return fmt.Errorf("granting %s: %w", label, err)
+		return err
 	}
 	return ru.poll(ctx, func() error {
 		granted, err := ru.Identities.Granted(ctx, ru.id.IAMID)
