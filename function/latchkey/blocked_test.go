@@ -122,6 +122,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			fix: func(s *stage) { s.fix() }, after: result.Unchanged,
 		},
+		rotation.NewerVersion: {
+			cause: func(s *stage) {
+				newer := strings.Replace(marker.Marker{Owner: "example", Credential: "c"}.Text(), "v=1", "v=2", 1)
+				ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: newer})
+			},
+			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) }, // as the newer version would
+			after: result.Published,
+		},
 		rotation.NameTaken: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: "foreign"})
