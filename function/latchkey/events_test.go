@@ -173,7 +173,7 @@ func TestTheFloodOfAuditEventsTakesNothingFromTheLimitOfLooks(t *testing.T) {
 	account, id := s.cloud.Ready().Account, s.project("team-b").ID
 	login := auditEvent(account, "iam-identity.serviceid-apikey.login", "success", "iam-ServiceId-1", id, s.cloud.Now())
 	pending := auditEvent(account, "codeengine.project.create", "pending", "IBMid-1", id, s.cloud.Now())
-	for range 5 * service.LooksBurst {
+	for range 5 * service.CallsBurst / service.CallsPerLook {
 		if r := s.post(s.url, login, ""); r.status != http.StatusNoContent {
 			t.Fatalf("answered %d", r.status)
 		}

@@ -45,7 +45,7 @@ func flooded(tb testing.TB) (http.Handler, *http.Request, []byte) {
 		tb.Fatal(err)
 	}
 	s := service.New(tb.Context(), service.Config{
-		Identity: noLogin{}, Now: time.Now, Events: service.Events{Rules: newRuleset(cfg.Rules)}, Log: slog.New(slog.DiscardHandler), Looks: rate.NewLimiter(0, 0),
+		Identity: noLogin{}, Now: time.Now, Events: service.Events{Rules: newRuleset(cfg.Rules)}, Log: slog.New(slog.DiscardHandler), Calls: rate.NewLimiter(0, 0),
 	})
 	return s.Handler(), r, raw
 }

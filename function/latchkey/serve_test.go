@@ -161,14 +161,14 @@ func TestAnAnswerComesInTimeAndTheWorkGoesOn(t *testing.T) {
 }
 
 // oneBurst limits unknown callers to one burst, whatever the machine's pace.
-func oneBurst(c *service.Config) { c.Looks = rate.NewLimiter(0, service.LooksBurst) }
+func oneBurst(c *service.Config) { c.Calls = rate.NewLimiter(0, service.CallsBurst) }
 
 func TestUnknownCallersAreLimited(t *testing.T) {
 	s := newStage(t, emulator.Options{})
 	url := s.serve(examples.Emulator, oneBurst)
 	e := sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"logs-sender/" + s.project("team-a").ID}})
 	limited, known := 0, 0
-	for range 2 * service.LooksBurst {
+	for range 2 * service.CallsBurst / service.CallsPerLook {
 		r := s.post(url, e, "")
 		if r.status == http.StatusTooManyRequests && r.header.Get("Retry-After") != "" {
 			limited++
@@ -177,8 +177,8 @@ func TestUnknownCallersAreLimited(t *testing.T) {
 			known++
 		}
 	}
-	if limited == 0 || known != 2*service.LooksBurst {
-		t.Errorf("%d unknown callers were limited, %d of %d known ones were served", limited, known, 2*service.LooksBurst)
+	if limited == 0 || known != 2*service.CallsBurst/service.CallsPerLook {
+		t.Errorf("%d unknown callers were limited, %d of %d known ones were served", limited, known, 2*service.CallsBurst/service.CallsPerLook)
 	}
 	created, _ := s.created("team-a")
 	s.post(s.url, created, testToken)

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -82,7 +83,15 @@ type Run struct {
 	held  bool // Begin has let it begin, and it has not ended
 }
 
-type runKey struct{}
+type (
+	runKey   struct{}
+	countKey struct{}
+)
+
+// Counted returns a context that adds each call that is sent with it to n.
+func Counted(ctx context.Context, n *atomic.Int64) context.Context {
+	return context.WithValue(ctx, countKey{}, n)
+}
 
 // With returns a context whose calls are of a class. A nil Pacer returns ctx.
 func (p *Pacer) With(ctx context.Context, class Class) context.Context {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,6 +55,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 				return nil, cause
 			}
 			return nil, t.fault(err.Error())
+		}
+		if n, _ := req.Context().Value(countKey{}).(*atomic.Int64); n != nil {
+			n.Add(1)
 		}
 		resp, err := t.next.RoundTrip(req)
 		now := time.Now()

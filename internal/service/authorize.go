@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event"
@@ -28,9 +29,12 @@ type Allow interface {
 // caller is the sender of a request and what it may request.
 type caller struct {
 	name   string
-	known  bool // it presented a valid token or signature
-	hidden bool // no token over HTTP: its answers have no content
-	tick   bool // it is the platform's timer, as far as the header shows
+	known  bool          // it presented a valid token or signature
+	hidden bool          // no token over HTTP: its answers have no content
+	tick   bool          // it is the platform's timer, as far as the header shows
+	calls  *atomic.Int64 // counts those of its run, if not nil
+	paid   int           // of them, before the run
+	owes   bool          // its run waits until the debt of all callers without a token is paid
 	allow  []Allow
 	within time.Duration // how long it waits for an answer
 	cause  result.Cause

@@ -119,7 +119,7 @@ func (s *Service) eventCaller(sender *Caller) caller {
 // consent answers the handshake in which a sender requests permission to send
 // events.
 func (s *Service) consent(w http.ResponseWriter, r *http.Request) bool {
-	headers := event.Consent(r.Header, s.cfg.Events.Origins, LooksPerSecond*60)
+	headers := event.Consent(r.Header, s.cfg.Events.Origins, CallsPerSecond*60/CallsPerLook)
 	if headers == nil {
 		return false
 	}

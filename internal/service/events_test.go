@@ -13,8 +13,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 )
 
+// looksBurst is how many looks at named credentials a burst allows.
+const looksBurst = CallsBurst / CallsPerLook
+
 // oneBurst limits unknown callers to one burst, whatever the machine's pace.
-func oneBurst(c *Config) { c.Looks = rate.NewLimiter(0, LooksBurst) }
+func oneBurst(c *Config) { c.Calls = rate.NewLimiter(0, CallsBurst) }
 
 func TestTheWorstStatusOfABatchIsOneThatIsRepeated(t *testing.T) {
 	items := make([]event.Item, 3)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
@@ -66,7 +67,7 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 		return refuse(err)
 	}
 	if from.hidden {
-		if a, refused := s.refuseStranger(ctx, requests, from); refused {
+		if a, refused := s.refuseStranger(ctx, requests, &from); refused {
 			return a
 		}
 	}
@@ -78,16 +79,30 @@ func (s *Service) handle(ctx context.Context, e event.Event, from caller) Answer
 }
 
 // refuseStranger answers a caller without a token before anything is run: if the
-// looks of all such callers are used up, or if our login fails. A tick is not
-// counted. The header alone makes no tick: in structured mode, the event is another.
-func (s *Service) refuseStranger(ctx context.Context, requests []event.Request, from caller) (Answer, bool) {
-	tick := from.tick && !slices.ContainsFunc(requests, func(q event.Request) bool { return q.Sender != event.SenderTimer })
-	if !tick && !s.looks.Allow() {
-		return tooMany(), true
+// calls of all such callers are used up, or if our login fails. The header alone makes
+// no tick: in structured mode, the event is another.
+func (s *Service) refuseStranger(ctx context.Context, requests []event.Request, from *caller) (Answer, bool) {
+	from.calls = &atomic.Int64{}
+	from.tick = from.tick && !slices.ContainsFunc(requests, func(q event.Request) bool { return q.Sender != event.SenderTimer })
+	if !from.tick {
+		if !s.looks.allow() {
+			return tooMany(), true
+		}
+		from.paid = CallsPerLook
 	}
 	if err := s.login.check(ctx); err != nil {
 		return Answer{Status: http.StatusServiceUnavailable, retry: 10}, true
 	}
+	debt := s.ticks.debt()
+	switch {
+	case !from.tick || debt == 0:
+		return Answer{}, false
+	case s.cfg.Ends:
+		return Answer{Status: http.StatusServiceUnavailable, retry: int(debt/time.Second) + 1}, true
+	case !s.ticks.owed.CompareAndSwap(false, true):
+		return Answer{Status: http.StatusAccepted}, true // the tick that waits looks at all
+	}
+	from.owes, from.within = true, 0
 	return Answer{}, false
 }
 
@@ -101,7 +116,13 @@ func (s *Service) answerInTime(ctx context.Context, requests []event.Request, fr
 	go func() {
 		defer s.running.Done()
 		defer cancel()
+		if from.owes {
+			s.ticks.wait(s.work)
+		}
 		a := s.run(requests, from, &recorded, soon.Done())
+		if from.calls != nil {
+			from.allowance(s).charge(int(from.calls.Load()) - from.paid)
+		}
 		if a.Status == http.StatusOK {
 			fulfilled()
 		}
@@ -147,7 +168,7 @@ func (s *Service) run(requests []event.Request, from caller, recorded *demands, 
 	bundles := bundle(requests)
 	recorded.open(len(bundles))
 	for i := range bundles {
-		bundles[i].span = from.span
+		bundles[i].span, bundles[i].calls = from.span, from.calls
 		b := &bundles[i]
 		if b.atAll() {
 			continue // it is found when its turn comes
@@ -241,6 +262,9 @@ func (s *Service) find(b *bundled, from caller, recorded *demands) {
 // of looks if a caller demands it.
 func (s *Service) paced(b bundled) context.Context {
 	work := trace.With(s.work, b.span)
+	if b.calls != nil {
+		work = pace.Counted(work, b.calls)
+	}
 	if b.NeedsAuth() {
 		return s.cfg.Pace.With(work, pace.Demand)
 	}
@@ -344,6 +368,7 @@ type bundled struct {
 	refused          int   // credentials that the caller may not request
 	unknown          error // what kept others from being listed
 	span             *trace.Span
+	calls            *atomic.Int64 // counts them, if not nil
 }
 
 func bundle(requests []event.Request) (bundles []bundled) {

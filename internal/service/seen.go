@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -20,11 +21,21 @@ func (s *Service) maySee(r *http.Request) bool {
 	return from != nil || ok && s.cfg.Local && local(r)
 }
 
+// ofProxies are headers by which proxies tell that they pass a request on, beside those
+// that begin with X-.
+var ofProxies = []string{"Via", "Forwarded", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip", "Cdn-Loop"}
+
+// passedOn reports whether a header shows a proxy. Of the headers that begin with X-,
+// only Prometheus sends its own by itself.
+func passedOn(header string) bool {
+	return slices.Contains(ofProxies, header) || strings.HasPrefix(header, "X-") && !strings.HasPrefix(header, "X-Prometheus-")
+}
+
 // local reports whether a request comes from this machine, past no proxy. The name
 // that it asks for is loopback's, so that no page of another site can ask for it.
 func local(r *http.Request) bool {
-	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via"} {
-		if r.Header.Get(h) != "" {
+	for h := range r.Header {
+		if passedOn(h) {
 			return false
 		}
 	}

@@ -50,6 +50,9 @@ func TestWhoSeesThePagesAndTheMetrics(t *testing.T) {
 		"a local caller of a public service":            {showing, "/metrics", []string{"Host", "127.0.0.1:8080", "From", "127.0.0.1:4711"}, 401, ""},
 		"a page of another site that asks a local one":  {onLoopback, "/metrics", []string{"Host", "evil.example", "From", "127.0.0.1:4711"}, 401, ""},
 		"a caller behind a local proxy":                 {onLoopback, "/metrics", []string{"Host", "localhost", "From", "127.0.0.1:4711", "X-Forwarded-For", "203.0.113.7"}, 401, ""},
+		"one behind a proxy that tells a real address":  {onLoopback, "/metrics", []string{"Host", "localhost", "From", "127.0.0.1:4711", "X-Real-IP", "203.0.113.7"}, 401, ""},
+		"one behind a content network":                  {onLoopback, "/metrics", []string{"Host", "localhost", "From", "127.0.0.1:4711", "True-Client-IP", "203.0.113.7"}, 401, ""},
+		"a local Prometheus":                            {onLoopback, "/metrics", []string{"Host", "localhost", "From", "127.0.0.1:4711", "X-Prometheus-Scrape-Timeout-Seconds", "10"}, 200, "metrics"},
 		"a caller of another machine":                   {onLoopback, "/metrics", []string{"Host", "localhost", "From", "203.0.113.7:4711"}, 401, ""},
 		"without a page, the known caller sees a build": {nil, "/", withToken(testToken), 200, "latchkey v1\n" + events},
 	} {

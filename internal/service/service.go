@@ -29,13 +29,9 @@ const (
 	answerOthers       = 100 * time.Second
 )
 
-// Limits of what callers without a token may request. They can only request
-// looks. An event that requests nothing costs nothing of them.
+// Limits of the bytes that are decoded in a second for callers without a token. Each
+// request counts with requestCost beside its body.
 const (
-	LooksPerSecond = 10
-	LooksBurst     = 60
-	// intake limits the bytes that are decoded for them in a second. Each request
-	// counts with requestCost beside its body.
 	intakePerSecond = 8 << 20
 	intakeBurst     = 24 << 20
 	requestCost     = 4 << 10
@@ -119,15 +115,16 @@ type Config struct {
 	Ends bool
 	// AnswerWithin is how long callers wait at most; 0 is 100 s.
 	AnswerWithin time.Duration
-	// Looks limits callers without a token; nil is LooksPerSecond and LooksBurst.
-	Looks *rate.Limiter
+	// Calls limits the looks at named credentials of callers without a token, in calls
+	// to IBM Cloud; nil is CallsPerSecond and CallsBurst.
+	Calls *rate.Limiter
 }
 
 // Service answers requests. Build it with New.
 type Service struct {
 	cfg          Config
 	interpreter  Interpreter
-	looks        *rate.Limiter // of callers without a token, in looks
+	looks, ticks allowance     // of callers without a token
 	intake       *rate.Limiter // of the same, in bytes
 	hooks        map[string]*hook
 	bodies       *bodyReader
@@ -146,14 +143,15 @@ type Service struct {
 // an answer.
 func New(work context.Context, cfg Config) *Service {
 	s := &Service{
-		cfg: cfg, looks: cfg.Looks, intake: rate.NewLimiter(intakePerSecond, intakeBurst), hooks: map[string]*hook{}, bodies: newBodyReader(),
+		cfg: cfg, intake: rate.NewLimiter(intakePerSecond, intakeBurst), hooks: map[string]*hook{}, bodies: newBodyReader(),
 		refused: newRefusals(cfg.Log), repeats: newRepeats(), answerWithin: cfg.AnswerWithin, work: work,
 	}
 	s.looksAtAll.ended = time.Now()
 	s.preparing.names, s.preparing.ended = map[string]bool{}, make(chan struct{})
 	s.login = loginState{usable: func(ctx context.Context) error { return cfg.Identity.Usable(ctx) }, log: cfg.Log, now: time.Now}
-	if s.looks == nil {
-		s.looks = rate.NewLimiter(LooksPerSecond, LooksBurst)
+	s.ticks.calls = rate.NewLimiter(CallsPerSecond, CallsBurst)
+	if s.looks.calls = cfg.Calls; s.looks.calls == nil {
+		s.looks.calls = rate.NewLimiter(CallsPerSecond, CallsBurst)
 	}
 	if s.answerWithin == 0 {
 		s.answerWithin = answerOthers

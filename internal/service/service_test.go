@@ -479,13 +479,13 @@ func TestUnknownCallersSeeNothingOfTheAccount(t *testing.T) {
 
 func TestEventsOfOthersDoNotKeepTheTimerOut(t *testing.T) {
 	s := newWorld().service(t, oneBurst)
-	for range 3 * LooksBurst {
+	for range 3 * looksBurst {
 		if a := post(s, "/", sample.Binary("com.acme.order", "/t", now, nil)); a.Code != http.StatusNoContent {
 			t.Fatalf("an event that requests nothing is answered %d", a.Code)
 		}
 		post(s, "/", sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}}))
 	}
-	for range 2 * LooksBurst {
+	for range 2 * looksBurst {
 		if a := post(s, "/", sample.Tick(now)); a.Code != http.StatusOK {
 			t.Fatalf("a tick is answered %d", a.Code)
 		}
@@ -497,13 +497,13 @@ func TestATimersHeaderFreesNoOtherEventFromTheLimit(t *testing.T) {
 	e := sample.Event{Header: map[string]string{"Content-Type": "application/cloudevents+json", "ce-type": "dev.knative.sources.ping"},
 		Body: []byte(`{"specversion":"1.0","id":"1","source":"/t","type":"dev.latchkey.sweep","data":{"credentials":["other"]}}`)}
 	limited := 0
-	for range 2 * LooksBurst {
+	for range 2 * looksBurst {
 		if post(s, "/", e).Code == http.StatusTooManyRequests {
 			limited++
 		}
 	}
-	if limited != LooksBurst {
-		t.Errorf("%d of %d looks were limited, want %d", limited, 2*LooksBurst, LooksBurst)
+	if limited != looksBurst {
+		t.Errorf("%d of %d looks were limited, want %d", limited, 2*looksBurst, looksBurst)
 	}
 }
 
@@ -545,7 +545,7 @@ func TestUnknownCallersAreLimitedAndKnownOnesAreNot(t *testing.T) {
 	s := w.service(t, oneBurst)
 	e := sample.Binary("dev.latchkey.sweep", "/t", now, map[string]any{"credentials": []string{"other"}})
 	limited := 0
-	for range 2 * LooksBurst {
+	for range 2 * looksBurst {
 		if a := post(s, "/", e); a.Code == http.StatusTooManyRequests && a.Header().Get("Retry-After") != "" {
 			limited++
 		}
@@ -553,8 +553,8 @@ func TestUnknownCallersAreLimitedAndKnownOnesAreNot(t *testing.T) {
 			t.Fatalf("a known caller is answered %d", a.Code)
 		}
 	}
-	if limited != LooksBurst {
-		t.Errorf("%d of %d unknown callers were limited, want %d", limited, 2*LooksBurst, LooksBurst)
+	if limited != looksBurst {
+		t.Errorf("%d of %d unknown callers were limited, want %d", limited, 2*looksBurst, looksBurst)
 	}
 }
 
