@@ -29,6 +29,8 @@ var packages = map[string][]string{
 	"starter":        {},
 
 	"access":    {},
+	"flight":    {},
+	"storm":     {},
 	"condition": {"rotation"},
 	"marker":    {"rotation", "secret"},
 	"port":      {"access", "marker", "offboard", "rotation", "secret"},
@@ -38,7 +40,7 @@ var packages = map[string][]string{
 	"offboard":  {"rotation"},
 	"format":    {"entry", "secret"},
 	"trace":     {"collector"},
-	"reconcile": {"access", "condition", "fence", "marker", "observe", "offboard", "port", "result", "rotation", "secret"},
+	"reconcile": {"access", "condition", "fence", "flight", "marker", "observe", "offboard", "port", "result", "rotation", "secret", "storm"},
 	"upstream":  {"port", "secret"},
 
 	"codeengine":     {"entry", "format", "listing", "port", "rotation", "secret", "upstream"},

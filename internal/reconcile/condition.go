@@ -87,20 +87,16 @@ func (ru *run) done(s rotation.Step) bool {
 }
 
 // unobserved returns the outcome of a credential that err kept from being observed. If
-// latchkey lacks a role, no retry helps.
-func unobserved(credential string, err error) result.Outcome {
-	out := result.Outcome{Credential: credential, Condition: condition.Unknown, Result: result.Unchanged, Reason: rotation.Unobserved}
+// latchkey lacks a role, no retry helps. The next look is the next sweep.
+func (r *Reconciler) unobserved(c port.Credential, err error) result.Outcome {
+	out := result.Outcome{
+		Credential: c.Name, Project: c.Project, Condition: condition.Unknown, Result: result.Unchanged,
+		Reason: rotation.Unobserved, Next: r.wall().Add(c.Rules.SweepEvery),
+	}
 	if errors.Is(err, port.ErrDenied) && !errors.Is(err, port.ErrLogin) {
 		out.Condition, out.Result, out.Reason = condition.Blocked, result.Blocked, rotation.IdentityDenied
 		out.Message = ": " + fence.Words(err)
 	}
 	out.Message = out.Reason.Sentence() + out.Message
-	return out
-}
-
-// unobserved is the same for a credential, whose next look is the next sweep.
-func (r *Reconciler) unobserved(c port.Credential, err error) result.Outcome {
-	out := unobserved(c.Name, err)
-	out.Project, out.Next = c.Project, r.wall().Add(c.Rules.SweepEvery)
 	return out
 }

@@ -9,7 +9,6 @@
 // # How a run works
 //
 //	request.go     the request of a run
-//	flight.go      one run at a time per credential; waiting callers share one
 //	reconcile.go   the rounds of a run, and its outcome
 //	run.go         a round: its facts, which package observe reads, and its attempt
 //	drift.go       what a service ID has beyond the config
@@ -19,7 +18,7 @@
 //	keyend.go, adopt.go, lock.go
 //	               the calls of each step
 //	offboard.go    bring a credential to its end, as package offboard decides
-//	storm.go       limit forced rotations
+//	forced.go      which rotations count as forced, for package storm
 //	record.go      whether a demand survives the process
 //	explain.go     turn an error into a reason to be blocked
 //	errors.go      errors of a run, and the reason for a store's error

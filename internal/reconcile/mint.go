@@ -23,7 +23,7 @@ type minted struct {
 // mint creates a key with its fuse.
 func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 	due := s.Reason
-	if f, forced := ru.forcedBy(due); forced && !ru.storm.enter(f, ru.ForcedPerHour) {
+	if f, forced := ru.forcedBy(due); forced && !ru.storm.Enter(f, ru.ForcedPerHour) {
 		return fmt.Errorf("minting a key: %w", errStorm)
 	}
 	if n := ru.remaining(); n >= ru.c.Rules.KeyLimit { // deletions that the plan counted on have failed

@@ -11,10 +11,12 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/flight"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/storm"
 )
 
 // Reconciler runs the protocol. Its fields must be set before the first run and
@@ -41,7 +43,7 @@ type Reconciler struct {
 	Memberships bool
 
 	// ForcedPerHour is how many demanded rotations this replica makes in an hour, for
-	// all callers together. Zero is DefaultForcedPerHour.
+	// all callers together. Zero is storm.Ceiling.
 	ForcedPerHour int
 
 	// Now returns the local time. If nil, it is time.Now.
@@ -58,10 +60,10 @@ type Reconciler struct {
 	// Log receives the steps of a run and its errors. If nil, they are discarded.
 	Log *slog.Logger
 
-	flights flights
+	flights flight.Flights[result.Outcome]
 
 	memory observe.Memory
-	storm  storm
+	storm  storm.Counter
 }
 
 // maxRounds limits how often one run observes again because the state changed.
@@ -84,7 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c port.Credential, req Reque
 	t := req.Trigger
 	key := fmt.Sprintf("%s|%s|%s|%s|%t|%s|%t|%v",
 		t.NewerThan.Format(time.RFC3339Nano), t.Expiry.Format(time.RFC3339Nano), t.NotKey, t.Leaked, t.Contain, c.AdoptKey, req.Force, req.End)
-	return r.flights.do(ctx, c.Name, key, func() (result.Outcome, error) {
+	out, err := r.flights.Do(ctx, c.Name, key, func() (result.Outcome, error) {
 		begun := time.Now()
 		out, err := r.reconcile(ctx, c, req)
 		if r.Ran != nil {
@@ -92,6 +94,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, c port.Credential, req Reque
 		}
 		return out, err
 	})
+	if out.Credential == "" { // it was canceled while it waited
+		out = r.unobserved(c, err)
+	}
+	return out, err
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Request) (result.Outcome, error) {

@@ -1,41 +1,42 @@
-package reconcile
+// Package flight runs one call at a time per name.
+package flight
 
 import (
 	"context"
 	"sync"
-
-	"github.com/latchkey-io/latchkey/internal/result"
 )
 
-// flights runs one call at a time per name. Calls with the same key share a
-// waiting call, which observes after all of them arrived. A running call is never
-// shared, because it may have observed before the later event.
-type flights struct {
+// Flights runs one call at a time per name. Calls with the same key share a
+// waiting call, which begins after all of them arrived. A running call is never
+// shared, because it may have begun before the later one. The zero value is ready.
+type Flights[T any] struct {
 	mu    sync.Mutex
-	names map[string]*lane
+	names map[string]*lane[T]
 }
 
-type lane struct {
+type lane[T any] struct {
 	running bool
-	queue   []*call
+	queue   []*call[T]
 }
 
-type call struct {
+type call[T any] struct {
 	key   string
 	start chan struct{} // closed when it is this call's turn
 	done  chan struct{}
-	out   result.Outcome
+	out   T
 	err   error
 }
 
-func (f *flights) do(ctx context.Context, name, key string, fn func() (result.Outcome, error)) (result.Outcome, error) {
+// Do calls fn, or shares a waiting call. If ctx ends before that begins, it returns the
+// zero value and the context's error.
+func (f *Flights[T]) Do(ctx context.Context, name, key string, fn func() (T, error)) (out T, err error) {
 	f.mu.Lock()
 	if f.names == nil {
-		f.names = map[string]*lane{}
+		f.names = map[string]*lane[T]{}
 	}
 	l := f.names[name]
 	if l == nil {
-		l = &lane{}
+		l = &lane[T]{}
 		f.names[name] = l
 	}
 	for _, waiting := range l.queue {
@@ -45,11 +46,11 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (result.Ou
 			case <-waiting.done:
 				return waiting.out, waiting.err
 			case <-ctx.Done():
-				return unobserved(name, ctx.Err()), ctx.Err()
+				return out, ctx.Err()
 			}
 		}
 	}
-	c := &call{key: key, start: make(chan struct{}), done: make(chan struct{})}
+	c := &call[T]{key: key, start: make(chan struct{}), done: make(chan struct{})}
 	if l.running {
 		l.queue = append(l.queue, c)
 	} else {
@@ -65,16 +66,16 @@ func (f *flights) do(ctx context.Context, name, key string, fn func() (result.Ou
 		// error when its turn comes.
 		go func() {
 			<-c.start
-			f.finish(name, l, c, unobserved(name, ctx.Err()), ctx.Err())
+			f.finish(name, l, c, out, ctx.Err())
 		}()
-		return unobserved(name, ctx.Err()), ctx.Err()
+		return out, ctx.Err()
 	}
-	out, err := fn()
+	out, err = fn()
 	f.finish(name, l, c, out, err)
 	return out, err
 }
 
-func (f *flights) finish(name string, l *lane, c *call, out result.Outcome, err error) {
+func (f *Flights[T]) finish(name string, l *lane[T], c *call[T], out T, err error) {
 	c.out, c.err = out, err
 	close(c.done)
 	f.mu.Lock()

@@ -1,4 +1,4 @@
-package reconcile
+package flight
 
 import (
 	"context"
@@ -8,24 +8,22 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestOneRunAtATimePerCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights
+		var f Flights[string]
 		var running, most, runs atomic.Int32
-		work := func() (result.Outcome, error) {
+		work := func() (string, error) {
 			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(time.Second) // virtual
 			running.Add(-1)
 			runs.Add(1)
-			return result.Outcome{}, nil
+			return "", nil
 		}
 		var g sync.WaitGroup
 		for i := range 10 {
-			g.Go(func() { _, _ = f.do(t.Context(), "a", string(rune('0'+i)), work) })
+			g.Go(func() { _, _ = f.Do(t.Context(), "a", string(rune('0'+i)), work) })
 		}
 		g.Wait()
 		if most.Load() != 1 || runs.Load() != 10 {
@@ -39,16 +37,16 @@ func TestOneRunAtATimePerCredential(t *testing.T) {
 
 func TestCallsThatWaitWithTheSameDemandShareOneRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights
+		var f Flights[string]
 		var runs atomic.Int32
-		work := func() (result.Outcome, error) {
+		work := func() (string, error) {
 			time.Sleep(time.Second) // virtual
-			return result.Outcome{Key: string(rune('a' + runs.Add(1)))}, nil
+			return string(rune('a' + runs.Add(1))), nil
 		}
 		var g sync.WaitGroup
-		got := make([]result.Outcome, 20)
+		got := make([]string, 20)
 		for i := range got {
-			g.Go(func() { got[i], _ = f.do(t.Context(), "a", "look", work) })
+			g.Go(func() { got[i], _ = f.Do(t.Context(), "a", "look", work) })
 			synctest.Wait()
 		}
 		g.Wait()
@@ -58,8 +56,8 @@ func TestCallsThatWaitWithTheSameDemandShareOneRun(t *testing.T) {
 			t.Errorf("%d runs, want 2", runs.Load())
 		}
 		for i, o := range got[1:] {
-			if o.Key != got[1].Key || o.Key == got[0].Key {
-				t.Errorf("call %d got %q", i+1, o.Key)
+			if o != got[1] || o == got[0] {
+				t.Errorf("call %d got %q", i+1, o)
 			}
 		}
 	})
@@ -67,14 +65,14 @@ func TestCallsThatWaitWithTheSameDemandShareOneRun(t *testing.T) {
 
 func TestCredentialsDoNotWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights
+		var f Flights[string]
 		start := time.Now()
 		var g sync.WaitGroup
 		for _, name := range []string{"a", "b", "c"} {
 			g.Go(func() {
-				_, _ = f.do(t.Context(), name, "", func() (result.Outcome, error) {
+				_, _ = f.Do(t.Context(), name, "", func() (string, error) {
 					time.Sleep(time.Second) // virtual
-					return result.Outcome{}, nil
+					return "", nil
 				})
 			})
 		}
@@ -87,20 +85,20 @@ func TestCredentialsDoNotWaitForEachOther(t *testing.T) {
 
 func TestACallerThatGivesUpDoesNotStopTheLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var f flights
-		work := func() (result.Outcome, error) {
+		var f Flights[string]
+		work := func() (string, error) {
 			time.Sleep(time.Minute) // virtual
-			return result.Outcome{Key: "k"}, nil
+			return "k", nil
 		}
 		var g sync.WaitGroup
-		g.Go(func() { _, _ = f.do(t.Context(), "a", "1", work) })
+		g.Go(func() { _, _ = f.Do(t.Context(), "a", "1", work) })
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := f.do(ctx, "a", "2", work); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := f.Do(ctx, "a", "2", work); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("err = %v", err)
 		}
-		if out, err := f.do(t.Context(), "a", "3", work); err != nil || out.Key != "k" {
+		if out, err := f.Do(t.Context(), "a", "3", work); err != nil || out != "k" {
 			t.Errorf("the next caller got %+v, %v", out, err)
 		}
 		g.Wait()
