@@ -145,6 +145,13 @@ HELM_BIN := $(CACHE)/helm-$(HELM)/helm
 $(HELM_BIN):
 	GOBIN=$(dir $(HELM_BIN)) GOFLAGS=-mod=mod CGO_ENABLED=0 $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM)
 
+# A stand-in for IBM's Terraform provider, whose own can't be built from Go's module proxy.
+TF_PROVIDER := deploy/terraform/testdata/provider
+TF_BIN      := $(CACHE)/terraform-$(shell cat $(TF_PROVIDER)/go.sum $(TF_PROVIDER)/go.mod $(TF_PROVIDER)/main.go | sha256sum | cut -c1-16)/terraform-provider-ibm
+
+$(TF_BIN):
+	CGO_ENABLED=0 $(GO) build -C $(TF_PROVIDER) -trimpath -o $@ .
+
 # The version before this one: the last release. There is none yet, so it is a commit.
 BEFORE     := $(or $(shell git describe --tags --abbrev=0 HEAD^ 2>/dev/null),6b44113f2ae677b227dbf08666a8a99eda23b393)
 BEFORE_BIN := $(CACHE)/latchkey-$(BEFORE)/latchkey
@@ -154,16 +161,16 @@ $(BEFORE_BIN):
 	CGO_ENABLED=0 $(GO) build -C $(@D)/source -trimpath -o $@ ./function/latchkey
 	rm -rf $(@D)/source
 
-test-real: ## Run the tests that need Node, a Kubernetes API server, etcd, Vault, Helm, Chromium, promtool and the last release.
-test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(PROMTOOL) $(CHROMIUM) $(AXE) $(HELM_BIN) $(BEFORE_BIN) real-servers
+test-real: ## Run the tests that need Node, a Kubernetes API server, etcd, Vault, Helm, Terraform, Chromium, promtool and the last release.
+test-real: bundle $(NODE24) $(CLOUDEVENTS)/package.json $(PLATFORM_SERVICES) $(PROMTOOL) $(CHROMIUM) $(AXE) $(HELM_BIN) $(TF_BIN) $(BEFORE_BIN) real-servers
 	@echo "Node: $$($(NODE24) --version) for the function, $$(node --version) on the machine"
 	LATCHKEY_BUNDLE=$(CURDIR)/dist/function LATCHKEY_NODES="$(NODE24) $$(command -v node)" \
 	LATCHKEY_KUBE_APISERVER=$(KUBE_BIN) LATCHKEY_ETCD=$$(command -v etcd) LATCHKEY_VAULT=$(VAULT_BIN) \
 	LATCHKEY_PLATFORM_SERVICES=$(PLATFORM_SERVICES) \
 	LATCHKEY_CLOUDEVENTS=$(CLOUDEVENTS) LATCHKEY_PROMTOOL=$(PROMTOOL) \
-	LATCHKEY_CHROMIUM=$(CHROMIUM) LATCHKEY_AXE=$(AXE) LATCHKEY_HELM=$(HELM_BIN) LATCHKEY_BEFORE=$(BEFORE_BIN) \
+	LATCHKEY_CHROMIUM=$(CHROMIUM) LATCHKEY_AXE=$(AXE) LATCHKEY_HELM=$(HELM_BIN) LATCHKEY_BEFORE=$(BEFORE_BIN) LATCHKEY_TERRAFORM_PROVIDER=$(TF_BIN) \
 	  $(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -tags real -shuffle=on -timeout 20m -run 'Function|Bundle|Real' \
-	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator ./internal/page ./deploy/observe
+	  ./function/latchkey ./internal/kubernetes/... ./internal/vault/... ./internal/emulator ./internal/page ./deploy/observe ./deploy/terraform
 
 deploy-check: build ## Run every deploy script against a stand-in for ibmcloud.
 	bash deploy/check.sh
