@@ -33,16 +33,17 @@ var soakFor = flag.Duration("soak", 0, "how long TestSoak runs")
 
 // What a soak must keep to.
 const (
-	soakFaults      = 0.05                // of the calls to IBM Cloud
-	soakStep        = 10 * time.Hour      // of emulated time between two sweeps
-	soakStrangers   = 8                   // connections that send at once
-	soakLives       = 12                  // of the second replica
-	mostGrowth      = 1.0                 // MiB of resident memory an hour, in the second half of the time
-	mostGoroutines  = 25                  // more than a program has that has just started
-	mostDescriptors = 10                  // more than before the strangers came
-	mostDelay       = time.Second         // of known callers at the 99th percentile
-	soakWarmUp      = 1.0 / 8             // of the time is without strangers
-	dumpPattern     = `(?m)^goroutine \d` // begins each goroutine of a dump
+	soakFaults      = 0.05                  // of the calls to IBM Cloud
+	soakStep        = 10 * time.Hour        // of emulated time between two sweeps
+	soakUnderWay    = 50 * time.Millisecond // a write takes from the program's check of the time to the proxy
+	soakStrangers   = 8                     // connections that send at once
+	soakLives       = 12                    // of the second replica
+	mostGrowth      = 1.0                   // MiB of resident memory an hour, in the second half of the time
+	mostGoroutines  = 25                    // more than a program has that has just started
+	mostDescriptors = 10                    // more than before the strangers came
+	mostDelay       = time.Second           // of known callers at the 99th percentile
+	soakWarmUp      = 1.0 / 8               // of the time is without strangers
+	dumpPattern     = `(?m)^goroutine \d`   // begins each goroutine of a dump
 )
 
 // soak is one run.
@@ -50,6 +51,8 @@ type soak struct {
 	*killing
 	proxy   *httptest.Server
 	failing atomic.Bool
+	between atomic.Bool  // hours pass: a write does not arrive
+	writing sync.RWMutex // held for reading by each write
 	random  func() float64
 
 	mu    sync.Mutex
@@ -94,6 +97,13 @@ func (s *soak) front() {
 	}
 	forward := httputil.NewSingleHostReverseProxy(to)
 	s.proxy = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/identity/token") {
+			s.writing.RLock()
+			defer s.writing.RUnlock()
+			if s.between.Load() {
+				panic(http.ErrAbortHandler)
+			}
+		}
 		chance := s.random()
 		if !s.failing.Load() || strings.HasPrefix(r.URL.Path, "/emulator/") || chance > soakFaults {
 			forward.ServeHTTP(w, r)
@@ -109,6 +119,18 @@ func (s *soak) front() {
 	}))
 	s.proxy.Config.ErrorLog = nil
 	s.t.Cleanup(s.proxy.Close)
+}
+
+// advance lets hours pass between two writes. A write that was sent before does not arrive
+// after them: the protocol relies on two minutes (fence.Fence).
+func (s *soak) advance() {
+	s.between.Store(true)
+	time.Sleep(soakUnderWay)
+	s.writing.Lock()
+	s.cloud.Advance(soakStep)
+	s.writing.Unlock()
+	time.Sleep(soakUnderWay)
+	s.between.Store(false)
 }
 
 // replica starts the program behind the proxy.
@@ -144,7 +166,7 @@ func (s *soak) run() {
 				strangers.Go(func() { s.stranger(stop, measured.url, i) })
 			}
 		}
-		s.cloud.Advance(soakStep)
+		s.advance()
 		hours += int(soakStep / time.Hour)
 		sweeper := measured
 		if turn%2 == 1 {
