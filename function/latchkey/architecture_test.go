@@ -66,7 +66,7 @@ var packages = map[string][]string{
 	"metrics":  {"collector", "condition", "latest", "outcome", "result"},
 	"outcome":  {"event", "result", "rotation", "secret"},
 	"catalog":  {"codeengine", "offboard", "port", "rotation"},
-	"doctor":   {"access", "catalog", "codeengine", "condition", "iam", "plural", "port", "reconcile", "result", "rotation"},
+	"doctor":   {"access", "catalog", "codeengine", "condition", "iam", "plural", "port", "reconcile", "result", "rotation", "secret", "webhook"},
 	"provider": {"access", "port", "reconcile", "result", "rotation", "secretsmanager"},
 	"service":  {"catalog", "condition", "event", "evidence", "offboard", "outcome", "pace", "port", "reconcile", "result", "rotation", "secret", "trace", "webhook"},
 	"cli":      {"catalog", "condition", "effects", "event", "evidence", "offboard", "page", "plural", "port", "reconcile", "report", "result", "rotation", "service"},

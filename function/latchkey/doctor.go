@@ -30,7 +30,7 @@ func (c doctorCommand) Run(ctx context.Context, env environment, std cli.Streams
 	}
 	tally := doctor.Examine(p.pace.With(ctx, pace.Demand), doctor.Config{
 		IAM: p.iam, Catalog: p.catalog, Look: p.look, Account: p.iam.Account, Now: p.cloud.now,
-		Secrets: secretsToCheck(env, p.cfg),
+		Secrets: doctor.ReadSecrets(env, p.cfg.Secrets),
 		Profile: p.cfg.Identity.Profile, Regions: p.cfg.Regions, Projects: p.projects,
 		PerProject: slices.ContainsFunc(p.cfg.Entries, func(e *config.Entry) bool { return e.ForEach == config.CodeEngineProjects }),
 		Needs:      rolesNeeded(p.cfg),

@@ -4,17 +4,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/cli"
-	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rehearse"
-	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 type rehearseCommand struct {
@@ -34,7 +30,11 @@ func (c rehearseCommand) Run(ctx context.Context, env environment, std cli.Strea
 	if err != nil {
 		return err
 	}
-	a, err := p.seen(ctx, c.Most)
+	credentials, err := p.catalog.Credentials(ctx, catalog.Scope{})
+	if err != nil {
+		return fmt.Errorf("listing credentials: %w", err)
+	}
+	a, err := rehearse.See(ctx, p.cfg.Owner, p.cloud.now(), credentials, c.Most, p.look)
 	if err != nil {
 		return err
 	}
@@ -47,13 +47,11 @@ func (c rehearseCommand) Run(ctx context.Context, env environment, std cli.Strea
 		return err
 	}
 	if c.JSON {
-		e := json.NewEncoder(std.Out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(results); err != nil {
+		if err := cli.PrintJSON(std.Out, results); err != nil {
 			return fmt.Errorf("printing the rehearsal: %w", err)
 		}
 	} else {
-		printRehearsal(std, a, results)
+		rehearse.Print(std.Lines(), a, results)
 	}
 	for _, b := range results[0].Breaks {
 		if b.Severity == rehearse.Outage {
@@ -61,47 +59,4 @@ func (c rehearseCommand) Run(ctx context.Context, env environment, std cli.Strea
 		}
 	}
 	return nil
-}
-
-func printRehearsal(std cli.Streams, a rehearse.Account, results []rehearse.Result) {
-	out := std.Lines()
-	for _, r := range results {
-		fmt.Fprintf(out, "If %s: %d keys replaced in %d days\n", r.Scenario, r.Rotated, rehearse.Days)
-		if len(r.Breaks) == 0 {
-			fmt.Fprintln(out, "  nothing breaks")
-		}
-		for _, b := range r.Breaks {
-			fmt.Fprintf(out, "  %s (day %d) %s, %s: %s\n", b.At.Format(time.DateOnly), int(b.At.Sub(a.Now)/(24*time.Hour)), b.Severity, b.Credential, b.What)
-		}
-	}
-	fmt.Fprintf(std.Out, "%d credentials were rehearsed\n", len(a.Seen))
-}
-
-// seen looks at credentials, at most so many, and changes nothing.
-func (p *assembly) seen(ctx context.Context, most int) (rehearse.Account, error) {
-	a := rehearse.Account{Owner: p.cfg.Owner, Now: p.cloud.now()}
-	credentials, err := p.catalog.Credentials(ctx, catalog.Scope{})
-	if err != nil {
-		return a, fmt.Errorf("listing credentials: %w", err)
-	}
-	credentials = credentials[:min(most, len(credentials))]
-	outcomes := map[string]result.Outcome{}
-	for _, o := range p.look(ctx, credentials, reconcile.Request{}).Outcomes {
-		outcomes[o.Credential] = o
-	}
-	for _, c := range credentials {
-		if c.Unconfigured != nil || c.Invalid != nil {
-			continue
-		}
-		s := rehearse.Seen{Credential: c, Outcome: outcomes[c.Name]}
-		for _, of := range c.Consumers {
-			running, err := of.Consumers(ctx)
-			if err != nil {
-				return a, fmt.Errorf("looking at the consumers of %s: %w", c.Name, err)
-			}
-			s.Running = append(s.Running, running...)
-		}
-		a.Seen = append(a.Seen, s)
-	}
-	return a, nil
 }

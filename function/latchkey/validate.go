@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -37,7 +36,7 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 	case events:
 		return cli.Explain(std, explainer(cfg), append(c.Event, c.Files...))
 	case c.Needs:
-		return printNeeds(std, cfg)
+		return cli.PrintJSON(std.Out, cfg.Needs())
 	}
 	out := std.Lines()
 	for _, line := range cfg.Describe() {
@@ -47,15 +46,6 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 		return err
 	}
 	fmt.Fprintln(std.Out, "The config is valid.")
-	return nil
-}
-
-func printNeeds(std cli.Streams, cfg *config.Config) error {
-	e := json.NewEncoder(std.Out)
-	e.SetIndent("", "  ")
-	if err := e.Encode(cfg.Needs()); err != nil {
-		return fmt.Errorf("printing needs: %w", err)
-	}
 	return nil
 }
 

@@ -63,19 +63,20 @@ func (f Format) printStructured(out io.Writer, doc map[string]any) error {
 	if f.Output == "yaml" && !f.JSON {
 		return printYAML(out, doc)
 	}
-	return printJSON(out, doc)
+	return PrintJSON(out, doc)
 }
 
-func printJSON(out io.Writer, doc map[string]any) error {
+// PrintJSON writes a document as JSON, with two blanks a level.
+func PrintJSON(out io.Writer, doc any) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	return e.Encode(doc)
 }
 
-// printYAML prints the same as printJSON, which is valid YAML of another style.
+// printYAML prints the same as PrintJSON, which is valid YAML of another style.
 func printYAML(out io.Writer, doc map[string]any) error {
 	var text strings.Builder
-	if err := printJSON(&text, doc); err != nil {
+	if err := PrintJSON(&text, doc); err != nil {
 		return err
 	}
 	var node yaml.Node
