@@ -24,6 +24,9 @@ type verifyCommand struct {
 	Region       string        `help:"The project's region." placeholder:"REGION"`
 	LogsInstance string        `help:"The GUID of a Cloud Logs instance, which gets three log lines." placeholder:"GUID"`
 	LogsRegion   string        `help:"Its region." placeholder:"REGION"`
+	Secrets      string        `help:"The GUID of a Secrets Manager instance, in which groups and secrets are made." name:"secrets-manager" placeholder:"GUID"`
+	SecretsIn    string        `help:"Its region." name:"secrets-manager-region" placeholder:"REGION"`
+	Fill         bool          `help:"Fill the project with secrets up to its limit, and delete them."`
 	Out          string        `help:"The file for the report, which latchkey emulator --switches reads." default:"latchkey-verify.json" placeholder:"FILE"`
 	Patience     time.Duration `help:"How long a change may take to show." default:"2m"`
 	cloudFlag
@@ -33,7 +36,7 @@ type verifyCommand struct {
 // Errors of flags that go together.
 var (
 	errNotLive   = errors.New("verify makes a service ID, keys and policies in the account: pass --live")
-	errNoRegion  = errors.New("--project needs --region, and --logs-instance needs --logs-region")
+	errNoRegion  = errors.New("--project needs --region, --logs-instance needs --logs-region, and --secrets-manager needs --secrets-manager-region")
 	errNoProfile = errors.New("verifying: latchkey has no login")
 )
 
@@ -42,7 +45,7 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 	switch {
 	case !c.Live:
 		return errNotLive
-	case c.Project != "" && c.Region == "", c.LogsInstance != "" && c.LogsRegion == "":
+	case c.Project != "" && c.Region == "", c.LogsInstance != "" && c.LogsRegion == "", c.Secrets != "" && c.SecretsIn == "":
 		return errNoRegion
 	}
 	p, err := connect(env, log, &config.Config{Owner: "latchkey-verify", Identity: config.Identity{Profile: c.Profile}}, c.Endpoint)
@@ -59,7 +62,7 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 	}
 	origin := func(host string) string { return cmp.Or(p.cloud.endpoint, "https://"+host) }
 	cfg := verify.Config{
-		HTTP: p.iam.HTTP(), Plain: p.cloud.http, IAM: origin("iam.cloud.ibm.com"), Account: account, Now: p.cloud.now, Patience: c.Patience, Log: std.Err,
+		HTTP: p.iam.HTTP(), Plain: p.cloud.http, IAM: origin("iam.cloud.ibm.com"), Account: account, Fill: c.Fill, Now: p.cloud.now, Patience: c.Patience, Log: std.Err,
 		Wait: func(ctx context.Context, d time.Duration) error {
 			select {
 			case <-time.After(d):
@@ -75,6 +78,10 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 	if c.LogsInstance != "" {
 		host := c.LogsInstance + ".ingress." + c.LogsRegion + ".logs.cloud.ibm.com"
 		cfg.Logs = verify.Logs{Origin: origin(host), Host: host, Instance: c.LogsInstance}
+	}
+	if c.Secrets != "" {
+		host := c.Secrets + "." + c.SecretsIn + ".secrets-manager.appdomain.cloud"
+		cfg.Secrets = verify.Secrets{Origin: origin(host), Host: host}
 	}
 	report, err := verify.Run(ctx, cfg)
 	return errors.Join(err, report.Write(c.Out), report.Print(std.Lines(), c.Out))

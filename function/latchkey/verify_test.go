@@ -13,17 +13,22 @@ import (
 func TestTheReportOfAVerificationSetsTheEmulator(t *testing.T) {
 	switches := cloud.DefaultSwitches()
 	switches.StaleIdentityStatus, switches.LogsSuccessBody = 412, `{"ok":true}`
+	switches.ExistingSecretStatus = 400
 	s := newStage(t, emulator.Options{Switches: &switches})
+	c := s.cloud.Cloud()
+	c.Grant(c.Minter().IAMID, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager")
+	safe := s.cloud.Ready().SecretsManager
 	file := filepath.Join(t.TempDir(), "report.json")
 	args := []string{
 		"verify", "--live", "--yes", "--out", file, "--project", s.project("team-a").ID, "--region", "eu-de", "--logs-instance", s.cloud.Ready().Logs, "--logs-region", "eu-de",
+		"--secrets-manager", safe.ID, "--secrets-manager-region", safe.Region,
 	}
 	code, out := s.command(args...)
-	if code != cli.ExitOK || !strings.Contains(out, "staleIdentityStatus: 412, not 409 as guessed") || !strings.Contains(out, "2 other than guessed") {
+	if code != cli.ExitOK || !strings.Contains(out, "staleIdentityStatus: 412, not 409 as guessed") || !strings.Contains(out, "3 other than guessed") {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
 	found, err := emulator.Flags{Switches: file}.Choices()
-	if err != nil || found.StaleIdentityStatus != 412 || found.LogsSuccessBody != `{"ok":true}` || found.StaleCodeEngineStatus != 412 {
+	if err != nil || found.StaleIdentityStatus != 412 || found.ExistingSecretStatus != 400 || found.LogsSuccessBody != `{"ok":true}` || found.StaleCodeEngineStatus != 412 {
 		t.Errorf("%+v, %v", found, err)
 	}
 	if code, out := s.command("verify", "--yes"); code != cli.ExitError || !strings.Contains(s.said.String(), "--live") {

@@ -243,6 +243,7 @@ func (b *bench) codeEngine(ctx context.Context) error {
 		}
 		return nil
 	}
+	b.removeProjectSecrets(ctx)
 	at := b.Project.Origin + "/v2/projects/" + url.PathEscape(b.Project.ID) + "/secrets"
 	version := "?version=" + ceVersion
 	create := func(name string) (answer, error) {

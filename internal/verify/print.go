@@ -48,6 +48,9 @@ func (r Report) Print(to io.Writer, file string) error {
 		}
 		fmt.Fprintf(&out, "%s after %s%s\n", l.Of, l.Took.Round(10*time.Millisecond), unseen)
 	}
+	for _, l := range r.Limits {
+		fmt.Fprintf(&out, "%s\n", l)
+	}
 	for _, right := range r.Rights {
 		fmt.Fprintf(&out, "a key without the right for it: %s is answered %d\n", right.Tried, right.Status)
 	}

@@ -21,7 +21,7 @@ func (b *bench) try(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"key values", b.values}, {"entity tags", b.tags}, {"expiry", b.expiry}, {"groups of service IDs", b.idGroups}, {"policies", b.policies},
-		{"rights of a key", b.rights}, {"Cloud Logs", b.logs}, {"Code Engine", b.codeEngine}, {"a disabled key", b.disabled},
+		{"rights of a key", b.rights}, {"Cloud Logs", b.logs}, {"Code Engine", b.codeEngine}, {"Secrets Manager", b.secrets}, {"the limit of a project", b.fill}, {"limits of the account", b.limits}, {"a disabled key", b.disabled},
 		{"a locked service ID", b.locked}, {"the limit of keys", b.keyLimit}, {"a deleted key", b.deleted},
 	} {
 		if err := probe.run(ctx); err != nil {
@@ -299,7 +299,7 @@ func (b *bench) keyLimit(ctx context.Context) error {
 		}
 		if a.status != http.StatusCreated {
 			b.settle("keyLimitCode", a.text("errors", "code"))
-			b.say("a service ID has at most %d keys: status %d", len(made)+1, a.status)
+			b.limit(Limit{Of: "keys of a service ID", Accepted: len(made) + 1, Status: a.status})
 			break
 		}
 		made = append(made, a)

@@ -26,6 +26,8 @@ type Config struct {
 
 	Project Project // "": Code Engine is not tried
 	Logs    Logs    // "": Cloud Logs is not tried
+	Secrets Secrets // "": Secrets Manager is not tried
+	Fill    bool    // fill the project to its limit of secrets
 
 	Now      func() time.Time
 	Wait     func(context.Context, time.Duration) error
@@ -39,6 +41,9 @@ type Project struct{ Origin, ID string }
 // Logs is a Cloud Logs instance that gets log lines.
 type Logs struct{ Origin, Host, Instance string }
 
+// Secrets is the Secrets Manager instance in which groups and secrets are made.
+type Secrets struct{ Origin, Host string }
+
 // Report is what a verification found.
 type Report struct {
 	Account  string            `json:"account"`
@@ -47,6 +52,7 @@ type Report struct {
 	Switches map[string]any    `json:"switches"` // as the emulator takes them
 	Lags     []Lag             `json:"lags"`
 	Rights   []Right           `json:"rights"`
+	Limits   []Limit           `json:"limits"`
 	Untried  map[string]string `json:"untried"` // reasons by switch
 	Left     []string          `json:"left"`    // what could not be deleted
 }
@@ -135,7 +141,10 @@ func untried() map[string]string {
 		"identityLimitStatus": "it would take thousands of service IDs", "idGroupConflictStatus": "latchkey makes no groups of service IDs",
 		"keysNeedAdministrator": "it needs another identity with Operator and Editor only", "subjectNeedsAdministrator": "it needs a service ID of another identity",
 		"policyPageSize": "it needs more than 50 policies", "groupConflictStatus": "latchkey makes no access groups",
-		"quotaStatus": "it would fill a project", "inactiveProjectStatus": "it needs a project that is being made", "leakIgnoresLock": "it needs IBM's scanner",
+		"secretLimitStatus": "it would fill a Secrets Manager instance", "destroyedSecretStatus": "it needs a secret that has expired",
+		"busySecretStatus": "it needs a provider of custom credentials", "undeletedCredentialsStatus": "it needs a provider of custom credentials",
+		"versionDataDeleteRole": "it needs an identity with each role", "usedRegistrationStatus": "it would change the registration with Event Notifications",
+		"inactiveProjectStatus": "it needs a project that is being made", "leakIgnoresLock": "it needs IBM's scanner",
 	}
 }
 

@@ -47,9 +47,11 @@ func account(t *testing.T, opts emulator.Options) (*emulator.Server, verify.Conf
 	}
 	t.Cleanup(func() { server.Close() })
 	ready := server.Ready()
+	server.Cloud().Grant(server.Cloud().Minter().IAMID, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager") // to make groups
 	return server, verify.Config{
 		HTTP: &http.Client{Transport: login{server}}, Plain: &http.Client{}, IAM: ready.URL, Account: ready.Account,
 		Project: verify.Project{Origin: ready.URL, ID: ready.Projects[0].ID}, Logs: verify.Logs{Origin: ready.URL, Instance: ready.Logs},
+		Secrets: verify.Secrets{Origin: ready.URL, Host: ready.SecretsManager.ID + "." + ready.SecretsManager.Region + ".secrets-manager.appdomain.cloud"}, Fill: true,
 		Now: server.Now, Log: io.Discard,
 		Wait: func(ctx context.Context, d time.Duration) error {
 			server.Advance(d)
@@ -99,6 +101,7 @@ func TestEachSwitchOfAnEmulatorIsFoundAndNothingIsLeft(t *testing.T) {
 		"askedRolesEchoed": "false", "nothingGrantedRole": "crn:v1:bluemix:public:iam::::role:Operator", "conflictComparesRoles": "false",
 		"conflictShowsPolicy": "false", "existingCodeEngineStatus": "400", "invalidCodeEngineStatus": "422", "logsTokenStatus": "403",
 		"logsSuccessBody": `{"status":"ok"}`, "logsAgeStatus": "400",
+		"existingSecretStatus": "400", "groupWithSecretsStatus": "400", "secretNamesPerGroup": "true", "underscoresInSecretNames": "true", "quotaStatus": "429",
 	}
 	for name, turn := range map[string]map[string]string{"the guesses": {}, "the other choices": others} {
 		t.Run(name, func(t *testing.T) {
@@ -133,6 +136,18 @@ func TestEachSwitchOfAnEmulatorIsFoundAndNothingIsLeft(t *testing.T) {
 			for _, l := range report.Lags {
 				if !l.Seen {
 					t.Errorf("%s was not seen", l.Of)
+				}
+			}
+			limits := map[string]verify.Limit{}
+			for _, l := range report.Limits {
+				limits[l.Of] = l
+			}
+			if keys, secrets := limits["keys of a service ID"], limits["secrets of a Code Engine project"]; keys.Accepted != 20 || secrets.Accepted != 100 {
+				t.Errorf("limits %+v", report.Limits)
+			}
+			for _, of := range []string{"service IDs of the account", "policies of the account"} {
+				if l := limits[of]; l.Used == 0 || l.Documented == 0 {
+					t.Errorf("%s: %+v", of, l)
 				}
 			}
 			for _, r := range report.Rights {
@@ -181,28 +196,35 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestWhatAKilledVerificationLeftIsDeletedByTheNext(t *testing.T) {
-	server, cfg := account(t, emulator.Options{})
-	killed := cfg
-	calls := 0
-	killed.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		if calls++; calls > 6 {
-			return nil, errors.New("killed")
-		}
-		return cfg.HTTP.Transport.RoundTrip(r)
-	})}
-	if _, err := verify.Run(t.Context(), killed); !errors.Is(err, verify.ErrLeft) {
-		t.Errorf("what is left is not an error: %v", err)
-	}
-	if len(left(server)) == 0 {
-		t.Fatal("the killed verification left nothing")
-	}
-	server.Advance(2 * time.Hour)
-	if _, err := verify.Run(t.Context(), cfg); err != nil {
-		t.Error(err)
-	}
-	server.Advance(time.Hour)
-	if names := left(server); len(names) > 0 {
-		t.Errorf("left behind: %v", names)
+	for name, path := range map[string]string{
+		"a service ID with a key": "/v1/apikeys", "a secret of Code Engine": "/secrets?version", "a secret of Secrets Manager": "/api/v2/secrets",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, cfg := account(t, emulator.Options{})
+			killed := cfg
+			over := false
+			killed.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if over {
+					return nil, errors.New("killed")
+				}
+				over = r.Method == http.MethodPost && strings.Contains(r.URL.String(), path)
+				return cfg.HTTP.Transport.RoundTrip(r)
+			})}
+			if _, err := verify.Run(t.Context(), killed); !errors.Is(err, verify.ErrLeft) {
+				t.Errorf("what is left is not an error: %v", err)
+			}
+			if len(left(server)) == 0 {
+				t.Fatal("the killed verification left nothing")
+			}
+			server.Advance(2 * time.Hour)
+			if _, err := verify.Run(t.Context(), cfg); err != nil {
+				t.Error(err)
+			}
+			server.Advance(time.Hour)
+			if names := left(server); len(names) > 0 {
+				t.Errorf("left behind: %v", names)
+			}
+		})
 	}
 }
 

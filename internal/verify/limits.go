@@ -1,0 +1,241 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Limit is a limit of the account, and how near it is.
+type Limit struct {
+	Of string `json:"of"`
+	// Used is how many there are, and Documented how many IBM's documents allow. Zero
+	// is not known.
+	Used       int `json:"used,omitempty"`
+	Documented int `json:"documented,omitempty"`
+	// Accepted is how many there were when the next one was refused with Status.
+	Accepted int `json:"accepted,omitempty"`
+	Status   int `json:"status,omitempty"`
+}
+
+// String says the limit in one line.
+func (l Limit) String() string {
+	if l.Accepted > 0 {
+		return fmt.Sprintf("%s: at most %d, the next one is answered %d", l.Of, l.Accepted, l.Status)
+	}
+	return fmt.Sprintf("%s: %d of the %d that are documented", l.Of, l.Used, l.Documented)
+}
+
+func (b *bench) limit(l Limit) {
+	b.report.Limits = append(b.report.Limits, l)
+	b.say("%s", l)
+}
+
+// mostPages bounds how much of a list is counted.
+const mostPages = 100
+
+// limits counts what the account has of what IBM's documents limit.
+func (b *bench) limits(ctx context.Context) error {
+	account := url.QueryEscape(b.Account)
+	for _, of := range []struct {
+		what, at, items string
+		next            func(answer) string
+		documented      int
+	}{
+		{"service IDs of the account", b.IAM + "/v1/serviceids?pagesize=100&account_id=" + account, "serviceids", func(a answer) string { return a.text("next") }, 100_000},
+		{"policies of the account", b.IAM + "/v2/policies?limit=100&account_id=" + account, "policies", func(a answer) string { return a.text("next", "href") }, 4020},
+	} {
+		n, err := b.count(ctx, of.at, of.items, of.next)
+		if err != nil {
+			return err
+		}
+		if n >= 0 {
+			b.limit(Limit{Of: of.what, Used: n, Documented: of.documented})
+		}
+	}
+	return nil
+}
+
+// count returns how many items a list has, or -1 if it can't be read whole. Only the
+// query of a next page is used: it must be one of the same list.
+func (b *bench) count(ctx context.Context, at, items string, next func(answer) string) (n int, err error) {
+	for range mostPages {
+		a, err := b.call(ctx, b.HTTP, http.MethodGet, at, nil)
+		switch {
+		case err != nil:
+			return 0, err
+		case a.status != http.StatusOK:
+			return -1, nil
+		}
+		page, _ := a.body[items].([]any)
+		n += len(page)
+		following, err := url.Parse(next(a))
+		if err != nil || following.RawQuery == "" {
+			return n, err
+		}
+		path, _, _ := strings.Cut(at, "?")
+		at = path + "?" + following.RawQuery
+	}
+	return -1, nil
+}
+
+// fill fills a Code Engine project with secrets, and deletes them.
+func (b *bench) fill(ctx context.Context) error {
+	const most = 250
+	if !b.Fill || b.Project.ID == "" {
+		b.skip("quotaStatus", "it fills a project: pass --project and --fill")
+		return nil
+	}
+	at := b.Project.Origin + "/v2/projects/" + url.PathEscape(b.Project.ID) + "/secrets"
+	version := "?version=" + ceVersion
+	list, err := b.call(ctx, b.HTTP, http.MethodGet, at+version+"&limit=100", nil)
+	if err != nil {
+		return err
+	}
+	before, _ := list.body["secrets"].([]any)
+	for i := range most {
+		name := fmt.Sprintf("%s-%d", b.name, i)
+		a, err := b.call(ctx, b.HTTP, http.MethodPost, at+version, map[string]any{"name": name, "format": "generic", "data": map[string]string{"A": "none"}})
+		if err != nil {
+			return err
+		}
+		if a.status >= 300 {
+			b.settle("quotaStatus", a.status)
+			b.limit(Limit{Of: "secrets of a Code Engine project", Accepted: len(before) + i, Status: a.status})
+			return nil
+		}
+		b.later("secret "+name, func(ctx context.Context) error { return b.remove(ctx, at+"/"+name+version) })
+	}
+	b.skip("quotaStatus", fmt.Sprintf("no secret of %d was refused", most))
+	return nil
+}
+
+// secretsSwitches are those that a Secrets Manager instance settles.
+var secretsSwitches = []string{"existingSecretStatus", "groupWithSecretsStatus", "secretNamesPerGroup", "underscoresInSecretNames"}
+
+// secrets settles what Secrets Manager answers, with two groups and a secret.
+func (b *bench) secrets(ctx context.Context) error {
+	skip := func(why string) {
+		for _, name := range secretsSwitches {
+			b.skip(name, why)
+		}
+	}
+	if b.Secrets.Origin == "" {
+		skip("no Secrets Manager instance was given")
+		return nil
+	}
+	b.removeSecrets(ctx)
+	group := func(name string) (answer, error) {
+		a, err := b.secretsCall(ctx, http.MethodPost, "/secret_groups", map[string]any{"name": name, "description": about})
+		if err == nil && a.status == http.StatusCreated {
+			b.later("secret group "+name, func(ctx context.Context) error { return b.dropSecret(ctx, "/secret_groups/"+a.text("id")) })
+		}
+		return a, err
+	}
+	secret := func(name, group string) (answer, error) {
+		a, err := b.secretsCall(ctx, http.MethodPost, "/secrets", map[string]any{
+			"secret_type": "arbitrary", "name": name, "secret_group_id": group, "description": about, "payload": "none",
+		})
+		if err == nil && a.status == http.StatusCreated {
+			b.later("secret "+name, func(ctx context.Context) error { return b.dropSecret(ctx, "/secrets/"+a.text("id")) })
+		}
+		return a, err
+	}
+	one, err := group(b.name)
+	switch {
+	case err != nil:
+		return err
+	case one.status != http.StatusCreated:
+		skip(fmt.Sprintf("making a secret group was answered %d", one.status))
+		return nil
+	}
+	made, err := secret(b.name, one.text("id"))
+	switch {
+	case err != nil:
+		return err
+	case made.status != http.StatusCreated:
+		skip(fmt.Sprintf("making a secret was answered %d", made.status))
+		return nil
+	}
+	a, err := secret(b.name, one.text("id"))
+	if err != nil {
+		return err
+	}
+	b.settle("existingSecretStatus", a.status)
+	if a, err = b.secretsCall(ctx, http.MethodDelete, "/secret_groups/"+one.text("id"), nil); err != nil {
+		return err
+	}
+	b.settle("groupWithSecretsStatus", a.status)
+	if a, err = secret(strings.ReplaceAll(b.name, "-", "_"), one.text("id")); err != nil {
+		return err
+	}
+	b.settle("underscoresInSecretNames", a.status == http.StatusCreated)
+	two, err := group(b.name + "-2")
+	if err != nil || two.status != http.StatusCreated {
+		b.skip("secretNamesPerGroup", fmt.Sprintf("making a second secret group was answered %d", two.status))
+		return err
+	}
+	if a, err = secret(b.name, two.text("id")); err != nil {
+		return err
+	}
+	b.settle("secretNamesPerGroup", a.status == http.StatusCreated)
+	return nil
+}
+
+func (b *bench) secretsCall(ctx context.Context, method, path string, body any) (answer, error) {
+	return b.call(ctx, b.HTTP, method, b.Secrets.Origin+"/api/v2"+path, body, "Host", b.Secrets.Host)
+}
+
+func (b *bench) dropSecret(ctx context.Context, path string) error {
+	a, err := b.secretsCall(ctx, http.MethodDelete, path, nil)
+	if err == nil && a.status >= 300 && a.status != http.StatusNotFound {
+		return fmt.Errorf("deleting %s: status %d", path, a.status)
+	}
+	return err
+}
+
+// removeSecrets deletes what a verification left in Secrets Manager that was killed:
+// secrets, then groups.
+func (b *bench) removeSecrets(ctx context.Context) {
+	for _, of := range []struct{ path, items string }{{"/secrets", "secrets"}, {"/secret_groups", "secret_groups"}} {
+		list, err := b.secretsCall(ctx, http.MethodGet, of.path, nil)
+		if err != nil {
+			return
+		}
+		b.removeOld(list, of.items, func(a answer) bool { return a.text("description") == about }, func(a answer) error {
+			return b.dropSecret(ctx, of.path+"/"+a.text("id"))
+		})
+	}
+}
+
+// removeProjectSecrets does the same in the Code Engine project.
+func (b *bench) removeProjectSecrets(ctx context.Context) {
+	at := b.Project.Origin + "/v2/projects/" + url.PathEscape(b.Project.ID) + "/secrets"
+	list, err := b.call(ctx, b.HTTP, http.MethodGet, at+"?limit=100&version="+ceVersion, nil)
+	if err != nil {
+		return
+	}
+	b.removeOld(list, "secrets", func(answer) bool { return true }, func(a answer) error {
+		return b.remove(ctx, at+"/"+url.PathEscape(a.text("name"))+"?version="+ceVersion)
+	})
+}
+
+// removeOld deletes those items of a list that a verification made and that are too old
+// for one that is under way.
+func (b *bench) removeOld(list answer, items string, ours func(answer) bool, remove func(answer) error) {
+	found, _ := list.body[items].([]any)
+	for _, item := range found {
+		a := answer{body: asMap(item)}
+		made, err := time.Parse(time.RFC3339, a.text("created_at"))
+		name := strings.ReplaceAll(a.text("name"), "_", "-")
+		if !strings.HasPrefix(name, prefix) || !ours(a) || err != nil || b.Now().Sub(made) < life {
+			continue
+		}
+		if err := remove(a); err == nil {
+			b.say("deleted %s, which an earlier verification left", a.text("name"))
+		}
+	}
+}
