@@ -44,6 +44,8 @@ var ErrParameters = errors.New("the parameters make no credential")
 type Input struct {
 	Project *codeengine.Project
 	With    map[string]string
+	// Existing is that of the credential.
+	Existing bool
 }
 
 // Entry is one item of the config's credentials.
@@ -173,13 +175,13 @@ func (s *search) entry(e Entry) {
 		ids, err := s.marked()
 		s.unknown = errors.Join(s.unknown, err)
 		s.unsure[e.Name] = err != nil
-		for _, id := range ids {
-			if id.Ours && e.called(entryOf(id.Marker.Credential)) {
-				s.add(e, Input{With: id.Marker.With}, id.Marker.Credential)
-			}
-		}
 		if s.scope.Provision && len(s.scope.With) > 0 {
 			s.provision(e)
+		}
+		for _, id := range ids {
+			if id.Ours && e.called(entryOf(id.Marker.Credential)) {
+				s.add(e, Input{With: id.Marker.With, Existing: true}, id.Marker.Credential)
+			}
 		}
 		if err == nil {
 			s.lost(e)
@@ -213,7 +215,7 @@ func (s *search) add(e Entry, in Input, known string) {
 	if s.added[c.Name] {
 		return
 	}
-	s.added[c.Name] = true
+	s.added[c.Name], c.Existing = true, in.Existing
 	if in.Project != nil {
 		c.Project = in.Project.Name
 	}
@@ -265,8 +267,7 @@ func (s *search) lost(e Entry) {
 		if err != nil || s.added[c.Name] || !s.scope.includes(c) || !slices.ContainsFunc(c.Stores, s.held) {
 			continue
 		}
-		s.add(e, Input{With: with}, "")
-		s.change(c.Name, func(found *port.Credential) { found.Lost = true })
+		s.add(e, Input{With: with, Existing: true}, "")
 	}
 }
 

@@ -707,18 +707,18 @@ func TestACredentialWithoutAMarkerIsLostIfAStoreNamesItsKey(t *testing.T) {
 		known []string
 		scope catalog.Scope
 		err   error
-		want  string // the lost ones have a mark
+		want  string // those that only exist have a mark
 	}{
-		"one that the process knows":          {[]string{"a/2"}, catalog.Scope{}, nil, "a/1 a/2?"},
+		"one that the process knows":          {[]string{"a/2"}, catalog.Scope{}, nil, "a/1? a/2?"},
 		"one that the scope names":            {nil, catalog.Scope{Names: []string{"a/2"}}, nil, "a/2?"},
 		"one by its former name":              {nil, catalog.Scope{Names: []string{"old/2"}}, nil, "a/2?"},
 		"one that no store has a key of":      {[]string{"a/empty"}, catalog.Scope{Names: []string{"a/empty"}}, nil, ""},
-		"one that still has a marker":         {[]string{"a/1"}, catalog.Scope{}, nil, "a/1"},
-		"one that is outside of the scope":    {[]string{"a/2"}, catalog.Scope{Names: []string{"a/1"}}, nil, "a/1"},
-		"one of another entry":                {[]string{"b/2"}, catalog.Scope{}, nil, "a/1"},
-		"an entry that is named":              {nil, catalog.Scope{Names: []string{"a"}}, nil, "a/1"},
+		"one that still has a marker":         {[]string{"a/1"}, catalog.Scope{}, nil, "a/1?"},
+		"one that is outside of the scope":    {[]string{"a/2"}, catalog.Scope{Names: []string{"a/1"}}, nil, "a/1?"},
+		"one of another entry":                {[]string{"b/2"}, catalog.Scope{}, nil, "a/1?"},
+		"an entry that is named":              {nil, catalog.Scope{Names: []string{"a"}}, nil, "a/1?"},
 		"one that is provisioned again":       {[]string{"a/2"}, catalog.Scope{Names: []string{"a"}, With: team("2"), Provision: true}, nil, "a/2"},
-		"none while markers cannot be listed": {[]string{"a/2"}, catalog.Scope{}, errMarked, "a/1"},
+		"none while markers cannot be listed": {[]string{"a/2"}, catalog.Scope{}, errMarked, "a/1?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &account{entries: []catalog.Entry{tenants}, marked: []port.ServiceID{mark("ServiceId-1", "a/1", team("1"))}, markedErr: tc.err, known: tc.known}
@@ -728,7 +728,7 @@ func TestACredentialWithoutAMarkerIsLostIfAStoreNamesItsKey(t *testing.T) {
 			}
 			var got []string
 			for _, name := range slices.Sorted(maps.Keys(found)) {
-				if found[name].Lost {
+				if found[name].Existing {
 					name += "?"
 				}
 				got = append(got, name)

@@ -60,9 +60,9 @@ type Credential struct {
 	// Invalid is why the config entry makes no credential of its input. The other
 	// fields are then not used.
 	Invalid error
-	// Lost is set if no marker in IAM shows the credential, and a store names a key of it.
-	// It gets no service ID.
-	Lost bool
+	// Existing is set if only a marker in IAM or an entry in a store shows the credential,
+	// and neither the config nor a demand. Without its service ID it is over: it gets none.
+	Existing bool
 	// Gone is set if the credential's project is deleted and its keys must end.
 	// RetireGone ends them only once they are not used any more.
 	Gone, RetireGone bool

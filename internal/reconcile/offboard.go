@@ -46,18 +46,13 @@ func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
 		ru.left, ru.why = true, end.Why
 		return rotation.Plan{Published: plan.Published, Steps: end.Steps, Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: plan.Notes}, true
 	}
-	if ru.c.Lost && ru.id.ID == "" && plan.Blocked == "" {
-		return rotation.Plan{Waiting: plan.Waiting, Next: plan.Next}, true // its entries were removed, too
-	}
-	if !ru.c.NotAgain || ru.c.Gone {
-		return plan, false
-	}
 	vacant := !slices.ContainsFunc(ru.facts.Entries, func(e observe.Reading) bool { return e.Err != nil || e.KeyID != "" || !e.Value.Empty() })
 	switch {
-	case vacant && ru.id.ID == "":
-		ru.left = true
-		return rotation.Plan{}, true // it came to its end
-	case vacant && ru.facts.HadKey():
+	case ru.c.Gone || !ru.c.NotAgain && !ru.c.Existing:
+	case ru.id.ID == "" && plan.Blocked == "": // it came to its end
+		ru.left = plan.Waiting == ""
+		return rotation.Plan{Waiting: plan.Waiting, Next: plan.Next}, true
+	case ru.c.NotAgain && vacant && ru.facts.HadKey():
 		return rotation.Plan{Blocked: rotation.EntryRemoved, Next: plan.Next}, true
 	}
 	return plan, false
