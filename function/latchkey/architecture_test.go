@@ -81,7 +81,7 @@ var packages = map[string][]string{
 	"upstream/benttest":   {"port"},
 	"kubernetes/kubetest": {"storetest"},
 	"vault/vaulttest":     {"storetest"},
-	"simulate":            {"access", "emulator/cloud", "fence", "marker", "observe", "port", "reconcile", "result", "rotation", "secret"},
+	"simulate":            {"access", "emulator/cloud", "fence", "marker", "observe", "offboard", "port", "reconcile", "result", "rotation", "secret"},
 }
 
 // goList runs go list on packages of this module and returns the words of its

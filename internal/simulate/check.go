@@ -334,7 +334,7 @@ func (s *sim) checkEnd(f *fact, doing string) {
 		if !s.knows(r, p) {
 			continue
 		}
-		if f.contained || r.cred.Gone || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
+		if f.contained || r.cred.Gone || s.leaving != nil || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
 			break
 		}
 		saw, ok := r.reads[p]
@@ -439,6 +439,7 @@ func (s *sim) checkRetire(id string) {
 		return
 	}
 	s.checkEnd(f, "deletes")
+	s.checkLeft(f)
 	switch {
 	case f.leaked:
 	case s.now.Sub(s.issued) > 2*time.Minute && f.stored.After(s.issued):
@@ -476,6 +477,10 @@ func (f *fact) liveUnlessDisabled(at time.Time) bool {
 func (s *sim) checkDisable(id string) {
 	f := s.keys[id]
 	s.mutated("disable", id)
+	if f != nil && s.leaving != nil {
+		s.checkSuspended(f)
+		return
+	}
 	if f == nil || !f.leaked {
 		s.violate("P11", "disables %s without a demand", s.nick(id))
 		return

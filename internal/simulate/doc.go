@@ -82,6 +82,8 @@
 //   - No random history has access groups, a name that another credential has,
 //     latchkey's own login or onGone: walks_test.go has one sequence of each, with the
 //     wrong protocols that it shows.
+//   - No random history deprovisions a credential: leaving_test.go puts every fault at
+//     every call of one.
 //   - A history has at most one setting (setting.go), and only if its options ask for it.
 //
 // # Wrong protocols
@@ -284,4 +286,9 @@
 //     already got a key at every sweep.
 //   - A conflict was read again, and a key that another replica had marked as leaked
 //     meanwhile was extended.
+//
+// The deprovisioning under faults found this:
+//
+//   - A run that had found a credential by its marker, and began after another replica
+//     had deprovisioned it, made it again.
 package simulate

@@ -127,7 +127,7 @@ func (s *sim) boot(in *replica) {
 	}
 	in.cred = port.Credential{
 		Name: credential, Entry: credential, ServiceIDName: idName, Description: "Sends logs",
-		Policies: s.wanted, OnLeak: s.onLeak, Rules: s.rules, Optional: map[string]bool{}, Provers: []port.Prover{logs{s}},
+		Policies: s.wanted, OnLeak: s.onLeak, Offboard: leavingRules, Existing: s.leaving != nil, Rules: s.rules, Optional: map[string]bool{}, Provers: []port.Prover{logs{s}},
 	}
 	for _, p := range s.places {
 		in.cred.Stores = append(in.cred.Stores, adapter{s, p})

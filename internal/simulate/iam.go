@@ -426,7 +426,7 @@ func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	if !c.Renew.IsZero() {
 		m.Renew, m.RenewCause = c.Renew, c.RenewCause
 	}
-	m.Leaked = cmp.Or(c.Leaked, m.Leaked)
+	m.Leaked, m.Suspended = cmp.Or(c.Leaked, m.Leaked), cmp.Or(c.Suspended, m.Suspended)
 	m.Served = cmp.Or(c.Served, m.Served)
 	m.Refused, m.Refusal = cmp.Or(c.Refused, m.Refused), cmp.Or(c.Refusal, m.Refusal)
 	description := m.Describe(text)

@@ -37,6 +37,7 @@ type world struct {
 	expiry  time.Time // of the secret that notices are about
 	onLeak  string    // what IBM does with a key that it finds in public
 	given   string    // the service ID that the config gives
+	leaving *leaving  // the credential is deprovisioned
 	// adopting is the key of a person that the config asks to adopt.
 	adopting *fact
 
@@ -286,6 +287,24 @@ func (p adapter) Publish(ctx ctx, e port.Entry, revision string) error {
 			r.wrote[e.KeyID] = true
 		}
 	})
+}
+
+var _ port.Remover = adapter{}
+
+// Remove removes our entry.
+func (p adapter) Remove(ctx ctx, revision string) error {
+	made := p.now
+	return p.yieldAnd(ctx, publish, p.name, func() error {
+		if err := p.trouble(); err != nil {
+			return err
+		}
+		if p.guarded && revision != strconv.Itoa(p.rev) {
+			return fmt.Errorf("removing from %s: %w", p.name, port.ErrConflict)
+		}
+		p.checkRemoved(p.place)
+		p.put(p.place, port.Entry{}, false, false)
+		return nil
+	}, func(err error) { p.recordWrite(p.place, made, revision, err) })
 }
 
 // reader holds a value and authenticates with it: a consumer.
