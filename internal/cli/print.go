@@ -223,7 +223,7 @@ func storeStates(o result.Outcome) string {
 	for _, s := range o.Stores {
 		stores = append(stores, s.Name+": "+storeState(s, o.Key))
 	}
-	return strings.Join(stores, ", ")
+	return cmp.Or(strings.Join(stores, ", "), "-")
 }
 
 // storeCount counts the stores that have the published key.

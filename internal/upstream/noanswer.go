@@ -64,6 +64,8 @@ func safeCause(err error) error {
 		return context.Canceled
 	case errors.Is(err, context.DeadlineExceeded): // includes the client's own timeout
 		return context.DeadlineExceeded
+	case errors.As(err, &network) && network.Op == "proxyconnect":
+		return fmt.Errorf("the proxy can't be reached: %w", network.Err)
 	case errors.As(err, &name):
 		return name
 	case errors.As(err, &network):
