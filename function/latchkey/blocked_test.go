@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -83,6 +84,33 @@ func fails(method, path string, status int) func(*stage) {
 }
 
 func clears(s *stage) { s.cloud.ClearFaults() }
+
+// untold are the blocks that status does not tell, and why.
+var untold = map[rotation.Reason]string{
+	rotation.ClockSkew:      "it is the clock of another process",
+	rotation.Storm:          "it is the limit of another process",
+	rotation.KeyForeign:     "it is about a demand that was not recorded",
+	rotation.InUse:          "it is about a demand that was not recorded",
+	rotation.EndRefused:     "it is about a demand that was not recorded",
+	rotation.IdentityDenied: "there is no service ID to keep it on",
+}
+
+// status checks that a look tells a block, with an exit code for a person.
+func (s *stage) status(reason rotation.Reason) {
+	s.t.Helper()
+	code, text := s.as(s.cloud.Ready().APIKey, s.config, "status", "c", "-o", "json")
+	var listed struct{ Outcomes []result.Outcome }
+	if err := json.NewDecoder(strings.NewReader(text)).Decode(&listed); err != nil || len(listed.Outcomes) != 1 {
+		s.t.Fatalf("%v in\n%s", err, text)
+	}
+	want := cli.ExitAct
+	if reason == rotation.Paused {
+		want = cli.ExitOK
+	}
+	if o := listed.Outcomes[0]; o.Reason != reason || code != want || o.Next.IsZero() {
+		s.t.Errorf("status: exit %d, %s (%s), next %s: %s", code, o.Condition, o.Reason, o.Next, o.Message)
+	}
+}
 
 // Each reason to be blocked is caused here through the emulator, and goes away when
 // a person does what its fix says.
@@ -487,6 +515,11 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				if phrase := repeated(text); phrase != "" {
 					t.Errorf("%q twice in %s", phrase, text)
 				}
+			}
+			if why, is := untold[reason]; !is {
+				s.status(reason)
+			} else if why == "" {
+				t.Error("no reason why status does not tell it")
 			}
 			tc.fix(s)
 			if out := find(s.sweep().outcomes, "c"); out == nil || out.Result != tc.after {

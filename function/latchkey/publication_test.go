@@ -35,6 +35,7 @@ type stage struct {
 	t       *testing.T
 	parts   *assembly        // of the last replica that was started
 	service *service.Service // of the last replica that was started
+	config  string           // of that replica
 	fix     func()
 	cloud   *emulator.Server
 	url     string
@@ -109,7 +110,7 @@ func (s *stage) environment() environment {
 // serve starts one more replica of the program on the same cloud.
 func (s *stage) serve(yaml string, tune ...func(*service.Config)) string {
 	s.t.Helper()
-	s.parts = s.wired(yaml)
+	s.parts, s.config = s.wired(yaml), yaml
 	work, cancel := context.WithCancel(context.Background())
 	built, err := s.parts.newService(work, s.environment(), tune...)
 	if err != nil {

@@ -43,7 +43,7 @@ type Marker struct {
 	// Unknown are the fields that this version does not know, as they were read.
 	// Another version that runs at the same time may need them.
 	Unknown []string
-	// KeyMarks are only written on keys.
+	// KeyMarks are only written on keys, but for Refused and Refusal.
 	KeyMarks
 }
 
@@ -56,7 +56,8 @@ type KeyMarks struct {
 	Withdrawn time.Time
 	// Suspended is when a deprovisioning disabled the key.
 	Suspended time.Time
-	// Refused is when the key could not be published, and Refusal is why.
+	// Refused is when the key could not be published, and Refusal is why. On a service
+	// ID, they are when and why a step was refused, for looks to tell.
 	Refused time.Time
 	Refusal rotation.Reason
 	// RenewCause is the end of the cause of the demand in Renew.

@@ -31,6 +31,7 @@ func (ru *run) round(ctx context.Context) error {
 	}
 	ru.setHeldBack(plan)
 	err := ru.apply(ru.fence.Within(ctx), plan)
+	ru.keepRefusal(ru.fence.Within(ctx), plan, err)
 	ru.out.Recorded = ru.recorded(plan)
 	ru.addNotes(plan)
 	ru.setFacts(plan)

@@ -20,6 +20,7 @@
 //	offboard.go    bring a credential to its end, as package offboard decides
 //	forced.go      which rotations count as forced, for package storm
 //	record.go      whether a demand survives the process
+//	refusal.go     keep the reason of a refusal, for looks to tell
 //	explain.go     turn an error into a reason to be blocked
 //	errors.go      errors of a run, and the reason for a store's error
 //	condition.go   the facts that the condition follows from

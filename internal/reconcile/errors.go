@@ -22,6 +22,8 @@ var (
 	errUnadopted = errors.New("writing the entry of the adopted key")
 	// errWeaker means that IAM granted less than a policy asks for.
 	errWeaker = errors.New("a role is missing")
+	// errTried means that a run has met the refusal, and not this look.
+	errTried = errors.New("the last run was refused")
 	// errStorm means that the limit of forced rotations in an hour is reached.
 	errStorm = errors.New("too many forced rotations")
 )

@@ -180,6 +180,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	}
 	plan := ru.decide()
 	ru.setHeldBack(plan)
+	ru.setRefused(plan)
 	ru.note(plan.Notes...)
 	ru.noteForged()
 	ru.noteDrift()

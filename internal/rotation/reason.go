@@ -180,7 +180,7 @@ var reasons = map[Reason]reason{
 	StoreDropped:     {kind: Tell, text: "the key was published to a store that is no longer in the config: consumers of that store lose access when the key expires"},
 	LockFailed:       {kind: Tell, text: "a store could not lock or unlock its copy of a key; the next publication tries again"},
 	CleanUpFailed:    {kind: Tell, text: "something that is over could not be removed; the next run tries again, and nothing waits for it"},
-	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; demand a rotation (latchkey rotate) to try at once"},
+	NextTry:          {kind: Tell, text: "the last new keys could not be published, so the next one waits; latchkey rotate tries at once and prints the answer"},
 	PolicyWider:      {kind: Tell, text: "a policy grants more than the config says"},
 	PolicyLeft:       {kind: Tell, text: "a policy that latchkey granted is not in the config any more"},
 	PolicyForeign:    {kind: Tell, text: "a policy that latchkey did not grant is not in the config"},

@@ -1,0 +1,65 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/result"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Some refusals are met only by a write, such as that of a policy. A run that is blocked
+// by one keeps the reason on the service ID, so that a look tells it. It decides
+// nothing: every run tries again, and one that succeeds removes the mark.
+
+// How long a refusal on the service ID counts, and how old it is when it is written again.
+const (
+	refusalLasts = 24 * time.Hour
+	refusalFresh = refusalLasts / 2
+)
+
+// keepRefusal keeps why a step was refused on the service ID, or removes it. A plan that
+// was blocked has not tried, and a new key that no store has keeps its own refusal.
+func (ru *run) keepRefusal(ctx context.Context, plan rotation.Plan, err error) {
+	if ru.id.ID == "" || !ru.id.Marked || ru.c.Given != "" || plan.Blocked != "" {
+		return
+	}
+	m := ru.id.Marker
+	switch refused := err != nil && ru.out.Result == result.Blocked && ru.out.Reason != rotation.Storm; {
+	case !refused && err == nil && m.Refusal != "":
+		ru.markRefusal(ctx, "")
+	case !refused, ru.fresh != nil && !ru.fresh.stored:
+	case m.Refusal != ru.out.Reason, ru.now().Sub(m.Refused) >= refusalFresh:
+		ru.markRefusal(ctx, ru.out.Reason)
+	}
+}
+
+// markRefusal writes the reason of a refusal on the service ID; none removes it.
+func (ru *run) markRefusal(ctx context.Context, why rotation.Reason) {
+	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
+	if err != nil || !ru.facts.Still(id, ru.id) {
+		return
+	}
+	m := id.Marker
+	m.Refused, m.Refusal = time.Time{}, why
+	if why != "" {
+		m.Refused = ru.now().Truncate(time.Second)
+	}
+	if err := ru.Identities.Mark(ctx, id, m); err != nil {
+		ru.log.Warn("keeping why a step was refused", "error", fence.Words(err))
+		return
+	}
+	ru.id.Marker = m
+}
+
+// setRefused blocks a look whose steps a run has tried in vain.
+func (ru *run) setRefused(plan rotation.Plan) {
+	m := ru.id.Marker
+	lasts := m.Refusal.Kind() == rotation.Block && ru.now().Sub(m.Refused).Abs() < refusalLasts
+	if len(plan.Steps) > 0 && plan.Blocked == "" && plan.Waiting == "" && lasts && ru.c.Given == "" {
+		ru.block(m.Refusal, fmt.Errorf("%w at %s; latchkey sweep %s tries again and prints the answer",
+			errTried, m.Refused.UTC().Format(time.DateTime), ru.c.Name))
+	}
+}
