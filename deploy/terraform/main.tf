@@ -49,6 +49,26 @@ resource "ibm_iam_trusted_profile_policy" "managed" {
   }
 }
 
+# An Editor adds members to the group. Viewer shows the members of all groups.
+resource "ibm_iam_trusted_profile_policy" "group_members" {
+  count      = length(var.access_groups) > 0 ? 1 : 0
+  profile_id = ibm_iam_trusted_profile.this.id
+  roles      = ["Viewer"]
+  resources {
+    service = "iam-groups"
+  }
+}
+
+resource "ibm_iam_trusted_profile_policy" "groups" {
+  for_each   = var.access_groups
+  profile_id = ibm_iam_trusted_profile.this.id
+  roles      = ["Editor"]
+  resources {
+    service  = "iam-groups"
+    resource = each.value
+  }
+}
+
 resource "ibm_iam_trusted_profile_policy" "code_engine" {
   profile_id = ibm_iam_trusted_profile.this.id
   roles      = ["Viewer", "Writer"]
@@ -99,6 +119,8 @@ resource "ibm_code_engine_function" "this" {
     ibm_iam_trusted_profile_link.this,
     ibm_iam_trusted_profile_policy.identity,
     ibm_iam_trusted_profile_policy.managed,
+    ibm_iam_trusted_profile_policy.group_members,
+    ibm_iam_trusted_profile_policy.groups,
     ibm_iam_trusted_profile_policy.code_engine,
     ibm_iam_trusted_profile_policy.grants,
   ]

