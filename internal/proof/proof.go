@@ -3,6 +3,8 @@
 // answer.
 //
 // A proof follows no redirect, since that would send the token to another server.
+// The server may be any, so its words mean nothing here: a status that neither the config
+// nor IAM's lag explains is final, even a gateway's 404.
 package proof
 
 import (
