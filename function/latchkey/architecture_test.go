@@ -49,6 +49,7 @@ var packages = map[string][]string{
 	"secretsmanager": {"entry", "format", "port", "secret", "upstream"},
 	"vault":          {"entry", "fence", "format", "port", "secret", "upstream"},
 	"iam":            {"access", "marker", "port", "rotation", "secret", "upstream"},
+	"resources":      {"upstream"},
 	"logs":           {"port", "upstream"},
 	"proof":          {"port", "upstream"},
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/resources"
 	"github.com/latchkey-io/latchkey/internal/starter"
 )
 
@@ -31,15 +32,12 @@ func (c initCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 	a := starter.Answers{
 		Owner: c.Owner, Profile: c.Profile, Regions: c.Regions, LogsInstance: c.LogsInstance, LogsRegion: c.LogsRegion, Prefix: c.Prefix, EventsEnv: c.EventsEnv,
 	}
-	if err := a.Ask(std.Answer); err != nil {
-		return err
-	}
+	var look func(starter.Answers) (starter.Found, error)
 	if c.Account {
-		found, err := c.look(ctx, env, log, a)
-		if err != nil {
-			return err
-		}
-		a.Found = found
+		look = func(a starter.Answers) (starter.Found, error) { return c.look(ctx, env, log, a) }
+	}
+	if err := a.Ask(std.Answer, look); err != nil {
+		return err
 	}
 	text, err := starter.Config(a)
 	if err != nil {
@@ -55,8 +53,8 @@ func (c initCommand) Run(ctx context.Context, env environment, std cli.Streams, 
 	return nil
 }
 
-// look returns the account's projects, and the keys of service IDs that latchkey did
-// not create.
+// look returns the account's projects and Cloud Logs instances, and the keys of service
+// IDs that latchkey did not create.
 func (c initCommand) look(ctx context.Context, env environment, log *slog.Logger, a starter.Answers) (found starter.Found, err error) {
 	cfg := &config.Config{Owner: a.Owner, Identity: config.Identity{Profile: a.Profile}, Regions: a.Regions}
 	p, err := connect(env, log, cfg, c.Endpoint)
@@ -69,6 +67,13 @@ func (c initCommand) look(ctx context.Context, env environment, log *slog.Logger
 	}
 	for _, project := range projects {
 		found.Projects = append(found.Projects, starter.Project{Name: project.Name, Region: project.Region})
+	}
+	instances, err := resources.List(ctx, resources.Config{HTTP: p.iam.HTTP(), Endpoint: p.cloud.endpoint, Private: p.cloud.private}, "logs")
+	if err != nil {
+		return found, fmt.Errorf("looking for Cloud Logs: %w", err)
+	}
+	for _, in := range instances {
+		found.Logs = append(found.Logs, starter.Instance(in))
 	}
 	keys, err := p.iam.AccountKeys(ctx)
 	if err != nil {

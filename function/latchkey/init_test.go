@@ -15,7 +15,7 @@ func TestAFirstConfigIsWrittenFromTheAccountAndNeverReplacesAnother(t *testing.T
 	file := filepath.Join(t.TempDir(), "latchkey.yaml")
 	args := []string{
 		"init", file, "--owner", "example", "--regions", "eu-de,us-south", "--prefix", "team-",
-		"--logs-instance", s.cloud.Ready().Logs, "--account",
+		"--account", // which has one Cloud Logs instance
 	}
 	if code, out := s.command(args...); code != cli.ExitOK {
 		t.Fatalf("exit %d\n%s", code, out)
@@ -24,7 +24,7 @@ func TestAFirstConfigIsWrittenFromTheAccountAndNeverReplacesAnother(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"found: team-a in eu-de gets a key", "gets none", "(seed-1) of ServiceId-"} {
+	for _, want := range []string{"found: team-a in eu-de gets a key", "gets none", "found: Cloud Logs " + s.cloud.Ready().Logs, "instance: \"" + s.cloud.Ready().Logs + "\", region: \"eu-de\"", "(seed-1) of ServiceId-"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

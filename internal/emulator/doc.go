@@ -138,6 +138,9 @@
 //     mandatory attributes, the free severity, 64 KB, the roles and the CRN of
 //     Event-Notification-Publisher. Modelled: 202, and the structured form sent as
 //     application/json. Guessed: the errors, and the CRN of Event-Source-Manager.
+//   - GET /v2/resource_instances (the resource controller), with instances of Cloud
+//     Logs and Secrets Manager only. Sure: the fields. Guess: which roles show an
+//     instance.
 //   - POST /logs/v1/singles (Cloud Logs ingestion). Sure: the form, the limit, 403
 //     without one of the roles Sender, Writer and Manager, a 200 that reports
 //     rejected entries, that an entry older than 24 hours or more than 4 hours

@@ -127,6 +127,8 @@ var routes = slices.Concat([]route{
 
 	{"POST", "/logs/v1/singles", familyLogs, (*Server).singles},
 
+	{"GET", "/v2/resource_instances", familyCodeEngine, (*Server).listInstances},
+
 	{"POST", "/event-notifications/v1/instances/{instance}/notifications", familyNotifications, (*Server).sendNotification},
 	{"POST", "/v1/instances/{instance}/notifications", familyNotifications, (*Server).sendNotification},
 

@@ -268,8 +268,8 @@ func TestEveryRouteRejectsAMissingToken(t *testing.T) {
 
 func TestEveryRouteRejectsAnIdentityWithoutPolicies(t *testing.T) {
 	s := newSite(t)
-	// Lists of an identity's own keys and policies, and the roles.
-	open := []string{"GET /v1/apikeys", "GET /v2/policies", "GET /v1/policies", "GET /v2/roles"}
+	// Lists of an identity's own keys and policies, the roles, and instances that it may see.
+	open := []string{"GET /v1/apikeys", "GET /v2/policies", "GET /v1/policies", "GET /v2/roles", "GET /v2/resource_instances"}
 	for _, r := range strict() {
 		what := r.method + " " + r.pattern
 		if r.family == familyToken || slices.Contains(open, what) {

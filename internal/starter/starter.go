@@ -23,33 +23,59 @@ type Answers struct {
 }
 
 // Ask asks for what is needed and not set. ask puts a question, or names the flag that
-// answers it, unless to has a value.
-func (a *Answers) Ask(ask func(to *string, question, flag string) error) error {
+// answers it, unless to has a value. look, if not nil, looks at the account with the first
+// answers; its only Cloud Logs instance is the answer.
+func (a *Answers) Ask(ask func(to *string, question, flag string) error, look func(Answers) (Found, error)) error {
 	regions := strings.Join(a.Regions, ",")
-	for _, q := range []struct {
-		question, flag string
-		to             *string
-	}{
-		{"Name of this installation, such as prod-eu", "--owner", &a.Owner},
-		{"Regions of your Code Engine projects, such as eu-de,us-south", "--regions", &regions},
-		{"GUID of the Cloud Logs instance", "--logs-instance", &a.LogsInstance},
-	} {
-		if err := ask(q.to, q.question, q.flag); err != nil {
-			return err
-		}
+	if err := ask(&a.Owner, "Name of this installation, such as prod-eu", "--owner"); err != nil {
+		return err
+	}
+	if err := ask(&regions, "Regions of your Code Engine projects, such as eu-de,us-south", "--regions"); err != nil {
+		return err
 	}
 	a.Regions = strings.FieldsFunc(regions, func(r rune) bool { return r == ',' || r == ' ' })
+	question := "GUID of the Cloud Logs instance"
+	if look != nil {
+		found, err := look(*a)
+		if err != nil {
+			return err
+		}
+		a.Found = found
+		if len(found.Logs) == 1 {
+			a.LogsInstance = cmp.Or(a.LogsInstance, found.Logs[0].GUID)
+		}
+		for _, in := range found.Logs[:min(len(found.Logs), maxComments)] {
+			question += fmt.Sprintf("\n  found: %s", in)
+		}
+	}
+	if err := ask(&a.LogsInstance, question, "--logs-instance"); err != nil {
+		return err
+	}
+	for _, in := range a.Found.Logs {
+		if in.GUID == a.LogsInstance {
+			a.LogsRegion = cmp.Or(a.LogsRegion, in.Region)
+		}
+	}
 	return nil
 }
 
 // Found is what an account has. Comments of the config show it.
 type Found struct {
 	Projects []Project
+	Logs     []Instance
 	Keys     []Key
 }
 
 // Project is a Code Engine project.
 type Project struct{ Name, Region string }
+
+// Instance is an instance of Cloud Logs.
+type Instance struct{ GUID, Name, Region string }
+
+// String says the instance in one line.
+func (i Instance) String() string {
+	return fmt.Sprintf("%s (%s) in %s", i.GUID, comment(i.Name), i.Region)
+}
 
 // Key is an API key of a service ID that latchkey did not create.
 type Key struct{ ID, Name, Of string }
@@ -92,6 +118,7 @@ func Config(a Answers) (string, error) {
 		say("    # where: project.name.startsWith(\"team-\")   # default: all of them")
 	}
 	region := cmp.Or(a.LogsRegion, a.Regions[0])
+	a.Found.logs(say)
 	say("    serviceID:\n      name: logs-sender-${project.name}\n      policies:\n        - {service: logs, roles: [Sender], instance: %s}", quoted(a.LogsInstance))
 	say("    # A key is replaced after 60 days and expires after 90. The old key works for another day.\n    rotation: {after: 60d, expire: 90d, overlap: 24h, onLeak: disable}")
 	say("    # A key is published only if this instance accepts a log line with it.\n    prove:\n      logs: {instance: %s, region: %s}", quoted(a.LogsInstance), quoted(region))
@@ -111,6 +138,16 @@ func (f Found) projects(say func(string, ...any), prefix string) {
 			gets = "gets none"
 		}
 		say("    # found: %s in %s %s", comment(p.Name), p.Region, gets)
+	}
+}
+
+func (f Found) logs(say func(string, ...any)) {
+	for i, in := range f.Logs {
+		if i == maxComments {
+			say("    # and %d more", len(f.Logs)-i)
+			return
+		}
+		say("    # found: Cloud Logs %s", in)
 	}
 }
 

@@ -57,6 +57,10 @@ var (
 		},
 		Redact: true,
 	}
+	// ResourceController lists the service instances of the account.
+	ResourceController = API{
+		Name: "the resource controller", Absent: ownError, Routes: []Route{{Method: get, Path: "/v2/resource_instances", Has: []string{"resources[]"}}},
+	}
 	// Kubernetes is an API server. A 401 means that our credential is not valid: a
 	// person must replace it.
 	Kubernetes = API{
