@@ -128,8 +128,21 @@ func (o *Outcome) Settle() {
 		o.Reason = why
 	}
 	if o.Message == "" {
-		o.Message = o.Reason.Sentence()
+		o.Message = o.sentence()
 	}
+}
+
+// sentence explains the reason. One for a step on a key that is not the published one
+// names the step.
+func (o *Outcome) sentence() string {
+	if o.Condition == condition.Due {
+		for _, s := range o.Facts.Due {
+			if s.Reason == o.Reason && s.Key != "" && s.Key != rotation.NewKey && s.Key != o.Facts.Key.ID {
+				return string(s.Action) + " " + s.Key + ": " + o.Reason.Sentence()
+			}
+		}
+	}
+	return o.Reason.Sentence()
 }
 
 // At returns the outcome with the condition that its facts have at a later time. A
@@ -139,7 +152,8 @@ func (o Outcome) At(now time.Time) Outcome {
 		return o
 	}
 	if c, why, next := condition.Of(o.Facts, now); c != o.Condition {
-		o.Condition, o.Reason, o.Message, o.Next = c, why, why.Sentence(), next
+		o.Condition, o.Reason, o.Next = c, why, next
+		o.Message = o.sentence()
 	}
 	return o
 }

@@ -34,3 +34,24 @@ func TestAnOutcomeTellsTheConditionOfALaterTime(t *testing.T) {
 		t.Errorf("of what was not observed: %s", got.Condition)
 	}
 }
+
+func TestADueStepOnAnotherKeyIsNamed(t *testing.T) {
+	expired := rotation.Step{Action: rotation.Retire, Key: "ApiKey-1", Reason: rotation.IsExpired}
+	for name, tc := range map[string]struct {
+		due  []rotation.Step
+		want string
+	}{
+		"an expired key that is to be deleted": {[]rotation.Step{expired}, "retire ApiKey-1: the key has expired"},
+		"a step on the published key":          {[]rotation.Step{{Action: rotation.Unfuse, Key: "ApiKey-2", Reason: rotation.FuseOn}}, rotation.FuseOn.Sentence()},
+		"a new key": {[]rotation.Step{
+			{Action: rotation.Mint, Key: rotation.NewKey, Reason: rotation.Aged}, {Action: rotation.Publish, Key: rotation.NewKey, Reason: rotation.Aged},
+		}, rotation.Aged.Sentence()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Outcome{Facts: condition.Facts{Key: rotation.Key{ID: "ApiKey-2"}, Due: tc.due}}
+			if o.Settle(); o.Condition != condition.Due || o.Message != tc.want {
+				t.Errorf("%s: %q, want %q", o.Condition, o.Message, tc.want)
+			}
+		})
+	}
+}
