@@ -139,7 +139,11 @@ func printTable(std Streams, now time.Time, outcomes []result.Outcome, ran bool)
 		return err
 	}
 	for _, o := range outcomes {
-		lines := append([]string{o.Message, o.Error}, storeErrors(o)...)
+		lines := []string{o.Message}
+		if !strings.Contains(o.Message, o.Error) { // else the message quotes it
+			lines = append(lines, o.Error)
+		}
+		lines = append(lines, storeErrors(o)...)
 		for _, n := range o.Notes {
 			lines = append(lines, n.String())
 		}

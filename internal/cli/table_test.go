@@ -61,3 +61,15 @@ func TestLinesAreWrappedBetweenWords(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestAnErrorThatTheMessageQuotesIsPrintedOnce(t *testing.T) {
+	const words = "granting Sender on logs: refused: status 400"
+	var out bytes.Buffer
+	o := result.Outcome{Credential: "c", Result: result.Blocked, Message: "IAM rejected the policy: " + words, Error: words}
+	if err := printTable(Streams{Out: &out}, time.Time{}, []result.Outcome{o}, true); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), words); n != 1 {
+		t.Errorf("%d times in\n%s", n, out.String())
+	}
+}
