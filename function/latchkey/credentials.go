@@ -51,7 +51,7 @@ func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (port.Cred
 	}
 	if err != nil {
 		return port.Credential{
-			Name: c.Name, Entry: c.Entry, With: c.With, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Former: c.Formerly,
+			Name: c.Name, Entry: c.Entry, With: c.With, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Former: c.Formerly, Owner: c.Owner,
 		}, err
 	}
 	out := b.build(c)
@@ -63,7 +63,7 @@ func (b *credentialBuilder) expand(e *config.Entry, in catalog.Input) (port.Cred
 func (b *credentialBuilder) build(c config.Credential) port.Credential {
 	out := port.Credential{
 		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, OwnName: c.OwnName, Description: c.Description, KeyDescription: c.KeyDescription,
-		OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
+		Owner: c.Owner, OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Kept: c.Kept, NotAgain: c.NotAgain, Ends: c.Ends, Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
 		NarrowPolicies: c.NarrowPolicies,

@@ -244,6 +244,8 @@ type Credential struct {
 	// If empty, the credential waits for the name.
 	OwnName     string
 	Description string
+	// Owner is the person or team that outcomes are for; "" if the config names none.
+	Owner string
 	// KeyDescription is the description of each key, without the marker.
 	KeyDescription string
 	Policies       []Policy

@@ -187,6 +187,7 @@ func (d *decoder) entry(v value) *entryDraft {
 		field{"forEach", false, func(v value) { e.ForEach = d.word(v, oneOf(CodeEngineProjects)) }},
 		field{"where", false, func(v value) { where, _ = d.source(v) }},
 		field{"paused", false, func(v value) { e.paused = d.truth(v) }},
+		field{"owner", false, func(v value) { d.ownerOf(v, e) }},
 		field{"overwrite", false, func(v value) { e.overwrite = d.truth(v) }},
 		field{"adopt", false, func(v value) { d.adoption(v, e) }},
 		field{"formerly", false, func(v value) { d.formerly(v, e) }},

@@ -40,6 +40,7 @@ type Entry struct {
 	serviceID      *template
 	description    *template
 	keyDescription *template // nil: see described
+	owner          *template // nil: none
 	policies       []policyTemplate
 	narrow         bool
 	groups         []string
@@ -104,6 +105,7 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		}
 	}
 	x := expansion{entry: e, vars: vars}
+	unexpanded.Owner = x.owner()
 	c := Credential{
 		Name:          name,
 		Entry:         e.Name,
@@ -125,6 +127,7 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 	c.Kept, c.NotAgain = e.Keep && !e.UsesWith(), !e.Keep
 	c.Ends = x.ends()
 	c.KeyDescription = x.described(c)
+	c.Owner = x.owner()
 	c.Formerly = unexpanded.Formerly
 	if e.ForEach != "" && e.OnSameName == SameNameSuffix {
 		c.OwnName = ownName(c.ServiceIDName, in.Project.ID)

@@ -33,6 +33,7 @@ func meanings() map[string]meaning {
 		"forEach":                     {"", "see above"},
 		"where":                       {"none: all", "boolean: which projects or parameter sets are wanted"},
 		"credentials[].paused":        {"`false`", "as above, for this entry"},
+		"credentials[].owner":         {"none", "the person or team that outcomes about the credential are for, at most 100 characters. Events, reports and pages show it"},
 		"overwrite":                   {"`false`", "`true`: the next key may replace a store entry that holds a value without a key ID"},
 		"adopt":                       {"", "take over this existing key, if a store holds its value. Only where the entry yields one credential"},
 		"credentials[].formerly":      {"", "names that the entry had, at most 5. Service IDs and keys are found by them, and the marker is renamed"},

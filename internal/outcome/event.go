@@ -209,6 +209,9 @@ func long(o result.Outcome, short string) string {
 	if o.Message != "" {
 		sentences = append(sentences, o.Message)
 	}
+	if o.Owner != "" {
+		sentences = append(sentences, "Owner: "+o.Owner)
+	}
 	if o.Key != "" {
 		key := "Key: " + o.Key
 		if !o.KeyExpires.IsZero() {

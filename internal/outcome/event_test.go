@@ -90,11 +90,11 @@ func TestTheSameOutcomeIsTheSameEvent(t *testing.T) {
 
 func TestShortAndLongText(t *testing.T) {
 	o := result.Outcome{
-		Credential: "logs-sender/4f", Result: result.Blocked, Reason: rotation.KeyCap, Message: rotation.KeyCap.Sentence(), Key: "ApiKey-1",
+		Credential: "logs-sender/4f", Result: result.Blocked, Reason: rotation.KeyCap, Message: rotation.KeyCap.Sentence(), Key: "ApiKey-1", Owner: "ops@example.com",
 		Notes: []result.Note{{Note: rotation.Note{Reason: rotation.Expiring, Key: "ApiKey-1"}, Message: rotation.Expiring.Sentence()}},
 	}
 	e := newEvent("/latchkey/p", o, time.Now())
-	want := "latchkey: logs-sender/4f blocked. " + rotation.KeyCap.Sentence() + ". Key: ApiKey-1. ApiKey-1: " + rotation.Expiring.Sentence() +
+	want := "latchkey: logs-sender/4f blocked. " + rotation.KeyCap.Sentence() + ". Owner: ops@example.com. Key: ApiKey-1. ApiKey-1: " + rotation.Expiring.Sentence() +
 		". To see it: latchkey status logs-sender/4f."
 	if e.Short != "latchkey: logs-sender/4f blocked" || e.Long != want || e.Severity != "HIGH" || e.Subject != "logs-sender/4f" {
 		t.Errorf("%+v", e)

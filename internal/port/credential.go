@@ -20,6 +20,8 @@ type Credential struct {
 	// ServiceIDName and Description are those of the service ID. The marker is
 	// appended to the description.
 	ServiceIDName, Description string
+	// Owner is the person or team that outcomes are for, or "".
+	Owner string
 	// KeyDescription begins the description of each key.
 	KeyDescription string
 	Policies       []access.Policy

@@ -90,7 +90,7 @@ func (ru *run) done(s rotation.Step) bool {
 // latchkey lacks a role, no retry helps. The next look is the next sweep.
 func (r *Reconciler) unobserved(c port.Credential, err error) result.Outcome {
 	out := result.Outcome{
-		Credential: c.Name, Project: c.Project, Condition: condition.Unknown, Result: result.Unchanged,
+		Credential: c.Name, Project: c.Project, Owner: c.Owner, Condition: condition.Unknown, Result: result.Unchanged,
 		Reason: rotation.Unobserved, Next: r.wall().Add(c.Rules.SweepEvery),
 	}
 	if errors.Is(err, port.ErrDenied) && !errors.Is(err, port.ErrLogin) {

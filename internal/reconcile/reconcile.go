@@ -105,7 +105,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Reque
 	ctx, cancel := context.WithTimeout(ctx, c.Rules.Window)
 	defer cancel()
 
-	out := result.Outcome{Credential: c.Name, Project: c.Project, Result: result.Unchanged}
+	out := result.Outcome{Credential: c.Name, Project: c.Project, Owner: c.Owner, Result: result.Unchanged}
 	log := slog.New(r.log().Handler().WithAttrs(filled("credential", c.Name, "cause", req.Cause)))
 	var err error
 	spent, published := false, false
@@ -172,7 +172,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	case c.Invalid != nil:
 		return r.invalid(c), rotation.Plan{Blocked: rotation.ExpansionFailed}, nil //nolint:nilerr // the same
 	}
-	out := result.Outcome{Credential: c.Name, Project: c.Project, Result: result.Unchanged}
+	out := result.Outcome{Credential: c.Name, Project: c.Project, Owner: c.Owner, Result: result.Unchanged}
 	ru := r.newRun(c, req, r.log(), &out)
 	ru.memberships = r.Memberships && c.Given == ""
 	if err := ru.observe(ctx); err != nil {
@@ -206,7 +206,7 @@ func unconfigured(c port.Credential) result.Outcome {
 func (r *Reconciler) invalid(c port.Credential) result.Outcome {
 	r.log().Warn("expanding a config entry", "credential", c.Name, "error", c.Invalid.Error())
 	return result.Outcome{
-		Credential: c.Name, Project: c.Project, Condition: condition.Blocked, Result: result.Blocked, Reason: rotation.ExpansionFailed,
+		Credential: c.Name, Project: c.Project, Owner: c.Owner, Condition: condition.Blocked, Result: result.Blocked, Reason: rotation.ExpansionFailed,
 		Message: rotation.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(), Next: r.wall().Add(c.Rules.SweepEvery),
 	}
 }

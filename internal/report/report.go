@@ -58,6 +58,7 @@ var Controls = []Control{
 // Row is the evidence about one key, or about a credential without one.
 type Row struct {
 	Credential string              `json:"credential"`
+	Owner      string              `json:"owner,omitempty"`
 	Condition  condition.Condition `json:"condition"`
 	Reason     string              `json:"reason,omitempty"`
 	ServiceID  string              `json:"serviceID,omitempty"`
@@ -116,7 +117,7 @@ func Of(owner, by string, all []evidence.Credential, records []evidence.Record, 
 
 func rowOf(c evidence.Credential, k evidence.Key, rotations int, now time.Time) Row {
 	row := Row{
-		Credential: c.Credential, Condition: c.Condition, Reason: string(c.Reason), ServiceID: c.ServiceID, Rotations: rotations,
+		Credential: c.Credential, Owner: c.Owner, Condition: c.Condition, Reason: string(c.Reason), ServiceID: c.ServiceID, Rotations: rotations,
 		Policies: c.Granted, Wider: c.Wider, Unread: c.Unread,
 	}
 	if k.ID == "" {
@@ -223,7 +224,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 // WriteCSV writes one line per key.
 func (r Report) WriteCSV(w io.Writer) error {
 	header := []string{
-		"credential", "condition", "reason", "service ID", "key", "published", "works", "created", "age in days", "expires", "superseded",
+		"credential", "owner", "condition", "reason", "service ID", "key", "published", "works", "created", "age in days", "expires", "superseded",
 		"last use", "creator", "cause", "stores", "policies", "wider policies", "rotations since " + r.Since.Format(time.DateOnly), "not read",
 	}
 	for _, c := range Controls {
@@ -236,7 +237,7 @@ func (r Report) WriteCSV(w io.Writer) error {
 			lastUse = "not read"
 		}
 		cells := []string{
-			row.Credential, string(row.Condition), row.Reason, row.ServiceID, row.Key, strconv.FormatBool(row.Published), strconv.FormatBool(row.Works),
+			row.Credential, row.Owner, string(row.Condition), row.Reason, row.ServiceID, row.Key, strconv.FormatBool(row.Published), strconv.FormatBool(row.Works),
 			stamp(row.Created), strconv.Itoa(row.AgeDays), stamp(row.Expires), stamp(row.Superseded), lastUse, row.Creator, row.Cause,
 			strings.Join(row.Stores, "; "), strings.Join(row.Policies, "; "), strings.Join(row.Wider, "; "), strconv.Itoa(row.Rotations), strings.Join(row.Unread, "; "),
 		}

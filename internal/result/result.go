@@ -65,6 +65,8 @@ type Outcome struct {
 	Credential string `json:"credential"`
 	// Project is the name of the credential's project, for people.
 	Project string `json:"project,omitempty"`
+	// Owner is the person or team that the outcome is for, if the config names one.
+	Owner string `json:"owner,omitempty"`
 	// Condition is how the credential is now; Reason says why it is not OK.
 	Condition  condition.Condition `json:"condition,omitempty"`
 	Result     Result              `json:"result"`
