@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // The examples of narrow access are valid. After a sweep IAM has exactly their policies,
@@ -90,7 +90,7 @@ func TestAWidenedPolicyIsSeenAndNarrowed(t *testing.T) {
 
 	s.url = s.serve(holesHead + entry)
 	out := s.sweep().only(t, result.Unchanged)
-	if got := noted(out); !slices.Contains(got, rotation.PolicyWider) || !slices.Contains(got, rotation.PolicyForeign) {
+	if got := noted(out); !slices.Contains(got, reason.PolicyWider) || !slices.Contains(got, reason.PolicyForeign) {
 		t.Errorf("notes %v", out.Notes)
 	}
 	for _, n := range out.Notes {
@@ -154,7 +154,7 @@ func TestAProofThatFailsNamesItsCheck(t *testing.T) {
 				"  stores:\n  - codeEngine: {project: team-a, region: eu-de, secret: c, entry: KEY}\n")
 			s.parts.reconciler.Sleep = func(context.Context, time.Duration) error { s.cloud.Advance(10 * time.Second); return nil }
 			o := s.sweep().only(t, result.Blocked)
-			if o.Reason != rotation.ProofDenied || !strings.Contains(o.Message+o.Error, tc.want) {
+			if o.Reason != reason.ProofDenied || !strings.Contains(o.Message+o.Error, tc.want) {
 				t.Errorf("%s: %s\n%s\nwant %s", o.Reason, o.Message, o.Error, tc.want)
 			}
 			if key, _ := s.entry("team-a", "c", "KEY"); key != "" {

@@ -15,7 +15,8 @@ const module = "github.com/latchkey-io/latchkey/"
 // packages lists every package under internal and what it may import of the
 // others. The table in docs/architecture.md is the same.
 var packages = map[string][]string{
-	"rotation":       {},
+	"reason":         {},
+	"rotation":       {"reason"},
 	"secret":         {},
 	"entry":          {},
 	"pace":           {},
@@ -31,16 +32,16 @@ var packages = map[string][]string{
 	"access":    {},
 	"flight":    {},
 	"storm":     {},
-	"condition": {"rotation"},
-	"marker":    {"rotation", "secret"},
-	"port":      {"access", "marker", "offboard", "rotation", "secret"},
+	"condition": {"reason", "rotation"},
+	"marker":    {"reason", "rotation", "secret"},
+	"port":      {"access", "marker", "offboard", "reason", "rotation", "secret"},
 	"fence":     {"access", "marker", "port", "rotation", "secret"},
 	"observe":   {"access", "fence", "marker", "offboard", "port", "rotation", "secret"},
-	"result":    {"condition", "marker", "rotation"},
-	"offboard":  {"rotation"},
+	"result":    {"condition", "marker", "reason", "rotation"},
+	"offboard":  {"reason", "rotation"},
 	"format":    {"entry", "secret"},
 	"trace":     {"collector"},
-	"reconcile": {"access", "condition", "fence", "flight", "marker", "observe", "offboard", "port", "result", "rotation", "secret", "storm"},
+	"reconcile": {"access", "condition", "fence", "flight", "marker", "observe", "offboard", "port", "reason", "result", "rotation", "secret", "storm"},
 	"upstream":  {"port", "secret"},
 
 	"codeengine":     {"entry", "format", "listing", "port", "rotation", "secret", "upstream"},
@@ -61,28 +62,28 @@ var packages = map[string][]string{
 
 	"latest":   {"condition", "result"},
 	"evidence": {"access", "marker", "port", "result", "rotation"},
-	"effects":  {"condition", "port", "result", "rotation"},
-	"page":     {"condition", "evidence", "report", "rotation"},
+	"effects":  {"condition", "port", "reason", "result", "rotation"},
+	"page":     {"condition", "evidence", "reason", "report"},
 	"report":   {"condition", "evidence", "port"},
 	"metrics":  {"collector", "condition", "latest", "outcome", "result"},
-	"outcome":  {"event", "result", "rotation", "secret"},
+	"outcome":  {"event", "reason", "result", "rotation", "secret"},
 	"catalog":  {"codeengine", "offboard", "port", "rotation"},
-	"doctor":   {"access", "catalog", "codeengine", "condition", "iam", "plural", "port", "reconcile", "result", "rotation", "secret", "webhook"},
-	"provider": {"access", "port", "reconcile", "result", "rotation", "secretsmanager"},
-	"service":  {"catalog", "condition", "event", "evidence", "offboard", "outcome", "pace", "port", "reconcile", "result", "rotation", "secret", "trace", "webhook"},
-	"cli":      {"catalog", "condition", "effects", "event", "evidence", "offboard", "page", "plural", "port", "reconcile", "report", "result", "rotation", "service"},
+	"doctor":   {"access", "catalog", "codeengine", "condition", "iam", "plural", "port", "reason", "reconcile", "result", "rotation", "secret", "webhook"},
+	"provider": {"access", "port", "reason", "reconcile", "result", "rotation", "secretsmanager"},
+	"service":  {"catalog", "condition", "event", "evidence", "offboard", "outcome", "pace", "port", "reason", "reconcile", "result", "rotation", "secret", "trace", "webhook"},
+	"cli":      {"catalog", "condition", "effects", "event", "evidence", "offboard", "page", "plural", "port", "reason", "reconcile", "report", "result", "rotation", "service"},
 
 	"emulator": {"emulator/cloud"},
 	"verify":   {"emulator/cloud"},
-	"rehearse": {"access", "condition", "emulator", "emulator/cloud", "iam", "marker", "port", "reconcile", "result", "rotation", "secret"},
-	"demo":     {"emulator", "event/sample", "result", "rotation", "secret"},
+	"rehearse": {"access", "condition", "emulator", "emulator/cloud", "iam", "marker", "port", "reason", "reconcile", "result", "rotation", "secret"},
+	"demo":     {"emulator", "event/sample", "reason", "result", "secret"},
 
 	// Used by tests alone.
 	"storetest":           {"fence", "format", "port", "secret"},
 	"upstream/benttest":   {"port"},
 	"kubernetes/kubetest": {"storetest"},
 	"vault/vaulttest":     {"storetest"},
-	"simulate":            {"access", "emulator/cloud", "fence", "marker", "observe", "offboard", "port", "reconcile", "result", "rotation", "secret"},
+	"simulate":            {"access", "emulator/cloud", "fence", "marker", "observe", "offboard", "port", "reason", "reconcile", "result", "rotation", "secret"},
 }
 
 // goList runs go list on packages of this module and returns the words of its
@@ -209,7 +210,7 @@ func TestTheArchitectureListsEveryFileThatASecretLeaves(t *testing.T) {
 }
 
 func TestTheCoreNeedsOnlyTheStandardLibrary(t *testing.T) {
-	for _, name := range []string{"rotation", "secret", "emulator/cloud"} {
+	for _, name := range []string{"reason", "rotation", "secret", "emulator/cloud"} {
 		for _, dep := range goList(t, "-deps", module+"internal/"+name) {
 			if strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, module) {
 				t.Errorf("internal/%s imports %s", name, dep)

@@ -16,8 +16,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -86,17 +86,17 @@ func fails(method, path string, status int) func(*stage) {
 func clears(s *stage) { s.cloud.ClearFaults() }
 
 // untold are the blocks that status does not tell, and why.
-var untold = map[rotation.Reason]string{
-	rotation.ClockSkew:      "it is the clock of another process",
-	rotation.Storm:          "it is the limit of another process",
-	rotation.KeyForeign:     "it is about a demand that was not recorded",
-	rotation.InUse:          "it is about a demand that was not recorded",
-	rotation.EndRefused:     "it is about a demand that was not recorded",
-	rotation.IdentityDenied: "there is no service ID to keep it on",
+var untold = map[reason.Reason]string{
+	reason.ClockSkew:      "it is the clock of another process",
+	reason.Storm:          "it is the limit of another process",
+	reason.KeyForeign:     "it is about a demand that was not recorded",
+	reason.InUse:          "it is about a demand that was not recorded",
+	reason.EndRefused:     "it is about a demand that was not recorded",
+	reason.IdentityDenied: "there is no service ID to keep it on",
 }
 
 // status checks that a look tells a block, with an exit code for a person.
-func (s *stage) status(reason rotation.Reason) {
+func (s *stage) status(why reason.Reason) {
 	s.t.Helper()
 	code, text := s.as(s.cloud.Ready().APIKey, s.config, "status", "c", "-o", "json")
 	var listed struct{ Outcomes []result.Outcome }
@@ -104,10 +104,10 @@ func (s *stage) status(reason rotation.Reason) {
 		s.t.Fatalf("%v in\n%s", err, text)
 	}
 	want := cli.ExitAct
-	if reason == rotation.Paused {
+	if why == reason.Paused {
 		want = cli.ExitOK
 	}
-	if o := listed.Outcomes[0]; o.Reason != reason || code != want || o.Next.IsZero() {
+	if o := listed.Outcomes[0]; o.Reason != why || code != want || o.Next.IsZero() {
 		s.t.Errorf("status: exit %d, %s (%s), next %s: %s", code, o.Condition, o.Reason, o.Next, o.Message)
 	}
 }
@@ -133,15 +133,15 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 		many += static(fmt.Sprintf("c%d", i), fmt.Sprintf("us-south/team-b/many#K%d", i))
 	}
 
-	troubles := map[rotation.Reason]trouble{
-		rotation.Paused: {
+	troubles := map[reason.Reason]trouble{
+		reason.Paused: {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID:", "paused: true\n  serviceID:", 1))
 			},
 			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
 			after: result.Published,
 		},
-		rotation.ClockSkew: {
+		reason.ClockSkew: {
 			first: true,
 			cause: func(s *stage) {
 				right := s.parts.reconciler.Now
@@ -150,7 +150,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			fix: func(s *stage) { s.fix() }, after: result.Unchanged,
 		},
-		rotation.NewerVersion: {
+		reason.NewerVersion: {
 			cause: func(s *stage) {
 				newer := strings.Replace(marker.Marker{Owner: "example", Credential: "c"}.Text(), "v=1", "v=2", 1)
 				ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: newer})
@@ -158,14 +158,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) }, // as the newer version would
 			after: result.Published,
 		},
-		rotation.NameTaken: {
+		reason.NameTaken: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: "foreign"})
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
 			after: result.Published,
 		},
-		rotation.NameCollision: {
+		reason.NameCollision: {
 			cause: func(s *stage) {
 				m := marker.Marker{Owner: "example", Credential: "other"}
 				ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{Name: "c", Description: m.Text()})
@@ -173,7 +173,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")) },
 			after: result.Published,
 		},
-		rotation.IdentityLocked: {
+		reason.IdentityLocked: {
 			first: true,
 			cause: func(s *stage) {
 				s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
@@ -182,19 +182,19 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false) },
 			after: result.Changed,
 		},
-		rotation.IdentityGone: {
+		reason.IdentityGone: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Cloud().RemoveServiceID(s.serviceID("c")); s.cloud.Advance(time.Hour) },
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: result.Published,
 		},
-		rotation.KeyDisabled: {
+		reason.KeyDisabled: {
 			config: strings.Replace(static("c", place1), "  stores:", "  rotation: {onDisabled: block}\n  stores:", 1), first: true,
 			cause: func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), true) },
 			fix:   func(s *stage) { s.cloud.Cloud().SetKeyDisabled(s.publishedKey(), false) },
 			after: result.Unchanged,
 		},
-		rotation.KeyLocked: {
+		reason.KeyLocked: {
 			first: true,
 			cause: func(s *stage) {
 				s.cloud.Advance(time.Hour)
@@ -209,7 +209,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Cloud().SetKeyLocked(locked, false) },
 			after: result.Changed,
 		},
-		rotation.KeyCap: {
+		reason.KeyCap: {
 			first: true,
 			cause: func(s *stage) {
 				for i := range 14 {
@@ -226,9 +226,9 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: result.Published,
 		},
-		rotation.PolicyDenied:   {cause: fails(http.MethodPost, "/v2/policies", 403), fix: clears, after: result.Published},
-		rotation.IdentityDenied: {cause: fails(http.MethodPost, "/v1/serviceids", 403), fix: clears, after: result.Published},
-		rotation.PolicyWeaker: {
+		reason.PolicyDenied:   {cause: fails(http.MethodPost, "/v2/policies", 403), fix: clears, after: result.Published},
+		reason.IdentityDenied: {cause: fails(http.MethodPost, "/v1/serviceids", 403), fix: clears, after: result.Published},
+		reason.PolicyWeaker: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "logs")
 				s.cloud.Cloud().Grant(s.cloud.Cloud().Minter().IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator")
@@ -238,27 +238,27 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: result.Published,
 		},
-		rotation.PolicyRefused: {
+		reason.PolicyRefused: {
 			config: strings.Replace(static("c", place1), "Sender", "Sendr", 1), cause: func(*stage) {},
 			fix: func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) }, after: result.Published,
 		},
-		rotation.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), fix: clears, after: result.Published},
-		rotation.StoreRefused: {
+		reason.StoreDenied: {cause: fails(http.MethodGet, secrets+"/*", 403), fix: clears, after: result.Published},
+		reason.StoreRefused: {
 			cause: fails(http.MethodPost, secrets, 400), after: result.Published,
 			fix: func(s *stage) { clears(s); s.cloud.Advance(9 * time.Hour) },
 		},
-		rotation.StoreSilent: {
+		reason.StoreSilent: {
 			first: true,
 			cause: func(s *stage) { s.cloud.Advance(77 * 24 * time.Hour); fails(http.MethodGet, secrets+"/*", 500)(s) },
 			fix:   clears, after: result.Published,
 		},
-		rotation.ConsumerSilent: {
+		reason.ConsumerSilent: {
 			config: strings.TrimSuffix(static("c", place1), "\n") + "\n    restart: [app/absent]\n",
 			cause:  func(s *stage) { s.sweep(); s.cloud.Advance(16 * 24 * time.Hour) },
 			fix:    func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
 			after:  result.Unchanged,
 		},
-		rotation.StoreQuota: {
+		reason.StoreQuota: {
 			cause: func(s *stage) {
 				for i := range 100 {
 					s.cloud.Cloud().PutSecret(s.project("team-b").ID, fmt.Sprintf("other%d", i), map[string]string{"a": "b"})
@@ -272,14 +272,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: result.Published,
 		},
-		rotation.EntryUnmarked: {
+		reason.EntryUnmarked: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": "by hand"})
 			},
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: result.Published,
 		},
-		rotation.EntryForeign: {
+		reason.EntryForeign: {
 			cause: func(s *stage) {
 				s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{
 					"IAM_API_KEY": "theirs", "IAM_API_KEY_ID": "ApiKey-theirs", "IAM_API_KEY_LATCHKEY": `{"owner":"other","created":"2026-01-01T00:00:00Z","iam_id":"iam-ServiceId-theirs"}`,
@@ -288,7 +288,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: result.Published,
 		},
-		rotation.EntryAltered: {
+		reason.EntryAltered: {
 			config: static("c", place1, place2), first: true,
 			cause: func(s *stage) { // the key's name has the print of another service ID's value
 				theirs := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: s.cloud.Ready().Account})
@@ -306,14 +306,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: result.Published,
 		},
-		rotation.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), fix: clears, after: result.Published},
-		rotation.ProofDenied: {
+		reason.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), fix: clears, after: result.Published},
+		reason.ProofDenied: {
 			config: strings.Replace(static("c", place1), "  stores:", "  prove: {logs: {instance: "+cloud.LogsInstanceID+", region: eu-de}}\n  stores:", 1),
 			cause:  fails(http.MethodPost, "/logs/v1/singles", 400),
 			fix:    func(s *stage) { clears(s); s.cloud.Advance(9 * time.Hour) },
 			after:  result.Published,
 		},
-		rotation.Storm: {
+		reason.Storm: {
 			config: many + static("c", place1), first: true,
 			cause: func(s *stage) {
 				s.cloud.Advance(time.Hour)
@@ -325,7 +325,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Advance(61 * time.Minute) },
 			after: result.Published,
 		},
-		rotation.KeyForeign: {
+		reason.KeyForeign: {
 			first: true,
 			cause: func(s *stage) {
 				s.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{IAMID: "iam-" + s.serviceID("c"), AccountID: s.cloud.Ready().Account, Name: "theirs"})
@@ -341,7 +341,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(*stage) {}, // a demand that could never be met is not remembered
 			after: result.Unchanged,
 		},
-		rotation.ForgedMarker: {
+		reason.ForgedMarker: {
 			cause: func(s *stage) {
 				m := marker.Marker{Owner: "example", Credential: "c"}
 				s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "c", AccountID: s.cloud.Ready().Account, Description: m.Text()})
@@ -368,7 +368,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: result.Published,
 		},
-		rotation.IdentityShared: {
+		reason.IdentityShared: {
 			first: true,
 			cause: func(s *stage) {
 				s.cloud.Cloud().Revoke("iam-"+s.serviceID("c"), "logs")
@@ -377,7 +377,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			fix: func(s *stage) { s.fix() }, after: result.Changed,
 		},
-		rotation.IdentityTwice: {
+		reason.IdentityTwice: {
 			first: true,
 			cause: func(s *stage) {
 				m := marker.Marker{Owner: "example", Credential: "c"}
@@ -393,7 +393,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			fix: func(s *stage) { s.fix() }, after: result.Published,
 		},
-		rotation.IdentityAbsent: {
+		reason.IdentityAbsent: {
 			cause: func(s *stage) { s.url = s.serve(holesHead + given("ServiceId-00000000-0000-4000-8000-000000000000")) },
 			fix: func(s *stage) {
 				made := s.cloud.Cloud().AddServiceID(cloud.NewServiceID{Name: "theirs", AccountID: s.cloud.Ready().Account})
@@ -402,14 +402,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: result.Published,
 		},
-		rotation.GroupDenied: {
+		reason.GroupDenied: {
 			config: grouped, cause: func(*stage) {},
 			fix: func(s *stage) {
 				createGroup(s.t, s.cloud.Ready().URL, s.admin(), s.cloud.Ready().Account, "senders")
 			},
 			after: result.Published,
 		},
-		rotation.ConsumerFailed: {
+		reason.ConsumerFailed: {
 			config: strings.Replace(static("c", place1), "entry: IAM_API_KEY}", "entry: IAM_API_KEY}\n    restart: true", 1), first: true,
 			cause: func(s *stage) {
 				id := s.project("team-b").ID
@@ -423,25 +423,25 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			fix: func(s *stage) { s.fix() }, after: result.Changed,
 		},
-		rotation.OwnLogin: {
+		reason.OwnLogin: {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + given(strings.TrimPrefix(s.cloud.Cloud().Minter().IAMID, "iam-")))
 			},
 			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
 			after: result.Published,
 		},
-		rotation.ExpansionFailed: {
+		reason.ExpansionFailed: {
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "serviceID: {name: c,", `serviceID: {name: 'c${["x"][1]}',`, 1))
 			},
 			fix:   func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) },
 			after: result.Published,
 		},
-		rotation.InUse: {
+		reason.InUse: {
 			first: true, cause: func(s *stage) { s.url = s.serve(holesHead + unkept) }, ask: ends,
 			fix: func(s *stage) { s.cloud.Advance(8 * 24 * time.Hour); ends(s) }, after: result.InProgress,
 		},
-		rotation.EndRefused: {
+		reason.EndRefused: {
 			first: true, cause: func(*stage) {}, ask: ends,
 			fix: func(s *stage) {
 				s.url = s.serve(holesHead + unkept)
@@ -449,7 +449,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				ends(s)
 			}, after: result.InProgress,
 		},
-		rotation.EntryRemoved: {
+		reason.EntryRemoved: {
 			first: true,
 			cause: func(s *stage) {
 				s.url = s.serve(holesHead + unkept)
@@ -461,7 +461,7 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			},
 			after: result.Published,
 		},
-		rotation.AdoptionFailed: {
+		reason.AdoptionFailed: {
 			cause: func(s *stage) {
 				made := ownServiceID(s.cloud.Cloud(), cloud.NewServiceID{
 					Name: "c", AccountID: s.cloud.Ready().Account, Description: marker.Marker{Owner: "example", Credential: "c"}.Text(),
@@ -531,9 +531,9 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 
 // blockedReasons reads the reasons from where they are declared, so that a new
 // one without a test is found.
-func blockedReasons(t *testing.T) (reasons []rotation.Reason) {
+func blockedReasons(t *testing.T) (reasons []reason.Reason) {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../../internal/rotation/reason.go", nil, parser.ParseComments)
+	f, err := parser.ParseFile(token.NewFileSet(), "../../internal/reason/reason.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -544,7 +544,7 @@ func blockedReasons(t *testing.T) (reasons []rotation.Reason) {
 		}
 		for _, spec := range group.Specs {
 			value := spec.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value
-			reasons = append(reasons, rotation.Reason(strings.Trim(value, `"`)))
+			reasons = append(reasons, reason.Reason(strings.Trim(value, `"`)))
 		}
 	}
 	if len(reasons) < 20 {
@@ -564,7 +564,7 @@ func TestALockedServiceIDThatRefusesKeysIsNamed(t *testing.T) {
 	s.cloud.Cloud().SetSwitches(switches)
 	s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), true)
 	s.cloud.Advance(60 * 24 * time.Hour)
-	if out := s.sweep().only(t, result.Blocked); out.Reason != rotation.IdentityLocked {
+	if out := s.sweep().only(t, result.Blocked); out.Reason != reason.IdentityLocked {
 		t.Errorf("outcome %+v", out)
 	}
 	s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false)

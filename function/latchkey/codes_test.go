@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// rotationCodes returns the constants of package rotation that have the type.
-func rotationCodes(t *testing.T, kind string) (codes []string) {
+// codesOf returns the constants of a package that have the type.
+func codesOf(t *testing.T, pkg, kind string) (codes []string) {
 	t.Helper()
-	files, err := filepath.Glob("../../internal/rotation/*.go")
+	files, err := filepath.Glob("../../internal/" + pkg + "/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,14 +67,14 @@ func TestTheOperationsPageListsEveryCode(t *testing.T) {
 				}
 			}
 		}
-		for _, code := range rotationCodes(t, kind) {
+		for _, code := range codesOf(t, map[string]string{"Action": "rotation", "Reason": "reason"}[kind], kind) {
 			if !listed[code] {
 				t.Errorf("%s does not list the %s %s", page, kind, code)
 			}
 			delete(listed, code)
 		}
 		for code := range listed {
-			t.Errorf("%s lists the %s %s, which rotation does not have", page, kind, code)
+			t.Errorf("%s lists the %s %s, which the code does not have", page, kind, code)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Every condition is the same in the table, in JSON, in the exit code, over HTTP and
@@ -25,7 +25,7 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 		config string // the default is c
 
 		want condition.Condition
-		why  rotation.Reason
+		why  reason.Reason
 		exit int
 		next time.Duration // from now; zero is not checked
 		// doctor is the start of a line of doctor, which fails if fails is set.
@@ -36,23 +36,23 @@ func TestEveryConditionIsToldAlikeEverywhere(t *testing.T) {
 		swept condition.Condition
 	}{
 		"nothing is due":                              {want: condition.OK, exit: cli.ExitOK, doctor: "ok    c: ok", swept: condition.OK},
-		"no key was ever published":                   {after: -1, want: condition.Missing, why: rotation.NothingThere, exit: cli.ExitDue, doctor: "ok    c: missing", swept: condition.OK},
-		"the key has its age":                         {after: 60 * day, want: condition.Due, why: rotation.Aged, exit: cli.ExitDue, doctor: "ok    c: due", swept: condition.OK},
-		"the key is overdue and expires soon":         {after: 80 * day, want: condition.Expiring, why: rotation.Aged, exit: cli.ExitDue, doctor: "ok    c: expiring", swept: condition.OK},
-		"the key has expired":                         {after: 91 * day, want: condition.Expired, why: rotation.IsExpired, exit: cli.ExitAct, doctor: "FAIL  c: expired", fails: true, swept: condition.OK},
-		"the key has expired, and a person must act":  {after: 91 * day, make: locked, want: condition.Expired, why: rotation.IdentityLocked, exit: cli.ExitAct, next: time.Hour, doctor: "FAIL  c: expired", fails: true, swept: condition.Expired},
-		"the key has expired while the config paused": {after: 91 * day, config: paused, want: condition.Expired, why: rotation.Paused, exit: cli.ExitAct, doctor: "FAIL  c: expired", fails: true, swept: condition.Expired},
+		"no key was ever published":                   {after: -1, want: condition.Missing, why: reason.NothingThere, exit: cli.ExitDue, doctor: "ok    c: missing", swept: condition.OK},
+		"the key has its age":                         {after: 60 * day, want: condition.Due, why: reason.Aged, exit: cli.ExitDue, doctor: "ok    c: due", swept: condition.OK},
+		"the key is overdue and expires soon":         {after: 80 * day, want: condition.Expiring, why: reason.Aged, exit: cli.ExitDue, doctor: "ok    c: expiring", swept: condition.OK},
+		"the key has expired":                         {after: 91 * day, want: condition.Expired, why: reason.IsExpired, exit: cli.ExitAct, doctor: "FAIL  c: expired", fails: true, swept: condition.OK},
+		"the key has expired, and a person must act":  {after: 91 * day, make: locked, want: condition.Expired, why: reason.IdentityLocked, exit: cli.ExitAct, next: time.Hour, doctor: "FAIL  c: expired", fails: true, swept: condition.Expired},
+		"the key has expired while the config paused": {after: 91 * day, config: paused, want: condition.Expired, why: reason.Paused, exit: cli.ExitAct, doctor: "FAIL  c: expired", fails: true, swept: condition.Expired},
 		"a leaked key is too young to be replaced": {
 			make: func(s *stage) { s.revoke("c", s.publishedKey(), false) },
-			want: condition.Leaked, why: rotation.TooYoung, exit: cli.ExitAct, doctor: "FAIL  c: leaked", fails: true, swept: condition.Leaked,
+			want: condition.Leaked, why: reason.TooYoung, exit: cli.ExitAct, doctor: "FAIL  c: leaked", fails: true, swept: condition.Leaked,
 		},
-		"a person must act":         {make: locked, want: condition.Blocked, why: rotation.IdentityLocked, exit: cli.ExitAct, next: time.Hour, doctor: "FAIL  c: blocked", fails: true, swept: condition.Blocked},
-		"the config pauses":         {config: paused, want: condition.Blocked, why: rotation.Paused, exit: cli.ExitOK, next: time.Hour, doctor: "ok    c: blocked", swept: condition.Blocked},
-		"a store does not answer":   {after: time.Hour, make: fails("GET", "/v2/projects/*/secrets/*", 503), want: condition.InProgress, why: rotation.StoreUnreachable, exit: cli.ExitTryAgain, next: time.Hour, doctor: "????  c: in-progress", fails: true, swept: condition.InProgress},
-		"no config entry yields it": {config: static("d", place2), want: condition.Unconfigured, why: rotation.Unconfigured, exit: cli.ExitDue, doctor: "FAIL  c: no config entry yields it", fails: true, swept: condition.Unconfigured},
-		"a value was overwritten":   {after: time.Hour, make: overwritten, want: condition.Due, why: rotation.ValueAltered, exit: cli.ExitDue, doctor: "ok    c: due", swept: condition.OK, says: "#IAM_API_KEY: altered"},
-		"a role is missing":         {make: roleless, want: condition.Blocked, why: rotation.IdentityDenied, exit: cli.ExitAct, next: time.Hour, doctor: "FAIL  permission: no role on iam-identity", fails: true, swept: condition.Blocked},
-		"IAM does not answer":       {make: fails("GET", "/v1/*", 503), want: condition.Unknown, why: rotation.Unobserved, exit: cli.ExitTryAgain, next: time.Hour, doctor: "FAIL  IAM: service IDs can't be listed", fails: true, swept: condition.Unknown},
+		"a person must act":         {make: locked, want: condition.Blocked, why: reason.IdentityLocked, exit: cli.ExitAct, next: time.Hour, doctor: "FAIL  c: blocked", fails: true, swept: condition.Blocked},
+		"the config pauses":         {config: paused, want: condition.Blocked, why: reason.Paused, exit: cli.ExitOK, next: time.Hour, doctor: "ok    c: blocked", swept: condition.Blocked},
+		"a store does not answer":   {after: time.Hour, make: fails("GET", "/v2/projects/*/secrets/*", 503), want: condition.InProgress, why: reason.StoreUnreachable, exit: cli.ExitTryAgain, next: time.Hour, doctor: "????  c: in-progress", fails: true, swept: condition.InProgress},
+		"no config entry yields it": {config: static("d", place2), want: condition.Unconfigured, why: reason.Unconfigured, exit: cli.ExitDue, doctor: "FAIL  c: no config entry yields it", fails: true, swept: condition.Unconfigured},
+		"a value was overwritten":   {after: time.Hour, make: overwritten, want: condition.Due, why: reason.ValueAltered, exit: cli.ExitDue, doctor: "ok    c: due", swept: condition.OK, says: "#IAM_API_KEY: altered"},
+		"a role is missing":         {make: roleless, want: condition.Blocked, why: reason.IdentityDenied, exit: cli.ExitAct, next: time.Hour, doctor: "FAIL  permission: no role on iam-identity", fails: true, swept: condition.Blocked},
+		"IAM does not answer":       {make: fails("GET", "/v1/*", 503), want: condition.Unknown, why: reason.Unobserved, exit: cli.ExitTryAgain, next: time.Hour, doctor: "FAIL  IAM: service IDs can't be listed", fails: true, swept: condition.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,7 +99,7 @@ func overwritten(s *stage) {
 func roleless(s *stage) { s.cloud.Cloud().Revoke(s.cloud.Cloud().Minter().IAMID, "iam-identity") }
 
 // told checks status, its JSON and plan.
-func (s *stage) told(config string, want condition.Condition, why rotation.Reason, exit int, next time.Duration) {
+func (s *stage) told(config string, want condition.Condition, why reason.Reason, exit int, next time.Duration) {
 	s.t.Helper()
 	key := s.cloud.Ready().APIKey
 	code, table := s.as(key, config, "status")

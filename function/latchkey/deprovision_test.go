@@ -9,8 +9,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 const tenants = `- name: tenant
@@ -70,16 +70,16 @@ func TestADeprovisionedCredentialLeavesNothingAndItsNeighboursEverything(t *test
 	before := len(s.cloud.State(true).Policies)
 
 	used := s.ask("deprovision", nil).only(t, result.Blocked)
-	if used.Reason != rotation.InUse || !strings.Contains(used.Message, first.Key) {
+	if used.Reason != reason.InUse || !strings.Contains(used.Message, first.Key) {
 		t.Errorf("a key that was proven an hour ago: %s: %s", used.Reason, used.Message)
 	}
 	s.cloud.Advance(8 * 24 * time.Hour)
 	begun := s.ask("deprovision", nil).only(t, result.InProgress)
-	if begun.Reason != rotation.Deprovisioning || s.authenticates("team-a", "tenant-acme", "IAM_API_KEY") == nil {
+	if begun.Reason != reason.Deprovisioning || s.authenticates("team-a", "tenant-acme", "IAM_API_KEY") == nil {
 		t.Errorf("after the demand: %s, and the key works", begun.Reason)
 	}
 	s.cloud.Advance(23 * time.Hour)
-	if out := s.sweep().only(t, result.InProgress); out.Reason != rotation.Deprovisioning || len(out.Steps) > 0 {
+	if out := s.sweep().only(t, result.InProgress); out.Reason != reason.Deprovisioning || len(out.Steps) > 0 {
 		t.Errorf("within the wait: %s, %v", out.Reason, out.Steps)
 	}
 	s.cloud.Advance(2 * time.Hour)
@@ -205,7 +205,7 @@ func TestACredentialWhoseServiceIDWasDeletedIsNotForgotten(t *testing.T) {
 	}
 	s.cloud.Advance(time.Hour)
 	out := s.sweep().only(t, result.Blocked)
-	if out.Credential != "tenant/acme" || out.Reason != rotation.IdentityGone {
+	if out.Credential != "tenant/acme" || out.Reason != reason.IdentityGone {
 		t.Errorf("%s: %s %s", out.Credential, out.Reason, out.Message)
 	}
 	if code, text := s.as(s.cloud.Ready().APIKey, holesHead+tenants, "status", "tenant/acme"); code == 0 || !strings.Contains(text, "blocked") {

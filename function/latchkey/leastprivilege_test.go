@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // policyOf is a grant as s.policy reads it.
@@ -39,12 +39,12 @@ func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
 				return "- name: c\n  serviceID: {name: c, policies: [" + logs + "]}\n  prove: {logs: {instance: " + cloud.LogsInstanceID + ", region: eu-de}}\n  stores:\n" + codeEngine + secrets
 			},
 			reasons: map[string]string{
-				"Viewer on iam-identity":             string(rotation.IdentityDenied),
-				"Service ID creator on iam-identity": string(rotation.IdentityDenied),
-				"Sender on logs":                     string(rotation.PolicyWeaker),
-				"Administrator on logs":              string(rotation.PolicyDenied),
-				"Writer on codeengine":               string(rotation.StoreDenied),
-				"Writer on secrets-manager":          string(rotation.StoreDenied),
+				"Viewer on iam-identity":             string(reason.IdentityDenied),
+				"Service ID creator on iam-identity": string(reason.IdentityDenied),
+				"Sender on logs":                     string(reason.PolicyWeaker),
+				"Administrator on logs":              string(reason.PolicyDenied),
+				"Writer on codeengine":               string(reason.StoreDenied),
+				"Writer on secrets-manager":          string(reason.StoreDenied),
 			},
 		},
 		"one access group": {
@@ -56,11 +56,11 @@ func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
 				return "- name: c\n  serviceID: {name: c, accessGroups: [" + g.ID + "]}\n  stores:\n" + codeEngine
 			},
 			reasons: map[string]string{
-				"Viewer on iam-identity":             string(rotation.IdentityDenied),
-				"Service ID creator on iam-identity": string(rotation.IdentityDenied),
-				"Viewer on iam-groups":               string(rotation.GroupDenied),
-				"Editor on iam-groups":               string(rotation.GroupDenied),
-				"Writer on codeengine":               string(rotation.StoreDenied),
+				"Viewer on iam-identity":             string(reason.IdentityDenied),
+				"Service ID creator on iam-identity": string(reason.IdentityDenied),
+				"Viewer on iam-groups":               string(reason.GroupDenied),
+				"Editor on iam-groups":               string(reason.GroupDenied),
+				"Writer on codeengine":               string(reason.StoreDenied),
 			},
 		},
 		"a service ID that another tool owns": {
@@ -70,8 +70,8 @@ func TestTheRolesThatAConfigNeedsAreEnoughAndNoneIsTooMany(t *testing.T) {
 			},
 			reasons: map[string]string{
 				"Viewer on iam-identity":        "it needs the roles Viewer and Service ID creator on iam-identity",
-				"Administrator on iam-identity": string(rotation.IdentityDenied),
-				"Writer on codeengine":          string(rotation.StoreDenied),
+				"Administrator on iam-identity": string(reason.IdentityDenied),
+				"Writer on codeengine":          string(reason.StoreDenied),
 			},
 		},
 	} {
@@ -138,7 +138,7 @@ func TestTheRolesThatAConfigNeedsAreEnoughForTheEnd(t *testing.T) {
 		want    string
 	}{
 		"with Manager":             {"Manager", cli.ExitOK, `"remove-service-id"`},
-		"with Writer in its place": {"Writer", cli.ExitAct, string(rotation.StoreDenied)},
+		"with Writer in its place": {"Writer", cli.ExitAct, string(reason.StoreDenied)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, emulator.Options{})

@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // The life of a key, from birth to retirement, through the whole program.
@@ -41,7 +41,7 @@ func (r reply) only(t *testing.T, want result.Result) result.Outcome {
 	return r.outcomes[0]
 }
 
-func noted(out result.Outcome) (reasons []rotation.Reason) {
+func noted(out result.Outcome) (reasons []reason.Reason) {
 	for _, n := range out.Notes {
 		reasons = append(reasons, n.Reason)
 	}
@@ -79,7 +79,7 @@ func TestALeakedKeyIsReplacedFirstAndThenEndsAtOnce(t *testing.T) {
 	if diff := cmp.Diff(want, took(out)); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	if !slices.Equal(noted(out), []rotation.Reason{rotation.TokensLive}) {
+	if !slices.Equal(noted(out), []reason.Reason{reason.TokensLive}) {
 		t.Errorf("notes %v: the note that issued tokens live on is missing", out.Notes)
 	}
 	if keys := s.keys("c"); len(keys) != 1 || keys[out.Key].ID == "" {
@@ -114,7 +114,7 @@ func TestALeakOutlivesWhateverStandsInTheWay(t *testing.T) {
 	s.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v2/projects/" + s.project("team-a").ID + "/secrets/*", Kind: emulator.FaultStatus, Status: 500})
 	r := s.revoke("c", first.Key, false)
 	out := r.only(t, result.InProgress)
-	if r.status != http.StatusAccepted || out.Leaked != result.LeakedAlive || !slices.Contains(noted(out), rotation.LeakedAlive) {
+	if r.status != http.StatusAccepted || out.Leaked != result.LeakedAlive || !slices.Contains(noted(out), reason.LeakedAlive) {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 	s.cloud.ClearFaults()
@@ -139,7 +139,7 @@ func TestARevocationOfAKeyThatIsNotTheCredentialsChangesNothing(t *testing.T) {
 	if r := s.revoke("c", ofD, true); r.status != http.StatusBadRequest {
 		t.Errorf("another credential's key: answered %d %s", r.status, r.body)
 	}
-	if r := s.revoke("c", foreign.ID, true); r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != rotation.KeyForeign {
+	if r := s.revoke("c", foreign.ID, true); r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != reason.KeyForeign {
 		t.Errorf("a foreign key: answered %d %s", r.status, r.body)
 	}
 	if got := len(s.cloud.Events()); got != changes {
@@ -160,7 +160,7 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 		s.post(s.url, loginEvent("iam-"+first.ServiceID, "kafka-client/3.1", "192.0.2.7", s.cloud.Now()), "") // at once, IAM's record of use later
 		return err == nil
 	}
-	var reasons []rotation.Reason
+	var reasons []reason.Reason
 	lived := time.Duration(0)
 	for range 100 {
 		s.cloud.Advance(time.Hour)
@@ -180,7 +180,7 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 	if lived < 70*time.Hour || lived > 73*time.Hour {
 		t.Errorf("a key that is used all the time lived %s after it was replaced, want three overlaps of 24h", lived)
 	}
-	if n := len(slices.Compact(slices.Clone(reasons))); !slices.Contains(reasons, rotation.StillUsed) || reasons[len(reasons)-1] != rotation.UsedToTheEnd {
+	if n := len(slices.Compact(slices.Clone(reasons))); !slices.Contains(reasons, reason.StillUsed) || reasons[len(reasons)-1] != reason.UsedToTheEnd {
 		t.Errorf("noted %v (%d)", reasons, n)
 	}
 }
@@ -215,7 +215,7 @@ func TestAStoreThatIsAddedIsFilledWithoutARotation(t *testing.T) {
 	second := s.one(sample.Rotate("c", s.cloud.Now()), testToken, result.Published)
 	s.url = s.serve(holesHead + static("c", place1))
 	left := s.sweep().only(t, result.Unchanged)
-	if len(left.Notes) != 1 || left.Notes[0].Reason != rotation.StoreDropped || !strings.Contains(left.Notes[0].Store, "team-a") || left.Notes[0].At.IsZero() {
+	if len(left.Notes) != 1 || left.Notes[0].Reason != reason.StoreDropped || !strings.Contains(left.Notes[0].Store, "team-a") || left.Notes[0].At.IsZero() {
 		t.Errorf("notes %+v: the note that consumers of the removed store lose the key is missing", left.Notes)
 	}
 	first.Key = second.Key
@@ -255,7 +255,7 @@ func TestTooManyForcedRotationsAreAStorm(t *testing.T) {
 		case result.Published:
 			rotated++
 		case result.Blocked:
-			if out.Reason != rotation.Storm || r.status != http.StatusAccepted {
+			if out.Reason != reason.Storm || r.status != http.StatusAccepted {
 				t.Errorf("answered %d %s", r.status, r.body)
 			}
 			held = append(held, out.Credential)
@@ -280,7 +280,7 @@ func TestWhatIsMarkedAndYieldedByNothingIsReported(t *testing.T) {
 	s.url = s.serve(holesHead + static("c", place1))
 	r := s.sweep()
 	i := slices.IndexFunc(r.outcomes, func(o result.Outcome) bool { return o.Credential == "d" })
-	if r.status != http.StatusOK || len(r.outcomes) != 2 || i < 0 || r.outcomes[i].Result != result.Unconfigured || r.outcomes[i].Reason != rotation.Unconfigured {
+	if r.status != http.StatusOK || len(r.outcomes) != 2 || i < 0 || r.outcomes[i].Result != result.Unconfigured || r.outcomes[i].Reason != reason.Unconfigured {
 		t.Fatalf("answered %d %s", r.status, r.body)
 	}
 	if diff := cmp.Diff(before.APIKeys, s.cloud.State(true).APIKeys, ignoreUse); diff != "" {
@@ -334,7 +334,7 @@ func TestTheKeysOfAProjectThatIsGone(t *testing.T) {
 			if tc.forGood {
 				s.cloud.Cloud().PurgeProject(id)
 			}
-			if out := find(s.sweep().outcomes, credential); what == "keep" && (out == nil || out.Reason != rotation.Unconfigured) {
+			if out := find(s.sweep().outcomes, credential); what == "keep" && (out == nil || out.Reason != reason.Unconfigured) {
 				t.Errorf("the sweep says %+v", out)
 			}
 			s.sweeps(30)
@@ -432,7 +432,7 @@ func TestAServiceIDIsMadeAMemberOfAccessGroups(t *testing.T) {
 	}
 	s.url = s.serve(holesHead + strings.Replace(static("n", "eu-de/team-a/n#KEY"), "policies: [{service: logs, roles: [Sender]}]", "accessGroups: [unknown]", 1))
 	r := s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"n"}}), testToken)
-	if out := r.only(t, result.Blocked); out.Reason != rotation.GroupDenied || len(s.keys("n")) > 0 {
+	if out := r.only(t, result.Blocked); out.Reason != reason.GroupDenied || len(s.keys("n")) > 0 {
 		t.Errorf("outcome %+v", out)
 	}
 }
@@ -449,11 +449,11 @@ func TestAnExistingKeyIsTakenOverWhereItsValueIs(t *testing.T) {
 	}
 
 	s.url = s.serve(holesHead + adopting("false"))
-	if out := s.sweep().only(t, result.Blocked); out.Reason != rotation.EntryUnmarked {
+	if out := s.sweep().only(t, result.Blocked); out.Reason != reason.EntryUnmarked {
 		t.Errorf("unasked: %+v", out)
 	}
 	s.url = s.serve(holesHead + adopting("ApiKey-00000000-0000-4000-8000-000000000000"))
-	if out := s.sweep().only(t, result.Blocked); out.Reason != rotation.AdoptionFailed {
+	if out := s.sweep().only(t, result.Blocked); out.Reason != reason.AdoptionFailed {
 		t.Errorf("another key: %+v", out)
 	}
 	s.url = s.serve(holesHead + adopting(key.ID))

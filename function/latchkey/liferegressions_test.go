@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // More sequences that once broke a promise of a key's life.
@@ -184,12 +184,12 @@ func TestAStoreThatCanBeReadAndNotWrittenBlocks(t *testing.T) {
 	s.url = s.serve(holesHead + static("c", place1, place2))
 	s.cloud.Inject(emulator.Fault{Method: http.MethodPost, Path: "/v2/projects/" + s.project("team-a").ID + "/secrets", Kind: emulator.FaultStatus, Status: 403})
 	r := s.sweep()
-	if r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != rotation.StoreDenied {
+	if r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != reason.StoreDenied {
 		t.Errorf("a copy: answered %d %s", r.status, r.body)
 	}
 	s.cloud.Advance(61 * 24 * time.Hour)
 	r = s.sweep()
-	if r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != rotation.StoreDenied {
+	if r.status != http.StatusAccepted || r.only(t, result.Blocked).Reason != reason.StoreDenied {
 		t.Errorf("a new key: answered %d %s", r.status, r.body)
 	}
 	if steps := took(r.outcomes[0]); !slices.Contains(steps, "unfuse") {
@@ -232,7 +232,7 @@ func TestWhatIsNoKeyIsNotSentToIAM(t *testing.T) {
 	if n := s.cloud.Counter("GET", "/v1/apikeys/details") - before; n != 0 {
 		t.Errorf("it was sent to IAM")
 	}
-	if out := find(r.outcomes, "a"); out == nil || out.Reason != rotation.AdoptionFailed {
+	if out := find(r.outcomes, "a"); out == nil || out.Reason != reason.AdoptionFailed {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 }

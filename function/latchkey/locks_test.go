@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Locks in Secrets Manager, through the whole program.
@@ -126,7 +126,7 @@ func TestALockThatCanNotBeTakenOffIsToldAndHoldsNothingUp(t *testing.T) {
 	s.cloud.Inject(emulator.Fault{Method: http.MethodDelete, Path: "/api/v2/secrets/*/locks_bulk", Kind: emulator.FaultStatus, Status: 503})
 	s.cloud.Advance(25 * time.Hour)
 	out := s.sweep().only(t, result.Changed)
-	if len(out.Notes) != 2 || out.Notes[0].Reason != rotation.LockFailed || out.Notes[0].Key != first.Key ||
+	if len(out.Notes) != 2 || out.Notes[0].Reason != reason.LockFailed || out.Notes[0].Key != first.Key ||
 		!strings.Contains(out.Notes[0].Store, "single") || !strings.Contains(out.Notes[0].Message, "status 503") {
 		t.Errorf("notes %+v", out.Notes)
 	}
@@ -148,7 +148,7 @@ func TestAForeignLockBlocksUntilItIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := s.rotate(result.Blocked)
-	if out.Reason != rotation.StoreRefused || !strings.Contains(out.Error, "locks of others: app") {
+	if out.Reason != reason.StoreRefused || !strings.Contains(out.Error, "locks of others: app") {
 		t.Errorf("outcome %+v", out)
 	}
 	if _, err := s.cloud.Cloud().DeleteSecretLocks(cloud.Owner(), cloud.SecretsInstanceID, id, "previous", []string{"app"}); err != nil {
@@ -160,12 +160,12 @@ func TestAForeignLockBlocksUntilItIsGone(t *testing.T) {
 func TestLocksWithoutTheRoleForThemNameIt(t *testing.T) {
 	s := holed(t, lockedStores) // the emulator's identity is Writer
 	first := s.sweep().only(t, result.Published)
-	if len(first.Notes) != 2 || first.Notes[0].Reason != rotation.LockFailed || !strings.Contains(first.Notes[0].Message, "role Manager") {
+	if len(first.Notes) != 2 || first.Notes[0].Reason != reason.LockFailed || !strings.Contains(first.Notes[0].Message, "role Manager") {
 		t.Errorf("notes %+v", first.Notes)
 	}
 	s.wantLocks("current[]")
 	out := s.rotate(result.Blocked)
-	if out.Reason != rotation.StoreDenied || !strings.Contains(out.Error, "role Manager") {
+	if out.Reason != reason.StoreDenied || !strings.Contains(out.Error, "role Manager") {
 		t.Errorf("outcome %+v", out)
 	}
 	code, list := s.examine(map[string]string{"LATCHKEY_CONFIG": holesHead + lockedStores, "EVENTS_TOKEN": testToken})

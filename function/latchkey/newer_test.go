@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 func TestWhatANewerVersionManagesIsLeftAloneAndReported(t *testing.T) {
@@ -48,7 +48,7 @@ func TestWhatANewerVersionManagesIsLeftAloneAndReported(t *testing.T) {
 			s.cloud.Advance(61 * 24 * time.Hour) // a key of ours would be due
 			before := len(s.cloud.Events())
 			s.url = s.serve(holesHead + static("c", place1)) // a process that does not know the service ID yet
-			if out := s.sweep().only(t, result.Blocked); out.Reason != rotation.NewerVersion {
+			if out := s.sweep().only(t, result.Blocked); out.Reason != reason.NewerVersion {
 				t.Errorf("blocked for the reason %s: %s", out.Reason, out.Message)
 			}
 			if events := s.cloud.Events()[before:]; len(events) > 0 {

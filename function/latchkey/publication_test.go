@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/service"
@@ -515,7 +516,7 @@ func TestAGranteeThatHoldsLessIsBlockedWithTheRole(t *testing.T) {
 	s.cloud.Cloud().Grant(minter.IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator")
 	e, credential := s.created("team-b")
 	r := s.post(s.url, e, testToken)
-	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Reason != rotation.PolicyWeaker {
+	if r.status != http.StatusAccepted || len(r.outcomes) != 1 || r.outcomes[0].Reason != reason.PolicyWeaker {
 		t.Fatalf("answer %d %s", r.status, r.body)
 	}
 	if !strings.Contains(r.body, "Sender") {

@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // The sequences below once broke a promise. Each test says which way it went.
@@ -145,7 +145,7 @@ func TestAScopedEventSeesACollisionToo(t *testing.T) {
 	s := holed(t, static("known", place1)+fmt.Sprintf(each, "a", "a")+fmt.Sprintf(each, "b", "b"))
 	s.post(s.url, sample.Binary("dev.latchkey.sweep", "/t", s.cloud.Now(), map[string]any{"credentials": []string{"known"}}), "")
 	r := s.post(s.url, sample.Rotate("a", s.cloud.Now()), testToken)
-	if len(r.outcomes) != 1 || r.outcomes[0].Reason != rotation.NameCollision {
+	if len(r.outcomes) != 1 || r.outcomes[0].Reason != reason.NameCollision {
 		t.Errorf("answered %d %s", r.status, r.body)
 	}
 	if s.data("team-a") != nil {

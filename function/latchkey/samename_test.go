@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 const untilPurged = 8 * 24 * time.Hour // a deleted project keeps its name for 7 days
@@ -79,7 +79,7 @@ func TestAProjectMadeAgainMayWaitForItsName(t *testing.T) {
 	_, made := s.again()
 	s.url = s.serve(strings.Replace(examples.Emulator, "    serviceID:", "    onSameName: wait\n    serviceID:", 1))
 	o := s.sweep().of(t, made.ID)
-	if o.Result != result.Blocked || o.Reason != rotation.NameCollision || !strings.Contains(o.Message, "ibmcloud iam service-id-delete "+old.ServiceID) {
+	if o.Result != result.Blocked || o.Reason != reason.NameCollision || !strings.Contains(o.Message, "ibmcloud iam service-id-delete "+old.ServiceID) {
 		t.Fatalf("%+v", o)
 	}
 	s.cloud.Cloud().RemoveServiceID(old.ServiceID)
@@ -121,7 +121,7 @@ func TestAProjectWhoseNameMakesNoServiceIDBlocksItselfOnly(t *testing.T) {
 		gone, _ := s.again()
 		r := s.sweep()
 		o := r.of(t, bad.ID)
-		if r.status != 202 || o.Result != result.Blocked || o.Reason != rotation.ExpansionFailed || !strings.Contains(o.Message, "serviceID.name") {
+		if r.status != 202 || o.Result != result.Blocked || o.Reason != reason.ExpansionFailed || !strings.Contains(o.Message, "serviceID.name") {
 			t.Errorf("%q: %d %+v", name, r.status, o)
 		}
 		if code, out := s.job(nil); code != cli.ExitOK {

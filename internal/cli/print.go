@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -299,7 +300,7 @@ func exitOf(o result.Outcome) error {
 	case condition.Expired, condition.Leaked:
 		return ErrAct
 	case condition.Blocked:
-		if o.Reason != rotation.Paused { // the config asks for that
+		if o.Reason != reason.Paused { // the config asks for that
 			return ErrAct
 		}
 	case condition.Missing, condition.Expiring, condition.Due:

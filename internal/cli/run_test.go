@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -76,7 +77,7 @@ func (f *fake) runner(out, progress *bytes.Buffer) Runner {
 }
 
 func TestADemandIsWaitedFor(t *testing.T) {
-	young := result.Outcome{Result: result.InProgress, Reason: rotation.TooYoung}
+	young := result.Outcome{Result: result.InProgress, Reason: reason.TooYoung}
 	for name, tc := range map[string]struct {
 		answers []result.Outcome
 		demand  Demand
@@ -95,7 +96,7 @@ func TestADemandIsWaitedFor(t *testing.T) {
 			answers: []result.Outcome{{Result: result.InProgress}}, sweeps: 1, want: ErrTryAgain,
 		},
 		"a blocked credential is not tried again": {
-			answers: []result.Outcome{{Result: result.Blocked, Reason: rotation.KeyDisabled}}, demand: Demand{Wait: true}, sweeps: 1, want: ErrAct,
+			answers: []result.Outcome{{Result: result.Blocked, Reason: reason.KeyDisabled}}, demand: Demand{Wait: true}, sweeps: 1, want: ErrAct,
 		},
 		"the pauses double up to 15 seconds until the time is up": {
 			answers: []result.Outcome{{Result: result.InProgress}}, demand: Demand{Wait: true, Timeout: time.Minute},
@@ -112,7 +113,7 @@ func TestADemandIsWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &fake{answers: slices.Clone(tc.answers)}
-				if tc.age > 0 || tc.answers[0].Reason == rotation.TooYoung {
+				if tc.age > 0 || tc.answers[0].Reason == reason.TooYoung {
 					f.answers[0].KeyCreated = time.Now().Add(-tc.age)
 				}
 				var out, progress bytes.Buffer
@@ -156,7 +157,7 @@ func TestADemandThatIsNotMetSaysWhetherItIsRecorded(t *testing.T) {
 }
 
 func TestAPlanSweepsNothing(t *testing.T) {
-	mint := []rotation.Step{{Action: rotation.Mint, Key: rotation.NewKey, Reason: rotation.NothingThere}}
+	mint := []rotation.Step{{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.NothingThere}}
 	lost := errors.New("no answer")
 	for name, tc := range map[string]struct {
 		fake  fake

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Demand are the flags of commands that demand something.
@@ -83,7 +83,7 @@ func open(o result.Outcome) bool {
 	case result.InProgress, result.Failed:
 		return true
 	case result.Blocked:
-		return o.Reason == rotation.Storm // passes within the hour
+		return o.Reason == reason.Storm // passes within the hour
 	}
 	return o.Leaked == result.LeakedAlive
 }
@@ -99,7 +99,7 @@ func unfinished(all []port.Credential, swept result.Sweep) (unmet []port.Credent
 		}
 		unmet = append(unmet, c)
 		o := swept.Outcomes[i]
-		if o.Reason != rotation.TooYoung || o.KeyCreated.IsZero() {
+		if o.Reason != reason.TooYoung || o.KeyCreated.IsZero() {
 			others = true
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -42,7 +43,7 @@ type Facts struct {
 	// LeakedAlive is set if a key that leaked still authenticates.
 	LeakedAlive bool
 	// Held is why the run was held back, or empty.
-	Held rotation.Reason
+	Held reason.Reason
 	// Due are the steps that were planned and not taken.
 	Due []rotation.Step
 	// Expiring is set if the published key is overdue and expires soon.
@@ -57,23 +58,23 @@ type Facts struct {
 
 // Of returns the condition at now, its reason and the moment of the next step. The
 // reason is empty if the condition is OK.
-func Of(f Facts, now time.Time) (c Condition, why rotation.Reason, next time.Time) {
+func Of(f Facts, now time.Time) (c Condition, why reason.Reason, next time.Time) {
 	next = f.next(now)
 	dead := f.Key.ID == "" || f.Key.Disabled
 	held := f.Held
 	switch {
 	case f.Key.Expired(now) && !f.Gone:
-		return Expired, cmp.Or(held, rotation.IsExpired), next
+		return Expired, cmp.Or(held, reason.IsExpired), next
 	case f.LeakedAlive:
-		return Leaked, cmp.Or(held, rotation.KeyLeaked), next
-	case held != "" && held.Kind() == rotation.Block:
+		return Leaked, cmp.Or(held, reason.KeyLeaked), next
+	case held != "" && held.Kind() == reason.Block:
 		return Blocked, held, next
 	case held != "":
 		return InProgress, held, next
 	case dead && !f.Gone:
-		return Missing, cmp.Or(f.due(), rotation.NothingThere), next
+		return Missing, cmp.Or(f.due(), reason.NothingThere), next
 	case f.Expiring:
-		return Expiring, cmp.Or(f.due(), rotation.Expiring), next
+		return Expiring, cmp.Or(f.due(), reason.Expiring), next
 	case len(f.Due) > 0:
 		return Due, f.due(), next
 	}
@@ -81,7 +82,7 @@ func Of(f Facts, now time.Time) (c Condition, why rotation.Reason, next time.Tim
 }
 
 // due returns why a new key is due, or else the first step.
-func (f Facts) due() rotation.Reason {
+func (f Facts) due() reason.Reason {
 	for _, s := range f.Due {
 		if s.Action == rotation.Mint {
 			return s.Reason

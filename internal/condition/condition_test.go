@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -15,28 +16,28 @@ func TestTheFirstConditionThatHoldsCounts(t *testing.T) {
 	key := rotation.Key{ID: "ApiKey-1", Expires: now.Add(time.Hour)}
 	dead := rotation.Key{ID: "ApiKey-1", Expires: now}
 	disabled := rotation.Key{ID: "ApiKey-1", Disabled: true}
-	mint := []rotation.Step{{Action: rotation.Unfuse, Reason: rotation.FuseOn}, {Action: rotation.Mint, Reason: rotation.Aged}}
+	mint := []rotation.Step{{Action: rotation.Unfuse, Reason: reason.FuseOn}, {Action: rotation.Mint, Reason: reason.Aged}}
 	later, look := now.Add(90*24*time.Hour), now.Add(time.Hour)
 	for name, tc := range map[string]struct {
 		facts Facts
 		want  Condition
-		why   rotation.Reason
+		why   reason.Reason
 		next  time.Time
 	}{
 		"a key that works, and no step, is ok":              {Facts{Key: key}, OK, "", later},
-		"no key is missing":                                 {Facts{}, Missing, rotation.NothingThere, later},
-		"a disabled key is missing":                         {Facts{Key: disabled, Due: mint}, Missing, rotation.Aged, now},
-		"the reason of a new key precedes that of a repair": {Facts{Key: key, Due: mint}, Due, rotation.Aged, now},
-		"a repair is due":                                   {Facts{Key: key, Due: mint[:1]}, Due, rotation.FuseOn, now},
-		"an overdue key that expires soon is expiring":      {Facts{Key: key, Due: mint, Expiring: true}, Expiring, rotation.Aged, now},
-		"a dead key is expired":                             {Facts{Key: dead, Due: mint}, Expired, rotation.IsExpired, now},
-		"a dead key that can't be replaced says why":        {Facts{Key: dead, Held: rotation.StoreDenied}, Expired, rotation.StoreDenied, look},
-		"a leaked key that works is leaked":                 {Facts{Key: key, LeakedAlive: true}, Leaked, rotation.KeyLeaked, look},
-		"a leaked key that can't be replaced says why":      {Facts{Key: key, LeakedAlive: true, Held: rotation.KeyLocked}, Leaked, rotation.KeyLocked, look},
-		"a reason for a person blocks":                      {Facts{Key: key, Held: rotation.StoreDenied, Due: mint}, Blocked, rotation.StoreDenied, look},
-		"a reason that passes is in progress":               {Facts{Key: key, Held: rotation.TooYoung}, InProgress, rotation.TooYoung, look},
+		"no key is missing":                                 {Facts{}, Missing, reason.NothingThere, later},
+		"a disabled key is missing":                         {Facts{Key: disabled, Due: mint}, Missing, reason.Aged, now},
+		"the reason of a new key precedes that of a repair": {Facts{Key: key, Due: mint}, Due, reason.Aged, now},
+		"a repair is due":                                   {Facts{Key: key, Due: mint[:1]}, Due, reason.FuseOn, now},
+		"an overdue key that expires soon is expiring":      {Facts{Key: key, Due: mint, Expiring: true}, Expiring, reason.Aged, now},
+		"a dead key is expired":                             {Facts{Key: dead, Due: mint}, Expired, reason.IsExpired, now},
+		"a dead key that can't be replaced says why":        {Facts{Key: dead, Held: reason.StoreDenied}, Expired, reason.StoreDenied, look},
+		"a leaked key that works is leaked":                 {Facts{Key: key, LeakedAlive: true}, Leaked, reason.KeyLeaked, look},
+		"a leaked key that can't be replaced says why":      {Facts{Key: key, LeakedAlive: true, Held: reason.KeyLocked}, Leaked, reason.KeyLocked, look},
+		"a reason for a person blocks":                      {Facts{Key: key, Held: reason.StoreDenied, Due: mint}, Blocked, reason.StoreDenied, look},
+		"a reason that passes is in progress":               {Facts{Key: key, Held: reason.TooYoung}, InProgress, reason.TooYoung, look},
 		"the key of a deleted project needs no other":       {Facts{Key: dead, Gone: true}, OK, "", later},
-		"the key of a deleted project is to end":            {Facts{Key: key, Gone: true, Due: mint[:1]}, Due, rotation.FuseOn, now},
+		"the key of a deleted project is to end":            {Facts{Key: key, Gone: true, Due: mint[:1]}, Due, reason.FuseOn, now},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.facts.Next, tc.facts.SweepEvery = later, time.Hour
@@ -51,7 +52,7 @@ func TestTheFirstConditionThatHoldsCounts(t *testing.T) {
 // the next look.
 func TestAWaitEndsBeforeTheNextLook(t *testing.T) {
 	soon := now.Add(time.Minute)
-	for _, held := range []rotation.Reason{rotation.TooYoung, rotation.StoreDenied} {
+	for _, held := range []reason.Reason{reason.TooYoung, reason.StoreDenied} {
 		if _, _, next := Of(Facts{Held: held, Next: soon, SweepEvery: time.Hour}, now); !next.Equal(soon) {
 			t.Errorf("%s: next %s, want %s", held, next, soon)
 		}
@@ -59,7 +60,7 @@ func TestAWaitEndsBeforeTheNextLook(t *testing.T) {
 }
 
 func TestAKeyThatExpiredOrLeakedIsNeverOK(t *testing.T) {
-	reasons := []rotation.Reason{"", rotation.Paused, rotation.StoreDenied, rotation.TooYoung, rotation.StoreUnreachable}
+	reasons := []reason.Reason{"", reason.Paused, reason.StoreDenied, reason.TooYoung, reason.StoreUnreachable}
 	rapid.Check(t, func(t *rapid.T) {
 		f := Facts{
 			Key:         rotation.Key{ID: "ApiKey-1", Expires: now.Add(time.Duration(rapid.IntRange(-99, 99).Draw(t, "hours")) * time.Hour)},

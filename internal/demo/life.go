@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/event/sample"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 const secondStore = "logs-sender-copy"
@@ -101,7 +101,7 @@ func (d *demo) overlap(ctx context.Context, credential string) error {
 	if o, err = d.tick(ctx, credential, result.Changed); err != nil {
 		return err
 	}
-	if len(o.Notes) == 0 || o.Notes[0].Reason != rotation.StillUsed {
+	if len(o.Notes) == 0 || o.Notes[0].Reason != reason.StillUsed {
 		return fmt.Errorf("no note says that %s is still used: %+v", old.Key, o)
 	}
 	d.say("   20 h later   %s", o.Notes[0])

@@ -22,6 +22,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -327,7 +328,7 @@ func (d *examination) condition(c port.Credential, out result.Outcome) {
 		text += "; " + plural.Count(steps, "step") + " due"
 	}
 	switch {
-	case out.Condition == condition.Blocked && out.Reason == rotation.Paused: // the config asks for that
+	case out.Condition == condition.Blocked && out.Reason == reason.Paused: // the config asks for that
 		d.pass("%s", text)
 	case out.Condition == condition.Expired, out.Condition == condition.Leaked, out.Condition == condition.Blocked:
 		d.fail(resolving(out), "%s", text)

@@ -23,6 +23,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -419,11 +420,11 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"a credential that is blocked": {
 			harm: func(w *world) {
-				w.outcome.Condition, w.outcome.Reason = condition.Blocked, rotation.NameTaken
-				w.outcome.Message = rotation.NameTaken.Sentence() + ": IAM's words"
+				w.outcome.Condition, w.outcome.Reason = condition.Blocked, reason.NameTaken
+				w.outcome.Message = reason.NameTaken.Sentence() + ": IAM's words"
 			},
-			want: []string{"FAIL  sender: blocked: ApiKey-7 is published: " + rotation.NameTaken.Text() + ": IAM's words; 3 steps due\n" +
-				"      fix: " + rotation.NameTaken.Fix() + "\n"},
+			want: []string{"FAIL  sender: blocked: ApiKey-7 is published: " + reason.NameTaken.Text() + ": IAM's words; 3 steps due\n" +
+				"      fix: " + reason.NameTaken.Fix() + "\n"},
 		},
 		"a key that has expired": {
 			harm: func(w *world) { w.outcome.Condition, w.outcome.Message = condition.Expired, "the key has expired" },
@@ -435,13 +436,13 @@ func TestAFailedCheckSaysWhatToDo(t *testing.T) {
 		},
 		"a store that answers with an error": {
 			harm: func(w *world) {
-				w.outcome.Stores[0].Fault, w.outcome.Stores[0].Error = rotation.StoreDenied, "reading secret logs: access denied"
+				w.outcome.Stores[0].Fault, w.outcome.Stores[0].Error = reason.StoreDenied, "reading secret logs: access denied"
 			},
-			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: reading secret logs: access denied\n      fix: " + rotation.StoreDenied.Fix() + "\n"},
+			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: reading secret logs: access denied\n      fix: " + reason.StoreDenied.Fix() + "\n"},
 		},
 		"a store with a fault that has no error": {
-			harm: func(w *world) { w.outcome.Stores[0].Fault = rotation.EntryForeign },
-			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: " + rotation.EntryForeign.Text() + "\n      fix: " + rotation.EntryForeign.Fix() + "\n"},
+			harm: func(w *world) { w.outcome.Stores[0].Fault = reason.EntryForeign },
+			want: []string{"FAIL  sender: store codeEngine/eu-de/p1/logs#KEY: " + reason.EntryForeign.Text() + "\n      fix: " + reason.EntryForeign.Fix() + "\n"},
 		},
 		"too many keys, ours and foreign ones": {
 			harm: func(w *world) { w.keys.Foreign = 13 },

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // foreign reports a service ID or key that carries our marker and is not ours. An
@@ -25,7 +25,7 @@ func (d *examination) foreign(of, thing, creator string) {
 // ownership reports what a credential's outcome shows to be foreign.
 func (d *examination) ownership(out result.Outcome) {
 	for _, n := range out.Notes {
-		if n.Reason == rotation.ForgedMarker {
+		if n.Reason == reason.ForgedMarker {
 			d.foreign(out.Label(), n.Thing, n.Creator)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -54,7 +55,7 @@ type Effect struct {
 // State is a credential with one of the configs.
 type State struct {
 	Condition  condition.Condition `json:"condition"`
-	Reason     rotation.Reason     `json:"reason,omitempty"`
+	Reason     reason.Reason       `json:"reason,omitempty"`
 	Message    string              `json:"message,omitempty"`
 	Key        string              `json:"key,omitempty"`
 	KeyExpires time.Time           `json:"keyExpires,omitzero"`

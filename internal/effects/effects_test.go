@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/effects"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -55,12 +56,12 @@ func side(all ...credential) (s effects.Side) {
 func days(d time.Duration) string { return d.String() }
 
 var (
-	mint  = rotation.Step{Action: rotation.Mint, Key: rotation.NewKey, Reason: rotation.Aged}
-	grant = rotation.Step{Action: rotation.GrantPolicy, Target: "logs: Sender", Reason: rotation.NoPolicy}
+	mint  = rotation.Step{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.Aged}
+	grant = rotation.Step{Action: rotation.GrantPolicy, Target: "logs: Sender", Reason: reason.NoPolicy}
 )
 
 func unconfigured(c *credential) {
-	c.Outcome = result.Outcome{Credential: c.Name, Condition: condition.Unconfigured, Reason: rotation.Unconfigured}
+	c.Outcome = result.Outcome{Credential: c.Name, Condition: condition.Unconfigured, Reason: reason.Unconfigured}
 }
 
 // told is an effect in one line.
@@ -96,10 +97,10 @@ func TestAnEffectIsWhatOnlyOneOfTheConfigsDoes(t *testing.T) {
 	shorter := func(c *credential) { c.Rules.After = 30 * day }
 	next := func(in time.Duration) func(*credential) { return func(c *credential) { c.Next = now.Add(in) } }
 	blocked := func(c *credential) {
-		c.Condition, c.Reason = condition.Blocked, rotation.NameCollision
+		c.Condition, c.Reason = condition.Blocked, reason.NameCollision
 	}
 	note := func(c *credential) {
-		c.Notes = []result.Note{{Note: rotation.Note{Reason: rotation.StoreDropped, Key: "ApiKey-1", Store: "s"}}}
+		c.Notes = []result.Note{{Note: rotation.Note{Reason: reason.StoreDropped, Key: "ApiKey-1", Store: "s"}}}
 	}
 	formerly := func(name string) func(*credential) {
 		return func(c *credential) { c.Former, c.ServiceIDName = []string{name}, name }
@@ -110,7 +111,7 @@ func TestAnEffectIsWhatOnlyOneOfTheConfigsDoes(t *testing.T) {
 		want      []string
 	}{
 		"two equal configs have no effect":                          {now: []credential{ok("a"), ok("b", due(mint))}, next: []credential{ok("a"), ok("b", due(mint))}},
-		"a step that both configs do is no effect, whatever reason": {now: []credential{ok("a", due(mint))}, next: []credential{ok("a", due(rotation.Step{Action: rotation.Mint, Key: rotation.NewKey, Reason: rotation.ExpiresSoon}))}},
+		"a step that both configs do is no effect, whatever reason": {now: []credential{ok("a", due(mint))}, next: []credential{ok("a", due(rotation.Step{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.ExpiresSoon}))}},
 		"a shorter after rotates":                                   {now: []credential{ok("a")}, next: []credential{ok("a", shorter, due(mint))}, want: []string{"changed a +mint rotation.after=720h0m0s"}},
 		"a shorter after moves the next rotation":                   {now: []credential{ok("a")}, next: []credential{ok("a", shorter, next(20*day))}, want: []string{"changed a rotation.after=720h0m0s"}},
 		"the next rotation alone is an effect":                      {now: []credential{ok("a")}, next: []credential{ok("a", next(20*day))}, want: []string{"changed a"}},

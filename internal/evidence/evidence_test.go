@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -80,7 +81,7 @@ func TestEvidenceIsWhatIAMShowsOfTheCredentialsKeys(t *testing.T) {
 func TestAHistoryTellsWhatTheMarksShow(t *testing.T) {
 	at := func(hours int) time.Time { return now.Add(time.Duration(hours) * time.Hour) }
 	first := Key{Key: rotation.Key{ID: "ApiKey-1", Created: at(-100), Expires: at(2), Superseded: at(-10), Renew: at(-11)}, Creator: "iam-1", Cause: "sweep by job", Used: at(-5), UseRead: true}
-	second := Key{Key: rotation.Key{ID: "ApiKey-2", Created: at(-10), Refused: at(-9), Refusal: rotation.StoreDenied, Leaked: at(-1), Expires: at(-1)}, UseRead: true}
+	second := Key{Key: rotation.Key{ID: "ApiKey-2", Created: at(-10), Refused: at(-9), Refusal: reason.StoreDenied, Leaked: at(-1), Expires: at(-1)}, UseRead: true}
 	second.Changes = []port.Change{{At: at(-10), Action: "CREATED", By: "iam-1"}, {At: at(-2), Action: "DISABLED", By: "IBMid-1"}}
 	c := Credential{Outcome: result.Outcome{Credential: "logs"}, Keys: []Key{first, second}}
 	h := c.Tell(nil, now)
@@ -93,7 +94,7 @@ func TestAHistoryTellsWhatTheMarksShow(t *testing.T) {
 		"-11 ApiKey-1 a newer key was demanded mark",
 		"-10 ApiKey-1 superseded by a newer key mark",
 		"-10 ApiKey-2 created iam",
-		"-9 ApiKey-2 could not be published: " + rotation.StoreDenied.Sentence() + " mark",
+		"-9 ApiKey-2 could not be published: " + reason.StoreDenied.Sentence() + " mark",
 		"-5 ApiKey-1 last authenticated activity",
 		"-2 ApiKey-2 disabled iam IBMid-1",
 		"-1 ApiKey-2 its revocation was demanded mark",

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -59,7 +60,7 @@ type KeyMarks struct {
 	// Refused is when the key could not be published, and Refusal is why. On a service
 	// ID, they are when and why a step was refused, for looks to tell.
 	Refused time.Time
-	Refusal rotation.Reason
+	Refusal reason.Reason
 	// RenewCause is the end of the cause of the demand in Renew.
 	RenewCause string
 	// Stores are the names of the stores in the config when the key was minted.
@@ -209,7 +210,7 @@ func (m *Marker) set(name, value, field string) (err error) {
 		m.RenewCause, err = url.QueryUnescape(value)
 		m.RenewCause = Recordable(m.RenewCause)
 	case "refusal":
-		m.Refusal = rotation.Reason(value)
+		m.Refusal = reason.Reason(value)
 	case "current":
 		m.Current = value
 	default:

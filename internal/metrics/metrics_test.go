@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/latest"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -38,7 +39,7 @@ func scrape(m *Metrics) string {
 func timestamp(t time.Time) string { return number(float64(t.Unix())) }
 
 // published is an outcome of a credential whose key expires after some days.
-func published(name string, days int, c condition.Condition, why rotation.Reason) result.Outcome {
+func published(name string, days int, c condition.Condition, why reason.Reason) result.Outcome {
 	return result.Outcome{
 		Credential: name, Condition: c, Reason: why, Result: result.Unchanged,
 		Key: "ApiKey-1", KeyCreated: now.Add(-30 * 24 * time.Hour), KeyExpires: now.Add(time.Duration(days) * 24 * time.Hour),
@@ -54,7 +55,7 @@ func TestWhatIsScraped(t *testing.T) {
 	}
 	m.Ran(rotated, 3*time.Second)
 	m.Ran(result.Outcome{Credential: "logs/b", Condition: condition.Unknown}, time.Second)
-	m.Ran(published("logs/c", 5, condition.Blocked, rotation.StoreDenied), time.Second)
+	m.Ran(published("logs/c", 5, condition.Blocked, reason.StoreDenied), time.Second)
 	m.Called("iam", 200, 40*time.Millisecond)
 	m.Called("iam", 429, time.Millisecond)
 	m.Called("vault", 0, time.Second)
@@ -142,7 +143,7 @@ func TestOnlySoManyCredentialsHaveSeriesOfTheirOwn(t *testing.T) {
 			var swept result.Sweep
 			for i := range tc.credentials {
 				name := fmt.Sprintf("logs-sender/39726e08-8c64-4447-8b0f-%012d", i)
-				swept.Outcomes = append(swept.Outcomes, published(name, 1+i%90, condition.Blocked, rotation.StoreDenied))
+				swept.Outcomes = append(swept.Outcomes, published(name, 1+i%90, condition.Blocked, reason.StoreDenied))
 			}
 			m.Swept(swept)
 			text := scrape(m)
@@ -176,7 +177,7 @@ func TestASummaryHasWhatARunDid(t *testing.T) {
 		t.Errorf("without a run: %v", numbers)
 	}
 	m.Called("iam", 200, time.Second)
-	m.Ran(published("a", 5, condition.Blocked, rotation.StoreDenied), 2*time.Second)
+	m.Ran(published("a", 5, condition.Blocked, reason.StoreDenied), 2*time.Second)
 	first, notOK := m.Summary()
 	for _, tc := range []struct {
 		name, labels string
@@ -196,7 +197,7 @@ func TestASummaryHasWhatARunDid(t *testing.T) {
 		t.Errorf("not ok: %+v", notOK)
 	}
 	for i := range 5000 {
-		m.Ran(published(fmt.Sprintf("logs-sender/39726e08-8c64-4447-8b0f-%012d", i), 5, condition.Blocked, rotation.StoreDenied), time.Second)
+		m.Ran(published(fmt.Sprintf("logs-sender/39726e08-8c64-4447-8b0f-%012d", i), 5, condition.Blocked, reason.StoreDenied), time.Second)
 	}
 	second, notOK := m.Summary()
 	line, err := json.Marshal(map[string]any{"numbers": second, "not_ok": notOK})

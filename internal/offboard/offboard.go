@@ -19,6 +19,7 @@ package offboard
 import (
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -90,7 +91,7 @@ type Store struct {
 type Plan struct {
 	Steps []rotation.Step
 	// Blocked is set if a person must act, and Waiting if a later run continues.
-	Blocked, Waiting rotation.Reason
+	Blocked, Waiting reason.Reason
 	// Why is the cause of a block in words, such as the key that is in use.
 	Why string
 	// Until is when a later run can continue.
@@ -122,30 +123,30 @@ func begin(s State, r Rules, now time.Time) Plan {
 	case s.Foreign > 0:
 		return refused("the service ID has keys that latchkey did not make")
 	case s.Twice:
-		return Plan{Waiting: rotation.InProgress}
+		return Plan{Waiting: reason.InProgress}
 	case !s.Exists:
 		return leftovers(s)
 	}
 	if !s.Demand.Force {
 		for _, k := range s.Keys {
 			if quiet := k.Used.Add(r.Quiet); !k.Disabled && !k.Used.IsZero() && quiet.After(now) {
-				return Plan{Blocked: rotation.InUse, Why: "key " + k.ID + " was used at " + k.Used.UTC().Format(time.RFC3339), Until: quiet}
+				return Plan{Blocked: reason.InUse, Why: "key " + k.ID + " was used at " + k.Used.UTC().Format(time.RFC3339), Until: quiet}
 			}
 		}
 	}
-	p := Plan{Steps: []rotation.Step{{Action: rotation.MarkEnd, Reason: rotation.Deprovision}}}
+	p := Plan{Steps: []rotation.Step{{Action: rotation.MarkEnd, Reason: reason.Deprovision}}}
 	p.Steps = append(p.Steps, suspend(s)...)
-	p.Waiting, p.Until = rotation.Deprovisioning, now.Add(r.Wait)
+	p.Waiting, p.Until = reason.Deprovisioning, now.Add(r.Wait)
 	return p
 }
 
-func refused(why string) Plan { return Plan{Blocked: rotation.EndRefused, Why: why} }
+func refused(why string) Plan { return Plan{Blocked: reason.EndRefused, Why: why} }
 
 // leftovers removes entries of a service ID that is gone.
 func leftovers(s State) (p Plan) {
 	p.Steps = entries(s)
 	if unread(s) {
-		p.Waiting = rotation.StoreUnreachable
+		p.Waiting = reason.StoreUnreachable
 	}
 	return p
 }
@@ -153,24 +154,24 @@ func leftovers(s State) (p Plan) {
 // proceed decides on what has begun.
 func proceed(s State, r Rules, now time.Time) Plan {
 	if steps := suspend(s); len(steps) > 0 {
-		return Plan{Steps: steps, Waiting: rotation.Deprovisioning, Until: now.Add(r.Wait)}
+		return Plan{Steps: steps, Waiting: reason.Deprovisioning, Until: now.Add(r.Wait)}
 	}
 	if until := since(s).Add(r.Wait); now.Before(until) {
-		return Plan{Waiting: rotation.Deprovisioning, Until: until}
+		return Plan{Waiting: reason.Deprovisioning, Until: until}
 	}
 	if unread(s) {
-		return Plan{Waiting: rotation.StoreUnreachable}
+		return Plan{Waiting: reason.StoreUnreachable}
 	}
 	p := Plan{Steps: entries(s)}
 	for _, k := range s.Keys {
-		p.Steps = append(p.Steps, rotation.Step{Action: rotation.Retire, Key: k.ID, Reason: rotation.Deprovision})
+		p.Steps = append(p.Steps, rotation.Step{Action: rotation.Retire, Key: k.ID, Reason: reason.Deprovision})
 	}
 	if s.Foreign > 0 {
-		p.Blocked, p.Why = rotation.EndRefused, "the service ID has keys that latchkey did not make"
+		p.Blocked, p.Why = reason.EndRefused, "the service ID has keys that latchkey did not make"
 		return p
 	}
 	if s.Exists {
-		p.Steps = append(p.Steps, rotation.Step{Action: rotation.RemoveIdentity, Reason: rotation.Deprovision})
+		p.Steps = append(p.Steps, rotation.Step{Action: rotation.RemoveIdentity, Reason: reason.Deprovision})
 	}
 	return p
 }
@@ -190,7 +191,7 @@ func since(s State) time.Time {
 func suspend(s State) (steps []rotation.Step) {
 	for _, k := range s.Keys {
 		if !k.Disabled {
-			steps = append(steps, rotation.Step{Action: rotation.Suspend, Key: k.ID, Reason: rotation.Deprovision})
+			steps = append(steps, rotation.Step{Action: rotation.Suspend, Key: k.ID, Reason: reason.Deprovision})
 		}
 	}
 	return steps
@@ -200,7 +201,7 @@ func suspend(s State) (steps []rotation.Step) {
 func entries(s State) (steps []rotation.Step) {
 	for _, st := range s.Stores {
 		if st.Ours {
-			steps = append(steps, rotation.Step{Action: rotation.RemoveEntry, Target: st.Name, Reason: rotation.Deprovision})
+			steps = append(steps, rotation.Step{Action: rotation.RemoveEntry, Target: st.Name, Reason: reason.Deprovision})
 		}
 	}
 	return steps
@@ -220,9 +221,9 @@ func unread(s State) bool {
 func undo(s State) (p Plan) {
 	for _, k := range s.Keys {
 		if k.Disabled && !k.Leaked && !k.Suspended.Before(s.Mark) {
-			p.Steps = append(p.Steps, rotation.Step{Action: rotation.Enable, Key: k.ID, Reason: rotation.Undone})
+			p.Steps = append(p.Steps, rotation.Step{Action: rotation.Enable, Key: k.ID, Reason: reason.Undone})
 		}
 	}
-	p.Steps = append(p.Steps, rotation.Step{Action: rotation.UnmarkEnd, Reason: rotation.Undone})
+	p.Steps = append(p.Steps, rotation.Step{Action: rotation.UnmarkEnd, Reason: reason.Undone})
 	return p
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-io/latchkey/internal/offboard"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -18,11 +19,11 @@ var (
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
 func step(a rotation.Action, key string) rotation.Step {
-	return rotation.Step{Action: a, Key: key, Reason: rotation.Deprovision}
+	return rotation.Step{Action: a, Key: key, Reason: reason.Deprovision}
 }
 
 func removal(store string) rotation.Step {
-	return rotation.Step{Action: rotation.RemoveEntry, Target: store, Reason: rotation.Deprovision}
+	return rotation.Step{Action: rotation.RemoveEntry, Target: store, Reason: reason.Deprovision}
 }
 
 func TestDecide(t *testing.T) {
@@ -37,46 +38,46 @@ func TestDecide(t *testing.T) {
 			offboard.State{Demand: end, Exists: true, Keys: []offboard.Key{{ID: "k", Used: ago(8 * day)}, {ID: "never"}}, Stores: ours},
 			offboard.Plan{
 				Steps:   []rotation.Step{step(rotation.MarkEnd, ""), step(rotation.Suspend, "k"), step(rotation.Suspend, "never")},
-				Waiting: rotation.Deprovisioning, Until: now.Add(day),
+				Waiting: reason.Deprovisioning, Until: now.Add(day),
 			},
 		},
 		"a key that was used within the quiet time blocks": {
 			offboard.State{Demand: end, Exists: true, Keys: []offboard.Key{{ID: "k", Used: ago(6 * day)}}, Stores: ours},
-			offboard.Plan{Blocked: rotation.InUse, Why: "key k was used at 2026-11-18T10:00:00Z", Until: now.Add(day)},
+			offboard.Plan{Blocked: reason.InUse, Why: "key k was used at 2026-11-18T10:00:00Z", Until: now.Add(day)},
 		},
 		"the use of a key that is disabled does not count": {
 			offboard.State{Demand: end, Exists: true, Keys: []offboard.Key{{ID: "k", Disabled: true, Used: ago(time.Hour)}}},
-			offboard.Plan{Steps: []rotation.Step{step(rotation.MarkEnd, "")}, Waiting: rotation.Deprovisioning, Until: now.Add(day)},
+			offboard.Plan{Steps: []rotation.Step{step(rotation.MarkEnd, "")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
 		},
 		"force ends a key in use": {
 			offboard.State{Demand: offboard.Demand{Ask: offboard.End, Force: true}, Exists: true, Keys: []offboard.Key{{ID: "k", Used: now}}},
-			offboard.Plan{Steps: []rotation.Step{step(rotation.MarkEnd, ""), step(rotation.Suspend, "k")}, Waiting: rotation.Deprovisioning, Until: now.Add(day)},
+			offboard.Plan{Steps: []rotation.Step{step(rotation.MarkEnd, ""), step(rotation.Suspend, "k")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
 		},
 		"a credential that the config would make again is refused": {
 			offboard.State{Demand: end, Exists: true, Kept: true},
-			offboard.Plan{Blocked: rotation.EndRefused, Why: "the config would make the credential again"},
+			offboard.Plan{Blocked: reason.EndRefused, Why: "the config would make the credential again"},
 		},
 		"a service ID of other software is refused": {
 			offboard.State{Demand: end, Exists: true, Given: true},
-			offboard.Plan{Blocked: rotation.EndRefused, Why: "the service ID belongs to other software, which has to delete it"},
+			offboard.Plan{Blocked: reason.EndRefused, Why: "the service ID belongs to other software, which has to delete it"},
 		},
 		"a service ID with keys that others made is refused": {
 			offboard.State{Demand: end, Exists: true, Foreign: 1},
-			offboard.Plan{Blocked: rotation.EndRefused, Why: "the service ID has keys that latchkey did not make"},
+			offboard.Plan{Blocked: reason.EndRefused, Why: "the service ID has keys that latchkey did not make"},
 		},
 		"two service IDs wait for one to be removed": {
-			offboard.State{Demand: end, Exists: true, Twice: true}, offboard.Plan{Waiting: rotation.InProgress},
+			offboard.State{Demand: end, Exists: true, Twice: true}, offboard.Plan{Waiting: reason.InProgress},
 		},
 		"entries of a service ID that is gone are removed": {
 			offboard.State{Demand: end, Stores: ours}, offboard.Plan{Steps: []rotation.Step{removal("a")}},
 		},
 		"after a crash, the keys that still work are disabled": {
 			offboard.State{Exists: true, Mark: ago(2 * day), Keys: []offboard.Key{{ID: "a", Disabled: true, Suspended: ago(2 * day)}, {ID: "b"}}},
-			offboard.Plan{Steps: []rotation.Step{step(rotation.Suspend, "b")}, Waiting: rotation.Deprovisioning, Until: now.Add(day)},
+			offboard.Plan{Steps: []rotation.Step{step(rotation.Suspend, "b")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
 		},
 		"the wait counts from the last key that was disabled": {
 			offboard.State{Exists: true, Mark: ago(2 * day), Keys: []offboard.Key{{ID: "a", Disabled: true, Suspended: ago(day - time.Second)}}, Stores: ours},
-			offboard.Plan{Waiting: rotation.Deprovisioning, Until: now.Add(time.Second)},
+			offboard.Plan{Waiting: reason.Deprovisioning, Until: now.Add(time.Second)},
 		},
 		"after the wait, entries go first, then keys, then the service ID": {
 			offboard.State{Exists: true, Mark: ago(day), Keys: []offboard.Key{{ID: "a", Disabled: true, Suspended: ago(day)}}, Stores: ours},
@@ -84,11 +85,11 @@ func TestDecide(t *testing.T) {
 		},
 		"a store that does not answer keeps everything": {
 			offboard.State{Exists: true, Mark: ago(day), Keys: []offboard.Key{{ID: "a", Disabled: true}}, Stores: []offboard.Store{{Name: "a", Unread: true}, {Name: "b", Ours: true}}},
-			offboard.Plan{Waiting: rotation.StoreUnreachable},
+			offboard.Plan{Waiting: reason.StoreUnreachable},
 		},
 		"a key that another made since keeps the service ID": {
 			offboard.State{Exists: true, Mark: ago(day), Foreign: 1, Stores: ours},
-			offboard.Plan{Steps: []rotation.Step{removal("a")}, Blocked: rotation.EndRefused, Why: "the service ID has keys that latchkey did not make"},
+			offboard.Plan{Steps: []rotation.Step{removal("a")}, Blocked: reason.EndRefused, Why: "the service ID has keys that latchkey did not make"},
 		},
 		"an undo enables the keys that this deprovisioning disabled": {
 			offboard.State{Demand: offboard.Demand{Ask: offboard.Undo}, Exists: true, Mark: ago(time.Hour), Keys: []offboard.Key{
@@ -97,7 +98,7 @@ func TestDecide(t *testing.T) {
 				{ID: "not yet disabled", Suspended: ago(time.Hour)},
 			}},
 			offboard.Plan{Steps: []rotation.Step{
-				{Action: rotation.Enable, Key: "ours", Reason: rotation.Undone}, {Action: rotation.UnmarkEnd, Reason: rotation.Undone},
+				{Action: rotation.Enable, Key: "ours", Reason: reason.Undone}, {Action: rotation.UnmarkEnd, Reason: reason.Undone},
 			}},
 		},
 	} {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/offboard"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -20,7 +21,7 @@ type world struct {
 	keys     map[string]*worldKey
 	secrets  map[string]map[string]string // by store: entries by name, with the key that they name
 	gone     []string                     // keys that were deleted while they worked or were in use
-	blocked  rotation.Reason
+	blocked  reason.Reason
 }
 
 type worldKey struct {
@@ -224,7 +225,7 @@ func TestMutants(t *testing.T) {
 		"deletes keys without disabling": without(rotation.Suspend),
 		"unmarks before it enables": changed(func(_ offboard.State, p *offboard.Plan) {
 			slices.SortStableFunc(p.Steps, func(a, b rotation.Step) int {
-				return strings.Compare(string(b.Action), string(a.Action)) * map[bool]int{true: 1}[a.Reason == rotation.Undone]
+				return strings.Compare(string(b.Action), string(a.Action)) * map[bool]int{true: 1}[a.Reason == reason.Undone]
 			})
 		}),
 		"deletes the service ID first": changed(func(_ offboard.State, p *offboard.Plan) {

@@ -42,6 +42,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -106,7 +107,7 @@ func kind(o result.Outcome) string {
 // revoked reports whether this run revoked a leaked key.
 func revoked(o result.Outcome) bool {
 	return slices.ContainsFunc(o.Steps, func(s result.Step) bool {
-		return s.Error == "" && s.Reason == rotation.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
+		return s.Error == "" && s.Reason == reason.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
 	})
 }
 
@@ -243,7 +244,7 @@ func severity(o result.Outcome, at time.Time) string {
 		return "CRITICAL"
 	case near == urgent, o.Result == result.Blocked, o.Leaked == result.LeakedAlive:
 		return "HIGH"
-	case slices.ContainsFunc(o.Notes, func(n result.Note) bool { return n.Reason == rotation.LeakedAlive }):
+	case slices.ContainsFunc(o.Notes, func(n result.Note) bool { return n.Reason == reason.LeakedAlive }):
 		return "HIGH"
 	case revoked(o), len(o.Notes) > 0, o.Result == result.Failed, o.Result == result.Unconfigured:
 		return "MEDIUM"

@@ -4,15 +4,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-func step(a rotation.Action, why rotation.Reason) result.Step {
+func step(a rotation.Action, why reason.Reason) result.Step {
 	return result.Step{Step: rotation.Step{Action: a, Key: "ApiKey-1", Reason: why}}
 }
 
-func note(why rotation.Reason) result.Note {
+func note(why reason.Reason) result.Note {
 	return result.Note{Note: rotation.Note{Reason: why}, Message: why.Sentence()}
 }
 
@@ -23,8 +24,8 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 	rotated := out(result.Published)
 	rotated.Replaced = "ApiKey-0"
 	expiring := out(result.Unchanged)
-	expiring.Notes = append(expiring.Notes, note(rotation.Expiring))
-	failed := step(rotation.Disable, rotation.KeyLeaked)
+	expiring.Notes = append(expiring.Notes, note(reason.Expiring))
+	failed := step(rotation.Disable, reason.KeyLeaked)
 	failed.Error = "denied"
 	for name, tc := range map[string]struct {
 		want     string
@@ -33,11 +34,11 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 		"a first key is provisioned":                        {"provisioned", []result.Outcome{out(result.Published)}},
 		"a key in another's place is rotated":               {"rotated", []result.Outcome{rotated}},
 		"of many the rotated one counts":                    {"rotated", []result.Outcome{out(result.Published), rotated, out(result.Unchanged)}},
-		"a leaked key that was disabled is revoked":         {"revoked", []result.Outcome{out(result.Published, step(rotation.Disable, rotation.KeyLeaked))}},
+		"a leaked key that was disabled is revoked":         {"revoked", []result.Outcome{out(result.Published, step(rotation.Disable, reason.KeyLeaked))}},
 		"a leaked key that was not disabled is not":         {"provisioned", []result.Outcome{out(result.Published, failed)}},
-		"an overlap that starts is superseded":              {"superseded", []result.Outcome{out(result.Changed, step(rotation.Supersede, rotation.Replaced))}},
-		"deleted keys are retired":                          {"retired", []result.Outcome{out(result.Changed, step(rotation.Retire, rotation.Replaced))}},
-		"anything else is repaired":                         {"repaired", []result.Outcome{out(result.Changed, step(rotation.Copy, rotation.StoreBehind), step(rotation.Retire, rotation.Replaced))}},
+		"an overlap that starts is superseded":              {"superseded", []result.Outcome{out(result.Changed, step(rotation.Supersede, reason.Replaced))}},
+		"deleted keys are retired":                          {"retired", []result.Outcome{out(result.Changed, step(rotation.Retire, reason.Replaced))}},
+		"anything else is repaired":                         {"repaired", []result.Outcome{out(result.Changed, step(rotation.Copy, reason.StoreBehind), step(rotation.Retire, reason.Replaced))}},
 		"blocked is worse than what was done":               {"blocked", []result.Outcome{rotated, out(result.Blocked)}},
 		"a deferred step is in progress":                    {"in-progress", []result.Outcome{out(result.InProgress)}},
 		"a key that ends soon is expiring":                  {"expiring", []result.Outcome{out(result.Unchanged), expiring}},
@@ -45,7 +46,7 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 		"nothing to do is unchanged":                        {"unchanged", []result.Outcome{out(result.Unchanged)}},
 		"no outcome at all is unchanged":                    {"unchanged", nil},
 		"a step that failed is worse than a block":          {"failed", []result.Outcome{out(result.Blocked), out(result.Failed)}},
-		"an overlap and an end are both superseded":         {"superseded", []result.Outcome{out(result.Changed, step(rotation.Retire, rotation.Replaced), step(rotation.Supersede, rotation.Replaced))}},
+		"an overlap and an end are both superseded":         {"superseded", []result.Outcome{out(result.Changed, step(rotation.Retire, reason.Replaced), step(rotation.Supersede, reason.Replaced))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Type(tc.outcomes...); got != TypePrefix+tc.want {
@@ -57,11 +58,11 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 
 func TestTheSameOutcomeIsTheSameEvent(t *testing.T) {
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	blocked := result.Outcome{Credential: "a", Result: result.Blocked, Reason: rotation.KeyCap, Key: "ApiKey-1", Next: at}
+	blocked := result.Outcome{Credential: "a", Result: result.Blocked, Reason: reason.KeyCap, Key: "ApiKey-1", Next: at}
 	later := blocked
 	later.Next, later.Error = at.Add(time.Hour), "seen at another time"
 	repaired := blocked
-	repaired.Result, repaired.Reason, repaired.Steps = result.Changed, "", []result.Step{step(rotation.Copy, rotation.StoreBehind)}
+	repaired.Result, repaired.Reason, repaired.Steps = result.Changed, "", []result.Step{step(rotation.Copy, reason.StoreBehind)}
 	id := func(source string, o result.Outcome, at time.Time) string { return newEvent(source, o, at).ID }
 	same := map[string][2]string{
 		"a change sent twice":          {id("/latchkey/p", repaired, at), id("/latchkey/p", repaired, at.Add(time.Millisecond))},
@@ -74,7 +75,7 @@ func TestTheSameOutcomeIsTheSameEvent(t *testing.T) {
 		}
 	}
 	other := blocked
-	other.Reason = rotation.StoreDenied
+	other.Reason = reason.StoreDenied
 	different := map[string][2]string{
 		"another reason":              {id("/latchkey/p", blocked, at), id("/latchkey/p", other, at)},
 		"another installation":        {id("/latchkey/p", blocked, at), id("/latchkey/q", blocked, at)},
@@ -90,11 +91,11 @@ func TestTheSameOutcomeIsTheSameEvent(t *testing.T) {
 
 func TestShortAndLongText(t *testing.T) {
 	o := result.Outcome{
-		Credential: "logs-sender/4f", Result: result.Blocked, Reason: rotation.KeyCap, Message: rotation.KeyCap.Sentence(), Key: "ApiKey-1", Owner: "ops@example.com",
-		Notes: []result.Note{{Note: rotation.Note{Reason: rotation.Expiring, Key: "ApiKey-1"}, Message: rotation.Expiring.Sentence()}},
+		Credential: "logs-sender/4f", Result: result.Blocked, Reason: reason.KeyCap, Message: reason.KeyCap.Sentence(), Key: "ApiKey-1", Owner: "ops@example.com",
+		Notes: []result.Note{{Note: rotation.Note{Reason: reason.Expiring, Key: "ApiKey-1"}, Message: reason.Expiring.Sentence()}},
 	}
 	e := newEvent("/latchkey/p", o, time.Now())
-	want := "latchkey: logs-sender/4f blocked. " + rotation.KeyCap.Sentence() + ". Owner: ops@example.com. Key: ApiKey-1. ApiKey-1: " + rotation.Expiring.Sentence() +
+	want := "latchkey: logs-sender/4f blocked. " + reason.KeyCap.Sentence() + ". Owner: ops@example.com. Key: ApiKey-1. ApiKey-1: " + reason.Expiring.Sentence() +
 		". To see it: latchkey status logs-sender/4f."
 	if e.Short != "latchkey: logs-sender/4f blocked" || e.Long != want || e.Severity != "HIGH" || e.Subject != "logs-sender/4f" {
 		t.Errorf("%+v", e)

@@ -8,15 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 func TestABlockedRotationIsToldAgainAsTheKeyNearsItsExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &fakeSink{name: "sink"}
 		s := New(Config{Owner: "p", Sinks: []Sink{sink}})
-		o := blockedBy("a", rotation.StoreDenied)
+		o := blockedBy("a", reason.StoreDenied)
 		o.KeyExpires = time.Now().Add(40 * 24 * time.Hour)
 		for range 42 * 24 { // a sweep each hour
 			s.Send(o)
@@ -66,12 +66,12 @@ func TestWhatPassesByItselfIsToldOnlyWithin14Days(t *testing.T) {
 
 func TestTheTextSaysWhatAPersonNeeds(t *testing.T) {
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	o := blockedBy("logs-sender/a", rotation.StoreDenied)
-	o.Message, o.Key, o.KeyExpires = rotation.StoreDenied.Sentence(), "ApiKey-1", at.Add(3*24*time.Hour)
+	o := blockedBy("logs-sender/a", reason.StoreDenied)
+	o.Message, o.Key, o.KeyExpires = reason.StoreDenied.Sentence(), "ApiKey-1", at.Add(3*24*time.Hour)
 	o.Cause = &result.Cause{Caller: "servicenow", Type: "dev.latchkey.rotate", Subject: "CHG0031"}
 	e := newEvent("/latchkey/p", o, at)
 	for _, part := range []string{
-		"logs-sender/a blocked, its key expires within 7 days", rotation.StoreDenied.Fix(), "Key: ApiKey-1, expires 2026-11-27 10:00 UTC",
+		"logs-sender/a blocked, its key expires within 7 days", reason.StoreDenied.Fix(), "Key: ApiKey-1, expires 2026-11-27 10:00 UTC",
 		"Requested by: dev.latchkey.rotate subject CHG0031 by servicenow", "latchkey status logs-sender/a",
 	} {
 		if !strings.Contains(e.Long, part) {

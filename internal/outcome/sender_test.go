@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -59,7 +60,7 @@ func (d *fakeSink) kinds() (kinds []string) {
 	return kinds
 }
 
-func blockedBy(credential string, why rotation.Reason) result.Outcome {
+func blockedBy(credential string, why reason.Reason) result.Outcome {
 	return result.Outcome{Credential: credential, Result: result.Blocked, Reason: why}
 }
 
@@ -68,21 +69,21 @@ func TestOnlyNewsIsSent(t *testing.T) {
 		sink := &fakeSink{name: "sink"}
 		s := New(Config{Owner: "p", Sinks: []Sink{sink}})
 		unchanged := result.Outcome{Credential: "a", Result: result.Unchanged}
-		steps := []result.Step{step(rotation.Retire, rotation.Replaced)}
+		steps := []result.Step{step(rotation.Retire, reason.Replaced)}
 		begun := result.Outcome{Credential: "b", Result: result.Failed, Steps: steps}
 		for _, o := range []result.Outcome{
 			unchanged,
 			{Credential: "b", Result: result.InProgress},
 			{Credential: "b", Result: result.Failed, Error: "IAM is down"},
 			{Result: result.InProgress, Message: "of no credential"},
-			blockedBy("a", rotation.KeyCap),
-			blockedBy("a", rotation.KeyCap),                      // the next sweep
+			blockedBy("a", reason.KeyCap),
+			blockedBy("a", reason.KeyCap),                        // the next sweep
 			{Credential: "a", Result: result.Failed, Error: "x"}, // a failed run keeps the state
-			blockedBy("a", rotation.KeyCap),
-			blockedBy("a", rotation.StoreDenied),
+			blockedBy("a", reason.KeyCap),
+			blockedBy("a", reason.StoreDenied),
 			unchanged, // the block is resolved
-			blockedBy("a", rotation.StoreDenied),
-			{Credential: "b", Result: result.Unchanged, Notes: []result.Note{note(rotation.Expiring)}},
+			blockedBy("a", reason.StoreDenied),
+			{Credential: "b", Result: result.Unchanged, Notes: []result.Note{note(reason.Expiring)}},
 			begun,
 		} {
 			s.Send(o)
@@ -116,7 +117,7 @@ func TestAnEventIsTriedAFewTimesAndThenDropped(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sink := &fakeSink{name: "sink", answer: tc.answer}
 				s := New(Config{Owner: "p", Sinks: []Sink{sink}})
-				s.Send(blockedBy("a", rotation.KeyCap))
+				s.Send(blockedBy("a", reason.KeyCap))
 				s.Close(t.Context())
 				waits := []time.Duration{}
 				for i := 1; i < len(sink.tried); i++ {
@@ -137,7 +138,7 @@ func TestAHangingSinkDelaysNothing(t *testing.T) {
 		start := time.Now()
 		const many = queueLength + 100
 		for i := range many {
-			s.Send(blockedBy(fmt.Sprintf("c-%d", i), rotation.KeyCap))
+			s.Send(blockedBy(fmt.Sprintf("c-%d", i), reason.KeyCap))
 			if i%100 == 0 {
 				synctest.Wait() // the quick one keeps up
 			}
@@ -162,7 +163,7 @@ func TestAHangingSinkDelaysNothing(t *testing.T) {
 		if took := time.Since(start); took != 3*time.Second || s.Dropped()["stuck"] != many {
 			t.Errorf("closed after %s with %v", took, s.Dropped())
 		}
-		s.Send(blockedBy("late", rotation.KeyCap))
+		s.Send(blockedBy("late", reason.KeyCap))
 		if s.Dropped()["stuck"] != many+1 || s.Dropped()["quick"] != 1 {
 			t.Errorf("later events are not counted: %v", s.Dropped())
 		}
@@ -179,7 +180,7 @@ func TestConcurrentSendsLoseAndDoubleNothing(t *testing.T) {
 		for range 8 {
 			all.Go(func() {
 				for j := range 50 {
-					s.Send(blockedBy(fmt.Sprintf("c-%d", j), rotation.KeyCap))
+					s.Send(blockedBy(fmt.Sprintf("c-%d", j), reason.KeyCap))
 				}
 			})
 		}
@@ -196,7 +197,7 @@ func TestConcurrentSendsLoseAndDoubleNothing(t *testing.T) {
 func TestWithoutSinksNothingHappens(t *testing.T) {
 	var none *Sender
 	for _, s := range []*Sender{none, New(Config{Owner: "p"})} {
-		s.Send(blockedBy("a", rotation.KeyCap))
+		s.Send(blockedBy("a", reason.KeyCap))
 		s.Flush(t.Context())
 		s.Close(t.Context())
 		if n := len(s.Dropped()); n != 0 {

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -34,7 +34,7 @@ func receiver(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, 
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func TestAnEventIsACloudEventInBinaryMode(t *testing.T) {
-	o := blockedBy("logs-sender/grün 100%", rotation.KeyCap)
+	o := blockedBy("logs-sender/grün 100%", reason.KeyCap)
 	e := newEvent("/latchkey/p", o, time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC))
 	var got http.Header
 	var data []byte
@@ -98,7 +98,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			})
 			client := s.Client()
 			client.CheckRedirect = stay
-			err := NewHTTP(HTTPConfig{URL: s.URL, HTTP: client}).Deliver(t.Context(), newEvent("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
+			err := NewHTTP(HTTPConfig{URL: s.URL, HTTP: client}).Deliver(t.Context(), newEvent("/latchkey/p", blockedBy("a", reason.KeyCap), time.Now()))
 			var asked *pause
 			errors.As(err, &asked)
 			if (err == nil) != tc.fine || errors.Is(err, ErrAgain) != tc.again || (asked != nil && asked.after != tc.after) {
@@ -114,7 +114,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 func TestAnUnreachableSinkIsRetriedWithoutQuotingItsQuery(t *testing.T) {
 	s := receiver(t, func(http.ResponseWriter, *http.Request, []byte) {})
 	s.Close()
-	err := NewHTTP(HTTPConfig{URL: s.URL + "/in?token=" + canary, HTTP: &http.Client{}}).Deliver(t.Context(), newEvent("/latchkey/p", blockedBy("a", rotation.KeyCap), time.Now()))
+	err := NewHTTP(HTTPConfig{URL: s.URL + "/in?token=" + canary, HTTP: &http.Client{}}).Deliver(t.Context(), newEvent("/latchkey/p", blockedBy("a", reason.KeyCap), time.Now()))
 	if !errors.Is(err, ErrAgain) || strings.Contains(err.Error(), canary) {
 		t.Errorf("%v", err)
 	}
@@ -131,7 +131,7 @@ func TestANotificationThatIsTooLongGoesWithoutItsData(t *testing.T) {
 	})
 	sink := NewNotifications(NotificationsConfig{Instance: "7a1c", Region: "eu-de", Source: "src", Endpoint: s.URL, HTTP: s.Client()})
 	for name, big := range map[string]bool{"as it is": false, "too long": true} {
-		o := blockedBy("a", rotation.KeyCap)
+		o := blockedBy("a", reason.KeyCap)
 		o.Message = strings.Repeat("ü", 4000)
 		if big {
 			o.Error = strings.Repeat("x", largest)

@@ -24,8 +24,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/evidence"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/report"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 //go:embed page.html
@@ -127,7 +127,7 @@ func urgent(c evidence.Credential) bool {
 	case condition.Expired, condition.Leaked, condition.Missing:
 		return true
 	case condition.Blocked:
-		return c.Reason != rotation.Paused
+		return c.Reason != reason.Paused
 	}
 	return false
 }

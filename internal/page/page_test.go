@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/evidence"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -23,7 +24,7 @@ var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 const days = 24 * time.Hour
 
 // credential has a superseded key and a published one.
-func credential(name string, c condition.Condition, why rotation.Reason, expires time.Duration) evidence.Credential {
+func credential(name string, c condition.Condition, why reason.Reason, expires time.Duration) evidence.Credential {
 	old := rotation.Key{ID: "ApiKey-0-" + name, Created: now.Add(-60 * days), Expires: now.Add(days), Superseded: now.Add(-time.Hour)}
 	key := rotation.Key{ID: "ApiKey-1-" + name, Created: now.Add(expires - 90*days), Expires: now.Add(expires)}
 	return evidence.Of(result.Outcome{
@@ -37,9 +38,9 @@ func credential(name string, c condition.Condition, why rotation.Reason, expires
 func some() Page {
 	return Page{Owner: "prod-eu", Version: "latchkey v1", Now: now, LastSweep: now.Add(-time.Hour), Credentials: []evidence.Credential{
 		credential("logs/a", condition.OK, "", 80*days),
-		credential("logs/b", condition.Blocked, rotation.StoreDenied, 10*days),
-		credential("audit/c", condition.Due, rotation.Aged, 30*days),
-		credential("logs/d", condition.Blocked, rotation.Paused, 20*days),
+		credential("logs/b", condition.Blocked, reason.StoreDenied, 10*days),
+		credential("audit/c", condition.Due, reason.Aged, 30*days),
+		credential("logs/d", condition.Blocked, reason.Paused, 20*days),
 	}}
 }
 
@@ -88,7 +89,7 @@ func TestTheTableIsSearchedFilteredAndOrderedWithoutAScript(t *testing.T) {
 func TestWhatAPersonMustDoComesFirst(t *testing.T) {
 	body := get(some(), "/").Body.String()
 	urgent, _, _ := strings.Cut(body, "All credentials")
-	if !strings.Contains(urgent, "logs/b") || !strings.Contains(html.UnescapeString(urgent), rotation.StoreDenied.Fix()) {
+	if !strings.Contains(urgent, "logs/b") || !strings.Contains(html.UnescapeString(urgent), reason.StoreDenied.Fix()) {
 		t.Error("the blocked credential is not first, with its fix")
 	}
 	if strings.Contains(urgent, "logs/d") || strings.Contains(urgent, "audit/c") {
@@ -120,7 +121,7 @@ func TestAPageNeedsNothingBesideItself(t *testing.T) {
 
 func TestTheNamesOfOthersAreEscaped(t *testing.T) {
 	hostile := `x"><img src=a onerror=alert(1)>`
-	c := credential(hostile, condition.Blocked, rotation.StoreDenied, 10*days)
+	c := credential(hostile, condition.Blocked, reason.StoreDenied, 10*days)
 	c.Stores[0].Name, c.Stores[0].Error, c.Message = hostile, hostile, hostile
 	c.Keys[0].Creator, c.Keys[0].Cause = hostile, hostile
 	p := some()
@@ -143,7 +144,7 @@ func TestTheNamesOfOthersAreEscaped(t *testing.T) {
 
 func TestACredentialHasAPageWithItsHistory(t *testing.T) {
 	w := get(some(), "/credentials/logs/b")
-	for _, text := range []string{"superseded by a newer key", "overlapping", "codeEngine/eu-de/p/logs#KEY", rotation.StoreDenied.Sentence(), "ServiceId-1", "keeps nothing of a key that was deleted"} {
+	for _, text := range []string{"superseded by a newer key", "overlapping", "codeEngine/eu-de/p/logs#KEY", reason.StoreDenied.Sentence(), "ServiceId-1", "keeps nothing of a key that was deleted"} {
 		if !strings.Contains(html.UnescapeString(w.Body.String()), text) {
 			t.Errorf("the page does not have %q", text)
 		}
@@ -200,9 +201,9 @@ func cpu(t *testing.T) time.Duration {
 func many(n int) Page {
 	p := Page{Owner: "prod-eu", Version: "latchkey v1", Now: now, LastSweep: now}
 	for i := range n {
-		c, why := condition.OK, rotation.Reason("")
+		c, why := condition.OK, reason.Reason("")
 		if i%25 == 0 {
-			c, why = condition.Blocked, rotation.StoreDenied
+			c, why = condition.Blocked, reason.StoreDenied
 		}
 		one := credential(fmt.Sprintf("logs-sender/39726e08-8c64-4447-8b0f-%012d", i), c, why, time.Duration(i%90)*days)
 		id := fmt.Sprintf("ApiKey-d31f63a0-5202-4021-904f-%012d", i)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -155,7 +156,7 @@ type KeyChange struct {
 	Withdrawn, Served         time.Time
 	Suspended                 time.Time
 	Refused                   time.Time
-	Refusal                   rotation.Reason
+	Refusal                   reason.Reason
 	RenewCause                string // written with Renew
 }
 
@@ -168,7 +169,7 @@ type MintRequest struct {
 	// OnLeak is IAM's action_when_leaked: none, disable or delete.
 	OnLeak string
 	// Reason is why the key is due.
-	Reason rotation.Reason
+	Reason reason.Reason
 }
 
 // KeyReader reads the API keys of service IDs.

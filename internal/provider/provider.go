@@ -29,6 +29,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -311,7 +312,7 @@ func (p *Provider) refuses(ctx context.Context, r Request) (*failure, error) {
 		return nil, err
 	}
 	if lacking := access.Missing(allow.Policies, granted); len(lacking) > 0 {
-		return &failure{string(rotation.NoPolicy), r.ServiceID + " lacks policies that the config requires first: " + strings.Join(lacking, ", ")}, nil
+		return &failure{string(reason.NoPolicy), r.ServiceID + " lacks policies that the config requires first: " + strings.Join(lacking, ", ")}, nil
 	}
 	return nil, nil //nolint:nilnil // nothing is refused
 }
@@ -377,7 +378,7 @@ func (p *Provider) remove(ctx context.Context, r Request, task *secretsmanager.T
 	case state.Final():
 		return nil
 	case p.cfg.Paused:
-		return no(string(rotation.Paused), rotation.Paused.Sentence())
+		return no(string(reason.Paused), reason.Paused.Sentence())
 	case !smID().MatchString(r.Key), state.KeyID != "" && state.KeyID != r.Key:
 		return no("not-this-key", "the key to be deleted is not the key of the version")
 	}
@@ -390,21 +391,21 @@ func (p *Provider) remove(ctx context.Context, r Request, task *secretsmanager.T
 	case errors.Is(err, port.ErrNotFound):
 		return p.removed(ctx, r, task)
 	case err == nil && (!rec.Ours || !strings.HasPrefix(rec.Credential, Entry+"/"+r.Secret+"/")):
-		return no(string(rotation.KeyForeign), "key "+r.Key+" was not made for this secret by this installation of latchkey: delete it where it was made")
+		return no(string(reason.KeyForeign), "key "+r.Key+" was not made for this secret by this installation of latchkey: delete it where it was made")
 	case err == nil:
 		err = p.retry(ctx, func() error { return p.cfg.Keys.Retire(ctx, r.Key) })
 	}
 	switch {
 	case err == nil:
 	case errors.Is(err, port.ErrDenied):
-		return no(string(rotation.IdentityDenied), "IAM refused to delete key "+r.Key+", or it is locked: unlock it, or grant latchkey's identity Administrator on its service ID")
+		return no(string(reason.IdentityDenied), "IAM refused to delete key "+r.Key+", or it is locked: unlock it, or grant latchkey's identity Administrator on its service ID")
 	default:
 		p.cfg.Log.Warn("deleting key failed", "key", r.Key, "error", err.Error())
 		return no("try-again", "IAM did not delete key "+r.Key+" in time; Secrets Manager tries again")
 	}
 	p.cfg.Done(result.Outcome{
 		Credential: rec.Credential, Result: result.Changed, ServiceID: strings.TrimPrefix(rec.IAMID, "iam-"),
-		Steps: []result.Step{{Step: rotation.Step{Action: rotation.Retire, Key: r.Key, Reason: rotation.Replaced}}},
+		Steps: []result.Step{{Step: rotation.Step{Action: rotation.Retire, Key: r.Key, Reason: reason.Replaced}}},
 	})
 	return p.removed(ctx, r, task)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/provider"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -139,7 +140,7 @@ func minted(id string) []result.Step {
 
 // blocked is a run that made a key and then could not go on.
 func blocked(context.Context, port.Credential) (result.Outcome, error) {
-	return result.Outcome{Result: result.Blocked, Reason: rotation.ProofDenied, Message: "the proof was denied", Steps: minted("ApiKey-8")}, nil
+	return result.Outcome{Result: result.Blocked, Reason: reason.ProofDenied, Message: "the proof was denied", Steps: minted("ApiKey-8")}, nil
 }
 
 // task returns the newest task of the secret.
@@ -370,13 +371,13 @@ func TestTheConfigReachesTheCredential(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.Paused, w.cfg.Provers = true, []port.Prover{nil, nil}
 	w.reconcile = func(context.Context, port.Credential) (result.Outcome, error) {
-		return result.Outcome{Result: result.Blocked, Reason: rotation.Paused, Message: rotation.Paused.Sentence()}, nil
+		return result.Outcome{Result: result.Blocked, Reason: reason.Paused, Message: reason.Paused.Sentence()}, nil
 	}
 	w.mustRun()
 	if c := w.reconciled[0]; !c.Paused || len(c.Provers) != 2 {
 		t.Errorf("the credential is %+v", c)
 	}
-	w.wantStatus(cloud.TaskFailed, string(rotation.Paused), rotation.Paused.Sentence())
+	w.wantStatus(cloud.TaskFailed, string(reason.Paused), reason.Paused.Sentence())
 }
 
 func TestATaskIsReadWithTheRequestsValuesAndTheDefaultPause(t *testing.T) {
@@ -508,7 +509,7 @@ func TestARequestThatIsNotAllowedMakesNoKey(t *testing.T) {
 		},
 		"it lacks a policy": {
 			prepare: func(w *world) { w.cfg.Allow[0].Policies = []access.Policy{sender} },
-			code:    string(rotation.NoPolicy), text: sender.Label(),
+			code:    string(reason.NoPolicy), text: sender.Label(),
 		},
 		"its policies can't be read": {
 			prepare: func(w *world) {
@@ -602,7 +603,7 @@ func TestABlockedTaskFailsWithTheReasonAndItsKeysAreDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.reconcile, w.keys.listed = blocked, []string{"ApiKey-9", "ApiKey-8"}
 	w.mustRun()
-	w.wantStatus(cloud.TaskFailed, string(rotation.ProofDenied), "the proof was denied")
+	w.wantStatus(cloud.TaskFailed, string(reason.ProofDenied), "the proof was denied")
 	w.wantRetired("ApiKey-8", "ApiKey-9")
 	if want := "list iam-" + serviceID + " " + provider.Entry + "/" + w.secret.ID + "/" + w.task().ID; !slices.Contains(w.keys.calls, want) {
 		t.Errorf("calls %q, want %q among them", w.keys.calls, want)
@@ -729,7 +730,7 @@ func TestATaskThatDeletesEndsWithACode(t *testing.T) {
 		},
 		"latchkey is paused": {
 			prepare: func(w *world, _ *provider.Request) { w.cfg.Paused = true },
-			status:  cloud.TaskFailed, code: string(rotation.Paused), text: rotation.Paused.Sentence(),
+			status:  cloud.TaskFailed, code: string(reason.Paused), text: reason.Paused.Sentence(),
 		},
 		"the key is not the version's": {
 			prepare: func(_ *world, r *provider.Request) { r.Key = "ApiKey-2" }, status: cloud.TaskFailed, code: "not-this-key",
@@ -745,25 +746,25 @@ func TestATaskThatDeletesEndsWithACode(t *testing.T) {
 				k := w.key("ApiKey-1")
 				k.Ours = false
 				w.keys.add(k)
-			}, status: cloud.TaskFailed, code: string(rotation.KeyForeign), text: "ApiKey-1",
+			}, status: cloud.TaskFailed, code: string(reason.KeyForeign), text: "ApiKey-1",
 		},
 		"the key is another secret's": {
 			prepare: func(w *world, _ *provider.Request) {
 				k := w.key("ApiKey-1")
 				k.Credential = provider.Entry + "/" + w.secret.ID + "x/task-1"
 				w.keys.add(k)
-			}, status: cloud.TaskFailed, code: string(rotation.KeyForeign),
+			}, status: cloud.TaskFailed, code: string(reason.KeyForeign),
 		},
 		"the key is a config entry's": {
 			prepare: func(w *world, _ *provider.Request) {
 				k := w.key("ApiKey-1")
 				k.Credential = "sender"
 				w.keys.add(k)
-			}, status: cloud.TaskFailed, code: string(rotation.KeyForeign),
+			}, status: cloud.TaskFailed, code: string(reason.KeyForeign),
 		},
 		"the deletion is denied": {
 			prepare: func(w *world, _ *provider.Request) { w.keys.errs["retire"] = port.ErrDenied },
-			status:  cloud.TaskFailed, code: string(rotation.IdentityDenied), text: "unlock it",
+			status:  cloud.TaskFailed, code: string(reason.IdentityDenied), text: "unlock it",
 		},
 		"the key can't be read": {
 			prepare: func(w *world, _ *provider.Request) { w.keys.errs["get"] = port.ErrUnavailable },

@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -27,7 +28,7 @@ func (ru *run) round(ctx context.Context) error {
 	// A run that lost to another replica does not mint again. A lagging list may hide
 	// the rival key, and the next key would lose to it again.
 	if i := slices.IndexFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint }); i >= 0 && ru.spent {
-		plan.Steps, plan.Waiting = plan.Steps[:i], rotation.InProgress
+		plan.Steps, plan.Waiting = plan.Steps[:i], reason.InProgress
 	}
 	ru.setHeldBack(plan)
 	err := ru.apply(ru.fence.Within(ctx), plan)
@@ -74,14 +75,14 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 // leavesRoom reports whether a key that could not be ended leaves room for a new one.
 func (ru *run) leavesRoom(s rotation.Step, err error, after onFailure) bool {
 	switch {
-	case s.Reason == rotation.KeyLeaked:
+	case s.Reason == reason.KeyLeaked:
 		return after == goOnMintNot // it does not count toward the number of live keys
 	case s.Action != rotation.Retire:
 		return false
-	case s.Reason == rotation.NeverPublished: // its fuse ends it
+	case s.Reason == reason.NeverPublished: // its fuse ends it
 		return is(err, port.ErrDenied, port.ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
 	}
-	return s.Reason == rotation.IsExpired
+	return s.Reason == reason.IsExpired
 }
 
 // untrusted reports whether the run can't trust the time, or what it has read.
@@ -90,7 +91,7 @@ func untrusted(err error) bool { return is(err, fence.ErrDrift, fence.ErrTooLate
 // tidies reports whether a step only removes a key, a policy or a service ID that has no
 // use any more. Its failure becomes a note, and the run goes on.
 func tidies(s rotation.Step) bool {
-	return s.Action == rotation.RemoveDuplicate || s.Action == rotation.NarrowPolicy || s.Action == rotation.Retire && (s.Reason == rotation.IsExpired || s.Reason == rotation.NeverPublished)
+	return s.Action == rotation.RemoveDuplicate || s.Action == rotation.NarrowPolicy || s.Action == rotation.Retire && (s.Reason == reason.IsExpired || s.Reason == reason.NeverPublished)
 }
 
 // live counts the keys that may authenticate, as far as is known.
@@ -221,7 +222,7 @@ func (ru *run) endsHeld(s rotation.Step) bool {
 		return true
 	case rotation.Disable, rotation.Retire:
 		contained := ru.req.Trigger.Contain && s.Key == ru.req.Trigger.Leaked
-		return s.Reason == rotation.KeyLeaked && !contained
+		return s.Reason == reason.KeyLeaked && !contained
 	}
 	return false
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -47,7 +48,7 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 				if out.Result == result.Failed || out.Result == result.Blocked || out.Error != "" {
 					t.Fatalf("the result is %s %s: %s", out.Result, out.Reason, out.Error)
 				}
-				if len(out.Notes) == 0 || out.Notes[0].Reason != rotation.CleanUpFailed || !strings.Contains(out.Notes[0].Message, "409 delete_not_possible") {
+				if len(out.Notes) == 0 || out.Notes[0].Reason != reason.CleanUpFailed || !strings.Contains(out.Notes[0].Message, "409 delete_not_possible") {
 					t.Errorf("notes %+v", out.Notes)
 				}
 				w.now = w.now.Add(time.Hour)
@@ -69,7 +70,7 @@ func TestAPendingKeyThatCannotBeDeletedDoesNotDelayTheNext(t *testing.T) {
 	delete(w.fail, "Exchange")
 	w.fail["Retire"] = port.ErrDenied
 	w.now = w.now.Add(time.Hour)
-	if out := w.must(result.Published, rotation.Trigger{}); out.Notes[0].Reason != rotation.CleanUpFailed {
+	if out := w.must(result.Published, rotation.Trigger{}); out.Notes[0].Reason != reason.CleanUpFailed {
 		t.Errorf("notes %+v", out.Notes)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -44,7 +45,7 @@ func (ru *run) setFacts(plan rotation.Plan) {
 	if ru.fresh != nil && ru.fresh.stored {
 		f.Key = rotation.Key{ID: ru.fresh.ID, Created: ru.fresh.Created, Expires: ru.fresh.Expires}
 	} else {
-		f.Expiring = slices.ContainsFunc(plan.Notes, func(n rotation.Note) bool { return n.Reason == rotation.Expiring })
+		f.Expiring = slices.ContainsFunc(plan.Notes, func(n rotation.Note) bool { return n.Reason == reason.Expiring })
 	}
 	for _, s := range plan.Steps {
 		if !ru.done(s) {
@@ -91,10 +92,10 @@ func (ru *run) done(s rotation.Step) bool {
 func (r *Reconciler) unobserved(c port.Credential, err error) result.Outcome {
 	out := result.Outcome{
 		Credential: c.Name, Project: c.Project, Owner: c.Owner, Condition: condition.Unknown, Result: result.Unchanged,
-		Reason: rotation.Unobserved, Next: r.wall().Add(c.Rules.SweepEvery),
+		Reason: reason.Unobserved, Next: r.wall().Add(c.Rules.SweepEvery),
 	}
 	if errors.Is(err, port.ErrDenied) && !errors.Is(err, port.ErrLogin) {
-		out.Condition, out.Result, out.Reason = condition.Blocked, result.Blocked, rotation.IdentityDenied
+		out.Condition, out.Result, out.Reason = condition.Blocked, result.Blocked, reason.IdentityDenied
 		out.Message = ": " + fence.Words(err)
 	}
 	out.Message = out.Reason.Sentence() + out.Message

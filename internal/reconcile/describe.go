@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -20,9 +21,9 @@ func (ru *run) recordedCause() string {
 
 // describeKey returns the text before a new key's marker: what the key is for, what
 // the run was requested by, and the cause of a recorded demand.
-func (ru *run) describeKey(due rotation.Reason) string {
+func (ru *run) describeKey(due reason.Reason) string {
 	texts := []string{ru.c.KeyDescription, ru.req.Cause, ""}
-	if cause := ru.recordedCause(); due == rotation.Remembered && cause != "" {
+	if cause := ru.recordedCause(); due == reason.Remembered && cause != "" {
 		texts[2] = "demanded earlier: " + cause
 	}
 	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), "; ")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -19,7 +20,7 @@ import (
 // drift is one policy that the config does not say.
 type drift struct {
 	access.Policy
-	reason rotation.Reason
+	reason reason.Reason
 	// keep are the roles that the config says for the policy's target.
 	keep []string
 }
@@ -27,14 +28,14 @@ type drift struct {
 // driftOf returns the policies that grant what the config does not say.
 func driftOf(wanted, granted []access.Policy) (found []drift) {
 	for _, g := range granted {
-		d := drift{Policy: g, reason: rotation.PolicyForeign}
+		d := drift{Policy: g, reason: reason.PolicyForeign}
 		if g.Ours {
-			d.reason = rotation.PolicyLeft
+			d.reason = reason.PolicyLeft
 		}
 		beyond := slices.Clone(g.Roles)
 		for _, w := range wanted {
 			if g.Covers(w) && slices.ContainsFunc(w.Roles, g.Has) {
-				d.reason = rotation.PolicyWider
+				d.reason = reason.PolicyWider
 			}
 			if g.SameTarget(w) {
 				beyond = slices.DeleteFunc(beyond, w.Has)
@@ -119,13 +120,13 @@ func (ru *run) noteDrift() {
 		}
 	}
 	if others := ru.facts.Foreign[ru.id.IAMID] - forged; others > 0 && ru.c.AdoptKey == "" {
-		add(rotation.Note{Reason: rotation.KeysForeign, Thing: ru.id.ID}, "%d. List them: ibmcloud iam service-api-keys %s", others, ru.id.ID)
+		add(rotation.Note{Reason: reason.KeysForeign, Thing: ru.id.ID}, "%d. List them: ibmcloud iam service-api-keys %s", others, ru.id.ID)
 	}
 	for _, name := range ru.beyondGroups() {
-		add(rotation.Note{Reason: rotation.GroupForeign, Thing: ru.id.ID}, "%q. If it is not needed: ibmcloud iam access-group-service-id-remove %q %s; else add it to accessGroups", name, name, ru.id.ID)
+		add(rotation.Note{Reason: reason.GroupForeign, Thing: ru.id.ID}, "%q. If it is not needed: ibmcloud iam access-group-service-id-remove %q %s; else add it to accessGroups", name, name, ru.id.ID)
 	}
 	if want := ru.c.Description; ru.id.Marked && ru.id.Text != want {
-		add(rotation.Note{Reason: rotation.TextChanged, Thing: ru.id.ID},
+		add(rotation.Note{Reason: reason.TextChanged, Thing: ru.id.ID},
 			"IAM has %q, the config %q. Change it in the config, or in the console (Manage > Access (IAM) > Service IDs); keep what is in brackets", ru.id.Text, want)
 	}
 	if more := len(notes) - mostDriftNotes; more > 0 {

@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // Errors of a run.
@@ -29,17 +29,17 @@ var (
 )
 
 // storeFault returns the reason for a store's error.
-func storeFault(err error) rotation.Reason {
+func storeFault(err error) reason.Reason {
 	switch {
 	case errors.Is(err, port.ErrDenied):
-		return rotation.StoreDenied
+		return reason.StoreDenied
 	case errors.Is(err, port.ErrQuota):
-		return rotation.StoreQuota
+		return reason.StoreQuota
 	case errors.Is(err, port.ErrRefused):
-		return rotation.StoreRefused
+		return reason.StoreRefused
 	case errors.Is(err, port.ErrNotActive):
-		return rotation.StoreNotActive
+		return reason.StoreNotActive
 	default:
-		return rotation.StoreUnreachable
+		return reason.StoreUnreachable
 	}
 }

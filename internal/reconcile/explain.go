@@ -8,19 +8,20 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // block sets the outcome to blocked. The message ends with the upstream's own
 // error, if there is one.
-func (ru *run) block(reason rotation.Reason, cause error) {
-	ru.set(result.Blocked, reason, cause)
+func (ru *run) block(why reason.Reason, cause error) {
+	ru.set(result.Blocked, why, cause)
 }
 
 // set sets the result, its reason and the message.
-func (ru *run) set(result result.Result, reason rotation.Reason, cause error) {
-	ru.out.Result, ru.out.Reason, ru.out.Message = result, reason, reason.Sentence()
+func (ru *run) set(result result.Result, why reason.Reason, cause error) {
+	ru.out.Result, ru.out.Reason, ru.out.Message = result, why, why.Sentence()
 	if cause != nil {
 		ru.out.Message += ": " + fence.Words(cause)
 	}
@@ -40,19 +41,19 @@ func (ru *run) setHeldBack(plan rotation.Plan) {
 
 // storeError returns the first error of a store, or of its consumers, with this
 // reason.
-func (ru *run) storeError(reason rotation.Reason) error {
-	switch reason {
-	case rotation.ConsumerUnknown:
+func (ru *run) storeError(why reason.Reason) error {
+	switch why {
+	case reason.ConsumerUnknown:
 		return ru.facts.ConsumerErr
-	case rotation.OwnLogin:
+	case reason.OwnLogin:
 		return errors.New(ru.id.ID)
-	case rotation.NameCollision:
+	case reason.NameCollision:
 		return ru.facts.Collision()
-	case rotation.StoreSilent:
-		reason = rotation.StoreUnreachable
+	case reason.StoreSilent:
+		why = reason.StoreUnreachable
 	}
 	for _, e := range ru.facts.Entries {
-		if e.Err != nil && storeFault(e.Err) == reason {
+		if e.Err != nil && storeFault(e.Err) == why {
 			return e.Err
 		}
 	}
@@ -87,11 +88,11 @@ func (ru *run) explainStore(step rotation.Step, err error) {
 	final := errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrRefused) || errors.Is(err, port.ErrQuota)
 	switch {
 	case errors.Is(err, errAltered):
-		ru.block(rotation.EntryAltered, err)
+		ru.block(reason.EntryAltered, err)
 	case step.Action == rotation.RestartConsumer && errors.Is(err, port.ErrRefused):
-		ru.block(rotation.ConsumerFailed, err)
+		ru.block(reason.ConsumerFailed, err)
 	case step.Action == rotation.RestartConsumer && errors.Is(err, port.ErrNotActive) && ru.out.Result != result.Blocked:
-		ru.set(result.InProgress, rotation.ConsumerStarting, err)
+		ru.set(result.InProgress, reason.ConsumerStarting, err)
 	case !final || step.Action == rotation.RestartConsumer:
 	case !ru.c.Optional[step.Target]:
 		ru.block(storeFault(err), err)
@@ -113,14 +114,14 @@ func (ru *run) explainStep(ctx context.Context, step rotation.Step, err error, a
 }
 
 // denial returns why IAM denied a step: a lock, or a permission that is missing.
-func denial(step rotation.Step, err error) rotation.Reason {
+func denial(step rotation.Step, err error) reason.Reason {
 	switch {
 	case !errors.Is(err, port.ErrLocked):
-		return rotation.IdentityDenied
+		return reason.IdentityDenied
 	case step.Key == "":
-		return rotation.IdentityLocked
+		return reason.IdentityLocked
 	}
-	return rotation.KeyLocked
+	return reason.KeyLocked
 }
 
 // explanations say which reason explains the error of an action. The first row that
@@ -128,16 +129,16 @@ func denial(step rotation.Step, err error) rotation.Reason {
 var explanations = []struct {
 	action rotation.Action
 	errs   []error
-	reason rotation.Reason
+	reason reason.Reason
 }{
-	{joining, []error{port.ErrDenied, port.ErrRefused, port.ErrNotFound}, rotation.GroupDenied},
-	{rotation.Prove, []error{port.ErrDenied, port.ErrRefused, port.ErrNotYet}, rotation.ProofDenied},
-	{rotation.GrantPolicy, []error{port.ErrDenied}, rotation.PolicyDenied},
-	{rotation.GrantPolicy, []error{errWeaker}, rotation.PolicyWeaker},
-	{rotation.GrantPolicy, []error{port.ErrRefused}, rotation.PolicyRefused},
-	{rotation.Mint, []error{port.ErrQuota}, rotation.KeyCap},
-	{rotation.Mint, []error{port.ErrRefused}, rotation.ValueRefused},
-	{"", []error{port.ErrDenied}, rotation.IdentityDenied},
+	{joining, []error{port.ErrDenied, port.ErrRefused, port.ErrNotFound}, reason.GroupDenied},
+	{rotation.Prove, []error{port.ErrDenied, port.ErrRefused, port.ErrNotYet}, reason.ProofDenied},
+	{rotation.GrantPolicy, []error{port.ErrDenied}, reason.PolicyDenied},
+	{rotation.GrantPolicy, []error{errWeaker}, reason.PolicyWeaker},
+	{rotation.GrantPolicy, []error{port.ErrRefused}, reason.PolicyRefused},
+	{rotation.Mint, []error{port.ErrQuota}, reason.KeyCap},
+	{rotation.Mint, []error{port.ErrRefused}, reason.ValueRefused},
+	{"", []error{port.ErrDenied}, reason.IdentityDenied},
 }
 
 // joining stands for a GrantPolicy that joins an access group.
@@ -150,13 +151,13 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 	action := refusing(step, err)
 	switch {
 	case creates && ru.locked(ctx, err):
-		ru.block(rotation.IdentityLocked, err)
+		ru.block(reason.IdentityLocked, err)
 		return
 	case (action == rotation.Publish || action == rotation.RemoveEntry || is(err, errUnread, errUnadopted)) && is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota):
 		ru.block(storeFault(err), err)
 		return
 	case errors.Is(err, errStorm):
-		ru.block(rotation.Storm, nil)
+		ru.block(reason.Storm, nil)
 		return
 	}
 	for _, row := range explanations {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -46,15 +47,15 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	// A leaked key is deleted whatever its expiry, since this plan may have moved
 	// its fuse out.
 	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == s.Key })
-	if i < 0 || (s.Reason != rotation.KeyLeaked && !ru.facts.Keys[i].Expires.Equal(rec.Expires)) {
+	if i < 0 || (s.Reason != reason.KeyLeaked && !ru.facts.Keys[i].Expires.Equal(rec.Expires)) {
 		return fmt.Errorf("%w: key %s has another expiry", observe.ErrAgain, s.Key)
 	}
-	if s.Reason == rotation.NeverPublished || s.Reason == rotation.Deprovision || (s.Reason == rotation.KeyLeaked && !rec.Disabled) {
+	if s.Reason == reason.NeverPublished || s.Reason == reason.Deprovision || (s.Reason == reason.KeyLeaked && !rec.Disabled) {
 		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
 			return err
 		}
 	}
-	if s.Reason == rotation.NeverPublished {
+	if s.Reason == reason.NeverPublished {
 		// IAM deletes without comparing versions, and its reads may lag. Only an
 		// update under the version that was read proves that no other replica has
 		// moved the fuse out.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -39,6 +40,6 @@ func (ru *run) release(ctx context.Context, keyID string) {
 // noteLock adds a note about a lock that failed.
 func (ru *run) noteLock(st port.Store, keyID string, err error) {
 	ru.log.Warn("locking or unlocking an entry", "store", st.Name(), "key", keyID, "error", err.Error())
-	n := rotation.Note{Reason: rotation.LockFailed, Key: keyID, Store: st.Name()}
+	n := rotation.Note{Reason: reason.LockFailed, Key: keyID, Store: st.Name()}
 	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + err.Error()})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -53,7 +54,7 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 	}
 	ru.fresh = &minted{Key: k, value: value}
 	ru.fence.Minted(k.ID, k.Created)
-	if due == rotation.Remembered {
+	if due == reason.Remembered {
 		ru.out.RecordedCause = ru.recordedCause()
 	}
 	return nil

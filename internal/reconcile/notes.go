@@ -7,6 +7,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -19,7 +20,7 @@ func (ru *run) took(a rotation.Action, keyID string) bool {
 // addNotes adds the notes of the plan and about leaked keys.
 func (ru *run) addNotes(plan rotation.Plan) {
 	for _, n := range plan.Notes {
-		replaced := n.Reason == rotation.Expiring && ru.fresh != nil && ru.fresh.stored
+		replaced := n.Reason == reason.Expiring && ru.fresh != nil && ru.fresh.stored
 		if !replaced {
 			ru.note(n)
 		}
@@ -33,11 +34,11 @@ func (ru *run) addNotes(plan rotation.Plan) {
 		}
 		switch {
 		case ru.took(rotation.Disable, k.ID):
-			ru.note(rotation.Note{Reason: rotation.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
+			ru.note(rotation.Note{Reason: reason.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
 		case k.Locked && k.Live(ru.now()):
-			ru.note(rotation.Note{Reason: rotation.KeyLocked, Key: k.ID})
+			ru.note(rotation.Note{Reason: reason.KeyLocked, Key: k.ID})
 		case k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID):
-			ru.note(rotation.Note{Reason: rotation.LeakedAlive, Key: k.ID})
+			ru.note(rotation.Note{Reason: reason.LeakedAlive, Key: k.ID})
 		}
 	}
 }
@@ -53,21 +54,21 @@ func (ru *run) noteForged() {
 }
 
 func noteOf(f port.Forgery) result.Note {
-	n := rotation.Note{Reason: rotation.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
+	n := rotation.Note{Reason: reason.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
 	return result.Note{Note: n, Message: n.Reason.Sentence()}
 }
 
 // noteCleanUp adds a note about something that is over and could not be removed,
 // with the upstream's own error.
 func (ru *run) noteCleanUp(s rotation.Step, err error) {
-	n := rotation.Note{Reason: rotation.CleanUpFailed, Key: s.Key, Thing: s.Target}
+	n := rotation.Note{Reason: reason.CleanUpFailed, Key: s.Key, Thing: s.Target}
 	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + fence.Words(err)})
 }
 
 // note adds notes with their sentences. A note about a use names the client.
 func (ru *run) note(notes ...rotation.Note) {
 	for _, n := range notes {
-		if ru.UsedBy != nil && (n.Reason == rotation.StillUsed || n.Reason == rotation.UsedToTheEnd) {
+		if ru.UsedBy != nil && (n.Reason == reason.StillUsed || n.Reason == reason.UsedToTheEnd) {
 			n.By = ru.UsedBy(ru.id.IAMID, n.At)
 		}
 		ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence()})

@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -38,7 +39,7 @@ func (ru *run) wrote(e observe.Reading) bool {
 // leave returns the plan for the credential's end in place of the one for its keys. It
 // returns false for a credential that goes on.
 func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
-	if plan.Blocked == rotation.Paused || plan.Blocked == rotation.ClockSkew {
+	if plan.Blocked == reason.Paused || plan.Blocked == reason.ClockSkew {
 		return plan, false
 	}
 	if s := ru.ending(); offboard.Concerns(s) {
@@ -53,7 +54,7 @@ func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
 		ru.left = plan.Waiting == ""
 		return rotation.Plan{Waiting: plan.Waiting, Next: plan.Next}, true
 	case ru.c.NotAgain && vacant && ru.facts.HadKey():
-		return rotation.Plan{Blocked: rotation.EntryRemoved, Next: plan.Next}, true
+		return rotation.Plan{Blocked: reason.EntryRemoved, Next: plan.Next}, true
 	}
 	return plan, false
 }

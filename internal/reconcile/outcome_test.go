@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -25,25 +26,25 @@ func TestABlockedOutcomeSaysWhatTheOtherSideSaid(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fails  func(w *bench, err error)
 		err    error
-		reason rotation.Reason
+		reason reason.Reason
 		store  string // the store whose outcome has the error, too
 	}{
-		"the first store rejects the entry":   {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrRefused, theirs), rotation.StoreRefused, "store-a"},
-		"the first store denies the write":    {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrDenied, theirs), rotation.StoreDenied, "store-a"},
-		"the first store is full":             {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrQuota, theirs), rotation.StoreQuota, "store-a"},
-		"the second store rejects the entry":  {func(w *bench, err error) { w.b.fail["Publish"] = err }, says(port.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
-		"a store denies the read":             {func(w *bench, err error) { w.b.fail["Read"] = err }, says(port.ErrDenied, theirs), rotation.StoreDenied, "store-b"},
-		"a store rejects the read":            {func(w *bench, err error) { w.b.fail["Read"] = err }, says(port.ErrRefused, theirs), rotation.StoreRefused, "store-b"},
-		"IAM denies a policy":                 {func(w *bench, err error) { w.fail["Grant"] = err }, says(port.ErrDenied, theirs), rotation.PolicyDenied, ""},
-		"IAM rejects a policy":                {func(w *bench, err error) { w.fail["Grant"] = err }, says(port.ErrRefused, theirs), rotation.PolicyRefused, ""},
-		"IAM has as many keys as it takes":    {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrQuota, theirs), rotation.KeyCap, ""},
-		"IAM rejects the value":               {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrRefused, theirs), rotation.ValueRefused, ""},
-		"IAM denies a key":                    {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrDenied, theirs), rotation.IdentityDenied, ""},
-		"IAM denies a service ID":             {func(w *bench, err error) { w.fail["Create"] = err }, says(port.ErrDenied, theirs), rotation.IdentityDenied, ""},
-		"IAM denies a membership":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(port.ErrDenied, theirs), rotation.GroupDenied, ""},
-		"IAM knows no such group":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(port.ErrNotFound, theirs), rotation.GroupDenied, ""},
-		"the new key gets no token":           {func(w *bench, err error) { w.fail["Exchange"] = err }, says(port.ErrRefused, theirs), rotation.ProofDenied, ""},
-		"the service ID can't be cleared for": {func(w *bench, err error) { w.a.guarded, w.fail["Mark"] = false, err }, says(port.ErrDenied, theirs), rotation.IdentityDenied, "store-a"},
+		"the first store rejects the entry":   {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrRefused, theirs), reason.StoreRefused, "store-a"},
+		"the first store denies the write":    {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrDenied, theirs), reason.StoreDenied, "store-a"},
+		"the first store is full":             {func(w *bench, err error) { w.a.fail["Publish"] = err }, says(port.ErrQuota, theirs), reason.StoreQuota, "store-a"},
+		"the second store rejects the entry":  {func(w *bench, err error) { w.b.fail["Publish"] = err }, says(port.ErrRefused, theirs), reason.StoreRefused, "store-b"},
+		"a store denies the read":             {func(w *bench, err error) { w.b.fail["Read"] = err }, says(port.ErrDenied, theirs), reason.StoreDenied, "store-b"},
+		"a store rejects the read":            {func(w *bench, err error) { w.b.fail["Read"] = err }, says(port.ErrRefused, theirs), reason.StoreRefused, "store-b"},
+		"IAM denies a policy":                 {func(w *bench, err error) { w.fail["Grant"] = err }, says(port.ErrDenied, theirs), reason.PolicyDenied, ""},
+		"IAM rejects a policy":                {func(w *bench, err error) { w.fail["Grant"] = err }, says(port.ErrRefused, theirs), reason.PolicyRefused, ""},
+		"IAM has as many keys as it takes":    {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrQuota, theirs), reason.KeyCap, ""},
+		"IAM rejects the value":               {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrRefused, theirs), reason.ValueRefused, ""},
+		"IAM denies a key":                    {func(w *bench, err error) { w.fail["Mint"] = err }, says(port.ErrDenied, theirs), reason.IdentityDenied, ""},
+		"IAM denies a service ID":             {func(w *bench, err error) { w.fail["Create"] = err }, says(port.ErrDenied, theirs), reason.IdentityDenied, ""},
+		"IAM denies a membership":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(port.ErrDenied, theirs), reason.GroupDenied, ""},
+		"IAM knows no such group":             {func(w *bench, err error) { w.fail["Join"], w.c.Groups = err, []string{"senders"} }, says(port.ErrNotFound, theirs), reason.GroupDenied, ""},
+		"the new key gets no token":           {func(w *bench, err error) { w.fail["Exchange"] = err }, says(port.ErrRefused, theirs), reason.ProofDenied, ""},
+		"the service ID can't be cleared for": {func(w *bench, err error) { w.a.guarded, w.fail["Mark"] = false, err }, says(port.ErrDenied, theirs), reason.IdentityDenied, "store-a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
@@ -79,22 +80,22 @@ func TestAStoreThatFailsSaysWhyThoughNothingIsBlocked(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(w *bench)
 		result  result.Result
-		reason  rotation.Reason
+		reason  reason.Reason
 		store   string
 	}{
-		"a store can't be read":     {func(w *bench) { w.b.fail["Read"] = unavailable }, result.InProgress, rotation.StoreUnreachable, "store-b"},
+		"a store can't be read":     {func(w *bench) { w.b.fail["Read"] = unavailable }, result.InProgress, reason.StoreUnreachable, "store-b"},
 		"a publication fails":       {func(w *bench) { w.a.fail["Publish"] = unavailable }, result.Failed, "", "store-a"},
 		"a later publication fails": {func(w *bench) { w.b.fail["Publish"] = unavailable }, result.Failed, "", "store-b"},
 		"an optional store rejects": {func(w *bench) {
 			w.b.fail["Publish"], w.c.Optional["store-b"] = says(port.ErrRefused, "503 try later"), true
-		}, result.InProgress, rotation.StoreRefused, "store-b"},
+		}, result.InProgress, reason.StoreRefused, "store-b"},
 		"a copy fails": {func(w *bench) {
 			w.rotated()
 			w.b.entry, w.b.fail["Publish"] = port.Entry{}, unavailable
 		}, result.Failed, "", "store-b"},
 		"a restart fails":                {func(w *bench) { w.app.fail["Restart"] = unavailable }, result.Failed, "", "store-a"},
 		"the value read back is another": {func(w *bench) { w.c.ReadBack["store-b"], w.b.spoils = true, "ApiKey-503-try-later" }, result.Failed, "", "store-b"},
-		"consumers can't be read":        {func(w *bench) { w.rotated(); w.app.fail["Consumers"] = unavailable }, result.InProgress, rotation.ConsumerUnknown, ""},
+		"consumers can't be read":        {func(w *bench) { w.rotated(); w.app.fail["Consumers"] = unavailable }, result.InProgress, reason.ConsumerUnknown, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
@@ -119,10 +120,10 @@ func TestAPlanSaysWhatAStoreSaid(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		result result.Result
-		reason rotation.Reason
+		reason reason.Reason
 	}{
-		{says(port.ErrRefused, theirs), result.Blocked, rotation.StoreRefused},
-		{says(port.ErrUnavailable, theirs), result.InProgress, rotation.StoreUnreachable},
+		{says(port.ErrRefused, theirs), result.Blocked, reason.StoreRefused},
+		{says(port.ErrUnavailable, theirs), result.InProgress, reason.StoreUnreachable},
 	} {
 		w := newBench(t)
 		w.b.fail["Read"] = tt.err

@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/flight"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/storm"
@@ -138,7 +139,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c port.Credential, req Reque
 func conclude(o *result.Outcome, err error) {
 	switch {
 	case errors.Is(err, observe.ErrAgain):
-		o.Result, o.Reason, o.Message = result.InProgress, rotation.InProgress, ""
+		o.Result, o.Reason, o.Message = result.InProgress, reason.InProgress, ""
 	case err != nil:
 		o.Error = err.Error()
 		if !o.Held() {
@@ -170,7 +171,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	case c.Unconfigured != nil:
 		return unconfigured(c), rotation.Plan{}, nil
 	case c.Invalid != nil:
-		return r.invalid(c), rotation.Plan{Blocked: rotation.ExpansionFailed}, nil //nolint:nilerr // the same
+		return r.invalid(c), rotation.Plan{Blocked: reason.ExpansionFailed}, nil //nolint:nilerr // the same
 	}
 	out := result.Outcome{Credential: c.Name, Project: c.Project, Owner: c.Owner, Result: result.Unchanged}
 	ru := r.newRun(c, req, r.log(), &out)
@@ -192,10 +193,10 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 // unconfigured returns the outcome for a service ID that no config entry yields.
 func unconfigured(c port.Credential) result.Outcome {
 	out := result.Outcome{
-		Credential: c.Name, Condition: condition.Unconfigured, Result: result.Unconfigured, Reason: rotation.Unconfigured, ServiceID: c.Unconfigured.ID, Recorded: true,
+		Credential: c.Name, Condition: condition.Unconfigured, Result: result.Unconfigured, Reason: reason.Unconfigured, ServiceID: c.Unconfigured.ID, Recorded: true,
 	}
 	if c.Forged {
-		out.Reason = rotation.ForgedMarker
+		out.Reason = reason.ForgedMarker
 		out.Notes = []result.Note{noteOf(port.Forgery{ID: c.Unconfigured.ID, Creator: c.Unconfigured.Creator})}
 	}
 	out.Message = out.Reason.Sentence()
@@ -206,8 +207,8 @@ func unconfigured(c port.Credential) result.Outcome {
 func (r *Reconciler) invalid(c port.Credential) result.Outcome {
 	r.log().Warn("expanding a config entry", "credential", c.Name, "error", c.Invalid.Error())
 	return result.Outcome{
-		Credential: c.Name, Project: c.Project, Owner: c.Owner, Condition: condition.Blocked, Result: result.Blocked, Reason: rotation.ExpansionFailed,
-		Message: rotation.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(), Next: r.wall().Add(c.Rules.SweepEvery),
+		Credential: c.Name, Project: c.Project, Owner: c.Owner, Condition: condition.Blocked, Result: result.Blocked, Reason: reason.ExpansionFailed,
+		Message: reason.ExpansionFailed.Sentence() + ": " + c.Invalid.Error(), Next: r.wall().Add(c.Rules.SweepEvery),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -87,7 +88,7 @@ func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
 	case final && ru.out.Result == result.Blocked:
 		why = ru.out.Reason
 	case s.Action == rotation.Prove, errors.Is(err, errUncleared):
-		why = rotation.ProofUnclear
+		why = reason.ProofUnclear
 	}
 	at := ru.now()
 	err = ru.change(ctx, ru.fresh.ID, port.KeyChange{Refused: at, Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })
@@ -107,7 +108,7 @@ func (ru *run) recorded(plan rotation.Plan) bool {
 		return false
 	}
 	t := ru.wanted
-	if t == (rotation.Trigger{}) || plan.Blocked == rotation.KeyForeign {
+	if t == (rotation.Trigger{}) || plan.Blocked == reason.KeyForeign {
 		return true
 	}
 	if t.Leaked != "" {

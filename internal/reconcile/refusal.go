@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -27,7 +28,7 @@ func (ru *run) keepRefusal(ctx context.Context, plan rotation.Plan, err error) {
 		return
 	}
 	m := ru.id.Marker
-	switch refused := err != nil && ru.out.Result == result.Blocked && ru.out.Reason != rotation.Storm; {
+	switch refused := err != nil && ru.out.Result == result.Blocked && ru.out.Reason != reason.Storm; {
 	case !refused && err == nil && m.Refusal != "":
 		ru.markRefusal(ctx, "")
 	case !refused, ru.fresh != nil && !ru.fresh.stored:
@@ -37,7 +38,7 @@ func (ru *run) keepRefusal(ctx context.Context, plan rotation.Plan, err error) {
 }
 
 // markRefusal writes the reason of a refusal on the service ID; none removes it.
-func (ru *run) markRefusal(ctx context.Context, why rotation.Reason) {
+func (ru *run) markRefusal(ctx context.Context, why reason.Reason) {
 	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
 	if err != nil || !ru.facts.Still(id, ru.id) {
 		return
@@ -57,7 +58,7 @@ func (ru *run) markRefusal(ctx context.Context, why rotation.Reason) {
 // setRefused blocks a look whose steps a run has tried in vain.
 func (ru *run) setRefused(plan rotation.Plan) {
 	m := ru.id.Marker
-	lasts := m.Refusal.Kind() == rotation.Block && ru.now().Sub(m.Refused).Abs() < refusalLasts
+	lasts := m.Refusal.Kind() == reason.Block && ru.now().Sub(m.Refused).Abs() < refusalLasts
 	if len(plan.Steps) > 0 && plan.Blocked == "" && plan.Waiting == "" && lasts && ru.c.Given == "" {
 		ru.block(m.Refusal, fmt.Errorf("%w at %s; latchkey sweep %s tries again and prints the answer",
 			errTried, m.Refused.UTC().Format(time.DateTime), ru.c.Name))

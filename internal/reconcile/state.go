@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -23,7 +24,7 @@ func (ru *run) state() rotation.State {
 		Consumers: ru.facts.Consumers,
 		Skew:      ru.fence.Offset(),
 		Storm:     ru.overForced(ru.dueByDemand()),
-		LeakStorm: ru.overForced(rotation.KeyLeaked),
+		LeakStorm: ru.overForced(reason.KeyLeaked),
 		Gone:      ru.c.Gone,
 		Stranger:  ru.facts.Stranger,
 		Adopting:  ru.c.AdoptKey,
@@ -64,9 +65,9 @@ func (ru *run) storeState(e observe.Reading) rotation.Store {
 	case ru.facts.Adopted[st.Name]:
 		st.Adoptable = ru.c.AdoptKey
 	case e.Unmarked() && !ru.c.Overwrite:
-		st.Fault = rotation.EntryUnmarked
+		st.Fault = reason.EntryUnmarked
 	case e.Owner != "" && e.Owner != ru.Owner:
-		st.Fault = rotation.EntryForeign
+		st.Fault = reason.EntryForeign
 	}
 	return st
 }
@@ -96,7 +97,7 @@ func (ru *run) decide() rotation.Plan {
 	plan := ru.planner()(s, ru.c.Rules, ru.wanted, now)
 	plan, _ = ru.leave(plan)
 	if ru.facts.Login && !ru.req.Force {
-		plan.Steps, plan.Waiting, plan.Blocked = nil, "", rotation.OwnLogin
+		plan.Steps, plan.Waiting, plan.Blocked = nil, "", reason.OwnLogin
 	}
 	ru.before = plan.Published
 	ru.out.ServiceID = ru.id.ID
@@ -127,7 +128,7 @@ func (r *Reconciler) planner() func(rotation.State, rotation.Rules, rotation.Tri
 }
 
 // nextTry returns when the next look is useful after the new key was refused.
-func (ru *run) nextTry(at time.Time, why rotation.Reason) time.Time {
+func (ru *run) nextTry(at time.Time, why reason.Reason) time.Time {
 	s, refused := ru.state(), ru.fresh.Key
 	refused.Refused, refused.Refusal = at, why
 	s.Keys = append(slices.Clone(s.Keys), refused)

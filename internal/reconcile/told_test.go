@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -38,7 +39,7 @@ func TestAStoreThatDeniesTheReadBeforeADeletionIsNamed(t *testing.T) {
 	w.add(w.ids[0].IAMID, name, m.Describe(""), secret.New("unpublished"), w.now.Add(w.c.Rules.Fuse))
 	w.now = w.now.Add(time.Hour)
 	w.c.Stores = []port.Store{w.a, &closing{shelf: w.b}}
-	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != rotation.StoreDenied {
+	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != reason.StoreDenied {
 		t.Errorf("blocked by %s: %s", out.Reason, out.Error)
 	}
 }
@@ -94,7 +95,7 @@ func TestAnUnclearAnswerToTheClearanceOfAKeyIsNotTheStores(t *testing.T) {
 	recorded := &recorder{memory: w.memory}
 	w.reconciler.Keys = recorded
 	w.must(result.Failed, rotation.Trigger{})
-	if recorded.refusal != rotation.ProofUnclear {
+	if recorded.refusal != reason.ProofUnclear {
 		t.Errorf("the key is refused for %q", recorded.refusal)
 	}
 }
@@ -102,7 +103,7 @@ func TestAnUnclearAnswerToTheClearanceOfAKeyIsNotTheStores(t *testing.T) {
 // recorder keeps the reason that a key was refused for.
 type recorder struct {
 	*memory
-	refusal rotation.Reason
+	refusal reason.Reason
 }
 
 func (m *recorder) Update(ctx context.Context, rec port.KeyRecord, c port.KeyChange) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -26,7 +27,7 @@ func (w *bench) intruder(name string) (key rotation.Key, value secret.Value) {
 
 func forgedNotes(out result.Outcome) (things []string) {
 	for _, n := range out.Notes {
-		if n.Reason == rotation.ForgedMarker {
+		if n.Reason == reason.ForgedMarker {
 			things = append(things, n.Thing+" "+n.Creator)
 		}
 	}
@@ -80,7 +81,7 @@ func TestOnlyAForgedServiceIDBlocks(t *testing.T) {
 	w := newBench(t)
 	w.intruder(w.c.ServiceIDName)
 	out := w.run(rotation.Trigger{})
-	if out.Result != result.Blocked || out.Reason != rotation.ForgedMarker || len(out.Steps) > 0 {
+	if out.Result != result.Blocked || out.Reason != reason.ForgedMarker || len(out.Steps) > 0 {
 		t.Errorf("outcome %+v", out)
 	}
 }
@@ -90,7 +91,7 @@ func TestAKeyIDThatIAMCannotHaveGivenIsNoKeyID(t *testing.T) {
 	genuine := w.rotated()
 	w.b.entry.KeyID = "ApiKey-x/../../y"
 	out := w.run(rotation.Trigger{})
-	if out.Key != genuine || out.Result != result.Blocked || out.Reason != rotation.EntryUnmarked {
+	if out.Key != genuine || out.Result != result.Blocked || out.Reason != reason.EntryUnmarked {
 		t.Errorf("outcome %+v", out)
 	}
 }
@@ -166,7 +167,7 @@ func TestTheValueOfAnAdoptedKeyIsIdentifiedOnce(t *testing.T) {
 	w.fail["Identify"] = port.ErrUnavailable
 	w.b.entry.Value = secret.New("a value that was pasted over it")
 	out := w.must(result.Changed, rotation.Trigger{})
-	if len(out.Steps) != 1 || out.Steps[0].Reason != rotation.ValueAltered || !w.b.entry.Value.Equal(w.a.entry.Value) {
+	if len(out.Steps) != 1 || out.Steps[0].Reason != reason.ValueAltered || !w.b.entry.Value.Equal(w.a.entry.Value) {
 		t.Errorf("outcome %+v", out)
 	}
 }

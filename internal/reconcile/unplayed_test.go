@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -65,7 +66,7 @@ func TestAServiceIDJoinsItsAccessGroups(t *testing.T) {
 func TestAGivenServiceIDKeepsItsMarkerAndPolicies(t *testing.T) {
 	w := newBench(t)
 	w.c.Given = "ServiceId-of-others"
-	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != rotation.IdentityAbsent {
+	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != reason.IdentityAbsent {
 		t.Errorf("blocked by %s", out.Reason)
 	}
 	w.ids = []port.ServiceID{{ID: w.c.Given, IAMID: "iam-" + w.c.Given, Name: "theirs", Created: w.now}}
@@ -82,7 +83,7 @@ func TestAnExistingKeyIsAdoptedWhereItsValueIs(t *testing.T) {
 	w.ids = []port.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
 	old := w.add("iam-ServiceId-1", "by hand", "", secret.New("a value that was typed in"), time.Time{})
 	w.c.AdoptKey, w.now = old.ID, w.now.Add(time.Hour)
-	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != rotation.AdoptionFailed {
+	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != reason.AdoptionFailed {
 		t.Errorf("blocked by %s", out.Reason)
 	}
 	w.a.entry.Value = secret.New("a value that was typed in")
@@ -112,7 +113,7 @@ func TestAStoreThatDoesNotLockFailsNoPublication(t *testing.T) {
 	w := newBench(t)
 	w.a.fail["lock"] = says(port.ErrUnlocked, "403 no permission to lock")
 	out := w.must(result.Published, rotation.Trigger{})
-	if len(out.Notes) != 1 || out.Notes[0].Reason != rotation.LockFailed || !strings.HasSuffix(out.Notes[0].Message, "403 no permission to lock") {
+	if len(out.Notes) != 1 || out.Notes[0].Reason != reason.LockFailed || !strings.HasSuffix(out.Notes[0].Message, "403 no permission to lock") {
 		t.Errorf("notes %+v", out.Notes)
 	}
 }
@@ -127,7 +128,7 @@ func TestAKeyThatEndedIsReleased(t *testing.T) {
 	if !slices.Equal(w.a.released, []string{old}) || !slices.Equal(w.b.released, []string{old}) {
 		t.Errorf("released %v and %v, want %s", w.a.released, w.b.released, old)
 	}
-	if len(out.Notes) != 1 || out.Notes[0].Store != "store-a" || out.Notes[0].Reason != rotation.LockFailed {
+	if len(out.Notes) != 1 || out.Notes[0].Store != "store-a" || out.Notes[0].Reason != reason.LockFailed {
 		t.Errorf("notes %+v", out.Notes)
 	}
 }
@@ -196,7 +197,7 @@ func TestADemandThatAStoreRefusesOnceIsMetTenMinutesLater(t *testing.T) {
 	w.a.fail["Publish"] = port.ErrDenied
 	out := w.must(result.Blocked, rotation.Trigger{NewerThan: w.now})
 	later := w.now.Add(10 * time.Minute)
-	if out.Reason != rotation.StoreDenied || !out.Recorded || !out.Next.Equal(later) {
+	if out.Reason != reason.StoreDenied || !out.Recorded || !out.Next.Equal(later) {
 		t.Errorf("%s, recorded %t, the next try is at %s, want %s", out.Reason, out.Recorded, out.Next, later)
 	}
 	w.a.fail["Publish"] = nil
@@ -255,7 +256,7 @@ func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
 		t.Errorf("a key that IAM does not have: %t, %+v", known, s.Outcomes)
 	}
 	foreign := w.add("iam-ServiceId-77", "theirs", "", secret.New("their own value"), time.Time{})
-	if s, _ := revoke(foreign.ID); s.Outcomes[0].Leaked != result.LeakedForeign || s.Outcomes[0].Reason != rotation.KeyForeign {
+	if s, _ := revoke(foreign.ID); s.Outcomes[0].Leaked != result.LeakedForeign || s.Outcomes[0].Reason != reason.KeyForeign {
 		t.Errorf("a foreign key: %+v", s.Outcomes[0])
 	}
 	elsewhere := w.add("iam-ServiceId-77", "x", marker.Marker{Owner: owner, Credential: "third"}.Describe(""), secret.New("a third value"), time.Time{})

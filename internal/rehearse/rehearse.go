@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -44,7 +45,7 @@ type Break struct {
 	At         time.Time           `json:"at"`
 	Credential string              `json:"credential"`
 	What       string              `json:"what"`
-	Reason     rotation.Reason     `json:"reason,omitempty"`
+	Reason     reason.Reason       `json:"reason,omitempty"`
 	Severity   Severity            `json:"severity"`
 	Is         condition.Condition `json:"condition,omitempty"`
 }

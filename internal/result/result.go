@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -25,9 +26,9 @@ const (
 
 // Store is the state of a store after the run.
 type Store struct {
-	Name  string          `json:"name"`
-	Key   string          `json:"key,omitempty"`
-	Fault rotation.Reason `json:"fault,omitempty"`
+	Name  string        `json:"name"`
+	Key   string        `json:"key,omitempty"`
+	Fault reason.Reason `json:"fault,omitempty"`
 	// Altered is set if the value in the store is not that of the key that it names.
 	Altered bool `json:"altered,omitempty"`
 	// Error is the store's own error, if the store could not be read or written,
@@ -70,7 +71,7 @@ type Outcome struct {
 	// Condition is how the credential is now; Reason says why it is not OK.
 	Condition  condition.Condition `json:"condition,omitempty"`
 	Result     Result              `json:"result"`
-	Reason     rotation.Reason     `json:"reason,omitempty"`
+	Reason     reason.Reason       `json:"reason,omitempty"`
 	Message    string              `json:"message,omitempty"`
 	ServiceID  string              `json:"serviceID,omitempty"`
 	Key        string              `json:"key,omitempty"`
@@ -123,7 +124,7 @@ func (o *Outcome) Settle() {
 	if o.Held() {
 		f.Held = o.Reason
 	}
-	var why rotation.Reason
+	var why reason.Reason
 	o.Facts = f
 	o.Condition, why, o.Next = condition.Of(f, o.Observed)
 	if o.Reason == "" && o.Error == "" {

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 func TestAnOutcomeTellsTheConditionOfALaterTime(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	blocked := Outcome{
-		Credential: "a", Result: Blocked, Reason: rotation.StoreDenied, Observed: now,
+		Credential: "a", Result: Blocked, Reason: reason.StoreDenied, Observed: now,
 		Facts: condition.Facts{Key: rotation.Key{ID: "ApiKey-1", Expires: now.Add(48 * time.Hour)}, SweepEvery: time.Hour},
 	}
 	blocked.Settle()
@@ -25,7 +26,7 @@ func TestAnOutcomeTellsTheConditionOfALaterTime(t *testing.T) {
 		"its key expires all the same":     {49 * time.Hour, condition.Expired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := blocked.At(now.Add(tc.after)); got.Condition != tc.want || got.Reason != rotation.StoreDenied {
+			if got := blocked.At(now.Add(tc.after)); got.Condition != tc.want || got.Reason != reason.StoreDenied {
 				t.Errorf("%s for the reason %s, want %s", got.Condition, got.Reason, tc.want)
 			}
 		})
@@ -36,16 +37,16 @@ func TestAnOutcomeTellsTheConditionOfALaterTime(t *testing.T) {
 }
 
 func TestADueStepOnAnotherKeyIsNamed(t *testing.T) {
-	expired := rotation.Step{Action: rotation.Retire, Key: "ApiKey-1", Reason: rotation.IsExpired}
+	expired := rotation.Step{Action: rotation.Retire, Key: "ApiKey-1", Reason: reason.IsExpired}
 	for name, tc := range map[string]struct {
 		due  []rotation.Step
 		want string
 	}{
 		"an expired key that is to be deleted": {[]rotation.Step{expired}, "retire ApiKey-1: the key has expired"},
-		"a step on the published key":          {[]rotation.Step{{Action: rotation.Unfuse, Key: "ApiKey-2", Reason: rotation.FuseOn}}, rotation.FuseOn.Sentence()},
+		"a step on the published key":          {[]rotation.Step{{Action: rotation.Unfuse, Key: "ApiKey-2", Reason: reason.FuseOn}}, reason.FuseOn.Sentence()},
 		"a new key": {[]rotation.Step{
-			{Action: rotation.Mint, Key: rotation.NewKey, Reason: rotation.Aged}, {Action: rotation.Publish, Key: rotation.NewKey, Reason: rotation.Aged},
-		}, rotation.Aged.Sentence()},
+			{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.Aged}, {Action: rotation.Publish, Key: rotation.NewKey, Reason: reason.Aged},
+		}, reason.Aged.Sentence()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Outcome{Facts: condition.Facts{Key: rotation.Key{ID: "ApiKey-2"}, Due: tc.due}}

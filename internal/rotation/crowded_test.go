@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -55,8 +56,8 @@ func TestKeysBetweenTheStoresEndWhenNeedsHaveMadeAllOfThem(t *testing.T) {
 
 // P9: a reason has its cause. The only store, which is optional, has another value.
 func TestTheOnlyStoreIsNamedWithItsOwnFault(t *testing.T) {
-	s := credential(stores(rotation.Store{Name: "a", Fault: rotation.EntryUnmarked}))
-	if p := rotation.Decide(s, limits(), rotation.Trigger{}, now); p.Blocked != rotation.EntryUnmarked {
+	s := credential(stores(rotation.Store{Name: "a", Fault: reason.EntryUnmarked}))
+	if p := rotation.Decide(s, limits(), rotation.Trigger{}, now); p.Blocked != reason.EntryUnmarked {
 		t.Errorf("blocked by %q, waits for %q", p.Blocked, p.Waiting)
 	}
 }
@@ -110,12 +111,12 @@ func TestFourKeysBindDemandsAndSixBindNeeds(t *testing.T) {
 	older := []rotation.Key{ends("x"), ends("y"), ends("z")}
 	demand := rotation.Trigger{NewerThan: now}
 	p := rotation.Decide(credential(stores(guarded("a", published)), append(older, published)...), limits(), demand, now)
-	if p.Waiting != rotation.KeysFull || len(where(p, rotation.Mint)) > 0 || len(where(p, rotation.Record)) != 1 {
+	if p.Waiting != reason.KeysFull || len(where(p, rotation.Mint)) > 0 || len(where(p, rotation.Record)) != 1 {
 		t.Errorf("a demand: waiting %q: %q", p.Waiting, steps(p))
 	}
 	aged := full("k", 70*day)
 	p = rotation.Decide(credential(stores(guarded("a", aged)), append(older, aged)...), limits(), demand, now)
-	if i := where(p, rotation.Mint); len(i) != 1 || p.Steps[i[0]].Reason != rotation.Aged {
+	if i := where(p, rotation.Mint); len(i) != 1 || p.Steps[i[0]].Reason != reason.Aged {
 		t.Errorf("a demand for a key that is due by age as well: %q", steps(p))
 	}
 	p = rotation.Decide(but(credential(stores(guarded("a", aged)), aged), func(s *rotation.State) { s.Storm = true }), limits(), demand, now)
@@ -136,7 +137,7 @@ func TestNothingIsCopiedOrRestartedIfNothingIsPublished(t *testing.T) {
 			t.Errorf("%q", steps(p))
 		}
 	}
-	if p.Waiting != rotation.TooYoung {
+	if p.Waiting != reason.TooYoung {
 		t.Errorf("waiting %q: %q", p.Waiting, steps(p))
 	}
 }
@@ -150,7 +151,7 @@ func TestThePublishedKeyIsOneThatDidNotLeak(t *testing.T) {
 		t.Errorf("published %q: %q", p.Published, steps(p))
 	}
 	p = rotation.Decide(credential(stores(plain("a", bad)), bad), limits(), rotation.Trigger{}, now)
-	if i := where(p, rotation.Mint); p.Published != "bad" || len(i) != 1 || p.Steps[i[0]].Reason != rotation.KeyLeaked {
+	if i := where(p, rotation.Mint); p.Published != "bad" || len(i) != 1 || p.Steps[i[0]].Reason != reason.KeyLeaked {
 		t.Errorf("published %q: %q", p.Published, steps(p))
 	}
 }
@@ -161,7 +162,7 @@ func TestStoresAndConsumersCatchUpWhileANewKeyHasToWait(t *testing.T) {
 	s := consumers(credential(stores(guarded("a", young), plain("b", old)), old, young),
 		rotation.Consumer{Name: "app", Store: "b", Key: "old"})
 	p := rotation.Decide(s, limits(), rotation.Trigger{NewerThan: now}, now)
-	if p.Waiting != rotation.TooYoung {
+	if p.Waiting != reason.TooYoung {
 		t.Fatalf("waiting %q", p.Waiting)
 	}
 	for _, want := range []rotation.Action{rotation.Copy, rotation.RestartConsumer, rotation.Record} {
@@ -199,7 +200,7 @@ func TestTheKeyBeforeAPublishedOneThatIsGoneDoesNotEndUntilAnotherIsPublished(t 
 func TestNoKeyIsMintedThatALockedServiceIDCanNotClearForPublication(t *testing.T) {
 	locked := func(s *rotation.State) { s.Identity.Locked = true }
 	k := full("k", 70*day)
-	if p := rotation.Decide(but(credential(stores(plain("a", k)), k), locked), limits(), rotation.Trigger{}, now); p.Blocked != rotation.IdentityLocked {
+	if p := rotation.Decide(but(credential(stores(plain("a", k)), k), locked), limits(), rotation.Trigger{}, now); p.Blocked != reason.IdentityLocked {
 		t.Errorf("blocked %q: %q", p.Blocked, steps(p))
 	}
 	if p := rotation.Decide(but(credential(stores(guarded("a", k)), k), locked), limits(), rotation.Trigger{}, now); p.Blocked != "" {

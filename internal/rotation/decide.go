@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // Decide plans the steps for one credential. It is deterministic.
@@ -32,85 +34,73 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 		}
 	}
 	if v.lockedLeak() && p.Blocked == "" && !p.mints() {
-		p.hold(KeyLocked)
+		p.hold(reason.KeyLocked)
 	}
 	return p
 }
 
 // hold sets the reason why the plan is blocked or has to wait.
-func (p *Plan) hold(r Reason) {
+func (p *Plan) hold(r reason.Reason) {
 	p.Blocked, p.Waiting = "", ""
-	if r.Kind() == Block {
+	if r.Kind() == reason.Block {
 		p.Blocked = r
 	} else {
 		p.Waiting = r
 	}
 }
 
-// level is how far a plan may go. Each level includes those before it.
-type level int
-
-const (
-	nothing   level = iota
-	unpaused        // the config does not pause the credential
-	trusted         // the clock can be trusted
-	unblocked       // no person must act
-	visible         // IAM returns every key that a store names
-	quiet           // no other replica is at work
-)
-
 // adopting is the level from which keys are adopted, or a deleted project's keys end.
-const adopting = visible
+const adopting = reason.Visible
 
 // gate returns the first reason that closes a gate, and the level up to which the
 // plan may go.
-func (v view) gate(t Trigger) (Reason, level) {
+func (v view) gate(t Trigger) (reason.Reason, reason.Level) {
 	closed := v.blocked(t)
 	switch {
 	case closed != "":
 	case v.unlisted:
-		closed = NotVisible
+		closed = reason.NotVisible
 	case v.inFlight() && !v.Gone && len(v.adoptions()) == 0:
-		closed = InProgress
+		closed = reason.InProgress
 	default:
-		return "", quiet
+		return "", reason.Quiet
 	}
-	return closed, reasons[closed].lets
+	return closed, closed.Lets()
 }
 
 // rule adds steps to a plan that may go as far as it needs.
 type rule struct {
 	name  string
-	needs level
+	needs reason.Level
 	steps func(v view, t Trigger, p *Plan) []Step
 }
 
 // standard is the course of a credential that is in use.
 var standard = []rule{
-	{"record a demand", trusted, func(v view, t Trigger, _ *Plan) []Step { return v.recording(t) }},
-	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
-	{"give keys that a store names their full lifetime", unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }},
-	{"end leaked keys that no consumer needs", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Leaked) }},
-	{"extend keys that are held", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }},
-	{"extend keys that are used", trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }},
-	{"create the service ID and its policies", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }},
-	{"end keys that no consumer can have", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Pending, Held, Orphan, Ended) }},
-	{"rotate, or catch up", quiet, view.rotate},
-	{"restart consumers that are behind", quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).restarts() }},
-	{"end keys that consumers had until now", quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).endings(Held, Overlapping, Leaked) }},
-	{"take down policies that the config does not say", quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.narrowing() }},
+	{"record a demand", reason.Trusted, func(v view, t Trigger, _ *Plan) []Step { return v.recording(t) }},
+	{"record a leak, and contain it", reason.Unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
+	{"give keys that a store names their full lifetime", reason.Unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }},
+	{"end leaked keys that no consumer needs", reason.Trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Leaked) }},
+	{"extend keys that are held", reason.Trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }},
+	{"extend keys that are used", reason.Trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }},
+	{"create the service ID and its policies", reason.Visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }},
+	{"end keys that no consumer can have", reason.Quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Pending, Held, Orphan, Ended) }},
+	{"rotate, or catch up", reason.Quiet, view.rotate},
+	{"restart consumers that are behind", reason.Quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).restarts() }},
+	{"end keys that consumers had until now", reason.Quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).endings(Held, Overlapping, Leaked) }},
+	{"take down policies that the config does not say", reason.Quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.narrowing() }},
 }
 
 // removing is the course of a credential whose project is deleted.
 var removing = []rule{
-	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
-	{"end all keys, and then the service ID", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.removal() }},
+	{"record a leak, and contain it", reason.Unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
+	{"end all keys, and then the service ID", reason.Visible, func(v view, _ Trigger, _ *Plan) []Step { return v.removal() }},
 }
 
 // adoption is the course of a credential that takes over an existing key.
 var adoption = []rule{
-	{"record a leak, and contain it", unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
-	{"adopt the key", visible, func(v view, _ Trigger, _ *Plan) []Step { return v.adoptions() }},
+	{"record a leak, and contain it", reason.Unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
+	{"adopt the key", reason.Visible, func(v view, _ Trigger, _ *Plan) []Step { return v.adoptions() }},
 }
 
 // rotate plans a new key if one is due and may be created. Otherwise it copies the
@@ -123,7 +113,7 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 		return v.repairs()
 	}
 	held := v.mayMint(due, p.Steps)
-	if need := v.need(); due.demand() && need != "" && (held == KeysFull || held == Storm) {
+	if need := v.need(); due.Demand() && need != "" && (held == reason.KeysFull || held == reason.Storm) {
 		due = need // what holds back a demand does not hold back a need
 		held = v.mayMint(due, p.Steps)
 	}
@@ -131,9 +121,9 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 		return v.renewal(due)
 	}
 	switch {
-	case held == StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
-		held = StoreSilent
-	case held == KeysFull:
+	case held == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
+		held = reason.StoreSilent
+	case held == reason.KeysFull:
 		held = v.crowd()
 	}
 	p.hold(held)
@@ -148,19 +138,19 @@ func (v view) deserted() bool {
 
 // crowd returns why the maximum number of keys is live: some end by themselves, or
 // what keeps them from that.
-func (v view) crowd() Reason {
+func (v view) crowd() reason.Reason {
 	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
 	ends := func(k Key) bool { return k.Live(v.now) && !k.Expires.IsZero() && k.Expires.Before(soon) }
 	locked := func(k Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
 	switch {
 	case slices.ContainsFunc(v.Keys, ends):
-		return KeysFull
+		return reason.KeysFull
 	case !v.allRead:
 		return v.optionalTrouble()
 	case slices.ContainsFunc(v.Keys, locked):
-		return KeyLocked
+		return reason.KeyLocked
 	}
-	return cmp.Or(v.consumerTrouble(), KeysFull)
+	return cmp.Or(v.consumerTrouble(), reason.KeysFull)
 }
 
 // view is the state with the facts that follow from it.
@@ -203,7 +193,7 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 	for i, st := range v.Stores {
 		if st.Adoptable != "" && v.published.ID != "" && v.published.ID != st.Adoptable {
 			v.Stores = slices.Clone(v.Stores)
-			v.Stores[i].Fault, v.allRead = EntryUnmarked, false // too late: another key is published
+			v.Stores[i].Fault, v.allRead = reason.EntryUnmarked, false // too late: another key is published
 		}
 	}
 	return v
@@ -255,29 +245,29 @@ func prefer(k, other Key) bool {
 
 // blocks are the reasons that need a person, in order of precedence.
 var blocks = []struct {
-	reason Reason
+	reason reason.Reason
 	holds  func(v view, t Trigger) bool
 }{
-	{Paused, func(v view, _ Trigger) bool { return v.Paused }},
-	{ClockSkew, func(v view, _ Trigger) bool { return v.Skew.Abs() > v.r.MaxSkew }},
-	{NameCollision, func(v view, _ Trigger) bool { return v.Identity.Collides }},
-	{NewerVersion, func(v view, _ Trigger) bool { return v.Identity.Newer }},
-	{ForgedMarker, func(v view, _ Trigger) bool { return v.Identity.Posing }},
-	{IdentityTwice, func(v view, _ Trigger) bool { return v.Identity.Twice }},
-	{NameTaken, func(v view, _ Trigger) bool { return v.Identity.NameTaken }},
-	{IdentityAbsent, func(v view, _ Trigger) bool { return v.Identity.Given && !v.Identity.Exists }},
-	{IdentityGone, func(v view, _ Trigger) bool { return !v.Identity.Exists && len(v.named) > 0 && !v.unlisted }},
-	{IdentityLocked, func(v view, _ Trigger) bool { return v.Identity.Locked && len(v.Identity.Unsatisfied) > 0 }},
-	{IdentityShared, view.shared},
-	{KeyDisabled, func(v view, _ Trigger) bool { return v.r.BlockDisabled && v.disabled() }},
-	{KeyForeign, func(v view, t Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
-	{AdoptionFailed, func(v view, _ Trigger) bool {
+	{reason.Paused, func(v view, _ Trigger) bool { return v.Paused }},
+	{reason.ClockSkew, func(v view, _ Trigger) bool { return v.Skew.Abs() > v.r.MaxSkew }},
+	{reason.NameCollision, func(v view, _ Trigger) bool { return v.Identity.Collides }},
+	{reason.NewerVersion, func(v view, _ Trigger) bool { return v.Identity.Newer }},
+	{reason.ForgedMarker, func(v view, _ Trigger) bool { return v.Identity.Posing }},
+	{reason.IdentityTwice, func(v view, _ Trigger) bool { return v.Identity.Twice }},
+	{reason.NameTaken, func(v view, _ Trigger) bool { return v.Identity.NameTaken }},
+	{reason.IdentityAbsent, func(v view, _ Trigger) bool { return v.Identity.Given && !v.Identity.Exists }},
+	{reason.IdentityGone, func(v view, _ Trigger) bool { return !v.Identity.Exists && len(v.named) > 0 && !v.unlisted }},
+	{reason.IdentityLocked, func(v view, _ Trigger) bool { return v.Identity.Locked && len(v.Identity.Unsatisfied) > 0 }},
+	{reason.IdentityShared, view.shared},
+	{reason.KeyDisabled, func(v view, _ Trigger) bool { return v.r.BlockDisabled && v.disabled() }},
+	{reason.KeyForeign, func(v view, t Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
+	{reason.AdoptionFailed, func(v view, _ Trigger) bool {
 		return v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable() && !v.wasAdopted()
 	}},
 }
 
 // blocked returns why a person must act, or nothing.
-func (v view) blocked(t Trigger) Reason {
+func (v view) blocked(t Trigger) reason.Reason {
 	for _, b := range blocks {
 		if b.holds(v, t) {
 			return b.reason
@@ -311,9 +301,9 @@ func (v view) disabled() bool {
 
 // storeTrouble returns the first fault of a required store that a person must
 // fix, or, if lasting is false, the first temporary fault of any store.
-func (v view) storeTrouble(lasting bool) Reason {
+func (v view) storeTrouble(lasting bool) reason.Reason {
 	for _, st := range v.Stores {
-		passes := st.Fault == StoreUnreachable || st.Fault == StoreNotActive
+		passes := st.Fault == reason.StoreUnreachable || st.Fault == reason.StoreNotActive
 		if st.Fault != "" && passes != lasting && (st.Required || !lasting) {
 			return st.Fault
 		}
@@ -323,7 +313,7 @@ func (v view) storeTrouble(lasting bool) Reason {
 
 // optionalTrouble returns the first fault of any store. It only delays the end of
 // keys.
-func (v view) optionalTrouble() Reason {
+func (v view) optionalTrouble() reason.Reason {
 	for _, st := range v.Stores {
 		if st.Fault != "" {
 			return st.Fault
@@ -334,7 +324,7 @@ func (v view) optionalTrouble() Reason {
 
 // consumerTrouble returns ConsumerUnknown if a consumer could not be read. That is
 // ConsumerSilent once the consumer may have a key that ends soon or has ended.
-func (v view) consumerTrouble() Reason {
+func (v view) consumerTrouble() reason.Reason {
 	if !slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown }) {
 		return ""
 	}
@@ -343,9 +333,9 @@ func (v view) consumerTrouble() Reason {
 	}
 	old := v.published.ID != "" && v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2
 	if old || slices.ContainsFunc(v.Keys, ends) {
-		return ConsumerSilent
+		return reason.ConsumerSilent
 	}
-	return ConsumerUnknown
+	return reason.ConsumerUnknown
 }
 
 // trouble sets what keeps stores, consumers or older keys behind when no new key is
@@ -367,16 +357,16 @@ func (v view) trouble(p *Plan) {
 // identity creates the service ID and its policies, and removes duplicates.
 func (v view) identity() (steps []Step) {
 	for _, id := range v.Identity.Duplicates {
-		steps = append(steps, Step{Action: RemoveDuplicate, Target: id, Reason: Duplicate})
+		steps = append(steps, Step{Action: RemoveDuplicate, Target: id, Reason: reason.Duplicate})
 	}
 	if v.Identity.Former != "" {
-		steps = append(steps, Step{Action: Rename, Target: v.Identity.Former, Reason: Renamed})
+		steps = append(steps, Step{Action: Rename, Target: v.Identity.Former, Reason: reason.Renamed})
 	}
 	if !v.Identity.Exists {
-		steps = append(steps, Step{Action: CreateIdentity, Reason: NoIdentity})
+		steps = append(steps, Step{Action: CreateIdentity, Reason: reason.NoIdentity})
 	}
 	for _, policy := range v.Identity.Unsatisfied {
-		steps = append(steps, Step{Action: GrantPolicy, Target: policy, Reason: NoPolicy})
+		steps = append(steps, Step{Action: GrantPolicy, Target: policy, Reason: reason.NoPolicy})
 	}
 	return steps
 }
@@ -384,7 +374,7 @@ func (v view) identity() (steps []Step) {
 // narrowing takes down policies that the config does not say.
 func (v view) narrowing() (steps []Step) {
 	for _, policy := range v.Identity.Excess {
-		steps = append(steps, Step{Action: NarrowPolicy, Target: policy, Reason: PolicyExcess})
+		steps = append(steps, Step{Action: NarrowPolicy, Target: policy, Reason: reason.PolicyExcess})
 	}
 	return steps
 }
@@ -403,7 +393,7 @@ func (v view) wasAdopted() bool {
 func (v view) adoptions() (steps []Step) {
 	for _, st := range v.order() {
 		if st.Adoptable != "" && st.Fault == "" {
-			steps = append(steps, Step{Action: Adopt, Key: st.Adoptable, Target: st.Name, Reason: Adoption})
+			steps = append(steps, Step{Action: Adopt, Key: st.Adoptable, Target: st.Name, Reason: reason.Adoption})
 		}
 	}
 	return steps

@@ -1,6 +1,7 @@
 // Package rotation decides which steps a credential's keys need. It is pure:
 // it takes the observed state, the rules, a trigger and the time, and returns a
-// plan. It does no I/O, reads no clock and imports the standard library only.
+// plan. It does no I/O, reads no clock and imports nothing but the reasons and the
+// standard library.
 //
 // # The life of a key
 //
@@ -39,7 +40,7 @@
 //
 // The first closed gate says how far a plan may go (gate). Rules that need no more
 // add their steps in the order of the list standard. What a reason lets through,
-// its sentence and its fix are a row of the table reasons.
+// its sentence and its fix are a row of package reason.
 //
 //	gate                         closed by          lets through
 //	unpaused                     the config         nothing

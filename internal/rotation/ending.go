@@ -3,6 +3,8 @@ package rotation
 import (
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // ends has the next step of a key that may end, for each phase that has one.
@@ -40,7 +42,7 @@ func (v view) removal() []Step {
 	bare.Stores, bare.Consumers = nil, nil
 	steps := look(bare, v.r, Trigger{}, v.now).endings(Pending, Held, Orphan, Leaked, Ended)
 	if v.Identity.Exists && !v.Identity.Given && !v.Identity.Locked && len(v.Keys)+v.Foreign == 0 {
-		steps = append(steps, Step{Action: RemoveIdentity, Reason: SubjectGone})
+		steps = append(steps, Step{Action: RemoveIdentity, Reason: reason.SubjectGone})
 	}
 	return steps
 }
@@ -53,7 +55,7 @@ func (v view) unpublished(k Key) []Step {
 	if !k.Refused.IsZero() || slices.ContainsFunc(v.Keys, later) {
 		return nil
 	}
-	return []Step{{Action: Retire, Key: k.ID, Reason: NeverPublished}}
+	return []Step{{Action: Retire, Key: k.ID, Reason: reason.NeverPublished}}
 }
 
 // clear deletes a key that has expired for long enough that clocks don't matter.
@@ -61,7 +63,7 @@ func (v view) clear(k Key) []Step {
 	if !k.Expired(v.now) || v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
 		return nil // a person disabled it, or it has just expired
 	}
-	return []Step{{Action: Retire, Key: k.ID, Reason: IsExpired}}
+	return []Step{{Action: Retire, Key: k.ID, Reason: reason.IsExpired}}
 }
 
 // overlap starts the overlap of a replaced key, once every consumer has the published
@@ -72,7 +74,7 @@ func (v view) overlap(k Key) []Step {
 	if !v.settled() && !v.provided() || k.Fused(v.r) || !k.Superseded.IsZero() && !again {
 		return nil
 	}
-	return v.supersede(k, v.r.Overlap, Replaced)
+	return v.supersede(k, v.r.Overlap, reason.Replaced)
 }
 
 // fallBack gives a key a short overlap that the stores went back from. A consumer
@@ -81,11 +83,11 @@ func (v view) overlap(k Key) []Step {
 func (v view) fallBack(k Key) []Step {
 	switch {
 	case v.Gone:
-		return v.supersede(k, v.r.Overlap, SubjectGone)
+		return v.supersede(k, v.r.Overlap, reason.SubjectGone)
 	case v.newest.ID == "" && v.occupied() || v.marked(k) || v.consumerTrouble() != "":
 		return nil
 	}
-	return v.supersede(k, v.r.Fuse, RolledBack)
+	return v.supersede(k, v.r.Fuse, reason.RolledBack)
 }
 
 // revoke disables and deletes a leaked key once no consumer needs it. None has a key
@@ -95,12 +97,12 @@ func (v view) revoke(k Key) (steps []Step) {
 		return nil
 	}
 	if k.Live(v.now) {
-		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: reason.KeyLeaked})
 	}
-	return append(steps, Step{Action: Retire, Key: k.ID, Reason: KeyLeaked})
+	return append(steps, Step{Action: Retire, Key: k.ID, Reason: reason.KeyLeaked})
 }
 
-func (v view) supersede(k Key, overlap time.Duration, why Reason) []Step {
+func (v view) supersede(k Key, overlap time.Duration, why reason.Reason) []Step {
 	return []Step{{Action: Supersede, Key: k.ID, At: v.end(overlap), Reason: why}}
 }
 

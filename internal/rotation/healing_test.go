@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -111,7 +112,7 @@ func TestWhateverDiesHealsWithinTwoSweeps(t *testing.T) {
 			at = at.Add(limits().SweepEvery)
 			p := w.sweep(t, rotation.Trigger{}, at, all)
 			for _, i := range where(p, rotation.Mint) {
-				if why := p.Steps[i].Reason; why == rotation.Aged || why == rotation.ExpiresSoon {
+				if why := p.Steps[i].Reason; why == reason.Aged || why == reason.ExpiresSoon {
 					return // time has made it due meanwhile
 				}
 			}
@@ -160,7 +161,7 @@ func TestAConsumerOfAStoreThatWasDownIsRestartedOnceThatStoreNamesTheKey(t *test
 		at := now.Add(time.Duration(hour) * time.Hour)
 		seen := newWorld(w.State)
 		if hour == 0 {
-			seen.Stores[1] = failing(seen.Stores[1], rotation.StoreUnreachable)
+			seen.Stores[1] = failing(seen.Stores[1], reason.StoreUnreachable)
 		}
 		p := rotation.Decide(seen.State, limits(), rotation.Trigger{}, at)
 		t.Logf("hour %d: %q", hour, steps(p))

@@ -1,6 +1,10 @@
 package rotation
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
+)
 
 // leak marks a key as leaked, so that later runs know, and disables it if
 // containment is requested.
@@ -10,10 +14,10 @@ func (v view) leak(t Trigger) (steps []Step) {
 		return nil
 	}
 	if k.Leaked.IsZero() {
-		steps = append(steps, Step{Action: MarkLeaked, Key: k.ID, At: v.now, Reason: KeyLeaked})
+		steps = append(steps, Step{Action: MarkLeaked, Key: k.ID, At: v.now, Reason: reason.KeyLeaked})
 	}
 	if t.Contain && k.Live(v.now) {
-		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: KeyLeaked})
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: reason.KeyLeaked})
 	}
 	return steps
 }

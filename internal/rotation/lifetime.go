@@ -2,6 +2,8 @@ package rotation
 
 import (
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // A key is held if a store names it or a consumer was last restarted with it. A
@@ -30,7 +32,7 @@ func (v view) sustained() (steps []Step) {
 			at = last
 		}
 		if at.After(k.Expires) {
-			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: StillHeld})
+			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: reason.StillHeld})
 		}
 	}
 	return steps
@@ -47,7 +49,7 @@ func (v view) bit() (bit, near time.Duration) {
 func (v view) unfuse() (steps []Step) {
 	for _, k := range v.Keys {
 		if v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
-			steps = append(steps, Step{Action: Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: FuseOn})
+			steps = append(steps, Step{Action: Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: reason.FuseOn})
 		}
 	}
 	return steps
@@ -75,7 +77,7 @@ func (v view) extension(k Key) (at time.Time, used, later bool) {
 func (v view) extensions() (steps []Step) {
 	for _, k := range v.Keys {
 		if at, _, later := v.extension(k); later {
-			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: StillUsed})
+			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: reason.StillUsed})
 		}
 	}
 	return steps

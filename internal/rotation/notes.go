@@ -3,6 +3,8 @@ package rotation
 import (
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // notice is how long before its expiry a note warns of an overdue published key.
@@ -29,23 +31,23 @@ func (v view) expiring(k Key) bool {
 func (v view) notes(t Trigger) (notes []Note) {
 	k := v.published
 	if v.expiring(k) {
-		notes = append(notes, Note{Reason: Expiring, Key: k.ID, At: k.Expires})
+		notes = append(notes, Note{Reason: reason.Expiring, Key: k.ID, At: k.Expires})
 	}
 	for _, name := range k.Stores {
 		if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Name == name }) {
-			notes = append(notes, Note{Reason: StoreDropped, Key: k.ID, Store: name, At: k.Expires})
+			notes = append(notes, Note{Reason: reason.StoreDropped, Key: k.ID, Store: name, At: k.Expires})
 		}
 	}
 	if _, until := v.refusal(v.due(t)); !until.IsZero() {
-		notes = append(notes, Note{Reason: NextTry, At: until})
+		notes = append(notes, Note{Reason: reason.NextTry, At: until})
 	}
 	for _, st := range v.Stores {
 		if st.Altered {
-			notes = append(notes, Note{Reason: ValueAltered, Key: st.Key, Store: st.Name})
+			notes = append(notes, Note{Reason: reason.ValueAltered, Key: st.Key, Store: st.Name})
 		}
 	}
 	if v.disabled() {
-		notes = append(notes, Note{Reason: KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
+		notes = append(notes, Note{Reason: reason.KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
 	}
 	for _, k := range v.Keys {
 		notes = append(notes, v.ending(k)...)
@@ -56,13 +58,13 @@ func (v view) notes(t Trigger) (notes []Note) {
 // ending returns the information about a key that is to end.
 func (v view) ending(k Key) (notes []Note) {
 	if k.Locked && k.Live(v.now) && v.published.ID != k.ID && v.phase(k) == Held && v.settled() {
-		notes = append(notes, Note{Reason: KeyLocked, Key: k.ID, At: k.Expires})
+		notes = append(notes, Note{Reason: reason.KeyLocked, Key: k.ID, At: k.Expires})
 	}
 	switch _, used, later := v.extension(k); {
 	case later:
-		notes = append(notes, Note{Reason: StillUsed, Key: k.ID, At: k.Used})
+		notes = append(notes, Note{Reason: reason.StillUsed, Key: k.ID, At: k.Used})
 	case used:
-		notes = append(notes, Note{Reason: UsedToTheEnd, Key: k.ID, At: k.Used})
+		notes = append(notes, Note{Reason: reason.UsedToTheEnd, Key: k.ID, At: k.Used})
 	}
 	return notes
 }

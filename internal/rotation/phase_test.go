@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // The package comment draws the phases. It has the same names as the code.
@@ -52,26 +54,10 @@ func TestTheDrawingAndTheCodeHaveTheSamePhases(t *testing.T) {
 	}
 }
 
-// Every reason that closes a gate says how far a plan may go, and every block has
-// a sentence.
-func TestEveryReasonHasARow(t *testing.T) {
-	for r, row := range reasons {
-		if row.text == "" || strings.HasSuffix(row.text, ".") {
-			t.Errorf("%s: the sentence is %q", r, row.text)
-		}
-		if held := row.kind == Wait || row.kind == Block; held != (row.lets > nothing) && r != Paused {
-			t.Errorf("%s: kind %d lets %d through", r, row.kind, row.lets)
-		}
-		if (row.fix != "") != (row.kind == Block) {
-			t.Errorf("%s: kind %d with the fix %q", r, row.kind, row.fix)
-		}
-	}
-}
-
 // A blocked plan never creates, publishes or replaces a key.
 func TestNoRuleBehindAGateIsLetThrough(t *testing.T) {
 	for _, rule := range append(append(slices.Clone(standard), removing...), adoption...) {
-		if rule.needs == nothing {
+		if rule.needs == reason.Nothing {
 			t.Errorf("%q passes although the config pauses the credential", rule.name)
 		}
 	}

@@ -3,6 +3,8 @@ package rotation
 import (
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // Action is one kind of step.
@@ -51,8 +53,8 @@ type Step struct {
 	// Target is the store, consumer, policy or service ID.
 	Target string `json:"target,omitempty"`
 	// At is the new expiry, or the time of a recorded demand.
-	At     time.Time `json:"at,omitzero"`
-	Reason Reason    `json:"reason"`
+	At     time.Time     `json:"at,omitzero"`
+	Reason reason.Reason `json:"reason"`
 }
 
 // Plan is the steps that one credential needs now.
@@ -65,9 +67,9 @@ type Plan struct {
 	Next time.Time
 	// Blocked is set if a person must act. The steps then only keep held keys
 	// alive and end leaked ones.
-	Blocked Reason
+	Blocked reason.Reason
 	// Waiting is a temporary reason why steps are missing. It needs no action.
-	Waiting Reason
+	Waiting reason.Reason
 	// Notes inform the user about conditions that are not errors.
 	Notes []Note
 }
@@ -79,7 +81,7 @@ func (p Plan) mints() bool {
 
 // Note is one piece of information for the user.
 type Note struct {
-	Reason Reason `json:"reason"`
+	Reason reason.Reason `json:"reason"`
 	// Key is the ID of the key that the note is about.
 	Key string `json:"key,omitempty"`
 	// Store is the name of the store that the note is about.

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -68,7 +69,7 @@ func (h history) draw(t *rapid.T) rotation.State {
 	for i, name := range []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "stores")] {
 		st := rotation.Store{Name: name, Guarded: rapid.Bool().Draw(t, "guarded"), Required: rapid.Bool().Draw(t, "required")}
 		if h.hands && chance(t, 6, "fault") {
-			st.Fault = rapid.SampledFrom([]rotation.Reason{rotation.StoreUnreachable, rotation.StoreNotActive, rotation.StoreDenied, rotation.EntryUnmarked}).Draw(t, "why")
+			st.Fault = rapid.SampledFrom([]reason.Reason{reason.StoreUnreachable, reason.StoreNotActive, reason.StoreDenied, reason.EntryUnmarked}).Draw(t, "why")
 		} else if i := rapid.IntRange(-2, len(s.Keys)-1).Draw(t, "names"); i >= 0 {
 			st.Key, st.Created, st.Readable = s.Keys[i].ID, s.Keys[i].Created, rapid.Bool().Draw(t, "readable")
 		} else if i == -2 && chance(t, 3, "names a lost key") {
@@ -151,7 +152,7 @@ func names(s rotation.State, id string) bool {
 
 func unread(s rotation.State) bool {
 	return slices.ContainsFunc(s.Stores, func(st rotation.Store) bool {
-		return st.Fault != "" && st.Fault != rotation.EntryUnmarked && st.Fault != rotation.EntryForeign
+		return st.Fault != "" && st.Fault != reason.EntryUnmarked && st.Fault != reason.EntryForeign
 	})
 }
 
@@ -196,7 +197,7 @@ func promises(t *rapid.T) {
 // what comes after it.
 func holdsPromises(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 	r := limits()
-	reasons := []rotation.Reason{p.Waiting, p.Blocked}
+	reasons := []reason.Reason{p.Waiting, p.Blocked}
 	for _, step := range p.Steps {
 		reasons = append(reasons, step.Reason)
 		if step.Reason == "" {
@@ -214,10 +215,10 @@ func holdsPromises(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) 
 	if !p.Next.After(at) {
 		t.Errorf("the next look is %s from now", p.Next.Sub(at))
 	}
-	if p.Blocked == rotation.Paused && len(p.Steps) > 0 {
+	if p.Blocked == reason.Paused && len(p.Steps) > 0 {
 		t.Errorf("%s, and yet %q", p.Blocked, steps(p))
 	}
-	if s.Paused && p.Blocked != rotation.Paused && p.Blocked != rotation.ClockSkew {
+	if s.Paused && p.Blocked != reason.Paused && p.Blocked != reason.ClockSkew {
 		t.Errorf("paused, and yet blocked is %q", p.Blocked)
 	}
 	if n := len(where(p, rotation.Unfuse)); s.Skew.Abs() > r.MaxSkew && len(p.Steps) > n {
@@ -307,7 +308,7 @@ func mints(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 		}
 	}
 	most := r.MaxKeys
-	if due := p.Steps[mint].Reason; due != rotation.Demanded && due != rotation.Remembered {
+	if due := p.Steps[mint].Reason; due != reason.Demanded && due != reason.Remembered {
 		most += r.Spare
 	}
 	if live >= most || all >= r.KeyLimit {
@@ -381,7 +382,7 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 	// An orphan is not superseded: it ends before anything else is minted,
 	// whatever consumers hold.
 	for i, step := range p.Steps {
-		if step.Reason != rotation.Replaced {
+		if step.Reason != reason.Replaced {
 			continue
 		}
 		earlier := p.Steps[:i]

@@ -3,6 +3,8 @@ package rotation
 import (
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // A key that could not be published keeps the reason in its marker. It is not deleted:
@@ -14,15 +16,15 @@ import (
 // that is due waits. What may pass by itself is tried again once without delay. What an
 // event demands is tried again once when the refused key is old enough, and at once if
 // the event came since. Each try costs one of the keys that demands may have.
-func (v view) refusal(due Reason) (why Reason, until time.Time) {
+func (v view) refusal(due reason.Reason) (why reason.Reason, until time.Time) {
 	refused := v.refused()
 	if len(refused) == 0 {
 		return "", time.Time{}
 	}
 	last := slices.MaxFunc(refused, func(a, b Key) int { return a.Refused.Compare(b.Refused) })
 	n := len(refused) // the more, the longer
-	passes := last.Refusal.Kind() == Wait
-	if passes || due.demand() {
+	passes := last.Refusal.Kind() == reason.Wait
+	if passes || due.Demand() {
 		n--
 	}
 	if n == 0 && passes || v.asked.After(last.Refused) {
@@ -71,6 +73,6 @@ func (v view) unfit() bool {
 // that a new key for its sake would be refused as well.
 func (v view) declined() bool {
 	k := v.published
-	lasts := k.Refusal.Kind() == Block && v.now.Before(k.Refused.Add(v.r.Fuse)) && !v.asked.After(k.Refused)
+	lasts := k.Refusal.Kind() == reason.Block && v.now.Before(k.Refused.Add(v.r.Fuse)) && !v.asked.After(k.Refused)
 	return lasts && v.has(v.order()[0]) && v.behind()
 }

@@ -4,53 +4,51 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // due returns why a new key is due, or nothing. A demand comes before the needs
 // that can wait.
-func (v view) due(t Trigger) Reason {
+func (v view) due(t Trigger) reason.Reason {
 	k := v.published
 	switch {
 	case v.disabled():
-		return KeyEnded
+		return reason.KeyEnded
 	case k.ID == "":
-		return NothingThere
+		return reason.NothingThere
 	case !v.newest.Leaked.IsZero():
-		return KeyLeaked
+		return reason.KeyLeaked
 	case t.Unmet(k):
-		return Demanded
+		return reason.Demanded
 	case slices.ContainsFunc(v.Keys, func(o Key) bool { return !k.Meets(o.Renew) }):
-		return Remembered
+		return reason.Remembered
 	}
 	return v.need()
 }
 
-// demand reports whether an event asked for the key, now or earlier. Other new
-// keys are needed.
-func (r Reason) demand() bool { return r == Demanded || r == Remembered }
-
 // need returns why a new key is needed although no event asks for one, or nothing.
-func (v view) need() Reason {
+func (v view) need() reason.Reason {
 	k := v.published
 	switch {
 	case !v.now.Before(v.dueAt(k)):
-		return Aged
+		return reason.Aged
 	case !k.Expires.IsZero() && (!k.Fused(v.r) || k.Locked) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
-		return ExpiresSoon
+		return reason.ExpiresSoon
 	}
 	if v.declined() {
 		return "" // the first store has the key, and a later one refuses it
 	}
 	if v.spoilt() {
-		return ValueAltered
+		return reason.ValueAltered
 	}
 	if v.firstGuarded >= 0 {
 		if st := v.Stores[v.firstGuarded]; st.Fault == "" && st.Key != "" && st.Key != k.ID {
-			return FirstStoreBehind
+			return reason.FirstStoreBehind
 		}
 	}
 	if !v.copyable() && v.behind() {
-		return NoCopySource
+		return reason.NoCopySource
 	}
 	return ""
 }
@@ -58,7 +56,7 @@ func (v view) need() Reason {
 func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
 
 // mayMint returns why no key may be created, or nothing. steps are those before.
-func (v view) mayMint(due Reason, steps []Step) Reason {
+func (v view) mayMint(due reason.Reason, steps []Step) reason.Reason {
 	if fault := v.noPlace(); fault != "" {
 		return fault
 	}
@@ -67,28 +65,28 @@ func (v view) mayMint(due Reason, steps []Step) Reason {
 	}
 	left := v.after(steps)
 	most := v.r.MaxKeys
-	if !due.demand() {
+	if !due.Demand() {
 		most += v.r.Spare
 	}
 	switch {
 	case v.Identity.Locked && v.firstGuarded < 0 && !v.Identity.Given:
 		// The service ID is the arbiter and can't be written, so a key could not
 		// be published.
-		return IdentityLocked
-	case due.demand() && v.Storm, due == KeyLeaked && v.LeakStorm:
-		return Storm
+		return reason.IdentityLocked
+	case due.Demand() && v.Storm, due == reason.KeyLeaked && v.LeakStorm:
+		return reason.Storm
 	case v.now.Before(v.youngest().Add(v.r.MinAge)):
-		return TooYoung
+		return reason.TooYoung
 	case left.here()+v.Foreign >= v.r.KeyLimit:
-		return KeyCap
+		return reason.KeyCap
 	case left.live() >= most:
-		return KeysFull
+		return reason.KeysFull
 	}
 	return ""
 }
 
 // noPlace returns why no store could take a new key, or nothing.
-func (v view) noPlace() Reason {
+func (v view) noPlace() reason.Reason {
 	for _, st := range v.Stores {
 		if st.Fault != "" && st.Required {
 			return st.Fault
@@ -97,7 +95,7 @@ func (v view) noPlace() Reason {
 	if slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
 		return ""
 	}
-	return cmp.Or(v.optionalTrouble(), StoreUnreachable)
+	return cmp.Or(v.optionalTrouble(), reason.StoreUnreachable)
 }
 
 // youngest returns the birth of the newest key that delays the next.
@@ -147,10 +145,10 @@ func (v view) order() []Store {
 }
 
 // renewal creates a key and publishes it.
-func (v view) renewal(due Reason) []Step {
+func (v view) renewal(due reason.Reason) []Step {
 	steps := []Step{
 		{Action: Mint, Key: NewKey, Reason: due},
-		{Action: Prove, Key: NewKey, Reason: NewlyMinted},
+		{Action: Prove, Key: NewKey, Reason: reason.NewlyMinted},
 	}
 	for _, st := range v.order() {
 		if st.Fault != "" {
@@ -158,7 +156,7 @@ func (v view) renewal(due Reason) []Step {
 		}
 		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
 		if len(steps) == 3 { // the first publication
-			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: FuseOn})
+			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: reason.FuseOn})
 		}
 	}
 	return steps
@@ -171,5 +169,5 @@ func (v view) recording(t Trigger) []Step {
 	if k.ID == "" || k.Locked || !k.Leaked.IsZero() || !t.Unmet(k) || !k.Renew.Before(t.NewerThan) {
 		return nil
 	}
-	return []Step{{Action: Record, Key: k.ID, At: t.NewerThan, Reason: Demanded}}
+	return []Step{{Action: Record, Key: k.ID, At: t.NewerThan, Reason: reason.Demanded}}
 }

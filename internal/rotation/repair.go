@@ -2,6 +2,8 @@ package rotation
 
 import (
 	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // has reports whether a store has the published key, with its value as far as
@@ -41,9 +43,9 @@ func (v view) repairs() (steps []Step) {
 		if st.Fault != "" || v.has(st) || decides {
 			continue
 		}
-		why := StoreBehind
+		why := reason.StoreBehind
 		if st.Altered {
-			why = ValueAltered
+			why = reason.ValueAltered
 		}
 		steps = append(steps, Step{Action: Copy, Key: v.published.ID, Target: st.Name, Reason: why})
 	}
@@ -73,7 +75,7 @@ func (v view) restarts() (steps []Step) {
 	for _, c := range v.Consumers {
 		lacks := func(st Store) bool { return (c.Store == "" || c.Store == st.Name) && !v.has(st) }
 		if !c.Unknown && c.Key != v.published.ID && !slices.ContainsFunc(v.Stores, lacks) {
-			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: ConsumerBehind})
+			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: reason.ConsumerBehind})
 		}
 	}
 	return steps

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -66,7 +67,7 @@ func optional(s rotation.Store) rotation.Store { s.Required = false; return s }
 func sealed(s rotation.Store) rotation.Store { s.Readable = false; return s }
 
 // failing is a store of which nothing is known.
-func failing(s rotation.Store, why rotation.Reason) rotation.Store {
+func failing(s rotation.Store, why reason.Reason) rotation.Store {
 	s.Key, s.Created, s.Readable, s.Fault = "", time.Time{}, false, why
 	return s
 }
@@ -100,7 +101,7 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 			s := credential(stores(guarded("a", n)), n)
 			trigger = trigger.Resolve(s.Keys)
 			p := rotation.Decide(s, limits(), trigger, now)
-			if p.Waiting != rotation.TooYoung || len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
+			if p.Waiting != reason.TooYoung || len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
 				t.Fatalf("the demand is not just remembered: %q, waiting for %q", steps(p), p.Waiting)
 			}
 			if p.Steps[0].Key != "n" {
@@ -112,7 +113,7 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 				t.Errorf("what is remembered is written again: %q", steps(again))
 			}
 			later := rotation.Decide(s, limits(), rotation.Trigger{}, now.Add(time.Hour))
-			if len(later.Steps) == 0 || later.Steps[0].Action != rotation.Mint || later.Steps[0].Reason != rotation.Remembered {
+			if len(later.Steps) == 0 || later.Steps[0].Action != rotation.Mint || later.Steps[0].Reason != reason.Remembered {
 				t.Errorf("an hour later, without a demand: %q", steps(later))
 			}
 		})
@@ -132,7 +133,7 @@ func TestADemandForAnotherKeyIsRememberedWhateverTheKeyAnswered(t *testing.T) {
 		}
 		s.Keys[0].Renew = p.Steps[0].At
 		later := rotation.Decide(s, limits(), rotation.Trigger{}, now.Add(time.Hour))
-		if len(later.Steps) == 0 || later.Steps[0].Reason != rotation.Remembered {
+		if len(later.Steps) == 0 || later.Steps[0].Reason != reason.Remembered {
 			t.Errorf("%s: an hour later, without a demand: %q", name, steps(later))
 		}
 	}

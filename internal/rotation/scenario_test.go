@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -293,7 +294,7 @@ var lines = map[string]func(*scenario, *words){
 		k := rotation.Key{ID: w.name(), Created: w.ago("age"), Disabled: w.has("disabled"), DisabledBy: w.text("by"), Locked: w.has("locked"), Elsewhere: w.has("elsewhere")}
 		k.AsOf, k.Expires = k.Created, k.Created.Add(sc.rules.Expire)
 		k.Superseded, k.Renew, k.Served, k.Leaked = w.ago("superseded"), w.ago("renew"), w.in("served"), w.ago("leaked")
-		k.Refused, k.Refusal, k.Used, k.Stores = w.ago("refused"), rotation.Reason(w.text("refusal")), w.ago("used"), w.list("stores")
+		k.Refused, k.Refusal, k.Used, k.Stores = w.ago("refused"), reason.Reason(w.text("refusal")), w.ago("used"), w.list("stores")
 		if w.has("as-of") {
 			k.AsOf = w.ago("as-of")
 		}
@@ -316,7 +317,7 @@ var lines = map[string]func(*scenario, *words){
 	"store": func(sc *scenario, w *words) {
 		st := rotation.Store{
 			Name: w.name(), Key: w.text("key"), Foreign: w.text("foreign"), Created: w.ago("age"), Guarded: w.has("guarded"), Required: !w.has("optional"),
-			Altered: w.has("altered"), Adoptable: w.text("adoptable"), Fault: rotation.Reason(w.text("fault")),
+			Altered: w.has("altered"), Adoptable: w.text("adoptable"), Fault: reason.Reason(w.text("fault")),
 		}
 		st.Readable = st.Key != "" && !w.has("sealed") || w.has("readable")
 		sc.state.Stores = append(sc.state.Stores, st)

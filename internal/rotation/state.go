@@ -3,6 +3,8 @@ package rotation
 import (
 	"cmp"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // Key is the metadata of one of our keys in IAM. It never has the value.
@@ -44,7 +46,7 @@ type Key struct {
 	Leaked time.Time
 	// Refused is when a run could not publish the key to a store, and Refusal is why.
 	Refused time.Time
-	Refusal Reason
+	Refusal reason.Reason
 	// Stores are the stores of the config when the key was minted. Empty if
 	// unknown.
 	Stores []string
@@ -154,12 +156,14 @@ type Store struct {
 	// key ID.
 	Adoptable string
 	// Fault is why the entry is unknown or unusable. Empty if it is fine.
-	Fault Reason
+	Fault reason.Reason
 }
 
 // others reports whether the entry was read and has a value that is not latchkey's.
 // Only a required store is then in the way.
-func (st Store) others() bool { return st.Fault == EntryUnmarked || st.Fault == EntryForeign }
+func (st Store) others() bool {
+	return st.Fault == reason.EntryUnmarked || st.Fault == reason.EntryForeign
+}
 
 // Consumer is a program that reads a store only when it starts.
 type Consumer struct {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Code Engine makes projects asynchronously: the event about a new one may arrive
@@ -23,7 +23,7 @@ const (
 
 // awaits reports whether a credential waits for a project that is not active yet.
 func awaits(o result.Outcome) bool {
-	return o.Result == result.InProgress && o.Reason == rotation.StoreNotActive
+	return o.Result == result.InProgress && o.Reason == reason.StoreNotActive
 }
 
 // preparing holds the names of the credentials that wait for a project. Each is

@@ -8,9 +8,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // A project is active some time after its event. Its credential is published then,
@@ -39,7 +39,7 @@ func TestAProjectThatIsNotActiveYetIsLookedAtAgain(t *testing.T) {
 				var published atomic.Int64
 				w.outcome = func(c port.Credential, _ reconcile.Request) result.Outcome {
 					if time.Since(began) < tc.active {
-						return result.Outcome{Credential: c.Name, Result: result.InProgress, Reason: rotation.StoreNotActive}
+						return result.Outcome{Credential: c.Name, Result: result.InProgress, Reason: reason.StoreNotActive}
 					}
 					published.CompareAndSwap(0, int64(time.Since(began)))
 					return result.Outcome{Credential: c.Name, Result: result.Published}

@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // hearing is what the world has told one run, for the causes of its reason. IAM and
@@ -51,71 +51,71 @@ const drift = 2 * time.Minute
 // causes say what must be true of the world for a run that is blocked or waits for
 // the reason, or must have been true since the run began. A reason without a row
 // must not be reported.
-var causes = map[rotation.Reason]func(*sim, *run) bool{
-	rotation.InProgress: func(s *sim, r *run) bool {
+var causes = map[reason.Reason]func(*sim, *run) bool{
+	reason.InProgress: func(s *sim, r *run) bool {
 		return r.disturbed || s.bornWithin(r, s.rules.Window) || r.heard(port.ErrConflict, steps...)
 	},
-	rotation.TooYoung: func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
-	rotation.KeysFull: func(s *sim, r *run) bool {
+	reason.TooYoung: func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
+	reason.KeysFull: func(s *sim, r *run) bool {
 		behind := slices.ContainsFunc(s.apps, func(a *app) bool { return !s.named(a.mark) })
 		return behind || r.hearing.behind || s.someEndSoon(r) // replaced keys wait for an app that is behind
 	},
-	rotation.NotVisible: (*sim).hidden,
-	rotation.StoreUnreachable: func(_ *sim, r *run) bool {
+	reason.NotVisible: (*sim).hidden,
+	reason.StoreUnreachable: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrUnavailable, storing...) || r.heard(port.ErrConflict, publish)
 	},
-	rotation.ConsumerUnknown: func(_ *sim, r *run) bool {
+	reason.ConsumerUnknown: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrUnavailable, consumers) || r.heard(port.ErrDenied, consumers)
 	},
-	rotation.ConsumerStarting: func(_ *sim, r *run) bool { return r.heard(port.ErrNotActive, restart) },
-	rotation.ConsumerFailed:   func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, restart) },
-	rotation.ProofUnclear: func(_ *sim, r *run) bool {
+	reason.ConsumerStarting: func(_ *sim, r *run) bool { return r.heard(port.ErrNotActive, restart) },
+	reason.ConsumerFailed:   func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, restart) },
+	reason.ProofUnclear: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrUnavailable, proving...) || r.heard(port.ErrNotYet, proving...) || r.heard(port.ErrUnavailable, lookup, clearing, list)
 	},
-	rotation.ClockSkew:      func(s *sim, r *run) bool { return r.off > s.rules.MaxSkew-30*time.Second },
-	rotation.IdentityLocked: func(_ *sim, r *run) bool { return r.lockedID },
-	rotation.IdentityGone:   func(_ *sim, r *run) bool { return r.noID && r.saw(func(e sight) bool { return e.key != "" }) },
-	rotation.ForgedMarker:   func(s *sim, _ *run) bool { return s.member != nil && s.member.iamID != "" },
-	rotation.IdentityShared: func(s *sim, _ *run) bool {
+	reason.ClockSkew:      func(s *sim, r *run) bool { return r.off > s.rules.MaxSkew-30*time.Second },
+	reason.IdentityLocked: func(_ *sim, r *run) bool { return r.lockedID },
+	reason.IdentityGone:   func(_ *sim, r *run) bool { return r.noID && r.saw(func(e sight) bool { return e.key != "" }) },
+	reason.ForgedMarker:   func(s *sim, _ *run) bool { return s.member != nil && s.member.iamID != "" },
+	reason.IdentityShared: func(s *sim, _ *run) bool {
 		unmarked := slices.ContainsFunc(s.order, func(f *fact) bool { return f.excused == "unmarked" })
 		return unmarked || !s.crowded.IsZero() || s.member != nil
 	},
-	rotation.IdentityAbsent: func(_ *sim, r *run) bool { return r.cred.Given != "" && r.heard(port.ErrNotFound, lookup) },
-	rotation.NameCollision:  func(s *sim, r *run) bool { return s.twists[renames] != nil && r.old },
-	rotation.AdoptionFailed: func(_ *sim, r *run) bool {
+	reason.IdentityAbsent: func(_ *sim, r *run) bool { return r.cred.Given != "" && r.heard(port.ErrNotFound, lookup) },
+	reason.NameCollision:  func(s *sim, r *run) bool { return s.twists[renames] != nil && r.old },
+	reason.AdoptionFailed: func(_ *sim, r *run) bool {
 		return r.cred.AdoptKey != "" && !r.saw(func(e sight) bool { return e.adopts })
 	},
-	rotation.KeyLocked:      func(_ *sim, r *run) bool { return r.lockedKey },
-	rotation.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(port.ErrQuota, post) },
-	rotation.PolicyDenied:   func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, grant, granted) },
-	rotation.PolicyRefused:  func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, grant) },
-	rotation.PolicyWeaker:   func(_ *sim, r *run) bool { return r.weaker },
-	rotation.IdentityDenied: func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, iamWork...) },
-	rotation.StoreDenied:    func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, storing...) },
-	rotation.StoreRefused: func(_ *sim, r *run) bool {
+	reason.KeyLocked:      func(_ *sim, r *run) bool { return r.lockedKey },
+	reason.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(port.ErrQuota, post) },
+	reason.PolicyDenied:   func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, grant, granted) },
+	reason.PolicyRefused:  func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, grant) },
+	reason.PolicyWeaker:   func(_ *sim, r *run) bool { return r.weaker },
+	reason.IdentityDenied: func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, iamWork...) },
+	reason.StoreDenied:    func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, storing...) },
+	reason.StoreRefused: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrRefused, storing...) || r.heard(port.ErrConflict, publish)
 	},
-	rotation.StoreSilent: func(_ *sim, r *run) bool { return r.heard(port.ErrUnavailable, storing...) },
-	rotation.ConsumerSilent: func(_ *sim, r *run) bool {
+	reason.StoreSilent: func(_ *sim, r *run) bool { return r.heard(port.ErrUnavailable, storing...) },
+	reason.ConsumerSilent: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrUnavailable, consumers) || r.heard(port.ErrDenied, consumers)
 	},
-	rotation.EntryUnmarked: func(_ *sim, r *run) bool { return r.saw(func(e sight) bool { return e.key == "" && e.value }) },
-	rotation.EntryForeign: func(_ *sim, r *run) bool {
+	reason.EntryUnmarked: func(_ *sim, r *run) bool { return r.saw(func(e sight) bool { return e.key == "" && e.value }) },
+	reason.EntryForeign: func(_ *sim, r *run) bool {
 		return r.saw(func(e sight) bool { return e.owner != "" && e.owner != owner })
 	},
-	rotation.EntryAltered: func(s *sim, r *run) bool {
+	reason.EntryAltered: func(s *sim, r *run) bool {
 		return r.saw(func(e sight) bool {
 			f := s.keys[e.key]
 			return e.key != "" && e.value && (!e.own || !f.liveAt(s.now))
 		})
 	},
-	rotation.ValueRefused: func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, post) },
-	rotation.OwnLogin:     func(_ *sim, r *run) bool { return r.rec.Self != nil },
-	rotation.ProofDenied: func(s *sim, r *run) bool {
+	reason.ValueRefused: func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, post) },
+	reason.OwnLogin:     func(_ *sim, r *run) bool { return r.rec.Self != nil },
+	reason.ProofDenied: func(s *sim, r *run) bool {
 		return s.account != cloud.AccountID || r.heard(port.ErrDenied, proving...) || r.heard(port.ErrRefused, proving...) || r.heard(port.ErrNotYet, proving...)
 	},
-	rotation.Storm: func(s *sim, r *run) bool { return r.forcedIn(s.now, time.Hour+slack) >= 5 },
-	rotation.KeyForeign: func(s *sim, r *run) bool {
+	reason.Storm: func(s *sim, r *run) bool { return r.forcedIn(s.now, time.Hour+slack) >= 5 },
+	reason.KeyForeign: func(s *sim, r *run) bool {
 		f := s.keys[r.req.Trigger.Leaked]
 		return f == nil || f.excused == "unmarked"
 	},
@@ -157,13 +157,13 @@ func (in *replica) forcedIn(now time.Time, d time.Duration) (n int) {
 // checkCause checks, in random histories, that each reason that is reported has a cause:
 // P9.
 // A key that could not be published bears a reason for a day.
-func (s *sim) checkCause(r *run, why rotation.Reason) {
+func (s *sim) checkCause(r *run, why reason.Reason) {
 	if why == "" || s.twists == nil { // the table lacks rows for what only flows have
 		return
 	}
 	bears := func(v version) bool {
 		m, _, _ := marker.Parse(v.Description)
-		same := m.Refusal == why || m.Refusal == rotation.StoreUnreachable && why == rotation.StoreSilent
+		same := m.Refusal == why || m.Refusal == reason.StoreUnreachable && why == reason.StoreSilent
 		return same && m.Refused.After(r.start.Add(-s.rules.Fuse-slack-drift))
 	}
 	kept := func(f *fact) bool { return slices.ContainsFunc(f.shown, bears) }

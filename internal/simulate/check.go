@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -170,7 +170,7 @@ func (s *sim) checkMint(r *run, m port.MintRequest, v secret.Value, k cloud.APIK
 		racing++ // what is in transit cannot be recalled
 	}
 	most := s.rules.MaxKeys + racing - 1
-	if m.Reason != rotation.Demanded && m.Reason != rotation.Remembered {
+	if m.Reason != reason.Demanded && m.Reason != reason.Remembered {
 		most += s.rules.Spare // a need may have more than a demand
 	}
 	if live+1 > most {
@@ -566,7 +566,7 @@ func (s *sim) finished(r *run) {
 		s.checkCause(r, r.out.Reason)
 	}
 	s.promised(r)
-	whole := r.err == nil && r.out.Error == "" && r.out.Reason != rotation.ClockSkew
+	whole := r.err == nil && r.out.Error == "" && r.out.Reason != reason.ClockSkew
 	for _, st := range r.out.Stores {
 		whole = whole && st.Fault == ""
 	}
@@ -584,7 +584,7 @@ func (s *sim) finished(r *run) {
 
 // promised records a demand that a run reports as met or recorded.
 func (s *sim) promised(r *run) {
-	if r.err != nil || !r.out.Recorded || r.out.Result == result.Failed || r.out.Reason == rotation.KeyForeign {
+	if r.err != nil || !r.out.Recorded || r.out.Result == result.Failed || r.out.Reason == reason.KeyForeign {
 		return // a failure is answered 503: the sender keeps the demand
 	}
 	t := r.req.Trigger
@@ -707,7 +707,7 @@ func (s *sim) checkHealed(last *run) {
 		return
 	}
 	if last.out.Result == result.Blocked {
-		if r := last.out.Reason; r == rotation.KeyDisabled {
+		if r := last.out.Reason; r == reason.KeyDisabled {
 			s.violate("P9", "blocked by %s, which latchkey repairs", r)
 		}
 		return

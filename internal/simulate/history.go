@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -413,7 +414,7 @@ func (s *sim) heal() {
 		room := s.makesRoom(longest)
 		last = s.sweep(s.replicas[i%len(s.replicas)])
 		s.until(s.now.Add(s.rules.SweepEvery))
-		if i > 0 && last.out.Reason != rotation.KeysFull && !s.refused() || i > 2 && !room {
+		if i > 0 && last.out.Reason != reason.KeysFull && !s.refused() || i > 2 && !room {
 			break
 		}
 	}
@@ -455,7 +456,7 @@ func (s *sim) rest(last *run) *run {
 		last = s.sweep(s.replicas[0])
 		s.until(s.now.Add(2 * time.Minute))
 		between := func(st result.Step) bool { // a key expired, came near its end or was used
-			return st.Reason == rotation.IsExpired || st.Reason == rotation.StillUsed || st.Reason == rotation.StillHeld || nearly
+			return st.Reason == reason.IsExpired || st.Reason == reason.StillUsed || st.Reason == reason.StillHeld || nearly
 		}
 		switch {
 		case last.mutations == 0:

@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -316,7 +317,7 @@ func (i iam) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 
 // Mint retries a create like the adapter does, call by call.
 func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
-	if m.Reason == rotation.Demanded || m.Reason == rotation.Remembered || m.Reason == rotation.KeyLeaked {
+	if m.Reason == reason.Demanded || m.Reason == reason.Remembered || m.Reason == reason.KeyLeaked {
 		in := runOf(ctx).replica
 		in.forced = append(in.forced, i.now)
 	}

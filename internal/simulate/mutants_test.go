@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -667,7 +668,7 @@ var mutants = []mutant{
 	ported("agrees to every key where no store compares and sets", func(s *sim, in *replica) { in.rec.Identities = clearsAll{iam{s}} }),
 	storesBy("reads a store once and never again", func(p adapter) port.Store { return seesOnce{p, &map[*run]port.Entry{}} }),
 	// Rule 7: orphans end.
-	lacking("leaves orphans alone", func(s rotation.Step) bool { return s.Reason == rotation.RolledBack }),
+	lacking("leaves orphans alone", func(s rotation.Step) bool { return s.Reason == reason.RolledBack }),
 	// Rule 8: absence from a list proves nothing, and minAge brakes.
 	ported("trusts a list's absence", func(s *sim, in *replica) {
 		in.rec.Keys = listIsAll{iam{s}}
@@ -688,7 +689,7 @@ var mutants = []mutant{
 		}
 	}),
 	blind("ends keys although a store could not be read", func(s *state) {
-		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == rotation.StoreUnreachable })
+		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == reason.StoreUnreachable })
 	}),
 	inTwist(bent, storesBy("takes an answer without content for an empty store", func(p adapter) port.Store { return emptyIsAbsent{p} })),
 	inTwist(bent, ported("takes an answer of IAM without content for absence", func(s *sim, in *replica) {
@@ -736,7 +737,7 @@ var mutants = []mutant{
 	// Rule 13: what others wrote.
 	blind("writes over what others wrote", func(s *state) {
 		for i := range s.Stores {
-			if f := s.Stores[i].Fault; f == rotation.EntryUnmarked || f == rotation.EntryForeign {
+			if f := s.Stores[i].Fault; f == reason.EntryUnmarked || f == reason.EntryForeign {
 				s.Stores[i].Fault, s.Stores[i].Key = "", ""
 			}
 		}
@@ -797,7 +798,7 @@ var mutants = []mutant{
 	}),
 	deciding("brings back a service ID that an administrator deleted", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
-		if p.Blocked != rotation.IdentityGone {
+		if p.Blocked != reason.IdentityGone {
 			return p
 		}
 		s.Stores = slices.Clone(s.Stores)
@@ -822,8 +823,8 @@ var mutants = []mutant{
 	}),
 	deciding("says that a replica is at work when a store does not answer", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
-		if p.Waiting == rotation.StoreUnreachable {
-			p.Waiting = rotation.InProgress
+		if p.Waiting == reason.StoreUnreachable {
+			p.Waiting = reason.InProgress
 		}
 		return p
 	}),
@@ -832,7 +833,7 @@ var mutants = []mutant{
 		return rotation.Decide(s, r, t, now)
 	}),
 	lacking("ends no leaked key", func(s rotation.Step) bool {
-		return s.Reason == rotation.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
+		return s.Reason == reason.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
 	}),
 	deciding("takes the oldest key for the published one", func(s state, r rules, t trigger, now time.Time) plan {
 		s.Keys = slices.Clone(s.Keys)

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Sequences that reasoning found and no history had drawn.
@@ -65,7 +65,7 @@ func TestALockedServiceIDGetsNoKeyAtEverySweep(t *testing.T) {
 			last = s.sweep(s.replicas[0])
 			s.until(s.now.Add(time.Hour))
 		}
-		if n := len(s.order) - before; n > 1 || last.out.Reason != rotation.IdentityLocked {
+		if n := len(s.order) - before; n > 1 || last.out.Reason != reason.IdentityLocked {
 			t.Errorf("%d keys in 48 sweeps, and the last says %s %s", n, last.out.Result, last.out.Reason)
 		}
 	}})
@@ -108,7 +108,7 @@ func TestAStoreThatRefusesAKeyIsNotExplainedByTheServiceIDsLock(t *testing.T) {
 	calls, _ := fl.run(t, nil, Options{})
 	i := slices.Index(calls, publish)
 	fl.run(t, map[int]fault{i: denied}, Options{after: func(s *sim) {
-		if out := s.runs[len(s.runs)-1].out; out.Reason != rotation.StoreDenied {
+		if out := s.runs[len(s.runs)-1].out; out.Reason != reason.StoreDenied {
 			t.Errorf("blocked by %q: %s", out.Reason, out.Error)
 		}
 	}})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -88,8 +89,8 @@ func (s *sim) notify(r *rand.Rand, length time.Duration) {
 }
 
 // checkServed checks that a key is made once for an expiry date: P7.
-func (s *sim) checkServed(r *run, why rotation.Reason) {
-	if t := r.req.Trigger; t.Expiry.IsZero() || t.NotKey != "" || why != rotation.Demanded || s.twists[versions] != nil {
+func (s *sim) checkServed(r *run, why reason.Reason) {
+	if t := r.req.Trigger; t.Expiry.IsZero() || t.NotKey != "" || why != reason.Demanded || s.twists[versions] != nil {
 		return
 	}
 	f := s.newest()

@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -33,7 +34,7 @@ var walks = []walk{
 			in, self := s.replicas[0], "iam-"+s.idOf()
 			in.rec.Self = func(ctx) (string, error) { return self, nil }
 			bend(in)
-			if r := s.look(in); r.mutations > 0 || r.out.Reason != rotation.OwnLogin {
+			if r := s.look(in); r.mutations > 0 || r.out.Reason != reason.OwnLogin {
 				return "the service ID that latchkey is logged in as is changed"
 			}
 			return ""

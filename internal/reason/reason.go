@@ -1,4 +1,6 @@
-package rotation
+// Package reason has the reasons why a step is taken, held back or refused, and what
+// notes are about: one table with all that follows from each.
+package reason
 
 // Reason is why a step is planned, delayed or blocked, or what a note is about.
 // Reasons are stable codes. The table reasons has all that follows from one.
@@ -130,19 +132,32 @@ const (
 	Block             // to act
 )
 
-// reason is a row of the table.
-type reason struct {
+// Level is how far a plan may go. Each level includes those before it.
+type Level int
+
+// The levels, lowest first.
+const (
+	Nothing   Level = iota
+	Unpaused        // the config does not pause the credential
+	Trusted         // the clock can be trusted
+	Unblocked       // no person must act
+	Visible         // IAM returns every key that a store names
+	Quiet           // no other replica is at work
+)
+
+// row is a row of the table.
+type row struct {
 	kind Kind
 	// lets is how far a plan may go while the reason holds it back. It is only set
 	// if the reason closes a gate; one that holds back a new key alone lets the
 	// rest pass.
-	lets level
+	lets Level
 	text string
 	// fix is the action that resolves a block.
 	fix string
 }
 
-var reasons = map[Reason]reason{
+var reasons = map[Reason]row{
 	NoIdentity:       {kind: Act, text: "IAM has no service ID for this credential yet"},
 	NoPolicy:         {kind: Act, text: "the service ID lacks a policy that the config asks for"},
 	PolicyExcess:     {kind: Act, text: "latchkey granted the policy, and the config does not say it"},
@@ -187,55 +202,55 @@ var reasons = map[Reason]reason{
 	KeysForeign:      {kind: Tell, text: "the service ID has keys that latchkey did not make"},
 	GroupForeign:     {kind: Tell, text: "the service ID is a member of an access group that the config does not name"},
 	TextChanged:      {kind: Tell, text: "the description of the service ID is not that of the config"},
-	InProgress:       {kind: Wait, lets: visible, text: "another replica may be working on this credential; the next run does what remains"},
-	TooYoung:         {kind: Wait, lets: quiet, text: "the newest key is less than 10 minutes old, so the next one waits until it is older"},
-	KeysFull:         {kind: Wait, lets: quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
-	NotVisible:       {kind: Wait, lets: unblocked, text: "a store names a key that IAM does not return yet"},
-	StoreUnreachable: {kind: Wait, lets: quiet, text: "a store did not answer, so no key is created or ended"},
-	StoreNotActive:   {kind: Wait, lets: quiet, text: "the project of a store is not active yet"},
-	ConsumerUnknown:  {kind: Wait, lets: quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
-	ConsumerStarting: {kind: Wait, lets: quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},
-	ProofUnclear:     {kind: Wait, lets: quiet, text: "the last new keys could not be proven or cleared for publication: IAM or the prover gave no clear answer, or the key did not work within a minute"},
-	Deprovisioning:   {kind: Wait, lets: quiet, text: "the credential is deprovisioned: its keys are disabled, and deleted after the wait (latchkey deprovision --undo brings them back until then)"},
-	Unobserved:       {kind: Wait, lets: quiet, text: "IAM could not be read, so nothing is known now, and nothing was changed"},
-	Paused:           {kind: Block, lets: nothing, text: "paused in the config", fix: "set paused to false to continue"},
-	ClockSkew:        {kind: Block, lets: unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "set this machine's clock"},
-	NameTaken:        {kind: Block, lets: trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
-	NameCollision:    {kind: Block, lets: trusted, text: "another credential uses the same service ID name or store entry", fix: "give each its own in the config, or end the other one"},
-	IdentityLocked:   {kind: Block, lets: trusted, text: "the service ID is locked", fix: "unlock it (ibmcloud iam service-id-unlock)"},
-	IdentityGone:     {kind: Block, lets: trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over, or deprovision the credential"},
-	ForgedMarker:     {kind: Block, lets: trusted, text: "it carries latchkey's marker, but IAM shows another creator, or none, so it is left alone", fix: "delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)"},
-	NewerVersion:     {kind: Block, lets: unpaused, text: "a newer version of latchkey manages the service ID or one of its keys, so this one makes and ends no key", fix: "run the newer version"},
-	IdentityShared:   {kind: Block, lets: trusted, text: "the service ID has keys that latchkey did not make, so it is granted nothing", fix: "delete those keys, or set serviceID.id in the config"},
-	IdentityTwice:    {kind: Block, lets: trusted, text: "a store names a key of another service ID of latchkey's than the one with the configured name", fix: "delete the one that is not needed, or correct serviceID.name"},
-	KeyDisabled:      {kind: Block, lets: trusted, text: "the published key is disabled, and onDisabled is block", fix: "enable it, delete it to get a new one, or set onDisabled to replace"},
-	KeyLocked:        {kind: Block, lets: quiet, text: "a key that is to change or end is locked", fix: "unlock it (ibmcloud iam service-api-key-unlock)"},
-	KeyCap:           {kind: Block, lets: quiet, text: "the service ID has too many keys (latchkey stops at 15 of IAM's 20)", fix: "delete unused keys"},
-	PolicyDenied:     {kind: Block, lets: trusted, text: "IAM denied the policy", fix: "give latchkey's identity Administrator on the service, and the role to be granted"},
-	PolicyWeaker:     {kind: Block, lets: trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},
-	PolicyRefused:    {kind: Block, lets: trusted, text: "IAM rejected the policy", fix: "correct its service, role or instance in the config"},
-	IdentityDenied:   {kind: Block, lets: trusted, text: "IAM denied access to service IDs or keys", fix: "grant latchkey's identity the role that is missing on IAM Identity (latchkey doctor prints the command)"},
-	StoreDenied:      {kind: Block, lets: trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
-	StoreRefused:     {kind: Block, lets: trusted, text: "the store rejected the entry", fix: "correct what the store's message names"},
-	StoreSilent:      {kind: Block, lets: quiet, text: "a required store does not answer, and the published key expires within 14 days or has ended", fix: "restore the store, or set required to false"},
-	ConsumerSilent:   {kind: Block, lets: quiet, text: "a consumer cannot be read or does not exist, and it may have a key that ends soon or has ended", fix: "give latchkey's identity access to it, create it, or correct its name"},
-	StoreQuota:       {kind: Block, lets: trusted, text: "the store is full", fix: "make room in it, or raise its quota"},
-	EntryUnmarked:    {kind: Block, lets: trusted, text: "the store's entry holds a value without a key ID", fix: "remove it, or set overwrite to true"},
-	EntryForeign:     {kind: Block, lets: trusted, text: "the store's entry belongs to another installation of latchkey", fix: "use another entry, or remove this one"},
-	EntryAltered:     {kind: Block, lets: trusted, text: "the store's value belongs to another service ID than the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
-	ValueRefused:     {kind: Block, lets: quiet, text: "IAM rejected the value of the new key", fix: "correct what IAM's message names"},
-	ProofDenied:      {kind: Block, lets: quiet, text: "the new key failed its proof", fix: "correct what the message names, often a policy that is missing"},
-	Storm:            {kind: Block, lets: quiet, text: "a caller, a credential or all of them together forced as many rotations as an hour allows", fix: "find the sender. The demand is recorded and met within the hour"},
-	KeyForeign:       {kind: Block, lets: trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
-	IdentityAbsent:   {kind: Block, lets: trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
-	GroupDenied:      {kind: Block, lets: trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},
-	OwnLogin:         {kind: Block, lets: trusted, text: "latchkey is logged in as this service ID, so it changes none of its keys", fix: "let latchkey log in with a trusted profile or as another service ID, or use --force with latchkey rotate, revoke or adopt"},
-	ConsumerFailed:   {kind: Block, lets: quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
-	ExpansionFailed:  {kind: Block, lets: trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
-	InUse:            {kind: Block, lets: quiet, text: "a key was used within the quiet time, so the credential is not deprovisioned", fix: "stop what uses it and demand it again, or use --force"},
-	EndRefused:       {kind: Block, lets: quiet, text: "the credential can't be deprovisioned", fix: "set keep to false, or delete keys that others made, and demand it again"},
-	EntryRemoved:     {kind: Block, lets: quiet, text: "every store's entry was removed, and keep is false, so none is made again", fix: "deprovision the credential (latchkey deprovision), or set keep to true"},
-	AdoptionFailed:   {kind: Block, lets: trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
+	InProgress:       {kind: Wait, lets: Visible, text: "another replica may be working on this credential; the next run does what remains"},
+	TooYoung:         {kind: Wait, lets: Quiet, text: "the newest key is less than 10 minutes old, so the next one waits until it is older"},
+	KeysFull:         {kind: Wait, lets: Quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
+	NotVisible:       {kind: Wait, lets: Unblocked, text: "a store names a key that IAM does not return yet"},
+	StoreUnreachable: {kind: Wait, lets: Quiet, text: "a store did not answer, so no key is created or ended"},
+	StoreNotActive:   {kind: Wait, lets: Quiet, text: "the project of a store is not active yet"},
+	ConsumerUnknown:  {kind: Wait, lets: Quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
+	ConsumerStarting: {kind: Wait, lets: Quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},
+	ProofUnclear:     {kind: Wait, lets: Quiet, text: "the last new keys could not be proven or cleared for publication: IAM or the prover gave no clear answer, or the key did not work within a minute"},
+	Deprovisioning:   {kind: Wait, lets: Quiet, text: "the credential is deprovisioned: its keys are disabled, and deleted after the wait (latchkey deprovision --undo brings them back until then)"},
+	Unobserved:       {kind: Wait, lets: Quiet, text: "IAM could not be read, so nothing is known now, and nothing was changed"},
+	Paused:           {kind: Block, lets: Nothing, text: "paused in the config", fix: "set paused to false to continue"},
+	ClockSkew:        {kind: Block, lets: Unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "set this machine's clock"},
+	NameTaken:        {kind: Block, lets: Trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
+	NameCollision:    {kind: Block, lets: Trusted, text: "another credential uses the same service ID name or store entry", fix: "give each its own in the config, or end the other one"},
+	IdentityLocked:   {kind: Block, lets: Trusted, text: "the service ID is locked", fix: "unlock it (ibmcloud iam service-id-unlock)"},
+	IdentityGone:     {kind: Block, lets: Trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over, or deprovision the credential"},
+	ForgedMarker:     {kind: Block, lets: Trusted, text: "it carries latchkey's marker, but IAM shows another creator, or none, so it is left alone", fix: "delete it if it is a forgery; if an earlier login of latchkey made it, list that login in identity.formerly, or claim it (latchkey claim ID)"},
+	NewerVersion:     {kind: Block, lets: Unpaused, text: "a newer version of latchkey manages the service ID or one of its keys, so this one makes and ends no key", fix: "run the newer version"},
+	IdentityShared:   {kind: Block, lets: Trusted, text: "the service ID has keys that latchkey did not make, so it is granted nothing", fix: "delete those keys, or set serviceID.id in the config"},
+	IdentityTwice:    {kind: Block, lets: Trusted, text: "a store names a key of another service ID of latchkey's than the one with the configured name", fix: "delete the one that is not needed, or correct serviceID.name"},
+	KeyDisabled:      {kind: Block, lets: Trusted, text: "the published key is disabled, and onDisabled is block", fix: "enable it, delete it to get a new one, or set onDisabled to replace"},
+	KeyLocked:        {kind: Block, lets: Quiet, text: "a key that is to change or end is locked", fix: "unlock it (ibmcloud iam service-api-key-unlock)"},
+	KeyCap:           {kind: Block, lets: Quiet, text: "the service ID has too many keys (latchkey stops at 15 of IAM's 20)", fix: "delete unused keys"},
+	PolicyDenied:     {kind: Block, lets: Trusted, text: "IAM denied the policy", fix: "give latchkey's identity Administrator on the service, and the role to be granted"},
+	PolicyWeaker:     {kind: Block, lets: Trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},
+	PolicyRefused:    {kind: Block, lets: Trusted, text: "IAM rejected the policy", fix: "correct its service, role or instance in the config"},
+	IdentityDenied:   {kind: Block, lets: Trusted, text: "IAM denied access to service IDs or keys", fix: "grant latchkey's identity the role that is missing on IAM Identity (latchkey doctor prints the command)"},
+	StoreDenied:      {kind: Block, lets: Trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
+	StoreRefused:     {kind: Block, lets: Trusted, text: "the store rejected the entry", fix: "correct what the store's message names"},
+	StoreSilent:      {kind: Block, lets: Quiet, text: "a required store does not answer, and the published key expires within 14 days or has ended", fix: "restore the store, or set required to false"},
+	ConsumerSilent:   {kind: Block, lets: Quiet, text: "a consumer cannot be read or does not exist, and it may have a key that ends soon or has ended", fix: "give latchkey's identity access to it, create it, or correct its name"},
+	StoreQuota:       {kind: Block, lets: Trusted, text: "the store is full", fix: "make room in it, or raise its quota"},
+	EntryUnmarked:    {kind: Block, lets: Trusted, text: "the store's entry holds a value without a key ID", fix: "remove it, or set overwrite to true"},
+	EntryForeign:     {kind: Block, lets: Trusted, text: "the store's entry belongs to another installation of latchkey", fix: "use another entry, or remove this one"},
+	EntryAltered:     {kind: Block, lets: Trusted, text: "the store's value belongs to another service ID than the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
+	ValueRefused:     {kind: Block, lets: Quiet, text: "IAM rejected the value of the new key", fix: "correct what IAM's message names"},
+	ProofDenied:      {kind: Block, lets: Quiet, text: "the new key failed its proof", fix: "correct what the message names, often a policy that is missing"},
+	Storm:            {kind: Block, lets: Quiet, text: "a caller, a credential or all of them together forced as many rotations as an hour allows", fix: "find the sender. The demand is recorded and met within the hour"},
+	KeyForeign:       {kind: Block, lets: Trusted, text: "the key does not belong to this credential, so latchkey does not change it", fix: "revoke it where it was created"},
+	IdentityAbsent:   {kind: Block, lets: Trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
+	GroupDenied:      {kind: Block, lets: Trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},
+	OwnLogin:         {kind: Block, lets: Trusted, text: "latchkey is logged in as this service ID, so it changes none of its keys", fix: "let latchkey log in with a trusted profile or as another service ID, or use --force with latchkey rotate, revoke or adopt"},
+	ConsumerFailed:   {kind: Block, lets: Quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
+	ExpansionFailed:  {kind: Block, lets: Trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
+	InUse:            {kind: Block, lets: Quiet, text: "a key was used within the quiet time, so the credential is not deprovisioned", fix: "stop what uses it and demand it again, or use --force"},
+	EndRefused:       {kind: Block, lets: Quiet, text: "the credential can't be deprovisioned", fix: "set keep to false, or delete keys that others made, and demand it again"},
+	EntryRemoved:     {kind: Block, lets: Quiet, text: "every store's entry was removed, and keep is false, so none is made again", fix: "deprovision the credential (latchkey deprovision), or set keep to true"},
+	AdoptionFailed:   {kind: Block, lets: Trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},
 }
 
 // Drift reports whether a note with this reason is about what a service ID has beyond
@@ -251,6 +266,9 @@ func (r Reason) Drift() bool {
 // Kind returns what the reason asks of its reader.
 func (r Reason) Kind() Kind { return reasons[r].kind }
 
+// Lets returns how far a plan may go while the reason holds it back.
+func (r Reason) Lets() Level { return reasons[r].lets }
+
 // Fix returns the action that resolves a block, or nothing.
 func (r Reason) Fix() string { return reasons[r].fix }
 
@@ -264,3 +282,7 @@ func (r Reason) Sentence() string {
 	}
 	return r.Text()
 }
+
+// Demand reports whether an event asked for what has this reason, now or earlier. Other
+// new keys are needed.
+func (r Reason) Demand() bool { return r == Demanded || r == Remembered }
