@@ -156,7 +156,7 @@ func TestASenderIsToldBeforehandWhetherItsEventsAreWanted(t *testing.T) {
 		return resp
 	}
 	if r := ask(open, "events.example.com"); r.StatusCode != 200 || r.Header.Get("WebHook-Allowed-Origin") != "events.example.com" ||
-		r.Header.Get("WebHook-Allowed-Rate") != "600" || r.Header.Get("Allow") != "POST" {
+		r.Header.Get("WebHook-Allowed-Rate") != "300" || r.Header.Get("Allow") != "POST" {
 		t.Errorf("a listed origin: %d %v", r.StatusCode, r.Header)
 	}
 	for name, r := range map[string]*http.Response{"another origin": ask(open, "evil.example"), "no origins in the config": ask(s.url, "events.example.com")} {

@@ -164,13 +164,13 @@ func attackRows() []row {
 		{"attack: calls to IBM Cloud by looks and ticks, a second", func(t *testing.T) (float64, string) {
 			a := newAttacked(t)
 			stopTicks, stopLooks := a.strangers(10, aTick, ""), a.strangers(10, aLook, "")
-			time.Sleep(attackFor) // in which they spend their two bursts
+			time.Sleep(4 * attackFor) // in which they spend their two bursts
 			began := a.calls()
 			time.Sleep(2 * attackFor)
 			under := float64(a.calls()-began) / (2 * attackFor).Seconds()
 			sent := stopTicks() + stopLooks()
 			return under, fmt.Sprintf("%.0f calls/s, %d requests", under, sent)
-		}, 60, false},
+		}, 80, false},
 		{"attack: ticks answered beside junk / sent", func(t *testing.T) (float64, string) {
 			a := newAttacked(t)
 			stop := a.strangers(8, aJunk, `{"a":1}`)

@@ -93,7 +93,7 @@ func TestStrangersAreLimitedByTheCallsThatTheyCause(t *testing.T) {
 
 func TestTicksOfStrangersWaitForTheirDebtAndNoKnownOneDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, c := newCostly(t, 1000, false)
+		s, c := newCostly(t, 2*tickCallsBurst, false)
 		tick := func(header ...string) int { return post(s, "/", sample.Tick(now), header...).Code }
 		if code := tick(); code != http.StatusOK {
 			t.Fatalf("the first tick is answered %d", code)
@@ -109,7 +109,7 @@ func TestTicksOfStrangersWaitForTheirDebtAndNoKnownOneDoes(t *testing.T) {
 		if code := tick(withToken(testToken)...); code != http.StatusOK || c.looked() != 2 {
 			t.Errorf("a known caller's tick is answered %d after %d looks", code, c.looked())
 		}
-		time.Sleep(time.Minute) // virtual
+		time.Sleep(2 * time.Minute) // virtual
 		synctest.Wait()
 		if n := c.looked(); n != 3 {
 			t.Errorf("%d looks after the debt is paid, want 3: all ticks share one", n)
@@ -119,7 +119,7 @@ func TestTicksOfStrangersWaitForTheirDebtAndNoKnownOneDoes(t *testing.T) {
 
 func TestATickInDebtIsForTheSenderToRepeatWhereTheProcessMayEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, c := newCostly(t, 1000, true)
+		s, c := newCostly(t, 2*tickCallsBurst, true)
 		post(s, "/", sample.Tick(now))
 		a := post(s, "/", sample.Tick(now))
 		if a.Code != http.StatusServiceUnavailable || a.Header().Get("Retry-After") == "" || c.looked() != 1 {

@@ -149,7 +149,7 @@ func New(work context.Context, cfg Config) *Service {
 	s.looksAtAll.ended = time.Now()
 	s.preparing.names, s.preparing.ended = map[string]bool{}, make(chan struct{})
 	s.login = loginState{usable: func(ctx context.Context) error { return cfg.Identity.Usable(ctx) }, log: cfg.Log, now: time.Now}
-	s.ticks.calls = rate.NewLimiter(CallsPerSecond, CallsBurst)
+	s.ticks.calls = rate.NewLimiter(tickCallsPerSecond, tickCallsBurst)
 	if s.looks.calls = cfg.Calls; s.looks.calls == nil {
 		s.looks.calls = rate.NewLimiter(CallsPerSecond, CallsBurst)
 	}
