@@ -38,6 +38,9 @@ type Op struct {
 	// Settles are the routes whose answer may be about another object: the operation
 	// finds the effect of its write by itself, or takes any object.
 	Settles []string
+	// Refuses says that an answer may be a refusal: the server may be any, and the
+	// operation goes by the status alone.
+	Refuses bool
 }
 
 // Table is an adapter with what stands behind it.
@@ -343,6 +346,8 @@ func (s *server) judge(op Op, a answer, err error, stolen bool) string {
 		return "it took the answer for one"
 	case slices.ContainsFunc(known, func(want error) bool { return errors.Is(err, want) }):
 		return "ok: unknown"
+	case op.Refuses && errors.Is(err, port.ErrRefused):
+		return "ok: refused"
 	}
 	return "it has another meaning"
 }
