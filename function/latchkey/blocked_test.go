@@ -570,3 +570,27 @@ func TestALockedServiceIDThatRefusesKeysIsNamed(t *testing.T) {
 	s.cloud.Cloud().SetServiceIDLocked(s.serviceID("c"), false)
 	s.sweep().only(t, result.Published)
 }
+
+// A person needs to know which consumer it is, and what the upstream said about it.
+func TestASilentConsumerIsNamed(t *testing.T) {
+	config := holesHead + strings.TrimSuffix(static("c", place1), "\n") + "\n    restart: [app/absent]\n"
+	for name, tc := range map[string]struct {
+		fail  func(*stage)
+		words string
+	}{
+		"an app that does not exist":  {func(*stage) {}, "app/team-b/absent"},
+		"apps that can't be listed":   {fails(http.MethodGet, "/v2/projects/*/apps", 403), "listing the apps of project"},
+		"an error of the app's cloud": {fails(http.MethodGet, "/v2/projects/*/apps", 503), "503"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := holed(t, static("c", place1))
+			s.sweep()
+			s.cloud.Advance(16 * 24 * time.Hour)
+			tc.fail(s)
+			_, text := s.as(s.cloud.Ready().APIKey, config, "status", "c", "-o", "json")
+			if !strings.Contains(text, string(reason.ConsumerSilent)) || !strings.Contains(text, tc.words) {
+				t.Errorf("want %s and %q in\n%s", reason.ConsumerSilent, tc.words, text)
+			}
+		})
+	}
+}

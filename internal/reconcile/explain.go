@@ -43,8 +43,8 @@ func (ru *run) setHeldBack(plan rotation.Plan) {
 // reason.
 func (ru *run) storeError(why reason.Reason) error {
 	switch why {
-	case reason.ConsumerUnknown:
-		return ru.facts.ConsumerErr
+	case reason.ConsumerUnknown, reason.ConsumerSilent:
+		return ru.consumerError()
 	case reason.OwnLogin:
 		return errors.New(ru.id.ID)
 	case reason.NameCollision:
@@ -58,6 +58,21 @@ func (ru *run) storeError(why reason.Reason) error {
 		}
 	}
 	return nil
+}
+
+// consumerError returns why consumers could not be read, or names those that do not
+// exist.
+func (ru *run) consumerError() error {
+	if ru.facts.ConsumerErr != nil {
+		return ru.facts.ConsumerErr
+	}
+	var missing []string
+	for _, c := range ru.facts.Consumers {
+		if c.Unknown {
+			missing = append(missing, c.Name)
+		}
+	}
+	return errors.New(strings.Join(missing, ", "))
 }
 
 // setStoreError sets the error of a store in the outcome, if a step failed that
