@@ -258,16 +258,10 @@ func code404(body []byte) string {
 var ofGateway = []string{"api", "backend", "endpoint", "host", "method", "operation", "page", "path", "route", "service", "upstream", "uri", "url"}
 
 // ownStatus reports whether the body is a Status of Kubernetes that says that
-// an object does not exist. The Status of a path that the server does not serve has
-// the same reason, but names no kind.
-//
-// Source: https://github.com/kubernetes/apimachinery/blob/v0.36.0/pkg/api/errors/errors.go, NewGenericServerResponse and NewNotFound.
+// an object does not exist.
 func ownStatus(body []byte) bool {
-	var said struct {
-		Kind, APIVersion, Status, Reason string
-		Details                          struct{ Kind string }
-	}
-	return json.Unmarshal(body, &said) == nil && said.Kind == "Status" && said.APIVersion == "v1" && said.Details.Kind != "" &&
+	var said struct{ Kind, APIVersion, Status, Reason string }
+	return json.Unmarshal(body, &said) == nil && said.Kind == "Status" && said.APIVersion == "v1" &&
 		(said.Reason == "NotFound" || said.Reason == "Gone" || said.Reason == "Expired")
 }
 

@@ -118,8 +118,7 @@ func answers() (all []answer) {
 		}
 		all = append(all, plain(status, "", ""), plain(status, asPage, ""), plain(status, asPage, "<html>not here</html>"), plain(status, "text/plain", "404 page not found"))
 	}
-	all = append(all, plain(404, asJSON, `{"errors":[{"code":"route_not_found"}],"status_code":404}`), plain(404, asJSON, `{"errors":[{"code":"tenant_suspended"}],"status_code":404}`),
-		plain(404, asJSON, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","details":{},"code":404}`))
+	all = append(all, plain(404, asJSON, `{"errors":[{"code":"route_not_found"}],"status_code":404}`), plain(404, asJSON, `{"errors":[{"code":"tenant_suspended"}],"status_code":404}`))
 	all = append(all, plain(204, "", ""), plain(202, "", ""), plain(429, asJSON, "{}"), plain(502, asPage, "<html></html>"), plain(503, "", ""),
 		plain(200, asJSON, strings.Repeat(`{"a":`, 9000)+"1"+strings.Repeat("}", 9000)))
 	for _, status := range []int{301, 302, 303, 307, 308} {
