@@ -194,7 +194,7 @@ func TestTheProjectOfARetiredCredentialIsGone(t *testing.T) {
 	}
 }
 
-// A credential with parameters is known by its service ID. If somebody else deletes that,
+// A credential with parameters is known by its service ID. If a person deletes that,
 // the entries in stores still show it, and deprovision removes them.
 func TestACredentialWhoseServiceIDWasDeletedIsNotForgotten(t *testing.T) {
 	s, first := newTenant(t)

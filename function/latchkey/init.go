@@ -22,7 +22,7 @@ type initCommand struct {
 	LogsRegion   string   `help:"Its region; default: the first of --regions." placeholder:"REGION"`
 	Prefix       string   `help:"Only projects whose names start with this get a key."`
 	EventsEnv    string   `help:"The variable with the token of callers who may request keys." placeholder:"NAME"`
-	Account      bool     `help:"Look at the account, and list its projects and keys in comments."`
+	Account      bool     `help:"Look at the account, and list its projects, Cloud Logs instances and keys in comments."`
 	cloudFlag
 	Yes bool `help:"Replace the file if it exists."`
 }

@@ -65,7 +65,7 @@ func (a *allowance) wait(ctx context.Context) {
 
 // charge takes the calls that a look made.
 func (a *allowance) charge(made int) {
-	for burst := a.calls.Burst(); made > 0; made -= burst {
+	for burst := max(a.calls.Burst(), 1); made > 0; made -= burst {
 		a.calls.ReserveN(time.Now(), min(made, burst))
 	}
 }

@@ -15,7 +15,7 @@ import (
 // call is sent, and the last answer to each read is kept. Then a read that was answered
 // is answered with that again, and any other call is sent.
 //
-// Reads of different identities must differ in what Transport is told of them.
+// The caller of Transport must name each identity, since two of them may read different things.
 type Reads struct {
 	mu    sync.Mutex
 	reuse bool
