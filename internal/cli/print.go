@@ -309,8 +309,8 @@ func exitOf(o result.Outcome) error {
 	return nil
 }
 
-// first names the first outcome of a kind, and counts the others. What each of them
-// says has been printed.
+// first names the first outcome of a kind with what an upstream said, and counts the
+// others. What each of them says has been printed.
 func first(std Streams, swept result.Sweep, is func(result.Outcome) bool) string {
 	var text string
 	more := -1
@@ -329,11 +329,28 @@ func first(std Streams, swept result.Sweep, is func(result.Outcome) bool) string
 		if o.Reason != "" {
 			text += fmt.Sprintf(" (%s)", o.Reason)
 		}
+		if said := quoted(o); said != "" {
+			text += ": " + said
+		}
 	}
 	if more > 0 {
 		text += fmt.Sprintf(", and %d more", more)
 	}
 	return text
+}
+
+// quoted returns what an upstream said: the run's own error, or that of the first
+// store that has the outcome's reason.
+func quoted(o result.Outcome) string {
+	if o.Error != "" {
+		return o.Error
+	}
+	for _, s := range o.Stores {
+		if s.Fault == o.Reason && s.Error != "" {
+			return s.Name + ": " + s.Error
+		}
+	}
+	return ""
 }
 
 func printPlan(std Streams, swept result.Sweep) error {

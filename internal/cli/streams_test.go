@@ -7,6 +7,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/reason"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestOnlyYesConfirms(t *testing.T) {
@@ -125,6 +129,42 @@ func TestExitCodesHaveAnOrder(t *testing.T) {
 			var stderr bytes.Buffer
 			if code := Exit(tc.err, &stderr); code != tc.code || (stderr.Len() == 0) != tc.silent {
 				t.Errorf("exit %d, printed %q", code, stderr.String())
+			}
+		})
+	}
+}
+
+// A log of a job often has nothing but this line.
+func TestTheLineAtTheExitQuotesTheUpstream(t *testing.T) {
+	const said = "x509: certificate signed by unknown authority"
+	for name, tc := range map[string]struct {
+		outcome result.Outcome
+		want    string
+	}{
+		"a run that failed, with its error": {
+			outcome: result.Outcome{Result: result.Failed, Error: "listing keys: " + said},
+			want:    "a failed: listing keys: " + said,
+		},
+		"a run that a store holds back, with what that store said": {
+			outcome: result.Outcome{
+				Result: result.InProgress, Condition: condition.InProgress, Reason: reason.StoreUnreachable,
+				Stores: []result.Store{{Name: "file"}, {Name: "vault", Fault: reason.StoreUnreachable, Error: said}},
+			},
+			want: "a is in-progress (store-unreachable): vault: " + said,
+		},
+		"a store's other fault is not the reason": {
+			outcome: result.Outcome{
+				Result: result.Blocked, Condition: condition.Blocked, Reason: reason.KeyDisabled,
+				Stores: []result.Store{{Name: "vault", Fault: reason.StoreUnreachable, Error: said}},
+			},
+			want: "a is blocked (key-disabled)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.outcome.Credential = "a"
+			err := verdict(Streams{}, result.Sweep{Outcomes: []result.Outcome{tc.outcome}}, nil)
+			if err == nil || !strings.HasSuffix(err.Error(), ": "+tc.want) {
+				t.Errorf("%v, want %s", err, tc.want)
 			}
 		})
 	}
