@@ -56,7 +56,7 @@ var packages = map[string][]string{
 
 	"sweep": {"condition", "listing", "pace", "port", "reconcile", "result", "rotation", "trace"},
 
-	"config":  {"entry", "format", "schema", "secret"},
+	"config":  {"access", "entry", "format", "schema", "secret"},
 	"event":   {"rotation"},
 	"webhook": {"event", "secret"},
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/config"
@@ -66,10 +65,7 @@ func (b *credentialBuilder) build(c config.Credential) port.Credential {
 		Owner: c.Owner, OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Kept: c.Kept, NotAgain: c.NotAgain, Ends: c.Ends, Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
-		NarrowPolicies: c.NarrowPolicies,
-	}
-	for _, p := range c.Policies {
-		out.Policies = append(out.Policies, iamPolicy(p))
+		Policies: c.Policies, NarrowPolicies: c.NarrowPolicies,
 	}
 	for _, s := range c.Stores {
 		st, consumers := b.store(c, s)
@@ -84,32 +80,6 @@ func (b *credentialBuilder) build(c config.Credential) port.Credential {
 		out.Provers = append(out.Provers, b.logsProver(*c.Prove.Logs))
 	}
 	out.Provers = append(out.Provers, b.httpProvers(c.Prove.HTTP)...)
-	return out
-}
-
-func iamPolicy(p config.Policy) access.Policy {
-	return access.Policy{
-		Service: p.Service, ServiceType: p.ServiceType, Roles: p.Roles, Instance: p.Instance, ResourceGroup: p.ResourceGroup,
-		ResourceType: p.ResourceType, Resource: p.Resource, Attributes: attributesOf(p.Attributes), Tags: attributesOf(p.Tags),
-		Pattern: p.Pattern, Rule: conditionOf(p.Rule),
-	}
-}
-
-func attributesOf(all []config.Attribute) (out []access.Attribute) {
-	for _, a := range all {
-		out = append(out, access.Attribute(a))
-	}
-	return out
-}
-
-func conditionOf(c *config.Condition) *access.Condition {
-	if c == nil {
-		return nil
-	}
-	out := &access.Condition{Key: c.Key, Operator: c.Operator, Values: c.Values}
-	for _, one := range c.Conditions {
-		out.Conditions = append(out.Conditions, *conditionOf(&one))
-	}
 	return out
 }
 

@@ -164,11 +164,7 @@ func (p *assembly) newProvider(done func(result.Outcome), tune ...func(*provider
 		Tasks: func(t secretsmanager.TaskConfig) *secretsmanager.Task { return p.secrets().Task(t) }, Done: done, Log: p.log,
 	}
 	for _, a := range c.Allow {
-		allow := provider.Allow{ServiceIDs: a.ServiceIDs, Groups: a.Groups}
-		for _, policy := range a.Policies {
-			allow.Policies = append(allow.Policies, iamPolicy(policy))
-		}
-		cfg.Allow = append(cfg.Allow, allow)
+		cfg.Allow = append(cfg.Allow, provider.Allow(a))
 	}
 	if c.Logs != nil {
 		cfg.Provers = append(cfg.Provers, p.builder.logsProver(*c.Logs))

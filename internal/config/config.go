@@ -53,6 +53,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -137,37 +138,6 @@ type Rotation struct {
 	OnDisabled string
 }
 
-// Policy is one IAM access policy of the service ID.
-type Policy struct {
-	Service       string   // service name in IAM, such as logs
-	ServiceType   string   // instead of Service: service or platform_service
-	Roles         []string // display names, such as Sender
-	Instance      string   // GUID; "": all instances
-	ResourceGroup string   // ID; "": all resource groups
-	ResourceType  string   // such as topic; "": all
-	Resource      string   // name of a resource of that type; "": all
-	// Attributes are further attributes of the resource, Tags its access management
-	// tags.
-	Attributes, Tags []Attribute
-	Pattern          string     // kind of Rule; "": always
-	Rule             *Condition // when the policy grants; nil: always
-}
-
-// Attribute is an attribute or a tag of a policy's resource.
-type Attribute struct {
-	Name     string
-	Operator string   // default stringEquals
-	Values   []string // more than one only for operators that end in AnyOf
-}
-
-// Condition is a rule of a policy, or a part of it, in IAM's words.
-type Condition struct {
-	Key        string
-	Operator   string // and, or: all or one of Conditions
-	Values     []string
-	Conditions []Condition
-}
-
 // Prove lists the proofs that a new key passes before it is published. A key always
 // has to yield an IAM token.
 type Prove struct {
@@ -248,7 +218,7 @@ type Credential struct {
 	Owner string
 	// KeyDescription is the description of each key, without the marker.
 	KeyDescription string
-	Policies       []Policy
+	Policies       []access.Policy
 	NarrowPolicies bool     // take down what latchkey granted and Policies do not say; default false
 	AccessGroups   []string // by ID or name, instead of policies
 	Rotation       Rotation

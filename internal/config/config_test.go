@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -103,7 +104,7 @@ func TestEmulatorExampleExpands(t *testing.T) {
 		Description:   "Sends the logs of team-blue to Cloud Logs",
 
 		KeyDescription: "API key for service ID logs-sender-team-blue with permissions to act as Sender on logs",
-		Policies:       []Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"}},
+		Policies:       []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10"}},
 		Rotation:       Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},
 		Prove:          Prove{Logs: &LogsProof{Instance: "7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10", Region: "eu-de"}},
 		Stores: []Store{{
@@ -132,7 +133,7 @@ func TestDefaults(t *testing.T) {
 		Name: "a", Entry: "a", ServiceIDName: "a", Kept: true,
 		KeyDescription: "API key for service ID a with permissions to act as Sender on logs",
 
-		Policies: []Policy{{Service: "logs", Roles: []string{"Sender"}}},
+		Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}}},
 		Rotation: Rotation{After: 60 * 24 * time.Hour, Expire: 90 * 24 * time.Hour, Overlap: 24 * time.Hour, OnLeak: "disable", OnDisabled: "replace"},
 		Stores:   []Store{{File: &FileStore{Path: "keys/a.json"}, Required: true}},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
@@ -78,7 +79,7 @@ type policyTemplate struct {
 	resourceType                      string
 	attributes, tags                  []attributeTemplate
 	pattern                           string
-	rule                              *Condition
+	rule                              *access.Condition
 }
 
 func (d *decoder) policies(v value) (ps []policyTemplate) {
@@ -170,8 +171,8 @@ func (d *decoder) operand(v value, operator string) *template {
 }
 
 // condition reads a rule, or a part of one. IAM's words are kept.
-func (d *decoder) condition(v value, depth int) *Condition {
-	c := &Condition{}
+func (d *decoder) condition(v value, depth int) *access.Condition {
+	c := &access.Condition{}
 	if d.has(v, "conditions") {
 		if depth == maxConditions {
 			d.fault(v, "is nested too deep: IAM takes conditions in conditions, and none in those")
@@ -270,7 +271,7 @@ func (d *decoder) checkRule(o object, p policyTemplate) {
 	case named && !ruled:
 		d.fault(pattern, "needs rule beside it")
 	case ruled && p.pattern != "" && p.rule != nil:
-		for _, operator := range p.rule.operators() {
+		for _, operator := range ruleOperators(*p.rule) {
 			if !slices.Contains(patterns[p.pattern], operator) {
 				d.fault(rule, "%s does not go with the pattern %s", operator, p.pattern)
 			}
@@ -278,13 +279,13 @@ func (d *decoder) checkRule(o object, p policyTemplate) {
 	}
 }
 
-// operators returns the operators of a rule's comparisons.
-func (c Condition) operators() (all []string) {
+// ruleOperators returns the operators of a rule's comparisons.
+func ruleOperators(c access.Condition) (all []string) {
 	if len(c.Conditions) == 0 && c.Operator != "" {
 		return []string{c.Operator}
 	}
 	for _, one := range c.Conditions {
-		all = append(all, one.operators()...)
+		all = append(all, ruleOperators(one)...)
 	}
 	return all
 }
@@ -320,9 +321,9 @@ func (d *decoder) checkPolicies(e *entryDraft) {
 	}
 }
 
-func (x *expansion) policies() (ps []Policy) {
+func (x *expansion) policies() (ps []access.Policy) {
 	for _, p := range x.entry.policies {
-		ps = append(ps, Policy{
+		ps = append(ps, access.Policy{
 			Service: p.service, ServiceType: p.serviceType, Roles: slices.Clone(p.roles),
 			Instance: x.text(p.instance), ResourceGroup: x.text(p.resourceGroup), ResourceType: p.resourceType, Resource: x.text(p.resource),
 			Attributes: x.attributes(p.attributes), Tags: x.attributes(p.tags), Pattern: p.pattern, Rule: p.rule,
@@ -331,9 +332,9 @@ func (x *expansion) policies() (ps []Policy) {
 	return ps
 }
 
-func (x *expansion) attributes(all []attributeTemplate) (as []Attribute) {
+func (x *expansion) attributes(all []attributeTemplate) (as []access.Attribute) {
 	for _, t := range all {
-		a := Attribute{Name: t.name, Operator: t.operator}
+		a := access.Attribute{Name: t.name, Operator: t.operator}
 		for _, v := range t.values {
 			a.Values = append(a.Values, x.operand(v, t.operator))
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/latchkey-io/latchkey/internal/access"
 )
 
 // withPolicies returns the small config with other policies and without a proof.
@@ -43,20 +44,23 @@ func TestPoliciesTakeWhatIAMTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equals := func(name, value string) Attribute {
-		return Attribute{Name: name, Operator: "stringEquals", Values: []string{value}}
+	with := func(name, operator string, values ...string) access.Attribute {
+		return access.Attribute{Name: name, Operator: operator, Values: values}
 	}
-	want := []Policy{
+	equals := func(name, value string) access.Attribute {
+		return with(name, access.Equals, value)
+	}
+	want := []access.Policy{
 		{Service: "messagehub", Roles: []string{"Writer"}, Instance: "7a1c", ResourceType: "topic", Resource: "orders"},
 		{Service: "messagehub", Roles: []string{"Reader"}, Instance: "7a1c", ResourceType: "cluster"},
-		{ServiceType: "service", Roles: []string{"Viewer"}, ResourceGroup: "abc", Tags: []Attribute{equals("env", "prod"), {"team", "stringMatch", []string{"a*"}}}},
-		{Service: "cloud-object-storage", Roles: []string{"Object Writer"}, Attributes: []Attribute{
-			{"region", "stringEqualsAnyOf", []string{"eu-de", "us-south"}}, {"resource", "stringMatch", []string{"team-*"}},
-			equals("resourceType", "bucket"), {"path", "stringExists", []string{"true"}},
+		{ServiceType: "service", Roles: []string{"Viewer"}, ResourceGroup: "abc", Tags: []access.Attribute{equals("env", "prod"), with("team", "stringMatch", "a*")}},
+		{Service: "cloud-object-storage", Roles: []string{"Object Writer"}, Attributes: []access.Attribute{
+			with("region", "stringEqualsAnyOf", "eu-de", "us-south"), with("resource", "stringMatch", "team-*"),
+			equals("resourceType", "bucket"), with("path", "stringExists", "true"),
 		}},
-		{Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:weekly:custom-hours", Rule: &Condition{
-			Operator: "or", Conditions: []Condition{
-				{Operator: "and", Conditions: []Condition{
+		{Service: "logs", Roles: []string{"Sender"}, Pattern: "time-based-conditions:weekly:custom-hours", Rule: &access.Condition{
+			Operator: "or", Conditions: []access.Condition{
+				{Operator: "and", Conditions: []access.Condition{
 					{Key: "{{environment.attributes.day_of_week}}", Operator: "dayOfWeekAnyOf", Values: []string{"1+00:00", "2+00:00"}},
 					{Key: "{{environment.attributes.current_time}}", Operator: "timeLessThan", Values: []string{"17:00:00+00:00"}},
 				}},

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/entry"
 )
 
@@ -25,7 +26,7 @@ type ProviderAllow struct {
 	Groups     []string // IDs of secret groups; empty: all
 	// Policies must be present on a service ID before latchkey creates a key of it.
 	// latchkey never grants them.
-	Policies []Policy
+	Policies []access.Policy
 }
 
 // Permits returns the rule that permits a key of the service ID in a secret of the
@@ -85,7 +86,7 @@ func (d *decoder) providerAllow(v value) (a ProviderAllow) {
 		field{"groups", false, func(v value) { a.Groups = d.words(v, checkSecretGroupID) }},
 		field{"policies", false, func(v value) {
 			d.list(v, func(_ int, item value) {
-				var p Policy
+				var p access.Policy
 				d.object(item,
 					field{"service", true, func(v value) { p.Service = d.word(v, checkService) }},
 					field{"roles", true, func(v value) { p.Roles = d.words(v, checkRole) }},

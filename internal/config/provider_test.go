@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/latchkey-io/latchkey/internal/access"
 )
 
 const (
@@ -29,7 +30,7 @@ func TestProviderOfCustomCredentials(t *testing.T) {
 	want := &Provider{
 		Instances: []string{"c4a7e2f0"},
 		Allow: []ProviderAllow{
-			{ServiceIDs: []string{"ServiceId-1"}, Groups: []string{"default"}, Policies: []Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c"}}},
+			{ServiceIDs: []string{"ServiceId-1"}, Groups: []string{"default"}, Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "7a1c"}}},
 			{ServiceIDs: []string{"ServiceId-1", "ServiceId-2"}},
 		},
 		Expire: 30 * 24 * time.Hour, OnLeak: "delete", Logs: &LogsProof{Instance: "7a1c", Region: "eu-de"},
