@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -81,67 +79,12 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	std := cli.NewStreams(env, stdin, stdout, stderr, func() { cancel(syscall.EPIPE) })
-	return std.Verdict(command(ctx, args, env, std))
-}
-
-// command parses the arguments, runs the command and returns its exit code.
-func command(ctx context.Context, args []string, env func(string) string, std cli.Streams) int {
-	switch {
-	case len(args) == 0:
-		args = []string{"--help"}
-	case args[0] == "help":
-		args = append(slices.Clone(args[1:]), "--help")
-	}
-	left := -1
-	parser, err := kong.New(grammar(args[0]),
-		kong.Name("latchkey"),
-		kong.Description("Creates, rotates and revokes IBM Cloud service ID API keys, automatically and without downtime."),
-		kong.Writers(std.Out, std.Err),
-		kong.Vars{"version": buildVersion()},
-		kong.Help(cli.HelpPrinter(emulatorHelp)),
-		kong.Exit(func(code int) { left = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(environment(env), std),
-	)
-	if err != nil {
-		fmt.Fprintln(std.Err, "latchkey:", err)
-		return cli.ExitError
-	}
-	if args[0] == cli.Completing {
-		complete := cli.Completer{Model: parser.Model, Credentials: func(file string) []string { return entryNames(env, file) }}
-		for _, word := range complete.Complete(args[1:]) {
-			fmt.Fprintln(std.Out, word)
-		}
-		return cli.ExitOK
-	}
-	parsed, err := parser.Parse(args)
-	if left >= 0 {
-		return left // --help has been printed
-	}
-	if std.Unwritten() {
-		return cli.ExitOK // the verdict on the streams is another
-	}
-	if err != nil {
-		fmt.Fprintf(std.Err, "latchkey: %v\nlatchkey --help lists the commands.\n", err)
-		return cli.ExitError
-	}
-	log := slog.New(slog.DiscardHandler)
-	if command, logs := parsed.Selected().Target.Interface().(cli.Logger); logs {
-		if log, err = command.Logger(env, std); err != nil {
-			return exit(err, std.Err)
-		}
-	}
-	err = parsed.Run(log)
-	switch {
-	case err == nil || ctx.Err() == nil:
-	case errors.Is(context.Cause(ctx), syscall.EPIPE):
-		return cli.ExitError
-	default:
-		fmt.Fprintln(std.Err, "latchkey: interrupted")
-		return cli.ExitTryAgain
-	}
-	return exit(err, std.Err)
+	return std.Verdict(cli.Run(ctx, cli.Program{
+		Name:        "latchkey",
+		Description: "Creates, rotates and revokes IBM Cloud service ID API keys, automatically and without downtime.",
+		Version:     buildVersion(), Environment: emulatorHelp, Commands: grammar, Exit: exit,
+		Names: func(file string) []string { return entryNames(env, file) },
+	}, args, environment(env), std))
 }
 
 // grammar returns the commands among which the first argument is looked up.

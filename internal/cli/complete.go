@@ -7,9 +7,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Completing is the first argument of a call by a completion script. The words of the
+// completing is the first argument of a call by a completion script. The words of the
 // command line up to the cursor follow.
-const Completing = "__complete"
+const completing = "__complete"
 
 // Completer completes command lines.
 type Completer struct {
@@ -125,21 +125,21 @@ func values(v *kong.Value) []string {
 var CompletionScripts = map[string]string{
 	"bash": `_latchkey() {
 	local IFS=$'\n'
-	COMPREPLY=($(latchkey ` + Completing + ` "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+	COMPREPLY=($(latchkey ` + completing + ` "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
 }
 complete -o default -F _latchkey latchkey
 `,
 	"zsh": `#compdef latchkey
 _latchkey() {
 	local -a found
-	found=(${(f)"$(latchkey ` + Completing + ` "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+	found=(${(f)"$(latchkey ` + completing + ` "${(@)words[2,CURRENT]}" 2>/dev/null)"})
 	if (( $#found )); then compadd -a found; else _files; fi
 }
 compdef _latchkey latchkey
 `,
 	"fish": `function __latchkey_complete
 	set -l before (commandline -opc)
-	set -l found (latchkey ` + Completing + ` $before[2..] (commandline -ct) 2>/dev/null)
+	set -l found (latchkey ` + completing + ` $before[2..] (commandline -ct) 2>/dev/null)
 	if test (count $found) -gt 0
 		printf '%s\n' $found
 	else

@@ -6,9 +6,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// HelpPrinter returns a printer of Kong's help, and of what holds for all commands below
+// helpPrinter returns a printer of Kong's help, and of what holds for all commands below
 // it. more are further lines about the environment.
-func HelpPrinter(more string) kong.HelpPrinter {
+func helpPrinter(more string) kong.HelpPrinter {
 	return func(options kong.HelpOptions, ctx *kong.Context) error {
 		if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 			return err
