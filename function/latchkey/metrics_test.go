@@ -51,9 +51,9 @@ func TestTheMetricsShowWhatASweepDid(t *testing.T) {
 		`latchkey_outcomes_total{type="provisioned"} 2`,
 		`latchkey_steps_total{action="mint",result="ok"} 2`,
 		`latchkey_key_expiry_timestamp_seconds{credential="` + credential + `"} `,
-		`latchkey_events_total{source="events",code="200"} 2`,
-		`latchkey_upstream_requests_total{service="iam",code="201"} `,
-		`latchkey_upstream_request_duration_seconds_count{service="codeengine",result="ok"} `,
+		`latchkey_events_total{code="200",source="events"} 2`,
+		`latchkey_upstream_requests_total{code="201",service="iam"} `,
+		`latchkey_upstream_request_duration_seconds_count{result="ok",service="codeengine"} `,
 		`latchkey_last_sweep_timestamp_seconds `,
 		`go_goroutines `,
 	} {

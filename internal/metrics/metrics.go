@@ -9,14 +9,15 @@
 package metrics
 
 import (
-	"bytes"
-	"cmp"
 	"net/http"
-	"runtime"
-	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/latest"
@@ -54,13 +55,16 @@ type Config struct {
 type Metrics struct {
 	cfg     Config
 	started time.Time
+	own     *prometheus.Registry // latchkey's metrics
+	labels  map[string][]string  // of each metric of latchkey, by its name
 
-	runs     *family // by result
-	outcomes *family // by type
-	steps    *family // by action and result
-	calls    *family // by service and result
-	answers  *family // by service and code
-	events   *family // by source and code
+	runs     *prometheus.HistogramVec // by result
+	outcomes *prometheus.CounterVec   // by type
+	steps    *prometheus.CounterVec   // by action and result
+	calls    *prometheus.HistogramVec // by service and result
+	answers  *prometheus.CounterVec   // by service and code
+	events   *prometheus.CounterVec   // by source and code
+	state    *state
 	active   atomic.Bool
 	logged   summary
 }
@@ -76,30 +80,43 @@ func New(cfg Config) *Metrics {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Metrics{
-		cfg: cfg, started: time.Now(),
-		runs:     histogram("reconcile_duration_seconds", "How long runs over one credential took, by result.", runBounds, "result"),
-		outcomes: counter("outcomes_total", "Runs by the type of their outcome, such as rotated or revoked.", "type"),
-		steps:    counter("steps_total", "Steps by action, such as mint, prove or publish, and result.", "action", "result"),
-		calls:    histogram("upstream_request_duration_seconds", "How long requests to IBM Cloud, clusters and vaults took, by service and result.", callBounds, "service", "result"),
-		answers:  counter("upstream_requests_total", "Requests to IBM Cloud, clusters and vaults, by service and status code. The code is none if there was no answer.", "service", "code"),
-		events:   counter("events_total", "Events and webhook deliveries, by source and the status code of the answer.", "source", "code"),
-	}
+	m := &Metrics{cfg: cfg, started: time.Now(), own: prometheus.NewRegistry(), labels: map[string][]string{}}
+	m.runs = m.histogram("reconcile_duration_seconds", "How long runs over one credential took, by result.", runBounds, "result")
+	m.outcomes = m.counter("outcomes_total", "Runs by the type of their outcome, such as rotated or revoked.", "type")
+	m.steps = m.counter("steps_total", "Steps by action, such as mint, prove or publish, and result.", "action", "result")
+	m.calls = m.histogram("upstream_request_duration_seconds", "How long requests to IBM Cloud, clusters and vaults took, by service and result.", callBounds, "service", "result")
+	m.answers = m.counter("upstream_requests_total", "Requests to IBM Cloud, clusters and vaults, by service and status code. The code is none if there was no answer.", "service", "code")
+	m.events = m.counter("events_total", "Events and webhook deliveries, by source and the status code of the answer.", "source", "code")
+	m.state = newState(m)
+	m.own.MustRegister(m.runs, m.outcomes, m.steps, m.calls, m.answers, m.events, m.state)
+	return m
 }
+
+// process has the metrics of the process and of Go. It is built when they are first read:
+// the start of the program does not wait for it.
+var process = sync.OnceValue(func() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+})
+
+func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	m.labels[prefix+name] = labels
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
+}
+
+func (m *Metrics) histogram(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+	m.labels[prefix+name] = labels
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: bounds}, labels)
+}
+
+// all gathers latchkey's metrics, with the credentials as they are now, and those of the
+// process.
+func (m *Metrics) all() prometheus.Gatherers { return prometheus.Gatherers{m.own, process()} }
 
 // ServeHTTP answers with the metrics.
-func (m *Metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	var b bytes.Buffer
-	for _, f := range append(m.all(), m.process()...) {
-		f.write(&b)
-	}
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(b.Bytes())
-}
-
-// all returns latchkey's metrics, with the credentials as they are now.
-func (m *Metrics) all() []*family {
-	return append(m.state(), m.runs, m.outcomes, m.steps, m.calls, m.answers, m.events)
+func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	promhttp.HandlerFor(m.all(), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
 }
 
 // Ran counts a run over one credential, and keeps its outcome.
@@ -108,14 +125,14 @@ func (m *Metrics) Ran(o result.Outcome, took time.Duration) {
 	if o.Condition == condition.Unknown {
 		ended = result.Failed
 	}
-	m.runs.observe(took.Seconds(), string(ended))
-	m.outcomes.add(1, outcome.Type(o)[len(outcome.TypePrefix):])
+	m.runs.WithLabelValues(string(ended)).Observe(took.Seconds())
+	m.outcomes.WithLabelValues(outcome.Type(o)[len(outcome.TypePrefix):]).Inc()
 	for _, s := range o.Steps {
 		result := "ok"
 		if s.Error != "" {
 			result = "failed"
 		}
-		m.steps.add(1, string(s.Action), result)
+		m.steps.WithLabelValues(string(s.Action), result).Inc()
 	}
 	m.cfg.Latest.Keep(o, m.cfg.Now())
 	m.active.Store(true)
@@ -141,123 +158,11 @@ func (m *Metrics) Called(service string, status int, took time.Duration) {
 	case status >= 400 && status < 500:
 		result = "refused"
 	}
-	m.calls.observe(took.Seconds(), service, result)
-	m.answers.add(1, service, code)
+	m.calls.WithLabelValues(service, result).Observe(took.Seconds())
+	m.answers.WithLabelValues(service, code).Inc()
 }
 
 // Answered counts an event or a webhook delivery. The source is that of the path.
 func (m *Metrics) Answered(source string, status int) {
-	m.events.add(1, source, strconv.Itoa(status))
-}
-
-// process returns numbers of the Go program, by the names that Prometheus gives them.
-func (m *Metrics) process() []*family {
-	start, routines, heap := gauge("", "Start time of the process in seconds since 1970."), gauge("", "Number of goroutines."), gauge("", "Bytes of heap in use.")
-	start.name, routines.name, heap.name = "process_start_time_seconds", "go_goroutines", "go_memstats_heap_inuse_bytes"
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
-	start.set(seconds(m.started))
-	routines.set(float64(runtime.NumGoroutine()))
-	heap.set(float64(memory.HeapInuse))
-	return []*family{start, routines, heap}
-}
-
-const day = 24 * 60 * 60
-
-// The buckets of keys, in seconds.
-var (
-	remainingBounds = []float64{0, 1 * day, 7 * day, 14 * day, 30 * day, 60 * day, 90 * day}
-	ageBounds       = []float64{1 * day, 7 * day, 30 * day, 60 * day, 90 * day, 180 * day, 365 * day}
-)
-
-// state returns what is read at the time of a scrape: the process and its credentials.
-func (m *Metrics) state() []*family {
-	build := gauge("build_info", "The build, as labels.", "version", "commit")
-	config := gauge("config_info", "The config, as labels.", "owner", "hash")
-	every := gauge("sweep_interval_seconds", "The interval of sweeps in the config.")
-	last := gauge("last_sweep_timestamp_seconds", "When the last sweep ended that looked at every credential.")
-	sinks := counter("outcome_events_total", "Outcome events by sink and result: sent or dropped.", "sink", "result")
-	build.set(1, m.cfg.Version, m.cfg.Commit)
-	config.set(1, m.cfg.Owner, m.cfg.ConfigHash)
-	every.set(m.cfg.SweepEvery.Seconds())
-	if at := m.cfg.Latest.LastSweep(); !at.IsZero() {
-		last.set(seconds(at))
-	}
-	if m.cfg.Sinks != nil {
-		sent, dropped := m.cfg.Sinks()
-		for sink, n := range sent {
-			sinks.add(float64(n), sink, "sent")
-		}
-		for sink, n := range dropped {
-			sinks.add(float64(n), sink, "dropped")
-		}
-	}
-	return append([]*family{build, config, every, last, sinks}, m.credentials()...)
-}
-
-// credentials returns what the credentials are like now.
-func (m *Metrics) credentials() []*family {
-	counts := gauge("credentials", "Credentials by condition.", "condition")
-	notOK := gauge("credential_condition", "1 for each credential that is not ok.", "credential", "condition", "reason")
-	expiry := gauge("key_expiry_timestamp_seconds", "When the published key of a credential expires.", "credential")
-	created := gauge("key_created_timestamp_seconds", "When the published key of a credential was created.", "credential")
-	remaining := histogram("key_remaining_seconds", "How long published keys still work.", remainingBounds)
-	age := histogram("key_age_seconds", "How old published keys are.", ageBounds)
-	now := m.cfg.Now()
-	all := m.cfg.Latest.At(now)
-	for _, c := range condition.Worst { // a query finds 0, too
-		counts.set(0, string(c))
-	}
-	for _, o := range all {
-		counts.add(1, string(o.Condition))
-		if o.Key == "" {
-			continue
-		}
-		age.observe(now.Sub(o.KeyCreated).Seconds())
-		if !o.KeyExpires.IsZero() {
-			remaining.observe(o.KeyExpires.Sub(now).Seconds())
-		}
-	}
-	for _, o := range worst(all, byCondition, func(o latest.Outcome) bool { return o.Condition != condition.OK }) {
-		notOK.set(1, o.Credential, string(o.Condition), string(o.Reason))
-	}
-	for _, o := range worst(all, byExpiry, func(o latest.Outcome) bool { return o.Key != "" }) {
-		if !o.KeyExpires.IsZero() {
-			expiry.set(seconds(o.KeyExpires), o.Credential)
-		}
-		created.set(seconds(o.KeyCreated), o.Credential)
-	}
-	return []*family{counts, notOK, expiry, created, remaining, age}
-}
-
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
-
-// worst returns the outcomes that have series of their own. If there are too many
-// credentials, these are the first by the order.
-func worst(all []latest.Outcome, order func(a, b latest.Outcome) int, of func(latest.Outcome) bool) (some []latest.Outcome) {
-	for _, o := range all {
-		if of(o) {
-			some = append(some, o)
-		}
-	}
-	if len(all) <= MostNamed {
-		return some
-	}
-	slices.SortStableFunc(some, order)
-	return some[:min(len(some), Worst)]
-}
-
-// byCondition orders credentials by condition, and by expiry within one.
-func byCondition(a, b latest.Outcome) int {
-	return cmp.Or(slices.Index(condition.Worst, a.Condition)-slices.Index(condition.Worst, b.Condition), byExpiry(a, b))
-}
-
-// byExpiry orders credentials by the expiry of their keys. Keys without one come
-// last.
-func byExpiry(a, b latest.Outcome) int {
-	x, y := a.KeyExpires, b.KeyExpires
-	if x.IsZero() || y.IsZero() {
-		return y.Compare(x)
-	}
-	return x.Compare(y)
+	m.events.WithLabelValues(source, strconv.Itoa(status)).Inc()
 }

@@ -2,10 +2,11 @@ package metrics
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"strconv"
-	"strings"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/latchkey-io/latchkey/internal/collector"
 )
@@ -16,7 +17,11 @@ func (m *Metrics) Push(ctx context.Context, to *collector.Collector) error {
 	if to == nil {
 		return nil
 	}
-	return to.Post(ctx, m.push(to.Resource(), time.Now()))
+	families, err := m.all().Gather()
+	if err != nil {
+		return fmt.Errorf("gathering metrics: %w", err)
+	}
+	return to.Post(ctx, m.push(to.Resource(), families, time.Now()))
 }
 
 // The messages of OTLP, in its JSON form.
@@ -61,51 +66,52 @@ type (
 // cumulative is OTLP's number for values that count from the start.
 const cumulative = 2
 
-func (m *Metrics) push(from collector.Resource, now time.Time) pushed {
+func (m *Metrics) push(from collector.Resource, families []*dto.MetricFamily, now time.Time) pushed {
 	var all []metric
-	for _, f := range append(m.all(), m.process()...) {
+	for _, f := range families {
 		p := points{}
-		f.each(func(s *series) {
-			o := f.point(s)
+		for _, series := range f.GetMetric() {
+			o := pointOf(series)
 			o.Start, o.Time = nanoseconds(m.started), nanoseconds(now)
 			p.DataPoints = append(p.DataPoints, o)
-		})
-		if len(p.DataPoints) == 0 {
-			continue
 		}
-		out := metric{Name: f.name, Description: f.help}
-		switch f.kind {
-		case "gauge":
+		out := metric{Name: f.GetName(), Description: f.GetHelp()}
+		switch f.GetType() {
+		case dto.MetricType_GAUGE:
 			out.Gauge = &p
-		case "counter":
+		case dto.MetricType_COUNTER:
 			p.Temporality, p.Monotonic = cumulative, true
 			out.Sum = &p
-		default:
+		case dto.MetricType_HISTOGRAM:
 			p.Temporality = cumulative
 			out.Histogram = &p
+		default:
+			continue // Go's summary of its garbage collections
 		}
 		all = append(all, out)
 	}
 	return pushed{[]resourceMetrics{{from, []scopeMetrics{{collector.Latchkey, all}}}}}
 }
 
-// point returns a series without its times.
-func (f *family) point(s *series) (o point) {
-	for i, name := range f.labels {
-		o.Attributes = append(o.Attributes, collector.Text(name, strings.ToValidUTF8(s.values[i], "_")))
+// pointOf returns a series without its times.
+func pointOf(s *dto.Metric) (o point) {
+	for _, l := range s.GetLabel() {
+		o.Attributes = append(o.Attributes, collector.Text(l.GetName(), l.GetValue()))
 	}
-	value := s.value
-	if f.kind != "histogram" {
+	h := s.GetHistogram()
+	if h == nil {
+		value := s.GetGauge().GetValue() + s.GetCounter().GetValue() // one of them is nil
 		o.Value = &value
 		return o
 	}
-	o.Sum, o.Count, o.Bounds = &value, strconv.FormatUint(s.count, 10), f.bounds
-	above := s.count
-	for _, n := range append(slices.Clone(s.buckets), 0) {
-		o.Buckets = append(o.Buckets, strconv.FormatUint(n, 10))
-		above -= n
+	sum, below := h.GetSampleSum(), uint64(0)
+	o.Sum, o.Count = &sum, strconv.FormatUint(h.GetSampleCount(), 10)
+	for _, b := range h.GetBucket() {
+		o.Bounds = append(o.Bounds, b.GetUpperBound())
+		o.Buckets = append(o.Buckets, strconv.FormatUint(b.GetCumulativeCount()-below, 10))
+		below = b.GetCumulativeCount()
 	}
-	o.Buckets[len(s.buckets)] = strconv.FormatUint(above, 10)
+	o.Buckets = append(o.Buckets, strconv.FormatUint(h.GetSampleCount()-below, 10))
 	return o
 }
 

@@ -51,7 +51,7 @@ func TestACollectorGetsTheMetrics(t *testing.T) {
 		return metric{}
 	}
 	sum := named("latchkey_events_total").Sum
-	if p := sum.DataPoints[0]; *p.Value != 2 || !sum.Monotonic || sum.Temporality != cumulative || *p.Attributes[1].Value.Text != "204" {
+	if p := sum.DataPoints[0]; *p.Value != 2 || !sum.Monotonic || sum.Temporality != cumulative || p.Attributes[0].Key != "code" || *p.Attributes[0].Value.Text != "204" {
 		t.Errorf("the counter is %+v", sum)
 	}
 	h := named("latchkey_upstream_request_duration_seconds").Histogram.DataPoints[0]

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/latest"
 )
@@ -42,11 +44,15 @@ func (m *Metrics) Summary() (numbers Numbers, notOK []Listed) {
 	m.logged.mu.Lock()
 	defer m.logged.mu.Unlock()
 	numbers = Numbers{}
-	for _, f := range m.all() {
-		if strings.HasSuffix(f.name, "_info") || slices.Contains(f.labels, "credential") {
+	families, _ := m.own.Gather() // without series that contradict each other
+	for _, f := range families {
+		labels := m.labels[f.GetName()]
+		if strings.HasSuffix(f.GetName(), "_info") || slices.Contains(labels, "credential") {
 			continue // not a number, or not bounded
 		}
-		f.each(func(s *series) { m.logged.add(numbers, f, s) })
+		for _, series := range f.GetMetric() {
+			m.logged.add(numbers, f, series, values(series, labels))
+		}
 	}
 	all := m.cfg.Latest.At(m.cfg.Now())
 	all = slices.DeleteFunc(all, func(o latest.Outcome) bool { return o.Condition == condition.OK })
@@ -57,9 +63,18 @@ func (m *Metrics) Summary() (numbers Numbers, notOK []Listed) {
 	return numbers, notOK
 }
 
+// values returns the values of a series' labels, in the order of their names.
+func values(of *dto.Metric, labels []string) string {
+	words := make([]string, len(labels))
+	for _, l := range of.GetLabel() {
+		words[slices.Index(labels, l.GetName())] = l.GetValue()
+	}
+	return strings.Join(words, " ")
+}
+
 // add adds a series. Counters that gained nothing are left out.
-func (s *summary) add(to Numbers, f *family, of *series) {
-	name, labels := strings.TrimPrefix(f.name, prefix), strings.Join(of.values, " ")
+func (s *summary) add(to Numbers, f *dto.MetricFamily, of *dto.Metric, labels string) {
+	name := strings.TrimPrefix(f.GetName(), prefix)
 	put := func(name string, value float64) {
 		if to[name] == nil {
 			to[name] = map[string]float64{}
@@ -76,16 +91,17 @@ func (s *summary) add(to Numbers, f *family, of *series) {
 			put(name, gained)
 		}
 	}
+	count, sum := float64(of.GetHistogram().GetSampleCount()), of.GetHistogram().GetSampleSum()
 	switch {
-	case f.kind == "gauge":
-		put(name, of.value)
-	case f.kind == "counter":
-		gain(name, of.value)
+	case f.GetType() == dto.MetricType_GAUGE:
+		put(name, of.GetGauge().GetValue())
+	case f.GetType() == dto.MetricType_COUNTER:
+		gain(name, of.GetCounter().GetValue())
 	case strings.HasPrefix(name, "key_"): // of the keys that there are
-		put(name+"_count", float64(of.count))
-		put(name+"_sum", of.value)
+		put(name+"_count", count)
+		put(name+"_sum", sum)
 	default:
-		gain(name+"_count", float64(of.count))
-		gain(name+"_sum", of.value)
+		gain(name+"_count", count)
+		gain(name+"_sum", sum)
 	}
 }
