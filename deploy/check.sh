@@ -51,6 +51,7 @@ done
 
 # --- The environment of the scripts
 
+latchkey=${LATCHKEY:-$root/bin/latchkey}
 events_token='events-token-5Zq8vT'
 outcomes_token='outcomes-token-4Hn1sD'
 api_key='api-key-R2k7Wm'
@@ -92,7 +93,7 @@ logs=7a1c0e52-3b9d-4f60-8c21-5d9e7b4a6f10
 base=(
 	"PATH=$work/bin:$PATH" "HOME=$work" "TMPDIR=$work/tmp"
 	PROJECT=tools REGION=eu-de RESOURCE_GROUP=Default "CONFIG=$here/examples/full.yaml" "OUTCOMES_TOKEN_FILE=$work/outcomes-token"
-	"LATCHKEY=${LATCHKEY:-$root/bin/latchkey}" "EVENTS_TOKEN_OLD_FILE=$work/events-token" "TICKETS_SECRET_FILE=$work/tickets-secret"
+	"LATCHKEY=$latchkey" "EVENTS_TOKEN_OLD_FILE=$work/events-token" "TICKETS_SECRET_FILE=$work/tickets-secret"
 	"TICKETS_SECRET_OLD_FILE=$work/tickets-secret" "KUBECONFIG_EAST_FILE=$work/kubeconfig-east" "SECRET_FILES=$work/files"
 )
 
@@ -242,38 +243,52 @@ done
 ok "provider: one job, no retries, the parameters and credentials of its secrets" called 'ce job create --name latchkey-provider .*--env SMIN_SERVICE_ID=.*--env SMOUT_APIKEY=.*--maxexecutiontime 3000 --retrylimit 0 '
 ok "provider: one authorization to start it" count 1 'iam authorization-policy-create secrets-manager codeengine '
 ok "provider: rejected without one in the config" eval 'grep -v "^provider:" "$here/examples/full.yaml" >"$work/no-provider.yaml"; no script job/provider.sh "${provider[@]}" "CONFIG=$work/no-provider.yaml"'
-ok "provider: its identity completes tasks and grants no role" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job CODE_ENGINE=none MANAGED_SERVICE_IDS=ServiceId-1 SECRETS_TASKS=44444444-2222-4333-8444-555555555555
-ok "provider: SecretTaskUpdater" called 'iam trusted-profile-policy-create latchkey --roles SecretTaskUpdater.*SecretsReader --service-name secrets-manager --service-instance 44444444-2222-4333-8444-555555555555'
+ok "provider: its identity" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job CODE_ENGINE_RESOURCE_GROUP_ID=group1
+ok "provider: completes tasks of the instance in the config" called 'iam trusted-profile-policy-create latchkey --roles SecretTaskUpdater.*SecretsReader --service-name secrets-manager --service-instance c4a7e2f0-6d15-4b98-9e3a-7f20d1c8b546'
+ok "provider: the files for its sinks have a secret that is removed, too" eval 'fake ce secret create --name latchkey-provider-files --from-file "a=$work/events-token"'
 ok "provider: removed" runs job/teardown.sh
-ok "provider: no job left" gone job
+for kind in job secret configmap; do ok "provider: no $kind left" gone "$kind"; done
 ok "provider: no secret in arguments, output or environment" quiet
 
 # --- Identity
 
 world iam
-run=(FORM=function CODE_ENGINE=all "GRANTS=logs:$logs:Sender;cloud-object-storage::Reader,Writer")
+# granted succeeds if the profile's policies are the roles that the config needs, and no more.
+granted() { # CONFIG
+	diff <("$latchkey" validate --config "$1" --needs | jq -S '[.grants[] | {r: .role, on: ({serviceName: .service, (.attribute // "x"): .value} | with_entries(select(.value | . != null and . != "")))}]
+			| group_by(.on) | map({on: .[0].on, roles: (map(.r) | unique)})') \
+		<(cat "$state"/policies-of-latchkey/* | jq -S -s '[.[] | {on: (.resources[0].attributes | map({(.name): .value}) | add), roles: (.roles | map(.display_name) | unique)}] | sort_by(.on)')
+}
+run=(FORM=function CODE_ENGINE=all)
 ok "iam: deploy" runs iam/deploy.sh "${run[@]}"
 ok "iam: the link names the component, in the Code Engine project" called \
 	'iam trusted-profile-link-create latchkey --name latchkey-function --cr-type CE --link-crn crn:v1:bluemix:public:codeengine:.* --link-component-type function --link-component-name latchkey'
 ok "iam: the job that runs doctor has the same identity" called 'iam trusted-profile-link-create latchkey --name latchkey-check .*--link-component-type job --link-component-name latchkey-check'
-ok "iam: Viewer and Service ID creator on IAM Identity" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Service.*ID.*creator --service-name iam-identity $'
-ok "iam: Viewer and Writer on Code Engine" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine $'
+ok "iam: the policies are the roles that the config needs, and no more" granted "$here/examples/full.yaml"
 ok "iam: the granted role and Administrator, on that instance" called "iam trusted-profile-policy-create latchkey --roles Administrator.*Sender --service-name logs --service-instance $logs"
-ok "iam: a grant without an instance" called 'iam trusted-profile-policy-create latchkey --roles Administrator.*Reader.*Writer --service-name cloud-object-storage $'
+ok "iam: a role on all services" called 'iam trusted-profile-policy-create latchkey --roles Administrator.*Viewer --attributes serviceType=service $'
 ok "iam: deploy again" runs iam/deploy.sh "${run[@]}"
-ok "iam: nothing made twice" eval 'count 1 "iam trusted-profile-create " && count 2 "iam trusted-profile-link-create " && count 4 "iam trusted-profile-policy-create " && count 4 "iam trusted-profile-policy-update "'
-narrow=(CODE_ENGINE= CODE_ENGINE_RESOURCE_GROUP_ID=group1 "CODE_ENGINE_PROJECTS=project1;project2" "ACCESS_GROUPS=AccessGroupId-1;AccessGroupId-2" MANAGED_SERVICE_IDS=ServiceId-1)
-ok "iam: everything as narrow as it can be" runs iam/deploy.sh "${run[@]}" "${narrow[@]}"
+ok "iam: the same policies" granted "$here/examples/full.yaml"
+made=$(grep -c '^iam trusted-profile-policy-create ' "$state/calls.log")
+ok "iam: every policy is updated once" count "$made" "iam trusted-profile-policy-update "
+ok "iam: nothing made twice" eval 'count 1 "iam trusted-profile-create " && count 2 "iam trusted-profile-link-create "'
+ok "iam: another form is one more link" eval 'runs iam/deploy.sh "${run[@]}" FORM=app && called "iam trusted-profile-link-create latchkey --name latchkey-app .*--link-component-type application"'
+
+world narrow
+sed 's/{name: logs-sender, policies: .*/{name: logs-sender, accessGroups: [AccessGroupId-1, AccessGroupId-2]}/' "$work/function.yaml" >"$work/groups.yaml"
+run=(FORM=function "CONFIG=$work/groups.yaml" CODE_ENGINE_RESOURCE_GROUP_ID=group1 "CODE_ENGINE_PROJECTS=project1;project2" MANAGED_SERVICE_IDS=ServiceId-1)
+ok "iam: everything as narrow as it can be" runs iam/deploy.sh "${run[@]}"
+ok "iam: Viewer and Service ID creator on IAM Identity" called 'iam trusted-profile-policy-create latchkey --roles Service.*ID.*creator.*Viewer --service-name iam-identity $'
 ok "iam: Code Engine in one resource group" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine --resource-group-id group1 $'
 ok "iam: Code Engine in one project" called 'iam trusted-profile-policy-create latchkey --roles Viewer.*Writer --service-name codeengine --service-instance project2 $'
 ok "iam: one access group" called 'iam trusted-profile-policy-create latchkey --roles Editor --service-name iam-groups --resource AccessGroupId-2 $'
 ok "iam: Administrator on one service ID" called 'iam trusted-profile-policy-create latchkey --roles Administrator --service-name iam-identity --resource ServiceId-1 $'
-ok "iam: the narrow policies again" runs iam/deploy.sh "${run[@]}" "${narrow[@]}"
-ok "iam: no narrow policy made twice" count 11 "iam trusted-profile-policy-create "
-ok "iam: every project must be asked for" no script iam/deploy.sh FORM=app "GRANTS=logs:$logs:Sender"
-ok "iam: another form is one more link" eval 'runs iam/deploy.sh "${run[@]}" FORM=app && called "iam trusted-profile-link-create latchkey --name latchkey-app .*--link-component-type application"'
-ok "iam: a grant without a role is rejected" no script iam/deploy.sh FORM=app CODE_ENGINE=all "GRANTS=logs:$logs"
-ok "iam: an unknown form is rejected" no script iam/deploy.sh FORM=lambda CODE_ENGINE=all "GRANTS=logs:$logs:Sender"
+ok "iam: the narrow policies again" runs iam/deploy.sh "${run[@]}"
+ok "iam: no narrow policy made twice" count 8 "iam trusted-profile-policy-create "
+ok "iam: other roles on IAM Identity" eval 'runs iam/deploy.sh "${run[@]}" IDENTITY_ROLES=Viewer,Editor && called "iam trusted-profile-policy-update latchkey .* --roles Viewer.*Editor --service-name iam-identity"'
+ok "iam: every project must be asked for" no script iam/deploy.sh FORM=app
+ok "iam: an unknown form is rejected" no script iam/deploy.sh FORM=lambda CODE_ENGINE=all
+ok "iam: a config with faults is rejected" no script iam/deploy.sh FORM=app CODE_ENGINE=all "CONFIG=$here/lib.sh"
 ok "iam: teardown" runs iam/teardown.sh
 ok "iam: no profile left" gone profile
 ok "iam: teardown again" runs iam/teardown.sh
@@ -385,7 +400,7 @@ ok "bash -x: no secret in the trace, arguments or environment" quiet
 for event in "$here"/examples/events/*.json; do
 	ok "event ${event##*/} is a CloudEvent in JSON" json 'all(if type == "array" then .[] else . end; .specversion == "1.0" and all(.id, .source, .type; type == "string" and . != ""))' "$event"
 done
-valid() { "${LATCHKEY:-$root/bin/latchkey}" validate --config "$1" >"$work/valid.log" 2>&1 || { sed 's/^/      /' "$work/valid.log"; return 1; }; }
+valid() { "$latchkey" validate --config "$1" >"$work/valid.log" 2>&1 || { sed 's/^/      /' "$work/valid.log"; return 1; }; }
 for config in "$here"/examples/*.yaml; do
 	ok "config ${config##*/} is valid" valid "$config"
 done
