@@ -37,8 +37,8 @@ const (
 // Metadata describes the key in a store entry. It never holds the value.
 type Metadata struct {
 	KeyID string `json:"key_id,omitempty"`
-	// Version is the version of the secret that the metadata belongs to. Only
-	// Vault's custom metadata has it.
+	// Version is the version of the secret that the metadata belongs to. Only the
+	// custom metadata of a secret in Vault or Secrets Manager have it.
 	Version int64     `json:"version,omitempty"`
 	Owner   string    `json:"owner"`
 	Created time.Time `json:"created"`

@@ -80,7 +80,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e port.Ent
 		return err
 	}
 	d := s.deed("creating", "secret.create", forWriting)
-	marks := map[string]any{s.markName(): p.noted}
+	marks, custom := map[string]any{s.markName(): p.noted}, new(about).next(s.markName(), p.m)
 	labels := []string{markName}
 	if owner := cmp.Or(e.Owner, s.cfg.Owner); len(owner) >= 2 && owner != markName {
 		labels = append(labels, owner)
@@ -90,7 +90,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e port.Ent
 	switch s.cfg.Type {
 	case Arbitrary:
 		a := &sm.ArbitrarySecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
-			Labels: labels, VersionCustomMetadata: marks, Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose())}
+			Labels: labels, CustomMetadata: custom, VersionCustomMetadata: marks, Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose())}
 		if at := s.expiry(e); !at.IsZero() {
 			date := strfmt.DateTime(at)
 			a.ExpirationDate = &date
@@ -102,7 +102,7 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e port.Ent
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
 		n = &sm.KVSecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
-			Labels: labels, VersionCustomMetadata: marks, Data: data}
+			Labels: labels, CustomMetadata: custom, VersionCustomMetadata: marks, Data: data}
 	}
 	got, resp, err := api.CreateSecretWithContext(ctx, &sm.CreateSecretOptions{SecretPrototype: n})
 	switch err = d.fault(ctx, resp, err, p.hidden...); {
@@ -153,6 +153,7 @@ func (c *Client) forgetGroup(name groupName) {
 
 func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e port.Entry, p publication, revision string) error {
 	d := s.deed("writing", "secret-version.create", forWriting)
+	custom := s.about(ctx, api).next(s.markName(), p.m) // read first: the marks are then no newer than the data
 	// The data of a kv secret must be read to be kept.
 	id, snap, err := s.current(ctx, api, "writing", s.cfg.Type == KeyValue)
 	switch {
@@ -174,7 +175,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e port.En
 	hidden := p.hidden
 	var n sm.SecretVersionPrototypeIntf
 	if s.cfg.Type == Arbitrary {
-		n = &sm.ArbitrarySecretVersionPrototype{Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose()), VersionCustomMetadata: marks}
+		n = &sm.ArbitrarySecretVersionPrototype{Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose()), CustomMetadata: custom, VersionCustomMetadata: marks}
 	} else {
 		for name, x := range snap.data {
 			if !exact(x) {
@@ -191,7 +192,7 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e port.En
 		if err := s.put(data, p); err != nil {
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
-		n = &sm.KVSecretVersionPrototype{Data: data, VersionCustomMetadata: marks}
+		n = &sm.KVSecretVersionPrototype{Data: data, CustomMetadata: custom, VersionCustomMetadata: marks}
 	}
 	return s.roll(ctx, api, d, id, snap, e, n, hidden)
 }

@@ -14,6 +14,17 @@
 //	IAM_API_KEY_ID        the key's ID
 //	IAM_API_KEY_LATCHKEY  the rest of the same text
 //
+// # Lists
+//
+// A list of secrets has no versions. So the write of a version also sets the custom
+// metadata of the secret to the same text, with the number of versions that the secret
+// then has:
+//
+//	{"key_id":"ApiKey-…","version":7,"owner":"prod",…}
+//
+// The text is valid while the secret has that number of versions. The looks of one sweep
+// share the list of an instance. A look that the list does not answer reads the secret.
+//
 // # No compare-and-set
 //
 // Secrets Manager has no entity tags, so a version replaces another without a

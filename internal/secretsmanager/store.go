@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
@@ -156,11 +155,15 @@ type snapshot struct {
 	read    bool           // whether the values were read
 }
 
-// Read returns the entry. Without permission to read values, the entry has none.
+// Read returns the entry. Without permission to read values, the entry has none. Neither
+// has one that a list shows to be latchkey's.
 func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	api, err := s.open()
 	if err != nil {
 		return port.Entry{}, err
+	}
+	if e, ok := s.listed(ctx, api); ok {
+		return e, nil
 	}
 	_, snap, err := s.current(ctx, api, "reading", true)
 	if errors.Is(err, port.ErrDenied) {
@@ -313,37 +316,27 @@ func (s *Store) find(ctx context.Context, api *sm.SecretsManagerV2, verb string)
 // one group, or all groups if group is "".
 func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, group string) (id, in string, err error) {
 	d := s.deed(verb, "secrets.list", forReading)
-	const most = 1000
-	o := &sm.ListSecretsOptions{Limit: core.Int64Ptr(most), Offset: core.Int64Ptr(0), Search: &s.cfg.Secret, SecretTypes: []string{s.cfg.Type}}
+	o := &sm.ListSecretsOptions{Search: &s.cfg.Secret, SecretTypes: []string{s.cfg.Type}}
 	if group != "" {
 		o.Groups = []string{group}
 	}
-	seen := upstream.Pages{Doing: d.doing, Most: maxPages}
-	for {
-		page, resp, err := api.ListSecretsWithContext(ctx, o)
-		if err = d.fault(ctx, resp, err); err != nil {
-			return "", "", err
+	err = each(ctx, api, d, o, func(x sm.SecretMetadataIntf) bool {
+		var name, found, of *string
+		switch x := x.(type) {
+		case *sm.ArbitrarySecretMetadata:
+			name, found, of = x.Name, x.ID, x.SecretGroupID
+		case *sm.KVSecretMetadata:
+			name, found, of = x.Name, x.ID, x.SecretGroupID
 		}
-		for _, x := range page.Secrets {
-			var name, found, of *string
-			switch x := x.(type) {
-			case *sm.ArbitrarySecretMetadata:
-				name, found, of = x.Name, x.ID, x.SecretGroupID
-			case *sm.KVSecretMetadata:
-				name, found, of = x.Name, x.ID, x.SecretGroupID
-			}
-			if text(name) == s.cfg.Secret && text(found) != "" {
-				return *found, text(of), nil
-			}
+		if text(name) == s.cfg.Secret {
+			id, in = text(found), text(of)
 		}
-		if page.Next == nil || len(page.Secrets) == 0 {
-			return "", "", fmt.Errorf("%s: %w", d.doing, port.ErrNotFound)
-		}
-		*o.Offset += int64(len(page.Secrets))
-		if more, err := seen.Next(fmt.Sprint(*o.Offset)); !more {
-			return "", "", err
-		}
+		return id == ""
+	})
+	if err == nil && id == "" {
+		err = fmt.Errorf("%s: %w", d.doing, port.ErrNotFound)
 	}
+	return id, in, err
 }
 
 // group returns the ID of the secret group.

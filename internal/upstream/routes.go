@@ -50,6 +50,7 @@ var (
 		{Method: get, Path: "/api/v2/secrets", Has: []string{"secrets[]"}},
 		{Method: post, Path: "/api/v2/secrets", Has: []string{"id"}},
 		{Method: remove, Path: "/api/v2/secrets/*", Empty: true},
+		{Method: get, Path: "/api/v2/secrets/{id}/metadata", Has: []string{"id"}},
 		{Method: patch, Path: "/api/v2/secrets/{id}/metadata", Has: []string{"id"}},
 		{Method: post, Path: "/api/v2/secrets/{secret_id}/versions", Has: []string{"id"}},
 		{Method: get, Path: "/api/v2/secrets/{secret_id}/versions/*", Has: []string{"id"}},
