@@ -46,7 +46,7 @@ var packages = map[string][]string{
 
 	"codeengine":     {"entry", "format", "listing", "port", "rotation", "secret", "upstream"},
 	"file":           {"entry", "fence", "format", "port", "secret"},
-	"kubernetes":     {"entry", "fence", "format", "port", "rotation", "secret", "upstream"},
+	"kubernetes":     {"entry", "fence", "format", "listing", "port", "rotation", "secret", "upstream"},
 	"secretsmanager": {"entry", "format", "listing", "port", "secret", "upstream"},
 	"vault":          {"entry", "fence", "format", "port", "secret", "upstream"},
 	"iam":            {"access", "marker", "port", "rotation", "secret", "upstream"},

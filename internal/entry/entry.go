@@ -15,6 +15,8 @@
 //	iam-id.latchkey.dev/IAM_API_KEY   the service ID's IAM ID
 //	owner.latchkey.dev/IAM_API_KEY    the installation that wrote it
 //	entries.latchkey.dev/IAM_API_KEY  further entries with the same key, if there are any
+//
+// The Secret also has the label latchkey.dev/key, which finds it in a list.
 package entry
 
 import (
@@ -119,6 +121,9 @@ func (m Metadata) Annotations(name string) map[string]string {
 	}
 	return all
 }
+
+// Label is the name of the label of a Secret with an entry.
+const Label = "latchkey.dev/key"
 
 // EntriesAnnotation returns the name of the annotation for the further entries of the
 // entry with the given name. A Secret without further entries lacks it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
+	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storetest"
@@ -65,6 +66,14 @@ func TestBentAnswers(t *testing.T) {
 		Ops: []benttest.Op{
 			{Name: "Read", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := with(at, kubernetes.LogsAgentSecret, kubernetes.Restart{}).Read(ctx)
+				return err
+			}},
+			{Name: "Read in a sweep", Reads: true, Resolves: []string{"GET /api/v1/namespaces/{metadata.namespace}/secrets"}, Do: func(ctx context.Context, at string) error {
+				s, lists := with(at, kubernetes.LogsAgentSecret, kubernetes.Restart{}), new(listing.Shared)
+				for range 4 {
+					lists.Want(s)
+				}
+				_, err := s.Read(lists.With(ctx))
 				return err
 			}},
 			{Name: "Read what is absent", Reads: true, Do: func(ctx context.Context, at string) error {

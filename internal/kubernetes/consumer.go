@@ -15,9 +15,9 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
+	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
-	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Restart selects the workloads to restart when the entry changes.
@@ -101,46 +101,37 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 		return found, nil
 	}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		if err := w.each(ctx, kind, func(got *unstructured.Unstructured) {
+		all, err := w.all(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, got := range all {
 			if w.refers(got) {
 				add(kind, got)
 			}
-		}); err != nil {
-			return nil, err
 		}
 	}
 	return found, nil
 }
 
-// pageSize is the number of workloads per answer. maxPages bounds a list that
-// never ends.
-const (
-	pageSize = 250
-	maxPages = 100
-)
-
-// each calls do for every workload of a kind.
-func (w *workloads) each(ctx context.Context, kind string, do func(*unstructured.Unstructured)) error {
-	doing := fmt.Sprintf("listing the %s of namespace %s in %s", kinds[kind].Resource, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
-	api, err := w.api(kind)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+// all returns the workloads of a kind. The looks of a sweep share the list.
+func (w *workloads) all(ctx context.Context, kind string) ([]*unstructured.Unstructured, error) {
+	read := func() (all []*unstructured.Unstructured, err error) {
+		doing := fmt.Sprintf("listing the %s of namespace %s in %s", kinds[kind].Resource, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
+		api, err := w.api(kind)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		err = each(doing, func(opts metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+			page, err := api.List(ctx, opts)
+			return page, w.fault(ctx, doing, "list", kind, err)
+		}, func(got *unstructured.Unstructured) { all = append(all, got) })
+		return all, err
 	}
-	opts := metav1.ListOptions{Limit: pageSize}
-	seen := upstream.Pages{Doing: doing, Most: maxPages}
-	for {
-		page, err := api.List(ctx, opts)
-		if err := w.fault(ctx, doing, "list", kind, err); err != nil {
-			return err
-		}
-		for i := range page.Items {
-			do(&page.Items[i])
-		}
-		opts.Continue = page.GetContinue()
-		if more, err := seen.Next(opts.Continue); !more {
-			return err
-		}
+	if all, ok := listing.Of(ctx, w.store.Place(), kind, read); ok {
+		return all, nil
 	}
+	return read()
 }
 
 // annotation returns the name of the annotation that a restart writes to the pod

@@ -93,6 +93,9 @@ func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	if err != nil {
 		return port.Entry{}, fmt.Errorf("%s: %w", doing, err)
 	}
+	if got := s.listed(ctx, api); got != nil {
+		return s.read(doing, got)
+	}
 	got, err := api.Get(ctx, s.cfg.Secret, metav1.GetOptions{})
 	err = s.fault(ctx, doing, "get", err)
 	if errors.Is(err, port.ErrDenied) {
@@ -112,6 +115,11 @@ func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	if err != nil {
 		return port.Entry{}, err
 	}
+	return s.read(doing, got)
+}
+
+// read returns the entry of a Secret, or ErrRefused if the Secret can't be changed.
+func (s *Store) read(doing string, got *unstructured.Unstructured) (port.Entry, error) {
 	if got.GetDeletionTimestamp() != nil {
 		return port.Entry{}, fmt.Errorf("%s: %w: the Secret is being deleted", doing, port.ErrNotActive)
 	}
@@ -166,7 +174,7 @@ func (s *Store) noNamespace(doing string) error {
 func (s *Store) object(annotations, data map[string]any) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": s.kind(),
-		"metadata": map[string]any{"name": s.cfg.Secret, "namespace": s.cfg.Namespace, "annotations": annotations},
+		"metadata": map[string]any{"name": s.cfg.Secret, "namespace": s.cfg.Namespace, "annotations": annotations, "labels": labels},
 		"data":     data,
 	}}
 }
@@ -237,7 +245,7 @@ func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) erro
 		annotations[entry.EntriesAnnotation(s.cfg.Entry)] = nil // removes it
 	}
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations}, "data": data,
+		"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations, "labels": labels}, "data": data,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w: encoding the patch", doing, port.ErrRefused)

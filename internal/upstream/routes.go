@@ -63,6 +63,7 @@ var (
 	}
 	kubernetesRoutes = []Route{
 		{Method: get, Path: "/api/v1/namespaces/{metadata.namespace}/secrets/{metadata.name}", Has: []string{"metadata"}},
+		{Method: get, Path: "/api/v1/namespaces/{metadata.namespace}/secrets", Has: []string{"items[]"}},
 		{Method: post, Path: "/api/v1/namespaces/{metadata.namespace}/secrets", Has: []string{"metadata"}},
 		{Method: patch, Path: "/api/v1/namespaces/{metadata.namespace}/secrets/{metadata.name}", Has: []string{"metadata"}},
 		{Method: remove, Path: "/api/v1/namespaces/*/secrets/*", Has: []string{"kind"}},

@@ -48,6 +48,7 @@ type call struct {
 	group, namespace, resource, name, sub string
 	verb                                  string
 	dry                                   bool
+	label                                 string // that a listed object has
 	body                                  map[string]any
 }
 
@@ -69,7 +70,7 @@ func refuse(code int, reason, format string, args ...any) *refused {
 
 func parse(r *http.Request) (call, *refused) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	c := call{dry: r.URL.Query().Get("dryRun") == "All"}
+	c := call{dry: r.URL.Query().Get("dryRun") == "All", label: r.URL.Query().Get("labelSelector")}
 	switch {
 	case len(parts) > 2 && parts[0] == "api":
 		parts = parts[2:]
@@ -187,7 +188,9 @@ func (f *fake) do(c call) (any, *refused) {
 func (f *fake) list(c call) map[string]any {
 	items := []any{}
 	for _, key := range slices.Sorted(maps.Keys(f.objects)) {
-		if strings.HasPrefix(key, c.collection()) {
+		meta, _ := f.objects[key]["metadata"].(map[string]any)
+		labels, _ := meta["labels"].(map[string]any)
+		if _, labelled := labels[c.label]; strings.HasPrefix(key, c.collection()) && (labelled || c.label == "") {
 			items = append(items, f.objects[key])
 		}
 	}
