@@ -57,8 +57,8 @@ type assembly struct {
 	tracer     *trace.Tracer        // nil unless a variable names a collector
 	numbers    *collector.Collector // takes the metrics of jobs and functions; nil like tracer
 	builder    *credentialBuilder
-	progress   func(done, all int, out result.Outcome) // of a command by hand, or nil
-	reads      *upstream.Reads                         // shared with another assembly, or nil
+	progress   func(all int) (step func(result.Outcome), end func()) // of a command by hand
+	reads      *upstream.Reads                                       // shared with another assembly, or nil
 	log        *slog.Logger
 }
 
@@ -87,7 +87,7 @@ func wireService(env environment, log *slog.Logger, file, endpoint string) (*ass
 
 func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string, tune ...func(*assembly)) (*assembly, error) {
 	pacer := pace.New(log)
-	p := &assembly{cfg: cfg, pace: pacer, latest: &latest.Outcomes{}, logins: service.NewLogins(), log: log}
+	p := &assembly{cfg: cfg, pace: pacer, progress: sweep.Silent, latest: &latest.Outcomes{}, logins: service.NewLogins(), log: log}
 	for _, f := range tune {
 		f(p)
 	}
@@ -109,11 +109,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran, UsedBy: p.logins.By,
 	}
-	progress := func(done, all int, out result.Outcome) {
-		if p.progress != nil {
-			p.progress(done, all, out)
-		}
-	}
+	progress := func(all int) (step func(result.Outcome), end func()) { return p.progress(all) }
 	p.lists = p.iam.Lists()
 	p.listed = sweep.Planner{Reconciler: &reconcile.Reconciler{
 		Identities: p.lists, Keys: p.lists, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,

@@ -25,7 +25,7 @@ var built = sync.OnceValues(func() (dir string, err error) {
 		return "", err
 	}
 	for name, args := range map[string][]string{
-		"latchkey": {"-trimpath", "-tags", "production", "-gcflags=cel.dev/...=-l", "-gcflags=github.com/IBM/...=-l", "-ldflags=-s -w", "../../function/latchkey"},
+		"latchkey": {"-trimpath", "-tags", "production", "-gcflags=cel.dev/...=-l", "-gcflags=github.com/IBM/...=-l", "-gcflags=k8s.io/...=-l", "-ldflags=-s -w", "../../function/latchkey"},
 		"bare":     {"-trimpath", "./testdata/bare"},
 	} {
 		build := exec.Command("go", append([]string{"build", "-o", filepath.Join(dir, name)}, args...)...)

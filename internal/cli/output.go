@@ -14,8 +14,9 @@ type output struct {
 	to     io.Writer
 	broken func() // called when the reader has gone
 
-	mu  sync.Mutex
-	err error
+	mu    sync.Mutex
+	err   error
+	above io.Writer // if set, prints above a bar
 }
 
 // Write satisfies io.Writer.
@@ -25,6 +26,11 @@ func (o *output) Write(p []byte) (int, error) {
 	if errors.Is(o.err, syscall.EPIPE) {
 		return 0, o.err
 	}
+	if o.above != nil {
+		if n, err := o.above.Write(p); err == nil {
+			return n, nil
+		}
+	}
 	n, err := o.to.Write(p)
 	if errors.Is(err, syscall.EPIPE) {
 		o.broken()
@@ -33,6 +39,13 @@ func (o *output) Write(p []byte) (int, error) {
 		o.err = err
 	}
 	return n, err
+}
+
+// divert lets what is written pass through w. If w is nil or fails, it does not.
+func (o *output) divert(w io.Writer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.above = w
 }
 
 // failed returns the first error.

@@ -2,8 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -17,60 +22,108 @@ const (
 )
 
 // Progress prints how far a command with many credentials is, to stderr. On a terminal
-// it is one line that is replaced. Elsewhere it is a line every 10 s. A short command
-// prints none.
-type Progress struct {
-	std Streams
-
-	mu             sync.Mutex
-	begun, printed time.Time
-	act            int  // credentials that a person must act on
-	shown          bool // a line is on the terminal
-}
+// it is a bar, which is removed at the end. Elsewhere it is a line every 10 s. A short
+// command prints none.
+type Progress struct{ std Streams }
 
 // NewProgress returns the progress of one command.
-func NewProgress(std Streams) *Progress { return &Progress{std: std} }
+func NewProgress(std Streams) Progress { return Progress{std} }
 
-// Step is called after each credential: done of all are done.
-func (p *Progress) Step(done, all int, o result.Outcome) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// Begin begins a sweep over so many credentials. step is called after each of them, and
+// end after the last call of step. Their calls do not overlap.
+func (p Progress) Begin(all int) (step func(result.Outcome), end func()) {
 	now := time.Now()
-	if done == 1 || p.begun.IsZero() {
-		p.begun, p.printed, p.act = now, now, 0
+	s := &progress{std: p.std, all: all, begun: now, printed: now}
+	if p.std.Watched {
+		s.timer = time.AfterFunc(progressAfter, s.draw)
 	}
+	return s.step, s.end
+}
+
+// progress is that of one sweep.
+type progress struct {
+	std            Streams
+	all            int
+	begun, printed time.Time
+	timer          *time.Timer  // draws the bar
+	act            atomic.Int64 // credentials that a person must act on
+
+	mu    sync.Mutex // guards the fields below
+	done  int
+	ended bool
+	bars  *mpb.Progress // nil if no bar is drawn
+	bar   *mpb.Bar
+}
+
+func (p *progress) step(o result.Outcome) {
 	switch o.Condition {
 	case condition.Blocked, condition.Expired, condition.Leaked:
-		p.act++
+		p.act.Add(1)
 	}
-	every := progressUnwatched
-	if p.std.Watched {
-		every = progressWatched
-	}
-	took := now.Sub(p.begun)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	now := time.Now()
 	switch {
-	case done == all:
-		if p.shown {
-			fmt.Fprintf(p.std.Err, "\r\x1b[K")
-		}
-		p.begun, p.shown = time.Time{}, false
-	case took < progressAfter || now.Sub(p.printed) < every:
-	case p.std.Watched:
-		p.printed, p.shown = now, true
-		fmt.Fprintf(p.std.Err, "\r\x1b[K%s", cut(p.line(done, all, took), max(p.std.Width-1, 40)))
+	case p.bar != nil:
+		p.bar.Increment()
+	case p.std.Watched, p.done == p.all, now.Sub(p.printed) < progressUnwatched:
 	default:
 		p.printed = now
-		fmt.Fprintln(p.std.Err, p.line(done, all, took))
+		fmt.Fprintln(p.std.Err, p.line(p.done))
+	}
+}
+
+// draw draws the bar from now on. What else is printed to stderr comes above it.
+func (p *progress) draw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
+	to := p.std.Err
+	if o, is := to.(*output); is {
+		to = o.to
+	}
+	p.bars = mpb.New(mpb.WithOutput(to), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.WithWidth(p.std.Width), mpb.WithRefreshRate(progressWatched))
+	text := func(s decor.Statistics) string { return p.line(int(s.Current)) }
+	p.bar = p.bars.AddBar(int64(p.all), mpb.AppendDecorators(decor.Any(text)), mpb.BarRemoveOnComplete())
+	p.bar.SetCurrent(int64(p.done))
+	p.above(p.bars)
+}
+
+// above lets other lines on stderr pass through w. If w is nil, they are written as they
+// come.
+func (p *progress) above(w io.Writer) {
+	if o, is := p.std.Err.(*output); is {
+		o.divert(w)
+	}
+}
+
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	if p.bar != nil {
+		p.bar.Abort(true) // if it is not complete
+		p.bars.Wait()
+		p.above(nil)
 	}
 }
 
 // line says how far it is, how fast, how long it takes, and how many need a person.
-func (p *Progress) line(done, all int, took time.Duration) string {
-	rate := float64(done) / took.Seconds()
-	left := time.Duration(float64(all-done) / rate * float64(time.Second)).Round(time.Second)
-	line := fmt.Sprintf("%d of %d credentials, %.1f a second, about %s left", done, all, rate, left)
-	if p.act > 0 {
-		line += fmt.Sprintf(", a person must act on %d", p.act)
+func (p *progress) line(done int) string {
+	line := fmt.Sprintf("%d of %d credentials", done, p.all)
+	if took := time.Since(p.begun); done > 0 {
+		rate := float64(done) / took.Seconds()
+		left := time.Duration(float64(p.all-done) / rate * float64(time.Second)).Round(time.Second)
+		line += fmt.Sprintf(", %.1f a second, about %s left", rate, left)
+	}
+	if act := p.act.Load(); act > 0 {
+		line += fmt.Sprintf(", a person must act on %d", act)
 	}
 	return line
 }

@@ -51,9 +51,15 @@ type Config struct {
 	Every time.Duration
 	// Log receives why lists can't be read. If nil, it is discarded.
 	Log *slog.Logger
-	// Progress, if set, is called after each credential of a sweep: done of all are
-	// done. The calls of one sweep follow each other.
-	Progress func(done, all int, out result.Outcome)
+	// Progress, if set, is called when a sweep over so many credentials begins. The sweep
+	// calls step after each credential and end at its end, and one call follows the
+	// other.
+	Progress func(all int) (step func(result.Outcome), end func())
+}
+
+// Silent is a Progress that shows nothing.
+func Silent(int) (step func(result.Outcome), end func()) {
+	return func(result.Outcome) {}, func() {}
 }
 
 // Sweeper reconciles credentials. It is safe for concurrent use.
@@ -77,6 +83,9 @@ func New(cfg Config) *Sweeper {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Progress == nil {
+		cfg.Progress = Silent
+	}
 	return &Sweeper{cfg: cfg, seen: map[string]hint{}}
 }
 
@@ -94,11 +103,12 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 	outcomes := make([]*result.Outcome, len(credentials))
 	var (
 		runs    sync.WaitGroup
-		mu      sync.Mutex // guards swept.Unknown and done
-		done    int
+		mu      sync.Mutex // guards swept.Unknown, and the calls of step
 		swept   result.Sweep
 		stopped error
 	)
+	step, end := s.cfg.Progress(len(credentials))
+	defer end()
 	var by *lists
 	if req.Trigger == (rotation.Trigger{}) {
 		by = s.readLists(begin, credentials)
@@ -122,9 +132,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 			mu.Lock()
 			defer mu.Unlock()
 			outcomes[i] = &out
-			if done++; s.cfg.Progress != nil {
-				s.cfg.Progress(done, len(credentials), out)
-			}
+			step(out)
 			if err != nil && swept.Unknown == nil {
 				swept.Unknown = err
 			}
