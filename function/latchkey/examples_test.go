@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,5 +55,26 @@ func TestTheExampleEventsAskOfTheExampleConfig(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Error(fmt.Sprint(len(got)), "lines, want", len(want))
+	}
+}
+
+// The tests of the Terraform module read what their configs need from files.
+func TestTheTerraformTestsHaveTheNeedsOfTheirConfigs(t *testing.T) {
+	const tests = "../../deploy/terraform/tests/"
+	for config, needs := range map[string]string{
+		tests + "function.yaml":           tests + "function.needs.json",
+		"../../deploy/examples/full.yaml": tests + "full.needs.json",
+	} {
+		want, err := os.ReadFile(needs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), []string{"validate", "--config", config, "--needs"}, func(string) string { return "" }, nil, &out, &errs); code != cli.ExitOK {
+			t.Fatalf("exit %d: %s", code, &errs)
+		}
+		if !bytes.Equal(out.Bytes(), want) {
+			t.Errorf("run: latchkey validate --config %s --needs >%s", config, needs)
+		}
 	}
 }
