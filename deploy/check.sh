@@ -24,12 +24,12 @@ ok() { # DESCRIPTION COMMAND...
 no() { ! "$@"; }
 json() { jq -e "$@" >/dev/null; }
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+work=$(mktemp -d) started=()
+trap '((${#started[@]} == 0)) || kill "${started[@]}"; rm -rf "$work"' EXIT
 
 # --- Tools
 
-for tool in shellcheck jq; do
+for tool in shellcheck jq curl; do
 	command -v "$tool" >/dev/null && continue
 	if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
 		{ apt-get install -yq "$tool" || { apt-get update -q && apt-get install -yq "$tool"; }; } >"$work/apt.log" 2>&1 || tail -3 "$work/apt.log"
@@ -61,12 +61,18 @@ printf '%s\n' "$outcomes_token" >"$work/outcomes-token"
 printf '%s\n' "$api_key" >"$work/api-key"
 printf '%s\n' "$kafka_password" >"$work/kafka-password"
 # The other variables and files that examples/full.yaml names.
-tickets_secret='tickets-secret-8Jd2Lq'
-kubeconfig=$'apiVersion: v1\nkind: Config # kubeconfig-6Ty1Wc'
+tickets_secret=whsec_dGlja2V0cy1zZWNyZXQtOEpkMkxxLTAxMjM0NTY3ODk=
+kubeconfig='apiVersion: v1
+kind: Config
+current-context: east
+clusters: [{name: east, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: latchkey, user: {token: kubeconfig-6Ty1Wc}}]
+contexts: [{name: east, context: {cluster: east, user: latchkey}}]'
 mkdir "$work/files"
 printf '%s\n' "$tickets_secret" >"$work/tickets-secret"
 printf '%s\n' "$kubeconfig" >"$work/kubeconfig-east"
-for name in scanner leaks kubeconfig vault-secret-id; do printf 'mounted-%s-3Vb9\n' "$name" >"$work/files/$name"; done
+for name in scanner leaks vault-secret-id; do printf 'mounted-%s-3Vb9\n' "$name" >"$work/files/$name"; done
+printf '%s\n' "${kubeconfig/kubeconfig-6Ty1Wc/mounted-kubeconfig-3Vb9}" >"$work/files/kubeconfig"
 # A function mounts no files.
 cat >"$work/function.yaml" <<'YAML'
 version: 1
@@ -386,6 +392,57 @@ ok "fallback: no compute resource token" called 'ce job create .*--trusted-profi
 ok "fallback: the warning" grep -q 'warning: latchkey uses a stored API key' "$state/output.log"
 ok "fallback: the key is in the secret" holds secret-latchkey-secrets.env "IBMCLOUD_API_KEY=$api_key"
 ok "fallback: no secret in arguments, output or environment" quiet
+
+# --- The program starts from what was recorded, with hooks, Kubernetes, Vault and sinks
+
+world started
+"$latchkey" emulator --listen 127.0.0.1:0 >"$work/ready.json" 2>"$work/emulator.log" &
+started+=($!)
+await() { # FILE PATTERN: waits for a line of a program that was started, for a minute at most
+	local i
+	for ((i = 0; i < 600; i++)); do
+		if grep -q "$2" "$1" 2>/dev/null; then return; fi
+		sleep 0.1
+	done
+	echo "      no $2 in $1"
+	return 1
+}
+ok "started: the emulator" await "$work/ready.json" '}$'
+jq -r .apikey "$work/ready.json" >"$work/emulator-key"
+mkdir "$work/mount"
+sed "/^identity:/d; /caFile:/d; s#/run/secrets#$work/mount#" "$here/examples/full.yaml" >"$work/started.yaml"
+ok "started: deploy with an API key of the emulator" runs app/deploy.sh "${tokens[@]}" "CONFIG=$work/started.yaml" "LATCHKEY_API_KEY_FILE=$work/emulator-key"
+ok "started: the files are mounted where the config has them" called "ce application create .*--mount-secret $work/mount=latchkey-files"
+mapfile -t variables <"$state/secret-latchkey-secrets.env"
+variables+=("KUBECONFIG_EAST=$(<"$state/secret-latchkey-secrets-KUBECONFIG_EAST")" "LATCHKEY_CONFIG_FILE=$state/configmap-latchkey-config-latchkey.yaml")
+for name in "$state"/secret-latchkey-files-*; do cp "$name" "$work/mount/${name##*/secret-latchkey-files-}"; done
+env -i "${variables[@]}" "$latchkey" serve --listen 127.0.0.1:0 --endpoint "$(jq -r .url "$work/ready.json")" >"$state/serve.log" 2>&1 &
+started+=($!)
+ok "started: serve listens" await "$state/serve.log" '"serving"'
+url=http://$(jq -rR 'fromjson? | select(.msg == "serving") | .address' "$state/serve.log")
+answers() { # STATUS PATH [CURL-ARGUMENT...]
+	local got
+	got=$(curl -s -m 60 -o "$state/answer" -w '%{http_code}' "$url$2" "${@:3}") || true
+	[[ $got == "$1" ]] || {
+		echo "      $2 answers $got, not $1: $(head -c 300 "$state/answer")"
+		return 1
+	}
+}
+logged_in() { # waits until serve can log in
+	local i
+	for ((i = 0; i < 60; i++)); do
+		if answers 204 /readyz >/dev/null; then return; fi
+		sleep 1
+	done
+	answers 204 /readyz
+}
+ok "started: it logs in" logged_in
+ok "started: it knows the token of the variable" answers 200 /metrics -H "Authorization: Bearer $events_token"
+ok "started: and no other" answers 401 /metrics -H "Authorization: Bearer another-token-1Rf6"
+ok "started: it knows the token of the file" answers 200 /metrics -H "Authorization: Bearer mounted-scanner-3Vb9"
+ok "started: a hook knows the secret of its file" answers 204 /hooks/leaks -H 'Content-Type: application/json' -H 'X-Api-Key: mounted-leaks-3Vb9' -d '{"value": "x"}'
+ok "started: a hook refuses what is not signed" answers 401 /hooks/tickets -H 'Content-Type: application/json' -d '{}'
+ok "started: no secret in the log" eval 'for name in "$events_token" "$tickets_secret" mounted- kubeconfig-6Ty1Wc "$outcomes_token"; do no grep -qF -e "$name" "$state/serve.log" || exit 1; done'
 
 world traced
 BASH_FLAGS=-x
