@@ -444,6 +444,99 @@ ok "started: a hook knows the secret of its file" answers 204 /hooks/leaks -H 'C
 ok "started: a hook refuses what is not signed" answers 401 /hooks/tickets -H 'Content-Type: application/json' -d '{}'
 ok "started: no secret in the log" eval 'for name in "$events_token" "$tickets_secret" mounted- kubeconfig-6Ty1Wc "$outcomes_token"; do no grep -qF -e "$name" "$state/serve.log" || exit 1; done'
 
+# --- The guide: its commands in order, and what it says that they print
+
+world guide
+guide=$work/guide
+mkdir -p "$guide/bin" "$guide/dist/function" "$work/.latchkey"
+ln -s "$here" "$guide/deploy"
+ln -s "$latchkey" "$guide/bin/latchkey"
+cp "$work/bundle"/* "$guide/dist/function/"
+printf '%s\n' "$api_key" >"$work/.latchkey/registry-key"
+# commands FROM TO prints the commands of these sections of deploy/README.md: all lines of a
+# block, or only those after a prompt. Each is preceded by its number, which ends what the one
+# before it printed, and followed by the lines that the guide shows, as comments.
+commands() {
+	awk -v from="$1" -v to="$2" '
+		function flush(i, prompt, more) {
+			for (i = 1; i <= n; i++) if (block[i] ~ /^\$ /) prompt = 1
+			for (i = 1; i <= n; i++)
+				if (!prompt || more || sub(/^\$ /, "", block[i])) {
+					if (!more) printf "echo @@%d\n", ++number
+					print block[i]
+					more = block[i] ~ /\\$/
+				} else print "#= " block[i]
+			n = 0
+		}
+		index($0, "##") == 1 { flush(); on = index($0, from) == 1 ? 1 : index($0, to) == 1 ? 0 : on; next }
+		on && sub(/^    /, "") { block[++n] = $0; next }
+		{ flush() }
+		END { flush() }' "$here/README.md" | sed 's/<namespace>/tools/; s/<version>/1.0.0/'
+}
+# follow FILE runs commands in one shell, with what can't be run here replaced.
+follow() {
+	{
+		printf '%s\n' 'set -euo pipefail' 'make() { :; }' 'skopeo() { [[ $1 != inspect ]] || echo "sha256:$(printf "%064d" 0)"; }'
+		[[ ! -f $state/exports ]] || cat "$state/exports"
+		printf 'export FAKE_ENDPOINT=%q\n' "${url:-}"
+		cat "$1"
+		printf 'export -p >%q\n' "$state/exports"
+	} >"$1.sh"
+	(cd "$guide" && env -i "PATH=$work/bin:$PATH" "HOME=$work" "TMPDIR=$work/tmp" "FAKE_STATE=$state" bash "$1.sh") >"$1.out" 2>&1 ||
+		{ tail -5 "$1.out" | sed 's/^/      /'; return 1; }
+}
+# as_shown FILE succeeds if each command printed the lines that the guide shows, in order.
+as_shown() {
+	local line number=0 want printed bad=0
+	while IFS= read -r line; do
+		case $line in
+		'echo @@'*)
+			number=${line#echo @@}
+			mapfile -t printed < <(sed -n "/^@@$number\$/,/^@@$((number + 1))\$/p" "$1.out")
+			;;
+		'#= …') ;;
+		'#= '*)
+			want=${line#'#= '}
+			want=${want//[/\\[}
+			want="*${want//…/*}*"
+			# shellcheck disable=SC2053 # a pattern
+			while ((${#printed[@]})) && [[ ${printed[0]} != $want ]]; do printed=("${printed[@]:1}"); done
+			((${#printed[@]})) || { bad=1 && echo "      the guide shows what command $number does not print: ${line#'#= '}"; }
+			;;
+		esac
+	done <"$1"
+	return "$bad"
+}
+commands "### 2. " "### 8. " >"$state/first"
+url=
+ok "guide: from nothing to the first key" follow "$state/first"
+ok "guide: its commands print what it shows" as_shown "$state/first"
+ok "guide: the project, the identity, the function and its check are there" eval 'for name in project/tools profile/latchkey function/latchkey job/latchkey-check cron/latchkey-tick; do [[ -f $state/$name ]] || exit 1; done'
+ok "guide: the policies are the roles that its config needs" eval 'diff <(jq -s "[.[].roles[].display_name] | sort" "$state"/policies-of-latchkey/*) <("$latchkey" validate --config "$guide/latchkey.yaml" --needs | jq "[.grants[].role] | sort")'
+grep -v '^identity:' "$state/configmap-latchkey-config-LATCHKEY_CONFIG" >"$work/guide.yaml"
+mapfile -t variables <"$state/secret-latchkey-secrets.env"
+env -i "${variables[@]}" "IBMCLOUD_API_KEY=$(<"$work/emulator-key")" "LATCHKEY_CONFIG_FILE=$work/guide.yaml" "$latchkey" serve --listen 127.0.0.1:0 --endpoint "$(jq -r .url "$work/ready.json")" >"$state/serve.log" 2>&1 &
+started+=($!)
+ok "guide: the program starts with its config and secrets" await "$state/serve.log" '"serving"'
+url=http://$(jq -rR 'fromjson? | select(.msg == "serving") | .address' "$state/serve.log")
+ok "guide: it logs in" logged_in
+commands "### 8. " "## Hooks" >"$state/event"
+ok "guide: an event" follow "$state/event"
+ok "guide: its answer is what it shows" as_shown "$state/event"
+
+# Each command of the CLI in the documents is one that the stand-in knows.
+world documents
+documented() {
+	local line bad=0
+	while IFS= read -r line; do
+		line=$(sed -E 's/<[^>]*>|\$\([^)]*\)|\$\{?[A-Z_]+\}?|"\$[A-Z_]+"|…/x/g; s/ +#.*//; s/ (&&|[|;>2]).*//; s/\)$//' <<<"$line")
+		eval "set -- ${line#ibmcloud }"
+		FAKE_PARSE=1 fake "$@" || { bad=1 && echo "      $line"; }
+	done < <(grep -hoE '^ +([$] )?(export [A-Z_]+=\$\()?ibmcloud .*' "$here"/*.md "$here"/*/README.md "$root"/docs/*.md "$root/README.md" | sed -E 's/^.*ibmcloud /ibmcloud /' | grep -vE ' ks |--help')
+	return "$bad"
+}
+ok "documents: their commands and flags are documented" documented
+
 world traced
 BASH_FLAGS=-x
 ok "bash -x: deploy with secrets in variables" runs app/deploy.sh "EVENTS_TOKEN=$events_token" "LATCHKEY_API_KEY=$api_key" \
