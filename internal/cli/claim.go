@@ -65,14 +65,14 @@ func (c Claim) serviceID(ctx context.Context, std Streams, serviceID string) err
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(std.Out, "service ID   %s %q\nmade by      %s\ncredential   %s%s\n", id.ID, id.Name, creatorOf(id.Creator), id.Marker.Credential, parameters(id))
+	fmt.Fprintf(std.Lines(), "service ID   %s %q\nmade by      %s\ncredential   %s%s\n", id.ID, id.Name, creatorOf(id.Creator), id.Marker.Credential, parameters(id))
 	keys := make([]string, 0, len(creators))
 	for key, creator := range creators {
 		keys = append(keys, fmt.Sprintf("key          %s made by %s", key, creatorOf(creator)))
 	}
 	slices.Sort(keys)
 	for _, line := range keys {
-		fmt.Fprintln(std.Out, line)
+		fmt.Fprintln(std.Lines(), line)
 	}
 	if err := std.Confirm(c.Yes, "Whoever has a key of it gets what latchkey grants. Let latchkey manage "+id.ID+"?"); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (c Claim) key(ctx context.Context, std Streams, keyID string) error {
 	case !rec.Forged:
 		return fmt.Errorf("claiming key %s: it does not carry the marker of owner %s: adopt it instead (latchkey adopt)", rec.ID, c.Owner)
 	}
-	fmt.Fprintf(std.Out, "key          %s %q\nmade by      %s\nof           %s\ncredential   %s\n", rec.ID, rec.Name, creatorOf(rec.Creator), rec.IAMID, rec.Credential)
+	fmt.Fprintf(std.Lines(), "key          %s %q\nmade by      %s\nof           %s\ncredential   %s\n", rec.ID, rec.Name, creatorOf(rec.Creator), rec.IAMID, rec.Credential)
 	if err := std.Confirm(c.Yes, "Let latchkey rotate and delete "+rec.ID+"?"); err != nil {
 		return err
 	}

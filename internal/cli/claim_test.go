@@ -50,6 +50,10 @@ func TestAClaimIsMadeOnlyOfWhatCarriesTheOwnersMarker(t *testing.T) {
 			iam: claims{id: port.ServiceID{ID: "ServiceId-1", Marked: true, Marker: ours, Creator: "IBMid-1"}}, yes: true, id: "ServiceId-1", done: true,
 			says: "made by      IBMid-1\ncredential   c\nkey          ApiKey-1 made by unknown (IAM has no record)\nkey          ApiKey-2 made by IBMid-2\n",
 		},
+		"parameters in a marker that another identity wrote cannot steer the terminal": {
+			iam: claims{id: port.ServiceID{ID: "ServiceId-1", Marked: true, Marker: marker.Marker{Owner: "prod", Credential: "c", With: map[string]string{"a": "\x1b[2K"}}}},
+			yes: true, id: "ServiceId-1", done: true, says: `with map[a:\u001b[2K]`,
+		},
 		"a claim without a terminal needs --yes": {
 			iam: claims{id: port.ServiceID{ID: "ServiceId-1", Marked: true, Marker: ours}}, id: "ServiceId-1", fails: "--yes",
 		},

@@ -31,7 +31,7 @@ func Exit(err error, stderr io.Writer) int {
 	case errors.Is(err, ErrDue) && !errors.Is(err, ErrTryAgain) && !errors.Is(err, ErrAct):
 		return ExitDue
 	}
-	fmt.Fprintln(stderr, "latchkey:", err)
+	fmt.Fprintln(stderr, "latchkey:", visible(err.Error()))
 	switch {
 	case errors.Is(err, ErrTryAgain):
 		return ExitTryAgain

@@ -66,13 +66,13 @@ func terminal(stream any) (*os.File, bool) {
 // progress prints a line to stderr if that is a terminal.
 func (s Streams) progress(format string, args ...any) {
 	if s.Watched {
-		fmt.Fprintf(s.Err, format+"\n", args...)
+		fmt.Fprintln(s.Err, visible(fmt.Sprintf(format, args...)))
 	}
 }
 
 // printLine prints a line. On a terminal it is wrapped between words.
 func (s Streams) printLine(format string, args ...any) error {
-	text := fmt.Sprintf(format, args...)
+	text := visible(fmt.Sprintf(format, args...))
 	if s.Width > 0 {
 		text = wrap(text, s.Width)
 	}
@@ -128,7 +128,7 @@ func (s Streams) Answer(to *string, question, flag string) error {
 }
 
 func (s Streams) ask(question string) error {
-	fmt.Fprintf(s.Out, "%s [y/N] ", question)
+	fmt.Fprintf(s.Out, "%s [y/N] ", visible(question))
 	line, err := bufio.NewReader(s.In).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading the answer: %w", err)

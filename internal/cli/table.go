@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
@@ -44,8 +45,9 @@ func (t table) write(out io.Writer) error {
 	}
 	rows := append([][]cell{header}, t.rows...)
 	for _, row := range rows {
-		for i, c := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		for i := range row {
+			row[i].text = visible(row[i].text)
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
 		}
 	}
 	if t.width > 0 {
@@ -79,6 +81,25 @@ func (t table) write(out io.Writer) error {
 	_, err := io.WriteString(out, b.String())
 	return err
 }
+
+// visible writes out what a terminal acts on or does not show, such as U+202E, which
+// turns a line round. Names of projects and messages of upstreams may contain it.
+func visible(s string) string {
+	if !strings.ContainsFunc(s, hidden) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if hidden(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsGraphic(r) }
 
 // cut cuts the end of a text.
 func cut(s string, most int) string {

@@ -42,6 +42,30 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	})
 }
 
+func TestNothingThatATerminalActsOnIsPrinted(t *testing.T) {
+	for name, odd := range map[string]string{
+		"an override of the direction": "\u202e", "an isolate": "\u2066", "a zero-width space": "\u200b", "a byte order mark": "\ufeff",
+		"an escape": "\x1b", "a carriage return": "\r", "a C1 control": "\u009b",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			std := Streams{Out: &out, Err: &out, In: strings.NewReader(""), Watched: true}
+			o := result.Outcome{Credential: "app/1", Project: "team-" + odd + "x", Message: "message" + odd, Stores: []result.Store{{Name: "store" + odd}}}
+			if err := printTable(std, time.Time{}, []result.Outcome{o}, true); err != nil {
+				t.Fatal(err)
+			}
+			std.progress("waiting for %s", odd)
+			_ = std.ask("Rotate " + odd + "?")
+			if got := out.String(); strings.Contains(got, odd) || strings.Count(got, `\u`) != 5 {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+	if got := visible("é\u00a0a\tb\n…"); got != "é\u00a0a\tb\n…" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestTimesFromNow(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{
