@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
@@ -122,7 +123,8 @@ func (c *Client) byID(ctx context.Context, region, id string) (Project, error) {
 }
 
 // byName returns the project with this name. It prefers an active one, since a
-// deleted project keeps its name for a while.
+// deleted project keeps its name for a while. Two active ones may have the name in two
+// resource groups: it guesses none.
 func (c *Client) byName(ctx context.Context, region, name string) (Project, error) {
 	list, err := c.list(ctx, region)
 	if err != nil {
@@ -132,10 +134,18 @@ func (c *Client) byName(ctx context.Context, region, name string) (Project, erro
 	if len(named) == 0 {
 		return Project{}, fmt.Errorf("finding project %q: %w: %s has no project with this name", name, port.ErrNotFound, region)
 	}
-	if i := slices.IndexFunc(named, func(p Project) bool { return p.Status == active }); i >= 0 {
-		return named[i], nil
+	usable := slices.DeleteFunc(slices.Clone(named), func(p Project) bool { return p.Status != active })
+	switch len(usable) {
+	case 0:
+		return named[0], nil
+	case 1:
+		return usable[0], nil
 	}
-	return named[0], nil
+	var ids []string
+	for _, p := range usable {
+		ids = append(ids, p.ID)
+	}
+	return Project{}, fmt.Errorf("finding project %q: %w: %s has several projects with this name, so name one by its ID: %s", name, port.ErrRefused, region, strings.Join(ids, ", "))
 }
 
 // resolve returns the ID of a project. It looks up a name once. It returns an ID

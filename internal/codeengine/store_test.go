@@ -228,6 +228,20 @@ func TestAProjectThatWasMadeAnewIsFoundAnew(t *testing.T) {
 	}
 }
 
+// Whoever may make a project in another resource group could else have the key.
+func TestAProjectNameThatTwoProjectsHaveIsNotGuessed(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	first := w.team()
+	other := w.Cloud().AddProject(first.Name, region)
+	s := w.store(func(c *codeengine.StoreConfig) { c.Project = first.Name })
+	_, err := s.Read(t.Context())
+	wants(t, err, port.ErrRefused, "several projects", other.ID, first.ID)
+	w.Cloud().RemoveProject(other.ID)
+	if _, err := s.Read(t.Context()); err != nil && !errors.Is(err, port.ErrNotFound) {
+		t.Errorf("with one left: %v", err)
+	}
+}
+
 // Reading reports a project that is not active before a key is minted.
 func TestAProjectThatIsNotActiveIsNotPublishedTo(t *testing.T) {
 	const unknown = "00000000-0000-4000-8000-000000000000"

@@ -107,6 +107,7 @@
 //     and until that is deleted, that a binding gives an app a new revision, and
 //     that a secret is bound to a component once. Modelled: the bodies, statuses
 //     and reasons; those of functions and builds are from the newest SDK. Guessed:
+//     that a project's name is free in another resource group (two pages differ),
 //     the statuses of errors (412 for a stale tag, 403 for a quota, 400 for a
 //     field), lower bounds of counts and times, that the instances of an app at
 //     least must not be more than those at most, that deleting a job deletes its

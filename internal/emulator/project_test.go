@@ -41,6 +41,18 @@ func TestEveryProjectIsBornCreating(t *testing.T) {
 	}
 }
 
+func TestAProjectNameIsFreeInAnotherResourceGroupUnlessItIsOfTheRegion(t *testing.T) {
+	const elsewhere = `{"name":"team-a","region":"eu-de","resource_group_id":"b91e849cedb04e7e92bd68c040c672dc"}`
+	for perRegion, want := range map[bool]int{false: 202, true: 409} {
+		switches := cloud.DefaultSwitches()
+		switches.ProjectNamesPerRegion = perRegion
+		w := newWorldWith(t, emulator.Options{Switches: &switches})
+		if r, body := w.raw("POST", "/v2/projects", elsewhere, "Authorization", w.bearer()); r.StatusCode != want {
+			t.Errorf("names per region %t: status %d, want %d: %v", perRegion, r.StatusCode, want, body)
+		}
+	}
+}
+
 func TestASoftlyDeletedProjectKeepsItsNameForSevenDays(t *testing.T) {
 	w := newWorld(t)
 	create := func() error {

@@ -154,7 +154,8 @@ func (c *Cloud) CreateProject(a Actor, n NewProject) (Project, error) {
 	for _, p := range c.projectOrder {
 		if p.Region == n.Region {
 			inRegion++
-			if p.Name == n.Name {
+			sameGroup := p.ResourceGroupID == cmp.Or(n.ResourceGroupID, ResourceGroupID)
+			if p.Name == n.Name && (sameGroup || c.switches.ProjectNamesPerRegion) {
 				return Project{}, serviceError(c.switches.ExistingCodeEngineStatus, "resource_already_exists", "A project of this name exists.")
 			}
 		}

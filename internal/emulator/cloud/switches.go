@@ -44,6 +44,7 @@ type Switches struct {
 	LockedSubjectStatus       int    `json:"lockedSubjectStatus" guess:"409" help:"is the status for a policy of a locked service ID"`
 
 	ExistingCodeEngineStatus int    `json:"existingCodeEngineStatus" guess:"409" help:"is the status for a POST to Code Engine with a name that exists"`
+	ProjectNamesPerRegion    bool   `json:"projectNamesPerRegion" guess:"false" help:"allows a project's name once in a region, as one sentence of the page on projects says; another one says once in a resource group and region"`
 	QuotaStatus              int    `json:"quotaStatus" guess:"403" help:"is the status for exceeding a Code Engine quota"`
 	InactiveProjectStatus    int    `json:"inactiveProjectStatus" guess:"409" help:"is the status for secrets and apps of a project that is not active"`
 	InvalidCodeEngineStatus  int    `json:"invalidCodeEngineStatus" guess:"400" help:"is the status for a field of a Code Engine request that breaks a rule; the other candidate is 422"`
