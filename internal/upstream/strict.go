@@ -17,8 +17,9 @@ type Route struct {
 	// member id, as {metadata.name} in a member of a member: an answer with another
 	// text there is about another object.
 	Path string
-	// Has are the members that the JSON object of a success must have. A name
-	// that ends in [] must be a list. Empty means any member.
+	// Has are the members that the JSON object of a success must have. A name with
+	// [] must be a list, and a name behind it is a member of each of its objects, as
+	// in apps[].name. Empty means any member.
 	Has []string
 	// Empty allows a 204, which has no body. Without Has it demands one.
 	Empty bool
@@ -149,6 +150,12 @@ func (o object) text(member string) (text string) {
 	return in.text(rest)
 }
 
+// has reports whether the object has a member with content.
+func (o object) has(member string) bool {
+	value := string(bytes.TrimSpace(o[member]))
+	return value != "" && value != "null" && value != `""`
+}
+
 // account returns the account of an object that names it, or "".
 func (o object) account() string {
 	if account := o.text("account_id"); account != "" {
@@ -184,18 +191,22 @@ func has(status int, body []byte, members []string) ([]object, error) {
 	}
 	objects := []object{whole}
 	for _, name := range members {
-		name, list := strings.CutSuffix(name, "[]")
-		value := bytes.TrimSpace(whole[name])
-		if len(value) == 0 || bytes.Equal(value, []byte("null")) || list && value[0] != '[' {
+		name, each, list := strings.Cut(name, "[]")
+		if !whole.has(name) || list && bytes.TrimSpace(whole[name])[0] != '[' {
 			return nil, Bent("status %d, but the answer has no %s", status, name)
 		}
-		if list {
-			var listed []object
-			if err := json.Unmarshal(value, &listed); err != nil {
-				return nil, Bent("status %d, but the answer can't be read as a list of %s", status, name)
-			}
-			objects = append(objects, listed...)
+		if !list {
+			continue
 		}
+		var listed []object
+		if err := json.Unmarshal(whole[name], &listed); err != nil {
+			return nil, Bent("status %d, but the answer can't be read as a list of %s", status, name)
+		}
+		each = strings.TrimPrefix(each, ".")
+		if each != "" && slices.ContainsFunc(listed, func(o object) bool { return !o.has(each) }) {
+			return nil, Bent("status %d, but one of the %s has no %s", status, name, each)
+		}
+		objects = append(objects, listed...)
 	}
 	return objects, nil
 }

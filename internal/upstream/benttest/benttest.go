@@ -10,12 +10,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -170,8 +172,28 @@ func answers() (all []answer) {
 			}
 			return body
 		}},
+		answer{name: "the list with an object without content", change: listOf("[{}]")},
+		answer{name: "the list with null", change: listOf("[null]")},
 		answer{name: "a connection that closes", write: func(http.ResponseWriter, *http.Request, string) { panic(http.ErrAbortHandler) }},
 	)
+}
+
+// listOf replaces the list that a route returns: the one that is named as the last
+// segment of its path, or items.
+func listOf(list string) func(Table, *http.Request, string, []byte) []byte {
+	return func(_ Table, r *http.Request, _ string, body []byte) []byte {
+		var whole map[string]json.RawMessage
+		if json.Unmarshal(body, &whole) != nil {
+			return body
+		}
+		for _, name := range []string{path.Base(r.URL.Path), "items"} {
+			if bytes.HasPrefix(whole[name], []byte("[")) {
+				whole[name] = json.RawMessage(list)
+				body, _ = json.Marshal(whole)
+			}
+		}
+		return body
+	}
 }
 
 // patience is how long an operation waits for an answer that hangs.
