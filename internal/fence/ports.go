@@ -73,9 +73,12 @@ func (g Keys) List(ctx context.Context, iamID string, credentials ...string) (po
 	return l, err
 }
 
-// Get returns a key, without marks that can't be true.
+// Get returns a key, without marks that can't be true, and compares the clocks again.
 func (g Keys) Get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	rec, err := g.Keys.Get(ctx, keyID)
+	if err == nil {
+		err = g.f.Check(rec.Date)
+	}
 	rec.Key = plausible(rec.Key, rec.Date)
 	return rec, err
 }

@@ -145,3 +145,28 @@ func behind(p *ports, local *time.Time) fenced {
 	f.Minted("fresh", *local)
 	return fenced{f.Identities(p), f.Keys(keyPorts{ports: p}), f.Store(p), f.Consumers(p)}
 }
+
+// dated is IAM, whose clock is that of its answers.
+type dated struct {
+	port.Keys
+	date time.Time
+}
+
+func (d dated) Get(context.Context, string) (port.KeyRecord, error) {
+	return port.KeyRecord{Date: d.date}, nil
+}
+
+func TestEveryKeyThatIsReadComparesTheClocks(t *testing.T) {
+	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+	clock := NewClock(func() time.Time { return now })
+	if err := clock.Settle(now, now); err != nil {
+		t.Fatal(err)
+	}
+	f := New(clock, rotation.Standard().Window)
+	if _, err := f.Keys(dated{date: now.Add(3 * time.Minute)}).Get(t.Context(), "ApiKey-1"); !errors.Is(err, ErrDrift) {
+		t.Errorf("reading a key after the clock has moved: %v", err)
+	}
+	if err := f.MayWrite(t.Context()); !errors.Is(err, ErrDrift) {
+		t.Errorf("writing after that: %v", err)
+	}
+}

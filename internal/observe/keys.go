@@ -9,15 +9,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/port"
 )
 
-// lookUp reads a key that is not in the list, and compares the clocks again.
-func (o *observation) lookUp(ctx context.Context, keyID string) (port.KeyRecord, error) {
-	rec, err := o.by.Keys.Get(ctx, keyID)
-	if err == nil {
-		err = o.clock.Check(rec.Date)
-	}
-	return rec, err
-}
-
 // observeNamed reads the keys that a store names and the list does not contain.
 // IAM's lists lag, so only a lookup by ID can show that a key is deleted.
 func (o *observation) observeNamed(ctx context.Context) error {
@@ -34,7 +25,7 @@ func (o *observation) observeNamed(ctx context.Context) error {
 
 // lookAt reads the key that a store names, and adds it if it is the credential's.
 func (o *observation) lookAt(ctx context.Context, e Reading) error {
-	rec, err := o.lookUp(ctx, e.KeyID)
+	rec, err := o.by.Keys.Get(ctx, e.KeyID)
 	switch {
 	case errors.Is(err, port.ErrNotFound):
 		return nil
@@ -103,7 +94,7 @@ func (o *observation) observeLeaked(ctx context.Context) error {
 	if id == "" || o.Listed(id) {
 		return nil
 	}
-	rec, err := o.lookUp(ctx, id)
+	rec, err := o.by.Keys.Get(ctx, id)
 	switch {
 	case errors.Is(err, port.ErrNotFound):
 		return nil // it is deleted
