@@ -65,7 +65,7 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	case s.Action == rotation.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
 	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
-		return goOnMintNot // a key that a new one replaces must not look like one that no store took
+		return goOnRestartNot // no consumer may get it, and once replaced it would look like a key that no store took
 	case ru.leavesRoom(s, err, after):
 		return goOn
 	}
@@ -116,7 +116,7 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 func (ru *run) takeSteps(ctx context.Context, plan rotation.Plan, steps []rotation.Step, rec *recording) (failed error) {
 	worst := goOn
 	for _, step := range steps {
-		if worst == goOnMintNot && step.Action == rotation.Mint {
+		if worst >= goOnMintNot && step.Action == rotation.Mint {
 			return failed
 		}
 		if ru.spared(step, worst) {

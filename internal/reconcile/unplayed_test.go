@@ -220,6 +220,26 @@ func TestAKeyThatIsReplacedWithinItsWindowIsSupersededAtOnce(t *testing.T) {
 	w.must(result.Unchanged, rotation.Trigger{})
 }
 
+func TestNoConsumerIsRestartedWithAKeyThatKeepsItsFuse(t *testing.T) {
+	w := newBench(t)
+	old := w.rotated()
+	w.fail["Update"] = port.ErrDenied
+	fresh := w.run(rotation.Trigger{NotKey: old}).Key
+	if fresh == old {
+		t.Fatalf("no new key was published")
+	}
+	w.now = w.now.Add(time.Hour)
+	w.run(rotation.Trigger{})
+	if w.app.key != old {
+		t.Errorf("the app has %s, whose fuse is on, want %s", w.app.key, old)
+	}
+	w.fail["Update"] = nil
+	w.run(rotation.Trigger{})
+	if w.app.key != fresh {
+		t.Errorf("the app has %s, want %s", w.app.key, fresh)
+	}
+}
+
 func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w := newBench(t)
 	broken := w.c
