@@ -129,7 +129,7 @@ func (ru *run) recorded(plan rotation.Plan) bool {
 func (ru *run) leakRecorded(id string) bool {
 	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == id })
 	if i < 0 {
-		return !ru.facts.Unseen(id)
+		return !ru.facts.Unseen(id) && ru.facts.Stranger != id
 	}
 	return !ru.facts.Keys[i].Leaked.IsZero() || ru.took(rotation.MarkLeaked, id)
 }

@@ -240,6 +240,16 @@ func TestNoConsumerIsRestartedWithAKeyThatKeepsItsFuse(t *testing.T) {
 	}
 }
 
+func TestARevocationOfAForeignKeyIsNotRecordedWhileTheClockIsOff(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	foreign := w.add("iam-ServiceId-77", "theirs", "", secret.New("their own value"), time.Time{})
+	w.reconciler.Now = func() time.Time { return w.now.Add(10 * time.Minute) }
+	if out := w.must(result.Blocked, rotation.Trigger{Leaked: foreign.ID}); out.Reason != reason.ClockSkew || out.Recorded {
+		t.Errorf("blocked by %s, recorded %t", out.Reason, out.Recorded)
+	}
+}
+
 func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w := newBench(t)
 	broken := w.c
