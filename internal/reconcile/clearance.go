@@ -46,7 +46,8 @@ func (ru *run) clearFor(ctx context.Context, at observe.Reading) error {
 }
 
 // newer reports whether an entry names a key of this credential that is not older
-// than the new one. The entry's time counts only if IAM does not return the key.
+// than the new one. The entry's time counts only if IAM does not return the key, and
+// if it can be true.
 func (ru *run) newer(ctx context.Context, e port.Entry) bool {
 	created := e.Created
 	if rec, err := ru.Keys.Get(ctx, e.KeyID); err == nil {
@@ -55,7 +56,8 @@ func (ru *run) newer(ctx context.Context, e port.Entry) bool {
 		}
 		created = rec.Created
 	}
-	return e.KeyID != "" && !created.Before(ru.fresh.Created)
+	possible := !created.After(ru.now().Add(ru.c.Rules.Window))
+	return e.KeyID != "" && possible && !created.Before(ru.fresh.Created)
 }
 
 // notOurs reports whether an entry was not written by this installation of
