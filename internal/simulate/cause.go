@@ -82,8 +82,9 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 	},
 	reason.IdentityAbsent: func(_ *sim, r *run) bool { return r.cred.Given != "" && r.heard(port.ErrNotFound, lookup) },
 	reason.NameCollision:  func(s *sim, r *run) bool { return s.twists[renames] != nil && r.old },
-	reason.AdoptionFailed: func(_ *sim, r *run) bool {
-		return r.cred.AdoptKey != "" && !r.saw(func(e sight) bool { return e.adopts })
+	reason.AdoptionFailed: func(s *sim, r *run) bool {
+		holds := slices.ContainsFunc(s.places, func(p *place) bool { return r.reads[p].adopts })
+		return r.cred.AdoptKey != "" && !holds // a person may have changed the store during the run
 	},
 	reason.KeyLocked:      func(_ *sim, r *run) bool { return r.lockedKey },
 	reason.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(port.ErrQuota, post) },

@@ -195,7 +195,7 @@ func (s *sim) checkMint(r *run, m port.MintRequest, v secret.Value, k cloud.APIK
 	}
 	for _, f := range s.order {
 		// minAge counts from created_at, which has minutes.
-		if !f.gone.IsZero() && (s.arbiterLost() && s.arbitrated() || s.contained()) {
+		if !f.gone.IsZero() && (s.arbiterLost() && s.arbitrated() || s.contained() || s.lostToHand(f)) {
 			continue // it lost to a person's hand, and is gone
 		}
 		if !f.gone.IsZero() && f.gone.Before(r.listed[f.iamID].Add(-s.lag)) && s.outrun(f) {
@@ -225,6 +225,14 @@ func (w *world) contained() bool {
 		}
 	}
 	return false
+}
+
+// lostToHand reports whether a person wrote a store without compare-and-set while the
+// key's run was at work, which then took the key back.
+func (w *world) lostToHand(f *fact) bool {
+	return f.by != nil && slices.ContainsFunc(w.places, func(p *place) bool {
+		return !p.guarded && !p.touched.Before(f.by.start) && !p.touched.After(f.gone)
+	})
 }
 
 // outrun reports whether a key lost to one that was minted at the same time.
@@ -440,17 +448,18 @@ func (s *sim) checkRetire(id string) {
 	}
 	s.checkEnd(f, "deletes")
 	s.checkLeft(f)
+	had := !f.stored.IsZero() && !f.removed && !f.planted
 	switch {
 	case f.leaked:
 	case s.now.Sub(s.issued) > 2*time.Minute && f.stored.After(s.issued):
 		// The deletion was in transit for minutes when the key was published.
 	case s.lateIn(f):
 		// The publication was in transit, and came after the read of the store.
-	case f.liveAt(s.now) && !f.stored.IsZero() && !f.removed && (s.arbitrated() || s.doubles == 0):
+	case f.liveAt(s.now) && had && (s.arbitrated() || s.doubles == 0):
 		s.violate("P1", "deletes %s, which a store had and which still works", s.nick(id))
 	case f.liveAt(s.now) && f.by != r && s.now.Sub(f.born) < s.rules.Window-slack:
 		s.violate("P7", "deletes %s of another replica after %s", s.nick(id), s.now.Sub(f.born))
-	case !f.expires.IsZero() && !f.expires.After(s.now) && !f.stored.IsZero() && !f.removed && s.now.Sub(f.expires) < s.rules.ExpiryMargin-3*time.Second:
+	case !f.expires.IsZero() && !f.expires.After(s.now) && had && s.now.Sub(f.expires) < s.rules.ExpiryMargin-3*time.Second:
 		s.violate("P1", "deletes %s %s after its expiry", s.nick(id), s.now.Sub(f.expires))
 	case f.by == r && f.stored.IsZero(): // its run withdraws it
 	case f.disabled && f.excused != "" && f.liveUnlessDisabled(s.now):

@@ -231,14 +231,16 @@
 //     of the store (48).
 //   - A credential whose renaming failed got a key with the new name, which a replica
 //     with the old config did not count, and replaced at once (542).
+//   - The clocks were not compared again when a key was read to be adopted (adopts 2480).
+//   - A revocation of a key that was not latchkey's yet was reported as recorded while
+//     the clock was off (adopts 1454).
+//   - The fuse of a published key could not be moved out, and an app was restarted with
+//     it by the next run (given 8131).
 //
-// Open: keys-full is reported while replaced keys wait for the restart of an app (628);
-// its reason should be the app's. The same is open for an adopted key (adopts 65) and in
-// 22611. Flows and single hands are not checked for causes.
+// Open: keys-full is reported while replaced keys wait for an app (adopts 65, given
+// 4275). Flows and single hands are not checked for causes.
 //
-// Open as well, by setting: with the intruder 9837 (P1); given 4275 and 8131; configs
-// 2521; adopts 7034 (P1), 1454, 2685, 4617 (P7), 7208 (P9), 2480, 4586, 4691, 4863 and
-// 5744 (P8); renames 2963, 3517, 3860, 4667, 7939, 8291, 8889, 9527 and 11203.
+// Open as well: renames 3517, 3860, 4667, 8291, 8889, 9527 and 11203.
 //
 // One fault that stays for 300 days (lasting_test.go) found these:
 //

@@ -276,6 +276,8 @@ type call struct {
 	// learn gets the answer before the replica does.
 	learn func(error)
 	nap   time.Duration
+	// late is set if it has its effect although its process is suspended.
+	late bool
 }
 
 var errDead = errors.New("the process died")
@@ -327,6 +329,7 @@ func (s *sim) accept(c *call) {
 		s.hits.add(c.step, f.fault)
 		s.note("%s#%d %s !%s", r.name, r.nth, c.name, f.fault)
 	}
+	c.late = f.late
 	if f.freeze > 0 {
 		r.thaw = s.now.Add(f.freeze)
 		if f.suspend {
@@ -489,14 +492,15 @@ func (s *sim) checkOver(r *run) {
 }
 
 // kill stops a process. Its requests in transit may or may not have their effect,
-// as with a broken connection.
+// as with a broken connection. What a suspended process has not sent has none.
 func (s *sim) kill(in *replica) {
 	s.note("%s dies", in.name)
 	for _, r := range slices.Clone(in.live) {
 		r.dead = true
 		r.cancel()
 		for _, c := range slices.Clone(r.pending) {
-			c.dropped = !c.sent && !s.policy.arrives(c)
+			unsent := s.now.Before(r.thaw) && !c.late
+			c.dropped = !c.sent && (!s.policy.arrives(c) || unsent)
 			c.reply(errDead)
 		}
 	}

@@ -187,6 +187,9 @@ func (i iam) Adopt(ctx ctx, rec port.KeyRecord, m marker.Marker) error {
 			i.violate("P11", "adopts %s, which the config does not name", rec.ID)
 		} else {
 			f.adopted, f.excused = true, ""
+			if !f.liveAt(i.now) {
+				f.excused = "ended before"
+			}
 		}
 		i.changed(k)
 		return nil

@@ -2,6 +2,22 @@ package simulate
 
 import "testing"
 
+// These histories once broke a promise.
+func TestHistoriesWithASettingThatOnceFailed(t *testing.T) {
+	for name, h := range map[string]struct {
+		setting twist
+		seed    uint64
+	}{
+		"a clock is set while a key is adopted":                                         {adopts, 2480},
+		"a key is revoked before it is adopted, while the clock is off":                 {adopts, 1454},
+		"the fuse of a published key can't be moved out, and an app has the one before": {given, 8131},
+	} {
+		for _, v := range Run(t, h.seed, Options{twist: h.setting}).Violations {
+			t.Errorf("%s: %s", name, v)
+		}
+	}
+}
+
 // TestEachSettingIsSafe plays histories with what only some configs have.
 func TestEachSettingIsSafe(t *testing.T) {
 	n := *histories

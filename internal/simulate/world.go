@@ -66,7 +66,9 @@ type fact struct {
 	by               *run
 	shown            []version // what lists and gets have shown since when
 	// stored is when a store first named it, and left when the last store stopped.
+	// planted is set if only a person has written it to a store.
 	stored, left time.Time
+	planted      bool
 	// endedBy is the identity that disabled it, as far as IAM tells.
 	endedBy string
 	// adopted is set once latchkey has adopted it.
@@ -155,7 +157,8 @@ type place struct {
 	// late is set if the last write was in transit for long, and handled if a person
 	// has changed the entry.
 	late, handled bool
-	down          string // "", "unavailable" or "denied"
+	touched       time.Time // when a person wrote it last
+	down          string    // "", "unavailable" or "denied"
 	ops           []operation
 }
 
@@ -181,7 +184,7 @@ func (w *world) put(p *place, e port.Entry, there, person bool) {
 	p.rev++
 	if person {
 		w.recordHand(p)
-		p.handled, p.late = true, false
+		p.handled, p.late, p.touched = true, false, w.now
 	}
 	if person || p.late { // what comes hours late displaces as a hand does
 		if f := w.keys[old]; f != nil {
@@ -195,6 +198,7 @@ func (w *world) put(p *place, e port.Entry, there, person bool) {
 		}
 	}
 	if f := w.keys[p.keyID()]; f != nil {
+		f.planted = person && (f.planted || f.stored.IsZero())
 		if f.stored.IsZero() {
 			f.stored = w.now
 		}
