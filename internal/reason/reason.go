@@ -225,7 +225,7 @@ var reasons = map[Reason]row{
 	IdentityTwice:    {kind: Block, lets: Trusted, text: "a store names a key of another service ID of latchkey's than the one with the configured name", fix: "delete the one that is not needed, or correct serviceID.name"},
 	KeyDisabled:      {kind: Block, lets: Trusted, text: "the published key is disabled, and onDisabled is block", fix: "enable it, delete it to get a new one, or set onDisabled to replace"},
 	KeyLocked:        {kind: Block, lets: Quiet, text: "a key that is to change or end is locked", fix: "unlock it (ibmcloud iam service-api-key-unlock)"},
-	KeyCap:           {kind: Block, lets: Quiet, text: "the service ID has too many keys (latchkey stops at 15 of IAM's 20)", fix: "delete unused keys"},
+	KeyCap:           {kind: Block, lets: Quiet, text: "the service ID has too many keys: 15 of IAM's 20, or as many live ones as latchkey makes, and none of them ends by itself", fix: "delete unused keys"},
 	PolicyDenied:     {kind: Block, lets: Trusted, text: "IAM denied the policy", fix: "give latchkey's identity Administrator on the service, and the role to be granted"},
 	PolicyWeaker:     {kind: Block, lets: Trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},
 	PolicyRefused:    {kind: Block, lets: Trusted, text: "IAM rejected the policy", fix: "correct its service, role or instance in the config"},

@@ -54,6 +54,34 @@ func TestKeysBetweenTheStoresEndWhenNeedsHaveMadeAllOfThem(t *testing.T) {
 	}
 }
 
+// P9: a reason has its cause. Four keys are alive, and an event demands another.
+func TestKeysAreFullOnlyWhileSomeEndByThemselves(t *testing.T) {
+	demand := rotation.Trigger{NewerThan: now}
+	held := func(change func(*rotation.State)) rotation.State {
+		s := consumers(crowded(), rotation.Consumer{Name: "app", Store: "a", Key: "k4"})
+		s.Stores[1].Key = "k4"
+		return but(s, change)
+	}
+	for name, row := range map[string]struct {
+		state rotation.State
+		want  reason.Reason
+	}{
+		"every store names a key that works, so overlaps start": {held(func(*rotation.State) {}), reason.KeysFull},
+		"an app can be restarted, so overlaps start":            {held(func(s *rotation.State) { s.Consumers[0].Key = "k2" }), reason.KeysFull},
+		"an app of a store that is behind holds all of them": {held(func(s *rotation.State) {
+			s.Stores[1].Key, s.Stores[1].Readable = "k1", false
+			s.Keys = append(s.Keys, full("k5", 20*time.Hour), full("k6", 10*time.Hour))
+			s.Stores[0].Key, s.Consumers[0] = "k6", rotation.Consumer{Name: "app", Store: "b", Key: "k1"}
+		}), reason.KeyCap},
+		"an older key is locked": {held(func(s *rotation.State) { s.Keys[1].Locked = true }), reason.KeyLocked},
+	} {
+		p := rotation.Decide(row.state, limits(), demand, now)
+		if got := reason.Reason(string(p.Blocked) + string(p.Waiting)); got != row.want || len(where(p, rotation.Mint)) > 0 {
+			t.Errorf("%s: %q, want %q: %q", name, got, row.want, steps(p))
+		}
+	}
+}
+
 // P9: a reason has its cause. The only store, which is optional, has another value.
 func TestTheOnlyStoreIsNamedWithItsOwnFault(t *testing.T) {
 	s := credential(stores(rotation.Store{Name: "a", Fault: reason.EntryUnmarked}))

@@ -149,8 +149,17 @@ func (v view) crowd() reason.Reason {
 		return v.optionalTrouble()
 	case slices.ContainsFunc(v.Keys, locked):
 		return reason.KeyLocked
+	case v.consumerTrouble() != "":
+		return v.consumerTrouble()
+	case v.declined():
+		return v.published.Refusal
 	}
-	return cmp.Or(v.consumerTrouble(), reason.KeysFull)
+	left := v.after(v.repairs())
+	left = left.after(left.restarts())
+	if left.settled() || left.provided() { // overlaps start in this run
+		return reason.KeysFull
+	}
+	return reason.KeyCap
 }
 
 // view is the state with the facts that follow from it.

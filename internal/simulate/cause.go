@@ -22,7 +22,6 @@ type hearing struct {
 	weaker    bool          // a policy was granted and then shown with fewer roles
 	off       time.Duration // the largest error of the clock
 	disturbed bool          // something else changed the world meanwhile
-	behind    bool          // an app was shown that had no named key
 }
 
 // fail is a call that failed.
@@ -55,11 +54,8 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 	reason.InProgress: func(s *sim, r *run) bool {
 		return r.disturbed || s.bornWithin(r, s.rules.Window) || r.heard(port.ErrConflict, steps...)
 	},
-	reason.TooYoung: func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
-	reason.KeysFull: func(s *sim, r *run) bool {
-		behind := slices.ContainsFunc(s.apps, func(a *app) bool { return !s.named(a.mark) })
-		return behind || r.hearing.behind || s.someEndSoon(r) // replaced keys wait for an app that is behind
-	},
+	reason.TooYoung:   func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
+	reason.KeysFull:   func(s *sim, r *run) bool { return s.someEndSoon(r) || r.out.Error != "" }, // an overlap that could not start
 	reason.NotVisible: (*sim).hidden,
 	reason.StoreUnreachable: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrUnavailable, storing...) || r.heard(port.ErrConflict, publish)
@@ -86,8 +82,10 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 		holds := slices.ContainsFunc(s.places, func(p *place) bool { return r.reads[p].adopts })
 		return r.cred.AdoptKey != "" && !holds // a person may have changed the store during the run
 	},
-	reason.KeyLocked:      func(_ *sim, r *run) bool { return r.lockedKey },
-	reason.KeyCap:         func(s *sim, r *run) bool { return r.mostKeys >= s.rules.KeyLimit || r.heard(port.ErrQuota, post) },
+	reason.KeyLocked: func(_ *sim, r *run) bool { return r.lockedKey },
+	reason.KeyCap: func(s *sim, r *run) bool {
+		return r.mostKeys >= s.rules.KeyLimit || r.heard(port.ErrQuota, post) || s.live() >= s.rules.MaxKeys && !s.someEndSoon(r)
+	},
 	reason.PolicyDenied:   func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, grant, granted) },
 	reason.PolicyRefused:  func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, grant) },
 	reason.PolicyWeaker:   func(_ *sim, r *run) bool { return r.weaker },
@@ -134,6 +132,16 @@ func (s *sim) someEndSoon(r *run) bool {
 		there := f.gone.IsZero() || f.gone.After(r.start.Add(-s.lag))
 		return there && !f.expires.IsZero() && f.expires.After(r.start.Add(-drift)) && f.expires.Before(soon)
 	})
+}
+
+// live counts our keys that authenticate.
+func (s *sim) live() (n int) {
+	for _, f := range s.order {
+		if f.ours() && f.liveAt(s.now) {
+			n++
+		}
+	}
+	return n
 }
 
 // hidden reports whether a store named a young key that IAM may not have returned.

@@ -90,7 +90,6 @@ func (c crew) Consumers(ctx ctx) ([]rotation.Consumer, error) {
 		}
 		for _, a := range c.apps {
 			if a.place == c.of && !a.away {
-				runOf(ctx).hearing.behind = runOf(ctx).hearing.behind || !c.named(a.mark)
 				out = append(out, rotation.Consumer{Name: a.name, Store: c.of.name, Key: a.mark})
 			}
 		}
