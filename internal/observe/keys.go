@@ -31,7 +31,11 @@ func (o *observation) lookAt(ctx context.Context, e Reading) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("%w: the key that store %s names: %w", ErrFailed, e.Store.Name(), err)
-	case !rec.Ours || !slices.Contains(o.c.Names(), rec.Credential):
+	case !rec.Ours:
+	case !slices.Contains(o.c.Names(), rec.Credential):
+		if err := o.renamed(ctx, rec); err != nil {
+			return err
+		}
 	case o.ourIdentity(rec.IAMID):
 		o.add(rec.Key, rec.IAMID)
 	case o.Cached:
@@ -49,6 +53,28 @@ func (o *observation) lookAt(ctx context.Context, e Reading) error {
 		o.Forged = append(o.Forged, port.Forgery{ID: rec.ID, Creator: rec.Creator})
 	}
 	return nil
+}
+
+// renamed returns ErrAgain if a store names a young key of another credential on a
+// service ID of this one, or on one with its name. Another replica has renamed the
+// credential and is at work, or was just now.
+func (o *observation) renamed(ctx context.Context, rec port.KeyRecord) error {
+	if o.c.Given != "" || o.clock.Now().Sub(rec.Created) >= o.c.Rules.Window {
+		return nil
+	}
+	if !o.ourIdentity(rec.IAMID) {
+		id, err := o.by.Identities.Lookup(ctx, rec.IAMID)
+		switch {
+		case errors.Is(err, port.ErrNotFound):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%w: the service ID of key %s: %w", ErrFailed, rec.ID, err)
+		case !id.Ours || id.Name != o.Name:
+			return nil
+		}
+	}
+	o.by.Memory.Forget(o.c.Name)
+	return fmt.Errorf("%w: key %s is of %s, by which name another replica knows the credential", ErrAgain, rec.ID, rec.Credential)
 }
 
 // admit adds the service ID of a key that a store names, although its name is not

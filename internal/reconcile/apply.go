@@ -60,8 +60,6 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 	switch {
 	case untrusted(err), ru.left:
 		return stop
-	case s.Action == rotation.Rename && errors.Is(err, port.ErrLocked):
-		return goOn // a lock must not end the rotation
 	case s.Action == rotation.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
 	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
@@ -250,7 +248,7 @@ type action struct {
 var actions = map[rotation.Action]action{
 	rotation.RemoveDuplicate: {take: (*run).removeDuplicate, failed: goOn, old: true},
 	rotation.CreateIdentity:  {take: (*run).createIdentity, failed: stop},
-	rotation.Rename:          {take: (*run).rename, failed: goOnMintNot, old: true},
+	rotation.Rename:          {take: (*run).rename, failed: goOn, old: true},
 	rotation.GrantPolicy:     {take: (*run).grant, failed: stop},
 	rotation.NarrowPolicy:    {take: (*run).narrow, failed: goOn, old: true},
 	rotation.Unfuse:          {take: (*run).unfuse, failed: goOnRestartNot, old: true},

@@ -36,14 +36,14 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 	}
 	now := ru.now()
 	m := ru.marker()
-	m.With = nil
+	m.With, m.Credential = nil, ru.known()
 	m.Answers, m.Served = ru.answers(), ru.served()
 	for _, st := range ru.c.Stores {
 		m.Stores = append(m.Stores, st.Name())
 	}
 	k, err := ru.Keys.Mint(ctx, port.MintRequest{
 		IAMID:       ru.id.IAMID,
-		Name:        marker.KeyName(ru.c.Name, now, marker.Print(value)),
+		Name:        marker.KeyName(m.Credential, now, marker.Print(value)),
 		Description: m.Describe(ru.describeKey(due)),
 		Expires:     now.Add(ru.c.Rules.Fuse),
 		OnLeak:      ru.c.OnLeak,

@@ -14,27 +14,63 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// rename writes the credential's new name in the marker, so that the config no
-// longer needs the old one.
+// rename writes the credential's new name in the markers, so that the config no
+// longer needs the old one. The service ID in use is the last: a replica with the old
+// config must not use a duplicate in its place.
 func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
-	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
-	if err != nil {
-		return fmt.Errorf("renaming the credential of %s: %w", ru.id.ID, err)
+	for _, d := range ru.facts.Ours {
+		if d.ID == ru.id.ID || !ru.bearsFormer(d) {
+			continue
+		}
+		if _, err := ru.renameOne(ctx, d); err != nil {
+			return err
+		}
 	}
-	if !ru.facts.Still(id, ru.id) {
-		return fmt.Errorf("renaming the credential of %s: no longer ours: %w", id.ID, port.ErrRefused)
+	ru.memory.Forget(ru.c.Name)
+	if !ru.bearsFormer(ru.id) {
+		return nil
+	}
+	m, err := ru.renameOne(ctx, ru.id)
+	if err == nil {
+		ru.id.Marker = m
+	}
+	return err
+}
+
+// renameOne writes the credential's new name in one marker, and returns the marker.
+func (ru *run) renameOne(ctx context.Context, observed port.ServiceID) (marker.Marker, error) {
+	doing := "renaming the credential of " + observed.ID
+	id, err := ru.Identities.Lookup(ctx, observed.IAMID)
+	if err != nil {
+		return marker.Marker{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	if !ru.facts.Still(id, observed) {
+		return marker.Marker{}, fmt.Errorf("%s: no longer ours: %w", doing, port.ErrRefused)
 	}
 	m := id.Marker
 	m.Credential, m.With = ru.c.Name, ru.c.With
 	switch err := ru.Identities.Mark(ctx, id, m); {
 	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: renaming the credential of %s: %w", observe.ErrAgain, id.ID, err)
+		return marker.Marker{}, fmt.Errorf("%w: %s: %w", observe.ErrAgain, doing, err)
 	case err != nil:
-		return fmt.Errorf("renaming the credential of %s: %w", id.ID, err)
+		return marker.Marker{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	ru.id.Marker = m
-	ru.memory.Forget(ru.c.Name)
-	return nil
+	return m, nil
+}
+
+// bearsFormer reports whether a service ID of ours can be renamed, and bears an earlier
+// name of the credential.
+func (ru *run) bearsFormer(id port.ServiceID) bool {
+	return id.Marked && ru.c.Given == "" && id.Marker.Credential != ru.c.Name && (id.ID == ru.id.ID || !id.Locked)
+}
+
+// known returns the name by which every replica knows the keys of the service ID: the
+// one in its marker. A replica with an earlier config does not know a new name.
+func (ru *run) known() string {
+	if ru.id.Marked && ru.c.Given == "" {
+		return ru.id.Marker.Credential
+	}
+	return ru.c.Name
 }
 
 // removeIdentity deletes the service ID of a deleted project, unless it has keys,

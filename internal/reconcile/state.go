@@ -35,10 +35,11 @@ func (ru *run) state() rotation.State {
 			Excess: ru.settledExcess(excess, left),
 		},
 	}
-	if m := ru.id.Marker; ru.id.Marked && ru.c.Given == "" && m.Credential != ru.c.Name {
-		s.Identity.Former = m.Credential
-	}
 	for _, d := range ru.facts.Ours {
+		if ru.bearsFormer(d) {
+			s.Identity.Former = d.Marker.Credential
+			continue // it is renamed before it is removed
+		}
 		if d.ID != ru.id.ID && !ru.facts.Busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {
 			s.Identity.Duplicates = append(s.Identity.Duplicates, d.ID)
 		}

@@ -53,6 +53,53 @@ func TestARenamedCredentialKeepsTheOtherFieldsOfItsMarker(t *testing.T) {
 	}
 }
 
+// Another replica may still have the old config.
+func TestAKeyBearsTheNameInTheMarkerOfItsServiceID(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
+	w.fail["Mark"] = port.ErrLocked
+	w.run(rotation.Trigger{NewerThan: w.now})
+	if k := w.keys[1]; k.Credential != "logs-sender" || w.a.entry.KeyID != k.ID {
+		t.Errorf("the rename is refused: the key is of %q, and the store names %s", k.Credential, w.a.entry.KeyID)
+	}
+	w.fail["Mark"], w.now = nil, w.now.Add(time.Hour)
+	w.run(rotation.Trigger{NewerThan: w.now})
+	if k := w.keys[2]; k.Credential != "new-name" || w.a.entry.KeyID != k.ID {
+		t.Errorf("after the rename: the key is of %q, and the store names %s", k.Credential, w.a.entry.KeyID)
+	}
+}
+
+func TestADuplicateIsRenamedBeforeItIsRemoved(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	second := w.ids[0]
+	second.ID, second.IAMID, second.Created = "ServiceId-9", "iam-ServiceId-9", w.now
+	w.ids = append(w.ids, second)
+	w.c.Name, w.c.Former, w.now = "new-name", []string{"logs-sender"}, w.now.Add(time.Hour)
+	w.reconciler = w.process()
+	w.run(rotation.Trigger{})
+	if len(w.ids) != 2 || w.ids[0].Marker.Credential != "new-name" || w.ids[1].Marker.Credential != "new-name" {
+		t.Fatalf("after the first run: %+v", w.ids)
+	}
+	if w.run(rotation.Trigger{}); len(w.ids) != 1 {
+		t.Errorf("after the second run: %+v", w.ids)
+	}
+}
+
+func TestARunWithTheOldNameWaitsForAKeyThatAnotherReplicaHasJustMade(t *testing.T) {
+	w := newBench(t)
+	old := w.c
+	first := w.rotated()
+	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
+	fresh := w.must(result.Published, rotation.Trigger{NotKey: first}).Key
+	w.ids[0].Marker.Credential = old.Name // as IAM still shows it
+	w.c, w.reconciler = old, w.process()
+	if out := w.must(result.InProgress, rotation.Trigger{}); out.Reason != reason.InProgress || w.a.entry.KeyID != fresh || len(w.keys) != 2 {
+		t.Errorf("%s, the store names %s, want %s; %d keys", out.Reason, w.a.entry.KeyID, fresh, len(w.keys))
+	}
+}
+
 func TestAServiceIDJoinsItsAccessGroups(t *testing.T) {
 	w := newBench(t)
 	w.c.Groups = []string{"AccessGroupId-1"}

@@ -201,6 +201,9 @@ func (s *sim) checkMint(r *run, m port.MintRequest, v secret.Value, k cloud.APIK
 		if !f.gone.IsZero() && f.gone.Before(r.listed[f.iamID].Add(-s.lag)) && s.outrun(f) {
 			continue // it lost to another key, and is gone
 		}
+		if !r.knows(f) {
+			continue // it was made after the credential was renamed, and the stores' arbiter decides
+		}
 		if s.now.Sub(s.issued) < 2*time.Minute && s.now.Sub(f.born) < s.rules.MinAge-slack && !f.born.After(r.listed[f.iamID].Add(-s.lag)) && f.excused == "" && f.by != nil {
 			s.violate("P10", "minted %s after %s, which it could see", s.now.Sub(f.born), s.nick(f.id))
 		}
@@ -214,6 +217,12 @@ func (s *sim) checkMint(r *run, m port.MintRequest, v secret.Value, k cloud.APIK
 	f := &fact{id: k.ID, iamID: k.IAMID, value: v.Expose(), born: s.now, by: r}
 	s.keys[k.ID], s.order = f, append(s.order, f)
 	s.changed(k)
+}
+
+// knows reports whether a key bears a name of the credential that is in the run's config.
+func (r *run) knows(f *fact) bool {
+	m, _, _ := marker.Parse(f.shown[0].Description)
+	return slices.Contains(r.names, m.Credential)
 }
 
 // contained reports whether a key was contained. minAge does not delay its

@@ -226,21 +226,31 @@
 // The settings found these:
 //
 //   - A key that was adopted and then deleted was reported as adoption-failed for ever.
+//
 //   - A store that denied the entry of an adopted key was reported as IAM (186).
+//
 //   - A service ID that another replica renamed during a run was reported as a refusal
 //     of the store (48).
+//
 //   - A credential whose renaming failed got a key with the new name, which a replica
 //     with the old config did not count, and replaced at once (542).
+//
 //   - The clocks were not compared again when a key was read to be adopted (adopts 2480).
+//
 //   - A revocation of a key that was not latchkey's yet was reported as recorded while
 //     the clock was off (adopts 1454).
+//
 //   - The fuse of a published key could not be moved out, and an app was restarted with
 //     it by the next run (given 8131).
 //
-// Open: keys-full is reported while replaced keys wait for an app (adopts 65, given
-// 4275). Flows and single hands are not checked for causes.
+//   - A replica with the old name replaced the key that one with the new name had just
+//     published (renames 8291, 11203), or used a second service ID that still had the
+//     old name (4667, 8889), or minted on it while it was removed as a duplicate (3517).
 //
-// Open as well: renames 3517, 3860, 4667, 8291, 8889, 9527 and 11203.
+//   - keys-full was reported while replaced keys waited for an app whose store could not
+//     get the published key (adopts 65, given 4275). No key ended by itself.
+//
+// Flows and single hands are not checked for causes.
 //
 // One fault that stays for 300 days (lasting_test.go) found these:
 //

@@ -250,7 +250,8 @@ type run struct {
 	end        time.Time
 	// mutations counts its effects on IAM, stores and consumers.
 	mutations int
-	old       bool // its config is the one before the change
+	old       bool     // its config is the one before the change
+	names     []string // of the credential in its config
 	// retired are the keys that it has deleted, and released the entries that it has
 	// unlocked.
 	retired, released []string
@@ -436,7 +437,7 @@ func (s *sim) nap(ctx context.Context, d time.Duration) error {
 
 // begin starts a Reconcile with its own deadline.
 func (s *sim) begin(in *replica, req reconcile.Request, deadline time.Duration) *run {
-	r := &run{replica: in, nth: len(s.runs), req: req, start: s.now, old: in.behind}
+	r := &run{replica: in, nth: len(s.runs), req: req, start: s.now, old: in.behind, names: in.cred.Names()}
 	s.runs = append(s.runs, r)
 	in.live = append(in.live, r)
 	r.evidence = newEvidence()

@@ -10,6 +10,12 @@ func TestHistoriesWithASettingThatOnceFailed(t *testing.T) {
 	}{
 		"a clock is set while a key is adopted":                                         {adopts, 2480},
 		"a key is revoked before it is adopted, while the clock is off":                 {adopts, 1454},
+		"the rename of a locked service ID is refused, and a key is made":               {renames, 8291},
+		"a store names the key that a replica with the new name has just made":          {renames, 11203},
+		"one of two service IDs is renamed, and a demand comes to the old name":         {renames, 4667},
+		"the service ID is made twice, under the old name and the new one":              {renames, 8889},
+		"a key is made on a service ID while it is removed as a duplicate":              {renames, 3517},
+		"an app can't get the published key, and as many keys as allowed are alive":     {given, 4275},
 		"the fuse of a published key can't be moved out, and an app has the one before": {given, 8131},
 	} {
 		for _, v := range Run(t, h.seed, Options{twist: h.setting}).Violations {
