@@ -4,6 +4,7 @@ package listing
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -28,7 +29,7 @@ type listKey struct {
 }
 
 type list struct {
-	once  sync.Once
+	done  chan struct{} // closed when the list was read
 	value any
 	err   error
 }
@@ -45,6 +46,8 @@ func (s *Shared) Want(store any) {
 	s.wanted[p.Place()]++
 }
 
+var errUnread = errors.New("the list was not read")
+
 type sharedKey struct{}
 
 // With returns a context whose looks share the lists.
@@ -57,8 +60,9 @@ func (s *Shared) With(ctx context.Context) context.Context {
 const few = 3
 
 // Of returns what read lists at a place. It is called once for all looks that share
-// lists. Of returns false if the caller has to read its own part: outside of a sweep,
-// if the looks read few stores of the place, and if the list can't be read.
+// lists; the others wait for it. Of returns false if the caller has to read its own part:
+// outside of a sweep, if the looks read few stores of the place, and if the list can't be
+// read.
 func Of[T any](ctx context.Context, place any, what string, read func() (T, error)) (all T, ok bool) {
 	s, _ := ctx.Value(sharedKey{}).(*Shared)
 	if s == nil || s.wanted[place] <= few {
@@ -69,12 +73,24 @@ func Of[T any](ctx context.Context, place any, what string, read func() (T, erro
 		s.read = map[listKey]*list{}
 	}
 	key := listKey{place, what}
-	if s.read[key] == nil {
-		s.read[key] = &list{}
-	}
 	at := s.read[key]
+	first := at == nil
+	if first {
+		at = &list{done: make(chan struct{}), err: errUnread}
+		s.read[key] = at
+	}
 	s.mu.Unlock()
-	at.once.Do(func() { at.value, at.err = read() })
+	if first {
+		func() {
+			defer close(at.done) // even if read panics
+			at.value, at.err = read()
+		}()
+	}
+	select {
+	case <-at.done:
+	case <-ctx.Done():
+		return all, false
+	}
 	all, ok = at.value.(T)
 	return all, ok && at.err == nil
 }
