@@ -45,11 +45,12 @@ func (c *Client) Lists() *Lists { return &Lists{Client: c} }
 var errUnlisted = errors.New("no list shows it")
 
 // Read reads the lists and keeps what concerns the credentials. In an account with many
-// other service IDs, lists may cost more calls than looks at each credential. A list with
-// more than twice the pages that the credentials need is therefore an error. A list of
-// policies that can't be read is none: Granted asks IAM then.
+// other service IDs, lists may cost more calls than looks at each credential, which take
+// three. A list with more than twice the pages that the credentials need, and with more
+// than half as many as there are credentials, is therefore an error. A list of policies
+// that can't be read is none: Granted asks IAM then.
 func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
-	most := 2*(len(credentials)/100+1) + 2
+	most := max(2*(len(credentials)/100+1)+2, len(credentials)/2)
 	next := listed{
 		byName: map[string][]port.ServiceID{}, byID: map[string]port.ServiceID{}, keys: map[string][]port.KeyRecord{},
 		grants: map[string][]access.Policy{},

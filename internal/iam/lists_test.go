@@ -150,6 +150,21 @@ func TestListsThatCostMoreThanLooksOrAreRefusedAreAnError(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("an account of which many credentials are a small part", func(t *testing.T) {
+		w := newWorldOn(t, seeded(t, 700), nil)
+		var names []string
+		for i := range 20 { // looks at them take 60 calls, and the lists 21
+			names = append(names, fmt.Sprint("c", i))
+		}
+		w.identity("c0")
+		l := w.Lists()
+		if err := l.Read(t.Context(), wantedOf(names...)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := l.Find(t.Context(), "c0"); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("no permission for the account's keys", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.identity("c")
