@@ -40,6 +40,6 @@ func (c credentialFlags) look(env environment, std cli.Streams, log *slog.Logger
 func (c credentialFlags) runner(p *assembly, env environment, std cli.Streams) cli.Runner {
 	p.progress = cli.NewProgress(std).Begin
 	return cli.Runner{
-		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, IAM: p.iam, Account: p.iam.AccountKeys, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
+		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, IAM: p.iam, Account: p.iam.AccountKeys, Own: p.iam.Account, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
 	}
 }

@@ -33,6 +33,7 @@ type commands struct {
 	Status      statusCommand      `cmd:"" help:"Print each credential's condition, key and stores; change nothing."`
 	History     historyCommand     `cmd:"" help:"Print the life of a credential's keys; change nothing."`
 	Report      reportCommand      `cmd:"" help:"Print the evidence about every key; change nothing."`
+	Keyless     keylessCommand     `cmd:"" help:"Print which consumers could use a trusted profile instead of a key; change nothing."`
 	Doctor      doctorCommand      `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Init        initCommand        `cmd:"" help:"Write a first config, from flags or questions."`
 	Validate    validateCommand    `cmd:"" help:"Check a config and print every fault with its line."`

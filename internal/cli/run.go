@@ -44,8 +44,9 @@ type Runner struct {
 	Look    Look
 	Keys    Keys
 	IAM     evidence.IAM // for the history and the report
-	// Account returns all API keys of the account.
+	// Account returns all API keys of the account, and Own the ID of latchkey's account.
 	Account func(context.Context) ([]port.AccountKey, error)
+	Own     func(context.Context) (string, error)
 	Sweeper Sweep
 	Now     func() time.Time
 	User    string // in the cause of what is done

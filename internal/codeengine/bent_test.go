@@ -98,6 +98,10 @@ func TestBentAnswers(t *testing.T) {
 				s := store(at, w.team().ID, secretName)
 				return s.Consumers().Restart(ctx, "app/"+w.team().ID+"/web", fmt.Sprint("ApiKey-", made))
 			}},
+			{Name: "Readers", Reads: true, Do: func(ctx context.Context, at string) error {
+				_, err := store(at, w.team().ID, secretName).Readers(ctx)
+				return err
+			}},
 			{Name: "Used", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := store(at, w.team().ID, secretName).Used(ctx)
 				return err

@@ -1,6 +1,6 @@
 // Package codeengine lists the projects of IBM Cloud Code Engine, publishes keys
 // to their generic secrets, and restarts the apps that read a secret only when
-// they start.
+// they start. It lists the apps and jobs that read one.
 //
 // A generic secret has no metadata, so an entry has two companions in its data.
 // Those of the entry IAM_API_KEY are

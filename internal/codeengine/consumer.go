@@ -103,20 +103,20 @@ func appsOf(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, p
 }
 
 func (a *apps) wanted(app *codeenginev2.App) bool {
-	return a.store.cfg.Restart.All && a.refers(app) || slices.Contains(a.store.cfg.Restart.Names, kind+text(app.Name))
+	return a.store.cfg.Restart.All && a.store.refers(app.RunEnvVariables) || slices.Contains(a.store.cfg.Restart.Names, kind+text(app.Name))
 }
 
-// refers reports whether the app reads one of the entries from its environment.
-func (a *apps) refers(app *codeenginev2.App) bool {
-	return slices.ContainsFunc(app.RunEnvVariables, func(v codeenginev2.EnvVar) bool {
-		if text(v.Reference) != a.store.cfg.Secret {
+// refers reports whether one of the entries is in an environment.
+func (s *Store) refers(env []codeenginev2.EnvVar) bool {
+	return slices.ContainsFunc(env, func(v codeenginev2.EnvVar) bool {
+		if text(v.Reference) != s.cfg.Secret {
 			return false
 		}
 		switch text(v.Type) {
 		case codeenginev2.EnvVar_Type_SecretFullReference:
 			return true
 		case codeenginev2.EnvVar_Type_SecretKeyReference:
-			return slices.Contains(a.store.cfg.Form.Names(a.store.cfg.Entry), text(v.Key))
+			return slices.Contains(s.cfg.Form.Names(s.cfg.Entry), text(v.Key))
 		}
 		return false
 	})

@@ -25,6 +25,7 @@ import (
 func TestBentAnswers(t *testing.T) {
 	k := newCorner(t, kubetest.Fake(t))
 	k.edit(t, map[string]any{"data": map[string]any{kubernetes.LogsAgentEntry: coded(canary)}})
+	k.Grant(t, "", kubetest.Rule{Resources: []string{"nodes"}, Verbs: []string{"list"}})
 	k.Workload(t, "deployment", k.namespace, "web", nil, nil)
 	k.Rollout(t, "deployment", k.namespace, "web", 1, 1)
 	behind, err := url.Parse(k.URL)
@@ -104,6 +105,10 @@ func TestBentAnswers(t *testing.T) {
 			}},
 			{Name: "Consumers", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := with(at, kubernetes.LogsAgentSecret, kubernetes.Restart{All: true, Names: []string{"deployment/web"}}).Consumers().Consumers(ctx)
+				return err
+			}},
+			{Name: "Readers", Reads: true, Resolves: []string{"GET /api/v1/nodes"}, Do: func(ctx context.Context, at string) error {
+				_, err := with(at, kubernetes.LogsAgentSecret, kubernetes.Restart{}).Readers(ctx)
 				return err
 			}},
 			{Name: "Restart", Do: func(ctx context.Context, at string) error {

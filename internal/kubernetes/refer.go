@@ -8,19 +8,33 @@ import (
 
 // refers reports whether a workload's pods read the entry only at start.
 func (w *workloads) refers(got *unstructured.Unstructured) bool {
-	pod, _, _ := unstructured.NestedMap(got.Object, "spec", "template", "spec")
+	pod := podOf(got)
 	mounted := w.volumes(pod)
-	for _, kind := range []string{"containers", "initContainers"} {
-		for _, c := range list(pod, kind) {
-			if w.environment(c) || slices.ContainsFunc(list(c, "volumeMounts"), func(m map[string]any) bool {
-				part := text(m, "subPath") != "" || text(m, "subPathExpr") != ""
-				return part && slices.Contains(mounted, text(m, "name"))
-			}) {
-				return true
-			}
-		}
-	}
-	return false
+	return inContainers(pod, func(c map[string]any) bool {
+		return w.environment(c) || slices.ContainsFunc(list(c, "volumeMounts"), func(m map[string]any) bool {
+			part := text(m, "subPath") != "" || text(m, "subPathExpr") != ""
+			return part && slices.Contains(mounted, text(m, "name"))
+		})
+	})
+}
+
+// reads reports whether a workload's pods read the entry at all, or pull images with it.
+func (w *workloads) reads(got *unstructured.Unstructured) bool {
+	pod := podOf(got)
+	return len(w.volumes(pod)) > 0 || inContainers(pod, w.environment) || slices.ContainsFunc(list(pod, "imagePullSecrets"), func(s map[string]any) bool {
+		return text(s, "name") == w.store.cfg.Secret
+	})
+}
+
+// podOf returns the specification of a workload's pods.
+func podOf(got *unstructured.Unstructured) map[string]any {
+	pod, _, _ := unstructured.NestedMap(got.Object, "spec", "template", "spec")
+	return pod
+}
+
+// inContainers reports whether something holds for a container of the pod.
+func inContainers(pod map[string]any, holds func(map[string]any) bool) bool {
+	return slices.ContainsFunc(list(pod, "containers"), holds) || slices.ContainsFunc(list(pod, "initContainers"), holds)
 }
 
 // environment reports whether a container has one of the entries in its environment.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -281,6 +282,12 @@ type Remover interface {
 	// returns ErrConflict if the revision has changed. Remove succeeds if there is no
 	// entry.
 	Remove(ctx context.Context, revision string) error
+}
+
+// Site is a Store that shows which programs read it, and where they run.
+type Site interface {
+	// Readers lists the programs, whether or not they are restarted.
+	Readers(ctx context.Context) (keyless.Readers, error)
 }
 
 // Consumers manages the programs that read a store only when they start.

@@ -44,6 +44,7 @@ var (
 		{Method: get, Path: "/v2/projects/{project_id}/apps/{name}", Has: []string{"entity_tag"}},
 		{Method: patch, Path: "/v2/projects/{project_id}/apps/{name}", Has: []string{"entity_tag"}},
 		{Method: get, Path: "/v2/projects/{project_id}/apps/{app_name}/revisions", Has: []string{"revisions[].name"}},
+		{Method: get, Path: "/v2/projects/{project_id}/jobs", Has: []string{"jobs[].name"}},
 	}
 	secretsManagerRoutes = []Route{
 		{Method: get, Path: "/api/v2/secret_groups", Has: []string{"secret_groups[].id"}},
@@ -70,5 +71,6 @@ var (
 		{Method: get, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*", Has: []string{"items[].metadata"}},
 		{Method: get, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*/{metadata.name}", Has: []string{"metadata"}},
 		{Method: patch, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*/{metadata.name}", Has: []string{"metadata"}},
+		{Method: get, Path: "/api/v1/nodes", Has: []string{"items[].metadata"}},
 	}
 )
