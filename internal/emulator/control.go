@@ -289,14 +289,23 @@ func (s *Server) changeSettings(body []byte) (any, error) {
 
 func (s *Server) addCRToken(body []byte) (any, error) {
 	var in struct {
-		Token string `json:"token"`
+		Token    string                 `json:"token"`
+		Resource *cloud.ComputeResource `json:"resource"`
 	}
 	if err := strictJSON(body, &in); err != nil {
 		return nil, err
 	}
-	if in.Token == "" {
+	switch {
+	case in.Token != "" && in.Resource != nil:
+		return nil, errors.New("token and resource exclude each other")
+	case in.Resource != nil:
+		var err error
+		if in.Token, err = s.cloud.IssueCRTokenFor(*in.Resource); err != nil {
+			return nil, err
+		}
+	case in.Token == "":
 		in.Token = s.cloud.IssueCRToken("crn:v1:bluemix:public:codeengine")
-	} else {
+	default:
 		s.cloud.TrustCRToken(in.Token)
 	}
 	return map[string]string{"token": in.Token}, nil

@@ -84,7 +84,7 @@ var controls = []Control{
 		s.Unsubscribe()
 		return s.Subscriptions(), nil
 	}},
-	{"POST", "cr-tokens", `{"token":"…"} or {}`, "makes a compute resource token valid, or issues one", bodyOnly((*Server).addCRToken)},
+	{"POST", "cr-tokens", `{"resource":{"cr_type":"CE","crn":"crn:…"}}, {"token":"…"} or {}`, "issues a compute resource token for a resource, or makes one valid; {} issues one of a resource that it does not describe", bodyOnly((*Server).addCRToken)},
 }
 
 // bodyOnly serves an operation that reads only its body.

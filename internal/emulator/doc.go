@@ -34,8 +34,10 @@
 //     unique names, 2,000 in an account, and the actions that audit names for
 //     profiles. Guessed: that the roles are those of service IDs, that a change of
 //     rules, links and identities is a change of the profile, the ends of CRNs and
-//     the errors. Rules, links and identities are checked, stored and returned, but
-//     have no effect: see the grants above.
+//     the errors. Links and claim rules say which compute resources assume the
+//     profile; that the claims have the names of a link's fields is a guess. A
+//     profile without any takes the token of a resource that is not described. Rules
+//     for federated users and identities have no effect: see the grants above.
 //   - /v1/accounts/{id}/settings/identity. Sure: that Operator, Editor and
 //     Administrator change it, and that a restriction of service IDs binds even
 //     the owner. Modelled: the body. The restrictions and the life of access

@@ -24,8 +24,7 @@ type ProfileLinkSpec struct {
 	Link         LinkedResource `json:"link"`
 }
 
-// ProfileLink lets one compute resource assume a profile. It is stored and
-// returned but has no effect.
+// ProfileLink lets one compute resource assume a profile.
 type ProfileLink struct {
 	ProfileLinkSpec
 	ID         string    `json:"id"`

@@ -25,7 +25,7 @@ type ClaimRuleSpec struct {
 }
 
 // ClaimRule says which federated users or compute resources may assume a
-// profile. It is stored and returned but has no effect.
+// profile. Those for federated users have no effect.
 type ClaimRule struct {
 	ClaimRuleSpec
 	ID         string    `json:"id"`
@@ -49,11 +49,11 @@ func checkComputeResource(name, kind string) error {
 // check rejects what the SDK's model does not allow.
 func (s ClaimRuleSpec) check() error {
 	switch {
-	case s.Type != "Profile-SAML" && s.Type != "Profile-CR":
+	case s.Type != "Profile-SAML" && s.Type != ruleOfResources:
 		return identityInvalid("type must be Profile-SAML or Profile-CR")
 	case s.Type == "Profile-SAML" && (s.RealmName == "" || s.Expiration <= 0):
 		return identityInvalid("realm_name and expiration are required for the type Profile-SAML")
-	case s.Type == "Profile-CR" && checkComputeResource("cr_type", s.CRType) != nil:
+	case s.Type == ruleOfResources && checkComputeResource("cr_type", s.CRType) != nil:
 		return checkComputeResource("cr_type", s.CRType)
 	case len(s.Conditions) == 0:
 		return identityInvalid("conditions is required")

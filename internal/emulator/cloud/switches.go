@@ -29,6 +29,7 @@ type Switches struct {
 	IDGroupConflictStatus    int    `json:"idGroupConflictStatus" guess:"409" help:"is the status for a second service ID group with the same name, and for deleting one that has service IDs"`
 	UnusableKeyCode          string `json:"unusableKeyCode" guess:"BXNIM0415E" help:"is the errorCode of /identity/token for a disabled or expired key; the guess is that of an unknown key"`
 	UnusableKeyStatus        int    `json:"unusableKeyStatus" guess:"400" help:"is the status that goes with unusableKeyCode"`
+	LinkNameChecked          bool   `json:"linkNameChecked" guess:"true" help:"compares the name in a profile's link to a cluster with the service account of the token; one page has the name of the cluster there"`
 	PastExpiryRefused        bool   `json:"pastExpiryRefused" guess:"true" help:"rejects an expires_at that is not in the future with 400"`
 	DeletedKeysLive          bool   `json:"deletedKeysLive" guess:"true" help:"lets a deleted key authenticate for the key lag"`
 	LagHidesServiceIDs       bool   `json:"lagHidesServiceIDs" guess:"true" help:"applies the list lag to lists of service IDs"`

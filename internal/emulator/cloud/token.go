@@ -39,6 +39,8 @@ type claims struct {
 	ClientID   string       `json:"client_id"`
 	ACR        int          `json:"acr"`
 	AMR        []string     `json:"amr"`
+	// Resource is set in a compute resource token only. Its name is a guess.
+	Resource *ComputeResource `json:"compute_resource,omitempty"`
 }
 
 // authnClaim names the identity that authenticated. It differs from the
@@ -111,14 +113,14 @@ func (c *Cloud) lingering(value string) *apiKey {
 }
 
 // ExchangeCRToken exchanges a compute resource token for a token of a trusted
-// profile, given by name or ID (the cr-token grant). Which compute resources a
-// profile trusts is not emulated: it accepts every token from
-// [Cloud.IssueCRToken] or [Cloud.TrustCRToken].
+// profile, given by name or ID (the cr-token grant). The token must be from
+// [Cloud.IssueCRToken], [Cloud.IssueCRTokenFor] or [Cloud.TrustCRToken], and the
+// profile must trust its compute resource.
 func (c *Cloud) ExchangeCRToken(crToken, profileName, profileID string) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.profile(profileName, profileID)
-	if crToken == "" || p == nil || !c.trusted(crToken) {
+	if crToken == "" || p == nil || !c.trusted(crToken) || !p.trusts(c.resourceOf(crToken), c.switches.LinkNameChecked) {
 		return Token{}, &Error{Status: 400, Code: "bad_request", MessageCode: "BXNIM0437E",
 			Message: "No trusted profile can be assumed with the provided compute resource token.",
 			Details: "The profile is not known or does not trust the compute resource."}
@@ -172,15 +174,36 @@ func (c *Cloud) trusted(crToken string) bool {
 }
 
 // IssueCRToken returns a token like the one that Code Engine mounts into a
-// workload.
+// workload, of a compute resource that is not described.
 func (c *Cloud) IssueCRToken(computeResource string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.crToken(computeResource, nil)
+}
+
+// IssueCRTokenFor returns a token of a compute resource. It rejects one that no
+// link could name.
+func (c *Cloud) IssueCRTokenFor(r ComputeResource) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := (ProfileLinkSpec{CRType: r.CRType, Link: r.LinkedResource, CrossAccount: true}).check(); err != nil {
+		return "", err
+	}
+	return c.crToken(r.CRN, &r), nil
+}
+
+func (c *Cloud) crToken(subject string, r *ComputeResource) string {
 	now := c.now()
 	return c.seal(claims{
-		Subject: computeResource, SubType: "ComputeResource", Issuer: "https://iam.cloud.ibm.com/identity",
-		TokenID: c.uuid(), IssuedAt: now.Unix(), Expires: now.Add(defaultTokenLife).Unix(),
+		Subject: subject, SubType: "ComputeResource", Issuer: "https://iam.cloud.ibm.com/identity",
+		TokenID: c.uuid(), IssuedAt: now.Unix(), Expires: now.Add(defaultTokenLife).Unix(), Resource: r,
 	})
+}
+
+// resourceOf returns the compute resource that a token describes, or nil.
+func (c *Cloud) resourceOf(crToken string) *ComputeResource {
+	got, _ := c.open(crToken)
+	return got.Resource
 }
 
 // TrustCRToken makes any string a valid compute resource token.
