@@ -53,8 +53,8 @@ func assemble(attributes []attribute) (Event, error) {
 			return Event{}, badName(name)
 		}
 		text, isText := value.(string)
-		if name == "dataschema" && text == "#" {
-			continue // Azure Event Grid sends this for "none"
+		if isText && unset(name, text) {
+			continue
 		}
 		if isText && strings.ContainsFunc(text, isControl) {
 			return Event{}, malformed("%s has a control character", shown(name, text))
@@ -85,6 +85,20 @@ func assemble(attributes []attribute) (Event, error) {
 	return e, nil
 }
 
+// unset reports whether the text stands for an attribute that the sender does not have.
+// Azure Event Grid sends the data schema "#" and an empty subject. latchkey resolves no
+// schema, so one that is not an absolute URI costs no event.
+func unset(name, text string) bool {
+	switch name {
+	case "subject":
+		return strings.TrimSpace(text) == ""
+	case "dataschema":
+		u, err := url.Parse(text)
+		return err != nil || !u.IsAbs()
+	}
+	return false
+}
+
 // setCore sets an attribute that the specification defines. It does not return the
 // SDK's errors where they repeat the whole value.
 func setCore(e *Event, name, text string) error {
@@ -102,9 +116,6 @@ func setCore(e *Event, name, text string) error {
 		}
 		return nil
 	case "dataschema":
-		if u, err := url.Parse(text); err != nil || !u.IsAbs() {
-			return errors.New("not an absolute URI")
-		}
 		return e.Context.SetDataSchema(text)
 	case "datacontenttype":
 		if err := checkMediaType(text); err != nil {

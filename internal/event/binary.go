@@ -60,6 +60,8 @@ func binary(contentType string, attributes []attribute, body []byte) (Event, err
 		encoded, _ := a.value.(string)
 		value, err := headerValue(encoded)
 		switch {
+		case errors.Is(err, errPercent) && a.name == "subject" && utf8.ValidString(encoded):
+			value = encoded // not every sender encodes
 		case !defined(a.name) && (err != nil || strings.ContainsFunc(value, isControl)):
 			// Knative's Kafka source sends keys and headers of a record as they are.
 			// An unreadable extension is left out.
@@ -84,6 +86,8 @@ func binary(contentType string, attributes []attribute, body []byte) (Event, err
 	return e, nil
 }
 
+var errPercent = errors.New("the percent-encoding is invalid")
+
 // headerValue decodes a value as the HTTP binding encodes it: quotes first, then one
 // round of percent-encoding.
 func headerValue(s string) (string, error) {
@@ -96,7 +100,7 @@ func headerValue(s string) (string, error) {
 	}
 	s, err := url.PathUnescape(s)
 	if err != nil {
-		return "", errors.New("the percent-encoding is invalid")
+		return "", errPercent
 	}
 	if !utf8.ValidString(s) {
 		return "", errors.New("it is not UTF-8")
