@@ -24,7 +24,7 @@ const iamPrefix = "iam-"
 // clock.
 func (c *Client) Find(ctx context.Context, name string) ([]port.ServiceID, time.Time, error) {
 	var found []port.ServiceID
-	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, mostPages, func(id port.ServiceID) {
+	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, mostNamed, func(id port.ServiceID) {
 		if id.Name == name { // how IAM compares names is not documented
 			found = append(found, id)
 		}

@@ -138,7 +138,7 @@ func (c *Client) eachKeyOf(ctx context.Context, iamID string, visit func(record)
 	if group != "" {
 		opts.GroupID = &group
 	}
-	return c.eachKey(ctx, doing, opts, mostPages, func(r record) {
+	return c.eachKey(ctx, doing, opts, mostOfKeys, func(r record) {
 		if r.iamID == iamID { // ignore keys of other identities
 			visit(r)
 		}

@@ -8,9 +8,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
-// mostPages bounds a listing. An account has up to 100,000 service IDs, 100 per
-// page; the bound is twice that.
-const mostPages = 2000
+// The most pages of a listing. Each is at least twice what IAM can have, so that a
+// list without end does not hold a run for long.
+const (
+	mostPages      = 2000 // an account has up to 100,000 service IDs, 100 per page
+	mostOfKeys     = 10   // an identity has up to 20
+	mostOfPolicies = 40   // an identity has up to 1,000, 50 per page
+	mostNamed      = 40   // a group has up to 2,000 service IDs
+)
 
 // eachPage calls page with the token of each page, nil for the first, until no
 // next page exists. A list with more than most pages, or without end, is an error, so a

@@ -24,7 +24,7 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]access.Policy, er
 		return nil, fmt.Errorf("reading the policies of %s: %w", iamID, err)
 	}
 	var out []access.Policy
-	err = c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, mostPages,
+	err = c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, mostOfPolicies,
 		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
 			if one, ok := c.policyOf(p, account, iamID, own); ok {
 				out = append(out, one)
