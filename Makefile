@@ -37,9 +37,11 @@ run: build $(if $(filter function,$(FORM)),bundle)
 	$(BIN) demo $(if $(KEEP),--keep) $(if $(FORM),--form $(FORM))
 
 # What the race detector would only slow down: many states and histories, tables of
-# thousands of answers, and the kills of a program that is built without it.
-SLOW := ^(TestEnumerateFaults|TestWhateverCallFailsTheLifeGoesOn|TestOneFaultThatStaysFor300Days|TestKills|TestPlanPredictsWhatSweepDoes|TestBentAnswers)$$
-SLOW_IN = ./function/latchkey $(sort $(dir $(shell grep -rl --include='*_test.go' 'func TestBentAnswers\b' ./internal)))
+# thousands of answers, lives of months, and the kills of a program that is built
+# without it.
+SLOW := ^(TestEnumerateFaults|TestEnumerateInterleavings|TestEnumerateHands|TestWhateverCallFailsTheLifeGoesOn|TestOneFaultThatStaysFor300Days|TestKills|TestPlanPredictsWhatSweepDoes|TestBentAnswers$(LIVES))$$
+LIVES := |TestTheKeysOfAProjectThatIsGone|TestAServiceIDThatGetsAnotherNameKeepsItsKeysFresh|TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost|TestWhatBreaksIsFoundWithItsTime
+SLOW_IN = ./function/latchkey ./internal/rehearse $(sort $(dir $(shell grep -rl --include='*_test.go' 'func TestBentAnswers\b' ./internal)))
 
 test: ## Run every test that needs only Go and make.
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")
