@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -22,7 +21,7 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 	}
 	course := standard
 	switch {
-	case open < adopting:
+	case open < reason.Visible:
 	case v.Gone:
 		course = removing
 	case len(v.adoptions()) > 0:
@@ -49,9 +48,6 @@ func (p *Plan) hold(r reason.Reason) {
 	}
 }
 
-// adopting is the level from which keys are adopted, or a deleted project's keys end.
-const adopting = reason.Visible
-
 // gate returns the first reason that closes a gate, and the level up to which the
 // plan may go.
 func (v view) gate(t Trigger) (reason.Reason, reason.Level) {
@@ -60,7 +56,7 @@ func (v view) gate(t Trigger) (reason.Reason, reason.Level) {
 	case closed != "":
 	case v.unlisted:
 		closed = reason.NotVisible
-	case v.inFlight() && !v.Gone && len(v.adoptions()) == 0:
+	case slices.ContainsFunc(v.Keys, v.rival):
 		closed = reason.InProgress
 	default:
 		return "", reason.Quiet
@@ -113,7 +109,7 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 		return v.repairs()
 	}
 	held := v.mayMint(due, p.Steps)
-	if need := v.need(); due.Demand() && need != "" && (held == reason.KeysFull || held == reason.Storm) {
+	if need := v.need(); need != "" && (held == reason.KeysFull || held == reason.Storm) {
 		due = need // what holds back a demand does not hold back a need
 		held = v.mayMint(due, p.Steps)
 	}
@@ -140,13 +136,13 @@ func (v view) deserted() bool {
 // what keeps them from that.
 func (v view) crowd() reason.Reason {
 	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
-	ends := func(k Key) bool { return k.Live(v.now) && !k.Expires.IsZero() && k.Expires.Before(soon) }
+	ends := func(k Key) bool { return k.Live(v.now) && k.Expired(soon) }
 	locked := func(k Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
 	switch {
 	case slices.ContainsFunc(v.Keys, ends):
 		return reason.KeysFull
 	case !v.allRead:
-		return v.optionalTrouble()
+		return v.storeTrouble(anyStore)
 	case slices.ContainsFunc(v.Keys, locked):
 		return reason.KeyLocked
 	case v.consumerTrouble() != "":
@@ -156,7 +152,7 @@ func (v view) crowd() reason.Reason {
 	}
 	left := v.after(v.repairs())
 	left = left.after(left.restarts())
-	if left.settled() || left.provided() { // overlaps start in this run
+	if left.settled() { // overlaps start in this run
 		return reason.KeysFull
 	}
 	return reason.KeyCap
@@ -192,7 +188,7 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 		if !v.named[k.ID] {
 			continue
 		}
-		if v.newest.ID == "" || k.Compare(v.newest) > 0 {
+		if k.Compare(v.newest) > 0 {
 			v.newest = k
 		}
 		if k.Live(now) && (v.published.ID == "" || prefer(k, v.published)) {
@@ -212,14 +208,15 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 // it as it is after the first steps.
 func (v *view) lookAtLeak(t Trigger) {
 	i := slices.IndexFunc(v.Keys, func(k Key) bool { return k.ID == t.Leaked })
-	if t.Leaked == "" || i < 0 {
+	if i < 0 {
 		return
 	}
 	v.leaked = v.Keys[i]
 	v.Keys = slices.Clone(v.Keys)
-	v.Keys[i].Disabled = v.leaked.Disabled || t.Contain && !v.leaked.Locked
-	if v.leaked.Leaked.IsZero() {
-		v.Keys[i].Leaked = v.now
+	k := &v.Keys[i]
+	k.Disabled = k.Disabled || t.Contain && !k.Locked
+	if k.Leaked.IsZero() {
+		k.Leaked = v.now
 	}
 }
 
@@ -270,9 +267,7 @@ var blocks = []struct {
 	{reason.IdentityShared, view.shared},
 	{reason.KeyDisabled, func(v view, _ Trigger) bool { return v.r.BlockDisabled && v.disabled() }},
 	{reason.KeyForeign, func(v view, t Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
-	{reason.AdoptionFailed, func(v view, _ Trigger) bool {
-		return v.Adopting != "" && v.allRead && v.newest.ID == "" && !v.unlisted && !v.adoptable() && !v.wasAdopted()
-	}},
+	{reason.AdoptionFailed, view.unadoptable},
 }
 
 // blocked returns why a person must act, or nothing.
@@ -282,7 +277,7 @@ func (v view) blocked(t Trigger) reason.Reason {
 			return b.reason
 		}
 	}
-	return v.storeTrouble(true)
+	return v.storeTrouble(func(st Store) bool { return st.Required && st.Fault.Kind() == reason.Block })
 }
 
 // shared reports whether something must be granted to a service ID that others have
@@ -308,28 +303,19 @@ func (v view) disabled() bool {
 	return false
 }
 
-// storeTrouble returns the first fault of a required store that a person must
-// fix, or, if lasting is false, the first temporary fault of any store.
-func (v view) storeTrouble(lasting bool) reason.Reason {
+// storeTrouble returns the first fault of the stores that count, or nothing.
+func (v view) storeTrouble(counts func(Store) bool) reason.Reason {
 	for _, st := range v.Stores {
-		passes := st.Fault == reason.StoreUnreachable || st.Fault == reason.StoreNotActive
-		if st.Fault != "" && passes != lasting && (st.Required || !lasting) {
+		if st.Fault != "" && counts(st) {
 			return st.Fault
 		}
 	}
 	return ""
 }
 
-// optionalTrouble returns the first fault of any store. It only delays the end of
-// keys.
-func (v view) optionalTrouble() reason.Reason {
-	for _, st := range v.Stores {
-		if st.Fault != "" {
-			return st.Fault
-		}
-	}
-	return ""
-}
+func required(st Store) bool { return st.Required }
+
+func anyStore(Store) bool { return true }
 
 // consumerTrouble returns ConsumerUnknown if a consumer could not be read. That is
 // ConsumerSilent once the consumer may have a key that ends soon or has ended.
@@ -338,9 +324,9 @@ func (v view) consumerTrouble() reason.Reason {
 		return ""
 	}
 	ends := func(k Key) bool {
-		return v.published.ID != k.ID && k.Superseded.IsZero() && !k.Fused(v.r) && k.Live(v.now) && !k.Expires.IsZero() && k.Expires.Sub(v.now) <= notice
+		return v.published.ID != k.ID && k.Superseded.IsZero() && !k.Fused(v.r) && k.Live(v.now) && k.Expired(v.now.Add(notice))
 	}
-	old := v.published.ID != "" && v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2
+	old := v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2
 	if old || slices.ContainsFunc(v.Keys, ends) {
 		return reason.ConsumerSilent
 	}
@@ -350,14 +336,15 @@ func (v view) consumerTrouble() reason.Reason {
 // trouble sets what keeps stores, consumers or older keys behind when no new key is
 // due. An optional store never blocks.
 func (v view) trouble(p *Plan) {
-	required := func(st Store) bool { return st.Required && !v.has(st) }
+	fault := v.storeTrouble(anyStore)
 	switch {
-	case v.declined() && !v.copyable() && slices.ContainsFunc(v.Stores, required):
-		p.hold(v.published.Refusal)
 	case v.declined() && !v.copyable():
 		p.Waiting = v.published.Refusal
-	case v.optionalTrouble() != "":
-		p.Waiting = cmp.Or(v.storeTrouble(false), v.optionalTrouble())
+		if slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Required && !v.has(st) }) {
+			p.hold(v.published.Refusal)
+		}
+	case fault != "":
+		p.Waiting = fault
 	default:
 		p.hold(v.consumerTrouble())
 	}
@@ -393,9 +380,11 @@ func (v view) adoptable() bool {
 	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Adoptable != "" })
 }
 
-// wasAdopted reports whether a store names the key to adopt. IAM may have it no more.
-func (v view) wasAdopted() bool {
-	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Key == v.Adopting || st.Foreign == v.Adopting })
+// unadoptable reports whether no store has the value of the key to adopt. A store that
+// names any key of ours had it.
+func (v view) unadoptable(Trigger) bool {
+	named := func(st Store) bool { return st.Key == v.Adopting || st.Foreign == v.Adopting }
+	return v.Adopting != "" && v.allRead && len(v.named) == 0 && !v.adoptable() && !slices.ContainsFunc(v.Stores, named)
 }
 
 // adoptions adopt an existing key in every store that holds its value.

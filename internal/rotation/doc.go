@@ -55,47 +55,18 @@
 //
 // # The rules that keep two replicas apart
 //
+// docs/protocol.md has them all, each with the hole that it closes. Three shape the
+// code:
+//
 // Window (15 min) is longer than any run plus IAM's lag, and far shorter than
 // the fuse. An unnamed key younger than Window belongs to a replica that is
 // still working: other replicas neither change it nor mint. An older one belongs
-// to a replica that has stopped, and is ended before a new key is minted. A key that
-// was refused, or that a store had before a newer one, belongs to none.
+// to a replica that has stopped, and is ended before a new key is minted.
 //
 // An overlap starts once. The write that starts it leaves a mark on the key.
 // Later runs see the mark, and may extend the overlap but never shorten it.
 //
-// A key that consumers still have outlives its overlap. While a rolled-back
-// store names it, or a consumer was last restarted with it, its expiry is
-// extended step by step, up to a key's full lifetime.
-//
-// Four live keys hold back what events demand, six what consumers need. So a key
-// that is needed never waits for keys that demands made.
-//
-// A demand is recorded on the published key first (Renew), beside the steps that meet
-// it, and counts until a key meets it. AsOf says which demands a key meets. It may be
-// later than the key's birth, because a sender's clock may be ahead.
-//
-// A request to revoke a key is recorded first, on the leaked key itself. A leaked
-// key gets no overlap, and once it is contained minAge does not delay its
-// successor, because its consumers have no working key.
-//
-// More forced rotations in an hour than a limit allows are a storm. Rotations that are due by
-// age, or because consumers have no key, continue. Forced ones are recorded and
-// wait.
-//
-// What IAM or a person does to a key does not keep consumers from another one. A
-// disabled key is replaced and stays disabled. A lock closes no gate: it holds back
-// what changes the locked key. A store whose value is not that of its key still
-// names the key, and is repaired from a store that has the value, or by a new key.
-// A key that leaked or ends soon takes no other key's place.
-//
-// A key that could not be published bears the reason (Refused). It is left to its
-// fuse and delays the next key, so that a lasting refusal costs no key at every
-// sweep. A demand is tried again once as soon as that key is MinAge old.
-//
-// If the clock is off, no key is ended. A published key still gets its full
-// lifetime, since its fuse would end it.
-//
-// If a store cannot be read, no key is ended: an error does not prove that an
-// entry is absent.
+// An error does not prove that an entry is absent. If a store cannot be read, or the
+// clock is off, no key is ended. A published key still gets its full lifetime, since
+// its fuse would end it.
 package rotation

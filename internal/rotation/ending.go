@@ -27,9 +27,8 @@ func (v view) mayEnd(k Key) bool {
 // key, or a repair, it is asked about the state that the plan leaves (see after).
 func (v view) endings(phases ...Phase) (steps []Step) {
 	for _, k := range v.Keys {
-		phase := v.phase(k)
-		if end := ends[phase]; end != nil && v.mayEnd(k) && slices.Contains(phases, phase) {
-			steps = append(steps, end(v, k)...)
+		if phase := v.phase(k); slices.Contains(phases, phase) && v.mayEnd(k) {
+			steps = append(steps, ends[phase](v, k)...)
 		}
 	}
 	return steps
@@ -60,7 +59,7 @@ func (v view) unpublished(k Key) []Step {
 
 // clear deletes a key that has expired for long enough that clocks don't matter.
 func (v view) clear(k Key) []Step {
-	if !k.Expired(v.now) || v.now.Before(k.Expires.Add(v.r.ExpiryMargin)) {
+	if !k.Expired(v.now.Add(-v.r.ExpiryMargin)) {
 		return nil // a person disabled it, or it has just expired
 	}
 	return []Step{{Action: Retire, Key: k.ID, Reason: reason.IsExpired}}
@@ -71,7 +70,7 @@ func (v view) clear(k Key) []Step {
 // key that stores had gone back to gets a whole overlap again.
 func (v view) overlap(k Key) []Step {
 	again := v.left[k.ID] && k.Expires.Before(v.end(v.r.Overlap))
-	if !v.settled() && !v.provided() || k.Fused(v.r) || !k.Superseded.IsZero() && !again {
+	if !v.settled() || !k.Superseded.IsZero() && !again {
 		return nil
 	}
 	return v.supersede(k, v.r.Overlap, reason.Replaced)
@@ -84,7 +83,7 @@ func (v view) fallBack(k Key) []Step {
 	switch {
 	case v.Gone:
 		return v.supersede(k, v.r.Overlap, reason.SubjectGone)
-	case v.newest.ID == "" && v.occupied() || v.marked(k) || v.consumerTrouble() != "":
+	case v.newest.ID == "" && v.occupied() || v.consumerTrouble() != "":
 		return nil
 	}
 	return v.supersede(k, v.r.Fuse, reason.RolledBack)
@@ -93,7 +92,7 @@ func (v view) fallBack(k Key) []Step {
 // revoke disables and deletes a leaked key once no consumer needs it. None has a key
 // that no store took. The deletion may fail or take time.
 func (v view) revoke(k Key) (steps []Step) {
-	if !k.Disabled && !k.Fused(v.r) && v.published.ID != "" && !v.restarted() {
+	if !k.Disabled && !k.Fused(v.r) && !v.restarted() {
 		return nil
 	}
 	if k.Live(v.now) {
@@ -108,30 +107,19 @@ func (v view) supersede(k Key, overlap time.Duration, why reason.Reason) []Step 
 
 // occupied reports whether a store names any key.
 func (v view) occupied() bool {
-	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" && (st.Key != "" || st.Foreign != "") })
+	return len(v.named) > 0 || slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Foreign != "" })
 }
 
-// settled reports whether every store and every consumer has the published key,
-// so that the overlap of the other keys may start.
+// settled reports whether every store names a key that works, and every consumer has
+// the published one, so that the overlap of the other keys may start.
 func (v view) settled() bool {
 	for _, st := range v.Stores {
-		if !v.has(st) && !st.others() {
+		works := func(k Key) bool { return k.ID == st.Key && k.Live(v.now) && k.Leaked.IsZero() }
+		if !v.has(st) && !st.others() && (st.Altered || !slices.ContainsFunc(v.Keys, works)) {
 			return false
 		}
 	}
-	return v.restarted() && v.published.ID != ""
-}
-
-// provided reports whether every store names a key that works, and every consumer has
-// the published one.
-func (v view) provided() bool {
-	for _, st := range v.Stores {
-		works := slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == st.Key && k.Live(v.now) && k.Leaked.IsZero() })
-		if st.Fault != "" || st.Altered || !works {
-			return false
-		}
-	}
-	return v.restarted() && v.published.ID != ""
+	return v.restarted()
 }
 
 // restarted reports whether every consumer has the published key.
@@ -179,4 +167,25 @@ func (v view) after(steps []Step) view {
 	w := look(s, v.r, Trigger{}, v.now)
 	w.left = v.named
 	return w
+}
+
+// leak marks a key as leaked, so that later runs know, and disables it if
+// containment is requested.
+func (v view) leak(t Trigger) (steps []Step) {
+	k := v.leaked
+	if k.ID == "" || k.Locked {
+		return nil
+	}
+	if k.Leaked.IsZero() {
+		steps = append(steps, Step{Action: MarkLeaked, Key: k.ID, At: v.now, Reason: reason.KeyLeaked})
+	}
+	if t.Contain && k.Live(v.now) {
+		steps = append(steps, Step{Action: Disable, Key: k.ID, Reason: reason.KeyLeaked})
+	}
+	return steps
+}
+
+// lockedLeak reports whether a lock keeps a leaked key alive.
+func (v view) lockedLeak() bool {
+	return slices.ContainsFunc(v.Keys, func(k Key) bool { return !k.Leaked.IsZero() && k.Locked && k.Live(v.now) })
 }

@@ -16,8 +16,8 @@ import (
 func (v view) sustained() (steps []Step) {
 	bit, near := v.bit()
 	for _, k := range v.Keys {
-		overlapping := !k.Superseded.IsZero() && k.Leaked.IsZero() && !k.Expires.IsZero()
-		if v.Gone || !v.held(k) || !overlapping || !k.Live(v.now) || k.Locked || v.now.Before(k.Expires.Add(-near)) {
+		overlapping := !k.Superseded.IsZero() && k.Leaked.IsZero() && k.Live(v.now)
+		if !v.held(k) || !overlapping || k.Locked || !k.Expired(v.now.Add(near)) {
 			continue
 		}
 		if v.now.Before(k.Superseded.Add(v.r.Window)) {

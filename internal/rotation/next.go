@@ -10,19 +10,19 @@ func (v view) next(t Trigger) time.Time {
 			next = at
 		}
 	}
-	if v.published.ID != "" {
-		earlier(v.dueAt(v.published))
-		if !v.published.Expires.IsZero() && !v.published.Fused(v.r) {
-			earlier(v.published.Expires.Add(-4 * v.r.SweepEvery))
+	if k := v.published; k.ID != "" {
+		earlier(v.dueAt(k))
+		if !k.Fused(v.r) {
+			earlier(k.Expires.Add(-4 * v.r.SweepEvery))
 		}
 	}
 	for _, k := range v.Keys {
 		switch {
 		case v.rival(k):
 			earlier(k.Created.Add(v.r.Window))
-		case !v.named[k.ID] && !k.Expires.IsZero():
+		case !v.named[k.ID]:
 			earlier(k.Expires.Add(v.r.ExpiryMargin))
-		case !k.Superseded.IsZero() && !k.Expires.IsZero():
+		case !k.Superseded.IsZero():
 			_, near := v.bit()
 			earlier(k.Expires.Add(-near))
 		}
@@ -51,10 +51,7 @@ func (v view) waits(t Trigger) (times []time.Time) {
 		return append(times, until)
 	}
 	for _, k := range v.Keys {
-		times = append(times, k.Created.Add(v.r.MinAge))
-		if !k.Expires.IsZero() {
-			times = append(times, k.Expires) // one live key fewer
-		}
+		times = append(times, k.Created.Add(v.r.MinAge), k.Expires) // one live key fewer
 	}
 	return times
 }

@@ -24,7 +24,7 @@ func (v view) presumed() Key {
 
 // expiring reports whether a key is overdue and expires soon.
 func (v view) expiring(k Key) bool {
-	return k.ID != "" && !k.Expires.IsZero() && !k.Fused(v.r) && !v.now.Before(v.dueAt(k)) && k.Expires.Sub(v.now) <= notice
+	return !v.now.Before(v.dueAt(k)) && k.Expired(v.now.Add(notice))
 }
 
 // notes returns the information for the user.
@@ -57,7 +57,7 @@ func (v view) notes(t Trigger) (notes []Note) {
 
 // ending returns the information about a key that is to end.
 func (v view) ending(k Key) (notes []Note) {
-	if k.Locked && k.Live(v.now) && v.published.ID != k.ID && v.phase(k) == Held && v.settled() {
+	if k.Locked && !v.held(k) && v.phase(k) == Held && v.settled() {
 		notes = append(notes, Note{Reason: reason.KeyLocked, Key: k.ID, At: k.Expires})
 	}
 	switch _, used, later := v.extension(k); {

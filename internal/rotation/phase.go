@@ -28,17 +28,15 @@ func (v view) phase(k Key) Phase {
 		return Rival
 	case v.published.ID == k.ID:
 		return Published
-	case v.named[k.ID]:
-		return Held
 	case k.Disabled:
 		return Ended
-	case v.marked(k) && (!k.Superseded.IsZero() || k.Fused(v.r)):
+	case v.held(k):
 		return Held
 	case !k.Superseded.IsZero():
 		return Overlapping
 	case k.Fused(v.r):
 		return Pending
-	case v.newest.ID == "" || k.Compare(v.newest) > 0:
+	case k.Compare(v.newest) > 0:
 		return Orphan
 	}
 	return Held
@@ -48,18 +46,13 @@ func (v view) phase(k Key) Phase {
 // bears a reason why it could not be published, or if a store had it and a newer key
 // has taken its place.
 func (v view) rival(k Key) bool {
-	replaced := v.published.ID != "" && !k.Fused(v.r) && k.Compare(v.published) < 0
+	replaced := !k.Fused(v.r) && k.Compare(v.published) < 0
 	over := !k.Superseded.IsZero() || !k.Leaked.IsZero() || !k.Refused.IsZero() || replaced
 	return !v.named[k.ID] && k.Live(v.now) && !over && v.now.Before(k.Created.Add(v.r.Window))
 }
 
-func (v view) inFlight() bool { return slices.ContainsFunc(v.Keys, v.rival) }
-
 // held reports whether a store names the key, or a consumer was last restarted
 // with it.
-func (v view) held(k Key) bool { return v.named[k.ID] || v.marked(k) }
-
-// marked reports whether a consumer was last restarted with the key.
-func (v view) marked(k Key) bool {
-	return slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
+func (v view) held(k Key) bool {
+	return v.named[k.ID] || slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
 }

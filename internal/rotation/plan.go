@@ -42,7 +42,7 @@ const (
 	RemoveEntry Action = "remove-entry"       // remove our entry from a store, and keep its neighbours
 )
 
-// NewKey is the key ID in steps about the key that the same plan mints.
+// NewKey is the ID of the key that the same plan mints.
 const NewKey = "new"
 
 // Step is one action on one key, store, consumer, policy or service ID.
@@ -59,18 +59,16 @@ type Step struct {
 
 // Plan is the steps that one credential needs now.
 type Plan struct {
-	// Published is the ID of the key that consumers get. It is empty if no store
-	// names a live key.
+	// Published is the key that consumers get. Empty if no store names a live key.
 	Published string
 	Steps     []Step
 	// Next is when the next run is useful.
 	Next time.Time
-	// Blocked is set if a person must act. The steps then only keep held keys
-	// alive and end leaked ones.
+	// Blocked is set if a person must act.
 	Blocked reason.Reason
-	// Waiting is a temporary reason why steps are missing. It needs no action.
+	// Waiting is why steps are missing for now. It needs no action.
 	Waiting reason.Reason
-	// Notes inform the user about conditions that are not errors.
+	// Notes inform the user.
 	Notes []Note
 }
 
@@ -82,12 +80,10 @@ func (p Plan) mints() bool {
 // Note is one piece of information for the user.
 type Note struct {
 	Reason reason.Reason `json:"reason"`
-	// Key is the ID of the key that the note is about.
-	Key string `json:"key,omitempty"`
-	// Store is the name of the store that the note is about.
+	// Key is the ID of the key, and Store the name of the store, that the note is about.
+	Key   string `json:"key,omitempty"`
 	Store string `json:"store,omitempty"`
-	// By is the identity that acted on the key, or the client that used it, as far as
-	// IAM tells.
+	// By is the identity that acted on the key, or the client that used it, if known.
 	By string `json:"by,omitempty"`
 	// Thing is the ID of the foreign service ID or key that the note is about, and
 	// Creator the identity that made it.

@@ -73,6 +73,6 @@ func (v view) unfit() bool {
 // that a new key for its sake would be refused as well.
 func (v view) declined() bool {
 	k := v.published
-	lasts := k.Refusal.Kind() == reason.Block && v.now.Before(k.Refused.Add(v.r.Fuse)) && !v.asked.After(k.Refused)
+	lasts := k.Refusal.Kind() == reason.Block && v.now.Before(k.Refused.Add(v.r.Fuse))
 	return lasts && v.has(v.order()[0]) && v.behind()
 }

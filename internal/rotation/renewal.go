@@ -33,7 +33,7 @@ func (v view) need() reason.Reason {
 	switch {
 	case !v.now.Before(v.dueAt(k)):
 		return reason.Aged
-	case !k.Expires.IsZero() && (!k.Fused(v.r) || k.Locked) && !v.now.Before(k.Expires.Add(-4*v.r.SweepEvery)):
+	case (!k.Fused(v.r) || k.Locked) && k.Expired(v.now.Add(4*v.r.SweepEvery)):
 		return reason.ExpiresSoon
 	}
 	if v.declined() {
@@ -43,7 +43,7 @@ func (v view) need() reason.Reason {
 		return reason.ValueAltered
 	}
 	if v.firstGuarded >= 0 {
-		if st := v.Stores[v.firstGuarded]; st.Fault == "" && st.Key != "" && st.Key != k.ID {
+		if st := v.Stores[v.firstGuarded]; st.Key != "" && st.Key != k.ID {
 			return reason.FirstStoreBehind
 		}
 	}
@@ -87,15 +87,10 @@ func (v view) mayMint(due reason.Reason, steps []Step) reason.Reason {
 
 // noPlace returns why no store could take a new key, or nothing.
 func (v view) noPlace() reason.Reason {
-	for _, st := range v.Stores {
-		if st.Fault != "" && st.Required {
-			return st.Fault
-		}
-	}
 	if slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
-		return ""
+		return v.storeTrouble(required)
 	}
-	return cmp.Or(v.optionalTrouble(), reason.StoreUnreachable)
+	return cmp.Or(v.storeTrouble(required), v.storeTrouble(anyStore), reason.StoreUnreachable)
 }
 
 // youngest returns the birth of the newest key that delays the next.
@@ -166,7 +161,7 @@ func (v view) renewal(due reason.Reason) []Step {
 // it, so that the next run meets it if this one can't.
 func (v view) recording(t Trigger) []Step {
 	k := v.published
-	if k.ID == "" || k.Locked || !k.Leaked.IsZero() || !t.Unmet(k) || !k.Renew.Before(t.NewerThan) {
+	if k.ID == "" || k.Locked || !t.Unmet(k) || !k.Renew.Before(t.NewerThan) {
 		return nil
 	}
 	return []Step{{Action: Record, Key: k.ID, At: t.NewerThan, Reason: reason.Demanded}}

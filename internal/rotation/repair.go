@@ -56,14 +56,13 @@ func (v view) repairs() (steps []Step) {
 // leaked or ends before two more sweeps does not.
 func (v view) fit() bool {
 	k := v.published
-	ends := k.Expires
+	lasts := k.Fused(v.r) && !k.Locked
 	for _, s := range v.sustained() {
 		if s.Key == k.ID {
-			ends = s.At
+			k.Expires = s.At
 		}
 	}
-	lasts := ends.IsZero() || k.Fused(v.r) && !k.Locked || v.now.Add(2*v.r.SweepEvery).Before(ends)
-	return k.ID != "" && k.Leaked.IsZero() && lasts
+	return k.ID != "" && k.Leaked.IsZero() && (lasts || !k.Expired(v.now.Add(2*v.r.SweepEvery)))
 }
 
 // restarts restarts the consumers that are behind and reach the published key. If a

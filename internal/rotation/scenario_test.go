@@ -60,7 +60,7 @@ type scenario struct {
 	state       rotation.State
 	rules       rotation.Rules
 	trigger     rotation.Trigger
-	notes       bool // the plan says its notes
+	notes, next bool // the plan says its notes, and when the next run is useful
 }
 
 func (sc scenario) plan() string {
@@ -79,6 +79,9 @@ func (sc scenario) plan() string {
 		if sc.notes {
 			fmt.Fprintln(&b, sayNote(n))
 		}
+	}
+	if sc.next {
+		fmt.Fprintf(&b, "next in %s\n", span(p.Next.Sub(now)))
 	}
 	if b.Len() == 0 {
 		return "nothing\n"
@@ -286,8 +289,8 @@ var lines = map[string]func(*scenario, *words){
 	"service-id": func(sc *scenario, w *words) {
 		sc.state.Identity = rotation.Identity{
 			Exists: !w.has("missing"), Created: w.ago("age"), Locked: w.has("locked"), NameTaken: w.has("taken"), Posing: w.has("posing"),
-			Twice: w.has("twice"), Collides: w.has("collides"), Given: w.has("given"), Former: w.text("former"),
-			Duplicates: w.list("duplicates"), Unsatisfied: w.list("lacks"),
+			Newer: w.has("newer"), Twice: w.has("twice"), Collides: w.has("collides"), Given: w.has("given"), Former: w.text("former"),
+			Duplicates: w.list("duplicates"), Unsatisfied: w.list("lacks"), Excess: w.list("excess"),
 		}
 	},
 	"key": func(sc *scenario, w *words) {
@@ -331,6 +334,7 @@ var lines = map[string]func(*scenario, *words){
 		}
 	},
 	"notes": func(sc *scenario, _ *words) { sc.notes = true },
+	"next":  func(sc *scenario, _ *words) { sc.next = true },
 }
 
 // name returns the first word after the kind of the line.

@@ -14,11 +14,9 @@ type Key struct {
 	Created time.Time
 	// AsOf is how fresh the key is: it meets all demands up to this time. It is when
 	// we requested the key, by IAM's clock, or the latest demand that it was minted
-	// for, since a sender's clock may be ahead. It is zero for an adopted key, which
-	// is as fresh as its creation.
+	// for. It is zero for an adopted key, which is as fresh as its creation.
 	AsOf time.Time
-	// Print is the part of the key's name that is made from its value. It is empty
-	// for an adopted key.
+	// Print is the print of its value in the key's name. Empty for an adopted key.
 	Print string
 	// Expires is zero for a key that never expires.
 	Expires  time.Time
@@ -28,8 +26,8 @@ type Key struct {
 	// DisabledBy is the identity that disabled the key, as far as IAM tells.
 	DisabledBy string
 	Locked     bool
-	// Elsewhere is set if the key is on a second service ID of ours. It does not count
-	// toward IAM's limit of the first.
+	// Elsewhere is set if the key is on a second service ID of ours, with a limit of
+	// its own.
 	Elsewhere bool
 
 	// Superseded is when this key's overlap started.
@@ -41,18 +39,15 @@ type Key struct {
 	// Served is the latest expiry date of a secret that this key, or one before
 	// it, was minted for.
 	Served time.Time
-	// Leaked is when the key's revocation was requested. The key is ended as soon
-	// as no store names it, whatever its age.
+	// Leaked is when the key's revocation was requested.
 	Leaked time.Time
 	// Refused is when a run could not publish the key to a store, and Refusal is why.
 	Refused time.Time
 	Refusal reason.Reason
-	// Stores are the stores of the config when the key was minted. Empty if
-	// unknown.
+	// Stores are the stores of the config when the key was minted, if that is known.
 	Stores []string
-	// Used is the key's last known authentication. It is only read near the end
-	// of an overlap, and zero if unknown. IAM reports it late, so it only ever
-	// extends an overlap.
+	// Used is the key's last known authentication, read only near the end of an
+	// overlap. IAM reports it late, so it only ever extends an overlap.
 	Used time.Time
 }
 
@@ -72,22 +67,18 @@ func (k Key) Live(now time.Time) bool { return !k.Disabled && !k.Expired(now) }
 // Expired reports whether the key has expired at now.
 func (k Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !k.Expires.After(now) }
 
-// Fused reports whether the key still has the expiry that it was created with.
-// The slack covers IAM's rounding to minutes and a clock that moved during the
-// run that minted the key.
+// Fused reports whether the key still has the expiry that it was created with. The
+// slack covers IAM's rounding and a clock that moved during the run that minted it.
 func (k Key) Fused(r Rules) bool {
 	return k.Superseded.IsZero() && !k.Expires.IsZero() && !k.Expires.After(k.Created.Add(r.Fuse+fuseSlack))
 }
 
 const fuseSlack = 15 * time.Minute
 
-// Ending reports whether a superseded key's overlap is near its end, so that its
-// last use matters.
+// Ending reports whether an overlap is near its end, so that the key's last use matters.
 func (k Key) Ending(r Rules, now time.Time) bool {
-	if k.Superseded.IsZero() || k.Locked || !k.Leaked.IsZero() || !k.Live(now) || k.Expires.IsZero() {
-		return false
-	}
-	return !now.Before(k.Expires.Add(-max(r.Overlap/4, 2*r.SweepEvery)))
+	runs := !k.Superseded.IsZero() && !k.Locked && k.Leaked.IsZero() && k.Live(now)
+	return runs && k.Expired(now.Add(max(r.Overlap/4, 2*r.SweepEvery)))
 }
 
 // Compare orders keys by freshness, then by ID. The highest is the newest.
@@ -103,32 +94,26 @@ type Identity struct {
 	Created time.Time
 	// Locked service IDs accept no policies and cannot be deleted.
 	Locked bool
-	// NameTaken is set if a service ID with the exact name exists that is not ours,
-	// and none of ours. Posing is set if it carries our marker.
+	// NameTaken is set if only service IDs of others have the exact name. Posing is
+	// set if one of them carries our marker.
 	NameTaken, Posing bool
-	// Newer is set if a newer version of latchkey manages the service ID or one of its
-	// keys.
+	// Newer is set if a newer version of latchkey manages it, or one of its keys.
 	Newer bool
 	// Twice is set if a store names a key of a second service ID of ours that has
 	// another name.
 	Twice bool
-	// Collides is set if another credential uses this name or one of these
-	// locations in a store.
+	// Collides is set if another credential uses its name, or a location of its stores.
 	Collides bool
-	// Given is set if the config names an existing service ID. Only our keys on
-	// it are changed.
+	// Given is set if the config names the service ID. Only our keys on it are changed.
 	Given bool
-	// Former is the credential's name in the marker, if the config has renamed
-	// the credential since.
+	// Former is the name in the marker, if the config has renamed the credential since.
 	Former string
-	// Duplicates are our keyless service IDs with the same name, older than
-	// Window. Two replicas that create a service ID at the same time leave them.
+	// Duplicates are our keyless service IDs with the same name, older than Window, of
+	// replicas that created one at the same time.
 	Duplicates []string
-	// Unsatisfied are the labels of the policies in the config that the service
-	// ID does not have.
+	// Unsatisfied are the labels of the policies in the config that it does not have.
 	Unsatisfied []string
-	// Excess are the IDs of policies that we granted, and that the config asks to take
-	// down because it does not say them.
+	// Excess are the IDs of the policies of ours to take down.
 	Excess []string
 }
 
@@ -138,10 +123,9 @@ type Store struct {
 	// Key is the key ID that the entry names. Empty if there is no entry.
 	Key string
 	// Foreign is the key that the entry names, if IAM shows that it is not this
-	// credential's. The entry then counts as empty, so Key is empty too.
+	// credential's. The entry counts as empty, so Key is empty then.
 	Foreign string
-	// Created is the named key's creation time, from the entry. A writer of the store
-	// may have chosen it.
+	// Created is the named key's creation time, as a writer of the store wrote it.
 	Created time.Time
 	// Guarded stores compare and set. The first guarded store is the arbiter.
 	Guarded bool
@@ -149,18 +133,15 @@ type Store struct {
 	Required bool
 	// Readable is set if the entry returns the value, so that it can be copied.
 	Readable bool
-	// Altered is set if the value is not that of the key that the entry names. The
-	// store still names the key, and nothing is copied from it.
+	// Altered is set if the value is not that of the key that the entry names.
 	Altered bool
-	// Adoptable is the key to adopt, if the entry holds its value and names no
-	// key ID.
+	// Adoptable is the key to adopt, if the entry holds its value without a key ID.
 	Adoptable string
 	// Fault is why the entry is unknown or unusable. Empty if it is fine.
 	Fault reason.Reason
 }
 
 // others reports whether the entry was read and has a value that is not latchkey's.
-// Only a required store is then in the way.
 func (st Store) others() bool {
 	return st.Fault == reason.EntryUnmarked || st.Fault == reason.EntryForeign
 }
@@ -179,8 +160,7 @@ type Consumer struct {
 // State is the input of a decision, observed in one run.
 type State struct {
 	Identity Identity
-	// Keys are our keys in IAM's list, and those that a store names and a lookup
-	// by ID found.
+	// Keys are our keys in IAM's list, and those that a store names and IAM has.
 	Keys []Key
 	// Foreign counts the keys of the service ID that are not ours.
 	Foreign int
@@ -190,24 +170,20 @@ type State struct {
 	// Skew is IAM's clock minus the local clock.
 	Skew   time.Duration
 	Paused bool
-	// Storm is set if a limit of demanded rotations for this hour is reached, LeakStorm
-	// if that of revocations is.
+	// Storm is set if this hour's limit of demanded rotations is reached, LeakStorm if
+	// that of revocations is.
 	Storm, LeakStorm bool
-	// Stranger is the key whose revocation is requested, if it exists and is not
-	// ours.
+	// Stranger is the key whose revocation is requested, if it is not ours.
 	Stranger string
 	// Adopting is the existing key that the config asks to adopt.
 	Adopting string
-	// Gone is set if the credential's project is deleted and the config asks to
-	// end its keys.
+	// Gone is set if the project is deleted and the config asks to end its keys.
 	Gone bool
 }
 
 // Rules are the durations and limits of the protocol.
 type Rules struct {
-	// After is the age at which a published key is rotated. Jitter, at most a
-	// tenth of After, is subtracted so that credentials are due at different
-	// times.
+	// After, less Jitter, is the age at which a published key is rotated.
 	After, Jitter time.Duration
 	// Expire is a published key's lifetime, from its creation.
 	Expire time.Duration
@@ -215,15 +191,14 @@ type Rules struct {
 	Overlap time.Duration
 	// SweepEvery is the interval between sweeps.
 	SweepEvery time.Duration
-	// BlockDisabled is set if a published key that another identity disables blocks
-	// the credential. Otherwise the key is replaced.
+	// BlockDisabled is set if a published key that was disabled is not replaced.
 	BlockDisabled bool
 
 	// The others are the same for every credential. See Standard.
 	Fuse, Window, MinAge, ExpiryMargin, MaxSkew time.Duration
-	// MaxKeys is the maximum number of live keys for a new key that an event
-	// demands. One that is needed without an event may have Spare more: consumers
-	// have none, or will have none, so it must not wait for keys that demands made.
+	// MaxKeys is the maximum number of live keys for a new key that an event demands.
+	// One that is needed anyway may have Spare more, so that it never waits for keys
+	// that demands made. KeyLimit is that of all keys of the service ID.
 	MaxKeys, Spare, KeyLimit int
 }
 
@@ -241,11 +216,9 @@ func Standard() Rules {
 	}
 }
 
-// Jitter returns up to a tenth of after, derived from the credential's name. It
-// spreads the due times of many credentials.
+// Jitter returns up to a tenth of after, so that credentials are due at different
+// times. It is FNV-1a of the name, written out because a change would move all of them.
 func Jitter(credential string, after time.Duration) time.Duration {
-	// FNV-1a is written out because a change of it would move the due times of
-	// every installation.
 	h := uint64(14695981039346656037)
 	for i := range len(credential) {
 		h = (h ^ uint64(credential[i])) * 1099511628211
@@ -257,20 +230,19 @@ func Jitter(credential string, after time.Duration) time.Duration {
 type Trigger struct {
 	// NewerThan demands that a key born at or after this time is published.
 	NewerThan time.Time
-	// Expiry is the expiry date of a secret that the demand is about. A key is
-	// minted once per date: NewerThan does not count for a key that served it.
+	// Expiry is the expiry date of a secret that the demand is about. A key that
+	// served it meets the demand.
 	Expiry time.Time
-	// NotKey demands that a key other than this one is published. Resolve turns it
-	// into a time.
+	// NotKey demands that another key is published. Resolve turns it into a time.
 	NotKey string
-	// Leaked demands the revocation of this key as soon as consumers have another
-	// one. Contain revokes it first.
+	// Leaked demands that this key ends as soon as consumers have another one.
+	// Contain disables it first.
 	Leaked  string
 	Contain bool
 }
 
 // Resolve turns a demand for another key than NotKey into one for a newer key. If
-// there is no such key, NotKey stays, and demands nothing.
+// there is no such key, NotKey stays and demands nothing.
 func (t Trigger) Resolve(keys []Key) Trigger {
 	for _, k := range keys {
 		if k.ID != t.NotKey {
