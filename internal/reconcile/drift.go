@@ -17,80 +17,34 @@ import (
 // This file finds what a service ID of ours has beyond the config, and takes down the
 // policies among it that we granted.
 
-// drift is one policy that the config does not say.
-type drift struct {
-	access.Policy
-	reason reason.Reason
-	// keep are the roles that the config says for the policy's target.
-	keep []string
-}
-
-// driftOf returns the policies that grant what the config does not say.
-func driftOf(wanted, granted []access.Policy) (found []drift) {
-	for _, g := range granted {
-		d := drift{Policy: g, reason: reason.PolicyForeign}
-		if g.Ours {
-			d.reason = reason.PolicyLeft
-		}
-		beyond := slices.Clone(g.Roles)
-		for _, w := range wanted {
-			if g.Covers(w) && slices.ContainsFunc(w.Roles, g.Has) {
-				d.reason = reason.PolicyWider
-			}
-			if g.SameTarget(w) {
-				beyond = slices.DeleteFunc(beyond, w.Has)
-				d.keep = append(d.keep, slices.DeleteFunc(slices.Clone(w.Roles), func(r string) bool { return !g.Has(r) })...)
-			}
-		}
-		if len(beyond) > 0 {
-			found = append(found, d)
-		}
+// driftReason returns why a policy is one that the config does not say.
+func driftReason(d access.Drift) reason.Reason {
+	switch {
+	case d.Wider:
+		return reason.PolicyWider
+	case d.Ours:
+		return reason.PolicyLeft
 	}
-	return found
+	return reason.PolicyForeign
 }
 
-// narrowable returns the policies that we granted and the config does not say, if it
-// asks to take them down. It returns the policies that the others leave granted.
-func (ru *run) narrowable() (excess []drift, left []access.Policy) {
-	left = ru.facts.Granted
+// excess returns the policies to take down, if the config asks for that, and the
+// policies that the others leave granted.
+func (ru *run) excess() ([]access.Drift, []access.Policy) {
 	if !ru.c.NarrowPolicies || len(ru.c.Policies) == 0 {
-		return nil, left
+		return nil, ru.facts.Granted
 	}
-	for _, d := range driftOf(ru.c.Policies, ru.facts.Granted) {
-		if !d.Ours || d.ID == "" {
-			continue
-		}
-		excess = append(excess, d)
-		if len(d.keep) == 0 {
-			left = slices.DeleteFunc(slices.Clone(left), func(p access.Policy) bool { return p.ID == d.ID })
-		}
-	}
-	return excess, left
-}
-
-// settledExcess returns the IDs of those policies that can be taken down now. One that
-// goes as a whole waits until the policies that stay have been there for a window, since
-// services learn of a policy late.
-func (ru *run) settledExcess(excess []drift, left []access.Policy) (ids []string) {
-	settled := len(access.Missing(ru.c.Policies, left)) == 0 && !slices.ContainsFunc(left, func(p access.Policy) bool {
-		return p.Since.IsZero() || ru.now().Sub(p.Since) < ru.c.Rules.Window
-	})
-	for _, d := range excess {
-		if settled || len(d.keep) > 0 {
-			ids = append(ids, d.ID)
-		}
-	}
-	return ids
+	return access.Excess(ru.c.Policies, ru.facts.Granted)
 }
 
 // narrow takes down a policy of ours, or the roles of it that the config does not say.
 func (ru *run) narrow(ctx context.Context, s rotation.Step) error {
-	excess, _ := ru.narrowable()
-	i := slices.IndexFunc(excess, func(d drift) bool { return d.ID == s.Target })
+	excess, _ := ru.excess()
+	i := slices.IndexFunc(excess, func(d access.Drift) bool { return d.ID == s.Target })
 	if i < 0 {
 		return fmt.Errorf("narrowing policy %s: the config says it: %w", s.Target, port.ErrRefused)
 	}
-	return ru.Identities.Narrow(ctx, ru.id.IAMID, excess[i].Policy, excess[i].keep)
+	return ru.Identities.Narrow(ctx, ru.id.IAMID, excess[i].Policy, excess[i].Keep)
 }
 
 // mostDriftNotes limits the notes about what a service ID has beyond the config.
@@ -107,9 +61,9 @@ func (ru *run) noteDrift() {
 		notes = append(notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + fmt.Sprintf(format, args...)})
 	}
 	if len(ru.c.Policies) > 0 {
-		for _, d := range driftOf(ru.c.Policies, ru.facts.Granted) {
+		for _, d := range access.Beyond(ru.c.Policies, ru.facts.Granted) {
 			if !ru.tookStep(rotation.NarrowPolicy, d.ID) {
-				add(rotation.Note{Reason: d.reason, Thing: d.ID, Creator: cmp.Or(d.Creator, "unknown")}, "%s. %s", d.Label(), ru.driftFix(d))
+				add(rotation.Note{Reason: driftReason(d), Thing: d.ID, Creator: cmp.Or(d.Creator, "unknown")}, "%s. %s", d.Label(), ru.driftFix(d))
 			}
 		}
 	}
@@ -147,11 +101,11 @@ func (ru *run) beyondGroups() (names []string) {
 }
 
 // driftFix says how to take away what the config does not say.
-func (ru *run) driftFix(d drift) string {
+func (ru *run) driftFix(d access.Drift) string {
 	switch {
 	case d.Ours && ru.c.NarrowPolicies:
 		return "latchkey takes it down once the policies of the config are 15 minutes old"
-	case d.Ours && len(d.keep) > 0:
+	case d.Ours && len(d.Keep) > 0:
 		return "To take down what the config does not say: narrowPolicies: true in the config, or remove the roles in the console (Manage > Access (IAM) > Service IDs)"
 	case d.Ours:
 		return fmt.Sprintf("To take it down: narrowPolicies: true in the config, or ibmcloud iam service-policy-delete %s %s", ru.id.ID, d.ID)

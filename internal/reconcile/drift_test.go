@@ -9,69 +9,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
-
-func TestDriftIsWhatTheConfigDoesNotSay(t *testing.T) {
-	topic := access.Policy{Service: "messagehub", Roles: []string{"Writer"}, Instance: "1", ResourceType: "topic", Resource: "orders"}
-	changed := func(change func(*access.Policy)) access.Policy {
-		p := topic
-		p.ID = "p"
-		change(&p)
-		return p
-	}
-	rule := &access.Condition{Key: "{{environment.attributes.day_of_week}}", Operator: "dayOfWeekAnyOf", Values: []string{"1+00:00", "2+00:00"}}
-	for name, tc := range map[string]struct {
-		granted access.Policy
-		reason  reason.Reason // "": the config says it
-		keep    []string
-		missing bool // the topic's policy is to be granted beside it
-	}{
-		"the same policy is none":                {changed(func(*access.Policy) {}), "", nil, false},
-		"fewer roles are none":                   {changed(func(p *access.Policy) { p.Roles = nil }), "", nil, true},
-		"one role more":                          {changed(func(p *access.Policy) { p.Roles = []string{"Manager", "Writer"} }), reason.PolicyWider, []string{"Writer"}, false},
-		"another role on the same topic":         {changed(func(p *access.Policy) { p.Roles = []string{"Manager"} }), reason.PolicyForeign, nil, true},
-		"another role of ours on the same topic": {changed(func(p *access.Policy) { p.Roles, p.Ours = []string{"Manager"}, true }), reason.PolicyLeft, nil, true},
-		"all topics":                             {changed(func(p *access.Policy) { p.Resource = "" }), reason.PolicyWider, nil, false},
-		"all instances":                          {changed(func(p *access.Policy) { p.Instance = "" }), reason.PolicyWider, nil, false},
-		"another topic":                          {changed(func(p *access.Policy) { p.Resource = "payments" }), reason.PolicyForeign, nil, true},
-		"another topic that we granted":          {changed(func(p *access.Policy) { p.Resource, p.Ours = "payments", true }), reason.PolicyLeft, nil, true},
-		"a pattern of topics": {changed(func(p *access.Policy) {
-			p.Resource, p.Attributes = "", []access.Attribute{{Name: "resource", Operator: "stringMatch", Values: []string{"o*"}}}
-		}), reason.PolicyForeign, nil, true},
-		"one attribute more": {changed(func(p *access.Policy) {
-			p.Attributes = []access.Attribute{{Name: "region", Operator: access.Equals, Values: []string{"eu-de"}}}
-		}), reason.PolicyForeign, nil, true},
-		"a tag": {changed(func(p *access.Policy) {
-			p.Tags = []access.Attribute{{Name: "env", Operator: access.Equals, Values: []string{"prod"}}}
-		}), reason.PolicyForeign, nil, true},
-		"a condition":     {changed(func(p *access.Policy) { p.Pattern, p.Rule = "time-based-conditions:weekly:all-day", rule }), reason.PolicyForeign, nil, true},
-		"another service": {changed(func(p *access.Policy) { p.Service = "logs" }), reason.PolicyForeign, nil, true},
-		"a type of services that may be this one": {changed(func(p *access.Policy) { p.Service, p.ServiceType = "", "service" }), reason.PolicyForeign, nil, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var want, got []drift
-			if tc.reason != "" {
-				want = []drift{{Policy: tc.granted, reason: tc.reason, keep: tc.keep}}
-			}
-			got = driftOf([]access.Policy{topic}, []access.Policy{tc.granted})
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(drift{})); diff != "" {
-				t.Errorf("drift (-want +got)\n%s", diff)
-			}
-			if lacks := len(access.Missing([]access.Policy{topic}, []access.Policy{tc.granted})) > 0; lacks != tc.missing {
-				t.Errorf("missing: %v, want %v", lacks, tc.missing)
-			}
-		})
-	}
-	same := access.Policy{Service: "logs", Rule: rule, Pattern: "p"}
-	other := same
-	other.Rule = &access.Condition{Key: rule.Key, Operator: rule.Operator, Values: []string{"2+00:00", "1+00:00"}}
-	if !same.SameTarget(other) {
-		t.Error("the order of values makes another policy")
-	}
-}
 
 func TestNarrowingWaitsForWhatStays(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)

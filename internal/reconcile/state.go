@@ -16,7 +16,7 @@ import (
 
 // state returns the input of Decide.
 func (ru *run) state() rotation.State {
-	excess, left := ru.narrowable()
+	excess, left := ru.excess()
 	s := rotation.State{
 		Paused:    ru.c.Paused,
 		Keys:      ru.facts.Keys,
@@ -32,7 +32,7 @@ func (ru *run) state() rotation.State {
 			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.facts.Taken, Collides: ru.facts.Collision() != nil,
 			Posing: ru.facts.Posing, Twice: ru.facts.Twice, Newer: ru.facts.Newer,
 			Unsatisfied: append(access.Missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
-			Excess: ru.settledExcess(excess, left),
+			Excess: access.Removable(excess, ru.c.Policies, left, ru.now(), ru.c.Rules.Window),
 		},
 	}
 	for _, d := range ru.facts.Ours {
