@@ -24,11 +24,8 @@ func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
 	if !rec.Ours {
 		m := ru.marker()
 		m.With = nil
-		switch err := ru.Keys.Adopt(ctx, rec, m); {
-		case errors.Is(err, port.ErrConflict):
-			return fmt.Errorf("%w: adopting key %s: %w", observe.ErrAgain, s.Key, err)
-		case err != nil:
-			return fmt.Errorf("adopting key %s: %w", s.Key, err)
+		if err := ru.Keys.Adopt(ctx, rec, m); err != nil {
+			return fmt.Errorf("adopting key %s: %w", s.Key, again(err))
 		}
 	}
 	if err := ru.unmoved(ctx, at); err != nil {

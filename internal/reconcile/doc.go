@@ -14,18 +14,16 @@
 //	drift.go       what a service ID has beyond the config
 //	state.go       build the input of rotation.Decide
 //	apply.go       take the planned steps in order
-//	serviceid.go, mint.go, clearance.go, publish.go, restart.go, keychange.go,
-//	keyend.go, adopt.go, lock.go
+//	serviceid.go, mint.go, clearance.go, publish.go, keychange.go, keyend.go,
+//	adopt.go, lock.go
 //	               the calls of each step
 //	offboard.go    bring a credential to its end, as package offboard decides
-//	forced.go      which rotations count as forced, for package storm
 //	record.go      whether a demand survives the process
 //	refusal.go     keep the reason of a refusal, for looks to tell
 //	explain.go     turn an error into a reason to be blocked
 //	errors.go      errors of a run, and the reason for a store's error
 //	condition.go   the facts that the condition follows from
 //	notes.go       information for the user
-//	describe.go    the description of a new key
 //
 // A run reads and writes through package fence, which refuses a write that comes too
 // late to be safe. Package port declares the ports, and package result the outcome.

@@ -62,7 +62,7 @@ func (ru *run) noteDrift() {
 	}
 	if len(ru.c.Policies) > 0 {
 		for _, d := range access.Beyond(ru.c.Policies, ru.facts.Granted) {
-			if !ru.tookStep(rotation.NarrowPolicy, d.ID) {
+			if !ru.took(rotation.NarrowPolicy, d.ID) {
 				add(rotation.Note{Reason: driftReason(d), Thing: d.ID, Creator: cmp.Or(d.Creator, "unknown")}, "%s. %s", d.Label(), ru.driftFix(d))
 			}
 		}
@@ -111,9 +111,4 @@ func (ru *run) driftFix(d access.Drift) string {
 		return fmt.Sprintf("To take it down: narrowPolicies: true in the config, or ibmcloud iam service-policy-delete %s %s", ru.id.ID, d.ID)
 	}
 	return fmt.Sprintf("latchkey leaves it. If it is not needed: ibmcloud iam service-policy-delete %s %s; else add it to the config", ru.id.ID, d.ID)
-}
-
-// tookStep reports whether a step about a target succeeded.
-func (ru *run) tookStep(a rotation.Action, target string) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(s result.Step) bool { return s.Action == a && s.Target == target && s.Error == "" })
 }

@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
@@ -27,6 +29,14 @@ var (
 	// errStorm means that the limit of forced rotations in an hour is reached.
 	errStorm = errors.New("too many forced rotations")
 )
+
+// again returns observe.ErrAgain in place of a conflict: the state has changed.
+func again(err error) error {
+	if errors.Is(err, port.ErrConflict) {
+		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
+	}
+	return err
+}
 
 // storeFault returns the reason for a store's error.
 func storeFault(err error) reason.Reason {

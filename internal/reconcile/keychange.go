@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
-	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -88,11 +87,8 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotat
 	if !open {
 		return nil
 	}
-	switch err := ru.Keys.Update(ctx, rec, c); {
-	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
-	case err != nil:
-		return err
+	if err := ru.Keys.Update(ctx, rec, c); err != nil {
+		return again(err)
 	}
 	if !c.Expires.IsZero() && ru.out.Key == keyID {
 		ru.out.KeyExpires = c.Expires

@@ -59,8 +59,8 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 		// IAM deletes without comparing versions, and its reads may lag. Only an
 		// update under the version that was read proves that no other replica has
 		// moved the fuse out.
-		if err := ru.markWithdrawn(ctx, rec); err != nil {
-			return err
+		if err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()}); err != nil {
+			return again(err)
 		}
 	}
 	if err := ru.Keys.Retire(ctx, s.Key); err != nil {
@@ -68,16 +68,6 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	}
 	ru.release(ctx, s.Key)
 	return nil
-}
-
-// markWithdrawn writes a mark on a key that is about to be deleted. Its expiry
-// stays.
-func (ru *run) markWithdrawn(ctx context.Context, rec port.KeyRecord) error {
-	err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()})
-	if errors.Is(err, port.ErrConflict) {
-		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
-	}
-	return err
 }
 
 // checkUnnamed reads the stores again before a key is deleted. The replica that

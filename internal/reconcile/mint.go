@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fence"
@@ -12,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/storm"
 )
 
 // minted is the key that this round created.
@@ -134,4 +137,49 @@ func (ru *run) withdraw(ctx context.Context, why string) error {
 		return fmt.Errorf("%w: key %s, because %s: %w", errWithdrawal, ru.fresh.ID, why, err)
 	}
 	return fmt.Errorf("%w: %s", observe.ErrAgain, why)
+}
+
+// recordedCause returns the cause of the latest recorded demand, or "".
+func (ru *run) recordedCause() string {
+	var latest rotation.Key
+	for _, k := range ru.facts.Keys {
+		if k.Renew.After(latest.Renew) {
+			latest = k
+		}
+	}
+	return latest.RenewCause
+}
+
+// describeKey returns the text before a new key's marker: what the key is for, what
+// the run was requested by, and the cause of a recorded demand.
+func (ru *run) describeKey(due reason.Reason) string {
+	texts := []string{ru.c.KeyDescription, ru.req.Cause, ""}
+	if cause := ru.recordedCause(); due == reason.Remembered && cause != "" {
+		texts[2] = "demanded earlier: " + cause
+	}
+	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), "; ")
+}
+
+// forcedBy returns what a rotation for the reason counts as. A demand that an earlier
+// run recorded has no caller: the run that meets it is a look.
+func (ru *run) forcedBy(due reason.Reason) (f storm.Force, forced bool) {
+	f = storm.Force{At: ru.now(), Credential: ru.c.Name, Leaked: due == reason.KeyLeaked}
+	if due == reason.Demanded {
+		f.Caller = ru.req.Caller
+	}
+	return f, f.Leaked || due == reason.Demanded || due == reason.Remembered
+}
+
+// dueByDemand returns the reason of a rotation that a demand would force: this
+// request's, or an earlier one's.
+func (ru *run) dueByDemand() reason.Reason {
+	if t := ru.req.Trigger; t.NewerThan.IsZero() && t.NotKey == "" {
+		return reason.Remembered
+	}
+	return reason.Demanded
+}
+
+func (ru *run) overForced(due reason.Reason) bool {
+	f, _ := ru.forcedBy(due)
+	return ru.storm.Over(f, ru.ForcedPerHour)
 }

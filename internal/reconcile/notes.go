@@ -12,9 +12,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// took reports whether a step about a key succeeded.
-func (ru *run) took(a rotation.Action, keyID string) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(s result.Step) bool { return s.Action == a && s.Key == keyID && s.Error == "" })
+// took reports whether a step about a key, or a target, succeeded.
+func (ru *run) took(a rotation.Action, id string) bool {
+	return slices.ContainsFunc(ru.out.Steps, func(s result.Step) bool {
+		return s.Action == a && (s.Key == id || s.Target == id) && s.Error == ""
+	})
 }
 
 // addNotes adds the notes of the plan and about leaked keys.

@@ -70,24 +70,8 @@ func (ru *run) unmarkEnd(ctx context.Context, _ rotation.Step) error {
 }
 
 func (ru *run) setEnd(ctx context.Context, change func(*marker.Marker)) error {
-	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
-	if err != nil {
-		return err
-	}
-	if !ru.facts.Still(id, ru.id) {
-		return fmt.Errorf("marking %s: no longer ours: %w", id.ID, port.ErrRefused)
-	}
-	m := id.Marker
-	change(&m)
-	switch err := ru.Identities.Mark(ctx, id, m); {
-	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
-	case err != nil:
-		return err
-	}
-	ru.id.Marker = m
-	ru.memory.Forget(ru.c.Name)
-	return nil
+	defer ru.memory.Forget(ru.c.Name)
+	return ru.mark(ctx, ru.id, change)
 }
 
 // suspend marks a key and disables it. The mark comes first: an undo enables only keys
@@ -102,11 +86,8 @@ func (ru *run) suspend(ctx context.Context, s rotation.Step) error {
 	case rec.Disabled:
 		return nil // another replica, or a person
 	}
-	switch err := ru.Keys.Update(ctx, rec, port.KeyChange{Suspended: ru.now()}); {
-	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
-	case err != nil:
-		return err
+	if err := ru.Keys.Update(ctx, rec, port.KeyChange{Suspended: ru.now()}); err != nil {
+		return again(err)
 	}
 	return ru.Keys.Disable(ctx, s.Key)
 }
@@ -127,11 +108,8 @@ func (ru *run) removeEntry(ctx context.Context, s rotation.Step) error {
 	if now.KeyID != at.KeyID {
 		return fmt.Errorf("%w: store %s names key %q now", observe.ErrAgain, s.Target, now.KeyID)
 	}
-	switch err := at.Store.(port.Remover).Remove(ctx, now.Revision); {
-	case errors.Is(err, port.ErrConflict):
-		return fmt.Errorf("%w: %w", observe.ErrAgain, err)
-	case err != nil:
-		return err
+	if err := at.Store.(port.Remover).Remove(ctx, now.Revision); err != nil {
+		return again(err)
 	}
 	ru.setStoreKey(s.Target, "")
 	return nil

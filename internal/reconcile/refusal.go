@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fence"
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -39,20 +40,15 @@ func (ru *run) keepRefusal(ctx context.Context, plan rotation.Plan, err error) {
 
 // markRefusal writes the reason of a refusal on the service ID; none removes it.
 func (ru *run) markRefusal(ctx context.Context, why reason.Reason) {
-	id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
-	if err != nil || !ru.facts.Still(id, ru.id) {
-		return
-	}
-	m := id.Marker
-	m.Refused, m.Refusal = time.Time{}, why
-	if why != "" {
-		m.Refused = ru.now().Truncate(time.Second)
-	}
-	if err := ru.Identities.Mark(ctx, id, m); err != nil {
+	err := ru.mark(ctx, ru.id, func(m *marker.Marker) {
+		m.Refused, m.Refusal = time.Time{}, why
+		if why != "" {
+			m.Refused = ru.now().Truncate(time.Second)
+		}
+	})
+	if err != nil {
 		ru.log.Warn("keeping why a step was refused", "error", fence.Words(err))
-		return
 	}
-	ru.id.Marker = m
 }
 
 // setRefused blocks a look whose steps a run has tried in vain.

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
 		if d.ID == ru.id.ID || !ru.bearsFormer(d) {
 			continue
 		}
-		if _, err := ru.renameOne(ctx, d); err != nil {
+		if err := ru.renameOne(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -30,32 +29,36 @@ func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
 	if !ru.bearsFormer(ru.id) {
 		return nil
 	}
-	m, err := ru.renameOne(ctx, ru.id)
-	if err == nil {
-		ru.id.Marker = m
-	}
-	return err
+	return ru.renameOne(ctx, ru.id)
 }
 
-// renameOne writes the credential's new name in one marker, and returns the marker.
-func (ru *run) renameOne(ctx context.Context, observed port.ServiceID) (marker.Marker, error) {
-	doing := "renaming the credential of " + observed.ID
+// renameOne writes the credential's new name in one marker.
+func (ru *run) renameOne(ctx context.Context, observed port.ServiceID) error {
+	err := ru.mark(ctx, observed, func(m *marker.Marker) { m.Credential, m.With = ru.c.Name, ru.c.With })
+	if err != nil {
+		return fmt.Errorf("renaming the credential of %s: %w", observed.ID, err)
+	}
+	return nil
+}
+
+// mark changes the marker of a service ID of ours.
+func (ru *run) mark(ctx context.Context, observed port.ServiceID, change func(*marker.Marker)) error {
 	id, err := ru.Identities.Lookup(ctx, observed.IAMID)
 	if err != nil {
-		return marker.Marker{}, fmt.Errorf("%s: %w", doing, err)
+		return err
 	}
 	if !ru.facts.Still(id, observed) {
-		return marker.Marker{}, fmt.Errorf("%s: no longer ours: %w", doing, port.ErrRefused)
+		return fmt.Errorf("marking service ID %s: no longer ours: %w", id.ID, port.ErrRefused)
 	}
 	m := id.Marker
-	m.Credential, m.With = ru.c.Name, ru.c.With
-	switch err := ru.Identities.Mark(ctx, id, m); {
-	case errors.Is(err, port.ErrConflict):
-		return marker.Marker{}, fmt.Errorf("%w: %s: %w", observe.ErrAgain, doing, err)
-	case err != nil:
-		return marker.Marker{}, fmt.Errorf("%s: %w", doing, err)
+	change(&m)
+	if err := ru.Identities.Mark(ctx, id, m); err != nil {
+		return again(err)
 	}
-	return m, nil
+	if id.ID == ru.id.ID {
+		ru.id.Marker = m
+	}
+	return nil
 }
 
 // bearsFormer reports whether a service ID of ours can be renamed, and bears an earlier
