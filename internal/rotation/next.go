@@ -27,7 +27,7 @@ func (v view) next(t Trigger) time.Time {
 			earlier(k.Expires.Add(-near))
 		}
 	}
-	if !v.allRead || v.unlisted {
+	if !v.allRead {
 		earlier(v.now.Add(v.r.SweepEvery))
 	}
 	for _, at := range v.waits(t) {
@@ -39,7 +39,7 @@ func (v view) next(t Trigger) time.Time {
 // waits returns when what a plan waits for may be over.
 func (v view) waits(t Trigger) (times []time.Time) {
 	for _, st := range v.Stores {
-		if v.unlisted && st.Key != "" {
+		if v.unlisted {
 			times = append(times, st.Created.Add(2*v.r.Window))
 		}
 	}
