@@ -30,7 +30,7 @@ type row struct {
 
 // TestBench measures all rows. It fails if one misses its goal.
 func TestBench(t *testing.T) {
-	all := slices.Concat(processRows(), waitingRows(), limitRows(), attackRows())
+	all := slices.Concat(processRows(), waitingRows(), jobRows(), limitRows(), attackRows())
 	for _, r := range all {
 		if !strings.Contains(r.name, *rows) {
 			continue

@@ -45,6 +45,14 @@ func waitingRows() []row {
 			_, calls := nothingDue(t)
 			return calls, fmt.Sprintf("%.0f calls", calls)
 		}, 100, false},
+		{"sweep of 2,000 in Secrets Manager, nothing due, calls", func(t *testing.T) (calls float64, words string) {
+			measure(t, inSecretsManager, 2000, func(t *testing.T, w *world, p process) {
+				before := w.answered.Load()
+				p.sweeper.Sweep(t.Context(), p.all, reconcile.Request{})
+				calls = float64(w.answered.Load() - before)
+			})
+			return calls, fmt.Sprintf("%.0f calls", calls)
+		}, 102, false},
 	}
 }
 

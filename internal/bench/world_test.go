@@ -45,6 +45,7 @@ type world struct {
 	calls   chan call
 	replies chan chan reply // unused ones
 	store   kind            // where keys go
+	alone   bool            // sweeps look at each credential, without lists
 
 	answered, refused atomic.Int64
 	published         atomic.Int64 // when a store took a key last, in virtual nanoseconds
@@ -139,9 +140,11 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // process is a new process of latchkey.
 type process struct {
-	sweeper *sweep.Sweeper
-	iam     *iam.Client
-	all     []port.Credential
+	sweeper    *sweep.Sweeper
+	iam        *iam.Client
+	secrets    *secretsmanager.Client
+	reconciler *reconcile.Reconciler
+	all        []port.Credential
 }
 
 // start connects the real parts. every bounds a sweep; 0 does not.
@@ -157,10 +160,14 @@ func (w *world) start(t *testing.T, n int, every time.Duration) process {
 	ce := codeengine.New(codeengine.Config{Endpoint: w.cloud.URL(), HTTP: c.HTTP()})
 	r := &reconcile.Reconciler{Identities: c, Keys: c, Exchange: c, Owner: "bench", Account: c.Account}
 	lists := c.Lists()
+	read := lists.Read
+	if w.alone {
+		read = nil
+	}
 	p := process{sweeper: sweep.New(sweep.Config{
-		Reconciler: r, Lists: lists.Read, Listed: sweep.Planner{Reconciler: &reconcile.Reconciler{Identities: lists, Keys: lists, Exchange: c, Owner: "bench", Account: c.Account}},
+		Reconciler: r, Lists: read, Listed: sweep.Planner{Reconciler: &reconcile.Reconciler{Identities: lists, Keys: lists, Exchange: c, Owner: "bench", Account: c.Account}},
 		Pace: pacer, Every: every,
-	}), iam: c}
+	}), iam: c, secrets: sm, reconciler: r}
 	folder := t.TempDir()
 	store := func(name string, expire time.Duration) port.Store {
 		switch w.store {
