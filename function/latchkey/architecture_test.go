@@ -27,6 +27,7 @@ var packages = map[string][]string{
 	"event/sample":   {},
 	"schema":         {},
 	"plural":         {},
+	"start":          {},
 	"starter":        {},
 	"keyless":        {},
 

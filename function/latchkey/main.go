@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	_ "github.com/latchkey-io/latchkey/internal/start" // first
 )
 
 // commands are those of every build. A build with the tag production has no
