@@ -2,7 +2,7 @@
 //
 // The libraries allocate 3 MB when they initialize themselves, whether they are used or
 // not. With Go's usual first limit of 4 MB the collector would run before the first answer,
-// for a fifth of the start's CPU time. The package imports nothing that is initialized
+// for a quarter of the start's CPU time. The package imports nothing that is initialized
 // late, so it comes before the libraries.
 package start
 
