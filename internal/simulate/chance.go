@@ -71,6 +71,9 @@ func (p *chance) fate(c *call) fate {
 	for t := range p.twists {
 		p.hits.twisted[twisted{t, cell{c.step, what}}]++
 	}
+	for h := range p.played {
+		p.hits.handed[handed{h, cell{c.step, what}}]++
+	}
 	switch what {
 	case none:
 		return f

@@ -141,11 +141,18 @@ func (f fate) apply(what fault, st step) fate {
 	return f
 }
 
-// coverage counts the pairs of step and fault that histories hit, and the same by
-// twist.
+// coverage counts the pairs of step and fault that histories hit, the same by twist,
+// and the same after each hand.
 type coverage struct {
 	cells   map[step]map[fault]int
 	twisted map[twisted]int
+	handed  map[handed]int
+}
+
+// handed is a call after a hand was played, and its fault or none.
+type handed struct {
+	hand string
+	cell
 }
 
 // twisted is a call of a history with a twist, and its fault or none.
@@ -155,7 +162,7 @@ type twisted struct {
 }
 
 func newCoverage() *coverage {
-	return &coverage{cells: map[step]map[fault]int{}, twisted: map[twisted]int{}}
+	return &coverage{cells: map[step]map[fault]int{}, twisted: map[twisted]int{}, handed: map[handed]int{}}
 }
 
 func (c *coverage) add(st step, f fault) {
@@ -168,6 +175,9 @@ func (c *coverage) add(st step, f fault) {
 func (c *coverage) merge(o *coverage) {
 	for x, n := range o.twisted {
 		c.twisted[x] += n
+	}
+	for x, n := range o.handed {
+		c.handed[x] += n
 	}
 	for st, row := range o.cells {
 		for f, n := range row {
@@ -222,18 +232,49 @@ func (c *coverage) untwisted() (names []string) {
 	return names
 }
 
+// untouched returns the steps that no history took after some hand. A service ID is
+// created, and its duplicates are removed, before most hands find something to change.
+// After a service ID is deleted, little is done.
+func (c *coverage) untouched() (names []string) {
+	for _, st := range steps {
+		for _, h := range allHands() {
+			if st == create || st == remove || h == deletesID {
+				continue
+			}
+			if !slices.ContainsFunc(append(drawn, none), func(f fault) bool { return c.handed[handed{h, cell{st, f}}] > 0 }) {
+				names = append(names, string(st)+" × "+h)
+			}
+		}
+	}
+	return names
+}
+
+// allHands returns the names of what people, the intruder and IBM do.
+func allHands() (names []string) {
+	for _, h := range slices.Concat(hands, deploying, scanning, tricks) {
+		names = append(names, h.name)
+	}
+	return names
+}
+
 // String returns how many pairs of step and fault were hit, and of step, fault and
-// twist.
+// twist or hand.
 func (c *coverage) String() string {
-	n := 0
+	n, m := 0, 0
 	for _, x := range cells() {
 		for _, t := range twists {
 			if c.twisted[twisted{t, x}] > 0 {
 				n++
 			}
 		}
+		for _, h := range allHands() {
+			if c.handed[handed{h, x}] > 0 {
+				m++
+			}
+		}
 	}
-	return fmt.Sprintf("%d/%d twisted=%d/%d", len(cells())-len(c.missing()), len(cells()), n, len(cells())*len(twists))
+	return fmt.Sprintf("%d/%d twisted=%d/%d handed=%d/%d", len(cells())-len(c.missing()), len(cells()),
+		n, len(cells())*len(twists), m, len(cells())*len(allHands()))
 }
 
 // table returns the counts as text.

@@ -89,7 +89,7 @@ func Run(t *testing.T, seed uint64, o Options) (v Verdict) {
 }
 
 func newSim(seed uint64, o Options) *sim {
-	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.Trace, seed: seed, mutant: o.mutant, intruded: o.intruded}
+	s := &sim{world: newWorld(seed), rnd: rand.New(rand.NewPCG(seed, 1)), hits: newCoverage(), trace: o.Trace, seed: seed, mutant: o.mutant, intruded: o.intruded, played: map[string]bool{}}
 	s.chance = rand.New(rand.NewPCG(seed, 2))
 	s.onLeak, s.account = "disable", cloud.AccountID
 	return s

@@ -21,6 +21,9 @@ type hand struct {
 // play lets someone do what a hand does.
 func (s *sim) play(h hand, by string) (undo func(), done bool) {
 	undo, done = h.do(s)
+	if done {
+		s.played[h.name] = true
+	}
 	s.note("%s %s: %t", by, h.name, done)
 	s.disturb(nil)
 	return undo, done
@@ -78,6 +81,8 @@ func setClock(by time.Duration) func(*sim) (func(), bool) {
 		return func() { in.offset -= by }, true
 	}
 }
+
+const deletesID = "deletes the service ID"
 
 var hands = []hand{
 	{"rolls a store back", func(s *sim) (func(), bool) {
@@ -180,7 +185,7 @@ var hands = []hand{
 			}
 		}, true
 	}},
-	{"deletes the service ID", func(s *sim) (func(), bool) {
+	{deletesID, func(s *sim) (func(), bool) {
 		id := s.idOf()
 		if id == "" {
 			return nil, false

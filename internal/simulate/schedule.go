@@ -44,7 +44,8 @@ type sim struct {
 
 	healing  bool // all faults have ended
 	twists   map[twist]*rand.Rand
-	intruded bool // the intruder plays in this history
+	played   map[string]bool // the hands that have been played, by name
+	intruded bool            // the intruder plays in this history
 	member   *intruder
 }
 

@@ -133,6 +133,9 @@ func TestEveryPromiseIsKeptInRandomHistories(t *testing.T) {
 	if missing := append(y.hits.missing(), y.hits.untwisted()...); len(missing) > 0 && n >= 10_000 {
 		t.Errorf("never hit: %v\n%s", missing, y.hits.table())
 	}
+	if missing := y.hits.untouched(); len(missing) > 0 && n >= 100_000 {
+		t.Errorf("never played before a call: %v", missing)
+	}
 	t.Logf("published=%d doubles=%d in %s", y.published, y.doubles, time.Since(began).Round(time.Second))
 	report(t, *histories > 0, y.String())
 }
