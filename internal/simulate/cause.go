@@ -8,6 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // hearing is what the world has told one run, for the causes of its reason. IAM and
@@ -98,9 +99,11 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 	reason.ConsumerSilent: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrUnavailable, consumers) || r.heard(port.ErrDenied, consumers)
 	},
-	reason.EntryUnmarked: func(_ *sim, r *run) bool { return r.saw(func(e sight) bool { return e.key == "" && e.value }) },
-	reason.EntryForeign: func(_ *sim, r *run) bool {
-		return r.saw(func(e sight) bool { return e.owner != "" && e.owner != owner })
+	reason.EntryUnmarked: func(s *sim, r *run) bool {
+		return r.saw(func(e sight) bool { return e.key == "" && e.value && s.hinders(r, e) })
+	},
+	reason.EntryForeign: func(s *sim, r *run) bool {
+		return r.saw(func(e sight) bool { return e.owner != "" && e.owner != owner && s.hinders(r, e) })
 	},
 	reason.EntryAltered: func(s *sim, r *run) bool {
 		return r.saw(func(e sight) bool {
@@ -132,6 +135,13 @@ func (s *sim) someEndSoon(r *run) bool {
 		there := f.gone.IsZero() || f.gone.After(r.start.Add(-s.lag))
 		return there && !f.expires.IsZero() && f.expires.After(r.start.Add(-drift)) && f.expires.Before(soon)
 	})
+}
+
+// hinders reports whether what a store has may be the reason of a run. That of an
+// optional store blocks none, unless the store is the arbiter.
+func (s *sim) hinders(r *run, e sight) bool {
+	arbiter := slices.IndexFunc(s.places, func(p *place) bool { return p.guarded })
+	return r.out.Result != result.Blocked || !e.in.optional || arbiter >= 0 && e.in == s.places[arbiter]
 }
 
 // live counts our keys that authenticate.

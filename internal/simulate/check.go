@@ -57,6 +57,7 @@ type evidence struct {
 
 // sight is what a run last read from a store.
 type sight struct {
+	in     *place
 	key    string
 	value  bool
 	owner  string
@@ -96,7 +97,7 @@ func (w *world) nick(id string) string {
 const slack = time.Minute + 2*time.Second
 
 func (s *sim) wasRead(r *run, p *place, e port.Entry, err error) {
-	saw := sight{key: e.KeyID, value: !e.Value.Empty(), owner: e.Owner, failed: err != nil && !is(err, port.ErrNotFound), at: s.now, created: e.Created}
+	saw := sight{in: p, key: e.KeyID, value: !e.Value.Empty(), owner: e.Owner, failed: err != nil && !is(err, port.ErrNotFound), at: s.now, created: e.Created}
 	if f := s.keys[e.KeyID]; f != nil && !e.Value.Empty() {
 		saw.own = e.Value.Equal(secret.New(f.value))
 	}
@@ -765,6 +766,9 @@ func (s *sim) checkHealed(last *run) {
 
 // checkRestart checks that no consumer gets a worse key than it has: P1.
 func (s *sim) checkRestart(a *app, keyID string) {
+	if keyID == "" {
+		s.violate("P1", "restarts %s with no key", a.name)
+	}
 	has, gets := s.keys[a.key], s.keys[keyID]
 	if has == nil || gets == nil || !has.liveAt(s.now) || has.leaked || a.place.late || s.now.Sub(s.issued) > time.Minute {
 		return

@@ -111,6 +111,11 @@ func storeDenies(t *testing.T, m *mutant) []string {
 	return endure(t, stay{"GP", []step{publish}, denied}, time.Hour, 30, m)
 }
 
+// deletionsAreDenied is an identity that may not delete keys.
+func deletionsAreDenied(t *testing.T, m *mutant) []string {
+	return endure(t, stay{"GP", []step{retire, remove, disable}, denied}, 12*time.Hour, 300, m)
+}
+
 // staleFuse is a run whose list and get show a fuse that was moved out, while a person
 // empties the store.
 func staleFuse(t *testing.T, m *mutant) (problems []string) {
@@ -289,6 +294,45 @@ func (c restartsAgain) Restart(ctx ctx, name, keyID string) error {
 		}
 		return nil
 	})
+}
+
+type believesUpdates struct{ iam }
+
+// Update takes a fuse that could not be moved out for one that was.
+func (k believesUpdates) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+	err := k.iam.Update(ctx, rec, c)
+	if is(err, port.ErrDenied) && !c.Expires.IsZero() && c.Superseded.IsZero() {
+		return nil
+	}
+	return err
+}
+
+// hasNames knows a key by the names in its config only.
+type hasNames struct {
+	iam
+	in *replica
+}
+
+// Mint marks a key with the name in the config, whatever its service ID bears.
+func (k hasNames) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
+	mk, text, _ := marker.Parse(m.Description)
+	mk.Credential = k.in.cred.Name
+	m.Description = mk.Describe(text)
+	return k.iam.Mint(ctx, m, v)
+}
+
+// isStranger takes a key with another name for one that was made long ago.
+type isStranger struct {
+	iam
+	in *replica
+}
+
+func (k isStranger) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
+	rec, err := k.iam.Get(ctx, keyID)
+	if !slices.Contains(k.in.cred.Names(), rec.Credential) {
+		rec.Created = time.Time{}
+	}
+	return rec, err
 }
 
 type keepsNothing struct{ iam }
@@ -633,6 +677,25 @@ var mutants = []mutant{
 	}),
 	inTwist(rollOuts, crewsBy("takes a restart that was accepted for one that is done", func(c crew) port.Consumers { return believesRestarts{c} })),
 	inTwist(rollOuts, crewsBy("makes a revision at every look", func(c crew) port.Consumers { return restartsAgain{c} })),
+	deciding("restarts a consumer when nothing is published", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		for _, c := range s.Consumers {
+			if p.Published == "" && p.Blocked == "" {
+				p.Steps = append(p.Steps, rotation.Step{Action: rotation.RestartConsumer, Target: c.Name, Reason: reason.ConsumerBehind})
+			}
+		}
+		return p
+	}),
+	inTwist(given, keysBy("takes a fuse that could not be moved out for one that was", func(k iam) port.Keys { return believesUpdates{k} })),
+	// Clean-up holds nothing back.
+	shown(deletionsAreDenied, deciding("waits until what is over is gone", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		i := slices.IndexFunc(p.Steps, action(rotation.Mint))
+		if i >= 0 && slices.ContainsFunc(p.Steps[:i], action(rotation.Retire)) {
+			p.Steps = p.Steps[:i]
+		}
+		return p
+	})),
 	// Rule 4: demands are remembered.
 	keysBy("says that it remembers a demand", func(k iam) port.Keys { return keepsNothing{k} }),
 	keysBy("says that it remembers a leak", func(k iam) port.Keys { return condemnsNothing{k} }),
@@ -701,6 +764,7 @@ var mutants = []mutant{
 	inTwist(given, ported("makes a service ID beside the given one", func(_ *sim, in *replica) { in.cred.Given = "" })),
 	inTwist(adopts, ported("adopts whatever value a store has", func(s *sim, in *replica) { in.rec.Keys = adoptsAny{iam{s}} })),
 	inTwist(renames, ported("forgets the former name", func(_ *sim, in *replica) { in.cred.Former = nil })),
+	inTwist(renames, ported("takes a key with another name for a stranger's", func(s *sim, in *replica) { in.rec.Keys = isStranger{iam{s}, in} })),
 	inTwist(locking, ported("releases no lock", func(_ *sim, in *replica) {
 		for i, st := range in.cred.Stores {
 			in.cred.Stores[i] = unreleased{st}
@@ -711,6 +775,11 @@ var mutants = []mutant{
 			s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Key == "" && st.Fault == "" })
 		}
 	})),
+	blind("takes an optional store for a required one", func(s *state) {
+		for i := range s.Stores {
+			s.Stores[i].Required = true
+		}
+	}),
 	// Rule 11: a failed proof leaves its key to the fuse.
 	ported("deletes a key whose proof failed", func(s *sim, in *replica) {
 		in.cred.Provers = []port.Prover{impatient{logs{s}}}
@@ -827,6 +896,18 @@ var mutants = []mutant{
 			p.Waiting = reason.InProgress
 		}
 		return p
+	}),
+	inTwist(given, deciding("says that keys are full whatever keeps them alive", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		if p.Blocked == reason.KeyCap {
+			p.Blocked, p.Waiting = "", reason.KeysFull
+		}
+		return p
+	})),
+	blind("takes a leaked key for a sound one", func(s *state) {
+		for i := range s.Keys {
+			s.Keys[i].Leaked = time.Time{}
+		}
 	}),
 	deciding("contains every leak at once", func(s state, r rules, t trigger, now time.Time) plan {
 		t.Contain = t.Leaked != ""

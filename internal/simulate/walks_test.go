@@ -58,6 +58,84 @@ var walks = []walk{
 		},
 	},
 	{
+		name: "a person locks the published key: it is replaced when it is due",
+		play: func(s *sim, bend func(*replica)) string {
+			rested(s)
+			f := s.newest()
+			s.cloud.SetKeyLocked(f.id, true)
+			s.refresh(f)
+			f.excused = "locked"
+			s.until(f.born.Add(s.rules.After))
+			s.complete = append(s.complete, span{s.now, s.now})
+			bend(s.replicas[0])
+			if s.look(s.replicas[0]); s.newest() == f {
+				return "the locked key is not replaced"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"waits for the unlock of the published key": func(in *replica) {
+				in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
+					p := rotation.Decide(st, r, t, now)
+					if slices.ContainsFunc(st.Keys, func(k rotation.Key) bool { return k.ID == p.Published && k.Locked }) {
+						p.Steps, p.Blocked = nil, reason.KeyLocked
+					}
+					return p
+				}
+			},
+		},
+	},
+	{
+		name: "IAM ends the published key earlier than was asked for: it is replaced before",
+		play: func(s *sim, bend func(*replica)) string {
+			rested(s)
+			f := s.newest()
+			s.cloud.SetKeyExpiry(f.id, s.now.Add(10*time.Hour))
+			s.refresh(f)
+			bend(s.replicas[0])
+			for range 12 {
+				s.look(s.replicas[0])
+				if s.newest() == nil {
+					return "the store names a key that has expired"
+				}
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"believes the lifetime that it asked for": func(in *replica) {
+				in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
+					st.Keys = slices.Clone(st.Keys)
+					for i := range st.Keys {
+						st.Keys[i].Expires = st.Keys[i].Created.Add(r.Expire)
+					}
+					return rotation.Decide(st, r, t, now)
+				}
+			},
+		},
+	},
+	{
+		name: "the rename of a locked service ID is refused: a replica with the old config keeps the key that one with the new config makes",
+		play: func(s *sim, bend func(*replica)) string {
+			rested(s)
+			first, in := s.newest(), s.replicas[0]
+			s.cloud.SetServiceIDLocked(s.idOf(), true)
+			in.cred.Name, in.cred.Former = newName, []string{credential}
+			bend(in)
+			s.until(first.born.Add(s.rules.After))
+			s.complete = append(s.complete, span{s.now, s.now})
+			s.look(in)
+			f := s.newest()
+			in.cred.Name, in.cred.Former = credential, nil
+			if s.look(in); f == first || s.newest() != f {
+				return "the key of the replica with the new config is not made, or is replaced"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"marks a key with the name in its config": func(in *replica) { in.rec.Keys = hasNames{in.rec.Keys.(iam), in} },
+		},
+	},
+	{
 		name: "the config asks for an access group: the service ID is a member before its key is published",
 		play: func(s *sim, bend func(*replica)) string {
 			g, err := s.cloud.AddGroup(cloud.NewGroup{Name: "senders"})
