@@ -273,15 +273,17 @@ func standardWebhook(s secret.Value) (*standardwebhooks.Webhook, error) {
 const svixPrefix = "Svix-"
 
 // webhookHeaders returns the signed ID, the time and the signatures, under the names of
-// Standard Webhooks or of Svix. Both sets in one request are refused: readers differ on
-// which one counts.
+// Standard Webhooks or of Svix. A request may have both sets if they are equal. Sets that
+// differ are refused: readers differ on which one counts.
 func webhookHeaders(h http.Header) (id, stamp, signatures string, err error) {
 	names := []string{standardwebhooks.HeaderWebhookID, standardwebhooks.HeaderWebhookTimestamp, standardwebhooks.HeaderWebhookSignature}
 	svix := []string{svixPrefix + "Id", svixPrefix + "Timestamp", svixPrefix + "Signature"}
 	present := func(name string) bool { return len(h.Values(name)) > 0 }
 	if slices.ContainsFunc(svix, present) {
-		if slices.ContainsFunc(names, present) {
-			return "", "", "", ErrRefused
+		for i, name := range names {
+			if slices.ContainsFunc(names, present) && !slices.Equal(h.Values(name), h.Values(svix[i])) {
+				return "", "", "", ErrRefused
+			}
 		}
 		names = svix
 	}
