@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,52 @@ func TestScenarios(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// The table in docs/protocol.md names a scenario for each rule, each reason to be blocked
+// and each phase whose keys end. Without it, the scenario has another plan.
+func TestTheTableNamesAScenarioForEachRule(t *testing.T) {
+	scenarios := map[string]scenario{}
+	files, _ := filepath.Glob("testdata/*.txt")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range strings.Split(strings.TrimSpace(string(text)), "\n\n") {
+			sc := parseScenario(t, block)
+			scenarios[sc.name] = sc
+		}
+	}
+	page, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "### Which scenario shows which rule")
+	table, _, _ = strings.Cut(table, "\n### ")
+	var listed []string
+	for _, row := range strings.Split(table, "\n") {
+		cells := strings.Split(row, " | ")
+		if len(cells) != 3 || !strings.HasSuffix(row, ". |") {
+			continue
+		}
+		name := strings.Trim(cells[0], "| `")
+		listed = append(listed, name)
+		sc, is := scenarios[strings.TrimSuffix(cells[2], " |")]
+		if !is {
+			t.Errorf("%s: no scenario is named %q", name, cells[2])
+			continue
+		}
+		restore := rotation.Without(name)
+		if sc.plan() == sc.want {
+			t.Errorf("without %s nothing changes: %s", name, sc.name)
+		}
+		restore()
+	}
+	slices.Sort(listed)
+	if diff := cmp.Diff(rotation.Removable(), listed); diff != "" {
+		t.Errorf("the code (-) and the table (+):\n%s", diff)
 	}
 }
 
