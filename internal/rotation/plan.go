@@ -10,7 +10,7 @@ import (
 // Action is one kind of step.
 type Action string
 
-// The actions, in the order in which a plan may have them.
+// The actions.
 const (
 	RemoveDuplicate Action = "remove-duplicate"  // delete a keyless duplicate service ID
 	CreateIdentity  Action = "create-service-id" // create the service ID with our marker
@@ -64,7 +64,8 @@ type Plan struct {
 	Steps     []Step
 	// Next is when the next run is useful.
 	Next time.Time
-	// Blocked is set if a person must act.
+	// Blocked is set if a person must act. The steps are those that the closed gate
+	// still lets through.
 	Blocked reason.Reason
 	// Waiting is why steps are missing for now. It needs no action.
 	Waiting reason.Reason
