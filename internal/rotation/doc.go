@@ -57,7 +57,7 @@
 //
 // # The rules that keep two replicas apart
 //
-// docs/protocol.md has them all, each with the hole that it closes. Three shape the
+// docs/protocol.md has them all, each with the hole that it closes. Four shape the
 // code:
 //
 // Window (15 min) is longer than any run plus IAM's lag, and far shorter than
