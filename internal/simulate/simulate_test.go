@@ -154,7 +154,7 @@ func tell(t *testing.T, o Options) {
 }
 
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {
-	for seed := uint64(1); seed <= 40; seed++ {
+	for seed := uint64(1); seed <= 60; seed++ {
 		a, b := Run(t, seed, Options{}), Run(t, seed, Options{})
 		if a.Hash != b.Hash {
 			t.Fatalf("seed %d: traces %016x and %016x", seed, a.Hash, b.Hash)
