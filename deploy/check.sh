@@ -110,12 +110,13 @@ world() {
 }
 
 # script FILE [VARIABLE=value...] runs a script with only these variables.
-# BASH_FLAGS holds flags for bash.
+# BASH_FLAGS holds flags for bash, arguments those of the script.
+arguments=()
 script() {
 	local file=$1
 	shift
 	# shellcheck disable=SC2086 # several flags
-	env -i "${base[@]}" "FAKE_STATE=$state" "$@" bash ${BASH_FLAGS:-} "$here/$file" >>"$state/output.log" 2>&1
+	env -i "${base[@]}" "FAKE_STATE=$state" "$@" bash ${BASH_FLAGS:-} "$here/$file" "${arguments[@]}" >>"$state/output.log" 2>&1
 }
 
 # count N PATTERN succeeds if N calls begin with PATTERN (an extended expression).
@@ -194,8 +195,8 @@ creates_once() { # KIND... : one create, one update of each
 }
 ok "function: the second time updates" creates_once configmap secret function 'subscription cron'
 ok "function: the secret has the token" holds secret-latchkey-secrets.env "EVENTS_TOKEN=$events_token"
-ok "function: doctor runs with its identity, config and secrets" called 'ce job create --name latchkey-check --build-source .* --argument doctor .*--retrylimit 0 --trusted-profiles-enabled=true --env-from-configmap latchkey-config --env-from-secret latchkey-secrets'
-ok "function: doctor, then a first sweep" eval 'called "ce jobrun submit --job latchkey-check --name latchkey-doctor --argument doctor " && called "ce jobrun submit --job latchkey-check --name latchkey-sweep --argument sweep "'
+ok "function: doctor runs with its identity, config and secrets" called 'ce job create --name latchkey-check --build-source .* --argument doctor .*--retrylimit 0 --trusted-profiles-enabled=true --mount-configmap /etc/latchkey=latchkey-config --env LATCHKEY_CONFIG_FILE=/etc/latchkey/LATCHKEY_CONFIG --env-from-secret latchkey-secrets'
+ok "function: doctor, then a first sweep" eval 'called "ce jobrun submit --job latchkey-check --name latchkey-doctor --argument=doctor " && called "ce jobrun submit --job latchkey-check --name latchkey-sweep --argument=sweep "'
 ok "function: what they saw is said" eval 'grep -q "^  12 ok, 0 failed" "$state/output.log" && grep -qx "first sweep: 2 credentials: 2 published" "$state/output.log"'
 ok "function: no secret in arguments, output or environment" quiet
 ok "function: teardown" runs function/teardown.sh
@@ -377,21 +378,37 @@ ok "no secret in arguments, output or environment" quiet
 world doctor
 ok "doctor: a missing right stops before the first sweep" says 'No key was made' app/deploy.sh "${tokens[@]}" "FAKE_DOCTOR=Writer on Code Engine"
 ok "doctor: what is missing is shown" grep -q '^  FAIL  Writer on Code Engine' "$state/output.log"
-ok "doctor: no sweep" no grep -q 'argument sweep' "$state/calls.log"
+ok "doctor: no sweep" no grep -q 'argument=sweep' "$state/calls.log"
 ok "doctor: the same again after the fix" runs app/deploy.sh "${tokens[@]}"
 ok "doctor: a blocked credential is an error" says 'some credentials need you' app/deploy.sh "${tokens[@]}" "FAKE_SWEEP=2 credentials: 1 blocked, 1 published"
 ok "doctor: a sweep that says nothing is an error" says 'the first sweep did not end' app/deploy.sh "${tokens[@]}" "FAKE_SWEEP=panic"
 : >"$state/calls.log"
-ok "doctor: a job uses itself" eval 'runs job/deploy.sh "${tokens[@]}" NAME=sweeper ARRAY_SIZE=4 && called "ce jobrun submit --job sweeper --name sweeper-doctor --argument doctor --array-indices 0 " && no grep -q sweeper-check "$state/calls.log"'
+ok "doctor: a job uses itself" eval 'runs job/deploy.sh "${tokens[@]}" NAME=sweeper ARRAY_SIZE=4 && called "ce jobrun submit --job sweeper --name sweeper-doctor --argument=doctor --array-indices 0 " && no grep -q sweeper-check "$state/calls.log"'
 : >"$state/calls.log"
 ok "doctor: CHECK=no skips both" eval 'runs app/deploy.sh "${tokens[@]}" CHECK=no && no grep -q "ce jobrun submit" "$state/calls.log"'
 
 world fallback
-ok "fallback: an API key, with a warning" runs job/deploy.sh "${tokens[@]}" "LATCHKEY_API_KEY_FILE=$work/api-key"
+run=("${tokens[@]}" "LATCHKEY_API_KEY_FILE=$work/api-key")
+ok "fallback: an API key, with a warning" runs job/deploy.sh "${run[@]}" "CONFIG=$work/no-profile.yaml"
 ok "fallback: no compute resource token" called 'ce job create .*--trusted-profiles-enabled=false'
 ok "fallback: the warning" grep -q 'warning: latchkey uses a stored API key' "$state/output.log"
 ok "fallback: the key is in the secret" holds secret-latchkey-secrets.env "IBMCLOUD_API_KEY=$api_key"
 ok "fallback: no secret in arguments, output or environment" quiet
+ok "fallback: a config with a profile uses no API key" eval 'runs job/deploy.sh "${run[@]}" NAME=other && grep -q "LATCHKEY_API_KEY is not used" "$state/output.log" && no grep -q IBMCLOUD_API_KEY "$state/secret-other-secrets.env" && called "ce job create --name other .*--trusted-profiles-enabled=true"'
+
+world run
+ok "run: a form" runs app/deploy.sh "${tokens[@]}"
+arguments=(status -o wide)
+ok "run: a command with the deployed identity" runs run.sh
+ok "run: what it says" grep -qx '  latchkey status -o wide' "$state/output.log"
+arguments=(plan)
+ok "run: the plan of a new config" runs run.sh "NEW=$work/function.yaml"
+ok "run: against the deployed one" grep -qx '  latchkey plan --against /etc/latchkey/latchkey.yaml' "$state/output.log"
+ok "run: the new one comes from a config map" eval 'called "ce configmap create --name latchkey-new --from-file LATCHKEY_CONFIG=" && called "ce jobrun submit --job latchkey-check --name latchkey-plan --env-from-configmap latchkey-new "'
+ok "run: a new config with faults is not run" no script run.sh "NEW=$work/faulty.yaml"
+arguments=()
+ok "run: nothing is left" eval 'gone jobrun/latchkey-plan && [[ ! -e $state/configmap/latchkey-new ]]'
+ok "run: a command is needed" no script run.sh
 
 # --- The program starts from what was recorded, with hooks, Kubernetes, Vault and sinks
 
@@ -507,7 +524,7 @@ as_shown() {
 	done <"$1"
 	return "$bad"
 }
-commands "### 2. " "### 8. " >"$state/first"
+commands "### 1. " "### 8. " >"$state/first"
 url=
 ok "guide: from nothing to the first key" follow "$state/first"
 ok "guide: its commands print what it shows" as_shown "$state/first"
@@ -523,6 +540,19 @@ ok "guide: it logs in" logged_in
 commands "### 8. " "## Hooks" >"$state/event"
 ok "guide: an event" follow "$state/event"
 ok "guide: its answer is what it shows" as_shown "$state/event"
+url=
+cat >>"$guide/latchkey.yaml" <<YAML
+provider:
+  instances: [44444444-2222-4333-8444-555555555555]
+  allow: [{serviceIDs: [ServiceId-1], policies: [{service: logs, roles: [Sender]}]}]
+YAML
+commands "## Provider" "## More" | sed "s|SECRETS_MANAGER_CRN=crn:…|SECRETS_MANAGER_CRN=$sm_crn|" >"$state/provider"
+ok "guide: the provider" follow "$state/provider"
+ok "guide: its commands print what it shows" as_shown "$state/provider"
+commands "## More events" "## Variables" | sed "s|EVENT_NOTIFICATIONS_CRN=crn:…|EVENT_NOTIFICATIONS_CRN=$en_crn|; s|EVENT_STREAMS_CRN=crn:…|EVENT_STREAMS_CRN=$es_crn|" >"$state/later"
+ok "guide: more events, an upgrade and the removal" follow "$state/later"
+ok "guide: they print what it shows" as_shown "$state/later"
+for kind in profile function job cron configmap topics destinations subscriptions aroute atarget; do ok "guide: no $kind left" gone "$kind"; done
 
 # Each command of the CLI in the documents is one that the stand-in knows.
 world documents

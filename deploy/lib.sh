@@ -26,6 +26,7 @@ FILES=$NAME-files
 KAFKA_SECRET=$NAME-kafka
 TICK=$NAME-tick
 AUDIT=$NAME-audit
+CONFIG_FILE=/etc/latchkey/latchkey.yaml # where it is mounted
 
 SCRATCH=$(mktemp -d)
 trap 'rm -rf "$SCRATCH"' EXIT
@@ -167,7 +168,7 @@ collect() {
 			missing+=("$name or ${name}_FILE, for $what")
 		fi
 	done < <(jq -r ".variables[] | $for | [.name, .for] | @tsv" <<<"$NEEDS")
-	if [[ $TRUSTED == true ]] && secret_line IBMCLOUD_API_KEY LATCHKEY_API_KEY "$ENV_FILE"; then TRUSTED=false; fi
+	[[ $TRUSTED == false || -z ${LATCHKEY_API_KEY:-}${LATCHKEY_API_KEY_FILE:-} ]] || say "note: the config logs in with identity.profile, so LATCHKEY_API_KEY is not used"
 	while IFS=$'\t' read -r name what; do
 		source=${SECRET_FILES:-}/${name##*/}
 		if [[ $component == function ]]; then
@@ -229,15 +230,25 @@ code() {
 	fi
 }
 
+# config_mount sets WITH_CONFIG to the flags that mount the config map.
+config_mount() {
+	WITH_CONFIG=(--mount-configmap "${CONFIG_FILE%/*}=$CONFIG_MAP" --env "LATCHKEY_CONFIG_FILE=$CONFIG_FILE")
+}
+
+# text_config names the file that the config map of a function yields, if it is mounted.
+text_config() { CONFIG_FILE=${CONFIG_FILE%/*}/LATCHKEY_CONFIG; }
+
 # check FORM runs doctor and then a first sweep, with the config, the secrets and the
 # identity of what was deployed, and prints what they say. A form that is no job gets a
 # job for that, $NAME-check, to which deploy/iam links the identity, too.
 check() {
 	local job=$NAME
 	[[ ${CHECK:-yes} != no ]] || return 0
+	RUN_FLAGS=()
 	if [[ $1 != job ]]; then
 		job=$NAME-check
 		code
+		config_mount
 		put job "$job" -- "${CODE[@]}" --argument doctor --cpu "${CPU:-0.25}" --memory 0.5G --maxexecutiontime 900 --retrylimit 0 \
 			--trusted-profiles-enabled="$TRUSTED" "${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 	fi
@@ -250,20 +261,23 @@ check() {
 	say "first sweep: $SAID"
 }
 
-# job_run JOB COMMAND runs a command of latchkey as a run of the job. It prints what the
-# command says, and keeps it in SAID.
+# job_run JOB COMMAND [ARGUMENT...] runs a command of latchkey as a run of the job, with
+# the flags in RUN_FLAGS. It prints what the command says, and keeps it in SAID.
 job_run() {
-	local run=$NAME-$2
+	local job=$1 run=$NAME-$2 argument flags=("${RUN_FLAGS[@]}")
+	shift
+	for argument in "$@"; do flags+=("--argument=$argument"); done
 	if exists jobrun "$run"; then ibmcloud ce jobrun delete --name "$run" --force >/dev/null; fi
-	say "$2: run of job $1"
+	say "$1: run of job $job"
 	# The submission fails if the command does. What it says tells more.
-	ibmcloud ce jobrun submit --job "$1" --name "$run" --argument "$2" --array-indices 0 --retrylimit 0 --wait --wait-timeout 960 >/dev/null 2>&1 || true
+	ibmcloud ce jobrun submit --job "$job" --name "$run" "${flags[@]}" --array-indices 0 --retrylimit 0 --wait --wait-timeout 960 >/dev/null 2>&1 || true
 	SAID=$(ibmcloud ce jobrun logs --jobrun "$run") || die "the run $run did not start: ibmcloud ce jobrun get --name $run"
 	printf '  %s\n' "${SAID//$'\n'/$'\n'  }"
 }
 
-# drop_check deletes what check made.
+# drop_check deletes what check and run.sh made.
 drop_check() {
+	! exists configmap "$NAME-new" || drop configmap "$NAME-new"
 	drop jobrun "$NAME-doctor"
 	drop jobrun "$NAME-sweep"
 	drop job "$NAME-check"

@@ -13,7 +13,7 @@ select_project
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
-WITH_CONFIG=(--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml)
+config_mount
 code
 
 # The application scales to zero. Work continues after an answer, so a replica

@@ -12,8 +12,10 @@ BUNDLE=${BUNDLE:-$ROOT/dist/function}
 [[ ! -f $BUNDLE/latchkey.yaml ]] || say "note: the bundle has a latchkey.yaml; the config map overrides it"
 select_project
 
-# A function has no mounts, so the environment holds the config text.
+# A function has no mounts, so the environment holds the config text. The job that runs
+# doctor mounts the same text as a file.
 put configmap "$CONFIG_MAP" -- --from-file LATCHKEY_CONFIG="$CONFIG"
+text_config
 secrets
 
 WITH_CONFIG=(--env-from-configmap "$CONFIG_MAP")

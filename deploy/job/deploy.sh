@@ -15,7 +15,7 @@ select_project
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
-WITH_CONFIG=(--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml)
+config_mount
 code
 # Several indices share a sweep. Only index 0 handles an event.
 if ((${ARRAY_SIZE:-1} > 1)); then CODE+=(--array-indices "0-$((ARRAY_SIZE - 1))"); fi

@@ -19,6 +19,7 @@ FILES=$NAME-files
 put configmap "$CONFIG_MAP" -- --from-file latchkey.yaml="$CONFIG"
 secrets
 
+config_mount
 code
 
 # The parameters and credentials of the secrets. Secrets Manager reads them when
@@ -32,8 +33,7 @@ while IFS= read -r line; do declared+=(--env "$line"); done < <(
 put job "$NAME" -- "${CODE[@]}" --argument job "${declared[@]}" \
 	--cpu "${CPU:-0.25}" --memory "${MEMORY:-0.5G}" --maxexecutiontime 3000 --retrylimit 0 \
 	--trusted-profiles-enabled="$TRUSTED" \
-	--mount-configmap /etc/latchkey="$CONFIG_MAP" --env LATCHKEY_CONFIG_FILE=/etc/latchkey/latchkey.yaml \
-	"${WITH_SECRET[@]}"
+	"${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 
 authorize secrets-manager codeengine Viewer,Writer "$(guid "$SECRETS_MANAGER_CRN")" "$(guid "$(project_crn)")"
 
