@@ -7,13 +7,14 @@ cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 version=$(git describe --tags --always)
+commit=$(git rev-parse HEAD) # which may change while this builds
 openssl ecparam -name prime256v1 -genkey -noout -out "$work/key.pem"
-arguments=(-version "$version" -commit "$(git rev-parse HEAD)" -date "$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)" -key "$work/key.pem")
+arguments=(-version "$version" -commit "$commit" -date "$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd "$commit")" -key "$work/key.pem")
 
 echo "building $version in two copies of the tree"
 for copy in first second/deeper; do
   mkdir -p "$work/$copy"
-  git archive HEAD | tar -x -C "$work/$copy"
+  git archive "$commit" | tar -x -C "$work/$copy"
   # The list of files of deploy comes from git.
   git -C "$work/$copy" init -q && git -C "$work/$copy" add -A
   (cd "$work/$copy" && go run ./build/release "${arguments[@]}" -out "$work/$copy.out")
