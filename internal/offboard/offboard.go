@@ -13,7 +13,8 @@
 //   - The wait begins when the last key was disabled.
 //   - Keys are deleted after the entries of all stores, and the service ID, which bears
 //     the mark, is deleted last.
-//   - An undo enables only keys that this deprovisioning disabled.
+//   - An undo enables only keys that this deprovisioning disabled. A config that asks for
+//     the credential again demands one.
 package offboard
 
 import (
@@ -107,7 +108,7 @@ func Decide(s State, r Rules, now time.Time) Plan {
 	switch {
 	case s.Mark.IsZero():
 		return begin(s, r, now)
-	case s.Demand.Ask == Undo:
+	case s.Demand.Ask == Undo, s.Kept && s.Demand.Ask == "":
 		return undo(s)
 	}
 	return proceed(s, r, now)

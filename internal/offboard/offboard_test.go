@@ -57,6 +57,12 @@ func TestDecide(t *testing.T) {
 			offboard.State{Demand: end, Exists: true, Kept: true},
 			offboard.Plan{Blocked: reason.EndRefused, Why: "the config would make the credential again"},
 		},
+		"an end that has begun is undone if the config asks for the credential again": {
+			offboard.State{Exists: true, Kept: true, Mark: ago(time.Hour), Keys: []offboard.Key{{ID: "k", Disabled: true, Suspended: ago(time.Hour)}}},
+			offboard.Plan{Steps: []rotation.Step{
+				{Action: rotation.Enable, Key: "k", Reason: reason.Undone}, {Action: rotation.UnmarkEnd, Reason: reason.Undone},
+			}},
+		},
 		"a service ID of other software is refused": {
 			offboard.State{Demand: end, Exists: true, Given: true},
 			offboard.Plan{Blocked: reason.EndRefused, Why: "the service ID belongs to other software, which has to delete it"},
