@@ -20,7 +20,7 @@ func (b *credentialBuilder) httpProvers(all []config.HTTPProof) (provers []port.
 	for _, h := range all {
 		p, err := proof.New(proof.Config{
 			HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, At: h.At, Request: b.request(h),
-			Expect: h.Expect, Deny: h.Deny, RetryOn: h.RetryOn, Account: b.account,
+			Expect: h.Expect, Deny: h.Deny, RetryOn: h.RetryOn, Wait: h.Wait, Account: b.account,
 		})
 		switch {
 		case err != nil:

@@ -227,3 +227,4 @@ func meanings() map[string]meaning {
 		"http[].retryOn":           {"401 and 403", "further statuses that IAM's lag explains"},
 	}
 }
+		"http[].wait":              {"`1m`; for Event Streams `5m`", "how long IAM's lag is waited for, from 1m to 10m"},

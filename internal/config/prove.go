@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -25,9 +27,10 @@ type HTTPProof struct {
 	Topic        *TopicProof
 	Image        *ImageProof
 	Secrets      *SecretsProof
-	Expect       []int // default 200; 403 with Deny, or 401 and 403 for a Topic
-	Deny         bool  // the key must not be able to do it; default false
-	RetryOn      []int // further statuses that IAM's lag explains
+	Expect       []int         // default 200; 403 with Deny, or 401 and 403 for a Topic
+	Deny         bool          // the key must not be able to do it; default false
+	RetryOn      []int         // further statuses that IAM's lag explains
+	Wait         time.Duration // for IAM's lag; default 1m, and 5m for a Topic
 }
 
 // ObjectsProof is a bucket of Cloud Object Storage, or an object in it.
@@ -74,6 +77,7 @@ type httpTemplate struct {
 	secrets         *logsTemplate // the same keys
 	expect, retryOn []int
 	deny            bool
+	wait            time.Duration
 }
 
 type objectsTemplate struct {
@@ -107,7 +111,11 @@ var (
 
 const (
 	defaultObject = "latchkey-proof"
-	maxProofs     = 20 // each may wait a minute for IAM's lag
+	maxProofs     = 20 // each may wait for IAM's lag
+
+	// A run writes for 15 minutes, and has to publish the key after its proofs.
+	minWait, maxWait = time.Minute, 10 * time.Minute
+	topicWait        = 5 * time.Minute // Event Streams may see a policy some minutes late
 )
 
 // checkProofURL checks the URL of a proof.
@@ -198,6 +206,11 @@ func (d *decoder) httpProof(item value) *httpTemplate {
 		field{"expect", false, func(v value) { p.expect = d.statuses(v) }},
 		field{"deny", false, func(v value) { p.deny = d.truth(v) }},
 		field{"retryOn", false, func(v value) { p.retryOn = d.statuses(v) }},
+		field{"wait", false, func(v value) {
+			if p.wait = d.duration(v, 0); p.wait != 0 && (p.wait < minWait || p.wait > maxWait) {
+				d.fault(v, "%s must be from %s to %s", Days(p.wait), Days(minWait), Days(maxWait))
+			}
+		}},
 	)
 	d.exactlyOne(o, "url", "logs", "cos", "eventStreams", "containerRegistry", "secretsManager")
 	for _, key := range []string{"method", "body"} {
@@ -280,7 +293,10 @@ func (x *expansion) prove() Prove {
 }
 
 func (x *expansion) httpProof(at string, t *httpTemplate) HTTPProof {
-	h := HTTPProof{At: at, Expect: t.expect, Deny: t.deny, RetryOn: t.retryOn}
+	h := HTTPProof{At: at, Expect: t.expect, Deny: t.deny, RetryOn: t.retryOn, Wait: cmp.Or(t.wait, minWait)}
+	if t.topic != nil && t.wait == 0 {
+		h.Wait = topicWait
+	}
 	switch {
 	case len(h.Expect) > 0:
 	case t.deny && t.topic != nil: // its documents name both for a topic that is not allowed

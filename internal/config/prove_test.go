@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -19,7 +20,7 @@ func TestProofsByHTTPExpand(t *testing.T) {
     - {cos: {bucket: backups, region: eu-de}}
     - {cos: {bucket: backups, region: eu-de, do: read, object: probe}, deny: true, expect: [403, 404]}
     - {eventStreams: {server: "https://a.svc01.eu-de.eventstreams.cloud.ibm.com", topic: orders, do: write}, deny: true}
-    - {containerRegistry: {region: global, image: "team/web:latest"}}
+    - {containerRegistry: {region: global, image: "team/web:latest"}, wait: 3m}
     - {secretsManager: {instance: 4f0c, region: eu-de}, deny: true}
 `))
 	got, err := c.Entries[0].Expand(Input{})
@@ -27,14 +28,14 @@ func TestProofsByHTTPExpand(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []HTTPProof{
-		{At: "http[0]", URL: "https://api.example.com/v1/things?limit=1", Method: "GET", Expect: []int{200}},
-		{At: "http[1]", URL: "https://api.example.com:8443/v1/things", Method: "POST", Body: `{"ping": true}`, Expect: []int{200, 202}, RetryOn: []int{404}},
-		{At: "http[2]", Logs: &LogsProof{"8b2d", "us-south"}, Expect: []int{403}, Deny: true},
-		{At: "http[3]", Objects: &ObjectsProof{Bucket: "backups", Region: "eu-de", Do: "list", Object: "latchkey-proof"}, Expect: []int{200}},
-		{At: "http[4]", Objects: &ObjectsProof{Bucket: "backups", Region: "eu-de", Do: "read", Object: "probe"}, Expect: []int{403, 404}, Deny: true},
-		{At: "http[5]", Topic: &TopicProof{"https://a.svc01.eu-de.eventstreams.cloud.ibm.com", "orders", "write"}, Expect: []int{401, 403}, Deny: true},
-		{At: "http[6]", Image: &ImageProof{"icr.io", "team/web:latest"}, Expect: []int{200}},
-		{At: "http[7]", Secrets: &SecretsProof{"4f0c", "eu-de"}, Expect: []int{403}, Deny: true},
+		{At: "http[0]", URL: "https://api.example.com/v1/things?limit=1", Method: "GET", Expect: []int{200}, Wait: time.Minute},
+		{At: "http[1]", URL: "https://api.example.com:8443/v1/things", Method: "POST", Body: `{"ping": true}`, Expect: []int{200, 202}, RetryOn: []int{404}, Wait: time.Minute},
+		{At: "http[2]", Logs: &LogsProof{"8b2d", "us-south"}, Expect: []int{403}, Deny: true, Wait: time.Minute},
+		{At: "http[3]", Objects: &ObjectsProof{Bucket: "backups", Region: "eu-de", Do: "list", Object: "latchkey-proof"}, Expect: []int{200}, Wait: time.Minute},
+		{At: "http[4]", Objects: &ObjectsProof{Bucket: "backups", Region: "eu-de", Do: "read", Object: "probe"}, Expect: []int{403, 404}, Deny: true, Wait: time.Minute},
+		{At: "http[5]", Topic: &TopicProof{"https://a.svc01.eu-de.eventstreams.cloud.ibm.com", "orders", "write"}, Expect: []int{401, 403}, Deny: true, Wait: 5 * time.Minute},
+		{At: "http[6]", Image: &ImageProof{"icr.io", "team/web:latest"}, Expect: []int{200}, Wait: 3 * time.Minute},
+		{At: "http[7]", Secrets: &SecretsProof{"4f0c", "eu-de"}, Expect: []int{403}, Deny: true, Wait: time.Minute},
 	}
 	if diff := cmp.Diff(want, got.Prove.HTTP); diff != "" {
 		t.Errorf("proofs (-want +got)\n%s", diff)
@@ -70,6 +71,7 @@ func TestAProofThatProvesNothingIsAFault(t *testing.T) {
 		"no status":                             {`{url: "https://a.example/x", expect: []}`, at + `.expect: is an empty list`},
 		"a success as a denial":                 {`{url: "https://a.example/x", deny: true, expect: 204}`, at + `.expect: 204 is no denial`},
 		"a status that is wanted and retried":   {`{url: "https://a.example/x", expect: 404, retryOn: [404]}`, at + `.retryOn: 404 is in expect, too`},
+		"a wait that a run has no time for":     {`{url: "https://a.example/x", wait: 11m}`, at + `.wait: 11m must be from 1m to 10m`},
 		"no proofs":                             {``, `credentials[0].prove.http: is an empty list`},
 		"more proofs than a run has time for":   {strings.Repeat(`{url: "https://a.example/x"}, `, 21), `credentials[0].prove.http: has 21 proofs; the maximum is 20`},
 		"a project's host":                      {`{url: "https://${project.name}.example/x"}`, at + `.url: has an expression in the host`},

@@ -265,6 +265,12 @@ type Store interface {
 	// changed. Publish keeps all other content of the secret. It returns
 	// ErrUnavailable if the result is unknown, and ErrUnlocked if e was written
 	// but not locked.
+// Patient is a Prover that may need longer than a minute.
+type Patient interface {
+	// Patience is how long IAM's lag may explain a failure.
+	Patience() time.Duration
+}
+
 	Publish(ctx context.Context, e Entry, revision string) error
 }
 

@@ -8,6 +8,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -47,6 +49,8 @@ type Config struct {
 	Deny bool
 	// RetryOn are further statuses that IAM's lag explains.
 	RetryOn []int
+	// Wait is how long IAM's lag may explain a failure. Zero is a minute.
+	Wait time.Duration
 	// Account returns the account of the keys.
 	Account func(context.Context) (string, error)
 }
@@ -59,7 +63,13 @@ type Prover struct {
 	url    string
 }
 
-var _ port.Prover = (*Prover)(nil)
+var (
+	_ port.Prover  = (*Prover)(nil)
+	_ port.Patient = (*Prover)(nil)
+)
+
+// Patience returns how long IAM's lag may explain a failure.
+func (p *Prover) Patience() time.Duration { return cmp.Or(p.cfg.Wait, time.Minute) }
 
 // New returns a prover. It sends no request.
 func New(cfg Config) (*Prover, error) {

@@ -121,7 +121,11 @@ func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 		}
 	}
 	for _, p := range ru.c.Provers {
-		err := ru.poll(ctx, func() error {
+		wait := patience
+		if p, patient := p.(port.Patient); patient {
+			wait = p.Patience()
+		}
+		err := ru.pollFor(ctx, wait, func() error {
 			return fence.Answered(p.Prove(ctx, port.Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}))
 		})
 		if err != nil {

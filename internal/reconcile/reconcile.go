@@ -261,6 +261,10 @@ func (r *Reconciler) sleep(ctx context.Context, d time.Duration) error {
 func (r *Reconciler) poll(ctx context.Context, try func() error) error {
 	const first, longest = 100 * time.Millisecond, 4 * time.Second
 	end := r.wall().Add(patience)
+	return r.pollFor(ctx, patience, try)
+}
+
+func (r *Reconciler) pollFor(ctx context.Context, patience time.Duration, try func() error) error {
 	for pause := first; ; pause = min(2*pause, longest) {
 		err := try()
 		if err == nil || (!errors.Is(err, port.ErrNotYet) && !errors.Is(err, port.ErrUnavailable)) {

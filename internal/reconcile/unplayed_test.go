@@ -233,6 +233,50 @@ func (waits) Name() string { return "waits" }
 
 func (p waits) Prove(context.Context, port.Proof) error { p.until(); return nil }
 
+// later is a proof that succeeds three minutes after its first attempt.
+type later struct {
+	now   func() time.Time
+	first *time.Time
+}
+
+func (later) Name() string { return "later" }
+
+func (p later) Prove(context.Context, port.Proof) error {
+	if p.first.IsZero() {
+		*p.first = p.now()
+	}
+	if p.now().Sub(*p.first) < 3*time.Minute {
+		return port.ErrNotYet
+	}
+	return nil
+}
+
+// patient is one that says how long it takes.
+type patient struct{ later }
+
+func (patient) Patience() time.Duration { return 5 * time.Minute }
+
+func TestAProofWaitsAsLongAsItsProverSays(t *testing.T) {
+	try := func(want result.Result, of func(later) port.Prover) result.Outcome {
+		w := newBench(t)
+		now := func() time.Time {
+			defer w.lock()()
+			return w.now
+		}
+		w.reconciler.Sleep = func(_ context.Context, d time.Duration) error {
+			defer w.lock()()
+			w.now = w.now.Add(d)
+			return nil
+		}
+		w.c.Provers = []port.Prover{of(later{now: now, first: new(time.Time)})}
+		return w.must(want, rotation.Trigger{})
+	}
+	if out := try(result.Blocked, func(p later) port.Prover { return p }); out.Reason != reason.ProofDenied {
+		t.Errorf("after a minute: %s", out.Reason)
+	}
+	try(result.Published, func(p later) port.Prover { return patient{p} })
+}
+
 func sweepAll(t *testing.T, r *reconcile.Reconciler, all []port.Credential, req reconcile.Request) result.Sweep {
 	t.Helper()
 	return sweep.New(sweep.Config{Reconciler: r}).Sweep(t.Context(), all, req)
