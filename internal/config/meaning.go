@@ -38,7 +38,7 @@ func meanings() map[string]meaning {
 		"adopt":                       {"", "take over this existing key, if a store holds its value. Only where the entry yields one credential"},
 		"credentials[].formerly":      {"", "names that the entry had, at most 5. Service IDs and keys are found by them, and the marker is renamed"},
 		"onGone":                      {"`keep`", "with `forEach`: what happens to the keys of a project that no longer exists. `revoke`: they end after an overlap. `retire`: the credential is deprovisioned once no key is used any more. Both need every store to be in the project"},
-		"keep":                        {"`true`", "`false`: nothing is made again that was removed, neither the service ID nor an entry of a store. A credential without parameters can be deprovisioned only then"},
+		"keep":                        {"`true`", "`false`: nothing is made again that was removed, neither the service ID nor an entry of a store. A credential without parameters can be deprovisioned only then. One that was never made is not made either: set it after the first key"},
 		"credentials[].deprovision":   {"see below", "[how the credential ends](#deprovision)"},
 		"deprovision.quiet":           {"", "how long no key may have been used, unless the demand forces it"},
 		"deprovision.wait":            {"", "how long keys stay disabled before they, the entries and the service ID are deleted. An undo brings them back until then"},
