@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/file"
 	"github.com/latchkey-io/latchkey/internal/format"
+	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -65,7 +66,7 @@ func (b *credentialBuilder) build(c config.Credential) port.Credential {
 		Owner: c.Owner, OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
 		Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Kept: c.Kept, NotAgain: c.NotAgain, Ends: c.Ends, Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
-		Policies: c.Policies, NarrowPolicies: c.NarrowPolicies,
+		Policies: c.Policies, NarrowPolicies: c.NarrowPolicies, Profile: profileOf(c.Profile),
 	}
 	for _, s := range c.Stores {
 		st, consumers := b.store(c, s)
@@ -80,6 +81,18 @@ func (b *credentialBuilder) build(c config.Credential) port.Credential {
 		out.Provers = append(out.Provers, b.logsProver(*c.Prove.Logs))
 	}
 	out.Provers = append(out.Provers, b.httpProvers(c.Prove.HTTP)...)
+	return out
+}
+
+// profileOf converts the trusted profile of the config.
+func profileOf(p *config.TrustedProfile) *port.TrustedProfile {
+	if p == nil {
+		return nil
+	}
+	out := &port.TrustedProfile{Name: p.Name, Wanted: p.Wanted}
+	for _, l := range p.Links {
+		out.Links = append(out.Links, keyless.Link(l))
+	}
 	return out
 }
 

@@ -106,7 +106,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		return secretsmanager.New(secretsmanager.Config{Endpoint: to.endpoint, Private: to.private, HTTP: p.iam.HTTP(), Account: p.iam.Account})
 	})
 	p.reconciler = &reconcile.Reconciler{
-		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
+		Identities: p.iam, Keys: p.iam, Profiles: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran, UsedBy: p.logins.By,
 	}
 	progress := func(all int) (step func(result.Outcome), end func()) { return p.progress(all) }
@@ -118,7 +118,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		Reconciler: p.reconciler, Lists: p.lists.Read, Listed: p.listed, Pace: pacer, Now: to.now, Every: cfg.SweepEvery, Log: log, Progress: progress,
 	})
 	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: &reconcile.Reconciler{
-		Identities: p.iam, Keys: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Memberships: true, Now: to.now, Log: log,
+		Identities: p.iam, Keys: p.iam, Profiles: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Memberships: true, Now: to.now, Log: log,
 	}}, Pace: pacer, Now: to.now, Progress: progress})
 	p.builder = &credentialBuilder{
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, account: p.iam.Account, stores: &storeClients{env: env, pace: pacer, sent: sent, reads: p.reads, log: log},

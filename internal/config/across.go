@@ -49,6 +49,7 @@ func (d *decoder) across(c *Config, f draft) {
 		d.checkPolicies(e)
 		d.checkLogs(e)
 		d.checkDenials(e.prove)
+		d.checkKeyless(e)
 		d.checkMany(e)
 		d.checkServiceID(e, serviceIDs)
 		d.checkIdentity(e, f.entries, given)

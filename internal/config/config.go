@@ -221,13 +221,15 @@ type Credential struct {
 	Policies       []access.Policy
 	NarrowPolicies bool     // take down what latchkey granted and Policies do not say; default false
 	AccessGroups   []string // by ID or name, instead of policies
-	Rotation       Rotation
-	Prove          Prove
-	Stores         []Store
-	Paused         bool     // set by the entry or by the config
-	Overwrite      bool     // replace a store's value that has no key ID of latchkey's
-	AdoptKey       string   // ID of a key to adopt where a store holds its value; "": none
-	Formerly       []string // earlier names of the credential
+	// Profile is the trusted profile that replaces the key; nil: none.
+	Profile   *TrustedProfile
+	Rotation  Rotation
+	Prove     Prove
+	Stores    []Store
+	Paused    bool     // set by the entry or by the config
+	Overwrite bool     // replace a store's value that has no key ID of latchkey's
+	AdoptKey  string   // ID of a key to adopt where a store holds its value; "": none
+	Formerly  []string // earlier names of the credential
 }
 
 // Project is a Code Engine project as expressions see it.

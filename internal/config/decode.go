@@ -194,6 +194,8 @@ func (d *decoder) entry(v value) *entryDraft {
 		field{"onGone", false, func(v value) { e.OnGone = d.word(v, oneOf(GoneKeep, GoneRevoke, GoneRetire)) }},
 		field{"keep", false, func(v value) { e.Keep = d.truth(v) }},
 		field{"deprovision", false, func(v value) { d.offboarding(v, &e.Offboarding) }},
+		field{"mode", false, func(v value) { e.keyless = d.word(v, oneOf(ModeKey, ModeKeyless)) == ModeKeyless }},
+		field{"trust", false, func(v value) { e.trust = d.trust(v) }},
 		field{"onSameName", false, func(v value) { e.OnSameName = d.word(v, oneOf(SameNameSuffix, SameNameWait)) }},
 		field{"serviceID", true, func(v value) { d.serviceID(v, e) }},
 		field{"rotation", false, func(v value) { e.rotation = d.rotation(v, &e.Rotation) }},

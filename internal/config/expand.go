@@ -44,6 +44,8 @@ type Entry struct {
 	policies       []policyTemplate
 	narrow         bool
 	groups         []string
+	keyless        bool
+	trust          []linkTemplate
 	prove          proveTemplate
 	stores         []storeTemplate
 }
@@ -124,7 +126,8 @@ func (e *Entry) Expand(in Input) (Credential, error) {
 		AdoptKey:      e.adoptKey,
 	}
 	c.NarrowPolicies = e.narrow
-	c.Kept, c.NotAgain = e.Keep && !e.UsesWith(), !e.Keep
+	c.Kept, c.NotAgain = e.Keep && !e.UsesWith() && !e.keyless, !e.Keep
+	c.Profile = x.profile(c)
 	c.Ends = x.ends()
 	c.KeyDescription = x.described(c)
 	c.Owner = x.owner()

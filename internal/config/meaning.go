@@ -42,6 +42,14 @@ func meanings() map[string]meaning {
 		"credentials[].deprovision":   {"see below", "[how the credential ends](#deprovision)"},
 		"deprovision.quiet":           {"", "how long no key may have been used, unless the demand forces it"},
 		"deprovision.wait":            {"", "how long keys stay disabled before they, the entries and the service ID are deleted. An undo brings them back until then"},
+		"mode":                        {"`key`", "`keyless`: consumers shall use a [trusted profile](#mode-keyless) instead of a key"},
+		"trust":                       {"none; required by `mode: keyless`", "the compute resources that may assume the trusted profile, in IAM's words"},
+		"trust[].type":                {"", "the kind of compute resource"},
+		"trust[].crn":                 {"", "the CRN of the cluster, the Code Engine project or the virtual server"},
+		"trust[].namespace":           {"required with `IKS_SA` and `ROKS_SA`", "the namespace of a service account"},
+		"trust[].serviceAccount":      {"required with `IKS_SA` and `ROKS_SA`", "its name"},
+		"trust[].componentType":       {"", "with `CE`, and with `componentName`: the kind of component, such as `application`. Without both, all of the project may assume the profile"},
+		"trust[].componentName":       {"", "its name"},
 		"onSameName":                  {"`suffix`", "with `forEach`: the service ID of a project if the service ID of another project has the name, such as after a project was deleted and created again. `suffix`: `NAME-<first 8 characters of the project ID>`. `wait`: none until the other service ID is deleted"},
 		"serviceID":                   {"", "[the service ID](#serviceid)"},
 		"rotation":                    {"see below", "[when keys are replaced](#rotation)"},
@@ -225,6 +233,6 @@ func meanings() map[string]meaning {
 		"http[].expect":            {"`200`; with `deny` `403`, for Event Streams also `401`", "the status that proves it, or a list"},
 		"http[].deny":              {"`false`", "`true`: the key must not be able to do this. It needs a proof without `deny` beside it"},
 		"http[].retryOn":           {"401 and 403", "further statuses that IAM's lag explains"},
+		"http[].wait":              {"`1m`; for Event Streams `5m`", "how long IAM's lag is waited for, from 1m to 10m"},
 	}
 }
-		"http[].wait":              {"`1m`; for Event Streams `5m`", "how long IAM's lag is waited for, from 1m to 10m"},

@@ -85,6 +85,10 @@ func (c *Config) grants() (grants []Grant) {
 		} else {
 			whole(identityService, "Service ID creator", "to create service IDs: their creator administers them and their keys")
 		}
+		if len(e.trust) > 0 {
+			whole(identityService, "Editor", "to create trusted profiles and link them")
+			whole(identityService, "Operator", "to delete trusted profiles")
+		}
 		for _, p := range e.policies {
 			on := p.on()
 			for _, role := range p.roles {

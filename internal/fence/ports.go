@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
@@ -53,6 +54,38 @@ func (g identities) Mark(ctx context.Context, id port.ServiceID, m marker.Marker
 // Join adds a member to an access group.
 func (g identities) Join(ctx context.Context, iamID, group string) error {
 	return g.f.write(ctx, time.Time{}, func() error { return g.Identities.Join(ctx, iamID, group) })
+}
+
+// Profiles returns the port behind the fence, or nil for none.
+func (f *Fence) Profiles(p port.Profiles) port.Profiles {
+	if p == nil {
+		return nil
+	}
+	return profiles{p, f}
+}
+
+type profiles struct {
+	port.Profiles
+	f *Fence
+}
+
+// CreateProfile creates a trusted profile.
+func (g profiles) CreateProfile(ctx context.Context, name, description string) (p port.Profile, err error) {
+	err = g.f.write(ctx, time.Time{}, func() (err error) {
+		p, err = g.Profiles.CreateProfile(ctx, name, description)
+		return err
+	})
+	return p, err
+}
+
+// LinkProfile links a trusted profile to a compute resource.
+func (g profiles) LinkProfile(ctx context.Context, id string, l keyless.Link) error {
+	return g.f.write(ctx, time.Time{}, func() error { return g.Profiles.LinkProfile(ctx, id, l) })
+}
+
+// RemoveProfile deletes a trusted profile.
+func (g profiles) RemoveProfile(ctx context.Context, id string) error {
+	return g.f.write(ctx, time.Time{}, func() error { return g.Profiles.RemoveProfile(ctx, id) })
 }
 
 // Keys returns the port behind the fence, with a call to withdraw a new key.

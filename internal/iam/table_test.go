@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -110,6 +111,10 @@ func TestBentAnswers(t *testing.T) {
 	if err := errors.Join(b.direct.Grant(t.Context(), b.id.IAMID, policy), b.direct.Join(t.Context(), b.id.IAMID, b.group.ID)); err != nil {
 		t.Fatal(err)
 	}
+	profile, err := b.direct.CreateProfile(t.Context(), "bent", marker.Marker{Owner: "test", Credential: "bent"}.Describe(""))
+	if err != nil {
+		t.Fatal(err)
+	}
 	table := benttest.Table{
 		Account: cloud.AccountID,
 		Route: func(r *http.Request) (string, bool, bool) {
@@ -145,6 +150,19 @@ func TestBentAnswers(t *testing.T) {
 				}
 				_, err := l.Granted(ctx, b.id.IAMID) // IAM is asked if the policies could not be listed
 				return err
+			}),
+			// A link may be to any resource. A run compares it with the config.
+			settles("GET /v1/profiles/*/links", read("FindProfile", func(ctx context.Context, c *Client) error { _, err := c.FindProfile(ctx, "bent"); return err })),
+			write("CreateProfile", func(ctx context.Context, c *Client) error { _, err := c.CreateProfile(ctx, b.next(), ""); return err }),
+			settles("POST /v1/profiles/*/links", write("LinkProfile", func(ctx context.Context, c *Client) error {
+				return c.LinkProfile(ctx, profile.ID, keyless.Link{Type: "VSI", CRN: "crn:v1:bluemix:public:is:eu-de:a/" + cloud.AccountID + "::instance:" + b.next()})
+			})),
+			write("RemoveProfile", func(ctx context.Context, c *Client) error {
+				p, err := b.direct.CreateProfile(ctx, b.next(), "")
+				if err != nil {
+					return err
+				}
+				return c.RemoveProfile(ctx, p.ID)
 			}),
 			read("Groups", func(ctx context.Context, c *Client) error { _, err := c.Groups(ctx, b.id.IAMID); return err }),
 			read("Grants", func(ctx context.Context, c *Client) error { _, err := c.Grants(ctx, b.id.IAMID); return err }),

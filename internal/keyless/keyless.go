@@ -1,5 +1,6 @@
 // Package keyless decides by IBM's rules whether a consumer can use a trusted profile
-// instead of a key: facts in, finding out. It has no I/O and no clock.
+// instead of a key (Judge), and how a credential gets there and back (Decide). It has no
+// I/O, and takes time as an argument.
 //
 // A trusted profile is an identity without keys. A program assumes it with the compute
 // resource token that IBM Cloud gives it. So it takes a platform that issues such tokens,
@@ -114,7 +115,7 @@ func Judge(r Readers, account string, services []string) []Finding {
 		f.Change = []string{"let latchkey list the nodes of the cluster, which show both"}
 	case SameAccount:
 		f.Missing = []string{"a trusted profile with the policies of the credential and a link to the consumer"}
-		f.Change = r.change(services)
+		f.Change = append([]string{"set mode: keyless and trust in the config entry: latchkey makes the profile, and ends the key once it is silent"}, r.change(services)...)
 	}
 	if len(r.Names) == 0 {
 		return []Finding{f}

@@ -55,6 +55,12 @@ type Facts struct {
 	Granted []access.Policy
 	Member  []port.Group
 
+	// Profile is the trusted profile with the configured name, whosever it is, and
+	// ProfileErr why it could not be read. ProfileGranted are its policies, if it is ours.
+	Profile        port.Profile
+	ProfileErr     error
+	ProfileGranted []access.Policy
+
 	// Entries are those of the stores, in the order of the config. Adopted are the
 	// stores, by name, that hold the value of the key to adopt.
 	Entries []Reading

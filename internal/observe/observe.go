@@ -5,6 +5,7 @@
 //	identity.go  the service ID, its policies and the list of its keys
 //	keys.go      keys that the list does not have, and when keys were used
 //	trust.go     drop what stores say that can't be true
+//	profile.go   the trusted profile that may replace the keys
 //	memory.go    what a process remembers between runs
 //	facts.go     what was read
 package observe
@@ -38,6 +39,8 @@ var (
 type Observer struct {
 	Identities port.IdentityReader
 	Keys       port.KeyReader
+	// Profiles reads trusted profiles. If nil, none is read.
+	Profiles port.Profiles
 	// Clock is compared with IAM's.
 	Clock  *fence.Clock
 	Memory *Memory
@@ -150,6 +153,7 @@ func (o *observation) observe(ctx context.Context) error {
 		return err
 	}
 	o.observeUse(ctx)
+	o.observeProfile(ctx)
 	o.spareRemoved()
 	return o.observeQuiet(ctx)
 }
@@ -196,9 +200,12 @@ func (o *observation) settleClock(asked, date time.Time) error {
 	return nil
 }
 
-// observeQuiet reads the last use of all keys before a deprovisioning begins.
+// observeQuiet reads the last use of all keys before a deprovisioning begins, or while a
+// trusted profile that consumers have assumed may replace them.
 func (o *observation) observeQuiet(ctx context.Context) error {
-	if d := o.c.Ending(o.end, o.clock.Now()); d.Ask != offboard.End || d.Force || !o.ServiceID.Marker.Deprovision.IsZero() {
+	d := o.c.Ending(o.end, o.clock.Now())
+	ends := d.Ask == offboard.End && !d.Force
+	if !ends && !o.replaces() || !o.ServiceID.Marker.Deprovision.IsZero() {
 		return nil
 	}
 	for i, k := range o.Keys {

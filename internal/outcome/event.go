@@ -59,7 +59,7 @@ func Type(outcomes ...result.Outcome) string {
 			kinds = append(kinds, kind(o))
 		}
 	}
-	for _, first := range []string{"revoked", "rotated", "repaired", "superseded", "retired", "expiring", "drifted"} {
+	for _, first := range []string{"revoked", "rotated", "repaired", "superseded", "retired", "expiring", "drifted", "keyless"} {
 		if slices.Contains(kinds, first) {
 			return TypePrefix + first
 		}
@@ -94,11 +94,16 @@ func kind(o result.Outcome) string {
 		}
 		return "repaired"
 	case result.Unchanged:
-		if slices.ContainsFunc(o.Notes, func(n result.Note) bool { return !n.Reason.Drift() }) {
-			return "expiring"
+		has := func(fits func(reason.Reason) bool) bool {
+			return slices.ContainsFunc(o.Notes, func(n result.Note) bool { return fits(n.Reason) })
 		}
-		if len(o.Notes) > 0 {
+		switch {
+		case has(func(r reason.Reason) bool { return !r.Drift() && !r.Keyless() }):
+			return "expiring"
+		case has(reason.Reason.Drift):
 			return "drifted"
+		case len(o.Notes) > 0:
+			return "keyless"
 		}
 	}
 	return string(o.Result)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -77,11 +78,22 @@ type Credential struct {
 	// NotAgain is set if nothing is made again that was removed: neither the service ID
 	// nor an entry of a store.
 	NotAgain bool
+	// Profile is the trusted profile of the credential, or nil.
+	Profile *TrustedProfile
 	// Unconfigured is our service ID that no config entry yields. It is reported
 	// and not changed.
 	Unconfigured *ServiceID
 	// Forged is set if Unconfigured only carries our marker and is not ours.
 	Forged bool
+}
+
+// TrustedProfile is what the config says about a credential's trusted profile. Its
+// policies are the credential's.
+type TrustedProfile struct {
+	Name string
+	// Wanted is set if consumers shall use it instead of a key.
+	Wanted bool
+	Links  []keyless.Link
 }
 
 // Names returns the present and the earlier names, with which keys are marked.

@@ -87,6 +87,33 @@ type Identities interface {
 	Join(ctx context.Context, iamID, group string) error
 }
 
+// Profile is a trusted profile in IAM.
+type Profile struct {
+	// ID is "Profile-…". IAMID is "iam-Profile-…"; policies use it.
+	ID, IAMID string
+	// Ours is set if IAM shows that we made the profile, and it has our owner's marker.
+	// Marker is valid then.
+	Ours   bool
+	Marker marker.Marker
+	Links  []keyless.Link
+	// Assumed is when the profile was last assumed, or zero.
+	Assumed time.Time
+}
+
+// Profiles manages trusted profiles. Their policies are those of Identities.
+type Profiles interface {
+	// FindProfile returns the profile with this name, which is unique, or ErrNotFound.
+	FindProfile(ctx context.Context, name string) (Profile, error)
+	// CreateProfile creates a profile. It returns ErrConflict if the name is taken.
+	CreateProfile(ctx context.Context, name, description string) (Profile, error)
+	// LinkProfile lets a compute resource assume a profile. It succeeds if it may
+	// already.
+	LinkProfile(ctx context.Context, id string, l keyless.Link) error
+	// RemoveProfile deletes a profile with its links and policies. It succeeds if the
+	// profile does not exist.
+	RemoveProfile(ctx context.Context, id string) error
+}
+
 // Group is an access group.
 type Group struct{ ID, Name string }
 
@@ -238,6 +265,12 @@ type Prover interface {
 	Prove(ctx context.Context, p Proof) error
 }
 
+// Patient is a Prover that may need longer than a minute.
+type Patient interface {
+	// Patience is how long IAM's lag may explain a failure.
+	Patience() time.Duration
+}
+
 // Entry is a credential's entry in a store.
 type Entry struct {
 	KeyID   string
@@ -265,12 +298,6 @@ type Store interface {
 	// changed. Publish keeps all other content of the secret. It returns
 	// ErrUnavailable if the result is unknown, and ErrUnlocked if e was written
 	// but not locked.
-// Patient is a Prover that may need longer than a minute.
-type Patient interface {
-	// Patience is how long IAM's lag may explain a failure.
-	Patience() time.Duration
-}
-
 	Publish(ctx context.Context, e Entry, revision string) error
 }
 

@@ -37,6 +37,9 @@ const (
 	KeyEnded         Reason = "key-ended" // a note as well
 	Deprovision      Reason = "deprovision"
 	Undone           Reason = "deprovision-undone"
+	NoProfile        Reason = "profile-missing"
+	ProfileLacks     Reason = "profile-incomplete"
+	ProfileIdle      Reason = "profile-unused"
 )
 
 // Reasons for notes.
@@ -58,6 +61,13 @@ const (
 	KeysForeign   Reason = "keys-foreign"
 	GroupForeign  Reason = "group-foreign"
 	TextChanged   Reason = "description-changed"
+
+	// What is to know about a trusted profile: see Keyless.
+	ProfileReady   Reason = "profile-ready"
+	ProfileAssumed Reason = "profile-assumed"
+	ProfileUsed    Reason = "profile-used"
+	ProfileForeign Reason = "profile-foreign"
+	ProfileUnread  Reason = "profile-not-read"
 )
 
 // Reasons to wait. None needs an action.
@@ -175,6 +185,9 @@ var reasons = map[Reason]row{
 	NeverPublished:   {kind: Act, text: "no store took the key, and the run that created it has ended"},
 	Replaced:         {kind: Act, text: "every store names a newer key"},
 	RolledBack:       {kind: Act, text: "the stores went back to an older key"},
+	NoProfile:        {kind: Act, text: "IAM has no trusted profile for this credential yet"},
+	ProfileLacks:     {kind: Act, text: "the trusted profile lacks a link or a policy that the config asks for"},
+	ProfileIdle:      {kind: Act, text: "the config does not ask for the trusted profile, a store names a key, and no consumer has assumed the profile within the quiet time"},
 	IsExpired:        {kind: Act, text: "the key has expired"},
 	ConsumerBehind:   {kind: Act, text: "the consumer has not restarted since the key changed"},
 	NewlyMinted:      {kind: Act, text: "this run created the key"},
@@ -202,6 +215,11 @@ var reasons = map[Reason]row{
 	KeysForeign:      {kind: Tell, text: "the service ID has keys that latchkey did not make"},
 	GroupForeign:     {kind: Tell, text: "the service ID is a member of an access group that the config does not name"},
 	TextChanged:      {kind: Tell, text: "the description of the service ID is not that of the config"},
+	ProfileReady:     {kind: Tell, text: "the trusted profile has its links and policies, and no consumer has assumed it within the quiet time, so the key stays; only the consumer's own token proves more: change the consumer's settings (latchkey keyless says how)"},
+	ProfileAssumed:   {kind: Tell, text: "a consumer has assumed the trusted profile, and a key was used or made within the quiet time; the key ends after it"},
+	ProfileUsed:      {kind: Tell, text: "a consumer assumed the trusted profile within the quiet time, so it stays; let the consumer use the key"},
+	ProfileForeign:   {kind: Tell, text: "a trusted profile with the configured name exists and IAM does not show that latchkey made it, so it is granted nothing; rename it, or use another name"},
+	ProfileUnread:    {kind: Tell, text: "the trusted profile could not be read, so nothing about it was changed"},
 	InProgress:       {kind: Wait, lets: Visible, text: "another replica may be working on this credential; the next run does what remains"},
 	TooYoung:         {kind: Wait, lets: Quiet, text: "the newest key is less than 10 minutes old, so the next one waits until it is older"},
 	KeysFull:         {kind: Wait, lets: Quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
@@ -258,6 +276,16 @@ var reasons = map[Reason]row{
 func (r Reason) Drift() bool {
 	switch r {
 	case PolicyWider, PolicyLeft, PolicyForeign, KeysForeign, GroupForeign, TextChanged:
+		return true
+	}
+	return false
+}
+
+// Keyless reports whether a note with this reason is about a trusted profile. It concerns
+// no key.
+func (r Reason) Keyless() bool {
+	switch r {
+	case ProfileReady, ProfileAssumed, ProfileUsed, ProfileForeign, ProfileUnread:
 		return true
 	}
 	return false

@@ -270,4 +270,8 @@ var actions = map[rotation.Action]action{
 	rotation.Enable:          {take: (*run).enable, failed: stop},
 	rotation.UnmarkEnd:       {take: (*run).unmarkEnd, failed: stop},
 	rotation.RemoveEntry:     {take: (*run).removeEntry, failed: stop},
+	rotation.CreateProfile:   {take: (*run).createProfile, failed: stop},
+	rotation.GrantProfile:    {take: (*run).grantProfile, failed: stop},
+	rotation.LinkProfile:     {take: (*run).linkProfile, failed: stop},
+	rotation.RemoveProfile:   {take: (*run).removeProfile, failed: goOn},
 }

@@ -18,6 +18,7 @@
 //	adopt.go, lock.go
 //	               the calls of each step
 //	offboard.go    bring a credential to its end, as package offboard decides
+//	keyless.go     plan and make the trusted profile, as package keyless decides
 //	record.go      whether a demand survives the process
 //	refusal.go     keep the reason of a refusal, for looks to tell
 //	explain.go     turn an error into a reason to be blocked

@@ -37,16 +37,41 @@ func (ru *run) wrote(e observe.Reading) bool {
 }
 
 // leave returns the plan for the credential's end in place of the one for its keys. It
-// returns false for a credential that goes on.
+// returns false for a credential that goes on. Beside either, it plans for the
+// credential's trusted profile.
 func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
 	if plan.Blocked == reason.Paused || plan.Blocked == reason.ClockSkew {
 		return plan, false
 	}
-	if s := ru.ending(); offboard.Concerns(s) {
+	profile := ru.keyless(plan)
+	plan.Notes = append(plan.Notes, profile.Notes...)
+	s := ru.ending()
+	if profile.End && s.Demand.Ask == "" {
+		s.Demand.Ask = offboard.End
+	}
+	switch {
+	case offboard.Concerns(s):
 		end := offboard.Decide(s, ru.c.Offboard, ru.now())
 		ru.left, ru.why = true, end.Why
-		return rotation.Plan{Published: plan.Published, Steps: end.Steps, Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: plan.Notes}, true
+		return rotation.Plan{
+			Published: plan.Published, Steps: append(profile.Steps, end.Steps...), Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: plan.Notes,
+		}, true
+	case profile.NoKey:
+		ru.left = true
+		return rotation.Plan{Steps: profile.Steps, Next: plan.Next, Notes: plan.Notes}, true
 	}
+	if plan.Blocked == "" {
+		plan.Steps = append(plan.Steps, profile.Steps...)
+	}
+	if profile.Until.After(ru.now()) && profile.Until.Before(plan.Next) {
+		plan.Next = profile.Until
+	}
+	return ru.notAgain(plan)
+}
+
+// notAgain returns another plan for what came to its end, or was removed and is not made
+// again. It returns false for a credential that goes on.
+func (ru *run) notAgain(plan rotation.Plan) (rotation.Plan, bool) {
 	vacant := !slices.ContainsFunc(ru.facts.Entries, func(e observe.Reading) bool { return e.Err != nil || e.KeyID != "" || !e.Value.Empty() })
 	switch {
 	case ru.c.Gone || !ru.c.NotAgain && !ru.c.Existing:

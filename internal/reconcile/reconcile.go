@@ -26,6 +26,8 @@ type Reconciler struct {
 	Identities port.Identities
 	Keys       port.Keys
 	Exchange   port.Exchange
+	// Profiles manages trusted profiles. If nil, no credential has one.
+	Profiles port.Profiles
 	// Owner is the name of this installation in every marker. Installations never
 	// change each other's keys.
 	Owner string
@@ -259,12 +261,12 @@ func (r *Reconciler) sleep(ctx context.Context, d time.Duration) error {
 // poll calls try until it succeeds, fails with an error other than ErrNotYet and
 // ErrUnavailable, or patience runs out.
 func (r *Reconciler) poll(ctx context.Context, try func() error) error {
-	const first, longest = 100 * time.Millisecond, 4 * time.Second
-	end := r.wall().Add(patience)
 	return r.pollFor(ctx, patience, try)
 }
 
 func (r *Reconciler) pollFor(ctx context.Context, patience time.Duration, try func() error) error {
+	const first, longest = 100 * time.Millisecond, 4 * time.Second
+	end := r.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {
 		err := try()
 		if err == nil || (!errors.Is(err, port.ErrNotYet) && !errors.Is(err, port.ErrUnavailable)) {

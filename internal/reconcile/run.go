@@ -19,6 +19,7 @@ type run struct {
 	fence      *fence.Fence
 	Identities port.Identities // in place of the Reconciler's, behind the fence
 	Keys       fence.Keys
+	Profiles   port.Profiles // nil for none
 
 	c   port.Credential
 	req Request
@@ -33,9 +34,10 @@ type run struct {
 // attempt is what a round decided and did.
 type attempt struct {
 	// id is the service ID as the steps left it: the observed one, or one that they made.
-	id     port.ServiceID
-	before string // the key that was published when the run observed
-	fresh  *minted
+	id      port.ServiceID
+	profile port.Profile // the trusted profile that a step made
+	before  string       // the key that was published when the run observed
+	fresh   *minted
 	// wanted is the demand as it was when the plan was made. The clock may move
 	// later.
 	wanted  rotation.Trigger
@@ -50,7 +52,7 @@ type attempt struct {
 func (r *Reconciler) newRun(c port.Credential, req Request, log *slog.Logger, out *result.Outcome) *run {
 	f := fence.New(fence.NewClock(r.wall), c.Rules.Window)
 	ru := &run{Reconciler: r, c: c, req: req, log: log, out: out, fence: f}
-	ru.Identities, ru.Keys = f.Identities(r.Identities), f.Keys(r.Keys)
+	ru.Identities, ru.Keys, ru.Profiles = f.Identities(r.Identities), f.Keys(r.Keys), f.Profiles(r.Profiles)
 	ru.c.Stores = make([]port.Store, len(c.Stores))
 	for i, st := range c.Stores {
 		ru.c.Stores[i] = f.Store(st)
@@ -65,7 +67,7 @@ func (r *Reconciler) newRun(c port.Credential, req Request, log *slog.Logger, ou
 // observe reads the facts.
 func (ru *run) observe(ctx context.Context) error {
 	by := observe.Observer{
-		Identities: ru.Identities, Keys: ru.Keys, Clock: ru.fence.Clock, Memory: &ru.memory, Owner: ru.Owner, Self: ru.Self, Log: ru.log, Memberships: ru.memberships,
+		Identities: ru.Identities, Keys: ru.Keys, Profiles: ru.Profiles, Clock: ru.fence.Clock, Memory: &ru.memory, Owner: ru.Owner, Self: ru.Self, Log: ru.log, Memberships: ru.memberships,
 	}
 	f, err := by.Observe(ctx, ru.c, ru.req.Trigger.Leaked, ru.req.End)
 	if err != nil {

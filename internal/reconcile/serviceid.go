@@ -148,12 +148,17 @@ func (ru *run) grant(ctx context.Context, s rotation.Step) error {
 		return ru.join(ctx, group)
 	}
 	i := slices.IndexFunc(ru.c.Policies, func(p access.Policy) bool { return p.Label() == label })
-	want := ru.c.Policies[i]
-	if err := ru.Identities.Grant(ctx, ru.id.IAMID, want); err != nil {
+	return ru.grantTo(ctx, ru.id.IAMID, ru.c.Policies[i])
+}
+
+// grantTo creates one policy of an identity and reads it back.
+func (ru *run) grantTo(ctx context.Context, iamID string, want access.Policy) error {
+	label := want.Label()
+	if err := ru.Identities.Grant(ctx, iamID, want); err != nil {
 		return err
 	}
 	return ru.poll(ctx, func() error {
-		granted, err := ru.Identities.Granted(ctx, ru.id.IAMID)
+		granted, err := ru.Identities.Granted(ctx, iamID)
 		if err != nil {
 			return fmt.Errorf("reading back %s: %w", label, err)
 		}

@@ -53,7 +53,7 @@ func (w *world) fill(ctx context.Context, a Account) (err error) {
 		return fmt.Errorf("setting up IAM: %w", err)
 	}
 	w.reconciler = &reconcile.Reconciler{
-		Identities: w.iam, Keys: w.iam, Exchange: w.iam, Owner: a.Owner, Self: w.iam.Self, Now: w.server.Now,
+		Identities: w.iam, Keys: w.iam, Profiles: w.iam, Exchange: w.iam, Owner: a.Owner, Self: w.iam.Self, Now: w.server.Now,
 		Sleep: func(_ context.Context, d time.Duration) error {
 			w.server.Advance(d)
 			return nil

@@ -42,6 +42,14 @@ const (
 	RemoveEntry Action = "remove-entry"       // remove our entry from a store, and keep its neighbours
 )
 
+// The actions of package keyless.
+const (
+	CreateProfile Action = "create-profile" // create the trusted profile with our marker
+	GrantProfile  Action = "grant-profile"  // create a policy of the profile
+	LinkProfile   Action = "link-profile"   // let a compute resource assume the profile
+	RemoveProfile Action = "remove-profile" // delete the profile with its policies and links
+)
+
 // NewKey is the ID of the key that the same plan mints.
 const NewKey = "new"
 

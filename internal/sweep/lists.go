@@ -40,6 +40,9 @@ func (s *Sweeper) restful(credentials []port.Credential, now time.Time) map[stri
 	defer s.mu.Unlock()
 	found := map[string]bool{}
 	for _, c := range credentials {
+		if c.Profile != nil { // no list shows it
+			continue
+		}
 		if h := s.seen[c.Name]; h.looked.IsZero() || h.rank(now) == rankRest {
 			found[c.Name] = true
 		}

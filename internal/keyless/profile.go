@@ -1,0 +1,154 @@
+package keyless
+
+import (
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/reason"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// Link lets a compute resource assume a trusted profile, in IAM's words.
+type Link struct {
+	// Type is IKS_SA, ROKS_SA, CE or VSI.
+	Type string
+	CRN  string
+	// Namespace and Name are those of a service account in a cluster.
+	Namespace, Name string
+	// ComponentType and ComponentName narrow a link to a Code Engine project.
+	ComponentType, ComponentName string
+}
+
+// Label names the link in steps.
+func (l Link) Label() string {
+	label := "link of " + l.Type + " " + l.CRN
+	for _, part := range []string{l.Namespace, l.Name, l.ComponentType, l.ComponentName} {
+		if part != "" {
+			label += "/" + part
+		}
+	}
+	return label
+}
+
+// PolicyLabel names a policy of the profile in steps.
+func PolicyLabel(label string) string { return policyOfProfile + label }
+
+const policyOfProfile = "profile's "
+
+// IsPolicy returns the label of the policy if a step's target is one of PolicyLabel.
+func IsPolicy(target string) (label string, is bool) {
+	return strings.CutPrefix(target, policyOfProfile)
+}
+
+// Key is one key of the credential.
+type Key struct {
+	// Created is when it was made, and Used when it last authenticated, or zero.
+	Created, Used time.Time
+	// Live is set if it can authenticate.
+	Live bool
+}
+
+// State is the input of a decision about a credential's trusted profile.
+type State struct {
+	// Wanted is set if the config has mode: keyless. Otherwise the profile comes to its
+	// end once the key is back.
+	Wanted bool
+	// ID is that of our profile, or empty if IAM has none. Foreign is the ID of the
+	// profile that has its name and is not ours.
+	ID, Foreign string
+	// Unread is set if the profile could not be read.
+	Unread bool
+	// Unlinked and Ungranted are the labels of links and policies that it lacks.
+	Unlinked, Ungranted []string
+	// Assumed is when the profile was last assumed, or zero.
+	Assumed time.Time
+	// Identity is set if IAM has the credential's service ID, Published if a store
+	// names a live key, and Ending if the service ID's end has begun.
+	Identity, Published, Ending bool
+	Keys                        []Key
+}
+
+// Plan is what to do about the profile now.
+type Plan struct {
+	Steps []rotation.Step
+	// End demands the end of the service ID with its keys. NoKey says that none is made.
+	End, NoKey bool
+	Notes      []rotation.Note
+	// Until is when a later run may do more.
+	Until time.Time
+}
+
+// Decide plans for the profile. The quiet time is that of a deprovisioning.
+//
+//		profile, links, policies ─▶ assumed by a consumer ─▶ no key used for the quiet time ─▶ end of the key
+//
+//	  - Nothing is granted to a profile that is not ours, and no key ends for it.
+//	  - A key ends only if a consumer has assumed the profile within the quiet time, and
+//	    no key authenticated or was made in it.
+//	  - Without mode: keyless a profile ends only if a store names a live key and no
+//	    consumer has assumed the profile within the quiet time.
+func Decide(s State, quiet time.Duration, now time.Time) Plan {
+	switch {
+	case !s.Wanted:
+		return leave(s, quiet, now)
+	case s.Unread:
+		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []rotation.Note{{Reason: reason.ProfileUnread}}}
+	case s.Foreign != "":
+		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []rotation.Note{{Reason: reason.ProfileForeign, Thing: s.Foreign}}}
+	}
+	p := Plan{Steps: missing(s), NoKey: !s.Identity, End: s.Ending}
+	if !s.Identity {
+		p.End = len(s.Keys) == 0 // what is left in stores
+		return p
+	}
+	if s.ID == "" || len(p.Steps) > 0 || s.Ending {
+		return p
+	}
+	until := silentSince(s.Keys).Add(quiet)
+	switch {
+	case s.Assumed.IsZero(), s.Assumed.Add(quiet).Before(now):
+		p.Notes = []rotation.Note{{Reason: reason.ProfileReady, Thing: s.ID, At: s.Assumed}}
+	case now.Before(until):
+		p.Notes, p.Until = []rotation.Note{{Reason: reason.ProfileAssumed, Thing: s.ID, At: s.Assumed}}, until
+	default:
+		p.End = true
+	}
+	return p
+}
+
+// missing returns the steps that make the profile what the config says.
+func missing(s State) (steps []rotation.Step) {
+	if s.ID == "" {
+		steps = append(steps, rotation.Step{Action: rotation.CreateProfile, Reason: reason.NoProfile})
+	}
+	for _, label := range s.Ungranted {
+		steps = append(steps, rotation.Step{Action: rotation.GrantProfile, Target: PolicyLabel(label), Reason: reason.ProfileLacks})
+	}
+	for _, label := range s.Unlinked {
+		steps = append(steps, rotation.Step{Action: rotation.LinkProfile, Target: label, Reason: reason.ProfileLacks})
+	}
+	return steps
+}
+
+// silentSince returns when a key last authenticated or was made.
+func silentSince(keys []Key) (last time.Time) {
+	for _, k := range keys {
+		for _, at := range []time.Time{k.Created, k.Used} {
+			if k.Live && at.After(last) {
+				last = at
+			}
+		}
+	}
+	return last
+}
+
+// leave brings the profile to its end after the key is back.
+func leave(s State, quiet time.Duration, now time.Time) Plan {
+	switch {
+	case s.ID == "" || s.Unread || !s.Published || s.Ending:
+		return Plan{}
+	case now.Before(s.Assumed.Add(quiet)):
+		return Plan{Notes: []rotation.Note{{Reason: reason.ProfileUsed, Thing: s.ID, At: s.Assumed}}, Until: s.Assumed.Add(quiet)}
+	}
+	return Plan{Steps: []rotation.Step{{Action: rotation.RemoveProfile, Target: s.ID, Reason: reason.ProfileIdle}}}
+}

@@ -1,0 +1,102 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/keyless"
+	"github.com/latchkey-io/latchkey/internal/observe"
+	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/rotation"
+)
+
+// keyless plans for the credential's trusted profile. plan is the one for its keys.
+func (ru *run) keyless(plan rotation.Plan) keyless.Plan {
+	want := ru.c.Profile
+	if want == nil || ru.Profiles == nil {
+		return keyless.Plan{}
+	}
+	s := keyless.State{
+		Wanted: want.Wanted, Unread: ru.facts.ProfileErr != nil, Assumed: ru.facts.Profile.Assumed,
+		Identity: ru.id.ID != "", Published: plan.Published != "", Ending: !ru.id.Marker.Deprovision.IsZero(),
+	}
+	switch {
+	case ru.facts.OurProfile():
+		s.ID = ru.facts.Profile.ID
+	default:
+		s.Foreign = ru.facts.Profile.ID
+	}
+	for _, l := range want.Links {
+		if !slices.Contains(ru.facts.Profile.Links, l) {
+			s.Unlinked = append(s.Unlinked, l.Label())
+		}
+	}
+	s.Ungranted = access.Missing(ru.c.Policies, ru.facts.ProfileGranted)
+	for _, k := range ru.facts.Keys {
+		s.Keys = append(s.Keys, keyless.Key{Created: k.Created, Used: k.Used, Live: k.Live(ru.now())})
+	}
+	return keyless.Decide(s, ru.c.Offboard.Quiet, ru.now())
+}
+
+// createProfile creates the trusted profile with our marker.
+func (ru *run) createProfile(ctx context.Context, _ rotation.Step) error {
+	p, err := ru.Profiles.CreateProfile(ctx, ru.c.Profile.Name, ru.marker().Describe(ru.c.Description))
+	switch {
+	case errors.Is(err, port.ErrConflict):
+		return fmt.Errorf("%w: %w", observe.ErrAgain, err) // another replica was first, or another name's owner
+	case err != nil:
+		return err
+	}
+	ru.profile = p
+	return nil
+}
+
+// ourProfile returns the profile that this round made or observed as ours.
+func (ru *run) ourProfile() (port.Profile, error) {
+	switch {
+	case ru.profile.ID != "":
+		return ru.profile, nil
+	case ru.facts.OurProfile():
+		return ru.facts.Profile, nil
+	}
+	return port.Profile{}, fmt.Errorf("changing trusted profile %q: not ours: %w", ru.c.Profile.Name, port.ErrRefused)
+}
+
+// grantProfile creates a policy of the profile and reads it back.
+func (ru *run) grantProfile(ctx context.Context, s rotation.Step) error {
+	p, err := ru.ourProfile()
+	if err != nil {
+		return err
+	}
+	label, _ := keyless.IsPolicy(s.Target)
+	i := slices.IndexFunc(ru.c.Policies, func(p access.Policy) bool { return p.Label() == label })
+	return ru.grantTo(ctx, p.IAMID, ru.c.Policies[i])
+}
+
+// linkProfile lets a compute resource assume the profile.
+func (ru *run) linkProfile(ctx context.Context, s rotation.Step) error {
+	p, err := ru.ourProfile()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(ru.c.Profile.Links, func(l keyless.Link) bool { return l.Label() == s.Target })
+	return ru.Profiles.LinkProfile(ctx, p.ID, ru.c.Profile.Links[i])
+}
+
+// removeProfile deletes the profile. It is read again: a consumer may have assumed it
+// since.
+func (ru *run) removeProfile(ctx context.Context, s rotation.Step) error {
+	now, err := ru.Profiles.FindProfile(ctx, ru.c.Profile.Name)
+	switch {
+	case errors.Is(err, port.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case now.ID != s.Target || !now.Ours || now.Assumed.After(ru.facts.Profile.Assumed):
+		return fmt.Errorf("%w: trusted profile %s is in use, or not what it was", observe.ErrAgain, s.Target)
+	}
+	return ru.Profiles.RemoveProfile(ctx, s.Target)
+}
