@@ -33,7 +33,7 @@ func FromEnvironment(env func(string) string) (Triggered, bool) {
 		}
 	}
 	header := http.Header{}
-	for _, name := range []string{"ID", "TYPE", "SPECVERSION", "SOURCE", "SUBJECT", "TIME", "DATASCHEMA"} {
+	for _, name := range []string{"ID", "TYPE", "SPECVERSION", "SOURCE", "SUBJECT", "TIME", "DATASCHEMA", "TICKET", "TRACEPARENT"} {
 		if v := env("CE_" + name); v != "" {
 			header.Set("Ce-"+name, EncodeHeader(v))
 		}

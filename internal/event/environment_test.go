@@ -54,3 +54,18 @@ func FuzzFromEnvironment(f *testing.F) {
 		}
 	})
 }
+
+func TestAJobsEventHasItsTicketAndItsTrace(t *testing.T) {
+	env := map[string]string{
+		"CE_SPECVERSION": "1.0", "CE_TYPE": "dev.latchkey.look", "CE_ID": "1", "CE_SOURCE": "/s",
+		"CE_TICKET": "CHG0031", "CE_TRACEPARENT": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+	}
+	sent, _ := FromEnvironment(func(name string) string { return env[name] })
+	e, err := Decode(sent.Header, sent.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sent.Header.Get("Ce-Traceparent"); Ticket(e) != "CHG0031" || got != env["CE_TRACEPARENT"] {
+		t.Errorf("the ticket is %q, the traceparent %q", Ticket(e), got)
+	}
+}
