@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -10,7 +9,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
+
+	"github.com/latchkey-io/latchkey/internal/signature"
 )
 
 // provenance returns an in-toto statement about the files: which commit and which Go
@@ -42,12 +42,10 @@ func (r release) provenance(files []digest) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-var errKey = errors.New("is not an ECDSA key in PKCS #8 or SEC 1 form")
-
 // sign signs the checksums and the provenance. cosign verify-blob and openssl verify
 // SHA256SUMS.sig; the provenance is in an envelope of DSSE.
 func (r release) sign(statement, sums []byte) error {
-	key, err := readKey(r.key)
+	key, err := signature.ReadKey(r.key)
 	if err != nil {
 		return err
 	}
@@ -80,31 +78,8 @@ func (r release) sign(statement, sums []byte) error {
 	)
 }
 
-// signed returns a signature in base64. It is deterministic (RFC 6979), so a signed
-// release has the same bytes, too.
+// signed returns a signature of the data.
 func signed(key *ecdsa.PrivateKey, data []byte) (string, error) {
-	hash := sha256.Sum256(data)
-	sig, err := key.Sign(nil, hash[:], crypto.SHA256)
-	if err != nil {
-		return "", fmt.Errorf("signing: %w", err)
-	}
-	return base64.StdEncoding.EncodeToString(sig), nil
-}
-
-func readKey(name string) (*ecdsa.PrivateKey, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key: %w", err)
-	}
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
-			return key, nil
-		}
-		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-			if key, ok := key.(*ecdsa.PrivateKey); ok {
-				return key, nil
-			}
-		}
-	}
-	return nil, fmt.Errorf("reading the key: %s %w", name, errKey)
+	sum := sha256.Sum256(data)
+	return signature.Of(key, sum[:])
 }

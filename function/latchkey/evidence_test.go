@@ -1,10 +1,16 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,6 +90,48 @@ func TestAReportHasOneRowForEachKeyAndADigest(t *testing.T) {
 	}
 	if code, out := s.command("report"); code != cli.ExitOK || !strings.Contains(out, "rotated: 2 met, 0 not met") {
 		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+// Of a signed report, an auditor needs the file, the signature and the public key only.
+func TestASignedReportCanBeCheckedWithThePublicKey(t *testing.T) {
+	s := newStage(t, emulator.Options{})
+	if code, out := s.command("sweep"); code != cli.ExitOK {
+		t.Fatalf("sweep: exit %d\n%s", code, out)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page := filepath.Join(t.TempDir(), "report.html")
+	for _, flags := range [][]string{{"--csv"}, {"--json"}, {"--html", page}, {"--account", "--csv"}} {
+		before := len(s.said.String())
+		code, out := s.command(append([]string{"report", "--sign", file}, flags...)...)
+		text := []byte(out)
+		if flags[0] == "--html" {
+			if text, err = os.ReadFile(page); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, rest, _ := strings.Cut(s.said.String()[before:], "\nsignature: ")
+		line, _, _ := strings.Cut(rest, "\n")
+		sig, err := base64.StdEncoding.DecodeString(line)
+		if sum := sha256.Sum256(text); err != nil || code != cli.ExitOK || !ecdsa.VerifyASN1(&key.PublicKey, sum[:], sig) {
+			t.Errorf("%v: exit %d, %v, the signature %q does not hold", flags, code, err, line)
+		}
+	}
+	for _, flags := range [][]string{{"--sign", file}, {"--csv", "--sign", page}, {"--csv", "--sign", "none"}} {
+		if code, out := s.command(append([]string{"report"}, flags...)...); code != cli.ExitError || out != "" {
+			t.Errorf("%v: exit %d\n%s", flags, code, out)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/page"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/report"
+	"github.com/latchkey-io/latchkey/internal/signature"
 )
 
 // Evidence are the flags of commands that tell the past.
@@ -127,14 +128,38 @@ type Report struct {
 	JSON    bool          `help:"Print the report as JSON." name:"json" xor:"format"`
 	HTML    string        `help:"Write a page that needs nothing beside itself, and prints well." name:"html" placeholder:"FILE" xor:"format"`
 	Account bool          `help:"Count all API keys of the account instead, with the commands that would adopt or end them."`
+	Sign    string        `help:"Sign what is written with an ECDSA key in PEM form, and print the signature to stderr." placeholder:"KEYFILE"`
 	Period  time.Duration `help:"The period in which rotations are counted." default:"2160h" placeholder:"DURATION"`
 }
 
+// errUnsigned: the text for people has no digest.
+var errUnsigned = errors.New("--sign signs what --csv, --json and --html write: pass one of them")
+
+// signer returns how the report is signed: nil if it is not.
+func (how Report) signer() (func(sum []byte) (string, error), error) {
+	switch {
+	case how.Sign == "":
+		return nil, nil //nolint:nilnil // it is not signed
+	case !how.CSV && !how.JSON && how.HTML == "":
+		return nil, errUnsigned
+	}
+	key, err := signature.ReadKey(how.Sign)
+	if err != nil {
+		return nil, err
+	}
+	return func(sum []byte) (string, error) { return signature.Of(key, sum) }, nil
+}
+
 // Report prints or writes the evidence about every key against named controls. It
-// prints the SHA-256 of what it wrote to stderr, in the form of sha256sum.
+// prints the SHA-256 of what it wrote to stderr, in the form of sha256sum, and its
+// signature.
 func (r Runner) Report(ctx context.Context, how Report, owner, version string) error {
+	sign, err := how.signer()
+	if err != nil {
+		return err
+	}
 	if how.Account {
-		return r.census(ctx, how)
+		return r.census(ctx, how, sign)
 	}
 	records, err := how.records()
 	if err != nil {
@@ -147,11 +172,11 @@ func (r Runner) Report(ctx context.Context, how Report, owner, version string) e
 	made := report.Of(owner, version, all, records, how.Period, r.Now())
 	switch {
 	case how.HTML != "":
-		err = r.writePage(how.HTML, page.Page{Owner: owner, Version: version, Now: r.Now(), Credentials: all, Records: records, File: true, Report: &made})
+		err = r.writePage(how.HTML, page.Page{Owner: owner, Version: version, Now: r.Now(), Credentials: all, Records: records, File: true, Report: &made}, sign)
 	case how.CSV:
-		err = r.digested("-", r.Std.Out, made.WriteCSV)
+		err = r.digested("-", r.Std.Out, made.WriteCSV, sign)
 	case how.JSON:
-		err = r.digested("-", r.Std.Out, made.WriteJSON)
+		err = r.digested("-", r.Std.Out, made.WriteJSON, sign)
 	default:
 		err = r.printText(made.WriteText)
 	}
@@ -168,7 +193,7 @@ func (r Runner) Report(ctx context.Context, how Report, owner, version string) e
 var errNoCensusPage = errors.New("--account has no page: use --csv or --json")
 
 // census prints all API keys of the account.
-func (r Runner) census(ctx context.Context, how Report) error {
+func (r Runner) census(ctx context.Context, how Report, sign func([]byte) (string, error)) error {
 	if how.HTML != "" {
 		return errNoCensusPage
 	}
@@ -184,9 +209,9 @@ func (r Runner) census(ctx context.Context, how Report) error {
 	c := report.CensusOf(keys, used, r.Now())
 	switch {
 	case how.CSV:
-		err = r.digested("-", r.Std.Out, c.WriteCSV)
+		err = r.digested("-", r.Std.Out, c.WriteCSV, sign)
 	case how.JSON:
-		err = r.digested("-", r.Std.Out, c.WriteJSON)
+		err = r.digested("-", r.Std.Out, c.WriteJSON, sign)
 	default:
 		err = r.printText(c.WriteText)
 	}
@@ -213,21 +238,30 @@ func (r Runner) printText(write func(io.Writer) error) error {
 	return nil
 }
 
-func (r Runner) writePage(name string, p page.Page) error {
+func (r Runner) writePage(name string, p page.Page, sign func([]byte) (string, error)) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	err = r.digested(name, f, func(w io.Writer) error { return p.Write(w, page.Query{Sort: page.Orders[0]}) })
+	err = r.digested(name, f, func(w io.Writer) error { return p.Write(w, page.Query{Sort: page.Orders[0]}) }, sign)
 	return errors.Join(err, f.Close())
 }
 
-// digested writes, and prints the digest of what was written.
-func (r Runner) digested(name string, to io.Writer, write func(io.Writer) error) error {
-	sum := sha256.New()
-	if err := write(io.MultiWriter(to, sum)); err != nil {
+// digested writes, and prints the digest of what was written and, if it is signed, the
+// signature.
+func (r Runner) digested(name string, to io.Writer, write func(io.Writer) error, sign func([]byte) (string, error)) error {
+	hash := sha256.New()
+	if err := write(io.MultiWriter(to, hash)); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.Std.Err, "%s  %s\n", hex.EncodeToString(sum.Sum(nil)), name)
-	return nil
+	sum := hash.Sum(nil)
+	fmt.Fprintf(r.Std.Err, "%s  %s\n", hex.EncodeToString(sum), name)
+	if sign == nil {
+		return nil
+	}
+	sig, err := sign(sum)
+	if err == nil {
+		fmt.Fprintf(r.Std.Err, "signature: %s\n", sig)
+	}
+	return err
 }
