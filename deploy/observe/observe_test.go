@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func read(t *testing.T, name string) []byte {
@@ -117,6 +120,47 @@ func TestTheOtherSystemsHaveTheSameAlerts(t *testing.T) {
 	for _, a := range append(logs, topics...) {
 		if !known(a.Name) {
 			t.Errorf("%s is no alert of Prometheus", a.Name)
+		}
+	}
+}
+
+var (
+	ofType = regexp.MustCompile(`^\$\.type == 'dev\.latchkey\.credential\.([a-z-]+)'$`)
+	ofData = regexp.MustCompile(`^\$\.data\.([A-Za-z]+) == '([a-z-]+)'$`)
+)
+
+// An outcome event has the fields by which the rules of topics select, with these values.
+func TestTheRulesOfTopicsSelectByWhatAnEventHas(t *testing.T) {
+	var topics []struct {
+		Name  string
+		Rules []struct {
+			Type string `json:"event_type_filter"`
+			Data string `json:"notification_filter"`
+		}
+	}
+	if err := json.Unmarshal(read(t, "event-notifications.json"), &topics); err != nil {
+		t.Fatal(err)
+	}
+	types := string(read(t, "../../docs/events.md"))
+	values := map[string][]string{"condition": nil, "leakedKey": {string(result.LeakedAlive)}}
+	for _, c := range condition.Worst {
+		values["condition"] = append(values["condition"], string(c))
+	}
+	data, err := json.Marshal(result.Outcome{Condition: condition.Expired, Leaked: result.LeakedAlive})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range topics {
+		for _, r := range topic.Rules {
+			if m := ofType.FindStringSubmatch(r.Type); m == nil || !strings.Contains(types, "`"+m[1]+"`") {
+				t.Errorf("%s selects the type %s", topic.Name, r.Type)
+			}
+			if r.Data == "" {
+				continue
+			}
+			if m := ofData.FindStringSubmatch(r.Data); m == nil || !slices.Contains(values[m[1]], m[2]) || !strings.Contains(string(data), `"`+m[1]+`":`) {
+				t.Errorf("%s selects the data %s", topic.Name, r.Data)
+			}
 		}
 	}
 }
