@@ -210,6 +210,21 @@ func TestASummaryHasWhatARunDid(t *testing.T) {
 	}
 }
 
+// A rotation counts one run and some twenty requests. Beside their latencies, this is
+// nothing.
+func TestCountingAllocatesAlmostNothing(t *testing.T) {
+	m := newTest()
+	o := published("a", 5, condition.OK, "")
+	n := testing.AllocsPerRun(100, func() {
+		m.Ran(o, time.Second)
+		m.Called("iam", 200, time.Millisecond)
+		m.Answered("events", 200)
+	})
+	if n > 8 {
+		t.Errorf("%g allocations for a run, a request and an event", n)
+	}
+}
+
 func BenchmarkRan(b *testing.B) {
 	m := newTest()
 	o := published("a", 5, condition.OK, "")
