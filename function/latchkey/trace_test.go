@@ -107,9 +107,7 @@ func TestAJobSendsOneTraceAndItsMetricsToACollector(t *testing.T) {
 			s := newStage(t, emulator.Options{})
 			env := map[string]string{}
 			if tc.event {
-				e, _ := s.created("team-b")
-				env = jobEnvironment(e)
-				env["CE_TRACEPARENT"] = traceparent()
+				env = map[string]string{"CE_ID": "1", "CE_SOURCE": "/timer", "CE_SPECVERSION": "1.0", "CE_TYPE": "dev.latchkey.sweep", "CE_TRACEPARENT": traceparent()}
 			}
 			env["OTEL_EXPORTER_OTLP_ENDPOINT"] = c.URL
 			code, out := s.job(env)
