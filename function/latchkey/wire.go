@@ -206,7 +206,7 @@ func (p *assembly) sweep(ctx context.Context, credentials []port.Credential, unk
 	begun := time.Now()
 	swept := p.sweeper.Sweep(ctx, credentials, ask)
 	swept.Unknown = errors.Join(unknown, swept.Unknown)
-	swept.Log(p.log, time.Since(begun))
+	swept.Log(p.log, p.cloud.now(), time.Since(begun))
 	for i := range swept.Outcomes {
 		swept.Outcomes[i].Cause = &cause
 	}

@@ -29,15 +29,23 @@ func (s Sweep) Worst() Result {
 	return worst
 }
 
+// soon is how long before its expiry a published key is counted in the log.
+const soon = 7 * 24 * time.Hour
+
 // Log logs the sweep as one line: how many credentials have each condition and each
-// result.
-func (s Sweep) Log(log *slog.Logger, took time.Duration) {
-	conditions, results := map[condition.Condition]int{}, map[Result]int{}
+// result, and how many published keys expire within 7 days of now.
+func (s Sweep) Log(log *slog.Logger, now time.Time, took time.Duration) {
+	conditions, results, expiring := map[condition.Condition]int{}, map[Result]int{}, 0
 	for _, o := range s.Outcomes {
 		conditions[o.Condition]++
 		results[o.Result]++
+		if !o.KeyExpires.IsZero() && o.KeyExpires.Sub(now) < soon {
+			expiring++
+		}
 	}
-	attrs := []any{"credentials", len(s.Outcomes), "conditions", conditions, "results", results, "seconds", took.Round(time.Millisecond).Seconds()}
+	attrs := []any{
+		"credentials", len(s.Outcomes), "conditions", conditions, "results", results, "expire_within_7d", expiring, "seconds", took.Round(time.Millisecond).Seconds(),
+	}
 	if s.Unknown != nil {
 		attrs = append(attrs, "error", s.Unknown.Error())
 	}

@@ -71,7 +71,7 @@ func (s *Service) lookAtAll(b bundled, from caller, recorded *demands) result.Sw
 		begun := time.Now()
 		s.find(&b, from, recorded)
 		swept := s.runBundle(b, from.cause, recorded, nil)
-		swept.Log(s.cfg.Log, time.Since(begun))
+		swept.Log(s.cfg.Log, s.cfg.Now(), time.Since(begun))
 		if s.cfg.Swept != nil {
 			s.cfg.Swept(swept)
 		}
