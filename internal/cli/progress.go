@@ -81,11 +81,15 @@ func (p *progress) draw() {
 	if p.ended {
 		return
 	}
-	to := p.std.Err
+	to, width := p.std.Err, p.std.Width
 	if o, is := to.(*output); is {
 		to = o.to
 	}
-	p.bars = mpb.New(mpb.WithOutput(to), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.WithWidth(p.std.Width), mpb.WithRefreshRate(progressWatched))
+	if f, is := terminal(to); is {
+		width = columns(f)
+	}
+	// A plain writer: mpb would draw nothing on a terminal without a size.
+	p.bars = mpb.New(mpb.WithOutput(struct{ io.Writer }{to}), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.WithWidth(width), mpb.WithRefreshRate(progressWatched))
 	text := func(s decor.Statistics) string { return p.line(int(s.Current)) }
 	p.bar = p.bars.AddBar(int64(p.all), mpb.AppendDecorators(decor.Any(text)), mpb.BarRemoveOnComplete())
 	p.bar.SetCurrent(int64(p.done))

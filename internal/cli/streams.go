@@ -38,10 +38,7 @@ func NewStreams(env func(string) string, stdin io.Reader, stdout, stderr io.Writ
 		s.Watched = true
 	}
 	if f, is := terminal(stdout); is {
-		s.Width = 80
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
-			s.Width = columns
-		}
+		s.Width = columns(f)
 		s.Colour = env("NO_COLOR") == "" && env("TERM") != "dumb"
 	}
 	return s
@@ -61,6 +58,14 @@ func terminal(stream any) (*os.File, bool) {
 		return nil, false
 	}
 	return f, true
+}
+
+// columns returns the width of a terminal.
+func columns(terminal *os.File) int {
+	if n, _, err := term.GetSize(int(terminal.Fd())); err == nil && n > 0 {
+		return n
+	}
+	return 80 // a terminal may have no size
 }
 
 // progress prints a line to stderr if that is a terminal.
