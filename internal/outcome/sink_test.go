@@ -2,6 +2,7 @@ package outcome
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -84,6 +85,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		"413 is final":                     {status: 413},
 		"408 is worth a retry":             {status: 408, again: true},
 		"429 says when":                    {status: 429, header: "17", again: true, after: 17 * time.Second},
+		"500 is worth a retry":             {status: 500, again: true},
+		"502 is worth a retry":             {status: 502, again: true},
+		"504 is worth a retry":             {status: 504, again: true},
 		"503 may say when":                 {status: 503, header: "nonsense", again: true},
 		"a past date asks for no wait":     {status: 503, header: "Tue, 24 Nov 2020 10:00:00 GMT", again: true},
 	} {
@@ -107,6 +111,30 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), canary) {
 				t.Errorf("the answer is quoted: %v", err)
 			}
+		})
+	}
+}
+
+// A receiver may take the connection and answer too late, or in the middle of an answer.
+func TestASlowReceiverIsRetriedAndKeepsNoConnection(t *testing.T) {
+	for name, begin := range map[string]bool{"no answer": false, "an answer that never ends": true} {
+		t.Run(name, func(t *testing.T) {
+			gone := make(chan struct{})
+			s := receiver(t, func(w http.ResponseWriter, r *http.Request, _ []byte) {
+				if begin {
+					w.WriteHeader(http.StatusBadGateway)
+					_ = http.NewResponseController(w).Flush()
+				}
+				<-r.Context().Done()
+				close(gone)
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			err := NewHTTP(HTTPConfig{URL: s.URL, HTTP: s.Client()}).Deliver(ctx, newEvent("/latchkey/p", blockedBy("a", reason.KeyCap), time.Now()))
+			if !errors.Is(err, ErrAgain) {
+				t.Errorf("%v", err)
+			}
+			<-gone // the receiver sees that latchkey has left
 		})
 	}
 }
