@@ -170,7 +170,7 @@ var deploying = []hand{
 // comeBack deploys an app again that was deleted.
 func (s *sim) comeBack(a *app) {
 	if a.away {
-		a.away, a.mark, a.newest, a.next = false, "", "", nil
+		a.away, a.mark, a.newest, a.next, a.deployed = false, "", "", nil, s.now
 		s.reread(&a.reader)
 	}
 }
