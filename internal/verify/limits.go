@@ -56,6 +56,15 @@ func (b *bench) limits(ctx context.Context) error {
 			b.limit(Limit{Of: of.what, Used: n, Documented: of.documented})
 		}
 	}
+	page, err := b.call(ctx, b.HTTP, http.MethodGet, b.IAM+"/v2/policies?account_id="+account, nil)
+	if err != nil {
+		return err
+	}
+	if size, told := page.body["limit"].(float64); told {
+		b.settle("policyPageSize", int(size))
+	} else {
+		b.skip("policyPageSize", fmt.Sprintf("a list of policies, answered %d, has no limit", page.status))
+	}
 	return nil
 }
 
@@ -89,8 +98,7 @@ func (b *bench) fill(ctx context.Context) error {
 		b.skip("quotaStatus", "it fills a project: pass --project and --fill")
 		return nil
 	}
-	at := b.Project.Origin + "/v2/projects/" + url.PathEscape(b.Project.ID) + "/secrets"
-	version := "?version=" + ceVersion
+	at := b.inProject("secrets")
 	list, err := b.call(ctx, b.HTTP, http.MethodGet, at+version+"&limit=100", nil)
 	if err != nil {
 		return err
@@ -211,25 +219,13 @@ func (b *bench) removeSecrets(ctx context.Context) {
 	}
 }
 
-// removeProjectSecrets does the same in the Code Engine project.
-func (b *bench) removeProjectSecrets(ctx context.Context) {
-	at := b.Project.Origin + "/v2/projects/" + url.PathEscape(b.Project.ID) + "/secrets"
-	list, err := b.call(ctx, b.HTTP, http.MethodGet, at+"?limit=100&version="+ceVersion, nil)
-	if err != nil {
-		return
-	}
-	b.removeOld(list, "secrets", func(answer) bool { return true }, func(a answer) error {
-		return b.remove(ctx, at+"/"+url.PathEscape(a.text("name"))+"?version="+ceVersion)
-	})
-}
-
 // removeOld deletes those items of a list that a verification made and that are too old
 // for one that is under way.
 func (b *bench) removeOld(list answer, items string, ours func(answer) bool, remove func(answer) error) {
 	found, _ := list.body[items].([]any)
 	for _, item := range found {
 		a := answer{body: asMap(item)}
-		made, err := time.Parse(time.RFC3339, a.text("created_at"))
+		made, err := moment(a.text("created_at"))
 		name := strings.ReplaceAll(a.text("name"), "_", "-")
 		if !strings.HasPrefix(name, prefix) || !ours(a) || err != nil || b.Now().Sub(made) < life {
 			continue
@@ -238,4 +234,12 @@ func (b *bench) removeOld(list answer, items string, ours func(answer) bool, rem
 			b.say("deleted %s, which an earlier verification left", a.text("name"))
 		}
 	}
+}
+
+// moment reads a time as IAM Identity writes it, or as the other services do.
+func moment(text string) (time.Time, error) {
+	if t, err := time.Parse("2006-01-02T15:04-0700", text); err == nil {
+		return t, nil
+	}
+	return time.Parse(time.RFC3339, text) //nolint:wrapcheck // the caller takes an error for a thing of others
 }

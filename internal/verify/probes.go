@@ -20,7 +20,7 @@ func (b *bench) try(ctx context.Context) error {
 		what string
 		run  func(context.Context) error
 	}{
-		{"key values", b.values}, {"entity tags", b.tags}, {"expiry", b.expiry}, {"groups of service IDs", b.idGroups}, {"policies", b.policies},
+		{"key values", b.values}, {"entity tags", b.tags}, {"expiry", b.expiry}, {"groups of service IDs", b.idGroups}, {"names of groups", b.groups}, {"policies", b.policies},
 		{"rights of a key", b.rights}, {"Cloud Logs", b.logs}, {"Code Engine", b.codeEngine}, {"Secrets Manager", b.secrets}, {"the limit of a project", b.fill}, {"limits of the account", b.limits}, {"a disabled key", b.disabled},
 		{"a locked service ID", b.locked}, {"the limit of keys", b.keyLimit}, {"a deleted key", b.deleted},
 	} {
@@ -44,7 +44,7 @@ func (b *bench) removeLeftovers(ctx context.Context) {
 	for _, item := range found {
 		of, _ := item.(map[string]any)
 		a := answer{body: of}
-		made, err := time.Parse("2006-01-02T15:04-0700", a.text("created_at"))
+		made, err := moment(a.text("created_at"))
 		if !strings.HasPrefix(a.text("name"), prefix) || a.text("description") != about || err == nil && b.Now().Sub(made) < life {
 			continue
 		}
@@ -223,6 +223,42 @@ func (b *bench) idGroups(ctx context.Context) error {
 	b.settle("missingIDGroupStatus", a.status)
 	if a.status == http.StatusCreated {
 		return b.deleteServiceID(ctx, a.text("id"))
+	}
+	return nil
+}
+
+// groups makes a group of service IDs and an access group twice.
+func (b *bench) groups(ctx context.Context) error {
+	for _, of := range []struct{ name, at, query, items string }{
+		{"idGroupConflictStatus", b.IAM + "/v1/serviceid_groups", "", "serviceid_groups"},
+		{"groupConflictStatus", b.IAM + "/v2/groups", "?account_id=" + url.QueryEscape(b.Account), "groups"},
+	} {
+		list, err := b.call(ctx, b.HTTP, http.MethodGet, of.at+"?account_id="+url.QueryEscape(b.Account), nil)
+		if err != nil {
+			return err
+		}
+		b.removeOld(list, of.items, func(a answer) bool { return a.text("description") == about }, func(a answer) error {
+			return b.remove(ctx, of.at+"/"+url.PathEscape(a.text("id")))
+		})
+		create := func() (answer, error) {
+			a, err := b.call(ctx, b.HTTP, http.MethodPost, of.at+of.query, map[string]any{"account_id": b.Account, "name": b.name, "description": about})
+			if err == nil && a.status == http.StatusCreated {
+				b.later("group "+a.text("id"), func(ctx context.Context) error { return b.remove(ctx, of.at+"/"+url.PathEscape(a.text("id"))) })
+			}
+			return a, err
+		}
+		a, err := create()
+		if err != nil {
+			return err
+		}
+		if a.status != http.StatusCreated {
+			b.skip(of.name, fmt.Sprintf("making a group was answered %d", a.status))
+			continue
+		}
+		if a, err = create(); err != nil {
+			return err
+		}
+		b.settle(of.name, a.status)
 	}
 	return nil
 }

@@ -47,7 +47,11 @@ func account(t *testing.T, opts emulator.Options) (*emulator.Server, verify.Conf
 	}
 	t.Cleanup(func() { server.Close() })
 	ready := server.Ready()
-	server.Cloud().Grant(server.Cloud().Minter().IAMID, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager") // to make groups
+	minter := server.Cloud().Minter().IAMID
+	server.Cloud().Grant(minter, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager") // to make groups
+	for _, service := range []string{"iam-identity", "iam-groups"} {
+		server.Cloud().Grant(minter, service, "crn:v1:bluemix:public:iam::::role:Editor")
+	}
 	return server, verify.Config{
 		HTTP: &http.Client{Transport: login{server}}, Plain: &http.Client{}, IAM: ready.URL, Account: ready.Account,
 		Project: verify.Project{Origin: ready.URL, ID: ready.Projects[0].ID}, Logs: verify.Logs{Origin: ready.URL, Instance: ready.Logs},
@@ -102,6 +106,8 @@ func TestEachSwitchOfAnEmulatorIsFoundAndNothingIsLeft(t *testing.T) {
 		"conflictShowsPolicy": "false", "existingCodeEngineStatus": "400", "invalidCodeEngineStatus": "422", "logsTokenStatus": "403",
 		"logsSuccessBody": `{"status":"ok"}`, "logsAgeStatus": "400",
 		"existingSecretStatus": "400", "groupWithSecretsStatus": "400", "secretNamesPerGroup": "true", "underscoresInSecretNames": "true", "quotaStatus": "429",
+		"policyPageSize": "20", "groupConflictStatus": "422", "idGroupConflictStatus": "400", "oversizedJobStatus": "413", "anyFunctionMemory": "true",
+		"missingBuildStatus": "404", "vpeNotEnabled": "true",
 	}
 	for name, turn := range map[string]map[string]string{"the guesses": {}, "the other choices": others} {
 		t.Run(name, func(t *testing.T) {
@@ -131,6 +137,11 @@ func TestEachSwitchOfAnEmulatorIsFoundAndNothingIsLeft(t *testing.T) {
 			for name := range report.Untried {
 				if _, known := want[name]; !known {
 					t.Errorf("%s is no switch", name)
+				}
+			}
+			for name := range want {
+				if _, settled := got[name]; !settled && report.Untried[name] == "" {
+					t.Errorf("%s is neither settled nor said to be open", name)
 				}
 			}
 			for _, l := range report.Lags {

@@ -1,0 +1,125 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// version asks for the version of the Code Engine API that latchkey uses.
+const version = "?version=2025-07-10"
+
+// projectSwitches are those that a Code Engine project settles, beside its quota.
+var projectSwitches = []string{
+	"existingCodeEngineStatus", "staleCodeEngineStatus", "invalidCodeEngineStatus", "oversizedJobStatus", "anyFunctionMemory", "missingBuildStatus", "vpeNotEnabled",
+}
+
+func (b *bench) codeEngine(ctx context.Context) error {
+	if b.Project.ID == "" {
+		for _, name := range projectSwitches {
+			b.skip(name, "no project was given")
+		}
+		return nil
+	}
+	b.removeFromProject(ctx)
+	at := b.inProject("secrets")
+	create := func(name string) (answer, error) {
+		return b.call(ctx, b.HTTP, http.MethodPost, at+version, map[string]any{"name": name, "format": "generic", "data": map[string]string{"A": "none"}})
+	}
+	made, err := create(b.name)
+	if err != nil {
+		return err
+	}
+	if made.status >= 300 {
+		b.skip("existingCodeEngineStatus", fmt.Sprintf("making a secret was answered %d", made.status))
+		return nil
+	}
+	b.later("secret "+b.name, func(ctx context.Context) error { return b.remove(ctx, at+"/"+b.name+version) })
+	a, err := create(b.name)
+	if err != nil {
+		return err
+	}
+	b.settle("existingCodeEngineStatus", a.status)
+	if a, err = create("Not_A_Name"); err != nil {
+		return err
+	}
+	b.settle("invalidCodeEngineStatus", a.status)
+	put := func(tag, value string) (answer, error) {
+		return b.call(ctx, b.HTTP, http.MethodPut, at+"/"+b.name+version, map[string]any{"format": "generic", "data": map[string]string{"A": value}}, "If-Match", tag)
+	}
+	if _, err := put(made.thing().ETag, "one"); err != nil {
+		return err
+	}
+	if a, err = put(made.thing().ETag, "two"); err != nil {
+		return err
+	}
+	b.settle("staleCodeEngineStatus", a.status)
+	return b.workloads(ctx)
+}
+
+// workloads tries what nothing but IBM Cloud can say of jobs, functions and build runs.
+// All of them are refused by the documents. One that is accepted is deleted.
+func (b *bench) workloads(ctx context.Context) error {
+	post := func(kind string, body map[string]any) (answer, error) {
+		body["name"] = b.name
+		a, err := b.call(ctx, b.HTTP, http.MethodPost, b.inProject(kind)+version, body)
+		if err == nil && a.status < 300 {
+			b.later(kind+" "+b.name, func(ctx context.Context) error { return b.remove(ctx, b.inProject(kind)+"/"+b.name+version) })
+		}
+		return a, err
+	}
+	argument := strings.Repeat("a", 1000)
+	a, err := post("jobs", map[string]any{"image_reference": "icr.io/codeengine/helloworld", "run_arguments": slices.Repeat([]string{argument}, 11)})
+	if err != nil {
+		return err
+	}
+	b.settle("oversizedJobStatus", a.status)
+	if a, err = post("functions", map[string]any{
+		"runtime": "nodejs-24", "code_reference": "data:text/javascript;base64,ZnVuY3Rpb24gbWFpbigpIHt9", "scale_cpu_limit": "1", "scale_memory_limit": "1G",
+	}); err != nil {
+		return err
+	}
+	switch {
+	case a.status < 300, a.status == http.StatusBadRequest, a.status == http.StatusUnprocessableEntity:
+		b.settle("anyFunctionMemory", a.status < 300)
+	default:
+		b.skip("anyFunctionMemory", fmt.Sprintf("making a function was answered %d", a.status))
+	}
+	if a, err = post("build_runs", map[string]any{"build_name": b.name}); err != nil {
+		return err
+	}
+	if a.status < 300 {
+		a.status = 0 // as the switch has it
+	}
+	b.settle("missingBuildStatus", a.status)
+	if a, err = b.call(ctx, b.HTTP, http.MethodGet, b.inProject("status_details")+version, nil); err != nil {
+		return err
+	}
+	if a.status != http.StatusOK {
+		b.skip("vpeNotEnabled", fmt.Sprintf("the project's status was answered %d", a.status))
+		return nil
+	}
+	b.settle("vpeNotEnabled", a.body["vpe_not_enabled"] == true)
+	return nil
+}
+
+// inProject returns the address of a kind of things in the project.
+func (b *bench) inProject(kind string) string {
+	return b.Project.Origin + "/v2/projects/" + url.PathEscape(b.Project.ID) + "/" + kind
+}
+
+// removeFromProject deletes what a verification left in the project that was killed.
+func (b *bench) removeFromProject(ctx context.Context) {
+	for _, kind := range []string{"secrets", "jobs", "functions", "build_runs"} {
+		list, err := b.call(ctx, b.HTTP, http.MethodGet, b.inProject(kind)+version+"&limit=100", nil)
+		if err != nil {
+			return
+		}
+		b.removeOld(list, kind, func(answer) bool { return true }, func(a answer) error {
+			return b.remove(ctx, b.inProject(kind)+"/"+url.PathEscape(a.text("name"))+version)
+		})
+	}
+}
