@@ -66,6 +66,8 @@ func TestWhatBreaksIsFoundWithItsTime(t *testing.T) {
 	// A key of 50 days expires in 40, and one of 40 days in 50.
 	expires := []string{date(now.Add(40*day)) + " left-alone outage", date(now.Add(50*day)) + " restarted outage"}
 	for scenario, want := range map[string][]string{
+		// A locked key can't be ended early: its consumer keeps it until it expires.
+		"another identity locks each published key":                                         {expires[0]},
 		"no sweep runs any more":                                                            expires,
 		"other software fills each service ID with keys":                                    expires,
 		"latchkey loses its rights on the service after a week, and each policy is removed": append(expires, date(now.Add(7*day))+" left-alone blocked"),
