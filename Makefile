@@ -75,9 +75,9 @@ bundle: ## Build dist/function, the bundle that Code Engine gets (CONFIG adds a 
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -tags production -gcflags=cel.dev/...=-l -gcflags=github.com/IBM/...=-l -gcflags=k8s.io/...=-l -ldflags="-s -w $(LDFLAGS)" -o dist/function/latchkey ./function/latchkey
 	$(if $(CONFIG),cp $(CONFIG) dist/function/latchkey.yaml)
 
-# KEY=FILE signs with an ECDSA key in PEM form.
-release: ## Build what a release consists of into dist/release: programs, bundle, image, SBOMs, checksums (KEY=FILE signs).
-	$(GO) run ./build/release -version $(VERSION) -commit $(COMMIT) -date $(DATE) $(if $(KEY),-key $(KEY))
+# KEY=FILE signs with an ECDSA key in PEM form, KEYLESS=1 with cosign.
+release: ## Build what a release consists of into dist/release: programs, bundle, image, SBOMs, checksums (KEY=FILE or KEYLESS=1 signs).
+	$(GO) run ./build/release -version $(VERSION) -commit $(COMMIT) -date $(DATE) $(if $(KEY),-key $(KEY)) $(if $(KEYLESS),-keyless)
 
 release-check: ## Build the release of the commit twice, compare and verify it, and run the image (needs openssl and jq).
 	bash build/release/check.sh

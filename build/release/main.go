@@ -28,7 +28,8 @@ type release struct {
 	version, commit string
 	date            time.Time // of the commit: the time of every file
 	out             string    // directory
-	key             string    // PEM file with the private key; "": nothing is signed
+	key             string    // PEM file with the private key; "": no key signs
+	keyless         bool      // cosign signs, as the identity that the environment has
 }
 
 // targets are the platforms of the program. The last field says whether the production
@@ -51,7 +52,8 @@ func main() {
 	flag.StringVar(&r.commit, "commit", "", "the commit's hash")
 	flag.StringVar(&date, "date", "", "the commit's time, RFC 3339")
 	flag.StringVar(&r.out, "out", "dist/release", "the directory to write")
-	flag.StringVar(&r.key, "key", "", "a PEM file with the ECDSA key that signs; none: nothing is signed")
+	flag.StringVar(&r.key, "key", "", "a PEM file with the ECDSA key that signs")
+	flag.BoolVar(&r.keyless, "keyless", false, "let cosign sign as the identity that the environment has, such as a workflow's")
 	flag.Parse()
 	var err error
 	if r.date, err = time.Parse(time.RFC3339, date); err != nil {
@@ -242,11 +244,18 @@ func (r release) finish() error {
 	if err := r.write("SHA256SUMS", []byte(sums.String())); err != nil {
 		return err
 	}
-	if r.key == "" {
-		log.Print("nothing is signed: no key was given")
-		return nil
+	if r.key == "" && !r.keyless {
+		log.Print("nothing is signed: neither a key nor -keyless was given")
 	}
-	return r.sign(statement, []byte(sums.String()))
+	if r.key != "" {
+		if err := r.sign(statement, []byte(sums.String())); err != nil {
+			return err
+		}
+	}
+	if r.keyless {
+		return r.signKeyless()
+	}
+	return nil
 }
 
 type digest struct{ name, sum string }

@@ -210,3 +210,31 @@ func TestWhatIsSignedVerifiesAndTheSignatureIsTheSameEachTime(t *testing.T) {
 		t.Error("a file without a key is no error")
 	}
 }
+
+// No environment here has an identity that cosign can sign as, so a stand-in
+// takes its place.
+func TestKeylessSignaturesCoverTheChecksums(t *testing.T) {
+	r, _ := example(t)
+	r.keyless = true
+	bin := t.TempDir()
+	t.Setenv("PATH", bin)
+	if err := r.write("SHA256SUMS", []byte("sums")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.signKeyless(); err == nil || !strings.Contains(err.Error(), "cosign") {
+		t.Errorf("without cosign: %v", err)
+	}
+	script := "#!/bin/sh\n[ \"$1 $2 $3\" = 'sign-blob --yes --bundle' ] || exit 1\nread -r sums <\"$5\"\necho \"signed $sums\" >\"$4\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "cosign"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.write("SHA256SUMS", []byte("sums\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.signKeyless(); err != nil {
+		t.Fatal(err)
+	}
+	if bundle, err := os.ReadFile(filepath.Join(r.out, "SHA256SUMS.sigstore.json")); err != nil || string(bundle) != "signed sums\n" {
+		t.Errorf("the bundle is %q (%v)", bundle, err)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -9,6 +10,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 
 	"github.com/latchkey-io/latchkey/internal/signature"
 )
@@ -76,6 +80,20 @@ func (r release) sign(statement, sums []byte) error {
 		r.write("provenance.intoto.jsonl", append(envelope, '\n')),
 		r.write("latchkey.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
 	)
+}
+
+// signKeyless lets cosign sign the checksums, which cover the provenance. The bundle has a
+// certificate and a time, so it is not the same each time:
+//
+//	cosign verify-blob --bundle SHA256SUMS.sigstore.json --certificate-identity … --certificate-oidc-issuer … SHA256SUMS
+func (r release) signKeyless() error {
+	cmd := exec.CommandContext(context.Background(), "cosign", "sign-blob", "--yes",
+		"--bundle", filepath.Join(r.out, "SHA256SUMS.sigstore.json"), filepath.Join(r.out, "SHA256SUMS"))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("signing with cosign: %w", err)
+	}
+	return nil
 }
 
 // signed returns a signature of the data.
