@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/offboard"
@@ -114,13 +115,26 @@ type Catalog struct{ cfg Config }
 // New returns a Catalog. Nothing is called yet.
 func New(cfg Config) *Catalog { return &Catalog{cfg: cfg} }
 
+// listTime bounds a list of a whole account: 1,000 pages of service IDs are read in a few
+// minutes. Pages that come slowly and without end hold a job no longer than that.
+const listTime = 10 * time.Minute
+
+// listed returns a function that reads a list once, within listTime.
+func listed[T any](ctx context.Context, list func(context.Context) ([]T, error)) func() ([]T, error) {
+	return sync.OnceValues(func() ([]T, error) {
+		ctx, cancel := context.WithTimeout(ctx, listTime)
+		defer cancel()
+		return list(ctx)
+	})
+}
+
 // Credentials returns the credentials in the scope. An error may come with
 // credentials: it names what could not be listed.
 func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]port.Credential, error) {
 	s := &search{
 		Catalog: c, scope: scope, wanted: map[string][]port.Credential{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
-		projects: sync.OnceValues(func() ([]codeengine.Project, error) { return c.cfg.Projects(ctx) }),
-		marked:   sync.OnceValues(func() ([]port.ServiceID, error) { return c.cfg.Marked(ctx) }),
+		projects: listed(ctx, c.cfg.Projects),
+		marked:   listed(ctx, c.cfg.Marked),
 		held:     func(st port.Store) bool { e, err := st.Read(ctx); return err == nil && e.KeyID != "" },
 	}
 	for _, e := range c.cfg.Entries {

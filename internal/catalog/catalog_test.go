@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
@@ -299,6 +300,23 @@ func TestACatalogWithoutTasksListsNone(t *testing.T) {
 	if found, err := c.Credentials(t.Context(), catalog.Scope{}); err != nil || len(found) != 1 {
 		t.Errorf("%d credentials, %v", len(found), err)
 	}
+}
+
+func TestAListThatDoesNotEndIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := catalog.New(catalog.Config{
+			Entries: []catalog.Entry{entry("static")},
+			Marked: func(ctx context.Context) ([]port.ServiceID, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
+		})
+		began := time.Now()
+		found, err := c.Credentials(t.Context(), catalog.Scope{})
+		if !errors.Is(err, context.DeadlineExceeded) || len(found) != 1 || time.Since(began) != 10*time.Minute {
+			t.Errorf("%d credentials, %v after %s", len(found), err, time.Since(began))
+		}
+	})
 }
 
 func TestEachListIsReadOnceAndOnlyIfAScopeNeedsIt(t *testing.T) {
