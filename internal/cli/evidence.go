@@ -76,7 +76,7 @@ func (r Runner) History(ctx context.Context, e Evidence, name string) error {
 		return fmt.Errorf("printing the history: %w", err)
 	}
 	if incomplete != nil {
-		return fmt.Errorf("%w: %w", ErrTryAgain, incomplete)
+		return unknownError(incomplete)
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (r Runner) Report(ctx context.Context, how Report, owner, version string) e
 	case err != nil:
 		return fmt.Errorf("writing the report: %w", err)
 	case incomplete != nil:
-		return fmt.Errorf("%w: the report is not complete: %w", ErrTryAgain, incomplete)
+		return unknownError(fmt.Errorf("reporting, not completely: %w", incomplete))
 	}
 	return nil
 }

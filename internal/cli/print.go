@@ -273,12 +273,8 @@ func day(t time.Time) string {
 func verdict(std Streams, swept result.Sweep, names []string) error {
 	has := func(is func(result.Outcome) bool) bool { return slices.ContainsFunc(swept.Outcomes, is) }
 	switch {
-	case errors.Is(swept.Unknown, port.ErrLogin):
-		return swept.Unknown
-	case errors.Is(swept.Unknown, port.ErrDenied):
-		return fmt.Errorf("%w: %w", ErrAct, swept.Unknown)
 	case swept.Unknown != nil:
-		return fmt.Errorf("%w: %w", ErrTryAgain, swept.Unknown)
+		return unknownError(swept.Unknown)
 	case len(swept.Outcomes) == 0 && len(names) > 0:
 		return fmt.Errorf("finding %s: the config yields no such credential", strings.Join(names, ", "))
 	case has(func(o result.Outcome) bool { return o.Result == result.Failed }):
@@ -290,6 +286,18 @@ func verdict(std Streams, swept result.Sweep, names []string) error {
 		}
 	}
 	return nil
+}
+
+// unknownError returns the error of a look that could not read everything. A refused
+// login is an error of its own, and a person must act if IAM denies the reading.
+func unknownError(err error) error {
+	switch {
+	case errors.Is(err, port.ErrLogin):
+		return err
+	case errors.Is(err, port.ErrDenied):
+		return fmt.Errorf("%w: %w", ErrAct, err)
+	}
+	return fmt.Errorf("%w: %w", ErrTryAgain, err)
 }
 
 // exitOf returns the error that names the exit code of a condition.

@@ -3,12 +3,14 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 )
@@ -167,5 +169,20 @@ func TestTheLineAtTheExitQuotesTheUpstream(t *testing.T) {
 				t.Errorf("%v, want %s", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestWhatCouldNotBeReadSaysWhetherItIsTriedAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		code int
+	}{
+		"a login that IAM refuses is an error":       {port.ErrLogin, ExitError},
+		"a list that IAM denies needs a person":      {port.ErrDenied, ExitAct},
+		"a list that did not come is read once more": {port.ErrUnavailable, ExitTryAgain},
+	} {
+		if got := Exit(unknownError(fmt.Errorf("listing keys: %w", tc.err)), io.Discard); got != tc.code {
+			t.Errorf("%s: exit code %d, want %d", name, got, tc.code)
+		}
 	}
 }
