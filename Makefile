@@ -39,7 +39,7 @@ run: build $(if $(filter function,$(FORM)),bundle)
 # What the race detector would only slow down: many states and histories, tables of
 # thousands of answers, lives of months, and the kills of a program that is built
 # without it.
-LIVES := |TestTheKeysOfAProjectThatIsGone|TestAServiceIDThatGetsAnotherNameKeepsItsKeysFresh|TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost|TestWhatBreaksIsFoundWithItsTime
+LIVES := |TestTheKeysOfAProjectThatIsGone|TestAServiceIDThatGetsAnotherNameKeepsItsKeysFresh|TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost|TestWhatBreaksIsFoundWithItsTime|TestTheKeysOfAProjectThatIsGoneEndUnderTheirOldNameToo|TestTooManyForcedRotationsAreAStorm|TestReplayedDuplicatedAndReorderedEventsChangeNothingThatTheFirstDidNot|TestEventsInAnyOrderEndInTheSameState|TestAForeignServiceIDGetsKeysAndNothingElse|TestAnUnusedKeyEndsWithItsOverlap|TestAnExistingKeyIsTakenOverWhereItsValueIs|TestEveryFlowSucceedsWhateverIAMIsBehind|TestPromisesHoldWithAnIntruder|TestWalks
 SLOW := ^(TestEnumerateFaults|TestEnumerateInterleavings|TestEnumerateHands|TestWhateverCallFailsTheLifeGoesOn|TestOneFaultThatStaysFor300Days|TestKills|TestPlanPredictsWhatSweepDoes|TestBentAnswers$(LIVES))$$
 SLOW_IN = ./function/latchkey ./internal/rehearse $(sort $(dir $(shell grep -rl --include='*_test.go' 'func TestBentAnswers\b' ./internal)))
 
