@@ -207,9 +207,10 @@ enumerate: ## Try all pairs of faults in every flow, and all interleavings of tw
 $(LINT_BIN):
 	GOBIN=$(dir $(LINT_BIN)) GOFLAGS=-mod=mod $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT)
 
-lint: ## Check the format, go.mod and the code: gofmt, go mod tidy, go vet, golangci-lint, govulncheck.
+lint: ## Check the format, the sizes of files, go.mod and the code: gofmt, go mod tidy, go vet, golangci-lint, govulncheck.
 lint: $(LINT_BIN)
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@built=$$(git ls-files -z | xargs -0 ls -l 2>/dev/null | awk '$$5 > 500000 {print $$NF}'); test -z "$$built" || { echo "too large for a source: $$built"; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint-cache $(LINT_BIN) run --allow-parallel-runners ./...
