@@ -100,18 +100,29 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 	if !w.store.cfg.Restart.All {
 		return found, nil
 	}
+	err := w.every(ctx, func(kind string, got *unstructured.Unstructured) {
+		if w.refers(got) {
+			add(kind, got)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// every visits the workloads of every kind.
+func (w *workloads) every(ctx context.Context, visit func(kind string, got *unstructured.Unstructured)) error {
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		all, err := w.all(ctx, kind)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, got := range all {
-			if w.refers(got) {
-				add(kind, got)
-			}
+			visit(kind, got)
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // all returns the workloads of a kind. The looks of a sweep share the list.

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
@@ -24,18 +23,14 @@ var _ port.Site = (*Store)(nil)
 func (s *Store) Readers(ctx context.Context) (keyless.Readers, error) {
 	r := keyless.Readers{PullsImages: s.cfg.Entry == entry.DockerConfig, LogsAgent: s.cfg.Entry == LogsAgentEntry && s.cfg.Secret == LogsAgentSecret}
 	w := &workloads{store: s}
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		all, err := w.all(ctx, kind)
-		if err != nil {
-			return r, err
+	err := w.every(ctx, func(kind string, got *unstructured.Unstructured) {
+		if w.reads(got) {
+			r.Names = append(r.Names, w.label(kind, got.GetName()))
 		}
-		for _, got := range all {
-			if w.reads(got) {
-				r.Names = append(r.Names, w.label(kind, got.GetName()))
-			}
-		}
+	})
+	if err != nil {
+		return r, err
 	}
-	var err error
 	r.Platform, r.Account, err = s.client.manager(ctx)
 	if errors.Is(err, port.ErrDenied) {
 		return r, nil // the platform says that it is not known
