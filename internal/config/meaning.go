@@ -42,7 +42,7 @@ func meanings() map[string]meaning {
 		"credentials[].deprovision":   {"see below", "[how the credential ends](#deprovision)"},
 		"deprovision.quiet":           {"", "how long no key may have been used, unless the demand forces it"},
 		"deprovision.wait":            {"", "how long keys stay disabled before they, the entries and the service ID are deleted. An undo brings them back until then"},
-		"mode":                        {"`key`", "`keyless`: consumers shall use a [trusted profile](#mode-keyless) instead of a key"},
+		"mode":                        {"`key`", "`keyless`: consumers use a [trusted profile](#mode-keyless), and the key ends"},
 		"trust":                       {"none; required by `mode: keyless`", "the compute resources that may assume the trusted profile, in IAM's words"},
 		"trust[].type":                {"", "the kind of compute resource"},
 		"trust[].crn":                 {"", "the CRN of the cluster, the Code Engine project or the virtual server"},

@@ -91,7 +91,7 @@ type Credential struct {
 // policies are the credential's.
 type TrustedProfile struct {
 	Name string
-	// Wanted is set if consumers shall use it instead of a key.
+	// Wanted is set if consumers are to use it instead of a key.
 	Wanted bool
 	Links  []keyless.Link
 }
