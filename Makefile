@@ -37,10 +37,10 @@ run: build $(if $(filter function,$(FORM)),bundle)
 	$(BIN) demo $(if $(KEEP),--keep) $(if $(FORM),--form $(FORM))
 
 # What the race detector would only slow down: many states and histories, tables of
-# thousands of answers, programs that are started hundreds of times, and the kills of a
-# program that is built without it.
-SLOW := ^(TestEnumerateFaults|TestEnumerateInterleavings|TestEnumerateHands|TestPromisesHoldWithAnIntruder|TestWalks|TestWhateverCallFailsTheLifeGoesOn|TestOneFaultThatStaysFor300Days|TestKills|TestPlanPredictsWhatSweepDoes|TestNoMessageNamesAStepTwice|TestScripts|TestARehearsalChangesNothingAndTellsWhenKeysEnd|TestWhatBreaksIsFoundWithItsTime|TestBentAnswers)$$
-SLOW_IN = ./function/latchkey ./internal/rehearse $(sort $(dir $(shell grep -rl --include='*_test.go' 'func TestBentAnswers\b' ./internal)))
+# thousands of answers, programs that are started hundreds of times or packed, and the
+# kills of a program that is built without it.
+SLOW := ^(TestEnumerateFaults|TestEnumerateInterleavings|TestEnumerateHands|TestPromisesHoldWithAnIntruder|TestWalks|TestWhateverCallFailsTheLifeGoesOn|TestOneFaultThatStaysFor300Days|TestKills|TestPlanPredictsWhatSweepDoes|TestNoMessageNamesAStepTwice|TestScripts|TestARehearsalChangesNothingAndTellsWhenKeysEnd|TestWhatBreaksIsFoundWithItsTime|TestADeprovisioningUnderFaults|TestEachSettingIsSafe|TestEveryFlowSucceedsWhateverIAMIsBehind|TestTheKeysOfBothServiceIDsEndWhicheverReplicaLivesOn|TestTheImageHasTwoPlatformsTheirSBOMsAndNoShell|TestBentAnswers)$$
+SLOW_IN = ./function/latchkey ./internal/rehearse ./build/release $(sort $(dir $(shell grep -rl --include='*_test.go' 'func TestBentAnswers\b' ./internal)))
 
 test: ## Run every test that needs only Go and make.
 	@echo $(if $(RACE),"testing with the race detector","testing without the race detector: no C compiler found")
