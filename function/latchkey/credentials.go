@@ -77,10 +77,7 @@ func (b *credentialBuilder) build(c config.Credential) port.Credential {
 		out.Optional[st.Name()] = !s.Required
 		out.ReadBack[st.Name()] = s.ReadBack
 	}
-	if c.Prove.Logs != nil {
-		out.Provers = append(out.Provers, b.logsProver(*c.Prove.Logs))
-	}
-	out.Provers = append(out.Provers, b.httpProvers(c.Prove.HTTP)...)
+	out.Provers = b.provers(c.Prove)
 	return out
 }
 

@@ -35,6 +35,7 @@ type commands struct {
 	History     historyCommand     `cmd:"" help:"Print the life of a credential's keys; change nothing."`
 	Report      reportCommand      `cmd:"" help:"Print the evidence about every key; change nothing."`
 	Keyless     keylessCommand     `cmd:"" help:"Print which consumers could use a trusted profile instead of a key; change nothing."`
+	Prove       proveCommand       `cmd:"" help:"Prove, where a consumer runs, that its trusted profile is enough for its job."`
 	Doctor      doctorCommand      `cmd:"" help:"Check, from here, everything that the config needs; change nothing."`
 	Init        initCommand        `cmd:"" help:"Write a first config, from flags or questions."`
 	Validate    validateCommand    `cmd:"" help:"Check a config and print every fault with its line."`

@@ -7,6 +7,14 @@ import (
 	"github.com/latchkey-io/latchkey/internal/proof"
 )
 
+// provers builds the proofs of a credential.
+func (b *credentialBuilder) provers(p config.Prove) (provers []port.Prover) {
+	if p.Logs != nil {
+		provers = append(provers, b.logsProver(*p.Logs))
+	}
+	return append(provers, b.httpProvers(p.HTTP)...)
+}
+
 func (b *credentialBuilder) logsProver(proof config.LogsProof) port.Prover {
 	return logs.New(logs.Config{
 		HTTP: b.cloud.http, Endpoint: b.cloud.endpoint, Instance: proof.Instance, Region: proof.Region, Private: b.cloud.private,

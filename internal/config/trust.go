@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -93,6 +94,24 @@ func (d *decoder) checkKeyless(e *entryDraft) {
 	case e.UsesWith() || !e.Keep:
 		d.fault(at, "a trusted profile needs an entry without parameters and with keep: true, which makes the key again")
 	}
+}
+
+// Assumed returns the name of the credential's trusted profile and the proofs of the
+// entry. It evaluates nothing else: where a consumer runs, not all of a project is known.
+func (e *Entry) Assumed(in Input) (profile string, prove Prove, err error) {
+	name, _, vars, err := e.identify(in)
+	if err != nil {
+		return "", Prove{}, fmt.Errorf("expanding %s: %w", e.Name, err)
+	}
+	if len(e.trust) == 0 {
+		return "", Prove{}, fmt.Errorf("expanding %s: it has no trust, so no trusted profile", name)
+	}
+	x := expansion{entry: e, vars: vars}
+	profile, prove = x.text(e.serviceID), x.prove()
+	if x.err != nil {
+		return "", Prove{}, fmt.Errorf("expanding %s: %w", name, x.err)
+	}
+	return profile, prove, nil
 }
 
 // profile returns the trusted profile of a credential, or nil.

@@ -151,6 +151,12 @@ func (l *login) request() (*core.IamTokenServerResponse, error) {
 	return a.RequestToken()
 }
 
+// Bearer returns who we are logged in as, with our access token.
+func (c *Client) Bearer(ctx context.Context) (port.Bearer, error) {
+	t, err := c.login.token(ctx)
+	return port.Bearer{IAMID: t.claims.IAMID, Account: t.claims.Account.BSS, Token: t.value}, err
+}
+
 // Forget drops our token. The next call fetches a new one.
 func (l *login) Forget() {
 	l.mu.Lock()

@@ -116,6 +116,7 @@ func Judge(r Readers, account string, services []string) []Finding {
 	case SameAccount:
 		f.Missing = []string{"a trusted profile with the policies of the credential and a link to the consumer"}
 		f.Change = append([]string{"set mode: keyless and trust in the config entry: latchkey makes the profile, and ends the key once it is silent"}, r.change(services)...)
+		f.Change = append(f.Change, "run latchkey prove where the consumer runs: it logs in as the consumer would, and runs the proofs of the config entry")
 	}
 	if len(r.Names) == 0 {
 		return []Finding{f}

@@ -101,18 +101,20 @@ func Decide(s State, quiet time.Duration, now time.Time) Plan {
 		p.End = len(s.Keys) == 0 // what is left in stores
 		return p
 	}
-	if s.ID == "" || len(p.Steps) > 0 || s.Ending {
+	if s.ID == "" || len(p.Steps) > 0 {
 		return p
 	}
 	until := silentSince(s.Keys).Add(quiet)
 	switch {
 	case s.Assumed.IsZero(), s.Assumed.Add(quiet).Before(now):
 		p.Notes = []rotation.Note{{Reason: reason.ProfileReady, Thing: s.ID, At: s.Assumed}}
-	case now.Before(until):
-		p.Notes, p.Until = []rotation.Note{{Reason: reason.ProfileAssumed, Thing: s.ID, At: s.Assumed}}, until
+		return p
+	case now.Before(until) && !s.Ending:
+		p.Until = until
 	default:
 		p.End = true
 	}
+	p.Notes = []rotation.Note{{Reason: reason.ProfileAssumed, Thing: s.ID, At: s.Assumed}}
 	return p
 }
 

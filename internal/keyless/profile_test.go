@@ -78,10 +78,15 @@ func TestDecide(t *testing.T) {
 			ready(func(s *keyless.State) { s.Keys = key(6*day, 20*day) }), keyless.Plan{Notes: note(reason.ProfileAssumed, ago(time.Hour)), Until: now.Add(day)},
 		},
 		"a dead key does not count": {
-			ready(func(s *keyless.State) { s.Keys = []keyless.Key{{Created: ago(day), Used: ago(day)}} }), keyless.Plan{End: true},
+			ready(func(s *keyless.State) { s.Keys = []keyless.Key{{Created: ago(day), Used: ago(day)}} }), keyless.Plan{End: true, Notes: note(reason.ProfileAssumed, ago(time.Hour))},
 		},
-		"a silent key ends once the profile is in use": {ready(same), keyless.Plan{End: true}},
-		"an end that has begun goes on":                {ready(func(s *keyless.State) { s.Ending, s.Keys = true, nil }), keyless.Plan{End: true}},
+		"a silent key ends once the profile is in use": {ready(same), keyless.Plan{End: true, Notes: note(reason.ProfileAssumed, ago(time.Hour))}},
+		"an end that has begun goes on": {
+			ready(func(s *keyless.State) { s.Ending, s.Keys = true, key(30*day, time.Hour) }), keyless.Plan{End: true, Notes: note(reason.ProfileAssumed, ago(time.Hour))},
+		},
+		"an end that has begun goes on, whatever the profile is used for": {
+			ready(func(s *keyless.State) { s.Ending, s.Assumed = true, time.Time{} }), keyless.Plan{End: true, Notes: note(reason.ProfileReady, time.Time{})},
+		},
 		"without a service ID no key is made, and what is left in stores goes": {
 			ready(func(s *keyless.State) { s.Identity, s.Keys = false, nil }), keyless.Plan{NoKey: true, End: true},
 		},

@@ -121,18 +121,20 @@ func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
 		}
 	}
 	for _, p := range ru.c.Provers {
-		wait := patience
-		if p, patient := p.(port.Patient); patient {
-			wait = p.Patience()
-		}
-		err := ru.pollFor(ctx, wait, func() error {
-			return fence.Answered(p.Prove(ctx, port.Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}))
-		})
-		if err != nil {
+		if err := ru.Prove(ctx, p, port.Proof{Credential: ru.c.Name, KeyID: ru.fresh.ID, Token: who.Token}); err != nil {
 			return fmt.Errorf("proving key %s: %s: %w", ru.fresh.ID, p.Name(), err)
 		}
 	}
 	return nil
+}
+
+// Prove calls a prover until it succeeds, or fails in a way that IAM's lag can't explain.
+func (r *Reconciler) Prove(ctx context.Context, by port.Prover, p port.Proof) error {
+	wait := patience
+	if by, patient := by.(port.Patient); patient {
+		wait = by.Patience()
+	}
+	return r.pollFor(ctx, wait, func() error { return fence.Answered(by.Prove(ctx, p)) })
 }
 
 // withdraw deletes the new key. No store may hold it.
