@@ -76,6 +76,7 @@ type Client struct {
 	groups   *iamaccessgroupsv2.IamAccessGroupsV2
 	roles    roleBook
 	idGroups sync.Map // IAM ID of a service ID → its group; it never changes
+	lookups  sync.Map // IAM ID of a service ID → a channel, closed when the lookup under way ends
 	sleep    func(context.Context, time.Duration) error
 }
 

@@ -111,16 +111,29 @@ func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) port.Servic
 // groupOf returns the group of a service ID; empty is the default group. A list
 // of keys without the group is empty for a service ID in another group.
 func (c *Client) groupOf(ctx context.Context, iamID string) (string, error) {
-	if known, ok := c.idGroups.Load(iamID); ok {
-		return known.(string), nil //nolint:forcetypeassert // the map has strings only
+	if ended, ok := c.lookups.Load(iamID); ok {
+		select {
+		case <-ended.(chan struct{}): //nolint:forcetypeassert // the map has such channels only
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	if group, ok := c.knownGroup(iamID); ok {
+		return group, nil
 	}
 	_, err := c.Lookup(ctx, iamID)
 	if err != nil && !errors.Is(err, port.ErrNotFound) {
 		return "", err
 	}
-	known, _ := c.idGroups.Load(iamID)
-	group, _ := known.(string)
+	group, _ := c.knownGroup(iamID)
 	return group, nil
+}
+
+// knownGroup returns the group of a service ID that an answer has shown.
+func (c *Client) knownGroup(iamID string) (group string, ok bool) {
+	known, ok := c.idGroups.Load(iamID)
+	group, _ = known.(string)
+	return group, ok
 }
 
 // moment converts a time that the SDK has parsed.
@@ -133,6 +146,10 @@ func moment(d *strfmt.DateTime) time.Time {
 
 // Lookup returns the service ID with this IAM ID.
 func (c *Client) Lookup(ctx context.Context, iamID string) (port.ServiceID, error) {
+	ended := make(chan struct{})
+	c.lookups.Store(iamID, ended)
+	defer close(ended)
+	defer c.lookups.CompareAndDelete(iamID, ended)
 	return c.readServiceID(ctx, strings.TrimPrefix(iamID, iamPrefix))
 }
 

@@ -127,18 +127,37 @@ func (c *Client) Marked(ctx context.Context, iamID, prefix string) ([]port.KeyRe
 	return found, nil
 }
 
-// eachKeyOf visits the keys of an identity. It returns the time of IAM's clock.
+// eachKeyOf visits the keys of an identity. It returns the time of IAM's clock. If the
+// identity's group is not known yet, it tries the default group meanwhile.
 func (c *Client) eachKeyOf(ctx context.Context, iamID string, visit func(record)) (date time.Time, err error) {
-	doing := "listing the keys of " + iamID
-	group, err := c.groupOf(ctx, iamID)
-	if err != nil {
-		return date, fmt.Errorf("%s: %w", doing, err)
+	if group, known := c.knownGroup(iamID); known {
+		return c.eachKeyIn(ctx, iamID, group, visit)
 	}
+	found := false
+	date, err = c.eachKeyIn(ctx, iamID, "", func(r record) {
+		found = true
+		visit(r)
+	})
+	if found || err != nil && !errors.Is(err, port.ErrNotFound) {
+		return date, err // all keys of an identity are in one group
+	}
+	group, gerr := c.groupOf(ctx, iamID)
+	switch {
+	case gerr != nil:
+		return date, fmt.Errorf("listing the keys of %s: %w", iamID, gerr)
+	case group == "":
+		return date, err
+	}
+	return c.eachKeyIn(ctx, iamID, group, visit)
+}
+
+// eachKeyIn visits the keys of an identity in a group.
+func (c *Client) eachKeyIn(ctx context.Context, iamID, group string, visit func(record)) (date time.Time, err error) {
 	opts := &iamidentityv1.ListAPIKeysOptions{IamID: &iamID, Scope: core.StringPtr("entity")}
 	if group != "" {
 		opts.GroupID = &group
 	}
-	return c.eachKey(ctx, doing, opts, mostOfKeys, func(r record) {
+	return c.eachKey(ctx, "listing the keys of "+iamID, opts, mostOfKeys, func(r record) {
 		if r.iamID == iamID { // ignore keys of other identities
 			visit(r)
 		}

@@ -291,6 +291,68 @@ func TestADeletionThatIsNotDoneSaysWhy(t *testing.T) {
 	}
 }
 
+func TestTheGroupOfAServiceIDIsReadOnceAtMost(t *testing.T) {
+	for name, tc := range map[string]struct {
+		grouped      bool
+		minted       bool
+		reads, lists int
+	}{
+		"the default group has keys of it":           {minted: true, lists: 1},
+		"it has no keys":                             {reads: 1, lists: 1},
+		"it is in another group, and has keys there": {grouped: true, minted: true, reads: 1, lists: 2},
+		"it is in another group, and has no keys":    {grouped: true, reads: 1, lists: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, in := newWorld(t, nil), ""
+			if tc.grouped {
+				group, err := w.cloud.Cloud().CreateServiceIDGroup(cloud.Owner(), cloud.AccountID, "platform", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				in = group.ID
+			}
+			made, err := w.cloud.Cloud().CreateServiceID(cloud.Owner(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: "c", GroupID: in})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.minted {
+				if _, err := w.Mint(t.Context(), w.request(port.ServiceID{Name: "c", IAMID: made.IAMID}), value(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			client := newWorldOn(t, w.cloud, nil)
+			w.cloud.ResetCounters()
+			if list, err := client.List(t.Context(), made.IAMID, "c"); err != nil || (len(list.Keys) == 1) != tc.minted || list.Date.IsZero() {
+				t.Errorf("listed %+v, %v", list, err)
+			}
+			if reads, lists := w.cloud.Counter("GET", "/v1/serviceids/*"), w.cloud.Counter("GET", "/v1/apikeys"); reads != tc.reads || lists != tc.lists {
+				t.Errorf("%d reads and %d lists, want %d and %d", reads, lists, tc.reads, tc.lists)
+			}
+		})
+	}
+}
+
+func TestAListOfKeysUsesTheLookupThatIsUnderWay(t *testing.T) {
+	w := newWorld(t, nil)
+	made, err := w.cloud.Cloud().CreateServiceID(cloud.Owner(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cloud.ResetCounters()
+	ended := make(chan struct{})
+	w.lookups.Store(made.IAMID, ended)
+	go func() {
+		w.idGroups.Store(made.IAMID, "")
+		close(ended)
+	}()
+	if _, err := w.List(t.Context(), made.IAMID, "c"); err != nil {
+		t.Error(err)
+	}
+	if n := w.cloud.Counter("GET", "/v1/serviceids/*"); n != 0 {
+		t.Errorf("the service ID was read %d times more", n)
+	}
+}
+
 func TestKeysOfAServiceIDInAnyGroupAreListed(t *testing.T) {
 	w := newWorld(t, nil)
 	group, err := w.cloud.Cloud().CreateServiceIDGroup(cloud.Owner(), cloud.AccountID, "platform", "")

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/rotation"
-	"golang.org/x/sync/errgroup"
 )
 
 // observeIdentity finds the service ID, its keys and its policies. A service ID
@@ -27,7 +29,7 @@ func (o *observation) observeIdentity(ctx context.Context) error {
 		}
 		o.by.Memory.Forget(o.c.Name)
 		o.Name = configured
-		o.Keys, o.Busy, o.Forged, o.Granted = nil, nil, nil, nil
+		o.drop()
 	}
 	ours, err := o.find(ctx)
 	if err == nil && len(ours) == 0 && o.c.OwnName != "" && o.gives() {
@@ -105,19 +107,37 @@ func (o *observation) readKnown(ctx context.Context, id port.ServiceID) (port.Se
 	return now, o.owns(now)
 }
 
-// observeGiven reads the existing service ID that the config names. It has no
-// marker of ours.
+// observeGiven reads the existing service ID that the config names, together with its
+// keys. It has no marker of ours.
 func (o *observation) observeGiven(ctx context.Context) error {
-	id, err := o.by.Identities.Lookup(ctx, "iam-"+o.c.Given)
+	var id port.ServiceID
+	var missing, unread error
+	var both sync.WaitGroup
+	both.Go(func() {
+		missing = o.rescue(func() (err error) {
+			id, err = o.by.Identities.Lookup(ctx, "iam-"+o.c.Given)
+			return err
+		})
+	})
+	both.Go(func() {
+		unread = o.rescue(func() error { return o.read(ctx, port.ServiceID{ID: o.c.Given, IAMID: "iam-" + o.c.Given}) })
+	})
+	both.Wait()
 	switch {
-	case errors.Is(err, port.ErrNotFound):
+	case errors.Is(missing, port.ErrNotFound):
+		o.drop()
 		return nil
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrFailed, err)
+	case missing != nil:
+		return fmt.Errorf("%w: %w", ErrFailed, missing)
+	case unread != nil:
+		return unread
 	}
 	o.ServiceID, o.Ours = id, []port.ServiceID{id}
-	return o.read(ctx, id)
+	return nil
 }
+
+// drop forgets what was read of a service ID that turned out not to be the credential's.
+func (o *observation) drop() { o.Keys, o.Busy, o.Forged, o.Granted = nil, nil, nil, nil }
 
 // sift returns the service IDs that are ours, and notes those that only have our
 // marker. If IAM has no record of who made one, a key that we made for this

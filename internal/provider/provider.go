@@ -175,16 +175,18 @@ func ReadRequest(env func(string) string) (Request, error) {
 // is sent to any other.
 func (p *Provider) Serves(instance string) bool { return slices.Contains(p.cfg.Instances, instance) }
 
-// permits returns what is allowed for a key of the service ID in a secret of the
-// group.
-func (p *Provider) permits(serviceID, group string) (Allow, bool) {
+// permits returns what the config allows the secret, or why it allows nothing.
+func (p *Provider) permits(r Request) (Allow, *failure) {
+	if !serviceID().MatchString(r.ServiceID) {
+		return Allow{}, &failure{"bad-service-id", "the parameter service_id must be the ID of a service ID: ServiceId-…"}
+	}
 	i := slices.IndexFunc(p.cfg.Allow, func(a Allow) bool {
-		return slices.Contains(a.ServiceIDs, serviceID) && (len(a.Groups) == 0 || slices.Contains(a.Groups, group))
+		return slices.Contains(a.ServiceIDs, r.ServiceID) && (len(a.Groups) == 0 || slices.Contains(a.Groups, r.Group))
 	})
 	if i < 0 {
-		return Allow{}, false
+		return Allow{}, &failure{"not-allowed", "latchkey's config does not allow keys of " + r.ServiceID + " in secrets of this group (provider.allow)"}
 	}
-	return p.cfg.Allow[i], true
+	return p.cfg.Allow[i], nil
 }
 
 // Run works on one task. ErrTryAgain says that the task is not finished.
@@ -194,80 +196,84 @@ func (p *Provider) Run(ctx context.Context, r Request) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Within)
 	defer cancel()
-	// The policies of the service ID are read beside the task.
-	var no refusal
-	var beside sync.WaitGroup
-	if r.Action == secretsmanager.CreateCredentials {
-		beside.Go(func() { no.why, no.err = p.refuses(ctx, r) })
-	}
 	task := p.cfg.Tasks(secretsmanager.TaskConfig{
 		Instance: r.Instance, Region: r.Region, Secret: r.Secret, Task: r.Task, Outputs: r.Outputs, ServiceID: r.ServiceID,
 		Pause: p.cfg.Pause / 10,
 	})
-	var state secretsmanager.TaskState
-	err := p.retry(ctx, func() (err error) {
+	if r.Action == secretsmanager.CreateCredentials {
+		return p.create(ctx, r, task)
+	}
+	state, err := p.state(ctx, task)
+	if open, err := p.opened(ctx, r, task, state, err); !open {
+		return err
+	}
+	return p.remove(ctx, r, task, state)
+}
+
+// state reads a task.
+func (p *Provider) state(ctx context.Context, task *secretsmanager.Task) (state secretsmanager.TaskState, err error) {
+	err = p.retry(ctx, func() (err error) {
 		state, err = task.State(ctx)
 		return err
 	})
-	beside.Wait()
+	if err == nil {
+		p.cfg.Log.Info("task", "task", task.Name(), "type", state.Type, "status", state.Status)
+	}
+	return state, err
+}
+
+// opened reports whether a task that was read is the one to work on. Otherwise it returns
+// how the run ends.
+func (p *Provider) opened(ctx context.Context, r Request, task *secretsmanager.Task, state secretsmanager.TaskState, err error) (bool, error) {
 	switch {
 	case errors.Is(err, port.ErrNotFound):
 		p.cfg.Log.Info("the task was cancelled", "task", r.Task)
-		return nil
+		return false, nil
 	case errors.Is(err, port.ErrUnavailable):
-		return fmt.Errorf("%w: %w", ErrTryAgain, err)
+		return false, fmt.Errorf("%w: %w", ErrTryAgain, err)
 	case errors.Is(err, port.ErrDenied):
 		p.cfg.Log.Warn("reading the task failed", "task", r.Task, "error", err.Error())
-		return p.fail(context.WithoutCancel(ctx), r, task, failure{"task-denied", "latchkey's identity may not read the task: grant it SecretsReader beside SecretTaskUpdater"}, nil)
+		return false, p.fail(context.WithoutCancel(ctx), r, task, failure{"task-denied", "latchkey's identity may not read the task: grant it SecretsReader beside SecretTaskUpdater"}, nil)
 	case err != nil:
-		return err
+		return false, err
 	case state.Type != r.Action:
-		return fmt.Errorf("taking task %s: it is of the type %s, and SM_ACTION is %s", r.Task, state.Type, r.Action)
+		return false, fmt.Errorf("taking task %s: it is of the type %s, and SM_ACTION is %s", r.Task, state.Type, r.Action)
 	}
-	p.cfg.Log.Info("task", "task", r.Task, "type", state.Type, "status", state.Status, "secret", r.Secret)
-	if r.Action == secretsmanager.DeleteCredentials {
-		return p.remove(ctx, r, task, state)
-	}
-	return p.create(ctx, r, task, state, no)
+	return true, nil
 }
 
 // failure ends a task with a code, and with a sentence for the secret's users.
 type failure struct{ code, text string }
 
-// refusal says why no key may be made, or why that is unknown.
-type refusal struct {
-	why *failure // nil refuses nothing
-	err error
-}
-
-// create gives the task a key, unless it is refused.
-func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.Task, state secretsmanager.TaskState, no refusal) error {
-	switch state.Status {
-	case secretsmanager.TaskFailed:
-		return nil // the task already has its reason
-	case secretsmanager.TaskCreated:
-		// The key still needs its full life, if it exists.
-		if _, err := p.cfg.Keys.Get(ctx, state.KeyID); state.KeyID == "" || errors.Is(err, port.ErrNotFound) {
-			return nil
+// create gives the task a key, unless it is refused. The first run reads IAM while the
+// task is judged.
+func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.Task) error {
+	within, stop := context.WithCancel(ctx)
+	defer stop()
+	allow, why := p.permits(r)
+	st := &judgedTask{Task: task, judged: make(chan struct{})}
+	go func() {
+		defer close(st.judged)
+		if st.verdict = p.judge(ctx, r, task, allow, why); !st.admits() {
+			stop() // so the run writes nothing
 		}
+	}()
+	if why != nil {
+		<-st.judged // IAM is not asked about what the config does not allow
 	}
 	c := port.Credential{
 		Name: r.credential(), Entry: Entry, Given: r.ServiceID, OnLeak: p.cfg.OnLeak, Rules: p.cfg.Rules, Paused: p.cfg.Paused,
-		Stores: []port.Store{task}, Provers: p.cfg.Provers,
-	}
-	if !state.Final() {
-		why := no.why
-		if no.err != nil {
-			why = &failure{"try-again", "IAM did not say what the service ID may do; try again later"}
-			p.cfg.Log.Warn("reading policies failed", "service_id", r.ServiceID, "error", no.err.Error())
-		}
-		if why != nil {
-			return p.fail(context.WithoutCancel(ctx), r, task, *why, nil)
-		}
+		Stores: []port.Store{st}, Provers: p.cfg.Provers,
 	}
 	var minted []string
 	for {
-		out, err := p.cfg.Reconciler.Reconcile(ctx, c, reconcile.Request{Cause: "Secrets Manager task " + r.Task})
+		out, err := result.Outcome{Credential: c.Name}, within.Err()
+		if err == nil {
+			out, err = p.cfg.Reconciler.Reconcile(within, c, reconcile.Request{Cause: "Secrets Manager task " + r.Task})
+		}
+		if <-st.judged; !st.admits() {
+			return p.turnAway(ctx, r, task, st.verdict)
+		}
 		if err != nil {
 			out.Result, out.Error = result.Failed, err.Error()
 		}
@@ -289,32 +295,6 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 			return p.fail(context.WithoutCancel(ctx), r, task, failure{"try-again", "no key could be made in time; try again later"}, minted)
 		}
 	}
-}
-
-// refuses says why no key of the service ID may be made, if so.
-func (p *Provider) refuses(ctx context.Context, r Request) (*failure, error) {
-	if !serviceID().MatchString(r.ServiceID) {
-		return &failure{"bad-service-id", "the parameter service_id must be the ID of a service ID: ServiceId-…"}, nil
-	}
-	allow, ok := p.permits(r.ServiceID, r.Group)
-	if !ok {
-		return &failure{"not-allowed", "latchkey's config does not allow keys of " + r.ServiceID + " in secrets of this group (provider.allow)"}, nil
-	}
-	if len(allow.Policies) == 0 {
-		return nil, nil //nolint:nilnil // nothing is refused
-	}
-	var granted []access.Policy
-	err := p.retry(ctx, func() (err error) {
-		granted, err = p.cfg.Keys.Granted(ctx, "iam-"+r.ServiceID)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if lacking := access.Missing(allow.Policies, granted); len(lacking) > 0 {
-		return &failure{string(reason.NoPolicy), r.ServiceID + " lacks policies that the config requires first: " + strings.Join(lacking, ", ")}, nil
-	}
-	return nil, nil //nolint:nilnil // nothing is refused
 }
 
 // fail ends the task without a key, and then deletes the keys that were made for

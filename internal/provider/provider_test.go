@@ -55,6 +55,7 @@ type world struct {
 	log    bytes.Buffer
 	done   []result.Outcome
 
+	began      func() // if set, is called when a run begins
 	reconcile  func(ctx context.Context, c port.Credential) (result.Outcome, error)
 	reconciled []port.Credential
 	asked      []reconcile.Request
@@ -118,7 +119,18 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// Reconcile reads the store first and does nothing if it can't be read, as
+// reconcile.Reconciler does.
 func (w *world) Reconcile(ctx context.Context, c port.Credential, ask reconcile.Request) (result.Outcome, error) {
+	if w.began != nil {
+		w.began()
+	}
+	if _, err := c.Stores[0].Read(ctx); err != nil && !errors.Is(err, port.ErrNotFound) {
+		if ctx.Err() == nil {
+			w.t.Errorf("the run may still write, although its store can't be read: %v", err)
+		}
+		return result.Outcome{Credential: c.Name, Result: result.Blocked, Reason: reason.StoreRefused}, nil
+	}
 	w.reconciled, w.asked = append(w.reconciled, c), append(w.asked, ask)
 	out, err := w.reconcile(ctx, c)
 	out.Credential = c.Name
@@ -576,6 +588,26 @@ func TestPoliciesAreReadBesideTheTask(t *testing.T) {
 	w.keys.onGranted = w.ClearFaults
 	w.mustRun()
 	w.wantStatus(cloud.TaskCredentialsCreated, "", "")
+}
+
+func TestARunBeginsBeforeItsTaskIsRead(t *testing.T) {
+	w := newWorld(t)
+	// The task is not answered until the run has begun.
+	w.Inject(emulator.Fault{Method: http.MethodGet, Path: taskPath, Kind: emulator.FaultHang})
+	w.began = w.ClearFaults
+	w.mustRun()
+	w.wantStatus(cloud.TaskCredentialsCreated, "", "")
+	if n := w.Counter(http.MethodGet, taskPath); n != 1 {
+		t.Errorf("the task was read %d times", n)
+	}
+}
+
+func TestNoRunBeginsForWhatTheConfigDoesNotAllow(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Allow = nil
+	w.began = func() { t.Error("a run has begun") }
+	w.mustRun()
+	w.wantStatus(cloud.TaskFailed, "not-allowed", "")
 }
 
 func TestATaskIsReconciledUntilItHasAKey(t *testing.T) {

@@ -169,6 +169,13 @@ func (t *Task) Read(ctx context.Context) (port.Entry, error) {
 		return port.Entry{}, fmt.Errorf("%s: %w: it was cancelled", t.Name(), port.ErrRefused)
 	case err != nil:
 		return port.Entry{}, err
+	}
+	return t.Entry(s)
+}
+
+// Entry returns what Read returns for a task in this state.
+func (t *Task) Entry(s TaskState) (port.Entry, error) {
+	switch {
 	case s.Type != CreateCredentials:
 		return port.Entry{}, fmt.Errorf("%s: %w: its type is %s", t.Name(), port.ErrRefused, s.Type)
 	case s.Status == TaskCreated && s.KeyID == "":
