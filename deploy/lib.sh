@@ -133,7 +133,7 @@ text_file() {
 }
 
 # config_file FILE fails if the config is unreadable or has faults. It sets NEEDS to the
-# variables, files and roles that the config needs.
+# variables, files, roles and servers that the config needs.
 config_file() {
 	[[ -r $1 ]] || die "CONFIG names no readable file"
 	if [[ -z ${LATCHKEY:-} ]]; then

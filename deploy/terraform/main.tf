@@ -7,7 +7,7 @@ data "ibm_code_engine_project" "this" {
 }
 
 locals {
-  # What latchkey validate --needs prints: the variables, files and roles of the config.
+  # What latchkey validate --needs prints: the variables, files, roles and servers of the config.
   needs       = jsondecode(file(var.needs_file))
   directories = distinct([for f in local.needs.files : dirname(f.name)])
   check       = var.image != null && var.form != "job"

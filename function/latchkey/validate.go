@@ -12,7 +12,7 @@ import (
 type validateCommand struct {
 	Config string   `help:"The config file." placeholder:"FILE"`
 	Event  []string `help:"Print what this event would request: JSON of a CloudEvent, a batch or a notification, or a whole request in .http. Repeatable." placeholder:"FILE" sep:"none"`
-	Needs  bool     `help:"Print the variables, files and roles that the config needs, as JSON."`
+	Needs  bool     `help:"Print the variables, files, roles and servers that the config needs, as JSON."`
 	Files  []string `arg:"" optional:"" name:"file" help:"The config file, as --config takes it. After --event: further events."`
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/hosts"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/verify"
 )
@@ -62,7 +63,7 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 	}
 	origin := func(host string) string { return cmp.Or(p.cloud.endpoint, "https://"+host) }
 	cfg := verify.Config{
-		HTTP: p.iam.HTTP(), Plain: p.cloud.http, IAM: origin("iam.cloud.ibm.com"), Account: account, Fill: c.Fill, Now: p.cloud.now, Patience: c.Patience, Log: std.Err,
+		HTTP: p.iam.HTTP(), Plain: p.cloud.http, IAM: origin(hosts.IAM(false)), Account: account, Fill: c.Fill, Now: p.cloud.now, Patience: c.Patience, Log: std.Err,
 		Wait: func(ctx context.Context, d time.Duration) error {
 			select {
 			case <-time.After(d):
@@ -73,14 +74,14 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 		},
 	}
 	if c.Project != "" {
-		cfg.Project = verify.Project{Origin: origin("api." + c.Region + ".codeengine.cloud.ibm.com"), ID: c.Project}
+		cfg.Project = verify.Project{Origin: origin(hosts.CodeEngine(c.Region, false)), ID: c.Project}
 	}
 	if c.LogsInstance != "" {
-		host := c.LogsInstance + ".ingress." + c.LogsRegion + ".logs.cloud.ibm.com"
+		host := hosts.CloudLogs(c.LogsInstance, c.LogsRegion, false)
 		cfg.Logs = verify.Logs{Origin: origin(host), Host: host, Instance: c.LogsInstance}
 	}
 	if c.Secrets != "" {
-		host := c.Secrets + "." + c.SecretsIn + ".secrets-manager.appdomain.cloud"
+		host := hosts.SecretsManager(c.Secrets, c.SecretsIn, false)
 		cfg.Secrets = verify.Secrets{Origin: origin(host), Host: host}
 	}
 	report, err := verify.Run(ctx, cfg)

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/collector"
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/hosts"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/latest"
 	"github.com/latchkey-io/latchkey/internal/metrics"
@@ -227,13 +228,7 @@ func (p *assembly) closeOutcomes(ctx context.Context, within time.Duration) {
 // config, else an API key. The key that Secrets Manager gives its provider is
 // the last choice.
 func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*iam.Client, error) {
-	in := iam.Config{URL: "https://iam.cloud.ibm.com", Owner: cfg.Owner, Account: cfg.Account, Formerly: cfg.Identity.Formerly, HTTP: to.http, Now: to.now, Log: log}
-	switch {
-	case to.endpoint != "":
-		in.URL = to.endpoint
-	case to.private:
-		in.URL = "https://private.iam.cloud.ibm.com"
-	}
+	in := iam.Config{URL: cmp.Or(to.endpoint, "https://"+hosts.IAM(to.private)), Owner: cfg.Owner, Account: cfg.Account, Formerly: cfg.Identity.Formerly, HTTP: to.http, Now: to.now, Log: log}
 	switch key := cmp.Or(strings.TrimSpace(env("IBMCLOUD_API_KEY")), strings.TrimSpace(env("SM_ACCESS_APIKEY"))); {
 	case cfg.Identity.Profile != "":
 		in.Profile, in.TokenFile = cfg.Identity.Profile, cmp.Or(env("LATCHKEY_TOKEN_FILE"), resourceTokenFile)

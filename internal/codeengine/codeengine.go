@@ -25,6 +25,7 @@ import (
 	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 	"github.com/IBM/go-sdk-core/v5/core"
 
+	"github.com/latchkey-io/latchkey/internal/hosts"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -85,13 +86,6 @@ func New(cfg Config) *Client {
 	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[projectName]string{}, queues: map[appName]*queue{}}
 }
 
-func (c *Client) host(region string) string {
-	if c.cfg.Private {
-		return "api.private." + region + ".codeengine.cloud.ibm.com"
-	}
-	return "api." + region + ".codeengine.cloud.ibm.com"
-}
-
 // region returns the SDK's client for one region. Its retries are off, since
 // they would repeat a create whose answer was lost.
 func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
@@ -103,7 +97,7 @@ func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
 	service := upstream.CodeEngine
 	service.Account = c.cfg.Account
 	client, base := upstream.Server{
-		API: service, Host: c.host(name), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
+		API: service, Host: hosts.CodeEngine(name, c.cfg.Private), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
 	}.Client()
 	api, err := codeenginev2.NewCodeEngineV2(&codeenginev2.CodeEngineV2Options{
 		URL: base + "/v2", Authenticator: &core.NoAuthAuthenticator{}, // the client logs in

@@ -45,5 +45,8 @@ func (c *Config) Describe() (lines []string) {
 		}
 		say("needs the role %s on %s%s: %s", g.Role, g.Service, limit, g.Why)
 	}
+	for _, e := range n.Endpoints {
+		say("needs to reach %s: %s", e, e.For)
+	}
 	return lines
 }

@@ -32,6 +32,9 @@ type Needs struct {
 	Variables []Source `json:"variables"`
 	Files     []Source `json:"files"`
 	Grants    []Grant  `json:"grants"`
+	// Endpoints are for rules of a firewall or a network policy. The emulator and the
+	// collectors of OpenTelemetry are not among them: variables name those.
+	Endpoints []Endpoint `json:"endpoints"`
 }
 
 // Source is a variable or file with a secret, and the field of the config that
@@ -53,9 +56,9 @@ type Grant struct {
 	Why       string `json:"why"`
 }
 
-// Needs returns the variables, files and roles that the config needs.
+// Needs returns the variables, files, roles and servers that the config needs.
 func (c *Config) Needs() Needs {
-	n := Needs{Variables: []Source{}, Files: []Source{}, Grants: c.grants()}
+	n := Needs{Variables: []Source{}, Files: []Source{}, Grants: c.grants(), Endpoints: c.endpoints()}
 	if c.Identity.Profile == "" {
 		n.Variables = append(n.Variables, Source{"IBMCLOUD_API_KEY", "identity"})
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/hosts"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -44,11 +45,7 @@ func New(cfg Config) *Prover {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
 	}
-	ingress := "ingress"
-	if cfg.Private {
-		ingress = "ingress.private"
-	}
-	host := fmt.Sprintf("%s.%s.%s.logs.cloud.ibm.com", cfg.Instance, ingress, cfg.Region)
+	host := hosts.CloudLogs(cfg.Instance, cfg.Region, cfg.Private)
 	client, base := upstream.Server{API: upstream.CloudLogs, Host: host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
 	return &Prover{cfg: cfg, http: client, host: host, url: base + "/logs/v1/singles"}
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/hosts"
 )
 
 // NotificationsConfig configures a NotificationsSink. latchkey's identity needs
@@ -38,11 +40,7 @@ var _ Sink = (*NotificationsSink)(nil)
 
 // NewNotifications returns a sink. It sends nothing yet.
 func NewNotifications(cfg NotificationsConfig) *NotificationsSink {
-	region := cfg.Region
-	if cfg.Private {
-		region = "private." + region
-	}
-	base := "https://" + region + ".event-notifications.cloud.ibm.com"
+	base := "https://" + hosts.EventNotifications(cfg.Region, cfg.Private)
 	if cfg.Endpoint != "" {
 		base = strings.TrimSuffix(cfg.Endpoint, "/")
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+
+	"github.com/latchkey-io/latchkey/internal/hosts"
 )
 
 // The requests below are those of IBM's services, from the services' API documents.
@@ -18,17 +20,9 @@ const (
 	Write = "write"
 )
 
-// inside returns the part of a host that selects the address inside IBM's network.
-func inside(private bool) string {
-	if private {
-		return "private."
-	}
-	return ""
-}
-
 // Objects lists a bucket of Cloud Object Storage, or reads or writes one object.
 func Objects(bucket, region, object, do string, private bool) Request {
-	base := "https://s3." + inside(private) + region + ".cloud-object-storage.appdomain.cloud/" + url.PathEscape(bucket)
+	base := "https://" + hosts.ObjectStorage(region, private) + "/" + url.PathEscape(bucket)
 	switch do {
 	case Read:
 		return Request{Method: http.MethodGet, URL: base + "/" + url.PathEscape(object)}
@@ -50,12 +44,12 @@ func Topic(server, topic, do string) Request {
 // Image inspects an image of Container Registry, given by its namespace, repository and
 // tag. The host is that of the registry.
 func Image(host, image string, private bool) Request {
-	return Request{Method: http.MethodGet, URL: "https://" + inside(private) + host + "/api/v1/images/" + url.PathEscape(host+"/"+image) + "/inspect", Account: true}
+	return Request{Method: http.MethodGet, URL: "https://" + hosts.ContainerRegistry(host, private) + "/api/v1/images/" + url.PathEscape(host+"/"+image) + "/inspect", Account: true}
 }
 
 // Secrets lists at most one secret of an instance of Secrets Manager.
 func Secrets(instance, region string, private bool) Request {
-	return Request{Method: http.MethodGet, URL: "https://" + instance + "." + inside(private) + region + ".secrets-manager.appdomain.cloud/api/v2/secrets?limit=1"}
+	return Request{Method: http.MethodGet, URL: "https://" + hosts.SecretsManager(instance, region, private) + "/api/v2/secrets?limit=1"}
 }
 
 // Logs sends one line to Cloud Logs, which must deny it. Package logs proves that an
@@ -65,7 +59,7 @@ func Logs(instance, region string, private bool) Request {
 		"applicationName": "latchkey", "subsystemName": "proof", "severity": 3, "text": map[string]string{"event": "key_proof"},
 	}})
 	return Request{
-		Method: http.MethodPost, URL: "https://" + instance + ".ingress." + inside(private) + region + ".logs.cloud.ibm.com/logs/v1/singles",
+		Method: http.MethodPost, URL: "https://" + hosts.CloudLogs(instance, region, private) + "/logs/v1/singles",
 		Body: string(body), ContentType: jsonType,
 	}
 }

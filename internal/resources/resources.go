@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/hosts"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -30,11 +31,7 @@ const mostPages = 50
 // List returns the active instances of a service, such as logs, that latchkey's login may
 // see.
 func List(ctx context.Context, cfg Config, service string) (all []Instance, err error) {
-	host := "resource-controller.cloud.ibm.com"
-	if cfg.Private {
-		host = "private." + host
-	}
-	client, base := upstream.Server{API: upstream.ResourceController, Host: host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
+	client, base := upstream.Server{API: upstream.ResourceController, Host: hosts.ResourceController(cfg.Private), Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
 	doing := "listing the instances of " + service
 	query := url.Values{"type": {"service_instance"}, "limit": {"100"}}
 	for range mostPages {

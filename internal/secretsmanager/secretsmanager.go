@@ -90,6 +90,7 @@ import (
 	"github.com/IBM/go-sdk-core/v5/core"
 	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
+	"github.com/latchkey-io/latchkey/internal/hosts"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -131,19 +132,12 @@ func New(cfg Config) *Client {
 	return &Client{cfg: cfg, instances: map[string]*sm.SecretsManagerV2{}, groups: map[groupName]string{}}
 }
 
-func (c *Client) host(instance, region string) string {
-	if c.cfg.Private {
-		region = "private." + region
-	}
-	return instance + "." + region + ".secrets-manager.appdomain.cloud"
-}
-
 // instance returns the SDK's client for one instance. Its retries are off, since
 // they would repeat the creation of a version whose answer was lost.
 func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	host := c.host(id, region)
+	host := hosts.SecretsManager(id, region, c.cfg.Private)
 	if api := c.instances[host]; api != nil {
 		return api, nil
 	}
