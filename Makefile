@@ -39,7 +39,7 @@ run: build $(if $(filter function,$(FORM)),bundle)
 # What the race detector would only slow down: many states and histories, tables of
 # thousands of answers, programs that are started hundreds of times or packed, and the
 # kills of a program that is built without it.
-SLOW := ^(TestEnumerateFaults|TestEnumerateInterleavings|TestEnumerateHands|TestPromisesHoldWithAnIntruder|TestWalks|TestWhateverCallFailsTheLifeGoesOn|TestOneFaultThatStaysFor300Days|TestKills|TestPlanPredictsWhatSweepDoes|TestNoMessageNamesAStepTwice|TestScripts|TestARehearsalChangesNothingAndTellsWhenKeysEnd|TestWhatBreaksIsFoundWithItsTime|TestADeprovisioningUnderFaults|TestEachSettingIsSafe|TestEveryFlowSucceedsWhateverIAMIsBehind|TestTheKeysOfBothServiceIDsEndWhicheverReplicaLivesOn|TestTheImageHasTwoPlatformsTheirSBOMsAndNoShell|TestBentAnswers)$$
+SLOW := ^(TestEnumerateFaults|TestEnumerateInterleavings|TestEnumerateHands|TestPromisesHoldWithAnIntruder|TestWalks|TestWhateverCallFailsTheLifeGoesOn|TestOneFaultThatStaysFor300Days|TestKills|TestPlanPredictsWhatSweepDoes|TestNoMessageNamesAStepTwice|TestScripts|TestARehearsalChangesNothingAndTellsWhenKeysEnd|TestWhatBreaksIsFoundWithItsTime|TestADeprovisioningUnderFaults|TestEachSettingIsSafe|TestNothingForeignIsEverChanged|TestTheKeysOfAProjectThatIsGone|TestALockedServiceIDThatRefusesKeysIsNamed|TestEveryFlowSucceedsWhateverIAMIsBehind|TestTheKeysOfBothServiceIDsEndWhicheverReplicaLivesOn|TestTheImageHasTwoPlatformsTheirSBOMsAndNoShell|TestBentAnswers)$$
 SLOW_IN = ./function/latchkey ./internal/rehearse ./build/release $(sort $(dir $(shell grep -rl --include='*_test.go' 'func TestBentAnswers\b' ./internal)))
 
 test: ## Run every test that needs only Go and make.
