@@ -16,7 +16,8 @@ const module = "github.com/latchkey-io/latchkey/"
 // others. The table in docs/architecture.md is the same.
 var packages = map[string][]string{
 	"reason":         {},
-	"rotation":       {"reason"},
+	"protocol":       {"reason"},
+	"rotation":       {"protocol", "reason"},
 	"secret":         {},
 	"entry":          {},
 	"pace":           {},
@@ -34,52 +35,52 @@ var packages = map[string][]string{
 	"access":    {},
 	"flight":    {},
 	"storm":     {},
-	"condition": {"reason", "rotation"},
-	"marker":    {"reason", "rotation", "secret"},
-	"port":      {"access", "keyless", "marker", "offboard", "reason", "rotation", "secret"},
-	"fence":     {"access", "keyless", "marker", "port", "rotation", "secret"},
-	"observe":   {"access", "fence", "marker", "offboard", "port", "rotation", "secret"},
-	"result":    {"condition", "marker", "reason", "rotation"},
-	"offboard":  {"reason", "rotation"},
-	"keyless":   {"reason", "rotation"},
+	"condition": {"protocol", "reason"},
+	"marker":    {"protocol", "reason", "secret"},
+	"port":      {"access", "keyless", "marker", "offboard", "protocol", "reason", "secret"},
+	"fence":     {"access", "keyless", "marker", "port", "protocol", "secret"},
+	"observe":   {"access", "fence", "marker", "offboard", "port", "protocol", "secret"},
+	"result":    {"condition", "marker", "protocol", "reason"},
+	"offboard":  {"protocol", "reason"},
+	"keyless":   {"protocol", "reason"},
 	"format":    {"entry", "secret"},
 	"trace":     {"collector"},
-	"reconcile": {"access", "condition", "fence", "flight", "keyless", "marker", "observe", "offboard", "port", "reason", "result", "rotation", "secret", "storm"},
+	"reconcile": {"access", "condition", "fence", "flight", "keyless", "marker", "observe", "offboard", "port", "protocol", "reason", "result", "rotation", "secret", "storm"},
 	"upstream":  {"port", "secret"},
 
-	"codeengine":     {"entry", "format", "hosts", "keyless", "listing", "port", "rotation", "secret", "upstream"},
+	"codeengine":     {"entry", "format", "hosts", "keyless", "listing", "port", "protocol", "secret", "upstream"},
 	"file":           {"entry", "fence", "format", "port", "secret"},
-	"kubernetes":     {"entry", "fence", "format", "keyless", "listing", "port", "rotation", "secret", "upstream"},
+	"kubernetes":     {"entry", "fence", "format", "keyless", "listing", "port", "protocol", "secret", "upstream"},
 	"secretsmanager": {"entry", "format", "hosts", "listing", "port", "secret", "upstream"},
 	"vault":          {"entry", "fence", "format", "port", "secret", "upstream"},
-	"iam":            {"access", "keyless", "marker", "port", "rotation", "secret", "upstream"},
+	"iam":            {"access", "keyless", "marker", "port", "protocol", "secret", "upstream"},
 	"resources":      {"hosts", "upstream"},
 	"logs":           {"hosts", "port", "upstream"},
 	"proof":          {"hosts", "port", "upstream"},
 
-	"sweep": {"condition", "listing", "pace", "port", "reconcile", "result", "rotation", "trace"},
+	"sweep": {"condition", "listing", "pace", "port", "protocol", "reconcile", "result", "trace"},
 
 	"config":  {"access", "entry", "format", "hosts", "schema", "secret"},
-	"event":   {"rotation"},
+	"event":   {"protocol"},
 	"webhook": {"event", "secret"},
 
 	"latest":    {"condition", "result"},
-	"evidence":  {"access", "marker", "port", "result", "rotation"},
-	"effects":   {"condition", "port", "reason", "result", "rotation"},
+	"evidence":  {"access", "marker", "port", "protocol", "result"},
+	"effects":   {"condition", "port", "protocol", "reason", "result"},
 	"page":      {"condition", "evidence", "reason", "report"},
 	"report":    {"condition", "evidence", "port"},
 	"metrics":   {"collector", "condition", "latest", "outcome", "result"},
-	"outcome":   {"event", "hosts", "reason", "result", "rotation", "secret"},
-	"catalog":   {"codeengine", "offboard", "port", "rotation"},
+	"outcome":   {"event", "hosts", "protocol", "reason", "result", "secret"},
+	"catalog":   {"codeengine", "offboard", "port", "protocol"},
 	"signature": {},
-	"doctor":    {"access", "catalog", "codeengine", "condition", "iam", "plural", "port", "reason", "reconcile", "result", "rotation", "secret", "webhook"},
-	"provider":  {"access", "port", "reason", "reconcile", "result", "rotation", "secretsmanager"},
-	"service":   {"catalog", "condition", "event", "evidence", "offboard", "outcome", "pace", "port", "reason", "reconcile", "result", "rotation", "secret", "trace", "webhook"},
-	"cli":       {"catalog", "condition", "effects", "event", "evidence", "keyless", "offboard", "page", "plural", "port", "reason", "reconcile", "report", "result", "rotation", "service", "signature"},
+	"doctor":    {"access", "catalog", "codeengine", "condition", "iam", "plural", "port", "protocol", "reason", "reconcile", "result", "secret", "webhook"},
+	"provider":  {"access", "port", "protocol", "reason", "reconcile", "result", "secretsmanager"},
+	"service":   {"catalog", "condition", "event", "evidence", "offboard", "outcome", "pace", "port", "protocol", "reason", "reconcile", "result", "secret", "trace", "webhook"},
+	"cli":       {"catalog", "condition", "effects", "event", "evidence", "keyless", "offboard", "page", "plural", "port", "protocol", "reason", "reconcile", "report", "result", "service", "signature"},
 
 	"emulator": {"emulator/cloud"},
 	"verify":   {"emulator/cloud"},
-	"rehearse": {"access", "condition", "emulator", "emulator/cloud", "iam", "marker", "port", "reason", "reconcile", "result", "rotation", "secret"},
+	"rehearse": {"access", "condition", "emulator", "emulator/cloud", "iam", "marker", "port", "protocol", "reason", "reconcile", "result", "secret"},
 	"demo":     {"emulator", "event/sample", "reason", "result", "secret"},
 
 	// Used by tests alone.
@@ -87,7 +88,7 @@ var packages = map[string][]string{
 	"upstream/benttest":   {"port"},
 	"kubernetes/kubetest": {"storetest"},
 	"vault/vaulttest":     {"storetest"},
-	"simulate":            {"access", "emulator/cloud", "fence", "marker", "observe", "offboard", "port", "reason", "reconcile", "result", "rotation", "secret"},
+	"simulate":            {"access", "emulator/cloud", "fence", "marker", "observe", "offboard", "port", "protocol", "reason", "reconcile", "result", "secret"},
 }
 
 // goList runs go list on packages of this module and returns the words of its
@@ -214,7 +215,7 @@ func TestTheArchitectureListsEveryFileThatASecretLeaves(t *testing.T) {
 }
 
 func TestTheCoreNeedsOnlyTheStandardLibrary(t *testing.T) {
-	for _, name := range []string{"reason", "rotation", "secret", "emulator/cloud"} {
+	for _, name := range []string{"protocol", "reason", "rotation", "secret", "emulator/cloud"} {
 		for _, dep := range goList(t, "-deps", module+"internal/"+name) {
 			if strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, module) {
 				t.Errorf("internal/%s imports %s", name, dep)

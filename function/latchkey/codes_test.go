@@ -67,7 +67,7 @@ func TestTheOperationsPageListsEveryCode(t *testing.T) {
 				}
 			}
 		}
-		for _, code := range codesOf(t, map[string]string{"Action": "rotation", "Reason": "reason"}[kind], kind) {
+		for _, code := range codesOf(t, map[string]string{"Action": "protocol", "Reason": "reason"}[kind], kind) {
 			if !listed[code] {
 				t.Errorf("%s does not list the %s %s", page, kind, code)
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
@@ -33,7 +33,7 @@ func (b *credentialBuilder) catalogEntries() (entries []catalog.Entry) {
 		entries = append(entries, catalog.Entry{
 			Name: e.Name, Formerly: e.Formerly, PerProject: e.ForEach != "", PerParameters: e.ForEach == "" && e.UsesWith(),
 			RevokeGone: e.OnGone == config.GoneRevoke, RetireGone: e.OnGone == config.GoneRetire, Offboard: offboard.Rules(e.Offboarding), Paused: e.Paused(),
-			Rules:  func(credential string) rotation.Rules { return b.rotationRules(credential, e.Rotation) },
+			Rules:  func(credential string) protocol.Rules { return b.rotationRules(credential, e.Rotation) },
 			Expand: func(in catalog.Input) (port.Credential, error) { return b.expand(e, in) }, Parameters: e.Parameters,
 		})
 	}
@@ -148,10 +148,10 @@ func (b *credentialBuilder) form(c config.Credential, f config.Format) *format.F
 }
 
 // rotationRules are the durations that the config sets, and the standard ones.
-func (b *credentialBuilder) rotationRules(credential string, r config.Rotation) rotation.Rules {
-	rules := rotation.Standard()
+func (b *credentialBuilder) rotationRules(credential string, r config.Rotation) protocol.Rules {
+	rules := protocol.Standard()
 	rules.After, rules.Expire, rules.Overlap = r.After, r.Expire, r.Overlap
-	rules.Jitter = rotation.Jitter(credential, r.After)
+	rules.Jitter = protocol.Jitter(credential, r.After)
 	rules.SweepEvery = b.cfg.SweepEvery
 	rules.BlockDisabled = r.OnDisabled == "block"
 	return rules

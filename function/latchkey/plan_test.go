@@ -19,9 +19,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // drawn is a credential in a state that some past has left, in the emulator.
@@ -175,7 +175,7 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 			places = append(places, "eu-de/team-a/"+d.name+"#KEY")
 		}
 		defer d.clear("team-a", "team-b") // a project has room for 100 secrets
-		var trigger rotation.Trigger
+		var trigger protocol.Trigger
 		if len(d.keys) > 0 {
 			pick := rapid.SampledFrom(d.keys).Draw(t, "about").ID
 			switch rapid.IntRange(0, 5).Draw(t, "asks") {
@@ -234,9 +234,9 @@ func TestPlanPredictsWhatSweepDoes(t *testing.T) {
 	}
 }
 
-func lines(steps []rotation.Step, fresh string) (out []string) {
+func lines(steps []protocol.Step, fresh string) (out []string) {
 	for _, s := range steps {
-		if s.Key == rotation.NewKey {
+		if s.Key == protocol.NewKey {
 			s.Key = fresh
 		}
 		out = append(out, fmt.Sprint(s.Action, " ", s.Key, " ", s.Target, ": ", s.Reason))

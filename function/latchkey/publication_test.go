@@ -21,9 +21,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -259,7 +259,7 @@ func TestANewProjectGetsAProvenKeyInItsSecret(t *testing.T) {
 	for _, st := range out.Steps {
 		actions = append(actions, string(st.Action))
 	}
-	want := []rotation.Action{rotation.CreateIdentity, rotation.GrantPolicy, rotation.Mint, rotation.Prove, rotation.Publish, rotation.Unfuse}
+	want := []protocol.Action{protocol.CreateIdentity, protocol.GrantPolicy, protocol.Mint, protocol.Prove, protocol.Publish, protocol.Unfuse}
 	if fmt.Sprint(actions) != fmt.Sprint(want) {
 		t.Errorf("steps %v, want %v", actions, want)
 	}
@@ -557,7 +557,7 @@ func TestOfTwoServiceIDsTheOneWhoseKeyIsPublishedStays(t *testing.T) {
 	s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", map[string]string{"IAM_API_KEY": key.Value, "IAM_API_KEY_ID": key.ID, "IAM_API_KEY_LATCHKEY": note})
 
 	out := s.one(e, testToken, result.Changed)
-	if out.Key != key.ID || out.ServiceID != higher.ID || len(out.Steps) != 1 || out.Steps[0].Action != rotation.RemoveDuplicate || out.Steps[0].Target != lower.ID {
+	if out.Key != key.ID || out.ServiceID != higher.ID || len(out.Steps) != 1 || out.Steps[0].Action != protocol.RemoveDuplicate || out.Steps[0].Target != lower.ID {
 		t.Errorf("outcome %+v, want only %s removed", out, lower.ID)
 	}
 	s.one(e, testToken, result.Unchanged)

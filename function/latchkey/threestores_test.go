@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 	"github.com/latchkey-io/latchkey/internal/vault/vaulttest"
 )
@@ -181,7 +181,7 @@ func threeStores(t *testing.T, cluster *kubetest.Cluster, vault *vaulttest.Serve
 	cluster.Do(t, http.MethodPatch, "/apis/apps/v1/namespaces/ibm-observe/daemonsets/logs-agent", map[string]any{"spec": map[string]any{
 		"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{"key-id.latchkey.dev/logs-agent.IAM_API_KEY": first.Key}}}}})
 	mended := m.sweep(t)
-	if mended.Result != result.Changed || len(mended.Steps) == 0 || mended.Steps[0].Action != rotation.RestartConsumer {
+	if mended.Result != result.Changed || len(mended.Steps) == 0 || mended.Steps[0].Action != protocol.RestartConsumer {
 		t.Errorf("the sweep after the template was put back: %+v", mended)
 	}
 	m.all(t, third.Key)

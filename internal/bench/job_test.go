@@ -20,10 +20,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // jobRows are in virtual time, like waitingRows.
@@ -54,7 +54,7 @@ func share(t *testing.T, all []port.Credential, index int) []port.Credential {
 	cfg := catalog.Config{Marked: func(context.Context) ([]port.ServiceID, error) { return nil, nil }}
 	for _, c := range all {
 		cfg.Entries = append(cfg.Entries, catalog.Entry{
-			Name: c.Name, Rules: func(string) rotation.Rules { return c.Rules }, Expand: func(catalog.Input) (port.Credential, error) { return c, nil },
+			Name: c.Name, Rules: func(string) protocol.Rules { return c.Rules }, Expand: func(catalog.Input) (port.Credential, error) { return c, nil },
 		})
 	}
 	found, err := catalog.New(cfg).Credentials(t.Context(), catalog.Scope{Share: catalog.Share{Index: index, Size: shares}})
@@ -150,7 +150,7 @@ func delivered(t *testing.T, job func(*world, *testing.T, task) error) (took flo
 // job works on a task as latchkey does.
 func (w *world) job(t *testing.T, do task) error {
 	p := w.start(t, 0, 0)
-	rules := rotation.Standard()
+	rules := protocol.Standard()
 	rules.After, rules.Expire, rules.Overlap = 90*day, 90*day, day
 	var out result.Outcome
 	err := provider.New(provider.Config{

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/sweep"
 )
 
@@ -58,7 +58,7 @@ func waitingRows() []row {
 
 func demand(t *testing.T, s *sweep.Sweeper, all []port.Credential) {
 	t.Helper()
-	for _, out := range s.Sweep(t.Context(), all, reconcile.Request{Trigger: rotation.Trigger{NewerThan: time.Now()}}).Outcomes {
+	for _, out := range s.Sweep(t.Context(), all, reconcile.Request{Trigger: protocol.Trigger{NewerThan: time.Now()}}).Outcomes {
 		if out.Result != result.Published {
 			t.Errorf("%s: %s %s %s", out.Credential, out.Result, out.Reason, out.Error)
 		}

@@ -25,8 +25,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/logs"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 	"github.com/latchkey-io/latchkey/internal/sweep"
@@ -184,9 +184,9 @@ func (w *world) start(t *testing.T, n int, every time.Duration) process {
 	proof := logs.New(logs.Config{Instance: cloud.LogsInstanceID, Region: cloud.LogsInstanceRegion, Endpoint: w.cloud.URL(), HTTP: client})
 	for i := range n {
 		name := fmt.Sprintf("c%d", i)
-		rules := rotation.Standard()
+		rules := protocol.Standard()
 		rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*24*time.Hour, 90*24*time.Hour, 24*time.Hour, 6*time.Hour
-		rules.Jitter = rotation.Jitter(name, rules.After)
+		rules.Jitter = protocol.Jitter(name, rules.After)
 		p.all = append(p.all, port.Credential{
 			Name: name, Entry: name, ServiceIDName: name, OnLeak: "disable", Rules: rules,
 			Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}},

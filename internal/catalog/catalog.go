@@ -30,7 +30,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // ErrExcluded is what Expand returns for an input that the entry's condition
@@ -65,7 +65,7 @@ type Entry struct {
 	Offboard   offboard.Rules
 	Paused     bool
 	// Rules returns the rotation rules of a credential.
-	Rules func(credential string) rotation.Rules
+	Rules func(credential string) protocol.Rules
 	// Expand builds one credential with its adapters, or returns ErrExcluded. With
 	// any other error, the credential has its name, unless the input gives it none.
 	Expand func(Input) (port.Credential, error)

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // account is what a Catalog lists. A test changes what it needs.
@@ -103,7 +103,7 @@ func names(found map[string]port.Credential) string {
 // entry returns an entry that expands as the config's do: a credential is named
 // after the entry and its project or its parameter "team".
 func entry(name string, change ...func(*catalog.Entry)) catalog.Entry {
-	e := catalog.Entry{Name: name, Rules: func(string) rotation.Rules { return rotation.Standard() }}
+	e := catalog.Entry{Name: name, Rules: func(string) protocol.Rules { return protocol.Standard() }}
 	for _, f := range change {
 		f(&e)
 	}
@@ -592,12 +592,12 @@ func TestAMarkerWithoutACredentialIsUnconfigured(t *testing.T) {
 }
 
 func TestACredentialWhoseProjectIsDeletedKeepsWhatItsEndNeeds(t *testing.T) {
-	rules := rotation.Standard()
+	rules := protocol.Standard()
 	rules.Overlap = 48 * time.Hour
 	a := account{
 		entries: []catalog.Entry{entry("sender", perProject, revokeGone, formerly("shipper", "logger"), func(e *catalog.Entry) {
 			e.Paused = true
-			e.Rules = func(credential string) rotation.Rules {
+			e.Rules = func(credential string) protocol.Rules {
 				if credential != "shipper/p1" {
 					t.Errorf("rules of %s", credential)
 				}

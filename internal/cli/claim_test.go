@@ -8,7 +8,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // claims is IAM with one service ID and one key.
@@ -64,14 +64,14 @@ func TestAClaimIsMadeOnlyOfWhatCarriesTheOwnersMarker(t *testing.T) {
 			iam: claims{id: port.ServiceID{ID: "ServiceId-1", Marked: true, Marker: marker.Marker{Owner: "test"}}}, yes: true, id: "ServiceId-1", fails: "does not carry the marker of owner prod",
 		},
 		"a key with the owner's marker is claimed": {
-			iam: claims{key: port.KeyRecord{Key: rotation.Key{ID: "ApiKey-1"}, Forged: true, Creator: "IBMid-1"}}, yes: true, id: "ApiKey-1", done: true,
+			iam: claims{key: port.KeyRecord{Key: protocol.Key{ID: "ApiKey-1"}, Forged: true, Creator: "IBMid-1"}}, yes: true, id: "ApiKey-1", done: true,
 			says: "made by      IBMid-1\n",
 		},
 		"a key that is ours is left alone": {
-			iam: claims{key: port.KeyRecord{Key: rotation.Key{ID: "ApiKey-1"}, Ours: true}}, yes: true, id: "ApiKey-1", says: "ApiKey-1 is latchkey's already",
+			iam: claims{key: port.KeyRecord{Key: protocol.Key{ID: "ApiKey-1"}, Ours: true}}, yes: true, id: "ApiKey-1", says: "ApiKey-1 is latchkey's already",
 		},
 		"a key without the marker is refused": {
-			iam: claims{key: port.KeyRecord{Key: rotation.Key{ID: "ApiKey-1"}}}, yes: true, id: "ApiKey-1", fails: "adopt it instead",
+			iam: claims{key: port.KeyRecord{Key: protocol.Key{ID: "ApiKey-1"}}}, yes: true, id: "ApiKey-1", fails: "adopt it instead",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

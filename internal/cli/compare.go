@@ -11,9 +11,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/effects"
 	"github.com/latchkey-io/latchkey/internal/plural"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Running is the config that a new one is compared with.
@@ -117,7 +117,7 @@ func effectLines(std Streams, e effects.Effect, name string) (lines []string) {
 	return lines
 }
 
-func shownStep(std Streams, s rotation.Step) string {
+func shownStep(std Streams, s protocol.Step) string {
 	if std.Width > 0 {
 		s.Target = shortIDs(s.Target)
 	}

@@ -16,9 +16,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Format are the flags that choose how outcomes are printed.
@@ -407,14 +407,14 @@ func printPlan(std Streams, swept result.Sweep) error {
 }
 
 // stepLine is a step on one line.
-func stepLine(s rotation.Step) string {
+func stepLine(s protocol.Step) string {
 	words := []string{string(s.Action), s.Key, s.Target}
 	if !s.At.IsZero() {
 		at := s.At.UTC().Format(time.DateTime)
 		switch s.Action {
-		case rotation.Record: // a demand for a key that is newer
+		case protocol.Record: // a demand for a key that is newer
 			words = append(words, "newer than "+at)
-		case rotation.MarkLeaked: // when it was marked
+		case protocol.MarkLeaked: // when it was marked
 		default:
 			words = append(words, "until "+at)
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/evidence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Catalog lists credentials.
@@ -87,12 +87,12 @@ func (r Runner) Plan(ctx context.Context, names []string) error {
 
 // Rotate demands a newer key, or one other than notKey, and waits for it.
 func (r Runner) Rotate(ctx context.Context, d Demand, name, notKey string) error {
-	demand := rotation.Trigger{NewerThan: r.Now()}
+	demand := protocol.Trigger{NewerThan: r.Now()}
 	if notKey != "" {
 		if err := checkKeyID("--not-key", notKey); err != nil {
 			return err
 		}
-		demand = rotation.Trigger{NotKey: notKey}
+		demand = protocol.Trigger{NotKey: notKey}
 	}
 	names := []string{name}
 	credentials, unlisted, err := r.find(ctx, names)
@@ -152,7 +152,7 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 	if err := r.checkKey(ctx, keyID, credentials); err != nil {
 		return err
 	}
-	ask := reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID, Contain: contain}, Force: d.Force}
+	ask := reconcile.Request{Trigger: protocol.Trigger{Leaked: keyID, Contain: contain}, Force: d.Force}
 	if d.DryRun {
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}

@@ -14,16 +14,16 @@ import (
 	"github.com/latchkey-io/latchkey/internal/catalog"
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // fake is a catalog, looks and IAM for the credential c.
 type fake struct {
 	unlisted error
-	planned  []rotation.Step
+	planned  []protocol.Step
 	planErr  error
 	keyErr   error
 	answers  []result.Outcome // of one sweep each; the last one repeats
@@ -32,7 +32,7 @@ type fake struct {
 }
 
 func (f *fake) Credentials(context.Context, catalog.Scope) ([]port.Credential, error) {
-	return []port.Credential{{Name: "c", Rules: rotation.Standard()}}, f.unlisted
+	return []port.Credential{{Name: "c", Rules: protocol.Standard()}}, f.unlisted
 }
 
 func (f *fake) Unknown(names []string, _ []port.Credential) []string {
@@ -157,7 +157,7 @@ func TestADemandThatIsNotMetSaysWhetherItIsRecorded(t *testing.T) {
 }
 
 func TestAPlanSweepsNothing(t *testing.T) {
-	mint := []rotation.Step{{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.NothingThere}}
+	mint := []protocol.Step{{Action: protocol.Mint, Key: protocol.NewKey, Reason: reason.NothingThere}}
 	lost := errors.New("no answer")
 	for name, tc := range map[string]struct {
 		fake  fake

@@ -15,7 +15,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -53,7 +53,7 @@ const kind = "app/"
 func (a *apps) label(app string) string { return kind + a.store.cfg.Project + "/" + app }
 
 // Consumers lists the apps, each with the key that its running revision has.
-func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
+func (a *apps) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
 	doing := fmt.Sprintf("listing the apps of project %s in %s", a.store.cfg.Project, a.store.cfg.Region)
 	api, project, err := a.store.open(ctx)
 	if err != nil {
@@ -67,14 +67,14 @@ func (a *apps) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
 			return nil, err
 		}
 	}
-	var found []rotation.Consumer
+	var found []protocol.Consumer
 	for i := range all {
 		if app := &all[i]; a.wanted(app) {
 			key, err := a.running(ctx, api, project, app)
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, rotation.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key})
+			found = append(found, protocol.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key})
 		}
 	}
 	return append(found, a.missing(found)...), nil
@@ -124,11 +124,11 @@ func (s *Store) refers(env []codeenginev2.EnvVar) bool {
 
 // missing returns the apps that the config names but the project does not have.
 // Their keys are unknown.
-func (a *apps) missing(found []rotation.Consumer) (unknown []rotation.Consumer) {
+func (a *apps) missing(found []protocol.Consumer) (unknown []protocol.Consumer) {
 	for _, name := range a.store.cfg.Restart.Names {
 		label := a.label(strings.TrimPrefix(name, kind))
-		if !slices.ContainsFunc(found, func(c rotation.Consumer) bool { return c.Name == label }) {
-			unknown = append(unknown, rotation.Consumer{Name: label, Store: a.store.Name(), Unknown: true})
+		if !slices.ContainsFunc(found, func(c protocol.Consumer) bool { return c.Name == label }) {
+			unknown = append(unknown, protocol.Consumer{Name: label, Store: a.store.Name(), Unknown: true})
 		}
 	}
 	return unknown

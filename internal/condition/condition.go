@@ -10,8 +10,8 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Condition is how a credential is.
@@ -39,13 +39,13 @@ var Worst = []Condition{Expired, Leaked, Blocked, Missing, Expiring, Unknown, Du
 type Facts struct {
 	// Key is the published key. If none is live, it is the newest key that a store
 	// names; zero if there is none.
-	Key rotation.Key
+	Key protocol.Key
 	// LeakedAlive is set if a key that leaked still authenticates.
 	LeakedAlive bool
 	// Held is why the run was held back, or empty.
 	Held reason.Reason
 	// Due are the steps that were planned and not taken.
-	Due []rotation.Step
+	Due []protocol.Step
 	// Expiring is set if the published key is overdue and expires soon.
 	Expiring bool
 	// Gone is set if the project was deleted, so no key is needed.
@@ -84,7 +84,7 @@ func Of(f Facts, now time.Time) (c Condition, why reason.Reason, next time.Time)
 // due returns why a new key is due, or else the first step.
 func (f Facts) due() reason.Reason {
 	for _, s := range f.Due {
-		if s.Action == rotation.Mint {
+		if s.Action == protocol.Mint {
 			return s.Reason
 		}
 	}

@@ -6,17 +6,17 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
 func TestTheFirstConditionThatHoldsCounts(t *testing.T) {
-	key := rotation.Key{ID: "ApiKey-1", Expires: now.Add(time.Hour)}
-	dead := rotation.Key{ID: "ApiKey-1", Expires: now}
-	disabled := rotation.Key{ID: "ApiKey-1", Disabled: true}
-	mint := []rotation.Step{{Action: rotation.Unfuse, Reason: reason.FuseOn}, {Action: rotation.Mint, Reason: reason.Aged}}
+	key := protocol.Key{ID: "ApiKey-1", Expires: now.Add(time.Hour)}
+	dead := protocol.Key{ID: "ApiKey-1", Expires: now}
+	disabled := protocol.Key{ID: "ApiKey-1", Disabled: true}
+	mint := []protocol.Step{{Action: protocol.Unfuse, Reason: reason.FuseOn}, {Action: protocol.Mint, Reason: reason.Aged}}
 	later, look := now.Add(90*24*time.Hour), now.Add(time.Hour)
 	for name, tc := range map[string]struct {
 		facts Facts
@@ -63,7 +63,7 @@ func TestAKeyThatExpiredOrLeakedIsNeverOK(t *testing.T) {
 	reasons := []reason.Reason{"", reason.Paused, reason.StoreDenied, reason.TooYoung, reason.StoreUnreachable}
 	rapid.Check(t, func(t *rapid.T) {
 		f := Facts{
-			Key:         rotation.Key{ID: "ApiKey-1", Expires: now.Add(time.Duration(rapid.IntRange(-99, 99).Draw(t, "hours")) * time.Hour)},
+			Key:         protocol.Key{ID: "ApiKey-1", Expires: now.Add(time.Duration(rapid.IntRange(-99, 99).Draw(t, "hours")) * time.Hour)},
 			LeakedAlive: rapid.Bool().Draw(t, "leaked"), Expiring: rapid.Bool().Draw(t, "expiring"),
 			Held: rapid.SampledFrom(reasons).Draw(t, "held"), Next: now.Add(time.Hour), SweepEvery: time.Hour,
 		}

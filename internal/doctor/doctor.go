@@ -22,10 +22,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/plural"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // IAM is what the doctor reads of IAM; iam.Client is one.
@@ -282,8 +282,8 @@ func (d *examination) credential(ctx context.Context, c port.Credential, out res
 	}
 	f.id = out.ServiceID
 	for _, step := range out.Steps {
-		f.create = f.create || step.Action == rotation.CreateIdentity
-		f.grants = f.grants || step.Action == rotation.GrantPolicy
+		f.create = f.create || step.Action == protocol.CreateIdentity
+		f.grants = f.grants || step.Action == protocol.GrantPolicy
 	}
 	d.ownership(out)
 	d.drift(c, out)
@@ -300,7 +300,7 @@ func (d *examination) credential(ctx context.Context, c port.Credential, out res
 		const limit = 20 // of IAM, per identity
 		if list, lerr := d.IAM.List(ctx, "iam-"+out.ServiceID, c.Name); lerr == nil {
 			used := len(list.Keys) + list.Foreign
-			if used >= rotation.Standard().KeyLimit {
+			if used >= protocol.Standard().KeyLimit {
 				d.fail(fix("delete keys that are not needed: ibmcloud iam service-api-keys "+out.ServiceID), "%s: %d of %d keys are used", result.Label(c.Name, c.Project), used, limit)
 			} else {
 				d.pass("%s: %d of %d keys are used", result.Label(c.Name, c.Project), used, limit)

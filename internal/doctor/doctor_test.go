@@ -23,10 +23,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,7 +46,7 @@ type world struct {
 	iamClock    time.Time
 	keys        port.KeyList
 	outcome     result.Outcome
-	plan        rotation.Plan
+	plan        protocol.Plan
 
 	selfErr, accountErr, findErr, grantedErr, listErr  error
 	catalogErr, projectsErr, planErr                   error
@@ -189,11 +189,11 @@ func healthy() *world {
 		},
 		projects: []codeengine.Project{{ID: "p1", Region: "eu-de", ResourceGroup: "group-1"}, {ID: "p2", Region: "us-south", ResourceGroup: "group-2"}},
 		iamClock: now.Add(-2 * time.Second),
-		keys:     port.KeyList{Keys: make([]rotation.Key, 2), Foreign: 1},
+		keys:     port.KeyList{Keys: make([]protocol.Key, 2), Foreign: 1},
 		outcome: result.Outcome{Condition: condition.Due, Key: "ApiKey-7", ServiceID: "ServiceId-7", Stores: []result.Store{
 			{Name: "codeEngine/eu-de/p1/logs#KEY", Key: "ApiKey-7"},
 		}},
-		plan: rotation.Plan{Steps: make([]rotation.Step, 3)},
+		plan: protocol.Plan{Steps: make([]protocol.Step, 3)},
 	}
 	w.credentials = []port.Credential{{
 		Name: "sender", Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}}}, Groups: []string{"senders"},
@@ -252,7 +252,7 @@ ok    logs: logs.example.com answers
 	if want := []string{"iam-ServiceId-7 sender"}; !slices.Equal(w.listed, want) {
 		t.Errorf("listed the keys of %q, want %q", w.listed, want)
 	}
-	if len(w.asked) != 1 || w.asked[0].Trigger != (rotation.Trigger{}) {
+	if len(w.asked) != 1 || w.asked[0].Trigger != (protocol.Trigger{}) {
 		t.Errorf("planned for %+v", w.asked)
 	}
 }
@@ -633,7 +633,7 @@ func TestWhatCannotBeSeenIsUnknownAndNotMissing(t *testing.T) {
 		"a role is due to a service ID of another identity": {
 			func(w *world) {
 				w.granted[0].Roles, w.creators = []string{"Operator", "Editor"}, map[string]string{"iam-ServiceId-7": "IBMid-1"}
-				w.plan.Steps[0].Action = rotation.GrantPolicy
+				w.plan.Steps[0].Action = protocol.GrantPolicy
 			},
 			"????  permission: Administrator on iam-identity is unknown, to grant roles to service IDs that others created (serviceid ServiceId-7): " +
 				"IBM does not say whether it takes more than Administrator of the service that the role is on\n",
@@ -657,7 +657,7 @@ func TestWhatCannotBeSeenIsUnknownAndNotMissing(t *testing.T) {
 func TestTheCreatorOfAServiceIDAdministersIt(t *testing.T) {
 	w := healthy()
 	w.granted[0].Roles, w.creators = []string{"Viewer", "ServiceIdCreator"}, map[string]string{"iam-ServiceId-7": "iam-ServiceId-1"}
-	w.plan.Steps[0].Action = rotation.GrantPolicy
+	w.plan.Steps[0].Action = protocol.GrantPolicy
 	tally, list := w.examine(t)
 	if tally.Failed+tally.Unknown != 0 || !strings.Contains(list, "ok    permission: we created 1 of the service IDs, and their creator administers them\n") {
 		t.Errorf("%+v:\n%s", tally, list)
@@ -668,7 +668,7 @@ func TestAnAdministratorOfAccessManagementGrantsRolesToServiceIDsOfOthers(t *tes
 	w := healthy()
 	w.granted[0].Roles, w.creators = []string{"Operator", "Editor"}, map[string]string{"iam-ServiceId-7": "IBMid-1"}
 	w.granted = append(w.granted, access.Policy{Service: "iam-access-management", Roles: []string{"Administrator"}})
-	w.plan.Steps[0].Action = rotation.GrantPolicy
+	w.plan.Steps[0].Action = protocol.GrantPolicy
 	if tally, list := w.examine(t); tally.Failed+tally.Unknown != 0 {
 		t.Errorf("%+v:\n%s", tally, list)
 	}
@@ -714,7 +714,7 @@ func TestOnlyWhatTheConfigNeedsIsChecked(t *testing.T) {
 	w := healthy()
 	w.credentials = []port.Credential{{Name: "plain", Stores: []port.Store{locking{store{"secretsManager/sm"}, "sm-1", false}}}}
 	w.granted, w.cfg.PerProject, w.cfg.Regions = w.granted[4:], false, nil
-	w.outcome, w.plan = result.Outcome{Condition: condition.Missing, Message: "no store names a live key"}, rotation.Plan{}
+	w.outcome, w.plan = result.Outcome{Condition: condition.Missing, Message: "no store names a live key"}, protocol.Plan{}
 	tally, list := w.examine(t)
 	if tally.Failed != 0 || strings.Count(list, "permission:") != 1 || strings.Contains(list, "projects:") ||
 		!strings.Contains(list, "ok    permission: Writer on secrets-manager") ||

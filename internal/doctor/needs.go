@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // everywhere is IAM Identity for the whole account.
@@ -269,7 +269,7 @@ func (d *examination) find(ctx context.Context) bool {
 		return true
 	}
 	skew := d.Now().Sub(date).Round(time.Second)
-	if limit := rotation.Standard().MaxSkew; skew.Abs() > limit {
+	if limit := protocol.Standard().MaxSkew; skew.Abs() > limit {
 		d.fail("set this machine's clock", "clock: it differs from IAM's by %s; more than %s blocks every credential", skew, limit)
 		return true
 	}

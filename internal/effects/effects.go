@@ -10,9 +10,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Side is the credentials of one config, and what a sweep would do to each.
@@ -44,8 +44,8 @@ type Effect struct {
 	Now *State `json:"now,omitempty"`
 	New *State `json:"new,omitempty"`
 	// Steps are due with the new config only, and Dropped with the present one only.
-	Steps    []rotation.Step `json:"steps,omitempty"`
-	Dropped  []rotation.Step `json:"dropped,omitempty"`
+	Steps    []protocol.Step `json:"steps,omitempty"`
+	Dropped  []protocol.Step `json:"dropped,omitempty"`
 	Settings []Setting       `json:"settings,omitempty"`
 	Notes    []result.Note   `json:"notes,omitempty"` // with the new config only
 	// Taken is the removed credential whose service ID or location this one wants.
@@ -241,7 +241,7 @@ func stateOf(o result.Outcome) *State {
 	return &State{Condition: o.Condition, Reason: o.Reason, Message: o.Message, Key: o.Key, KeyExpires: o.KeyExpires, Next: o.Next}
 }
 
-func stepsOf(o result.Outcome) (steps []rotation.Step) {
+func stepsOf(o result.Outcome) (steps []protocol.Step) {
 	for _, s := range o.Steps {
 		steps = append(steps, s.Step)
 	}
@@ -249,9 +249,9 @@ func stepsOf(o result.Outcome) (steps []rotation.Step) {
 }
 
 // without returns the steps that others do not have, whatever their reason and time.
-func without(steps, others []rotation.Step) (rest []rotation.Step) {
+func without(steps, others []protocol.Step) (rest []protocol.Step) {
 	for _, s := range steps {
-		if !slices.ContainsFunc(others, func(o rotation.Step) bool {
+		if !slices.ContainsFunc(others, func(o protocol.Step) bool {
 			return o.Action == s.Action && o.Key == s.Key && o.Target == s.Target
 		}) {
 			rest = append(rest, s)
@@ -261,7 +261,7 @@ func without(steps, others []rotation.Step) (rest []rotation.Step) {
 }
 
 func mints(o result.Outcome) bool {
-	return slices.ContainsFunc(o.Steps, func(s result.Step) bool { return s.Action == rotation.Mint })
+	return slices.ContainsFunc(o.Steps, func(s result.Step) bool { return s.Action == protocol.Mint })
 }
 
 func count(is bool) int {

@@ -11,9 +11,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/effects"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var now = time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
@@ -28,7 +28,7 @@ type credential struct {
 
 func ok(name string, change ...func(*credential)) credential {
 	c := credential{
-		port.Credential{Name: name, ServiceIDName: name, Rules: rotation.Rules{After: 60 * day, Expire: 90 * day, Overlap: day}},
+		port.Credential{Name: name, ServiceIDName: name, Rules: protocol.Rules{After: 60 * day, Expire: 90 * day, Overlap: day}},
 		result.Outcome{Credential: name, Condition: condition.OK, Key: "ApiKey-1", KeyExpires: now.Add(80 * day), Next: now.Add(50 * day)},
 	}
 	for _, f := range change {
@@ -37,7 +37,7 @@ func ok(name string, change ...func(*credential)) credential {
 	return c
 }
 
-func due(steps ...rotation.Step) func(*credential) {
+func due(steps ...protocol.Step) func(*credential) {
 	return func(c *credential) {
 		c.Condition = condition.Due
 		for _, s := range steps {
@@ -56,8 +56,8 @@ func side(all ...credential) (s effects.Side) {
 func days(d time.Duration) string { return d.String() }
 
 var (
-	mint  = rotation.Step{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.Aged}
-	grant = rotation.Step{Action: rotation.GrantPolicy, Target: "logs: Sender", Reason: reason.NoPolicy}
+	mint  = protocol.Step{Action: protocol.Mint, Key: protocol.NewKey, Reason: reason.Aged}
+	grant = protocol.Step{Action: protocol.GrantPolicy, Target: "logs: Sender", Reason: reason.NoPolicy}
 )
 
 func unconfigured(c *credential) {
@@ -100,7 +100,7 @@ func TestAnEffectIsWhatOnlyOneOfTheConfigsDoes(t *testing.T) {
 		c.Condition, c.Reason = condition.Blocked, reason.NameCollision
 	}
 	note := func(c *credential) {
-		c.Notes = []result.Note{{Note: rotation.Note{Reason: reason.StoreDropped, Key: "ApiKey-1", Store: "s"}}}
+		c.Notes = []result.Note{{Note: protocol.Note{Reason: reason.StoreDropped, Key: "ApiKey-1", Store: "s"}}}
 	}
 	formerly := func(name string) func(*credential) {
 		return func(c *credential) { c.Former, c.ServiceIDName = []string{name}, name }
@@ -111,7 +111,7 @@ func TestAnEffectIsWhatOnlyOneOfTheConfigsDoes(t *testing.T) {
 		want      []string
 	}{
 		"two equal configs have no effect":                          {now: []credential{ok("a"), ok("b", due(mint))}, next: []credential{ok("a"), ok("b", due(mint))}},
-		"a step that both configs do is no effect, whatever reason": {now: []credential{ok("a", due(mint))}, next: []credential{ok("a", due(rotation.Step{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.ExpiresSoon}))}},
+		"a step that both configs do is no effect, whatever reason": {now: []credential{ok("a", due(mint))}, next: []credential{ok("a", due(protocol.Step{Action: protocol.Mint, Key: protocol.NewKey, Reason: reason.ExpiresSoon}))}},
 		"a shorter after rotates":                                   {now: []credential{ok("a")}, next: []credential{ok("a", shorter, due(mint))}, want: []string{"changed a +mint rotation.after=720h0m0s"}},
 		"a shorter after moves the next rotation":                   {now: []credential{ok("a")}, next: []credential{ok("a", shorter, next(20*day))}, want: []string{"changed a rotation.after=720h0m0s"}},
 		"the next rotation alone is an effect":                      {now: []credential{ok("a")}, next: []credential{ok("a", next(20*day))}, want: []string{"changed a"}},

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 var now = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
@@ -175,10 +175,10 @@ func TestInterpret(t *testing.T) {
 		"provision without a credential":        {typeProvision, at, `{}`, Request{}, ErrMalformed, "data.credential is missing"},
 		"provision with an unknown field":       {typeProvision, at, `{"credential":"a","colour":"red"}`, Request{}, ErrMalformed, "colour"},
 		"provision without data":                {typeProvision, at, ``, Request{}, ErrMalformed, "no data"},
-		"rotate: newer than the event":          {typeRotate, at, `{"credential":"a"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: rotation.Trigger{NewerThan: when}}, nil, ""},
-		"rotate: newer than said":               {typeRotate, at, `{"credential":"a","newerThan":"2026-11-01T00:00:00Z"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: rotation.Trigger{NewerThan: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}}, nil, ""},
-		"rotate: another key":                   {typeRotate, at, `{"credential":"a","notKey":"ApiKey-1"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: rotation.Trigger{NotKey: "ApiKey-1"}}, nil, ""},
-		"rotate without any time":               {typeRotate, "", `{"credential":"a"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: rotation.Trigger{NewerThan: now}}, nil, ""},
+		"rotate: newer than the event":          {typeRotate, at, `{"credential":"a"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: protocol.Trigger{NewerThan: when}}, nil, ""},
+		"rotate: newer than said":               {typeRotate, at, `{"credential":"a","newerThan":"2026-11-01T00:00:00Z"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: protocol.Trigger{NewerThan: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}}, nil, ""},
+		"rotate: another key":                   {typeRotate, at, `{"credential":"a","notKey":"ApiKey-1"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: protocol.Trigger{NotKey: "ApiKey-1"}}, nil, ""},
+		"rotate without any time":               {typeRotate, "", `{"credential":"a"}`, Request{Verb: Rotate, Credentials: []string{"a"}, Trigger: protocol.Trigger{NewerThan: now}}, nil, ""},
 		"rotate: newer than the future":         {typeRotate, at, `{"credential":"a","newerThan":"2027-11-01T00:00:00Z"}`, Request{}, ErrMalformed, "future"},
 		"rotate: a time that is none":           {typeRotate, at, `{"credential":"a","newerThan":"soon"}`, Request{}, ErrMalformed, `"soon"`},
 		"revoke":                                {TypeRevoke, at, `{"credential":"a","keyID":"ApiKey-1","containment":true}`, Request{Verb: Revoke, Credentials: []string{"a"}, KeyID: "ApiKey-1", Contain: true}, nil, ""},

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // golden is a recorded request. A .http file is a whole request; a .json file is the
@@ -61,7 +61,7 @@ func TestEverySenderIsUnderstood(t *testing.T) {
 	expiring := func(at time.Time, names ...string) (requests []Request) {
 		for _, name := range names {
 			requests = append(requests, Request{Verb: Rotate, Secret: name, Sender: SenderSecretsManager,
-				Trigger: rotation.Trigger{NewerThan: at, Expiry: time.Date(2026, 12, 4, 0, 0, 0, 0, time.UTC)}})
+				Trigger: protocol.Trigger{NewerThan: at, Expiry: time.Date(2026, 12, 4, 0, 0, 0, 0, time.UTC)}})
 		}
 		return requests
 	}
@@ -99,7 +99,7 @@ func TestEverySenderIsUnderstood(t *testing.T) {
 		"expiring-hundred.json":               expiring(now, hundred...),
 		"expired-odd-time.json":               expiring(now.Add(-2*time.Minute), "svc-0-key"), // the entry's time counts
 		"provision.json":                      own(Request{Verb: Provision, Credentials: []string{"logs-sender"}, With: map[string]string{"project": "team-a"}}),
-		"rotate.json":                         own(Request{Verb: Rotate, Credentials: []string{"logs-sender/" + project}, Trigger: rotation.Trigger{NewerThan: now.Add(-time.Minute)}}),
+		"rotate.json":                         own(Request{Verb: Rotate, Credentials: []string{"logs-sender/" + project}, Trigger: protocol.Trigger{NewerThan: now.Add(-time.Minute)}}),
 		"revoke.json":                         own(Request{Verb: Revoke, Credentials: []string{"logs-sender"}, KeyID: "ApiKey-1d6c3a52-7c0e-4a8b-9b1f-0b8a5d1e2f30", Contain: true}),
 		"sweep.json":                          own(Request{Verb: Look, Credentials: []string{"logs-sender"}}),
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // Verb is the action that an event requests.
@@ -34,7 +34,7 @@ type Request struct {
 	KeyID       string            // key to revoke
 	Contain     bool              // disable the key before revoking it
 	Undo, Force bool              // of a deprovision: bring the credential back; end keys in use
-	Trigger     rotation.Trigger  // the demand
+	Trigger     protocol.Trigger  // the demand
 	Sender      string            // one of the senders below, for people to read
 	Cause       string            // type, source and ID, for key descriptions and logs
 }

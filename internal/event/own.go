@@ -12,7 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // latchkey's own request types. Types of outcomes are not for us: handling one
@@ -181,7 +181,7 @@ func (r Reader) rotate(e Event) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	t := rotation.Trigger{NewerThan: e.Time(), NotKey: notKey}
+	t := protocol.Trigger{NewerThan: e.Time(), NotKey: notKey}
 	switch {
 	case newerThan != "":
 		if t.NewerThan, err = parseTime(newerThan); err != nil {

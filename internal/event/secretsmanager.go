@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // maxSecrets is how many secrets one notification covers.
@@ -20,7 +20,7 @@ const maxSecrets = 100
 // every publication causes a secret_rotated.
 //
 // Up to six notices, and then one a day, are about the same expiry date. They
-// demand one key (rotation.Trigger.Expiry).
+// demand one key (protocol.Trigger.Expiry).
 //
 // The type is <event type>:<sub-type>; the sub-type is the number of days left. URLs
 // in the data are never used. A notification with one invalid secret is rejected as
@@ -68,7 +68,7 @@ func (r Reader) secrets(e Event) ([]Request, error) {
 		}
 		requests = append(requests, Request{
 			Verb: Rotate, Secret: s.Name, SecretID: secretID(s.ID), Sender: SenderSecretsManager,
-			Trigger: rotation.Trigger{NewerThan: at, Expiry: expiry(s.Date, latest)},
+			Trigger: protocol.Trigger{NewerThan: at, Expiry: expiry(s.Date, latest)},
 		})
 	}
 	return requests, nil

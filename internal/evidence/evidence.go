@@ -19,8 +19,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // IAM is what evidence is read from; iam.Client is one.
@@ -36,7 +36,7 @@ type IAM interface {
 
 // Key is one key of a credential.
 type Key struct {
-	rotation.Key
+	protocol.Key
 	// Creator is the IAM ID of the identity that made the key. Cause is what the run was
 	// requested by: a caller, an event, a ticket.
 	Creator, Cause string

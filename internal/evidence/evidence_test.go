@@ -11,9 +11,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -41,7 +41,7 @@ func (f fakeIAM) Used(_ context.Context, id string) (time.Time, error) { return 
 func record(id, credential, cause string, created time.Time) port.KeyRecord {
 	m := marker.Marker{Owner: "prod", Credential: credential}
 	return port.KeyRecord{
-		Key: rotation.Key{ID: id, Created: created, Expires: created.Add(90 * 24 * time.Hour)}, Creator: "iam-Profile-latchkey",
+		Key: protocol.Key{ID: id, Created: created, Expires: created.Add(90 * 24 * time.Hour)}, Creator: "iam-Profile-latchkey",
 		Credential: credential, Description: m.Describe(cause),
 	}
 }
@@ -80,8 +80,8 @@ func TestEvidenceIsWhatIAMShowsOfTheCredentialsKeys(t *testing.T) {
 
 func TestAHistoryTellsWhatTheMarksShow(t *testing.T) {
 	at := func(hours int) time.Time { return now.Add(time.Duration(hours) * time.Hour) }
-	first := Key{Key: rotation.Key{ID: "ApiKey-1", Created: at(-100), Expires: at(2), Superseded: at(-10), Renew: at(-11)}, Creator: "iam-1", Cause: "sweep by job", Used: at(-5), UseRead: true}
-	second := Key{Key: rotation.Key{ID: "ApiKey-2", Created: at(-10), Refused: at(-9), Refusal: reason.StoreDenied, Leaked: at(-1), Expires: at(-1)}, UseRead: true}
+	first := Key{Key: protocol.Key{ID: "ApiKey-1", Created: at(-100), Expires: at(2), Superseded: at(-10), Renew: at(-11)}, Creator: "iam-1", Cause: "sweep by job", Used: at(-5), UseRead: true}
+	second := Key{Key: protocol.Key{ID: "ApiKey-2", Created: at(-10), Refused: at(-9), Refusal: reason.StoreDenied, Leaked: at(-1), Expires: at(-1)}, UseRead: true}
 	second.Changes = []port.Change{{At: at(-10), Action: "CREATED", By: "iam-1"}, {At: at(-2), Action: "DISABLED", By: "IBMid-1"}}
 	c := Credential{Outcome: result.Outcome{Credential: "logs"}, Keys: []Key{first, second}}
 	h := c.Tell(nil, now)

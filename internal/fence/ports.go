@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -117,7 +117,7 @@ func (g Keys) Get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 }
 
 // Mint creates a key.
-func (g Keys) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (k rotation.Key, err error) {
+func (g Keys) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (k protocol.Key, err error) {
 	err = g.f.write(ctx, time.Time{}, func() (err error) {
 		k, err = g.Keys.Mint(ctx, m, v)
 		return err
@@ -209,7 +209,7 @@ type consumers struct {
 }
 
 // Consumers lists the consumers.
-func (g consumers) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
+func (g consumers) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
 	return g.consumers.Consumers(ctx)
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -34,15 +34,15 @@ func (p *ports) Release(context.Context, string) error                     { ret
 func (p *ports) Read(context.Context) (port.Entry, error)                  { return port.Entry{}, nil }
 func (p *ports) Name() string                                              { return "store" }
 func (p *ports) Guarded() bool                                             { return true }
-func (p *ports) Consumers(context.Context) ([]rotation.Consumer, error)    { return nil, nil }
+func (p *ports) Consumers(context.Context) ([]protocol.Consumer, error)    { return nil, nil }
 
 type keyPorts struct {
 	port.Keys
 	*ports
 }
 
-func (p keyPorts) Mint(context.Context, port.MintRequest, secret.Value) (rotation.Key, error) {
-	return rotation.Key{}, p.wrote()
+func (p keyPorts) Mint(context.Context, port.MintRequest, secret.Value) (protocol.Key, error) {
+	return protocol.Key{}, p.wrote()
 }
 func (p keyPorts) Update(context.Context, port.KeyRecord, port.KeyChange) error { return p.wrote() }
 func (p keyPorts) Retire(context.Context, string) error                         { return p.wrote() }
@@ -57,7 +57,7 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 		return ctx
 	}()
 	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
-	window := rotation.Standard().Window
+	window := protocol.Standard().Window
 	for name, write := range map[string]struct {
 		call func(ctx context.Context, p fenced) error
 		born bool // the call is about the new key, so its birth counts
@@ -141,7 +141,7 @@ type fenced struct {
 }
 
 func behind(p *ports, local *time.Time) fenced {
-	f := New(NewClock(func() time.Time { return *local }), rotation.Standard().Window)
+	f := New(NewClock(func() time.Time { return *local }), protocol.Standard().Window)
 	f.Minted("fresh", *local)
 	return fenced{f.Identities(p), f.Keys(keyPorts{ports: p}), f.Store(p), f.Consumers(p)}
 }
@@ -162,7 +162,7 @@ func TestEveryKeyThatIsReadComparesTheClocks(t *testing.T) {
 	if err := clock.Settle(now, now); err != nil {
 		t.Fatal(err)
 	}
-	f := New(clock, rotation.Standard().Window)
+	f := New(clock, protocol.Standard().Window)
 	if _, err := f.Keys(dated{date: now.Add(3 * time.Minute)}).Get(t.Context(), "ApiKey-1"); !errors.Is(err, ErrDrift) {
 		t.Errorf("reading a key after the clock has moved: %v", err)
 	}

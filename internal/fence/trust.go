@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // keyForm is the form of a key's ID.
@@ -30,7 +30,7 @@ const mostNotice = 100 * 24 * time.Hour
 
 // plausible returns the key without marks that can't be true. A person may have
 // edited them: those of a key that is ours can be changed by administrators only.
-func plausible(k rotation.Key, now time.Time) rotation.Key {
+func plausible(k protocol.Key, now time.Time) protocol.Key {
 	const slack = 15 * time.Minute // of clocks, IAM's minutes and a slow create
 	latest := now.Add(Ahead + slack)
 	if most := k.Created.Add(Ahead + slack); k.AsOf.After(most) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -42,7 +42,7 @@ func parseStamp(s string) (time.Time, error) {
 
 // record is a key as IAM describes it, without its value.
 type record struct {
-	rotation.Key
+	protocol.Key
 	iamID, name, description string
 	creator                  string
 	marker                   marker.Marker
@@ -70,7 +70,7 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	if k.CreatedAt == nil && r.ours {
 		return record{}, fmt.Errorf("reading key %s: it has no created_at", *k.ID)
 	}
-	r.Key = rotation.Key{ID: *k.ID, Created: moment(k.CreatedAt), Expires: expires, Disabled: yes(k.Disabled), Locked: yes(k.Locked)}
+	r.Key = protocol.Key{ID: *k.ID, Created: moment(k.CreatedAt), Expires: expires, Disabled: yes(k.Disabled), Locked: yes(k.Locked)}
 	if r.ours {
 		r.Key = marker.Mark(r.Key, r.name, r.marker)
 		if r.Disabled {

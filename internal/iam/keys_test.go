@@ -11,12 +11,12 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // key is a new one of the identity, with its value.
-func (w *world) key(id port.ServiceID) (rotation.Key, secret.Value) {
+func (w *world) key(id port.ServiceID) (protocol.Key, secret.Value) {
 	w.t.Helper()
 	v := value(w.t)
 	k, err := w.Mint(w.t.Context(), w.request(id), v)

@@ -11,7 +11,7 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -35,11 +35,11 @@ const (
 //	  └─── 403, 404: no key                      ▼
 //	  ▲                                       look up ─ there ─▶ the key
 //	  └──── (unclear answer) ─ not there ────────┘
-func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (rotation.Key, error) {
+func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (protocol.Key, error) {
 	const doing = "creating a key"
 	account, err := c.Account(ctx)
 	if err != nil {
-		return rotation.Key{}, fmt.Errorf("%s: %w", doing, err)
+		return protocol.Key{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	opts := &iamidentityv1.CreateAPIKeyOptions{
 		Name: &m.Name, IamID: &m.IAMID, AccountID: &account, Description: &m.Description,
@@ -52,7 +52,7 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 	for try := range mintTries {
 		if try > 0 {
 			if serr := c.sleep(ctx, mintPause<<(try-1)); serr != nil {
-				return rotation.Key{}, fmt.Errorf("%w: %w", err, serr)
+				return protocol.Key{}, fmt.Errorf("%w: %w", err, serr)
 			}
 		}
 		k, resp, cerr := c.identity.CreateAPIKeyWithContext(ctx, opts)
@@ -63,7 +63,7 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 				return made, nil
 			case errors.Is(rerr, errCreator):
 				// No later run would know the key as ours. Nobody has it yet.
-				return rotation.Key{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr), c.Retire(ctx, *k.ID))
+				return protocol.Key{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr), c.Retire(ctx, *k.ID))
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
 		} else {
@@ -73,25 +73,25 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 		conflict := errors.Is(err, port.ErrConflict)
 		lost := errors.Is(err, port.ErrUnavailable)
 		if gone && !unclear {
-			return rotation.Key{}, err
+			return protocol.Key{}, err
 		}
 		found, ferr := c.findByValue(ctx, m, v, !lost && (conflict || unclear))
 		switch {
 		case ferr == nil:
 			return found, nil
 		case errors.Is(ferr, port.ErrRefused): // the key belongs to another identity
-			return rotation.Key{}, ferr
+			return protocol.Key{}, ferr
 		case !errors.Is(ferr, port.ErrNotFound):
-			return rotation.Key{}, unsure(err, ferr)
+			return protocol.Key{}, unsure(err, ferr)
 		case lost:
 			unclear = true // and send the request again
 		case conflict || unclear:
-			return rotation.Key{}, unsure(err, ferr)
+			return protocol.Key{}, unsure(err, ferr)
 		default: // rejected at the first try, for another reason than the value
-			return rotation.Key{}, err
+			return protocol.Key{}, err
 		}
 	}
-	return rotation.Key{}, err
+	return protocol.Key{}, err
 }
 
 // unsure reports a create whose result is unknown. If a key was made, it expires
@@ -108,13 +108,13 @@ var (
 
 // born converts the answer to a create, without the key's value. A name or
 // description that the answer omits is taken from the request.
-func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintRequest) (rotation.Key, error) {
+func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintRequest) (protocol.Key, error) {
 	ids, err := c.ownIDs(ctx)
 	if err != nil {
-		return rotation.Key{}, err
+		return protocol.Key{}, err
 	}
 	if k == nil {
-		return rotation.Key{}, errors.New("the answer is empty")
+		return protocol.Key{}, errors.New("the answer is empty")
 	}
 	own := *k
 	own.Apikey = nil
@@ -130,20 +130,20 @@ func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintR
 	r, err := c.read(&own, ids)
 	switch {
 	case err != nil:
-		return rotation.Key{}, err
+		return protocol.Key{}, err
 	case r.iamID != m.IAMID:
-		return rotation.Key{}, errElsewhere
+		return protocol.Key{}, errElsewhere
 	case !slices.Contains(ids, r.creator):
-		return rotation.Key{}, fmt.Errorf("%w: IAM says that %s made key %s, and we are %s", errCreator, r.creator, r.ID, ids[0])
+		return protocol.Key{}, fmt.Errorf("%w: IAM says that %s made key %s, and we are %s", errCreator, r.creator, r.ID, ids[0])
 	case r.Created.IsZero():
-		return rotation.Key{}, fmt.Errorf("reading key %s: it has no created_at", r.ID)
+		return protocol.Key{}, fmt.Errorf("reading key %s: it has no created_at", r.ID)
 	}
 	return r.Key, nil
 }
 
 // findByValue looks a key up by its value. If patient, the key should exist and
 // findByValue waits for IAM's lag.
-func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.Value, patient bool) (rotation.Key, error) {
+func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.Value, patient bool) (protocol.Key, error) {
 	const doing = "looking a key up by its value"
 	tries := lookUps
 	if patient {
@@ -155,21 +155,21 @@ func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.V
 			found, rerr := c.born(ctx, k, m)
 			switch {
 			case errors.Is(rerr, errElsewhere), errors.Is(rerr, errCreator):
-				return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr)
+				return protocol.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr)
 			case rerr == nil:
 				return found, nil
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
 		} else if err = fault(ctx, doing, resp, err, v); errors.Is(err, port.ErrRefused) {
 			// The look-up itself was invalid, so it proves nothing about the key.
-			return rotation.Key{}, unsure(err, errors.New("the look-up was rejected"))
+			return protocol.Key{}, unsure(err, errors.New("the look-up was rejected"))
 		}
 		again := errors.Is(err, port.ErrUnavailable) || (patient && errors.Is(err, port.ErrNotFound))
 		if !again || try == tries {
-			return rotation.Key{}, err
+			return protocol.Key{}, err
 		}
 		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {
-			return rotation.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, serr)
+			return protocol.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, serr)
 		}
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Link lets a compute resource assume a trusted profile, in IAM's words.
@@ -70,10 +70,10 @@ type State struct {
 
 // Plan is what to do about the profile now.
 type Plan struct {
-	Steps []rotation.Step
+	Steps []protocol.Step
 	// End demands the end of the service ID with its keys. NoKey says that none is made.
 	End, NoKey bool
-	Notes      []rotation.Note
+	Notes      []protocol.Note
 	// Until is when a later run may do more.
 	Until time.Time
 }
@@ -92,9 +92,9 @@ func Decide(s State, quiet time.Duration, now time.Time) Plan {
 	case !s.Wanted:
 		return leave(s, quiet, now)
 	case s.Unread:
-		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []rotation.Note{{Reason: reason.ProfileUnread}}}
+		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []protocol.Note{{Reason: reason.ProfileUnread}}}
 	case s.Foreign != "":
-		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []rotation.Note{{Reason: reason.ProfileForeign, Thing: s.Foreign}}}
+		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []protocol.Note{{Reason: reason.ProfileForeign, Thing: s.Foreign}}}
 	}
 	p := Plan{Steps: missing(s), NoKey: !s.Identity, End: s.Ending}
 	if !s.Identity {
@@ -107,27 +107,27 @@ func Decide(s State, quiet time.Duration, now time.Time) Plan {
 	until := silentSince(s.Keys).Add(quiet)
 	switch {
 	case s.Assumed.IsZero(), s.Assumed.Add(quiet).Before(now):
-		p.Notes = []rotation.Note{{Reason: reason.ProfileReady, Thing: s.ID, At: s.Assumed}}
+		p.Notes = []protocol.Note{{Reason: reason.ProfileReady, Thing: s.ID, At: s.Assumed}}
 		return p
 	case now.Before(until) && !s.Ending:
 		p.Until = until
 	default:
 		p.End = true
 	}
-	p.Notes = []rotation.Note{{Reason: reason.ProfileAssumed, Thing: s.ID, At: s.Assumed}}
+	p.Notes = []protocol.Note{{Reason: reason.ProfileAssumed, Thing: s.ID, At: s.Assumed}}
 	return p
 }
 
 // missing returns the steps that make the profile what the config says.
-func missing(s State) (steps []rotation.Step) {
+func missing(s State) (steps []protocol.Step) {
 	if s.ID == "" {
-		steps = append(steps, rotation.Step{Action: rotation.CreateProfile, Reason: reason.NoProfile})
+		steps = append(steps, protocol.Step{Action: protocol.CreateProfile, Reason: reason.NoProfile})
 	}
 	for _, label := range s.Ungranted {
-		steps = append(steps, rotation.Step{Action: rotation.GrantProfile, Target: PolicyLabel(label), Reason: reason.ProfileLacks})
+		steps = append(steps, protocol.Step{Action: protocol.GrantProfile, Target: PolicyLabel(label), Reason: reason.ProfileLacks})
 	}
 	for _, label := range s.Unlinked {
-		steps = append(steps, rotation.Step{Action: rotation.LinkProfile, Target: label, Reason: reason.ProfileLacks})
+		steps = append(steps, protocol.Step{Action: protocol.LinkProfile, Target: label, Reason: reason.ProfileLacks})
 	}
 	return steps
 }
@@ -150,7 +150,7 @@ func leave(s State, quiet time.Duration, now time.Time) Plan {
 	case s.ID == "" || s.Unread || !s.Published || s.Ending:
 		return Plan{}
 	case now.Before(s.Assumed.Add(quiet)):
-		return Plan{Notes: []rotation.Note{{Reason: reason.ProfileUsed, Thing: s.ID, At: s.Assumed}}, Until: s.Assumed.Add(quiet)}
+		return Plan{Notes: []protocol.Note{{Reason: reason.ProfileUsed, Thing: s.ID, At: s.Assumed}}, Until: s.Assumed.Add(quiet)}
 	}
-	return Plan{Steps: []rotation.Step{{Action: rotation.RemoveProfile, Target: s.ID, Reason: reason.ProfileIdle}}}
+	return Plan{Steps: []protocol.Step{{Action: protocol.RemoveProfile, Target: s.ID, Reason: reason.ProfileIdle}}}
 }

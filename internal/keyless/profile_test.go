@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-io/latchkey/internal/keyless"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 const (
@@ -24,8 +24,8 @@ func key(created, used time.Duration) []keyless.Key {
 	return []keyless.Key{{Created: ago(created), Used: ago(used), Live: true}}
 }
 
-func note(r reason.Reason, at time.Time) []rotation.Note {
-	return []rotation.Note{{Reason: r, Thing: "Profile-1", At: at}}
+func note(r reason.Reason, at time.Time) []protocol.Note {
+	return []protocol.Note{{Reason: r, Thing: "Profile-1", At: at}}
 }
 
 func TestDecide(t *testing.T) {
@@ -47,23 +47,23 @@ func TestDecide(t *testing.T) {
 	}{
 		"a profile that is missing is made, granted and linked, in this order": {
 			keyless.State{Wanted: true, Identity: true, Keys: key(30*day, 8*day), Ungranted: []string{"Sender on logs"}, Unlinked: []string{"link of CE crn"}},
-			keyless.Plan{Steps: []rotation.Step{
-				{Action: rotation.CreateProfile, Reason: reason.NoProfile},
-				{Action: rotation.GrantProfile, Target: "profile's Sender on logs", Reason: reason.ProfileLacks},
-				{Action: rotation.LinkProfile, Target: "link of CE crn", Reason: reason.ProfileLacks},
+			keyless.Plan{Steps: []protocol.Step{
+				{Action: protocol.CreateProfile, Reason: reason.NoProfile},
+				{Action: protocol.GrantProfile, Target: "profile's Sender on logs", Reason: reason.ProfileLacks},
+				{Action: protocol.LinkProfile, Target: "link of CE crn", Reason: reason.ProfileLacks},
 			}},
 		},
 		"a profile that lost its link is repaired, and no key ends": {
 			ready(func(s *keyless.State) { s.Unlinked = []string{"l"} }),
-			keyless.Plan{Steps: []rotation.Step{{Action: rotation.LinkProfile, Target: "l", Reason: reason.ProfileLacks}}},
+			keyless.Plan{Steps: []protocol.Step{{Action: protocol.LinkProfile, Target: "l", Reason: reason.ProfileLacks}}},
 		},
 		"a foreign profile of the name is granted nothing, and no key ends": {
 			ready(func(s *keyless.State) { s.ID, s.Foreign, s.Ungranted = "", "Profile-1", []string{"x"} }),
-			keyless.Plan{Notes: []rotation.Note{{Reason: reason.ProfileForeign, Thing: "Profile-1"}}},
+			keyless.Plan{Notes: []protocol.Note{{Reason: reason.ProfileForeign, Thing: "Profile-1"}}},
 		},
 		"a profile that can't be read changes nothing": {
 			ready(func(s *keyless.State) { s.ID, s.Unread, s.Ungranted = "", true, []string{"x"} }),
-			keyless.Plan{Notes: []rotation.Note{{Reason: reason.ProfileUnread}}},
+			keyless.Plan{Notes: []protocol.Note{{Reason: reason.ProfileUnread}}},
 		},
 		"a profile that no consumer has assumed ends no key": {
 			ready(func(s *keyless.State) { s.Assumed = time.Time{} }), keyless.Plan{Notes: note(reason.ProfileReady, time.Time{})},
@@ -94,7 +94,7 @@ func TestDecide(t *testing.T) {
 			ready(func(s *keyless.State) { s.Identity = false }), keyless.Plan{NoKey: true},
 		},
 		"back: a profile ends once a key is published and no consumer assumes it": {
-			back(same), keyless.Plan{Steps: []rotation.Step{{Action: rotation.RemoveProfile, Target: "Profile-1", Reason: reason.ProfileIdle}}},
+			back(same), keyless.Plan{Steps: []protocol.Step{{Action: protocol.RemoveProfile, Target: "Profile-1", Reason: reason.ProfileIdle}}},
 		},
 		"back: without a published key the profile stays":  {back(func(s *keyless.State) { s.Published = false }), keyless.Plan{}},
 		"back: while the undo is under way it stays":       {back(func(s *keyless.State) { s.Ending = true }), keyless.Plan{}},

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // Restart selects the workloads to restart when the entry changes.
@@ -65,10 +65,10 @@ func (w *workloads) fault(ctx context.Context, doing, verb, kind string, err err
 
 // Consumers lists the workloads with the key that each was started with: the one
 // that the last restart wrote, once no older pod is left.
-func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
-	var found []rotation.Consumer
+func (w *workloads) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
+	var found []protocol.Consumer
 	add := func(kind string, got *unstructured.Unstructured) {
-		c := rotation.Consumer{Name: w.label(kind, got.GetName()), Store: w.store.Name()}
+		c := protocol.Consumer{Name: w.label(kind, got.GetName()), Store: w.store.Name()}
 		if !progress(kind, got).outdated {
 			c.Key = w.startedWith(got)
 		}
@@ -90,7 +90,7 @@ func (w *workloads) Consumers(ctx context.Context) ([]rotation.Consumer, error) 
 		err = w.fault(ctx, doing, "get", kind, err)
 		switch {
 		case errors.Is(err, port.ErrNotFound): // its key is unknown
-			found = append(found, rotation.Consumer{Name: w.label(kind, name), Store: w.store.Name(), Unknown: true})
+			found = append(found, protocol.Consumer{Name: w.label(kind, name), Store: w.store.Name(), Unknown: true})
 		case err != nil:
 			return nil, err
 		default:

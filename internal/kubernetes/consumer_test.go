@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/storetest"
 )
 
@@ -50,7 +50,7 @@ func consumerScenarios(t *testing.T, c *kubetest.Cluster) {
 	}
 }
 
-func (k *corner) key(t *testing.T, s *kubernetes.Store) (key string, all []rotation.Consumer) {
+func (k *corner) key(t *testing.T, s *kubernetes.Store) (key string, all []protocol.Consumer) {
 	t.Helper()
 	all, err := s.Consumers().Consumers(t.Context())
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -49,7 +49,7 @@ type Marker struct {
 }
 
 // KeyMarks are the marks that a run leaves on a key for later runs. See the fields
-// of rotation.Key.
+// of protocol.Key.
 type KeyMarks struct {
 	Superseded, Renew, Answers, Leaked, Served time.Time
 	// Withdrawn is when a run was about to delete the key because no store took
@@ -269,7 +269,7 @@ func Stamp(keyName string) time.Time {
 }
 
 // Mark sets the fields of a key that come from its name and its marker.
-func Mark(k rotation.Key, name string, m Marker) rotation.Key {
+func Mark(k protocol.Key, name string, m Marker) protocol.Key {
 	k.AsOf = Stamp(name)
 	if i := strings.LastIndexByte(name, '.'); !k.AsOf.IsZero() && len(name[i+1:]) == printSize {
 		k.Print = name[i+1:]

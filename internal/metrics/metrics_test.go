@@ -15,9 +15,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/latest"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -52,7 +52,7 @@ func TestWhatIsScraped(t *testing.T) {
 	rotated := published("logs/a", 90, condition.OK, "")
 	rotated.Result, rotated.Replaced = result.Published, "ApiKey-0"
 	rotated.Steps = []result.Step{
-		{Step: rotation.Step{Action: rotation.Mint}}, {Step: rotation.Step{Action: rotation.Prove}}, {Step: rotation.Step{Action: rotation.RestartConsumer}, Error: "it is down"},
+		{Step: protocol.Step{Action: protocol.Mint}}, {Step: protocol.Step{Action: protocol.Prove}}, {Step: protocol.Step{Action: protocol.RestartConsumer}, Error: "it is down"},
 	}
 	m.Ran(rotated, 3*time.Second)
 	m.Ran(result.Outcome{Credential: "logs/b", Condition: condition.Unknown}, time.Second)

@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // Facts are what one round has observed. They are read once and never written: what a
@@ -41,7 +41,7 @@ type Facts struct {
 
 	// Keys are the credential's keys, Home is the IAM ID of the service ID that each is
 	// on, and Foreign says how many keys of each service ID, by IAM ID, are not ours.
-	Keys    []rotation.Key
+	Keys    []protocol.Key
 	Home    map[string]string
 	Foreign map[string]int
 	// Strange are the keys that a store names, and that IAM shows not to be this
@@ -66,7 +66,7 @@ type Facts struct {
 	Entries []Reading
 	Adopted map[string]bool
 	// Consumers are those of all stores. ConsumerErr is the first error of listing them.
-	Consumers   []rotation.Consumer
+	Consumers   []protocol.Consumer
 	ConsumerErr error
 
 	whose map[string]Restarter // by the consumer's name
@@ -107,7 +107,7 @@ func (f *Facts) Named(keyID string) bool {
 
 // Listed reports whether IAM has returned the key.
 func (f *Facts) Listed(keyID string) bool {
-	return slices.ContainsFunc(f.Keys, func(k rotation.Key) bool { return k.ID == keyID })
+	return slices.ContainsFunc(f.Keys, func(k protocol.Key) bool { return k.ID == keyID })
 }
 
 // Unseen reports whether a store names the key, and IAM does not return it, but the
@@ -120,7 +120,7 @@ func (f *Facts) Unseen(keyID string) bool {
 
 // HadKey reports whether a store had a key of the credential.
 func (f *Facts) HadKey() bool {
-	return slices.ContainsFunc(f.Keys, func(k rotation.Key) bool { return !k.Fused(f.c.Rules) })
+	return slices.ContainsFunc(f.Keys, func(k protocol.Key) bool { return !k.Fused(f.c.Rules) })
 }
 
 // Collision says who else uses the credential's name or location, or nothing.

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // observeIdentity finds the service ID, its keys and its policies. A service ID
@@ -205,7 +205,7 @@ func (o *observation) take(id port.ServiceID, l port.KeyList) {
 	o.Busy[id.ID] = len(l.Keys)+l.Foreign > 0
 }
 
-func (o *observation) add(k rotation.Key, iamID string) {
+func (o *observation) add(k protocol.Key, iamID string) {
 	o.Keys, o.Home[k.ID] = append(o.Keys, k), iamID
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 var (
@@ -100,11 +100,11 @@ func (o *observation) observe(ctx context.Context) error {
 			return nil
 		})
 	}
-	listed := make([][]rotation.Consumer, len(o.c.Consumers))
+	listed := make([][]protocol.Consumer, len(o.c.Consumers))
 	unread := make([]error, len(o.c.Consumers))
 	for i, cs := range o.c.Consumers {
 		g.Go(func() error {
-			var found []rotation.Consumer
+			var found []protocol.Consumer
 			err := o.rescue(func() (err error) {
 				found, err = cs.Consumers(ctx)
 				return err
@@ -112,7 +112,7 @@ func (o *observation) observe(ctx context.Context) error {
 			if err != nil {
 				unread[i] = err
 				o.by.Log.Warn("reading consumers", "error", err.Error())
-				found = []rotation.Consumer{{Name: fmt.Sprintf("consumers of store %d", i+1), Unknown: true}}
+				found = []protocol.Consumer{{Name: fmt.Sprintf("consumers of store %d", i+1), Unknown: true}}
 			}
 			listed[i] = found
 			return nil
@@ -177,7 +177,7 @@ func (o *observation) preferOwner(ctx context.Context) error {
 	if len(o.Ours) < 2 {
 		return nil
 	}
-	var newest rotation.Key
+	var newest protocol.Key
 	for _, k := range o.Keys {
 		if o.Named(k.ID) && !k.Created.Before(newest.Created) {
 			newest = k

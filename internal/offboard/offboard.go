@@ -20,8 +20,8 @@ package offboard
 import (
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Ask is what is demanded.
@@ -90,7 +90,7 @@ type Store struct {
 
 // Plan is what to do now. Without steps and reasons, all is done.
 type Plan struct {
-	Steps []rotation.Step
+	Steps []protocol.Step
 	// Blocked is set if a person must act, and Waiting if a later run continues.
 	Blocked, Waiting reason.Reason
 	// Why is the cause of a block in words, such as the key that is in use.
@@ -135,7 +135,7 @@ func begin(s State, r Rules, now time.Time) Plan {
 			}
 		}
 	}
-	p := Plan{Steps: []rotation.Step{{Action: rotation.MarkEnd, Reason: reason.Deprovision}}}
+	p := Plan{Steps: []protocol.Step{{Action: protocol.MarkEnd, Reason: reason.Deprovision}}}
 	p.Steps = append(p.Steps, suspend(s)...)
 	p.Waiting, p.Until = reason.Deprovisioning, now.Add(r.Wait)
 	return p
@@ -165,14 +165,14 @@ func proceed(s State, r Rules, now time.Time) Plan {
 	}
 	p := Plan{Steps: entries(s)}
 	for _, k := range s.Keys {
-		p.Steps = append(p.Steps, rotation.Step{Action: rotation.Retire, Key: k.ID, Reason: reason.Deprovision})
+		p.Steps = append(p.Steps, protocol.Step{Action: protocol.Retire, Key: k.ID, Reason: reason.Deprovision})
 	}
 	if s.Foreign > 0 {
 		p.Blocked, p.Why = reason.EndRefused, "the service ID has keys that latchkey did not make"
 		return p
 	}
 	if s.Exists {
-		p.Steps = append(p.Steps, rotation.Step{Action: rotation.RemoveIdentity, Reason: reason.Deprovision})
+		p.Steps = append(p.Steps, protocol.Step{Action: protocol.RemoveIdentity, Reason: reason.Deprovision})
 	}
 	return p
 }
@@ -189,20 +189,20 @@ func since(s State) time.Time {
 }
 
 // suspend disables the keys that still work.
-func suspend(s State) (steps []rotation.Step) {
+func suspend(s State) (steps []protocol.Step) {
 	for _, k := range s.Keys {
 		if !k.Disabled {
-			steps = append(steps, rotation.Step{Action: rotation.Suspend, Key: k.ID, Reason: reason.Deprovision})
+			steps = append(steps, protocol.Step{Action: protocol.Suspend, Key: k.ID, Reason: reason.Deprovision})
 		}
 	}
 	return steps
 }
 
 // entries removes our entries from the stores.
-func entries(s State) (steps []rotation.Step) {
+func entries(s State) (steps []protocol.Step) {
 	for _, st := range s.Stores {
 		if st.Ours {
-			steps = append(steps, rotation.Step{Action: rotation.RemoveEntry, Target: st.Name, Reason: reason.Deprovision})
+			steps = append(steps, protocol.Step{Action: protocol.RemoveEntry, Target: st.Name, Reason: reason.Deprovision})
 		}
 	}
 	return steps
@@ -222,9 +222,9 @@ func unread(s State) bool {
 func undo(s State) (p Plan) {
 	for _, k := range s.Keys {
 		if k.Disabled && !k.Leaked && !k.Suspended.Before(s.Mark) {
-			p.Steps = append(p.Steps, rotation.Step{Action: rotation.Enable, Key: k.ID, Reason: reason.Undone})
+			p.Steps = append(p.Steps, protocol.Step{Action: protocol.Enable, Key: k.ID, Reason: reason.Undone})
 		}
 	}
-	p.Steps = append(p.Steps, rotation.Step{Action: rotation.UnmarkEnd, Reason: reason.Undone})
+	p.Steps = append(p.Steps, protocol.Step{Action: protocol.UnmarkEnd, Reason: reason.Undone})
 	return p
 }

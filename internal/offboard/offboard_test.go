@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-io/latchkey/internal/offboard"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var (
@@ -18,12 +18,12 @@ var (
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-func step(a rotation.Action, key string) rotation.Step {
-	return rotation.Step{Action: a, Key: key, Reason: reason.Deprovision}
+func step(a protocol.Action, key string) protocol.Step {
+	return protocol.Step{Action: a, Key: key, Reason: reason.Deprovision}
 }
 
-func removal(store string) rotation.Step {
-	return rotation.Step{Action: rotation.RemoveEntry, Target: store, Reason: reason.Deprovision}
+func removal(store string) protocol.Step {
+	return protocol.Step{Action: protocol.RemoveEntry, Target: store, Reason: reason.Deprovision}
 }
 
 func TestDecide(t *testing.T) {
@@ -37,7 +37,7 @@ func TestDecide(t *testing.T) {
 		"a quiet credential is marked, and its keys are disabled": {
 			offboard.State{Demand: end, Exists: true, Keys: []offboard.Key{{ID: "k", Used: ago(8 * day)}, {ID: "never"}}, Stores: ours},
 			offboard.Plan{
-				Steps:   []rotation.Step{step(rotation.MarkEnd, ""), step(rotation.Suspend, "k"), step(rotation.Suspend, "never")},
+				Steps:   []protocol.Step{step(protocol.MarkEnd, ""), step(protocol.Suspend, "k"), step(protocol.Suspend, "never")},
 				Waiting: reason.Deprovisioning, Until: now.Add(day),
 			},
 		},
@@ -47,11 +47,11 @@ func TestDecide(t *testing.T) {
 		},
 		"the use of a key that is disabled does not count": {
 			offboard.State{Demand: end, Exists: true, Keys: []offboard.Key{{ID: "k", Disabled: true, Used: ago(time.Hour)}}},
-			offboard.Plan{Steps: []rotation.Step{step(rotation.MarkEnd, "")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
+			offboard.Plan{Steps: []protocol.Step{step(protocol.MarkEnd, "")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
 		},
 		"force ends a key in use": {
 			offboard.State{Demand: offboard.Demand{Ask: offboard.End, Force: true}, Exists: true, Keys: []offboard.Key{{ID: "k", Used: now}}},
-			offboard.Plan{Steps: []rotation.Step{step(rotation.MarkEnd, ""), step(rotation.Suspend, "k")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
+			offboard.Plan{Steps: []protocol.Step{step(protocol.MarkEnd, ""), step(protocol.Suspend, "k")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
 		},
 		"a credential that the config would make again is refused": {
 			offboard.State{Demand: end, Exists: true, Kept: true},
@@ -59,8 +59,8 @@ func TestDecide(t *testing.T) {
 		},
 		"an end that has begun is undone if the config asks for the credential again": {
 			offboard.State{Exists: true, Kept: true, Mark: ago(time.Hour), Keys: []offboard.Key{{ID: "k", Disabled: true, Suspended: ago(time.Hour)}}},
-			offboard.Plan{Steps: []rotation.Step{
-				{Action: rotation.Enable, Key: "k", Reason: reason.Undone}, {Action: rotation.UnmarkEnd, Reason: reason.Undone},
+			offboard.Plan{Steps: []protocol.Step{
+				{Action: protocol.Enable, Key: "k", Reason: reason.Undone}, {Action: protocol.UnmarkEnd, Reason: reason.Undone},
 			}},
 		},
 		"a service ID of other software is refused": {
@@ -75,11 +75,11 @@ func TestDecide(t *testing.T) {
 			offboard.State{Demand: end, Exists: true, Twice: true}, offboard.Plan{Waiting: reason.InProgress},
 		},
 		"entries of a service ID that is gone are removed": {
-			offboard.State{Demand: end, Stores: ours}, offboard.Plan{Steps: []rotation.Step{removal("a")}},
+			offboard.State{Demand: end, Stores: ours}, offboard.Plan{Steps: []protocol.Step{removal("a")}},
 		},
 		"after a crash, the keys that still work are disabled": {
 			offboard.State{Exists: true, Mark: ago(2 * day), Keys: []offboard.Key{{ID: "a", Disabled: true, Suspended: ago(2 * day)}, {ID: "b"}}},
-			offboard.Plan{Steps: []rotation.Step{step(rotation.Suspend, "b")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
+			offboard.Plan{Steps: []protocol.Step{step(protocol.Suspend, "b")}, Waiting: reason.Deprovisioning, Until: now.Add(day)},
 		},
 		"the wait counts from the last key that was disabled": {
 			offboard.State{Exists: true, Mark: ago(2 * day), Keys: []offboard.Key{{ID: "a", Disabled: true, Suspended: ago(day - time.Second)}}, Stores: ours},
@@ -87,7 +87,7 @@ func TestDecide(t *testing.T) {
 		},
 		"after the wait, entries go first, then keys, then the service ID": {
 			offboard.State{Exists: true, Mark: ago(day), Keys: []offboard.Key{{ID: "a", Disabled: true, Suspended: ago(day)}}, Stores: ours},
-			offboard.Plan{Steps: []rotation.Step{removal("a"), step(rotation.Retire, "a"), step(rotation.RemoveIdentity, "")}},
+			offboard.Plan{Steps: []protocol.Step{removal("a"), step(protocol.Retire, "a"), step(protocol.RemoveIdentity, "")}},
 		},
 		"a store that does not answer keeps everything": {
 			offboard.State{Exists: true, Mark: ago(day), Keys: []offboard.Key{{ID: "a", Disabled: true}}, Stores: []offboard.Store{{Name: "a", Unread: true}, {Name: "b", Ours: true}}},
@@ -95,7 +95,7 @@ func TestDecide(t *testing.T) {
 		},
 		"a key that another made since keeps the service ID": {
 			offboard.State{Exists: true, Mark: ago(day), Foreign: 1, Stores: ours},
-			offboard.Plan{Steps: []rotation.Step{removal("a")}, Blocked: reason.EndRefused, Why: "the service ID has keys that latchkey did not make"},
+			offboard.Plan{Steps: []protocol.Step{removal("a")}, Blocked: reason.EndRefused, Why: "the service ID has keys that latchkey did not make"},
 		},
 		"an undo enables the keys that this deprovisioning disabled": {
 			offboard.State{Demand: offboard.Demand{Ask: offboard.Undo}, Exists: true, Mark: ago(time.Hour), Keys: []offboard.Key{
@@ -103,8 +103,8 @@ func TestDecide(t *testing.T) {
 				{ID: "an earlier one's", Disabled: true, Suspended: ago(2 * time.Hour)}, {ID: "leaked", Disabled: true, Suspended: ago(time.Hour), Leaked: true},
 				{ID: "not yet disabled", Suspended: ago(time.Hour)},
 			}},
-			offboard.Plan{Steps: []rotation.Step{
-				{Action: rotation.Enable, Key: "ours", Reason: reason.Undone}, {Action: rotation.UnmarkEnd, Reason: reason.Undone},
+			offboard.Plan{Steps: []protocol.Step{
+				{Action: protocol.Enable, Key: "ours", Reason: reason.Undone}, {Action: protocol.UnmarkEnd, Reason: reason.Undone},
 			}},
 		},
 	} {

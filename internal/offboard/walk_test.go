@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/offboard"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // world is what a deprovisioning works on: a service ID with keys, and secrets in which
@@ -58,26 +58,26 @@ func (w *world) state(d offboard.Demand) offboard.State {
 
 // take takes a step as reconcile does. Each is one or two calls; crash is after which of
 // them the process ends.
-func (w *world) take(s rotation.Step, crash int) {
+func (w *world) take(s protocol.Step, crash int) {
 	switch s.Action {
-	case rotation.MarkEnd:
+	case protocol.MarkEnd:
 		w.mark = w.now
-	case rotation.UnmarkEnd:
+	case protocol.UnmarkEnd:
 		w.mark = time.Time{}
-	case rotation.Suspend:
+	case protocol.Suspend:
 		if w.keys[s.Key].suspended = w.now; crash != 1 {
 			w.keys[s.Key].disabled = true
 		}
-	case rotation.Enable:
+	case protocol.Enable:
 		w.keys[s.Key].disabled = false
-	case rotation.RemoveEntry:
+	case protocol.RemoveEntry:
 		delete(w.secrets[s.Target], ourEntry)
-	case rotation.Retire:
+	case protocol.Retire:
 		if k := w.keys[s.Key]; !k.disabled || w.now.Before(k.suspended.Add(rules.Wait)) {
 			w.gone = append(w.gone, s.Key)
 		}
 		delete(w.keys, s.Key)
-	case rotation.RemoveIdentity:
+	case protocol.RemoveIdentity:
 		if len(w.keys) == 0 {
 			w.identity = false
 		}
@@ -96,7 +96,7 @@ func (w *world) run(by decide, d offboard.Demand, calls int, fails bool) {
 	w.blocked = p.Blocked
 	for _, step := range p.Steps {
 		n := 1
-		if step.Action == rotation.Suspend {
+		if step.Action == protocol.Suspend {
 			n = 2
 		}
 		for call := 1; call <= n; call++ {
@@ -190,9 +190,9 @@ func TestMutants(t *testing.T) {
 			return p
 		}
 	}
-	without := func(a rotation.Action) decide {
+	without := func(a protocol.Action) decide {
 		return changed(func(_ offboard.State, p *offboard.Plan) {
-			p.Steps = slices.DeleteFunc(p.Steps, func(s rotation.Step) bool { return s.Action == a })
+			p.Steps = slices.DeleteFunc(p.Steps, func(s protocol.Step) bool { return s.Action == a })
 		})
 	}
 	for mutant, by := range map[string]decide{
@@ -217,20 +217,20 @@ func TestMutants(t *testing.T) {
 			}
 			return offboard.Decide(s, r, now)
 		},
-		"enables no key":                 without(rotation.Enable),
-		"leaves the entries":             without(rotation.RemoveEntry),
-		"leaves the keys":                without(rotation.Retire),
-		"leaves the service ID":          without(rotation.RemoveIdentity),
-		"disables without a record":      without(rotation.MarkEnd),
-		"deletes keys without disabling": without(rotation.Suspend),
+		"enables no key":                 without(protocol.Enable),
+		"leaves the entries":             without(protocol.RemoveEntry),
+		"leaves the keys":                without(protocol.Retire),
+		"leaves the service ID":          without(protocol.RemoveIdentity),
+		"disables without a record":      without(protocol.MarkEnd),
+		"deletes keys without disabling": without(protocol.Suspend),
 		"unmarks before it enables": changed(func(_ offboard.State, p *offboard.Plan) {
-			slices.SortStableFunc(p.Steps, func(a, b rotation.Step) int {
+			slices.SortStableFunc(p.Steps, func(a, b protocol.Step) int {
 				return strings.Compare(string(b.Action), string(a.Action)) * map[bool]int{true: 1}[a.Reason == reason.Undone]
 			})
 		}),
 		"deletes the service ID first": changed(func(_ offboard.State, p *offboard.Plan) {
-			if i := len(p.Steps) - 1; i > 0 && p.Steps[i].Action == rotation.RemoveIdentity {
-				p.Steps = append([]rotation.Step{{Action: rotation.Retire, Key: "new"}, {Action: rotation.Retire, Key: "old"}, p.Steps[i]}, p.Steps[:i]...)
+			if i := len(p.Steps) - 1; i > 0 && p.Steps[i].Action == protocol.RemoveIdentity {
+				p.Steps = append([]protocol.Step{{Action: protocol.Retire, Key: "new"}, {Action: protocol.Retire, Key: "old"}, p.Steps[i]}, p.Steps[:i]...)
 			}
 		}),
 	} {

@@ -42,9 +42,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // TypePrefix starts the type of every outcome event.
@@ -85,11 +85,11 @@ func kind(o result.Outcome) string {
 		switch {
 		case revoked(o):
 			return "revoked"
-		case only(o, rotation.Retire, rotation.RemoveIdentity, rotation.RemoveDuplicate, rotation.RemoveEntry):
+		case only(o, protocol.Retire, protocol.RemoveIdentity, protocol.RemoveDuplicate, protocol.RemoveEntry):
 			return "retired"
-		case only(o, rotation.Supersede, rotation.Extend, rotation.Retire, rotation.RemoveDuplicate):
+		case only(o, protocol.Supersede, protocol.Extend, protocol.Retire, protocol.RemoveDuplicate):
 			return "superseded"
-		case only(o, rotation.NarrowPolicy):
+		case only(o, protocol.NarrowPolicy):
 			return "narrowed"
 		}
 		return "repaired"
@@ -112,12 +112,12 @@ func kind(o result.Outcome) string {
 // revoked reports whether this run revoked a leaked key.
 func revoked(o result.Outcome) bool {
 	return slices.ContainsFunc(o.Steps, func(s result.Step) bool {
-		return s.Error == "" && s.Reason == reason.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
+		return s.Error == "" && s.Reason == reason.KeyLeaked && (s.Action == protocol.Disable || s.Action == protocol.Retire)
 	})
 }
 
 // only reports whether the run took steps, and no others than these actions.
-func only(o result.Outcome, actions ...rotation.Action) bool {
+func only(o result.Outcome, actions ...protocol.Action) bool {
 	other := func(s result.Step) bool { return !slices.Contains(actions, s.Action) }
 	return len(o.Steps) > 0 && !slices.ContainsFunc(o.Steps, other)
 }

@@ -4,17 +4,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-func step(a rotation.Action, why reason.Reason) result.Step {
-	return result.Step{Step: rotation.Step{Action: a, Key: "ApiKey-1", Reason: why}}
+func step(a protocol.Action, why reason.Reason) result.Step {
+	return result.Step{Step: protocol.Step{Action: a, Key: "ApiKey-1", Reason: why}}
 }
 
 func note(why reason.Reason) result.Note {
-	return result.Note{Note: rotation.Note{Reason: why}, Message: why.Sentence()}
+	return result.Note{Note: protocol.Note{Reason: why}, Message: why.Sentence()}
 }
 
 func TestTypeOfTheWorstOutcome(t *testing.T) {
@@ -25,7 +25,7 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 	rotated.Replaced = "ApiKey-0"
 	expiring := out(result.Unchanged)
 	expiring.Notes = append(expiring.Notes, note(reason.Expiring))
-	failed := step(rotation.Disable, reason.KeyLeaked)
+	failed := step(protocol.Disable, reason.KeyLeaked)
 	failed.Error = "denied"
 	for name, tc := range map[string]struct {
 		want     string
@@ -34,11 +34,11 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 		"a first key is provisioned":                        {"provisioned", []result.Outcome{out(result.Published)}},
 		"a key in another's place is rotated":               {"rotated", []result.Outcome{rotated}},
 		"of many the rotated one counts":                    {"rotated", []result.Outcome{out(result.Published), rotated, out(result.Unchanged)}},
-		"a leaked key that was disabled is revoked":         {"revoked", []result.Outcome{out(result.Published, step(rotation.Disable, reason.KeyLeaked))}},
+		"a leaked key that was disabled is revoked":         {"revoked", []result.Outcome{out(result.Published, step(protocol.Disable, reason.KeyLeaked))}},
 		"a leaked key that was not disabled is not":         {"provisioned", []result.Outcome{out(result.Published, failed)}},
-		"an overlap that starts is superseded":              {"superseded", []result.Outcome{out(result.Changed, step(rotation.Supersede, reason.Replaced))}},
-		"deleted keys are retired":                          {"retired", []result.Outcome{out(result.Changed, step(rotation.Retire, reason.Replaced))}},
-		"anything else is repaired":                         {"repaired", []result.Outcome{out(result.Changed, step(rotation.Copy, reason.StoreBehind), step(rotation.Retire, reason.Replaced))}},
+		"an overlap that starts is superseded":              {"superseded", []result.Outcome{out(result.Changed, step(protocol.Supersede, reason.Replaced))}},
+		"deleted keys are retired":                          {"retired", []result.Outcome{out(result.Changed, step(protocol.Retire, reason.Replaced))}},
+		"anything else is repaired":                         {"repaired", []result.Outcome{out(result.Changed, step(protocol.Copy, reason.StoreBehind), step(protocol.Retire, reason.Replaced))}},
 		"blocked is worse than what was done":               {"blocked", []result.Outcome{rotated, out(result.Blocked)}},
 		"a deferred step is in progress":                    {"in-progress", []result.Outcome{out(result.InProgress)}},
 		"a key that ends soon is expiring":                  {"expiring", []result.Outcome{out(result.Unchanged), expiring}},
@@ -46,7 +46,7 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 		"nothing to do is unchanged":                        {"unchanged", []result.Outcome{out(result.Unchanged)}},
 		"no outcome at all is unchanged":                    {"unchanged", nil},
 		"a step that failed is worse than a block":          {"failed", []result.Outcome{out(result.Blocked), out(result.Failed)}},
-		"an overlap and an end are both superseded":         {"superseded", []result.Outcome{out(result.Changed, step(rotation.Retire, reason.Replaced), step(rotation.Supersede, reason.Replaced))}},
+		"an overlap and an end are both superseded":         {"superseded", []result.Outcome{out(result.Changed, step(protocol.Retire, reason.Replaced), step(protocol.Supersede, reason.Replaced))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Type(tc.outcomes...); got != TypePrefix+tc.want {
@@ -62,7 +62,7 @@ func TestTheSameOutcomeIsTheSameEvent(t *testing.T) {
 	later := blocked
 	later.Next, later.Error = at.Add(time.Hour), "seen at another time"
 	repaired := blocked
-	repaired.Result, repaired.Reason, repaired.Steps = result.Changed, "", []result.Step{step(rotation.Copy, reason.StoreBehind)}
+	repaired.Result, repaired.Reason, repaired.Steps = result.Changed, "", []result.Step{step(protocol.Copy, reason.StoreBehind)}
 	id := func(source string, o result.Outcome, at time.Time) string { return newEvent(source, o, at).ID }
 	same := map[string][2]string{
 		"a change sent twice":          {id("/latchkey/p", repaired, at), id("/latchkey/p", repaired, at.Add(time.Millisecond))},
@@ -92,7 +92,7 @@ func TestTheSameOutcomeIsTheSameEvent(t *testing.T) {
 func TestShortAndLongText(t *testing.T) {
 	o := result.Outcome{
 		Credential: "logs-sender/4f", Result: result.Blocked, Reason: reason.KeyCap, Message: reason.KeyCap.Sentence(), Key: "ApiKey-1", Owner: "ops@example.com",
-		Notes: []result.Note{{Note: rotation.Note{Reason: reason.Expiring, Key: "ApiKey-1"}, Message: reason.Expiring.Sentence()}},
+		Notes: []result.Note{{Note: protocol.Note{Reason: reason.Expiring, Key: "ApiKey-1"}, Message: reason.Expiring.Sentence()}},
 	}
 	e := newEvent("/latchkey/p", o, time.Now())
 	want := "latchkey: logs-sender/4f blocked. " + reason.KeyCap.Sentence() + ". Owner: ops@example.com. Key: ApiKey-1. ApiKey-1: " + reason.Expiring.Sentence() +

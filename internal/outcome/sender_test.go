@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // fakeSink is a Sink played by a test. Without an answer it takes everything.
@@ -69,7 +69,7 @@ func TestOnlyNewsIsSent(t *testing.T) {
 		sink := &fakeSink{name: "sink"}
 		s := New(Config{Owner: "p", Sinks: []Sink{sink}})
 		unchanged := result.Outcome{Credential: "a", Result: result.Unchanged}
-		steps := []result.Step{step(rotation.Retire, reason.Replaced)}
+		steps := []result.Step{step(protocol.Retire, reason.Replaced)}
 		begun := result.Outcome{Credential: "b", Result: result.Failed, Steps: steps}
 		for _, o := range []result.Outcome{
 			unchanged,

@@ -14,9 +14,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/evidence"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -25,12 +25,12 @@ const days = 24 * time.Hour
 
 // credential has a superseded key and a published one.
 func credential(name string, c condition.Condition, why reason.Reason, expires time.Duration) evidence.Credential {
-	old := rotation.Key{ID: "ApiKey-0-" + name, Created: now.Add(-60 * days), Expires: now.Add(days), Superseded: now.Add(-time.Hour)}
-	key := rotation.Key{ID: "ApiKey-1-" + name, Created: now.Add(expires - 90*days), Expires: now.Add(expires)}
+	old := protocol.Key{ID: "ApiKey-0-" + name, Created: now.Add(-60 * days), Expires: now.Add(days), Superseded: now.Add(-time.Hour)}
+	key := protocol.Key{ID: "ApiKey-1-" + name, Created: now.Add(expires - 90*days), Expires: now.Add(expires)}
 	return evidence.Of(result.Outcome{
 		Credential: name, Condition: c, Reason: why, Message: why.Sentence(), ServiceID: "ServiceId-1",
 		Key: key.ID, KeyCreated: key.Created, KeyExpires: key.Expires, Next: now.Add(30 * days),
-		Keys:   []rotation.Key{old, key},
+		Keys:   []protocol.Key{old, key},
 		Stores: []result.Store{{Name: "codeEngine/eu-de/p/logs#KEY", Key: key.ID}},
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/offboard"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // Credential is one service ID with its keys, made from a config entry, with its
@@ -37,7 +37,7 @@ type Credential struct {
 	Former []string
 	// OnLeak is IAM's action_when_leaked for every key.
 	OnLeak   string
-	Rules    rotation.Rules
+	Rules    protocol.Rules
 	Stores   []Store
 	Optional map[string]bool // stores, by name, whose faults do not block a rotation
 	// ReadBack are the stores, by name, that are read after a publication to

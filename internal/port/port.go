@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -121,7 +121,7 @@ type Group struct{ ID, Name string }
 type KeyList struct {
 	// Keys are those that IAM shows to be ours and that carry the marker of this
 	// credential.
-	Keys []rotation.Key
+	Keys []protocol.Key
 	// Foreign counts the other keys. Forged are those of them that carry our
 	// marker.
 	Foreign int
@@ -135,7 +135,7 @@ type KeyList struct {
 
 // KeyRecord is one key with the fields that an update needs.
 type KeyRecord struct {
-	rotation.Key
+	protocol.Key
 	IAMID string
 	// Creator is the IAM ID of the identity that made the key.
 	Creator string
@@ -220,7 +220,7 @@ type Keys interface {
 	// Mint creates a key with the value v and returns it with its marks. It can
 	// be repeated with the same v, because IAM rejects a second key with the same
 	// value.
-	Mint(ctx context.Context, m MintRequest, v secret.Value) (rotation.Key, error)
+	Mint(ctx context.Context, m MintRequest, v secret.Value) (protocol.Key, error)
 	// Update changes a key. It returns ErrConflict if the key's version is not
 	// that of rec.
 	Update(ctx context.Context, rec KeyRecord, c KeyChange) error
@@ -326,7 +326,7 @@ type Site interface {
 // Consumers manages the programs that read a store only when they start.
 type Consumers interface {
 	// Consumers lists them with the key that each runs with.
-	Consumers(ctx context.Context) ([]rotation.Consumer, error)
+	Consumers(ctx context.Context) ([]protocol.Consumer, error)
 	// Restart restarts one consumer, unless it was restarted for this key, and
 	// waits for a limited time until it runs with the key. It returns ErrNotActive
 	// if it does not yet, and ErrRefused if it does not start.

@@ -29,10 +29,10 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
 
@@ -83,7 +83,7 @@ type Config struct {
 	Allow     []Allow
 	// Rules are those of a task's key, which is never replaced: the next task
 	// makes another.
-	Rules rotation.Rules
+	Rules protocol.Rules
 	// OnLeak is IAM's action_when_leaked.
 	OnLeak     string
 	Paused     bool
@@ -278,7 +278,7 @@ func (p *Provider) create(ctx context.Context, r Request, task *secretsmanager.T
 			out.Result, out.Error = result.Failed, err.Error()
 		}
 		for _, s := range out.Steps {
-			if s.Action == rotation.Mint && s.Error == "" {
+			if s.Action == protocol.Mint && s.Error == "" {
 				minted = append(minted, s.Key)
 			}
 		}
@@ -385,7 +385,7 @@ func (p *Provider) remove(ctx context.Context, r Request, task *secretsmanager.T
 	}
 	p.cfg.Done(result.Outcome{
 		Credential: rec.Credential, Result: result.Changed, ServiceID: strings.TrimPrefix(rec.IAMID, "iam-"),
-		Steps: []result.Step{{Step: rotation.Step{Action: rotation.Retire, Key: r.Key, Reason: reason.Replaced}}},
+		Steps: []result.Step{{Step: protocol.Step{Action: protocol.Retire, Key: r.Key, Reason: reason.Replaced}}},
 	})
 	return p.removed(ctx, r, task)
 }

@@ -22,11 +22,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/provider"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
@@ -107,7 +107,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.cfg = provider.Config{
 		Instances: []string{cloud.SecretsInstanceID}, Allow: []provider.Allow{{ServiceIDs: []string{serviceID}}},
-		Rules: rotation.Standard(), OnLeak: "disable", Keys: w.keys, Reconciler: w, Pause: time.Millisecond,
+		Rules: protocol.Standard(), OnLeak: "disable", Keys: w.keys, Reconciler: w, Pause: time.Millisecond,
 		Tasks: func(c secretsmanager.TaskConfig) *secretsmanager.Task {
 			w.tasks = append(w.tasks, c)
 			return sm.Task(c)
@@ -147,7 +147,7 @@ func (w *world) publish(ctx context.Context, c port.Credential) (result.Outcome,
 
 // minted is the step of a run that made a key.
 func minted(id string) []result.Step {
-	return []result.Step{{Step: rotation.Step{Action: rotation.Mint, Key: id}}}
+	return []result.Step{{Step: protocol.Step{Action: protocol.Mint, Key: id}}}
 }
 
 // blocked is a run that made a key and then could not go on.
@@ -222,7 +222,7 @@ func (w *world) replaced() provider.Request {
 // key returns a key that was made for the secret.
 func (w *world) key(id string) port.KeyRecord {
 	return port.KeyRecord{
-		Key: rotation.Key{ID: id}, IAMID: "iam-" + serviceID, Ours: true, Credential: provider.Entry + "/" + w.secret.ID + "/task-1",
+		Key: protocol.Key{ID: id}, IAMID: "iam-" + serviceID, Ours: true, Credential: provider.Entry + "/" + w.secret.ID + "/task-1",
 	}
 }
 
@@ -309,7 +309,7 @@ func (k *keys) List(_ context.Context, iamID string, credentials ...string) (l p
 		return l, err
 	}
 	for _, id := range k.listed {
-		l.Keys = append(l.Keys, rotation.Key{ID: id})
+		l.Keys = append(l.Keys, protocol.Key{ID: id})
 	}
 	return l, nil
 }
@@ -370,7 +370,7 @@ func TestATaskGetsAKeyAndItsOutcomeIsReturned(t *testing.T) {
 		len(c.Stores) != 1 || !strings.HasSuffix(c.Stores[0].Name(), "/task/"+w.secret.ID+"/"+task.ID) {
 		t.Errorf("the credential is %+v", c)
 	}
-	if ask := w.asked[0]; !strings.Contains(ask.Cause, task.ID) || ask.Trigger != (rotation.Trigger{}) {
+	if ask := w.asked[0]; !strings.Contains(ask.Cause, task.ID) || ask.Trigger != (protocol.Trigger{}) {
 		t.Errorf("asked for %+v", ask)
 	}
 	v, _, err := w.Cloud().GetManagedSecret(cloud.Owner(), cloud.SecretsInstanceID, w.secret.ID)
@@ -735,7 +735,7 @@ func TestAKeyThatSecretsManagerNoLongerWantsIsDeleted(t *testing.T) {
 	w.wantRetired("ApiKey-1")
 	w.wantStatus(cloud.TaskCredentialsDeleted, "", "")
 	if len(w.done) != 1 || w.done[0].ServiceID != serviceID || w.done[0].Result != result.Changed || len(w.done[0].Steps) != 1 ||
-		w.done[0].Steps[0].Key != "ApiKey-1" || w.done[0].Steps[0].Action != rotation.Retire || w.done[0].Credential != w.key("ApiKey-1").Credential {
+		w.done[0].Steps[0].Key != "ApiKey-1" || w.done[0].Steps[0].Action != protocol.Retire || w.done[0].Credential != w.key("ApiKey-1").Credential {
 		t.Errorf("outcomes %+v", w.done)
 	}
 	if len(w.reconciled) != 0 {

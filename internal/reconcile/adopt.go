@@ -7,12 +7,12 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // adopt marks an existing key, and then its entry in a store, as ours. The entry
 // is only written if it has not changed since its value was identified.
-func (ru *run) adopt(ctx context.Context, s rotation.Step) error {
+func (ru *run) adopt(ctx context.Context, s protocol.Step) error {
 	at := ru.facts.Reading(s.Target)
 	rec, err := ru.Keys.Get(ctx, s.Key)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // patience is how long a proof or a read-back waits for IAM's lag.
@@ -27,7 +27,7 @@ func (ru *run) round(ctx context.Context) error {
 	plan := ru.decide()
 	// A run that lost to another replica does not mint again. A lagging list may hide
 	// the rival key, and the next key would lose to it again.
-	if i := slices.IndexFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Mint }); i >= 0 && ru.spent {
+	if i := slices.IndexFunc(plan.Steps, func(s protocol.Step) bool { return s.Action == protocol.Mint }); i >= 0 && ru.spent {
 		plan.Steps, plan.Waiting = plan.Steps[:i], reason.InProgress
 	}
 	ru.setHeldBack(plan)
@@ -36,7 +36,7 @@ func (ru *run) round(ctx context.Context) error {
 	ru.out.Recorded = ru.recorded(plan)
 	ru.addNotes(plan)
 	ru.setFacts(plan)
-	adopts := slices.ContainsFunc(plan.Steps, func(s rotation.Step) bool { return s.Action == rotation.Adopt })
+	adopts := slices.ContainsFunc(plan.Steps, func(s protocol.Step) bool { return s.Action == protocol.Adopt })
 	if err == nil && adopts && !ru.out.Recorded {
 		return fmt.Errorf("%w: the demand is for the adopted key", observe.ErrAgain)
 	}
@@ -55,14 +55,14 @@ const (
 )
 
 // afterwards returns what the failure of a step means for the later ones.
-func (ru *run) afterwards(s rotation.Step, err error) onFailure {
+func (ru *run) afterwards(s protocol.Step, err error) onFailure {
 	after := actions[s.Action].failed
 	switch {
 	case untrusted(err), ru.left:
 		return stop
-	case s.Action == rotation.Publish && ru.fresh.stored:
+	case s.Action == protocol.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
-	case s.Action == rotation.Unfuse && s.Key != rotation.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
+	case s.Action == protocol.Unfuse && s.Key != protocol.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
 		return goOnRestartNot // no consumer may get it, and once replaced it would look like a key that no store took
 	case ru.leavesRoom(s, err, after):
 		return goOn
@@ -71,11 +71,11 @@ func (ru *run) afterwards(s rotation.Step, err error) onFailure {
 }
 
 // leavesRoom reports whether a key that could not be ended leaves room for a new one.
-func (ru *run) leavesRoom(s rotation.Step, err error, after onFailure) bool {
+func (ru *run) leavesRoom(s protocol.Step, err error, after onFailure) bool {
 	switch {
 	case s.Reason == reason.KeyLeaked:
 		return after == goOnMintNot // it does not count toward the number of live keys
-	case s.Action != rotation.Retire:
+	case s.Action != protocol.Retire:
 		return false
 	case s.Reason == reason.NeverPublished: // its fuse ends it
 		return is(err, port.ErrDenied, port.ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
@@ -88,14 +88,14 @@ func untrusted(err error) bool { return is(err, fence.ErrDrift, fence.ErrTooLate
 
 // tidies reports whether a step only removes a key, a policy or a service ID that has no
 // use any more. Its failure becomes a note, and the run goes on.
-func tidies(s rotation.Step) bool {
-	return s.Action == rotation.RemoveDuplicate || s.Action == rotation.NarrowPolicy || s.Action == rotation.Retire && (s.Reason == reason.IsExpired || s.Reason == reason.NeverPublished)
+func tidies(s protocol.Step) bool {
+	return s.Action == protocol.RemoveDuplicate || s.Action == protocol.NarrowPolicy || s.Action == protocol.Retire && (s.Reason == reason.IsExpired || s.Reason == reason.NeverPublished)
 }
 
 // live counts the keys that may authenticate, as far as is known.
 func (ru *run) live() (n int) {
 	for _, k := range ru.facts.Keys {
-		if k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID) {
+		if k.Live(ru.now()) && !ru.took(protocol.Retire, k.ID) {
 			n++
 		}
 	}
@@ -103,7 +103,7 @@ func (ru *run) live() (n int) {
 }
 
 // apply takes the steps of a plan, and records the demand beside them.
-func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
+func (ru *run) apply(ctx context.Context, plan protocol.Plan) error {
 	rec, steps := ru.startRecording(ctx, plan.Steps)
 	err := ru.rescue(func() error { return ru.takeSteps(ctx, plan, steps, rec) }) // else nothing waits for the recording
 	return errors.Join(err, ru.endRecording(ctx, rec))
@@ -111,16 +111,16 @@ func (ru *run) apply(ctx context.Context, plan rotation.Plan) error {
 
 // takeSteps takes the steps in order. What a failure means for the others is in
 // actions.
-func (ru *run) takeSteps(ctx context.Context, plan rotation.Plan, steps []rotation.Step, rec *recording) (failed error) {
+func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protocol.Step, rec *recording) (failed error) {
 	worst := goOn
 	for _, step := range steps {
-		if worst >= goOnMintNot && step.Action == rotation.Mint {
+		if worst >= goOnMintNot && step.Action == protocol.Mint {
 			return failed
 		}
 		if ru.spared(step, worst) {
 			continue
 		}
-		if step.Key == rotation.NewKey && ru.fresh != nil {
+		if step.Key == protocol.NewKey && ru.fresh != nil {
 			step.Key = ru.fresh.ID
 		}
 		if err := rec.before(step); err != nil {
@@ -150,7 +150,7 @@ func (ru *run) takeSteps(ctx context.Context, plan rotation.Plan, steps []rotati
 
 // settleFailure sets the outcome of a step that failed, and returns what that means
 // for the later ones. The failure of a step that only tidies up is a note.
-func (ru *run) settleFailure(ctx context.Context, step rotation.Step, err error) (onFailure, error) {
+func (ru *run) settleFailure(ctx context.Context, step protocol.Step, err error) (onFailure, error) {
 	after := ru.afterwards(step, err)
 	if after == goOn && tidies(step) {
 		ru.noteCleanUp(step, err)
@@ -163,13 +163,13 @@ func (ru *run) settleFailure(ctx context.Context, step rotation.Step, err error)
 
 // changesOld reports whether a step changes or ends a key or a service ID that
 // other steps do not need.
-func (ru *run) changesOld(s rotation.Step) bool {
+func (ru *run) changesOld(s protocol.Step) bool {
 	fresh := ru.fresh != nil && s.Key == ru.fresh.ID
 	return actions[s.Action].old && !fresh
 }
 
 // tellRecorded tells the caller once the demand is met or recorded.
-func (ru *run) tellRecorded(plan rotation.Plan) {
+func (ru *run) tellRecorded(plan protocol.Plan) {
 	if ru.req.Recorded != nil && ru.recorded(plan) {
 		ru.req.Recorded(ru.c.Name)
 	}
@@ -186,14 +186,14 @@ func (ru *run) setPublished() {
 // spared reports whether an earlier failure keeps a step from being taken. A
 // consumer may still hold the old key, its store may not have the new one, or the
 // fuse may end the new one.
-func (ru *run) spared(s rotation.Step, worst onFailure) bool {
-	return worst >= goOnEndNot && ru.endsHeld(s) || worst == goOnRestartNot && s.Action == rotation.RestartConsumer
+func (ru *run) spared(s protocol.Step, worst onFailure) bool {
+	return worst >= goOnEndNot && ru.endsHeld(s) || worst == goOnRestartNot && s.Action == protocol.RestartConsumer
 }
 
 // addStep adds a step to the outcome and the log.
-func (ru *run) addStep(ctx context.Context, step rotation.Step, err error) {
+func (ru *run) addStep(ctx context.Context, step protocol.Step, err error) {
 	done := result.Step{Step: step}
-	if step.Action == rotation.Mint && ru.fresh != nil {
+	if step.Action == protocol.Mint && ru.fresh != nil {
 		done.Key = ru.fresh.ID
 	}
 	done.Error = ru.logStep(ctx, done.Step, err)
@@ -201,7 +201,7 @@ func (ru *run) addStep(ctx context.Context, step rotation.Step, err error) {
 }
 
 // logStep logs a step, and returns the text of its error.
-func (ru *run) logStep(ctx context.Context, step rotation.Step, err error) (text string) {
+func (ru *run) logStep(ctx context.Context, step protocol.Step, err error) (text string) {
 	level := slog.LevelInfo
 	if err != nil {
 		text, level = err.Error(), slog.LevelWarn
@@ -214,11 +214,11 @@ func (ru *run) logStep(ctx context.Context, step rotation.Step, err error) (text
 
 // endsHeld reports whether a step ends a key that consumers may hold. A contained
 // key has already ended.
-func (ru *run) endsHeld(s rotation.Step) bool {
+func (ru *run) endsHeld(s protocol.Step) bool {
 	switch s.Action {
-	case rotation.Supersede:
+	case protocol.Supersede:
 		return true
-	case rotation.Disable, rotation.Retire:
+	case protocol.Disable, protocol.Retire:
 		contained := ru.req.Trigger.Contain && s.Key == ru.req.Trigger.Leaked
 		return s.Reason == reason.KeyLeaked && !contained
 	}
@@ -227,7 +227,7 @@ func (ru *run) endsHeld(s rotation.Step) bool {
 
 // takeStep makes the calls of one step. A run that is too old to write does not
 // start one.
-func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
+func (ru *run) takeStep(ctx context.Context, s protocol.Step) error {
 	if err := ru.fence.MayWrite(ctx); err != nil {
 		return err
 	}
@@ -240,38 +240,38 @@ func (ru *run) takeStep(ctx context.Context, s rotation.Step) error {
 
 // action is a row of the table of actions.
 type action struct {
-	take   func(*run, context.Context, rotation.Step) error // makes the calls
+	take   func(*run, context.Context, protocol.Step) error // makes the calls
 	failed onFailure                                        // what a failure means, if afterwards knows nothing better
 	old    bool                                             // it changes a key or a service ID that other steps do not need
 }
 
-var actions = map[rotation.Action]action{
-	rotation.RemoveDuplicate: {take: (*run).removeDuplicate, failed: goOn, old: true},
-	rotation.CreateIdentity:  {take: (*run).createIdentity, failed: stop},
-	rotation.Rename:          {take: (*run).rename, failed: goOn, old: true},
-	rotation.GrantPolicy:     {take: (*run).grant, failed: stop},
-	rotation.NarrowPolicy:    {take: (*run).narrow, failed: goOn, old: true},
-	rotation.Unfuse:          {take: (*run).unfuse, failed: goOnRestartNot, old: true},
-	rotation.Record:          {take: (*run).record, failed: goOn},
-	rotation.MarkLeaked:      {take: (*run).markLeaked, failed: goOn},
-	rotation.Disable:         {take: (*run).disable, failed: goOnMintNot},
-	rotation.Adopt:           {take: (*run).adopt, failed: stop},
-	rotation.Extend:          {take: (*run).extend, failed: goOn, old: true},
-	rotation.Retire:          {take: (*run).retire, failed: goOnMintNot, old: true},
-	rotation.Supersede:       {take: (*run).supersede, failed: goOn, old: true},
-	rotation.Mint:            {take: (*run).mint, failed: stop},
-	rotation.Prove:           {take: (*run).prove, failed: stop},
-	rotation.Publish:         {take: (*run).publish, failed: stop},
-	rotation.Copy:            {take: (*run).copy, failed: goOnRestartNot},
-	rotation.RemoveIdentity:  {take: (*run).removeIdentity, failed: goOn},
-	rotation.RestartConsumer: {take: (*run).restart, failed: goOnEndNot},
-	rotation.MarkEnd:         {take: (*run).markEnd, failed: stop},
-	rotation.Suspend:         {take: (*run).suspend, failed: stop},
-	rotation.Enable:          {take: (*run).enable, failed: stop},
-	rotation.UnmarkEnd:       {take: (*run).unmarkEnd, failed: stop},
-	rotation.RemoveEntry:     {take: (*run).removeEntry, failed: stop},
-	rotation.CreateProfile:   {take: (*run).createProfile, failed: stop},
-	rotation.GrantProfile:    {take: (*run).grantProfile, failed: stop},
-	rotation.LinkProfile:     {take: (*run).linkProfile, failed: stop},
-	rotation.RemoveProfile:   {take: (*run).removeProfile, failed: goOn},
+var actions = map[protocol.Action]action{
+	protocol.RemoveDuplicate: {take: (*run).removeDuplicate, failed: goOn, old: true},
+	protocol.CreateIdentity:  {take: (*run).createIdentity, failed: stop},
+	protocol.Rename:          {take: (*run).rename, failed: goOn, old: true},
+	protocol.GrantPolicy:     {take: (*run).grant, failed: stop},
+	protocol.NarrowPolicy:    {take: (*run).narrow, failed: goOn, old: true},
+	protocol.Unfuse:          {take: (*run).unfuse, failed: goOnRestartNot, old: true},
+	protocol.Record:          {take: (*run).record, failed: goOn},
+	protocol.MarkLeaked:      {take: (*run).markLeaked, failed: goOn},
+	protocol.Disable:         {take: (*run).disable, failed: goOnMintNot},
+	protocol.Adopt:           {take: (*run).adopt, failed: stop},
+	protocol.Extend:          {take: (*run).extend, failed: goOn, old: true},
+	protocol.Retire:          {take: (*run).retire, failed: goOnMintNot, old: true},
+	protocol.Supersede:       {take: (*run).supersede, failed: goOn, old: true},
+	protocol.Mint:            {take: (*run).mint, failed: stop},
+	protocol.Prove:           {take: (*run).prove, failed: stop},
+	protocol.Publish:         {take: (*run).publish, failed: stop},
+	protocol.Copy:            {take: (*run).copy, failed: goOnRestartNot},
+	protocol.RemoveIdentity:  {take: (*run).removeIdentity, failed: goOn},
+	protocol.RestartConsumer: {take: (*run).restart, failed: goOnEndNot},
+	protocol.MarkEnd:         {take: (*run).markEnd, failed: stop},
+	protocol.Suspend:         {take: (*run).suspend, failed: stop},
+	protocol.Enable:          {take: (*run).enable, failed: stop},
+	protocol.UnmarkEnd:       {take: (*run).unmarkEnd, failed: stop},
+	protocol.RemoveEntry:     {take: (*run).removeEntry, failed: stop},
+	protocol.CreateProfile:   {take: (*run).createProfile, failed: stop},
+	protocol.GrantProfile:    {take: (*run).grantProfile, failed: stop},
+	protocol.LinkProfile:     {take: (*run).linkProfile, failed: stop},
+	protocol.RemoveProfile:   {take: (*run).removeProfile, failed: goOn},
 }

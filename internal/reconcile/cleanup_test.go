@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 const day = 24 * time.Hour
@@ -23,12 +23,12 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 	}{
 		"an expired key, denied": {func(w *bench) {
 			w.now = w.now.Add(61 * day)
-			w.must(result.Published, rotation.Trigger{})
+			w.must(result.Published, protocol.Trigger{})
 			w.now = w.now.Add(2 * day)
 		}, "Retire", port.ErrDenied},
 		"an expired key, refused": {func(w *bench) {
 			w.now = w.now.Add(61 * day)
-			w.must(result.Published, rotation.Trigger{})
+			w.must(result.Published, protocol.Trigger{})
 			w.now = w.now.Add(2 * day)
 		}, "Retire", port.ErrRefused},
 		"an empty duplicate of the service ID": {func(w *bench) {
@@ -44,7 +44,7 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 			tc.over(w)
 			w.fail[tc.fail] = fmt.Errorf("%w: 409 delete_not_possible", tc.err)
 			for range 3 {
-				out := w.run(rotation.Trigger{})
+				out := w.run(protocol.Trigger{})
 				if out.Result == result.Failed || out.Result == result.Blocked || out.Error != "" {
 					t.Fatalf("the result is %s %s: %s", out.Result, out.Reason, out.Error)
 				}
@@ -54,7 +54,7 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 				w.now = w.now.Add(time.Hour)
 			}
 			w.now = w.now.Add(61 * day)
-			w.must(result.Published, rotation.Trigger{})
+			w.must(result.Published, protocol.Trigger{})
 		})
 	}
 }
@@ -63,14 +63,14 @@ func TestWhatCannotBeRemovedHoldsNothingBack(t *testing.T) {
 func TestAPendingKeyThatCannotBeDeletedDoesNotDelayTheNext(t *testing.T) {
 	w := newBench(t)
 	w.fail["Exchange"] = port.ErrDenied
-	w.must(result.Blocked, rotation.Trigger{})
+	w.must(result.Blocked, protocol.Trigger{})
 	for i := range w.keys {
 		w.keys[i].Refused = time.Time{} // its process died before it could record why
 	}
 	delete(w.fail, "Exchange")
 	w.fail["Retire"] = port.ErrDenied
 	w.now = w.now.Add(time.Hour)
-	if out := w.must(result.Published, rotation.Trigger{}); out.Notes[0].Reason != reason.CleanUpFailed {
+	if out := w.must(result.Published, protocol.Trigger{}); out.Notes[0].Reason != reason.CleanUpFailed {
 		t.Errorf("notes %+v", out.Notes)
 	}
 }
@@ -79,11 +79,11 @@ func TestAPendingKeyThatCannotBeDeletedDoesNotDelayTheNext(t *testing.T) {
 func TestNoKeyReplacesOneThatKeepsItsFuse(t *testing.T) {
 	w := newBench(t)
 	w.fail["Update"] = port.ErrUnavailable
-	w.run(rotation.Trigger{})
+	w.run(protocol.Trigger{})
 	w.now = w.now.Add(time.Hour)
-	if out := w.run(rotation.Trigger{NewerThan: w.now}); out.Result != result.Failed || len(w.keys) != 1 {
+	if out := w.run(protocol.Trigger{NewerThan: w.now}); out.Result != result.Failed || len(w.keys) != 1 {
 		t.Errorf("%d keys: %+v", len(w.keys), out)
 	}
 	delete(w.fail, "Update")
-	w.must(result.Published, rotation.Trigger{NewerThan: w.now})
+	w.must(result.Published, protocol.Trigger{NewerThan: w.now})
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // setKeys sets the keys as the steps left them.
@@ -18,14 +18,14 @@ func (ru *run) setKeys() {
 	ru.out.Keys = nil
 	for _, k := range ru.facts.Keys {
 		switch {
-		case ru.took(rotation.Retire, k.ID):
+		case ru.took(protocol.Retire, k.ID):
 			continue
 		case k.ID == ru.out.Replaced && !ru.out.ReplacedEnds.IsZero():
 			k.Superseded, k.Expires = ru.now(), ru.out.ReplacedEnds
 		case k.ID == ru.out.Key:
 			k.Expires = ru.out.KeyExpires
 		}
-		k.Disabled = k.Disabled || ru.took(rotation.Disable, k.ID)
+		k.Disabled = k.Disabled || ru.took(protocol.Disable, k.ID)
 		ru.out.Keys = append(ru.out.Keys, k)
 	}
 	if ru.fresh != nil && ru.fresh.stored && !ru.facts.Listed(ru.fresh.ID) {
@@ -34,18 +34,18 @@ func (ru *run) setKeys() {
 }
 
 // setFacts sets what the condition follows from, as the steps left it.
-func (ru *run) setFacts(plan rotation.Plan) {
+func (ru *run) setFacts(plan protocol.Plan) {
 	now := ru.now()
 	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.newestNamed(plan)}
 	for _, k := range ru.facts.Keys {
-		leaked := !k.Leaked.IsZero() || ru.took(rotation.MarkLeaked, k.ID)
-		ended := ru.took(rotation.Disable, k.ID) || ru.took(rotation.Retire, k.ID)
+		leaked := !k.Leaked.IsZero() || ru.took(protocol.MarkLeaked, k.ID)
+		ended := ru.took(protocol.Disable, k.ID) || ru.took(protocol.Retire, k.ID)
 		f.LeakedAlive = f.LeakedAlive || leaked && !ended && k.Live(now)
 	}
 	if ru.fresh != nil && ru.fresh.stored {
-		f.Key = rotation.Key{ID: ru.fresh.ID, Created: ru.fresh.Created, Expires: ru.fresh.Expires}
+		f.Key = protocol.Key{ID: ru.fresh.ID, Created: ru.fresh.Created, Expires: ru.fresh.Expires}
 	} else {
-		f.Expiring = slices.ContainsFunc(plan.Notes, func(n rotation.Note) bool { return n.Reason == reason.Expiring })
+		f.Expiring = slices.ContainsFunc(plan.Notes, func(n protocol.Note) bool { return n.Reason == reason.Expiring })
 	}
 	for _, s := range plan.Steps {
 		if !ru.done(s) {
@@ -70,7 +70,7 @@ func (ru *run) setNext(now time.Time) {
 
 // newestNamed returns the published key, or the newest that a store names if none is
 // published.
-func (ru *run) newestNamed(plan rotation.Plan) (newest rotation.Key) {
+func (ru *run) newestNamed(plan protocol.Plan) (newest protocol.Key) {
 	for _, k := range ru.facts.Keys {
 		if k.ID == plan.Published || plan.Published == "" && ru.facts.Named(k.ID) && (newest.ID == "" || k.Compare(newest) > 0) {
 			newest = k
@@ -80,9 +80,9 @@ func (ru *run) newestNamed(plan rotation.Plan) (newest rotation.Key) {
 }
 
 // done reports whether a step was taken without an error.
-func (ru *run) done(s rotation.Step) bool {
+func (ru *run) done(s protocol.Step) bool {
 	return slices.ContainsFunc(ru.out.Steps, func(t result.Step) bool {
-		same := t.Key == s.Key || s.Key == rotation.NewKey || s.Key == ""
+		same := t.Key == s.Key || s.Key == protocol.NewKey || s.Key == ""
 		return t.Error == "" && same && t.Action == s.Action && t.Target == s.Target && t.Reason == s.Reason
 	})
 }

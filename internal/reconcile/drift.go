@@ -9,9 +9,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // This file finds what a service ID of ours has beyond the config, and takes down the
@@ -38,7 +38,7 @@ func (ru *run) excess() ([]access.Drift, []access.Policy) {
 }
 
 // narrow takes down a policy of ours, or the roles of it that the config does not say.
-func (ru *run) narrow(ctx context.Context, s rotation.Step) error {
+func (ru *run) narrow(ctx context.Context, s protocol.Step) error {
 	excess, _ := ru.excess()
 	i := slices.IndexFunc(excess, func(d access.Drift) bool { return d.ID == s.Target })
 	if i < 0 {
@@ -57,13 +57,13 @@ func (ru *run) noteDrift() {
 		return
 	}
 	var notes []result.Note
-	add := func(n rotation.Note, format string, args ...any) {
+	add := func(n protocol.Note, format string, args ...any) {
 		notes = append(notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + fmt.Sprintf(format, args...)})
 	}
 	if len(ru.c.Policies) > 0 {
 		for _, d := range access.Beyond(ru.c.Policies, ru.facts.Granted) {
-			if !ru.took(rotation.NarrowPolicy, d.ID) {
-				add(rotation.Note{Reason: driftReason(d), Thing: d.ID, Creator: cmp.Or(d.Creator, "unknown")}, "%s. %s", d.Label(), ru.driftFix(d))
+			if !ru.took(protocol.NarrowPolicy, d.ID) {
+				add(protocol.Note{Reason: driftReason(d), Thing: d.ID, Creator: cmp.Or(d.Creator, "unknown")}, "%s. %s", d.Label(), ru.driftFix(d))
 			}
 		}
 	}
@@ -74,13 +74,13 @@ func (ru *run) noteDrift() {
 		}
 	}
 	if others := ru.facts.Foreign[ru.id.IAMID] - forged; others > 0 && ru.c.AdoptKey == "" {
-		add(rotation.Note{Reason: reason.KeysForeign, Thing: ru.id.ID}, "%d. List them: ibmcloud iam service-api-keys %s", others, ru.id.ID)
+		add(protocol.Note{Reason: reason.KeysForeign, Thing: ru.id.ID}, "%d. List them: ibmcloud iam service-api-keys %s", others, ru.id.ID)
 	}
 	for _, name := range ru.beyondGroups() {
-		add(rotation.Note{Reason: reason.GroupForeign, Thing: ru.id.ID}, "%q. If it is not needed: ibmcloud iam access-group-service-id-remove %q %s; else add it to accessGroups", name, name, ru.id.ID)
+		add(protocol.Note{Reason: reason.GroupForeign, Thing: ru.id.ID}, "%q. If it is not needed: ibmcloud iam access-group-service-id-remove %q %s; else add it to accessGroups", name, name, ru.id.ID)
 	}
 	if want := ru.c.Description; ru.id.Marked && ru.id.Text != want {
-		add(rotation.Note{Reason: reason.TextChanged, Thing: ru.id.ID},
+		add(protocol.Note{Reason: reason.TextChanged, Thing: ru.id.ID},
 			"IAM has %q, the config %q. Change it in the config, or in the console (Manage > Access (IAM) > Service IDs); keep what is in brackets", ru.id.Text, want)
 	}
 	if more := len(notes) - mostDriftNotes; more > 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 func TestNarrowingWaitsForWhatStays(t *testing.T) {
@@ -42,7 +42,7 @@ func TestNarrowingWaitsForWhatStays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &Reconciler{Now: func() time.Time { return now }}
 			ru := r.newRun(port.Credential{
-				Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "1"}}, NarrowPolicies: tc.narrow, Rules: rotation.Standard(),
+				Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "1"}}, NarrowPolicies: tc.narrow, Rules: protocol.Standard(),
 			}, Request{}, r.log(), &result.Outcome{})
 			ru.facts = &observe.Facts{Granted: tc.granted}
 			s := ru.state()

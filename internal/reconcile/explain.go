@@ -8,9 +8,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // block sets the outcome to blocked. The message ends with the upstream's own
@@ -28,7 +28,7 @@ func (ru *run) set(result result.Result, why reason.Reason, cause error) {
 }
 
 // setHeldBack sets the outcome to what blocks or delays the plan.
-func (ru *run) setHeldBack(plan rotation.Plan) {
+func (ru *run) setHeldBack(plan protocol.Plan) {
 	switch {
 	case plan.Blocked != "" && ru.why != "":
 		ru.block(plan.Blocked, errors.New(ru.why))
@@ -77,12 +77,12 @@ func (ru *run) consumerError() error {
 
 // setStoreError sets the error of a store in the outcome, if a step failed that
 // writes the store or restarts a consumer of it.
-func (ru *run) setStoreError(s rotation.Step, err error) {
+func (ru *run) setStoreError(s protocol.Step, err error) {
 	store := s.Target
 	switch s.Action {
-	case rotation.Publish, rotation.Copy, rotation.Adopt, rotation.RemoveEntry:
-	case rotation.RestartConsumer:
-		i := slices.IndexFunc(ru.facts.Consumers, func(c rotation.Consumer) bool { return c.Name == s.Target })
+	case protocol.Publish, protocol.Copy, protocol.Adopt, protocol.RemoveEntry:
+	case protocol.RestartConsumer:
+		i := slices.IndexFunc(ru.facts.Consumers, func(c protocol.Consumer) bool { return c.Name == s.Target })
 		if i < 0 {
 			return
 		}
@@ -99,16 +99,16 @@ func (ru *run) setStoreError(s rotation.Step, err error) {
 
 // explainStore sets the outcome if a store after the first did not get the key and
 // a person must act. An optional store blocks nothing.
-func (ru *run) explainStore(step rotation.Step, err error) {
+func (ru *run) explainStore(step protocol.Step, err error) {
 	final := errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrRefused) || errors.Is(err, port.ErrQuota)
 	switch {
 	case errors.Is(err, errAltered):
 		ru.block(reason.EntryAltered, err)
-	case step.Action == rotation.RestartConsumer && errors.Is(err, port.ErrRefused):
+	case step.Action == protocol.RestartConsumer && errors.Is(err, port.ErrRefused):
 		ru.block(reason.ConsumerFailed, err)
-	case step.Action == rotation.RestartConsumer && errors.Is(err, port.ErrNotActive) && ru.out.Result != result.Blocked:
+	case step.Action == protocol.RestartConsumer && errors.Is(err, port.ErrNotActive) && ru.out.Result != result.Blocked:
 		ru.set(result.InProgress, reason.ConsumerStarting, err)
-	case !final || step.Action == rotation.RestartConsumer:
+	case !final || step.Action == protocol.RestartConsumer:
 	case !ru.c.Optional[step.Target]:
 		ru.block(storeFault(err), err)
 	case ru.out.Result != result.Blocked:
@@ -117,19 +117,19 @@ func (ru *run) explainStore(step rotation.Step, err error) {
 }
 
 // explainStep sets the outcome if a person must act on a step's error.
-func (ru *run) explainStep(ctx context.Context, step rotation.Step, err error, after onFailure) {
+func (ru *run) explainStep(ctx context.Context, step protocol.Step, err error, after onFailure) {
 	switch {
 	case after == stop:
 		ru.explain(ctx, step, err)
-	case after >= goOnEndNot && step.Action != rotation.Unfuse:
+	case after >= goOnEndNot && step.Action != protocol.Unfuse:
 		ru.explainStore(step, err)
-	case errors.Is(err, port.ErrDenied) && step.Action != rotation.MarkLeaked && ru.out.Result != result.Blocked:
+	case errors.Is(err, port.ErrDenied) && step.Action != protocol.MarkLeaked && ru.out.Result != result.Blocked:
 		ru.block(denial(step, err), err)
 	}
 }
 
 // denial returns why IAM denied a step: a lock, or a permission that is missing.
-func denial(step rotation.Step, err error) reason.Reason {
+func denial(step protocol.Step, err error) reason.Reason {
 	switch {
 	case !errors.Is(err, port.ErrLocked):
 		return reason.IdentityDenied
@@ -142,36 +142,36 @@ func denial(step rotation.Step, err error) reason.Reason {
 // explanations say which reason explains the error of an action. The first row that
 // fits counts. An empty action is any.
 var explanations = []struct {
-	action rotation.Action
+	action protocol.Action
 	errs   []error
 	reason reason.Reason
 }{
 	{joining, []error{port.ErrDenied, port.ErrRefused, port.ErrNotFound}, reason.GroupDenied},
-	{rotation.Prove, []error{port.ErrDenied, port.ErrRefused, port.ErrNotYet}, reason.ProofDenied},
-	{rotation.GrantPolicy, []error{port.ErrDenied}, reason.PolicyDenied},
-	{rotation.GrantPolicy, []error{errWeaker}, reason.PolicyWeaker},
-	{rotation.GrantPolicy, []error{port.ErrRefused}, reason.PolicyRefused},
-	{rotation.GrantProfile, []error{port.ErrDenied}, reason.PolicyDenied},
-	{rotation.GrantProfile, []error{errWeaker}, reason.PolicyWeaker},
-	{rotation.GrantProfile, []error{port.ErrRefused}, reason.PolicyRefused},
-	{rotation.Mint, []error{port.ErrQuota}, reason.KeyCap},
-	{rotation.Mint, []error{port.ErrRefused}, reason.ValueRefused},
+	{protocol.Prove, []error{port.ErrDenied, port.ErrRefused, port.ErrNotYet}, reason.ProofDenied},
+	{protocol.GrantPolicy, []error{port.ErrDenied}, reason.PolicyDenied},
+	{protocol.GrantPolicy, []error{errWeaker}, reason.PolicyWeaker},
+	{protocol.GrantPolicy, []error{port.ErrRefused}, reason.PolicyRefused},
+	{protocol.GrantProfile, []error{port.ErrDenied}, reason.PolicyDenied},
+	{protocol.GrantProfile, []error{errWeaker}, reason.PolicyWeaker},
+	{protocol.GrantProfile, []error{port.ErrRefused}, reason.PolicyRefused},
+	{protocol.Mint, []error{port.ErrQuota}, reason.KeyCap},
+	{protocol.Mint, []error{port.ErrRefused}, reason.ValueRefused},
 	{"", []error{port.ErrDenied}, reason.IdentityDenied},
 }
 
 // joining stands for a GrantPolicy that joins an access group.
-const joining rotation.Action = "join"
+const joining protocol.Action = "join"
 
 // explain sets the outcome to blocked if a person must fix the error that ended a
 // round.
-func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
-	creates := step.Action == rotation.Mint || step.Action == rotation.GrantPolicy || errors.Is(err, errUncleared)
+func (ru *run) explain(ctx context.Context, step protocol.Step, err error) {
+	creates := step.Action == protocol.Mint || step.Action == protocol.GrantPolicy || errors.Is(err, errUncleared)
 	action := refusing(step, err)
 	switch {
 	case creates && ru.locked(ctx, err):
 		ru.block(reason.IdentityLocked, err)
 		return
-	case (action == rotation.Publish || action == rotation.RemoveEntry || is(err, errUnread, errUnadopted)) && is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota):
+	case (action == protocol.Publish || action == protocol.RemoveEntry || is(err, errUnread, errUnadopted)) && is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota):
 		ru.block(storeFault(err), err)
 		return
 	case errors.Is(err, errStorm):
@@ -188,11 +188,11 @@ func (ru *run) explain(ctx context.Context, step rotation.Step, err error) {
 
 // refusing returns the action that an error is about. Whatever the step was, IAM
 // refuses to delete a new key, or to clear one for publication.
-func refusing(step rotation.Step, err error) rotation.Action {
+func refusing(step protocol.Step, err error) protocol.Action {
 	switch {
 	case is(err, errWithdrawal, errUncleared):
 		return ""
-	case step.Action == rotation.GrantPolicy && strings.HasPrefix(step.Target, groupLabel):
+	case step.Action == protocol.GrantPolicy && strings.HasPrefix(step.Target, groupLabel):
 		return joining
 	}
 	return step.Action

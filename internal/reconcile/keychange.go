@@ -8,41 +8,41 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // unfuse gives a key its full lifetime. The plan does not know it for a new key.
-func (ru *run) unfuse(ctx context.Context, s rotation.Step) error {
+func (ru *run) unfuse(ctx context.Context, s protocol.Step) error {
 	at := s.At
 	if at.IsZero() && ru.fresh != nil {
 		at = ru.fresh.Created.Add(ru.c.Rules.Expire)
 	}
-	return ru.change(ctx, s.Key, port.KeyChange{Expires: at}, func(k rotation.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(at) })
+	return ru.change(ctx, s.Key, port.KeyChange{Expires: at}, func(k protocol.Key) bool { return !k.Superseded.IsZero() || !k.Expires.Before(at) })
 }
 
 // record writes a demand on a key.
-func (ru *run) record(ctx context.Context, s rotation.Step) error {
+func (ru *run) record(ctx context.Context, s protocol.Step) error {
 	c := port.KeyChange{Renew: s.At, RenewCause: marker.Recordable(ru.req.Cause), Served: ru.wanted.Expiry}
-	return ru.change(ctx, s.Key, c, func(k rotation.Key) bool { return !k.Renew.Before(s.At) })
+	return ru.change(ctx, s.Key, c, func(k protocol.Key) bool { return !k.Renew.Before(s.At) })
 }
 
 // markLeaked writes on a key that it leaked.
-func (ru *run) markLeaked(ctx context.Context, s rotation.Step) error {
-	return ru.change(ctx, s.Key, port.KeyChange{Leaked: s.At}, func(k rotation.Key) bool { return !k.Leaked.IsZero() })
+func (ru *run) markLeaked(ctx context.Context, s protocol.Step) error {
+	return ru.change(ctx, s.Key, port.KeyChange{Leaked: s.At}, func(k protocol.Key) bool { return !k.Leaked.IsZero() })
 }
 
 // extend extends a key's overlap, unless it leaked meanwhile.
-func (ru *run) extend(ctx context.Context, s rotation.Step) error {
-	return ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (port.KeyChange, bool) {
+func (ru *run) extend(ctx context.Context, s protocol.Step) error {
+	return ru.changeAsRead(ctx, s.Key, func(k protocol.Key) (port.KeyChange, bool) {
 		return port.KeyChange{Expires: s.At}, k.Leaked.IsZero() && k.Expires.Before(s.At)
 	})
 }
 
 // supersede starts a key's overlap. The overlap starts at the write, because the
 // process may have been suspended since the plan.
-func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
+func (ru *run) supersede(ctx context.Context, s protocol.Step) error {
 	var ends time.Time
-	err := ru.changeAsRead(ctx, s.Key, func(k rotation.Key) (port.KeyChange, bool) {
+	err := ru.changeAsRead(ctx, s.Key, func(k protocol.Key) (port.KeyChange, bool) {
 		ends = s.At.Add(ru.fence.Age()).Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
 		open := k.Superseded.IsZero() || k.Expires.Before(ends)
 		if !open {
@@ -59,11 +59,11 @@ func (ru *run) supersede(ctx context.Context, s rotation.Step) error {
 // change updates one key unless it already has the change. It retries conflicts
 // for a while, because reads may lag, and another replica may make the same
 // change. Observing again would lose the value of a new key.
-func (ru *run) change(ctx context.Context, keyID string, c port.KeyChange, done func(rotation.Key) bool) error {
+func (ru *run) change(ctx context.Context, keyID string, c port.KeyChange, done func(protocol.Key) bool) error {
 	const first, longest = 250 * time.Millisecond, 8 * time.Second
 	end := ru.wall().Add(patience)
 	for pause := first; ; pause = min(2*pause, longest) {
-		err := ru.changeAsRead(ctx, keyID, func(k rotation.Key) (port.KeyChange, bool) { return c, !done(k) })
+		err := ru.changeAsRead(ctx, keyID, func(k protocol.Key) (port.KeyChange, bool) { return c, !done(k) })
 		if !errors.Is(err, port.ErrConflict) {
 			return err
 		}
@@ -78,7 +78,7 @@ func (ru *run) change(ctx context.Context, keyID string, c port.KeyChange, done 
 
 // changeAsRead reads one key and, if wanted returns a change, updates it under the
 // version that it read. It returns observe.ErrAgain on a conflict.
-func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(rotation.Key) (port.KeyChange, bool)) error {
+func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(protocol.Key) (port.KeyChange, bool)) error {
 	rec, err := ru.getPatiently(ctx, keyID)
 	if err != nil {
 		return err

@@ -8,13 +8,13 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // disable disables a leaked key. Unless it is contained, the stores are read again
 // first, because a slow replica may have published it meanwhile.
-func (ru *run) disable(ctx context.Context, s rotation.Step) error {
+func (ru *run) disable(ctx context.Context, s protocol.Step) error {
 	rec, err := ru.get(ctx, s.Key)
 	if errors.Is(err, port.ErrNotFound) {
 		return nil
@@ -35,7 +35,7 @@ func (ru *run) disable(ctx context.Context, s rotation.Step) error {
 
 // retire deletes a key that no consumer holds, unless it has changed since it was
 // observed. Another replica may have published it meanwhile.
-func (ru *run) retire(ctx context.Context, s rotation.Step) error {
+func (ru *run) retire(ctx context.Context, s protocol.Step) error {
 	rec, err := ru.get(ctx, s.Key)
 	if errors.Is(err, port.ErrNotFound) {
 		ru.release(ctx, s.Key) // the replica that deleted it may have stopped before this
@@ -46,7 +46,7 @@ func (ru *run) retire(ctx context.Context, s rotation.Step) error {
 	}
 	// A leaked key is deleted whatever its expiry, since this plan may have moved
 	// its fuse out.
-	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == s.Key })
+	i := slices.IndexFunc(ru.facts.Keys, func(k protocol.Key) bool { return k.ID == s.Key })
 	if i < 0 || (s.Reason != reason.KeyLeaked && !ru.facts.Keys[i].Expires.Equal(rec.Expires)) {
 		return fmt.Errorf("%w: key %s has another expiry", observe.ErrAgain, s.Key)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // keyless plans for the credential's trusted profile. plan is the one for its keys.
-func (ru *run) keyless(plan rotation.Plan) keyless.Plan {
+func (ru *run) keyless(plan protocol.Plan) keyless.Plan {
 	want := ru.c.Profile
 	if want == nil || ru.Profiles == nil {
 		return keyless.Plan{}
@@ -42,7 +42,7 @@ func (ru *run) keyless(plan rotation.Plan) keyless.Plan {
 }
 
 // createProfile creates the trusted profile with our marker.
-func (ru *run) createProfile(ctx context.Context, _ rotation.Step) error {
+func (ru *run) createProfile(ctx context.Context, _ protocol.Step) error {
 	p, err := ru.Profiles.CreateProfile(ctx, ru.c.Profile.Name, ru.marker().Describe(ru.c.Description))
 	switch {
 	case errors.Is(err, port.ErrConflict):
@@ -66,7 +66,7 @@ func (ru *run) ourProfile() (port.Profile, error) {
 }
 
 // grantProfile creates a policy of the profile and reads it back.
-func (ru *run) grantProfile(ctx context.Context, s rotation.Step) error {
+func (ru *run) grantProfile(ctx context.Context, s protocol.Step) error {
 	p, err := ru.ourProfile()
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (ru *run) grantProfile(ctx context.Context, s rotation.Step) error {
 }
 
 // linkProfile lets a compute resource assume the profile.
-func (ru *run) linkProfile(ctx context.Context, s rotation.Step) error {
+func (ru *run) linkProfile(ctx context.Context, s protocol.Step) error {
 	p, err := ru.ourProfile()
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (ru *run) linkProfile(ctx context.Context, s rotation.Step) error {
 
 // removeProfile deletes the profile. It is read again: a consumer may have assumed it
 // since.
-func (ru *run) removeProfile(ctx context.Context, s rotation.Step) error {
+func (ru *run) removeProfile(ctx context.Context, s protocol.Step) error {
 	now, err := ru.Profiles.FindProfile(ctx, ru.c.Profile.Name)
 	switch {
 	case errors.Is(err, port.ErrNotFound):

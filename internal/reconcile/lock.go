@@ -7,9 +7,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // put writes an entry to a store. If only the lock failed, it adds a note, since
@@ -40,6 +40,6 @@ func (ru *run) release(ctx context.Context, keyID string) {
 // noteLock adds a note about a lock that failed.
 func (ru *run) noteLock(st port.Store, keyID string, err error) {
 	ru.log.Warn("locking or unlocking an entry", "store", st.Name(), "key", keyID, "error", err.Error())
-	n := rotation.Note{Reason: reason.LockFailed, Key: keyID, Store: st.Name()}
+	n := protocol.Note{Reason: reason.LockFailed, Key: keyID, Store: st.Name()}
 	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + err.Error()})
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -186,7 +186,7 @@ func (m *memory) Get(_ context.Context, keyID string) (port.KeyRecord, error) {
 }
 
 // add makes a key outside of a run. Without a marker it is foreign.
-func (m *memory) add(iamID, name, description string, v secret.Value, expires time.Time) rotation.Key {
+func (m *memory) add(iamID, name, description string, v secret.Value, expires time.Time) protocol.Key {
 	m.made++
 	k := held{value: v}
 	k.ID, k.IAMID, k.Name, k.Description = fmt.Sprintf("ApiKey-%d", m.made), iamID, name, description
@@ -199,10 +199,10 @@ func (m *memory) add(iamID, name, description string, v secret.Value, expires ti
 	return k.Key
 }
 
-func (m *memory) Mint(_ context.Context, r port.MintRequest, v secret.Value) (rotation.Key, error) {
+func (m *memory) Mint(_ context.Context, r port.MintRequest, v secret.Value) (protocol.Key, error) {
 	defer m.lock()()
 	if err := m.fail["Mint"]; err != nil {
-		return rotation.Key{}, err
+		return protocol.Key{}, err
 	}
 	return m.add(r.IAMID, r.Name, r.Description, v, r.Expires), nil
 }
@@ -356,8 +356,8 @@ type app struct {
 	fail             map[string]error
 }
 
-func (a *app) Consumers(context.Context) ([]rotation.Consumer, error) {
-	return []rotation.Consumer{{Name: a.name, Store: a.store, Key: a.key}}, a.fail["Consumers"]
+func (a *app) Consumers(context.Context) ([]protocol.Consumer, error) {
+	return []protocol.Consumer{{Name: a.name, Store: a.store, Key: a.key}}, a.fail["Consumers"]
 }
 
 func (a *app) Restart(_ context.Context, _, keyID string) error {
@@ -393,7 +393,7 @@ func newBench(t *testing.T) *bench {
 	w.b = &shelf{name: "store-b", fail: map[string]error{}}
 	w.app = &app{name: "app", store: "store-a", fail: map[string]error{}}
 	w.reconciler = w.process()
-	rules := rotation.Standard()
+	rules := protocol.Standard()
 	rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*24*time.Hour, 90*24*time.Hour, 24*time.Hour, time.Hour
 	w.c = port.Credential{
 		Name: "logs-sender", Entry: "logs-sender", ServiceIDName: "logs-sender", Description: "Sends logs", OnLeak: "disable", Rules: rules,
@@ -414,7 +414,7 @@ func (w *bench) process() *reconcile.Reconciler {
 }
 
 // run reconciles once.
-func (w *bench) run(trigger rotation.Trigger) result.Outcome {
+func (w *bench) run(trigger protocol.Trigger) result.Outcome {
 	w.t.Helper()
 	out, err := w.reconciler.Reconcile(w.t.Context(), w.c, reconcile.Request{Trigger: trigger, Cause: "test"})
 	if err != nil {
@@ -424,7 +424,7 @@ func (w *bench) run(trigger rotation.Trigger) result.Outcome {
 }
 
 // must reconciles once and expects a result.
-func (w *bench) must(want result.Result, trigger rotation.Trigger) result.Outcome {
+func (w *bench) must(want result.Result, trigger protocol.Trigger) result.Outcome {
 	w.t.Helper()
 	out := w.run(trigger)
 	if out.Result != want {
@@ -436,7 +436,7 @@ func (w *bench) must(want result.Result, trigger rotation.Trigger) result.Outcom
 // rotated has a key published, old enough for the next one.
 func (w *bench) rotated() string {
 	w.t.Helper()
-	out := w.must(result.Published, rotation.Trigger{})
+	out := w.must(result.Published, protocol.Trigger{})
 	w.now = w.now.Add(time.Hour)
 	return out.Key
 }

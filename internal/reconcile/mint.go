@@ -11,21 +11,21 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storm"
 )
 
 // minted is the key that this round created.
 type minted struct {
-	rotation.Key
+	protocol.Key
 	value  secret.Value
 	stored bool // a store may hold it
 }
 
 // mint creates a key with its fuse.
-func (ru *run) mint(ctx context.Context, s rotation.Step) error {
+func (ru *run) mint(ctx context.Context, s protocol.Step) error {
 	due := s.Reason
 	if f, forced := ru.forcedBy(due); forced && !ru.storm.Enter(f, ru.ForcedPerHour) {
 		return fmt.Errorf("minting a key: %w", errStorm)
@@ -67,7 +67,7 @@ func (ru *run) mint(ctx context.Context, s rotation.Step) error {
 func (ru *run) remaining() int {
 	n := ru.facts.Foreign[ru.id.IAMID]
 	for _, k := range ru.facts.Keys {
-		if !k.Elsewhere && !ru.took(rotation.Retire, k.ID) {
+		if !k.Elsewhere && !ru.took(protocol.Retire, k.ID) {
 			n++
 		}
 	}
@@ -99,7 +99,7 @@ func (ru *run) served() time.Time {
 }
 
 // prove gets a token with the new key and calls the provers with it.
-func (ru *run) prove(ctx context.Context, _ rotation.Step) error {
+func (ru *run) prove(ctx context.Context, _ protocol.Step) error {
 	var who port.Bearer
 	err := ru.poll(ctx, func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, ru.fresh.value)
@@ -147,7 +147,7 @@ func (ru *run) withdraw(ctx context.Context, why string) error {
 
 // recordedCause returns the cause of the latest recorded demand, or "".
 func (ru *run) recordedCause() string {
-	var latest rotation.Key
+	var latest protocol.Key
 	for _, k := range ru.facts.Keys {
 		if k.Renew.After(latest.Renew) {
 			latest = k

@@ -7,20 +7,20 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // took reports whether a step about a key, or a target, succeeded.
-func (ru *run) took(a rotation.Action, id string) bool {
+func (ru *run) took(a protocol.Action, id string) bool {
 	return slices.ContainsFunc(ru.out.Steps, func(s result.Step) bool {
 		return s.Action == a && (s.Key == id || s.Target == id) && s.Error == ""
 	})
 }
 
 // addNotes adds the notes of the plan and about leaked keys.
-func (ru *run) addNotes(plan rotation.Plan) {
+func (ru *run) addNotes(plan protocol.Plan) {
 	for _, n := range plan.Notes {
 		replaced := n.Reason == reason.Expiring && ru.fresh != nil && ru.fresh.stored
 		if !replaced {
@@ -35,12 +35,12 @@ func (ru *run) addNotes(plan rotation.Plan) {
 			continue
 		}
 		switch {
-		case ru.took(rotation.Disable, k.ID):
-			ru.note(rotation.Note{Reason: reason.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
+		case ru.took(protocol.Disable, k.ID):
+			ru.note(protocol.Note{Reason: reason.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
 		case k.Locked && k.Live(ru.now()):
-			ru.note(rotation.Note{Reason: reason.KeyLocked, Key: k.ID})
-		case k.Live(ru.now()) && !ru.took(rotation.Retire, k.ID):
-			ru.note(rotation.Note{Reason: reason.LeakedAlive, Key: k.ID})
+			ru.note(protocol.Note{Reason: reason.KeyLocked, Key: k.ID})
+		case k.Live(ru.now()) && !ru.took(protocol.Retire, k.ID):
+			ru.note(protocol.Note{Reason: reason.LeakedAlive, Key: k.ID})
 		}
 	}
 }
@@ -56,19 +56,19 @@ func (ru *run) noteForged() {
 }
 
 func noteOf(f port.Forgery) result.Note {
-	n := rotation.Note{Reason: reason.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
+	n := protocol.Note{Reason: reason.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
 	return result.Note{Note: n, Message: n.Reason.Sentence()}
 }
 
 // noteCleanUp adds a note about something that is over and could not be removed,
 // with the upstream's own error.
-func (ru *run) noteCleanUp(s rotation.Step, err error) {
-	n := rotation.Note{Reason: reason.CleanUpFailed, Key: s.Key, Thing: s.Target}
+func (ru *run) noteCleanUp(s protocol.Step, err error) {
+	n := protocol.Note{Reason: reason.CleanUpFailed, Key: s.Key, Thing: s.Target}
 	ru.out.Notes = append(ru.out.Notes, result.Note{Note: n, Message: n.Reason.Sentence() + ": " + fence.Words(err)})
 }
 
 // note adds notes with their sentences. A note about a use names the client.
-func (ru *run) note(notes ...rotation.Note) {
+func (ru *run) note(notes ...protocol.Note) {
 	for _, n := range notes {
 		if ru.UsedBy != nil && (n.Reason == reason.StillUsed || n.Reason == reason.UsedToTheEnd) {
 			n.By = ru.UsedBy(ru.id.IAMID, n.At)
@@ -80,7 +80,7 @@ func (ru *run) note(notes ...rotation.Note) {
 // fate returns the state of the key whose revocation was requested.
 func (ru *run) fate() result.Leaked {
 	id := ru.req.Trigger.Leaked
-	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == id })
+	i := slices.IndexFunc(ru.facts.Keys, func(k protocol.Key) bool { return k.ID == id })
 	switch {
 	case id == "" || ru.out.Leaked == result.LeakedElsewhere:
 		return ru.out.Leaked
@@ -90,7 +90,7 @@ func (ru *run) fate() result.Leaked {
 		return result.LeakedAlive
 	case i < 0:
 		return result.LeakedGone
-	case ru.took(rotation.Disable, id) || ru.took(rotation.Retire, id) || !ru.facts.Keys[i].Live(ru.now()):
+	case ru.took(protocol.Disable, id) || ru.took(protocol.Retire, id) || !ru.facts.Keys[i].Live(ru.now()):
 		return result.LeakedRevoked
 	}
 	return result.LeakedAlive

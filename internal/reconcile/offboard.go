@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // ending returns the state for the decision about the credential's end.
@@ -39,7 +39,7 @@ func (ru *run) wrote(e observe.Reading) bool {
 // leave returns the plan for the credential's end in place of the one for its keys. It
 // returns false for a credential that goes on. Beside either, it plans for the
 // credential's trusted profile.
-func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
+func (ru *run) leave(plan protocol.Plan) (protocol.Plan, bool) {
 	if plan.Blocked == reason.Paused || plan.Blocked == reason.ClockSkew {
 		return plan, false
 	}
@@ -53,12 +53,12 @@ func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
 	case offboard.Concerns(s):
 		end := offboard.Decide(s, ru.c.Offboard, ru.now())
 		ru.left, ru.why = true, end.Why
-		return rotation.Plan{
+		return protocol.Plan{
 			Published: plan.Published, Steps: append(profile.Steps, end.Steps...), Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: plan.Notes,
 		}, true
 	case profile.NoKey:
 		ru.left = true
-		return rotation.Plan{Steps: profile.Steps, Next: plan.Next, Notes: plan.Notes}, true
+		return protocol.Plan{Steps: profile.Steps, Next: plan.Next, Notes: plan.Notes}, true
 	}
 	if plan.Blocked == "" {
 		plan.Steps = append(plan.Steps, profile.Steps...)
@@ -71,26 +71,26 @@ func (ru *run) leave(plan rotation.Plan) (rotation.Plan, bool) {
 
 // notAgain returns another plan for what came to its end, or was removed and is not made
 // again. It returns false for a credential that goes on.
-func (ru *run) notAgain(plan rotation.Plan) (rotation.Plan, bool) {
+func (ru *run) notAgain(plan protocol.Plan) (protocol.Plan, bool) {
 	vacant := !slices.ContainsFunc(ru.facts.Entries, func(e observe.Reading) bool { return e.Err != nil || e.KeyID != "" || !e.Value.Empty() })
 	switch {
 	case ru.c.Gone || !ru.c.NotAgain && !ru.c.Existing:
 	case ru.id.ID == "" && plan.Blocked == "": // it came to its end
 		ru.left = plan.Waiting == ""
-		return rotation.Plan{Waiting: plan.Waiting, Next: plan.Next}, true
+		return protocol.Plan{Waiting: plan.Waiting, Next: plan.Next}, true
 	case ru.c.NotAgain && vacant && ru.facts.HadKey():
-		return rotation.Plan{Blocked: reason.EntryRemoved, Next: plan.Next}, true
+		return protocol.Plan{Blocked: reason.EntryRemoved, Next: plan.Next}, true
 	}
 	return plan, false
 }
 
 // markEnd records on the service ID that the credential is deprovisioned, and unmarkEnd
 // removes the record.
-func (ru *run) markEnd(ctx context.Context, _ rotation.Step) error {
+func (ru *run) markEnd(ctx context.Context, _ protocol.Step) error {
 	return ru.setEnd(ctx, func(m *marker.Marker) { m.Deprovision = ru.now() })
 }
 
-func (ru *run) unmarkEnd(ctx context.Context, _ rotation.Step) error {
+func (ru *run) unmarkEnd(ctx context.Context, _ protocol.Step) error {
 	return ru.setEnd(ctx, func(m *marker.Marker) { m.Deprovision = time.Time{} })
 }
 
@@ -101,7 +101,7 @@ func (ru *run) setEnd(ctx context.Context, change func(*marker.Marker)) error {
 
 // suspend marks a key and disables it. The mark comes first: an undo enables only keys
 // that have it.
-func (ru *run) suspend(ctx context.Context, s rotation.Step) error {
+func (ru *run) suspend(ctx context.Context, s protocol.Step) error {
 	rec, err := ru.get(ctx, s.Key)
 	switch {
 	case errors.Is(err, port.ErrNotFound):
@@ -118,13 +118,13 @@ func (ru *run) suspend(ctx context.Context, s rotation.Step) error {
 }
 
 // enable enables a key that a deprovisioning disabled.
-func (ru *run) enable(ctx context.Context, s rotation.Step) error {
+func (ru *run) enable(ctx context.Context, s protocol.Step) error {
 	return ru.Keys.Enable(ctx, s.Key)
 }
 
 // removeEntry removes our entry from a store. It is read again: another writer may have
 // changed it.
-func (ru *run) removeEntry(ctx context.Context, s rotation.Step) error {
+func (ru *run) removeEntry(ctx context.Context, s protocol.Step) error {
 	at := ru.facts.Reading(s.Target)
 	now, err := ru.reread(ctx, at)
 	if err != nil {

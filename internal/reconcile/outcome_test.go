@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // says is an adapter's error.
@@ -49,7 +49,7 @@ func TestABlockedOutcomeSaysWhatTheOtherSideSaid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
 			tt.fails(w, tt.err)
-			out := w.must(result.Blocked, rotation.Trigger{})
+			out := w.must(result.Blocked, protocol.Trigger{})
 			if want := tt.reason.Sentence() + ": " + tt.err.Error(); out.Reason != tt.reason || out.Message != want {
 				t.Errorf("%s: %q, want %s: %q", out.Reason, out.Message, tt.reason, want)
 			}
@@ -100,7 +100,7 @@ func TestAStoreThatFailsSaysWhyThoughNothingIsBlocked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
 			tt.prepare(w)
-			out := w.run(rotation.Trigger{})
+			out := w.run(protocol.Trigger{})
 			if out.Result != tt.result || out.Reason != tt.reason {
 				t.Errorf("%s %s, want %s %s: %s", out.Result, out.Reason, tt.result, tt.reason, out.Error)
 			}
@@ -141,7 +141,7 @@ func TestAPlanSaysWhatAStoreSaid(t *testing.T) {
 func TestAFailedStepIsLoggedAsAWarningWithoutEmptyFields(t *testing.T) {
 	w := newBench(t)
 	w.b.fail["Publish"] = says(port.ErrUnavailable, "503 try later")
-	w.run(rotation.Trigger{})
+	w.run(protocol.Trigger{})
 	failed := 0
 	for line := range strings.Lines(w.log.String()) {
 		if strings.Contains(line, `=""`) || strings.Contains(line, "= ") {
@@ -167,11 +167,11 @@ func TestAnOutcomesNextIsThatOfTheNextLook(t *testing.T) {
 			t.Errorf("%s: the outcome says %s, the next look %s (%v)", what, out.Next, looked.Next, err)
 		}
 	}
-	looks("after the first key", w.must(result.Published, rotation.Trigger{}))
+	looks("after the first key", w.must(result.Published, protocol.Trigger{}))
 	w.now = w.now.Add(time.Hour)
-	looks("after a rotation by hand", w.must(result.Published, rotation.Trigger{NewerThan: w.now}))
+	looks("after a rotation by hand", w.must(result.Published, protocol.Trigger{NewerThan: w.now}))
 	w.now = w.now.Add(time.Hour)
-	second := w.run(rotation.Trigger{})
+	second := w.run(protocol.Trigger{})
 	looks("in the overlap", second)
-	looks("after a revocation in the overlap", w.must(result.Published, rotation.Trigger{Leaked: second.Key}))
+	looks("after a revocation in the overlap", w.must(result.Published, protocol.Trigger{Leaked: second.Key}))
 }

@@ -8,12 +8,12 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // publish writes the new key to one store. The first store is the arbiter between
 // replicas.
-func (ru *run) publish(ctx context.Context, s rotation.Step) error {
+func (ru *run) publish(ctx context.Context, s protocol.Step) error {
 	return ru.publishAt(ctx, ru.facts.Reading(s.Target))
 }
 
@@ -115,7 +115,7 @@ func (ru *run) setStoreKey(store, keyID string) {
 // proveCopy checks that a value belongs to the key's service ID before it is
 // copied. A writer of the store may have changed it. IAM may not know a young key
 // yet.
-func (ru *run) proveCopy(ctx context.Context, from observe.Reading, k rotation.Key) error {
+func (ru *run) proveCopy(ctx context.Context, from observe.Reading, k protocol.Key) error {
 	var who port.Bearer
 	try := func() (err error) {
 		who, err = ru.Exchange.Exchange(ctx, from.Value)
@@ -141,9 +141,9 @@ func (ru *run) proveCopy(ctx context.Context, from observe.Reading, k rotation.K
 
 // copy writes the published key to a store that is behind, from one that has it.
 // Only the value comes from that store.
-func (ru *run) copy(ctx context.Context, s rotation.Step) error {
+func (ru *run) copy(ctx context.Context, s protocol.Step) error {
 	to := ru.facts.Reading(s.Target)
-	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == s.Key })
+	i := slices.IndexFunc(ru.facts.Keys, func(k protocol.Key) bool { return k.ID == s.Key })
 	if i < 0 {
 		return fmt.Errorf("copying key %s to %s: %w", s.Key, s.Target, observe.ErrAgain)
 	}
@@ -181,9 +181,9 @@ func (ru *run) copy(ctx context.Context, s rotation.Step) error {
 
 // restart restarts a consumer, so that it reads its store. An unguarded store is
 // read right before, because the consumer must get the key that it is marked with.
-func (ru *run) restart(ctx context.Context, s rotation.Step) error {
+func (ru *run) restart(ctx context.Context, s protocol.Step) error {
 	consumer := ru.facts.Restarter(s.Target)
-	i := slices.IndexFunc(ru.facts.Consumers, func(c rotation.Consumer) bool { return c.Name == s.Target })
+	i := slices.IndexFunc(ru.facts.Consumers, func(c protocol.Consumer) bool { return c.Name == s.Target })
 	for _, at := range ru.facts.Entries {
 		if i < 0 || at.Store.Name() != ru.facts.Consumers[i].Store || at.Store.Guarded() {
 			continue

@@ -14,9 +14,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/flight"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/storm"
 )
 
@@ -53,7 +53,7 @@ type Reconciler struct {
 	Now func() time.Time
 	// Decide plans. If nil, it is rotation.Decide. The simulation replaces it with
 	// wrong protocols, to show that they are detected.
-	Decide func(rotation.State, rotation.Rules, rotation.Trigger, time.Time) rotation.Plan
+	Decide func(protocol.State, protocol.Rules, protocol.Trigger, time.Time) protocol.Plan
 	// Sleep waits between polls. If nil, it uses a timer.
 	Sleep func(context.Context, time.Duration) error
 	// Rand is the source of key values. If nil, it is crypto/rand.
@@ -168,18 +168,18 @@ func logOutcome(ctx context.Context, log *slog.Logger, o result.Outcome) {
 
 // Plan observes and decides without changing anything. The outcome says what
 // blocks or delays the plan.
-func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (result.Outcome, rotation.Plan, error) {
+func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (result.Outcome, protocol.Plan, error) {
 	switch {
 	case c.Unconfigured != nil:
-		return unconfigured(c), rotation.Plan{}, nil
+		return unconfigured(c), protocol.Plan{}, nil
 	case c.Invalid != nil:
-		return r.invalid(c), rotation.Plan{Blocked: reason.ExpansionFailed}, nil //nolint:nilerr // the same
+		return r.invalid(c), protocol.Plan{Blocked: reason.ExpansionFailed}, nil //nolint:nilerr // the same
 	}
 	out := result.Outcome{Credential: c.Name, Project: c.Project, Owner: c.Owner, Result: result.Unchanged}
 	ru := r.newRun(c, req, r.log(), &out)
 	ru.memberships = r.Memberships && c.Given == ""
 	if err := ru.observe(ctx); err != nil {
-		return r.unobserved(c, err), rotation.Plan{}, err
+		return r.unobserved(c, err), protocol.Plan{}, err
 	}
 	plan := ru.decide()
 	ru.setHeldBack(plan)

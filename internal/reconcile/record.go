@@ -8,15 +8,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // recording is the write of a demand on the published key. It is made beside the
 // other steps: none needs it, so no new key waits for it.
 type recording struct {
-	step rotation.Step
+	step protocol.Step
 	at   int // of the step in the outcome
 	done chan struct{}
 	err  error // valid once done is closed
@@ -24,9 +24,9 @@ type recording struct {
 
 // startRecording starts to record the demand if the plan begins with that. It returns
 // the steps that follow.
-func (ru *run) startRecording(ctx context.Context, steps []rotation.Step) (*recording, []rotation.Step) {
+func (ru *run) startRecording(ctx context.Context, steps []protocol.Step) (*recording, []protocol.Step) {
 	rec := &recording{at: len(ru.out.Steps), done: make(chan struct{})}
-	if len(steps) == 0 || steps[0].Action != rotation.Record {
+	if len(steps) == 0 || steps[0].Action != protocol.Record {
 		close(rec.done)
 		return rec, steps
 	}
@@ -46,7 +46,7 @@ func (ru *run) startRecording(ctx context.Context, steps []rotation.Step) (*reco
 
 // before returns the error of the recording if no later step may be taken. A step that
 // changes the same key waits for the recording.
-func (rec *recording) before(s rotation.Step) error {
+func (rec *recording) before(s protocol.Step) error {
 	if s.Key == rec.step.Key {
 		<-rec.done
 	}
@@ -76,8 +76,8 @@ func (ru *run) endRecording(ctx context.Context, rec *recording) error {
 
 // recordRefusal records on a new key that it could not be published, and why. Later
 // runs then do not mint a key at every sweep.
-func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
-	if ru.fresh == nil || is(err, observe.ErrAgain, fence.ErrDrift, fence.ErrTooLate, errUnread, errWithdrawal) || s.Action != rotation.Prove && s.Action != rotation.Publish {
+func (ru *run) recordRefusal(ctx context.Context, s protocol.Step, err error) {
+	if ru.fresh == nil || is(err, observe.ErrAgain, fence.ErrDrift, fence.ErrTooLate, errUnread, errWithdrawal) || s.Action != protocol.Prove && s.Action != protocol.Publish {
 		return
 	}
 	final := is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota)
@@ -87,11 +87,11 @@ func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
 		return // the next run copies the key, or tries again
 	case final && ru.out.Result == result.Blocked:
 		why = ru.out.Reason
-	case s.Action == rotation.Prove, errors.Is(err, errUncleared):
+	case s.Action == protocol.Prove, errors.Is(err, errUncleared):
 		why = reason.ProofUnclear
 	}
 	at := ru.now()
-	err = ru.change(ctx, ru.fresh.ID, port.KeyChange{Refused: at, Refusal: why}, func(k rotation.Key) bool { return !k.Refused.IsZero() })
+	err = ru.change(ctx, ru.fresh.ID, port.KeyChange{Refused: at, Refusal: why}, func(k protocol.Key) bool { return !k.Refused.IsZero() })
 	if err != nil {
 		ru.log.Warn("recording why a key could not be published", "key", ru.fresh.ID, "error", err.Error())
 		return
@@ -103,18 +103,18 @@ func (ru *run) recordRefusal(ctx context.Context, s rotation.Step, err error) {
 
 // recorded reports whether the demand is met or recorded. Without a service ID it
 // is not, because sweeps find credentials by their markers.
-func (ru *run) recorded(plan rotation.Plan) bool {
+func (ru *run) recorded(plan protocol.Plan) bool {
 	if ru.id.ID == "" {
 		return false
 	}
 	t := ru.wanted
-	if t == (rotation.Trigger{}) || plan.Blocked == reason.KeyForeign {
+	if t == (protocol.Trigger{}) || plan.Blocked == reason.KeyForeign {
 		return true
 	}
 	if t.Leaked != "" {
 		return ru.leakRecorded(t.Leaked)
 	}
-	switch i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == plan.Published }); {
+	switch i := slices.IndexFunc(ru.facts.Keys, func(k protocol.Key) bool { return k.ID == plan.Published }); {
 	case ru.fresh != nil && ru.fresh.stored:
 		return true
 	case t.NotKey != "" && (ru.facts.Unseen(t.NotKey) || ru.unread()):
@@ -122,16 +122,16 @@ func (ru *run) recorded(plan rotation.Plan) bool {
 	case i < 0:
 		return ru.untouched() // then any key that is published is a new one
 	default:
-		return !t.Unmet(ru.facts.Keys[i]) || !ru.facts.Keys[i].Renew.Before(t.NewerThan) || ru.took(rotation.Record, plan.Published)
+		return !t.Unmet(ru.facts.Keys[i]) || !ru.facts.Keys[i].Renew.Before(t.NewerThan) || ru.took(protocol.Record, plan.Published)
 	}
 }
 
 func (ru *run) leakRecorded(id string) bool {
-	i := slices.IndexFunc(ru.facts.Keys, func(k rotation.Key) bool { return k.ID == id })
+	i := slices.IndexFunc(ru.facts.Keys, func(k protocol.Key) bool { return k.ID == id })
 	if i < 0 {
 		return !ru.facts.Unseen(id) && ru.facts.Stranger != id
 	}
-	return !ru.facts.Keys[i].Leaked.IsZero() || ru.took(rotation.MarkLeaked, id)
+	return !ru.facts.Keys[i].Leaked.IsZero() || ru.took(protocol.MarkLeaked, id)
 }
 
 // untouched reports whether the credential has no key, and no store names one.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Some refusals are met only by a write, such as that of a policy. A run that is blocked
@@ -24,7 +24,7 @@ const (
 
 // keepRefusal keeps why a step was refused on the service ID, or removes it. A plan that
 // was blocked has not tried, and a new key that no store has keeps its own refusal.
-func (ru *run) keepRefusal(ctx context.Context, plan rotation.Plan, err error) {
+func (ru *run) keepRefusal(ctx context.Context, plan protocol.Plan, err error) {
 	if ru.id.ID == "" || !ru.id.Marked || ru.c.Given != "" || plan.Blocked != "" {
 		return
 	}
@@ -52,7 +52,7 @@ func (ru *run) markRefusal(ctx context.Context, why reason.Reason) {
 }
 
 // setRefused blocks a look whose steps a run has tried in vain.
-func (ru *run) setRefused(plan rotation.Plan) {
+func (ru *run) setRefused(plan protocol.Plan) {
 	m := ru.id.Marker
 	lasts := m.Refusal.Kind() == reason.Block && ru.now().Sub(m.Refused).Abs() < refusalLasts
 	if len(plan.Steps) > 0 && plan.Blocked == "" && plan.Waiting == "" && lasts && ru.c.Given == "" {

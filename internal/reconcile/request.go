@@ -2,12 +2,12 @@ package reconcile
 
 import (
 	"github.com/latchkey-io/latchkey/internal/offboard"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // Request is a request to reconcile a credential.
 type Request struct {
-	Trigger rotation.Trigger
+	Trigger protocol.Trigger
 	// Cause is the event's type, source and ID. It is written in the description
 	// of a key that is minted for it.
 	Cause string

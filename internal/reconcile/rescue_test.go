@@ -9,8 +9,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -45,7 +45,7 @@ func (f *fragile) List(ctx context.Context, iamID string, credentials ...string)
 	return f.memory.List(ctx, iamID, credentials...)
 }
 
-func (f *fragile) Mint(ctx context.Context, r port.MintRequest, v secret.Value) (rotation.Key, error) {
+func (f *fragile) Mint(ctx context.Context, r port.MintRequest, v secret.Value) (protocol.Key, error) {
 	f.reach("Mint")
 	return f.memory.Mint(ctx, r, v)
 }
@@ -75,7 +75,7 @@ type fragileApp struct {
 	f *fragile
 }
 
-func (a fragileApp) Consumers(ctx context.Context) ([]rotation.Consumer, error) {
+func (a fragileApp) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
 	a.f.reach("Consumers")
 	return a.app.Consumers(ctx)
 }
@@ -91,7 +91,7 @@ func TestAPanicIsTheFailureOfOneRun(t *testing.T) {
 			w.reconciler.Identities, w.reconciler.Keys, w.reconciler.Exchange = f, f, f
 			w.c.Stores = []port.Store{fragileStore{w.a, f}, w.b}
 			w.c.Consumers = []port.Consumers{fragileApp{w.app, f}}
-			out := w.run(rotation.Trigger{NewerThan: w.now})
+			out := w.run(protocol.Trigger{NewerThan: w.now})
 			if !f.done.Load() {
 				t.Fatalf("nothing called %s", at)
 			}
@@ -103,7 +103,7 @@ func TestAPanicIsTheFailureOfOneRun(t *testing.T) {
 				t.Errorf("the outcome and the log say %s", text)
 			}
 			w.now = w.now.Add(25 * time.Hour) // the fuse of a key that is left has ended it
-			if w.run(rotation.Trigger{}); w.a.entry.KeyID == "" || w.b.entry.KeyID != w.a.entry.KeyID {
+			if w.run(protocol.Trigger{}); w.a.entry.KeyID == "" || w.b.entry.KeyID != w.a.entry.KeyID {
 				t.Errorf("the stores name %q and %q after the next run", w.a.entry.KeyID, w.b.entry.KeyID)
 			}
 		})

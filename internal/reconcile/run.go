@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // run is one round over one credential: what it has read, and what it has done.
@@ -40,11 +40,11 @@ type attempt struct {
 	fresh   *minted
 	// wanted is the demand as it was when the plan was made. The clock may move
 	// later.
-	wanted  rotation.Trigger
+	wanted  protocol.Trigger
 	left    bool                          // the credential comes to its end, or has come to it
 	why     string                        // why that is blocked
 	spent   bool                          // an earlier round of this run has minted
-	renewed atomic.Pointer[rotation.Step] // the demand that was recorded, once it was
+	renewed atomic.Pointer[protocol.Step] // the demand that was recorded, once it was
 	last    bool                          // no other round follows
 }
 

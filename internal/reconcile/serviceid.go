@@ -10,13 +10,13 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // rename writes the credential's new name in the markers, so that the config no
 // longer needs the old one. The service ID in use is the last: a replica with the old
 // config must not use a duplicate in its place.
-func (ru *run) rename(ctx context.Context, _ rotation.Step) error {
+func (ru *run) rename(ctx context.Context, _ protocol.Step) error {
 	for _, d := range ru.facts.Ours {
 		if d.ID == ru.id.ID || !ru.bearsFormer(d) {
 			continue
@@ -78,7 +78,7 @@ func (ru *run) known() string {
 
 // removeIdentity deletes the service ID of a deleted project, unless it has keys,
 // which would be deleted with it.
-func (ru *run) removeIdentity(ctx context.Context, _ rotation.Step) error {
+func (ru *run) removeIdentity(ctx context.Context, _ protocol.Step) error {
 	l, err := ru.Keys.List(ctx, ru.id.IAMID, ru.c.Names()...)
 	if err != nil {
 		return fmt.Errorf("removing service ID %s: %w", ru.id.ID, err)
@@ -112,7 +112,7 @@ func (ru *run) marker() marker.Marker {
 	return marker.Marker{Owner: ru.Owner, Credential: ru.c.Name, With: ru.c.With}
 }
 
-func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
+func (ru *run) createIdentity(ctx context.Context, _ protocol.Step) error {
 	id, err := ru.Identities.Create(ctx, ru.facts.Name, ru.marker().Describe(ru.c.Description))
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (ru *run) createIdentity(ctx context.Context, _ rotation.Step) error {
 
 // removeDuplicate deletes a second service ID, unless it has keys, which would be
 // deleted with it.
-func (ru *run) removeDuplicate(ctx context.Context, s rotation.Step) error {
+func (ru *run) removeDuplicate(ctx context.Context, s protocol.Step) error {
 	id := s.Target
 	i := slices.IndexFunc(ru.facts.Ours, func(d port.ServiceID) bool { return d.ID == id })
 	l, err := ru.Keys.List(ctx, ru.facts.Ours[i].IAMID, ru.c.Names()...)
@@ -142,7 +142,7 @@ func (ru *run) removeDuplicate(ctx context.Context, s rotation.Step) error {
 // grant joins an access group, or creates one policy and reads it back. IAM may report success and grant
 // less: then the policy on the resource lacks a role. IAM is also eventually
 // consistent: then there may be no policy yet.
-func (ru *run) grant(ctx context.Context, s rotation.Step) error {
+func (ru *run) grant(ctx context.Context, s protocol.Step) error {
 	label := s.Target
 	if group, ok := strings.CutPrefix(label, groupLabel); ok {
 		return ru.join(ctx, group)

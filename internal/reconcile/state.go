@@ -9,15 +9,16 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // state returns the input of Decide.
-func (ru *run) state() rotation.State {
+func (ru *run) state() protocol.State {
 	excess, left := ru.excess()
-	s := rotation.State{
+	s := protocol.State{
 		Paused:    ru.c.Paused,
 		Keys:      ru.facts.Keys,
 		Foreign:   ru.facts.Foreign[ru.id.IAMID],
@@ -28,7 +29,7 @@ func (ru *run) state() rotation.State {
 		Gone:      ru.c.Gone,
 		Stranger:  ru.facts.Stranger,
 		Adopting:  ru.c.AdoptKey,
-		Identity: rotation.Identity{
+		Identity: protocol.Identity{
 			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.facts.Taken, Collides: ru.facts.Collision() != nil,
 			Posing: ru.facts.Posing, Twice: ru.facts.Twice, Newer: ru.facts.Newer,
 			Unsatisfied: append(access.Missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
@@ -51,8 +52,8 @@ func (ru *run) state() rotation.State {
 }
 
 // storeState returns one store as Decide sees it.
-func (ru *run) storeState(e observe.Reading) rotation.Store {
-	st := rotation.Store{
+func (ru *run) storeState(e observe.Reading) protocol.Store {
+	st := protocol.Store{
 		Name: e.Store.Name(), Guarded: e.Store.Guarded(), Required: !ru.c.Optional[e.Store.Name()],
 		Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty() && !e.Altered && !e.Unproven, Altered: e.Altered,
 	}
@@ -87,7 +88,7 @@ func (ru *run) outside() (labels []string) {
 const groupLabel = "membership of "
 
 // decide plans, and sets the observed state in the outcome.
-func (ru *run) decide() rotation.Plan {
+func (ru *run) decide() protocol.Plan {
 	s := ru.state()
 	now := ru.fence.Started()
 	ru.wanted = ru.req.Trigger
@@ -121,7 +122,7 @@ func (ru *run) decide() rotation.Plan {
 }
 
 // planner returns the function that plans.
-func (r *Reconciler) planner() func(rotation.State, rotation.Rules, rotation.Trigger, time.Time) rotation.Plan {
+func (r *Reconciler) planner() func(protocol.State, protocol.Rules, protocol.Trigger, time.Time) protocol.Plan {
 	if r.Decide != nil {
 		return r.Decide
 	}
@@ -138,7 +139,7 @@ func (ru *run) nextTry(at time.Time, why reason.Reason) time.Time {
 
 // clamp limits a demand to the present. A sender's clock may be ahead, and a key
 // can't be newer than now.
-func clamp(t rotation.Trigger, now time.Time) rotation.Trigger {
+func clamp(t protocol.Trigger, now time.Time) protocol.Trigger {
 	if latest := now.Add(fence.Ahead); t.NewerThan.After(latest) {
 		t.NewerThan = latest
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -39,7 +39,7 @@ func TestAStoreThatDeniesTheReadBeforeADeletionIsNamed(t *testing.T) {
 	w.add(w.ids[0].IAMID, name, m.Describe(""), secret.New("unpublished"), w.now.Add(w.c.Rules.Fuse))
 	w.now = w.now.Add(time.Hour)
 	w.c.Stores = []port.Store{w.a, &closing{shelf: w.b}}
-	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != reason.StoreDenied {
+	if out := w.must(result.Blocked, protocol.Trigger{}); out.Reason != reason.StoreDenied {
 		t.Errorf("blocked by %s: %s", out.Reason, out.Error)
 	}
 }
@@ -79,11 +79,11 @@ func (m *behind) Exchange(ctx context.Context, v secret.Value) (port.Bearer, err
 func TestAYoungKeyIsCopiedOnceIAMKnowsItsValue(t *testing.T) {
 	w := newBench(t)
 	w.b.fail["Publish"] = port.ErrUnavailable
-	out := w.run(rotation.Trigger{})
+	out := w.run(protocol.Trigger{})
 	w.b.fail["Publish"] = nil
 	w.now = w.now.Add(time.Minute)
 	w.reconciler.Exchange, w.reconciler.Sleep = &behind{w.memory, 2}, func(context.Context, time.Duration) error { return nil }
-	if w.must(result.Changed, rotation.Trigger{}); w.b.entry.KeyID != out.Key {
+	if w.must(result.Changed, protocol.Trigger{}); w.b.entry.KeyID != out.Key {
 		t.Errorf("store-b names %q, want %s", w.b.entry.KeyID, out.Key)
 	}
 }
@@ -94,7 +94,7 @@ func TestAnUnclearAnswerToTheClearanceOfAKeyIsNotTheStores(t *testing.T) {
 	w.fail["Lookup"] = port.ErrUnavailable
 	recorded := &recorder{memory: w.memory}
 	w.reconciler.Keys = recorded
-	w.must(result.Failed, rotation.Trigger{})
+	w.must(result.Failed, protocol.Trigger{})
 	if recorded.refusal != reason.ProofUnclear {
 		t.Errorf("the key is refused for %q", recorded.refusal)
 	}

@@ -7,14 +7,14 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // intruder has a service ID of its own, with a key on it. Both carry our marker.
-func (w *bench) intruder(name string) (key rotation.Key, value secret.Value) {
+func (w *bench) intruder(name string) (key protocol.Key, value secret.Value) {
 	marker := marker.Marker{Owner: owner, Credential: w.c.Name}
 	id := port.ServiceID{ID: "ServiceId-hers", IAMID: "iam-ServiceId-hers", Name: name, Creator: "IBMid-hers", Marker: marker, Marked: true, Created: w.now}
 	w.ids = append(w.ids, id)
@@ -44,7 +44,7 @@ func TestAPlantedKeyIsOverwrittenAndNothingOfHersIsUsed(t *testing.T) {
 				hers, value := w.intruder("anything")
 				w.a.entry = port.Entry{KeyID: hers.ID, Value: value, Created: w.now.Add(created), IAMID: "iam-ServiceId-hers", Owner: owner}
 				w.a.rev++
-				out := w.run(rotation.Trigger{})
+				out := w.run(protocol.Trigger{})
 				if out.Key != genuine || w.a.entry.KeyID != genuine || w.b.entry.KeyID != genuine || !w.a.entry.Value.Equal(w.b.entry.Value) || w.a.entry.IAMID != w.b.entry.IAMID {
 					t.Errorf("outcome %+v, store names %s", out, w.a.entry.KeyID)
 				}
@@ -64,7 +64,7 @@ func TestAForgedServiceIDIsNoDuplicate(t *testing.T) {
 	genuine := w.rotated()
 	hers, _ := w.intruder(w.c.ServiceIDName)
 	w.reconciler = w.process() // a process without memory
-	out := w.run(rotation.Trigger{NewerThan: w.now.Add(time.Second)})
+	out := w.run(protocol.Trigger{NewerThan: w.now.Add(time.Second)})
 	if w.find(hers.ID) == nil || len(w.ids) != 2 || len(w.policies["iam-ServiceId-hers"]) > 0 {
 		t.Errorf("what is hers was changed: %+v", out)
 	}
@@ -80,7 +80,7 @@ func TestAForgedServiceIDIsNoDuplicate(t *testing.T) {
 func TestOnlyAForgedServiceIDBlocks(t *testing.T) {
 	w := newBench(t)
 	w.intruder(w.c.ServiceIDName)
-	out := w.run(rotation.Trigger{})
+	out := w.run(protocol.Trigger{})
 	if out.Result != result.Blocked || out.Reason != reason.ForgedMarker || len(out.Steps) > 0 {
 		t.Errorf("outcome %+v", out)
 	}
@@ -90,7 +90,7 @@ func TestAKeyIDThatIAMCannotHaveGivenIsNoKeyID(t *testing.T) {
 	w := newBench(t)
 	genuine := w.rotated()
 	w.b.entry.KeyID = "ApiKey-x/../../y"
-	out := w.run(rotation.Trigger{})
+	out := w.run(protocol.Trigger{})
 	if out.Key != genuine || out.Result != result.Blocked || out.Reason != reason.EntryUnmarked {
 		t.Errorf("outcome %+v", out)
 	}
@@ -102,33 +102,33 @@ func TestAKeyOfTheFutureIsNotWaitedFor(t *testing.T) {
 	w := newBench(t)
 	genuine := w.rotated()
 	w.b.entry.KeyID, w.b.entry.Created = "ApiKey-unknown", w.now.Add(1000*time.Hour)
-	if out := w.run(rotation.Trigger{}); out.Key != genuine || w.b.entry.KeyID != genuine {
+	if out := w.run(protocol.Trigger{}); out.Key != genuine || w.b.entry.KeyID != genuine {
 		t.Errorf("outcome %+v", out)
 	}
 }
 
 func TestMarksOfTheFutureDoNotCount(t *testing.T) {
 	far := time.Date(9990, 1, 1, 0, 0, 0, 0, time.UTC)
-	for name, mark := range map[string]func(*rotation.Key){
-		"a demand":   func(k *rotation.Key) { k.Renew = far },
-		"a date":     func(k *rotation.Key) { k.Served = far },
-		"an overlap": func(k *rotation.Key) { k.Superseded = far },
-		"a birth":    func(k *rotation.Key) { k.AsOf = far },
+	for name, mark := range map[string]func(*protocol.Key){
+		"a demand":   func(k *protocol.Key) { k.Renew = far },
+		"a date":     func(k *protocol.Key) { k.Served = far },
+		"an overlap": func(k *protocol.Key) { k.Superseded = far },
+		"a birth":    func(k *protocol.Key) { k.AsOf = far },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBench(t)
 			genuine := w.rotated()
 			mark(&w.find(genuine).Key)
-			if out := w.run(rotation.Trigger{}); out.Key != genuine {
+			if out := w.run(protocol.Trigger{}); out.Key != genuine {
 				t.Errorf("a sweep: %+v", out)
 			}
 			w.now = w.now.Add(time.Hour)
-			if out := w.run(rotation.Trigger{NewerThan: w.now, Expiry: w.now.Add(time.Hour)}); out.Result != result.Published || out.Key == genuine {
+			if out := w.run(protocol.Trigger{NewerThan: w.now, Expiry: w.now.Add(time.Hour)}); out.Result != result.Published || out.Key == genuine {
 				t.Errorf("a demand: %+v", out)
 			}
 			published := w.a.entry.KeyID
 			w.now = w.now.Add(time.Hour)
-			if out := w.run(rotation.Trigger{}); out.Key != published {
+			if out := w.run(protocol.Trigger{}); out.Key != published {
 				t.Errorf("the next sweep: %+v", out)
 			}
 		})
@@ -145,7 +145,7 @@ func TestWithoutARecordOfItsCreationAServiceIDWithKeysOfOursStaysOurs(t *testing
 		w.reconciler = w.process()
 		for range 2 { // with and without memory of the service ID
 			w.now = w.now.Add(time.Hour)
-			out := w.must(result.Published, rotation.Trigger{NewerThan: w.now})
+			out := w.must(result.Published, protocol.Trigger{NewerThan: w.now})
 			if out.Key == first || len(forgedNotes(out)) > 0 {
 				t.Errorf("outcome %+v", out)
 			}
@@ -153,7 +153,7 @@ func TestWithoutARecordOfItsCreationAServiceIDWithKeysOfOursStaysOurs(t *testing
 		// Without a key of ours nothing shows whose it is.
 		w.keys, w.a.entry, w.b.entry = nil, port.Entry{}, port.Entry{}
 		w.reconciler = w.process()
-		w.must(result.Blocked, rotation.Trigger{})
+		w.must(result.Blocked, protocol.Trigger{})
 	}
 }
 
@@ -162,11 +162,11 @@ func TestTheValueOfAnAdoptedKeyIsIdentifiedOnce(t *testing.T) {
 	w.c.Consumers = nil
 	genuine := w.rotated()
 	w.find(genuine).Print = "" // as of a key that latchkey did not name
-	w.must(result.Unchanged, rotation.Trigger{})
+	w.must(result.Unchanged, protocol.Trigger{})
 
 	w.fail["Identify"] = port.ErrUnavailable
 	w.b.entry.Value = secret.New("a value that was pasted over it")
-	out := w.must(result.Changed, rotation.Trigger{})
+	out := w.must(result.Changed, protocol.Trigger{})
 	if len(out.Steps) != 1 || out.Steps[0].Reason != reason.ValueAltered || !w.b.entry.Value.Equal(w.a.entry.Value) {
 		t.Errorf("outcome %+v", out)
 	}
@@ -179,7 +179,7 @@ func TestAValueThatCannotBeIdentifiedIsNotCopied(t *testing.T) {
 	w.find(genuine).Print = ""
 	w.fail["Identify"] = port.ErrUnavailable
 	w.c.Stores = []port.Store{w.a, w.b}
-	if out := w.must(result.Published, rotation.Trigger{}); out.Key == genuine {
+	if out := w.must(result.Published, protocol.Trigger{}); out.Key == genuine {
 		t.Errorf("outcome %+v", out)
 	}
 }

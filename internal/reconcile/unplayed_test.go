@@ -13,10 +13,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/sweep"
 )
@@ -29,11 +29,11 @@ func TestARenamedCredentialKeepsItsKey(t *testing.T) {
 	w := newBench(t)
 	key := w.rotated()
 	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
-	w.must(result.Changed, rotation.Trigger{})
+	w.must(result.Changed, protocol.Trigger{})
 	if m := w.ids[0].Marker; m.Credential != "new-name" {
 		t.Errorf("the service ID is marked %+v", m)
 	}
-	if out := w.must(result.Unchanged, rotation.Trigger{}); out.Key != key {
+	if out := w.must(result.Unchanged, protocol.Trigger{}); out.Key != key {
 		t.Errorf("the key is %s, want %s", out.Key, key)
 	}
 }
@@ -46,7 +46,7 @@ func TestARenamedCredentialKeepsTheOtherFieldsOfItsMarker(t *testing.T) {
 	want.Current, want.Since = w.a.entry.KeyID, w.now
 	w.ids[0].Marker = want
 	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
-	w.must(result.Changed, rotation.Trigger{})
+	w.must(result.Changed, protocol.Trigger{})
 	want.Credential = "new-name"
 	if diff := cmp.Diff(want, w.ids[0].Marker); diff != "" {
 		t.Errorf("the marker (-want +got):\n%s", diff)
@@ -59,12 +59,12 @@ func TestAKeyBearsTheNameInTheMarkerOfItsServiceID(t *testing.T) {
 	w.rotated()
 	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
 	w.fail["Mark"] = port.ErrLocked
-	w.run(rotation.Trigger{NewerThan: w.now})
+	w.run(protocol.Trigger{NewerThan: w.now})
 	if k := w.keys[1]; k.Credential != "logs-sender" || w.a.entry.KeyID != k.ID {
 		t.Errorf("the rename is refused: the key is of %q, and the store names %s", k.Credential, w.a.entry.KeyID)
 	}
 	w.fail["Mark"], w.now = nil, w.now.Add(time.Hour)
-	w.run(rotation.Trigger{NewerThan: w.now})
+	w.run(protocol.Trigger{NewerThan: w.now})
 	if k := w.keys[2]; k.Credential != "new-name" || w.a.entry.KeyID != k.ID {
 		t.Errorf("after the rename: the key is of %q, and the store names %s", k.Credential, w.a.entry.KeyID)
 	}
@@ -78,11 +78,11 @@ func TestADuplicateIsRenamedBeforeItIsRemoved(t *testing.T) {
 	w.ids = append(w.ids, second)
 	w.c.Name, w.c.Former, w.now = "new-name", []string{"logs-sender"}, w.now.Add(time.Hour)
 	w.reconciler = w.process()
-	w.run(rotation.Trigger{})
+	w.run(protocol.Trigger{})
 	if len(w.ids) != 2 || w.ids[0].Marker.Credential != "new-name" || w.ids[1].Marker.Credential != "new-name" {
 		t.Fatalf("after the first run: %+v", w.ids)
 	}
-	if w.run(rotation.Trigger{}); len(w.ids) != 1 {
+	if w.run(protocol.Trigger{}); len(w.ids) != 1 {
 		t.Errorf("after the second run: %+v", w.ids)
 	}
 }
@@ -92,10 +92,10 @@ func TestARunWithTheOldNameWaitsForAKeyThatAnotherReplicaHasJustMade(t *testing.
 	old := w.c
 	first := w.rotated()
 	w.c.Name, w.c.Former = "new-name", []string{"logs-sender"}
-	fresh := w.must(result.Published, rotation.Trigger{NotKey: first}).Key
+	fresh := w.must(result.Published, protocol.Trigger{NotKey: first}).Key
 	w.ids[0].Marker.Credential = old.Name // as IAM still shows it
 	w.c, w.reconciler = old, w.process()
-	if out := w.must(result.InProgress, rotation.Trigger{}); out.Reason != reason.InProgress || w.a.entry.KeyID != fresh || len(w.keys) != 2 {
+	if out := w.must(result.InProgress, protocol.Trigger{}); out.Reason != reason.InProgress || w.a.entry.KeyID != fresh || len(w.keys) != 2 {
 		t.Errorf("%s, the store names %s, want %s; %d keys", out.Reason, w.a.entry.KeyID, fresh, len(w.keys))
 	}
 }
@@ -107,13 +107,13 @@ func TestAServiceIDJoinsItsAccessGroups(t *testing.T) {
 	if got := w.groups[w.ids[0].IAMID]; len(got) != 1 || got[0].ID != "AccessGroupId-1" {
 		t.Errorf("its groups are %v", got)
 	}
-	w.must(result.Unchanged, rotation.Trigger{})
+	w.must(result.Unchanged, protocol.Trigger{})
 }
 
 func TestAGivenServiceIDKeepsItsMarkerAndPolicies(t *testing.T) {
 	w := newBench(t)
 	w.c.Given = "ServiceId-of-others"
-	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != reason.IdentityAbsent {
+	if out := w.must(result.Blocked, protocol.Trigger{}); out.Reason != reason.IdentityAbsent {
 		t.Errorf("blocked by %s", out.Reason)
 	}
 	w.ids = []port.ServiceID{{ID: w.c.Given, IAMID: "iam-" + w.c.Given, Name: "theirs", Created: w.now}}
@@ -130,14 +130,14 @@ func TestAnExistingKeyIsAdoptedWhereItsValueIs(t *testing.T) {
 	w.ids = []port.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
 	old := w.add("iam-ServiceId-1", "by hand", "", secret.New("a value that was typed in"), time.Time{})
 	w.c.AdoptKey, w.now = old.ID, w.now.Add(time.Hour)
-	if out := w.must(result.Blocked, rotation.Trigger{}); out.Reason != reason.AdoptionFailed {
+	if out := w.must(result.Blocked, protocol.Trigger{}); out.Reason != reason.AdoptionFailed {
 		t.Errorf("blocked by %s", out.Reason)
 	}
 	w.a.entry.Value = secret.New("a value that was typed in")
-	if out := w.must(result.Changed, rotation.Trigger{}); out.Key != old.ID || w.a.entry.KeyID != old.ID || !w.find(old.ID).Ours {
+	if out := w.must(result.Changed, protocol.Trigger{}); out.Key != old.ID || w.a.entry.KeyID != old.ID || !w.find(old.ID).Ours {
 		t.Errorf("the key is %s, the entry names %s", out.Key, w.a.entry.KeyID)
 	}
-	w.must(result.Changed, rotation.Trigger{}) // the second store and the app catch up
+	w.must(result.Changed, protocol.Trigger{}) // the second store and the app catch up
 	if w.b.entry.KeyID != old.ID || w.app.key != old.ID {
 		t.Errorf("the second store names %s, the app has %s", w.b.entry.KeyID, w.app.key)
 	}
@@ -150,7 +150,7 @@ func TestAKeyOfAnotherServiceIDIsNotAdopted(t *testing.T) {
 	other := w.add("iam-ServiceId-2", "by hand", "", secret.New("a value that was typed in"), time.Time{})
 	w.c.AdoptKey = other.ID
 	w.a.entry.Value = secret.New("a value that was typed in")
-	w.must(result.Blocked, rotation.Trigger{})
+	w.must(result.Blocked, protocol.Trigger{})
 	if w.find(other.ID).Ours || w.a.entry.KeyID != "" {
 		t.Errorf("adopted: %+v, the entry names %s", w.find(other.ID), w.a.entry.KeyID)
 	}
@@ -159,7 +159,7 @@ func TestAKeyOfAnotherServiceIDIsNotAdopted(t *testing.T) {
 func TestAStoreThatDoesNotLockFailsNoPublication(t *testing.T) {
 	w := newBench(t)
 	w.a.fail["lock"] = says(port.ErrUnlocked, "403 no permission to lock")
-	out := w.must(result.Published, rotation.Trigger{})
+	out := w.must(result.Published, protocol.Trigger{})
 	if len(out.Notes) != 1 || out.Notes[0].Reason != reason.LockFailed || !strings.HasSuffix(out.Notes[0].Message, "403 no permission to lock") {
 		t.Errorf("notes %+v", out.Notes)
 	}
@@ -168,10 +168,10 @@ func TestAStoreThatDoesNotLockFailsNoPublication(t *testing.T) {
 func TestAKeyThatEndedIsReleased(t *testing.T) {
 	w := newBench(t)
 	old := w.rotated()
-	w.must(result.Published, rotation.Trigger{NotKey: old})
+	w.must(result.Published, protocol.Trigger{NotKey: old})
 	w.a.fail["Release"] = says(port.ErrUnavailable, "503 try later")
 	w.now = w.now.Add(26 * time.Hour)
-	out := w.must(result.Changed, rotation.Trigger{})
+	out := w.must(result.Changed, protocol.Trigger{})
 	if !slices.Equal(w.a.released, []string{old}) || !slices.Equal(w.b.released, []string{old}) {
 		t.Errorf("released %v and %v, want %s", w.a.released, w.b.released, old)
 	}
@@ -184,13 +184,13 @@ func TestWhatIsGoneLosesItsKeysAndThenItsServiceID(t *testing.T) {
 	w := newBench(t)
 	w.rotated()
 	w.c.Gone = true
-	w.must(result.Changed, rotation.Trigger{})
+	w.must(result.Changed, protocol.Trigger{})
 	if k := w.keys[0]; k.Superseded.IsZero() || len(w.ids) != 1 {
 		t.Errorf("the key is %+v", k)
 	}
 	w.now = w.now.Add(26 * time.Hour)
 	for range 2 {
-		w.must(result.Changed, rotation.Trigger{})
+		w.must(result.Changed, protocol.Trigger{})
 	}
 	if len(w.keys) != 0 || len(w.ids) != 0 {
 		t.Errorf("%d keys and %d service IDs are left", len(w.keys), len(w.ids))
@@ -201,7 +201,7 @@ func TestAServiceIDThatWasRenamedIsFoundByTheKeyInAStore(t *testing.T) {
 	w := newBench(t)
 	key := w.rotated()
 	w.c.ServiceIDName, w.reconciler = "another-name", w.process()
-	if out := w.must(result.Unchanged, rotation.Trigger{}); out.Key != key || len(w.ids) != 1 {
+	if out := w.must(result.Unchanged, protocol.Trigger{}); out.Key != key || len(w.ids) != 1 {
 		t.Errorf("the key is %s, want %s; %d service IDs", out.Key, key, len(w.ids))
 	}
 }
@@ -220,7 +220,7 @@ func TestADemandIsWrittenDownBesideTheMint(t *testing.T) {
 			t.Error("the demand is not on the key")
 		}
 	}}}
-	req := reconcile.Request{Trigger: rotation.Trigger{NotKey: key}, Recorded: func(name string) { recorded <- name }}
+	req := reconcile.Request{Trigger: protocol.Trigger{NotKey: key}, Recorded: func(name string) { recorded <- name }}
 	out, err := w.reconciler.Reconcile(t.Context(), w.c, req)
 	if err != nil || out.Result != result.Published || !out.Recorded {
 		t.Errorf("%+v, %v", out, err)
@@ -269,7 +269,7 @@ func TestAProofWaitsAsLongAsItsProverSays(t *testing.T) {
 			return nil
 		}
 		w.c.Provers = []port.Prover{of(later{now: now, first: new(time.Time)})}
-		return w.must(want, rotation.Trigger{})
+		return w.must(want, protocol.Trigger{})
 	}
 	if out := try(result.Blocked, func(p later) port.Prover { return p }); out.Reason != reason.ProofDenied {
 		t.Errorf("after a minute: %s", out.Reason)
@@ -286,46 +286,46 @@ func TestADemandThatAStoreRefusesOnceIsMetTenMinutesLater(t *testing.T) {
 	w := newBench(t)
 	w.rotated()
 	w.a.fail["Publish"] = port.ErrDenied
-	out := w.must(result.Blocked, rotation.Trigger{NewerThan: w.now})
+	out := w.must(result.Blocked, protocol.Trigger{NewerThan: w.now})
 	later := w.now.Add(10 * time.Minute)
 	if out.Reason != reason.StoreDenied || !out.Recorded || !out.Next.Equal(later) {
 		t.Errorf("%s, recorded %t, the next try is at %s, want %s", out.Reason, out.Recorded, out.Next, later)
 	}
 	w.a.fail["Publish"] = nil
 	w.now = later.Add(-time.Minute)
-	if out := w.must(result.Blocked, rotation.Trigger{}); !out.Next.Equal(later) {
+	if out := w.must(result.Blocked, protocol.Trigger{}); !out.Next.Equal(later) {
 		t.Errorf("a minute before, the next try is at %s, want %s", out.Next, later)
 	}
 	w.now = later
-	w.must(result.Published, rotation.Trigger{})
+	w.must(result.Published, protocol.Trigger{})
 }
 
 func TestAKeyThatIsReplacedWithinItsWindowIsSupersededAtOnce(t *testing.T) {
 	w := newBench(t)
-	first := w.must(result.Published, rotation.Trigger{})
+	first := w.must(result.Published, protocol.Trigger{})
 	w.now = w.now.Add(12 * time.Minute)
-	out := w.must(result.Published, rotation.Trigger{NewerThan: w.now})
+	out := w.must(result.Published, protocol.Trigger{NewerThan: w.now})
 	if out.Replaced != first.Key || out.ReplacedEnds.IsZero() {
 		t.Errorf("%s ends at %s", out.Replaced, out.ReplacedEnds)
 	}
-	w.must(result.Unchanged, rotation.Trigger{})
+	w.must(result.Unchanged, protocol.Trigger{})
 }
 
 func TestNoConsumerIsRestartedWithAKeyThatKeepsItsFuse(t *testing.T) {
 	w := newBench(t)
 	old := w.rotated()
 	w.fail["Update"] = port.ErrDenied
-	fresh := w.run(rotation.Trigger{NotKey: old}).Key
+	fresh := w.run(protocol.Trigger{NotKey: old}).Key
 	if fresh == old {
 		t.Fatalf("no new key was published")
 	}
 	w.now = w.now.Add(time.Hour)
-	w.run(rotation.Trigger{})
+	w.run(protocol.Trigger{})
 	if w.app.key != old {
 		t.Errorf("the app has %s, whose fuse is on, want %s", w.app.key, old)
 	}
 	w.fail["Update"] = nil
-	w.run(rotation.Trigger{})
+	w.run(protocol.Trigger{})
 	if w.app.key != fresh {
 		t.Errorf("the app has %s, want %s", w.app.key, fresh)
 	}
@@ -336,7 +336,7 @@ func TestARevocationOfAForeignKeyIsNotRecordedWhileTheClockIsOff(t *testing.T) {
 	w.rotated()
 	foreign := w.add("iam-ServiceId-77", "theirs", "", secret.New("their own value"), time.Time{})
 	w.reconciler.Now = func() time.Time { return w.now.Add(10 * time.Minute) }
-	if out := w.must(result.Blocked, rotation.Trigger{Leaked: foreign.ID}); out.Reason != reason.ClockSkew || out.Recorded {
+	if out := w.must(result.Blocked, protocol.Trigger{Leaked: foreign.ID}); out.Reason != reason.ClockSkew || out.Recorded {
 		t.Errorf("blocked by %s, recorded %t", out.Reason, out.Recorded)
 	}
 }
@@ -367,7 +367,7 @@ func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
 	other.Stores, other.Consumers = []port.Store{&shelf{name: "store-c", guarded: true}}, nil
 	all := []port.Credential{w.c, other}
 	revoke := func(keyID string) (result.Sweep, bool) {
-		return result.WhereLeaked(sweepAll(t, w.reconciler, all, reconcile.Request{Trigger: rotation.Trigger{Leaked: keyID}}))
+		return result.WhereLeaked(sweepAll(t, w.reconciler, all, reconcile.Request{Trigger: protocol.Trigger{Leaked: keyID}}))
 	}
 	s, known := revoke(key)
 	if !known || len(s.Outcomes) != 1 || s.Outcomes[0].Leaked != result.LeakedRevoked || w.find(key) != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -62,7 +62,7 @@ func (w *world) fill(ctx context.Context, a Account) (err error) {
 	type making struct {
 		at time.Time
 		of *played
-		k  rotation.Key
+		k  protocol.Key
 	}
 	var order []making
 	for _, s := range a.Seen {
@@ -121,7 +121,7 @@ func (w *world) serviceID(ctx context.Context, p *played) error {
 	return nil
 }
 
-func (w *world) key(p *played, k rotation.Key) error {
+func (w *world) key(p *played, k protocol.Key) error {
 	marker := marker.Marker{Owner: w.owner, Credential: p.Name, KeyMarks: marker.KeyMarks{
 		Superseded: k.Superseded, Renew: k.Renew, Answers: k.AsOf, Leaked: k.Leaked, Served: k.Served, Refused: k.Refused, Refusal: k.Refusal, Stores: k.Stores,
 	}}
@@ -150,7 +150,7 @@ func (w *world) store(p *played) {
 		s := &store{name: real.Name(), guarded: real.Guarded()}
 		if i < len(p.Outcome.Stores) {
 			if id := p.ids[p.Outcome.Stores[i].Key]; id != "" {
-				at := slices.IndexFunc(p.Outcome.Keys, func(k rotation.Key) bool { return p.ids[k.ID] == id })
+				at := slices.IndexFunc(p.Outcome.Keys, func(k protocol.Key) bool { return p.ids[k.ID] == id })
 				s.entry = port.Entry{KeyID: id, Value: p.values[id], Created: p.Outcome.Keys[at].Created, IAMID: p.iamID, Owner: w.owner}
 			}
 		}
@@ -159,7 +159,7 @@ func (w *world) store(p *played) {
 	}
 	p.Stores, p.first = ports, p.published()
 	if p.Consumers = nil; len(p.Running) > 0 {
-		c := &consumers{keys: map[string]rotation.Consumer{}}
+		c := &consumers{keys: map[string]protocol.Consumer{}}
 		for _, r := range p.Running {
 			r.Key, r.Unknown = p.ids[r.Key], false
 			c.keys[r.Name] = r
@@ -206,16 +206,16 @@ func (s *store) Publish(_ context.Context, e port.Entry, revision string) error 
 // consumers are those that latchkey restarts. Each restart succeeds.
 type consumers struct {
 	mu   sync.Mutex
-	keys map[string]rotation.Consumer
+	keys map[string]protocol.Consumer
 }
 
-func (c *consumers) Consumers(context.Context) (all []rotation.Consumer, err error) {
+func (c *consumers) Consumers(context.Context) (all []protocol.Consumer, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.keys {
 		all = append(all, r)
 	}
-	slices.SortFunc(all, func(a, b rotation.Consumer) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b protocol.Consumer) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 

@@ -18,10 +18,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -30,7 +30,7 @@ type Seen struct {
 	port.Credential
 	Outcome result.Outcome
 	// Running are the consumers that latchkey can restart.
-	Running []rotation.Consumer
+	Running []protocol.Consumer
 }
 
 // Account is what is rehearsed.
@@ -204,7 +204,7 @@ func (p *played) published() string {
 // firstDue is when the first published key is due, or zero.
 func (w *world) firstDue() (first time.Time) {
 	for _, p := range w.played {
-		i := slices.IndexFunc(p.Outcome.Keys, func(k rotation.Key) bool { return p.ids[k.ID] != "" && p.ids[k.ID] == p.first })
+		i := slices.IndexFunc(p.Outcome.Keys, func(k protocol.Key) bool { return p.ids[k.ID] != "" && p.ids[k.ID] == p.first })
 		if i < 0 {
 			continue
 		}

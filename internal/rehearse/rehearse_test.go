@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/rehearse"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 type named string
@@ -28,14 +28,14 @@ var now = time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)
 const day = 24 * time.Hour
 
 // seen returns a credential whose published key has an age.
-func seen(name string, age time.Duration, running ...rotation.Consumer) rehearse.Seen {
-	rules := rotation.Standard()
+func seen(name string, age time.Duration, running ...protocol.Consumer) rehearse.Seen {
+	rules := protocol.Standard()
 	rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*day, 90*day, day, time.Hour
-	key := rotation.Key{ID: "ApiKey-" + name, Created: now.Add(-age), Expires: now.Add(90*day - age)}
+	key := protocol.Key{ID: "ApiKey-" + name, Created: now.Add(-age), Expires: now.Add(90*day - age)}
 	return rehearse.Seen{
 		Credential: port.Credential{Name: name, Entry: name, ServiceIDName: name, Rules: rules, Stores: []port.Store{named("store " + name)}, OnLeak: "disable"},
 		Outcome: result.Outcome{
-			Credential: name, ServiceID: "ServiceId-" + name, Keys: []rotation.Key{key}, Stores: []result.Store{{Name: "store " + name, Key: key.ID}},
+			Credential: name, ServiceID: "ServiceId-" + name, Keys: []protocol.Key{key}, Stores: []result.Store{{Name: "store " + name, Key: key.ID}},
 		},
 		Running: running,
 	}
@@ -45,7 +45,7 @@ func TestWhatBreaksIsFoundWithItsTime(t *testing.T) {
 	a := rehearse.Account{
 		Owner: "example", Now: now,
 		Seen: []rehearse.Seen{
-			seen("restarted", 40*day, rotation.Consumer{Name: "app/web", Store: "store restarted", Key: "ApiKey-restarted"}),
+			seen("restarted", 40*day, protocol.Consumer{Name: "app/web", Store: "store restarted", Key: "ApiKey-restarted"}),
 			seen("left-alone", 50*day),
 		},
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/evidence"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -22,7 +22,7 @@ func of(keys ...evidence.Key) evidence.Credential {
 }
 
 func key(age int) evidence.Key {
-	return evidence.Key{Key: rotation.Key{ID: "ApiKey-1", Created: ago(age), Expires: ago(age - 366)}, Used: ago(1), UseRead: true}
+	return evidence.Key{Key: protocol.Key{ID: "ApiKey-1", Created: ago(age), Expires: ago(age - 366)}, Used: ago(1), UseRead: true}
 }
 
 func TestWhatEachControlAsks(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Result is how a run ended.
@@ -50,13 +50,13 @@ const (
 
 // Note is a note with its sentence.
 type Note struct {
-	rotation.Note
+	protocol.Note
 	Message string `json:"message"`
 }
 
 // Step is one step and its error, if any.
 type Step struct {
-	rotation.Step
+	protocol.Step
 	Error string `json:"error,omitempty"`
 }
 
@@ -96,7 +96,7 @@ type Outcome struct {
 	Error string `json:"error,omitempty"`
 
 	// Keys are the credential's keys as the run left them, without values.
-	Keys []rotation.Key `json:"-"`
+	Keys []protocol.Key `json:"-"`
 
 	// Facts are what the condition follows from, and Observed is when they held.
 	Facts    condition.Facts `json:"-"`
@@ -140,7 +140,7 @@ func (o *Outcome) Settle() {
 func (o *Outcome) sentence() string {
 	if o.Condition == condition.Due {
 		for _, s := range o.Facts.Due {
-			if s.Reason == o.Reason && s.Key != "" && s.Key != rotation.NewKey && s.Key != o.Facts.Key.ID {
+			if s.Reason == o.Reason && s.Key != "" && s.Key != protocol.NewKey && s.Key != o.Facts.Key.ID {
 				return string(s.Action) + " " + s.Key + ": " + o.Reason.Sentence()
 			}
 		}

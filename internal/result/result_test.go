@@ -5,15 +5,15 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 func TestAnOutcomeTellsTheConditionOfALaterTime(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	blocked := Outcome{
 		Credential: "a", Result: Blocked, Reason: reason.StoreDenied, Observed: now,
-		Facts: condition.Facts{Key: rotation.Key{ID: "ApiKey-1", Expires: now.Add(48 * time.Hour)}, SweepEvery: time.Hour},
+		Facts: condition.Facts{Key: protocol.Key{ID: "ApiKey-1", Expires: now.Add(48 * time.Hour)}, SweepEvery: time.Hour},
 	}
 	blocked.Settle()
 	for name, tc := range map[string]struct {
@@ -37,19 +37,19 @@ func TestAnOutcomeTellsTheConditionOfALaterTime(t *testing.T) {
 }
 
 func TestADueStepOnAnotherKeyIsNamed(t *testing.T) {
-	expired := rotation.Step{Action: rotation.Retire, Key: "ApiKey-1", Reason: reason.IsExpired}
+	expired := protocol.Step{Action: protocol.Retire, Key: "ApiKey-1", Reason: reason.IsExpired}
 	for name, tc := range map[string]struct {
-		due  []rotation.Step
+		due  []protocol.Step
 		want string
 	}{
-		"an expired key that is to be deleted": {[]rotation.Step{expired}, "retire ApiKey-1: the key has expired"},
-		"a step on the published key":          {[]rotation.Step{{Action: rotation.Unfuse, Key: "ApiKey-2", Reason: reason.FuseOn}}, reason.FuseOn.Sentence()},
-		"a new key": {[]rotation.Step{
-			{Action: rotation.Mint, Key: rotation.NewKey, Reason: reason.Aged}, {Action: rotation.Publish, Key: rotation.NewKey, Reason: reason.Aged},
+		"an expired key that is to be deleted": {[]protocol.Step{expired}, "retire ApiKey-1: the key has expired"},
+		"a step on the published key":          {[]protocol.Step{{Action: protocol.Unfuse, Key: "ApiKey-2", Reason: reason.FuseOn}}, reason.FuseOn.Sentence()},
+		"a new key": {[]protocol.Step{
+			{Action: protocol.Mint, Key: protocol.NewKey, Reason: reason.Aged}, {Action: protocol.Publish, Key: protocol.NewKey, Reason: reason.Aged},
 		}, reason.Aged.Sentence()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := Outcome{Facts: condition.Facts{Key: rotation.Key{ID: "ApiKey-2"}, Due: tc.due}}
+			o := Outcome{Facts: condition.Facts{Key: protocol.Key{ID: "ApiKey-2"}, Due: tc.due}}
 			if o.Settle(); o.Condition != condition.Due || o.Message != tc.want {
 				t.Errorf("%s: %q, want %q", o.Condition, o.Message, tc.want)
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
@@ -11,11 +12,11 @@ import (
 //
 // The first closed gate says how far the plan may go. The rules that need no more
 // then add their steps, in order.
-func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
+func Decide(s protocol.State, r protocol.Rules, t protocol.Trigger, now time.Time) protocol.Plan {
 	v := look(s, r, t, now)
-	p := Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes(t)}
+	p := protocol.Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes(t)}
 	closed, open := v.gate(t)
-	p.hold(closed)
+	hold(&p, closed)
 	if p.Blocked != "" {
 		p.Next = now.Add(r.SweepEvery)
 	}
@@ -32,14 +33,14 @@ func Decide(s State, r Rules, t Trigger, now time.Time) Plan {
 			p.Steps = append(p.Steps, rule.steps(v, t, &p)...)
 		}
 	}
-	if v.lockedLeak() && p.Blocked == "" && !p.mints() {
-		p.hold(reason.KeyLocked)
+	if v.lockedLeak() && p.Blocked == "" && !mints(p.Steps) {
+		hold(&p, reason.KeyLocked)
 	}
 	return p
 }
 
-// hold sets the reason why the plan is blocked or has to wait.
-func (p *Plan) hold(r reason.Reason) {
+// hold sets the reason why a plan is blocked or has to wait.
+func hold(p *protocol.Plan, r reason.Reason) {
 	p.Blocked, p.Waiting = "", ""
 	if r.Kind() == reason.Block {
 		p.Blocked = r
@@ -50,7 +51,7 @@ func (p *Plan) hold(r reason.Reason) {
 
 // gate returns the first reason that closes a gate, and the level up to which the
 // plan may go.
-func (v view) gate(t Trigger) (reason.Reason, reason.Level) {
+func (v view) gate(t protocol.Trigger) (reason.Reason, reason.Level) {
 	closed := v.blocked(t)
 	switch {
 	case closed != "":
@@ -64,45 +65,54 @@ func (v view) gate(t Trigger) (reason.Reason, reason.Level) {
 	return closed, closed.Lets()
 }
 
+// mints reports whether steps create a key.
+func mints(steps []protocol.Step) bool {
+	return slices.ContainsFunc(steps, func(s protocol.Step) bool { return s.Action == protocol.Mint })
+}
+
 // rule adds steps to a plan that may go as far as it needs.
 type rule struct {
 	name  string
 	needs reason.Level
-	steps func(v view, t Trigger, p *Plan) []Step
+	steps func(v view, t protocol.Trigger, p *protocol.Plan) []protocol.Step
 }
 
 // standard is the course of a credential that is in use.
 var standard = []rule{
-	{"record a demand", reason.Trusted, func(v view, t Trigger, _ *Plan) []Step { return v.recording(t) }},
-	{"record a leak, and contain it", reason.Unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
-	{"give keys that a store names their full lifetime", reason.Unpaused, func(v view, _ Trigger, _ *Plan) []Step { return v.unfuse() }},
-	{"end leaked keys that no consumer needs", reason.Trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Leaked) }},
-	{"extend keys that are held", reason.Trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.sustained() }},
-	{"extend keys that are used", reason.Trusted, func(v view, _ Trigger, _ *Plan) []Step { return v.extensions() }},
-	{"create the service ID and its policies", reason.Visible, func(v view, _ Trigger, _ *Plan) []Step { return v.identity() }},
-	{"end keys that no consumer can have", reason.Quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.endings(Pending, Held, Orphan, Ended) }},
+	{"record a demand", reason.Trusted, func(v view, t protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.recording(t) }},
+	{"record a leak, and contain it", reason.Unpaused, func(v view, t protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.leak(t) }},
+	{"give keys that a store names their full lifetime", reason.Unpaused, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.unfuse() }},
+	{"end leaked keys that no consumer needs", reason.Trusted, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.endings(Leaked) }},
+	{"extend keys that are held", reason.Trusted, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.sustained() }},
+	{"extend keys that are used", reason.Trusted, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.extensions() }},
+	{"create the service ID and its policies", reason.Visible, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.identity() }},
+	{"end keys that no consumer can have", reason.Quiet, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step {
+		return v.endings(Pending, Held, Orphan, Ended)
+	}},
 	{"rotate, or catch up", reason.Quiet, view.rotate},
-	{"restart consumers that are behind", reason.Quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).restarts() }},
-	{"end keys that consumers had until now", reason.Quiet, func(v view, _ Trigger, p *Plan) []Step { return v.after(p.Steps).endings(Held, Overlapping, Leaked) }},
-	{"take down policies that the config does not say", reason.Quiet, func(v view, _ Trigger, _ *Plan) []Step { return v.narrowing() }},
+	{"restart consumers that are behind", reason.Quiet, func(v view, _ protocol.Trigger, p *protocol.Plan) []protocol.Step { return v.after(p.Steps).restarts() }},
+	{"end keys that consumers had until now", reason.Quiet, func(v view, _ protocol.Trigger, p *protocol.Plan) []protocol.Step {
+		return v.after(p.Steps).endings(Held, Overlapping, Leaked)
+	}},
+	{"take down policies that the config does not say", reason.Quiet, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.narrowing() }},
 }
 
 // removing is the course of a credential whose project is deleted.
 var removing = []rule{
-	{"record a leak, and contain it", reason.Unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
-	{"end all keys, and then the service ID", reason.Visible, func(v view, _ Trigger, _ *Plan) []Step { return v.removal() }},
+	{"record a leak, and contain it", reason.Unpaused, func(v view, t protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.leak(t) }},
+	{"end all keys, and then the service ID", reason.Visible, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.removal() }},
 }
 
 // adoption is the course of a credential that takes over an existing key.
 var adoption = []rule{
-	{"record a leak, and contain it", reason.Unpaused, func(v view, t Trigger, _ *Plan) []Step { return v.leak(t) }},
-	{"adopt the key", reason.Visible, func(v view, _ Trigger, _ *Plan) []Step { return v.adoptions() }},
+	{"record a leak, and contain it", reason.Unpaused, func(v view, t protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.leak(t) }},
+	{"adopt the key", reason.Visible, func(v view, _ protocol.Trigger, _ *protocol.Plan) []protocol.Step { return v.adoptions() }},
 }
 
 // rotate plans a new key if one is due and may be created. Otherwise it copies the
 // published key to the stores that are behind: they delay the end of older keys, which
 // may be why the new key must wait.
-func (v view) rotate(t Trigger, p *Plan) []Step {
+func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 	due := v.due(t)
 	if due == "" {
 		v.trouble(p)
@@ -122,7 +132,7 @@ func (v view) rotate(t Trigger, p *Plan) []Step {
 	case held == reason.KeysFull:
 		held = v.crowd()
 	}
-	p.hold(held)
+	hold(p, held)
 	return v.repairs()
 }
 
@@ -136,8 +146,8 @@ func (v view) deserted() bool {
 // what keeps them from that.
 func (v view) crowd() reason.Reason {
 	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
-	ends := func(k Key) bool { return k.Live(v.now) && k.Expired(soon) }
-	locked := func(k Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
+	ends := func(k protocol.Key) bool { return k.Live(v.now) && k.Expired(soon) }
+	locked := func(k protocol.Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
 	switch {
 	case slices.ContainsFunc(v.Keys, ends):
 		return reason.KeysFull
@@ -160,25 +170,25 @@ func (v view) crowd() reason.Reason {
 
 // view is the state with the facts that follow from it.
 type view struct {
-	State
-	r     Rules
+	protocol.State
+	r     protocol.Rules
 	now   time.Time
 	asked time.Time // since when a newer key is demanded
 
 	named        map[string]bool // the IDs that any store names
-	published    Key             // the newest named live key, one that did not leak if there is any; zero if none
-	newest       Key             // the newest named key that IAM has, live or not
+	published    protocol.Key    // the newest named live key, one that did not leak if there is any; zero if none
+	newest       protocol.Key    // the newest named key that IAM has, live or not
 	firstGuarded int             // index into Stores of the first guarded store, -1 if there is none
 	allRead      bool            // every store answered
 	unlisted     bool            // a young named key is not visible yet
-	leaked       Key             // the key whose revocation is requested; zero if it is not ours
+	leaked       protocol.Key    // the key whose revocation is requested; zero if it is not ours
 	left         map[string]bool // what stores named before the steps that led to this state
 }
 
-func look(s State, r Rules, t Trigger, now time.Time) view {
+func look(s protocol.State, r protocol.Rules, t protocol.Trigger, now time.Time) view {
 	v := view{State: s, r: r, now: now, asked: t.NewerThan, named: map[string]bool{}, allRead: true}
 	v.lookAtLeak(t)
-	v.firstGuarded = slices.IndexFunc(s.Stores, func(st Store) bool { return st.Guarded })
+	v.firstGuarded = slices.IndexFunc(s.Stores, func(st protocol.Store) bool { return st.Guarded })
 	if v.firstGuarded >= 0 {
 		v.Stores = slices.Clone(s.Stores)
 		v.Stores[v.firstGuarded].Required = true // no key is minted without the arbiter
@@ -206,8 +216,8 @@ func look(s State, r Rules, t Trigger, now time.Time) view {
 
 // lookAtLeak finds the key whose revocation is requested. The rest of the plan sees
 // it as it is after the first steps.
-func (v *view) lookAtLeak(t Trigger) {
-	i := slices.IndexFunc(v.Keys, func(k Key) bool { return k.ID == t.Leaked })
+func (v *view) lookAtLeak(t protocol.Trigger) {
+	i := slices.IndexFunc(v.Keys, func(k protocol.Key) bool { return k.ID == t.Leaked })
 	if i < 0 {
 		return
 	}
@@ -224,14 +234,14 @@ func (v *view) lookAtLeak(t Trigger) {
 func (v *view) lookAtStores() {
 	for _, st := range v.Stores {
 		if st.Fault != "" {
-			v.allRead = v.allRead && st.others()
+			v.allRead = v.allRead && others(st)
 			continue
 		}
 		if st.Key == "" {
 			continue
 		}
 		v.named[st.Key] = true
-		known := slices.ContainsFunc(v.Keys, func(k Key) bool { return k.ID == st.Key })
+		known := slices.ContainsFunc(v.Keys, func(k protocol.Key) bool { return k.ID == st.Key })
 		// A key is published at most one Window after its birth, and IAM's lag is
 		// at most another one. Until then, absence proves nothing.
 		if !known && v.now.Before(st.Created.Add(2*v.r.Window)) {
@@ -242,7 +252,7 @@ func (v *view) lookAtStores() {
 
 // prefer reports whether the published key is k rather than other: one that did not
 // leak, else the newer one.
-func prefer(k, other Key) bool {
+func prefer(k, other protocol.Key) bool {
 	if sound := k.Leaked.IsZero(); sound != other.Leaked.IsZero() {
 		return sound
 	}
@@ -252,46 +262,46 @@ func prefer(k, other Key) bool {
 // blocks are the reasons that need a person, in order of precedence.
 var blocks = []struct {
 	reason reason.Reason
-	holds  func(v view, t Trigger) bool
+	holds  func(v view, t protocol.Trigger) bool
 }{
-	{reason.Paused, func(v view, _ Trigger) bool { return v.Paused }},
-	{reason.ClockSkew, func(v view, _ Trigger) bool { return v.Skew.Abs() > v.r.MaxSkew }},
-	{reason.NameCollision, func(v view, _ Trigger) bool { return v.Identity.Collides }},
-	{reason.NewerVersion, func(v view, _ Trigger) bool { return v.Identity.Newer }},
-	{reason.ForgedMarker, func(v view, _ Trigger) bool { return v.Identity.Posing }},
-	{reason.IdentityTwice, func(v view, _ Trigger) bool { return v.Identity.Twice }},
-	{reason.NameTaken, func(v view, _ Trigger) bool { return v.Identity.NameTaken }},
-	{reason.IdentityAbsent, func(v view, _ Trigger) bool { return v.Identity.Given && !v.Identity.Exists }},
-	{reason.IdentityGone, func(v view, _ Trigger) bool { return !v.Identity.Exists && len(v.named) > 0 && !v.unlisted }},
-	{reason.IdentityLocked, func(v view, _ Trigger) bool { return v.Identity.Locked && len(v.Identity.Unsatisfied) > 0 }},
+	{reason.Paused, func(v view, _ protocol.Trigger) bool { return v.Paused }},
+	{reason.ClockSkew, func(v view, _ protocol.Trigger) bool { return v.Skew.Abs() > v.r.MaxSkew }},
+	{reason.NameCollision, func(v view, _ protocol.Trigger) bool { return v.Identity.Collides }},
+	{reason.NewerVersion, func(v view, _ protocol.Trigger) bool { return v.Identity.Newer }},
+	{reason.ForgedMarker, func(v view, _ protocol.Trigger) bool { return v.Identity.Posing }},
+	{reason.IdentityTwice, func(v view, _ protocol.Trigger) bool { return v.Identity.Twice }},
+	{reason.NameTaken, func(v view, _ protocol.Trigger) bool { return v.Identity.NameTaken }},
+	{reason.IdentityAbsent, func(v view, _ protocol.Trigger) bool { return v.Identity.Given && !v.Identity.Exists }},
+	{reason.IdentityGone, func(v view, _ protocol.Trigger) bool { return !v.Identity.Exists && len(v.named) > 0 && !v.unlisted }},
+	{reason.IdentityLocked, func(v view, _ protocol.Trigger) bool { return v.Identity.Locked && len(v.Identity.Unsatisfied) > 0 }},
 	{reason.IdentityShared, view.shared},
-	{reason.KeyDisabled, func(v view, _ Trigger) bool { return v.r.BlockDisabled && v.disabled() }},
-	{reason.KeyForeign, func(v view, t Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
+	{reason.KeyDisabled, func(v view, _ protocol.Trigger) bool { return v.r.BlockDisabled && v.disabled() }},
+	{reason.KeyForeign, func(v view, t protocol.Trigger) bool { return t.Leaked != "" && t.Leaked == v.Stranger }},
 	{reason.AdoptionFailed, view.unadoptable},
 }
 
 // blocked returns why a person must act, or nothing.
-func (v view) blocked(t Trigger) reason.Reason {
+func (v view) blocked(t protocol.Trigger) reason.Reason {
 	for _, b := range blocks {
 		if b.holds(v, t) {
 			return b.reason
 		}
 	}
-	return v.storeTrouble(func(st Store) bool { return st.Required && st.Fault.Kind() == reason.Block })
+	return v.storeTrouble(func(st protocol.Store) bool { return st.Required && st.Fault.Kind() == reason.Block })
 }
 
 // shared reports whether something must be granted to a service ID that others have
 // keys of. One that the config gives is the user's choice, and a key to be adopted
 // is ours next.
-func (v view) shared(Trigger) bool {
+func (v view) shared(protocol.Trigger) bool {
 	return v.Foreign > 0 && !v.Identity.Given && len(v.Identity.Unsatisfied) > 0 && !v.adoptable()
 }
 
 // disabled reports whether a person disabled the newest key that a store names.
 // Keys that have expired since do not count.
 func (v view) disabled() bool {
-	named := slices.DeleteFunc(slices.Clone(v.Keys), func(k Key) bool { return !v.named[k.ID] })
-	slices.SortFunc(named, func(a, b Key) int { return b.Compare(a) })
+	named := slices.DeleteFunc(slices.Clone(v.Keys), func(k protocol.Key) bool { return !v.named[k.ID] })
+	slices.SortFunc(named, func(a, b protocol.Key) int { return b.Compare(a) })
 	for _, k := range named {
 		if !k.Disabled || !k.Leaked.IsZero() {
 			return false
@@ -304,7 +314,7 @@ func (v view) disabled() bool {
 }
 
 // storeTrouble returns the first fault of the stores that count, or nothing.
-func (v view) storeTrouble(counts func(Store) bool) reason.Reason {
+func (v view) storeTrouble(counts func(protocol.Store) bool) reason.Reason {
 	for _, st := range v.Stores {
 		if st.Fault != "" && counts(st) {
 			return st.Fault
@@ -313,17 +323,22 @@ func (v view) storeTrouble(counts func(Store) bool) reason.Reason {
 	return ""
 }
 
-func required(st Store) bool { return st.Required }
+// others reports whether an entry was read and has a value that is not latchkey's.
+func others(st protocol.Store) bool {
+	return st.Fault == reason.EntryUnmarked || st.Fault == reason.EntryForeign
+}
 
-func anyStore(Store) bool { return true }
+func required(st protocol.Store) bool { return st.Required }
+
+func anyStore(protocol.Store) bool { return true }
 
 // consumerTrouble returns ConsumerUnknown if a consumer could not be read. That is
 // ConsumerSilent once the consumer may have a key that ends soon or has ended.
 func (v view) consumerTrouble() reason.Reason {
-	if !slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Unknown }) {
+	if !slices.ContainsFunc(v.Consumers, func(c protocol.Consumer) bool { return c.Unknown }) {
 		return ""
 	}
-	ends := func(k Key) bool {
+	ends := func(k protocol.Key) bool {
 		return v.published.ID != k.ID && k.Superseded.IsZero() && !k.Fused(v.r) && k.Live(v.now) && k.Expired(v.now.Add(notice))
 	}
 	old := v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2
@@ -335,63 +350,63 @@ func (v view) consumerTrouble() reason.Reason {
 
 // trouble sets what keeps stores, consumers or older keys behind when no new key is
 // due. An optional store never blocks.
-func (v view) trouble(p *Plan) {
+func (v view) trouble(p *protocol.Plan) {
 	fault := v.storeTrouble(anyStore)
 	switch {
 	case v.declined() && !v.copyable():
 		p.Waiting = v.published.Refusal
-		if slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Required && !v.has(st) }) {
-			p.hold(v.published.Refusal)
+		if slices.ContainsFunc(v.Stores, func(st protocol.Store) bool { return st.Required && !v.has(st) }) {
+			hold(p, v.published.Refusal)
 		}
 	case fault != "":
 		p.Waiting = fault
 	default:
-		p.hold(v.consumerTrouble())
+		hold(p, v.consumerTrouble())
 	}
 }
 
 // identity creates the service ID and its policies, and removes duplicates.
-func (v view) identity() (steps []Step) {
+func (v view) identity() (steps []protocol.Step) {
 	for _, id := range v.Identity.Duplicates {
-		steps = append(steps, Step{Action: RemoveDuplicate, Target: id, Reason: reason.Duplicate})
+		steps = append(steps, protocol.Step{Action: protocol.RemoveDuplicate, Target: id, Reason: reason.Duplicate})
 	}
 	if v.Identity.Former != "" {
-		steps = append(steps, Step{Action: Rename, Target: v.Identity.Former, Reason: reason.Renamed})
+		steps = append(steps, protocol.Step{Action: protocol.Rename, Target: v.Identity.Former, Reason: reason.Renamed})
 	}
 	if !v.Identity.Exists {
-		steps = append(steps, Step{Action: CreateIdentity, Reason: reason.NoIdentity})
+		steps = append(steps, protocol.Step{Action: protocol.CreateIdentity, Reason: reason.NoIdentity})
 	}
 	for _, policy := range v.Identity.Unsatisfied {
-		steps = append(steps, Step{Action: GrantPolicy, Target: policy, Reason: reason.NoPolicy})
+		steps = append(steps, protocol.Step{Action: protocol.GrantPolicy, Target: policy, Reason: reason.NoPolicy})
 	}
 	return steps
 }
 
 // narrowing takes down policies that the config does not say.
-func (v view) narrowing() (steps []Step) {
+func (v view) narrowing() (steps []protocol.Step) {
 	for _, policy := range v.Identity.Excess {
-		steps = append(steps, Step{Action: NarrowPolicy, Target: policy, Reason: reason.PolicyExcess})
+		steps = append(steps, protocol.Step{Action: protocol.NarrowPolicy, Target: policy, Reason: reason.PolicyExcess})
 	}
 	return steps
 }
 
 // adoptable reports whether a store holds the value of the key to adopt.
 func (v view) adoptable() bool {
-	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Adoptable != "" })
+	return slices.ContainsFunc(v.Stores, func(st protocol.Store) bool { return st.Adoptable != "" })
 }
 
 // unadoptable reports whether no store has the value of the key to adopt. A store that
 // names any key of ours had it.
-func (v view) unadoptable(Trigger) bool {
-	named := func(st Store) bool { return st.Key == v.Adopting || st.Foreign == v.Adopting }
+func (v view) unadoptable(protocol.Trigger) bool {
+	named := func(st protocol.Store) bool { return st.Key == v.Adopting || st.Foreign == v.Adopting }
 	return v.Adopting != "" && v.allRead && len(v.named) == 0 && !v.adoptable() && !slices.ContainsFunc(v.Stores, named)
 }
 
 // adoptions adopt an existing key in every store that holds its value.
-func (v view) adoptions() (steps []Step) {
+func (v view) adoptions() (steps []protocol.Step) {
 	for _, st := range v.order() {
 		if st.Adoptable != "" && st.Fault == "" {
-			steps = append(steps, Step{Action: Adopt, Key: st.Adoptable, Target: st.Name, Reason: reason.Adoption})
+			steps = append(steps, protocol.Step{Action: protocol.Adopt, Key: st.Adoptable, Target: st.Name, Reason: reason.Adoption})
 		}
 	}
 	return steps

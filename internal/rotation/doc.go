@@ -1,7 +1,7 @@
 // Package rotation decides which steps a credential's keys need. It is pure:
 // it takes the observed state, the rules, a trigger and the time, and returns a
-// plan. It does no I/O, reads no clock and imports nothing but the reasons and the
-// standard library.
+// plan. It does no I/O, reads no clock and imports nothing but the types of package
+// protocol, the reasons and the standard library.
 //
 // # The life of a key
 //

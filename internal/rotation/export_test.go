@@ -1,6 +1,10 @@
 package rotation
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/protocol"
+)
 
 // Removable returns what Without can take away: rules, reasons to be blocked, and the end
 // of the keys of a phase.
@@ -30,12 +34,12 @@ func Without(name string) (restore func()) {
 	blocks = slices.Clone(blocks)
 	for i, b := range blocks {
 		if string(b.reason) == name {
-			blocks[i].holds = func(view, Trigger) bool { return false }
+			blocks[i].holds = func(view, protocol.Trigger) bool { return false }
 		}
 	}
 	end := ends[Phase(name)]
 	if end != nil {
-		ends[Phase(name)] = func(view, Key) []Step { return nil }
+		ends[Phase(name)] = func(view, protocol.Key) []protocol.Step { return nil }
 	}
 	return func() {
 		standard, removing, adoption, blocks = was[0], was[1], was[2], wasBlocks

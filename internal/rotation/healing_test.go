@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -15,64 +16,64 @@ import (
 // world does to a state what an executor would do to IAM and the stores, with
 // nothing that can fail in between but the executor's own death.
 type world struct {
-	rotation.State
+	protocol.State
 	minted int
 }
 
-func newWorld(s rotation.State) *world {
+func newWorld(s protocol.State) *world {
 	s.Keys, s.Stores, s.Consumers = slices.Clone(s.Keys), slices.Clone(s.Stores), slices.Clone(s.Consumers)
 	s.Identity.Unsatisfied, s.Identity.Duplicates = slices.Clone(s.Identity.Unsatisfied), slices.Clone(s.Identity.Duplicates)
 	return &world{State: s}
 }
 
-func (w *world) key(id string) *rotation.Key {
-	return &w.Keys[slices.IndexFunc(w.Keys, func(k rotation.Key) bool { return k.ID == id })]
+func (w *world) key(id string) *protocol.Key {
+	return &w.Keys[slices.IndexFunc(w.Keys, func(k protocol.Key) bool { return k.ID == id })]
 }
 
-func (w *world) apply(list []rotation.Step, trigger rotation.Trigger, at time.Time) {
+func (w *world) apply(list []protocol.Step, trigger protocol.Trigger, at time.Time) {
 	for _, step := range list {
 		id := step.Key
-		if id == rotation.NewKey {
+		if id == protocol.NewKey {
 			id = fmt.Sprintf("new%d", w.minted)
 		}
 		switch step.Action {
-		case rotation.CreateIdentity:
+		case protocol.CreateIdentity:
 			w.Identity.Exists = true
-		case rotation.GrantPolicy:
+		case protocol.GrantPolicy:
 			w.Identity.Unsatisfied = slices.DeleteFunc(w.Identity.Unsatisfied, func(p string) bool { return p == step.Target })
-		case rotation.RemoveDuplicate:
+		case protocol.RemoveDuplicate:
 			w.Identity.Duplicates = slices.DeleteFunc(w.Identity.Duplicates, func(d string) bool { return d == step.Target })
-		case rotation.Mint:
+		case protocol.Mint:
 			w.minted++
 			born, asOf := at.Truncate(time.Minute), at
 			if trigger.NewerThan.After(at) {
 				asOf = trigger.NewerThan
 			}
-			w.Keys = append(w.Keys, rotation.Key{
+			w.Keys = append(w.Keys, protocol.Key{
 				ID: fmt.Sprintf("new%d", w.minted), Created: born, AsOf: asOf, Expires: born.Add(limits().Fuse),
 			})
-		case rotation.Publish, rotation.Copy:
-			i := slices.IndexFunc(w.Stores, func(s rotation.Store) bool { return s.Name == step.Target })
+		case protocol.Publish, protocol.Copy:
+			i := slices.IndexFunc(w.Stores, func(s protocol.Store) bool { return s.Name == step.Target })
 			w.Stores[i].Key, w.Stores[i].Created, w.Stores[i].Readable = id, w.key(id).Created, true
-		case rotation.Unfuse:
+		case protocol.Unfuse:
 			w.key(id).Expires = w.key(id).Created.Add(limits().Expire)
-		case rotation.Extend:
+		case protocol.Extend:
 			w.key(id).Expires = step.At
-		case rotation.Record:
+		case protocol.Record:
 			w.key(id).Renew = step.At
-		case rotation.Supersede:
+		case protocol.Supersede:
 			w.key(id).Superseded, w.key(id).Expires = at, step.At
-		case rotation.Retire:
-			w.Keys = slices.DeleteFunc(w.Keys, func(k rotation.Key) bool { return k.ID == id })
-		case rotation.RestartConsumer:
-			i := slices.IndexFunc(w.Consumers, func(c rotation.Consumer) bool { return c.Name == step.Target })
+		case protocol.Retire:
+			w.Keys = slices.DeleteFunc(w.Keys, func(k protocol.Key) bool { return k.ID == id })
+		case protocol.RestartConsumer:
+			i := slices.IndexFunc(w.Consumers, func(c protocol.Consumer) bool { return c.Name == step.Target })
 			w.Consumers[i].Key = id
 		}
 	}
 }
 
 // sweep decides, checks and does what was decided, dying after some steps.
-func (w *world) sweep(t *rapid.T, trigger rotation.Trigger, at time.Time, survives func(int) int) rotation.Plan {
+func (w *world) sweep(t *rapid.T, trigger protocol.Trigger, at time.Time, survives func(int) int) protocol.Plan {
 	trigger = trigger.Resolve(w.Keys)
 	p := rotation.Decide(w.State, limits(), trigger, at)
 	n := survives(len(p.Steps))
@@ -95,7 +96,7 @@ func TestWhateverDiesHealsWithinTwoSweeps(t *testing.T) {
 		at := now
 		for range 2 {
 			at = at.Add(limits().SweepEvery)
-			w.sweep(t, rotation.Trigger{}, at, all)
+			w.sweep(t, protocol.Trigger{}, at, all)
 		}
 		if w.minted-died > 1 {
 			t.Errorf("healing took %d keys", w.minted-died)
@@ -110,8 +111,8 @@ func TestWhateverDiesHealsWithinTwoSweeps(t *testing.T) {
 		made := w.minted
 		for range 2 {
 			at = at.Add(limits().SweepEvery)
-			p := w.sweep(t, rotation.Trigger{}, at, all)
-			for _, i := range where(p, rotation.Mint) {
+			p := w.sweep(t, protocol.Trigger{}, at, all)
+			for _, i := range where(p, protocol.Mint) {
 				if why := p.Steps[i].Reason; why == reason.Aged || why == reason.ExpiresSoon {
 					return // time has made it due meanwhile
 				}
@@ -155,7 +156,7 @@ func TestADuplicateEventChangesNothing(t *testing.T) {
 func TestAConsumerOfAStoreThatWasDownIsRestartedOnceThatStoreNamesTheKey(t *testing.T) {
 	old := full("old", 70*day)
 	w := newWorld(consumers(credential(stores(guarded("a", old), optional(plain("b", old))), old),
-		rotation.Consumer{Name: "app/a", Key: "old"}, rotation.Consumer{Name: "app/b", Key: "old"}))
+		protocol.Consumer{Name: "app/a", Key: "old"}, protocol.Consumer{Name: "app/b", Key: "old"}))
 	held := "old" // by app/b, which reads store b when it starts
 	for hour := range 5 {
 		at := now.Add(time.Duration(hour) * time.Hour)
@@ -163,11 +164,11 @@ func TestAConsumerOfAStoreThatWasDownIsRestartedOnceThatStoreNamesTheKey(t *test
 		if hour == 0 {
 			seen.Stores[1] = failing(seen.Stores[1], reason.StoreUnreachable)
 		}
-		p := rotation.Decide(seen.State, limits(), rotation.Trigger{}, at)
+		p := rotation.Decide(seen.State, limits(), protocol.Trigger{}, at)
 		t.Logf("hour %d: %q", hour, steps(p))
 		for _, step := range p.Steps {
-			w.apply([]rotation.Step{step}, rotation.Trigger{}, at)
-			if step.Action == rotation.RestartConsumer && step.Target == "app/b" {
+			w.apply([]protocol.Step{step}, protocol.Trigger{}, at)
+			if step.Action == protocol.RestartConsumer && step.Target == "app/b" {
 				held = w.Stores[1].Key
 			}
 			if k := w.key(held); !k.Superseded.IsZero() {

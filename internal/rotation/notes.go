@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
@@ -11,7 +12,7 @@ import (
 const notice = 14 * 24 * time.Hour
 
 // presumed returns the key that consumers must have, if no store answers.
-func (v view) presumed() Key {
+func (v view) presumed() protocol.Key {
 	k := v.published
 	for _, other := range v.Keys {
 		presumable := !other.Disabled && other.Superseded.IsZero() && !other.Fused(v.r)
@@ -23,31 +24,31 @@ func (v view) presumed() Key {
 }
 
 // expiring reports whether a key is overdue and expires soon.
-func (v view) expiring(k Key) bool {
+func (v view) expiring(k protocol.Key) bool {
 	return !v.now.Before(v.dueAt(k)) && k.Expired(v.now.Add(notice))
 }
 
 // notes returns the information for the user.
-func (v view) notes(t Trigger) (notes []Note) {
+func (v view) notes(t protocol.Trigger) (notes []protocol.Note) {
 	k := v.published
 	if v.expiring(k) {
-		notes = append(notes, Note{Reason: reason.Expiring, Key: k.ID, At: k.Expires})
+		notes = append(notes, protocol.Note{Reason: reason.Expiring, Key: k.ID, At: k.Expires})
 	}
 	for _, name := range k.Stores {
-		if !slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Name == name }) {
-			notes = append(notes, Note{Reason: reason.StoreDropped, Key: k.ID, Store: name, At: k.Expires})
+		if !slices.ContainsFunc(v.Stores, func(st protocol.Store) bool { return st.Name == name }) {
+			notes = append(notes, protocol.Note{Reason: reason.StoreDropped, Key: k.ID, Store: name, At: k.Expires})
 		}
 	}
 	if _, until := v.refusal(v.due(t)); !until.IsZero() {
-		notes = append(notes, Note{Reason: reason.NextTry, At: until})
+		notes = append(notes, protocol.Note{Reason: reason.NextTry, At: until})
 	}
 	for _, st := range v.Stores {
 		if st.Altered {
-			notes = append(notes, Note{Reason: reason.ValueAltered, Key: st.Key, Store: st.Name})
+			notes = append(notes, protocol.Note{Reason: reason.ValueAltered, Key: st.Key, Store: st.Name})
 		}
 	}
 	if v.disabled() {
-		notes = append(notes, Note{Reason: reason.KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
+		notes = append(notes, protocol.Note{Reason: reason.KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
 	}
 	for _, k := range v.Keys {
 		notes = append(notes, v.ending(k)...)
@@ -56,15 +57,15 @@ func (v view) notes(t Trigger) (notes []Note) {
 }
 
 // ending returns the information about a key that is to end.
-func (v view) ending(k Key) (notes []Note) {
+func (v view) ending(k protocol.Key) (notes []protocol.Note) {
 	if k.Locked && !v.held(k) && v.phase(k) == Held && v.settled() {
-		notes = append(notes, Note{Reason: reason.KeyLocked, Key: k.ID, At: k.Expires})
+		notes = append(notes, protocol.Note{Reason: reason.KeyLocked, Key: k.ID, At: k.Expires})
 	}
 	switch _, used, later := v.extension(k); {
 	case later:
-		notes = append(notes, Note{Reason: reason.StillUsed, Key: k.ID, At: k.Used})
+		notes = append(notes, protocol.Note{Reason: reason.StillUsed, Key: k.ID, At: k.Used})
 	case used:
-		notes = append(notes, Note{Reason: reason.UsedToTheEnd, Key: k.ID, At: k.Used})
+		notes = append(notes, protocol.Note{Reason: reason.UsedToTheEnd, Key: k.ID, At: k.Used})
 	}
 	return notes
 }

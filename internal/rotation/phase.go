@@ -1,6 +1,10 @@
 package rotation
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/latchkey-io/latchkey/internal/protocol"
+)
 
 // Phase is where a key is in its life. The package comment draws it.
 type Phase string
@@ -18,7 +22,7 @@ const (
 )
 
 // phase classifies a key.
-func (v view) phase(k Key) Phase {
+func (v view) phase(k protocol.Key) Phase {
 	switch {
 	case k.Expired(v.now):
 		return Ended
@@ -45,7 +49,7 @@ func (v view) phase(k Key) Phase {
 // rival reports whether another replica may still be working with k. None is if the key
 // bears a reason why it could not be published, or if a store had it and a newer key
 // has taken its place.
-func (v view) rival(k Key) bool {
+func (v view) rival(k protocol.Key) bool {
 	replaced := !k.Fused(v.r) && k.Compare(v.published) < 0
 	over := !k.Superseded.IsZero() || !k.Leaked.IsZero() || !k.Refused.IsZero() || replaced
 	return !v.named[k.ID] && k.Live(v.now) && !over && v.now.Before(k.Created.Add(v.r.Window))
@@ -53,6 +57,6 @@ func (v view) rival(k Key) bool {
 
 // held reports whether a store names the key, or a consumer was last restarted
 // with it.
-func (v view) held(k Key) bool {
-	return v.named[k.ID] || slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Key == k.ID })
+func (v view) held(k protocol.Key) bool {
+	return v.named[k.ID] || slices.ContainsFunc(v.Consumers, func(c protocol.Consumer) bool { return c.Key == k.ID })
 }

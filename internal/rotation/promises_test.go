@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -33,12 +34,12 @@ func chance(t *rapid.T, oneIn int, what string) bool {
 	return rapid.IntRange(1, oneIn).Draw(t, what) == 1
 }
 
-func (h history) draw(t *rapid.T) rotation.State {
-	s := rotation.State{Identity: rotation.Identity{Exists: true}}
+func (h history) draw(t *rapid.T) protocol.State {
+	s := protocol.State{Identity: protocol.Identity{Exists: true}}
 	ids := []string{}
 	for _, id := range []string{"k1", "k2", "k3", "k4", "k5", "k6"}[:rapid.IntRange(0, h.keys).Draw(t, "keys")] {
 		born := now.Add(-ageOf(t, "age"))
-		k := rotation.Key{ID: id, AsOf: born, Created: born.Truncate(time.Minute)}
+		k := protocol.Key{ID: id, AsOf: born, Created: born.Truncate(time.Minute)}
 		switch rapid.SampledFrom([]string{"pending", "full", "marked", "endless", "adopted"}).Draw(t, "kind") {
 		case "pending":
 			k.Expires = k.Created.Add(day)
@@ -67,7 +68,7 @@ func (h history) draw(t *rapid.T) rotation.State {
 		s.Keys, ids = append(s.Keys, k), append(ids, id)
 	}
 	for i, name := range []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "stores")] {
-		st := rotation.Store{Name: name, Guarded: rapid.Bool().Draw(t, "guarded"), Required: rapid.Bool().Draw(t, "required")}
+		st := protocol.Store{Name: name, Guarded: rapid.Bool().Draw(t, "guarded"), Required: rapid.Bool().Draw(t, "required")}
 		if h.hands && chance(t, 6, "fault") {
 			st.Fault = rapid.SampledFrom([]reason.Reason{reason.StoreUnreachable, reason.StoreNotActive, reason.StoreDenied, reason.EntryUnmarked}).Draw(t, "why")
 		} else if i := rapid.IntRange(-2, len(s.Keys)-1).Draw(t, "names"); i >= 0 {
@@ -81,7 +82,7 @@ func (h history) draw(t *rapid.T) rotation.State {
 		s.Stores = append(s.Stores, st)
 	}
 	for _, name := range []string{"app/x", "app/y"}[:rapid.IntRange(0, 2).Draw(t, "consumers")] {
-		s.Consumers = append(s.Consumers, rotation.Consumer{
+		s.Consumers = append(s.Consumers, protocol.Consumer{
 			Name: name, Key: rapid.SampledFrom(append([]string{""}, ids...)).Draw(t, "holds"),
 			Unknown: h.hands && chance(t, 6, "unknown"),
 		})
@@ -114,8 +115,8 @@ func (h history) draw(t *rapid.T) rotation.State {
 	return s
 }
 
-func drawTrigger(t *rapid.T) rotation.Trigger {
-	var trigger rotation.Trigger
+func drawTrigger(t *rapid.T) protocol.Trigger {
+	var trigger protocol.Trigger
 	switch rapid.IntRange(0, 3).Draw(t, "asks") {
 	case 1:
 		trigger.NewerThan = now.Add(-ageOf(t, "newer than"))
@@ -137,29 +138,29 @@ func facts(t *rapid.T, v any) string {
 	return string(b)
 }
 
-func keyOf(s rotation.State, id string) (rotation.Key, bool) {
+func keyOf(s protocol.State, id string) (protocol.Key, bool) {
 	for _, k := range s.Keys {
 		if k.ID == id {
 			return k, true
 		}
 	}
-	return rotation.Key{}, false
+	return protocol.Key{}, false
 }
 
-func names(s rotation.State, id string) bool {
-	return slices.ContainsFunc(s.Stores, func(st rotation.Store) bool { return st.Key == id })
+func names(s protocol.State, id string) bool {
+	return slices.ContainsFunc(s.Stores, func(st protocol.Store) bool { return st.Key == id })
 }
 
-func unread(s rotation.State) bool {
-	return slices.ContainsFunc(s.Stores, func(st rotation.Store) bool {
+func unread(s protocol.State) bool {
+	return slices.ContainsFunc(s.Stores, func(st protocol.Store) bool {
 		return st.Fault != "" && st.Fault != reason.EntryUnmarked && st.Fault != reason.EntryForeign
 	})
 }
 
 // published is the definition in design section 5: the newest live key that
 // any store names.
-func published(s rotation.State, at time.Time) string {
-	var best rotation.Key
+func published(s protocol.State, at time.Time) string {
+	var best protocol.Key
 	for _, k := range s.Keys {
 		if names(s, k.ID) && k.Live(at) && (best.ID == "" || k.Compare(best) > 0) {
 			best = k
@@ -168,7 +169,7 @@ func published(s rotation.State, at time.Time) string {
 	return best.ID
 }
 
-func where(p rotation.Plan, a rotation.Action) []int {
+func where(p protocol.Plan, a protocol.Action) []int {
 	var at []int
 	for i, s := range p.Steps {
 		if s.Action == a {
@@ -195,7 +196,7 @@ func promises(t *rapid.T) {
 
 // holdsPromises checks one plan against the promises that do not depend on
 // what comes after it.
-func holdsPromises(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
+func holdsPromises(t *rapid.T, s protocol.State, p protocol.Plan, at time.Time) {
 	r := limits()
 	reasons := []reason.Reason{p.Waiting, p.Blocked}
 	for _, step := range p.Steps {
@@ -203,7 +204,7 @@ func holdsPromises(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) 
 		if step.Reason == "" {
 			t.Errorf("%s: no reason", say(step))
 		}
-		if _, ours := keyOf(s, step.Key); step.Key != "" && step.Key != rotation.NewKey && !ours {
+		if _, ours := keyOf(s, step.Key); step.Key != "" && step.Key != protocol.NewKey && !ours {
 			t.Errorf("%s: not a key of ours", say(step))
 		}
 	}
@@ -221,7 +222,7 @@ func holdsPromises(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) 
 	if s.Paused && p.Blocked != reason.Paused && p.Blocked != reason.ClockSkew {
 		t.Errorf("paused, and yet blocked is %q", p.Blocked)
 	}
-	if n := len(where(p, rotation.Unfuse)); s.Skew.Abs() > r.MaxSkew && len(p.Steps) > n {
+	if n := len(where(p, protocol.Unfuse)); s.Skew.Abs() > r.MaxSkew && len(p.Steps) > n {
 		t.Errorf("the clock is %s off, and yet %q", s.Skew, steps(p))
 	}
 	mints(t, s, p, at)
@@ -229,10 +230,10 @@ func holdsPromises(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) 
 }
 
 // mints checks what leads to a key and what follows it.
-func mints(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
-	r, made := limits(), where(p, rotation.Mint)
+func mints(t *rapid.T, s protocol.State, p protocol.Plan, at time.Time) {
+	r, made := limits(), where(p, protocol.Mint)
 	if len(made) == 0 {
-		if n := len(where(p, rotation.Prove)) + len(where(p, rotation.Publish)); n > 0 {
+		if n := len(where(p, protocol.Prove)) + len(where(p, protocol.Publish)); n > 0 {
 			t.Errorf("nothing is minted, and yet %q", steps(p))
 		}
 		return
@@ -244,21 +245,21 @@ func mints(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 	if p.Blocked != "" {
 		t.Errorf("minted although blocked: %s", p.Blocked)
 	}
-	for _, a := range []rotation.Action{rotation.CreateIdentity, rotation.GrantPolicy, rotation.Retire} {
+	for _, a := range []protocol.Action{protocol.CreateIdentity, protocol.GrantPolicy, protocol.Retire} {
 		if i := where(p, a); len(i) > 0 && i[len(i)-1] > mint {
 			t.Errorf("%s comes after the key is minted", a)
 		}
 	}
-	if got := len(where(p, rotation.GrantPolicy)); got != len(s.Identity.Unsatisfied) {
+	if got := len(where(p, protocol.GrantPolicy)); got != len(s.Identity.Unsatisfied) {
 		t.Errorf("minted with %d of %d policies granted", got, len(s.Identity.Unsatisfied))
 	}
-	if mint+1 >= len(p.Steps) || p.Steps[mint+1].Action != rotation.Prove {
+	if mint+1 >= len(p.Steps) || p.Steps[mint+1].Action != protocol.Prove {
 		t.Errorf("the key is not proven at once")
 	}
 	order := []string{}
-	for _, i := range where(p, rotation.Publish) {
+	for _, i := range where(p, protocol.Publish) {
 		order = append(order, p.Steps[i].Target)
-		if i < mint+2 || p.Steps[i].Key != rotation.NewKey {
+		if i < mint+2 || p.Steps[i].Key != protocol.NewKey {
 			t.Errorf("%s: not a proven key", say(p.Steps[i]))
 		}
 	}
@@ -284,7 +285,7 @@ func mints(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 	}
 	if len(order) == 0 {
 		t.Errorf("minted with no place to publish")
-	} else if first := where(p, rotation.Publish)[0]; first+1 >= len(p.Steps) || p.Steps[first+1].Action != rotation.Unfuse || p.Steps[first+1].Key != rotation.NewKey {
+	} else if first := where(p, protocol.Publish)[0]; first+1 >= len(p.Steps) || p.Steps[first+1].Action != protocol.Unfuse || p.Steps[first+1].Key != protocol.NewKey {
 		t.Errorf("the fuse stays on after the first store names the key")
 	}
 	if !slices.Equal(order, want) {
@@ -293,7 +294,7 @@ func mints(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 	// What the plan retires first makes room.
 	live, all := 0, s.Foreign
 	for _, k := range s.Keys {
-		if slices.ContainsFunc(p.Steps[:mint], func(st rotation.Step) bool { return st.Action == rotation.Retire && st.Key == k.ID }) {
+		if slices.ContainsFunc(p.Steps[:mint], func(st protocol.Step) bool { return st.Action == protocol.Retire && st.Key == k.ID }) {
 			continue
 		}
 		all++
@@ -317,8 +318,8 @@ func mints(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 }
 
 // ends checks what a plan takes away.
-func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
-	r, newest := limits(), rotation.Key{}
+func ends(t *rapid.T, s protocol.State, p protocol.Plan, at time.Time) {
+	r, newest := limits(), protocol.Key{}
 	for _, k := range s.Keys {
 		if names(s, k.ID) && k.Compare(newest) > 0 {
 			newest = k
@@ -328,15 +329,15 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 	for _, step := range p.Steps {
 		k, _ := keyOf(s, step.Key)
 		switch step.Action {
-		case rotation.Publish, rotation.Copy:
+		case protocol.Publish, protocol.Copy:
 			told[step.Target] = true
 			continue
-		case rotation.Unfuse:
-			if step.Key == rotation.NewKey && len(told) == 0 || step.Key != rotation.NewKey && !names(s, k.ID) {
+		case protocol.Unfuse:
+			if step.Key == protocol.NewKey && len(told) == 0 || step.Key != protocol.NewKey && !names(s, k.ID) {
 				t.Errorf("%s: no store names it", say(step))
 			}
 			continue
-		case rotation.Retire, rotation.Supersede:
+		case protocol.Retire, protocol.Supersede:
 		default:
 			continue
 		}
@@ -353,7 +354,7 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 		switch {
 		case names(s, k.ID):
 			for _, st := range s.Stores {
-				if st.Key == k.ID && (step.Action == rotation.Retire || !told[st.Name]) {
+				if st.Key == k.ID && (step.Action == protocol.Retire || !told[st.Name]) {
 					t.Errorf("%s while store %s names it", say(step), st.Name)
 				}
 			}
@@ -362,7 +363,7 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 		case k.Expired(at) && at.Sub(k.Expires) < r.ExpiryMargin:
 			t.Errorf("%s: expired %s ago", say(step), at.Sub(k.Expires))
 		}
-		if step.Action == rotation.Retire {
+		if step.Action == protocol.Retire {
 			if k.Live(at) && !k.Fused(r) {
 				t.Errorf("%s: a store has named it once, so it has an overlap", say(step))
 			}
@@ -386,14 +387,14 @@ func ends(t *rapid.T, s rotation.State, p rotation.Plan, at time.Time) {
 			continue
 		}
 		earlier := p.Steps[:i]
-		fresh := slices.ContainsFunc(earlier, func(st rotation.Step) bool { return st.Action == rotation.Mint })
+		fresh := slices.ContainsFunc(earlier, func(st protocol.Step) bool { return st.Action == protocol.Mint })
 		for _, c := range s.Consumers {
 			now := p.Published
 			if fresh {
-				now = rotation.NewKey
+				now = protocol.NewKey
 			}
-			current := c.Key == now || slices.ContainsFunc(earlier, func(st rotation.Step) bool {
-				return st.Action == rotation.RestartConsumer && st.Target == c.Name && st.Key == now
+			current := c.Key == now || slices.ContainsFunc(earlier, func(st protocol.Step) bool {
+				return st.Action == protocol.RestartConsumer && st.Target == c.Name && st.Key == now
 			})
 			if c.Unknown || !current {
 				t.Errorf("%s although consumer %s does not name the key", say(step), c.Name)
@@ -409,7 +410,7 @@ func FuzzPromises(f *testing.F) { f.Fuzz(rapid.MakeFuzz(promises)) }
 func TestThePublishedKeyIsTheNewestLiveOneThatAnyStoreNames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := history{keys: 6}.draw(t)
-		if got, want := rotation.Decide(s, limits(), rotation.Trigger{}, now).Published, published(s, now); got != want {
+		if got, want := rotation.Decide(s, limits(), protocol.Trigger{}, now).Published, published(s, now); got != want {
 			t.Errorf("published is %q, want %q", got, want)
 		}
 	})
@@ -417,7 +418,7 @@ func TestThePublishedKeyIsTheNewestLiveOneThatAnyStoreNames(t *testing.T) {
 
 // P7: IAM does not promise an order of keys in its lists.
 func TestTheOrderOfTheListDecidesNothing(t *testing.T) {
-	sorted := func(p rotation.Plan) string {
+	sorted := func(p protocol.Plan) string {
 		list := steps(p)
 		slices.Sort(list)
 		return strings.Join(list, "\n")
@@ -438,13 +439,13 @@ func TestTheOrderOfTheListDecidesNothing(t *testing.T) {
 func TestNothingBecomesDueBeforeNext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := history{keys: 4}.draw(t)
-		p := rotation.Decide(s, limits(), rotation.Trigger{}, now)
+		p := rotation.Decide(s, limits(), protocol.Trigger{}, now)
 		if len(p.Steps) > 0 {
 			return
 		}
 		wait := p.Next.Sub(now)
 		early := now.Add(time.Duration(rapid.Int64Range(0, int64(wait)-1).Draw(t, "asleep for")))
-		if q := rotation.Decide(s, limits(), rotation.Trigger{}, early); len(q.Steps) > 0 {
+		if q := rotation.Decide(s, limits(), protocol.Trigger{}, early); len(q.Steps) > 0 {
 			t.Errorf("asleep for %s, but after %s: %q", wait, early.Sub(now), steps(q))
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
@@ -21,7 +22,7 @@ func (v view) refusal(due reason.Reason) (why reason.Reason, until time.Time) {
 	if len(refused) == 0 {
 		return "", time.Time{}
 	}
-	last := slices.MaxFunc(refused, func(a, b Key) int { return a.Refused.Compare(b.Refused) })
+	last := slices.MaxFunc(refused, func(a, b protocol.Key) int { return a.Refused.Compare(b.Refused) })
 	n := len(refused) // the more, the longer
 	passes := last.Refusal.Kind() == reason.Wait
 	if passes || due.Demand() {
@@ -41,7 +42,7 @@ func (v view) refusal(due reason.Reason) (why reason.Reason, until time.Time) {
 }
 
 // refused returns the live keys that could not be published.
-func (v view) refused() (refused []Key) {
+func (v view) refused() (refused []protocol.Key) {
 	for _, k := range v.Keys {
 		if !k.Refused.IsZero() && !v.named[k.ID] && k.Fused(v.r) && k.Live(v.now) {
 			refused = append(refused, k)
@@ -51,7 +52,7 @@ func (v view) refused() (refused []Key) {
 }
 
 // retryAt returns when the next try is due. n is how often the wait has grown.
-func (v view) retryAt(n int, last Key, refused []Key) time.Time {
+func (v view) retryAt(n int, last protocol.Key, refused []protocol.Key) time.Time {
 	switch n {
 	case 0:
 		return last.Created.Add(v.r.MinAge)
@@ -60,7 +61,7 @@ func (v view) retryAt(n int, last Key, refused []Key) time.Time {
 	case 2:
 		return last.Refused.Add(v.r.Fuse / 3)
 	}
-	return slices.MinFunc(refused, func(a, b Key) int { return a.Expires.Compare(b.Expires) }).Expires
+	return slices.MinFunc(refused, func(a, b protocol.Key) int { return a.Expires.Compare(b.Expires) }).Expires
 }
 
 // unfit reports whether stores name keys, and none of them both works and has not

@@ -5,12 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // due returns why a new key is due, or nothing. A demand comes before the needs
 // that can wait.
-func (v view) due(t Trigger) reason.Reason {
+func (v view) due(t protocol.Trigger) reason.Reason {
 	k := v.published
 	switch {
 	case v.disabled():
@@ -21,7 +22,7 @@ func (v view) due(t Trigger) reason.Reason {
 		return reason.KeyLeaked
 	case t.Unmet(k):
 		return reason.Demanded
-	case slices.ContainsFunc(v.Keys, func(o Key) bool { return !k.Meets(o.Renew) }):
+	case slices.ContainsFunc(v.Keys, func(o protocol.Key) bool { return !k.Meets(o.Renew) }):
 		return reason.Remembered
 	}
 	return v.need()
@@ -53,10 +54,10 @@ func (v view) need() reason.Reason {
 	return ""
 }
 
-func (v view) dueAt(k Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
+func (v view) dueAt(k protocol.Key) time.Time { return k.Created.Add(v.r.After - v.r.Jitter) }
 
 // mayMint returns why no key may be created, or nothing. steps are those before.
-func (v view) mayMint(due reason.Reason, steps []Step) reason.Reason {
+func (v view) mayMint(due reason.Reason, steps []protocol.Step) reason.Reason {
 	if fault := v.noPlace(); fault != "" {
 		return fault
 	}
@@ -87,7 +88,7 @@ func (v view) mayMint(due reason.Reason, steps []Step) reason.Reason {
 
 // noPlace returns why no store could take a new key, or nothing.
 func (v view) noPlace() reason.Reason {
-	if slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" }) {
+	if slices.ContainsFunc(v.Stores, func(st protocol.Store) bool { return st.Fault == "" }) {
 		return v.storeTrouble(required)
 	}
 	return cmp.Or(v.storeTrouble(required), v.storeTrouble(anyStore), reason.StoreUnreachable)
@@ -126,11 +127,11 @@ func (v view) here() (n int) {
 }
 
 // order returns the stores with the arbiter first.
-func (v view) order() []Store {
+func (v view) order() []protocol.Store {
 	if v.firstGuarded <= 0 {
 		return v.Stores
 	}
-	out := []Store{v.Stores[v.firstGuarded]}
+	out := []protocol.Store{v.Stores[v.firstGuarded]}
 	for i, st := range v.Stores {
 		if i != v.firstGuarded {
 			out = append(out, st)
@@ -140,18 +141,18 @@ func (v view) order() []Store {
 }
 
 // renewal creates a key and publishes it.
-func (v view) renewal(due reason.Reason) []Step {
-	steps := []Step{
-		{Action: Mint, Key: NewKey, Reason: due},
-		{Action: Prove, Key: NewKey, Reason: reason.NewlyMinted},
+func (v view) renewal(due reason.Reason) []protocol.Step {
+	steps := []protocol.Step{
+		{Action: protocol.Mint, Key: protocol.NewKey, Reason: due},
+		{Action: protocol.Prove, Key: protocol.NewKey, Reason: reason.NewlyMinted},
 	}
 	for _, st := range v.order() {
 		if st.Fault != "" {
 			continue
 		}
-		steps = append(steps, Step{Action: Publish, Key: NewKey, Target: st.Name, Reason: due})
+		steps = append(steps, protocol.Step{Action: protocol.Publish, Key: protocol.NewKey, Target: st.Name, Reason: due})
 		if len(steps) == 3 { // the first publication
-			steps = append(steps, Step{Action: Unfuse, Key: NewKey, Reason: reason.FuseOn})
+			steps = append(steps, protocol.Step{Action: protocol.Unfuse, Key: protocol.NewKey, Reason: reason.FuseOn})
 		}
 	}
 	return steps
@@ -159,10 +160,10 @@ func (v view) renewal(due reason.Reason) []Step {
 
 // recording writes a demand down on the published key before anything is done about
 // it, so that the next run meets it if this one can't.
-func (v view) recording(t Trigger) []Step {
+func (v view) recording(t protocol.Trigger) []protocol.Step {
 	k := v.published
 	if k.ID == "" || k.Locked || !t.Unmet(k) || !k.Renew.Before(t.NewerThan) {
 		return nil
 	}
-	return []Step{{Action: Record, Key: k.ID, At: t.NewerThan, Reason: reason.Demanded}}
+	return []protocol.Step{{Action: protocol.Record, Key: k.ID, At: t.NewerThan, Reason: reason.Demanded}}
 }

@@ -3,35 +3,38 @@ package rotation
 import (
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 // has reports whether a store has the published key, with its value as far as
 // that can be read.
-func (v view) has(st Store) bool { return st.Fault == "" && st.Key == v.published.ID && !st.Altered }
+func (v view) has(st protocol.Store) bool {
+	return st.Fault == "" && st.Key == v.published.ID && !st.Altered
+}
 
 func (v view) behind() bool {
-	return slices.ContainsFunc(v.Stores, func(st Store) bool { return st.Fault == "" && !v.has(st) })
+	return slices.ContainsFunc(v.Stores, func(st protocol.Store) bool { return st.Fault == "" && !v.has(st) })
 }
 
 // spoilt reports whether a consumer of a store may have started with a value that
 // is not the named key's. Only a new key shows which consumers have restarted since.
 func (v view) spoilt() bool {
-	return slices.ContainsFunc(v.Stores, func(st Store) bool {
-		return st.Altered && st.Fault == "" && (!v.copyable() || slices.ContainsFunc(v.Consumers, func(c Consumer) bool { return c.Store == "" || c.Store == st.Name }))
+	return slices.ContainsFunc(v.Stores, func(st protocol.Store) bool {
+		return st.Altered && st.Fault == "" && (!v.copyable() || slices.ContainsFunc(v.Consumers, func(c protocol.Consumer) bool { return c.Store == "" || c.Store == st.Name }))
 	})
 }
 
 // copyable reports whether a store returns the published value.
 func (v view) copyable() bool {
-	return slices.ContainsFunc(v.Stores, func(st Store) bool {
+	return slices.ContainsFunc(v.Stores, func(st protocol.Store) bool {
 		return v.has(st) && st.Readable
 	})
 }
 
 // repairs copies the published key to the stores that are behind. The arbiter is
 // only written if it is empty. If it names another key, a new key is due.
-func (v view) repairs() (steps []Step) {
+func (v view) repairs() (steps []protocol.Step) {
 	if v.firstGuarded >= 0 && v.Stores[v.firstGuarded].Fault != "" {
 		return nil // the arbiter may name a newer key
 	}
@@ -47,7 +50,7 @@ func (v view) repairs() (steps []Step) {
 		if st.Altered {
 			why = reason.ValueAltered
 		}
-		steps = append(steps, Step{Action: Copy, Key: v.published.ID, Target: st.Name, Reason: why})
+		steps = append(steps, protocol.Step{Action: protocol.Copy, Key: v.published.ID, Target: st.Name, Reason: why})
 	}
 	return steps
 }
@@ -67,14 +70,14 @@ func (v view) fit() bool {
 
 // restarts restarts the consumers that are behind and reach the published key. If a
 // consumer's store is unknown, every store must have the key.
-func (v view) restarts() (steps []Step) {
+func (v view) restarts() (steps []protocol.Step) {
 	if !v.fit() {
 		return nil
 	}
 	for _, c := range v.Consumers {
-		lacks := func(st Store) bool { return (c.Store == "" || c.Store == st.Name) && !v.has(st) }
+		lacks := func(st protocol.Store) bool { return (c.Store == "" || c.Store == st.Name) && !v.has(st) }
 		if !c.Unknown && c.Key != v.published.ID && !slices.ContainsFunc(v.Stores, lacks) {
-			steps = append(steps, Step{Action: RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: reason.ConsumerBehind})
+			steps = append(steps, protocol.Step{Action: protocol.RestartConsumer, Key: v.published.ID, Target: c.Name, Reason: reason.ConsumerBehind})
 		}
 	}
 	return steps

@@ -1,10 +1,10 @@
 package rotation_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -17,81 +17,81 @@ var now = time.Date(2027, 3, 9, 10, 0, 0, 0, time.UTC)
 
 // limits has an overlap that differs from the fuse: with both at 24 h no test
 // could tell an orphan's end from a superseded key's.
-func limits() rotation.Rules {
-	r := rotation.Standard()
+func limits() protocol.Rules {
+	r := protocol.Standard()
 	r.After, r.Jitter, r.Expire = 60*day, 2*day, 90*day
 	r.Overlap, r.SweepEvery = 36*time.Hour, time.Hour
 	return r
 }
 
 // full is a key with its whole life, as a store has once named it.
-func full(id string, age time.Duration) rotation.Key {
+func full(id string, age time.Duration) protocol.Key {
 	born := now.Add(-age)
-	return rotation.Key{ID: id, Created: born, AsOf: born, Expires: born.Add(90 * day)}
+	return protocol.Key{ID: id, Created: born, AsOf: born, Expires: born.Add(90 * day)}
 }
 
 // pending is a key with its fuse on.
-func pending(id string, age time.Duration) rotation.Key {
+func pending(id string, age time.Duration) protocol.Key {
 	k := full(id, age)
 	k.Expires = k.Created.Add(day)
 	return k
 }
 
 // ending is a key whose overlap started some time ago.
-func ending(id string, age, since time.Duration) rotation.Key {
+func ending(id string, age, since time.Duration) protocol.Key {
 	k := full(id, age)
 	k.Superseded = now.Add(-since)
 	k.Expires = k.Superseded.Add(36 * time.Hour)
 	return k
 }
 
-func with(k rotation.Key, change func(*rotation.Key)) rotation.Key {
+func with(k protocol.Key, change func(*protocol.Key)) protocol.Key {
 	change(&k)
 	return k
 }
 
 // guarded is a required store that compares and sets, and whose value can be
 // read; plain is the same without compare-and-set.
-func guarded(name string, k rotation.Key) rotation.Store {
-	return rotation.Store{Name: name, Key: k.ID, Created: k.Created, Guarded: true, Required: true, Readable: k.ID != ""}
+func guarded(name string, k protocol.Key) protocol.Store {
+	return protocol.Store{Name: name, Key: k.ID, Created: k.Created, Guarded: true, Required: true, Readable: k.ID != ""}
 }
 
-func plain(name string, k rotation.Key) rotation.Store {
+func plain(name string, k protocol.Key) protocol.Store {
 	s := guarded(name, k)
 	s.Guarded = false
 	return s
 }
 
-func optional(s rotation.Store) rotation.Store { s.Required = false; return s }
+func optional(s protocol.Store) protocol.Store { s.Required = false; return s }
 
-func sealed(s rotation.Store) rotation.Store { s.Readable = false; return s }
+func sealed(s protocol.Store) protocol.Store { s.Readable = false; return s }
 
 // failing is a store of which nothing is known.
-func failing(s rotation.Store, why reason.Reason) rotation.Store {
+func failing(s protocol.Store, why reason.Reason) protocol.Store {
 	s.Key, s.Created, s.Readable, s.Fault = "", time.Time{}, false, why
 	return s
 }
 
-var none rotation.Key
+var none protocol.Key
 
-func stores(s ...rotation.Store) []rotation.Store { return s }
+func stores(s ...protocol.Store) []protocol.Store { return s }
 
-func credential(stores []rotation.Store, keys ...rotation.Key) rotation.State {
-	return rotation.State{Identity: rotation.Identity{Exists: true}, Stores: stores, Keys: keys}
+func credential(stores []protocol.Store, keys ...protocol.Key) protocol.State {
+	return protocol.State{Identity: protocol.Identity{Exists: true}, Stores: stores, Keys: keys}
 }
 
-func but(s rotation.State, change func(*rotation.State)) rotation.State {
+func but(s protocol.State, change func(*protocol.State)) protocol.State {
 	change(&s)
 	return s
 }
 
-func consumers(s rotation.State, c ...rotation.Consumer) rotation.State {
+func consumers(s protocol.State, c ...protocol.Consumer) protocol.State {
 	s.Consumers = c
 	return s
 }
 
 func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
-	for name, trigger := range map[string]rotation.Trigger{
+	for name, trigger := range map[string]protocol.Trigger{
 		"newer than": {NewerThan: now.Add(-time.Minute)},
 		"not key":    {NotKey: "n"},
 		"both":       {NewerThan: now.Add(-30 * day), NotKey: "n"},
@@ -101,7 +101,7 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 			s := credential(stores(guarded("a", n)), n)
 			trigger = trigger.Resolve(s.Keys)
 			p := rotation.Decide(s, limits(), trigger, now)
-			if p.Waiting != reason.TooYoung || len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
+			if p.Waiting != reason.TooYoung || len(p.Steps) != 1 || p.Steps[0].Action != protocol.Record {
 				t.Fatalf("the demand is not just remembered: %q, waiting for %q", steps(p), p.Waiting)
 			}
 			if p.Steps[0].Key != "n" {
@@ -112,8 +112,8 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 			if len(again.Steps) != 0 {
 				t.Errorf("what is remembered is written again: %q", steps(again))
 			}
-			later := rotation.Decide(s, limits(), rotation.Trigger{}, now.Add(time.Hour))
-			if len(later.Steps) == 0 || later.Steps[0].Action != rotation.Mint || later.Steps[0].Reason != reason.Remembered {
+			later := rotation.Decide(s, limits(), protocol.Trigger{}, now.Add(time.Hour))
+			if len(later.Steps) == 0 || later.Steps[0].Action != protocol.Mint || later.Steps[0].Reason != reason.Remembered {
 				t.Errorf("an hour later, without a demand: %q", steps(later))
 			}
 		})
@@ -122,17 +122,17 @@ func TestADemandHeldBackIsRememberedSoThatALaterLookMeetsIt(t *testing.T) {
 
 // The clock of who minted the key was ahead, or that of who demanded it.
 func TestADemandForAnotherKeyIsRememberedWhateverTheKeyAnswered(t *testing.T) {
-	for name, n := range map[string]rotation.Key{
-		"minted by a clock that was ahead": with(full("n", 5*time.Minute), func(k *rotation.Key) { k.AsOf = now.Add(time.Minute) }),
-		"answers a clock that was ahead":   with(full("n", 5*time.Minute), func(k *rotation.Key) { k.AsOf = now.Add(4 * time.Minute) }),
+	for name, n := range map[string]protocol.Key{
+		"minted by a clock that was ahead": with(full("n", 5*time.Minute), func(k *protocol.Key) { k.AsOf = now.Add(time.Minute) }),
+		"answers a clock that was ahead":   with(full("n", 5*time.Minute), func(k *protocol.Key) { k.AsOf = now.Add(4 * time.Minute) }),
 	} {
 		s := credential(stores(guarded("a", n)), n)
-		p := rotation.Decide(s, limits(), rotation.Trigger{NotKey: "n"}.Resolve(s.Keys), now)
-		if len(p.Steps) != 1 || p.Steps[0].Action != rotation.Record {
+		p := rotation.Decide(s, limits(), protocol.Trigger{NotKey: "n"}.Resolve(s.Keys), now)
+		if len(p.Steps) != 1 || p.Steps[0].Action != protocol.Record {
 			t.Fatalf("%s: not just remembered: %q", name, steps(p))
 		}
 		s.Keys[0].Renew = p.Steps[0].At
-		later := rotation.Decide(s, limits(), rotation.Trigger{}, now.Add(time.Hour))
+		later := rotation.Decide(s, limits(), protocol.Trigger{}, now.Add(time.Hour))
 		if len(later.Steps) == 0 || later.Steps[0].Reason != reason.Remembered {
 			t.Errorf("%s: an hour later, without a demand: %q", name, steps(later))
 		}
@@ -141,7 +141,7 @@ func TestADemandForAnotherKeyIsRememberedWhateverTheKeyAnswered(t *testing.T) {
 
 func TestDeadlinesAreRoundedUpToTheMinute(t *testing.T) {
 	for name, c := range map[string]struct {
-		key  rotation.Key
+		key  protocol.Key
 		want time.Time
 	}{
 		"of an overlap": {full("o", 20*day), now.Add(36*time.Hour + time.Minute)},
@@ -149,7 +149,7 @@ func TestDeadlinesAreRoundedUpToTheMinute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := full("k", 10*day)
-			p := rotation.Decide(credential(stores(guarded("a", k)), k, c.key), limits(), rotation.Trigger{}, now.Add(time.Second))
+			p := rotation.Decide(credential(stores(guarded("a", k)), k, c.key), limits(), protocol.Trigger{}, now.Add(time.Second))
 			if len(p.Steps) != 1 || !p.Steps[0].At.Equal(c.want) {
 				t.Errorf("got %q, want one step at %v", steps(p), c.want)
 			}
@@ -163,8 +163,8 @@ func TestNextComesWhenSomethingChanges(t *testing.T) {
 	k := full("k", 58*day-3*time.Hour)
 	young := full("k", 4*time.Minute)
 	for name, c := range map[string]struct {
-		state   rotation.State
-		trigger rotation.Trigger
+		state   protocol.State
+		trigger protocol.Trigger
 		by      time.Time
 	}{
 		"when the published key is due": {state: credential(stores(guarded("a", k)), k), by: now.Add(3 * time.Hour)},
@@ -174,7 +174,7 @@ func TestNextComesWhenSomethingChanges(t *testing.T) {
 		},
 		"when a rival's window is over": {state: credential(stores(guarded("a", none)), pending("r", 5*time.Minute)), by: now.Add(10 * time.Minute)},
 		"when a demand may be met": {
-			state: credential(stores(guarded("a", young)), young), trigger: rotation.Trigger{NotKey: "k"}, by: now.Add(6 * time.Minute),
+			state: credential(stores(guarded("a", young)), young), trigger: protocol.Trigger{NotKey: "k"}, by: now.Add(6 * time.Minute),
 		},
 		"when an invisible key counts as gone": {state: credential(stores(guarded("a", full("k", 5*time.Minute)))), by: now.Add(25 * time.Minute)},
 	} {
@@ -185,40 +185,5 @@ func TestNextComesWhenSomethingChanges(t *testing.T) {
 				t.Errorf("next look in %s, want one within %s", p.Next.Sub(now), c.by.Sub(now))
 			}
 		})
-	}
-}
-
-func FuzzJitterIsAtMostATenth(f *testing.F) {
-	f.Add("logs-sender", int64(60*day))
-	f.Add("", int64(0))
-	f.Fuzz(func(t *testing.T, name string, after int64) {
-		if after < 0 {
-			after = -(after + 1)
-		}
-		j := rotation.Jitter(name, time.Duration(after))
-		if j < 0 || j > time.Duration(after)/10 {
-			t.Errorf("jitter of %q in %s is %s", name, time.Duration(after), j)
-		}
-		if j != rotation.Jitter(name, time.Duration(after)) {
-			t.Errorf("jitter of %q differs from call to call", name)
-		}
-	})
-}
-
-func TestJitterIsAtMostATenthAndSpreads(t *testing.T) {
-	seen := map[time.Duration]bool{}
-	for i := range 200 {
-		j := rotation.Jitter(fmt.Sprintf("logs-sender/%d", i), 60*day)
-		if j < 0 || j > 6*day {
-			t.Fatalf("jitter %s", j)
-		}
-		seen[j] = true
-	}
-	if len(seen) < 150 {
-		t.Errorf("only %d different jitters for 200 credentials", len(seen))
-	}
-	// A new version must not make everything due at once.
-	if got := rotation.Jitter("logs-sender", 60*day); got != 96*time.Hour+46*time.Minute+4800*time.Millisecond {
-		t.Errorf("the jitter of logs-sender is now %s", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -104,9 +105,9 @@ func TestTheTableNamesAScenarioForEachRule(t *testing.T) {
 type scenario struct {
 	name        string
 	facts, want string // as text
-	state       rotation.State
-	rules       rotation.Rules
-	trigger     rotation.Trigger
+	state       protocol.State
+	rules       protocol.Rules
+	trigger     protocol.Trigger
 	notes, next bool // the plan says its notes, and when the next run is useful
 }
 
@@ -136,7 +137,7 @@ func (sc scenario) plan() string {
 	return b.String()
 }
 
-func sayNote(n rotation.Note) string {
+func sayNote(n protocol.Note) string {
 	line := "note: " + string(n.Reason)
 	for _, part := range []string{n.Key, n.Store, n.By} {
 		if part != "" {
@@ -150,7 +151,7 @@ func sayNote(n rotation.Note) string {
 }
 
 // say writes a step as one line: action, key, target, moment, reason.
-func say(s rotation.Step) string {
+func say(s protocol.Step) string {
 	line := string(s.Action)
 	for _, word := range []string{s.Key, s.Target} {
 		if word != "" {
@@ -163,7 +164,7 @@ func say(s rotation.Step) string {
 	return line + ": " + string(s.Reason)
 }
 
-func steps(p rotation.Plan) []string {
+func steps(p protocol.Plan) []string {
 	out := []string{}
 	for _, s := range p.Steps {
 		out = append(out, say(s))
@@ -293,7 +294,7 @@ func (w *words) done() {
 func parseScenario(t *testing.T, block string) scenario {
 	t.Helper()
 	facts, want, _ := strings.Cut(block+"\n", "\n----\n")
-	sc := scenario{facts: facts + "\n", want: want, rules: limits(), state: rotation.State{Identity: rotation.Identity{Exists: true}}}
+	sc := scenario{facts: facts + "\n", want: want, rules: limits(), state: protocol.State{Identity: protocol.Identity{Exists: true}}}
 	for _, line := range strings.Split(facts, "\n") {
 		if name, is := strings.CutPrefix(line, "# "); is {
 			sc.name = strings.TrimSpace(sc.name + " " + name)
@@ -334,14 +335,14 @@ var lines = map[string]func(*scenario, *words){
 		s.Skew, s.Foreign, s.Stranger, s.Adopting = w.span("skew"), w.count("foreign"), w.text("stranger"), w.text("adopting")
 	},
 	"service-id": func(sc *scenario, w *words) {
-		sc.state.Identity = rotation.Identity{
+		sc.state.Identity = protocol.Identity{
 			Exists: !w.has("missing"), Created: w.ago("age"), Locked: w.has("locked"), NameTaken: w.has("taken"), Posing: w.has("posing"),
 			Newer: w.has("newer"), Twice: w.has("twice"), Collides: w.has("collides"), Given: w.has("given"), Former: w.text("former"),
 			Duplicates: w.list("duplicates"), Unsatisfied: w.list("lacks"), Excess: w.list("excess"),
 		}
 	},
 	"key": func(sc *scenario, w *words) {
-		k := rotation.Key{ID: w.name(), Created: w.ago("age"), Disabled: w.has("disabled"), DisabledBy: w.text("by"), Locked: w.has("locked"), Elsewhere: w.has("elsewhere")}
+		k := protocol.Key{ID: w.name(), Created: w.ago("age"), Disabled: w.has("disabled"), DisabledBy: w.text("by"), Locked: w.has("locked"), Elsewhere: w.has("elsewhere")}
 		k.AsOf, k.Expires = k.Created, k.Created.Add(sc.rules.Expire)
 		k.Superseded, k.Renew, k.Served, k.Leaked = w.ago("superseded"), w.ago("renew"), w.in("served"), w.ago("leaked")
 		k.Refused, k.Refusal, k.Used, k.Stores = w.ago("refused"), reason.Reason(w.text("refusal")), w.ago("used"), w.list("stores")
@@ -365,7 +366,7 @@ var lines = map[string]func(*scenario, *words){
 		sc.state.Keys = append(sc.state.Keys, k)
 	},
 	"store": func(sc *scenario, w *words) {
-		st := rotation.Store{
+		st := protocol.Store{
 			Name: w.name(), Key: w.text("key"), Foreign: w.text("foreign"), Created: w.ago("age"), Guarded: w.has("guarded"), Required: !w.has("optional"),
 			Altered: w.has("altered"), Adoptable: w.text("adoptable"), Fault: reason.Reason(w.text("fault")),
 		}
@@ -373,10 +374,10 @@ var lines = map[string]func(*scenario, *words){
 		sc.state.Stores = append(sc.state.Stores, st)
 	},
 	"consumer": func(sc *scenario, w *words) {
-		sc.state.Consumers = append(sc.state.Consumers, rotation.Consumer{Name: w.name(), Store: w.text("store"), Key: w.text("key"), Unknown: w.has("unknown")})
+		sc.state.Consumers = append(sc.state.Consumers, protocol.Consumer{Name: w.name(), Store: w.text("store"), Key: w.text("key"), Unknown: w.has("unknown")})
 	},
 	"event": func(sc *scenario, w *words) {
-		sc.trigger = rotation.Trigger{
+		sc.trigger = protocol.Trigger{
 			NewerThan: w.ago("newer-than"), Expiry: w.in("expiry"), NotKey: w.text("not-key"), Leaked: w.text("revoke"), Contain: w.has("contain"),
 		}
 	},

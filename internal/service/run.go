@@ -17,9 +17,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
@@ -283,7 +283,7 @@ func (s *Service) runBundle(b bundled, cause result.Cause, recorded *demands, so
 	if b.Verb == event.Revoke {
 		ask.Trigger.Leaked, ask.Trigger.Contain = b.KeyID, b.Contain
 	}
-	if len(b.secrets) > 0 && ask.Trigger != (rotation.Trigger{}) {
+	if len(b.secrets) > 0 && ask.Trigger != (protocol.Trigger{}) {
 		swept = s.sweepExpiring(s.paced(b), b, ask, cause)
 	} else {
 		swept = s.sweep(s.paced(b), b.permitted, ask, cause)

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // flow is one scenario, from a prepared state on.
@@ -50,7 +50,7 @@ var flows = []flow{
 	{name: "first mint without compare-and-set", layout: "P", prepare: func(*sim) {}, request: sweeping},
 	{name: "due", layout: "GP", apps: 1, prepare: due, request: sweeping},
 	{name: "forced", layout: "G", apps: 1, prepare: rested, request: func(s *sim) reconcile.Request {
-		return reconcile.Request{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
+		return reconcile.Request{Cause: "demand", Trigger: protocol.Trigger{NewerThan: s.now}}
 	}},
 	{name: "three stores with one down", layout: "GPo", apps: 2, prepare: func(s *sim) {
 		due(s)
@@ -110,7 +110,7 @@ func revoking(contain bool) func(*sim) reconcile.Request {
 	return func(s *sim) reconcile.Request {
 		f := s.newest()
 		f.leaked, f.contained, f.excused = true, contain, "revoked"
-		return reconcile.Request{Cause: "revoke", Trigger: rotation.Trigger{Leaked: f.id, Contain: contain}}
+		return reconcile.Request{Cause: "revoke", Trigger: protocol.Trigger{Leaked: f.id, Contain: contain}}
 	}
 }
 
@@ -174,7 +174,7 @@ var enumerated = []fault{crashBefore, crashAfter, lost, truncated, broken, limit
 // chance.
 func staged(seed uint64, o Options, layout string, apps int, names ...string) *sim {
 	s := newSim(seed, o)
-	s.rules = rotation.Standard()
+	s.rules = protocol.Standard()
 	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
 	s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
 	s.furnish(layout, apps)

@@ -14,10 +14,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Verdict is the result of a history.
@@ -179,9 +179,9 @@ func (s *sim) history() {
 	ch.often = pick(r, 0, 0.003, 0.02, 0.02, 0.1)
 	ch.slow = pick(r, 0, 0.01, 0.2)
 
-	s.rules = rotation.Standard()
+	s.rules = protocol.Standard()
 	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
-	s.rules.Jitter = rotation.Jitter(credential, s.rules.After)
+	s.rules.Jitter = protocol.Jitter(credential, s.rules.After)
 	s.rules.Overlap = pick(r, time.Hour, 2*time.Hour, 24*time.Hour, 24*time.Hour)
 	s.rules.SweepEvery = pick(r, time.Hour, time.Hour, 6*time.Hour, 6*time.Hour, 12*time.Hour)
 	if ch.target.step == extend { // which needs a sweep near the end of an overlap
@@ -284,14 +284,14 @@ func (s *sim) eventful() {
 	}
 	for range pick(r, 0, 0, 1, 2, 3) {
 		at := within()
-		req := reconcile.Request{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now.Add(at)}}
+		req := reconcile.Request{Cause: "demand", Trigger: protocol.Trigger{NewerThan: s.now.Add(at)}}
 		s.after(at, func() {
 			if f := s.newest(); f != nil && r.IntN(3) == 0 {
-				req.Trigger = rotation.Trigger{NotKey: f.id}
+				req.Trigger = protocol.Trigger{NotKey: f.id}
 			}
 			if len(s.order) > 0 && r.IntN(5) == 0 {
 				f := s.order[len(s.order)-1-r.IntN(min(2, len(s.order)))]
-				req.Trigger = rotation.Trigger{Leaked: f.id, Contain: r.IntN(2) == 0}
+				req.Trigger = protocol.Trigger{Leaked: f.id, Contain: r.IntN(2) == 0}
 				f.leaked, f.contained, f.excused = true, f.contained || req.Trigger.Contain, cmp.Or(f.excused, "revoked")
 			}
 			s.deliver5(0, copies, req)

@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -231,11 +231,11 @@ func (i iam) Grant(ctx ctx, iamID string, p access.Policy) error {
 	})
 }
 
-func (i iam) keyOf(k cloud.APIKey) (rotation.Key, marker.Marker, bool) {
+func (i iam) keyOf(k cloud.APIKey) (protocol.Key, marker.Marker, bool) {
 	m, _, marked := marker.Parse(k.Description)
 	f := i.keys[k.ID]
 	ours := marked && m.Owner == owner && (k.CreatedBy == i.minter.IAMID || f != nil && f.adopted)
-	out := rotation.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
+	out := protocol.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
 	if f != nil && k.Disabled {
 		out.DisabledBy = f.endedBy
 	}
@@ -316,7 +316,7 @@ func (i iam) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 }
 
 // Mint retries a create like the adapter does, call by call.
-func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
+func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
 	if m.Reason == reason.Demanded || m.Reason == reason.Remembered || m.Reason == reason.KeyLeaked {
 		in := runOf(ctx).replica
 		in.forced = append(in.forced, i.now)
@@ -326,13 +326,13 @@ func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, er
 	for try := range 3 {
 		if try > 0 {
 			if serr := i.nap(ctx, 400*time.Millisecond<<(try-1)); serr != nil {
-				return rotation.Key{}, fmt.Errorf("%w: %w", err, serr)
+				return protocol.Key{}, fmt.Errorf("%w: %w", err, serr)
 			}
 		}
 		if late := fence.MayWrite(ctx); late != nil { // as its transport asks
-			return rotation.Key{}, late
+			return protocol.Key{}, late
 		}
-		var made rotation.Key
+		var made protocol.Key
 		made, err = i.post(ctx, m, v)
 		if err == nil {
 			return made, nil
@@ -340,23 +340,23 @@ func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, er
 		conflict, gone := is(err, port.ErrConflict), is(err, port.ErrDenied) || is(err, port.ErrNotFound)
 		missed := is(err, port.ErrUnavailable)
 		if gone && !unclear {
-			return rotation.Key{}, err
+			return protocol.Key{}, err
 		}
 		found, ferr := i.findByValue(ctx, v, !missed && (conflict || unclear))
 		switch {
 		case ferr == nil:
 			return found, nil
 		case !is(ferr, port.ErrNotFound):
-			return rotation.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept
+			return protocol.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept
 		case missed:
 			unclear = true
 		case conflict || unclear:
-			return rotation.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // as above
+			return protocol.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // as above
 		default:
-			return rotation.Key{}, err
+			return protocol.Key{}, err
 		}
 	}
-	return rotation.Key{}, err
+	return protocol.Key{}, err
 }
 
 const stampForm = "2006-01-02T15:04+0000"
@@ -365,7 +365,7 @@ func roundUp(t time.Time) string {
 	return t.UTC().Add(time.Minute - time.Nanosecond).Truncate(time.Minute).Format(stampForm)
 }
 
-func (i iam) post(ctx ctx, m port.MintRequest, v secret.Value) (made rotation.Key, err error) {
+func (i iam) post(ctx ctx, m port.MintRequest, v secret.Value) (made protocol.Key, err error) {
 	r := runOf(ctx)
 	err = i.call(ctx, post, "", func() error {
 		k, err := i.cloud.CreateAPIKey(i.minter.Actor(), cloud.NewAPIKey{
@@ -381,13 +381,13 @@ func (i iam) post(ctx ctx, m port.MintRequest, v secret.Value) (made rotation.Ke
 	return made, err
 }
 
-func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (rotation.Key, error) {
+func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (protocol.Key, error) {
 	tries := 3
 	if patient {
 		tries = 6
 	}
 	for try := 1; ; try++ {
-		var found rotation.Key
+		var found protocol.Key
 		err := i.call(ctx, byValue, "", func() error {
 			i.lagged(0, i.delay(), 0)
 			k, err := i.cloud.APIKeyByValue(i.minter.Actor(), v.Expose(), false)
@@ -401,7 +401,7 @@ func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (rotation.Key, e
 			return found, err
 		}
 		if serr := i.nap(ctx, 250*time.Millisecond<<(try-1)); serr != nil {
-			return rotation.Key{}, fmt.Errorf("%w: %w", port.ErrUnavailable, serr)
+			return protocol.Key{}, fmt.Errorf("%w: %w", port.ErrUnavailable, serr)
 		}
 	}
 }

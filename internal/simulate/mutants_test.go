@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -29,10 +30,10 @@ import (
 // decision.
 
 type (
-	state   = rotation.State
-	rules   = rotation.Rules
-	trigger = rotation.Trigger
-	plan    = rotation.Plan
+	state   = protocol.State
+	rules   = protocol.Rules
+	trigger = protocol.Trigger
+	plan    = protocol.Plan
 	decider = func(state, rules, trigger, time.Time) plan
 )
 
@@ -59,7 +60,7 @@ func blind(name string, change func(*state)) mutant {
 }
 
 // lacking mutants leave steps out.
-func lacking(name string, out func(rotation.Step) bool) mutant {
+func lacking(name string, out func(protocol.Step) bool) mutant {
 	return deciding(name, func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
 		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), out)
@@ -67,12 +68,12 @@ func lacking(name string, out func(rotation.Step) bool) mutant {
 	})
 }
 
-func action(a rotation.Action) func(rotation.Step) bool {
-	return func(s rotation.Step) bool { return s.Action == a }
+func action(a protocol.Action) func(protocol.Step) bool {
+	return func(s protocol.Step) bool { return s.Action == a }
 }
 
 // altered mutants take other steps.
-func altered(name string, change func(*rotation.Step)) mutant {
+func altered(name string, change func(*protocol.Step)) mutant {
 	return deciding(name, func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
 		p.Steps = slices.Clone(p.Steps)
@@ -261,7 +262,7 @@ func (k dropsFields) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error
 type believesRestarts struct{ crew }
 
 // Consumers takes the newest revision of an app for the one that runs.
-func (c believesRestarts) Consumers(ctx ctx) ([]rotation.Consumer, error) {
+func (c believesRestarts) Consumers(ctx ctx) ([]protocol.Consumer, error) {
 	found, err := c.crew.Consumers(ctx)
 	for i := range found {
 		for _, a := range c.apps {
@@ -314,7 +315,7 @@ type hasNames struct {
 }
 
 // Mint marks a key with the name in the config, whatever its service ID bears.
-func (k hasNames) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
+func (k hasNames) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
 	mk, text, _ := marker.Parse(m.Description)
 	mk.Credential = k.in.cred.Name
 	m.Description = mk.Describe(text)
@@ -377,7 +378,7 @@ type mintsAnew struct{ iam }
 
 // Mint answers an unclear creation with another one, as an SDK's retry of a
 // create without a value of its own does.
-func (k mintsAnew) Mint(ctx ctx, m port.MintRequest, v secret.Value) (made rotation.Key, err error) {
+func (k mintsAnew) Mint(ctx ctx, m port.MintRequest, v secret.Value) (made protocol.Key, err error) {
 	for range 3 {
 		if made, err = k.post(ctx, m, v); err == nil || !is(err, port.ErrUnavailable) {
 			return made, err
@@ -389,7 +390,7 @@ func (k mintsAnew) Mint(ctx ctx, m port.MintRequest, v secret.Value) (made rotat
 
 type mintsWithoutFuse struct{ iam }
 
-func (k mintsWithoutFuse) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
+func (k mintsWithoutFuse) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
 	m.Expires = m.Expires.Add(89 * 24 * time.Hour)
 	return k.iam.Mint(ctx, m, v)
 }
@@ -648,25 +649,25 @@ var mutants = []mutant{
 	}),
 	// Rule 2: an overlap starts once, under a real version, and is as long as it
 	// says.
-	altered("retires superseded keys before their overlap", func(s *rotation.Step) {
-		if s.Action == rotation.Supersede {
-			s.Action, s.At = rotation.Retire, time.Time{}
+	altered("retires superseded keys before their overlap", func(s *protocol.Step) {
+		if s.Action == protocol.Supersede {
+			s.Action, s.At = protocol.Retire, time.Time{}
 		}
 	}),
 	ruled("gives no overlap", func(r *rules) { r.Overlap = 0 }),
-	altered("halves the overlap", func(s *rotation.Step) {
-		if s.Action == rotation.Supersede {
+	altered("halves the overlap", func(s *protocol.Step) {
+		if s.Action == protocol.Supersede {
 			s.At = s.At.Add(-time.Hour)
 		}
 	}),
 	keysBy("updates whatever version there is", func(k iam) port.Keys { return overwrites{k} }),
 	ruled("deletes at the moment of expiry", func(r *rules) { r.ExpiryMargin = 0 }),
-	lacking("never starts an overlap", action(rotation.Supersede)),
+	lacking("never starts an overlap", action(protocol.Supersede)),
 	// Rule 3: restarts are remembered, and waited for.
-	lacking("restarts no consumer", action(rotation.RestartConsumer)),
+	lacking("restarts no consumer", action(protocol.RestartConsumer)),
 	blind("does not know its consumers", func(s *state) { s.Consumers = nil }),
 	blind("takes a consumer that it could not read for settled", func(s *state) {
-		s.Consumers = slices.DeleteFunc(s.Consumers, func(c rotation.Consumer) bool { return c.Unknown })
+		s.Consumers = slices.DeleteFunc(s.Consumers, func(c protocol.Consumer) bool { return c.Unknown })
 	}),
 	blind("takes every consumer for restarted", func(s *state) {
 		for i := range s.Consumers {
@@ -681,7 +682,7 @@ var mutants = []mutant{
 		p := rotation.Decide(s, r, t, now)
 		for _, c := range s.Consumers {
 			if p.Published == "" && p.Blocked == "" {
-				p.Steps = append(p.Steps, rotation.Step{Action: rotation.RestartConsumer, Target: c.Name, Reason: reason.ConsumerBehind})
+				p.Steps = append(p.Steps, protocol.Step{Action: protocol.RestartConsumer, Target: c.Name, Reason: reason.ConsumerBehind})
 			}
 		}
 		return p
@@ -690,8 +691,8 @@ var mutants = []mutant{
 	// Clean-up holds nothing back.
 	shown(deletionsAreDenied, deciding("waits until what is over is gone", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
-		i := slices.IndexFunc(p.Steps, action(rotation.Mint))
-		if i >= 0 && slices.ContainsFunc(p.Steps[:i], action(rotation.Retire)) {
+		i := slices.IndexFunc(p.Steps, action(protocol.Mint))
+		if i >= 0 && slices.ContainsFunc(p.Steps[:i], action(protocol.Retire)) {
 			p.Steps = p.Steps[:i]
 		}
 		return p
@@ -715,7 +716,7 @@ var mutants = []mutant{
 		p.Steps = slices.Clone(p.Steps)
 		var at []int
 		for i, st := range p.Steps {
-			if st.Action == rotation.Publish {
+			if st.Action == protocol.Publish {
 				at = append(at, i)
 			}
 		}
@@ -731,7 +732,7 @@ var mutants = []mutant{
 	ported("agrees to every key where no store compares and sets", func(s *sim, in *replica) { in.rec.Identities = clearsAll{iam{s}} }),
 	storesBy("reads a store once and never again", func(p adapter) port.Store { return seesOnce{p, &map[*run]port.Entry{}} }),
 	// Rule 7: orphans end.
-	lacking("leaves orphans alone", func(s rotation.Step) bool { return s.Reason == reason.RolledBack }),
+	lacking("leaves orphans alone", func(s protocol.Step) bool { return s.Reason == reason.RolledBack }),
 	// Rule 8: absence from a list proves nothing, and minAge brakes.
 	ported("trusts a list's absence", func(s *sim, in *replica) {
 		in.rec.Keys = listIsAll{iam{s}}
@@ -752,7 +753,7 @@ var mutants = []mutant{
 		}
 	}),
 	blind("ends keys although a store could not be read", func(s *state) {
-		s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Fault == reason.StoreUnreachable })
+		s.Stores = slices.DeleteFunc(s.Stores, func(st protocol.Store) bool { return st.Fault == reason.StoreUnreachable })
 	}),
 	inTwist(bent, storesBy("takes an answer without content for an empty store", func(p adapter) port.Store { return emptyIsAbsent{p} })),
 	inTwist(bent, ported("takes an answer of IAM without content for absence", func(s *sim, in *replica) {
@@ -771,8 +772,8 @@ var mutants = []mutant{
 		}
 	})),
 	inTwist(configs, blind("leaves a store that was added empty", func(s *state) {
-		if slices.ContainsFunc(s.Stores, func(st rotation.Store) bool { return st.Key != "" }) {
-			s.Stores = slices.DeleteFunc(s.Stores, func(st rotation.Store) bool { return st.Key == "" && st.Fault == "" })
+		if slices.ContainsFunc(s.Stores, func(st protocol.Store) bool { return st.Key != "" }) {
+			s.Stores = slices.DeleteFunc(s.Stores, func(st protocol.Store) bool { return st.Key == "" && st.Fault == "" })
 		}
 	})),
 	blind("takes an optional store for a required one", func(s *state) {
@@ -822,7 +823,7 @@ var mutants = []mutant{
 	})),
 	intruded(blind("trusts the time that a store says", func(s *state) {
 		for i, st := range s.Stores {
-			unknown := !slices.ContainsFunc(s.Keys, func(k rotation.Key) bool { return k.ID == st.Key })
+			unknown := !slices.ContainsFunc(s.Keys, func(k protocol.Key) bool { return k.ID == st.Key })
 			if st.Key != "" && unknown && st.Created.IsZero() {
 				s.Stores[i].Created = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 			}
@@ -833,18 +834,18 @@ var mutants = []mutant{
 		p := rotation.Decide(s, r, t, now)
 		p.Steps = slices.Clone(p.Steps)
 		for i := 1; i < len(p.Steps); i++ {
-			if p.Steps[i].Action == rotation.Unfuse && p.Steps[i-1].Action == rotation.Publish {
+			if p.Steps[i].Action == protocol.Unfuse && p.Steps[i-1].Action == protocol.Publish {
 				p.Steps[i], p.Steps[i-1] = p.Steps[i-1], p.Steps[i]
 			}
 		}
 		return p
 	}),
-	lacking("leaves the fuse on", action(rotation.Unfuse)),
+	lacking("leaves the fuse on", action(protocol.Unfuse)),
 	keysBy("mints without a fuse", func(k iam) port.Keys { return mintsWithoutFuse{k} }),
 	keysBy("answers an unclear creation with another", func(k iam) port.Keys { return mintsAnew{k} }),
 	ported("does not read the policies back", func(s *sim, in *replica) { in.rec.Identities = grantsAnything{iam{s}} }),
-	lacking("grants no policy", action(rotation.GrantPolicy)),
-	lacking("proves nothing", action(rotation.Prove)),
+	lacking("grants no policy", action(protocol.GrantPolicy)),
+	lacking("proves nothing", action(protocol.Prove)),
 	ported("copies a value without a proof", func(s *sim, in *replica) {
 		in.rec.Exchange, in.rec.Keys = believes{iam{s}}, readsNoPrints{iam{s}}
 	}),
@@ -862,7 +863,7 @@ var mutants = []mutant{
 	}),
 	deciding("copies nothing", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
-		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), action(rotation.Copy))
+		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), action(protocol.Copy))
 		return p
 	}),
 	deciding("brings back a service ID that an administrator deleted", func(s state, r rules, t trigger, now time.Time) plan {
@@ -883,7 +884,7 @@ var mutants = []mutant{
 	}),
 	ruled("waits for a person when the published key is disabled", func(r *rules) { r.BlockDisabled = true }),
 	inTwist(scans, deciding("waits for a person when IBM disables a key", func(s state, r rules, t trigger, now time.Time) plan {
-		r.BlockDisabled = slices.ContainsFunc(s.Keys, func(k rotation.Key) bool { return k.DisabledBy == cloud.LeakScannerID })
+		r.BlockDisabled = slices.ContainsFunc(s.Keys, func(k protocol.Key) bool { return k.DisabledBy == cloud.LeakScannerID })
 		return rotation.Decide(s, r, t, now)
 	})),
 	keysBy("takes all keys for its own", func(k iam) port.Keys { return allKeys{k} }),
@@ -913,8 +914,8 @@ var mutants = []mutant{
 		t.Contain = t.Leaked != ""
 		return rotation.Decide(s, r, t, now)
 	}),
-	lacking("ends no leaked key", func(s rotation.Step) bool {
-		return s.Reason == reason.KeyLeaked && (s.Action == rotation.Disable || s.Action == rotation.Retire)
+	lacking("ends no leaked key", func(s protocol.Step) bool {
+		return s.Reason == reason.KeyLeaked && (s.Action == protocol.Disable || s.Action == protocol.Retire)
 	}),
 	deciding("takes the oldest key for the published one", func(s state, r rules, t trigger, now time.Time) plan {
 		s.Keys = slices.Clone(s.Keys)

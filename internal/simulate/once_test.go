@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // Every event comes five times, to four replicas, within seconds: the store that
@@ -41,7 +41,7 @@ func five(t *testing.T, layout string, demanded bool, seed uint64) (v Verdict, p
 		due(s)
 		req := reconcile.Request{Cause: "timer"}
 		if demanded {
-			req = reconcile.Request{Cause: "demand", Trigger: rotation.Trigger{NewerThan: s.now}}
+			req = reconcile.Request{Cause: "demand", Trigger: protocol.Trigger{NewerThan: s.now}}
 		}
 		s.lag, s.stale = pick(s.rnd, 0, 5*time.Second, 60*time.Second), s.rnd.IntN(2) == 0
 		s.policy = &chance{sim: s, rnd: rand.New(rand.NewPCG(seed, 3)), on: true, slow: 0.2, steady: true}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // app is a program that reads its store only when it starts. Its newest revision may
@@ -82,15 +82,15 @@ type crew struct {
 
 var _ port.Consumers = crew{}
 
-func (c crew) Consumers(ctx ctx) ([]rotation.Consumer, error) {
-	var out []rotation.Consumer
+func (c crew) Consumers(ctx ctx) ([]protocol.Consumer, error) {
+	var out []protocol.Consumer
 	err := c.yield(ctx, consumers, c.of.name, func() error {
 		if c.of.down != "" {
 			return fmt.Errorf("%w: %s is down", port.ErrUnavailable, c.of.name)
 		}
 		for _, a := range c.apps {
 			if a.place == c.of && !a.away {
-				out = append(out, rotation.Consumer{Name: a.name, Store: c.of.name, Key: a.mark})
+				out = append(out, protocol.Consumer{Name: a.name, Store: c.of.name, Key: a.mark})
 			}
 		}
 		return nil

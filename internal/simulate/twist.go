@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // twist is something that happens in some histories only. Each draws from a source
@@ -83,7 +83,7 @@ func (s *sim) notify(r *rand.Rand, length time.Duration) {
 	s.expiry = s.now.Add(30 * 24 * time.Hour)
 	for range 2 + r.IntN(5) {
 		at := upTo(r, length)
-		req := reconcile.Request{Cause: "notice", Trigger: rotation.Trigger{NewerThan: s.now.Add(at), Expiry: s.expiry}}
+		req := reconcile.Request{Cause: "notice", Trigger: protocol.Trigger{NewerThan: s.now.Add(at), Expiry: s.expiry}}
 		s.after(at, func() { s.begin(s.replicas[r.IntN(len(s.replicas))], req, 100*time.Second) })
 	}
 }

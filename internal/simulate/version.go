@@ -7,7 +7,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -24,7 +24,7 @@ const (
 // a marker that it does not know, and decides without them.
 type former struct{ iam }
 
-func forget(k rotation.Key) rotation.Key {
+func forget(k protocol.Key) protocol.Key {
 	k.Print, k.Served, k.Stores = "", time.Time{}, nil
 	k.Refused, k.Refusal = time.Time{}, ""
 	return k
@@ -68,7 +68,7 @@ func extended(description string) string {
 	return m.Describe(text)
 }
 
-func (i coming) Mint(ctx ctx, m port.MintRequest, v secret.Value) (rotation.Key, error) {
+func (i coming) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
 	m.Description = extended(m.Description)
 	return i.iam.Mint(ctx, m, v)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
@@ -77,7 +78,7 @@ var walks = []walk{
 			"waits for the unlock of the published key": func(in *replica) {
 				in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
 					p := rotation.Decide(st, r, t, now)
-					if slices.ContainsFunc(st.Keys, func(k rotation.Key) bool { return k.ID == p.Published && k.Locked }) {
+					if slices.ContainsFunc(st.Keys, func(k protocol.Key) bool { return k.ID == p.Published && k.Locked }) {
 						p.Steps, p.Blocked = nil, reason.KeyLocked
 					}
 					return p
@@ -162,7 +163,7 @@ var walks = []walk{
 			"joins no access group": func(in *replica) {
 				in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
 					p := rotation.Decide(st, r, t, now)
-					p.Steps = slices.DeleteFunc(p.Steps, func(s rotation.Step) bool { return strings.HasPrefix(s.Target, "membership of ") })
+					p.Steps = slices.DeleteFunc(p.Steps, func(s protocol.Step) bool { return strings.HasPrefix(s.Target, "membership of ") })
 					return p
 				}
 			},
@@ -257,7 +258,7 @@ var walks = []walk{
 			"narrow takes a policy that the config still says": func(in *replica) {
 				in.rec.Identities = narrowsWanted{in.rec.Identities.(*losesNarrowing)}
 			},
-			"narrows nothing": func(in *replica) { in.rec.Decide = without(rotation.NarrowPolicy) },
+			"narrows nothing": func(in *replica) { in.rec.Decide = without(protocol.NarrowPolicy) },
 		},
 	},
 	{
@@ -282,8 +283,8 @@ var walks = []walk{
 			return ""
 		},
 		mutants: map[string]func(*replica){
-			"keeps the keys of a deleted project":       func(in *replica) { in.rec.Decide = without(rotation.Supersede) },
-			"keeps the service ID of a deleted project": func(in *replica) { in.rec.Decide = without(rotation.RemoveIdentity) },
+			"keeps the keys of a deleted project":       func(in *replica) { in.rec.Decide = without(protocol.Supersede) },
+			"keeps the service ID of a deleted project": func(in *replica) { in.rec.Decide = without(protocol.RemoveIdentity) },
 		},
 	},
 }
@@ -296,7 +297,7 @@ func (s *sim) look(in *replica) *run {
 }
 
 // without decides without an action.
-func without(a rotation.Action) decider {
+func without(a protocol.Action) decider {
 	return func(st state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(st, r, t, now)
 		p.Steps = slices.DeleteFunc(p.Steps, action(a))

@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -31,7 +31,7 @@ type world struct {
 	places  []*place
 	apps    []*app
 	readers []*reader
-	rules   rotation.Rules
+	rules   protocol.Rules
 	wanted  []access.Policy
 	account string    // that latchkey's login is for
 	expiry  time.Time // of the secret that notices are about

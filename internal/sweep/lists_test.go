@@ -10,9 +10,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // account is an account with lists: what a plan from them returns, by credential.
@@ -50,7 +50,7 @@ func (a *account) sweeper() *Sweeper {
 func TestOnlyWhatNeedsNothingByTheListsIsNotLookedAtByItself(t *testing.T) {
 	settled := result.Outcome{Result: result.Unchanged, Condition: condition.OK}
 	due, blocked, noted, failed := settled, settled, settled, settled
-	due.Steps = []result.Step{{Step: rotation.Step{Action: rotation.Mint}}}
+	due.Steps = []result.Step{{Step: protocol.Step{Action: protocol.Mint}}}
 	blocked.Result, blocked.Condition = result.Blocked, condition.Blocked
 	noted.Notes = []result.Note{{}}
 	failed.Error = "a store could not be read"
@@ -87,7 +87,7 @@ func TestListsAreReadOnlyWhereTheyHelp(t *testing.T) {
 	}
 	t.Run("a demand is about the credential itself", func(t *testing.T) {
 		a := world()
-		a.sweeper().Sweep(t.Context(), all, reconcile.Request{Trigger: rotation.Trigger{NotKey: "ApiKey-1"}})
+		a.sweeper().Sweep(t.Context(), all, reconcile.Request{Trigger: protocol.Trigger{NotKey: "ApiKey-1"}})
 		if a.reads != 0 || len(a.alone) != 5 {
 			t.Errorf("%d lists, %d looks", a.reads, len(a.alone))
 		}

@@ -20,9 +20,9 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
@@ -110,7 +110,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 	step, end := s.cfg.Progress(len(credentials))
 	defer end()
 	var by *lists
-	if req.Trigger == (rotation.Trigger{}) {
+	if req.Trigger == (protocol.Trigger{}) {
 		by = s.readLists(begin, credentials)
 	}
 	for _, i := range s.order(credentials) {
@@ -152,11 +152,11 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 }
 
 // classOf returns how urgent a trigger is.
-func classOf(t rotation.Trigger) pace.Class {
+func classOf(t protocol.Trigger) pace.Class {
 	switch {
 	case t.Leaked != "":
 		return pace.Leak
-	case t != rotation.Trigger{}:
+	case t != protocol.Trigger{}:
 		return pace.Demand
 	}
 	return pace.Look

@@ -18,9 +18,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/pace"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
 // world reconciles each credential by some reads and then some writes.
@@ -130,7 +130,7 @@ func TestAtMost32CredentialsRunAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pace.New(nil)
 		w := &world{rt: p.Transport(&answers{latency: 40 * time.Millisecond}, errors.New), reads: 1}
-		New(Config{Reconciler: w, Pace: p}).Sweep(t.Context(), named(many(400)...), reconcile.Request{Trigger: rotation.Trigger{NotKey: "ApiKey-1"}})
+		New(Config{Reconciler: w, Pace: p}).Sweep(t.Context(), named(many(400)...), reconcile.Request{Trigger: protocol.Trigger{NotKey: "ApiKey-1"}})
 		if w.atOnce != 32 {
 			t.Errorf("%d at once", w.atOnce)
 		}
@@ -172,7 +172,7 @@ func TestADemandIsNotCutShort(t *testing.T) {
 		p := pace.New(nil)
 		w := &world{rt: p.Transport(&answers{latency: 30 * time.Second}, errors.New), reads: 2}
 		s := New(Config{Reconciler: w, Pace: p, Every: time.Minute})
-		swept := s.Sweep(t.Context(), named(many(100)...), reconcile.Request{Trigger: rotation.Trigger{NewerThan: time.Now()}})
+		swept := s.Sweep(t.Context(), named(many(100)...), reconcile.Request{Trigger: protocol.Trigger{NewerThan: time.Now()}})
 		if len(swept.Outcomes) != 100 || swept.Unknown != nil {
 			t.Errorf("%d outcomes, %v", len(swept.Outcomes), swept.Unknown)
 		}

@@ -22,9 +22,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
 	"github.com/latchkey-io/latchkey/internal/kubernetes/kubetest"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
-	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
 )
@@ -93,7 +93,7 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 		case inKube:
 			s = kube.Store(kubernetes.StoreConfig{Namespace: w.namespace, Secret: name, Entry: "KEY", Owner: "prod"})
 		}
-		rules := rotation.Standard()
+		rules := protocol.Standard()
 		rules.After, rules.Expire, rules.Overlap, rules.SweepEvery = 60*24*time.Hour, 90*24*time.Hour, 24*time.Hour, 6*time.Hour
 		w.all = append(w.all, port.Credential{
 			Name: name, Entry: name, ServiceIDName: name, OnLeak: "disable", Rules: rules, Stores: []port.Store{s},

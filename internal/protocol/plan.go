@@ -1,7 +1,6 @@
-package rotation
+package protocol
 
 import (
-	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reason"
@@ -79,11 +78,6 @@ type Plan struct {
 	Waiting reason.Reason
 	// Notes inform the user.
 	Notes []Note
-}
-
-// mints reports whether the plan creates a key.
-func (p Plan) mints() bool {
-	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Mint })
 }
 
 // Note is one piece of information for the user.
