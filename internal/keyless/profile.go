@@ -85,6 +85,7 @@ type Plan struct {
 //	  - Nothing is granted to a profile that is not ours, and no key ends for it.
 //	  - A key ends only if a consumer has assumed the profile within the quiet time, and
 //	    no key authenticated or was made in it.
+//	  - A note says what is proven of the profile, until the key is deleted.
 //	  - Without mode: keyless a profile ends only if a store names a live key and no
 //	    consumer has assumed the profile within the quiet time.
 func Decide(s State, quiet time.Duration, now time.Time) Plan {
