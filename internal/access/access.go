@@ -112,8 +112,16 @@ func (p Policy) SameTarget(q Policy) bool { return p.Covers(q) && q.Covers(p) }
 // within reports whether all attributes are among the others.
 func within(all, others []Attribute) bool {
 	return !slices.ContainsFunc(all, func(a Attribute) bool {
-		return !slices.ContainsFunc(others, func(b Attribute) bool { return a.String() == b.String() })
+		return !slices.ContainsFunc(others, a.same)
 	})
+}
+
+// same reports whether two attributes select the same. The order of values is no matter.
+func (a Attribute) same(b Attribute) bool {
+	if a.Name != b.Name || a.Operator != b.Operator || len(a.Values) != len(b.Values) {
+		return false
+	}
+	return slices.Equal(a.Values, b.Values) || slices.Equal(slices.Sorted(slices.Values(a.Values)), slices.Sorted(slices.Values(b.Values)))
 }
 
 // String returns the attribute in words. Two equal attributes have the same words.
