@@ -156,12 +156,12 @@ func Parse(description string) (m Marker, text string, ok bool) {
 		}
 		body = body[:i]
 	}
-	version := ""
+	version, times := "", m.times()
 	for _, field := range strings.Fields(body) {
 		name, value, _ := strings.Cut(field, "=")
 		if name == "v" {
 			version = value
-		} else if err := m.set(name, value, field); err != nil {
+		} else if err := m.set(times, name, value, field); err != nil {
 			return Marker{}, description, false
 		}
 	}
@@ -192,8 +192,8 @@ func Newer(description, owner string) bool {
 }
 
 // set sets one field of a marker that is parsed.
-func (m *Marker) set(name, value, field string) (err error) {
-	for _, mark := range m.times() {
+func (m *Marker) set(times []timeMark, name, value, field string) (err error) {
+	for _, mark := range times {
 		if mark.name == name {
 			*mark.at, err = time.Parse(time.RFC3339Nano, value)
 			return err
