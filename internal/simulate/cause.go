@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -181,7 +180,7 @@ func (s *sim) checkCause(r *run, why reason.Reason) {
 		return
 	}
 	bears := func(v version) bool {
-		m, _, _ := marker.Parse(v.Description)
+		m := v.mark
 		same := m.Refusal == why || m.Refusal == reason.StoreUnreachable && why == reason.StoreSilent
 		return same && m.Refused.After(r.start.Add(-s.rules.Fuse-slack-drift))
 	}

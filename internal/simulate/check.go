@@ -9,7 +9,6 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -222,8 +221,7 @@ func (s *sim) checkMint(r *run, m port.MintRequest, v secret.Value, k cloud.APIK
 
 // knows reports whether a key bears a name of the credential that is in the run's config.
 func (r *run) knows(f *fact) bool {
-	m, _, _ := marker.Parse(f.shown[0].Description)
-	return slices.Contains(r.names, m.Credential)
+	return slices.Contains(r.names, f.shown[0].mark.Credential)
 }
 
 // contained reports whether a key was contained. minAge does not delay its
@@ -380,8 +378,7 @@ func (s *sim) checkUpdate(rec port.KeyRecord, c port.KeyChange, st step) {
 	if c.Expires.IsZero() {
 		return
 	}
-	old := f.shown[len(f.shown)-1]
-	marker, _, _ := marker.Parse(old.Description)
+	marker := f.last().mark
 	shortens := f.expires.IsZero() || c.Expires.Before(f.expires.Add(-slack))
 	if shortens {
 		s.checkEnd(f, "shortens")
@@ -640,7 +637,7 @@ func (s *sim) checkKept(good *fact) {
 		}
 	}
 	for _, id := range s.revoked {
-		if f := s.keys[id]; f != nil && f.liveAt(s.now) && !f.shown[len(f.shown)-1].Locked {
+		if f := s.keys[id]; f != nil && f.liveAt(s.now) && !f.last().Locked {
 			s.violate("P7", "%s is alive still, and its revocation was promised", s.nick(id))
 		}
 	}
@@ -750,7 +747,7 @@ func (s *sim) checkHealed(last *run) {
 			s.violate("P9", "%s has a value that is not that of %s after two sweeps", p.name, s.nick(good.id))
 		}
 	}
-	if !good.expires.IsZero() && !good.expires.After(good.born.Add(s.rules.Fuse+16*time.Minute)) && !good.shown[len(good.shown)-1].Locked {
+	if !good.expires.IsZero() && !good.expires.After(good.born.Add(s.rules.Fuse+16*time.Minute)) && !good.last().Locked {
 		s.violate("P9", "%s still has its fuse on after two sweeps", s.nick(good.id))
 	}
 	for _, a := range s.apps {
@@ -774,7 +771,7 @@ func (s *sim) checkRestart(a *app, keyID string) {
 		return
 	}
 	switch {
-	case gets.leaked && leakSeen(gets) && gets.shown[len(gets.shown)-1].since.Before(s.acting.listed[gets.iamID].Add(-s.lag)):
+	case gets.leaked && leakSeen(gets) && gets.last().since.Before(s.acting.listed[gets.iamID].Add(-s.lag)):
 		s.violate("P1", "restarts %s, which has %s, with %s, which leaked", a.name, s.nick(a.key), s.nick(keyID))
 	case !gets.expires.IsZero() && gets.excused == "" && gets.expires.Before(s.now.Add(s.rules.SweepEvery)) && gets.expires.Before(has.expires):
 		s.violate("P1", "restarts %s, which has %s, with %s, which ends at %s", a.name, s.nick(a.key), s.nick(keyID), gets.expires)
@@ -787,7 +784,7 @@ func (s *sim) checkEnding() {
 		return // that app keeps the key that it has, which must not end
 	}
 	for _, f := range s.order {
-		m, _, _ := marker.Parse(f.shown[len(f.shown)-1].Description)
+		m := f.last().mark
 		if !m.Superseded.IsZero() && !f.expires.IsZero() && !f.expires.After(m.Superseded.Add(3*s.rules.Overlap+slack)) {
 			continue
 		}
@@ -798,6 +795,5 @@ func (s *sim) checkEnding() {
 }
 
 func leakSeen(f *fact) bool {
-	m, _, _ := marker.Parse(f.shown[len(f.shown)-1].Description)
-	return !m.Leaked.IsZero()
+	return !f.last().mark.Leaked.IsZero()
 }

@@ -436,7 +436,7 @@ func (s *sim) heal() {
 // refused reports whether a key that could not be published may delay the next one.
 func (s *sim) refused() bool {
 	return slices.ContainsFunc(s.order, func(f *fact) bool {
-		m, _, _ := marker.Parse(f.shown[len(f.shown)-1].Description)
+		m := f.last().mark
 		return !m.Refused.IsZero() && f.liveAt(s.now) && s.now.Sub(m.Refused) < s.rules.Fuse
 	})
 }

@@ -83,7 +83,7 @@ func (i iam) date() time.Time { return i.now.Truncate(time.Second) }
 func (w *world) serviceID(s cloud.ServiceID) port.ServiceID {
 	id := port.ServiceID{ID: s.ID, IAMID: s.IAMID, Name: s.Name, Locked: s.Locked, Created: s.CreatedAt.Truncate(time.Minute)}
 	id.Version = s.EntityTag
-	id.Marker, id.Text, id.Marked = marker.Parse(s.Description)
+	id.Marker, id.Text, id.Marked = w.parse(s.Description)
 	id.Creator = s.CreatedBy
 	id.Ours = id.Marked && id.Marker.Owner == owner && s.CreatedBy == w.minter.IAMID
 	return id
@@ -232,7 +232,7 @@ func (i iam) Grant(ctx ctx, iamID string, p access.Policy) error {
 }
 
 func (i iam) keyOf(k cloud.APIKey) (protocol.Key, marker.Marker, bool) {
-	m, _, marked := marker.Parse(k.Description)
+	m, _, marked := i.parse(k.Description)
 	f := i.keys[k.ID]
 	ours := marked && m.Owner == owner && (k.CreatedBy == i.minter.IAMID || f != nil && f.adopted)
 	out := protocol.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
@@ -443,7 +443,7 @@ func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 			return err
 		}
 		if f := i.keys[rec.ID]; f != nil {
-			i.checkFields(rec.ID, f.shown[len(f.shown)-1].Description, k.Description)
+			i.checkFields(rec.ID, f.last().Description, k.Description)
 		}
 		i.checkUpdate(rec, c, st)
 		i.changed(k)

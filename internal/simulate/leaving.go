@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
-	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 )
 
@@ -28,7 +27,7 @@ func (s *sim) checkLeft(f *fact) {
 	if s.leaving == nil {
 		return
 	}
-	m, _, _ := marker.Parse(f.shown[len(f.shown)-1].Description)
+	m := f.last().mark
 	if s.named(f.id) {
 		s.violate("P4", "deletes %s, which a store names", s.nick(f.id))
 	}

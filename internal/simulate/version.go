@@ -84,8 +84,8 @@ func (i coming) Create(ctx context.Context, name, description string) (port.Serv
 
 // checkFields checks that an update keeps what another version wrote: P7.
 func (s *sim) checkFields(thing, before, after string) {
-	old, _, _ := marker.Parse(before)
-	now, _, _ := marker.Parse(after)
+	old, _, _ := s.parse(before)
+	now, _, _ := s.parse(after)
 	for _, field := range old.Unknown {
 		if !slices.Contains(now.Unknown, field) {
 			s.violate("P7", "takes %s off %s, which another version wrote", field, s.nick(thing))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -45,6 +46,7 @@ type world struct {
 	order    []*fact
 	ids      map[string]time.Time // our service IDs since when
 	foreign  map[string]int       // foreign keys of a service ID, by IAM ID
+	texts    map[string]parsed    // the descriptions that were read
 	acting   *run                 // whose call has its effect just now
 	replicas []*replica
 
@@ -89,9 +91,31 @@ type fact struct {
 // ours reports whether the key exists and still has our marker.
 func (f *fact) ours() bool { return f.gone.IsZero() && f.excused != "unmarked" }
 
+// last is the state of the key in IAM now.
+func (f *fact) last() version { return f.shown[len(f.shown)-1] }
+
+// version is a state of a key in IAM.
 type version struct {
 	since time.Time
 	cloud.APIKey
+	mark marker.Marker
+}
+
+// parsed is what a description says.
+type parsed struct {
+	mark marker.Marker
+	text string
+	ok   bool
+}
+
+// parse parses a description once: lists show the same ones many times.
+func (w *world) parse(description string) (marker.Marker, string, bool) {
+	p, known := w.texts[description]
+	if !known {
+		p.mark, p.text, p.ok = marker.Parse(description)
+		w.texts[description] = p
+	}
+	return p.mark, p.text, p.ok
 }
 
 func (f *fact) liveAt(at time.Time) bool {
@@ -99,10 +123,10 @@ func (f *fact) liveAt(at time.Time) bool {
 }
 
 func newWorld(seed uint64) *world {
-	w := &world{now: epoch, keys: map[string]*fact{}, ids: map[string]time.Time{}, foreign: map[string]int{}}
+	w := &world{now: epoch, keys: map[string]*fact{}, ids: map[string]time.Time{}, foreign: map[string]int{}, texts: map[string]parsed{}}
 	var s [32]byte
 	binary.LittleEndian.PutUint64(s[:], seed)
-	w.cloud = cloud.New(cloud.Options{Now: func() time.Time { return w.now }, Seed: s, UnsignedTokens: true})
+	w.cloud = cloud.New(cloud.Options{Now: func() time.Time { return w.now }, Seed: s, BlankTokens: true})
 	w.minter = w.cloud.Minter()
 	w.wanted = []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}}
 	return w
@@ -115,7 +139,8 @@ func (w *world) changed(k cloud.APIKey) {
 		return // not ours
 	}
 	k.Value = ""
-	f.shown = append(f.shown, version{since: w.now, APIKey: k})
+	m, _, _ := w.parse(k.Description)
+	f.shown = append(f.shown, version{since: w.now, APIKey: k, mark: m})
 	f.expires, f.disabled = k.ExpiresAt, k.Disabled
 }
 

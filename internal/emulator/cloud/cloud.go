@@ -72,9 +72,9 @@ type Options struct {
 	OnSecret func(SecretEvent)
 	// AdminKey seeds an API key of the account's owner.
 	AdminKey bool
-	// UnsignedTokens leaves out the signature of tokens, which takes a
-	// millisecond. No token is valid then.
-	UnsignedTokens bool
+	// BlankTokens leaves the text of access tokens empty, which takes a millisecond
+	// to sign. No token is valid then.
+	BlankTokens bool
 	// Switches replace the documented guesses; nil means [DefaultSwitches].
 	Switches *Switches
 }
@@ -95,7 +95,7 @@ type Cloud struct {
 	settings Settings
 	switches Switches
 	keyID    string // names the key that signs access tokens
-	unsigned bool
+	blank    bool   // tokens have no text
 	account  AccountSettings
 
 	notifyProject func(ProjectChange)
@@ -197,7 +197,7 @@ func New(opts Options) *Cloud {
 		c.switches = *opts.Switches
 	}
 	unique := c.random(32)
-	c.keyID, c.unsigned = newKeyID(unique), opts.UnsignedTokens
+	c.keyID, c.blank = newKeyID(unique), opts.BlankTokens
 	c.enterprise.settings = newAccessSettings("1-" + hex.EncodeToString(unique[:16]))
 	c.account = newAccountSettings("1-" + hex.EncodeToString(unique[16:]))
 	c.seed(opts.SeedCredentials, opts.AdminKey)
