@@ -168,6 +168,51 @@ func TestTheRolesThatAConfigNeedsAreEnoughForTheEnd(t *testing.T) {
 	}
 }
 
+// The roles that a config needs are enough to go keyless and back.
+func TestTheRolesThatAConfigNeedsAreEnoughForATrustedProfile(t *testing.T) {
+	fails := map[string]string{ // Editor and Operator on iam-identity include the others there
+		"Editor on iam-identity":   "it needs the roles Editor and Operator on iam-identity",
+		"Operator on iam-identity": "it needs the roles Editor and Operator on iam-identity",
+		"Sender on logs":           string(reason.PolicyWeaker),
+		"Administrator on logs":    string(reason.PolicyDenied),
+		"Writer on codeengine":     string(reason.StoreDenied),
+	}
+	cfg, err := config.Load("c.yaml", []byte(holesHead+agents(keylessMode)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for missing, all := -1, cfg.Needs().Grants; missing < len(all); missing++ {
+		what, grants := "nothing", slices.Clone(all)
+		if missing >= 0 {
+			what, grants = all[missing].Role+" on "+all[missing].Service, slices.Delete(grants, missing, missing+1)
+		}
+		t.Run("without "+what, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, emulator.Options{})
+			_, key := s.minter(policies(grants)...)
+			want, fails := fails[what]
+			if code, list := s.as(key, holesHead+agents(keylessMode), "doctor"); !fails && code != cli.ExitOK || fails && code == cli.ExitOK && !strings.Contains(list, "????  permission: "+what) {
+				t.Errorf("the doctor exits with %d:\n%s", code, list)
+			}
+			var worst int
+			var said strings.Builder
+			for _, sweep := range []struct {
+				mode  string
+				after time.Duration
+			}{{keylessMode, 0}, {keylessMode, time.Hour}, {"", time.Hour}, {"", 8 * 24 * time.Hour}, {"", time.Hour}} {
+				s.cloud.Advance(sweep.after)
+				code, outcomes := s.as(key, holesHead+agents(sweep.mode), "sweep", "--json")
+				worst = max(worst, code)
+				said.WriteString(outcomes)
+			}
+			left := slices.ContainsFunc(s.cloud.State(false).Profiles, func(p cloud.ProfileState) bool { return p.Name == "agent" })
+			if (worst != cli.ExitOK) != fails || !strings.Contains(said.String(), want) || !fails && left {
+				t.Errorf("the sweeps exit with %d, and want %q; the profile is left: %t\n%s", worst, want, left, &said)
+			}
+		})
+	}
+}
+
 func policies(of []config.Grant) (texts []string) {
 	for _, g := range of {
 		texts = append(texts, policyOf(g))

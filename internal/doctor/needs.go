@@ -57,6 +57,10 @@ func (d *examination) roles(ctx context.Context, credentials []port.Credential) 
 		for _, p := range c.Policies {
 			d.granting(ctx, p)
 		}
+		if c.Profile != nil {
+			d.checkOnce(need{role: "Editor", on: everywhere, why: "to create trusted profiles and link them"})
+			d.checkOnce(need{role: "Operator", on: everywhere, why: "to delete trusted profiles"})
+		}
 		if len(c.Groups) > 0 {
 			d.checkOnce(need{role: "Viewer", on: resource{service: groupsService}, why: "to see the members of access groups"})
 		}

@@ -21,6 +21,14 @@ func fault(ctx context.Context, doing string, resp *core.DetailedResponse, err e
 	return upstream.IAM.SDKFault(ctx, doing, identityRoles, resp, err, hidden...)
 }
 
+// profileRoles let latchkey create, link and delete trusted profiles.
+const profileRoles = "the roles Editor and Operator on iam-identity"
+
+// profileFault is fault for a call about trusted profiles.
+func profileFault(ctx context.Context, doing string, resp *core.DetailedResponse, err error) error {
+	return upstream.IAM.SDKFault(ctx, doing, profileRoles, resp, err)
+}
+
 // accessFault is fault for a call about policies, groups or settings. Which role it
 // takes depends on the service that is granted.
 func accessFault(ctx context.Context, doing string, resp *core.DetailedResponse, err error) error {

@@ -35,7 +35,7 @@ func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, er
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListProfilesWithContext(ctx, opts)
 		if err != nil {
-			return "", fault(ctx, doing, resp, err)
+			return "", profileFault(ctx, doing, resp, err)
 		}
 		if page == nil {
 			return "", upstream.Incomplete(doing, "list")
@@ -64,7 +64,7 @@ func (c *Client) readProfile(ctx context.Context, p *port.Profile) error {
 	doing := "reading trusted profile " + p.ID
 	got, resp, err := c.identity.GetProfileWithContext(ctx, &iamidentityv1.GetProfileOptions{ProfileID: &p.ID, IncludeActivity: core.BoolPtr(true)})
 	if err != nil {
-		return fault(ctx, doing, resp, err)
+		return profileFault(ctx, doing, resp, err)
 	}
 	if got == nil || got.Activity == nil {
 		return upstream.Incomplete(doing, "activity")
@@ -74,7 +74,7 @@ func (c *Client) readProfile(ctx context.Context, p *port.Profile) error {
 	}
 	links, resp, err := c.identity.ListLinksWithContext(ctx, &iamidentityv1.ListLinksOptions{ProfileID: &p.ID})
 	if err != nil {
-		return fault(ctx, "listing the links of trusted profile "+p.ID, resp, err)
+		return profileFault(ctx, "listing the links of trusted profile "+p.ID, resp, err)
 	}
 	if links == nil {
 		return upstream.Incomplete(doing, "links")
@@ -108,7 +108,7 @@ func (c *Client) CreateProfile(ctx context.Context, name, description string) (p
 	}
 	made, resp, err := c.identity.CreateProfileWithContext(ctx, &iamidentityv1.CreateProfileOptions{Name: &name, AccountID: &account, Description: &description})
 	if err != nil {
-		return port.Profile{}, fault(ctx, doing, resp, err)
+		return port.Profile{}, profileFault(ctx, doing, resp, err)
 	}
 	if made == nil || str(made.ID) == "" || str(made.IamID) == "" {
 		return port.Profile{}, upstream.Incomplete(doing, "ID")
@@ -133,7 +133,7 @@ func (c *Client) LinkProfile(ctx context.Context, id string, l keyless.Link) err
 			ComponentType: optional(l.ComponentType), ComponentName: optional(l.ComponentName),
 		},
 	})
-	if err = fault(ctx, doing, resp, err); errors.Is(err, port.ErrConflict) {
+	if err = profileFault(ctx, doing, resp, err); errors.Is(err, port.ErrConflict) {
 		return nil // the profile has the link
 	}
 	return err
@@ -143,7 +143,7 @@ func (c *Client) LinkProfile(ctx context.Context, id string, l keyless.Link) err
 func (c *Client) RemoveProfile(ctx context.Context, id string) error {
 	doing := "deleting trusted profile " + id
 	resp, err := c.identity.DeleteProfileWithContext(ctx, &iamidentityv1.DeleteProfileOptions{ProfileID: &id})
-	if err = fault(ctx, doing, resp, err); errors.Is(err, port.ErrNotFound) {
+	if err = profileFault(ctx, doing, resp, err); errors.Is(err, port.ErrNotFound) {
 		return nil
 	}
 	return err
