@@ -169,6 +169,15 @@ func (p Policy) On() string {
 	return "all services"
 }
 
+const membership = "membership of "
+
+// Membership returns the label of a group that a service ID has to join. It stands among
+// those of policies.
+func Membership(group string) string { return membership + group }
+
+// IsMembership returns the access group if a label is one of Membership.
+func IsMembership(label string) (group string, is bool) { return strings.CutPrefix(label, membership) }
+
 // Label returns the policy in words, such as "Sender on logs (instance 7a1c…)".
 // Policies with different targets have different labels.
 func (p Policy) Label() string {

@@ -8,6 +8,7 @@
 //	profile.go   the trusted profile that may replace the keys
 //	memory.go    what a process remembers between runs
 //	facts.go     what was read
+//	state.go     the same as the input of each decision
 package observe
 
 import (
@@ -95,6 +96,9 @@ func (o *observation) observe(ctx context.Context) error {
 			})
 			if errors.Is(err, port.ErrNotFound) {
 				e, err = port.Entry{Revision: e.Revision}, nil
+			}
+			if err != nil {
+				o.by.Log.Warn("reading store", "store", st.Name(), "error", err.Error())
 			}
 			o.Entries[i] = Reading{Store: st, Entry: e, Err: err}
 			return nil

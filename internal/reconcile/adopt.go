@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -36,7 +37,7 @@ func (ru *run) adopt(ctx context.Context, s protocol.Step) error {
 	case errors.Is(err, port.ErrConflict):
 		return fmt.Errorf("%w: adopting key %s in %s: %w", observe.ErrAgain, s.Key, s.Target, err)
 	case err != nil:
-		return fmt.Errorf("adopting key %s in %s: %w: %w", s.Key, s.Target, errUnadopted, err)
+		return fmt.Errorf("adopting key %s in %s: %w: %w", s.Key, s.Target, fault.ErrUnadopted, err)
 	}
 	ru.setStoreKey(s.Target, s.Key)
 	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = rec.ID, rec.Created, rec.Expires

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -78,13 +79,15 @@ func (ru *run) leavesRoom(s protocol.Step, err error, after onFailure) bool {
 	case s.Action != protocol.Retire:
 		return false
 	case s.Reason == reason.NeverPublished: // its fuse ends it
-		return is(err, port.ErrDenied, port.ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
+		return fault.Is(err, port.ErrDenied, port.ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
 	}
 	return s.Reason == reason.IsExpired
 }
 
 // untrusted reports whether the run can't trust the time, or what it has read.
-func untrusted(err error) bool { return is(err, fence.ErrDrift, fence.ErrTooLate, errUnread) }
+func untrusted(err error) bool {
+	return fault.Is(err, fence.ErrDrift, fence.ErrTooLate, fault.ErrUnread)
+}
 
 // tidies reports whether a step only removes a key, a policy or a service ID that has no
 // use any more. Its failure becomes a note, and the run goes on.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -79,7 +80,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 	for range 3 {
 		id, err := ru.Identities.Lookup(ctx, ru.id.IAMID)
 		if err != nil {
-			return fmt.Errorf("%w: key %s: %w", errUncleared, ru.fresh.ID, err)
+			return fmt.Errorf("%w: key %s: %w", fault.ErrUncleared, ru.fresh.ID, err)
 		}
 		m := id.Marker
 		switch {
@@ -99,9 +100,9 @@ func (ru *run) arbitrate(ctx context.Context) error {
 			return fmt.Errorf("clearing key %s for publication: %w", ru.fresh.ID, err)
 		}
 		if !errors.Is(err, port.ErrConflict) && !errors.Is(err, port.ErrUnavailable) {
-			return fmt.Errorf("%w: key %s: %w", errUncleared, ru.fresh.ID, err)
+			return fmt.Errorf("%w: key %s: %w", fault.ErrUncleared, ru.fresh.ID, err)
 		}
 		// The service ID has changed, or the answer was lost: read it again.
 	}
-	return fmt.Errorf("%w: key %s: %w: the service ID keeps changing", errUncleared, ru.fresh.ID, port.ErrUnavailable)
+	return fmt.Errorf("%w: key %s: %w: the service ID keeps changing", fault.ErrUncleared, ru.fresh.ID, port.ErrUnavailable)
 }

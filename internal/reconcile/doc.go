@@ -11,8 +11,7 @@
 //	request.go     the request of a run
 //	reconcile.go   the rounds of a run, and its outcome
 //	run.go         a round: its facts, which package observe reads, and its attempt
-//	drift.go       what a service ID has beyond the config
-//	state.go       build the input of rotation.Decide
+//	state.go       let the plan be made, and set what the run has observed
 //	apply.go       take the planned steps in order
 //	serviceid.go, mint.go, clearance.go, publish.go, keychange.go, keyend.go,
 //	adopt.go, lock.go
@@ -21,11 +20,12 @@
 //	keyless.go     plan and make the trusted profile, as package keyless decides
 //	record.go      whether a demand survives the process
 //	refusal.go     keep the reason of a refusal, for looks to tell
-//	explain.go     turn an error into a reason to be blocked
-//	errors.go      errors of a run, and the reason for a store's error
+//	explain.go     what blocks or delays the run, and why
+//	errors.go      errors of a run
 //	condition.go   the facts that the condition follows from
 //	notes.go       information for the user
 //
 // A run reads and writes through package fence, which refuses a write that comes too
-// late to be safe. Package port declares the ports, and package result the outcome.
+// late to be safe. Package port declares the ports, package result the outcome, and
+// package fault which reason explains an error.
 package reconcile

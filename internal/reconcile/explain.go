@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -53,7 +54,7 @@ func (ru *run) storeError(why reason.Reason) error {
 		why = reason.StoreUnreachable
 	}
 	for _, e := range ru.facts.Entries {
-		if e.Err != nil && storeFault(e.Err) == why {
+		if e.Err != nil && fault.OfStore(e.Err) == why {
 			return e.Err
 		}
 	}
@@ -100,19 +101,18 @@ func (ru *run) setStoreError(s protocol.Step, err error) {
 // explainStore sets the outcome if a store after the first did not get the key and
 // a person must act. An optional store blocks nothing.
 func (ru *run) explainStore(step protocol.Step, err error) {
-	final := errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrRefused) || errors.Is(err, port.ErrQuota)
 	switch {
-	case errors.Is(err, errAltered):
+	case errors.Is(err, fault.ErrAltered):
 		ru.block(reason.EntryAltered, err)
 	case step.Action == protocol.RestartConsumer && errors.Is(err, port.ErrRefused):
 		ru.block(reason.ConsumerFailed, err)
 	case step.Action == protocol.RestartConsumer && errors.Is(err, port.ErrNotActive) && ru.out.Result != result.Blocked:
 		ru.set(result.InProgress, reason.ConsumerStarting, err)
-	case !final || step.Action == protocol.RestartConsumer:
+	case !fault.Final(err) || step.Action == protocol.RestartConsumer:
 	case !ru.c.Optional[step.Target]:
-		ru.block(storeFault(err), err)
+		ru.block(fault.OfStore(err), err)
 	case ru.out.Result != result.Blocked:
-		ru.set(result.InProgress, storeFault(err), err)
+		ru.set(result.InProgress, fault.OfStore(err), err)
 	}
 }
 
@@ -124,83 +124,23 @@ func (ru *run) explainStep(ctx context.Context, step protocol.Step, err error, a
 	case after >= goOnEndNot && step.Action != protocol.Unfuse:
 		ru.explainStore(step, err)
 	case errors.Is(err, port.ErrDenied) && step.Action != protocol.MarkLeaked && ru.out.Result != result.Blocked:
-		ru.block(denial(step, err), err)
+		ru.block(fault.OfDenial(step, err), err)
 	}
 }
-
-// denial returns why IAM denied a step: a lock, or a permission that is missing.
-func denial(step protocol.Step, err error) reason.Reason {
-	switch {
-	case !errors.Is(err, port.ErrLocked):
-		return reason.IdentityDenied
-	case step.Key == "":
-		return reason.IdentityLocked
-	}
-	return reason.KeyLocked
-}
-
-// explanations say which reason explains the error of an action. The first row that
-// fits counts. An empty action is any.
-var explanations = []struct {
-	action protocol.Action
-	errs   []error
-	reason reason.Reason
-}{
-	{joining, []error{port.ErrDenied, port.ErrRefused, port.ErrNotFound}, reason.GroupDenied},
-	{protocol.Prove, []error{port.ErrDenied, port.ErrRefused, port.ErrNotYet}, reason.ProofDenied},
-	{protocol.GrantPolicy, []error{port.ErrDenied}, reason.PolicyDenied},
-	{protocol.GrantPolicy, []error{errWeaker}, reason.PolicyWeaker},
-	{protocol.GrantPolicy, []error{port.ErrRefused}, reason.PolicyRefused},
-	{protocol.GrantProfile, []error{port.ErrDenied}, reason.PolicyDenied},
-	{protocol.GrantProfile, []error{errWeaker}, reason.PolicyWeaker},
-	{protocol.GrantProfile, []error{port.ErrRefused}, reason.PolicyRefused},
-	{protocol.Mint, []error{port.ErrQuota}, reason.KeyCap},
-	{protocol.Mint, []error{port.ErrRefused}, reason.ValueRefused},
-	{"", []error{port.ErrDenied}, reason.IdentityDenied},
-}
-
-// joining stands for a GrantPolicy that joins an access group.
-const joining protocol.Action = "join"
 
 // explain sets the outcome to blocked if a person must fix the error that ended a
 // round.
 func (ru *run) explain(ctx context.Context, step protocol.Step, err error) {
-	creates := step.Action == protocol.Mint || step.Action == protocol.GrantPolicy || errors.Is(err, errUncleared)
-	action := refusing(step, err)
+	creates := step.Action == protocol.Mint || step.Action == protocol.GrantPolicy || errors.Is(err, fault.ErrUncleared)
+	why := fault.OfStep(step, err)
 	switch {
 	case creates && ru.locked(ctx, err):
 		ru.block(reason.IdentityLocked, err)
-		return
-	case (action == protocol.Publish || action == protocol.RemoveEntry || is(err, errUnread, errUnadopted)) && is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota):
-		ru.block(storeFault(err), err)
-		return
 	case errors.Is(err, errStorm):
 		ru.block(reason.Storm, nil)
-		return
+	case why != "":
+		ru.block(why, err)
 	}
-	for _, row := range explanations {
-		if (row.action == "" || row.action == action) && is(err, row.errs...) {
-			ru.block(row.reason, err)
-			return
-		}
-	}
-}
-
-// refusing returns the action that an error is about. Whatever the step was, IAM
-// refuses to delete a new key, or to clear one for publication.
-func refusing(step protocol.Step, err error) protocol.Action {
-	switch {
-	case is(err, errWithdrawal, errUncleared):
-		return ""
-	case step.Action == protocol.GrantPolicy && strings.HasPrefix(step.Target, groupLabel):
-		return joining
-	}
-	return step.Action
-}
-
-// is reports whether the error is one of several.
-func is(err error, any ...error) bool {
-	return slices.ContainsFunc(any, func(one error) bool { return errors.Is(err, one) })
 }
 
 // locked reports whether a lock on the service ID explains the error of a create.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -78,7 +79,7 @@ func (ru *run) checkUnnamed(ctx context.Context, keyID string) error {
 		switch {
 		case errors.Is(err, port.ErrNotFound):
 		case err != nil:
-			return fmt.Errorf("%w: looking for key %s in %s: %w", errUnread, keyID, e.Store.Name(), err)
+			return fmt.Errorf("%w: looking for key %s in %s: %w", fault.ErrUnread, keyID, e.Store.Name(), err)
 		case now.KeyID == keyID:
 			return fmt.Errorf("%w: store %s names key %s now", observe.ErrAgain, e.Store.Name(), keyID)
 		}

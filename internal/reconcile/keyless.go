@@ -15,30 +15,10 @@ import (
 
 // keyless plans for the credential's trusted profile. plan is the one for its keys.
 func (ru *run) keyless(plan protocol.Plan) keyless.Plan {
-	want := ru.c.Profile
-	if want == nil || ru.Profiles == nil {
+	if ru.c.Profile == nil || ru.Profiles == nil {
 		return keyless.Plan{}
 	}
-	s := keyless.State{
-		Wanted: want.Wanted, Unread: ru.facts.ProfileErr != nil, Assumed: ru.facts.Profile.Assumed,
-		Identity: ru.id.ID != "", Published: plan.Published != "", Ending: !ru.id.Marker.Deprovision.IsZero(),
-	}
-	switch {
-	case ru.facts.OurProfile():
-		s.ID = ru.facts.Profile.ID
-	default:
-		s.Foreign = ru.facts.Profile.ID
-	}
-	for _, l := range want.Links {
-		if !slices.Contains(ru.facts.Profile.Links, l) {
-			s.Unlinked = append(s.Unlinked, l.Label())
-		}
-	}
-	s.Ungranted = access.Missing(ru.c.Policies, ru.facts.ProfileGranted)
-	for _, k := range ru.facts.Keys {
-		s.Keys = append(s.Keys, keyless.Key{Created: k.Created, Used: k.Used, Live: k.Live(ru.now())})
-	}
-	return keyless.Decide(s, ru.c.Offboard.Quiet, ru.now())
+	return keyless.Decide(ru.facts.Keyless(plan.Published != ""), ru.c.Offboard.Quiet, ru.now())
 }
 
 // createProfile creates the trusted profile with our marker.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
@@ -140,7 +141,7 @@ func (r *Reconciler) Prove(ctx context.Context, by port.Prover, p port.Proof) er
 // withdraw deletes the new key. No store may hold it.
 func (ru *run) withdraw(ctx context.Context, why string) error {
 	if err := ru.Keys.Withdraw(ctx, ru.fresh.ID); err != nil {
-		return fmt.Errorf("%w: key %s, because %s: %w", errWithdrawal, ru.fresh.ID, why, err)
+		return fmt.Errorf("%w: key %s, because %s: %w", fault.ErrWithdrawal, ru.fresh.ID, why, err)
 	}
 	return fmt.Errorf("%w: %s", observe.ErrAgain, why)
 }

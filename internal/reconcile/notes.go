@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/drift"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -28,7 +29,7 @@ func (ru *run) addNotes(plan protocol.Plan) {
 		}
 	}
 	ru.noteForged()
-	ru.noteDrift()
+	ru.out.Notes = append(ru.out.Notes, drift.Notes(ru.c, ru.id, ru.facts, ru.narrowed)...)
 	ru.out.Leaked = ru.fate()
 	for _, k := range ru.facts.Keys {
 		if k.Leaked.IsZero() && k.ID != ru.req.Trigger.Leaked {
@@ -44,6 +45,9 @@ func (ru *run) addNotes(plan protocol.Plan) {
 		}
 	}
 }
+
+// narrowed reports whether a step took a policy down.
+func (ru *run) narrowed(policy string) bool { return ru.took(protocol.NarrowPolicy, policy) }
 
 // mostForged limits the notes about things that others made.
 const mostForged = 10

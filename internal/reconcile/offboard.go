@@ -15,27 +15,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
-// ending returns the state for the decision about the credential's end.
-func (ru *run) ending() offboard.State {
-	s := offboard.State{
-		Demand: ru.c.Ending(ru.req.End, ru.now()), Exists: ru.id.ID != "", Mark: ru.id.Marker.Deprovision, Given: ru.c.Given != "", Twice: len(ru.facts.Ours) > 1,
-		Kept: ru.c.Kept, Foreign: ru.facts.Foreign[ru.id.IAMID],
-	}
-	for _, k := range ru.facts.Keys {
-		s.Keys = append(s.Keys, offboard.Key{ID: k.ID, Disabled: k.Disabled || k.Expired(ru.now()), Suspended: k.Suspended, Leaked: !k.Leaked.IsZero(), Used: k.Used})
-	}
-	for _, e := range ru.facts.Entries {
-		s.Stores = append(s.Stores, offboard.Store{Name: e.Store.Name(), Unread: e.Err != nil, Ours: ru.wrote(e)})
-	}
-	return s
-}
-
-// wrote reports whether an entry is one that we wrote for this credential: it names a
-// key of it, or a key that IAM does not have any more and that our owner wrote.
-func (ru *run) wrote(e observe.Reading) bool {
-	return e.Err == nil && e.KeyID != "" && !ru.facts.Strange[e.KeyID] && !ru.facts.Unseen(e.KeyID) && (ru.facts.Listed(e.KeyID) || e.Owner == ru.Owner)
-}
-
 // leave returns the plan for the credential's end in place of the one for its keys. It
 // returns false for a credential that goes on. Beside either, it plans for the
 // credential's trusted profile.
@@ -45,7 +24,7 @@ func (ru *run) leave(plan protocol.Plan) (protocol.Plan, bool) {
 	}
 	profile := ru.keyless(plan)
 	plan.Notes = append(plan.Notes, profile.Notes...)
-	s := ru.ending()
+	s := ru.facts.Leaving(ru.c.Ending(ru.req.End, ru.now()))
 	if profile.End && s.Demand.Ask == "" {
 		s.Demand.Ask = offboard.End
 	}

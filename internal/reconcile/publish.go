@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -32,7 +33,7 @@ func (ru *run) publishAt(ctx context.Context, at observe.Reading) error {
 		return ru.readBack(ctx, at.Store, entry)
 	}
 	err = fmt.Errorf("publishing key %s to %s: %w", ru.fresh.ID, store, err)
-	if !is(err, port.ErrConflict, port.ErrUnavailable) {
+	if !fault.Is(err, port.ErrConflict, port.ErrUnavailable) {
 		return err // a final error: the fuse ends the key, and until then minAge delays the next one
 	}
 	return ru.settlePublish(ctx, at, err)
@@ -85,7 +86,7 @@ func (ru *run) readBack(ctx context.Context, st port.Store, given port.Entry) er
 	case got.KeyID != given.KeyID:
 		return fmt.Errorf("reading key %s back from %s: %w: it names %q", given.KeyID, st.Name(), port.ErrUnavailable, got.KeyID)
 	case !got.Value.Empty() && !got.Value.Equal(given.Value):
-		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), errAltered)
+		return fmt.Errorf("reading key %s back from %s: %w", given.KeyID, st.Name(), fault.ErrAltered)
 	}
 	return nil
 }
@@ -130,11 +131,11 @@ func (ru *run) proveCopy(ctx context.Context, from observe.Reading, k protocol.K
 	case errors.Is(err, port.ErrNotYet) && young:
 		return fmt.Errorf("%w: IAM does not know the value yet: %s", port.ErrUnavailable, err.Error())
 	case errors.Is(err, port.ErrNotYet):
-		return fmt.Errorf("%w: %w", errAltered, err)
+		return fmt.Errorf("%w: %w", fault.ErrAltered, err)
 	case err != nil:
 		return err
 	case who.IAMID != ru.facts.Home[from.KeyID]:
-		return fmt.Errorf("%w: its token is for %s", errAltered, who.IAMID)
+		return fmt.Errorf("%w: its token is for %s", fault.ErrAltered, who.IAMID)
 	}
 	return nil
 }
@@ -154,7 +155,7 @@ func (ru *run) copy(ctx context.Context, s protocol.Step) error {
 		}
 		if err := ru.proveCopy(ctx, from, ru.facts.Keys[i]); err != nil {
 			altered = fmt.Errorf("copying key %s from %s to %s: %w", s.Key, from.Store.Name(), s.Target, err)
-			if errors.Is(err, errAltered) {
+			if errors.Is(err, fault.ErrAltered) {
 				continue // another store may have the value
 			}
 			return altered

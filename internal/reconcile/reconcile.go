@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
+	"github.com/latchkey-io/latchkey/internal/drift"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/flight"
 	"github.com/latchkey-io/latchkey/internal/observe"
@@ -186,7 +187,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	ru.setRefused(plan)
 	ru.note(plan.Notes...)
 	ru.noteForged()
-	ru.noteDrift()
+	ru.out.Notes = append(ru.out.Notes, drift.Notes(ru.c, ru.id, ru.facts, ru.narrowed)...)
 	ru.setFacts(plan)
 	out.Settle()
 	return out, plan, nil

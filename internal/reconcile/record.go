@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -77,17 +78,17 @@ func (ru *run) endRecording(ctx context.Context, rec *recording) error {
 // recordRefusal records on a new key that it could not be published, and why. Later
 // runs then do not mint a key at every sweep.
 func (ru *run) recordRefusal(ctx context.Context, s protocol.Step, err error) {
-	if ru.fresh == nil || is(err, observe.ErrAgain, fence.ErrDrift, fence.ErrTooLate, errUnread, errWithdrawal) || s.Action != protocol.Prove && s.Action != protocol.Publish {
+	if ru.fresh == nil || fault.Is(err, observe.ErrAgain, fence.ErrDrift, fence.ErrTooLate, fault.ErrUnread, fault.ErrWithdrawal) || s.Action != protocol.Prove && s.Action != protocol.Publish {
 		return
 	}
-	final := is(err, port.ErrDenied, port.ErrRefused, port.ErrQuota)
-	why := storeFault(err)
+	final := fault.Final(err)
+	why := fault.OfStore(err)
 	switch {
 	case !final && ru.fresh.stored:
 		return // the next run copies the key, or tries again
 	case final && ru.out.Result == result.Blocked:
 		why = ru.out.Reason
-	case s.Action == protocol.Prove, errors.Is(err, errUncleared):
+	case s.Action == protocol.Prove, errors.Is(err, fault.ErrUncleared):
 		why = reason.ProofUnclear
 	}
 	at := ru.now()

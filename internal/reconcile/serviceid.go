@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/access"
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -18,7 +18,7 @@ import (
 // config must not use a duplicate in its place.
 func (ru *run) rename(ctx context.Context, _ protocol.Step) error {
 	for _, d := range ru.facts.Ours {
-		if d.ID == ru.id.ID || !ru.bearsFormer(d) {
+		if d.ID == ru.id.ID || !ru.facts.BearsFormer(d) {
 			continue
 		}
 		if err := ru.renameOne(ctx, d); err != nil {
@@ -26,7 +26,7 @@ func (ru *run) rename(ctx context.Context, _ protocol.Step) error {
 		}
 	}
 	ru.memory.Forget(ru.c.Name)
-	if !ru.bearsFormer(ru.id) {
+	if !ru.facts.BearsFormer(ru.id) {
 		return nil
 	}
 	return ru.renameOne(ctx, ru.id)
@@ -59,12 +59,6 @@ func (ru *run) mark(ctx context.Context, observed port.ServiceID, change func(*m
 		ru.id.Marker = m
 	}
 	return nil
-}
-
-// bearsFormer reports whether a service ID of ours can be renamed, and bears an earlier
-// name of the credential.
-func (ru *run) bearsFormer(id port.ServiceID) bool {
-	return id.Marked && ru.c.Given == "" && id.Marker.Credential != ru.c.Name && (id.ID == ru.id.ID || !id.Locked)
 }
 
 // known returns the name by which every replica knows the keys of the service ID: the
@@ -144,7 +138,7 @@ func (ru *run) removeDuplicate(ctx context.Context, s protocol.Step) error {
 // consistent: then there may be no policy yet.
 func (ru *run) grant(ctx context.Context, s protocol.Step) error {
 	label := s.Target
-	if group, ok := strings.CutPrefix(label, groupLabel); ok {
+	if group, ok := access.IsMembership(label); ok {
 		return ru.join(ctx, group)
 	}
 	i := slices.IndexFunc(ru.c.Policies, func(p access.Policy) bool { return p.Label() == label })
@@ -167,9 +161,19 @@ func (ru *run) grantTo(ctx context.Context, iamID string, want access.Policy) er
 		}
 		for _, g := range granted {
 			if g.SameTarget(want) {
-				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, errWeaker)
+				return fmt.Errorf("reading back %s: granted only %v: %w", label, g.Roles, fault.ErrWeaker)
 			}
 		}
 		return fmt.Errorf("reading back %s: %w", label, port.ErrNotYet)
 	})
+}
+
+// narrow takes down a policy of ours, or the roles of it that the config does not say.
+func (ru *run) narrow(ctx context.Context, s protocol.Step) error {
+	excess, _ := ru.facts.Excess()
+	i := slices.IndexFunc(excess, func(d access.Drift) bool { return d.ID == s.Target })
+	if i < 0 {
+		return fmt.Errorf("narrowing policy %s: the config says it: %w", s.Target, port.ErrRefused)
+	}
+	return ru.Identities.Narrow(ctx, ru.id.IAMID, excess[i].Policy, excess[i].Keep)
 }

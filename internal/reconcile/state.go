@@ -5,10 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/fence"
-	"github.com/latchkey-io/latchkey/internal/observe"
-	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -17,75 +14,10 @@ import (
 
 // state returns the input of Decide.
 func (ru *run) state() protocol.State {
-	excess, left := ru.excess()
-	s := protocol.State{
-		Paused:    ru.c.Paused,
-		Keys:      ru.facts.Keys,
-		Foreign:   ru.facts.Foreign[ru.id.IAMID],
-		Consumers: ru.facts.Consumers,
-		Skew:      ru.fence.Offset(),
-		Storm:     ru.overForced(ru.dueByDemand()),
-		LeakStorm: ru.overForced(reason.KeyLeaked),
-		Gone:      ru.c.Gone,
-		Stranger:  ru.facts.Stranger,
-		Adopting:  ru.c.AdoptKey,
-		Identity: protocol.Identity{
-			Exists: ru.id.ID != "", Created: ru.id.Created, Locked: ru.id.Locked, NameTaken: ru.facts.Taken, Collides: ru.facts.Collision() != nil,
-			Posing: ru.facts.Posing, Twice: ru.facts.Twice, Newer: ru.facts.Newer,
-			Unsatisfied: append(access.Missing(ru.c.Policies, left), ru.outside()...), Given: ru.c.Given != "",
-			Excess: access.Removable(excess, ru.c.Policies, left, ru.now(), ru.c.Rules.Window),
-		},
-	}
-	for _, d := range ru.facts.Ours {
-		if ru.bearsFormer(d) {
-			s.Identity.Former = d.Marker.Credential
-			continue // it is renamed before it is removed
-		}
-		if d.ID != ru.id.ID && !ru.facts.Busy[d.ID] && !d.Locked && ru.now().Sub(d.Created) >= ru.c.Rules.Window {
-			s.Identity.Duplicates = append(s.Identity.Duplicates, d.ID)
-		}
-	}
-	for _, e := range ru.facts.Entries {
-		s.Stores = append(s.Stores, ru.storeState(e))
-	}
+	s := ru.facts.State(ru.id)
+	s.Storm, s.LeakStorm = ru.overForced(ru.dueByDemand()), ru.overForced(reason.KeyLeaked)
 	return s
 }
-
-// storeState returns one store as Decide sees it.
-func (ru *run) storeState(e observe.Reading) protocol.Store {
-	st := protocol.Store{
-		Name: e.Store.Name(), Guarded: e.Store.Guarded(), Required: !ru.c.Optional[e.Store.Name()],
-		Key: e.KeyID, Created: e.Created, Readable: !e.Value.Empty() && !e.Altered && !e.Unproven, Altered: e.Altered,
-	}
-	if ru.facts.Strange[e.KeyID] {
-		st.Key, st.Foreign = "", e.KeyID
-	}
-	switch {
-	case e.Err != nil:
-		st.Fault = storeFault(e.Err)
-		ru.log.Warn("reading store", "store", st.Name, "error", e.Err.Error())
-	case ru.facts.Adopted[st.Name]:
-		st.Adoptable = ru.c.AdoptKey
-	case e.Unmarked() && !ru.c.Overwrite:
-		st.Fault = reason.EntryUnmarked
-	case e.Owner != "" && e.Owner != ru.Owner:
-		st.Fault = reason.EntryForeign
-	}
-	return st
-}
-
-// outside returns the access groups that the service ID must join, as targets of
-// steps.
-func (ru *run) outside() (labels []string) {
-	for _, want := range ru.c.Groups {
-		if !slices.ContainsFunc(ru.facts.Member, func(g port.Group) bool { return g.ID == want || g.Name == want }) {
-			labels = append(labels, groupLabel+want)
-		}
-	}
-	return labels
-}
-
-const groupLabel = "membership of "
 
 // decide plans, and sets the observed state in the outcome.
 func (ru *run) decide() protocol.Plan {

@@ -1,4 +1,4 @@
-package reconcile
+package observe
 
 import (
 	"testing"
@@ -7,10 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-io/latchkey/internal/access"
-	"github.com/latchkey-io/latchkey/internal/observe"
+	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
-	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 func TestNarrowingWaitsForWhatStays(t *testing.T) {
@@ -40,12 +39,10 @@ func TestNarrowingWaitsForWhatStays(t *testing.T) {
 		"what only a wider policy of ours covers is to be replaced": {true, []access.Policy{wide, theirsWide}, []string{"wide"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &Reconciler{Now: func() time.Time { return now }}
-			ru := r.newRun(port.Credential{
+			f := Facts{Granted: tc.granted, clock: fence.NewClock(func() time.Time { return now }), c: port.Credential{
 				Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: "1"}}, NarrowPolicies: tc.narrow, Rules: protocol.Standard(),
-			}, Request{}, r.log(), &result.Outcome{})
-			ru.facts = &observe.Facts{Granted: tc.granted}
-			s := ru.state()
+			}}
+			s := f.State(port.ServiceID{})
 			if diff := cmp.Diff(tc.excess, s.Identity.Excess); diff != "" {
 				t.Errorf("excess (-want +got)\n%s", diff)
 			}
