@@ -66,6 +66,7 @@ type Client struct {
 	regions map[string]*codeenginev2.CodeEngineV2
 	ids     map[projectName]string // IDs of the projects that were looked up
 	queues  map[appName]*queue     // restarts under way
+	written map[string]publication // what this process has last written, by the store's name
 }
 
 // projectName is the name of a project in a region.
@@ -83,7 +84,7 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[projectName]string{}, queues: map[appName]*queue{}}
+	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[projectName]string{}, queues: map[appName]*queue{}, written: map[string]publication{}}
 }
 
 // region returns the SDK's client for one region. Its retries are off, since

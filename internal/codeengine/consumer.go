@@ -204,7 +204,9 @@ func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEng
 	if err != nil || a.mark(got.RunEnvVariables) == keyID {
 		return got, "", err
 	}
-	env := environment(got, q.marks())
+	marks := a.beside(ctx, got, keyID)
+	maps.Copy(marks, q.marks())
+	env := environment(got, marks)
 	now, resp, err := api.UpdateAppWithContext(ctx, &codeenginev2.UpdateAppOptions{
 		ProjectID: &project, Name: &app, IfMatch: got.EntityTag, App: map[string]any{"run_env_variables": env},
 	})

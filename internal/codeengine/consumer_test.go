@@ -1,6 +1,7 @@
 package codeengine_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -134,6 +135,55 @@ func TestARunThatIsTooOldToWriteRestartsNothing(t *testing.T) {
 	wants(t, err, port.ErrUnavailable)
 	if now := len(w.app("theirs").Revisions); now != before {
 		t.Errorf("the app has %d revisions, had %d", now, before)
+	}
+}
+
+// TestOneRevisionHasTheMarksOfAllEntriesWithTheKey: a credential has two stores that an
+// app reads. One revision reads both.
+func TestOneRevisionHasTheMarksOfAllEntriesWithTheKey(t *testing.T) {
+	key := func(entry string) map[string]any {
+		return map[string]any{"type": "secret_key_reference", "name": entry, "reference": secretName, "key": entry}
+	}
+	both := env(key(entryName), key("OTHER_KEY"))
+	for name, c := range map[string]struct {
+		app       map[string]any
+		between   func(w *world) // after both entries were written, and before the restarts
+		revisions int            // that two restarts make
+	}{
+		"both entries have the key":             {both, func(*world) {}, 1},
+		"the other entry was changed meanwhile": {both, func(w *world) { w.set("OTHER_KEY_ID", "ApiKey-0") }, 2},
+		"the other entry was emptied meanwhile": {both, func(w *world) { w.set("OTHER_KEY", "") }, 2},
+		"the app does not read the other entry": {env(key(entryName)), func(*world) {}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, emulator.Options{})
+			w.Cloud().AddApp(w.team().ID, "reader", c.app)
+			client := w.client()
+			var consumers []port.Consumers
+			for _, name := range []string{entryName, "OTHER_KEY"} {
+				st := client.Store(codeengine.StoreConfig{
+					Project: w.team().ID, Region: region, Secret: secretName, Entry: name, Owner: "prod", Restart: codeengine.Restart{All: true},
+				})
+				is, err := st.Read(t.Context())
+				if err != nil && !errors.Is(err, port.ErrNotFound) {
+					t.Fatal(err)
+				}
+				if err := st.Publish(t.Context(), entry(1), is.Revision); err != nil {
+					t.Fatal(err)
+				}
+				consumers = append(consumers, st.Consumers())
+			}
+			c.between(w)
+			before := len(w.app("reader").Revisions)
+			for _, c := range consumers {
+				if err := c.Restart(t.Context(), w.label("reader"), "ApiKey-1"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if made := len(w.app("reader").Revisions) - before; made != c.revisions {
+				t.Errorf("%d revisions, want %d: %+v", made, c.revisions, w.app("reader").Env())
+			}
+		})
 	}
 }
 

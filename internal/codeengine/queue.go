@@ -3,7 +3,10 @@ package codeengine
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
+
+	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 )
 
 // appName is an app in a project of a region.
@@ -57,4 +60,39 @@ func (q *queue) marks() map[string]string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return maps.Clone(q.waiting)
+}
+
+// publication is a store that this process has written, and the key that it got.
+type publication struct {
+	store *Store
+	keyID string
+}
+
+// wrote records what a store got.
+func (c *Client) wrote(s *Store, keyID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written[s.Name()] = publication{s, keyID}
+}
+
+// beside returns the marks of the other entries of the project that have the key and
+// that the app reads: the revision that a restart makes reads them, too. Each entry is
+// read again, since an app must get the key that it is marked with.
+func (a *apps) beside(ctx context.Context, app *codeenginev2.App, keyID string) map[string]string {
+	a.store.client.mu.Lock()
+	all := slices.Collect(maps.Values(a.store.client.written))
+	a.store.client.mu.Unlock()
+	marks := map[string]string{}
+	for _, p := range all {
+		other := &apps{store: p.store}
+		if p.keyID != keyID || p.store.Place() != a.store.Place() || other.marker() == a.marker() || !other.wanted(app) {
+			continue
+		}
+		if snap, err := p.store.fetch(ctx, p.store.doing("reading")); err == nil {
+			if e, err := p.store.entry(snap); err == nil && e.KeyID == keyID {
+				marks[other.marker()] = keyID
+			}
+		}
+	}
+	return marks
 }

@@ -266,6 +266,10 @@ func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) erro
 		})
 	}
 	err = fault(ctx, doing, resp, err, format.Hidden(e.Value, data)...)
+	if err == nil {
+		s.client.wrote(s, e.KeyID)
+		return nil
+	}
 	err = s.blame(ctx, doing, project, err)
 	if !errors.Is(err, port.ErrNotFound) {
 		return err
