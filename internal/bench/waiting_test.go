@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -53,6 +56,7 @@ func waitingRows() []row {
 			})
 			return calls, fmt.Sprintf("%.0f calls", calls)
 		}, 102, false},
+		{"lists of 100,000 in 50 groups / pages, 50 at once", grouped, 1.15, false},
 	}
 }
 
@@ -135,4 +139,46 @@ func thirtyTwo(t *testing.T) (float64, string) {
 		all = time.Since(start)
 	})
 	return ratio(all.Seconds(), one.Seconds(), "s")
+}
+
+// grouped reads the lists of given service IDs, each with a key. The process has seen one of
+// each group, and knows how much the host bears.
+func grouped(t *testing.T) (float64, string) {
+	const groups, perGroup = 50, 2000
+	w := newWorld(t)
+	c := w.cloud.Cloud()
+	var all []port.Credential
+	for g := range groups {
+		group, err := c.CreateServiceIDGroup(cloud.Owner(), cloud.AccountID, fmt.Sprintf("g%d", g), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range perGroup {
+			id := c.AddServiceID(cloud.NewServiceID{AccountID: cloud.AccountID, Name: fmt.Sprintf("s%d", i), GroupID: group.ID})
+			c.AddAPIKey(cloud.NewAPIKey{IAMID: id.IAMID, AccountID: cloud.AccountID, Name: "k"})
+			all = append(all, port.Credential{Name: id.ID, Given: id.ID})
+		}
+	}
+	var took time.Duration
+	var calls int64
+	synctest.Test(t, func(t *testing.T) {
+		p := w.start(t, 0, 0)
+		var seen errgroup.Group
+		for i := range 12 * groups {
+			seen.Go(func() error {
+				_, err := p.iam.Lookup(t.Context(), "iam-"+all[i%groups*perGroup].Given)
+				return err
+			})
+		}
+		if err := seen.Wait(); err != nil {
+			t.Error(err)
+		}
+		start, before := time.Now(), w.answered.Load()
+		if err := p.lists.Read(t.Context(), all); err != nil {
+			t.Error(err)
+		}
+		took, calls = time.Since(start), w.answered.Load()-before
+	})
+	ours, reference := float64(took)/float64(latency), 2.*groups*perGroup/100/groups
+	return ours / reference, fmt.Sprintf("%.2f (%.4g latencies / %.4g, %d calls)", ours/reference, ours, reference, calls)
 }

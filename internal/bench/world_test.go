@@ -142,6 +142,7 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 type process struct {
 	sweeper    *sweep.Sweeper
 	iam        *iam.Client
+	lists      *iam.Lists
 	secrets    *secretsmanager.Client
 	reconciler *reconcile.Reconciler
 	all        []port.Credential
@@ -167,7 +168,7 @@ func (w *world) start(t *testing.T, n int, every time.Duration) process {
 	p := process{sweeper: sweep.New(sweep.Config{
 		Reconciler: r, Lists: read, Listed: sweep.Planner{Reconciler: &reconcile.Reconciler{Identities: lists, Keys: lists, Exchange: c, Owner: "bench", Account: c.Account}},
 		Pace: pacer, Every: every,
-	}), iam: c, secrets: sm, reconciler: r}
+	}), iam: c, lists: lists, secrets: sm, reconciler: r}
 	folder := t.TempDir()
 	store := func(name string, expire time.Duration) port.Store {
 		switch w.store {

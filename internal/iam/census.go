@@ -22,7 +22,7 @@ func (c *Client) AccountKeys(ctx context.Context) ([]port.AccountKey, error) {
 	var all []port.AccountKey
 	for _, kind := range []string{"serviceid", "user"} {
 		opts := &iamidentityv1.ListAPIKeysOptions{Scope: core.StringPtr("account"), Type: &kind}
-		if _, err := c.eachKey(ctx, doing, opts, mostPages, func(r record) { all = append(all, r.ofAccount(self)) }); err != nil {
+		if _, err := c.eachKey(ctx, doing, opts, atMost(mostPages), func(r record) { all = append(all, r.ofAccount(self)) }); err != nil {
 			return nil, err
 		}
 	}

@@ -43,7 +43,7 @@ func (c *Client) Grants(ctx context.Context, subject string) ([]Grant, error) {
 		opts = &iampolicymanagementv1.ListV2PoliciesOptions{AccessGroupID: &subject}
 	}
 	var out []Grant
-	err := c.eachPolicy(ctx, doing, opts, mostPages, func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
+	err := c.eachPolicy(ctx, doing, opts, atMost(mostPages), func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
 		if g, ok := grantOf(p, account); ok {
 			out = append(out, g)
 		}

@@ -24,7 +24,8 @@ const iamPrefix = "iam-"
 // clock.
 func (c *Client) Find(ctx context.Context, name string) ([]port.ServiceID, time.Time, error) {
 	var found []port.ServiceID
-	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), &name, mostNamed, func(id port.ServiceID) {
+	opts := &iamidentityv1.ListServiceIdsOptions{Name: &name}
+	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), opts, atMost(mostNamed), func(id port.ServiceID, _ string) {
 		if id.Name == name { // how IAM compares names is not documented
 			found = append(found, id)
 		}
@@ -40,7 +41,7 @@ func (c *Client) Find(ctx context.Context, name string) ([]port.ServiceID, time.
 // if it has a key that we made for its credential.
 func (c *Client) MarkedServiceIDs(ctx context.Context) ([]port.ServiceID, error) {
 	var found []port.ServiceID
-	_, err := c.eachServiceID(ctx, "listing our service IDs", nil, mostPages, func(id port.ServiceID) {
+	_, err := c.eachServiceID(ctx, "listing our service IDs", &iamidentityv1.ListServiceIdsOptions{}, atMost(mostPages), func(id port.ServiceID, _ string) {
 		if id.Marked && id.Marker.Owner == c.cfg.Owner {
 			found = append(found, id)
 		}
@@ -61,9 +62,11 @@ func (c *Client) MarkedServiceIDs(ctx context.Context) ([]port.ServiceID, error)
 	return found, nil
 }
 
-// eachServiceID visits the service IDs page by page. It returns the time of
-// IAM's clock at the last page.
-func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, most int, visit func(port.ServiceID)) (date time.Time, err error) {
+// eachServiceID visits the service IDs that opts select, with their descriptions, page by
+// page. It returns the time of IAM's clock at the last page.
+func (c *Client) eachServiceID(
+	ctx context.Context, doing string, opts *iamidentityv1.ListServiceIdsOptions, pages *budget, visit func(id port.ServiceID, description string),
+) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
@@ -72,10 +75,8 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
-	opts := &iamidentityv1.ListServiceIdsOptions{
-		AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true), ShowGroupID: core.StringPtr("true"),
-	}
-	err = eachPage(doing, most, func(token *string) (string, error) {
+	opts.AccountID, opts.Pagesize, opts.IncludeHistory, opts.ShowGroupID = &account, core.Int64Ptr(100), core.BoolPtr(true), core.StringPtr("true")
+	err = eachPage(doing, pages, func(token *string) (string, error) {
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListServiceIdsWithContext(ctx, opts)
 		if err != nil {
@@ -88,7 +89,12 @@ func (c *Client) eachServiceID(ctx context.Context, doing string, name *string, 
 			return "", upstream.Incomplete(doing, "list")
 		}
 		for i := range page.Serviceids {
-			visit(c.serviceID(&page.Serviceids[i], own))
+			s := &page.Serviceids[i]
+			id := c.serviceID(s, own)
+			if group := str(s.GroupID); opts.Name != nil || group != "" { // of a whole account, only the exceptions are kept
+				c.idGroups.Store(id.IAMID, group)
+			}
+			visit(id, str(s.Description))
 		}
 		return pageToken(doing, page.Next)
 	})
@@ -100,7 +106,6 @@ func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) port.Servic
 		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: moment(s.CreatedAt),
 	}
 	id.Version = str(s.EntityTag)
-	c.idGroups.Store(id.IAMID, str(s.GroupID))
 	id.Marker, id.Text, id.Marked = marker.Parse(str(s.Description))
 	id.Creator = creator(s.History)
 	id.Ours = id.Marked && id.Marker.Owner == c.cfg.Owner && (slices.Contains(own, id.Creator) || claimed(id.Marker, s.History, own))
@@ -169,6 +174,7 @@ func (c *Client) readServiceID(ctx context.Context, id string) (port.ServiceID, 
 		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	found := c.serviceID(s, own)
+	c.idGroups.Store(found.IAMID, str(s.GroupID))
 	if tag := resp.Headers.Get("Etag"); tag != "" {
 		found.Version = tag
 	}
@@ -220,6 +226,7 @@ func (c *Client) Create(ctx context.Context, name, description string) (port.Ser
 		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	made := c.serviceID(s, nil)
+	c.idGroups.Store(made.IAMID, str(s.GroupID))
 	if made.Creator, err = c.Self(ctx); err != nil {
 		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}

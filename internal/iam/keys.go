@@ -157,7 +157,7 @@ func (c *Client) eachKeyIn(ctx context.Context, iamID, group string, visit func(
 	if group != "" {
 		opts.GroupID = &group
 	}
-	return c.eachKey(ctx, "listing the keys of "+iamID, opts, mostOfKeys, func(r record) {
+	return c.eachKey(ctx, "listing the keys of "+iamID, opts, atMost(mostOfKeys), func(r record) {
 		if r.iamID == iamID { // ignore keys of other identities
 			visit(r)
 		}
@@ -166,7 +166,7 @@ func (c *Client) eachKeyIn(ctx context.Context, iamID, group string, visit func(
 
 // eachKey visits the keys that opts select, page by page. It returns the time of IAM's
 // clock.
-func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.ListAPIKeysOptions, most int, visit func(record)) (date time.Time, err error) {
+func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.ListAPIKeysOptions, pages *budget, visit func(record)) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
@@ -176,7 +176,7 @@ func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
 	opts.AccountID, opts.Pagesize, opts.IncludeHistory = &account, core.Int64Ptr(100), core.BoolPtr(true)
-	err = eachPage(doing, most, func(token *string) (string, error) {
+	err = eachPage(doing, pages, func(token *string) (string, error) {
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListAPIKeysWithContext(ctx, opts)
 		if err != nil {

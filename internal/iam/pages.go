@@ -3,6 +3,7 @@ package iam
 import (
 	"fmt"
 	"net/url"
+	"sync/atomic"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -17,13 +18,22 @@ const (
 	mostNamed      = 40   // a group has up to 2,000 service IDs
 )
 
+// budget is how many pages may still be read. Lists that are read side by side may share one.
+type budget struct{ left atomic.Int64 }
+
+func atMost(pages int) *budget {
+	b := &budget{}
+	b.left.Store(int64(pages))
+	return b
+}
+
 // eachPage calls page with the token of each page, nil for the first, until no
-// next page exists. A list with more than most pages, or without end, is an error, so a
-// partial list never passes for a complete one.
-func eachPage(doing string, most int, page func(token *string) (next string, err error)) error {
+// next page exists. A list with more pages than the budget, or without end, is an error, so
+// a partial list never passes for a complete one.
+func eachPage(doing string, pages *budget, page func(token *string) (next string, err error)) error {
 	seen := map[string]bool{}
 	var token *string
-	for range most {
+	for pages.left.Add(-1) >= 0 {
 		next, err := page(token)
 		if err != nil || next == "" {
 			return err

@@ -24,7 +24,7 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]access.Policy, er
 		return nil, fmt.Errorf("reading the policies of %s: %w", iamID, err)
 	}
 	var out []access.Policy
-	err = c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, mostOfPolicies,
+	err = c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, atMost(mostOfPolicies),
 		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
 			if one, ok := c.policyOf(p, account, iamID, own); ok {
 				out = append(out, one)
@@ -37,7 +37,7 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]access.Policy, er
 }
 
 // eachPolicy visits the access policies that opts select, page by page.
-func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicymanagementv1.ListV2PoliciesOptions, most int,
+func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicymanagementv1.ListV2PoliciesOptions, pages *budget,
 	visit func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData),
 ) error {
 	account, err := c.Account(ctx)
@@ -45,7 +45,7 @@ func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicyma
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	opts.AccountID, opts.Type = &account, core.StringPtr("access")
-	return eachPage(doing, most, func(start *string) (string, error) {
+	return eachPage(doing, pages, func(start *string) (string, error) {
 		opts.Start = start
 		page, resp, err := c.policies.ListV2PoliciesWithContext(ctx, opts)
 		if err != nil {

@@ -31,7 +31,7 @@ func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, er
 	}
 	var found port.Profile
 	opts := &iamidentityv1.ListProfilesOptions{AccountID: &account, Name: &name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true)}
-	err = eachPage(doing, mostPages, func(token *string) (string, error) {
+	err = eachPage(doing, atMost(mostPages), func(token *string) (string, error) {
 		opts.Pagetoken = token
 		page, resp, err := c.identity.ListProfilesWithContext(ctx, opts)
 		if err != nil {
