@@ -34,12 +34,21 @@ func Beyond(wanted, granted []Policy) (found []Drift) {
 }
 
 // Excess returns the policies of ours that the config does not say, and the policies
-// that the others leave granted.
+// that the others leave granted. One whose roles to keep are granted by a policy that
+// stays goes as a whole: IAM has no two policies with one target and the same roles.
 func Excess(wanted, granted []Policy) (excess []Drift, left []Policy) {
 	left = granted
-	for _, d := range Beyond(wanted, granted) {
+	beyond := Beyond(wanted, granted)
+	stay := slices.DeleteFunc(slices.Clone(granted), func(p Policy) bool {
+		return slices.ContainsFunc(beyond, func(d Drift) bool { return d.ID == p.ID })
+	})
+	for _, d := range beyond {
 		if !d.Ours || d.ID == "" {
 			continue
+		}
+		keep := d.Policy
+		if keep.Roles = d.Keep; Fulfilled(keep, stay) {
+			d.Keep = nil
 		}
 		excess = append(excess, d)
 		if len(d.Keep) == 0 {

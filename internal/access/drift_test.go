@@ -8,6 +8,37 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 )
 
+// Two policies may have one target: one of an earlier config, and one with more roles.
+func TestAPolicyGoesAsAWholeIfAnotherOneStaysInItsPlace(t *testing.T) {
+	on := func(id string, ours bool, roles ...string) access.Policy {
+		return access.Policy{ID: id, Ours: ours, Service: "logs", Instance: "1", Roles: roles}
+	}
+	wanted := []access.Policy{on("", false, "Sender")}
+	everywhere := on("p", false, "Sender")
+	everywhere.Instance = ""
+	for name, tc := range map[string]struct {
+		granted []access.Policy
+		want    map[string][]string // the roles to keep, by the ID of each policy in excess
+	}{
+		"alone it keeps the role of the config": {[]access.Policy{on("q", true, "Sender", "Manager")}, map[string][]string{"q": {"Sender"}}},
+		"beside the policy of the config":       {[]access.Policy{on("p", true, "Sender"), on("q", true, "Sender", "Manager")}, map[string][]string{"q": nil}},
+		"beside one that others made":           {[]access.Policy{on("p", false, "Sender"), on("q", true, "Sender", "Manager")}, map[string][]string{"q": nil}},
+		"beside one that goes itself": {
+			[]access.Policy{on("p", true, "Sender", "Viewer"), on("q", true, "Sender", "Manager")}, map[string][]string{"p": {"Sender"}, "q": {"Sender"}},
+		},
+		"beside one that is wider, and of others": {[]access.Policy{everywhere, on("q", true, "Sender", "Manager")}, map[string][]string{"q": {"Sender"}}},
+	} {
+		got := map[string][]string{}
+		excess, _ := access.Excess(wanted, tc.granted)
+		for _, d := range excess {
+			got[d.ID] = d.Keep
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
 func TestDriftIsWhatTheConfigDoesNotSay(t *testing.T) {
 	topic := access.Policy{Service: "messagehub", Roles: []string{"Writer"}, Instance: "1", ResourceType: "topic", Resource: "orders"}
 	changed := func(change func(*access.Policy)) access.Policy {
