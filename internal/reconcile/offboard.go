@@ -17,13 +17,12 @@ import (
 
 // leave returns the plan for the credential's end in place of the one for its keys. It
 // returns false for a credential that goes on. Beside either, it plans for the
-// credential's trusted profile.
+// credential's trusted profile. The notes about its keys are for one that goes on.
 func (ru *run) leave(plan protocol.Plan) (protocol.Plan, bool) {
 	if plan.Blocked == reason.Paused || plan.Blocked == reason.ClockSkew {
 		return plan, false
 	}
 	profile := ru.keyless(plan)
-	plan.Notes = append(plan.Notes, profile.Notes...)
 	s := ru.facts.Leaving(ru.c.Ending(ru.req.End, ru.now()))
 	if profile.End && s.Demand.Ask == "" {
 		s.Demand.Ask = offboard.End
@@ -33,12 +32,13 @@ func (ru *run) leave(plan protocol.Plan) (protocol.Plan, bool) {
 		end := offboard.Decide(s, ru.c.Offboard, ru.now())
 		ru.left, ru.why = true, end.Why
 		return protocol.Plan{
-			Published: plan.Published, Steps: append(profile.Steps, end.Steps...), Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: plan.Notes,
+			Published: plan.Published, Steps: append(profile.Steps, end.Steps...), Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: profile.Notes,
 		}, true
 	case profile.NoKey:
 		ru.left = true
-		return protocol.Plan{Steps: profile.Steps, Next: plan.Next, Notes: plan.Notes}, true
+		return protocol.Plan{Steps: profile.Steps, Next: plan.Next, Notes: profile.Notes}, true
 	}
+	plan.Notes = append(plan.Notes, profile.Notes...)
 	if plan.Blocked == "" {
 		plan.Steps = append(plan.Steps, profile.Steps...)
 	}
