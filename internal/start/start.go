@@ -2,8 +2,8 @@
 //
 // The libraries allocate 3 MB when they initialize themselves, whether they are used or
 // not. With Go's usual first limit of 4 MB the collector would run before the first answer,
-// for a quarter of the start's CPU time. The package imports nothing that is initialized
-// late, so it comes before the libraries.
+// for a quarter of the start's CPU time. The package imports little, so it is initialized
+// before they have allocated that much.
 package start
 
 import (

@@ -38,6 +38,7 @@ type randomWorld struct {
 	rand      *rand.Rand
 	now       time.Time
 	namespace string
+	group     string // of service IDs, beside the default group
 	cluster   *kubetest.Cluster
 	all       []port.Credential
 	real      *reconcile.Reconciler
@@ -48,6 +49,7 @@ type randomWorld struct {
 
 const (
 	perKind = 5 // a list is read for more than three
+	given   = 2 // of perKind: credentials of service IDs that exist
 	kinds   = 4
 	inCode  = 0 // by the number of the credential, modulo kinds
 	inPlain = 1
@@ -80,6 +82,11 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 	sm := secretsmanager.New(secretsmanager.Config{Endpoint: w.URL(), HTTP: c.HTTP()})
 	kube := kubernetes.New(kubernetes.Config{Kubeconfig: func() ([]byte, error) { return w.cluster.Kubeconfig(proxy), nil }, Now: now})
 	project := w.Ready().Projects[0]
+	group, err := w.Cloud().CreateServiceIDGroup(cloud.Owner(), cloud.AccountID, "given", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.group = group.ID
 	for i := range perKind * kinds {
 		name := fmt.Sprintf("c%d", i)
 		var s port.Store
@@ -99,6 +106,9 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 			Name: name, Entry: name, ServiceIDName: name, OnLeak: "disable", Rules: rules, Stores: []port.Store{s},
 			Policies: []access.Policy{{Service: "logs", Roles: []string{"Sender"}, Instance: cloud.LogsInstanceID}},
 		})
+		if i/kinds >= perKind-given {
+			w.give(&w.all[i], i%2 == 0)
+		}
 	}
 	w.lists = c.Lists()
 	w.real = &reconcile.Reconciler{Identities: c, Keys: c, Exchange: c, Owner: "prod", Account: c.Account, Now: now}
@@ -110,6 +120,15 @@ func newRandomWorld(t *testing.T, seed uint64) *randomWorld {
 		}
 	}
 	return w
+}
+
+// give makes the service ID of a credential an existing one of the owner, in a group or not.
+func (w *randomWorld) give(c *port.Credential, grouped bool) {
+	n := cloud.NewServiceID{AccountID: cloud.AccountID, Name: c.Name}
+	if grouped {
+		n.GroupID = w.group
+	}
+	c.Given, c.ServiceIDName, c.Policies = w.Cloud().AddServiceID(n).ID, "", nil
 }
 
 // meddle changes what one credential has, as people, IAM and other software do.
@@ -276,7 +295,8 @@ func TestASweepCostsPages(t *testing.T) {
 		}
 	}
 	want := map[string]int{
-		"GET /v1/serviceids": 1, "GET /v1/apikeys": 1, "GET /v2/policies": 1,
+		"GET /v1/serviceids": 2, "GET /v1/apikeys": 2, // the default group's, and the other one's
+		"GET /v2/policies":                   1,
 		"GET /v2/projects/{project}/secrets": 1, "GET /api/v2/secrets": 1,
 	}
 	if diff := cmp.Diff(want, w.Counters()); diff != "" {
