@@ -60,7 +60,7 @@ var packages = map[string][]string{
 	"logs":           {"hosts", "port", "upstream"},
 	"proof":          {"hosts", "port", "upstream"},
 
-	"sweep": {"condition", "listing", "pace", "port", "protocol", "reconcile", "result", "trace"},
+	"sweep": {"condition", "listing", "pace", "port", "protocol", "reason", "reconcile", "result", "trace"},
 
 	"config":  {"access", "entry", "format", "hosts", "schema", "secret"},
 	"event":   {"protocol"},

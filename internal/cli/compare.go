@@ -139,9 +139,6 @@ func stateText(s *effects.State) string {
 	return fmt.Sprintf("%s (%s)", s.Condition, s.Message)
 }
 
-// many is how many keys that a new config replaces at once are worth a warning.
-const many = 10
-
 func totalLines(t effects.Totals, every time.Duration, days func(time.Duration) string) []string {
 	var parts []string
 	for _, c := range []effects.Change{effects.Added, effects.Removed, effects.Renamed, effects.Changed} {
@@ -159,14 +156,16 @@ func totalLines(t effects.Totals, every time.Duration, days func(time.Duration) 
 		return lines
 	}
 	text := fmt.Sprintf("The next sweep replaces %s, and %d with the present config.", plural.Count(r.New, "key"), r.Now)
-	if r.New > 1 {
+	spread := r.Routine > r.PerSweep
+	switch {
+	case spread:
+		text = fmt.Sprintf("%s are due with the new config, and %d with the present config. In each %s at most %d are replaced because of their age alone, so that takes %d sweeps.",
+			plural.Count(r.New, "key"), r.Now, days(every), r.PerSweep, r.Sweeps)
+	case r.New > 1:
 		text += fmt.Sprintf(" It works on 32 credentials at once, as fast as IAM and the stores answer: at %d calls a second that takes %s.", effects.Rate, r.Took)
 	}
-	if r.Sweeps > 1 {
+	if r.Sweeps > 1 && !spread {
 		text += fmt.Sprintf(" A sweep begins with credentials for %s at most, so it takes %d sweeps.", days(every), r.Sweeps)
-	}
-	if r.New-r.Now >= many {
-		text += " To spread the rotations over days, lower rotation.after in several steps."
 	}
 	return append(lines, text)
 }

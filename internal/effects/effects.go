@@ -78,10 +78,14 @@ type Totals struct {
 	Rotations Rotations      `json:"rotations"`
 }
 
-// Rotations are the keys that the next sweep replaces.
+// Rotations are the keys that sweeps replace.
 type Rotations struct {
 	Now int `json:"now"` // with the present config
 	New int `json:"new"` // with the new one
+	// Routine are those of New that are replaced because of their age alone, of which an
+	// interval of sweeps replaces PerSweep.
+	Routine  int `json:"routine"`
+	PerSweep int `json:"perSweep"`
 	// Took is how long those with the new config take under Rate, and Sweeps are the
 	// sweeps that begin with them.
 	Took   time.Duration `json:"nanoseconds"`
@@ -115,7 +119,9 @@ func Compare(now, next Side, every time.Duration, days func(time.Duration) strin
 			matched[was.credential.Name] = true
 		}
 		t.New += count(c.out.Condition != condition.Unconfigured)
-		t.Rotations.New += count(mints(c.out) && (c.out.Key != "" || was != nil && was.out.Key != ""))
+		replaced := mints(c.out) && (c.out.Key != "" || was != nil && was.out.Key != "")
+		t.Rotations.New += count(replaced)
+		t.Rotations.Routine += count(replaced && c.out.Condition == condition.Due && slices.ContainsFunc(c.out.Steps, aged))
 		switch e := compare(was, c, formerly, days); {
 		case e == nil:
 		case e.Change == Removed:
@@ -129,7 +135,7 @@ func Compare(now, next Side, every time.Duration, days func(time.Duration) strin
 			removed = append(removed, Effect{Credential: c.out.Credential, Project: c.out.Project, Change: Removed, Now: stateOf(c.out)})
 		}
 	}
-	t.Rotations.spread(every)
+	t.Rotations.spread(every, next.Credentials)
 	after := index(next)
 	for i := range effects {
 		if e := &effects[i]; e.Change == Added {
@@ -144,8 +150,13 @@ func Compare(now, next Side, every time.Duration, days func(time.Duration) strin
 	return effects, t
 }
 
-// spread sets how long the rotations take.
-func (r *Rotations) spread(every time.Duration) {
+// spread sets how long the rotations of credentials take.
+func (r *Rotations) spread(every time.Duration, credentials []port.Credential) {
+	rules := make([]protocol.Rules, len(credentials))
+	for i, c := range credentials {
+		rules[i] = c.Rules
+	}
+	r.PerSweep = protocol.Routine(rules, every)
 	r.Took = time.Duration(r.New) * CallsPerRotation * time.Second / Rate
 	if r.New > 0 {
 		r.Sweeps = 1
@@ -153,6 +164,7 @@ func (r *Rotations) spread(every time.Duration) {
 	if every > 0 && r.Took > every {
 		r.Sweeps = int((r.Took + every - 1) / every)
 	}
+	r.Sweeps = max(r.Sweeps, (r.Routine+r.PerSweep-1)/r.PerSweep)
 }
 
 // pair is a credential with its outcome.
@@ -259,6 +271,9 @@ func without(steps, others []protocol.Step) (rest []protocol.Step) {
 	}
 	return rest
 }
+
+// aged reports whether a step makes a key because of the age of another.
+func aged(s result.Step) bool { return s.Action == protocol.Mint && s.Reason == reason.Aged }
 
 func mints(o result.Outcome) bool {
 	return slices.ContainsFunc(o.Steps, func(s result.Step) bool { return s.Action == protocol.Mint })

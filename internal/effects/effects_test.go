@@ -156,8 +156,16 @@ func TestManyRotationsTakeAsLongAsTheRateAllows(t *testing.T) {
 		calm, hasty = append(calm, ok(name)), append(hasty, ok(name, due(mint)))
 	}
 	_, totals := effects.Compare(side(calm...), side(hasty...), time.Hour, days)
-	if want := (effects.Rotations{Now: 0, New: 3000, Took: 6000 * time.Second, Sweeps: 2}); totals.Rotations != want {
+	// A tenth of 60 days has 144 sweeps.
+	if want := (effects.Rotations{Now: 0, New: 3000, Routine: 3000, PerSweep: 21 + 11, Took: 6000 * time.Second, Sweeps: 94}); totals.Rotations != want {
 		t.Errorf("rotations %+v, want %+v", totals.Rotations, want)
+	}
+	for i := range hasty {
+		hasty[i].Condition = condition.Expiring // such keys do not wait
+	}
+	_, totals = effects.Compare(side(calm...), side(hasty...), time.Hour, days)
+	if got := totals.Rotations; got.Routine != 0 || got.Sweeps != 2 {
+		t.Errorf("rotations of keys that expire soon: %+v", got)
 	}
 	first := ok("a", due(mint))
 	first.Key = ""

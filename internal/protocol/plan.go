@@ -69,6 +69,8 @@ type Plan struct {
 	// Published is the key that consumers get. Empty if no store names a live key.
 	Published string
 	Steps     []Step
+	// Later are steps that are due and left to a later sweep: see State.Spread.
+	Later []Step
 	// Next is when the next run is useful.
 	Next time.Time
 	// Blocked is set if a person must act. The steps are those that the closed gate

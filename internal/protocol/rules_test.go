@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -38,5 +39,28 @@ func TestJitterIsAtMostATenthAndSpreads(t *testing.T) {
 	// A new version must not make everything due at once.
 	if got := Jitter("logs-sender", 60*24*time.Hour); got != 96*time.Hour+46*time.Minute+4800*time.Millisecond {
 		t.Errorf("the jitter of logs-sender is now %s", got)
+	}
+}
+
+func TestAnIntervalReplacesSoManyKeysBecauseOfTheirAge(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, tc := range map[string]struct {
+		credentials  int
+		after, every time.Duration
+		want         int
+	}{
+		"few are no storm":                                   {10, 60 * 24 * time.Hour, time.Hour, 32},
+		"the 144 sweeps of 6 days share 14,400":              {14_400, 60 * 24 * time.Hour, time.Hour, 100},
+		"a shorter age has fewer sweeps":                     {14_400, 30 * day, time.Hour, 200},
+		"rarer sweeps begin with more":                       {14_400, 60 * 24 * time.Hour, 12 * time.Hour, 1200},
+		"all come to their turn if a tenth is one interval":  {1000, day, 12 * time.Hour, 1000},
+		"ten times as many as become due in each hour at 2d": {4800, 2 * day, time.Hour, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rules := slices.Repeat([]Rules{{After: tc.after}}, tc.credentials)
+			if got := Routine(rules, tc.every); got != tc.want {
+				t.Errorf("%d, want %d", got, tc.want)
+			}
+		})
 	}
 }

@@ -88,6 +88,8 @@ type State struct {
 	// Storm is set if this hour's limit of demanded rotations is reached, LeakStorm if
 	// that of revocations is.
 	Storm, LeakStorm bool
+	// Spread leaves a key that is only old to a later sweep: see Routine.
+	Spread bool
 	// Stranger is the key whose revocation is requested, if it is not ours.
 	Stranger string
 	// Adopting is the existing key that the config asks to adopt.

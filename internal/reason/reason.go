@@ -14,6 +14,7 @@ const (
 	Duplicate        Reason = "duplicate-service-id"
 	NothingThere     Reason = "nothing-published"
 	Aged             Reason = "aged"
+	Spread           Reason = "spread"
 	ExpiresSoon      Reason = "expires-soon"
 	Demanded         Reason = "demanded"
 	Remembered       Reason = "demanded-earlier"
@@ -174,6 +175,7 @@ var reasons = map[Reason]row{
 	Duplicate:        {kind: Act, text: "two replicas created the service ID at the same time, and this one has no keys"},
 	NothingThere:     {kind: Act, text: "no store names a live key"},
 	Aged:             {kind: Act, text: "the published key has reached its rotation age"},
+	Spread:           {kind: Act, text: "the published key has reached its rotation age, and a later sweep replaces it, since this one has begun with as many as an interval may"},
 	ExpiresSoon:      {kind: Act, text: "the published key expires within four sweeps"},
 	Demanded:         {kind: Act, text: "the event demands a newer key"},
 	Remembered:       {kind: Act, text: "an earlier event demanded a newer key, which could not be created then"},

@@ -52,6 +52,7 @@ func (ru *run) setFacts(plan protocol.Plan) {
 			f.Due = append(f.Due, s)
 		}
 	}
+	f.Due = append(f.Due, plan.Later...)
 	ru.out.Facts, ru.out.Observed = f, now
 	ru.setKeys()
 	ru.setNext(now)

@@ -15,6 +15,9 @@ type Request struct {
 	Force bool
 	// End is a demand about the end of the credential.
 	End offboard.Demand
+	// Routine, if set, reports whether the key may be replaced because of its age alone,
+	// beside those that others replace. If nil, it may. See protocol.Routine.
+	Routine func() bool
 	// Caller is the authenticated sender. Each has a limit of forced rotations.
 	Caller string
 	// Recorded, if set, is called with the credential's name once the demand is met

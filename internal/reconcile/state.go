@@ -28,7 +28,12 @@ func (ru *run) decide() protocol.Plan {
 		ru.wanted = clamp(ru.wanted, now)
 	}
 	ru.wanted = ru.wanted.Resolve(ru.facts.Keys)
+	s.Spread = ru.req.Routine != nil
 	plan := ru.planner()(s, ru.c.Rules, ru.wanted, now)
+	if len(plan.Later) > 0 && ru.req.Routine() {
+		s.Spread = false
+		plan = ru.planner()(s, ru.c.Rules, ru.wanted, now)
+	}
 	plan, _ = ru.leave(plan)
 	if ru.facts.Login && !ru.req.Force {
 		plan.Steps, plan.Waiting, plan.Blocked = nil, "", reason.OwnLogin

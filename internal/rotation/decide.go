@@ -119,11 +119,15 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 		return v.repairs()
 	}
 	held := v.mayMint(due, p.Steps)
-	if need := v.need(); need != "" && (held == reason.KeysFull || held == reason.Storm) {
+	if need := v.need(); need != "" && !v.spreads(need) && (held == reason.KeysFull || held == reason.Storm) {
 		due = need // what holds back a demand does not hold back a need
 		held = v.mayMint(due, p.Steps)
 	}
-	if held == "" {
+	switch {
+	case held == "" && v.spreads(due):
+		p.Later = v.renewal(reason.Spread)
+		return v.repairs()
+	case held == "":
 		return v.renewal(due)
 	}
 	switch {
@@ -134,6 +138,11 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 	}
 	hold(p, held)
 	return v.repairs()
+}
+
+// spreads reports whether the key is left to a later sweep, since it is only old.
+func (v view) spreads(due reason.Reason) bool {
+	return v.Spread && due == reason.Aged && !v.expiring(v.published)
 }
 
 // deserted reports whether a service ID that has existed for long has no key that

@@ -8,6 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 )
@@ -87,9 +88,15 @@ func (s *Sweeper) readLists(ctx context.Context, credentials []port.Credential) 
 }
 
 // look works on one credential. One that needs nothing by the lists is done.
-func (s *Sweeper) look(ctx context.Context, c port.Credential, req reconcile.Request, by *lists) (result.Outcome, error) {
+func (s *Sweeper) look(ctx context.Context, c port.Credential, req reconcile.Request, by *lists, room func(begin bool) bool) (result.Outcome, error) {
+	listed := req
+	if room != nil {
+		begun := false
+		req.Routine = func() bool { begun = begun || room(true); return begun }
+		listed.Routine = func() bool { return room(false) }
+	}
 	if by != nil && by.restful[c.Name] {
-		if out, err := s.cfg.Listed.Reconcile(by.With(ctx), c, req); err == nil && settled(out) {
+		if out, err := s.cfg.Listed.Reconcile(by.With(ctx), c, listed); err == nil && settled(out) {
 			out.Recorded = true // nothing was demanded
 			return out, nil
 		}
@@ -97,7 +104,8 @@ func (s *Sweeper) look(ctx context.Context, c port.Credential, req reconcile.Req
 	return s.cfg.Reconciler.Reconcile(ctx, c, req)
 }
 
-// settled reports whether nothing is due and nothing is wrong with the keys.
+// settled reports whether nothing is due in this sweep and nothing is wrong with the keys.
 func settled(out result.Outcome) bool {
-	return out.Result == result.Unchanged && out.Condition == condition.OK && len(out.Steps) == 0 && !slices.ContainsFunc(out.Notes, func(n result.Note) bool { return !n.Reason.Drift() }) && out.Error == ""
+	rests := out.Condition == condition.OK || out.Condition == condition.Due && out.Reason == reason.Spread
+	return out.Result == result.Unchanged && rests && len(out.Steps) == 0 && !slices.ContainsFunc(out.Notes, func(n result.Note) bool { return !n.Reason.Drift() }) && out.Error == ""
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 )
@@ -54,19 +55,20 @@ func TestOnlyWhatNeedsNothingByTheListsIsNotLookedAtByItself(t *testing.T) {
 	blocked.Result, blocked.Condition = result.Blocked, condition.Blocked
 	noted.Notes = []result.Note{{}}
 	failed.Error = "a store could not be read"
-	expiring := settled
+	expiring, later := settled, settled
 	expiring.Condition = condition.Expiring
+	later.Condition, later.Reason = condition.Due, reason.Spread
 	a := &account{now: time.Unix(1e9, 0), listed: map[string]result.Outcome{
-		"settled": settled, "due": due, "blocked": blocked, "noted": noted, "failed": failed, "expiring": expiring,
+		"settled": settled, "due": due, "blocked": blocked, "noted": noted, "failed": failed, "expiring": expiring, "later": later,
 	}}
-	all := named("settled", "due", "blocked", "noted", "failed", "expiring", "unlisted")
+	all := named("settled", "due", "blocked", "noted", "failed", "expiring", "unlisted", "later")
 	swept := a.sweeper().Sweep(t.Context(), all, reconcile.Request{})
 	slices.Sort(a.alone)
 	if want := []string{"blocked", "due", "expiring", "failed", "noted", "unlisted"}; !slices.Equal(a.alone, want) || a.reads != 1 {
 		t.Errorf("%q were looked at by themselves, want %q, after %d lists", a.alone, want, a.reads)
 	}
 	for i, out := range swept.Outcomes {
-		if out.Credential != all[i].Name || out.Condition != condition.OK {
+		if out.Credential != all[i].Name || out.Condition != condition.OK && out.Credential != "later" {
 			t.Errorf("outcome %d is %s %s", i, out.Credential, out.Condition)
 		}
 	}

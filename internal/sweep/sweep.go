@@ -3,7 +3,8 @@
 // A credential that has begun ends before the next ones begin: package pace
 // lets one begin when no call waits for its turn. They begin in the order of
 // urgency, as far as the last look in this process showed it. A sweep that has
-// no time left says how far it came. The next one begins with the others.
+// no time left says how far it came. The next one begins with the others. One
+// interval of sweeps begins with so many keys that are only old: see protocol.Routine.
 //
 // Lists of the whole account show most credentials to need nothing, at a hundred a call.
 // They may lag, so nothing is written because of them: each other credential is observed
@@ -64,7 +65,8 @@ func Silent(int) (step func(result.Outcome), end func()) {
 
 // Sweeper reconciles credentials. It is safe for concurrent use.
 type Sweeper struct {
-	cfg Config
+	cfg     Config
+	routine routine
 
 	mu   sync.Mutex
 	seen map[string]hint // by credential
@@ -110,8 +112,12 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 	step, end := s.cfg.Progress(len(credentials))
 	defer end()
 	var by *lists
+	var room func(begin bool) bool // nil: for all
 	if req.Trigger == (protocol.Trigger{}) {
 		by = s.readLists(begin, credentials)
+		if s.cfg.Every > 0 {
+			room = s.roomFor(credentials)
+		}
 	}
 	for _, i := range s.order(credentials) {
 		var run *pace.Run
@@ -122,7 +128,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 			defer run.End()
 			below, span := trace.Start(run.With(ctx), "reconcile", trace.Internal)
 			span.Text("latchkey.credential", credentials[i].Name)
-			out, err := s.look(below, credentials[i], req, by)
+			out, err := s.look(below, credentials[i], req, by, room)
 			span.Text("latchkey.result", string(out.Result))
 			span.End()
 			if err != nil && !out.Held() {
