@@ -161,7 +161,7 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 		return err == nil
 	}
 	var reasons []reason.Reason
-	lived := time.Duration(0)
+	lived, extended := time.Duration(0), false
 	for range 100 {
 		s.cloud.Advance(time.Hour)
 		if !use() {
@@ -169,6 +169,10 @@ func TestAKeyThatIsStillUsedLivesThreeOverlapsAtMost(t *testing.T) {
 		}
 		lived = s.cloud.Now().Sub(superseded)
 		for _, out := range s.sweep().outcomes {
+			extended = extended || slices.Contains(took(out), "extend")
+			if extended && len(out.Notes) == 0 {
+				t.Errorf("%s after it was replaced, no note says that it is used", lived)
+			}
 			for _, n := range out.Notes {
 				if n.Key != first.Key || n.By != "kafka-client/3.1 at 192.0.2.7" {
 					t.Errorf("note %+v", n)

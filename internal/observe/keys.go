@@ -162,11 +162,11 @@ func (o *observation) observeAdoptable(ctx context.Context) error {
 	return nil
 }
 
-// observeUse reads the last use of keys near the end of their overlap. If that
-// fails, they end as planned.
+// observeUse reads the last use of keys near the end of their overlap, and of those whose
+// overlap was extended. If that fails, they end as planned.
 func (o *observation) observeUse(ctx context.Context) {
 	for i, k := range o.Keys {
-		if o.Named(k.ID) || !k.Ending(o.c.Rules, o.clock.Now()) {
+		if now := o.clock.Now(); o.Named(k.ID) || !k.Ending(o.c.Rules, now) && !k.Extended(o.c.Rules, now) {
 			continue
 		}
 		used, err := o.by.Keys.Used(ctx, k.ID)

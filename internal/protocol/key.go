@@ -90,6 +90,12 @@ func (k Key) Ending(r Rules, now time.Time) bool {
 	return runs && k.Expired(now.Add(max(r.Overlap/4, 2*r.SweepEvery)))
 }
 
+// Extended reports whether the overlap of a superseded key was extended, so that its user
+// still matters.
+func (k Key) Extended(r Rules, now time.Time) bool {
+	return !k.Superseded.IsZero() && k.Leaked.IsZero() && k.Live(now) && k.Expires.After(k.Superseded.Add(r.Overlap+time.Minute))
+}
+
 // Compare orders keys by freshness, then by ID. The highest is the newest.
 func (k Key) Compare(other Key) int {
 	return cmp.Or(k.asOf().Compare(other.asOf()), cmp.Compare(k.ID, other.ID))

@@ -62,7 +62,7 @@ func (v view) ending(k protocol.Key) (notes []protocol.Note) {
 		notes = append(notes, protocol.Note{Reason: reason.KeyLocked, Key: k.ID, At: k.Expires})
 	}
 	switch _, used, later := v.extension(k); {
-	case later:
+	case later, !used && !v.held(k) && k.Extended(v.r, v.now) && k.Used.After(v.now.Add(-v.r.Overlap/2)):
 		notes = append(notes, protocol.Note{Reason: reason.StillUsed, Key: k.ID, At: k.Used})
 	case used:
 		notes = append(notes, protocol.Note{Reason: reason.UsedToTheEnd, Key: k.ID, At: k.Used})
