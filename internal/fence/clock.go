@@ -18,6 +18,8 @@ type Clock struct {
 	dated   bool          // offset is known
 	// drifted is set once an answer has shown that the clock moved. Nothing is written then.
 	drifted atomic.Bool
+	// compared is the local time of the last answer that showed that it has not.
+	compared atomic.Int64
 }
 
 // NewClock starts the clock of a run. wall returns the local time without the monotonic
@@ -55,7 +57,15 @@ func (c *Clock) Settle(asked, date time.Time) error {
 		offset = 0
 	}
 	c.offset, c.dated = offset, true
+	c.compared.Store(c.wall().UnixNano())
 	return nil
+}
+
+// certain reports whether IAM's time was compared so shortly ago that a write needs no
+// other answer before it. A clock that moved since shows another age.
+func (c *Clock) certain() bool {
+	age := c.wall().Sub(time.Unix(0, c.compared.Load()))
+	return age >= 0 && age < 30*time.Second && !c.drifted.Load()
 }
 
 // mostDrift is how far the clocks may move apart during a run.
@@ -68,5 +78,6 @@ func (c *Clock) Check(date time.Time) error {
 		c.drifted.Store(true)
 		return fmt.Errorf("%w: by %s", ErrDrift, d.Round(time.Second))
 	}
+	c.compared.Store(c.wall().UnixNano())
 	return nil
 }

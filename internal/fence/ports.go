@@ -10,7 +10,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
-	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Identities returns the port behind the fence.
@@ -89,12 +88,13 @@ func (g profiles) RemoveProfile(ctx context.Context, id string) error {
 }
 
 // Keys returns the port behind the fence, with a call to withdraw a new key.
-func (f *Fence) Keys(p port.Keys) Keys { return Keys{p, f} }
+func (f *Fence) Keys(p port.Keys) Keys { return Keys{p, f, &answers{}} }
 
 // Keys is port.Keys behind a fence.
 type Keys struct {
 	port.Keys
 	f *Fence
+	a *answers
 }
 
 // List returns keys, without marks that can't be true.
@@ -114,20 +114,6 @@ func (g Keys) Get(ctx context.Context, keyID string) (port.KeyRecord, error) {
 	}
 	rec.Key = plausible(rec.Key, rec.Date)
 	return rec, err
-}
-
-// Mint creates a key.
-func (g Keys) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (k protocol.Key, err error) {
-	err = g.f.write(ctx, time.Time{}, func() (err error) {
-		k, err = g.Keys.Mint(ctx, m, v)
-		return err
-	})
-	return k, err
-}
-
-// Update changes a key.
-func (g Keys) Update(ctx context.Context, rec port.KeyRecord, c port.KeyChange) error {
-	return g.f.write(ctx, time.Time{}, func() error { return g.Keys.Update(ctx, rec, c) })
 }
 
 // Retire deletes a key.

@@ -41,14 +41,16 @@ type keyPorts struct {
 	*ports
 }
 
-func (p keyPorts) Mint(context.Context, port.MintRequest, secret.Value) (protocol.Key, error) {
-	return protocol.Key{}, p.wrote()
+func (p keyPorts) Mint(context.Context, port.MintRequest, secret.Value) (port.KeyRecord, error) {
+	return port.KeyRecord{}, p.wrote()
 }
-func (p keyPorts) Update(context.Context, port.KeyRecord, port.KeyChange) error { return p.wrote() }
-func (p keyPorts) Retire(context.Context, string) error                         { return p.wrote() }
-func (p keyPorts) Disable(context.Context, string) error                        { return p.wrote() }
-func (p keyPorts) Enable(context.Context, string) error                         { return p.wrote() }
-func (p keyPorts) Adopt(context.Context, port.KeyRecord, marker.Marker) error   { return p.wrote() }
+func (p keyPorts) Update(context.Context, port.KeyRecord, port.KeyChange) (port.KeyRecord, error) {
+	return port.KeyRecord{}, p.wrote()
+}
+func (p keyPorts) Retire(context.Context, string) error                       { return p.wrote() }
+func (p keyPorts) Disable(context.Context, string) error                      { return p.wrote() }
+func (p keyPorts) Enable(context.Context, string) error                       { return p.wrote() }
+func (p keyPorts) Adopt(context.Context, port.KeyRecord, marker.Marker) error { return p.wrote() }
 
 func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 	ctx, canceled := t.Context(), func() context.Context {
@@ -77,7 +79,8 @@ func TestARunThatIsTooOldWritesNothing(t *testing.T) {
 			return err
 		}},
 		"update a key": {call: func(ctx context.Context, p fenced) error {
-			return p.keys.Update(ctx, port.KeyRecord{}, port.KeyChange{})
+			_, err := p.keys.Update(ctx, port.KeyRecord{}, port.KeyChange{})
+			return err
 		}},
 		"retire a key":  {call: func(ctx context.Context, p fenced) error { return p.keys.Retire(ctx, "") }},
 		"enable a key":  {call: func(ctx context.Context, p fenced) error { return p.keys.Enable(ctx, "") }},

@@ -277,10 +277,10 @@ func TestAnUpdateNeverOverwritesAnotherChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := w.cloud.Now().Add(90*24*time.Hour + 30*time.Second)
-	if err := w.Update(t.Context(), stale, port.KeyChange{Expires: at}); err != nil {
+	if _, err := w.Update(t.Context(), stale, port.KeyChange{Expires: at}); err != nil {
 		t.Fatal(err)
 	}
-	err = w.Update(t.Context(), stale, port.KeyChange{Expires: w.cloud.Now(), Superseded: w.cloud.Now()})
+	_, err = w.Update(t.Context(), stale, port.KeyChange{Expires: w.cloud.Now(), Superseded: w.cloud.Now()})
 	if !errors.Is(err, port.ErrConflict) {
 		t.Errorf("err = %v", err)
 	}
@@ -292,7 +292,7 @@ func TestAnUpdateNeverOverwritesAnotherChange(t *testing.T) {
 		t.Errorf("expires %s after what was asked, superseded %v", d, fresh.Superseded)
 	}
 	mark := w.cloud.Now().Truncate(time.Millisecond).UTC()
-	if err := w.Update(t.Context(), fresh, port.KeyChange{Renew: mark, Superseded: mark}); err != nil {
+	if _, err := w.Update(t.Context(), fresh, port.KeyChange{Renew: mark, Superseded: mark}); err != nil {
 		t.Fatal(err)
 	}
 	marked, err := w.Get(t.Context(), k.ID)
@@ -319,7 +319,7 @@ func TestALockedKeyIsNotChangedAndADisabledOneIsRead(t *testing.T) {
 	if err := w.Retire(t.Context(), k.ID); err == nil {
 		t.Error("a locked key was deleted")
 	}
-	if err := w.Update(t.Context(), rec, port.KeyChange{Expires: w.cloud.Now().Add(time.Hour)}); err == nil {
+	if _, err := w.Update(t.Context(), rec, port.KeyChange{Expires: w.cloud.Now().Add(time.Hour)}); err == nil {
 		t.Error("a locked key was changed")
 	}
 	w.cloud.Cloud().SetKeyLocked(k.ID, false)

@@ -299,9 +299,10 @@ func (c *Client) Adopt(ctx context.Context, rec port.KeyRecord, m marker.Marker)
 	if rec.Version == "" || rec.Version == "*" {
 		return fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
 	}
-	return c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
+	_, err := c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
 		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(text)),
 	})
+	return err
 }
 
 // Disable stops a key from authenticating. It succeeds if the key does not
@@ -324,14 +325,14 @@ func (c *Client) Enable(ctx context.Context, keyID string) error {
 // Update changes a key's expiry and marks, on condition that the key still has
 // the version that was read. It never sends "*", which would overwrite another
 // change.
-func (c *Client) Update(ctx context.Context, rec port.KeyRecord, change port.KeyChange) error {
+func (c *Client) Update(ctx context.Context, rec port.KeyRecord, change port.KeyChange) (port.KeyRecord, error) {
 	doing := "updating key " + rec.ID
 	marker, text, ok := marker.Parse(rec.Description)
 	switch {
 	case !ok || marker.Owner != c.cfg.Owner || !rec.Ours:
-		return fmt.Errorf("%s: %w: it is not ours", doing, port.ErrRefused)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w: it is not ours", doing, port.ErrRefused)
 	case rec.Version == "" || rec.Version == "*":
-		return fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
 	}
 	if !change.Withdrawn.IsZero() {
 		marker.Withdrawn = change.Withdrawn
@@ -363,24 +364,38 @@ func (c *Client) Update(ctx context.Context, rec port.KeyRecord, change port.Key
 	return c.update(ctx, doing, rec, opts)
 }
 
-func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) error {
+// update sends a change, and returns the key as it is then. What IAM has is what was
+// sent: the answer only gives it a version.
+func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) (port.KeyRecord, error) {
 	// Whether an update keeps fields that it omits is not documented, so an
 	// unchanged expiry is sent again. IAM would reject one in the past.
 	if opts.ExpiresAt == nil && rec.Expires.After(rec.Date) {
 		opts.ExpiresAt = core.StringPtr(roundUp(rec.Expires))
 	}
-	_, resp, err := c.identity.UpdateAPIKeyWithContext(ctx, opts)
-	if err == nil {
-		return nil
+	k, resp, err := c.identity.UpdateAPIKeyWithContext(ctx, opts)
+	if err != nil {
+		err = fault(ctx, doing, resp, err)
+		if rec.Locked && (errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused)) {
+			return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, port.ErrLocked)
+		}
+		if resp == nil || resp.StatusCode >= 300 {
+			return port.KeyRecord{}, err
+		}
+		k = nil // the update succeeded, and its answer can't be read
 	}
-	err = fault(ctx, doing, resp, err)
-	if rec.Locked && (errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused)) {
-		return fmt.Errorf("%s: %w", doing, port.ErrLocked)
+	rec.Version, rec.Date = "", time.Time{}
+	if date, err := dateOf(doing, resp); k != nil && err == nil {
+		rec.Version, rec.Date = str(k.EntityTag), date
 	}
-	if resp != nil && resp.StatusCode < 300 {
-		return nil // the update succeeded, and its answer is not needed
+	if opts.ExpiresAt != nil {
+		if rec.Expires, err = parseStamp(*opts.ExpiresAt); err != nil {
+			return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
+		}
 	}
-	return err
+	rec.Description = *opts.Description
+	m, _, _ := marker.Parse(rec.Description)
+	rec.Key = marker.Mark(rec.Key, rec.Name, m)
+	return rec, nil
 }
 
 // Retire deletes a key. It succeeds if the key does not exist.

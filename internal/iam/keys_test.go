@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
@@ -23,7 +24,7 @@ func (w *world) key(id port.ServiceID) (protocol.Key, secret.Value) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return k, v
+	return k.Key, v
 }
 
 func (w *world) record(keyID string) port.KeyRecord {
@@ -152,7 +153,7 @@ func TestAnUpdateKeepsWhatItDoesNotChange(t *testing.T) {
 	for _, c := range []port.KeyChange{
 		{Expires: ends}, {Superseded: w.cloud.Now()}, {Renew: w.cloud.Now()}, {Withdrawn: w.cloud.Now()},
 	} {
-		if err := w.Update(t.Context(), w.record(k.ID), c); err != nil {
+		if _, err := w.Update(t.Context(), w.record(k.ID), c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -175,7 +176,7 @@ func TestAKeyThatHasExpiredCanStillBeMarked(t *testing.T) {
 	w := newWorld(t, nil)
 	k, _ := w.key(w.identity("a"))
 	w.cloud.Advance(48 * time.Hour)
-	if err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil {
+	if _, err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if rec := w.record(k.ID); rec.Renew.IsZero() || !rec.Expires.Equal(k.Expires) {
@@ -227,7 +228,7 @@ func TestAnUpdateThatIsNotDoneSaysWhy(t *testing.T) {
 			k, _ := w.key(w.identity("a"))
 			rec, at := w.record(k.ID), w.cloud.Now().Add(time.Hour)
 			tc.before(setup{w, &rec})
-			if err := w.Update(t.Context(), rec, port.KeyChange{Expires: at}); !errors.Is(err, tc.want) {
+			if _, err := w.Update(t.Context(), rec, port.KeyChange{Expires: at}); !errors.Is(err, tc.want) {
 				t.Errorf("err = %v, want %v", err, tc.want)
 			}
 		})
@@ -238,7 +239,7 @@ func TestAnUpdateWhoseAnswerBreaksOffIsUnclear(t *testing.T) {
 	w := newWorld(t, nil)
 	k, _ := w.key(w.identity("a"))
 	w.cloud.Inject(emulator.Fault{Method: "PUT", Kind: emulator.FaultTruncate})
-	if err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Superseded: w.cloud.Now()}); !errors.Is(err, port.ErrUnavailable) {
+	if _, err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Superseded: w.cloud.Now()}); !errors.Is(err, port.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 	if w.record(k.ID).Superseded.IsZero() {
@@ -378,5 +379,30 @@ func TestKeysOfAServiceIDInAnyGroupAreListed(t *testing.T) {
 		if _, err := w.List(t.Context(), made.IAMID, name); err != nil || w.cloud.Counter("GET", "/v1/serviceids/"+made.ID) != reads {
 			t.Errorf("%s: %v: the group never changes, and was read again", name, err)
 		}
+	}
+}
+
+func TestAnAnswerIsEnoughForTheNextUpdate(t *testing.T) {
+	w := newWorld(t, nil)
+	made, err := w.Mint(t.Context(), w.request(w.identity("a")), value(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := w.cloud.Now().Add(24 * time.Hour).UTC().Truncate(time.Minute)
+	extended, err := w.Update(t.Context(), made, port.KeyChange{Expires: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Update(t.Context(), made, port.KeyChange{Renew: at}); !errors.Is(err, port.ErrConflict) {
+		t.Errorf("an update of the version before: %v, want a conflict", err)
+	}
+	marked, err := w.Update(t.Context(), extended, port.KeyChange{Renew: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := w.record(made.ID)
+	read.Date, read.Changes, marked.Date, marked.Changes = time.Time{}, nil, time.Time{}, nil
+	if diff := cmp.Diff(read, marked); diff != "" {
+		t.Errorf("the answer and a read differ (-read +answer)\n%s", diff)
 	}
 }

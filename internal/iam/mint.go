@@ -11,7 +11,6 @@ import (
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -35,11 +34,11 @@ const (
 //	  └─── 403, 404: no key                      ▼
 //	  ▲                                       look up ─ there ─▶ the key
 //	  └──── (unclear answer) ─ not there ────────┘
-func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (protocol.Key, error) {
+func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (port.KeyRecord, error) {
 	const doing = "creating a key"
 	account, err := c.Account(ctx)
 	if err != nil {
-		return protocol.Key{}, fmt.Errorf("%s: %w", doing, err)
+		return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	opts := &iamidentityv1.CreateAPIKeyOptions{
 		Name: &m.Name, IamID: &m.IAMID, AccountID: &account, Description: &m.Description,
@@ -52,7 +51,7 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 	for try := range mintTries {
 		if try > 0 {
 			if serr := c.sleep(ctx, mintPause<<(try-1)); serr != nil {
-				return protocol.Key{}, fmt.Errorf("%w: %w", err, serr)
+				return port.KeyRecord{}, fmt.Errorf("%w: %w", err, serr)
 			}
 		}
 		k, resp, cerr := c.identity.CreateAPIKeyWithContext(ctx, opts)
@@ -63,7 +62,7 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 				return made, nil
 			case errors.Is(rerr, errCreator):
 				// No later run would know the key as ours. Nobody has it yet.
-				return protocol.Key{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr), c.Retire(ctx, *k.ID))
+				return port.KeyRecord{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr), c.Retire(ctx, *k.ID))
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
 		} else {
@@ -73,25 +72,25 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 		conflict := errors.Is(err, port.ErrConflict)
 		lost := errors.Is(err, port.ErrUnavailable)
 		if gone && !unclear {
-			return protocol.Key{}, err
+			return port.KeyRecord{}, err
 		}
 		found, ferr := c.findByValue(ctx, m, v, !lost && (conflict || unclear))
 		switch {
 		case ferr == nil:
 			return found, nil
 		case errors.Is(ferr, port.ErrRefused): // the key belongs to another identity
-			return protocol.Key{}, ferr
+			return port.KeyRecord{}, ferr
 		case !errors.Is(ferr, port.ErrNotFound):
-			return protocol.Key{}, unsure(err, ferr)
+			return port.KeyRecord{}, unsure(err, ferr)
 		case lost:
 			unclear = true // and send the request again
 		case conflict || unclear:
-			return protocol.Key{}, unsure(err, ferr)
+			return port.KeyRecord{}, unsure(err, ferr)
 		default: // rejected at the first try, for another reason than the value
-			return protocol.Key{}, err
+			return port.KeyRecord{}, err
 		}
 	}
-	return protocol.Key{}, err
+	return port.KeyRecord{}, err
 }
 
 // unsure reports a create whose result is unknown. If a key was made, it expires
@@ -108,13 +107,13 @@ var (
 
 // born converts the answer to a create, without the key's value. A name or
 // description that the answer omits is taken from the request.
-func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintRequest) (protocol.Key, error) {
+func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintRequest) (port.KeyRecord, error) {
 	ids, err := c.ownIDs(ctx)
 	if err != nil {
-		return protocol.Key{}, err
+		return port.KeyRecord{}, err
 	}
 	if k == nil {
-		return protocol.Key{}, errors.New("the answer is empty")
+		return port.KeyRecord{}, errors.New("the answer is empty")
 	}
 	own := *k
 	own.Apikey = nil
@@ -130,20 +129,20 @@ func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintR
 	r, err := c.read(&own, ids)
 	switch {
 	case err != nil:
-		return protocol.Key{}, err
+		return port.KeyRecord{}, err
 	case r.iamID != m.IAMID:
-		return protocol.Key{}, errElsewhere
+		return port.KeyRecord{}, errElsewhere
 	case !slices.Contains(ids, r.creator):
-		return protocol.Key{}, fmt.Errorf("%w: IAM says that %s made key %s, and we are %s", errCreator, r.creator, r.ID, ids[0])
+		return port.KeyRecord{}, fmt.Errorf("%w: IAM says that %s made key %s, and we are %s", errCreator, r.creator, r.ID, ids[0])
 	case r.Created.IsZero():
-		return protocol.Key{}, fmt.Errorf("reading key %s: it has no created_at", r.ID)
+		return port.KeyRecord{}, fmt.Errorf("reading key %s: it has no created_at", r.ID)
 	}
-	return r.Key, nil
+	return c.whole(r, str(k.EntityTag), time.Time{}), nil
 }
 
 // findByValue looks a key up by its value. If patient, the key should exist and
 // findByValue waits for IAM's lag.
-func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.Value, patient bool) (protocol.Key, error) {
+func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.Value, patient bool) (port.KeyRecord, error) {
 	const doing = "looking a key up by its value"
 	tries := lookUps
 	if patient {
@@ -155,21 +154,21 @@ func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.V
 			found, rerr := c.born(ctx, k, m)
 			switch {
 			case errors.Is(rerr, errElsewhere), errors.Is(rerr, errCreator):
-				return protocol.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr)
+				return port.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr)
 			case rerr == nil:
 				return found, nil
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
 		} else if err = fault(ctx, doing, resp, err, v); errors.Is(err, port.ErrRefused) {
 			// The look-up itself was invalid, so it proves nothing about the key.
-			return protocol.Key{}, unsure(err, errors.New("the look-up was rejected"))
+			return port.KeyRecord{}, unsure(err, errors.New("the look-up was rejected"))
 		}
 		again := errors.Is(err, port.ErrUnavailable) || (patient && errors.Is(err, port.ErrNotFound))
 		if !again || try == tries {
-			return protocol.Key{}, err
+			return port.KeyRecord{}, err
 		}
 		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {
-			return protocol.Key{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, serr)
+			return port.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, serr)
 		}
 	}
 }

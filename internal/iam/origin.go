@@ -111,7 +111,7 @@ func (c *Client) ClaimKey(ctx context.Context, rec port.KeyRecord) error {
 		return fmt.Errorf("%s: %w: it does not have our marker, or its version is unknown", doing, port.ErrRefused)
 	}
 	m.Claimed = c.cfg.Now().UTC()
-	err := c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
+	_, err := c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
 		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(text)),
 	})
 	if err != nil {

@@ -37,7 +37,7 @@ func TestAMarkerMakesNothingOurs(t *testing.T) {
 	if rec.Ours || !rec.Forged {
 		t.Errorf("record %+v", rec)
 	}
-	if err := w.Update(t.Context(), rec, port.KeyChange{Renew: w.cloud.Now()}); !errors.Is(err, port.ErrRefused) {
+	if _, err := w.Update(t.Context(), rec, port.KeyChange{Renew: w.cloud.Now()}); !errors.Is(err, port.ErrRefused) {
 		t.Errorf("updated: %v", err)
 	}
 	marked, err := w.MarkedServiceIDs(t.Context())
@@ -107,7 +107,7 @@ func TestAClaimLastsUntilAnotherWritesTheDescription(t *testing.T) {
 	if found, err = w.Lookup(t.Context(), id.IAMID); err != nil || !found.Ours || found.Text != "mine" {
 		t.Errorf("claimed %+v, %v", found, err)
 	}
-	if err := w.Update(t.Context(), w.record(key.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil {
+	if _, err := w.Update(t.Context(), w.record(key.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil {
 		t.Error(err)
 	}
 	// A writer of the same text does not get what the claim gave.

@@ -224,7 +224,8 @@ func TestBentAnswers(t *testing.T) {
 			write("Retire", func(ctx context.Context, c *Client) error { return c.Retire(ctx, b.key().ID) }),
 			write("Update", func(ctx context.Context, c *Client) error {
 				rec := b.key()
-				return c.Update(ctx, rec, port.KeyChange{Expires: rec.Expires.Add(time.Hour)})
+				_, err := c.Update(ctx, rec, port.KeyChange{Expires: rec.Expires.Add(time.Hour)})
+				return err
 			}),
 		},
 	}

@@ -146,7 +146,8 @@ type KeyRecord struct {
 	Credential   string
 	// Newer is set if we made the key and its marker has a version that we do not know.
 	Newer bool
-	// Version is IAM's entity tag, which an update needs.
+	// Version is IAM's entity tag, which an update needs. It is empty if the answer
+	// did not have it.
 	Version string
 	// Name and Description are those in IAM. An update replaces both, and the
 	// expiry.
@@ -220,10 +221,10 @@ type Keys interface {
 	// Mint creates a key with the value v and returns it with its marks. It can
 	// be repeated with the same v, because IAM rejects a second key with the same
 	// value.
-	Mint(ctx context.Context, m MintRequest, v secret.Value) (protocol.Key, error)
-	// Update changes a key. It returns ErrConflict if the key's version is not
-	// that of rec.
-	Update(ctx context.Context, rec KeyRecord, c KeyChange) error
+	Mint(ctx context.Context, m MintRequest, v secret.Value) (KeyRecord, error)
+	// Update changes a key and returns it as it is then. It returns ErrConflict if
+	// the key's version is not that of rec.
+	Update(ctx context.Context, rec KeyRecord, c KeyChange) (KeyRecord, error)
 	// Retire deletes a key. It succeeds if the key does not exist.
 	Retire(ctx context.Context, keyID string) error
 	// Disable stops a key from authenticating. It succeeds if the key does not

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -77,17 +78,24 @@ func (ru *run) change(ctx context.Context, keyID string, c port.KeyChange, done 
 }
 
 // changeAsRead reads one key and, if wanted returns a change, updates it under the
-// version that it read. It returns observe.ErrAgain on a conflict.
-func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(protocol.Key) (port.KeyChange, bool)) error {
-	rec, err := ru.getPatiently(ctx, keyID)
-	if err != nil {
-		return err
+// version that it read. It does not read a key that the last answer showed, unless IAM
+// has another version since. It returns observe.ErrAgain on a conflict.
+func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(protocol.Key) (port.KeyChange, bool)) (err error) {
+	rec, known := ru.Keys.Answered(keyID)
+	if !known {
+		if rec, err = ru.getPatiently(ctx, keyID); err != nil {
+			return err
+		}
 	}
 	c, open := wanted(rec.Key)
 	if !open {
 		return nil
 	}
-	if err := ru.Keys.Update(ctx, rec, c); err != nil {
+	_, err = ru.Keys.Update(ctx, rec, c)
+	switch {
+	case known && fault.Is(err, port.ErrConflict, port.ErrNotFound, port.ErrRefused):
+		return ru.changeAsRead(ctx, keyID, wanted)
+	case err != nil:
 		return again(err)
 	}
 	if !c.Expires.IsZero() && ru.out.Key == keyID {

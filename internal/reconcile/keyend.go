@@ -60,7 +60,7 @@ func (ru *run) retire(ctx context.Context, s protocol.Step) error {
 		// IAM deletes without comparing versions, and its reads may lag. Only an
 		// update under the version that was read proves that no other replica has
 		// moved the fuse out.
-		if err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()}); err != nil {
+		if _, err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()}); err != nil {
 			return again(err)
 		}
 	}

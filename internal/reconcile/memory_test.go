@@ -27,6 +27,7 @@ type memory struct {
 	mu       sync.Mutex
 	now      time.Time
 	made     int
+	changes  int
 	ids      []port.ServiceID
 	policies map[string][]access.Policy
 	groups   map[string][]port.Group
@@ -195,24 +196,28 @@ func (m *memory) add(iamID, name, description string, v secret.Value, expires ti
 	if k.Ours, k.Credential = marked && mk.Owner == owner, mk.Credential; k.Ours {
 		k.Key = marker.Mark(k.Key, name, mk)
 	}
+	m.touch(&k)
 	m.keys = append(m.keys, k)
 	return k.Key
 }
 
-func (m *memory) Mint(_ context.Context, r port.MintRequest, v secret.Value) (protocol.Key, error) {
+func (m *memory) Mint(_ context.Context, r port.MintRequest, v secret.Value) (port.KeyRecord, error) {
 	defer m.lock()()
 	if err := m.fail["Mint"]; err != nil {
-		return protocol.Key{}, err
+		return port.KeyRecord{}, err
 	}
-	return m.add(r.IAMID, r.Name, r.Description, v, r.Expires), nil
+	return m.find(m.add(r.IAMID, r.Name, r.Description, v, r.Expires).ID).KeyRecord, nil
 }
 
-func (m *memory) Update(_ context.Context, rec port.KeyRecord, c port.KeyChange) error {
+func (m *memory) Update(_ context.Context, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	defer m.lock()()
 	if err := m.fail["Update"]; err != nil {
-		return err
+		return port.KeyRecord{}, err
 	}
 	k := m.find(rec.ID)
+	if rec.Version != k.Version {
+		return port.KeyRecord{}, port.ErrConflict
+	}
 	set := func(to *time.Time, at time.Time) {
 		if !at.IsZero() {
 			*to = at
@@ -224,7 +229,16 @@ func (m *memory) Update(_ context.Context, rec port.KeyRecord, c port.KeyChange)
 	set(&k.Leaked, c.Leaked)
 	set(&k.Refused, c.Refused)
 	k.Refusal = cmp.Or(c.Refusal, k.Refusal)
-	return nil
+	m.touch(k)
+	now := k.KeyRecord
+	now.Date = m.now
+	return now, nil
+}
+
+// touch gives a key that was changed another version.
+func (m *memory) touch(k *held) {
+	m.changes++
+	k.Version = fmt.Sprintf("%d-", m.changes)
 }
 
 func (m *memory) Retire(_ context.Context, keyID string) error {

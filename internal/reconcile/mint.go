@@ -56,7 +56,7 @@ func (ru *run) mint(ctx context.Context, s protocol.Step) error {
 	if err != nil {
 		return err
 	}
-	ru.fresh = &minted{Key: k, value: value}
+	ru.fresh = &minted{Key: k.Key, value: value}
 	ru.fence.Minted(k.ID, k.Created)
 	if due == reason.Remembered {
 		ru.out.RecordedCause = ru.recordedCause()

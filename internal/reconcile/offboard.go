@@ -90,7 +90,7 @@ func (ru *run) suspend(ctx context.Context, s protocol.Step) error {
 	case rec.Disabled:
 		return nil // another replica, or a person
 	}
-	if err := ru.Keys.Update(ctx, rec, port.KeyChange{Suspended: ru.now()}); err != nil {
+	if _, err := ru.Keys.Update(ctx, rec, port.KeyChange{Suspended: ru.now()}); err != nil {
 		return again(err)
 	}
 	return ru.Keys.Disable(ctx, s.Key)

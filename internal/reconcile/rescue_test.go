@@ -45,7 +45,7 @@ func (f *fragile) List(ctx context.Context, iamID string, credentials ...string)
 	return f.memory.List(ctx, iamID, credentials...)
 }
 
-func (f *fragile) Mint(ctx context.Context, r port.MintRequest, v secret.Value) (protocol.Key, error) {
+func (f *fragile) Mint(ctx context.Context, r port.MintRequest, v secret.Value) (port.KeyRecord, error) {
 	f.reach("Mint")
 	return f.memory.Mint(ctx, r, v)
 }

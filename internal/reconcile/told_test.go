@@ -106,7 +106,7 @@ type recorder struct {
 	refusal reason.Reason
 }
 
-func (m *recorder) Update(ctx context.Context, rec port.KeyRecord, c port.KeyChange) error {
+func (m *recorder) Update(ctx context.Context, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	m.refusal = c.Refusal
 	return m.memory.Update(ctx, rec, c)
 }

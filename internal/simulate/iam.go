@@ -316,7 +316,7 @@ func (i iam) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 }
 
 // Mint retries a create like the adapter does, call by call.
-func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
+func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (port.KeyRecord, error) {
 	if m.Reason == reason.Demanded || m.Reason == reason.Remembered || m.Reason == reason.KeyLeaked {
 		in := runOf(ctx).replica
 		in.forced = append(in.forced, i.now)
@@ -326,13 +326,13 @@ func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, er
 	for try := range 3 {
 		if try > 0 {
 			if serr := i.nap(ctx, 400*time.Millisecond<<(try-1)); serr != nil {
-				return protocol.Key{}, fmt.Errorf("%w: %w", err, serr)
+				return port.KeyRecord{}, fmt.Errorf("%w: %w", err, serr)
 			}
 		}
 		if late := fence.MayWrite(ctx); late != nil { // as its transport asks
-			return protocol.Key{}, late
+			return port.KeyRecord{}, late
 		}
-		var made protocol.Key
+		var made port.KeyRecord
 		made, err = i.post(ctx, m, v)
 		if err == nil {
 			return made, nil
@@ -340,23 +340,23 @@ func (i iam) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, er
 		conflict, gone := is(err, port.ErrConflict), is(err, port.ErrDenied) || is(err, port.ErrNotFound)
 		missed := is(err, port.ErrUnavailable)
 		if gone && !unclear {
-			return protocol.Key{}, err
+			return port.KeyRecord{}, err
 		}
 		found, ferr := i.findByValue(ctx, v, !missed && (conflict || unclear))
 		switch {
 		case ferr == nil:
 			return found, nil
 		case !is(ferr, port.ErrNotFound):
-			return protocol.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept
+			return port.KeyRecord{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // what they mean alone is not kept
 		case missed:
 			unclear = true
 		case conflict || unclear:
-			return protocol.Key{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // as above
+			return port.KeyRecord{}, fmt.Errorf("%w: %v; %v", port.ErrUnavailable, err, ferr) //nolint:errorlint // as above
 		default:
-			return protocol.Key{}, err
+			return port.KeyRecord{}, err
 		}
 	}
-	return protocol.Key{}, err
+	return port.KeyRecord{}, err
 }
 
 const stampForm = "2006-01-02T15:04+0000"
@@ -365,7 +365,7 @@ func roundUp(t time.Time) string {
 	return t.UTC().Add(time.Minute - time.Nanosecond).Truncate(time.Minute).Format(stampForm)
 }
 
-func (i iam) post(ctx ctx, m port.MintRequest, v secret.Value) (made protocol.Key, err error) {
+func (i iam) post(ctx ctx, m port.MintRequest, v secret.Value) (made port.KeyRecord, err error) {
 	r := runOf(ctx)
 	err = i.call(ctx, post, "", func() error {
 		k, err := i.cloud.CreateAPIKey(i.minter.Actor(), cloud.NewAPIKey{
@@ -375,24 +375,24 @@ func (i iam) post(ctx ctx, m port.MintRequest, v secret.Value) (made protocol.Ke
 			return err
 		}
 		i.checkMint(r, m, v, k)
-		made, _, _ = i.keyOf(k)
+		made = i.record(k)
 		return nil
 	})
 	return made, err
 }
 
-func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (protocol.Key, error) {
+func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (port.KeyRecord, error) {
 	tries := 3
 	if patient {
 		tries = 6
 	}
 	for try := 1; ; try++ {
-		var found protocol.Key
+		var found port.KeyRecord
 		err := i.call(ctx, byValue, "", func() error {
 			i.lagged(0, i.delay(), 0)
 			k, err := i.cloud.APIKeyByValue(i.minter.Actor(), v.Expose(), false)
 			if err == nil {
-				found, _, _ = i.keyOf(k)
+				found = i.record(k)
 			}
 			return err
 		})
@@ -401,12 +401,12 @@ func (i iam) findByValue(ctx ctx, v secret.Value, patient bool) (protocol.Key, e
 			return found, err
 		}
 		if serr := i.nap(ctx, 250*time.Millisecond<<(try-1)); serr != nil {
-			return protocol.Key{}, fmt.Errorf("%w: %w", port.ErrUnavailable, serr)
+			return port.KeyRecord{}, fmt.Errorf("%w: %w", port.ErrUnavailable, serr)
 		}
 	}
 }
 
-func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (now port.KeyRecord, err error) {
 	st := remember
 	switch {
 	case !c.Superseded.IsZero(), !c.Withdrawn.IsZero():
@@ -420,7 +420,7 @@ func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 	}
 	m, text, ok := marker.Parse(rec.Description)
 	if !ok || m.Owner != owner || !rec.Ours {
-		return fmt.Errorf("%w: it has not our marker", port.ErrRefused)
+		return now, fmt.Errorf("%w: it has not our marker", port.ErrRefused)
 	}
 	m.Superseded = cmp.Or(c.Superseded, m.Superseded)
 	m.Withdrawn = cmp.Or(c.Withdrawn, m.Withdrawn)
@@ -436,7 +436,7 @@ func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 		stamp := roundUp(at)
 		change.ExpiresAt = &stamp
 	}
-	err := i.call(ctx, st, i.nick(rec.ID), func() error {
+	err = i.call(ctx, st, i.nick(rec.ID), func() error {
 		i.lagged(0, 0, 0)
 		k, err := i.cloud.UpdateAPIKey(i.minter.Actor(), rec.ID, rec.Version, change)
 		if err != nil {
@@ -447,12 +447,16 @@ func (i iam) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
 		}
 		i.checkUpdate(rec, c, st)
 		i.changed(k)
+		now = i.record(k)
 		return nil
 	})
 	if rec.Locked && (is(err, port.ErrConflict) || is(err, port.ErrRefused)) {
-		return port.ErrLocked
+		return now, port.ErrLocked
 	}
-	return err
+	if err == nil {
+		i.drifted(runOf(ctx))
+	}
+	return now, err
 }
 
 func (i iam) Disable(ctx ctx, keyID string) error {

@@ -251,7 +251,7 @@ func (p waitsLong) Read(ctx ctx) (port.Entry, error) {
 type dropsFields struct{ iam }
 
 // Update writes a marker without the fields that this version does not know.
-func (k dropsFields) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (k dropsFields) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	if m, text, ok := marker.Parse(rec.Description); ok {
 		m.Unknown = nil
 		rec.Description = m.Describe(text)
@@ -300,12 +300,12 @@ func (c restartsAgain) Restart(ctx ctx, name, keyID string) error {
 type believesUpdates struct{ iam }
 
 // Update takes a fuse that could not be moved out for one that was.
-func (k believesUpdates) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
-	err := k.iam.Update(ctx, rec, c)
+func (k believesUpdates) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
+	now, err := k.iam.Update(ctx, rec, c)
 	if is(err, port.ErrDenied) && !c.Expires.IsZero() && c.Superseded.IsZero() {
-		return nil
+		return rec, nil
 	}
-	return err
+	return now, err
 }
 
 // hasNames knows a key by the names in its config only.
@@ -315,7 +315,7 @@ type hasNames struct {
 }
 
 // Mint marks a key with the name in the config, whatever its service ID bears.
-func (k hasNames) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
+func (k hasNames) Mint(ctx ctx, m port.MintRequest, v secret.Value) (port.KeyRecord, error) {
 	mk, text, _ := marker.Parse(m.Description)
 	mk.Credential = k.in.cred.Name
 	m.Description = mk.Describe(text)
@@ -338,18 +338,18 @@ func (k isStranger) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 
 type keepsNothing struct{ iam }
 
-func (k keepsNothing) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (k keepsNothing) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	if !c.Renew.IsZero() {
-		return nil
+		return rec, nil
 	}
 	return k.iam.Update(ctx, rec, c)
 }
 
 type condemnsNothing struct{ iam }
 
-func (k condemnsNothing) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (k condemnsNothing) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	if !c.Leaked.IsZero() {
-		return nil
+		return rec, nil
 	}
 	return k.iam.Update(ctx, rec, c)
 }
@@ -357,7 +357,7 @@ func (k condemnsNothing) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) e
 type overwrites struct{ iam }
 
 // Update takes whatever version there is: If-Match: *.
-func (k overwrites) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (k overwrites) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	if now, err := k.keyNow(rec.ID); err == nil {
 		rec.Version = now.EntityTag
 	}
@@ -367,9 +367,9 @@ func (k overwrites) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error 
 type provesNoState struct{ iam }
 
 // Update believes what was read before a deletion.
-func (k provesNoState) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (k provesNoState) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	if !c.Withdrawn.IsZero() {
-		return nil
+		return rec, nil
 	}
 	return k.iam.Update(ctx, rec, c)
 }
@@ -378,7 +378,7 @@ type mintsAnew struct{ iam }
 
 // Mint answers an unclear creation with another one, as an SDK's retry of a
 // create without a value of its own does.
-func (k mintsAnew) Mint(ctx ctx, m port.MintRequest, v secret.Value) (made protocol.Key, err error) {
+func (k mintsAnew) Mint(ctx ctx, m port.MintRequest, v secret.Value) (made port.KeyRecord, err error) {
 	for range 3 {
 		if made, err = k.post(ctx, m, v); err == nil || !is(err, port.ErrUnavailable) {
 			return made, err
@@ -390,7 +390,7 @@ func (k mintsAnew) Mint(ctx ctx, m port.MintRequest, v secret.Value) (made proto
 
 type mintsWithoutFuse struct{ iam }
 
-func (k mintsWithoutFuse) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
+func (k mintsWithoutFuse) Mint(ctx ctx, m port.MintRequest, v secret.Value) (port.KeyRecord, error) {
 	m.Expires = m.Expires.Add(89 * 24 * time.Hour)
 	return k.iam.Mint(ctx, m, v)
 }

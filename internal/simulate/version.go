@@ -45,12 +45,14 @@ func (i former) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 }
 
 // Update leaves out the marks that the version does not have.
-func (i former) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (i former) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	c.Refused, c.Refusal, c.Served = time.Time{}, "", time.Time{}
 	if c == (port.KeyChange{}) {
-		return nil
+		return rec, nil
 	}
-	return i.iam.Update(ctx, rec, c)
+	now, err := i.iam.Update(ctx, rec, c)
+	now.Key = forget(now.Key)
+	return now, err
 }
 
 // coming is IAM for a later version, which writes a field of its own.
@@ -68,12 +70,12 @@ func extended(description string) string {
 	return m.Describe(text)
 }
 
-func (i coming) Mint(ctx ctx, m port.MintRequest, v secret.Value) (protocol.Key, error) {
+func (i coming) Mint(ctx ctx, m port.MintRequest, v secret.Value) (port.KeyRecord, error) {
 	m.Description = extended(m.Description)
 	return i.iam.Mint(ctx, m, v)
 }
 
-func (i coming) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) error {
+func (i coming) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	rec.Description = extended(rec.Description)
 	return i.iam.Update(ctx, rec, c)
 }
