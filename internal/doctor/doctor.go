@@ -43,6 +43,8 @@ type IAM interface {
 	Roles(ctx context.Context, service string) ([]string, error)
 	// Restricted reports whether the account restricts the creation of service IDs.
 	Restricted(ctx context.Context) (bool, error)
+	// MarkedProfiles returns the trusted profiles that are ours.
+	MarkedProfiles(ctx context.Context) ([]port.Profile, error)
 	List(ctx context.Context, iamID string, credentials ...string) (port.KeyList, error)
 }
 
@@ -161,6 +163,9 @@ func (d *examination) examine(ctx context.Context) {
 		if foreign := d.others(ctx, ids); d.listed {
 			d.wide(foreign)
 		}
+	}
+	if mayFind && d.listed {
+		d.leftProfiles(ctx, credentials)
 	}
 	d.logs(ctx, credentials)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/doctor"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/iam"
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -45,12 +46,14 @@ type world struct {
 	projects    []codeengine.Project
 	iamClock    time.Time
 	keys        port.KeyList
+	profiles    []port.Profile
 	outcome     result.Outcome
 	plan        protocol.Plan
 
 	selfErr, accountErr, findErr, grantedErr, listErr  error
 	catalogErr, projectsErr, planErr                   error
 	groupsErr, groupGrantsErr, creatorErr, settingsErr error
+	profilesErr                                        error
 
 	listed []string   // what List was called with
 	roles  []string   // of each service
@@ -59,6 +62,10 @@ type world struct {
 }
 
 func (w *world) Self(context.Context) (string, error) { return "iam-ServiceId-1", w.selfErr }
+
+func (w *world) MarkedProfiles(context.Context) ([]port.Profile, error) {
+	return w.profiles, w.profilesErr
+}
 
 func (w *world) Find(context.Context, string) ([]port.ServiceID, time.Time, error) {
 	return nil, w.iamClock, w.findErr
@@ -214,7 +221,7 @@ func (w *world) examine(t *testing.T) (tally doctor.Tally, list string) {
 	tally = doctor.Examine(t.Context(), w.cfg, &out)
 	list = out.String()
 	count := func(prefix string) int { return strings.Count("\n"+list, "\n"+prefix) }
-	if got := (doctor.Tally{OK: count("ok    "), Failed: count("FAIL  "), Unknown: count("????  "), Wide: count("wide  ")}); got != tally {
+	if got := (doctor.Tally{OK: count("ok    "), Failed: count("FAIL  "), Unknown: count("????  "), Wide: count("wide  "), Drift: count("drift ")}); got != tally {
 		t.Errorf("the list has %+v, and the tally is %+v", got, tally)
 	}
 	lines := strings.Split(list, "\n")
@@ -254,6 +261,38 @@ ok    logs: logs.example.com answers
 	}
 	if len(w.asked) != 1 || w.asked[0].Trigger != (protocol.Trigger{}) {
 		t.Errorf("planned for %+v", w.asked)
+	}
+}
+
+// A trusted profile that the config does not ask for is named, with the command that
+// deletes it.
+func TestATrustedProfileThatIsLeftOverIsNamed(t *testing.T) {
+	of := func(credential string) port.Profile {
+		return port.Profile{ID: "Profile-" + credential, Ours: true, Marker: marker.Marker{Owner: "o", Credential: credential}}
+	}
+	errDown := errors.New("no clear answer")
+	for sentence, tc := range map[string]struct {
+		change func(*world)
+		want   []string
+	}{
+		"the one of a credential with trust is not": {func(w *world) { w.credentials[0].Profile = &port.TrustedProfile{Name: "sender"} }, []string{"Profile-gone"}},
+		"that of an entry without trust is":         {func(*world) {}, []string{"Profile-gone", "Profile-sender"}},
+		"none is if credentials are not listed":     {func(w *world) { w.catalogErr = errDown }, nil},
+		"what can't be read is unknown":             {func(w *world) { w.profiles, w.profilesErr = nil, errDown }, nil},
+	} {
+		w := healthy()
+		w.profiles = []port.Profile{of("gone"), of("sender")}
+		tc.change(w)
+		tally, list := w.examine(t)
+		var named []string
+		for line := range strings.Lines(list) {
+			if _, id, ok := strings.Cut(strings.TrimSpace(line), "ibmcloud iam trusted-profile-delete "); ok {
+				named = append(named, id)
+			}
+		}
+		if !slices.Equal(named, tc.want) || w.profilesErr != nil && tally.Unknown != 1 {
+			t.Errorf("%s: named %v, want %v:\n%s", sentence, named, tc.want, list)
+		}
 	}
 }
 

@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
@@ -38,5 +41,28 @@ func (d *examination) drift(c port.Credential, out result.Outcome) {
 			d.tally.Drift++
 			fmt.Fprintf(d.out, "drift %s: %s\n", result.Label(c.Name, c.Project), n)
 		}
+	}
+}
+
+// leftProfiles prints the trusted profiles of ours that no credential has, such as after
+// the end of its project or its config entry. It is no failure.
+func (d *examination) leftProfiles(ctx context.Context, credentials []port.Credential) {
+	all, err := d.IAM.MarkedProfiles(ctx)
+	switch {
+	case errors.Is(err, port.ErrDenied):
+		return // a login that may not see profiles has made none
+	case err != nil:
+		d.unsure("", "trusted profiles: whether one is left over is unknown: %v", err)
+		return
+	}
+	for _, p := range all {
+		if slices.ContainsFunc(credentials, func(c port.Credential) bool {
+			return c.Profile != nil && slices.Contains(c.Names(), p.Marker.Credential)
+		}) {
+			continue
+		}
+		d.tally.Drift++
+		fmt.Fprintf(d.out, "drift %s: the trusted profile %s is latchkey's, and the config does not ask for it. If no consumer uses it: ibmcloud iam trusted-profile-delete %[2]s\n",
+			p.Marker.Credential, p.ID)
 	}
 }

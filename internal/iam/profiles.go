@@ -21,32 +21,11 @@ var _ port.Profiles = (*Client)(nil)
 // use. A profile without a record of its creation is not ours.
 func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, error) {
 	doing := fmt.Sprintf("finding trusted profile %q", name)
-	account, err := c.Account(ctx)
-	if err != nil {
-		return port.Profile{}, fmt.Errorf("%s: %w", doing, err)
-	}
-	own, err := c.ownIDs(ctx)
-	if err != nil {
-		return port.Profile{}, fmt.Errorf("%s: %w", doing, err)
-	}
 	var found port.Profile
-	opts := &iamidentityv1.ListProfilesOptions{AccountID: &account, Name: &name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true)}
-	err = eachPage(doing, atMost(mostPages), func(token *string) (string, error) {
-		opts.Pagetoken = token
-		page, resp, err := c.identity.ListProfilesWithContext(ctx, opts)
-		if err != nil {
-			return "", profileFault(ctx, doing, resp, err)
+	err := c.eachProfile(ctx, doing, &name, func(called string, p port.Profile) {
+		if called == name { // how IAM compares names is not documented
+			found = p
 		}
-		if page == nil {
-			return "", upstream.Incomplete(doing, "list")
-		}
-		for i := range page.Profiles {
-			if one := &page.Profiles[i]; str(one.Name) == name { // how IAM compares names is not documented
-				found = c.profile(one)
-				found.Ours = found.Ours && slices.Contains(own, creator(one.History))
-			}
-		}
-		return pageToken(doing, page.Next)
 	})
 	switch {
 	case err != nil:
@@ -57,6 +36,47 @@ func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, er
 		return found, nil // nothing else of it is needed
 	}
 	return found, c.readProfile(ctx, &found)
+}
+
+// MarkedProfiles returns the trusted profiles that are ours, without their links and their
+// last use.
+func (c *Client) MarkedProfiles(ctx context.Context) (ours []port.Profile, err error) {
+	err = c.eachProfile(ctx, "listing our trusted profiles", nil, func(_ string, p port.Profile) {
+		if p.Ours {
+			ours = append(ours, p)
+		}
+	})
+	return ours, err
+}
+
+// eachProfile visits the trusted profiles of the account, or those with a name.
+func (c *Client) eachProfile(ctx context.Context, doing string, name *string, visit func(name string, p port.Profile)) error {
+	account, err := c.Account(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	own, err := c.ownIDs(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	opts := &iamidentityv1.ListProfilesOptions{AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true)}
+	return eachPage(doing, atMost(mostPages), func(token *string) (string, error) {
+		opts.Pagetoken = token
+		page, resp, err := c.identity.ListProfilesWithContext(ctx, opts)
+		if err != nil {
+			return "", profileFault(ctx, doing, resp, err)
+		}
+		if page == nil {
+			return "", upstream.Incomplete(doing, "list")
+		}
+		for i := range page.Profiles {
+			one := &page.Profiles[i]
+			p := c.profile(one)
+			p.Ours = p.Ours && slices.Contains(own, creator(one.History))
+			visit(str(one.Name), p)
+		}
+		return pageToken(doing, page.Next)
+	})
 }
 
 // readProfile reads the last use and the links of a profile.

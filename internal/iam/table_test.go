@@ -153,6 +153,7 @@ func TestBentAnswers(t *testing.T) {
 			}),
 			// A link may be to any resource. A run compares it with the config.
 			settles("GET /v1/profiles/*/links", read("FindProfile", func(ctx context.Context, c *Client) error { _, err := c.FindProfile(ctx, "bent"); return err })),
+			read("MarkedProfiles", func(ctx context.Context, c *Client) error { _, err := c.MarkedProfiles(ctx); return err }),
 			write("CreateProfile", func(ctx context.Context, c *Client) error { _, err := c.CreateProfile(ctx, b.next(), ""); return err }),
 			settles("POST /v1/profiles/*/links", write("LinkProfile", func(ctx context.Context, c *Client) error {
 				return c.LinkProfile(ctx, profile.ID, keyless.Link{Type: "VSI", CRN: "crn:v1:bluemix:public:is:eu-de:a/" + cloud.AccountID + "::instance:" + b.next()})
