@@ -15,8 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/emulator"
 )
 
 // built has the binaries that the rows start.
@@ -170,6 +173,10 @@ func processRows() []row {
 			mib := float64(info.Size()) / (1 << 20)
 			return mib, fmt.Sprintf("%.1f MiB", mib)
 		}, 32, false},
+		{"sweep of 1,999 in files, nothing due, memory, MiB", func(t *testing.T) (float64, string) {
+			mib := sweepMemory(t, 1999) // and latchkey itself: the most that a group may have
+			return mib, fmt.Sprintf("%.1f MiB", mib)
+		}, 48, false},
 		{"event not for us, Kafka audit / bare, CPU", func(t *testing.T) (float64, string) {
 			raw, err := os.Open("../event/testdata/audit-key-created.http")
 			if err != nil {
@@ -284,4 +291,34 @@ func junkRow(t *testing.T) (float64, string) {
 	n := send(*junk)
 	grown := s.resident(t) - before
 	return grown, fmt.Sprintf("%.1f MiB in %s, %d events", grown, *junk, n)
+}
+
+// sweepMemory returns the most memory of a job run in which nothing is due.
+func sweepMemory(t *testing.T, n int) (mib float64) {
+	t.Helper()
+	cloud, err := emulator.Start(emulator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cloud.Close() })
+	folder := t.TempDir()
+	var config strings.Builder
+	config.WriteString("version: 1\nowner: bench\ncredentials:\n")
+	for i := range n {
+		fmt.Fprintf(&config, "- {name: c%d, serviceID: {name: c%[1]d, policies: [{service: logs, roles: [Sender]}]}, stores: [{file: {path: %q}}]}\n", i, filepath.Join(folder, fmt.Sprintf("c%d.json", i)))
+	}
+	file := filepath.Join(folder, "latchkey.yaml")
+	if err := os.WriteFile(file, []byte(config.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first one makes the keys
+		cmd := exec.Command(binary(t, "latchkey"), "job", "--config", file)
+		cmd.Env = []string{"LATCHKEY_ENDPOINT=" + cloud.Ready().URL, "IBMCLOUD_API_KEY=" + cloud.Ready().APIKey, "HOME=" + folder}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out[max(0, len(out)-2000):])
+		}
+		used, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		mib = float64(used.Maxrss) / 1024
+	}
+	return mib
 }

@@ -59,6 +59,14 @@ func (d *decoder) parse(data []byte) value {
 	return value{node: document.Content[0]}
 }
 
+// prune parts a tree into nodes, of which only those live on that something keeps.
+func prune(n *yaml.Node) {
+	for _, child := range n.Content {
+		prune(child)
+	}
+	n.Content = nil
+}
+
 // rejectReferences adds a fault for each anchor, alias and merge key.
 func (d *decoder) rejectReferences(n *yaml.Node) {
 	switch {

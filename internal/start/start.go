@@ -7,7 +7,9 @@
 package start
 
 import (
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
@@ -17,11 +19,20 @@ const (
 )
 
 func init() { //nolint:gochecknoinits // what runs later comes after the libraries
-	time.AfterFunc(lasts, lift())
+	lift(lasts)
 }
 
-// lift raises the limit of the heap, and returns what restores it.
-func lift() (restore func()) {
-	usual := debug.SetGCPercent(enough)
-	return func() { debug.SetGCPercent(usual) }
+// lift raises the first limit of the heap. The usual one holds again after the first
+// collection, since later limits are multiples of what is in use, and after most at the
+// latest. Then the channel is closed.
+func lift(most time.Duration) (restored <-chan struct{}) {
+	usual, done := debug.SetGCPercent(enough), make(chan struct{})
+	restore := sync.OnceFunc(func() {
+		debug.SetGCPercent(usual)
+		close(done)
+	})
+	time.AfterFunc(most, restore)
+	unused := new([64]byte) // the first collection finds it
+	runtime.AddCleanup(unused, func(restore func()) { restore() }, restore)
+	return done
 }
