@@ -405,9 +405,10 @@ arguments=(plan)
 ok "run: the plan of a new config" runs run.sh "NEW=$work/function.yaml"
 ok "run: against the deployed one" grep -qx '  latchkey plan --against /etc/latchkey/latchkey.yaml' "$state/output.log"
 ok "run: the new one comes from a config map" eval 'called "ce configmap create --name latchkey-new --from-file LATCHKEY_CONFIG=" && called "ce jobrun submit --job latchkey-check --name latchkey-plan --env-from-configmap latchkey-new "'
+ok "run: with those of its variables that are set" eval 'called "ce jobrun submit .* --env-from-secret latchkey-new " && holds secret-latchkey-new.env "OUTCOMES_TOKEN=$outcomes_token"'
 ok "run: a new config with faults is not run" no script run.sh "NEW=$work/faulty.yaml"
 arguments=()
-ok "run: nothing is left" eval 'gone jobrun/latchkey-plan && [[ ! -e $state/configmap/latchkey-new ]]'
+ok "run: nothing is left" eval 'gone jobrun/latchkey-plan && [[ ! -e $state/configmap/latchkey-new && ! -e $state/secret/latchkey-new ]]'
 ok "run: a command is needed" no script run.sh
 
 # --- The program starts from what was recorded, with hooks, Kubernetes, Vault and sinks
@@ -475,13 +476,15 @@ printf '%s\n' "$api_key" >"$work/.latchkey/registry-key"
 # before it printed, and followed by the lines that the guide shows, as comments.
 commands() {
 	awk -v from="$1" -v to="$2" '
-		function flush(i, prompt, more) {
+		function flush(i, prompt, more, word) {
 			for (i = 1; i <= n; i++) if (block[i] ~ /^\$ /) prompt = 1
 			for (i = 1; i <= n; i++)
 				if (!prompt || more || sub(/^\$ /, "", block[i])) {
 					if (!more) printf "echo @@%d\n", ++number
 					print block[i]
-					more = block[i] ~ /\\$/
+					if (match(block[i], /<<\047[A-Z]+\047$/)) word = substr(block[i], RSTART + 3, RLENGTH - 4)
+					else if (block[i] == word) word = ""
+					more = word != "" || block[i] ~ /[|\\]$/
 				} else print "#= " block[i]
 			n = 0
 		}
@@ -493,6 +496,23 @@ commands() {
 # follow FILE runs commands in one shell, with what can't be run here replaced.
 follow() {
 	{
+		cat <<-'STUBS'
+			kubectl() {
+				case $1 in
+				config) jq -n '{apiVersion: "v1", kind: "Config", "current-context": "c", clusters: [{name: "c", cluster: {server: "https://127.0.0.1:1"}}],
+					users: [{name: "admin", user: {exec: {command: "ibmcloud"}}}], contexts: [{name: "c", context: {cluster: "c", user: "admin"}}]}' ;;
+				get) printf kubeconfig-6Ty1Wc | base64 ;;
+				apply) [[ $* != *"-f -"* ]] || cat >/dev/null ;;
+				esac
+			}
+			vault() {
+				case "$*" in
+				*role_id*) echo 7d1c4a2e-0f3b-4c55-9a6e-2b8f1d7c3e90 ;;
+				*secret_id*) echo mounted-secret-id-3Vb9 ;;
+				"policy write"*) cat >/dev/null ;;
+				esac
+			}
+		STUBS
 		printf '%s\n' 'set -euo pipefail' 'make() { :; }' 'skopeo() { [[ $1 != inspect ]] || echo "sha256:$(printf "%064d" 0)"; }'
 		[[ ! -f $state/exports ]] || cat "$state/exports"
 		printf 'export FAKE_ENDPOINT=%q\n' "${url:-}"
@@ -541,7 +561,26 @@ commands "### 8. " "## Hooks" >"$state/event"
 ok "guide: an event" follow "$state/event"
 ok "guide: its answer is what it shows" as_shown "$state/event"
 url=
-cat >>"$guide/latchkey.yaml" <<YAML
+commands "## Hooks" "## Provider" >"$state/all"
+awk '/FUNCTION.hooks/ && !on {on = 1; print before} on {print} {before = $0}' "$state/all" >"$state/delivery"
+head -n -$(($(wc -l <"$state/delivery"))) "$state/all" >"$state/stores"
+ok "guide: hooks, Kubernetes and Vault" follow "$state/stores"
+ok "guide: its commands print what it shows" as_shown "$state/stores"
+ok "guide: each secret of the new config is deployed" eval 'for name in EVENTS_TOKEN TICKETS_TOKEN VAULT_SECRET_ID; do grep -q "^$name=" "$state/secret-latchkey-secrets.env" || exit 1; done; jq -e ".users[0].user.token == \"kubeconfig-6Ty1Wc\"" "$state/secret-latchkey-secrets-CLUSTER" >/dev/null'
+grep -v '^identity:' "$state/configmap-latchkey-config-LATCHKEY_CONFIG" | sed 's#https://vault.example.com:8200#https://127.0.0.1:1#' >"$work/stores.yaml"
+mapfile -t variables <"$state/secret-latchkey-secrets.env"
+env -i "${variables[@]}" "CLUSTER=$(<"$state/secret-latchkey-secrets-CLUSTER")" "IBMCLOUD_API_KEY=$(<"$work/emulator-key")" "LATCHKEY_CONFIG_FILE=$work/stores.yaml" \
+	"$latchkey" serve --listen 127.0.0.1:0 --endpoint "$(jq -r .url "$work/ready.json")" >"$state/hooks.log" 2>&1 &
+started+=($!)
+ok "guide: the program starts with them" await "$state/hooks.log" '"serving"'
+url=http://$(jq -rR 'fromjson? | select(.msg == "serving") | .address' "$state/hooks.log")
+ok "guide: it logs in again" logged_in
+sed -i "s#FUNCTION=\"[^\"]*\"#FUNCTION=\"$url\"#" "$state/exports"
+ok "guide: deliveries to the hook" follow "$state/delivery"
+ok "guide: its answers are what it shows" as_shown "$state/delivery"
+ok "guide: no secret in arguments, output or environment" quiet
+url=
+cat >>"$guide/new.yaml" <<YAML
 provider:
   instances: [44444444-2222-4333-8444-555555555555]
   allow: [{serviceIDs: [ServiceId-1], policies: [{service: logs, roles: [Sender]}]}]

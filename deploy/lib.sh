@@ -275,9 +275,35 @@ job_run() {
 	printf '  %s\n' "${SAID//$'\n'/$'\n'  }"
 }
 
+# new_secrets stores the variables of a new config that are set here, and lets a run have
+# them. Those that are deployed need not be.
+new_secrets() {
+	local name what texts=()
+	ENV_FILE=$SCRATCH/new.env
+	: >"$ENV_FILE"
+	while IFS=$'\t' read -r name what; do
+		if [[ $what == *.kubeconfigEnv ]] && text_file "$name" "$SCRATCH/env-$name"; then
+			texts+=(--from-file "$name=$SCRATCH/env-$name")
+		else
+			secret_line "$name" "$name" "$ENV_FILE" || true
+		fi
+		export -n "${name?}"
+	done < <(jq -r '.variables[] | select(.name != "IBMCLOUD_API_KEY") | [.name, .for] | @tsv' <<<"$NEEDS")
+	[[ ! -s $ENV_FILE ]] || texts+=(--from-env-file "$ENV_FILE")
+	((${#texts[@]} > 0)) || return 0
+	put secret "$NAME-new" -- "${texts[@]}"
+	RUN_FLAGS+=(--env-from-secret "$NAME-new")
+}
+
+# drop_new deletes what a run with a new config needed.
+drop_new() {
+	! exists secret "$NAME-new" || drop secret "$NAME-new"
+	! exists configmap "$NAME-new" || drop configmap "$NAME-new"
+}
+
 # drop_check deletes what check and run.sh made.
 drop_check() {
-	! exists configmap "$NAME-new" || drop configmap "$NAME-new"
+	drop_new
 	drop jobrun "$NAME-doctor"
 	drop jobrun "$NAME-sweep"
 	drop job "$NAME-check"

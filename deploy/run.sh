@@ -2,7 +2,8 @@
 # Runs a command of latchkey with the deployed config, secrets and identity, and prints what
 # it says. A config with identity.profile logs in nowhere else.
 #   deploy/run.sh status -o wide
-#   NEW=new.yaml deploy/run.sh plan    what that config would do otherwise than the deployed one
+#   NEW=new.yaml deploy/run.sh plan    what that config would do otherwise than the deployed one,
+#                                      with those of its variables that are set here
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -19,7 +20,8 @@ if [[ -n ${NEW:-} ]]; then
 	if exists function "$NAME"; then text_config; fi
 	set -- "$@" --against "$CONFIG_FILE"
 	RUN_FLAGS=(--env-from-configmap "$NAME-new")
+	new_secrets
 fi
 job_run "$job" "$@"
 ibmcloud ce jobrun delete --name "$NAME-$1" --force >/dev/null
-[[ -z ${NEW:-} ]] || drop configmap "$NAME-new"
+[[ -z ${NEW:-} ]] || drop_new
