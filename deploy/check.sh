@@ -470,7 +470,7 @@ mkdir -p "$guide/bin" "$guide/dist/function" "$work/.latchkey"
 ln -s "$here" "$guide/deploy"
 ln -s "$latchkey" "$guide/bin/latchkey"
 cp "$work/bundle"/* "$guide/dist/function/"
-printf '%s\n' "$api_key" >"$work/.latchkey/registry-key"
+mkdir "$guide/dist/release" && touch "$guide/dist/release/latchkey_1.0.0_image.tar"
 # commands FROM TO prints the commands of these sections of deploy/README.md: all lines of a
 # block, or only those after a prompt. Each is preceded by its number, which ends what the one
 # before it printed, and followed by the lines that the guide shows, as comments.
@@ -491,7 +491,7 @@ commands() {
 		index($0, "##") == 1 { flush(); on = index($0, from) == 1 ? 1 : index($0, to) == 1 ? 0 : on; next }
 		on && sub(/^    /, "") { block[++n] = $0; next }
 		{ flush() }
-		END { flush() }' "$here/README.md" | sed 's/<namespace>/tools/; s/<version>/1.0.0/'
+		END { flush() }' "$here/README.md" | sed 's/<namespace>/tools/'
 }
 # follow FILE runs commands in one shell, with what can't be run here replaced.
 follow() {
@@ -592,6 +592,21 @@ commands "## More events" "## Variables" | sed "s|EVENT_NOTIFICATIONS_CRN=crn:â€
 ok "guide: more events, an upgrade and the removal" follow "$state/later"
 ok "guide: they print what it shows" as_shown "$state/later"
 for kind in profile function job cron configmap topics destinations subscriptions aroute atarget; do ok "guide: no $kind left" gone "$kind"; done
+
+# The same with the other forms.
+for form in app job; do
+	world "guide-$form"
+	rm -r "$guide/latchkey.yaml" "$work/.latchkey" # which the guide writes
+	kind=$form
+	[[ $form == job ]] || kind=application
+	commands "### 1. " "### 8. " | sed "s#FORM=function#FORM=$form#; s#deploy/function/#deploy/$form/#; s#function latchkey#$kind latchkey#; s#latchkey-function#latchkey-$form#; s#ce function get#ce $kind get#" >"$state/first"
+	if [[ $form == job ]]; then
+		sed -i '/^#= link latchkey-check/d; /^#= job latchkey-check/d; s/run of job latchkey-check/run of job latchkey/; /^#= job latchkey: done/s/For its address.*/â€¦/' "$state/first"
+	fi
+	ok "guide, $form: from nothing to the first key" follow "$state/first"
+	ok "guide, $form: its commands print what it shows" as_shown "$state/first"
+	ok "guide, $form: it runs the image of the release" called "ce $kind create --name latchkey --image de.icr.io/tools/latchkey@sha256:0.* --registry-secret registry "
+done
 
 # Each command of the CLI in the documents is one that the stand-in knows.
 world documents
