@@ -84,6 +84,16 @@ func (k Key) Fused(r Rules) bool {
 
 const fuseSlack = 15 * time.Minute
 
+// FuseDue returns when a key that keeps its fuse is replaced: an overlap or four sweeps
+// before the fuse ends, but not in its first half.
+func (k Key) FuseDue(r Rules) time.Time {
+	half := r.Fuse/2 + r.Window // so that a sweep every half fuse is in time
+	return k.Expires.Add(-min(max(r.Overlap, 4*r.SweepEvery), half))
+}
+
+// FuseEnds reports whether the key keeps its fuse and is old enough to be replaced.
+func (k Key) FuseEnds(r Rules, now time.Time) bool { return k.Fused(r) && !now.Before(k.FuseDue(r)) }
+
 // Ending reports whether an overlap is near its end, so that the key's last use matters.
 func (k Key) Ending(r Rules, now time.Time) bool {
 	runs := !k.Superseded.IsZero() && !k.Locked && k.Leaked.IsZero() && k.Live(now)

@@ -115,9 +115,9 @@ func (ru *run) apply(ctx context.Context, plan protocol.Plan) error {
 // takeSteps takes the steps in order. What a failure means for the others is in
 // actions.
 func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protocol.Step, rec *recording) (failed error) {
-	worst := goOn
+	worst, mintNot := goOn, false
 	for _, step := range steps {
-		if worst >= goOnMintNot && step.Action == protocol.Mint {
+		if step.Action == protocol.Mint && (mintNot || ru.lasts(plan, step)) {
 			return failed
 		}
 		if ru.spared(step, worst) {
@@ -130,11 +130,8 @@ func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protoc
 			return errors.Join(failed, err)
 		}
 		err := ru.takeStep(ctx, step)
-		if errors.Is(err, observe.ErrAgain) {
-			if !ru.last || !ru.changesOld(step) {
-				return err
-			}
-			err = fmt.Errorf("%w: in %d rounds: %s", port.ErrConflict, maxRounds, err.Error()) // it stays, so the state has not changed
+		if err = ru.staying(step, err); errors.Is(err, observe.ErrAgain) {
+			return err
 		}
 		ru.addStep(ctx, step, err)
 		if err == nil {
@@ -146,9 +143,33 @@ func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protoc
 		if worst = max(worst, after); after == stop {
 			return failed
 		}
+		mintNot = mintNot || after >= goOnMintNot && !ru.fuseEnds(step, err)
 	}
 	ru.setPublished()
 	return failed
+}
+
+// staying returns a conflict in the last round as one that stays: the state has not
+// changed. It returns other errors as they are.
+func (ru *run) staying(s protocol.Step, err error) error {
+	if errors.Is(err, observe.ErrAgain) && ru.last && ru.changesOld(s) {
+		return fmt.Errorf("%w: in %d rounds: %s", port.ErrConflict, maxRounds, err.Error())
+	}
+	return err
+}
+
+// lasts reports whether a key is to be minted because the published one ends soon, and
+// this run has given that one its full lifetime.
+func (ru *run) lasts(plan protocol.Plan, mint protocol.Step) bool {
+	return mint.Reason == reason.ExpiresSoon && ru.took(protocol.Unfuse, plan.Published)
+}
+
+// fuseEnds reports whether a step could not give a key its full lifetime and its fuse
+// ends soon. A new key must replace it before. After a conflict the state may have changed.
+func (ru *run) fuseEnds(s protocol.Step, err error) bool {
+	return s.Action == protocol.Unfuse && !errors.Is(err, port.ErrConflict) && slices.ContainsFunc(ru.facts.Keys, func(k protocol.Key) bool {
+		return k.ID == s.Key && k.FuseEnds(ru.c.Rules, ru.now())
+	})
 }
 
 // settleFailure sets the outcome of a step that failed, and returns what that means

@@ -28,13 +28,15 @@ func (v view) due(t protocol.Trigger) reason.Reason {
 	return v.need()
 }
 
-// need returns why a new key is needed although no event asks for one, or nothing.
+// need returns why a new key is needed although no event asks for one, or nothing. A key
+// whose fuse ends soon has kept it for half a day of sweeps. The run that moves the fuse
+// out after all mints no key.
 func (v view) need() reason.Reason {
 	k := v.published
 	switch {
 	case !v.now.Before(v.dueAt(k)):
 		return reason.Aged
-	case (!k.Fused(v.r) || k.Locked) && k.Expired(v.now.Add(4*v.r.SweepEvery)):
+	case (!k.Fused(v.r) || k.Locked) && k.Expired(v.now.Add(4*v.r.SweepEvery)), k.FuseEnds(v.r, v.now):
 		return reason.ExpiresSoon
 	}
 	if v.declined() {

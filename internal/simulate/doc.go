@@ -90,7 +90,7 @@
 //
 // # Wrong protocols
 //
-// mutants_test.go has 78 wrong protocols, among them the removal of each rule.
+// mutants_test.go has 79 wrong protocols, among them the removal of each rule.
 // Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
 // Each is detected within 10,000 histories, by a history that the right protocol
 // passes, or in a scene of its own. enumerate_test.go and interleave_test.go leave
@@ -262,6 +262,8 @@
 //   - A store that was silent past the end of its key, and a consumer that could not
 //     be read, were told as in progress although consumers had dead keys.
 //   - A refusal to clear a key on the service ID was told as the store's.
+//   - Where updates were denied, each key kept its fuse, and the next was made only by the
+//     sweep after its end.
 //
 // The check that no reason is reported without its cause found these:
 //

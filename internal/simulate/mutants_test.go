@@ -117,6 +117,11 @@ func deletionsAreDenied(t *testing.T, m *mutant) []string {
 	return endure(t, stay{"GP", []step{retire, remove, disable}, denied}, 12*time.Hour, 300, m)
 }
 
+// updatesAreDenied is an identity that may not change keys.
+func updatesAreDenied(t *testing.T, m *mutant) []string {
+	return endure(t, stay{"GP", []step{unfuse, supersede, extend, remember, condemn}, denied}, 12*time.Hour, 30, m)
+}
+
 // staleFuse is a run whose list and get show a fuse that was moved out, while a person
 // empties the store.
 func staleFuse(t *testing.T, m *mutant) (problems []string) {
@@ -693,6 +698,14 @@ var mutants = []mutant{
 		p := rotation.Decide(s, r, t, now)
 		i := slices.IndexFunc(p.Steps, action(protocol.Mint))
 		if i >= 0 && slices.ContainsFunc(p.Steps[:i], action(protocol.Retire)) {
+			p.Steps = p.Steps[:i]
+		}
+		return p
+	})),
+	shown(updatesAreDenied, deciding("waits until the fuse of the published key has ended", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		keeps := slices.ContainsFunc(s.Keys, func(k protocol.Key) bool { return k.ID == p.Published && k.FuseEnds(r, now) })
+		if i := slices.IndexFunc(p.Steps, action(protocol.Mint)); i >= 0 && keeps {
 			p.Steps = p.Steps[:i]
 		}
 		return p
