@@ -154,6 +154,23 @@ func TestAKeyThatIsDisabledForAProfileComesBackWithTheMode(t *testing.T) {
 	}
 }
 
+// A service ID with keys of others does not end, and its own key is rotated meanwhile.
+func TestAServiceIDWithKeysOfOthersOutlivesTheChangeToAProfile(t *testing.T) {
+	a := agent{stage: holed(t, agents(""))}
+	first := a.sweep().only(t, result.Published)
+	a.cloud.Cloud().AddAPIKey(cloud.NewAPIKey{Name: "by hand", IAMID: "iam-" + first.ServiceID})
+	a.url = a.serve(holesHead + agents(keylessMode))
+	a.sweep()
+	a.byProfile = true
+	out := a.days(20)
+	if got := noted(out); out.Condition != "ok" || !slices.Contains(got, reason.KeysForeign) || !slices.Contains(got, reason.ProfileAssumed) {
+		t.Errorf("it is %s: %s, noted %v", out.Condition, out.Message, got)
+	}
+	if out := a.days(45); out.Key == first.Key || out.Condition != "ok" {
+		t.Errorf("after 65 days key %s is published, and it is %s: %s", out.Key, out.Condition, out.Message)
+	}
+}
+
 // start returns when the agent's service ID was made.
 func start(a agent) time.Time {
 	for _, x := range a.cloud.State(false).ServiceIDs {

@@ -66,6 +66,8 @@ type State struct {
 	// names a live key, and Ending if the service ID's end has begun.
 	Identity, Published, Ending bool
 	Keys                        []Key
+	// Others counts the keys of the service ID that are not ours.
+	Others int
 }
 
 // Plan is what to do about the profile now.
@@ -85,6 +87,7 @@ type Plan struct {
 //	  - Nothing is granted to a profile that is not ours, and no key ends for it.
 //	  - A key ends only if a consumer has assumed the profile within the quiet time, and
 //	    no key authenticated or was made in it.
+//	  - A service ID with keys of others does not end, and its keys go on.
 //	  - A note says what is proven of the profile, until the key is deleted.
 //	  - Without mode: keyless a profile ends only if a store names a live key and no
 //	    consumer has assumed the profile within the quiet time.
@@ -112,6 +115,7 @@ func Decide(s State, quiet time.Duration, now time.Time) Plan {
 		return p
 	case now.Before(until) && !s.Ending:
 		p.Until = until
+	case s.Others > 0 && !s.Ending: // a note of its own tells of them
 	default:
 		p.End = true
 	}

@@ -87,6 +87,9 @@ func TestDecide(t *testing.T) {
 		"an end that has begun goes on, whatever the profile is used for": {
 			ready(func(s *keyless.State) { s.Ending, s.Assumed = true, time.Time{} }), keyless.Plan{End: true, Notes: note(reason.ProfileReady, time.Time{})},
 		},
+		"a service ID with keys of others does not end": {
+			ready(func(s *keyless.State) { s.Others = 1 }), keyless.Plan{Notes: note(reason.ProfileAssumed, ago(time.Hour))},
+		},
 		"without a service ID no key is made, and what is left in stores goes": {
 			ready(func(s *keyless.State) { s.Identity, s.Keys = false, nil }), keyless.Plan{NoKey: true, End: true},
 		},

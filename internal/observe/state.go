@@ -121,7 +121,7 @@ func (f *Facts) Keyless(published bool) keyless.State {
 	s := keyless.State{
 		Wanted: f.c.Profile.Wanted, Unread: f.ProfileErr != nil, Assumed: f.Profile.Assumed,
 		Identity: f.ServiceID.ID != "", Published: published, Ending: !f.ServiceID.Marker.Deprovision.IsZero(),
-		Ungranted: access.Missing(f.c.Policies, f.ProfileGranted),
+		Ungranted: access.Missing(f.c.Policies, f.ProfileGranted), Others: f.Foreign[f.ServiceID.IAMID],
 	}
 	if f.OurProfile() {
 		s.ID = f.Profile.ID
