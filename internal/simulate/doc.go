@@ -81,8 +81,8 @@
 //   - An adapter's second attempt to create a key does not read the wall clock. A
 //     machine that was suspended between the attempts may create a key that the
 //     next sweep ends.
-//   - No random history has access groups, a name that another credential has,
-//     latchkey's own login or onGone: walks_test.go has one sequence of each, with the
+//   - No random history has access groups, groups of service IDs, a name that another
+//     credential has, latchkey's own login or onGone: walks_test.go has one sequence of each, with the
 //     wrong protocols that it shows.
 //   - No random history deprovisions a credential: leaving_test.go puts every fault at
 //     every call of one.

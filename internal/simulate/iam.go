@@ -246,12 +246,17 @@ func (i iam) keyOf(k cloud.APIKey) (protocol.Key, marker.Marker, bool) {
 }
 
 func (i iam) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
+	return i.listIn(ctx, i.group, iamID, creds...)
+}
+
+// listIn lists the keys of a service ID in a group.
+func (i iam) listIn(ctx ctx, group, iamID string, creds ...string) (port.KeyList, error) {
 	var out port.KeyList
 	r := runOf(ctx)
 	err := i.call(ctx, list, i.nick(iamID), func() error {
 		lag := i.delay()
 		i.lagged(0, lag, 0)
-		page, err := i.cloud.ListAPIKeys(i.minter.Actor(), cloud.APIKeyQuery{AccountID: cloud.AccountID, IAMID: iamID, PageSize: 100})
+		page, err := i.cloud.ListAPIKeys(i.minter.Actor(), cloud.APIKeyQuery{AccountID: cloud.AccountID, IAMID: iamID, GroupID: group, PageSize: 100})
 		for _, k := range page.Items {
 			k, m, ours := i.keyOf(i.seen(k, lag))
 			r.lockedKey = r.lockedKey || k.Locked

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
@@ -217,6 +220,92 @@ var walks = []walk{
 		},
 	},
 	{
+		name: "the given service ID is in a group: its replaced keys are seen, and deleted",
+		play: func(s *sim, bend func(*replica)) string {
+			g, err := s.cloud.CreateServiceIDGroup(cloud.Owner(), cloud.AccountID, "senders", "")
+			if err != nil {
+				return err.Error()
+			}
+			id := s.cloud.AddServiceID(cloud.NewServiceID{AccountID: cloud.AccountID, GroupID: g.ID, Name: "theirs"})
+			s.cloud.Grant(id.IAMID, "logs", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+			s.ids[id.ID], s.wanted, s.group = s.now, nil, g.ID
+			in := s.replicas[0]
+			in.cred.Given, in.cred.Policies = id.ID, nil
+			bend(in)
+			s.look(in)
+			f := s.publishedFact()
+			if f == nil {
+				return "the given service ID has no key"
+			}
+			s.until(f.born.Add(s.rules.After))
+			s.complete = append(s.complete, span{s.now, s.now})
+			for range 5 {
+				s.look(in)
+			}
+			if f.gone.IsZero() || s.publishedFact() == f {
+				return "the key that was replaced is not deleted"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"lists the keys of the default group only": func(in *replica) { in.rec.Keys = listsDefaultGroup{in.rec.Keys.(iam)} },
+		},
+	},
+	{
+		name: "a person takes the marker off the service ID within the hour of a rotation: it gets no key",
+		play: func(s *sim, bend func(*replica)) string {
+			due(s)
+			in := s.replicas[0]
+			bend(in)
+			s.sweep(in)
+			s.until(s.now.Add(15 * time.Minute))
+			id, err := s.cloud.GetServiceID(cloud.Owner(), s.idOf(), false)
+			if err == nil {
+				_, err = s.cloud.UpdateServiceID(cloud.Owner(), id.ID, id.EntityTag, cloud.ServiceIDChange{Description: new(string)})
+			}
+			if err != nil {
+				return err.Error()
+			}
+			s.disturb(nil)
+			made := len(s.order)
+			s.begin(in, reconcile.Request{Cause: "demand", Trigger: protocol.Trigger{NewerThan: s.now}}, 100*time.Second)
+			s.settle()
+			s.until(s.now.Add(30 * time.Minute))
+			if len(s.order) > made {
+				return "a key is made on a service ID that is not latchkey's"
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"believes the service ID that it remembers": func(in *replica) { in.rec.Identities = remembers{in.rec.Identities.(iam)} },
+		},
+	},
+	{
+		name: "IAM denies the deletion of the key that lost: that is the reason",
+		play: func(s *sim, bend func(*replica)) string {
+			due(s)
+			s.replicas = append(s.replicas, &replica{name: "B"})
+			s.boot(s.replicas[1])
+			s.policy = &lasting{sim: s, stay: stay{steps: []step{retire}, fault: denied}, on: true}
+			var runs []*run
+			for _, in := range s.replicas {
+				bend(in)
+				runs = append(runs, s.begin(in, reconcile.Request{Cause: "timer"}, 100*time.Second))
+			}
+			s.settle()
+			s.until(s.now.Add(10 * time.Minute))
+			lost := func(r *run) bool { return r.out.Result == result.Blocked && r.out.Reason == reason.IdentityDenied }
+			won := func(r *run) bool { return r.out.Result == result.Published }
+			if !slices.ContainsFunc(runs, won) || !slices.ContainsFunc(runs, lost) {
+				return fmt.Sprintf("the replicas say %s %s and %s %s", runs[0].out.Result, runs[0].out.Reason, runs[1].out.Result, runs[1].out.Reason)
+			}
+			return ""
+		},
+		mutants: map[string]func(*replica){
+			"blames the store for a withdrawal that IAM refuses": func(in *replica) { in.cred.Stores[0] = blamed{in.cred.Stores[0].(adapter)} },
+		},
+	},
+	{
 		name: "the config asks to narrow: what latchkey granted and the config does not say goes, and nothing else",
 		play: func(s *sim, bend func(*replica)) string {
 			rested(s)
@@ -316,6 +405,33 @@ func (i takesNames) Find(ctx ctx, name string) ([]port.ServiceID, time.Time, err
 	return ids, date, err
 }
 
+// listsDefaultGroup lists without the group.
+type listsDefaultGroup struct{ iam }
+
+func (i listsDefaultGroup) List(ctx ctx, iamID string, creds ...string) (port.KeyList, error) {
+	return i.listIn(ctx, "", iamID, creds...)
+}
+
+// remembers takes a service ID for latchkey's, whatever its marker says now.
+type remembers struct{ iam }
+
+func (i remembers) Lookup(ctx ctx, iamID string) (port.ServiceID, error) {
+	id, err := i.iam.Lookup(ctx, iamID)
+	id.Marked, id.Ours, id.Marker = true, true, marker.Marker{Owner: owner, Credential: credential}
+	return id, err
+}
+
+// blamed is a store that refuses a key if another was first.
+type blamed struct{ adapter }
+
+func (p blamed) Publish(ctx ctx, e port.Entry, revision string) error {
+	err := p.adapter.Publish(ctx, e, revision)
+	if is(err, port.ErrConflict) {
+		return fmt.Errorf("%w: %v", port.ErrRefused, err) //nolint:errorlint // a final no
+	}
+	return err
+}
+
 // losesNarrowing fails some calls that narrow: every second one before it has an effect.
 type losesNarrowing struct {
 	iam
@@ -371,7 +487,9 @@ func (w walk) run(t *testing.T, bend func(*replica)) (problems []string) {
 			problems = append(problems, problem)
 		}
 		problems = append(problems, s.violations...)
-		s.kill(s.replicas[0])
+		for _, in := range s.replicas {
+			s.kill(in)
+		}
 		s.settle()
 	})
 	return problems

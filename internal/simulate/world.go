@@ -38,6 +38,7 @@ type world struct {
 	expiry  time.Time // of the secret that notices are about
 	onLeak  string    // what IBM does with a key that it finds in public
 	given   string    // the service ID that the config gives
+	group   string    // of service IDs, in which the given one is
 	leaving *leaving  // the credential is deprovisioned
 	// adopting is the key of a person that the config asks to adopt.
 	adopting *fact
