@@ -92,6 +92,7 @@ var untold = map[reason.Reason]string{
 	reason.KeyForeign:     "it is about a demand that was not recorded",
 	reason.InUse:          "it is about a demand that was not recorded",
 	reason.EndRefused:     "it is about a demand that was not recorded",
+	reason.KeyUnwanted:    "it is about a demand that was not recorded",
 	reason.IdentityDenied: "there is no service ID to keep it on",
 }
 
@@ -448,6 +449,14 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 				s.cloud.Advance(8 * 24 * time.Hour)
 				ends(s)
 			}, after: result.InProgress,
+		},
+		reason.KeyUnwanted: {
+			cause: func(s *stage) {
+				s.url = s.serve(holesHead + strings.Replace(static("c", place1), "  serviceID:",
+					"  mode: keyless\n  trust: [{type: CE, crn: \""+s.project("team-a").CRN+"\"}]\n  serviceID:", 1))
+			},
+			ask: func(s *stage) reply { return s.post(s.url, sample.Rotate("c", s.cloud.Now()), testToken) },
+			fix: func(s *stage) { s.url = s.serve(holesHead + static("c", place1)) }, after: result.Published,
 		},
 		reason.EntryRemoved: {
 			first: true,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/event/sample"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 )
@@ -120,6 +121,11 @@ func TestALogsConsumerGoesKeylessAndBackAndNeverFailsToAuthenticate(t *testing.T
 	if _, value := a.entry("team-a", "agent", "IAM_API_KEY"); value != "" {
 		t.Error("the store has an entry")
 	}
+
+	if out := a.one(sample.Rotate("agent", a.cloud.Now()), testToken, result.Blocked); out.Reason != reason.KeyUnwanted {
+		t.Errorf("a demand for a key: %s %s", out.Reason, out.Message)
+	}
+	a.days(1)
 
 	a.url = a.serve(holesHead + agents(""))
 	a.sweep().only(t, result.Published)

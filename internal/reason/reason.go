@@ -127,6 +127,7 @@ const (
 	// InUse, EndRefused and EntryRemoved are those of package offboard.
 	InUse        Reason = "in-use"
 	EndRefused   Reason = "deprovision-refused"
+	KeyUnwanted  Reason = "key-unwanted"
 	EntryRemoved Reason = "entry-removed"
 	// ExpansionFailed blocks a credential before a run.
 	ExpansionFailed Reason = "expansion-failed"
@@ -268,6 +269,7 @@ var reasons = map[Reason]row{
 	ConsumerFailed:   {kind: Block, lets: Quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
 	ExpansionFailed:  {kind: Block, lets: Trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
 	InUse:            {kind: Block, lets: Quiet, text: "a key was used within the quiet time, so the credential is not deprovisioned", fix: "stop what uses it and demand it again, or use --force"},
+	KeyUnwanted:      {kind: Block, lets: Quiet, text: "the credential has no key, and the config asks for none", fix: "remove mode: keyless, or set keep to true, to get one"},
 	EndRefused:       {kind: Block, lets: Quiet, text: "the credential can't be deprovisioned", fix: "set keep to false, or delete keys that others made, and demand it again"},
 	EntryRemoved:     {kind: Block, lets: Quiet, text: "every store's entry was removed, and keep is false, so none is made again", fix: "deprovision the credential (latchkey deprovision), or set keep to true"},
 	AdoptionFailed:   {kind: Block, lets: Trusted, text: "no store holds the value of the key to adopt", fix: "put it there, or remove adopt"},

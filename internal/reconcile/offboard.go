@@ -31,12 +31,16 @@ func (ru *run) leave(plan protocol.Plan) (protocol.Plan, bool) {
 	case offboard.Concerns(s):
 		end := offboard.Decide(s, ru.c.Offboard, ru.now())
 		ru.left, ru.why = true, end.Why
-		return protocol.Plan{
+		plan = protocol.Plan{
 			Published: plan.Published, Steps: append(profile.Steps, end.Steps...), Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: profile.Notes,
-		}, true
+		}
+		if !s.Exists {
+			plan = ru.unwanted(plan)
+		}
+		return plan, true
 	case profile.NoKey:
 		ru.left = true
-		return protocol.Plan{Steps: profile.Steps, Next: plan.Next, Notes: profile.Notes}, true
+		return ru.unwanted(protocol.Plan{Steps: profile.Steps, Next: plan.Next, Notes: profile.Notes}), true
 	}
 	plan.Notes = append(plan.Notes, profile.Notes...)
 	if plan.Blocked == "" {
@@ -48,6 +52,14 @@ func (ru *run) leave(plan protocol.Plan) (protocol.Plan, bool) {
 	return ru.notAgain(plan)
 }
 
+// unwanted blocks the plan of a credential that has no key if another one is demanded.
+func (ru *run) unwanted(plan protocol.Plan) protocol.Plan {
+	if !ru.req.Trigger.NewerThan.IsZero() {
+		plan.Blocked = reason.KeyUnwanted
+	}
+	return plan
+}
+
 // notAgain returns another plan for what came to its end, or was removed and is not made
 // again. It returns false for a credential that goes on.
 func (ru *run) notAgain(plan protocol.Plan) (protocol.Plan, bool) {
@@ -56,7 +68,7 @@ func (ru *run) notAgain(plan protocol.Plan) (protocol.Plan, bool) {
 	case ru.c.Gone || !ru.c.NotAgain && !ru.c.Existing:
 	case ru.id.ID == "" && plan.Blocked == "": // it came to its end
 		ru.left = plan.Waiting == ""
-		return protocol.Plan{Waiting: plan.Waiting, Next: plan.Next}, true
+		return ru.unwanted(protocol.Plan{Waiting: plan.Waiting, Next: plan.Next}), true
 	case ru.c.NotAgain && vacant && ru.facts.HadKey():
 		return protocol.Plan{Blocked: reason.EntryRemoved, Next: plan.Next}, true
 	}

@@ -102,9 +102,12 @@ func (ru *run) recordRefusal(ctx context.Context, s protocol.Step, err error) {
 	}
 }
 
-// recorded reports whether the demand is met or recorded. Without a service ID it
-// is not, because sweeps find credentials by their markers.
+// recorded reports whether the demand is met or recorded, or will never be. Without a
+// service ID it is not, because sweeps find credentials by their markers.
 func (ru *run) recorded(plan protocol.Plan) bool {
+	if plan.Blocked == reason.KeyUnwanted {
+		return true
+	}
 	if ru.id.ID == "" {
 		return false
 	}
