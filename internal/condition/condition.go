@@ -42,8 +42,8 @@ type Facts struct {
 	Key protocol.Key
 	// LeakedAlive is set if a key that leaked still authenticates.
 	LeakedAlive bool
-	// Held is why the run was held back, or empty.
-	Held reason.Reason
+	// HeldBack is why the run was held back, or empty.
+	HeldBack reason.Reason
 	// Due are the steps that were planned and not taken.
 	Due []protocol.Step
 	// Expiring is set if the published key is overdue and expires soon.
@@ -61,16 +61,16 @@ type Facts struct {
 func Of(f Facts, now time.Time) (c Condition, why reason.Reason, next time.Time) {
 	next = f.next(now)
 	dead := f.Key.ID == "" || f.Key.Disabled
-	held := f.Held
+	back := f.HeldBack
 	switch {
 	case f.Key.Expired(now) && !f.Gone:
-		return Expired, cmp.Or(held, reason.IsExpired), next
+		return Expired, cmp.Or(back, reason.IsExpired), next
 	case f.LeakedAlive:
-		return Leaked, cmp.Or(held, reason.KeyLeaked), next
-	case held != "" && held.Kind() == reason.Block:
-		return Blocked, held, next
-	case held != "":
-		return InProgress, held, next
+		return Leaked, cmp.Or(back, reason.KeyLeaked), next
+	case back != "" && back.Kind() == reason.Block:
+		return Blocked, back, next
+	case back != "":
+		return InProgress, back, next
 	case dead && !f.Gone:
 		return Missing, cmp.Or(f.due(), reason.NothingThere), next
 	case f.Expiring:
@@ -99,9 +99,9 @@ func (f Facts) due() reason.Reason {
 func (f Facts) next(now time.Time) time.Time {
 	look := now.Add(f.SweepEvery)
 	switch {
-	case f.Held == "" && len(f.Due) > 0:
+	case f.HeldBack == "" && len(f.Due) > 0:
 		return now
-	case f.Held == "" && !f.LeakedAlive, f.Next.After(now) && f.Next.Before(look):
+	case f.HeldBack == "" && !f.LeakedAlive, f.Next.After(now) && f.Next.Before(look):
 		return f.Next
 	}
 	return look

@@ -31,11 +31,11 @@ func TestTheFirstConditionThatHoldsCounts(t *testing.T) {
 		"a repair is due":                                   {Facts{Key: key, Due: mint[:1]}, Due, reason.FuseOn, now},
 		"an overdue key that expires soon is expiring":      {Facts{Key: key, Due: mint, Expiring: true}, Expiring, reason.Aged, now},
 		"a dead key is expired":                             {Facts{Key: dead, Due: mint}, Expired, reason.IsExpired, now},
-		"a dead key that can't be replaced says why":        {Facts{Key: dead, Held: reason.StoreDenied}, Expired, reason.StoreDenied, look},
+		"a dead key that can't be replaced says why":        {Facts{Key: dead, HeldBack: reason.StoreDenied}, Expired, reason.StoreDenied, look},
 		"a leaked key that works is leaked":                 {Facts{Key: key, LeakedAlive: true}, Leaked, reason.KeyLeaked, look},
-		"a leaked key that can't be replaced says why":      {Facts{Key: key, LeakedAlive: true, Held: reason.KeyLocked}, Leaked, reason.KeyLocked, look},
-		"a reason for a person blocks":                      {Facts{Key: key, Held: reason.StoreDenied, Due: mint}, Blocked, reason.StoreDenied, look},
-		"a reason that passes is in progress":               {Facts{Key: key, Held: reason.TooYoung}, InProgress, reason.TooYoung, look},
+		"a leaked key that can't be replaced says why":      {Facts{Key: key, LeakedAlive: true, HeldBack: reason.KeyLocked}, Leaked, reason.KeyLocked, look},
+		"a reason for a person blocks":                      {Facts{Key: key, HeldBack: reason.StoreDenied, Due: mint}, Blocked, reason.StoreDenied, look},
+		"a reason that passes is in progress":               {Facts{Key: key, HeldBack: reason.TooYoung}, InProgress, reason.TooYoung, look},
 		"the key of a deleted project needs no other":       {Facts{Key: dead, Gone: true}, OK, "", later},
 		"the key of a deleted project is to end":            {Facts{Key: key, Gone: true, Due: mint[:1]}, Due, reason.FuseOn, now},
 	} {
@@ -53,7 +53,7 @@ func TestTheFirstConditionThatHoldsCounts(t *testing.T) {
 func TestAWaitEndsBeforeTheNextLook(t *testing.T) {
 	soon := now.Add(time.Minute)
 	for _, held := range []reason.Reason{reason.TooYoung, reason.StoreDenied} {
-		if _, _, next := Of(Facts{Held: held, Next: soon, SweepEvery: time.Hour}, now); !next.Equal(soon) {
+		if _, _, next := Of(Facts{HeldBack: held, Next: soon, SweepEvery: time.Hour}, now); !next.Equal(soon) {
 			t.Errorf("%s: next %s, want %s", held, next, soon)
 		}
 	}
@@ -65,7 +65,7 @@ func TestAKeyThatExpiredOrLeakedIsNeverOK(t *testing.T) {
 		f := Facts{
 			Key:         protocol.Key{ID: "ApiKey-1", Expires: now.Add(time.Duration(rapid.IntRange(-99, 99).Draw(t, "hours")) * time.Hour)},
 			LeakedAlive: rapid.Bool().Draw(t, "leaked"), Expiring: rapid.Bool().Draw(t, "expiring"),
-			Held: rapid.SampledFrom(reasons).Draw(t, "held"), Next: now.Add(time.Hour), SweepEvery: time.Hour,
+			HeldBack: rapid.SampledFrom(reasons).Draw(t, "held"), Next: now.Add(time.Hour), SweepEvery: time.Hour,
 		}
 		c, why, _ := Of(f, now)
 		if dead := f.Key.Expired(now); (dead || f.LeakedAlive) && (c != Expired && c != Leaked || why == "") {

@@ -166,7 +166,7 @@ func (o *observation) observeAdoptable(ctx context.Context) error {
 // overlap was extended. If that fails, they end as planned.
 func (o *observation) observeUse(ctx context.Context) {
 	for i, k := range o.Keys {
-		if now := o.clock.Now(); o.Named(k.ID) || !k.Ending(o.c.Rules, now) && !k.Extended(o.c.Rules, now) {
+		if now := o.clock.Now(); o.Named(k.ID) || !k.OverlapEnds(o.c.Rules, now) && !k.Extended(o.c.Rules, now) {
 			continue
 		}
 		used, err := o.by.Keys.Used(ctx, k.ID)

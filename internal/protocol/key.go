@@ -94,8 +94,9 @@ func (k Key) FuseDue(r Rules) time.Time {
 // FuseEnds reports whether the key keeps its fuse and is old enough to be replaced.
 func (k Key) FuseEnds(r Rules, now time.Time) bool { return k.Fused(r) && !now.Before(k.FuseDue(r)) }
 
-// Ending reports whether an overlap is near its end, so that the key's last use matters.
-func (k Key) Ending(r Rules, now time.Time) bool {
+// OverlapEnds reports whether an overlap is near its end, so that the key's last use
+// matters.
+func (k Key) OverlapEnds(r Rules, now time.Time) bool {
 	runs := !k.Superseded.IsZero() && !k.Locked && k.Leaked.IsZero() && k.Live(now)
 	return runs && k.Expired(now.Add(max(r.Overlap/4, 2*r.SweepEvery)))
 }

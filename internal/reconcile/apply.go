@@ -202,7 +202,7 @@ func (ru *run) tellRecorded(plan protocol.Plan) {
 // setPublished sets the result of a round that published a key and that nothing
 // blocks.
 func (ru *run) setPublished() {
-	if ru.fresh != nil && ru.fresh.stored && !ru.out.Held() {
+	if ru.fresh != nil && ru.fresh.stored && !ru.out.HeldBack() {
 		ru.out.Result = result.Published
 	}
 }

@@ -145,7 +145,7 @@ func conclude(o *result.Outcome, err error) {
 		o.Result, o.Reason, o.Message = result.InProgress, reason.InProgress, ""
 	case err != nil:
 		o.Error = err.Error()
-		if !o.Held() {
+		if !o.HeldBack() {
 			o.Result = result.Failed
 		}
 	}

@@ -114,15 +114,15 @@ func Label(name, project string) string {
 // Label returns the credential's name with the name of its project.
 func (o Outcome) Label() string { return Label(o.Credential, o.Project) }
 
-// Held reports whether a reason held the run back.
-func (o *Outcome) Held() bool { return o.Result == Blocked || o.Result == InProgress }
+// HeldBack reports whether a reason held the run back.
+func (o *Outcome) HeldBack() bool { return o.Result == Blocked || o.Result == InProgress }
 
 // Settle sets the condition, and its reason if the result has none.
 func (o *Outcome) Settle() {
 	f := o.Facts
 	f.Next = o.Next
-	if o.Held() {
-		f.Held = o.Reason
+	if o.HeldBack() {
+		f.HeldBack = o.Reason
 	}
 	var why reason.Reason
 	o.Facts = f

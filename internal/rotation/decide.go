@@ -16,7 +16,7 @@ func Decide(s protocol.State, r protocol.Rules, t protocol.Trigger, now time.Tim
 	v := look(s, r, t, now)
 	p := protocol.Plan{Published: v.published.ID, Next: v.next(t), Notes: v.notes(t)}
 	closed, open := v.gate(t)
-	hold(&p, closed)
+	holdBack(&p, closed)
 	if p.Blocked != "" {
 		p.Next = now.Add(r.SweepEvery)
 	}
@@ -33,14 +33,15 @@ func Decide(s protocol.State, r protocol.Rules, t protocol.Trigger, now time.Tim
 			p.Steps = append(p.Steps, rule.steps(v, t, &p)...)
 		}
 	}
-	if v.lockedLeak() && p.Blocked == "" && !mints(p.Steps) {
-		hold(&p, reason.KeyLocked)
+	mints := func(s protocol.Step) bool { return s.Action == protocol.Mint }
+	if v.lockedLeak() && p.Blocked == "" && !slices.ContainsFunc(p.Steps, mints) {
+		holdBack(&p, reason.KeyLocked)
 	}
 	return p
 }
 
-// hold sets the reason why a plan is blocked or has to wait.
-func hold(p *protocol.Plan, r reason.Reason) {
+// holdBack sets the reason why a plan is blocked or has to wait.
+func holdBack(p *protocol.Plan, r reason.Reason) {
 	p.Blocked, p.Waiting = "", ""
 	if r.Kind() == reason.Block {
 		p.Blocked = r
@@ -63,11 +64,6 @@ func (v view) gate(t protocol.Trigger) (reason.Reason, reason.Level) {
 		return "", reason.Quiet
 	}
 	return closed, closed.Lets()
-}
-
-// mints reports whether steps create a key.
-func mints(steps []protocol.Step) bool {
-	return slices.ContainsFunc(steps, func(s protocol.Step) bool { return s.Action == protocol.Mint })
 }
 
 // rule adds steps to a plan that may go as far as it needs.
@@ -118,25 +114,23 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 		v.trouble(p)
 		return v.repairs()
 	}
-	held := v.mayMint(due, p.Steps)
-	if need := v.need(); need != "" && !v.spreads(need) && (held == reason.KeysFull || held == reason.Storm) {
+	why := v.mayMint(due, p.Steps)
+	if need := v.need(); need != "" && !v.spreads(need) && (why == reason.KeysFull || why == reason.Storm) {
 		due = need // what holds back a demand does not hold back a need
-		held = v.mayMint(due, p.Steps)
+		why = v.mayMint(due, p.Steps)
 	}
 	switch {
-	case held == "" && v.spreads(due):
+	case why == "" && v.spreads(due):
 		p.Later = v.renewal(reason.Spread)
-		return v.repairs()
-	case held == "":
+	case why == "":
 		return v.renewal(due)
+	case why == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
+		holdBack(p, reason.StoreSilent)
+	case why == reason.KeysFull:
+		holdBack(p, v.crowd())
+	default:
+		holdBack(p, why)
 	}
-	switch {
-	case held == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
-		held = reason.StoreSilent
-	case held == reason.KeysFull:
-		held = v.crowd()
-	}
-	hold(p, held)
 	return v.repairs()
 }
 
@@ -155,10 +149,10 @@ func (v view) deserted() bool {
 // what keeps them from that.
 func (v view) crowd() reason.Reason {
 	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
-	ends := func(k protocol.Key) bool { return k.Live(v.now) && k.Expired(soon) }
+	expires := func(k protocol.Key) bool { return k.Live(v.now) && k.Expired(soon) }
 	locked := func(k protocol.Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
 	switch {
-	case slices.ContainsFunc(v.Keys, ends):
+	case slices.ContainsFunc(v.Keys, expires):
 		return reason.KeysFull
 	case !v.allRead:
 		return v.storeTrouble(anyStore)
@@ -342,16 +336,16 @@ func required(st protocol.Store) bool { return st.Required }
 func anyStore(protocol.Store) bool { return true }
 
 // consumerTrouble returns ConsumerUnknown if a consumer could not be read. That is
-// ConsumerSilent once the consumer may have a key that ends soon or has ended.
+// ConsumerSilent once the consumer may have a key that expires soon or has expired.
 func (v view) consumerTrouble() reason.Reason {
 	if !slices.ContainsFunc(v.Consumers, func(c protocol.Consumer) bool { return c.Unknown }) {
 		return ""
 	}
-	ends := func(k protocol.Key) bool {
+	expires := func(k protocol.Key) bool {
 		return v.published.ID != k.ID && k.Superseded.IsZero() && !k.Fused(v.r) && k.Live(v.now) && k.Expired(v.now.Add(notice))
 	}
 	old := v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2
-	if old || slices.ContainsFunc(v.Keys, ends) {
+	if old || slices.ContainsFunc(v.Keys, expires) {
 		return reason.ConsumerSilent
 	}
 	return reason.ConsumerUnknown
@@ -365,12 +359,12 @@ func (v view) trouble(p *protocol.Plan) {
 	case v.declined() && !v.copyable():
 		p.Waiting = v.published.Refusal
 		if slices.ContainsFunc(v.Stores, func(st protocol.Store) bool { return st.Required && !v.has(st) }) {
-			hold(p, v.published.Refusal)
+			holdBack(p, v.published.Refusal)
 		}
 	case fault != "":
 		p.Waiting = fault
 	default:
-		hold(p, v.consumerTrouble())
+		holdBack(p, v.consumerTrouble())
 	}
 }
 

@@ -26,7 +26,7 @@
 //	leaked       its revocation was requested: it ends as soon as no store names it
 //	             and every consumer has restarted, without an overlap. Containment
 //	             disables it first, and then its end waits for no consumer
-//	ended        it does not authenticate; deleted once it has expired for a while
+//	ended        it does not authenticate; deleted 5 minutes after its expiry
 //	foreign      not ours, by IAM's record of its creator: it counts toward IAM's
 //	             limit and is never changed, unless the config or a command adopts it
 //
@@ -40,8 +40,9 @@
 // # How Decide works
 //
 // The first closed gate says how far a plan may go (gate). Rules that need no more
-// add their steps in the order of the list standard. What a closed gate still lets
-// through, and the sentence and the fix of each reason, are rows of package reason.
+// add their steps, in the order of the list standard. A deleted project (removing) and
+// an adoption have lists of their own. What a closed gate still lets through, and the
+// sentence and the fix of each reason, are rows of package reason.
 //
 //	gate                         closed by          still done
 //	unpaused                     the config         nothing
@@ -51,9 +52,9 @@
 //	                             that IAM lacks
 //	quiet                        a rival            the same; leaked keys ended, the service ID and its policies
 //
-// With all gates open, keys end, and a new key that is due is created unless
-// mayMint gives a reason. Then stores and consumers only catch up. A reason of
-// mayMint may also need a person: the plan is blocked then, too.
+// With all gates open, keys end, and a new key is created if one is due and mayMint has
+// nothing against it. Else stores and consumers only catch up. What mayMint says may
+// need a person: then the plan is blocked, too.
 //
 // # The rules that keep two replicas apart
 //
@@ -62,10 +63,9 @@
 //
 // Window (15 min) is longer than any run plus IAM's lag, and far shorter than
 // the fuse. An unnamed key younger than Window belongs to a replica that is
-// still working: other replicas neither change it nor mint. An older one belongs
-// to a replica that has stopped, and is ended before a new key is minted. A key that
-// was refused, or that a store had before a newer one, belongs to none: its fuse ends
-// it.
+// still working: other replicas neither change it nor mint. An older one is deleted
+// before a new key is minted. A key that was refused, or that a store had before a
+// newer one, belongs to no replica: its fuse ends it.
 //
 // Two replicas that mint at the same moment publish one key. The first guarded store
 // is their arbiter: its compare-and-set refuses the second write. The key that lost is
@@ -74,8 +74,8 @@
 // An overlap starts once. The write that starts it leaves a mark on the key.
 // Later runs see the mark, and may extend the overlap but never shorten it.
 //
-// An error does not prove that an entry is absent: if a store cannot be read, no key
-// is ended. If the clock is off, no key is deleted and no overlap changes. Containment
-// still disables a leaked key, and a published key gets its full lifetime, since its
-// fuse would end it.
+// An error does not prove that an entry is absent. If a store can't be read, no key
+// ends, and none is created if the store is required. If the clock is off, no key is
+// deleted and no overlap changes. Containment still disables a leaked key, and a
+// published key gets its full lifetime, since its fuse would end it.
 package rotation

@@ -71,7 +71,7 @@ func (v view) clear(k protocol.Key) []protocol.Step {
 // one and every store names a key that works. A store may be behind: its key stays. A
 // key that stores had gone back to gets a whole overlap again.
 func (v view) overlap(k protocol.Key) []protocol.Step {
-	again := v.left[k.ID] && k.Expires.Before(v.end(v.r.Overlap))
+	again := v.left[k.ID] && k.Expires.Before(v.minuteAfter(v.r.Overlap))
 	if !v.settled() || !k.Superseded.IsZero() && !again {
 		return nil
 	}
@@ -104,7 +104,7 @@ func (v view) revoke(k protocol.Key) (steps []protocol.Step) {
 }
 
 func (v view) supersede(k protocol.Key, overlap time.Duration, why reason.Reason) []protocol.Step {
-	return []protocol.Step{{Action: protocol.Supersede, Key: k.ID, At: v.end(overlap), Reason: why}}
+	return []protocol.Step{{Action: protocol.Supersede, Key: k.ID, At: v.minuteAfter(overlap), Reason: why}}
 }
 
 // occupied reports whether a store names any key.
@@ -129,8 +129,8 @@ func (v view) restarted() bool {
 	return !slices.ContainsFunc(v.Consumers, func(c protocol.Consumer) bool { return c.Unknown || c.Key != v.published.ID })
 }
 
-// end is now + d, rounded up to the minute that IAM stores.
-func (v view) end(d time.Duration) time.Time {
+// minuteAfter is now + d, rounded up to the minute that IAM stores.
+func (v view) minuteAfter(d time.Duration) time.Time {
 	return v.now.Add(d + time.Minute - time.Nanosecond).Truncate(time.Minute)
 }
 

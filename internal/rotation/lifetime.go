@@ -7,9 +7,9 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
-// A key is held if a store names it or a consumer was last restarted with it. A
-// consumer cannot be asked which key it has, so latchkey assumes that it still
-// has each key that it may have.
+// A holder of a key is a store that names it, or a consumer that was last restarted with
+// it. A consumer that reads its store by itself can't be asked which key it has. So a key
+// that a store had is held until it is superseded, whether or not a holder is known.
 
 // sustained extends the expiry of held keys whose overlap has started, step by
 // step until a newer key replaces them. A step is an overlap, or longer if sweeps
@@ -18,7 +18,7 @@ func (v view) sustained() (steps []protocol.Step) {
 	bit, near := v.bit()
 	for _, k := range v.Keys {
 		overlapping := !k.Superseded.IsZero() && k.Leaked.IsZero() && k.Live(v.now)
-		if !v.held(k) || !overlapping || k.Locked || !k.Expired(v.now.Add(near)) {
+		if !v.hasHolder(k) || !overlapping || k.Locked || !k.Expired(v.now.Add(near)) {
 			continue
 		}
 		if v.now.Before(k.Superseded.Add(v.r.Window)) {
@@ -28,7 +28,7 @@ func (v view) sustained() (steps []protocol.Step) {
 		if k.AsOf.IsZero() { // adopted, and perhaps older than that
 			last = k.Superseded.Add(v.r.Expire)
 		}
-		at := v.end(bit)
+		at := v.minuteAfter(bit)
 		if at.After(last) {
 			at = last
 		}
@@ -63,7 +63,7 @@ const mostOverlaps = 3
 // whether that is later than its present expiry. A consumer that re-reads its
 // store in time does not use the key in the second half of the overlap.
 func (v view) extension(k protocol.Key) (at time.Time, used, later bool) {
-	if v.held(k) || !k.Ending(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
+	if v.hasHolder(k) || !k.OverlapEnds(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
 		return k.Expires, false, false
 	}
 	at = k.Expires.Add(v.r.Overlap)

@@ -51,18 +51,18 @@ func (v view) notes(t protocol.Trigger) (notes []protocol.Note) {
 		notes = append(notes, protocol.Note{Reason: reason.KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
 	}
 	for _, k := range v.Keys {
-		notes = append(notes, v.ending(k)...)
+		notes = append(notes, v.notesOf(k)...)
 	}
 	return notes
 }
 
-// ending returns the information about a key that is to end.
-func (v view) ending(k protocol.Key) (notes []protocol.Note) {
-	if k.Locked && !v.held(k) && v.phase(k) == Held && v.settled() {
+// notesOf returns the information about a key that is to end.
+func (v view) notesOf(k protocol.Key) (notes []protocol.Note) {
+	if k.Locked && !v.hasHolder(k) && v.phase(k) == Held && v.settled() {
 		notes = append(notes, protocol.Note{Reason: reason.KeyLocked, Key: k.ID, At: k.Expires})
 	}
 	switch _, used, later := v.extension(k); {
-	case later, !used && !v.held(k) && k.Extended(v.r, v.now) && k.Used.After(v.now.Add(-v.r.Overlap/2)):
+	case later, !used && !v.hasHolder(k) && k.Extended(v.r, v.now) && k.Used.After(v.now.Add(-v.r.Overlap/2)):
 		notes = append(notes, protocol.Note{Reason: reason.StillUsed, Key: k.ID, At: k.Used})
 	case used:
 		notes = append(notes, protocol.Note{Reason: reason.UsedToTheEnd, Key: k.ID, At: k.Used})

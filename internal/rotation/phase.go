@@ -34,7 +34,7 @@ func (v view) phase(k protocol.Key) Phase {
 		return Published
 	case k.Disabled:
 		return Ended
-	case v.held(k):
+	case v.hasHolder(k):
 		return Held
 	case !k.Superseded.IsZero():
 		return Overlapping
@@ -55,8 +55,8 @@ func (v view) rival(k protocol.Key) bool {
 	return !v.named[k.ID] && k.Live(v.now) && !over && v.now.Before(k.Created.Add(v.r.Window))
 }
 
-// held reports whether a store names the key, or a consumer was last restarted
+// hasHolder reports whether a store names the key, or a consumer was last restarted
 // with it.
-func (v view) held(k protocol.Key) bool {
+func (v view) hasHolder(k protocol.Key) bool {
 	return v.named[k.ID] || slices.ContainsFunc(v.Consumers, func(c protocol.Consumer) bool { return c.Key == k.ID })
 }

@@ -133,13 +133,8 @@ func (v view) order() []protocol.Store {
 	if v.firstGuarded <= 0 {
 		return v.Stores
 	}
-	out := []protocol.Store{v.Stores[v.firstGuarded]}
-	for i, st := range v.Stores {
-		if i != v.firstGuarded {
-			out = append(out, st)
-		}
-	}
-	return out
+	rest := slices.Delete(slices.Clone(v.Stores), v.firstGuarded, v.firstGuarded+1)
+	return slices.Insert(rest, 0, v.Stores[v.firstGuarded])
 }
 
 // renewal creates a key and publishes it.

@@ -131,7 +131,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 			out, err := s.look(below, credentials[i], req, by, room)
 			span.Text("latchkey.result", string(out.Result))
 			span.End()
-			if err != nil && !out.Held() {
+			if err != nil && !out.HeldBack() {
 				out.Result, out.Error = result.Failed, err.Error()
 			}
 			s.remember(out)
