@@ -122,6 +122,61 @@ func updatesAreDenied(t *testing.T, m *mutant) []string {
 	return endure(t, stay{"GP", []step{unfuse, supersede, extend, remember, condemn}, denied}, 12*time.Hour, 30, m)
 }
 
+// unfusingIsDenied is a rotation that may not move the fuse of its key out.
+func unfusingIsDenied(t *testing.T, m *mutant) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{mutant: m}, "G", 1, "A")
+		s.policy = &script{sim: s}
+		due(s)
+		s.policy = &script{sim: s, at: unfuse, then: denied}
+		s.sweep(s.replicas[0])
+		s.until(s.now.Add(10 * time.Minute))
+		if f := s.newest(); s.apps[0].newest == f.id {
+			problems = append(problems, fmt.Sprintf("%s is restarted with %s, which its fuse ends", s.apps[0].name, s.nick(f.id)))
+		}
+		s.kill(s.replicas[0])
+		s.settle()
+	})
+	return problems
+}
+
+// markedMeanwhile is a rotation during which another replica marks the replaced key: at
+// each moment between the effects of calls and their answers, in turn.
+func markedMeanwhile(t *testing.T, m *mutant) (problems []string) {
+	for at := 5 * time.Millisecond; at < 300*time.Millisecond; at += 10 * time.Millisecond {
+		synctest.Test(t, func(*testing.T) {
+			s := staged(1, Options{mutant: m}, "G", 0, "A")
+			s.policy = &script{sim: s}
+			due(s)
+			old := s.newest().id
+			now := func() (cloud.APIKey, marker.Marker, string) {
+				k, err := s.keyNow(old)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mk, text, _ := marker.Parse(k.Description)
+				return k, mk, text
+			}
+			s.after(at, func() {
+				k, mk, text := now()
+				mk.Served = s.now
+				description := mk.Describe(text)
+				if _, err := s.cloud.UpdateAPIKey(s.minter.Actor(), old, k.EntityTag, cloud.APIKeyChange{Description: &description}); err != nil {
+					t.Fatal(err)
+				}
+			})
+			s.sweep(s.replicas[0])
+			s.until(s.now.Add(10 * time.Minute))
+			if _, mk, _ := now(); mk.Served.IsZero() {
+				problems = append(problems, fmt.Sprintf("after %s: %s loses the mark of another replica", at, s.nick(old)))
+			}
+			s.kill(s.replicas[0])
+			s.settle()
+		})
+	}
+	return problems
+}
+
 // staleFuse is a run whose list and get show a fuse that was moved out, while a person
 // empties the store.
 func staleFuse(t *testing.T, m *mutant) (problems []string) {
@@ -665,7 +720,7 @@ var mutants = []mutant{
 			s.At = s.At.Add(-time.Hour)
 		}
 	}),
-	keysBy("updates whatever version there is", func(k iam) port.Keys { return overwrites{k} }),
+	shown(markedMeanwhile, keysBy("updates whatever version there is", func(k iam) port.Keys { return overwrites{k} })),
 	ruled("deletes at the moment of expiry", func(r *rules) { r.ExpiryMargin = 0 }),
 	lacking("never starts an overlap", action(protocol.Supersede)),
 	// Rule 3: restarts are remembered, and waited for.
@@ -692,7 +747,7 @@ var mutants = []mutant{
 		}
 		return p
 	}),
-	inTwist(given, keysBy("takes a fuse that could not be moved out for one that was", func(k iam) port.Keys { return believesUpdates{k} })),
+	shown(unfusingIsDenied, keysBy("takes a fuse that could not be moved out for one that was", func(k iam) port.Keys { return believesUpdates{k} })),
 	// Clean-up holds nothing back.
 	shown(deletionsAreDenied, deciding("waits until what is over is gone", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
