@@ -73,8 +73,13 @@ func demand(t *testing.T, s *sweep.Sweeper, all []port.Credential) {
 // latencies. The process has looked at them since, as it does in each sweep.
 func against(t *testing.T, latencies float64, n int, do func(*testing.T, *world, process)) (float64, string) {
 	t.Helper()
-	took, _ := measure(t, inCodeEngine, n, do)
-	return took / latencies, fmt.Sprintf("%.2f (%.4g latencies / %.4g)", took/latencies, took, latencies)
+	var calls int64
+	took, _ := measure(t, inCodeEngine, n, func(t *testing.T, w *world, p process) {
+		before := w.answered.Load()
+		do(t, w, p)
+		calls = w.answered.Load() - before
+	})
+	return took / latencies, fmt.Sprintf("%.2f (%.4g latencies / %.4g, %d calls)", took/latencies, took, latencies, calls)
 }
 
 // againstPublication is against for one credential, until its store has the new key.
