@@ -177,6 +177,27 @@ func TestAServiceIDWithKeysOfOthersOutlivesTheChangeToAProfile(t *testing.T) {
 	}
 }
 
+// An undo brings the key back for the quiet time, so that its user has time to change the
+// mode, and not until the next sweep.
+func TestAnUndoOfAKeyThatIsDisabledForAProfileLastsForTheQuietTime(t *testing.T) {
+	a := agent{stage: holed(t, agents(""))}
+	a.sweep().only(t, result.Published)
+	a.url = a.serve(holesHead + agents(keylessMode))
+	a.sweep()
+	a.byProfile = true
+	for n := 1; a.days(1).Reason != reason.Deprovisioning; n++ {
+		if n > 10 {
+			t.Fatal("the key does not end")
+		}
+	}
+	undo := map[string]any{"credential": "agent", "undo": true}
+	a.post(a.url, sample.Binary("dev.latchkey.deprovision", "/desk", a.cloud.Now(), undo), testToken).only(t, result.Changed)
+	a.days(6)
+	if err := a.authenticates("team-a", "agent", "IAM_API_KEY"); err != nil {
+		t.Errorf("six days after the undo: %v", err)
+	}
+}
+
 // start returns when the agent's service ID was made.
 func start(a agent) time.Time {
 	for _, x := range a.cloud.State(false).ServiceIDs {

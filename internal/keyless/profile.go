@@ -44,6 +44,9 @@ func IsPolicy(target string) (label string, is bool) {
 type Key struct {
 	// Created is when it was made, and Used when it last authenticated, or zero.
 	Created, Used time.Time
+	// Suspended is when a deprovisioning disabled it, or zero. If it is live, an undo
+	// brought it back.
+	Suspended time.Time
 	// Live is set if it can authenticate.
 	Live bool
 }
@@ -86,7 +89,7 @@ type Plan struct {
 //
 //	  - Nothing is granted to a profile that is not ours, and no key ends for it.
 //	  - A key ends only if a consumer has assumed the profile within the quiet time, and
-//	    no key authenticated or was made in it.
+//	    no key authenticated, was made or was brought back by an undo in it.
 //	  - A service ID with keys of others does not end, and its keys go on.
 //	  - A note says what is proven of the profile, until the key is deleted.
 //	  - Without mode: keyless a profile ends only if a store names a live key and no
@@ -137,10 +140,10 @@ func missing(s State) (steps []protocol.Step) {
 	return steps
 }
 
-// silentSince returns when a key last authenticated or was made.
+// silentSince returns when a key last authenticated, was made or was brought back.
 func silentSince(keys []Key) (last time.Time) {
 	for _, k := range keys {
-		for _, at := range []time.Time{k.Created, k.Used} {
+		for _, at := range []time.Time{k.Created, k.Used, k.Suspended} {
 			if k.Live && at.After(last) {
 				last = at
 			}

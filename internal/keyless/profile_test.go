@@ -77,6 +77,9 @@ func TestDecide(t *testing.T) {
 		"a key that was made within the quiet time does not end": {
 			ready(func(s *keyless.State) { s.Keys = key(6*day, 20*day) }), keyless.Plan{Notes: note(reason.ProfileAssumed, ago(time.Hour)), Until: now.Add(day)},
 		},
+		"a key that an undo brought back within the quiet time does not end": {
+			ready(func(s *keyless.State) { s.Keys[0].Suspended = ago(6 * day) }), keyless.Plan{Notes: note(reason.ProfileAssumed, ago(time.Hour)), Until: now.Add(day)},
+		},
 		"a dead key does not count": {
 			ready(func(s *keyless.State) { s.Keys = []keyless.Key{{Created: ago(day), Used: ago(day)}} }), keyless.Plan{End: true, Notes: note(reason.ProfileAssumed, ago(time.Hour))},
 		},

@@ -134,7 +134,7 @@ func (f *Facts) Keyless(published bool) keyless.State {
 		}
 	}
 	for _, k := range f.Keys {
-		s.Keys = append(s.Keys, keyless.Key{Created: k.Created, Used: k.Used, Live: k.Live(f.clock.Now())})
+		s.Keys = append(s.Keys, keyless.Key{Created: k.Created, Used: k.Used, Suspended: k.Suspended, Live: k.Live(f.clock.Now())})
 	}
 	return s
 }
