@@ -80,7 +80,7 @@ type Reading struct {
 	Store port.Store
 	port.Entry
 	Err error
-	// Altered is set if the value is not that of the key that the entry names, and
+	// Altered is set if the value is not that of the key that the entry names, or gone, and
 	// Unproven if that is not known.
 	Altered, Unproven bool
 }

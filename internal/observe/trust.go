@@ -26,10 +26,12 @@ func (o *observation) distrust() {
 }
 
 // attest compares the stores' values with the keys that they name. A key's name
-// ends in a print of its value. IAM is asked once for the key of an adopted value.
+// ends in a print of its value. IAM is asked once for the key of an adopted value. A
+// value that the store has destroyed counts as altered.
 func (o *observation) attest(ctx context.Context) {
 	for i := range o.Entries {
 		e := &o.Entries[i]
+		e.Altered = e.Cleared
 		for _, k := range o.Keys {
 			if k.ID != e.KeyID || e.Value.Empty() {
 				continue

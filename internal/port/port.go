@@ -279,6 +279,8 @@ type Entry struct {
 	Created time.Time // IAM's created_at of the key
 	IAMID   string    // the identity that the key belongs to
 	Owner   string
+	// Cleared is set if the store has destroyed the value, so that no consumer can read it.
+	Cleared bool
 	// Revision is the store's version of the location, for compare-and-set.
 	Revision string
 }

@@ -335,7 +335,7 @@ func (s *shelf) Read(context.Context) (port.Entry, error) {
 	}
 	e := s.entry
 	e.Revision = strconv.Itoa(s.rev)
-	if e.Value.Empty() {
+	if e.Value.Empty() && !e.Cleared {
 		return e, port.ErrNotFound
 	}
 	return e, nil

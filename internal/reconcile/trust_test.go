@@ -183,3 +183,22 @@ func TestAValueThatCannotBeIdentifiedIsNotCopied(t *testing.T) {
 		t.Errorf("outcome %+v", out)
 	}
 }
+
+// Secrets Manager destroys the value of a secret that expires.
+func TestAValueThatTheStoreHasDestroyedIsRepaired(t *testing.T) {
+	w := newBench(t)
+	w.c.Consumers = nil
+	genuine := w.rotated()
+	w.b.entry.Value, w.b.entry.Cleared = nil, true
+	out := w.must(result.Changed, protocol.Trigger{})
+	if len(out.Steps) != 1 || out.Steps[0].Reason != reason.ValueAltered || !w.b.entry.Value.Equal(w.a.entry.Value) {
+		t.Errorf("with another store that has it: %+v", out)
+	}
+
+	w.c.Stores = w.c.Stores[:1]
+	w.a.entry.Value, w.a.entry.Cleared = nil, true
+	w.now = w.now.Add(time.Hour)
+	if out := w.must(result.Published, protocol.Trigger{}); out.Key == genuine {
+		t.Errorf("without: %+v", out)
+	}
+}

@@ -188,9 +188,9 @@ func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 // entry returns the entry in a version. In a kv secret the data decide if they
 // were read, since a version of another writer has no metadata of ours.
 func (s *Store) entry(snap *snapshot) (port.Entry, error) {
-	e := port.Entry{Revision: snap.id}
+	e := port.Entry{Revision: snap.id, Cleared: snap.cleared}
 	m := s.metadata(snap)
-	if snap.read {
+	if snap.read && !snap.cleared {
 		value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value {
 			if s.cfg.Type == Arbitrary {
 				return snap.payload

@@ -443,8 +443,8 @@ func TestAnExpiredSecretIsRefusedWithTheFix(t *testing.T) {
 	w.Advance(life)
 	s = w.store(secretsmanager.Arbitrary) // with a token of that day
 	e, err := s.Read(t.Context())
-	if err != nil || e.KeyID != "ApiKey-1" || !e.Value.Empty() {
-		t.Fatalf("it reads %s, %v", e.KeyID, err)
+	if err != nil || e.KeyID != "ApiKey-1" || !e.Value.Empty() || !e.Cleared {
+		t.Fatalf("it reads %s, cleared: %t, %v", e.KeyID, e.Cleared, err)
 	}
 	next := entry(2)
 	next.Created = w.Now()
