@@ -1,5 +1,5 @@
-// Package drift says what a service ID of ours has beyond the config, each with its fix.
-// It is pure.
+// Package drift says what a service ID of ours has beyond the config, each with its fix,
+// and what only looks like ours. It is pure.
 package drift
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/result"
 )
 
-// most limits the notes about one service ID.
+// most limits the notes of each kind.
 const most = 10
 
 // Notes returns what a credential's service ID has beyond the config. narrowed reports
@@ -91,4 +91,14 @@ func fix(d access.Drift, c port.Credential, id port.ServiceID) string {
 		return fmt.Sprintf("To take it down: narrowPolicies: true in the config, or ibmcloud iam service-policy-delete %s %s", id.ID, d.ID)
 	}
 	return fmt.Sprintf("latchkey leaves it. If it is not needed: ibmcloud iam service-policy-delete %s %s; else add it to the config", id.ID, d.ID)
+}
+
+// Forged returns a note about each thing that has our marker and is not ours, up to a
+// limit.
+func Forged(things []port.Forgery) (notes []result.Note) {
+	for _, f := range things[:min(len(things), most)] {
+		n := protocol.Note{Reason: reason.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
+		notes = append(notes, result.Note{Note: n, Message: n.Reason.Sentence()})
+	}
+	return notes
 }

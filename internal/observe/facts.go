@@ -105,6 +105,22 @@ func (f *Facts) Named(keyID string) bool {
 	return slices.ContainsFunc(f.Entries, func(e Reading) bool { return e.Err == nil && e.KeyID == keyID })
 }
 
+// Newest returns the published key, or the newest that a store names if none is
+// published.
+func (f *Facts) Newest(published string) (newest protocol.Key) {
+	for _, k := range f.Keys {
+		if k.ID == published || published == "" && f.Named(k.ID) && (newest.ID == "" || k.Compare(newest) > 0) {
+			newest = k
+		}
+	}
+	return newest
+}
+
+// Unread reports whether a store could not be read.
+func (f *Facts) Unread() bool {
+	return slices.ContainsFunc(f.Entries, func(e Reading) bool { return e.Err != nil })
+}
+
 // Listed reports whether IAM has returned the key.
 func (f *Facts) Listed(keyID string) bool {
 	return slices.ContainsFunc(f.Keys, func(k protocol.Key) bool { return k.ID == keyID })

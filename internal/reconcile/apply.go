@@ -98,7 +98,7 @@ func tidies(s protocol.Step) bool {
 // live counts the keys that may authenticate, as far as is known.
 func (ru *run) live() (n int) {
 	for _, k := range ru.facts.Keys {
-		if k.Live(ru.now()) && !ru.took(protocol.Retire, k.ID) {
+		if k.Live(ru.now()) && !ru.out.Took(protocol.Retire, k.ID) {
 			n++
 		}
 	}
@@ -161,7 +161,7 @@ func (ru *run) staying(s protocol.Step, err error) error {
 // lasts reports whether a key is to be minted because the published one ends soon, and
 // this run has given that one its full lifetime.
 func (ru *run) lasts(plan protocol.Plan, mint protocol.Step) bool {
-	return mint.Reason == reason.ExpiresSoon && ru.took(protocol.Unfuse, plan.Published)
+	return mint.Reason == reason.ExpiresSoon && ru.out.Took(protocol.Unfuse, plan.Published)
 }
 
 // fuseEnds reports whether a step could not give a key its full lifetime and its fuse

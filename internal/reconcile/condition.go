@@ -18,14 +18,14 @@ func (ru *run) setKeys() {
 	ru.out.Keys = nil
 	for _, k := range ru.facts.Keys {
 		switch {
-		case ru.took(protocol.Retire, k.ID):
+		case ru.out.Took(protocol.Retire, k.ID):
 			continue
 		case k.ID == ru.out.Replaced && !ru.out.ReplacedEnds.IsZero():
 			k.Superseded, k.Expires = ru.now(), ru.out.ReplacedEnds
 		case k.ID == ru.out.Key:
 			k.Expires = ru.out.KeyExpires
 		}
-		k.Disabled = k.Disabled || ru.took(protocol.Disable, k.ID)
+		k.Disabled = k.Disabled || ru.out.Took(protocol.Disable, k.ID)
 		ru.out.Keys = append(ru.out.Keys, k)
 	}
 	if ru.fresh != nil && ru.fresh.stored && !ru.facts.Listed(ru.fresh.ID) {
@@ -36,10 +36,10 @@ func (ru *run) setKeys() {
 // setFacts sets what the condition follows from, as the steps left it.
 func (ru *run) setFacts(plan protocol.Plan) {
 	now := ru.now()
-	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.newestNamed(plan)}
+	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.facts.Newest(plan.Published)}
 	for _, k := range ru.facts.Keys {
-		leaked := !k.Leaked.IsZero() || ru.took(protocol.MarkLeaked, k.ID)
-		ended := ru.took(protocol.Disable, k.ID) || ru.took(protocol.Retire, k.ID)
+		leaked := !k.Leaked.IsZero() || ru.out.Took(protocol.MarkLeaked, k.ID)
+		ended := ru.out.Took(protocol.Disable, k.ID) || ru.out.Took(protocol.Retire, k.ID)
 		f.LeakedAlive = f.LeakedAlive || leaked && !ended && k.Live(now)
 	}
 	if ru.fresh != nil && ru.fresh.stored {
@@ -48,7 +48,7 @@ func (ru *run) setFacts(plan protocol.Plan) {
 		f.Expiring = slices.ContainsFunc(plan.Notes, func(n protocol.Note) bool { return n.Reason == reason.Expiring })
 	}
 	for _, s := range plan.Steps {
-		if !ru.done(s) {
+		if !ru.out.Done(s) {
 			f.Due = append(f.Due, s)
 		}
 	}
@@ -67,25 +67,6 @@ func (ru *run) setNext(now time.Time) {
 			ru.out.Next = end
 		}
 	}
-}
-
-// newestNamed returns the published key, or the newest that a store names if none is
-// published.
-func (ru *run) newestNamed(plan protocol.Plan) (newest protocol.Key) {
-	for _, k := range ru.facts.Keys {
-		if k.ID == plan.Published || plan.Published == "" && ru.facts.Named(k.ID) && (newest.ID == "" || k.Compare(newest) > 0) {
-			newest = k
-		}
-	}
-	return newest
-}
-
-// done reports whether a step was taken without an error.
-func (ru *run) done(s protocol.Step) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(t result.Step) bool {
-		same := t.Key == s.Key || s.Key == protocol.NewKey || s.Key == ""
-		return t.Error == "" && same && t.Action == s.Action && t.Target == s.Target && t.Reason == s.Reason
-	})
 }
 
 // unobserved returns the outcome of a credential that err kept from being observed. If

@@ -68,7 +68,7 @@ func (ru *run) mint(ctx context.Context, s protocol.Step) error {
 func (ru *run) remaining() int {
 	n := ru.facts.Foreign[ru.id.IAMID]
 	for _, k := range ru.facts.Keys {
-		if !k.Elsewhere && !ru.took(protocol.Retire, k.ID) {
+		if !k.Elsewhere && !ru.out.Took(protocol.Retire, k.ID) {
 			n++
 		}
 	}

@@ -1,24 +1,15 @@
 package reconcile
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/drift"
 	"github.com/latchkey-io/latchkey/internal/fence"
-	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
 )
-
-// took reports whether a step about a key, or a target, succeeded.
-func (ru *run) took(a protocol.Action, id string) bool {
-	return slices.ContainsFunc(ru.out.Steps, func(s result.Step) bool {
-		return s.Action == a && (s.Key == id || s.Target == id) && s.Error == ""
-	})
-}
 
 // addNotes adds the notes of the plan and about leaked keys.
 func (ru *run) addNotes(plan protocol.Plan) {
@@ -28,40 +19,29 @@ func (ru *run) addNotes(plan protocol.Plan) {
 			ru.note(n)
 		}
 	}
-	ru.noteForged()
-	ru.out.Notes = append(ru.out.Notes, drift.Notes(ru.c, ru.id, ru.facts, ru.narrowed)...)
+	ru.noteBeyond()
 	ru.out.Leaked = ru.fate()
 	for _, k := range ru.facts.Keys {
 		if k.Leaked.IsZero() && k.ID != ru.req.Trigger.Leaked {
 			continue
 		}
 		switch {
-		case ru.took(protocol.Disable, k.ID):
+		case ru.out.Took(protocol.Disable, k.ID):
 			ru.note(protocol.Note{Reason: reason.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
 		case k.Locked && k.Live(ru.now()):
 			ru.note(protocol.Note{Reason: reason.KeyLocked, Key: k.ID})
-		case k.Live(ru.now()) && !ru.took(protocol.Retire, k.ID):
+		case k.Live(ru.now()) && !ru.out.Took(protocol.Retire, k.ID):
 			ru.note(protocol.Note{Reason: reason.LeakedAlive, Key: k.ID})
 		}
 	}
 }
 
-// narrowed reports whether a step took a policy down.
-func (ru *run) narrowed(policy string) bool { return ru.took(protocol.NarrowPolicy, policy) }
-
-// mostForged limits the notes about things that others made.
-const mostForged = 10
-
-// noteForged adds a note about each thing that carries our marker and is not ours.
-func (ru *run) noteForged() {
-	for _, f := range ru.facts.Forged[:min(len(ru.facts.Forged), mostForged)] {
-		ru.out.Notes = append(ru.out.Notes, noteOf(f))
-	}
-}
-
-func noteOf(f port.Forgery) result.Note {
-	n := protocol.Note{Reason: reason.ForgedMarker, Thing: f.ID, Creator: cmp.Or(f.Creator, "unknown")}
-	return result.Note{Note: n, Message: n.Reason.Sentence()}
+// noteBeyond adds notes about what the credential has beyond the config, and about what
+// only looks like ours.
+func (ru *run) noteBeyond() {
+	narrowed := func(policy string) bool { return ru.out.Took(protocol.NarrowPolicy, policy) }
+	ru.out.Notes = append(ru.out.Notes, drift.Forged(ru.facts.Forged)...)
+	ru.out.Notes = append(ru.out.Notes, drift.Notes(ru.c, ru.id, ru.facts, narrowed)...)
 }
 
 // noteCleanUp adds a note about something that is over and could not be removed,
@@ -94,7 +74,7 @@ func (ru *run) fate() result.Leaked {
 		return result.LeakedAlive
 	case i < 0:
 		return result.LeakedGone
-	case ru.took(protocol.Disable, id) || ru.took(protocol.Retire, id) || !ru.facts.Keys[i].Live(ru.now()):
+	case ru.out.Took(protocol.Disable, id) || ru.out.Took(protocol.Retire, id) || !ru.facts.Keys[i].Live(ru.now()):
 		return result.LeakedRevoked
 	}
 	return result.LeakedAlive

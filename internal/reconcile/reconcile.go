@@ -186,8 +186,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 	ru.setHeldBack(plan)
 	ru.setRefused(plan)
 	ru.note(plan.Notes...)
-	ru.noteForged()
-	ru.out.Notes = append(ru.out.Notes, drift.Notes(ru.c, ru.id, ru.facts, ru.narrowed)...)
+	ru.noteBeyond()
 	ru.setFacts(plan)
 	out.Settle()
 	return out, plan, nil
@@ -200,7 +199,7 @@ func unconfigured(c port.Credential) result.Outcome {
 	}
 	if c.Forged {
 		out.Reason = reason.ForgedMarker
-		out.Notes = []result.Note{noteOf(port.Forgery{ID: c.Unconfigured.ID, Creator: c.Unconfigured.Creator})}
+		out.Notes = drift.Forged([]port.Forgery{{ID: c.Unconfigured.ID, Creator: c.Unconfigured.Creator}})
 	}
 	out.Message = out.Reason.Sentence()
 	return out

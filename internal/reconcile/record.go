@@ -121,12 +121,12 @@ func (ru *run) recorded(plan protocol.Plan) bool {
 	switch i := slices.IndexFunc(ru.facts.Keys, func(k protocol.Key) bool { return k.ID == plan.Published }); {
 	case ru.fresh != nil && ru.fresh.stored:
 		return true
-	case t.NotKey != "" && (ru.facts.Unseen(t.NotKey) || ru.unread()):
+	case t.NotKey != "" && (ru.facts.Unseen(t.NotKey) || ru.facts.Unread()):
 		return false // a store may name that key
 	case i < 0:
 		return ru.untouched() // then any key that is published is a new one
 	default:
-		return !t.Unmet(ru.facts.Keys[i]) || !ru.facts.Keys[i].Renew.Before(t.NewerThan) || ru.took(protocol.Record, plan.Published)
+		return !t.Unmet(ru.facts.Keys[i]) || !ru.facts.Keys[i].Renew.Before(t.NewerThan) || ru.out.Took(protocol.Record, plan.Published)
 	}
 }
 
@@ -135,15 +135,10 @@ func (ru *run) leakRecorded(id string) bool {
 	if i < 0 {
 		return !ru.facts.Unseen(id) && ru.facts.Stranger != id
 	}
-	return !ru.facts.Keys[i].Leaked.IsZero() || ru.took(protocol.MarkLeaked, id)
+	return !ru.facts.Keys[i].Leaked.IsZero() || ru.out.Took(protocol.MarkLeaked, id)
 }
 
 // untouched reports whether the credential has no key, and no store names one.
 func (ru *run) untouched() bool {
 	return len(ru.facts.Keys) == 0 && ru.c.AdoptKey == "" && !ru.c.Gone && !slices.ContainsFunc(ru.facts.Entries, func(e observe.Reading) bool { return e.Err != nil || e.KeyID != "" })
-}
-
-// unread reports whether a store could not be read.
-func (ru *run) unread() bool {
-	return slices.ContainsFunc(ru.facts.Entries, func(e observe.Reading) bool { return e.Err != nil })
 }

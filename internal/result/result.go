@@ -3,6 +3,7 @@
 package result
 
 import (
+	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
@@ -113,6 +114,21 @@ func Label(name, project string) string {
 
 // Label returns the credential's name with the name of its project.
 func (o Outcome) Label() string { return Label(o.Credential, o.Project) }
+
+// Took reports whether a step about a key, or a target, succeeded.
+func (o *Outcome) Took(a protocol.Action, id string) bool {
+	return slices.ContainsFunc(o.Steps, func(s Step) bool {
+		return s.Action == a && (s.Key == id || s.Target == id) && s.Error == ""
+	})
+}
+
+// Done reports whether a planned step was taken without an error.
+func (o *Outcome) Done(s protocol.Step) bool {
+	return slices.ContainsFunc(o.Steps, func(t Step) bool {
+		same := t.Key == s.Key || s.Key == protocol.NewKey || s.Key == ""
+		return t.Error == "" && same && t.Action == s.Action && t.Target == s.Target && t.Reason == s.Reason
+	})
+}
 
 // HeldBack reports whether a reason held the run back.
 func (o *Outcome) HeldBack() bool { return o.Result == Blocked || o.Result == InProgress }
