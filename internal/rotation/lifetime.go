@@ -11,14 +11,14 @@ import (
 // it. A consumer that reads its store by itself can't be asked which key it has. So a key
 // that a store had is held until it is superseded, whether or not a holder is known.
 
-// sustained extends the expiry of held keys whose overlap has started, step by
-// step until a newer key replaces them. A step is an overlap, or longer if sweeps
-// are rare.
+// sustained extends the published key and held ones whose overlap has started, since
+// stores went back to them, step by step until a newer key replaces them. A step is an
+// overlap, or longer if sweeps are rare.
 func (v view) sustained() (steps []protocol.Step) {
 	bit, near := v.bit()
 	for _, k := range v.Keys {
-		overlapping := !k.Superseded.IsZero() && k.Leaked.IsZero() && k.Live(v.now)
-		if !v.hasHolder(k) || !overlapping || k.Locked || !k.Expired(v.now.Add(near)) {
+		phase := v.phase(k)
+		if phase != Published && phase != Held || k.Superseded.IsZero() || k.Locked || !k.Expired(v.now.Add(near)) {
 			continue
 		}
 		if v.now.Before(k.Superseded.Add(v.r.Window)) {
@@ -63,7 +63,7 @@ const mostOverlaps = 3
 // whether that is later than its present expiry. A consumer that re-reads its
 // store in time does not use the key in the second half of the overlap.
 func (v view) extension(k protocol.Key) (at time.Time, used, later bool) {
-	if v.hasHolder(k) || !k.OverlapEnds(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
+	if v.phase(k) != Overlapping || !k.OverlapEnds(v.r, v.now) || !k.Used.After(k.Superseded) || k.Used.Before(k.Expires.Add(-v.r.Overlap/2)) {
 		return k.Expires, false, false
 	}
 	at = k.Expires.Add(v.r.Overlap)
