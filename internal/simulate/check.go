@@ -190,7 +190,11 @@ func (s *sim) checkMint(r *run, m port.MintRequest, v secret.Value, k cloud.APIK
 	if s.skewed() {
 		s.violate("P8", "minted with a clock that is off by %s", r.offset)
 	}
-	if at := k.ExpiresAt; r.offset == r.skew && (at.IsZero() || at.After(s.now.Add(s.rules.Fuse+2*slack)) || at.Before(r.start.Add(s.rules.Fuse-2*slack))) {
+	longest := s.rules.Fuse + 2*slack
+	if !r.thaw.IsZero() { // it may have been suspended between IAM's answer and its own reading of the clock
+		longest += drift
+	}
+	if at := k.ExpiresAt; r.offset == r.skew && (at.IsZero() || at.After(s.now.Add(longest)) || at.Before(r.start.Add(s.rules.Fuse-2*slack))) {
 		s.violate("P2", "born with expiry %s", at)
 	}
 	for _, f := range s.order {

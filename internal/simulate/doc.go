@@ -58,6 +58,8 @@
 //
 //   - P1 excludes a write or deletion that was in transit for
 //     minutes. It can't be recalled; the next sweep repairs it.
+//   - P2 allows the fuse of a key whose run was suspended the two minutes by which a
+//     clock may move without the run's notice (42001267).
 //   - P3 and P10 count replicas as racing if they can't see each other's keys:
 //     running ones, those that minted less than IAM's lag ago, and those that
 //     minted after a slow run observed.
