@@ -394,7 +394,10 @@ func (s *sim) checkUpdate(rec port.KeyRecord, c port.KeyChange, st step) {
 			s.violate("P7", "extends %s, which leaked", s.nick(f.id))
 		}
 		if s.sawHeld(r, f) {
-			last = minTime(s.now.Add(max(s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery)+2*slack), f.born.Add(s.rules.Expire+2*slack))
+			held := minTime(s.now.Add(max(s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery)+2*slack), f.born.Add(s.rules.Expire+2*slack))
+			if held.After(last) || marker.Superseded.IsZero() {
+				last = held
+			}
 		}
 		if shortens || c.Expires.After(last) {
 			s.violate("P2", "extends %s until %s", s.nick(f.id), c.Expires)
@@ -593,6 +596,7 @@ func (s *sim) finished(r *run) {
 	for _, saw := range r.reads {
 		whole = whole && !saw.failed
 	}
+	whole = whole && !r.heard(port.ErrUnavailable, consumers) && r.calls > 0 // else it shared the outcome of another run
 	if whole {
 		s.complete = append(s.complete, span{r.start, s.now})
 		is := r.out.Result
