@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// crowded has as many keys as allowed: the arbiter, whose value can't be read,
+// crowded has as many live keys as a demand may leave: the arbiter, whose value can't be read,
 // has moved on to the fourth, and the other store still names the first. Only
 // a new key can help that store.
 func crowded() protocol.State {

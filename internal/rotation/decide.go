@@ -179,7 +179,7 @@ type view struct {
 	asked time.Time // since when a newer key is demanded
 
 	named        map[string]bool // the IDs that any store names
-	published    protocol.Key    // the newest named live key, one that did not leak if there is any; zero if none
+	published    protocol.Key    // the newest named live key; one that leaked, whose phase is Leaked, only if all did; zero if none
 	newest       protocol.Key    // the newest named key that IAM has, live or not
 	firstGuarded int             // index into Stores of the first guarded store, -1 if there is none
 	allRead      bool            // every store answered
@@ -262,7 +262,7 @@ func prefer(k, other protocol.Key) bool {
 	return k.Compare(other) > 0
 }
 
-// blocks are the reasons that need a person, in order of precedence.
+// blocks are the reasons that close a gate before anything is planned, in their order.
 var blocks = []struct {
 	reason reason.Reason
 	holds  func(v view, t protocol.Trigger) bool

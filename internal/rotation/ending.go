@@ -91,8 +91,8 @@ func (v view) fallBack(k protocol.Key) []protocol.Step {
 	return v.supersede(k, v.r.Fuse, reason.RolledBack)
 }
 
-// revoke disables and deletes a leaked key once no consumer needs it. None has a key
-// that no store took. The deletion may fail or take time.
+// revoke disables and deletes a leaked key once no consumer needs it. One that keeps
+// its fuse waits for none. The deletion may fail or take time.
 func (v view) revoke(k protocol.Key) (steps []protocol.Step) {
 	if !k.Disabled && !k.Fused(v.r) && !v.restarted() {
 		return nil

@@ -13,7 +13,7 @@ type Phase string
 const (
 	Rival       Phase = "rival"       // no store names it, and another replica may be working with it
 	Pending     Phase = "pending"     // no store took it: its fuse is on, and no consumer has it
-	Published   Phase = "published"   // the newest key that a store names, of those that did not leak
+	Published   Phase = "published"   // the newest live key that a store names, of those that did not leak
 	Held        Phase = "held"        // a store or a consumer may have it, and it is not the published one
 	Overlapping Phase = "overlapping" // its overlap runs, and neither a store nor a consumer has it
 	Orphan      Phase = "orphan"      // newer than every key that a store names: the stores went back

@@ -54,7 +54,7 @@ func TestTheDrawingAndTheCodeHaveTheSamePhases(t *testing.T) {
 	}
 }
 
-// A blocked plan never creates, publishes or replaces a key.
+// No rule passes while the config pauses the credential.
 func TestNoRuleBehindAGateIsLetThrough(t *testing.T) {
 	for _, rule := range append(append(slices.Clone(standard), removing...), adoption...) {
 		if rule.needs == reason.Nothing {

@@ -29,8 +29,8 @@ func (v view) due(t protocol.Trigger) reason.Reason {
 }
 
 // need returns why a new key is needed although no event asks for one, or nothing. A key
-// whose fuse ends soon has kept it for half a day of sweeps. The run that moves the fuse
-// out after all mints no key.
+// whose fuse ends soon could not get its full lifetime at many sweeps. The run that moves
+// the fuse out after all mints no key.
 func (v view) need() reason.Reason {
 	k := v.published
 	switch {
