@@ -12,7 +12,7 @@ type deprovisionCommand struct {
 	credentialFlags
 	Credential string `arg:"" help:"A single credential."`
 	Yes        bool   `help:"Skip the confirmation."`
-	Force      bool   `help:"Also if a key was used within the quiet time."`
+	Force      bool   `help:"Also if a key or the trusted profile was used within the quiet time."`
 	Undo       bool   `help:"Enable the keys again and keep the credential."`
 	DryRun     bool   `help:"Print the steps, and do none of them."`
 }
@@ -28,7 +28,7 @@ func (c deprovisionCommand) Run(ctx context.Context, env environment, std cli.St
 
 // Help has examples.
 func (deprovisionCommand) Help() string {
-	return "Disables the keys at once if none was used for a while. Sweeps delete the keys, the service ID and the entries in the stores " +
+	return "Disables the keys and deletes the trusted profile at once if none was used for a while. Sweeps delete the keys, the service ID and the entries in the stores " +
 		"after a wait. Until then --undo brings the keys back.\n\n" +
 		"    latchkey deprovision tenant/prod.acme\n    latchkey deprovision tenant/prod.acme --force --yes\n    latchkey deprovision tenant/prod.acme --undo"
 }

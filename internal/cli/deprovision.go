@@ -12,8 +12,8 @@ import (
 // errManyToEnd: a name that stands for several credentials is a slip too easily.
 var errManyToEnd = errors.New("several credentials have this name: name a single one")
 
-// Deprovision brings a credential to its end, or back. Keys are disabled at once, and
-// sweeps do the rest after the wait.
+// Deprovision brings a credential to its end, or back. Keys are disabled at once and the
+// trusted profile is deleted. Sweeps do the rest after the wait.
 func (r Runner) Deprovision(ctx context.Context, name string, d offboard.Demand, yes, dryRun bool) error {
 	names := []string{name}
 	credentials, unlisted, err := r.find(ctx, names)
@@ -28,7 +28,11 @@ func (r Runner) Deprovision(ctx context.Context, name string, d offboard.Demand,
 		return r.dryRun(ctx, credentials, unlisted, ask)
 	}
 	if d.Ask == offboard.End {
-		question := fmt.Sprintf("Disable the keys of %s now, and delete them, its service ID and its store entries after the wait?", name)
+		also := ""
+		if len(credentials) == 1 && credentials[0].Profile != nil {
+			also = " Its trusted profile is deleted now, and an undo does not bring it back."
+		}
+		question := fmt.Sprintf("Disable the keys of %s now, and delete them, its service ID and its store entries after the wait?%s", name, also)
 		if err := r.Std.Confirm(yes, question); err != nil {
 			return err
 		}

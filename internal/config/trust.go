@@ -91,8 +91,8 @@ func (d *decoder) checkKeyless(e *entryDraft) {
 		d.fault(at, "keyless needs trust: the compute resources that may assume the profile")
 	case len(e.policies) == 0:
 		d.fault(at, "a trusted profile needs serviceID.policies, which it gets")
-	case e.UsesWith() || !e.Keep:
-		d.fault(at, "a trusted profile needs an entry without parameters and with keep: true, which makes the key again")
+	case e.UsesWith():
+		d.fault(at, "a trusted profile needs an entry without parameters")
 	}
 }
 

@@ -36,7 +36,7 @@ func TestFaultsOfATrustedProfile(t *testing.T) {
 		"keyless without trust":               {granted + mode, "needs trust"},
 		"an empty list":                       {granted + "  trust: []\n", "empty list"},
 		"a profile without policies":          {"  serviceID: {name: c, accessGroups: [g]}\n" + mode + agent, "needs serviceID.policies"},
-		"an entry that makes nothing again":   {granted + mode + agent + "  keep: false\n", "keep: true"},
+		"an entry with parameters":            {strings.Replace(granted, "name: c", "name: 'c${with.x}'", 1) + mode + agent, "without parameters"},
 		"a cluster without a service account": {granted + "  trust: [{type: IKS_SA, crn: '" + crn + "', namespace: n}]\n", "needs serviceAccount"},
 		"a namespace outside of a cluster":    {granted + "  trust: [{type: CE, crn: '" + crn + "', namespace: n}]\n", "IKS_SA or ROKS_SA"},
 		"a component of a cluster":            {granted + "  trust: [{type: VSI, crn: '" + crn + "', componentName: n, componentType: t}]\n", "needs the type CE"},

@@ -61,6 +61,11 @@ type State struct {
 	ID, Foreign string
 	// Unread is set if the profile could not be read.
 	Unread bool
+	// Leaving is set if the end of the credential is demanded, and Force if a use of the
+	// profile does not count then.
+	Leaving, Force bool
+	// NotAgain is set if nothing is made again that was removed.
+	NotAgain bool
 	// Unlinked and Ungranted are the labels of links and policies that it lacks.
 	Unlinked, Ungranted []string
 	// Assumed is when the profile was last assumed, or zero.
@@ -79,6 +84,9 @@ type Plan struct {
 	// End demands the end of the service ID with its keys. NoKey says that none is made.
 	End, NoKey bool
 	Notes      []protocol.Note
+	// Blocked is set if the credential can't leave, and Why says the cause in words.
+	Blocked reason.Reason
+	Why     string
 	// Until is when a later run may do more.
 	Until time.Time
 }
@@ -94,16 +102,25 @@ type Plan struct {
 //	  - A note says what is proven of the profile, until the key is deleted.
 //	  - Without mode: keyless a profile ends only if a store names a live key and no
 //	    consumer has assumed the profile within the quiet time.
+//	  - A credential that leaves makes nothing for its profile. The profile ends before the
+//	    demand is recorded, unless a consumer has assumed it within the quiet time and the
+//	    demand does not force it.
+//	  - With keep: false a profile is made only for a service ID that goes on.
 func Decide(s State, quiet time.Duration, now time.Time) Plan {
 	switch {
+	case s.Leaving:
+		return end(s, quiet, now)
 	case !s.Wanted:
-		return leave(s, quiet, now)
+		return back(s, quiet, now)
 	case s.Unread:
 		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []protocol.Note{{Reason: reason.ProfileUnread}}}
 	case s.Foreign != "":
 		return Plan{NoKey: !s.Identity, End: s.Ending, Notes: []protocol.Note{{Reason: reason.ProfileForeign, Thing: s.Foreign}}}
 	}
-	p := Plan{Steps: missing(s), NoKey: !s.Identity, End: s.Ending}
+	p := Plan{NoKey: !s.Identity, End: s.Ending}
+	if s.ID != "" || !s.NotAgain || s.Identity && !s.Ending {
+		p.Steps = missing(s)
+	}
 	if !s.Identity {
 		p.End = len(s.Keys) == 0 // what is left in stores
 		return p
@@ -152,8 +169,22 @@ func silentSince(keys []Key) (last time.Time) {
 	return last
 }
 
-// leave brings the profile to its end after the key is back.
-func leave(s State, quiet time.Duration, now time.Time) Plan {
+// end brings the profile to its end with its credential.
+func end(s State, quiet time.Duration, now time.Time) Plan {
+	idle := s.Assumed.Add(quiet)
+	switch {
+	case s.Wanted && !s.NotAgain:
+		return Plan{Blocked: reason.EndRefused, Why: "mode: keyless would make the trusted profile again"}
+	case s.ID == "":
+		return Plan{}
+	case now.Before(idle) && !s.Force:
+		return Plan{Blocked: reason.InUse, Why: "trusted profile " + s.ID + " was assumed at " + s.Assumed.UTC().Format(time.RFC3339), Until: idle}
+	}
+	return Plan{Steps: []protocol.Step{{Action: protocol.RemoveProfile, Target: s.ID, Reason: reason.Deprovision}}}
+}
+
+// back brings the profile to its end after the key is back.
+func back(s State, quiet time.Duration, now time.Time) Plan {
 	switch {
 	case s.ID == "" || s.Unread || !s.Published || s.Ending:
 		return Plan{}

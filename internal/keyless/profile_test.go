@@ -40,6 +40,13 @@ func TestDecide(t *testing.T) {
 			change(s)
 		})
 	}
+	leaves := func(change func(*keyless.State)) keyless.State {
+		return ready(func(s *keyless.State) {
+			s.Leaving, s.NotAgain, s.Assumed = true, true, ago(8*day)
+			change(s)
+		})
+	}
+	removed := keyless.Plan{Steps: []protocol.Step{{Action: protocol.RemoveProfile, Target: "Profile-1", Reason: reason.Deprovision}}}
 	same := func(*keyless.State) {}
 	for sentence, tc := range map[string]struct {
 		state keyless.State
@@ -108,6 +115,35 @@ func TestDecide(t *testing.T) {
 		"back: a foreign profile of the name is not ended": {back(func(s *keyless.State) { s.ID, s.Foreign = "", "Profile-1" }), keyless.Plan{}},
 		"back: a profile that is assumed stays": {
 			back(func(s *keyless.State) { s.Assumed = ago(6 * day) }), keyless.Plan{Notes: note(reason.ProfileUsed, ago(6*day)), Until: now.Add(day)},
+		},
+		"leaving: a profile that no consumer assumes ends":            {leaves(same), removed},
+		"leaving: without a service ID it ends, too":                  {leaves(func(s *keyless.State) { s.Identity, s.Published, s.Keys = false, false, nil }), removed},
+		"leaving: without mode: keyless it ends before a key is back": {leaves(func(s *keyless.State) { s.Wanted, s.NotAgain, s.Published = false, false, false }), removed},
+		"leaving: what it lacks is not made":                          {leaves(func(s *keyless.State) { s.Unlinked = []string{"l"} }), removed},
+		"leaving: a profile that is missing is not made":              {leaves(func(s *keyless.State) { s.ID = "" }), keyless.Plan{}},
+		"leaving: a foreign profile of the name stays":                {leaves(func(s *keyless.State) { s.ID, s.Foreign = "", "Profile-1" }), keyless.Plan{}},
+		"leaving: a profile that is assumed stays, and the reason says when": {
+			leaves(func(s *keyless.State) { s.Assumed = ago(6 * day) }),
+			keyless.Plan{Blocked: reason.InUse, Why: "trusted profile Profile-1 was assumed at 2026-11-18T10:00:00Z", Until: now.Add(day)},
+		},
+		"leaving by force: a profile that is assumed ends": {leaves(func(s *keyless.State) { s.Assumed, s.Force = ago(time.Hour), true }), removed},
+		"leaving: with keep: true the config would make it again": {
+			leaves(func(s *keyless.State) { s.NotAgain, s.Force = false, true }),
+			keyless.Plan{Blocked: reason.EndRefused, Why: "mode: keyless would make the trusted profile again"},
+		},
+		"keep: false: while the service ID ends, no profile is made again": {
+			ready(func(s *keyless.State) { s.NotAgain, s.ID, s.Ending = true, "", true }), keyless.Plan{End: true},
+		},
+		"keep: false: after the end no profile is made again": {
+			ready(func(s *keyless.State) { s.NotAgain, s.ID, s.Identity, s.Keys = true, "", false, nil }), keyless.Plan{NoKey: true, End: true},
+		},
+		"keep: false: a service ID that goes on gets its profile": {
+			ready(func(s *keyless.State) { s.NotAgain, s.ID = true, "" }),
+			keyless.Plan{Steps: []protocol.Step{{Action: protocol.CreateProfile, Reason: reason.NoProfile}}},
+		},
+		"keep: false: a profile is repaired": {
+			ready(func(s *keyless.State) { s.NotAgain, s.Identity, s.Keys, s.Unlinked = true, false, nil, []string{"l"} }),
+			keyless.Plan{Steps: []protocol.Step{{Action: protocol.LinkProfile, Target: "l", Reason: reason.ProfileLacks}}, NoKey: true, End: true},
 		},
 	} {
 		if diff := cmp.Diff(tc.want, keyless.Decide(tc.state, quiet, now)); diff != "" {

@@ -205,9 +205,13 @@ func (o *observation) settleClock(asked, date time.Time) error {
 }
 
 // observeQuiet reads the last use of all keys before a deprovisioning begins, or while a
-// trusted profile that consumers have assumed may replace them.
+// trusted profile that consumers have assumed may replace them. A credential whose profile
+// was not read does not end.
 func (o *observation) observeQuiet(ctx context.Context) error {
 	d := o.c.Ending(o.end, o.clock.Now())
+	if d.Ask == offboard.End && o.ProfileErr != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, o.ProfileErr)
+	}
 	ends := d.Ask == offboard.End && !d.Force
 	if !ends && !o.replaces() || !o.ServiceID.Marker.Deprovision.IsZero() {
 		return nil

@@ -116,11 +116,13 @@ func (f *Facts) wrote(e Reading) bool {
 	return e.Err == nil && e.KeyID != "" && !f.Strange[e.KeyID] && !f.Unseen(e.KeyID) && (f.Listed(e.KeyID) || e.Owner == f.owner)
 }
 
-// Keyless returns the input of keyless.Decide for a credential with a trusted profile.
-func (f *Facts) Keyless(published bool) keyless.State {
+// Keyless returns the input of keyless.Decide for a credential with a trusted profile, of
+// whose end d is demanded.
+func (f *Facts) Keyless(published bool, d offboard.Demand) keyless.State {
 	s := keyless.State{
 		Wanted: f.c.Profile.Wanted, Unread: f.ProfileErr != nil, Assumed: f.Profile.Assumed,
 		Identity: f.ServiceID.ID != "", Published: published, Ending: !f.ServiceID.Marker.Deprovision.IsZero(),
+		Leaving: d.Ask == offboard.End, Force: d.Force, NotAgain: f.c.NotAgain,
 		Ungranted: access.Missing(f.c.Policies, f.ProfileGranted), Others: f.Foreign[f.ServiceID.IAMID],
 	}
 	if f.OurProfile() {

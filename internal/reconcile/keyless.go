@@ -9,16 +9,18 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/observe"
+	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
-// keyless plans for the credential's trusted profile. plan is the one for its keys.
-func (ru *run) keyless(plan protocol.Plan) keyless.Plan {
+// keyless plans for the credential's trusted profile. plan is the one for its keys, and d
+// is demanded of its end.
+func (ru *run) keyless(plan protocol.Plan, d offboard.Demand) keyless.Plan {
 	if ru.c.Profile == nil || ru.Profiles == nil {
 		return keyless.Plan{}
 	}
-	return keyless.Decide(ru.facts.Keyless(plan.Published != ""), ru.c.Offboard.Quiet, ru.now())
+	return keyless.Decide(ru.facts.Keyless(plan.Published != "", d), ru.c.Offboard.Quiet, ru.now())
 }
 
 // createProfile creates the trusted profile with our marker.
@@ -67,7 +69,7 @@ func (ru *run) linkProfile(ctx context.Context, s protocol.Step) error {
 }
 
 // removeProfile deletes the profile. It is read again: a consumer may have assumed it
-// since.
+// since, which counts unless the demand forces the end.
 func (ru *run) removeProfile(ctx context.Context, s protocol.Step) error {
 	now, err := ru.Profiles.FindProfile(ctx, ru.c.Profile.Name)
 	switch {
@@ -75,7 +77,7 @@ func (ru *run) removeProfile(ctx context.Context, s protocol.Step) error {
 		return nil
 	case err != nil:
 		return err
-	case now.ID != s.Target || !now.Ours || now.Assumed.After(ru.facts.Profile.Assumed):
+	case now.ID != s.Target || !now.Ours || now.Assumed.After(ru.facts.Profile.Assumed) && !ru.req.End.Force:
 		return fmt.Errorf("%w: trusted profile %s is in use, or not what it was", observe.ErrAgain, s.Target)
 	}
 	return ru.Profiles.RemoveProfile(ctx, s.Target)

@@ -22,15 +22,22 @@ func (ru *run) leave(plan protocol.Plan) (protocol.Plan, bool) {
 	if plan.Blocked == reason.Paused || plan.Blocked == reason.ClockSkew {
 		return plan, false
 	}
-	profile := ru.keyless(plan)
-	s := ru.facts.Leaving(ru.c.Ending(ru.req.End, ru.now()))
+	demand := ru.c.Ending(ru.req.End, ru.now())
+	profile := ru.keyless(plan, demand)
+	s := ru.facts.Leaving(demand)
 	if profile.End && s.Demand.Ask == "" {
 		s.Demand.Ask = offboard.End
 	}
 	switch {
+	case profile.Blocked != "":
+		ru.left, ru.why = true, profile.Why
+		return protocol.Plan{Published: plan.Published, Blocked: profile.Blocked, Next: profile.Until}, true
 	case offboard.Concerns(s):
 		end := offboard.Decide(s, ru.c.Offboard, ru.now())
 		ru.left, ru.why = true, end.Why
+		if demand.Ask == offboard.End && (end.Blocked != "" || end.Waiting == reason.InProgress) {
+			profile.Steps = nil // the profile ends with its credential
+		}
 		plan = protocol.Plan{
 			Published: plan.Published, Steps: append(profile.Steps, end.Steps...), Blocked: end.Blocked, Waiting: end.Waiting, Next: end.Until, Notes: profile.Notes,
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/offboard"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 )
@@ -25,9 +26,11 @@ const (
 	inUse   trip = "a second consumer keeps using the key"
 	idle    trip = "no consumer logs in"
 	foreign trip = "another's profile has the name"
+	parted  trip = "the credential is deprovisioned, and has no key any more"
+	early   trip = "the credential is deprovisioned, and has a key"
 )
 
-var trips = []trip{ended, undone, inUse, idle, foreign}
+var trips = []trip{ended, undone, inUse, idle, foreign, parted, early}
 
 var pod = keyless.Link{Type: "IKS_SA", CRN: "crn:v1:bluemix:public:containers-kubernetes:eu-de:a/" + cloud.AccountID + ":c0d19dnd0uii3pk7po40::", Namespace: "n", Name: "s"}
 
@@ -39,6 +42,7 @@ type traveller struct {
 	byProfile bool   // the consumer logs in with the profile
 	resting   bool   // it does not log in
 	others    string // the ID of another's profile
+	demanded  bool   // the end of the credential is demanded, and keep is false
 	mutant    *mutant
 	turn      int
 }
@@ -48,7 +52,7 @@ func (w *traveller) bend(s *sim, in *replica) {
 	in.rec.Profiles = profiles{iam{s}, w}
 	in.rec.Identities, in.rec.Keys = grants{iam{s}, w}, ends{iam{s}, w}
 	in.cred.Profile = &port.TrustedProfile{Name: idName, Wanted: w.keyless, Links: []keyless.Link{pod}}
-	in.cred.Kept, in.cred.Existing = !w.keyless, false
+	in.cred.Kept, in.cred.NotAgain, in.cred.Existing = !w.keyless, w.demanded, false
 	if w.mutant != nil {
 		w.mutant.bend(s, in)
 	}
@@ -127,7 +131,7 @@ func (p profiles) RemoveProfile(ctx ctx, id string) error {
 		case !there || now.ID != id:
 		case id == p.w.others:
 			p.violate("P11", "deletes the profile of others")
-		case p.newest() == nil:
+		case p.newest() == nil && !p.w.demanded:
 			p.violate("P1", "deletes the profile, and no store names a key that works")
 		case assumed < leavingRules.Quiet-slack:
 			p.violate("P1", "deletes the profile, which was assumed %s ago", assumed)
@@ -169,7 +173,7 @@ type ends struct {
 
 func (e ends) Disable(ctx ctx, keyID string) error {
 	now, there := profiles(e).now()
-	if ago := e.now.Sub(now.Activity.LastAuthn); !there || now.ID == e.w.others || ago > leavingRules.Quiet+slack {
+	if ago := e.now.Sub(now.Activity.LastAuthn); !e.w.demanded && (!there || now.ID == e.w.others || ago > leavingRules.Quiet+slack) {
 		e.violate("P1", "disables %s, and no consumer has assumed the profile for %s", e.nick(keyID), ago)
 	}
 	return e.iam.Disable(ctx, keyID)
@@ -263,6 +267,8 @@ func (w *traveller) there() {
 	case !ready:
 		w.violate("P9", "there is no profile")
 		return
+	case w.trip == early:
+		return
 	}
 	w.byProfile = true
 	switch {
@@ -274,6 +280,31 @@ func (w *traveller) there() {
 		w.days(12, all)
 	case !w.days(20, w.keyGone):
 		w.violate("P9", "the key is not gone")
+	}
+}
+
+// leave demands the end of the credential twice: before its consumer stops, and after the
+// quiet time.
+func (w *traveller) leave() {
+	w.demanded = true
+	w.config(true)
+	end := offboard.Demand{Ask: offboard.End}
+	w.part(w.replicas[0], end)
+	if w.byProfile && w.profileGone() || !w.byProfile && w.marked() {
+		w.violate("P1", "the credential ends while a consumer uses it")
+	}
+	w.days(1, all)
+	w.byProfile, w.resting = false, true
+	w.days(8, all)
+	w.part(w.replicas[1], end)
+	if w.trip == parted && !w.profileGone() || w.trip == early && !w.marked() {
+		w.part(w.replicas[0], end) // the caller was not told that it is recorded
+	}
+	if !w.days(4, func() bool { return w.keyGone() && w.profileGone() }) {
+		w.violate("P9", "the credential is not gone")
+	}
+	if w.days(2, all); !w.keyGone() || !w.profileGone() {
+		w.violate("P9", "the credential is made again")
 	}
 }
 
@@ -322,8 +353,11 @@ func (tr trip) run(t *testing.T, faults map[int]fault, m *mutant) (calls []step,
 		s.leaving = &leaving{}
 		sc := &script{sim: s, faults: faults}
 		s.policy = sc
-		w.there()
-		w.back()
+		if w.there(); tr == parted || tr == early {
+			w.leave()
+		} else {
+			w.back()
+		}
 		calls = sc.calls
 		if last := s.places[len(s.places)-1]; last.keyID() != others.entry.KeyID {
 			s.violate("P11", "the entry of others is %q", last.keyID())
@@ -400,6 +434,12 @@ func TestGoingKeylessShowsWrongProtocols(t *testing.T) {
 				p.Assumed = time.Time{}
 			}
 		}),
+		reads("deprovisions the profile while it is in use", func(w profiles, p *port.Profile) {
+			if w.w.demanded {
+				p.Assumed = time.Time{}
+			}
+		}),
+		reads("leaves the profile of a credential that is deprovisioned", func(w profiles, p *port.Profile) { p.Ours = p.Ours && !w.w.demanded }),
 		reads("believes that the profile has its links", func(_ profiles, p *port.Profile) { p.Links = []keyless.Link{pod} }),
 		ported("does not grant the profile its policies", func(_ *sim, in *replica) { in.rec.Identities = ungranted{in.rec.Identities.(grants)} }),
 		ported("does not go back", func(_ *sim, in *replica) { in.cred.Profile.Wanted = true; in.cred.Kept = false }),
