@@ -122,8 +122,8 @@ func (ru *run) proveCopy(ctx context.Context, from observe.Reading, k protocol.K
 		who, err = ru.Exchange.Exchange(ctx, from.Value)
 		return err
 	}
+	young := ru.now().Before(k.Created.Add(ru.c.Rules.Window)) // as it was when IAM was asked
 	err := try()
-	young := ru.now().Before(k.Created.Add(ru.c.Rules.Window))
 	if errors.Is(err, port.ErrNotYet) && young {
 		err = ru.poll(ctx, try)
 	}

@@ -127,7 +127,7 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 	case why == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
 		holdBack(p, reason.StoreSilent)
 	case why == reason.KeysFull:
-		holdBack(p, v.crowd())
+		holdBack(p, v.after(v.unfuse()).crowd())
 	default:
 		holdBack(p, why)
 	}

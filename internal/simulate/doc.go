@@ -83,6 +83,11 @@
 //   - An adapter's second attempt to create a key does not read the wall clock. A
 //     machine that was suspended between the attempts may create a key that the
 //     next sweep ends.
+//   - A run dies between the publication of a key and the end of its fuse, a person locks
+//     that key, IBM ends its successor, and the entry is removed or names what IAM does
+//     not have (46000860). Nothing shows then that a store had the key, and it is deleted
+//     as one that no store took, up to a day before its fuse would end it. The same run
+//     makes another one.
 //   - No random history has access groups, groups of service IDs, a name that another
 //     credential has, latchkey's own login or onGone: walks_test.go has one sequence of each, with the
 //     wrong protocols that it shows.
