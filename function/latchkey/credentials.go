@@ -32,7 +32,7 @@ func (b *credentialBuilder) catalogEntries() (entries []catalog.Entry) {
 	for _, e := range b.cfg.Entries {
 		entries = append(entries, catalog.Entry{
 			Name: e.Name, Formerly: e.Formerly, PerProject: e.ForEach != "", PerParameters: e.ForEach == "" && e.UsesWith(),
-			RevokeGone: e.OnGone == config.GoneRevoke, RetireGone: e.OnGone == config.GoneRetire, Offboard: offboard.Rules(e.Offboarding), Paused: e.Paused(),
+			RevokeGone: e.OnGone == config.GoneRevoke, RetireGone: e.OnGone == config.GoneRetire, Offboard: offboard.Rules(e.Offboarding), Paused: e.Paused(), Trusts: e.Trusts(),
 			Rules:  func(credential string) protocol.Rules { return b.rotationRules(credential, e.Rotation) },
 			Expand: func(in catalog.Input) (port.Credential, error) { return b.expand(e, in) }, Parameters: e.Parameters,
 		})

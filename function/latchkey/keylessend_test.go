@@ -66,6 +66,42 @@ func TestADeprovisionedKeylessCredentialLeavesNothing(t *testing.T) {
 	}
 }
 
+// Where the projects of a keyless credential are gone, only their profiles show that they
+// were there.
+func TestTheProfileOfAProjectThatIsGoneEndsWithOnGoneRetire(t *testing.T) {
+	for onGone, left := range map[string]int{"retire": 0, "keep": 1} {
+		t.Run(onGone, func(t *testing.T) {
+			a := agent{stage: holed(t, `- name: agent
+  forEach: codeengine.projects
+  where: project.name == "team-a"
+  onGone: `+onGone+`
+  mode: keyless
+  trust: [{type: CE, crn: "${project.crn}"}]
+  serviceID: {name: "agent-${project.name}", policies: [{service: logs, roles: [Sender]}]}
+  stores: [{codeEngine: {project: "${project.id}", secret: logs, entry: IAM_API_KEY}}]
+`)}
+			team := a.project("team-a").ID
+			if a.sweep().only(t, result.Changed); !slices.Equal(a.has(), []string{"profile"}) {
+				t.Fatalf("there are %v", a.has())
+			}
+			if err := a.cloud.Cloud().DeleteProject(cloud.Owner(), team, ""); err != nil {
+				t.Fatal(err)
+			}
+			a.sweep()
+			if len(a.has()) != 1 {
+				t.Error("it ends while the project can come back")
+			}
+			a.cloud.Advance(8 * 24 * time.Hour)
+			if a.sweep(); len(a.has()) != left {
+				t.Errorf("there are %v", a.has())
+			}
+			if r := a.sweep(); len(r.outcomes) > 0 {
+				t.Errorf("after the end: %s", r.body)
+			}
+		})
+	}
+}
+
 // A forced end takes the profile at once, and the keys after the wait. An undo brings the
 // keys back, and a sweep makes another profile.
 func TestAForcedEndTakesTheProfileWithTheKeys(t *testing.T) {

@@ -126,7 +126,7 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	}
 	p.catalog = catalog.New(catalog.Config{
 		Entries: p.builder.catalogEntries(), Regions: cfg.Regions, Projects: p.projects, Project: p.codeengine.Project, Marked: p.iam.MarkedServiceIDs,
-		Known: p.latest.Names, Tasks: p.tasks(),
+		Profiles: p.iam.MarkedProfiles, Known: p.latest.Names, Tasks: p.tasks(),
 	})
 	return p, nil
 }

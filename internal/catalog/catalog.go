@@ -10,6 +10,7 @@
 //	                                                 and a store still names its key
 //	marker, no entry                                 an unconfigured credential: reported, or ended
 //	                                                 if its project is gone and onGone is revoke
+//	                                                 or retire, which takes a trusted profile, too
 //
 // Two credentials that want the same location in a store or the same service ID
 // collide. The one that has a service ID in IAM keeps it, and the other one is marked
@@ -64,6 +65,8 @@ type Entry struct {
 	RetireGone bool
 	Offboard   offboard.Rules
 	Paused     bool
+	// Trusts is set if its credentials have trusted profiles.
+	Trusts bool
 	// Rules returns the rotation rules of a credential.
 	Rules func(credential string) protocol.Rules
 	// Expand builds one credential with its adapters, or returns ErrExcluded. With
@@ -101,6 +104,9 @@ type Config struct {
 	// Marked lists the service IDs that carry our owner's marker. Those that are
 	// not Ours add no credential.
 	Marked func(context.Context) ([]port.ServiceID, error)
+	// Profiles lists the trusted profiles that are ours. It is called if an entry that
+	// Trusts has RetireGone.
+	Profiles func(context.Context) ([]port.Profile, error)
 	// Known returns the names of credentials that this process has seen; nil returns none.
 	// One with parameters that has no marker any more is looked for in its stores.
 	Known func() []string
@@ -372,27 +378,69 @@ func (s *search) unconfigured(ctx context.Context) {
 			continue
 		}
 		s.names[name] = true // two service IDs of one name are one credential
-		i := slices.IndexFunc(s.cfg.Entries, func(e Entry) bool { return e.called(entryOf(name)) })
-		if i >= 0 && s.unsure[s.cfg.Entries[i].Name] {
-			continue // it may belong to one that could not be listed
+		i, gone, ok := s.over(ctx, name, id.Marker.With)
+		switch {
+		case !ok:
+		case gone:
+			s.retire(s.cfg.Entries[i], name, id.Marker.With, id.Name)
+		default:
+			s.found = append(s.found, port.Credential{Name: name, Unconfigured: &id})
 		}
-		if i >= 0 && (s.cfg.Entries[i].RevokeGone || s.cfg.Entries[i].RetireGone) {
-			gone, err := s.gone(ctx, id.Marker.With)
-			if err != nil {
-				s.unknown = errors.Join(s.unknown, fmt.Errorf("checking whether the project of %s was deleted: %w", name, err))
-				continue
-			}
-			if gone {
-				e := s.cfg.Entries[i]
-				s.found = append(s.found, port.Credential{
-					Name: name, Entry: e.Name, Former: e.others(name), With: id.Marker.With, ServiceIDName: id.Name, Gone: true,
-					RetireGone: e.RetireGone, Offboard: e.Offboard,
-					Rules: e.Rules(name), Paused: e.Paused,
-				})
-				continue
+	}
+	s.profiles(ctx)
+}
+
+// over returns the entry of a marked credential that the config does not yield, and
+// whether the credential is to end because its project is gone. ok is false if that is not
+// known.
+func (s *search) over(ctx context.Context, name string, with map[string]string) (entry int, gone, ok bool) {
+	i := slices.IndexFunc(s.cfg.Entries, func(e Entry) bool { return e.called(entryOf(name)) })
+	switch {
+	case i >= 0 && s.unsure[s.cfg.Entries[i].Name]:
+		return i, false, false // it may belong to one that could not be listed
+	case i < 0 || !s.cfg.Entries[i].RevokeGone && !s.cfg.Entries[i].RetireGone:
+		return i, false, true
+	}
+	gone, err := s.gone(ctx, with)
+	if err != nil {
+		s.unknown = errors.Join(s.unknown, fmt.Errorf("checking whether the project of %s was deleted: %w", name, err))
+	}
+	return i, gone, err == nil
+}
+
+// retire adds a credential whose project is gone.
+func (s *search) retire(e Entry, name string, with map[string]string, serviceID string) {
+	s.found = append(s.found, port.Credential{
+		Name: name, Entry: e.Name, Former: e.others(name), With: with, ServiceIDName: serviceID, Gone: true,
+		RetireGone: e.RetireGone, Offboard: e.Offboard,
+		Rules: e.Rules(name), Paused: e.Paused,
+	})
+}
+
+// profiles gives the credentials that are deprovisioned, because their project is gone,
+// their trusted profiles. Often a profile is all that such a credential has.
+func (s *search) profiles(ctx context.Context) {
+	if !slices.ContainsFunc(s.cfg.Entries, func(e Entry) bool { return e.Trusts && e.RetireGone }) {
+		return
+	}
+	all, err := s.cfg.Profiles(ctx)
+	if err != nil {
+		s.unknown = errors.Join(s.unknown, err)
+		return
+	}
+	for _, p := range all {
+		name := p.Marker.Credential
+		if !s.names[name] {
+			s.names[name] = true
+			if i, gone, ok := s.over(ctx, name, p.Marker.With); ok && gone {
+				s.retire(s.cfg.Entries[i], name, p.Marker.With, p.Name)
 			}
 		}
-		s.found = append(s.found, port.Credential{Name: name, Unconfigured: &id})
+		s.change(name, func(found *port.Credential) {
+			if found.Gone && found.RetireGone {
+				found.Profile = &port.TrustedProfile{Name: p.Name}
+			}
+		})
 	}
 }
 

@@ -24,6 +24,7 @@ type account struct {
 	projects []codeengine.Project
 	marked   []port.ServiceID
 	tasks    []port.Credential
+	profiles []port.Profile
 	// deleted are the IDs of projects that were deleted for good; unread are
 	// those that can't be read.
 	deleted, unread []string
@@ -63,6 +64,10 @@ func (a *account) catalog() *catalog.Catalog {
 		Marked: func(context.Context) ([]port.ServiceID, error) {
 			a.calls = append(a.calls, "marked")
 			return a.marked, a.markedErr
+		},
+		Profiles: func(context.Context) ([]port.Profile, error) {
+			a.calls = append(a.calls, "profiles")
+			return a.profiles, nil
 		},
 		Known: func() []string { return a.known },
 		Tasks: func(context.Context) ([]port.Credential, error) {
@@ -138,6 +143,7 @@ func entry(name string, change ...func(*catalog.Entry)) catalog.Entry {
 func perProject(e *catalog.Entry)    { e.PerProject = true }
 func perParameters(e *catalog.Entry) { e.PerParameters = true }
 func revokeGone(e *catalog.Entry)    { e.RevokeGone = true }
+func retireTrust(e *catalog.Entry)   { e.RetireGone, e.Trusts = true, true }
 
 func formerly(former ...string) func(*catalog.Entry) {
 	return func(e *catalog.Entry) { e.Formerly = former }
@@ -152,6 +158,10 @@ func changed(e catalog.Entry, change func(*port.Credential)) catalog.Entry {
 		return c, err
 	}
 	return e
+}
+
+func profile(name string, with map[string]string) port.Profile {
+	return port.Profile{ID: "Profile-1", Name: name, Ours: true, Marker: marker.Marker{Credential: name, With: with}}
 }
 
 func project(id, region string) codeengine.Project {
@@ -520,6 +530,25 @@ func TestAMarkerWithoutACredentialIsUnconfigured(t *testing.T) {
 			},
 			want: "shipper/p1 gone", read: true,
 		},
+		"its project is deleted, and only a trusted profile shows it": {
+			account: account{entries: sender(retireTrust), profiles: []port.Profile{profile("sender/p1", of("p1", "eu-de"))}, deleted: []string{"p1"}},
+			want:    "sender/p1 gone with profile sender/p1", read: true,
+		},
+		"its project is deleted, and it has a trusted profile, too": {
+			account: account{
+				entries: sender(retireTrust), deleted: []string{"p1"},
+				marked:   []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))},
+				profiles: []port.Profile{profile("sender/p1", of("p1", "eu-de"))},
+			},
+			want: "sender/p1 gone with profile sender/p1", read: true,
+		},
+		"its project exists, so its trusted profile stays": {
+			account: account{entries: sender(retireTrust), profiles: []port.Profile{profile("sender/p1", of("p1", "eu-de"))}},
+			read:    true,
+		},
+		"a trusted profile of an entry that keeps it stays": {
+			account: account{entries: sender(), profiles: []port.Profile{profile("sender/p1", of("p1", "eu-de"))}, deleted: []string{"p1"}},
+		},
 		"its project is not listed, and exists": {
 			account: account{entries: sender(revokeGone), marked: []port.ServiceID{mark("ServiceId-1", "sender/p1", of("p1", "eu-de"))}},
 			want:    "sender/p1 unconfigured ServiceId-1", read: true,
@@ -572,6 +601,8 @@ func TestAMarkerWithoutACredentialIsUnconfigured(t *testing.T) {
 			for _, name := range slices.Sorted(maps.Keys(found)) {
 				c, kind := found[name], "configured"
 				switch {
+				case c.Gone && c.Profile != nil:
+					kind = "gone with profile " + c.Profile.Name
 				case c.Gone:
 					kind = "gone"
 				case c.Invalid != nil:

@@ -37,7 +37,7 @@ func meanings() map[string]meaning {
 		"overwrite":                   {"`false`", "`true`: the next key may replace a store entry that holds a value without a key ID"},
 		"adopt":                       {"", "take over this existing key, if a store holds its value. Only where the entry yields one credential"},
 		"credentials[].formerly":      {"", "names that the entry had, at most 5. Service IDs and keys are found by them, and the marker is renamed"},
-		"onGone":                      {"`keep`", "with `forEach`: what happens to the keys of a project that no longer exists. `revoke`: they end after an overlap. `retire`: the credential is deprovisioned once no key is used any more. Both need every store to be in the project"},
+		"onGone":                      {"`keep`", "with `forEach`: what happens to the keys of a project that no longer exists. `revoke`: they end after an overlap. `retire`: the credential is deprovisioned once no key and no trusted profile is used any more. Both need every store to be in the project"},
 		"keep":                        {"`true`", "`false`: nothing is made again that was removed, neither the service ID nor an entry of a store. A credential without parameters can be deprovisioned only then. One that was never made is not made either: set it after the first key"},
 		"credentials[].deprovision":   {"see below", "[how the credential ends](#deprovision)"},
 		"deprovision.quiet":           {"", "how long no key may have been used, unless the demand forces it"},

@@ -96,6 +96,9 @@ func (d *decoder) checkKeyless(e *entryDraft) {
 	}
 }
 
+// Trusts reports whether the entry's credentials have trusted profiles.
+func (e *Entry) Trusts() bool { return len(e.trust) > 0 }
+
 // Assumed returns the name of the credential's trusted profile and the proofs of the
 // entry. It evaluates nothing else: where a consumer runs, not all of a project is known.
 func (e *Entry) Assumed(in Input) (profile string, prove Prove, err error) {

@@ -22,8 +22,8 @@ var _ port.Profiles = (*Client)(nil)
 func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, error) {
 	doing := fmt.Sprintf("finding trusted profile %q", name)
 	var found port.Profile
-	err := c.eachProfile(ctx, doing, &name, func(called string, p port.Profile) {
-		if called == name { // how IAM compares names is not documented
+	err := c.eachProfile(ctx, doing, &name, func(p port.Profile) {
+		if p.Name == name { // how IAM compares names is not documented
 			found = p
 		}
 	})
@@ -41,7 +41,7 @@ func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, er
 // MarkedProfiles returns the trusted profiles that are ours, without their links and their
 // last use.
 func (c *Client) MarkedProfiles(ctx context.Context) (ours []port.Profile, err error) {
-	err = c.eachProfile(ctx, "listing our trusted profiles", nil, func(_ string, p port.Profile) {
+	err = c.eachProfile(ctx, "listing our trusted profiles", nil, func(p port.Profile) {
 		if p.Ours {
 			ours = append(ours, p)
 		}
@@ -50,7 +50,7 @@ func (c *Client) MarkedProfiles(ctx context.Context) (ours []port.Profile, err e
 }
 
 // eachProfile visits the trusted profiles of the account, or those with a name.
-func (c *Client) eachProfile(ctx context.Context, doing string, name *string, visit func(name string, p port.Profile)) error {
+func (c *Client) eachProfile(ctx context.Context, doing string, name *string, visit func(port.Profile)) error {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -73,7 +73,7 @@ func (c *Client) eachProfile(ctx context.Context, doing string, name *string, vi
 			one := &page.Profiles[i]
 			p := c.profile(one)
 			p.Ours = p.Ours && slices.Contains(own, creator(one.History))
-			visit(str(one.Name), p)
+			visit(p)
 		}
 		return pageToken(doing, page.Next)
 	})
@@ -112,7 +112,7 @@ func (c *Client) readProfile(ctx context.Context, p *port.Profile) error {
 
 // profile returns a profile, without its links. Ours says that it has our owner's marker.
 func (c *Client) profile(got *iamidentityv1.TrustedProfile) port.Profile {
-	p := port.Profile{ID: str(got.ID), IAMID: str(got.IamID)}
+	p := port.Profile{ID: str(got.ID), IAMID: str(got.IamID), Name: str(got.Name)}
 	p.Marker, _, p.Ours = marker.Parse(str(got.Description))
 	p.Ours = p.Ours && p.Marker.Owner == c.cfg.Owner
 	return p

@@ -90,7 +90,7 @@ type Identities interface {
 // Profile is a trusted profile in IAM.
 type Profile struct {
 	// ID is "Profile-…". IAMID is "iam-Profile-…"; policies use it.
-	ID, IAMID string
+	ID, IAMID, Name string
 	// Ours is set if IAM shows that we made the profile, and it has our owner's marker.
 	// Marker is valid then.
 	Ours   bool
