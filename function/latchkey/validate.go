@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
+	"github.com/latchkey-io/latchkey/internal/doctor"
 	"github.com/latchkey-io/latchkey/internal/service"
 )
 
@@ -13,15 +17,18 @@ type validateCommand struct {
 	Config string   `help:"The config file." placeholder:"FILE"`
 	Event  []string `help:"Print what this event would request: JSON of a CloudEvent, a batch or a notification, or a whole request in .http. Repeatable." placeholder:"FILE" sep:"none"`
 	Needs  bool     `help:"Print the variables, files, roles and servers that the config needs, as JSON."`
+	Live   bool     `help:"Ask IAM, too, whether each service has the roles that the config grants."`
 	Files  []string `arg:"" optional:"" name:"file" help:"The config file, as --config takes it. After --event: further events."`
+	cloudFlag
 }
 
 // errOneConfig: an event in the place of the config.
 var errOneConfig = errors.New("validate takes one config file; an event needs --event")
 
 // Run prints what the config yields, or every fault of it; with events, what each
-// of them would request. It calls nothing. It reads the kubeconfigs that are here.
-func (c validateCommand) Run(env environment, std cli.Streams) error {
+// of them would request. It calls nothing but IAM, and that with --live only. It reads
+// the kubeconfigs that are here.
+func (c validateCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
 	events := len(c.Event) > 0
 	if !events && len(c.Files) > 0 {
 		if c.Config != "" || len(c.Files) > 1 {
@@ -45,8 +52,35 @@ func (c validateCommand) Run(env environment, std cli.Streams) error {
 	if err := checkKubeconfigs(env, cfg); err != nil {
 		return err
 	}
+	if c.Live {
+		if err := c.checkRoles(ctx, env, log); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintln(std.Out, "The config is valid.")
 	return nil
+}
+
+// checkRoles asks IAM for the roles of each service that the config grants roles on. IAM
+// does not tell which attributes a service knows.
+func (c validateCommand) checkRoles(ctx context.Context, env environment, log *slog.Logger) error {
+	p, err := wire(env, log, c.Config, c.Endpoint)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, e := range p.cfg.Entries {
+		for _, g := range e.Grants() {
+			roles, err := doctor.UnknownRole(ctx, p.iam, g.Service, g.Role)
+			if err != nil {
+				return fmt.Errorf("asking IAM for the roles of %s: %w", g.Service, err)
+			}
+			if roles != nil {
+				faults = append(faults, fmt.Errorf("%s: %s has no role %q: its roles are %s", e.Name, g.Service, g.Role, strings.Join(roles, ", ")))
+			}
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // explainer tells what the config makes of an event.

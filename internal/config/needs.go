@@ -93,11 +93,10 @@ func (c *Config) grants() (grants []Grant) {
 			whole(identityService, "Operator", "to delete trusted profiles")
 		}
 		for _, p := range e.policies {
-			on := p.on()
-			for _, role := range p.roles {
-				on.Role, on.Why = role, "since only a role that is held can be granted"
-				add(on)
+			for _, g := range p.grants() {
+				add(g)
 			}
+			on := p.on()
 			on.Role, on.Why = "Administrator", "to grant roles on it"
 			add(on)
 		}
@@ -139,6 +138,24 @@ const (
 func (g Grant) same(other Grant) bool {
 	other.Why = g.Why
 	return g == other
+}
+
+// Grants returns the roles that the entry's policies give to its service IDs. Why they
+// are needed is that only a role that is held can be granted.
+func (e *Entry) Grants() (grants []Grant) {
+	for _, p := range e.policies {
+		grants = append(grants, p.grants()...)
+	}
+	return grants
+}
+
+func (p policyTemplate) grants() (grants []Grant) {
+	on := p.on()
+	for _, role := range p.roles {
+		on.Role, on.Why = role, "since only a role that is held can be granted"
+		grants = append(grants, on)
+	}
+	return grants
 }
 
 // on returns the resource of a policy as that of a grant. A template with an expression

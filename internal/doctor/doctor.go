@@ -28,6 +28,12 @@ import (
 	"github.com/latchkey-io/latchkey/internal/result"
 )
 
+// A RoleLister lists the roles of services; iam.Client is one.
+type RoleLister interface {
+	// Roles returns the names of a service's roles: none if we may not list them.
+	Roles(ctx context.Context, service string) ([]string, error)
+}
+
 // IAM is what the doctor reads of IAM; iam.Client is one.
 type IAM interface {
 	Self(ctx context.Context) (string, error)
@@ -39,8 +45,7 @@ type IAM interface {
 	Groups(ctx context.Context, iamID string) ([]port.Group, error)
 	// Creator returns the IAM ID of the creator of a service ID, or "".
 	Creator(ctx context.Context, iamID string) (string, error)
-	// Roles returns the names of a service's roles: none if we may not list them.
-	Roles(ctx context.Context, service string) ([]string, error)
+	RoleLister
 	// Restricted reports whether the account restricts the creation of service IDs.
 	Restricted(ctx context.Context) (bool, error)
 	// MarkedProfiles returns the trusted profiles that are ours.

@@ -120,8 +120,8 @@ func (d *examination) granting(ctx context.Context, p access.Policy) {
 // exists reports whether a service has a role, as far as we may see its roles. It
 // reports one that does not exist.
 func (d *examination) exists(ctx context.Context, service, role string) bool {
-	names, err := d.IAM.Roles(ctx, service)
-	if err != nil || len(names) == 0 || (access.Policy{Roles: names}).Has(role) {
+	names, err := UnknownRole(ctx, d.IAM, service, role)
+	if err != nil || names == nil {
 		return true
 	}
 	if key := "role " + role + " on " + service; !d.checked[key] {
@@ -129,6 +129,16 @@ func (d *examination) exists(ctx context.Context, service, role string) bool {
 		d.fail(fix("correct the service or the role in the config: the roles are "+strings.Join(names, ", ")), "config: %s has no role %q", service, role)
 	}
 	return false
+}
+
+// UnknownRole returns the names of a service's roles if the named one is none of them. It
+// returns nil if it is one, and if IAM shows no roles of the service to us.
+func UnknownRole(ctx context.Context, iam RoleLister, service, role string) ([]string, error) {
+	names, err := iam.Roles(ctx, service)
+	if err != nil || len(names) == 0 || (access.Policy{Roles: names}).Has(role) {
+		return nil, err
+	}
+	return names, nil
 }
 
 // checkOnce checks a need unless it was checked before.
