@@ -127,7 +127,11 @@ func (d *demo) leak(ctx context.Context, credential string) error {
 	}
 	d.say("   new key      %s, proven and in every store before the old one is deleted", o.Key)
 	for _, n := range o.Notes {
-		d.say("   leaked key   %s", n)
+		whose := "older key"
+		if n.Key == before.Key {
+			whose = "leaked key"
+		}
+		d.say("   %-12s %s", whose, n)
 	}
 	d.say("")
 	return nil
