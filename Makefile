@@ -68,11 +68,12 @@ soak: ## Run the real program for T (T=30s) under faults, restarts and strangers
 
 # The tag production leaves out the commands emulator and demo. Functions of CEL are not
 # inlined, which saves 0.85 MiB: it compiles and evaluates short expressions only.
+# CONFIG counts on the command line only: the guide exports it for the deploy scripts.
 bundle: ## Build dist/function, the bundle that Code Engine gets (CONFIG adds a config).
 	rm -rf dist/function && mkdir -p dist/function
 	cp function/main.js function/package.json dist/function/
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -tags production -gcflags=cel.dev/...=-l -gcflags=github.com/IBM/...=-l -gcflags=k8s.io/...=-l -ldflags="-s -w $(LDFLAGS)" -o dist/function/latchkey ./function/latchkey
-	$(if $(CONFIG),cp $(CONFIG) dist/function/latchkey.yaml)
+	$(if $(filter command,$(origin CONFIG)),cp $(CONFIG) dist/function/latchkey.yaml)
 
 # KEY=FILE signs with an ECDSA key in PEM form, KEYLESS=1 with cosign.
 release: ## Build what a release consists of into dist/release: programs, bundle, image, SBOMs, checksums (KEY=FILE or KEYLESS=1 signs).
