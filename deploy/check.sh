@@ -253,7 +253,11 @@ ok "provider: rejected without one in the config" eval 'grep -v "^provider:" "$h
 ok "provider: its identity" runs iam/deploy.sh NAME=latchkey-provider PROFILE=latchkey FORM=job CODE_ENGINE_RESOURCE_GROUP_ID=group1
 ok "provider: completes tasks of the instance in the config" called 'iam trusted-profile-policy-create latchkey --roles SecretTaskUpdater.*SecretsReader --service-name secrets-manager --service-instance c4a7e2f0-6d15-4b98-9e3a-7f20d1c8b546'
 ok "provider: the files for its sinks have a secret that is removed, too" eval 'fake ce secret create --name latchkey-provider-files --from-file "a=$work/events-token"'
-ok "provider: removed" runs job/teardown.sh
+ok "provider: beside a function" runs function/deploy.sh "${tokens[@]}" "BUNDLE=$work/bundle" "CONFIG=$work/function.yaml"
+ok "provider: removed" runs job/provider-teardown.sh
+ok "provider: and the function, its timer, its check, its secrets and its config stay" eval 'for name in function/latchkey cron/latchkey-tick job/latchkey-check secret/latchkey-secrets configmap/latchkey-config; do [[ -f $state/$name ]] || exit 1; done'
+ok "provider: removed again" runs job/provider-teardown.sh
+ok "provider: the function removed" runs function/teardown.sh
 for kind in job secret configmap; do ok "provider: no $kind left" gone "$kind"; done
 ok "provider: no secret in arguments, output or environment" quiet
 
@@ -362,6 +366,12 @@ ok "and nothing was changed" no grep -qE "^ce (secret|configmap|application) (cr
 ok "without the program the fix is named" says 'run make build' app/deploy.sh "${tokens[@]}" LATCHKEY=/nowhere
 ok "a token that the config needs is named" says 'the config needs EVENTS_TOKEN' job/deploy.sh
 ok "the token of a sink is named" says 'the config needs OUTCOMES_TOKEN' job/deploy.sh "${tokens[@]}" OUTCOMES_TOKEN_FILE=
+ok "a variable and a file that differ are rejected" says 'EVENTS_TOKEN and the file that EVENTS_TOKEN_FILE names differ' job/deploy.sh "${tokens[@]}" "EVENTS_TOKEN=another-token-1Rf6"
+ok "a kubeconfig and a file that differ are rejected" says 'KUBECONFIG_EAST and the file that KUBECONFIG_EAST_FILE names differ' job/deploy.sh "${tokens[@]}" KUBECONFIG_EAST=x
+ok "Kafka needs a password and a topic" eval 'says "KAFKA_BROKERS needs KAFKA_PASSWORD or KAFKA_PASSWORD_FILE" app/deploy.sh "${tokens[@]}" KAFKA_BROKERS=b0.example:9093 && grep -q "KAFKA_BROKERS needs KAFKA_TOPIC" "$state/output.log"'
+ok "a missing file with the password is named" says 'KAFKA_PASSWORD_FILE names no readable file' job/deploy.sh "${tokens[@]}" "${kafka[@]}" KAFKA_PASSWORD_FILE=/nowhere
+ok "and nothing was changed by any of these" eval '[[ ! -e $state/secret && ! -e $state/configmap && ! -e $state/job && ! -e $state/application ]]'
+ok "a variable that is equal to its file is no fault" runs job/deploy.sh "${tokens[@]}" "EVENTS_TOKEN=$events_token" NAME=equal
 ok "an unreadable token file is named by its variable" says 'EVENTS_TOKEN_FILE names no readable file' job/deploy.sh EVENTS_TOKEN_FILE=/nowhere
 ok "a token of two lines is rejected" says 'EVENTS_TOKEN must be one line' job/deploy.sh "EVENTS_TOKEN=$events_token"$'\n'"$events_token"
 ok "a token inside of the checkout is rejected" says 'inside of the checkout' job/deploy.sh "EVENTS_TOKEN_FILE=$here/lib.sh"
@@ -376,9 +386,11 @@ done
 ok "no secret in arguments, output or environment" quiet
 
 world doctor
+ok "doctor: the timer is made even if a credential is blocked, since there are keys" eval 'says "some credentials need you" app/deploy.sh "${tokens[@]}" NAME=blocked "FAKE_SWEEP=2 credentials: 1 blocked, 1 published" && called "ce subscription cron create --name blocked-tick"'
+: >"$state/calls.log"
 ok "doctor: a missing right stops before the first sweep" says 'No key was made' app/deploy.sh "${tokens[@]}" "FAKE_DOCTOR=Writer on Code Engine"
 ok "doctor: what is missing is shown" grep -q '^  FAIL  Writer on Code Engine' "$state/output.log"
-ok "doctor: no sweep" no grep -q 'argument=sweep' "$state/calls.log"
+ok "doctor: no sweep, and no timer that would sweep" no grep -qE 'argument=sweep|subscription cron create' "$state/calls.log"
 ok "doctor: the same again after the fix" runs app/deploy.sh "${tokens[@]}"
 ok "doctor: a blocked credential is an error" says 'some credentials need you' app/deploy.sh "${tokens[@]}" "FAKE_SWEEP=2 credentials: 1 blocked, 1 published"
 ok "doctor: a sweep that says nothing is an error" says 'the first sweep did not end' app/deploy.sh "${tokens[@]}" "FAKE_SWEEP=panic"
@@ -400,6 +412,7 @@ world run
 ok "run: a form" runs app/deploy.sh "${tokens[@]}"
 arguments=(status -o wide)
 ok "run: a command with the deployed identity" runs run.sh
+ok "run: in the image that IMAGE names" eval 'runs run.sh IMAGE=registry.example/latchkey:2 && called "ce jobrun submit --job latchkey-check --name latchkey-status --image registry.example/latchkey:2 "'
 ok "run: what it says" grep -qx '  latchkey status -o wide' "$state/output.log"
 arguments=(plan)
 ok "run: the plan of a new config" runs run.sh "NEW=$work/function.yaml"
@@ -470,6 +483,7 @@ mkdir -p "$guide/bin" "$guide/dist/function" "$work/.latchkey"
 ln -s "$here" "$guide/deploy"
 ln -s "$latchkey" "$guide/bin/latchkey"
 cp "$work/bundle"/* "$guide/dist/function/"
+printf '{"password": "%s", "kafka_brokers_sasl": ["b0.example:9093", "b1.example:9093"]}\n' "$kafka_password" >"$work/kafka.json"
 mkdir "$guide/dist/release" && touch "$guide/dist/release/latchkey_1.0.0_image.tar"
 # commands FROM TO prints the commands of these sections of deploy/README.md: all lines of a
 # block, or only those after a prompt. Each is preceded by its number, which ends what the one
@@ -588,6 +602,7 @@ YAML
 commands "## Provider" "## More" | sed "s|SECRETS_MANAGER_CRN=crn:…|SECRETS_MANAGER_CRN=$sm_crn|" >"$state/provider"
 ok "guide: the provider" follow "$state/provider"
 ok "guide: its commands print what it shows" as_shown "$state/provider"
+cp "$work/kafka.json" "$work/.latchkey/kafka.json"
 commands "## More events" "## Variables" | sed "s|EVENT_NOTIFICATIONS_CRN=crn:…|EVENT_NOTIFICATIONS_CRN=$en_crn|; s|EVENT_STREAMS_CRN=crn:…|EVENT_STREAMS_CRN=$es_crn|" >"$state/later"
 ok "guide: more events, an upgrade and the removal" follow "$state/later"
 ok "guide: they print what it shows" as_shown "$state/later"

@@ -99,11 +99,20 @@ drop() {
 	fi
 }
 
+# one_value VARIABLE fails if the variable and the file that VARIABLE_FILE names are both set
+# and differ. One of them may be left over, such as that of another installation.
+one_value() {
+	local source=${1}_FILE
+	[[ -n ${!1:-} && -n ${!source:-} ]] || return 0
+	[[ -r ${!source} && ${!1} == "$(<"${!source}")" ]] || die "$1 and the file that $source names differ: unset one of them"
+}
+
 # secret_line KEY VARIABLE FILE adds KEY=value to an env file. The value comes
 # from VARIABLE or from the file that VARIABLE_FILE names. It returns false if
 # neither is set.
 secret_line() {
 	local key=$1 variable=$2 file=$3 source=${2}_FILE value
+	one_value "$variable"
 	if [[ -n ${!variable:-} ]]; then
 		value=${!variable}
 	elif [[ -n ${!source:-} ]]; then
@@ -123,6 +132,7 @@ secret_line() {
 # neither is set.
 text_file() {
 	local source=${1}_FILE
+	one_value "$1"
 	if [[ -n ${!1:-} ]]; then
 		printf '%s\n' "${!1}" >"$2"
 	elif [[ -n ${!source:-} && -r ${!source} ]]; then
@@ -149,11 +159,18 @@ config_file() {
 # Each variable comes from the variable of that name or from the file that NAME_FILE
 # names; each file comes from the directory SECRET_FILES. It lists all that is missing.
 # COMPONENT is function, app, job or provider. The provider takes no events and has no stores.
+# An app and a job with KAFKA_BROKERS also need the topic and the password.
 collect() {
 	local component=$1 name what source missing=() line for=.
 	[[ $component != provider ]] || for='select(.for | . == "identity" or startswith("outcomes"))'
 	ENV_FILE=$SCRATCH/secrets.env ENV_TEXTS=() MOUNT='' MOUNTED=() TRUSTED=true
 	: >"$ENV_FILE"
+	if [[ -n ${KAFKA_BROKERS:-} && ($component == app || $component == job) ]]; then
+		KAFKA_FILE=$SCRATCH/kafka.env
+		printf 'username=%s\n' "${KAFKA_USERNAME:-token}" >"$KAFKA_FILE"
+		secret_line password KAFKA_PASSWORD "$KAFKA_FILE" || missing+=("KAFKA_BROKERS needs KAFKA_PASSWORD or KAFKA_PASSWORD_FILE")
+		[[ -n ${KAFKA_TOPIC:-} ]] || missing+=("KAFKA_BROKERS needs KAFKA_TOPIC")
+	fi
 	while IFS=$'\t' read -r name what; do
 		source=$name
 		[[ $name != IBMCLOUD_API_KEY ]] || source=LATCHKEY_API_KEY
@@ -163,30 +180,30 @@ collect() {
 		elif secret_line "$name" "$source" "$ENV_FILE"; then
 			[[ $name != IBMCLOUD_API_KEY ]] || TRUSTED=false
 		elif [[ $name == IBMCLOUD_API_KEY ]]; then
-			missing+=("an identity: the config has no identity.profile, and deploy/iam creates one. Or set $source or ${source}_FILE")
+			missing+=("the config needs an identity: the config has no identity.profile, and deploy/iam creates one. Or set $source or ${source}_FILE")
 		else
-			missing+=("$name or ${name}_FILE, for $what")
+			missing+=("the config needs $name or ${name}_FILE, for $what")
 		fi
 	done < <(jq -r ".variables[] | $for | [.name, .for] | @tsv" <<<"$NEEDS")
 	[[ $TRUSTED == false || -z ${LATCHKEY_API_KEY:-}${LATCHKEY_API_KEY_FILE:-} ]] || say "note: the config logs in with identity.profile, so LATCHKEY_API_KEY is not used"
 	while IFS=$'\t' read -r name what; do
 		source=${SECRET_FILES:-}/${name##*/}
 		if [[ $component == function ]]; then
-			missing+=("a variable for $what: a function can't mount $name")
+			missing+=("the config needs a variable for $what: a function can't mount $name")
 		elif [[ -n $MOUNT && $MOUNT != "${name%/*}" ]]; then
-			missing+=("$name in the directory $MOUNT, for $what: Code Engine mounts a secret as one directory")
+			missing+=("the config needs $name in the directory $MOUNT, for $what: Code Engine mounts a secret as one directory")
 		elif [[ -z ${SECRET_FILES:-} || ! -r $source ]]; then
-			missing+=("the file ${name##*/} in the directory SECRET_FILES, for $what")
+			missing+=("the config needs the file ${name##*/} in the directory SECRET_FILES, for $what")
 		elif [[ $(realpath "$source") == "$ROOT"/* ]]; then
-			missing+=("SECRET_FILES outside of the checkout, which a build uploads")
+			missing+=("the config needs SECRET_FILES outside of the checkout, which a build uploads")
 		else
 			cat "$source" >"$SCRATCH/file-${name##*/}" # which only the current user can read
 			MOUNT=${name%/*} MOUNTED+=(--from-file "${name##*/}=$SCRATCH/file-${name##*/}")
 		fi
 	done < <(jq -r ".files[] | $for | [.name, .for] | @tsv" <<<"$NEEDS")
 	((${#missing[@]} == 0)) || {
-		for line in "${missing[@]}"; do printf 'error: the config needs %s\n' "$line" >&2; done
-		die "nothing was changed: ${#missing[@]} of what the config needs is missing"
+		for line in "${missing[@]}"; do printf 'error: %s\n' "$line" >&2; done
+		die "nothing was changed: ${#missing[@]} of what is needed is missing"
 	}
 	[[ $TRUSTED == true ]] || say "warning: latchkey uses a stored API key; a trusted profile needs none (deploy/iam)" >&2
 }
@@ -240,8 +257,10 @@ text_config() { CONFIG_FILE=${CONFIG_FILE%/*}/LATCHKEY_CONFIG; }
 
 # check FORM runs doctor and then a first sweep, with the config, the secrets and the
 # identity of what was deployed, and prints what they say. A form that is no job gets a
-# job for that, $NAME-check, to which deploy/iam links the identity, too.
+# job for that, $NAME-check, to which deploy/iam links the identity, too. The timer comes
+# after it, so nothing sweeps while doctor fails.
 check() {
+	SAID=''
 	local job=$NAME
 	[[ ${CHECK:-yes} != no ]] || return 0
 	RUN_FLAGS=()
@@ -256,6 +275,12 @@ check() {
 	grep -Eq '(^|[^0-9])0 failed' <<<"$SAID" ||
 		die "doctor found what is missing: see above. No key was made. Run this script again after the fix, or with CHECK=no"
 	job_run "$job" sweep
+}
+
+# first_sweep says what the sweep of check did, and fails if something is left to do. The
+# timer is there by then, since the sweep may have made keys.
+first_sweep() {
+	[[ ${CHECK:-yes} != no ]] || return 0
 	SAID=$(grep -E '^[0-9]+ credentials?(:|$)' <<<"$SAID") || die "the first sweep did not end: see above. The timer sweeps again"
 	[[ $SAID != *failed* && $SAID != *blocked* ]] || die "some credentials need you: see above, and docs/operations.md for each reason"
 	say "first sweep: $SAID"
@@ -309,14 +334,12 @@ drop_check() {
 	drop job "$NAME-check"
 }
 
-# kafka TYPE subscribes an app or a job to the audit topic if KAFKA_BROKERS is set.
+# kafka TYPE subscribes an app or a job to the audit topic if KAFKA_BROKERS is set, with the
+# password that collect gathered.
 kafka() {
 	[[ -n ${KAFKA_BROKERS:-} ]] || return 0
-	need KAFKA_TOPIC
-	local file=$SCRATCH/kafka.env flags=() broker brokers
-	printf 'username=%s\n' "${KAFKA_USERNAME:-token}" >"$file"
-	secret_line password KAFKA_PASSWORD "$file" || die "set KAFKA_PASSWORD_FILE or KAFKA_PASSWORD"
-	put secret "$KAFKA_SECRET" -- --from-env-file "$file"
+	local flags=() broker brokers
+	put secret "$KAFKA_SECRET" -- --from-env-file "$KAFKA_FILE"
 	IFS=, read -r -a brokers <<<"$KAFKA_BROKERS"
 	for broker in "${brokers[@]}"; do flags+=(--broker "$broker"); done
 	flags+=(--topic "$KAFKA_TOPIC" --secret "$KAFKA_SECRET" --destination "$NAME" --destination-type "$1")

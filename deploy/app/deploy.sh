@@ -26,7 +26,8 @@ put application "$NAME" -- "${CODE[@]}" \
 	--trusted-profiles-enabled="$TRUSTED" \
 	"${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 
+check app
 tick app
 kafka app
-check app
+first_sweep
 say "application $NAME: done. For its address run: ibmcloud ce application get --name $NAME --output url"

@@ -29,10 +29,12 @@ put function "$NAME" -- \
 	--trusted-profiles-enabled="$TRUSTED" \
 	"${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 
+check function
+
 # Code Engine's page on functions denies event subscriptions; its page on cron
 # shows this one. If it is rejected, use a job's timer or Event Notifications.
 tick function
 
 [[ -z ${KAFKA_BROKERS:-} ]] || say "note: a function can't receive Kafka events; use an app or a job for them"
-check function
+first_sweep
 say "function $NAME: done. For its address run: ibmcloud ce function get --name $NAME"

@@ -27,7 +27,8 @@ put job "$NAME" -- "${CODE[@]}" --argument job \
 	--trusted-profiles-enabled="$TRUSTED" \
 	"${WITH_CONFIG[@]}" "${WITH_SECRET[@]}"
 
+check job
 tick job
 kafka job
-check job
+first_sweep
 say "job $NAME: done. To run it now: ibmcloud ce jobrun submit --job $NAME"

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Deletes everything that job/deploy.sh and job/provider.sh created. Service IDs
-# and keys stay.
+# Deletes everything that job/deploy.sh created. Service IDs and keys stay.
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -14,7 +13,3 @@ drop secret "$KAFKA_SECRET"
 drop secret "$SECRET"
 drop secret "$FILES"
 drop configmap "$CONFIG_MAP"
-drop job "$NAME-provider"
-drop secret "$NAME-provider-secrets"
-drop secret "$NAME-provider-files"
-drop configmap "$NAME-provider-config"
