@@ -102,9 +102,9 @@ func (k Key) OverlapEnds(r Rules, now time.Time) bool {
 }
 
 // Extended reports whether the overlap of a superseded key was extended, so that its user
-// still matters.
+// still matters. An extension is a whole overlap, and times are rounded by minutes.
 func (k Key) Extended(r Rules, now time.Time) bool {
-	return !k.Superseded.IsZero() && k.Leaked.IsZero() && k.Live(now) && k.Expires.After(k.Superseded.Add(r.Overlap+time.Minute))
+	return !k.Superseded.IsZero() && k.Leaked.IsZero() && k.Live(now) && k.Expires.After(k.Superseded.Add(r.Overlap+r.Overlap/2))
 }
 
 // Compare orders keys by freshness, then by ID. The highest is the newest.
