@@ -32,8 +32,8 @@ func usedOf(text []byte, context, file string) (*clientcmdapi.Config, error) {
 	return known, checkKubeconfig(known, file)
 }
 
-// checkKubeconfig rejects a kubeconfig that runs a program or reads a file outside
-// its folder, and resolves the paths that it keeps. Whoever may write a kubeconfig
+// checkKubeconfig rejects a kubeconfig that has no login, runs a program or reads a file
+// outside its folder, and resolves the paths that it keeps. Whoever may write a kubeconfig
 // must not run a program with latchkey's identity, or send a file of its to a server.
 // known holds only what the context uses. file is the kubeconfig's path; if empty,
 // it may name no files.
@@ -48,6 +48,8 @@ func checkKubeconfig(known *clientcmdapi.Config, file string) error {
 			return fmt.Errorf("the user %q of the kubeconfig has exec, which would run a program; use a token or a certificate", name)
 		case user.AuthProvider != nil:
 			return fmt.Errorf("the user %q of the kubeconfig has auth-provider %s, which latchkey does not support%s", name, user.AuthProvider.Name, instead(user.AuthProvider.Name))
+		case user.Token+user.TokenFile+user.ClientCertificate+user.Username == "" && len(user.ClientCertificateData) == 0:
+			return fmt.Errorf("the user %q of the kubeconfig has no token and no certificate", name)
 		}
 	}
 	for field, path := range filesOf(known) {

@@ -64,6 +64,7 @@ func TestAKubeconfigThatRunsAProgramOrReadsAForeignFileIsRefused(t *testing.T) {
 		"a certificate elsewhere":                 {user: map[string]any{"client-certificate": "/etc/hostname"}, file: file, says: "client-certificate"},
 		"a client key elsewhere":                  {user: map[string]any{"client-key": folder + "/../key"}, file: file, says: "client-key"},
 		"an authority elsewhere":                  {cluster: map[string]any{"certificate-authority": "/etc/hostname"}, file: file, says: "certificate-authority"},
+		"an empty token":                          {user: map[string]any{"token": ""}, file: file, says: "no token"},
 		"a file, where the text is in a variable": {user: map[string]any{"tokenFile": "token"}, says: "from a variable"},
 	} {
 		t.Run(name, func(t *testing.T) {
