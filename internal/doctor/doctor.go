@@ -120,7 +120,7 @@ type fix string
 
 // String returns the command or the change.
 func (f fix) String() string {
-	return cmp.Or(string(f), "run latchkey doctor again; if this stays, check the network and the proxy from here, and https://cloud.ibm.com/status")
+	return cmp.Or(string(f), "run latchkey doctor again; if this stays, check the network and the proxy from here, and the server; IBM Cloud's status is at https://cloud.ibm.com/status")
 }
 
 // fail prints what is wrong and the fix.
