@@ -505,7 +505,7 @@ commands() {
 		index($0, "##") == 1 { flush(); on = index($0, from) == 1 ? 1 : index($0, to) == 1 ? 0 : on; next }
 		on && sub(/^    /, "") { block[++n] = $0; next }
 		{ flush() }
-		END { flush() }' "$here/README.md" | sed 's/<namespace>/tools/'
+		END { flush() }' "$here/README.md"
 }
 # follow FILE runs commands in one shell, with what can't be run here replaced.
 follow() {
@@ -564,6 +564,7 @@ ok "guide: from nothing to the first key" follow "$state/first"
 ok "guide: its commands print what it shows" as_shown "$state/first"
 ok "guide: the project, the identity, the function and its check are there" eval 'for name in project/tools profile/latchkey function/latchkey job/latchkey-check cron/latchkey-tick; do [[ -f $state/$name ]] || exit 1; done'
 ok "guide: the policies are the roles that its config needs" eval 'diff <(jq -s "[.[].roles[].display_name] | sort" "$state"/policies-of-latchkey/*) <("$latchkey" validate --config "$guide/latchkey.yaml" --needs | jq "[.grants[].role] | sort")'
+ok "guide: a later shell gets what was exported, and no secret" eval 'grep -q "^declare -x IMAGE=" "$work/.latchkey/env" && grep -q "^declare -x EVENTS_TOKEN_FILE=" "$work/.latchkey/env" && grep -q "^declare -x PROJECT=" "$work/.latchkey/env" && no grep -qF "$(<"$work/.latchkey/events-token")" "$work/.latchkey/env"'
 grep -v '^identity:' "$state/configmap-latchkey-config-LATCHKEY_CONFIG" >"$work/guide.yaml"
 mapfile -t variables <"$state/secret-latchkey-secrets.env"
 env -i "${variables[@]}" "IBMCLOUD_API_KEY=$(<"$work/emulator-key")" "LATCHKEY_CONFIG_FILE=$work/guide.yaml" "$latchkey" serve --listen 127.0.0.1:0 --endpoint "$(jq -r .url "$work/ready.json")" >"$state/serve.log" 2>&1 &
@@ -594,24 +595,19 @@ ok "guide: deliveries to the hook" follow "$state/delivery"
 ok "guide: its answers are what it shows" as_shown "$state/delivery"
 ok "guide: no secret in arguments, output or environment" quiet
 url=
-cat >>"$guide/new.yaml" <<YAML
-provider:
-  instances: [44444444-2222-4333-8444-555555555555]
-  allow: [{serviceIDs: [ServiceId-1], policies: [{service: logs, roles: [Sender]}]}]
-YAML
-commands "## Provider" "## More" | sed "s|SECRETS_MANAGER_CRN=crn:…|SECRETS_MANAGER_CRN=$sm_crn|" >"$state/provider"
+commands "## Provider" "## More" >"$state/provider"
 ok "guide: the provider" follow "$state/provider"
 ok "guide: its commands print what it shows" as_shown "$state/provider"
 cp "$work/kafka.json" "$work/.latchkey/kafka.json"
-commands "## More events" "## Variables" | sed "s|EVENT_NOTIFICATIONS_CRN=crn:…|EVENT_NOTIFICATIONS_CRN=$en_crn|; s|EVENT_STREAMS_CRN=crn:…|EVENT_STREAMS_CRN=$es_crn|" >"$state/later"
+commands "## More events" "## Variables" >"$state/later"
 ok "guide: more events, an upgrade and the removal" follow "$state/later"
 ok "guide: they print what it shows" as_shown "$state/later"
-for kind in profile function job cron configmap topics destinations subscriptions aroute atarget; do ok "guide: no $kind left" gone "$kind"; done
+for kind in project registry profile function job cron configmap secret topics destinations subscriptions aroute atarget; do ok "guide: no $kind left" gone "$kind"; done
 
 # The same with the other forms.
 for form in app job; do
 	world "guide-$form"
-	rm -r "$guide/latchkey.yaml" "$work/.latchkey" # which the guide writes
+	rm -rf "$guide/latchkey.yaml" "$work/.latchkey" # which the guide writes
 	kind=$form
 	[[ $form == job ]] || kind=application
 	commands "### 1. " "### 8. " | sed "s#FORM=function#FORM=$form#; s#deploy/function/#deploy/$form/#; s#function latchkey#$kind latchkey#; s#latchkey-function#latchkey-$form#; s#ce function get#ce $kind get#" >"$state/first"
@@ -620,7 +616,7 @@ for form in app job; do
 	fi
 	ok "guide, $form: from nothing to the first key" follow "$state/first"
 	ok "guide, $form: its commands print what it shows" as_shown "$state/first"
-	ok "guide, $form: it runs the image of the release" called "ce $kind create --name latchkey --image de.icr.io/tools/latchkey@sha256:0.* --registry-secret registry "
+	ok "guide, $form: it runs the image of the release" called "ce $kind create --name latchkey --image de.icr.io/my-namespace/latchkey@sha256:0.* --registry-secret registry "
 done
 
 # Each command of the CLI in the documents is one that the stand-in knows.
