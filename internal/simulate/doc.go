@@ -88,6 +88,8 @@
 //     not have (46000860). Nothing shows then that a store had the key, and it is deleted
 //     as one that no store took, up to a day before its fuse would end it. The same run
 //     makes another one.
+//   - A key whose fuse no sweep could move out is replaced before its end, but a consumer
+//     that re-reads its store rarely may not have read the next key by then (82785).
 //   - No random history has access groups, groups of service IDs, a name that another
 //     credential has, latchkey's own login or onGone: walks_test.go has one sequence of each, with the
 //     wrong protocols that it shows.
