@@ -155,7 +155,7 @@ func sm(key string, set func(*secretsmanager.StoreConfig, string), f field) fiel
 }
 
 func kubeconfig() ([]byte, error) {
-	return []byte(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}]}`), nil
+	return []byte(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}],"users":[{"name":"u","user":{"token":"t"}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}]}`), nil
 }
 
 func kube(key string, set func(*kubernetes.StoreConfig, string), f field) field {
