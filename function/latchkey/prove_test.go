@@ -72,7 +72,7 @@ func TestAConsumersTokenProvesItsProfile(t *testing.T) {
 		"a project's name is needed":                       {of: app, args: []string{"team"}, code: cli.ExitError, want: []string{"NAME/PROJECT"}},
 		"an entry without trust has no profile":            {of: app, args: []string{"keyed"}, code: cli.ExitError, want: []string{"no trust"}},
 		"an entry that the config does not have":           {of: app, args: []string{"nothing"}, code: cli.ExitError, want: []string{"no such entry"}},
-		"a place without a token is told what it lacks":    {args: []string{"writer"}, code: cli.ExitAct, want: []string{"finding the compute resource token"}},
+		"a missing token file is named":                    {args: []string{"writer"}, code: cli.ExitAct, want: []string{"finding the compute resource token"}},
 		"a service that does not answer leaves it unclear": {of: pod("backups"), args: []string{"writer", "--endpoint", "http://127.0.0.1:1"}, code: cli.ExitTryAgain, want: []string{"token unclear"}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
