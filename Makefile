@@ -196,8 +196,9 @@ bench-entry: bundle $(CLOUDEVENTS)/package.json
 N    ?= 100000
 SEED ?= 1
 
-simulate: ## Check every promise in N simulated histories with faults, from SEED on.
-	cd internal/simulate && $(GO) test -run Promise -count=1 -timeout 24h -histories $(N) -seed $(SEED)
+simulate: ## Check every promise in N simulated histories with faults, from SEED on, and in N/10 with a hostile member of the account.
+	cd internal/simulate && $(GO) test -run EveryPromiseIsKept -count=1 -timeout 24h -histories $(N) -seed $(SEED)
+	cd internal/simulate && $(GO) test -run WithAnIntruder -count=1 -timeout 24h -histories $$(( ($(N) + 9) / 10 )) -seed $(SEED)
 
 enumerate: ## Try all pairs of faults in every flow, and all interleavings of two replicas (hours).
 	cd internal/simulate && $(GO) test -run Enumerate -count=1 -timeout 24h -pairs -interleave

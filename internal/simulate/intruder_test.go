@@ -37,5 +37,5 @@ func TestPromisesHoldWithAnIntruder(t *testing.T) {
 	for _, v := range y.bad {
 		t.Errorf("seed %d: %s", v.Seed, v.Violations[0])
 	}
-	t.Logf("%s", y)
+	report(t, *histories > 0, y.String())
 }
