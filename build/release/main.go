@@ -30,6 +30,7 @@ type release struct {
 	out             string    // directory
 	key             string    // PEM file with the private key; "": no key signs
 	keyless         bool      // cosign signs, as the identity that the environment has
+	told            io.Writer // gets a line for each file as it is made
 }
 
 // targets are the platforms of the program. The last field says whether the production
@@ -46,7 +47,7 @@ var targets = []struct {
 
 func main() {
 	log.SetFlags(0)
-	var r release
+	r := release{told: os.Stdout}
 	var date string
 	flag.StringVar(&r.version, "version", "dev", "the version")
 	flag.StringVar(&r.commit, "commit", "", "the commit's hash")
@@ -282,9 +283,13 @@ func sum(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
+// write writes a file, and prints its digest, size and name.
 func (r release) write(name string, data []byte) error {
 	if err := os.WriteFile(filepath.Join(r.out, name), data, 0o644); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	if _, err := fmt.Fprintf(r.told, "%s %10d bytes  %s\n", sum(data), len(data), name); err != nil {
+		return fmt.Errorf("printing %s: %w", name, err)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func example(t *testing.T) (r release, program []byte) {
 	if program, err = os.ReadFile(self); err != nil {
 		t.Fatal(err)
 	}
-	return release{version: "v1.2.3", commit: strings.Repeat("a", 40), date: time.Unix(1_800_000_000, 0), out: t.TempDir()}, program
+	return release{version: "v1.2.3", commit: strings.Repeat("a", 40), date: time.Unix(1_800_000_000, 0), out: t.TempDir(), told: io.Discard}, program
 }
 
 func untarred(t *testing.T, data []byte) map[string][]byte {
@@ -139,6 +139,18 @@ func TestTheSBOMNamesTheProgramAndEachModule(t *testing.T) {
 	}
 	if all := strings.Join(names, " "); !strings.Contains(all, "stdlib") || !strings.Contains(all, "golang.org/x/crypto/x509roots/fallback") {
 		t.Errorf("the components are %s", all)
+	}
+}
+
+func TestEachFileIsPrintedWithItsSizeAndDigestAsItIsMade(t *testing.T) {
+	r, _ := example(t)
+	var told bytes.Buffer
+	r.told = &told
+	if err := r.write("RELEASE_NOTES.md", []byte("notes\n")); err != nil {
+		t.Fatal(err)
+	}
+	if want := sum([]byte("notes\n")) + "          6 bytes  RELEASE_NOTES.md\n"; told.String() != want {
+		t.Errorf("it prints %q, want %q", told.String(), want)
 	}
 }
 
