@@ -54,6 +54,8 @@ type Config struct {
 	HTTP *http.Client
 	// Now measures the life of our own token. If nil, it is time.Now.
 	Now func() time.Time
+	// Sleep waits between tries. If nil, it uses a timer.
+	Sleep func(context.Context, time.Duration) error
 	// Log receives diagnostics that are not returned as errors. If nil, nothing
 	// is logged.
 	Log *slog.Logger
@@ -107,6 +109,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Sleep == nil {
+		cfg.Sleep = sleep
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -117,7 +122,7 @@ func New(cfg Config) (*Client, error) {
 	ours := bare
 	ours.Transport = &authorized{login: l, next: bare.Transport}
 
-	c := &Client{cfg: cfg, bare: &bare, login: l, http: &ours, sleep: sleep}
+	c := &Client{cfg: cfg, bare: &bare, login: l, http: &ours, sleep: cfg.Sleep}
 	api, strict := upstream.IAM, ours
 	api.Account = c.Account
 	strict.Transport = api.Strict(ours.Transport)
