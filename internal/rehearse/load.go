@@ -1,6 +1,7 @@
 package rehearse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -39,7 +40,7 @@ func load(ctx context.Context, a Account) (*world, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: %w", err)
 	}
-	w := &world{server: server, owner: a.Owner, began: a.Now}
+	w := &world{server: server, owner: a.Owner, began: a.Now, every: cmp.Or(a.every(), time.Hour), budget: a.budget()}
 	if err := w.fill(ctx, a); err != nil {
 		server.Close()
 		return nil, err
@@ -49,15 +50,15 @@ func load(ctx context.Context, a Account) (*world, error) {
 
 func (w *world) fill(ctx context.Context, a Account) (err error) {
 	ready := w.server.Ready()
-	if w.iam, err = iam.New(iam.Config{URL: ready.URL, Owner: a.Owner, APIKey: secret.New(ready.APIKey), Now: w.server.Now}); err != nil {
+	sleep := func(_ context.Context, d time.Duration) error {
+		w.server.Advance(d)
+		return nil
+	}
+	if w.iam, err = iam.New(iam.Config{URL: ready.URL, Owner: a.Owner, APIKey: secret.New(ready.APIKey), Now: w.server.Now, Sleep: sleep}); err != nil {
 		return fmt.Errorf("setting up IAM: %w", err)
 	}
 	w.reconciler = &reconcile.Reconciler{
-		Identities: w.iam, Keys: w.iam, Profiles: w.iam, Exchange: w.iam, Owner: a.Owner, Self: w.iam.Self, Now: w.server.Now,
-		Sleep: func(_ context.Context, d time.Duration) error {
-			w.server.Advance(d)
-			return nil
-		},
+		Identities: w.iam, Keys: w.iam, Profiles: w.iam, Exchange: w.iam, Owner: a.Owner, Self: w.iam.Self, Now: w.server.Now, Sleep: sleep,
 	}
 	type making struct {
 		at time.Time
@@ -66,7 +67,7 @@ func (w *world) fill(ctx context.Context, a Account) (err error) {
 	}
 	var order []making
 	for _, s := range a.Seen {
-		p := &played{Seen: s, ids: map[string]string{}, values: map[string]secret.Value{}}
+		p := &played{Seen: s, ids: map[string]string{}, values: map[string]secret.Value{}, told: map[protocol.Note]bool{}}
 		p.Policies, p.Groups, p.Given, p.Provers = []access.Policy{granted}, nil, "", nil
 		w.played = append(w.played, p)
 		for _, k := range s.Outcome.Keys {

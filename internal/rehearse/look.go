@@ -18,12 +18,15 @@ func See(
 	look func(context.Context, []port.Credential, reconcile.Request) result.Sweep,
 ) (Account, error) {
 	a := Account{Owner: owner, Now: now}
-	credentials = credentials[:min(most, len(credentials))]
+	seen := credentials[:min(most, len(credentials))]
+	for _, c := range credentials[len(seen):] {
+		a.Others = append(a.Others, c.Rules)
+	}
 	outcomes := map[string]result.Outcome{}
-	for _, o := range look(ctx, credentials, reconcile.Request{}).Outcomes {
+	for _, o := range look(ctx, seen, reconcile.Request{}).Outcomes {
 		outcomes[o.Credential] = o
 	}
-	for _, c := range credentials {
+	for _, c := range seen {
 		if c.Unconfigured != nil || c.Invalid != nil {
 			continue
 		}
@@ -51,5 +54,9 @@ func Print(out io.Writer, a Account, results []Result) {
 			fmt.Fprintf(out, "  %s (day %d) %s, %s: %s\n", b.At.Format(time.DateOnly), int(b.At.Sub(a.Now)/(24*time.Hour)), b.Severity, b.Credential, b.What)
 		}
 	}
-	fmt.Fprintf(out, "%d credentials were rehearsed\n", len(a.Seen))
+	of := ""
+	if len(a.Others) > 0 {
+		of = fmt.Sprintf(" of %d", len(a.Seen)+len(a.Others))
+	}
+	fmt.Fprintf(out, "%d%s credentials were rehearsed\n", len(a.Seen), of)
 }

@@ -3,7 +3,8 @@
 // time, once as it is and once per fault, and says what would break and when.
 //
 // The stores are in memory and take every write: their own faults are not played. All
-// policies are replaced by one that the emulator knows.
+// policies are replaced by one that the emulator knows. Sweeps are played when something
+// may happen: a key is due, a key ends, work is unfinished, or a day has passed.
 package rehearse
 
 import (
@@ -11,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/condition"
@@ -37,7 +39,10 @@ type Seen struct {
 type Account struct {
 	Owner string
 	Seen  []Seen
-	Now   time.Time
+	// Others are the rules of the credentials that sweeps look at and that are not
+	// rehearsed. They have their share of what a sweep may replace.
+	Others []protocol.Rules
+	Now    time.Time
 }
 
 // A Break is something that a person has to know.
@@ -79,12 +84,9 @@ type scenario struct {
 // Days is how long a rehearsal lasts.
 const Days = 90
 
-// Sweeps are played seldom while there is nothing to do, and often otherwise. Both are
-// within the fuse of a new key.
-const (
-	seldom = 24 * time.Hour
-	often  = 6 * time.Hour
-)
+// seldom is how long a credential at rest is not looked at. It is within the fuse of a
+// new key.
+const seldom = 24 * time.Hour
 
 // week is when faults that come and go begin and how long they last.
 const week = 7 * 24 * time.Hour
@@ -147,6 +149,11 @@ func scenarios() []scenario {
 // mostKeys is above IAM's limit of keys per service ID.
 const mostKeys = 25
 
+// mayWork reports whether a service ID has a policy.
+func (w *world) mayWork(p *played) bool {
+	return slices.ContainsFunc(w.server.State(false).Policies, func(of cloud.Policy) bool { return hasSubject(of, p.iamID) })
+}
+
 func hasSubject(p cloud.Policy, iamID string) bool {
 	return slices.ContainsFunc(p.Subject, func(a cloud.Attribute) bool { return a.Value == iamID })
 }
@@ -175,6 +182,8 @@ type world struct {
 	owner      string
 	played     []*played
 	began      time.Time
+	every      time.Duration // the interval of sweeps
+	budget     budget
 
 	done  bool // the fault has begun
 	until time.Duration
@@ -191,6 +200,9 @@ type played struct {
 	first  string                  // the key that was published at the start, as a value's key
 	ended  bool                    // that key has ended
 	down   bool                    // the published key does not work
+	denied bool                    // the service ID has no policy
+	told   map[protocol.Note]bool  // what a person was told to do
+	at     time.Duration           // when it is looked at again
 }
 
 // published is the key that the first store names.
@@ -201,14 +213,25 @@ func (p *played) published() string {
 	return p.stores[0].entry.KeyID
 }
 
-// firstDue is when the first published key is due, or zero.
+// named returns the ID that a key has in the account, or empty for one that the rehearsal
+// made.
+func (p *played) named(id string) string {
+	for seen, made := range p.ids {
+		if made == id {
+			return seen
+		}
+	}
+	return ""
+}
+
+// firstDue is when the first of the keys that were published at the start is due, or zero.
 func (w *world) firstDue() (first time.Time) {
 	for _, p := range w.played {
 		i := slices.IndexFunc(p.Outcome.Keys, func(k protocol.Key) bool { return p.ids[k.ID] != "" && p.ids[k.ID] == p.first })
 		if i < 0 {
 			continue
 		}
-		due := p.Outcome.Keys[i].Created.Add(p.Rules.After)
+		due := p.Outcome.Keys[i].Created.Add(p.Rules.After - p.Rules.Jitter)
 		if first.IsZero() || due.Before(first) {
 			first = due
 		}
@@ -228,36 +251,73 @@ func play(ctx context.Context, a Account, s scenario) (Result, error) {
 			return r, err
 		}
 	}
-	var step time.Duration
-	for since := time.Duration(0); since <= Days*24*time.Hour; since += step {
-		step = seldom
+	for since := time.Duration(0); since <= Days*24*time.Hour; since = w.next(since) {
 		if d := w.began.Add(since).Sub(w.server.Now()); d > 0 {
 			w.server.Advance(d)
 		}
 		sweeps := s.each == nil || s.each(w, since)
+		w.budget.begin()
 		for _, p := range w.played {
 			if err := ctx.Err(); err != nil {
 				return r, err
+			}
+			if since < p.at {
+				continue
 			}
 			before := p.published()
 			out := result.Outcome{Condition: condition.OK}
 			if sweeps {
 				// An error is in the outcome's condition, too.
-				out, _ = w.reconciler.Reconcile(ctx, p.Credential, reconcile.Request{})
+				out, _ = w.reconciler.Reconcile(ctx, p.Credential, reconcile.Request{Routine: w.budget.of()})
 			}
 			if now := p.published(); now != before {
 				r.Rotated++
 			}
-			if out.Condition == condition.Due || out.Condition == condition.InProgress || out.Condition == condition.Unknown {
-				step = often
-			}
 			r.Breaks = append(r.Breaks, w.breaks(p, out)...)
+			p.at = w.again(p, out, since)
 		}
 	}
 	slices.SortStableFunc(r.Breaks, func(a, b Break) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Credential, b.Credential))
 	})
 	return r, nil
+}
+
+// next returns when the first credential is looked at again.
+func (w *world) next(since time.Duration) time.Duration {
+	next := since + max(w.every, seldom)
+	for _, p := range w.played {
+		next = min(next, p.at)
+	}
+	return next
+}
+
+// again returns when a credential is looked at again: at the first sweep at which
+// something may happen.
+func (w *world) again(p *played, out result.Outcome, since time.Duration) time.Duration {
+	first := since + w.every
+	latest := since + max(w.every, seldom/w.every*w.every)
+	switch out.Condition {
+	case condition.Due, condition.InProgress, condition.Unknown:
+		return first
+	}
+	at := latest
+	soon := func(t time.Time) {
+		if d := t.Sub(w.began); d > since {
+			at = min(at, (d+w.every-1)/w.every*w.every)
+		}
+	}
+	if out.Condition == condition.OK { // else a person has to act
+		if soon(out.Next); len(out.Steps) > 0 {
+			return first
+		}
+	}
+	for _, k := range w.server.State(false).APIKeys {
+		if k.IAMID == p.iamID {
+			soon(k.ExpiresAt)
+		}
+	}
+	return max(at, first)
 }
 
 // breaks returns what is new since the sweep before.
@@ -276,6 +336,13 @@ func (w *world) breaks(p *played, out result.Outcome) (found []Break) {
 			}
 		}
 	}
+	if denied := p.iamID != "" && !w.mayWork(p); denied != p.denied {
+		if p.denied = denied; denied {
+			add(Outage, "the policy is gone: consumers log in, and the service refuses them")
+		} else {
+			add(Blocked, "the policy is back")
+		}
+	}
 	if value, ok := p.values[p.first]; ok && !p.ended && len(p.Running) == 0 {
 		if _, err := w.server.Cloud().ExchangeAPIKey(value.Expose()); err != nil {
 			p.ended = true
@@ -284,9 +351,16 @@ func (w *world) breaks(p *played, out result.Outcome) (found []Break) {
 			}
 		}
 	}
+	for _, n := range out.Notes {
+		if about := (protocol.Note{Reason: n.Reason, Key: n.Key}); n.Reason.Kind() == reason.Block && !p.told[about] {
+			p.told[about] = true
+			add(Blocked, strings.TrimPrefix(p.named(n.Key)+": "+n.Reason.Sentence(), ": "))
+			found[len(found)-1].Reason = n.Reason
+		}
+	}
 	is := ""
 	if out.Condition == condition.Blocked || out.Condition == condition.Missing || out.Condition == condition.Expiring || out.Condition == condition.Expired {
-		is = string(out.Condition) + " " + string(out.Reason)
+		is = string(cmp.Or(out.Reason, reason.Reason(out.Condition)))
 	}
 	if is != p.was {
 		if p.was = is; is != "" {
