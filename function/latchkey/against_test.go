@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +68,13 @@ func TestAShorterRotationAgeIsSpreadOverSweeps(t *testing.T) {
 		t.Fatalf("%d outcomes: %s", len(swept.outcomes), swept.body)
 	}
 	s.cloud.Advance(32 * day)
-	s.url = s.serve(with("after: 30d, expire: 90d"))
+	shorter := with("after: 30d, expire: 90d")
+	code, plan := s.as(s.cloud.Ready().APIKey, shorter, "plan")
+	const takes = "37 keys have reached their rotation age. In each 1h at most 32 are replaced because of their age alone, so that takes 2 sweeps."
+	if mints, later := strings.Count(plan, "\n  mint new: "), strings.Count(plan, ", and a later sweep replaces it"); code != cli.ExitDue || mints != 35 || later != 5 || !strings.Contains(plan, takes) {
+		t.Errorf("plan: exit %d, %d keys are replaced and %d left, want 35 and 5, and %q\n%s", code, mints, later, takes, plan)
+	}
+	s.url = s.serve(shorter)
 	sweep := func() (replaced, left []string) {
 		t.Helper()
 		for _, out := range s.sweep().outcomes {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
+	"github.com/latchkey-io/latchkey/internal/config"
 )
 
 // credentialFlags are the flags of the commands that a person uses on credentials.
@@ -40,6 +41,7 @@ func (c credentialFlags) look(env environment, std cli.Streams, log *slog.Logger
 func (c credentialFlags) runner(p *assembly, env environment, std cli.Streams) cli.Runner {
 	p.progress = cli.NewProgress(std).Begin
 	return cli.Runner{
-		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Keys: p.iam, IAM: p.iam, Account: p.iam.AccountKeys, Own: p.iam.Account, Sweeper: p.sweep, Now: p.cloud.now, User: cli.User(env),
+		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Foresee: p.foresee, Keys: p.iam, IAM: p.iam, Account: p.iam.AccountKeys, Own: p.iam.Account,
+		Sweeper: p.sweep, Every: p.cfg.SweepEvery, Days: config.Days, Now: p.cloud.now, User: cli.User(env),
 	}
 }

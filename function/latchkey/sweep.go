@@ -7,7 +7,6 @@ import (
 	"log/slog"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
-	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -91,5 +90,5 @@ func (c planCommand) compare(ctx context.Context, env environment, std cli.Strea
 	r := c.runner(next, env, std)
 	now.progress = next.progress
 	running := cli.Running{Catalog: now.catalog, Look: now.look, Looked: reads.Reuse}
-	return r.Compare(ctx, running, next.cfg.SweepEvery, config.Days)
+	return r.Compare(ctx, running)
 }

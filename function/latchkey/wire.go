@@ -46,6 +46,7 @@ type assembly struct {
 	secrets    func() *secretsmanager.Client // built by its first store
 	reconciler *reconcile.Reconciler
 	planner    *sweep.Sweeper // looks, and changes nothing
+	foresight  *sweep.Sweeper // as planner, and leaves to later sweeps what a sweep leaves
 	lists      *iam.Lists
 	listed     sweep.Planner // looks at the lists only
 	pace       *pace.Pacer
@@ -118,9 +119,12 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 	p.sweeper = sweep.New(sweep.Config{
 		Reconciler: p.reconciler, Lists: p.lists.Read, Listed: p.listed, Pace: pacer, Now: to.now, Every: cfg.SweepEvery, Log: log, Progress: progress,
 	})
-	p.planner = sweep.New(sweep.Config{Reconciler: sweep.Planner{Reconciler: &reconcile.Reconciler{
+	planning := sweep.Config{Reconciler: sweep.Planner{Reconciler: &reconcile.Reconciler{
 		Identities: p.iam, Keys: p.iam, Profiles: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Memberships: true, Now: to.now, Log: log,
-	}}, Pace: pacer, Now: to.now, Progress: progress})
+	}}, Pace: pacer, Now: to.now, Progress: progress}
+	p.planner = sweep.New(planning)
+	planning.Every = cfg.SweepEvery
+	p.foresight = sweep.New(planning)
 	p.builder = &credentialBuilder{
 		cfg: cfg, cloud: to, codeengine: p.codeengine, secrets: p.secrets, account: p.iam.Account, stores: &storeClients{env: env, pace: pacer, sent: sent, reads: p.reads, log: log},
 	}
@@ -251,6 +255,11 @@ func login(env environment, log *slog.Logger, cfg *config.Config, to target) (*i
 // are not those of looks.
 func (p *assembly) look(ctx context.Context, credentials []port.Credential, ask reconcile.Request) result.Sweep {
 	return p.planner.Sweep(p.pace.With(ctx, pace.Demand), credentials, ask)
+}
+
+// foresee is look, and leaves to later sweeps what the first sweep of a new process leaves.
+func (p *assembly) foresee(ctx context.Context, credentials []port.Credential, ask reconcile.Request) result.Sweep {
+	return p.foresight.Sweep(p.pace.With(ctx, pace.Demand), credentials, ask)
 }
 
 // newMetrics builds the numbers of this process.

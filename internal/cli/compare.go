@@ -25,15 +25,14 @@ type Running struct {
 }
 
 // Compare prints what a sweep would do otherwise with the Runner's config than with the
-// running one. every is the interval of sweeps. days formats durations as the config has
-// them.
-func (r Runner) Compare(ctx context.Context, running Running, every time.Duration, days func(time.Duration) string) error {
+// running one.
+func (r Runner) Compare(ctx context.Context, running Running) error {
 	now, missed := r.side(ctx, running.Catalog, running.Look)
 	running.Looked()
 	next, missing := r.side(ctx, r.Catalog, r.Look)
 	unknown := result.Sweep{Unknown: errors.Join(missed, missing)}
-	all, totals := effects.Compare(now, next, every, days)
-	if err := r.printEffects(all, totals, every, days); err != nil {
+	all, totals := effects.Compare(now, next, r.Every, r.Days)
+	if err := r.printEffects(all, totals); err != nil {
 		return fmt.Errorf("printing the effects: %w", err)
 	}
 	switch err := verdict(r.Std, unknown, nil); {
@@ -52,7 +51,7 @@ func (r Runner) side(ctx context.Context, from Catalog, look Look) (effects.Side
 	return effects.Side{Credentials: credentials, Outcomes: looked.Outcomes}, errors.Join(unlisted, looked.Unknown)
 }
 
-func (r Runner) printEffects(all []effects.Effect, totals effects.Totals, every time.Duration, days func(time.Duration) string) error {
+func (r Runner) printEffects(all []effects.Effect, totals effects.Totals) error {
 	if r.Format.structured() {
 		if all == nil {
 			all = []effects.Effect{}
@@ -71,7 +70,7 @@ func (r Runner) printEffects(all []effects.Effect, totals effects.Totals, every 
 			}
 		}
 	}
-	for _, line := range totalLines(totals, every, days) {
+	for _, line := range totalLines(totals, r.Every, r.Days) {
 		if err := r.Std.printLine("%s", line); err != nil {
 			return err
 		}

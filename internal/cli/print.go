@@ -361,51 +361,6 @@ func quoted(o result.Outcome) string {
 	return ""
 }
 
-func printPlan(std Streams, swept result.Sweep) error {
-	var lines []string
-	steps, unknown := 0, 0
-	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	label := labels(std, swept.Outcomes)
-	for _, o := range swept.Outcomes {
-		name := label(o, whole)
-		switch {
-		case o.Condition == condition.Unknown:
-			unknown++
-			add("%s: %s: %s", name, o.Condition, strings.Trim(o.Message+": "+o.Error, ": "))
-		case o.Message != "":
-			add("%s: %s: %s", name, o.Condition, o.Message)
-		default:
-			add("%s: %s: nothing to do", name, o.Condition)
-		}
-		for _, s := range o.Steps {
-			if std.Width > 0 {
-				s.Target = shortIDs(s.Target)
-			}
-			add("  %s: %s", stepLine(s.Step), s.Reason.Sentence())
-			steps++
-		}
-		for _, line := range storeErrors(o) {
-			add("  %s", line)
-		}
-		for _, n := range o.Notes {
-			add("  %s", n)
-		}
-	}
-	if len(swept.Outcomes) > 0 || swept.Unknown == nil { // else nothing is known, and the error says why
-		total := plural.Count(len(swept.Outcomes), "credential") + ": " + plural.Count(steps, "step") + " due"
-		if unknown > 0 {
-			total += fmt.Sprintf(", %d unknown", unknown)
-		}
-		add("%s", total)
-	}
-	for _, line := range lines {
-		if err := std.printLine("%s", line); err != nil {
-			return fmt.Errorf("printing the plan: %w", err)
-		}
-	}
-	return nil
-}
-
 // stepLine is a step on one line.
 func stepLine(s protocol.Step) string {
 	words := []string{string(s.Action), s.Key, s.Target}

@@ -42,12 +42,16 @@ type Runner struct {
 	Format  Format
 	Catalog Catalog
 	Look    Look
+	// Foresee is a Look that leaves to later sweeps what the next one leaves to them.
+	Foresee Look
 	Keys    Keys
 	IAM     evidence.IAM // for the history and the report
 	// Account returns all API keys of the account, and Own the ID of latchkey's account.
 	Account func(context.Context) ([]port.AccountKey, error)
 	Own     func(context.Context) (string, error)
 	Sweeper Sweep
+	Every   time.Duration              // the interval of sweeps
+	Days    func(time.Duration) string // formats durations as the config has them
 	Now     func() time.Time
 	User    string // in the cause of what is done
 }
@@ -82,7 +86,9 @@ func (r Runner) Plan(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	return r.printPlanned(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"}, names)
+	ahead := r
+	ahead.Look = r.Foresee
+	return ahead.printPlanned(ctx, credentials, unlisted, reconcile.Request{Cause: "plan"}, names)
 }
 
 // Rotate demands a newer key, or one other than notKey, and waits for it.
@@ -300,7 +306,7 @@ func (r Runner) printPlanned(ctx context.Context, credentials []port.Credential,
 	if r.Format.structured() {
 		return r.print(ctx, swept, names, false)
 	}
-	if err := printPlan(r.Std, swept); err != nil {
+	if err := r.printPlan(swept, credentials); err != nil {
 		return err
 	}
 	return verdict(r.Std, swept, names)

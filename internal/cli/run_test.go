@@ -72,7 +72,7 @@ func (f *fake) sweep(_ context.Context, _ []port.Credential, unlisted error, _ r
 func (f *fake) runner(out, progress *bytes.Buffer) Runner {
 	return Runner{
 		Std:    Streams{In: strings.NewReader(""), Out: out, Err: progress, Watched: true},
-		Format: Format{Output: "table"}, Catalog: f, Look: f.look, Keys: f, Sweeper: f.sweep, Now: time.Now, User: "eve",
+		Format: Format{Output: "table"}, Catalog: f, Look: f.look, Foresee: f.look, Keys: f, Sweeper: f.sweep, Every: time.Hour, Days: time.Duration.String, Now: time.Now, User: "eve",
 	}
 }
 
