@@ -19,7 +19,7 @@ func TestARehearsalChangesNothingAndTellsWhenKeysEnd(t *testing.T) {
 	code, out := s.command("rehearse", "--most", "1")
 	ends := s.cloud.Now().Add(50 * 24 * time.Hour).Format(time.DateOnly)
 	_, idle, found := strings.Cut(out, "If no sweep runs any more")
-	if !found || !strings.Contains(idle, ends) && !strings.Contains(idle, s.cloud.Now().Add(51*24*time.Hour).Format(time.DateOnly)) || !strings.Contains(out, "1 credentials were rehearsed") {
+	if !found || !strings.Contains(idle, ends) && !strings.Contains(idle, s.cloud.Now().Add(51*24*time.Hour).Format(time.DateOnly)) || !strings.Contains(out, "1 of 2 credentials were rehearsed") {
 		t.Errorf("exit %d, want an end on %s\n%s", code, ends, out)
 	}
 	if n := len(s.cloud.Events()); n != changes {
