@@ -176,7 +176,7 @@ func (in *replica) forcedIn(now time.Time, d time.Duration) (n int) {
 // P9.
 // A key that could not be published bears a reason for a day.
 func (s *sim) checkCause(r *run, why reason.Reason) {
-	if why == "" || s.twists == nil { // the table lacks rows for what only flows have
+	if why == "" || !s.random { // the table lacks rows for what only flows have
 		return
 	}
 	bears := func(v version) bool {

@@ -731,7 +731,7 @@ func (s *sim) checkHealed(last *run) {
 		return
 	}
 	if last.out.Result == result.Blocked {
-		if r := last.out.Reason; r == reason.KeyDisabled {
+		if r := last.out.Reason; r == reason.KeyDisabled && !s.rules.BlockDisabled {
 			s.violate("P9", "blocked by %s, which latchkey repairs", r)
 		}
 		return

@@ -103,8 +103,20 @@
 // Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
 // Each is detected within 10,000 histories, by a history that the right protocol
 // passes, or in a scene of its own. enumerate_test.go and interleave_test.go leave
-// nothing to chance: they try every fault and every manual change at every call of
-// every flow, and two replicas in all orders.
+// nothing to chance: they try every fault, every manual change and every trick of the
+// intruder at every call of every flow, and two replicas in all orders. With -pairs and
+// -interleave they play all of these:
+//
+//   - Singles: each fault at each call of each flow.
+//   - Ordered pairs: each fault at each call that follows the first one, in the same
+//     run or in the next.
+//   - The intruder: each thing that she does before each call of each flow and of the
+//     next run, with each store as hers. What she made must be as she made it, and she
+//     must not block a credential that has a service ID.
+//   - Interleavings: two replicas with up to three turns and one fault, each behind the
+//     one before, at each call that there is.
+//
+// So each scenario is played once, and none has a fault or a turn that never happens.
 //
 // # Defects that the simulation found
 //

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,8 @@ type flow struct {
 	name   string
 	layout string
 	apps   int
+	// setting is what the config has, if it is not an ordinary one.
+	setting twist
 	// prepare leads to the state in which the flow starts, without faults.
 	prepare func(*sim)
 	// request is what that starts the flow.
@@ -35,6 +38,13 @@ func due(s *sim) {
 	f := s.newest()
 	s.until(f.born.Add(s.rules.After))
 	s.complete = append(s.complete, span{s.now, s.now})
+}
+
+// update gives a replica the new config of the setting.
+func (s *sim) update(in *replica) {
+	in.behind = false
+	s.kill(in)
+	s.settle()
 }
 
 // died leaves an unpublished key of a replica that has stopped.
@@ -80,6 +90,10 @@ var flows = []flow{
 		}
 	}, request: sweeping},
 	{name: "unblock", layout: "G", apps: 1, prepare: func(s *sim) {
+		s.rules.BlockDisabled = true
+		for _, in := range s.replicas {
+			s.kill(in)
+		}
 		rested(s)
 		f := s.newest()
 		f.excused = "disabled"
@@ -96,13 +110,31 @@ var flows = []flow{
 	{name: "revoke at once", layout: "GP", apps: 1, prepare: rested, request: revoking(true)},
 	{name: "two service IDs", layout: "G", prepare: func(s *sim) {
 		for range 2 {
-			id := s.cloud.AddServiceID(cloud.NewServiceID{
+			id, err := s.cloud.CreateServiceID(s.minter.Actor(), cloud.NewServiceID{
 				AccountID: cloud.AccountID, Name: idName,
 				Description: marker.Marker{Owner: owner, Credential: credential}.Describe("Sends logs"),
 			})
+			if err != nil {
+				panic(err)
+			}
 			s.ids[id.ID] = s.now
 		}
 		s.until(s.now.Add(time.Hour))
+	}, request: sweeping},
+	{name: "given", setting: given, layout: "GP", apps: 1, prepare: due, request: sweeping},
+	{name: "adopt", setting: adopts, layout: "GP", apps: 1, prepare: func(*sim) {}, request: sweeping},
+	{name: "rename", setting: renames, layout: "GP", prepare: func(s *sim) {
+		due(s)
+		s.update(s.replicas[0])
+	}, request: sweeping},
+	{name: "unlock the entries of what expired", setting: locking, layout: "GP", prepare: func(s *sim) {
+		due(s)
+		s.sweep(s.replicas[0])
+		s.until(s.now.Add(s.rules.Overlap + time.Hour))
+	}, request: sweeping},
+	{name: "fill a store that was added", setting: configs, layout: "GP", apps: 1, prepare: func(s *sim) {
+		rested(s)
+		s.update(s.replicas[0])
 	}, request: sweeping},
 }
 
@@ -171,15 +203,19 @@ const timeoutDone fault = "timeout-after-effect"
 var enumerated = []fault{crashBefore, crashAfter, lost, truncated, broken, limited, denied, refused, timeout, timeoutDone}
 
 // staged returns a new world with stores of a layout, apps and replicas, without
-// chance.
+// chance. It has a setting of the config if the options ask for one.
 func staged(seed uint64, o Options, layout string, apps int, names ...string) *sim {
 	s := newSim(seed, o)
+	if o.twist != "" {
+		s.twists = map[twist]*rand.Rand{o.twist: rand.New(rand.NewPCG(seed, 40))}
+	}
 	s.rules = protocol.Standard()
 	s.rules.After, s.rules.Expire = 60*24*time.Hour, 90*24*time.Hour
 	s.rules.Overlap, s.rules.SweepEvery = 2*time.Hour, time.Hour
 	s.furnish(layout, apps)
+	s.provide()
 	for _, name := range names {
-		in := &replica{name: name}
+		in := &replica{name: name, behind: s.changes()}
 		s.replicas = append(s.replicas, in)
 		s.boot(in)
 	}
@@ -188,9 +224,10 @@ func staged(seed uint64, o Options, layout string, apps int, names ...string) *s
 
 // run plays a flow with faults by the index of the call, and then clean runs.
 // Promises must hold throughout, and the last run must change nothing. It returns
-// the calls of the flow.
+// the calls of the flow, and after a fault or a manual change those of the next run.
 func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step, v Verdict) {
 	synctest.Test(t, func(*testing.T) {
+		o.twist = fl.setting
 		s := staged(o.seed, o, fl.layout, fl.apps, "A", "B")
 		calm := &script{sim: s}
 		s.policy = calm
@@ -220,8 +257,8 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 		r := s.begin(s.replicas[0], fl.request(s), 10*time.Minute)
 		s.settle()
 		s.until(s.now.Add(10 * time.Minute))
-		if len(faults) == 0 && o.hand == nil && (r.err != nil || r.out.Error != "") {
-			s.violate("P9", "the flow itself fails: %v %s", r.err, r.out.Error)
+		if len(faults) == 0 && o.hand == nil && (r.err != nil || r.out.Error != "" || r.mutations == 0) {
+			s.violate("P9", "the flow itself fails: %v %s %s", r.err, r.out.Error, r.out.Reason)
 		}
 		calls = sc.calls
 		if o.after != nil {
@@ -231,6 +268,7 @@ func (fl flow) run(t *testing.T, faults map[int]fault, o Options) (calls []step,
 		if len(faults) > 0 || o.hand != nil {
 			s.sweep(s.replicas[1])
 			s.until(s.now.Add(10 * time.Minute))
+			calls = sc.calls
 		}
 		if o.undone {
 			undo()

@@ -34,6 +34,7 @@ type Verdict struct {
 	Published int
 
 	hits    *coverage
+	blocked reason.Reason // why the credential is blocked after all faults
 	life    time.Duration // of all keys together
 	doubles int
 }
@@ -98,7 +99,7 @@ func newSim(seed uint64, o Options) *sim {
 func (s *sim) verdict(seed uint64) Verdict {
 	v := Verdict{
 		Seed: seed, Violations: s.violations, Hash: s.hash, Lines: s.lines, Published: s.firsts,
-		hits: s.hits, doubles: s.doubles,
+		hits: s.hits, blocked: s.blocked, doubles: s.doubles,
 	}
 	for _, f := range s.order {
 		v.life += minTime(f.gone, f.expires, s.now).Sub(f.born)
@@ -419,6 +420,9 @@ func (s *sim) heal() {
 		}
 	}
 	s.checkHealed(last)
+	if last.out.Result == result.Blocked {
+		s.blocked = last.out.Reason
+	}
 	for range 3 {
 		last = s.sweep(s.replicas[0])
 		s.until(s.now.Add(2 * time.Minute))
@@ -428,6 +432,7 @@ func (s *sim) heal() {
 	}
 	last = s.rest(last)
 	s.liveOn(last)
+	s.checkHers()
 	if s.seed%8 == 0 {
 		s.checkArbiter()
 	}

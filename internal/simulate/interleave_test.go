@@ -3,6 +3,8 @@ package simulate
 import (
 	"flag"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,18 +17,25 @@ var interleave = flag.Bool("interleave", false, "enumerate all interleavings of 
 // preempted. Calls take no time to speak of.
 type schedule struct {
 	*sim
-	// turns are the indexes of the calls, counted over both runs, before which
-	// the turn passes to the other run.
-	turns map[int]bool
-	// fault goes wrong with the call of this index.
-	fault fault
-	at    int
+	order order
 
 	first   int // the run of the scheduler's that is the first of the two
 	turn    int
+	passed  int // how many turns have passed
 	waiting [2][]*call
 	seen    int
-	passed  int
+	// idle is set if the last turn passed to a run that had ended.
+	idle bool
+}
+
+// order is what happens in an interleaving.
+type order struct {
+	// turns are the indexes of the calls, counted over both runs, before which
+	// the turn passes to the other run.
+	turns []int
+	// fault goes wrong with the call of this index.
+	fault fault
+	at    int
 }
 
 func (p *schedule) arrives(*call) bool { return false }
@@ -52,7 +61,8 @@ func (p *schedule) next() bool {
 	if len(p.waiting[0])+len(p.waiting[1]) == 0 {
 		return false
 	}
-	if p.turns[p.seen] {
+	passes := p.passed < len(p.order.turns) && p.order.turns[p.passed] == p.seen
+	if passes {
 		p.turn = 1 - p.turn
 		p.passed++
 	}
@@ -60,15 +70,15 @@ func (p *schedule) next() bool {
 		if p.napping(p.turn) {
 			return false // it sleeps, and time must pass
 		}
-		p.turn = 1 - p.turn
+		p.turn, p.idle = 1-p.turn, p.idle || passes
 	}
 	c := p.waiting[p.turn][0]
 	p.waiting[p.turn] = p.waiting[p.turn][1:]
 	f := fate{effect: true}
-	if p.seen == p.at && p.fault != none {
-		f = f.apply(p.fault, c.step)
+	if p.seen == p.order.at && p.order.fault != none {
+		f = f.apply(p.order.fault, c.step)
 		f.back = 0
-		p.hits.add(c.step, p.fault)
+		p.hits.add(c.step, p.order.fault)
 	}
 	p.seen++
 	p.send(c, f)
@@ -86,10 +96,10 @@ func (p *schedule) napping(i int) bool {
 	return false
 }
 
-// interleaving plays two sweeps of two replicas, over stores of a layout, with
-// turns and a fault, from a credential that is due. It returns how many calls
-// there were.
-func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what fault) (calls int, v Verdict) {
+// interleaving plays two sweeps of two replicas, over stores of a layout, from a
+// credential that is due. It returns how many calls there were, and whether the last
+// turn changed nothing.
+func interleaving(t *testing.T, layout string, o order) (calls int, idle bool, v Verdict) {
 	synctest.Test(t, func(*testing.T) {
 		s := staged(1, Options{}, layout, 0, "A", "B")
 		calm := &script{sim: s}
@@ -98,7 +108,7 @@ func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what 
 		for _, rd := range s.readers {
 			s.consume(rd, s.now.Add(8*time.Hour))
 		}
-		p := &schedule{sim: s, turns: turns, at: at, fault: what, first: len(s.runs)}
+		p := &schedule{sim: s, order: o, first: len(s.runs)}
 		s.policy = p
 		s.sweep(s.replicas[0])
 		s.sweep(s.replicas[1])
@@ -113,7 +123,7 @@ func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what 
 			s.settle()
 			s.until(s.now.Add(time.Millisecond))
 		}
-		calls = p.seen
+		calls, idle = p.seen, p.idle
 		s.policy = calm
 		s.heal()
 		for _, in := range s.replicas {
@@ -122,60 +132,65 @@ func interleaving(t *testing.T, layout string, turns map[int]bool, at int, what 
 		s.settle()
 		v = s.verdict(1)
 	})
-	return calls, v
+	return calls, idle, v
 }
 
 func (r *run) ended() bool { return r.dead || r.over }
 
-// TestEnumerateInterleavings plays two replicas against each other: with up to
-// three preemptions, each with one fault, over the three kinds of stores. An
-// ordinary run has one preemption, and two without a fault.
-func TestEnumerateInterleavings(t *testing.T) {
-	type scenario struct {
-		layout string
-		turns  map[int]bool
-		at     int
-		fault  fault
-	}
-	faults := []fault{none, crashAfter, lost, broken}
-	var all []scenario
-	for _, layout := range []string{"G", "GP", "P"} {
-		n, _ := interleaving(t, layout, map[int]bool{1: true}, -1, none)
-		for _, turns := range turnsOf(n, *interleave) {
-			for _, f := range faults {
-				if f == none {
-					all = append(all, scenario{layout, turns, -1, none})
-					continue
-				}
-				if (len(turns) > 1 || raceDetector) && !*interleave {
-					continue
-				}
-				for at := range n {
-					all = append(all, scenario{layout, turns, at, f})
-				}
-			}
-		}
-	}
-	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) Verdict {
-		_, v := interleaving(t, sc.layout, sc.turns, sc.at, sc.fault)
-		return v
-	}, func(sc scenario) string {
-		return fmt.Sprintf("%s, turns before %v, %s at %d", sc.layout, sc.turns, sc.fault, sc.at)
-	})
-	report(t, *interleave, fmt.Sprintf("interleavings %d/%d violations=%d", done, len(all), bad))
+// interleaved is an interleaving over the stores of a layout.
+type interleaved struct {
+	layout string
+	order
 }
 
-// turnsOf are all sets of up to three preemptions among n calls; up to two
-// unless all are wanted.
-func turnsOf(n int, all bool) (sets []map[int]bool) {
-	for a := range n {
-		sets = append(sets, map[int]bool{a: true})
-		for b := a + 1; b < n; b++ {
-			sets = append(sets, map[int]bool{a: true, b: true})
-			for c := b + 1; c < n && all; c++ {
-				sets = append(sets, map[int]bool{a: true, b: true, c: true})
-			}
+// with returns the interleavings with one thing more, behind all others: a turn, or the
+// fault, at each of the calls that the interleaving has.
+func (sc interleaved) with(calls, mostTurns int) (all []interleaved) {
+	turn, failed := -1, sc.fault != none
+	if n := len(sc.turns); n > 0 {
+		turn = sc.turns[n-1]
+	}
+	for at := range calls {
+		if at > turn && (!failed || at > sc.at) && len(sc.turns) < mostTurns {
+			o := sc.order
+			o.turns = append(slices.Clone(o.turns), at)
+			all = append(all, interleaved{sc.layout, o})
+		}
+		if at < turn || failed {
+			continue
+		}
+		for _, f := range []fault{crashAfter, lost, broken} {
+			all = append(all, interleaved{sc.layout, order{sc.turns, f, at}})
 		}
 	}
-	return sets
+	return all
+}
+
+// TestEnumerateInterleavings plays two replicas against each other: with up to
+// three preemptions, each with one fault, over the three kinds of stores. An
+// ordinary run has one preemption with a fault, and two without one.
+func TestEnumerateInterleavings(t *testing.T) {
+	var idle atomic.Int64
+	done, bad := explore(t, []interleaved{{layout: "G"}, {layout: "GP"}, {layout: "P"}}, func(t *testing.T, sc interleaved) (Verdict, []interleaved) {
+		calls, same, v := interleaving(t, sc.layout, sc.order)
+		if same {
+			idle.Add(1)
+			return v, nil // it is an interleaving without that turn
+		}
+		most := 3
+		if !*interleave {
+			most = 2
+			if sc.fault != none || raceDetector {
+				most = 1
+			}
+		}
+		follow := sc.with(calls, most)
+		if !*interleave && (len(sc.turns) > 1 || raceDetector) {
+			follow = slices.DeleteFunc(follow, func(sc interleaved) bool { return sc.fault != none })
+		}
+		return v, follow
+	}, func(sc interleaved) string {
+		return fmt.Sprintf("%s, turns before %v, %s at %d", sc.layout, sc.turns, sc.fault, sc.at)
+	})
+	report(t, *interleave, fmt.Sprintf("interleavings %d, of them as without their last turn %d, violations %d", done, idle.Load(), bad))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 )
@@ -45,6 +46,8 @@ type sim struct {
 	mutant *mutant
 
 	healing  bool // all faults have ended
+	blocked  reason.Reason
+	random   bool // chance decides what happens
 	twists   map[twist]*rand.Rand
 	played   map[string]bool // the hands that have been played, by name
 	intruded bool            // the intruder plays in this history

@@ -139,6 +139,9 @@ func (s *sim) checkReleased(r *run) {
 	if s.twists[locking] == nil || r.ctx.Err() != nil || !r.moved.IsZero() || r.heard(errPanics, publish) || r.age(s.now) >= s.rules.Window {
 		return
 	}
+	if back := r.skew - r.offset; back > s.now.Sub(r.start) {
+		return // its clock shows a time before its start, and it writes nothing
+	}
 	for _, id := range r.retired {
 		for _, p := range s.places {
 			if f := s.keys[id]; f != nil && !f.stored.IsZero() && !slices.Contains(r.released, p.name+id) {

@@ -32,7 +32,7 @@ var twists = []twist{scans, rollOuts, versions, bent, slow, notices}
 // one that the options ask for.
 func (s *sim) drawTwists(o Options) {
 	r := rand.New(rand.NewPCG(s.seed, 5))
-	s.twists = map[twist]*rand.Rand{}
+	s.random, s.twists = true, map[twist]*rand.Rand{}
 	for i, t := range twists {
 		if drawn := r.IntN(6) == 0; drawn && !o.intruded || o.twist == t {
 			s.twists[t] = rand.New(rand.NewPCG(s.seed, 6+uint64(i)))
