@@ -27,6 +27,8 @@ type verifyCommand struct {
 	LogsRegion   string        `help:"Its region." placeholder:"REGION"`
 	Secrets      string        `help:"The GUID of a Secrets Manager instance, in which groups and secrets are made." name:"secrets-manager" placeholder:"GUID"`
 	SecretsIn    string        `help:"Its region." name:"secrets-manager-region" placeholder:"REGION"`
+	NewProject   string        `help:"A region, in which a project with an app and a job is made and deleted." placeholder:"REGION"`
+	NewGroups    []string      `help:"The resource groups of that project, and of another one with its name." name:"new-project-groups" placeholder:"ID"`
 	Fill         bool          `help:"Fill the project with secrets up to its limit, and delete them."`
 	Out          string        `help:"The file for the report, which latchkey emulator --switches reads." default:"latchkey-verify.json" placeholder:"FILE"`
 	Patience     time.Duration `help:"How long a change may take to show." default:"2m"`
@@ -82,7 +84,11 @@ func (c verifyCommand) Run(ctx context.Context, env environment, std cli.Streams
 	}
 	if c.Secrets != "" {
 		host := hosts.SecretsManager(c.Secrets, c.SecretsIn, false)
-		cfg.Secrets = verify.Secrets{Origin: origin(host), Host: host}
+		cfg.Secrets = verify.Secrets{Origin: origin(host), Host: host, Instance: c.Secrets}
+	}
+	if c.NewProject != "" {
+		host := hosts.CodeEngine(c.NewProject, false)
+		cfg.NewProject = verify.NewProject{Origin: origin(host), Host: host, Region: c.NewProject, Groups: c.NewGroups}
 	}
 	report, err := verify.Run(ctx, cfg)
 	return errors.Join(err, report.Write(c.Out), report.Print(std.Lines(), c.Out))

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/emulator"
@@ -13,22 +14,30 @@ import (
 func TestTheReportOfAVerificationSetsTheEmulator(t *testing.T) {
 	switches := cloud.DefaultSwitches()
 	switches.StaleIdentityStatus, switches.LogsSuccessBody = 412, `{"ok":true}`
-	switches.ExistingSecretStatus = 400
+	switches.ExistingSecretStatus, switches.ProjectNamesPerRegion, switches.DestroyedSecretStatus = 400, true, 410
 	s := newStage(t, emulator.Options{Switches: &switches})
 	c := s.cloud.Cloud()
 	c.Grant(c.Minter().IAMID, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager")
+	passing := time.NewTicker(20 * time.Millisecond) // a secret takes minutes to expire
+	defer passing.Stop()
+	go func() {
+		for range passing.C {
+			s.cloud.Advance(2 * time.Second)
+		}
+	}()
 	safe := s.cloud.Ready().SecretsManager
 	file := filepath.Join(t.TempDir(), "report.json")
 	args := []string{
 		"verify", "--live", "--yes", "--out", file, "--project", s.project("team-a").ID, "--region", "eu-de", "--logs-instance", s.cloud.Ready().Logs, "--logs-region", "eu-de",
 		"--secrets-manager", safe.ID, "--secrets-manager-region", safe.Region,
+		"--new-project", "eu-gb", "--new-project-groups", "0b5a00334eaf9eb9339d2ab48f20d7f5,0e1",
 	}
 	code, out := s.command(args...)
-	if code != cli.ExitOK || !strings.Contains(out, "staleIdentityStatus: 412, not 409 as guessed") || !strings.Contains(out, "3 other than guessed") {
+	if code != cli.ExitOK || !strings.Contains(out, "staleIdentityStatus: 412, not 409 as guessed") || !strings.Contains(out, "5 other than guessed") {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
 	found, err := emulator.Flags{Switches: file}.Choices()
-	if err != nil || found.StaleIdentityStatus != 412 || found.ExistingSecretStatus != 400 || found.LogsSuccessBody != `{"ok":true}` || found.StaleCodeEngineStatus != 412 {
+	if err != nil || found.StaleIdentityStatus != 412 || found.ExistingSecretStatus != 400 || found.LogsSuccessBody != `{"ok":true}` || found.StaleCodeEngineStatus != 412 || !found.ProjectNamesPerRegion || found.DestroyedSecretStatus != 410 {
 		t.Errorf("%+v, %v", found, err)
 	}
 	if code, out := s.command("verify", "--yes"); code != cli.ExitError || !strings.Contains(s.said.String(), "--live") {

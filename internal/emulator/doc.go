@@ -117,7 +117,8 @@
 //     build run is kept (two pages differ), the ID and status of a binding, that
 //     its deletion changes no app, and 404 for a component or secret that does not
 //     exist. Nothing runs: unless a play says otherwise, an app is ready, and a
-//     run has ended, at once. A build whose secrets do not exist is failed, and so
+//     run has ended, at once. An app fails whose image is in a registry below
+//     .invalid, which cannot exist. A build whose secrets do not exist is failed, and so
 //     are its runs. Certificates are not checked, and domain mappings that Code
 //     Engine manages are not shown. Runtimes, outbound destinations, data stores,
 //     instances and fleets are not emulated.

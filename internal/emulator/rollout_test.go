@@ -23,7 +23,7 @@ func TestRollouts(t *testing.T) {
 		update = "update"
 	)
 	for name, test := range map[string]struct {
-		steps    []string // a play, update, create, or a duration that passes
+		steps    []string // a play, an update with or without an image, or a duration that passes
 		app      string   // status, reason, latest created and latest ready revision
 		revision string   // status and reason
 	}{
@@ -51,14 +51,18 @@ func TestRollouts(t *testing.T) {
 		"a revision that fails in service has failed":  {[]string{fail + now}, "failed no_revision_ready 1 1", "failed container_failed_exit_code_1"},
 		"an update repairs an app that failed":         {[]string{fail + now, update}, "ready ready 2 2", "ready ready"},
 		"an update after a failure may be held itself": {[]string{fail, update, hold, update}, "deploying deploying 3 1", "loading deploying"},
+		"an image of a registry that cannot exist":     {[]string{update + " registry.invalid/team/image"}, "warning ready_but_latest_revision_failed 2 1", "failed fetch_image_failed_registry_not_found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			for i, step := range test.steps {
 				if d, err := time.ParseDuration(step); err == nil {
 					w.Advance(d)
-				} else if step == update {
+				} else if image, updated := strings.CutPrefix(step, update); updated {
 					patch := map[string]any{"run_arguments": []string{fmt.Sprint(i)}}
+					if image != "" {
+						patch["image_reference"] = strings.TrimSpace(image)
+					}
 					done(w.ce.UpdateApp(w.ce.NewUpdateAppOptions(w.teamA(), "web", "*", patch)))(t)
 				} else if r, body := w.raw("POST", "/emulator/apps", `{"project":"team-a","app":"web",`+step+`}`); r.StatusCode != 200 {
 					t.Fatalf("%s: %d %v", step, r.StatusCode, body)

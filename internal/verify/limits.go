@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -68,27 +69,35 @@ func (b *bench) limits(ctx context.Context) error {
 	return nil
 }
 
-// count returns how many items a list has, or -1 if it can't be read whole. Only the
-// query of a next page is used: it must be one of the same list.
+// count returns how many items a list has, or -1 if it can't be read whole.
 func (b *bench) count(ctx context.Context, at, items string, next func(answer) string) (n int, err error) {
-	for range mostPages {
-		a, err := b.call(ctx, b.HTTP, http.MethodGet, at, nil)
-		switch {
-		case err != nil:
-			return 0, err
-		case a.status != http.StatusOK:
-			return -1, nil
-		}
+	whole, err := b.pages(ctx, at, next, func(a answer) {
 		page, _ := a.body[items].([]any)
 		n += len(page)
+	})
+	if err == nil && !whole {
+		n = -1
+	}
+	return n, err
+}
+
+// pages reads the pages of a list. Only the query of a next page is used: it must be one
+// of the same list.
+func (b *bench) pages(ctx context.Context, at string, next func(answer) string, page func(answer)) (whole bool, err error) {
+	for range mostPages {
+		a, err := b.call(ctx, b.HTTP, http.MethodGet, at, nil)
+		if err != nil || a.status != http.StatusOK {
+			return false, err
+		}
+		page(a)
 		following, err := url.Parse(next(a))
 		if err != nil || following.RawQuery == "" {
-			return n, err
+			return err == nil, err
 		}
 		path, _, _ := strings.Cut(at, "?")
 		at = path + "?" + following.RawQuery
 	}
-	return -1, nil
+	return false, nil
 }
 
 // fill fills a Code Engine project with secrets, and deletes them.
@@ -121,102 +130,16 @@ func (b *bench) fill(ctx context.Context) error {
 	return nil
 }
 
-// secretsSwitches are those that a Secrets Manager instance settles.
-var secretsSwitches = []string{"existingSecretStatus", "groupWithSecretsStatus", "secretNamesPerGroup", "underscoresInSecretNames"}
-
-// secrets settles what Secrets Manager answers, with two groups and a secret.
-func (b *bench) secrets(ctx context.Context) error {
-	skip := func(why string) {
-		for _, name := range secretsSwitches {
-			b.skip(name, why)
+// removeThese deletes the items of a list that match.
+func (b *bench) removeThese(list answer, items string, match func(answer) bool, remove func(answer) error) error {
+	found, _ := list.body[items].([]any)
+	var errs []error
+	for _, item := range found {
+		if a := (answer{body: asMap(item)}); match(a) {
+			errs = append(errs, remove(a))
 		}
 	}
-	if b.Secrets.Origin == "" {
-		skip("no Secrets Manager instance was given")
-		return nil
-	}
-	b.removeSecrets(ctx)
-	group := func(name string) (answer, error) {
-		a, err := b.secretsCall(ctx, http.MethodPost, "/secret_groups", map[string]any{"name": name, "description": about})
-		if err == nil && a.status == http.StatusCreated {
-			b.later("secret group "+name, func(ctx context.Context) error { return b.dropSecret(ctx, "/secret_groups/"+a.text("id")) })
-		}
-		return a, err
-	}
-	secret := func(name, group string) (answer, error) {
-		a, err := b.secretsCall(ctx, http.MethodPost, "/secrets", map[string]any{
-			"secret_type": "arbitrary", "name": name, "secret_group_id": group, "description": about, "payload": "none",
-		})
-		if err == nil && a.status == http.StatusCreated {
-			b.later("secret "+name, func(ctx context.Context) error { return b.dropSecret(ctx, "/secrets/"+a.text("id")) })
-		}
-		return a, err
-	}
-	one, err := group(b.name)
-	switch {
-	case err != nil:
-		return err
-	case one.status != http.StatusCreated:
-		skip(fmt.Sprintf("making a secret group was answered %d", one.status))
-		return nil
-	}
-	made, err := secret(b.name, one.text("id"))
-	switch {
-	case err != nil:
-		return err
-	case made.status != http.StatusCreated:
-		skip(fmt.Sprintf("making a secret was answered %d", made.status))
-		return nil
-	}
-	a, err := secret(b.name, one.text("id"))
-	if err != nil {
-		return err
-	}
-	b.settle("existingSecretStatus", a.status)
-	if a, err = b.secretsCall(ctx, http.MethodDelete, "/secret_groups/"+one.text("id"), nil); err != nil {
-		return err
-	}
-	b.settle("groupWithSecretsStatus", a.status)
-	if a, err = secret(strings.ReplaceAll(b.name, "-", "_"), one.text("id")); err != nil {
-		return err
-	}
-	b.settle("underscoresInSecretNames", a.status == http.StatusCreated)
-	two, err := group(b.name + "-2")
-	if err != nil || two.status != http.StatusCreated {
-		b.skip("secretNamesPerGroup", fmt.Sprintf("making a second secret group was answered %d", two.status))
-		return err
-	}
-	if a, err = secret(b.name, two.text("id")); err != nil {
-		return err
-	}
-	b.settle("secretNamesPerGroup", a.status == http.StatusCreated)
-	return nil
-}
-
-func (b *bench) secretsCall(ctx context.Context, method, path string, body any) (answer, error) {
-	return b.call(ctx, b.HTTP, method, b.Secrets.Origin+"/api/v2"+path, body, "Host", b.Secrets.Host)
-}
-
-func (b *bench) dropSecret(ctx context.Context, path string) error {
-	a, err := b.secretsCall(ctx, http.MethodDelete, path, nil)
-	if err == nil && a.status >= 300 && a.status != http.StatusNotFound {
-		return fmt.Errorf("deleting %s: status %d", path, a.status)
-	}
-	return err
-}
-
-// removeSecrets deletes what a verification left in Secrets Manager that was killed:
-// secrets, then groups.
-func (b *bench) removeSecrets(ctx context.Context) {
-	for _, of := range []struct{ path, items string }{{"/secrets", "secrets"}, {"/secret_groups", "secret_groups"}} {
-		list, err := b.secretsCall(ctx, http.MethodGet, of.path, nil)
-		if err != nil {
-			return
-		}
-		b.removeOld(list, of.items, func(a answer) bool { return a.text("description") == about }, func(a answer) error {
-			return b.dropSecret(ctx, of.path+"/"+a.text("id"))
-		})
-	}
+	return errors.Join(errs...)
 }
 
 // removeOld deletes those items of a list that a verification made and that are too old

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,24 +19,32 @@ import (
 	"github.com/latchkey-io/latchkey/internal/verify"
 )
 
-// login adds a token of the emulator's latchkey.
-type login struct{ server *emulator.Server }
+// login adds a token of a key, which it renews after ten minutes.
+type login struct {
+	server *emulator.Server
+	key    string
+	last   *http.Header
+	at     *time.Time
+}
 
 func (l login) RoundTrip(r *http.Request) (*http.Response, error) {
-	ready := l.server.Ready()
-	resp, err := http.PostForm(ready.URL+"/identity/token", url.Values{"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {ready.APIKey}})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var token struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&token); err != nil {
-		return nil, err
+	if now := l.server.Now(); l.last.Get("Authorization") == "" || now.Sub(*l.at) > 10*time.Minute {
+		resp, err := http.PostForm(l.server.URL()+"/identity/token", url.Values{"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {l.key}})
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		var token struct {
+			AccessToken string `json:"access_token"`
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&token); err != nil {
+			return nil, err
+		}
+		l.last.Set("Authorization", "Bearer "+token.AccessToken)
+		*l.at = now
 	}
 	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	r.Header.Set("Authorization", l.last.Get("Authorization"))
 	return http.DefaultTransport.RoundTrip(r)
 }
 
@@ -48,15 +57,18 @@ func account(t *testing.T, opts emulator.Options) (*emulator.Server, verify.Conf
 	t.Cleanup(func() { server.Close() })
 	ready := server.Ready()
 	minter := server.Cloud().Minter().IAMID
-	server.Cloud().Grant(minter, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager") // to make groups
+	server.Cloud().Grant(minter, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Manager", "crn:v1:bluemix:public:iam::::role:Administrator",
+		"crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretsReader", "crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretTaskUpdater")
+	server.Cloud().Grant(minter, "codeengine", "crn:v1:bluemix:public:iam::::role:Administrator") // to let a key start jobs
 	for _, service := range []string{"iam-identity", "iam-groups"} {
 		server.Cloud().Grant(minter, service, "crn:v1:bluemix:public:iam::::role:Editor")
 	}
 	return server, verify.Config{
-		HTTP: &http.Client{Transport: login{server}}, Plain: &http.Client{}, IAM: ready.URL, Account: ready.Account,
+		HTTP: &http.Client{Transport: login{server, ready.APIKey, &http.Header{}, new(time.Time)}}, Plain: &http.Client{}, IAM: ready.URL, Account: ready.Account,
 		Project: verify.Project{Origin: ready.URL, ID: ready.Projects[0].ID}, Logs: verify.Logs{Origin: ready.URL, Instance: ready.Logs},
-		Secrets: verify.Secrets{Origin: ready.URL, Host: ready.SecretsManager.ID + "." + ready.SecretsManager.Region + ".secrets-manager.appdomain.cloud"}, Fill: true,
-		Now: server.Now, Log: io.Discard,
+		Secrets: verify.Secrets{Origin: ready.URL, Instance: ready.SecretsManager.ID, Host: ready.SecretsManager.ID + "." + ready.SecretsManager.Region + ".secrets-manager.appdomain.cloud"}, Fill: true,
+		NewProject: verify.NewProject{Origin: ready.URL, Host: "api.eu-gb.codeengine.cloud.ibm.com", Region: "eu-gb", Groups: []string{"", "0e1"}},
+		Now:        server.Now, Log: io.Discard,
 		Wait: func(ctx context.Context, d time.Duration) error {
 			server.Advance(d)
 			return ctx.Err()
@@ -67,6 +79,7 @@ func account(t *testing.T, opts emulator.Options) (*emulator.Server, verify.Conf
 // left returns what a verification made and did not delete.
 func left(server *emulator.Server) (names []string) {
 	state := server.State(false)
+	state.Projects = slices.DeleteFunc(state.Projects, func(p cloud.ProjectState) bool { return p.Status == "soft_deleted" })
 	data, _ := json.Marshal(state)
 	for _, s := range state.ServiceIDs {
 		if strings.HasPrefix(s.Name, "latchkey-verify-") {
@@ -107,7 +120,10 @@ func TestEachSwitchOfAnEmulatorIsFoundAndNothingIsLeft(t *testing.T) {
 		"logsSuccessBody": `{"status":"ok"}`, "logsAgeStatus": "400",
 		"existingSecretStatus": "400", "groupWithSecretsStatus": "400", "secretNamesPerGroup": "true", "underscoresInSecretNames": "true", "quotaStatus": "429",
 		"policyPageSize": "20", "groupConflictStatus": "422", "idGroupConflictStatus": "400", "oversizedJobStatus": "413", "anyFunctionMemory": "true",
-		"missingBuildStatus": "404", "vpeNotEnabled": "true",
+		"missingBuildStatus": "404", "vpeNotEnabled": "true", "suitePlaceholders": "true", "versionlessIsOldest": "true",
+		"keysNeedAdministrator": "true", "subjectNeedsAdministrator": "true", "versionDataDeleteRole": "Writer", "destroyedSecretStatus": "410",
+		"busySecretStatus": "423", "undeletedCredentialsStatus": "412", "inactiveProjectStatus": "404", "projectNamesPerRegion": "true",
+		"newestRevisionStatus": "400", "failedRolloutStatus": "failed",
 	}
 	for name, turn := range map[string]map[string]string{"the guesses": {}, "the other choices": others} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +133,7 @@ func TestEachSwitchOfAnEmulatorIsFoundAndNothingIsLeft(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			server, cfg := account(t, emulator.Options{Switches: &switches, Lag: 5 * time.Second})
+			server, cfg := account(t, emulator.Options{Switches: &switches, Lag: 5 * time.Second, ProjectDelay: emulator.UsualProjectDelay})
 			report, err := verify.Run(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -174,29 +190,52 @@ func TestEachSwitchOfAnEmulatorIsFoundAndNothingIsLeft(t *testing.T) {
 	}
 }
 
+// The three ways in which a call can fail: the user interrupts, the call does not arrive,
+// and the answer does not arrive. Each is tried at a sample of the calls.
 func TestNothingIsLeftWhenACallFailsOrTheUserInterrupts(t *testing.T) {
-	for after := range 40 {
-		t.Run(fmt.Sprint(after), func(t *testing.T) {
-			server, cfg := account(t, emulator.Options{Lag: time.Second})
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			calls := 0
-			inner := cfg.HTTP.Transport
-			cfg.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-				if calls++; calls == after+1 {
-					if after%2 == 0 {
-						cancel()
+	const every = 7
+	run := func(t *testing.T, fail func(call int, cancel func(), send func() (*http.Response, error)) (*http.Response, error)) (calls int, err error) {
+		server, cfg := account(t, emulator.Options{Lag: time.Second, ProjectDelay: emulator.UsualProjectDelay})
+		cfg.Fill = false
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		inner := cfg.HTTP.Transport
+		cfg.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			calls++
+			return fail(calls, cancel, func() (*http.Response, error) { return inner.RoundTrip(r) })
+		})}
+		_, err = verify.Run(ctx, cfg)
+		server.Advance(2 * time.Hour)
+		if names := left(server); len(names) > 0 {
+			t.Errorf("left behind: %v", names)
+		}
+		return calls, err
+	}
+	all, err := run(t, func(_ int, _ func(), send func() (*http.Response, error)) (*http.Response, error) { return send() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 1; at <= all; at += every {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			interrupted := false
+			_, err := run(t, func(call int, cancel func(), send func() (*http.Response, error)) (*http.Response, error) {
+				switch {
+				case call != at:
+					return send()
+				case at%3 == 0:
+					interrupted = true
+					cancel()
+				case at%3 == 1:
+					resp, err := send()
+					if err != nil {
+						return nil, err
 					}
-					return nil, errors.New("connection reset")
+					resp.Body.Close()
 				}
-				return inner.RoundTrip(r)
-			})}
-			if _, err := verify.Run(ctx, cfg); err == nil && after%2 == 0 && after < 30 {
+				return nil, errors.New("connection reset")
+			})
+			if interrupted && err == nil && at < all/2 { // the last calls delete
 				t.Error("an interrupted verification is no error")
-			}
-			server.Advance(2 * time.Hour)
-			if names := left(server); len(names) > 0 {
-				t.Errorf("left behind: %v", names)
 			}
 		})
 	}
@@ -209,6 +248,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestWhatAKilledVerificationLeftIsDeletedByTheNext(t *testing.T) {
 	for name, path := range map[string]string{
 		"a service ID with a key": "/v1/apikeys", "a secret of Code Engine": "/secrets?version", "a secret of Secrets Manager": "/api/v2/secrets",
+		"a project": "/v2/projects?", "a configuration": "/configurations", "custom credentials that their provider has": "/versions",
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, cfg := account(t, emulator.Options{})
@@ -236,6 +276,42 @@ func TestWhatAKilledVerificationLeftIsDeletedByTheNext(t *testing.T) {
 				t.Errorf("left behind: %v", names)
 			}
 		})
+	}
+}
+
+// latchkey's login has the roles that an installation needs at least. What that does not
+// settle has a reason.
+func TestAnAccountWithFewRightsSaysWhatWasNotPossible(t *testing.T) {
+	server, cfg := account(t, emulator.Options{ProjectDelay: emulator.UsualProjectDelay})
+	c := server.Cloud()
+	few := c.AddServiceID(cloud.NewServiceID{Name: "few", AccountID: cfg.Account})
+	key := c.AddAPIKey(cloud.NewAPIKey{IAMID: few.IAMID, AccountID: cfg.Account, Name: "few"})
+	c.Grant(few.IAMID, "iam-identity", "crn:v1:bluemix:public:iam::::role:Viewer", "crn:v1:bluemix:public:iam-identity::::serviceRole:ServiceIdCreator")
+	c.Grant(few.IAMID, "logs", "crn:v1:bluemix:public:iam::::role:Administrator", "crn:v1:bluemix:public:logs::::serviceRole:Sender")
+	c.Grant(few.IAMID, "codeengine", "crn:v1:bluemix:public:iam::::role:Viewer")
+	c.Grant(few.IAMID, "secrets-manager", "crn:v1:bluemix:public:iam::::serviceRole:Writer")
+	cfg.HTTP = &http.Client{Transport: login{server, key.Value, &http.Header{}, new(time.Time)}}
+	report, err := verify.Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, why := range map[string]string{
+		"keysNeedAdministrator":    "granting Operator and Editor on iam-identity was answered 403",
+		"existingCodeEngineStatus": "making a secret was answered 403", "versionlessIsOldest": "making a job was answered 403",
+		"inactiveProjectStatus": "making a project was answered 403", "failedRolloutStatus": "no project was made",
+		"existingSecretStatus": "making a secret group was answered 403", "versionDataDeleteRole": "no secret group could be made",
+		"busySecretStatus": "no secret group could be made", "leakIgnoresLock": "scanner",
+	} {
+		if _, settled := report.Switches[name]; settled || !strings.Contains(report.Untried[name], why) {
+			t.Errorf("%s: %q, want %q", name, report.Untried[name], why)
+		}
+	}
+	if report.Switches["subjectNeedsAdministrator"] != false {
+		t.Errorf("subjectNeedsAdministrator: %v (%s)", report.Switches["subjectNeedsAdministrator"], report.Untried["subjectNeedsAdministrator"])
+	}
+	server.Advance(time.Hour)
+	if names := left(server); len(names) > 0 || len(report.Left) > 0 {
+		t.Errorf("left behind: %v, %v", names, report.Left)
 	}
 }
 

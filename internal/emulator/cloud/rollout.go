@@ -147,10 +147,21 @@ func (c *Cloud) addRevision(x *app) {
 		x.Specs = map[string]map[string]any{}
 	}
 	x.Specs[x.Revision()] = cloneJSON(x.Spec).(map[string]any)
-	if x.next != nil {
+	switch {
+	case x.next != nil:
 		c.play(x, *x.next, false)
 		x.next = nil
+	case unreachable(x.Spec):
+		c.play(x, Play{Kind: PlayFail, Reason: "fetch_image_failed_registry_not_found"}, false)
 	}
+}
+
+// unreachable reports whether an image is in a registry that cannot exist: no host is
+// below .invalid (RFC 2606).
+func unreachable(spec map[string]any) bool {
+	image, _ := spec["image_reference"].(string)
+	registry, _, _ := strings.Cut(image, "/")
+	return strings.HasSuffix(registry, ".invalid")
 }
 
 // revision returns the status of one revision now.
