@@ -35,6 +35,8 @@ type Options struct {
 	Keep bool
 	// Form is the form of the program: app, function or job.
 	Form string
+	// Program is the file of the program. If empty, it is that of this process.
+	Program string
 	// Platform is the script that stands in for Code Engine's functions.
 	Platform string
 	// Bundle is the function's bundle.
@@ -186,6 +188,9 @@ func (d *demo) tell(ctx context.Context) (last result.Outcome, err error) {
 			return last, fmt.Errorf("%s: %s: %s", o.Credential, o.Result, o.Error)
 		}
 	}
+	if keys := d.keys(first.Credential); len(keys) != 1 {
+		return last, fmt.Errorf("%s has the keys %v, want one", first.Credential, keys)
+	}
 	d.say("   the superseded keys and the key of the killed process are deleted\n")
 	if err := d.life(ctx, first.Credential); err != nil {
 		return last, err
@@ -276,17 +281,28 @@ func (d *demo) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+func (d *demo) program() (string, error) {
+	if d.Program != "" {
+		return d.Program, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding the program: %w", err)
+	}
+	return self, nil
+}
+
 // start starts the program and waits until it is ready. A job starts with its
 // event.
 func (d *demo) start(ctx context.Context) error {
 	if d.Form == "job" {
 		return nil
 	}
-	self, err := os.Executable()
+	program, err := d.program()
 	if err != nil {
-		return fmt.Errorf("finding the program: %w", err)
+		return err
 	}
-	cmd := d.command(self, "serve", "--listen", "127.0.0.1:0")
+	cmd := d.command(program, "serve", "--listen", "127.0.0.1:0")
 	if d.Form == "function" {
 		cmd = d.command("node", d.Platform, d.Bundle, "--serve", "--freeze")
 	}
@@ -335,14 +351,17 @@ func (d *demo) kill() error {
 	return nil
 }
 
+// tryAgain is the exit code of a job whose outcome is in progress.
+const tryAgain = 75
+
 // runJob runs one job with the event in its environment, as Event Notifications
 // or a timer does, and returns its output.
 func (d *demo) runJob(e sample.Event, authenticated bool) ([]byte, error) {
-	self, err := os.Executable()
+	program, err := d.program()
 	if err != nil {
-		return nil, fmt.Errorf("finding the program: %w", err)
+		return nil, err
 	}
-	cmd := d.command(self, "job")
+	cmd := d.command(program, "job")
 	if authenticated || e.Header["ce-id"] == "" {
 		cmd.Env = append(cmd.Env, "ibmendata="+string(sample.Notified(e)))
 	} else {
@@ -365,7 +384,7 @@ func (d *demo) runJob(e sample.Event, authenticated bool) ([]byte, error) {
 	err = cmd.Wait()
 	close(ended)
 	d.log.follow(&log, make(chan string, 1))
-	if err != nil {
+	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != tryAgain) {
 		return nil, fmt.Errorf("running the job: %w", err)
 	}
 	return out.Bytes(), nil
@@ -385,7 +404,6 @@ func (d *demo) stop() {
 	<-d.ended
 }
 
-// send posts one event and returns its one outcome.
 // provisioned waits until the project has a key.
 func (d *demo) provisioned(ctx context.Context, project string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -406,6 +424,7 @@ func (d *demo) provisioned(ctx context.Context, project string) error {
 	}
 }
 
+// send posts one event and returns its one outcome.
 func (d *demo) send(ctx context.Context, e sample.Event, authenticated bool) (result.Outcome, error) {
 	outcomes, err := d.sendAll(ctx, e, authenticated)
 	if err != nil {
@@ -461,6 +480,16 @@ func readOutcomes(body []byte) ([]result.Outcome, error) {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	return []result.Outcome{one}, nil
+}
+
+// keys returns the IDs of a credential's keys.
+func (d *demo) keys(credential string) (ids []string) {
+	for _, k := range d.cloud.State(false).APIKeys {
+		if strings.HasPrefix(k.Name, credential+".") {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
 }
 
 type pendingKey struct {
