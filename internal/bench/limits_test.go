@@ -3,12 +3,14 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 )
@@ -148,4 +150,29 @@ func hundred(t *testing.T) (float64, string) {
 		w.limit(0)
 	})
 	return float64(len(rotated)), fmt.Sprintf("%d of %d after %d sweeps", len(rotated), n, sweeps)
+}
+
+func (w *world) limit(perSecond int) {
+	s := w.cloud.Settings()
+	s.RateLimit, s.RateBurst = perSecond, perSecond
+	w.cloud.Set(s)
+}
+
+// alive returns how many stores hold a value that gives a token.
+func (p process) alive(t *testing.T) (n int) {
+	t.Helper()
+	for _, c := range p.all {
+		e, err := c.Stores[0].Read(t.Context())
+		if err != nil {
+			t.Errorf("reading %s: %v", c.Name, err)
+			continue
+		}
+		switch _, err := p.iam.Exchange(t.Context(), e.Value); {
+		case err == nil:
+			n++
+		case !errors.Is(err, port.ErrNotYet):
+			t.Errorf("exchanging %s: %v", c.Name, err)
+		}
+	}
+	return n
 }

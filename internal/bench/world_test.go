@@ -1,11 +1,8 @@
-//go:build bench
-
 package bench
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -196,29 +193,4 @@ func (w *world) start(t *testing.T, n int, every time.Duration) process {
 		})
 	}
 	return p
-}
-
-func (w *world) limit(perSecond int) {
-	s := w.cloud.Settings()
-	s.RateLimit, s.RateBurst = perSecond, perSecond
-	w.cloud.Set(s)
-}
-
-// alive returns how many stores hold a value that gives a token.
-func (p process) alive(t *testing.T) (n int) {
-	t.Helper()
-	for _, c := range p.all {
-		e, err := c.Stores[0].Read(t.Context())
-		if err != nil {
-			t.Errorf("reading %s: %v", c.Name, err)
-			continue
-		}
-		switch _, err := p.iam.Exchange(t.Context(), e.Value); {
-		case err == nil:
-			n++
-		case !errors.Is(err, port.ErrNotYet):
-			t.Errorf("exchanging %s: %v", c.Name, err)
-		}
-	}
-	return n
 }
