@@ -16,20 +16,24 @@ type target struct {
 	endpoint string // of the emulator; empty on IBM Cloud
 	private  bool   // private endpoints
 	http     *http.Client
-	now      func() time.Time
+	now      func() time.Time // of a run: on the emulator, its calls keep it right
+	ask      func() time.Time // between runs: on the emulator, a call
 }
 
 // reach builds the client for IBM Cloud's APIs, or for the emulator's. sent receives
 // each request. reads, if not nil, shares what is read.
 func reach(endpoint string, private bool, pacer *pace.Pacer, sent func(upstream.Call), reads *upstream.Reads) (target, error) {
-	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private, now: time.Now}
-	transport := fence.Writes(upstream.Measure(trace.Transport(upstream.NewTransport(nil)), "", sent))
+	to := target{endpoint: strings.TrimSuffix(endpoint, "/"), private: private}
+	var clock *upstream.Clock // this machine's
+	if to.endpoint != "" {
+		var err error
+		if clock, err = upstream.EmulatedClock(to.endpoint); err != nil {
+			return target{}, err
+		}
+	}
+	to.now, to.ask = clock.Now, clock.Ask
+	transport := fence.Writes(upstream.Measure(trace.Transport(clock.Transport(upstream.NewTransport(nil))), "", sent))
 	bound := upstream.Bound(pacer.Transport(transport, upstream.Unsent))
 	to.http = &http.Client{Transport: reads.Transport(bound, "latchkey", "Accept", "IAM-ApiKey"), CheckRedirect: upstream.NoRedirect}
-	if to.endpoint == "" {
-		return to, nil
-	}
-	now, err := upstream.EmulatedClock(to.endpoint)
-	to.now = now
-	return to, err
+	return to, nil
 }

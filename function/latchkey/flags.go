@@ -42,6 +42,6 @@ func (c credentialFlags) runner(p *assembly, env environment, std cli.Streams) c
 	p.progress = cli.NewProgress(std).Begin
 	return cli.Runner{
 		Std: std, Format: c.Format, Catalog: p.catalog, Look: p.look, Foresee: p.foresee, Keys: p.iam, IAM: p.iam, Account: p.iam.AccountKeys, Own: p.iam.Account,
-		Sweeper: p.sweep, Every: p.cfg.SweepEvery, Days: config.Days, Now: p.cloud.now, User: cli.User(env),
+		Sweeper: p.sweep, Every: p.cfg.SweepEvery, Days: config.Days, Now: p.cloud.ask, User: cli.User(env),
 	}
 }

@@ -11,7 +11,7 @@ import (
 // pages shows the credentials as the last runs of this process left them.
 func (p *assembly) pages() http.Handler {
 	return page.Handler(func() page.Page {
-		now := p.cloud.now()
+		now := p.cloud.ask()
 		shown := page.Page{Owner: p.cfg.Owner, Version: buildVersion(), Now: now, LastSweep: p.latest.LastSweep()}
 		for _, o := range p.latest.At(now) {
 			shown.Credentials = append(shown.Credentials, evidence.Of(o.Outcome))

@@ -111,7 +111,10 @@ func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint str
 		Identities: p.iam, Keys: p.iam, Profiles: p.iam, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
 		ForcedPerHour: cfg.ForcedPerHour, Ran: p.metrics.Ran, UsedBy: p.logins.By,
 	}
-	progress := func(all int) (step func(result.Outcome), end func()) { return p.progress(all) }
+	progress := func(all int) (step func(result.Outcome), end func()) {
+		to.ask() // a run begins
+		return p.progress(all)
+	}
 	p.lists = p.iam.Lists()
 	p.listed = sweep.Planner{Reconciler: &reconcile.Reconciler{
 		Identities: p.lists, Keys: p.lists, Exchange: p.iam, Owner: cfg.Owner, Account: p.iam.Account, Self: p.iam.Self, Now: to.now, Log: log,
@@ -186,7 +189,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 		return nil, err
 	}
 	cfg := service.Config{
-		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.now, Log: p.log,
+		Sweeper: p.sweeper, Pace: p.pace, Catalog: p.catalog, Identity: p.iam, Outcomes: p.outcomes, Now: p.cloud.ask, Log: p.log,
 		Version: buildVersion(), Answered: p.metrics.Answered, Swept: p.metrics.Swept, Logins: p.logins,
 		Events: service.Events{Origins: p.cfg.Events.Origins, Jobs: allows(p.cfg.Jobs.Allow), Rules: newRuleset(p.cfg.Rules)},
 	}
@@ -194,7 +197,7 @@ func (p *assembly) newService(work context.Context, env environment, tune ...fun
 	if cfg.Events.Callers, err = newCallers(env, p.cfg.Events.Callers); err != nil {
 		return nil, err
 	}
-	if cfg.Hooks, err = newHooks(env, p.cfg.Hooks, p.cloud.now); err != nil {
+	if cfg.Hooks, err = newHooks(env, p.cfg.Hooks, p.cloud.ask); err != nil {
 		return nil, err
 	}
 	for _, f := range tune {

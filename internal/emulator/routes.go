@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 )
@@ -227,7 +228,9 @@ func (s *Server) newMux() *http.ServeMux {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.calls.Add(1)
 	defer s.calls.Done()
-	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	now := s.Now()
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	w.Header().Set("Emulator-Offset", time.Until(now).Round(time.Millisecond).String()) // from this machine's clock
 	if rest, ok := strings.CutPrefix(r.URL.Path, "/emulator/"); ok {
 		s.control(w, r, rest)
 		return

@@ -13,13 +13,13 @@ import (
 
 // EmulatedClock returns the clock that goes with an endpoint in place of IBM Cloud's. It
 // accepts https anywhere, and plain http on loopback only. On loopback the clock is the
-// emulator's; elsewhere it is this machine's.
-func EmulatedClock(endpoint string) (now func() time.Time, err error) {
+// emulator's; elsewhere it is nil, which is this machine's.
+func EmulatedClock(endpoint string) (*Clock, error) {
 	loopback, err := checkEndpoint(endpoint)
 	if err != nil || !loopback {
-		return time.Now, err
+		return nil, err
 	}
-	return (&emulatedClock{endpoint: endpoint, http: &http.Client{Timeout: 2 * time.Second}}).now, nil
+	return &Clock{endpoint: endpoint, http: &http.Client{Timeout: 2 * time.Second}}, nil
 }
 
 // checkEndpoint accepts https anywhere, and plain http on loopback only.
@@ -37,25 +37,92 @@ func checkEndpoint(endpoint string) (loopback bool, err error) {
 	return loopback, nil
 }
 
-// emulatedClock follows the emulator's clock. A test can move that clock, and
-// this process's clock has to move with it. It is never used on IBM Cloud.
-type emulatedClock struct {
+// Clock follows the emulator's clock. A test can move that clock, and this process's clock
+// has to move with it. Each answer of the emulator shows how far it is from this machine's.
+// A nil Clock is this machine's, as it is on IBM Cloud.
+type Clock struct {
 	endpoint string
 	http     *http.Client
-	mu       sync.Mutex
-	offset   time.Duration
+
+	mu     sync.Mutex
+	sent   time.Time // when the call was sent that showed offset
+	offset time.Duration
 }
 
-func (c *emulatedClock) now() time.Time {
+// Now returns the time, as the last answer of the emulator showed it. It asks if there was
+// none.
+func (c *Clock) Now() time.Time {
+	if c != nil && c.asked().IsZero() {
+		return c.Ask()
+	}
+	return c.now()
+}
+
+// Ask asks for the time and returns it.
+func (c *Clock) Ask() time.Time {
+	if c != nil {
+		sent := time.Now()
+		if there, err := c.read(); err == nil { // else the last offset still holds
+			c.set(sent, time.Until(there).Round(time.Millisecond))
+		}
+	}
+	return c.now()
+}
+
+func (c *Clock) now() time.Time {
+	if c == nil {
+		return time.Now()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if there, err := c.read(); err == nil { // else the last offset still holds
-		c.offset = time.Until(there).Round(time.Millisecond)
-	}
 	return time.Now().Add(c.offset)
 }
 
-func (c *emulatedClock) read() (time.Time, error) {
+func (c *Clock) asked() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent
+}
+
+// set keeps the offset that the last call showed. An earlier one may be answered later.
+func (c *Clock) set(sent time.Time, offset time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sent.After(c.sent) {
+		c.sent, c.offset = sent, offset
+	}
+}
+
+// Transport returns a transport that sets the clock by the answers.
+func (c *Clock) Transport(next http.RoundTripper) http.RoundTripper {
+	if c == nil {
+		return next
+	}
+	return timed{c, next}
+}
+
+type timed struct {
+	clock *Clock
+	next  http.RoundTripper
+}
+
+// RoundTrip satisfies http.RoundTripper.
+func (t timed) RoundTrip(req *http.Request) (*http.Response, error) {
+	sent := time.Now()
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if offset, err := time.ParseDuration(resp.Header.Get("Emulator-Offset")); err == nil {
+		t.clock.set(sent, offset)
+	}
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client.CloseIdleConnections reach next.
+func (t timed) CloseIdleConnections() { closeIdle(t.next) }
+
+func (c *Clock) read() (time.Time, error) {
 	resp, err := c.http.Get(c.endpoint + "/emulator/clock") //nolint:noctx // the client has a timeout
 	if err != nil {
 		return time.Time{}, fmt.Errorf("reading the emulator's clock: %w", err)
