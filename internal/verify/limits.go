@@ -104,8 +104,7 @@ func (b *bench) pages(ctx context.Context, at string, next func(answer) string, 
 func (b *bench) fill(ctx context.Context) error {
 	const most = 250
 	if !b.Fill || b.Project.ID == "" {
-		b.skip("quotaStatus", "it fills a project: pass --project and --fill")
-		return nil
+		return impossible("it fills a project: pass --project and --fill")
 	}
 	at := b.inProject("secrets")
 	list, err := b.call(ctx, b.HTTP, http.MethodGet, at+version+"&limit=100", nil)
@@ -113,21 +112,95 @@ func (b *bench) fill(ctx context.Context) error {
 		return err
 	}
 	before, _ := list.body["secrets"].([]any)
-	for i := range most {
+	return b.untilRefused(ctx, "secrets of a Code Engine project", "quotaStatus", len(before), most, func(i int) (answer, error) {
 		name := fmt.Sprintf("%s-%d", b.name, i)
-		a, err := b.call(ctx, b.HTTP, http.MethodPost, at+version, map[string]any{"name": name, "format": "generic", "data": map[string]string{"A": "none"}})
+		return b.making("secret "+name, func() (answer, error) {
+			return b.call(ctx, b.HTTP, http.MethodPost, at+version, map[string]any{"name": name, "format": "generic", "data": map[string]string{"A": "none"}})
+		}, func(ctx context.Context, _ answer) error { return b.remove(ctx, at+"/"+name+version) })
+	})
+}
+
+// fillGroups fills an instance of Secrets Manager with groups, and deletes them.
+func (b *bench) fillGroups(ctx context.Context) error {
+	const most = 250
+	switch {
+	case b.Secrets.Origin == "" || !b.Fill:
+		return impossible("it fills an instance with groups: pass --secrets-manager and --fill")
+	case b.group == "":
+		return errNoGroup
+	}
+	list, err := b.secretsCall(ctx, http.MethodGet, "/secret_groups", nil)
+	if err != nil {
+		return err
+	}
+	before, _ := list.body["secret_groups"].([]any)
+	return b.untilRefused(ctx, "groups of a Secrets Manager instance", "secretLimitStatus", len(before), most, func(i int) (answer, error) {
+		return b.makeGroup(ctx, fmt.Sprintf("%s-full-%d", b.name, i))
+	})
+}
+
+// fillPolicies gives a service ID as many policies as it may have, on instances of Cloud
+// Logs that do not exist. They go with it. An account that has many is left alone.
+func (b *bench) fillPolicies(ctx context.Context) error {
+	const most, room = 1100, 2000
+	if !b.Fill {
+		return impossible("it makes a thousand policies: pass --fill")
+	}
+	of := b.IAM + "/v2/policies?limit=100&account_id=" + url.QueryEscape(b.Account)
+	next := func(a answer) string { return a.text("next", "href") }
+	n, err := b.count(ctx, of, "policies", next)
+	if err != nil {
+		return err
+	}
+	if n < 0 || n > room {
+		return impossible("the account has %d policies: only one with at most %d gets a thousand more", n, room)
+	}
+	iamID := ""
+	b.later("policies of a service ID", func(ctx context.Context) error { // after the service ID, with which they go
+		if iamID == "" {
+			return nil
+		}
+		list, err := b.call(ctx, b.HTTP, http.MethodGet, of+"&iam_id="+url.QueryEscape(iamID), nil)
 		if err != nil {
 			return err
 		}
-		if a.status >= 300 {
-			b.settle("quotaStatus", a.status)
-			b.limit(Limit{Of: "secrets of a Code Engine project", Accepted: len(before) + i, Status: a.status})
+		return b.removeThese(list, "policies", func(answer) bool { return true }, func(a answer) error { return b.remove(ctx, b.policyURL(a.text("id"))) })
+	})
+	made, err := b.newServiceID(ctx, b.name+"-full")
+	if err != nil {
+		return err
+	}
+	if made.status != http.StatusCreated {
+		return impossible("making a second service ID was answered %d", made.status)
+	}
+	iamID = made.text("iam_id")
+	return b.untilRefused(ctx, "policies of a service ID", "identityLimitStatus", 0, most, func(i int) (answer, error) {
+		on := []string{"serviceName", "logs", "serviceInstance", fmt.Sprintf("66666666-6666-4666-8666-%012d", i)}
+		return b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v2/policies", b.grant(iamID, on, sender))
+	})
+}
+
+// untilRefused makes things until one is refused. A call that came too soon is made again.
+func (b *bench) untilRefused(ctx context.Context, of, name string, before, most int, create func(i int) (answer, error)) error {
+	for i := range most {
+		a, _, err := b.await(ctx, b.Patience, func() (bool, answer, error) {
+			a, err := create(i)
+			return a.status != http.StatusTooManyRequests || a.text("errors", "code") != "too_many_requests", a, err
+		})
+		if err != nil {
+			return err
+		}
+		switch {
+		case a.status < 300:
+		case i == 0, a.status >= 500: // no right, no room, or no answer
+			return impossible("%s: after %d, the next was answered %d", of, i, a.status)
+		default:
+			b.settle(name, a.status)
+			b.limit(Limit{Of: of, Accepted: before + i, Status: a.status})
 			return nil
 		}
-		b.later("secret "+name, func(ctx context.Context) error { return b.remove(ctx, at+"/"+name+version) })
 	}
-	b.skip("quotaStatus", fmt.Sprintf("no secret of %d was refused", most))
-	return nil
+	return impossible("none of %d was refused", most)
 }
 
 // removeThese deletes the items of a list that match.

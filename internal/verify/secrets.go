@@ -56,17 +56,32 @@ const (
 	errNoGroup   = impossibleError("no secret group could be made")
 )
 
+// haveGroup returns why there is no secret group, or nil.
+func (b *bench) haveGroup() error {
+	switch {
+	case b.Secrets.Origin == "":
+		return errNoSecrets
+	case b.group == "":
+		return errNoGroup
+	}
+	return nil
+}
+
 // newGroup returns the ID of a new secret group.
 func (b *bench) newGroup(ctx context.Context, name string) (id string, err error) {
-	a, err := b.making("secret group "+name, func() (answer, error) {
-		return b.secretsCall(ctx, http.MethodPost, "/secret_groups", map[string]any{"name": name, "description": about})
-	}, func(ctx context.Context, made answer) error {
-		return b.dropSecret(ctx, "/secret_groups", "secret_groups", name, made)
-	})
+	a, err := b.makeGroup(ctx, name)
 	if err == nil && a.status != http.StatusCreated {
 		err = impossible("making a secret group was answered %d", a.status)
 	}
 	return a.text("id"), err
+}
+
+func (b *bench) makeGroup(ctx context.Context, name string) (answer, error) {
+	return b.making("secret group "+name, func() (answer, error) {
+		return b.secretsCall(ctx, http.MethodPost, "/secret_groups", map[string]any{"name": name, "description": about})
+	}, func(ctx context.Context, made answer) error {
+		return b.dropSecret(ctx, "/secret_groups", "secret_groups", name, made)
+	})
 }
 
 // newSecret makes a secret in a group: an arbitrary one, or what the fields say.
@@ -187,8 +202,8 @@ func (b *bench) inGroup() []string {
 // newIAMSecret makes a secret whose key Secrets Manager makes for a new service ID, which
 // has the roles on what the pairs of on name, if there are any.
 func (b *bench) newIAMSecret(ctx context.Context, suffix string, on []string, roles ...string) (answer, error) {
-	if b.group == "" {
-		return answer{}, errNoGroup
+	if err := b.haveGroup(); err != nil {
+		return answer{}, err
 	}
 	owner, err := b.newServiceID(ctx, b.name+"-"+suffix)
 	if err != nil {
@@ -224,8 +239,8 @@ const (
 
 // expired makes a secret that expires in two minutes, and changes it then.
 func (b *bench) expired(ctx context.Context) error {
-	if b.group == "" {
-		return errNoGroup
+	if err := b.haveGroup(); err != nil {
+		return err
 	}
 	made, err := b.newSecret(ctx, b.name+"-expires", b.group, map[string]any{"expiration_date": b.Now().Add(expiresIn).UTC().Format(time.RFC3339)})
 	switch {
@@ -257,12 +272,10 @@ func (b *bench) expired(ctx context.Context) error {
 // custom makes custom credentials whose provider is a job that does nothing: a second
 // service ID reports the ends of its tasks.
 func (b *bench) custom(ctx context.Context) error {
-	switch {
-	case b.Secrets.Origin == "":
-		return errNoSecrets
-	case b.group == "":
-		return errNoGroup
-	case b.made == "":
+	if err := b.haveGroup(); err != nil {
+		return err
+	}
+	if b.made == "" {
 		return errNoNewProject
 	}
 	secret, err := b.newCustomSecret(ctx)

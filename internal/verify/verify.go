@@ -28,7 +28,10 @@ type Config struct {
 	Logs       Logs       // "": Cloud Logs is not tried
 	Secrets    Secrets    // "": Secrets Manager is not tried
 	NewProject NewProject // "": no project is made
-	Fill       bool       // fill the project to its limit of secrets
+	Fill       bool       // make as many policies, secrets and secret groups as are allowed
+
+	Notifications Notifications // "": Event Notifications is not tried
+	Pod           Pod           // "": no trusted profile is tried
 
 	Now      func() time.Time
 	Wait     func(context.Context, time.Duration) error
@@ -155,14 +158,9 @@ func (b *bench) clean(ctx context.Context) {
 	}
 }
 
-// untried returns why some switches stay guesses.
+// untried returns why a switch stays a guess that no probe tries.
 func untried() map[string]string {
-	return map[string]string{
-		"identityLimitStatus": "it would take thousands of service IDs", "secretLimitStatus": "it would fill a Secrets Manager instance",
-		"usedRegistrationStatus": "it would change the registration with Event Notifications", "notificationTimeChecked": "it needs a source of Event Notifications",
-		"linkNameChecked": "it needs a token of a cluster",
-		"leakIgnoresLock": "only IBM's scanner shows it, and verify publishes no key (docs/operations.md)",
-	}
+	return map[string]string{"leakIgnoresLock": "only IBM's scanner shows it, and verify publishes no key (docs/operations.md)"}
 }
 
 // An impossibleError is why a probe can settle nothing on this account.
@@ -290,7 +288,11 @@ func send(client *http.Client, req *http.Request) (answer, error) {
 
 // exchange asks for a token of a key.
 func (b *bench) exchange(ctx context.Context, value string) (answer, error) {
-	form := url.Values{"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {value}}
+	return b.post(ctx, url.Values{"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {value}})
+}
+
+// post asks for a token.
+func (b *bench) post(ctx context.Context, form url.Values) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.IAM+"/identity/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		return answer{}, fmt.Errorf("making a request: %w", err)
