@@ -61,6 +61,8 @@ type KeyMarks struct {
 	// ID, they are when and why a step was refused, for looks to tell.
 	Refused time.Time
 	Refusal reason.Reason
+	// Replaces is the key that was published when this one was minted, if it had its fuse.
+	Replaces string
 	// RenewCause is the end of the cause of the demand in Renew.
 	RenewCause string
 	// Stores are the names of the stores in the config when the key was minted.
@@ -119,6 +121,9 @@ func (m Marker) Text() string {
 	}
 	if m.Current != "" {
 		fmt.Fprintf(&b, " current=%s", m.Current)
+	}
+	if m.Replaces != "" {
+		fmt.Fprintf(&b, " replaces=%s", m.Replaces)
 	}
 	for _, field := range m.Unknown {
 		b.WriteByte(' ')
@@ -213,6 +218,8 @@ func (m *Marker) set(times []timeMark, name, value, field string) (err error) {
 		m.Refusal = reason.Reason(value)
 	case "current":
 		m.Current = value
+	case "replaces":
+		m.Replaces = value
 	default:
 		m.Unknown = append(m.Unknown, field)
 	}
@@ -281,6 +288,6 @@ func Mark(k protocol.Key, name string, m Marker) protocol.Key {
 	k.Superseded, k.Renew, k.Leaked, k.Served = m.Superseded, m.Renew, m.Leaked, m.Served
 	k.Refused, k.Refusal = m.Refused, m.Refusal
 	k.Suspended = m.Suspended
-	k.RenewCause = m.RenewCause
+	k.RenewCause, k.Replaces = m.RenewCause, m.Replaces
 	return k
 }

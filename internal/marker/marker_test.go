@@ -21,6 +21,7 @@ func TestAMarkerReadsBackAsItWasWritten(t *testing.T) {
 		}
 		m := Marker{Owner: rapid.StringMatching(`[a-z][a-z0-9-]{0,20}`).Draw(t, "owner"), Credential: name.Draw(t, "credential")}
 		m.Superseded, m.Renew, m.Answers, m.Served = at("superseded"), at("renew"), at("answers"), at("served")
+		m.Replaces = rapid.StringMatching(`(ApiKey-[a-f0-9-]{36})?`).Draw(t, "replaces")
 		if with := rapid.MapOfN(rapid.StringMatching(`[a-z]{1,5}`), value, 0, 3).Draw(t, "with"); len(with) > 0 {
 			m.With = with
 		}

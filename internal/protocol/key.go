@@ -53,6 +53,9 @@ type Key struct {
 	// Refused is when a run could not publish the key to a store, and Refusal is why.
 	Refused time.Time
 	Refusal reason.Reason
+	// Replaces is the key that a store named when this one was minted, if that key still
+	// had its fuse. It shows later runs that a store had that key.
+	Replaces string
 	// Stores are the stores of the config when the key was minted, if that is known.
 	Stores []string
 	// Used is the key's last known authentication, read only near the end of an

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reason"
@@ -96,4 +97,9 @@ type State struct {
 	Adopting string
 	// Gone is set if the project is deleted and the config asks to end its keys.
 	Gone bool
+}
+
+// Replaced reports whether a later key shows that a store had k, which had its fuse then.
+func (s State) Replaced(k Key) bool {
+	return slices.ContainsFunc(s.Keys, func(o Key) bool { return o.Replaces == k.ID })
 }

@@ -63,8 +63,8 @@ func (ru *run) afterwards(s protocol.Step, err error) onFailure {
 		return stop
 	case s.Action == protocol.Publish && ru.fresh.stored:
 		return goOnRestartNot // a store after the first
-	case s.Action == protocol.Unfuse && s.Key != protocol.NewKey && (ru.fresh == nil || s.Key != ru.fresh.ID):
-		return goOnRestartNot // no consumer may get it, and once replaced it would look like a key that no store took
+	case s.Action == protocol.Unfuse && s.Key != ru.before && ru.changesOld(s):
+		return goOn // no consumer gets it in this run
 	case ru.leavesRoom(s, err, after):
 		return goOn
 	}

@@ -42,6 +42,9 @@ func (ru *run) mint(ctx context.Context, s protocol.Step) error {
 	m := ru.marker()
 	m.With, m.Credential = nil, ru.known()
 	m.Answers, m.Served = ru.answers(), ru.served()
+	if k := ru.facts.Newest(ru.before); k.Fused(ru.c.Rules) {
+		m.Replaces = k.ID
+	}
 	for _, st := range ru.c.Stores {
 		m.Stores = append(m.Stores, st.Name())
 	}

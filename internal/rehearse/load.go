@@ -124,7 +124,7 @@ func (w *world) serviceID(ctx context.Context, p *played) error {
 
 func (w *world) key(p *played, k protocol.Key) error {
 	marker := marker.Marker{Owner: w.owner, Credential: p.Name, KeyMarks: marker.KeyMarks{
-		Superseded: k.Superseded, Renew: k.Renew, Answers: k.AsOf, Leaked: k.Leaked, Served: k.Served, Refused: k.Refused, Refusal: k.Refusal, Stores: k.Stores,
+		Superseded: k.Superseded, Renew: k.Renew, Answers: k.AsOf, Leaked: k.Leaked, Served: k.Served, Refused: k.Refused, Refusal: k.Refusal, Replaces: k.Replaces, Stores: k.Stores,
 	}}
 	value, err := secret.Random(nil)
 	if err != nil {

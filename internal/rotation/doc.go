@@ -63,8 +63,8 @@
 // Window (15 min) is longer than any run plus IAM's lag, and far shorter than
 // the fuse. An unnamed key younger than Window belongs to a replica that is
 // still working: other replicas change it only to revoke it, and do not mint. An older
-// one is deleted before a new key is minted. A key that was refused, or is older than
-// one that a store had, belongs to no replica: its fuse ends it.
+// one is deleted before a new key is minted, unless there is a later key: a store may have
+// had it. That one, and a key that was refused, belong to no replica: their fuses end them.
 //
 // Two replicas that mint at the same moment publish one key. The first guarded store
 // is their arbiter: its compare-and-set refuses the second write. The key that lost stays

@@ -47,13 +47,12 @@ func (v view) removal() []protocol.Step {
 	return steps
 }
 
-// unpublished deletes a key that no store took. One that is older than a key that a
-// store had may have been published and locked with its fuse on, one whose fuse ends soon
-// may have been replaced for that, and one that was refused delays the next key. Their
-// fuses end them.
+// unpublished deletes a key that no store took. One that a later key followed may have
+// been published and locked with its fuse on, and so may any if stores name only keys that
+// IAM lacks. One that was refused delays the next key. Their fuses end them.
 func (v view) unpublished(k protocol.Key) []protocol.Step {
-	later := func(o protocol.Key) bool { return (v.named[o.ID] || !o.Fused(v.r)) && k.Compare(o) < 0 }
-	if !k.Refused.IsZero() || k.FuseEnds(v.r, v.now) || slices.ContainsFunc(v.Keys, later) {
+	later := func(o protocol.Key) bool { return k.Compare(o) < 0 }
+	if !k.Refused.IsZero() || v.newest.ID == "" && v.occupied() || slices.ContainsFunc(v.Keys, later) {
 		return nil
 	}
 	return []protocol.Step{{Action: protocol.Retire, Key: k.ID, Reason: reason.NeverPublished}}

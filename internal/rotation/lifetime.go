@@ -46,10 +46,11 @@ func (v view) bit() (bit, near time.Duration) {
 	return bit, min(3*v.r.SweepEvery, bit/2)
 }
 
-// unfuse gives every named key its full lifetime, as a consumer may hold it.
+// unfuse gives every key that a store names or had its full lifetime, as a consumer may
+// hold it.
 func (v view) unfuse() (steps []protocol.Step) {
 	for _, k := range v.Keys {
-		if v.named[k.ID] && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
+		if (v.named[k.ID] || v.Replaced(k) && k.Leaked.IsZero()) && k.Live(v.now) && !k.Locked && k.Fused(v.r) {
 			steps = append(steps, protocol.Step{Action: protocol.Unfuse, Key: k.ID, At: k.Created.Add(v.r.Expire), Reason: reason.FuseOn})
 		}
 	}

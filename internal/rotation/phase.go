@@ -38,7 +38,7 @@ func (v view) phase(k protocol.Key) Phase {
 		return Held
 	case !k.Superseded.IsZero():
 		return Overlapping
-	case k.Fused(v.r):
+	case k.Fused(v.r) && !v.Replaced(k):
 		return Pending
 	case k.Compare(v.newest) > 0:
 		return Orphan

@@ -345,6 +345,7 @@ var lines = map[string]func(*scenario, *words){
 		k := protocol.Key{ID: w.name(), Created: w.ago("age"), Disabled: w.has("disabled"), DisabledBy: w.text("by"), Locked: w.has("locked"), Elsewhere: w.has("elsewhere")}
 		k.AsOf, k.Expires = k.Created, k.Created.Add(sc.rules.Expire)
 		k.Superseded, k.Renew, k.Served, k.Leaked = w.ago("superseded"), w.ago("renew"), w.in("served"), w.ago("leaked")
+		k.Replaces = w.text("replaces")
 		k.Refused, k.Refusal, k.Used, k.Stores = w.ago("refused"), reason.Reason(w.text("refusal")), w.ago("used"), w.list("stores")
 		if w.has("as-of") {
 			k.AsOf = w.ago("as-of")

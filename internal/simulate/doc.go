@@ -84,12 +84,9 @@
 //     machine that was suspended between the attempts may create a key that the
 //     next sweep ends.
 //   - A run dies between the publication of a key and the end of its fuse, a person locks
-//     that key, IBM ends its successor, and the entry is removed or names what IAM does
-//     not have (46000860). Nothing shows then that a store had the key, and it is deleted
-//     as one that no store took, up to a day before its fuse would end it. The same run
-//     makes another one.
-//   - A key whose fuse no sweep could move out is replaced before its end, but a consumer
-//     that re-reads its store rarely may not have read the next key by then (82785).
+//     that key, IBM deletes its successor, and a person removes the entry before the next
+//     sweep. Nothing shows then that a store had the key, and it is deleted as one that no
+//     store took, up to a day before its fuse would end it. The same run makes another one.
 //   - No random history has access groups, groups of service IDs, a name that another
 //     credential has, latchkey's own login or onGone: walks_test.go has one sequence of each, with the
 //     wrong protocols that it shows.
@@ -99,7 +96,7 @@
 //
 // # Wrong protocols
 //
-// mutants_test.go has 79 wrong protocols, among them the removal of each rule.
+// mutants_test.go has 80 wrong protocols, among them the removal of each rule.
 // Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
 // Each is detected within 10,000 histories, by a history that the right protocol
 // passes, or in a scene of its own. enumerate_test.go and interleave_test.go leave
@@ -245,6 +242,15 @@
 //     replaced key was deleted as never published, within its overlap. No key is
 //     minted now while a named key keeps its fuse, and a pending key that is older
 //     than one with its full lifetime is left to its fuse.
+//
+//   - 82785, 129348: the fuse of a published key could not be moved out in two runs, and
+//     the second replaced the key. Nothing showed that a store had had it, so its fuse
+//     ended it while a consumer that re-reads its store rarely still had it. The new key's
+//     mark "replaces" now names it.
+//
+//   - 107253, 46000860: a published key kept its fuse, since it was locked or disabled, and
+//     a person or IBM then ended its successor, which the store still named. The key was
+//     deleted as never published.
 //
 // The settings found these:
 //

@@ -4,7 +4,7 @@ import "testing"
 
 // These histories once broke a promise.
 func TestHistoriesWithAnIntruderThatOnceFailed(t *testing.T) {
-	for _, seed := range []uint64{5003037, 5006387, 5007493, 5009761, 5033363, 5052990} {
+	for _, seed := range []uint64{5003037, 5006387, 5007493, 5009761, 5033363, 5052990, 44001974} {
 		for _, v := range Run(t, seed, Options{intruded: true}).Violations {
 			t.Errorf("seed %d: %s", seed, v)
 		}
@@ -12,7 +12,7 @@ func TestHistoriesWithAnIntruderThatOnceFailed(t *testing.T) {
 }
 
 func TestHistoriesThatOnceFailed(t *testing.T) {
-	for _, seed := range []uint64{12893, 18242, 2007822, 2015929, 45002334, 46009056} {
+	for _, seed := range []uint64{12893, 18242, 82785, 107253, 129348, 2007822, 2015929, 45002334, 46000860, 46009056} {
 		for _, v := range Run(t, seed, Options{}).Violations {
 			t.Errorf("seed %d: %s", seed, v)
 		}

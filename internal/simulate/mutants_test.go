@@ -122,6 +122,36 @@ func updatesAreDenied(t *testing.T, m *mutant) []string {
 	return endure(t, stay{"GP", []step{unfuse, supersede, extend, remember, condemn}, denied}, 12*time.Hour, 30, m)
 }
 
+// theFuseStays is two runs that can't move the fuse of a published key out. The second
+// replaces the key, and the third is in time.
+func theFuseStays(t *testing.T, m *mutant) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{mutant: m}, "G", 1, "A")
+		s.rules.Overlap, s.rules.SweepEvery = 30*time.Hour, 11*time.Hour+50*time.Minute
+		s.boot(s.replicas[0])
+		s.policy = &script{sim: s}
+		due(s)
+		var f *fact
+		for i := range 3 {
+			s.policy = &script{sim: s}
+			if i < 2 {
+				s.policy = &script{sim: s, at: unfuse, then: denied}
+			}
+			s.sweep(s.replicas[0])
+			s.until(s.now.Add(s.rules.SweepEvery))
+			if i == 0 {
+				f = s.newest()
+			}
+		}
+		if !f.liveAt(s.now) {
+			problems = append(problems, fmt.Sprintf("%s ended at %s, within an overlap of its replacement", s.nick(f.id), f.expires))
+		}
+		s.kill(s.replicas[0])
+		s.settle()
+	})
+	return problems
+}
+
 // unfusingIsDenied is a rotation that may not move the fuse of its key out.
 func unfusingIsDenied(t *testing.T, m *mutant) (problems []string) {
 	synctest.Test(t, func(*testing.T) {
@@ -764,6 +794,11 @@ var mutants = []mutant{
 			p.Steps = p.Steps[:i]
 		}
 		return p
+	})),
+	shown(theFuseStays, blind("forgets which key a new one replaces", func(s *state) {
+		for i := range s.Keys {
+			s.Keys[i].Replaces = ""
+		}
 	})),
 	// Rule 4: demands are remembered.
 	keysBy("says that it remembers a demand", func(k iam) port.Keys { return keepsNothing{k} }),
