@@ -33,17 +33,16 @@ func (ru *run) clearFor(ctx context.Context, at observe.Reading) error {
 	// An unguarded store is read right before the write, so that the key of a
 	// newer run stays.
 	now, err := ru.reread(ctx, at)
+	taken := ru.notOurs(now) && !ru.notOurs(at.Entry)
 	switch {
 	case err != nil:
 		return fmt.Errorf("publishing key %s to %s: reading the entry again: %w", ru.fresh.ID, at.Store.Name(), err)
-	case ru.notOurs(now) && !ru.notOurs(at.Entry):
-		return fmt.Errorf("publishing key %s to %s: %w: another writer has written the entry", ru.fresh.ID, at.Store.Name(), port.ErrConflict)
-	case now.KeyID == at.KeyID, now.KeyID == ru.fresh.ID, !ru.newer(ctx, now):
+	case !taken && (now.KeyID == at.KeyID || now.KeyID == ru.fresh.ID || !ru.newer(ctx, now)):
 		return nil
 	case !ru.fresh.stored:
-		return ru.withdraw(ctx, "another replica published to "+at.Store.Name()+" first")
+		return ru.withdraw(ctx, "another writer has written the entry of "+at.Store.Name()+" first")
 	}
-	return fmt.Errorf("publishing key %s to %s: %w: it names the newer key %s", ru.fresh.ID, at.Store.Name(), port.ErrConflict, now.KeyID)
+	return fmt.Errorf("publishing key %s to %s: %w: another writer has written the entry, which names key %q", ru.fresh.ID, at.Store.Name(), port.ErrConflict, now.KeyID)
 }
 
 // newer reports whether an entry names a key of this credential that is not older

@@ -315,6 +315,8 @@
 //
 //   - 18242: the clock moved while a demand was recorded, and beside it the run
 //     withdrew its own key.
+//   - 129913: a person let others use an unguarded entry right before a new key was written
+//     there, and that was reported as store-unreachable.
 //   - 2015929: a person locked the new key before its fuse was out, and that was
 //     reported as a missing permission.
 //   - 5006387 with the intruder: the keys that a person made on one of two service IDs

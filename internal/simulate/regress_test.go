@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Sequences that reasoning found and no history had drawn.
@@ -153,4 +155,25 @@ func TestAClockThatMovesWhileANamedKeyIsReadIsNoticed(t *testing.T) {
 	if read == 0 {
 		t.Error("no key was read by its ID")
 	}
+}
+
+// A person lets others use an unguarded entry right before the new key is written there.
+// That is what is told, and not that the store does not answer.
+func TestAnEntryThatAnotherTakesDuringARunIsToldAsTheirs(t *testing.T) {
+	fl := flow{name: "due", layout: "P", prepare: due, request: sweeping}
+	calls, _ := fl.run(t, nil, Options{})
+	taken := hand{"lets another installation use the entry", func(s *sim) (func(), bool) {
+		s.put(s.places[0], port.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}, true, true)
+		return nil, true
+	}}
+	fl.run(t, nil, Options{hand: &taken, at: slices.Index(calls, clearing), after: func(s *sim) {
+		if out := s.runs[len(s.runs)-1].out; out.Reason != reason.EntryForeign {
+			t.Errorf("%s %q: %s", out.Result, out.Reason, out.Error)
+		}
+		for _, f := range s.order {
+			if m := f.last().mark; m.Refusal != "" {
+				t.Errorf("%s bears the reason %s", s.nick(f.id), m.Refusal)
+			}
+		}
+	}})
 }
