@@ -103,3 +103,22 @@ type State struct {
 func (s State) Replaced(k Key) bool {
 	return slices.ContainsFunc(s.Keys, func(o Key) bool { return o.Replaces == k.ID })
 }
+
+// Key returns the key with this ID, or the zero Key.
+func (s State) Key(id string) Key {
+	if i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.ID == id }); i >= 0 {
+		return s.Keys[i]
+	}
+	return Key{}
+}
+
+// Unfused returns the state once some keys have got their full lifetimes.
+func (s State) Unfused(r Rules, lasts func(keyID string) bool) State {
+	s.Keys = slices.Clone(s.Keys)
+	for i, k := range s.Keys {
+		if k.Fused(r) && lasts(k.ID) {
+			s.Keys[i].Expires = k.Created.Add(r.Expire)
+		}
+	}
+	return s
+}

@@ -25,14 +25,15 @@ func (ru *run) round(ctx context.Context) error {
 	if err := ru.observe(ctx); err != nil {
 		return err
 	}
+	begun := len(ru.out.Steps)
 	plan := ru.decide()
-	// A run that lost to another replica does not mint again. A lagging list may hide
-	// the rival key, and the next key would lose to it again.
-	if i := slices.IndexFunc(plan.Steps, func(s protocol.Step) bool { return s.Action == protocol.Mint }); i >= 0 && ru.spent {
-		plan.Steps, plan.Waiting = plan.Steps[:i], reason.InProgress
-	}
-	ru.setHeldBack(plan)
 	err := ru.apply(ru.fence.Within(ctx), plan)
+	if err == nil && ru.lasts(plan) { // without a new key, something else may be due
+		taken := result.Outcome{Steps: ru.out.Steps[begun:]}
+		plan = ru.decide()
+		plan.Steps = slices.DeleteFunc(plan.Steps, taken.Done)
+		err = ru.apply(ru.fence.Within(ctx), plan)
+	}
 	ru.keepRefusal(ru.fence.Within(ctx), plan, err)
 	ru.out.Recorded = ru.recorded(plan)
 	ru.addNotes(plan)
@@ -117,7 +118,7 @@ func (ru *run) apply(ctx context.Context, plan protocol.Plan) error {
 func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protocol.Step, rec *recording) (failed error) {
 	worst, mintNot := goOn, false
 	for _, step := range steps {
-		if step.Action == protocol.Mint && (mintNot || ru.lasts(plan, step)) {
+		if step.Action == protocol.Mint && (mintNot || ru.lasts(plan)) {
 			return failed
 		}
 		if ru.spared(step, worst) {
@@ -160,16 +161,15 @@ func (ru *run) staying(s protocol.Step, err error) error {
 
 // lasts reports whether a key is to be minted because the published one ends soon, and
 // this run has given that one its full lifetime.
-func (ru *run) lasts(plan protocol.Plan, mint protocol.Step) bool {
-	return mint.Reason == reason.ExpiresSoon && ru.out.Took(protocol.Unfuse, plan.Published)
+func (ru *run) lasts(plan protocol.Plan) bool {
+	soon := func(s protocol.Step) bool { return s.Action == protocol.Mint && s.Reason == reason.ExpiresSoon }
+	return slices.ContainsFunc(plan.Steps, soon) && ru.out.Took(protocol.Unfuse, plan.Published)
 }
 
 // fuseEnds reports whether a step could not give a key its full lifetime and its fuse
 // ends soon. A new key must replace it before. After a conflict the state may have changed.
 func (ru *run) fuseEnds(s protocol.Step, err error) bool {
-	return s.Action == protocol.Unfuse && !errors.Is(err, port.ErrConflict) && slices.ContainsFunc(ru.facts.Keys, func(k protocol.Key) bool {
-		return k.ID == s.Key && k.FuseEnds(ru.c.Rules, ru.now())
-	})
+	return s.Action == protocol.Unfuse && !errors.Is(err, port.ErrConflict) && ru.facts.Newest(s.Key).FuseEnds(ru.c.Rules, ru.now())
 }
 
 // settleFailure sets the outcome of a step that failed, and returns what that means

@@ -183,7 +183,6 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 		return r.unobserved(c, err), protocol.Plan{}, err
 	}
 	plan := ru.decide()
-	ru.setHeldBack(plan)
 	ru.setRefused(plan)
 	ru.note(plan.Notes...)
 	ru.noteBeyond()

@@ -12,14 +12,15 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// state returns the input of Decide.
+// state returns the input of Decide. Keys whose fuses this run has moved out have their
+// full lifetimes.
 func (ru *run) state() protocol.State {
-	s := ru.facts.State(ru.id)
+	s := ru.facts.State(ru.id).Unfused(ru.c.Rules, func(id string) bool { return ru.out.Took(protocol.Unfuse, id) })
 	s.Storm, s.LeakStorm = ru.overForced(ru.dueByDemand()), ru.overForced(reason.KeyLeaked)
 	return s
 }
 
-// decide plans, and sets the observed state in the outcome.
+// decide plans, and sets the observed state, and what holds the run back, in the outcome.
 func (ru *run) decide() protocol.Plan {
 	s := ru.state()
 	now := ru.fence.Started()
@@ -33,6 +34,11 @@ func (ru *run) decide() protocol.Plan {
 	if len(plan.Later) > 0 && ru.req.Routine() {
 		s.Spread = false
 		plan = ru.planner()(s, ru.c.Rules, ru.wanted, now)
+	}
+	// A run that lost to another replica does not mint again. A lagging list may hide
+	// the rival key, and the next key would lose to it again.
+	if i := slices.IndexFunc(plan.Steps, func(s protocol.Step) bool { return s.Action == protocol.Mint }); i >= 0 && ru.spent {
+		plan.Steps, plan.Waiting = plan.Steps[:i], reason.InProgress
 	}
 	plan, _ = ru.leave(plan)
 	if ru.facts.Login && !ru.req.Force {
@@ -49,12 +55,9 @@ func (ru *run) decide() protocol.Plan {
 		}
 		ru.out.Stores = append(ru.out.Stores, so)
 	}
-	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = "", time.Time{}, time.Time{}
-	for _, k := range s.Keys {
-		if k.ID == plan.Published {
-			ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = k.ID, k.Created, k.Expires
-		}
-	}
+	k := s.Key(plan.Published)
+	ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = k.ID, k.Created, k.Expires
+	ru.setHeldBack(plan)
 	return plan
 }
 

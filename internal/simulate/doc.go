@@ -248,6 +248,9 @@
 //     ended it while a consumer that re-reads its store rarely still had it. The new key's
 //     mark "replaces" now names it.
 //
+//   - 72011223: a run that moved a fuse out late took no later step of its plan, and a store
+//     that was behind stayed so.
+//
 //   - 107253, 46000860: a published key kept its fuse, since it was locked or disabled, and
 //     a person or IBM then ended its successor, which the store still named. The key was
 //     deleted as never published.

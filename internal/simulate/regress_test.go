@@ -6,10 +6,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
@@ -174,6 +176,27 @@ func TestAnEntryThatAnotherTakesDuringARunIsToldAsTheirs(t *testing.T) {
 			if m := f.last().mark; m.Refusal != "" {
 				t.Errorf("%s bears the reason %s", s.nick(f.id), m.Refusal)
 			}
+		}
+	}})
+}
+
+// A run that moves a fuse out late mints no key. It does what else is due, and does not
+// say that a key is due.
+func TestAFuseThatIsMovedOutLateLeavesNothingDue(t *testing.T) {
+	fl := flow{name: "the fuse stays", layout: "GO", prepare: func(s *sim) {
+		due(s)
+		s.places[1].down = "unavailable"
+		s.policy = &script{sim: s, at: unfuse, then: denied}
+		s.sweep(s.replicas[0])
+		s.until(s.now.Add(22 * time.Hour))
+		s.places[1].down = ""
+	}, request: sweeping}
+	fl.run(t, nil, Options{after: func(s *sim) {
+		if out := s.runs[len(s.runs)-1].out; out.Result != result.Changed || out.Reason != "" || out.Condition != condition.OK {
+			t.Errorf("%s %q: %s", out.Result, out.Reason, out.Condition)
+		}
+		if has, f := s.places[1].keyID(), s.newest(); has != f.id || len(s.order) != 2 {
+			t.Errorf("%s names %s and not %s, of %d keys", s.places[1].name, s.nick(has), s.nick(f.id), len(s.order))
 		}
 	}})
 }
