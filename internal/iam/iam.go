@@ -77,7 +77,7 @@ type Client struct {
 	policies *iampolicymanagementv1.IamPolicyManagementV1
 	groups   *iamaccessgroupsv2.IamAccessGroupsV2
 	roles    roleBook
-	idGroups sync.Map // IAM ID of a service ID → its group; it never changes
+	idGroups groupBook
 	lookups  sync.Map // IAM ID of a service ID → a channel, closed when the lookup under way ends
 	sleep    func(context.Context, time.Duration) error
 }

@@ -92,7 +92,7 @@ func (c *Client) eachServiceID(
 			s := &page.Serviceids[i]
 			id := c.serviceID(s, own)
 			if group := str(s.GroupID); opts.Name != nil || group != "" { // of a whole account, only the exceptions are kept
-				c.idGroups.Store(id.IAMID, group)
+				c.idGroups.store(id.IAMID, group)
 			}
 			visit(id, str(s.Description))
 		}
@@ -136,9 +136,7 @@ func (c *Client) groupOf(ctx context.Context, iamID string) (string, error) {
 
 // knownGroup returns the group of a service ID that an answer has shown.
 func (c *Client) knownGroup(iamID string) (group string, ok bool) {
-	known, ok := c.idGroups.Load(iamID)
-	group, _ = known.(string)
-	return group, ok
+	return c.idGroups.load(iamID)
 }
 
 // moment converts a time that the SDK has parsed.
@@ -174,7 +172,7 @@ func (c *Client) readServiceID(ctx context.Context, id string) (port.ServiceID, 
 		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	found := c.serviceID(s, own)
-	c.idGroups.Store(found.IAMID, str(s.GroupID))
+	c.idGroups.store(found.IAMID, str(s.GroupID))
 	if tag := resp.Headers.Get("Etag"); tag != "" {
 		found.Version = tag
 	}
@@ -226,7 +224,7 @@ func (c *Client) Create(ctx context.Context, name, description string) (port.Ser
 		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	made := c.serviceID(s, nil)
-	c.idGroups.Store(made.IAMID, str(s.GroupID))
+	c.idGroups.store(made.IAMID, str(s.GroupID))
 	if made.Creator, err = c.Self(ctx); err != nil {
 		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}

@@ -343,7 +343,7 @@ func TestAListOfKeysUsesTheLookupThatIsUnderWay(t *testing.T) {
 	ended := make(chan struct{})
 	w.lookups.Store(made.IAMID, ended)
 	go func() {
-		w.idGroups.Store(made.IAMID, "")
+		w.idGroups.store(made.IAMID, "")
 		close(ended)
 	}()
 	if _, err := w.List(t.Context(), made.IAMID, "c"); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
-	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // Lists answers reads from lists of the whole account, at a hundred service IDs or keys a
@@ -33,10 +31,8 @@ type Lists struct {
 
 // listed is what one reading of the lists showed.
 type listed struct {
-	byName  map[string]*listedID
-	byID    map[string]*listedID // by IAM ID
-	grants  map[string][]access.Policy
-	granted bool // grants was listed
+	index   index
+	granted bool // the policies were listed
 	// date is IAM's clock at the local time at.
 	date, at time.Time
 }
@@ -56,22 +52,24 @@ var errUnlisted = errors.New("no list shows it")
 // the groups of given service IDs, as far as earlier answers showed them, side by side.
 func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
 	most := max(2*(len(credentials)/100+1)+2, len(credentials)/2)
-	next := listed{byName: map[string]*listedID{}, byID: map[string]*listedID{}, grants: map[string][]access.Policy{}}
-	names, given, policies := map[string]string{}, map[string]bool{}, false
+	next := listed{index: index{head: marker.Head(l.cfg.Owner)}}
+	names, given, policies, groups := map[string]struct{}{}, map[ident]struct{}{}, false, []string{""}
 	for _, c := range credentials {
 		for _, name := range []string{c.ServiceIDName, c.OwnName} {
 			if name != "" {
-				names[name] = name
+				names[name] = struct{}{}
 			}
 		}
 		if c.Given != "" {
-			given[iamPrefix+c.Given] = true
+			id, _, _ := next.index.words.ident(serviceIDPrefix, iamPrefix+c.Given, true)
+			given[id] = struct{}{}
+			if group, _ := l.knownGroup(iamPrefix + c.Given); !slices.Contains(groups, group) {
+				groups = append(groups, group)
+			}
 		}
 		policies = policies || len(c.Policies) > 0
 	}
-	groups := l.groupsOf(given)
 	var mu sync.Mutex // guards what follows, and next
-	creators := map[string]string{}
 	pages := atMost(most)
 	err := each(groups, func(group string) error {
 		opts := &iamidentityv1.ListServiceIdsOptions{}
@@ -81,20 +79,11 @@ func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
 		date, err := l.eachServiceID(ctx, "listing service IDs", opts, pages, func(id port.ServiceID, description string) {
 			mu.Lock()
 			defer mu.Unlock()
-			name, named := names[id.Name]
-			if !named && !given[id.IAMID] || next.byID[id.IAMID] != nil { // a page may repeat an item
-				return
-			}
-			if !named {
-				name = id.Name
-			}
-			kept := &listedID{
-				iamID: id.IAMID, name: name, description: description, creator: same(creators, id.Creator), created: stampOf(id.Created),
-				locked: id.Locked, ours: id.Ours, newer: id.Newer,
-			}
-			next.byID[id.IAMID] = kept
-			if named {
-				kept.next, next.byName[name] = next.byName[name], kept
+			_, named := names[id.Name]
+			at, _, known := next.index.words.ident(serviceIDPrefix, id.IAMID, false)
+			_, wanted := given[at]
+			if named || known && wanted {
+				next.index.addID(id, description, named)
 			}
 		})
 		mu.Lock()
@@ -105,10 +94,11 @@ func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
 	if err != nil {
 		return err
 	}
+	next.index.arrange()
 	var g errgroup.Group
 	if policies {
 		g.Go(func() error {
-			next.granted = l.readPolicies(ctx, most, next) == nil
+			next.granted = l.readPolicies(ctx, most, &next.index, &mu) == nil
 			return nil
 		})
 	}
@@ -121,30 +111,20 @@ func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
 		_, err := l.eachKey(ctx, "listing keys", opts, pages, func(r record) {
 			mu.Lock()
 			defer mu.Unlock()
-			if id := next.byID[r.iamID]; id != nil && !slices.ContainsFunc(id.keys, func(k listedKey) bool { return k.id == r.ID }) {
-				id.keys = append(id.keys, listedKeyOf(r, creators))
-			}
+			next.index.addKey(r)
 		})
 		return err
 	})
 	if err := errors.Join(err, g.Wait()); err != nil {
 		return err
 	}
+	if next.index.texts.full {
+		return fmt.Errorf("listing keys: %w: the lists are too long", port.ErrUnavailable)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listed = next
 	return nil
-}
-
-// groupsOf returns the default group and the known groups of service IDs.
-func (l *Lists) groupsOf(iamIDs map[string]bool) []string {
-	groups := []string{""}
-	for id := range iamIDs {
-		if group, _ := l.knownGroup(id); !slices.Contains(groups, group) {
-			groups = append(groups, group)
-		}
-	}
-	return groups
 }
 
 // each calls f for all groups at once.
@@ -156,21 +136,25 @@ func each(groups []string, f func(group string) error) error {
 	return g.Wait()
 }
 
-func (l *Lists) readPolicies(ctx context.Context, most int, into listed) error {
+func (l *Lists) readPolicies(ctx context.Context, most int, into *index, mu *sync.Mutex) error {
 	own, err := l.ownIDs(ctx)
 	if err != nil {
 		return err
 	}
-	return l.eachPolicy(ctx, "listing policies", &iampolicymanagementv1.ListV2PoliciesOptions{}, atMost(most),
+	all := policyIndex{into, map[string]uint32{}}
+	err = l.eachPolicy(ctx, "listing policies", &iampolicymanagementv1.ListV2PoliciesOptions{}, atMost(most),
 		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
 			iamID := subjectOf(p.Subject)
-			if into.byID[iamID] == nil {
-				return
-			}
-			if one, ok := l.policyOf(p, account, iamID, own); ok {
-				into.grants[iamID] = append(into.grants[iamID], one)
+			mu.Lock()
+			defer mu.Unlock()
+			if to, ok := into.find(iamID); ok {
+				if one, ok := l.policyOf(p, account, iamID, own); ok {
+					all.add(to, one)
+				}
 			}
 		})
+	all.arrange() // nothing else reads or writes policies meanwhile
+	return err
 }
 
 // now returns IAM's clock, as far as the lists show it.
@@ -180,14 +164,10 @@ func (l *listed) now(local time.Time) time.Time { return l.date.Add(local.Sub(l.
 func (l *Lists) Find(_ context.Context, name string) ([]port.ServiceID, time.Time, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	var found []port.ServiceID
-	for id := l.byName[name]; id != nil; id = id.next {
-		found = append(found, id.serviceID())
-	}
+	found := l.index.findNamed(name)
 	if len(found) == 0 {
 		return nil, time.Time{}, fmt.Errorf("finding service ID %q: %w: %w", name, port.ErrUnavailable, errUnlisted)
 	}
-	slices.Reverse(found) // as they were listed
 	return found, l.now(l.cfg.Now()), nil
 }
 
@@ -195,8 +175,8 @@ func (l *Lists) Find(_ context.Context, name string) ([]port.ServiceID, time.Tim
 func (l *Lists) Lookup(_ context.Context, iamID string) (port.ServiceID, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if id := l.byID[iamID]; id != nil {
-		return id.serviceID(), nil
+	if at, ok := l.index.find(iamID); ok {
+		return l.index.serviceID(at), nil
 	}
 	return port.ServiceID{}, fmt.Errorf("reading service ID %s: %w: %w", iamID, port.ErrUnavailable, errUnlisted)
 }
@@ -205,13 +185,13 @@ func (l *Lists) Lookup(_ context.Context, iamID string) (port.ServiceID, error) 
 func (l *Lists) List(_ context.Context, iamID string, credentials ...string) (port.KeyList, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	id := l.byID[iamID]
-	if id == nil {
+	at, ok := l.index.find(iamID)
+	if !ok {
 		return port.KeyList{}, fmt.Errorf("listing the keys of %s: %w: %w", iamID, port.ErrUnavailable, errUnlisted)
 	}
 	var out port.KeyList
-	for _, k := range id.keys {
-		classify(&out, k.record(), credentials)
+	for _, k := range l.index.keysOf(at) {
+		classify(&out, k, credentials)
 	}
 	out.Date = l.now(l.cfg.Now())
 	return out, nil
@@ -220,87 +200,11 @@ func (l *Lists) List(_ context.Context, iamID string, credentials ...string) (po
 // Granted returns the listed policies of a service ID.
 func (l *Lists) Granted(ctx context.Context, iamID string) ([]access.Policy, error) {
 	l.mu.RLock()
-	listed := l.granted && l.byID[iamID] != nil
-	policies := l.grants[iamID]
-	l.mu.RUnlock()
-	if !listed {
+	at, listed := l.index.find(iamID)
+	if !l.granted || !listed {
+		l.mu.RUnlock()
 		return l.Client.Granted(ctx, iamID)
 	}
-	return policies, nil
-}
-
-// listedID is a service ID in few bytes. Its description is parsed when it is asked for.
-type listedID struct {
-	iamID, name, description, creator string
-	created                           int64
-	locked, ours, newer               bool
-	keys                              []listedKey
-	next                              *listedID // with the same name
-}
-
-// serviceID returns the service ID without its version: no write follows from a list.
-func (s *listedID) serviceID() port.ServiceID {
-	id := port.ServiceID{
-		ID: strings.TrimPrefix(s.iamID, iamPrefix), IAMID: s.iamID, Name: s.name, Creator: s.creator, Created: timeOf(s.created),
-		Locked: s.locked, Ours: s.ours, Newer: s.newer,
-	}
-	id.Marker, id.Text, id.Marked = marker.Parse(s.description)
-	return id
-}
-
-// listedKey is a key in few bytes, like listedID.
-type listedKey struct {
-	id, name, description, creator, disabledBy string
-	created, expires                           int64
-	disabled, locked, ours, forged, newer      bool
-}
-
-func listedKeyOf(r record, creators map[string]string) listedKey {
-	k := listedKey{
-		id: r.ID, creator: same(creators, r.creator), disabledBy: same(creators, r.DisabledBy), created: stampOf(r.Created), expires: stampOf(r.Expires),
-		disabled: r.Disabled, locked: r.Locked, ours: r.ours, forged: r.forged, newer: r.newer,
-	}
-	if r.ours { // nothing else is read from those of others
-		k.name, k.description = r.name, r.description
-	}
-	return k
-}
-
-// record returns the key without its name, description, version and history.
-func (k listedKey) record() port.KeyRecord {
-	key := protocol.Key{
-		ID: k.id, Created: timeOf(k.created), Expires: timeOf(k.expires), Disabled: k.disabled, DisabledBy: k.disabledBy, Locked: k.locked,
-	}
-	out := port.KeyRecord{Key: key, Creator: k.creator, Ours: k.ours, Forged: k.forged, Newer: k.newer}
-	if m, _, marked := marker.Parse(k.description); marked {
-		out.Credential = m.Credential
-		if k.ours {
-			out.Key = marker.Mark(key, k.name, m)
-		}
-	}
-	return out
-}
-
-// same returns the first string that was equal to this one, so that it is kept once.
-func same(first map[string]string, s string) string {
-	if found, ok := first[s]; ok {
-		return found
-	}
-	first[s] = s
-	return s
-}
-
-// stampOf returns a time as a number, 0 for the zero time.
-func stampOf(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}
-
-func timeOf(stamp int64) time.Time {
-	if stamp == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, stamp).UTC()
+	defer l.mu.RUnlock()
+	return l.index.policiesOf(at), nil
 }

@@ -101,10 +101,15 @@ const markerVersion = "1"
 
 var markerForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[latchkey ((?:[a-z]+=(?:\{.*\}|[^ \]]*) ?)+)\]$`) })
 
+// Head returns how the markers of an owner begin, up to the credential.
+func Head(owner string) string {
+	return fmt.Sprintf("[latchkey v=%s owner=%s credential=", markerVersion, owner)
+}
+
 // Text returns the marker as it is written in a description.
 func (m Marker) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[latchkey v=%s owner=%s credential=%s", markerVersion, m.Owner, m.Credential)
+	b.WriteString(Head(m.Owner) + m.Credential)
 	for _, mark := range m.times() {
 		if !mark.at.IsZero() {
 			fmt.Fprintf(&b, " %s=%s", mark.name, mark.at.UTC().Format(time.RFC3339Nano))
