@@ -138,7 +138,7 @@ func listed[T any](ctx context.Context, list func(context.Context) ([]T, error))
 // credentials: it names what could not be listed.
 func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]port.Credential, error) {
 	s := &search{
-		Catalog: c, scope: scope, wanted: map[string][]port.Credential{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
+		Catalog: c, scope: scope, wanted: map[string][]claim{}, added: map[string]bool{}, names: map[string]bool{}, unsure: map[string]bool{},
 		projects: listed(ctx, c.cfg.Projects),
 		marked:   listed(ctx, c.cfg.Marked),
 		held:     func(st port.Store) bool { e, err := st.Read(ctx); return err == nil && e.KeyID != "" },
@@ -166,11 +166,19 @@ type search struct {
 	held     func(port.Store) bool // a store names a key
 
 	found   []port.Credential
-	unknown error                        // what could not be listed
-	wanted  map[string][]port.Credential // by service ID name or store location
-	added   map[string]bool              // credentials that entries yield, in the scope or not
-	names   map[string]bool              // every name that a credential has or had
-	unsure  map[string]bool              // entries whose credentials are not all known
+	unknown error              // what could not be listed
+	wanted  map[string][]claim // by service ID name or store location
+	added   map[string]bool    // credentials that entries yield, in the scope or not
+	names   map[string]bool    // every name that a credential has or had
+	unsure  map[string]bool    // entries whose credentials are not all known
+}
+
+// claim is a credential that wants a service ID or a location in a store. It yields a
+// service ID's name for its own one.
+type claim struct {
+	name   string
+	former []string
+	yields bool
 }
 
 // entry adds the credentials of one entry. An entry outside the scope may still
@@ -250,7 +258,7 @@ func (s *search) add(e Entry, in Input, known string) {
 		wants = nil
 	}
 	for _, want := range wants {
-		s.wanted[want] = append(s.wanted[want], c)
+		s.wanted[want] = append(s.wanted[want], claim{c.Name, c.Former, c.OwnName != "" && want == wants[0]})
 	}
 	if s.scope.includes(c) {
 		s.found = append(s.found, c)
@@ -298,24 +306,23 @@ func (s *search) collide() {
 		if len(rivals) < 2 {
 			continue
 		}
-		rivals = slices.DeleteFunc(slices.Clone(rivals), func(c port.Credential) bool {
-			yields := c.OwnName != "" && want == wantedName(c)
-			if yields {
-				s.change(c.Name, func(found *port.Credential) { found.SharesName = true })
+		rivals = slices.DeleteFunc(slices.Clone(rivals), func(c claim) bool {
+			if c.yields {
+				s.change(c.name, func(found *port.Credential) { found.SharesName = true })
 			}
-			return yields
+			return c.yields
 		})
 		if len(rivals) < 2 {
 			continue
 		}
 		holders := s.holders(rivals)
 		for i, c := range rivals {
-			other := rivals[(i+1)%len(rivals)].Name
+			other := rivals[(i+1)%len(rivals)].name
 			if len(holders) == 1 {
 				other = holders[0]
 			}
-			if other != c.Name {
-				s.change(c.Name, func(found *port.Credential) {
+			if other != c.name {
+				s.change(c.name, func(found *port.Credential) {
 					found.Collides = cmp.Or(found.Collides, fmt.Sprintf("%s is also that of %s", want, other))
 				})
 			}
@@ -336,7 +343,7 @@ func (s *search) change(name string, to func(*port.Credential)) {
 func wantedName(c port.Credential) string { return "service ID " + c.Given + c.ServiceIDName }
 
 // holders returns those of the credentials that have a service ID of ours in IAM.
-func (s *search) holders(of []port.Credential) (names []string) {
+func (s *search) holders(of []claim) (names []string) {
 	ids, err := s.marked()
 	if err != nil {
 		s.unknown = errors.Join(s.unknown, err)
@@ -344,9 +351,9 @@ func (s *search) holders(of []port.Credential) (names []string) {
 	}
 	for _, c := range of {
 		if slices.ContainsFunc(ids, func(id port.ServiceID) bool {
-			return id.Ours && (id.Marker.Credential == c.Name || slices.Contains(c.Former, id.Marker.Credential))
+			return id.Ours && (id.Marker.Credential == c.name || slices.Contains(c.former, id.Marker.Credential))
 		}) {
-			names = append(names, c.Name)
+			names = append(names, c.name)
 		}
 	}
 	return names

@@ -15,10 +15,8 @@ import (
 
 // PrintAnswer prints an answer's body and turns its status into an exit code.
 func PrintAnswer(std Streams, a service.Answer) error {
-	if _, body := a.Render(); len(body) > 0 {
-		if _, err := std.Out.Write(body); err != nil {
-			return fmt.Errorf("printing the outcome: %w", err)
-		}
+	if err := a.Print(std.Out); err != nil {
+		return fmt.Errorf("printing the outcome: %w", err)
 	}
 	unfinished := func(o result.Outcome) bool { return o.Condition == condition.InProgress }
 	switch {

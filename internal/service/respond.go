@@ -1,10 +1,13 @@
 package service
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -92,6 +95,29 @@ func (a Answer) Render() (http.Header, []byte) {
 		a.describe(h, b)
 	}
 	return h, b
+}
+
+// Print writes the body of the answer. The outcomes of a sweep are written one by one, since
+// those of a large one would be in memory twice.
+func (a Answer) Print(w io.Writer) error {
+	if a.Problem != "" || a.parts != nil || len(a.Outcomes) < 2 {
+		_, body := a.Render()
+		_, err := w.Write(body)
+		return err
+	}
+	out := bufio.NewWriter(w)
+	separator := `{"outcomes":[`
+	for _, o := range a.Outcomes {
+		_, _ = out.WriteString(separator) // Flush returns the error
+		b, err := json.Marshal(o)
+		if err != nil {
+			return fmt.Errorf("encoding the outcome of %s: %w", o.Credential, err)
+		}
+		_, _ = out.Write(b)
+		separator = ","
+	}
+	_, _ = out.WriteString("]}\n")
+	return out.Flush()
 }
 
 // describe sets the CloudEvents headers of outcomes. The same answer to the same

@@ -601,3 +601,22 @@ func TestALeakedValueRevokesItsKey(t *testing.T) {
 		t.Errorf("a value of no key of ours is answered %d", a.Code)
 	}
 }
+
+// The outcomes of a sweep are printed one by one, and are what the body of an answer is.
+func TestAPrintedAnswerIsItsBody(t *testing.T) {
+	one := result.Outcome{Credential: "a", Result: result.Unchanged, Message: "<ok>", Next: time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)}
+	for name, a := range map[string]Answer{
+		"nothing":       {},
+		"a problem":     {Status: http.StatusBadRequest, Problem: "no"},
+		"one outcome":   {Outcomes: []result.Outcome{one}},
+		"many outcomes": {Outcomes: []result.Outcome{one, {Credential: "b"}, one}},
+	} {
+		var printed bytes.Buffer
+		if err := a.Print(&printed); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, body := a.Render(); printed.String() != string(body) {
+			t.Errorf("%s: printed\n%s\nand the body is\n%s", name, &printed, body)
+		}
+	}
+}

@@ -102,7 +102,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 	}
 	defer cancel()
 	start := time.Now()
-	outcomes := make([]*result.Outcome, len(credentials))
+	outcomes, looked := make([]result.Outcome, len(credentials)), make([]bool, len(credentials))
 	var (
 		runs    sync.WaitGroup
 		mu      sync.Mutex // guards swept.Unknown, and the calls of step
@@ -137,7 +137,7 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 			s.remember(out)
 			mu.Lock()
 			defer mu.Unlock()
-			outcomes[i] = &out
+			outcomes[i], looked[i] = out, true
 			step(out)
 			if err != nil && swept.Unknown == nil {
 				swept.Unknown = err
@@ -145,11 +145,14 @@ func (s *Sweeper) Sweep(ctx context.Context, credentials []port.Credential, req 
 		})
 	}
 	runs.Wait()
-	for _, out := range outcomes {
-		if out != nil {
-			swept.Outcomes = append(swept.Outcomes, *out)
+	n := 0
+	for i, is := range looked {
+		if is {
+			outcomes[n] = outcomes[i]
+			n++
 		}
 	}
+	swept.Outcomes = outcomes[:n:n]
 	if stopped != nil {
 		swept.Unknown = errors.Join(swept.Unknown, fmt.Errorf("looked at %d of %d credentials in %s: %w",
 			len(swept.Outcomes), len(credentials), time.Since(start).Round(time.Second), ErrPartial))
