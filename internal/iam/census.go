@@ -3,11 +3,10 @@ package iam
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 	"github.com/latchkey-io/latchkey/internal/port"
 )
 
@@ -21,8 +20,8 @@ func (c *Client) AccountKeys(ctx context.Context) ([]port.AccountKey, error) {
 	}
 	var all []port.AccountKey
 	for _, kind := range []string{"serviceid", "user"} {
-		opts := &iamidentityv1.ListAPIKeysOptions{Scope: core.StringPtr("account"), Type: &kind}
-		if _, err := c.eachKey(ctx, doing, opts, atMost(mostPages), func(r record) { all = append(all, r.ofAccount(self)) }); err != nil {
+		query := url.Values{"scope": {"account"}, "type": {kind}}
+		if _, err := c.eachKey(ctx, doing, query, atMost(mostPages), func(r record) { all = append(all, r.ofAccount(self)) }); err != nil {
 			return nil, err
 		}
 	}

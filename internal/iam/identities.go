@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +25,8 @@ const iamPrefix = "iam-"
 // clock.
 func (c *Client) Find(ctx context.Context, name string) ([]port.ServiceID, time.Time, error) {
 	var found []port.ServiceID
-	opts := &iamidentityv1.ListServiceIdsOptions{Name: &name}
-	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), opts, atMost(mostNamed), func(id port.ServiceID, _ string) {
+	query := url.Values{"name": {name}}
+	date, err := c.eachServiceID(ctx, fmt.Sprintf("finding service ID %q", name), query, atMost(mostNamed), func(id port.ServiceID, _ string) {
 		if id.Name == name { // how IAM compares names is not documented
 			found = append(found, id)
 		}
@@ -41,7 +42,7 @@ func (c *Client) Find(ctx context.Context, name string) ([]port.ServiceID, time.
 // if it has a key that we made for its credential.
 func (c *Client) MarkedServiceIDs(ctx context.Context) ([]port.ServiceID, error) {
 	var found []port.ServiceID
-	_, err := c.eachServiceID(ctx, "listing our service IDs", &iamidentityv1.ListServiceIdsOptions{}, atMost(mostPages), func(id port.ServiceID, _ string) {
+	_, err := c.eachServiceID(ctx, "listing our service IDs", url.Values{}, atMost(mostPages), func(id port.ServiceID, _ string) {
 		if id.Marked && id.Marker.Owner == c.cfg.Owner {
 			found = append(found, id)
 		}
@@ -62,10 +63,10 @@ func (c *Client) MarkedServiceIDs(ctx context.Context) ([]port.ServiceID, error)
 	return found, nil
 }
 
-// eachServiceID visits the service IDs that opts select, with their descriptions, page by
+// eachServiceID visits the service IDs that a query selects, with their descriptions, page by
 // page. It returns the time of IAM's clock at the last page.
 func (c *Client) eachServiceID(
-	ctx context.Context, doing string, opts *iamidentityv1.ListServiceIdsOptions, pages *budget, visit func(id port.ServiceID, description string),
+	ctx context.Context, doing string, query url.Values, pages *budget, visit func(id port.ServiceID, description string),
 ) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
@@ -75,10 +76,15 @@ func (c *Client) eachServiceID(
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
-	opts.AccountID, opts.Pagesize, opts.IncludeHistory, opts.ShowGroupID = &account, core.Int64Ptr(100), core.BoolPtr(true), core.StringPtr("true")
+	query.Set("account_id", account)
+	query.Set("pagesize", "100")
+	query.Set("include_history", "true")
+	query.Set("show_group_id", "true")
 	err = eachPage(doing, pages, func(token *string) (string, error) {
-		opts.Pagetoken = token
-		page, resp, err := c.identity.ListServiceIdsWithContext(ctx, opts)
+		if token != nil {
+			query.Set("pagetoken", *token)
+		}
+		page, resp, err := readPage[iamidentityv1.ServiceIDList](ctx, c.identity.Service, "/v1/serviceids/", query)
 		if err != nil {
 			return "", fault(ctx, doing, resp, err)
 		}
@@ -91,7 +97,7 @@ func (c *Client) eachServiceID(
 		for i := range page.Serviceids {
 			s := &page.Serviceids[i]
 			id := c.serviceID(s, own)
-			if group := str(s.GroupID); opts.Name != nil || group != "" { // of a whole account, only the exceptions are kept
+			if group := str(s.GroupID); query.Has("name") || group != "" { // of a whole account, only the exceptions are kept
 				c.idGroups.store(id.IAMID, group)
 			}
 			visit(id, str(s.Description))

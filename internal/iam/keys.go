@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -153,20 +154,20 @@ func (c *Client) eachKeyOf(ctx context.Context, iamID string, visit func(record)
 
 // eachKeyIn visits the keys of an identity in a group.
 func (c *Client) eachKeyIn(ctx context.Context, iamID, group string, visit func(record)) (date time.Time, err error) {
-	opts := &iamidentityv1.ListAPIKeysOptions{IamID: &iamID, Scope: core.StringPtr("entity")}
+	query := url.Values{"iam_id": {iamID}, "scope": {"entity"}}
 	if group != "" {
-		opts.GroupID = &group
+		query.Set("group_id", group)
 	}
-	return c.eachKey(ctx, "listing the keys of "+iamID, opts, atMost(mostOfKeys), func(r record) {
+	return c.eachKey(ctx, "listing the keys of "+iamID, query, atMost(mostOfKeys), func(r record) {
 		if r.iamID == iamID { // ignore keys of other identities
 			visit(r)
 		}
 	})
 }
 
-// eachKey visits the keys that opts select, page by page. It returns the time of IAM's
+// eachKey visits the keys that a query selects, page by page. It returns the time of IAM's
 // clock.
-func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.ListAPIKeysOptions, pages *budget, visit func(record)) (date time.Time, err error) {
+func (c *Client) eachKey(ctx context.Context, doing string, query url.Values, pages *budget, visit func(record)) (date time.Time, err error) {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
@@ -175,10 +176,14 @@ func (c *Client) eachKey(ctx context.Context, doing string, opts *iamidentityv1.
 	if err != nil {
 		return date, fmt.Errorf("%s: %w", doing, err)
 	}
-	opts.AccountID, opts.Pagesize, opts.IncludeHistory = &account, core.Int64Ptr(100), core.BoolPtr(true)
+	query.Set("account_id", account)
+	query.Set("pagesize", "100")
+	query.Set("include_history", "true")
 	err = eachPage(doing, pages, func(token *string) (string, error) {
-		opts.Pagetoken = token
-		page, resp, err := c.identity.ListAPIKeysWithContext(ctx, opts)
+		if token != nil {
+			query.Set("pagetoken", *token)
+		}
+		page, resp, err := readPage[iamidentityv1.APIKeyList](ctx, c.identity.Service, "/v1/apikeys", query)
 		if err != nil {
 			return "", fault(ctx, doing, resp, err)
 		}

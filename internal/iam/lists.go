@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 	"golang.org/x/sync/errgroup"
 
@@ -72,11 +71,11 @@ func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
 	var mu sync.Mutex // guards what follows, and next
 	pages := atMost(most)
 	err := each(groups, func(group string) error {
-		opts := &iamidentityv1.ListServiceIdsOptions{}
+		query := url.Values{}
 		if group != "" {
-			opts.GroupID = &group
+			query.Set("group_id", group)
 		}
-		date, err := l.eachServiceID(ctx, "listing service IDs", opts, pages, func(id port.ServiceID, description string) {
+		date, err := l.eachServiceID(ctx, "listing service IDs", query, pages, func(id port.ServiceID, description string) {
 			mu.Lock()
 			defer mu.Unlock()
 			_, named := names[id.Name]
@@ -104,11 +103,11 @@ func (l *Lists) Read(ctx context.Context, credentials []port.Credential) error {
 	}
 	pages = atMost(most)
 	err = each(groups, func(group string) error {
-		opts := &iamidentityv1.ListAPIKeysOptions{Scope: core.StringPtr("account"), Type: core.StringPtr("serviceid")}
+		query := url.Values{"scope": {"account"}, "type": {"serviceid"}}
 		if group != "" {
-			opts.GroupID = &group
+			query.Set("group_id", group)
 		}
-		_, err := l.eachKey(ctx, "listing keys", opts, pages, func(r record) {
+		_, err := l.eachKey(ctx, "listing keys", query, pages, func(r record) {
 			mu.Lock()
 			defer mu.Unlock()
 			next.index.addKey(r)

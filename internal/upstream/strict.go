@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -90,14 +89,14 @@ func (s strict) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(resp.Body) // Bound has bounded it
+	body, err := whole(req, resp) // Bound has read it
 	if err != nil {
 		return nil, err
 	}
 	if err := s.api.Check(req, resp.StatusCode, body); err != nil {
 		return nil, err
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Body = newAnswerBody(body)
 	return resp, nil
 }
 

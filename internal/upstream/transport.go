@@ -125,7 +125,7 @@ func (b bound) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, overdue(ctx, req, err)
 	}
-	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	resp.Body, resp.ContentLength = newAnswerBody(body), int64(len(body))
 	resp.Header.Del("Retry-After")
 	if !b.redirects && resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		resp.Header.Del("Location")
@@ -173,6 +173,17 @@ func closeIdle(next http.RoundTripper) {
 	}
 }
 
+// answerBody is a body that was read as a whole, so that another transport need not copy it.
+type answerBody struct {
+	*bytes.Reader
+	all []byte
+}
+
+func newAnswerBody(all []byte) *answerBody { return &answerBody{bytes.NewReader(all), all} }
+
+// Close satisfies io.Closer.
+func (*answerBody) Close() error { return nil }
+
 // whole reads the body of an answer and closes it.
 func whole(req *http.Request, resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
@@ -182,6 +193,9 @@ func whole(req *http.Request, resp *http.Response) ([]byte, error) {
 	limit := int64(maxAnswer)
 	if req.Method == http.MethodGet || req.Method == "LIST" {
 		limit = maxList
+	}
+	if read, ok := resp.Body.(*answerBody); ok && read.Len() == len(read.all) && int64(len(read.all)) <= limit {
+		return read.all, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if int64(len(body)) > limit {
