@@ -32,7 +32,7 @@ type Marker struct {
 	Credential string
 	// With are the parameters that make this credential from its config entry.
 	With map[string]string
-	// Current is the key that was last cleared for publication, and Since is when.
+	// Current is the key that was last cleared for publication, and Since is its birth.
 	// If no store is guarded, it decides which of two replicas was first.
 	Current string
 	Since   time.Time

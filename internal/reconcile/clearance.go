@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/fence"
@@ -90,7 +89,7 @@ func (ru *run) arbitrate(ctx context.Context) error {
 		case m.Current != "" && !ru.facts.Listed(m.Current) && ru.now().Sub(m.Since) < ru.c.Rules.Window:
 			return ru.withdraw(ctx, "the key "+m.Current+" was cleared for publication first")
 		}
-		m.Current, m.Since = ru.fresh.ID, ru.now().Truncate(time.Second)
+		m.Current, m.Since = ru.fresh.ID, ru.fresh.Created // the window of its writes, too, begins then
 		err = ru.Identities.Mark(ctx, id, m)
 		if err == nil {
 			return nil

@@ -110,3 +110,22 @@ func (m *recorder) Update(ctx context.Context, rec port.KeyRecord, c port.KeyCha
 	m.refusal = c.Refusal
 	return m.memory.Update(ctx, rec, c)
 }
+
+// Another replica ends the key once its window is over. The next key may be published
+// then, however late in its window that one was cleared.
+func TestTheClearanceOfAKeyEndsWithItsWindow(t *testing.T) {
+	w := newBench(t)
+	w.a.guarded = false
+	w.rotated()
+	w.now = w.now.Add(50 * time.Second)
+	w.a.fail["Publish"], w.b.fail["Publish"] = port.ErrUnavailable, port.ErrUnavailable
+	w.run(protocol.Trigger{NewerThan: w.now})
+	if len(w.keys) != 2 || w.ids[0].Marker.Current != w.keys[1].ID {
+		t.Fatalf("%d keys, and %+v", len(w.keys), w.ids[0].Marker)
+	}
+	w.keys = w.keys[:1]
+	w.a.fail["Publish"], w.b.fail["Publish"] = nil, nil
+	w.now = w.now.Add(14*time.Minute + 30*time.Second)
+	w.reconciler = w.process()
+	w.must(result.Published, protocol.Trigger{NewerThan: w.now})
+}
