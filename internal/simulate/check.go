@@ -318,8 +318,8 @@ func (s *sim) checkPublish(p *place, e port.Entry, st step) {
 	if before := s.newest(); before != nil && before.by != nil && before.excused == "" && !p.late {
 		// Without a guarded store, two service IDs that were created at the same
 		// time have an arbiter each.
-		if f.leaked && !leakSeen(f) {
-			return // its publication was under way when its end was asked for
+		if f.leaked {
+			return // its publication was under way when its end was asked for, and its run does not read it again before
 		}
 		near, two := f.born.Sub(before.born).Abs() < s.rules.MinAge-slack, !s.arbitrated() && f.iamID != before.iamID
 		if near && !two && (!s.arbitrated() || !s.arbiterLost()) {
@@ -769,13 +769,14 @@ func (s *sim) checkHealed(last *run) {
 	}
 }
 
-// checkRestart checks that no consumer gets a worse key than it has: P1.
+// checkRestart checks that no consumer gets a worse key than it has: P1. An app gets what
+// its store has by then, whatever the run has read there.
 func (s *sim) checkRestart(a *app, keyID string) {
 	if keyID == "" {
 		s.violate("P1", "restarts %s with no key", a.name)
 	}
 	has, gets := s.keys[a.key], s.keys[keyID]
-	if has == nil || gets == nil || !has.liveAt(s.now) || has.leaked || a.place.late || s.now.Sub(s.issued) > time.Minute {
+	if has == nil || gets == nil || a.place.keyID() != keyID || !has.liveAt(s.now) || has.leaked || a.place.late || s.now.Sub(s.issued) > time.Minute {
 		return
 	}
 	switch {

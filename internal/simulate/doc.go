@@ -63,6 +63,8 @@
 //   - P3 and P10 count replicas as racing if they can't see each other's keys:
 //     running ones, those that minted less than IAM's lag ago, and those that
 //     minted after a slow run observed.
+//   - P7 allows the publication of a key whose revocation was demanded after its mint. Its
+//     run does not read it again before, and a sweep half an hour later replaces it (382682).
 //   - P9's two sweeps become more while the maximum number of keys is live and
 //     their overlaps run, which use can extend to three.
 //   - A key that a person or IBM ended excuses its consumers until two runs said that
@@ -254,6 +256,10 @@
 //   - 107253, 46000860: a published key kept its fuse, since it was locked or disabled, and
 //     a person or IBM then ended its successor, which the store still named. The key was
 //     deleted as never published.
+//
+//   - 373493: without a guarded store, a key was cleared for publication later than it was
+//     minted, and was ended once its window was over. The next key was withdrawn for its sake.
+//     A clearance counts from the key's birth now.
 //
 // The settings found these:
 //
