@@ -159,21 +159,24 @@ func (b *bench) roles(ctx context.Context, instance string) error {
 	return b.dropPolicy(ctx, made)
 }
 
+// beyond tries with the key's token what its policy does not allow.
+func (b *bench) beyond(ctx context.Context, what, method, at string, body any) (answer, error) {
+	a, err := b.call(ctx, b.Plain, method, at, body, "Authorization", b.bearer)
+	if err == nil {
+		b.report.Rights = append(b.report.Rights, Right{what, a.status, a.status >= 400})
+		b.say("with the key's token, %s is answered %d", what, a.status)
+	}
+	return a, err
+}
+
 // rights tries with the key what its policy does not allow.
 func (b *bench) rights(ctx context.Context) error {
 	token, err := b.exchange(ctx, b.value)
 	if err != nil {
 		return err
 	}
-	bearer := "Bearer " + token.text("access_token")
-	try := func(what, method, at string, body any) (answer, error) {
-		a, err := b.call(ctx, b.Plain, method, at, body, "Authorization", bearer)
-		if err == nil {
-			b.report.Rights = append(b.report.Rights, Right{what, a.status, a.status >= 400})
-			b.say("with the key's token, %s is answered %d", what, a.status)
-		}
-		return a, err
-	}
+	b.bearer = "Bearer " + token.text("access_token")
+	try := func(what, method, at string, body any) (answer, error) { return b.beyond(ctx, what, method, at, body) }
 	if _, err := try("listing service IDs", http.MethodGet, b.IAM+"/v1/serviceids?account_id="+url.QueryEscape(b.Account), nil); err != nil {
 		return err
 	}
@@ -182,6 +185,15 @@ func (b *bench) rights(ctx context.Context) error {
 		return err
 	}
 	if err := b.dropPolicy(ctx, granted); err != nil {
+		return err
+	}
+	another, err := try("making a key of its own", http.MethodPost, b.IAM+"/v1/apikeys", map[string]any{
+		"name": b.name, "iam_id": b.id.IAMID, "expires_at": b.Now().Add(life).UTC().Format(minutes),
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.gone(ctx, another); err != nil {
 		return err
 	}
 	made, err := try("making a service ID", http.MethodPost, b.IAM+"/v1/serviceids", map[string]any{"account_id": b.Account, "name": b.name})

@@ -36,6 +36,9 @@ func (b *bench) codeEngine(ctx context.Context) error {
 		return err
 	}
 	b.settle("existingCodeEngineStatus", a.status)
+	if _, err := b.beyond(ctx, "reading a secret of the project", http.MethodGet, at+"/"+b.name+version, nil); err != nil {
+		return err
+	}
 	if a, err = create("Not_A_Name"); err != nil {
 		return err
 	}

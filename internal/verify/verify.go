@@ -102,6 +102,7 @@ type bench struct {
 	id       thing // the service ID
 	key      thing
 	value    string // of the key
+	bearer   string // the header Authorization with the key's token
 	group    string // the ID of the secret group; "": there is none
 	made     string // the ID of the project that was made; "": there is none
 }
@@ -173,11 +174,17 @@ func impossible(format string, args ...any) error {
 }
 
 // settle records what a switch is. A status of success settles no status of refusal: one
-// that the switch knows as such is 0.
+// that the switch knows as such is 0. Nor does an answer that tells of a fault.
 func (b *bench) settle(name string, value any) {
-	if status, ok := value.(int); ok && strings.HasSuffix(name, "Status") && status < 400 && status != 0 {
-		b.report.Untried[name] = fmt.Sprintf("the call was not refused: it was answered %d", status)
-		return
+	if status, ok := value.(int); ok && strings.HasSuffix(name, "Status") {
+		switch {
+		case status >= 500:
+			b.skip(name, fmt.Sprintf("the service had a fault: the call was answered %d", status))
+			return
+		case status < 400 && status != 0:
+			b.skip(name, fmt.Sprintf("the call was not refused: it was answered %d", status))
+			return
+		}
 	}
 	delete(b.report.Untried, name)
 	b.report.Switches[name] = value

@@ -354,6 +354,16 @@ func TestAnAccountWithFewRightsSaysWhatWasNotPossible(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatTellsOfAFaultSettlesNothing(t *testing.T) {
+	server, cfg := account(t, emulator.Options{})
+	cfg.Fill = false
+	server.Inject(emulator.Fault{Path: "/v1/serviceid_groups", Method: "POST", Kind: emulator.FaultStatus, Status: 503, After: 1})
+	report, err := verify.Run(t.Context(), cfg)
+	if _, settled := report.Switches["idGroupConflictStatus"]; err != nil || settled || !strings.Contains(report.Untried["idGroupConflictStatus"], "answered 503") {
+		t.Errorf("%v, %q", err, report.Untried["idGroupConflictStatus"])
+	}
+}
+
 func TestAnAccountThatRefusesAServiceIDEndsTheVerification(t *testing.T) {
 	server, cfg := account(t, emulator.Options{})
 	server.Inject(emulator.Fault{Path: "/v1/serviceids", Method: "POST", Kind: emulator.FaultStatus, Status: 403})
