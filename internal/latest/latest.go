@@ -66,18 +66,24 @@ func (l *Outcomes) Swept(swept result.Sweep, ended time.Time) {
 	}
 }
 
+// Each visits the outcomes with their conditions at now, in no order. visit must not use
+// the receiver.
+func (l *Outcomes) Each(now time.Time, visit func(Outcome)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, o := range l.by {
+		o.Outcome = o.At(now)
+		visit(o)
+	}
+}
+
 // At returns the outcomes with their conditions at now, in the order of the
 // credentials' names.
 func (l *Outcomes) At(now time.Time) []Outcome {
 	l.mu.Lock()
 	all := make([]Outcome, 0, len(l.by))
-	for _, o := range l.by {
-		all = append(all, o)
-	}
 	l.mu.Unlock()
-	for i := range all {
-		all[i].Outcome = all[i].At(now)
-	}
+	l.Each(now, func(o Outcome) { all = append(all, o) })
 	slices.SortFunc(all, func(a, b Outcome) int { return cmp.Compare(a.Credential, b.Credential) })
 	return all
 }

@@ -56,6 +56,7 @@ type Metrics struct {
 	cfg     Config
 	started time.Time
 	own     *prometheus.Registry // latchkey's metrics
+	named   *prometheus.Registry // those of single credentials
 	labels  map[string][]string  // of each metric of latchkey, by its name
 
 	runs     *prometheus.HistogramVec // by result
@@ -64,7 +65,6 @@ type Metrics struct {
 	calls    *prometheus.HistogramVec // by service and result
 	answers  *prometheus.CounterVec   // by service and code
 	events   *prometheus.CounterVec   // by source and code
-	state    *state
 	active   atomic.Bool
 	logged   summary
 }
@@ -80,15 +80,15 @@ func New(cfg Config) *Metrics {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	m := &Metrics{cfg: cfg, started: time.Now(), own: prometheus.NewRegistry(), labels: map[string][]string{}}
+	m := &Metrics{cfg: cfg, started: time.Now(), own: prometheus.NewRegistry(), named: prometheus.NewRegistry(), labels: map[string][]string{}}
 	m.runs = m.histogram("reconcile_duration_seconds", "How long runs over one credential took, by result.", runBounds, "result")
 	m.outcomes = m.counter("outcomes_total", "Runs by the type of their outcome, such as rotated or revoked.", "type")
 	m.steps = m.counter("steps_total", "Steps by action, such as mint, prove or publish, and result.", "action", "result")
 	m.calls = m.histogram("upstream_request_duration_seconds", "How long requests to IBM Cloud, clusters and vaults took, by service and result.", callBounds, "service", "result")
 	m.answers = m.counter("upstream_requests_total", "Requests to IBM Cloud, clusters and vaults, by service and status code. The code is none if there was no answer.", "service", "code")
 	m.events = m.counter("events_total", "Events and webhook deliveries, by source and the status code of the answer.", "source", "code")
-	m.state = newState(m)
-	m.own.MustRegister(m.runs, m.outcomes, m.steps, m.calls, m.answers, m.events, m.state)
+	m.own.MustRegister(m.runs, m.outcomes, m.steps, m.calls, m.answers, m.events, newState(m))
+	m.named.MustRegister(newNamed(m))
 	return m
 }
 
@@ -112,7 +112,7 @@ func (m *Metrics) histogram(name, help string, bounds []float64, labels ...strin
 
 // all gathers latchkey's metrics, with the credentials as they are now, and those of the
 // process.
-func (m *Metrics) all() prometheus.Gatherers { return prometheus.Gatherers{m.own, process()} }
+func (m *Metrics) all() prometheus.Gatherers { return prometheus.Gatherers{m.own, m.named, process()} }
 
 // ServeHTTP answers with the metrics.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {

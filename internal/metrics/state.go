@@ -27,37 +27,62 @@ type state struct {
 	desc []*prometheus.Desc
 
 	build, config, every, last, sinks *prometheus.Desc
-	counts, notOK, expiry, created    *prometheus.Desc
-	remaining, age                    *prometheus.Desc
+	counts, remaining, age            *prometheus.Desc
 }
 
-var _ prometheus.Collector = (*state)(nil)
+// named collects the series of single credentials. A summary has none.
+type named struct {
+	cfg  Config
+	desc []*prometheus.Desc
+
+	notOK, expiry, created *prometheus.Desc
+}
+
+var _, _ prometheus.Collector = (*state)(nil), (*named)(nil)
+
+// describing returns a function that adds a metric to those of a collector.
+func describing(m *Metrics, to *[]*prometheus.Desc) func(name, help string, labels ...string) *prometheus.Desc {
+	return func(name, help string, labels ...string) *prometheus.Desc {
+		m.labels[prefix+name] = labels
+		d := prometheus.NewDesc(prefix+name, help, labels, nil)
+		*to = append(*to, d)
+		return d
+	}
+}
 
 func newState(m *Metrics) *state {
 	s := &state{cfg: m.cfg}
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		m.labels[prefix+name] = labels
-		d := prometheus.NewDesc(prefix+name, help, labels, nil)
-		s.desc = append(s.desc, d)
-		return d
-	}
+	desc := describing(m, &s.desc)
 	s.build = desc("build_info", "The build, as labels.", "version", "commit")
 	s.config = desc("config_info", "The config, as labels.", "owner", "hash")
 	s.every = desc("sweep_interval_seconds", "The interval of sweeps in the config.")
 	s.last = desc("last_sweep_timestamp_seconds", "When the last sweep ended that looked at every credential.")
 	s.sinks = desc("outcome_events_total", "Outcome events by sink and result: sent or dropped.", "sink", "result")
 	s.counts = desc("credentials", "Credentials by condition.", "condition")
-	s.notOK = desc("credential_condition", "1 for each credential that is not ok.", "credential", "condition", "reason")
-	s.expiry = desc("key_expiry_timestamp_seconds", "When the published key of a credential expires.", "credential")
-	s.created = desc("key_created_timestamp_seconds", "When the published key of a credential was created.", "credential")
 	s.remaining = desc("key_remaining_seconds", "How long published keys still work.")
 	s.age = desc("key_age_seconds", "How old published keys are.")
 	return s
 }
 
+func newNamed(m *Metrics) *named {
+	n := &named{cfg: m.cfg}
+	desc := describing(m, &n.desc)
+	n.notOK = desc("credential_condition", "1 for each credential that is not ok.", "credential", "condition", "reason")
+	n.expiry = desc("key_expiry_timestamp_seconds", "When the published key of a credential expires.", "credential")
+	n.created = desc("key_created_timestamp_seconds", "When the published key of a credential was created.", "credential")
+	return n
+}
+
 // Describe satisfies prometheus.Collector.
 func (s *state) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range s.desc {
+		to <- d
+	}
+}
+
+// Describe satisfies prometheus.Collector.
+func (n *named) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range n.desc {
 		to <- d
 	}
 }
@@ -86,32 +111,36 @@ func (s *state) Collect(to chan<- prometheus.Metric) {
 // credentials collects what the credentials are like now.
 func (s *state) credentials(c collecting) {
 	now := s.cfg.Now()
-	all := s.cfg.Latest.At(now)
 	counts := map[condition.Condition]int{}
 	var remaining, age []float64
-	for _, o := range all {
+	s.cfg.Latest.Each(now, func(o latest.Outcome) {
 		counts[o.Condition]++
 		if o.Key == "" {
-			continue
+			return
 		}
 		age = append(age, now.Sub(o.KeyCreated).Seconds())
 		if !o.KeyExpires.IsZero() {
 			remaining = append(remaining, o.KeyExpires.Sub(now).Seconds())
 		}
-	}
+	})
 	for _, is := range condition.Worst { // a query finds 0, too
 		c.gauge(s.counts, float64(counts[is]), string(is))
 	}
 	c.histogram(s.remaining, remainingBounds, remaining)
 	c.histogram(s.age, ageBounds, age)
+}
+
+// Collect satisfies prometheus.Collector.
+func (n *named) Collect(to chan<- prometheus.Metric) {
+	c, all := collecting{to}, n.cfg.Latest.At(n.cfg.Now())
 	for _, o := range worst(all, byCondition, func(o latest.Outcome) bool { return o.Condition != condition.OK }) {
-		c.gauge(s.notOK, 1, o.Credential, string(o.Condition), string(o.Reason))
+		c.gauge(n.notOK, 1, o.Credential, string(o.Condition), string(o.Reason))
 	}
 	for _, o := range worst(all, byExpiry, func(o latest.Outcome) bool { return o.Key != "" }) {
 		if !o.KeyExpires.IsZero() {
-			c.gauge(s.expiry, seconds(o.KeyExpires), o.Credential)
+			c.gauge(n.expiry, seconds(o.KeyExpires), o.Credential)
 		}
-		c.gauge(s.created, seconds(o.KeyCreated), o.Credential)
+		c.gauge(n.created, seconds(o.KeyCreated), o.Credential)
 	}
 }
 

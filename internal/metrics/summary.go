@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -47,16 +48,22 @@ func (m *Metrics) Summary() (numbers Numbers, notOK []Listed) {
 	families, _ := m.own.Gather() // without series that contradict each other
 	for _, f := range families {
 		labels := m.labels[f.GetName()]
-		if strings.HasSuffix(f.GetName(), "_info") || slices.Contains(labels, "credential") {
-			continue // not a number, or not bounded
+		if strings.HasSuffix(f.GetName(), "_info") {
+			continue // not a number
 		}
 		for _, series := range f.GetMetric() {
 			m.logged.add(numbers, f, series, values(series, labels))
 		}
 	}
-	all := m.cfg.Latest.At(m.cfg.Now())
-	all = slices.DeleteFunc(all, func(o latest.Outcome) bool { return o.Condition == condition.OK })
-	slices.SortStableFunc(all, byCondition)
+	var all []latest.Outcome
+	m.cfg.Latest.Each(m.cfg.Now(), func(o latest.Outcome) {
+		if o.Condition != condition.OK {
+			all = append(all, o)
+		}
+	})
+	slices.SortFunc(all, func(a, b latest.Outcome) int {
+		return cmp.Or(byCondition(a, b), strings.Compare(a.Credential, b.Credential))
+	})
 	for _, o := range all[:min(len(all), mostListed)] {
 		notOK = append(notOK, Listed{Credential: o.Credential, Condition: string(o.Condition), Reason: string(o.Reason), KeyExpires: o.KeyExpires})
 	}
