@@ -30,7 +30,7 @@ func (ru *run) adopt(ctx context.Context, s protocol.Step) error {
 		}
 	}
 	if err := ru.unmoved(ctx, at); err != nil {
-		return err
+		return fmt.Errorf("adopting key %s in %s: %w: %w", s.Key, s.Target, fault.ErrUnadopted, err)
 	}
 	e := port.Entry{KeyID: rec.ID, Value: at.Value, Created: rec.Created, IAMID: rec.IAMID, Owner: ru.Owner}
 	switch err := ru.put(ctx, at.Store, e, at.Revision); {

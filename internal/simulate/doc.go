@@ -265,7 +265,8 @@
 //
 //   - A key that was adopted and then deleted was reported as adoption-failed for ever.
 //
-//   - A store that denied the entry of an adopted key was reported as IAM (186).
+//   - A store that denied the entry of an adopted key was reported as IAM (186), or one that
+//     denied the read before it (914561).
 //
 //   - A service ID that another replica renamed during a run was reported as a refusal
 //     of the store (48).

@@ -10,6 +10,7 @@ func TestHistoriesWithASettingThatOnceFailed(t *testing.T) {
 	}{
 		"a clock is set while a key is adopted":                                         {adopts, 2480},
 		"a key is revoked before it is adopted, while the clock is off":                 {adopts, 1454},
+		"a store denies the second read of the entry of an adopted key":                 {adopts, 914561},
 		"the rename of a locked service ID is refused, and a key is made":               {renames, 8291},
 		"a store names the key that a replica with the new name has just made":          {renames, 11203},
 		"one of two service IDs is renamed, and a demand comes to the old name":         {renames, 4667},
