@@ -20,9 +20,11 @@ const rounding = 1e-6
 func Routine(credentials []Rules, every time.Duration) int {
 	share := 0.0
 	for _, r := range credentials {
-		if span := r.After / 10; span > every {
+		switch span := r.After / 10; {
+		case r.After == 0: // no config entry yields the credential, so it has no turn
+		case span > every:
 			share += float64(every) / float64(span)
-		} else {
+		default:
 			share++
 		}
 	}

@@ -54,6 +54,7 @@ func TestAnIntervalReplacesSoManyKeysBecauseOfTheirAge(t *testing.T) {
 		"a shorter age has fewer sweeps":                     {14_400, 30 * day, time.Hour, 200},
 		"rarer sweeps begin with more":                       {14_400, 60 * 24 * time.Hour, 12 * time.Hour, 1200},
 		"all come to their turn if a tenth is one interval":  {1000, day, 12 * time.Hour, 1000},
+		"what the config does not yield has no turn":         {1000, 0, time.Hour, 32},
 		"ten times as many as become due in each hour at 2d": {4800, 2 * day, time.Hour, 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
