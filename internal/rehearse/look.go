@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -18,6 +19,7 @@ func See(
 	look func(context.Context, []port.Credential, reconcile.Request) result.Sweep,
 ) (Account, error) {
 	a := Account{Owner: owner, Now: now}
+	credentials = slices.DeleteFunc(slices.Clone(credentials), func(c port.Credential) bool { return c.Unconfigured != nil || c.Invalid != nil })
 	seen := credentials[:min(most, len(credentials))]
 	for _, c := range credentials[len(seen):] {
 		a.Others = append(a.Others, c.Rules)
@@ -27,9 +29,6 @@ func See(
 		outcomes[o.Credential] = o
 	}
 	for _, c := range seen {
-		if c.Unconfigured != nil || c.Invalid != nil {
-			continue
-		}
 		s := Seen{Credential: c, Outcome: outcomes[c.Name]}
 		for _, of := range c.Consumers {
 			running, err := of.Consumers(ctx)

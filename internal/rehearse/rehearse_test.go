@@ -121,6 +121,7 @@ func TestACredentialThatIsNotRehearsedHasItsShareOfSweeps(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		all = append(all, seen(name, 0).Credential)
 	}
+	all = append(all[:1], append([]port.Credential{{Name: "no entry", Unconfigured: &port.ServiceID{}}}, all[1:]...)...)
 	var looked []string
 	a, err := See(t.Context(), "example", now, all, 2, func(_ context.Context, some []port.Credential, _ reconcile.Request) (swept result.Sweep) {
 		for _, c := range some {
@@ -131,7 +132,7 @@ func TestACredentialThatIsNotRehearsedHasItsShareOfSweeps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a", "b"}; !slices.Equal(looked, want) || len(a.Seen) != 2 || len(a.Others) != 1 || a.Others[0] != all[2].Rules {
+	if want := []string{"a", "b"}; !slices.Equal(looked, want) || len(a.Seen) != 2 || len(a.Others) != 1 || a.Others[0] != all[3].Rules {
 		t.Errorf("looked at %v; %d credentials are rehearsed, beside %v", looked, len(a.Seen), a.Others)
 	}
 	var out strings.Builder
