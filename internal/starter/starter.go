@@ -89,11 +89,15 @@ const maxComments = 20
 // Config returns the text of the config.
 func Config(a Answers) (string, error) {
 	for _, need := range []struct {
-		what  string
-		given bool
-	}{{"owner", a.Owner != ""}, {"regions", len(a.Regions) > 0}, {"the Cloud Logs instance", a.LogsInstance != ""}} {
+		what, how string
+		given     bool
+	}{
+		{"the name of the installation", "pass --owner", a.Owner != ""},
+		{"a region", "pass --regions", len(a.Regions) > 0},
+		{"the Cloud Logs instance", "pass --logs-instance with its guid (ibmcloud resource service-instances --service-name logs --output JSON), or --account", a.LogsInstance != ""},
+	} {
 		if !need.given {
-			return "", fmt.Errorf("writing a config: %s %w", need.what, errIncomplete)
+			return "", fmt.Errorf("writing a config: %s %w: %s", need.what, errIncomplete, need.how)
 		}
 	}
 	var b strings.Builder

@@ -42,7 +42,7 @@ func TestAConfigLoadsWhateverTheAccountHas(t *testing.T) {
 func TestAMissingAnswerIsNamed(t *testing.T) {
 	a := least
 	a.LogsInstance = ""
-	if _, err := starter.Config(a); err == nil || errors.Unwrap(err) == nil || !strings.Contains(err.Error(), "Cloud Logs") {
+	if _, err := starter.Config(a); err == nil || errors.Unwrap(err) == nil || !strings.Contains(err.Error(), "Cloud Logs instance is missing: pass --logs-instance") {
 		t.Error(err)
 	}
 }

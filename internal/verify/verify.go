@@ -350,7 +350,11 @@ func (b *bench) until(ctx context.Context, looks ...look) (first answer, err err
 			if took := b.Now().Sub(began); done || took > b.Patience {
 				seen[i] = true
 				b.report.Lags = append(b.report.Lags, Lag{l.of, took, done})
-				b.say("%s after %s (seen: %t)", l.of, took.Round(time.Millisecond), done)
+				unseen := ""
+				if !done {
+					unseen = ", and was not seen by then"
+				}
+				b.say("%s after %s%s", l.of, took.Round(time.Millisecond), unseen)
 			}
 		}
 		if !slices.Contains(seen, false) {
