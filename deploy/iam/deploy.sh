@@ -89,4 +89,4 @@ done < <(jq -r --arg all "${CODE_ENGINE:-}" --arg group "${CODE_ENGINE_RESOURCE_
 	| group_by([.service, .attribute, .value])[]
 	| [.[0].service, .[0].attribute // "", .[0].value // "", (map(.role) | unique | join(","))] | join("|")' <<<"$NEEDS")
 
-say "trusted profile $PROFILE: done. Set in the config: identity: {profile: $PROFILE}"
+say "trusted profile $PROFILE: done. A config logs in with it by identity: {profile: $PROFILE}"
