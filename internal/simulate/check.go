@@ -556,13 +556,9 @@ func (s *sim) checkGrant(iamID string, p access.Policy) {
 	if _, ours := s.ids[strings.TrimPrefix(iamID, "iam-")]; !ours {
 		s.violate("P11", "grants a policy to %s, which is not ours", s.nick(iamID))
 	}
-	for _, w := range s.wanted {
-		if w.Label() == p.Label() {
-			return
-		}
-	}
-	if s.now.Sub(s.issued) < 2*time.Minute { // else the config had it then
-		s.violate("P11", "grants %s, which the config does not have", p.Label())
+	wants := func(w access.Policy) bool { return w.Label() == p.Label() }
+	if !slices.ContainsFunc(s.acting.wants, wants) {
+		s.violate("P11", "grants %s, which the config of its run does not have", p.Label())
 	}
 }
 

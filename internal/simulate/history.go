@@ -483,7 +483,8 @@ func (s *sim) nearlyDue(f *fact) bool {
 	}
 	aged := f.born.Add(s.rules.After - s.rules.Jitter)
 	soon := f.expires.Add(-4 * s.rules.SweepEvery)
-	return s.now.Sub(aged).Abs() < about || !f.expires.IsZero() && s.now.Sub(soon).Abs() < about
+	anew := f.last().mark.Refused.Add(s.rules.Fuse) // a store after the first has refused it
+	return s.now.Sub(aged).Abs() < about || s.now.Sub(anew).Abs() < about || !f.expires.IsZero() && s.now.Sub(soon).Abs() < about
 }
 
 // liveOn checks that all consumers authenticate until the last overlap is over.

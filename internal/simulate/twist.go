@@ -94,7 +94,8 @@ func (s *sim) checkServed(r *run, why reason.Reason) {
 		return
 	}
 	f := s.newest()
-	if f == nil || f.excused != "" || f.by == nil || f.stored.After(r.start.Add(-s.lag-slack)) {
+	named := func(p *place) bool { return s.knows(r, p) && p.keyID() == f.id } // in the run's config
+	if f == nil || f.excused != "" || f.by == nil || !slices.ContainsFunc(s.places, named) || f.stored.After(r.start.Add(-s.lag-slack)) {
 		return
 	}
 	if f.by.req.Trigger.Expiry.Equal(r.req.Trigger.Expiry) {
