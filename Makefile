@@ -72,7 +72,7 @@ soak: ## Run the real program for T (T=30s) under faults, restarts and strangers
 bundle: ## Build dist/function, the bundle that Code Engine gets (CONFIG adds a config).
 	rm -rf dist/function && mkdir -p dist/function
 	cp function/main.js function/package.json dist/function/
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -tags production -gcflags=cel.dev/...=-l -gcflags=github.com/IBM/...=-l -gcflags=k8s.io/...=-l -ldflags="-s -w $(LDFLAGS)" -o dist/function/latchkey ./function/latchkey
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -tags production -gcflags=cel.dev/...=-l -gcflags=github.com/IBM/...=-l -gcflags=k8s.io/...=-l -gcflags=google.golang.org/protobuf/...=-l -gcflags=github.com/antlr4-go/...=-l -ldflags="-s -w $(LDFLAGS)" -o dist/function/latchkey ./function/latchkey
 	$(if $(filter command,$(origin CONFIG)),cp $(CONFIG) dist/function/latchkey.yaml)
 
 # KEY=FILE signs with an ECDSA key in PEM form, KEYLESS=1 with cosign.
