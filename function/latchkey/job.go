@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/service"
+	"github.com/latchkey-io/latchkey/internal/start"
 	"github.com/latchkey-io/latchkey/internal/trace"
 )
 
@@ -27,6 +28,7 @@ type jobCommand struct {
 // The exit code is 0 for everything that a retry does not change, since the
 // platform restarts a failed index. It is 75 if a retry may help.
 func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
+	start.Lean()
 	share, err := catalog.ReadShare(env)
 	if err != nil {
 		return err

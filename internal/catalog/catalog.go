@@ -143,6 +143,9 @@ func (c *Catalog) Credentials(ctx context.Context, scope Scope) ([]port.Credenti
 		marked:   listed(ctx, c.cfg.Marked),
 		held:     func(st port.Store) bool { e, err := st.Read(ctx); return err == nil && e.KeyID != "" },
 	}
+	if scope.everything() {
+		s.found = make([]port.Credential, 0, len(c.cfg.Entries))
+	}
 	for _, e := range c.cfg.Entries {
 		s.entry(e)
 	}
@@ -372,11 +375,12 @@ func (s *search) unconfigured(ctx context.Context) {
 		return
 	}
 	forged := 0
-	for _, id := range ids {
+	for i := range ids {
+		id := &ids[i]
 		if !id.Ours {
 			// Its marker may name any credential, so it is reported by its own ID.
 			if forged++; forged <= mostForged {
-				s.found = append(s.found, port.Credential{Name: id.ID, Unconfigured: &id, Forged: true})
+				s.found = append(s.found, port.Credential{Name: id.ID, Unconfigured: new(*id), Forged: true})
 			}
 			continue
 		}
@@ -391,7 +395,7 @@ func (s *search) unconfigured(ctx context.Context) {
 		case gone:
 			s.retire(s.cfg.Entries[i], name, id.Marker.With, id.Name)
 		default:
-			s.found = append(s.found, port.Credential{Name: name, Unconfigured: &id})
+			s.found = append(s.found, port.Credential{Name: name, Unconfigured: new(*id)})
 		}
 	}
 	s.profiles(ctx)
