@@ -65,6 +65,8 @@
 //     minted after a slow run observed.
 //   - P7 allows the publication of a key whose revocation was demanded after its mint. Its
 //     run does not read it again before, and a sweep half an hour later replaces it (382682).
+//   - P7 excludes a revocation of a key that no store named and that was so young that
+//     IAM did not return it yet (352649). Its fuse ends it.
 //   - P9's two sweeps become more while the maximum number of keys is live and
 //     their overlaps run, which use can extend to three.
 //   - A key that a person or IBM ended excuses its consumers until two runs said that

@@ -148,6 +148,7 @@ var hands = []hand{
 		s.refresh(f)
 		return func() {
 			if f.gone.IsZero() {
+				f.dead = time.Time{}
 				s.cloud.SetKeyDisabled(f.id, false)
 				s.refresh(f)
 			}
