@@ -20,6 +20,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
+	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/rotation"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -152,6 +153,59 @@ func theFuseStays(t *testing.T, m *mutant) (problems []string) {
 	return problems
 }
 
+// keysPileUp are demanded rotations by an identity that may not delete keys.
+func keysPileUp(t *testing.T, m *mutant) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{mutant: m}, "G", 0, "A")
+		s.policy = &script{sim: s}
+		rested(s)
+		s.policy = &lasting{sim: s, stay: stay{"G", []step{retire}, denied}, on: true}
+		for range 30 {
+			s.begin(s.replicas[0], reconcile.Request{Cause: "demand", Trigger: protocol.Trigger{NewerThan: s.now}}, 10*time.Minute)
+			s.settle()
+			s.until(s.now.Add(s.rules.Overlap + time.Hour))
+		}
+		problems = s.violations
+		s.kill(s.replicas[0])
+		s.settle()
+	})
+	return problems
+}
+
+// unlockedWithItsFuse is a key that was published and locked with its fuse on, then
+// replaced, and then unlocked.
+func unlockedWithItsFuse(t *testing.T, m *mutant) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{mutant: m}, "G", 1, "A")
+		s.policy = &script{sim: s}
+		due(s)
+		s.policy = &script{sim: s, at: unfuse, then: crashBefore}
+		s.sweep(s.replicas[0])
+		s.until(s.now.Add(time.Minute))
+		s.policy = &script{sim: s}
+		f := s.newest()
+		s.cloud.SetKeyLocked(f.id, true)
+		s.refresh(f)
+		s.until(s.now.Add(s.rules.Window))
+		for range 2 {
+			s.begin(s.replicas[0], reconcile.Request{Cause: "demand", Trigger: protocol.Trigger{NotKey: f.id}}, 10*time.Minute)
+			s.settle()
+			s.until(s.now.Add(s.rules.Window))
+		}
+		if s.newest() == f {
+			problems = append(problems, "the locked key is not replaced")
+		}
+		s.cloud.SetKeyLocked(f.id, false)
+		s.refresh(f)
+		s.sweep(s.replicas[0])
+		s.until(s.now.Add(time.Hour))
+		problems = append(problems, s.violations...)
+		s.kill(s.replicas[0])
+		s.settle()
+	})
+	return problems
+}
+
 // unfusingIsDenied is a rotation that may not move the fuse of its key out.
 func unfusingIsDenied(t *testing.T, m *mutant) (problems []string) {
 	synctest.Test(t, func(*testing.T) {
@@ -204,6 +258,36 @@ func markedMeanwhile(t *testing.T, m *mutant) (problems []string) {
 			s.settle()
 		})
 	}
+	return problems
+}
+
+// setsClockBack is a policy by which a restart takes five minutes, and the clock is set
+// back by four meanwhile.
+type setsClockBack struct{ *script }
+
+func (p setsClockBack) fate(c *call) fate {
+	f := p.script.fate(c)
+	if c.step == restart {
+		f.send = 5 * time.Minute
+		c.run.offset -= 4 * time.Minute
+	}
+	return f
+}
+
+// clockIsSetBack is a demanded rotation with a slow restart, during which the clock is set.
+func clockIsSetBack(t *testing.T, m *mutant) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{mutant: m}, "G", 1, "A")
+		s.policy = &script{sim: s}
+		rested(s)
+		s.policy = setsClockBack{&script{sim: s}}
+		s.begin(s.replicas[0], reconcile.Request{Cause: "demand", Trigger: protocol.Trigger{NewerThan: s.now}}, 10*time.Minute)
+		s.settle()
+		s.until(s.now.Add(20 * time.Minute))
+		problems = s.violations
+		s.kill(s.replicas[0])
+		s.settle()
+	})
 	return problems
 }
 
@@ -387,6 +471,17 @@ func (c restartsAgain) Restart(ctx ctx, name, keyID string) error {
 	})
 }
 
+type believesDeletions struct{ iam }
+
+// Retire takes a deletion that IAM denied for one that is done.
+func (k believesDeletions) Retire(ctx ctx, keyID string) error {
+	err := k.iam.Retire(ctx, keyID)
+	if is(err, port.ErrDenied) {
+		return nil
+	}
+	return err
+}
+
 type believesUpdates struct{ iam }
 
 // Update takes a fuse that could not be moved out for one that was.
@@ -519,6 +614,33 @@ func (k seesNoDrift) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
 		rec.Date = k.now.Add(k.in.offset - runOf(ctx).skew)
 	}
 	return rec, err
+}
+
+// believesAnswers takes a key to be as the process's last change left it, and does not ask
+// IAM, whose answer would show that the clock has moved.
+type believesAnswers struct {
+	iam
+	in      *replica
+	answers map[string]port.KeyRecord
+}
+
+func (k believesAnswers) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
+	now, err := k.iam.Update(ctx, rec, c)
+	if delete(k.answers, rec.ID); err == nil {
+		k.answers[rec.ID] = now
+	}
+	return now, err
+}
+
+// Get shows the time that the run expects.
+func (k believesAnswers) Get(ctx ctx, keyID string) (port.KeyRecord, error) {
+	rec, known := k.answers[keyID]
+	if !known {
+		return k.iam.Get(ctx, keyID)
+	}
+	delete(k.answers, keyID)
+	rec.Date = k.now.Add(k.in.offset - runOf(ctx).skew)
+	return rec, nil
 }
 
 type allKeys struct{ iam }
@@ -787,6 +909,7 @@ var mutants = []mutant{
 		}
 		return p
 	})),
+	shown(keysPileUp, keysBy("takes a deletion that is refused for one that is done", func(k iam) port.Keys { return believesDeletions{k} })),
 	shown(updatesAreDenied, deciding("waits until the fuse of the published key has ended", func(s state, r rules, t trigger, now time.Time) plan {
 		p := rotation.Decide(s, r, t, now)
 		keeps := slices.ContainsFunc(s.Keys, func(k protocol.Key) bool { return k.ID == p.Published && k.FuseEnds(r, now) })
@@ -836,6 +959,17 @@ var mutants = []mutant{
 	storesBy("reads a store once and never again", func(p adapter) port.Store { return seesOnce{p, &map[*run]port.Entry{}} }),
 	// Rule 7: orphans end.
 	lacking("leaves orphans alone", func(s protocol.Step) bool { return s.Reason == reason.RolledBack }),
+	shown(unlockedWithItsFuse, deciding("deletes as never published what is older than a key that a store took", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		p.Steps = slices.Clone(p.Steps)
+		for _, k := range s.Keys {
+			named := slices.ContainsFunc(s.Stores, func(st protocol.Store) bool { return st.Key == k.ID })
+			if k.Fused(r) && !named && !k.Locked && now.Sub(k.Created) > r.Window {
+				p.Steps = append(p.Steps, protocol.Step{Action: protocol.Retire, Key: k.ID, Reason: reason.NeverPublished})
+			}
+		}
+		return p
+	})),
 	// Rule 8: absence from a list proves nothing, and minAge brakes.
 	ported("trusts a list's absence", func(s *sim, in *replica) {
 		in.rec.Keys = listIsAll{iam{s}}
@@ -895,6 +1029,9 @@ var mutants = []mutant{
 	}),
 	blind("acts whatever its clock says", func(s *state) { s.Skew = 0 }),
 	ported("does not notice that the clock moves", func(s *sim, in *replica) { in.rec.Keys = seesNoDrift{iam{s}, in} }),
+	shown(clockIsSetBack, ported("takes a key to be as its own last answer showed it, however long ago", func(s *sim, in *replica) {
+		in.rec.Keys = believesAnswers{iam{s}, in, map[string]port.KeyRecord{}}
+	})),
 	inTwist(slow, ported("compares the clocks when the slowest answer is there", func(s *sim, in *replica) {
 		in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
 			var at time.Time
