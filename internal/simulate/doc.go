@@ -94,8 +94,8 @@
 //   - No random history has access groups, groups of service IDs, a name that another
 //     credential has, latchkey's own login or onGone: walks_test.go has one sequence of each, with the
 //     wrong protocols that it shows.
-//   - No random history deprovisions a credential: leaving_test.go puts every fault at
-//     every call of one.
+//   - No random history deprovisions a credential: leaving_test.go puts every fault, and
+//     every trick of the intruder, at every call of one.
 //   - A history has at most one setting (setting.go), and only if its options ask for it.
 //
 // # Wrong protocols

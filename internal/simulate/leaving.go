@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/offboard"
 )
 
@@ -21,6 +22,17 @@ func (s *sim) checkSuspended(f *fact) {
 	}
 }
 
+// marked reports whether the end of the credential is recorded.
+func (s *sim) marked() bool {
+	for id := range s.ids {
+		if now, err := s.cloud.GetServiceID(cloud.Owner(), id, false); err == nil {
+			m, _, _ := marker.Parse(now.Description)
+			return !m.Deprovision.IsZero()
+		}
+	}
+	return false
+}
+
 // checkLeft checks that a deprovisioning deletes a key only after its wait, and after the
 // entries that name it.
 func (s *sim) checkLeft(f *fact) {
@@ -28,10 +40,10 @@ func (s *sim) checkLeft(f *fact) {
 		return
 	}
 	m := f.last().mark
-	if s.named(f.id) {
+	if s.named(f.id) && (s.member == nil || s.member.place.keyID() != f.id) {
 		s.violate("P4", "deletes %s, which a store names", s.nick(f.id))
 	}
-	if !m.Suspended.IsZero() && s.now.Before(m.Suspended.Add(leavingRules.Wait-slack)) {
+	if !m.Suspended.IsZero() && s.marked() && s.now.Before(m.Suspended.Add(leavingRules.Wait-slack)) {
 		s.violate("P11", "deletes %s %s after it was disabled", s.nick(f.id), s.now.Sub(m.Suspended))
 	}
 }

@@ -17,7 +17,12 @@ import (
 
 // farewell is a deprovisioning: whether a key is in use, whether it is forced, and whether
 // it is undone within its wait.
-type farewell struct{ inUse, forced, undone bool }
+type farewell struct {
+	inUse, forced, undone bool
+	// intruder is played before the call with the index at.
+	intruder func(*sim)
+	at       int
+}
 
 func (l farewell) String() string {
 	return fmt.Sprintf("in use %t, forced %t, undone %t", l.inUse, l.forced, l.undone)
@@ -38,16 +43,6 @@ func (s *sim) neighbours() theirs {
 	e := port.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}
 	s.put(s.places[len(s.places)-1], e, true, true)
 	return theirs{id.ID, k.ID, e}
-}
-
-func (s *sim) marked() bool {
-	for id := range s.ids {
-		if now, err := s.cloud.GetServiceID(cloud.Owner(), id, false); err == nil {
-			m, _, _ := marker.Parse(now.Description)
-			return !m.Deprovision.IsZero()
-		}
-	}
-	return false
 }
 
 // part lets a replica run with a demand.
@@ -77,7 +72,10 @@ func (l farewell) run(t *testing.T, faults map[int]fault, m *mutant) (calls []st
 		}
 		s.settle()
 		before := s.newest()
-		sc := &script{sim: s, faults: faults}
+		sc := &script{sim: s, faults: faults, before: l.at}
+		if l.intruder != nil {
+			sc.meddle = func() { l.intruder(s) }
+		}
 		s.policy = sc
 		end := offboard.Demand{Ask: offboard.End, Force: l.forced}
 		s.part(s.replicas[0], end)
@@ -102,6 +100,7 @@ func (l farewell) run(t *testing.T, faults map[int]fault, m *mutant) (calls []st
 			s.until(s.now.Add(leavingRules.Wait / 2))
 		}
 		l.check(s, others, before)
+		s.checkHers()
 		for _, in := range s.replicas {
 			s.kill(in)
 		}
@@ -125,10 +124,14 @@ func (l farewell) check(s *sim, others theirs, before *fact) {
 	ours := slices.ContainsFunc(s.order, func(f *fact) bool { return f.gone.IsZero() })
 	f := s.newest()
 	if stays := l.undone || l.inUse && !l.forced; stays {
-		if f != before || !f.liveAt(s.now) || s.places[0].keyID() != f.id || s.marked() {
+		same := f == before && s.places[0].keyID() == f.id || f != nil && s.member != nil // what she wrote may cost a key
+		if !same || !f.liveAt(s.now) || s.marked() {
 			s.violate("P9", "the credential is not what it was")
 		}
 		return
+	}
+	if s.member != nil { // what she wrote to her store may stay there
+		s.member.place.there = false
 	}
 	if ours || len(s.ids) > 0 || s.places[0].there || s.places[1].there {
 		s.violate("P9", "left of it: keys %t, %d service IDs, entries %t and %t", ours, len(s.ids), s.places[0].there, s.places[1].there)
@@ -161,6 +164,44 @@ func TestADeprovisioningUnderFaults(t *testing.T) {
 		return v
 	}, func(sc scenario) string { return flow{name: sc.String()}.describe(sc.faults, sc.calls) })
 	report(t, false, fmt.Sprintf("deprovisionings=%d violations=%d", done, bad))
+}
+
+// TestEnumerateIntruderInADeprovisioning lets the intruder do each of her tricks at every call
+// of a deprovisioning and of its undo. An ordinary run plays a sample.
+func TestEnumerateIntruderInADeprovisioning(t *testing.T) {
+	type visit struct {
+		farewell
+		trick string
+	}
+	var all []visit
+	for _, l := range farewells {
+		calls, _ := l.run(t, nil, nil)
+		for _, trick := range slices.Concat(tricks, schemes) {
+			for store := range 2 { // the last one is that of others
+				for at := range calls {
+					l.at, l.intruder = at, func(s *sim) {
+						s.member = &intruder{place: s.places[store]}
+						s.play(trick, "the intruder")
+					}
+					all = append(all, visit{l, trick.name})
+				}
+			}
+		}
+	}
+	if !*pairs {
+		some := all[:0]
+		for i := 0; i < len(all); i += 23 {
+			some = append(some, all[i])
+		}
+		all = some
+	}
+	done, bad := enumerate(t, all, func(t *testing.T, v visit) Verdict {
+		_, out := v.run(t, nil, nil)
+		return out
+	}, func(v visit) string {
+		return fmt.Sprintf("%s, the intruder %s before call %d", v.farewell, v.trick, v.at)
+	})
+	report(t, *pairs, fmt.Sprintf("deprovisionings %d, visits of the intruder %d, violations %d", len(farewells), done, bad))
 }
 
 // unused says that no key was ever used.
