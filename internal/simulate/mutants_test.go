@@ -173,7 +173,7 @@ func keysPileUp(t *testing.T, m *mutant) (problems []string) {
 }
 
 // unlockedWithItsFuse is a key that was published and locked with its fuse on, then
-// replaced, and then unlocked.
+// replaced, and then unlocked. Its successor, whose mark names it, was deleted meanwhile.
 func unlockedWithItsFuse(t *testing.T, m *mutant) (problems []string) {
 	synctest.Test(t, func(*testing.T) {
 		s := staged(1, Options{mutant: m}, "G", 1, "A")
@@ -194,6 +194,17 @@ func unlockedWithItsFuse(t *testing.T, m *mutant) (problems []string) {
 		}
 		if s.newest() == f {
 			problems = append(problems, "the locked key is not replaced")
+		}
+		successor := s.newest()
+		if err := s.cloud.DeleteAPIKey(cloud.Owner(), successor.id); err != nil {
+			problems = append(problems, err.Error())
+		}
+		s.refresh(successor)
+		s.until(s.now.Add(s.rules.Window))
+		s.sweep(s.replicas[0])
+		s.until(s.now.Add(s.rules.Window))
+		if s.newest() == successor {
+			problems = append(problems, "the deleted key is not replaced")
 		}
 		s.cloud.SetKeyLocked(f.id, false)
 		s.refresh(f)
