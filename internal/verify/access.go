@@ -196,16 +196,13 @@ func (b *bench) rights(ctx context.Context) error {
 	if err := b.gone(ctx, another); err != nil {
 		return err
 	}
-	made, err := try("making a service ID", http.MethodPost, b.IAM+"/v1/serviceids", map[string]any{"account_id": b.Account, "name": b.name})
-	if err != nil {
-		return err
+	made, err := b.making("service ID "+b.name, func() (answer, error) {
+		return try("making a service ID", http.MethodPost, b.IAM+"/v1/serviceids", map[string]any{"account_id": b.Account, "name": b.name, "description": about})
+	}, b.dropServiceID(b.name))
+	if err == nil {
+		b.settle("programsCreateServiceIDs", made.status == http.StatusCreated)
 	}
-	b.settle("programsCreateServiceIDs", made.status == http.StatusCreated)
-	if made.status == http.StatusCreated {
-		id := made.text("id")
-		b.later("service ID "+id, func(ctx context.Context) error { return b.deleteServiceID(ctx, id) })
-	}
-	return nil
+	return err
 }
 
 func (b *bench) logs(ctx context.Context) error {

@@ -23,14 +23,15 @@ func (b *bench) codeEngine(ctx context.Context) error {
 	create := func(name string) (answer, error) {
 		return b.call(ctx, b.HTTP, http.MethodPost, at+version, map[string]any{"name": name, "format": "generic", "data": map[string]string{"A": "none"}})
 	}
-	made, err := create(b.name)
+	made, err := b.making("secret "+b.name, func() (answer, error) {
+		return create(b.name)
+	}, func(ctx context.Context, _ answer) error { return b.remove(ctx, at+"/"+b.name+version) })
 	if err != nil {
 		return err
 	}
 	if made.status >= 300 {
 		return impossible("making a secret was answered %d", made.status)
 	}
-	b.later("secret "+b.name, func(ctx context.Context) error { return b.remove(ctx, at+"/"+b.name+version) })
 	a, err := create(b.name)
 	if err != nil {
 		return err
@@ -68,18 +69,16 @@ func (b *bench) workloads(ctx context.Context) error {
 	}
 	post := func(kind string, body map[string]any) (answer, error) {
 		body["name"] = b.name
-		a, err := b.call(ctx, b.HTTP, http.MethodPost, b.inProject(kind)+version, body)
-		if err == nil && a.status < 300 {
-			b.later(kind+" "+b.name, func(ctx context.Context) error { return b.remove(ctx, b.inProject(kind)+"/"+b.name+version) })
-		}
-		return a, err
+		return b.making(kind+" "+b.name, func() (answer, error) {
+			return b.call(ctx, b.HTTP, http.MethodPost, b.inProject(kind)+version, body)
+		}, func(ctx context.Context, _ answer) error { return b.remove(ctx, b.inProject(kind)+"/"+b.name+version) })
 	}
 	argument := strings.Repeat("a", 1000)
 	a, err := post("jobs", map[string]any{"image_reference": image, "run_arguments": slices.Repeat([]string{argument}, 11)})
 	if err != nil {
 		return err
 	}
-	b.settle("oversizedJobStatus", a.status)
+	b.settleRefusal("oversizedJobStatus", "making a job", a.status)
 	if a, err = post("functions", map[string]any{
 		"runtime": "nodejs-24", "code_reference": "data:text/javascript;base64,ZnVuY3Rpb24gbWFpbigpIHt9", "scale_cpu_limit": "1", "scale_memory_limit": "1G",
 	}); err != nil {
@@ -97,7 +96,7 @@ func (b *bench) workloads(ctx context.Context) error {
 	if a.status < 300 {
 		a.status = 0 // as the switch has it
 	}
-	b.settle("missingBuildStatus", a.status)
+	b.settleRefusal("missingBuildStatus", "making a build run", a.status)
 	if a, err = b.call(ctx, b.HTTP, http.MethodGet, b.inProject("status_details")+version, nil); err != nil {
 		return err
 	}

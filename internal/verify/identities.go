@@ -32,7 +32,13 @@ func (b *bench) newServiceID(ctx context.Context, name string) (answer, error) {
 		return b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v1/serviceids", map[string]any{
 			"account_id": b.Account, "name": name, "description": about,
 		})
-	}, func(ctx context.Context, made answer) error {
+	}, b.dropServiceID(name))
+}
+
+// dropServiceID deletes a service ID that was made, or those with its name if the answer
+// is not known.
+func (b *bench) dropServiceID(name string) func(context.Context, answer) error {
+	return func(ctx context.Context, made answer) error {
 		if id := made.text("id"); id != "" {
 			return b.deleteServiceID(ctx, id)
 		}
@@ -43,7 +49,7 @@ func (b *bench) newServiceID(ctx context.Context, name string) (answer, error) {
 		return b.removeThese(list, "serviceids", func(a answer) bool { return a.text("name") == name }, func(a answer) error {
 			return b.deleteServiceID(ctx, a.text("id"))
 		})
-	})
+	}
 }
 
 // newIdentity makes a service ID with roles on what the pairs of on name, which are a

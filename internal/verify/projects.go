@@ -60,7 +60,7 @@ func (b *bench) newProject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.settle("inactiveProjectStatus", early.status)
+	b.settleRefusal("inactiveProjectStatus", "making a secret in a project that is not ready", early.status)
 	if err := b.projectNames(ctx, group); err != nil {
 		return err
 	}

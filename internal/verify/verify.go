@@ -105,11 +105,13 @@ type bench struct {
 	bearer   string // the header Authorization with the key's token
 	group    string // the ID of the secret group; "": there is none
 	made     string // the ID of the project that was made; "": there is none
+	unsure   bool   // there may be a key whose creation or deletion has no answer
 }
 
 type cleanup struct {
 	what   string
 	delete func(context.Context) error
+	unsure *bool // whether the answer to its creation is not known; nil: it is
 }
 
 // A thing is a service ID, key or policy.
@@ -138,25 +140,35 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	return *b.report, err
 }
 
-// clean deletes what was made, the newest first. What could not be deleted is tried again.
+// late is how long a list may take to show what was made.
+const late = 30 * time.Second
+
+// clean deletes what was made, the newest first. What could not be deleted is tried again,
+// and what a list may not have shown yet is looked for again.
 func (b *bench) clean(ctx context.Context) {
-	left := b.cleanups
-	slices.Reverse(left)
-	for try := 1; len(left) > 0; try++ {
+	slices.Reverse(b.cleanups)
+	b.report.Left = b.delete(ctx, b.cleanups)
+	unsure := slices.DeleteFunc(b.cleanups, func(c cleanup) bool { return c.unsure == nil || !*c.unsure })
+	if len(unsure) > 0 && b.Wait(ctx, late) == nil {
+		b.report.Left = append(b.report.Left, b.delete(ctx, unsure)...)
+	}
+}
+
+// delete runs cleanups, and those that fail again. It returns what is left, and why.
+func (b *bench) delete(ctx context.Context, cleanups []cleanup) (left []string) {
+	for try := 1; len(cleanups) > 0; try++ {
 		var failed []cleanup
-		for _, c := range left {
-			err := c.delete(ctx)
-			if err != nil {
-				failed = append(failed, c)
-			}
-			if err != nil && try == 3 {
-				b.report.Left = append(b.report.Left, fmt.Sprintf("%s: %v", c.what, err))
+		left = nil
+		for _, c := range cleanups {
+			if err := c.delete(ctx); err != nil {
+				failed, left = append(failed, c), append(left, fmt.Sprintf("%s: %v", c.what, err))
 			}
 		}
-		if left = failed; try == 3 || len(left) > 0 && b.Wait(ctx, time.Second) != nil {
-			return
+		if cleanups = failed; try == 3 || len(failed) > 0 && b.Wait(ctx, time.Second) != nil {
+			break
 		}
 	}
+	return left
 }
 
 // untried returns why a switch stays a guess that no probe tries.
@@ -174,21 +186,24 @@ func impossible(format string, args ...any) error {
 }
 
 // settle records what a switch is. A status of success settles no status of refusal: one
-// that the switch knows as such is 0. Nor does an answer that tells of a fault.
+// that the switch knows as such is 0.
 func (b *bench) settle(name string, value any) {
-	if status, ok := value.(int); ok && strings.HasSuffix(name, "Status") {
-		switch {
-		case status >= 500:
-			b.skip(name, fmt.Sprintf("the service had a fault: the call was answered %d", status))
-			return
-		case status < 400 && status != 0:
-			b.skip(name, fmt.Sprintf("the call was not refused: it was answered %d", status))
-			return
-		}
+	if status, ok := value.(int); ok && strings.HasSuffix(name, "Status") && status < 400 && status != 0 {
+		b.skip(name, fmt.Sprintf("the call was not refused: it was answered %d", status))
+		return
 	}
 	delete(b.report.Untried, name)
 	b.report.Switches[name] = value
 	b.say("%s is %v", name, value)
+}
+
+// settleRefusal records the status of a refusal, unless it tells of a missing role.
+func (b *bench) settleRefusal(name, what string, status int) {
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		b.skip(name, fmt.Sprintf("%s was answered %d", what, status))
+		return
+	}
+	b.settle(name, status)
 }
 
 func (b *bench) skip(name, why string) { b.report.Untried[name] = why }
@@ -196,20 +211,21 @@ func (b *bench) skip(name, why string) { b.report.Untried[name] = why }
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.Log, format+"\n", args...) }
 
 func (b *bench) later(what string, remove func(context.Context) error) {
-	b.cleanups = append(b.cleanups, cleanup{what, remove})
+	b.cleanups = append(b.cleanups, cleanup{what: what, delete: remove})
 }
 
 // making makes something. How it is deleted is registered before, and forgotten if it is
 // refused. An answer that is not known is empty then.
 func (b *bench) making(what string, create func() (answer, error), remove func(context.Context, answer) error) (answer, error) {
 	var made answer
-	b.later(what, func(ctx context.Context) error { return remove(ctx, made) })
+	unsure := true
+	b.cleanups = append(b.cleanups, cleanup{what, func(ctx context.Context) error { return remove(ctx, made) }, &unsure})
 	a, err := create()
-	if err == nil && a.status >= 300 && a.status < 500 {
-		b.cleanups = b.cleanups[:len(b.cleanups)-1]
+	if err == nil {
+		unsure, made = false, a
 	}
-	if err == nil && a.status < 300 {
-		made = a
+	if err == nil && a.status >= 300 {
+		b.cleanups = b.cleanups[:len(b.cleanups)-1]
 	}
 	return a, err
 }
@@ -250,6 +266,42 @@ func (a answer) thing() thing {
 
 // call sends JSON and returns the answer. header has pairs of name and value.
 func (b *bench) call(ctx context.Context, client *http.Client, method, at string, body any, header ...string) (answer, error) {
+	a, err := b.answered(ctx, method == http.MethodGet, func() (answer, error) {
+		return once(ctx, client, method, at, body, header...)
+	})
+	if err != nil && method != http.MethodGet && strings.HasPrefix(at, b.IAM+"/v1/apikeys") {
+		b.unsure = true
+	}
+	return a, err
+}
+
+// answered makes a call that came too soon again, and a read that met a fault. A fault is
+// an error, since it settles nothing.
+func (b *bench) answered(ctx context.Context, read bool, call func() (answer, error)) (answer, error) {
+	a, _, err := b.await(ctx, b.Patience, func() (bool, answer, error) {
+		a, err := call()
+		return !a.tooSoon() && (!read || a.status < 500), a, err
+	})
+	switch {
+	case err != nil:
+		return a, err
+	case a.tooSoon():
+		return a, impossible("the service takes too few calls: the call was answered %d", a.status)
+	case a.status >= 500:
+		return a, impossible("the service had a fault: the call was answered %d", a.status)
+	}
+	return a, nil
+}
+
+// tooSoon reports whether a rate limit refused a call. A limit of how many there may be
+// has another code.
+func (a answer) tooSoon() bool {
+	code := a.text("errors", "code")
+	return a.status == http.StatusTooManyRequests && (code == "" || code == "too_many_requests")
+}
+
+// once sends JSON once.
+func once(ctx context.Context, client *http.Client, method, at string, body any, header ...string) (answer, error) {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -300,12 +352,14 @@ func (b *bench) exchange(ctx context.Context, value string) (answer, error) {
 
 // post asks for a token.
 func (b *bench) post(ctx context.Context, form url.Values) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.IAM+"/identity/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return answer{}, fmt.Errorf("making a request: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return send(b.Plain, req)
+	return b.answered(ctx, true, func() (answer, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.IAM+"/identity/token", strings.NewReader(form.Encode()))
+		if err != nil {
+			return answer{}, fmt.Errorf("making a request: %w", err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return send(b.Plain, req)
+	})
 }
 
 // await repeats a call until it is done, and gives up after a time. It returns the last

@@ -345,6 +345,12 @@ func TestAnAccountWithFewRightsSaysWhatWasNotPossible(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, report.Untried[name], why)
 		}
 	}
+	truth := asJSON(t, cloud.DefaultSwitches())
+	for name, value := range asJSON(t, report.Switches) {
+		if !reflect.DeepEqual(value, truth[name]) {
+			t.Errorf("%s is %v, not %v", name, truth[name], value)
+		}
+	}
 	if report.Switches["subjectNeedsAdministrator"] != false {
 		t.Errorf("subjectNeedsAdministrator: %v (%s)", report.Switches["subjectNeedsAdministrator"], report.Untried["subjectNeedsAdministrator"])
 	}
@@ -369,5 +375,104 @@ func TestAnAccountThatRefusesAServiceIDEndsTheVerification(t *testing.T) {
 	server.Inject(emulator.Fault{Path: "/v1/serviceids", Method: "POST", Kind: emulator.FaultStatus, Status: 403})
 	if _, err := verify.Run(t.Context(), cfg); !errors.Is(err, verify.ErrSetup) {
 		t.Error(err)
+	}
+}
+
+// A call that comes too soon, one that meets a fault, and one whose answer is lost. Each is
+// tried at a sample of the calls. What is settled nevertheless is what the account does.
+func TestOneCallThatFailsSettlesNothingWrongAndLeavesNothing(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	for name, tc := range map[string]struct {
+		every  int
+		counts func(*http.Request) bool
+		status int
+		body   string
+	}{
+		"a rate limit":                {29, func(*http.Request) bool { return true }, http.StatusTooManyRequests, `{"errors":[{"code":"too_many_requests"}]}`},
+		"a fault":                     {29, func(*http.Request) bool { return true }, http.StatusServiceUnavailable, `{}`},
+		"a lost answer":               {11, func(r *http.Request) bool { return r.Method == http.MethodPost }, 0, ""},
+		"a rate limit without a body": {97, func(*http.Request) bool { return true }, http.StatusTooManyRequests, ""},
+	} {
+		run := func(t *testing.T, at int) (calls int) {
+			t.Helper()
+			server, cfg := account(t, emulator.Options{Lag: 2 * time.Second, ProjectDelay: emulator.UsualProjectDelay})
+			defer server.Close()
+			cfg.Fill = false
+			failed := ""
+			through := func(inner http.RoundTripper) *http.Client {
+				return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					if tc.counts(r) {
+						calls++
+					}
+					if !tc.counts(r) || calls != at {
+						return inner.RoundTrip(r)
+					}
+					failed = r.Method + " " + r.URL.Path
+					if tc.status != 0 {
+						return &http.Response{StatusCode: tc.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(tc.body)), Request: r}, nil
+					}
+					if resp, err := inner.RoundTrip(r); err == nil {
+						resp.Body.Close()
+					}
+					return nil, errors.New("connection reset")
+				})}
+			}
+			cfg.HTTP, cfg.Plain = through(cfg.HTTP.Transport), through(http.DefaultTransport)
+			report, err := verify.Run(t.Context(), cfg)
+			if err != nil && tc.status == http.StatusTooManyRequests {
+				t.Errorf("call %d, %s: %v", at, failed, err)
+			}
+			truth := asJSON(t, cloud.DefaultSwitches())
+			for name, value := range asJSON(t, report.Switches) {
+				if !reflect.DeepEqual(value, truth[name]) {
+					t.Errorf("call %d, %s: %s is %v, not %v", at, failed, name, truth[name], value)
+				}
+			}
+			for _, l := range report.Limits {
+				if l.Accepted > 0 && l.Accepted != 20 {
+					t.Errorf("call %d, %s: %s", at, failed, l)
+				}
+			}
+			server.Advance(time.Hour + time.Minute) // what is deleted leaves the lists
+			if names := left(server); len(names) > 0 {
+				t.Errorf("call %d, %s: left behind: %v", at, failed, names)
+			}
+			return calls
+		}
+		t.Run(name, func(t *testing.T) {
+			all := run(t, 0)
+			for at := 1 + int(seed%uint64(tc.every)); at <= all; at += tc.every {
+				run(t, at)
+			}
+		})
+	}
+}
+
+func TestWhatCouldNotBeDeletedIsNamedAlsoWhenTheTimeIsOver(t *testing.T) {
+	server, cfg := account(t, emulator.Options{})
+	cfg.Fill = false
+	wait := cfg.Wait
+	ended := false
+	cfg.Wait = func(ctx context.Context, d time.Duration) error {
+		if ended {
+			return context.DeadlineExceeded
+		}
+		return wait(ctx, d)
+	}
+	inner := cfg.HTTP.Transport
+	cfg.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/v1/serviceids/") && !strings.HasSuffix(r.URL.Path, "/lock") {
+			ended = true
+			return nil, errors.New("connection reset")
+		}
+		return inner.RoundTrip(r)
+	})}
+	report, err := verify.Run(t.Context(), cfg)
+	if len(left(server)) == 0 {
+		t.Fatal("nothing is left")
+	}
+	if !errors.Is(err, verify.ErrLeft) || len(report.Left) == 0 {
+		t.Errorf("%v, %v", err, report.Left)
 	}
 }
