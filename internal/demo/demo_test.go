@@ -29,7 +29,7 @@ func program(t *testing.T) string {
 func wrapped(t *testing.T, program, change string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "wrapped")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+change+"\nexec "+program+" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // it is executed
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+change+"\nexec "+program+" \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return file

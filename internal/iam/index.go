@@ -147,7 +147,7 @@ func (x *index) arrange() {
 	x.ids = slices.Clip(x.ids)
 	x.byID = make([]uint32, len(x.ids))
 	for i := range x.byID {
-		x.byID[i] = uint32(i) //nolint:gosec // the texts are fewer than 1<<32
+		x.byID[i] = uint32(i)
 	}
 	slices.SortStableFunc(x.byID, func(a, b uint32) int { return x.ids[a].compare(x.ids[b].id, x.ids[b].flags) })
 	x.byID = slices.CompactFunc(x.byID, func(a, b uint32) bool { return x.ids[a].compare(x.ids[b].id, x.ids[b].flags) == 0 })

@@ -35,7 +35,8 @@ func TestASweepReplacesItsShareOfTheKeysThatAreOld(t *testing.T) {
 				b.begin()
 				n := 0
 				for range due {
-					if may := b.of(); may() && may() { // each round of a run asks
+					may := b.of()
+					if first, second := may(), may(); first && second { // each round of a run asks
 						n++
 					}
 				}
