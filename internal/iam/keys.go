@@ -369,8 +369,9 @@ func (c *Client) Update(ctx context.Context, rec port.KeyRecord, change port.Key
 	return c.update(ctx, doing, rec, opts)
 }
 
-// update sends a change, and returns the key as it is then. What IAM has is what was
-// sent: the answer only gives it a version.
+// update sends a change, and returns the key as it is then: with the marks that were
+// sent, and with the version and the expiry of the answer. IAM may have shortened what was
+// sent.
 func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) (port.KeyRecord, error) {
 	// Whether an update keeps fields that it omits is not documented, so an
 	// unchanged expiry is sent again. IAM would reject one in the past.
@@ -392,8 +393,12 @@ func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, o
 	if date, err := dateOf(doing, resp); k != nil && err == nil {
 		rec.Version, rec.Date = str(k.EntityTag), date
 	}
-	if opts.ExpiresAt != nil {
-		if rec.Expires, err = parseStamp(*opts.ExpiresAt); err != nil {
+	expires := opts.ExpiresAt
+	if k != nil && str(k.ExpiresAt) != "" {
+		expires = k.ExpiresAt
+	}
+	if expires != nil {
+		if rec.Expires, err = parseStamp(*expires); err != nil {
 			return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 		}
 	}

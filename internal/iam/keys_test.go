@@ -1,8 +1,11 @@
 package iam
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +172,41 @@ func TestAnUpdateKeepsWhatItDoesNotChange(t *testing.T) {
 	}
 	if _, err := w.Exchange(t.Context(), v); err != nil {
 		t.Errorf("the key no longer works: %v", err)
+	}
+}
+
+// shortens is an IAM that gives keys a shorter life than an update asks for.
+type shortens struct {
+	http.RoundTripper
+	until string
+}
+
+func (s shortens) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(r)
+	if err != nil || r.Method != http.MethodPut {
+		return resp, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	body = regexp.MustCompile(`"expires_at":"[^"]*"`).ReplaceAll(body, []byte(`"expires_at":"`+s.until+`"`))
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	resp.Header.Del("Content-Length")
+	return resp, nil
+}
+
+func TestTheExpiryOfAnUpdateIsThatOfTheAnswer(t *testing.T) {
+	var until time.Time
+	w := newWorld(t, func(c *Config) {
+		until = c.Now().Add(30 * 24 * time.Hour).UTC().Truncate(time.Minute)
+		c.HTTP = &http.Client{Transport: shortens{c.HTTP.Transport, until.Format("2006-01-02T15:04-0700")}}
+	})
+	k, _ := w.key(w.identity("a"))
+	now, err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Expires: until.Add(60 * 24 * time.Hour)})
+	if err != nil || !now.Expires.Equal(until) {
+		t.Errorf("ends at %s (%v), and IAM answered %s", now.Expires, err, until)
 	}
 }
 

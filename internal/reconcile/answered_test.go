@@ -79,3 +79,24 @@ func TestAKeyIsReadBeforeAChangeOnlyIfNoAnswerShowsIt(t *testing.T) {
 		})
 	}
 }
+
+// capped is an IAM that lets no key live longer than a month.
+type capped struct{ *memory }
+
+func (m capped) Update(ctx context.Context, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
+	if most := m.now.Add(30 * 24 * time.Hour); c.Expires.After(most) {
+		c.Expires = most
+	}
+	return m.memory.Update(ctx, rec, c)
+}
+
+func TestTheExpiryThatIsToldIsWhatIAMAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBench(t)
+		w.reconciler.Keys = capped{w.memory}
+		out := w.must(result.Published, protocol.Trigger{})
+		if k := w.find(out.Key); !out.KeyExpires.Equal(k.Expires) {
+			t.Errorf("told %s, and the key ends at %s", out.KeyExpires, k.Expires)
+		}
+	})
+}

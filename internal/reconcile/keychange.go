@@ -91,7 +91,7 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(proto
 	if !open {
 		return nil
 	}
-	_, err = ru.Keys.Update(ctx, rec, c)
+	rec, err = ru.Keys.Update(ctx, rec, c)
 	switch {
 	case known && fault.Is(err, port.ErrConflict, port.ErrNotFound, port.ErrRefused):
 		return ru.changeAsRead(ctx, keyID, wanted)
@@ -99,7 +99,7 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(proto
 		return again(err)
 	}
 	if !c.Expires.IsZero() && ru.out.Key == keyID {
-		ru.out.KeyExpires = c.Expires
+		ru.out.KeyExpires = rec.Expires
 	}
 	return nil
 }
