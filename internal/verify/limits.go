@@ -112,7 +112,7 @@ func (b *bench) fill(ctx context.Context) error {
 		return err
 	}
 	before, _ := list.body["secrets"].([]any)
-	return b.untilRefused(ctx, "secrets of a Code Engine project", "quotaStatus", len(before), most, func(i int) (answer, error) {
+	return b.untilRefused("secrets of a Code Engine project", "quotaStatus", len(before), most, func(i int) (answer, error) {
 		name := fmt.Sprintf("%s-%d", b.name, i)
 		return b.making("secret "+name, func() (answer, error) {
 			return b.call(ctx, b.HTTP, http.MethodPost, at+version, map[string]any{"name": name, "format": "generic", "data": map[string]string{"A": "none"}})
@@ -134,7 +134,7 @@ func (b *bench) fillGroups(ctx context.Context) error {
 		return err
 	}
 	before, _ := list.body["secret_groups"].([]any)
-	return b.untilRefused(ctx, "groups of a Secrets Manager instance", "secretLimitStatus", len(before), most, func(i int) (answer, error) {
+	return b.untilRefused("groups of a Secrets Manager instance", "secretLimitStatus", len(before), most, func(i int) (answer, error) {
 		return b.makeGroup(ctx, fmt.Sprintf("%s-full-%d", b.name, i))
 	})
 }
@@ -174,14 +174,14 @@ func (b *bench) fillPolicies(ctx context.Context) error {
 		return impossible("making a second service ID was answered %d", made.status)
 	}
 	iamID = made.text("iam_id")
-	return b.untilRefused(ctx, "policies of a service ID", "identityLimitStatus", 0, most, func(i int) (answer, error) {
+	return b.untilRefused("policies of a service ID", "identityLimitStatus", 0, most, func(i int) (answer, error) {
 		on := []string{"serviceName", "logs", "serviceInstance", fmt.Sprintf("66666666-6666-4666-8666-%012d", i)}
 		return b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v2/policies", b.grant(iamID, on, sender))
 	})
 }
 
 // untilRefused makes things until one is refused.
-func (b *bench) untilRefused(ctx context.Context, of, name string, before, most int, create func(i int) (answer, error)) error {
+func (b *bench) untilRefused(of, name string, before, most int, create func(i int) (answer, error)) error {
 	for i := range most {
 		a, err := create(i)
 		if err != nil {
