@@ -81,7 +81,7 @@ var packages = map[string][]string{
 	"cli":       {"catalog", "condition", "effects", "event", "evidence", "keyless", "offboard", "page", "plural", "port", "protocol", "reason", "reconcile", "report", "result", "service", "signature"},
 
 	"emulator": {"emulator/cloud"},
-	"verify":   {"emulator/cloud"},
+	"verify":   {"emulator/cloud", "secret"},
 	"rehearse": {"access", "condition", "emulator", "emulator/cloud", "iam", "marker", "port", "protocol", "reason", "reconcile", "result", "secret"},
 	"demo":     {"emulator", "event/sample", "reason", "result", "secret"},
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // A probe tries something, and settles switches.
@@ -139,17 +141,17 @@ func (b *bench) setup(ctx context.Context) error {
 }
 
 // newValue returns a key's value in the form of IBM's own.
-func newValue() string { return "lkverify" + rand.Text() + rand.Text() }
+func newValue() secret.Value { return secret.New("lkverify" + rand.Text() + rand.Text()) }
 
 // minutes is the form of times in requests to IAM Identity.
 const minutes = "2006-01-02T15:04-0700"
 
-func (b *bench) newKey(ctx context.Context, iamID, value string) (answer, error) {
+func (b *bench) newKey(ctx context.Context, iamID string, value secret.Value) (answer, error) {
 	body := map[string]any{
 		"name": b.name, "iam_id": iamID, "action_when_leaked": "delete", "expires_at": b.Now().Add(life).UTC().Format(minutes),
 	}
-	if value != "" {
-		body["apikey"] = value
+	if !value.Empty() {
+		body["apikey"] = value.Expose()
 	}
 	return b.call(ctx, b.HTTP, http.MethodPost, b.IAM+"/v1/apikeys", body)
 }
@@ -345,7 +347,7 @@ func (b *bench) locked(ctx context.Context) error {
 		return err
 	}
 	b.settle("lockedStatus", a.status)
-	if a, err = b.newKey(ctx, b.id.IAMID, ""); err != nil {
+	if a, err = b.newKey(ctx, b.id.IAMID, nil); err != nil {
 		return err
 	}
 	b.settle("lockedTakesKeys", a.status == http.StatusCreated)
@@ -369,7 +371,7 @@ const moreThanKeys = 25
 func (b *bench) keyLimit(ctx context.Context) error {
 	var made []answer
 	for range moreThanKeys {
-		a, err := b.newKey(ctx, b.id.IAMID, "")
+		a, err := b.newKey(ctx, b.id.IAMID, nil)
 		if err != nil {
 			return err
 		}

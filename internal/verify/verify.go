@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 // Config configures a verification.
@@ -101,11 +103,11 @@ type bench struct {
 	cleanups []cleanup
 	id       thing // the service ID
 	key      thing
-	value    string // of the key
-	bearer   string // the header Authorization with the key's token
-	group    string // the ID of the secret group; "": there is none
-	made     string // the ID of the project that was made; "": there is none
-	unsure   bool   // there may be a key whose creation or deletion has no answer
+	value    secret.Value // of the key
+	bearer   string       // the header Authorization with the key's token
+	group    string       // the ID of the secret group; "": there is none
+	made     string       // the ID of the project that was made; "": there is none
+	unsure   bool         // there may be a key whose creation or deletion has no answer
 }
 
 type cleanup struct {
@@ -346,8 +348,8 @@ func send(client *http.Client, req *http.Request) (answer, error) {
 }
 
 // exchange asks for a token of a key.
-func (b *bench) exchange(ctx context.Context, value string) (answer, error) {
-	return b.post(ctx, url.Values{"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {value}})
+func (b *bench) exchange(ctx context.Context, value secret.Value) (answer, error) {
+	return b.post(ctx, url.Values{"grant_type": {"urn:ibm:params:oauth:grant-type:apikey"}, "apikey": {value.Expose()}})
 }
 
 // post asks for a token.
