@@ -40,7 +40,7 @@ type theirs struct {
 func (s *sim) neighbours() theirs {
 	id := s.cloud.AddServiceID(cloud.NewServiceID{AccountID: cloud.AccountID, Name: "theirs", Description: marker.Marker{Owner: owner, Credential: "another"}.Describe("")})
 	k := s.cloud.AddAPIKey(cloud.NewAPIKey{Name: "theirs", IAMID: id.IAMID})
-	e := port.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}
+	e := port.Entry{KeyID: "ApiKey-of-others", Value: secret.New("the key of another owner's service ID"), Owner: "test"}
 	s.put(s.places[len(s.places)-1], e, true, true)
 	return theirs{id.ID, k.ID, e}
 }

@@ -160,12 +160,12 @@ func TestAClockThatMovesWhileANamedKeyIsReadIsNoticed(t *testing.T) {
 }
 
 // A person lets others use an unguarded entry right before the new key is written there.
-// That is what is told, and not that the store does not answer.
+// The outcome says so. It does not blame the store.
 func TestAnEntryThatAnotherTakesDuringARunIsToldAsTheirs(t *testing.T) {
 	fl := flow{name: "due", layout: "P", prepare: due, request: sweeping}
 	calls, _ := fl.run(t, nil, Options{})
 	taken := hand{"lets another installation use the entry", func(s *sim) (func(), bool) {
-		s.put(s.places[0], port.Entry{KeyID: "ApiKey-of-others", Value: secret.New("somebody else's key, which is not ours"), Owner: "test"}, true, true)
+		s.put(s.places[0], port.Entry{KeyID: "ApiKey-of-others", Value: secret.New("the key of another owner's service ID"), Owner: "test"}, true, true)
 		return nil, true
 	}}
 	fl.run(t, nil, Options{hand: &taken, at: slices.Index(calls, clearing), after: func(s *sim) {
