@@ -306,7 +306,7 @@ func stopAtRequests(t *testing.T, r *rand.Rand) {
 			}
 			for _, at := range indices {
 				b := draw(r, form, at)
-				t.Run(b.String(), func(t *testing.T) { stopAt(t, f, b, 0) })
+				t.Run(b.String(), func(t *testing.T) { stopAt(t, f, b, 100*time.Millisecond) })
 			}
 		})
 	}
@@ -314,7 +314,7 @@ func stopAtRequests(t *testing.T, r *rand.Rand) {
 		f := flows[slices.IndexFunc(flows, func(f flow) bool { return f.name == "a demand" })]
 		t.Run("for longer than a caller waits", func(t *testing.T) {
 			t.Parallel()
-			stopAt(t, f, blow{form: "serve", survivor: "job", at: 9}, 0+time.Second)
+			stopAt(t, f, blow{form: "serve", survivor: "job", at: 9}, time.Second)
 		})
 	}
 }

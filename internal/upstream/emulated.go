@@ -44,16 +44,25 @@ type Clock struct {
 	endpoint string
 	http     *http.Client
 
+	asking sync.Mutex // one caller of Now asks
 	mu     sync.Mutex
 	sent   time.Time // when the call was sent that showed offset
 	offset time.Duration
 }
 
+// believed is how long after its call an answer still shows the emulator's clock. While
+// this process stood still, that clock may have moved, as this machine's would have.
+const believed = 50 * time.Millisecond
+
 // Now returns the time, as the last answer of the emulator showed it. It asks if there was
-// none.
+// none lately.
 func (c *Clock) Now() time.Time {
-	if c != nil && c.asked().IsZero() {
-		return c.Ask()
+	if c != nil {
+		c.asking.Lock()
+		defer c.asking.Unlock()
+		if c.age() > believed {
+			return c.Ask()
+		}
 	}
 	return c.now()
 }
@@ -78,10 +87,11 @@ func (c *Clock) now() time.Time {
 	return time.Now().Add(c.offset)
 }
 
-func (c *Clock) asked() time.Time {
+// age returns how long ago the call was sent that showed the offset.
+func (c *Clock) age() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sent
+	return time.Since(c.sent)
 }
 
 // set keeps the offset that the last call showed. An earlier one may be answered later.
