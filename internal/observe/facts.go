@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,9 +27,10 @@ type Facts struct {
 	Cached bool
 	// Login is set if we are logged in as one of ours.
 	Login bool
-	// Taken is set if a service ID with the name has no marker of ours, and Posing if it
-	// has our marker and is not ours. There is then none of ours.
-	Taken, Posing bool
+	// Taken is a service ID with the name that is not ours, if there is none of ours.
+	// Posing is set if it has our marker.
+	Taken  port.ServiceID
+	Posing bool
 	// Newer is set if the service ID or a key of it has the marker of a newer latchkey.
 	Newer bool
 	// Twice is set if a store names a key of a second service ID of ours, with another
@@ -149,6 +151,11 @@ func (f *Facts) Collision() error {
 			f.Holder.ID, f.Holder.Name, f.Holder.Marker.Credential, f.Holder.ID)
 	}
 	return nil
+}
+
+// TakenBy says which service ID has the credential's name, and who made it.
+func (f *Facts) TakenBy() error {
+	return fmt.Errorf("service ID %s has the name %q, made by %s", f.Taken.ID, f.Taken.Name, cmp.Or(f.Taken.Creator, "an identity that IAM does not name"))
 }
 
 // Still reports whether the credential's service ID, read again, is ours. Without a

@@ -66,13 +66,16 @@ func (o *observation) find(ctx context.Context) ([]port.ServiceID, error) {
 	if err := o.settleClock(asked, date); err != nil {
 		return nil, err
 	}
-	o.Taken, o.Posing, o.Holder = false, false, port.ServiceID{}
+	o.Taken, o.Posing, o.Holder = port.ServiceID{}, false, port.ServiceID{}
 	forged := len(o.Forged)
 	ours, err := o.sift(ctx, found)
 	if err != nil || len(ours) > 0 {
 		return ours, err
 	}
-	o.Taken, o.Posing = len(found) > 0, len(o.Forged) > forged
+	if len(found) > 0 {
+		o.Taken = found[0]
+	}
+	o.Posing = len(o.Forged) > forged
 	o.Newer = slices.ContainsFunc(found, func(id port.ServiceID) bool { return id.Newer })
 	for _, id := range found {
 		if id.Ours && !slices.Contains(o.c.Names(), id.Marker.Credential) {

@@ -26,7 +26,7 @@ func (f *Facts) State(id port.ServiceID) protocol.State {
 		Stranger:  f.Stranger,
 		Adopting:  f.c.AdoptKey,
 		Identity: protocol.Identity{
-			Exists: id.ID != "", Created: id.Created, Locked: id.Locked, NameTaken: f.Taken, Collides: f.Collision() != nil,
+			Exists: id.ID != "", Created: id.Created, Locked: id.Locked, NameTaken: f.Taken.ID != "", Collides: f.Collision() != nil,
 			Posing: f.Posing, Twice: f.Twice, Newer: f.Newer,
 			Unsatisfied: append(access.Missing(f.c.Policies, left), f.outside()...), Given: f.c.Given != "",
 			Excess: access.Removable(excess, f.c.Policies, left, f.clock.Now(), f.c.Rules.Window),

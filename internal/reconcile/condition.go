@@ -42,8 +42,8 @@ func (ru *run) setFacts(plan protocol.Plan) {
 		ended := ru.out.Took(protocol.Disable, k.ID) || ru.out.Took(protocol.Retire, k.ID)
 		f.LeakedAlive = f.LeakedAlive || leaked && !ended && k.Live(now)
 	}
-	if ru.fresh != nil && ru.fresh.stored {
-		f.Key = protocol.Key{ID: ru.fresh.ID, Created: ru.fresh.Created, Expires: ru.fresh.Expires}
+	if stored := ru.fresh != nil && ru.fresh.stored; stored || f.Key.ID == "" { // new, or adopted
+		f.Key = protocol.Key{ID: ru.out.Key, Created: ru.out.KeyCreated, Expires: ru.out.KeyExpires}
 	} else {
 		f.Expiring = slices.ContainsFunc(plan.Notes, func(n protocol.Note) bool { return n.Reason == reason.Expiring })
 	}

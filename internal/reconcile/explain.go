@@ -50,6 +50,8 @@ func (ru *run) storeError(why reason.Reason) error {
 		return errors.New(ru.id.ID)
 	case reason.NameCollision:
 		return ru.facts.Collision()
+	case reason.NameTaken:
+		return ru.facts.TakenBy()
 	case reason.StoreSilent:
 		why = reason.StoreUnreachable
 	}

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,15 @@ func TestOnlyAForgedServiceIDBlocks(t *testing.T) {
 	w.intruder(w.c.ServiceIDName)
 	out := w.run(protocol.Trigger{})
 	if out.Result != result.Blocked || out.Reason != reason.ForgedMarker || len(out.Steps) > 0 {
+		t.Errorf("outcome %+v", out)
+	}
+}
+
+func TestAServiceIDThatHasTheNameIsTold(t *testing.T) {
+	w := newBench(t)
+	w.ids = []port.ServiceID{{ID: "ServiceId-9", IAMID: "iam-ServiceId-9", Name: w.c.ServiceIDName, Creator: "IBMid-7", Created: w.now}}
+	out := w.run(protocol.Trigger{})
+	if out.Result != result.Blocked || out.Reason != reason.NameTaken || !strings.Contains(out.Message, "ServiceId-9") || !strings.Contains(out.Message, "IBMid-7") {
 		t.Errorf("outcome %+v", out)
 	}
 }

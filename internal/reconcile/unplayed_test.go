@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -136,6 +137,8 @@ func TestAnExistingKeyIsAdoptedWhereItsValueIs(t *testing.T) {
 	w.a.entry.Value = secret.New("a value that was typed in")
 	if out := w.must(result.Changed, protocol.Trigger{}); out.Key != old.ID || w.a.entry.KeyID != old.ID || !w.find(old.ID).Ours {
 		t.Errorf("the key is %s, the entry names %s", out.Key, w.a.entry.KeyID)
+	} else if is, why, _ := condition.Of(out.Facts, w.now); is != condition.OK && is != condition.Due {
+		t.Errorf("the credential is %s (%s) while the first store has the key", is, why)
 	}
 	w.must(result.Changed, protocol.Trigger{}) // the second store and the app catch up
 	if w.b.entry.KeyID != old.ID || w.app.key != old.ID {
