@@ -9,6 +9,7 @@
 //	memory.go    what a process remembers between runs
 //	facts.go     what was read
 //	state.go     the same as the input of each decision
+//	explain.go   what was observed that a reason is about
 package observe
 
 import (

@@ -3,8 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/fence"
@@ -34,65 +32,16 @@ func (ru *run) setHeldBack(plan protocol.Plan) {
 	case plan.Blocked != "" && ru.why != "":
 		ru.block(plan.Blocked, errors.New(ru.why))
 	case plan.Blocked != "":
-		ru.block(plan.Blocked, ru.storeError(plan.Blocked))
+		ru.block(plan.Blocked, ru.facts.Cause(plan.Blocked))
 	case plan.Waiting != "":
-		ru.set(result.InProgress, plan.Waiting, ru.storeError(plan.Waiting))
+		ru.set(result.InProgress, plan.Waiting, ru.facts.Cause(plan.Waiting))
 	}
-}
-
-// storeError returns the first error of a store, or of its consumers, with this
-// reason.
-func (ru *run) storeError(why reason.Reason) error {
-	switch why {
-	case reason.ConsumerUnknown, reason.ConsumerSilent:
-		return ru.consumerError()
-	case reason.OwnLogin:
-		return errors.New(ru.id.ID)
-	case reason.NameCollision:
-		return ru.facts.Collision()
-	case reason.NameTaken:
-		return ru.facts.TakenBy()
-	case reason.StoreSilent:
-		why = reason.StoreUnreachable
-	}
-	for _, e := range ru.facts.Entries {
-		if e.Err != nil && fault.OfStore(e.Err) == why {
-			return e.Err
-		}
-	}
-	return nil
-}
-
-// consumerError returns why consumers could not be read, or names those that do not
-// exist.
-func (ru *run) consumerError() error {
-	if ru.facts.ConsumerErr != nil {
-		return ru.facts.ConsumerErr
-	}
-	var missing []string
-	for _, c := range ru.facts.Consumers {
-		if c.Unknown {
-			missing = append(missing, c.Name)
-		}
-	}
-	return errors.New(strings.Join(missing, ", "))
 }
 
 // setStoreError sets the error of a store in the outcome, if a step failed that
 // writes the store or restarts a consumer of it.
 func (ru *run) setStoreError(s protocol.Step, err error) {
-	store := s.Target
-	switch s.Action {
-	case protocol.Publish, protocol.Copy, protocol.Adopt, protocol.RemoveEntry:
-	case protocol.RestartConsumer:
-		i := slices.IndexFunc(ru.facts.Consumers, func(c protocol.Consumer) bool { return c.Name == s.Target })
-		if i < 0 {
-			return
-		}
-		store = ru.facts.Consumers[i].Store
-	default:
-		return
-	}
+	store := ru.facts.StoreOf(s)
 	for i := range ru.out.Stores {
 		if ru.out.Stores[i].Name == store {
 			ru.out.Stores[i].Error = fence.Words(err)
