@@ -1176,6 +1176,61 @@ var mutants = []mutant{
 		}
 		return rotation.Decide(s, r, t, now)
 	}),
+	// Limits that the credentials of a process share.
+	shown(oneKeyAfterAnother, deciding("makes a key for every demand", func(s state, r rules, t trigger, now time.Time) plan {
+		s.Storm, s.LeakStorm = false, false
+		p := rotation.Decide(s, r, t, now)
+		p.Steps = slices.Clone(p.Steps)
+		for i, st := range p.Steps {
+			if st.Action == protocol.Mint && st.Reason.Demand() {
+				p.Steps[i].Reason = reason.Aged // which no limit counts
+			}
+		}
+		return p
+	})),
+	shown(callersDemand, altered("counts a demand for no caller", func(s *protocol.Step) {
+		if s.Action == protocol.Mint && s.Reason == reason.Demanded {
+			s.Reason = reason.Remembered
+		}
+	})),
+	shown(callersDemand, ported("has no limit for all callers together", func(_ *sim, in *replica) { in.rec.ForcedPerHour = 10_000 })),
+	shown(callersDemand, altered("counts a revocation as a demand", func(s *protocol.Step) {
+		if s.Action == protocol.Mint && s.Reason == reason.KeyLeaked {
+			s.Reason = reason.Demanded
+		}
+	})),
+	shown(allAreDueInAStorm, deciding("lets a key that is due wait for a storm", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		if i := slices.IndexFunc(p.Steps, action(protocol.Mint)); i >= 0 && s.Storm && p.Steps[i].Reason == reason.Aged {
+			p.Steps, p.Blocked = p.Steps[:i], reason.Storm
+		}
+		return p
+	})),
+	shown(allAreOldAtOnce, blind("replaces all old keys in one interval", func(s *state) { s.Spread = false })),
+	shown(othersComeFirst, deciding("leaves an old key to later sweeps until it has expired", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		if i := slices.IndexFunc(p.Steps, action(protocol.Mint)); i >= 0 && s.Spread && p.Steps[i].Reason == reason.Aged {
+			p.Steps, p.Later = p.Steps[:i], p.Steps[i:]
+		}
+		return p
+	})),
+	// A conflict that stays.
+	shown(writesConflict, storesBy("takes a conflict for another replica's key, whatever the store names", func(p adapter) port.Store { return &concedes{adapter: p} })),
+	shown(overlapsConflict, ported("waits until a conflict has passed", func(s *sim, in *replica) {
+		k := notesConflicts{iam{s}, map[string]bool{}}
+		in.rec.Keys = k
+		in.rec.Decide = func(st state, r rules, t trigger, now time.Time) plan {
+			p := rotation.Decide(st, r, t, now)
+			if i := slices.IndexFunc(p.Steps, func(s protocol.Step) bool { return k.on[s.Key] }); i >= 0 {
+				p.Steps, p.Waiting = p.Steps[:i+1], reason.InProgress
+			}
+			return p
+		}
+	})),
+	// No consumer gets a worse key than it has.
+	shown(leakedIsNewest, prefers("restarts a consumer with a key that leaked", func(_ rules, k *protocol.Key) { k.Leaked = time.Time{} })),
+	shown(newestEndsSoon, prefers("lets a key that ends soon take the place of others", func(r rules, k *protocol.Key) { k.Expires = k.Created.Add(r.Expire) })),
+	shown(newestIsLocked, prefers("takes a locked key's fuse for one that can be moved out", func(_ rules, k *protocol.Key) { k.Locked = false })),
 }
 
 var onlyMutant = flag.String("mutant", "", "only the mutant of this name")
