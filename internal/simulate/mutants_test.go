@@ -1231,6 +1231,54 @@ var mutants = []mutant{
 	shown(leakedIsNewest, prefers("restarts a consumer with a key that leaked", func(_ rules, k *protocol.Key) { k.Leaked = time.Time{} })),
 	shown(newestEndsSoon, prefers("lets a key that ends soon take the place of others", func(r rules, k *protocol.Key) { k.Expires = k.Created.Add(r.Expire) })),
 	shown(newestIsLocked, prefers("takes a locked key's fuse for one that can be moved out", func(_ rules, k *protocol.Key) { k.Locked = false })),
+	// Before a key is made, and before it ends.
+	shown(theArbiterIsSilent, blind("mints without its arbiter", func(s *state) {
+		i := slices.IndexFunc(s.Stores, func(st protocol.Store) bool { return st.Guarded })
+		if i >= 0 && !s.Stores[i].Required && s.Stores[i].Fault == reason.StoreUnreachable {
+			s.Stores[i].Guarded = false
+		}
+	})),
+	deciding("starts the overlap of a key that a store names", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		for _, k := range s.Keys {
+			replaced := p.Published != "" && k.ID != p.Published && k.Live(now) && k.Superseded.IsZero()
+			if p.Blocked == "" && replaced && names(s, k.ID) {
+				p.Steps = append(p.Steps, protocol.Step{Action: protocol.Supersede, Key: k.ID, At: now.Add(r.Overlap), Reason: reason.Replaced})
+			}
+		}
+		return p
+	}),
+	keysBy("counts an overlap from the start of its run", func(k iam) port.Keys { return overlapsFromStart{k} }),
+	deciding("ends a key although stores name only keys that IAM lacks", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		if p.Blocked != "" || slices.ContainsFunc(s.Keys, func(k protocol.Key) bool { return names(s, k.ID) }) {
+			return p
+		}
+		s.Stores = slices.Clone(s.Stores)
+		for i := range s.Stores {
+			s.Stores[i].Key, s.Stores[i].Foreign = "", ""
+		}
+		for _, st := range rotation.Decide(s, r, t, now).Steps {
+			if (st.Action == protocol.Supersede || st.Action == protocol.Retire) && !takes(p, st) {
+				p.Steps = append(p.Steps, st)
+			}
+		}
+		return p
+	}),
+	shown(secondStoreIsLate, deciding("restarts a consumer before its store has the key", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		k := s.Key(p.Published)
+		if p.Blocked != "" || k.ID == "" || !k.Leaked.IsZero() || slices.ContainsFunc(p.Steps, action(protocol.Mint)) {
+			return p
+		}
+		for _, c := range s.Consumers {
+			st := protocol.Step{Action: protocol.RestartConsumer, Key: k.ID, Target: c.Name, Reason: reason.ConsumerBehind}
+			if c.Key != k.ID && !c.Unknown && !takes(p, st) {
+				p.Steps = append(p.Steps, st)
+			}
+		}
+		return p
+	})),
 }
 
 var onlyMutant = flag.String("mutant", "", "only the mutant of this name")

@@ -346,3 +346,82 @@ func prefers(name string, as func(rules, *protocol.Key)) mutant {
 		return p
 	})
 }
+
+// theArbiterIsSilent are two replicas that find a key due while the arbiter, an optional
+// store, does not answer.
+func theArbiterIsSilent(t *testing.T, m *mutant) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{mutant: m}, "OP", 0, "A", "B")
+		s.policy = &script{sim: s}
+		due(s)
+		s.places[0].down = "unavailable"
+		for _, in := range s.replicas {
+			s.begin(in, reconcile.Request{Cause: "timer"}, 100*time.Second)
+		}
+		s.settle()
+		s.until(s.now.Add(10 * time.Minute))
+		problems = append(problems, s.violations...)
+		s.stop()
+	})
+	return problems
+}
+
+// failsAt is a policy by which a kind of call fails for one store.
+type failsAt struct {
+	*script
+	step  step
+	place *place
+	how   fault
+}
+
+func (p failsAt) fate(c *call) fate {
+	f := p.script.fate(c)
+	if c.step == p.step && strings.HasPrefix(c.name, string(c.step)+" "+p.place.name) {
+		return f.apply(p.how, c.step)
+	}
+	return f
+}
+
+// secondStoreIsLate is a run that dies between two stores, and one that can't read the
+// second. Each store has an app.
+func secondStoreIsLate(t *testing.T, m *mutant) (problems []string) {
+	synctest.Test(t, func(*testing.T) {
+		s := staged(1, Options{mutant: m}, "GG", 2, "A")
+		s.policy = &script{sim: s}
+		due(s)
+		for _, p := range []policy{
+			failsAt{&script{sim: s}, publish, s.places[1], crashBefore},
+			failsAt{&script{sim: s}, read, s.places[1], broken},
+			&script{sim: s},
+		} {
+			s.policy = p
+			s.sweep(s.replicas[0])
+			s.until(s.now.Add(time.Hour))
+		}
+		problems = append(problems, s.violations...)
+		s.stop()
+	})
+	return problems
+}
+
+// overlapsFromStart counts an overlap from the start of its run, however slow that is.
+type overlapsFromStart struct{ iam }
+
+func (k overlapsFromStart) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
+	if !c.Superseded.IsZero() {
+		c.Expires = c.Expires.Add(-k.now.Sub(runOf(ctx).start)).Truncate(time.Minute)
+	}
+	return k.iam.Update(ctx, rec, c)
+}
+
+// names reports whether a store names a key.
+func names(s state, keyID string) bool {
+	return slices.ContainsFunc(s.Stores, func(st protocol.Store) bool { return st.Key == keyID })
+}
+
+// takes reports whether a plan has a step for a thing.
+func takes(p plan, want protocol.Step) bool {
+	return slices.ContainsFunc(p.Steps, func(s protocol.Step) bool {
+		return s.Action == want.Action && s.Key == want.Key && s.Target == want.Target
+	})
+}
