@@ -243,7 +243,7 @@ func (c *Client) Create(ctx context.Context, name, description string) (port.Ser
 func (c *Client) Remove(ctx context.Context, id string) error {
 	doing := "deleting service ID " + id
 	resp, err := c.identity.DeleteServiceIDWithContext(ctx, &iamidentityv1.DeleteServiceIDOptions{ID: &id})
-	return c.deleted(doing, fault(ctx, doing, resp, err), func() (bool, error) {
+	return c.deleted(ctx, doing, resp, err, func() (bool, error) {
 		s, err := c.readServiceID(ctx, id)
 		return s.Locked, err
 	})
@@ -252,8 +252,8 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 // deleted explains a failed delete. IAM gives the same conflict for a locked
 // object and for one whose deletion may be retried, so deleted reads the
 // object's lock to tell them apart.
-func (c *Client) deleted(doing string, err error, locked func() (bool, error)) error {
-	switch {
+func (c *Client) deleted(ctx context.Context, doing string, resp *core.DetailedResponse, err error, locked func() (bool, error)) error {
+	switch err = fault(ctx, doing, resp, err); {
 	case err == nil, errors.Is(err, port.ErrNotFound):
 		return nil
 	case !errors.Is(err, port.ErrConflict) && !errors.Is(err, port.ErrRefused):
@@ -267,5 +267,7 @@ func (c *Client) deleted(doing string, err error, locked func() (bool, error)) e
 	case errors.Is(err, port.ErrRefused):
 		return err
 	}
-	return fmt.Errorf("%s: %w: IAM answered with a conflict", doing, port.ErrUnavailable)
+	said := upstream.SDKAnswer(resp)
+	said.Meaning = port.ErrUnavailable // the object has no version that could have changed
+	return upstream.IAM.Fault(ctx, doing, "", said)
 }

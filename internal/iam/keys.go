@@ -315,7 +315,7 @@ func (c *Client) Adopt(ctx context.Context, rec port.KeyRecord, m marker.Marker)
 func (c *Client) Disable(ctx context.Context, keyID string) error {
 	doing := "disabling key " + keyID
 	resp, err := c.identity.DisableAPIKeyWithContext(ctx, &iamidentityv1.DisableAPIKeyOptions{ID: &keyID})
-	return c.deleted(doing, fault(ctx, doing, resp, err), func() (bool, error) {
+	return c.deleted(ctx, doing, resp, err, func() (bool, error) {
 		rec, err := c.Get(ctx, keyID)
 		return rec.Locked, err
 	})
@@ -412,7 +412,7 @@ func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, o
 func (c *Client) Retire(ctx context.Context, keyID string) error {
 	doing := "deleting key " + keyID
 	resp, err := c.identity.DeleteAPIKeyWithContext(ctx, &iamidentityv1.DeleteAPIKeyOptions{ID: &keyID})
-	return c.deleted(doing, fault(ctx, doing, resp, err), func() (bool, error) {
+	return c.deleted(ctx, doing, resp, err, func() (bool, error) {
 		rec, err := c.Get(ctx, keyID)
 		return rec.Locked, err
 	})

@@ -330,6 +330,25 @@ func TestADeletionThatIsNotDoneSaysWhy(t *testing.T) {
 	}
 }
 
+// One status has many causes, and only IAM's words tell them apart.
+func TestADeletionThatConflictsKeepsTheWordsOfIAM(t *testing.T) {
+	w := newWorld(t, bend(func(r *http.Response) {
+		if r.StatusCode == http.StatusConflict {
+			setBody(r, map[string]any{"errors": []any{map[string]any{"code": "conflict", "message": "BXNIM0105E Unable to delete object"}}})
+		}
+	}))
+	id := w.identity("a")
+	k, _ := w.key(id)
+	for _, method := range []string{http.MethodDelete, http.MethodPost} {
+		w.cloud.Inject(emulator.Fault{Method: method, Kind: emulator.FaultStatus, Status: http.StatusConflict})
+	}
+	for _, err := range []error{w.Disable(t.Context(), k.ID), w.Retire(t.Context(), k.ID), w.Remove(t.Context(), id.ID)} {
+		if !errors.Is(err, port.ErrUnavailable) || errors.Is(err, port.ErrConflict) || !strings.Contains(err.Error(), "status 409 conflict BXNIM0105E Unable to delete object") {
+			t.Errorf("err = %v", err)
+		}
+	}
+}
+
 func TestTheGroupOfAServiceIDIsReadOnceAtMost(t *testing.T) {
 	for name, tc := range map[string]struct {
 		grouped      bool
