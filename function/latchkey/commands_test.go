@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +126,44 @@ func TestRevokeByHand(t *testing.T) {
 	}
 	if _, alive := s.keys(credential)[contained]; alive {
 		t.Error("the contained key is still there")
+	}
+}
+
+// A revoked key that is disabled is no failure because IAM refuses to delete it.
+func TestARevokedKeyThatCannotBeDeletedIsNoFailure(t *testing.T) {
+	for _, status := range []int{400, 403, 409, 500} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			s := newStage(t, emulator.Options{})
+			if code, out := s.command("sweep"); code != cli.ExitOK {
+				t.Fatalf("exit %d\n%s", code, out)
+			}
+			s.cloud.Advance(time.Hour)
+			s.cloud.Inject(emulator.Fault{Method: http.MethodDelete, Path: "/v1/apikeys/*", Kind: emulator.FaultStatus, Status: status})
+			credential, leaked := "logs-sender/"+s.project("team-a").ID, s.data("team-a")["IAM_API_KEY_ID"]
+			words := fmt.Sprintf("status %d", status)
+			if code, out := s.command("revoke", credential, "--key", leaked, "--yes"); code != cli.ExitOK || !strings.Contains(out, words) {
+				t.Errorf("exit %d\n%s", code, out)
+			}
+			for range 3 {
+				s.cloud.Advance(24 * time.Hour)
+				if code, out := s.command("sweep"); code != cli.ExitDue || !strings.Contains(out, words) {
+					t.Errorf("sweep: exit %d\n%s", code, out)
+				}
+				if code, out := s.command("status"); code != cli.ExitDue || !strings.Contains(out, "retire "+leaked) {
+					t.Errorf("status: exit %d\n%s", code, out)
+				}
+			}
+			if code, out := s.command("job"); code != cli.ExitOK || !strings.Contains(out, words) {
+				t.Errorf("job: exit %d\n%s", code, out)
+			}
+			s.cloud.ClearFaults()
+			if code, out := s.command("sweep"); code != cli.ExitOK {
+				t.Errorf("after the fault: exit %d\n%s", code, out)
+			}
+			if _, there := s.keys(credential)[leaked]; there {
+				t.Error("the leaked key is still there")
+			}
+		})
 	}
 }
 

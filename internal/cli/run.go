@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/catalog"
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/evidence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -178,7 +179,20 @@ func (r Runner) Revoke(ctx context.Context, d Demand, name, keyID string, contai
 	if !here && swept.Unknown == nil {
 		return fmt.Errorf("revoking key %s: it is not a key of %s", keyID, name)
 	}
-	return r.printDemanded(ctx, swept, names)
+	err = r.printDemanded(ctx, swept, names)
+	if errors.Is(err, ErrDue) && onlyRemains(swept, keyID) {
+		return nil
+	}
+	return err
+}
+
+// onlyRemains reports whether nothing is due but the deletion of a key that has ended.
+// IAM refused it, and a note has its words.
+func onlyRemains(swept result.Sweep, keyID string) bool {
+	others := func(s protocol.Step) bool { return s.Action != protocol.Retire || s.Key != keyID }
+	return !slices.ContainsFunc(swept.Outcomes, func(o result.Outcome) bool {
+		return exitOf(o) != nil && (o.Condition != condition.Due || slices.ContainsFunc(o.Facts.Due, others))
+	})
 }
 
 // errManyToAdopt: a key can belong to one credential only.

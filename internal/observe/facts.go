@@ -107,6 +107,16 @@ func (f *Facts) Named(keyID string) bool {
 	return slices.ContainsFunc(f.Entries, func(e Reading) bool { return e.Err == nil && e.KeyID == keyID })
 }
 
+// Count counts the keys that are like that.
+func (f *Facts) Count(like func(protocol.Key) bool) (n int) {
+	for _, k := range f.Keys {
+		if like(k) {
+			n++
+		}
+	}
+	return n
+}
+
 // Newest returns the published key, or the newest that a store names if none is
 // published.
 func (f *Facts) Newest(published string) (newest protocol.Key) {

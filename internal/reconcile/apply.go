@@ -80,7 +80,7 @@ func (ru *run) leavesRoom(s protocol.Step, err error, after onFailure) bool {
 	case s.Action != protocol.Retire:
 		return false
 	case s.Reason == reason.NeverPublished: // its fuse ends it
-		return fault.Is(err, port.ErrDenied, port.ErrRefused) && ru.live() < ru.c.Rules.MaxKeys
+		return fault.Is(err, port.ErrDenied, port.ErrRefused) && ru.facts.Count(ru.works) < ru.c.Rules.MaxKeys
 	}
 	return s.Reason == reason.IsExpired
 }
@@ -91,19 +91,17 @@ func untrusted(err error) bool {
 }
 
 // tidies reports whether a step only removes a key, a policy or a service ID that has no
-// use any more. Its failure becomes a note, and the run goes on.
-func tidies(s protocol.Step) bool {
-	return s.Action == protocol.RemoveDuplicate || s.Action == protocol.NarrowPolicy || s.Action == protocol.Retire && (s.Reason == reason.IsExpired || s.Reason == reason.NeverPublished)
+// use any more, such as a leaked key that has ended. Its failure becomes a note, and the
+// run goes on.
+func (ru *run) tidies(s protocol.Step) bool {
+	over := s.Reason == reason.IsExpired || s.Reason == reason.NeverPublished || s.Reason == reason.KeyLeaked && !ru.works(ru.facts.Newest(s.Key))
+	ends := s.Action == protocol.Retire || s.Action == protocol.Disable
+	return s.Action == protocol.RemoveDuplicate || s.Action == protocol.NarrowPolicy || ends && over
 }
 
-// live counts the keys that may authenticate, as far as is known.
-func (ru *run) live() (n int) {
-	for _, k := range ru.facts.Keys {
-		if k.Live(ru.now()) && !ru.out.Took(protocol.Retire, k.ID) {
-			n++
-		}
-	}
-	return n
+// works reports whether a key may authenticate, as far as is known.
+func (ru *run) works(k protocol.Key) bool {
+	return k.Live(ru.now()) && !ru.out.Took(protocol.Disable, k.ID) && !ru.out.Took(protocol.Retire, k.ID)
 }
 
 // apply takes the steps of a plan, and records the demand beside them.
@@ -116,7 +114,7 @@ func (ru *run) apply(ctx context.Context, plan protocol.Plan) error {
 // takeSteps takes the steps in order. What a failure means for the others is in
 // actions.
 func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protocol.Step, rec *recording) (failed error) {
-	worst, mintNot := goOn, false
+	worst, mintNot, begun := goOn, false, len(ru.out.Steps)
 	for _, step := range steps {
 		if step.Action == protocol.Mint && (mintNot || ru.lasts(plan)) {
 			return failed
@@ -146,8 +144,7 @@ func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protoc
 		}
 		mintNot = mintNot || after >= goOnMintNot && !ru.fuseEnds(step, err)
 	}
-	ru.setPublished()
-	return failed
+	return ru.finish(plan, begun, failed)
 }
 
 // staying returns a conflict in the last round as one that stays: the state has not
@@ -176,7 +173,7 @@ func (ru *run) fuseEnds(s protocol.Step, err error) bool {
 // for the later ones. The failure of a step that only tidies up is a note.
 func (ru *run) settleFailure(ctx context.Context, step protocol.Step, err error) (onFailure, error) {
 	after := ru.afterwards(step, err)
-	if after == goOn && tidies(step) {
+	if after == goOn && ru.tidies(step) {
 		ru.noteCleanUp(step, err)
 		return goOn, nil
 	}
@@ -199,12 +196,18 @@ func (ru *run) tellRecorded(plan protocol.Plan) {
 	}
 }
 
-// setPublished sets the result of a round that published a key and that nothing
-// blocks.
-func (ru *run) setPublished() {
+// finish sets the result of a round that published a key and that nothing blocks, and
+// returns the error of its steps. A key that was deleted need not have been disabled.
+func (ru *run) finish(plan protocol.Plan, begun int, failed error) error {
+	matters := func(s result.Step) bool { return s.Error != "" && !ru.needless(s.Step) }
+	if failed != nil && !slices.ContainsFunc(ru.out.Steps[begun:], matters) {
+		failed, ru.out.Result, ru.out.Reason, ru.out.Message = nil, result.Unchanged, "", ""
+		ru.setHeldBack(plan)
+	}
 	if ru.fresh != nil && ru.fresh.stored && !ru.out.HeldBack() {
 		ru.out.Result = result.Published
 	}
+	return failed
 }
 
 // spared reports whether an earlier failure keeps a step from being taken. A

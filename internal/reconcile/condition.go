@@ -39,8 +39,7 @@ func (ru *run) setFacts(plan protocol.Plan) {
 	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.facts.Newest(plan.Published)}
 	for _, k := range ru.facts.Keys {
 		leaked := !k.Leaked.IsZero() || ru.out.Took(protocol.MarkLeaked, k.ID)
-		ended := ru.out.Took(protocol.Disable, k.ID) || ru.out.Took(protocol.Retire, k.ID)
-		f.LeakedAlive = f.LeakedAlive || leaked && !ended && k.Live(now)
+		f.LeakedAlive = f.LeakedAlive || leaked && ru.works(k)
 	}
 	if stored := ru.fresh != nil && ru.fresh.stored; stored || f.Key.ID == "" { // new, or adopted
 		f.Key = protocol.Key{ID: ru.out.Key, Created: ru.out.KeyCreated, Expires: ru.out.KeyExpires}
@@ -48,7 +47,7 @@ func (ru *run) setFacts(plan protocol.Plan) {
 		f.Expiring = slices.ContainsFunc(plan.Notes, func(n protocol.Note) bool { return n.Reason == reason.Expiring })
 	}
 	for _, s := range plan.Steps {
-		if !ru.out.Done(s) {
+		if !ru.out.Done(s) && !ru.needless(s) {
 			f.Due = append(f.Due, s)
 		}
 	}
@@ -56,6 +55,11 @@ func (ru *run) setFacts(plan protocol.Plan) {
 	ru.out.Facts, ru.out.Observed = f, now
 	ru.setKeys()
 	ru.setNext(now)
+}
+
+// needless reports whether no later run takes a step that was not done: its key was deleted.
+func (ru *run) needless(s protocol.Step) bool {
+	return s.Action == protocol.Disable && ru.out.Took(protocol.Retire, s.Key)
 }
 
 // setNext brings the next step forward to the end of a key. The steps may have given one

@@ -69,13 +69,7 @@ func (ru *run) mint(ctx context.Context, s protocol.Step) error {
 
 // remaining returns how many keys the service ID has, as far as is known.
 func (ru *run) remaining() int {
-	n := ru.facts.Foreign[ru.id.IAMID]
-	for _, k := range ru.facts.Keys {
-		if !k.Elsewhere && !ru.out.Took(protocol.Retire, k.ID) {
-			n++
-		}
-	}
-	return n
+	return ru.facts.Foreign[ru.id.IAMID] + ru.facts.Count(func(k protocol.Key) bool { return !k.Elsewhere && !ru.out.Took(protocol.Retire, k.ID) })
 }
 
 // answers returns the latest demand that the new key meets.

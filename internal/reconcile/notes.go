@@ -74,7 +74,7 @@ func (ru *run) fate() result.Leaked {
 		return result.LeakedAlive
 	case i < 0:
 		return result.LeakedGone
-	case ru.out.Took(protocol.Disable, id) || ru.out.Took(protocol.Retire, id) || !ru.facts.Keys[i].Live(ru.now()):
+	case !ru.works(ru.facts.Keys[i]):
 		return result.LeakedRevoked
 	}
 	return result.LeakedAlive
