@@ -80,7 +80,7 @@ func (ru *run) leavesRoom(s protocol.Step, err error, after onFailure) bool {
 	case s.Action != protocol.Retire:
 		return false
 	case s.Reason == reason.NeverPublished: // its fuse ends it
-		return fault.Is(err, port.ErrDenied, port.ErrRefused) && ru.facts.Count(ru.works) < ru.c.Rules.MaxKeys
+		return (ru.withdrawn == s.Key || fault.Is(err, port.ErrDenied, port.ErrRefused)) && ru.facts.Count(ru.works) < ru.c.Rules.MaxKeys
 	}
 	return s.Reason == reason.IsExpired
 }

@@ -57,9 +57,10 @@ func (ru *run) setFacts(plan protocol.Plan) {
 	ru.setNext(now)
 }
 
-// needless reports whether no later run takes a step that was not done: its key was deleted.
+// needless reports whether no later run takes a step that was not done: its key was deleted,
+// or ends with its fuse because there is a later one.
 func (ru *run) needless(s protocol.Step) bool {
-	return s.Action == protocol.Disable && ru.out.Took(protocol.Retire, s.Key)
+	return s.Action == protocol.Disable && ru.out.Took(protocol.Retire, s.Key) || s.Reason == reason.NeverPublished && ru.fresh != nil
 }
 
 // setNext brings the next step forward to the end of a key. The steps may have given one

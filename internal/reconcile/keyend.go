@@ -63,6 +63,7 @@ func (ru *run) retire(ctx context.Context, s protocol.Step) error {
 		if _, err := ru.Keys.Update(ctx, rec, port.KeyChange{Withdrawn: ru.now()}); err != nil {
 			return again(err)
 		}
+		ru.withdrawn = s.Key
 	}
 	if err := ru.Keys.Retire(ctx, s.Key); err != nil {
 		return err

@@ -46,6 +46,8 @@ type attempt struct {
 	spent   bool                          // an earlier round of this run has minted
 	renewed atomic.Pointer[protocol.Step] // the demand that was recorded, once it was
 	last    bool                          // no other round follows
+	// withdrawn is a key that bears that mark: no other replica had moved its fuse out.
+	withdrawn string
 }
 
 // newRun returns one round over a credential. It reads and writes through the fence.

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
@@ -19,6 +21,74 @@ func cleanUpFailed(out result.Outcome, key string) string {
 		return ""
 	}
 	return out.Notes[i].Message
+}
+
+// The update with the mark "withdrawn" proves that no other replica has moved the fuse out.
+// What IAM answers to the deletion then delays no key.
+func TestAWithdrawnKeyLeavesRoomWhateverItsDeletionIsAnswered(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fail string
+		err  error
+		want result.Result
+	}{
+		"a deletion without a clear answer": {"Retire", port.ErrUnavailable, result.Published},
+		"a deletion that is denied":         {"Retire", port.ErrDenied, result.Published},
+		"an update without a clear answer":  {"Update", port.ErrUnavailable, result.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			w.fail["Exchange"] = port.ErrDenied
+			w.must(result.Blocked, protocol.Trigger{})
+			pending := w.keys[0].ID
+			w.keys[0].Refused = time.Time{} // its process died before it could record why
+			delete(w.fail, "Exchange")
+			w.fail[tc.fail] = fmt.Errorf("%w: status 409 delete_not_possible", tc.err)
+			w.now = w.now.Add(time.Hour)
+			out := w.must(tc.want, protocol.Trigger{})
+			if said := cleanUpFailed(out, pending); (tc.want == result.Published) != strings.Contains(said, "409 delete_not_possible") {
+				t.Errorf("the note says %q, and the error is %q", said, out.Error)
+			}
+			if tc.want == result.Published && out.Condition != condition.OK {
+				t.Errorf("the condition is %s: %s", out.Condition, out.Message) // the next run leaves it to its fuse
+			}
+			if tc.want == result.Failed && len(w.keys) != 1 {
+				t.Errorf("%d keys", len(w.keys))
+			}
+		})
+	}
+}
+
+// Nothing else tells that the key is there.
+func TestAKeyThatCannotBeWithdrawnIsAFailureAlthoughNothingIsDue(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	w.fail["Exchange"] = port.ErrDenied
+	w.must(result.Blocked, protocol.Trigger{NewerThan: w.now})
+	for i := range w.keys {
+		w.keys[i].Refused, w.keys[i].Renew = time.Time{}, time.Time{}
+	}
+	w.fail["Update"] = port.ErrUnavailable
+	w.now = w.now.Add(time.Hour)
+	if out := w.must(result.Failed, protocol.Trigger{}); len(w.keys) != 2 || out.Error == "" {
+		t.Errorf("%d keys: %+v", len(w.keys), out)
+	}
+}
+
+// Each key that no store took lives for its fuse. There are not more than any demand may have.
+func TestWithdrawnKeysThatStayCountAsLive(t *testing.T) {
+	w := newBench(t)
+	for range 20 {
+		w.fail["Exchange"] = port.ErrUnavailable
+		w.run(protocol.Trigger{})
+		for i := range w.keys {
+			w.keys[i].Refused = time.Time{}
+		}
+		w.fail["Retire"] = port.ErrUnavailable
+		w.now = w.now.Add(time.Hour)
+	}
+	if n := len(w.keys); n > w.c.Rules.MaxKeys {
+		t.Errorf("%d keys, at most %d may be live", n, w.c.Rules.MaxKeys)
+	}
 }
 
 // A key that leaked and does not work any more is in nobody's way.
