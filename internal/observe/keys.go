@@ -27,8 +27,8 @@ func (o *observation) observeNamed(ctx context.Context) error {
 func (o *observation) lookAt(ctx context.Context, e Reading) error {
 	rec, err := o.by.Keys.Get(ctx, e.KeyID)
 	switch {
-	case errors.Is(err, port.ErrNotFound):
-		return nil
+	case errors.Is(err, port.ErrNotFound), errors.Is(err, port.ErrRefused), errors.Is(err, port.ErrDenied) && !errors.Is(err, port.ErrLogin):
+		return nil // we may read each key of ours, so this is the ID of another, or of none
 	case err != nil:
 		return fmt.Errorf("%w: the key that store %s names: %w", ErrFailed, e.Store.Name(), err)
 	case !rec.Ours:

@@ -211,9 +211,13 @@ func (ru *run) finish(plan protocol.Plan, begun int, failed error) error {
 }
 
 // spared reports whether an earlier failure keeps a step from being taken. A
-// consumer may still hold the old key, its store may not have the new one, or the
-// fuse may end the new one.
+// consumer may still hold the old key, its store may not have the new one, the
+// fuse may end the new one, or an overlap that could not be extended ends it.
 func (ru *run) spared(s protocol.Step, worst onFailure) bool {
+	ends := func(st result.Step) bool { return st.Action == protocol.Extend && st.Key == s.Key && st.Error != "" }
+	if (s.Action == protocol.RestartConsumer || s.Action == protocol.Copy) && slices.ContainsFunc(ru.out.Steps, ends) {
+		return true
+	}
 	return worst >= goOnEndNot && ru.endsHeld(s) || worst == goOnRestartNot && s.Action == protocol.RestartConsumer
 }
 

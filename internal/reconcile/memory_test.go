@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -183,7 +184,7 @@ func (m *memory) Get(_ context.Context, keyID string) (port.KeyRecord, error) {
 	}
 	rec := k.KeyRecord
 	rec.Date = m.now
-	return rec, m.fail["Get"]
+	return rec, errors.Join(m.fail["Get"], m.fail["Get "+keyID])
 }
 
 // add makes a key outside of a run. Without a marker it is foreign.

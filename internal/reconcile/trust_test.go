@@ -106,6 +106,46 @@ func TestAKeyIDThatIAMCannotHaveGivenIsNoKeyID(t *testing.T) {
 	}
 }
 
+// The role that reads service IDs does not read the keys of users, and IAM may refuse an
+// ID that it did not give.
+func TestAKeyIDThatMayNotBeReadStopsNothing(t *testing.T) {
+	for name, refused := range map[string]error{"denied": port.ErrDenied, "refused": port.ErrRefused} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			genuine := w.rotated()
+			users := w.add("IBMid-1", "a user's", "", secret.New("a value of a user"), time.Time{})
+			w.fail["Get "+users.ID] = refused
+			w.b.entry.KeyID = users.ID
+			if out := w.run(protocol.Trigger{}); out.Key != genuine || w.b.entry.KeyID != genuine {
+				t.Errorf("outcome %+v", out)
+			}
+		})
+	}
+}
+
+// A consumer must not lose the key that it has to one whose overlap could not be
+// extended.
+func TestAKeyThatCouldNotBeExtendedIsNotGivenToConsumers(t *testing.T) {
+	w := newBench(t)
+	old, before := w.rotated(), w.a.entry
+	w.now = w.now.Add(61 * 24 * time.Hour)
+	fresh := w.must(result.Published, protocol.Trigger{}).Key
+	if w.app.key != fresh {
+		t.Fatalf("the app has %s, want %s", w.app.key, fresh)
+	}
+	w.now = w.now.Add(23 * time.Hour)
+	w.a.entry = before                     // a person rolls the store back
+	w.b.fail["Read"] = port.ErrUnavailable // so no new key is made
+	w.fail["Update"] = port.ErrUnavailable
+	if out := w.run(protocol.Trigger{}); w.app.key != fresh {
+		t.Errorf("the app was restarted with %s, which ends at %s: %+v", w.app.key, w.find(old).Expires, out.Steps)
+	}
+	w.fail["Update"] = nil
+	if w.run(protocol.Trigger{}); w.app.key != old {
+		t.Errorf("the app has %s, want %s, which was extended", w.app.key, old)
+	}
+}
+
 // A store that names a key that IAM does not have, born in the future, would make
 // every run wait for it.
 func TestAKeyOfTheFutureIsNotWaitedFor(t *testing.T) {

@@ -683,8 +683,12 @@ func (s *sim) authenticate(r *reader) {
 	if !s.arbitrated() && s.doubles > 0 {
 		return
 	}
-	if !s.swept(f.stored, minTime(f.expires, f.gone, s.now)) || !s.swept(s.now.Add(-s.rules.Fuse), s.now) {
-		return // no run looked for a whole fuse
+	had := f.stored
+	if r.since.After(had) {
+		had = r.since
+	}
+	if !s.swept(had, minTime(f.expires, f.gone, s.now)) || !s.swept(s.now.Add(-s.rules.Fuse), s.now) {
+		return // no run looked while the consumer had the key, or for a whole fuse
 	}
 	s.violate("P1", "%s holds %s since %s and does not get in", r.name, s.nick(r.key), r.since.Format("02 15:04:05"))
 	r.excused = true
