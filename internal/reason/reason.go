@@ -236,7 +236,7 @@ var reasons = map[Reason]row{
 	Unobserved:       {kind: Wait, lets: Quiet, text: "IAM could not be read, so nothing is known now, and nothing was changed"},
 	Paused:           {kind: Block, lets: Nothing, text: "paused in the config", fix: "set paused to false to continue"},
 	ClockSkew:        {kind: Block, lets: Unpaused, text: "the local clock and IAM's clock differ by more than 5 minutes", fix: "set this machine's clock"},
-	NameTaken:        {kind: Block, lets: Trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config"},
+	NameTaken:        {kind: Block, lets: Trusted, text: "a service ID with this name exists without this credential's marker", fix: "rename it, or use another name in the config; if latchkey made it, put the marker back into its description"},
 	NameCollision:    {kind: Block, lets: Trusted, text: "another credential uses the same service ID name or store entry", fix: "give each its own in the config, or end the other one"},
 	IdentityLocked:   {kind: Block, lets: Trusted, text: "the service ID is locked", fix: "unlock it (ibmcloud iam service-id-unlock)"},
 	IdentityGone:     {kind: Block, lets: Trusted, text: "a store names a key whose service ID is deleted, and latchkey does not recreate it", fix: "remove the entry from the store to start over, or deprovision the credential"},

@@ -126,6 +126,8 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 		return v.renewal(due)
 	case why == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
 		holdBack(p, reason.StoreSilent)
+	case why == reason.KeysFull && len(v.refused()) > 0: // demands were tried again and again
+		holdBack(p, slices.MaxFunc(v.refused(), sooner).Refusal)
 	case why == reason.KeysFull:
 		holdBack(p, v.after(v.unfuse()).crowd())
 	default:
@@ -145,8 +147,7 @@ func (v view) deserted() bool {
 	return v.presumed().ID == "" && !v.Identity.Created.IsZero() && v.now.Sub(v.Identity.Created) > notice
 }
 
-// crowd returns why the maximum number of keys is live: some end by themselves, or
-// what keeps them from that.
+// crowd returns what keeps the live keys from ending, or KeysFull if some end by themselves.
 func (v view) crowd() reason.Reason {
 	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
 	expires := func(k protocol.Key) bool { return k.Live(v.now) && k.Expired(soon) }
@@ -235,7 +236,7 @@ func (v *view) lookAtLeak(t protocol.Trigger) {
 
 // lookAtStores finds which keys the stores name, and whether that is all known.
 func (v *view) lookAtStores() {
-	for _, st := range v.Stores {
+	for i, st := range v.Stores {
 		if st.Fault != "" {
 			v.allRead = v.allRead && others(st)
 			continue
@@ -245,9 +246,9 @@ func (v *view) lookAtStores() {
 		}
 		v.named[st.Key] = true
 		known := slices.ContainsFunc(v.Keys, func(k protocol.Key) bool { return k.ID == st.Key })
-		// A key is published at most one Window after its birth, and IAM's lag is
-		// at most another one. Until then, absence proves nothing.
-		if !known && v.now.Before(st.Created.Add(2*v.r.Window)) {
+		// A key is published at most one Window after its birth, first in the arbiter, and
+		// IAM's lag is at most another one. Until then, absence proves nothing.
+		if first := v.firstGuarded < 0 || v.firstGuarded == i; first && !known && v.now.Before(st.Created.Add(2*v.r.Window)) {
 			v.unlisted = true
 		}
 	}

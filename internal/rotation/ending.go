@@ -77,14 +77,13 @@ func (v view) overlap(k protocol.Key) []protocol.Step {
 	return v.supersede(k, v.r.Overlap, reason.Replaced)
 }
 
-// fallBack gives a key a short overlap that the stores went back from. A consumer
-// that may have it is restarted first. If the stores went back to a key that IAM
-// does not have, consumers may need this one until another is published.
+// fallBack gives a key a short overlap that the stores went back from. A consumer that may
+// have it is restarted first, and another key is published first if stores name none that works.
 func (v view) fallBack(k protocol.Key) []protocol.Step {
 	switch {
 	case v.Gone:
 		return v.supersede(k, v.r.Overlap, reason.SubjectGone)
-	case v.newest.ID == "" && v.occupied() || v.consumerTrouble() != "":
+	case v.published.ID == "", v.consumerTrouble() != "":
 		return nil
 	}
 	return v.supersede(k, v.r.Fuse, reason.RolledBack)

@@ -22,7 +22,7 @@ func (v view) refusal(due reason.Reason) (why reason.Reason, until time.Time) {
 	if len(refused) == 0 {
 		return "", time.Time{}
 	}
-	last := slices.MaxFunc(refused, func(a, b protocol.Key) int { return a.Refused.Compare(b.Refused) })
+	last := slices.MaxFunc(refused, sooner)
 	n := len(refused) // the more, the longer
 	passes := last.Refusal.Kind() == reason.Wait
 	if passes || due.Demand() {
@@ -40,6 +40,8 @@ func (v view) refusal(due reason.Reason) (why reason.Reason, until time.Time) {
 	}
 	return last.Refusal, until
 }
+
+func sooner(a, b protocol.Key) int { return a.Refused.Compare(b.Refused) }
 
 // refused returns the live keys that could not be published.
 func (v view) refused() (refused []protocol.Key) {

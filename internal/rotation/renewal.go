@@ -72,9 +72,7 @@ func (v view) mayMint(due reason.Reason, steps []protocol.Step) reason.Reason {
 		most += v.r.Spare
 	}
 	switch {
-	case v.Identity.Locked && v.firstGuarded < 0 && !v.Identity.Given:
-		// The service ID is the arbiter and can't be written, so a key could not
-		// be published.
+	case v.Identity.Locked && v.firstGuarded < 0 && !v.Identity.Given: // the service ID is the arbiter, and can't be written
 		return reason.IdentityLocked
 	case due.Demand() && v.Storm, due == reason.KeyLeaked && v.LeakStorm:
 		return reason.Storm
