@@ -38,7 +38,7 @@ func (ru *run) setFacts(plan protocol.Plan) {
 	now := ru.now()
 	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.facts.Newest(plan.Published)}
 	for _, k := range ru.facts.Keys {
-		leaked := !k.Leaked.IsZero() || ru.out.Took(protocol.MarkLeaked, k.ID)
+		leaked := !k.Leaked.IsZero() || k.ID == ru.req.Trigger.Leaked // a lock may keep the record off it
 		f.LeakedAlive = f.LeakedAlive || leaked && ru.works(k)
 	}
 	if stored := ru.fresh != nil && ru.fresh.stored; stored || f.Key.ID == "" { // new, or adopted

@@ -388,3 +388,16 @@ func TestALeakedKeyIsEndedWhereItBelongs(t *testing.T) {
 		t.Errorf("a key of a credential that was not looked at: %+v", s.Outcomes)
 	}
 }
+
+func TestALockedKeyWhoseRevocationIsDemandedLeaks(t *testing.T) {
+	w := newBench(t)
+	old := w.rotated()
+	w.find(old).Locked = true
+	out := w.must(result.Published, protocol.Trigger{Leaked: old})
+	if out.Condition != condition.Leaked || out.Leaked != result.LeakedAlive || out.Recorded {
+		t.Errorf("the condition is %s, the key %s, recorded: %t", out.Condition, out.Leaked, out.Recorded)
+	}
+	if later := w.run(protocol.Trigger{}); later.Condition != condition.OK {
+		t.Errorf("nothing is recorded, and a later run says %s %s", later.Condition, later.Reason)
+	}
+}
