@@ -128,6 +128,23 @@ func (f *Facts) Newest(published string) (newest protocol.Key) {
 	return newest
 }
 
+// Replaced returns the key that a new one takes the place of: the published one, or what
+// stores name or had if none is published. It is "" for the credential's first key.
+func (f *Facts) Replaced(published string) string {
+	id := cmp.Or(published, f.Newest("").ID)
+	for _, e := range f.Entries {
+		if id == "" && e.Err == nil && !f.Strange[e.KeyID] {
+			id = e.KeyID // IAM does not have it any more
+		}
+	}
+	for _, k := range f.Keys {
+		if id == "" && !k.Fused(f.c.Rules) {
+			id = k.ID
+		}
+	}
+	return id
+}
+
 // Unread reports whether a store could not be read.
 func (f *Facts) Unread() bool {
 	return slices.ContainsFunc(f.Entries, func(e Reading) bool { return e.Err != nil })

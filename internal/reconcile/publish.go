@@ -94,7 +94,7 @@ func (ru *run) readBack(ctx context.Context, st port.Store, given port.Entry) er
 // published records that consumers may hold the new key from now on.
 func (ru *run) published(store string) {
 	if !ru.fresh.stored {
-		ru.fresh.stored, ru.out.Replaced = true, ru.before
+		ru.fresh.stored, ru.out.Replaced = true, ru.facts.Replaced(ru.before)
 		ru.out.Key, ru.out.KeyCreated, ru.out.KeyExpires = ru.fresh.ID, ru.fresh.Created, ru.fresh.Expires
 		ru.out.Next = ru.fresh.Created.Add(ru.c.Rules.After - ru.c.Rules.Jitter)
 		if len(ru.facts.Ours) == 1 && !ru.facts.Cached { // as in observeIdentity

@@ -401,3 +401,16 @@ func TestALockedKeyWhoseRevocationIsDemandedLeaks(t *testing.T) {
 		t.Errorf("nothing is recorded, and a later run says %s %s", later.Condition, later.Reason)
 	}
 }
+
+func TestANewKeyReplacesOneThatNoStoreNamesAnyMore(t *testing.T) {
+	w := newBench(t)
+	if first := w.must(result.Published, protocol.Trigger{}); first.Replaced != "" {
+		t.Errorf("the first key replaces %s", first.Replaced)
+	}
+	old := w.keys[0].ID
+	w.now = w.now.Add(time.Hour)
+	w.a.entry, w.b.entry = port.Entry{}, port.Entry{}
+	if out := w.must(result.Published, protocol.Trigger{}); out.Replaced != old {
+		t.Errorf("the new key replaces %q, want %s", out.Replaced, old)
+	}
+}
