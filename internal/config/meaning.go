@@ -92,7 +92,7 @@ func meanings() map[string]meaning {
 		"rotation.expire":             {"", "a published key's lifetime, from its creation, at least 48h"},
 		"rotation.overlap":            {"", "how long the old key still works, at least 1h"},
 		"onLeak":                      {"`disable`", "what IAM does with a key that is found in public"},
-		"onDisabled":                  {"`replace`", "what latchkey does if IAM or a person disables the published key"},
+		"onDisabled":                  {"`replace`", "what latchkey does if a person disables the published key; one that IAM itself disables leaked, and is replaced"},
 		"prove.token":                 {"`true`", "the key gives a token for the right service ID and account. It cannot be switched off"},
 		"prove.logs":                  {"", "a Cloud Logs instance that accepts one log line. A policy for `logs` must cover it"},
 		"logs.instance":               {"", "its GUID"},

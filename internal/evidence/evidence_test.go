@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,5 +160,23 @@ func TestALoginThatNamesNoKeyIsToldOfItsServiceID(t *testing.T) {
 	h := Credential{Outcome: result.Outcome{Credential: "logs", ServiceID: "ServiceId-1"}}.Tell(records, now)
 	if len(h.Moments) != 1 || h.Moments[0].What != "authenticated, 2 times in these records" || h.Moments[0].By != "java/21" || h.Moments[0].Key != "" {
 		t.Errorf("told %+v", h.Moments)
+	}
+}
+
+func TestALeakThatIAMFoundIsIAMsRecord(t *testing.T) {
+	const iam = "crn-crn:v1:bluemix:public:iam-identity:::::"
+	at := now.Add(-time.Hour)
+	found := Key{
+		Key:     protocol.Key{ID: "ApiKey-1", Created: now.Add(-48 * time.Hour), Disabled: true, DisabledBy: iam, Leaked: at},
+		Changes: []port.Change{{At: at, Action: "DISABLED", By: iam}},
+	}
+	marked := found
+	marked.Leaked = at.Add(-time.Minute)
+	for want, k := range map[string]Key{"leaked: IAM itself disabled it": found, "its revocation was demanded": marked} {
+		from := map[string]Source{"leaked: IAM itself disabled it": IAMs, "its revocation was demanded": Mark}[want]
+		has := slices.ContainsFunc(k.moments(now), func(m Moment) bool { return m.What == want && m.From == from && m.At.Equal(k.Leaked) })
+		if !has {
+			t.Errorf("no moment %q in %+v", want, k.moments(now))
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
+	"github.com/latchkey-io/latchkey/internal/port"
 )
 
 // Source is where a moment is recorded.
@@ -67,7 +68,11 @@ func (k Key) moments(now time.Time) (all []Moment) {
 	add(k.Refused, Mark, "", "could not be published: %s", k.Refusal.Sentence())
 	add(k.Renew, Mark, "", "a newer key was demanded")
 	add(k.Superseded, Mark, "", "superseded by a newer key")
-	add(k.Leaked, Mark, "", "its revocation was demanded")
+	if k.shownLeaked() {
+		add(k.Leaked, IAMs, k.DisabledBy, "leaked: IAM itself disabled it")
+	} else {
+		add(k.Leaked, Mark, "", "its revocation was demanded")
+	}
 	if k.UseRead {
 		add(k.Used, Activity, "", "last authenticated")
 	}
@@ -82,6 +87,11 @@ func (k Key) moments(now time.Time) (all []Moment) {
 	}
 	add(k.Expires, IAMs, "", "%s", verb)
 	return all
+}
+
+// shownLeaked reports whether IAM's record, and no mark, says that the key leaked.
+func (k Key) shownLeaked() bool {
+	return k.Found() && slices.ContainsFunc(k.Changes, func(c port.Change) bool { return c.By == k.DisabledBy && c.At.Equal(k.Leaked) })
 }
 
 // ends says how far the sources reach.

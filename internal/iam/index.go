@@ -45,7 +45,8 @@ type indexedID struct {
 	flags   flags
 }
 
-// indexedKey is a key. Its texts are its name, its marker and who disabled it.
+// indexedKey is a key. Its texts are its name, its marker, who disabled it and, if it
+// leaked, when.
 type indexedKey struct {
 	id               ident
 	created, expires int64
@@ -73,6 +74,7 @@ const (
 	flagNewer
 	flagForged
 	flagDisabled
+	flagLeaked
 )
 
 func (f flags) has(flag flags) bool { return f&flag != 0 }
@@ -220,11 +222,15 @@ func (x *index) addKey(r record) {
 		_, said, _ := marker.Parse(r.description)
 		name, text = r.name, strings.TrimSpace(strings.TrimPrefix(r.description, said))
 	}
+	texts := []string{squeeze(name, x.head, service), squeeze(text, x.head, service), r.DisabledBy}
+	if !r.Leaked.IsZero() {
+		texts = append(texts, r.Leaked.Format(time.RFC3339Nano))
+	}
 	creator, _ := x.words.find(r.creator, true)
 	x.keys = append(x.keys, indexedKey{
 		id: id, created: stampOf(r.Created), expires: stampOf(r.Expires), creator: creator, before: x.ids[of].last,
-		texts: x.texts.add(squeeze(name, x.head, service), squeeze(text, x.head, service), r.DisabledBy),
-		flags: other | when(r.Disabled, flagDisabled) | when(r.Locked, flagLocked) | when(r.ours, flagOurs) | when(r.forged, flagForged) | when(r.newer, flagNewer),
+		texts: x.texts.add(texts...),
+		flags: other | when(r.Disabled, flagDisabled) | when(!r.Leaked.IsZero(), flagLeaked) | when(r.Locked, flagLocked) | when(r.ours, flagOurs) | when(r.forged, flagForged) | when(r.newer, flagNewer),
 	})
 	x.ids[of].last = uint32(len(x.keys)) //nolint:gosec // the texts are fewer than 1<<32
 }
@@ -244,6 +250,9 @@ func (x *index) record(k indexedKey, service string) port.KeyRecord {
 	key := protocol.Key{
 		ID: x.words.text(keyPrefix, k.id, k.flags), Created: timeOf(k.created), Expires: timeOf(k.expires),
 		Disabled: k.flags.has(flagDisabled), DisabledBy: string(x.texts.field(k.texts, 2)), Locked: k.flags.has(flagLocked),
+	}
+	if k.flags.has(flagLeaked) {
+		key.Leaked, _ = time.Parse(time.RFC3339Nano, string(x.texts.field(k.texts, 3)))
 	}
 	out := port.KeyRecord{Key: key, Creator: x.words.all[k.creator], Ours: k.flags.has(flagOurs), Forged: k.flags.has(flagForged), Newer: k.flags.has(flagNewer)}
 	if m, _, marked := marker.Parse(expand(string(x.texts.field(k.texts, 1)), x.head, service)); marked {

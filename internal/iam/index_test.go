@@ -69,6 +69,9 @@ func TestTheIndexReturnsWhatWasAdded(t *testing.T) {
 		for i := range rapid.IntRange(0, 8).Draw(t, "keys") {
 			of := rapid.SampledFrom(order).Draw(t, "of")
 			r := record{iamID: of, Key: protocol.Key{ID: fmt.Sprintf("%s%d", rapid.SampledFrom([]string{keyPrefix + "a0485df2-6e61-40b0-bdd3-e40c4123170", "k"}).Draw(t, "key"), i), Created: at, Expires: at.Add(time.Hour), Disabled: true, DisabledBy: "p"}, creator: "p"}
+			if rapid.Bool().Draw(t, "leaked") {
+				r.Leaked = at
+			}
 			if r.ours = rapid.Bool().Draw(t, "ours"); r.ours {
 				r.name, r.description = marker.KeyName("c", at, "0a1b2c3d"), marker.Marker{Owner: "bench", Credential: "c"}.Describe("Sends logs of c")
 				r.marker, _, _ = marker.Parse(r.description)

@@ -73,10 +73,7 @@ func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
 	}
 	r.Key = protocol.Key{ID: *k.ID, Created: moment(k.CreatedAt), Expires: expires, Disabled: yes(k.Disabled), Locked: yes(k.Locked)}
 	if r.ours {
-		r.Key = marker.Mark(r.Key, r.name, r.marker)
-		if r.Disabled {
-			r.DisabledBy = disabledBy(k.History)
-		}
+		r.Key = marker.Mark(ended(r.Key, k.History), r.name, r.marker)
 	}
 	return r, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/protocol"
 )
 
 // A description can be written by anyone who may create service IDs, which by
@@ -48,15 +49,24 @@ func lastEditor(history []iamidentityv1.EnityHistoryRecord) string {
 	return editor
 }
 
-// disabledBy returns the identity that last disabled a key, by its history, or "".
-func disabledBy(history []iamidentityv1.EnityHistoryRecord) (by string) {
+// ended adds to a disabled key the identity that last disabled it, by its history, or "".
+// One that IAM itself disabled leaked at that time.
+func ended(k protocol.Key, history []iamidentityv1.EnityHistoryRecord) protocol.Key {
 	last := ""
 	for i := range history {
-		if at := str(history[i].Timestamp); acted(history[i], "DISABL") && at >= last {
-			last, by = at, str(history[i].IamID)
+		if at := str(history[i].Timestamp); k.Disabled && acted(history[i], "DISABL") && at >= last {
+			last, k.DisabledBy = at, str(history[i].IamID)
 		}
 	}
-	return by
+	if !k.Found() {
+		return k
+	}
+	if at, err := parseStamp(last); err == nil && !at.IsZero() {
+		k.Leaked = at
+	} else {
+		k.Leaked = k.Created // it leaked, and when is not known
+	}
+	return k
 }
 
 // changes returns IAM's record of a thing. Entries whose time cannot be read are left

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -142,5 +144,41 @@ func TestAKeyWhoseCreatorIsNotUsIsNotMade(t *testing.T) {
 	}
 	if list, err := w.List(t.Context(), id.IAMID, "a"); err != nil || len(list.Keys) != 0 {
 		t.Errorf("left %+v, %v", list, err)
+	}
+}
+
+func TestOnlyAKeyThatIAMItselfDisabledLeaked(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.identity("a")
+	found, _ := w.key(id)
+	by, _ := w.key(id)
+	if _, err := w.cloud.Cloud().LeakKey(found.ID, "", "https://github.com/example/app"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Disable(t.Context(), by.ID); err != nil {
+		t.Fatal(err)
+	}
+	at := w.record(found.ID).Leaked
+	if rec := w.record(found.ID); w.cloud.Now().Sub(at).Abs() > 2*time.Minute || rec.DisabledBy != cloud.LeakScannerID {
+		t.Errorf("IAM disabled it at %s, and it leaked at %s by %q", w.cloud.Now(), at, rec.DisabledBy)
+	}
+	if rec := w.record(by.ID); !rec.Leaked.IsZero() || rec.DisabledBy == "" {
+		t.Errorf("a service ID disabled it, and it leaked at %s by %q", rec.Leaked, rec.DisabledBy)
+	}
+	l := w.Lists()
+	if err := l.Read(t.Context(), wantedOf("a")); err != nil {
+		t.Fatal(err)
+	}
+	alone, err := w.List(t.Context(), id.IAMID, "a")
+	bulk, lerr := l.List(t.Context(), id.IAMID, "a")
+	if diff := cmp.Diff(alone.Keys, bulk.Keys); err != nil || lerr != nil || diff != "" || len(alone.Keys) != 2 {
+		t.Errorf("%v, %v (-alone +listed)\n%s", err, lerr, diff)
+	}
+	if rec, err := w.Update(t.Context(), w.record(found.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil || !rec.Leaked.Equal(at) {
+		t.Errorf("after an update it leaked at %s, %v; want %s", rec.Leaked, err, at)
+	}
+	marked := at.Add(-time.Hour).Truncate(time.Second)
+	if _, err := w.Update(t.Context(), w.record(found.ID), port.KeyChange{Leaked: marked}); err != nil || !w.record(found.ID).Leaked.Equal(marked) {
+		t.Errorf("with a mark it leaked at %s, %v; want %s", w.record(found.ID).Leaked, err, marked)
 	}
 }

@@ -290,7 +290,10 @@ func Mark(k protocol.Key, name string, m Marker) protocol.Key {
 		k.AsOf = m.Answers
 	}
 	k.Stores = m.Stores
-	k.Superseded, k.Renew, k.Leaked, k.Served = m.Superseded, m.Renew, m.Leaked, m.Served
+	k.Superseded, k.Renew, k.Served = m.Superseded, m.Renew, m.Served
+	if !m.Leaked.IsZero() { // else IAM may show that the key leaked
+		k.Leaked = m.Leaked
+	}
 	k.Refused, k.Refusal = m.Refused, m.Refusal
 	k.Suspended = m.Suspended
 	k.RenewCause, k.Replaces = m.RenewCause, m.Replaces

@@ -11,6 +11,7 @@ package protocol
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/reason"
@@ -48,7 +49,7 @@ type Key struct {
 	// Served is the latest expiry date of a secret that this key, or one before
 	// it, was minted for.
 	Served time.Time
-	// Leaked is when the key's revocation was requested.
+	// Leaked is when the key's revocation was requested, or when IAM itself disabled it.
 	Leaked time.Time
 	// Refused is when a run could not publish the key to a store, and Refusal is why.
 	Refused time.Time
@@ -78,6 +79,30 @@ func (k Key) Live(now time.Time) bool { return !k.Disabled && !k.Expired(now) }
 
 // Expired reports whether the key has expired at now.
 func (k Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !k.Expires.After(now) }
+
+// iamItself begins the IAM ID of IAM as a service. IBM does not document as whom IAM acts
+// on a key that it found in public (onLeak). As guessed here, it is the CRN of IAM, which
+// no user, service ID or profile of an account has.
+const iamItself = "crn-crn:v1:bluemix:public:iam-identity:"
+
+// Found reports whether IAM itself disabled the key, which it does with one that it found
+// in public. Such a key leaked, and is contained already.
+func (k Key) Found() bool { return k.Disabled && strings.HasPrefix(k.DisabledBy, iamItself) }
+
+// FoundNotes tells that IAM found the key in public, and until when its tokens live.
+func (k Key) FoundNotes(now time.Time) (notes []Note) {
+	if !k.Found() {
+		return nil
+	}
+	notes = []Note{{Reason: reason.KeyFound, Key: k.ID, By: k.DisabledBy, At: k.Leaked}}
+	if ends := k.Leaked.Add(TokenLife); now.Before(ends) {
+		notes = append(notes, Note{Reason: reason.TokensLive, Key: k.ID, At: ends})
+	}
+	return notes
+}
+
+// TokenLife is the longest time that an access token outlives its key.
+const TokenLife = time.Hour
 
 // Fused reports whether the key still has the expiry that it was created with. The
 // slack covers IAM's rounding and a clock that moved during the run that minted it.

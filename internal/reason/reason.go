@@ -47,6 +47,7 @@ const (
 const (
 	UsedToTheEnd  Reason = "used-to-the-end"
 	Expiring      Reason = "expiring"
+	KeyFound      Reason = "key-found"
 	TokensLive    Reason = "tokens-live"
 	LeakedAlive   Reason = "leaked-key-alive"
 	Unconfigured  Reason = "unconfigured"
@@ -205,6 +206,7 @@ var reasons = map[Reason]row{
 	Undone:           {kind: Act, text: "the deprovisioning is undone"},
 	UsedToTheEnd:     {kind: Tell, text: "a consumer still authenticates with a key whose overlap can't be extended again: find the consumer that does not re-read the store"},
 	Expiring:         {kind: Tell, text: "the published key expires within 14 days"},
+	KeyFound:         {kind: Tell, text: "IAM itself disabled the key, as it does with one that it finds in public, so it leaked: consumers get another one, and the key is deleted"},
 	TokensLive:       {kind: Tell, text: "access tokens that were issued for the ended key stay valid for up to 60 minutes"},
 	LeakedAlive:      {kind: Tell, text: "the leaked key still works, because a store or consumer that may have it could not get another one yet: the next run tries again, and revoking with containment ends the key now"},
 	Unconfigured:     {kind: Tell, text: "the service ID carries latchkey's marker, but no config entry yields it, so its keys are not rotated: restore the entry (list the old name in formerly if it was renamed), or delete the service ID (ibmcloud iam service-id-delete)"},

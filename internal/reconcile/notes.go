@@ -27,7 +27,7 @@ func (ru *run) addNotes(plan protocol.Plan) {
 		}
 		switch {
 		case ru.out.Took(protocol.Disable, k.ID):
-			ru.note(protocol.Note{Reason: reason.TokensLive, Key: k.ID, At: ru.now().Add(tokenLife).Truncate(time.Second)})
+			ru.note(protocol.Note{Reason: reason.TokensLive, Key: k.ID, At: ru.now().Add(protocol.TokenLife).Truncate(time.Second)})
 		case k.Locked && k.Live(ru.now()):
 			ru.note(protocol.Note{Reason: reason.KeyLocked, Key: k.ID})
 		case k.Live(ru.now()) && !ru.out.Took(protocol.Retire, k.ID):
@@ -79,6 +79,3 @@ func (ru *run) fate() result.Leaked {
 	}
 	return result.LeakedAlive
 }
-
-// tokenLife is the longest time that an access token outlives its key.
-const tokenLife = time.Hour

@@ -51,7 +51,7 @@ func (v view) notes(t protocol.Trigger) (notes []protocol.Note) {
 		notes = append(notes, protocol.Note{Reason: reason.KeyEnded, Key: v.newest.ID, By: v.newest.DisabledBy})
 	}
 	for _, k := range v.Keys {
-		notes = append(notes, v.notesOf(k)...)
+		notes = append(append(notes, k.FoundNotes(v.now)...), v.notesOf(k)...)
 	}
 	return notes
 }

@@ -17,7 +17,7 @@ const (
 	Held        Phase = "held"        // a store or a consumer may have it, and it is not the published one
 	Overlapping Phase = "overlapping" // its overlap runs, and neither a store nor a consumer has it
 	Orphan      Phase = "orphan"      // newer than every key that a store names: the stores went back
-	Leaked      Phase = "leaked"      // its revocation was requested
+	Leaked      Phase = "leaked"      // its revocation was requested, or IAM itself disabled it
 	Ended       Phase = "ended"       // it no longer authenticates
 )
 

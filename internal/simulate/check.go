@@ -354,7 +354,7 @@ func (s *sim) checkEnd(f *fact, doing string) {
 		if !s.knows(r, p) {
 			continue
 		}
-		if f.contained || r.cred.Gone || s.leaving != nil || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
+		if f.contained || !f.found.IsZero() || r.cred.Gone || s.leaving != nil || r.req.Trigger.Leaked == f.id && r.req.Trigger.Contain {
 			break
 		}
 		saw, ok := r.reads[p]
@@ -464,7 +464,7 @@ func (s *sim) checkRetire(id string) {
 	s.checkLeft(f)
 	had := !f.stored.IsZero() && !f.removed && !f.planted
 	switch {
-	case f.leaked:
+	case f.leaked, !f.found.IsZero(): // IBM's action on a leak is a revocation with containment
 	case s.now.Sub(s.issued) > 2*time.Minute && f.stored.After(s.issued):
 		// The deletion was in transit for minutes when the key was published.
 	case s.lateIn(f):
@@ -651,6 +651,19 @@ func (s *sim) checkKept(good *fact) {
 	}
 }
 
+// checkFound checks that what IBM found in public and disabled is deleted by the last run.
+func (s *sim) checkFound(last *run) {
+	if s.leaving != nil {
+		return // its keys end when their wait is over
+	}
+	for _, f := range s.order {
+		seen := !f.found.IsZero() && f.found.Before(last.start.Add(-s.lag)) && f.liveUnlessDisabled(s.now)
+		if k := f.last(); seen && f.ours() && k.Disabled && !k.Locked && !s.named(f.id) {
+			s.violate("P7", "IBM disabled %s at %s, and it is there still", s.nick(f.id), f.found.Format("02 15:04:05"))
+		}
+	}
+}
+
 // swept reports whether a complete run took place between two times.
 func (s *sim) swept(from, to time.Time) bool {
 	for _, c := range s.complete {
@@ -747,6 +760,7 @@ func (s *sim) checkHealed(last *run) {
 	}
 	if last.out.Result != result.InProgress {
 		s.checkKept(good)
+		s.checkFound(last)
 	}
 	for _, p := range s.places {
 		if p.keyID() != good.id && !p.othersIn() {

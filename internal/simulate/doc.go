@@ -100,7 +100,7 @@
 //
 // # Wrong protocols
 //
-// mutants_test.go has 100 wrong protocols, most of which lack a rule.
+// mutants_test.go has 101 wrong protocols, most of which lack a rule.
 // Each replaces rotation.Decide, through the reconciler's hook Decide, or a port.
 // Each is detected within 10,000 histories, by a history that the right protocol
 // passes, or in a scene of its own. enumerate_test.go and interleave_test.go leave

@@ -236,8 +236,8 @@ func (i iam) keyOf(k cloud.APIKey) (protocol.Key, marker.Marker, bool) {
 	f := i.keys[k.ID]
 	ours := marked && m.Owner == owner && (k.CreatedBy == i.minter.IAMID || f != nil && f.adopted)
 	out := protocol.Key{ID: k.ID, Created: k.CreatedAt.Truncate(time.Minute), Expires: k.ExpiresAt, Disabled: k.Disabled, Locked: k.Locked}
-	if f != nil && k.Disabled {
-		out.DisabledBy = f.endedBy
+	if f != nil && k.Disabled && !f.found.IsZero() {
+		out.DisabledBy, out.Leaked = cloud.LeakScannerID, f.found
 	}
 	if ours {
 		out = marker.Mark(out, k.Name, m)

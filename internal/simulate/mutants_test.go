@@ -60,6 +60,16 @@ func blind(name string, change func(*state)) mutant {
 	})
 }
 
+// asAPerson takes what IBM disabled for what a person disabled.
+func asAPerson(s *state) {
+	s.Keys = slices.Clone(s.Keys)
+	for i := range s.Keys {
+		if s.Keys[i].Found() {
+			s.Keys[i].Leaked = time.Time{}
+		}
+	}
+}
+
 // lacking mutants leave steps out.
 func lacking(name string, out func(protocol.Step) bool) mutant {
 	return deciding(name, func(s state, r rules, t trigger, now time.Time) plan {
@@ -1135,9 +1145,11 @@ var mutants = []mutant{
 	}),
 	ruled("waits for a person when the published key is disabled", func(r *rules) { r.BlockDisabled = true }),
 	inTwist(scans, deciding("waits for a person when IBM disables a key", func(s state, r rules, t trigger, now time.Time) plan {
-		r.BlockDisabled = slices.ContainsFunc(s.Keys, func(k protocol.Key) bool { return k.DisabledBy == cloud.LeakScannerID })
+		r.BlockDisabled = slices.ContainsFunc(s.Keys, protocol.Key.Found)
+		asAPerson(&s)
 		return rotation.Decide(s, r, t, now)
 	})),
+	inTwist(scans, blind("keeps a key that IBM disabled, as one that a person disabled", asAPerson)),
 	keysBy("takes all keys for its own", func(k iam) port.Keys { return allKeys{k} }),
 	ported("asks for more than the config", func(_ *sim, in *replica) {
 		in.cred.Policies = append(slices.Clone(in.cred.Policies), access.Policy{Service: "logs", Roles: []string{"Sender"}, ResourceGroup: "any"})

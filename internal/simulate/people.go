@@ -148,7 +148,7 @@ var hands = []hand{
 		s.refresh(f)
 		return func() {
 			if f.gone.IsZero() {
-				f.dead = time.Time{}
+				f.dead, f.found = time.Time{}, time.Time{}
 				s.cloud.SetKeyDisabled(f.id, false)
 				s.refresh(f)
 			}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
@@ -125,7 +124,9 @@ func (s *sim) leak(f *fact) bool {
 	if err != nil {
 		panic(err) // the key is there
 	}
-	f.excused, f.endedBy = cmp.Or(f.excused, "found by IBM"), cloud.LeakScannerID
+	if f.excused = cmp.Or(f.excused, "found by IBM"); found.Action == "disable" && !f.disabled {
+		f.found = s.now
+	}
 	if found.Action == "delete" {
 		f.gone = s.now
 		return true

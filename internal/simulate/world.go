@@ -72,8 +72,8 @@ type fact struct {
 	// planted is set if only a person has written it to a store.
 	stored, left time.Time
 	planted      bool
-	// endedBy is the identity that disabled it, as far as IAM tells.
-	endedBy string
+	// found is when IBM found it in public and disabled it. A person may enable it again.
+	found time.Time
 	// adopted is set once latchkey has adopted it.
 	adopted bool
 	// excused says how a person changed the key. It is then not checked.
