@@ -112,15 +112,29 @@ func (k Key) Fused(r Rules) bool {
 
 const fuseSlack = 15 * time.Minute
 
-// FuseDue returns when a key that keeps its fuse is replaced: an overlap or four sweeps
-// before the fuse ends, but not in its first half.
-func (k Key) FuseDue(r Rules) time.Time {
-	half := r.Fuse/2 + r.Window // so that a sweep every half fuse is in time
-	return k.Expires.Add(-min(max(r.Overlap, 4*r.SweepEvery), half))
+// EndDue returns when a published key that expires is replaced whatever its age: an
+// overlap or four sweeps before its end, but not in the first half of its life. One whose
+// overlap has started, since stores went back to it, is extended until it is replaced.
+func (k Key) EndDue(r Rules) time.Time {
+	sweeps := 4 * r.SweepEvery
+	half := k.Expires.Sub(k.Created)/2 + r.Window // so that a sweep every half fuse is in time
+	early := min(max(r.Overlap, sweeps), half)
+	switch {
+	case !k.Superseded.IsZero():
+		early = sweeps
+	case k.Locked: // no later update extends it
+		early = max(early, sweeps)
+	}
+	return k.Expires.Add(-early)
+}
+
+// EndsSoon reports whether the end of a published key is a reason to replace it.
+func (k Key) EndsSoon(r Rules, now time.Time) bool {
+	return !k.Expires.IsZero() && !now.Before(k.EndDue(r))
 }
 
 // FuseEnds reports whether the key keeps its fuse and is old enough to be replaced.
-func (k Key) FuseEnds(r Rules, now time.Time) bool { return k.Fused(r) && !now.Before(k.FuseDue(r)) }
+func (k Key) FuseEnds(r Rules, now time.Time) bool { return k.Fused(r) && k.EndsSoon(r, now) }
 
 // OverlapEnds reports whether an overlap is near its end, so that the key's last use
 // matters.

@@ -178,7 +178,7 @@ var reasons = map[Reason]row{
 	NothingThere:     {kind: Act, text: "no store names a live key"},
 	Aged:             {kind: Act, text: "the published key has reached its rotation age"},
 	Spread:           {kind: Act, text: "the published key has reached its rotation age, and a later sweep replaces it, since this one has begun with as many as an interval may"},
-	ExpiresSoon:      {kind: Act, text: "the published key expires within four sweeps, or keeps a fuse that ends soon"},
+	ExpiresSoon:      {kind: Act, text: "the published key expires within an overlap or four sweeps"},
 	Demanded:         {kind: Act, text: "the event demands a newer key"},
 	Remembered:       {kind: Act, text: "an earlier event demanded a newer key, which could not be created then"},
 	FirstStoreBehind: {kind: Act, text: "the first guarded store names an older key than another store"},

@@ -16,11 +16,7 @@ func (v view) next(t protocol.Trigger) time.Time {
 	}
 	if k := v.published; k.ID != "" {
 		earlier(v.dueAt(k))
-		if k.Fused(v.r) {
-			earlier(k.FuseDue(v.r))
-		} else {
-			earlier(k.Expires.Add(-4 * v.r.SweepEvery))
-		}
+		earlier(k.EndDue(v.r))
 	}
 	for _, k := range v.Keys {
 		switch {

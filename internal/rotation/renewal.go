@@ -29,14 +29,14 @@ func (v view) due(t protocol.Trigger) reason.Reason {
 }
 
 // need returns why a new key is needed although no event asks for one, or nothing. A key
-// whose fuse ends soon could not get its full lifetime at many sweeps. The run that moves
-// the fuse out after all mints no key.
+// ends soon if IAM gave it a short life, or if no sweep could move its fuse out. The run
+// that moves the fuse out after all mints no key.
 func (v view) need() reason.Reason {
 	k := v.published
 	switch {
 	case !v.now.Before(v.dueAt(k)):
 		return reason.Aged
-	case (!k.Fused(v.r) || k.Locked) && k.Expired(v.now.Add(4*v.r.SweepEvery)), k.FuseEnds(v.r, v.now):
+	case k.EndsSoon(v.r, v.now):
 		return reason.ExpiresSoon
 	}
 	if v.declined() {

@@ -30,7 +30,7 @@ func TestOnlyAnOldKeyIsLeftToALaterSweep(t *testing.T) {
 		"stores catch up with it meanwhile":              {state: credential(stores(guarded("a", old), behind), old), later: true},
 		"a key that is not due does not":                 {state: credential(stores(guarded("a", young)), young)},
 		"one that expires within 14 days is replaced":    {state: credential(stores(guarded("a", soon)), soon), mints: reason.Aged},
-		"one that expires within four sweeps is, too":    {state: credential(stores(guarded("a", last)), last), mints: reason.ExpiresSoon},
+		"one that expires within an overlap is, too":     {state: credential(stores(guarded("a", last)), last), mints: reason.ExpiresSoon},
 		"a leaked key is":                                {state: credential(stores(guarded("a", leaked)), leaked), mints: reason.KeyLeaked},
 		"a disabled key is":                              {state: credential(stores(guarded("a", disabled)), disabled), mints: reason.KeyEnded},
 		"a missing key is made":                          {state: credential(stores(protocol.Store{Name: "a", Guarded: true, Required: true})), mints: reason.NothingThere},
