@@ -8,6 +8,7 @@ package port
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/access"
@@ -187,6 +188,20 @@ type KeyChange struct {
 	Refused                   time.Time
 	Refusal                   reason.Reason
 	RenewCause                string // written with Renew
+}
+
+// Kept returns an error if a key, as IAM answered the change, keeps its fuse or outlives
+// its overlap.
+func (c KeyChange) Kept(k protocol.Key, r protocol.Rules) error {
+	early := k.Expires.Before(c.Expires) && k.Fused(r)
+	late := !c.Superseded.IsZero() && k.Expires.After(c.Expires)
+	switch asked := c.Expires.Format(time.RFC3339); {
+	case !c.Superseded.IsZero() && k.Expires.IsZero():
+		return fmt.Errorf("changing key %s: %w: IAM answered that it never expires, not that it expires at %s", k.ID, ErrRefused, asked)
+	case early, late:
+		return fmt.Errorf("changing key %s: %w: IAM answered that it expires at %s, not at %s", k.ID, ErrRefused, k.Expires.Format(time.RFC3339), asked)
+	}
+	return nil
 }
 
 // MintRequest describes a key to create. Expires is its fuse.

@@ -112,12 +112,12 @@ func (s State) Key(id string) Key {
 	return Key{}
 }
 
-// Unfused returns the state once some keys have got their full lifetimes.
-func (s State) Unfused(r Rules, lasts func(keyID string) bool) State {
+// Unfused returns the state once IAM has answered when some keys end whose fuses were on.
+func (s State) Unfused(r Rules, ends map[string]time.Time) State {
 	s.Keys = slices.Clone(s.Keys)
 	for i, k := range s.Keys {
-		if k.Fused(r) && lasts(k.ID) {
-			s.Keys[i].Expires = k.Created.Add(r.Expire)
+		if at, answered := ends[k.ID]; answered && k.Fused(r) {
+			s.Keys[i].Expires = at
 		}
 	}
 	return s

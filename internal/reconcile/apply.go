@@ -157,10 +157,10 @@ func (ru *run) staying(s protocol.Step, err error) error {
 }
 
 // lasts reports whether a key is to be minted because the published one ends soon, and
-// this run has given that one its full lifetime.
+// IAM has answered since that it does not.
 func (ru *run) lasts(plan protocol.Plan) bool {
 	soon := func(s protocol.Step) bool { return s.Action == protocol.Mint && s.Reason == reason.ExpiresSoon }
-	return slices.ContainsFunc(plan.Steps, soon) && ru.out.Took(protocol.Unfuse, plan.Published)
+	return slices.ContainsFunc(plan.Steps, soon) && !ru.state().Key(plan.Published).EndsSoon(ru.c.Rules, ru.fence.Started())
 }
 
 // fuseEnds reports whether a step could not give a key its full lifetime and its fuse

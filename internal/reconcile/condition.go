@@ -29,6 +29,7 @@ func (ru *run) setKeys() {
 		ru.out.Keys = append(ru.out.Keys, k)
 	}
 	if ru.fresh != nil && ru.fresh.stored && !ru.facts.Listed(ru.fresh.ID) {
+		ru.fresh.Expires = ru.out.KeyExpires
 		ru.out.Keys = append(ru.out.Keys, ru.fresh.Key)
 	}
 }
@@ -63,12 +64,15 @@ func (ru *run) needless(s protocol.Step) bool {
 	return s.Action == protocol.Disable && ru.out.Took(protocol.Retire, s.Key) || s.Reason == reason.NeverPublished && ru.fresh != nil
 }
 
-// setNext brings the next step forward to the end of a key. The steps may have given one
-// an end, or published another.
+// setNext brings the next step forward to the end of a key, or to when the published one is
+// replaced before its end. The steps may have given one an end, or published another.
 func (ru *run) setNext(now time.Time) {
 	for _, k := range ru.out.Keys {
 		end := k.Expires.Add(ru.c.Rules.ExpiryMargin)
-		if k.ID != ru.out.Key && k.Expires.After(now) && end.Before(ru.out.Next) {
+		if k.ID == ru.out.Key {
+			end = k.EndDue(ru.c.Rules)
+		}
+		if end.After(now) && k.Expires.After(now) && end.Before(ru.out.Next) {
 			ru.out.Next = end
 		}
 	}

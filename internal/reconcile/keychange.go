@@ -88,20 +88,21 @@ func (ru *run) changeAsRead(ctx context.Context, keyID string, wanted func(proto
 		}
 	}
 	c, open := wanted(rec.Key)
-	if !open {
-		return nil
+	if open {
+		rec, err = ru.Keys.Update(ctx, rec, c)
 	}
-	rec, err = ru.Keys.Update(ctx, rec, c)
 	switch {
 	case known && fault.Is(err, port.ErrConflict, port.ErrNotFound, port.ErrRefused):
 		return ru.changeAsRead(ctx, keyID, wanted)
 	case err != nil:
 		return again(err)
 	}
-	if !c.Expires.IsZero() && ru.out.Key == keyID {
-		ru.out.KeyExpires = rec.Expires
+	if !c.Expires.IsZero() {
+		if ru.ends[keyID] = rec.Expires; ru.out.Key == keyID {
+			ru.out.KeyExpires = rec.Expires
+		}
 	}
-	return nil
+	return c.Kept(rec.Key, ru.c.Rules)
 }
 
 // getPatiently reads a key that exists. It retries ErrNotFound, and a key that shows

@@ -46,6 +46,7 @@ type attempt struct {
 	spent   bool                          // an earlier round of this run has minted
 	renewed atomic.Pointer[protocol.Step] // the demand that was recorded, once it was
 	last    bool                          // no other round follows
+	ends    map[string]time.Time          // when keys end whose expiry this run has changed, as IAM answered
 	// withdrawn is a key that bears that mark: no other replica had moved its fuse out.
 	withdrawn string
 }
@@ -53,7 +54,7 @@ type attempt struct {
 // newRun returns one round over a credential. It reads and writes through the fence.
 func (r *Reconciler) newRun(c port.Credential, req Request, log *slog.Logger, out *result.Outcome) *run {
 	f := fence.New(fence.NewClock(r.wall), c.Rules.Window)
-	ru := &run{Reconciler: r, c: c, req: req, log: log, out: out, fence: f}
+	ru := &run{Reconciler: r, c: c, req: req, log: log, out: out, fence: f, attempt: attempt{ends: map[string]time.Time{}}}
 	ru.Identities, ru.Keys, ru.Profiles = f.Identities(r.Identities), f.Keys(r.Keys), f.Profiles(r.Profiles)
 	ru.c.Stores = make([]port.Store, len(c.Stores))
 	for i, st := range c.Stores {

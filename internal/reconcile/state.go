@@ -12,10 +12,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/rotation"
 )
 
-// state returns the input of Decide. Keys whose fuses this run has moved out have their
-// full lifetimes.
+// state returns the input of Decide. Keys whose fuses this run has moved out end when IAM
+// has answered that they do.
 func (ru *run) state() protocol.State {
-	s := ru.facts.State(ru.id).Unfused(ru.c.Rules, func(id string) bool { return ru.out.Took(protocol.Unfuse, id) })
+	s := ru.facts.State(ru.id).Unfused(ru.c.Rules, ru.ends)
 	s.Storm, s.LeakStorm = ru.overForced(ru.dueByDemand()), ru.overForced(reason.KeyLeaked)
 	return s
 }

@@ -68,9 +68,10 @@ func (v view) clear(k protocol.Key) []protocol.Step {
 
 // overlap starts the overlap of a replaced key, once every consumer has the published
 // one and every store names a key that works. A store may be behind: its key stays. A
-// key that stores had gone back to gets a whole overlap again.
+// key that stores had gone back to gets a whole overlap again. One that IAM gave the mark
+// and no expiry gets its end again.
 func (v view) overlap(k protocol.Key) []protocol.Step {
-	again := v.left[k.ID] && k.Expires.Before(v.minuteAfter(v.r.Overlap))
+	again := v.left[k.ID] && k.Expires.Before(v.minuteAfter(v.r.Overlap)) || k.Expires.IsZero()
 	if !v.settled() || !k.Superseded.IsZero() && !again {
 		return nil
 	}

@@ -509,6 +509,7 @@ type believesUpdates struct{ iam }
 func (k believesUpdates) Update(ctx ctx, rec port.KeyRecord, c port.KeyChange) (port.KeyRecord, error) {
 	now, err := k.iam.Update(ctx, rec, c)
 	if is(err, port.ErrDenied) && !c.Expires.IsZero() && c.Superseded.IsZero() {
+		rec.Expires = c.Expires
 		return rec, nil
 	}
 	return now, err
