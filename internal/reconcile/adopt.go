@@ -22,6 +22,9 @@ func (ru *run) adopt(ctx context.Context, s protocol.Step) error {
 	if rec.IAMID != ru.id.IAMID {
 		return fmt.Errorf("adopting key %s: it belongs to %s: %w", s.Key, rec.IAMID, port.ErrRefused)
 	}
+	if !rec.Live(ru.now()) {
+		return fmt.Errorf("adopting key %s: it is disabled or has expired: %w", s.Key, port.ErrRefused)
+	}
 	if !rec.Ours {
 		m := ru.marker()
 		m.With = nil

@@ -159,6 +159,29 @@ func TestAKeyOfAnotherServiceIDIsNotAdopted(t *testing.T) {
 	}
 }
 
+func TestAKeyThatDoesNotAuthenticateIsNotAdopted(t *testing.T) {
+	for name, end := range map[string]func(k *held){
+		"disabled": func(k *held) { k.Disabled = true },
+		"expired":  func(k *held) { k.Expires = k.Created.Add(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			w.c.Given, w.c.Policies = "ServiceId-1", nil
+			w.ids = []port.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1", Created: w.now}}
+			old := w.add("iam-ServiceId-1", "by hand", "", secret.New("a value that was typed in"), time.Time{})
+			end(w.find(old.ID))
+			w.c.AdoptKey, w.now = old.ID, w.now.Add(time.Hour)
+			w.a.entry.Value = secret.New("a value that was typed in")
+			for range 2 {
+				out := w.must(result.Failed, protocol.Trigger{})
+				if !strings.Contains(out.Error, "it is disabled or has expired") || w.find(old.ID).Ours || w.a.entry.KeyID != "" {
+					t.Errorf("adopted: %+v, the entry names %s: %s", w.find(old.ID), w.a.entry.KeyID, out.Error)
+				}
+			}
+		})
+	}
+}
+
 func TestAStoreThatDoesNotLockFailsNoPublication(t *testing.T) {
 	w := newBench(t)
 	w.a.fail["lock"] = says(port.ErrUnlocked, "403 no permission to lock")
