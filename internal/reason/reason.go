@@ -253,7 +253,7 @@ var reasons = map[Reason]row{
 	PolicyWeaker:     {kind: Block, lets: Trusted, text: "IAM granted less than the config asks for", fix: "give latchkey's identity the role to be granted"},
 	PolicyRefused:    {kind: Block, lets: Trusted, text: "IAM rejected the policy", fix: "correct its service, role or instance in the config"},
 	IdentityDenied:   {kind: Block, lets: Trusted, text: "IAM denied access to service IDs or keys", fix: "grant latchkey's identity the role that is missing on IAM Identity (latchkey doctor prints the command)"},
-	StoreDenied:      {kind: Block, lets: Trusted, text: "the store denied access", fix: "give latchkey's identity the role that the store needs"},
+	StoreDenied:      {kind: Block, lets: Trusted, text: "the store denied access to its entry, or to a consumer that is to restart", fix: "give latchkey's identity the role that the store needs"},
 	StoreRefused:     {kind: Block, lets: Trusted, text: "the store rejected the entry", fix: "correct what the store's message names"},
 	StoreSilent:      {kind: Block, lets: Quiet, text: "a required store does not answer, and the published key expires within 14 days or has ended", fix: "restore the store, or set required to false"},
 	ConsumerSilent:   {kind: Block, lets: Quiet, text: "a consumer cannot be read or does not exist, and it may have a key that ends soon or has ended", fix: "give latchkey's identity access to it, create it, or correct its name"},

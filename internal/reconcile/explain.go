@@ -49,8 +49,8 @@ func (ru *run) setStoreError(s protocol.Step, err error) {
 	}
 }
 
-// explainStore sets the outcome if a store after the first did not get the key and
-// a person must act. An optional store blocks nothing.
+// explainStore sets the outcome if a store after the first did not get the key, or a
+// consumer did not restart, and a person must act. An optional store blocks nothing.
 func (ru *run) explainStore(step protocol.Step, err error) {
 	switch {
 	case errors.Is(err, fault.ErrAltered):
@@ -59,8 +59,8 @@ func (ru *run) explainStore(step protocol.Step, err error) {
 		ru.block(reason.ConsumerFailed, err)
 	case step.Action == protocol.RestartConsumer && errors.Is(err, port.ErrNotActive) && ru.out.Result != result.Blocked:
 		ru.set(result.InProgress, reason.ConsumerStarting, err)
-	case !fault.Final(err) || step.Action == protocol.RestartConsumer:
-	case !ru.c.Optional[step.Target]:
+	case !fault.Final(err):
+	case !ru.c.Optional[ru.facts.StoreOf(step)]:
 		ru.block(fault.OfStore(err), err)
 	case ru.out.Result != result.Blocked:
 		ru.set(result.InProgress, fault.OfStore(err), err)

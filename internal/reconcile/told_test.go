@@ -3,9 +3,11 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -128,4 +130,36 @@ func TestTheClearanceOfAKeyEndsWithItsWindow(t *testing.T) {
 	w.now = w.now.Add(14*time.Minute + 30*time.Second)
 	w.reconciler = w.process()
 	w.must(result.Published, protocol.Trigger{NewerThan: w.now})
+}
+
+// A role that is missing for a restart is not missing for the store's entry: only a run
+// that restarts meets it.
+func TestARestartThatIsDeniedBlocksAndIsTold(t *testing.T) {
+	w := newBench(t)
+	w.app.fail["Restart"] = says(port.ErrDenied, "403 needs the role Writer")
+	for range 2 {
+		out := w.must(result.Blocked, protocol.Trigger{})
+		if out.Reason != reason.StoreDenied || !strings.HasSuffix(out.Message, "403 needs the role Writer") {
+			t.Errorf("blocked by %s: %s", out.Reason, out.Message)
+		}
+		w.now = w.now.Add(time.Hour)
+	}
+	if out := w.look(); out.Condition != condition.Blocked || out.Reason != reason.StoreDenied {
+		t.Errorf("a look says %s, %s", out.Condition, out.Reason)
+	}
+	w.app.fail["Restart"] = nil
+	w.must(result.Changed, protocol.Trigger{})
+	if out := w.look(); out.Condition != condition.OK {
+		t.Errorf("after the restart a look says %s, %s", out.Condition, out.Reason)
+	}
+}
+
+// look observes and decides.
+func (w *bench) look() result.Outcome {
+	w.t.Helper()
+	out, _, err := w.reconciler.Plan(w.t.Context(), w.c, reconcile.Request{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
 }

@@ -90,7 +90,9 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 	reason.PolicyRefused:  func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, grant) },
 	reason.PolicyWeaker:   func(_ *sim, r *run) bool { return r.weaker },
 	reason.IdentityDenied: func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, iamWork...) },
-	reason.StoreDenied:    func(_ *sim, r *run) bool { return r.heard(port.ErrDenied, storing...) },
+	reason.StoreDenied: func(_ *sim, r *run) bool {
+		return r.heard(port.ErrDenied, storing...) || r.heard(port.ErrDenied, restart)
+	},
 	reason.StoreRefused: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrRefused, storing...) || r.heard(port.ErrConflict, publish)
 	},
