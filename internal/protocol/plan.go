@@ -78,6 +78,9 @@ type Plan struct {
 	Blocked reason.Reason
 	// Waiting is why steps are missing for now. It needs no action.
 	Waiting reason.Reason
+	// Left is what still holds stores, consumers or older keys back once a new key of the
+	// plan is published.
+	Left reason.Reason
 	// Notes inform the user.
 	Notes []Note
 }

@@ -229,7 +229,7 @@ var reasons = map[Reason]row{
 	TooYoung:         {kind: Wait, lets: Quiet, text: "the newest key is less than 10 minutes old, so the next one waits until it is older"},
 	KeysFull:         {kind: Wait, lets: Quiet, text: "the maximum number of keys is live; superseded keys expire soon"},
 	NotVisible:       {kind: Wait, lets: Unblocked, text: "a store names a key that IAM does not return yet"},
-	StoreUnreachable: {kind: Wait, lets: Quiet, text: "a store did not answer, so no key is created or ended"},
+	StoreUnreachable: {kind: Wait, lets: Quiet, text: "a store did not answer, so no key is ended, and none is created unless the store is optional"},
 	StoreNotActive:   {kind: Wait, lets: Quiet, text: "the project of a store is not active yet"},
 	ConsumerUnknown:  {kind: Wait, lets: Quiet, text: "a consumer could not be read or does not exist, so older keys are not ended"},
 	ConsumerStarting: {kind: Wait, lets: Quiet, text: "a consumer does not run with the published key yet, so older keys are not ended"},

@@ -197,14 +197,19 @@ func (ru *run) tellRecorded(plan protocol.Plan) {
 }
 
 // finish sets the result of a round that published a key and that nothing blocks, and
-// returns the error of its steps. A key that was deleted need not have been disabled.
+// returns the error of its steps. A key that was deleted need not have been disabled. The
+// reason says what else is held back.
 func (ru *run) finish(plan protocol.Plan, begun int, failed error) error {
 	matters := func(s result.Step) bool { return s.Error != "" && !ru.needless(s.Step) }
 	if failed != nil && !slices.ContainsFunc(ru.out.Steps[begun:], matters) {
 		failed, ru.out.Result, ru.out.Reason, ru.out.Message = nil, result.Unchanged, "", ""
 		ru.setHeldBack(plan)
 	}
-	if ru.fresh != nil && ru.fresh.stored && !ru.out.HeldBack() {
+	switch stored := ru.fresh != nil && ru.fresh.stored; {
+	case !stored || ru.out.HeldBack():
+	case failed == nil:
+		ru.set(result.Published, plan.Left, ru.facts.Cause(plan.Left))
+	default:
 		ru.out.Result = result.Published
 	}
 	return failed

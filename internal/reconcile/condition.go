@@ -38,6 +38,9 @@ func (ru *run) setKeys() {
 func (ru *run) setFacts(plan protocol.Plan) {
 	now := ru.now()
 	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.facts.Newest(plan.Published)}
+	if ru.out.Result == result.Published {
+		f.HeldBack = ru.out.Reason
+	}
 	for _, k := range ru.facts.Keys {
 		leaked := !k.Leaked.IsZero() || k.ID == ru.req.Trigger.Leaked // a lock may keep the record off it
 		f.LeakedAlive = f.LeakedAlive || leaked && ru.works(k)

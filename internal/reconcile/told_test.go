@@ -163,3 +163,40 @@ func (w *bench) look() result.Outcome {
 	}
 	return out
 }
+
+// A run that publishes says what it could not do, in the words of the next look.
+func TestARunThatPublishesSaysWhatItCouldNotRead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(w *bench)
+		reason  reason.Reason
+		said    string
+	}{
+		"consumers that can't be read": {func(w *bench) { w.app.fail["Consumers"] = says(port.ErrUnavailable, "503 try later") }, reason.ConsumerUnknown, "503 try later"},
+		"consumers that are denied":    {func(w *bench) { w.app.fail["Consumers"] = says(port.ErrDenied, "403 no") }, reason.ConsumerUnknown, "403 no"},
+		"an optional store that does not answer": {func(w *bench) {
+			w.b.fail["Read"], w.c.Optional["store-b"] = says(port.ErrUnavailable, "503 try later"), true
+		}, reason.StoreUnreachable, "503 try later"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newBench(t)
+			w.rotated()
+			tt.prepare(w)
+			for _, leaks := range []bool{false, true} {
+				trigger := protocol.Trigger{NewerThan: w.now}
+				if leaks {
+					trigger = protocol.Trigger{Leaked: w.a.entry.KeyID}
+				}
+				out := w.must(result.Published, trigger)
+				looked := w.look()
+				if out.Reason != tt.reason || !strings.Contains(out.Message, tt.said) {
+					t.Errorf("%+v: %s: %s", trigger, out.Reason, out.Message)
+				}
+				if out.Condition != looked.Condition || out.Reason != looked.Reason || out.Message != looked.Message {
+					t.Errorf("%+v: the run says %s, %s: %s; a look %s, %s: %s",
+						trigger, out.Condition, out.Reason, out.Message, looked.Condition, looked.Reason, looked.Message)
+				}
+				w.now = w.now.Add(time.Hour)
+			}
+		})
+	}
+}

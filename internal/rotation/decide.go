@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -116,14 +117,16 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 	}
 	why := v.mayMint(due, p.Steps)
 	if need := v.need(); need != "" && !v.spreads(need) && (why == reason.KeysFull || why == reason.Storm) {
-		due = need // what holds back a demand does not hold back a need
-		why = v.mayMint(due, p.Steps)
+		due, why = need, v.mayMint(need, p.Steps) // what holds back a demand does not hold back a need
 	}
 	switch {
 	case why == "" && v.spreads(due):
 		p.Later = v.renewal(reason.Spread)
 	case why == "":
-		return v.renewal(due)
+		steps, left := v.renewal(due), protocol.Plan{}
+		v.after(steps).trouble(&left)
+		p.Left = cmp.Or(left.Blocked, left.Waiting)
+		return steps
 	case why == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
 		holdBack(p, reason.StoreSilent)
 	case why == reason.KeysFull && len(v.refused()) > 0: // demands were tried again and again
@@ -225,8 +228,7 @@ func (v *view) lookAtLeak(t protocol.Trigger) {
 	if i < 0 {
 		return
 	}
-	v.leaked = v.Keys[i]
-	v.Keys = slices.Clone(v.Keys)
+	v.leaked, v.Keys = v.Keys[i], slices.Clone(v.Keys)
 	k := &v.Keys[i]
 	k.Disabled = k.Disabled || t.Contain && !k.Locked
 	if k.Leaked.IsZero() {
@@ -353,7 +355,7 @@ func (v view) consumerTrouble() reason.Reason {
 }
 
 // trouble sets what keeps stores, consumers or older keys behind when no new key is
-// due. An optional store never blocks.
+// due any more. An optional store never blocks.
 func (v view) trouble(p *protocol.Plan) {
 	fault := v.storeTrouble(anyStore)
 	switch {

@@ -15,8 +15,7 @@ const notice = 14 * 24 * time.Hour
 func (v view) presumed() protocol.Key {
 	k := v.published
 	for _, other := range v.Keys {
-		presumable := !other.Disabled && other.Superseded.IsZero() && !other.Fused(v.r)
-		if v.published.ID == "" && presumable && other.Compare(k) > 0 {
+		if v.published.ID == "" && !other.Disabled && other.Superseded.IsZero() && !other.Fused(v.r) && other.Compare(k) > 0 {
 			k = other
 		}
 	}

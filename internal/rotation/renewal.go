@@ -66,8 +66,7 @@ func (v view) mayMint(due reason.Reason, steps []protocol.Step) reason.Reason {
 	if why, until := v.refusal(due); !until.IsZero() {
 		return why
 	}
-	left := v.after(steps)
-	most := v.r.MaxKeys
+	left, most := v.after(steps), v.r.MaxKeys
 	if !due.Demand() {
 		most += v.r.Spare
 	}

@@ -580,7 +580,8 @@ func (s *sim) finished(r *run) {
 	if r.out.Result == result.Blocked && (r.out.Reason == "" || r.out.Reason.Sentence() == "") {
 		s.violate("P9", "blocked without a sentence: %q", r.out.Reason)
 	}
-	held := r.out.Result == result.Blocked || r.out.Result == result.InProgress
+	held := r.out.Result == result.Blocked || r.out.Result == result.InProgress ||
+		r.out.Result == result.Published && r.out.Reason.Kind() >= reason.Wait
 	if r.err == nil && held && r.calls > 0 { // else it shared the outcome of another run
 		s.checkCause(r, r.out.Reason)
 	}
