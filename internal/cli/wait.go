@@ -77,12 +77,13 @@ func (r Runner) untilDone(ctx context.Context, d Demand, all []port.Credential,
 	return swept
 }
 
-// open reports whether another try may finish what an outcome has not.
+// open reports whether another try may finish what an outcome has not. None does if a
+// person must act on what an optional store says.
 func open(o result.Outcome) bool {
-	switch o.Result {
-	case result.InProgress, result.Failed:
+	switch {
+	case o.Result == result.Failed, o.Result == result.InProgress && o.Reason.Kind() != reason.Block:
 		return true
-	case result.Blocked:
+	case o.Result == result.Blocked:
 		return o.Reason == reason.Storm // passes within the hour
 	}
 	return o.Leaked == result.LeakedAlive

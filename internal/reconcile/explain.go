@@ -62,6 +62,8 @@ func (ru *run) explainStore(step protocol.Step, err error) {
 	case !fault.Final(err):
 	case !ru.c.Optional[ru.facts.StoreOf(step)]:
 		ru.block(fault.OfStore(err), err)
+	case ru.fresh != nil && ru.fresh.stored && ru.out.Result != result.Blocked:
+		ru.set(result.Published, fault.OfStore(err), err)
 	case ru.out.Result != result.Blocked:
 		ru.set(result.InProgress, fault.OfStore(err), err)
 	}

@@ -145,7 +145,7 @@ func conclude(o *result.Outcome, err error) {
 		o.Result, o.Reason, o.Message = result.InProgress, reason.InProgress, ""
 	case err != nil:
 		o.Error = err.Error()
-		if !o.HeldBack() {
+		if o.Reason == "" { // nothing else explains it
 			o.Result = result.Failed
 		}
 	}

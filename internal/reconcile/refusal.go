@@ -9,11 +9,10 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
-	"github.com/latchkey-io/latchkey/internal/result"
 )
 
-// Some refusals are met only by a write, such as that of a policy. A run that is blocked
-// by one keeps the reason on the service ID, so that a look tells it. It decides
+// Some refusals are met only by a write, such as that of a policy. A run that meets one
+// keeps the reason on the service ID, so that a look tells it. It decides
 // nothing: every run tries again, and one that succeeds removes the mark.
 
 // How long a refusal on the service ID counts, and how old it is when it is written again.
@@ -29,7 +28,7 @@ func (ru *run) keepRefusal(ctx context.Context, plan protocol.Plan, err error) {
 		return
 	}
 	m := ru.id.Marker
-	switch refused := err != nil && ru.out.Result == result.Blocked && ru.out.Reason != reason.Storm; {
+	switch refused := err != nil && ru.out.Reason.Kind() == reason.Block && ru.out.Reason != reason.Storm; {
 	case !refused && err == nil && m.Refusal != "":
 		ru.markRefusal(ctx, "")
 	case !refused, ru.fresh != nil && !ru.fresh.stored:

@@ -200,3 +200,32 @@ func TestARunThatPublishesSaysWhatItCouldNotRead(t *testing.T) {
 		})
 	}
 }
+
+// An optional store that refuses the key blocks no rotation. A person must act all the
+// same, and a look says so, too.
+func TestAnOptionalStoreThatRefusesTheKeyIsTold(t *testing.T) {
+	w := newBench(t)
+	old := w.rotated()
+	w.b.fail["Publish"], w.c.Optional["store-b"] = says(port.ErrDenied, "403 no"), true
+	agrees := func(out result.Outcome) {
+		t.Helper()
+		if out.Condition != condition.Blocked || out.Reason != reason.StoreDenied {
+			t.Errorf("%s: %s, %s", out.Result, out.Condition, out.Message)
+		}
+		if looked := w.look(); looked.Condition != out.Condition || looked.Reason != out.Reason {
+			t.Errorf("the run says %s, %s, a look %s, %s", out.Condition, out.Reason, looked.Condition, looked.Reason)
+		}
+	}
+	if out := w.must(result.Published, protocol.Trigger{NewerThan: w.now}); out.Replaced != old || !out.Recorded {
+		t.Errorf("%s is replaced, recorded: %t", out.Replaced, out.Recorded)
+	} else {
+		agrees(out)
+	}
+	w.now = w.now.Add(time.Hour)
+	agrees(w.must(result.InProgress, protocol.Trigger{}))
+	w.b.fail["Publish"] = nil
+	w.must(result.Changed, protocol.Trigger{})
+	if out := w.look(); out.Condition != condition.OK {
+		t.Errorf("after the copy a look says %s, %s", out.Condition, out.Reason)
+	}
+}
