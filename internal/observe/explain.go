@@ -2,8 +2,10 @@ package observe
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -46,6 +48,23 @@ func (f *Facts) consumerError() error {
 		}
 	}
 	return errors.New(strings.Join(missing, ", "))
+}
+
+// RunsWith says with which key a consumer runs, and how long that works. It is empty if
+// that is not known.
+func (f *Facts) RunsWith(consumer string) string {
+	for _, c := range f.Consumers {
+		i := slices.IndexFunc(f.Keys, func(k protocol.Key) bool { return k.ID == c.Key })
+		if c.Name != consumer || i < 0 || f.Keys[i].Expires.IsZero() {
+			continue
+		}
+		verb := "expires"
+		if f.Keys[i].Expired(f.clock.Now()) {
+			verb = "expired"
+		}
+		return fmt.Sprintf("; its key %s %s at %s UTC", c.Key, verb, f.Keys[i].Expires.UTC().Format(time.DateTime))
+	}
+	return ""
 }
 
 // StoreOf returns the store that a step writes, or whose consumer it restarts. It is

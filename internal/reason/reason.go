@@ -268,7 +268,7 @@ var reasons = map[Reason]row{
 	IdentityAbsent:   {kind: Block, lets: Trusted, text: "the service ID in the config does not exist", fix: "create it, or correct serviceID.id"},
 	GroupDenied:      {kind: Block, lets: Trusted, text: "IAM denied the access group membership", fix: "give latchkey's identity Editor on IAM Access Groups, or correct the group's name"},
 	OwnLogin:         {kind: Block, lets: Trusted, text: "latchkey is logged in as this service ID, so it changes none of its keys", fix: "let latchkey log in with a trusted profile or as another service ID, or use --force with latchkey rotate, revoke or adopt"},
-	ConsumerFailed:   {kind: Block, lets: Quiet, text: "a consumer does not start with the published key and runs with an older one, which is kept", fix: "repair the consumer"},
+	ConsumerFailed:   {kind: Block, lets: Quiet, text: "a consumer does not start with the published key, and an older one that it runs with is not ended before it expires", fix: "repair the consumer"},
 	ExpansionFailed:  {kind: Block, lets: Trusted, text: "the config entry makes no valid credential of this project or these parameters", fix: "rename the project, exclude it by where, or correct the expression"},
 	InUse:            {kind: Block, lets: Quiet, text: "a key or the trusted profile was used within the quiet time, so the credential is not deprovisioned", fix: "stop what uses it and demand it again, or use --force"},
 	KeyUnwanted:      {kind: Block, lets: Quiet, text: "the credential has no key, and the config asks for none", fix: "remove mode: keyless and keep: false to get one"},

@@ -57,6 +57,7 @@ func (ru *run) explainStore(step protocol.Step, err error) {
 		ru.block(reason.EntryAltered, err)
 	case step.Action == protocol.RestartConsumer && errors.Is(err, port.ErrRefused):
 		ru.block(reason.ConsumerFailed, err)
+		ru.out.Message += ru.facts.RunsWith(step.Target)
 	case step.Action == protocol.RestartConsumer && errors.Is(err, port.ErrNotActive) && ru.out.Result != result.Blocked:
 		ru.set(result.InProgress, reason.ConsumerStarting, err)
 	case !fault.Final(err):

@@ -229,3 +229,20 @@ func TestAnOptionalStoreThatRefusesTheKeyIsTold(t *testing.T) {
 		t.Errorf("after the copy a look says %s, %s", out.Condition, out.Reason)
 	}
 }
+
+func TestAConsumerThatFailsIsToldWithTheEndOfItsKey(t *testing.T) {
+	w := newBench(t)
+	old := w.rotated()
+	w.app.fail["Restart"] = says(port.ErrRefused, "revision 2 fails")
+	tells := func(out result.Outcome, want string) {
+		t.Helper()
+		if out.Reason != reason.ConsumerFailed || !strings.HasSuffix(out.Message, want) {
+			t.Errorf("%s: %q, want the end %q", out.Reason, out.Message, want)
+		}
+	}
+	out := w.must(result.Blocked, protocol.Trigger{NewerThan: w.now})
+	tells(out, "revision 2 fails; its key "+old+" expires at 2027-02-22 08:00:00 UTC")
+	w.find(old).Expires = w.now.Add(time.Minute)
+	w.now = w.now.Add(2 * time.Minute)
+	tells(w.must(result.Blocked, protocol.Trigger{}), "revision 2 fails; its key "+old+" expired at 2026-11-24 09:01:00 UTC")
+}
