@@ -74,7 +74,7 @@ func (a *apps) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, protocol.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key})
+			found = append(found, protocol.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key, Next: a.starting(app, key)})
 		}
 	}
 	return append(found, a.missing(found)...), nil

@@ -45,6 +45,9 @@ func (w *world) list(r codeengine.Restart) string {
 		if c.Key != "" {
 			name += "=" + c.Key
 		}
+		if c.Next != "" {
+			name += " then " + c.Next
+		}
 		out = append(out, name)
 	}
 	return strings.Join(out, " ")
@@ -368,7 +371,7 @@ func (w *world) theirs() port.Consumers {
 func (w *world) runsWith(want string) {
 	w.t.Helper()
 	if got := w.list(codeengine.Restart{Names: []string{"app/theirs"}}); got != "theirs="+want {
-		w.t.Errorf("consumers %q, want key %s", got, want)
+		w.t.Errorf("consumers %q, want %s", got, want)
 	}
 }
 
@@ -377,10 +380,11 @@ func TestAnAppRunsWithTheKeyOfItsReadyRevision(t *testing.T) {
 		play cloud.Play
 		want error
 		says string
+		runs string
 	}{
-		"a revision that does not get ready":  {cloud.Play{Kind: cloud.PlayHold}, port.ErrNotActive, "theirs-00002 serves"},
-		"a revision that waits for resources": {cloud.Play{Kind: cloud.PlayEvict}, port.ErrNotActive, "theirs-00003 is not ready"},
-		"a revision that fails":               {cloud.Play{Kind: cloud.PlayFail, Reason: "image_pull_back_off"}, port.ErrRefused, "image_pull_back_off"},
+		"a revision that does not get ready":  {cloud.Play{Kind: cloud.PlayHold}, port.ErrNotActive, "theirs-00002 serves", "ApiKey-1 then ApiKey-2"},
+		"a revision that waits for resources": {cloud.Play{Kind: cloud.PlayEvict}, port.ErrNotActive, "theirs-00003 is not ready", "ApiKey-1 then ApiKey-2"},
+		"a revision that fails":               {cloud.Play{Kind: cloud.PlayFail, Reason: "image_pull_back_off"}, port.ErrRefused, "image_pull_back_off", "ApiKey-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, emulator.Options{})
@@ -388,7 +392,7 @@ func TestAnAppRunsWithTheKeyOfItsReadyRevision(t *testing.T) {
 			w.play(tc.play)
 			for range 2 { // the second one finds the mark, and only looks
 				wants(t, w.theirConsumers().Restart(t.Context(), w.label("theirs"), "ApiKey-2"), tc.want, tc.says)
-				w.runsWith("ApiKey-1")
+				w.runsWith(tc.runs)
 			}
 			if made := w.app("theirs").Revisions; len(made) != 3 {
 				t.Errorf("revisions %v, want one for the restart", made)

@@ -78,6 +78,16 @@ func (a *apps) running(ctx context.Context, api *codeenginev2.CodeEngineV2, proj
 	}
 }
 
+// starting returns the key that the app's newest revision has, if that may still get
+// ready, and another revision runs with another key.
+func (a *apps) starting(app *codeenginev2.App, running string) string {
+	mark, r := a.mark(app.RunEnvVariables), revisions(app)
+	if mark == running || r.failed() {
+		return ""
+	}
+	return mark
+}
+
 // later reports whether a revision of an app was created after another one. Names
 // end in a number that counts up: shipper-00002. The number grows digits after
 // 99999, so a longer name is later.

@@ -69,8 +69,11 @@ func (w *workloads) Consumers(ctx context.Context) ([]protocol.Consumer, error) 
 	var found []protocol.Consumer
 	add := func(kind string, got *unstructured.Unstructured) {
 		c := protocol.Consumer{Name: w.label(kind, got.GetName()), Store: w.store.Name()}
-		if !progress(kind, got).outdated {
+		switch r := progress(kind, got); {
+		case !r.outdated:
 			c.Key = w.startedWith(got)
+		case r.blocked == "":
+			c.Next = w.startedWith(got)
 		}
 		if !slices.Contains(found, c) {
 			found = append(found, c)

@@ -155,6 +155,9 @@ func slow(t *testing.T, k *corner) {
 	k.Workload(t, "daemonset", k.namespace, "agent", nil, nil)
 	says(t, k.store(restart("daemonset/agent")).Consumers().Restart(t.Context(), "daemonset/"+k.namespace+"/agent", "ApiKey-1"),
 		port.ErrUnavailable, "not complete after 1s")
+	if key, all := k.key(t, k.store(restart("daemonset/agent"))); key != "" || all[0].Next != "ApiKey-1" {
+		t.Errorf("consumer %+v, want one that gets ApiKey-1 next", all[0])
+	}
 }
 
 func tooOld(t *testing.T, k *corner) {

@@ -67,6 +67,16 @@ func (f *Facts) RunsWith(consumer string) string {
 	return ""
 }
 
+// Starting reports whether steps begin with restarts of consumers that were restarted
+// with the key already, and no other consumer is to restart.
+func (f *Facts) Starting(steps []protocol.Step) bool {
+	again := func(s protocol.Step) bool {
+		return slices.ContainsFunc(f.Consumers, func(c protocol.Consumer) bool { return c.Name == s.Target && c.Next == s.Key })
+	}
+	first := func(s protocol.Step) bool { return s.Action == protocol.RestartConsumer && !again(s) }
+	return len(steps) > 0 && steps[0].Action == protocol.RestartConsumer && !slices.ContainsFunc(steps, first)
+}
+
 // StoreOf returns the store that a step writes, or whose consumer it restarts. It is
 // empty if there is none.
 func (f *Facts) StoreOf(s protocol.Step) string {

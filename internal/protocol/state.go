@@ -69,6 +69,9 @@ type Consumer struct {
 	Store string
 	// Key is the key that the consumer runs with, as far as a restart left its ID.
 	Key string
+	// Next is the key that the last restart left it, if the consumer does not run with
+	// that yet. It decides nothing.
+	Next string
 	// Unknown is set if the consumer could not be read.
 	Unknown bool
 }

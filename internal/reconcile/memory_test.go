@@ -367,19 +367,22 @@ func (s *shelf) Release(_ context.Context, keyID string) error {
 
 // app is the one consumer of a store.
 type app struct {
-	name, store, key string
-	fail             map[string]error
+	name, store, key, next string
+	fail                   map[string]error
 }
 
 func (a *app) Consumers(context.Context) ([]protocol.Consumer, error) {
-	return []protocol.Consumer{{Name: a.name, Store: a.store, Key: a.key}}, a.fail["Consumers"]
+	return []protocol.Consumer{{Name: a.name, Store: a.store, Key: a.key, Next: a.next}}, a.fail["Consumers"]
 }
 
 func (a *app) Restart(_ context.Context, _, keyID string) error {
 	if err := a.fail["Restart"]; err != nil {
+		if a.next = ""; errors.Is(err, port.ErrNotActive) {
+			a.next = keyID
+		}
 		return err
 	}
-	a.key = keyID
+	a.key, a.next = keyID, ""
 	return nil
 }
 

@@ -183,7 +183,7 @@ func (r *Reconciler) Plan(ctx context.Context, c port.Credential, req Request) (
 		return r.unobserved(c, err), protocol.Plan{}, err
 	}
 	plan := ru.decide()
-	ru.setRefused(plan)
+	ru.setTried(plan)
 	ru.note(plan.Notes...)
 	ru.noteBeyond()
 	ru.setFacts(plan)

@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
+	"github.com/latchkey-io/latchkey/internal/result"
 )
 
 // Some refusals are met only by a write, such as that of a policy. A run that meets one
@@ -50,12 +51,17 @@ func (ru *run) markRefusal(ctx context.Context, why reason.Reason) {
 	}
 }
 
-// setRefused blocks a look whose steps a run has tried in vain.
-func (ru *run) setRefused(plan protocol.Plan) {
+// setTried sets what a look can't see of the steps that runs have tried: one was refused,
+// or consumers were restarted and do not run with the key yet.
+func (ru *run) setTried(plan protocol.Plan) {
 	m := ru.id.Marker
 	lasts := m.Refusal.Kind() == reason.Block && ru.now().Sub(m.Refused).Abs() < refusalLasts
-	if len(plan.Steps) > 0 && plan.Blocked == "" && plan.Waiting == "" && lasts && ru.c.Given == "" {
+	switch {
+	case len(plan.Steps) == 0, plan.Blocked != "", plan.Waiting != "":
+	case lasts && ru.c.Given == "":
 		ru.block(m.Refusal, fmt.Errorf("%w at %s; latchkey sweep %s tries again and prints the answer",
 			errTried, m.Refused.UTC().Format(time.DateTime), ru.c.Name))
+	case ru.facts.Starting(plan.Steps):
+		ru.set(result.InProgress, reason.ConsumerStarting, nil)
 	}
 }

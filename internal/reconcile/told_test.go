@@ -246,3 +246,17 @@ func TestAConsumerThatFailsIsToldWithTheEndOfItsKey(t *testing.T) {
 	w.now = w.now.Add(2 * time.Minute)
 	tells(w.must(result.Blocked, protocol.Trigger{}), "revision 2 fails; its key "+old+" expired at 2026-11-24 09:01:00 UTC")
 }
+
+func TestALookSaysThatAConsumerStarts(t *testing.T) {
+	w := newBench(t)
+	w.rotated()
+	w.app.fail["Restart"] = says(port.ErrNotActive, "revision 2 is not ready")
+	out := w.must(result.InProgress, protocol.Trigger{NewerThan: w.now})
+	if looked := w.look(); out.Reason != reason.ConsumerStarting || looked.Condition != out.Condition || looked.Reason != out.Reason {
+		t.Errorf("the run says %s, %s, a look %s, %s", out.Condition, out.Reason, looked.Condition, looked.Reason)
+	}
+	w.app.next = "" // another revision took its place
+	if looked := w.look(); looked.Condition != condition.Due || looked.Reason != reason.ConsumerBehind {
+		t.Errorf("a look says %s, %s", looked.Condition, looked.Reason)
+	}
+}
