@@ -421,13 +421,13 @@ func (b *bench) deleted(ctx context.Context) error {
 	}}); err != nil {
 		return err
 	}
-	lag := slices.ContainsFunc(b.report.Lags, func(l Lag) bool { return l.Of == "a new key gets a token" && l.Took > time.Second })
+	lag := slices.ContainsFunc(b.report.Lags, func(l Lag) bool { return l.Of == "a new key gets a token" && l.late })
 	if lived || lag {
 		b.settle("deletedKeysLive", lived)
 	} else {
 		b.skip("deletedKeysLive", "no lag of keys was seen")
 	}
-	lag = slices.ContainsFunc(b.report.Lags, func(l Lag) bool { return l.Of == "a new key is listed" && l.Took > time.Second })
+	lag = slices.ContainsFunc(b.report.Lags, func(l Lag) bool { return l.Of == "a new key is listed" && l.late })
 	if shown || lag {
 		b.settle("deletedListed", shown)
 	} else {

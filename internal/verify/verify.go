@@ -68,6 +68,8 @@ type Lag struct {
 	Of   string        `json:"of"`
 	Took time.Duration `json:"took"`
 	Seen bool          `json:"seen"` // false: it did not show in time
+
+	late bool // a look did not show it: else only the calls took so long
 }
 
 // Right is something that a key without the right for it tried.
@@ -391,7 +393,7 @@ type look struct {
 func (b *bench) until(ctx context.Context, looks ...look) (first answer, err error) {
 	began, pause := b.Now(), 100*time.Millisecond
 	seen := make([]bool, len(looks))
-	for {
+	for again := false; ; again = true {
 		for i, l := range looks {
 			if seen[i] {
 				continue
@@ -405,7 +407,7 @@ func (b *bench) until(ctx context.Context, looks ...look) (first answer, err err
 			}
 			if took := b.Now().Sub(began); done || took > b.Patience {
 				seen[i] = true
-				b.report.Lags = append(b.report.Lags, Lag{l.of, took, done})
+				b.report.Lags = append(b.report.Lags, Lag{Of: l.of, Took: took, Seen: done, late: again && took > time.Second})
 				unseen := ""
 				if !done {
 					unseen = ", and was not seen by then"
