@@ -63,7 +63,7 @@ func (ru *run) afterwards(s protocol.Step, err error) onFailure {
 	case untrusted(err), ru.left:
 		return stop
 	case s.Action == protocol.Publish && ru.fresh.stored:
-		return goOnRestartNot // a store after the first
+		return goOnEndNot // a store after the first
 	case s.Action == protocol.Unfuse && s.Key != ru.before && ru.changesOld(s):
 		return goOn // no consumer gets it in this run
 	case ru.leavesRoom(s, err, after):
@@ -219,11 +219,15 @@ func (ru *run) finish(plan protocol.Plan, begun int, failed error) error {
 // consumer may still hold the old key, its store may not have the new one, the
 // fuse may end the new one, or an overlap that could not be extended ends it.
 func (ru *run) spared(s protocol.Step, worst onFailure) bool {
-	ends := func(st result.Step) bool { return st.Action == protocol.Extend && st.Key == s.Key && st.Error != "" }
-	if (s.Action == protocol.RestartConsumer || s.Action == protocol.Copy) && slices.ContainsFunc(ru.out.Steps, ends) {
+	restarts, store := s.Action == protocol.RestartConsumer, ru.facts.StoreOf(s)
+	lacks := func(st result.Step) bool {
+		writes := restarts && (st.Action == protocol.Publish || st.Action == protocol.Copy) && (store == "" || store == st.Target)
+		return st.Error != "" && (writes || st.Action == protocol.Extend && st.Key == s.Key)
+	}
+	if (restarts || s.Action == protocol.Copy) && slices.ContainsFunc(ru.out.Steps, lacks) {
 		return true
 	}
-	return worst >= goOnEndNot && ru.endsHeld(s) || worst == goOnRestartNot && s.Action == protocol.RestartConsumer
+	return worst >= goOnEndNot && ru.endsHeld(s) || worst == goOnRestartNot && restarts
 }
 
 // addStep adds a step to the outcome and the log.
@@ -298,7 +302,7 @@ var actions = map[protocol.Action]action{
 	protocol.Mint:            {take: (*run).mint, failed: stop},
 	protocol.Prove:           {take: (*run).prove, failed: stop},
 	protocol.Publish:         {take: (*run).publish, failed: stop},
-	protocol.Copy:            {take: (*run).copy, failed: goOnRestartNot},
+	protocol.Copy:            {take: (*run).copy, failed: goOnEndNot},
 	protocol.RemoveIdentity:  {take: (*run).removeIdentity, failed: goOn},
 	protocol.RestartConsumer: {take: (*run).restart, failed: goOnEndNot},
 	protocol.MarkEnd:         {take: (*run).markEnd, failed: stop},

@@ -220,6 +220,9 @@ func TestAnOptionalStoreThatRefusesTheKeyIsTold(t *testing.T) {
 		t.Errorf("%s is replaced, recorded: %t", out.Replaced, out.Recorded)
 	} else {
 		agrees(out)
+		if w.app.key != out.Key {
+			t.Errorf("the app of store-a has %s, want %s, which its store has", w.app.key, out.Key)
+		}
 	}
 	w.now = w.now.Add(time.Hour)
 	agrees(w.must(result.InProgress, protocol.Trigger{}))
