@@ -42,7 +42,8 @@ func (ru *run) setFacts(plan protocol.Plan) {
 		f.HeldBack = ru.out.Reason
 	}
 	for _, k := range ru.facts.Keys {
-		leaked := !k.Leaked.IsZero() || k.ID == ru.req.Trigger.Leaked // a lock may keep the record off it
+		demanded := k.ID == ru.req.Trigger.Leaked && (k.Locked || ru.out.Took(protocol.MarkLeaked, k.ID)) // a lock keeps the record off it
+		leaked := !k.Leaked.IsZero() || demanded
 		f.LeakedAlive = f.LeakedAlive || leaked && ru.works(k)
 	}
 	if stored := ru.fresh != nil && ru.fresh.stored; stored || f.Key.ID == "" { // new, or adopted
