@@ -28,7 +28,7 @@ const (
 	InProgress   Condition = "in-progress"  // held back by a reason that passes by itself
 	Missing      Condition = "missing"      // no store names a key that works
 	Expiring     Condition = "expiring"     // the published key is overdue, and expires within 14 days
-	Due          Condition = "due"          // a step is due
+	Due          Condition = "due"          // a step is due, or an optional store is in trouble
 	OK           Condition = "ok"           // nothing is due
 )
 
@@ -42,8 +42,11 @@ type Facts struct {
 	Key protocol.Key
 	// LeakedAlive is set if a key that leaked still authenticates.
 	LeakedAlive bool
-	// HeldBack is why the run was held back, or empty.
+	// HeldBack is why the run was held back, or empty. Blocked is set if that keeps the
+	// credential from being worked on. Otherwise it is about an optional store, or passes
+	// by itself.
 	HeldBack reason.Reason
+	Blocked  bool
 	// Due are the steps that were planned and not taken.
 	Due []protocol.Step
 	// Expiring is set if the published key is overdue and expires soon.
@@ -67,14 +70,16 @@ func Of(f Facts, now time.Time) (c Condition, why reason.Reason, next time.Time)
 		return Expired, cmp.Or(back, reason.IsExpired), next
 	case f.LeakedAlive:
 		return Leaked, cmp.Or(back, reason.KeyLeaked), next
-	case back != "" && back.Kind() == reason.Block:
+	case f.Blocked:
 		return Blocked, back, next
-	case back != "":
+	case back != "" && back.Kind() != reason.Block:
 		return InProgress, back, next
 	case dead && !f.Gone:
-		return Missing, cmp.Or(f.due(), reason.NothingThere), next
+		return Missing, cmp.Or(back, f.due(), reason.NothingThere), next
 	case f.Expiring:
-		return Expiring, cmp.Or(f.due(), reason.Expiring), next
+		return Expiring, cmp.Or(back, f.due(), reason.Expiring), next
+	case back != "":
+		return Due, back, next
 	case len(f.Due) > 0:
 		return Due, f.due(), next
 	}

@@ -34,7 +34,10 @@ func TestTheFirstConditionThatHoldsCounts(t *testing.T) {
 		"a dead key that can't be replaced says why":        {Facts{Key: dead, HeldBack: reason.StoreDenied}, Expired, reason.StoreDenied, look},
 		"a leaked key that works is leaked":                 {Facts{Key: key, LeakedAlive: true}, Leaked, reason.KeyLeaked, look},
 		"a leaked key that can't be replaced says why":      {Facts{Key: key, LeakedAlive: true, HeldBack: reason.KeyLocked}, Leaked, reason.KeyLocked, look},
-		"a reason for a person blocks":                      {Facts{Key: key, HeldBack: reason.StoreDenied, Due: mint}, Blocked, reason.StoreDenied, look},
+		"a reason for a person blocks":                      {Facts{Key: key, HeldBack: reason.StoreDenied, Blocked: true, Due: mint}, Blocked, reason.StoreDenied, look},
+		"an optional store's reason blocks nothing":         {Facts{Key: key, HeldBack: reason.StoreDenied}, Due, reason.StoreDenied, look},
+		"an optional store's reason precedes its copy":      {Facts{Key: key, HeldBack: reason.EntryForeign, Due: mint[:1]}, Due, reason.EntryForeign, look},
+		"an optional store alone, and no key, is missing":   {Facts{HeldBack: reason.StoreDenied}, Missing, reason.StoreDenied, look},
 		"a reason that passes is in progress":               {Facts{Key: key, HeldBack: reason.TooYoung}, InProgress, reason.TooYoung, look},
 		"the key of a deleted project needs no other":       {Facts{Key: dead, Gone: true}, OK, "", later},
 		"the key of a deleted project is to end":            {Facts{Key: key, Gone: true, Due: mint[:1]}, Due, reason.FuseOn, now},
@@ -65,8 +68,9 @@ func TestAKeyThatExpiredOrLeakedIsNeverOK(t *testing.T) {
 		f := Facts{
 			Key:         protocol.Key{ID: "ApiKey-1", Expires: now.Add(time.Duration(rapid.IntRange(-99, 99).Draw(t, "hours")) * time.Hour)},
 			LeakedAlive: rapid.Bool().Draw(t, "leaked"), Expiring: rapid.Bool().Draw(t, "expiring"),
-			HeldBack: rapid.SampledFrom(reasons).Draw(t, "held"), Next: now.Add(time.Hour), SweepEvery: time.Hour,
+			HeldBack: rapid.SampledFrom(reasons).Draw(t, "held"), Blocked: rapid.Bool().Draw(t, "blocked"), Next: now.Add(time.Hour), SweepEvery: time.Hour,
 		}
+		f.Blocked = f.Blocked && f.HeldBack != ""
 		c, why, _ := Of(f, now)
 		if dead := f.Key.Expired(now); (dead || f.LeakedAlive) && (c != Expired && c != Leaked || why == "") {
 			t.Errorf("%s for the reason %q", c, why)

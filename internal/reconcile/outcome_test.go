@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
@@ -101,6 +102,9 @@ func TestAStoreThatFailsSaysWhyThoughNothingIsBlocked(t *testing.T) {
 			w := newBench(t)
 			tt.prepare(w)
 			out := w.run(protocol.Trigger{})
+			if w.c.Optional["store-b"] && out.Condition != condition.Due {
+				t.Errorf("an optional store makes the credential %s", out.Condition)
+			}
 			if out.Result != tt.result || out.Reason != tt.reason {
 				t.Errorf("%s %s, want %s %s: %s", out.Result, out.Reason, tt.result, tt.reason, out.Error)
 			}

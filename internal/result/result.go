@@ -138,7 +138,7 @@ func (o *Outcome) Settle() {
 	f := o.Facts
 	f.Next = o.Next
 	if o.HeldBack() {
-		f.HeldBack = o.Reason
+		f.HeldBack, f.Blocked = o.Reason, o.Result == Blocked
 	}
 	var why reason.Reason
 	o.Facts = f

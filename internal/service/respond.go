@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/condition"
 	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/outcome"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -43,12 +44,18 @@ func Respond(s result.Sweep, now time.Time) Answer {
 	switch worst := s.Worst(); {
 	case s.Unknown != nil || worst == result.Failed:
 		a.Status, a.retry = http.StatusServiceUnavailable, 30
-	case worst == result.Blocked || worst == result.InProgress || alive:
+	case worst == result.Blocked || worst == result.InProgress && slices.ContainsFunc(s.Outcomes, waits) || alive:
 		a.Status = http.StatusAccepted
 	case len(s.Outcomes) == 0:
 		a.Status = http.StatusNoContent
 	}
 	return a
+}
+
+// waits reports whether the work on a credential goes on. An optional store in trouble
+// keeps none.
+func waits(o result.Outcome) bool {
+	return o.Result == result.InProgress && o.Condition != condition.Due
 }
 
 // refuse turns the error of an event into an answer.
