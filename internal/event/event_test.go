@@ -283,9 +283,19 @@ func TestANoticeNamesTheDateThatItIsAbout(t *testing.T) {
 		"a date in ten days":              {`"2026-12-04T00:00:00Z"`, "2026-12-04T00:00:00Z"},
 		"a date in another zone":          {`"2026-12-04T02:00:00+02:00"`, "2026-12-04T00:00:00Z"},
 		"a date that has passed":          {`"2026-11-20T00:00:00Z"`, "2026-11-20T00:00:00Z"},
+		"a day":                           {`"2026-12-04"`, "2026-12-04T00:00:00Z"},
+		"a zone without a colon":          {`"2026-12-04T02:00:00+0200"`, "2026-12-04T00:00:00Z"},
+		"UTC without a colon":             {`"2026-12-04T00:00:00+0000"`, "2026-12-04T00:00:00Z"},
+		"no zone":                         {`"2026-12-04T00:00:00"`, "2026-12-04T00:00:00Z"},
+		"no zone, with a fraction":        {`"2026-12-04T00:00:00.000"`, "2026-12-04T00:00:00Z"},
+		"no seconds":                      {`"2026-12-04T00:00Z"`, "2026-12-04T00:00:00Z"},
+		"a blank before the hour":         {`"2026-12-04 00:00:00"`, "2026-12-04T00:00:00Z"},
 		"no date":                         {`null`, ""},
+		"an empty date":                   {`""`, ""},
 		"a date that cannot be parsed":    {`"soon"`, ""},
 		"a date too far away for notices": {`"2027-11-24T00:00:00Z"`, ""},
+		"a day too far away":              {`"2027-11-24"`, ""},
+		"a date that means never":         {`"9999-12-31T23:59:59Z"`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ask(t, typeSecrets+"secret_about_to_expire:in_10_days", "2026-11-24T09:59:00Z",
@@ -299,6 +309,9 @@ func TestANoticeNamesTheDateThatItIsAbout(t *testing.T) {
 			}
 			if date != tc.want {
 				t.Errorf("date %q, want %q", date, tc.want)
+			}
+			if r := got[0]; (r.Verb == Look) != (tc.want == "") || r.Undated != (r.Verb == Look) || r.Secret != "a" {
+				t.Errorf("without a date, only a look: %+v", r)
 			}
 		})
 	}

@@ -31,6 +31,7 @@ type Request struct {
 	Project     string            // ID of a project: its credentials
 	Secret      string            // name of the secret that is about to expire
 	SecretID    string            // ID of that secret in Secrets Manager; "": unknown
+	Undated     bool              // of a look at a secret: the notice has no date that a key could serve
 	KeyID       string            // key to revoke
 	Contain     bool              // disable the key before revoking it
 	Undo, Force bool              // of a deprovision: bring the credential back; end keys in use

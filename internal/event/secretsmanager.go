@@ -20,7 +20,9 @@ const maxSecrets = 100
 // every publication causes a secret_rotated.
 //
 // Up to six notices, and then one a day, are about the same expiry date. They
-// demand one key (protocol.Trigger.Expiry).
+// demand one key (protocol.Trigger.Expiry). A secret without a date that can be true
+// demands none, since no key could serve it: each of its notices would make another.
+// It is looked at.
 //
 // The type is <event type>:<sub-type>; the sub-type is the number of days left. URLs
 // in the data are never used. A notification with one invalid secret is rejected as
@@ -66,9 +68,14 @@ func (r Reader) secrets(e Event) ([]Request, error) {
 		if at.After(latest) {
 			return nil, malformed("data.secrets[%d]: the time %s is in the future", i, at.Format(time.RFC3339))
 		}
+		date := expiry(s.Date, latest)
+		if date.IsZero() {
+			requests = append(requests, Request{Verb: Look, Secret: s.Name, Sender: SenderSecretsManager, Undated: true})
+			continue
+		}
 		requests = append(requests, Request{
 			Verb: Rotate, Secret: s.Name, SecretID: secretID(s.ID), Sender: SenderSecretsManager,
-			Trigger: protocol.Trigger{NewerThan: at, Expiry: expiry(s.Date, latest)},
+			Trigger: protocol.Trigger{NewerThan: at, Expiry: date},
 		})
 	}
 	return requests, nil
@@ -81,11 +88,21 @@ const mostNotice = 100 * 24 * time.Hour
 // A date that is far away would make later notices look served.
 func expiry(date string, latest time.Time) time.Time {
 	at, err := parseTime(date)
-	if err != nil || at.After(latest.Add(mostNotice)) {
+	for _, form := range dateForms {
+		if err == nil {
+			break
+		}
+		at, err = time.Parse(form, strings.ToUpper(date))
+	}
+	if err != nil || at.Year() < 1 || at.After(latest.Add(mostNotice)) {
 		return time.Time{}
 	}
 	return at
 }
+
+// dateForms are the forms of ISO 8601 that dates of secrets have besides RFC 3339. A date
+// without a zone is in UTC.
+var dateForms = []string{"2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", time.DateTime, time.DateOnly}
 
 // plainID matches an ID that is safe in a path.
 var plainID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`) })

@@ -173,7 +173,7 @@ func TestWhatIsNotForUsIsNeverAFault(t *testing.T) {
 }
 
 func TestTheTimeOfASecretCountsOnlyWithoutOneOfTheEvent(t *testing.T) {
-	const kind, odd = typeSecrets + "secret_expired", `{"secrets":[{"secret_name":"a","event_time":"2026-11-24 09:00:00 +0000 UTC"}]}`
+	const kind, odd = typeSecrets + "secret_expired", `{"secrets":[{"secret_name":"a","secret_expiration":"2026-11-24","event_time":"2026-11-24 09:00:00 +0000 UTC"}]}`
 	if got, err := ask(t, kind, "2026-11-24T09:59:00Z", odd); err != nil || !got[0].Trigger.NewerThan.Equal(now.Add(-time.Minute)) {
 		t.Errorf("with a time: %+v, %v", got, err)
 	}

@@ -93,6 +93,8 @@ func (x *Explainer) request(req event.Request) string {
 		b.WriteString(" " + names)
 	case req.Project != "":
 		b.WriteString(" at what belongs to project " + req.Project)
+	case req.Secret != "" && req.Verb == event.Look:
+		b.WriteString(" at what the secret " + req.Secret + " holds")
 	case req.Secret != "":
 		b.WriteString(" what the secret " + req.Secret + " holds")
 	case req.Verb == event.Look:
@@ -102,6 +104,9 @@ func (x *Explainer) request(req event.Request) string {
 	for _, name := range slices.Sorted(maps.Keys(req.With)) {
 		b.WriteString(separator + name + "=" + req.With[name])
 		separator = ", "
+	}
+	if req.Undated {
+		b.WriteString(", since it tells no expiry date that a key could serve")
 	}
 	if req.KeyID != "" {
 		b.WriteString(" key " + req.KeyID)
