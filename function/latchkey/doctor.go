@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/cli"
 	"github.com/latchkey-io/latchkey/internal/config"
 	"github.com/latchkey-io/latchkey/internal/doctor"
 	"github.com/latchkey-io/latchkey/internal/pace"
+	"github.com/latchkey-io/latchkey/internal/reason"
 )
 
 type doctorCommand struct {
@@ -48,4 +50,52 @@ func rolesNeeded(cfg *config.Config) (needs []doctor.Need) {
 		needs = append(needs, doctor.Need{Service: g.Service, Role: g.Role, Attribute: g.Attribute, Value: g.Value})
 	}
 	return needs
+}
+
+// fixed returns what the config names by ID.
+func fixed(cfg *config.Config) (entries []doctor.Fixed) {
+	for _, e := range cfg.Entries {
+		serviceID, adopt := e.Fixed()
+		if serviceID != "" || adopt != "" {
+			entries = append(entries, doctor.Fixed{Credential: e.Name, ServiceID: serviceID, AdoptKey: adopt})
+		}
+	}
+	return entries
+}
+
+// warnOfOwnLogin logs a warning at the first login for each credential whose keys are
+// those of our login. The login doesn't wait for it.
+func (p *assembly) warnOfOwnLogin() {
+	entries := fixed(p.cfg)
+	if len(entries) == 0 {
+		return
+	}
+	p.iam.OnLogin(func(self string) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		err := doctor.OwnLogins(ctx, p.iam, self, entries, func(credential, serviceID string) {
+			p.log.Warn("a credential is latchkey's own login", "credential", credential, "service_id", serviceID, "reason", string(reason.OwnLogin))
+		})
+		if err != nil {
+			p.log.Warn("looking for latchkey's own login among the credentials", "error", err.Error())
+		}
+	})
+}
+
+// checkOwnLogin logs in, and returns a fault for each credential whose keys are those of
+// our login.
+func (p *assembly) checkOwnLogin(ctx context.Context) error {
+	entries := fixed(p.cfg)
+	if len(entries) == 0 {
+		return nil
+	}
+	self, err := p.iam.Self(ctx)
+	if err != nil {
+		return fmt.Errorf("looking for latchkey's own login among the credentials: %w", err)
+	}
+	var faults []error
+	err = doctor.OwnLogins(ctx, p.iam, self, entries, func(credential, serviceID string) {
+		faults = append(faults, fmt.Errorf("%s: %s: %s", credential, serviceID, reason.OwnLogin.Sentence()))
+	})
+	return errors.Join(append(faults, err)...)
 }

@@ -45,7 +45,7 @@ func (c jobCommand) Run(ctx context.Context, env environment, std cli.Streams, l
 	if triggered {
 		p, err = wireService(env, log, c.Config, "")
 	} else {
-		p, err = wire(env, log, c.Config, "")
+		p, err = wireSweep(env, log, c.Config)
 	}
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (c jobCommand) task(ctx context.Context, env environment, std cli.Streams, 
 	if err != nil {
 		return err
 	}
-	p, err := wire(env, log, c.Config, "")
+	p, err := wireSweep(env, log, c.Config)
 	if err != nil {
 		return err
 	}

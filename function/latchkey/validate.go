@@ -17,7 +17,7 @@ type validateCommand struct {
 	Config string   `help:"The config file." placeholder:"FILE"`
 	Event  []string `help:"Print what this event would request: JSON of a CloudEvent, a batch or a notification, or a whole request in .http. Repeatable." placeholder:"FILE" sep:"none"`
 	Needs  bool     `help:"Print the variables, files, roles and servers that the config needs, as JSON."`
-	Live   bool     `help:"Ask IAM, too, whether each service has the roles that the config grants."`
+	Live   bool     `help:"Ask IAM, too, whether each service has the roles that the config grants, and whether a credential is latchkey's own login."`
 	Files  []string `arg:"" optional:"" name:"file" help:"The config file, as --config takes it. After --event: further events."`
 	cloudFlag
 }
@@ -53,7 +53,7 @@ func (c validateCommand) Run(ctx context.Context, env environment, std cli.Strea
 		return err
 	}
 	if c.Live {
-		if err := c.checkRoles(ctx, env, log); err != nil {
+		if err := c.askIAM(ctx, env, log); err != nil {
 			return err
 		}
 	}
@@ -61,14 +61,14 @@ func (c validateCommand) Run(ctx context.Context, env environment, std cli.Strea
 	return nil
 }
 
-// checkRoles asks IAM for the roles of each service that the config grants roles on. IAM
-// does not tell which attributes a service knows.
-func (c validateCommand) checkRoles(ctx context.Context, env environment, log *slog.Logger) error {
+// askIAM asks IAM for the roles of each service that the config grants roles on, and for
+// our own identity. IAM does not tell which attributes a service knows.
+func (c validateCommand) askIAM(ctx context.Context, env environment, log *slog.Logger) error {
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
 	}
-	var faults []error
+	faults := []error{p.checkOwnLogin(ctx)}
 	for _, e := range p.cfg.Entries {
 		for _, g := range e.Grants() {
 			roles, err := doctor.UnknownRole(ctx, p.iam, g.Service, g.Role)

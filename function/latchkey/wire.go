@@ -84,7 +84,17 @@ func wireService(env environment, log *slog.Logger, file, endpoint string) (*ass
 	if err := errors.Join(err, checkSecrets(env, cfg)); err != nil {
 		return nil, err
 	}
+	p.warnOfOwnLogin()
 	return p, nil
+}
+
+// wireSweep is wire for a process that sweeps or does a task, and that nobody watches.
+func wireSweep(env environment, log *slog.Logger, file string) (*assembly, error) {
+	p, err := wire(env, log, file, "")
+	if err == nil {
+		p.warnOfOwnLogin()
+	}
+	return p, err
 }
 
 func connect(env environment, log *slog.Logger, cfg *config.Config, endpoint string, tune ...func(*assembly)) (*assembly, error) {

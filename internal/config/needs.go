@@ -140,6 +140,10 @@ func (g Grant) same(other Grant) bool {
 	return g == other
 }
 
+// Fixed returns the IDs of the service ID and of the key to adopt that the entry names;
+// each may be empty.
+func (e *Entry) Fixed() (serviceID, adoptKey string) { return e.given, e.adoptKey }
+
 // Grants returns the roles that the entry's policies give to its service IDs. Why they
 // are needed is that only a role that is held can be granted.
 func (e *Entry) Grants() (grants []Grant) {

@@ -38,8 +38,9 @@ type login struct {
 
 	mu     sync.Mutex // guards what follows
 	cached token
-	flight *flight   // the exchange in progress
-	retry  time.Time // after a failure, no early refresh before this
+	flight *flight            // the exchange in progress
+	retry  time.Time          // after a failure, no early refresh before this
+	first  func(iamID string) // called after the first login, then nil
 }
 
 // flight is an exchange that several callers wait for.
@@ -96,15 +97,28 @@ func (l *login) fly(f *flight) {
 		l.cfg.Log.Warn("logging in to IAM failed", "error", f.err.Error())
 	}
 	now := l.cfg.Now()
+	var first func(string)
 	l.mu.Lock()
 	l.flight = nil
 	if f.err == nil {
 		l.cached = f.t
+		first, l.first = l.first, nil
 	} else {
 		l.retry = now.Add(retryPause)
 	}
 	l.mu.Unlock()
 	close(f.done)
+	if first != nil {
+		first(f.t.claims.IAMID)
+	}
+}
+
+// OnLogin sets what is called with our IAM ID after the first login that succeeds. Nothing
+// waits for it. It may use the client.
+func (c *Client) OnLogin(f func(iamID string)) {
+	c.login.mu.Lock()
+	defer c.login.mu.Unlock()
+	c.login.first = f
 }
 
 // fetch exchanges our key or compute resource token for an access token.
