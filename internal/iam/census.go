@@ -7,20 +7,32 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
+
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // AccountKeys returns the API keys of all users and service IDs of the account, in the
-// order of their creation. IAM shows those that our roles cover.
+// order of their creation. IAM shows those that our roles cover. A list of keys of service
+// IDs has those of one group.
 func (c *Client) AccountKeys(ctx context.Context) ([]port.AccountKey, error) {
 	const doing = "listing the keys of the account"
 	self, err := c.Self(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
+	queries := []url.Values{{"type": {"user"}}, {"type": {"serviceid"}}}
+	groups, err := c.serviceIDGroups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	for _, group := range groups {
+		queries = append(queries, url.Values{"type": {"serviceid"}, "group_id": {group}})
+	}
 	var all []port.AccountKey
-	for _, kind := range []string{"serviceid", "user"} {
-		query := url.Values{"scope": {"account"}, "type": {kind}}
+	for _, query := range queries {
+		query.Set("scope", "account")
 		if _, err := c.eachKey(ctx, doing, query, atMost(mostPages), func(r record) { all = append(all, r.ofAccount(self)) }); err != nil {
 			return nil, err
 		}
@@ -32,6 +44,31 @@ func (c *Client) AccountKeys(ctx context.Context) ([]port.AccountKey, error) {
 		return strings.Compare(a.ID, b.ID)
 	})
 	return all, nil
+}
+
+// serviceIDGroups returns the IDs of the account's groups of service IDs. The default group
+// is none of them.
+func (c *Client) serviceIDGroups(ctx context.Context) (ids []string, err error) {
+	const doing = "listing the groups of service IDs"
+	account, err := c.Account(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	list, resp, err := readPage[iamidentityv1.ServiceIDGroupList](ctx, c.identity.Service, "/v1/serviceid_groups", url.Values{"account_id": {account}})
+	switch {
+	case err != nil:
+		return nil, fault(ctx, doing, resp, err)
+	case list == nil:
+		return nil, upstream.Incomplete(doing, "list")
+	}
+	for i := range list.ServiceidGroups {
+		id := str(list.ServiceidGroups[i].ID)
+		if id == "" {
+			return nil, upstream.Incomplete(doing, "ID of a group")
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // ofAccount returns the key as one of the account. self is our own IAM ID.

@@ -417,6 +417,7 @@ func TestKeysOfAServiceIDInAnyGroupAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	minted := map[string]bool{}
 	for name, in := range map[string]string{"default": "", "group": group.ID} {
 		made, err := w.cloud.Cloud().CreateServiceID(cloud.Owner(), cloud.NewServiceID{AccountID: cloud.AccountID, Name: name, GroupID: in})
 		if err != nil {
@@ -436,6 +437,26 @@ func TestKeysOfAServiceIDInAnyGroupAreListed(t *testing.T) {
 		if _, err := w.List(t.Context(), made.IAMID, name); err != nil || w.cloud.Counter("GET", "/v1/serviceids/"+made.ID) != reads {
 			t.Errorf("%s: %v: the group never changes, and was read again", name, err)
 		}
+		minted[key.ID] = true
+	}
+	all, err := w.AccountKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range all {
+		delete(minted, k.ID)
+	}
+	if len(minted) > 0 {
+		t.Errorf("the account's keys lack %v", minted)
+	}
+}
+
+// Keys that nobody sees must not look like keys that are not there.
+func TestTheAccountsKeysNeedItsGroups(t *testing.T) {
+	w := newWorld(t, nil)
+	w.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/serviceid_groups", Kind: emulator.FaultStatus, Status: 403})
+	if all, err := w.AccountKeys(t.Context()); err == nil || all != nil {
+		t.Errorf("%d keys, %v", len(all), err)
 	}
 }
 

@@ -151,6 +151,7 @@ func TestBentAnswers(t *testing.T) {
 				_, err := l.Granted(ctx, b.id.IAMID) // IAM is asked if the policies could not be listed
 				return err
 			}),
+			read("AccountKeys", func(ctx context.Context, c *Client) error { _, err := c.AccountKeys(ctx); return err }),
 			// A link may be to any resource. A run compares it with the config.
 			settles("GET /v1/profiles/*/links", read("FindProfile", func(ctx context.Context, c *Client) error { _, err := c.FindProfile(ctx, "bent"); return err })),
 			read("MarkedProfiles", func(ctx context.Context, c *Client) error { _, err := c.MarkedProfiles(ctx); return err }),

@@ -22,6 +22,7 @@ var (
 		{Method: get, Path: "/v1/serviceids/{id}", Has: []string{"id"}},
 		{Method: put, Path: "/v1/serviceids/{id}", Has: []string{"id"}},
 		{Method: remove, Path: "/v1/serviceids/*", Empty: true},
+		{Method: get, Path: "/v1/serviceid_groups", Has: []string{"serviceid_groups[].id"}},
 		{Method: get, Path: "/v1/profiles", Has: []string{"profiles[].id"}},
 		{Method: post, Path: "/v1/profiles", Has: []string{"id"}},
 		{Method: get, Path: "/v1/profiles/{id}", Has: []string{"id"}},
