@@ -79,8 +79,9 @@ type Plan struct {
 	// Waiting is why steps are missing for now. It needs no action.
 	Waiting reason.Reason
 	// Left is what still holds stores, consumers or older keys back once a new key of the
-	// plan is published.
-	Left reason.Reason
+	// plan is published. LeftBlocks is set if a person must act then.
+	Left       reason.Reason
+	LeftBlocks bool
 	// Notes inform the user.
 	Notes []Note
 }

@@ -39,7 +39,7 @@ func (ru *run) setFacts(plan protocol.Plan) {
 	now := ru.now()
 	f := condition.Facts{Gone: ru.c.Gone || ru.left, SweepEvery: ru.c.Rules.SweepEvery, Key: ru.facts.Newest(plan.Published)}
 	if ru.out.Result == result.Published {
-		f.HeldBack = ru.out.Reason
+		f.HeldBack, f.Blocked = ru.out.Reason, plan.LeftBlocks
 	}
 	for _, k := range ru.facts.Keys {
 		demanded := k.ID == ru.req.Trigger.Leaked && (k.Locked || ru.out.Took(protocol.MarkLeaked, k.ID)) // a lock keeps the record off it

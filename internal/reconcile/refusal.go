@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/internal/fence"
@@ -56,11 +57,15 @@ func (ru *run) markRefusal(ctx context.Context, why reason.Reason) {
 func (ru *run) setTried(plan protocol.Plan) {
 	m := ru.id.Marker
 	lasts := m.Refusal.Kind() == reason.Block && ru.now().Sub(m.Refused).Abs() < refusalLasts
+	required := func(s protocol.Step) bool { return !ru.c.Optional[ru.facts.StoreOf(s)] && !ru.endsHeld(s) }
 	switch {
 	case len(plan.Steps) == 0, plan.Blocked != "", plan.Waiting != "":
 	case lasts && ru.c.Given == "":
-		ru.block(m.Refusal, fmt.Errorf("%w at %s; latchkey sweep %s tries again and prints the answer",
+		ru.set(result.InProgress, m.Refusal, fmt.Errorf("%w at %s; latchkey sweep %s tries again and prints the answer",
 			errTried, m.Refused.UTC().Format(time.DateTime), ru.c.Name))
+		if slices.ContainsFunc(plan.Steps, required) {
+			ru.out.Result = result.Blocked
+		}
 	case ru.facts.Starting(plan.Steps):
 		ru.set(result.InProgress, reason.ConsumerStarting, nil)
 	}

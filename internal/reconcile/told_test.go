@@ -201,15 +201,15 @@ func TestARunThatPublishesSaysWhatItCouldNotRead(t *testing.T) {
 	}
 }
 
-// An optional store that refuses the key blocks no rotation. A person must act all the
-// same, and a look says so, too.
+// An optional store that refuses the key blocks nothing. The run says why it lacks the
+// key, and so does a look.
 func TestAnOptionalStoreThatRefusesTheKeyIsTold(t *testing.T) {
 	w := newBench(t)
 	old := w.rotated()
 	w.b.fail["Publish"], w.c.Optional["store-b"] = says(port.ErrDenied, "403 no"), true
 	agrees := func(out result.Outcome) {
 		t.Helper()
-		if out.Condition != condition.Blocked || out.Reason != reason.StoreDenied {
+		if out.Condition != condition.Due || out.Reason != reason.StoreDenied {
 			t.Errorf("%s: %s, %s", out.Result, out.Condition, out.Message)
 		}
 		if looked := w.look(); looked.Condition != out.Condition || looked.Reason != out.Reason {

@@ -125,7 +125,7 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 	case why == "":
 		steps, left := v.renewal(due), protocol.Plan{}
 		v.after(steps).trouble(&left)
-		p.Left = cmp.Or(left.Blocked, left.Waiting)
+		p.Left, p.LeftBlocks = cmp.Or(left.Blocked, left.Waiting), left.Blocked != ""
 		return steps
 	case why == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
 		holdBack(p, reason.StoreSilent)
