@@ -129,8 +129,6 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 		return steps
 	case why == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
 		holdBack(p, reason.StoreSilent)
-	case why == reason.KeysFull && len(v.refused()) > 0: // demands were tried again and again
-		holdBack(p, slices.MaxFunc(v.refused(), sooner).Refusal)
 	case why == reason.KeysFull:
 		holdBack(p, v.after(v.unfuse()).crowd())
 	default:
@@ -155,7 +153,11 @@ func (v view) crowd() reason.Reason {
 	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
 	expires := func(k protocol.Key) bool { return k.Live(v.now) && k.Expired(soon) }
 	locked := func(k protocol.Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
+	refused := v.refused()
+	n := len(refused)
 	switch {
+	case n > 0 && refused[n-1].Refusal.Kind() == reason.Block: // demands were tried again and again
+		return refused[n-1].Refusal
 	case slices.ContainsFunc(v.Keys, expires):
 		return reason.KeysFull
 	case !v.allRead:

@@ -22,8 +22,8 @@ func (v view) refusal(due reason.Reason) (why reason.Reason, until time.Time) {
 	if len(refused) == 0 {
 		return "", time.Time{}
 	}
-	last := slices.MaxFunc(refused, sooner)
 	n := len(refused) // the more, the longer
+	last := refused[n-1]
 	passes := last.Refusal.Kind() == reason.Wait
 	if passes || due.Demand() {
 		n--
@@ -41,15 +41,14 @@ func (v view) refusal(due reason.Reason) (why reason.Reason, until time.Time) {
 	return last.Refusal, until
 }
 
-func sooner(a, b protocol.Key) int { return a.Refused.Compare(b.Refused) }
-
-// refused returns the live keys that could not be published.
+// refused returns the live keys that could not be published, the last refused last.
 func (v view) refused() (refused []protocol.Key) {
 	for _, k := range v.Keys {
 		if !k.Refused.IsZero() && !v.named[k.ID] && k.Fused(v.r) && k.Live(v.now) {
 			refused = append(refused, k)
 		}
 	}
+	slices.SortStableFunc(refused, func(a, b protocol.Key) int { return a.Refused.Compare(b.Refused) })
 	return refused
 }
 
