@@ -131,6 +131,14 @@ func (o *observation) observeLeaked(ctx context.Context) error {
 	case rec.Ours && o.Cached && slices.Contains(o.c.Names(), rec.Credential):
 		o.by.Memory.Forget(o.c.Name)
 		return fmt.Errorf("%w: key %s to revoke belongs to another service ID", ErrAgain, id)
+	case rec.Ours && slices.Contains(o.c.Names(), rec.Credential):
+		// IAM's list may lag, or somebody took the marker off the service ID.
+		if err := o.admit(ctx, rec); err != nil {
+			return err
+		}
+		if !o.Listed(id) {
+			o.add(rec.Key, rec.IAMID)
+		}
 	case rec.Ours:
 		o.Elsewhere = true
 	default:

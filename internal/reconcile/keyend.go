@@ -51,6 +51,9 @@ func (ru *run) retire(ctx context.Context, s protocol.Step) error {
 	if i < 0 || (s.Reason != reason.KeyLeaked && !ru.facts.Keys[i].Expires.Equal(rec.Expires)) {
 		return fmt.Errorf("%w: key %s has another expiry", observe.ErrAgain, s.Key)
 	}
+	if known := ru.facts.Keys[i].Renew; rec.Renew.After(known) && rec.Renew.After(ru.req.Trigger.NewerThan) {
+		return fmt.Errorf("%w: a demand is recorded on key %s", observe.ErrAgain, s.Key) // and would be gone with it
+	}
 	if s.Reason == reason.NeverPublished || s.Reason == reason.Deprovision || (s.Reason == reason.KeyLeaked && !rec.Disabled) {
 		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
 			return err

@@ -153,8 +153,7 @@ func (v view) crowd() reason.Reason {
 	soon := v.now.Add(max(mostOverlaps*v.r.Overlap, v.r.Fuse, 3*v.r.SweepEvery))
 	expires := func(k protocol.Key) bool { return k.Live(v.now) && k.Expired(soon) }
 	locked := func(k protocol.Key) bool { return k.Live(v.now) && k.Locked && k.ID != v.published.ID }
-	refused := v.refused()
-	n := len(refused)
+	refused, n := v.refused(), len(v.refused())
 	switch {
 	case n > 0 && refused[n-1].Refusal.Kind() == reason.Block: // demands were tried again and again
 		return refused[n-1].Refusal

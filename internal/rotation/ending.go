@@ -99,7 +99,10 @@ func (v view) revoke(k protocol.Key) (steps []protocol.Step) {
 	if k.Live(v.now) {
 		steps = append(steps, protocol.Step{Action: protocol.Disable, Key: k.ID, Reason: reason.KeyLeaked})
 	}
-	return append(steps, protocol.Step{Action: protocol.Retire, Key: k.ID, Reason: reason.KeyLeaked})
+	if v.published.Meets(k.Renew) { // else the demand would be gone with the key
+		steps = append(steps, protocol.Step{Action: protocol.Retire, Key: k.ID, Reason: reason.KeyLeaked})
+	}
+	return steps
 }
 
 func (v view) supersede(k protocol.Key, overlap time.Duration, why reason.Reason) []protocol.Step {
