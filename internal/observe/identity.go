@@ -209,6 +209,9 @@ func (o *observation) take(id port.ServiceID, l port.KeyList) {
 }
 
 func (o *observation) add(k protocol.Key, iamID string) {
+	if o.Home == nil {
+		o.Home = map[string]string{} // no service ID is ours
+	}
 	o.Keys, o.Home[k.ID] = append(o.Keys, k), iamID
 }
 

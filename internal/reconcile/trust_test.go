@@ -87,6 +87,21 @@ func TestOnlyAForgedServiceIDBlocks(t *testing.T) {
 	}
 }
 
+// Whoever may edit a service ID may take its marker off. Its keys still bear theirs.
+func TestAKeyOnAServiceIDWithoutItsMarkerIsRevoked(t *testing.T) {
+	w := newBench(t)
+	genuine := w.rotated()
+	w.ids[0].Marked, w.ids[0].Ours = false, false
+	w.reconciler = w.process() // that has no memory
+	out := w.run(protocol.Trigger{Leaked: genuine, Contain: true})
+	if k := w.find(genuine); k != nil && k.Live(w.now) {
+		t.Errorf("the key lives: %s, %s, %s", out.Result, out.Message, out.Error)
+	}
+	if out.Result != result.Blocked || out.Reason != reason.NameTaken {
+		t.Errorf("%s, %s", out.Result, out.Reason)
+	}
+}
+
 func TestAServiceIDThatHasTheNameIsTold(t *testing.T) {
 	w := newBench(t)
 	w.ids = []port.ServiceID{{ID: "ServiceId-9", IAMID: "iam-ServiceId-9", Name: w.c.ServiceIDName, Creator: "IBMid-7", Created: w.now}}
