@@ -132,17 +132,23 @@ func (o *observation) observeLeaked(ctx context.Context) error {
 		o.by.Memory.Forget(o.c.Name)
 		return fmt.Errorf("%w: key %s to revoke belongs to another service ID", ErrAgain, id)
 	case rec.Ours && slices.Contains(o.c.Names(), rec.Credential):
-		// IAM's list may lag, or somebody took the marker off the service ID.
-		if err := o.admit(ctx, rec); err != nil {
-			return err
-		}
-		if !o.Listed(id) {
-			o.add(rec.Key, rec.IAMID)
-		}
+		return o.addHidden(ctx, rec)
 	case rec.Ours:
 		o.Elsewhere = true
 	default:
 		o.Stranger = id
+	}
+	return nil
+}
+
+// addHidden adds a key of the credential whose service ID was not found: IAM's list may
+// lag, or somebody took the marker off it.
+func (o *observation) addHidden(ctx context.Context, rec port.KeyRecord) error {
+	if err := o.admit(ctx, rec); err != nil {
+		return err
+	}
+	if !o.Listed(rec.ID) {
+		o.add(rec.Key, rec.IAMID)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/latchkey-io/latchkey/internal/fault"
 	"github.com/latchkey-io/latchkey/internal/observe"
@@ -45,14 +44,8 @@ func (ru *run) retire(ctx context.Context, s protocol.Step) error {
 	if err != nil {
 		return err
 	}
-	// A leaked key is deleted whatever its expiry, since this plan may have moved
-	// its fuse out.
-	i := slices.IndexFunc(ru.facts.Keys, func(k protocol.Key) bool { return k.ID == s.Key })
-	if i < 0 || (s.Reason != reason.KeyLeaked && !ru.facts.Keys[i].Expires.Equal(rec.Expires)) {
-		return fmt.Errorf("%w: key %s has another expiry", observe.ErrAgain, s.Key)
-	}
-	if known := ru.facts.Keys[i].Renew; rec.Renew.After(known) && rec.Renew.After(ru.req.Trigger.NewerThan) {
-		return fmt.Errorf("%w: a demand is recorded on key %s", observe.ErrAgain, s.Key) // and would be gone with it
+	if err := ru.unchanged(s, rec); err != nil {
+		return err
 	}
 	if s.Reason == reason.NeverPublished || s.Reason == reason.Deprovision || (s.Reason == reason.KeyLeaked && !rec.Disabled) {
 		if err := ru.checkUnnamed(ctx, s.Key); err != nil {
@@ -72,6 +65,19 @@ func (ru *run) retire(ctx context.Context, s protocol.Step) error {
 		return err
 	}
 	ru.release(ctx, s.Key)
+	return nil
+}
+
+// unchanged returns observe.ErrAgain if a key to delete is not as it was observed. A leaked
+// key is deleted whatever its expiry, since this plan may have moved its fuse out.
+func (ru *run) unchanged(s protocol.Step, rec port.KeyRecord) error {
+	known := ru.facts.Newest(s.Key)
+	switch {
+	case known.ID == "" || s.Reason != reason.KeyLeaked && !known.Expires.Equal(rec.Expires):
+		return fmt.Errorf("%w: key %s has another expiry", observe.ErrAgain, s.Key)
+	case rec.Renew.After(known.Renew) && rec.Renew.After(ru.req.Trigger.NewerThan): // it would be gone with the key
+		return fmt.Errorf("%w: a demand is recorded on key %s", observe.ErrAgain, s.Key)
+	}
 	return nil
 }
 

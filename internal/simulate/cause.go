@@ -54,9 +54,11 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 	reason.InProgress: func(s *sim, r *run) bool {
 		return r.disturbed || s.bornWithin(r, s.rules.Window) || r.heard(port.ErrConflict, steps...)
 	},
-	reason.TooYoung:   func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
-	reason.KeysFull:   func(s *sim, r *run) bool { return s.someEndSoon(r) || r.out.Error != "" }, // an overlap that could not start
-	reason.NotVisible: (*sim).hidden,
+	reason.TooYoung: func(s *sim, r *run) bool { return s.bornWithin(r, s.rules.MinAge) },
+	reason.KeysFull: func(s *sim, r *run) bool { return s.someEndSoon(r) || r.out.Error != "" }, // an overlap that could not start
+	reason.NotVisible: func(s *sim, r *run) bool {
+		return s.hidden(r) || r.heard(port.ErrDenied, get) || r.heard(port.ErrRefused, get)
+	},
 	reason.StoreUnreachable: func(_ *sim, r *run) bool {
 		return r.heard(port.ErrUnavailable, storing...) || r.heard(port.ErrConflict, publish)
 	},
