@@ -99,7 +99,7 @@ func (v view) revoke(k protocol.Key) (steps []protocol.Step) {
 	if k.Live(v.now) {
 		steps = append(steps, protocol.Step{Action: protocol.Disable, Key: k.ID, Reason: reason.KeyLeaked})
 	}
-	if v.published.Meets(k.Renew) { // else the demand would be gone with the key
+	if v.Gone || v.published.Meets(k.Renew) { // else the demand would be gone with the key
 		steps = append(steps, protocol.Step{Action: protocol.Retire, Key: k.ID, Reason: reason.KeyLeaked})
 	}
 	return steps
