@@ -88,7 +88,8 @@ func wireService(env environment, log *slog.Logger, file, endpoint string) (*ass
 	return p, nil
 }
 
-// wireSweep is wire for a process that sweeps or does a task, and that nobody watches.
+// wireSweep wires a process that sweeps or does a task. It warns of our own login in the
+// log, since no person is there to read an answer.
 func wireSweep(env environment, log *slog.Logger, file string) (*assembly, error) {
 	p, err := wire(env, log, file, "")
 	if err == nil {

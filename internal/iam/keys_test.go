@@ -451,7 +451,7 @@ func TestKeysOfAServiceIDInAnyGroupAreListed(t *testing.T) {
 	}
 }
 
-// Keys that nobody sees must not look like keys that are not there.
+// A list that leaves keys out must not look complete.
 func TestTheAccountsKeysNeedItsGroups(t *testing.T) {
 	w := newWorld(t, nil)
 	w.cloud.Inject(emulator.Fault{Method: http.MethodGet, Path: "/v1/serviceid_groups", Kind: emulator.FaultStatus, Status: 403})

@@ -107,10 +107,10 @@ func (f *Facts) Named(keyID string) bool {
 	return slices.ContainsFunc(f.Entries, func(e Reading) bool { return e.Err == nil && e.KeyID == keyID })
 }
 
-// Count counts the keys that are like that.
-func (f *Facts) Count(like func(protocol.Key) bool) (n int) {
+// Count returns the number of keys for which holds is true.
+func (f *Facts) Count(holds func(protocol.Key) bool) (n int) {
 	for _, k := range f.Keys {
-		if like(k) {
+		if holds(k) {
 			n++
 		}
 	}

@@ -141,8 +141,8 @@ func (o *observation) observeLeaked(ctx context.Context) error {
 	return nil
 }
 
-// addHidden adds a key of the credential whose service ID was not found: IAM's list may
-// lag, or somebody took the marker off it.
+// addHidden adds a key of the credential whose service ID was not found. IAM's list may
+// lag, or a person may have removed the marker.
 func (o *observation) addHidden(ctx context.Context, rec port.KeyRecord) error {
 	if err := o.admit(ctx, rec); err != nil {
 		return err

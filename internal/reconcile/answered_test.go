@@ -105,11 +105,11 @@ func TestTheExpiryThatIsToldIsWhatIAMAnswered(t *testing.T) {
 			t.Errorf("told %s and %s, and the key ends at %s", out.KeyExpires, out.Keys[0].Expires, k.Expires)
 		}
 		if due := k.Expires.Add(-w.c.Rules.Overlap); !out.Next.Equal(due) {
-			t.Errorf("the next step is told for %s, and the key is due at %s", out.Next, due)
+			t.Errorf("the outcome says that the next step is at %s; the key is due at %s", out.Next, due)
 		}
 		w.now = w.now.Add(time.Hour)
 		if later := w.must(result.Unchanged, protocol.Trigger{}); !later.Next.Equal(out.Next) {
-			t.Errorf("the next step is told for %s, and then for %s", out.Next, later.Next)
+			t.Errorf("the next step is at %s, and in the next outcome at %s", out.Next, later.Next)
 		}
 	})
 }

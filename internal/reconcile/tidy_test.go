@@ -91,7 +91,7 @@ func TestWithdrawnKeysThatStayCountAsLive(t *testing.T) {
 	}
 }
 
-// A key that leaked and does not work any more is in nobody's way.
+// A leaked key that no longer works delays nothing.
 func TestALeakedKeyThatIsDisabledIsTroubleNoMore(t *testing.T) {
 	for _, err := range []error{port.ErrUnavailable, port.ErrRefused, port.ErrDenied} {
 		for _, contain := range []bool{false, true} {

@@ -35,7 +35,7 @@ func TestAnAnswerFromBeforeAStopDoesNotSetTheEmulatedClock(t *testing.T) {
 				c.Ask()
 				call := c.Transport(roundTrip(func(*http.Request) (*http.Response, error) {
 					h := http.Header{"Emulator-Offset": {offset.String()}}
-					if time.Sleep(tc.stood); tc.stood > 0 {
+					if <-time.After(tc.stood); tc.stood > 0 { // in virtual time
 						offset += 20 * time.Minute
 					}
 					return &http.Response{Header: h, Body: http.NoBody}, nil
