@@ -73,6 +73,7 @@ type Client struct {
 	bare     *http.Client // without our token, to exchange other keys
 	login    *login
 	http     *http.Client // with our token
+	api      upstream.Service
 	identity *iamidentityv1.IamIdentityV1
 	policies *iampolicymanagementv1.IamPolicyManagementV1
 	groups   *iamaccessgroupsv2.IamAccessGroupsV2
@@ -136,6 +137,7 @@ func New(cfg Config) (*Client, error) {
 	if c.groups, err = iamaccessgroupsv2.NewIamAccessGroupsV2(&iamaccessgroupsv2.IamAccessGroupsV2Options{URL: cfg.URL, Authenticator: l}); err != nil {
 		return nil, fmt.Errorf("setting up the access group API: %w", err)
 	}
+	c.api = upstream.Service{Base: cfg.URL, HTTP: &strict}
 	c.groups.Service.SetHTTPClient(&strict)
 	c.identity.Service.SetHTTPClient(&strict)
 	c.policies.Service.SetHTTPClient(&strict)
