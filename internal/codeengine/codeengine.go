@@ -15,18 +15,14 @@ package codeengine
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
-
 	"github.com/latchkey-io/latchkey/internal/hosts"
-	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -36,18 +32,16 @@ import (
 // has no name, which does not matter, since latchkey sends no mounts.
 const apiVersion = "2025-07-10"
 
-// Config describes how to reach Code Engine and how to log in.
+// Config describes how to reach Code Engine.
 type Config struct {
 	// Endpoint, if set, replaces IBM's address of every region. Requests still
 	// name the region's host. The emulator uses it.
 	Endpoint string
 	// Private selects the addresses inside IBM's network.
 	Private bool
-	// HTTP sends every request. If nil, it is a client with the default
+	// HTTP sends every request and logs in. If nil, it is a client with the default
 	// transport.
 	HTTP *http.Client
-	// Auth logs in. If nil, HTTP does.
-	Auth core.Authenticator
 	// Account returns our account. If nil, answers about any account's objects count.
 	Account func(context.Context) (string, error)
 	// Patience is how long the restarts of one run wait in all for new revisions.
@@ -63,7 +57,7 @@ type Client struct {
 	cfg Config
 
 	mu      sync.Mutex // guards what follows
-	regions map[string]*codeenginev2.CodeEngineV2
+	regions map[string]upstream.Service
 	ids     map[projectName]string // IDs of the projects that were looked up
 	queues  map[appName]*queue     // restarts under way
 	written map[string]publication // what this process has last written, by the store's name
@@ -72,8 +66,7 @@ type Client struct {
 // projectName is the name of a project in a region.
 type projectName struct{ region, name string }
 
-// New returns a client. It sends no request; a region's SDK client is created
-// when it is first used.
+// New returns a client. It sends no request.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
@@ -84,45 +77,57 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg, regions: map[string]*codeenginev2.CodeEngineV2{}, ids: map[projectName]string{}, queues: map[appName]*queue{}, written: map[string]publication{}}
+	return &Client{cfg: cfg, regions: map[string]upstream.Service{}, ids: map[projectName]string{}, queues: map[appName]*queue{}, written: map[string]publication{}}
 }
 
-// region returns the SDK's client for one region. Its retries are off, since
-// they would repeat a create whose answer was lost.
-func (c *Client) region(name string) (*codeenginev2.CodeEngineV2, error) {
+// region returns the server of one region.
+func (c *Client) region(name string) upstream.Service {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if api := c.regions[name]; api != nil {
-		return api, nil
+	if api, known := c.regions[name]; known {
+		return api
 	}
 	service := upstream.CodeEngine
 	service.Account = c.cfg.Account
 	client, base := upstream.Server{
-		API: service, Host: hosts.CodeEngine(name, c.cfg.Private), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth,
+		API: service, Host: hosts.CodeEngine(name, c.cfg.Private), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP,
 	}.Client()
-	api, err := codeenginev2.NewCodeEngineV2(&codeenginev2.CodeEngineV2Options{
-		URL: base + "/v2", Authenticator: &core.NoAuthAuthenticator{}, // the client logs in
-	})
-	if err != nil {
-		return nil, fmt.Errorf("setting up Code Engine in %s: %w: %w", name, port.ErrRefused, err)
-	}
-	api.Service.SetHTTPClient(client)
+	api := upstream.Service{Base: base, HTTP: client}
 	c.regions[name] = api
-	return api, nil
+	return api
 }
 
-// text returns the value of an SDK field, or "" for nil.
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+// in returns the path of what is in a project, such as apps and an app's name.
+func in(project string, names ...string) []string {
+	return append(upstream.Path("/v2/projects", project), names...)
 }
 
-// next returns the token of the next page, or nil.
-func next(m *codeenginev2.ListNextMetadata) *string {
-	if m == nil {
-		return nil
+// page is what every page of a list has: where the next one starts.
+type page struct {
+	Next struct {
+		Start string `json:"start"`
+	} `json:"next"`
+}
+
+func (p page) start() string { return p.Next.Start }
+
+// pages reads the pages of a list.
+func pages[P interface{ start() string }](ctx context.Context, doing string, api upstream.Service, path []string, read func(P)) error {
+	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	seen := upstream.Pages{Doing: doing, Most: maxPages}
+	for {
+		got, reply, err := upstream.Send[P](ctx, api, upstream.Request{Method: http.MethodGet, Path: path, Query: query})
+		if err = fault(ctx, doing, reply, err); err != nil {
+			return err
+		}
+		if got == nil {
+			return upstream.Incomplete(doing, "body")
+		}
+		read(*got)
+		start := (*got).start()
+		if more, err := seen.Next(start); !more {
+			return err
+		}
+		query.Set("start", start)
 	}
-	return m.Start
 }

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -121,13 +119,12 @@ func TestRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			var sent []*http.Request
-			c.cfg.HTTP = &http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+			c.cfg.HTTP = &http.Client{Transport: bearer("ours", func(r *http.Request) (*http.Response, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				sent = append(sent, r)
 				return nil, errors.New("no network here: " + canary)
 			})}
-			c.cfg.Auth = &core.BearerTokenAuthenticator{BearerToken: "ours"}
 			_, err := codeengine.New(c.cfg).Projects(t.Context(), []string{"eu-de"})
 			wants(t, err, port.ErrUnavailable)
 			if len(sent) != 1 {
@@ -150,6 +147,15 @@ func TestRequests(t *testing.T) {
 type tripper func(*http.Request) (*http.Response, error)
 
 func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// bearer is a transport that logs in with a token.
+func bearer(token string, next tripper) tripper {
+	return func(r *http.Request) (*http.Response, error) {
+		own := r.Clone(r.Context())
+		own.Header.Set("Authorization", "Bearer "+token)
+		return next(own)
+	}
+}
 
 // TestOurOwnLogin: its failure must not look like an answer of the store.
 func TestOurOwnLogin(t *testing.T) {
@@ -176,7 +182,7 @@ func TestOurOwnLogin(t *testing.T) {
 				w.Inject(c.fault)
 			}
 			s := codeengine.New(codeengine.Config{
-				Endpoint: w.URL(), HTTP: w.http, Auth: &core.IamAuthenticator{ApiKey: key, URL: w.URL(), Client: w.http},
+				Endpoint: w.URL(), HTTP: w.login(key).HTTP(),
 			}).Store(codeengine.StoreConfig{Project: w.team().ID, Region: region, Secret: secretName, Entry: entryName})
 			_, err := s.Read(t.Context())
 			wants(t, err, c.want, "logging in")

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -59,11 +57,11 @@ func (a *apps) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	all, ok := listing.Of(ctx, a.store.Place(), "apps", func() ([]codeenginev2.App, error) {
-		return appsOf(ctx, doing, api, project)
+	all, ok := listing.Of(ctx, a.store.Place(), "apps", func() ([]workload, error) {
+		return workloads(ctx, doing, api, in(project, "apps"))
 	})
 	if !ok {
-		if all, err = appsOf(ctx, doing, api, project); err != nil {
+		if all, err = workloads(ctx, doing, api, in(project, "apps")); err != nil {
 			return nil, err
 		}
 	}
@@ -74,48 +72,90 @@ func (a *apps) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, protocol.Consumer{Name: a.label(text(app.Name)), Store: a.store.Name(), Key: key, Next: a.starting(app, key)})
+			found = append(found, protocol.Consumer{Name: a.label(app.Name), Store: a.store.Name(), Key: key, Next: a.starting(app, key)})
 		}
 	}
 	return append(found, a.missing(found)...), nil
 }
 
-// appsOf returns the apps of a project.
-func appsOf(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project string) (all []codeenginev2.App, err error) {
-	opts := &codeenginev2.ListAppsOptions{ProjectID: &project, Limit: core.Int64Ptr(pageSize)}
-	seen := upstream.Pages{Doing: doing, Most: maxPages}
-	for {
-		page, resp, err := api.ListAppsWithContext(ctx, opts)
-		if err = fault(ctx, doing, resp, err); err != nil {
-			return nil, err
-		}
-		if page == nil {
-			return nil, upstream.Incomplete(doing, "body")
-		}
-		all = append(all, page.Apps...)
-		opts.Start = next(page.Next)
-		if more, err := seen.Next(text(opts.Start)); err != nil {
-			return nil, err
-		} else if !more {
-			return all, nil
-		}
-	}
+// workload is an app, a revision of an app or a job in the API's form. Each has some of
+// these members.
+type workload struct {
+	Name        string   `json:"name"`
+	EntityTag   string   `json:"entity_tag"`
+	Status      string   `json:"status"`
+	Env         []envVar `json:"run_env_variables"`
+	Mounts      []mount  `json:"run_volume_mounts"`
+	ImageSecret string   `json:"image_secret"`
+	Details     struct {
+		Created string `json:"latest_created_revision"`
+		Ready   string `json:"latest_ready_revision"`
+		Reason  string `json:"reason"`
+	} `json:"status_details"`
 }
 
-func (a *apps) wanted(app *codeenginev2.App) bool {
-	return a.store.cfg.Restart.All && a.store.refers(app.RunEnvVariables) || slices.Contains(a.store.cfg.Restart.Names, kind+text(app.Name))
+// envVar is a variable of an environment. A restart sends it back as it was read, so it
+// has all members, and an absent one differs from an empty one.
+type envVar struct {
+	Type      *string `json:"type"`
+	Name      *string `json:"name,omitempty"`
+	Value     *string `json:"value,omitempty"`
+	Reference *string `json:"reference,omitempty"`
+	Key       *string `json:"key,omitempty"`
+	Prefix    *string `json:"prefix,omitempty"`
+}
+
+// literal is the type of a variable that has its value in itself.
+const literal = "literal"
+
+// mount is a secret or a config map as files.
+type mount struct {
+	Type      string `json:"type"`
+	Reference string `json:"reference"`
+}
+
+// workloadPage is a page of one of these lists.
+type workloadPage struct {
+	page
+	Apps      []workload `json:"apps"`
+	Revisions []workload `json:"revisions"`
+	Jobs      []workload `json:"jobs"`
+}
+
+// workloads returns the apps, revisions or jobs of the list at a path.
+func workloads(ctx context.Context, doing string, api upstream.Service, path []string) ([]workload, error) {
+	var all []workload
+	err := pages(ctx, doing, api, path, func(p workloadPage) {
+		all = slices.Concat(all, p.Apps, p.Revisions, p.Jobs)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// text returns the text of a member, or "" if it is absent.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func (a *apps) wanted(app *workload) bool {
+	return a.store.cfg.Restart.All && a.store.refers(app.Env) || slices.Contains(a.store.cfg.Restart.Names, kind+app.Name)
 }
 
 // refers reports whether one of the entries is in an environment.
-func (s *Store) refers(env []codeenginev2.EnvVar) bool {
-	return slices.ContainsFunc(env, func(v codeenginev2.EnvVar) bool {
+func (s *Store) refers(env []envVar) bool {
+	return slices.ContainsFunc(env, func(v envVar) bool {
 		if text(v.Reference) != s.cfg.Secret {
 			return false
 		}
 		switch text(v.Type) {
-		case codeenginev2.EnvVar_Type_SecretFullReference:
+		case "secret_full_reference":
 			return true
-		case codeenginev2.EnvVar_Type_SecretKeyReference:
+		case "secret_key_reference":
 			return slices.Contains(s.cfg.Form.Names(s.cfg.Entry), text(v.Key))
 		}
 		return false
@@ -147,9 +187,9 @@ func (a *apps) marker() string {
 }
 
 // mark returns the key ID that a restart wrote in an environment, or "".
-func (a *apps) mark(env []codeenginev2.EnvVar) string {
+func (a *apps) mark(env []envVar) string {
 	for _, v := range env {
-		if text(v.Type) == codeenginev2.EnvVar_Type_Literal && text(v.Name) == a.marker() {
+		if text(v.Type) == literal && text(v.Name) == a.marker() {
 			return text(v.Value)
 		}
 	}
@@ -199,50 +239,49 @@ func (a *apps) Restart(ctx context.Context, name, keyID string) error {
 // roll makes one attempt. It sends the whole environment, since a patch replaces
 // the whole list. It returns the app, and the newest revision before the one that it
 // makes, or "" if the app has the key's ID already.
-func (a *apps) roll(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app, keyID string, q *queue) (now *codeenginev2.App, before string, err error) {
+func (a *apps) roll(ctx context.Context, doing string, api upstream.Service, project, app, keyID string, q *queue) (now *workload, before string, err error) {
 	got, err := a.read(ctx, doing, api, project, app)
-	if err != nil || a.mark(got.RunEnvVariables) == keyID {
+	if err != nil || a.mark(got.Env) == keyID {
 		return got, "", err
 	}
 	marks := a.beside(ctx, got, keyID)
 	maps.Copy(marks, q.marks())
 	env := environment(got, marks)
-	now, resp, err := api.UpdateAppWithContext(ctx, &codeenginev2.UpdateAppOptions{
-		ProjectID: &project, Name: &app, IfMatch: got.EntityTag, App: map[string]any{"run_env_variables": env},
+	now, reply, err := upstream.Send[workload](ctx, api, upstream.Request{
+		Method: http.MethodPatch, Path: in(project, "apps", app), Body: map[string]any{"run_env_variables": env},
+		Header: map[string]string{"If-Match": got.EntityTag, "Content-Type": "application/merge-patch+json"},
 	})
-	if now == nil || text(now.Name) == "" {
+	if now == nil || now.Name == "" {
 		now = got
 	}
-	return now, revisions(got).created, fault(ctx, doing, resp, err, literals(env)...)
+	return now, revisions(got).created, fault(ctx, doing, reply, err, literals(env)...)
 }
 
-func (a *apps) read(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project, app string) (*codeenginev2.App, error) {
-	got, resp, err := api.GetAppWithContext(ctx, &codeenginev2.GetAppOptions{ProjectID: &project, Name: &app})
-	if err = fault(ctx, doing, resp, err); err != nil {
+func (a *apps) read(ctx context.Context, doing string, api upstream.Service, project, app string) (*workload, error) {
+	got, reply, err := upstream.Send[workload](ctx, api, upstream.Request{Method: http.MethodGet, Path: in(project, "apps", app)})
+	if err = fault(ctx, doing, reply, err); err != nil {
 		return nil, err
 	}
-	if got == nil || text(got.EntityTag) == "" {
+	if got == nil || got.EntityTag == "" {
 		return nil, upstream.Incomplete(doing, "entity tag")
 	}
 	return got, nil
 }
 
 // environment returns the app's environment with marks, by their names.
-func environment(app *codeenginev2.App, marks map[string]string) []codeenginev2.EnvVar {
-	env := slices.DeleteFunc(slices.Clone(app.RunEnvVariables), func(v codeenginev2.EnvVar) bool {
+func environment(app *workload, marks map[string]string) []envVar {
+	env := slices.DeleteFunc(slices.Clone(app.Env), func(v envVar) bool {
 		_, marked := marks[text(v.Name)]
 		return marked
 	})
 	for _, name := range slices.Sorted(maps.Keys(marks)) {
-		env = append(env, codeenginev2.EnvVar{
-			Type: core.StringPtr(codeenginev2.EnvVar_Type_Literal), Name: core.StringPtr(name), Value: core.StringPtr(marks[name]),
-		})
+		env = append(env, envVar{Type: new(literal), Name: &name, Value: new(marks[name])})
 	}
 	return env
 }
 
 // literals returns the literal values of an environment, which may be passwords.
-func literals(env []codeenginev2.EnvVar) (values []secret.Value) {
+func literals(env []envVar) (values []secret.Value) {
 	for _, v := range env {
 		if v.Value != nil {
 			values = append(values, secret.New(*v.Value))

@@ -1,9 +1,12 @@
 package codeengine_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -230,6 +233,36 @@ func TestARestartKeepsTheAppAndLeavesTheKeyOnIt(t *testing.T) {
 				t.Errorf("consumers %q", got)
 			}
 		})
+	}
+}
+
+// TestARestartSendsTheEnvironmentAsItIs: a member that is absent stays so, and one that is
+// empty does, too.
+func TestARestartSendsTheEnvironmentAsItIs(t *testing.T) {
+	const theirs = `{"type":"literal","name":"EMPTY","value":""},` +
+		`{"type":"secret_full_reference","reference":"logs-sender","prefix":""},` +
+		`{"type":"config_map_key_reference","name":"C","reference":"m","key":"k"}`
+	var sent, kind, tag string
+	s := fake(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch {
+			body, _ := io.ReadAll(r.Body)
+			sent, kind, tag = string(body), r.Header.Get("Content-Type"), r.Header.Get("If-Match")
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(rw, `{"name":"a","entity_tag":"7","run_env_variables":[`+theirs+`]}`)
+	})
+	if err := s.Consumers().Restart(t.Context(), "app/5f1d0a7e-4b6c-4d2f-9e8a-7b6c5d4e3f21/a", "ApiKey-1"); err != nil {
+		t.Fatal(err)
+	}
+	var got, want any
+	if err := json.Unmarshal([]byte(sent), &got); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(`{"run_env_variables":[`+theirs+`,{"type":"literal","name":"`+marker+`","value":"ApiKey-1"}]}`), &want); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) || kind != "application/merge-patch+json" || tag != "7" {
+		t.Errorf("sent %s as %s at %s", sent, kind, tag)
 	}
 }
 

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -21,6 +20,21 @@ import (
 // Project describes a Code Engine project.
 type Project struct {
 	ID, Name, Region, ResourceGroup, CRN, Status string
+}
+
+// projectObject is a Project in the API's form.
+type projectObject struct {
+	ID            string `json:"id"`
+	Name          string `json:"name"`
+	Region        string `json:"region"`
+	ResourceGroup string `json:"resource_group_id"`
+	CRN           string `json:"crn"`
+	Status        string `json:"status"`
+}
+
+type projectPage struct {
+	page
+	Projects []projectObject `json:"projects"`
 }
 
 // pageSize is the largest page of Code Engine. maxPages bounds a listing that
@@ -57,42 +71,19 @@ func (c *Client) Projects(ctx context.Context, regions []string) ([]Project, err
 }
 
 func (c *Client) list(ctx context.Context, region string) ([]Project, error) {
-	doing := "listing the projects in " + region
-	api, err := c.region(region)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
 	var out []Project
-	opts := &codeenginev2.ListProjectsOptions{Limit: core.Int64Ptr(pageSize)}
-	seen := upstream.Pages{Doing: doing, Most: maxPages}
-	for {
-		page, resp, err := api.ListProjectsWithContext(ctx, opts)
-		if err = fault(ctx, doing, resp, err); err != nil {
-			return nil, err
-		}
-		if page == nil {
-			return nil, upstream.Incomplete(doing, "body")
-		}
-		for i := range page.Projects {
+	err := pages(ctx, "listing the projects in "+region, c.region(region), upstream.Path("/v2/projects"), func(p projectPage) {
+		for _, got := range p.Projects {
 			// An endpoint for all regions may ignore the region in the request.
-			if p := project(&page.Projects[i]); p.Region == region {
-				out = append(out, p)
+			if got.Region == region {
+				out = append(out, Project(got))
 			}
 		}
-		opts.Start = next(page.Next)
-		if more, err := seen.Next(text(opts.Start)); err != nil {
-			return nil, err
-		} else if !more {
-			return out, nil
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
-}
-
-func project(p *codeenginev2.Project) Project {
-	return Project{
-		ID: text(p.ID), Name: text(p.Name), Region: text(p.Region), ResourceGroup: text(p.ResourceGroupID),
-		CRN: text(p.Crn), Status: text(p.Status),
-	}
+	return out, nil
 }
 
 // projectID is the form of a project's ID. Any other text is a name.
@@ -109,18 +100,14 @@ func (c *Client) Project(ctx context.Context, region, idOrName string) (Project,
 
 func (c *Client) byID(ctx context.Context, region, id string) (Project, error) {
 	doing := fmt.Sprintf("reading project %s in %s", id, region)
-	api, err := c.region(region)
-	if err != nil {
-		return Project{}, fmt.Errorf("%s: %w", doing, err)
-	}
-	p, resp, err := api.GetProjectWithContext(ctx, &codeenginev2.GetProjectOptions{ID: &id})
-	if err = fault(ctx, doing, resp, err); err != nil {
+	p, reply, err := upstream.Send[projectObject](ctx, c.region(region), upstream.Request{Method: http.MethodGet, Path: in(id)})
+	if err = fault(ctx, doing, reply, err); err != nil {
 		return Project{}, err
 	}
-	if p == nil || p.ID == nil {
+	if p == nil || p.ID == "" {
 		return Project{}, upstream.Incomplete(doing, "project")
 	}
-	return project(p), nil
+	return Project(*p), nil
 }
 
 // byName returns the project with this name. It prefers an active one, since a

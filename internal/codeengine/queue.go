@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
 )
 
 // appName is an app in a project of a region.
@@ -78,7 +76,7 @@ func (c *Client) wrote(s *Store, keyID string) {
 // beside returns the marks of the other entries of the project that have the key and
 // that the app reads: the revision that a restart makes reads them, too. Each entry is
 // read again, since an app must get the key that it is marked with.
-func (a *apps) beside(ctx context.Context, app *codeenginev2.App, keyID string) map[string]string {
+func (a *apps) beside(ctx context.Context, app *workload, keyID string) map[string]string {
 	a.store.client.mu.Lock()
 	all := slices.Collect(maps.Values(a.store.client.written))
 	a.store.client.mu.Unlock()

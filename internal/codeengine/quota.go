@@ -1,13 +1,6 @@
 package codeengine
 
-import (
-	"context"
-
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
-
-	"github.com/latchkey-io/latchkey/internal/upstream"
-)
+import "context"
 
 // Limits of a project, from IBM's documents.
 const (
@@ -28,66 +21,22 @@ func (s *Store) Used(ctx context.Context) (Used, error) {
 	if err != nil {
 		return used, err
 	}
-	secrets := &codeenginev2.ListSecretsOptions{ProjectID: &project, Limit: core.Int64Ptr(100)}
-	err = pages(func() (*codeenginev2.ListNextMetadata, error) {
-		page, resp, err := api.ListSecretsWithContext(ctx, secrets)
-		if err != nil {
-			return nil, fault(ctx, "counting the secrets of project "+project, resp, err)
-		}
-		used.Secrets += len(page.Secrets)
-		if page.Next != nil {
-			secrets.Start = page.Next.Start
-		}
-		return page.Next, nil
+	err = pages(ctx, "counting the secrets of project "+project, api, in(project, "secrets"), func(p secretPage) {
+		used.Secrets += len(p.Secrets)
 	})
 	if err != nil {
 		return used, err
 	}
-	var apps []string
-	list := &codeenginev2.ListAppsOptions{ProjectID: &project, Limit: core.Int64Ptr(100)}
-	err = pages(func() (*codeenginev2.ListNextMetadata, error) {
-		page, resp, err := api.ListAppsWithContext(ctx, list)
-		if err != nil {
-			return nil, fault(ctx, "listing the apps of project "+project, resp, err)
-		}
-		for i := range page.Apps {
-			apps = append(apps, core.StringNilMapper(page.Apps[i].Name))
-		}
-		if page.Next != nil {
-			list.Start = page.Next.Start
-		}
-		return page.Next, nil
-	})
-	for i := range apps {
-		if err != nil {
-			break
-		}
-		revisions := &codeenginev2.ListAppRevisionsOptions{ProjectID: &project, AppName: &apps[i], Limit: core.Int64Ptr(100)}
-		err = pages(func() (*codeenginev2.ListNextMetadata, error) {
-			page, resp, err := api.ListAppRevisionsWithContext(ctx, revisions)
-			if err != nil {
-				return nil, fault(ctx, "counting the revisions of app "+apps[i], resp, err)
-			}
-			used.Revisions += len(page.Revisions)
-			if page.Next != nil {
-				revisions.Start = page.Next.Start
-			}
-			return page.Next, nil
-		})
+	apps, err := workloads(ctx, "listing the apps of project "+project, api, in(project, "apps"))
+	if err != nil {
+		return used, err
 	}
-	return used, err
-}
-
-// pages calls read until it returns no next page.
-func pages(read func() (*codeenginev2.ListNextMetadata, error)) error {
-	seen := upstream.Pages{Doing: "reading pages", Most: maxPages}
-	for {
-		after, err := read()
+	for _, app := range apps {
+		revisions, err := workloads(ctx, "counting the revisions of app "+app.Name, api, in(project, "apps", app.Name, "revisions"))
 		if err != nil {
-			return err
+			return used, err
 		}
-		if more, err := seen.Next(text(next(after))); !more {
-			return err
-		}
+		used.Revisions += len(revisions)
 	}
+	return used, nil
 }

@@ -5,9 +5,6 @@ import (
 	"regexp"
 	"sync"
 
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
-
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -52,25 +49,32 @@ func (r *Registry) put(data map[string]secret.Value, e port.Entry, owner string)
 	data["email"] = secret.New(e.KeyID + "@" + cmp.Or(e.Owner, owner) + ".latchkey.dev")
 }
 
+// Formats of a secret.
+const (
+	formatGeneric  = "generic"
+	formatRegistry = "registry"
+)
+
 // kind returns the format of the secret.
 func (s *Store) kind() string {
 	if s.cfg.Registry != nil {
-		return codeenginev2.Secret_Format_Registry
+		return formatRegistry
 	}
-	return codeenginev2.Secret_Format_Generic
+	return formatGeneric
 }
 
-// body returns the data as the SDK sends them.
-func (s *Store) body(data map[string]secret.Value) codeenginev2.SecretDataIntf {
+// body returns the data as they are sent. A secret of the format registry has its four
+// properties, also if they are empty, and no others.
+func (s *Store) body(data map[string]secret.Value) map[string]string {
+	body := make(map[string]string, len(data))
 	if s.cfg.Registry != nil {
-		return &codeenginev2.SecretDataRegistrySecretData{
-			Server: core.StringPtr(data["server"].Expose()), Username: core.StringPtr(data["username"].Expose()),
-			Password: core.StringPtr(data[RegistryEntry].Expose()), Email: core.StringPtr(data["email"].Expose()),
+		for _, name := range []string{"server", "username", RegistryEntry, "email"} {
+			body[name] = data[name].Expose()
 		}
+		return body
 	}
-	body := &codeenginev2.SecretDataGenericSecretData{}
 	for name, value := range data {
-		body.SetProperty(name, core.StringPtr(value.Expose()))
+		body[name] = value.Expose()
 	}
 	return body
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
+	"net/http"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 var _ port.Remover = (*Store)(nil)
@@ -41,18 +40,16 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 	if s.cfg.Registry == nil {
 		rest = entry.Without(snap.data, entry.WithCompanions(s.cfg.Form.Names(s.cfg.Entry)))
 	}
-	var resp *core.DetailedResponse
+	var reply *upstream.Reply
 	switch {
 	case len(rest) == len(snap.data):
 		return nil
 	case len(rest) == 0:
-		resp, err = api.DeleteSecretWithContext(ctx, &codeenginev2.DeleteSecretOptions{ProjectID: &project, Name: &s.cfg.Secret})
+		reply, err = upstream.Do(ctx, api, upstream.Request{Method: http.MethodDelete, Path: in(project, "secrets", s.cfg.Secret)})
 	default:
-		_, resp, err = api.ReplaceSecretWithContext(ctx, &codeenginev2.ReplaceSecretOptions{
-			ProjectID: &project, Name: &s.cfg.Secret, IfMatch: &revision, Format: core.StringPtr(s.kind()), Data: s.body(rest),
-		})
+		reply, err = s.write(ctx, api, project, rest, revision)
 	}
-	err = fault(ctx, doing, resp, err, format.Hidden(nil, snap.data)...)
+	err = fault(ctx, doing, reply, err, format.Hidden(nil, snap.data)...)
 	switch {
 	case errors.Is(err, port.ErrNotFound):
 		return nil

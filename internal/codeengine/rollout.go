@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -23,12 +21,9 @@ type rollout struct {
 	status, reason string
 }
 
-func revisions(app *codeenginev2.App) rollout {
-	r := rollout{status: text(app.Status)}
-	if d := app.StatusDetails; d != nil {
-		r.created, r.ready, r.reason = text(d.LatestCreatedRevision), text(d.LatestReadyRevision), text(d.Reason)
-	}
-	return r
+func revisions(app *workload) rollout {
+	d := app.Details
+	return rollout{created: d.Created, ready: d.Ready, status: app.Status, reason: d.Reason}
 }
 
 // pending reports whether the app runs an older revision than its newest one. An app
@@ -36,52 +31,38 @@ func revisions(app *codeenginev2.App) rollout {
 func (r rollout) pending() bool { return r.ready != "" && r.ready != r.created }
 
 func (r rollout) failed() bool {
-	return r.status == codeenginev2.App_Status_Failed || r.reason == codeenginev2.AppStatus_Reason_NoRevisionReady ||
-		r.reason == codeenginev2.AppStatus_Reason_ReadyButLatestRevisionFailed
+	return r.status == "failed" || r.reason == "no_revision_ready" || r.reason == "ready_but_latest_revision_failed"
 }
 
 // running returns the key that the app's running revision has, or "" if it is
 // unknown. The mark may be missing, since tools such as Terraform take off what
 // they did not write, in a new revision. That revision read the store later than an
 // earlier one with the mark, so it has the same key or a newer one.
-func (a *apps) running(ctx context.Context, api *codeenginev2.CodeEngineV2, project string, app *codeenginev2.App) (string, error) {
+func (a *apps) running(ctx context.Context, api upstream.Service, project string, app *workload) (string, error) {
 	r := revisions(app)
-	key := a.mark(app.RunEnvVariables)
+	key := a.mark(app.Env)
 	if !r.pending() && (key != "" || r.ready == "") {
 		return key, nil
 	}
-	doing := fmt.Sprintf("listing the revisions of app %s of project %s in %s", text(app.Name), a.store.cfg.Project, a.store.cfg.Region)
-	opts := &codeenginev2.ListAppRevisionsOptions{ProjectID: &project, AppName: app.Name, Limit: core.Int64Ptr(pageSize)}
-	seen := upstream.Pages{Doing: doing, Most: maxPages}
+	doing := fmt.Sprintf("listing the revisions of app %s of project %s in %s", app.Name, a.store.cfg.Project, a.store.cfg.Region)
+	all, err := workloads(ctx, doing, api, in(project, "apps", app.Name, "revisions"))
+	if err != nil {
+		return "", err
+	}
 	key, newest := "", ""
-	for {
-		page, resp, err := api.ListAppRevisionsWithContext(ctx, opts)
-		if err = fault(ctx, doing, resp, err); err != nil {
-			return "", err
-		}
-		if page == nil {
-			return "", upstream.Incomplete(doing, "body")
-		}
-		for i := range page.Revisions {
-			rev := &page.Revisions[i]
-			name, mark := text(rev.Name), a.mark(rev.RunEnvVariables)
-			if mark != "" && !later(name, r.ready) && !later(newest, name) {
-				key, newest = mark, name
-			}
-		}
-		opts.Start = next(page.Next)
-		if more, err := seen.Next(text(opts.Start)); err != nil {
-			return "", err
-		} else if !more {
-			return key, nil
+	for _, rev := range all {
+		mark := a.mark(rev.Env)
+		if mark != "" && !later(rev.Name, r.ready) && !later(newest, rev.Name) {
+			key, newest = mark, rev.Name
 		}
 	}
+	return key, nil
 }
 
 // starting returns the key that the app's newest revision has, if that may still get
 // ready, and another revision runs with another key.
-func (a *apps) starting(app *codeenginev2.App, running string) string {
-	mark, r := a.mark(app.RunEnvVariables), revisions(app)
+func (a *apps) starting(app *workload, running string) string {
+	mark, r := a.mark(app.Env), revisions(app)
 	if mark == running || r.failed() {
 		return ""
 	}
@@ -101,7 +82,7 @@ func later(name, than string) bool {
 // wait waits until the app runs the revision that follows before, or its newest one
 // if before is empty. Without an answer in time the next run looks again: it knows
 // the revision by its mark.
-func (a *apps) wait(ctx context.Context, doing string, api *codeenginev2.CodeEngineV2, project string, app *codeenginev2.App, before string) error {
+func (a *apps) wait(ctx context.Context, doing string, api upstream.Service, project string, app *workload, before string) error {
 	const shortest, longest = 100 * time.Millisecond, 2 * time.Second
 	for pause := shortest; ; pause = min(2*pause, longest) {
 		r := revisions(app)
@@ -110,12 +91,12 @@ func (a *apps) wait(ctx context.Context, doing string, api *codeenginev2.CodeEng
 		case r.created == "", fresh && !r.pending() && r.ready != "":
 			return nil
 		case fresh && r.failed():
-			return fmt.Errorf("%s: revision %s: %w: %s", doing, r.created, port.ErrRefused, a.why(ctx, api, project, text(app.Name), r))
+			return fmt.Errorf("%s: revision %s: %w: %s", doing, r.created, port.ErrRefused, a.why(ctx, api, project, app.Name, r))
 		}
 		if err := a.pause(ctx, pause); err != nil {
 			return fmt.Errorf("%s: revision %s is not ready, and %s serves: %w: %w", doing, r.created, r.ready, port.ErrNotActive, err)
 		}
-		now, err := a.read(ctx, doing, api, project, text(app.Name))
+		now, err := a.read(ctx, doing, api, project, app.Name)
 		if err != nil {
 			return err
 		}
@@ -124,10 +105,10 @@ func (a *apps) wait(ctx context.Context, doing string, api *codeenginev2.CodeEng
 }
 
 // why returns the reason of a failed revision, or that of the app.
-func (a *apps) why(ctx context.Context, api *codeenginev2.CodeEngineV2, project, app string, r rollout) string {
-	rev, _, err := api.GetAppRevisionWithContext(ctx, &codeenginev2.GetAppRevisionOptions{ProjectID: &project, AppName: &app, Name: &r.created})
-	if err == nil && rev != nil && rev.StatusDetails != nil && text(rev.StatusDetails.Reason) != "" {
-		r.reason = text(rev.StatusDetails.Reason)
+func (a *apps) why(ctx context.Context, api upstream.Service, project, app string, r rollout) string {
+	rev, _, err := upstream.Send[workload](ctx, api, upstream.Request{Method: http.MethodGet, Path: in(project, "apps", app, "revisions", r.created)})
+	if err == nil && rev != nil && rev.Details.Reason != "" {
+		r.reason = rev.Details.Reason
 	}
 	if !reasonForm().MatchString(r.reason) {
 		return "its status gives no reason"

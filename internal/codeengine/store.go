@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"sync"
-
-	"github.com/IBM/code-engine-go-sdk/codeenginev2"
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
@@ -81,16 +79,13 @@ func (s *Store) doing(verb string) string {
 	return fmt.Sprintf("%s secret %s of project %s in %s", verb, s.cfg.Secret, s.cfg.Project, s.cfg.Region)
 }
 
-// open returns the SDK's client and the project's ID.
-func (s *Store) open(ctx context.Context) (api *codeenginev2.CodeEngineV2, project string, err error) {
+// open returns the region's server and the project's ID.
+func (s *Store) open(ctx context.Context) (api upstream.Service, project string, err error) {
 	if err := s.check(); err != nil {
-		return nil, "", err
-	}
-	if api, err = s.client.region(s.cfg.Region); err != nil {
-		return nil, "", err
+		return upstream.Service{}, "", err
 	}
 	project, err = s.client.resolve(ctx, s.cfg.Region, s.cfg.Project)
-	return api, project, err
+	return s.client.region(s.cfg.Region), project, err
 }
 
 // Read returns the entry. Code Engine returns values in clear text, so the entry
@@ -114,8 +109,8 @@ func (s *Store) fetch(ctx context.Context, doing string) (*snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	got, resp, err := api.GetSecretWithContext(ctx, &codeenginev2.GetSecretOptions{ProjectID: &project, Name: &s.cfg.Secret})
-	if err = fault(ctx, doing, resp, err); err != nil {
+	got, reply, err := upstream.Send[secretObject](ctx, api, upstream.Request{Method: http.MethodGet, Path: in(project, "secrets", s.cfg.Secret)})
+	if err = fault(ctx, doing, reply, err); err != nil {
 		return nil, s.blame(ctx, doing, project, err)
 	}
 	return snapshotOf(doing, got)
@@ -129,12 +124,25 @@ func (s *Store) expect(doing string, snap *snapshot) error {
 	return nil
 }
 
-func snapshotOf(doing string, got *codeenginev2.Secret) (*snapshot, error) {
+// secretObject is a secret in the API's form.
+type secretObject struct {
+	Name      string            `json:"name"`
+	EntityTag string            `json:"entity_tag"`
+	Format    string            `json:"format"`
+	Data      map[string]string `json:"data"`
+}
+
+type secretPage struct {
+	page
+	Secrets []secretObject `json:"secrets"`
+}
+
+func snapshotOf(doing string, got *secretObject) (*snapshot, error) {
 	// Without a tag the secret would look like an absent one.
-	if got == nil || text(got.EntityTag) == "" {
+	if got == nil || got.EntityTag == "" {
 		return nil, upstream.Incomplete(doing, "entity tag")
 	}
-	snap := &snapshot{tag: *got.EntityTag, kind: text(got.Format), data: make(map[string]secret.Value, len(got.Data))}
+	snap := &snapshot{tag: got.EntityTag, kind: got.Format, data: make(map[string]secret.Value, len(got.Data))}
 	for name, value := range got.Data {
 		snap.data[name] = secret.New(value)
 	}
@@ -164,28 +172,17 @@ func (s *Store) list(ctx context.Context) (map[string]*snapshot, error) {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	all := map[string]*snapshot{}
-	opts := &codeenginev2.ListSecretsOptions{ProjectID: &project, Limit: core.Int64Ptr(pageSize)}
-	seen := upstream.Pages{Doing: doing, Most: maxPages}
-	for {
-		page, resp, err := api.ListSecretsWithContext(ctx, opts)
-		if err = fault(ctx, doing, resp, err); err != nil {
-			return nil, err
-		}
-		if page == nil {
-			return nil, upstream.Incomplete(doing, "body")
-		}
-		for i := range page.Secrets {
-			if snap, err := snapshotOf(doing, &page.Secrets[i]); err == nil {
-				all[text(page.Secrets[i].Name)] = snap
+	err = pages(ctx, doing, api, in(project, "secrets"), func(p secretPage) {
+		for i := range p.Secrets {
+			if snap, err := snapshotOf(doing, &p.Secrets[i]); err == nil {
+				all[p.Secrets[i].Name] = snap
 			}
 		}
-		opts.Start = next(page.Next)
-		if more, err := seen.Next(text(opts.Start)); err != nil {
-			return nil, err
-		} else if !more {
-			return all, nil
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
+	return all, nil
 }
 
 // blame checks whether the project is the reason why a call on its secret
@@ -254,18 +251,8 @@ func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) erro
 	if err := s.put(data, e); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	body, kind := s.body(data), core.StringPtr(s.kind())
-	var resp *core.DetailedResponse
-	if revision == "" {
-		_, resp, err = api.CreateSecretWithContext(ctx, &codeenginev2.CreateSecretOptions{
-			ProjectID: &project, Name: &s.cfg.Secret, Format: kind, Data: body,
-		})
-	} else {
-		_, resp, err = api.ReplaceSecretWithContext(ctx, &codeenginev2.ReplaceSecretOptions{
-			ProjectID: &project, Name: &s.cfg.Secret, IfMatch: &revision, Format: kind, Data: body,
-		})
-	}
-	err = fault(ctx, doing, resp, err, format.Hidden(e.Value, data)...)
+	reply, err := s.write(ctx, api, project, data, revision)
+	err = fault(ctx, doing, reply, err, format.Hidden(e.Value, data)...)
 	if err == nil {
 		s.client.wrote(s, e.KeyID)
 		return nil
@@ -278,6 +265,27 @@ func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) erro
 		return fmt.Errorf("%s: %w: project %s exists but takes no secret", doing, port.ErrUnavailable, project)
 	}
 	return fmt.Errorf("%s: %w: the secret was deleted", doing, port.ErrConflict)
+}
+
+// newSecret is what a write of a secret sends. The name is in the path of a replacement.
+type newSecret struct {
+	Name   string            `json:"name,omitempty"`
+	Format string            `json:"format"`
+	Data   map[string]string `json:"data"`
+}
+
+// write replaces the secret at the revision, or creates it if there is none. Only an
+// answer that is a secret shows that it was written.
+func (s *Store) write(ctx context.Context, api upstream.Service, project string, data map[string]secret.Value, revision string) (*upstream.Reply, error) {
+	body := newSecret{Format: s.kind(), Data: s.body(data)}
+	r := upstream.Request{Method: http.MethodPut, Path: in(project, "secrets", s.cfg.Secret), Header: map[string]string{"If-Match": revision}}
+	if revision == "" {
+		body.Name = s.cfg.Secret
+		r = upstream.Request{Method: http.MethodPost, Path: in(project, "secrets")}
+	}
+	r.Body = body
+	_, reply, err := upstream.Send[secretObject](ctx, api, r)
+	return reply, err
 }
 
 // put sets the entry in the data.

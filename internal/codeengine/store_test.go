@@ -399,6 +399,7 @@ func TestAStatusSelectsTheError(t *testing.T) {
 		"502 from a gateway":               {502, "<html>" + canary + "</html>", port.ErrUnavailable, "502"},
 		"200 that is not JSON":             {200, canary, port.ErrUnavailable, "can't be read"},
 		"200 of another shape":             {200, `{"entity_tag":{"x":"` + canary + `"}}`, port.ErrUnavailable, "can't be read"},
+		"200 with data that are no text":   {200, `{"entity_tag":"1","format":"generic","data":{"x":["` + canary + `"]}}`, port.ErrUnavailable, "can't be read"},
 		"200 without a body":               {200, "", port.ErrUnavailable, "without an answer"},
 		"200 without an entity tag":        {200, `{"name":"x","format":"generic","data":{"IAM_API_KEY":"` + canary + `"}}`, port.ErrUnavailable, "entity_tag"},
 		"an error that quotes nothing":     {400, `{"errors":"` + canary + `"}`, port.ErrRefused, "400"},
@@ -440,6 +441,21 @@ func TestAServiceThatRepeatsTheSecretIsNotQuoted(t *testing.T) {
 	})
 	wants(t, s.Publish(t.Context(), entry(1), ""), port.ErrRefused, "400", "left out")
 	wants(t, s.Publish(t.Context(), entry(1), "1"), port.ErrRefused, "400", "left out")
+}
+
+// TestAWriteIsKnownByTheSecretInItsAnswer: any other answer may be that of a server on the way.
+func TestAWriteIsKnownByTheSecretInItsAnswer(t *testing.T) {
+	s := fake(t, func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(rw, `{"format":"generic","entity_tag":"1","data":{}}`)
+			return
+		}
+		_, _ = io.WriteString(rw, `{"entity_tag":{"x":"`+canary+`"}}`)
+	})
+	for _, revision := range []string{"", "1"} {
+		wants(t, s.Publish(t.Context(), entry(1), revision), port.ErrUnavailable, "can't be read")
+	}
 }
 
 // TestAProjectThatIsThereAndTakesNoSecret: the two answers contradict each

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
 	"go.uber.org/goleak"
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
@@ -17,6 +16,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/format"
+	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -59,9 +59,18 @@ func newWorld(t *testing.T, opts emulator.Options) *world {
 // client is a new one: another process.
 func (w *world) client() *codeengine.Client {
 	return codeengine.New(codeengine.Config{
-		Endpoint: w.URL(), HTTP: w.http, Patience: max(w.patience, time.Millisecond),
-		Auth: &core.IamAuthenticator{ApiKey: w.Ready().APIKey, URL: w.URL(), Client: w.http},
+		Endpoint: w.URL(), HTTP: w.login(w.Ready().APIKey).HTTP(), Patience: max(w.patience, time.Millisecond),
 	})
+}
+
+// login is one with a key.
+func (w *world) login(key string) *iam.Client {
+	w.t.Helper()
+	c, err := iam.New(iam.Config{URL: w.URL(), Owner: "prod", HTTP: w.http, APIKey: secret.New(key)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
 }
 
 // store is one in the project team-a.

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
 	"go.uber.org/goleak"
 
 	"github.com/latchkey-io/latchkey/internal/access"
@@ -28,6 +27,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
 	"github.com/latchkey-io/latchkey/internal/result"
+	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -817,10 +817,13 @@ func TestAProjectsQuotasAreCounted(t *testing.T) {
 			})
 			project := s.Ready().Projects[0]
 			tc.harm(s, project.ID)
-			client := &http.Client{Transport: transport}
+			client, err := iam.New(iam.Config{URL: s.URL(), Owner: "prod", HTTP: &http.Client{Transport: transport}, APIKey: secret.New(s.Ready().APIKey)})
+			if err != nil {
+				t.Fatal(err)
+			}
 			w := healthy()
 			w.credentials[0].Stores = []port.Store{codeengine.New(codeengine.Config{
-				Endpoint: s.URL(), HTTP: client, Auth: &core.IamAuthenticator{ApiKey: s.Ready().APIKey, URL: s.URL(), Client: client},
+				Endpoint: s.URL(), HTTP: client.HTTP(),
 			}).Store(codeengine.StoreConfig{Project: project.ID, Region: project.Region, Secret: "logs", Entry: "KEY", Owner: "prod"})}
 			if _, list := w.examine(t); !strings.Contains(list, tc.want) {
 				t.Errorf("the list does not have\n%s\nbut\n%s", tc.want, list)
