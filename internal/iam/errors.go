@@ -31,8 +31,8 @@ func profileFault(ctx context.Context, doing string, resp *core.DetailedResponse
 
 // accessFault is fault for a call about policies, groups or settings. Which role it
 // takes depends on the service that is granted.
-func accessFault(ctx context.Context, doing string, resp *core.DetailedResponse, err error) error {
-	return upstream.IAM.SDKFault(ctx, doing, "", resp, err)
+func accessFault(ctx context.Context, doing string, reply *upstream.Reply, err error) error {
+	return upstream.IAM.Judge(ctx, doing, "", reply, err)
 }
 
 // dateOf returns the time of IAM's clock in an answer. Decisions depend on it.

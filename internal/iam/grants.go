@@ -3,11 +3,11 @@ package iam
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/IBM/go-sdk-core/v5/core"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -38,12 +38,12 @@ type Attribute struct {
 // an access group, given by its ID. IAM omits those that we may not read.
 func (c *Client) Grants(ctx context.Context, subject string) ([]Grant, error) {
 	doing := "reading the policies of " + subject
-	opts := &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &subject}
+	query := url.Values{"iam_id": {subject}}
 	if strings.HasPrefix(subject, groupPrefix) {
-		opts = &iampolicymanagementv1.ListV2PoliciesOptions{AccessGroupID: &subject}
+		query = url.Values{"access_group_id": {subject}}
 	}
 	var out []Grant
-	err := c.eachPolicy(ctx, doing, opts, atMost(mostPages), func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
+	err := c.eachPolicy(ctx, doing, query, atMost(mostPages), func(account string, p *policy) {
 		if g, ok := grantOf(p, account); ok {
 			out = append(out, g)
 		}
@@ -56,13 +56,13 @@ func (c *Client) Grants(ctx context.Context, subject string) ([]Grant, error) {
 
 // grantOf converts a policy. It returns false for one that grants nothing in the
 // account.
-func grantOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData, account string) (g Grant, ok bool) {
-	if str(p.Type) != "access" || str(p.State) != "active" || p.Resource == nil {
+func grantOf(p *policy, account string) (g Grant, ok bool) {
+	if p.Type != accessPolicy || p.State != "active" || p.Resource == nil {
 		return g, false
 	}
-	g = Grant{Policy: str(p.ID), Conditional: p.Rule != nil || str(p.Pattern) != "" || len(p.Resource.Tags) > 0}
+	g = Grant{Policy: p.ID, Conditional: p.Rule != nil || p.Pattern != "" || len(p.Resource.Tags) > 0}
 	for _, a := range p.Resource.Attributes {
-		one := Attribute{Key: str(a.Key), Operator: str(a.Operator), Values: texts(a.Value)}
+		one := Attribute{Key: a.Key, Operator: a.Operator, Values: texts(a.Value)}
 		if one.Key != "accountId" {
 			g.Attributes = append(g.Attributes, one)
 		} else if one.Operator == "stringEquals" && a.Value != any(account) {
@@ -108,6 +108,11 @@ func (c *Client) Creator(ctx context.Context, iamID string) (string, error) {
 	return "", nil
 }
 
+// settingsFault is accessFault for a call through an SDK.
+func settingsFault(ctx context.Context, doing string, resp *core.DetailedResponse, err error) error {
+	return upstream.IAM.SDKFault(ctx, doing, "", resp, err)
+}
+
 // Restricted reports whether the account restricts the creation of service IDs.
 func (c *Client) Restricted(ctx context.Context) (bool, error) {
 	const doing = "reading the account's settings"
@@ -117,7 +122,7 @@ func (c *Client) Restricted(ctx context.Context) (bool, error) {
 	}
 	s, resp, err := c.identity.GetAccountSettingsWithContext(ctx, &iamidentityv1.GetAccountSettingsOptions{AccountID: &account})
 	if err != nil {
-		return false, accessFault(ctx, doing, resp, err)
+		return false, settingsFault(ctx, doing, resp, err)
 	}
 	if s == nil {
 		return false, upstream.Incomplete(doing, "settings")

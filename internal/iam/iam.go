@@ -27,9 +27,7 @@ import (
 	"time"
 
 	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamaccessgroupsv2"
 	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -75,8 +73,6 @@ type Client struct {
 	http     *http.Client // with our token
 	api      upstream.Service
 	identity *iamidentityv1.IamIdentityV1
-	policies *iampolicymanagementv1.IamPolicyManagementV1
-	groups   *iamaccessgroupsv2.IamAccessGroupsV2
 	roles    roleBook
 	idGroups groupBook
 	lookups  sync.Map // IAM ID of a service ID → a channel, closed when the lookup under way ends
@@ -131,16 +127,8 @@ func New(cfg Config) (*Client, error) {
 	if c.identity, err = iamidentityv1.NewIamIdentityV1(&iamidentityv1.IamIdentityV1Options{URL: cfg.URL, Authenticator: l}); err != nil {
 		return nil, fmt.Errorf("setting up the identity API: %w", err)
 	}
-	if c.policies, err = iampolicymanagementv1.NewIamPolicyManagementV1(&iampolicymanagementv1.IamPolicyManagementV1Options{URL: cfg.URL, Authenticator: l}); err != nil {
-		return nil, fmt.Errorf("setting up the policy API: %w", err)
-	}
-	if c.groups, err = iamaccessgroupsv2.NewIamAccessGroupsV2(&iamaccessgroupsv2.IamAccessGroupsV2Options{URL: cfg.URL, Authenticator: l}); err != nil {
-		return nil, fmt.Errorf("setting up the access group API: %w", err)
-	}
 	c.api = upstream.Service{Base: cfg.URL, HTTP: &strict}
-	c.groups.Service.SetHTTPClient(&strict)
 	c.identity.Service.SetHTTPClient(&strict)
-	c.policies.Service.SetHTTPClient(&strict)
 	return c, nil
 }
 

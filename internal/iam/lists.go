@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-io/latchkey/internal/access"
@@ -141,17 +140,16 @@ func (l *Lists) readPolicies(ctx context.Context, most int, into *index, mu *syn
 		return err
 	}
 	all := policyIndex{into, map[string]uint32{}}
-	err = l.eachPolicy(ctx, "listing policies", &iampolicymanagementv1.ListV2PoliciesOptions{}, atMost(most),
-		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
-			iamID := subjectOf(p.Subject)
-			mu.Lock()
-			defer mu.Unlock()
-			if to, ok := into.find(iamID); ok {
-				if one, ok := l.policyOf(p, account, iamID, own); ok {
-					all.add(to, one)
-				}
+	err = l.eachPolicy(ctx, "listing policies", url.Values{}, atMost(most), func(account string, p *policy) {
+		iamID := subjectOf(p.Subject)
+		mu.Lock()
+		defer mu.Unlock()
+		if to, ok := into.find(iamID); ok {
+			if one, ok := l.policyOf(p, account, iamID, own); ok {
+				all.add(to, one)
 			}
-		})
+		}
+	})
 	all.arrange() // nothing else reads or writes policies meanwhile
 	return err
 }

@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iampolicymanagementv1"
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
+
+const policiesPath = "/v2/policies"
 
 // Granted returns the active access policies of an identity, complete with
 // attributes, tags and rules.
@@ -24,32 +25,40 @@ func (c *Client) Granted(ctx context.Context, iamID string) ([]access.Policy, er
 		return nil, fmt.Errorf("reading the policies of %s: %w", iamID, err)
 	}
 	var out []access.Policy
-	err = c.eachPolicy(ctx, "reading the policies of "+iamID, &iampolicymanagementv1.ListV2PoliciesOptions{IamID: &iamID}, atMost(mostOfPolicies),
-		func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData) {
-			if one, ok := c.policyOf(p, account, iamID, own); ok {
-				out = append(out, one)
-			}
-		})
+	err = c.eachPolicy(ctx, "reading the policies of "+iamID, url.Values{"iam_id": {iamID}}, atMost(mostOfPolicies), func(account string, p *policy) {
+		if one, ok := c.policyOf(p, account, iamID, own); ok {
+			out = append(out, one)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// eachPolicy visits the access policies that opts select, page by page.
-func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicymanagementv1.ListV2PoliciesOptions, pages *budget,
-	visit func(account string, p *iampolicymanagementv1.V2PolicyTemplateMetaData),
-) error {
+// policyList is IBM's V2PolicyCollection.
+type policyList struct {
+	Policies []policy `json:"policies"`
+	Next     *struct {
+		Start string `json:"start"`
+	} `json:"next"`
+}
+
+// eachPolicy visits the access policies that a query selects, page by page.
+func (c *Client) eachPolicy(ctx context.Context, doing string, query url.Values, pages *budget, visit func(account string, p *policy)) error {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	opts.AccountID, opts.Type = &account, core.StringPtr("access")
+	query.Set("account_id", account)
+	query.Set("type", accessPolicy)
 	return eachPage(doing, pages, func(start *string) (string, error) {
-		opts.Start = start
-		page, resp, err := c.policies.ListV2PoliciesWithContext(ctx, opts)
+		if start != nil {
+			query.Set("start", *start)
+		}
+		page, reply, err := upstream.Send[policyList](ctx, c.api, upstream.Request{Method: http.MethodGet, Path: upstream.Path(policiesPath), Query: query})
 		if err != nil {
-			return "", accessFault(ctx, doing, resp, err)
+			return "", accessFault(ctx, doing, reply, err)
 		}
 		if page == nil {
 			return "", upstream.Incomplete(doing, "list")
@@ -60,22 +69,22 @@ func (c *Client) eachPolicy(ctx context.Context, doing string, opts *iampolicyma
 		if page.Next == nil {
 			return "", nil
 		}
-		if str(page.Next.Start) == "" {
+		if page.Next.Start == "" {
 			return "", upstream.Incomplete(doing, "start of the next page")
 		}
-		return *page.Next.Start, nil
+		return page.Next.Start, nil
 	})
 }
 
 // subjectIs reports whether the subject is this identity, without further
 // attributes.
-func subjectIs(s *iampolicymanagementv1.V2PolicySubject, iamID string) bool {
-	return s == nil || len(s.Attributes) == 1 && str(s.Attributes[0].Key) == "iam_id" && s.Attributes[0].Value == any(iamID)
+func subjectIs(s *subject, iamID string) bool {
+	return s == nil || len(s.Attributes) == 1 && s.Attributes[0].Key == "iam_id" && s.Attributes[0].Value == any(iamID)
 }
 
 // subjectOf returns the identity that a policy is for, or "".
-func subjectOf(s *iampolicymanagementv1.V2PolicySubject) string {
-	if s == nil || len(s.Attributes) != 1 || str(s.Attributes[0].Key) != "iam_id" {
+func subjectOf(s *subject) string {
+	if s == nil || len(s.Attributes) != 1 || s.Attributes[0].Key != "iam_id" {
 		return ""
 	}
 	id, _ := s.Attributes[0].Value.(string)
@@ -83,13 +92,9 @@ func subjectOf(s *iampolicymanagementv1.V2PolicySubject) string {
 }
 
 // rolesOf returns the CRNs of a policy's roles.
-func rolesOf(p *iampolicymanagementv1.V2PolicyTemplateMetaData) (crns []string) {
-	control, ok := p.Control.(*iampolicymanagementv1.ControlResponse)
-	if !ok || control.Grant == nil {
-		return nil
-	}
-	for _, role := range control.Grant.Roles {
-		crns = append(crns, str(role.RoleID))
+func rolesOf(p *policy) (crns []string) {
+	for _, role := range p.Control.Grant.Roles {
+		crns = append(crns, role.ID)
 	}
 	return crns
 }
@@ -107,17 +112,17 @@ func (c *Client) Grant(ctx context.Context, iamID string, p access.Policy) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	opts := c.request(iamID, account, p, roles)
-	_, resp, err := c.policies.CreateV2PolicyWithContext(ctx, opts)
+	want := c.request(iamID, account, p, roles)
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{Method: http.MethodPost, Path: upstream.Path(policiesPath), Body: want})
 	if err == nil {
 		return nil
 	}
-	err = accessFault(ctx, doing, resp, err)
+	err = accessFault(ctx, doing, reply, err)
 	if !errors.Is(err, port.ErrConflict) {
 		return err
 	}
-	if upstream.SDKAnswer(resp).Code == policyExists {
-		return c.widen(ctx, doing, conflicting(resp), opts)
+	if reply.Answer().Code == policyExists {
+		return c.widen(ctx, doing, conflicting(reply), want)
 	}
 	// IAM has other conflicts, such as a locked service ID.
 	if id, lerr := c.Lookup(ctx, iamID); lerr == nil && id.Locked {
@@ -126,26 +131,34 @@ func (c *Client) Grant(ctx context.Context, iamID string, p access.Policy) error
 	return err
 }
 
-func (c *Client) request(iamID, account string, p access.Policy, roles []string) *iampolicymanagementv1.CreateV2PolicyOptions {
-	return &iampolicymanagementv1.CreateV2PolicyOptions{
-		Type:        core.StringPtr("access"),
-		Description: core.StringPtr("Managed by latchkey " + c.policyMarker()),
+func (c *Client) request(iamID, account string, p access.Policy, roles []string) policySpec {
+	return policySpec{
+		Type:        accessPolicy,
+		Description: "Managed by latchkey " + c.policyMarker(),
 		Control:     granting(roles),
-		Subject: &iampolicymanagementv1.V2PolicySubject{Attributes: []iampolicymanagementv1.V2PolicySubjectAttribute{
-			{Key: core.StringPtr("iam_id"), Operator: core.StringPtr(access.Equals), Value: iamID},
-		}},
-		Resource: resourceOf(p, account),
-		Pattern:  patternOf(p),
-		Rule:     ruleFor(p),
+		Subject:     &subject{[]attribute{{Key: "iam_id", Operator: access.Equals, Value: iamID}}},
+		Resource:    resourceOf(p, account),
+		Pattern:     p.Pattern,
+		Rule:        ruleFor(p.Rule),
 	}
 }
 
-func granting(crns []string) *iampolicymanagementv1.Control {
-	grant := &iampolicymanagementv1.Grant{}
+func granting(crns []string) (c control) {
 	for _, crn := range crns {
-		grant.Roles = append(grant.Roles, iampolicymanagementv1.Roles{RoleID: &crn})
+		c.Grant.Roles = append(c.Grant.Roles, roleID{crn})
 	}
-	return &iampolicymanagementv1.Control{Grant: grant}
+	return c
+}
+
+func (c *Client) readPolicy(ctx context.Context, id string) (*policy, *upstream.Reply, error) {
+	return upstream.Send[policy](ctx, c.api, upstream.Request{Method: http.MethodGet, Path: upstream.Path(policiesPath, id)})
+}
+
+// replacePolicy replaces a policy, on condition that it still has the entity tag.
+func (c *Client) replacePolicy(ctx context.Context, id, tag string, want policySpec) (*upstream.Reply, error) {
+	return upstream.Do(ctx, c.api, upstream.Request{
+		Method: http.MethodPut, Path: upstream.Path(policiesPath, id), Header: map[string]string{"If-Match": tag}, Body: want,
+	})
 }
 
 // policyMarker marks a policy as ours. It names no credential, since the
@@ -153,14 +166,15 @@ func granting(crns []string) *iampolicymanagementv1.Control {
 func (c *Client) policyMarker() string { return "[latchkey v=1 owner=" + c.cfg.Owner + "]" }
 
 // marked reports whether a policy has our mark.
-func (c *Client) marked(p *iampolicymanagementv1.V2PolicyTemplateMetaData) bool {
-	return strings.HasSuffix(str(p.Description), c.policyMarker())
+func (c *Client) marked(p *policy) bool {
+	return strings.HasSuffix(p.Description, c.policyMarker())
 }
 
-// conflicting returns the ID of the existing policy. The SDK's model has the ID
+// conflicting returns the ID of the existing policy. IBM's model has the ID
 // here; recorded answers have the whole policy.
-func conflicting(resp *core.DetailedResponse) string {
-	at := resp.Result
+func conflicting(reply *upstream.Reply) string {
+	var at any
+	reply.Read(&at)
 	for _, key := range []string{"errors", "details", "conflicts_with", "policy"} {
 		m, _ := at.(map[string]any)
 		at = m[key]
@@ -178,13 +192,13 @@ func conflicting(resp *core.DetailedResponse) string {
 // widen adds missing roles to a policy of ours. It keeps the others, since two
 // config entries may share the policy. It leaves a policy of another owner
 // alone; the caller's read-back then shows the missing roles.
-func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicymanagementv1.CreateV2PolicyOptions) error {
+func (c *Client) widen(ctx context.Context, doing, id string, want policySpec) error {
 	if id == "" {
 		return nil
 	}
-	got, resp, err := c.policies.GetV2PolicyWithContext(ctx, &iampolicymanagementv1.GetV2PolicyOptions{ID: &id})
+	got, reply, err := c.readPolicy(ctx, id)
 	if err != nil {
-		err = accessFault(ctx, doing, resp, err)
+		err = accessFault(ctx, doing, reply, err)
 		if errors.Is(err, port.ErrNotFound) {
 			return nil // deleted, or not yet visible
 		}
@@ -196,19 +210,17 @@ func (c *Client) widen(ctx context.Context, doing, id string, want *iampolicyman
 	roles := rolesOf(got)
 	had := len(roles)
 	for _, r := range want.Control.Grant.Roles {
-		if !slices.Contains(roles, str(r.RoleID)) {
-			roles = append(roles, str(r.RoleID))
+		if !slices.Contains(roles, r.ID) {
+			roles = append(roles, r.ID)
 		}
 	}
-	tag := resp.Headers.Get("Etag")
+	tag := reply.Header.Get("Etag")
 	if len(roles) == had || tag == "" {
 		return nil
 	}
-	_, resp, err = c.policies.ReplaceV2PolicyWithContext(ctx, &iampolicymanagementv1.ReplaceV2PolicyOptions{
-		ID: &id, IfMatch: &tag, Type: want.Type, Description: want.Description,
-		Control: granting(roles), Subject: want.Subject, Resource: want.Resource, Pattern: want.Pattern, Rule: want.Rule,
-	})
-	err = accessFault(ctx, doing, resp, err)
+	want.Control = granting(roles)
+	reply, err = c.replacePolicy(ctx, id, tag, want)
+	err = accessFault(ctx, doing, reply, err)
 	if errors.Is(err, port.ErrConflict) {
 		return nil // another writer changed it
 	}
@@ -227,8 +239,8 @@ func (c *Client) Narrow(ctx context.Context, iamID string, p access.Policy, keep
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	got, resp, err := c.policies.GetV2PolicyWithContext(ctx, &iampolicymanagementv1.GetV2PolicyOptions{ID: &p.ID})
-	if err = accessFault(ctx, doing, resp, err); errors.Is(err, port.ErrNotFound) {
+	got, reply, err := c.readPolicy(ctx, p.ID)
+	if err = accessFault(ctx, doing, reply, err); errors.Is(err, port.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
@@ -236,7 +248,7 @@ func (c *Client) Narrow(ctx context.Context, iamID string, p access.Policy, keep
 	if got == nil {
 		return upstream.Incomplete(doing, "policy")
 	}
-	if str(got.State) == "deleted" {
+	if got.State == "deleted" {
 		return nil
 	}
 	now, ok := c.policyOf(got, account, iamID, own)
@@ -244,8 +256,8 @@ func (c *Client) Narrow(ctx context.Context, iamID string, p access.Policy, keep
 		return fmt.Errorf("%s: %w: it is not what was read before", doing, port.ErrConflict)
 	}
 	if len(keep) == 0 {
-		resp, err = c.policies.DeleteV2PolicyWithContext(ctx, &iampolicymanagementv1.DeleteV2PolicyOptions{ID: &p.ID})
-		if err = accessFault(ctx, doing, resp, err); errors.Is(err, port.ErrNotFound) {
+		reply, err = upstream.Do(ctx, c.api, upstream.Request{Method: http.MethodDelete, Path: upstream.Path(policiesPath, p.ID)})
+		if err = accessFault(ctx, doing, reply, err); errors.Is(err, port.ErrNotFound) {
 			return nil
 		}
 		return err
@@ -256,16 +268,12 @@ func (c *Client) Narrow(ctx context.Context, iamID string, p access.Policy, keep
 			crns = append(crns, crn)
 		}
 	}
-	tag := resp.Headers.Get("Etag")
+	tag := reply.Header.Get("Etag")
 	if len(crns) == 0 || tag == "" {
 		return upstream.Incomplete(doing, "role to keep, or no entity tag")
 	}
-	want := c.request(iamID, account, now, crns)
-	_, resp, err = c.policies.ReplaceV2PolicyWithContext(ctx, &iampolicymanagementv1.ReplaceV2PolicyOptions{
-		ID: &p.ID, IfMatch: &tag, Type: want.Type, Description: want.Description,
-		Control: want.Control, Subject: want.Subject, Resource: want.Resource, Pattern: want.Pattern, Rule: want.Rule,
-	})
-	return accessFault(ctx, doing, resp, err)
+	reply, err = c.replacePolicy(ctx, p.ID, tag, c.request(iamID, account, now, crns))
+	return accessFault(ctx, doing, reply, err)
 }
 
 // roleBook caches the roles of each service.
@@ -274,7 +282,18 @@ type roleBook struct {
 	known map[string][]role
 }
 
-type role struct{ display, crn string }
+// role is IBM's Role or CustomRole.
+type role struct {
+	Display string `json:"display_name"`
+	CRN     string `json:"crn"`
+}
+
+// roleList is IBM's RoleCollection.
+type roleList struct {
+	System  []role `json:"system_roles"`
+	Service []role `json:"service_roles"`
+	Custom  []role `json:"custom_roles"`
+}
 
 // resolve returns the CRNs of a policy's roles.
 func (c *Client) resolve(ctx context.Context, account string, p access.Policy) (crns []string, err error) {
@@ -284,8 +303,8 @@ func (c *Client) resolve(ctx context.Context, account string, p access.Policy) (
 	}
 	for _, name := range p.Roles {
 		crn := roleCRN(p.Service, name)
-		if i := slices.IndexFunc(known, func(r role) bool { return r.display == name }); i >= 0 {
-			crn = known[i].crn
+		if i := slices.IndexFunc(known, func(r role) bool { return r.Display == name }); i >= 0 {
+			crn = known[i].CRN
 		}
 		crns = append(crns, crn)
 	}
@@ -300,7 +319,7 @@ func (c *Client) Roles(ctx context.Context, service string) (names []string, err
 	}
 	known, err := c.rolesFor(ctx, account, service)
 	for _, r := range known {
-		names = append(names, r.display)
+		names = append(names, r.Display)
 	}
 	return names, err
 }
@@ -314,12 +333,12 @@ func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role,
 	if ok {
 		return known, nil
 	}
-	opts := &iampolicymanagementv1.ListRolesOptions{AccountID: &account, PolicyType: core.StringPtr("access")}
+	query := url.Values{"account_id": {account}, "policy_type": {accessPolicy}}
 	if service != "" {
-		opts.ServiceName = &service
+		query.Set("service_name", service)
 	}
-	list, resp, err := c.policies.ListRolesWithContext(ctx, opts)
-	if err = accessFault(ctx, "listing the roles of "+service, resp, err); err != nil {
+	list, reply, err := upstream.Send[roleList](ctx, c.api, upstream.Request{Method: http.MethodGet, Path: upstream.Path("/v2/roles"), Query: query})
+	if err = accessFault(ctx, "listing the roles of "+service, reply, err); err != nil {
 		if own := (*upstream.LoginError)(nil); errors.Is(err, port.ErrDenied) && !errors.As(err, &own) {
 			return nil, nil
 		}
@@ -328,12 +347,7 @@ func (c *Client) rolesFor(ctx context.Context, account, service string) ([]role,
 	if list == nil {
 		return nil, upstream.Incomplete("listing the roles of "+service, "list")
 	}
-	for _, r := range slices.Concat(list.SystemRoles, list.ServiceRoles) {
-		known = append(known, role{display: str(r.DisplayName), crn: str(r.CRN)})
-	}
-	for _, r := range list.CustomRoles {
-		known = append(known, role{display: str(r.DisplayName), crn: str(r.CRN)})
-	}
+	known = slices.Concat(list.System, list.Service, list.Custom)
 	c.roles.mu.Lock()
 	defer c.roles.mu.Unlock()
 	if c.roles.known == nil {
