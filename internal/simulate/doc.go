@@ -68,7 +68,8 @@
 //   - P7 excludes a revocation of a key that no store named and that was so young that
 //     IAM did not return it yet (352649). Its fuse ends it.
 //   - P9's two sweeps become more while the maximum number of keys is live and
-//     their overlaps run, which use can extend to three.
+//     their overlaps run, which use can extend to three. So they do while a key that
+//     could not be published delays the next one (7017831).
 //   - A key that a person or IBM ended excuses its consumers until two runs said that
 //     all is done. What re-reads its store must have read it since the first.
 //   - A consumer that started with a value that a person wrote is excluded until

@@ -412,10 +412,10 @@ func (s *sim) heal() {
 	var last *run
 	longest := s.now.Add(max(3*s.rules.Overlap, s.rules.Fuse, 3*s.rules.SweepEvery) + time.Hour)
 	for i := range 3 + int(longest.Sub(s.now)/s.rules.SweepEvery) {
-		room := s.makesRoom(longest)
+		room, waits := s.makesRoom(longest), s.refused()
 		last = s.sweep(s.replicas[i%len(s.replicas)])
 		s.until(s.now.Add(s.rules.SweepEvery))
-		if i > 0 && last.out.Reason != reason.KeysFull && !s.refused() || i > 2 && !room {
+		if i > 0 && last.out.Reason != reason.KeysFull && !waits || i > 2 && !room {
 			break
 		}
 	}
