@@ -115,6 +115,7 @@ const (
 	EntryUnmarked  Reason = "entry-unmarked"
 	EntryForeign   Reason = "entry-foreign"
 	EntryAltered   Reason = "entry-altered"
+	EntryRewritten Reason = "entry-rewritten"
 	ValueRefused   Reason = "value-refused"
 	ProofDenied    Reason = "proof-denied"
 	Storm          Reason = "storm"
@@ -261,6 +262,7 @@ var reasons = map[Reason]row{
 	EntryUnmarked:    {kind: Block, lets: Trusted, text: "the store's entry holds a value without a key ID", fix: "remove it, or set overwrite to true"},
 	EntryForeign:     {kind: Block, lets: Trusted, text: "the store's entry belongs to another installation of latchkey", fix: "use another entry, or remove this one"},
 	EntryAltered:     {kind: Block, lets: Trusted, text: "the store's value belongs to another service ID than the key that the entry names, so it is not copied", fix: "remove the entry to get a new key"},
+	EntryRewritten:   {kind: Block, lets: Quiet, text: "something else changed a store's entry, and as many keys are live as latchkey makes", fix: "find what else writes the entry, and stop it: the next key comes when an older one ends"},
 	ValueRefused:     {kind: Block, lets: Quiet, text: "IAM rejected the value of the new key", fix: "correct what IAM's message names"},
 	ProofDenied:      {kind: Block, lets: Quiet, text: "the new key failed its proof", fix: "correct what the message names, often a policy that is missing"},
 	Storm:            {kind: Block, lets: Quiet, text: "a caller, a credential or all of them together forced as many rotations as an hour allows", fix: "find the sender. The demand is recorded and met within the hour"},

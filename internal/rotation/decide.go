@@ -34,8 +34,7 @@ func Decide(s protocol.State, r protocol.Rules, t protocol.Trigger, now time.Tim
 			p.Steps = append(p.Steps, rule.steps(v, t, &p)...)
 		}
 	}
-	mints := func(s protocol.Step) bool { return s.Action == protocol.Mint }
-	if v.lockedLeak() && p.Blocked == "" && !slices.ContainsFunc(p.Steps, mints) {
+	if v.lockedLeak() && p.Blocked == "" && !slices.ContainsFunc(p.Steps, func(s protocol.Step) bool { return s.Action == protocol.Mint }) {
 		holdBack(&p, reason.KeyLocked)
 	}
 	return p
@@ -129,6 +128,8 @@ func (v view) rotate(t protocol.Trigger, p *protocol.Plan) []protocol.Step {
 		return steps
 	case why == reason.StoreUnreachable && (v.expiring(v.presumed()) || v.deserted()):
 		holdBack(p, reason.StoreSilent)
+	case why == reason.KeysFull && v.rewritten(due):
+		holdBack(p, reason.EntryRewritten)
 	case why == reason.KeysFull:
 		holdBack(p, v.after(v.unfuse()).crowd())
 	default:
@@ -174,6 +175,12 @@ func (v view) crowd() reason.Reason {
 		return reason.KeysFull
 	}
 	return reason.KeyCap
+}
+
+// rewritten reports whether something else than latchkey changed an entry.
+func (v view) rewritten(due reason.Reason) bool {
+	wentBack := func(k protocol.Key) bool { return k.Created.After(v.published.Created) && k.Live(v.now) && k.Leaked.IsZero() && !k.Fused(v.r) }
+	return due == reason.ValueAltered || due == reason.FirstStoreBehind || slices.ContainsFunc(v.Keys, wentBack)
 }
 
 // view is the state with the facts that follow from it.

@@ -38,11 +38,9 @@ func (v view) need() reason.Reason {
 		return reason.Aged
 	case k.EndsSoon(v.r, v.now):
 		return reason.ExpiresSoon
-	}
-	if v.declined() {
+	case v.declined():
 		return "" // the first store has the key, and a later one refuses it
-	}
-	if v.spoilt() {
+	case v.spoilt():
 		return reason.ValueAltered
 	}
 	if v.firstGuarded >= 0 {
@@ -116,13 +114,8 @@ func (v view) live() (n int) {
 }
 
 // here counts our keys on the service ID that a new key would be on.
-func (v view) here() (n int) {
-	for _, k := range v.Keys {
-		if !k.Elsewhere {
-			n++
-		}
-	}
-	return n
+func (v view) here() int {
+	return len(slices.DeleteFunc(slices.Clone(v.Keys), func(k protocol.Key) bool { return k.Elsewhere }))
 }
 
 // order returns the stores with the arbiter first.

@@ -114,6 +114,9 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 			return e.key != "" && e.value && (!e.own || !f.liveAt(s.now))
 		})
 	},
+	reason.EntryRewritten: func(s *sim, r *run) bool {
+		return s.live() >= s.rules.MaxKeys && r.saw(func(e sight) bool { return e.key != "" })
+	},
 	reason.ValueRefused: func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, post) },
 	reason.OwnLogin:     func(_ *sim, r *run) bool { return r.rec.Self != nil },
 	reason.ProofDenied: func(s *sim, r *run) bool {

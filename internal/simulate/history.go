@@ -415,7 +415,7 @@ func (s *sim) heal() {
 		room, waits := s.makesRoom(longest), s.refused()
 		last = s.sweep(s.replicas[i%len(s.replicas)])
 		s.until(s.now.Add(s.rules.SweepEvery))
-		if i > 0 && last.out.Reason != reason.KeysFull && !waits || i > 2 && !room {
+		if i > 0 && !slices.Contains([]reason.Reason{reason.KeysFull, reason.EntryRewritten}, last.out.Reason) && !waits || i > 2 && !room {
 			break
 		}
 	}
