@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
 	"go.uber.org/goleak"
 
 	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
+	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/observe"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
@@ -101,10 +101,11 @@ func newWorld(t *testing.T) *world {
 	}
 	s.Cloud().Grant(s.Cloud().Minter().IAMID, "secrets-manager", "crn:v1:bluemix:public:secrets-manager::::serviceRole:SecretTaskUpdater")
 
-	client := &http.Client{Transport: transport}
-	sm := secretsmanager.New(secretsmanager.Config{
-		Endpoint: s.URL(), HTTP: client, Auth: &core.IamAuthenticator{ApiKey: s.Ready().APIKey, URL: s.URL(), Client: client},
-	})
+	own, err := iam.New(iam.Config{URL: s.URL(), Owner: "prod", HTTP: &http.Client{Transport: transport}, APIKey: secret.New(s.Ready().APIKey), Now: s.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sm := secretsmanager.New(secretsmanager.Config{Endpoint: s.URL(), HTTP: own.HTTP()})
 	w.cfg = provider.Config{
 		Instances: []string{cloud.SecretsInstanceID}, Allow: []provider.Allow{{ServiceIDs: []string{serviceID}}},
 		Rules: protocol.Standard(), OnLeak: "disable", Keys: w.keys, Reconciler: w, Pause: time.Millisecond,

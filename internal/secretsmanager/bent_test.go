@@ -37,9 +37,9 @@ func TestBentAnswers(t *testing.T) {
 	t.Cleanup(carrier.CloseIdleConnections)
 	id, strong := w.Cloud().AddIdentity("manager")
 	w.Cloud().Grant(id.IAMID, "secrets-manager", manager)
-	auth := w.login(strong.Value)
+	login := w.login(strong.Value, carrier)
 	client := func(at string) *secretsmanager.Client {
-		return secretsmanager.New(secretsmanager.Config{Endpoint: at, HTTP: &http.Client{Transport: carrier}, Auth: auth, Account: func(context.Context) (string, error) { return cloud.AccountID, nil }})
+		return secretsmanager.New(secretsmanager.Config{Endpoint: at, HTTP: login, Account: func(context.Context) (string, error) { return cloud.AccountID, nil }})
 	}
 	store := func(at, kind string, change ...func(*secretsmanager.StoreConfig)) *secretsmanager.Store {
 		c := config(kind)

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/listing"
@@ -27,23 +27,28 @@ type about struct {
 // secretName is what a secret is found by. Names may be free per group.
 type secretName struct{ group, kind, name string }
 
-// aboutOf returns the metadata of a secret of a type that can hold a key.
-func aboutOf(x sm.SecretMetadataIntf) (name secretName, a *about) {
-	const active = 1
-	number := func(n *int64) int64 {
-		if n == nil {
-			return 0
-		}
-		return *n
-	}
-	switch x := x.(type) {
-	case *sm.ArbitrarySecretMetadata:
-		return secretName{text(x.SecretGroupID), Arbitrary, text(x.Name)}, &about{number(x.VersionsTotal), number(x.State) == active, x.CustomMetadata}
-	case *sm.KVSecretMetadata:
-		return secretName{text(x.SecretGroupID), KeyValue, text(x.Name)}, &about{number(x.VersionsTotal), number(x.State) == active, x.CustomMetadata}
-	}
-	return secretName{}, nil
+// metadata are what IBM's documents call SecretMetadata.
+type metadata struct {
+	ID       string         `json:"id"`
+	Type     string         `json:"secret_type"`
+	Group    string         `json:"secret_group_id"`
+	Name     string         `json:"name"`
+	State    int64          `json:"state"`
+	Versions int64          `json:"versions_total"`
+	Custom   map[string]any `json:"custom_metadata"`
 }
+
+// about returns what the metadata of a secret of a type that can hold a key say, or nil.
+func (x metadata) about() (name secretName, a *about) {
+	const active = 1
+	if !holdsKey(x.Type) {
+		return secretName{}, nil
+	}
+	return secretName{x.Group, x.Type, x.Name}, &about{x.Versions, x.State == active, x.Custom}
+}
+
+// holdsKey reports whether secrets of the type can hold a key.
+func holdsKey(kind string) bool { return kind == Arbitrary || kind == KeyValue }
 
 // mark returns what the custom metadata say about the key of the current version. It
 // returns false if they are about an earlier version, or about none.
@@ -85,17 +90,17 @@ func (a *about) next(name string, m entry.Metadata) map[string]any {
 
 // about reads the metadata of the secret. They only spare later sweeps calls, so nil is
 // returned if they can't be read.
-func (s *Store) about(ctx context.Context, api *sm.SecretsManagerV2) *about {
+func (s *Store) about(ctx context.Context, api upstream.Service) *about {
 	id := s.known("")
 	if id == "" {
 		return nil
 	}
 	d := s.deed("reading the metadata of", "secret-metadata.read", forReading)
-	got, resp, err := api.GetSecretMetadataWithContext(ctx, &sm.GetSecretMetadataOptions{ID: &id})
-	if d.fault(ctx, resp, err) != nil {
+	got, err := send[metadata](ctx, api, d, upstream.Request{Method: http.MethodGet, Path: secrets(id, "metadata")})
+	if err != nil {
 		return nil
 	}
-	if _, a := aboutOf(got); a != nil && a.versions > 0 {
+	if _, a := got.about(); a != nil && a.versions > 0 {
 		return a
 	}
 	return nil
@@ -110,7 +115,7 @@ func (s *Store) Place() any { return place{s.cfg.Instance, s.cfg.Region} }
 // listed returns the entry without its value from the list of the instance's secrets, if
 // the looks of a sweep share it. It returns false if the list does not show that the
 // current version is latchkey's, and for texts, which are compared with the value.
-func (s *Store) listed(ctx context.Context, api *sm.SecretsManagerV2) (port.Entry, bool) {
+func (s *Store) listed(ctx context.Context, api upstream.Service) (port.Entry, bool) {
 	if s.cfg.Form != nil {
 		return port.Entry{}, false
 	}
@@ -128,11 +133,11 @@ func (s *Store) listed(ctx context.Context, api *sm.SecretsManagerV2) (port.Entr
 }
 
 // list returns the metadata of all secrets of the instance that can hold a key.
-func (s *Store) list(ctx context.Context, api *sm.SecretsManagerV2) (map[secretName]*about, error) {
+func (s *Store) list(ctx context.Context, api upstream.Service) (map[secretName]*about, error) {
 	d := deed{fmt.Sprintf("listing the secrets of instance %s in %s", s.cfg.Instance, s.cfg.Region), "secrets.list", forReading}
 	all := map[secretName]*about{}
-	err := each(ctx, api, d, &sm.ListSecretsOptions{SecretTypes: []string{Arbitrary, KeyValue}}, func(x sm.SecretMetadataIntf) bool {
-		if name, a := aboutOf(x); a != nil {
+	err := each(ctx, api, d, url.Values{"secret_types": {Arbitrary + "," + KeyValue}}, func(x metadata) bool {
+		if name, a := x.about(); a != nil {
 			all[name] = a
 		}
 		return true
@@ -141,16 +146,24 @@ func (s *Store) list(ctx context.Context, api *sm.SecretsManagerV2) (map[secretN
 }
 
 // each calls do for every secret of a list, until do returns false.
-func each(ctx context.Context, api *sm.SecretsManagerV2, d deed, o *sm.ListSecretsOptions, do func(sm.SecretMetadataIntf) bool) error {
+func each(ctx context.Context, api upstream.Service, d deed, query url.Values, do func(metadata) bool) error {
+	type list struct {
+		Secrets []metadata `json:"secrets"`
+		Next    *struct{}  `json:"next"`
+	}
 	const most = 1000
-	o.Limit, o.Offset = core.Int64Ptr(most), core.Int64Ptr(0)
+	query.Set("limit", strconv.Itoa(most))
 	seen := upstream.Pages{Doing: d.doing, Most: maxPages}
-	for {
-		page, resp, err := api.ListSecretsWithContext(ctx, o)
-		if err = d.fault(ctx, resp, err); err != nil {
+	for offset := 0; ; {
+		query.Set("offset", strconv.Itoa(offset))
+		page, err := send[list](ctx, api, d, upstream.Request{Method: http.MethodGet, Path: secrets(), Query: query})
+		if err != nil {
 			return err
 		}
 		for _, x := range page.Secrets {
+			if x.Type == "" { // it may be any secret
+				return upstream.Incomplete(d.doing, "type of a secret")
+			}
 			if !do(x) {
 				return nil
 			}
@@ -158,8 +171,8 @@ func each(ctx context.Context, api *sm.SecretsManagerV2, d deed, o *sm.ListSecre
 		if page.Next == nil || len(page.Secrets) == 0 {
 			return nil
 		}
-		*o.Offset += int64(len(page.Secrets))
-		if more, err := seen.Next(fmt.Sprint(*o.Offset)); !more {
+		offset += len(page.Secrets)
+		if more, err := seen.Next(strconv.Itoa(offset)); !more {
 			return err
 		}
 	}

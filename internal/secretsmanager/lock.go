@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -80,18 +79,29 @@ func (s *Store) Group() string {
 }
 
 // locks lists the locks of all versions.
-func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) (all []lock, err error) {
+func (s *Store) locks(ctx context.Context, api upstream.Service, id string) (all []lock, err error) {
 	d := s.deed("looking for locks on", "secrets-locks.list", forReading)
+	type list struct {
+		Locks []struct { // what IBM's documents call SecretLock
+			Name       string         `json:"name"`
+			Version    string         `json:"secret_version_id"`
+			Alias      string         `json:"secret_version_alias"`
+			Attributes map[string]any `json:"attributes"`
+		} `json:"locks"`
+		Next *struct{} `json:"next"`
+	}
 	const most = 100
-	o := &sm.ListSecretLocksOptions{ID: &id, Limit: core.Int64Ptr(most), Offset: core.Int64Ptr(0)}
 	seen := upstream.Pages{Doing: d.doing, Most: maxPages}
-	for {
-		page, resp, err := api.ListSecretLocksWithContext(ctx, o)
-		if err = d.fault(ctx, resp, err); err != nil {
+	for offset := 0; ; {
+		page, err := send[list](ctx, api, d, upstream.Request{
+			Method: http.MethodGet, Path: secrets(id, "locks"),
+			Query: url.Values{"limit": {strconv.Itoa(most)}, "offset": {strconv.Itoa(offset)}},
+		})
+		if err != nil {
 			return nil, err
 		}
 		for _, x := range page.Locks {
-			l := lock{name: text(x.Name), version: text(x.SecretVersionID), alias: text(x.SecretVersionAlias)}
+			l := lock{name: x.Name, version: x.Version, alias: x.Alias}
 			l.key, _ = x.Attributes[lockKey].(string)
 			l.credential, _ = x.Attributes[lockCredential].(string)
 			all = append(all, l)
@@ -99,17 +109,24 @@ func (s *Store) locks(ctx context.Context, api *sm.SecretsManagerV2, id string) 
 		if page.Next == nil || len(page.Locks) == 0 {
 			return all, nil
 		}
-		*o.Offset += int64(len(page.Locks))
-		if more, err := seen.Next(fmt.Sprint(*o.Offset)); !more {
+		offset += len(page.Locks)
+		if more, err := seen.Next(strconv.Itoa(offset)); !more {
 			return nil, err
 		}
 	}
 }
 
+// newLock is what IBM's documents call SecretLockPrototype.
+type newLock struct {
+	Name        string         `json:"name"`
+	Description string         `json:"description"`
+	Attributes  map[string]any `json:"attributes"`
+}
+
 // addLock locks a version. keyID is the key in use, or "". Placing a lock needs a
 // lower role than removing it, so addLock first tries a removal: a lock that
 // cannot be removed would block every publication after the next.
-func (s *Store) addLock(ctx context.Context, api *sm.SecretsManagerV2, id, version, keyID string) error {
+func (s *Store) addLock(ctx context.Context, api upstream.Service, id, version, keyID string) error {
 	err := s.unlock(ctx, api, id, version, triedName)
 	if errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrUnavailable) {
 		return err
@@ -121,26 +138,25 @@ func (s *Store) addLock(ctx context.Context, api *sm.SecretsManagerV2, id, versi
 		attributes[lockKey] = keyID
 		description = fmt.Sprintf("API key %s of %s is in use until latchkey deletes it", keyID, s.cfg.Credential)
 	}
-	_, resp, err := api.CreateSecretVersionLocksBulkWithContext(ctx, &sm.CreateSecretVersionLocksBulkOptions{SecretID: &id, ID: &version,
-		Locks: []sm.SecretLockPrototype{{Name: core.StringPtr(LockName(s.cfg.Owner)), Description: &description, Attributes: attributes}}})
-	return d.fault(ctx, resp, err)
+	return do(ctx, api, d, upstream.Request{
+		Method: http.MethodPost, Path: secrets(id, "versions", version, "locks_bulk"),
+		Body: map[string][]newLock{"locks": {{LockName(s.cfg.Owner), description, attributes}}},
+	})
 }
 
 // unlock removes a lock from a version. It succeeds if there is none.
-func (s *Store) unlock(ctx context.Context, api *sm.SecretsManagerV2, id, version, name string) error {
+func (s *Store) unlock(ctx context.Context, api upstream.Service, id, version, name string) error {
 	d := s.deed("unlocking", "secret-locks.delete", forLocks)
-	_, resp, err := api.DeleteSecretVersionLocksBulkWithContext(ctx, &sm.DeleteSecretVersionLocksBulkOptions{SecretID: &id, ID: &version, Name: []string{name}})
-	if err = d.fault(ctx, resp, err); errors.Is(err, port.ErrNotFound) {
-		return nil
-	}
-	return err
+	return absent(do(ctx, api, d, upstream.Request{
+		Method: http.MethodDelete, Path: secrets(id, "versions", version, "locks_bulk"), Query: url.Values{"name": {name}},
+	}))
 }
 
 // claim prepares a publication over the version that was read. It locks that
 // version, so that a second publication from it is refused. It removes our lock
 // from the version before, which would refuse even the first publication. It
 // reports whether it placed a lock.
-func (s *Store) claim(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot) (placed bool, err error) {
+func (s *Store) claim(ctx context.Context, api upstream.Service, id string, over *snapshot) (placed bool, err error) {
 	doing := s.deed("writing", "", "").doing
 	all, err := s.locks(ctx, api, id)
 	if err != nil {
@@ -185,7 +201,7 @@ func vanished(doing string, err error) error {
 
 // moved returns a conflict if the version is no longer current, and otherwise
 // the refusal.
-func (s *Store) moved(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot, refusal error) error {
+func (s *Store) moved(ctx context.Context, api upstream.Service, id string, over *snapshot, refusal error) error {
 	now, err := s.version(ctx, api, "reading", id, aliasCurrent, false)
 	if err == nil && now.id != over.id {
 		return fmt.Errorf("%s: %w: version %s has replaced version %s", s.deed("writing", "", "").doing, port.ErrConflict, now.id, over.id)
@@ -198,7 +214,7 @@ func (s *Store) moved(ctx context.Context, api *sm.SecretsManagerV2, id string, 
 // publication was first. If only our lock is on the version before, a slow
 // publication placed it when that version was current, and a retry helps. In all
 // other cases a person must act.
-func (s *Store) barred(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot, refusal error) (again bool, err error) {
+func (s *Store) barred(ctx context.Context, api upstream.Service, id string, over *snapshot, refusal error) (again bool, err error) {
 	if err := s.moved(ctx, api, id, over, refusal); errors.Is(err, port.ErrConflict) {
 		return false, err
 	}
@@ -225,14 +241,12 @@ func (s *Store) barred(ctx context.Context, api *sm.SecretsManagerV2, id string,
 	return false, refusal
 }
 
-// barring reports whether an answer may be caused by a lock.
-func barring(resp *core.DetailedResponse) bool {
-	return resp != nil && resp.StatusCode == http.StatusPreconditionFailed
-}
+// barring reports whether a refusal may be caused by a lock.
+func barring(err error) bool { return upstream.Status(err) == http.StatusPreconditionFailed }
 
 // lockNew locks a version that was created. If it fails, the publication stands:
 // a missing lock blocks nothing, and the next publication first places it.
-func (s *Store) lockNew(ctx context.Context, api *sm.SecretsManagerV2, id, version, keyID string) error {
+func (s *Store) lockNew(ctx context.Context, api upstream.Service, id, version, keyID string) error {
 	return s.unlocked(s.addLock(ctx, api, id, version, keyID))
 }
 
@@ -282,7 +296,7 @@ func (s *Store) Release(ctx context.Context, keyID string) error {
 // uses reports whether a lock is ours and was placed for the key. In a kv secret
 // the lock may name the key of another entry, so the version's metadata decide.
 // The current version also has the keys of other entries.
-func (s *Store) uses(ctx context.Context, api *sm.SecretsManagerV2, id string, l lock, keyID string) (bool, error) {
+func (s *Store) uses(ctx context.Context, api upstream.Service, id string, l lock, keyID string) (bool, error) {
 	switch {
 	case !s.own(l) || s.cfg.Type == KeyValue && l.alias != aliasPrevious:
 		return false, nil

@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/http"
 	"time"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
-	"github.com/go-openapi/strfmt"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
@@ -20,14 +17,6 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
-
-// when converts a time of the SDK, or nil to the zero time.
-func when(t *strfmt.DateTime) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return time.Time(*t)
-}
 
 // Publish writes the entry as a new version, or creates the secret. Another
 // write may happen between its read and its write: see the package comment.
@@ -66,6 +55,39 @@ type publication struct {
 	hidden []secret.Value
 }
 
+// newSecret is what IBM's documents call SecretPrototype.
+type newSecret struct {
+	Type        string   `json:"secret_type"`
+	Name        string   `json:"name"`
+	Group       string   `json:"secret_group_id"`
+	Description string   `json:"description"`
+	Labels      []string `json:"labels"`
+	Expires     string   `json:"expiration_date,omitempty"` // of an arbitrary secret
+	newVersion
+}
+
+// newVersion is what IBM's documents call SecretVersionPrototype.
+type newVersion struct {
+	Payload string         `json:"payload,omitempty"` // of an arbitrary secret
+	Data    map[string]any `json:"data,omitempty"`    // of a kv secret
+	Custom  map[string]any `json:"custom_metadata,omitempty"`
+	Marks   map[string]any `json:"version_custom_metadata,omitempty"`
+}
+
+// created is the answer to the creation of a secret or of a version.
+type created struct {
+	ID   string `json:"id"`
+	Type string `json:"secret_type"`
+}
+
+// id returns the ID, or "" if it is that of something else.
+func (c created) id() string {
+	if !holdsKey(c.Type) {
+		return ""
+	}
+	return c.ID
+}
+
 // expiry returns when an arbitrary secret with the key expires. Zero is never.
 func (s *Store) expiry(e port.Entry) time.Time {
 	if s.cfg.Type != Arbitrary || s.cfg.Expire <= 0 || e.Created.IsZero() {
@@ -74,38 +96,38 @@ func (s *Store) expiry(e port.Entry) time.Time {
 	return e.Created.Add(s.cfg.Expire).UTC()
 }
 
-func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e port.Entry, p publication) error {
+// prototype returns the new secret.
+func (s *Store) prototype(group string, e port.Entry, p publication) (newSecret, error) {
+	n := newSecret{
+		Type: s.cfg.Type, Name: s.cfg.Secret, Group: group, Description: "An API key that latchkey manages", Labels: []string{markName},
+		newVersion: newVersion{Custom: new(about).next(s.markName(), p.m), Marks: map[string]any{s.markName(): p.noted}},
+	}
+	if owner := cmp.Or(e.Owner, s.cfg.Owner); len(owner) >= 2 && owner != markName {
+		n.Labels = append(n.Labels, owner)
+	}
+	if at := s.expiry(e); !at.IsZero() {
+		n.Expires = at.Format("2006-01-02T15:04:05.000Z07:00") // as IBM's clients write it
+	}
+	if s.cfg.Type == Arbitrary {
+		n.Payload = p.texts[s.cfg.Entry].Expose()
+		return n, nil
+	}
+	n.Data = map[string]any{}
+	return n, s.put(n.Data, p)
+}
+
+func (s *Store) create(ctx context.Context, api upstream.Service, e port.Entry, p publication) error {
 	group, err := s.group(ctx, api, "creating")
 	if err != nil {
 		return err
 	}
 	d := s.deed("creating", "secret.create", forWriting)
-	marks, custom := map[string]any{s.markName(): p.noted}, new(about).next(s.markName(), p.m)
-	labels := []string{markName}
-	if owner := cmp.Or(e.Owner, s.cfg.Owner); len(owner) >= 2 && owner != markName {
-		labels = append(labels, owner)
+	n, err := s.prototype(group, e, p)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.doing, err)
 	}
-	description := core.StringPtr("An API key that latchkey manages")
-	var n sm.SecretPrototypeIntf
-	switch s.cfg.Type {
-	case Arbitrary:
-		a := &sm.ArbitrarySecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
-			Labels: labels, CustomMetadata: custom, VersionCustomMetadata: marks, Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose())}
-		if at := s.expiry(e); !at.IsZero() {
-			date := strfmt.DateTime(at)
-			a.ExpirationDate = &date
-		}
-		n = a
-	default:
-		data := map[string]any{}
-		if err := s.put(data, p); err != nil {
-			return fmt.Errorf("%s: %w", d.doing, err)
-		}
-		n = &sm.KVSecretPrototype{SecretType: &s.cfg.Type, Name: &s.cfg.Secret, SecretGroupID: &group, Description: description,
-			Labels: labels, CustomMetadata: custom, VersionCustomMetadata: marks, Data: data}
-	}
-	got, resp, err := api.CreateSecretWithContext(ctx, &sm.CreateSecretOptions{SecretPrototype: n})
-	switch err = d.fault(ctx, resp, err, p.hidden...); {
+	got, err := send[created](ctx, api, d, upstream.Request{Method: http.MethodPost, Path: secrets(), Body: n}, p.hidden...)
+	switch {
 	case errors.Is(err, port.ErrNotFound):
 		s.client.forgetGroup(groupName{s.cfg.Instance, s.cfg.Group})
 		return fmt.Errorf("%s: %w: the instance or the secret group %q does not exist", d.doing, port.ErrRefused, s.cfg.Group)
@@ -121,10 +143,10 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e port.Ent
 		return err
 	case err != nil:
 		return err
-	case secretID(got) == "":
+	case got.id() == "":
 		return upstream.Incomplete(d.doing, "ID")
 	}
-	id := s.known(secretID(got))
+	id := s.known(got.id())
 	if !s.cfg.Lock {
 		return nil
 	}
@@ -135,23 +157,13 @@ func (s *Store) create(ctx context.Context, api *sm.SecretsManagerV2, e port.Ent
 	return s.unlocked(err) // a version that followed is not ours to lock
 }
 
-func secretID(x sm.SecretIntf) string {
-	switch x := x.(type) {
-	case *sm.ArbitrarySecret:
-		return text(x.ID)
-	case *sm.KVSecret:
-		return text(x.ID)
-	}
-	return ""
-}
-
 func (c *Client) forgetGroup(name groupName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.groups, name)
 }
 
-func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e port.Entry, p publication, revision string) error {
+func (s *Store) replace(ctx context.Context, api upstream.Service, e port.Entry, p publication, revision string) error {
 	d := s.deed("writing", "secret-version.create", forWriting)
 	custom := s.about(ctx, api).next(s.markName(), p.m) // read first: the marks are then no newer than the data
 	// The data of a kv secret must be read to be kept.
@@ -173,9 +185,9 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e port.En
 	}
 	marks[s.markName()] = p.noted
 	hidden := p.hidden
-	var n sm.SecretVersionPrototypeIntf
+	n := newVersion{Custom: custom, Marks: marks}
 	if s.cfg.Type == Arbitrary {
-		n = &sm.ArbitrarySecretVersionPrototype{Payload: core.StringPtr(p.texts[s.cfg.Entry].Expose()), CustomMetadata: custom, VersionCustomMetadata: marks}
+		n.Payload = p.texts[s.cfg.Entry].Expose()
 	} else {
 		for name, x := range snap.data {
 			if !exact(x) {
@@ -185,20 +197,18 @@ func (s *Store) replace(ctx context.Context, api *sm.SecretsManagerV2, e port.En
 				hidden = append(hidden, secret.New(value))
 			}
 		}
-		data := maps.Clone(snap.data)
-		if data == nil {
-			data = map[string]any{}
+		if n.Data = maps.Clone(snap.data); n.Data == nil {
+			n.Data = map[string]any{}
 		}
-		if err := s.put(data, p); err != nil {
+		if err := s.put(n.Data, p); err != nil {
 			return fmt.Errorf("%s: %w", d.doing, err)
 		}
-		n = &sm.KVSecretVersionPrototype{Data: data, CustomMetadata: custom, VersionCustomMetadata: marks}
 	}
 	return s.roll(ctx, api, d, id, snap, e, n, hidden)
 }
 
 // roll creates a version over the one that was read.
-func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id string, over *snapshot, e port.Entry, n sm.SecretVersionPrototypeIntf, hidden []secret.Value) error {
+func (s *Store) roll(ctx context.Context, api upstream.Service, d deed, id string, over *snapshot, e port.Entry, n newVersion, hidden []secret.Value) error {
 	placed := false
 	if s.cfg.Lock {
 		var err error
@@ -212,9 +222,8 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 		return err
 	}
 	for try := 1; ; try++ {
-		got, resp, err := api.CreateSecretVersionWithContext(ctx, &sm.CreateSecretVersionOptions{SecretID: &id, SecretVersionPrototype: n})
-		err = d.fault(ctx, resp, err, hidden...)
-		if s.cfg.Lock && barring(resp) {
+		got, err := send[created](ctx, api, d, upstream.Request{Method: http.MethodPost, Path: secrets(id, "versions"), Body: n}, hidden...)
+		if s.cfg.Lock && barring(err) {
 			again := false
 			if again, err = s.barred(ctx, api, id, over, err); again && try == 1 {
 				if _, err := s.claim(ctx, api, id, over); err != nil {
@@ -226,7 +235,7 @@ func (s *Store) roll(ctx context.Context, api *sm.SecretsManagerV2, d deed, id s
 		if err != nil {
 			return vanished(d.doing, err)
 		}
-		version := versionID(got)
+		version := got.id()
 		if err := s.confirm(ctx, api, d, id, version); err != nil || !s.cfg.Lock {
 			return err
 		}
@@ -284,32 +293,20 @@ func exact(x any) bool {
 
 // postpone moves the secret's expiration date to a later time, never to an
 // earlier one.
-func (s *Store) postpone(ctx context.Context, api *sm.SecretsManagerV2, id string, snap *snapshot, to time.Time) error {
+func (s *Store) postpone(ctx context.Context, api upstream.Service, id string, snap *snapshot, to time.Time) error {
 	if to.IsZero() || !snap.expires.IsZero() && !snap.expires.Before(to.Truncate(time.Second)) {
 		return nil
 	}
 	d := s.deed("dating", "secret-metadata.update", forWriting)
-	patch := map[string]any{"expiration_date": to.Format(time.RFC3339)}
-	_, resp, err := api.UpdateSecretMetadataWithContext(ctx, &sm.UpdateSecretMetadataOptions{ID: &id, SecretMetadataPatch: patch})
-	if err = d.fault(ctx, resp, err); errors.Is(err, port.ErrNotFound) {
-		return fmt.Errorf("%s: %w: the secret was deleted", d.doing, port.ErrConflict)
-	}
-	return err
-}
-
-func versionID(v sm.SecretVersionIntf) string {
-	switch v := v.(type) {
-	case *sm.ArbitrarySecretVersion:
-		return text(v.ID)
-	case *sm.KVSecretVersion:
-		return text(v.ID)
-	}
-	return ""
+	return vanished(d.doing, do(ctx, api, d, upstream.Request{
+		Method: http.MethodPatch, Path: secrets(id, "metadata"), Header: map[string]string{"Content-Type": "application/merge-patch+json"},
+		Body: map[string]string{"expiration_date": to.Format(time.RFC3339)},
+	}))
 }
 
 // confirm checks that the version that was created is the current one. If it is
 // not, another write followed, and the caller must read again.
-func (s *Store) confirm(ctx context.Context, api *sm.SecretsManagerV2, d deed, id, version string) error {
+func (s *Store) confirm(ctx context.Context, api upstream.Service, d deed, id, version string) error {
 	snap, err := s.version(ctx, api, "reading back", id, aliasCurrent, false)
 	switch {
 	case errors.Is(err, port.ErrUnavailable):

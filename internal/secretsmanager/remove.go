@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-
-	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
+	"net/http"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 var _ port.Remover = (*Store)(nil)
@@ -45,8 +45,7 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 			return s.shrink(ctx, api, id, snap, rest)
 		}
 	}
-	resp, err := api.DeleteSecretWithContext(ctx, &sm.DeleteSecretOptions{ID: &id})
-	if err = absent(d.fault(ctx, resp, err)); err == nil {
+	if err = absent(do(ctx, api, d, upstream.Request{Method: http.MethodDelete, Path: secrets(id)})); err == nil {
 		s.forget(id)
 	}
 	return err
@@ -54,7 +53,7 @@ func (s *Store) Remove(ctx context.Context, revision string) error {
 
 // release removes our locks: all of them from an arbitrary secret, else those of the
 // credential.
-func (s *Store) release(ctx context.Context, api *sm.SecretsManagerV2, id string) error {
+func (s *Store) release(ctx context.Context, api upstream.Service, id string) error {
 	if !s.cfg.Lock {
 		return nil
 	}
@@ -73,7 +72,7 @@ func (s *Store) release(ctx context.Context, api *sm.SecretsManagerV2, id string
 }
 
 // shrink writes a version with the rest of the data.
-func (s *Store) shrink(ctx context.Context, api *sm.SecretsManagerV2, id string, over *snapshot, rest map[string]any) error {
+func (s *Store) shrink(ctx context.Context, api upstream.Service, id string, over *snapshot, rest map[string]any) error {
 	d := s.deed("removing the entry from", "secret-version.create", forWriting)
 	var hidden []secret.Value
 	for name, x := range over.data {
@@ -86,11 +85,11 @@ func (s *Store) shrink(ctx context.Context, api *sm.SecretsManagerV2, id string,
 	}
 	marks := maps.Clone(over.marks)
 	delete(marks, s.markName())
-	got, resp, err := api.CreateSecretVersionWithContext(ctx, &sm.CreateSecretVersionOptions{
-		SecretID: &id, SecretVersionPrototype: &sm.KVSecretVersionPrototype{Data: rest, VersionCustomMetadata: marks},
-	})
-	if err = d.fault(ctx, resp, err, hidden...); err != nil {
+	got, err := send[created](ctx, api, d, upstream.Request{
+		Method: http.MethodPost, Path: secrets(id, "versions"), Body: newVersion{Data: rest, Marks: marks},
+	}, hidden...)
+	if err != nil {
 		return absent(err)
 	}
-	return s.confirm(ctx, api, d, id, versionID(got))
+	return s.confirm(ctx, api, d, id, got.id())
 }

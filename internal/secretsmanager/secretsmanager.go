@@ -83,15 +83,10 @@ package secretsmanager
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"sync"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
-
 	"github.com/latchkey-io/latchkey/internal/hosts"
-	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -102,11 +97,9 @@ type Config struct {
 	Endpoint string
 	// Private selects the addresses inside IBM's network.
 	Private bool
-	// HTTP sends every request. If nil, it is a client with the default
-	// transport.
+	// HTTP sends every request and logs in. If nil, it is a client with the
+	// default transport.
 	HTTP *http.Client
-	// Auth logs in. If nil, HTTP does.
-	Auth core.Authenticator
 	// Account returns our account. If nil, answers about any account's objects count.
 	Account func(context.Context) (string, error)
 }
@@ -116,47 +109,33 @@ type Client struct {
 	cfg Config
 
 	mu        sync.Mutex // guards what follows
-	instances map[string]*sm.SecretsManagerV2
+	instances map[string]upstream.Service
 	groups    map[groupName]string // IDs of secret groups
 }
 
 // groupName is the name of a secret group in an instance.
 type groupName struct{ instance, name string }
 
-// New returns a client. It sends no request; an instance's SDK client is created
-// when it is first used.
+// New returns a client. It sends no request.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
 	}
-	return &Client{cfg: cfg, instances: map[string]*sm.SecretsManagerV2{}, groups: map[groupName]string{}}
+	return &Client{cfg: cfg, instances: map[string]upstream.Service{}, groups: map[groupName]string{}}
 }
 
-// instance returns the SDK's client for one instance. Its retries are off, since
-// they would repeat the creation of a version whose answer was lost.
-func (c *Client) instance(id, region string) (*sm.SecretsManagerV2, error) {
+// instance returns the service of one instance.
+func (c *Client) instance(id, region string) upstream.Service {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	host := hosts.SecretsManager(id, region, c.cfg.Private)
-	if api := c.instances[host]; api != nil {
-		return api, nil
+	if api, known := c.instances[host]; known {
+		return api
 	}
 	service := upstream.SecretsManager
 	service.Account = c.cfg.Account
-	client, base := upstream.Server{API: service, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP, Auth: c.cfg.Auth}.Client()
-	api, err := sm.NewSecretsManagerV2(&sm.SecretsManagerV2Options{URL: base, Authenticator: &core.NoAuthAuthenticator{}}) // the client logs in
-	if err != nil {
-		return nil, fmt.Errorf("setting up Secrets Manager in %s: %w: %w", region, port.ErrRefused, err)
-	}
-	api.Service.SetHTTPClient(client)
+	client, base := upstream.Server{API: service, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP}.Client()
+	api := upstream.Service{Base: base, HTTP: client}
 	c.instances[host] = api
-	return api, nil
-}
-
-// text returns the value of an SDK field, or "" for nil.
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+	return api
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
@@ -137,11 +137,11 @@ const (
 	forLocks   = "role Manager"
 )
 
-func (s *Store) open() (*sm.SecretsManagerV2, error) {
+func (s *Store) open() (upstream.Service, error) {
 	if err := s.check(); err != nil {
-		return nil, err
+		return upstream.Service{}, err
 	}
-	return s.client.instance(s.cfg.Instance, s.cfg.Region)
+	return s.client.instance(s.cfg.Instance, s.cfg.Region), nil
 }
 
 // snapshot is the current version of a secret.
@@ -223,7 +223,7 @@ func (s *Store) metadata(snap *snapshot) entry.Metadata {
 
 // current finds the secret, unless its ID is known, and reads its current
 // version. It returns ErrNotFound if there is no secret.
-func (s *Store) current(ctx context.Context, api *sm.SecretsManagerV2, verb string, values bool) (id string, snap *snapshot, err error) {
+func (s *Store) current(ctx context.Context, api upstream.Service, verb string, values bool) (id string, snap *snapshot, err error) {
 	for range 2 { // a deleted secret may exist again under another ID
 		known := s.known("")
 		if id = known; id == "" {
@@ -258,49 +258,46 @@ func (s *Store) forget(id string) {
 	}
 }
 
-// version reads a version by its ID or alias, with or without its values.
-func (s *Store) version(ctx context.Context, api *sm.SecretsManagerV2, verb, id, which string, values bool) (*snapshot, error) {
-	if !values {
-		d := s.deed(verb, "secret-version-metadata.read", forReading)
-		got, resp, err := api.GetSecretVersionMetadataWithContext(ctx, &sm.GetSecretVersionMetadataOptions{SecretID: &id, ID: &which})
-		if err = d.fault(ctx, resp, err); err != nil {
-			return nil, err
-		}
-		switch v := got.(type) {
-		case *sm.ArbitrarySecretVersionMetadata:
-			return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata})
-		case *sm.KVSecretVersionMetadata:
-			return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), marks: v.VersionCustomMetadata})
-		}
-		return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, port.ErrUnavailable)
-	}
-	d := s.deed(verb, "secret-version.read", forValues)
-	got, resp, err := api.GetSecretVersionWithContext(ctx, &sm.GetSecretVersionOptions{SecretID: &id, ID: &which})
-	if err = d.fault(ctx, resp, err); err != nil {
-		return nil, err
-	}
-	switch v := got.(type) {
-	case *sm.ArbitrarySecretVersion:
-		return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), expires: when(v.ExpirationDate), marks: v.VersionCustomMetadata, payload: secret.New(text(v.Payload)), read: true})
-	case *sm.KVSecretVersion:
-		return complete(d, &snapshot{id: text(v.ID), cleared: cleared(v.PayloadAvailable), marks: v.VersionCustomMetadata, data: v.Data, read: true})
-	}
-	return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, port.ErrUnavailable)
+// version is what IBM's documents call SecretVersion, or SecretVersionMetadata if it
+// has no values.
+type version struct {
+	ID        string         `json:"id"`
+	Type      string         `json:"secret_type"`
+	Available *bool          `json:"payload_available"`
+	Expires   upstream.Time  `json:"expiration_date"`
+	Marks     map[string]any `json:"version_custom_metadata"`
+	Payload   string         `json:"payload"`        // of an arbitrary secret
+	Data      map[string]any `json:"data"`           // of a kv secret
+	KeyID     string         `json:"credentials_id"` // of custom credentials
 }
 
-func cleared(available *bool) bool { return available != nil && !*available }
-
-// complete rejects a version without an ID, which would look like an absent
-// secret.
-func complete(d deed, snap *snapshot) (*snapshot, error) {
-	if snap.id == "" {
+// version reads a version by its ID or alias, with or without its values.
+func (s *Store) version(ctx context.Context, api upstream.Service, verb, id, which string, values bool) (*snapshot, error) {
+	d, path := s.deed(verb, "secret-version.read", forValues), secrets(id, "versions", which)
+	if !values {
+		d, path = s.deed(verb, "secret-version-metadata.read", forReading), append(path, "metadata")
+	}
+	v, err := send[version](ctx, api, d, upstream.Request{Method: http.MethodGet, Path: path})
+	if err != nil {
+		return nil, err
+	}
+	snap := &snapshot{id: v.ID, cleared: v.Available != nil && !*v.Available, marks: v.Marks, read: values}
+	switch v.Type {
+	case Arbitrary:
+		snap.expires, snap.payload = v.Expires.Time, secret.New(v.Payload)
+	case KeyValue:
+		snap.data = v.Data
+	default:
+		return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, port.ErrUnavailable)
+	}
+	if snap.id == "" { // it would look like an absent secret
 		return nil, upstream.Incomplete(d.doing, "version ID")
 	}
 	return snap, nil
 }
 
 // find returns the ID of the secret. It does not read its value.
-func (s *Store) find(ctx context.Context, api *sm.SecretsManagerV2, verb string) (string, error) {
+func (s *Store) find(ctx context.Context, api upstream.Service, verb string) (string, error) {
 	group, err := s.group(ctx, api, verb)
 	if err != nil {
 		return "", err
@@ -314,22 +311,15 @@ func (s *Store) find(ctx context.Context, api *sm.SecretsManagerV2, verb string)
 
 // search returns the ID and the group of the secret with our name. It searches
 // one group, or all groups if group is "".
-func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, group string) (id, in string, err error) {
+func (s *Store) search(ctx context.Context, api upstream.Service, verb, group string) (id, in string, err error) {
 	d := s.deed(verb, "secrets.list", forReading)
-	o := &sm.ListSecretsOptions{Search: &s.cfg.Secret, SecretTypes: []string{s.cfg.Type}}
+	query := url.Values{"search": {s.cfg.Secret}, "secret_types": {s.cfg.Type}}
 	if group != "" {
-		o.Groups = []string{group}
+		query.Set("groups", group)
 	}
-	err = each(ctx, api, d, o, func(x sm.SecretMetadataIntf) bool {
-		var name, found, of *string
-		switch x := x.(type) {
-		case *sm.ArbitrarySecretMetadata:
-			name, found, of = x.Name, x.ID, x.SecretGroupID
-		case *sm.KVSecretMetadata:
-			name, found, of = x.Name, x.ID, x.SecretGroupID
-		}
-		if text(name) == s.cfg.Secret {
-			id, in = text(found), text(of)
+	err = each(ctx, api, d, query, func(x metadata) bool {
+		if holdsKey(x.Type) && x.Name == s.cfg.Secret {
+			id, in = x.ID, x.Group
 		}
 		return id == ""
 	})
@@ -340,7 +330,7 @@ func (s *Store) search(ctx context.Context, api *sm.SecretsManagerV2, verb, grou
 }
 
 // group returns the ID of the secret group.
-func (s *Store) group(ctx context.Context, api *sm.SecretsManagerV2, verb string) (string, error) {
+func (s *Store) group(ctx context.Context, api upstream.Service, verb string) (string, error) {
 	if s.cfg.Group == defaultGroup {
 		return defaultGroup, nil
 	}
@@ -352,16 +342,22 @@ func (s *Store) group(ctx context.Context, api *sm.SecretsManagerV2, verb string
 		return id, nil
 	}
 	d := s.deed(verb, "secret-groups.list", forReading)
-	list, resp, err := api.ListSecretGroupsWithContext(ctx, &sm.ListSecretGroupsOptions{})
-	if err = d.fault(ctx, resp, err); err != nil {
+	type list struct {
+		Groups []struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		} `json:"secret_groups"`
+	}
+	got, err := send[list](ctx, api, d, upstream.Request{Method: http.MethodGet, Path: upstream.Path("api/v2/secret_groups")})
+	if err != nil {
 		return "", err
 	}
-	for _, g := range list.SecretGroups {
-		if text(g.Name) == s.cfg.Group && text(g.ID) != "" {
+	for _, g := range got.Groups {
+		if g.Name == s.cfg.Group && g.ID != "" {
 			s.client.mu.Lock()
-			s.client.groups[where] = *g.ID
+			s.client.groups[where] = g.ID
 			s.client.mu.Unlock()
-			return *g.ID, nil
+			return g.ID, nil
 		}
 	}
 	return "", fmt.Errorf("%s: %w: the secret group %q does not exist or is not visible to us", d.doing, port.ErrRefused, strings.TrimSpace(s.cfg.Group))

@@ -1,10 +1,14 @@
 package secretsmanager_test
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -465,6 +469,78 @@ func TestEachInstanceHasItsHost(t *testing.T) {
 		_, err := secretsmanager.New(secretsmanager.Config{Private: private, HTTP: &http.Client{Transport: transport}}).Store(cfg).Read(t.Context())
 		if host != want || !errors.Is(err, port.ErrUnavailable) {
 			t.Errorf("private %v: %s, %v", private, host, err)
+		}
+	}
+}
+
+func TestANewSecretIsSentInIBMsForm(t *testing.T) {
+	const marks = `{"latchkey%s":"{\"key_id\":\"ApiKey-1\",%%s\"owner\":\"prod\",\"created\":\"2026-11-24T10:01:00Z\",\"iam_id\":\"iam-ServiceId-1\"}"}`
+	for kind, want := range map[string]string{
+		secretsmanager.Arbitrary: `"expiration_date":"2027-02-22T10:01:00.000Z","payload":"` + canary + `1"`,
+		secretsmanager.KeyValue: `"data":{"IAM_API_KEY":"` + canary + `1","IAM_API_KEY_ID":"ApiKey-1",` +
+			`"IAM_API_KEY_LATCHKEY":"{\"owner\":\"prod\",\"created\":\"2026-11-24T10:01:00Z\",\"iam_id\":\"iam-ServiceId-1\"}"}`,
+	} {
+		w := newWorld(t, emulator.Options{})
+		var sent []byte
+		plain := w.http.Transport
+		w.http.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/secrets") {
+				sent, _ = io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(sent))
+			}
+			return plain.RoundTrip(r)
+		})
+		if err := w.store(kind).Publish(t.Context(), entry(1), ""); err != nil {
+			t.Fatal(err)
+		}
+		end := ""
+		if kind == secretsmanager.KeyValue {
+			end = "_" + entryName
+		}
+		form := fmt.Sprintf(marks, end)
+		whole := fmt.Sprintf(`{"secret_type":%q,"name":%q,"secret_group_id":%q,"description":"An API key that latchkey manages","labels":["latchkey","prod"],%s,"custom_metadata":%s,"version_custom_metadata":%s}`,
+			kind, secretName, w.group, want, fmt.Sprintf(form, `\"version\":1,`), fmt.Sprintf(form, ""))
+		var got, expected map[string]any
+		if err := json.Unmarshal([]byte(whole), &expected); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(sent, &got); err != nil || !reflect.DeepEqual(got, expected) {
+			t.Errorf("%s: %v\n%s\nwant\n%s", kind, err, sent, whole)
+		}
+	}
+}
+
+func TestASecretOfAnotherTypeIsNotRead(t *testing.T) {
+	const version = `{"id":"v","secret_type":%q,"data":{},"payload":"x"}`
+	for name, c := range map[string]struct {
+		list, version string
+		want          error
+	}{
+		"a list of another type":          {list: `{"secrets":[{"id":"s","secret_type":"username_password","name":"logs-sender"}],"next":{}}`, want: port.ErrNotFound},
+		"a list of a type that is new":    {list: `{"secrets":[{"id":"s","secret_type":"new","name":"logs-sender"}]}`, want: port.ErrNotFound},
+		"a list that names no type":       {list: `{"secrets":[{"id":"s","name":"logs-sender"}]}`, want: port.ErrUnavailable},
+		"a list without secrets":          {list: `{"total_count":1}`, want: port.ErrUnavailable},
+		"a version of another type":       {version: fmt.Sprintf(version, "custom_credentials"), want: port.ErrUnavailable},
+		"a version of a type that is new": {version: fmt.Sprintf(version, "new"), want: port.ErrUnavailable},
+		"a version that names no type":    {version: `{"id":"v"}`, want: port.ErrUnavailable},
+		"a version with a bent date":      {version: `{"id":"v","secret_type":"arbitrary","expiration_date":"soon"}`, want: port.ErrUnavailable},
+		"what the others differ from":     {},
+	} {
+		s := fake(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			switch {
+			case r.URL.Path == "/api/v2/secret_groups":
+				fmt.Fprint(w, `{"secret_groups":[{"id":"g","name":"team-a"}]}`)
+			case strings.Contains(r.URL.Path, "/versions/"):
+				fmt.Fprint(w, cmp.Or(c.version, fmt.Sprintf(version, secretsmanager.Arbitrary)))
+			case r.URL.Query().Get("offset") != "0":
+				fmt.Fprint(w, `{"secrets":[]}`)
+			default:
+				fmt.Fprint(w, cmp.Or(c.list, `{"secrets":[{"id":"s","secret_type":"arbitrary","name":"logs-sender"}]}`))
+			}
+		})
+		if _, err := s.Read(t.Context()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 }

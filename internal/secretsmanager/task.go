@@ -5,15 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	sm "github.com/IBM/secrets-manager-go-sdk/v2/secretsmanagerv2"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -35,6 +33,9 @@ const (
 	// TaskFailed is the status of a task that has failed.
 	TaskFailed = "failed"
 )
+
+// customCredentials is the type of secrets with tasks.
+const customCredentials = "custom_credentials"
 
 // TaskConfig names a task of a secret of the type custom_credentials.
 type TaskConfig struct {
@@ -122,23 +123,27 @@ func (t *Task) deed(verb, action, roles string) deed {
 	return deed{fmt.Sprintf("%s task %s of secret %s in %s", verb, t.cfg.Task, t.cfg.Secret, t.cfg.Region), action, roles}
 }
 
+func (t *Task) path() []string { return secrets(t.cfg.Secret, "tasks", t.cfg.Task) }
+
 // State reads the task. It returns ErrNotFound if the task was cancelled.
 func (t *Task) State(ctx context.Context) (TaskState, error) {
-	api, err := t.client.instance(t.cfg.Instance, t.cfg.Region)
+	api := t.client.instance(t.cfg.Instance, t.cfg.Region)
+	d := t.deed("reading", "secret-task.read", forReading)
+	type task struct { // what IBM's documents call SecretTask
+		Type    string `json:"type"`
+		Status  string `json:"status"`
+		Version string `json:"secret_version_id"`
+	}
+	got, err := send[task](ctx, api, d, upstream.Request{Method: http.MethodGet, Path: t.path()})
 	if err != nil {
 		return TaskState{}, err
 	}
-	d := t.deed("reading", "secret-task.read", forReading)
-	got, resp, err := api.GetSecretTaskWithContext(ctx, &sm.GetSecretTaskOptions{SecretID: &t.cfg.Secret, ID: &t.cfg.Task})
-	if err = d.fault(ctx, resp, err); err != nil {
-		return TaskState{}, err
-	}
-	s := TaskState{Type: text(got.Type), Status: text(got.Status)}
+	s := TaskState{Type: got.Type, Status: got.Status}
 	if s.Status == "" || s.Type == "" {
 		return TaskState{}, upstream.Incomplete(d.doing, "type or status")
 	}
-	if version := text(got.SecretVersionID); version != "" {
-		if s.KeyID, err = t.credentials(ctx, api, version); errors.Is(err, port.ErrNotFound) {
+	if got.Version != "" {
+		if s.KeyID, err = t.credentials(ctx, api, got.Version); errors.Is(err, port.ErrNotFound) {
 			err = nil // only the version was deleted
 		}
 	}
@@ -146,17 +151,18 @@ func (t *Task) State(ctx context.Context) (TaskState, error) {
 }
 
 // credentials returns the ID of a version's credentials.
-func (t *Task) credentials(ctx context.Context, api *sm.SecretsManagerV2, version string) (string, error) {
+func (t *Task) credentials(ctx context.Context, api upstream.Service, id string) (string, error) {
 	d := t.deed("reading the version of", "secret-version-metadata.read", forReading)
-	got, resp, err := api.GetSecretVersionMetadataWithContext(ctx, &sm.GetSecretVersionMetadataOptions{SecretID: &t.cfg.Secret, ID: &version})
-	if err = d.fault(ctx, resp, err); err != nil {
+	v, err := send[version](ctx, api, d, upstream.Request{Method: http.MethodGet, Path: secrets(t.cfg.Secret, "versions", id, "metadata")})
+	switch {
+	case err != nil:
 		return "", err
-	}
-	v, ok := got.(*sm.CustomCredentialsSecretVersionMetadata)
-	if !ok {
+	case v.Type == "":
+		return "", upstream.Incomplete(d.doing, "type of the version")
+	case v.Type != customCredentials:
 		return "", fmt.Errorf("%s: %w: the version is of another type", d.doing, port.ErrRefused)
 	}
-	return text(v.CredentialsID), nil
+	return v.KeyID, nil
 }
 
 // Read returns the key that the task created, or ErrNotFound while it has none.
@@ -188,17 +194,32 @@ func (t *Task) Entry(s TaskState) (port.Entry, error) {
 	return port.Entry{Revision: "open"}, port.ErrNotFound
 }
 
+// taskUpdate is what IBM's documents call SecretTaskPrototype.
+type taskUpdate struct {
+	Status      string          `json:"status"`
+	Credentials *newCredentials `json:"credentials,omitempty"`
+	Errors      []taskError     `json:"errors,omitempty"`
+}
+
+type newCredentials struct {
+	ID      string            `json:"id"`
+	Payload map[string]string `json:"payload"` // by output
+}
+
+type taskError struct {
+	Code        string `json:"code"`
+	Description string `json:"description"`
+}
+
 // Publish completes the task with the key.
 func (t *Task) Publish(ctx context.Context, e port.Entry, _ string) error {
-	payload := map[string]any{APIKeyOutput: e.Value.Expose()}
+	payload := map[string]string{APIKeyOutput: e.Value.Expose()}
 	for name, value := range map[string]string{IDOutput: e.KeyID, ServiceIDOutput: t.cfg.ServiceID} {
 		if slices.Contains(t.cfg.Outputs, name) {
 			payload[name] = value
 		}
 	}
-	body := &sm.SecretTaskPrototypeUpdateSecretTaskCredentialsCreated{
-		Status: core.StringPtr(TaskCreated), Credentials: &sm.CustomCredentialsNewCredentials{ID: &e.KeyID, Payload: payload},
-	}
+	body := taskUpdate{Status: TaskCreated, Credentials: &newCredentials{e.KeyID, payload}}
 	done := func(s TaskState) bool { return s.Status == TaskCreated && s.KeyID == e.KeyID }
 	err := t.complete(ctx, "publishing to", body, done, e.Value)
 	if errors.Is(err, port.ErrRefused) || errors.Is(err, port.ErrNotFound) {
@@ -214,16 +235,13 @@ func (t *Task) Publish(ctx context.Context, e port.Entry, _ string) error {
 
 // Deleted completes a task that deletes credentials.
 func (t *Task) Deleted(ctx context.Context) error {
-	body := &sm.SecretTaskPrototypeUpdateSecretTaskCredentialsDeleted{Status: core.StringPtr(TaskDeleted)}
-	return t.complete(ctx, "completing", body, func(s TaskState) bool { return s.Status == TaskDeleted })
+	return t.complete(ctx, "completing", taskUpdate{Status: TaskDeleted}, func(s TaskState) bool { return s.Status == TaskDeleted })
 }
 
 // Failed completes a task with an error: a code, and a sentence for the users of
 // its secret.
 func (t *Task) Failed(ctx context.Context, code, description string) error {
-	body := &sm.SecretTaskPrototypeUpdateSecretTaskFailed{
-		Status: core.StringPtr(TaskFailed), Errors: []sm.SecretTaskError{{Code: &code, Description: &description}},
-	}
+	body := taskUpdate{Status: TaskFailed, Errors: []taskError{{code, description}}}
 	return t.complete(ctx, "failing", body, func(s TaskState) bool { return s.Status == TaskFailed })
 }
 
@@ -233,16 +251,13 @@ const updates = 4
 // complete makes the task final. A final task accepts no update, so an update
 // whose answer was lost can be repeated. The task's state then shows whether the
 // first one succeeded.
-func (t *Task) complete(ctx context.Context, verb string, body sm.SecretTaskPrototypeIntf, done func(TaskState) bool, hidden ...secret.Value) error {
-	api, err := t.client.instance(t.cfg.Instance, t.cfg.Region)
-	if err != nil {
-		return err
-	}
+func (t *Task) complete(ctx context.Context, verb string, body taskUpdate, done func(TaskState) bool, hidden ...secret.Value) error {
+	api := t.client.instance(t.cfg.Instance, t.cfg.Region)
 	d := t.deed(verb, "secret-task.update", forTasks)
 	pause := t.cfg.Pause
 	for try := 1; ; try++ {
-		_, resp, err := api.ReplaceSecretTaskWithContext(ctx, &sm.ReplaceSecretTaskOptions{SecretID: &t.cfg.Secret, ID: &t.cfg.Task, TaskPut: body})
-		if err = d.fault(ctx, resp, err, hidden...); err == nil {
+		err := do(ctx, api, d, upstream.Request{Method: http.MethodPut, Path: t.path(), Body: body}, hidden...)
+		if err == nil {
 			return nil
 		}
 		denied, unclear := errors.Is(err, port.ErrDenied), errors.Is(err, port.ErrUnavailable)

@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
 	"go.uber.org/goleak"
 
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/format"
+	"github.com/latchkey-io/latchkey/internal/iam"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/secretsmanager"
@@ -45,20 +45,27 @@ type world struct {
 	logins sync.Map // of keys → their cloud.Token
 }
 
-// login returns an authenticator with the token of a key. The emulator's clock stands
-// still at start, so an IamAuthenticator would take every token for expired and get
-// another one for each call. A token is used until it expires: to sign one is slow.
-func (w *world) login(key string) core.Authenticator {
+// login returns a client that sends the token of a key. A token is used until it
+// expires: to sign one is slow.
+func (w *world) login(key string, next http.RoundTripper) *http.Client {
+	w.t.Helper()
 	token, known := w.logins.Load(key)
 	if !known || !w.Now().Before(token.(cloud.Token).Expires) {
 		exchanged, err := w.Cloud().ExchangeAPIKey(key)
 		if err != nil { // of a key that a test has taken away
-			return &core.IamAuthenticator{ApiKey: key, URL: w.URL(), Client: w.http}
+			return must[*iam.Client](w)(iam.New(iam.Config{
+				URL: w.URL(), Owner: "prod", HTTP: &http.Client{Transport: next}, APIKey: secret.New(key), Now: w.Now,
+			})).HTTP()
 		}
 		w.logins.Store(key, exchanged)
 		token = exchanged
 	}
-	return &core.BearerTokenAuthenticator{BearerToken: token.(cloud.Token).AccessToken}
+	bearer := "Bearer " + token.(cloud.Token).AccessToken
+	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		own := r.Clone(r.Context())
+		own.Header.Set("Authorization", bearer)
+		return next.RoundTrip(own)
+	})}
 }
 
 func newWorld(t *testing.T, opts emulator.Options) *world {
@@ -86,9 +93,7 @@ func newWorld(t *testing.T, opts emulator.Options) *world {
 
 // client is a new one: another process, logged in with the key.
 func (w *world) client(key string) *secretsmanager.Client {
-	return secretsmanager.New(secretsmanager.Config{
-		Endpoint: w.URL(), HTTP: w.http, Auth: w.login(key),
-	})
+	return secretsmanager.New(secretsmanager.Config{Endpoint: w.URL(), HTTP: w.login(key, w.http.Transport)})
 }
 
 func config(kind string) secretsmanager.StoreConfig {
@@ -120,10 +125,8 @@ func (w *world) store(kind string, change ...func(*secretsmanager.StoreConfig)) 
 func (w *world) writeOnly(kind string) *secretsmanager.Store {
 	id, k := w.Cloud().AddIdentity("write-only")
 	w.Cloud().Grant(id.IAMID, "secrets-manager", writer)
-	client := &http.Client{Transport: valuesDenied{w.http.Transport}}
-	return secretsmanager.New(secretsmanager.Config{
-		Endpoint: w.URL(), HTTP: client, Auth: w.login(k.Value),
-	}).Store(w.config(kind))
+	client := w.login(k.Value, valuesDenied{w.http.Transport})
+	return secretsmanager.New(secretsmanager.Config{Endpoint: w.URL(), HTTP: client}).Store(w.config(kind))
 }
 
 // valuesDenied answers what reads a value with the 403 of Secrets Manager.
