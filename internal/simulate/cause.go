@@ -114,8 +114,8 @@ var causes = map[reason.Reason]func(*sim, *run) bool{
 			return e.key != "" && e.value && (!e.own || !f.liveAt(s.now))
 		})
 	},
-	reason.EntryRewritten: func(s *sim, r *run) bool {
-		return s.live() >= s.rules.MaxKeys && r.saw(func(e sight) bool { return e.key != "" })
+	reason.EntryRewritten: func(s *sim, _ *run) bool {
+		return s.live() >= s.rules.MaxKeys && slices.ContainsFunc(s.places, func(p *place) bool { return p.handled || p.late })
 	},
 	reason.ValueRefused: func(_ *sim, r *run) bool { return r.heard(port.ErrRefused, post) },
 	reason.OwnLogin:     func(_ *sim, r *run) bool { return r.rec.Self != nil },
