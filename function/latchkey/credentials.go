@@ -64,7 +64,6 @@ func (b *credentialBuilder) build(c config.Credential) port.Credential {
 	out := port.Credential{
 		Name: c.Name, Entry: c.Entry, With: c.With, ServiceIDName: c.ServiceIDName, OwnName: c.OwnName, Description: c.Description, KeyDescription: c.KeyDescription,
 		Owner: c.Owner, OnLeak: c.Rotation.OnLeak, Rules: b.rotationRules(c.Name, c.Rotation), Paused: c.Paused, Overwrite: c.Overwrite,
-		Optional: map[string]bool{}, ReadBack: map[string]bool{},
 		Kept: c.Kept, NotAgain: c.NotAgain, Ends: c.Ends, Given: c.ServiceID, Groups: c.AccessGroups, AdoptKey: c.AdoptKey, Former: c.Formerly,
 		Policies: c.Policies, NarrowPolicies: c.NarrowPolicies, Profile: profileOf(c.Profile),
 	}
@@ -74,11 +73,22 @@ func (b *credentialBuilder) build(c config.Credential) port.Credential {
 			out.Consumers = append(out.Consumers, consumers)
 		}
 		out.Stores = append(out.Stores, st)
-		out.Optional[st.Name()] = !s.Required
-		out.ReadBack[st.Name()] = s.ReadBack
+		name(&out.Optional, st, !s.Required)
+		name(&out.ReadBack, st, s.ReadBack)
 	}
 	out.Provers = b.provers(c.Prove)
 	return out
+}
+
+// name adds a store to those of which something holds. Most credentials have none.
+func name(stores *map[string]bool, st port.Store, holds bool) {
+	if !holds {
+		return
+	}
+	if *stores == nil {
+		*stores = map[string]bool{}
+	}
+	(*stores)[st.Name()] = true
 }
 
 // profileOf converts the trusted profile of the config.

@@ -48,15 +48,29 @@ type commands struct {
 	development
 }
 
-// unattended are the commands that a platform starts. They are parsed without the others,
-// since the description of all commands takes a twelfth of the start.
+// unattended are the commands that a platform starts. One of them is parsed without the
+// others, since the description of all commands takes a sixth of the start.
 type unattended struct {
-	PrintVersion kong.VersionFlag `name:"version" help:"Print version, commit and date."`
-
-	Serve  serveCommand  `cmd:"" help:"Take events over HTTP and act on them."`
-	Invoke invokeCommand `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
-	Job    jobCommand    `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
+	versionFlag
+	serve
+	invoke
+	job
 }
+
+type (
+	versionFlag struct {
+		PrintVersion kong.VersionFlag `name:"version" help:"Print version, commit and date."`
+	}
+	serve struct {
+		Serve serveCommand `cmd:"" help:"Take events over HTTP and act on them."`
+	}
+	invoke struct {
+		Invoke invokeCommand `cmd:"" help:"Take calls as JSON lines on stdin: the function's resident child."`
+	}
+	job struct {
+		Job jobCommand `cmd:"" help:"Do one job run: the event in the environment, or a sweep."`
+	}
+)
 
 func main() {
 	os.Exit(execute())
@@ -93,8 +107,21 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 // grammar returns the commands among which the first argument is looked up.
 func grammar(first string) any {
 	switch first {
-	case "serve", "invoke", "job":
-		return &unattended{}
+	case "serve":
+		return &struct {
+			versionFlag
+			serve
+		}{}
+	case "invoke":
+		return &struct {
+			versionFlag
+			invoke
+		}{}
+	case "job":
+		return &struct {
+			versionFlag
+			job
+		}{}
 	}
 	return &commands{}
 }
