@@ -28,6 +28,8 @@ type Request struct {
 	Method string
 	// Path are the segments of the URL's path. Each is escaped.
 	Path []string
+	// Slash ends the path with a slash, as IBM's documents show it for some lists.
+	Slash bool
 	// Query is the URL's query, if any.
 	Query url.Values
 	// Header are further headers, such as If-Match.
@@ -101,6 +103,9 @@ func (s Service) build(ctx context.Context, r Request) (*http.Request, error) {
 			return nil, Unsent(fmt.Sprintf("a part of the path is %q", segment))
 		}
 		at += "/" + url.PathEscape(segment)
+	}
+	if r.Slash {
+		at += "/"
 	}
 	if len(r.Query) > 0 {
 		at += "?" + r.Query.Encode()

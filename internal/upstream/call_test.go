@@ -52,6 +52,16 @@ func TestARequestIsSentAsItIsGiven(t *testing.T) {
 	}
 }
 
+func TestAPathMayEndWithASlash(t *testing.T) {
+	s, last := answering(t, http.StatusOK, `{}`)
+	if _, err := upstream.Do(t.Context(), s, upstream.Request{Method: http.MethodGet, Path: upstream.Path("/v1/things"), Slash: true}); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := last(); r.RequestURI != "/v1/things/" {
+		t.Error(r.RequestURI)
+	}
+}
+
 func TestAPathIsNeverThatOfAnotherObject(t *testing.T) {
 	s, last := answering(t, http.StatusOK, `{}`)
 	for _, id := range []string{"", ".", ".."} {
