@@ -89,10 +89,9 @@ func (c *Client) region(name string) upstream.Service {
 	}
 	service := upstream.CodeEngine
 	service.Account = c.cfg.Account
-	client, base := upstream.Server{
+	api := upstream.Server{
 		API: service, Host: hosts.CodeEngine(name, c.cfg.Private), Endpoint: c.cfg.Endpoint, Query: url.Values{"version": {apiVersion}}, HTTP: c.cfg.HTTP,
-	}.Client()
-	api := upstream.Service{Base: base, HTTP: client}
+	}.Service()
 	c.regions[name] = api
 	return api
 }

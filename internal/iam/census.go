@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
@@ -46,6 +44,13 @@ func (c *Client) AccountKeys(ctx context.Context) ([]port.AccountKey, error) {
 	return all, nil
 }
 
+// serviceIDGroups is IAM's ServiceIdGroupList.
+type serviceIDGroups struct {
+	Groups []struct {
+		ID string `json:"id"`
+	} `json:"serviceid_groups"`
+}
+
 // serviceIDGroups returns the IDs of the account's groups of service IDs. The default group
 // is none of them.
 func (c *Client) serviceIDGroups(ctx context.Context) (ids []string, err error) {
@@ -54,19 +59,18 @@ func (c *Client) serviceIDGroups(ctx context.Context) (ids []string, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	list, resp, err := readPage[iamidentityv1.ServiceIDGroupList](ctx, c.identity.Service, "/v1/serviceid_groups", url.Values{"account_id": {account}})
+	list, reply, err := getFrom[serviceIDGroups](ctx, c.api, upstream.Path("/v1/serviceid_groups"), url.Values{"account_id": {account}})
 	switch {
 	case err != nil:
-		return nil, fault(ctx, doing, resp, err)
+		return nil, fault(ctx, doing, reply, err)
 	case list == nil:
 		return nil, upstream.Incomplete(doing, "list")
 	}
-	for i := range list.ServiceidGroups {
-		id := str(list.ServiceidGroups[i].ID)
-		if id == "" {
+	for _, group := range list.Groups {
+		if group.ID == "" {
 			return nil, upstream.Incomplete(doing, "ID of a group")
 		}
-		ids = append(ids, id)
+		ids = append(ids, group.ID)
 	}
 	return ids, nil
 }

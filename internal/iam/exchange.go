@@ -19,16 +19,11 @@ import (
 // maxAnswer bounds how many bytes of a token answer are read.
 const maxAnswer = 1 << 20
 
-// Exchange turns a key's value into a token, as a consumer does. It sends its
-// own request, since the SDK's ignores the context. No refusal is final: IAM
-// gives the same answer for a key that it has not propagated yet.
+// Exchange turns a key's value into a token, as a consumer does. No refusal is final:
+// IAM gives the same answer for a key that it has not propagated yet.
 func (c *Client) Exchange(ctx context.Context, v secret.Value) (port.Bearer, error) {
 	const doing = "exchanging the key for a token"
-	status, body, err := c.postForm(ctx, url.Values{
-		"grant_type":    {"urn:ibm:params:oauth:grant-type:apikey"},
-		"response_type": {"cloud_iam"},
-		"apikey":        {v.Expose()},
-	})
+	status, body, err := c.tokens.post(ctx, formOfKey(v))
 	if err != nil {
 		return port.Bearer{}, upstream.NoAnswer(ctx, doing, err)
 	}
@@ -53,16 +48,31 @@ func (c *Client) Exchange(ctx context.Context, v secret.Value) (port.Bearer, err
 	return port.Bearer{IAMID: claims.IAMID, Account: claims.Account.BSS, Token: secret.New(answer.AccessToken)}, nil
 }
 
-// postForm requests a token. The form holds a secret, which appears in the body
-// only.
-func (c *Client) postForm(ctx context.Context, form url.Values) (status int, body []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL+"/identity/token", strings.NewReader(form.Encode()))
+// formOfKey requests a token for an API key.
+func formOfKey(v secret.Value) url.Values {
+	return url.Values{
+		"grant_type":    {"urn:ibm:params:oauth:grant-type:apikey"},
+		"response_type": {"cloud_iam"},
+		"apikey":        {v.Expose()},
+	}
+}
+
+// tokenServer is the part of IAM that issues tokens. Its client adds none of ours.
+type tokenServer struct {
+	url  string
+	http *http.Client
+}
+
+// post requests a token. The form holds a secret, which appears in the body only.
+func (s tokenServer) post(ctx context.Context, form url.Values) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/identity/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := c.bare.Do(req)
+	req.Header.Set("User-Agent", "latchkey")
+	resp, err := s.http.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

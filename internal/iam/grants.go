@@ -6,9 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-
 	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
@@ -93,24 +90,24 @@ func texts(v any) (out []string) {
 func (c *Client) Creator(ctx context.Context, iamID string) (string, error) {
 	id := strings.TrimPrefix(iamID, iamPrefix)
 	doing := "reading the history of service ID " + id
-	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{ID: &id, IncludeHistory: core.BoolPtr(true)})
+	s, reply, err := getFrom[serviceID](ctx, c.api, serviceIDPath(id), withHistory)
 	if err != nil {
-		return "", fault(ctx, doing, resp, err)
+		return "", fault(ctx, doing, reply, err)
 	}
 	if s == nil {
 		return "", upstream.Incomplete(doing, "service ID")
 	}
 	for _, r := range s.History {
-		if strings.HasPrefix(strings.ToUpper(str(r.Action)), "CREATE") {
-			return str(r.IamID), nil
+		if strings.HasPrefix(strings.ToUpper(r.Action), "CREATE") {
+			return r.IAMID, nil
 		}
 	}
 	return "", nil
 }
 
-// settingsFault is accessFault for a call through an SDK.
-func settingsFault(ctx context.Context, doing string, resp *core.DetailedResponse, err error) error {
-	return upstream.IAM.SDKFault(ctx, doing, "", resp, err)
+// accountSettings is IAM's AccountSettingsResponse.
+type accountSettings struct {
+	RestrictCreateServiceID string `json:"restrict_create_service_id"`
 }
 
 // Restricted reports whether the account restricts the creation of service IDs.
@@ -120,12 +117,12 @@ func (c *Client) Restricted(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", doing, err)
 	}
-	s, resp, err := c.identity.GetAccountSettingsWithContext(ctx, &iamidentityv1.GetAccountSettingsOptions{AccountID: &account})
+	s, reply, err := getFrom[accountSettings](ctx, c.api, upstream.Path("/v1/accounts", account, "settings", "identity"), nil)
 	if err != nil {
-		return false, settingsFault(ctx, doing, resp, err)
+		return false, accessFault(ctx, doing, reply, err)
 	}
 	if s == nil {
 		return false, upstream.Incomplete(doing, "settings")
 	}
-	return str(s.RestrictCreateServiceID) == "RESTRICTED", nil
+	return s.RestrictCreateServiceID == "RESTRICTED", nil
 }

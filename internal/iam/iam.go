@@ -1,9 +1,8 @@
 // Package iam manages service IDs, their policies, access groups and API keys in
 // IBM Cloud IAM, and exchanges keys for tokens.
 //
-// It uses IBM's SDKs without their retries, which repeat creates. It logs in by
-// itself, since the SDK's authenticators ignore the request's context and hold
-// a lock that the whole process shares.
+// A request that changes something is sent once. Who repeats it looks first whether it had
+// an effect.
 //
 // Lists cover one group of service IDs, which is the default group unless the
 // request names another. IAM creates a service ID in the default group unless the
@@ -25,9 +24,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -68,11 +64,10 @@ type Config struct {
 // Client implements reconcile's ports to IAM. It is safe for concurrent use.
 type Client struct {
 	cfg      Config
-	bare     *http.Client // without our token, to exchange other keys
+	tokens   tokenServer
 	login    *login
 	http     *http.Client // with our token
 	api      upstream.Service
-	identity *iamidentityv1.IamIdentityV1
 	roles    roleBook
 	idGroups groupBook
 	lookups  sync.Map // IAM ID of a service ID → a channel, closed when the lookup under way ends
@@ -96,9 +91,6 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Profile != "" && cfg.TokenFile == "" {
 		return nil, errors.New("setting up our login: a trusted profile needs the file of the compute resource token")
 	}
-	if core.GetLogger().IsLogLevelEnabled(core.LevelDebug) {
-		return nil, errors.New("setting up IAM: the SDK's debug log is on and would print keys")
-	}
 	cfg.URL = strings.TrimSuffix(cfg.URL, "/")
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{}
@@ -115,30 +107,22 @@ func New(cfg Config) (*Client, error) {
 	bare := *cfg.HTTP
 	bare.CheckRedirect = upstream.NoRedirect
 	bare.Transport = upstream.Bound(bare.Transport)
-	l := newLogin(cfg, bare)
+	tokens := tokenServer{url: cfg.URL, http: &bare}
+	l := &login{cfg: cfg, tokens: tokens}
 	ours := bare
 	ours.Transport = &authorized{login: l, next: bare.Transport}
 
-	c := &Client{cfg: cfg, bare: &bare, login: l, http: &ours, sleep: cfg.Sleep}
+	c := &Client{cfg: cfg, tokens: tokens, login: l, http: &ours, sleep: cfg.Sleep}
 	api, strict := upstream.IAM, ours
 	api.Account = c.Account
 	strict.Transport = api.Strict(ours.Transport)
-	var err error
-	if c.identity, err = iamidentityv1.NewIamIdentityV1(&iamidentityv1.IamIdentityV1Options{URL: cfg.URL, Authenticator: l}); err != nil {
-		return nil, fmt.Errorf("setting up the identity API: %w", err)
-	}
 	c.api = upstream.Service{Base: cfg.URL, HTTP: &strict}
-	c.identity.Service.SetHTTPClient(&strict)
 	return c, nil
 }
 
 // HTTP returns a client that adds our token to requests without one. It drops
 // the token when a service rejects it. The other adapters share this client.
 func (c *Client) HTTP() *http.Client { return c.http }
-
-// Authenticator returns our login for an SDK. Use it with HTTP, which notices
-// when a service rejects the token.
-func (c *Client) Authenticator() core.Authenticator { return c.login }
 
 // Account returns the account of our own token.
 func (c *Client) Account(ctx context.Context) (string, error) {

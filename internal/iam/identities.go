@@ -1,17 +1,15 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-	"github.com/go-openapi/strfmt"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -20,6 +18,34 @@ import (
 
 // iamPrefix comes before a service ID's ID in its IAM ID.
 const iamPrefix = "iam-"
+
+// serviceID is IAM's ServiceId.
+type serviceID struct {
+	ID          string          `json:"id"`
+	IAMID       string          `json:"iam_id"`
+	EntityTag   string          `json:"entity_tag"`
+	Locked      bool            `json:"locked"`
+	CreatedAt   upstream.Time   `json:"created_at"`
+	GroupID     string          `json:"group_id"`
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	History     []historyRecord `json:"history"`
+}
+
+// serviceIDPage is IAM's ServiceIdList.
+type serviceIDPage struct {
+	Next       string      `json:"next"`
+	ServiceIDs []serviceID `json:"serviceids"`
+}
+
+// serviceIDForm is the body of IAM's create_service_id and update_service_id, which has no account.
+type serviceIDForm struct {
+	AccountID   string `json:"account_id,omitempty"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+func serviceIDPath(id ...string) []string { return upstream.Path("/v1/serviceids", id...) }
 
 // Find returns the service IDs with exactly this name, and the time of IAM's
 // clock.
@@ -84,38 +110,37 @@ func (c *Client) eachServiceID(
 		if token != nil {
 			query.Set("pagetoken", *token)
 		}
-		page, resp, err := readPage[iamidentityv1.ServiceIDList](ctx, c.identity.Service, "/v1/serviceids/", query)
+		page, reply, err := upstream.Send[serviceIDPage](ctx, c.api, upstream.Request{
+			Method: http.MethodGet, Path: serviceIDPath(), Slash: true, Query: query,
+		})
 		if err != nil {
-			return "", fault(ctx, doing, resp, err)
+			return "", fault(ctx, doing, reply, err)
 		}
-		if date, err = dateOf(doing, resp); err != nil {
+		if date, err = dateOf(doing, reply); err != nil {
 			return "", err
 		}
 		if page == nil {
 			return "", upstream.Incomplete(doing, "list")
 		}
-		for i := range page.Serviceids {
-			s := &page.Serviceids[i]
+		for i := range page.ServiceIDs {
+			s := &page.ServiceIDs[i]
 			id := c.serviceID(s, own)
-			if group := str(s.GroupID); query.Has("name") || group != "" { // of a whole account, only the exceptions are kept
-				c.idGroups.store(id.IAMID, group)
+			if query.Has("name") || s.GroupID != "" { // of a whole account, only the exceptions are kept
+				c.idGroups.store(id.IAMID, s.GroupID)
 			}
-			visit(id, str(s.Description))
+			visit(id, s.Description)
 		}
 		return pageToken(doing, page.Next)
 	})
 	return date, err
 }
 
-func (c *Client) serviceID(s *iamidentityv1.ServiceID, own []string) port.ServiceID {
-	id := port.ServiceID{
-		ID: str(s.ID), IAMID: str(s.IamID), Name: str(s.Name), Locked: yes(s.Locked), Created: moment(s.CreatedAt),
-	}
-	id.Version = str(s.EntityTag)
-	id.Marker, id.Text, id.Marked = marker.Parse(str(s.Description))
+func (c *Client) serviceID(s *serviceID, own []string) port.ServiceID {
+	id := port.ServiceID{ID: s.ID, IAMID: s.IAMID, Name: s.Name, Locked: s.Locked, Created: s.CreatedAt.Time, Version: s.EntityTag}
+	id.Marker, id.Text, id.Marked = marker.Parse(s.Description)
 	id.Creator = creator(s.History)
 	id.Ours = id.Marked && id.Marker.Owner == c.cfg.Owner && (slices.Contains(own, id.Creator) || claimed(id.Marker, s.History, own))
-	id.Newer = slices.Contains(own, id.Creator) && marker.Newer(str(s.Description), c.cfg.Owner)
+	id.Newer = slices.Contains(own, id.Creator) && marker.Newer(s.Description, c.cfg.Owner)
 	return id
 }
 
@@ -145,14 +170,6 @@ func (c *Client) knownGroup(iamID string) (group string, ok bool) {
 	return c.idGroups.load(iamID)
 }
 
-// moment converts a time that the SDK has parsed.
-func moment(d *strfmt.DateTime) time.Time {
-	if d == nil {
-		return time.Time{}
-	}
-	return time.Time(*d).UTC()
-}
-
 // Lookup returns the service ID with this IAM ID.
 func (c *Client) Lookup(ctx context.Context, iamID string) (port.ServiceID, error) {
 	ended := make(chan struct{})
@@ -168,20 +185,16 @@ func (c *Client) readServiceID(ctx context.Context, id string) (port.ServiceID, 
 	if err != nil {
 		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	s, resp, err := c.identity.GetServiceIDWithContext(ctx, &iamidentityv1.GetServiceIDOptions{
-		ID: &id, IncludeHistory: core.BoolPtr(true), ShowGroupID: core.StringPtr("true"),
-	})
+	s, reply, err := getFrom[serviceID](ctx, c.api, serviceIDPath(id), url.Values{"include_history": {"true"}, "show_group_id": {"true"}})
 	if err != nil {
-		return port.ServiceID{}, fault(ctx, doing, resp, err)
+		return port.ServiceID{}, fault(ctx, doing, reply, err)
 	}
-	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
+	if s == nil || s.ID == "" || s.IAMID == "" {
 		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	found := c.serviceID(s, own)
-	c.idGroups.store(found.IAMID, str(s.GroupID))
-	if tag := resp.Headers.Get("Etag"); tag != "" {
-		found.Version = tag
-	}
+	c.idGroups.store(found.IAMID, s.GroupID)
+	found.Version = cmp.Or(reply.Header.Get("Etag"), found.Version)
 	return found, nil
 }
 
@@ -199,13 +212,11 @@ func (c *Client) describe(ctx context.Context, id port.ServiceID, m marker.Marke
 	if id.Version == "" || id.Version == "*" {
 		return fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
 	}
-	_, resp, err := c.identity.UpdateServiceIDWithContext(ctx, &iamidentityv1.UpdateServiceIDOptions{
-		ID: &id.ID, IfMatch: &id.Version, Name: &id.Name, Description: core.StringPtr(m.Describe(id.Text)),
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{
+		Method: http.MethodPut, Path: serviceIDPath(id.ID), Header: map[string]string{"If-Match": id.Version},
+		Body: serviceIDForm{Name: id.Name, Description: m.Describe(id.Text)},
 	})
-	if err != nil && resp != nil && resp.StatusCode < 300 {
-		return nil // the update succeeded, and its answer is not needed
-	}
-	err = fault(ctx, doing, resp, err)
+	err = fault(ctx, doing, reply, err)
 	if id.Locked && (errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused)) {
 		return fmt.Errorf("%s: %w", doing, port.ErrLocked)
 	}
@@ -220,17 +231,18 @@ func (c *Client) Create(ctx context.Context, name, description string) (port.Ser
 	if err != nil {
 		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	s, resp, err := c.identity.CreateServiceIDWithContext(ctx, &iamidentityv1.CreateServiceIDOptions{
-		AccountID: &account, Name: &name, Description: &description, ShowGroupID: core.StringPtr("true"),
+	s, reply, err := upstream.Send[serviceID](ctx, c.api, upstream.Request{
+		Method: http.MethodPost, Path: serviceIDPath(), Slash: true, Query: url.Values{"show_group_id": {"true"}},
+		Body: serviceIDForm{AccountID: account, Name: name, Description: description},
 	})
 	if err != nil {
-		return port.ServiceID{}, fault(ctx, doing, resp, err)
+		return port.ServiceID{}, fault(ctx, doing, reply, err)
 	}
-	if s == nil || str(s.ID) == "" || str(s.IamID) == "" {
+	if s == nil || s.ID == "" || s.IAMID == "" {
 		return port.ServiceID{}, upstream.Incomplete(doing, "ID")
 	}
 	made := c.serviceID(s, nil)
-	c.idGroups.store(made.IAMID, str(s.GroupID))
+	c.idGroups.store(made.IAMID, s.GroupID)
 	if made.Creator, err = c.Self(ctx); err != nil {
 		return port.ServiceID{}, fmt.Errorf("%s: %w", doing, err)
 	}
@@ -242,8 +254,8 @@ func (c *Client) Create(ctx context.Context, name, description string) (port.Ser
 // service ID does not exist.
 func (c *Client) Remove(ctx context.Context, id string) error {
 	doing := "deleting service ID " + id
-	resp, err := c.identity.DeleteServiceIDWithContext(ctx, &iamidentityv1.DeleteServiceIDOptions{ID: &id})
-	return c.deleted(ctx, doing, resp, err, func() (bool, error) {
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{Method: http.MethodDelete, Path: serviceIDPath(id)})
+	return c.deleted(ctx, doing, reply, err, func() (bool, error) {
 		s, err := c.readServiceID(ctx, id)
 		return s.Locked, err
 	})
@@ -252,8 +264,8 @@ func (c *Client) Remove(ctx context.Context, id string) error {
 // deleted explains a failed delete. IAM gives the same conflict for a locked
 // object and for one whose deletion may be retried, so deleted reads the
 // object's lock to tell them apart.
-func (c *Client) deleted(ctx context.Context, doing string, resp *core.DetailedResponse, err error, locked func() (bool, error)) error {
-	switch err = fault(ctx, doing, resp, err); {
+func (c *Client) deleted(ctx context.Context, doing string, reply *upstream.Reply, err error, locked func() (bool, error)) error {
+	switch err = fault(ctx, doing, reply, err); {
 	case err == nil, errors.Is(err, port.ErrNotFound):
 		return nil
 	case !errors.Is(err, port.ErrConflict) && !errors.Is(err, port.ErrRefused):
@@ -267,7 +279,7 @@ func (c *Client) deleted(ctx context.Context, doing string, resp *core.DetailedR
 	case errors.Is(err, port.ErrRefused):
 		return err
 	}
-	said := upstream.SDKAnswer(resp)
+	said := reply.Answer()
 	said.Meaning = port.ErrUnavailable // the object has no version that could have changed
 	return upstream.IAM.Fault(ctx, doing, "", said)
 }

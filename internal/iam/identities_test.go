@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/marker"
@@ -75,8 +73,14 @@ func TestALimitIsNoConflict(t *testing.T) {
 
 func TestErrorsAreShortAndOnOneLine(t *testing.T) {
 	long := strings.Repeat("so\nlong ", 500)
-	resp := &core.DetailedResponse{StatusCode: 400, Result: map[string]any{"errors": []any{map[string]any{"code": "c", "message": long}}}}
-	err := fault(t.Context(), "doing it", resp, errors.New("x"), secret.New("long"))
+	w := newWorld(t, bend(func(r *http.Response) {
+		if strings.HasPrefix(r.Request.URL.Path, "/v1/") {
+			r.StatusCode = http.StatusBadRequest
+			setBody(r, map[string]any{"errors": []any{map[string]any{"code": "c", "message": long}}})
+		}
+	}))
+	_, reply, err := getFrom[apiKey](t.Context(), w.api, keyPath("ApiKey-1"), nil)
+	err = fault(t.Context(), "doing it", reply, err, secret.New("long"))
 	if s := err.Error(); len(s) > 400 || strings.ContainsAny(s, "\n") || !strings.HasPrefix(s, "doing it: refused: status 400 c so [secret] so") {
 		t.Errorf("err = %s", s)
 	}

@@ -1,16 +1,15 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -41,6 +40,55 @@ func parseStamp(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("reading the time %q: unknown format", s)
 }
 
+// apiKey is IAM's ApiKey. It has no member for the value, which an answer may have.
+type apiKey struct {
+	ID          string          `json:"id"`
+	EntityTag   string          `json:"entity_tag"`
+	Locked      bool            `json:"locked"`
+	Disabled    bool            `json:"disabled"`
+	CreatedAt   upstream.Time   `json:"created_at"`
+	CreatedBy   string          `json:"created_by"`
+	Name        string          `json:"name"`
+	ExpiresAt   string          `json:"expires_at"`
+	Description string          `json:"description"`
+	IAMID       string          `json:"iam_id"`
+	History     []historyRecord `json:"history"`
+	Activity    activity        `json:"activity"`
+}
+
+// activity is IAM's record of the use of a key or a profile.
+type activity struct {
+	LastAuthn string `json:"last_authn"`
+}
+
+// keyPage is IAM's ApiKeyList.
+type keyPage struct {
+	Next string   `json:"next"`
+	Keys []apiKey `json:"apikeys"`
+}
+
+// keyChange is the body of IAM's update_api_key.
+type keyChange struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	ExpiresAt   string `json:"expires_at,omitempty"`
+}
+
+// What a read of an object asks for in addition.
+var (
+	withHistory  = url.Values{"include_history": {"true"}}
+	withActivity = url.Values{"include_activity": {"true"}}
+)
+
+func keyPath(id ...string) []string { return upstream.Path("/v1/apikeys", id...) }
+
+// keyOf asks for the key with the value v, which only a header has.
+func (c *Client) keyOf(ctx context.Context, v secret.Value, query url.Values) (*apiKey, *upstream.Reply, error) {
+	return upstream.Send[apiKey](ctx, c.api, upstream.Request{
+		Method: http.MethodGet, Path: keyPath("details"), Query: query, Header: map[string]string{"IAM-ApiKey": v.Expose()},
+	})
+}
+
 // record is a key as IAM describes it, without its value.
 type record struct {
 	protocol.Key
@@ -48,30 +96,30 @@ type record struct {
 	creator                  string
 	marker                   marker.Marker
 	ours, forged, newer      bool
-	history                  []iamidentityv1.EnityHistoryRecord
+	history                  []historyRecord
 }
 
 // read converts a key of an answer. A foreign key whose times cannot be parsed
 // is no error, since they are not used.
-func (c *Client) read(k *iamidentityv1.APIKey, own []string) (record, error) {
-	if k == nil || str(k.ID) == "" {
+func (c *Client) read(k *apiKey, own []string) (record, error) {
+	if k == nil || k.ID == "" {
 		return record{}, errors.New("reading a key: it has no ID")
 	}
-	r := record{iamID: str(k.IamID), name: str(k.Name), description: str(k.Description), creator: str(k.CreatedBy), history: k.History}
+	r := record{iamID: k.IAMID, name: k.Name, description: k.Description, creator: k.CreatedBy, history: k.History}
 	var marked bool
 	r.marker, _, marked = marker.Parse(r.description)
 	marked = marked && r.marker.Owner == c.cfg.Owner
 	r.ours = marked && (slices.Contains(own, r.creator) || claimed(r.marker, k.History, own))
 	r.forged = marked && !r.ours
 	r.newer = slices.Contains(own, r.creator) && marker.Newer(r.description, c.cfg.Owner)
-	expires, err := parseStamp(str(k.ExpiresAt))
+	expires, err := parseStamp(k.ExpiresAt)
 	if err != nil && r.ours {
-		return record{}, fmt.Errorf("reading key %s: %w", *k.ID, err)
+		return record{}, fmt.Errorf("reading key %s: %w", k.ID, err)
 	}
-	if k.CreatedAt == nil && r.ours {
-		return record{}, fmt.Errorf("reading key %s: it has no created_at", *k.ID)
+	if k.CreatedAt.IsZero() && r.ours {
+		return record{}, fmt.Errorf("reading key %s: it has no created_at", k.ID)
 	}
-	r.Key = protocol.Key{ID: *k.ID, Created: moment(k.CreatedAt), Expires: expires, Disabled: yes(k.Disabled), Locked: yes(k.Locked)}
+	r.Key = protocol.Key{ID: k.ID, Created: k.CreatedAt.Time, Expires: expires, Disabled: k.Disabled, Locked: k.Locked}
 	if r.ours {
 		r.Key = marker.Mark(ended(r.Key, k.History), r.name, r.marker)
 	}
@@ -180,18 +228,18 @@ func (c *Client) eachKey(ctx context.Context, doing string, query url.Values, pa
 		if token != nil {
 			query.Set("pagetoken", *token)
 		}
-		page, resp, err := readPage[iamidentityv1.APIKeyList](ctx, c.identity.Service, "/v1/apikeys", query)
+		page, reply, err := getFrom[keyPage](ctx, c.api, keyPath(), query)
 		if err != nil {
-			return "", fault(ctx, doing, resp, err)
+			return "", fault(ctx, doing, reply, err)
 		}
-		if date, err = dateOf(doing, resp); err != nil {
+		if date, err = dateOf(doing, reply); err != nil {
 			return "", err
 		}
 		if page == nil {
 			return "", upstream.Incomplete(doing, "list")
 		}
-		for i := range page.Apikeys {
-			r, err := c.read(&page.Apikeys[i], own)
+		for i := range page.Keys {
+			r, err := c.read(&page.Keys[i], own)
 			if err != nil {
 				return "", fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 			}
@@ -209,11 +257,11 @@ func (c *Client) Get(ctx context.Context, keyID string) (port.KeyRecord, error) 
 	if err != nil {
 		return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID, IncludeHistory: core.BoolPtr(true)})
+	k, reply, err := getFrom[apiKey](ctx, c.api, keyPath(keyID), withHistory)
 	if err != nil {
-		return port.KeyRecord{}, fault(ctx, doing, resp, err)
+		return port.KeyRecord{}, fault(ctx, doing, reply, err)
 	}
-	date, err := dateOf(doing, resp)
+	date, err := dateOf(doing, reply)
 	if err != nil {
 		return port.KeyRecord{}, err
 	}
@@ -221,10 +269,7 @@ func (c *Client) Get(ctx context.Context, keyID string) (port.KeyRecord, error) 
 	if err != nil {
 		return port.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
-	version := resp.Headers.Get("Etag")
-	if version == "" {
-		version = str(k.EntityTag) // the same, in the body
-	}
+	version := cmp.Or(reply.Header.Get("Etag"), k.EntityTag) // both are the same
 	return c.whole(r, version, date), nil
 }
 
@@ -239,14 +284,14 @@ func (c *Client) whole(r record, version string, date time.Time) port.KeyRecord 
 // supports it for single keys only.
 func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 	doing := "reading the use of key " + keyID
-	k, resp, err := c.identity.GetAPIKeyWithContext(ctx, &iamidentityv1.GetAPIKeyOptions{ID: &keyID, IncludeActivity: core.BoolPtr(true)})
+	k, reply, err := getFrom[apiKey](ctx, c.api, keyPath(keyID), withActivity)
 	if err != nil {
-		return time.Time{}, fault(ctx, doing, resp, err)
+		return time.Time{}, fault(ctx, doing, reply, err)
 	}
-	if k == nil || k.Activity == nil || str(k.Activity.LastAuthn) == "" {
+	if k == nil {
 		return time.Time{}, nil
 	}
-	used, err := parseStamp(*k.Activity.LastAuthn)
+	used, err := parseStamp(k.Activity.LastAuthn)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
@@ -263,10 +308,8 @@ func (c *Client) Identify(ctx context.Context, v secret.Value) (port.KeyRecord, 
 	if err != nil {
 		return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{
-		IamAPIKey: core.StringPtr(v.Expose()), IncludeHistory: core.BoolPtr(true),
-	})
-	switch err = fault(ctx, doing, resp, err, v); {
+	k, reply, err := c.keyOf(ctx, v, withHistory)
+	switch err = fault(ctx, doing, reply, err, v); {
 	case errors.Is(err, port.ErrRefused):
 		// The answer for a value without a key is not documented. A 404 is likely;
 		// another refusal is taken for the same.
@@ -276,17 +319,15 @@ func (c *Client) Identify(ctx context.Context, v secret.Value) (port.KeyRecord, 
 	case k == nil:
 		return port.KeyRecord{}, upstream.Incomplete(doing, "key")
 	}
-	date, err := dateOf(doing, resp)
+	date, err := dateOf(doing, reply)
 	if err != nil {
 		return port.KeyRecord{}, err
 	}
-	own := *k
-	own.Apikey = nil
-	r, err := c.read(&own, ids)
+	r, err := c.read(k, ids)
 	if err != nil {
 		return port.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
-	return c.whole(r, str(k.EntityTag), date), nil
+	return c.whole(r, k.EntityTag, date), nil
 }
 
 // Adopt appends our marker to the key's description. Since another identity made
@@ -301,9 +342,7 @@ func (c *Client) Adopt(ctx context.Context, rec port.KeyRecord, m marker.Marker)
 	if rec.Version == "" || rec.Version == "*" {
 		return fmt.Errorf("%s: %w: its version is unknown", doing, port.ErrRefused)
 	}
-	_, err := c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
-		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(text)),
-	})
+	_, err := c.update(ctx, doing, rec, m.Describe(text), time.Time{})
 	return err
 }
 
@@ -311,8 +350,8 @@ func (c *Client) Adopt(ctx context.Context, rec port.KeyRecord, m marker.Marker)
 // exist.
 func (c *Client) Disable(ctx context.Context, keyID string) error {
 	doing := "disabling key " + keyID
-	resp, err := c.identity.DisableAPIKeyWithContext(ctx, &iamidentityv1.DisableAPIKeyOptions{ID: &keyID})
-	return c.deleted(ctx, doing, resp, err, func() (bool, error) {
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{Method: http.MethodPost, Path: keyPath(keyID, "disable")})
+	return c.deleted(ctx, doing, reply, err, func() (bool, error) {
 		rec, err := c.Get(ctx, keyID)
 		return rec.Locked, err
 	})
@@ -320,8 +359,8 @@ func (c *Client) Disable(ctx context.Context, keyID string) error {
 
 // Enable lets a disabled key authenticate again.
 func (c *Client) Enable(ctx context.Context, keyID string) error {
-	resp, err := c.identity.EnableAPIKeyWithContext(ctx, &iamidentityv1.EnableAPIKeyOptions{ID: &keyID})
-	return fault(ctx, "enabling key "+keyID, resp, err)
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{Method: http.MethodDelete, Path: keyPath(keyID, "disable")})
+	return fault(ctx, "enabling key "+keyID, reply, err)
 }
 
 // Update changes a key's expiry and marks, on condition that the key still has
@@ -357,49 +396,47 @@ func (c *Client) Update(ctx context.Context, rec port.KeyRecord, change port.Key
 	if !change.Leaked.IsZero() {
 		marker.Leaked = change.Leaked
 	}
-	opts := &iamidentityv1.UpdateAPIKeyOptions{
-		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(marker.Describe(text)),
-	}
-	if !change.Expires.IsZero() {
-		opts.ExpiresAt = core.StringPtr(roundUp(change.Expires))
-	}
-	return c.update(ctx, doing, rec, opts)
+	return c.update(ctx, doing, rec, marker.Describe(text), change.Expires)
 }
 
-// update sends a change, and returns the key as it is then: with the marks that were
-// sent, and with the version and the expiry of the answer. IAM may have shortened what was
-// sent.
-func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, opts *iamidentityv1.UpdateAPIKeyOptions) (port.KeyRecord, error) {
+// update sends a description and an expiry, which is the old one if it is zero. It returns
+// the key as it is then: with the marks that were sent, and with the version and the expiry
+// of the answer. IAM may have shortened what was sent.
+func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, description string, expires time.Time) (port.KeyRecord, error) {
 	// Whether an update keeps fields that it omits is not documented, so an
 	// unchanged expiry is sent again. IAM would reject one in the past.
-	if opts.ExpiresAt == nil && rec.Expires.After(rec.Date) {
-		opts.ExpiresAt = core.StringPtr(roundUp(rec.Expires))
+	if expires.IsZero() && rec.Expires.After(rec.Date) {
+		expires = rec.Expires
 	}
-	k, resp, err := c.identity.UpdateAPIKeyWithContext(ctx, opts)
+	change := keyChange{Name: rec.Name, Description: description}
+	if !expires.IsZero() {
+		change.ExpiresAt = roundUp(expires)
+	}
+	k, reply, err := upstream.Send[apiKey](ctx, c.api, upstream.Request{
+		Method: http.MethodPut, Path: keyPath(rec.ID), Header: map[string]string{"If-Match": rec.Version}, Body: change,
+	})
 	if err != nil {
-		err = fault(ctx, doing, resp, err)
+		err = fault(ctx, doing, reply, err)
 		if rec.Locked && (errors.Is(err, port.ErrConflict) || errors.Is(err, port.ErrRefused)) {
 			return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, port.ErrLocked)
 		}
-		if resp == nil || resp.StatusCode >= 300 {
+		if reply == nil || reply.Status >= 300 {
 			return port.KeyRecord{}, err
 		}
-		k = nil // the update succeeded, and its answer can't be read
+	}
+	if k == nil { // the update succeeded, and its answer can't be read
+		k = &apiKey{}
 	}
 	rec.Version, rec.Date = "", time.Time{}
-	if date, err := dateOf(doing, resp); k != nil && err == nil {
-		rec.Version, rec.Date = str(k.EntityTag), date
+	if date, err := dateOf(doing, reply); err == nil && k.ID != "" {
+		rec.Version, rec.Date = k.EntityTag, date
 	}
-	expires := opts.ExpiresAt
-	if k != nil && str(k.ExpiresAt) != "" {
-		expires = k.ExpiresAt
-	}
-	if expires != nil {
-		if rec.Expires, err = parseStamp(*expires); err != nil {
+	if now := cmp.Or(k.ExpiresAt, change.ExpiresAt); now != "" {
+		if rec.Expires, err = parseStamp(now); err != nil {
 			return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 		}
 	}
-	rec.Description = *opts.Description
+	rec.Description = description
 	m, _, _ := marker.Parse(rec.Description)
 	rec.Key = marker.Mark(rec.Key, rec.Name, m)
 	return rec, nil
@@ -408,8 +445,8 @@ func (c *Client) update(ctx context.Context, doing string, rec port.KeyRecord, o
 // Retire deletes a key. It succeeds if the key does not exist.
 func (c *Client) Retire(ctx context.Context, keyID string) error {
 	doing := "deleting key " + keyID
-	resp, err := c.identity.DeleteAPIKeyWithContext(ctx, &iamidentityv1.DeleteAPIKeyOptions{ID: &keyID})
-	return c.deleted(ctx, doing, resp, err, func() (bool, error) {
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{Method: http.MethodDelete, Path: keyPath(keyID)})
+	return c.deleted(ctx, doing, reply, err, func() (bool, error) {
 		rec, err := c.Get(ctx, keyID)
 		return rec.Locked, err
 	})

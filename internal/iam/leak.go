@@ -7,9 +7,6 @@ import (
 	"regexp"
 	"sync"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
@@ -31,9 +28,7 @@ func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential s
 		return "", "", fmt.Errorf("%s: %w", doing, err)
 	}
 	for try := 1; ; try++ {
-		k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{
-			IamAPIKey: core.StringPtr(v.Expose()), IncludeHistory: core.BoolPtr(true),
-		})
+		k, reply, err := c.keyOf(ctx, v, withHistory)
 		if err == nil {
 			r, rerr := c.read(k, own)
 			switch {
@@ -44,7 +39,7 @@ func (c *Client) Owner(ctx context.Context, v secret.Value) (keyID, credential s
 			}
 			return r.ID, r.marker.Credential, nil
 		}
-		if err = fault(ctx, doing, resp, err, v); !errors.Is(err, port.ErrUnavailable) || try == lookUps {
+		if err = fault(ctx, doing, reply, err, v); !errors.Is(err, port.ErrUnavailable) || try == lookUps {
 			return "", "", err
 		}
 		if serr := c.sleep(ctx, lookUpPause<<(try-1)); serr != nil {

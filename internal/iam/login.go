@@ -2,16 +2,16 @@ package iam
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -29,12 +29,10 @@ type token struct {
 	refresh, expires time.Time
 }
 
-// login caches our own token. It is a core.Authenticator and uses IBM's
-// authenticators only to request a token: their cache follows the process's
-// clock, and filling it holds a process-wide lock and ignores the context.
+// login caches our own token.
 type login struct {
-	cfg  Config
-	http *http.Client
+	cfg    Config
+	tokens tokenServer
 
 	mu     sync.Mutex // guards what follows
 	cached token
@@ -51,15 +49,10 @@ type flight struct {
 }
 
 const (
-	loginTimeout = 30 * time.Second // bounds RequestToken, which ignores the context
+	loginTimeout = 30 * time.Second // of an exchange
 	expiryMargin = 10 * time.Second // time for a request to arrive
 	retryPause   = 30 * time.Second
 )
-
-func newLogin(cfg Config, client http.Client) *login {
-	client.Timeout = loginTimeout
-	return &login{cfg: cfg, http: &client}
-}
 
 // token returns our token. After 80 % of its life it fetches the next one in the
 // background. Without a valid token, all callers wait for the same exchange,
@@ -121,14 +114,15 @@ func (c *Client) OnLogin(f func(iamID string)) {
 	c.login.first = f
 }
 
-// fetch exchanges our key or compute resource token for an access token.
+// fetch exchanges our key or compute resource token for an access token. Several callers
+// wait for it, so it ends with the context of none of them.
 func (l *login) fetch() (token, error) {
 	asked := l.cfg.Now()
 	answer, err := l.request()
 	if err != nil {
 		return token{}, upstream.SortLogin(err)
 	}
-	if answer == nil || answer.AccessToken == "" { // RequestToken ignores a body that it cannot parse
+	if answer.AccessToken == "" {
 		return token{}, &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: errors.New("the answer has no token")}
 	}
 	t := token{value: secret.New(answer.AccessToken)}
@@ -144,25 +138,63 @@ func (l *login) fetch() (token, error) {
 	return t, nil
 }
 
-// request creates an authenticator for a single use, so our key stays in its
-// closure. It reads the compute resource token each time, since the platform
-// replaces it.
-func (l *login) request() (*core.IamTokenServerResponse, error) {
+// issued is IAM's answer with a token.
+type issued struct {
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int64  `json:"expires_in"` // in seconds
+}
+
+// request sends the request for a token.
+func (l *login) request() (answer issued, err error) {
+	form, err := l.form()
+	if err != nil {
+		return answer, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), loginTimeout)
+	defer cancel()
+	status, body, err := l.tokens.post(ctx, form)
+	if err != nil {
+		return answer, err
+	}
+	if status < 200 || status > 299 {
+		// Only the status and the code are kept: the words may quote what was sent.
+		no := &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: upstream.NoToken(status, errorCode(body))}
+		switch status {
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+			no.Meaning = port.ErrDenied // our key or profile is not valid
+		}
+		return answer, no
+	}
+	_ = json.Unmarshal(body, &answer) // an answer of another form has no token
+	return answer, nil
+}
+
+// form returns what to log in with. It reads the compute resource token each time, since
+// the platform replaces it.
+func (l *login) form() (url.Values, error) {
 	if !l.cfg.APIKey.Empty() {
-		a := &core.IamAuthenticator{ApiKey: l.cfg.APIKey.Expose(), URL: l.cfg.URL, Client: l.http}
-		return a.RequestToken()
+		return formOfKey(l.cfg.APIKey), nil
 	}
 	if _, err := os.Stat(l.cfg.TokenFile); err != nil {
 		return nil, &upstream.LoginError{Meaning: port.ErrDenied,
 			Cause: fmt.Errorf("finding the compute resource token: %w (are trusted profiles enabled for this function, app or job?)", err)}
 	}
-	a := &core.ContainerAuthenticator{CRTokenFilename: l.cfg.TokenFile, URL: l.cfg.URL, Client: l.http}
-	if strings.HasPrefix(l.cfg.Profile, "Profile-") {
-		a.IAMProfileID = l.cfg.Profile
-	} else {
-		a.IAMProfileName = l.cfg.Profile
+	text, err := os.ReadFile(l.cfg.TokenFile)
+	if err == nil && len(text) == 0 {
+		err = errors.New("the file is empty")
 	}
-	return a.RequestToken()
+	if err != nil {
+		return nil, &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: fmt.Errorf("reading the compute resource token: %w", err)}
+	}
+	profile := "profile_name"
+	if strings.HasPrefix(l.cfg.Profile, "Profile-") {
+		profile = "profile_id"
+	}
+	return url.Values{
+		"grant_type": {"urn:ibm:params:oauth:grant-type:cr-token"},
+		"cr_token":   {string(text)},
+		profile:      {l.cfg.Profile},
+	}, nil
 }
 
 // Bearer returns who we are logged in as, with our access token.
@@ -185,28 +217,6 @@ func (l *login) reject(value secret.Value) {
 	if l.cached.value.Equal(value) {
 		l.cached = token{}
 	}
-}
-
-// AuthenticationType satisfies core.Authenticator.
-func (l *login) AuthenticationType() string {
-	if l.cfg.APIKey.Empty() {
-		return core.AUTHTYPE_CONTAINER
-	}
-	return core.AUTHTYPE_IAM
-}
-
-// Validate satisfies core.Authenticator; New has checked the config.
-func (*login) Validate() error { return nil }
-
-// Authenticate satisfies core.Authenticator. It returns an SDKProblem, since the
-// SDK drops the cause of any other error.
-func (l *login) Authenticate(req *http.Request) error {
-	t, err := l.token(req.Context())
-	if err != nil {
-		return core.SDKErrorf(err, "", "login", core.NewProblemComponent("latchkey", "1"))
-	}
-	req.Header.Set("Authorization", bearerPrefix+t.value.Expose())
-	return nil
 }
 
 const bearerPrefix = "Bearer "

@@ -3,8 +3,10 @@ package iam
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,12 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 func (w *world) tokens() int { return w.cloud.Counter("POST", "/identity/token") }
@@ -154,39 +154,44 @@ func TestAReadThatIsAlways401IsTriedTwice(t *testing.T) {
 
 func TestOtherAdaptersShareOurLogin(t *testing.T) {
 	w := newWorld(t, nil)
-	sdk := func(auth core.Authenticator) *iamidentityv1.IamIdentityV1 {
-		s, err := iamidentityv1.NewIamIdentityV1(&iamidentityv1.IamIdentityV1Options{URL: w.cloud.URL(), Authenticator: auth})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Service.SetHTTPClient(w.HTTP())
-		return s
+	list := func() (*upstream.Reply, error) {
+		return upstream.Do(t.Context(), upstream.Service{Base: w.cloud.URL(), HTTP: w.HTTP()}, upstream.Request{
+			Method: http.MethodGet, Path: serviceIDPath(), Slash: true, Query: url.Values{"account_id": {w.cloud.Ready().Account}},
+		})
 	}
-	for name, auth := range map[string]core.Authenticator{"by the authenticator": w.Authenticator(), "by the client": &core.NoAuthAuthenticator{}} {
-		s := sdk(auth)
-		if _, _, err := s.ListServiceIds(s.NewListServiceIdsOptions().SetAccountID(w.cloud.Ready().Account)); err != nil {
-			t.Errorf("%s: %v", name, err)
+	for range 2 {
+		if _, err := list(); err != nil {
+			t.Error(err)
 		}
 	}
 	if n := w.tokens(); n != 1 {
 		t.Errorf("%d exchanges", n)
 	}
-	if kind := w.Authenticator().AuthenticationType(); kind != core.AUTHTYPE_IAM || w.Authenticator().Validate() != nil {
-		t.Errorf("authenticator of type %s", kind)
-	}
 
-	// When the login fails, its own meaning gets through the SDK.
+	// When the login fails, its own meaning gets through.
 	w.login.Forget()
 	w.cloud.Inject(tokenFault(emulator.Fault{Kind: emulator.FaultStatus, Status: 400}))
-	for name, auth := range map[string]core.Authenticator{"by the authenticator": w.Authenticator(), "by the client": &core.NoAuthAuthenticator{}} {
-		s := sdk(auth)
-		_, resp, err := s.ListServiceIds(s.NewListServiceIdsOptions().SetAccountID(w.cloud.Ready().Account))
-		if !errors.Is(err, port.ErrDenied) || resp != nil {
-			t.Errorf("%s: %v, answer %v", name, err, resp)
-		}
+	if reply, err := list(); !errors.Is(err, port.ErrDenied) || reply != nil {
+		t.Errorf("%v, answer %v", err, reply)
 	}
 	if n := w.cloud.Counter("GET", "/v1/serviceids"); n != 2 {
 		t.Errorf("%d lists, some without a token", n)
+	}
+}
+
+func TestARefusedLoginIsToldByItsStatusAndCodeOnly(t *testing.T) {
+	for status, want := range map[int]error{
+		400: port.ErrDenied, 401: port.ErrDenied, 403: port.ErrDenied,
+		404: port.ErrUnavailable, 429: port.ErrUnavailable, 500: port.ErrUnavailable,
+	} {
+		w := newWorld(t, bend(func(r *http.Response) {
+			r.StatusCode = status
+			setBody(r, map[string]any{"errorCode": "BXNIM0415E", "errorMessage": "hunter2"})
+		}))
+		err := w.Usable(t.Context())
+		if !errors.Is(err, want) || !strings.HasSuffix(err.Error(), fmt.Sprintf("IAM issued no token: status %d BXNIM0415E", status)) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("status %d: %v", status, err)
+		}
 	}
 }
 
@@ -345,6 +350,27 @@ func TestProfilesLogInByNameOrByID(t *testing.T) {
 	}
 }
 
+func TestWithoutAComputeResourceTokenNothingIsSent(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, row := range map[string]struct {
+		meaning error
+		words   string
+	}{
+		filepath.Join(dir, "none"): {port.ErrDenied, "are trusted profiles enabled"},
+		empty:                      {port.ErrUnavailable, "the file is empty"},
+		dir:                        {port.ErrUnavailable, "reading the compute resource token"},
+	} {
+		w := newWorld(t, func(c *Config) { c.APIKey, c.Profile, c.TokenFile = nil, "latchkey", file })
+		if err := w.Usable(t.Context()); !errors.Is(err, row.meaning) || !strings.Contains(err.Error(), row.words) || w.tokens() != 0 {
+			t.Errorf("%s: %v, %d exchanges", file, err, w.tokens())
+		}
+	}
+}
+
 func TestAConfigThatCannotLogInIsRefused(t *testing.T) {
 	key := secret.New("some-key")
 	for name, cfg := range map[string]Config{
@@ -357,11 +383,6 @@ func TestAConfigThatCannotLogInIsRefused(t *testing.T) {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
-	}
-	core.SetLoggingLevel(core.LevelDebug)
-	defer core.SetLoggingLevel(core.LevelError)
-	if _, err := New(Config{URL: "https://iam.test", APIKey: key}); err == nil {
-		t.Error("the SDK's debug log is on: accepted")
 	}
 }
 

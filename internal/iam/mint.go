@@ -1,17 +1,17 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
-
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // How often and how long an unclear create is resolved.
@@ -22,6 +22,18 @@ const (
 	lookUps      = 3                      // if the look-up itself fails
 	patientFinds = 6                      // if the key should exist: 7.75 s in all
 )
+
+// newKey is the body of IAM's create_api_key. IAM does not keep the value.
+type newKey struct {
+	Name             string `json:"name"`
+	IAMID            string `json:"iam_id"`
+	AccountID        string `json:"account_id"`
+	Description      string `json:"description"`
+	Value            string `json:"apikey"`
+	StoreValue       bool   `json:"store_value"`
+	ExpiresAt        string `json:"expires_at"`
+	ActionWhenLeaked string `json:"action_when_leaked,omitempty"`
+}
 
 // Mint creates a key with the value v. After an unclear answer it looks the key
 // up by its value. If IAM does not have it, Mint sends the same request again.
@@ -40,12 +52,9 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 	if err != nil {
 		return port.KeyRecord{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	opts := &iamidentityv1.CreateAPIKeyOptions{
-		Name: &m.Name, IamID: &m.IAMID, AccountID: &account, Description: &m.Description,
-		Apikey: core.StringPtr(v.Expose()), StoreValue: core.BoolPtr(false), ExpiresAt: core.StringPtr(roundUp(m.Expires)),
-	}
-	if m.OnLeak != "" {
-		opts.ActionWhenLeaked = &m.OnLeak
+	wanted := newKey{
+		Name: m.Name, IAMID: m.IAMID, AccountID: account, Description: m.Description,
+		Value: v.Expose(), ExpiresAt: roundUp(m.Expires), ActionWhenLeaked: m.OnLeak,
 	}
 	unclear := false // whether a key may exist although no look-up found it
 	for try := range mintTries {
@@ -54,7 +63,7 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 				return port.KeyRecord{}, fmt.Errorf("%w: %w", err, serr)
 			}
 		}
-		k, resp, cerr := c.identity.CreateAPIKeyWithContext(ctx, opts)
+		k, reply, cerr := upstream.Send[apiKey](ctx, c.api, upstream.Request{Method: http.MethodPost, Path: keyPath(), Body: wanted})
 		if cerr == nil {
 			made, rerr := c.born(ctx, k, m)
 			switch {
@@ -62,11 +71,11 @@ func (c *Client) Mint(ctx context.Context, m port.MintRequest, v secret.Value) (
 				return made, nil
 			case errors.Is(rerr, errCreator):
 				// No later run would know the key as ours. Nobody has it yet.
-				return port.KeyRecord{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr), c.Retire(ctx, *k.ID))
+				return port.KeyRecord{}, errors.Join(fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, rerr), c.Retire(ctx, k.ID))
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
 		} else {
-			err = fault(ctx, doing, resp, cerr, v)
+			err = fault(ctx, doing, reply, cerr, v)
 		}
 		gone := errors.Is(err, port.ErrDenied) || errors.Is(err, port.ErrNotFound)
 		conflict := errors.Is(err, port.ErrConflict)
@@ -105,9 +114,9 @@ var (
 	errCreator = errors.New("IAM names another creator for a key of ours: list it in identity.formerly")
 )
 
-// born converts the answer to a create, without the key's value. A name or
-// description that the answer omits is taken from the request.
-func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintRequest) (port.KeyRecord, error) {
+// born converts the answer to a create. A name or description that the answer omits is
+// taken from the request.
+func (c *Client) born(ctx context.Context, k *apiKey, m port.MintRequest) (port.KeyRecord, error) {
 	ids, err := c.ownIDs(ctx)
 	if err != nil {
 		return port.KeyRecord{}, err
@@ -116,16 +125,9 @@ func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintR
 		return port.KeyRecord{}, errors.New("the answer is empty")
 	}
 	own := *k
-	own.Apikey = nil
-	if str(own.Name) == "" {
-		own.Name = &m.Name
-	}
-	if str(own.Description) == "" {
-		own.Description = &m.Description
-	}
-	if str(own.CreatedBy) == "" {
-		own.CreatedBy = &ids[0]
-	}
+	own.Name = cmp.Or(own.Name, m.Name)
+	own.Description = cmp.Or(own.Description, m.Description)
+	own.CreatedBy = cmp.Or(own.CreatedBy, ids[0])
 	r, err := c.read(&own, ids)
 	switch {
 	case err != nil:
@@ -137,7 +139,7 @@ func (c *Client) born(ctx context.Context, k *iamidentityv1.APIKey, m port.MintR
 	case r.Created.IsZero():
 		return port.KeyRecord{}, fmt.Errorf("reading key %s: it has no created_at", r.ID)
 	}
-	return c.whole(r, str(k.EntityTag), time.Time{}), nil
+	return c.whole(r, k.EntityTag, time.Time{}), nil
 }
 
 // findByValue looks a key up by its value. If patient, the key should exist and
@@ -149,7 +151,7 @@ func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.V
 		tries = patientFinds
 	}
 	for try := 1; ; try++ {
-		k, resp, err := c.identity.GetAPIKeysDetailsWithContext(ctx, &iamidentityv1.GetAPIKeysDetailsOptions{IamAPIKey: core.StringPtr(v.Expose())})
+		k, reply, err := c.keyOf(ctx, v, nil)
 		if err == nil {
 			found, rerr := c.born(ctx, k, m)
 			switch {
@@ -159,7 +161,7 @@ func (c *Client) findByValue(ctx context.Context, m port.MintRequest, v secret.V
 				return found, nil
 			}
 			err = fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, rerr)
-		} else if err = fault(ctx, doing, resp, err, v); errors.Is(err, port.ErrRefused) {
+		} else if err = fault(ctx, doing, reply, err, v); errors.Is(err, port.ErrRefused) {
 			// The look-up itself was invalid, so it proves nothing about the key.
 			return port.KeyRecord{}, unsure(err, errors.New("the look-up was rejected"))
 		}

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
+	"time"
 
 	"github.com/latchkey-io/latchkey/internal/marker"
 	"github.com/latchkey-io/latchkey/internal/port"
@@ -21,24 +19,31 @@ import (
 // IBM documents neither the actions of a history nor how long IAM keeps it. The
 // forms here are lenient, and a missing record shows nothing.
 
+// historyRecord is IAM's EnityHistoryRecord.
+type historyRecord struct {
+	Timestamp string `json:"timestamp"`
+	IAMID     string `json:"iam_id"`
+	Action    string `json:"action"`
+}
+
 // creator returns the identity that made a thing, by its history, or "".
-func creator(history []iamidentityv1.EnityHistoryRecord) string {
+func creator(history []historyRecord) string {
 	for i := range history {
 		if acted(history[i], "CREAT") {
-			return str(history[i].IamID)
+			return history[i].IAMID
 		}
 	}
 	return ""
 }
 
 // lastEditor returns the identity that last changed a thing's fields, or "".
-func lastEditor(history []iamidentityv1.EnityHistoryRecord) string {
+func lastEditor(history []historyRecord) string {
 	last, editor := "", ""
 	for i := range history {
-		at := str(history[i].Timestamp)
+		at := history[i].Timestamp
 		// The order of the records is not documented. Two of one minute, the later
 		// of which is not ours, leave the editor unclear.
-		switch by := str(history[i].IamID); {
+		switch by := history[i].IAMID; {
 		case !acted(history[i], "UPDAT") || at < last:
 		case at == last && by != editor:
 			editor = ""
@@ -51,11 +56,11 @@ func lastEditor(history []iamidentityv1.EnityHistoryRecord) string {
 
 // ended adds to a disabled key the identity that last disabled it, by its history, or "".
 // One that IAM itself disabled leaked at that time.
-func ended(k protocol.Key, history []iamidentityv1.EnityHistoryRecord) protocol.Key {
+func ended(k protocol.Key, history []historyRecord) protocol.Key {
 	last := ""
 	for i := range history {
-		if at := str(history[i].Timestamp); k.Disabled && acted(history[i], "DISABL") && at >= last {
-			last, k.DisabledBy = at, str(history[i].IamID)
+		if at := history[i].Timestamp; k.Disabled && acted(history[i], "DISABL") && at >= last {
+			last, k.DisabledBy = at, history[i].IAMID
 		}
 	}
 	if !k.Found() {
@@ -71,23 +76,22 @@ func ended(k protocol.Key, history []iamidentityv1.EnityHistoryRecord) protocol.
 
 // changes returns IAM's record of a thing. Entries whose time cannot be read are left
 // out.
-func changes(history []iamidentityv1.EnityHistoryRecord) (all []port.Change) {
-	for i := range history {
-		r := &history[i]
-		if at, err := parseStamp(str(r.Timestamp)); err == nil && !at.IsZero() {
-			all = append(all, port.Change{At: at, Action: str(r.Action), By: str(r.IamID)})
+func changes(history []historyRecord) (all []port.Change) {
+	for _, r := range history {
+		if at, err := parseStamp(r.Timestamp); err == nil && !at.IsZero() {
+			all = append(all, port.Change{At: at, Action: r.Action, By: r.IAMID})
 		}
 	}
 	return all
 }
 
-func acted(r iamidentityv1.EnityHistoryRecord, action string) bool {
-	return strings.HasPrefix(strings.ToUpper(str(r.Action)), action)
+func acted(r historyRecord, action string) bool {
+	return strings.HasPrefix(strings.ToUpper(r.Action), action)
 }
 
 // claimed reports whether we wrote the mark of a claim, and nobody changed the
 // description since.
-func claimed(m marker.Marker, history []iamidentityv1.EnityHistoryRecord, own []string) bool {
+func claimed(m marker.Marker, history []historyRecord, own []string) bool {
 	return !m.Claimed.IsZero() && slices.Contains(own, lastEditor(history))
 }
 
@@ -121,10 +125,7 @@ func (c *Client) ClaimKey(ctx context.Context, rec port.KeyRecord) error {
 		return fmt.Errorf("%s: %w: it does not have our marker, or its version is unknown", doing, port.ErrRefused)
 	}
 	m.Claimed = c.cfg.Now().UTC()
-	_, err := c.update(ctx, doing, rec, &iamidentityv1.UpdateAPIKeyOptions{
-		ID: &rec.ID, IfMatch: &rec.Version, Name: &rec.Name, Description: core.StringPtr(m.Describe(text)),
-	})
-	if err != nil {
+	if _, err := c.update(ctx, doing, rec, m.Describe(text), time.Time{}); err != nil {
 		return err
 	}
 	now, err := c.Get(ctx, rec.ID)

@@ -3,10 +3,9 @@ package iam
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"sync/atomic"
-
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -50,34 +49,17 @@ func eachPage(doing string, pages *budget, page func(token *string) (next string
 	return fmt.Errorf("%s: %w: the list does not end", doing, port.ErrUnavailable)
 }
 
-// readPage reads one page of a list. Package encoding/json decodes it into the SDK's model at
-// once; the SDK's own functions decode each object twice, for a third of a sweep's CPU time.
-// It is for models without interfaces.
-func readPage[T any](ctx context.Context, service *core.BaseService, path string, query url.Values) (page *T, resp *core.DetailedResponse, err error) {
-	b := core.NewRequestBuilder(core.GET).WithContext(ctx)
-	if _, err := b.ResolveRequestURL(service.Options.URL, path, nil); err != nil {
-		return nil, nil, err
-	}
-	b.AddHeader("Accept", "application/json")
-	for name := range query {
-		b.AddQuery(name, query.Get(name))
-	}
-	req, err := b.Build()
-	if err != nil {
-		return nil, nil, err
-	}
-	if resp, err = service.Request(req, &page); err != nil {
-		return nil, resp, err
-	}
-	return page, resp, nil
+// getFrom reads an object, or a page of a list.
+func getFrom[T any](ctx context.Context, s upstream.Service, path []string, query url.Values) (*T, *upstream.Reply, error) {
+	return upstream.Send[T](ctx, s, upstream.Request{Method: http.MethodGet, Path: path, Query: query})
 }
 
 // pageToken returns the token in the URL of a next page, or "" if next is empty.
-func pageToken(doing string, next *string) (string, error) {
-	if str(next) == "" {
+func pageToken(doing, next string) (string, error) {
+	if next == "" {
 		return "", nil
 	}
-	if u, err := url.Parse(*next); err == nil {
+	if u, err := url.Parse(next); err == nil {
 		if token := u.Query().Get("pagetoken"); token != "" {
 			return token, nil
 		}

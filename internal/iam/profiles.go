@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
-
-	"github.com/IBM/go-sdk-core/v5/core"
-	"github.com/IBM/platform-services-go-sdk/iamidentityv1"
 
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/marker"
@@ -17,12 +16,56 @@ import (
 
 var _ port.Profiles = (*Client)(nil)
 
+// trustedProfile is IAM's TrustedProfile.
+type trustedProfile struct {
+	ID          string          `json:"id"`
+	IAMID       string          `json:"iam_id"`
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	History     []historyRecord `json:"history"`
+	Activity    *activity       `json:"activity"`
+}
+
+// profilePage is IAM's TrustedProfilesList.
+type profilePage struct {
+	Next     string           `json:"next"`
+	Profiles []trustedProfile `json:"profiles"`
+}
+
+// profileForm is the body of IAM's create_profile.
+type profileForm struct {
+	Name        string `json:"name"`
+	AccountID   string `json:"account_id"`
+	Description string `json:"description"`
+}
+
+// profileLink is IAM's ProfileLink, and the body of its create_link.
+type profileLink struct {
+	Type string        `json:"cr_type"`
+	To   *linkResource `json:"link"`
+}
+
+type linkResource struct {
+	CRN           string `json:"crn"`
+	Namespace     string `json:"namespace,omitempty"`
+	Name          string `json:"name,omitempty"`
+	ComponentType string `json:"component_type,omitempty"`
+	ComponentName string `json:"component_name,omitempty"`
+}
+
+// profileLinks is IAM's ProfileLinkList.
+type profileLinks struct {
+	Links []profileLink `json:"links"`
+}
+
+func profilePath(id ...string) []string { return upstream.Path("/v1/profiles", id...) }
+
 // FindProfile returns the trusted profile with this name, with its links and its last
 // use. A profile without a record of its creation is not ours.
 func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, error) {
 	doing := fmt.Sprintf("finding trusted profile %q", name)
 	var found port.Profile
-	err := c.eachProfile(ctx, doing, &name, func(p port.Profile) {
+	err := c.eachProfile(ctx, doing, url.Values{"name": {name}}, func(p port.Profile) {
 		if p.Name == name { // how IAM compares names is not documented
 			found = p
 		}
@@ -41,7 +84,7 @@ func (c *Client) FindProfile(ctx context.Context, name string) (port.Profile, er
 // MarkedProfiles returns the trusted profiles that are ours, without their links and their
 // last use.
 func (c *Client) MarkedProfiles(ctx context.Context) (ours []port.Profile, err error) {
-	err = c.eachProfile(ctx, "listing our trusted profiles", nil, func(p port.Profile) {
+	err = c.eachProfile(ctx, "listing our trusted profiles", url.Values{}, func(p port.Profile) {
 		if p.Ours {
 			ours = append(ours, p)
 		}
@@ -49,8 +92,8 @@ func (c *Client) MarkedProfiles(ctx context.Context) (ours []port.Profile, err e
 	return ours, err
 }
 
-// eachProfile visits the trusted profiles of the account, or those with a name.
-func (c *Client) eachProfile(ctx context.Context, doing string, name *string, visit func(port.Profile)) error {
+// eachProfile visits the trusted profiles of the account that a query selects.
+func (c *Client) eachProfile(ctx context.Context, doing string, query url.Values, visit func(port.Profile)) error {
 	account, err := c.Account(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -59,12 +102,16 @@ func (c *Client) eachProfile(ctx context.Context, doing string, name *string, vi
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	opts := &iamidentityv1.ListProfilesOptions{AccountID: &account, Name: name, Pagesize: core.Int64Ptr(100), IncludeHistory: core.BoolPtr(true)}
+	query.Set("account_id", account)
+	query.Set("pagesize", "100")
+	query.Set("include_history", "true")
 	return eachPage(doing, atMost(mostPages), func(token *string) (string, error) {
-		opts.Pagetoken = token
-		page, resp, err := c.identity.ListProfilesWithContext(ctx, opts)
+		if token != nil {
+			query.Set("pagetoken", *token)
+		}
+		page, reply, err := getFrom[profilePage](ctx, c.api, profilePath(), query)
 		if err != nil {
-			return "", profileFault(ctx, doing, resp, err)
+			return "", profileFault(ctx, doing, reply, err)
 		}
 		if page == nil {
 			return "", upstream.Incomplete(doing, "list")
@@ -82,28 +129,27 @@ func (c *Client) eachProfile(ctx context.Context, doing string, name *string, vi
 // readProfile reads the last use and the links of a profile.
 func (c *Client) readProfile(ctx context.Context, p *port.Profile) error {
 	doing := "reading trusted profile " + p.ID
-	got, resp, err := c.identity.GetProfileWithContext(ctx, &iamidentityv1.GetProfileOptions{ProfileID: &p.ID, IncludeActivity: core.BoolPtr(true)})
+	got, reply, err := getFrom[trustedProfile](ctx, c.api, profilePath(p.ID), withActivity)
 	if err != nil {
-		return profileFault(ctx, doing, resp, err)
+		return profileFault(ctx, doing, reply, err)
 	}
 	if got == nil || got.Activity == nil {
 		return upstream.Incomplete(doing, "activity")
 	}
-	if p.Assumed, err = parseStamp(str(got.Activity.LastAuthn)); err != nil {
+	if p.Assumed, err = parseStamp(got.Activity.LastAuthn); err != nil {
 		return upstream.Incomplete(doing, "time of the last use")
 	}
-	links, resp, err := c.identity.ListLinksWithContext(ctx, &iamidentityv1.ListLinksOptions{ProfileID: &p.ID})
+	links, reply, err := getFrom[profileLinks](ctx, c.api, profilePath(p.ID, "links"), nil)
 	if err != nil {
-		return profileFault(ctx, "listing the links of trusted profile "+p.ID, resp, err)
+		return profileFault(ctx, "listing the links of trusted profile "+p.ID, reply, err)
 	}
 	if links == nil {
 		return upstream.Incomplete(doing, "links")
 	}
 	for _, l := range links.Links {
-		if l.Link != nil {
+		if to := l.To; to != nil {
 			p.Links = append(p.Links, keyless.Link{
-				Type: str(l.CrType), CRN: str(l.Link.CRN), Namespace: str(l.Link.Namespace), Name: str(l.Link.Name),
-				ComponentType: str(l.Link.ComponentType), ComponentName: str(l.Link.ComponentName),
+				Type: l.Type, CRN: to.CRN, Namespace: to.Namespace, Name: to.Name, ComponentType: to.ComponentType, ComponentName: to.ComponentName,
 			})
 		}
 	}
@@ -111,9 +157,9 @@ func (c *Client) readProfile(ctx context.Context, p *port.Profile) error {
 }
 
 // profile returns a profile, without its links. Ours says that it has our owner's marker.
-func (c *Client) profile(got *iamidentityv1.TrustedProfile) port.Profile {
-	p := port.Profile{ID: str(got.ID), IAMID: str(got.IamID), Name: str(got.Name)}
-	p.Marker, _, p.Ours = marker.Parse(str(got.Description))
+func (c *Client) profile(got *trustedProfile) port.Profile {
+	p := port.Profile{ID: got.ID, IAMID: got.IAMID, Name: got.Name}
+	p.Marker, _, p.Ours = marker.Parse(got.Description)
 	p.Ours = p.Ours && p.Marker.Owner == c.cfg.Owner
 	return p
 }
@@ -126,11 +172,13 @@ func (c *Client) CreateProfile(ctx context.Context, name, description string) (p
 	if err != nil {
 		return port.Profile{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	made, resp, err := c.identity.CreateProfileWithContext(ctx, &iamidentityv1.CreateProfileOptions{Name: &name, AccountID: &account, Description: &description})
+	made, reply, err := upstream.Send[trustedProfile](ctx, c.api, upstream.Request{
+		Method: http.MethodPost, Path: profilePath(), Body: profileForm{Name: name, AccountID: account, Description: description},
+	})
 	if err != nil {
-		return port.Profile{}, profileFault(ctx, doing, resp, err)
+		return port.Profile{}, profileFault(ctx, doing, reply, err)
 	}
-	if made == nil || str(made.ID) == "" || str(made.IamID) == "" {
+	if made == nil || made.ID == "" || made.IAMID == "" {
 		return port.Profile{}, upstream.Incomplete(doing, "ID")
 	}
 	p := c.profile(made)
@@ -141,19 +189,12 @@ func (c *Client) CreateProfile(ctx context.Context, name, description string) (p
 // LinkProfile lets a compute resource assume a profile.
 func (c *Client) LinkProfile(ctx context.Context, id string, l keyless.Link) error {
 	doing := fmt.Sprintf("linking trusted profile %s to %s", id, l.CRN)
-	optional := func(s string) *string {
-		if s == "" {
-			return nil
-		}
-		return &s
-	}
-	_, resp, err := c.identity.CreateLinkWithContext(ctx, &iamidentityv1.CreateLinkOptions{
-		ProfileID: &id, CrType: &l.Type, Link: &iamidentityv1.CreateProfileLinkRequestLink{
-			CRN: &l.CRN, Namespace: optional(l.Namespace), Name: optional(l.Name),
-			ComponentType: optional(l.ComponentType), ComponentName: optional(l.ComponentName),
-		},
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{
+		Method: http.MethodPost, Path: profilePath(id, "links"), Body: profileLink{Type: l.Type, To: &linkResource{
+			CRN: l.CRN, Namespace: l.Namespace, Name: l.Name, ComponentType: l.ComponentType, ComponentName: l.ComponentName,
+		}},
 	})
-	if err = profileFault(ctx, doing, resp, err); errors.Is(err, port.ErrConflict) {
+	if err = profileFault(ctx, doing, reply, err); errors.Is(err, port.ErrConflict) {
 		return nil // the profile has the link
 	}
 	return err
@@ -162,8 +203,8 @@ func (c *Client) LinkProfile(ctx context.Context, id string, l keyless.Link) err
 // RemoveProfile deletes a trusted profile with its links and policies.
 func (c *Client) RemoveProfile(ctx context.Context, id string) error {
 	doing := "deleting trusted profile " + id
-	resp, err := c.identity.DeleteProfileWithContext(ctx, &iamidentityv1.DeleteProfileOptions{ProfileID: &id})
-	if err = profileFault(ctx, doing, resp, err); errors.Is(err, port.ErrNotFound) {
+	reply, err := upstream.Do(ctx, c.api, upstream.Request{Method: http.MethodDelete, Path: profilePath(id)})
+	if err = profileFault(ctx, doing, reply, err); errors.Is(err, port.ErrNotFound) {
 		return nil
 	}
 	return err

@@ -46,8 +46,8 @@ func New(cfg Config) *Prover {
 		cfg.HTTP = &http.Client{}
 	}
 	host := hosts.CloudLogs(cfg.Instance, cfg.Region, cfg.Private)
-	client, base := upstream.Server{API: upstream.CloudLogs, Host: host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
-	return &Prover{cfg: cfg, http: client, host: host, url: base + "/logs/v1/singles"}
+	server := upstream.Server{API: upstream.CloudLogs, Host: host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Service()
+	return &Prover{cfg: cfg, http: server.HTTP, host: host, url: server.Base + "/logs/v1/singles"}
 }
 
 // Name returns the name of the proof in outcomes.

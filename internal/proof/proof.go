@@ -81,8 +81,8 @@ func New(cfg Config) (*Prover, error) {
 		cfg.HTTP = &http.Client{}
 	}
 	api := upstream.API{Name: at.Hostname(), Redact: true}
-	client, base := upstream.Server{API: api, Host: at.Host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
-	return &Prover{cfg: cfg, api: api, client: client, url: base + at.RequestURI()}, nil
+	server := upstream.Server{API: api, Host: at.Host, Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Service()
+	return &Prover{cfg: cfg, api: api, client: server.HTTP, url: server.Base + at.RequestURI()}, nil
 }
 
 // Name returns the name of the proof in outcomes: its place in the config.

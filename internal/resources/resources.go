@@ -31,11 +31,11 @@ const mostPages = 50
 // List returns the active instances of a service, such as logs, that latchkey's login may
 // see.
 func List(ctx context.Context, cfg Config, service string) (all []Instance, err error) {
-	client, base := upstream.Server{API: upstream.ResourceController, Host: hosts.ResourceController(cfg.Private), Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Client()
+	server := upstream.Server{API: upstream.ResourceController, Host: hosts.ResourceController(cfg.Private), Endpoint: cfg.Endpoint, HTTP: cfg.HTTP}.Service()
 	doing := "listing the instances of " + service
 	query := url.Values{"type": {"service_instance"}, "limit": {"100"}}
 	for range mostPages {
-		page, err := read(ctx, client, doing, base+"/v2/resource_instances?"+query.Encode())
+		page, err := read(ctx, server.HTTP, doing, server.Base+"/v2/resource_instances?"+query.Encode())
 		if err != nil {
 			return nil, err
 		}

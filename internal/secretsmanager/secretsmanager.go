@@ -134,8 +134,7 @@ func (c *Client) instance(id, region string) upstream.Service {
 	}
 	service := upstream.SecretsManager
 	service.Account = c.cfg.Account
-	client, base := upstream.Server{API: service, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP}.Client()
-	api := upstream.Service{Base: base, HTTP: client}
+	api := upstream.Server{API: service, Host: host, Endpoint: c.cfg.Endpoint, HTTP: c.cfg.HTTP}.Service()
 	c.instances[host] = api
 	return api
 }

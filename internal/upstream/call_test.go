@@ -84,6 +84,7 @@ func TestAnAnswerIsJudgedByItsStatusAndWords(t *testing.T) {
 	}{
 		"an error is told":                      {403, `{"errors":[{"code":"a","message":"b","details":"c"},{"code":"d"}]}`, port.ErrDenied, "status 403 a b (c)"},
 		"details of another form are left out":  {404, `{"errors":[{"code":"a","details":{}}]}`, port.ErrNotFound, "status 404 a"},
+		"a second error may have any form":      {400, `{"errors":[{"code":"a"},"hunter2"]}`, port.ErrRefused, "status 400 a"},
 		"an error without errors has a status":  {409, `{"errors":[]}`, port.ErrConflict, "status 409"},
 		"an error that is no JSON has a status": {400, `hunter2`, port.ErrRefused, "status 400"},
 		"errors of another form are left out":   {400, `{"errors":"hunter2"}`, port.ErrRefused, "status 400"},

@@ -8,9 +8,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"strings"
-
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 )
@@ -43,10 +40,7 @@ func loginFailure(err error) error {
 	return err
 }
 
-var (
-	errUnsent    = errors.New("the request was not sent or not answered")
-	errUntrusted = errors.New("the server's certificate is not trusted")
-)
+var errUnsent = errors.New("the request was not sent or not answered")
 
 // safeCause returns why a call has no answer. It keeps only causes that quote
 // nothing that was sent or received.
@@ -74,8 +68,6 @@ func safeCause(err error) error {
 		return certificate
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return io.ErrUnexpectedEOF
-	case err != nil && strings.Contains(err.Error(), core.SSL_CERTIFICATION_ERROR): // IBM's SDK drops the cause of these
-		return errUntrusted
 	}
 	return errUnsent
 }

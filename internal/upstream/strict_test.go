@@ -22,9 +22,9 @@ func bent(t *testing.T, api upstream.API, path string, answer http.HandlerFunc) 
 	t.Helper()
 	server := httptest.NewServer(answer)
 	defer server.Close()
-	client, base := upstream.Server{API: api, Host: "api.example.com", Endpoint: server.URL, HTTP: &http.Client{}}.Client()
-	defer client.CloseIdleConnections()
-	resp, err := client.Get(base + path)
+	service := upstream.Server{API: api, Host: "api.example.com", Endpoint: server.URL, HTTP: &http.Client{}}.Service()
+	defer service.HTTP.CloseIdleConnections()
+	resp, err := service.HTTP.Get(service.Base + path)
 	if err != nil {
 		return upstream.NoAnswer(t.Context(), "reading", err)
 	}

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
@@ -116,8 +113,7 @@ func TestTheAdapterMayKnowMoreThanTheStatus(t *testing.T) {
 
 func TestALimitMayBeInTheMessageCodeOnly(t *testing.T) {
 	answer := func(status int) upstream.Answer {
-		return upstream.SDKAnswer(&core.DetailedResponse{StatusCode: status, Result: map[string]any{"errors": []any{map[string]any{
-			"code": "any", "message_code": "BXNIM0151E", "message": "The limit of supported API keys is reached"}}}})
+		return upstream.Answer{Status: status, Code: "any", MessageCode: "BXNIM0151E", Message: "The limit of supported API keys is reached"}
 	}
 	for status, want := range map[int]error{422: port.ErrQuota, 400: port.ErrQuota, 503: port.ErrUnavailable} {
 		if err := upstream.IAM.Fault(t.Context(), "creating a key", "", answer(status)); !errors.Is(err, want) {
@@ -147,7 +143,6 @@ func TestTheTextOfAnError(t *testing.T) {
 		"reading: no clear answer: context canceled":                                     upstream.NoAnswer(done, "reading", errors.New("hunter2")),
 		"reading: no clear answer: context deadline exceeded":                            upstream.NoAnswer(t.Context(), "reading", context.DeadlineExceeded),
 		"reading: no clear answer: the request was not sent or not answered":             upstream.NoAnswer(t.Context(), "reading", errors.New("hunter2")),
-		"reading: no clear answer: the server's certificate is not trusted":              upstream.NoAnswer(t.Context(), "reading", errors.New("x509: certificate: hunter2")),
 		"reading: no clear answer: dial: reset":                                          upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: &net.OpError{Op: "dial", Err: errors.New("reset")}}),
 		"reading: logging in: access denied":                                             upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: fmt.Errorf("logging in: %w", port.ErrDenied)}),
 		"reading: logging in as ourselves: no clear answer: unexpected EOF":              upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: upstream.SortLogin(io.EOF)}),
@@ -164,42 +159,19 @@ func TestTheTextOfAnError(t *testing.T) {
 	}
 }
 
-func TestAFailedLoginKeepsItsMeaningBehindIBMsSDK(t *testing.T) {
-	for status, want := range map[int]error{
-		400: port.ErrDenied, 401: port.ErrDenied, 403: port.ErrDenied,
-		404: port.ErrUnavailable, 429: port.ErrUnavailable, 500: port.ErrUnavailable,
+func TestAFailedLoginKeepsItsMeaning(t *testing.T) {
+	denied := &upstream.LoginError{Meaning: port.ErrDenied, Cause: upstream.NoToken(400, "BXNIM0415E")}
+	for want, row := range map[string]struct {
+		fails, meaning error
+	}{
+		"reading: logging in as ourselves: access denied: IAM issued no token: status 400 BXNIM0415E": {fmt.Errorf("hunter2: %w", denied), port.ErrDenied},
+		"reading: logging in as ourselves: no clear answer: unexpected EOF":                           {fmt.Errorf("hunter2: %w", io.EOF), port.ErrUnavailable},
+		"reading: logging in as ourselves: no clear answer: context deadline exceeded":                {fmt.Errorf("hunter2: %w", context.DeadlineExceeded), port.ErrUnavailable},
+		"reading: logging in as ourselves: no clear answer: the request was not sent or not answered": {errors.New("hunter2"), port.ErrUnavailable},
 	} {
-		client, base := upstream.Server{Host: "api.example.com", HTTP: &http.Client{}, Auth: refuser(status)}.Client()
-		_, err := client.Get(base)
-		err = upstream.NoAnswer(t.Context(), "reading", err)
-		if !errors.Is(err, want) || !strings.HasSuffix(err.Error(), fmt.Sprintf("IAM issued no token: status %d BXNIM0415E", status)) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("status %d: %v", status, err)
-		}
-	}
-}
-
-// refuser is a login that IAM answers with a status.
-type refuser int
-
-func (refuser) AuthenticationType() string { return "test" }
-func (refuser) Validate() error            { return nil }
-func (r refuser) Authenticate(*http.Request) error {
-	return core.NewAuthenticationError(&core.DetailedResponse{
-		StatusCode: int(r), Result: map[string]any{"errorCode": "BXNIM0415E", "errorMessage": "hunter2"},
-	}, errors.New("hunter2"))
-}
-
-func TestASDKAnswerHasTheFirstError(t *testing.T) {
-	for want, resp := range map[string]*core.DetailedResponse{
-		"status 400 a b (c)":                    {StatusCode: 400, Result: map[string]any{"errors": []any{map[string]any{"code": "a", "message": "b", "details": "c"}, "d"}}},
-		"status 401 a":                          {StatusCode: 401, Result: map[string]any{"errors": []any{map[string]any{"code": "a", "details": map[string]any{}}}}},
-		"status 402":                            {StatusCode: 402, Result: map[string]any{"errors": []any{}}},
-		"status 403":                            {StatusCode: 403, Result: []byte("hunter2")},
-		"status 404":                            {StatusCode: 404, Result: map[string]any{"errors": "hunter2"}},
-		"status 200 (the answer can't be read)": {StatusCode: 200, Result: map[string]any{"errors": []any{map[string]any{"code": "hunter2"}}}},
-	} {
-		if got := upstream.IAM.Quote(upstream.SDKAnswer(resp)); got != want {
-			t.Errorf("got %q, want %q", got, want)
+		err := upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: upstream.SortLogin(row.fails)})
+		if !errors.Is(err, row.meaning) || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
 }
