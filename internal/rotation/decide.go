@@ -169,9 +169,7 @@ func (v view) crowd() reason.Reason {
 	case v.declined():
 		return v.published.Refusal
 	}
-	left := v.after(v.repairs())
-	left = left.after(left.restarts())
-	if left.settled() { // overlaps start in this run
+	if left := v.after(v.repairs()); left.after(left.restarts()).settled() { // overlaps start in this run
 		return reason.KeysFull
 	}
 	return reason.KeyCap
@@ -179,8 +177,11 @@ func (v view) crowd() reason.Reason {
 
 // rewritten reports whether something else than latchkey changed an entry.
 func (v view) rewritten(due reason.Reason) bool {
-	wentBack := func(k protocol.Key) bool { return k.Created.After(v.published.Created) && k.Live(v.now) && k.Leaked.IsZero() && !k.Fused(v.r) }
-	return due == reason.ValueAltered || due == reason.FirstStoreBehind || slices.ContainsFunc(v.Keys, wentBack)
+	wentBack := func(k protocol.Key) bool {
+		return k.Created.After(v.published.Created) && k.Live(v.now) && !k.Fused(v.r)
+	}
+	known := v.published.ID != "" || !v.occupied() // a person may have ended the key that a store names
+	return due == reason.ValueAltered || due == reason.FirstStoreBehind || known && slices.ContainsFunc(v.Keys, wentBack)
 }
 
 // view is the state with the facts that follow from it.
@@ -355,8 +356,7 @@ func (v view) consumerTrouble() reason.Reason {
 	expires := func(k protocol.Key) bool {
 		return v.published.ID != k.ID && k.Superseded.IsZero() && !k.Fused(v.r) && k.Live(v.now) && k.Expired(v.now.Add(notice))
 	}
-	old := v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2
-	if old || slices.ContainsFunc(v.Keys, expires) {
+	if v.now.Sub(v.published.Created) > (v.r.Expire-v.r.After)/2 || slices.ContainsFunc(v.Keys, expires) {
 		return reason.ConsumerSilent
 	}
 	return reason.ConsumerUnknown
