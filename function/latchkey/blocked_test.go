@@ -307,6 +307,24 @@ func TestEveryBlockIsCausedAndFixed(t *testing.T) {
 			fix:   func(s *stage) { s.cloud.Cloud().RemoveSecret(s.project("team-b").ID, "logs-sender") },
 			after: result.Published,
 		},
+		reason.EntryRewritten: {
+			first: true,
+			cause: func(s *stage) { // a pipeline puts its own value there after each sweep
+				overwritten := func() {
+					data := s.data("team-b")
+					data["IAM_API_KEY"] = "the-value-of-a-pipeline"
+					s.cloud.Cloud().PutSecret(s.project("team-b").ID, "logs-sender", data)
+					s.cloud.Advance(20 * time.Minute)
+				}
+				for range 5 {
+					overwritten()
+					s.sweep()
+				}
+				overwritten()
+			},
+			fix:   func(s *stage) { s.cloud.Advance(36 * time.Hour) },
+			after: result.Published,
+		},
 		reason.ValueRefused: {cause: fails(http.MethodPost, "/v1/apikeys", 400), fix: clears, after: result.Published},
 		reason.ProofDenied: {
 			config: strings.Replace(static("c", place1), "  stores:", "  prove: {logs: {instance: "+cloud.LogsInstanceID+", region: eu-de}}\n  stores:", 1),
