@@ -34,28 +34,48 @@ func form(expr, must string) func(string) error {
 	}
 }
 
+const (
+	lower   = "abcdefghijklmnopqrstuvwxyz"
+	upper   = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits  = "0123456789"
+	letters = lower + upper
+)
+
+// word is form for what almost every config has: text of at most so many characters, each of
+// them in inner, the first one in first and the last one in last. To compile an expression that
+// counts takes a twentieth of the program's start.
+func word(expr, must string, most int, first, inner, last string) func(string) error {
+	return func(s string) error {
+		if s != "" && len(s) <= most && strings.Trim(s, inner) == "" &&
+			strings.IndexByte(first, s[0]) >= 0 && strings.IndexByte(last, s[len(s)-1]) >= 0 {
+			return nil
+		}
+		return &entry.RuleError{Must: must, Pattern: expr}
+	}
+}
+
 var (
 	// A name becomes part of key names and markers, in which / and . are separators.
-	checkName = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
-		"a name: lower-case letters, digits and dashes, at most 63, a letter or digit at both ends")
-	checkResourceGroup = form(`[A-Za-z0-9_-]{1,64}`,
-		"the ID of a resource group: letters, digits and dashes, not its name with spaces")
-	checkAccount = form(`[A-Za-z0-9_-]{1,64}`,
-		"an account ID: letters and digits, at most 64")
-	checkService = form(`[a-z0-9]([-a-z0-9.]{0,98}[a-z0-9])?`,
-		"the name of a service in IAM, such as logs")
+	checkName = word(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
+		"a name: lower-case letters, digits and dashes, at most 63, a letter or digit at both ends", 63, lower+digits, "-"+lower+digits, lower+digits)
+	checkResourceGroup = word(`[A-Za-z0-9_-]{1,64}`,
+		"the ID of a resource group: letters, digits and dashes, not its name with spaces", 64, "_-"+letters+digits, "_-"+letters+digits, "_-"+letters+digits)
+	checkAccount = word(`[A-Za-z0-9_-]{1,64}`,
+		"an account ID: letters and digits, at most 64", 64, "_-"+letters+digits, "_-"+letters+digits, "_-"+letters+digits)
+	checkService = word(`[a-z0-9]([-a-z0-9.]{0,98}[a-z0-9])?`,
+		"the name of a service in IAM, such as logs", 100, lower+digits, "-."+lower+digits, lower+digits)
 	checkApp = form(`app/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?`,
 		"app/NAME with the name of a Code Engine application")
 	// checkConsumer is the rule of any consumer. restarts applies that of the store's kind.
 	checkConsumer = form(`(app|daemonset|deployment|statefulset)/[a-z0-9]([-a-z0-9.]*[a-z0-9])?`,
 		"app/NAME, or daemonset/NAME, deployment/NAME or statefulset/NAME in a cluster")
-	checkParameter = form(`[A-Za-z][A-Za-z0-9_-]{0,62}`,
-		"letters, digits, _ and -, at most 63, a letter first")
+	checkParameter = word(`[A-Za-z][A-Za-z0-9_-]{0,62}`,
+		"letters, digits, _ and -, at most 63, a letter first", 63, letters, "_-"+letters+digits, "_-"+letters+digits)
 	// A credential's name contains these values, separated by dots.
-	checkIdentifier = form(`[A-Za-z0-9_-]{1,63}`,
-		"letters, digits, _ and -, at least 1 and at most 63")
-	checkEnv = form(`[A-Z][A-Z0-9_]{0,127}`,
-		"the name of an environment variable in upper case, such as EVENTS_TOKEN")
+	checkIdentifier = word(`[A-Za-z0-9_-]{1,63}`,
+		"letters, digits, _ and -, at least 1 and at most 63", 63, "_-"+letters+digits, "_-"+letters+digits, "_-"+letters+digits)
+	checkEnv = word(`[A-Z][A-Z0-9_]{0,127}`,
+		"the name of an environment variable in upper case, such as EVENTS_TOKEN", 128, upper, "_"+upper+digits, "_"+upper+digits)
 	checkTarget = form(`[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[A-Za-z0-9_.-]{1,128})?`,
 		"the name of a credential, such as logs-sender or logs-sender/<project ID>")
 	checkKeyID = form(`ApiKey-[A-Za-z0-9_-]{1,128}`,

@@ -108,6 +108,9 @@ var yaml12 = sync.OnceValue(func() *regexp.Regexp {
 // readableVersion lets the library read a text that says it is YAML 1.2. The library
 // knows 1.1 by name only, and reads what both have.
 func readableVersion(data []byte) []byte {
+	if !bytes.Contains(data, []byte("%YAML")) {
+		return data
+	}
 	at := yaml12().FindIndex(data)
 	if at == nil {
 		return data
