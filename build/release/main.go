@@ -130,8 +130,7 @@ func (r release) compile(work, goos, arch string, production bool) ([]byte, erro
 	ld := fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", r.version, r.commit, r.date.UTC().Format(time.RFC3339))
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ld, "-o", at}
 	if production {
-		args = append(args, "-tags", "production", "-gcflags=cel.dev/...=-l", "-gcflags=github.com/IBM/...=-l", "-gcflags=k8s.io/...=-l",
-			"-gcflags=google.golang.org/protobuf/...=-l", "-gcflags=github.com/antlr4-go/...=-l")
+		args = append(args, "-tags", "production")
 	}
 	cmd := exec.CommandContext(context.Background(), "go", append(args, "./function/latchkey")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")

@@ -27,8 +27,7 @@ var built = sync.OnceValues(func() (dir string, err error) {
 		return "", err
 	}
 	for name, args := range map[string][]string{
-		"latchkey": {"-trimpath", "-tags", "production", "-gcflags=cel.dev/...=-l", "-gcflags=github.com/IBM/...=-l", "-gcflags=k8s.io/...=-l",
-			"-gcflags=google.golang.org/protobuf/...=-l", "-gcflags=github.com/antlr4-go/...=-l", "-ldflags=-s -w", "../../function/latchkey"},
+		"latchkey": {"-trimpath", "-tags", "production", "-ldflags=-s -w", "../../function/latchkey"},
 		"bare": {"-trimpath", "./testdata/bare"},
 		"peak": {"-trimpath", "./testdata/peak"},
 	} {

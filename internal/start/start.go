@@ -19,7 +19,7 @@ import (
 const (
 	enough = 400 // percent: the heap may grow to 16 MB
 	lasts  = time.Second
-	lean   = 50 // percent: what a job may have beside what is in use
+	lean   = 25 // percent: what a job may have beside what is in use
 )
 
 func init() { //nolint:gochecknoinits // what runs later comes after the libraries
@@ -33,8 +33,8 @@ var usual struct {
 	holds   bool
 }
 
-// Lean halves the limit of the heap, unless the variable GOGC sets it. It is for a process
-// that mostly waits for answers, and ends soon.
+// Lean lowers the limit of the heap beside what is in use, unless the variable GOGC sets it.
+// It is for a process that mostly waits for answers, and ends soon.
 func Lean() {
 	if os.Getenv("GOGC") != "" {
 		return
