@@ -228,11 +228,11 @@ func (r *run) knows(f *fact) bool {
 	return slices.Contains(r.names, f.shown[0].mark.Credential)
 }
 
-// contained reports whether a key was contained. minAge does not delay its
-// successor.
+// contained reports whether a key was contained, as IBM does with one that it finds in
+// public. minAge does not delay its successor.
 func (w *world) contained() bool {
 	for _, f := range w.order {
-		if f.contained {
+		if f.contained || !f.found.IsZero() {
 			return true
 		}
 	}
