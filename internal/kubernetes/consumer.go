@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/listing"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // Restart selects the workloads to restart when the entry changes.
@@ -47,28 +42,25 @@ func (w *workloads) label(kind, name string) string {
 	return kind + "/" + w.store.cfg.Namespace + "/" + name
 }
 
-func (w *workloads) api(kind string) (dynamic.ResourceInterface, error) {
-	resource, known := kinds[kind]
-	if !known {
-		return nil, fmt.Errorf("%w: %q is not daemonset, deployment or statefulset", port.ErrRefused, kind)
-	}
-	api, err := w.store.client.open()
-	if err != nil {
-		return nil, err
-	}
-	return api.Resource(resource).Namespace(w.store.cfg.Namespace), nil
-}
+// kinds are the kinds of workloads. Each is the name of its resource without the s.
+var kinds = []string{"daemonset", "deployment", "statefulset"}
 
-func (w *workloads) fault(ctx context.Context, doing, verb, kind string, err error) error {
-	return w.store.client.fault(ctx, doing, fmt.Sprintf("%s on %s of apps in namespace %s", verb, kinds[kind].Resource, w.store.cfg.Namespace), err)
+// open returns the workloads of a kind in the namespace.
+func (w *workloads) open(kind string) (resource, error) {
+	if !slices.Contains(kinds, kind) {
+		return resource{}, fmt.Errorf("%w: %q is not daemonset, deployment or statefulset", port.ErrRefused, kind)
+	}
+	namespace := w.store.cfg.Namespace
+	what := fmt.Sprintf("%ss of apps in namespace %s", kind, namespace)
+	return w.store.client.resource(what, upstream.Path("/apis/apps/v1/namespaces", namespace, kind+"s"))
 }
 
 // Consumers lists the workloads with the key that each was started with: the one
 // that the last restart wrote, once no older pod is left.
 func (w *workloads) Consumers(ctx context.Context) ([]protocol.Consumer, error) {
 	var found []protocol.Consumer
-	add := func(kind string, got *unstructured.Unstructured) {
-		c := protocol.Consumer{Name: w.label(kind, got.GetName()), Store: w.store.Name()}
+	add := func(kind string, got object) {
+		c := protocol.Consumer{Name: w.label(kind, got.name()), Store: w.store.Name()}
 		switch r := progress(kind, got); {
 		case !r.outdated:
 			c.Key = w.startedWith(got)
@@ -85,12 +77,11 @@ func (w *workloads) Consumers(ctx context.Context) ([]protocol.Consumer, error) 
 		}
 		kind, name, _ := strings.Cut(name, "/")
 		doing := fmt.Sprintf("reading %s of namespace %s in %s", kind+"/"+name, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
-		api, err := w.api(kind)
+		api, err := w.open(kind)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
-		got, err := api.Get(ctx, name, metav1.GetOptions{})
-		err = w.fault(ctx, doing, "get", kind, err)
+		got, err := api.get(ctx, doing, name)
 		switch {
 		case errors.Is(err, port.ErrNotFound): // its key is unknown
 			found = append(found, protocol.Consumer{Name: w.label(kind, name), Store: w.store.Name(), Unknown: true})
@@ -103,7 +94,7 @@ func (w *workloads) Consumers(ctx context.Context) ([]protocol.Consumer, error) 
 	if !w.store.cfg.Restart.All {
 		return found, nil
 	}
-	err := w.every(ctx, func(kind string, got *unstructured.Unstructured) {
+	err := w.every(ctx, func(kind string, got object) {
 		if w.refers(got) {
 			add(kind, got)
 		}
@@ -115,8 +106,8 @@ func (w *workloads) Consumers(ctx context.Context) ([]protocol.Consumer, error) 
 }
 
 // every visits the workloads of every kind.
-func (w *workloads) every(ctx context.Context, visit func(kind string, got *unstructured.Unstructured)) error {
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+func (w *workloads) every(ctx context.Context, visit func(kind string, got object)) error {
+	for _, kind := range kinds {
 		all, err := w.all(ctx, kind)
 		if err != nil {
 			return err
@@ -129,17 +120,14 @@ func (w *workloads) every(ctx context.Context, visit func(kind string, got *unst
 }
 
 // all returns the workloads of a kind. The looks of a sweep share the list.
-func (w *workloads) all(ctx context.Context, kind string) ([]*unstructured.Unstructured, error) {
-	read := func() (all []*unstructured.Unstructured, err error) {
-		doing := fmt.Sprintf("listing the %s of namespace %s in %s", kinds[kind].Resource, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
-		api, err := w.api(kind)
+func (w *workloads) all(ctx context.Context, kind string) ([]object, error) {
+	read := func() (all []object, err error) {
+		doing := fmt.Sprintf("listing the %ss of namespace %s in %s", kind, w.store.cfg.Namespace, w.store.client.cfg.Cluster)
+		api, err := w.open(kind)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
-		err = each(doing, func(opts metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-			page, err := api.List(ctx, opts)
-			return page, w.fault(ctx, doing, "list", kind, err)
-		}, func(got *unstructured.Unstructured) { all = append(all, got) })
+		err = api.each(ctx, doing, nil, func(got object) { all = append(all, got) })
 		return all, err
 	}
 	if all, ok := listing.Of(ctx, w.store.Place(), kind, read); ok {
@@ -154,13 +142,9 @@ func (w *workloads) annotation() string {
 	return entry.TemplateAnnotation(w.store.cfg.Secret, w.store.cfg.Entry)
 }
 
-// templateAnnotations is the path of the pod template's annotations.
-var templateAnnotations = []string{"spec", "template", "metadata", "annotations"}
-
 // startedWith returns the key ID that the last restart wrote.
-func (w *workloads) startedWith(got *unstructured.Unstructured) string {
-	id, _, _ := unstructured.NestedString(got.Object, append(slices.Clone(templateAnnotations), w.annotation())...)
-	return id
+func (w *workloads) startedWith(got object) string {
+	return got.text("spec", "template", "metadata", "annotations", w.annotation())
 }
 
 // Restart writes the key's ID to the workload's pod template, which replaces its
@@ -174,12 +158,12 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 	if !ours {
 		return fmt.Errorf("%s: %w: the workload is no consumer of %s", doing, port.ErrRefused, w.store.Name())
 	}
-	api, err := w.api(kind)
+	api, err := w.open(kind)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	got, err := api.Get(ctx, workload, metav1.GetOptions{})
-	if err := w.fault(ctx, doing, "get", kind, err); err != nil {
+	got, err := api.get(ctx, doing, workload)
+	if err != nil {
 		return err
 	}
 	if w.startedWith(got) != keyID {
@@ -191,8 +175,7 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
-		got, err = api.Patch(ctx, workload, types.MergePatchType, patch, metav1.PatchOptions{})
-		if err := w.fault(ctx, doing, "patch", kind, err); err != nil {
+		if got, err = api.patch(ctx, doing, workload, patch, nil); err != nil {
 			return err
 		}
 	}
@@ -200,7 +183,7 @@ func (w *workloads) Restart(ctx context.Context, name, keyID string) error {
 }
 
 // wait polls until the rollout is complete.
-func (w *workloads) wait(ctx context.Context, doing, kind string, api dynamic.ResourceInterface, got *unstructured.Unstructured) error {
+func (w *workloads) wait(ctx context.Context, doing, kind string, api resource, got object) error {
 	const shortest, longest = 50 * time.Millisecond, 2 * time.Second
 	enough := time.NewTimer(w.store.client.cfg.Patience)
 	defer enough.Stop()
@@ -222,8 +205,8 @@ func (w *workloads) wait(ctx context.Context, doing, kind string, api dynamic.Re
 			return fmt.Errorf("%s: the rollout is not complete after %s (%s): %w", doing, w.store.client.cfg.Patience, r.missing, port.ErrUnavailable)
 		case <-next.C:
 		}
-		again, err := api.Get(ctx, got.GetName(), metav1.GetOptions{})
-		if err := w.fault(ctx, doing, "get", kind, err); err != nil {
+		again, err := api.get(ctx, doing, got.name())
+		if err != nil {
 			return err
 		}
 		got = again

@@ -7,9 +7,6 @@ import (
 	"net/http"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -18,51 +15,62 @@ import (
 // noDryRun reports whether the server refused a dry run because it was one.
 func noDryRun(err error) bool { return upstream.Status(err) == http.StatusBadRequest }
 
-// fault returns a client's error, sorted by what the caller may do next. needs
-// is the permission that the call takes. hidden are values that the server may
-// quote.
-func (c *Client) fault(ctx context.Context, doing, needs string, err error, hidden ...secret.Value) error {
-	if err == nil {
+// fault returns the error of a call, sorted by what the caller may do next. needs is the
+// permission that the call takes. hidden are values that the server may quote.
+func (c *Client) fault(ctx context.Context, doing, needs string, reply *upstream.Reply, err error, hidden ...secret.Value) error {
+	switch {
+	case err == nil:
 		return nil
-	}
-	var answered apierrors.APIStatus
-	if !errors.As(err, &answered) {
+	case reply == nil:
 		if certificate := (*tls.CertificateVerificationError)(nil); errors.As(err, &certificate) {
 			c.forget()
 		}
 		return upstream.NoAnswer(ctx, doing, err)
-	}
-	status := answered.Status()
-	if status.Code == http.StatusUnauthorized {
+	case reply.Status == http.StatusUnauthorized:
 		c.forget()
 	}
-	return upstream.Kubernetes.Fault(ctx, doing, "the permission "+needs, upstream.Answer{
-		Status: int(status.Code), Code: string(status.Reason), Message: status.Message, Meaning: forbidden(status),
-	}, hidden...)
+	return upstream.Kubernetes.Fault(ctx, doing, "the permission "+needs, answer(reply), hidden...)
+}
+
+// status is the object that Kubernetes answers a failed call with.
+type status struct {
+	Kind    string `json:"kind"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	Details struct {
+		Causes []struct {
+			Type string `json:"reason"`
+		} `json:"causes"`
+	} `json:"details"`
+}
+
+// answer reads a failed answer. One that is no Status comes from something else on the
+// way, so it is not quoted.
+func answer(reply *upstream.Reply) upstream.Answer {
+	if reply.Status >= 200 && reply.Status < 300 {
+		return upstream.Answer{Status: reply.Status, Message: "(the answer can't be read)"}
+	}
+	var s status
+	if reply.Read(&s); s.Kind != "Status" || s.Status != "Failure" {
+		return upstream.Answer{Status: reply.Status, Message: http.StatusText(reply.Status)}
+	}
+	a := upstream.Answer{Status: reply.Status, Code: s.Reason, Message: s.Message}
+	if a.Status == http.StatusForbidden {
+		a.Meaning = s.forbidden()
+	}
+	return a
 }
 
 // forbidden returns what a 403 means other than a missing permission, or nil.
-func forbidden(s metav1.Status) error {
-	switch {
-	case s.Code != http.StatusForbidden:
-		return nil
-	case strings.Contains(s.Message, "exceeded quota"):
+func (s status) forbidden() error {
+	if strings.Contains(s.Message, "exceeded quota") {
 		return port.ErrQuota
-	case terminating(s):
-		return port.ErrNotActive
-	}
-	return nil
-}
-
-// terminating reports whether the namespace is being deleted.
-func terminating(s metav1.Status) bool {
-	if s.Details == nil {
-		return false
 	}
 	for _, c := range s.Details.Causes {
-		if c.Type == "NamespaceTerminating" {
-			return true
+		if c.Type == "NamespaceTerminating" { // the namespace is being deleted
+			return port.ErrNotActive
 		}
 	}
-	return false
+	return nil
 }

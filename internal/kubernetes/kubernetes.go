@@ -22,11 +22,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-
 	"github.com/latchkey-io/latchkey/internal/fence"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
@@ -73,9 +68,10 @@ type Config struct {
 type Client struct {
 	cfg Config
 
-	mu   sync.Mutex
-	api  dynamic.Interface // guarded by mu; nil until the cluster is first used
-	text []byte            // guarded by mu; the kubeconfig of api
+	mu      sync.Mutex
+	api     *upstream.Service // guarded by mu; nil until the cluster is first used
+	text    []byte            // guarded by mu; the kubeconfig of api
+	carrier *http.Transport   // guarded by mu; of the last api
 }
 
 // New returns a client. It reads and calls nothing.
@@ -95,48 +91,39 @@ func New(cfg Config) *Client {
 	return &Client{cfg: cfg}
 }
 
-// The kinds of objects that this package reads and writes.
-var (
-	secrets = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	kinds   = map[string]schema.GroupVersionResource{
-		"daemonset":   {Group: "apps", Version: "v1", Resource: "daemonsets"},
-		"deployment":  {Group: "apps", Version: "v1", Resource: "deployments"},
-		"statefulset": {Group: "apps", Version: "v1", Resource: "statefulsets"},
-	}
-)
-
-// open returns the API client. It builds it on first use, and again when the
-// kubeconfig has changed. A kubeconfig that can't be read for a moment, as while
-// it is replaced, changes nothing.
-func (c *Client) open() (dynamic.Interface, error) {
+// open returns the API server. It connects on first use, and again when the kubeconfig
+// has changed. A kubeconfig that can't be read for a moment, as while it is replaced,
+// changes nothing.
+func (c *Client) open() (upstream.Service, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	text, err := c.kubeconfig()
 	if c.api != nil && (err != nil || bytes.Equal(text, c.text)) {
-		return c.api, nil
+		return *c.api, nil
 	}
-	var cfg *rest.Config
+	var at *server
 	if err == nil {
-		cfg, err = c.config(text)
+		at, err = c.server(text)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, port.ErrRefused, err)
+		return upstream.Service{}, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, port.ErrRefused, err)
 	}
-	cfg.UserAgent = "latchkey"
-	cfg.QPS = -1 // a sweep limits itself; the default is 5 calls a second
-	cfg.WarningHandler = rest.NoWarnings{}
-	cfg.Wrap(fence.Writes)
+	if c.carrier != nil {
+		c.carrier.CloseIdleConnections()
+	}
+	c.carrier, c.text = at.carrier(), text
+	c.api = &upstream.Service{Base: at.base, HTTP: &http.Client{Transport: at.login.transport(c.strict(c.carrier)), CheckRedirect: upstream.NoRedirect}}
+	return *c.api, nil
+}
+
+// strict returns a transport that sends calls in their turn, and lets only answers of
+// Kubernetes pass.
+func (c *Client) strict(carrier http.RoundTripper) http.RoundTripper {
+	next := fence.Writes(carrier)
 	if c.cfg.Pace != nil {
-		cfg.Wrap(c.cfg.Pace)
+		next = c.cfg.Pace(next)
 	}
-	cfg.Wrap(upstream.Kubernetes.Strict)
-	cfg.Wrap(upstream.Unrepeated)
-	api, err := dynamic.NewForConfig(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, port.ErrRefused, err)
-	}
-	c.api, c.text = api, text
-	return api, nil
+	return upstream.Kubernetes.Strict(next)
 }
 
 // kubeconfig returns the text of the kubeconfig, or nil in a cluster.
@@ -147,15 +134,15 @@ func (c *Client) kubeconfig() ([]byte, error) {
 	return c.cfg.Kubeconfig()
 }
 
-func (c *Client) config(text []byte) (*rest.Config, error) {
+func (c *Client) server(text []byte) (*server, error) {
 	if c.cfg.Kubeconfig == nil {
-		return rest.InClusterConfig()
+		return inCluster(serviceAccount, c.cfg.Log)
 	}
 	known, err := usedOf(text, c.cfg.Context, c.cfg.File)
 	if err != nil {
 		return nil, err
 	}
-	return clientcmd.NewDefaultClientConfig(*known, &clientcmd.ConfigOverrides{}).ClientConfig()
+	return known.server()
 }
 
 // forget makes the next call read the kubeconfig and the files that it names

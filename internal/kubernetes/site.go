@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/keyless"
 	"github.com/latchkey-io/latchkey/internal/port"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 var _ port.Site = (*Store)(nil)
@@ -23,9 +21,9 @@ var _ port.Site = (*Store)(nil)
 func (s *Store) Readers(ctx context.Context) (keyless.Readers, error) {
 	r := keyless.Readers{PullsImages: s.cfg.Entry == entry.DockerConfig, LogsAgent: s.cfg.Entry == LogsAgentEntry && s.cfg.Secret == LogsAgentSecret}
 	w := &workloads{store: s}
-	err := w.every(ctx, func(kind string, got *unstructured.Unstructured) {
+	err := w.every(ctx, func(kind string, got object) {
 		if w.reads(got) {
-			r.Names = append(r.Names, w.label(kind, got.GetName()))
+			r.Names = append(r.Names, w.label(kind, got.name()))
 		}
 	})
 	if err != nil {
@@ -38,33 +36,32 @@ func (s *Store) Readers(ctx context.Context) (keyless.Readers, error) {
 	return r, err
 }
 
-var nodes = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-
 // manager returns who manages the cluster, and the account. A node of IBM's clusters
 // has its worker's ID in a label, and the account in its provider ID:
 // ibm://<account>///<cluster>/<worker>. Other clusters may have the provider ID too.
 func (c *Client) manager(ctx context.Context) (keyless.Platform, string, error) {
 	doing := "listing the nodes of cluster " + c.cfg.Cluster
-	api, err := c.open()
+	nodes, err := c.resource("nodes", upstream.Path("/api/v1/nodes"))
 	if err != nil {
 		return keyless.Cluster, "", fmt.Errorf("%s: %w", doing, err)
 	}
-	page, err := api.Resource(nodes).List(ctx, metav1.ListOptions{Limit: 1})
-	if err := c.fault(ctx, doing, "list on nodes", err); err != nil {
+	page, err := nodes.list(ctx, doing, url.Values{"limit": {"1"}})
+	if err != nil {
 		return keyless.Cluster, "", err
 	}
-	if len(page.Items) == 0 {
+	all := page.list("items")
+	if len(all) == 0 {
 		return keyless.Cluster, "", nil
 	}
-	node := &page.Items[0]
-	if node.GetLabels()["ibm-cloud.kubernetes.io/worker-id"] == "" {
+	node := all[0]
+	if node.text("metadata", "labels", "ibm-cloud.kubernetes.io/worker-id") == "" {
 		return keyless.Elsewhere, "", nil
 	}
 	platform := keyless.Kubernetes
-	if node.GetLabels()["node.openshift.io/os_id"] != "" {
+	if node.text("metadata", "labels", "node.openshift.io/os_id") != "" {
 		platform = keyless.OpenShift
 	}
-	rest, _ := strings.CutPrefix(text(node.Object, "spec", "providerID"), "ibm://")
+	rest, _ := strings.CutPrefix(node.text("spec", "providerID"), "ibm://")
 	account, _, _ := strings.Cut(rest, "/")
 	return platform, account, nil
 }

@@ -4,19 +4,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/latchkey-io/latchkey/internal/entry"
 	"github.com/latchkey-io/latchkey/internal/format"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/secret"
+	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // StoreConfig is the location of one entry of one Secret.
@@ -68,20 +63,12 @@ func (s *Store) doing(verb string) string {
 	return fmt.Sprintf("%s Secret %s of namespace %s in %s", verb, s.cfg.Secret, s.cfg.Namespace, s.client.cfg.Cluster)
 }
 
-func (s *Store) open() (dynamic.ResourceInterface, error) {
+// open returns the Secrets of the namespace.
+func (s *Store) open() (resource, error) {
 	if err := s.check(); err != nil {
-		return nil, err
+		return resource{}, err
 	}
-	api, err := s.client.open()
-	if err != nil {
-		return nil, err
-	}
-	return api.Resource(secrets).Namespace(s.cfg.Namespace), nil
-}
-
-// fault sorts the error of a call with the given verb on the Secret.
-func (s *Store) fault(ctx context.Context, doing, verb string, err error, hidden ...secret.Value) error {
-	return s.client.fault(ctx, doing, fmt.Sprintf("%s on secrets in namespace %s", verb, s.cfg.Namespace), err, hidden...)
+	return s.client.resource("secrets in namespace "+s.cfg.Namespace, upstream.Path("/api/v1/namespaces", s.cfg.Namespace, "secrets"))
 }
 
 // Read returns the entry. It returns ErrRefused for a Secret that can't be
@@ -96,15 +83,12 @@ func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 	if got := s.listed(ctx, api); got != nil {
 		return s.read(doing, got)
 	}
-	got, err := api.Get(ctx, s.cfg.Secret, metav1.GetOptions{})
-	err = s.fault(ctx, doing, "get", err)
+	got, err := api.get(ctx, doing, s.cfg.Secret)
 	if errors.Is(err, port.ErrDenied) {
 		// The answer to an empty patch as a dry run is the whole Secret; the verb
 		// patch suffices for it.
-		if seen, perr := api.Patch(ctx, s.cfg.Secret, types.MergePatchType, []byte("{}"), metav1.PatchOptions{DryRun: dry}); perr == nil {
-			got, err = seen, nil
-		} else if perr = s.fault(ctx, doing, "patch", perr); errors.Is(perr, port.ErrNotFound) {
-			err = perr
+		if seen, perr := api.patch(ctx, doing, s.cfg.Secret, object{}, dry); perr == nil || errors.Is(perr, port.ErrNotFound) {
+			got, err = seen, perr
 		}
 	}
 	if errors.Is(err, port.ErrNotFound) {
@@ -119,15 +103,15 @@ func (s *Store) Read(ctx context.Context) (port.Entry, error) {
 }
 
 // read returns the entry of a Secret, or ErrRefused if the Secret can't be changed.
-func (s *Store) read(doing string, got *unstructured.Unstructured) (port.Entry, error) {
-	if got.GetDeletionTimestamp() != nil {
+func (s *Store) read(doing string, got object) (port.Entry, error) {
+	if got.text("metadata", "deletionTimestamp") != "" {
 		return port.Entry{}, fmt.Errorf("%s: %w: the Secret is being deleted", doing, port.ErrNotActive)
 	}
-	if immutable, _, _ := unstructured.NestedBool(got.Object, "immutable"); immutable {
+	if got.is("immutable") {
 		return port.Entry{}, fmt.Errorf("%s: %w: the Secret is immutable; replace it with a mutable one or configure another",
 			doing, port.ErrRefused)
 	}
-	if kind, _, _ := unstructured.NestedString(got.Object, "type"); kind != s.kind() && kind != "" && s.kind() == dockerConfig {
+	if kind := got.text("type"); kind != s.kind() && kind != "" && s.kind() == dockerConfig {
 		return port.Entry{}, fmt.Errorf("%s: %w: its type is %s, and images are pulled with %s only; delete the Secret or configure another",
 			doing, port.ErrRefused, kind, dockerConfig)
 	}
@@ -148,14 +132,11 @@ func (s *Store) kind() string {
 	return opaque
 }
 
-var dry = []string{metav1.DryRunAll}
-
 // tryCreate checks with a dry run that the server would create the Secret.
-func (s *Store) tryCreate(ctx context.Context, api dynamic.ResourceInterface) error {
+func (s *Store) tryCreate(ctx context.Context, api resource) error {
 	doing := s.doing("trying to create")
-	probe := s.object(map[string]any{}, map[string]any{s.cfg.Entry: base64.StdEncoding.EncodeToString([]byte("{}"))})
-	_, err := api.Create(ctx, probe, metav1.CreateOptions{DryRun: dry})
-	err = s.fault(ctx, doing, "create", err)
+	probe := s.object(object{}, object{s.cfg.Entry: base64.StdEncoding.EncodeToString([]byte("{}"))})
+	err := api.create(ctx, doing, probe, dry)
 	switch {
 	case errors.Is(err, port.ErrNotFound):
 		return s.noNamespace(doing)
@@ -171,29 +152,29 @@ func (s *Store) noNamespace(doing string) error {
 	return fmt.Errorf("%s: %w: the namespace %s does not exist", doing, port.ErrRefused, s.cfg.Namespace)
 }
 
-func (s *Store) object(annotations, data map[string]any) *unstructured.Unstructured {
-	return &unstructured.Unstructured{Object: map[string]any{
+// object returns the Secret with annotations and data.
+func (s *Store) object(annotations, data object) object {
+	return object{
 		"apiVersion": "v1", "kind": "Secret", "type": s.kind(),
-		"metadata": map[string]any{"name": s.cfg.Secret, "namespace": s.cfg.Namespace, "annotations": annotations, "labels": labels},
+		"metadata": object{"name": s.cfg.Secret, "namespace": s.cfg.Namespace, "annotations": annotations, "labels": labels},
 		"data":     data,
-	}}
+	}
 }
 
-func (s *Store) entry(doing string, got *unstructured.Unstructured) (port.Entry, error) {
-	e := port.Entry{Revision: got.GetResourceVersion()}
+func (s *Store) entry(doing string, got object) (port.Entry, error) {
+	e := port.Entry{Revision: got.revision()}
 	if e.Revision == "" {
 		return e, fmt.Errorf("%s: %w: the answer has no resourceVersion", doing, port.ErrUnavailable)
 	}
 	texts := map[string]secret.Value{}
 	for _, name := range s.cfg.Form.Names(s.cfg.Entry) {
-		coded, _, _ := unstructured.NestedString(got.Object, "data", name)
-		plain, err := base64.StdEncoding.DecodeString(coded)
+		plain, err := base64.StdEncoding.DecodeString(got.text("data", name))
 		if err != nil {
 			return e, fmt.Errorf("%s: entry %s: %w: its data is not base64", doing, name, port.ErrUnavailable)
 		}
 		texts[name] = secret.New(string(plain))
 	}
-	m := entry.FromAnnotations(s.cfg.Entry, got.GetAnnotations())
+	m := entry.FromAnnotations(s.cfg.Entry, got.texts("metadata", "annotations"))
 	value, err := s.cfg.Form.Read(s.cfg.Entry, m, func(name string) secret.Value { return texts[name] })
 	switch {
 	case err != nil:
@@ -224,18 +205,17 @@ func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) erro
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", doing, port.ErrRefused, err)
 	}
-	annotations := map[string]any{}
+	annotations := object{}
 	for name, text := range m.Annotations(s.cfg.Entry) {
 		annotations[name] = text
 	}
-	data, hidden := map[string]any{}, format.Hidden(e.Value, texts)
+	data, hidden := object{}, format.Hidden(e.Value, texts)
 	for name, t := range texts {
 		coded := base64.StdEncoding.EncodeToString([]byte(t.Expose()))
 		data[name], hidden = coded, append(hidden, secret.New(coded))
 	}
 	if revision == "" {
-		_, err = api.Create(ctx, s.object(annotations, data), metav1.CreateOptions{})
-		err = s.fault(ctx, doing, "create", err, hidden...)
+		err = api.create(ctx, doing, s.object(annotations, data), nil, hidden...)
 		if errors.Is(err, port.ErrNotFound) {
 			return s.noNamespace(doing)
 		}
@@ -244,14 +224,9 @@ func (s *Store) Publish(ctx context.Context, e port.Entry, revision string) erro
 	if m.Entries == "" {
 		annotations[entry.EntriesAnnotation(s.cfg.Entry)] = nil // removes it
 	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"resourceVersion": revision, "annotations": annotations, "labels": labels}, "data": data,
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w: encoding the patch", doing, port.ErrRefused)
-	}
-	_, err = api.Patch(ctx, s.cfg.Secret, types.MergePatchType, patch, metav1.PatchOptions{})
-	err = s.fault(ctx, doing, "patch", err, hidden...)
+	_, err = api.patch(ctx, doing, s.cfg.Secret, object{
+		"metadata": object{"resourceVersion": revision, "annotations": annotations, "labels": labels}, "data": data,
+	}, nil, hidden...)
 	if errors.Is(err, port.ErrNotFound) {
 		return fmt.Errorf("%s: %w: the Secret was deleted since it was read", doing, port.ErrConflict)
 	}

@@ -1,12 +1,9 @@
 package kubernetes
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/latchkey-io/latchkey/internal/port"
 )
@@ -29,9 +26,9 @@ type restarts struct {
 }
 
 // recorded returns the workload's record. An unreadable one counts as none.
-func (w *workloads) recorded(got *unstructured.Unstructured) restarts {
+func (w *workloads) recorded(got object) restarts {
 	var r restarts
-	if json.Unmarshal([]byte(got.GetAnnotations()[w.annotation()]), &r) != nil {
+	if json.Unmarshal([]byte(got.text("metadata", "annotations", w.annotation())), &r) != nil {
 		return restarts{}
 	}
 	return r
@@ -54,18 +51,16 @@ func (r restarts) next(keyID string, now time.Time) (restarts, error) {
 // patch returns the merge patch of a restart. It needs no resourceVersion, because it
 // names only latchkey's annotations and the time. The time has fractions of a second,
 // so that a second restart within one changes it.
-func (w *workloads) patch(r restarts) ([]byte, error) {
+func (w *workloads) patch(r restarts) (object, error) {
 	record, err := json.Marshal(r)
-	template := map[string]any{"metadata": map[string]any{"annotations": map[string]string{
-		w.annotation():                      r.Key,
-		"kubectl.kubernetes.io/restartedAt": r.Last.Format(time.RFC3339Nano),
-	}}}
-	patch, err2 := json.Marshal(map[string]any{
-		"metadata": map[string]any{"annotations": map[string]string{w.annotation(): string(record)}},
-		"spec":     map[string]any{"template": template},
-	})
-	if cmp.Or(err, err2) != nil {
-		return nil, fmt.Errorf("%w: encoding the patch", port.ErrRefused)
+	if err != nil {
+		return nil, fmt.Errorf("%w: encoding the record of the restart", port.ErrRefused)
 	}
-	return patch, nil
+	return object{
+		"metadata": object{"annotations": object{w.annotation(): string(record)}},
+		"spec": object{"template": object{"metadata": object{"annotations": object{
+			w.annotation():                      r.Key,
+			"kubectl.kubernetes.io/restartedAt": r.Last.Format(time.RFC3339Nano),
+		}}}},
+	}, nil
 }
