@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -132,29 +131,6 @@ func (b bound) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, nil
 }
-
-// Unrepeated returns the transport for a client library that repeats a call whose
-// connection broke. It hides that cause, and keeps its text.
-func Unrepeated(next http.RoundTripper) http.RoundTripper { return unrepeated{next} }
-
-type unrepeated struct{ next http.RoundTripper }
-
-// RoundTrip satisfies http.RoundTripper.
-func (u unrepeated) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := u.next.RoundTrip(req)
-	var network *net.OpError
-	switch {
-	case req.Context().Err() != nil:
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		err = Bent("the connection closed before the answer was complete")
-	case errors.As(err, &network):
-		err = Bent("%s", network.Error())
-	}
-	return resp, err
-}
-
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach next.
-func (u unrepeated) CloseIdleConnections() { closeIdle(u.next) }
 
 // overdue names the bound of time if it was the cause.
 func overdue(ctx context.Context, req *http.Request, err error) error {
