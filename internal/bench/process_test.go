@@ -28,8 +28,8 @@ var built = sync.OnceValues(func() (dir string, err error) {
 	}
 	for name, args := range map[string][]string{
 		"latchkey": {"-trimpath", "-tags", "production", "-ldflags=-s -w", "../../function/latchkey"},
-		"bare": {"-trimpath", "./testdata/bare"},
-		"peak": {"-trimpath", "./testdata/peak"},
+		"bare":     {"-trimpath", "./testdata/bare"},
+		"peak":     {"-trimpath", "./testdata/peak"},
 	} {
 		build := exec.Command("go", append([]string{"build", "-o", filepath.Join(dir, name)}, args...)...)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
