@@ -63,8 +63,7 @@ func Bent(format string, args ...any) error { return &BentError{text: fmt.Sprint
 // Unsent returns the error of a call that was not sent, for package pace.
 func Unsent(why string) error { return Bent("not sent: %s", why) }
 
-// untrusted names what is wrong with a certificate. IBM's SDK drops the cause of
-// an error that has the words of package x509.
+// untrusted names what is wrong with a certificate.
 func untrusted(host string, err error) error {
 	var certificate *tls.CertificateVerificationError
 	if !errors.As(err, &certificate) {

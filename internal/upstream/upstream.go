@@ -1,11 +1,13 @@
-// Package upstream turns the failed calls of IAM, of the stores and of Cloud Logs
-// into errors that tell the caller what to do next.
+// Package upstream sends requests to IAM, to the stores and to Cloud Logs, and turns the
+// failed ones into errors that tell the caller what to do next.
+//
+// A request is sent once, by Send or Do: IBM's SDKs and client-go repeat creates, and keep
+// the login, the limits and the causes of failures to themselves.
 //
 // An error wraps one of reconcile's sentinels, which the status of the answer
 // selects. Its text names the step, the sentinel, the missing permission if the
 // adapter knows it, and the upstream's own words: on one line, cut short and
-// without any secret that they quote. Neither a client library's error nor its
-// response is printed, since both may carry the data of a secret.
+// without any secret that they quote.
 //
 // An API value describes the answers of each upstream. Cases that a status and a
 // code do not decide, such as a failed check-and-set of Vault, are in the
