@@ -240,10 +240,12 @@ func (w *world) contained() bool {
 }
 
 // lostToHand reports whether a person wrote a store without compare-and-set while the
-// key's run was at work, which then took the key back.
+// key's run was at work, which then took the key back, or a write reached a store that was
+// in transit for long.
 func (w *world) lostToHand(f *fact) bool {
+	meanwhile := func(at time.Time) bool { return !at.Before(f.by.start) && !at.After(f.gone) }
 	return f.by != nil && slices.ContainsFunc(w.places, func(p *place) bool {
-		return !p.guarded && !p.touched.Before(f.by.start) && !p.touched.After(f.gone)
+		return !p.guarded && meanwhile(p.touched) || p.late && meanwhile(p.since)
 	})
 }
 
