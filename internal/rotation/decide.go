@@ -205,8 +205,8 @@ func look(s protocol.State, r protocol.Rules, t protocol.Trigger, now time.Time)
 	v := view{State: s, r: r, now: now, asked: t.NewerThan, named: map[string]bool{}, allRead: true}
 	v.lookAtLeak(t)
 	v.firstGuarded = slices.IndexFunc(s.Stores, func(st protocol.Store) bool { return st.Guarded })
+	v.Stores = slices.Clone(s.Stores)
 	if v.firstGuarded >= 0 {
-		v.Stores = slices.Clone(s.Stores)
 		v.Stores[v.firstGuarded].Required = true // no key is minted without the arbiter
 	}
 	v.lookAtStores()
@@ -223,7 +223,6 @@ func look(s protocol.State, r protocol.Rules, t protocol.Trigger, now time.Time)
 	}
 	for i, st := range v.Stores {
 		if st.Adoptable != "" && v.published.ID != "" && v.published.ID != st.Adoptable {
-			v.Stores = slices.Clone(v.Stores)
 			v.Stores[i].Fault, v.allRead = reason.EntryUnmarked, false // too late: another key is published
 		}
 	}
@@ -248,21 +247,20 @@ func (v *view) lookAtLeak(t protocol.Trigger) {
 // lookAtStores finds which keys the stores name, and whether that is all known.
 func (v *view) lookAtStores() {
 	for i, st := range v.Stores {
-		if st.Fault != "" {
+		switch first := v.firstGuarded < 0 || v.firstGuarded == i; {
+		case st.Fault != "":
 			v.allRead = v.allRead && others(st)
-			continue
-		}
-		if st.Key == "" {
-			continue
-		}
-		v.named[st.Key] = true
-		known := slices.ContainsFunc(v.Keys, func(k protocol.Key) bool { return k.ID == st.Key })
-		// A key is published at most one Window after its birth, first in the arbiter, and
-		// IAM's lag is at most another one. Until then, absence proves nothing.
-		if first := v.firstGuarded < 0 || v.firstGuarded == i; first && !known && v.now.Before(st.Created.Add(2*v.r.Window)) {
-			v.unlisted = true
+		case st.Key != "":
+			v.named[st.Key], v.unlisted = true, v.unlisted || first && v.hidden(st)
 		}
 	}
+}
+
+// hidden reports whether a store names a key that IAM may not return yet: it is published at
+// most one Window after its birth, first in the arbiter, and IAM's lag is at most another one.
+func (v view) hidden(st protocol.Store) bool {
+	known := slices.ContainsFunc(v.Keys, func(k protocol.Key) bool { return k.ID == st.Key })
+	return st.Fault == "" && st.Key != "" && !known && v.now.Before(st.Created.Add(2*v.r.Window))
 }
 
 // prefer reports whether the published key is k rather than other: one that did not
@@ -374,6 +372,8 @@ func (v view) trouble(p *protocol.Plan) {
 		}
 	case fault != "":
 		p.Waiting = fault
+	case slices.ContainsFunc(v.Stores, v.hidden):
+		p.Waiting = reason.NotVisible
 	default:
 		holdBack(p, v.consumerTrouble())
 	}

@@ -60,8 +60,8 @@ func (v view) unpublished(k protocol.Key) []protocol.Step {
 
 // clear deletes a key that has expired for long enough that clocks don't matter.
 func (v view) clear(k protocol.Key) []protocol.Step {
-	if !k.Expired(v.now.Add(-v.r.ExpiryMargin)) {
-		return nil // a person disabled it, or it has just expired
+	if !k.Expired(v.now.Add(-v.r.ExpiryMargin)) || !v.Gone && !v.published.Meets(k.Renew) {
+		return nil // a person disabled it, it has just expired, or the demand on it is not met
 	}
 	return []protocol.Step{{Action: protocol.Retire, Key: k.ID, Reason: reason.IsExpired}}
 }

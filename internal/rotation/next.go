@@ -41,7 +41,7 @@ func (v view) next(t protocol.Trigger) time.Time {
 // waits returns when what a plan waits for may be over.
 func (v view) waits(t protocol.Trigger) (times []time.Time) {
 	for _, st := range v.Stores {
-		if v.unlisted {
+		if v.hidden(st) {
 			times = append(times, st.Created.Add(2*v.r.Window))
 		}
 	}

@@ -32,8 +32,8 @@ func (v view) copyable() bool {
 	})
 }
 
-// repairs copies the published key to the stores that are behind. The arbiter is
-// only written if it is empty. If it names another key, a new key is due.
+// repairs copies the published key to the stores that are behind, unless they may be ahead. The
+// arbiter is only written if it is empty. If it names another key, a new key is due.
 func (v view) repairs() (steps []protocol.Step) {
 	if v.firstGuarded >= 0 && v.Stores[v.firstGuarded].Fault != "" {
 		return nil // the arbiter may name a newer key
@@ -43,7 +43,7 @@ func (v view) repairs() (steps []protocol.Step) {
 	}
 	for i, st := range v.order() {
 		decides := v.firstGuarded >= 0 && i == 0 && st.Key != "" && st.Key != v.published.ID
-		if st.Fault != "" || v.has(st) || decides {
+		if st.Fault != "" || v.has(st) || decides || v.hidden(st) {
 			continue
 		}
 		why := reason.StoreBehind
