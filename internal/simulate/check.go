@@ -716,8 +716,8 @@ func (s *sim) authenticate(r *reader) {
 }
 
 // checkReplaced checks that a key that a person or IBM ended excuses a consumer only
-// until two runs said that all is done. What re-reads its store must have read it since
-// the first.
+// until two runs said that all is done, which IAM's lists did not show it any more. What
+// re-reads its store must have read it since the first.
 func (s *sim) checkReplaced(r *reader, f *fact) {
 	if f.dead.IsZero() {
 		f.dead = s.now
@@ -725,7 +725,7 @@ func (s *sim) checkReplaced(r *reader, f *fact) {
 	runs := 0
 	for _, c := range s.calm {
 		restarted := slices.ContainsFunc(s.apps, func(a *app) bool { return &a.reader == r })
-		if c.from.After(f.dead) && (restarted || c.to.Before(r.since)) {
+		if c.from.After(f.dead.Add(s.lag)) && (restarted || c.to.Before(r.since)) {
 			runs++
 		}
 	}
