@@ -38,3 +38,8 @@ var (
 	// publication is valid.
 	ErrUnlocked = errors.New("written, but not locked")
 )
+
+// ErrNotTaken is a cause of ErrUnavailable: the server gave a write back over HTTP/2, by an
+// error of its stream or by the end of the connection. Not each of these proves that nothing
+// was done.
+var ErrNotTaken = errors.New("the server did not take the request, and it was not sent again")

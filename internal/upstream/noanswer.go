@@ -54,6 +54,8 @@ func safeCause(err error) error {
 	switch {
 	case errors.As(err, &bent):
 		return bent
+	case errors.Is(err, port.ErrNotTaken):
+		return port.ErrNotTaken
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, context.DeadlineExceeded): // includes the client's own timeout

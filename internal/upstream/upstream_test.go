@@ -138,11 +138,15 @@ func TestTheTextOfAnError(t *testing.T) {
 			t.Context(), "writing", "", upstream.Answer{Status: 400, Code: "Invalid", Message: "not hunter2"}, secret.New("hunter2")),
 		"writing: refused: status 400 not [secret]": upstream.IAM.Fault(
 			t.Context(), "writing", "", upstream.Answer{Status: 400, Message: "not hunter2"}, secret.New("hunter2")),
-		"reading: no clear answer: the answer has no version":                            upstream.Incomplete("reading", "version"),
-		"reading: no clear answer: unexpected EOF":                                       upstream.NoAnswer(t.Context(), "reading", io.EOF),
-		"reading: no clear answer: context canceled":                                     upstream.NoAnswer(done, "reading", errors.New("hunter2")),
-		"reading: no clear answer: context deadline exceeded":                            upstream.NoAnswer(t.Context(), "reading", context.DeadlineExceeded),
-		"reading: no clear answer: the request was not sent or not answered":             upstream.NoAnswer(t.Context(), "reading", errors.New("hunter2")),
+		"reading: no clear answer: the answer has no version":                upstream.Incomplete("reading", "version"),
+		"reading: no clear answer: unexpected EOF":                           upstream.NoAnswer(t.Context(), "reading", io.EOF),
+		"reading: no clear answer: context canceled":                         upstream.NoAnswer(done, "reading", errors.New("hunter2")),
+		"reading: no clear answer: context deadline exceeded":                upstream.NoAnswer(t.Context(), "reading", context.DeadlineExceeded),
+		"reading: no clear answer: the request was not sent or not answered": upstream.NoAnswer(t.Context(), "reading", errors.New("hunter2")),
+		"writing: no clear answer: the server did not take the request, and it was not sent again": upstream.NoAnswer(
+			t.Context(), "writing", &url.Error{Op: "Put", URL: "https://hunter2", Err: port.ErrNotTaken}),
+		"reading: logging in as ourselves: no clear answer: the server did not take the request, and it was not sent again": upstream.NoAnswer(
+			t.Context(), "reading", upstream.SortLogin(&url.Error{Op: "Post", URL: "https://hunter2", Err: port.ErrNotTaken})),
 		"reading: no clear answer: dial: reset":                                          upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: &net.OpError{Op: "dial", Err: errors.New("reset")}}),
 		"reading: logging in: access denied":                                             upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: fmt.Errorf("logging in: %w", port.ErrDenied)}),
 		"reading: logging in as ourselves: no clear answer: unexpected EOF":              upstream.NoAnswer(t.Context(), "reading", &url.Error{Op: "Get", URL: "https://hunter2", Err: upstream.SortLogin(io.EOF)}),
