@@ -149,6 +149,13 @@ func (o object) text(member string) (text string) {
 	return in.text(rest)
 }
 
+// twice reports whether an object that is a member has a member twice.
+func (o object) twice(member string) bool {
+	var in object
+	_ = json.Unmarshal(o[member], &in)
+	return in != nil && twice(o[member], 1, in)
+}
+
 // has reports whether the object has a member with content.
 func (o object) has(member string) bool {
 	value := string(bytes.TrimSpace(o[member]))
@@ -188,6 +195,9 @@ func has(status int, body []byte, members []string) ([]object, error) {
 	if err := json.Unmarshal(body, &whole); err != nil || len(whole) == 0 {
 		return nil, Bent("status %d, but the answer can't be read as the JSON object of this call", status)
 	}
+	if twice(body, 1, whole) {
+		return nil, Bent("status %d, but the answer has a member twice", status)
+	}
 	objects := []object{whole}
 	for _, name := range members {
 		name, each, list := strings.Cut(name, "[]")
@@ -200,6 +210,9 @@ func has(status int, body []byte, members []string) ([]object, error) {
 		var listed []object
 		if err := json.Unmarshal(whole[name], &listed); err != nil {
 			return nil, Bent("status %d, but the answer can't be read as a list of %s", status, name)
+		}
+		if twice(whole[name], 2, listed...) {
+			return nil, Bent("status %d, but one of the %s has a member twice", status, name)
 		}
 		each = strings.TrimPrefix(each, ".")
 		if each != "" && slices.ContainsFunc(listed, func(o object) bool { return !o.has(each) }) {
@@ -215,6 +228,9 @@ func has(status int, body []byte, members []string) ([]object, error) {
 func (p API) about(ctx context.Context, status int, objects []object, repeated map[string]string) error {
 	for _, o := range objects {
 		for member, want := range repeated {
+			if outer, _, deeper := strings.Cut(member, "."); deeper && o.twice(outer) {
+				return Bent("status %d, but the %s of the answer has a member twice", status, outer)
+			}
 			if got := o.text(member); got != "" && got != want {
 				return Bent("status %d, but the answer has another %s than the request", status, member)
 			}

@@ -230,3 +230,30 @@ func TestACallEndsWithItsContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAMemberThatOccursTwiceIsNoAnswer(t *testing.T) {
+	const keys, deployments = "/v1/apikeys", "/apis/apps/v1/namespaces/a/deployments"
+	for sentence, c := range map[string]struct {
+		api        upstream.API
+		path, body string
+		fine       bool
+	}{
+		"in other letters":                      {upstream.IAM, keys + "/a", `{"id":"a","ID":"b"}`, false},
+		"in letters that are all others":        {upstream.IAM, keys + "/a", `{"id":"a","Name":"b","NAME":"c"}`, false},
+		"in letters that fold to the same":      {upstream.CodeEngine, "/v2/projects/a", "{\"id\":\"a\",\"status\":\"b\",\"\u017ftatu\u017f\":\"c\"}", false},
+		"in the same letters":                   {upstream.IAM, keys + "/a", `{"id":"a","activity":{"last_authn":"x"},"activity":{}}`, false},
+		"in letters that are written otherwise": {upstream.IAM, keys + "/a", `{"id":"a","\u0069d":"b"}`, false},
+		"as the list":                           {upstream.IAM, keys, `{"apikeys":[{"id":"a"}],"Apikeys":[{"id":"b"}]}`, false},
+		"in an object of a list":                {upstream.IAM, keys, `{"apikeys":[{"id":"a"},{"id":"b","Id":"c"}]}`, false},
+		"in an object of a list, exactly":       {upstream.IAM, keys, `{"apikeys":[{"id":"a","id":"b"},{"id":"c"}]}`, false},
+		"in the metadata":                       {upstream.Kubernetes, deployments + "/b", `{"metadata":{"name":"b","Name":"c","namespace":"a"}}`, false},
+		"in the metadata of a list":             {upstream.Kubernetes, deployments, `{"items":[{"metadata":{"namespace":"a","namespace":"a"}}]}`, false},
+		"but not in one object":                 {upstream.IAM, keys, `{"apikeys":[{"id":"a","Name":"{\"id\":[\\"},{"id":"b","name":"x:y"},{"id":"c","history":[{"id":"d","ID":"e"}]}],"id":""}`, true},
+		"but not in what is checked":            {upstream.Kubernetes, deployments + "/b", `{"metadata":{"name":"b","labels":{"a":"1","A":"2"}}}`, true},
+	} {
+		err := bent(t, c.api, c.path, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, c.body) })
+		if c.fine != (err == nil) || err != nil && (!errors.Is(err, port.ErrUnavailable) || !strings.Contains(err.Error(), "twice")) {
+			t.Errorf("%s: %v", sentence, err)
+		}
+	}
+}
