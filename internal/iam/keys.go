@@ -53,7 +53,7 @@ type apiKey struct {
 	Description string          `json:"description"`
 	IAMID       string          `json:"iam_id"`
 	History     []historyRecord `json:"history"`
-	Activity    activity        `json:"activity"`
+	Activity    *activity       `json:"activity"` // if it was asked for
 }
 
 // activity is IAM's record of the use of a key or a profile.
@@ -288,8 +288,8 @@ func (c *Client) Used(ctx context.Context, keyID string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fault(ctx, doing, reply, err)
 	}
-	if k == nil {
-		return time.Time{}, nil
+	if k == nil || k.Activity == nil { // it would look like a key that was never used
+		return time.Time{}, upstream.Incomplete(doing, "activity")
 	}
 	used, err := parseStamp(k.Activity.LastAuthn)
 	if err != nil {

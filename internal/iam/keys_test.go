@@ -2,6 +2,7 @@ package iam
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -482,5 +483,40 @@ func TestAnAnswerIsEnoughForTheNextUpdate(t *testing.T) {
 	read.Date, read.Changes, marked.Date, marked.Changes = time.Time{}, nil, time.Time{}, nil
 	if diff := cmp.Diff(read, marked); diff != "" {
 		t.Errorf("the answer and a read differ (-read +answer)\n%s", diff)
+	}
+}
+
+func TestAKeyIsUnusedOnlyIfIAMSaysSo(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		activity any // nil removes it
+		fails    string
+	}{
+		"no activity is no answer":            {nil, "activity"},
+		"null is no answer":                   {json.RawMessage("null"), "activity"},
+		"an activity without a time is never": {map[string]any{"authn_count": 0}, ""},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			w := newWorld(t, bend(func(r *http.Response) {
+				if !r.Request.URL.Query().Has("include_activity") {
+					return
+				}
+				rewrite(r, func(body map[string]any) {
+					if delete(body, "activity"); c.activity != nil {
+						body["activity"] = c.activity
+					}
+				})
+			}))
+			k, v := w.key(w.identity("a"))
+			if _, err := w.Exchange(t.Context(), v); err != nil {
+				t.Fatal(err)
+			}
+			used, err := w.Used(t.Context(), k.ID)
+			if !used.IsZero() || (err == nil) != (c.fails == "") {
+				t.Errorf("used %s, %v", used, err)
+			}
+			if err != nil && (!errors.Is(err, port.ErrUnavailable) || !strings.Contains(err.Error(), c.fails)) {
+				t.Errorf("err = %v", err)
+			}
+		})
 	}
 }
