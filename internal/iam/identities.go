@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -194,7 +193,7 @@ func (c *Client) readServiceID(ctx context.Context, id string) (port.ServiceID, 
 	}
 	found := c.serviceID(s, own)
 	c.idGroups.store(found.IAMID, s.GroupID)
-	found.Version = cmp.Or(reply.Header.Get("Etag"), found.Version)
+	found.Version = versionOf(s.EntityTag, reply)
 	return found, nil
 }
 

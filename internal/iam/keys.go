@@ -269,8 +269,13 @@ func (c *Client) Get(ctx context.Context, keyID string) (port.KeyRecord, error) 
 	if err != nil {
 		return port.KeyRecord{}, fmt.Errorf("%s: %w: %w", doing, port.ErrUnavailable, err)
 	}
-	version := cmp.Or(reply.Header.Get("Etag"), k.EntityTag) // both are the same
-	return c.whole(r, version, date), nil
+	return c.whole(r, versionOf(k.EntityTag, reply), date), nil
+}
+
+// versionOf returns the version of an object. The header has the same one, but a proxy that
+// compresses the answer makes it weak, and If-Match never matches then.
+func versionOf(entityTag string, reply *upstream.Reply) string {
+	return cmp.Or(entityTag, reply.Header.Get("Etag"))
 }
 
 func (c *Client) whole(r record, version string, date time.Time) port.KeyRecord {

@@ -520,3 +520,38 @@ func TestAKeyIsUnusedOnlyIfIAMSaysSo(t *testing.T) {
 		})
 	}
 }
+
+// A proxy that compresses answers makes their tags weak.
+func TestAVersionIsThatOfTheAnswersBody(t *testing.T) {
+	w := newWorld(t, bend(func(r *http.Response) {
+		if tag := r.Header.Get("Etag"); tag != "" {
+			r.Header.Set("Etag", `W/"`+tag+`"`)
+		}
+	}))
+	id := w.identity("a")
+	k, _ := w.key(id)
+	if _, err := w.Update(t.Context(), w.record(k.ID), port.KeyChange{Renew: w.cloud.Now()}); err != nil {
+		t.Errorf("a key: %v", err)
+	}
+	read, err := w.Lookup(t.Context(), id.IAMID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Mark(t.Context(), read, read.Marker); err != nil {
+		t.Errorf("a service ID: %v", err)
+	}
+}
+
+func TestAVersionIsThatOfTheHeaderWithoutOneInTheBody(t *testing.T) {
+	w := newWorld(t, bend(func(r *http.Response) {
+		if r.Request.Method == http.MethodGet {
+			rewrite(r, func(body map[string]any) { delete(body, "entity_tag") })
+		}
+	}))
+	id := w.identity("a")
+	k, _ := w.key(id)
+	read, err := w.Lookup(t.Context(), id.IAMID)
+	if err != nil || read.Version == "" || w.record(k.ID).Version == "" {
+		t.Errorf("versions %q and %q, %v", read.Version, w.record(k.ID).Version, err)
+	}
+}
