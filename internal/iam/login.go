@@ -122,8 +122,8 @@ func (l *login) fetch() (token, error) {
 	if err != nil {
 		return token{}, upstream.SortLogin(err)
 	}
-	if answer.AccessToken == "" {
-		return token{}, &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: errors.New("the answer has no token")}
+	if answer.AccessToken == "" || answer.ExpiresIn <= 0 { // a token without a lifetime would be fetched for each call
+		return token{}, &upstream.LoginError{Meaning: port.ErrUnavailable, Cause: errors.New("the answer has no token with its lifetime")}
 	}
 	t := token{value: secret.New(answer.AccessToken)}
 	if t.claims, err = readClaims(answer.AccessToken); err != nil {
@@ -165,7 +165,9 @@ func (l *login) request() (answer issued, err error) {
 		}
 		return answer, no
 	}
-	_ = json.Unmarshal(body, &answer) // an answer of another form has no token
+	if json.Unmarshal(body, &answer) != nil {
+		return issued{}, nil // an answer of another form has no token
+	}
 	return answer, nil
 }
 

@@ -252,6 +252,26 @@ func TestATokenMustSayWhoseItIs(t *testing.T) {
 	}
 }
 
+func TestATokenOfOurOwnMustSayHowLongItLasts(t *testing.T) {
+	for name, lasts := range map[string]any{"as text": "3600", "as a fraction": 3600.5, "not at all": nil, "for no time": 0, "for less": -1} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, bend(func(r *http.Response) {
+				rewrite(r, func(body map[string]any) {
+					if delete(body, "expires_in"); lasts != nil {
+						body["expires_in"] = lasts
+					}
+				})
+			}))
+			if err := w.Usable(t.Context()); !errors.Is(err, port.ErrUnavailable) || !strings.Contains(err.Error(), "no token") {
+				t.Errorf("our own: %v", err)
+			}
+			if _, err := w.Exchange(t.Context(), secret.New(w.cloud.Ready().APIKey)); err != nil {
+				t.Errorf("another one: %v", err)
+			}
+		})
+	}
+}
+
 func TestTheExchangeSortsRefusals(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fault emulator.Fault
