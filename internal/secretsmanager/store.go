@@ -282,16 +282,21 @@ func (s *Store) version(ctx context.Context, api upstream.Service, verb, id, whi
 		return nil, err
 	}
 	snap := &snapshot{id: v.ID, cleared: v.Available != nil && !*v.Available, marks: v.Marks, read: values}
-	switch v.Type {
-	case Arbitrary:
-		snap.expires, snap.payload = v.Expires.Time, secret.New(v.Payload)
-	case KeyValue:
-		snap.data = v.Data
-	default:
+	lacks := values && !snap.cleared
+	switch {
+	case v.Type != s.cfg.Type:
 		return nil, fmt.Errorf("%s: %w: the answer is of another type", d.doing, port.ErrUnavailable)
-	}
-	if snap.id == "" { // it would look like an absent secret
+	case v.ID == "": // it would look like an absent secret
 		return nil, upstream.Incomplete(d.doing, "version ID")
+	case v.Type == Arbitrary:
+		snap.expires, snap.payload = v.Expires.Time, secret.New(v.Payload)
+		lacks = lacks && v.Payload == ""
+	default:
+		snap.data = v.Data
+		lacks = lacks && v.Data == nil // with other entries, which a publication would not keep
+	}
+	if lacks {
+		return nil, upstream.Incomplete(d.doing, "values")
 	}
 	return snap, nil
 }
@@ -318,7 +323,7 @@ func (s *Store) search(ctx context.Context, api upstream.Service, verb, group st
 		query.Set("groups", group)
 	}
 	err = each(ctx, api, d, query, func(x metadata) bool {
-		if holdsKey(x.Type) && x.Name == s.cfg.Secret {
+		if x.Type == s.cfg.Type && x.Name == s.cfg.Secret {
 			id, in = x.ID, x.Group
 		}
 		return id == ""

@@ -524,6 +524,8 @@ func TestASecretOfAnotherTypeIsNotRead(t *testing.T) {
 		"a version of a type that is new": {version: fmt.Sprintf(version, "new"), want: port.ErrUnavailable},
 		"a version that names no type":    {version: `{"id":"v"}`, want: port.ErrUnavailable},
 		"a version with a bent date":      {version: `{"id":"v","secret_type":"arbitrary","expiration_date":"soon"}`, want: port.ErrUnavailable},
+		"a version of the other type":     {version: `{"id":"v","secret_type":"kv","data":{}}`, want: port.ErrUnavailable},
+		"a list of the other type":        {list: `{"secrets":[{"id":"s","secret_type":"kv","name":"logs-sender"}],"next":{}}`, want: port.ErrNotFound},
 		"what the others differ from":     {},
 	} {
 		s := fake(t, func(w http.ResponseWriter, r *http.Request) {
@@ -541,6 +543,46 @@ func TestASecretOfAnotherTypeIsNotRead(t *testing.T) {
 		})
 		if _, err := s.Read(t.Context()); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestAVersionWithoutItsValuesIsNotAnEmptyOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind, version string
+		want          error
+	}{
+		"data are missing":         {secretsmanager.KeyValue, `{"id":"v","secret_type":"kv","payload_available":true}`, port.ErrUnavailable},
+		"data are null":            {secretsmanager.KeyValue, `{"id":"v","secret_type":"kv","data":null}`, port.ErrUnavailable},
+		"data are empty":           {secretsmanager.KeyValue, `{"id":"v","secret_type":"kv","data":{}}`, port.ErrNotFound},
+		"data were deleted":        {secretsmanager.KeyValue, `{"id":"v","secret_type":"kv","payload_available":false}`, port.ErrNotFound},
+		"the payload is missing":   {secretsmanager.Arbitrary, `{"id":"v","secret_type":"arbitrary","payload_available":true}`, port.ErrUnavailable},
+		"the payload is empty":     {secretsmanager.Arbitrary, `{"id":"v","secret_type":"arbitrary","payload":""}`, port.ErrUnavailable},
+		"the payload was deleted":  {secretsmanager.Arbitrary, `{"id":"v","secret_type":"arbitrary","payload_available":false}`, port.ErrNotFound},
+		"another type, as a value": {secretsmanager.KeyValue, `{"id":"v","secret_type":"arbitrary","payload":"x"}`, port.ErrUnavailable},
+	} {
+		wrote := false
+		s := fakeOf(t, c.kind, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			switch {
+			case r.Method != http.MethodGet:
+				wrote = true
+			case r.URL.Path == "/api/v2/secret_groups":
+				fmt.Fprint(w, `{"secret_groups":[{"id":"g","name":"team-a"}]}`)
+			case strings.Contains(r.URL.Path, "/versions/"):
+				fmt.Fprint(w, c.version)
+			default:
+				fmt.Fprintf(w, `{"secrets":[{"id":"s","secret_type":%q,"name":"logs-sender"}]}`, c.kind)
+			}
+		})
+		if _, err := s.Read(t.Context()); !errors.Is(err, c.want) {
+			t.Errorf("%s: reading: %v, want %v", name, err, c.want)
+		}
+		if c.kind != secretsmanager.KeyValue || !errors.Is(c.want, port.ErrUnavailable) {
+			continue
+		}
+		if err := s.Publish(t.Context(), entry(1), "v"); !errors.Is(err, port.ErrUnavailable) || wrote {
+			t.Errorf("%s: publishing: %v, wrote: %t", name, err, wrote)
 		}
 	}
 }

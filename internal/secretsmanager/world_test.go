@@ -228,11 +228,17 @@ func never(t *testing.T, err error) {
 // emulator does not.
 func fake(t *testing.T, answer http.HandlerFunc) *secretsmanager.Store {
 	t.Helper()
+	return fakeOf(t, secretsmanager.Arbitrary, answer)
+}
+
+// fakeOf is fake for a store of a type.
+func fakeOf(t *testing.T, kind string, answer http.HandlerFunc) *secretsmanager.Store {
+	t.Helper()
 	server := httptest.NewServer(answer)
 	transport := &http.Transport{}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		server.Close()
 	})
-	return secretsmanager.New(secretsmanager.Config{Endpoint: server.URL, HTTP: &http.Client{Transport: transport}}).Store(config(secretsmanager.Arbitrary))
+	return secretsmanager.New(secretsmanager.Config{Endpoint: server.URL, HTTP: &http.Client{Transport: transport}}).Store(config(kind))
 }
