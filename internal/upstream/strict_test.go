@@ -112,6 +112,31 @@ func TestAnAnswerIsBoundedAfterDecompression(t *testing.T) {
 	}
 }
 
+func TestNothingIsNotEncoded(t *testing.T) {
+	for name, c := range map[string]struct {
+		status       int
+		coding, body string
+		fine         bool
+	}{
+		"a 204":              {204, "gzip", "", true},
+		"a 200 without text": {200, "gzip", "", true},
+		"a 200 with text":    {200, "br", `{}`, false},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", c.coding)
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		service := upstream.Server{API: upstream.CodeEngine, Host: "api.example.com", Endpoint: server.URL, HTTP: &http.Client{}}.Service()
+		_, err := upstream.Do(t.Context(), service, upstream.Request{Method: http.MethodDelete, Path: upstream.Path("/v2/projects/a/secrets/b")})
+		if c.fine != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+		service.HTTP.CloseIdleConnections()
+		server.Close()
+	}
+}
+
 func TestNothingFollowsARedirect(t *testing.T) {
 	got := 0
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got++ }))

@@ -159,12 +159,18 @@ func newAnswerBody(all []byte) *answerBody { return &answerBody{bytes.NewReader(
 // Close satisfies io.Closer.
 func (*answerBody) Close() error { return nil }
 
-// whole reads the body of an answer and closes it.
+// whole reads the body of an answer and closes it. Without a body nothing is encoded,
+// whatever the header says: net/http leaves it there then.
 func whole(req *http.Request, resp *http.Response) ([]byte, error) {
-	defer resp.Body.Close()
-	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") && req.Method != http.MethodHead {
+	body, err := read(req, resp)
+	if coding := resp.Header.Get("Content-Encoding"); len(body) > 0 && coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, Bent("the answer with status %d is encoded in a way that was not requested", resp.StatusCode)
 	}
+	return body, err
+}
+
+func read(req *http.Request, resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
 	limit := int64(maxAnswer)
 	if req.Method == http.MethodGet || req.Method == "LIST" {
 		limit = maxList
