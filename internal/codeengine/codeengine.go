@@ -101,17 +101,26 @@ func in(project string, names ...string) []string {
 	return append(upstream.Path("/v2/projects", project), names...)
 }
 
-// page is what every page of a list has: where the next one starts.
+// page is what every page of a list has: where the next one starts, if there is one.
 type page struct {
-	Next struct {
+	Next *struct {
 		Start string `json:"start"`
 	} `json:"next"`
 }
 
-func (p page) start() string { return p.Next.Start }
+// following returns where the next page starts. It returns false if this page leads to one
+// and does not say where that starts.
+func (p page) following() (start string, ok bool) {
+	if p.Next == nil {
+		return "", true
+	}
+	return p.Next.Start, p.Next.Start != ""
+}
 
 // pages reads the pages of a list.
-func pages[P interface{ start() string }](ctx context.Context, doing string, api upstream.Service, path []string, read func(P)) error {
+func pages[P interface {
+	following() (start string, ok bool)
+}](ctx context.Context, doing string, api upstream.Service, path []string, read func(P)) error {
 	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
 	seen := upstream.Pages{Doing: doing, Most: maxPages}
 	for {
@@ -123,7 +132,10 @@ func pages[P interface{ start() string }](ctx context.Context, doing string, api
 			return upstream.Incomplete(doing, "body")
 		}
 		read(*got)
-		start := (*got).start()
+		start, ok := (*got).following()
+		if !ok {
+			return upstream.Incomplete(doing, "start of the next page")
+		}
 		if more, err := seen.Next(start); !more {
 			return err
 		}

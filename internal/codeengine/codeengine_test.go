@@ -65,7 +65,7 @@ func TestARegionThatFailsDoesNotHideTheOthers(t *testing.T) {
 // TestPages: the emulator's limit of projects is below one page, so a server
 // of its own has more. It serves all regions, whatever host is asked.
 func TestPages(t *testing.T) {
-	endless := false
+	endless, lost := false, false
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		next := map[string]string{"": "2", "2": "3"}[r.URL.Query().Get("start")]
 		if endless {
@@ -76,6 +76,9 @@ func TestPages(t *testing.T) {
 		link := ""
 		if next != "" {
 			link = `"next":{"href":"x","start":"` + next + `"},`
+		}
+		if lost {
+			link = `"next":{"href":"https://example.com/v2/projects?start=2"},`
 		}
 		fmt.Fprintf(rw, `{"limit":100,%s"projects":[{"id":"p%s","name":"n%s","region":"eu-de"},{"id":"q%s","name":"q","region":"eu-gb"},{"id":"s","name":"same","region":"eu-de"}]}`, link, at, at, at)
 	}))
@@ -90,6 +93,9 @@ func TestPages(t *testing.T) {
 	endless = true
 	_, err = c.Projects(t.Context(), []string{"eu-de"})
 	wants(t, err, port.ErrUnavailable, "does not end")
+	lost = true
+	_, err = c.Projects(t.Context(), []string{"eu-de"})
+	wants(t, err, port.ErrUnavailable, "start of the next page")
 }
 
 func TestAProjectIsFoundByIDAndByName(t *testing.T) {
