@@ -2,16 +2,19 @@ package codeengine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/codeengine"
 	"github.com/latchkey-io/latchkey/internal/emulator"
 	"github.com/latchkey-io/latchkey/internal/emulator/cloud"
 	"github.com/latchkey-io/latchkey/internal/listing"
+	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/upstream"
 	"github.com/latchkey-io/latchkey/internal/upstream/benttest"
 )
@@ -20,6 +23,7 @@ func TestBentAnswers(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	w.set(entryName, canary)
 	w.Cloud().AddApp(w.team().ID, "web", map[string]any{"image_reference": "example.com/web"})
+	w.Cloud().AddApp(w.team().ID, "failing", map[string]any{"image_reference": "example.com/web"})
 	behind, err := url.Parse(w.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +104,17 @@ func TestBentAnswers(t *testing.T) {
 				made++
 				s := store(at, w.team().ID, secretName)
 				return s.Consumers().Restart(ctx, "app/"+w.team().ID+"/web", fmt.Sprint("ApiKey-", made))
+			}},
+			{Name: "Restart what fails", Resolves: []string{"GET /v2/projects/{project_id}/apps/{app_name}/revisions/{name}"}, Do: func(ctx context.Context, at string) error {
+				made++
+				if _, err := w.Cloud().PlayApp(w.team().ID, "failing", cloud.Play{Kind: cloud.PlayFail, Reason: "image_pull_back_off"}); err != nil {
+					return err
+				}
+				err := store(at, w.team().ID, secretName).Consumers().Restart(ctx, "app/"+w.team().ID+"/failing", fmt.Sprint("ApiKey-", made))
+				if errors.Is(err, port.ErrRefused) && strings.Contains(err.Error(), "revision failing-") {
+					return nil // as it must
+				}
+				return err
 			}},
 			{Name: "Readers", Reads: true, Do: func(ctx context.Context, at string) error {
 				_, err := store(at, w.team().ID, secretName).Readers(ctx)

@@ -113,7 +113,7 @@ func New(cfg Config) (*Client, error) {
 	ours.Transport = &authorized{login: l, next: bare.Transport}
 
 	c := &Client{cfg: cfg, tokens: tokens, login: l, http: &ours, sleep: cfg.Sleep}
-	api, strict := upstream.IAM, ours
+	api, strict := upstream.IAM.At(cfg.URL), ours
 	api.Account = c.Account
 	strict.Transport = api.Strict(ours.Transport)
 	c.api = upstream.Service{Base: cfg.URL, HTTP: &strict}

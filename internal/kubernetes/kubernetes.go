@@ -112,18 +112,18 @@ func (c *Client) open() (upstream.Service, error) {
 		c.carrier.CloseIdleConnections()
 	}
 	c.carrier, c.text = at.carrier(), text
-	c.api = &upstream.Service{Base: at.base, HTTP: &http.Client{Transport: at.login.transport(c.strict(c.carrier)), CheckRedirect: upstream.NoRedirect}}
+	c.api = &upstream.Service{Base: at.base, HTTP: &http.Client{Transport: at.login.transport(c.strict(at.base, c.carrier)), CheckRedirect: upstream.NoRedirect}}
 	return *c.api, nil
 }
 
 // strict returns a transport that sends calls in their turn, and lets only answers of
 // Kubernetes pass.
-func (c *Client) strict(carrier http.RoundTripper) http.RoundTripper {
+func (c *Client) strict(base string, carrier http.RoundTripper) http.RoundTripper {
 	next := fence.Writes(carrier)
 	if c.cfg.Pace != nil {
 		next = c.cfg.Pace(next)
 	}
-	return upstream.Kubernetes.Strict(next)
+	return upstream.Kubernetes.At(base).Strict(next)
 }
 
 // kubeconfig returns the text of the kubeconfig, or nil in a cluster.

@@ -51,6 +51,7 @@ var (
 		{Method: get, Path: "/v2/projects/{project_id}/apps/{name}", Has: []string{"entity_tag"}},
 		{Method: patch, Path: "/v2/projects/{project_id}/apps/{name}", Has: []string{"entity_tag"}},
 		{Method: get, Path: "/v2/projects/{project_id}/apps/{app_name}/revisions", Has: []string{"revisions[].name"}},
+		{Method: get, Path: "/v2/projects/{project_id}/apps/{app_name}/revisions/{name}", Has: []string{"name"}},
 		{Method: get, Path: "/v2/projects/{project_id}/jobs", Has: []string{"jobs[].name"}},
 	}
 	secretsManagerRoutes = []Route{

@@ -29,7 +29,7 @@ func (s Server) Service() Service {
 		base = strings.TrimSuffix(s.Endpoint, "/")
 	}
 	own := *s.HTTP
-	own.Transport = &transport{Server: s, next: s.API.Strict(own.Transport)}
+	own.Transport = &transport{Server: s, next: s.API.At(base).Strict(own.Transport)}
 	own.CheckRedirect = NoRedirect
 	return Service{Base: base, HTTP: &own}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -55,19 +56,29 @@ func (p API) Route(req *http.Request) (r Route, ok bool) {
 }
 
 func (p API) route(req *http.Request) (r Route, repeated map[string]string, ok bool) {
-	at := strings.TrimSuffix(req.URL.Path, "/")
+	at, below := strings.CutPrefix(strings.TrimSuffix(req.URL.Path, "/"), p.prefix)
 	for _, r := range p.Routes {
-		if repeated, ok := r.match(at); ok && r.Method == req.Method {
+		if repeated, ok := r.match(at); below && ok && r.Method == req.Method {
 			return r, repeated, true
 		}
 	}
 	return Route{Method: req.Method, Path: at}, nil, false
 }
 
+// At returns the API of a server at a base URL. Its routes are below the path of that.
+func (p API) At(base string) API {
+	p.prefix = ""
+	if at, err := url.Parse(base); err == nil {
+		p.prefix = strings.TrimSuffix(at.Path, "/")
+	}
+	return p
+}
+
 // Strict returns a transport that lets only answers of the API pass: a success
 // has the JSON object that its route promises, about the objects that the request
-// named and of our account, and a 404 is in the server's own words. Every other answer is a BentError, and so no clear answer. It includes
-// Bound. An API without routes gets Bound only.
+// named and of our account, and a 404 is in the server's own words. Every other answer is a BentError, and so no clear answer. A call without a route is
+// not sent, since nothing would say what its answer must have. Strict includes Bound. An
+// API without routes gets Bound only.
 func (p API) Strict(next http.RoundTripper) http.RoundTripper {
 	if len(p.Routes) == 0 {
 		return Bound(next)
@@ -85,6 +96,9 @@ func (s strict) CloseIdleConnections() { closeIdle(s.next) }
 
 // RoundTrip satisfies http.RoundTripper.
 func (s strict) RoundTrip(req *http.Request) (*http.Response, error) {
+	if _, known := s.api.Route(req); !known {
+		return nil, Unsent("the call is none of " + s.api.Name)
+	}
 	resp, err := s.next.RoundTrip(req)
 	if err != nil {
 		return nil, err

@@ -33,8 +33,10 @@ func bent(t *testing.T, api upstream.API, path string, answer http.HandlerFunc) 
 	return err
 }
 
+// routes has a list of each API.
+var routes = map[string]string{"IAM": "/v1/apikeys", "Code Engine": "/v2/projects", "Secrets Manager": "/api/v2/secrets", "Kubernetes": "/apis/apps/v1/namespaces/a/deployments"}
+
 func TestABentAnswerIsNoAnswer(t *testing.T) {
-	routes := map[string]string{"IAM": "/v1/apikeys", "Code Engine": "/v2/projects", "Secrets Manager": "/api/v2/secrets", "Kubernetes": "/apis/apps/v1/namespaces/a/deployments"}
 	own := map[string]string{
 		"Kubernetes": `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","details":{"name":"a","kind":"deployments"},"code":404}`,
 	}
@@ -83,6 +85,41 @@ func TestABentAnswerIsNoAnswer(t *testing.T) {
 			_, _ = io.WriteString(w, words)
 		}); err != nil {
 			t.Errorf("%s: its own 404: %v", name, err)
+		}
+	}
+}
+
+func TestARouteIsBelowThePathOfTheServer(t *testing.T) {
+	const path, own = "/api/v1/namespaces/a/secrets/s", `{"kind":"Secret","metadata":{"name":"s","namespace":"a"}}`
+	for _, prefix := range []string{"", "/k8s/clusters/c1", "/k8s/clusters/c1/", "/a%20b"} {
+		for answer, want := range map[string]error{
+			own:                                   nil,
+			strings.Replace(own, `"s"`, `"t"`, 1): port.ErrUnavailable, // another Secret
+			strings.Replace(own, `"a"`, `"b"`, 1): port.ErrUnavailable, // of another namespace
+		} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+			service := upstream.Server{API: upstream.Kubernetes, Endpoint: server.URL + prefix, HTTP: &http.Client{}}.Service()
+			resp, err := service.HTTP.Get(service.Base + path)
+			if err == nil {
+				resp.Body.Close()
+			} else {
+				err = upstream.NoAnswer(t.Context(), "reading", err)
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("%q: %s: %v, want %v", prefix, answer, err, want)
+			}
+			service.HTTP.CloseIdleConnections()
+			server.Close()
+		}
+	}
+}
+
+func TestACallWithoutARouteIsNotSent(t *testing.T) {
+	for name := range routes {
+		sent := false
+		err := bent(t, apis[name], "/v9/things", func(http.ResponseWriter, *http.Request) { sent = true })
+		if !errors.Is(err, port.ErrUnavailable) || !strings.Contains(err.Error(), "not sent") || sent {
+			t.Errorf("%s: %v, sent is %v", name, err, sent)
 		}
 	}
 }
@@ -142,8 +179,8 @@ func TestNothingFollowsARedirect(t *testing.T) {
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got++ }))
 	defer thief.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for name, api := range apis {
-			_ = bent(t, api, "/v2/projects", func(w http.ResponseWriter, _ *http.Request) {
+		for name, path := range routes {
+			_ = bent(t, apis[name], path, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Location", thief.URL)
 				w.WriteHeader(status)
 			})

@@ -35,6 +35,8 @@ type API struct {
 	Absent func(body []byte) bool
 	// Routes are the calls that latchkey makes.
 	Routes []Route
+	// prefix is the path before those of the routes: see At.
+	prefix string
 	// Account returns our account. If nil, an answer may be about any account's
 	// objects.
 	Account func(context.Context) (string, error)
