@@ -1,7 +1,10 @@
 package kubernetes_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/latchkey-io/latchkey/internal/kubernetes"
@@ -47,7 +50,14 @@ func TestAFailedAnswerSaysWhatMayBeDone(t *testing.T) {
 		{`500 {"kind":"Status","status":"Success","message":"fine"}`, port.ErrUnavailable, "status 500 Internal Server Error"},
 		{"503 <p>" + canary, port.ErrUnavailable, "status 503 Service Unavailable"},
 		{"302 <p>", port.ErrUnavailable, "status 302 Found"},
-		{`200 {"metadata":{"resourceVersion":"7"}}`, port.ErrUnavailable, "the answer has no kind"},
+		{`200 {"kind":"Secret","metadata":{"resourceVersion":"8"}}`, port.ErrUnavailable, "status 200, but the answer has no metadata.name"},
+		{`200 {"kind":"Status","status":"Failure","reason":"Conflict"}`, port.ErrUnavailable, "status 200, but the answer has no metadata.name"},
+		{`200 {"kind":"Status","status":"Success","metadata":{"name":"s"}}`, port.ErrUnavailable, "the answer has no Secret"},
+		{`200 {"kind":"SecretList","metadata":{"name":"s"}}`, port.ErrUnavailable, "the answer has no Secret"},
+		{`200 {"kind":"secret","metadata":{"name":"s"}}`, port.ErrUnavailable, "the answer has no Secret"},
+		{`200 {"kind":["Secret"],"metadata":{"name":"s"}}`, port.ErrUnavailable, "the answer has no Secret"},
+		{`200 {"metadata":{"name":"s","resourceVersion":"7"}}`, port.ErrUnavailable, "the answer has no Secret"},
+		{`200 {"kind":"Secret","metadata":{"name":"t"}}`, port.ErrUnavailable, "status 200, but the answer has another metadata.name than the request"},
 	} {
 		s := &script{answers: []string{c.answer}}
 		err := s.store(kubernetes.StoreConfig{}).Publish(t.Context(), entry(1), "7")
@@ -55,6 +65,50 @@ func TestAFailedAnswerSaysWhatMayBeDone(t *testing.T) {
 			t.Errorf("%s: %v", c.answer, err)
 		}
 	}
+}
+
+func TestAnAnswerOfAnotherKindIsNoAnswer(t *testing.T) {
+	const secret = `200 {"kind":"Secret","metadata":{"name":"s","namespace":"ns","resourceVersion":"7"},"data":{"K":"dg=="}}`
+	for name, c := range map[string]struct {
+		answers []string
+		do      func(context.Context, *script) error
+		done    bool
+	}{
+		"a first one":                               {[]string{`201 {"kind":"Pod","metadata":{"name":"s"}}`}, publishFirst, false},
+		"a first one, which the server made":        {[]string{strings.Replace(secret, "200", "201", 1)}, publishFirst, true},
+		"a restart":                                 {[]string{`200 {"kind":"Deployment","metadata":{"name":"web"}}`, `200 {"kind":"Status","status":"Success","metadata":{"name":"web"}}`}, restartWeb, false},
+		"the workload":                              {[]string{`200 {"kind":"DaemonSet","metadata":{"name":"web"}}`}, restartWeb, false},
+		"the list of the workloads":                 {[]string{`200 {"kind":"DaemonSet","metadata":{},"items":[]}`}, listAll, false},
+		"a deletion with a Status":                  {[]string{secret, `200 {"kind":"Status","status":"Success"}`}, removeEntry, true},
+		"a deletion with the Secret":                {[]string{secret, secret}, removeEntry, true},
+		"a deletion with a Status that says no":     {[]string{secret, `200 {"kind":"Status","status":"Failure"}`}, removeEntry, false},
+		"a deletion with a Status that says little": {[]string{secret, `200 {"kind":"Status"}`}, removeEntry, false},
+		"a deletion with another object":            {[]string{secret, `200 {"kind":"Pod","status":"Success"}`}, removeEntry, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.do(t.Context(), &script{answers: c.answers})
+			if c.done && err != nil || !c.done && !errors.Is(err, port.ErrUnavailable) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func publishFirst(ctx context.Context, s *script) error {
+	return s.store(kubernetes.StoreConfig{}).Publish(ctx, entry(1), "")
+}
+
+func removeEntry(ctx context.Context, s *script) error {
+	return s.store(kubernetes.StoreConfig{}).Remove(ctx, "7")
+}
+
+func restartWeb(ctx context.Context, s *script) error {
+	return s.store(kubernetes.StoreConfig{Restart: kubernetes.Restart{All: true}}).Consumers().Restart(ctx, "deployment/ns/web", "ApiKey-1")
+}
+
+func listAll(ctx context.Context, s *script) error {
+	_, err := s.store(kubernetes.StoreConfig{Restart: kubernetes.Restart{All: true}}).Consumers().Consumers(ctx)
+	return err
 }
 
 // TestAMemberOfAnotherTypeIsAbsent: the rest of the object is read.

@@ -45,6 +45,9 @@ func (w *workloads) label(kind, name string) string {
 // kinds are the kinds of workloads. Each is the name of its resource without the s.
 var kinds = []string{"daemonset", "deployment", "statefulset"}
 
+// objects has the kinds as the objects name them.
+var objects = map[string]string{"daemonset": "DaemonSet", "deployment": "Deployment", "statefulset": "StatefulSet"}
+
 // open returns the workloads of a kind in the namespace.
 func (w *workloads) open(kind string) (resource, error) {
 	if !slices.Contains(kinds, kind) {
@@ -52,7 +55,7 @@ func (w *workloads) open(kind string) (resource, error) {
 	}
 	namespace := w.store.cfg.Namespace
 	what := fmt.Sprintf("%ss of apps in namespace %s", kind, namespace)
-	return w.store.client.resource(what, upstream.Path("/apis/apps/v1/namespaces", namespace, kind+"s"))
+	return w.store.client.resource(objects[kind], what, upstream.Path("/apis/apps/v1/namespaces", namespace, kind+"s"))
 }
 
 // Consumers lists the workloads with the key that each was started with: the one

@@ -78,6 +78,10 @@ func (o object) number(otherwise int64, path ...string) int64 {
 	return i
 }
 
+// deleted reports whether the object is the Status that a server may answer a delete with.
+// The deleted object is the other answer.
+func (o object) deleted() bool { return o.text("kind") == "Status" && o.text("status") == "Success" }
+
 // name returns the name of a whole object.
 func (o object) name() string { return o.text("metadata", "name") }
 

@@ -38,7 +38,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 		s.sent.WriteString(strings.TrimSpace(string(body)))
 	}
 	s.sent.WriteString("\n\n")
-	answer := `200 {"kind":"Any","metadata":{"name":"s","namespace":"ns","resourceVersion":"7"},"items":[],"data":{"K":"dg=="}}`
+	answer := `200 {"kind":"` + kindOf(r) + `","metadata":{"name":"s","namespace":"ns","resourceVersion":"7"},"items":[],"data":{"K":"dg=="}}`
 	if len(s.answers) > 0 {
 		answer, s.answers = s.answers[0], s.answers[1:]
 	}
@@ -50,6 +50,18 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
 	}, nil
+}
+
+// kindOf returns the kind of the answer to a request.
+func kindOf(r *http.Request) string {
+	parts := strings.Split(r.URL.Path, "/")
+	kinds := map[string]string{"secrets": "Secret", "daemonsets": "DaemonSet", "deployments": "Deployment", "statefulsets": "StatefulSet", "nodes": "Node"}
+	if kind := kinds[parts[len(parts)-1]]; kind != "" && r.Method == http.MethodGet {
+		return kind + "List"
+	} else if kind != "" {
+		return kind
+	}
+	return kinds[parts[len(parts)-2]]
 }
 
 func (s *script) store(cfg kubernetes.StoreConfig) *kubernetes.Store {

@@ -16,13 +16,14 @@ type resource struct {
 	client *Client
 	api    upstream.Service
 	path   []string // of their list
+	kind   string   // of each, such as Secret
 	// what names them in the permission that a call takes.
 	what string
 }
 
-func (c *Client) resource(what string, path []string) (resource, error) {
+func (c *Client) resource(kind, what string, path []string) (resource, error) {
 	api, err := c.open()
-	return resource{client: c, api: api, path: path, what: what}, err
+	return resource{client: c, api: api, path: path, kind: kind, what: what}, err
 }
 
 // dry is the query of a call that the server only tries.
@@ -65,8 +66,13 @@ func (r resource) call(ctx context.Context, doing, verb string, req upstream.Req
 	if err := r.client.fault(ctx, doing, verb+" on "+r.what, reply, err, hidden...); err != nil {
 		return nil, err
 	}
-	if got == nil || got.text("kind") == "" { // every object of Kubernetes has one
-		return nil, upstream.Incomplete(doing, "kind")
+	want := r.kind
+	if verb == "list" {
+		want += "List"
+	}
+	wanted := got != nil && (got.text("kind") == want || verb == "delete" && got.deleted())
+	if !wanted {
+		return nil, upstream.Incomplete(doing, want)
 	}
 	return *got, nil
 }

@@ -68,7 +68,7 @@ func (s *Store) open() (resource, error) {
 	if err := s.check(); err != nil {
 		return resource{}, err
 	}
-	return s.client.resource("secrets in namespace "+s.cfg.Namespace, upstream.Path("/api/v1/namespaces", s.cfg.Namespace, "secrets"))
+	return s.client.resource("Secret", "secrets in namespace "+s.cfg.Namespace, upstream.Path("/api/v1/namespaces", s.cfg.Namespace, "secrets"))
 }
 
 // Read returns the entry. It returns ErrRefused for a Secret that can't be

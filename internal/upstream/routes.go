@@ -71,14 +71,14 @@ var (
 		{Method: put, Path: "/api/v2/secrets/{secret_id}/tasks/{id}", Has: []string{"status"}},
 	}
 	kubernetesRoutes = []Route{
-		{Method: get, Path: "/api/v1/namespaces/{metadata.namespace}/secrets/{metadata.name}", Has: []string{"metadata"}},
+		{Method: get, Path: "/api/v1/namespaces/{metadata.namespace}/secrets/{metadata.name}", Has: []string{"metadata.name"}},
 		{Method: get, Path: "/api/v1/namespaces/{metadata.namespace}/secrets", Has: []string{"items[].metadata"}},
-		{Method: post, Path: "/api/v1/namespaces/{metadata.namespace}/secrets", Has: []string{"metadata"}},
-		{Method: patch, Path: "/api/v1/namespaces/{metadata.namespace}/secrets/{metadata.name}", Has: []string{"metadata"}},
+		{Method: post, Path: "/api/v1/namespaces/{metadata.namespace}/secrets", Has: []string{"metadata.name"}},
+		{Method: patch, Path: "/api/v1/namespaces/{metadata.namespace}/secrets/{metadata.name}", Has: []string{"metadata.name"}},
 		{Method: remove, Path: "/api/v1/namespaces/*/secrets/*", Has: []string{"kind"}},
 		{Method: get, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*", Has: []string{"items[].metadata"}},
-		{Method: get, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*/{metadata.name}", Has: []string{"metadata"}},
-		{Method: patch, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*/{metadata.name}", Has: []string{"metadata"}},
+		{Method: get, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*/{metadata.name}", Has: []string{"metadata.name"}},
+		{Method: patch, Path: "/apis/apps/v1/namespaces/{metadata.namespace}/*/{metadata.name}", Has: []string{"metadata.name"}},
 		{Method: get, Path: "/api/v1/nodes", Has: []string{"items[].metadata"}},
 	}
 )

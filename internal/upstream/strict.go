@@ -17,7 +17,8 @@ type Route struct {
 	// member id, as {metadata.name} in a member of a member: an answer with another
 	// text there is about another object.
 	Path string
-	// Has are the members that the JSON object of a success must have. A name with
+	// Has are the members that the JSON object of a success must have, such as id or
+	// metadata.name, which is a member of a member. A name with
 	// [] must be a list, and a name behind it is a member of each of its objects, as
 	// in apps[].name. Empty means any member.
 	Has []string
@@ -170,8 +171,13 @@ func (o object) twice(member string) bool {
 	return in != nil && twice(o[member], 1, in)
 }
 
-// has reports whether the object has a member with content.
+// has reports whether the object has a member, or a member of a member, with content.
 func (o object) has(member string) bool {
+	name, rest, deeper := strings.Cut(member, ".")
+	if deeper {
+		var in object
+		return json.Unmarshal(o[name], &in) == nil && in.has(rest)
+	}
 	value := string(bytes.TrimSpace(o[member]))
 	return value != "" && value != "null" && value != `""`
 }

@@ -96,6 +96,9 @@ func TestARouteIsBelowThePathOfTheServer(t *testing.T) {
 			own:                                   nil,
 			strings.Replace(own, `"s"`, `"t"`, 1): port.ErrUnavailable, // another Secret
 			strings.Replace(own, `"a"`, `"b"`, 1): port.ErrUnavailable, // of another namespace
+			`{"kind":"Secret","metadata":{"namespace":"a"}}`: port.ErrUnavailable,
+			`{"kind":"Secret","metadata":"s"}`:               port.ErrUnavailable,
+			`{"kind":"Secret"}`:                              port.ErrUnavailable,
 		} {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
 			service := upstream.Server{API: upstream.Kubernetes, Endpoint: server.URL + prefix, HTTP: &http.Client{}}.Service()

@@ -194,7 +194,7 @@ func (f *fake) list(c call) map[string]any {
 			items = append(items, f.objects[key])
 		}
 	}
-	return map[string]any{"kind": "List", "apiVersion": "v1", "metadata": map[string]any{"resourceVersion": strconv.Itoa(f.version)}, "items": items}
+	return map[string]any{"kind": kind(c.resource) + "List", "apiVersion": "v1", "metadata": map[string]any{"resourceVersion": strconv.Itoa(f.version)}, "items": items}
 }
 
 func (f *fake) create(c call, exists bool) (any, *refused) {
