@@ -138,11 +138,8 @@ type loggedIn struct {
 	login login
 }
 
-// RoundTrip satisfies http.RoundTripper. A password in the URL of the server has precedence.
+// RoundTrip satisfies http.RoundTripper.
 func (t *loggedIn) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("Authorization") != "" {
-		return t.next.RoundTrip(req)
-	}
 	own := req.Clone(req.Context())
 	if token := t.token(); token != "" {
 		own.Header.Set("Authorization", "Bearer "+token)

@@ -188,8 +188,11 @@ func (c *cluster) check(name string) error {
 	case authority && c.Insecure:
 		return fmt.Errorf("the cluster %q of the kubeconfig has both certificate-authority and insecure-skip-tls-verify; remove one of them", name)
 	}
-	if _, err := c.address(); err != nil { // which may have a password
+	switch at, err := c.address(); { // neither may be quoted
+	case err != nil:
 		return fmt.Errorf("the server of the cluster %q of the kubeconfig is no URL", name)
+	case at.User != nil: // it would be sent without TLS, too
+		return fmt.Errorf("the server of the cluster %q of the kubeconfig has a login in its URL; put it into the user", name)
 	}
 	if _, err := c.proxy(); err != nil {
 		return fmt.Errorf("proxy-url of the cluster %q of the kubeconfig is no URL with http, https or socks5", name)
