@@ -13,15 +13,16 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
-
-	"github.com/latchkey-io/latchkey/internal/upstream"
 )
 
 // server is how an API server is reached.
 type server struct {
-	base  string // of its URLs
-	trust *tls.Config
+	base  string      // of its URLs
+	trust *tls.Config // nil if it speaks no TLS
+	// authority and own are what trust was made of: the certificate authority in PEM, and
+	// the client's certificate with its chain.
+	authority []byte
+	own       [][]byte
 	// proxy is nil for that of the environment.
 	proxy        *url.URL
 	uncompressed bool
@@ -39,44 +40,48 @@ func (u *used) server() (*server, error) {
 	if s.proxy, err = u.cluster.proxy(); err != nil || at.Scheme != "https" {
 		return s, err
 	}
-	if s.trust, err = u.trust(); err != nil {
+	if err = u.secure(s); err != nil {
 		return nil, err
 	}
-	s.login, err = u.user.login()
+	s.login, err = u.login()
 	return s, err
 }
 
-// trust returns whom the client trusts, and its certificate.
-func (u *used) trust() (*tls.Config, error) {
-	t := &tls.Config{
+// secure sets whom the client trusts, and its certificate.
+func (u *used) secure(s *server) (err error) {
+	s.trust = &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: u.cluster.ServerName,
 		InsecureSkipVerify: u.cluster.Insecure, //nolint:gosec // the kubeconfig asks for it
 	}
-	authority, err := content(u.cluster.Authority, u.cluster.AuthorityFile)
+	if s.authority, err = u.content(u.cluster.Authority, u.cluster.AuthorityFile); err != nil {
+		return err
+	}
+	if s.authority != nil {
+		s.trust.RootCAs = x509.NewCertPool()
+		if !s.trust.RootCAs.AppendCertsFromPEM(s.authority) {
+			return errors.New("certificate-authority of the kubeconfig has no certificate in PEM")
+		}
+	}
+	if !u.user.hasCertificate() {
+		return nil
+	}
+	own, err := u.certificate()
+	if err != nil {
+		return err
+	}
+	s.own = own.Certificate
+	// Certificates would leave out one of an authority that the server does not name.
+	s.trust.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
+	return nil
+}
+
+// certificate returns the user's certificate.
+func (u *used) certificate() (*tls.Certificate, error) {
+	chain, err := u.content(u.user.Certificate, u.user.CertificateFile)
 	if err != nil {
 		return nil, err
 	}
-	if authority != nil {
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(authority) {
-			return nil, errors.New("certificate-authority of the kubeconfig has no certificate in PEM")
-		}
-	}
-	own, err := u.user.certificate()
-	if own != nil {
-		// Certificates would leave out one of an authority that the server does not name.
-		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
-	}
-	return t, err
-}
-
-// certificate returns the user's certificate, or nil.
-func (u *user) certificate() (*tls.Certificate, error) {
-	chain, err := content(u.Certificate, u.CertificateFile)
-	if chain == nil {
-		return nil, err
-	}
-	key, err := content(u.Key, u.KeyFile)
+	key, err := u.content(u.user.Key, u.user.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -88,37 +93,44 @@ func (u *user) certificate() (*tls.Certificate, error) {
 }
 
 // content returns the data, or that of the file. It returns nil if there is neither.
-func content(data encoded, file string) ([]byte, error) {
+func (u *used) content(data encoded, file string) ([]byte, error) {
 	switch {
 	case len(data) > 0:
 		return data, nil
 	case file == "":
 		return nil, nil
 	}
-	return os.ReadFile(file)
+	return u.in.read(file)
 }
 
 // login is what a user shows with each call.
 type login struct {
 	username, password string
 	token, tokenFile   string
+	in                 folder // of tokenFile
 }
 
-func (u *user) login() (login, error) {
-	l := login{username: u.Username, password: u.Password, token: u.Token, tokenFile: u.TokenFile}
+func (u *used) login() (login, error) {
+	l := login{username: u.user.Username, password: u.user.Password, token: u.user.Token, tokenFile: u.user.TokenFile, in: u.in}
 	if l.tokenFile == "" || l.token != "" {
 		return l, nil
 	}
 	var err error
-	l.token, err = readToken(l.tokenFile)
+	l.token, err = l.in.token(l.tokenFile)
 	return l, err
 }
 
-func readToken(file string) (string, error) {
-	text, err := os.ReadFile(file)
+// folder is one that files are read from.
+type folder string
+
+// read reads a file of the folder.
+func (f folder) read(name string) ([]byte, error) { return os.ReadFile(filepath.Join(string(f), name)) }
+
+func (f folder) token(name string) (string, error) {
+	text, err := f.read(name)
 	token := strings.TrimSpace(string(text))
 	if err == nil && token == "" {
-		err = fmt.Errorf("the token in %s is empty", file)
+		err = fmt.Errorf("the token in %s is empty", filepath.Join(string(f), name))
 	}
 	return token, err
 }
@@ -154,7 +166,7 @@ func (t *loggedIn) token() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.login.tokenFile != "" {
-		if token, err := readToken(t.login.tokenFile); err == nil {
+		if token, err := t.login.in.token(t.login.tokenFile); err == nil {
 			t.login.token = token
 		}
 	}
@@ -173,37 +185,22 @@ const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // inCluster returns the API server of the cluster that this process runs in, with the
 // service account in the folder.
-func inCluster(folder string, log *slog.Logger) (*server, error) {
+func inCluster(in folder, log *slog.Logger) (*server, error) {
 	host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
 	if host == "" || port == "" {
 		return nil, errors.New("this is no pod of a cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
 	}
-	file := filepath.Join(folder, "token")
-	token, err := readToken(file)
-	if err != nil {
+	l := login{tokenFile: "token", in: in}
+	var err error
+	if l.token, err = in.token(l.tokenFile); err != nil {
 		return nil, err
 	}
-	s := &server{
-		base: "https://" + net.JoinHostPort(host, port), trust: &tls.Config{MinVersion: tls.VersionTLS12}, login: login{token: token, tokenFile: file},
-	}
-	authority, err := os.ReadFile(filepath.Join(folder, "ca.crt"))
+	s := &server{base: "https://" + net.JoinHostPort(host, port), trust: &tls.Config{MinVersion: tls.VersionTLS12}, login: l}
+	authority, err := in.read("ca.crt")
 	if roots := x509.NewCertPool(); err == nil && roots.AppendCertsFromPEM(authority) {
-		s.trust.RootCAs = roots
+		s.trust.RootCAs, s.authority = roots, authority
 	} else {
-		log.Warn("the service account has no certificate authority; those of the system count", "folder", folder)
+		log.Warn("the service account has no certificate authority; those of the system count", "folder", string(in))
 	}
 	return s, nil
-}
-
-// carrier returns the transport to the server.
-func (s *server) carrier() *http.Transport {
-	t := upstream.NewTransport(s.trust)
-	t.DisableCompression = s.uncompressed
-	// Without pings, calls would fail for minutes after a load balancer dropped the
-	// connection, since HTTP/2 has only one.
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
-	if s.proxy != nil {
-		t.Proxy = http.ProxyURL(s.proxy)
-	}
-	return t
 }

@@ -35,13 +35,13 @@ func TestAPodFindsItsCluster(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBERNETES_SERVICE_HOST", c.host)
 			t.Setenv("KUBERNETES_SERVICE_PORT", c.port)
-			folder, logged := t.TempDir(), new(bytes.Buffer)
+			in, logged := t.TempDir(), new(bytes.Buffer)
 			for name, text := range c.files {
-				if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(in, name), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			s, err := inCluster(folder, slog.New(slog.NewTextHandler(logged, nil)))
+			s, err := inCluster(folder(in), slog.New(slog.NewTextHandler(logged, nil)))
 			if c.says != "" {
 				if err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("error %v, want one that says %q", err, c.says)
@@ -51,7 +51,7 @@ func TestAPodFindsItsCluster(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.base != c.base || s.login.token != "t" || s.login.tokenFile != filepath.Join(folder, "token") || (s.trust.RootCAs == nil) != (c.logs != "") {
+			if s.base != c.base || s.login.token != "t" || s.login.tokenFile != "token" || s.login.in != folder(in) || (s.trust.RootCAs == nil) != (c.logs != "") {
 				t.Errorf("%+v", s)
 			}
 			if !strings.Contains(logged.String(), c.logs) || c.logs == "" && logged.Len() > 0 {

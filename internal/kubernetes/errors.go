@@ -15,19 +15,19 @@ import (
 // noDryRun reports whether the server refused a dry run because it was one.
 func noDryRun(err error) bool { return upstream.Status(err) == http.StatusBadRequest }
 
-// fault returns the error of a call, sorted by what the caller may do next. needs is the
-// permission that the call takes. hidden are values that the server may quote.
-func (c *Client) fault(ctx context.Context, doing, needs string, reply *upstream.Reply, err error, hidden ...secret.Value) error {
+// fault returns the error of a call to the API, sorted by what the caller may do next.
+// needs is the permission that the call takes. hidden are values that the server may quote.
+func (c *Client) fault(ctx context.Context, api upstream.Service, doing, needs string, reply *upstream.Reply, err error, hidden ...secret.Value) error {
 	switch {
 	case err == nil:
 		return nil
 	case reply == nil:
 		if certificate := (*tls.CertificateVerificationError)(nil); errors.As(err, &certificate) {
-			c.forget()
+			c.forget(api)
 		}
 		return upstream.NoAnswer(ctx, doing, err)
 	case reply.Status == http.StatusUnauthorized:
-		c.forget()
+		c.forget(api)
 	}
 	return upstream.Kubernetes.Fault(ctx, doing, "the permission "+needs, answer(reply), hidden...)
 }

@@ -88,12 +88,13 @@ func Check(text []byte, context, file string) error {
 
 // used is the part of a kubeconfig that a context uses.
 type used struct {
+	in      folder // of the files
 	cluster cluster
 	user    user
 }
 
-// usedOf returns the part of a kubeconfig that a context uses, with absolute paths. file
-// is the kubeconfig's path; if empty, it may name no files.
+// usedOf returns the part of a kubeconfig that a context uses, with paths that begin at
+// its folder. file is the kubeconfig's path; if empty, it may name no files.
 func usedOf(text []byte, context, file string) (*used, error) {
 	var known kubeconfig
 	if err := yaml.Unmarshal(text, &known); err != nil || !known.valid() {
@@ -112,7 +113,7 @@ func usedOf(text []byte, context, file string) (*used, error) {
 	case user == nil:
 		return nil, fmt.Errorf("the kubeconfig has no user %q, which its context %q needs", at.Context.User, context)
 	}
-	u := &used{cluster.Cluster, user.User}
+	u := &used{cluster: cluster.Cluster, user: user.User}
 	for _, err := range []error{u.user.check(user.Name), u.checkFiles(file), u.user.checkOne(user.Name), u.cluster.check(cluster.Name)} {
 		if err != nil {
 			return nil, err
@@ -262,16 +263,16 @@ func (u *used) checkFiles(file string) error {
 	return nil
 }
 
-// resolve makes the paths absolute. Relative ones begin at the kubeconfig's folder.
+// resolve makes the paths begin at the kubeconfig's folder.
 func (u *used) resolve(file string) error {
-	folder, err := filepath.Abs(filepath.Dir(file))
-	if err != nil {
-		return errors.New("the paths in the kubeconfig can't be resolved")
-	}
+	in, err := filepath.Abs(filepath.Dir(file))
 	for _, path := range u.files() {
-		if *path != "" && !filepath.IsAbs(*path) {
-			*path = filepath.Join(folder, *path)
+		if err == nil && filepath.IsAbs(*path) {
+			*path, err = filepath.Rel(in, *path)
 		}
+	}
+	if u.in = folder(in); err != nil {
+		return errors.New("the paths in the kubeconfig can't be resolved")
 	}
 	return nil
 }

@@ -68,10 +68,12 @@ type Config struct {
 type Client struct {
 	cfg Config
 
+	account string // the folder of the service account
+
 	mu      sync.Mutex
 	api     *upstream.Service // guarded by mu; nil until the cluster is first used
 	text    []byte            // guarded by mu; the kubeconfig of api
-	carrier *http.Transport   // guarded by mu; of the last api
+	carrier *carrier          // guarded by mu; of the last api
 }
 
 // New returns a client. It reads and calls nothing.
@@ -88,7 +90,7 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{cfg: cfg}
+	return &Client{cfg: cfg, account: serviceAccount}
 }
 
 // open returns the API server. It connects on first use, and again when the kubeconfig
@@ -108,22 +110,25 @@ func (c *Client) open() (upstream.Service, error) {
 	if err != nil {
 		return upstream.Service{}, fmt.Errorf("connecting to cluster %s: %w: %w", c.cfg.Cluster, port.ErrRefused, err)
 	}
-	if c.carrier != nil {
-		c.carrier.CloseIdleConnections()
+	c.text = text
+	if c.carrier == nil || c.carrier.made != at.mark() {
+		if c.carrier != nil {
+			c.carrier.retire()
+		}
+		c.carrier = at.carrier()
 	}
-	c.carrier, c.text = at.carrier(), text
-	c.api = &upstream.Service{Base: at.base, HTTP: &http.Client{Transport: at.login.transport(c.strict(at.base, c.carrier)), CheckRedirect: upstream.NoRedirect}}
+	c.api = &upstream.Service{Base: at.base, HTTP: &http.Client{Transport: at.login.transport(c.strict(at.base)), CheckRedirect: upstream.NoRedirect}}
 	return *c.api, nil
 }
 
 // strict returns a transport that sends calls in their turn, and lets only answers of
-// Kubernetes pass.
-func (c *Client) strict(base string, carrier http.RoundTripper) http.RoundTripper {
-	next := fence.Writes(carrier)
+// Kubernetes pass. The caller holds mu.
+func (c *Client) strict(base string) http.RoundTripper {
+	next := fence.Writes(c.carrier)
 	if c.cfg.Pace != nil {
 		next = c.cfg.Pace(next)
 	}
-	return upstream.Kubernetes.At(base).Strict(next)
+	return finishing{upstream.Kubernetes.At(base).Strict(next), c.carrier}
 }
 
 // kubeconfig returns the text of the kubeconfig, or nil in a cluster.
@@ -136,7 +141,7 @@ func (c *Client) kubeconfig() ([]byte, error) {
 
 func (c *Client) server(text []byte) (*server, error) {
 	if c.cfg.Kubeconfig == nil {
-		return inCluster(serviceAccount, c.cfg.Log)
+		return inCluster(folder(c.account), c.cfg.Log)
 	}
 	known, err := usedOf(text, c.cfg.Context, c.cfg.File)
 	if err != nil {
@@ -146,9 +151,12 @@ func (c *Client) server(text []byte) (*server, error) {
 }
 
 // forget makes the next call read the kubeconfig and the files that it names
-// again, because its token or its certificate authority may have been replaced.
-func (c *Client) forget() {
+// again, because its token or its certificate authority may have been replaced. It does
+// nothing if that has happened since the failed API was opened.
+func (c *Client) forget(failed upstream.Service) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.api = nil
+	if c.api != nil && c.api.HTTP == failed.HTTP {
+		c.api = nil
+	}
 }

@@ -63,7 +63,7 @@ func (r resource) remove(ctx context.Context, doing, name, revision string) erro
 
 func (r resource) call(ctx context.Context, doing, verb string, req upstream.Request, hidden ...secret.Value) (object, error) {
 	got, reply, err := upstream.Send[object](ctx, r.api, req)
-	if err := r.client.fault(ctx, doing, verb+" on "+r.what, reply, err, hidden...); err != nil {
+	if err := r.client.fault(ctx, r.api, doing, verb+" on "+r.what, reply, err, hidden...); err != nil {
 		return nil, err
 	}
 	want := r.kind
