@@ -235,3 +235,21 @@ func TestAFailureOfAnOlderLoginLeavesTheNewerOne(t *testing.T) {
 		t.Error("the newer login was dropped")
 	}
 }
+
+func TestAnAlertSaysThatTheOtherSideIsNotTrusted(t *testing.T) {
+	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: expired certificate")}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"an alert":                  {&url.Error{Op: "Get", URL: "https://x", Err: alert}, true},
+		"our own alert":             {&net.OpError{Op: "local error", Err: errors.New("tls: no renegotiation")}, true},
+		"an alert of a https proxy": {fmt.Errorf("calling: %w", &net.OpError{Op: "proxyconnect", Err: alert}), true},
+		"no connection":             {&net.OpError{Op: "dial", Err: errors.New("refused")}, false},
+		"no answer":                 {io.ErrUnexpectedEOF, false},
+	} {
+		if got := untrusted(c.err); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -71,8 +71,28 @@ func (u *used) secure(s *server) (err error) {
 	}
 	s.own = own.Certificate
 	// Certificates would leave out one of an authority that the server does not name.
-	s.trust.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
+	s.trust.GetClientCertificate = (&identity{of: u, last: own}).certificate
 	return nil
+}
+
+// identity is the client's certificate. Its files may be replaced at any time, so each
+// handshake reads them again.
+type identity struct {
+	of *used
+
+	mu   sync.Mutex
+	last *tls.Certificate // guarded by mu
+}
+
+// certificate returns the certificate that the files have now, or the last one that
+// matched its key: while files are replaced, they may be of two certificates.
+func (i *identity) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if now, err := i.of.certificate(); err == nil {
+		i.last = now
+	}
+	return i.last, nil
 }
 
 // certificate returns the user's certificate.

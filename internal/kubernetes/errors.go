@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 
@@ -22,7 +23,7 @@ func (c *Client) fault(ctx context.Context, api upstream.Service, doing, needs s
 	case err == nil:
 		return nil
 	case reply == nil:
-		if certificate := (*tls.CertificateVerificationError)(nil); errors.As(err, &certificate) {
+		if untrusted(err) {
 			c.forget(api)
 		}
 		return upstream.NoAnswer(ctx, doing, err)
@@ -30,6 +31,20 @@ func (c *Client) fault(ctx context.Context, api upstream.Service, doing, needs s
 		c.forget(api)
 	}
 	return upstream.Kubernetes.Fault(ctx, doing, "the permission "+needs, answer(reply), hidden...)
+}
+
+// untrusted reports whether one side of a TLS handshake does not trust the other one. A
+// server may say so only after the handshake, as with TLS 1.3.
+func untrusted(err error) bool {
+	if certificate := (*tls.CertificateVerificationError)(nil); errors.As(err, &certificate) {
+		return true
+	}
+	for network := (*net.OpError)(nil); errors.As(err, &network); err = network.Err {
+		if network.Op == "remote error" || network.Op == "local error" { // an alert of TLS
+			return true
+		}
+	}
+	return false
 }
 
 // status is the object that Kubernetes answers a failed call with.
