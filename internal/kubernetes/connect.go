@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -143,8 +144,18 @@ func (u *used) login() (login, error) {
 // folder is one that files are read from.
 type folder string
 
-// read reads a file of the folder.
-func (f folder) read(name string) ([]byte, error) { return os.ReadFile(filepath.Join(string(f), name)) }
+// read reads a file of the folder. A link that leads out of it is an error: whoever may
+// write there must not send a file of latchkey's to a server.
+func (f folder) read(name string) ([]byte, error) {
+	file, err := os.OpenInRoot(string(f), name)
+	if cause := (*os.PathError)(nil); errors.As(err, &cause) { // which names no folder
+		return nil, &os.PathError{Op: "open", Path: filepath.Join(string(f), name), Err: cause.Err}
+	} else if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(file)
+}
 
 func (f folder) token(name string) (string, error) {
 	text, err := f.read(name)

@@ -150,3 +150,72 @@ func TestAReplacedClientCertificateIsReadAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestFilesOfAKubeconfigMayBeLinks covers a folder as Kubernetes mounts it.
+func TestFilesOfAKubeconfigMayBeLinks(t *testing.T) {
+	d := newDoor(t, true)
+	in, write := folder(t, d)
+	outside := t.TempDir()
+	certificate, key := d.pair(t)
+	link := func(to, name string) {
+		t.Helper()
+		if err := os.Remove(filepath.Join(in, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, filepath.Join(in, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for at, text := range map[string][]byte{"token": []byte(canary), "pair.pem": certificate, "key.pem": key} {
+		if err := os.WriteFile(filepath.Join(outside, at), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(in, "..2026_11_24"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link("..2026_11_24", "..data")
+	write("..data/token", "linked")
+	write("..data/pair.pem", string(certificate))
+	write("..data/key.pem", string(key))
+	read := func(cluster, user map[string]any) error {
+		text := configured(t, with(map[string]any{"server": d.URL}, cluster), user)
+		_, err := storeOf(filepath.Join(in, "config"), func() []byte { return text }).Read(t.Context())
+		return err
+	}
+	authority := map[string]any{"certificate-authority": "pair.pem"}
+	token, own := map[string]any{"tokenFile": "token"}, map[string]any{"client-certificate": "pair.pem", "client-key": filepath.Join(in, "key.pem")}
+	for _, name := range []string{"token", "pair.pem", "key.pem"} {
+		link("..data/"+name, name)
+	}
+	for _, user := range []map[string]any{token, own} {
+		if err := read(authority, user); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := read(authority, token); err != nil || d.last.Login != "Bearer linked" {
+		t.Errorf("%v, %+v", err, d.last)
+	}
+
+	up, err := filepath.Rel(in, outside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link(outside, "sub")
+	d.last = seen{}
+	for _, to := range []string{outside, up, "sub", "..data/../" + up} {
+		for _, name := range []string{"token", "pair.pem", "key.pem"} {
+			link(to+"/"+name, name)
+			cluster, user := authority, token
+			if name == "key.pem" {
+				user = own
+			}
+			says(t, read(cluster, user), port.ErrRefused, filepath.Join(in, name)+": path escapes")
+			link("..data/"+name, name)
+		}
+		says(t, read(authority, map[string]any{"tokenFile": "sub/token"}), port.ErrRefused, "path escapes")
+	}
+	if d.last != (seen{}) {
+		t.Errorf("the server was called: %+v", d.last)
+	}
+}
