@@ -260,7 +260,8 @@ func Load(file string, data []byte) (*Config, error) {
 	c := &Config{}
 	if root := d.parse(data); root.node != nil {
 		c = d.config(root)
-		prune(root.node) // templates keep their nodes for later faults
+		prune(root.node)
+		d.release(c)
 	}
 	if len(d.faults) > 0 {
 		return nil, d.faults.inOrder()

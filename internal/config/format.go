@@ -37,8 +37,9 @@ type formatTemplate struct {
 }
 
 type furtherTemplate struct {
-	entry *template
-	text  formatTemplate
+	entry   *template
+	written string // the entry, as the config has it
+	text    formatTemplate
 }
 
 // Words for the formats. Those with an argument are the keys of a mapping.
@@ -135,7 +136,7 @@ func (d *decoder) entries(v value) (all []furtherTemplate) {
 	d.list(v, func(_ int, item value) {
 		var more furtherTemplate
 		d.object(item,
-			field{"entry", true, func(v value) { more.entry = d.template(v, checkFurther) }},
+			field{"entry", true, func(v value) { more.entry, more.written = d.template(v, checkFurther), v.node.Value }},
 			field{"format", false, func(v value) { more.text = d.format(v) }},
 		)
 		all = append(all, more)
@@ -307,7 +308,7 @@ func (e *Entry) formats() (sentences []string) {
 			parts = append(parts, "as "+s.format.kind)
 		}
 		for _, more := range s.entries {
-			parts = append(parts, fmt.Sprintf("with entry %s as %s", more.entry.at.node.Value, cmp.Or(more.text.kind, formatRaw)))
+			parts = append(parts, fmt.Sprintf("with entry %s as %s", more.written, cmp.Or(more.text.kind, formatRaw)))
 		}
 		if len(parts) > 0 {
 			sentences = append(sentences, fmt.Sprintf("stores[%d] %s", i, strings.Join(parts, ", ")))

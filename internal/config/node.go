@@ -26,6 +26,7 @@ type decoder struct {
 	kubeconfigs []Kubeconfig
 	senders     map[string]string // by the variable or file of their secret
 	templates   []*template       // of the entry being read, not yet compiled
+	all         []*template       // of the config
 
 	probed map[*yaml.Node]*probe // while the config is described, nil otherwise
 }

@@ -30,6 +30,7 @@ type part struct {
 func (d *decoder) template(v value, check func(string) error) *template {
 	d.describeTemplate(v, check)
 	t := &template{at: v, check: check}
+	d.all = append(d.all, t)
 	s, ok := d.text(v)
 	if !ok {
 		return t

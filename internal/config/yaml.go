@@ -67,6 +67,29 @@ func prune(n *yaml.Node) {
 	n.Content = nil
 }
 
+// release drops the nodes of what large configs have much of. Its later faults name a path,
+// and no line.
+func (d *decoder) release(c *Config) {
+	for _, t := range d.all {
+		t.at.node = nil
+	}
+	for _, e := range c.Entries {
+		for i := range e.stores {
+			s := &e.stores[i]
+			s.at.node = nil
+			if s.codeEngine != nil {
+				s.codeEngine.at.node = nil
+			}
+			if s.kubernetes != nil {
+				s.kubernetes.at.node = nil
+			}
+		}
+		for i := range e.policies {
+			e.policies[i].at.node = nil
+		}
+	}
+}
+
 // rejectReferences adds a fault for each anchor, alias and merge key.
 func (d *decoder) rejectReferences(n *yaml.Node) {
 	switch {

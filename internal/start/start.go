@@ -19,7 +19,7 @@ import (
 const (
 	enough = 400 // percent: the heap may grow to 16 MB
 	lasts  = time.Second
-	lean   = 20 // percent: what a job may have beside what is in use
+	lean   = 50 // percent: what a job may have beside what is in use
 )
 
 func init() { //nolint:gochecknoinits // what runs later comes after the libraries
