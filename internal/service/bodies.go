@@ -14,7 +14,7 @@ import (
 // What bodies of unverified callers may use. A body counts with the bytes that
 // have arrived, so a slow one takes little of the budget.
 const (
-	bodyBudget = 24 << 20 // bytes, of all bodies together
+	bodyBudget = 16 << 20 // bytes, of all bodies together
 	bodyFirst  = 4 << 10  // bytes, of one body at first
 	bodyTime   = 10 * time.Second
 )
