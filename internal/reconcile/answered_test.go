@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/latchkey-io/latchkey/internal/access"
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -168,8 +169,15 @@ func TestAKeyWhoseFuseAnotherReplicaMovedOutIsNotReplaced(t *testing.T) {
 	w.fail["Update"] = nil
 	w.now = w.now.Add(13 * time.Hour)
 	w.reconciler.Keys = overtaken{w.memory}
-	if out := w.run(protocol.Trigger{}); out.Key != first || !out.KeyExpires.Equal(w.find(first).Expires) {
-		t.Errorf("the key is %s until %s: %s %s", out.Key, out.KeyExpires, out.Result, out.Error)
+	w.c.Policies = append(w.c.Policies, access.Policy{Service: "metrics", Roles: []string{"Sender"}})
+	w.b.entry = port.Entry{}
+	out := w.must(result.Changed, protocol.Trigger{})
+	if out.Key != first || !out.KeyExpires.Equal(w.find(first).Expires) || len(w.keys) != 1 {
+		t.Errorf("the key is %s until %s of %d: %s", out.Key, out.KeyExpires, len(w.keys), out.Error)
+	}
+	// What a new key would have brought along, and what comes before one.
+	if n := len(w.policies[w.ids[0].IAMID]); w.b.entry.KeyID != first || n != 2 {
+		t.Errorf("the second store names %q, and the service ID has %d policies: %+v", w.b.entry.KeyID, n, out.Steps)
 	}
 }
 

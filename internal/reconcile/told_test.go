@@ -90,6 +90,18 @@ func TestAYoungKeyIsCopiedOnceIAMKnowsItsValue(t *testing.T) {
 	}
 }
 
+func TestAYoungKeyThatIAMDoesNotKnowYetIsNotAltered(t *testing.T) {
+	w := newBench(t)
+	w.b.fail["Publish"] = port.ErrUnavailable
+	w.run(protocol.Trigger{})
+	w.b.fail["Publish"] = nil
+	w.now = w.now.Add(time.Minute)
+	w.reconciler.Exchange = &behind{w.memory, 100}
+	if out := w.must(result.Failed, protocol.Trigger{}); !strings.Contains(out.Error, "IAM does not know the value yet") || w.b.entry.KeyID != "" {
+		t.Errorf("store-b names %q: %s", w.b.entry.KeyID, out.Error)
+	}
+}
+
 func TestAnUnclearAnswerToTheClearanceOfAKeyIsNotTheStores(t *testing.T) {
 	w := newBench(t)
 	w.a.guarded = false
