@@ -371,6 +371,7 @@ func TestASweepGoesOnAfterOneCredentialFails(t *testing.T) {
 	w := newBench(t)
 	broken := w.c
 	broken.Name, broken.ServiceIDName, broken.Given = "broken", "", "ServiceId-1"
+	broken.Consumers = nil // an app is for one credential
 	w.ids = []port.ServiceID{{ID: "ServiceId-1", IAMID: "iam-ServiceId-1"}}
 	w.fail["Lookup"] = port.ErrUnavailable
 	orphan := port.Credential{Name: "old", Unconfigured: &port.ServiceID{ID: "ServiceId-9"}}
