@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/internal/secret"
 )
 
-// What IAM accepted, and what a caller is told to be accepted.
+// These tests are about what IAM accepted, and about what an answer says is recorded.
 
 // polite is IAM that answers success and grants nothing.
 type polite struct{ *memory }
@@ -58,7 +58,7 @@ func TestNoKeyIsMadeBeforeItsRolesAreReadBack(t *testing.T) {
 	}
 }
 
-// A caller who is told that a demand is recorded does not repeat it.
+// The sender of a demand stops when the answer says that it is recorded.
 func TestADemandIsNotRecordedWhileItIsNotKnownWhatItIsAbout(t *testing.T) {
 	young := func(w *bench) {
 		w.rotated()

@@ -716,7 +716,7 @@ func (s *sim) authenticate(r *reader) {
 }
 
 // checkReplaced checks that a key that a person or IBM ended excuses a consumer only
-// until two runs said that all is done, which IAM's lists did not show it any more. What
+// until two runs said that all is done, to which IAM's lists no longer showed it. What
 // re-reads its store must have read it since the first.
 func (s *sim) checkReplaced(r *reader, f *fact) {
 	if f.dead.IsZero() {

@@ -1169,6 +1169,30 @@ var mutants = []mutant{
 		}
 		return p
 	})),
+	shown(entryRewritten, deciding("says that keys are full when something else changes an entry", func(s state, r rules, t trigger, now time.Time) plan {
+		p := rotation.Decide(s, r, t, now)
+		if p.Blocked == reason.EntryRewritten {
+			p.Blocked, p.Waiting = "", reason.KeysFull
+		}
+		return p
+	})),
+	blind("copies over a key that IAM may not show yet", func(s *state) {
+		first := slices.IndexFunc(s.Stores, func(st protocol.Store) bool { return st.Guarded })
+		for i := range s.Stores {
+			if first >= 0 && i != first {
+				s.Stores[i].Created = time.Time{} // so it is long ago
+			}
+		}
+	}),
+	deciding("forgets the demand on a key that has expired", func(s state, r rules, t trigger, now time.Time) plan {
+		s.Keys = slices.Clone(s.Keys)
+		for i := range s.Keys {
+			if k := &s.Keys[i]; k.Expired(now.Add(-r.ExpiryMargin)) {
+				k.Renew = time.Time{}
+			}
+		}
+		return rotation.Decide(s, r, t, now)
+	}),
 	blind("takes a leaked key for a sound one", func(s *state) {
 		for i := range s.Keys {
 			s.Keys[i].Leaked = time.Time{}

@@ -201,46 +201,8 @@ func TestAFuseThatIsMovedOutLateLeavesNothingDue(t *testing.T) {
 	}})
 }
 
-// Something else writes the entry after each sweep: a wrong value, or the entry before.
-// People hear what to look for, and when it stops latchkey repairs the store by itself.
 func TestAnEntryThatIsChangedAtEverySweepIsToldAndRepairedOnceThatStops(t *testing.T) {
-	for name, change := range map[string]func(*sim, *place){
-		"a wrong value": func(s *sim, p *place) {
-			e := p.entry
-			e.Value = secret.New("not the value that IAM knows, whoever wrote it")
-			s.put(p, e, true, true)
-		},
-		"the entry before": func(s *sim, p *place) {
-			if len(p.past) > 0 {
-				s.put(p, p.past[0], true, true)
-			}
-		},
-	} {
-		written := flow{name: "an entry is changed", layout: "G", prepare: due, request: sweeping}
-		written.run(t, nil, Options{after: func(s *sim) {
-			apart, told := s.rules.Overlap/12, 0
-			for range 24 {
-				change(s, s.places[0])
-				last := s.sweep(s.replicas[0])
-				s.until(s.now.Add(apart))
-				if last.out.Reason == reason.EntryRewritten {
-					told++
-				}
-				if n := s.live(); n > s.rules.MaxKeys+s.rules.Spare {
-					t.Fatalf("%s: %d keys are live", name, n)
-				}
-			}
-			if told == 0 {
-				t.Errorf("%s: nobody is told", name)
-			}
-			var last *run
-			for range 30 {
-				last = s.sweep(s.replicas[0])
-				s.until(s.now.Add(time.Hour))
-			}
-			if last.out.Result != result.Unchanged || s.places[0].keyID() != s.newest().id {
-				t.Errorf("%s: after it stopped the last sweep says %s %s", name, last.out.Result, last.out.Reason)
-			}
-		}})
+	for _, problem := range entryRewritten(t, nil) {
+		t.Error(problem)
 	}
 }

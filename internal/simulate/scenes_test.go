@@ -10,8 +10,11 @@ import (
 
 	"github.com/latchkey-io/latchkey/internal/port"
 	"github.com/latchkey-io/latchkey/internal/protocol"
+	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/reconcile"
+	"github.com/latchkey-io/latchkey/internal/result"
 	"github.com/latchkey-io/latchkey/internal/rotation"
+	"github.com/latchkey-io/latchkey/internal/secret"
 	"github.com/latchkey-io/latchkey/internal/storm"
 )
 
@@ -424,4 +427,47 @@ func takes(p plan, want protocol.Step) bool {
 	return slices.ContainsFunc(p.Steps, func(s protocol.Step) bool {
 		return s.Action == want.Action && s.Key == want.Key && s.Target == want.Target
 	})
+}
+
+// entryRewritten is an entry that something else changes after each sweep: its value, or back
+// to the entry before. A run has to say so, and latchkey repairs the entry once that stops.
+func entryRewritten(t *testing.T, m *mutant) (problems []string) {
+	for name, change := range map[string]func(*sim, *place){
+		"a wrong value": func(s *sim, p *place) {
+			e := p.entry
+			e.Value = secret.New("not the value that IAM knows, whoever wrote it")
+			s.put(p, e, true, true)
+		},
+		"the entry before": func(s *sim, p *place) {
+			if len(p.past) > 0 {
+				s.put(p, p.past[0], true, true)
+			}
+		},
+	} {
+		changed := flow{name: name, layout: "G", prepare: due, request: sweeping}
+		changed.run(t, nil, Options{mutant: m, after: func(s *sim) {
+			apart, told := s.rules.Overlap/12, false
+			for range 24 {
+				change(s, s.places[0])
+				last := s.sweep(s.replicas[0])
+				s.until(s.now.Add(apart))
+				told = told || last.out.Reason == reason.EntryRewritten
+				if n := s.live(); n > s.rules.MaxKeys+s.rules.Spare {
+					problems = append(problems, fmt.Sprintf("%s: %d keys are live", name, n))
+				}
+			}
+			if !told {
+				problems = append(problems, name+": no run says that something else changes the entry")
+			}
+			var last *run
+			for range 30 {
+				last = s.sweep(s.replicas[0])
+				s.until(s.now.Add(time.Hour))
+			}
+			if last.out.Result != result.Unchanged || s.places[0].keyID() != s.newest().id {
+				problems = append(problems, fmt.Sprintf("%s: after it stopped the last sweep says %s %s", name, last.out.Result, last.out.Reason))
+			}
+		}})
+	}
+	return problems
 }

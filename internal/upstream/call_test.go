@@ -82,7 +82,7 @@ func TestAnAnswerIsJudgedByItsStatusAndWords(t *testing.T) {
 		meaning error
 		words   string
 	}{
-		"an error is told":                      {403, `{"errors":[{"code":"a","message":"b","details":"c"},{"code":"d"}]}`, port.ErrDenied, "status 403 a b (c)"},
+		"an error has its code and its words":   {403, `{"errors":[{"code":"a","message":"b","details":"c"},{"code":"d"}]}`, port.ErrDenied, "status 403 a b (c)"},
 		"details of another form are left out":  {404, `{"errors":[{"code":"a","details":{}}]}`, port.ErrNotFound, "status 404 a"},
 		"a second error may have any form":      {400, `{"errors":[{"code":"a"},"hunter2"]}`, port.ErrRefused, "status 400 a"},
 		"an error without errors has a status":  {409, `{"errors":[]}`, port.ErrConflict, "status 409"},

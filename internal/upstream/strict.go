@@ -77,9 +77,9 @@ func (p API) At(base string) API {
 
 // Strict returns a transport that lets only answers of the API pass: a success
 // has the JSON object that its route promises, about the objects that the request
-// named and of our account, and a 404 is in the server's own words. Every other answer is a BentError, and so no clear answer. A call without a route is
-// not sent, since nothing would say what its answer must have. Strict includes Bound. An
-// API without routes gets Bound only.
+// named and of our account, and a 404 is in the server's own words. Every other answer is a
+// BentError, and so no clear answer. A call without a route is not sent, since nothing says
+// what its answer must have. Strict includes Bound. An API without routes gets Bound only.
 func (p API) Strict(next http.RoundTripper) http.RoundTripper {
 	if len(p.Routes) == 0 {
 		return Bound(next)
@@ -98,6 +98,9 @@ func (s strict) CloseIdleConnections() { closeIdle(s.next) }
 // RoundTrip satisfies http.RoundTripper.
 func (s strict) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, known := s.api.Route(req); !known {
+		if req.Body != nil {
+			_ = req.Body.Close() // nothing was sent
+		}
 		return nil, Unsent("the call is none of " + s.api.Name)
 	}
 	resp, err := s.next.RoundTrip(req)

@@ -88,8 +88,8 @@ func untrusted(host string, err error) error {
 
 // Bound returns a transport that reads each answer completely, within bounds of
 // size and time. The size counts after decompression. The transport removes
-// Location from a redirect, so that no client follows it, and Retry-After, since
-// package pace, which is below, has read it: nobody above is to wait once more.
+// Location from a redirect, so that no client follows it, and Retry-After, so that no
+// caller waits for it again: package pace has done so.
 // A nil next is a new transport.
 func Bound(next http.RoundTripper) http.RoundTripper { return bound{next: orNew(next)} }
 
