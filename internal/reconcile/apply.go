@@ -112,14 +112,15 @@ func (ru *run) apply(ctx context.Context, plan protocol.Plan) error {
 }
 
 // takeSteps takes the steps in order. What a failure means for the others is in
-// actions.
+// actions. A step that is spared has failed.
 func (ru *run) takeSteps(ctx context.Context, plan protocol.Plan, steps []protocol.Step, rec *recording) (failed error) {
 	worst, mintNot, begun := goOn, false, len(ru.out.Steps)
 	for _, step := range steps {
 		if step.Action == protocol.Mint && (mintNot || ru.lasts(plan)) {
 			return failed
 		}
-		if ru.spared(step, worst) {
+		if ru.spared(step, ru.out.Steps[begun:], worst) {
+			worst = max(worst, actions[step.Action].failed)
 			continue
 		}
 		if step.Key == protocol.NewKey && ru.fresh != nil {
@@ -218,13 +219,13 @@ func (ru *run) finish(plan protocol.Plan, begun int, failed error) error {
 // spared reports whether an earlier failure keeps a step from being taken. A
 // consumer may still hold the old key, its store may not have the new one, the
 // fuse may end the new one, or an overlap that could not be extended ends it.
-func (ru *run) spared(s protocol.Step, worst onFailure) bool {
+func (ru *run) spared(s protocol.Step, taken []result.Step, worst onFailure) bool {
 	restarts, store := s.Action == protocol.RestartConsumer, ru.facts.StoreOf(s)
 	lacks := func(st result.Step) bool {
 		writes := restarts && (st.Action == protocol.Publish || st.Action == protocol.Copy) && (store == "" || store == st.Target)
 		return st.Error != "" && (writes || st.Action == protocol.Extend && st.Key == s.Key)
 	}
-	if (restarts || s.Action == protocol.Copy) && slices.ContainsFunc(ru.out.Steps, lacks) {
+	if (restarts || s.Action == protocol.Copy) && slices.ContainsFunc(taken, lacks) {
 		return true
 	}
 	return worst >= goOnEndNot && ru.endsHeld(s) || worst == goOnRestartNot && restarts

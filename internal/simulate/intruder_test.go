@@ -4,7 +4,7 @@ import "testing"
 
 // These histories once broke a promise.
 func TestHistoriesWithAnIntruderThatOnceFailed(t *testing.T) {
-	for _, seed := range []uint64{5003037, 5006387, 5007493, 5009761, 5033363, 5052990, 44001974} {
+	for _, seed := range []uint64{5003037, 5006387, 5007493, 5009761, 5033363, 5052990, 44001974, 53270} {
 		for _, v := range Run(t, seed, Options{intruded: true}).Violations {
 			t.Errorf("seed %d: %s", seed, v)
 		}
