@@ -107,6 +107,17 @@ func (s State) Replaced(k Key) bool {
 	return slices.ContainsFunc(s.Keys, func(o Key) bool { return o.Replaces == k.ID })
 }
 
+// PutBack returns a note for each store that names a key that a newer one had replaced.
+// Within the window the store may have been read before that.
+func (s State) PutBack(r Rules, now time.Time) (notes []Note) {
+	for _, st := range s.Stores {
+		if k := s.Key(st.Key); !k.Superseded.IsZero() && !now.Before(k.Superseded.Add(r.Window)) {
+			notes = append(notes, Note{Reason: reason.PutBack, Key: k.ID, Store: st.Name, At: k.Superseded})
+		}
+	}
+	return notes
+}
+
 // Key returns the key with this ID, or the zero Key.
 func (s State) Key(id string) Key {
 	if i := slices.IndexFunc(s.Keys, func(k Key) bool { return k.ID == id }); i >= 0 {

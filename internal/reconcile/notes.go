@@ -36,9 +36,10 @@ func (ru *run) addNotes(plan protocol.Plan) {
 	}
 }
 
-// noteBeyond adds notes about what the credential has beyond the config, and about what
-// only looks like ours.
+// noteBeyond adds notes about keys that others put back, about what the credential has
+// beyond the config, and about what only looks like ours.
 func (ru *run) noteBeyond() {
+	ru.note(ru.state().PutBack(ru.c.Rules, ru.now())...)
 	narrowed := func(policy string) bool { return ru.out.Took(protocol.NarrowPolicy, policy) }
 	ru.out.Notes = append(ru.out.Notes, drift.Forged(ru.facts.Forged)...)
 	ru.out.Notes = append(ru.out.Notes, drift.Notes(ru.c, ru.id, ru.facts, narrowed)...)

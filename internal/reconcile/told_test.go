@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,5 +274,41 @@ func TestALookSaysThatAConsumerStarts(t *testing.T) {
 	w.app.next = "" // another revision took its place
 	if looked := w.look(); looked.Condition != condition.Due || looked.Reason != reason.ConsumerBehind {
 		t.Errorf("a look says %s, %s", looked.Condition, looked.Reason)
+	}
+}
+
+// A tool that restores an old copy of a secret, and a person who rolls a store back, put a
+// replaced key into it. The value works again after each run, so the note is what tells.
+func TestAKeyThatIsPutBackIsTold(t *testing.T) {
+	w := newBench(t)
+	w.c.Consumers = nil
+	old := w.rotated()
+	copied := w.b.entry
+	w.must(result.Published, protocol.Trigger{NewerThan: w.now})
+	replaced := w.now
+	put := func(o result.Outcome) (stores []string) {
+		for _, n := range o.Notes {
+			if n.Reason == reason.PutBack && n.Key == old && n.At.Equal(replaced) {
+				stores = append(stores, n.Store)
+			}
+		}
+		return stores
+	}
+	w.b.entry = copied
+	w.now = w.now.Add(time.Minute)
+	if got := put(w.look()); len(got) > 0 {
+		t.Errorf("a minute after the rotation, when a run may have read the store before: %v", got)
+	}
+	w.now = w.now.Add(time.Hour)
+	for _, out := range []result.Outcome{w.look(), w.run(protocol.Trigger{})} {
+		if got := put(out); !slices.Equal(got, []string{"store-b"}) {
+			t.Errorf("told of %v, want store-b: %+v", got, out.Notes)
+		}
+	}
+	if w.b.entry.KeyID == old {
+		t.Error("the store has the old key")
+	}
+	if got := put(w.look()); len(got) > 0 {
+		t.Errorf("after the repair: %v", got)
 	}
 }
