@@ -63,9 +63,6 @@ func assemble(attributes []attribute) (Event, error) {
 		switch name {
 		case "specversion":
 		case "id", "type", "source", "subject", "datacontenttype", "dataschema", "time":
-			if !isText {
-				return Event{}, malformed("%s is not a string", name)
-			}
 			if strings.TrimSpace(text) == "" {
 				return Event{}, malformed("%s is empty", name)
 			}

@@ -98,6 +98,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"structured, base64 that is none":       {structuredJSON, `{` + legal + `,"data_base64":"%"}`, ErrMalformed, "base64"},
 		"structured, an attribute of objects":   {structuredJSON, `{` + legal + `,"x":{}}`, ErrMalformed, `"x"`},
 		"structured, a number for the id":       {structuredJSON, `{"specversion":"1.0","id":1,"source":"/me","type":"t"}`, ErrMalformed, "id is not a string"},
+		"structured, a number for the version":  {structuredJSON, `{"specversion":1.0,"id":"1","source":"/me","type":"t"}`, ErrMalformed, "specversion is not a string"},
+		"structured, an object for the subject": {structuredJSON, `{` + legal + `,"subject":{}}`, ErrMalformed, "subject is not a string"},
 		"structured, a number of 33 bits":       {structuredJSON, `{` + legal + `,"x":4294967296}`, ErrMalformed, "32-bit"},
 		"structured, an empty type":             {structuredJSON, `{"specversion":"1.0","id":"1","source":"/me","type":""}`, ErrMalformed, "type is empty"},
 		"structured, nested without end":        {structuredJSON, `{` + legal + `,"data":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, ErrMalformed, "deeper"},

@@ -32,6 +32,9 @@ func structured(body []byte) (Event, error) {
 			continue // null is unset
 		}
 		value, err := member(fields[name])
+		if _, isText := value.(string); !isText && defined(name) {
+			return Event{}, malformed("%s is not a string", name)
+		}
 		if err != nil {
 			return Event{}, malformed("attribute %s: %w", quote(name), err)
 		}
