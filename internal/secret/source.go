@@ -27,12 +27,12 @@ func (s Source) Read(env func(string) string) (Value, error) {
 }
 
 // Read reads a secret from the variable or else from the file, whichever a config
-// names. env looks variables up. White space around the secret is not part of it: an
-// editor or a mount adds a line break. An empty secret is an error, and so is an
+// names. env looks variables up. White space around the secret and a byte order mark are
+// not part of it: an editor or a mount adds them. An empty secret is an error, and so is an
 // unset variable.
 func Read(env func(string) string, variable, file string) (Value, error) {
 	if variable != "" {
-		v := strings.TrimSpace(env(variable))
+		v := trim(env(variable))
 		if v == "" {
 			return nil, fmt.Errorf("%s is not set", variable)
 		}
@@ -42,12 +42,15 @@ func Read(env func(string) string, variable, file string) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := strings.TrimSpace(string(text))
+	v := trim(string(text))
 	if v == "" {
 		return nil, fmt.Errorf("%s is empty", file)
 	}
 	return New(v), nil
 }
+
+// trim returns what an editor has not added to a secret.
+func trim(s string) string { return strings.TrimSpace(strings.TrimPrefix(s, "\ufeff")) }
 
 // ReadAll reads all secrets of one sender. check says what is wrong with a secret. One
 // from a file is read again each time it is used: see Renewed. If one is missing, the

@@ -85,3 +85,26 @@ func text(err error) string {
 	}
 	return err.Error()
 }
+
+func TestWhatAnEditorAddsIsNoPartOfASecret(t *testing.T) {
+	for name, text := range map[string]string{
+		"a line break":                            "the secret\n",
+		"the line break of Windows":               "the secret\r\n",
+		"a byte order mark":                       "\ufeffthe secret",
+		"a byte order mark and a line break":      "\ufeffthe secret\r\n",
+		"blanks before it and several at the end": "  the secret \n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, from := range [][2]string{{"", path}, {"SECRET", ""}} {
+				v, err := secret.Read(func(string) string { return text }, from[0], from[1])
+				if err != nil || v.Expose() != "the secret" {
+					t.Errorf("%q: %v, want the secret alone", from, err)
+				}
+			}
+		})
+	}
+}

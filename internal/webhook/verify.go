@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
@@ -142,8 +144,21 @@ func CheckSecret(scheme Scheme, s secret.Value) error {
 	if n := s.Len(); n < MinSecret {
 		return fmt.Errorf("has %d characters; the minimum is %d", n, MinSecret)
 	}
+	text := s.Expose()
+	if !utf8.ValidString(text) {
+		return errors.New("is not UTF-8: no request can have it (an editor may save the file as UTF-16)")
+	}
+	// A file with two secrets, one that an editor wrote, and a text that was copied from a
+	// page have such characters, and every request would be refused without a cause.
+	if i := strings.IndexFunc(text, invisible); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[i:])
+		return fmt.Errorf("has the character %U, which no request can have", r)
+	}
 	return nil
 }
+
+// invisible reports whether a character is a control or a format character.
+func invisible(r rune) bool { return unicode.Is(unicode.C, r) }
 
 // Claim checks the header. The error is ErrRefused if the request is not from the
 // hook's sender, whatever its body is.
