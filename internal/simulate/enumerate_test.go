@@ -105,6 +105,48 @@ func TestEnumerateHands(t *testing.T) {
 	report(t, *pairs, fmt.Sprintf("hands %d/%d violations=%d", done, len(all), bad))
 }
 
+// TestEnumerateHandsAndFaults lets a person do everything that one can do behind
+// latchkey's back, before every call of every flow, and puts every fault at that call
+// and at the third one after it. An ordinary run plays a sample.
+func TestEnumerateHandsAndFaults(t *testing.T) {
+	type scenario struct {
+		faulty
+		o Options
+	}
+	var all []scenario
+	for _, fl := range selectedFlows() {
+		calls, _ := fl.run(t, nil, Options{})
+		for _, h := range slices.Concat(hands, clocks) {
+			for at := range calls {
+				for i, f := range enumerated {
+					o := Options{hand: &h, at: at, undone: (at+i)%2 == 0, seed: uint64((at + i) / 2 % len(fl.layout))}
+					for _, later := range []int{0, 3} {
+						all = append(all, scenario{faulty{fl, map[int]fault{at + later: f}, at + later, calls}, o})
+					}
+				}
+			}
+		}
+	}
+	if !*pairs {
+		every := 97
+		if raceDetector {
+			every = 997
+		}
+		some := all[:0]
+		for i := 0; i < len(all); i += every {
+			some = append(some, all[i])
+		}
+		all = some
+	}
+	done, bad := enumerate(t, all, func(t *testing.T, sc scenario) Verdict {
+		_, v := sc.run(t, sc.faults, sc.o)
+		return v
+	}, func(sc scenario) string {
+		return fmt.Sprintf("%s, a person %s before call %d (undone: %t, seed %d)", sc.describe(), sc.o.hand.name, sc.o.at, sc.o.undone, sc.o.seed)
+	})
+	report(t, *pairs, fmt.Sprintf("flows %d, hands with a fault %d, violations %d", len(flows), done, bad))
+}
+
 // visit is what the intruder does once in a flow.
 type visit struct {
 	flow
