@@ -61,6 +61,8 @@ func shown(name, value string) string {
 	switch name {
 	case "specversion", "id", "type", "subject", "time", "datacontenttype":
 		return name + " " + quote(value)
+	case "source", "dataschema":
+		return name
 	}
 	return quote(name)
 }

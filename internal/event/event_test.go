@@ -78,6 +78,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a header twice":                        {http.Header{"Ce-Id": {"1", "2"}}, "", ErrMalformed, "ce-id occurs more than once"},
 		"datacontenttype as a header":           {headers("Ce-Datacontenttype", "text/plain"), "", ErrMalformed, "ce-datacontenttype"},
 		"a broken percent-encoding":             {headers("Ce-Id", "%zz"), "", ErrMalformed, `"%zz"`},
+		"a broken percent-encoding of a source": {headers("Ce-Source", "/%zz"), "", ErrMalformed, "header ce-source: the percent-encoding is invalid"},
 		"bytes that are not UTF-8":              {headers("Ce-Subject", "%C0%A0"), "", ErrMalformed, "UTF-8"},
 		"a control character":                   {headers("Ce-Subject", "a%07b"), "", ErrMalformed, "control character"},
 		"a time that is none":                   {headers("Ce-Time", "yesterday"), "", ErrMalformed, `time "yesterday"`},
