@@ -31,7 +31,10 @@ func checkEndpoint(endpoint string) (loopback bool, err error) {
 	host := u.Hostname()
 	addr, aerr := netip.ParseAddr(host)
 	loopback = host == "localhost" || (aerr == nil && addr.IsLoopback())
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return false, fmt.Errorf("checking LATCHKEY_ENDPOINT %q: neither https nor http", endpoint)
+	}
+	if u.Scheme == "http" && !loopback {
 		return false, fmt.Errorf("checking LATCHKEY_ENDPOINT %q: plain http is for loopback only", endpoint)
 	}
 	return loopback, nil
