@@ -40,12 +40,16 @@ const mostRecord = 256 << 20
 
 // ReadAudit reads the records of Activity Tracker about keys of service IDs: JSON
 // objects, one after the other or in lists. Other records and failed calls are skipped.
+// A text without a record of any kind is an error: it would tell of nothing.
 func ReadAudit(r io.Reader) ([]Record, error) {
 	var all []Record
+	found := false
 	d := json.NewDecoder(io.LimitReader(r, mostRecord))
 	for {
 		var raw json.RawMessage
 		switch err := d.Decode(&raw); {
+		case errors.Is(err, io.EOF) && !found:
+			return nil, errors.New("reading audit records: there is none: a record has an action and an eventTime")
 		case errors.Is(err, io.EOF):
 			return all, nil
 		case err != nil:
@@ -58,7 +62,9 @@ func ReadAudit(r io.Reader) ([]Record, error) {
 			}
 		}
 		for _, item := range list {
-			if record, ok := readRecord(item); ok {
+			record, ok, audit := readRecord(item)
+			found = found || audit
+			if ok {
 				all = append(all, record)
 			}
 		}
@@ -68,7 +74,8 @@ func ReadAudit(r io.Reader) ([]Record, error) {
 // verbs are the last words of the actions that concern a key's life.
 var verbs = []string{"create", "update", "delete", "login"}
 
-func readRecord(raw json.RawMessage) (r Record, ok bool) {
+// readRecord reads a record about a key. audit reports whether it is any audit record.
+func readRecord(raw json.RawMessage) (r Record, ok, audit bool) {
 	var in struct {
 		Action, Outcome, EventTime string
 		Initiator                  struct {
@@ -77,12 +84,15 @@ func readRecord(raw json.RawMessage) (r Record, ok bool) {
 		}
 		Target struct{ ID, Name string }
 	}
-	if json.Unmarshal(raw, &in) != nil || in.Outcome != "success" {
-		return r, false
+	if json.Unmarshal(raw, &in) != nil || in.Action == "" || in.EventTime == "" {
+		return r, false, false
+	}
+	if in.Outcome != "success" {
+		return r, false, true
 	}
 	verb, is := strings.CutPrefix(in.Action, "iam-identity.serviceid-apikey.")
 	if !is || !slices.Contains(verbs, verb) {
-		return r, false
+		return r, false, true
 	}
 	r = Record{Verb: verb, Key: keyID().FindString(in.Target.ID), Name: in.Target.Name, By: in.Initiator.ID}
 	if in.Initiator.Name != "" && in.Initiator.Name != in.Initiator.ID {
@@ -94,10 +104,10 @@ func readRecord(raw json.RawMessage) (r Record, ok bool) {
 	for _, form := range auditTimes {
 		if at, err := time.Parse(form, in.EventTime); err == nil {
 			r.At = at
-			return r, true
+			return r, true, true
 		}
 	}
-	return r, false
+	return r, false, true
 }
 
 // client returns a program and its address as one text. Both are what the program says

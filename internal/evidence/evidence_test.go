@@ -105,7 +105,7 @@ func TestAHistoryTellsWhatTheMarksShow(t *testing.T) {
 	if got, want := strings.Join(lines, "\n"), strings.Join(want, "\n"); got != want {
 		t.Errorf("told\n%s\nwant\n%s", got, want)
 	}
-	if ends := strings.Join(h.Ends, " "); !strings.Contains(ends, "Keys that IAM shows: 2, the oldest of 2026-11-24 08:00:00") || !strings.Contains(ends, "No audit records") {
+	if ends := strings.Join(h.Ends, " "); !strings.Contains(ends, "Keys that IAM shows: 2, the oldest of 2026-11-24 08:00:00") || !strings.Contains(ends, "No audit record about a key") {
 		t.Errorf("it ends with %q", h.Ends)
 	}
 }
@@ -144,8 +144,16 @@ func TestAuditRecordsTellOfDeletedKeys(t *testing.T) {
 }
 
 func TestAFileThatIsNotAuditRecordsIsAnError(t *testing.T) {
-	if _, err := ReadAudit(strings.NewReader("not JSON")); err == nil {
-		t.Error("no error")
+	for name, text := range map[string]string{
+		"text": "not JSON", "nothing": "", "a line break": "\n", "an empty list": "[]", "an object": "{}", "a list of numbers": "[1,2]",
+		"what a server says": `{"error":"unauthorized"}`, "another list": `[{"action":"x"}]`,
+	} {
+		if records, err := ReadAudit(strings.NewReader(text)); err == nil {
+			t.Errorf("%s: %d records and no error", name, len(records))
+		}
+	}
+	if records, err := ReadAudit(strings.NewReader(`{"action":"logs.query.run","outcome":"failure","eventTime":"2026-09-03T10:00:00Z"}`)); err != nil || len(records) > 0 {
+		t.Errorf("records of other things: %d, %v", len(records), err)
 	}
 }
 

@@ -103,7 +103,7 @@ func (c Credential) ends(records, own []Record) (lines []string) {
 	}
 	switch {
 	case len(records) == 0:
-		lines = append(lines, "No audit records were given: --audit FILE adds those of deleted keys.")
+		lines = append(lines, "No audit record about a key was given: --audit FILE adds those of deleted keys.")
 	default:
 		first := slices.MinFunc(records, func(a, b Record) int { return a.At.Compare(b.At) })
 		last := slices.MaxFunc(records, func(a, b Record) int { return a.At.Compare(b.At) })
