@@ -71,6 +71,11 @@ func (x *Explainer) one(item event.Item) (text string, ok bool) {
 	case err != nil:
 		return "rejected: " + err.Error(), false
 	}
+	for _, req := range requests {
+		if name := x.unknown(req); name != "" {
+			return "rejected: the config has no credential " + name, false
+		}
+	}
 	const shown = 3
 	for i, req := range requests {
 		if i == shown && len(requests) > shown+1 {
@@ -129,13 +134,21 @@ func (x *Explainer) request(req event.Request) string {
 	return b.String()
 }
 
-// condition returns which caller may make the request, or what the config lacks for it.
+// unknown returns the entry of the config that the request names and the config lacks, or
+// nothing.
+func (x *Explainer) unknown(req event.Request) string {
+	for _, name := range req.Credentials {
+		if entry, _, _ := strings.Cut(name, "/"); !slices.Contains(x.Entries, entry) {
+			return entry
+		}
+	}
+	return ""
+}
+
+// condition returns which caller may make the request.
 func (x *Explainer) condition(req event.Request) string {
 	for _, name := range req.Credentials {
 		entry, _, single := strings.Cut(name, "/")
-		if !slices.Contains(x.Entries, entry) {
-			return "the config has no credential " + entry
-		}
 		permitted := slices.ContainsFunc(x.Allow, func(a Allow) bool {
 			return a.Permits(string(req.Verb), entry, name) || !single && a.PermitsSome(string(req.Verb), entry)
 		})
