@@ -26,6 +26,9 @@ var errOutage = errors.New("as it is, a key will stop working for a consumer: se
 
 // Run looks at the account, and plays the next 90 days of it on the emulator.
 func (c rehearseCommand) Run(ctx context.Context, env environment, std cli.Streams, log *slog.Logger) error {
+	if c.Most < 1 {
+		return fmt.Errorf("reading --most %d: at least one credential is rehearsed", c.Most)
+	}
 	p, err := wire(env, log, c.Config, c.Endpoint)
 	if err != nil {
 		return err
