@@ -41,13 +41,25 @@ func (r Reader) own(e Event) (q Request, err error) {
 	case typeSweep:
 		q, err = sweep(e)
 	default:
-		if strings.HasPrefix(e.Type(), outcomePrefix) {
+		tells, isOutcome := strings.CutPrefix(e.Type(), outcomePrefix)
+		if isOutcome && slices.Contains(outcomes, tells) {
 			return Request{}, notForUs("type", e.Type())
 		}
-		return Request{}, malformed("type %s is none of latchkey's: %s", quote(e.Type()), suggest(e.Type()))
+		kind := e.Type()
+		if isOutcome {
+			kind = typePrefix + tells
+		}
+		return Request{}, malformed("type %s is none of latchkey's: %s", quote(e.Type()), suggest(kind))
 	}
 	q.Sender = SenderOwn
 	return q, err
+}
+
+// outcomes are the last words of the types of outcome events, which ask for nothing: see
+// package outcome.
+var outcomes = []string{
+	"provisioned", "rotated", "revoked", "repaired", "superseded", "retired", "narrowed", "expiring", "drifted", "keyless",
+	"unchanged", "in-progress", "blocked", "unconfigured", "failed",
 }
 
 // suggest names the type that is meant, or all of them.
@@ -112,6 +124,10 @@ func read(e Event, into map[string]any) error {
 		}
 		if json.Unmarshal(fields[name], target) != nil {
 			return malformed("data.%s is not %s", name, wanted(target))
+		}
+		// A variable that is not set must not ask for more than one that is.
+		if text, is := target.(*string); is && *text == "" {
+			return malformed("data.%s is empty", name)
 		}
 	}
 	return nil

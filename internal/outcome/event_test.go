@@ -1,9 +1,15 @@
 package outcome
 
 import (
+	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/latchkey-io/latchkey/internal/event"
 	"github.com/latchkey-io/latchkey/internal/protocol"
 	"github.com/latchkey-io/latchkey/internal/reason"
 	"github.com/latchkey-io/latchkey/internal/result"
@@ -53,6 +59,34 @@ func TestTypeOfTheWorstOutcome(t *testing.T) {
 				t.Errorf("type %s, want %s", got, tc.want)
 			}
 		})
+	}
+}
+
+// An outcome event that comes back, as from a sink that sends to latchkey, asks for nothing.
+func TestEveryOutcomeEventThatComesBackIsNotForUs(t *testing.T) {
+	all := []result.Outcome{{Replaced: "ApiKey-0", Result: result.Published}}
+	for _, r := range []result.Result{result.Unchanged, result.Changed, result.Published, result.InProgress, result.Blocked, result.Unconfigured, result.Failed} {
+		all = append(all, result.Outcome{Result: r})
+		for _, s := range []protocol.Action{protocol.Disable, protocol.Retire, protocol.Supersede, protocol.NarrowPolicy} {
+			all = append(all, result.Outcome{Result: r, Steps: []result.Step{step(s, reason.KeyLeaked)}}, result.Outcome{Result: r, Steps: []result.Step{step(s, reason.Replaced)}})
+		}
+		for _, why := range []reason.Reason{reason.Expiring, reason.PolicyWider, reason.ProfileReady} {
+			all = append(all, result.Outcome{Result: r, Notes: []result.Note{note(why)}})
+		}
+	}
+	kinds := map[string]bool{}
+	for _, o := range all {
+		e := cloudevents.New("1.0")
+		e.SetID("1")
+		e.SetSource("/latchkey")
+		e.SetType(Type(o))
+		kinds[Type(o)] = true
+		if _, err := (event.Reader{}).Interpret(e); !errors.Is(err, event.ErrNotForUs) {
+			t.Errorf("%s: %v", Type(o), err)
+		}
+	}
+	if len(kinds) != 15 {
+		t.Errorf("%d types, and package event knows 15: %v", len(kinds), slices.Sorted(maps.Keys(kinds)))
 	}
 }
 
